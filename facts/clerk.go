@@ -1,0 +1,119 @@
+package facts
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// How Clerk's objects are read.
+
+func readClerk(e Event) (Set, error) {
+	var body struct{ Data json.RawMessage }
+	if err := json.Unmarshal(e.Payload, &body); err != nil {
+		return Set{}, malformed("Clerk event %s (%s): %v", e.ID, e.Type, err)
+	}
+	o := origin{id: e.ID, typ: e.Type, at: e.OccurredAt}
+	switch e.Type {
+	case "user.created", "user.updated", "user.deleted":
+		return readUser(o, body.Data)
+	case "session.created":
+		return readSession(body.Data)
+	}
+	return Set{}, &Ignored{"no use for Clerk events of type " + e.Type}
+}
+
+type clerkUser struct {
+	ID             string
+	FirstName      text   `json:"first_name"`
+	LastName       text   `json:"last_name"`
+	Username       text   `json:"username"`
+	ImageURL       text   `json:"image_url"`
+	PrimaryEmailID text   `json:"primary_email_address_id"`
+	UpdatedAt      millis `json:"updated_at"`
+	Emails         []struct {
+		ID           text
+		Address      text `json:"email_address"`
+		Verification *struct{ Status text }
+	} `json:"email_addresses"`
+}
+
+// verifiedPrimary is the only address that may join a user with purchases:
+// anybody can sign up with somebody else's and leave it unverified.
+func (u clerkUser) verifiedPrimary() string {
+	for _, e := range u.Emails {
+		if e.ID == u.PrimaryEmailID && e.ID != "" && e.Verification != nil && e.Verification.Status == "verified" {
+			return Email(string(e.Address))
+		}
+	}
+	return ""
+}
+
+// readUser reads a user. A deletion carries nothing but the id: it is a
+// tombstone beside what was known, which their purchases still need.
+func readUser(o origin, data json.RawMessage) (Set, error) {
+	var u clerkUser
+	if err := json.Unmarshal(data, &u); err != nil {
+		return Set{}, malformed("Clerk event %s (%s): %v", o.id, o.typ, err)
+	}
+	u.ID = ref(u.ID)
+	if u.ID == "" {
+		return Set{}, malformed("Clerk event %s (%s) names no user", o.id, o.typ)
+	}
+	if o.typ == "user.deleted" {
+		return Set{Users: []User{{ID: u.ID, DeletedVersion: o.version(rankDeleted)}}}, nil
+	}
+	at := o.at
+	if t := u.UpdatedAt.time(); t != nil {
+		at = *t // the object's own clock: finer than the event's, and the same on a re-read
+	}
+	return Set{Users: []User{{
+		ID: u.ID, Email: u.verifiedPrimary(), ImageURL: string(u.ImageURL),
+		Name:    first(name(string(u.FirstName), string(u.LastName)), name(string(u.Username))),
+		Version: version(at, rankOf(o.typ), o.id),
+	}}}, nil
+}
+
+// readSession reads a sign-in as the user's activity, unless an admin signed in
+// in their place (actor).
+func readSession(data json.RawMessage) (Set, error) {
+	var s struct {
+		UserID    text   `json:"user_id"`
+		CreatedAt millis `json:"created_at"`
+		Actor     json.RawMessage
+	}
+	if err := json.Unmarshal(data, &s); err != nil {
+		return Set{}, malformed("Clerk session: %v", err)
+	}
+	id, at := ref(string(s.UserID)), s.CreatedAt.time()
+	if id == "" || at == nil {
+		return Set{}, malformed("Clerk session without user_id or created_at")
+	}
+	if len(s.Actor) > 0 && string(s.Actor) != "null" {
+		return Set{}, &Ignored{"a sign-in by an admin in the user's place is not the user's activity"}
+	}
+	return Set{Users: []User{{ID: id, LastSeenAt: at}}}, nil
+}
+
+// millis is a time in milliseconds, with a fraction in some exports; below
+// 10^12 it is taken for seconds, as some of Clerk's own examples are.
+type millis float64
+
+func (m *millis) UnmarshalJSON(b []byte) error {
+	var n float64
+	if json.Unmarshal(b, &n) == nil {
+		*m = millis(n)
+	}
+	return nil
+}
+
+func (m millis) time() *time.Time {
+	n := float64(m)
+	if n > 0 && n < 1e12 {
+		n *= 1000
+	}
+	if n <= 0 || n/1000 > maxUnix {
+		return nil
+	}
+	t := time.UnixMicro(int64(n * 1000)).UTC()
+	return &t
+}

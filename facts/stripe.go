@@ -1,0 +1,351 @@
+package facts
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// How Stripe's objects are read. Shapes of API 2023-10-16 and of 2025-03-31
+// (basil) and later are told apart by the fields that are there, never by the
+// version's name: the same event may be rendered in either.
+
+// stripeReaders maps event types, or families of them ending in a dot, to the
+// reader of their object.
+var stripeReaders = map[string]func(origin, json.RawMessage) (Set, error){
+	"checkout.session.completed":               readCheckout,
+	"checkout.session.async_payment_succeeded": readCheckout,
+	"checkout.session.async_payment_failed":    readCheckout,
+	"payment_intent.succeeded":                 readPaymentIntent,
+	"charge.refunded":                          readCharge,
+	"charge.refund.updated":                    readRefund, // its object is a refund
+	"refund.created":                           readRefund,
+	"refund.updated":                           readRefund,
+	"refund.failed":                            readRefund,
+	"charge.dispute.":                          readDispute,
+	"invoice.paid":                             readPaidInvoice,
+	"invoice.payment_succeeded":                readInvoiceLink,
+	"invoice.payment_failed":                   readInvoiceLink,
+	"invoice_payment.paid":                     readInvoicePayment,
+	"customer.created":                         readCustomer,
+	"customer.updated":                         readCustomer,
+	"customer.deleted":                         readCustomer,
+	"customer.subscription.":                   readSubscription,
+}
+
+// origin is where a version of an object comes from: an event, or a read of
+// the API (then the type is empty and the time that of the read).
+type origin struct {
+	account string
+	id      string // of the event
+	typ     string
+	at      time.Time
+}
+
+func (o origin) version(rank int) Version { return version(o.at, rank, o.id) }
+
+func readStripe(e Event) (Set, error) {
+	read, ok := stripeReaders[e.Type]
+	for i := len(e.Type) - 1; !ok && i > 0; i-- {
+		if e.Type[i] == '.' {
+			read, ok = stripeReaders[e.Type[:i+1]]
+		}
+	}
+	if !ok {
+		return Set{}, &Ignored{"no use for Stripe events of type " + e.Type}
+	}
+	var body struct {
+		Data struct{ Object json.RawMessage }
+	}
+	if err := json.Unmarshal(e.Payload, &body); err != nil || len(body.Data.Object) == 0 {
+		return Set{}, malformed("Stripe event %s (%s) has no data.object", e.ID, e.Type)
+	}
+	var head struct{ ID text }
+	if json.Unmarshal(body.Data.Object, &head) != nil || ref(string(head.ID)) == "" {
+		return Set{}, malformed("the object of Stripe event %s (%s) has no usable id", e.ID, e.Type)
+	}
+	set, err := read(origin{e.Account, e.ID, e.Type, e.OccurredAt}, body.Data.Object)
+	if _, ours := err.(*Malformed); err != nil && !ours {
+		return Set{}, malformed("Stripe event %s (%s): %v", e.ID, e.Type, err)
+	}
+	return set, err
+}
+
+// contextOf reads the ids that metadata names. Amounts in metadata are never
+// read: they are the app's arithmetic, not Stripe's.
+func contextOf(m metadata) Context {
+	c := Context{
+		StoreRef:    m.get("storeId"),
+		UserRef:     m.get("userId", "submitterId"),
+		CreatorRef:  m.get("creatorId"),
+		ProductType: m.get("productType"),
+		Plan:        m.get("plan"),
+		Courses:     m.list("courseIds"),
+	}
+	for _, k := range []struct{ key, kind string }{
+		{"courseId", "course"}, {"bundleId", "bundle"}, {"productId", ""},
+		{"beatId", "digital"}, {"tierId", "membership"}, {"planId", "membership"},
+	} {
+		if id := m.get(k.key); id != "" {
+			c.ProductRef, c.ProductKind = id, k.kind
+			break
+		}
+	}
+	if id := m.get("courseId"); id != "" && !slices.Contains(c.Courses, id) {
+		c.Courses = append(c.Courses, id)
+	}
+	if c.ProductKind == "" {
+		c.ProductKind = kindOfType(c.ProductType)
+	}
+	return c
+}
+
+// kindOfType guesses a product's kind from metadata productType, until the
+// platform itself says it.
+func kindOfType(productType string) string {
+	switch strings.ToLower(productType) {
+	case "course", "bundle", "coaching", "membership":
+		return strings.ToLower(productType)
+	case "digitalproduct", "digital_product", "digital", "beatlease", "beat_lease":
+		return "digital"
+	case "subscription":
+		return "membership"
+	}
+	return ""
+}
+
+type stripeSession struct {
+	ID              string
+	Mode            text
+	PaymentStatus   text     `json:"payment_status"`
+	AmountTotal     int64    `json:"amount_total"`
+	Currency        text     `json:"currency"`
+	PaymentIntent   objectID `json:"payment_intent"`
+	Invoice         objectID
+	Subscription    objectID
+	Customer        objectID
+	ClientReference text                        `json:"client_reference_id"`
+	Details         *struct{ Email, Name text } `json:"customer_details"`
+	Metadata        metadata
+}
+
+// readCheckout reads a Checkout session. In payment mode it claims the money of
+// its payment intent, or is an order without money; in subscription mode it
+// tells whose subscription it is: the invoice claims the money. The buyer's
+// address is the one given at the checkout (customer_details), never a prefill.
+func readCheckout(o origin, object json.RawMessage) (Set, error) {
+	var s stripeSession
+	if err := json.Unmarshal(object, &s); err != nil {
+		return Set{}, err
+	}
+	c := contextOf(s.Metadata)
+	c.UserRef = first(c.UserRef, ref(string(s.ClientReference)))
+	c.StripeCustomer = string(s.Customer)
+	if d := s.Details; d != nil {
+		c.Email, c.Name = Email(string(d.Email)), name(string(d.Name))
+	}
+	rank := rankUpdated
+	if strings.HasPrefix(o.typ, "checkout.session.async_") {
+		rank = rankFinal // always after completed, even in its second
+	}
+	paid := s.PaymentStatus == "paid" || s.PaymentStatus == "no_payment_required"
+	var set Set
+	switch {
+	case s.Mode == "subscription" && s.Subscription != "":
+		set.Subscriptions = []Subscription{{
+			Account: o.account, ID: string(s.Subscription), EverActive: paid,
+			Checkout: &c, CheckoutAt: &o.at, CheckoutVersion: o.version(rank),
+		}}
+	case s.Mode == "payment":
+		p := Payment{
+			Account: o.account, ID: first(string(s.PaymentIntent), ref(s.ID)), ClaimedBy: ref(s.ID),
+			Kind: "checkout", Paid: paid, Amount: &s.AmountTotal, Currency: currency(s.Currency),
+			Context: c, PaidAt: &o.at, ClaimVersion: claim(claimUnpaid, o.version(rank)),
+		}
+		if paid {
+			p.ClaimVersion = claim(claimCheckout, o.version(rank))
+		}
+		if s.PaymentIntent != "" && s.Invoice != "" {
+			p.Invoice, p.InvoiceVersion = string(s.Invoice), o.version(rank)
+		}
+		set.Payments = []Payment{p}
+	}
+	return set, nil
+}
+
+type transferData struct {
+	Destination objectID
+}
+
+// passedOn is the account that a charge's money goes on to.
+func passedOn(t *transferData, onBehalfOf objectID) string {
+	if t != nil && t.Destination != "" {
+		return string(t.Destination)
+	}
+	return string(onBehalfOf)
+}
+
+// link is the bare row of a payment intent: what invoice it pays and where the
+// money goes. It claims nothing.
+func (o origin) link(intent, invoice objectID, destination string) Payment {
+	p := Payment{Account: o.account, ID: string(intent)}
+	if invoice != "" {
+		p.Invoice, p.InvoiceVersion = string(invoice), o.version(rankUpdated)
+	}
+	if destination != "" {
+		p.Destination, p.DestinationVersion = destination, o.version(rankUpdated)
+	}
+	return p
+}
+
+func readPaymentIntent(o origin, object json.RawMessage) (Set, error) {
+	var pi struct {
+		ID             objectID
+		Amount         int64
+		AmountReceived int64 `json:"amount_received"`
+		Currency       text
+		Customer       objectID
+		Invoice        objectID
+		ReceiptEmail   text          `json:"receipt_email"`
+		TransferData   *transferData `json:"transfer_data"`
+		OnBehalfOf     objectID      `json:"on_behalf_of"`
+		Metadata       metadata
+	}
+	if err := json.Unmarshal(object, &pi); err != nil {
+		return Set{}, err
+	}
+	p := o.link(pi.ID, pi.Invoice, passedOn(pi.TransferData, pi.OnBehalfOf))
+	if c := contextOf(pi.Metadata); c.ProductRef != "" || len(c.Courses) > 0 {
+		c.StripeCustomer, c.Email = string(pi.Customer), Email(string(pi.ReceiptEmail))
+		p.ClaimedBy, p.Kind, p.Paid = p.ID, "intent", true
+		p.Amount, p.Currency, p.Context, p.PaidAt = &pi.AmountReceived, currency(pi.Currency), c, &o.at
+		p.ClaimVersion = claim(claimIntent, o.version(rankUpdated))
+	}
+	return Set{Payments: []Payment{p}}, nil
+}
+
+// readCharge reads what a charge says has been refunded of it: a running total,
+// to be set, never added. Among totals of one second the larger is the later.
+func readCharge(o origin, object json.RawMessage) (Set, error) {
+	var ch struct {
+		ID             objectID
+		AmountRefunded int64 `json:"amount_refunded"`
+		Refunded       bool
+		Currency       text
+		PaymentIntent  objectID `json:"payment_intent"`
+		Invoice        objectID
+		TransferData   *transferData `json:"transfer_data"`
+		OnBehalfOf     objectID      `json:"on_behalf_of"`
+		Created        unix
+	}
+	if err := json.Unmarshal(object, &ch); err != nil {
+		return Set{}, err
+	}
+	total := fmt.Sprintf("%016d %s", max(ch.AmountRefunded, 0), o.id)
+	set := Set{Refunds: []Refund{{
+		Account: o.account, ID: string(ch.ID), Charge: string(ch.ID), PaymentIntent: string(ch.PaymentIntent),
+		Cumulative: true, Entire: ch.Refunded, Amount: ch.AmountRefunded, Currency: currency(ch.Currency),
+		CreatedAt: ch.Created.time(), SaidAt: o.at, Version: version(o.at, rankUpdated, total),
+	}}}
+	if ch.PaymentIntent != "" {
+		set.Payments = []Payment{o.link(ch.PaymentIntent, ch.Invoice, passedOn(ch.TransferData, ch.OnBehalfOf))}
+	}
+	return set, nil
+}
+
+func readRefund(o origin, object json.RawMessage) (Set, error) {
+	var r struct {
+		ID            objectID
+		Amount        int64
+		Currency      text
+		Charge        objectID
+		PaymentIntent objectID `json:"payment_intent"`
+		Status        text
+		Created       unix
+	}
+	if err := json.Unmarshal(object, &r); err != nil {
+		return Set{}, err
+	}
+	rank := rankOf(o.typ)
+	if r.Status == "failed" || r.Status == "canceled" {
+		rank = rankFinal
+	}
+	set := Set{Refunds: []Refund{{
+		Account: o.account, ID: string(r.ID), Charge: string(r.Charge), PaymentIntent: string(r.PaymentIntent),
+		Amount: r.Amount, Currency: currency(r.Currency), Status: string(r.Status),
+		CreatedAt: r.Created.time(), SaidAt: o.at, Version: o.version(rank),
+	}}}
+	return o.withLink(set, r.PaymentIntent), nil
+}
+
+// withLink adds the bare row of a payment intent that a refund or dispute names.
+func (o origin) withLink(set Set, intent objectID) Set {
+	if intent != "" {
+		set.Payments = append(set.Payments, o.link(intent, "", ""))
+	}
+	return set
+}
+
+// disputeRanks orders a dispute's events within one second.
+var disputeRanks = map[string]int{"created": rankCreated, "updated": rankUpdated, "funds_withdrawn": 30, "closed": 40, "funds_reinstated": 50}
+
+// readDispute reads a dispute. Its balance transactions tell whether the money
+// is gone; an inquiry (warning_…) moves none, a won one gives it back.
+func readDispute(o origin, object json.RawMessage) (Set, error) {
+	var d struct {
+		ID                  objectID
+		Amount              int64
+		Currency            text
+		Charge              objectID
+		PaymentIntent       objectID `json:"payment_intent"`
+		Status              text
+		BalanceTransactions []struct{ Amount int64 } `json:"balance_transactions"`
+	}
+	if err := json.Unmarshal(object, &d); err != nil {
+		return Set{}, err
+	}
+	var moved int64
+	for _, t := range d.BalanceTransactions {
+		moved += t.Amount
+	}
+	withdrawn := moved < 0 || d.Status == "lost" || o.typ == "charge.dispute.funds_withdrawn"
+	if d.Status == "won" || d.Status == "prevented" || strings.HasPrefix(string(d.Status), "warning_") || o.typ == "charge.dispute.funds_reinstated" {
+		withdrawn = false
+	}
+	rank := disputeRanks[o.typ[strings.LastIndexByte(o.typ, '.')+1:]]
+	set := Set{Disputes: []Dispute{{
+		Account: o.account, ID: string(d.ID), Charge: string(d.Charge), PaymentIntent: string(d.PaymentIntent),
+		Amount: d.Amount, Currency: currency(d.Currency), Status: string(d.Status), Withdrawn: withdrawn,
+		Version: o.version(rank),
+	}}}
+	return o.withLink(set, d.PaymentIntent), nil
+}
+
+func readCustomer(o origin, object json.RawMessage) (Set, error) {
+	var c struct {
+		ID          objectID
+		Email, Name text
+		Deleted     bool
+	}
+	if err := json.Unmarshal(object, &c); err != nil {
+		return Set{}, err
+	}
+	sc := StripeCustomer{Account: o.account, ID: string(c.ID)}
+	if c.Deleted || rankOf(o.typ) == rankDeleted {
+		sc.DeletedVersion = o.version(rankDeleted)
+	}
+	if !c.Deleted { // the event still carries the whole object, the API does not
+		sc.Email, sc.Name, sc.Version = Email(string(c.Email)), name(string(c.Name)), o.version(rankOf(o.typ))
+	}
+	return Set{StripeCustomers: []StripeCustomer{sc}}, nil
+}
+
+// currency lower-cases an ISO 4217 code; anything else is "".
+func currency(s text) string {
+	if len(s) != 3 {
+		return ""
+	}
+	return strings.ToLower(string(s))
+}

@@ -1,0 +1,237 @@
+package facts
+
+import "encoding/json"
+
+// Stripe Billing: invoices and subscriptions, whose shape changed most with
+// 2025-03-31 (basil).
+
+type stripeInvoice struct {
+	ID                  objectID
+	AmountPaid          int64 `json:"amount_paid"`
+	Currency            text
+	Customer            objectID
+	CustomerEmail       text                `json:"customer_email"`
+	CustomerName        text                `json:"customer_name"`
+	PaymentIntent       objectID            `json:"payment_intent"` // before basil
+	Subscription        objectID            // before basil
+	SubscriptionDetails subscriptionDetails `json:"subscription_details"`
+	Parent              *struct {           // since basil
+		SubscriptionDetails subscriptionDetails `json:"subscription_details"`
+	}
+	TransferData *transferData `json:"transfer_data"`
+	OnBehalfOf   objectID      `json:"on_behalf_of"`
+	Metadata     metadata
+	Lines        struct{ Data []invoiceLine }
+}
+
+type subscriptionDetails struct {
+	Subscription objectID
+	Metadata     metadata
+}
+
+type invoiceLine struct {
+	Metadata metadata
+	Price    *struct {
+		ID, Product objectID
+	}
+	Pricing *struct { // since basil
+		Details struct {
+			Price, Product objectID
+		} `json:"price_details"`
+	}
+}
+
+func (l invoiceLine) catalogue() []string {
+	var ids []string
+	if l.Price != nil {
+		ids = appendIDs(ids, l.Price.ID, l.Price.Product)
+	}
+	if l.Pricing != nil {
+		ids = appendIDs(ids, l.Pricing.Details.Price, l.Pricing.Details.Product)
+	}
+	return ids
+}
+
+func appendIDs(ids []string, more ...objectID) []string {
+	for _, id := range more {
+		if id != "" {
+			ids = append(ids, string(id))
+		}
+	}
+	return ids
+}
+
+// details is what the invoice says of its subscription, in either shape.
+func (in stripeInvoice) details() subscriptionDetails {
+	d := in.SubscriptionDetails
+	if in.Parent != nil {
+		d = in.Parent.SubscriptionDetails
+	}
+	d.Subscription = objectID(first(string(d.Subscription), string(in.Subscription)))
+	return d
+}
+
+// context reads the invoice's own metadata first, then its subscription's
+// (a snapshot), then its lines'.
+func (in stripeInvoice) context() Context {
+	metas := []metadata{in.Metadata, in.details().Metadata}
+	var catalogue []string
+	for _, l := range in.Lines.Data {
+		metas = append(metas, l.Metadata)
+		catalogue = append(catalogue, l.catalogue()...)
+	}
+	all := metadata{}
+	for _, m := range metas {
+		for k, v := range m {
+			if _, taken := all[k]; !taken {
+				all[k] = v
+			}
+		}
+	}
+	c := contextOf(all)
+	c.Catalogue = catalogue
+	c.StripeCustomer, c.Email, c.Name = string(in.Customer), Email(string(in.CustomerEmail)), name(string(in.CustomerName))
+	return c
+}
+
+// readPaidInvoice reads invoice.paid, the only event that claims an invoice's
+// money, with amount_paid, the only figure that was really paid.
+func readPaidInvoice(o origin, object json.RawMessage) (Set, error) {
+	var in stripeInvoice
+	if err := json.Unmarshal(object, &in); err != nil {
+		return Set{}, err
+	}
+	p := Payment{
+		Account: o.account, ID: string(in.ID), ClaimedBy: string(in.ID), Kind: "invoice", Paid: true,
+		Amount: &in.AmountPaid, Currency: currency(in.Currency), Context: in.context(),
+		Subscription: string(in.details().Subscription), PaidAt: &o.at,
+		ClaimVersion: claim(claimCheckout, o.version(rankUpdated)),
+	}
+	if to := passedOn(in.TransferData, in.OnBehalfOf); to != "" {
+		p.Destination, p.DestinationVersion = to, o.version(rankUpdated)
+	}
+	set, err := readInvoiceLink(o, object)
+	set.Payments = append(set.Payments, p)
+	return set, err
+}
+
+// readInvoiceLink reads only which payment intent an invoice was (or was to be)
+// paid by. invoice.payment_succeeded is invoice.paid's twin: no second claim.
+func readInvoiceLink(o origin, object json.RawMessage) (Set, error) {
+	var in stripeInvoice
+	if err := json.Unmarshal(object, &in); err != nil {
+		return Set{}, err
+	}
+	if in.PaymentIntent == "" {
+		return Set{}, nil
+	}
+	return Set{Payments: []Payment{o.link(in.PaymentIntent, in.ID, "")}}, nil
+}
+
+// readInvoicePayment reads, since basil, the only link from an invoice to the
+// payment intent that paid it.
+func readInvoicePayment(o origin, object json.RawMessage) (Set, error) {
+	var ip struct {
+		Invoice objectID
+		Payment struct {
+			PaymentIntent objectID `json:"payment_intent"`
+		}
+	}
+	if err := json.Unmarshal(object, &ip); err != nil {
+		return Set{}, err
+	}
+	if ip.Payment.PaymentIntent == "" || ip.Invoice == "" {
+		return Set{}, nil
+	}
+	return Set{Payments: []Payment{o.link(ip.Payment.PaymentIntent, ip.Invoice, "")}}, nil
+}
+
+type stripeSubscription struct {
+	ID                objectID
+	Status            text
+	Customer          objectID
+	Currency          text
+	CurrentPeriodEnd  unix `json:"current_period_end"` // before basil
+	CancelAtPeriodEnd bool `json:"cancel_at_period_end"`
+	Created           unix
+	StartDate         unix          `json:"start_date"`
+	EndedAt           unix          `json:"ended_at"`
+	TransferData      *transferData `json:"transfer_data"`
+	OnBehalfOf        objectID      `json:"on_behalf_of"`
+	Metadata          metadata
+	Items             struct {
+		Data []struct {
+			Quantity         *int64
+			CurrentPeriodEnd unix `json:"current_period_end"` // since basil
+			Price            struct {
+				ID         objectID
+				Product    objectID
+				Nickname   text
+				LookupKey  text   `json:"lookup_key"`
+				UnitAmount *int64 `json:"unit_amount"`
+			}
+		}
+	}
+}
+
+// readSubscription reads a subscription. canceled_at only says that somebody
+// asked: the end is the status canceled, with ended_at.
+func readSubscription(o origin, object json.RawMessage) (Set, error) {
+	var s stripeSubscription
+	if err := json.Unmarshal(object, &s); err != nil {
+		return Set{}, err
+	}
+	if s.Status == "" {
+		return Set{}, malformed("Stripe subscription %s has no status", s.ID)
+	}
+	sub := Subscription{
+		Account: o.account, ID: string(s.ID), Status: string(s.Status), Context: contextOf(s.Metadata),
+		Destination: passedOn(s.TransferData, s.OnBehalfOf), Currency: currency(s.Currency),
+		StartedAt: unix(max(s.StartDate, 0)).time(), CancelAtPeriodEnd: s.CancelAtPeriodEnd, EndedAt: s.EndedAt.time(),
+		Version: o.version(subscriptionRank(o.typ, string(s.Status))), EverActive: everActive(string(s.Status)),
+	}
+	sub.StripeCustomer = string(s.Customer)
+	if sub.StartedAt == nil {
+		sub.StartedAt = s.Created.time()
+	}
+	s.readItems(&sub)
+	return Set{Subscriptions: []Subscription{sub}}, nil
+}
+
+// readItems adds up what a period costs and when the current one ends.
+func (s stripeSubscription) readItems(sub *Subscription) {
+	end := s.CurrentPeriodEnd
+	var amount int64
+	for _, item := range s.Items.Data {
+		end = max(end, item.CurrentPeriodEnd)
+		sub.Catalogue = appendIDs(sub.Catalogue, item.Price.ID, item.Price.Product)
+		sub.PlanName = first(sub.PlanName, name(string(item.Price.Nickname)), name(string(item.Price.LookupKey)))
+		if item.Price.UnitAmount != nil {
+			quantity := int64(1)
+			if item.Quantity != nil {
+				quantity = *item.Quantity
+			}
+			amount += *item.Price.UnitAmount * quantity
+		}
+	}
+	sub.PlanName = first(sub.PlanName, sub.Plan)
+	sub.Amount, sub.CurrentPeriodEnd = &amount, end.time()
+}
+
+// subscriptionRank puts terminal states above others of the same second.
+func subscriptionRank(eventType, status string) int {
+	if status == "canceled" || status == "incomplete_expired" {
+		return max(rankFinal, rankOf(eventType))
+	}
+	return min(rankOf(eventType), rankUpdated)
+}
+
+// everActive tells whether a status says that the subscription once ran:
+// unpaid and paused come only after trialing, active or past_due.
+func everActive(status string) bool {
+	switch status {
+	case "trialing", "active", "past_due", "unpaid", "paused":
+		return true
+	}
+	return false
+}

@@ -1,0 +1,174 @@
+package embedded
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"os"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// portTries is how many ports are tried when others keep taking the free one
+// between our look and the server's.
+const portTries = 5
+
+// daemon is a server program that can be started again and again on one port.
+type daemon struct {
+	name   string
+	signal syscall.Signal // asks for an orderly end
+	path   string         // of <path>.log and <path>.lock
+	log    *slog.Logger
+
+	command func(port int) (command, error)
+	ping    func(ctx context.Context, port int) error
+
+	port int // 0 until the first start
+	proc *process
+}
+
+// start starts the server and returns when it answers. The first start chooses
+// a free port and keeps it.
+func (d *daemon) start(ctx context.Context) error {
+	if d.running() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	if d.port != 0 {
+		return d.launch(ctx, d.port)
+	}
+	var err error
+	for range portTries {
+		port := freePort()
+		if err = d.launch(ctx, port); err == nil {
+			d.port = port
+			return nil
+		}
+		if ctx.Err() != nil || portFree(port) { // the port was not what it failed by
+			return err
+		}
+	}
+	return err
+}
+
+func (d *daemon) running() bool {
+	if d.proc == nil {
+		return false
+	}
+	select {
+	case <-d.proc.exited:
+		return false
+	default:
+		return true
+	}
+}
+
+// launch runs the server on port. If it does not come up it is gone when launch
+// returns, and the error has the end of its log.
+func (d *daemon) launch(ctx context.Context, port int) error {
+	lock, err := waitLock(ctx, d.path+".lock")
+	if err != nil {
+		return fmt.Errorf("the %s of an earlier run has not ended: %w", d.name, err)
+	}
+	defer lock.Close() // the server has its own copy
+	output, err := os.OpenFile(d.path+".log", os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	defer output.Close()
+	c, err := d.command(port)
+	if err != nil {
+		return err
+	}
+	c.lock, c.output = lock, output
+	if d.proc, err = run(c); err != nil {
+		return err
+	}
+	if err := d.await(ctx, port); err != nil {
+		d.proc.end(syscall.SIGKILL)
+		return fmt.Errorf("%s did not start on port %d: %w; the end of %s.log:\n%s",
+			d.name, port, err, d.path, tail(d.path+".log", 15))
+	}
+	go d.watch(d.proc)
+	return nil
+}
+
+// await polls until the server answers, dies or runs out of time.
+func (d *daemon) await(ctx context.Context, port int) error {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	var last error
+	for {
+		select {
+		case <-d.proc.exited:
+			return fmt.Errorf("it ended at once (%v)", d.proc.err)
+		case <-ctx.Done():
+			return fmt.Errorf("%w (last answer: %v)", context.Cause(ctx), last)
+		case <-tick.C:
+		}
+		if last = d.ping(ctx, port); last == nil {
+			return nil
+		}
+	}
+}
+
+// watch reports the end of a server that nobody asked to end.
+func (d *daemon) watch(p *process) {
+	<-p.exited
+	if !p.expected.Load() {
+		d.log.Error("server ended unexpectedly", "server", d.name, "error", p.err, "log", d.path+".log")
+	}
+}
+
+func (d *daemon) stop() error { return d.end(d.signal) }
+
+// kill is for tests of failure. A Postgres killed leaves backends that end a
+// moment later; the next start waits for them by the lock they hold.
+func (d *daemon) kill() error { return d.end(syscall.SIGKILL) }
+
+func (d *daemon) end(sig syscall.Signal) error {
+	if !d.running() {
+		return nil
+	}
+	return d.proc.end(sig)
+}
+
+// tail returns the last lines of a file, or why it cannot.
+func tail(path string, lines int) string {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err.Error()
+	}
+	all := bytes.Split(bytes.TrimSpace(data), []byte("\n"))
+	return string(bytes.Join(all[max(0, len(all)-lines):], []byte("\n")))
+}
+
+// freePort finds a port of 127.0.0.1 that is free now. It stays below the ranges
+// from which Linux (32768) and macOS (49152) take ports for outgoing
+// connections: while a server is stopped, its port is then not given away to a
+// client trying to reach it.
+func freePort() int {
+	for range 1000 {
+		if port := 15000 + rand.IntN(17000); portFree(port) {
+			return port
+		}
+	}
+	return 15000 // the server's own error tells
+}
+
+func portFree(port int) bool {
+	l, err := net.Listen("tcp", loopback(port))
+	if err != nil {
+		return !errors.Is(err, syscall.EADDRINUSE)
+	}
+	l.Close()
+	return true
+}
+
+func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }

@@ -1,0 +1,159 @@
+package embedded
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+)
+
+// redisConfig is what a Redis server is started from.
+type redisConfig struct {
+	program   string
+	dir       string
+	password  string
+	temporary bool
+}
+
+// openRedis starts Redis, or its imitation where it is not installed and the
+// caller allows that.
+func (s *Servers) openRedis(ctx context.Context) error {
+	program, err := s.opts.search.redisServer()
+	if errors.Is(err, ErrMissing) && s.opts.RedisFallback {
+		s.opts.Log.Warn("redis-server is not installed: an imitation takes its place, for trying out only; `make setup` installs it")
+		return s.openImitation(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	c := &redisConfig{program: program, dir: filepath.Join(s.opts.Dir, "redis"),
+		password: rand.Text(), temporary: s.opts.Temporary}
+	if err := os.MkdirAll(c.dir, 0o700); err != nil {
+		return err
+	}
+	d := &daemon{
+		name: "redis", signal: syscall.SIGTERM, path: filepath.Join(s.opts.Dir, "redis"),
+		log: s.opts.Log, command: c.command, ping: c.ping,
+	}
+	s.redis = d
+	if err := d.start(ctx); err != nil {
+		return err
+	}
+	s.RedisAddr, s.RedisURL = loopback(d.port), redisURL(c.password, loopback(d.port))
+	return nil
+}
+
+func redisURL(password, addr string) string { return fmt.Sprintf("redis://:%s@%s/0", password, addr) }
+
+// command writes the configuration to a file: the command line, with a password
+// on it, could be read by every user of the machine.
+func (c *redisConfig) command(port int) (command, error) {
+	path := filepath.Join(c.dir, "redis.conf")
+	if err := os.WriteFile(path, []byte(c.text(port)), 0o600); err != nil {
+		return command{}, err
+	}
+	return command{args: []string{c.program, "redis.conf"}, dir: c.dir, env: os.Environ(), signal: "TERM"}, nil
+}
+
+// text is the configuration. Work must be refused rather than evicted
+// (noeviction). Tests take one of many logical databases each; their data is
+// saved by an orderly end only.
+func (c *redisConfig) text(port int) string {
+	lines := []string{
+		fmt.Sprintf("port %d", port),
+		"bind 127.0.0.1",
+		"requirepass " + c.password,
+		"daemonize no",
+		"dir .", // the working folder, whose name may need quoting
+		"loglevel warning",
+		"maxmemory-policy noeviction",
+		"databases 512",
+	}
+	if c.temporary {
+		lines = append(lines, "appendonly no", "save 86400 1")
+	} else {
+		lines = append(lines, "appendonly yes", "appendfsync everysec")
+	}
+	return strings.Join(lines, "\n") + "\n"
+}
+
+// ping also tells our server from a stranger on the same port, who does not know
+// the password.
+func (c *redisConfig) ping(ctx context.Context, port int) error {
+	conn, err := net.Dial("tcp", loopback(port))
+	if err != nil {
+		return err // asked first because the client logs every refusal
+	}
+	conn.Close()
+	client := redis.NewClient(&redis.Options{
+		Addr: loopback(port), Password: c.password,
+		Protocol: 2, DisableIdentity: true, MaxRetries: -1, DialerRetries: 1, ReadTimeout: 200 * time.Millisecond, // a stranger may be silent
+	})
+	defer client.Close()
+	return client.Ping(ctx).Err()
+}
+
+// imitation is a Redis inside this process. It forgets all when that ends.
+type imitation struct {
+	redis *miniredis.Miniredis
+	quit  chan struct{}
+}
+
+func (s *Servers) openImitation(ctx context.Context) error {
+	m := &imitation{redis: miniredis.NewMiniRedis()}
+	password := rand.Text()
+	m.redis.RequireAuth(password)
+	if err := m.start(ctx); err != nil {
+		return fmt.Errorf("imitation of Redis: %w", err)
+	}
+	s.redis = m
+	s.RedisAddr, s.RedisURL = m.redis.Addr(), redisURL(password, m.redis.Addr())
+	return nil
+}
+
+// start listens, on the earlier port if there was one.
+func (m *imitation) start(context.Context) error {
+	if m.quit != nil {
+		return nil
+	}
+	if err := m.redis.Restart(); err != nil {
+		return err
+	}
+	m.quit = make(chan struct{})
+	go m.age(m.quit)
+	return nil
+}
+
+// age makes keys expire, which an imitation does only when told of time.
+func (m *imitation) age(quit <-chan struct{}) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-quit:
+			return
+		case <-tick.C:
+			m.redis.FastForward(time.Second)
+		}
+	}
+}
+
+func (m *imitation) stop() error {
+	if m.quit != nil {
+		close(m.quit)
+		m.quit = nil
+		m.redis.Close()
+	}
+	return nil
+}
+
+func (m *imitation) kill() error { return m.stop() }

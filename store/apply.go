@@ -1,0 +1,210 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"rollcall/facts"
+)
+
+// Outcome counts what became of the events of one Apply.
+type Outcome struct {
+	Processed int
+	Ignored   int
+	Failed    int // malformed: given up, as trying again cannot help
+	Changes   Changes
+}
+
+// DeriveError is returned when facts were stored but could not be attached or
+// their customers not computed. The events stay pending and are tried again.
+type DeriveError struct{ Err error }
+
+func (e *DeriveError) Error() string {
+	return "facts are stored, customers not derived: " + e.Err.Error()
+}
+func (e *DeriveError) Unwrap() error { return e.Err }
+
+// pendingEvent is a locked inbox row and what was read out of it.
+type pendingEvent struct {
+	id       int64
+	attempts int
+	event    facts.Event
+	set      facts.Set
+	status   string
+	reason   *string
+}
+
+// Apply works through the events with the given inbox ids in one transaction:
+// lock, read, upsert, attach, derive, mark. Rows that are processed already, or
+// that another worker holds, are passed over, so calling it again, or twice at
+// once, changes nothing more.
+//
+// If deriving fails, an Apply of one event keeps the facts and returns a
+// *DeriveError; an Apply of several keeps nothing, for the caller to try them
+// one by one.
+func (s *Store) Apply(ctx context.Context, ids []int64, read func(facts.Event) (facts.Set, error)) (out Outcome, err error) {
+	defer wrap(&err, "store.Apply(%v)", summary(ids))
+	var failure *DeriveError
+	err = s.transact(ctx, func(ctx context.Context, w *work) error {
+		out, failure = Outcome{}, nil
+		events, err := w.lockEvents(ctx, ids, read)
+		if err != nil || len(events) == 0 {
+			return err
+		}
+		var all facts.Set
+		for _, e := range events {
+			all.Add(e.set)
+			w.everyone = w.everyone || e.attempts > 0
+		}
+		rows, err := w.say(ctx, all)
+		if err != nil {
+			return err
+		}
+		if len(events) > 1 {
+			out.Changes, err = w.attach(ctx, rows)
+		} else if out.Changes, err = w.attachOrKeep(ctx, rows); errors.As(err, &failure) {
+			return w.keepPending(ctx, events[0].id, rows, failure)
+		}
+		if err != nil {
+			return err
+		}
+		out.count(events)
+		return w.mark(ctx, events)
+	})
+	if err == nil && failure != nil {
+		return out, failure
+	}
+	return out, err
+}
+
+// summary keeps error texts short.
+func summary(ids []int64) any {
+	if len(ids) == 1 {
+		return ids[0]
+	}
+	return fmt.Sprintf("%d events", len(ids))
+}
+
+func (o *Outcome) count(events []pendingEvent) {
+	for _, e := range events {
+		switch e.status {
+		case "processed":
+			o.Processed++
+		case "ignored":
+			o.Ignored++
+		case "failed":
+			o.Failed++
+		}
+	}
+}
+
+// lockEvents locks those of the rows that are still pending and in nobody
+// else's hands, and reads them.
+func (w *work) lockEvents(ctx context.Context, ids []int64, read func(facts.Event) (facts.Set, error)) ([]pendingEvent, error) {
+	rows, err := w.tx.Query(ctx, `
+		SELECT id, attempts, source, event_id, type, account, livemode, occurred_at, payload
+		FROM webhook_events
+		WHERE id = ANY($1) AND status = 'pending'
+		ORDER BY id
+		FOR UPDATE SKIP LOCKED`, ids)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (e pendingEvent, err error) {
+		v := &e.event
+		if err := row.Scan(&e.id, &e.attempts, &v.Source, &v.ID, &v.Type, &v.Account, &v.Livemode, &v.OccurredAt, &v.Payload); err != nil {
+			return e, err
+		}
+		e.set, err = read(e.event)
+		return e, e.judge(err)
+	})
+}
+
+// judge turns what reading came to into the row's next status.
+func (e *pendingEvent) judge(err error) error {
+	var ignored *facts.Ignored
+	var bad *facts.Malformed
+	switch {
+	case err == nil:
+		e.status = "processed"
+	case errors.As(err, &ignored):
+		e.status, e.reason = "ignored", &ignored.Reason
+	case errors.As(err, &bad):
+		e.status, e.reason = "failed", &bad.Reason
+	default:
+		return err
+	}
+	return nil
+}
+
+// attachOrKeep attaches within a savepoint, so that a failure leaves the facts.
+func (w *work) attachOrKeep(ctx context.Context, rows []rowKey) (changes Changes, err error) {
+	outer := w.tx
+	defer func() { w.tx = outer }()
+	err = pgx.BeginFunc(ctx, outer, func(savepoint pgx.Tx) error {
+		w.tx = savepoint
+		changes, err = w.attach(ctx, rows)
+		return err
+	})
+	if err != nil && !errors.Is(err, errAgain) && !transient(err) {
+		err = &DeriveError{err}
+	}
+	return changes, err
+}
+
+// keepPending records on an event, and on its rows that are on no list yet,
+// that deriving failed.
+func (w *work) keepPending(ctx context.Context, id int64, rows []rowKey, failure *DeriveError) error {
+	reason := "derive_failed: " + failure.Err.Error()
+	var batch pgx.Batch
+	batch.Queue(`UPDATE webhook_events SET attempts = attempts + 1, last_error = $2 WHERE id = $1`, id, failure.Error())
+	for kind, k := range keyArrays(rows) {
+		batch.Queue(failedSQL[kind], k[0], k[1], reason)
+	}
+	return w.tx.SendBatch(ctx, &batch).Close()
+}
+
+var failedSQL = map[string]string{
+	enrollment: `
+		UPDATE enrollments f SET unattached = $3
+		FROM unnest($1::text[], $2::text[]) AS k(a, b)
+		WHERE f.course_id = k.a AND f.person = k.b AND f.customer_id IS NULL`,
+	payment: `
+		UPDATE payments f SET unattached = $3
+		FROM unnest($1::text[], $2::text[]) AS k(a, b)
+		WHERE f.account = k.a AND f.id = k.b AND f.customer_id IS NULL`,
+	subscription: `
+		UPDATE subscriptions f SET unattached = $3
+		FROM unnest($1::text[], $2::text[]) AS k(a, b)
+		WHERE f.account = k.a AND f.id = k.b AND f.customer_id IS NULL`,
+}
+
+// mark closes the events, in the transaction that holds their effects.
+func (w *work) mark(ctx context.Context, events []pendingEvent) (err error) {
+	defer wrap(&err, "store.mark")
+	ids, statuses, reasons := make([]int64, len(events)), make([]string, len(events)), make([]*string, len(events))
+	for i, e := range events {
+		ids[i], statuses[i], reasons[i] = e.id, e.status, e.reason
+	}
+	_, err = w.tx.Exec(ctx, `
+		UPDATE webhook_events e
+		SET status = m.status, last_error = m.reason, attempts = e.attempts + 1,
+			processed_at = CASE WHEN m.status <> 'failed' THEN now() END
+		FROM unnest($1::bigint[], $2::text[], $3::text[]) AS m(id, status, reason)
+		WHERE e.id = m.id`, ids, statuses, reasons)
+	return err
+}
+
+// MarkFailed records why an attempt at an event failed. With last, it was the
+// last one: the row becomes failed, for a person to look at and retry.
+func (s *Store) MarkFailed(ctx context.Context, id int64, cause error, last bool) (err error) {
+	defer wrap(&err, "store.MarkFailed(%d)", id)
+	_, err = s.pool.Exec(ctx, `
+		UPDATE webhook_events
+		SET last_error = $2, attempts = attempts + 1, status = CASE WHEN $3 THEN 'failed' ELSE status END
+		WHERE id = $1 AND status = 'pending'`, id, cause.Error(), last)
+	return err
+}

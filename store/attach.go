@@ -1,0 +1,322 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"rollcall/facts"
+)
+
+// Attach and derive: the one routine by which facts become customers. Webhooks,
+// backfills and rebuilds all come through here. Given rows, it resolves each to
+// (store, email), sees to the customers, points the rows at them, and derives
+// those customers anew from all their facts.
+
+// errAgain asks for the whole transaction to be tried again, with more locks
+// taken at its start.
+var errAgain = errors.New("locks found missing on the way")
+
+// Changes counts what an attachment changed; all zero if nothing was wrong.
+type Changes struct {
+	Facts   int64 `json:"facts"`   // rows that now point elsewhere, or for another reason nowhere
+	Created int64 `json:"created"` // customers
+	Updated int64 `json:"updated"`
+	Deleted int64 `json:"deleted"`
+	Merged  int64 `json:"merged"`
+}
+
+// Sum is the number of differences found.
+func (c Changes) Sum() int64 { return c.Facts + c.Created + c.Updated + c.Deleted }
+
+func (c *Changes) add(o Changes) {
+	c.Facts += o.Facts
+	c.Created += o.Created
+	c.Updated += o.Updated
+	c.Deleted += o.Deleted
+	c.Merged += o.Merged
+}
+
+// work is one transaction that says facts and attaches rows.
+type work struct {
+	tx       pgx.Tx
+	platform []string // product types of the platform's own sales
+	want     locks    // to be taken at the start of the next try
+	held     locks
+	everyone bool // attach dependents even where nothing they lean on changed
+}
+
+// transact runs do in a transaction, again with more locks for as long as do
+// finds some missing. What do is given is good for that try only.
+func (s *Store) transact(ctx context.Context, do func(context.Context, *work) error) error {
+	want := locks{}
+	for try := 1; ; try++ {
+		if try > 3 || len(want) > maxLocks {
+			want[gate] = true // alone, so nothing can be missing
+		}
+		w := &work{platform: s.platformTypes, want: want, held: locks{}}
+		err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+			w.tx = tx
+			// Every statement here looks up rows by key. Plans made while tables
+			// were small must not scan them when they are large, nor be made
+			// anew each time.
+			if _, err := tx.Exec(ctx, `SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL jit = off; SET LOCAL plan_cache_mode = force_generic_plan`); err != nil {
+				return err
+			}
+			return do(ctx, w)
+		})
+		if !errors.Is(err, errAgain) {
+			return err
+		}
+	}
+}
+
+// lock takes the locks of what is about to be said, and those that an earlier
+// try found missing.
+func (w *work) lock(ctx context.Context, own locks) error {
+	if w.want[gate] {
+		w.held[gate] = true
+		return takeGate(ctx, w.tx)
+	}
+	for k, exclusive := range own {
+		w.want.add(exclusive, k)
+	}
+	if len(w.want) > maxLocks {
+		return errAgain // too many to hold one by one
+	}
+	for k, exclusive := range w.want {
+		w.held.add(exclusive, k)
+	}
+	return w.want.take(ctx, w.tx)
+}
+
+// extend takes further locks without waiting, or asks for another try.
+func (w *work) extend(ctx context.Context, more locks) error {
+	missing := w.held.missing(more)
+	got, err := len(w.held)+len(missing) <= maxLocks, error(nil)
+	if got {
+		got, err = missing.try(ctx, w.tx)
+	}
+	if err != nil {
+		return err
+	}
+	for k, exclusive := range missing {
+		w.held.add(exclusive, k)
+		w.want.add(exclusive, k)
+	}
+	if !got {
+		return errAgain
+	}
+	return nil
+}
+
+// say locks, upserts and tells which rows are to be attached now: those the set
+// brings and those that lean on what it changed.
+func (w *work) say(ctx context.Context, set facts.Set) ([]rowKey, error) {
+	if err := w.lock(ctx, ownLocks(set)); err != nil {
+		return nil, err
+	}
+	before, err := w.catalogueState(ctx, set)
+	if err != nil {
+		return nil, err
+	}
+	if err := upsert(ctx, w.tx, set); err != nil {
+		return nil, err
+	}
+	provided := providedBy(set)
+	changed, err := w.catalogueChanges(ctx, set, before)
+	if err != nil {
+		return nil, err
+	}
+	return w.affected(ctx, set, append(provided, changed...))
+}
+
+// attach points rows at their customers and derives those customers.
+func (w *work) attach(ctx context.Context, keys []rowKey) (changes Changes, err error) {
+	defer wrap(&err, "store.attach(%d)", len(keys))
+	if len(keys) == 0 {
+		return changes, nil
+	}
+	rows, err := resolve(ctx, w.tx, keys, w.platform)
+	if err != nil {
+		return changes, err
+	}
+	tombstoned, err := w.tombstoned(ctx, rows)
+	if err != nil {
+		return changes, err
+	}
+	if err := w.lockCustomers(ctx, rows, tombstoned); err != nil {
+		return changes, err
+	}
+	places, merged, err := w.place(ctx, rows)
+	if err != nil {
+		return changes, err
+	}
+	changes.Merged = merged
+	if changes.Facts, err = w.point(ctx, rows, places); err != nil {
+		return changes, err
+	}
+	for _, c := range tombstoned {
+		places.add(c)
+	}
+	derived, err := w.derive(ctx, places.all())
+	changes.add(derived)
+	return changes, err
+}
+
+// customer is a customer's identity.
+type customer struct {
+	id    int64
+	store string
+	email string
+}
+
+type address struct{ store, email string }
+
+// places knows which customer lives at which address, and which others are to
+// be derived because rows left them.
+type places struct {
+	at   map[address]int64
+	left map[int64]customer
+}
+
+func (p *places) add(c customer) {
+	if _, taken := p.at[address{c.store, c.email}]; !taken {
+		p.left[c.id] = c
+	}
+}
+
+// all lists every customer to derive, by id.
+func (p *places) all() []customer {
+	var out []customer
+	for a, id := range p.at {
+		delete(p.left, id) // it lives at its new address
+		out = append(out, customer{id, a.store, a.email})
+	}
+	for _, c := range p.left {
+		out = append(out, c)
+	}
+	slices.SortFunc(out, func(a, b customer) int { return cmp.Compare(a.id, b.id) })
+	return out
+}
+
+// lockCustomers locks every address that rows leave or go to. Everybody takes
+// these last, in order, so waiting here is safe.
+func (w *work) lockCustomers(ctx context.Context, rows []resolution, more []customer) error {
+	if w.held[gate] {
+		return nil
+	}
+	l := locks{}
+	for _, r := range rows {
+		if r.attachable() {
+			l.add(true, "customer:"+*r.Store+"/"+*r.Email)
+		}
+		if r.OldEmail != nil {
+			l.add(true, "customer:"+*r.OldStore+"/"+*r.OldEmail)
+		}
+	}
+	for _, c := range more {
+		l.add(true, "customer:"+c.store+"/"+c.email)
+	}
+	if len(l) == 0 {
+		return nil
+	}
+	if len(w.held)+len(l) > 2*maxLocks {
+		w.want[gate] = true
+		return errAgain
+	}
+	hashes, exclusive := l.sorted()
+	_, err := w.tx.Exec(ctx, `
+		SELECT CASE WHEN exclusive THEN pg_advisory_xact_lock(hash) END
+		FROM unnest($1::bigint[], $2::bool[]) AS l(hash, exclusive)`, hashes, exclusive)
+	return err
+}
+
+// tombstoned finds the customers whose courses are ended by rows that are
+// nothing but a tombstone: under the address, where the enrollment has a user.
+func (w *work) tombstoned(ctx context.Context, rows []resolution) ([]customer, error) {
+	var emails, courses []string
+	for _, r := range rows {
+		if r.kind == enrollment && r.Unattached != nil && *r.Unattached == "never_enrolled" && r.Email != nil {
+			emails, courses = append(emails, *r.Email), append(courses, r.a)
+		}
+	}
+	if len(emails) == 0 {
+		return nil, nil
+	}
+	found, err := w.tx.Query(ctx, `
+		SELECT DISTINCT c.id, c.store_id, c.email
+		FROM unnest($1::text[], $2::text[]) AS t(email, course)
+		JOIN customers c ON c.email = t.email AND c.course_ids @> ARRAY[t.course]`, emails, courses)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(found, func(row pgx.CollectableRow) (c customer, err error) {
+		return c, row.Scan(&c.id, &c.store, &c.email)
+	})
+}
+
+// point writes rows' resolutions where they differ, and counts those.
+func (w *work) point(ctx context.Context, rows []resolution, p *places) (changed int64, err error) {
+	defer wrap(&err, "store.point(%d)", len(rows))
+	type columns struct {
+		a, b                          []string
+		store, email, product, reason []*string
+		customer                      []*int64
+		refunded, disputed            []int64
+	}
+	byKind := map[string]*columns{}
+	for _, r := range rows {
+		c := byKind[r.kind]
+		if c == nil {
+			c = &columns{}
+			byKind[r.kind] = c
+		}
+		var id *int64
+		if r.attachable() {
+			id = ptr(p.at[address{*r.Store, *r.Email}])
+		}
+		c.a, c.b = append(c.a, r.a), append(c.b, r.b)
+		c.store, c.email, c.product, c.reason = append(c.store, r.Store), append(c.email, r.Email), append(c.product, r.Product), append(c.reason, r.Unattached)
+		c.customer, c.refunded, c.disputed = append(c.customer, id), append(c.refunded, r.Refunded), append(c.disputed, r.Disputed)
+	}
+	for kind, c := range byKind {
+		tag, err := w.tx.Exec(ctx, pointSQL[kind], c.a, c.b, c.store, c.email, c.product, c.reason, c.customer, c.refunded, c.disputed)
+		if err != nil {
+			return changed, err
+		}
+		changed += tag.RowsAffected()
+	}
+	return changed, nil
+}
+
+const pointFrom = `
+	FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::bigint[], $9::bigint[])
+	  AS r(a, b, store_id, email, product_id, unattached, customer_id, refunded, disputed)
+	WHERE `
+
+var pointSQL = map[string]string{
+	enrollment: `
+	UPDATE enrollments f
+	SET store_id = r.store_id, customer_email = r.email, customer_id = r.customer_id, unattached = r.unattached` + pointFrom + `
+	f.course_id = r.a AND f.person = r.b
+	  AND (f.store_id, f.customer_email, f.customer_id, f.unattached) IS DISTINCT FROM (r.store_id, r.email, r.customer_id, r.unattached)`,
+
+	subscription: `
+	UPDATE subscriptions f
+	SET store_id = r.store_id, customer_email = r.email, product_id = r.product_id, customer_id = r.customer_id, unattached = r.unattached` + pointFrom + `
+	f.account = r.a AND f.id = r.b
+	  AND (f.store_id, f.customer_email, f.product_id, f.customer_id, f.unattached)
+	      IS DISTINCT FROM (r.store_id, r.email, r.product_id, r.customer_id, r.unattached)`,
+
+	payment: `
+	UPDATE payments f
+	SET store_id = r.store_id, customer_email = r.email, product_id = r.product_id, customer_id = r.customer_id, unattached = r.unattached,
+		refunded = r.refunded, disputed = r.disputed` + pointFrom + `
+	f.account = r.a AND f.id = r.b
+	  AND (f.store_id, f.customer_email, f.product_id, f.customer_id, f.unattached, f.refunded, f.disputed)
+	      IS DISTINCT FROM (r.store_id, r.email, r.product_id, r.customer_id, r.unattached, r.refunded, r.disputed)`,
+}

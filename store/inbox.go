@@ -1,0 +1,83 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// NewEvent is a verified webhook on its way into the inbox.
+type NewEvent struct {
+	Source     string // stripe, clerk or platform
+	EventID    string // the sender's id, the key of deduplication
+	Type       string
+	Account    string // Stripe Connect account, or empty
+	APIVersion string
+	Livemode   *bool // nil where the source has no such notion
+	OccurredAt time.Time
+	Payload    []byte // the raw body, valid JSON
+}
+
+// Inserted says what became of a NewEvent: its row's id, or that an event of
+// that source and id was there already.
+type Inserted struct {
+	ID        int64
+	Duplicate bool
+}
+
+// InsertEvents keeps events in one statement and answers for each, in order.
+// When it returns without error every event is committed (now or before).
+// Duplicates within events are allowed: the first becomes the row.
+func (s *Store) InsertEvents(ctx context.Context, events []NewEvent) (_ []Inserted, err error) {
+	defer wrap(&err, "store.InsertEvents(%d)", len(events))
+	n := len(events)
+	var (
+		sources, ids, types, accounts, versions, payloads = make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]string, n)
+		live                                              = make([]*bool, n)
+		at                                                = make([]time.Time, n)
+	)
+	type key struct{ source, id string }
+	first := make(map[key]int, n)
+	for i, e := range events {
+		sources[i], ids[i], types[i], accounts[i], versions[i] = e.Source, e.EventID, e.Type, e.Account, e.APIVersion
+		live[i], at[i], payloads[i] = e.Livemode, e.OccurredAt, string(e.Payload)
+		if _, seen := first[key{e.Source, e.EventID}]; !seen {
+			first[key{e.Source, e.EventID}] = i
+		}
+	}
+	rows, err := s.pool.Query(ctx, `
+		INSERT INTO webhook_events (source, event_id, type, account, api_version, livemode, occurred_at, payload)
+		SELECT source, event_id, type, account, api_version, livemode, occurred_at, payload::json
+		FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bool[], $7::timestamptz[], $8::text[])
+		  AS e(source, event_id, type, account, api_version, livemode, occurred_at, payload)
+		ON CONFLICT (source, event_id) DO NOTHING
+		RETURNING id, source, event_id`,
+		sources, ids, types, accounts, versions, live, at, payloads)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Inserted, n)
+	for i := range out {
+		out[i].Duplicate = true
+	}
+	var id int64
+	var k key
+	_, err = pgx.ForEachRow(rows, []any{&id, &k.source, &k.id}, func() error {
+		out[first[k]] = Inserted{ID: id}
+		return nil
+	})
+	return out, err
+}
+
+// isNetwork tells a broken or refused connection from an answer of Postgres.
+func isNetwork(err error) bool {
+	var connect *pgconn.ConnectError
+	var network net.Error
+	return errors.As(err, &connect) || errors.As(err, &network) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
+}

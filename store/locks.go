@@ -1,0 +1,154 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"hash/fnv"
+	"maps"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"rollcall/facts"
+)
+
+// Locks keep two transactions from missing each other: one that brings a user
+// and one that brings the user's enrollment would each not see the other, and
+// the enrollment would stay unattached for good. So a transaction holds, until
+// it commits, advisory locks on
+//
+//   - what it says (its own rows and the ids others lean on): exclusive;
+//   - what the rows it attaches lean on: shared;
+//   - the customers it derives: exclusive, taken last.
+//
+// Waiting happens only while taking a sorted list with nothing held before it,
+// or for customers, which come last for everybody: there is no circle to wait in.
+type locks map[string]bool // key → exclusive
+
+// gate is held shared by every transaction, and exclusively by one so large
+// that locking key by key would fill Postgres's lock table.
+const gate = "gate"
+
+// maxLocks is the number of keys above which a transaction takes the gate.
+const maxLocks = 1500
+
+// add asks for a key; exclusive beats shared.
+func (l locks) add(exclusive bool, keys ...string) {
+	for _, k := range keys {
+		l[k] = l[k] || exclusive
+	}
+}
+
+// missing returns what of want is not held.
+func (l locks) missing(want locks) locks {
+	out := locks{}
+	if l[gate] {
+		return out // held exclusively: all is held
+	}
+	for k, exclusive := range want {
+		if held, ok := l[k]; !ok || exclusive && !held {
+			out[k] = exclusive
+		}
+	}
+	return out
+}
+
+// sorted returns the keys' hashes in the one order that all take them in.
+func (l locks) sorted() (hashes []int64, exclusive []bool) {
+	type lock struct {
+		hash      int64
+		exclusive bool
+	}
+	merged := map[int64]bool{}
+	for k, x := range l {
+		h := fnv.New64a()
+		h.Write([]byte(k))
+		merged[int64(h.Sum64())] = merged[int64(h.Sum64())] || x
+	}
+	for _, h := range slices.SortedFunc(maps.Keys(merged), cmp.Compare[int64]) {
+		hashes, exclusive = append(hashes, h), append(exclusive, merged[h])
+	}
+	return hashes, exclusive
+}
+
+// take waits for all keys of l. The gate, if not asked for exclusively, is
+// taken first and shared.
+func (l locks) take(ctx context.Context, tx pgx.Tx) (err error) {
+	defer wrap(&err, "locks.take(%d)", len(l))
+	if _, err = tx.Exec(ctx, `SELECT pg_advisory_xact_lock_shared($1)`, gateHash); err != nil {
+		return err
+	}
+	hashes, exclusive := l.sorted()
+	_, err = tx.Exec(ctx, `
+		SELECT CASE WHEN exclusive THEN pg_advisory_xact_lock(hash) ELSE pg_advisory_xact_lock_shared(hash) END
+		FROM unnest($1::bigint[], $2::bool[]) AS l(hash, exclusive)`, hashes, exclusive)
+	return err
+}
+
+// takeGate waits until nobody else attaches, and keeps it so.
+func takeGate(ctx context.Context, tx pgx.Tx) error {
+	_, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, gateHash)
+	return err
+}
+
+var gateHash = func() int64 {
+	h := fnv.New64a()
+	h.Write([]byte(gate))
+	return int64(h.Sum64())
+}()
+
+// try takes all keys of l without waiting and tells whether it got them.
+func (l locks) try(ctx context.Context, tx pgx.Tx) (got bool, err error) {
+	defer wrap(&err, "locks.try(%d)", len(l))
+	if len(l) == 0 {
+		return true, nil
+	}
+	hashes, exclusive := l.sorted()
+	err = tx.QueryRow(ctx, `
+		SELECT bool_and(CASE WHEN exclusive THEN pg_try_advisory_xact_lock(hash) ELSE pg_try_advisory_xact_lock_shared(hash) END)
+		FROM unnest($1::bigint[], $2::bool[]) AS l(hash, exclusive)`, hashes, exclusive).Scan(&got)
+	return got, err
+}
+
+// The keys of facts, as their rows' leans column spells them.
+func payKey(account, id string) string { return "pay:" + account + "/" + id }
+func subKey(account, id string) string { return "sub:" + account + "/" + id }
+func cusKey(account, id string) string { return "cus:" + account + "/" + id }
+
+// ownLocks are the keys of what a set says.
+func ownLocks(set facts.Set) locks {
+	l := locks{}
+	for _, f := range set.Users {
+		l.add(true, "user:"+f.ID)
+	}
+	for _, f := range set.StripeCustomers {
+		l.add(true, cusKey(f.Account, f.ID))
+	}
+	for _, f := range set.Stores {
+		l.add(true, "store:"+f.ID, "store:"+f.OwnerUserID, "account:"+f.StripeAccountID)
+	}
+	for _, f := range set.Products {
+		l.add(true, "product:"+f.ID)
+		l.add(true, f.StripeProductIDs...)
+		l.add(true, f.StripePriceIDs...)
+	}
+	for _, f := range set.Enrollments {
+		l.add(true, "enrollment:"+f.CourseID+"/"+f.Person)
+	}
+	for _, f := range set.Payments {
+		l.add(true, payKey(f.Account, f.ID))
+		if f.Invoice != "" { // its invoice is resolved anew with it
+			l.add(true, payKey(f.Account, f.Invoice))
+		}
+	}
+	for _, f := range set.Refunds {
+		l.add(true, "charge:"+f.Account+"/"+f.Charge)
+	}
+	for _, f := range set.Disputes {
+		l.add(true, "charge:"+f.Account+"/"+f.Charge)
+	}
+	for _, f := range set.Subscriptions {
+		l.add(true, subKey(f.Account, f.ID))
+	}
+	return l
+}

@@ -1,0 +1,25 @@
+package store_test
+
+import (
+	"context"
+	"testing"
+
+	"rollcall/internal/embedded/testdb"
+	"rollcall/store"
+)
+
+func TestMain(m *testing.M) { testdb.Main(m) }
+
+// platformTypes is the default of PLATFORM_PRODUCT_TYPES.
+var platformTypes = []string{"ppr_pro", "creator_plan", "credit_package"}
+
+// open returns a store on a fresh database.
+func open(t testing.TB) *store.Store {
+	t.Helper()
+	s, err := store.Open(context.Background(), testdb.Postgres(t), store.Options{PlatformTypes: platformTypes})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s
+}

@@ -1,0 +1,212 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// place sees to it that every address that rows resolve to has a customer's id.
+// A customer all of whose rows move to an address where nobody lives moves
+// there and keeps its id; where somebody does, the older of the two stays and
+// the merge is logged. Ids without a row yet get theirs when derived.
+func (w *work) place(ctx context.Context, rows []resolution) (_ *places, merged int64, err error) {
+	defer wrap(&err, "store.place(%d)", len(rows))
+	p := &places{at: map[address]int64{}, left: map[int64]customer{}}
+	var wanted []address
+	for _, r := range rows {
+		if r.OldEmail != nil {
+			p.left[*r.OldID] = customer{*r.OldID, *r.OldStore, *r.OldEmail}
+		}
+		if r.attachable() {
+			a := address{*r.Store, *r.Email}
+			if _, seen := p.at[a]; !seen {
+				p.at[a] = 0
+				wanted = append(wanted, a)
+			}
+		}
+	}
+	if len(wanted) == 0 {
+		return p, 0, nil
+	}
+	if err := w.findCustomers(ctx, p, wanted); err != nil {
+		return nil, 0, err
+	}
+	if merged, err = w.move(ctx, rows, p); err != nil {
+		return nil, 0, err
+	}
+	return p, merged, w.allocate(ctx, p, wanted)
+}
+
+// findCustomers fills in who lives at the wanted addresses.
+func (w *work) findCustomers(ctx context.Context, p *places, wanted []address) error {
+	stores, emails := make([]string, len(wanted)), make([]string, len(wanted))
+	for i, a := range wanted {
+		stores[i], emails[i] = a.store, a.email
+	}
+	rows, err := w.tx.Query(ctx, `
+		SELECT c.id, c.store_id, c.email
+		FROM unnest($1::text[], $2::text[]) AS a(store_id, email)
+		JOIN customers c ON c.store_id = a.store_id AND c.email = a.email`, stores, emails)
+	if err != nil {
+		return err
+	}
+	var c customer
+	_, err = pgx.ForEachRow(rows, []any{&c.id, &c.store, &c.email}, func() error {
+		p.at[address{c.store, c.email}] = c.id
+		return nil
+	})
+	return err
+}
+
+// allocate gives ids to addresses where nobody lives yet.
+func (w *work) allocate(ctx context.Context, p *places, wanted []address) error {
+	var empty []address
+	for _, a := range wanted {
+		if p.at[a] == 0 {
+			empty = append(empty, a)
+		}
+	}
+	if len(empty) == 0 {
+		return nil
+	}
+	rows, err := w.tx.Query(ctx, `
+		SELECT nextval(pg_get_serial_sequence('customers', 'id'))
+		FROM generate_series(1, $1::int)`, len(empty))
+	if err != nil {
+		return err
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		return err
+	}
+	for i, a := range empty {
+		p.at[a] = ids[i]
+	}
+	return nil
+}
+
+// mover is a customer all of whose rows leave for another address.
+type mover struct {
+	customer
+	to   address
+	rows int64
+}
+
+// move carries out the moves and merges among rows. Rare: an address changed.
+func (w *work) move(ctx context.Context, rows []resolution, p *places) (merged int64, err error) {
+	movers, err := w.movers(ctx, rows)
+	if err != nil || len(movers) == 0 {
+		return 0, err
+	}
+	moving := map[int64]bool{}
+	for _, m := range movers {
+		moving[m.id] = true // until it has moved in
+	}
+	for _, m := range movers {
+		there := p.at[m.to]
+		switch {
+		case there == 0: // nobody lives there: move in
+			p.at[m.to] = m.id
+			moving[m.id] = false
+		case moving[there] || there == m.id: // they leave as well, or trade places
+		default:
+			merged++
+			if err := w.merge(ctx, m, there, p); err != nil {
+				return merged, err
+			}
+		}
+	}
+	return merged, nil
+}
+
+// movers are the customers that no row is left to, oldest first, each with the
+// first address in order that its rows go to.
+func (w *work) movers(ctx context.Context, rows []resolution) ([]mover, error) {
+	leaving := map[int64]*mover{}
+	for _, r := range rows {
+		if r.OldID == nil || r.OldEmail == nil {
+			continue
+		}
+		stays := r.attachable() && *r.Store == *r.OldStore && *r.Email == *r.OldEmail
+		m := leaving[*r.OldID]
+		if m == nil {
+			m = &mover{customer: customer{*r.OldID, *r.OldStore, *r.OldEmail}}
+			leaving[m.id] = m
+		}
+		if !stays {
+			m.rows++
+		}
+		if r.moved() && (m.to.email == "" || *r.Email < m.to.email) {
+			m.to = address{*r.Store, *r.Email}
+		}
+	}
+	var ids []int64
+	for id, m := range leaving {
+		if m.to.email != "" {
+			ids = append(ids, id)
+		}
+	}
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	counted, err := w.tx.Query(ctx, `
+		SELECT id,
+			(SELECT count(*) FROM payments      WHERE customer_id = c.id)
+			+ (SELECT count(*) FROM enrollments   WHERE customer_id = c.id)
+			+ (SELECT count(*) FROM subscriptions WHERE customer_id = c.id)
+		FROM unnest($1::bigint[]) AS c(id)`, ids)
+	if err != nil {
+		return nil, err
+	}
+	var out []mover
+	var id, rowsOf int64
+	_, err = pgx.ForEachRow(counted, []any{&id, &rowsOf}, func() error {
+		if leaving[id].rows == rowsOf {
+			out = append(out, *leaving[id])
+		}
+		return nil
+	})
+	slices.SortFunc(out, func(a, b mover) int { return cmp.Compare(a.id, b.id) })
+	return out, err
+}
+
+// merge joins a mover with the customer that lives where it moves. If the mover
+// is the older it takes the place over, with the other's rows; those may be in
+// another worker's hands, so they are taken without waiting or not at all.
+func (w *work) merge(ctx context.Context, m mover, there int64, p *places) error {
+	from, into := customer{m.id, m.store, m.email}, customer{there, m.to.store, m.to.email}
+	if m.id < there {
+		from, into = customer{there, m.to.store, m.to.email}, customer{m.id, m.store, m.to.email}
+		if err := w.takeOver(ctx, there, m.id); err != nil {
+			return err
+		}
+		p.at[m.to] = m.id
+		p.left[there] = from
+	}
+	_, err := w.tx.Exec(ctx, `
+		INSERT INTO customer_merges (store_id, from_id, from_email, into_id, into_email)
+		VALUES ($1, $2, $3, $4, $5)`, m.store, from.id, from.email, into.id, into.email)
+	return err
+}
+
+// takeOver points all rows of one customer at another.
+func (w *work) takeOver(ctx context.Context, from, to int64) error {
+	for _, table := range []string{"payments", "enrollments", "subscriptions"} {
+		_, err := w.tx.Exec(ctx, `
+			WITH held AS (
+				SELECT ctid FROM `+table+` WHERE customer_id = $1 FOR UPDATE NOWAIT
+			)
+			UPDATE `+table+` SET customer_id = $2 WHERE ctid IN (SELECT ctid FROM held)`, from, to)
+		if lockNotAvailable(err) {
+			w.want[gate] = true // try again when nobody else is at work
+			return errAgain
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,256 @@
+package store
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Kinds of rows that belong to a customer.
+const (
+	payment      = "payment"
+	enrollment   = "enrollment"
+	subscription = "subscription"
+)
+
+// rowKey names such a row: (account, id) of a payment or subscription,
+// (course, person) of an enrollment.
+type rowKey struct{ kind, a, b string }
+
+// resolution is what a row's facts come to: the store and address it belongs
+// to, or why it belongs nowhere yet; and where it points now.
+type resolution struct {
+	rowKey
+	Store      *string
+	Email      *string
+	Product    *string
+	Unattached *string // reason
+	Refunded   int64   // of a payment, minor units
+	Disputed   int64
+	OldID      *int64 // customer it points at now, which may be gone
+	OldStore   *string
+	OldEmail   *string
+}
+
+// attachable tells whether the row belongs to a customer.
+func (r resolution) attachable() bool { return r.Unattached == nil }
+
+// moved tells whether the row leaves the customer it points at for another
+// address in the same store.
+func (r resolution) moved() bool {
+	return r.OldEmail != nil && r.attachable() && *r.OldStore == *r.Store && *r.OldEmail != *r.Email
+}
+
+// keyArrays splits row keys by kind into columns for unnest.
+func keyArrays(keys []rowKey) (out map[string][2][]string) {
+	out = map[string][2][]string{}
+	for _, k := range keys {
+		c := out[k.kind]
+		c[0], c[1] = append(c[0], k.a), append(c[1], k.b)
+		out[k.kind] = c
+	}
+	return out
+}
+
+// resolve works out where rows belong, from facts alone. platformTypes are the
+// product types (and plans, Stripe prices and products) whose sales are the
+// platform's own.
+func resolve(ctx context.Context, tx pgx.Tx, keys []rowKey, platformTypes []string) (_ []resolution, err error) {
+	defer wrap(&err, "store.resolve(%d)", len(keys))
+	var out []resolution
+	for kind, columns := range keyArrays(keys) {
+		rows, err := tx.Query(ctx, resolveSQL[kind], columns[0], columns[1], platformTypes)
+		if err != nil {
+			return nil, err
+		}
+		some, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (r resolution, err error) {
+			r.kind = kind
+			err = row.Scan(&r.a, &r.b, &r.Store, &r.Email, &r.Product, &r.Unattached, &r.Refunded, &r.Disputed, &r.OldID, &r.OldStore, &r.OldEmail)
+			return r, err
+		})
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, some...)
+	}
+	return out, nil
+}
+
+// Each kind of row first states its context: the ids it names (its own, then
+// its subscription's, then those of that one's checkout) and what keeps it off
+// any list. The rest of the resolution is the same for all.
+var resolveSQL = map[string]string{
+	enrollment: `
+		WITH context AS (
+			SELECT f.course_id AS a, f.person AS b, f.customer_id,
+				'' AS account, f.store_ref, f.course_id AS product_ref, NULL::text[] AS catalogue,
+				f.user_ref, NULL::text AS creator_ref, NULL::text AS destination, NULL::text AS stripe_customer,
+				coalesce(f.email, CASE WHEN f.person LIKE 'email:%' THEN substr(f.person, 7) END) AS email,
+				CASE WHEN f.version = '' THEN 'never_enrolled' END AS blocked,
+				0::bigint AS amount, 0::bigint AS refunded, 0::bigint AS disputed
+			FROM unnest($1::text[], $2::text[]) AS k(a, b)
+			JOIN enrollments f ON f.course_id = k.a AND f.person = k.b
+			WHERE $3::text[] IS NOT NULL
+		)` + resolveTail,
+
+	subscription: `
+		WITH context AS (
+			SELECT f.account AS a, f.id AS b, f.customer_id,
+				f.account,
+				coalesce(f.store_ref, f.checkout ->> 'store_ref') AS store_ref,
+				coalesce(f.product_ref, f.checkout ->> 'product_ref') AS product_ref,
+				f.catalogue,
+				coalesce(f.user_ref, f.checkout ->> 'user_ref') AS user_ref,
+				coalesce(f.creator_ref, f.checkout ->> 'creator_ref') AS creator_ref,
+				f.destination,
+				coalesce(f.stripe_customer, f.checkout ->> 'stripe_customer') AS stripe_customer,
+				coalesce(f.email, f.checkout ->> 'email') AS email,
+				CASE
+					WHEN ` + platformSubscription + ` THEN 'platform_sale'
+					WHEN NOT f.ever_active THEN 'not_started'
+				END AS blocked,
+				0::bigint AS amount, 0::bigint AS refunded, 0::bigint AS disputed
+			FROM unnest($1::text[], $2::text[]) AS k(a, b)
+			JOIN subscriptions f ON f.account = k.a AND f.id = k.b
+		)` + resolveTail,
+
+	payment: `
+		WITH context AS (
+			SELECT p.account AS a, p.id AS b, p.customer_id,
+				p.account,
+				coalesce(p.store_ref, f.store_ref, f.checkout ->> 'store_ref') AS store_ref,
+				coalesce(p.product_ref, f.product_ref, f.checkout ->> 'product_ref') AS product_ref,
+				coalesce(p.catalogue, f.catalogue) AS catalogue,
+				coalesce(p.user_ref, f.user_ref, f.checkout ->> 'user_ref') AS user_ref,
+				coalesce(p.creator_ref, f.creator_ref, f.checkout ->> 'creator_ref') AS creator_ref,
+				coalesce(p.destination, linked.destination, f.destination) AS destination,
+				coalesce(p.stripe_customer, f.stripe_customer, f.checkout ->> 'stripe_customer') AS stripe_customer,
+				coalesce(p.email, f.email, f.checkout ->> 'email') AS email,
+				CASE
+					WHEN p.claim_version = '' THEN 'bare_payment'
+					WHEN NOT p.paid THEN 'unpaid'
+					-- An invoice and its payment intent are the same money. A checkout
+					-- (invoice_creation) tells most of it; else the invoice does.
+					WHEN p.kind = 'invoice' AND linked.checkout THEN 'counted_elsewhere'
+					WHEN p.kind IN ('intent', 'purchase') AND EXISTS (
+						SELECT FROM payments i
+						WHERE i.account = p.account AND i.id = p.invoice AND i.kind = 'invoice'
+					) THEN 'counted_elsewhere'
+					WHEN p.product_type = ANY($3) OR p.plan = ANY($3) OR coalesce(p.catalogue && $3, false)
+						OR ` + platformSubscription + ` THEN 'platform_sale'
+				END AS blocked,
+				coalesce(CASE WHEN back.entire THEN p.amount ELSE LEAST(back.amount, p.amount) END, 0)::bigint AS refunded,
+				coalesce(lost.amount, 0)::bigint AS disputed,
+				p.amount
+			FROM unnest($1::text[], $2::text[]) AS k(a, b)
+			JOIN payments p ON p.account = k.a AND p.id = k.b
+			LEFT JOIN subscriptions f ON f.account = p.account AND f.id = p.subscription
+			-- The payment intents whose refunds and disputes are this row's: itself,
+			-- or those that paid this invoice.
+			LEFT JOIN LATERAL (
+				SELECT array_agg(x.id) AS ids, min(x.destination) AS destination,
+					bool_or(x.kind = 'checkout' AND x.paid) AS checkout
+				FROM payments x
+				WHERE x.account = p.account AND x.invoice = p.id AND p.kind = 'invoice'
+			) linked ON true
+			LEFT JOIN LATERAL (
+				SELECT array_append(linked.ids, p.id) AS ids,
+					ARRAY(
+						SELECT c.id
+						FROM refunds c
+						WHERE c.account = p.account AND c.cumulative
+						  AND c.payment_intent = ANY(array_append(linked.ids, p.id))
+					) AS charges
+			) own ON true
+			-- Per charge: its running total as of the time it was told, corrected by
+			-- the refund objects that changed since; and at least what those say.
+			LEFT JOIN LATERAL (
+				SELECT sum(GREATEST(c.total, c.known))::bigint AS amount, bool_or(c.entire) AS entire
+				FROM (
+					SELECT
+						max(r.amount) FILTER (WHERE r.cumulative)
+							- coalesce(sum(r.amount) FILTER (WHERE NOT r.cumulative AND r.failed AND r.made_at <= r.told_at AND r.said_at > r.told_at), 0)
+							+ coalesce(sum(r.amount) FILTER (WHERE NOT r.cumulative AND NOT r.failed AND r.made_at > r.told_at), 0) AS total,
+						sum(r.amount) FILTER (WHERE NOT r.cumulative AND NOT r.failed) AS known,
+						bool_or(r.cumulative AND r.entire)
+							AND NOT coalesce(bool_or(NOT r.cumulative AND r.failed AND r.said_at > r.told_at), false) AS entire
+					FROM (
+						SELECT r.*, coalesce(r.charge, r.id) AS of_charge,
+							coalesce(r.created_at, r.said_at) AS made_at,
+							coalesce(r.status IN ('failed', 'canceled'), false) AS failed,
+							max(r.said_at) FILTER (WHERE r.cumulative) OVER (PARTITION BY coalesce(r.charge, r.id)) AS told_at
+						FROM refunds r
+						WHERE r.account = p.account
+						  AND (r.payment_intent = ANY(own.ids) OR r.charge = ANY(own.charges))
+						  AND (r.currency = p.currency OR r.entire)
+					) r
+					GROUP BY r.of_charge
+				) c
+			) back ON true
+			LEFT JOIN LATERAL (
+				SELECT sum(CASE WHEN d.currency = p.currency THEN d.amount ELSE p.amount END)::bigint AS amount
+				FROM disputes d
+				WHERE d.account = p.account AND d.withdrawn
+				  AND (d.payment_intent = ANY(own.ids) OR d.charge = ANY(own.charges))
+			) lost ON true
+		)` + resolveTail,
+}
+
+// platformSubscription says whether subscription f is a sale of the platform
+// itself: by its own metadata, its session's, or its Stripe price or product.
+const platformSubscription = `
+					coalesce(f.product_type = ANY($3) OR f.plan = ANY($3), false)
+					OR coalesce(f.checkout ->> 'product_type' = ANY($3) OR f.checkout ->> 'plan' = ANY($3), false)
+					OR coalesce(f.catalogue && $3, false)`
+
+// resolveTail looks up the product, then the store, then the address, and says
+// what is missing.
+const resolveTail = `
+		SELECT c.a, c.b, store.id,
+			CASE WHEN c.blocked IS NULL OR c.blocked = 'never_enrolled' THEN buyer.email END,
+			coalesce(product.id, c.product_ref),
+			CASE
+				WHEN c.blocked IS NOT NULL THEN c.blocked
+				WHEN store.id IS NULL AND c.account <> '' THEN 'account_without_store'
+				WHEN store.id IS NULL THEN 'no_store'
+				WHEN buyer.email IS NOT NULL THEN NULL
+				WHEN c.user_ref IS NOT NULL AND NOT buyer.known THEN 'user_unknown'
+				WHEN c.user_ref IS NOT NULL THEN 'email_unverified'
+				ELSE 'no_email'
+			END,
+			c.refunded, coalesce(LEAST(c.disputed, c.amount - c.refunded), 0),
+			c.customer_id, old.store_id, old.email
+		FROM context c
+		LEFT JOIN LATERAL (
+			SELECT p.id, p.store_id, 0 AS nth FROM products p WHERE p.id = c.product_ref
+			UNION ALL
+			SELECT p.id, p.store_id, 1 FROM products p WHERE (p.stripe_product_ids || p.stripe_price_ids) && c.catalogue
+			ORDER BY nth, id
+			LIMIT 1
+		) product ON true
+		-- A connected account's events belong to its store, whatever its owner
+		-- wrote into metadata; that only chooses among stores of one account.
+		LEFT JOIN LATERAL (
+			SELECT CASE WHEN c.account <> '' THEN (
+				SELECT s.id FROM stores s
+				WHERE s.stripe_account_id = c.account
+				ORDER BY (s.id = c.store_ref) IS TRUE DESC, (s.id = product.store_id) IS TRUE DESC, s.id
+				LIMIT 1
+			) ELSE coalesce(
+				(SELECT s.id FROM stores s WHERE s.id = c.store_ref),
+				(SELECT min(s.id) FROM stores s WHERE s.owner_user_id = c.store_ref HAVING count(*) = 1),
+				-- A store that was named but not told yet is taken at its word.
+				CASE WHEN c.store_ref NOT LIKE 'user\_%'
+					AND NOT EXISTS (SELECT FROM stores s WHERE s.owner_user_id = c.store_ref) THEN c.store_ref END,
+				product.store_id,
+				(SELECT min(s.id) FROM stores s WHERE s.stripe_account_id = c.destination HAVING count(*) = 1),
+				(SELECT min(s.id) FROM stores s WHERE s.owner_user_id = c.creator_ref HAVING count(*) = 1)
+			) END AS id
+		) store ON true
+		LEFT JOIN LATERAL (
+			SELECT coalesce(u.email, s.email, c.email) AS email, coalesce(u.version, '') <> '' AS known
+			FROM (SELECT) one
+			LEFT JOIN users u ON u.id = c.user_ref
+			LEFT JOIN stripe_customers s ON s.account = c.account AND s.id = c.stripe_customer
+		) buyer ON true
+		LEFT JOIN customers old ON old.id = c.customer_id`

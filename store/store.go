@@ -1,0 +1,96 @@
+// Package store is the only one that speaks SQL. It keeps the inbox, the facts
+// and the customers derived from them; see DESIGN.md, or docs/architecture.md.
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// ErrNotFound is returned when the row asked for does not exist (or belongs to
+// another store, which callers cannot tell apart).
+var ErrNotFound = errors.New("not found")
+
+// Store is a pool of connections to Postgres. Safe for concurrent use.
+type Store struct {
+	pool          *pgxpool.Pool
+	platformTypes []string
+}
+
+// Options of Open.
+type Options struct {
+	Conns int32 // most connections; 0: pgx's default, the larger of 4 and the number of cores
+	// PlatformTypes are the product types (metadata productType or plan, or
+	// Stripe price and product ids) whose sales are the platform's own and make
+	// nobody a store's customer.
+	PlatformTypes []string
+}
+
+// Open connects to the database at url (a postgres:// URL or a key=value
+// string). It does not wait for the server: a
+// database that is away shows at the first use, so that a receiver can start
+// and answer 503 meanwhile.
+func Open(ctx context.Context, url string, o Options) (*Store, error) {
+	cfg, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, fmt.Errorf("DATABASE_URL: %w", err)
+	}
+	if o.Conns > 0 {
+		cfg.MaxConns = o.Conns
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("store.Open: %w", err)
+	}
+	return &Store{pool: pool, platformTypes: append([]string{}, o.PlatformTypes...)}, nil
+}
+
+// Close waits for connections in use and closes the pool.
+func (s *Store) Close() { s.pool.Close() }
+
+// Ping tells whether Postgres answers.
+func (s *Store) Ping(ctx context.Context) error { return s.pool.Ping(ctx) }
+
+// wrap adds the call to *err, once per function: defer wrap(&err, "store.X(%d)", id).
+func wrap(err *error, format string, args ...any) {
+	if *err != nil {
+		*err = fmt.Errorf(format+": %w", append(args, *err)...)
+	}
+}
+
+// Unavailable tells whether err means that Postgres could not be reached or
+// shut down in the middle, so that trying again later is the cure.
+func Unavailable(err error) bool {
+	if err == nil {
+		return false
+	}
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		// 08 connection, 53 resources, 57P shutdown and starting up.
+		return strings.HasPrefix(pg.Code, "08") || strings.HasPrefix(pg.Code, "53") || strings.HasPrefix(pg.Code, "57P")
+	}
+	return !errors.Is(err, pgx.ErrNoRows) && !errors.Is(err, ErrNotFound) && pgconn.SafeToRetry(err) ||
+		isNetwork(err)
+}
+
+// lockNotAvailable tells whether err is a refusal of NOWAIT.
+func lockNotAvailable(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.Code == "55P03"
+}
+
+// transient tells whether trying the same again may well succeed: the server
+// was away, or refused a lock or a serialization.
+func transient(err error) bool {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) && (strings.HasPrefix(pg.Code, "40") || pg.Code == "55P03" || pg.Code == "57014") {
+		return true
+	}
+	return Unavailable(err) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}

@@ -1,0 +1,122 @@
+package webhooks
+
+import (
+	"net"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"rollcall/internal/embedded/testdb"
+	"rollcall/migrations"
+)
+
+// quick is far below the five seconds go-redis waits for an answer.
+const quick = 2 * time.Second
+
+func TestServersDown(t *testing.T) {
+	servers := testdb.Private(t)
+	if _, err := migrations.Up(t.Context(), servers.DatabaseURL); err != nil {
+		t.Fatal(err)
+	}
+	b := open(t, servers.DatabaseURL, servers.RedisURL, nil)
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	expect := func(id string, code int, what string, rows int) {
+		t.Helper()
+		began := time.Now()
+		got := b.deliver(t, id)
+		if got.code != code || got.what != what || (got.header.Get("Retry-After") != "") != (code == 503) {
+			t.Errorf("%s: %+v, want %d %s", id, got, code, what)
+		}
+		if took := time.Since(began); took > quick {
+			t.Errorf("%s: answered after %s", id, took)
+		}
+		if rows >= 0 && len(b.rows(t)) != rows {
+			t.Errorf("%s: %d rows, want %d", id, len(b.rows(t)), rows)
+		}
+	}
+	expect("evt_1", 200, "accepted", 1)
+
+	must(servers.StopRedis())
+	expect("evt_2", 200, "accepted", 2)
+
+	must(servers.StopPostgres())
+	expect("evt_3", 503, unavailable, -1)
+	expect("evt_3", 503, unavailable, -1)
+
+	must(servers.StartPostgres(t.Context()))
+	expect("evt_3", 200, "accepted", 3)
+	must(servers.StartRedis(t.Context()))
+	expect("evt_3", 200, "duplicate", 3)
+
+	must(servers.KillPostgres())
+	expect("evt_4", 503, unavailable, -1)
+	must(servers.StartPostgres(t.Context()))
+	expect("evt_4", 200, "accepted", 4)
+}
+
+// mute is the address of a server that takes connections and never answers.
+func mute(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l.Addr().String()
+}
+
+func TestRedisHangs(t *testing.T) {
+	b := open(t, testdb.Postgres(t), "redis://"+mute(t), nil)
+	began := time.Now()
+	for _, id := range []string{"evt_1", "evt_2", "evt_3"} {
+		if got := b.deliver(t, id); got.code != 200 {
+			t.Errorf("%+v", got)
+		}
+	}
+	if took := time.Since(began); took > quick || len(b.rows(t)) != 3 {
+		t.Errorf("%d rows after %s", len(b.rows(t)), took)
+	}
+}
+
+func TestPostgresHangs(t *testing.T) {
+	const patience = 100 * time.Millisecond
+	impatient := func(c *Config) { c.InsertTimeout = patience }
+	check := func(t *testing.T, b *bench) {
+		t.Helper()
+		began := time.Now()
+		got := b.deliver(t, "evt_1")
+		if got.code != 503 || got.what != unavailable || got.header.Get("Retry-After") == "" {
+			t.Errorf("%+v", got)
+		}
+		if took := time.Since(began); took < patience || took > quick {
+			t.Errorf("answered after %s", took)
+		}
+	}
+	t.Run("at the connection", func(t *testing.T) {
+		check(t, open(t, "postgres://nobody@"+mute(t)+"/nothing", testdb.Redis(t), impatient))
+	})
+	t.Run("at the insert", func(t *testing.T) {
+		b := open(t, testdb.Postgres(t), testdb.Redis(t), impatient)
+		conn, err := pgx.Connect(t.Context(), b.database)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close(t.Context())
+		if _, err := conn.Exec(t.Context(), "BEGIN; LOCK TABLE webhook_events"); err != nil {
+			t.Fatal(err)
+		}
+		check(t, b)
+		if _, err := conn.Exec(t.Context(), "COMMIT"); err != nil {
+			t.Fatal(err)
+		}
+		if rows := b.rows(t); len(rows) > 0 {
+			t.Errorf("kept %v: the insert was not called off", rows)
+		}
+	})
+}

@@ -1,0 +1,42 @@
+package webhooks
+
+import (
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"rollcall/store"
+)
+
+// SignPlatform returns the headers the platform sends the message id with at t.
+func SignPlatform(secret, id string, body []byte, t time.Time) (http.Header, error) {
+	return signSvix("webhook", secret, id, body, t)
+}
+
+type platformEnvelope struct {
+	Type      string          `json:"type"`
+	Timestamp json.RawMessage `json:"timestamp"`
+	Data      json.RawMessage `json:"data"`
+}
+
+// readPlatform holds the platform to the contract {"type","timestamp","data"}:
+// the contract is ours, so whoever breaks it is told at once. Timestamp orders
+// versions of the same thing, so none may be made up here.
+func readPlatform(header http.Header, body []byte) (store.NewEvent, error) {
+	var e platformEnvelope
+	if err := decode(body, &e); err != nil {
+		return store.NewEvent{}, err
+	}
+	m, _ := svixMessage(header)
+	if err := checkNames(m.id, "the webhook-id header", e.Type); err != nil {
+		return store.NewEvent{}, err
+	}
+	at, err := readTime(e.Timestamp, "timestamp")
+	if err != nil {
+		return store.NewEvent{}, err
+	}
+	if absent(e.Data) || e.Data[0] != '{' {
+		return store.NewEvent{}, refuse(invalidField, `the body's "data" is not an object: it holds the fields of the event's type`)
+	}
+	return store.NewEvent{EventID: m.id, Type: e.Type, OccurredAt: at, Payload: body}, nil
+}

@@ -1,0 +1,70 @@
+package webhooks
+
+import (
+	"fmt"
+	"net/http"
+)
+
+// The codes of the errors a sender is told.
+const (
+	unknownSource    = "unknown_source"
+	methodNotAllowed = "method_not_allowed"
+	notConfigured    = "not_configured"
+	incompleteBody   = "incomplete_body"
+	bodyTooLarge     = "body_too_large"
+	missingSignature = "missing_signature"
+	invalidSignature = "invalid_signature"
+	timestampTooOld  = "timestamp_too_old"
+	timestampTooNew  = "timestamp_too_new"
+	invalidEncoding  = "invalid_encoding"
+	invalidJSON      = "invalid_json"
+	invalidField     = "invalid_field"
+	missingID        = "missing_id"
+	missingType      = "missing_type"
+	missingTimestamp = "missing_timestamp"
+	unstorable       = "unstorable"
+	unavailable      = "unavailable"
+	internal         = "internal"
+)
+
+// statuses is the one place where a code becomes an HTTP status.
+var statuses = map[string]int{
+	unknownSource:    http.StatusNotFound,
+	methodNotAllowed: http.StatusMethodNotAllowed,
+	notConfigured:    http.StatusServiceUnavailable,
+	incompleteBody:   http.StatusBadRequest,
+	bodyTooLarge:     http.StatusRequestEntityTooLarge,
+	missingSignature: http.StatusBadRequest,
+	invalidSignature: http.StatusBadRequest,
+	timestampTooOld:  http.StatusBadRequest,
+	timestampTooNew:  http.StatusBadRequest,
+	invalidEncoding:  http.StatusBadRequest,
+	invalidJSON:      http.StatusBadRequest,
+	invalidField:     http.StatusBadRequest,
+	missingID:        http.StatusBadRequest,
+	missingType:      http.StatusBadRequest,
+	missingTimestamp: http.StatusBadRequest,
+	unstorable:       http.StatusBadRequest,
+	unavailable:      http.StatusServiceUnavailable,
+	internal:         http.StatusInternalServerError,
+}
+
+// refusal is why a delivery was not accepted, in words for its sender.
+type refusal struct {
+	Code    string `json:"code"`    // a key of statuses
+	Message string `json:"message"` // what happened and what to do; anybody may read it
+	cause   error  // for our log only, may be nil
+}
+
+func (r *refusal) Error() string {
+	if r.cause != nil {
+		return r.Message + ": " + r.cause.Error()
+	}
+	return r.Message
+}
+
+func (r *refusal) Unwrap() error { return r.cause }
+
+func refuse(code, format string, args ...any) error {
+	return &refusal{Code: code, Message: fmt.Sprintf(format, args...)}
+}
