@@ -94,6 +94,10 @@ func version(t time.Time, rank int, id string) Version {
 	return Version(fmt.Sprintf("%s %02d %s", t.UTC().Format("2006-01-02T15:04:05.000000Z"), rank, id))
 }
 
+// hearsay is a version below any that an object has of itself: what an invoice
+// copied of its customer holds until the customer is heard.
+func hearsay(v Version) Version { return "-" + v }
+
 // rankOf ranks an event by the last word of its type.
 func rankOf(eventType string) int {
 	switch eventType[strings.LastIndexByte(eventType, '.')+1:] {

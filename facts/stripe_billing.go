@@ -116,16 +116,22 @@ func readPaidInvoice(o origin, object json.RawMessage) (Set, error) {
 }
 
 // readInvoiceLink reads only which payment intent an invoice was (or was to be)
-// paid by. invoice.payment_succeeded is invoice.paid's twin: no second claim.
-func readInvoiceLink(o origin, object json.RawMessage) (Set, error) {
+// paid by, and whom it was sent to. invoice.payment_succeeded is invoice.paid's
+// twin: no second claim.
+func readInvoiceLink(o origin, object json.RawMessage) (set Set, err error) {
 	var in stripeInvoice
 	if err := json.Unmarshal(object, &in); err != nil {
 		return Set{}, err
 	}
-	if in.PaymentIntent == "" {
-		return Set{}, nil
+	if in.PaymentIntent != "" {
+		set.Payments = []Payment{o.link(in.PaymentIntent, in.ID, "")}
 	}
-	return Set{Payments: []Payment{o.link(in.PaymentIntent, in.ID, "")}}, nil
+	if c := in.context(); c.StripeCustomer != "" && c.Email != "" {
+		set.StripeCustomers = []StripeCustomer{{
+			Account: o.account, ID: c.StripeCustomer, Email: c.Email, Name: c.Name, Version: hearsay(o.version(rankUpdated)),
+		}}
+	}
+	return set, nil
 }
 
 // readInvoicePayment reads, since basil, the only link from an invoice to the

@@ -26,9 +26,9 @@ var Queues = map[string]int{
 }
 
 const (
-	// EventRetries is how often a failing event is tried again before its row
-	// is marked failed. With RetryDelay that is about two hours.
-	EventRetries = 20
+	// EventRetries is above what the row allows: the row decides when an event
+	// has been tried often enough, and the queue must not give up before it.
+	EventRetries = 30
 	eventTimeout = time.Minute
 )
 

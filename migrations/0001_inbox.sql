@@ -15,6 +15,7 @@ CREATE TABLE webhook_events (
     payload      json        NOT NULL,
     status       text        NOT NULL DEFAULT 'pending',
     attempts     integer     NOT NULL DEFAULT 0 CHECK (attempts >= 0),
+    attempted_at timestamptz,
     last_error   text,
     processed_at timestamptz,
     UNIQUE (source, event_id),
@@ -41,6 +42,7 @@ COMMENT ON COLUMN webhook_events.payload     IS 'the raw body; json, not jsonb: 
 COMMENT ON COLUMN webhook_events.livemode    IS 'Stripe only: false for test events, which a live Connect endpoint receives too';
 COMMENT ON COLUMN webhook_events.occurred_at IS 'when the sender says it happened';
 COMMENT ON COLUMN webhook_events.status      IS 'pending → processed | ignored (kept, not read) | failed (given up; may be retried)';
+COMMENT ON COLUMN webhook_events.attempts    IS 'tries so far; the row, not the queue, decides when it has been tried often enough';
 COMMENT ON COLUMN webhook_events.last_error  IS 'why the last attempt failed, or why the event was ignored';
 
 -- +goose Down

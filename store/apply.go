@@ -14,7 +14,7 @@ import (
 type Outcome struct {
 	Processed int
 	Ignored   int
-	Failed    int // malformed: given up, as trying again cannot help
+	Malformed []int64 // given up at once, as trying again cannot help
 	Changes   Changes
 }
 
@@ -96,7 +96,7 @@ func (o *Outcome) count(events []pendingEvent) {
 		case "ignored":
 			o.Ignored++
 		case "failed":
-			o.Failed++
+			o.Malformed = append(o.Malformed, e.id)
 		}
 	}
 }
@@ -160,7 +160,7 @@ func (w *work) attachOrKeep(ctx context.Context, rows []rowKey) (changes Changes
 func (w *work) keepPending(ctx context.Context, id int64, rows []rowKey, failure *DeriveError) error {
 	reason := "derive_failed: " + failure.Err.Error()
 	var batch pgx.Batch
-	batch.Queue(`UPDATE webhook_events SET attempts = attempts + 1, last_error = $2 WHERE id = $1`, id, failure.Error())
+	batch.Queue(failSQL, id, failure.Error(), MaxAttempts)
 	for kind, k := range keyArrays(rows) {
 		batch.Queue(failedSQL[kind], k[0], k[1], reason)
 	}
@@ -191,20 +191,27 @@ func (w *work) mark(ctx context.Context, events []pendingEvent) (err error) {
 	}
 	_, err = w.tx.Exec(ctx, `
 		UPDATE webhook_events e
-		SET status = m.status, last_error = m.reason, attempts = e.attempts + 1,
+		SET status = m.status, last_error = m.reason, attempts = e.attempts + 1, attempted_at = now(),
 			processed_at = CASE WHEN m.status <> 'failed' THEN now() END
 		FROM unnest($1::bigint[], $2::text[], $3::text[]) AS m(id, status, reason)
 		WHERE e.id = m.id`, ids, statuses, reasons)
 	return err
 }
 
-// MarkFailed records why an attempt at an event failed. With last, it was the
-// last one: the row becomes failed, for a person to look at and retry.
-func (s *Store) MarkFailed(ctx context.Context, id int64, cause error, last bool) (err error) {
-	defer wrap(&err, "store.MarkFailed(%d)", id)
-	_, err = s.pool.Exec(ctx, `
-		UPDATE webhook_events
-		SET last_error = $2, attempts = attempts + 1, status = CASE WHEN $3 THEN 'failed' ELSE status END
-		WHERE id = $1 AND status = 'pending'`, id, cause.Error(), last)
+// MaxAttempts is how often an event is tried before its row becomes failed, for
+// a person to look at and retry. With the queue's back-off, about two hours.
+const MaxAttempts = 20
+
+const failSQL = `
+	UPDATE webhook_events
+	SET last_error = $2, attempts = attempts + 1, attempted_at = now(),
+		status = CASE WHEN attempts + 1 >= $3 THEN 'failed' ELSE status END
+	WHERE id = $1 AND status = 'pending'`
+
+// MarkAttempt records why an attempt at an event failed; the last one allowed
+// makes the row failed.
+func (s *Store) MarkAttempt(ctx context.Context, id int64, cause error) (err error) {
+	defer wrap(&err, "store.MarkAttempt(%d)", id)
+	_, err = s.pool.Exec(ctx, failSQL, id, cause.Error(), MaxAttempts)
 	return err
 }

@@ -119,7 +119,7 @@ func (w *work) say(ctx context.Context, set facts.Set) ([]rowKey, error) {
 	if err := w.lock(ctx, ownLocks(set)); err != nil {
 		return nil, err
 	}
-	before, err := w.catalogueState(ctx, set)
+	before, err := w.catalogue(ctx, set)
 	if err != nil {
 		return nil, err
 	}

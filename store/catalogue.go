@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -12,13 +13,19 @@ import (
 // anew only when something that resolution or derivation reads has changed: a
 // new title is shown at once, without touching a row.
 
-// catalogueState maps each store and product of a set to what resolution and
-// derivation read of it, as text.
-func (w *work) catalogueState(ctx context.Context, set facts.Set) (_ map[string]string, err error) {
+// entry is a store or product of the catalogue at one moment: what resolution
+// and derivation read of it, as text, and the keys that rows lean on it by.
+type entry struct {
+	state string
+	keys  []string
+}
+
+// catalogue reads the entries of the stores and products that a set speaks of.
+func (w *work) catalogue(ctx context.Context, set facts.Set) (_ map[string]entry, err error) {
 	if len(set.Stores) == 0 && len(set.Products) == 0 {
 		return nil, nil
 	}
-	defer wrap(&err, "store.catalogueState")
+	defer wrap(&err, "store.catalogue")
 	var stores, products []string
 	for _, f := range set.Stores {
 		stores = append(stores, f.ID)
@@ -27,87 +34,108 @@ func (w *work) catalogueState(ctx context.Context, set facts.Set) (_ map[string]
 		products = append(products, f.ID)
 	}
 	rows, err := w.tx.Query(ctx, `
-		SELECT 'store:' || id, concat_ws(E'\n', id, owner_user_id, '|', stripe_account_id)
+		SELECT
+			'store:' || id,
+			concat_ws('|', 'told', owner_user_id, '/', stripe_account_id),
+			array_remove(ARRAY['store:' || id, 'store:' || owner_user_id, 'account:' || stripe_account_id], NULL)
 		FROM stores
 		WHERE id = ANY($1)
 		UNION ALL
-		SELECT 'product:' || id, concat_ws(E'\n', store_ref, '|', store_id, '|', kind, '|', items, '|', stripe_product_ids, '|', stripe_price_ids)
+		SELECT
+			'product:' || id,
+			concat_ws('|', 'told', store_ref, '/', store_id, '/', kind, '/', items, '/', stripe_product_ids, '/', stripe_price_ids),
+			ARRAY['product:' || id] || stripe_product_ids || stripe_price_ids
 		FROM products
 		WHERE id = ANY($2)`, stores, products)
 	if err != nil {
 		return nil, err
 	}
-	state := map[string]string{}
-	var key, value string
-	_, err = pgx.ForEachRow(rows, []any{&key, &value}, func() error {
-		state[key] = value
+	entries := map[string]entry{}
+	var key string
+	var e entry
+	_, err = pgx.ForEachRow(rows, []any{&key, &e.state, &e.keys}, func() error {
+		entries[key] = e
 		return nil
 	})
-	return state, err
+	return entries, err
 }
 
 // catalogueChanges returns the keys that rows lean on of the stores and
-// products that are no longer what they were before the set was said.
-func (w *work) catalogueChanges(ctx context.Context, set facts.Set, before map[string]string) (keys []string, err error) {
-	if before == nil {
+// products that are no longer what they were before the set was said, and of
+// other products that changed with them. Keys of before count too: what a
+// store no longer is has to be let go of.
+func (w *work) catalogueChanges(ctx context.Context, set facts.Set, before map[string]entry) (keys []string, err error) {
+	if len(set.Stores) == 0 && len(set.Products) == 0 {
 		return nil, nil
 	}
 	defer wrap(&err, "store.catalogueChanges")
-	after, err := w.catalogueState(ctx, set)
+	after, err := w.catalogue(ctx, set)
 	if err != nil {
 		return nil, err
 	}
-	changed := func(key string) bool { return w.everyone || before[key] != after[key] }
-	var stores, products []string
-	for _, f := range set.Stores {
-		if changed("store:" + f.ID) {
-			stores = append(stores, f.ID)
+	var refs, products []string
+	for key, now := range after {
+		was := before[key]
+		if !w.everyone && was.state == now.state {
+			continue
+		}
+		keys = append(append(keys, was.keys...), now.keys...)
+		if id, ok := strings.CutPrefix(key, "product:"); ok {
+			products = append(products, id)
+			continue
+		}
+		for _, k := range append(was.keys, now.keys...) {
+			if ref, ok := strings.CutPrefix(k, "store:"); ok {
+				refs = append(refs, ref)
+			}
 		}
 	}
-	for _, f := range set.Products {
-		if changed("product:" + f.ID) {
-			products = append(products, f.ID)
-		}
-	}
-	return w.cascade(ctx, stores, products, before)
-}
-
-// cascade settles which store the products belong to, and returns the keys of
-// changed stores, of products that changed with them, and of bundles around
-// those. Stores provide what they were and what they are: both may be leaned on.
-func (w *work) cascade(ctx context.Context, stores, products []string, before map[string]string) ([]string, error) {
-	if len(stores) == 0 && len(products) == 0 {
+	if len(keys) == 0 {
 		return nil, nil
 	}
+	settled, err := w.settle(ctx, refs, products)
+	if err != nil {
+		return nil, err
+	}
+	bundles, err := w.bundlesOf(ctx, products)
+	return append(append(keys, settled...), bundles...), err
+}
+
+// settle resolves which store products belong to, of the given ones and of
+// those that name a store by one of refs; and returns the keys of those that
+// changed.
+func (w *work) settle(ctx context.Context, refs, products []string) (keys []string, err error) {
+	defer wrap(&err, "store.settle")
 	rows, err := w.tx.Query(ctx, `
-		WITH changed_stores AS (
-			SELECT * FROM stores WHERE id = ANY($1)
-		),
-		settled AS (
+		WITH settled AS (
 			UPDATE products p
-			SET store_id = coalesce(
-				(SELECT s.id FROM stores s WHERE s.id = p.store_ref),
-				(SELECT min(s.id) FROM stores s WHERE s.owner_user_id = p.store_ref HAVING count(*) = 1),
-				-- A store that was named but not told yet is taken at its word.
-				CASE WHEN p.store_ref NOT LIKE 'user\_%'
-					AND NOT EXISTS (SELECT FROM stores s WHERE s.owner_user_id = p.store_ref) THEN p.store_ref END)
-			WHERE p.id = ANY($2)
-			   OR p.store_ref = ANY($1)
-			   OR p.store_ref IN (SELECT owner_user_id FROM changed_stores)
-			RETURNING p.id, p.stripe_product_ids || p.stripe_price_ids AS catalogue
+			SET store_id = named.id
+			FROM products q
+			CROSS JOIN LATERAL (
+				SELECT coalesce(
+					(SELECT s.id FROM stores s WHERE s.id = q.store_ref),
+					(SELECT min(s.id) FROM stores s WHERE s.owner_user_id = q.store_ref HAVING count(*) = 1),
+					-- A store that was named but not told yet is taken at its word.
+					CASE WHEN q.store_ref NOT LIKE 'user\_%'
+						AND NOT EXISTS (SELECT FROM stores s WHERE s.owner_user_id = q.store_ref) THEN q.store_ref END) AS id
+			) named
+			WHERE p.id = q.id
+			  AND p.store_id IS DISTINCT FROM named.id
+			  AND (q.id = ANY($2) OR q.store_ref = ANY($1))
+			RETURNING p.id, p.stripe_product_ids, p.stripe_price_ids
 		)
-		SELECT 'store:' || id FROM changed_stores
-		UNION
-		SELECT 'store:' || owner_user_id FROM changed_stores WHERE owner_user_id IS NOT NULL
-		UNION
-		SELECT 'account:' || stripe_account_id FROM changed_stores WHERE stripe_account_id IS NOT NULL
-		UNION
 		SELECT 'product:' || id FROM settled
 		UNION
-		SELECT unnest(catalogue) FROM settled
-		UNION
-		SELECT 'product:' || b.id FROM products b WHERE b.items && (SELECT coalesce(array_agg(id), '{}') FROM settled)`,
-		stores, products)
+		SELECT unnest(stripe_product_ids || stripe_price_ids) FROM settled`, refs, products)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
+}
+
+// bundlesOf returns the keys of bundles around products of which something changed.
+func (w *work) bundlesOf(ctx context.Context, products []string) ([]string, error) {
+	rows, err := w.tx.Query(ctx, `SELECT 'product:' || id FROM products WHERE items && $1::text[]`, products)
 	if err != nil {
 		return nil, err
 	}

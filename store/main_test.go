@@ -16,10 +16,18 @@ var platformTypes = []string{"ppr_pro", "creator_plan", "credit_package"}
 // open returns a store on a fresh database.
 func open(t testing.TB) *store.Store {
 	t.Helper()
-	s, err := store.Open(context.Background(), testdb.Postgres(t), store.Options{PlatformTypes: platformTypes})
+	s, _ := openURL(t)
+	return s
+}
+
+// openURL returns the database's URL as well, for a test to look inside.
+func openURL(t testing.TB) (*store.Store, string) {
+	t.Helper()
+	url := testdb.Postgres(t)
+	s, err := store.Open(context.Background(), url, store.Options{PlatformTypes: platformTypes})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
-	return s
+	return s, url
 }

@@ -139,7 +139,7 @@ var resolveSQL = map[string]string{
 					WHEN p.product_type = ANY($3) OR p.plan = ANY($3) OR coalesce(p.catalogue && $3, false)
 						OR ` + platformSubscription + ` THEN 'platform_sale'
 				END AS blocked,
-				coalesce(CASE WHEN back.entire THEN p.amount ELSE LEAST(back.amount, p.amount) END, 0)::bigint AS refunded,
+				CASE WHEN back.entire THEN p.amount ELSE LEAST(coalesce(back.amount, 0), p.amount) END AS refunded,
 				coalesce(lost.amount, 0)::bigint AS disputed,
 				p.amount
 			FROM unnest($1::text[], $2::text[]) AS k(a, b)
@@ -218,7 +218,7 @@ const resolveTail = `
 				WHEN c.user_ref IS NOT NULL THEN 'email_unverified'
 				ELSE 'no_email'
 			END,
-			c.refunded, coalesce(LEAST(c.disputed, c.amount - c.refunded), 0),
+			coalesce(c.refunded, 0), coalesce(LEAST(c.disputed, c.amount - c.refunded), 0),
 			c.customer_id, old.store_id, old.email
 		FROM context c
 		LEFT JOIN LATERAL (

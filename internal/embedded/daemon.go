@@ -16,7 +16,10 @@ import (
 
 // portTries is how many ports are tried when others keep taking the free one
 // between our look and the server's.
-const portTries = 5
+const portTries = 3
+
+// errEnded: the server ended instead of answering.
+var errEnded = errors.New("it ended at once")
 
 // daemon is a server program that can be started again and again on one port.
 type daemon struct {
@@ -50,7 +53,9 @@ func (d *daemon) start(ctx context.Context) error {
 			d.port = port
 			return nil
 		}
-		if ctx.Err() != nil || portFree(port) { // the port was not what it failed by
+		// Not asked: whether the port was taken. Another process looking for a
+		// free one takes it for a moment only.
+		if !errors.Is(err, errEnded) {
 			return err
 		}
 	}
@@ -107,7 +112,7 @@ func (d *daemon) await(ctx context.Context, port int) error {
 	for {
 		select {
 		case <-d.proc.exited:
-			return fmt.Errorf("it ended at once (%v)", d.proc.err)
+			return fmt.Errorf("%w (%v)", errEnded, d.proc.err)
 		case <-ctx.Done():
 			return fmt.Errorf("%w (last answer: %v)", context.Cause(ctx), last)
 		case <-tick.C:

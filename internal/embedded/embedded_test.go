@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -197,10 +198,11 @@ func TestKilledParent(t *testing.T) {
 	if err := child.Start(); err != nil {
 		t.Fatal(err)
 	}
-	line, _ := bufio.NewReader(out).ReadString('\n')
+	said := bufio.NewReader(out)
 	var pids [2]int
-	if _, err := fmt.Sscan(line, &pids[0], &pids[1]); err != nil {
-		t.Fatalf("the child said %q", line)
+	if _, err := fmt.Fscanln(said, &pids[0], &pids[1]); err != nil {
+		rest, _ := io.ReadAll(said)
+		t.Fatalf("the child did not start servers (%v): %s", err, rest)
 	}
 	if _, err := Running(dir); err != nil {
 		t.Errorf("while it lives: %v", err)

@@ -1,0 +1,38 @@
+# `make demo` shows Rollcall at work; `make test` checks all of it. Both install
+# what they need first. ARGS goes to the program: make demo ARGS=--exit
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+ARGS    :=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-test demo build test race lint bench
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install what is missing to run: Postgres, redis-server
+	@sh scripts/setup.sh
+
+setup-test: ## the same, and Chromium for the tests of the pages
+	@sh scripts/setup.sh chromium
+
+demo: setup build ## play a marketplace's days at a Rollcall of your own
+	./bin/rollcall demo $(ARGS)
+
+build: ## bin/rollcall, one static binary
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/rollcall ./cmd/rollcall
+
+test: setup-test lint ## all that CI checks
+	go test -timeout 15m ./... $(ARGS)
+
+race: setup-test ## the tests under the race detector; needs gcc or clang
+	CGO_ENABLED=1 go test -race -timeout 30m ./... $(ARGS)
+
+lint: ## formatting, go vet, go.mod and go.sum
+	@unformatted=$$(gofmt -l .); \
+	if [ -n "$$unformatted" ]; then echo "not formatted; run gofmt -w on:" $$unformatted >&2; exit 1; fi
+	go vet ./...
+	go mod tidy -diff
+
+bench: setup ## measure throughput and latency
+	go run ./bench $(ARGS)

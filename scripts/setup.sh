@@ -1,0 +1,111 @@
+#!/bin/sh
+# Installs what is missing, by the system's package manager:
+#
+#   scripts/setup.sh             Postgres (13 or newer) and redis-server
+#   scripts/setup.sh chromium    a Chromium too, for the tests of the pages
+#
+# Where nothing is missing it does nothing, quickly and without a network. A
+# server that a package starts by itself is left alone: Rollcall starts its own.
+set -eu
+
+oldest_postgres=13
+oldest_go=1.26
+
+fail() {
+	printf 'setup: %s\n' "$*" >&2
+	exit 1
+}
+
+# The places are those of internal/embedded/binaries.go.
+have_postgres() {
+	old_ifs=$IFS IFS=:
+	set -- $PATH
+	IFS=$old_ifs
+	for dir in "$@" /usr/lib/postgresql/*/bin /usr/pgsql-*/bin /usr/lib/postgresql*/bin \
+		/opt/homebrew/opt/postgresql*/bin /usr/local/opt/postgresql*/bin \
+		/home/linuxbrew/.linuxbrew/opt/postgresql*/bin \
+		/Applications/Postgres.app/Contents/Versions/*/bin /usr/local/pgsql/bin; do
+		[ -x "$dir/initdb" ] && [ -x "$dir/postgres" ] || continue
+		major=$("$dir/postgres" --version | sed 's/.*) \([0-9]*\).*/\1/') || continue
+		[ "${major:-0}" -ge $oldest_postgres ] && return 0
+	done
+	return 1
+}
+
+have_redis() {
+	command -v redis-server >/dev/null ||
+		[ -x /opt/homebrew/bin/redis-server ] || [ -x /usr/local/bin/redis-server ] ||
+		[ -x /home/linuxbrew/.linuxbrew/bin/redis-server ]
+}
+
+have_chromium() {
+	for name in chromium chromium-browser google-chrome google-chrome-stable; do
+		command -v $name >/dev/null && return 0
+	done
+	[ -d "/Applications/Google Chrome.app" ] || [ -d "/Applications/Chromium.app" ]
+}
+
+# An older go fetches the version that go.mod names by itself, unless told not to.
+check_go() {
+	command -v go >/dev/null || fail "go is not installed; get Go $oldest_go or newer from https://go.dev/dl/"
+	version=$(go env GOVERSION) || fail "go does not run; get Go $oldest_go or newer from https://go.dev/dl/"
+	minor=$(printf %s "$version" | sed -n 's/^go1\.\([0-9]*\).*/\1/p')
+	[ -z "$minor" ] || [ "$minor" -ge "${oldest_go#*.}" ] ||
+		fail "$(command -v go) is $version; get Go $oldest_go or newer from https://go.dev/dl/"
+}
+
+as_root() {
+	if [ "$(id -u)" = 0 ]; then
+		"$@"
+	elif command -v sudo >/dev/null; then
+		sudo "$@"
+	else
+		fail "no sudo here: as root, run: $*"
+	fi
+}
+
+install_apt() {
+	echo "setup: installing $* with apt-get"
+	as_root apt-get -o DPkg::Lock::Timeout=300 update -q ||
+		echo "setup: apt-get update failed; trying with the package lists there are" >&2
+	as_root env DEBIAN_FRONTEND=noninteractive \
+		apt-get -o DPkg::Lock::Timeout=300 install -y -q --no-install-recommends "$@"
+}
+
+install_brew() {
+	echo "setup: installing $* with brew"
+	HOMEBREW_NO_AUTO_UPDATE=1 brew install "$@"
+}
+
+install() {
+	case $manager in
+	apt) install_apt "$@" ;;
+	brew) install_brew "$@" ;;
+	*) fail "missing: $*. Neither apt-get nor brew is here: install them with this system's package manager" ;;
+	esac
+}
+
+check_go
+if command -v apt-get >/dev/null; then
+	manager=apt chromium=chromium
+elif command -v brew >/dev/null; then
+	manager=brew chromium=google-chrome
+else
+	manager=none chromium=chromium
+fi
+
+missing=
+have_postgres || missing=postgresql
+if ! have_redis; then
+	[ $manager = brew ] && missing="$missing redis" || missing="$missing redis-server"
+fi
+if [ "${1:-}" = chromium ] && ! have_chromium; then
+	missing="$missing $chromium"
+fi
+[ -z "$missing" ] || install $missing
+
+have_postgres || fail "no Postgres $oldest_postgres or newer, even after installing; see https://www.postgresql.org/download/"
+have_redis || fail "no redis-server, even after installing; see https://redis.io/docs/latest/operate/oss_and_stack/install/"
+if [ "${1:-}" = chromium ]; then
+	have_chromium || fail "no Chromium, even after installing; install Chromium or Google Chrome"
+fi

@@ -1,0 +1,32 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Waiting is an inbox row that waits to be applied.
+type Waiting struct {
+	ID     int64
+	Source string
+}
+
+// Overdue lists up to limit pending events, oldest first, that should have been
+// applied by now: nobody tried them within grace of their arrival, or within
+// grace of when the queue's back-off would have. Their jobs may be lost.
+func (s *Store) Overdue(ctx context.Context, grace time.Duration, limit int) (_ []Waiting, err error) {
+	defer wrap(&err, "store.Overdue")
+	rows, err := s.pool.Query(ctx, `
+		SELECT id, source
+		FROM webhook_events
+		WHERE status = 'pending'
+		  AND coalesce(attempted_at + LEAST(2 ^ attempts, 600) * interval '1.5 s', received_at) < now() - $1::interval
+		ORDER BY id
+		LIMIT $2`, grace, limit)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[Waiting])
+}

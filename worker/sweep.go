@@ -1,0 +1,73 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"rollcall/jobs"
+)
+
+const (
+	// sweepWindow is how long one round of a sweep is remembered by its job
+	// ids: an event is asked for at most once in it, by however many workers.
+	sweepWindow = 30 * time.Second
+	sweepLimit  = 5000
+)
+
+// sweepUntil asks again, every few seconds until ctx ends, for events whose
+// jobs were lost: Redis was away when they came, was emptied, or a worker died
+// with them in hand. The rows say what is still to be done.
+func (w *Worker) sweepUntil(ctx context.Context) {
+	client, _ := w.cfg.Redis.MakeRedisClient().(redis.UniversalClient)
+	if client != nil {
+		defer client.Close()
+	}
+	tick := time.NewTicker(w.cfg.Sweep)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			if err := w.sweep(ctx, now); err != nil && ctx.Err() == nil {
+				w.cfg.Log.Warn("sweep failed; the next one tries again", "error", err)
+			}
+			w.announceQueues(ctx, client)
+		}
+	}
+}
+
+func (w *Worker) sweep(ctx context.Context, now time.Time) error {
+	overdue, err := w.cfg.Store.Overdue(ctx, w.cfg.Grace, sweepLimit)
+	if err != nil {
+		return err
+	}
+	round := fmt.Sprintf("sweep-%d", now.Unix()/int64(sweepWindow.Seconds()))
+	for _, e := range overdue {
+		if err := w.jobs.EnqueueEvent(ctx, e.Source, e.ID, round); err != nil {
+			return err
+		}
+	}
+	if len(overdue) > 0 {
+		w.cfg.Log.Info("asked again for overdue events", "events", len(overdue))
+	}
+	return nil
+}
+
+// announceQueues writes the queues' names where inspectors look for them: after
+// a FLUSHALL a running asynq client does not, and the queues stay invisible.
+func (w *Worker) announceQueues(ctx context.Context, client redis.UniversalClient) {
+	if client == nil {
+		return
+	}
+	names := make([]any, 0, len(jobs.Queues))
+	for name := range jobs.Queues {
+		names = append(names, name)
+	}
+	if err := client.SAdd(ctx, "asynq:queues", names...).Err(); err != nil && ctx.Err() == nil {
+		w.cfg.Log.Debug("queues not announced", "error", err)
+	}
+}

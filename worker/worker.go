@@ -1,0 +1,149 @@
+// Package worker does the jobs: it applies events, and sweeps up those whose
+// jobs were lost. It holds no state; any number of workers may run.
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/hibiken/asynq"
+
+	"rollcall/facts"
+	"rollcall/jobs"
+	"rollcall/store"
+)
+
+// Config of a Worker. Store, Redis and Log are required.
+type Config struct {
+	Store *store.Store
+	Redis asynq.RedisConnOpt
+	Log   *slog.Logger
+	// Read tells what an event says; facts.Read unless a test or a setting
+	// (the mode of Stripe's events) wraps it.
+	Read func(facts.Event) (facts.Set, error)
+	// Sweep is how often lost jobs are looked for, Grace how long an event may
+	// wait before its job counts as lost.
+	Sweep time.Duration
+	Grace time.Duration
+}
+
+// Worker works through the queues.
+type Worker struct {
+	cfg     Config
+	server  *asynq.Server
+	jobs    *jobs.Client
+	applier *applier
+}
+
+const (
+	// handlers is the number of jobs in hand at once. They mostly wait for the
+	// transaction that their events share.
+	handlers = 2 * lanes * maxBatch
+	// pollEvery is how long an idle worker sleeps between looks at the queue:
+	// it bounds the time from POST to customer.
+	pollEvery = 15 * time.Millisecond
+	// shutdownTimeout is how long jobs in hand may take to finish on shutdown;
+	// then they go back to the queue.
+	shutdownTimeout = 10 * time.Second
+)
+
+// New returns a worker; Run starts it.
+func New(cfg Config) *Worker {
+	if cfg.Read == nil {
+		cfg.Read = facts.Read
+	}
+	if cfg.Sweep == 0 {
+		cfg.Sweep = 3 * time.Second
+	}
+	if cfg.Grace == 0 {
+		cfg.Grace = 10 * time.Second
+	}
+	w := &Worker{cfg: cfg, jobs: jobs.NewClient(cfg.Redis)}
+	w.applier = newApplier(func(ctx context.Context, ids []int64) (store.Outcome, error) {
+		return cfg.Store.Apply(ctx, ids, cfg.Read)
+	})
+	w.server = asynq.NewServer(cfg.Redis, asynq.Config{
+		Concurrency:              handlers,
+		Queues:                   jobs.Queues,
+		TaskCheckInterval:        pollEvery,
+		DelayedTaskCheckInterval: time.Second,
+		RetryDelayFunc:           jobs.RetryDelay,
+		IsFailure:                func(err error) bool { return !store.Unavailable(err) }, // an outage uses up no tries
+		ShutdownTimeout:          shutdownTimeout,
+		Logger:                   asynqLog{cfg.Log},
+		LogLevel:                 asynq.WarnLevel,
+	})
+	return w
+}
+
+// Run works until ctx ends, then finishes the jobs in hand or hands them back.
+// A Redis that is away does not end it: it waits for it to return.
+func (w *Worker) Run(ctx context.Context) error {
+	defer w.jobs.Close()
+	mux := asynq.NewServeMux()
+	mux.HandleFunc(jobs.TypeEvent, w.applyEvent)
+	if err := w.start(ctx, mux); err != nil {
+		return err
+	}
+	w.sweepUntil(ctx)
+	w.server.Shutdown()
+	w.applier.close()
+	return nil
+}
+
+// start starts the server, again and again while Redis does not answer, as it
+// refuses to start without.
+func (w *Worker) start(ctx context.Context, mux *asynq.ServeMux) error {
+	for {
+		err := w.server.Ping()
+		if err == nil {
+			return w.server.Start(mux)
+		}
+		w.cfg.Log.Warn("Redis does not answer; webhooks are still kept, and will be worked through when it does", "error", err)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// applyEvent is the job that applies one event. It runs beside others whose
+// events share a transaction, and may run twice at once: the row's lock and
+// status make that harmless.
+func (w *Worker) applyEvent(ctx context.Context, t *asynq.Task) error {
+	job, err := jobs.ParseEvent(t)
+	if err != nil {
+		return err
+	}
+	err = w.applier.apply(ctx, job.ID)
+	var derive *store.DeriveError
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, errMalformed):
+		w.cfg.Log.Warn("event cannot be read; see `rollcall events show`", "event", job.ID)
+		return fmt.Errorf("event %d: %w: %w", job.ID, err, asynq.SkipRetry)
+	case store.Unavailable(err) || errors.Is(err, context.Canceled):
+		return err
+	case errors.As(err, &derive): // recorded with the facts already
+	default:
+		if mark := w.cfg.Store.MarkAttempt(context.WithoutCancel(ctx), job.ID, err); mark != nil {
+			return mark
+		}
+	}
+	w.cfg.Log.Error("event not applied; it is tried again", "event", job.ID, "error", err)
+	return err
+}
+
+// asynqLog writes asynq's lines to slog.
+type asynqLog struct{ log *slog.Logger }
+
+func (l asynqLog) Debug(args ...any) { l.log.Debug("asynq: " + fmt.Sprint(args...)) }
+func (l asynqLog) Info(args ...any)  { l.log.Info("asynq: " + fmt.Sprint(args...)) }
+func (l asynqLog) Warn(args ...any)  { l.log.Warn("asynq: " + fmt.Sprint(args...)) }
+func (l asynqLog) Error(args ...any) { l.log.Error("asynq: " + fmt.Sprint(args...)) }
+func (l asynqLog) Fatal(args ...any) { l.log.Error("asynq: " + fmt.Sprint(args...)) }
