@@ -31,11 +31,10 @@ func providedBy(set facts.Set) []string {
 	return keys
 }
 
-// affected finds the rows to attach: those that a set brings and those that
-// lean on the keys provided. It takes the locks of what they lean on in turn.
-func (w *work) affected(ctx context.Context, set facts.Set, provided []string) (_ []rowKey, err error) {
+// affected finds the rows to attach: those that a set brings, own, and those
+// that lean on the keys provided. It takes the locks of what they lean on in turn.
+func (w *work) affected(ctx context.Context, set facts.Set, own []rowKey, provided []string) (_ []rowKey, err error) {
 	defer wrap(&err, "store.affected")
-	var own []rowKey
 	for _, f := range set.Enrollments {
 		own = append(own, rowKey{enrollment, f.CourseID, f.Person})
 	}
@@ -52,12 +51,43 @@ func (w *work) affected(ctx context.Context, set facts.Set, provided []string) (
 	return w.neighbours(ctx, append(own, adrift...), provided)
 }
 
+// linkedInvoices finds the invoices that payment intents are linked to before
+// the set says to which they are: one may lose its payment intent to another.
+func (w *work) linkedInvoices(ctx context.Context, set facts.Set) ([]rowKey, error) {
+	var accounts, ids []string
+	for _, f := range set.Payments {
+		if f.Invoice != "" {
+			accounts, ids = append(accounts, f.Account), append(ids, f.ID)
+		}
+	}
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	rows, err := w.tx.Query(ctx, `
+		SELECT f.account, f.invoice
+		FROM unnest($1::text[], $2::text[]) AS k(account, id)
+		JOIN payments f ON f.account = k.account AND f.id = k.id
+		WHERE f.invoice IS NOT NULL`, accounts, ids)
+	if err != nil {
+		return nil, err
+	}
+	return paymentKeys(rows)
+}
+
+// paymentKeys reads rows of account and id.
+func paymentKeys(rows pgx.Rows) ([]rowKey, error) {
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (rowKey, error) {
+		k := rowKey{kind: payment}
+		return k, row.Scan(&k.a, &k.b)
+	})
+}
+
 // paymentsOfCharges finds the payments of refunds and disputes that name only
-// their charge.
+// their charge: others have told which payment that charge is of.
 func (w *work) paymentsOfCharges(ctx context.Context, set facts.Set) ([]rowKey, error) {
 	var accounts, charges []string
 	for _, f := range set.Refunds {
-		if f.PaymentIntent == "" || f.Cumulative {
+		if f.PaymentIntent == "" || f.Cumulative { // a charge's payment may just have become known
 			accounts, charges = append(accounts, f.Account), append(charges, f.Charge)
 		}
 	}
@@ -70,75 +100,119 @@ func (w *work) paymentsOfCharges(ctx context.Context, set facts.Set) ([]rowKey, 
 		return nil, nil
 	}
 	rows, err := w.tx.Query(ctx, `
-		SELECT DISTINCT p.account, p.id
+		SELECT r.account, r.payment_intent
 		FROM unnest($1::text[], $2::text[]) AS c(account, charge)
-		JOIN refunds r ON r.account = c.account AND r.id = c.charge
-		JOIN payments p ON p.account = r.account AND p.id = r.payment_intent`, accounts, charges)
+		JOIN refunds r ON r.account = c.account AND r.charge = c.charge
+		WHERE r.payment_intent IS NOT NULL
+		UNION
+		SELECT d.account, d.payment_intent
+		FROM unnest($1::text[], $2::text[]) AS c(account, charge)
+		JOIN disputes d ON d.account = c.account AND d.charge = c.charge
+		WHERE d.payment_intent IS NOT NULL`, accounts, charges)
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (rowKey, error) {
-		k := rowKey{kind: payment}
-		return k, row.Scan(&k.a, &k.b)
-	})
+	return paymentKeys(rows)
 }
 
 // neighbours adds to own rows the invoices that their payment intents pay, and
 // all rows leaning on the provided keys; and extends the locks over all of it.
+// A row that leans on a key may have changed before its own lock was had: so
+// rows are looked for again until nothing found was not locked before.
 func (w *work) neighbours(ctx context.Context, own []rowKey, provided []string) ([]rowKey, error) {
-	found := map[rowKey]bool{}
-	more := locks{}
-	more.add(true, provided...)
-	for _, query := range neighbourSQL(own, provided) {
-		rows, err := w.tx.Query(ctx, query.sql, query.args...)
+	for {
+		n, err := w.lookAround(ctx, own, provided)
 		if err != nil {
 			return nil, err
 		}
-		k := rowKey{kind: query.kind}
-		var leans []string
-		_, err = pgx.ForEachRow(rows, []any{&k.a, &k.b, &leans}, func() error {
-			found[k] = true
-			more.add(false, leans...)
-			return nil
-		})
-		if err != nil {
+		settled := n.leaning == 0 || len(w.held.missing(n.more)) == 0
+		if err := w.extend(ctx, n.more); err != nil {
 			return nil, err
+		}
+		if settled {
+			return slices.Collect(maps.Keys(n.found)), nil
 		}
 	}
-	return slices.Collect(maps.Keys(found)), w.extend(ctx, more)
 }
 
-type neighbourQuery struct {
-	kind string
-	sql  string
-	args []any
-}
-
-// neighbourSQL writes the look-ups that are needed, and no others.
-func neighbourSQL(own []rowKey, provided []string) (queries []neighbourQuery) {
-	byKind := keyArrays(own)
-	for _, t := range []struct{ kind, table, a, b, byKey string }{
-		{enrollment, "enrollments", "course_id", "person", ""},
-		{subscription, "subscriptions", "account", "id", ""},
-		{payment, "payments", "account", "id", `
-			UNION
-			SELECT i.account, i.id, i.leans
-			FROM unnest($1::text[], $2::text[]) AS k(a, b)
-			JOIN payments f ON f.account = k.a AND f.id = k.b
-			JOIN payments i ON i.account = f.account AND i.id = f.invoice`},
-	} {
-		if k := byKind[t.kind]; len(k[0]) > 0 {
-			queries = append(queries, neighbourQuery{t.kind, `
-			SELECT f.` + t.a + `, f.` + t.b + `, f.leans
-			FROM unnest($1::text[], $2::text[]) AS k(a, b)
-			JOIN ` + t.table + ` f ON f.` + t.a + ` = k.a AND f.` + t.b + ` = k.b` + t.byKey, []any{k[0], k[1]}})
+// lookAround looks once. Subscriptions come first: whatever becomes of one, its
+// invoices lean on it.
+func (w *work) lookAround(ctx context.Context, own []rowKey, provided []string) (*neighbourhood, error) {
+	n := &neighbourhood{tx: w.tx, found: map[rowKey]bool{}, more: locks{}}
+	n.more.add(true, provided...)
+	byKey := keyArrays(own)
+	for _, kind := range []string{subscription, enrollment, payment} {
+		if k := byKey[kind]; len(k[0]) > 0 {
+			if _, err := n.look(ctx, kind, byKeySQL[kind], true, k[0], k[1]); err != nil {
+				return nil, err
+			}
 		}
 		if len(provided) > 0 {
-			queries = append(queries, neighbourQuery{t.kind, `
-			SELECT f.` + t.a + `, f.` + t.b + `, f.leans
-			FROM ` + t.table + ` f
-			WHERE f.leans && $1::text[]`, []any{provided}})
+			leaning, err := n.look(ctx, kind, byLeanSQL[kind], false, provided)
+			if err != nil {
+				return nil, err
+			}
+			n.leaning += leaning
+		}
+		if kind == subscription {
+			for k := range n.found {
+				provided = append(slices.Clip(provided), k.lock())
+				n.more.add(true, k.lock())
+			}
 		}
 	}
-	return queries
+	return n, nil
+}
+
+// neighbourhood is what a look around has found so far.
+type neighbourhood struct {
+	tx      pgx.Tx
+	found   map[rowKey]bool
+	more    locks // that are needed to touch what was found
+	leaning int   // rows found by a key they lean on
+}
+
+// look adds what a query finds. A row is locked exclusively if it was found by
+// its own key; else shared, as the key it leans on is held exclusively.
+func (n *neighbourhood) look(ctx context.Context, kind, sql string, exclusive bool, args ...any) (found int, err error) {
+	rows, err := n.tx.Query(ctx, sql, args...)
+	if err != nil {
+		return 0, err
+	}
+	k := rowKey{kind: kind}
+	var leans []string
+	_, err = pgx.ForEachRow(rows, []any{&k.a, &k.b, &leans}, func() error {
+		found++
+		n.found[k] = true
+		n.more.add(false, leans...)
+		n.more.add(exclusive, k.lock())
+		return nil
+	})
+	return found, err
+}
+
+var byKeySQL = map[string]string{
+	subscription: `
+		SELECT f.account, f.id, f.leans
+		FROM unnest($1::text[], $2::text[]) AS k(a, b)
+		JOIN subscriptions f ON f.account = k.a AND f.id = k.b`,
+	enrollment: `
+		SELECT f.course_id, f.person, f.leans
+		FROM unnest($1::text[], $2::text[]) AS k(a, b)
+		JOIN enrollments f ON f.course_id = k.a AND f.person = k.b`,
+	payment: `
+		SELECT f.account, f.id, f.leans
+		FROM unnest($1::text[], $2::text[]) AS k(a, b)
+		JOIN payments f ON f.account = k.a AND f.id = k.b
+		UNION ALL
+		SELECT i.account, i.id, i.leans
+		FROM unnest($1::text[], $2::text[]) AS k(a, b)
+		JOIN payments f ON f.account = k.a AND f.id = k.b
+		JOIN payments i ON i.account = f.account AND i.id = f.invoice`,
+}
+
+var byLeanSQL = map[string]string{
+	subscription: `SELECT account, id, leans FROM subscriptions WHERE leans && $1::text[]`,
+	enrollment:   `SELECT course_id, person, leans FROM enrollments WHERE leans && $1::text[]`,
+	payment:      `SELECT account, id, leans FROM payments WHERE leans && $1::text[]`,
 }

@@ -79,7 +79,10 @@ func (s *Store) transact(ctx context.Context, do func(context.Context, *work) er
 func (w *work) lock(ctx context.Context, own locks) error {
 	if w.want[gate] {
 		w.held[gate] = true
-		return takeGate(ctx, w.tx)
+		return enter(ctx, w.tx, true)
+	}
+	if err := enter(ctx, w.tx, false); err != nil {
+		return err
 	}
 	for k, exclusive := range own {
 		w.want.add(exclusive, k)
@@ -123,6 +126,10 @@ func (w *work) say(ctx context.Context, set facts.Set) ([]rowKey, error) {
 	if err != nil {
 		return nil, err
 	}
+	unlinked, err := w.linkedInvoices(ctx, set)
+	if err != nil {
+		return nil, err
+	}
 	if err := upsert(ctx, w.tx, set); err != nil {
 		return nil, err
 	}
@@ -131,7 +138,7 @@ func (w *work) say(ctx context.Context, set facts.Set) ([]rowKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	return w.affected(ctx, set, append(provided, changed...))
+	return w.affected(ctx, set, unlinked, append(provided, changed...))
 }
 
 // attach points rows at their customers and derives those customers.
@@ -144,11 +151,11 @@ func (w *work) attach(ctx context.Context, keys []rowKey) (changes Changes, err 
 	if err != nil {
 		return changes, err
 	}
-	tombstoned, err := w.tombstoned(ctx, rows)
-	if err != nil {
+	if err := w.lockCustomers(ctx, rows); err != nil {
 		return changes, err
 	}
-	if err := w.lockCustomers(ctx, rows, tombstoned); err != nil {
+	tombstoned, err := w.tombstoned(ctx, rows)
+	if err != nil {
 		return changes, err
 	}
 	places, merged, err := w.place(ctx, rows)
@@ -203,9 +210,10 @@ func (p *places) all() []customer {
 	return out
 }
 
-// lockCustomers locks every address that rows leave or go to. Everybody takes
-// these last, in order, so waiting here is safe.
-func (w *work) lockCustomers(ctx context.Context, rows []resolution, more []customer) error {
+// lockCustomers locks every customer that rows leave or go to. Everybody takes
+// these last, in order, so waiting here is safe. A tombstone ends courses under
+// its address in whatever store, so it locks the whole address.
+func (w *work) lockCustomers(ctx context.Context, rows []resolution) error {
 	if w.held[gate] {
 		return nil
 	}
@@ -213,26 +221,21 @@ func (w *work) lockCustomers(ctx context.Context, rows []resolution, more []cust
 	for _, r := range rows {
 		if r.attachable() {
 			l.add(true, "customer:"+*r.Store+"/"+*r.Email)
+			l.add(false, "address:"+*r.Email)
 		}
 		if r.OldEmail != nil {
 			l.add(true, "customer:"+*r.OldStore+"/"+*r.OldEmail)
+			l.add(false, "address:"+*r.OldEmail)
 		}
-	}
-	for _, c := range more {
-		l.add(true, "customer:"+c.store+"/"+c.email)
-	}
-	if len(l) == 0 {
-		return nil
+		if r.tombstone() {
+			l.add(true, "address:"+*r.Email)
+		}
 	}
 	if len(w.held)+len(l) > 2*maxLocks {
 		w.want[gate] = true
 		return errAgain
 	}
-	hashes, exclusive := l.sorted()
-	_, err := w.tx.Exec(ctx, `
-		SELECT CASE WHEN exclusive THEN pg_advisory_xact_lock(hash) END
-		FROM unnest($1::bigint[], $2::bool[]) AS l(hash, exclusive)`, hashes, exclusive)
-	return err
+	return l.take(ctx, w.tx)
 }
 
 // tombstoned finds the customers whose courses are ended by rows that are
@@ -240,7 +243,7 @@ func (w *work) lockCustomers(ctx context.Context, rows []resolution, more []cust
 func (w *work) tombstoned(ctx context.Context, rows []resolution) ([]customer, error) {
 	var emails, courses []string
 	for _, r := range rows {
-		if r.kind == enrollment && r.Unattached != nil && *r.Unattached == "never_enrolled" && r.Email != nil {
+		if r.tombstone() {
 			emails, courses = append(emails, *r.Email), append(courses, r.a)
 		}
 	}

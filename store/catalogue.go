@@ -14,10 +14,12 @@ import (
 // new title is shown at once, without touching a row.
 
 // entry is a store or product of the catalogue at one moment: what resolution
-// and derivation read of it, as text, and the keys that rows lean on it by.
+// and derivation read of it, as text; the keys that rows lean on it by; and the
+// keys that it leans on itself.
 type entry struct {
 	state string
 	keys  []string
+	leans []string
 }
 
 // catalogue reads the entries of the stores and products that a set speaks of.
@@ -37,14 +39,16 @@ func (w *work) catalogue(ctx context.Context, set facts.Set) (_ map[string]entry
 		SELECT
 			'store:' || id,
 			concat_ws('|', 'told', owner_user_id, '/', stripe_account_id),
-			array_remove(ARRAY['store:' || id, 'store:' || owner_user_id, 'account:' || stripe_account_id], NULL)
+			array_remove(ARRAY['store:' || id, 'store:' || owner_user_id, 'account:' || stripe_account_id], NULL),
+			NULL::text[]
 		FROM stores
 		WHERE id = ANY($1)
 		UNION ALL
 		SELECT
 			'product:' || id,
 			concat_ws('|', 'told', store_ref, '/', store_id, '/', kind, '/', items, '/', stripe_product_ids, '/', stripe_price_ids),
-			ARRAY['product:' || id] || stripe_product_ids || stripe_price_ids
+			ARRAY['product:' || id] || stripe_product_ids || stripe_price_ids,
+			array_remove(ARRAY['store:' || store_ref], NULL) || ARRAY(SELECT 'product:' || i FROM unnest(items) i)
 		FROM products
 		WHERE id = ANY($2)`, stores, products)
 	if err != nil {
@@ -53,7 +57,7 @@ func (w *work) catalogue(ctx context.Context, set facts.Set) (_ map[string]entry
 	entries := map[string]entry{}
 	var key string
 	var e entry
-	_, err = pgx.ForEachRow(rows, []any{&key, &e.state, &e.keys}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&key, &e.state, &e.keys, &e.leans}, func() error {
 		entries[key] = e
 		return nil
 	})
@@ -71,6 +75,13 @@ func (w *work) catalogueChanges(ctx context.Context, set facts.Set, before map[s
 	defer wrap(&err, "store.catalogueChanges")
 	after, err := w.catalogue(ctx, set)
 	if err != nil {
+		return nil, err
+	}
+	leans := locks{}
+	for _, now := range after {
+		leans.add(false, now.leans...)
+	}
+	if err := w.extend(ctx, leans); err != nil {
 		return nil, err
 	}
 	var refs, products []string

@@ -3,7 +3,8 @@ package store
 import (
 	"context"
 	"errors"
-	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -105,7 +106,7 @@ func (s *Store) Customers(ctx context.Context, f Filter) (page []Customer, next 
 	if len(rows) > f.Limit {
 		rows = rows[:f.Limit]
 		last := rows[f.Limit-1]
-		next = place{f.Sort, last.key, last.id}.encode()
+		next = position{f.Sort, last.key, last.id}.encode()
 	}
 	if err := s.addTitles(ctx, f.Store, rows); err != nil {
 		return nil, "", err
@@ -192,7 +193,7 @@ func utc(t *time.Time) *time.Time {
 // list reads up to one row more than the limit, from after on. Rows without a
 // key come last in both directions; they are read apart, as no single range of
 // an index has the others first and them last.
-func (s *Store) list(ctx context.Context, f Filter, where *conditions, after *place) (rows []listed, err error) {
+func (s *Store) list(ctx context.Context, f Filter, where *conditions, after *position) (rows []listed, err error) {
 	by := orders[strings.TrimPrefix(f.Sort, "-")]
 	if after == nil || after.Key != nil {
 		known := where.clone()
@@ -214,7 +215,7 @@ func (s *Store) list(ctx context.Context, f Filter, where *conditions, after *pl
 }
 
 // page reads one range of an index: rows that meet where and come after a place.
-func (s *Store) page(ctx context.Context, f Filter, where *conditions, after *place) ([]listed, error) {
+func (s *Store) page(ctx context.Context, f Filter, where *conditions, after *position) ([]listed, error) {
 	name, descending := strings.CutPrefix(f.Sort, "-")
 	by, comparison, direction := orders[name], ">", ""
 	if descending {
@@ -225,7 +226,7 @@ func (s *Store) page(ctx context.Context, f Filter, where *conditions, after *pl
 		sorted += ", c.id" + direction
 	}
 	if after != nil {
-		where.add(by.after(comparison, after, where), after.ID)
+		by.from(after, comparison, where)
 	}
 	rows, err := s.pool.Query(ctx, selectCustomers(by.text)+`
 		WHERE `+where.String()+`
@@ -235,18 +236,6 @@ func (s *Store) page(ctx context.Context, f Filter, where *conditions, after *pl
 		return nil, err
 	}
 	return pgx.CollectRows(rows, scanCustomer)
-}
-
-// after is the condition of coming after a place, whose id is $?.
-func (by order) after(comparison string, at *place, where *conditions) string {
-	if at.Key == nil {
-		return "c.id " + comparison + " $?"
-	}
-	key := where.arg(*at.Key) + "::" + by.cast
-	if by.alone {
-		return fmt.Sprintf("%s %s %s AND $?::bigint > 0", by.key, comparison, key)
-	}
-	return fmt.Sprintf("(%s, c.id) %s (%s, $?)", by.key, comparison, key)
 }
 
 // titled lists the products of the store whose titles match the search.
@@ -264,66 +253,139 @@ func (s *Store) titled(ctx context.Context, f Filter) ([]string, error) {
 	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
 
-// addTitles fills in what things are called, as the store's own products say;
-// what the store does not know is called by its id.
-func (s *Store) addTitles(ctx context.Context, storeID string, rows []listed) error {
-	var ids []string
-	for i := range rows {
-		rows[i].titles(func(id string) string {
-			ids = append(ids, id)
-			return ""
-		})
+// untitled is a title to be filled in: that of a product.
+type untitled struct {
+	product string
+	title   *string
+}
+
+// untitled lists the titles that a customer lacks. A plan without a name of its
+// own is called as its product.
+func (c *listed) untitled() (missing []untitled) {
+	want := func(product *string, title **string) {
+		if product != nil && *title == nil {
+			*title = new(string)
+			missing = append(missing, untitled{*product, *title})
+		}
 	}
-	if len(ids) == 0 {
+	want(c.Source.ProductID, &c.Source.Title)
+	for i := range c.Courses {
+		missing = append(missing, untitled{c.Courses[i].ID, &c.Courses[i].Title})
+	}
+	for i := range c.Purchases {
+		want(c.Purchases[i].ProductID, &c.Purchases[i].Title)
+	}
+	for i, product := range c.plans {
+		want(product, &c.Subscriptions[i].Plan)
+	}
+	return missing
+}
+
+// addTitles fills in what things are called, as the store's own products say.
+// What the store does not know is called by its id.
+func (s *Store) addTitles(ctx context.Context, storeID string, rows []listed) error {
+	var missing []untitled
+	for i := range rows {
+		missing = append(missing, rows[i].untitled()...)
+	}
+	if len(missing) == 0 {
 		return nil
+	}
+	products := map[string]string{} // id to title
+	for _, m := range missing {
+		products[m.product] = m.product
 	}
 	found, err := s.pool.Query(ctx, `
 		SELECT
 			id,
 			title
 		FROM products
-		WHERE id = ANY($1) AND store_id = $2 AND title IS NOT NULL`, ids, storeID)
+		WHERE id = ANY($1) AND store_id = $2 AND title <> ''`, slices.Collect(maps.Keys(products)), storeID)
 	if err != nil {
 		return err
 	}
-	known := map[string]string{}
 	var id, title string
-	if _, err := pgx.ForEachRow(found, []any{&id, &title}, func() error {
-		known[id] = title
+	_, err = pgx.ForEachRow(found, []any{&id, &title}, func() error {
+		products[id] = title
 		return nil
-	}); err != nil {
-		return err
+	})
+	for _, m := range missing {
+		*m.title = products[m.product]
 	}
-	for i := range rows {
-		rows[i].titles(func(id string) string {
-			if title := known[id]; title != "" {
-				return title
-			}
-			return id
-		})
-	}
-	return nil
+	return err
 }
 
-// titles sets each title to what call says of the product's id. A plan without
-// a name of its own is called as its product.
-func (c *listed) titles(call func(id string) string) {
-	name := func(id *string) *string {
-		if id == nil {
-			return nil
-		}
-		return ptr(call(*id))
+// Stats are the figures of a store's whole list.
+type Stats struct {
+	Total       int64   `json:"total"`
+	Leads       int64   `json:"leads"`
+	Paying      int64   `json:"paying"`
+	Subscribers int64   `json:"subscribers"`
+	Active      int64   `json:"active"`
+	Revenue     []Money `json:"revenue"` // the sum of everybody's TotalSpent; 0 where all was given back
+}
+
+// Stats counts a store's customers and adds up what they spent, per currency.
+// It reads all of them.
+func (s *Store) Stats(ctx context.Context, storeID string) (st Stats, err error) {
+	defer wrap(&err, "store.Stats(%q)", storeID)
+	st.Revenue = []Money{}
+	if !storable(storeID) {
+		return st, nil
 	}
-	c.Source.Title = name(c.Source.ProductID)
-	for i := range c.Courses {
-		c.Courses[i].Title = call(c.Courses[i].ID)
+	// One statement, so that the figures are of one moment.
+	err = s.pool.QueryRow(ctx, `
+		SELECT
+			count(*),
+			count(*) FILTER (WHERE type = 'lead'),
+			count(*) FILTER (WHERE type = 'paying'),
+			count(*) FILTER (WHERE type = 'subscription'),
+			count(*) FILTER (WHERE status = 'active'),
+			(
+				SELECT coalesce(jsonb_agg(jsonb_build_object('amount', amount, 'currency', currency) ORDER BY currency), '[]')
+				FROM (
+					SELECT
+						m.currency,
+						sum(m.amount) AS amount
+					FROM customers c
+					CROSS JOIN LATERAL jsonb_to_recordset(c.spent) AS m(amount bigint, currency text)
+					WHERE c.store_id = $1 AND c.spent <> '[]'
+					GROUP BY m.currency
+				) revenue
+			)
+		FROM customers
+		WHERE store_id = $1`, storeID,
+	).Scan(&st.Total, &st.Leads, &st.Paying, &st.Subscribers, &st.Active, &st.Revenue)
+	return st, err
+}
+
+// StoreSize is a store and how long its list is.
+type StoreSize struct {
+	ID        string
+	Name      *string // nil: the platform has not told it yet
+	Customers int64
+}
+
+// Stores lists up to limit stores, those with the longest lists first.
+func (s *Store) Stores(ctx context.Context, limit int) (_ []StoreSize, err error) {
+	defer wrap(&err, "store.Stores")
+	rows, err := s.pool.Query(ctx, `
+		SELECT
+			coalesce(s.id, n.store_id) AS id,
+			s.name,
+			coalesce(n.customers, 0) AS customers
+		FROM stores s
+		FULL JOIN (
+			SELECT
+				store_id,
+				count(*) AS customers
+			FROM customers
+			GROUP BY store_id
+		) n ON n.store_id = s.id
+		ORDER BY customers DESC, id
+		LIMIT $1`, limit)
+	if err != nil {
+		return nil, err
 	}
-	for i := range c.Purchases {
-		c.Purchases[i].Title = name(c.Purchases[i].ProductID)
-	}
-	for i := range c.Subscriptions {
-		if product := c.plans[i]; product != nil && (c.Subscriptions[i].Plan == nil || *c.Subscriptions[i].Plan == "") {
-			c.Subscriptions[i].Plan = name(product)
-		}
-	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[StoreSize])
 }

@@ -72,9 +72,9 @@ func ParseFilter(store string, q url.Values) (Filter, error) {
 	return f, err
 }
 
-// check fills in the defaults and finds the place where the page begins (nil:
-// at the start).
-func (f Filter) check() (Filter, *place, error) {
+// check fills in the defaults and finds where the page before ended (nil: this
+// is the first).
+func (f Filter) check() (Filter, *position, error) {
 	f.Sort, f.Limit = cmp.Or(f.Sort, DefaultSort), cmp.Or(f.Limit, DefaultLimit)
 	if err := oneOf("type", f.Type, "lead", "paying", "subscription"); err != nil {
 		return f, nil, err
@@ -91,7 +91,7 @@ func (f Filter) check() (Filter, *place, error) {
 			f.Sort, strings.Join(slices.Sorted(maps.Keys(orders)), ", "))
 	}
 	at, err := decodeCursor(f.Cursor, f.Sort)
-	if err == nil && at != nil && at.Key != nil && !by.valid(*at.Key) {
+	if err == nil && at != nil && !by.reads(at.Key) {
 		err = errCursor
 	}
 	return f, at, err
@@ -116,6 +116,22 @@ var orders = map[string]order{
 	"email":         {key: "c.email", text: "c.email", cast: "text", valid: storable, alone: true},
 }
 
+// reads tells whether key can be one of this order.
+func (by order) reads(key *string) bool { return key == nil && by.null || key != nil && by.valid(*key) }
+
+// from makes where continue after a position, upwards (">") or downwards ("<").
+func (by order) from(at *position, comparison string, where *conditions) {
+	switch {
+	case at.Key == nil: // among those without a key
+		where.add("c.id "+comparison+" $?", at.ID)
+	case by.alone:
+		where.add(by.key+" "+comparison+" $?::"+by.cast, *at.Key)
+	default:
+		id := where.arg(at.ID)
+		where.add("("+by.key+", c.id) "+comparison+" ($?::"+by.cast+", "+id+")", *at.Key)
+	}
+}
+
 func exactTime(column string) string {
 	return "to_char(" + column + ` AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`
 }
@@ -125,17 +141,17 @@ func isTime(s string) bool {
 	return err == nil && t.Year() > 0
 }
 
-// place is the last row of a page: what a cursor says. The id breaks ties.
-type place struct {
+// position is the last row of a page: what a cursor says. The id breaks ties.
+type position struct {
 	Sort string  `json:"sort"`
-	Key  *string `json:"key,omitempty"` // nil: the key is NULL, or the id is all there is
+	Key  *string `json:"key,omitempty"` // nil: NULL
 	ID   int64   `json:"id"`
 }
 
 // errCursor says no more than this: a cursor is ours to write and to read.
 var errCursor = badParam("cursor", "is damaged; take next_cursor as it was given, or leave it out to start from the beginning")
 
-func (p place) encode() string {
+func (p position) encode() string {
 	text, err := json.Marshal(p)
 	if err != nil {
 		panic(err) // strings and a number
@@ -144,7 +160,7 @@ func (p place) encode() string {
 }
 
 // decodeCursor reads a cursor of a list sorted by sort; nil if there is none.
-func decodeCursor(cursor, sort string) (*place, error) {
+func decodeCursor(cursor, sort string) (*position, error) {
 	if cursor == "" {
 		return nil, nil
 	}
@@ -152,7 +168,7 @@ func decodeCursor(cursor, sort string) (*place, error) {
 	if err != nil {
 		return nil, errCursor
 	}
-	var p place
+	var p position
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
 	if d.Decode(&p) != nil || d.More() || p.ID <= 0 || p.Sort == "" {

@@ -18,7 +18,7 @@ import (
 // it commits, advisory locks on
 //
 //   - what it says (its own rows and the ids others lean on): exclusive;
-//   - what the rows it attaches lean on: shared;
+//   - what the rows it attaches lean on, and those rows: shared;
 //   - the customers it derives: exclusive, taken last.
 //
 // Waiting happens only while taking a sorted list with nothing held before it,
@@ -55,15 +55,12 @@ func (l locks) missing(want locks) locks {
 
 // sorted returns the keys' hashes in the one order that all take them in.
 func (l locks) sorted() (hashes []int64, exclusive []bool) {
-	type lock struct {
-		hash      int64
-		exclusive bool
-	}
 	merged := map[int64]bool{}
 	for k, x := range l {
 		h := fnv.New64a()
 		h.Write([]byte(k))
-		merged[int64(h.Sum64())] = merged[int64(h.Sum64())] || x
+		hash := int64(h.Sum64())
+		merged[hash] = merged[hash] || x
 	}
 	for _, h := range slices.SortedFunc(maps.Keys(merged), cmp.Compare[int64]) {
 		hashes, exclusive = append(hashes, h), append(exclusive, merged[h])
@@ -71,12 +68,11 @@ func (l locks) sorted() (hashes []int64, exclusive []bool) {
 	return hashes, exclusive
 }
 
-// take waits for all keys of l. The gate, if not asked for exclusively, is
-// taken first and shared.
+// take waits for all keys of l, in order.
 func (l locks) take(ctx context.Context, tx pgx.Tx) (err error) {
 	defer wrap(&err, "locks.take(%d)", len(l))
-	if _, err = tx.Exec(ctx, `SELECT pg_advisory_xact_lock_shared($1)`, gateHash); err != nil {
-		return err
+	if len(l) == 0 {
+		return nil
 	}
 	hashes, exclusive := l.sorted()
 	_, err = tx.Exec(ctx, `
@@ -85,17 +81,11 @@ func (l locks) take(ctx context.Context, tx pgx.Tx) (err error) {
 	return err
 }
 
-// takeGate waits until nobody else attaches, and keeps it so.
-func takeGate(ctx context.Context, tx pgx.Tx) error {
-	_, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, gateHash)
-	return err
+// enter passes the gate, first of all: shared, or (alone) when nobody else is
+// in, to keep it shut for others.
+func enter(ctx context.Context, tx pgx.Tx, alone bool) error {
+	return locks{gate: alone}.take(ctx, tx)
 }
-
-var gateHash = func() int64 {
-	h := fnv.New64a()
-	h.Write([]byte(gate))
-	return int64(h.Sum64())
-}()
 
 // try takes all keys of l without waiting and tells whether it got them.
 func (l locks) try(ctx context.Context, tx pgx.Tx) (got bool, err error) {

@@ -101,22 +101,18 @@ func (w *work) move(ctx context.Context, rows []resolution, p *places) (merged i
 	if err != nil || len(movers) == 0 {
 		return 0, err
 	}
-	moving := map[int64]bool{}
 	for _, m := range movers {
-		moving[m.id] = true // until it has moved in
-	}
-	for _, m := range movers {
+		if _, wanted := p.at[address{m.store, m.email}]; wanted {
+			continue // others come to where it lives: it stays for them
+		}
 		there := p.at[m.to]
-		switch {
-		case there == 0: // nobody lives there: move in
+		if there == 0 {
 			p.at[m.to] = m.id
-			moving[m.id] = false
-		case moving[there] || there == m.id: // they leave as well, or trade places
-		default:
-			merged++
-			if err := w.merge(ctx, m, there, p); err != nil {
-				return merged, err
-			}
+			continue
+		}
+		merged++
+		if err := w.merge(ctx, m, there, p); err != nil {
+			return merged, err
 		}
 	}
 	return merged, nil

@@ -35,6 +35,12 @@ type resolution struct {
 // attachable tells whether the row belongs to a customer.
 func (r resolution) attachable() bool { return r.Unattached == nil }
 
+// tombstone tells whether the row is nothing but the end of an enrollment, and
+// it is known whose.
+func (r resolution) tombstone() bool {
+	return r.kind == enrollment && r.Email != nil && r.Unattached != nil && *r.Unattached == "never_enrolled"
+}
+
 // moved tells whether the row leaves the customer it points at for another
 // address in the same store.
 func (r resolution) moved() bool {
@@ -156,10 +162,13 @@ var resolveSQL = map[string]string{
 			LEFT JOIN LATERAL (
 				SELECT array_append(linked.ids, p.id) AS ids,
 					ARRAY(
-						SELECT c.id
+						SELECT c.charge
 						FROM refunds c
-						WHERE c.account = p.account AND c.cumulative
-						  AND c.payment_intent = ANY(array_append(linked.ids, p.id))
+						WHERE c.account = p.account AND c.payment_intent = ANY(array_append(linked.ids, p.id))
+						UNION
+						SELECT d.charge
+						FROM disputes d
+						WHERE d.account = p.account AND d.payment_intent = ANY(array_append(linked.ids, p.id))
 					) AS charges
 			) own ON true
 			-- Per charge: its running total as of the time it was told, corrected by

@@ -45,8 +45,10 @@ var (
 	paymentsTable = newTable[facts.Payment]("payments", "account id", ptr("claim_version"), nil,
 		versioned{"invoice_version", []string{"invoice"}},
 		versioned{"destination_version", []string{"destination"}})
-	refundsTable       = newTable[facts.Refund]("refunds", "account id", nil, nil)
-	disputesTable      = newTable[facts.Dispute]("disputes", "account id", nil, nil)
+	// What a refund or dispute belongs to never changes; one that leaves it out
+	// does not take it back.
+	refundsTable       = newTable[facts.Refund]("refunds", "account id", nil, map[string]string{"charge": "GREATEST", "payment_intent": "GREATEST"})
+	disputesTable      = newTable[facts.Dispute]("disputes", "account id", nil, map[string]string{"charge": "GREATEST", "payment_intent": "GREATEST"})
 	subscriptionsTable = newTable[facts.Subscription]("subscriptions", "account id", nil,
 		map[string]string{"ever_active": "OR"},
 		versioned{"checkout_version", []string{"checkout", "checkout_at"}})

@@ -1,0 +1,208 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/alecthomas/kong"
+
+	"rollcall/facts"
+	"rollcall/webhooks"
+)
+
+// Config is every setting there is. Each field is a flag and, but for Data, an
+// environment variable; this is the only place that reads either. A nil pointer
+// is a variable that is not set, which is not the same as one set to nothing.
+type Config struct {
+	// DatabaseURL says where Postgres is: postgres://user:password@host/database,
+	// several hosts with ?target_session_attrs=read-write, or PgBouncer.
+	DatabaseURL *string `name:"database-url" env:"DATABASE_URL" group:"servers" placeholder:"URL" help:"Postgres, as postgres://user:password@host/database. Without it: that of the dev or demo running on --data."`
+
+	// RedisURL says where Redis is: redis://, rediss://, redis-sentinel://
+	// host,host/master, or a comma-separated list of a cluster's nodes. It must
+	// run with maxmemory-policy noeviction.
+	RedisURL *string `name:"redis-url" env:"REDIS_URL" group:"servers" placeholder:"URL" help:"Redis, as redis://:password@host; also redis-sentinel://, or a comma-separated list for a cluster. Without it: that of the dev or demo running on --data."`
+
+	// Data is the folder in which dev and demo keep their servers, and in which
+	// other commands look for them.
+	Data string `name:"data" group:"servers" placeholder:"DIR" default:"${data}" help:"Folder of the private servers of dev and demo (${default})."`
+
+	// Listen is where serve, dev and demo take requests.
+	Listen *string `name:"listen" env:"LISTEN" group:"web" placeholder:"ADDR" help:"Address to take requests on (127.0.0.1:8080). Port 0 takes a free one."`
+
+	// AdminToken opens everything: all stores' lists, the inbox, /monitoring.
+	// At least 16 characters; `openssl rand -hex 32` makes a good one.
+	AdminToken *string `name:"admin-token" env:"ADMIN_TOKEN" group:"web" placeholder:"TOKEN" help:"Opens the pages and the API of every store, and /monitoring. At least 16 characters."`
+
+	// StripeSecrets are the signing secrets of the Stripe endpoints, separated
+	// by commas: the platform's own, the Connect endpoint's, and while one is
+	// being rotated its successor.
+	StripeSecrets *string `name:"stripe-webhook-secrets" env:"STRIPE_WEBHOOK_SECRETS" group:"webhooks" placeholder:"LIST" help:"Signing secrets (whsec_…) of the Stripe endpoints, comma-separated: the account's and the Connect one."`
+
+	// ClerkSecrets are the signing secrets of the Clerk endpoint.
+	ClerkSecrets *string `name:"clerk-webhook-secrets" env:"CLERK_WEBHOOK_SECRETS" group:"webhooks" placeholder:"LIST" help:"Signing secrets (whsec_…) of the Clerk endpoint, comma-separated."`
+
+	// PlatformSecrets are what the platform signs its own events with: whsec_
+	// and 24 or more random bytes in base64.
+	PlatformSecrets *string `name:"platform-webhook-secrets" env:"PLATFORM_WEBHOOK_SECRETS" group:"webhooks" placeholder:"LIST" help:"Signing secrets (whsec_…) of the platform's own events, comma-separated."`
+
+	// PlatformProductTypes are the product types (metadata productType or plan,
+	// or Stripe price and product ids) that the platform sells to its creators.
+	// Such sales make nobody a store's customer.
+	PlatformProductTypes string `name:"platform-product-types" env:"PLATFORM_PRODUCT_TYPES" group:"webhooks" placeholder:"LIST" default:"ppr_pro,creator_plan,credit_package" help:"Product types of the platform's own sales, which make nobody a store's customer (${default})."`
+
+	// StripeMode is which of Stripe's events count. A live Connect endpoint gets
+	// test events too; those of the other mode are kept and marked ignored.
+	StripeMode string `name:"stripe-mode" env:"STRIPE_MODE" group:"webhooks" placeholder:"MODE" default:"any" help:"Which of Stripe's events count: live, test or any (${default}). Others are kept and marked ignored."`
+
+	// LogLevel is the least that is logged, to stderr.
+	LogLevel string `name:"log-level" env:"LOG_LEVEL" group:"logs" placeholder:"LEVEL" default:"info" help:"Least that is logged: debug, info, warn or error (${default})."`
+
+	// LogFormat is text for people, json for machines.
+	LogFormat string `name:"log-format" env:"LOG_FORMAT" group:"logs" placeholder:"FORMAT" default:"text" help:"How it is logged: text or json (${default})."`
+}
+
+var groups = []kong.Group{
+	{Key: "servers", Title: "Servers:"},
+	{Key: "web", Title: "Web:"},
+	{Key: "webhooks", Title: "Webhooks:"},
+	{Key: "logs", Title: "Logs (to stderr):"},
+}
+
+const (
+	defaultListen = "127.0.0.1:8080"
+	minToken      = 16 // characters of ADMIN_TOKEN
+)
+
+// check refuses what is malformed, by the variable's name and never its value.
+// What is missing is for the commands that need it to say.
+func (c *Config) check() error {
+	for name, value := range map[string]*string{"DATABASE_URL": c.DatabaseURL, "REDIS_URL": c.RedisURL, "LISTEN": c.Listen} {
+		if value != nil && strings.TrimSpace(*value) == "" {
+			return fmt.Errorf("%s is empty: set it to something, or not at all", name)
+		}
+	}
+	if _, _, err := net.SplitHostPort(c.listen()); err != nil {
+		return fmt.Errorf("LISTEN: %w; write host:port, as in %s", err, defaultListen)
+	}
+	if _, err := c.secrets(); err != nil {
+		return err
+	}
+	return errors.Join(
+		checkToken(c.AdminToken),
+		oneOf("STRIPE_MODE", c.StripeMode, "live", "test", "any"),
+		oneOf("LOG_LEVEL", c.LogLevel, "debug", "info", "warn", "error"),
+		oneOf("LOG_FORMAT", c.LogFormat, "text", "json"))
+}
+
+func oneOf(name, value string, allowed ...string) error {
+	if slices.Contains(allowed, value) {
+		return nil
+	}
+	return fmt.Errorf("%s is %q: it must be one of %s", name, value, strings.Join(allowed, ", "))
+}
+
+func checkToken(token *string) error {
+	if token == nil {
+		return nil
+	}
+	if len(*token) < minToken || strings.ContainsAny(*token, " \t\r\n") {
+		return fmt.Errorf("ADMIN_TOKEN must be %d characters or more, without spaces; `openssl rand -hex 32` makes one", minToken)
+	}
+	return nil
+}
+
+// given is the value of a variable, or "" if it is not set.
+func given(value *string) string {
+	if value == nil {
+		return ""
+	}
+	return *value
+}
+
+func (c *Config) listen() string {
+	if c.Listen == nil {
+		return defaultListen
+	}
+	return *c.Listen
+}
+
+// secrets are the signing secrets by source. One that is set to nothing is
+// refused: signed with it, every forgery would be taken.
+func (c *Config) secrets() (map[string][]webhooks.Secret, error) {
+	out := map[string][]webhooks.Secret{}
+	for _, v := range c.secretVariables() {
+		if v.list == nil {
+			continue
+		}
+		if *v.list == "" {
+			return nil, fmt.Errorf("%s is set to nothing: give the signing secrets, or do not set it", v.name)
+		}
+		secrets, err := webhooks.ParseSecrets(v.source, *v.list)
+		if err != nil {
+			return nil, err
+		}
+		out[v.source] = secrets
+	}
+	return out, nil
+}
+
+type secretVariable struct {
+	source, name string
+	list         *string
+}
+
+func (c *Config) secretVariables() []secretVariable {
+	return []secretVariable{
+		{webhooks.Stripe, "STRIPE_WEBHOOK_SECRETS", c.StripeSecrets},
+		{webhooks.Clerk, "CLERK_WEBHOOK_SECRETS", c.ClerkSecrets},
+		{webhooks.Platform, "PLATFORM_WEBHOOK_SECRETS", c.PlatformSecrets},
+	}
+}
+
+func (c *Config) platformTypes() []string {
+	return strings.FieldsFunc(c.PlatformProductTypes, func(r rune) bool { return r == ',' || r == ' ' })
+}
+
+// read tells what an event says, passing over Stripe's events of the other mode.
+func (c *Config) read() func(facts.Event) (facts.Set, error) {
+	if c.StripeMode == "any" {
+		return facts.Read
+	}
+	live := c.StripeMode == "live"
+	return func(e facts.Event) (facts.Set, error) {
+		if e.Source == webhooks.Stripe && e.Livemode != nil && *e.Livemode != live {
+			return facts.Set{}, &facts.Ignored{Reason: "an event of Stripe's other mode: STRIPE_MODE is " + c.StripeMode}
+		}
+		return facts.Read(e)
+	}
+}
+
+// logger writes to w what LOG_LEVEL and LOG_FORMAT ask for.
+func (c *Config) logger(w io.Writer) *slog.Logger {
+	var level slog.Level
+	level.UnmarshalText([]byte(c.LogLevel)) // checked
+	options := &slog.HandlerOptions{Level: level}
+	if c.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}
+
+// defaultData is where dev and demo keep their data unless told otherwise:
+// $XDG_DATA_HOME/rollcall, else ~/.local/share/rollcall, else .rollcall here.
+func defaultData() string {
+	if dir := os.Getenv("XDG_DATA_HOME"); strings.HasPrefix(dir, "/") {
+		return dir + "/rollcall"
+	}
+	if home, err := os.UserHomeDir(); err == nil {
+		return home + "/.local/share/rollcall"
+	}
+	return ".rollcall"
+}

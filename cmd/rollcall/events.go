@@ -1,0 +1,148 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"rollcall/store"
+)
+
+type eventsCmd struct {
+	List   eventsListCmd   `cmd:"" help:"List events, newest first, and count them."`
+	Show   eventsShowCmd   `cmd:"" help:"Show one event with its payload."`
+	Retry  eventsRetryCmd  `cmd:"" help:"Try failed events again."`
+	Replay eventsReplayCmd `cmd:"" help:"Apply events again, whatever became of them; once more or many times changes nothing."`
+}
+
+type eventsListCmd struct {
+	Source string `name:"source" placeholder:"SOURCE" help:"Only events from stripe, clerk or platform."`
+	Status string `name:"status" placeholder:"STATUS" help:"Only pending, processed, ignored or failed events."`
+	Type   string `name:"type" placeholder:"TYPE" help:"Only events of this type, as invoice.paid."`
+	Limit  int    `name:"limit" default:"50" placeholder:"N" help:"Most events listed (${default})."`
+	JSON   bool   `name:"json" help:"Print JSON, as the API's."`
+}
+
+func (c eventsListCmd) Run(e *env) error {
+	if c.Limit < 1 {
+		return errors.New("--limit must be 1 or more")
+	}
+	s, err := e.open()
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	events, next, err := s.Events(e, store.EventFilter{Source: c.Source, Status: c.Status, Type: c.Type, Limit: c.Limit})
+	if err != nil {
+		return plain(err)
+	}
+	counts, err := s.EventCounts(e)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return printJSON(e.out, struct {
+			Data   []store.Event    `json:"data"`
+			Counts map[string]int64 `json:"counts"`
+		}{append([]store.Event{}, events...), counts})
+	}
+	c.print(e.out, events)
+	if next != "" {
+		fmt.Fprintf(e.out, "… and more: --limit %d shows the next\n", c.Limit*2)
+	}
+	fmt.Fprintf(e.out, "%s\n", countsLine(counts))
+	return nil
+}
+
+func (c eventsListCmd) print(w io.Writer, events []store.Event) {
+	t := table{head: []string{"ID", "RECEIVED", "SOURCE", "TYPE", "STATUS", "TRIES", "SENDER'S ID", "REMARK"}}
+	for _, v := range events {
+		remark := ""
+		if v.LastError != nil {
+			remark = clip(*v.LastError, 60)
+		}
+		t.add(fmt.Sprint(v.ID), v.ReceivedAt.Format(time.DateTime), v.Source, v.Type, v.Status, fmt.Sprint(v.Attempts), v.EventID, remark)
+	}
+	t.print(w)
+}
+
+func countsLine(counts map[string]int64) string {
+	return fmt.Sprintf("%d pending, %d processed, %d ignored, %d failed",
+		counts["pending"], counts["processed"], counts["ignored"], counts["failed"])
+}
+
+// plain takes the wrapping off an error that is about what was typed.
+func plain(err error) error {
+	var bad *store.BadParam
+	if errors.As(err, &bad) {
+		return fmt.Errorf("--%s: %s", bad.Name, bad.Reason)
+	}
+	return err
+}
+
+type eventsShowCmd struct {
+	ID   string `arg:"" name:"id" help:"The event's id: that of the inbox (the first column of list) or the sender's."`
+	JSON bool   `name:"json" help:"Print JSON."`
+}
+
+func (c eventsShowCmd) Run(e *env) error {
+	s, err := e.open()
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	v, err := find(e, s, c.ID)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return printJSON(e.out, v)
+	}
+	show(e.out, v)
+	return nil
+}
+
+func find(e *env, s *store.Store, ref string) (store.Event, error) {
+	v, err := s.Event(e, ref)
+	if errors.Is(err, store.ErrNotFound) {
+		return v, fmt.Errorf("there is no event %q; `rollcall events list` shows their ids", ref)
+	}
+	return v, err
+}
+
+// show prints an event for people; lines without a value are left out.
+func show(w io.Writer, v store.Event) {
+	line := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(w, "%-12s %s\n", name, value)
+		}
+	}
+	line("event", fmt.Sprint(v.ID))
+	line("from", v.Source)
+	line("type", v.Type)
+	line("sender's id", v.EventID)
+	line("account", v.Account)
+	line("API version", v.APIVersion)
+	if v.Livemode != nil {
+		line("live mode", fmt.Sprint(*v.Livemode))
+	}
+	line("happened", v.OccurredAt.Format(time.RFC3339Nano))
+	line("received", v.ReceivedAt.Format(time.RFC3339Nano))
+	line("status", v.Status)
+	line("tries", fmt.Sprint(v.Attempts))
+	if v.ProcessedAt != nil {
+		line("processed", v.ProcessedAt.Format(time.RFC3339Nano))
+	}
+	if v.LastError != nil {
+		line("remark", *v.LastError)
+	}
+	var pretty bytes.Buffer
+	if json.Indent(&pretty, v.Payload, "", "  ") != nil {
+		pretty.Reset()
+		pretty.Write(v.Payload)
+	}
+	fmt.Fprintf(w, "\n%s\n", pretty.Bytes())
+}

@@ -1,0 +1,92 @@
+// Command rollcall keeps the customer list of every store on a course
+// marketplace true. README.md says how to use it; `rollcall --help` lists its
+// commands.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// commandLine is everything that can be written behind "rollcall".
+type commandLine struct {
+	Config `embed:""`
+
+	Dev     devCmd     `cmd:"" help:"Run everything in this process, on a private Postgres and Redis."`
+	Demo    demoCmd    `cmd:"" help:"Like dev, then play some weeks of a marketplace at it and show the lists."`
+	Serve   serveCmd   `cmd:"" help:"Receive webhooks and serve the pages and the API."`
+	Work    workCmd    `cmd:"" help:"Work through what was received."`
+	Migrate migrateCmd `cmd:"" help:"Bring the database schema up to date, or tell whether it is."`
+	Events  eventsCmd  `cmd:"" help:"Look at the inbox: list, show, retry, replay."`
+	Rebuild rebuildCmd `cmd:"" help:"Derive every customer again from the facts, and tell what was wrong."`
+	Version versionCmd `cmd:"" help:"Print the version."`
+}
+
+const description = `Rollcall keeps the customer list of every store on a course marketplace true: it receives the webhooks of Clerk, Stripe and the platform, and keeps one customer per email per store.
+
+Try it: rollcall demo. Every setting is a flag and an environment variable; secrets belong into the environment, where other users of the machine cannot read them.`
+
+// Exit codes.
+const (
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// env is what a command runs in.
+type env struct {
+	context.Context // ends with SIGINT or SIGTERM
+	Config
+	out, err io.Writer
+}
+
+func run(args []string, stdout, stderr io.Writer) int {
+	var cli commandLine
+	parser := kong.Must(&cli,
+		kong.Name("rollcall"),
+		kong.Description(description),
+		kong.Writers(stdout, stderr),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true, NoExpandSubcommands: true, WrapUpperBound: 100}),
+		kong.ExplicitGroups(groups))
+	command, err := parser.Parse(args)
+	if err != nil {
+		fmt.Fprintf(stderr, "rollcall: %v\n%s\n", err, usage(err))
+		return exitUsage
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	defer stop()
+	err = cli.Config.check()
+	if err == nil {
+		err = command.Run(&env{Context: ctx, Config: cli.Config, out: stdout, err: stderr})
+	}
+	if err != nil && !errors.Is(err, errSaid) {
+		fmt.Fprintln(stderr, "rollcall:", err)
+	}
+	if err != nil {
+		return exitFailed
+	}
+	return 0
+}
+
+// errSaid is the error of a command that has told all about it already.
+var errSaid = errors.New("failed, and said so")
+
+// usage says where to look after a mistake on the command line.
+func usage(err error) string {
+	var wrong *kong.ParseError
+	if errors.As(err, &wrong) && wrong.Context != nil {
+		if command := wrong.Context.Command(); command != "" {
+			return fmt.Sprintf("Run \"rollcall %s --help\" to see what it takes.", wrong.Context.Selected().FullPath()[len("rollcall "):])
+		}
+	}
+	return `Run "rollcall --help" to see the commands.`
+}

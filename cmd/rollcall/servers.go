@@ -1,0 +1,76 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/hibiken/asynq"
+
+	"rollcall/internal/embedded"
+	"rollcall/jobs"
+	"rollcall/store"
+)
+
+// The notes that dev and demo publish for other commands.
+const (
+	noteURL      = "url"
+	noteSignIn   = "sign_in"
+	noteDatabase = "database_url" // if not the servers' first
+	noteRedis    = "redis_url"
+)
+
+// databaseURL is where Postgres is: as told, or that of a running dev or demo.
+func (c *Config) databaseURL() (string, error) {
+	if c.DatabaseURL != nil {
+		return *c.DatabaseURL, nil
+	}
+	r, err := c.running("DATABASE_URL")
+	if err != nil {
+		return "", err
+	}
+	return r.DatabaseURL, nil
+}
+
+// redis is where Redis is, likewise.
+func (c *Config) redis() (asynq.RedisConnOpt, error) {
+	if c.RedisURL != nil {
+		return jobs.ParseRedis(*c.RedisURL)
+	}
+	r, err := c.running("REDIS_URL")
+	if err != nil {
+		return nil, err
+	}
+	return jobs.ParseRedis(r.RedisURL)
+}
+
+// running finds the dev or demo on --data. One that works on a database of its
+// own says so in its notes.
+func (c *Config) running(variable string) (embedded.Record, error) {
+	r, err := embedded.Running(c.Data)
+	if errors.Is(err, embedded.ErrNotRunning) {
+		return r, fmt.Errorf("%s is not set, and no rollcall dev or demo is running on %s: set DATABASE_URL and REDIS_URL, or start one (--data says where)", variable, c.Data)
+	}
+	if err != nil {
+		return r, err
+	}
+	if url := r.Note[noteDatabase]; url != "" {
+		r.DatabaseURL = url
+	}
+	if url := r.Note[noteRedis]; url != "" {
+		r.RedisURL = url
+	}
+	return r, nil
+}
+
+// open opens the store at databaseURL.
+func (e *env) open() (*store.Store, error) {
+	url, err := e.databaseURL()
+	if err != nil {
+		return nil, err
+	}
+	return e.openAt(url)
+}
+
+func (e *env) openAt(url string) (*store.Store, error) {
+	return store.Open(e, url, store.Options{PlatformTypes: e.platformTypes()})
+}

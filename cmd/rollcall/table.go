@@ -1,0 +1,85 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/width"
+)
+
+// table prints columns that line up, wide characters too.
+type table struct {
+	head   []string
+	rows   [][]string
+	indent string
+}
+
+func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
+
+func (t *table) print(w io.Writer) {
+	widths := make([]int, len(t.head))
+	all := append([][]string{t.head}, t.rows...)
+	for _, row := range all {
+		for i, cell := range row {
+			if len(row) == len(widths) { // a shorter row is a remark across the table
+				widths[i] = max(widths[i], columns(cell))
+			}
+		}
+	}
+	for _, row := range all {
+		var line strings.Builder
+		for i, cell := range row {
+			line.WriteString(cell)
+			if i < len(row)-1 {
+				line.WriteString(strings.Repeat(" ", max(0, widths[i]-columns(cell))+2))
+			}
+		}
+		fmt.Fprintln(w, t.indent+strings.TrimRight(line.String(), " "))
+	}
+}
+
+// columns is how many columns of a terminal a text takes.
+func columns(s string) (n int) {
+	for _, r := range s {
+		switch {
+		case unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf):
+		case width.LookupRune(r).Kind() == width.EastAsianWide, width.LookupRune(r).Kind() == width.EastAsianFullwidth:
+			n += 2
+		default:
+			n++
+		}
+	}
+	return n
+}
+
+// clip shortens a text to n characters, on one line.
+func clip(s string, n int) string {
+	s = strings.Join(strings.Fields(s), " ")
+	if utf8.RuneCountInString(s) <= n {
+		return s
+	}
+	return string([]rune(s)[:n-1]) + "…"
+}
+
+// progress is a line that overwrites itself, on a terminal; elsewhere nothing.
+type progress struct{ w io.Writer }
+
+// progress writes to stderr, so that what is printed stays clean.
+func (e *env) progress() progress {
+	if f, ok := e.err.(*os.File); ok {
+		if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
+			return progress{e.err}
+		}
+	}
+	return progress{io.Discard}
+}
+
+func (p progress) show(format string, args ...any) {
+	fmt.Fprintf(p.w, "\r\x1b[K"+format, args...)
+}
+
+func (p progress) clear() { fmt.Fprint(p.w, "\r\x1b[K") }
