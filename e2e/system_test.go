@@ -1,0 +1,227 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/sync/errgroup"
+
+	"rollcall/internal/embedded"
+	"rollcall/internal/embedded/testdb"
+	"rollcall/jobs"
+	"rollcall/migrations"
+	"rollcall/store"
+	"rollcall/webhooks"
+)
+
+const (
+	sweepEvery = 200 * time.Millisecond
+	grace      = time.Second
+	secret     = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+	// patience is how long a test waits for what must come. No test is about
+	// how soon it does.
+	patience = 2 * time.Minute
+)
+
+// system is a Rollcall on servers of its own.
+type system struct {
+	t       *testing.T
+	servers *embedded.Servers
+	http    *httptest.Server
+	pool    *pgxpool.Pool // for looking
+}
+
+func newSystem(t *testing.T) *system {
+	t.Helper()
+	ctx := context.Background()
+	servers := testdb.Private(t)
+	if _, err := migrations.Up(ctx, servers.DatabaseURL); err != nil {
+		t.Fatal(err)
+	}
+	s, err := store.Open(ctx, servers.DatabaseURL, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	redis, err := jobs.ParseRedis(servers.RedisURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secrets, err := webhooks.ParseSecrets("stripe", secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := jobs.NewClient(redis)
+	receiver := webhooks.New(webhooks.Config{Store: s, Jobs: client, Secrets: map[string][]webhooks.Secret{"stripe": secrets}, Logger: slog.New(slog.DiscardHandler)})
+	mux := http.NewServeMux()
+	mux.Handle("/webhooks/", receiver)
+	sys := &system{t: t, servers: servers, http: httptest.NewServer(mux)}
+	if sys.pool, err = pgxpool.New(ctx, servers.DatabaseURL); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		sys.http.Close()
+		receiver.Close()
+		client.Close()
+		sys.pool.Close()
+		s.Close()
+	})
+	return sys
+}
+
+// startWorker runs a worker in this process until the test ends.
+func (s *system) startWorker() {
+	w, err := newWorker(s.servers.DatabaseURL, s.servers.RedisURL)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- w.Run(ctx) }()
+	s.t.Cleanup(func() {
+		stop()
+		if err := <-done; err != nil {
+			s.t.Errorf("worker: %v", err)
+		}
+	})
+}
+
+// workerProcess starts a worker as a process, to be signalled.
+func (s *system) workerProcess() *exec.Cmd {
+	s.t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), "E2E_WORKER_DATABASE="+s.servers.DatabaseURL, "E2E_WORKER_REDIS="+s.servers.RedisURL)
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() {
+		if cmd.ProcessState == nil {
+			cmd.Process.Kill()
+			cmd.Wait()
+		}
+	})
+	return cmd
+}
+
+// checkout is a signed sale: buyer n of a store buys something for an amount.
+func checkout(event, buyer int) []byte {
+	return fmt.Appendf(nil, `{"id":"evt_%05d","object":"event","type":"checkout.session.completed","created":%d,"livemode":true,"api_version":"2023-10-16",
+		"data":{"object":{"id":"cs_%05d","object":"checkout.session","mode":"payment","payment_status":"paid","amount_total":%d,"currency":"usd","payment_intent":"pi_%05d",
+		"customer_details":{"email":"buyer%d@x.example","name":"Buyer %d"},"metadata":{"storeId":"store_%d","productId":"pack_%d"}}}}`,
+		event, time.Now().Unix(), event, price(event), event, buyer, buyer, buyer%stores, event%7)
+}
+
+const (
+	stores = 3
+	buyers = 400
+)
+
+func price(event int) int { return 100 + event%900 }
+
+// post sends one Stripe event and wants it acknowledged.
+func (s *system) post(body []byte) error {
+	req, err := http.NewRequest(http.MethodPost, s.http.URL+"/webhooks/stripe", bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	req.Header = webhooks.SignStripe(secret, body, time.Now())
+	res, err := s.http.Client().Do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	answer, err := io.ReadAll(res.Body)
+	if err != nil {
+		return err
+	}
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: %s", res.Status, answer)
+	}
+	return nil
+}
+
+// postAll sends sales first to last-1 over many connections.
+func (s *system) postAll(first, last int) {
+	s.t.Helper()
+	var g errgroup.Group
+	g.SetLimit(32)
+	for i := first; i < last; i++ {
+		g.Go(func() error { return s.post(checkout(i, i%buyers)) })
+	}
+	if err := g.Wait(); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// until looks every few milliseconds whether a count has come true.
+func (s *system) until(what, sql string) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		var yes bool
+		if err := s.pool.QueryRow(ctx, "SELECT "+sql).Scan(&yes); err != nil && ctx.Err() == nil {
+			s.t.Fatal(err)
+		}
+		if yes {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			s.t.Fatalf("waited in vain: %s; inbox: %s", what, s.rows(`SELECT status, count(*), max(last_error) FROM webhook_events GROUP BY status`))
+		}
+	}
+}
+
+// rows returns a query's rows as JSON.
+func (s *system) rows(sql string) string {
+	s.t.Helper()
+	var text string
+	if err := s.pool.QueryRow(context.Background(), `SELECT coalesce(json_agg(x), '[]')::text FROM (`+sql+`) x`).Scan(&text); err != nil {
+		s.t.Fatal(err)
+	}
+	return text
+}
+
+// wantSales checks that n sales were each applied once and that every buyer's
+// total is what they paid.
+func (s *system) wantSales(n int) {
+	s.t.Helper()
+	s.until("all sales processed", fmt.Sprintf(`count(*) = %d FROM webhook_events WHERE status = 'processed'`, n))
+	if left := s.rows(`SELECT status, attempts FROM webhook_events WHERE status <> 'processed' OR attempts <> 1`); left != "[]" {
+		s.t.Errorf("events not applied exactly once: %s", left)
+	}
+	want := map[string]int{}
+	for i := range n {
+		want[fmt.Sprintf("store_%d buyer%d@x.example", i%buyers%stores, i%buyers)] += price(i)
+	}
+	var got []struct {
+		Who   string
+		Spent int
+	}
+	if err := json.Unmarshal([]byte(s.rows(`SELECT store_id || ' ' || email AS who, (spent -> 0 ->> 'amount')::int AS spent FROM customers`)), &got); err != nil {
+		s.t.Fatal(err)
+	}
+	if len(got) != len(want) {
+		s.t.Errorf("%d customers on the lists, want %d", len(got), len(want))
+	}
+	for _, c := range got {
+		if want[c.Who] != c.Spent {
+			s.t.Errorf("%s spent %d, want %d", c.Who, c.Spent, want[c.Who])
+		}
+	}
+}
