@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -115,11 +116,16 @@ func (w *work) paymentsOfCharges(ctx context.Context, set facts.Set) ([]rowKey, 
 	return paymentKeys(rows)
 }
 
-// neighbours adds to own rows the invoices that their payment intents pay, and
-// all rows leaning on the provided keys; and extends the locks over all of it.
+// neighbours adds to own rows all rows leaning on the provided keys, and the
+// invoices that payment intents among them pay; and extends the locks over all of it.
 // A row that leans on a key may have changed before its own lock was had: so
 // rows are looked for again until nothing found was not locked before.
 func (w *work) neighbours(ctx context.Context, own []rowKey, provided []string) ([]rowKey, error) {
+	keys := locks{}
+	keys.add(true, provided...)
+	if err := w.extend(ctx, keys); err != nil { // before looking: nobody may slip in behind it
+		return nil, err
+	}
 	for {
 		n, err := w.lookAround(ctx, own, provided)
 		if err != nil {
@@ -139,7 +145,6 @@ func (w *work) neighbours(ctx context.Context, own []rowKey, provided []string) 
 // invoices lean on it.
 func (w *work) lookAround(ctx context.Context, own []rowKey, provided []string) (*neighbourhood, error) {
 	n := &neighbourhood{tx: w.tx, found: map[rowKey]bool{}, more: locks{}}
-	n.more.add(true, provided...)
 	byKey := keyArrays(own)
 	for _, kind := range []string{subscription, enrollment, payment} {
 		if k := byKey[kind]; len(k[0]) > 0 {
@@ -161,7 +166,7 @@ func (w *work) lookAround(ctx context.Context, own []rowKey, provided []string) 
 			}
 		}
 	}
-	return n, nil
+	return n, n.lookInvoices(ctx)
 }
 
 // neighbourhood is what a look around has found so far.
@@ -170,6 +175,25 @@ type neighbourhood struct {
 	found   map[rowKey]bool
 	more    locks // that are needed to touch what was found
 	leaning int   // rows found by a key they lean on
+}
+
+// lookInvoices adds the invoices that the payment intents among what was found
+// pay: their money, and where it goes on to, is the invoice's too.
+func (n *neighbourhood) lookInvoices(ctx context.Context) error {
+	var accounts, ids []string
+	for k := range n.more {
+		if invoice, ok := strings.CutPrefix(k, "pay:"); ok {
+			account, id, _ := strings.Cut(invoice, "/")
+			if !n.found[rowKey{payment, account, id}] {
+				accounts, ids = append(accounts, account), append(ids, id)
+			}
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	_, err := n.look(ctx, payment, byKeySQL[payment], true, accounts, ids)
+	return err
 }
 
 // look adds what a query finds. A row is locked exclusively if it was found by
@@ -203,12 +227,7 @@ var byKeySQL = map[string]string{
 	payment: `
 		SELECT f.account, f.id, f.leans
 		FROM unnest($1::text[], $2::text[]) AS k(a, b)
-		JOIN payments f ON f.account = k.a AND f.id = k.b
-		UNION ALL
-		SELECT i.account, i.id, i.leans
-		FROM unnest($1::text[], $2::text[]) AS k(a, b)
-		JOIN payments f ON f.account = k.a AND f.id = k.b
-		JOIN payments i ON i.account = f.account AND i.id = f.invoice`,
+		JOIN payments f ON f.account = k.a AND f.id = k.b`,
 }
 
 var byLeanSQL = map[string]string{

@@ -77,15 +77,10 @@ func (w *work) catalogueChanges(ctx context.Context, set facts.Set, before map[s
 	if err != nil {
 		return nil, err
 	}
-	leans := locks{}
-	for _, now := range after {
-		leans.add(false, now.leans...)
-	}
-	if err := w.extend(ctx, leans); err != nil {
-		return nil, err
-	}
+	more := locks{}
 	var refs, products []string
 	for key, now := range after {
+		more.add(false, now.leans...)
 		was := before[key]
 		if !w.everyone && was.state == now.state {
 			continue
@@ -100,6 +95,10 @@ func (w *work) catalogueChanges(ctx context.Context, set facts.Set, before map[s
 				refs = append(refs, ref)
 			}
 		}
+	}
+	more.add(true, keys...)
+	if err := w.extend(ctx, more); err != nil { // before settling: nobody may slip in behind it
+		return nil, err
 	}
 	if len(keys) == 0 {
 		return nil, nil

@@ -135,7 +135,7 @@ func (h *house) told(t fataler, order []store.NewEvent, p plan) []string {
 	end := h.snapshot(t)
 	diff, err := h.store.Rebuild(ctx, "", nil)
 	if err != nil || diff.Sum() != 0 {
-		t.Fatalf("a rebuild found differences: %+v %v\nafter\n%s\nbefore:\n%s\nafter:\n%s", diff, err, tell(order), strings.Join(end, "\n"), strings.Join(h.snapshot(t), "\n"))
+		t.Fatalf("a rebuild found differences: %+v %v\ntold in this order, %+v\n%s\n(-before it +after it):\n%s", diff, err, p, tell(order), cmp.Diff(end, h.snapshot(t)))
 	}
 	return end
 }

@@ -1,0 +1,102 @@
+// Command bench measures Rollcall on servers of its own, durable as in
+// production (fsync on), everything on this one machine: receiver, worker, load,
+// Postgres and Redis share its cores. Figures are for comparing within one run.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/pprof"
+	"syscall"
+	"text/tabwriter"
+	"time"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	out := flag.String("json", "bench.json", "`file` to write the figures to")
+	events := flag.Int("events", 20000, "events of the throughput measurements")
+	profile := flag.String("cpuprofile", "", "`file` to write a CPU profile of the throughput measurements to")
+	flag.Parse()
+	if err := run(ctx, *events, *out, *profile); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// Figure is one line of the table.
+type Figure struct {
+	Name  string  `json:"name"`
+	Value float64 `json:"value"`
+	Unit  string  `json:"unit"`
+	Note  string  `json:"note,omitempty"`
+}
+
+// Report is what is printed and written.
+type Report struct {
+	Date    string   `json:"date"`
+	Cores   int      `json:"cores"`
+	Go      string   `json:"go"`
+	Figures []Figure `json:"figures"`
+}
+
+func (r *Report) add(name string, value float64, unit, note string) {
+	r.Figures = append(r.Figures, Figure{name, value, unit, note})
+}
+
+func run(ctx context.Context, events int, out, profile string) error {
+	sys, err := newSystem(ctx)
+	if err != nil {
+		return err
+	}
+	defer sys.close()
+	report := &Report{Date: time.Now().UTC().Format(time.DateOnly), Cores: runtime.NumCPU(), Go: runtime.Version()}
+	if profile != "" {
+		f, err := os.Create(profile)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return err
+		}
+	}
+	for _, measure := range []func(context.Context, *Report, int) error{sys.accept, sys.apply} {
+		if err := measure(ctx, report, events); err != nil {
+			return err
+		}
+	}
+	pprof.StopCPUProfile()
+	if err := sys.latency(ctx, report); err != nil {
+		return err
+	}
+	if err := sys.memory(ctx, report, events); err != nil {
+		return err
+	}
+	print(os.Stdout, report)
+	text, err := json.MarshalIndent(report, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(out, append(text, '\n'), 0o644)
+}
+
+func print(w io.Writer, r *Report) {
+	fmt.Fprintf(w, "%s, %d cores, %s, all on one machine\n", r.Date, r.Cores, r.Go)
+	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', tabwriter.AlignRight)
+	for _, f := range r.Figures {
+		value := fmt.Sprintf("%.0f", f.Value)
+		if f.Value < 100 {
+			value = fmt.Sprintf("%.1f", f.Value)
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t  %s\n", f.Name, value, f.Unit, f.Note)
+	}
+	t.Flush()
+}

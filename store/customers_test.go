@@ -1,0 +1,439 @@
+package store_test
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
+	"pgregory.net/rapid"
+
+	"rollcall/internal/embedded/testdb"
+	"rollcall/store"
+)
+
+// lists is a database with customers to be listed, and what the test knows of
+// them.
+type lists struct {
+	*store.Store
+	conn   *pgx.Conn
+	people []person
+	titles map[string]map[string]string // by store, by product
+}
+
+// person is a row of customers. Order is left to the database where it is the
+// one who knows: how names and addresses collate.
+type person struct {
+	id                         int64
+	store, email, name         string
+	kind, status               string
+	seen, active               *time.Time
+	spent                      int64 // usd
+	courses, products          []string
+	nameRank, emailRank, spend int64
+}
+
+func openLists(t testing.TB) *lists {
+	t.Helper()
+	address := testdb.Postgres(t)
+	s, err := store.Open(t.Context(), address, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	conn, err := pgx.Connect(t.Context(), address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close(context.Background()) })
+	return &lists{Store: s, conn: conn, titles: map[string]map[string]string{}}
+}
+
+func (l *lists) exec(t testing.TB, sql string, args ...any) {
+	t.Helper()
+	if _, err := l.conn.Exec(t.Context(), sql, args...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+var (
+	someStores = []string{"store_a", "store_b", "store'c"}
+	someNames  = []string{"", "Ada Lovelace", "ada", "Żaneta Wójcik", "100% Real", "under_score", `back\slash`, "O'Brien", "Zed", "émile", "Ada Lovelace"}
+)
+
+// fill inserts people so that every key has ties, and times that are missing
+// and that differ by a microsecond.
+func (l *lists) fill(t testing.TB, n int) {
+	t.Helper()
+	for i, title := range []string{"Mixing 101", "mastering", "Żywioły_100%", `C:\beats`, "It's a bundle"} {
+		for _, s := range someStores[:2] {
+			id := fmt.Sprintf("%s_p%d", s, i)
+			l.product(t, s, id, title)
+		}
+	}
+	l.product(t, "store_b", "shared", "Only b calls it so")
+	base := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	for i := range n {
+		s := someStores[i%3]
+		p := person{store: s, email: fmt.Sprintf("user%d_%d@example.com", i%7, i), name: someNames[i%len(someNames)],
+			kind: []string{"lead", "paying", "subscription"}[i/3%3], status: []string{"active", "inactive"}[i/2%2],
+			spent: int64(i % 4 * 995), courses: []string{}, products: []string{}}
+		if i%13 != 0 {
+			at := base.Add(time.Duration(i%5)*time.Microsecond + time.Duration(i%3)*time.Hour)
+			p.seen = &at
+		}
+		if i%17 != 0 {
+			at := base.Add(time.Duration(i%11) * time.Microsecond)
+			p.active = &at
+		}
+		if i%2 == 0 {
+			p.courses = append(p.courses, fmt.Sprintf("%s_p%d", s, i%5), "shared")
+		}
+		if i%3 == 0 {
+			p.products = append(p.products, fmt.Sprintf("%s_p%d", s, (i+1)%5))
+		}
+		l.insert(t, &p)
+	}
+	l.rank(t)
+}
+
+func (l *lists) product(t testing.TB, store, id, title string) {
+	t.Helper()
+	if l.titles[store] == nil {
+		l.titles[store] = map[string]string{}
+	}
+	l.titles[store][id] = title
+	l.exec(t, `INSERT INTO products (id, store_ref, store_id, title, version, deleted_version) VALUES ($1, $2, $2, $3, 'v', '')`, id, store, title)
+}
+
+func (l *lists) insert(t testing.TB, p *person) {
+	t.Helper()
+	err := l.conn.QueryRow(t.Context(), `
+		INSERT INTO customers (store_id, email, name, type, status, first_seen_at, last_activity_at, spent, spent_rank, course_ids, product_ids)
+		VALUES ($1, $2, nullif($3, ''), $4, $5, $6, $7,
+			CASE WHEN $4 = 'lead' THEN '[]' ELSE jsonb_build_array(jsonb_build_object('amount', $8::bigint, 'currency', 'usd')) END,
+			$8 / 100.0, $9, $10)
+		RETURNING id`, p.store, p.email, p.name, p.kind, p.status, p.seen, p.active, p.spent, p.courses, p.products).Scan(&p.id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.people = append(l.people, *p)
+}
+
+func (l *lists) rank(t testing.TB) {
+	t.Helper()
+	rows, err := l.conn.Query(t.Context(), `
+		SELECT id, dense_rank() OVER (ORDER BY lower(coalesce(name, ''))), dense_rank() OVER (ORDER BY email), dense_rank() OVER (ORDER BY spent_rank)
+		FROM customers`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var id, name, email, spend int64
+	_, err = pgx.ForEachRow(rows, []any{&id, &name, &email, &spend}, func() error {
+		i := slices.IndexFunc(l.people, func(p person) bool { return p.id == id })
+		l.people[i].nameRank, l.people[i].emailRank, l.people[i].spend = name, email, spend
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// expected is what a list is: plainly filtered, plainly sorted.
+func (l *lists) expected(f store.Filter) (ids []string) {
+	var in []person
+	for _, p := range l.people {
+		if l.fits(p, f) {
+			in = append(in, p)
+		}
+	}
+	slices.SortFunc(in, func(a, b person) int { return compare(a, b, cmp.Or(f.Sort, "-last_activity")) })
+	for _, p := range in {
+		ids = append(ids, fmt.Sprint(p.id))
+	}
+	return ids
+}
+
+func (l *lists) fits(p person, f store.Filter) bool {
+	has := func(text string) bool { return strings.Contains(strings.ToLower(text), strings.ToLower(f.Query)) }
+	found := f.Query == "" || has(p.name) || has(p.email) || slices.ContainsFunc(slices.Concat(p.courses, p.products), func(id string) bool {
+		title, known := l.titles[p.store][id]
+		return known && has(title)
+	})
+	return found && p.store == f.Store && (f.Type == "" || p.kind == f.Type) && (f.Status == "" || p.status == f.Status) &&
+		(f.Course == "" || slices.Contains(p.courses, f.Course)) && (f.Product == "" || slices.Contains(p.products, f.Product))
+}
+
+func compare(a, b person, sort string) int {
+	name, descending := strings.CutPrefix(sort, "-")
+	sign := 1
+	if descending {
+		sign = -1
+	}
+	at := map[string][2]*time.Time{"last_activity": {a.active, b.active}, "first_seen": {a.seen, b.seen}}[name]
+	switch {
+	case name == "spent":
+		return sign * cmp.Or(cmp.Compare(a.spend, b.spend), cmp.Compare(a.id, b.id))
+	case name == "name":
+		return sign * cmp.Or(cmp.Compare(a.nameRank, b.nameRank), cmp.Compare(a.id, b.id))
+	case name == "email":
+		return sign * cmp.Compare(a.emailRank, b.emailRank)
+	case at[0] == nil && at[1] == nil:
+		return sign * cmp.Compare(a.id, b.id)
+	case at[0] == nil: // the unknown come last, whichever the direction
+		return 1
+	case at[1] == nil:
+		return -1
+	}
+	return sign * cmp.Or(at[0].Compare(*at[1]), cmp.Compare(a.id, b.id))
+}
+
+// all pages through a list.
+func (l *lists) all(t interface {
+	Helper()
+	Fatalf(string, ...any)
+}, f store.Filter) (ids []string) {
+	t.Helper()
+	for range 1000 {
+		page, next, err := l.Customers(context.Background(), f)
+		if err != nil {
+			t.Fatalf("%+v: %v", f, err)
+		}
+		if len(page) > f.Limit || next != "" && len(page) < f.Limit {
+			t.Fatalf("%+v: a page of %d, next %q", f, len(page), next)
+		}
+		for _, c := range page {
+			ids = append(ids, c.ID)
+		}
+		if next == "" {
+			return ids
+		}
+		f.Cursor = next
+	}
+	t.Fatalf("%+v: paging does not end", f)
+	return nil
+}
+
+var allSorts = []string{"last_activity", "-last_activity", "first_seen", "-first_seen", "spent", "-spent", "name", "-name", "email", "-email"}
+
+func TestCustomersEveryFilterEverySort(t *testing.T) {
+	l := openLists(t)
+	l.fill(t, 150)
+	filters := []store.Filter{{}, {Type: "lead"}, {Type: "paying"}, {Type: "subscription"}, {Status: "active"}, {Status: "inactive"},
+		{Course: "shared"}, {Course: "store_a_p2"}, {Course: "nowhere"}, {Product: "store_a_p1"},
+		{Query: "ADA"}, {Query: "mixing"}, {Query: "%"}, {Query: "_1"}, {Query: `\`}, {Query: "'"}, {Query: "żY"}, {Query: "only b"},
+		{Type: "paying", Status: "active", Course: "shared", Query: "e"}}
+	for _, f := range filters {
+		for _, sort := range allSorts {
+			f.Store, f.Sort = "store_a", sort
+			for _, f.Limit = range []int{1, 7, 100} {
+				if diff := gocmp.Diff(l.expected(f), l.all(t, f)); diff != "" {
+					t.Errorf("%+v: -want +got\n%s", f, diff)
+				}
+			}
+		}
+	}
+}
+
+func TestCustomersRandomFilters(t *testing.T) {
+	l := openLists(t)
+	l.fill(t, 200)
+	text := rapid.OneOf(
+		rapid.SampledFrom([]string{"", "%", "_", `\`, `\%`, "''", "a", "ada", "LOVE", "user1_", "101", "ż", "100%", `e\`, "x' OR '1'='1"}),
+		rapid.StringOfN(rapid.RuneFrom([]rune(`abeu_%\'"1@. Ż`)), 0, 3, -1))
+	rapid.Check(t, func(rt *rapid.T) {
+		f := store.Filter{
+			Store:   rapid.SampledFrom(append(someStores, "nobody's")).Draw(rt, "store"),
+			Type:    rapid.SampledFrom([]string{"", "", "lead", "paying", "subscription"}).Draw(rt, "type"),
+			Status:  rapid.SampledFrom([]string{"", "", "active", "inactive"}).Draw(rt, "status"),
+			Course:  rapid.SampledFrom([]string{"", "", "shared", "store_a_p0", "store_b_p1", `{"x`}).Draw(rt, "course"),
+			Product: rapid.SampledFrom([]string{"", "", "store_a_p0", "store_b_p1", "nowhere"}).Draw(rt, "product"),
+			Query:   strings.TrimSpace(text.Draw(rt, "q")),
+			Sort:    rapid.SampledFrom(append(allSorts, "")).Draw(rt, "sort"),
+			Limit:   rapid.IntRange(1, 30).Draw(rt, "limit"),
+		}
+		if diff := gocmp.Diff(l.expected(f), l.all(rt, f)); diff != "" {
+			rt.Fatalf("%+v: -want +got\n%s", f, diff)
+		}
+	})
+}
+
+func TestCustomersOfOtherStores(t *testing.T) {
+	l := openLists(t)
+	l.fill(t, 30)
+	ctx := t.Context()
+	for _, p := range l.people {
+		for _, s := range someStores {
+			got, err := l.Customer(ctx, s, fmt.Sprint(p.id))
+			if p.store != s && !errors.Is(err, store.ErrNotFound) || p.store == s && (err != nil || got.Email != p.email) {
+				t.Errorf("%s's customer %d asked of %s: %+v, %v", p.store, p.id, s, got.Email, err)
+			}
+		}
+	}
+	for _, id := range []string{"", "0", "-1", "01", "+1", "1 ", "x", "999999", "99999999999999999999", "1\x00"} {
+		if _, err := l.Customer(ctx, "store_a", id); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("id %q: %v", id, err)
+		}
+	}
+	// A cursor of one store shows nothing of it in another.
+	_, next, err := l.Customers(ctx, store.Filter{Store: "store_a", Sort: "email", Limit: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, _, err := l.Customers(ctx, store.Filter{Store: "store_b", Sort: "email", Cursor: next})
+	if err != nil || slices.ContainsFunc(page, func(c store.Customer) bool { return c.StoreID != "store_b" }) {
+		t.Errorf("%v %v", page, err)
+	}
+	for _, nobody := range []string{"", "none", "a\x00", "\xff"} {
+		page, next, err := l.Customers(ctx, store.Filter{Store: nobody})
+		if err != nil || len(page) != 0 || page == nil || next != "" {
+			t.Errorf("store %q: %v %q %v", nobody, page, next, err)
+		}
+		if st, err := l.Stats(ctx, nobody); err != nil || st.Total != 0 || st.Revenue == nil {
+			t.Errorf("stats of %q: %v %v", nobody, st, err)
+		}
+	}
+}
+
+func TestStats(t *testing.T) {
+	l := openLists(t)
+	l.fill(t, 100)
+	l.exec(t, `
+		UPDATE customers
+		SET spent = '[{"amount": 5, "currency": "eur"}, {"amount": 7, "currency": "usd"}]'
+		WHERE email LIKE '%\_7@%' AND store_id = 'store_b'`)
+	for _, s := range someStores {
+		want := store.Stats{}
+		usd, eur := int64(0), int64(0)
+		for _, p := range l.people {
+			if p.store != s {
+				continue
+			}
+			want.Total++
+			switch p.kind {
+			case "lead":
+				want.Leads++
+			case "paying":
+				want.Paying++
+			case "subscription":
+				want.Subscribers++
+			}
+			if p.status == "active" {
+				want.Active++
+			}
+			if s == "store_b" && strings.HasSuffix(p.email, "_7@example.com") {
+				usd, eur = usd+7, eur+5
+			} else if p.kind != "lead" {
+				usd += p.spent
+			}
+		}
+		want.Revenue = []store.Money{{Amount: usd, Currency: "usd"}}
+		if eur > 0 {
+			want.Revenue = []store.Money{{Amount: eur, Currency: "eur"}, {Amount: usd, Currency: "usd"}}
+		}
+		got, err := l.Stats(t.Context(), s)
+		if diff := gocmp.Diff(want, got); err != nil || diff != "" {
+			t.Errorf("%s: %v -want +got\n%s", s, err, diff)
+		}
+	}
+	sizes, err := l.Stores(t.Context(), 2)
+	if err != nil || len(sizes) != 2 || sizes[0].ID != "store_a" || sizes[0].Customers != 34 || sizes[1].Customers != 33 {
+		t.Errorf("%+v %v", sizes, err)
+	}
+}
+
+const everything = `{
+	"id": "1",
+	"store_id": "store_a",
+	"email": "ada@example.com",
+	"name": "Ada",
+	"image_url": "https://example.com/a.png",
+	"type": "subscription",
+	"status": "active",
+	"source": {"kind": "free_course", "product_id": "course_1", "title": "Mixing 101"},
+	"total_spent": [{"amount": 0, "currency": "eur"}, {"amount": 29900, "currency": "usd"}],
+	"refunded": [{"amount": 500, "currency": "eur"}],
+	"first_seen_at": "2026-01-02T03:04:05.000006Z",
+	"last_activity_at": "2026-02-01T00:00:00Z",
+	"courses": [
+		{"id": "course_1", "title": "Mixing 101", "progress": 33.5, "enrolled_at": "2026-01-02T03:04:05Z", "completed_at": null},
+		{"id": "course_x", "title": "course_x", "progress": 100, "enrolled_at": null, "completed_at": "2026-01-03T00:00:00Z"}
+	],
+	"purchases": [
+		{"product_id": "course_1", "title": "Mixing 101", "kind": "course", "amount": 29900, "currency": "usd", "refunded": 0, "purchased_at": "2026-01-02T03:04:05Z"},
+		{"product_id": null, "title": null, "kind": "other", "amount": 500, "currency": "eur", "refunded": 500, "purchased_at": "2026-01-04T00:00:00Z"},
+		{"product_id": "foreign", "title": "foreign", "kind": "digital", "amount": 1, "currency": "usd", "refunded": 0, "purchased_at": "2026-01-04T00:00:00Z"}
+	],
+	"subscriptions": [
+		{"id": "sub_1", "status": "active", "plan": "Pro", "amount": 1900, "currency": "usd", "current_period_end": "2026-03-01T00:00:00Z"},
+		{"id": "sub_2", "status": "canceled", "plan": "Club", "amount": null, "currency": null, "current_period_end": null},
+		{"id": "sub_3", "status": "canceled", "plan": null, "amount": null, "currency": null, "current_period_end": null}
+	]
+}`
+
+const bare = `{
+	"id": "2", "store_id": "store_a", "email": "b@example.com", "name": null, "image_url": null, "type": "lead", "status": "inactive",
+	"source": {"kind": null, "product_id": null, "title": null}, "total_spent": [], "refunded": [],
+	"first_seen_at": null, "last_activity_at": null, "courses": [], "purchases": [], "subscriptions": []
+}`
+
+func TestCustomerJSON(t *testing.T) {
+	l := openLists(t)
+	l.product(t, "store_a", "course_1", "Mixing 101")
+	l.product(t, "store_a", "club", "Club")
+	l.product(t, "store_b", "foreign", "What store b calls it")
+	l.exec(t, `
+		INSERT INTO customers (store_id, email, name, image_url, type, status, source_kind, source_product_id, first_seen_at, last_activity_at, spent, refunded, courses, purchases, subscriptions)
+		VALUES ('store_a', 'ada@example.com', 'Ada', 'https://example.com/a.png', 'subscription', 'active', 'free_course', 'course_1',
+			'2026-01-02 03:04:05.000006+00', '2026-02-01 05:00:00+05',
+			'[{"amount": 0, "currency": "eur"}, {"amount": 29900, "currency": "usd"}]', '[{"amount": 500, "currency": "eur"}]',
+			'[{"id": "course_1", "progress": 33.5, "enrolled_at": "2026-01-02T03:04:05Z", "completed_at": null},
+			  {"id": "course_x", "progress": 100, "enrolled_at": null, "completed_at": "2026-01-03T00:00:00Z"}]',
+			'[{"id": "pi_1", "product_id": "course_1", "kind": "course", "amount": 29900, "currency": "usd", "refunded": 0, "purchased_at": "2026-01-02T03:04:05Z"},
+			  {"id": "pi_2", "product_id": null, "kind": "other", "amount": 500, "currency": "eur", "refunded": 500, "purchased_at": "2026-01-04T00:00:00Z"},
+			  {"id": "pi_3", "product_id": "foreign", "kind": "digital", "amount": 1, "currency": "usd", "refunded": 0, "purchased_at": "2026-01-04T00:00:00Z"}]',
+			'[{"id": "sub_1", "status": "active", "product_id": "club", "plan": "Pro", "amount": 1900, "currency": "usd", "current_period_end": "2026-03-01T00:00:00Z", "cancel_at_period_end": true},
+			  {"id": "sub_2", "status": "canceled", "product_id": "club", "plan": null, "amount": null, "currency": null, "current_period_end": null, "cancel_at_period_end": false},
+			  {"id": "sub_3", "status": "canceled", "product_id": null, "plan": null, "amount": null, "currency": null, "current_period_end": null, "cancel_at_period_end": false}]')`)
+	l.exec(t, `INSERT INTO customers (store_id, email, status) VALUES ('store_a', 'b@example.com', 'inactive')`)
+	page, _, err := l.Customers(t.Context(), store.Filter{Store: "store_a", Sort: "email"})
+	if err != nil || len(page) != 2 {
+		t.Fatal(page, err)
+	}
+	for i, want := range []string{everything, bare} {
+		one, err := l.Customer(t.Context(), "store_a", page[i].ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := gocmp.Diff(page[i], one); diff != "" {
+			t.Errorf("alone and in the list: %s", diff)
+		}
+		if diff := gocmp.Diff(decoded(t, []byte(want)), decoded(t, encoded(t, one))); diff != "" {
+			t.Errorf("-want +got\n%s", diff)
+		}
+	}
+}
+
+func encoded(t testing.TB, v any) []byte {
+	t.Helper()
+	text, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+func decoded(t testing.TB, text []byte) (v any) {
+	t.Helper()
+	if err := json.Unmarshal(text, &v); err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
