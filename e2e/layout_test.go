@@ -1,0 +1,52 @@
+package e2e
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// imports says which of our own packages each may import; tests may import more.
+var imports = map[string][]string{
+	"rollcall/facts":                    {},
+	"rollcall/jobs":                     {},
+	"rollcall/migrations":               {},
+	"rollcall/internal/embedded":        {},
+	"rollcall/internal/embedded/testdb": {"rollcall/internal/embedded", "rollcall/migrations"},
+	"rollcall/store":                    {"rollcall/facts"},
+	"rollcall/webhooks":                 {"rollcall/store", "rollcall/jobs"},
+	"rollcall/worker":                   {"rollcall/store", "rollcall/jobs", "rollcall/facts"},
+	"rollcall/web":                      {"rollcall/store", "rollcall/jobs", "rollcall/facts"},
+}
+
+// Imports run one way, and only cmd and bench put the parts together.
+func TestLayout(t *testing.T) {
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", "rollcall/...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for decoder := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p struct {
+			ImportPath string
+			Imports    []string
+		}
+		if err := decoder.Decode(&p); errors.Is(err, io.EOF) {
+			return
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		allowed, known := imports[p.ImportPath]
+		if !known && !strings.HasPrefix(p.ImportPath, "rollcall/cmd/") && p.ImportPath != "rollcall/bench" && p.ImportPath != "rollcall/e2e" {
+			t.Errorf("%s is not in the layout", p.ImportPath)
+		}
+		for _, i := range p.Imports {
+			if known && strings.HasPrefix(i, "rollcall/") && !slices.Contains(allowed, i) {
+				t.Errorf("%s imports %s", p.ImportPath, i)
+			}
+		}
+	}
+}

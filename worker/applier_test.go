@@ -1,0 +1,86 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+
+	"rollcall/store"
+)
+
+// While the lanes are busy events gather; a lone one goes alone, at once.
+func TestApplierGathers(t *testing.T) {
+	var mu sync.Mutex
+	var sizes []int
+	hold, started := make(chan struct{}), make(chan struct{}, 100)
+	a := newApplier(func(_ context.Context, ids []int64) (store.Outcome, error) {
+		mu.Lock()
+		sizes = append(sizes, len(ids))
+		mu.Unlock()
+		started <- struct{}{}
+		<-hold
+		return store.Outcome{}, nil
+	})
+	var callers sync.WaitGroup
+	apply := func(id int64) {
+		callers.Go(func() {
+			if err := a.apply(context.Background(), id); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	for i := range lanes { // each lane busy with one event
+		apply(int64(i))
+		<-started
+	}
+	for i := range maxBatch {
+		a.queue <- request{int64(100 + i), make(chan error, 1)}
+	}
+	close(hold)
+	callers.Wait()
+	a.close()
+	if total := len(sizes); total < lanes+1 || slices.Max(sizes) < maxBatch/lanes || sizes[0] != 1 {
+		t.Errorf("transactions of %v events", sizes)
+	}
+}
+
+// One bad event costs the others nothing: all are tried again one by one.
+func TestApplierFallsBackToOneByOne(t *testing.T) {
+	bad := errors.New("bad")
+	a := newApplier(func(_ context.Context, ids []int64) (store.Outcome, error) {
+		switch {
+		case slices.Contains(ids, 3):
+			return store.Outcome{}, bad
+		case slices.Equal(ids, []int64{4}):
+			return store.Outcome{Malformed: ids}, nil
+		}
+		return store.Outcome{}, nil
+	})
+	batch := make([]request, 6)
+	for i := range batch {
+		batch[i] = request{int64(i), make(chan error, 1)}
+	}
+	a.applyBatch(batch)
+	a.close()
+	for i, r := range batch {
+		want := map[int]error{3: bad, 4: errMalformed}[i]
+		if err := <-r.result; !errors.Is(err, want) {
+			t.Errorf("event %d: %v, want %v", i, err, want)
+		}
+	}
+}
+
+// A caller that gives up leaves nobody waiting.
+func TestApplierCallerGone(t *testing.T) {
+	hold := make(chan struct{})
+	a := newApplier(func(context.Context, []int64) (store.Outcome, error) { <-hold; return store.Outcome{}, nil })
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := a.apply(ctx, 1); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+	close(hold)
+	a.close()
+}
