@@ -97,6 +97,7 @@ type answer struct {
 	code   int
 	what   string // accepted, duplicate or an error's code
 	header http.Header
+	text   string // all of the body
 }
 
 func (b *bench) send(t testing.TB, method, path string, header http.Header, body []byte) answer {
@@ -126,13 +127,15 @@ func readAnswer(t testing.TB, res *http.Response) answer {
 		Status string
 		Error  struct{ Code, Message string }
 	}
-	if err := json.Unmarshal(text, &said); err != nil || res.Header.Get("Content-Type") != "application/json" {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.DisallowUnknownFields() // {"status"} or {"error":{"code","message"}}, nothing else
+	if err := decoder.Decode(&said); err != nil || res.Header.Get("Content-Type") != "application/json" {
 		t.Fatalf("%d: no JSON: %q: %v", res.StatusCode, text, err)
 	}
 	if said.Status == "" && said.Error.Message == "" {
 		t.Errorf("%d: an error without a message: %s", res.StatusCode, text)
 	}
-	return answer{res.StatusCode, said.Status + said.Error.Code, res.Header}
+	return answer{res.StatusCode, said.Status + said.Error.Code, res.Header, string(text)}
 }
 
 // inboxRow is a row of webhook_events as the receiver leaves it.

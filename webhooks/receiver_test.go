@@ -2,7 +2,9 @@ package webhooks
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -15,6 +17,7 @@ import (
 	"github.com/hibiken/asynq"
 
 	"rollcall/internal/embedded/testdb"
+	"rollcall/store"
 )
 
 // deliver sends a genuine Stripe event.
@@ -186,6 +189,24 @@ func TestPostgresRefusesABody(t *testing.T) {
 	}
 	if got := b.deliver(t, "evt_2"); got.code != 200 || len(b.rows(t)) != 1 {
 		t.Errorf("the next: %+v", got)
+	}
+}
+
+// broken is an inserter with an error of a kind nobody foresaw.
+type broken struct{}
+
+func (broken) InsertEvents(context.Context, []store.NewEvent) ([]store.Inserted, error) {
+	return nil, errors.New("relation PRIVATE does not exist")
+}
+
+func TestInternalErrorIsLoggedAndNotTold(t *testing.T) {
+	b := open(t, testdb.Postgres(t), testdb.Redis(t), func(c *Config) { c.Store = broken{} })
+	if got := b.deliver(t, "evt_1"); got.code != 500 || got.what != internal || strings.Contains(got.text, "PRIVATE") {
+		t.Errorf("%+v", got)
+	}
+	b.Close()
+	if !strings.Contains(b.log.String(), "PRIVATE") || b.Stats() != (Stats{Failed: 1}) {
+		t.Errorf("counted %+v, logged %s", b.Stats(), b.log)
 	}
 }
 
