@@ -2,6 +2,7 @@ package facts
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,25 +15,25 @@ import (
 
 // stripeReaders maps event types, or families of them ending in a dot, to the
 // reader of their object.
-var stripeReaders = map[string]func(origin, json.RawMessage) (Set, error){
-	"checkout.session.completed":               readCheckout,
-	"checkout.session.async_payment_succeeded": readCheckout,
-	"checkout.session.async_payment_failed":    readCheckout,
-	"payment_intent.succeeded":                 readPaymentIntent,
-	"charge.refunded":                          readCharge,
-	"charge.refund.updated":                    readRefund, // its object is a refund
-	"refund.created":                           readRefund,
-	"refund.updated":                           readRefund,
-	"refund.failed":                            readRefund,
-	"charge.dispute.":                          readDispute,
-	"invoice.paid":                             readPaidInvoice,
-	"invoice.payment_succeeded":                readInvoiceLink,
-	"invoice.payment_failed":                   readInvoiceLink,
-	"invoice_payment.paid":                     readInvoicePayment,
-	"customer.created":                         readCustomer,
-	"customer.updated":                         readCustomer,
-	"customer.deleted":                         readCustomer,
-	"customer.subscription.":                   readSubscription,
+var stripeReaders = map[string]func(origin, []byte) (Set, error){
+	"checkout.session.completed":               fromEvent(readCheckout),
+	"checkout.session.async_payment_succeeded": fromEvent(readCheckout),
+	"checkout.session.async_payment_failed":    fromEvent(readCheckout),
+	"payment_intent.succeeded":                 fromEvent(readPaymentIntent),
+	"charge.refunded":                          fromEvent(readCharge),
+	"charge.refund.updated":                    fromEvent(readRefund), // its object is a refund
+	"refund.created":                           fromEvent(readRefund),
+	"refund.updated":                           fromEvent(readRefund),
+	"refund.failed":                            fromEvent(readRefund),
+	"charge.dispute.":                          fromEvent(readDispute),
+	"invoice.paid":                             fromEvent(readPaidInvoice),
+	"invoice.payment_succeeded":                fromEvent(readInvoiceLink),
+	"invoice.payment_failed":                   fromEvent(readInvoiceLink),
+	"invoice_payment.paid":                     fromEvent(readInvoicePayment),
+	"customer.created":                         fromEvent(readCustomer),
+	"customer.updated":                         fromEvent(readCustomer),
+	"customer.deleted":                         fromEvent(readCustomer),
+	"customer.subscription.":                   fromEvent(readSubscription),
 }
 
 // origin is where a version of an object comes from: an event, or a read of
@@ -56,21 +57,36 @@ func readStripe(e Event) (Set, error) {
 	if !ok {
 		return Set{}, &Ignored{"no use for Stripe events of type " + e.Type}
 	}
-	var body struct {
-		Data struct{ Object json.RawMessage }
-	}
-	if err := json.Unmarshal(e.Payload, &body); err != nil || len(body.Data.Object) == 0 {
-		return Set{}, malformed("Stripe event %s (%s) has no data.object", e.ID, e.Type)
-	}
-	var head struct{ ID text }
-	if json.Unmarshal(body.Data.Object, &head) != nil || ref(string(head.ID)) == "" {
-		return Set{}, malformed("the object of Stripe event %s (%s) has no usable id", e.ID, e.Type)
-	}
-	set, err := read(origin{e.Account, e.ID, e.Type, e.OccurredAt}, body.Data.Object)
-	if _, ours := err.(*Malformed); err != nil && !ours {
+	set, err := read(origin{e.Account, e.ID, e.Type, e.OccurredAt}, e.Payload)
+	if err != nil {
 		return Set{}, malformed("Stripe event %s (%s): %v", e.ID, e.Type, err)
 	}
-	return set, err
+	return set, nil
+}
+
+// stripeObject is what all objects of Stripe have.
+type stripeObject struct {
+	ID objectID
+}
+
+func (o stripeObject) id() string { return string(o.ID) }
+
+// fromEvent makes the reader of an object a reader of the events that carry it.
+// The payload is decoded once: it is most of the work.
+func fromEvent[T interface{ id() string }](read func(origin, T) (Set, error)) func(origin, []byte) (Set, error) {
+	return func(o origin, payload []byte) (Set, error) {
+		var body struct {
+			Data struct{ Object *T }
+		}
+		if err := json.Unmarshal(payload, &body); err != nil {
+			return Set{}, err
+		}
+		object := body.Data.Object
+		if object == nil || (*object).id() == "" {
+			return Set{}, errors.New("data.object is missing or has no usable id")
+		}
+		return read(o, *object)
+	}
 }
 
 // contextOf reads the ids that metadata names. Amounts in metadata are never
@@ -117,7 +133,7 @@ func kindOfType(productType string) string {
 }
 
 type stripeSession struct {
-	ID              string
+	stripeObject
 	Mode            text
 	PaymentStatus   text     `json:"payment_status"`
 	AmountTotal     int64    `json:"amount_total"`
@@ -135,11 +151,7 @@ type stripeSession struct {
 // its payment intent, or is an order without money; in subscription mode it
 // tells whose subscription it is: the invoice claims the money. The buyer's
 // address is the one given at the checkout (customer_details), never a prefill.
-func readCheckout(o origin, object json.RawMessage) (Set, error) {
-	var s stripeSession
-	if err := json.Unmarshal(object, &s); err != nil {
-		return Set{}, err
-	}
+func readCheckout(o origin, s stripeSession) (Set, error) {
 	c := contextOf(s.Metadata)
 	c.UserRef = first(c.UserRef, ref(string(s.ClientReference)))
 	c.StripeCustomer = string(s.Customer)
@@ -160,7 +172,7 @@ func readCheckout(o origin, object json.RawMessage) (Set, error) {
 		}}
 	case s.Mode == "payment":
 		p := Payment{
-			Account: o.account, ID: first(string(s.PaymentIntent), ref(s.ID)), ClaimedBy: ref(s.ID),
+			Account: o.account, ID: first(string(s.PaymentIntent), s.id()), ClaimedBy: s.id(),
 			Kind: "checkout", Paid: paid, Amount: &s.AmountTotal, Currency: currency(s.Currency),
 			Context: c, PaidAt: &o.at, ClaimVersion: claim(claimUnpaid, o.version(rank)),
 		}
@@ -200,22 +212,20 @@ func (o origin) link(intent, invoice objectID, destination string) Payment {
 	return p
 }
 
-func readPaymentIntent(o origin, object json.RawMessage) (Set, error) {
-	var pi struct {
-		ID             objectID
-		Amount         int64
-		AmountReceived int64 `json:"amount_received"`
-		Currency       text
-		Customer       objectID
-		Invoice        objectID
-		ReceiptEmail   text          `json:"receipt_email"`
-		TransferData   *transferData `json:"transfer_data"`
-		OnBehalfOf     objectID      `json:"on_behalf_of"`
-		Metadata       metadata
-	}
-	if err := json.Unmarshal(object, &pi); err != nil {
-		return Set{}, err
-	}
+type stripePaymentIntent struct {
+	stripeObject
+	Amount         int64
+	AmountReceived int64 `json:"amount_received"`
+	Currency       text
+	Customer       objectID
+	Invoice        objectID
+	ReceiptEmail   text          `json:"receipt_email"`
+	TransferData   *transferData `json:"transfer_data"`
+	OnBehalfOf     objectID      `json:"on_behalf_of"`
+	Metadata       metadata
+}
+
+func readPaymentIntent(o origin, pi stripePaymentIntent) (Set, error) {
 	p := o.link(pi.ID, pi.Invoice, passedOn(pi.TransferData, pi.OnBehalfOf))
 	if c := contextOf(pi.Metadata); c.ProductRef != "" || len(c.Courses) > 0 {
 		c.StripeCustomer, c.Email = string(pi.Customer), Email(string(pi.ReceiptEmail))
@@ -226,23 +236,21 @@ func readPaymentIntent(o origin, object json.RawMessage) (Set, error) {
 	return Set{Payments: []Payment{p}}, nil
 }
 
+type stripeCharge struct {
+	stripeObject
+	AmountRefunded int64 `json:"amount_refunded"`
+	Refunded       bool
+	Currency       text
+	PaymentIntent  objectID `json:"payment_intent"`
+	Invoice        objectID
+	TransferData   *transferData `json:"transfer_data"`
+	OnBehalfOf     objectID      `json:"on_behalf_of"`
+	Created        unix
+}
+
 // readCharge reads what a charge says has been refunded of it: a running total,
 // to be set, never added. Among totals of one second the larger is the later.
-func readCharge(o origin, object json.RawMessage) (Set, error) {
-	var ch struct {
-		ID             objectID
-		AmountRefunded int64 `json:"amount_refunded"`
-		Refunded       bool
-		Currency       text
-		PaymentIntent  objectID `json:"payment_intent"`
-		Invoice        objectID
-		TransferData   *transferData `json:"transfer_data"`
-		OnBehalfOf     objectID      `json:"on_behalf_of"`
-		Created        unix
-	}
-	if err := json.Unmarshal(object, &ch); err != nil {
-		return Set{}, err
-	}
+func readCharge(o origin, ch stripeCharge) (Set, error) {
 	total := fmt.Sprintf("%016d %s", max(ch.AmountRefunded, 0), o.id)
 	set := Set{Refunds: []Refund{{
 		Account: o.account, ID: string(ch.ID), Charge: string(ch.ID), PaymentIntent: string(ch.PaymentIntent),
@@ -255,19 +263,17 @@ func readCharge(o origin, object json.RawMessage) (Set, error) {
 	return set, nil
 }
 
-func readRefund(o origin, object json.RawMessage) (Set, error) {
-	var r struct {
-		ID            objectID
-		Amount        int64
-		Currency      text
-		Charge        objectID
-		PaymentIntent objectID `json:"payment_intent"`
-		Status        text
-		Created       unix
-	}
-	if err := json.Unmarshal(object, &r); err != nil {
-		return Set{}, err
-	}
+type stripeRefund struct {
+	stripeObject
+	Amount        int64
+	Currency      text
+	Charge        objectID
+	PaymentIntent objectID `json:"payment_intent"`
+	Status        text
+	Created       unix
+}
+
+func readRefund(o origin, r stripeRefund) (Set, error) {
 	rank := rankOf(o.typ)
 	if r.Status == "failed" || r.Status == "canceled" {
 		rank = rankFinal
@@ -291,21 +297,19 @@ func (o origin) withLink(set Set, intent objectID) Set {
 // disputeRanks orders a dispute's events within one second.
 var disputeRanks = map[string]int{"created": rankCreated, "updated": rankUpdated, "funds_withdrawn": 30, "closed": 40, "funds_reinstated": 50}
 
+type stripeDispute struct {
+	stripeObject
+	Amount              int64
+	Currency            text
+	Charge              objectID
+	PaymentIntent       objectID `json:"payment_intent"`
+	Status              text
+	BalanceTransactions []struct{ Amount int64 } `json:"balance_transactions"`
+}
+
 // readDispute reads a dispute. Its balance transactions tell whether the money
 // is gone; an inquiry (warning_…) moves none, a won one gives it back.
-func readDispute(o origin, object json.RawMessage) (Set, error) {
-	var d struct {
-		ID                  objectID
-		Amount              int64
-		Currency            text
-		Charge              objectID
-		PaymentIntent       objectID `json:"payment_intent"`
-		Status              text
-		BalanceTransactions []struct{ Amount int64 } `json:"balance_transactions"`
-	}
-	if err := json.Unmarshal(object, &d); err != nil {
-		return Set{}, err
-	}
+func readDispute(o origin, d stripeDispute) (Set, error) {
 	var moved int64
 	for _, t := range d.BalanceTransactions {
 		moved += t.Amount
@@ -323,15 +327,13 @@ func readDispute(o origin, object json.RawMessage) (Set, error) {
 	return o.withLink(set, d.PaymentIntent), nil
 }
 
-func readCustomer(o origin, object json.RawMessage) (Set, error) {
-	var c struct {
-		ID          objectID
-		Email, Name text
-		Deleted     bool
-	}
-	if err := json.Unmarshal(object, &c); err != nil {
-		return Set{}, err
-	}
+type stripeCustomer struct {
+	stripeObject
+	Email, Name text
+	Deleted     bool
+}
+
+func readCustomer(o origin, c stripeCustomer) (Set, error) {
 	sc := StripeCustomer{Account: o.account, ID: string(c.ID)}
 	if c.Deleted || rankOf(o.typ) == rankDeleted {
 		sc.DeletedVersion = o.version(rankDeleted)

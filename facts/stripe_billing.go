@@ -1,12 +1,12 @@
 package facts
 
-import "encoding/json"
+import "errors"
 
 // Stripe Billing: invoices and subscriptions, whose shape changed most with
 // 2025-03-31 (basil).
 
 type stripeInvoice struct {
-	ID                  objectID
+	stripeObject
 	AmountPaid          int64 `json:"amount_paid"`
 	Currency            text
 	Customer            objectID
@@ -96,11 +96,7 @@ func (in stripeInvoice) context() Context {
 
 // readPaidInvoice reads invoice.paid, the only event that claims an invoice's
 // money, with amount_paid, the only figure that was really paid.
-func readPaidInvoice(o origin, object json.RawMessage) (Set, error) {
-	var in stripeInvoice
-	if err := json.Unmarshal(object, &in); err != nil {
-		return Set{}, err
-	}
+func readPaidInvoice(o origin, in stripeInvoice) (Set, error) {
 	p := Payment{
 		Account: o.account, ID: string(in.ID), ClaimedBy: string(in.ID), Kind: "invoice", Paid: true,
 		Amount: &in.AmountPaid, Currency: currency(in.Currency), Context: in.context(),
@@ -110,7 +106,7 @@ func readPaidInvoice(o origin, object json.RawMessage) (Set, error) {
 	if to := passedOn(in.TransferData, in.OnBehalfOf); to != "" {
 		p.Destination, p.DestinationVersion = to, o.version(rankUpdated)
 	}
-	set, err := readInvoiceLink(o, object)
+	set, err := readInvoiceLink(o, in)
 	set.Payments = append(set.Payments, p)
 	return set, err
 }
@@ -118,11 +114,7 @@ func readPaidInvoice(o origin, object json.RawMessage) (Set, error) {
 // readInvoiceLink reads only which payment intent an invoice was (or was to be)
 // paid by, and whom it was sent to. invoice.payment_succeeded is invoice.paid's
 // twin: no second claim.
-func readInvoiceLink(o origin, object json.RawMessage) (set Set, err error) {
-	var in stripeInvoice
-	if err := json.Unmarshal(object, &in); err != nil {
-		return Set{}, err
-	}
+func readInvoiceLink(o origin, in stripeInvoice) (set Set, err error) {
 	if in.PaymentIntent != "" {
 		set.Payments = []Payment{o.link(in.PaymentIntent, in.ID, "")}
 	}
@@ -134,18 +126,17 @@ func readInvoiceLink(o origin, object json.RawMessage) (set Set, err error) {
 	return set, nil
 }
 
+type stripeInvoicePayment struct {
+	stripeObject
+	Invoice objectID
+	Payment struct {
+		PaymentIntent objectID `json:"payment_intent"`
+	}
+}
+
 // readInvoicePayment reads, since basil, the only link from an invoice to the
 // payment intent that paid it.
-func readInvoicePayment(o origin, object json.RawMessage) (Set, error) {
-	var ip struct {
-		Invoice objectID
-		Payment struct {
-			PaymentIntent objectID `json:"payment_intent"`
-		}
-	}
-	if err := json.Unmarshal(object, &ip); err != nil {
-		return Set{}, err
-	}
+func readInvoicePayment(o origin, ip stripeInvoicePayment) (Set, error) {
 	if ip.Payment.PaymentIntent == "" || ip.Invoice == "" {
 		return Set{}, nil
 	}
@@ -153,7 +144,7 @@ func readInvoicePayment(o origin, object json.RawMessage) (Set, error) {
 }
 
 type stripeSubscription struct {
-	ID                objectID
+	stripeObject
 	Status            text
 	Customer          objectID
 	Currency          text
@@ -182,13 +173,9 @@ type stripeSubscription struct {
 
 // readSubscription reads a subscription. canceled_at only says that somebody
 // asked: the end is the status canceled, with ended_at.
-func readSubscription(o origin, object json.RawMessage) (Set, error) {
-	var s stripeSubscription
-	if err := json.Unmarshal(object, &s); err != nil {
-		return Set{}, err
-	}
+func readSubscription(o origin, s stripeSubscription) (Set, error) {
 	if s.Status == "" {
-		return Set{}, malformed("Stripe subscription %s has no status", s.ID)
+		return Set{}, errors.New("the subscription has no status")
 	}
 	sub := Subscription{
 		Account: o.account, ID: string(s.ID), Status: string(s.Status), Context: contextOf(s.Metadata),

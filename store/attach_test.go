@@ -241,7 +241,7 @@ func TestMalformedAndIgnored(t *testing.T) {
 	wantRows(t, url, `SELECT status || ': ' || last_error FROM webhook_events ORDER BY id`,
 		"failed: enrollment.upserted (evt_001): progress 400 must be from 0 to 100",
 		"ignored: no use for platform events of type party.thrown",
-		"failed: the object of Stripe event evt_003 (customer.created) has no usable id")
+		"failed: Stripe event evt_003 (customer.created): data.object is missing or has no usable id")
 	wantRows(t, url, `SELECT 'row' FROM enrollments`)
 }
 
