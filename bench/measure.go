@@ -183,5 +183,3 @@ func (s *system) visible(ctx context.Context, every time.Duration, n int) ([]tim
 	}
 	return each, nil
 }
-
-func (s *system) memory(context.Context, *Report, int) error { return nil }

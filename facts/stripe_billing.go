@@ -1,6 +1,9 @@
 package facts
 
-import "errors"
+import (
+	"cmp"
+	"errors"
+)
 
 // Stripe Billing: invoices and subscriptions, whose shape changed most with
 // 2025-03-31 (basil).
@@ -185,7 +188,7 @@ func readSubscription(o origin, s stripeSubscription) (Set, error) {
 	}
 	sub.StripeCustomer = string(s.Customer)
 	if sub.StartedAt == nil {
-		sub.StartedAt = s.Created.time()
+		sub.StartedAt = cmp.Or(s.Created.time(), &o.at)
 	}
 	s.readItems(&sub)
 	return Set{Subscriptions: []Subscription{sub}}, nil

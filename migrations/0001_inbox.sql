@@ -29,8 +29,8 @@ CREATE TABLE webhook_events (
         END)
 );
 
--- What the sweeper and the health page ask for: the few rows still open.
-CREATE INDEX webhook_events_open ON webhook_events (status, id) WHERE status IN ('pending', 'failed');
+-- What the sweeper and the operators ask for: the few rows not processed.
+CREATE INDEX webhook_events_open ON webhook_events (status, id) WHERE status <> 'processed';
 CREATE INDEX webhook_events_type ON webhook_events (source, type, id);
 
 -- Payloads are read once and rarely again: compress with the fast method.

@@ -80,8 +80,8 @@ func (w *work) catalogueChanges(ctx context.Context, set facts.Set, before map[s
 	more := locks{}
 	var refs, products []string
 	for key, now := range after {
-		more.add(false, now.leans...)
 		was := before[key]
+		more.add(false, append(was.leans, now.leans...)...)
 		if !w.everyone && was.state == now.state {
 			continue
 		}

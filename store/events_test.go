@@ -196,6 +196,7 @@ func TestReopen(t *testing.T) {
 				if c.fits(i, e) {
 					want = append(want, Waiting{e.ID, e.Source})
 					all[i].Status, all[i].LastError, all[i].ProcessedAt = "pending", nil, nil
+					all[i].Attempts = min(e.Attempts, 1)
 				}
 			}
 			slices.Reverse(want)

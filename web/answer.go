@@ -1,0 +1,134 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"rollcall/store"
+)
+
+// askTimeout limits how long a request may keep Postgres busy.
+const askTimeout = 20 * time.Second
+
+// failure is why a request got no answer, in words for whoever asked.
+type failure struct {
+	Status  int    `json:"-"`
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+func (f *failure) Error() string { return f.Code + ": " + f.Message }
+
+var (
+	errNoRoute   = &failure{http.StatusNotFound, "not_found", "There is nothing at this address."}
+	errNotFound  = &failure{http.StatusNotFound, "not_found", "There is no such thing here."}
+	errMethod    = &failure{http.StatusMethodNotAllowed, "method_not_allowed", "This address does not take that method; the Allow header names those it takes."}
+	errStranger  = &failure{http.StatusUnauthorized, "unauthorized", "Send a token that may see this: Authorization: Bearer TOKEN."}
+	errForm      = &failure{http.StatusBadRequest, "invalid_form", "The form did not arrive whole: send it again."}
+	errQuery     = &failure{http.StatusBadRequest, "invalid_parameter", "The part of the address after the question mark cannot be read: check its % signs."}
+	errCrossSite = &failure{http.StatusForbidden, "cross_origin", "This was sent by a page of another site, so nothing was done."}
+	errAway      = &failure{http.StatusServiceUnavailable, "unavailable", "The database does not answer just now: try again in a few seconds."}
+	errInternal  = &failure{http.StatusInternalServerError, "internal", "Something went wrong here; the log of the server says what."}
+	// As the receiver of webhooks says it of its secrets: no other token would
+	// do, so this is not the visitor's mistake but something to be set up.
+	errNoToken = &failure{http.StatusServiceUnavailable, "not_configured", "This server lets nobody in: set ADMIN_TOKEN and start it again."}
+)
+
+// explain turns an error into what whoever asked may know of it: the one place
+// where kinds of errors become statuses.
+func explain(err error) *failure {
+	var told *failure
+	var bad *store.BadParam
+	switch {
+	case errors.As(err, &told):
+		return told
+	case errors.As(err, &bad):
+		return &failure{http.StatusBadRequest, "invalid_parameter", bad.Error()}
+	case errors.Is(err, store.ErrNotFound):
+		return errNotFound
+	case store.Unavailable(err), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return errAway
+	}
+	return errInternal
+}
+
+// answer makes a handler of ours one of net/http's: an error becomes an answer
+// and, if it is our fault, a line in the log.
+func (s *Site) answer(h handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), askTimeout)
+		defer cancel()
+		err := h(w, r.WithContext(ctx))
+		if err == nil {
+			return
+		}
+		f := explain(err)
+		if f.Status >= 500 && r.Context().Err() == nil { // else they have hung up
+			s.cfg.Log.Error("request failed", "method", r.Method, "path", clip(r.URL.Path), "code", f.Code, "error", err)
+		}
+		s.refuse(w, r, f)
+	})
+}
+
+// refuse answers a request that failed, as JSON to programs, else as a page.
+func (s *Site) refuse(w http.ResponseWriter, r *http.Request, f *failure) {
+	switch {
+	case f == errAway:
+		w.Header().Set("Retry-After", "5")
+	case f == errStranger && underMonitoring(r):
+		w.Header().Set("WWW-Authenticate", `Basic realm="rollcall: any user, ADMIN_TOKEN as password", charset="UTF-8"`)
+	case f == errStranger:
+		w.Header().Set("WWW-Authenticate", `Bearer realm="rollcall"`)
+	}
+	if isAPI(r) {
+		writeJSON(w, f.Status, map[string]*failure{"error": f})
+		return
+	}
+	s.page(w, f.Status, "failure.html", f)
+}
+
+func isAPI(r *http.Request) bool {
+	return r.URL.Path == "/api" || strings.HasPrefix(r.URL.Path, "/api/")
+}
+
+// list is the form of every list.
+type list struct {
+	Data any     `json:"data"`
+	Next *string `json:"next_cursor"` // null at the end
+}
+
+func newList(data any, next string) list {
+	if next == "" {
+		return list{data, nil}
+	}
+	return list{data, &next}
+}
+
+// writeJSON writes body; one that does not marshal is a bug and panics.
+func writeJSON(w http.ResponseWriter, status int, body any) {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false) // nosniff and the content type see to that
+	if err := encoder.Encode(body); err != nil {
+		panic(err)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	w.Write(text.Bytes()) // whoever asked may be gone; there is nobody else to tell
+}
+
+// page writes a page; a template that fails is a bug and panics.
+func (s *Site) page(w http.ResponseWriter, status int, name string, data any) {
+	var text bytes.Buffer
+	if err := s.pages.ExecuteTemplate(&text, name, data); err != nil {
+		panic(err)
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	w.Write(text.Bytes())
+}

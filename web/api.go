@@ -1,0 +1,94 @@
+package web
+
+import (
+	"net/http"
+	"net/url"
+
+	"rollcall/store"
+)
+
+// listCustomers answers a page of a store's list.
+func (s *Site) listCustomers(w http.ResponseWriter, r *http.Request) error {
+	q, err := query(r)
+	if err != nil {
+		return err
+	}
+	filter, err := store.ParseFilter(r.PathValue("store"), q)
+	if err != nil {
+		return err
+	}
+	customers, next, err := s.cfg.Store.Customers(r.Context(), filter)
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, newList(customers, next))
+	return nil
+}
+
+// showCustomer answers one customer of a store.
+func (s *Site) showCustomer(w http.ResponseWriter, r *http.Request) error {
+	customer, err := s.cfg.Store.Customer(r.Context(), r.PathValue("store"), r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, customer)
+	return nil
+}
+
+// showStats answers the figures of a store's list.
+func (s *Site) showStats(w http.ResponseWriter, r *http.Request) error {
+	stats, err := s.cfg.Store.Stats(r.Context(), r.PathValue("store"))
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, stats)
+	return nil
+}
+
+// eventList is a list of events, and how many there are of each status.
+type eventList struct {
+	list
+	Counts map[string]int64 `json:"counts"`
+}
+
+// listEvents answers a page of the inbox.
+func (s *Site) listEvents(w http.ResponseWriter, r *http.Request) error {
+	q, err := query(r)
+	if err != nil {
+		return err
+	}
+	filter, err := store.ParseEventFilter(q)
+	if err != nil {
+		return err
+	}
+	events, next, err := s.cfg.Store.Events(r.Context(), filter)
+	if err != nil {
+		return err
+	}
+	counts, err := s.cfg.Store.EventCounts(r.Context())
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, eventList{newList(events, next), counts})
+	return nil
+}
+
+// showEvent answers one event with its payload.
+func (s *Site) showEvent(w http.ResponseWriter, r *http.Request) error {
+	event, err := s.cfg.Store.Event(r.Context(), r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, event)
+	return nil
+}
+
+// query is the request's, or an error: a parameter that net/http cannot read
+// would be dropped, and the list be one that nobody asked for.
+func query(r *http.Request) (url.Values, error) {
+	q, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, errQuery
+	}
+	return q, nil
+}

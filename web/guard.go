@@ -1,0 +1,103 @@
+package web
+
+import (
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"time"
+)
+
+// pagePolicy lets our pages load what is ours and nothing else, send forms only
+// to us, and be framed by nobody.
+const pagePolicy = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// guarded adds what every answer has and every request goes through.
+func (s *Site) guarded(next http.Handler) http.Handler {
+	protection := http.NewCrossOriginProtection()
+	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.refuse(w, r, errCrossSite) }))
+	next = protection.Handler(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", pagePolicy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Frame-Options", "DENY")
+		// Not "no-referrer": with it browsers send "Origin: null" with our own forms.
+		h.Set("Referrer-Policy", "same-origin")
+		h.Set("Cache-Control", "no-store")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// logged writes one line per request and turns a panic into a 500. The query is
+// left out: it may hold a sign-in link or a person's name.
+func (s *Site) logged(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		began := time.Now()
+		seen := &recorder{ResponseWriter: w}
+		defer func() {
+			cut := s.recovered(seen, r, recover())
+			s.cfg.Log.LogAttrs(r.Context(), level(r), "request",
+				slog.String("method", r.Method),
+				slog.String("path", clip(r.URL.Path)),
+				slog.Int("status", seen.status),
+				slog.Int64("bytes", seen.bytes),
+				slog.Duration("took", time.Since(began)),
+				slog.String("remote", r.RemoteAddr))
+			if cut {
+				panic(http.ErrAbortHandler)
+			}
+		}()
+		next.ServeHTTP(seen, r)
+	})
+}
+
+// recovered sees to a request whose handler panicked, if it did. Where it is
+// too late for a 500 the answer has to be cut off, or it would be taken for whole.
+func (s *Site) recovered(w *recorder, r *http.Request, cause any) (cut bool) {
+	if cause == nil || cause == http.ErrAbortHandler {
+		return cause != nil
+	}
+	s.cfg.Log.Error("panic", "method", r.Method, "path", clip(r.URL.Path), "cause", cause, "stack", string(debug.Stack()))
+	if w.status != 0 {
+		return true
+	}
+	s.refuse(w, r, errInternal)
+	return false
+}
+
+// level keeps the lines of those who ask every few seconds out of the usual log.
+func level(r *http.Request) slog.Level {
+	if r.URL.Path == "/healthz" || r.URL.Path == "/readyz" {
+		return slog.LevelDebug
+	}
+	return slog.LevelInfo
+}
+
+// clip shortens what a stranger wrote for the log.
+func clip(s string) string { return s[:min(len(s), 200)] }
+
+// recorder notes what was answered.
+type recorder struct {
+	http.ResponseWriter
+	status int // 0: nothing yet
+	bytes  int64
+}
+
+func (w *recorder) WriteHeader(status int) {
+	if w.status == 0 {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *recorder) Write(b []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	n, err := w.ResponseWriter.Write(b)
+	w.bytes += int64(n)
+	return n, err
+}
+
+// Unwrap is for http.ResponseController.
+func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }

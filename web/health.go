@@ -1,0 +1,58 @@
+package web
+
+import (
+	"context"
+	"net/http"
+	"time"
+)
+
+// readyTimeout is how long /readyz waits for Postgres and Redis.
+const readyTimeout = time.Second
+
+// healthz tells that this process lives; nothing that it depends on counts, as
+// restarting it would not bring those back.
+func (s *Site) healthz(w http.ResponseWriter, r *http.Request) error {
+	writeJSON(w, http.StatusOK, map[string]string{"status": "ok", "version": s.cfg.Version})
+	return nil
+}
+
+// readiness is what /readyz answers: each server is "ok" or "away".
+type readiness struct {
+	Status   string `json:"status"` // ready or not_ready
+	Postgres string `json:"postgres"`
+	Redis    string `json:"redis"`
+}
+
+// readyz tells whether to send requests here. Only Postgres decides: without
+// Redis everything is still received, kept and shown, and worked on later.
+func (s *Site) readyz(w http.ResponseWriter, r *http.Request) error {
+	redis := ask(r.Context(), func(ctx context.Context) error { return s.redis.Ping(ctx).Err() })
+	postgres := ask(r.Context(), s.cfg.Store.Ping)
+	now, status := readiness{"ready", <-postgres, <-redis}, http.StatusOK
+	if now.Postgres != "ok" {
+		now.Status, status = "not_ready", http.StatusServiceUnavailable
+	}
+	writeJSON(w, status, now)
+	return nil
+}
+
+// ask pings on the side and answers within readyTimeout: the Redis client does
+// not heed a context once it reads.
+func ask(ctx context.Context, ping func(context.Context) error) <-chan string {
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	pinged, answer := make(chan error, 1), make(chan string, 1)
+	go func() { pinged <- ping(ctx) }()
+	go func() {
+		defer cancel()
+		select {
+		case err := <-pinged:
+			if err == nil {
+				answer <- "ok"
+				return
+			}
+		case <-ctx.Done():
+		}
+		answer <- "away"
+	}()
+	return answer
+}

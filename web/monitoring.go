@@ -1,0 +1,53 @@
+package web
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+)
+
+// monitoringPath is where asynqmon, the page of the queue's own makers, is. It
+// has no protection of its own: see routes and guarded.
+const monitoringPath = "/monitoring"
+
+func underMonitoring(r *http.Request) bool {
+	return r.URL.Path == monitoringPath || strings.HasPrefix(r.URL.Path, monitoringPath+"/")
+}
+
+// monitor shows asynqmon. Payloads are shown as they are: ids, no data.
+func (s *Site) monitor(w http.ResponseWriter, r *http.Request) error {
+	w.Header().Set("Content-Security-Policy", s.monitoringPolicy)
+	s.monitoring.ServeHTTP(w, r)
+	return nil
+}
+
+var inlineScript = regexp.MustCompile(`(?s)<script>(.*?)</script>`)
+
+// policyFor allows what asynqmon's page needs: its scripts, the inline ones by
+// their hashes, and the styles that its components insert. It does not need the
+// fonts it asks Google for: without them it looks the same in the system's, and
+// nobody else can put styles into an operator's page.
+func policyFor(monitoring http.Handler) string {
+	index := &buffer{header: http.Header{}}
+	monitoring.ServeHTTP(index, &http.Request{Method: http.MethodGet, URL: &url.URL{Path: monitoringPath}})
+	scripts := "'self'"
+	for _, match := range inlineScript.FindAllSubmatch(index.Bytes(), -1) {
+		hash := sha256.Sum256(match[1])
+		scripts += " 'sha256-" + base64.StdEncoding.EncodeToString(hash[:]) + "'"
+	}
+	return "default-src 'none'; script-src " + scripts + "; connect-src 'self'; img-src 'self' data:; manifest-src 'self'; " +
+		"style-src 'self' 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+}
+
+// buffer is an answer that stays here.
+type buffer struct {
+	bytes.Buffer
+	header http.Header
+}
+
+func (b *buffer) Header() http.Header { return b.header }
+func (b *buffer) WriteHeader(int)     {}

@@ -1,0 +1,87 @@
+package web
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// audience is who a route is for.
+type audience int
+
+const (
+	anyone  audience = iota // machines that ask how we are, and those who are about to sign in
+	admins                  // operators, with the admin token or a session made from it
+	sellers                 // whoever may see the store named by {store}, admins included
+)
+
+// route is one thing that may be asked for.
+type route struct {
+	method string // GET answers HEAD too; "" is any
+	path   string // pattern of http.ServeMux
+	caller string // who calls it
+	who    audience
+	handle handler
+}
+
+// handler answers a request or returns why not; see failures.
+type handler func(w http.ResponseWriter, r *http.Request) error
+
+// routes lists every route of the site once: its map.
+func (s *Site) routes() []route {
+	return []route{
+		{"GET", "/api/stores/{store}/customers", "a creator's programs", sellers, s.listCustomers},
+		{"GET", "/api/stores/{store}/customers/{id}", "a creator's programs", sellers, s.showCustomer},
+		{"GET", "/api/stores/{store}/stats", "a creator's programs", sellers, s.showStats},
+		{"GET", "/api/admin/events", "operators' programs", admins, s.listEvents},
+		{"GET", "/api/admin/events/{id}", "operators' programs", admins, s.showEvent},
+		{"GET", "/{$}", "operators, to find the rest", anyone, s.start},
+		{"GET", "/signin", "operators", anyone, s.signInPage},
+		{"POST", "/signin", "the form of the page above", anyone, s.signIn},
+		{"POST", "/signout", "the button on every page", anyone, s.signOut},
+		{"", monitoringPath, "operators, by hand", admins, s.monitor},
+		{"", monitoringPath + "/", "operators, and asynqmon's own page", admins, s.monitor},
+		{"GET", "/healthz", "process supervisors: restart me?", anyone, s.healthz},
+		{"GET", "/readyz", "load balancers: send me requests?", anyone, s.readyz},
+		{"GET", "/assets/{file}", "our pages", anyone, s.asset},
+	}
+}
+
+// mux dispatches by path, then by method, so that a wrong method is answered in
+// our form and names the right ones.
+func (s *Site) mux() *http.ServeMux {
+	byPath := map[string][]route{}
+	for _, r := range s.routes() {
+		byPath[r.path] = append(byPath[r.path], r)
+	}
+	mux := http.NewServeMux()
+	for path, routes := range byPath {
+		mux.Handle(path, s.answer(s.dispatch(routes)))
+	}
+	mux.Handle("/", s.answer(func(http.ResponseWriter, *http.Request) error { return errNoRoute }))
+	return mux
+}
+
+// dispatch picks the route of the request's method and lets in who may come in.
+func (s *Site) dispatch(routes []route) handler {
+	var allow []string
+	for _, r := range routes {
+		allow = append(allow, r.method)
+		if r.method == http.MethodGet {
+			allow = append(allow, http.MethodHead)
+		}
+	}
+	return func(w http.ResponseWriter, r *http.Request) error {
+		i := slices.IndexFunc(routes, func(x route) bool {
+			return x.method == "" || x.method == r.Method || x.method == http.MethodGet && r.Method == http.MethodHead
+		})
+		if i < 0 {
+			w.Header().Set("Allow", strings.Join(allow, ", "))
+			return errMethod
+		}
+		if err := s.admit(routes[i].who, r); err != nil {
+			return err
+		}
+		return routes[i].handle(w, r)
+	}
+}

@@ -1,0 +1,92 @@
+package web
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// maxForm is the size of the largest form that is read, in bytes.
+const maxForm = 16 << 10
+
+// signInForm is what signin.html shows.
+type signInForm struct {
+	Next  string // where to go afterwards
+	Error string
+}
+
+// signInPage shows the form, or signs in whoever comes with a valid link. The
+// link is gone from the address at once, by the redirect.
+func (s *Site) signInPage(w http.ResponseWriter, r *http.Request) error {
+	if s.cfg.AdminToken == "" {
+		return errNoToken
+	}
+	form := signInForm{Next: localPath(r.FormValue("next"))}
+	if link := r.FormValue("link"); link != "" {
+		if s.admin.signed(forLink, link, s.cfg.Now()) {
+			return s.enter(w, r, form.Next)
+		}
+		form.Error = "That sign-in link has expired or was cut short. Ask for a new one, or sign in with the admin token."
+	}
+	s.page(w, http.StatusOK, "signin.html", form)
+	return nil
+}
+
+// signIn takes the form: the token for a session.
+func (s *Site) signIn(w http.ResponseWriter, r *http.Request) error {
+	if s.cfg.AdminToken == "" {
+		return errNoToken
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	if err := r.ParseForm(); err != nil {
+		return errForm
+	}
+	form := signInForm{Next: localPath(r.PostForm.Get("next"))}
+	if s.admin.is(strings.TrimSpace(r.PostForm.Get("token"))) {
+		return s.enter(w, r, form.Next)
+	}
+	form.Error = "That is not the admin token. It is the value of ADMIN_TOKEN where the server was started."
+	s.page(w, http.StatusUnauthorized, "signin.html", form)
+	return nil
+}
+
+// enter begins a session and goes on to a local path.
+func (s *Site) enter(w http.ResponseWriter, r *http.Request, next string) error {
+	until := s.cfg.Now().Add(sessionLife)
+	s.setSession(w, r, s.admin.sign(forSession, until), sessionLife)
+	http.Redirect(w, r, next, http.StatusSeeOther)
+	return nil
+}
+
+// signOut ends the session in this browser.
+func (s *Site) signOut(w http.ResponseWriter, r *http.Request) error {
+	s.setSession(w, r, "", -time.Second)
+	http.Redirect(w, r, "/signin", http.StatusSeeOther)
+	return nil
+}
+
+// setSession sets the cookie; a negative life takes it away.
+func (s *Site) setSession(w http.ResponseWriter, r *http.Request, value string, life time.Duration) {
+	http.SetCookie(w, &http.Cookie{
+		Name:     sessionCookie,
+		Value:    value,
+		Path:     "/",
+		MaxAge:   int(life / time.Second),
+		Secure:   s.cfg.SecureCookies || r.TLS != nil || strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https"),
+		HttpOnly: true,
+		SameSite: http.SameSiteLaxMode,
+	})
+}
+
+// localPath returns next if it is a path on this site, else the start page.
+// Browsers read a backslash as a slash and skip tabs and line ends, so that
+// "/\host" and "/\t/host" lead elsewhere.
+func localPath(next string) string {
+	u, err := url.Parse(next)
+	if err != nil || u.IsAbs() || u.Host != "" || !strings.HasPrefix(next, "/") || strings.HasPrefix(next, "//") ||
+		strings.ContainsFunc(next, func(r rune) bool { return r == '\\' || r < ' ' }) {
+		return "/"
+	}
+	return next
+}

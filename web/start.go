@@ -1,0 +1,59 @@
+package web
+
+import (
+	"io/fs"
+	"net/http"
+	"net/url"
+
+	"rollcall/store"
+)
+
+// startStores is how many stores the start page shows.
+const startStores = 100
+
+// startPage is what start.html shows.
+type startPage struct {
+	Stores  []storeLine
+	Limit   int
+	Counts  map[string]int64
+	Version string
+}
+
+type storeLine struct {
+	store.StoreSize
+	ListURL, StatsURL string // of its API
+}
+
+// start shows operators where everything is, and strangers where to sign in.
+func (s *Site) start(w http.ResponseWriter, r *http.Request) error {
+	if !s.visitor(r).admin {
+		http.Redirect(w, r, "/signin", http.StatusSeeOther)
+		return nil
+	}
+	stores, err := s.cfg.Store.Stores(r.Context(), startStores)
+	if err != nil {
+		return err
+	}
+	counts, err := s.cfg.Store.EventCounts(r.Context())
+	if err != nil {
+		return err
+	}
+	page := startPage{Limit: startStores, Counts: counts, Version: s.cfg.Version}
+	for _, one := range stores {
+		api := "/api/stores/" + url.PathEscape(one.ID)
+		page.Stores = append(page.Stores, storeLine{one, api + "/customers", api + "/stats"})
+	}
+	s.page(w, http.StatusOK, "start.html", page)
+	return nil
+}
+
+// asset serves a file that our pages refer to.
+func (s *Site) asset(w http.ResponseWriter, r *http.Request) error {
+	name := "assets/" + r.PathValue("file")
+	if _, err := fs.Stat(files, name); err != nil {
+		return errNoRoute
+	}
+	w.Header().Set("Cache-Control", "public, max-age=300") // minutes: a new version of us has new styles
+	http.ServeFileFS(w, r, files, name)
+	return nil
+}

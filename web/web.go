@@ -1,0 +1,87 @@
+// Package web is what people and programs look at: the customer lists as JSON,
+// the inbox for operators, the queue's monitoring and a page to start from. It
+// reads the store and changes nothing in it.
+package web
+
+import (
+	"embed"
+	"fmt"
+	"html/template"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/hibiken/asynqmon"
+	"github.com/redis/go-redis/v9"
+
+	"rollcall/store"
+)
+
+// Config is what a Site is made of. Store and Redis are required.
+type Config struct {
+	Store      *store.Store
+	Redis      asynq.RedisConnOpt // shown at /monitoring, and by /readyz; it may be away
+	AdminToken string             // opens everything; empty: nobody is let in
+	Log        *slog.Logger       // slog.Default() if nil
+	Version    string             // of this program, shown by /healthz
+	// SecureCookies marks cookies Secure always. Otherwise they are where the
+	// request came by https, said by TLS or by a proxy's X-Forwarded-Proto.
+	SecureCookies bool
+	Now           func() time.Time // time.Now if nil
+}
+
+// Site is the http.Handler of all that this package shows. Make it with New,
+// end it with Close.
+type Site struct {
+	cfg              Config
+	admin            admin
+	redis            redis.UniversalClient
+	monitoring       *asynqmon.HTTPHandler
+	monitoringPolicy string
+	pages            *template.Template
+	handler          http.Handler
+}
+
+//go:embed templates/*.html assets
+var files embed.FS
+
+// New returns a Site. It connects to nothing yet.
+func New(cfg Config) (*Site, error) {
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	client, ok := cfg.Redis.MakeRedisClient().(redis.UniversalClient)
+	if !ok {
+		return nil, fmt.Errorf("web.New: no client for a Redis of type %T", cfg.Redis)
+	}
+	pages, err := template.ParseFS(files, "templates/*.html")
+	if err != nil {
+		return nil, fmt.Errorf("web.New: %w", err)
+	}
+	s := &Site{
+		cfg:        cfg,
+		admin:      admin{token: cfg.AdminToken},
+		redis:      client,
+		monitoring: asynqmon.New(asynqmon.Options{RootPath: monitoringPath, RedisConnOpt: cfg.Redis}),
+		pages:      pages,
+	}
+	s.monitoringPolicy = policyFor(s.monitoring)
+	s.handler = s.logged(s.guarded(s.mux()))
+	return s, nil
+}
+
+// Close closes the connections to Redis.
+func (s *Site) Close() error {
+	err := s.monitoring.Close()
+	if e := s.redis.Close(); err == nil {
+		err = e
+	}
+	return err
+}
+
+// ServeHTTP answers a request.
+func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
