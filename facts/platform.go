@@ -172,7 +172,8 @@ func readEnrollment(o origin, data json.RawMessage) (Set, error) {
 		}
 		return ""
 	}
-	e.Email, e.StoreRef = Email(d.Email), ref(d.StoreID)
+	e.Email, e.EmailVersion = Email(d.Email), said(Email(d.Email) != "")
+	e.StoreRef, e.StoreVersion = ref(d.StoreID), said(ref(d.StoreID) != "")
 	e.Name, e.NameVersion = name(d.Name), said(d.Name != "")
 	e.Progress, e.ProgressVersion = d.Progress, said(d.Progress != nil)
 	e.EnrolledAt, e.EnrolledVersion = d.EnrolledAt, said(d.EnrolledAt != nil)

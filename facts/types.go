@@ -62,9 +62,11 @@ var Kinds = []string{"course", "digital", "bundle", "coaching", "membership", "o
 // leaves out it does not change, so each optional column has its own version.
 type Enrollment struct {
 	CourseID         string     `json:"course_id"`
-	Person           string     `json:"person"` // "user:…" or "email:…"
-	Email            string     `json:"email,omitempty"`
+	Person           string     `json:"person"`          // "user:…" or "email:…"
+	Email            string     `json:"email,omitempty"` // beside a user's id; an address that is the person stays there
+	EmailVersion     Version    `json:"email_version"`
 	StoreRef         string     `json:"store_ref,omitempty"`
+	StoreVersion     Version    `json:"store_version"`
 	Name             string     `json:"name,omitempty"`
 	NameVersion      Version    `json:"name_version"`
 	Progress         *float64   `json:"progress,omitempty"` // percent

@@ -1,14 +1,14 @@
 #!/bin/sh
 # Installs what is missing, by the system's package manager:
 #
-#   scripts/setup.sh             Postgres (13 or newer) and redis-server
+#   scripts/setup.sh             Postgres (14 or newer) and redis-server
 #   scripts/setup.sh chromium    a Chromium too, for the tests of the pages
 #
 # Where nothing is missing it does nothing, quickly and without a network. A
 # server that a package starts by itself is left alone: Rollcall starts its own.
 set -eu
 
-oldest_postgres=13
+oldest_postgres=14
 oldest_go=1.26
 
 fail() {

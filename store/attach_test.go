@@ -180,6 +180,9 @@ func TestEnrollmentEndsAndBeginsAgain(t *testing.T) {
 		e.platform("enrollment.upserted", `{"course_id":"c1","store_id":"s1","user_id":"user_1","progress":60}`),
 		e.platform("enrollment.upserted", `{"course_id":"c1","store_id":"s1","user_id":"user_1","name":"Ann"}`),
 	}, 1)
+	wantRows(t, url, `SELECT store_ref || ' ' || name FROM enrollments`, "s1 Ann")
+	apply(t, s, []store.NewEvent{e.platform("enrollment.upserted", `{"course_id":"c1","user_id":"user_1"}`)}, 1)
+	wantRows(t, url, `SELECT store_ref || ' ' || name FROM enrollments`, "s1 Ann") // nor the store and the name
 	const coursesSQL = `SELECT status || ' ' || coalesce(courses -> 0 ->> 'progress', 'none') FROM customers`
 	wantRows(t, url, coursesSQL, "active 60") // an upsert that leaves progress out leaves it alone
 	apply(t, s, []store.NewEvent{e.platform("enrollment.deleted", `{"course_id":"c1","email":"a@x.example"}`)}, 1)

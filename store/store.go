@@ -57,6 +57,19 @@ func (s *Store) Close() { s.pool.Close() }
 // Ping tells whether Postgres answers.
 func (s *Store) Ping(ctx context.Context) error { return s.pool.Ping(ctx) }
 
+// ErrNotMigrated is returned when the database has no schema yet.
+var ErrNotMigrated = errors.New("the database has no schema; run `rollcall migrate up`")
+
+// Ready tells whether Postgres answers and has the schema.
+func (s *Store) Ready(ctx context.Context) error {
+	var migrated bool
+	err := s.pool.QueryRow(ctx, `SELECT to_regclass('webhook_events') IS NOT NULL AND to_regclass('customers') IS NOT NULL`).Scan(&migrated)
+	if err == nil && !migrated {
+		err = ErrNotMigrated
+	}
+	return err
+}
+
 // wrap adds the call to *err, once per function: defer wrap(&err, "store.X(%d)", id).
 func wrap(err *error, format string, args ...any) {
 	if *err != nil {

@@ -37,6 +37,8 @@ var (
 	productsTable        = newTable[facts.Product]("products", "id", nil, nil, versioned{"deleted_version", nil})
 	enrollmentsTable     = newTable[facts.Enrollment]("enrollments", "course_id person", nil,
 		map[string]string{"said_at": "GREATEST", "first_said_at": "LEAST"},
+		versioned{"email_version", []string{"email"}},
+		versioned{"store_version", []string{"store_ref"}},
 		versioned{"name_version", []string{"name"}},
 		versioned{"progress_version", []string{"progress"}},
 		versioned{"enrolled_version", []string{"enrolled_at"}},

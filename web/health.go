@@ -2,8 +2,11 @@ package web
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
+
+	"rollcall/store"
 )
 
 // readyTimeout is how long /readyz waits for Postgres and Redis.
@@ -16,7 +19,8 @@ func (s *Site) healthz(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// readiness is what /readyz answers: each server is "ok" or "away".
+// readiness is what /readyz answers: each server is "ok" or "away", Postgres
+// also "not_migrated".
 type readiness struct {
 	Status   string `json:"status"` // ready or not_ready
 	Postgres string `json:"postgres"`
@@ -27,7 +31,7 @@ type readiness struct {
 // Redis everything is still received, kept and shown, and worked on later.
 func (s *Site) readyz(w http.ResponseWriter, r *http.Request) error {
 	redis := ask(r.Context(), func(ctx context.Context) error { return s.redis.Ping(ctx).Err() })
-	postgres := ask(r.Context(), s.cfg.Store.Ping)
+	postgres := ask(r.Context(), s.cfg.Store.Ready)
 	now, status := readiness{"ready", <-postgres, <-redis}, http.StatusOK
 	if now.Postgres != "ok" {
 		now.Status, status = "not_ready", http.StatusServiceUnavailable
@@ -48,6 +52,10 @@ func ask(ctx context.Context, ping func(context.Context) error) <-chan string {
 		case err := <-pinged:
 			if err == nil {
 				answer <- "ok"
+				return
+			}
+			if errors.Is(err, store.ErrNotMigrated) {
+				answer <- "not_migrated"
 				return
 			}
 		case <-ctx.Done():

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hibiken/asynq"
+	"golang.org/x/time/rate"
 
 	"rollcall/facts"
 	"rollcall/jobs"
@@ -97,12 +98,15 @@ func (w *Worker) Run(ctx context.Context) error {
 // start starts the server, again and again while Redis does not answer, as it
 // refuses to start without.
 func (w *Worker) start(ctx context.Context, mux *asynq.ServeMux) error {
+	seldom := rate.Sometimes{First: 1, Interval: time.Minute}
 	for {
 		err := w.server.Ping()
 		if err == nil {
 			return w.server.Start(mux)
 		}
-		w.cfg.Log.Warn("Redis does not answer; webhooks are still kept, and will be worked through when it does", "error", err)
+		seldom.Do(func() {
+			w.cfg.Log.Warn("Redis does not answer; webhooks are still kept, and will be worked through when it does", "error", err)
+		})
 		select {
 		case <-ctx.Done():
 			return nil

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
+	"github.com/redis/go-redis/v9"
 
 	"rollcall/facts"
 	"rollcall/webhooks"
@@ -55,11 +57,11 @@ type Config struct {
 	// PlatformProductTypes are the product types (metadata productType or plan,
 	// or Stripe price and product ids) that the platform sells to its creators.
 	// Such sales make nobody a store's customer.
-	PlatformProductTypes string `name:"platform-product-types" env:"PLATFORM_PRODUCT_TYPES" group:"webhooks" placeholder:"LIST" default:"ppr_pro,creator_plan,credit_package" help:"Product types of the platform's own sales, which make nobody a store's customer (${default})."`
+	PlatformProductTypes string `name:"platform-product-types" env:"PLATFORM_PRODUCT_TYPES" group:"rules" placeholder:"LIST" default:"ppr_pro,creator_plan,credit_package" help:"Product types of the platform's own sales, which make nobody a store's customer (${default})."`
 
 	// StripeMode is which of Stripe's events count. A live Connect endpoint gets
 	// test events too; those of the other mode are kept and marked ignored.
-	StripeMode string `name:"stripe-mode" env:"STRIPE_MODE" group:"webhooks" placeholder:"MODE" default:"any" help:"Which of Stripe's events count: live, test or any (${default}). Others are kept and marked ignored."`
+	StripeMode string `name:"stripe-mode" env:"STRIPE_MODE" group:"rules" placeholder:"MODE" default:"any" help:"Which of Stripe's events count: live, test or any (${default}). Others are kept and marked ignored."`
 
 	// LogLevel is the least that is logged, to stderr.
 	LogLevel string `name:"log-level" env:"LOG_LEVEL" group:"logs" placeholder:"LEVEL" default:"info" help:"Least that is logged: debug, info, warn or error (${default})."`
@@ -72,7 +74,17 @@ var groups = []kong.Group{
 	{Key: "servers", Title: "Servers:"},
 	{Key: "web", Title: "Web:"},
 	{Key: "webhooks", Title: "Webhooks:"},
+	{Key: "rules", Title: "What counts:"},
 	{Key: "logs", Title: "Logs (to stderr):"},
+}
+
+// groupsOf are the groups of settings that a command uses, where not all.
+var groupsOf = map[string][]string{
+	"work":    {"servers", "rules", "logs"},
+	"migrate": {"servers"},
+	"events":  {"servers"},
+	"rebuild": {"servers", "rules"},
+	"version": {},
 }
 
 const (
@@ -80,25 +92,32 @@ const (
 	minToken      = 16 // characters of ADMIN_TOKEN
 )
 
-// check refuses what is malformed, by the variable's name and never its value.
-// What is missing is for the commands that need it to say.
+// check refuses what is malformed, by the variable's name and never a secret's
+// value. What is missing is for the commands that need it to say.
 func (c *Config) check() error {
-	for name, value := range map[string]*string{"DATABASE_URL": c.DatabaseURL, "REDIS_URL": c.RedisURL, "LISTEN": c.Listen} {
-		if value != nil && strings.TrimSpace(*value) == "" {
-			return fmt.Errorf("%s is empty: set it to something, or not at all", name)
-		}
-	}
-	if _, _, err := net.SplitHostPort(c.listen()); err != nil {
-		return fmt.Errorf("LISTEN: %w; write host:port, as in %s", err, defaultListen)
-	}
-	if _, err := c.secrets(); err != nil {
-		return err
-	}
 	return errors.Join(
-		checkToken(c.AdminToken),
+		notEmpty("DATABASE_URL", c.DatabaseURL),
+		notEmpty("REDIS_URL", c.RedisURL),
 		oneOf("STRIPE_MODE", c.StripeMode, "live", "test", "any"),
 		oneOf("LOG_LEVEL", c.LogLevel, "debug", "info", "warn", "error"),
 		oneOf("LOG_FORMAT", c.LogFormat, "text", "json"))
+}
+
+// checkWeb refuses what is malformed of the settings of those who listen.
+func (c *Config) checkWeb() error {
+	_, _, malformed := net.SplitHostPort(c.listen())
+	if malformed != nil {
+		malformed = fmt.Errorf("LISTEN: %w; write host:port, as in %s", malformed, defaultListen)
+	}
+	_, err := c.secrets()
+	return errors.Join(malformed, err, checkToken(c.AdminToken))
+}
+
+func notEmpty(name string, value *string) error {
+	if value != nil && strings.TrimSpace(*value) == "" {
+		return fmt.Errorf("%s is empty: set it to something, or not at all", name)
+	}
+	return nil
 }
 
 func oneOf(name, value string, allowed ...string) error {
@@ -184,15 +203,24 @@ func (c *Config) read() func(facts.Event) (facts.Set, error) {
 	}
 }
 
-// logger writes to w what LOG_LEVEL and LOG_FORMAT ask for.
+// logger writes to w what LOG_LEVEL and LOG_FORMAT ask for. The Redis client's
+// own lines, one for each try of an outage that we tell of anyway, are debug.
 func (c *Config) logger(w io.Writer) *slog.Logger {
 	var level slog.Level
 	level.UnmarshalText([]byte(c.LogLevel)) // checked
 	options := &slog.HandlerOptions{Level: level}
+	log := slog.New(slog.NewTextHandler(w, options))
 	if c.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(w, options))
+		log = slog.New(slog.NewJSONHandler(w, options))
 	}
-	return slog.New(slog.NewTextHandler(w, options))
+	redis.SetLogger(redisLog{log})
+	return log
+}
+
+type redisLog struct{ log *slog.Logger }
+
+func (l redisLog) Printf(ctx context.Context, format string, args ...any) {
+	l.log.DebugContext(ctx, fmt.Sprintf(format, args...))
 }
 
 // defaultData is where dev and demo keep their data unless told otherwise:

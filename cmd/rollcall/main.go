@@ -10,6 +10,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -55,7 +57,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 		kong.Description(description),
 		kong.Writers(stdout, stderr),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true, NoExpandSubcommands: true, WrapUpperBound: 100}),
-		kong.ExplicitGroups(groups))
+		kong.ExplicitGroups(groups),
+		kong.Help(help),
+		kong.Vars{"data": defaultData()})
 	command, err := parser.Parse(args)
 	if err != nil {
 		fmt.Fprintf(stderr, "rollcall: %v\n%s\n", err, usage(err))
@@ -64,17 +68,34 @@ func run(args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	defer stop()
-	err = cli.Config.check()
+	if command.Command() != "version" {
+		err = cli.Config.check()
+	}
 	if err == nil {
 		err = command.Run(&env{Context: ctx, Config: cli.Config, out: stdout, err: stderr})
 	}
-	if err != nil && !errors.Is(err, errSaid) {
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, errSaid):
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		fmt.Fprintln(stderr, "rollcall: interrupted")
+	default:
 		fmt.Fprintln(stderr, "rollcall:", err)
 	}
-	if err != nil {
-		return exitFailed
+	return exitFailed
+}
+
+// help shows of the settings only those that the command uses. The others are
+// taken all the same.
+func help(options kong.HelpOptions, ctx *kong.Context) error {
+	name, _, _ := strings.Cut(ctx.Command(), " ")
+	if uses, listed := groupsOf[name]; listed {
+		for _, flag := range ctx.Model.Flags {
+			flag.Hidden = flag.Hidden || flag.Group != nil && !slices.Contains(uses, flag.Group.Key)
+		}
 	}
-	return 0
+	return kong.DefaultHelpPrinter(options, ctx)
 }
 
 // errSaid is the error of a command that has told all about it already.

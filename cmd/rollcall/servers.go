@@ -15,7 +15,7 @@ import (
 const (
 	noteURL      = "url"
 	noteSignIn   = "sign_in"
-	noteDatabase = "database_url" // if not the servers' first
+	noteDatabase = "database_url" // of the two, which may not be the servers' own
 	noteRedis    = "redis_url"
 )
 
@@ -43,8 +43,8 @@ func (c *Config) redis() (asynq.RedisConnOpt, error) {
 	return jobs.ParseRedis(r.RedisURL)
 }
 
-// running finds the dev or demo on --data. One that works on a database of its
-// own says so in its notes.
+// running finds the dev or demo on --data, and what it works on: a demo, on
+// databases of its own.
 func (c *Config) running(variable string) (embedded.Record, error) {
 	r, err := embedded.Running(c.Data)
 	if errors.Is(err, embedded.ErrNotRunning) {
@@ -53,12 +53,10 @@ func (c *Config) running(variable string) (embedded.Record, error) {
 	if err != nil {
 		return r, err
 	}
-	if url := r.Note[noteDatabase]; url != "" {
-		r.DatabaseURL = url
+	if r.Note[noteURL] == "" {
+		return r, fmt.Errorf("the rollcall dev or demo on %s is still starting: try again in a moment", c.Data)
 	}
-	if url := r.Note[noteRedis]; url != "" {
-		r.RedisURL = url
-	}
+	r.DatabaseURL, r.RedisURL = r.Note[noteDatabase], r.Note[noteRedis]
 	return r, nil
 }
 

@@ -23,11 +23,12 @@ type subscribes struct {
 
 func (a subscribes) send(t *teller) {
 	p := products[a.plan]
-	s := &sale{account: accountOf(p.store), price: p.price, leans: t.leansOf(p, false)}
-	sub, customer, start := t.id("sub"), t.id("cus"), t.at(a.ago)
-	t.stripe("customer.created", start, obj{"id": customer, "object": "customer", "email": t.person.email, "name": t.person.name}, s)
+	start := t.at(a.ago)
+	s := &sale{account: accountOf(p.store), price: p.price, leans: t.leansOf(p, false),
+		sub: t.id("sub"), customer: t.id("cus"), start: start, basil: a.basil}
+	t.stripe("customer.created", start, obj{"id": s.customer, "object": "customer", "email": t.person.email, "name": t.person.name}, s)
 	plan := func(typ, status string, at time.Time, end time.Time) {
-		t.stripe("customer.subscription."+typ, at, a.subscription(t, sub, customer, status, start, end), s)
+		t.stripe("customer.subscription."+typ, at, a.subscription(t, s, status, end), s)
 	}
 	switch {
 	case a.trial:
@@ -38,10 +39,10 @@ func (a subscribes) send(t *teller) {
 		plan("created", "incomplete", start, start.Add(month))
 		plan("updated", "active", start.Add(2*time.Second), start.Add(month))
 	}
-	t.stripe("checkout.session.completed", start.Add(3*time.Second), a.session(t, sub, customer), s)
+	t.stripe("checkout.session.completed", start.Add(3*time.Second), a.session(t, s), s)
 	for n := range max(a.paid, 1) {
 		at := start.Add(time.Duration(n) * month)
-		t.invoice(a, s, sub, customer, at.Add(2*time.Second))
+		t.invoice(a, s, at.Add(2*time.Second))
 		if n > 0 {
 			plan("updated", "active", at, at.Add(month))
 		}
@@ -77,24 +78,24 @@ func (a subscribes) metadata(t *teller) obj {
 	return m
 }
 
-func (a subscribes) session(t *teller, sub, customer string) obj {
+func (a subscribes) session(t *teller, s *sale) obj {
 	p := products[a.plan]
 	return obj{
 		"id": t.id("cs_test"), "object": "checkout.session", "mode": "subscription", "status": "complete",
 		"payment_status": "paid", "amount_total": p.price.amount, "currency": p.price.currency,
-		"payment_intent": nil, "subscription": sub, "customer": customer, "client_reference_id": t.person.user,
+		"payment_intent": nil, "subscription": s.sub, "customer": s.customer, "client_reference_id": t.person.user,
 		"customer_details": obj{"email": t.person.email, "name": t.person.name}, "metadata": a.metadata(t),
 	}
 }
 
-func (a subscribes) subscription(t *teller, id, customer, status string, start, end time.Time) obj {
+func (a subscribes) subscription(t *teller, s *sale, status string, end time.Time) obj {
 	p := products[a.plan]
-	item := obj{"id": "si_" + id, "object": "subscription_item", "quantity": 1, "price": obj{
+	item := obj{"id": "si_" + s.sub, "object": "subscription_item", "quantity": 1, "price": obj{
 		"id": priceID(p.id), "object": "price", "nickname": p.title, "unit_amount": p.price.amount, "currency": p.price.currency,
 	}}
 	o := obj{
-		"id": id, "object": "subscription", "status": status, "customer": customer, "currency": p.price.currency,
-		"created": start.Unix(), "start_date": start.Unix(), "cancel_at_period_end": false, "metadata": a.metadata(t),
+		"id": s.sub, "object": "subscription", "status": status, "customer": s.customer, "currency": p.price.currency,
+		"created": s.start.Unix(), "start_date": s.start.Unix(), "cancel_at_period_end": false, "metadata": a.metadata(t),
 		"items": obj{"object": "list", "data": []obj{item}},
 	}
 	if a.basil {
@@ -110,7 +111,7 @@ func (a subscribes) subscription(t *teller, id, customer, status string, start, 
 
 // invoice adds a paid invoice, its twin event, and its payment intent. The
 // refunds and disputes that follow are of this one.
-func (t *teller) invoice(a subscribes, s *sale, sub, customer string, at time.Time) {
+func (t *teller) invoice(a subscribes, s *sale, at time.Time) {
 	p, id := products[a.plan], t.id("in")
 	amount := p.price.amount
 	if a.trial {
@@ -121,31 +122,31 @@ func (t *teller) invoice(a subscribes, s *sale, sub, customer string, at time.Ti
 	line := obj{"id": "il_" + id, "object": "line_item", "amount": amount, "currency": p.price.currency, "metadata": a.metadata(t)}
 	in := obj{
 		"id": id, "object": "invoice", "status": "paid", "amount_paid": amount, "currency": p.price.currency,
-		"customer": customer, "customer_email": t.person.email, "customer_name": t.person.name, "metadata": obj{},
+		"customer": s.customer, "customer_email": t.person.email, "customer_name": t.person.name, "metadata": obj{},
 		"lines": obj{"object": "list", "data": []obj{line}},
 	}
 	details := obj{"metadata": a.metadata(t)}
 	if a.basil {
-		details["subscription"] = sub
+		details["subscription"] = s.sub
 		in["parent"] = obj{"type": "subscription_details", "subscription_details": details}
 		line["pricing"] = obj{"type": "price_details", "price_details": obj{"price": priceID(p.id)}}
 	} else {
-		in["subscription"], in["subscription_details"] = sub, details
+		in["subscription"], in["subscription_details"] = s.sub, details
 		line["price"] = obj{"id": priceID(p.id), "object": "price"}
 		in["payment_intent"] = s.intent
 	}
-	t.stripeAt(a.basil, "invoice.paid", at, in, s)
-	t.stripeAt(a.basil, "invoice.payment_succeeded", at, maps.Clone(in), s)
+	t.stripe("invoice.paid", at, in, s)
+	t.stripe("invoice.payment_succeeded", at, maps.Clone(in), s)
 	if amount == 0 {
 		return
 	}
 	if a.basil { // the one link from the invoice to its payment intent
-		t.stripeAt(true, "invoice_payment.paid", at, obj{"id": t.id("inpay"), "object": "invoice_payment", "status": "paid",
+		t.stripe("invoice_payment.paid", at, obj{"id": t.id("inpay"), "object": "invoice_payment", "status": "paid",
 			"amount_paid": amount, "currency": p.price.currency, "invoice": id,
 			"payment": obj{"type": "payment_intent", "payment_intent": s.intent}}, s)
 	}
-	t.stripeAt(a.basil, "payment_intent.succeeded", at, obj{"id": s.intent, "object": "payment_intent", "status": "succeeded",
-		"amount": amount, "amount_received": amount, "currency": p.price.currency, "customer": customer, "metadata": obj{}}, s)
+	t.stripe("payment_intent.succeeded", at, obj{"id": s.intent, "object": "payment_intent", "status": "succeeded",
+		"amount": amount, "amount_received": amount, "currency": p.price.currency, "customer": s.customer, "metadata": obj{}}, s)
 }
 
 // buysPlan is a creator paying the platform itself. Its metadata names the
@@ -178,12 +179,8 @@ func (a buysPlan) count(*teller) {}
 
 // stripe adds an event of Stripe's, on the sale's account if it has its own.
 func (t *teller) stripe(typ string, at time.Time, object obj, s *sale) {
-	t.stripeAt(false, typ, at, object, s)
-}
-
-func (t *teller) stripeAt(basil bool, typ string, at time.Time, object obj, s *sale) {
 	version := "2023-10-16"
-	if basil {
+	if s.basil {
 		version = "2025-03-31.basil"
 	}
 	e := Event{Source: "stripe", ID: t.id("evt"), Type: typ, At: at, Leans: s.leans}

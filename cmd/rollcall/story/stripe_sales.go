@@ -15,6 +15,11 @@ type sale struct {
 	refunded                int64
 	leans                   []string
 	at                      time.Time // of the payment
+
+	// Of a subscription:
+	sub, customer string
+	start         time.Time
+	basil         bool // Stripe tells it in the shape of API 2025-03-31 or later
 }
 
 // buys is a Checkout of a course or product.

@@ -1,0 +1,14 @@
+FROM golang:1.26 AS build
+WORKDIR /src
+COPY go.mod go.sum ./
+RUN go mod download
+COPY . .
+ARG VERSION=
+RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=${VERSION}" -o /rollcall ./cmd/rollcall
+
+# Nothing but the program and certificates; runs as an ordinary user.
+FROM gcr.io/distroless/static-debian12:nonroot
+COPY --from=build /rollcall /rollcall
+EXPOSE 8080
+ENTRYPOINT ["/rollcall"]
+CMD ["serve"]

@@ -1,0 +1,238 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/hibiken/asynq"
+
+	"rollcall/internal/embedded"
+	"rollcall/jobs"
+	"rollcall/migrations"
+	"rollcall/web"
+	"rollcall/worker"
+)
+
+type devCmd struct{}
+
+// Help is shown below the usage.
+func (devCmd) Help() string {
+	return `Starts a private Postgres and Redis (from the programs installed here) with their data in --data, migrates, and serves and works in this one process. Secrets and an ADMIN_TOKEN are made up once and kept in the data folder, unless the environment gives them; DATABASE_URL and REDIS_URL, if set, are used instead of the private servers. Other commands find all this by --data. Ctrl-C stops it; the data stays.`
+}
+
+func (devCmd) Run(e *env) error {
+	d, err := e.startDev(e.logger(e.err), nil)
+	if err != nil {
+		return err
+	}
+	d.describe(e.out, "/api/admin/events")
+	return d.wait(e)
+}
+
+// dev is everything in one process: site, worker, and mostly the servers.
+type dev struct {
+	env     *env
+	log     *slog.Logger
+	servers *embedded.Servers // nil if both URLs were given
+	url     string            // of the pages
+	signIn  string
+	atEnd   func() error // of a playground
+	stop    context.CancelFunc
+	ended   chan error
+}
+
+// where is what a dev works on.
+type where struct{ database, redis string }
+
+// startDev starts everything. prepare, if not nil, chooses (and empties) other
+// places on the servers than the first ones, and returns what ends them.
+func (e *env) startDev(log *slog.Logger, prepare func(where) (where, func() error, error)) (_ *dev, err error) {
+	if err := e.checkWeb(); err != nil {
+		return nil, err
+	}
+	l, err := bind(e.listen()) // first: it is quick, and the likeliest to fail
+	if err != nil {
+		return nil, err
+	}
+	d := &dev{env: e, log: log, url: baseURL(l), ended: make(chan error, 1)}
+	defer func() {
+		if err != nil {
+			l.Close()
+			if e.Err() != nil {
+				err = e.Err() // a signal: what it cut short is no news
+			}
+			err = errors.Join(err, d.close())
+		}
+	}()
+	at, err := d.startServers()
+	if err != nil {
+		return nil, err
+	}
+	if prepare != nil {
+		if at, d.atEnd, err = prepare(at); err != nil {
+			return nil, err
+		}
+	}
+	k, err := keepKeys(e.Data)
+	if err != nil {
+		return nil, err
+	}
+	k.fill(&e.Config)
+	if err := d.run(l, at); err != nil {
+		return nil, err
+	}
+	return d, d.publish(at)
+}
+
+// startServers starts the private servers, unless both are given.
+func (d *dev) startServers() (at where, err error) {
+	e := d.env
+	at = where{given(e.DatabaseURL), given(e.RedisURL)}
+	if at.database != "" && at.redis != "" {
+		return at, os.MkdirAll(e.Data, 0o700)
+	}
+	d.servers, err = embedded.Start(e, embedded.Options{Dir: e.Data, RedisFallback: true, Log: d.log})
+	if err != nil {
+		return at, err
+	}
+	if at.database == "" {
+		at.database = d.servers.DatabaseURL
+	}
+	if at.redis == "" {
+		at.redis = d.servers.RedisURL
+	}
+	return at, nil
+}
+
+// run migrates, then serves and works in the background until stop.
+func (d *dev) run(l net.Listener, at where) error {
+	e := d.env
+	if _, err := migrations.Up(e, at.database); err != nil {
+		return err
+	}
+	redis, err := jobs.ParseRedis(at.redis)
+	if err != nil {
+		return err
+	}
+	s, err := e.openAt(at.database)
+	if err != nil {
+		return err
+	}
+	w, err := e.newSite(s, redis, d.log)
+	if err != nil {
+		s.Close()
+		return err
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(e))
+	d.stop = cancel
+	go func() {
+		d.ended <- d.serveAndWork(ctx, l, w, redis)
+		s.Close()
+		close(d.ended)
+	}()
+	return nil
+}
+
+// serveAndWork stops receiving before it stops working.
+func (d *dev) serveAndWork(ctx context.Context, l net.Listener, w *site, redis asynq.RedisConnOpt) error {
+	working, stop := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan error, 1)
+	go func() {
+		done <- worker.New(worker.Config{Store: w.store, Redis: redis, Log: d.log, Read: d.env.read()}).Run(working)
+	}()
+	err := w.serve(ctx, l)
+	stop()
+	return errors.Join(err, <-done)
+}
+
+// publish tells other commands where all this is.
+func (d *dev) publish(at where) error {
+	c := d.env.Config
+	d.signIn = web.SignInLink(d.url, given(c.AdminToken), time.Now())
+	if d.servers == nil {
+		return nil
+	}
+	return d.servers.Publish(map[string]string{
+		noteURL: d.url, noteSignIn: d.signIn, noteDatabase: at.database, noteRedis: at.redis,
+		"admin_token":              given(c.AdminToken),
+		"stripe_webhook_secrets":   given(c.StripeSecrets),
+		"clerk_webhook_secrets":    given(c.ClerkSecrets),
+		"platform_webhook_secrets": given(c.PlatformSecrets),
+	})
+}
+
+// wait returns when a signal came, or something failed, and all is stopped.
+func (d *dev) wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		fmt.Fprintln(d.env.err, "stopping …")
+		return d.close()
+	case err := <-d.ended:
+		return errors.Join(err, d.close())
+	}
+}
+
+// close stops what runs, in order.
+func (d *dev) close() error {
+	var errs []error
+	if d.stop != nil {
+		d.stop()
+		for err := range d.ended {
+			errs = append(errs, err)
+		}
+	}
+	if d.atEnd != nil {
+		errs = append(errs, d.atEnd())
+	}
+	if d.servers != nil {
+		errs = append(errs, d.servers.Stop())
+	}
+	return errors.Join(errs...)
+}
+
+// describe prints where everything is, and an example of the API.
+func (d *dev) describe(w io.Writer, example string) {
+	c := d.env.Config
+	fmt.Fprintf(w, `
+Rollcall is running on %[1]s
+
+  Sign in     %[2]s
+  Inbox       rollcall events list%[8]s
+  Queues      %[1]s/monitoring
+  API         curl -H 'Authorization: Bearer %[3]s' %[1]s%[9]s
+
+  Webhooks, and what they are signed with:
+    POST %[1]s/webhooks/stripe     %[4]s
+    POST %[1]s/webhooks/clerk      %[5]s
+    POST %[1]s/webhooks/platform   %[6]s
+
+  Data folder %[7]s
+
+Ctrl-C stops it.
+`, d.url, d.signIn, given(c.AdminToken), given(c.StripeSecrets), given(c.ClerkSecrets), given(c.PlatformSecrets), c.Data, c.dataFlag(), example)
+}
+
+// dataFlag is what other commands need to find this folder.
+func (c *Config) dataFlag() string {
+	if c.Data == defaultData() {
+		return ""
+	}
+	return " --data " + quote(c.Data)
+}
+
+// quote quotes a text for a shell, if it needs it.
+func quote(s string) string {
+	if strings.IndexFunc(s, func(r rune) bool {
+		return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+:=@%", r)
+	}) < 0 {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}

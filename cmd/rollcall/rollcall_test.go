@@ -1,0 +1,117 @@
+package main
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"rollcall/cmd/rollcall/story"
+	"rollcall/facts"
+	"rollcall/store"
+)
+
+func TestMoney(t *testing.T) {
+	for _, c := range []struct {
+		amount   int64
+		currency string
+		want     string
+	}{
+		{29900, "usd", "$299.00"},
+		{5800, "jpy", "¥5,800"},
+		{1900, "eur", "€19.00"},
+		{0, "eur", "€0.00"},
+		{5, "gbp", "£0.05"},
+		{-123456789, "usd", "-$1,234,567.89"},
+		{12345, "kwd", "KWD 12.345"},
+		{12345, "chf", "CHF 123.45"},
+		{7, "zzz", "7 ZZZ"},
+	} {
+		if got := money(c.amount, c.currency); got != c.want {
+			t.Errorf("%d %s is %q, want %q", c.amount, c.currency, got, c.want)
+		}
+	}
+}
+
+func TestTableAligns(t *testing.T) {
+	tab := table{head: []string{"NAME", "X"}}
+	tab.add("森 花", "1")
+	tab.add("Zoë", "2") // a letter and its accent apart
+	tab.add("a remark that is longer than the column, and does not widen it")
+	var out strings.Builder
+	tab.print(&out)
+	want := "NAME   X\n森 花  1\nZoë    2\na remark that is longer than the column, and does not widen it\n"
+	if out.String() != want {
+		t.Errorf("got\n%swant\n%s", out.String(), want)
+	}
+}
+
+func TestAgo(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		5 * time.Second: "just now", time.Minute: "1 minute ago", 90 * time.Minute: "1 hour ago", 47 * time.Hour: "47 hours ago", 49 * time.Hour: "2 days ago",
+	} {
+		if got := ago(d); got != want {
+			t.Errorf("%v is %q, want %q", d, got, want)
+		}
+	}
+}
+
+// TestStripeMode: events of the other mode are ignored, others are read.
+func TestStripeMode(t *testing.T) {
+	live, test := true, false
+	for _, c := range []struct {
+		mode     string
+		source   string
+		livemode *bool
+		ignored  bool
+	}{
+		{"any", "stripe", &live, false},
+		{"any", "stripe", &test, false},
+		{"live", "stripe", &live, false},
+		{"live", "stripe", &test, true},
+		{"live", "stripe", nil, false},
+		{"test", "stripe", &live, true},
+		{"test", "platform", nil, false},
+	} {
+		e := facts.Event{Source: c.source, ID: "evt", Type: "customer.created", Livemode: c.livemode, Payload: []byte(`{"data":{"object":{"id":"cus"}}}`)}
+		if c.source == "platform" {
+			e.Type, e.Payload = "product.deleted", []byte(`{"data":{"id":"p"}}`)
+		}
+		_, err := (&Config{StripeMode: c.mode}).read()(e)
+		var ignored *facts.Ignored
+		if errors.As(err, &ignored) != c.ignored {
+			t.Errorf("mode %s, %s %v: %v", c.mode, c.source, c.livemode, err)
+		}
+	}
+}
+
+// TestCompare: the demo sees what is missing, wrong, or too much.
+func TestCompare(t *testing.T) {
+	told := story.Tell(time.Now())
+	var n int
+	for _, s := range told.Stores {
+		n += len(s.Customers) + 1 // and the store's figures
+	}
+	if got := compare(told, nil); len(got) != n {
+		t.Errorf("%d differences to empty lists, want %d: %q", len(got), n, got)
+	}
+	john := told.Stores[0].Customers[slices.IndexFunc(told.Stores[0].Customers, func(c *story.Customer) bool { return c.Name == "John Doe" })]
+	want := rowToBe(john)
+	if want.spent != "$299.00" || want.kind != "paying" || want.courses[1] != "Mixing Basics 45 %" {
+		t.Errorf("John Doe is %+v", want)
+	}
+	got := want
+	got.spent, got.lastActivity = "$298.00", want.lastActivity.Add(time.Second)
+	differences := compareRow("A", want, map[string]row{want.email: got})
+	if len(differences) != 2 || !strings.Contains(differences[0], `spent is "$298.00", the story says "$299.00"`) {
+		t.Errorf("%q", differences)
+	}
+	lists := map[string]list{told.Stores[0].ID: {customers: []store.Customer{{Email: "who@example.com"}, {Email: "who@example.com"}}}}
+	all := strings.Join(compare(told, lists), "\n")
+	for _, want := range []string{"who@example.com is on the list twice", "who@example.com is on the list and should not be"} {
+		if !strings.Contains(all, want) {
+			t.Errorf("no %q in\n%s", want, all)
+		}
+	}
+}

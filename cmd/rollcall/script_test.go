@@ -1,0 +1,195 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"rollcall/internal/embedded"
+	"rollcall/internal/embedded/testdb"
+	"rollcall/jobs"
+	"rollcall/store"
+)
+
+// The commands are tested as their users run them: testdata/script/*.txtar.
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"rollcall": main})
+}
+
+// deadline is how long a script waits for anything.
+const deadline = time.Minute
+
+func TestScripts(t *testing.T) {
+	servers := testdb.Private(t)
+	testscript.Run(t, testscript.Params{
+		Dir:                "testdata/script",
+		WorkdirRoot:        passable(t),
+		RequireUniqueNames: true,
+		Setup:              func(e *testscript.Env) error { return setup(e, servers) },
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits":  exits,
+			"until":  until,
+			"term":   term,
+			"get":    request(http.MethodGet),
+			"post":   request(http.MethodPost),
+			"insert": insert,
+			"sql":    sql,
+		},
+	})
+}
+
+// passable is a temporary folder through which the account that runs Postgres
+// can reach what is below, as t.TempDir's is not.
+func passable(t *testing.T) string {
+	dir, err := os.MkdirTemp("", "rollcall-scripts-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := os.Chmod(dir, 0o711); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+var scripts atomic.Int64
+
+// setup gives a script servers of its own, under names that no command reads:
+// it says itself which it wants. $FREE is an address nobody listens on.
+func setup(e *testscript.Env, servers *embedded.Servers) error {
+	n := scripts.Add(1)
+	database, err := url.Parse(servers.DatabaseURL)
+	if err != nil {
+		return err
+	}
+	name := fmt.Sprintf("script_%d", n)
+	conn, err := pgx.Connect(context.Background(), servers.DatabaseURL)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.Background())
+	if _, err := conn.Exec(context.Background(), "CREATE DATABASE "+name); err != nil {
+		return err
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	database.Path = "/" + name
+	e.Setenv("POSTGRES", database.String())
+	e.Setenv("REDIS", strings.TrimSuffix(servers.RedisURL, "0")+strconv.FormatInt(n, 10))
+	e.Setenv("FREE", l.Addr().String())
+	e.Setenv("HOME", e.WorkDir+"/home")
+	return nil
+}
+
+// exits runs a command that must end with a certain status: exits 2 rollcall …
+func exits(ts *testscript.TestScript, _ bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	var exit *exec.ExitError
+	if err := ts.Exec(args[1], args[2:]...); errors.As(err, &exit) {
+		got = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("status %d, want %d", got, want)
+	}
+}
+
+// until runs a command again and again until it succeeds, and says so:
+// until PATTERN rollcall … also wants the text in its output.
+func until(ts *testscript.TestScript, _ bool, args []string) {
+	wait(ts, strings.Join(args, " "), func() bool {
+		return ts.Exec(args[1], args[2:]...) == nil && strings.Contains(ts.ReadFile("stdout"), args[0])
+	})
+}
+
+// wait polls until done, for deadline at most.
+func wait(ts *testscript.TestScript, what string, done func() bool) {
+	for end := time.Now().Add(deadline); !done(); time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(end) {
+			ts.Fatalf("not within %v: %s", deadline, what)
+		}
+	}
+}
+
+// term sends SIGTERM to all commands in the background.
+func term(ts *testscript.TestScript, _ bool, _ []string) {
+	for _, c := range ts.BackgroundCmds() {
+		ts.Check(c.Process.Signal(syscall.SIGTERM))
+	}
+}
+
+// request asks for a URL until it is answered with a status: get 200 http://…
+// An ADMIN_TOKEN may follow.
+func request(method string) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, _ bool, args []string) {
+		req, err := http.NewRequest(method, args[1], nil)
+		ts.Check(err)
+		if len(args) > 2 {
+			req.Header.Set("Authorization", "Bearer "+args[2])
+		}
+		last := "nothing"
+		wait(ts, strings.Join(args, " "), func() bool {
+			resp, err := http.DefaultClient.Do(req)
+			if err != nil {
+				return false
+			}
+			resp.Body.Close()
+			if got := strconv.Itoa(resp.StatusCode); got != last {
+				ts.Logf("%s %s: %s", method, args[1], got)
+				last = got
+			}
+			return last == args[0]
+		})
+	}
+}
+
+// insert puts a file into the inbox and asks for it to be applied, as a
+// receiver would: insert SOURCE EVENT_ID TYPE FILE.
+func insert(ts *testscript.TestScript, _ bool, args []string) {
+	s, err := store.Open(context.Background(), ts.Getenv("POSTGRES"), store.Options{})
+	ts.Check(err)
+	defer s.Close()
+	in, err := s.InsertEvents(context.Background(), []store.NewEvent{{
+		Source: args[0], EventID: args[1], Type: args[2], OccurredAt: time.Now(), Payload: []byte(ts.ReadFile(args[3])),
+	}})
+	ts.Check(err)
+	redis, err := jobs.ParseRedis(ts.Getenv("REDIS"))
+	ts.Check(err)
+	client := jobs.NewClient(redis)
+	defer client.Close()
+	ts.Check(client.EnqueueEvent(context.Background(), args[0], in[0].ID, ""))
+}
+
+// sql runs a statement on the script's database.
+func sql(ts *testscript.TestScript, _ bool, args []string) {
+	conn, err := pgx.Connect(context.Background(), ts.Getenv("POSTGRES"))
+	ts.Check(err)
+	defer conn.Close(context.Background())
+	_, err = conn.Exec(context.Background(), args[0])
+	ts.Check(err)
+}

@@ -1,0 +1,44 @@
+package main
+
+import "errors"
+
+type serveCmd struct{}
+
+// Help is shown below the usage.
+func (serveCmd) Help() string {
+	return `Receives webhooks on POST /webhooks/stripe, /webhooks/clerk and /webhooks/platform, and serves the pages and the API. It holds no state: run as many as you like. It starts with Postgres or Redis away. SIGTERM lets it answer what it has in hand.`
+}
+
+func (serveCmd) Run(e *env) error {
+	log := e.logger(e.err)
+	if err := e.checkWeb(); err != nil {
+		return err
+	}
+	s, err := e.open()
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	redis, err := e.redis()
+	if err != nil {
+		return err
+	}
+	url, err := e.databaseURL()
+	if err != nil {
+		return err
+	}
+	w, err := e.newSite(s, redis, log)
+	if err != nil {
+		return err
+	}
+	l, err := bind(e.listen())
+	if err != nil {
+		return errors.Join(err, w.close())
+	}
+	e.warnOfMissing(log)
+	go warnOfSchema(e, log, url)
+	log.Info("listening", "url", baseURL(l))
+	err = w.serve(e, l)
+	log.Info("stopped")
+	return err
+}

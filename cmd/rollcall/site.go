@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/hibiken/asynq"
+
+	"rollcall/jobs"
+	"rollcall/migrations"
+	"rollcall/store"
+	"rollcall/web"
+	"rollcall/webhooks"
+)
+
+// site is what listens: the receiver of webhooks, and the web.
+type site struct {
+	log      *slog.Logger
+	store    *store.Store
+	jobs     *jobs.Client
+	receiver *webhooks.Receiver
+	web      *web.Site
+	server   *http.Server
+}
+
+// Limits of a request. Bodies have their own, in the handlers.
+const (
+	readHeaderTimeout = 5 * time.Second
+	readTimeout       = 30 * time.Second
+	idleTimeout       = 2 * time.Minute
+	maxHeaderBytes    = 64 << 10
+	drainTimeout      = 20 * time.Second // for requests in hand when told to stop
+)
+
+// newSite puts a site together. It connects to nothing yet: with Postgres away
+// senders get 503, with Redis away events are kept all the same.
+func (e *env) newSite(s *store.Store, redis asynq.RedisConnOpt, log *slog.Logger) (*site, error) {
+	secrets, err := e.secrets()
+	if err != nil {
+		return nil, err
+	}
+	w := &site{log: log, store: s, jobs: jobs.NewClient(redis)}
+	w.receiver = webhooks.New(webhooks.Config{Store: s, Jobs: w.jobs, Secrets: secrets, Logger: log})
+	w.web, err = web.New(web.Config{Store: s, Redis: redis, AdminToken: given(e.AdminToken), Log: log, Version: versionText()})
+	if err != nil {
+		w.receiver.Close()
+		return nil, errors.Join(err, w.jobs.Close())
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/webhooks/", w.receiver)
+	mux.Handle("/", w.web)
+	w.server = &http.Server{
+		Handler:           mux,
+		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // what strangers do wrong
+	}
+	return w, nil
+}
+
+// serve takes requests until ctx ends, answers those in hand, and passes what
+// came on to the queue.
+func (w *site) serve(ctx context.Context, l net.Listener) error {
+	failed := make(chan error, 1)
+	go func() { failed <- w.server.Serve(l) }()
+	select {
+	case err := <-failed:
+		return errors.Join(err, w.close())
+	case <-ctx.Done():
+	}
+	w.log.Info("draining")
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
+	defer cancel()
+	err := w.server.Shutdown(drain)
+	if err != nil {
+		err = fmt.Errorf("requests were still in hand after %v: %w", drainTimeout, err)
+	}
+	return errors.Join(err, w.close())
+}
+
+// close ends the receiver before the jobs: it passes its last rows on to them.
+func (w *site) close() error {
+	w.receiver.Close()
+	return errors.Join(w.jobs.Close(), w.web.Close())
+}
+
+// bind opens the address to listen on.
+func bind(address string) (net.Listener, error) {
+	l, err := net.Listen("tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("LISTEN: something listens on %s already; choose another address with --listen, as in --listen 127.0.0.1:8081", address)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("LISTEN: %w", err)
+	}
+	return l, nil
+}
+
+// baseURL is where a person on this machine finds what listens on l.
+func baseURL(l net.Listener) string {
+	host, port, err := net.SplitHostPort(l.Addr().String())
+	if ip := net.ParseIP(host); err != nil || ip == nil || ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return "http://" + net.JoinHostPort(host, port)
+}
+
+// schemaPatience is how long to wait between looks at a database that is away.
+const schemaPatience = 5 * time.Second
+
+// warnOfSchema says once, when Postgres answers, if its schema is not current.
+func warnOfSchema(ctx context.Context, log *slog.Logger, url string) {
+	for told := false; ctx.Err() == nil; {
+		all, err := migrations.Current(ctx, url)
+		if err == nil {
+			if n := missing(all); n > 0 {
+				log.Error("the database schema is not current: run `rollcall migrate up`", "missing", n)
+			}
+			return
+		}
+		if !told && ctx.Err() == nil {
+			told = true
+			log.Warn("Postgres does not answer; waiting for it", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(schemaPatience):
+		}
+	}
+}
+
+// warnOfMissing names what is not set and what that means.
+func (c *Config) warnOfMissing(log *slog.Logger) {
+	for _, v := range c.secretVariables() {
+		if v.list == nil {
+			log.Warn(v.name+" is not set: webhooks of "+v.source+" are answered 503", "endpoint", "/webhooks/"+v.source)
+		}
+	}
+	if c.AdminToken == nil {
+		log.Warn("ADMIN_TOKEN is not set: nobody can look at the inbox, the queues, or at every store's list")
+	}
+	if strings.HasPrefix(c.listen(), "127.") {
+		log.Debug("listening for this machine alone; LISTEN=:8080 takes requests from others")
+	}
+}
