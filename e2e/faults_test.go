@@ -140,7 +140,7 @@ func TestTwentyWorkersOneCustomer(t *testing.T) {
 		workers.Go(func() error {
 			for i := w; i < n; i += 20 {
 				for range 2 { // the second time finds it done
-					if _, err := house.Apply(ctx, []int64{waiting[i].ID}, facts.Read); err != nil {
+					if _, err := house.Apply(ctx, []int64{waiting[i].ID}, 0, facts.Read); err != nil {
 						return err
 					}
 				}

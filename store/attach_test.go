@@ -204,11 +204,11 @@ func TestFailureToDeriveBlocksNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Apply(ctx, []int64{in[0].ID, in[1].ID}, facts.Read); err == nil {
+	if _, err := s.Apply(ctx, []int64{in[0].ID, in[1].ID}, 0, facts.Read); err == nil {
 		t.Fatal("a batch with one that cannot be derived was applied")
 	}
 	for i, want := range []string{"no room for bad@x.example", ""} {
-		_, err := s.Apply(ctx, []int64{in[i].ID}, facts.Read)
+		_, err := s.Apply(ctx, []int64{in[i].ID}, 0, facts.Read)
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("event %d: %v, want %q", i, err, want)
 		}
@@ -217,7 +217,7 @@ func TestFailureToDeriveBlocksNothing(t *testing.T) {
 	wantRows(t, url, `SELECT status || ' ' || attempts FROM webhook_events ORDER BY id`, "pending 1", "processed 1")
 	wantRows(t, url, `SELECT split_part(unattached, ':', 1) FROM enrollments WHERE customer_id IS NULL`, "derive_failed")
 	query(t, url, `DROP TRIGGER refuse ON customers`)
-	if _, err := s.Apply(ctx, []int64{in[0].ID}, facts.Read); err != nil {
+	if _, err := s.Apply(ctx, []int64{in[0].ID}, 0, facts.Read); err != nil {
 		t.Fatal(err)
 	}
 	wantRows(t, url, customersSQL, "s1 bad@x.example lead active", "s1 good@x.example lead active")
@@ -237,7 +237,7 @@ func TestMalformedAndIgnored(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := s.Apply(ctx, []int64{in[0].ID, in[1].ID, in[2].ID}, facts.Read)
+	out, err := s.Apply(ctx, []int64{in[0].ID, in[1].ID, in[2].ID}, 0, facts.Read)
 	if err != nil || len(out.Malformed) != 2 || out.Ignored != 1 {
 		t.Errorf("%+v %v", out, err)
 	}

@@ -108,7 +108,7 @@ func apply(t testing.TB, s *store.Store, events []store.NewEvent, batch int) {
 				t.Fatal("event without id")
 			}
 		}
-		out, err := s.Apply(ctx, ids, facts.Read)
+		out, err := s.Apply(ctx, ids, 0, facts.Read)
 		if err != nil || len(out.Malformed) > 0 {
 			t.Fatalf("%s …: %+v %v", events[0].EventID, out, err)
 		}

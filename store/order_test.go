@@ -122,7 +122,7 @@ func (h *house) told(t fataler, order []store.NewEvent, p plan) []string {
 			}
 		}
 		work.Go(func() error {
-			out, err := h.store.Apply(ctx, ids, facts.Read)
+			out, err := h.store.Apply(ctx, ids, 0, facts.Read)
 			if err == nil && len(out.Malformed) > 0 {
 				err = fmt.Errorf("malformed: %v", out.Malformed)
 			}

@@ -13,7 +13,7 @@ import (
 const (
 	// lanes is how many transactions apply events at once.
 	lanes = 2
-	// maxBatch bounds the events of one transaction.
+	// maxBatch bounds the events of one transaction, and as many neighbours.
 	maxBatch = 128
 	// applyTimeout bounds one transaction; asynq's own limit is longer.
 	applyTimeout = 45 * time.Second
@@ -23,11 +23,12 @@ const (
 var errMalformed = errors.New("malformed event, given up")
 
 // applier lets events that wait at the same time share a transaction: while
-// the lanes are busy the next events gather; a lone one goes at once. When a
-// shared transaction fails, its events are tried one by one, so that one bad
-// event costs the others nothing but time.
+// the lanes are busy the next events gather; a lone one goes at once, with
+// whatever else waits in the inbox: their jobs, when they come, find them done.
+// When a shared transaction fails, its events are tried one by one and without
+// neighbours, so that one bad event costs the others nothing but time.
 type applier struct {
-	run   func(context.Context, []int64) (store.Outcome, error)
+	run   func(ctx context.Context, ids []int64, neighbours int) (store.Outcome, error)
 	queue chan request
 	done  sync.WaitGroup
 }
@@ -37,7 +38,7 @@ type request struct {
 	result chan error // buffered: nobody waits for a caller that has gone
 }
 
-func newApplier(run func(context.Context, []int64) (store.Outcome, error)) *applier {
+func newApplier(run func(context.Context, []int64, int) (store.Outcome, error)) *applier {
 	a := &applier{run: run, queue: make(chan request, handlers)}
 	for range lanes {
 		a.done.Go(a.lane)
@@ -82,34 +83,35 @@ func (a *applier) lane() {
 }
 
 func (a *applier) applyBatch(batch []request) {
-	err := a.applyIDs(batch)
-	if err == nil || len(batch) == 1 {
+	if a.applyIDs(batch, maxBatch) == nil {
 		return
 	}
 	for i := range batch {
-		a.applyIDs(batch[i : i+1])
+		if err := a.applyIDs(batch[i:i+1], 0); err != nil {
+			batch[i].result <- err
+		}
 	}
 }
 
-// applyIDs applies a batch in one transaction and answers its requests, unless
-// it fails and holds more than one.
-func (a *applier) applyIDs(batch []request) error {
+// applyIDs applies a batch in one transaction and, if that succeeds, answers
+// its requests.
+func (a *applier) applyIDs(batch []request, neighbours int) error {
 	ctx, cancel := context.WithTimeout(context.Background(), applyTimeout)
 	defer cancel()
 	ids := make([]int64, len(batch))
 	for i, r := range batch {
 		ids[i] = r.id
 	}
-	out, err := a.run(ctx, ids)
-	if err != nil && len(batch) > 1 {
+	out, err := a.run(ctx, ids, neighbours)
+	if err != nil {
 		return err
 	}
 	for _, r := range batch {
-		if err == nil && slices.Contains(out.Malformed, r.id) {
-			r.result <- errMalformed
-			continue
+		var err error
+		if slices.Contains(out.Malformed, r.id) {
+			err = errMalformed
 		}
 		r.result <- err
 	}
-	return err
+	return nil
 }

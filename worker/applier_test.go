@@ -15,7 +15,7 @@ func TestApplierGathers(t *testing.T) {
 	var mu sync.Mutex
 	var sizes []int
 	hold, started := make(chan struct{}), make(chan struct{}, 100)
-	a := newApplier(func(_ context.Context, ids []int64) (store.Outcome, error) {
+	a := newApplier(func(_ context.Context, ids []int64, _ int) (store.Outcome, error) {
 		mu.Lock()
 		sizes = append(sizes, len(ids))
 		mu.Unlock()
@@ -49,7 +49,7 @@ func TestApplierGathers(t *testing.T) {
 // One bad event costs the others nothing: all are tried again one by one.
 func TestApplierFallsBackToOneByOne(t *testing.T) {
 	bad := errors.New("bad")
-	a := newApplier(func(_ context.Context, ids []int64) (store.Outcome, error) {
+	a := newApplier(func(_ context.Context, ids []int64, _ int) (store.Outcome, error) {
 		switch {
 		case slices.Contains(ids, 3):
 			return store.Outcome{}, bad
@@ -75,7 +75,7 @@ func TestApplierFallsBackToOneByOne(t *testing.T) {
 // A caller that gives up leaves nobody waiting.
 func TestApplierCallerGone(t *testing.T) {
 	hold := make(chan struct{})
-	a := newApplier(func(context.Context, []int64) (store.Outcome, error) { <-hold; return store.Outcome{}, nil })
+	a := newApplier(func(context.Context, []int64, int) (store.Outcome, error) { <-hold; return store.Outcome{}, nil })
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	if err := a.apply(ctx, 1); !errors.Is(err, context.Canceled) {

@@ -24,7 +24,7 @@ type Config struct {
 	Log   *slog.Logger
 	// Read tells what an event says; facts.Read unless a test or a setting
 	// (the mode of Stripe's events) wraps it.
-	Read func(facts.Event) (facts.Set, error)
+	Read store.Reader
 	// Sweep is how often lost jobs are looked for, Grace how long an event may
 	// wait before its job counts as lost.
 	Sweep time.Duration
@@ -63,8 +63,8 @@ func New(cfg Config) *Worker {
 		cfg.Grace = 10 * time.Second
 	}
 	w := &Worker{cfg: cfg, jobs: jobs.NewClient(cfg.Redis)}
-	w.applier = newApplier(func(ctx context.Context, ids []int64) (store.Outcome, error) {
-		return cfg.Store.Apply(ctx, ids, cfg.Read)
+	w.applier = newApplier(func(ctx context.Context, ids []int64, neighbours int) (store.Outcome, error) {
+		return cfg.Store.Apply(ctx, ids, neighbours, cfg.Read)
 	})
 	w.server = asynq.NewServer(cfg.Redis, asynq.Config{
 		Concurrency:              handlers,
