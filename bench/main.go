@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"runtime/debug"
 	"runtime/pprof"
 	"syscall"
 	"text/tabwriter"
@@ -25,6 +26,7 @@ func main() {
 	events := flag.Int("events", 20000, "events of the throughput measurements")
 	profile := flag.String("cpuprofile", "", "`file` to write a CPU profile of the throughput measurements to")
 	flag.Parse()
+	debug.SetGCPercent(300) // as cmd/rollcall does
 	if err := run(ctx, *events, *out, *profile); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)

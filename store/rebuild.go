@@ -4,8 +4,6 @@ import (
 	"context"
 
 	"github.com/jackc/pgx/v5"
-
-	"rollcall/facts"
 )
 
 // rebuildChunk is how many rows one transaction of a rebuild attaches.
@@ -147,19 +145,4 @@ func (s *Store) removeStrays(ctx context.Context, store string) (int64, error) {
 		return err
 	})
 	return changes.Deleted, err
-}
-
-// Attach says facts outside of any event: history brought in by a backfill, or
-// a story told by a test. It returns what changed.
-func (s *Store) Attach(ctx context.Context, set facts.Set) (changes Changes, err error) {
-	defer wrap(&err, "store.Attach")
-	err = s.transact(ctx, func(ctx context.Context, w *work) error {
-		rows, err := w.say(ctx, set)
-		if err != nil {
-			return err
-		}
-		changes, err = w.attach(ctx, rows)
-		return err
-	})
-	return changes, err
 }

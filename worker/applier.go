@@ -13,8 +13,10 @@ import (
 const (
 	// lanes is how many transactions apply events at once.
 	lanes = 2
-	// maxBatch bounds the events of one transaction, and as many neighbours.
-	maxBatch = 128
+	// maxBatch bounds the events that one transaction was asked for,
+	// maxNeighbours those that it takes along.
+	maxBatch      = 128
+	maxNeighbours = 384
 	// applyTimeout bounds one transaction; asynq's own limit is longer.
 	applyTimeout = 45 * time.Second
 )
@@ -83,7 +85,7 @@ func (a *applier) lane() {
 }
 
 func (a *applier) applyBatch(batch []request) {
-	if a.applyIDs(batch, maxBatch) == nil {
+	if a.applyIDs(batch, maxNeighbours) == nil {
 		return
 	}
 	for i := range batch {

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
@@ -41,7 +42,14 @@ const (
 	exitUsage  = 2
 )
 
-func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+func main() {
+	// Live memory is small and garbage plentiful: collecting it a third as often
+	// costs some tens of megabytes and saves a good part of the time.
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(300)
+	}
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
 
 // env is what a command runs in.
 type env struct {
