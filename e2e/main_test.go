@@ -43,7 +43,7 @@ func work() error {
 
 // newWorker returns a worker that looks for lost jobs more often than usual.
 func newWorker(database, redis string) (*worker.Worker, error) {
-	s, err := store.Open(context.Background(), database, store.Options{Conns: 8})
+	s, err := store.Open(context.Background(), database, store.Options{Conns: 8, PlatformTypes: []string{"ppr_pro", "creator_plan", "credit_package"}})
 	if err != nil {
 		return nil, err
 	}

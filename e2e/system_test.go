@@ -22,6 +22,7 @@ import (
 	"rollcall/jobs"
 	"rollcall/migrations"
 	"rollcall/store"
+	"rollcall/web"
 	"rollcall/webhooks"
 )
 
@@ -29,6 +30,7 @@ const (
 	sweepEvery = 200 * time.Millisecond
 	grace      = time.Second
 	secret     = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+	adminToken = "end-to-end-0123456789"
 	// patience is how long a test waits for what must come. No test is about
 	// how soon it does.
 	patience = 2 * time.Minute
@@ -57,14 +59,22 @@ func newSystem(t *testing.T) *system {
 	if err != nil {
 		t.Fatal(err)
 	}
-	secrets, err := webhooks.ParseSecrets("stripe", secret)
+	secrets := map[string][]webhooks.Secret{}
+	for _, source := range []string{webhooks.Stripe, webhooks.Clerk, webhooks.Platform} {
+		if secrets[source], err = webhooks.ParseSecrets(source, secret); err != nil {
+			t.Fatal(err)
+		}
+	}
+	quiet := slog.New(slog.DiscardHandler)
+	client := jobs.NewClient(redis)
+	receiver := webhooks.New(webhooks.Config{Store: s, Jobs: client, Secrets: secrets, Logger: quiet})
+	site, err := web.New(web.Config{Store: s, Redis: redis, AdminToken: adminToken, Log: quiet})
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := jobs.NewClient(redis)
-	receiver := webhooks.New(webhooks.Config{Store: s, Jobs: client, Secrets: map[string][]webhooks.Secret{"stripe": secrets}, Logger: slog.New(slog.DiscardHandler)})
 	mux := http.NewServeMux()
 	mux.Handle("/webhooks/", receiver)
+	mux.Handle("/", site)
 	sys := &system{t: t, servers: servers, http: httptest.NewServer(mux)}
 	if sys.pool, err = pgxpool.New(ctx, servers.DatabaseURL); err != nil {
 		t.Fatal(err)
@@ -72,6 +82,7 @@ func newSystem(t *testing.T) *system {
 	t.Cleanup(func() {
 		sys.http.Close()
 		receiver.Close()
+		site.Close()
 		client.Close()
 		sys.pool.Close()
 		s.Close()
@@ -131,24 +142,48 @@ func price(event int) int { return 100 + event%900 }
 
 // post sends one Stripe event and wants it acknowledged.
 func (s *system) post(body []byte) error {
-	req, err := http.NewRequest(http.MethodPost, s.http.URL+"/webhooks/stripe", bytes.NewReader(body))
+	_, err := s.send("stripe", webhooks.SignStripe(secret, body, time.Now()), body)
+	return err
+}
+
+// send posts a signed delivery and returns the answer, which must be 200.
+func (s *system) send(source string, header http.Header, body []byte) (string, error) {
+	req, err := http.NewRequest(http.MethodPost, s.http.URL+"/webhooks/"+source, bytes.NewReader(body))
 	if err != nil {
-		return err
+		return "", err
 	}
-	req.Header = webhooks.SignStripe(secret, body, time.Now())
+	req.Header = header
+	return s.do(req)
+}
+
+// get asks the API as an operator.
+func (s *system) get(path string, answer any) {
+	s.t.Helper()
+	req, err := http.NewRequest(http.MethodGet, s.http.URL+path, nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+adminToken)
+	text, err := s.do(req)
+	if err == nil {
+		err = json.Unmarshal([]byte(text), answer)
+	}
+	if err != nil {
+		s.t.Fatalf("%s: %v", path, err)
+	}
+}
+
+func (s *system) do(req *http.Request) (string, error) {
 	res, err := s.http.Client().Do(req)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer res.Body.Close()
 	answer, err := io.ReadAll(res.Body)
-	if err != nil {
-		return err
+	if err == nil && res.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s", res.Status, answer)
 	}
-	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: %s", res.Status, answer)
-	}
-	return nil
+	return string(answer), err
 }
 
 // postAll sends sales first to last-1 over many connections.

@@ -129,8 +129,11 @@ func until(ts *testscript.TestScript, _ bool, args []string) {
 
 // wait polls until done, for deadline at most.
 func wait(ts *testscript.TestScript, what string, done func() bool) {
-	for end := time.Now().Add(deadline); !done(); time.Sleep(100 * time.Millisecond) {
-		if time.Now().After(end) {
+	tick, end := time.Tick(100*time.Millisecond), time.After(deadline)
+	for !done() {
+		select {
+		case <-tick:
+		case <-end:
 			ts.Fatalf("not within %v: %s", deadline, what)
 		}
 	}
