@@ -29,7 +29,7 @@ const (
 	// EventRetries is above what the row allows: the row decides when an event
 	// has been tried often enough, and the queue must not give up before it.
 	EventRetries = 30
-	eventTimeout = time.Minute
+	eventTimeout = 15 * time.Minute
 )
 
 // Event is the payload of TypeEvent.

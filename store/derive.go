@@ -2,10 +2,16 @@ package store
 
 import (
 	"context"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 )
+
+// deriveChunk is how many customers one statement derives. Planners guess that
+// a parameter holds few rows and join accordingly: beyond some hundreds the time
+// would grow with the square.
+const deriveChunk = 256
 
 // derive computes customers anew from all rows that point at them, and writes
 // those that come out different. A customer that nothing points at is deleted.
@@ -14,30 +20,39 @@ func (w *work) derive(ctx context.Context, customers []customer) (changes Change
 	if len(customers) == 0 {
 		return changes, nil
 	}
-	ids, stores, emails := make([]int64, len(customers)), make([]string, len(customers)), make([]string, len(customers))
+	all := make([]int64, len(customers))
 	for i, c := range customers {
-		ids[i], stores[i], emails[i] = c.id, c.store, c.email
+		all[i] = c.id
 	}
 	var batch pgx.Batch
 	batch.Queue(`SET LOCAL enable_hashjoin = on`) // for joins among what was looked up
-	batch.Queue(deleteSQL, ids).Exec(func(tag pgconn.CommandTag) error {
+	batch.Queue(deleteSQL, all).Exec(func(tag pgconn.CommandTag) error {
 		changes.Deleted = tag.RowsAffected()
 		return nil
 	})
-	batch.Queue(deriveSQL, ids, stores, emails).Query(func(rows pgx.Rows) error {
-		var created bool
-		_, err := pgx.ForEachRow(rows, []any{&created}, func() error {
-			if created {
-				changes.Created++
-			} else {
-				changes.Updated++
-			}
-			return nil
-		})
-		return err
-	})
+	for chunk := range slices.Chunk(customers, deriveChunk) {
+		ids, stores, emails := make([]int64, len(chunk)), make([]string, len(chunk)), make([]string, len(chunk))
+		for i, c := range chunk {
+			ids[i], stores[i], emails[i] = c.id, c.store, c.email
+		}
+		batch.Queue(deriveSQL, ids, stores, emails).Query(changes.countDerived)
+	}
 	batch.Queue(`SET LOCAL enable_hashjoin = off`)
 	return changes, w.tx.SendBatch(ctx, &batch).Close()
+}
+
+// countDerived counts the rows that deriveSQL returns.
+func (c *Changes) countDerived(rows pgx.Rows) error {
+	var created bool
+	_, err := pgx.ForEachRow(rows, []any{&created}, func() error {
+		if created {
+			c.Created++
+		} else {
+			c.Updated++
+		}
+		return nil
+	})
+	return err
 }
 
 // deleteSQL removes the customers among $1 that nothing points at. It comes

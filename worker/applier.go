@@ -17,8 +17,10 @@ const (
 	// maxNeighbours those that it takes along.
 	maxBatch      = 128
 	maxNeighbours = 384
-	// applyTimeout bounds one transaction; asynq's own limit is longer.
-	applyTimeout = 45 * time.Second
+	// applyTimeout bounds one transaction; asynq's own limit is longer. Most
+	// take milliseconds, but a product that turns out to be a course touches
+	// everybody who bought it.
+	applyTimeout = 10 * time.Minute
 )
 
 // errMalformed is what becomes of an event that cannot be read. Its row says why.
