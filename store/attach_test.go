@@ -265,3 +265,54 @@ func TestCatalogueChanges(t *testing.T) {
 	apply(t, s, []store.NewEvent{product("Two", "course")}, 1)
 	wantRows(t, url, `SELECT course_ids::text FROM customers`, "{p1}")
 }
+
+// An Apply takes along events that wait for their first try, and leaves those
+// that failed before to their own back-off.
+func TestApplyTakesNeighbours(t *testing.T) {
+	s, url := openURL(t)
+	ctx := context.Background()
+	var e teller
+	var events []store.NewEvent
+	for i := range 6 {
+		events = append(events, e.enrolled("c1", fmt.Sprintf(`"email":"%d@x.example"`, i)))
+	}
+	in, err := s.InsertEvents(ctx, events)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.MarkAttempt(ctx, in[0].ID, context.Canceled); err != nil {
+		t.Fatal(err)
+	}
+	out, err := s.Apply(ctx, []int64{in[3].ID}, 2, facts.Read)
+	if err != nil || out.Processed != 3 {
+		t.Errorf("%+v %v, want 3 processed: the one asked for and two neighbours", out, err)
+	}
+	wantRows(t, url, `SELECT event_id || ' ' || status || ' ' || attempts FROM webhook_events ORDER BY id`,
+		"evt_001 pending 1", "evt_002 processed 1", "evt_003 processed 1", "evt_004 processed 1", "evt_005 pending 0", "evt_006 pending 0")
+}
+
+// The row, not the queue, decides when an event has been tried often enough.
+func TestAttemptsEnd(t *testing.T) {
+	s, url := openURL(t)
+	ctx := context.Background()
+	var e teller
+	in, err := s.InsertEvents(ctx, []store.NewEvent{e.enrolled("c1", `"email":"a@x.example"`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range store.MaxAttempts + 3 {
+		if err := s.MarkAttempt(ctx, in[0].ID, fmt.Errorf("no luck")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wantRows(t, url, `SELECT status || ' ' || attempts || ' ' || last_error FROM webhook_events`, fmt.Sprintf("failed %d no luck", store.MaxAttempts))
+	if late, err := s.Overdue(ctx, 0, 10); err != nil || len(late) != 0 {
+		t.Errorf("a failed event is asked for again: %v %v", late, err)
+	}
+	if reopened, err := s.Reopen(ctx, store.ReopenFilter{Statuses: []string{"failed"}}); err != nil || len(reopened) != 1 {
+		t.Errorf("%v %v", reopened, err)
+	}
+	if out, err := s.Apply(ctx, []int64{in[0].ID}, 0, facts.Read); err != nil || out.Processed != 1 {
+		t.Errorf("%+v %v", out, err)
+	}
+}
