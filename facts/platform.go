@@ -165,6 +165,9 @@ func readEnrollment(o origin, data json.RawMessage) (Set, error) {
 	if d.Progress != nil && (*d.Progress < 0 || *d.Progress > 100) {
 		return Set{}, malformed("progress %v must be from 0 to 100", *d.Progress)
 	}
+	if err := checkTimes(d.EnrolledAt, d.CompletedAt); err != nil {
+		return Set{}, err
+	}
 	v := o.version(rankUpdated)
 	said := func(there bool) Version {
 		if there {
@@ -180,6 +183,16 @@ func readEnrollment(o origin, data json.RawMessage) (Set, error) {
 	e.CompletedAt, e.CompletedVersion = d.CompletedAt, said(d.CompletedAt != nil)
 	e.SaidAt, e.FirstSaidAt, e.Version = &o.at, &o.at, v
 	return Set{Enrollments: []Enrollment{e}}, nil
+}
+
+// checkTimes refuses years that Postgres or RFC 3339 cannot write.
+func checkTimes(times ...*time.Time) error {
+	for _, t := range times {
+		if t != nil && (t.UTC().Year() < 1 || t.UTC().Year() > 9999) {
+			return malformed("time %s is out of range", t.Format(time.RFC3339))
+		}
+	}
+	return nil
 }
 
 // readPurchase reads money taken outside Stripe. Should the platform give the
@@ -209,6 +222,9 @@ func readPurchase(o origin, data json.RawMessage) (Set, error) {
 		return Set{}, err
 	}
 	if err := d.Money.check(); err != nil {
+		return Set{}, err
+	}
+	if err := checkTimes(d.PurchasedAt); err != nil {
 		return Set{}, err
 	}
 	if d.PurchasedAt == nil {

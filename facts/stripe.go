@@ -162,6 +162,9 @@ func readCheckout(o origin, s stripeSession) (Set, error) {
 	if strings.HasPrefix(o.typ, "checkout.session.async_") {
 		rank = rankFinal // always after completed, even in its second
 	}
+	if s.Mode == "payment" && currency(s.Currency) == "" {
+		return Set{}, errNoCurrency
+	}
 	paid := s.PaymentStatus == "paid" || s.PaymentStatus == "no_payment_required"
 	var set Set
 	switch {
@@ -190,6 +193,8 @@ func readCheckout(o origin, s stripeSession) (Set, error) {
 type transferData struct {
 	Destination objectID
 }
+
+var errNoCurrency = errors.New("money without a three-letter currency")
 
 // passedOn is the account that a charge's money goes on to.
 func passedOn(t *transferData, onBehalfOf objectID) string {
@@ -227,8 +232,13 @@ type stripePaymentIntent struct {
 
 func readPaymentIntent(o origin, pi stripePaymentIntent) (Set, error) {
 	p := o.link(pi.ID, pi.Invoice, passedOn(pi.TransferData, pi.OnBehalfOf))
-	if c := contextOf(pi.Metadata); c.ProductRef != "" || len(c.Courses) > 0 {
-		c.StripeCustomer, c.Email = string(pi.Customer), Email(string(pi.ReceiptEmail))
+	c := contextOf(pi.Metadata)
+	c.StripeCustomer, c.Email = string(pi.Customer), Email(string(pi.ReceiptEmail))
+	p.Intent, p.IntentVersion = &c, o.version(rankUpdated)
+	if c.ProductRef != "" || len(c.Courses) > 0 {
+		if currency(pi.Currency) == "" {
+			return Set{}, errNoCurrency
+		}
 		p.ClaimedBy, p.Kind, p.Paid = p.ID, "intent", true
 		p.Amount, p.Currency, p.Context, p.PaidAt = &pi.AmountReceived, currency(pi.Currency), c, &o.at
 		p.ClaimVersion = claim(claimIntent, o.version(rankUpdated))
@@ -238,8 +248,8 @@ func readPaymentIntent(o origin, pi stripePaymentIntent) (Set, error) {
 
 type stripeCharge struct {
 	stripeObject
+	Amount         int64
 	AmountRefunded int64 `json:"amount_refunded"`
-	Refunded       bool
 	Currency       text
 	PaymentIntent  objectID `json:"payment_intent"`
 	Invoice        objectID
@@ -254,7 +264,7 @@ func readCharge(o origin, ch stripeCharge) (Set, error) {
 	total := fmt.Sprintf("%016d %s", max(ch.AmountRefunded, 0), o.id)
 	set := Set{Refunds: []Refund{{
 		Account: o.account, ID: string(ch.ID), Charge: string(ch.ID), PaymentIntent: string(ch.PaymentIntent),
-		Cumulative: true, Entire: ch.Refunded, Amount: ch.AmountRefunded, Currency: currency(ch.Currency),
+		Cumulative: true, ChargeAmount: &ch.Amount, Amount: ch.AmountRefunded, Currency: currency(ch.Currency),
 		CreatedAt: ch.Created.time(), SaidAt: o.at, Version: version(o.at, rankUpdated, total),
 	}}}
 	if ch.PaymentIntent != "" {

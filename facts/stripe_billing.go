@@ -100,6 +100,9 @@ func (in stripeInvoice) context() Context {
 // readPaidInvoice reads invoice.paid, the only event that claims an invoice's
 // money, with amount_paid, the only figure that was really paid.
 func readPaidInvoice(o origin, in stripeInvoice) (Set, error) {
+	if currency(in.Currency) == "" {
+		return Set{}, errNoCurrency
+	}
 	p := Payment{
 		Account: o.account, ID: string(in.ID), ClaimedBy: string(in.ID), Kind: "invoice", Paid: true,
 		Amount: &in.AmountPaid, Currency: currency(in.Currency), Context: in.context(),
@@ -156,6 +159,7 @@ type stripeSubscription struct {
 	Created           unix
 	StartDate         unix          `json:"start_date"`
 	EndedAt           unix          `json:"ended_at"`
+	TrialStart        unix          `json:"trial_start"`
 	TransferData      *transferData `json:"transfer_data"`
 	OnBehalfOf        objectID      `json:"on_behalf_of"`
 	Metadata          metadata
@@ -184,7 +188,7 @@ func readSubscription(o origin, s stripeSubscription) (Set, error) {
 		Account: o.account, ID: string(s.ID), Status: string(s.Status), Context: contextOf(s.Metadata),
 		Destination: passedOn(s.TransferData, s.OnBehalfOf), Currency: currency(s.Currency),
 		StartedAt: unix(max(s.StartDate, 0)).time(), CancelAtPeriodEnd: s.CancelAtPeriodEnd, EndedAt: s.EndedAt.time(),
-		Version: o.version(subscriptionRank(o.typ, string(s.Status))), EverActive: everActive(string(s.Status)),
+		Version: o.version(subscriptionRank(o.typ, string(s.Status))), EverActive: s.everActive(),
 	}
 	sub.StripeCustomer = string(s.Customer)
 	if sub.StartedAt == nil {
@@ -222,12 +226,16 @@ func subscriptionRank(eventType, status string) int {
 	return min(rankOf(eventType), rankUpdated)
 }
 
-// everActive tells whether a status says that the subscription once ran:
-// unpaid and paused come only after trialing, active or past_due.
-func everActive(status string) bool {
-	switch status {
+// everActive tells whether the object shows that the subscription once ran.
+// Unpaid and paused come only after trialing, active or past_due; canceled too,
+// unless it was called off within the day that Stripe leaves a first payment.
+func (s stripeSubscription) everActive() bool {
+	switch s.Status {
 	case "trialing", "active", "past_due", "unpaid", "paused":
 		return true
+	case "canceled":
+		const day = 24 * 60 * 60
+		return s.TrialStart > 0 || s.EndedAt-max(s.StartDate, s.Created) >= day
 	}
 	return false
 }

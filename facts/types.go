@@ -123,6 +123,8 @@ type Payment struct {
 	Context
 	Subscription       string     `json:"subscription,omitempty"` // of an invoice
 	PaidAt             *time.Time `json:"paid_at,omitempty"`
+	Intent             *Context   `json:"intent,omitempty"` // what the payment intent itself says, whoever claims the money
+	IntentVersion      Version    `json:"intent_version"`
 	Invoice            string     `json:"invoice,omitempty"` // of a payment intent: whose money this also is
 	InvoiceVersion     Version    `json:"invoice_version"`
 	Destination        string     `json:"destination,omitempty"` // account the money is passed on to
@@ -139,8 +141,8 @@ type Refund struct {
 	Charge        string     `json:"charge,omitempty"`
 	PaymentIntent string     `json:"payment_intent,omitempty"`
 	Cumulative    bool       `json:"cumulative"`
-	Entire        bool       `json:"entire"` // a charge refunded in full, whatever the currency
-	Amount        int64      `json:"amount"` // minor units
+	ChargeAmount  *int64     `json:"charge_amount,omitempty"` // of a total: what was charged, to tell the share refunded
+	Amount        int64      `json:"amount"`                  // minor units
 	Currency      string     `json:"currency"`
 	Status        string     `json:"status,omitempty"`
 	CreatedAt     *time.Time `json:"created_at,omitempty"`

@@ -17,6 +17,7 @@ CREATE TABLE users (
     version         text COLLATE "C" NOT NULL,
     deleted_version text COLLATE "C" NOT NULL
 );
+CREATE INDEX users_email ON users (email) WHERE email IS NOT NULL;
 COMMENT ON COLUMN users.email        IS 'the verified primary address, lower-cased; NULL where there is none, as an unverified one must join nothing';
 COMMENT ON COLUMN users.last_seen_at IS 'latest sign-in; only ever moves forward';
 

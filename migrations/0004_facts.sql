@@ -66,18 +66,25 @@ CREATE TABLE payments (
     catalogue           text[],
     subscription        text,
     paid_at             timestamptz,
+    intent              jsonb,
+    intent_version      text COLLATE "C" NOT NULL,
     invoice             text,
     invoice_version     text COLLATE "C" NOT NULL,
     destination         text,
     destination_version text COLLATE "C" NOT NULL,
     leans               text[] NOT NULL GENERATED ALWAYS AS (array_remove(ARRAY[
                             'user:'    || user_ref,
+                            'user:'    || (intent ->> 'user_ref'),
                             'product:' || product_ref,
+                            'product:' || (intent ->> 'product_ref'),
                             'store:'   || store_ref,
+                            'store:'   || (intent ->> 'store_ref'),
                             'store:'   || creator_ref,
+                            'store:'   || (intent ->> 'creator_ref'),
                             'account:' || nullif(account, ''),
                             'account:' || destination,
                             'cus:'     || account || '/' || stripe_customer,
+                            'cus:'     || account || '/' || (intent ->> 'stripe_customer'),
                             'sub:'     || account || '/' || subscription,
                             'pay:'     || account || '/' || invoice], NULL) || coalesce(catalogue, '{}')) STORED,
     store_id            text,
@@ -98,6 +105,7 @@ CREATE INDEX payments_unattached ON payments (unattached) WHERE unattached IS NO
 COMMENT ON TABLE  payments               IS 'the money ledger: one row per payment intent, paid invoice, order without a payment, or purchase told by the platform';
 COMMENT ON COLUMN payments.claim_version IS 'rank of the claim on this money (1 unpaid checkout, 2 platform, 3 intent with a product, 4 paid checkout or invoice), then its version; empty: a bare payment intent, no income';
 COMMENT ON COLUMN payments.amount        IS 'minor units of currency';
+COMMENT ON COLUMN payments.intent        IS 'what the payment intent itself says of store, product and person, where its claimant says nothing';
 COMMENT ON COLUMN payments.invoice       IS 'of a payment intent: the invoice it pays, whose money is the same';
 COMMENT ON COLUMN payments.destination   IS 'Connect account the money is passed on to';
 COMMENT ON COLUMN payments.refunded      IS 'derived from refunds, at most amount';
@@ -109,7 +117,7 @@ CREATE TABLE refunds (
     charge         text,
     payment_intent text,
     cumulative     boolean NOT NULL,
-    entire         boolean NOT NULL,
+    charge_amount  bigint,
     amount         bigint NOT NULL,
     currency       text,
     status         text,
@@ -120,6 +128,7 @@ CREATE TABLE refunds (
 );
 CREATE INDEX refunds_intent ON refunds (account, payment_intent) WHERE payment_intent IS NOT NULL;
 CREATE INDEX refunds_charge ON refunds (account, charge) WHERE charge IS NOT NULL;
+COMMENT ON COLUMN refunds.charge_amount IS 'of a total: what was charged; the share refunded counts where the charge was in another currency than the sale';
 COMMENT ON COLUMN refunds.cumulative IS 'a charge''s running total (id is the charge), not a refund object';
 
 CREATE TABLE disputes (

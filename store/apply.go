@@ -221,9 +221,13 @@ const failSQL = `
 	WHERE id = $1 AND status = 'pending'`
 
 // MarkAttempt records why an attempt at an event failed; the last one allowed
-// makes the row failed.
+// makes the row failed, and so does at once what no further try can help.
 func (s *Store) MarkAttempt(ctx context.Context, id int64, cause error) (err error) {
 	defer wrap(&err, "store.MarkAttempt(%d)", id)
-	_, err = s.pool.Exec(ctx, failSQL, id, cause.Error(), MaxAttempts)
+	limit := MaxAttempts
+	if permanent(cause) {
+		limit = 1
+	}
+	_, err = s.pool.Exec(ctx, failSQL, id, cause.Error(), limit)
 	return err
 }

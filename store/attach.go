@@ -68,6 +68,10 @@ func (s *Store) transact(ctx context.Context, do func(context.Context, *work) er
 			}
 			return do(ctx, w)
 		})
+		if outOfLocks(err) {
+			want[gate] = true // one lock instead of many
+			continue
+		}
 		if !errors.Is(err, errAgain) {
 			return err
 		}
@@ -154,6 +158,9 @@ func (w *work) attach(ctx context.Context, keys []rowKey) (changes Changes, err 
 	if err := w.lockCustomers(ctx, rows); err != nil {
 		return changes, err
 	}
+	if err := w.stillThere(ctx, rows); err != nil {
+		return changes, err
+	}
 	tombstoned, err := w.tombstoned(ctx, rows)
 	if err != nil {
 		return changes, err
@@ -227,8 +234,8 @@ func (w *work) lockCustomers(ctx context.Context, rows []resolution) error {
 			l.add(true, "customer:"+*r.OldStore+"/"+*r.OldEmail)
 			l.add(false, "address:"+*r.OldEmail)
 		}
-		if r.tombstone() {
-			l.add(true, "address:"+*r.Email)
+		for _, a := range r.ends() {
+			l.add(true, "address:"+a)
 		}
 	}
 	if len(w.held)+len(l) > 2*maxLocks {
@@ -238,13 +245,62 @@ func (w *work) lockCustomers(ctx context.Context, rows []resolution) error {
 	return l.take(ctx, w.tx)
 }
 
+// stillThere asks for another try if, before their customers were locked, a
+// merge took rows over to another customer or moved the one they point at.
+func (w *work) stillThere(ctx context.Context, rows []resolution) error {
+	var attached []rowKey
+	old := map[rowKey]resolution{}
+	for _, r := range rows {
+		if r.OldID != nil {
+			attached = append(attached, r.rowKey)
+			old[r.rowKey] = r
+		}
+	}
+	for kind, k := range keyArrays(attached) {
+		found, err := w.tx.Query(ctx, pointersSQL[kind], k[0], k[1])
+		if err != nil {
+			return err
+		}
+		now := resolution{rowKey: rowKey{kind: kind}}
+		_, err = pgx.ForEachRow(found, []any{&now.a, &now.b, &now.OldID, &now.OldEmail}, func() error {
+			was := old[now.rowKey]
+			if now.OldID == nil || *now.OldID != *was.OldID || (now.OldEmail == nil) != (was.OldEmail == nil) || now.OldEmail != nil && *now.OldEmail != *was.OldEmail {
+				return errAgain
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const pointersTail = `
+	LEFT JOIN customers c ON c.id = f.customer_id`
+
+var pointersSQL = map[string]string{
+	enrollment: `
+	SELECT f.course_id, f.person, f.customer_id, c.email
+	FROM unnest($1::text[], $2::text[]) AS k(a, b)
+	JOIN enrollments f ON f.course_id = k.a AND f.person = k.b` + pointersTail,
+	subscription: `
+	SELECT f.account, f.id, f.customer_id, c.email
+	FROM unnest($1::text[], $2::text[]) AS k(a, b)
+	JOIN subscriptions f ON f.account = k.a AND f.id = k.b` + pointersTail,
+	payment: `
+	SELECT f.account, f.id, f.customer_id, c.email
+	FROM unnest($1::text[], $2::text[]) AS k(a, b)
+	JOIN payments f ON f.account = k.a AND f.id = k.b` + pointersTail,
+}
+
 // tombstoned finds the customers whose courses are ended by rows that are
 // nothing but a tombstone: under the address, where the enrollment has a user.
 func (w *work) tombstoned(ctx context.Context, rows []resolution) ([]customer, error) {
 	var emails, courses []string
 	for _, r := range rows {
-		if r.tombstone() {
-			emails, courses = append(emails, *r.Email), append(courses, r.a)
+		for _, a := range r.ends() {
+			emails, courses = append(emails, a), append(courses, r.a)
 		}
 	}
 	if len(emails) == 0 {
@@ -253,7 +309,9 @@ func (w *work) tombstoned(ctx context.Context, rows []resolution) ([]customer, e
 	found, err := w.tx.Query(ctx, `
 		SELECT DISTINCT c.id, c.store_id, c.email
 		FROM unnest($1::text[], $2::text[]) AS t(email, course)
-		JOIN customers c ON c.email = t.email AND c.course_ids @> ARRAY[t.course]`, emails, courses)
+		JOIN customers c ON c.email = t.email
+		WHERE EXISTS (SELECT FROM enrollments e WHERE e.customer_id = c.id AND e.course_id = t.course)
+		   OR EXISTS (SELECT FROM payments p WHERE p.customer_id = c.id)`, emails, courses)
 	if err != nil {
 		return nil, err
 	}

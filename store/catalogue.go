@@ -143,9 +143,12 @@ func (w *work) settle(ctx context.Context, refs, products []string) (keys []stri
 	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
 
-// bundlesOf returns the keys of bundles around products of which something changed.
+// bundlesOf returns the keys of all bundles around products of which something changed.
 func (w *work) bundlesOf(ctx context.Context, products []string) ([]string, error) {
-	rows, err := w.tx.Query(ctx, `SELECT 'product:' || id FROM products WHERE items && $1::text[]`, products)
+	rows, err := w.tx.Query(ctx, `
+		SELECT unnest(ARRAY['product:' || id] || stripe_product_ids || stripe_price_ids)
+		FROM products
+		WHERE items && $1::text[]`, products)
 	if err != nil {
 		return nil, err
 	}

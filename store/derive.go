@@ -72,15 +72,20 @@ WITH target AS (
 ),
 pay AS MATERIALIZED (
 	SELECT t.id AS customer, p.id, p.amount, p.currency, p.refunded, p.amount - p.refunded - p.disputed AS net,
-		p.paid_at AS at, p.subscription IS NOT NULL AS recurring, p.product_id, p.courses, p.user_ref, p.name,
-		p.account, p.stripe_customer, product.items,
+		p.paid_at AS at, p.subscription IS NOT NULL AS recurring, p.product_id, p.name,
+		coalesce(p.user_ref, p.intent ->> 'user_ref') AS user_ref,
+		coalesce(p.stripe_customer, p.intent ->> 'stripe_customer') AS stripe_customer,
+		named.courses, p.account, product.items,
 		CASE
 			WHEN product.kind IS NOT NULL THEN product.kind
-			WHEN p.product_id = ANY(p.courses) THEN 'course'
-			ELSE coalesce(p.product_kind, 'other')
+			WHEN p.product_id = ANY(named.courses) THEN 'course'
+			ELSE coalesce(p.product_kind, p.intent ->> 'product_kind', 'other')
 		END AS kind
 	FROM payments p
 	JOIN target t ON t.id = p.customer_id
+	CROSS JOIN LATERAL (
+		SELECT coalesce(p.courses, CASE WHEN p.intent ? 'courses' THEN ARRAY(SELECT jsonb_array_elements_text(p.intent -> 'courses')) END) AS courses
+	) named
 	LEFT JOIN LATERAL (
 		SELECT kind, items FROM products WHERE id = p.product_id AND store_id = t.store_id OFFSET 0
 	) product ON true
@@ -163,7 +168,7 @@ told AS (
 -- A course is live if the last that was said of it is not its end, whoever the
 -- end was said of: the user, or the address.
 course AS MATERIALIZED (
-	SELECT c.customer, c.course AS id, b.course IS NOT NULL AS bought,
+	SELECT c.customer, c.course AS id, b.first_at AS bought_at,
 		coalesce(t.enrolled_at, LEAST(t.first_said_at, b.first_at)) AS enrolled_at, t.said_at,
 		CASE WHEN t.progress_version  > coalesce(ended.version, '') THEN t.progress END AS progress,
 		CASE WHEN t.completed_version > coalesce(ended.version, '') THEN t.completed_at END AS completed_at,
@@ -179,7 +184,10 @@ course AS MATERIALIZED (
 			UNION ALL
 			SELECT e.deleted_version FROM enrollments e WHERE e.course_id = c.course AND e.person = 'email:' || target.email
 			UNION ALL
-			SELECT e.deleted_version FROM who JOIN enrollments e ON e.course_id = c.course AND e.person = 'user:' || who.id WHERE who.customer = c.customer
+			SELECT e.deleted_version
+			FROM users u
+			JOIN enrollments e ON e.course_id = c.course AND e.person = 'user:' || u.id
+			WHERE u.email = target.email
 		) d
 	) ended ON true
 ),
@@ -194,7 +202,8 @@ happened AS (
 	UNION ALL
 	SELECT customer, at, 0, product_id, 'subscription' FROM subs
 	UNION ALL
-	SELECT customer, enrolled_at, 2, id, 'free_course' FROM course WHERE NOT bought
+	-- Who was enrolled well before buying came for free.
+	SELECT customer, enrolled_at, 2, id, 'free_course' FROM course WHERE bought_at IS NULL OR enrolled_at < bought_at - interval '1 day'
 ),
 source AS (
 	SELECT DISTINCT ON (customer) customer, at, source_kind, product_id
@@ -229,7 +238,7 @@ money AS (
 	GROUP BY customer
 ),
 courses AS (
-	SELECT customer, bool_or(live) AS live,
+	SELECT customer, bool_or(live) AS live, min(enrolled_at) AS first_at,
 		coalesce(array_agg(id ORDER BY id) FILTER (WHERE live), '{}') AS ids,
 		coalesce(jsonb_agg(jsonb_build_object('id', id, 'progress', coalesce(progress, 0), 'enrolled_at', rfc3339(enrolled_at), 'completed_at', rfc3339(completed_at))
 			ORDER BY enrolled_at, id) FILTER (WHERE live), '[]') AS list
@@ -283,7 +292,7 @@ SELECT
 	CASE WHEN courses.live OR purchases.live OR subscribed.live THEN 'active' ELSE 'inactive' END,
 	source.source_kind,
 	source.product_id,
-	source.at,
+	LEAST(source.at, courses.first_at),
 	activity.at,
 	coalesce(money.spent, '[]'),
 	coalesce(money.refunded, '[]'),

@@ -30,15 +30,24 @@ type resolution struct {
 	OldID      *int64 // customer it points at now, which may be gone
 	OldStore   *string
 	OldEmail   *string
+	Was        *string // of an enrollment: the address it was resolved to before
 }
 
 // attachable tells whether the row belongs to a customer.
 func (r resolution) attachable() bool { return r.Unattached == nil }
 
-// tombstone tells whether the row is nothing but the end of an enrollment, and
-// it is known whose.
-func (r resolution) tombstone() bool {
-	return r.kind == enrollment && r.Email != nil && r.Unattached != nil && *r.Unattached == "never_enrolled"
+// ends lists the addresses, now and before, at which a row that is nothing but
+// the end of an enrollment ends it.
+func (r resolution) ends() (addresses []string) {
+	if r.kind != enrollment || r.Unattached == nil || *r.Unattached != "never_enrolled" {
+		return nil
+	}
+	for _, a := range []*string{r.Email, r.Was} {
+		if a != nil {
+			addresses = append(addresses, *a)
+		}
+	}
+	return addresses
 }
 
 // moved tells whether the row leaves the customer it points at for another
@@ -71,7 +80,7 @@ func resolve(ctx context.Context, tx pgx.Tx, keys []rowKey, platformTypes []stri
 		}
 		some, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (r resolution, err error) {
 			r.kind = kind
-			err = row.Scan(&r.a, &r.b, &r.Store, &r.Email, &r.Product, &r.Unattached, &r.Refunded, &r.Disputed, &r.OldID, &r.OldStore, &r.OldEmail)
+			err = row.Scan(&r.a, &r.b, &r.Store, &r.Email, &r.Product, &r.Unattached, &r.Refunded, &r.Disputed, &r.OldID, &r.OldStore, &r.OldEmail, &r.Was)
 			return r, err
 		})
 		if err != nil {
@@ -93,7 +102,7 @@ var resolveSQL = map[string]string{
 				f.user_ref, NULL::text AS creator_ref, NULL::text AS destination, NULL::text AS stripe_customer,
 				coalesce(f.email, CASE WHEN f.person LIKE 'email:%' THEN substr(f.person, 7) END) AS email,
 				CASE WHEN f.version = '' THEN 'never_enrolled' END AS blocked,
-				0::bigint AS amount, 0::bigint AS refunded, 0::bigint AS disputed
+				f.customer_email AS was, 0::bigint AS amount, 0::bigint AS refunded, 0::bigint AS disputed
 			FROM unnest($1::text[], $2::text[]) AS k(a, b)
 			JOIN enrollments f ON f.course_id = k.a AND f.person = k.b
 			WHERE $3::text[] IS NOT NULL
@@ -115,7 +124,7 @@ var resolveSQL = map[string]string{
 					WHEN ` + platformSubscription + ` THEN 'platform_sale'
 					WHEN NOT f.ever_active THEN 'not_started'
 				END AS blocked,
-				0::bigint AS amount, 0::bigint AS refunded, 0::bigint AS disputed
+				NULL::text AS was, 0::bigint AS amount, 0::bigint AS refunded, 0::bigint AS disputed
 			FROM unnest($1::text[], $2::text[]) AS k(a, b)
 			JOIN subscriptions f ON f.account = k.a AND f.id = k.b
 		)` + resolveTail,
@@ -124,14 +133,14 @@ var resolveSQL = map[string]string{
 		WITH context AS (
 			SELECT p.account AS a, p.id AS b, p.customer_id,
 				p.account,
-				coalesce(p.store_ref, f.store_ref, f.checkout ->> 'store_ref') AS store_ref,
-				coalesce(p.product_ref, f.product_ref, f.checkout ->> 'product_ref') AS product_ref,
+				coalesce(p.store_ref, p.intent ->> 'store_ref', f.store_ref, f.checkout ->> 'store_ref') AS store_ref,
+				coalesce(p.product_ref, p.intent ->> 'product_ref', f.product_ref, f.checkout ->> 'product_ref') AS product_ref,
 				coalesce(p.catalogue, f.catalogue) AS catalogue,
-				coalesce(p.user_ref, f.user_ref, f.checkout ->> 'user_ref') AS user_ref,
-				coalesce(p.creator_ref, f.creator_ref, f.checkout ->> 'creator_ref') AS creator_ref,
+				coalesce(p.user_ref, p.intent ->> 'user_ref', f.user_ref, f.checkout ->> 'user_ref') AS user_ref,
+				coalesce(p.creator_ref, p.intent ->> 'creator_ref', f.creator_ref, f.checkout ->> 'creator_ref') AS creator_ref,
 				coalesce(p.destination, linked.destination, f.destination) AS destination,
-				coalesce(p.stripe_customer, f.stripe_customer, f.checkout ->> 'stripe_customer') AS stripe_customer,
-				coalesce(p.email, f.email, f.checkout ->> 'email') AS email,
+				coalesce(p.stripe_customer, p.intent ->> 'stripe_customer', f.stripe_customer, f.checkout ->> 'stripe_customer') AS stripe_customer,
+				coalesce(p.email, p.intent ->> 'email', f.email, f.checkout ->> 'email') AS email,
 				CASE
 					WHEN p.claim_version = '' THEN 'bare_payment'
 					WHEN NOT p.paid THEN 'unpaid'
@@ -143,11 +152,12 @@ var resolveSQL = map[string]string{
 						WHERE i.account = p.account AND i.id = p.invoice AND i.kind = 'invoice'
 					) THEN 'counted_elsewhere'
 					WHEN p.product_type = ANY($3) OR p.plan = ANY($3) OR coalesce(p.catalogue && $3, false)
+						OR p.intent ->> 'product_type' = ANY($3) OR p.intent ->> 'plan' = ANY($3)
 						OR ` + platformSubscription + ` THEN 'platform_sale'
 				END AS blocked,
-				CASE WHEN back.entire THEN p.amount ELSE LEAST(coalesce(back.amount, 0), p.amount) END AS refunded,
+				LEAST(coalesce(back.amount, 0), p.amount) AS refunded,
 				coalesce(lost.amount, 0)::bigint AS disputed,
-				p.amount
+				NULL::text AS was, p.amount
 			FROM unnest($1::text[], $2::text[]) AS k(a, b)
 			JOIN payments p ON p.account = k.a AND p.id = k.b
 			LEFT JOIN subscriptions f ON f.account = p.account AND f.id = p.subscription
@@ -172,26 +182,30 @@ var resolveSQL = map[string]string{
 					) AS charges
 			) own ON true
 			-- Per charge: its running total as of the time it was told, corrected by
-			-- the refund objects that changed since; and at least what those say.
+			-- the refund objects that changed since; and at least what those say. A
+			-- charge in another currency than the sale gives back its share of it.
 			LEFT JOIN LATERAL (
-				SELECT sum(GREATEST(c.total, c.known))::bigint AS amount, bool_or(c.entire) AS entire
+				SELECT sum(GREATEST(c.total, c.known))::bigint AS amount
 				FROM (
 					SELECT
-						max(r.amount) FILTER (WHERE r.cumulative)
-							- coalesce(sum(r.amount) FILTER (WHERE NOT r.cumulative AND r.failed AND r.made_at <= r.told_at AND r.said_at > r.told_at), 0)
-							+ coalesce(sum(r.amount) FILTER (WHERE NOT r.cumulative AND NOT r.failed AND r.made_at > r.told_at), 0) AS total,
-						sum(r.amount) FILTER (WHERE NOT r.cumulative AND NOT r.failed) AS known,
-						bool_or(r.cumulative AND r.entire)
-							AND NOT coalesce(bool_or(NOT r.cumulative AND r.failed AND r.said_at > r.told_at), false) AS entire
+						max(r.share) FILTER (WHERE r.cumulative)
+							- coalesce(sum(r.share) FILTER (WHERE NOT r.cumulative AND r.failed AND r.made_at <= r.told_at AND r.said_at > r.told_at), 0)
+							+ coalesce(sum(r.share) FILTER (WHERE NOT r.cumulative AND NOT r.failed AND r.made_at > r.told_at), 0) AS total,
+						sum(r.share) FILTER (WHERE NOT r.cumulative AND NOT r.failed) AS known
 					FROM (
-						SELECT r.*, coalesce(r.charge, r.id) AS of_charge,
-							coalesce(r.created_at, r.said_at) AS made_at,
-							coalesce(r.status IN ('failed', 'canceled'), false) AS failed,
-							max(r.said_at) FILTER (WHERE r.cumulative) OVER (PARTITION BY coalesce(r.charge, r.id)) AS told_at
-						FROM refunds r
-						WHERE r.account = p.account
-						  AND (r.payment_intent = ANY(own.ids) OR r.charge = ANY(own.charges))
-						  AND (r.currency = p.currency OR r.entire)
+						SELECT r.of_charge, r.cumulative, r.made_at, r.said_at, r.failed, r.told_at,
+							CASE WHEN r.currency = p.currency THEN r.amount
+								ELSE round(p.amount::numeric * r.amount / nullif(r.charged, 0)) END AS share
+						FROM (
+							SELECT r.*, coalesce(r.charge, r.id) AS of_charge,
+								coalesce(r.created_at, r.said_at) AS made_at,
+								coalesce(r.status IN ('failed', 'canceled'), false) AS failed,
+								max(r.said_at) FILTER (WHERE r.cumulative) OVER (PARTITION BY coalesce(r.charge, r.id)) AS told_at,
+								max(r.charge_amount) OVER (PARTITION BY coalesce(r.charge, r.id)) AS charged
+							FROM refunds r
+							WHERE r.account = p.account
+							  AND (r.payment_intent = ANY(own.ids) OR r.charge = ANY(own.charges))
+						) r
 					) r
 					GROUP BY r.of_charge
 				) c
@@ -228,7 +242,7 @@ const resolveTail = `
 				ELSE 'no_email'
 			END,
 			coalesce(c.refunded, 0), coalesce(LEAST(c.disputed, c.amount - c.refunded), 0),
-			c.customer_id, old.store_id, old.email
+			c.customer_id, old.store_id, old.email, c.was
 		FROM context c
 		LEFT JOIN LATERAL (
 			SELECT p.id, p.store_id, 0 AS nth FROM products p WHERE p.id = c.product_ref

@@ -92,6 +92,19 @@ func Unavailable(err error) bool {
 		isNetwork(err)
 }
 
+// outOfLocks tells whether Postgres's lock table was full.
+func outOfLocks(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.Code == "53200"
+}
+
+// permanent tells whether Postgres refused the data itself (classes 22 and 23):
+// trying the same again cannot help.
+func permanent(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && (strings.HasPrefix(pg.Code, "22") || strings.HasPrefix(pg.Code, "23"))
+}
+
 // lockNotAvailable tells whether err is a refusal of NOWAIT.
 func lockNotAvailable(err error) bool {
 	var pg *pgconn.PgError

@@ -118,7 +118,7 @@ var acts = []func(drawer) store.NewEvent{
 			return d.platform("product.upserted", fmt.Sprintf(`{"id":%q,"store_id":%q,"kind":%q,"title":"C","stripe_price_ids":["price_1"]}`,
 				id, d.store(), d.pick("kind", "course", "course", "digital")))
 		}
-		return d.platform("product.upserted", fmt.Sprintf(`{"id":"bundle_1","store_id":%q,"kind":"bundle","title":"B","items":[%q]}`, d.store(), d.pick("item", "course_1", "course_2")))
+		return d.platform("product.upserted", fmt.Sprintf(`{"id":"bundle_1","store_id":%q,"kind":"bundle","title":"B","items":[%q],"stripe_price_ids":[%q]}`, d.store(), d.pick("item", "course_1", "course_2"), d.pick("price", "price_1", "price_2")))
 	},
 	func(d drawer) store.NewEvent {
 		return d.platform("product.deleted", fmt.Sprintf(`{"id":%q}`, d.course()))
@@ -150,8 +150,8 @@ var acts = []func(drawer) store.NewEvent{
 	},
 	func(d drawer) store.NewEvent {
 		intent := d.intent()
-		return d.stripe("charge.refunded", fmt.Sprintf(`{"id":%q,"amount_refunded":%d,"refunded":false,"currency":"usd","payment_intent":%q,"created":%d}`,
-			"ch_"+intent, d.amount(), intent, storyStart.Unix()))
+		return d.stripe("charge.refunded", fmt.Sprintf(`{"id":%q,"amount":4900,"amount_refunded":%d,"currency":%q,"payment_intent":%q,"created":%d}`,
+			"ch_"+intent, d.amount(), d.pick("currency", "usd", "usd", "eur"), intent, storyStart.Unix()))
 	},
 	func(d drawer) store.NewEvent {
 		intent := d.intent()

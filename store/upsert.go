@@ -45,6 +45,7 @@ var (
 		versioned{"completed_version", []string{"completed_at"}},
 		versioned{"deleted_version", nil})
 	paymentsTable = newTable[facts.Payment]("payments", "account id", ptr("claim_version"), nil,
+		versioned{"intent_version", []string{"intent"}},
 		versioned{"invoice_version", []string{"invoice"}},
 		versioned{"destination_version", []string{"destination"}})
 	// What a refund or dispute belongs to never changes; one that leaves it out

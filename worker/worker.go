@@ -64,7 +64,11 @@ func New(cfg Config) *Worker {
 	}
 	w := &Worker{cfg: cfg, jobs: jobs.NewClient(cfg.Redis)}
 	w.applier = newApplier(func(ctx context.Context, ids []int64, neighbours int) (store.Outcome, error) {
-		return cfg.Store.Apply(ctx, ids, neighbours, cfg.Read)
+		out, err := cfg.Store.Apply(ctx, ids, neighbours, cfg.Read)
+		for _, id := range out.Malformed {
+			cfg.Log.Warn("event cannot be read; see `rollcall events show`", "event", id)
+		}
+		return out, err
 	})
 	w.server = asynq.NewServer(cfg.Redis, asynq.Config{
 		Concurrency:              handlers,
@@ -72,7 +76,7 @@ func New(cfg Config) *Worker {
 		TaskCheckInterval:        pollEvery,
 		DelayedTaskCheckInterval: time.Second,
 		RetryDelayFunc:           jobs.RetryDelay,
-		IsFailure:                func(err error) bool { return !store.Unavailable(err) }, // an outage uses up no tries
+		IsFailure:                func(err error) bool { return !outage(err) }, // an outage uses up no tries
 		ShutdownTimeout:          shutdownTimeout,
 		Logger:                   asynqLog{cfg.Log},
 		LogLevel:                 asynq.WarnLevel,
@@ -115,6 +119,12 @@ func (w *Worker) start(ctx context.Context, mux *asynq.ServeMux) error {
 	}
 }
 
+// outage tells whether an event was not even tried, because Postgres is away or
+// this worker ends. A transaction that took too long is no outage.
+func outage(err error) bool {
+	return errors.Is(err, context.Canceled) || store.Unavailable(err) && !errors.Is(err, context.DeadlineExceeded)
+}
+
 // applyEvent is the job that applies one event. It runs beside others whose
 // events share a transaction, and may run twice at once: the row's lock and
 // status make that harmless.
@@ -129,9 +139,8 @@ func (w *Worker) applyEvent(ctx context.Context, t *asynq.Task) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, errMalformed):
-		w.cfg.Log.Warn("event cannot be read; see `rollcall events show`", "event", job.ID)
 		return fmt.Errorf("event %d: %w: %w", job.ID, err, asynq.SkipRetry)
-	case store.Unavailable(err) || errors.Is(err, context.Canceled):
+	case outage(err):
 		return err
 	case errors.As(err, &derive): // recorded with the facts already
 	default:
