@@ -161,6 +161,7 @@ func (d *dev) publish(at where) error {
 	}
 	return d.servers.Publish(map[string]string{
 		noteURL: d.url, noteSignIn: d.signIn, noteDatabase: at.database, noteRedis: at.redis,
+		noteTypes:                  c.PlatformProductTypes,
 		"admin_token":              given(c.AdminToken),
 		"stripe_webhook_secrets":   given(c.StripeSecrets),
 		"clerk_webhook_secrets":    given(c.ClerkSecrets),

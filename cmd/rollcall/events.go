@@ -22,13 +22,13 @@ type eventsListCmd struct {
 	Source string `name:"source" placeholder:"SOURCE" help:"Only events from stripe, clerk or platform."`
 	Status string `name:"status" placeholder:"STATUS" help:"Only pending, processed, ignored or failed events."`
 	Type   string `name:"type" placeholder:"TYPE" help:"Only events of this type, as invoice.paid."`
-	Limit  int    `name:"limit" default:"50" placeholder:"N" help:"Most events listed (${default})."`
+	Limit  int    `name:"limit" default:"50" placeholder:"N" help:"Most events listed (${default}), 100 at most."`
 	JSON   bool   `name:"json" help:"Print JSON, as the API's."`
 }
 
 func (c eventsListCmd) Run(e *env) error {
 	if c.Limit < 1 {
-		return errors.New("--limit must be 1 or more")
+		return usageError("--limit must be 1 or more")
 	}
 	s, err := e.open()
 	if err != nil {
@@ -51,7 +51,7 @@ func (c eventsListCmd) Run(e *env) error {
 	}
 	c.print(e.out, events)
 	if next != "" {
-		fmt.Fprintf(e.out, "… and more: --limit %d shows the next\n", c.Limit*2)
+		fmt.Fprintln(e.out, "… and more: choose by --source, --status or --type, or page through GET /api/admin/events")
 	}
 	fmt.Fprintf(e.out, "%s\n", countsLine(counts))
 	return nil
@@ -78,7 +78,7 @@ func countsLine(counts map[string]int64) string {
 func plain(err error) error {
 	var bad *store.BadParam
 	if errors.As(err, &bad) {
-		return fmt.Errorf("--%s: %s", bad.Name, bad.Reason)
+		return usageError(fmt.Sprintf("--%s: %s", bad.Name, bad.Reason))
 	}
 	return err
 }

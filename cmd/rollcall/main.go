@@ -42,6 +42,11 @@ const (
 	exitUsage  = 2
 )
 
+// usageError is a command line that cannot be meant, found while running it.
+type usageError string
+
+func (e usageError) Error() string { return string(e) }
+
 func main() {
 	// Live memory is small and garbage plentiful: collecting it a third as often
 	// costs some tens of megabytes and saves a good part of the time.
@@ -82,9 +87,13 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		err = command.Run(&env{Context: ctx, Config: cli.Config, out: stdout, err: stderr})
 	}
+	var wrong usageError
 	switch {
 	case err == nil:
 		return 0
+	case errors.As(err, &wrong):
+		fmt.Fprintln(stderr, "rollcall:", err)
+		return exitUsage
 	case errors.Is(err, errSaid):
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
 		fmt.Fprintln(stderr, "rollcall: interrupted")

@@ -13,7 +13,7 @@ type rebuildCmd struct {
 
 // Help is shown below the usage.
 func (rebuildCmd) Help() string {
-	return `Every fact is resolved again and every customer derived again from its facts. What comes out different is mended and counted. 0 differences is the promise; others mean a defect, or rows changed by hand. It may run beside live traffic, and exits with 0 when all is mended, however much that was.`
+	return `Every fact is resolved again and every customer derived again from its facts. What comes out different is mended and counted. 0 differences is the promise; others mean a defect, or rows changed by hand. PLATFORM_PRODUCT_TYPES must be what the workers have. It may run beside live traffic, and exits with 0 when all is mended, however much that was.`
 }
 
 func (c rebuildCmd) Run(e *env) error {

@@ -22,10 +22,10 @@ type eventsRetryCmd struct {
 
 func (c eventsRetryCmd) Run(e *env) error {
 	if len(c.IDs) == 0 && !c.All && c.Source == "" && c.Type == "" {
-		return errors.New("say which events: their ids, --source, --type, or --all for all that failed")
+		return usageError("say which events: their ids, --source, --type, or --all for all that failed")
 	}
 	if len(c.IDs) > 0 && (c.All || c.Source != "" || c.Type != "") {
-		return errors.New("give either ids, or --all, --source and --type")
+		return usageError("give either ids, or --all, --source and --type")
 	}
 	return reopen(e, c.IDs, store.ReopenFilter{Statuses: []string{"failed"}, Source: c.Source, Type: c.Type}, c.JSON)
 }
@@ -41,10 +41,10 @@ type eventsReplayCmd struct {
 func (c eventsReplayCmd) Run(e *env) error {
 	filtered := c.Source != "" || c.Type != "" || !c.Since.IsZero()
 	if len(c.IDs) == 0 && !filtered {
-		return errors.New("say which events: their ids, --source, --type or --since")
+		return usageError("say which events: their ids, --source, --type or --since")
 	}
 	if len(c.IDs) > 0 && filtered {
-		return errors.New("give either ids, or --source, --type and --since")
+		return usageError("give either ids, or --source, --type and --since")
 	}
 	return reopen(e, c.IDs, store.ReopenFilter{
 		Statuses: []string{"processed", "ignored", "failed"}, Source: c.Source, Type: c.Type, Since: c.Since,

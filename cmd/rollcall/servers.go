@@ -17,6 +17,7 @@ const (
 	noteSignIn   = "sign_in"
 	noteDatabase = "database_url" // of the two, which may not be the servers' own
 	noteRedis    = "redis_url"
+	noteTypes    = "platform_product_types" // what is the platform's own sale there is so for rebuild too
 )
 
 // databaseURL is where Postgres is: as told, or that of a running dev or demo.
@@ -65,6 +66,13 @@ func (e *env) open() (*store.Store, error) {
 	url, err := e.databaseURL()
 	if err != nil {
 		return nil, err
+	}
+	if e.DatabaseURL == nil {
+		r, err := e.running("DATABASE_URL")
+		if err != nil {
+			return nil, err
+		}
+		e.PlatformProductTypes = r.Note[noteTypes]
 	}
 	return e.openAt(url)
 }
