@@ -14,6 +14,7 @@ import (
 
 	"rollcall/internal/embedded/testdb"
 	"rollcall/jobs"
+	"rollcall/migrations"
 )
 
 var asAdmin = withBearer(token)
@@ -194,6 +195,9 @@ func TestHealth(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	check("/readyz", `503 {"status":"not_ready","postgres":"not_migrated","redis":"ok"}`)
+	_, err := migrations.Up(t.Context(), servers.DatabaseURL)
+	must(err)
 	check("/readyz", `200 {"status":"ready","postgres":"ok","redis":"ok"}`)
 	must(servers.StopRedis())
 	check("/readyz", `200 {"status":"ready","postgres":"ok","redis":"away"}`)
