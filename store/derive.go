@@ -248,7 +248,7 @@ courses AS (
 purchases AS (
 	SELECT customer, bool_or(kind <> 'course' AND (amount = 0 OR net > 0)) AS live,
 		jsonb_agg(jsonb_build_object('id', id, 'product_id', product_id, 'kind', kind, 'amount', amount, 'currency', currency, 'refunded', refunded, 'purchased_at', rfc3339(at))
-			ORDER BY at, id) FILTER (WHERE amount > 0 OR kind <> 'course') AS list
+			ORDER BY at, id, account) FILTER (WHERE amount > 0 OR kind <> 'course') AS list
 	FROM pay
 	WHERE NOT recurring
 	GROUP BY customer
@@ -257,7 +257,7 @@ subscribed AS (
 	SELECT customer, bool_or(coalesce(status, 'active') NOT IN ('canceled', 'incomplete_expired')) AS live,
 		jsonb_agg(jsonb_build_object('id', id, 'status', coalesce(status, 'active'), 'product_id', product_id, 'plan', coalesce(plan_name, plan, checkout ->> 'plan'),
 			'amount', amount, 'currency', currency, 'current_period_end', rfc3339(current_period_end), 'cancel_at_period_end', coalesce(cancel_at_period_end, false))
-			ORDER BY at, id) AS list
+			ORDER BY at, id, account) AS list
 	FROM subs
 	GROUP BY customer
 ),
