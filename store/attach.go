@@ -68,7 +68,7 @@ func (s *Store) transact(ctx context.Context, do func(context.Context, *work) er
 			}
 			return do(ctx, w)
 		})
-		if outOfLocks(err) {
+		if outOfLocks(err) && !want[gate] {
 			want[gate] = true // one lock instead of many
 			continue
 		}

@@ -120,18 +120,11 @@ func (w *work) settle(ctx context.Context, refs, products []string) (keys []stri
 		WITH settled AS (
 			UPDATE products p
 			SET store_id = named.id
-			FROM products q
-			CROSS JOIN LATERAL (
-				SELECT coalesce(
-					(SELECT s.id FROM stores s WHERE s.id = q.store_ref),
-					(SELECT min(s.id) FROM stores s WHERE s.owner_user_id = q.store_ref HAVING count(*) = 1),
-					-- A store that was named but not told yet is taken at its word.
-					CASE WHEN q.store_ref NOT LIKE 'user\_%'
-						AND NOT EXISTS (SELECT FROM stores s WHERE s.owner_user_id = q.store_ref) THEN q.store_ref END) AS id
-			) named
-			WHERE p.id = q.id
+			FROM products c
+			CROSS JOIN LATERAL (SELECT `+storeNamed+` AS id) named
+			WHERE p.id = c.id
 			  AND p.store_id IS DISTINCT FROM named.id
-			  AND (q.id = ANY($2) OR q.store_ref = ANY($1))
+			  AND (c.id = ANY($2) OR c.store_ref = ANY($1))
 			RETURNING p.id, p.stripe_product_ids, p.stripe_price_ids
 		)
 		SELECT 'product:' || id FROM settled

@@ -219,6 +219,14 @@ var resolveSQL = map[string]string{
 		)` + resolveTail,
 }
 
+// storeNamed is the store that c.store_ref names: by its id, or its owner's. One
+// that was named but not told yet is taken at its word.
+const storeNamed = `coalesce(
+				(SELECT s.id FROM stores s WHERE s.id = c.store_ref),
+				(SELECT min(s.id) FROM stores s WHERE s.owner_user_id = c.store_ref HAVING count(*) = 1),
+				CASE WHEN c.store_ref NOT LIKE 'user\_%'
+					AND NOT EXISTS (SELECT FROM stores s WHERE s.owner_user_id = c.store_ref) THEN c.store_ref END)`
+
 // platformSubscription says whether subscription f is a sale of the platform
 // itself: by its own metadata, its session's, or its Stripe price or product.
 const platformSubscription = `
@@ -260,11 +268,7 @@ const resolveTail = `
 				ORDER BY (s.id = c.store_ref) IS TRUE DESC, (s.id = product.store_id) IS TRUE DESC, s.id
 				LIMIT 1
 			) ELSE coalesce(
-				(SELECT s.id FROM stores s WHERE s.id = c.store_ref),
-				(SELECT min(s.id) FROM stores s WHERE s.owner_user_id = c.store_ref HAVING count(*) = 1),
-				-- A store that was named but not told yet is taken at its word.
-				CASE WHEN c.store_ref NOT LIKE 'user\_%'
-					AND NOT EXISTS (SELECT FROM stores s WHERE s.owner_user_id = c.store_ref) THEN c.store_ref END,
+				` + storeNamed + `,
 				product.store_id,
 				(SELECT min(s.id) FROM stores s WHERE s.stripe_account_id = c.destination HAVING count(*) = 1),
 				(SELECT min(s.id) FROM stores s WHERE s.owner_user_id = c.creator_ref HAVING count(*) = 1)

@@ -87,11 +87,15 @@ func (a *applier) lane() {
 }
 
 func (a *applier) applyBatch(batch []request) {
-	if a.applyIDs(batch, maxNeighbours) == nil {
+	err := a.applyIDs(batch, maxNeighbours)
+	if err == nil {
 		return
 	}
 	for i := range batch {
-		if err := a.applyIDs(batch[i:i+1], 0); err != nil {
+		if !outage(err) { // else none would fare better alone
+			err = a.applyIDs(batch[i:i+1], 0)
+		}
+		if err != nil {
 			batch[i].result <- err
 		}
 	}

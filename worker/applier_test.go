@@ -7,6 +7,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"rollcall/store"
 )
 
@@ -83,4 +85,25 @@ func TestApplierCallerGone(t *testing.T) {
 	}
 	close(hold)
 	a.close()
+}
+
+// With Postgres away nobody is tried alone: all hear of it at once.
+func TestApplierOutage(t *testing.T) {
+	away := &pgconn.PgError{Code: "57P01"}
+	calls := 0
+	a := newApplier(func(context.Context, []int64, int) (store.Outcome, error) { calls++; return store.Outcome{}, away })
+	batch := make([]request, 5)
+	for i := range batch {
+		batch[i] = request{int64(i), make(chan error, 1)}
+	}
+	a.applyBatch(batch)
+	a.close()
+	for i, r := range batch {
+		if err := <-r.result; !errors.Is(err, away) {
+			t.Errorf("event %d: %v", i, err)
+		}
+	}
+	if calls != 1 {
+		t.Errorf("%d tries", calls)
+	}
 }

@@ -58,15 +58,11 @@ type reopened struct {
 }
 
 func reopen(e *env, refs []string, f store.ReopenFilter, asJSON bool) error {
-	s, err := e.open()
+	s, redis, err := e.openBoth()
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	redis, err := e.redis()
-	if err != nil {
-		return err
-	}
 	for _, ref := range refs {
 		v, err := find(e, s, ref)
 		if err != nil {

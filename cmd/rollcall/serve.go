@@ -14,15 +14,11 @@ func (serveCmd) Run(e *env) error {
 	if err := e.checkWeb(); err != nil {
 		return err
 	}
-	s, err := e.open()
+	s, redis, err := e.openBoth()
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	redis, err := e.redis()
-	if err != nil {
-		return err
-	}
 	url, err := e.databaseURL()
 	if err != nil {
 		return err

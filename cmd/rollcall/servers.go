@@ -77,6 +77,16 @@ func (e *env) open() (*store.Store, error) {
 	return e.openAt(url)
 }
 
+// openBoth opens the store and tells where Redis is.
+func (e *env) openBoth() (*store.Store, asynq.RedisConnOpt, error) {
+	redis, err := e.redis()
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := e.open()
+	return s, redis, err
+}
+
 func (e *env) openAt(url string) (*store.Store, error) {
 	return store.Open(e, url, store.Options{PlatformTypes: e.platformTypes()})
 }

@@ -11,15 +11,11 @@ func (workCmd) Help() string {
 
 func (workCmd) Run(e *env) error {
 	log := e.logger(e.err)
-	s, err := e.open()
+	s, redis, err := e.openBoth()
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	redis, err := e.redis()
-	if err != nil {
-		return err
-	}
 	url, err := e.databaseURL()
 	if err != nil {
 		return err
