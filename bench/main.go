@@ -14,6 +14,8 @@ import (
 	"runtime"
 	"runtime/debug"
 	"runtime/pprof"
+	"strconv"
+	"strings"
 	"syscall"
 	"text/tabwriter"
 	"time"
@@ -23,11 +25,13 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	out := flag.String("json", "bench.json", "`file` to write the figures to")
+	facts := flag.String("facts", "100000,1000000,2000000", "`numbers` of facts of the backfill's measurements")
+	only := flag.String("only", "", "measure only this: webhooks or backfill")
 	events := flag.Int("events", 20000, "events of the throughput measurements")
 	profile := flag.String("cpuprofile", "", "`file` to write a CPU profile of the throughput measurements to")
 	flag.Parse()
 	debug.SetGCPercent(300) // as cmd/rollcall does
-	if err := run(ctx, *events, *out, *profile); err != nil {
+	if err := run(ctx, options{*events, *facts, *only, *out, *profile}); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -53,15 +57,22 @@ func (r *Report) add(name string, value float64, unit, note string) {
 	r.Figures = append(r.Figures, Figure{name, value, unit, note})
 }
 
-func run(ctx context.Context, events int, out, profile string) error {
+// options of a run.
+type options struct {
+	events       int
+	facts, only  string
+	out, profile string
+}
+
+func run(ctx context.Context, o options) error {
 	sys, err := newSystem(ctx)
 	if err != nil {
 		return err
 	}
 	defer sys.close()
 	report := &Report{Date: time.Now().UTC().Format(time.DateOnly), Cores: runtime.NumCPU(), Go: runtime.Version()}
-	if profile != "" {
-		f, err := os.Create(profile)
+	if o.profile != "" {
+		f, err := os.Create(o.profile)
 		if err != nil {
 			return err
 		}
@@ -70,24 +81,50 @@ func run(ctx context.Context, events int, out, profile string) error {
 			return err
 		}
 	}
-	for _, measure := range []func(context.Context, *Report, int) error{sys.accept, sys.apply} {
-		if err := measure(ctx, report, events); err != nil {
+	if o.only != "backfill" {
+		if err := sys.webhooks(ctx, report, o.events); err != nil {
+			return err
+		}
+	}
+	if o.only != "webhooks" {
+		if err := sys.backfills(ctx, report, o.facts); err != nil {
 			return err
 		}
 	}
 	pprof.StopCPUProfile()
-	if err := sys.latency(ctx, report); err != nil {
-		return err
-	}
-	if err := sys.memory(ctx, report, events); err != nil {
-		return err
-	}
 	print(os.Stdout, report)
 	text, err := json.MarshalIndent(report, "", "  ")
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(out, append(text, '\n'), 0o644)
+	return os.WriteFile(o.out, append(text, '\n'), 0o644)
+}
+
+// webhooks measures what happens now.
+func (s *system) webhooks(ctx context.Context, r *Report, events int) error {
+	for _, measure := range []func(context.Context, *Report, int) error{s.accept, s.apply} {
+		if err := measure(ctx, r, events); err != nil {
+			return err
+		}
+	}
+	if err := s.latency(ctx, r); err != nil {
+		return err
+	}
+	return s.memory(ctx, r, events)
+}
+
+// backfills measures what happened long ago.
+func (s *system) backfills(ctx context.Context, r *Report, sizes string) error {
+	for size := range strings.SplitSeq(sizes, ",") {
+		n, err := strconv.Atoi(size)
+		if err != nil {
+			return fmt.Errorf("-facts: %w", err)
+		}
+		if err := s.backfill(ctx, r, n); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func print(w io.Writer, r *Report) {

@@ -19,7 +19,10 @@ var imports = map[string][]string{
 	"rollcall/internal/embedded/testdb": {"rollcall/internal/embedded", "rollcall/migrations"},
 	"rollcall/store":                    {"rollcall/facts"},
 	"rollcall/webhooks":                 {"rollcall/store", "rollcall/jobs"},
-	"rollcall/worker":                   {"rollcall/store", "rollcall/jobs", "rollcall/facts"},
+	"rollcall/history":                  {"rollcall/facts", "rollcall/store"},
+	"rollcall/history/clerkfake":        {},
+	"rollcall/history/stripefake":       {},
+	"rollcall/worker":                   {"rollcall/store", "rollcall/jobs", "rollcall/facts", "rollcall/history"},
 	"rollcall/web":                      {"rollcall/store", "rollcall/jobs", "rollcall/facts"},
 }
 

@@ -34,15 +34,16 @@ func TestMain(m *testing.M) {
 func work() error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	w, err := newWorker(os.Getenv("E2E_WORKER_DATABASE"), os.Getenv("E2E_WORKER_REDIS"))
+	w, err := newWorker(os.Getenv("E2E_WORKER_DATABASE"), os.Getenv("E2E_WORKER_REDIS"), nil)
 	if err != nil {
 		return err
 	}
 	return w.Run(ctx)
 }
 
-// newWorker returns a worker that looks for lost jobs more often than usual.
-func newWorker(database, redis string) (*worker.Worker, error) {
+// newWorker returns a worker that looks for lost jobs more often than usual,
+// with the sources of backfills given, if any.
+func newWorker(database, redis string, sources func(store.Backfill) (worker.Source, error)) (*worker.Worker, error) {
 	s, err := store.Open(context.Background(), database, store.Options{Conns: 8, PlatformTypes: []string{"ppr_pro", "creator_plan", "credit_package"}})
 	if err != nil {
 		return nil, err
@@ -51,5 +52,5 @@ func newWorker(database, redis string) (*worker.Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	return worker.New(worker.Config{Store: s, Redis: opt, Log: slog.New(slog.DiscardHandler), Sweep: sweepEvery, Grace: grace}), nil
+	return worker.New(worker.Config{Store: s, Redis: opt, Log: slog.New(slog.DiscardHandler), Sources: sources, Sweep: sweepEvery, Grace: grace}), nil
 }

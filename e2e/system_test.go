@@ -24,6 +24,7 @@ import (
 	"rollcall/store"
 	"rollcall/web"
 	"rollcall/webhooks"
+	"rollcall/worker"
 )
 
 const (
@@ -42,6 +43,8 @@ type system struct {
 	servers *embedded.Servers
 	http    *httptest.Server
 	pool    *pgxpool.Pool // for looking
+	store   *store.Store
+	jobs    *jobs.Client
 }
 
 func newSystem(t *testing.T) *system {
@@ -75,7 +78,7 @@ func newSystem(t *testing.T) *system {
 	mux := http.NewServeMux()
 	mux.Handle("/webhooks/", receiver)
 	mux.Handle("/", site)
-	sys := &system{t: t, servers: servers, http: httptest.NewServer(mux)}
+	sys := &system{t: t, servers: servers, http: httptest.NewServer(mux), store: s, jobs: client}
 	if sys.pool, err = pgxpool.New(ctx, servers.DatabaseURL); err != nil {
 		t.Fatal(err)
 	}
@@ -91,8 +94,16 @@ func newSystem(t *testing.T) *system {
 }
 
 // startWorker runs a worker in this process until the test ends.
-func (s *system) startWorker() {
-	w, err := newWorker(s.servers.DatabaseURL, s.servers.RedisURL)
+func (s *system) startWorker() { s.startWorkerWith(nil) }
+
+// startWorkerWith runs a worker that has a past to read.
+func (s *system) startWorkerWith(p *past) {
+	s.t.Helper()
+	var sources func(store.Backfill) (worker.Source, error)
+	if p != nil {
+		sources = p.source
+	}
+	w, err := newWorker(s.servers.DatabaseURL, s.servers.RedisURL, sources)
 	if err != nil {
 		s.t.Fatal(err)
 	}

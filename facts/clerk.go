@@ -2,6 +2,7 @@ package facts
 
 import (
 	"encoding/json"
+	"errors"
 	"time"
 )
 
@@ -15,11 +16,27 @@ func readClerk(e Event) (Set, error) {
 	o := origin{id: e.ID, typ: e.Type, at: e.OccurredAt}
 	switch e.Type {
 	case "user.created", "user.updated", "user.deleted":
-		return readUser(o, body.Data)
+		set, err := readUser(o, body.Data)
+		if err != nil {
+			return Set{}, malformed("Clerk event %s (%s): %v", e.ID, e.Type, err)
+		}
+		return set, nil
 	case "session.created":
 		return readSession(body.Data)
 	}
 	return Set{}, &Ignored{"no use for Clerk events of type " + e.Type}
+}
+
+// ReadClerkUser reads a user as Clerk's API gives it; read is when it did, which
+// counts only for an object that does not say when it was updated. An event of
+// the same state says the same, so it does not matter which of the two comes
+// last. The error is *Malformed.
+func ReadClerkUser(read time.Time, user []byte) (Set, error) {
+	set, err := readUser(origin{at: read}, stripNUL(user))
+	if err != nil {
+		return Set{}, malformed("Clerk user: %v", err)
+	}
+	return set, nil
 }
 
 type clerkUser struct {
@@ -30,6 +47,7 @@ type clerkUser struct {
 	ImageURL       text   `json:"image_url"`
 	PrimaryEmailID text   `json:"primary_email_address_id"`
 	UpdatedAt      millis `json:"updated_at"`
+	LastSignInAt   millis `json:"last_sign_in_at"`
 	Emails         []struct {
 		ID           text
 		Address      text `json:"email_address"`
@@ -49,15 +67,18 @@ func (u clerkUser) verifiedPrimary() string {
 }
 
 // readUser reads a user. A deletion carries nothing but the id: it is a
-// tombstone beside what was known, which their purchases still need.
+// tombstone beside what was known, which their purchases still need. Activity is
+// the last sign-in, the same thing that session.created tells, so that users
+// listed by the API and users heard of by events come out alike; last_active_at
+// moves without any event.
 func readUser(o origin, data json.RawMessage) (Set, error) {
 	var u clerkUser
 	if err := json.Unmarshal(data, &u); err != nil {
-		return Set{}, malformed("Clerk event %s (%s): %v", o.id, o.typ, err)
+		return Set{}, err
 	}
 	u.ID = ref(u.ID)
 	if u.ID == "" {
-		return Set{}, malformed("Clerk event %s (%s) names no user", o.id, o.typ)
+		return Set{}, errors.New("it has no usable id")
 	}
 	if o.typ == "user.deleted" {
 		return Set{Users: []User{{ID: u.ID, DeletedVersion: o.version(rankDeleted)}}}, nil
@@ -67,7 +88,7 @@ func readUser(o origin, data json.RawMessage) (Set, error) {
 		at = *t // the object's own clock: finer than the event's, and the same on a re-read
 	}
 	return Set{Users: []User{{
-		ID: u.ID, Email: u.verifiedPrimary(), ImageURL: string(u.ImageURL),
+		ID: u.ID, Email: u.verifiedPrimary(), ImageURL: string(u.ImageURL), LastSeenAt: u.LastSignInAt.time(),
 		Name:    first(name(string(u.FirstName), string(u.LastName)), name(string(u.Username))),
 		Version: version(at, rankOf(o.typ), o.id),
 	}}}, nil

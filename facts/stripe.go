@@ -47,13 +47,37 @@ type origin struct {
 
 func (o origin) version(rank int) Version { return version(o.at, rank, o.id) }
 
-func readStripe(e Event) (Set, error) {
-	read, ok := stripeReaders[e.Type]
-	for i := len(e.Type) - 1; !ok && i > 0; i-- {
-		if e.Type[i] == '.' {
-			read, ok = stripeReaders[e.Type[:i+1]]
+// moment is the first of an object's own times that is there. What customers
+// are made of takes its times from the objects, so that an event and a read of
+// the API say the same; the origin's time stands in for an object without any.
+func (o origin) moment(times ...unix) *time.Time {
+	for _, t := range times {
+		if at := t.time(); at != nil {
+			return at
 		}
 	}
+	return &o.at
+}
+
+// readerOf finds the reader of an event type, its own or its family's.
+func readerOf(eventType string) (read func(origin, []byte) (Set, error), ok bool) {
+	read, ok = stripeReaders[eventType]
+	for i := len(eventType) - 1; !ok && i > 0; i-- {
+		if eventType[i] == '.' {
+			read, ok = stripeReaders[eventType[:i+1]]
+		}
+	}
+	return read, ok
+}
+
+// StripeReads tells whether Stripe's events of a type say anything to us.
+func StripeReads(eventType string) bool {
+	_, ok := readerOf(eventType)
+	return ok
+}
+
+func readStripe(e Event) (Set, error) {
+	read, ok := readerOf(e.Type)
 	if !ok {
 		return Set{}, &Ignored{"no use for Stripe events of type " + e.Type}
 	}
@@ -71,9 +95,12 @@ type stripeObject struct {
 
 func (o stripeObject) id() string { return string(o.ID) }
 
+// identified is any object with an id.
+type identified interface{ id() string }
+
 // fromEvent makes the reader of an object a reader of the events that carry it.
 // The payload is decoded once: it is most of the work.
-func fromEvent[T interface{ id() string }](read func(origin, T) (Set, error)) func(origin, []byte) (Set, error) {
+func fromEvent[T identified](read func(origin, T) (Set, error)) func(origin, []byte) (Set, error) {
 	return func(o origin, payload []byte) (Set, error) {
 		var body struct {
 			Data struct{ Object *T }
@@ -118,6 +145,8 @@ func contextOf(m metadata) Context {
 	return c
 }
 
+func (c Context) namesProduct() bool { return c.ProductRef != "" || len(c.Courses) > 0 }
+
 // kindOfType guesses a product's kind from metadata productType, until the
 // platform itself says it.
 func kindOfType(productType string) string {
@@ -130,64 +159,6 @@ func kindOfType(productType string) string {
 		return "membership"
 	}
 	return ""
-}
-
-type stripeSession struct {
-	stripeObject
-	Mode            text
-	PaymentStatus   text     `json:"payment_status"`
-	AmountTotal     int64    `json:"amount_total"`
-	Currency        text     `json:"currency"`
-	PaymentIntent   objectID `json:"payment_intent"`
-	Invoice         objectID
-	Subscription    objectID
-	Customer        objectID
-	ClientReference text                        `json:"client_reference_id"`
-	Details         *struct{ Email, Name text } `json:"customer_details"`
-	Metadata        metadata
-}
-
-// readCheckout reads a Checkout session. In payment mode it claims the money of
-// its payment intent, or is an order without money; in subscription mode it
-// tells whose subscription it is: the invoice claims the money. The buyer's
-// address is the one given at the checkout (customer_details), never a prefill.
-func readCheckout(o origin, s stripeSession) (Set, error) {
-	c := contextOf(s.Metadata)
-	c.UserRef = first(c.UserRef, ref(string(s.ClientReference)))
-	c.StripeCustomer = string(s.Customer)
-	if d := s.Details; d != nil {
-		c.Email, c.Name = Email(string(d.Email)), name(string(d.Name))
-	}
-	rank := rankUpdated
-	if strings.HasPrefix(o.typ, "checkout.session.async_") {
-		rank = rankFinal // always after completed, even in its second
-	}
-	if s.Mode == "payment" && currency(s.Currency) == "" {
-		return Set{}, errNoCurrency
-	}
-	paid := s.PaymentStatus == "paid" || s.PaymentStatus == "no_payment_required"
-	var set Set
-	switch {
-	case s.Mode == "subscription" && s.Subscription != "":
-		set.Subscriptions = []Subscription{{
-			Account: o.account, ID: string(s.Subscription), EverActive: paid,
-			Checkout: &c, CheckoutAt: &o.at, CheckoutVersion: o.version(rank),
-		}}
-	case s.Mode == "payment":
-		p := Payment{
-			Account: o.account, ID: first(string(s.PaymentIntent), s.id()), ClaimedBy: s.id(),
-			Kind: "checkout", Paid: paid, Amount: &s.AmountTotal, Currency: currency(s.Currency),
-			Context: c, PaidAt: &o.at, ClaimVersion: claim(claimUnpaid, o.version(rank)),
-		}
-		if paid {
-			p.ClaimVersion = claim(claimCheckout, o.version(rank))
-		}
-		if s.PaymentIntent != "" && s.Invoice != "" {
-			p.Invoice, p.InvoiceVersion = string(s.Invoice), o.version(rank)
-		}
-		set.Payments = []Payment{p}
-	}
-	return set, nil
 }
 
 type transferData struct {
@@ -227,6 +198,8 @@ type stripePaymentIntent struct {
 	ReceiptEmail   text          `json:"receipt_email"`
 	TransferData   *transferData `json:"transfer_data"`
 	OnBehalfOf     objectID      `json:"on_behalf_of"`
+	Status         text
+	Created        unix
 	Metadata       metadata
 }
 
@@ -235,12 +208,12 @@ func readPaymentIntent(o origin, pi stripePaymentIntent) (Set, error) {
 	c := contextOf(pi.Metadata)
 	c.StripeCustomer, c.Email = string(pi.Customer), Email(string(pi.ReceiptEmail))
 	p.Intent, p.IntentVersion = &c, o.version(rankUpdated)
-	if c.ProductRef != "" || len(c.Courses) > 0 {
+	if c.namesProduct() {
 		if currency(pi.Currency) == "" {
 			return Set{}, errNoCurrency
 		}
 		p.ClaimedBy, p.Kind, p.Paid = p.ID, "intent", true
-		p.Amount, p.Currency, p.Context, p.PaidAt = &pi.AmountReceived, currency(pi.Currency), c, &o.at
+		p.Amount, p.Currency, p.Context, p.PaidAt = &pi.AmountReceived, currency(pi.Currency), c, o.moment(pi.Created)
 		p.ClaimVersion = claim(claimIntent, o.version(rankUpdated))
 	}
 	return Set{Payments: []Payment{p}}, nil
@@ -277,10 +250,25 @@ type stripeRefund struct {
 	stripeObject
 	Amount        int64
 	Currency      text
-	Charge        objectID
+	Charge        refundedCharge
 	PaymentIntent objectID `json:"payment_intent"`
 	Status        text
 	Created       unix
+}
+
+// refundedCharge is a charge's id, or, where it was asked for, the whole charge:
+// then it tells what share of it a refund is, in whatever currency.
+type refundedCharge struct {
+	objectID
+	amount *int64
+}
+
+func (c *refundedCharge) UnmarshalJSON(b []byte) error {
+	var whole struct{ Amount *int64 }
+	if json.Unmarshal(b, &whole) == nil {
+		c.amount = whole.Amount
+	}
+	return c.objectID.UnmarshalJSON(b)
 }
 
 func readRefund(o origin, r stripeRefund) (Set, error) {
@@ -289,8 +277,8 @@ func readRefund(o origin, r stripeRefund) (Set, error) {
 		rank = rankFinal
 	}
 	set := Set{Refunds: []Refund{{
-		Account: o.account, ID: string(r.ID), Charge: string(r.Charge), PaymentIntent: string(r.PaymentIntent),
-		Amount: r.Amount, Currency: currency(r.Currency), Status: string(r.Status),
+		Account: o.account, ID: string(r.ID), Charge: string(r.Charge.objectID), PaymentIntent: string(r.PaymentIntent),
+		ChargeAmount: r.Charge.amount, Amount: r.Amount, Currency: currency(r.Currency), Status: string(r.Status),
 		CreatedAt: r.Created.time(), SaidAt: o.at, Version: o.version(rank),
 	}}}
 	return o.withLink(set, r.PaymentIntent), nil

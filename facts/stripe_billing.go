@@ -2,6 +2,7 @@ package facts
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
 )
 
@@ -23,8 +24,13 @@ type stripeInvoice struct {
 	}
 	TransferData *transferData `json:"transfer_data"`
 	OnBehalfOf   objectID      `json:"on_behalf_of"`
-	Metadata     metadata
-	Lines        struct{ Data []invoiceLine }
+	Status       text
+	Created      unix
+	Transitions  struct {
+		PaidAt unix `json:"paid_at"`
+	} `json:"status_transitions"`
+	Metadata metadata
+	Lines    struct{ Data []invoiceLine }
 }
 
 type subscriptionDetails struct {
@@ -106,7 +112,7 @@ func readPaidInvoice(o origin, in stripeInvoice) (Set, error) {
 	p := Payment{
 		Account: o.account, ID: string(in.ID), ClaimedBy: string(in.ID), Kind: "invoice", Paid: true,
 		Amount: &in.AmountPaid, Currency: currency(in.Currency), Context: in.context(),
-		Subscription: string(in.details().Subscription), PaidAt: &o.at,
+		Subscription: string(in.details().Subscription), PaidAt: o.moment(in.Transitions.PaidAt, in.Created),
 		ClaimVersion: claim(claimCheckout, o.version(rankUpdated)),
 	}
 	if to := passedOn(in.TransferData, in.OnBehalfOf); to != "" {
@@ -118,15 +124,16 @@ func readPaidInvoice(o origin, in stripeInvoice) (Set, error) {
 }
 
 // readInvoiceLink reads only which payment intent an invoice was (or was to be)
-// paid by, and whom it was sent to. invoice.payment_succeeded is invoice.paid's
-// twin: no second claim.
+// paid by, and whom it was sent to, as of the invoice's own time: it is not
+// rewritten when they change (and if it were, the words decide). invoice.payment_succeeded is invoice.paid's twin:
+// no second claim.
 func readInvoiceLink(o origin, in stripeInvoice) (set Set, err error) {
 	if in.PaymentIntent != "" {
 		set.Payments = []Payment{o.link(in.PaymentIntent, in.ID, "")}
 	}
 	if c := in.context(); c.StripeCustomer != "" && c.Email != "" {
 		set.StripeCustomers = []StripeCustomer{{
-			Account: o.account, ID: c.StripeCustomer, Email: c.Email, Name: c.Name, Version: hearsay(o.version(rankUpdated)),
+			Account: o.account, ID: c.StripeCustomer, Email: c.Email, Name: c.Name, Version: hearsay(version(*o.moment(in.Created), rankUpdated, in.id()+" "+c.Email+" "+c.Name)),
 		}}
 	}
 	return set, nil
@@ -160,6 +167,7 @@ type stripeSubscription struct {
 	StartDate         unix          `json:"start_date"`
 	EndedAt           unix          `json:"ended_at"`
 	TrialStart        unix          `json:"trial_start"`
+	LatestInvoice     invoiceStatus `json:"latest_invoice"`
 	TransferData      *transferData `json:"transfer_data"`
 	OnBehalfOf        objectID      `json:"on_behalf_of"`
 	Metadata          metadata
@@ -198,6 +206,17 @@ func readSubscription(o origin, s stripeSubscription) (Set, error) {
 	return Set{Subscriptions: []Subscription{sub}}, nil
 }
 
+// invoiceStatus is the status of an invoice given whole; a bare id has none.
+type invoiceStatus string
+
+func (i *invoiceStatus) UnmarshalJSON(b []byte) error {
+	var whole struct{ Status text }
+	if json.Unmarshal(b, &whole) == nil {
+		*i = invoiceStatus(whole.Status)
+	}
+	return nil
+}
+
 // readItems adds up what a period costs and when the current one ends.
 func (s stripeSubscription) readItems(sub *Subscription) {
 	end := s.CurrentPeriodEnd
@@ -228,14 +247,15 @@ func subscriptionRank(eventType, status string) int {
 
 // everActive tells whether the object shows that the subscription once ran.
 // Unpaid and paused come only after trialing, active or past_due; canceled too,
-// unless it was called off within the day that Stripe leaves a first payment.
+// unless it was called off within the day that Stripe leaves a first payment,
+// and the invoice (which only a read of the API can show) is not a paid one.
 func (s stripeSubscription) everActive() bool {
 	switch s.Status {
 	case "trialing", "active", "past_due", "unpaid", "paused":
 		return true
 	case "canceled":
 		const day = 24 * 60 * 60
-		return s.TrialStart > 0 || s.EndedAt-max(s.StartDate, s.Created) >= day
+		return s.TrialStart > 0 || s.LatestInvoice == "paid" || s.EndedAt-max(s.StartDate, s.Created) >= day
 	}
 	return false
 }

@@ -101,10 +101,12 @@ type Context struct {
 // Claims on a payment's money. A greater one replaces a lesser one whole, so a
 // payment told by several objects counts once, in any order.
 const (
+	claimHeard    = 0 // told by an export: less than anybody's own word, even that it is unpaid
 	claimUnpaid   = 1 // a checkout not paid yet
 	claimRecorded = 2 // told by the platform
 	claimIntent   = 3 // a payment intent that itself names a product
 	claimCheckout = 4 // a paid Checkout session, or a paid invoice
+	claimItemised = 5 // a paid session that names no product, but whose line items were read
 )
 
 // Payment is one line of the money ledger, keyed by payment intent, by paid

@@ -14,8 +14,12 @@ import (
 	"github.com/hibiken/asynq"
 )
 
-// TypeEvent is the job that applies one inbox event.
-const TypeEvent = "event:apply"
+// Types of jobs.
+const (
+	TypeEvent    = "event:apply"     // apply one inbox event
+	TypeBackfill = "backfill:chunk"  // do one chunk of a backfill
+	TypeHourly   = "backfill:hourly" // start what is to be brought in every hour
+)
 
 // Queues of the worker and their weights: people (clerk) before money before
 // the platform's bulk, because facts lean on people. No queue starves.
@@ -25,11 +29,19 @@ var Queues = map[string]int{
 	"platform": 3,
 }
 
+// BackfillQueue is the queue of backfills. It has handlers of its own: history
+// never keeps what happens now waiting.
+const BackfillQueue = "backfills"
+
 const (
 	// EventRetries is above what the row allows: the row decides when an event
 	// has been tried often enough, and the queue must not give up before it.
 	EventRetries = 30
 	eventTimeout = 15 * time.Minute
+
+	// ChunkRetries is above what the chunk's row allows, which decides.
+	ChunkRetries = 1000
+	chunkTimeout = 30 * time.Minute
 )
 
 // Event is the payload of TypeEvent.
@@ -44,6 +56,21 @@ func ParseEvent(t *asynq.Task) (Event, error) {
 		return e, fmt.Errorf("job %s: payload %q names no event: %w", t.Type(), t.Payload(), asynq.SkipRetry)
 	}
 	return e, nil
+}
+
+// Backfill is the payload of TypeBackfill.
+type Backfill struct {
+	Backfill int64 `json:"backfill"` // backfills.id
+	Chunk    int   `json:"chunk"`    // backfill_chunks.number
+}
+
+// ParseBackfill reads the payload of a TypeBackfill task.
+func ParseBackfill(t *asynq.Task) (Backfill, error) {
+	var b Backfill
+	if err := json.Unmarshal(t.Payload(), &b); err != nil || b.Backfill == 0 {
+		return b, fmt.Errorf("job %s: payload %q names no chunk: %w", t.Type(), t.Payload(), asynq.SkipRetry)
+	}
+	return b, nil
 }
 
 // Client puts jobs into Redis. Safe for concurrent use.
@@ -62,28 +89,56 @@ func (c *Client) Close() error { return c.asynq.Close() }
 // is round "" and later ones name their occasion ("sweep-29412", "retry-…").
 // A request that is there already is no error.
 func (c *Client) EnqueueEvent(ctx context.Context, source string, id int64, round string) error {
-	payload, err := json.Marshal(Event{ID: id})
+	return c.enqueue(ctx, TypeEvent, Event{ID: id}, fmt.Sprintf("event:%d", id), round,
+		asynq.Queue(source), asynq.MaxRetry(EventRetries), asynq.Timeout(eventTimeout))
+}
+
+// EnqueueBackfill asks for a chunk of a backfill to be done. round is as in
+// EnqueueEvent.
+func (c *Client) EnqueueBackfill(ctx context.Context, backfill int64, chunk int, round string) error {
+	return c.enqueue(ctx, TypeBackfill, Backfill{backfill, chunk}, fmt.Sprintf("backfill:%d:%d", backfill, chunk), round,
+		asynq.Queue(BackfillQueue), asynq.MaxRetry(ChunkRetries), asynq.Timeout(chunkTimeout))
+}
+
+// EnqueueHourly asks for the hourly job now.
+func (c *Client) EnqueueHourly(ctx context.Context) error {
+	return c.enqueue(ctx, TypeHourly, nil, "hourly", time.Now().UTC().Format("2006-01-02T15:04"), asynq.Queue(BackfillQueue), asynq.MaxRetry(3))
+}
+
+func (c *Client) enqueue(ctx context.Context, typ string, payload any, id, round string, options ...asynq.Option) error {
+	text, err := json.Marshal(payload)
 	if err != nil {
 		return err
 	}
-	taskID := fmt.Sprintf("event:%d", id)
 	if round != "" {
-		taskID += ":" + round
+		id += ":" + round
 	}
-	_, err = c.asynq.EnqueueContext(ctx, asynq.NewTask(TypeEvent, payload),
-		asynq.Queue(source), asynq.TaskID(taskID), asynq.MaxRetry(EventRetries), asynq.Timeout(eventTimeout))
+	_, err = c.asynq.EnqueueContext(ctx, asynq.NewTask(typ, text), append(options, asynq.TaskID(id))...)
 	if errors.Is(err, asynq.ErrTaskIDConflict) {
 		return nil // ours, or one that is waiting already: either way it is in the queue
 	}
 	if err != nil {
-		return fmt.Errorf("jobs.EnqueueEvent(%s, %d): %w", source, id, err)
+		return fmt.Errorf("jobs: enqueueing %s: %w", id, err)
 	}
 	return nil
 }
 
+// After is the error of a job that is not to be tried again before a time.
+type After struct {
+	Delay time.Duration
+	Err   error
+}
+
+func (e *After) Error() string { return e.Err.Error() }
+func (e *After) Unwrap() error { return e.Err }
+
 // RetryDelay is the pause before try n+1: doubling from one second up to ten
 // minutes, each shifted by up to half so that a crowd does not return at once.
-func RetryDelay(n int, _ error, _ *asynq.Task) time.Duration {
+func RetryDelay(n int, err error, _ *asynq.Task) time.Duration {
+	var after *After
+	if errors.As(err, &after) {
+		return after.Delay
+	}
 	d := min(time.Second<<min(n, 16), 10*time.Minute)
 	return d/2 + rand.N(d)
 }

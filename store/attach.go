@@ -47,6 +47,17 @@ type work struct {
 	want     locks    // to be taken at the start of the next try
 	held     locks
 	everyone bool // attach dependents even where nothing they lean on changed
+	settled  bool // rows are looked at again, nothing new is said
+
+	outcomes map[factKey]outcome // unless nil: what became of the facts said
+	attached attached            // what the last attachment did
+}
+
+// attached is what an attachment did, row by row and customer by customer.
+type attached struct {
+	rows      []resolution
+	at        map[address]int64 // whose customers live where
+	customers map[int64]bool    // those written: whether each is new
 }
 
 // transact runs do in a transaction, again with more locks for as long as do
@@ -120,6 +131,16 @@ func (w *work) extend(ctx context.Context, more locks) error {
 	return nil
 }
 
+// Keep says facts without attaching them: for loads in bulk, to be followed by
+// the backfills courses and subscriptions.
+func (s *Store) Keep(ctx context.Context, set facts.Set) (err error) {
+	defer wrap(&err, "store.Keep")
+	return s.transact(ctx, func(ctx context.Context, w *work) error {
+		_, err := w.say(ctx, set)
+		return err
+	})
+}
+
 // say locks, upserts and tells which rows are to be attached now: those the set
 // brings and those that lean on what it changed.
 func (w *work) say(ctx context.Context, set facts.Set) ([]rowKey, error) {
@@ -134,7 +155,7 @@ func (w *work) say(ctx context.Context, set facts.Set) ([]rowKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := upsert(ctx, w.tx, set); err != nil {
+	if err := upsert(ctx, w.tx, set, w.outcomes); err != nil {
 		return nil, err
 	}
 	provided := providedBy(set)
@@ -170,13 +191,16 @@ func (w *work) attach(ctx context.Context, keys []rowKey) (changes Changes, err 
 		return changes, err
 	}
 	changes.Merged = merged
-	if changes.Facts, err = w.point(ctx, rows, places); err != nil {
+	pointed, err := w.point(ctx, rows, places)
+	if err != nil {
 		return changes, err
 	}
+	changes.Facts = int64(len(pointed))
 	for _, c := range tombstoned {
 		places.add(c)
 	}
-	derived, err := w.derive(ctx, places.all())
+	w.attached = attached{rows, places.at, map[int64]bool{}}
+	derived, err := w.derive(ctx, w.stale(places.all(), pointed))
 	changes.add(derived)
 	return changes, err
 }
@@ -276,8 +300,10 @@ func (w *work) stillThere(ctx context.Context, rows []resolution) error {
 	return nil
 }
 
+// Like every look at customers it must not be a join that a planner could turn
+// around: on a young table it would.
 const pointersTail = `
-	LEFT JOIN customers c ON c.id = f.customer_id`
+	LEFT JOIN LATERAL (SELECT email FROM customers WHERE id = f.customer_id OFFSET 0) c ON true`
 
 var pointersSQL = map[string]string{
 	enrollment: `
@@ -320,8 +346,9 @@ func (w *work) tombstoned(ctx context.Context, rows []resolution) ([]customer, e
 	})
 }
 
-// point writes rows' resolutions where they differ, and counts those.
-func (w *work) point(ctx context.Context, rows []resolution, p *places) (changed int64, err error) {
+// point writes rows' resolutions where they differ, and returns the customers
+// that those now point at, if any.
+func (w *work) point(ctx context.Context, rows []resolution, p *places) (pointed []*int64, err error) {
 	defer wrap(&err, "store.point(%d)", len(rows))
 	type columns struct {
 		a, b                          []string
@@ -345,13 +372,38 @@ func (w *work) point(ctx context.Context, rows []resolution, p *places) (changed
 		c.customer, c.refunded, c.disputed = append(c.customer, id), append(c.refunded, r.Refunded), append(c.disputed, r.Disputed)
 	}
 	for kind, c := range byKind {
-		tag, err := w.tx.Exec(ctx, pointSQL[kind], c.a, c.b, c.store, c.email, c.product, c.reason, c.customer, c.refunded, c.disputed)
+		found, err := w.tx.Query(ctx, pointSQL[kind]+` RETURNING r.customer_id`, c.a, c.b, c.store, c.email, c.product, c.reason, c.customer, c.refunded, c.disputed)
 		if err != nil {
-			return changed, err
+			return nil, err
 		}
-		changed += tag.RowsAffected()
+		some, err := pgx.CollectRows(found, pgx.RowTo[*int64])
+		if err != nil {
+			return nil, err
+		}
+		pointed = append(pointed, some...)
 	}
-	return changed, nil
+	return pointed, nil
+}
+
+// stale picks the customers to derive. Nothing new was said if w.settled, so
+// customers none of whose rows came or went are as they were.
+func (w *work) stale(all []customer, pointed []*int64) []customer {
+	if !w.settled {
+		return all
+	}
+	reached := map[int64]bool{}
+	for _, id := range pointed {
+		if id != nil {
+			reached[*id] = true
+		}
+	}
+	return slices.DeleteFunc(all, func(c customer) bool { return !reached[c.id] && w.lives(c) })
+}
+
+// lives tells whether somebody lives at a customer's address, as rows of this
+// attachment resolve to it; else rows have left it.
+func (w *work) lives(c customer) bool {
+	return w.attached.at[address{c.store, c.email}] == c.id
 }
 
 const pointFrom = `

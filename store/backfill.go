@@ -59,6 +59,8 @@ type Page struct {
 	Notes    []Finding  // worth a person's attention, but no errors
 	Next     []Position // what to read after it, if anything; several may be read at once
 	Expected *int64     // how many objects there are in all, when the source has just learned it
+
+	plan string // of courses and subscriptions: the statement that writes the chunks
 }
 
 // Item is one object of a page: facts, an event for the inbox, an entry of a
@@ -70,6 +72,8 @@ type Item struct {
 	Event *NewEvent
 	Old   *OldCustomer
 	Err   error // its text says what is wrong, to a person
+
+	row *rowKey // of courses and subscriptions: a fact that we hold already
 }
 
 // OldCustomer is an entry of a customer list kept before Rollcall. It is only
@@ -101,13 +105,14 @@ type Kind struct {
 	Most  int // objects in a chunk at most
 }
 
-// Kinds lists the kinds of backfills.
+// Kinds lists the kinds of backfills. The most is what their APIs give, or what
+// can be locked row by row: a larger chunk would keep everybody else waiting.
 var Kinds = []Kind{
-	{"courses", 500, 5000},
-	{"subscriptions", 500, 5000},
+	{"courses", 500, 500},
+	{"subscriptions", 500, 500},
 	{"stripe", 100, 100},
 	{"clerk", 500, 500},
-	{"convex", 1000, 5000},
+	{"convex", 500, 500},
 	{"stripe-events", 100, 100},
 }
 
@@ -136,5 +141,5 @@ type WrongStatus struct {
 }
 
 func (e *WrongStatus) Error() string {
-	return fmt.Sprintf("backfill %d is %s: only one that is %s can be", e.ID, e.Status, e.Want)
+	return fmt.Sprintf("backfill %d is %s, not %s", e.ID, e.Status, e.Want)
 }

@@ -35,16 +35,20 @@ func (w *work) derive(ctx context.Context, customers []customer) (changes Change
 		for i, c := range chunk {
 			ids[i], stores[i], emails[i] = c.id, c.store, c.email
 		}
-		batch.Queue(deriveSQL, ids, stores, emails).Query(changes.countDerived)
+		batch.Queue(deriveSQL, ids, stores, emails).Query(func(rows pgx.Rows) error { return w.countDerived(rows, &changes) })
 	}
 	batch.Queue(`SET LOCAL enable_hashjoin = off`)
 	return changes, w.tx.SendBatch(ctx, &batch).Close()
 }
 
 // countDerived counts the rows that deriveSQL returns.
-func (c *Changes) countDerived(rows pgx.Rows) error {
+func (w *work) countDerived(rows pgx.Rows, c *Changes) error {
+	var id int64
 	var created bool
-	_, err := pgx.ForEachRow(rows, []any{&created}, func() error {
+	_, err := pgx.ForEachRow(rows, []any{&id, &created}, func() error {
+		if w.attached.customers != nil {
+			w.attached.customers[id] = created
+		}
 		if created {
 			c.Created++
 		} else {
@@ -65,7 +69,8 @@ WHERE c.id = ANY($1)
   AND NOT EXISTS (SELECT FROM subscriptions WHERE customer_id = c.id)`
 
 // deriveSQL is what a customer is: a function of its facts. $1 ids, $2 stores,
-// $3 addresses; returns, for each customer written, whether it is new.
+// $3 addresses; returns each
+// customer written, and whether it is new.
 const deriveSQL = `
 WITH target AS (
 	SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[]) AS t(id, store_id, email)
@@ -121,14 +126,15 @@ names AS (
 	FROM (
 		SELECT customer, name, 0 AS rank, version AS said FROM who
 		UNION ALL
-		SELECT f.customer, s.name, 1, s.version
+		-- Of several the one last used: their own versions may be of when they were read.
+		SELECT f.customer, s.name, 1, to_char(f.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US')
 		FROM (
-			SELECT customer, account, stripe_customer FROM pay
+			SELECT customer, account, stripe_customer, at FROM pay
 			UNION
-			SELECT customer, account, coalesce(stripe_customer, checkout ->> 'stripe_customer') FROM subs
+			SELECT customer, account, coalesce(stripe_customer, checkout ->> 'stripe_customer'), at FROM subs
 		) f
 		CROSS JOIN LATERAL (
-			SELECT name, version FROM stripe_customers WHERE account = f.account AND id = f.stripe_customer OFFSET 0
+			SELECT name FROM stripe_customers WHERE account = f.account AND id = f.stripe_customer OFFSET 0
 		) s
 		UNION ALL
 		SELECT customer, name, 2, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US') FROM pay
@@ -336,4 +342,4 @@ WHERE (c.email, c.name, c.image_url, c.type, c.status, c.source_kind, c.source_p
 	IS DISTINCT FROM
 	(EXCLUDED.email, EXCLUDED.name, EXCLUDED.image_url, EXCLUDED.type, EXCLUDED.status, EXCLUDED.source_kind, EXCLUDED.source_product_id, EXCLUDED.first_seen_at, EXCLUDED.last_activity_at,
 		EXCLUDED.spent, EXCLUDED.refunded, EXCLUDED.spent_rank, EXCLUDED.courses, EXCLUDED.purchases, EXCLUDED.subscriptions, EXCLUDED.course_ids, EXCLUDED.product_ids)
-RETURNING xmax = 0`
+RETURNING c.id, xmax = 0`

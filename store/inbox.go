@@ -35,6 +35,15 @@ type Inserted struct {
 // Duplicates within events are allowed: the first becomes the row.
 func (s *Store) InsertEvents(ctx context.Context, events []NewEvent) (_ []Inserted, err error) {
 	defer wrap(&err, "store.InsertEvents(%d)", len(events))
+	return insertEvents(ctx, s.pool, events)
+}
+
+// querier is a pool or a transaction.
+type querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+}
+
+func insertEvents(ctx context.Context, q querier, events []NewEvent) ([]Inserted, error) {
 	n := len(events)
 	var (
 		sources, ids, types, accounts, versions, payloads = make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]string, n)
@@ -50,7 +59,7 @@ func (s *Store) InsertEvents(ctx context.Context, events []NewEvent) (_ []Insert
 			first[key{e.Source, e.EventID}] = i
 		}
 	}
-	rows, err := s.pool.Query(ctx, `
+	rows, err := q.Query(ctx, `
 		INSERT INTO webhook_events (source, event_id, type, account, api_version, livemode, occurred_at, payload)
 		SELECT source, event_id, type, account, api_version, livemode, occurred_at, payload::json
 		FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bool[], $7::timestamptz[], $8::text[])

@@ -19,7 +19,9 @@ type factTable struct {
 	keys   []string
 	groups []versioned       // columns replaced together by a greater version
 	merges map[string]string // columns with a rule of their own: OR, GREATEST, LEAST
-	sql    string
+	sql    string            // upserts
+	// tellingSQL upserts and returns what became of rows.
+	tellingSQL string
 }
 
 // versioned is a version column and the columns it guards.
@@ -88,6 +90,7 @@ func newTable[F any](name, keys string, main *string, merges map[string]string, 
 	}
 	t.groups = append([]versioned{first}, others...)
 	t.sql = t.upsert(all)
+	t.tellingSQL = t.telling(all)
 	return t
 }
 
@@ -136,56 +139,85 @@ func (t factTable) upsert(columns []string) string {
 		t.name, list, strings.Join(t.keys, ", "), strings.Join(set, ",\n\t\t\t"), strings.Join(changed, " OR "))
 }
 
+// factKey names a fact: its table, and its key with slashes.
+type factKey struct{ table, key string }
+
+// tableRows are facts of one table.
+type tableRows struct {
+	table *factTable
+	keys  []factKey
+	rows  []any // pointers to the facts
+}
+
+func rowsOf[F any](t *factTable, rows []F, key func(*F) string) tableRows {
+	r := tableRows{t, make([]factKey, len(rows)), make([]any, len(rows))}
+	for i := range rows {
+		r.keys[i], r.rows[i] = factKey{t.name, key(&rows[i])}, &rows[i]
+	}
+	return r
+}
+
+// tablesOf sorts the facts of a set by table.
+func tablesOf(set facts.Set) []tableRows {
+	return []tableRows{
+		rowsOf(&usersTable, set.Users, func(f *facts.User) string { return f.ID }),
+		rowsOf(&stripeCustomersTable, set.StripeCustomers, func(f *facts.StripeCustomer) string { return f.Account + "/" + f.ID }),
+		rowsOf(&storesTable, set.Stores, func(f *facts.Store) string { return f.ID }),
+		rowsOf(&productsTable, set.Products, func(f *facts.Product) string { return f.ID }),
+		rowsOf(&enrollmentsTable, set.Enrollments, func(f *facts.Enrollment) string { return f.CourseID + "/" + f.Person }),
+		rowsOf(&paymentsTable, set.Payments, func(f *facts.Payment) string { return f.Account + "/" + f.ID }),
+		rowsOf(&refundsTable, set.Refunds, func(f *facts.Refund) string { return f.Account + "/" + f.ID }),
+		rowsOf(&disputesTable, set.Disputes, func(f *facts.Dispute) string { return f.Account + "/" + f.ID }),
+		rowsOf(&subscriptionsTable, set.Subscriptions, func(f *facts.Subscription) string { return f.Account + "/" + f.ID }),
+	}
+}
+
 // upsert merges all facts of a set into their tables, in one round trip.
-func upsert(ctx context.Context, tx pgx.Tx, set facts.Set) (err error) {
+// outcomes, unless nil, learns what became of those that were new or different.
+func upsert(ctx context.Context, tx pgx.Tx, set facts.Set, outcomes map[factKey]outcome) (err error) {
 	defer wrap(&err, "store.upsert")
 	var batch pgx.Batch
-	err = firstError(
-		queue(&batch, usersTable, set.Users, func(f facts.User) string { return f.ID }),
-		queue(&batch, stripeCustomersTable, set.StripeCustomers, func(f facts.StripeCustomer) string { return f.Account + "/" + f.ID }),
-		queue(&batch, storesTable, set.Stores, func(f facts.Store) string { return f.ID }),
-		queue(&batch, productsTable, set.Products, func(f facts.Product) string { return f.ID }),
-		queue(&batch, enrollmentsTable, set.Enrollments, func(f facts.Enrollment) string { return f.CourseID + "/" + f.Person }),
-		queue(&batch, paymentsTable, set.Payments, func(f facts.Payment) string { return f.Account + "/" + f.ID }),
-		queue(&batch, refundsTable, set.Refunds, func(f facts.Refund) string { return f.Account + "/" + f.ID }),
-		queue(&batch, disputesTable, set.Disputes, func(f facts.Dispute) string { return f.Account + "/" + f.ID }),
-		queue(&batch, subscriptionsTable, set.Subscriptions, func(f facts.Subscription) string { return f.Account + "/" + f.ID }),
-	)
-	if err != nil || batch.Len() == 0 {
-		return err
+	if outcomes != nil {
+		batch.Queue(`SET LOCAL enable_hashjoin = on`) // for joins among what was looked up
+	}
+	for _, t := range tablesOf(set) {
+		if err := t.queue(&batch, outcomes); err != nil {
+			return err
+		}
+	}
+	if outcomes != nil {
+		batch.Queue(`SET LOCAL enable_hashjoin = off`)
+	}
+	if batch.Len() == 0 {
+		return nil
 	}
 	return tx.SendBatch(ctx, &batch).Close()
 }
 
 // queue adds the statements for rows: one, unless a key comes more than once,
 // as a statement can touch a row only once.
-func queue[F any](b *pgx.Batch, t factTable, rows []F, key func(F) string) error {
-	for len(rows) > 0 {
-		var now, later []F
-		seen := make(map[string]bool, len(rows))
-		for _, r := range rows {
-			if k := key(r); seen[k] {
-				later = append(later, r)
-			} else {
-				seen[k] = true
-				now = append(now, r)
+func (t tableRows) queue(b *pgx.Batch, outcomes map[factKey]outcome) error {
+	for len(t.rows) > 0 {
+		var now, later tableRows
+		seen := make(map[factKey]bool, len(t.keys))
+		for i, k := range t.keys {
+			to := &now
+			if seen[k] {
+				to = &later
 			}
+			seen[k] = true
+			to.keys, to.rows = append(to.keys, k), append(to.rows, t.rows[i])
 		}
-		text, err := json.Marshal(now)
+		text, err := json.Marshal(now.rows)
 		if err != nil {
 			return err
 		}
-		b.Queue(t.sql, string(text))
-		rows = later
-	}
-	return nil
-}
-
-func firstError(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
+		if outcomes == nil {
+			b.Queue(t.table.sql, string(text))
+		} else {
+			b.Queue(t.table.tellingSQL, string(text)).Query(func(found pgx.Rows) error { return learn(outcomes, t.table.name, found) })
 		}
+		t.keys, t.rows = later.keys, later.rows
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -30,6 +31,8 @@ var (
 	errMethod    = &failure{http.StatusMethodNotAllowed, "method_not_allowed", "This address does not take that method; the Allow header names those it takes."}
 	errStranger  = &failure{http.StatusUnauthorized, "unauthorized", "Send a token that may see this: Authorization: Bearer TOKEN."}
 	errForm      = &failure{http.StatusBadRequest, "invalid_form", "The form did not arrive whole: send it again."}
+	errBodyType  = &failure{http.StatusUnsupportedMediaType, "unsupported_media_type", "Send the body as JSON: Content-Type: application/json."}
+	errBodySize  = &failure{http.StatusRequestEntityTooLarge, "too_large", "The body is larger than what is taken here, 64 KiB."}
 	errQuery     = &failure{http.StatusBadRequest, "invalid_parameter", "The part of the address after the question mark cannot be read: check its % signs."}
 	errCrossSite = &failure{http.StatusForbidden, "cross_origin", "This was sent by a page of another site, so nothing was done."}
 	errAway      = &failure{http.StatusServiceUnavailable, "unavailable", "The database does not answer just now: try again in a few seconds."}
@@ -44,11 +47,19 @@ var (
 func explain(err error) *failure {
 	var told *failure
 	var bad *store.BadParam
+	var running *store.AlreadyRunning
+	var wrong *store.WrongStatus
 	switch {
 	case errors.As(err, &told):
 		return told
 	case errors.As(err, &bad):
 		return &failure{http.StatusBadRequest, "invalid_parameter", bad.Error()}
+	case errors.As(err, &running):
+		return &failure{http.StatusConflict, "already_running", fmt.Sprintf(
+			"Backfill %d of this kind and scope is %s: look at it, or cancel it first.", running.Backfill.ID, running.Backfill.Status)}
+	case errors.As(err, &wrong):
+		return &failure{http.StatusConflict, "wrong_status", fmt.Sprintf(
+			"Backfill %d is %s: this can be done only to one that is %s.", wrong.ID, wrong.Status, wrong.Want)}
 	case errors.Is(err, store.ErrNotFound):
 		return errNotFound
 	case store.Unavailable(err), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):

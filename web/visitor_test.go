@@ -11,6 +11,7 @@ import (
 func TestEveryRouteEveryVisitor(t *testing.T) {
 	x := open(t, nil)
 	x.fill(t)
+	x.begin(t, `{"kind": "clerk"}`)
 	session := x.admin.sign(forSession, now.Add(time.Hour))
 	visitors := map[string]struct {
 		as    as
@@ -49,7 +50,11 @@ func TestEveryRouteEveryVisitor(t *testing.T) {
 		}
 		for name, v := range visitors {
 			got := x.send(t, method, paths.Replace(route.path), "", v.as)
-			if want := map[bool]int{true: 200, false: 401}[v.admin]; got.StatusCode != want {
+			want := map[bool]int{true: 200, false: 401}[v.admin]
+			if method == "POST" && v.admin && (got.StatusCode == 415 || got.StatusCode == 409) {
+				want = got.StatusCode // let in, and told what is wrong: no body, or done before
+			}
+			if got.StatusCode != want {
 				t.Errorf("%s %s as %s: %d, want %d: %.300s", method, route.path, name, got.StatusCode, want, got.text)
 			}
 		}

@@ -1,9 +1,11 @@
 // Package web is what people and programs look at: the customer lists as JSON,
-// the inbox for operators, the queue's monitoring and a page to start from. It
-// reads the store and changes nothing in it.
+// the inbox and the backfills for operators, the queue's monitoring and a page
+// to start from. Of what it shows it changes nothing but backfills: those are
+// begun, paused, resumed and cancelled here.
 package web
 
 import (
+	"context"
 	"embed"
 	"fmt"
 	"html/template"
@@ -22,6 +24,7 @@ import (
 type Config struct {
 	Store      *store.Store
 	Redis      asynq.RedisConnOpt // shown at /monitoring, and by /readyz; it may be away
+	Jobs       Jobs               // told of new backfills; nil: the workers find them
 	AdminToken string             // opens everything; empty: nobody is let in
 	Log        *slog.Logger       // slog.Default() if nil
 	Version    string             // of this program, shown by /healthz
@@ -29,6 +32,12 @@ type Config struct {
 	// request came by https, said by TLS or by a proxy's X-Forwarded-Proto.
 	SecureCookies bool
 	Now           func() time.Time // time.Now if nil
+}
+
+// Jobs asks the workers for what is to be done. A failure only delays it: the
+// row is there, and the workers sweep.
+type Jobs interface {
+	EnqueueBackfill(ctx context.Context, backfill int64, chunk int, round string) error
 }
 
 // Site is the http.Handler of all that this package shows. Make it with New,

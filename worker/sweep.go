@@ -17,8 +17,8 @@ const (
 	sweepLimit  = 5000
 )
 
-// sweepUntil asks again, every few seconds until ctx ends, for events whose
-// jobs were lost: Redis was away when they came, was emptied, or a worker died
+// sweepUntil asks again, every few seconds until ctx ends, for events and
+// chunks whose jobs were lost: Redis was away when they came, was emptied, or a worker died
 // with them in hand. The rows say what is still to be done.
 func (w *Worker) sweepUntil(ctx context.Context) {
 	client, _ := w.cfg.Redis.MakeRedisClient().(redis.UniversalClient)
@@ -54,7 +54,7 @@ func (w *Worker) sweep(ctx context.Context, now time.Time) error {
 	if len(overdue) > 0 {
 		w.cfg.Log.Info("asked again for overdue events", "events", len(overdue))
 	}
-	return nil
+	return w.sweepChunks(ctx, round)
 }
 
 // announceQueues writes the queues' names where inspectors look for them: after
@@ -63,7 +63,7 @@ func (w *Worker) announceQueues(ctx context.Context, client redis.UniversalClien
 	if client == nil {
 		return
 	}
-	names := make([]any, 0, len(jobs.Queues))
+	names := []any{jobs.BackfillQueue}
 	for name := range jobs.Queues {
 		names = append(names, name)
 	}

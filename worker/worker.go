@@ -1,5 +1,5 @@
-// Package worker does the jobs: it applies events, and sweeps up those whose
-// jobs were lost. It holds no state; any number of workers may run.
+// Package worker does the jobs: it applies events, works through backfills, and
+// sweeps up what jobs were lost of. It holds no state; any number of workers may run.
 package worker
 
 import (
@@ -25,6 +25,11 @@ type Config struct {
 	// Read tells what an event says; facts.Read unless a test or a setting
 	// (the mode of Stripe's events) wraps it.
 	Read store.Reader
+	// Sources opens the history that a backfill brings in, where that is not
+	// our own facts. Nil: there is none.
+	Sources func(store.Backfill) (Source, error)
+	// Hourly asks for Stripe's own list of events every hour.
+	Hourly bool
 	// Sweep is how often lost jobs are looked for, Grace how long an event may
 	// wait before its job counts as lost.
 	Sweep time.Duration
@@ -34,9 +39,11 @@ type Config struct {
 // Worker works through the queues.
 type Worker struct {
 	cfg     Config
-	server  *asynq.Server
+	server  *asynq.Server // of events
+	history *asynq.Server // of backfills, so that neither waits for the other
 	jobs    *jobs.Client
 	applier *applier
+	writers chan struct{} // chunks of backfills that write
 }
 
 const (
@@ -46,6 +53,8 @@ const (
 	// pollEvery is how long an idle worker sleeps between looks at the queue:
 	// it bounds the time from POST to customer.
 	pollEvery = 15 * time.Millisecond
+	// historyPollEvery is the same for backfills, which are in no such hurry.
+	historyPollEvery = 200 * time.Millisecond
 	// shutdownTimeout is how long jobs in hand may take to finish on shutdown;
 	// then they go back to the queue.
 	shutdownTimeout = 10 * time.Second
@@ -62,7 +71,7 @@ func New(cfg Config) *Worker {
 	if cfg.Grace == 0 {
 		cfg.Grace = 10 * time.Second
 	}
-	w := &Worker{cfg: cfg, jobs: jobs.NewClient(cfg.Redis)}
+	w := &Worker{cfg: cfg, jobs: jobs.NewClient(cfg.Redis), writers: make(chan struct{}, writersAtOnce)}
 	w.applier = newApplier(func(ctx context.Context, ids []int64, neighbours int) (store.Outcome, error) {
 		out, err := cfg.Store.Apply(ctx, ids, neighbours, cfg.Read)
 		for _, id := range out.Malformed {
@@ -70,43 +79,59 @@ func New(cfg Config) *Worker {
 		}
 		return out, err
 	})
-	w.server = asynq.NewServer(cfg.Redis, asynq.Config{
-		Concurrency:              handlers,
-		Queues:                   jobs.Queues,
-		TaskCheckInterval:        pollEvery,
+	w.server = w.newServer(jobs.Queues, handlers, pollEvery)
+	w.history = w.newServer(map[string]int{jobs.BackfillQueue: 1}, chunksAtOnce, historyPollEvery)
+	return w
+}
+
+func (w *Worker) newServer(queues map[string]int, concurrency int, poll time.Duration) *asynq.Server {
+	return asynq.NewServer(w.cfg.Redis, asynq.Config{
+		Concurrency:              concurrency,
+		Queues:                   queues,
+		TaskCheckInterval:        poll,
 		DelayedTaskCheckInterval: time.Second,
 		RetryDelayFunc:           jobs.RetryDelay,
 		IsFailure:                func(err error) bool { return !outage(err) }, // an outage uses up no tries
 		ShutdownTimeout:          shutdownTimeout,
-		Logger:                   asynqLog{cfg.Log},
+		Logger:                   asynqLog{w.cfg.Log},
 		LogLevel:                 asynq.WarnLevel,
 	})
-	return w
 }
 
 // Run works until ctx ends, then finishes the jobs in hand or hands them back.
 // A Redis that is away does not end it: it waits for it to return.
 func (w *Worker) Run(ctx context.Context) error {
 	defer w.jobs.Close()
-	mux := asynq.NewServeMux()
-	mux.HandleFunc(jobs.TypeEvent, w.applyEvent)
-	if err := w.start(ctx, mux); err != nil {
+	events, history := asynq.NewServeMux(), asynq.NewServeMux()
+	events.HandleFunc(jobs.TypeEvent, w.applyEvent)
+	history.HandleFunc(jobs.TypeBackfill, w.backfill)
+	history.HandleFunc(jobs.TypeHourly, w.hourly)
+	if err := w.start(ctx, w.server, events); err != nil {
+		return err
+	}
+	if err := w.start(ctx, w.history, history); err != nil {
+		return err
+	}
+	unschedule, err := w.schedule(ctx)
+	if err != nil {
 		return err
 	}
 	w.sweepUntil(ctx)
+	unschedule()
+	w.history.Shutdown()
 	w.server.Shutdown()
 	w.applier.close()
 	return nil
 }
 
-// start starts the server, again and again while Redis does not answer, as it
+// start starts a server, again and again while Redis does not answer, as it
 // refuses to start without.
-func (w *Worker) start(ctx context.Context, mux *asynq.ServeMux) error {
+func (w *Worker) start(ctx context.Context, server *asynq.Server, mux *asynq.ServeMux) error {
 	seldom := rate.Sometimes{First: 1, Interval: time.Minute}
 	for {
-		err := w.server.Ping()
+		err := server.Ping()
 		if err == nil {
-			return w.server.Start(mux)
+			return server.Start(mux)
 		}
 		seldom.Do(func() {
 			w.cfg.Log.Warn("Redis does not answer; webhooks are still kept, and will be worked through when it does", "error", err)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -63,6 +64,19 @@ type Config struct {
 	// test events too; those of the other mode are kept and marked ignored.
 	StripeMode string `name:"stripe-mode" env:"STRIPE_MODE" group:"rules" placeholder:"MODE" default:"any" help:"Which of Stripe's events count: live, test or any (${default}). Others are kept and marked ignored."`
 
+	// StripeAPIKey reads the history that Stripe has kept: sk_…, or better a
+	// restricted key, rk_…, that may only read.
+	StripeAPIKey *string `name:"stripe-api-key" env:"STRIPE_API_KEY" group:"history" placeholder:"KEY" help:"Stripe's API key (sk_… or rk_…; one that may only read will do), for backfills from Stripe."`
+
+	// StripeAPIBase is where Stripe's API is, if not where it always is.
+	StripeAPIBase *string `name:"stripe-api-base" env:"STRIPE_API_BASE" group:"history" placeholder:"URL" help:"Stripe's API, if not https://api.stripe.com."`
+
+	// ClerkSecretKey reads the users that Clerk has kept.
+	ClerkSecretKey *string `name:"clerk-secret-key" env:"CLERK_SECRET_KEY" group:"history" placeholder:"KEY" help:"Clerk's secret key (sk_…), for backfills from Clerk."`
+
+	// ClerkAPIBase is where Clerk's API is, if not where it always is.
+	ClerkAPIBase *string `name:"clerk-api-base" env:"CLERK_API_BASE" group:"history" placeholder:"URL" help:"Clerk's API, if not https://api.clerk.com/v1."`
+
 	// LogLevel is the least that is logged, to stderr.
 	LogLevel string `name:"log-level" env:"LOG_LEVEL" group:"logs" placeholder:"LEVEL" default:"info" help:"Least that is logged: debug, info, warn or error (${default})."`
 
@@ -74,17 +88,21 @@ var groups = []kong.Group{
 	{Key: "servers", Title: "Servers:"},
 	{Key: "web", Title: "Web:"},
 	{Key: "webhooks", Title: "Webhooks:"},
+	{Key: "history", Title: "History:"},
 	{Key: "rules", Title: "What counts:"},
 	{Key: "logs", Title: "Logs (to stderr):"},
 }
 
 // groupsOf are the groups of settings that a command uses, where not all.
 var groupsOf = map[string][]string{
-	"work":    {"servers", "rules", "logs"},
-	"migrate": {"servers"},
-	"events":  {"servers"},
-	"rebuild": {"servers", "rules"},
-	"version": {},
+	"serve":    {"servers", "web", "webhooks", "rules", "logs"},
+	"work":     {"servers", "history", "rules", "logs"},
+	"migrate":  {"servers"},
+	"events":   {"servers"},
+	"backfill": {"servers"}, // the workers read the history, with their keys
+	"audit":    {"servers", "history", "rules"},
+	"rebuild":  {"servers", "rules"},
+	"version":  {},
 }
 
 const (
@@ -98,6 +116,10 @@ func (c *Config) check() error {
 	return errors.Join(
 		notEmpty("DATABASE_URL", c.DatabaseURL),
 		notEmpty("REDIS_URL", c.RedisURL),
+		checkKey("STRIPE_API_KEY", c.StripeAPIKey, "sk_", "rk_"),
+		checkKey("CLERK_SECRET_KEY", c.ClerkSecretKey, "sk_"),
+		checkBase("STRIPE_API_BASE", c.StripeAPIBase),
+		checkBase("CLERK_API_BASE", c.ClerkAPIBase),
 		oneOf("STRIPE_MODE", c.StripeMode, "live", "test", "any"),
 		oneOf("LOG_LEVEL", c.LogLevel, "debug", "info", "warn", "error"),
 		oneOf("LOG_FORMAT", c.LogFormat, "text", "json"))
@@ -116,6 +138,30 @@ func (c *Config) checkWeb() error {
 func notEmpty(name string, value *string) error {
 	if value != nil && strings.TrimSpace(*value) == "" {
 		return fmt.Errorf("%s is empty: set it to something, or not at all", name)
+	}
+	return nil
+}
+
+// checkKey refuses what cannot be a key of an API: most often one of another kind.
+func checkKey(name string, key *string, prefixes ...string) error {
+	if err := notEmpty(name, key); err != nil || key == nil {
+		return err
+	}
+	known := slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(*key, p) && len(*key) > len(p) })
+	if !known || strings.ContainsAny(*key, " \t\r\n") {
+		return fmt.Errorf("%s is no such key: it must begin with %s and have no spaces", name, strings.Join(prefixes, " or "))
+	}
+	return nil
+}
+
+// checkBase refuses what cannot be the address of an API.
+func checkBase(name string, base *string) error {
+	if err := notEmpty(name, base); err != nil || base == nil {
+		return err
+	}
+	u, err := url.Parse(*base)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
+		return fmt.Errorf("%s must be the URL of an API, as http://127.0.0.1:12111", name)
 	}
 	return nil
 }

@@ -17,7 +17,6 @@ import (
 	"rollcall/jobs"
 	"rollcall/migrations"
 	"rollcall/web"
-	"rollcall/worker"
 )
 
 type devCmd struct{}
@@ -142,12 +141,15 @@ func (d *dev) run(l net.Listener, at where) error {
 
 // serveAndWork stops receiving before it stops working.
 func (d *dev) serveAndWork(ctx context.Context, l net.Listener, w *site, redis asynq.RedisConnOpt) error {
+	at, closeSources, err := d.env.newWorker(w.store, redis, d.log)
+	if err != nil {
+		return errors.Join(err, w.close())
+	}
+	defer closeSources()
 	working, stop := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan error, 1)
-	go func() {
-		done <- worker.New(worker.Config{Store: w.store, Redis: redis, Log: d.log, Read: d.env.read()}).Run(working)
-	}()
-	err := w.serve(ctx, l)
+	go func() { done <- at.Run(working) }()
+	err = w.serve(ctx, l)
 	stop()
 	return errors.Join(err, <-done)
 }

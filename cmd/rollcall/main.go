@@ -22,14 +22,15 @@ import (
 type commandLine struct {
 	Config `embed:""`
 
-	Dev     devCmd     `cmd:"" help:"Run everything in this process, on a private Postgres and Redis."`
-	Demo    demoCmd    `cmd:"" help:"Like dev, then play some weeks of a marketplace at it and show the lists."`
-	Serve   serveCmd   `cmd:"" help:"Receive webhooks and serve the pages and the API."`
-	Work    workCmd    `cmd:"" help:"Work through what was received."`
-	Migrate migrateCmd `cmd:"" help:"Bring the database schema up to date, or tell whether it is."`
-	Events  eventsCmd  `cmd:"" help:"Look at the inbox: list, show, retry, replay."`
-	Rebuild rebuildCmd `cmd:"" help:"Derive every customer again from the facts, and tell what was wrong."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+	Dev      devCmd      `cmd:"" help:"Run everything in this process, on a private Postgres and Redis."`
+	Demo     demoCmd     `cmd:"" help:"Like dev, then play some weeks of a marketplace at it and show the lists."`
+	Serve    serveCmd    `cmd:"" help:"Receive webhooks and serve the pages and the API."`
+	Work     workCmd     `cmd:"" help:"Work through what was received."`
+	Migrate  migrateCmd  `cmd:"" help:"Bring the database schema up to date, or tell whether it is."`
+	Events   eventsCmd   `cmd:"" help:"Look at the inbox: list, show, retry, replay."`
+	Backfill backfillCmd `cmd:"" help:"Bring in history: start, list, show, pause, resume, cancel."`
+	Rebuild  rebuildCmd  `cmd:"" help:"Derive every customer again from the facts, and tell what was wrong."`
+	Version  versionCmd  `cmd:"" help:"Print the version."`
 }
 
 const description = `Rollcall keeps the customer list of every store on a course marketplace true: it receives the webhooks of Clerk, Stripe and the platform, and keeps one customer per email per store.

@@ -48,7 +48,7 @@ func (e *env) newSite(s *store.Store, redis asynq.RedisConnOpt, log *slog.Logger
 	}
 	w := &site{log: log, store: s, jobs: jobs.NewClient(redis)}
 	w.receiver = webhooks.New(webhooks.Config{Store: s, Jobs: w.jobs, Secrets: secrets, Logger: log})
-	w.web, err = web.New(web.Config{Store: s, Redis: redis, AdminToken: given(e.AdminToken), Log: log, Version: versionText()})
+	w.web, err = web.New(web.Config{Store: s, Redis: redis, Jobs: w.jobs, AdminToken: given(e.AdminToken), Log: log, Version: versionText()})
 	if err != nil {
 		w.receiver.Close()
 		return nil, errors.Join(err, w.jobs.Close())

@@ -1,12 +1,10 @@
 package main
 
-import "rollcall/worker"
-
 type workCmd struct{}
 
 // Help is shown below the usage.
 func (workCmd) Help() string {
-	return `Applies the events that serve has received, and sweeps up those whose jobs were lost. It holds no state: run as many as you like. SIGTERM lets it finish what it has in hand, or hand it back.`
+	return `Applies the events that serve has received, works through backfills, and sweeps up the work whose jobs were lost. It holds no state: run as many as you like. SIGTERM lets it finish what it has in hand, or hand it back.`
 }
 
 func (workCmd) Run(e *env) error {
@@ -21,8 +19,13 @@ func (workCmd) Run(e *env) error {
 		return err
 	}
 	go warnOfSchema(e, log, url)
+	w, done, err := e.newWorker(s, redis, log)
+	if err != nil {
+		return err
+	}
+	defer done()
 	log.Info("working")
-	err = worker.New(worker.Config{Store: s, Redis: redis, Log: log, Read: e.read()}).Run(e)
+	err = w.Run(e)
 	log.Info("stopped")
 	return err
 }

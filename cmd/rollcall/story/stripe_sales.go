@@ -82,9 +82,6 @@ func (a buys) count(t *teller) {
 		return
 	}
 	at, p := t.at(a.ago), products[a.what]
-	if a.road == "later" {
-		at = at.Add(settling)
-	}
 	t.countSale(t.customer(p.store, a.guest), p, a.cost(), at)
 }
 

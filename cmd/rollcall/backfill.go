@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"rollcall/store"
+)
+
+type backfillCmd struct {
+	Start  backfillStartCmd  `cmd:"" help:"Begin a run: courses, subscriptions, stripe, clerk, convex, stripe-events."`
+	List   backfillListCmd   `cmd:"" help:"List the runs, newest first."`
+	Show   backfillShowCmd   `cmd:"" help:"Show a run: how far it is, what it waits for, and what it could not use."`
+	Pause  backfillPauseCmd  `cmd:"" help:"Let a run rest, once the chunks in hand are done."`
+	Resume backfillResumeCmd `cmd:"" help:"Let a run that is paused, or has failed, go on where it was."`
+	Cancel backfillCancelCmd `cmd:"" help:"End a run for good. What it brought in stays."`
+}
+
+type backfillPauseCmd struct{ backfillOrder }
+type backfillResumeCmd struct{ backfillOrder }
+type backfillCancelCmd struct{ backfillOrder }
+
+func (c backfillPauseCmd) Run(e *env) error  { return c.give(e, (*store.Store).PauseBackfill) }
+func (c backfillResumeCmd) Run(e *env) error { return c.give(e, (*store.Store).ResumeBackfill) }
+func (c backfillCancelCmd) Run(e *env) error { return c.give(e, (*store.Store).CancelBackfill) }
+
+// backfillOrder is a word to one run.
+type backfillOrder struct {
+	ID   int64 `arg:"" name:"id" help:"The run's id: the first column of list."`
+	JSON bool  `name:"json" help:"Print JSON."`
+}
+
+func (c backfillOrder) give(e *env, order func(*store.Store, context.Context, int64) (store.Backfill, error)) error {
+	s, err := e.open()
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	b, err := order(s, e, c.ID)
+	if err != nil {
+		return e.aboutBackfill(err, c.ID)
+	}
+	if c.JSON {
+		return printJSON(e.out, b)
+	}
+	_, err = fmt.Fprintln(e.out, became(b)+" "+e.next(b))
+	return err
+}
+
+// became tells what an order led to.
+func became(b store.Backfill) string {
+	switch b.Status {
+	case "paused":
+		return title(b) + " is paused; chunks in hand are finished first."
+	case "cancelled":
+		return title(b) + " is cancelled. What it has brought in stays."
+	}
+	return title(b) + " goes on where it was."
+}
+
+// next is what one may do with a run now.
+func (e *env) next(b store.Backfill) string {
+	if b.Status == "paused" {
+		return "Let it go on: " + e.backfillCommand("resume", b.ID)
+	}
+	return "Look at it: " + e.backfillCommand("show", b.ID)
+}
+
+// backfillCommand is a command about a run, as it can be typed here.
+func (e *env) backfillCommand(verb string, id int64) string {
+	where := ""
+	if e.DatabaseURL == nil {
+		where = e.dataFlag()
+	}
+	return fmt.Sprintf("rollcall backfill %s %d%s", verb, id, where)
+}
+
+func title(b store.Backfill) string { return fmt.Sprintf("Backfill %d (%s)", b.ID, b.Kind) }
+
+// flagOf are the flags of start whose names are not those of the options.
+var flagOf = map[string]string{"accounts": "account", "chunk_size": "chunk", "as_of": "as-of"}
+
+// aboutBackfill says an error of the store as whoever typed the command needs
+// it. id is the run it was about, 0 for a new one.
+func (e *env) aboutBackfill(err error, id int64) error {
+	var running *store.AlreadyRunning
+	var wrong *store.WrongStatus
+	var bad *store.BadParam
+	switch {
+	case errors.As(err, &running):
+		b := running.Backfill
+		return fmt.Errorf("backfill %d of this kind and scope is %s, and a second one would do the same: look at it with `%s`, or end it with `%s`",
+			b.ID, b.Status, e.backfillCommand("show", b.ID), e.backfillCommand("cancel", b.ID))
+	case errors.As(err, &wrong):
+		return fmt.Errorf("backfill %d is %s: this can be done only to one that is %s", wrong.ID, wrong.Status, wrong.Want)
+	case errors.As(err, &bad):
+		name := bad.Name
+		if flag, other := flagOf[name]; other {
+			name = flag
+		}
+		return usageError(fmt.Sprintf("--%s: %s", name, bad.Reason))
+	case errors.Is(err, store.ErrNotFound):
+		return fmt.Errorf("there is no backfill %d; `rollcall backfill list%s` shows their ids", id, e.dataFlag())
+	}
+	return err
+}

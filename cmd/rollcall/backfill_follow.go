@@ -1,0 +1,232 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+
+	"rollcall/store"
+)
+
+const (
+	lookEvery     = 250 * time.Millisecond // at a run that is followed
+	tellEvery     = 2 * time.Second        // where each telling is a line
+	takenWithin   = 10 * time.Second       // by a worker, or something is amiss
+	findingsShown = 5                      // at the end; show has more
+)
+
+// follow stays with a run until it has ended, and tells of it. To a program
+// that reads JSON, people's lines would be noise: they go to stderr.
+func (c startFlags) follow(e *env, s *store.Store, b store.Backfill) error {
+	people := e.out
+	if c.JSON {
+		people = e.err
+	}
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	f := follower{
+		get: s.Backfill, tick: tick.C, now: time.Now,
+		people: people, err: e.err, gauge: e.gauge(),
+	}
+	fmt.Fprintf(people, "%s is queued.\n", title(b))
+	b, err := f.follow(e, b)
+	if e.Err() != nil {
+		fmt.Fprintf(e.err, "%s goes on without you. Look at it: %s, or end it: %s\n", title(b), e.backfillCommand("show", b.ID), e.backfillCommand("cancel", b.ID))
+		return errSaid
+	}
+	if err != nil {
+		return e.aboutBackfill(err, b.ID)
+	}
+	fmt.Fprintln(people, closing(b))
+	return c.conclude(e, s, b)
+}
+
+// conclude tells of what a run could not use, and makes its status the command's.
+func (c startFlags) conclude(e *env, s *store.Store, b store.Backfill) error {
+	people := e.out
+	if c.JSON {
+		people = e.err
+	}
+	findings, err := s.BackfillErrors(e, b.ID, 0, findingsShown+1)
+	if err != nil {
+		return err
+	}
+	more := len(findings) > findingsShown
+	printFindings(people, findings[:min(len(findings), findingsShown)])
+	if more {
+		fmt.Fprintf(people, "  … and more: %s --errors 1000\n", e.backfillCommand("show", b.ID))
+	}
+	if b.Status == "failed" {
+		fmt.Fprintf(people, "When that is mended, let it go on where it was: %s\n", e.backfillCommand("resume", b.ID))
+	}
+	if c.JSON {
+		err = printJSON(e.out, b)
+	}
+	if err == nil && b.Status != "completed" {
+		err = errSaid
+	}
+	return err
+}
+
+// follower looks at a run again and again.
+type follower struct {
+	get         func(context.Context, int64) (store.Backfill, error)
+	tick        <-chan time.Time
+	now         func() time.Time
+	people, err io.Writer
+	gauge       gauge
+
+	began  time.Time
+	found  bool // how much there is to do is told
+	warned bool // that no worker takes it
+	away   bool // the database, and it is told
+}
+
+// gauge shows how far a run is.
+type gauge interface {
+	show(b store.Backfill, at time.Time)
+	clear()
+}
+
+// follow returns the run when it has ended, or as last seen with an error.
+func (f *follower) follow(ctx context.Context, b store.Backfill) (store.Backfill, error) {
+	f.began = f.now()
+	defer f.gauge.clear()
+	for {
+		f.tell(b)
+		if b.EndedAt != nil {
+			return b, nil
+		}
+		select {
+		case <-ctx.Done():
+			return b, ctx.Err()
+		case <-f.tick:
+		}
+		next, err := f.get(ctx, b.ID)
+		switch {
+		case err == nil:
+			b, f.away = next, false
+		case store.Unavailable(err) && ctx.Err() == nil:
+			f.tellAway()
+		default:
+			return b, err
+		}
+	}
+}
+
+// tell tells what is new of a run.
+func (f *follower) tell(b store.Backfill) {
+	if !f.found && b.Expected != nil {
+		f.found = true
+		f.line(f.people, opening(b))
+	}
+	if b.Status == "queued" && !f.warned && f.now().Sub(f.began) >= takenWithin {
+		f.warned = true
+		f.line(f.err, "no worker has taken it yet: is `rollcall work` running?")
+	}
+	f.gauge.show(b, f.now())
+}
+
+func (f *follower) tellAway() {
+	if !f.away {
+		f.away = true
+		f.line(f.err, "the database does not answer; the run goes on when it does")
+	}
+}
+
+func (f *follower) line(w io.Writer, text string) {
+	f.gauge.clear()
+	fmt.Fprintln(w, text)
+}
+
+// gauge is a bar where there is a terminal, else lines. Both go to stderr.
+func (e *env) gauge() gauge {
+	if bar := e.progress(); bar.w != io.Discard {
+		return &barGauge{line: bar}
+	}
+	return &lineGauge{w: e.err}
+}
+
+// lineGauge tells of every change of status, and now and then of the progress
+// between them.
+type lineGauge struct {
+	w      io.Writer
+	told   string // the last line
+	status string // in it
+	at     time.Time
+}
+
+func (g *lineGauge) show(b store.Backfill, at time.Time) {
+	text := progressText(b)
+	if b.EndedAt != nil || text == g.told || b.Status == g.status && at.Sub(g.at) < tellEvery {
+		return // the end is told by the follower
+	}
+	first := g.status == ""
+	g.told, g.status, g.at = text, b.Status, at
+	if !first || b.Status != "queued" { // that it is queued was said at the start
+		fmt.Fprintln(g.w, text)
+	}
+}
+
+func (g *lineGauge) clear() {}
+
+// barGauge draws a bar with the rate and the time left; until it is known how
+// much there is to do, a line that overwrites itself.
+type barGauge struct {
+	line progress
+	bar  *progressbar.ProgressBar
+	max  int64
+}
+
+func (g *barGauge) show(b store.Backfill, at time.Time) {
+	switch {
+	case b.EndedAt != nil: // the end is told by the follower
+	case b.Status != "running":
+		g.line.show("%s", progressText(b))
+	case b.Expected == nil || *b.Expected == 0:
+		g.line.show("%s%s", progressText(b), rateText(b, at))
+	default:
+		g.draw(b)
+	}
+}
+
+// rateText is how many objects a running run looks at in a second, "" at first.
+func rateText(b store.Backfill, at time.Time) string {
+	if b.StartedAt == nil || at.Sub(*b.StartedAt) < time.Second {
+		return ""
+	}
+	return fmt.Sprintf(", %s a second", number(int64(float64(b.Seen)/at.Sub(*b.StartedAt).Seconds())))
+}
+
+func (g *barGauge) draw(b store.Backfill) {
+	most := max(*b.Expected, b.Seen)
+	if g.bar == nil || g.bar.IsFinished() && most > g.max {
+		g.bar = newBar(g.line.w, wordsOf[b.Kind].objects) // a full one cannot grow
+	}
+	if most != g.max {
+		g.max = most
+		g.bar.ChangeMax64(most)
+	}
+	g.bar.Set64(b.Seen) // cannot be above what was set
+}
+
+func newBar(w io.Writer, objects string) *progressbar.ProgressBar {
+	return progressbar.NewOptions64(1,
+		progressbar.OptionSetWriter(w),
+		progressbar.OptionSetDescription(objects),
+		progressbar.OptionSetWidth(30),
+		progressbar.OptionShowCount(),
+		progressbar.OptionShowIts(),
+		progressbar.OptionSetItsString("objects"),
+		progressbar.OptionSetPredictTime(true))
+}
+
+func (g *barGauge) clear() {
+	if g.bar != nil {
+		g.bar.Clear()
+	}
+	g.line.clear()
+}

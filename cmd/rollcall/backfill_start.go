@@ -1,0 +1,247 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"rollcall/history"
+	"rollcall/jobs"
+	"rollcall/store"
+)
+
+type backfillStartCmd struct {
+	Courses       startCoursesCmd       `cmd:"" help:"Put everyone who enrolled in or bought a course on the lists, from the facts we hold."`
+	Subscriptions startSubscriptionsCmd `cmd:"" help:"Put everyone with an active subscription on the lists, from the facts we hold."`
+	Stripe        startStripeCmd        `cmd:"" help:"Read what Stripe has kept: customers, sales, invoices, subscriptions, refunds, disputes."`
+	Clerk         startClerkCmd         `cmd:"" help:"Read all users from Clerk."`
+	Convex        startConvexCmd        `cmd:"" help:"Read a snapshot export of Convex."`
+	StripeEvents  startStripeEventsCmd  `cmd:"" name:"stripe-events" help:"Fetch Stripe's events of the last 30 days that never reached us."`
+}
+
+// Help is shown below the usage.
+func (backfillStartCmd) Help() string {
+	return `A run is a row in the database, and the workers do it in chunks: it goes on where it was whatever is killed meanwhile, and never counts anything twice. Doing one again changes nothing that is right already.`
+}
+
+// startFlags are those that every kind takes.
+type startFlags struct {
+	Follow bool `name:"follow" help:"Stay and show how far it is, until it has ended: status 0 if all went well, else 1. Ctrl-C leaves it running."`
+	DryRun bool `name:"dry-run" help:"Count what would be done, note some examples of it, and change nothing."`
+	Chunk  int  `name:"chunk" placeholder:"N" help:"Objects in a chunk, which is done whole or not at all."`
+	JSON   bool `name:"json" help:"Print JSON: the run as it is now, or with --follow as it ended."`
+}
+
+type startCoursesCmd struct{ startFactsFlags }
+type startSubscriptionsCmd struct{ startFactsFlags }
+
+type startFactsFlags struct {
+	Store string `name:"store" placeholder:"ID" help:"Only the facts of this store."`
+	startFlags
+}
+
+// Help is shown below the usage.
+func (startFactsFlags) Help() string {
+	return `Asks no one outside: it attaches facts that are here already to the customers they belong to. An object counts as created if it brought a new customer, else as updated.`
+}
+
+type startStripeCmd struct {
+	Since   since    `name:"since" placeholder:"TIME" help:"Only what was made since: a day (2026-01-12), a time (2026-01-12T10:00:00Z) or how long ago (90d, 36h)."`
+	Only    []string `name:"only" placeholder:"LIST" help:"Only these of Stripe's lists, comma-separated, as customers,invoices."`
+	Account []string `name:"account" placeholder:"LIST" help:"Connect accounts (acct_…), comma-separated; platform is the platform's own, all is that and every store's. Without it: the platform's own."`
+	startFlags
+}
+
+// Help is shown below the usage.
+func (startStripeCmd) Help() string {
+	return `Needs STRIPE_API_KEY where the workers run. All of them together ask Stripe at a rate that leaves room for live traffic.`
+}
+
+type startStripeEventsCmd struct {
+	Since   since    `name:"since" placeholder:"TIME" help:"Only events made since: a day (2026-01-12), a time (2026-01-12T10:00:00Z) or how long ago (7d, 36h). Stripe keeps them for 30 days."`
+	Account []string `name:"account" placeholder:"LIST" help:"Connect accounts (acct_…), comma-separated; platform is the platform's own, all is that and every store's. Without it: the platform's own."`
+	startFlags
+}
+
+// Help is shown below the usage.
+func (startStripeEventsCmd) Help() string {
+	return `The cure for an endpoint that was down: what it missed is put into the inbox, and applied as if it had come by webhook. Needs STRIPE_API_KEY where the workers run.`
+}
+
+type startClerkCmd struct{ startFlags }
+
+// Help is shown below the usage.
+func (startClerkCmd) Help() string {
+	return `Needs CLERK_SECRET_KEY where the workers run.`
+}
+
+type startConvexCmd struct {
+	File string     `arg:"" name:"file" help:"The export, a zip. The workers read it, at this same path: they must be on this machine, or see the same files."`
+	AsOf *time.Time `name:"as-of" placeholder:"TIME" help:"When the export was made, as 2026-01-12T10:00:00Z, so that what happened later wins. Without it: now."`
+	startFlags
+}
+
+// Help is shown below the usage.
+func (startConvexCmd) Help() string {
+	return `What a purchase of the export and Stripe both tell counts once, and Stripe's amounts win. A line that cannot be read is noted and passed over. Keep the file until the run has ended.`
+}
+
+func (c startCoursesCmd) Run(e *env) error {
+	return c.start(e, "courses", store.BackfillOptions{Store: c.Store})
+}
+
+func (c startSubscriptionsCmd) Run(e *env) error {
+	return c.start(e, "subscriptions", store.BackfillOptions{Store: c.Store})
+}
+
+func (c startStripeCmd) Run(e *env) error {
+	for _, name := range c.Only {
+		if !slices.Contains(history.StripeStreams(), name) {
+			return usageError(fmt.Sprintf("--only: %q is not one of %s", name, strings.Join(history.StripeStreams(), ", ")))
+		}
+	}
+	e.warnOfKey("STRIPE_API_KEY", e.StripeAPIKey)
+	return c.start(e, "stripe", store.BackfillOptions{Since: c.Since.at, Only: c.Only, Accounts: c.Account})
+}
+
+func (c startStripeEventsCmd) Run(e *env) error {
+	e.warnOfKey("STRIPE_API_KEY", e.StripeAPIKey)
+	return c.start(e, "stripe-events", store.BackfillOptions{Since: c.Since.at, Accounts: c.Account})
+}
+
+func (c startClerkCmd) Run(e *env) error {
+	e.warnOfKey("CLERK_SECRET_KEY", e.ClerkSecretKey)
+	return c.start(e, "clerk", store.BackfillOptions{})
+}
+
+func (c startConvexCmd) Run(e *env) error {
+	path, err := zipAt(c.File)
+	if err != nil {
+		return err
+	}
+	return c.start(e, "convex", store.BackfillOptions{File: path, AsOf: c.AsOf})
+}
+
+// start writes the run down and asks the queue for it; the row is what counts.
+func (c startFlags) start(e *env, kind string, options store.BackfillOptions) error {
+	s, redis, err := e.openBoth()
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if options.Accounts, err = accounts(e, s, options.Accounts); err != nil {
+		return err
+	}
+	b, err := s.StartBackfill(e, store.NewBackfill{Kind: kind, Options: options, DryRun: c.DryRun, ChunkSize: c.Chunk, StartedBy: whoAsks()})
+	if err != nil {
+		return e.aboutBackfill(err, 0)
+	}
+	client := jobs.NewClient(redis)
+	defer client.Close()
+	if err := client.EnqueueBackfill(e, b.ID, 0, ""); err != nil {
+		fmt.Fprintf(e.err, "it could not be enqueued (%v); a worker's sweep will pick it up\n", err)
+	}
+	if c.Follow {
+		return c.follow(e, s, b)
+	}
+	if c.JSON {
+		return printJSON(e.out, b)
+	}
+	_, err = fmt.Fprintf(e.out, "%s is queued. %s\n", title(b), e.next(b))
+	return err
+}
+
+// warnOfKey says what the workers will need. They may have what this command
+// has not, so that it is no error here.
+func (e *env) warnOfKey(name string, key *string) {
+	if key == nil {
+		fmt.Fprintf(e.err, "%s is not set here; the run fails unless it is set where the workers run\n", name)
+	}
+}
+
+// accounts turns what was typed into Connect accounts; "" is the platform's own.
+func accounts(e *env, s *store.Store, typed []string) (out []string, err error) {
+	for _, a := range typed {
+		switch {
+		case a == "all":
+			connected, err := s.StripeAccounts(e)
+			if err != nil {
+				return nil, err
+			}
+			out = append(append(out, ""), connected...)
+		case a == "platform":
+			out = append(out, "")
+		case strings.HasPrefix(a, "acct_"):
+			out = append(out, a)
+		default:
+			return nil, usageError(fmt.Sprintf("--account: %q is no account (acct_…), nor platform or all", a))
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out), nil
+}
+
+// zipAt makes a path whole, and sees whether a zip is there. A zip cut short
+// passes: what is left of it can be read.
+func zipAt(path string) (string, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err // names the path, and says what is wrong
+	}
+	defer f.Close()
+	magic := make([]byte, 2)
+	if _, err := io.ReadFull(f, magic); err != nil || string(magic) != "PK" {
+		return "", fmt.Errorf("%s is no zip: give the file that the Convex export was downloaded as", path)
+	}
+	return path, nil
+}
+
+// whoAsks is the account and the machine that a command runs on.
+func whoAsks() string {
+	name := "somebody"
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	if host, err := os.Hostname(); err == nil {
+		name += " on " + host
+	}
+	return name
+}
+
+// since is a time, as a day, a time, or how long ago.
+type since struct{ at *time.Time }
+
+// UnmarshalText reads what is typed behind --since.
+func (s *since) UnmarshalText(text []byte) error {
+	for _, form := range []string{time.DateOnly, time.RFC3339} {
+		if t, err := time.Parse(form, string(text)); err == nil {
+			s.at = &t
+			return nil
+		}
+	}
+	ago, err := time.ParseDuration(string(text))
+	if days, found := strings.CutSuffix(string(text), "d"); found {
+		var n int
+		n, err = strconv.Atoi(days)
+		ago = time.Duration(n) * 24 * time.Hour
+	}
+	if err != nil || ago <= 0 || ago > maxAgo {
+		return fmt.Errorf("%q is no time: write a day (2026-01-12), a time (2026-01-12T10:00:00Z) or how long ago (90d, 36h)", text)
+	}
+	t := time.Now().UTC().Add(-ago).Truncate(time.Second)
+	s.at = &t
+	return nil
+}
+
+// maxAgo is further back than anything that can be asked for.
+const maxAgo = 100 * 365 * 24 * time.Hour

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"rollcall/store"
+)
+
+// What a run is told by, before and after. The lines of courses and
+// subscriptions are read by programs too: they stay as they are, with bare
+// numbers.
+
+// words are what a kind calls what it does and looks at.
+type words struct {
+	name    string // of the run, as a line begins
+	objects string
+	found   string // what "Found 5 …" says
+}
+
+var wordsOf = map[string]words{
+	"courses":       {"Backfill", "course purchases", "course purchases to process"},
+	"subscriptions": {"Subscription backfill", "subscriptions", "active subscriptions to process"},
+	"stripe":        {"Stripe backfill", "objects", "objects to read"},
+	"clerk":         {"Clerk backfill", "users", "users to read"},
+	"convex":        {"Convex backfill", "rows", "rows to read"},
+	"stripe-events": {"Stripe events backfill", "events", "events to read"},
+}
+
+// opening tells how much there is to do, of a run that knows.
+func opening(b store.Backfill) string {
+	n := number(*b.Expected)
+	if plainCounts(b) {
+		n = fmt.Sprint(*b.Expected)
+	}
+	return fmt.Sprintf("Found %s %s", n, wordsOf[b.Kind].found)
+}
+
+// closing tells what became of a run that has ended.
+func closing(b store.Backfill) string {
+	switch {
+	case b.Status == "failed":
+		return fmt.Sprintf("%s failed after %s: %s", title(b), soFar(b), deref(b.Reason))
+	case b.Status == "cancelled":
+		return fmt.Sprintf("%s was cancelled after %s; what it brought in stays", title(b), soFar(b))
+	case plainCounts(b):
+		return counted(b)
+	}
+	return countedFully(b)
+}
+
+// plainCounts tells whether a run is of a kind whose lines have a fixed form.
+func plainCounts(b store.Backfill) bool { return b.Kind == "courses" || b.Kind == "subscriptions" }
+
+// counted is the fixed line: what was looked at and is right already counts as updated.
+func counted(b store.Backfill) string {
+	form := "%s complete: %d created, %d updated, %d errors"
+	if b.DryRun {
+		form = "%s (dry run) complete: %d would be created, %d would be updated, %d errors"
+	}
+	return fmt.Sprintf(form, wordsOf[b.Kind].name, b.Created, b.Updated+b.Unchanged, b.Errors)
+}
+
+// countedFully is the line of the kinds that read from outside.
+func countedFully(b store.Backfill) string {
+	w := wordsOf[b.Kind]
+	form := "%s complete: %s %s read, %s created, %s updated, %s unchanged, %s errors; %s new customers"
+	if b.DryRun {
+		form = "%s (dry run) complete: %s %s read, %s would be created, %s would be updated, %s are as they should be, %s errors; %s customers would be new"
+	}
+	return fmt.Sprintf(form, w.name, number(b.Seen), w.objects, number(b.Created), number(b.Updated), number(b.Unchanged), number(b.Errors), number(b.Customers))
+}
+
+// soFar is how far a run is: "60 of 125 course purchases".
+func soFar(b store.Backfill) string {
+	if b.Expected != nil {
+		return fmt.Sprintf("%s of %s %s", number(b.Seen), number(*b.Expected), wordsOf[b.Kind].objects)
+	}
+	return fmt.Sprintf("%s %s", number(b.Seen), wordsOf[b.Kind].objects)
+}
+
+// progressText is how far a run is, on a line of its own.
+func progressText(b store.Backfill) string {
+	parts := []string{fmt.Sprintf("%s: %s", b.Status, soFar(b))}
+	for _, c := range []struct {
+		n    int64
+		what string
+	}{{b.Created, "created"}, {b.Updated, "updated"}, {b.Unchanged, "unchanged"}, {b.Errors, "errors"}} {
+		if c.n > 0 {
+			parts = append(parts, number(c.n)+" "+c.what)
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+func number(n int64) string { return english.Sprintf("%d", n) }

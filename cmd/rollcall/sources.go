@@ -1,0 +1,65 @@
+package main
+
+import (
+	"log/slog"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+
+	"rollcall/history"
+	"rollcall/store"
+	"rollcall/worker"
+)
+
+// newWorker returns a worker, and what closes its connections when it is done.
+func (e *env) newWorker(s *store.Store, opt asynq.RedisConnOpt, log *slog.Logger) (*worker.Worker, func(), error) {
+	from, err := e.sources(opt)
+	if err != nil {
+		return nil, nil, err
+	}
+	w := worker.New(worker.Config{
+		Store: s, Redis: opt, Log: log, Read: e.read(),
+		Sources: from.open, Hourly: given(e.StripeAPIKey) != "",
+	})
+	return w, from.close, nil
+}
+
+// sources opens histories with the keys of the settings. All workers share one
+// budget of requests to Stripe.
+type sources struct {
+	config Config
+	redis  redis.UniversalClient
+	budget *history.Budget
+}
+
+func (e *env) sources(opt asynq.RedisConnOpt) (*sources, error) {
+	client := opt.MakeRedisClient().(redis.UniversalClient)
+	budget, err := history.NewBudget(client, 0, 0)
+	if err != nil {
+		return nil, err
+	}
+	return &sources{e.Config, client, budget}, nil
+}
+
+func (s *sources) close() { s.redis.Close() }
+
+// open opens the history that a run brings in.
+func (s *sources) open(run store.Backfill) (worker.Source, error) {
+	c := &s.config
+	switch run.Kind {
+	case "convex":
+		return history.NewConvex(history.ConvexConfig{Options: run.Options}), nil
+	case "clerk":
+		return history.NewClerk(history.ClerkConfig{Key: given(c.ClerkSecretKey), BaseURL: given(c.ClerkAPIBase)})
+	case "stripe-events":
+		return history.NewStripeEvents(s.stripe(run.Options))
+	}
+	return history.NewStripe(s.stripe(run.Options))
+}
+
+func (s *sources) stripe(o store.BackfillOptions) history.StripeConfig {
+	return history.StripeConfig{
+		Key: given(s.config.StripeAPIKey), BaseURL: given(s.config.StripeAPIBase), Mode: s.config.StripeMode,
+		Options: o, Budget: s.budget,
+	}
+}

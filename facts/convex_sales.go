@@ -1,0 +1,299 @@
+package facts
+
+import (
+	"errors"
+	"strings"
+	"time"
+)
+
+// What a Convex export says was sold: products, purchases, subscriptions.
+
+type convexProduct struct {
+	convexDoc
+	Title           words    `json:"title"`
+	Name            words    `json:"name"`        // of bundles
+	Price           number   `json:"price"`       // major units, unlike those of purchases
+	BundlePrice     number   `json:"bundlePrice"` // major units
+	Currency        words    `json:"currency"`
+	StoreID         convexID `json:"storeId"`
+	UserID          convexID `json:"userId"`
+	CreatorID       convexID `json:"creatorId"`
+	CourseIDs       idList   `json:"courseIds"`
+	ProductIDs      idList   `json:"productIds"`
+	StripeProductID convexID `json:"stripeProductId"`
+	StripePriceID   convexID `json:"stripePriceId"`
+	DeletedAt       number   `json:"deletedAt"`
+}
+
+func (x *ConvexExport) readCourse(p *convexProduct) (ConvexRow, error) {
+	return x.product(p, "course")
+}
+
+func (x *ConvexExport) readDigitalProduct(p *convexProduct) (ConvexRow, error) {
+	return x.product(p, "digital")
+}
+
+func (x *ConvexExport) readBundle(p *convexProduct) (ConvexRow, error) {
+	return x.product(p, "bundle")
+}
+
+// product reads a product of the store it names, or of the only store of the
+// user who made it. A deleted one is still what was once sold.
+func (x *ConvexExport) product(d *convexProduct, kind string) (row ConvexRow, err error) {
+	p := Product{
+		ID: string(d.ID), Kind: kind, Title: name(first(string(d.Title), string(d.Name))),
+		StoreRef: first(string(d.StoreID), string(d.UserID), string(d.CreatorID)),
+		Version:  x.heard(&d.convexDoc),
+	}
+	if kind == "bundle" {
+		p.Items = append(append(p.Items, d.CourseIDs...), d.ProductIDs...)
+	}
+	if d.StripeProductID != "" {
+		p.StripeProductIDs = []string{string(d.StripeProductID)}
+	}
+	if d.StripePriceID != "" {
+		p.StripePriceIDs = []string{string(d.StripePriceID)}
+	}
+	if d.DeletedAt.time() != nil {
+		p.DeletedVersion = x.deleted + Version(d.ID)
+	}
+	if price := first(string(d.Price), string(d.BundlePrice)); price != "" {
+		p.PriceCurrency = d.Currency.currency()
+		amount, err := number(price).major(p.PriceCurrency)
+		if err != nil {
+			return row, err
+		}
+		p.PriceAmount = &amount
+	}
+	row.Facts.Products = []Product{p}
+	return row, d.check()
+}
+
+type convexEnrollment struct {
+	convexDoc
+	CourseID convexID `json:"courseId"`
+	UserID   convexID `json:"userId"`
+	Progress number   `json:"progress"`
+}
+
+func (x *ConvexExport) readEnrollment(d *convexEnrollment) (row ConvexRow, err error) {
+	at, err := d.at()
+	if err != nil {
+		return row, err
+	}
+	if d.CourseID == "" || d.UserID == "" {
+		return row, errors.New("an enrollment needs courseId and userId")
+	}
+	v := x.heard(&d.convexDoc)
+	e := Enrollment{CourseID: string(d.CourseID), Person: "user:" + string(d.UserID), EnrolledAt: at, EnrolledVersion: v, Version: v}
+	if d.Progress != "" {
+		percent, err := d.Progress.float()
+		if err != nil || percent < 0 || percent > 100 {
+			return row, malformed("progress %s must be a number from 0 to 100", d.Progress.quoted())
+		}
+		e.Progress, e.ProgressVersion = &percent, v
+	}
+	row.Facts.Enrollments = []Enrollment{e}
+	return row, nil
+}
+
+type convexPurchase struct {
+	convexDoc
+	UserID        convexID `json:"userId"`
+	CustomerID    convexID `json:"customerId"`
+	CourseID      convexID `json:"courseId"`
+	ProductID     convexID `json:"productId"`
+	BundleID      convexID `json:"bundleId"`
+	StoreID       convexID `json:"storeId"` // in old rows the owner's user id
+	ProductType   words    `json:"productType"`
+	Amount        number   `json:"amount"` // minor units
+	Currency      words    `json:"currency"`
+	Status        words    `json:"status"`
+	TransactionID convexID `json:"transactionId"` // the payment intent
+}
+
+// readPurchase reads a purchase: money, a course to be in, or both. Only what
+// was completed counts.
+func (x *ConvexExport) readPurchase(d *convexPurchase) (row ConvexRow, err error) {
+	status := strings.ToLower(string(d.Status))
+	if status != "completed" && status != "refunded" {
+		return row, d.check()
+	}
+	at, err := d.at()
+	if err != nil {
+		return row, err
+	}
+	amount, err := d.Amount.minor()
+	if err != nil {
+		return row, malformed("amount: %v", err)
+	}
+	if amount < 0 {
+		return row, malformed("amount %d must not be negative", amount)
+	}
+	if d.CourseID != "" && d.UserID != "" {
+		row.Facts.Enrollments = []Enrollment{x.enrolledBy(d, at)}
+	}
+	if d.isItem(amount) {
+		return row, nil
+	}
+	p := x.payment(d, amount, at)
+	row.Facts.Payments = []Payment{p}
+	if status == "refunded" && amount > 0 {
+		row.Facts.Refunds = []Refund{x.refund(&d.convexDoc, "convex:"+string(d.ID), p.ID, amount, p.Currency)}
+	}
+	return row, nil
+}
+
+// isItem tells whether the row has no money to it: a free course, or a part of
+// something whose money is in a row of its own, with the same transaction.
+func (d *convexPurchase) isItem(amount int64) bool {
+	return amount == 0 && (d.CourseID != "" || d.ProductID != "" && d.TransactionID != "")
+}
+
+// enrolledBy is the enrollment that goes with a course's purchase. What the
+// table of enrollments says of it counts for more.
+func (x *ConvexExport) enrolledBy(d *convexPurchase, at *time.Time) Enrollment {
+	v := x.created + Version(d.ID)
+	e := Enrollment{CourseID: string(d.CourseID), Person: "user:" + string(d.UserID), EnrolledAt: at, EnrolledVersion: v, Version: v}
+	if d.StoreID != "" {
+		e.StoreRef, e.StoreVersion = string(d.StoreID), v
+	}
+	return e
+}
+
+// payment keys the money by its payment intent, so that Stripe's own word about
+// it replaces this one.
+func (x *ConvexExport) payment(d *convexPurchase, amount int64, at *time.Time) Payment {
+	p := Payment{
+		ID: string(d.ID), ClaimedBy: string(d.ID), Kind: "purchase", Paid: true, Amount: &amount, Currency: d.Currency.currency(),
+		Context: Context{
+			StoreRef: string(d.StoreID), UserRef: string(d.UserID), StripeCustomer: string(d.CustomerID), ProductType: string(d.ProductType),
+		},
+		PaidAt: at, ClaimVersion: x.claimed + Version(d.ID),
+	}
+	if d.TransactionID != "" && amount > 0 {
+		p.ID = string(d.TransactionID)
+	}
+	kind := kindOfType(string(d.ProductType))
+	switch {
+	case d.BundleID != "" && (kind == "bundle" || d.CourseID == "" && d.ProductID == ""):
+		p.ProductRef, p.ProductKind = string(d.BundleID), "bundle"
+	case d.CourseID != "":
+		p.ProductRef, p.ProductKind, p.Courses = string(d.CourseID), "course", []string{string(d.CourseID)}
+	case d.ProductID != "":
+		p.ProductRef, p.ProductKind = string(d.ProductID), kind
+	}
+	return p
+}
+
+type convexRefund struct {
+	convexDoc
+	OrderID        convexID `json:"orderId"`
+	RefundAmount   number   `json:"refundAmount"` // minor units
+	Currency       words    `json:"currency"`
+	Status         words    `json:"status"`
+	StripeRefundID convexID `json:"stripeRefundId"`
+}
+
+// readRefund reads a refund that was carried out, of an order that is named.
+func (x *ConvexExport) readRefund(d *convexRefund) (row ConvexRow, err error) {
+	switch strings.ToLower(string(d.Status)) {
+	case "completed", "processed", "succeeded", "refunded":
+	default:
+		return row, d.check()
+	}
+	if err := d.check(); err != nil || d.OrderID == "" {
+		return row, err
+	}
+	amount, err := d.RefundAmount.minor()
+	if err != nil || amount < 0 {
+		return row, malformed("refundAmount %s must be a whole number of minor units", d.RefundAmount.quoted())
+	}
+	id := first(string(d.StripeRefundID), ref("convex:"+string(d.ID)))
+	row.Facts.Refunds = []Refund{x.refund(&d.convexDoc, id, string(d.OrderID), amount, d.Currency.currency())}
+	row.Facts.Payments = []Payment{{ID: string(d.OrderID)}} // a bare row, as a refund of Stripe's brings
+	return row, nil
+}
+
+func (x *ConvexExport) refund(d *convexDoc, id, payment string, amount int64, currency string) Refund {
+	return Refund{
+		ID: id, PaymentIntent: payment, Amount: amount, Currency: currency, Status: "succeeded",
+		SaidAt: x.asOf, Version: x.heard(d),
+	}
+}
+
+// convexMembership is a row of any of the tables of subscriptions.
+type convexMembership struct {
+	convexDoc
+	UserID               convexID `json:"userId"`
+	CustomerID           convexID `json:"customerId"`
+	CreatorID            convexID `json:"creatorId"`
+	StoreID              convexID `json:"storeId"`
+	PlanID               convexID `json:"planId"`
+	TierID               convexID `json:"tierId"`
+	PlanName             words    `json:"planName"`
+	Status               words    `json:"status"`
+	Amount               number   `json:"amount"` // minor units per period
+	Currency             words    `json:"currency"`
+	StripeSubscriptionID convexID `json:"stripeSubscriptionId"`
+	SubscriptionID       convexID `json:"subscriptionId"`
+	StartedAt            number   `json:"createdAt"`
+	PeriodEnd            number   `json:"currentPeriodEnd"`
+	CanceledAt           number   `json:"canceledAt"`
+	CancelAtPeriodEnd    flag     `json:"cancelAtPeriodEnd"`
+}
+
+// readMembership reads a subscription, never its money: that is Stripe's
+// invoices' to tell. Of what Stripe bills, the old app made up the period's end.
+func (x *ConvexExport) readMembership(d *convexMembership) (row ConvexRow, err error) {
+	at, err := d.at()
+	if err != nil {
+		return row, err
+	}
+	status := subscriptionStatus(string(d.Status))
+	if status == "" {
+		return row, errors.New("the subscription has no status")
+	}
+	stripe := first(string(d.StripeSubscriptionID), string(d.SubscriptionID))
+	s := Subscription{
+		ID: first(stripe, ref("convex:"+string(d.ID))), Status: status,
+		Context: Context{
+			StoreRef: string(d.StoreID), UserRef: string(d.UserID), CreatorRef: string(d.CreatorID),
+			StripeCustomer: string(d.CustomerID), ProductRef: first(string(d.PlanID), string(d.TierID)),
+		},
+		PlanName: name(string(d.PlanName)), StartedAt: at, CancelAtPeriodEnd: bool(d.CancelAtPeriodEnd),
+		Version: x.heard(&d.convexDoc), EverActive: status != "incomplete" && status != "incomplete_expired",
+	}
+	if s.ProductRef != "" {
+		s.ProductKind = "membership"
+	}
+	if t := d.StartedAt.time(); t != nil {
+		s.StartedAt = t
+	}
+	if stripe == "" {
+		s.CurrentPeriodEnd = d.PeriodEnd.time()
+	}
+	if status == "canceled" {
+		s.EndedAt = d.CanceledAt.time()
+	}
+	if d.Amount != "" {
+		amount, err := d.Amount.minor()
+		if err != nil {
+			return row, malformed("amount: %v", err)
+		}
+		s.Amount, s.Currency = &amount, d.Currency.currency()
+	}
+	row.Facts.Subscriptions = []Subscription{s}
+	return row, nil
+}
+
+// subscriptionStatus is Stripe's word for a status.
+func subscriptionStatus(s string) string {
+	switch s = strings.ToLower(strings.TrimSpace(s)); s {
+	case "cancelled", "canceled", "expired", "ended":
+		return "canceled"
+	case "pending":
+		return "incomplete"
+	}
+	return ref(s)
+}

@@ -1,0 +1,157 @@
+package history
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/clerk/clerk-sdk-go/v2"
+	"github.com/clerk/clerk-sdk-go/v2/user"
+)
+
+// clerkTimeout is how long one request to Clerk may take: pages of 500 users
+// often need more than the 5 s of the SDK's own client.
+const clerkTimeout = 30 * time.Second
+
+// clerkPause is how long to leave Clerk alone when it asks for that but does not
+// say for how long: it counts requests over 10 s.
+const clerkPause = 10 * time.Second
+
+func newClerkClient(c ClerkConfig) (*user.Client, error) {
+	if c.Key == "" {
+		return nil, refused("CLERK_SECRET_KEY is not set: give the secret key (sk_…) of the Clerk instance")
+	}
+	timeout := c.Timeout
+	if timeout == 0 {
+		timeout = clerkTimeout
+	}
+	config := &clerk.ClientConfig{}
+	config.Key = &c.Key
+	config.HTTPClient = &http.Client{
+		Timeout:       timeout,
+		Transport:     clerkTransport{http.DefaultTransport},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	if c.BaseURL != "" {
+		config.URL = &c.BaseURL
+	}
+	return user.NewClient(config), nil
+}
+
+// clerkStatus is an answer of Clerk that is no success.
+type clerkStatus struct {
+	code       int
+	retryAfter string
+	message    string
+}
+
+func (e *clerkStatus) Error() string { return fmt.Sprintf("Clerk answered %d: %s", e.code, e.message) }
+
+// clerkTransport makes every answer that is no success a *clerkStatus: the SDK
+// keeps the status only of answers that hold what it expects of an error.
+type clerkTransport struct{ next http.RoundTripper }
+
+// RoundTrip sends one request.
+func (t clerkTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := t.next.RoundTrip(r)
+	if err != nil || response.StatusCode == http.StatusOK {
+		return response, err
+	}
+	defer response.Body.Close()
+	const most = 64 << 10
+	body, err := io.ReadAll(io.LimitReader(response.Body, most))
+	if err != nil {
+		body = nil // the status says enough
+	}
+	return nil, &clerkStatus{response.StatusCode, response.Header.Get("Retry-After"), clerkMessage(response.StatusCode, body)}
+}
+
+// clerkMessage is what an error's body says, if it is Clerk's own.
+func clerkMessage(status int, body []byte) string {
+	var said struct {
+		Errors []struct {
+			Message string `json:"message"`
+		} `json:"errors"`
+	}
+	if json.Unmarshal(body, &said) != nil || len(said.Errors) == 0 || said.Errors[0].Message == "" {
+		return http.StatusText(status)
+	}
+	const most = 200
+	message := []rune(said.Errors[0].Message)
+	return string(message[:min(len(message), most)])
+}
+
+// clerkUsers is a page of the list as it was sent: the SDK's own type refuses
+// the whole page for one odd field of one user.
+type clerkUsers []json.RawMessage
+
+// Read makes it an answer of the SDK.
+func (*clerkUsers) Read(*clerk.APIResponse) {}
+
+func (c *Clerk) list(ctx context.Context, at clerkCursor, limit int) ([]clerkRow, error) {
+	params := &user.ListParams{OrderBy: clerk.String("+created_at")}
+	params.Limit, params.Offset = clerk.Int64(int64(limit)), clerk.Int64(at.Offset)
+	if at.From > 0 {
+		params.CreatedAtAfter = clerk.Int64(at.From - 1)
+	}
+	request := clerk.NewAPIRequest(http.MethodGet, "/users")
+	request.SetParams(params)
+	var users clerkUsers
+	if err := c.users.Backend.Call(ctx, request, &users); err != nil {
+		return nil, explainClerk(ctx, err)
+	}
+	if users == nil {
+		return nil, errClerkUnreadable // a list that is empty says so
+	}
+	rows := make([]clerkRow, len(users))
+	for i, raw := range users {
+		rows[i] = newClerkRow(raw)
+	}
+	return rows, nil
+}
+
+var errClerkUnreadable = errors.New("Clerk's answer cannot be read: it was cut short, or is not Clerk's")
+
+// explainClerk tells apart what Clerk's answers mean for a reader. No text holds
+// the key.
+func explainClerk(ctx context.Context, err error) error {
+	var status *clerkStatus
+	var broken *url.Error
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.As(err, &status):
+		return status.explain()
+	case errors.As(err, &broken):
+		return fmt.Errorf("Clerk cannot be reached: %w", broken.Err)
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("Clerk's answer was cut short: %w", err)
+	}
+	return errClerkUnreadable
+}
+
+func (e *clerkStatus) explain() error {
+	switch {
+	case e.code == http.StatusUnauthorized, e.code == http.StatusForbidden:
+		return refused("Clerk does not accept the key in CLERK_SECRET_KEY (%d): it is mistyped, revoked or of another instance; copy a valid one from Clerk's dashboard", e.code)
+	case e.code == http.StatusTooManyRequests:
+		return &Later{clerkRetry(e.retryAfter), e}
+	case e.code >= 500, e.code == http.StatusRequestTimeout:
+		return e
+	}
+	return refused("%v: is CLERK_API_BASE right?", e)
+}
+
+// clerkRetry is how long Clerk asks to be left alone.
+func clerkRetry(header string) time.Duration {
+	if seconds, err := strconv.Atoi(header); err == nil && seconds > 0 && seconds < 24*60*60 {
+		return time.Duration(seconds) * time.Second
+	}
+	return clerkPause
+}

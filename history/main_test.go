@@ -1,0 +1,9 @@
+package history
+
+import (
+	"testing"
+
+	"rollcall/internal/embedded/testdb"
+)
+
+func TestMain(m *testing.M) { testdb.Main(m) }

@@ -1,0 +1,96 @@
+package history
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/stripe/stripe-go/v76"
+)
+
+// stripePause is how long to leave Stripe alone when it asks for that but does
+// not say for how long.
+const stripePause = 2 * time.Second
+
+// lostAccount is the error of reading a Connect account that does not let us.
+type lostAccount struct{ message string }
+
+func (e *lostAccount) Error() string { return e.message }
+
+// missing is the error of naming an object that is not there.
+type missing struct{ message string }
+
+func (e *missing) Error() string { return e.message }
+
+// explain tells apart what Stripe's answers mean for a reader. No text holds
+// the key, or what an answer that is not Stripe's may hold.
+func (a *stripeAPI) explain(ctx context.Context, err error) error {
+	var said *stripe.Error
+	var broken *url.Error
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.As(err, &said):
+		return a.explainStatus(said)
+	case errors.As(err, &broken) && errors.Is(err, errBudget):
+		return broken.Err
+	case errors.As(err, &broken):
+		return fmt.Errorf("Stripe cannot be reached: %w", broken.Err)
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("Stripe's answer was cut short: %w", err)
+	}
+	return errUnreadable
+}
+
+func (a *stripeAPI) explainStatus(e *stripe.Error) error {
+	said := fmt.Errorf("Stripe answered %d: %s", e.HTTPStatusCode, a.scrub(e.Msg))
+	switch {
+	case e.HTTPStatusCode == http.StatusTooManyRequests:
+		return &Later{retryAfter(e), said}
+	case e.HTTPStatusCode >= 500 || e.HTTPStatusCode == http.StatusConflict || e.Code == stripe.ErrorCodeLockTimeout:
+		return said
+	case e.Code == stripe.ErrorCodeAccountInvalid || e.Code == "platform_account_required":
+		return &lostAccount{said.Error()}
+	case e.HTTPStatusCode == http.StatusUnauthorized:
+		return refused("Stripe does not accept the key in STRIPE_API_KEY: it is mistyped, expired or rolled; copy a valid one from Stripe's dashboard")
+	case e.HTTPStatusCode == http.StatusForbidden:
+		return &lostAccount{said.Error()}
+	case e.Code == stripe.ErrorCodeResourceMissing:
+		return &missing{said.Error()}
+	}
+	return refused("%v", said)
+}
+
+// mayPass tells an error that may be over at once from one that stays, or that
+// asks for time.
+func mayPass(err error) bool {
+	var later *Later
+	var refused *Refused
+	var lost *lostAccount
+	var gone *missing
+	return err != nil && !errors.As(err, &later) && !errors.As(err, &refused) && !errors.As(err, &lost) && !errors.As(err, &gone)
+}
+
+// retryAfter is how long Stripe asks to be left alone.
+func retryAfter(e *stripe.Error) time.Duration {
+	if e.LastResponse != nil {
+		if seconds, err := strconv.ParseFloat(e.LastResponse.Header.Get("Retry-After"), 64); err == nil && seconds > 0 && seconds < 24*60*60 {
+			return time.Duration(seconds * float64(time.Second))
+		}
+	}
+	return stripePause
+}
+
+// keys are Stripe's API keys, whole or masked, as its messages repeat them.
+var keys = regexp.MustCompile(`\b[a-z]{2}_(live|test|org)_[\w*]+|\b[a-z]{2}_\w*\*[\w*]*`)
+
+func (a *stripeAPI) scrub(message string) string {
+	return keys.ReplaceAllString(strings.ReplaceAll(message, a.key, "…"), "…")
+}

@@ -1,0 +1,144 @@
+package history
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/stripe/stripe-go/v76"
+	"github.com/stripe/stripe-go/v76/form"
+)
+
+// stripeTimeout is how long one request to Stripe may take.
+const stripeTimeout = 60 * time.Second
+
+// stripeAPI reads lists of Stripe's API as they are, in JSON: stripe-go's own
+// types would drop what they do not know. Failed pages are tried again by the
+// worker, not here.
+type stripeAPI struct {
+	key     string
+	backend stripe.Backend
+	now     func() time.Time
+}
+
+func newStripeAPI(c StripeConfig) (*stripeAPI, error) {
+	if c.Key == "" {
+		return nil, refused("STRIPE_API_KEY is not set: give a secret key, or a restricted one that may read")
+	}
+	api := &stripeAPI{key: c.Key, now: c.Now}
+	if api.now == nil {
+		api.now = time.Now
+	}
+	config := &stripe.BackendConfig{
+		EnableTelemetry:   stripe.Bool(false),
+		MaxNetworkRetries: stripe.Int64(0),
+		LeveledLogger:     &stripe.LeveledLogger{Level: stripe.LevelNull}, // its errors hold parts of answers
+		HTTPClient: &http.Client{
+			Transport:     newTransport(c),
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+	}
+	if c.BaseURL != "" {
+		config.URL = &c.BaseURL
+	}
+	api.backend = stripe.GetBackendWithConfig(stripe.APIBackend, config)
+	return api, nil
+}
+
+// transport sends requests as the budget allows, each with its own time limit:
+// the client's would include the wait for the budget.
+type transport struct {
+	budget  *Budget // nil: as fast as it goes
+	timeout time.Duration
+	next    http.RoundTripper
+}
+
+func newTransport(c StripeConfig) transport {
+	t := transport{c.Budget, c.Timeout, http.DefaultTransport}
+	if t.timeout == 0 {
+		t.timeout = stripeTimeout
+	}
+	return t
+}
+
+// RoundTrip sends one request.
+func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	if t.budget != nil {
+		if err := t.budget.Wait(r.Context(), operation(r)); err != nil {
+			return nil, err
+		}
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), t.timeout)
+	response, err := t.next.RoundTrip(r.WithContext(ctx))
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	response.Body = cancelling{response.Body, cancel}
+	return response, nil
+}
+
+// cancelling is a body whose request is over when it is closed.
+type cancelling struct {
+	io.ReadCloser
+	cancel context.CancelFunc
+}
+
+func (c cancelling) Close() error {
+	defer c.cancel()
+	return c.ReadCloser.Close()
+}
+
+// operation names what a request does, the same for all ids: Stripe counts
+// requests so.
+func operation(r *http.Request) string {
+	parts := strings.Split(r.URL.Path, "/")
+	for i, p := range parts {
+		// The API's own words are lower-case letters; every id has something else.
+		if p != "v1" && strings.ContainsAny(p, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") {
+			parts[i] = "{id}"
+		}
+	}
+	return r.Method + " " + strings.Join(parts, "/")
+}
+
+// rawList is a page of any list.
+type rawList struct {
+	stripe.APIResource
+	HasMore bool              `json:"has_more"`
+	Data    []json.RawMessage `json:"data"`
+}
+
+// list reads one page of a list as an account sees it (empty: the platform's
+// own), and when that was, by Stripe's clock as far as it can be told.
+func (a *stripeAPI) list(ctx context.Context, account, path string, query *form.Values) (*rawList, time.Time, error) {
+	params := &stripe.Params{Context: ctx}
+	if account != "" {
+		params.StripeAccount = &account
+	}
+	var page rawList
+	start := a.now()
+	err := a.backend.CallRaw(http.MethodGet, path, a.key, query, params, &page)
+	if err == nil && page.Data == nil {
+		err = errUnreadable
+	}
+	if err != nil {
+		return nil, time.Time{}, a.explain(ctx, err)
+	}
+	return &page, readAt(start, a.now().Sub(start), page.LastResponse.Header), nil
+}
+
+// readAt is a time at which all of an answer was true already: events that
+// happened later must count as newer, and they are dated by Stripe's clock.
+func readAt(start time.Time, took time.Duration, header http.Header) time.Time {
+	if date, err := http.ParseTime(header.Get("Date")); err == nil && date.Add(-took).Before(start) {
+		return date.Add(-took)
+	}
+	return start
+}
+
+var errUnreadable = errors.New("Stripe's answer cannot be read: it was cut short, or is not Stripe's")

@@ -1,0 +1,327 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Chunk is one unit of a run's work.
+type Chunk struct {
+	Backfill int64
+	Number   int
+	Position
+	Attempts int // failed so far
+	Run      Backfill
+}
+
+// maxFindings is how many errors, and as many notes, a run keeps in words. All
+// are counted.
+const maxFindings = 1000
+
+// OpenChunk returns a chunk that is to be done now; ErrNotFound if it is done
+// already, or its run is not to go on. A run's first chunk sets it running.
+func (s *Store) OpenChunk(ctx context.Context, backfill int64, number int) (c Chunk, err error) {
+	defer wrap(&err, "store.OpenChunk(%d, %d)", backfill, number)
+	_, err = s.pool.Exec(ctx, `
+		UPDATE backfills SET status = 'running', started_at = now(), moved_at = now()
+		WHERE id = $1 AND status = 'queued'`, backfill)
+	if err != nil {
+		return c, err
+	}
+	c.Backfill, c.Number = backfill, number
+	err = s.pool.QueryRow(ctx, `
+		SELECT stream, cursor, attempts
+		FROM backfill_chunks
+		WHERE backfill_id = $1 AND number = $2 AND done_at IS NULL`, backfill, number).Scan(&c.Stream, &c.Cursor, &c.Attempts)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return c, ErrNotFound
+	}
+	if err != nil {
+		return c, err
+	}
+	c.Run, err = s.Backfill(ctx, backfill)
+	if err == nil && c.Run.Status != "running" {
+		err = ErrNotFound
+	}
+	return c, err
+}
+
+// Applied is what became of a chunk.
+type Applied struct {
+	Next   []int     // numbers of the chunks that may be done next
+	Events []Waiting // put into the inbox, to be enqueued
+	Status string    // of the run now
+}
+
+// ApplyChunk writes what a page says, counts it, and writes down the chunks
+// that follow, in one transaction. A chunk that was done meanwhile, or whose
+// run was paused or ended, changes nothing. An item that Postgres refuses for
+// good, or whose customer cannot be derived, is put among the errors; the
+// others of its page are not held up.
+func (s *Store) ApplyChunk(ctx context.Context, c Chunk, page Page) (out Applied, err error) {
+	defer wrap(&err, "store.ApplyChunk(%d, %d)", c.Backfill, c.Number)
+	err = s.transact(ctx, func(ctx context.Context, w *work) error {
+		out = Applied{}
+		open, err := w.lockChunk(ctx, c)
+		if err != nil || !open {
+			return err
+		}
+		if page.plan != "" {
+			return w.fanOut(ctx, c, page.plan, &out)
+		}
+		t, err := w.applyPage(ctx, c, page.Items)
+		if err != nil {
+			return err
+		}
+		t.events, out.Events = nil, t.events
+		return w.closeChunk(ctx, c, page, t, &out)
+	})
+	return out, err
+}
+
+// lockChunk makes sure that nobody else does the chunk, and that it is to be done.
+func (w *work) lockChunk(ctx context.Context, c Chunk) (open bool, err error) {
+	err = w.tx.QueryRow(ctx, `
+		SELECT b.status = 'running'
+		FROM backfill_chunks k
+		JOIN backfills b ON b.id = k.backfill_id
+		WHERE k.backfill_id = $1 AND k.number = $2 AND k.done_at IS NULL
+		FOR UPDATE OF k`, c.Backfill, c.Number).Scan(&open)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return false, nil
+	}
+	return open, err
+}
+
+// applyPage does what the items of a page ask for. A dry run does it too, and
+// then undoes it.
+func (w *work) applyPage(ctx context.Context, c Chunk, items []Item) (t *tally, err error) {
+	if !c.Run.DryRun {
+		t = newTally()
+		return t, w.attempt(ctx, items, t)
+	}
+	outer, held := w.tx, w.held
+	savepoint, err := outer.Begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	w.tx, w.held, t = savepoint, held.clone(), newTally()
+	err = w.attempt(ctx, items, t)
+	w.tx, w.held = outer, held
+	if back := savepoint.Rollback(ctx); err == nil {
+		err = back
+	}
+	t.events = nil
+	if err == nil {
+		err = w.preview(ctx, c.Backfill, t)
+	}
+	return t, err
+}
+
+// preview corrects the count of a dry run by whom an earlier chunk of it would
+// have brought already, and keeps a sample of those it would.
+func (w *work) preview(ctx context.Context, backfill int64, t *tally) error {
+	var stores, emails []string
+	for _, a := range t.brought {
+		stores, emails = append(stores, a.store), append(emails, a.email)
+		t.note(Finding{Place: "store " + a.store, What: a.email, Why: "would be a new customer"})
+	}
+	tag, err := w.tx.Exec(ctx, `
+		INSERT INTO backfill_previews (backfill_id, store_id, email)
+		SELECT $1, store, email FROM unnest($2::text[], $3::text[]) AS n(store, email)
+		ON CONFLICT DO NOTHING`, backfill, stores, emails)
+	if err != nil {
+		return err
+	}
+	twice := int64(len(emails)) - tag.RowsAffected()
+	t.customers -= twice
+	if t.byCustomer {
+		t.created -= twice
+		t.updated += twice
+	}
+	return nil
+}
+
+// closeChunk counts what was done, says what follows, and ends the run if
+// nothing does. The run's row is locked late and briefly: others work on it too.
+func (w *work) closeChunk(ctx context.Context, c Chunk, page Page, t *tally, out *Applied) error {
+	if err := w.keepFindings(ctx, c.Backfill, t, page.Notes); err != nil {
+		return err
+	}
+	var last int
+	err := w.tx.QueryRow(ctx, `
+		UPDATE backfills
+		SET seen = seen + $2, created = created + $3, updated = updated + $4, unchanged = unchanged + $5,
+			errors = errors + $6, customers = customers + $7, chunks = chunks + $8,
+			expected = coalesce($9, expected), moved_at = now()
+		WHERE id = $1
+		RETURNING chunks`,
+		c.Backfill, t.seen, t.created, t.updated, t.unchanged, t.errors, t.customers, len(page.Next), page.Expected).Scan(&last)
+	if err != nil {
+		return err
+	}
+	for i, next := range page.Next {
+		out.Next = append(out.Next, last-len(page.Next)+i)
+		_, err := w.tx.Exec(ctx, `INSERT INTO backfill_chunks (backfill_id, number, stream, cursor) VALUES ($1, $2, $3, $4)`,
+			c.Backfill, out.Next[i], next.Stream, next.Cursor)
+		if err != nil {
+			return err
+		}
+	}
+	if err := w.markDone(ctx, c, t.seen); err != nil {
+		return err
+	}
+	out.Status, err = w.finish(ctx, c.Backfill)
+	return err
+}
+
+func (w *work) markDone(ctx context.Context, c Chunk, objects int64) error {
+	_, err := w.tx.Exec(ctx, `
+		UPDATE backfill_chunks
+		SET done_at = now(), objects = $3, cursor = NULL, last_error = NULL
+		WHERE backfill_id = $1 AND number = $2`, c.Backfill, c.Number, objects)
+	return err
+}
+
+// keepFindings writes down errors and notes, up to a number of each.
+func (w *work) keepFindings(ctx context.Context, backfill int64, t *tally, notes []Finding) error {
+	all := append(t.findings, findings(notes, true)...)
+	if len(all) == 0 {
+		return nil
+	}
+	place, what, why, note := make([]string, len(all)), make([]string, len(all)), make([]string, len(all)), make([]bool, len(all))
+	for i, f := range all {
+		place[i], what[i], why[i], note[i] = asText(f.Place), asText(f.What), asText(f.Why), f.Note
+	}
+	_, err := w.tx.Exec(ctx, `
+		INSERT INTO backfill_errors (backfill_id, place, what, why, note)
+		SELECT $1, place, what, why, note
+		FROM unnest($2::text[], $3::text[], $4::text[], $5::bool[]) WITH ORDINALITY AS f(place, what, why, note, nth)
+		WHERE nth <= $6 - (SELECT count(*) FROM (SELECT FROM backfill_errors e WHERE e.backfill_id = $1 AND e.note = f.note LIMIT $6) kept)
+		ORDER BY nth`, backfill, place, what, why, note, maxFindings)
+	return err
+}
+
+// finish ends the run if none of its chunks is open. The run's row is locked by
+// then, so of two last chunks the later one sees the other done.
+func (w *work) finish(ctx context.Context, backfill int64) (status string, err error) {
+	var expected *int64
+	var seen int64
+	var open bool
+	err = w.tx.QueryRow(ctx, `
+		SELECT status, expected, seen, EXISTS (SELECT FROM backfill_chunks WHERE backfill_id = $1 AND done_at IS NULL)
+		FROM backfills
+		WHERE id = $1`, backfill).Scan(&status, &expected, &seen, &open)
+	if err != nil || open || status != "running" && status != "paused" {
+		return status, err
+	}
+	if expected != nil && *expected != seen {
+		t := newTally()
+		t.fail(Finding{Place: "the whole run", What: fmt.Sprintf("%d objects expected, %d seen", *expected, seen),
+			Why: "what is read changed while it was read, or could not be read whole; start the backfill again to be sure"})
+		if err := w.keepFindings(ctx, backfill, t, nil); err != nil {
+			return status, err
+		}
+	}
+	return status, w.tx.QueryRow(ctx, `
+		WITH previews AS (
+			DELETE FROM backfill_previews WHERE backfill_id = $1
+		)
+		UPDATE backfills
+		SET errors = errors + (expected <> seen IS TRUE)::int, ended_at = now(),
+			status = CASE WHEN errors > 0 OR expected <> seen IS TRUE THEN 'completed_with_errors' ELSE 'completed' END
+		WHERE id = $1
+		RETURNING status`, backfill).Scan(&status)
+}
+
+// MaxChunkAttempts is how often a chunk is tried before its run fails; it may
+// then be resumed. With the back-off, about two hours.
+const MaxChunkAttempts = 20
+
+// ChunkFailed records why a chunk failed and that it is not to be tried again
+// before after has passed. The last try allowed fails the run, with the reason.
+func (s *Store) ChunkFailed(ctx context.Context, c Chunk, cause error, after time.Duration) (err error) {
+	defer wrap(&err, "store.ChunkFailed(%d, %d)", c.Backfill, c.Number)
+	var attempts int
+	err = s.pool.QueryRow(ctx, `
+		UPDATE backfill_chunks SET attempts = attempts + 1, last_error = $3, not_before = now() + $4::interval
+		WHERE backfill_id = $1 AND number = $2 AND done_at IS NULL
+		RETURNING attempts`, c.Backfill, c.Number, asText(cause.Error()), after).Scan(&attempts)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil
+	}
+	if err == nil && attempts >= MaxChunkAttempts {
+		err = s.FailBackfill(ctx, c.Backfill, fmt.Sprintf("given up after %d tries: %v", attempts, cause))
+	}
+	return err
+}
+
+// FailBackfill ends a run that cannot go on, with the reason. It may be resumed
+// when that is mended.
+func (s *Store) FailBackfill(ctx context.Context, id int64, reason string) (err error) {
+	defer wrap(&err, "store.FailBackfill(%d)", id)
+	_, err = s.pool.Exec(ctx, `
+		UPDATE backfills SET status = 'failed', ended_at = now(), reason = $2, started_at = coalesce(started_at, now())
+		WHERE id = $1 AND status IN ('queued', 'running', 'paused')`, id, asText(reason))
+	return err
+}
+
+// WaitingChunk is an open chunk whose job may be lost.
+type WaitingChunk struct {
+	Backfill int64
+	Number   int
+}
+
+// OverdueChunks lists up to limit open chunks of runs that have shown no
+// progress for grace, and that are not to wait any longer.
+func (s *Store) OverdueChunks(ctx context.Context, grace time.Duration, limit int) (_ []WaitingChunk, err error) {
+	defer wrap(&err, "store.OverdueChunks")
+	rows, err := s.pool.Query(ctx, `
+		SELECT k.backfill_id, k.number
+		FROM backfills b
+		JOIN backfill_chunks k ON k.backfill_id = b.id AND k.done_at IS NULL
+		WHERE b.status IN ('queued', 'running')
+		  AND b.moved_at < now() - $1::interval
+		  AND coalesce(k.not_before, '-infinity') <= now()
+		ORDER BY k.backfill_id, k.number
+		LIMIT $2`, grace, limit)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[WaitingChunk])
+}
+
+// LastBackfill tells when a run of a kind and of no particular scope was last
+// started, and what time the last complete one reached; nil if there was none.
+func (s *Store) LastBackfill(ctx context.Context, kind string) (started, asOf *time.Time, err error) {
+	defer wrap(&err, "store.LastBackfill(%s)", kind)
+	err = s.pool.QueryRow(ctx, `
+		SELECT max(created_at), max((options ->> 'as_of')::timestamptz) FILTER (WHERE status = 'completed')
+		FROM backfills
+		WHERE kind = $1 AND scope = '' AND NOT dry_run`, kind).Scan(&started, &asOf)
+	return started, asOf, err
+}
+
+// AwaitEvents returns when no event waits to be applied, or after most: what
+// happens now goes before what has happened long ago.
+func (s *Store) AwaitEvents(ctx context.Context, most time.Duration) (err error) {
+	defer wrap(&err, "store.AwaitEvents")
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(most); ; {
+		var waiting bool
+		err := s.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM webhook_events WHERE status = 'pending' AND attempts = 0)`).Scan(&waiting)
+		if err != nil || !waiting || time.Now().After(end) {
+			return err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}

@@ -1,0 +1,264 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"rollcall/facts"
+)
+
+// tally is what items came to: counts, and what is to be told of them.
+type tally struct {
+	seen, created, updated, unchanged, errors int64
+	customers                                 int64 // new on the lists
+
+	findings   []BackfillError
+	events     []Waiting // put into the inbox
+	brought    []address // the new customers
+	byCustomer bool      // an item counts as created if it brought a new customer
+}
+
+func newTally() *tally { return &tally{} }
+
+func (t *tally) add(o *tally) {
+	t.seen += o.seen
+	t.created += o.created
+	t.updated += o.updated
+	t.unchanged += o.unchanged
+	t.errors += o.errors
+	t.customers += o.customers
+	t.findings = append(t.findings, o.findings...)
+	t.events = append(t.events, o.events...)
+	t.brought = append(t.brought, o.brought...)
+	t.byCustomer = t.byCustomer || o.byCustomer
+}
+
+func (t *tally) fail(f Finding) {
+	t.errors++
+	t.findings = append(t.findings, BackfillError{Finding: f})
+}
+
+func (t *tally) note(f Finding) {
+	t.findings = append(t.findings, BackfillError{Finding: f, Note: true})
+}
+
+// Outcomes of an item, or of a fact that it says.
+type outcome int
+
+const (
+	unchanged outcome = iota
+	updated
+	created
+)
+
+func (t *tally) count(o outcome) {
+	switch o {
+	case created:
+		t.created++
+	case updated:
+		t.updated++
+	default:
+		t.unchanged++
+	}
+}
+
+func findings(plain []Finding, note bool) (out []BackfillError) {
+	for _, f := range plain {
+		out = append(out, BackfillError{Finding: f, Note: note})
+	}
+	return out
+}
+
+// asText makes a text fit for a column: valid, without the one character that
+// Postgres cannot hold, and not endless.
+func asText(s string) string {
+	const most = 2000
+	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "")
+	if r := []rune(s); len(r) > most {
+		return string(r[:most]) + " …"
+	}
+	return s
+}
+
+// attempt applies items within a savepoint. If that fails for good they are
+// divided, again and again, until those at fault stand alone and are told of.
+// That is done with the gate shut, as locks taken since the savepoint are lost
+// with it.
+func (w *work) attempt(ctx context.Context, items []Item, t *tally) error {
+	outer, held, sub := w.tx, w.held.clone(), newTally()
+	err := pgx.BeginFunc(ctx, outer, func(savepoint pgx.Tx) error {
+		w.tx = savepoint
+		return w.applyItems(ctx, items, sub)
+	})
+	w.tx = outer
+	if err == nil {
+		t.add(sub)
+		return nil
+	}
+	if errors.Is(err, errAgain) || transient(err) {
+		return err
+	}
+	if !w.held[gate] {
+		w.want[gate] = true
+		return errAgain
+	}
+	w.held = held
+	if len(items) > 1 {
+		half := len(items) / 2
+		if err := w.attempt(ctx, items[:half], t); err != nil {
+			return err
+		}
+		return w.attempt(ctx, items[half:], t)
+	}
+	t.seen++
+	t.fail(Finding{Place: items[0].Place, What: "cannot be stored, or its customer not computed", Why: err.Error()})
+	return nil
+}
+
+func (l locks) clone() locks { return maps.Clone(l) }
+
+// applyItems does what items ask for.
+func (w *work) applyItems(ctx context.Context, items []Item, t *tally) error {
+	var rows, said, events, old []Item
+	for _, i := range items {
+		t.seen++
+		switch {
+		case i.Err != nil:
+			t.fail(Finding{Place: i.Place, What: "cannot be read", Why: i.Err.Error()})
+			continue
+		case i.row != nil:
+			rows = append(rows, i)
+		case i.Event != nil:
+			events = append(events, i)
+		default:
+			said = append(said, i)
+		}
+		if i.Old != nil {
+			old = append(old, i)
+		}
+	}
+	if err := w.attachRows(ctx, rows, t); err != nil {
+		return err
+	}
+	if err := w.sayItems(ctx, said, t); err != nil {
+		return err
+	}
+	if err := w.receive(ctx, events, t); err != nil {
+		return err
+	}
+	return w.compare(ctx, old, t)
+}
+
+// sayItems says the facts of items and attaches what they touch. An item counts
+// as created if it brought a fact that was not there, as updated if one came
+// out different.
+func (w *work) sayItems(ctx context.Context, items []Item, t *tally) error {
+	if len(items) == 0 {
+		return nil
+	}
+	var all facts.Set
+	for _, i := range items {
+		all.Add(i.Facts)
+	}
+	w.outcomes = map[factKey]outcome{}
+	defer func() { w.outcomes = nil }()
+	rows, err := w.say(ctx, all)
+	if err != nil {
+		return err
+	}
+	w.attached = attached{}
+	if _, err := w.attach(ctx, rows); err != nil {
+		return err
+	}
+	for _, i := range items {
+		t.count(w.claim(i.Facts))
+	}
+	t.bringNew(w.attached)
+	return nil
+}
+
+// claim is the outcome of an item's facts, the greatest one. Only the first
+// item to speak of a new fact has created it.
+func (w *work) claim(set facts.Set) (most outcome) {
+	for _, k := range keysOf(set) {
+		o, ok := w.outcomes[k]
+		if !ok {
+			continue
+		}
+		most = max(most, o)
+		if o == created {
+			w.outcomes[k] = updated
+		}
+	}
+	return most
+}
+
+// receive puts events into the inbox that never reached us.
+func (w *work) receive(ctx context.Context, items []Item, t *tally) error {
+	if len(items) == 0 {
+		return nil
+	}
+	events := make([]NewEvent, len(items))
+	for i, item := range items {
+		events[i] = *item.Event
+	}
+	inserted, err := insertEvents(ctx, w.tx, events)
+	if err != nil {
+		return err
+	}
+	for i, in := range inserted {
+		if in.Duplicate {
+			t.count(unchanged)
+			continue
+		}
+		t.count(created)
+		t.events = append(t.events, Waiting{in.ID, events[i].Source})
+	}
+	return nil
+}
+
+// compare notes where a list kept before differs from ours: whom nothing that
+// was imported speaks of, and who is said to have spent something else.
+func (w *work) compare(ctx context.Context, items []Item, t *tally) error {
+	if len(items) == 0 {
+		return nil
+	}
+	refs, emails, spent := make([]string, len(items)), make([]string, len(items)), make([]*int64, len(items))
+	for i, item := range items {
+		refs[i], emails[i], spent[i] = item.Old.StoreRef, facts.Email(item.Old.Email), item.Old.Spent
+	}
+	rows, err := w.tx.Query(ctx, `
+		SELECT c.nth - 1, c.email = '', u.id IS NULL, coalesce(u.spent::text, '[]')
+		FROM unnest($1::text[], $2::text[], $3::bigint[]) WITH ORDINALITY AS c(store_ref, email, spent, nth)
+		CROSS JOIN LATERAL (SELECT `+storeNamed+` AS id) store
+		LEFT JOIN LATERAL (SELECT id, store_id, email, spent FROM customers WHERE email = c.email OFFSET 0) u ON u.store_id = store.id
+		WHERE u.id IS NULL
+		   OR c.spent > 0 AND c.spent <> (SELECT coalesce(sum((s ->> 'amount')::bigint), 0) FROM jsonb_array_elements(u.spent) s)
+		ORDER BY c.nth`, refs, emails, spent)
+	if err != nil {
+		return err
+	}
+	var nth int
+	var nobody, missing bool
+	var ours string
+	_, err = pgx.ForEachRow(rows, []any{&nth, &nobody, &missing, &ours}, func() error {
+		item := items[nth]
+		f := Finding{Place: item.Place, What: item.Old.Email + " in store " + item.Old.StoreRef}
+		switch {
+		case nobody:
+			f.Why = "the list kept before has no address for this customer"
+		case missing:
+			f.Why = "is on the list kept before, but nothing that was imported says what they took"
+		default:
+			f.Why = fmt.Sprintf("had spent %d (minor units) by the list kept before, and %s by the facts", *item.Old.Spent, ours)
+		}
+		t.note(f)
+		return nil
+	})
+	return err
+}

@@ -1,0 +1,86 @@
+package store
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"rollcall/facts"
+)
+
+// Upserts that tell what became of each fact: a backfill counts them.
+
+// keysOf lists the facts of a set.
+func keysOf(set facts.Set) (keys []factKey) {
+	for _, t := range tablesOf(set) {
+		keys = append(keys, t.keys...)
+	}
+	return keys
+}
+
+// telling writes the statement that upserts like t.sql and returns, for each row
+// that is new or differs in more than its versions, its key and whether it is new.
+func (t factTable) telling(columns []string) string {
+	guards := append([]string{}, t.keys...)
+	for _, g := range t.groups {
+		guards = append(guards, g.version)
+	}
+	var content, key []string
+	for _, c := range columns {
+		if !slices.Contains(guards, c) {
+			content = append(content, c)
+		}
+	}
+	for _, k := range t.keys {
+		key = append(key, "m."+k)
+	}
+	for _, g := range t.groups {
+		if strings.HasPrefix(g.version, "deleted") { // a tombstone is content
+			content = append(content, "("+g.version+" <> '')")
+		}
+	}
+	return fmt.Sprintf(`
+		WITH old AS MATERIALIZED (
+			SELECT t.*
+			FROM json_populate_recordset(NULL::%[1]s, $1) i
+			JOIN %[1]s t USING (%[2]s)
+		), m AS (%[3]s
+			RETURNING *
+		)
+		SELECT concat_ws('/', %[4]s), o.%[5]s IS NULL
+		FROM m
+		LEFT JOIN old o USING (%[2]s)
+		WHERE o.%[5]s IS NULL OR (%[6]s) IS DISTINCT FROM (%[7]s)`,
+		t.name, strings.Join(t.keys, ", "), t.sql, strings.Join(key, ", "), t.keys[len(t.keys)-1],
+		qualify("m", content), qualify("o", content))
+}
+
+// qualify lists columns, or expressions that begin with one in brackets, of a table.
+func qualify(table string, columns []string) string {
+	out := make([]string, len(columns))
+	for i, c := range columns {
+		if expression, ok := strings.CutPrefix(c, "("); ok {
+			out[i] = "(" + table + "." + expression
+			continue
+		}
+		out[i] = table + "." + c
+	}
+	return strings.Join(out, ", ")
+}
+
+// learn notes what a telling statement returned.
+func learn(outcomes map[factKey]outcome, table string, found pgx.Rows) error {
+	k := factKey{table: table}
+	var isNew bool
+	_, err := pgx.ForEachRow(found, []any{&k.key, &isNew}, func() error {
+		o := updated
+		if isNew {
+			o = created
+		}
+		outcomes[k] = max(outcomes[k], o)
+		return nil
+	})
+	return err
+}

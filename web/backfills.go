@@ -1,0 +1,167 @@
+package web
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"rollcall/store"
+)
+
+// listBackfills answers a page of the runs, the newest first.
+func (s *Site) listBackfills(w http.ResponseWriter, r *http.Request) error {
+	p, err := pageOf(r)
+	if err != nil {
+		return err
+	}
+	runs, err := s.cfg.Store.Backfills(r.Context(), p.from, p.limit+1)
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, cut(runs, p.limit, func(b store.Backfill) int64 { return b.ID }))
+	return nil
+}
+
+// fullBackfill is a run with all that is known of it.
+type fullBackfill struct {
+	store.Backfill
+	Streams  []store.BackfillStream `json:"streams"`
+	Findings []store.BackfillError  `json:"findings"` // the first errors and notes; /errors has them all
+}
+
+// showBackfill answers one run.
+func (s *Site) showBackfill(w http.ResponseWriter, r *http.Request) error {
+	id, err := idOf(r)
+	if err != nil {
+		return err
+	}
+	var f fullBackfill
+	if f.Backfill, err = s.cfg.Store.Backfill(r.Context(), id); err != nil {
+		return err
+	}
+	if f.Streams, err = s.cfg.Store.BackfillStreams(r.Context(), id); err != nil {
+		return err
+	}
+	if f.Findings, err = s.cfg.Store.BackfillErrors(r.Context(), id, 0, store.MaxLimit); err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, f)
+	return nil
+}
+
+// listBackfillErrors answers a page of what a run could not use, and of its
+// notes, in the order found.
+func (s *Site) listBackfillErrors(w http.ResponseWriter, r *http.Request) error {
+	id, err := idOf(r)
+	if err != nil {
+		return err
+	}
+	p, err := pageOf(r)
+	if err != nil {
+		return err
+	}
+	if _, err := s.cfg.Store.Backfill(r.Context(), id); err != nil {
+		return err // an empty list would say that all went well
+	}
+	found, err := s.cfg.Store.BackfillErrors(r.Context(), id, p.from, p.limit+1)
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, cut(found, p.limit, func(e store.BackfillError) int64 { return e.ID }))
+	return nil
+}
+
+// orderBackfill makes a handler of a word to one run.
+func (s *Site) orderBackfill(order func(context.Context, int64) (store.Backfill, error)) handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		id, err := idOf(r)
+		if err != nil {
+			return err
+		}
+		b, err := order(r.Context(), id)
+		if err != nil {
+			return err
+		}
+		writeJSON(w, http.StatusOK, b)
+		return nil
+	}
+}
+
+// startBackfill begins a run, and says where to look at it.
+func (s *Site) startBackfill(w http.ResponseWriter, r *http.Request) error {
+	var asked newBackfill
+	if err := readJSON(w, r, &asked); err != nil {
+		return err
+	}
+	n, err := asked.check()
+	if err != nil {
+		return err
+	}
+	if n.Options.Accounts, err = s.accounts(r.Context(), n.Options.Accounts); err != nil {
+		return err
+	}
+	b, err := s.cfg.Store.StartBackfill(r.Context(), n)
+	if err != nil {
+		return err
+	}
+	if s.cfg.Jobs != nil {
+		if err := s.cfg.Jobs.EnqueueBackfill(r.Context(), b.ID, 0, ""); err != nil {
+			s.cfg.Log.Warn("a backfill could not be enqueued; a worker's sweep will pick it up", "backfill", b.ID, "error", err)
+		}
+	}
+	w.Header().Set("Location", "/api/admin/backfills/"+strconv.FormatInt(b.ID, 10))
+	writeJSON(w, http.StatusAccepted, b)
+	return nil
+}
+
+// newBackfill is the body of a start.
+type newBackfill struct {
+	Kind      string   `json:"kind"`
+	Store     string   `json:"store"`
+	Since     string   `json:"since"`
+	Only      []string `json:"only"`
+	Accounts  []string `json:"accounts"` // acct_…; "" is the platform's own; ["all"] that and every store's
+	File      string   `json:"file"`     // where the workers see it
+	AsOf      string   `json:"as_of"`
+	ChunkSize int      `json:"chunk_size"`
+	DryRun    bool     `json:"dry_run"`
+}
+
+// check reads what is not for the store to judge.
+func (n newBackfill) check() (out store.NewBackfill, err error) {
+	out = store.NewBackfill{Kind: n.Kind, DryRun: n.DryRun, ChunkSize: n.ChunkSize, StartedBy: "api",
+		Options: store.BackfillOptions{Store: n.Store, Only: n.Only, Accounts: n.Accounts, File: n.File}}
+	if out.Options.Since, err = timeOf("since", n.Since); err != nil {
+		return out, err
+	}
+	if out.Options.AsOf, err = timeOf("as_of", n.AsOf); err != nil {
+		return out, err
+	}
+	for name, values := range map[string][]string{"store": {n.Store}, "file": {n.File}, "only": n.Only, "accounts": n.Accounts} {
+		if slices.ContainsFunc(values, func(v string) bool { return strings.ContainsRune(v, 0) }) {
+			return out, &store.BadParam{Name: name, Reason: "holds a character that no name has"}
+		}
+	}
+	if n.File != "" && !filepath.IsAbs(n.File) {
+		return out, &store.BadParam{Name: "file", Reason: "must be a whole path, from / on, at which the workers see the export"}
+	}
+	return out, nil
+}
+
+// accounts finds out what "all" is, and refuses what is no account.
+func (s *Site) accounts(ctx context.Context, asked []string) ([]string, error) {
+	if len(asked) == 1 && asked[0] == "all" {
+		connected, err := s.cfg.Store.StripeAccounts(ctx)
+		return append([]string{""}, connected...), err
+	}
+	for _, a := range asked {
+		if a != "" && !strings.HasPrefix(a, "acct_") {
+			return nil, &store.BadParam{Name: "accounts", Reason: fmt.Sprintf(`%q is no account: give a list of acct_… (and "" for the platform's own), or ["all"]`, a)}
+		}
+	}
+	return asked, nil
+}

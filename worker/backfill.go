@@ -1,0 +1,178 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/hibiken/asynq"
+
+	"rollcall/history"
+	"rollcall/jobs"
+	"rollcall/store"
+)
+
+// Source is a history to bring in. Read returns the page at a position, of at
+// most about limit objects; at the empty position, where to begin. A source
+// that is an io.Closer is closed after use.
+type Source interface {
+	Read(ctx context.Context, at store.Position, limit int) (store.Page, error)
+}
+
+const (
+	// stint is how long one job goes on from chunk to chunk by itself, with its
+	// source open, before it leaves the next one to whoever is free: an export
+	// has to be unpacked anew up to where it was.
+	stint = 10 * time.Minute
+	// chunksAtOnce is the number of chunks in hand at once, most of them waiting
+	// for somebody's API; writersAtOnce of them may write.
+	chunksAtOnce  = 4
+	writersAtOnce = 2
+	// giveWay is how long a chunk waits for webhooks that are to be applied; a
+	// stream of them that never ends does not stop it.
+	giveWay = 500 * time.Millisecond
+)
+
+// backfill is the job that does a chunk of a backfill, and those that follow
+// from it. The chunk's row decides whether it is still to be done, so the job
+// may come twice, or not at all: then the sweep asks again.
+func (w *Worker) backfill(ctx context.Context, t *asynq.Task) error {
+	job, err := jobs.ParseBackfill(t)
+	if err != nil {
+		return err
+	}
+	var source Source
+	defer func() { closeSource(source) }()
+	for end, number := time.Now().Add(stint), job.Chunk; ; {
+		c, err := w.cfg.Store.OpenChunk(ctx, job.Backfill, number)
+		if errors.Is(err, store.ErrNotFound) {
+			return nil // done, paused or ended
+		}
+		if err != nil {
+			return err
+		}
+		if source == nil {
+			if source, err = w.source(c.Run); err != nil {
+				return w.chunkFailed(ctx, c, err)
+			}
+		}
+		done, err := w.chunk(ctx, source, c)
+		if err != nil {
+			return w.chunkFailed(ctx, c, err)
+		}
+		if c.Number == 0 || len(done.Next) == 0 || ctx.Err() != nil || time.Now().After(end) {
+			return w.askFor(ctx, job.Backfill, done.Next)
+		}
+		if err := w.askFor(ctx, job.Backfill, done.Next[1:]); err != nil {
+			return err
+		}
+		number = done.Next[0]
+	}
+}
+
+func closeSource(s Source) {
+	if c, ok := s.(io.Closer); ok {
+		c.Close() // it was only read
+	}
+}
+
+// source opens the history that a run brings in.
+func (w *Worker) source(run store.Backfill) (Source, error) {
+	switch {
+	case run.Kind == "courses" || run.Kind == "subscriptions":
+		return store.FactsHistory{Kind: run.Kind, Store: run.Options.Store}, nil
+	case w.cfg.Sources == nil:
+		return nil, &history.Refused{Reason: "this worker has no source of kind " + run.Kind}
+	}
+	return w.cfg.Sources(run)
+}
+
+// chunk reads a chunk's page and applies it.
+func (w *Worker) chunk(ctx context.Context, source Source, c store.Chunk) (done store.Applied, err error) {
+	page, err := source.Read(ctx, c.Position, c.Run.ChunkSize)
+	if err != nil {
+		return done, err
+	}
+	select {
+	case w.writers <- struct{}{}:
+		defer func() { <-w.writers }()
+	case <-ctx.Done():
+		return done, ctx.Err()
+	}
+	if err := w.cfg.Store.AwaitEvents(ctx, giveWay); err != nil {
+		return done, err
+	}
+	apply, cancel := context.WithTimeout(context.WithoutCancel(ctx), applyTimeout)
+	defer cancel()
+	if done, err = w.cfg.Store.ApplyChunk(apply, c, page); err != nil {
+		return done, err
+	}
+	for _, e := range done.Events {
+		if err := w.jobs.EnqueueEvent(ctx, e.Source, e.ID, ""); err != nil {
+			w.cfg.Log.Warn("event not enqueued; the sweep will ask for it", "event", e.ID, "error", err)
+			break
+		}
+	}
+	switch done.Status {
+	case "completed", "completed_with_errors":
+		w.cfg.Log.Info("backfill ended", "backfill", c.Backfill, "kind", c.Run.Kind, "status", done.Status)
+	}
+	return done, nil
+}
+
+// askFor enqueues chunks. If it cannot, the sweep will.
+func (w *Worker) askFor(ctx context.Context, backfill int64, numbers []int) error {
+	for _, n := range numbers {
+		if err := w.jobs.EnqueueBackfill(ctx, backfill, n, ""); err != nil {
+			w.cfg.Log.Warn("chunks not enqueued; the sweep will ask for them", "backfill", backfill, "error", err)
+			return nil
+		}
+	}
+	return nil
+}
+
+// chunkFailed writes down why a chunk failed, and says when to try it again.
+func (w *Worker) chunkFailed(ctx context.Context, c store.Chunk, err error) error {
+	if outage(err) {
+		return err
+	}
+	ctx = context.WithoutCancel(ctx)
+	log := w.cfg.Log.With("backfill", c.Backfill, "kind", c.Run.Kind, "chunk", c.Number, "stream", c.Stream, "error", err)
+	var refused *history.Refused
+	if errors.As(err, &refused) {
+		log.Error("backfill failed")
+		if err := w.cfg.Store.FailBackfill(ctx, c.Backfill, refused.Reason); err != nil {
+			return err
+		}
+		return fmt.Errorf("%w: %w", err, asynq.SkipRetry)
+	}
+	delay := jobs.RetryDelay(c.Attempts, nil, nil)
+	var later *history.Later
+	if errors.As(err, &later) {
+		delay = later.After
+	}
+	log.Warn("chunk failed; it is tried again", "in", delay)
+	if err := w.cfg.Store.ChunkFailed(ctx, c, err, delay); err != nil {
+		return err
+	}
+	return &jobs.After{Delay: delay, Err: err}
+}
+
+// sweepChunks asks again for chunks of runs that make no progress.
+func (w *Worker) sweepChunks(ctx context.Context, round string) error {
+	overdue, err := w.cfg.Store.OverdueChunks(ctx, w.cfg.Grace, sweepLimit)
+	if err != nil {
+		return err
+	}
+	for _, c := range overdue {
+		if err := w.jobs.EnqueueBackfill(ctx, c.Backfill, c.Number, round); err != nil {
+			return err
+		}
+	}
+	if len(overdue) > 0 {
+		w.cfg.Log.Info("asked again for overdue chunks of backfills", "chunks", len(overdue))
+	}
+	return nil
+}

@@ -1,0 +1,63 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/hibiken/asynq"
+
+	"rollcall/jobs"
+	"rollcall/store"
+)
+
+const (
+	// hourlyOverlap is how far the hourly look at Stripe's own list of events
+	// reaches back beyond the last one: an event may be listed late.
+	hourlyOverlap = time.Hour
+	// hourlyPause is the least time between two: each worker's scheduler asks.
+	hourlyPause = 50 * time.Minute
+)
+
+// schedule asks for the hourly job, at once and then every hour, until ctx
+// ends. Every worker does; the rows tell whether it is time.
+func (w *Worker) schedule(ctx context.Context) (stop func(), err error) {
+	if !w.cfg.Hourly {
+		return func() {}, nil
+	}
+	if err := w.jobs.EnqueueHourly(ctx); err != nil {
+		w.cfg.Log.Warn("hourly look at Stripe's events not asked for; the next hour's will be", "error", err)
+	}
+	s := asynq.NewScheduler(w.cfg.Redis, &asynq.SchedulerOpts{Logger: asynqLog{w.cfg.Log}, LogLevel: asynq.WarnLevel})
+	if _, err := s.Register("@hourly", asynq.NewTask(jobs.TypeHourly, nil), asynq.Queue(jobs.BackfillQueue), asynq.MaxRetry(3)); err != nil {
+		return nil, err
+	}
+	return s.Shutdown, s.Start()
+}
+
+// hourly is the job that fetches the events which Stripe has and we do not: the
+// cure for an endpoint that was down.
+func (w *Worker) hourly(ctx context.Context, _ *asynq.Task) error {
+	const kind = "stripe-events"
+	started, asOf, err := w.cfg.Store.LastBackfill(ctx, kind)
+	if err != nil {
+		return err
+	}
+	if started != nil && time.Since(*started) < hourlyPause {
+		return nil
+	}
+	var o store.BackfillOptions
+	if asOf != nil {
+		since := asOf.Add(-hourlyOverlap)
+		o.Since = &since
+	}
+	b, err := w.cfg.Store.StartBackfill(ctx, store.NewBackfill{Kind: kind, Options: o, StartedBy: "the hourly schedule"})
+	var running *store.AlreadyRunning
+	if errors.As(err, &running) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return w.askFor(ctx, b.ID, []int{0})
+}
