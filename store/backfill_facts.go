@@ -148,6 +148,11 @@ func (w *work) attachRows(ctx context.Context, items []Item, t *tally) error {
 	if err != nil {
 		return err
 	}
+	if paid := paymentKeysOf(rows); len(paid) > 0 { // an invoice's payment intents may not be attached either
+		if rows, err = w.neighbours(ctx, rows, paid); err != nil {
+			return err
+		}
+	}
 	w.settled = true
 	defer func() { w.settled = false }()
 	if _, err := w.attach(ctx, rows); err != nil {
@@ -157,6 +162,16 @@ func (w *work) attachRows(ctx context.Context, items []Item, t *tally) error {
 	w.countRows(items, t)
 	t.bringNew(w.attached)
 	return nil
+}
+
+// paymentKeysOf lists the keys that other rows lean on payments by.
+func paymentKeysOf(rows []rowKey) (keys []string) {
+	for _, k := range rows {
+		if k.kind == payment {
+			keys = append(keys, k.lock())
+		}
+	}
+	return keys
 }
 
 // countRows counts what became of each item's row.

@@ -17,7 +17,7 @@ type demoCmd struct {
 
 // Help is shown below the usage.
 func (demoCmd) Help() string {
-	return `Does what dev does, on a database of its own that is emptied first (so the data of dev on the same folder is left alone), and plays some weeks of three stores at it: Clerk, Stripe and the platform send signed webhooks over HTTP, late, doubled and in random order. Then it prints the customer lists, as the API gives them, and compares them with what the story says.`
+	return `Does what dev does, on a database of its own that is emptied first (so the data of dev on the same folder is left alone). It loads the history of a store that was there before and lets backfills bring its customers in; then it plays some weeks of three other stores: Clerk, Stripe and the platform send signed webhooks over HTTP, late, doubled and in random order. Then it prints the customer lists, as the API gives them, and compares them with what the story says.`
 }
 
 // patience is how long the demo waits for its events to be worked through.
@@ -56,9 +56,14 @@ func (c demoCmd) play(e *env, d *dev) (right bool, err error) {
 	if c.Seed == 0 {
 		c.Seed = rand.Uint64N(999999) + 1
 	}
-	told := story.Tell(time.Now())
+	now := time.Now()
+	past, told := story.Past(now), story.Tell(now)
 	p := newPlayer(d, rand.New(rand.NewPCG(c.Seed, 0)))
 	first, second := p.plan(told.Events)
+	missed, err := p.bringPast(past)
+	if err != nil {
+		return false, err
+	}
 	began := time.Now()
 	if err := p.perform(e, first); err != nil {
 		return false, err
@@ -67,7 +72,7 @@ func (c demoCmd) play(e *env, d *dev) (right bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	then := total(lists)
+	then := total(told.Stores, lists)
 	if err := p.perform(e, second); err != nil {
 		return false, err
 	}
@@ -75,12 +80,13 @@ func (c demoCmd) play(e *env, d *dev) (right bool, err error) {
 		return false, err
 	}
 	took := time.Since(began)
-	if lists, err = p.lists(e, told.Stores); err != nil {
+	whole := story.Story{Events: told.Events, Absent: told.Absent, Stores: append(told.Stores, past.Stores...)}
+	if lists, err = p.lists(e, whole.Stores); err != nil {
 		return false, err
 	}
-	printLists(e.out, told, lists)
-	p.summary(e.out, took, then, total(lists), c.Seed)
-	differences := compare(told, lists)
+	printLists(e.out, whole, lists)
+	p.summary(e.out, took, then, total(told.Stores, lists), c.Seed)
+	differences := append(missed, compare(whole, lists)...)
 	differences = append(differences, p.compareCounts(told.Events)...)
 	return len(differences) == 0, verdict(e.out, differences)
 }

@@ -40,6 +40,7 @@ type dev struct {
 	env     *env
 	log     *slog.Logger
 	servers *embedded.Servers // nil if both URLs were given
+	at      where             // the servers
 	url     string            // of the pages
 	signIn  string
 	atEnd   func() error // of a playground
@@ -84,6 +85,7 @@ func (e *env) startDev(log *slog.Logger, prepare func(where) (where, func() erro
 		return nil, err
 	}
 	k.fill(&e.Config)
+	d.at = at
 	if err := d.run(l, at); err != nil {
 		return nil, err
 	}

@@ -10,6 +10,9 @@ import (
 	"rollcall/store"
 )
 
+// listed is how many customers of a list are printed.
+const listed = 12
+
 // printLists prints the lists of all stores, as the API gave them.
 func printLists(w io.Writer, told story.Story, lists map[string]list) {
 	now := time.Now()
@@ -17,7 +20,10 @@ func printLists(w io.Writer, told story.Story, lists map[string]list) {
 		l := lists[s.ID]
 		fmt.Fprintf(w, "\n%s  (%s)\n\n", s.Name, s.ID)
 		t := table{head: []string{"NAME", "EMAIL", "TYPE", "STATUS", "SPENT", "LAST ACTIVITY"}, indent: "  "}
-		for _, c := range l.customers {
+		for i, c := range l.customers {
+			if i == listed {
+				break
+			}
 			r := rowOf(c)
 			t.add(r.name, r.email, kinds[r.kind], r.status, orDash(r.spent), ago(now.Sub(r.lastActivity)))
 			if things := has(c); things != "" {
@@ -25,6 +31,9 @@ func printLists(w io.Writer, told story.Story, lists map[string]list) {
 			}
 		}
 		t.print(w)
+		if more := len(l.customers) - listed; more > 0 {
+			fmt.Fprintf(w, "  … and %d more\n", more)
+		}
 		fmt.Fprintf(w, "\n  %s\n", statsText(l.stats))
 	}
 	fmt.Fprintf(w, "\nOn no list, and rightly so:\n")
@@ -91,9 +100,10 @@ func ago(d time.Duration) string {
 	return count(int(d.Hours()/24), "day") + " ago"
 }
 
-func total(lists map[string]list) (n int) {
-	for _, l := range lists {
-		n += len(l.customers)
+// total is how many customers the lists of stores have.
+func total(stores []story.Store, lists map[string]list) (n int) {
+	for _, s := range stores {
+		n += len(lists[s.ID].customers)
 	}
 	return n
 }

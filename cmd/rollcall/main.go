@@ -29,6 +29,7 @@ type commandLine struct {
 	Migrate  migrateCmd  `cmd:"" help:"Bring the database schema up to date, or tell whether it is."`
 	Events   eventsCmd   `cmd:"" help:"Look at the inbox: list, show, retry, replay."`
 	Backfill backfillCmd `cmd:"" help:"Bring in history: start, list, show, pause, resume, cancel."`
+	Audit    auditCmd    `cmd:"" help:"Compare what we hold with itself, with Stripe or with Clerk, and tell every difference."`
 	Rebuild  rebuildCmd  `cmd:"" help:"Derive every customer again from the facts, and tell what was wrong."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 }

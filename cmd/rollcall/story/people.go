@@ -59,6 +59,10 @@ var products = byID([]product{
 	{"course_koto", "store_hanamori", "course", "箏入門", jpy(5800), nil},
 	{"course_song", "store_hanamori", "course", "うたの基本", jpy(0), nil},
 	{"pack_rain", "store_hanamori", "digital", "雨音パック", jpy(2400), nil},
+	{"course_drums", "store_northlight", "course", "Finger Drumming", usd(4900), nil},
+	{"course_keys", "store_northlight", "course", "Keys from Zero", usd(7900), nil},
+	{"course_ears", "store_northlight", "course", "Ear Training", usd(0), nil},
+	{"club_north", "store_northlight", "membership", "Northlight Circle", usd(900), nil},
 })
 
 func byID(all []product) map[string]product {

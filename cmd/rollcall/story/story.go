@@ -75,8 +75,11 @@ type Story struct {
 type Absent struct{ Email, Name, Why string }
 
 // Tell tells the story as of now: it ends some minutes ago.
-func Tell(now time.Time) Story {
-	t := &teller{now: now.UTC().Truncate(time.Second), lists: map[string]map[string]*Customer{}}
+func Tell(now time.Time) Story { return tell(now, stores, people, 0) }
+
+// tell tells of some stores and people. Ids are made up from serial on.
+func tell(now time.Time, stores []store, people []person, serial int) Story {
+	t := &teller{now: now.UTC().Truncate(time.Second), lists: map[string]map[string]*Customer{}, serial: serial}
 	for _, s := range stores {
 		t.tellStore(s)
 	}

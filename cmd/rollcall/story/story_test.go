@@ -43,3 +43,27 @@ func TestTell(t *testing.T) {
 		}
 	}
 }
+
+// TestPast: the past is told whole too, and shares no id with the story.
+func TestPast(t *testing.T) {
+	now := time.Date(2026, 3, 1, 0, 5, 0, 0, time.UTC)
+	past := story.Past(now)
+	ids := map[string]bool{}
+	for _, e := range story.Tell(now).Events {
+		ids[e.ID] = true
+	}
+	for _, e := range past.Events {
+		if ids[e.ID] || !json.Valid(e.Body) || e.At.After(now) {
+			t.Errorf("%s (%s, %v): told before, or not well", e.ID, e.Type, e.At)
+		}
+		ids[e.ID] = true
+	}
+	if len(past.Stores) != 1 || len(past.Stores[0].Customers) != story.PastCoursesNew+story.PastSubscribers {
+		t.Fatalf("%+v", past.Stores)
+	}
+	for _, c := range past.Stores[0].Customers {
+		if c.FirstSeen.IsZero() || c.LastActivity.Before(c.FirstSeen) || c.SourceKind == "" {
+			t.Errorf("%s is not told whole: %+v", c.Email, c)
+		}
+	}
+}

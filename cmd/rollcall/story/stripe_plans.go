@@ -209,7 +209,8 @@ func (t *teller) leansOf(p product, guest bool) []string {
 func priceID(product string) string { return "price_demo_" + product }
 
 func storeByID(id string) store {
-	return stores[slices.IndexFunc(stores, func(s store) bool { return s.id == id })]
+	all := slices.Concat(pastStores, stores)
+	return all[slices.IndexFunc(all, func(s store) bool { return s.id == id })]
 }
 
 // accountOf is the Stripe account that a store's events come from: its own
