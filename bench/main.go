@@ -26,12 +26,13 @@ func main() {
 	defer stop()
 	out := flag.String("json", "bench.json", "`file` to write the figures to")
 	facts := flag.String("facts", "100000,1000000,2000000", "`numbers` of facts of the backfill's measurements")
+	rows := flag.Int("rows", 4_500_000, "rows of the Convex export that is decoded (2 GB)")
 	only := flag.String("only", "", "measure only this: webhooks or backfill")
 	events := flag.Int("events", 20000, "events of the throughput measurements")
 	profile := flag.String("cpuprofile", "", "`file` to write a CPU profile of the throughput measurements to")
 	flag.Parse()
 	debug.SetGCPercent(300) // as cmd/rollcall does
-	if err := run(ctx, options{*events, *facts, *only, *out, *profile}); err != nil {
+	if err := run(ctx, options{*events, *rows, *facts, *only, *out, *profile}); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -59,7 +60,7 @@ func (r *Report) add(name string, value float64, unit, note string) {
 
 // options of a run.
 type options struct {
-	events       int
+	events, rows int
 	facts, only  string
 	out, profile string
 }
@@ -87,7 +88,7 @@ func run(ctx context.Context, o options) error {
 		}
 	}
 	if o.only != "webhooks" {
-		if err := sys.backfills(ctx, report, o.facts); err != nil {
+		if err := sys.backfills(ctx, report, o.facts, o.rows); err != nil {
 			return err
 		}
 	}
@@ -114,7 +115,7 @@ func (s *system) webhooks(ctx context.Context, r *Report, events int) error {
 }
 
 // backfills measures what happened long ago.
-func (s *system) backfills(ctx context.Context, r *Report, sizes string) error {
+func (s *system) backfills(ctx context.Context, r *Report, sizes string, rows int) error {
 	for size := range strings.SplitSeq(sizes, ",") {
 		n, err := strconv.Atoi(size)
 		if err != nil {
@@ -124,7 +125,10 @@ func (s *system) backfills(ctx context.Context, r *Report, sizes string) error {
 			return err
 		}
 	}
-	return nil
+	if err := s.besideBackfill(ctx, r, 200_000); err != nil {
+		return err
+	}
+	return convexDecode(ctx, r, rows)
 }
 
 func print(w io.Writer, r *Report) {

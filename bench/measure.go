@@ -117,6 +117,9 @@ func (s *system) latency(ctx context.Context, r *Report) error {
 	if err != nil {
 		return err
 	}
+	if err := s.empty(ctx); err != nil {
+		return err
+	}
 	for _, m := range []struct {
 		name  string
 		every time.Duration
@@ -130,56 +133,4 @@ func (s *system) latency(ctx context.Context, r *Report) error {
 		r.add(m.name+", p95", percentile(each, 0.95), "ms", "")
 	}
 	return stop()
-}
-
-// visible posts n sales, one every so often, and returns how long each took to
-// become a customer.
-func (s *system) visible(ctx context.Context, every time.Duration, n int) ([]time.Duration, error) {
-	if err := s.empty(ctx); err != nil {
-		return nil, err
-	}
-	first := s.sent
-	requests := s.next(n)
-	began := make([]time.Time, n)
-	failed := make(chan error, n)
-	go func() {
-		tick := time.Tick(every)
-		for i, q := range requests {
-			<-tick
-			began[i] = time.Now()
-			go func() {
-				if err := s.load.post(ctx, q); err != nil {
-					failed <- err
-				}
-			}()
-		}
-	}()
-	var each []time.Duration
-	seen := map[int]bool{}
-	for tick := time.Tick(2 * time.Millisecond); len(each) < n; {
-		select {
-		case err := <-failed:
-			return nil, err
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-tick:
-		}
-		// Ids are given before they are committed: look back a little.
-		rows, err := s.pool.Query(ctx, `SELECT split_part(split_part(email, '@', 1), 'buyer', 2)::int FROM customers ORDER BY id DESC LIMIT 100`)
-		if err != nil {
-			return nil, err
-		}
-		now := time.Now()
-		var buyer int
-		if _, err := pgx.ForEachRow(rows, []any{&buyer}, func() error {
-			if !seen[buyer] {
-				seen[buyer] = true
-				each = append(each, now.Sub(began[buyer-first]))
-			}
-			return nil
-		}); err != nil {
-			return nil, err
-		}
-	}
-	return each, nil
 }

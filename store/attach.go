@@ -176,6 +176,9 @@ func (w *work) attach(ctx context.Context, keys []rowKey) (changes Changes, err 
 	if err != nil {
 		return changes, err
 	}
+	if w.settled {
+		rows = slices.DeleteFunc(rows, resolution.inPlace)
+	}
 	if err := w.lockCustomers(ctx, rows); err != nil {
 		return changes, err
 	}

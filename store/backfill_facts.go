@@ -153,7 +153,7 @@ func (w *work) attachRows(ctx context.Context, items []Item, t *tally) error {
 			return err
 		}
 	}
-	w.settled = true
+	w.settled, w.attached = true, attached{}
 	defer func() { w.settled = false }()
 	if _, err := w.attach(ctx, rows); err != nil {
 		return err
@@ -185,7 +185,7 @@ func (w *work) countRows(items []Item, t *tally) {
 		r, there := byKey[*item.row]
 		switch {
 		case !there:
-			t.count(unchanged) // gone: nothing to attach
+			t.count(unchanged) // in its place, or gone: nothing to attach
 		case !r.attachable():
 			t.unresolved(item.Place, *r.Unattached)
 		default:

@@ -56,6 +56,12 @@ func (r resolution) moved() bool {
 	return r.OldEmail != nil && r.attachable() && *r.OldStore == *r.Store && *r.OldEmail != *r.Email
 }
 
+// inPlace tells whether an enrollment is where it belongs. It takes nothing else
+// from its resolution, so then there is nothing to do about it.
+func (r resolution) inPlace() bool {
+	return r.kind == enrollment && r.attachable() && r.OldEmail != nil && *r.OldEmail == *r.Email && *r.OldStore == *r.Store
+}
+
 // keyArrays splits row keys by kind into columns for unnest.
 func keyArrays(keys []rowKey) (out map[string][2][]string) {
 	out = map[string][2][]string{}
