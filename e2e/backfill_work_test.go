@@ -184,6 +184,28 @@ func TestBackfillErrors(t *testing.T) {
 	}
 }
 
+// Facts whose customer cannot be computed are kept, and say so.
+func TestBackfillKeepsWhatItCannotDerive(t *testing.T) {
+	p := newPlace(t, &past{})
+	p.exec(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no such person'; END $$`)
+	p.exec(`CREATE TRIGGER refuse BEFORE INSERT ON customers FOR EACH ROW WHEN (NEW.email LIKE 'ava%') EXECUTE FUNCTION refuse()`)
+	b := p.run(p.start(store.NewBackfill{Kind: "convex", Options: store.BackfillOptions{File: convexFile(t)}}), p.once)
+	if b.Status != "completed_with_errors" || b.Errors == 0 {
+		t.Errorf("%s", counts(b))
+	}
+	kept := p.lines(`SELECT id || ' ' || left(unattached, 27) FROM payments WHERE id = 'pi_3AvaOldOrder0001'`)
+	if len(kept) != 1 || kept[0] != "pi_3AvaOldOrder0001 derive_failed: store.attach" {
+		t.Errorf("her payment: %q", kept)
+	}
+	if others := p.lines(`SELECT email FROM customers`); len(others) != 1 || others[0] != "jonas.berg@example.se" {
+		t.Errorf("the others: %q", others)
+	}
+	p.exec(`DROP TRIGGER refuse ON customers`)
+	if changes, err := p.store.Rebuild(context.Background(), "", nil); err != nil || changes.Created != 1 {
+		t.Errorf("mended: %+v %v", changes, err)
+	}
+}
+
 // A dry run counts what a real one would do, and leaves nothing behind.
 func TestBackfillDryRun(t *testing.T) {
 	s := newSystem(t)

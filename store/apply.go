@@ -170,11 +170,20 @@ func (w *work) attachOrKeep(ctx context.Context, rows []rowKey) (changes Changes
 // keepPending records on an event, and on its rows that are on no list yet,
 // that deriving failed.
 func (w *work) keepPending(ctx context.Context, id int64, rows []rowKey, failure *DeriveError) error {
-	reason := "derive_failed: " + failure.Err.Error()
+	if _, err := w.tx.Exec(ctx, failSQL, id, failure.Error(), MaxAttempts); err != nil {
+		return err
+	}
+	return w.markFailed(ctx, rows, failure.Err)
+}
+
+// markFailed says on rows that are on no list yet why they could not be put there.
+func (w *work) markFailed(ctx context.Context, rows []rowKey, cause error) error {
 	var batch pgx.Batch
-	batch.Queue(failSQL, id, failure.Error(), MaxAttempts)
 	for kind, k := range keyArrays(rows) {
-		batch.Queue(failedSQL[kind], k[0], k[1], reason)
+		batch.Queue(failedSQL[kind], k[0], k[1], "derive_failed: "+cause.Error())
+	}
+	if batch.Len() == 0 {
+		return nil
 	}
 	return w.tx.SendBatch(ctx, &batch).Close()
 }

@@ -48,6 +48,7 @@ type work struct {
 	held     locks
 	everyone bool // attach dependents even where nothing they lean on changed
 	settled  bool // rows are looked at again, nothing new is said
+	dry      bool // all is undone at the end, so comparing with it would mislead
 
 	outcomes map[factKey]outcome // unless nil: what became of the facts said
 	attached attached            // what the last attachment did

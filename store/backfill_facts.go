@@ -214,13 +214,17 @@ func (t *tally) bringNew(a attached) {
 	}
 }
 
+// notDerived is why a row is on no list that was written and never attached.
+const notDerived = "not_derived"
+
 // advice says what is missing where a row cannot be attached, and what to do.
 // Reasons that are not here are as they should be: the row makes no customer.
 var advice = map[string]string{
+	notDerived:              "nobody has attached it yet: start the backfills courses and subscriptions, or rebuild",
 	"no_store":              "no store is known for it: the platform has to say whose the product is (product.upserted), or which stores there are (store.upserted)",
 	"account_without_store": "its Stripe account belongs to no store: the platform has to say so (store.upserted with stripe_account_id)",
 	"user_unknown":          "its user was never heard of: start a backfill of kind clerk",
-	"email_unverified":      "its user has no verified address: they have to verify it, then it is attached by itself",
+	"email_unverified":      "its user has no address, or none that is verified: when Clerk tells of one, it is attached by itself",
 	"no_email":              "nobody said the buyer's address: a backfill of kind stripe or clerk may",
 }
 

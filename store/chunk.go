@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -109,7 +112,7 @@ func (w *work) applyPage(ctx context.Context, c Chunk, items []Item) (t *tally, 
 	if err != nil {
 		return nil, err
 	}
-	w.tx, w.held, t = savepoint, held.clone(), newTally()
+	w.tx, w.held, w.dry, t = savepoint, held.clone(), true, newTally()
 	err = w.attempt(ctx, items, t)
 	w.tx, w.held = outer, held
 	if back := savepoint.Rollback(ctx); err == nil {
@@ -175,8 +178,45 @@ func (w *work) closeChunk(ctx context.Context, c Chunk, page Page, t *tally, out
 	if err := w.markDone(ctx, c, t.seen); err != nil {
 		return err
 	}
-	out.Status, err = w.finish(ctx, c.Backfill)
-	return err
+	if out.Status, err = w.finish(ctx, c.Backfill); err != nil || !strings.HasPrefix(out.Status, "completed") || c.Run.DryRun {
+		return err
+	}
+	return w.noteUnattached(ctx, c)
+}
+
+// noteUnattached tells, at the end of a run, how many facts are on no list and
+// what is missing for it: nobody shall have to ask. What courses and
+// subscriptions come upon is among their errors already, so they tell of the
+// rest: what nobody has tried yet.
+func (w *work) noteUnattached(ctx context.Context, c Chunk) error {
+	reasons := slices.Sorted(maps.Keys(advice))
+	if c.Run.Kind == "courses" || c.Run.Kind == "subscriptions" {
+		reasons = []string{notDerived}
+	}
+	rows, err := w.tx.Query(ctx, `
+		SELECT unattached, count(*)
+		FROM (
+			SELECT unattached FROM enrollments WHERE unattached = ANY($1)
+			UNION ALL
+			SELECT unattached FROM payments WHERE unattached = ANY($1)
+			UNION ALL
+			SELECT unattached FROM subscriptions WHERE unattached = ANY($1)
+		) f
+		GROUP BY unattached
+		ORDER BY unattached`, reasons)
+	if err != nil {
+		return err
+	}
+	var notes []Finding
+	var reason string
+	var n int64
+	if _, err := pgx.ForEachRow(rows, []any{&reason, &n}, func() error {
+		notes = append(notes, Finding{Place: "at the end", What: fmt.Sprintf("%d enrollments, payments or subscriptions are on no list: %s", n, reason), Why: advice[reason]})
+		return nil
+	}); err != nil {
+		return err
+	}
+	return w.keepFindings(ctx, c.Backfill, newTally(), notes)
 }
 
 func (w *work) markDone(ctx context.Context, c Chunk, objects int64) error {

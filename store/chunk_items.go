@@ -115,9 +115,39 @@ func (w *work) attempt(ctx context.Context, items []Item, t *tally) error {
 		}
 		return w.attempt(ctx, items[half:], t)
 	}
+	return w.keepAlone(ctx, items[0], err, t)
+}
+
+// keepAlone stores the facts of an item whose customer could not be computed,
+// and says so on its rows: they are on no list, but not lost.
+func (w *work) keepAlone(ctx context.Context, item Item, cause error, t *tally) error {
+	outer, f := w.tx, Finding{Place: item.Place, What: "kept, but its customer cannot be computed", Why: cause.Error()}
+	err := pgx.BeginFunc(ctx, outer, func(savepoint pgx.Tx) error {
+		w.tx = savepoint
+		rows, err := w.rowsOf(ctx, item)
+		if err != nil {
+			return err
+		}
+		return w.markFailed(ctx, rows, cause)
+	})
+	w.tx = outer
+	if errors.Is(err, errAgain) || transient(err) {
+		return err
+	}
+	if err != nil {
+		f.What, f.Why = "cannot be stored", err.Error()
+	}
 	t.seen++
-	t.fail(Finding{Place: items[0].Place, What: "cannot be stored, or its customer not computed", Why: err.Error()})
+	t.fail(f)
 	return nil
+}
+
+// rowsOf says an item's facts, if it brings any, and returns the rows it is about.
+func (w *work) rowsOf(ctx context.Context, item Item) ([]rowKey, error) {
+	if item.row != nil {
+		return []rowKey{*item.row}, nil
+	}
+	return w.say(ctx, item.Facts)
 }
 
 func (l locks) clone() locks { return maps.Clone(l) }
@@ -138,7 +168,7 @@ func (w *work) applyItems(ctx context.Context, items []Item, t *tally) error {
 		default:
 			said = append(said, i)
 		}
-		if i.Old != nil {
+		if i.Old != nil && !w.dry {
 			old = append(old, i)
 		}
 	}

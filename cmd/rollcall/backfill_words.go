@@ -66,7 +66,8 @@ func countedFully(b store.Backfill) string {
 	w := wordsOf[b.Kind]
 	form := "%s complete: %s %s read, %s created, %s updated, %s unchanged, %s errors; %s new customers"
 	if b.DryRun {
-		form = "%s (dry run) complete: %s %s read, %s would be created, %s would be updated, %s are as they should be, %s errors; %s customers would be new"
+		// Each page was undone before the next: who would come of several cannot be told.
+		form = "%s (dry run) complete: %s %s read, %s would be created, %s would be updated, %s are as they should be, %s errors%.0s"
 	}
 	return fmt.Sprintf(form, w.name, number(b.Seen), w.objects, number(b.Created), number(b.Updated), number(b.Unchanged), number(b.Errors), number(b.Customers))
 }
