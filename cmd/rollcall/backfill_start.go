@@ -83,7 +83,7 @@ func (startClerkCmd) Help() string {
 
 type startConvexCmd struct {
 	File string     `arg:"" name:"file" help:"The export, a zip. The workers read it, at this same path: they must be on this machine, or see the same files."`
-	AsOf *time.Time `name:"as-of" placeholder:"TIME" help:"When the export was made, as 2026-01-12T10:00:00Z, so that what happened later wins. Without it: now."`
+	AsOf *time.Time `name:"as-of" placeholder:"TIME" help:"When the export was made, as 2026-01-12T10:00:00Z: of two exports the later one wins. Without it: the file's own time."`
 	startFlags
 }
 

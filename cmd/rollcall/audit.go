@@ -1,0 +1,143 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"rollcall/store"
+)
+
+type auditCmd struct {
+	Store    string `name:"store" placeholder:"ID" help:"Only what concerns this store."`
+	Against  string `name:"against" placeholder:"WHOM" enum:"facts,stripe,clerk" default:"facts" help:"What to compare with: facts (what we hold with itself), stripe or clerk (their APIs)."`
+	Fix      bool   `name:"fix" help:"Mend what differs, then look again."`
+	Examples int    `name:"examples" placeholder:"N" default:"5" help:"Show up to so many of each kind of difference (${default})."`
+	JSON     bool   `name:"json" help:"Print JSON."`
+}
+
+// Help is shown below the usage.
+func (auditCmd) Help() string {
+	return `Without --fix nothing is written, and nobody is kept waiting.
+
+Against facts: every fact that resolves to a store and an address must point at that customer, and every customer must be what its facts come to; --fix resolves and derives again, as rebuild does. Facts on no list because somebody has yet to say something are told with what is missing; they are no differences.
+
+Against stripe (needs STRIPE_API_KEY): the sales, invoices, refunds, disputes and subscriptions of Stripe's API must be here, with the same amounts and status; with --store, those of its Connect account and of the platform's own that belong to it. --fix starts a backfill of kind stripe and follows it.
+
+Against clerk (needs CLERK_SECRET_KEY): Clerk's users must be here, with the same verified address and name, and those it has deleted must be known to be. --fix starts a backfill of kind clerk and follows it, and notes the deleted.
+
+PLATFORM_PRODUCT_TYPES must be what the workers have. Status 0: nothing differs, or with --fix nothing does any longer; 1: something differs, or could not be compared; 2: a mistake on the command line.`
+}
+
+// auditing compares with one source, and mends.
+type auditing interface {
+	look() (store.Audit, error)
+	mend(store.Audit) error
+}
+
+func (c auditCmd) Run(e *env) error {
+	if err := c.check(e); err != nil {
+		return err
+	}
+	s, err := e.open()
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	accounts, err := c.accounts(e, s)
+	if err != nil {
+		return err
+	}
+	var with auditing
+	switch c.Against {
+	case "stripe":
+		with = &stripeAuditing{c, e, s, accounts}
+	case "clerk":
+		with = &clerkAuditing{auditCmd: c, e: e, s: s}
+	default:
+		with = factsAuditing{c, e, s}
+	}
+	return c.audit(e, with)
+}
+
+// check refuses what cannot be meant, and names what is missing.
+func (c auditCmd) check(e *env) error {
+	switch {
+	case c.Examples < 0:
+		return usageError("--examples: write a number from 0 on")
+	case c.Against == "clerk" && c.Store != "":
+		return usageError("--store: Clerk's users belong to no store; leave it out")
+	case c.Against == "stripe" && e.StripeAPIKey == nil:
+		return errors.New("STRIPE_API_KEY is not set: give a key of Stripe's API (sk_… or rk_…; one that may only read will do)")
+	case c.Against == "clerk" && e.ClerkSecretKey == nil:
+		return errors.New("CLERK_SECRET_KEY is not set: give the secret key (sk_…) of the Clerk instance")
+	}
+	return nil
+}
+
+// accounts are the Stripe accounts that the audit is about, "" being the
+// platform's own.
+func (c auditCmd) accounts(e *env, s *store.Store) (accounts []string, err error) {
+	if c.Store == "" {
+		accounts, err = s.StripeAccounts(e)
+	} else {
+		accounts, err = s.StoreAccounts(e, c.Store)
+	}
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, fmt.Errorf("nobody has ever spoken of a store %q", c.Store)
+	}
+	return append([]string{""}, accounts...), err
+}
+
+// audit looks, mends if it is asked to, and then looks again: only that tells
+// whether all is well.
+func (c auditCmd) audit(e *env, with auditing) error {
+	found, err := with.look()
+	if err != nil {
+		return err
+	}
+	report := auditReport{Against: c.Against, Store: c.Store, Audit: found}
+	if c.Fix && !found.Clean() {
+		if !c.JSON {
+			printDifferences(e.out, found)
+			fmt.Fprintf(e.out, "\nMending …\n")
+		}
+		if err := with.mend(found); err != nil {
+			return err
+		}
+		report.Mended = found.Differences
+		if report.Audit, err = with.look(); err != nil {
+			return err
+		}
+	}
+	if err := c.print(e, report); err != nil {
+		return err
+	}
+	if !report.Clean() {
+		return errSaid
+	}
+	return nil
+}
+
+func (c auditCmd) options(progress func(int64)) store.AuditOptions {
+	return store.AuditOptions{Store: c.Store, Examples: c.Examples, Progress: progress}
+}
+
+// factsAuditing compares what we hold with itself.
+type factsAuditing struct {
+	auditCmd
+	e *env
+	s *store.Store
+}
+
+func (a factsAuditing) look() (store.Audit, error) {
+	bar := a.e.progress()
+	defer bar.clear()
+	return a.s.AuditFacts(a.e, a.options(func(done int64) { bar.show("%s facts and customers looked at", number(done)) }))
+}
+
+func (a factsAuditing) mend(store.Audit) error {
+	bar := a.e.progress()
+	defer bar.clear()
+	_, err := a.s.MendFacts(a.e, a.options(func(done int64) { bar.show("%s facts resolved again", number(done)) }))
+	return err
+}

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/clerk/clerk-sdk-go/v2"
+	"github.com/clerk/clerk-sdk-go/v2/user"
+
+	"rollcall/facts"
+	"rollcall/store"
+)
+
+// clerkAuditing compares with Clerk's API.
+type clerkAuditing struct {
+	auditCmd
+	e *env
+	s *store.Store
+
+	stuck []facts.User // of the last look: what a backfill would not mend
+	gone  []string
+}
+
+func (a *clerkAuditing) look() (store.Audit, error) {
+	bar := a.e.progress()
+	defer bar.clear()
+	audit, err := a.s.NewClerkAudit(a.e, a.options(func(done int64) { bar.show("%s users read from Clerk", number(done)) }))
+	if err != nil {
+		return store.Audit{}, err
+	}
+	defer audit.Close()
+	if err := a.e.readHistory("clerk", store.BackfillOptions{}, audit.Page); err != nil {
+		return store.Audit{}, err
+	}
+	if err := a.confirm(audit); err != nil {
+		return store.Audit{}, err
+	}
+	found, stuck, err := audit.Finish(a.e)
+	a.stuck = stuck
+	return found, err
+}
+
+// confirmAtOnce is how many unlisted users are looked up from one query.
+const confirmAtOnce = 500
+
+// confirm asks Clerk for each user it does not list: the list may have moved
+// while it was read, and nobody is to be called deleted for that.
+func (a *clerkAuditing) confirm(audit *store.ClerkAudit) error {
+	users := user.NewClient(a.e.clerkConfig())
+	a.gone = nil
+	for after := ""; ; {
+		ids, err := audit.Unlisted(a.e, after, confirmAtOnce)
+		if err != nil || len(ids) == 0 {
+			return err
+		}
+		for _, id := range ids {
+			gone := false
+			err := a.e.patiently(func() (err error) {
+				gone, err = deleted(a.e, users, id)
+				return err
+			})
+			if err != nil {
+				return err
+			}
+			if gone {
+				audit.Gone(id)
+				a.gone = append(a.gone, id)
+			}
+		}
+		after = ids[len(ids)-1]
+	}
+}
+
+// clerkTimeout is how long one request to Clerk may take.
+const clerkTimeout = 30 * time.Second
+
+func (e *env) clerkConfig() *clerk.ClientConfig {
+	c := &clerk.ClientConfig{}
+	c.Key, c.URL, c.HTTPClient = e.ClerkSecretKey, e.ClerkAPIBase, &http.Client{Timeout: clerkTimeout}
+	return c
+}
+
+// deleted tells whether Clerk says itself that it has no such user; any other
+// answer that is no user tells nothing.
+func deleted(ctx context.Context, users *user.Client, id string) (bool, error) {
+	_, err := users.Get(ctx, id)
+	var answer *clerk.APIErrorResponse
+	switch {
+	case err == nil:
+		return false, nil
+	case !errors.As(err, &answer):
+		return false, fmt.Errorf("Clerk's answer about user %s cannot be read", id)
+	case answer.HTTPStatusCode == http.StatusNotFound && slices.ContainsFunc(answer.Errors, func(e clerk.Error) bool { return e.Code == "resource_not_found" }):
+		return true, nil
+	}
+	return false, fmt.Errorf("Clerk answered %d about user %s", answer.HTTPStatusCode, id)
+}
+
+// mend notes who is deleted, and has the others read anew.
+func (a *clerkAuditing) mend(found store.Audit) error {
+	for gone := range slices.Chunk(a.gone, confirmAtOnce) {
+		var users []facts.User
+		for _, id := range gone {
+			said, err := tombstone(id, time.Now().UTC())
+			if err != nil {
+				return err
+			}
+			users = append(users, said.Users...)
+		}
+		if _, err := a.s.TellUsers(a.e, users); err != nil {
+			return err
+		}
+	}
+	if _, err := a.s.TellUsers(a.e, a.stuck); err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(found.Differences, func(d store.Difference) bool { return d.Kind == "user_missing" || d.Kind == "user_differs" }) {
+		return nil
+	}
+	return a.bringIn(a.e, "clerk", store.BackfillOptions{})
+}
+
+// tombstone is what Clerk's event of a deletion says.
+func tombstone(id string, at time.Time) (facts.Set, error) {
+	payload, err := json.Marshal(map[string]any{"data": map[string]any{"id": id, "deleted": true}})
+	if err != nil {
+		return facts.Set{}, err
+	}
+	return facts.Read(facts.Event{Source: "clerk", ID: "audit", Type: "user.deleted", OccurredAt: at, Payload: payload})
+}

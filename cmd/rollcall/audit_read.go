@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"rollcall/history"
+	"rollcall/store"
+)
+
+// readHistory reads a source from beginning to end, a page at a time.
+func (e *env) readHistory(kind string, options store.BackfillOptions, page func(context.Context, []store.Item) error) error {
+	redis, err := e.redis()
+	if err != nil {
+		return err
+	}
+	from, err := e.sources(redis)
+	if err != nil {
+		return err
+	}
+	defer from.close()
+	source, err := from.open(store.Backfill{Kind: kind, Options: options})
+	if err != nil {
+		return err
+	}
+	of, _ := store.KindNamed(kind)
+	for open := []store.Position{{}}; len(open) > 0; {
+		at := open[len(open)-1]
+		var read store.Page
+		err := e.patiently(func() (err error) {
+			read, err = source.Read(e, at, of.Chunk)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if err := page(e, read.Items); err != nil {
+			return err
+		}
+		open = append(open[:len(open)-1], read.Next...)
+	}
+	return nil
+}
+
+// tries is how often a request is made that fails for no lasting reason.
+const tries = 8
+
+// patiently does something again for as long as that may help: after the time
+// that was asked for, or after longer and longer ones.
+func (e *env) patiently(do func() error) error {
+	for n := 1; ; n++ {
+		err := do()
+		var refused *history.Refused
+		if err == nil || errors.As(err, &refused) || e.Err() != nil || n == tries {
+			return err
+		}
+		wait := time.Second << (n - 1)
+		var later *history.Later
+		if errors.As(err, &later) {
+			wait = later.After
+		}
+		fmt.Fprintf(e.err, "%v; trying again in %v\n", err, wait)
+		select {
+		case <-e.Done():
+			return e.Err()
+		case <-time.After(wait):
+		}
+	}
+}
+
+// bringIn mends by a backfill, and stays with it until it has ended. If it could
+// not use everything it says so itself; another look tells what is left to mend.
+func (c auditCmd) bringIn(e *env, kind string, options store.BackfillOptions) error {
+	people := *e
+	if c.JSON {
+		people.out = e.err
+	}
+	err := startFlags{Follow: true}.start(&people, kind, options)
+	if errors.Is(err, errSaid) && e.Err() == nil {
+		return nil
+	}
+	return err
+}

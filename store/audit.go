@@ -1,0 +1,157 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// An audit tells whether what we hold is what it should be: compared with
+// itself, or with what Stripe or Clerk hold. It writes nothing.
+
+// AuditOptions narrow an audit down.
+type AuditOptions struct {
+	Store    string           // only what concerns this store; "" is all
+	Examples int              // of each kind of difference, at most
+	Progress func(done int64) // told now and then how much was looked at; may be nil
+}
+
+// Audit is what an audit found.
+type Audit struct {
+	Facts       int64        `json:"facts"`       // of ours, looked at
+	Customers   int64        `json:"customers"`   // of ours, looked at
+	Objects     int64        `json:"objects"`     // of Stripe's or Clerk's, read
+	Differences []Difference `json:"differences"` // by kind; none is the promise
+	Unresolved  []Difference `json:"unresolved"`  // facts on no list because somebody has yet to say something
+	Rightly     []Difference `json:"rightly"`     // facts that belong on no list
+	Money       []StoreMoney `json:"money"`       // by store and currency, against Stripe
+}
+
+// Clean tells whether nothing differs.
+func (a Audit) Clean() bool { return len(a.Differences) == 0 }
+
+// Count is the number of differences.
+func (a Audit) Count() (n int64) {
+	for _, d := range a.Differences {
+		n += d.Count
+	}
+	return n
+}
+
+// Difference is a kind of differences: how many there are, and some of them.
+type Difference struct {
+	Kind     string    `json:"kind"`
+	Meaning  string    `json:"meaning"` // what it is, and what to do where --fix does not do it
+	Count    int64     `json:"count"`
+	Examples []Finding `json:"examples"`
+}
+
+// meanings lists the kinds of differences, in the order in which they are told.
+var meanings = []struct{ kind, text string }{
+	{"customer_missing", "people who belong on a list and are not on it"},
+	{"fact_on_no_list", "facts that belong to a customer and point at none"},
+	{"fact_on_missing_customer", "facts that point at a customer who is gone"},
+	{"fact_on_another_list", "facts that point at another customer than theirs"},
+	{"fact_should_be_on_none", "facts that point at a customer and belong to none"},
+	{"fact_for_another_reason", "facts on no list for another reason than the one written down"},
+	{"fact_figures_differ", "facts whose product, refund or dispute is not what was told"},
+	{"product_of_another_store", "products that are written down as another store's"},
+	{"customer_differs", "customers whose figures are not what their facts come to"},
+	{"customer_without_facts", "customers whom no fact speaks of"},
+	{"customer_of_misplaced_facts", "customers whose figures are off because facts of theirs are misplaced"},
+	{"customer_cannot_be_derived", "customers whose facts cannot be added up; --fix cannot mend that"},
+	{"payment_missing", "sales that Stripe has and we have not"},
+	{"payment_differs", "sales of another amount, or not paid, than Stripe has them (amounts in minor units)"},
+	{"refunded_differs", "sales of which another amount was refunded (minor units)"},
+	{"disputed_differs", "sales of which another amount is disputed (minor units)"},
+	{"payment_not_listed", "sales here that Stripe does not list: deleted test data, or of another Stripe account; a backfill does not remove them"},
+	{"refund_missing", "refunds that Stripe has and we have not"},
+	{"refund_differs", "refunds of another amount or status than Stripe has them (amounts in minor units)"},
+	{"refund_not_listed", "refunds here that Stripe does not list; a backfill does not remove them"},
+	{"dispute_missing", "disputes that Stripe has and we have not"},
+	{"dispute_differs", "disputes of another amount or status than Stripe has them (amounts in minor units)"},
+	{"dispute_not_listed", "disputes here that Stripe does not list; a backfill does not remove them"},
+	{"subscription_missing", "subscriptions that Stripe has and we have not"},
+	{"subscription_differs", "subscriptions of another status or price than Stripe has them (amounts in minor units)"},
+	{"subscription_not_listed", "subscriptions here that Stripe does not list; a backfill does not remove them"},
+	{"checkout_missing", "subscriptions whose Checkout session, which says whose they are, is not known here"},
+	{"user_missing", "users whom Clerk has and we have not"},
+	{"user_differs", "users of another verified address or name than Clerk has them"},
+	{"user_gone", "users here whom Clerk has deleted"},
+	{"unreadable", "what could not be read, and so not be compared"},
+}
+
+// differences are collected by kind.
+type differences struct {
+	most int // examples of each
+	kind map[string]*Difference
+}
+
+func newDifferences(examples int) differences { return differences{examples, map[string]*Difference{}} }
+
+// add counts n differences of a kind, of which some examples are given.
+func (f differences) add(kind string, n int64, examples ...Finding) {
+	if n == 0 {
+		return
+	}
+	d := f.kind[kind]
+	if d == nil {
+		d = &Difference{Kind: kind, Examples: []Finding{}}
+		f.kind[kind] = d
+	}
+	d.Count += n
+	d.Examples = append(d.Examples, examples[:min(len(examples), f.most-len(d.Examples))]...)
+}
+
+// list returns the kinds that were found, in their order.
+func (f differences) list() []Difference {
+	out := []Difference{}
+	for _, m := range meanings {
+		if d := f.kind[m.kind]; d != nil {
+			d.Meaning = m.text
+			out = append(out, *d)
+		}
+	}
+	return out
+}
+
+// look runs do on one snapshot of the database, in which nothing can be written.
+// A transaction of ours commits facts and customers together, so whatever does
+// not fit together in a snapshot is a difference, whoever is at work meanwhile.
+func (s *Store) look(ctx context.Context, do func(pgx.Tx) error) error {
+	return pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL jit = off; SET LOCAL plan_cache_mode = force_generic_plan`); err != nil {
+			return err
+		}
+		return do(tx)
+	})
+}
+
+// fields are the columns of a row, by name.
+type fields map[string]json.RawMessage
+
+// unlike tells in which fields a row is not as it should be.
+func unlike(is, should fields) string {
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(should)) {
+		if old, now := cmp.Or(string(is[name]), "null"), string(should[name]); old != now {
+			parts = append(parts, fmt.Sprintf("%s is %s and should be %s", name, shortly(old), shortly(now)))
+		}
+	}
+	return strings.Join(parts, "; ")
+}
+
+// shortly cuts a long value: it is an example.
+func shortly(value string) string {
+	const most = 200
+	if r := []rune(value); len(r) > most {
+		return string(r[:most-1]) + "…"
+	}
+	return value
+}

@@ -1,0 +1,125 @@
+package store
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"rollcall/facts"
+)
+
+// ClerkAudit compares the users that we hold with those that Clerk's API lists.
+// It is fed page by page.
+type ClerkAudit struct{ *mirror }
+
+// NewClerkAudit begins an audit. It has to be closed.
+func (s *Store) NewClerkAudit(ctx context.Context, o AuditOptions) (_ *ClerkAudit, err error) {
+	defer wrap(&err, "store.NewClerkAudit")
+	m, err := s.newMirror(ctx, o, "users")
+	if err != nil {
+		return nil, err
+	}
+	return &ClerkAudit{m}, nil
+}
+
+// Page takes in a page of users.
+func (a *ClerkAudit) Page(ctx context.Context, items []Item) error {
+	_, err := a.say(ctx, items, func(set facts.Set) facts.Set { return facts.Set{Users: set.Users} })
+	return err
+}
+
+// Unlisted returns up to limit users that we hold, and do not know to be
+// deleted, whom Clerk does not list; those after an id, in the order of their
+// ids. Call it after the last page. Whether they are deleted is for Clerk to say.
+func (a *ClerkAudit) Unlisted(ctx context.Context, after string, limit int) (_ []string, err error) {
+	defer wrap(&err, "store.ClerkAudit.Unlisted")
+	rows, err := a.tx.Query(ctx, strings.ReplaceAll(`
+		SELECT h.id
+		FROM @kept.users h
+		LEFT JOIN users t USING (id)
+		WHERE t.id IS NULL AND h.id > $1 AND h.version <> '' AND h.deleted_version = ''
+		ORDER BY h.id
+		LIMIT $2`, "@kept", a.schema), after, limit)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
+}
+
+// Gone counts a user whom Clerk has deleted.
+func (a *ClerkAudit) Gone(id string) {
+	a.found.add("user_gone", 1, Finding{Place: "user " + id, What: "deleted", Why: "Clerk has deleted them; here they are not known to be"})
+}
+
+// Finish compares, and returns as well users of ours whom a backfill would not
+// mend, as they are of the very version that Clerk has, and yet not the same: up
+// to maxStuck of them, as Clerk has them, to be told to TellUsers.
+func (a *ClerkAudit) Finish(ctx context.Context) (_ Audit, stuck []facts.User, err error) {
+	defer wrap(&err, "store.ClerkAudit.Finish")
+	if err := a.plan(ctx); err != nil {
+		return a.audit, nil, err
+	}
+	if err := a.ask(ctx, "user_missing", `
+		SELECT 'user ' || t.id, coalesce(t.email, 'without a verified address'), 'nothing is known of them here'
+		FROM users t
+		LEFT JOIN @kept.users h USING (id)
+		WHERE t.version <> '' AND coalesce(h.version, '') = ''`); err != nil {
+		return a.audit, nil, err
+	}
+	if err := a.ask(ctx, "user_differs", `
+		SELECT 'user ' || t.id, coalesce(t.email, 'without a verified address'),
+			concat_ws('; ',
+				CASE WHEN t.email IS DISTINCT FROM h.email THEN format('the address is %s here, and %s at Clerk', coalesce(h.email, 'none'), coalesce(t.email, 'none')) END,
+				CASE WHEN t.name IS DISTINCT FROM h.name THEN format('the name is %s here, and %s at Clerk', coalesce(h.name, 'none'), coalesce(t.name, 'none')) END)
+		FROM users t
+		JOIN @kept.users h USING (id)
+		WHERE `+userDiffers); err != nil {
+		return a.audit, nil, err
+	}
+	a.audit.Differences = a.found.list()
+	rows, err := a.tx.Query(ctx, strings.ReplaceAll(`
+		SELECT to_jsonb(t)
+		FROM users t
+		JOIN @kept.users h USING (id)
+		WHERE h.version >= t.version AND `+userDiffers+`
+		LIMIT $1`, "@kept", a.schema), maxStuck)
+	if err != nil {
+		return a.audit, nil, err
+	}
+	stuck, err = pgx.CollectRows(rows, pgx.RowTo[facts.User])
+	return a.audit, stuck, err
+}
+
+// maxStuck bounds what one Finish returns; another audit finds the rest.
+const maxStuck = 1000
+
+// userDiffers leaves out users of whom we have heard since Clerk was read.
+const userDiffers = `(t.email, t.name) IS DISTINCT FROM (h.email, h.name)
+		  AND h.version <> '' AND split_part(h.version, 'Z', 1) <= split_part(t.version, 'Z', 1)`
+
+// TellUsers says users, and attaches again what leans on them. A user's version
+// is put above all others of its instant, so that it wins over a row that was
+// changed by hand, and loses against whatever Clerk says later.
+func (s *Store) TellUsers(ctx context.Context, users []facts.User) (changes Changes, err error) {
+	defer wrap(&err, "store.TellUsers(%d)", len(users))
+	for _, u := range users {
+		if u.Version != "" {
+			u.Version += facts.Version("~" + time.Now().UTC().Format(time.RFC3339Nano))
+		}
+		err := s.transact(ctx, func(ctx context.Context, w *work) error {
+			rows, err := w.say(ctx, facts.Set{Users: []facts.User{u}})
+			if err != nil {
+				return err
+			}
+			some, err := w.attach(ctx, rows)
+			changes.add(some)
+			return err
+		})
+		if err != nil {
+			return changes, err
+		}
+	}
+	return changes, nil
+}

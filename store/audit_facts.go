@@ -1,0 +1,292 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"hash/fnv"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// auditChunk is how many facts one snapshot of an audit looks at.
+const auditChunk = 500
+
+// auditor compares what we hold with itself.
+type auditor struct {
+	*Store
+	AuditOptions
+	found differences
+	audit Audit
+
+	// touched are the addresses that misplaced facts leave or belong to, as
+	// hashes; true: nobody lives there yet. Figures that are off there need no
+	// explanation of their own.
+	touched map[uint64]bool
+}
+
+// maxTouched bounds touched. Beyond it, customers of misplaced facts are told
+// like any others whose figures differ.
+const maxTouched = 500_000
+
+// AuditFacts compares every fact with where it belongs, and every customer with
+// its facts. It takes no locks, and may run beside live traffic.
+func (s *Store) AuditFacts(ctx context.Context, o AuditOptions) (_ Audit, err error) {
+	defer wrap(&err, "store.AuditFacts(%q)", o.Store)
+	a := &auditor{Store: s, AuditOptions: o, found: newDifferences(o.Examples), touched: map[uint64]bool{}}
+	if err := a.products(ctx); err != nil {
+		return a.audit, err
+	}
+	err = a.eachChunk(ctx, func(keys []rowKey) error {
+		_, err := a.facts(ctx, keys)
+		return err
+	})
+	if err != nil {
+		return a.audit, err
+	}
+	if err := a.customers(ctx); err != nil {
+		return a.audit, err
+	}
+	a.audit.Differences = a.found.list()
+	err = a.offLists(ctx)
+	return a.audit, err
+}
+
+// MendFacts mends what AuditFacts finds, by resolving and deriving again, and
+// returns what that changed.
+func (s *Store) MendFacts(ctx context.Context, o AuditOptions) (total Changes, err error) {
+	defer wrap(&err, "store.MendFacts(%q)", o.Store)
+	if o.Store != "" {
+		if total, err = s.mendStore(ctx, o); err != nil {
+			return total, err
+		}
+	}
+	changes, err := s.Rebuild(ctx, o.Store, func(done int) {
+		if o.Progress != nil {
+			o.Progress(int64(done))
+		}
+	})
+	total.add(changes)
+	return total, err
+}
+
+// mendStore does what a rebuild of one store leaves out: facts of its that are
+// written down as another's, or nobody's.
+func (s *Store) mendStore(ctx context.Context, o AuditOptions) (total Changes, err error) {
+	a := &auditor{Store: s, AuditOptions: o, found: newDifferences(0), touched: map[uint64]bool{}}
+	if err := a.products(ctx); err != nil {
+		return total, err
+	}
+	if a.found.kind["product_of_another_store"] != nil {
+		if total.Facts, err = s.settleProducts(ctx); err != nil {
+			return total, err
+		}
+	}
+	err = a.eachChunk(ctx, func(keys []rowKey) error {
+		wrong, err := a.facts(ctx, keys)
+		if err != nil || len(wrong) == 0 {
+			return err
+		}
+		changes, err := s.reattach(ctx, wrong)
+		total.add(changes)
+		return err
+	})
+	return total, err
+}
+
+// tableOf are the tables of the kinds of rows, and keyOf their keys.
+var (
+	tableOf = map[string]string{payment: "payments", enrollment: "enrollments", subscription: "subscriptions"}
+	keyOf   = map[string][2]string{payment: {"account", "id"}, enrollment: {"course_id", "person"}, subscription: {"account", "id"}}
+)
+
+// concerns narrows rows of a table down to those of store $1, those that point
+// at a customer of its, and those that lean on it or on one of its products:
+// some of these may belong to it.
+func concerns(table string) string {
+	before, after := cut(ofStore(table), table+".store_id IS NULL AND ")
+	return `(` + strings.ReplaceAll(before+after, "$3", "$1") + ` OR EXISTS (SELECT FROM customers WHERE id = ` + table + `.customer_id AND store_id = $1))`
+}
+
+// eachChunk runs do for all facts, or those that concern the store.
+func (a *auditor) eachChunk(ctx context.Context, do func([]rowKey) error) error {
+	for _, kind := range []string{payment, enrollment, subscription} {
+		for last := (rowKey{kind: kind}); ; {
+			rows, err := a.pool.Query(ctx, fmt.Sprintf(`
+				SELECT %[2]s, %[3]s
+				FROM %[1]s
+				WHERE (%[2]s, %[3]s) > ($2, $3) AND %[4]s
+				ORDER BY %[2]s, %[3]s
+				LIMIT $4`, tableOf[kind], keyOf[kind][0], keyOf[kind][1], concerns(tableOf[kind])), a.AuditOptions.Store, last.a, last.b, auditChunk)
+			if err != nil {
+				return err
+			}
+			keys, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (rowKey, error) {
+				k := rowKey{kind: kind}
+				return k, row.Scan(&k.a, &k.b)
+			})
+			if err != nil {
+				return err
+			}
+			if len(keys) == 0 {
+				break
+			}
+			if err := do(keys); err != nil {
+				return err
+			}
+			last = keys[len(keys)-1]
+			a.audit.Facts += int64(len(keys))
+			a.tell()
+		}
+	}
+	return nil
+}
+
+func (a *auditor) tell() {
+	if a.Progress != nil {
+		a.Progress(a.audit.Facts + a.audit.Customers)
+	}
+}
+
+// misplaced is a fact that is not as it is resolved now.
+type misplaced struct {
+	rowKey
+	is, should fields
+	pointed    bool    // at a customer, there or not
+	attachable bool    // it belongs to a customer
+	old, to    address // where it is, and where it belongs; empty if nowhere
+	lives      bool    // somebody is there where it belongs
+}
+
+// facts looks at a chunk of facts, and returns those that are misplaced.
+func (a *auditor) facts(ctx context.Context, keys []rowKey) (wrong []rowKey, err error) {
+	err = a.look(ctx, func(tx pgx.Tx) error {
+		for kind, k := range keyArrays(keys) {
+			rows, err := tx.Query(ctx, misplacedSQL(kind), k[0], k[1], a.platformTypes, a.AuditOptions.Store)
+			if err != nil {
+				return err
+			}
+			m := misplaced{rowKey: rowKey{kind: kind}}
+			_, err = pgx.ForEachRow(rows, []any{&m.a, &m.b, &m.is, &m.should, &m.pointed, &m.attachable, &m.old.store, &m.old.email, &m.to.store, &m.to.email, &m.lives}, func() error {
+				wrong = append(wrong, m.rowKey)
+				a.misplaced(m)
+				m.is, m.should = nil, nil // read into anew
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return wrong, err
+}
+
+// misplaced names what is wrong with a fact.
+func (a *auditor) misplaced(m misplaced) {
+	f := Finding{Place: m.place(), What: m.to.text()}
+	kind := ""
+	switch {
+	case m.attachable && !m.pointed:
+		kind, f.Why = "fact_on_no_list", "it points at nobody"+quoted(" ", m.is["reason"])
+	case m.attachable && m.old.email == "":
+		kind, f.Why = "fact_on_missing_customer", "the customer it points at is gone"
+	case m.attachable && m.old != m.to:
+		kind, f.Why = "fact_on_another_list", "it points at "+m.old.text()
+	case !m.attachable && m.pointed:
+		kind, f.What, f.Why = "fact_should_be_on_none", m.old.text(), "it belongs to nobody"+quoted(" ", m.should["reason"])
+	case !m.attachable && string(m.is["reason"]) != string(m.should["reason"]):
+		kind, f.Why = "fact_for_another_reason", unlike(m.is, m.should)
+	default:
+		kind, f.Why = "fact_figures_differ", unlike(m.is, m.should)
+	}
+	a.found.add(kind, 1, f)
+	a.touch(m.old, false)
+	if m.attachable && a.touch(m.to, !m.lives) {
+		a.found.add("customer_missing", 1, Finding{Place: "store " + m.to.store, What: m.to.email, Why: m.place() + " says that they belong here"})
+	}
+}
+
+func (at address) text() string {
+	if at.email == "" {
+		return "nobody"
+	}
+	return at.email + " of store " + at.store
+}
+
+// quoted is a JSON string in brackets behind some text, or nothing for null.
+func quoted(before string, value []byte) string {
+	text := strings.Trim(string(value), `"`)
+	if text == "" || text == "null" {
+		return ""
+	}
+	return before + "(" + text + ")"
+}
+
+func (at address) hash() uint64 {
+	h := fnv.New64a()
+	h.Write([]byte(at.store + "\x00" + at.email))
+	return h.Sum64()
+}
+
+// touch notes that misplaced facts concern an address, and tells whether
+// somebody is newly found missing there.
+func (a *auditor) touch(at address, missing bool) bool {
+	if at.email == "" || len(a.touched) >= maxTouched {
+		return missing
+	}
+	h := at.hash()
+	known := a.touched[h]
+	a.touched[h] = known || missing
+	return missing && !known
+}
+
+// misplacedSQL finds, among the facts of a kind with keys $1 and $2, those that
+// are not as they are resolved now; $3 is as in resolve, $4 a store or ”.
+func misplacedSQL(kind string) string {
+	columns := map[string]string{"store": "store_id", "email": "customer_email", "reason": "unattached"}
+	if kind != enrollment {
+		columns["product"] = "product_id"
+	}
+	if kind == payment {
+		columns["refunded"], columns["disputed"] = "refunded", "disputed"
+	}
+	var is, should []string
+	for name, column := range columns {
+		is = append(is, fmt.Sprintf("'%s', f.%s", name, column))
+		should = append(should, fmt.Sprintf("'%s', r.%s", name, column))
+	}
+	return fmt.Sprintf(`
+		SELECT r.a, r.b, stored.is, stored.should, f.customer_id IS NOT NULL, r.unattached IS NULL,
+			coalesce(r.old_store, ''), coalesce(r.old_email, ''), coalesce(r.store_id, ''), coalesce(r.customer_email, ''),
+			EXISTS (SELECT FROM customers c WHERE c.email = r.customer_email AND c.store_id = r.store_id)
+		FROM (%[1]s
+		) AS r(a, b, store_id, customer_email, product_id, unattached, refunded, disputed, customer_id, old_store, old_email, was)
+		JOIN %[2]s f ON f.%[3]s = r.a AND f.%[4]s = r.b
+		CROSS JOIN LATERAL (SELECT jsonb_build_object(%[5]s) AS is, jsonb_build_object(%[6]s) AS should) stored
+		WHERE (stored.is <> stored.should
+			OR r.unattached IS NULL AND (r.old_store, r.old_email) IS DISTINCT FROM (r.store_id, r.customer_email))
+		  AND ($4 = '' OR $4 IN (coalesce(r.store_id, ''), coalesce(f.store_id, ''), coalesce(r.old_store, '')))`,
+		resolveSQL[kind], tableOf[kind], keyOf[kind][0], keyOf[kind][1], strings.Join(is, ", "), strings.Join(should, ", "))
+}
+
+// products looks whether every product is known as its store's.
+func (a *auditor) products(ctx context.Context) error {
+	return a.look(ctx, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			SELECT c.id, coalesce(c.store_id, 'none'), coalesce(named.id, 'none')
+			FROM products c
+			CROSS JOIN LATERAL (SELECT `+storeNamed+` AS id) named
+			WHERE c.store_id IS DISTINCT FROM named.id
+			  AND ($1 = '' OR c.store_id = $1 OR named.id = $1)`, a.AuditOptions.Store)
+		if err != nil {
+			return err
+		}
+		var id, is, should string
+		_, err = pgx.ForEachRow(rows, []any{&id, &is, &should}, func() error {
+			a.found.add("product_of_another_store", 1, Finding{Place: "product " + id, What: "store " + should, Why: "it is written down as of store " + is})
+			return nil
+		})
+		return err
+	})
+}

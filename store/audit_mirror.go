@@ -1,0 +1,134 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"rollcall/facts"
+)
+
+// mirror holds what an outside source says, in temporary tables of the names
+// and shapes of ours: so it is merged and resolved by the very statements that
+// merge and resolve what we keep. It has a connection of its own, on which no
+// statement was prepared for our own tables, and one transaction that is never
+// committed. That transaction holds vacuum back as long as it is open.
+type mirror struct {
+	conn   *pgx.Conn
+	tx     pgx.Tx
+	schema string // of the tables we keep
+	tables []string
+	asOf   time.Time
+	o      AuditOptions
+	found  differences
+	audit  Audit
+}
+
+// newMirror makes empty tables.
+func (s *Store) newMirror(ctx context.Context, o AuditOptions, tables ...string) (m *mirror, err error) {
+	m = &mirror{tables: tables, asOf: time.Now().UTC(), o: o, found: newDifferences(o.Examples)}
+	m.audit = Audit{Unresolved: []Difference{}, Rightly: []Difference{}, Money: []StoreMoney{}}
+	if m.conn, err = pgx.ConnectConfig(ctx, s.pool.Config().ConnConfig); err != nil {
+		return nil, err
+	}
+	if m.tx, err = m.conn.Begin(ctx); err == nil {
+		err = m.create(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, m.Close())
+	}
+	return m, nil
+}
+
+func (m *mirror) create(ctx context.Context) error {
+	// Pages may be long in coming.
+	err := m.tx.QueryRow(ctx, `SELECT quote_ident(current_schema()) FROM set_config('idle_in_transaction_session_timeout', '0', true)`).Scan(&m.schema)
+	if err != nil {
+		return err
+	}
+	for _, t := range m.tables {
+		if _, err := m.tx.Exec(ctx, fmt.Sprintf(`CREATE TEMP TABLE %[2]s (LIKE %[1]s.%[2]s INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING INDEXES) ON COMMIT DROP`, m.schema, t)); err != nil {
+			return err
+		}
+		var temporary bool
+		if err := m.tx.QueryRow(ctx, `SELECT relpersistence = 't' FROM pg_class WHERE oid = $1::text::regclass`, t).Scan(&temporary); err != nil {
+			return err
+		}
+		if !temporary {
+			return fmt.Errorf("the table %s is found before its mirror: is pg_temp in the search_path?", t)
+		}
+	}
+	return nil
+}
+
+// Close forgets all. It may be called at any time, and again.
+func (m *mirror) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	return m.conn.Close(ctx) // undoes what was not committed
+}
+
+// say takes in the facts of a page's items, and returns the items that could
+// not be read, after noting them as differences: nothing is known of them.
+func (m *mirror) say(ctx context.Context, items []Item, keep func(facts.Set) facts.Set) (unread []Item, err error) {
+	defer wrap(&err, "store.mirror.say")
+	var set facts.Set
+	for _, item := range items {
+		if item.Err != nil {
+			unread = append(unread, item)
+			m.found.add("unreadable", 1, Finding{Place: item.Place, What: "what the API answered", Why: item.Err.Error()})
+			continue
+		}
+		set.Add(keep(item.Facts))
+	}
+	if err := upsert(ctx, m.tx, set, nil); err != nil {
+		return unread, err
+	}
+	m.audit.Objects += int64(len(items))
+	if m.o.Progress != nil {
+		m.o.Progress(m.audit.Objects)
+	}
+	return unread, nil
+}
+
+// plan gives the planner figures and leave to read whole tables: what comes
+// now compares all with all.
+func (m *mirror) plan(ctx context.Context) error {
+	_, err := m.tx.Exec(ctx, m.analyze()+`
+		SET LOCAL enable_seqscan = on;
+		SET LOCAL enable_hashjoin = on;
+		SET LOCAL enable_mergejoin = on;
+		SET LOCAL plan_cache_mode = force_custom_plan;
+		SET LOCAL work_mem = '32MB'`)
+	return err
+}
+
+// analyze looks at the mirror's tables alone.
+func (m *mirror) analyze() string { return "ANALYZE " + strings.Join(m.tables, ", ") + ";" }
+
+// ask runs a comparison, counts what it finds and keeps the first examples.
+// The query selects place, what and why; @kept is the schema of our tables.
+func (m *mirror) ask(ctx context.Context, kind, sql string, args ...any) (err error) {
+	defer wrap(&err, "store.mirror.ask(%s)", kind)
+	rows, err := m.tx.Query(ctx, fmt.Sprintf(`
+		SELECT count(*) OVER (), d.place, d.what, d.why
+		FROM (%s) AS d(place, what, why)
+		ORDER BY d.place
+		LIMIT greatest(%d, 1)`, strings.ReplaceAll(sql, "@kept", m.schema), m.o.Examples), args...)
+	if err != nil {
+		return err
+	}
+	var n int64
+	var f Finding
+	var examples []Finding
+	_, err = pgx.ForEachRow(rows, []any{&n, &f.Place, &f.What, &f.Why}, func() error {
+		examples = append(examples, f)
+		return nil
+	})
+	m.found.add(kind, n, examples...)
+	return err
+}

@@ -1,0 +1,172 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"rollcall/facts"
+)
+
+// StripeAudit compares the sales, refunds, disputes and subscriptions that we
+// hold with those that Stripe's API lists. It is fed page by page.
+type StripeAudit struct {
+	*mirror
+	store    *Store
+	accounts []string // that are read, "" being the platform's own
+}
+
+// StoreAccounts returns the Connect account of a store, if it has one; the error
+// is ErrNotFound if nobody has ever spoken of the store.
+func (s *Store) StoreAccounts(ctx context.Context, id string) (accounts []string, err error) {
+	defer wrap(&err, "store.StoreAccounts(%q)", id)
+	var known bool
+	err = s.pool.QueryRow(ctx, `
+		SELECT EXISTS (SELECT FROM stores WHERE id = $1)
+			OR EXISTS (SELECT FROM customers WHERE store_id = $1)
+			OR EXISTS (SELECT FROM products WHERE store_ref = $1),
+			ARRAY(SELECT stripe_account_id FROM stores WHERE id = $1 AND stripe_account_id <> '')`, id).Scan(&known, &accounts)
+	if err == nil && !known {
+		err = ErrNotFound
+	}
+	return accounts, err
+}
+
+// NewStripeAudit begins an audit. It has to be closed.
+func (s *Store) NewStripeAudit(ctx context.Context, o AuditOptions, accounts []string) (_ *StripeAudit, err error) {
+	defer wrap(&err, "store.NewStripeAudit")
+	m, err := s.newMirror(ctx, o, "payments", "refunds", "disputes", "subscriptions")
+	if err != nil {
+		return nil, err
+	}
+	return &StripeAudit{m, s, slices.Clone(accounts)}, nil
+}
+
+// Page takes in a page of Stripe's.
+func (a *StripeAudit) Page(ctx context.Context, items []Item) error {
+	unread, err := a.say(ctx, items, func(set facts.Set) facts.Set {
+		return facts.Set{Payments: set.Payments, Refunds: set.Refunds, Disputes: set.Disputes, Subscriptions: set.Subscriptions}
+	})
+	for _, item := range unread {
+		// Nobody knows what is on a list that could not be read.
+		if _, account, list := strings.Cut(item.Place, " of "); list {
+			a.accounts = slices.DeleteFunc(a.accounts, func(other string) bool { return other == account })
+		}
+	}
+	return err
+}
+
+// Finish compares, after the last page.
+func (a *StripeAudit) Finish(ctx context.Context) (_ Audit, err error) {
+	defer wrap(&err, "store.StripeAudit.Finish")
+	if err := a.resolve(ctx); err != nil {
+		return a.audit, err
+	}
+	if err := a.plan(ctx); err != nil {
+		return a.audit, err
+	}
+	for _, c := range stripeDiffers {
+		if err := a.ask(ctx, c.kind, c.sql, a.o.Store); err != nil {
+			return a.audit, err
+		}
+	}
+	for _, c := range stripeUnlisted {
+		if err := a.ask(ctx, c.kind, c.sql, a.o.Store, a.accounts, a.asOf, a.asOf.Format("2006-01-02T15:04:05.000000Z")); err != nil {
+			return a.audit, err
+		}
+	}
+	a.audit.Differences = a.found.list()
+	a.audit.Money, err = a.money(ctx)
+	return a.audit, err
+}
+
+// resolve works out, from what Stripe says and from the stores, products and
+// users that we know, whose each sale and subscription is and what was refunded.
+func (a *StripeAudit) resolve(ctx context.Context) error {
+	if _, err := a.tx.Exec(ctx, a.analyze()+` SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL jit = off`); err != nil {
+		return err
+	}
+	for _, kind := range []string{subscription, payment} {
+		for last := (rowKey{kind: kind}); ; {
+			rows, err := a.tx.Query(ctx, keysAfterSQL[kind], last.a, last.b, "", auditChunk)
+			if err != nil {
+				return err
+			}
+			keys, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (rowKey, error) {
+				k := rowKey{kind: kind}
+				return k, row.Scan(&k.a, &k.b)
+			})
+			if err != nil {
+				return err
+			}
+			if len(keys) == 0 {
+				break
+			}
+			columns := keyArrays(keys)[kind]
+			if _, err := a.tx.Exec(ctx, resolvedSQL[kind], columns[0], columns[1], a.store.platformTypes); err != nil {
+				return err
+			}
+			last = keys[len(keys)-1]
+		}
+	}
+	return nil
+}
+
+// resolvedSQL writes down what resolve finds, of the mirror's rows.
+var resolvedSQL = map[string]string{
+	subscription: `UPDATE subscriptions f SET store_id = r.store_id, customer_email = r.email, unattached = r.unattached` + resolvedFrom(subscription),
+	payment: `UPDATE payments f SET store_id = r.store_id, customer_email = r.email, unattached = r.unattached, refunded = r.refunded, disputed = r.disputed` +
+		resolvedFrom(payment),
+}
+
+func resolvedFrom(kind string) string {
+	return `
+		FROM (` + resolveSQL[kind] + `
+		) AS r(a, b, store_id, email, product_id, unattached, refunded, disputed, customer_id, old_store, old_email, was)
+		WHERE f.account = r.a AND f.id = r.b`
+}
+
+// StoreMoney is what came to a store in a currency, as we hold it and as Stripe
+// has it, in minor units.
+type StoreMoney struct {
+	Store          string `json:"store"` // "" where no store is known
+	Currency       string `json:"currency"`
+	Paid           int64  `json:"paid"`
+	Refunded       int64  `json:"refunded"`
+	StripePaid     int64  `json:"stripe_paid"`
+	StripeRefunded int64  `json:"stripe_refunded"`
+}
+
+// Agrees tells whether both sides are the same.
+func (m StoreMoney) Agrees() bool { return m.Paid == m.StripePaid && m.Refunded == m.StripeRefunded }
+
+// money adds up by store: that of our row, or, where we have none, the one that
+// Stripe's would belong to. What counts elsewhere, or is the platform's own, is
+// left out on both sides, and so is what was sold since the audit began.
+func (a *StripeAudit) money(ctx context.Context) (_ []StoreMoney, err error) {
+	defer wrap(&err, "store.StripeAudit.money")
+	const counts = `claim_version <> '' AND %[1]s.paid AND %[1]s.paid_at < $3 AND coalesce(%[1]s.unattached, '') NOT IN ('counted_elsewhere', 'platform_sale', 'bare_payment', 'unpaid')`
+	rows, err := a.tx.Query(ctx, fmt.Sprintf(strings.ReplaceAll(`
+		SELECT store, currency, sum(paid)::bigint, sum(refunded)::bigint, sum(stripe_paid)::bigint, sum(stripe_refunded)::bigint
+		FROM (
+			SELECT coalesce(h.store_id, t.store_id, '') AS store, h.currency, h.amount AS paid, h.refunded, 0::bigint AS stripe_paid, 0::bigint AS stripe_refunded
+			FROM @kept.payments h
+			LEFT JOIN payments t USING (account, id)
+			WHERE h.%s AND h.account = ANY($2) AND h.id ~ '^(pi|in|cs|py)_'
+			UNION ALL
+			SELECT coalesce(h.store_id, t.store_id, ''), t.currency, 0, 0, t.amount, t.refunded
+			FROM payments t
+			LEFT JOIN @kept.payments h USING (account, id)
+			WHERE t.%s
+		) m
+		WHERE ($1 = '' OR store = $1)
+		GROUP BY store, currency
+		ORDER BY store, currency`, "@kept", a.schema), fmt.Sprintf(counts, "h"), fmt.Sprintf(counts, "t")), a.o.Store, a.accounts, a.asOf)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[StoreMoney])
+}
