@@ -136,7 +136,7 @@ func (p *place) run(b store.Backfill, do func(store.Chunk) error) store.Backfill
 		if len(open) == 0 {
 			break
 		}
-		c, err := p.store.OpenChunk(ctx, open[0].Backfill, open[0].Number)
+		c, err := p.store.OpenChunk(ctx, open[0].Backfill, open[0].Number, 0)
 		if err == nil {
 			err = do(c)
 		}
@@ -318,7 +318,7 @@ func TestBackfillBesideWebhooks(t *testing.T) {
 func (p *place) work(b store.Backfill) error {
 	todo := []int{0}
 	for len(todo) > 0 {
-		c, err := p.store.OpenChunk(context.Background(), b.ID, todo[0])
+		c, err := p.store.OpenChunk(context.Background(), b.ID, todo[0], time.Minute)
 		if errors.Is(err, store.ErrNotFound) {
 			todo = todo[1:]
 			continue

@@ -56,11 +56,14 @@ CREATE TABLE backfill_chunks (
     attempts    integer     NOT NULL DEFAULT 0,
     last_error  text,
     not_before  timestamptz,
+    held_until  timestamptz,
+    written_at  timestamptz NOT NULL DEFAULT now(),
     done_at     timestamptz,
     PRIMARY KEY (backfill_id, number)
 );
 CREATE INDEX backfill_chunks_open ON backfill_chunks (backfill_id, number) WHERE done_at IS NULL;
 COMMENT ON COLUMN backfill_chunks.cursor     IS 'where it begins, as only its source reads it; emptied when done';
+COMMENT ON COLUMN backfill_chunks.held_until IS 'in somebody''s hands until then; a later one is harmless, but would read the source twice';
 COMMENT ON COLUMN backfill_chunks.not_before IS 'when the source may be asked again after it failed, or asked to wait';
 
 CREATE TABLE backfill_errors (

@@ -177,7 +177,11 @@ func (w *work) keepPending(ctx context.Context, id int64, rows []rowKey, failure
 }
 
 // markFailed says on rows that are on no list yet why they could not be put there.
+// Those that are on one show that it is not derived from them as they are.
 func (w *work) markFailed(ctx context.Context, rows []rowKey, cause error) error {
+	if err := w.unsettle(ctx, rows); err != nil {
+		return err
+	}
 	var batch pgx.Batch
 	for kind, k := range keyArrays(rows) {
 		batch.Queue(failedSQL[kind], k[0], k[1], "derive_failed: "+cause.Error())

@@ -48,7 +48,10 @@ type work struct {
 	held     locks
 	everyone bool // attach dependents even where nothing they lean on changed
 	settled  bool // rows are looked at again, nothing new is said
+	divide   bool // items are tried apart, as all together failed
 	dry      bool // all is undone at the end, so comparing with it would mislead
+
+	customers locks // of customers, taken so far; locks on these come last
 
 	outcomes map[factKey]outcome // unless nil: what became of the facts said
 	attached attached            // what the last attachment did
@@ -69,7 +72,7 @@ func (s *Store) transact(ctx context.Context, do func(context.Context, *work) er
 		if try > 3 || len(want) > maxLocks {
 			want[gate] = true // alone, so nothing can be missing
 		}
-		w := &work{platform: s.platformTypes, want: want, held: locks{}}
+		w := &work{platform: s.platformTypes, want: want, held: locks{}, customers: locks{}, divide: want[divided]}
 		err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 			w.tx = tx
 			// Every statement here looks up rows by key. Plans made while tables
@@ -137,9 +140,39 @@ func (w *work) extend(ctx context.Context, more locks) error {
 func (s *Store) Keep(ctx context.Context, set facts.Set) (err error) {
 	defer wrap(&err, "store.Keep")
 	return s.transact(ctx, func(ctx context.Context, w *work) error {
-		_, err := w.say(ctx, set)
-		return err
+		rows, err := w.say(ctx, set)
+		if err != nil {
+			return err
+		}
+		return w.unsettle(ctx, rows)
 	})
+}
+
+// unsettle takes the address off attached rows about which something was said
+// that their customers do not show yet: so the next attachment sees that they
+// are to be derived.
+func (w *work) unsettle(ctx context.Context, rows []rowKey) error {
+	for kind, k := range keyArrays(rows) {
+		if _, err := w.tx.Exec(ctx, unsettleSQL[kind], k[0], k[1]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var unsettleSQL = map[string]string{
+	enrollment: `
+		UPDATE enrollments f SET customer_email = NULL
+		FROM unnest($1::text[], $2::text[]) AS k(a, b)
+		WHERE f.course_id = k.a AND f.person = k.b AND f.customer_id IS NOT NULL`,
+	payment: `
+		UPDATE payments f SET customer_email = NULL
+		FROM unnest($1::text[], $2::text[]) AS k(a, b)
+		WHERE f.account = k.a AND f.id = k.b AND f.customer_id IS NOT NULL`,
+	subscription: `
+		UPDATE subscriptions f SET customer_email = NULL
+		FROM unnest($1::text[], $2::text[]) AS k(a, b)
+		WHERE f.account = k.a AND f.id = k.b AND f.customer_id IS NOT NULL`,
 }
 
 // say locks, upserts and tells which rows are to be attached now: those the set
@@ -270,6 +303,7 @@ func (w *work) lockCustomers(ctx context.Context, rows []resolution) error {
 		w.want[gate] = true
 		return errAgain
 	}
+	w.customers.merge(l)
 	return l.take(ctx, w.tx)
 }
 

@@ -108,11 +108,11 @@ type Kind struct {
 // Kinds lists the kinds of backfills. The most is what their APIs give, or what
 // can be locked row by row: a larger chunk would keep everybody else waiting.
 var Kinds = []Kind{
-	{"courses", 500, 500},
-	{"subscriptions", 500, 500},
+	{"courses", 400, 500},
+	{"subscriptions", 100, 500},
 	{"stripe", 100, 100},
 	{"clerk", 500, 500},
-	{"convex", 500, 500},
+	{"convex", 300, 500},
 	{"stripe-events", 100, 100},
 }
 

@@ -54,18 +54,23 @@ func (k rowKey) place() string {
 // person, so that most customers are derived once. $3 is a store or ”.
 var planSQL = map[string]string{
 	"courses": `
-	WITH found AS (
+	WITH courses AS (
+		SELECT unnest(ARRAY['product:' || id] || stripe_product_ids || stripe_price_ids) AS key
+		FROM products
+		WHERE kind IN ('course', 'bundle')
+	), found AS (
 		SELECT 'enrollment' AS kind, course_id AS a, person AS b, person AS who
 		FROM enrollments
 		WHERE version <> '' AND ` + ofStore("enrollments") + `
 		UNION ALL
-		SELECT 'payment', account, id, coalesce('user:' || user_ref, 'email:' || email, stripe_customer)
-		FROM payments
-		WHERE paid AND claim_version <> '' AND ` + ofStore("payments") + `
-		  AND (cardinality(courses) > 0
-			OR coalesce(product_kind, intent ->> 'product_kind') IN ('course', 'bundle')
-			OR coalesce(product_id, product_ref) IN (SELECT id FROM products WHERE kind IN ('course', 'bundle'))
-			OR intent ? 'courses')
+		SELECT 'payment', p.account, p.id, coalesce('user:' || p.user_ref, 'email:' || p.email, p.stripe_customer)
+		FROM payments p
+		LEFT JOIN subscriptions s ON s.account = p.account AND s.id = p.subscription
+		WHERE p.paid AND p.claim_version <> '' AND ` + ofStore("p") + `
+		  AND (cardinality(p.courses) > 0
+			OR p.intent ? 'courses'
+			OR coalesce(p.product_kind, p.intent ->> 'product_kind') IN ('course', 'bundle')
+			OR EXISTS (SELECT FROM unnest(p.leans || s.leans) l(key) WHERE l.key IN (SELECT key FROM courses)))
 	)` + planTail,
 	"subscriptions": `
 	WITH found AS (
@@ -102,9 +107,6 @@ func ofStore(table string) string {
 
 // fanOut writes the chunks of a backfill of facts, and closes the plan.
 func (w *work) fanOut(ctx context.Context, c Chunk, plan string, out *Applied) error {
-	if err := w.lock(ctx, nil); err != nil {
-		return err
-	}
 	// This one does read whole tables.
 	if _, err := w.tx.Exec(ctx, `SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on; SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL work_mem = '64MB'`); err != nil {
 		return err
@@ -158,7 +160,6 @@ func (w *work) attachRows(ctx context.Context, items []Item, t *tally) error {
 	if _, err := w.attach(ctx, rows); err != nil {
 		return err
 	}
-	t.byCustomer = true
 	w.countRows(items, t)
 	t.bringNew(w.attached)
 	return nil
@@ -194,7 +195,7 @@ func (w *work) countRows(items []Item, t *tally) {
 			switch {
 			case isNew && !claimed[id]:
 				t.count(created)
-				claimed[id] = true
+				t.claimed[address{*r.Store, *r.Email}], claimed[id] = true, true
 			case written || r.OldID == nil || *r.OldID != id:
 				t.count(updated)
 			default:

@@ -219,22 +219,37 @@ func (s *Store) PauseBackfill(ctx context.Context, id int64) (Backfill, error) {
 }
 
 // ResumeBackfill lets a run go on that was paused, or that failed for a reason
-// which has been mended. The sweep asks for its chunks.
+// which has been mended. The sweep asks for its chunks; if the last of them was
+// done meanwhile, the run ends now.
 func (s *Store) ResumeBackfill(ctx context.Context, id int64) (Backfill, error) {
 	return s.order(ctx, id, `
-		WITH ready AS (
-			UPDATE backfill_chunks SET attempts = 0, not_before = NULL
-			WHERE backfill_id = $1 AND done_at IS NULL
+		WITH resumed AS (
+			UPDATE backfills
+			SET status = CASE WHEN started_at IS NULL THEN 'queued' ELSE 'running' END,
+				ended_at = NULL, reason = NULL, moved_at = '-infinity'
+			WHERE id = $1 AND status IN ('paused', 'failed')
+			RETURNING id
+		), chunks AS (
+			-- Those in hand are locked, and their holders know best.
+			SELECT k.backfill_id, k.number
+			FROM backfill_chunks k
+			JOIN resumed ON resumed.id = k.backfill_id
+			WHERE k.done_at IS NULL
+			FOR UPDATE OF k SKIP LOCKED
+		), ready AS (
+			UPDATE backfill_chunks k SET attempts = 0, not_before = NULL
+			FROM chunks
+			WHERE k.backfill_id = chunks.backfill_id AND k.number = chunks.number
 		)
-		UPDATE backfills
-		SET status = CASE WHEN started_at IS NULL THEN 'queued' ELSE 'running' END,
-			ended_at = NULL, reason = NULL, moved_at = '-infinity'
-		WHERE id = $1 AND status IN ('paused', 'failed')`, "paused or failed")
+		SELECT FROM resumed`, "paused or failed")
 }
 
 // CancelBackfill ends a run at the end of the chunks in hand. What it brought stays.
 func (s *Store) CancelBackfill(ctx context.Context, id int64) (Backfill, error) {
 	return s.order(ctx, id, `
+		WITH previews AS (
+			DELETE FROM backfill_previews WHERE backfill_id = $1
+		)
 		UPDATE backfills SET status = 'cancelled', ended_at = now()
 		WHERE id = $1 AND status IN ('queued', 'running', 'paused', 'failed')`, "not ended")
 }
@@ -243,7 +258,15 @@ func (s *Store) CancelBackfill(ctx context.Context, id int64) (Backfill, error) 
 // among those wanted.
 func (s *Store) order(ctx context.Context, id int64, sql, want string) (b Backfill, err error) {
 	defer wrap(&err, "store.order(%d)", id)
-	tag, err := s.pool.Exec(ctx, sql, id)
+	var changed int64
+	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, sql, id)
+		if changed = tag.RowsAffected(); err != nil || changed == 0 {
+			return err
+		}
+		_, err = (&work{tx: tx}).finish(ctx, id)
+		return err
+	})
 	if uniqueViolation(err) {
 		if b, err = s.Backfill(ctx, id); err == nil {
 			b, err = s.alreadyRunning(ctx, b.Kind, b.Scope, b.DryRun)
@@ -254,7 +277,7 @@ func (s *Store) order(ctx context.Context, id int64, sql, want string) (b Backfi
 		return b, err
 	}
 	b, err = s.Backfill(ctx, id)
-	if err == nil && tag.RowsAffected() == 0 {
+	if err == nil && changed == 0 {
 		err = &WrongStatus{ID: id, Status: b.Status, Want: want}
 	}
 	return b, err

@@ -25,9 +25,10 @@ type Chunk struct {
 // are counted.
 const maxFindings = 1000
 
-// OpenChunk returns a chunk that is to be done now; ErrNotFound if it is done
-// already, or its run is not to go on. A run's first chunk sets it running.
-func (s *Store) OpenChunk(ctx context.Context, backfill int64, number int) (c Chunk, err error) {
+// OpenChunk takes a chunk in hand, for lease; ErrNotFound if it is not to be
+// done now: it is done already or in other hands, its source is to be left alone
+// for a while, or its run is not to go on. A run's first chunk sets it running.
+func (s *Store) OpenChunk(ctx context.Context, backfill int64, number int, lease time.Duration) (c Chunk, err error) {
 	defer wrap(&err, "store.OpenChunk(%d, %d)", backfill, number)
 	_, err = s.pool.Exec(ctx, `
 		UPDATE backfills SET status = 'running', started_at = now(), moved_at = now()
@@ -37,9 +38,13 @@ func (s *Store) OpenChunk(ctx context.Context, backfill int64, number int) (c Ch
 	}
 	c.Backfill, c.Number = backfill, number
 	err = s.pool.QueryRow(ctx, `
-		SELECT stream, cursor, attempts
-		FROM backfill_chunks
-		WHERE backfill_id = $1 AND number = $2 AND done_at IS NULL`, backfill, number).Scan(&c.Stream, &c.Cursor, &c.Attempts)
+		UPDATE backfill_chunks k SET held_until = now() + $3::interval
+		FROM backfills b
+		WHERE b.id = k.backfill_id AND b.status = 'running'
+		  AND k.backfill_id = $1 AND k.number = $2 AND k.done_at IS NULL
+		  AND coalesce(k.held_until, '-infinity') <= now()
+		  AND coalesce(k.not_before, '-infinity') <= now()
+		RETURNING k.stream, k.cursor, k.attempts`, backfill, number, lease).Scan(&c.Stream, &c.Cursor, &c.Attempts)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return c, ErrNotFound
 	}
@@ -47,10 +52,14 @@ func (s *Store) OpenChunk(ctx context.Context, backfill int64, number int) (c Ch
 		return c, err
 	}
 	c.Run, err = s.Backfill(ctx, backfill)
-	if err == nil && c.Run.Status != "running" {
-		err = ErrNotFound
-	}
 	return c, err
+}
+
+// ReleaseChunk lets go of a chunk that was taken in hand and not tried.
+func (s *Store) ReleaseChunk(ctx context.Context, c Chunk) (err error) {
+	defer wrap(&err, "store.ReleaseChunk(%d, %d)", c.Backfill, c.Number)
+	_, err = s.pool.Exec(ctx, `UPDATE backfill_chunks SET held_until = NULL WHERE backfill_id = $1 AND number = $2 AND done_at IS NULL`, c.Backfill, c.Number)
+	return err
 }
 
 // Applied is what became of a chunk.
@@ -131,20 +140,30 @@ func (w *work) preview(ctx context.Context, backfill int64, t *tally) error {
 	var stores, emails []string
 	for _, a := range t.brought {
 		stores, emails = append(stores, a.store), append(emails, a.email)
-		t.note(Finding{Place: "store " + a.store, What: a.email, Why: "would be a new customer"})
 	}
-	tag, err := w.tx.Exec(ctx, `
+	rows, err := w.tx.Query(ctx, `
 		INSERT INTO backfill_previews (backfill_id, store_id, email)
 		SELECT $1, store, email FROM unnest($2::text[], $3::text[]) AS n(store, email)
-		ON CONFLICT DO NOTHING`, backfill, stores, emails)
+		ON CONFLICT DO NOTHING
+		RETURNING store_id, email`, backfill, stores, emails)
 	if err != nil {
 		return err
 	}
-	twice := int64(len(emails)) - tag.RowsAffected()
-	t.customers -= twice
-	if t.byCustomer {
-		t.created -= twice
-		t.updated += twice
+	first := map[address]bool{}
+	var a address
+	if _, err := pgx.ForEachRow(rows, []any{&a.store, &a.email}, func() error { first[a] = true; return nil }); err != nil {
+		return err
+	}
+	for _, a := range t.brought {
+		switch {
+		case first[a]:
+			t.note(Finding{Place: "store " + a.store, What: a.email, Why: "would be a new customer"})
+			continue
+		case t.claimed[a]:
+			t.created--
+			t.updated++
+		}
+		t.customers--
 	}
 	return nil
 }
@@ -178,7 +197,7 @@ func (w *work) closeChunk(ctx context.Context, c Chunk, page Page, t *tally, out
 	if err := w.markDone(ctx, c, t.seen); err != nil {
 		return err
 	}
-	if out.Status, err = w.finish(ctx, c.Backfill); err != nil || !strings.HasPrefix(out.Status, "completed") || c.Run.DryRun {
+	if out.Status, err = w.finish(ctx, c.Backfill); err != nil || !strings.HasPrefix(out.Status, "completed") || c.Run.DryRun || c.Run.Kind == "stripe-events" {
 		return err
 	}
 	return w.noteUnattached(ctx, c)
@@ -240,8 +259,11 @@ func (w *work) keepFindings(ctx context.Context, backfill int64, t *tally, notes
 	_, err := w.tx.Exec(ctx, `
 		INSERT INTO backfill_errors (backfill_id, place, what, why, note)
 		SELECT $1, place, what, why, note
-		FROM unnest($2::text[], $3::text[], $4::text[], $5::bool[]) WITH ORDINALITY AS f(place, what, why, note, nth)
-		WHERE nth <= $6 - (SELECT count(*) FROM (SELECT FROM backfill_errors e WHERE e.backfill_id = $1 AND e.note = f.note LIMIT $6) kept)
+		FROM (
+			SELECT *, row_number() OVER (PARTITION BY note ORDER BY nth) AS of_its_kind
+			FROM unnest($2::text[], $3::text[], $4::text[], $5::bool[]) WITH ORDINALITY AS f(place, what, why, note, nth)
+		) f
+		WHERE of_its_kind <= $6 - (SELECT count(*) FROM (SELECT FROM backfill_errors e WHERE e.backfill_id = $1 AND e.note = f.note LIMIT $6) kept)
 		ORDER BY nth`, backfill, place, what, why, note, maxFindings)
 	return err
 }
@@ -283,14 +305,16 @@ func (w *work) finish(ctx context.Context, backfill int64) (status string, err e
 const MaxChunkAttempts = 20
 
 // ChunkFailed records why a chunk failed and that it is not to be tried again
-// before after has passed. The last try allowed fails the run, with the reason.
-func (s *Store) ChunkFailed(ctx context.Context, c Chunk, cause error, after time.Duration) (err error) {
+// before after has passed. The last try allowed fails the run, with the reason;
+// one that the source itself put off is not counted.
+func (s *Store) ChunkFailed(ctx context.Context, c Chunk, cause error, after time.Duration, putOff bool) (err error) {
 	defer wrap(&err, "store.ChunkFailed(%d, %d)", c.Backfill, c.Number)
 	var attempts int
 	err = s.pool.QueryRow(ctx, `
-		UPDATE backfill_chunks SET attempts = attempts + 1, last_error = $3, not_before = now() + $4::interval
+		UPDATE backfill_chunks
+		SET attempts = attempts + CASE WHEN $5 THEN 0 ELSE 1 END, last_error = $3, not_before = now() + $4::interval, held_until = NULL
 		WHERE backfill_id = $1 AND number = $2 AND done_at IS NULL
-		RETURNING attempts`, c.Backfill, c.Number, asText(cause.Error()), after).Scan(&attempts)
+		RETURNING attempts`, c.Backfill, c.Number, asText(cause.Error()), after, putOff).Scan(&attempts)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil
 	}
@@ -316,34 +340,62 @@ type WaitingChunk struct {
 	Number   int
 }
 
-// OverdueChunks lists up to limit open chunks of runs that have shown no
-// progress for grace, and that are not to wait any longer.
+// fewOverdue is how many chunks of a run are asked for again while others of it
+// make progress: some stream of it may have been lost.
+const fewOverdue = 16
+
+// OverdueChunks lists up to limit open chunks that nobody has had in hand for
+// grace and that are not to wait any longer: all of runs that show no progress,
+// the first few of others. Their jobs may be lost.
 func (s *Store) OverdueChunks(ctx context.Context, grace time.Duration, limit int) (_ []WaitingChunk, err error) {
 	defer wrap(&err, "store.OverdueChunks")
 	rows, err := s.pool.Query(ctx, `
 		SELECT k.backfill_id, k.number
 		FROM backfills b
-		JOIN backfill_chunks k ON k.backfill_id = b.id AND k.done_at IS NULL
+		CROSS JOIN LATERAL (
+			SELECT *
+			FROM backfill_chunks
+			WHERE backfill_id = b.id AND done_at IS NULL
+			  AND GREATEST(written_at, held_until) < now() - $1::interval
+			  AND coalesce(not_before, '-infinity') <= now()
+			ORDER BY number
+			LIMIT CASE WHEN b.moved_at < now() - $1::interval THEN $2::int ELSE $3::int END
+		) k
 		WHERE b.status IN ('queued', 'running')
-		  AND b.moved_at < now() - $1::interval
-		  AND coalesce(k.not_before, '-infinity') <= now()
 		ORDER BY k.backfill_id, k.number
-		LIMIT $2`, grace, limit)
+		LIMIT $2`, grace, limit, fewOverdue)
 	if err != nil {
 		return nil, err
 	}
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[WaitingChunk])
 }
 
-// LastBackfill tells when a run of a kind and of no particular scope was last
-// started, and what time the last complete one reached; nil if there was none.
-func (s *Store) LastBackfill(ctx context.Context, kind string) (started, asOf *time.Time, err error) {
+// LastBackfill tells when somebody last started a run of a kind, and what time
+// their last complete one reached; nil if there was none. Runs of others count
+// for nothing: they may have been narrower.
+func (s *Store) LastBackfill(ctx context.Context, kind, startedBy string) (started, asOf *time.Time, err error) {
 	defer wrap(&err, "store.LastBackfill(%s)", kind)
 	err = s.pool.QueryRow(ctx, `
-		SELECT max(created_at), max((options ->> 'as_of')::timestamptz) FILTER (WHERE status = 'completed')
+		SELECT max(created_at), max((options ->> 'as_of')::timestamptz) FILTER (WHERE status LIKE 'completed%')
 		FROM backfills
-		WHERE kind = $1 AND scope = '' AND NOT dry_run`, kind).Scan(&started, &asOf)
+		WHERE kind = $1 AND started_by = $2 AND NOT dry_run`, kind, startedBy).Scan(&started, &asOf)
 	return started, asOf, err
+}
+
+// HeardAccounts lists the Connect accounts of stores whose sales we hear of.
+func (s *Store) HeardAccounts(ctx context.Context) (_ []string, err error) {
+	defer wrap(&err, "store.HeardAccounts")
+	rows, err := s.pool.Query(ctx, `
+		SELECT DISTINCT s.stripe_account_id
+		FROM stores s
+		WHERE s.stripe_account_id <> ''
+		  AND (EXISTS (SELECT FROM payments p WHERE p.account = s.stripe_account_id)
+			OR EXISTS (SELECT FROM subscriptions p WHERE p.account = s.stripe_account_id))
+		ORDER BY 1`)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
 
 // AwaitEvents returns when no event waits to be applied, or after most: what

@@ -17,13 +17,13 @@ type tally struct {
 	seen, created, updated, unchanged, errors int64
 	customers                                 int64 // new on the lists
 
-	findings   []BackfillError
-	events     []Waiting // put into the inbox
-	brought    []address // the new customers
-	byCustomer bool      // an item counts as created if it brought a new customer
+	findings []BackfillError
+	events   []Waiting        // put into the inbox
+	brought  []address        // the new customers
+	claimed  map[address]bool // those of them for which an item counts as created
 }
 
-func newTally() *tally { return &tally{} }
+func newTally() *tally { return &tally{claimed: map[address]bool{}} }
 
 func (t *tally) add(o *tally) {
 	t.seen += o.seen
@@ -35,7 +35,7 @@ func (t *tally) add(o *tally) {
 	t.findings = append(t.findings, o.findings...)
 	t.events = append(t.events, o.events...)
 	t.brought = append(t.brought, o.brought...)
-	t.byCustomer = t.byCustomer || o.byCustomer
+	maps.Copy(t.claimed, o.claimed)
 }
 
 func (t *tally) fail(f Finding) {
@@ -87,9 +87,14 @@ func asText(s string) string {
 
 // attempt applies items within a savepoint. If that fails for good they are
 // divided, again and again, until those at fault stand alone and are told of.
-// That is done with the gate shut, as locks taken since the savepoint are lost
-// with it.
+// Locks taken since a savepoint are lost with it, so before anything is divided
+// the transaction begins again, and takes all that were needed at its start.
 func (w *work) attempt(ctx context.Context, items []Item, t *tally) error {
+	if w.divide {
+		if err := w.lock(ctx, nil); err != nil {
+			return err
+		}
+	}
 	outer, held, sub := w.tx, w.held.clone(), newTally()
 	err := pgx.BeginFunc(ctx, outer, func(savepoint pgx.Tx) error {
 		w.tx = savepoint
@@ -103,8 +108,9 @@ func (w *work) attempt(ctx context.Context, items []Item, t *tally) error {
 	if errors.Is(err, errAgain) || transient(err) {
 		return err
 	}
-	if !w.held[gate] {
-		w.want[gate] = true
+	if !w.divide {
+		w.want.merge(w.customers)
+		w.want[divided] = true
 		return errAgain
 	}
 	w.held = held
@@ -122,6 +128,11 @@ func (w *work) attempt(ctx context.Context, items []Item, t *tally) error {
 // and says so on its rows: they are on no list, but not lost.
 func (w *work) keepAlone(ctx context.Context, item Item, cause error, t *tally) error {
 	outer, f := w.tx, Finding{Place: item.Place, What: "kept, but its customer cannot be computed", Why: cause.Error()}
+	if item.Event != nil {
+		t.seen++
+		t.fail(Finding{Place: item.Place, What: "cannot be put into the inbox", Why: cause.Error()})
+		return nil
+	}
 	err := pgx.BeginFunc(ctx, outer, func(savepoint pgx.Tx) error {
 		w.tx = savepoint
 		rows, err := w.rowsOf(ctx, item)
@@ -151,6 +162,13 @@ func (w *work) rowsOf(ctx context.Context, item Item) ([]rowKey, error) {
 }
 
 func (l locks) clone() locks { return maps.Clone(l) }
+
+// merge adds all keys of other.
+func (l locks) merge(other locks) {
+	for k, exclusive := range other {
+		l.add(exclusive, k)
+	}
+}
 
 // applyItems does what items ask for.
 func (w *work) applyItems(ctx context.Context, items []Item, t *tally) error {
@@ -232,6 +250,9 @@ func (w *work) claim(set facts.Set) (most outcome) {
 func (w *work) receive(ctx context.Context, items []Item, t *tally) error {
 	if len(items) == 0 {
 		return nil
+	}
+	if err := w.lock(ctx, nil); err != nil { // so that a page can be divided
+		return err
 	}
 	events := make([]NewEvent, len(items))
 	for i, item := range items {

@@ -64,6 +64,7 @@ func insertEvents(ctx context.Context, q querier, events []NewEvent) ([]Inserted
 		SELECT source, event_id, type, account, api_version, livemode, occurred_at, payload::json
 		FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bool[], $7::timestamptz[], $8::text[])
 		  AS e(source, event_id, type, account, api_version, livemode, occurred_at, payload)
+		ORDER BY source, event_id -- or two that bring the same ones would wait for each other
 		ON CONFLICT (source, event_id) DO NOTHING
 		RETURNING id, source, event_id`,
 		sources, ids, types, accounts, versions, live, at, payloads)

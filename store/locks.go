@@ -29,6 +29,9 @@ type locks map[string]bool // key → exclusive
 // that locking key by key would fill Postgres's lock table.
 const gate = "gate"
 
+// divided is held by a transaction that tries items apart: one at a time does.
+const divided = "divided"
+
 // maxLocks is the number of keys above which a transaction takes the gate.
 const maxLocks = 1500
 

@@ -59,7 +59,8 @@ func (r resolution) moved() bool {
 // inPlace tells whether an enrollment is where it belongs. It takes nothing else
 // from its resolution, so then there is nothing to do about it.
 func (r resolution) inPlace() bool {
-	return r.kind == enrollment && r.attachable() && r.OldEmail != nil && *r.OldEmail == *r.Email && *r.OldStore == *r.Store
+	return r.kind == enrollment && r.attachable() && r.OldEmail != nil && *r.OldEmail == *r.Email && *r.OldStore == *r.Store &&
+		r.Was != nil && *r.Was == *r.Email // else unsettled
 }
 
 // keyArrays splits row keys by kind into columns for unnest.

@@ -22,6 +22,9 @@ type Source interface {
 }
 
 const (
+	// lease is how many times the grace a chunk is in one pair of hands: for
+	// longer, its holder counts as dead.
+	lease = 6
 	// stint is how long one job goes on from chunk to chunk by itself, with its
 	// source open, before it leaves the next one to whoever is free: an export
 	// has to be unpacked anew up to where it was.
@@ -46,9 +49,9 @@ func (w *Worker) backfill(ctx context.Context, t *asynq.Task) error {
 	var source Source
 	defer func() { closeSource(source) }()
 	for end, number := time.Now().Add(stint), job.Chunk; ; {
-		c, err := w.cfg.Store.OpenChunk(ctx, job.Backfill, number)
+		c, err := w.cfg.Store.OpenChunk(ctx, job.Backfill, number, lease*w.cfg.Grace)
 		if errors.Is(err, store.ErrNotFound) {
-			return nil // done, paused or ended
+			return nil // done, in other hands, not to be done yet, or not to be done at all
 		}
 		if err != nil {
 			return err
@@ -62,13 +65,23 @@ func (w *Worker) backfill(ctx context.Context, t *asynq.Task) error {
 		if err != nil {
 			return w.chunkFailed(ctx, c, err)
 		}
-		if c.Number == 0 || len(done.Next) == 0 || ctx.Err() != nil || time.Now().After(end) {
+		if c.Number == 0 || len(done.Next) == 0 || w.ends(ctx) || time.Now().After(end) {
 			return w.askFor(ctx, job.Backfill, done.Next)
 		}
 		if err := w.askFor(ctx, job.Backfill, done.Next[1:]); err != nil {
 			return err
 		}
 		number = done.Next[0]
+	}
+}
+
+// ends tells whether this worker is to stop.
+func (w *Worker) ends(ctx context.Context) bool {
+	select {
+	case <-w.ending:
+		return true
+	default:
+		return ctx.Err() != nil
 	}
 }
 
@@ -91,7 +104,7 @@ func (w *Worker) source(run store.Backfill) (Source, error) {
 
 // chunk reads a chunk's page and applies it.
 func (w *Worker) chunk(ctx context.Context, source Source, c store.Chunk) (done store.Applied, err error) {
-	page, err := source.Read(ctx, c.Position, c.Run.ChunkSize)
+	page, err := read(ctx, source, c)
 	if err != nil {
 		return done, err
 	}
@@ -122,6 +135,25 @@ func (w *Worker) chunk(ctx context.Context, source Source, c store.Chunk) (done 
 	return done, nil
 }
 
+// sourceError is an error of a source. However much it looks like one of our
+// own connections, it says nothing about our database.
+type sourceError struct{ error }
+
+func (e *sourceError) Unwrap() error { return e.error }
+
+// read reads a chunk's page. A source that panics has failed like any other.
+func read(ctx context.Context, source Source, c store.Chunk) (page store.Page, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+		}
+		if err != nil {
+			err = &sourceError{err}
+		}
+	}()
+	return source.Read(ctx, c.Position, c.Run.ChunkSize)
+}
+
 // askFor enqueues chunks. If it cannot, the sweep will.
 func (w *Worker) askFor(ctx context.Context, backfill int64, numbers []int) error {
 	for _, n := range numbers {
@@ -135,10 +167,15 @@ func (w *Worker) askFor(ctx context.Context, backfill int64, numbers []int) erro
 
 // chunkFailed writes down why a chunk failed, and says when to try it again.
 func (w *Worker) chunkFailed(ctx context.Context, c store.Chunk, err error) error {
-	if outage(err) {
+	var theirs *sourceError
+	ended := ctx.Err() != nil
+	ctx = context.WithoutCancel(ctx)
+	if ended || outage(err) && !errors.As(err, &theirs) {
+		if release := w.cfg.Store.ReleaseChunk(ctx, c); release != nil {
+			w.cfg.Log.Debug("chunk not released; its lease will end", "error", release)
+		}
 		return err
 	}
-	ctx = context.WithoutCancel(ctx)
 	log := w.cfg.Log.With("backfill", c.Backfill, "kind", c.Run.Kind, "chunk", c.Number, "stream", c.Stream, "error", err)
 	var refused *history.Refused
 	if errors.As(err, &refused) {
@@ -150,11 +187,12 @@ func (w *Worker) chunkFailed(ctx context.Context, c store.Chunk, err error) erro
 	}
 	delay := jobs.RetryDelay(c.Attempts, nil, nil)
 	var later *history.Later
-	if errors.As(err, &later) {
-		delay = later.After
+	putOff := errors.As(err, &later)
+	if putOff {
+		delay = max(delay, later.After)
 	}
 	log.Warn("chunk failed; it is tried again", "in", delay)
-	if err := w.cfg.Store.ChunkFailed(ctx, c, err, delay); err != nil {
+	if err := w.cfg.Store.ChunkFailed(ctx, c, err, delay, putOff); err != nil {
 		return err
 	}
 	return &jobs.After{Delay: delay, Err: err}

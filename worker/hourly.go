@@ -17,6 +17,8 @@ const (
 	hourlyOverlap = time.Hour
 	// hourlyPause is the least time between two: each worker's scheduler asks.
 	hourlyPause = 50 * time.Minute
+	// hourlyName is whom its backfills are started by.
+	hourlyName = "the hourly schedule"
 )
 
 // schedule asks for the hourly job, at once and then every hour, until ctx
@@ -39,21 +41,26 @@ func (w *Worker) schedule(ctx context.Context) (stop func(), err error) {
 // cure for an endpoint that was down.
 func (w *Worker) hourly(ctx context.Context, _ *asynq.Task) error {
 	const kind = "stripe-events"
-	started, asOf, err := w.cfg.Store.LastBackfill(ctx, kind)
+	started, asOf, err := w.cfg.Store.LastBackfill(ctx, kind, hourlyName)
 	if err != nil {
 		return err
 	}
 	if started != nil && time.Since(*started) < hourlyPause {
 		return nil
 	}
-	var o store.BackfillOptions
+	accounts, err := w.cfg.Store.HeardAccounts(ctx)
+	if err != nil {
+		return err
+	}
+	o := store.BackfillOptions{Accounts: append([]string{""}, accounts...)}
 	if asOf != nil {
 		since := asOf.Add(-hourlyOverlap)
 		o.Since = &since
 	}
-	b, err := w.cfg.Store.StartBackfill(ctx, store.NewBackfill{Kind: kind, Options: o, StartedBy: "the hourly schedule"})
+	b, err := w.cfg.Store.StartBackfill(ctx, store.NewBackfill{Kind: kind, Options: o, StartedBy: hourlyName})
 	var running *store.AlreadyRunning
 	if errors.As(err, &running) {
+		w.cfg.Log.Info("no hourly look at Stripe's events: a backfill of them has not ended", "backfill", running.Backfill.ID, "status", running.Backfill.Status)
 		return nil
 	}
 	if err != nil {

@@ -44,6 +44,7 @@ type Worker struct {
 	jobs    *jobs.Client
 	applier *applier
 	writers chan struct{} // chunks of backfills that write
+	ending  chan struct{} // closed when the worker is to stop
 }
 
 const (
@@ -71,7 +72,7 @@ func New(cfg Config) *Worker {
 	if cfg.Grace == 0 {
 		cfg.Grace = 10 * time.Second
 	}
-	w := &Worker{cfg: cfg, jobs: jobs.NewClient(cfg.Redis), writers: make(chan struct{}, writersAtOnce)}
+	w := &Worker{cfg: cfg, jobs: jobs.NewClient(cfg.Redis), writers: make(chan struct{}, writersAtOnce), ending: make(chan struct{})}
 	w.applier = newApplier(func(ctx context.Context, ids []int64, neighbours int) (store.Outcome, error) {
 		out, err := cfg.Store.Apply(ctx, ids, neighbours, cfg.Read)
 		for _, id := range out.Malformed {
@@ -117,6 +118,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		return err
 	}
 	w.sweepUntil(ctx)
+	close(w.ending)
 	unschedule()
 	w.history.Shutdown()
 	w.server.Shutdown()
