@@ -96,8 +96,13 @@ func (c *Client) EnqueueEvent(ctx context.Context, source string, id int64, roun
 // EnqueueBackfill asks for a chunk of a backfill to be done. round is as in
 // EnqueueEvent.
 func (c *Client) EnqueueBackfill(ctx context.Context, backfill int64, chunk int, round string) error {
-	return c.enqueue(ctx, TypeBackfill, Backfill{backfill, chunk}, fmt.Sprintf("backfill:%d:%d", backfill, chunk), round,
-		asynq.Queue(BackfillQueue), asynq.MaxRetry(ChunkRetries), asynq.Timeout(chunkTimeout))
+	return c.EnqueueBackfillIn(ctx, Backfill{backfill, chunk}, round, 0)
+}
+
+// EnqueueBackfillIn is EnqueueBackfill after a delay.
+func (c *Client) EnqueueBackfillIn(ctx context.Context, b Backfill, round string, delay time.Duration) error {
+	return c.enqueue(ctx, TypeBackfill, b, fmt.Sprintf("backfill:%d:%d", b.Backfill, b.Chunk), round,
+		asynq.Queue(BackfillQueue), asynq.MaxRetry(ChunkRetries), asynq.Timeout(chunkTimeout), asynq.ProcessIn(delay))
 }
 
 // EnqueueHourly asks for the hourly job now.

@@ -198,6 +198,7 @@ func (w *work) countRows(items []Item, t *tally) {
 				t.claimed[address{*r.Store, *r.Email}], claimed[id] = true, true
 			case written || r.OldID == nil || *r.OldID != id:
 				t.count(updated)
+				w.sample(item, updated, t)
 			default:
 				t.count(unchanged)
 			}

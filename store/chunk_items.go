@@ -224,10 +224,20 @@ func (w *work) sayItems(ctx context.Context, items []Item, t *tally) error {
 		return err
 	}
 	for _, i := range items {
-		t.count(w.claim(i.Facts))
+		o := w.claim(i.Facts)
+		t.count(o)
+		w.sample(i, o, t)
 	}
 	t.bringNew(w.attached)
 	return nil
+}
+
+// sample notes what a dry run would have done with an item, if anything.
+func (w *work) sample(i Item, o outcome, t *tally) {
+	if !w.dry || o == unchanged {
+		return
+	}
+	t.note(Finding{Place: i.Place, What: "would be " + map[outcome]string{created: "created", updated: "updated"}[o], Why: "a dry run changes nothing"})
 }
 
 // claim is the outcome of an item's facts, the greatest one. Only the first

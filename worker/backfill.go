@@ -63,7 +63,7 @@ func (w *Worker) backfill(ctx context.Context, t *asynq.Task) error {
 		}
 		done, err := w.chunk(ctx, source, c)
 		if err != nil {
-			return w.chunkFailed(ctx, c, err)
+			return w.leave(ctx, job, c, w.chunkFailed(ctx, c, err))
 		}
 		if c.Number == 0 || len(done.Next) == 0 || w.ends(ctx) || time.Now().After(end) {
 			return w.askFor(ctx, job.Backfill, done.Next)
@@ -73,6 +73,24 @@ func (w *Worker) backfill(ctx context.Context, t *asynq.Task) error {
 		}
 		number = done.Next[0]
 	}
+}
+
+// leave ends a job whose chunk c has failed. If that is not the job's own, which
+// is done, it gets a job to be tried again by.
+func (w *Worker) leave(ctx context.Context, job jobs.Backfill, c store.Chunk, err error) error {
+	if c.Number == job.Chunk || errors.Is(err, asynq.SkipRetry) {
+		return err
+	}
+	delay := time.Second
+	var after *jobs.After
+	if errors.As(err, &after) {
+		delay = after.Delay
+	}
+	round := fmt.Sprintf("try-%d-%d", c.Attempts, time.Now().Unix())
+	if err := w.jobs.EnqueueBackfillIn(context.WithoutCancel(ctx), jobs.Backfill{Backfill: c.Backfill, Chunk: c.Number}, round, delay); err != nil {
+		w.cfg.Log.Warn("chunk not enqueued; the sweep will ask for it", "backfill", c.Backfill, "chunk", c.Number, "error", err)
+	}
+	return nil
 }
 
 // ends tells whether this worker is to stop.
@@ -121,6 +139,9 @@ func (w *Worker) chunk(ctx context.Context, source Source, c store.Chunk) (done 
 	defer cancel()
 	if done, err = w.cfg.Store.ApplyChunk(apply, c, page); err != nil {
 		return done, err
+	}
+	if done.Status == "" { // paused or ended meanwhile: whoever resumes it need not wait for us
+		return done, w.cfg.Store.ReleaseChunk(apply, c)
 	}
 	for _, e := range done.Events {
 		if err := w.jobs.EnqueueEvent(ctx, e.Source, e.ID, ""); err != nil {
