@@ -1,0 +1,125 @@
+package store
+
+import (
+	"context"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Where rows point: at the customer they belong to, or nowhere and why.
+
+// point writes rows' resolutions where they differ, and returns the customers
+// that those now point at, if any.
+func (w *work) point(ctx context.Context, rows []resolution, p *places) (pointed []*int64, err error) {
+	defer wrap(&err, "store.point(%d)", len(rows))
+	type columns struct {
+		a, b                          []string
+		store, email, product, reason []*string
+		customer                      []*int64
+		refunded, disputed            []int64
+	}
+	byKind := map[string]*columns{}
+	for _, r := range rows {
+		c := byKind[r.kind]
+		if c == nil {
+			c = &columns{}
+			byKind[r.kind] = c
+		}
+		var id *int64
+		if r.attachable() {
+			id = ptr(p.at[address{*r.Store, *r.Email}])
+		}
+		c.a, c.b = append(c.a, r.a), append(c.b, r.b)
+		c.store, c.email, c.product, c.reason = append(c.store, r.Store), append(c.email, r.Email), append(c.product, r.Product), append(c.reason, r.Unattached)
+		c.customer, c.refunded, c.disputed = append(c.customer, id), append(c.refunded, r.Refunded), append(c.disputed, r.Disputed)
+	}
+	for kind, c := range byKind {
+		found, err := w.tx.Query(ctx, pointSQL[kind]+` RETURNING r.customer_id`, c.a, c.b, c.store, c.email, c.product, c.reason, c.customer, c.refunded, c.disputed)
+		if err != nil {
+			return nil, err
+		}
+		some, err := pgx.CollectRows(found, pgx.RowTo[*int64])
+		if err != nil {
+			return nil, err
+		}
+		pointed = append(pointed, some...)
+	}
+	return pointed, nil
+}
+
+// stale picks the customers to derive. Nothing new was said if w.settled, so
+// customers none of whose rows came or went are as they were.
+func (w *work) stale(all []customer, pointed []*int64) []customer {
+	if !w.settled {
+		return all
+	}
+	reached := map[int64]bool{}
+	for _, id := range pointed {
+		if id != nil {
+			reached[*id] = true
+		}
+	}
+	return slices.DeleteFunc(all, func(c customer) bool { return !reached[c.id] && w.lives(c) })
+}
+
+// lives tells whether somebody lives at a customer's address, as rows of this
+// attachment resolve to it; else rows have left it.
+func (w *work) lives(c customer) bool {
+	return w.attached.at[address{c.store, c.email}] == c.id
+}
+
+const pointFrom = `
+	FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::bigint[], $9::bigint[])
+	  AS r(a, b, store_id, email, product_id, unattached, customer_id, refunded, disputed)
+	WHERE `
+
+var pointSQL = map[string]string{
+	enrollment: `
+	UPDATE enrollments f
+	SET store_id = r.store_id, customer_email = r.email, customer_id = r.customer_id, unattached = r.unattached` + pointFrom + `
+	f.course_id = r.a AND f.person = r.b
+	  AND (f.store_id, f.customer_email, f.customer_id, f.unattached) IS DISTINCT FROM (r.store_id, r.email, r.customer_id, r.unattached)`,
+
+	subscription: `
+	UPDATE subscriptions f
+	SET store_id = r.store_id, customer_email = r.email, product_id = r.product_id, customer_id = r.customer_id, unattached = r.unattached` + pointFrom + `
+	f.account = r.a AND f.id = r.b
+	  AND (f.store_id, f.customer_email, f.product_id, f.customer_id, f.unattached)
+	      IS DISTINCT FROM (r.store_id, r.email, r.product_id, r.customer_id, r.unattached)`,
+
+	payment: `
+	UPDATE payments f
+	SET store_id = r.store_id, customer_email = r.email, product_id = r.product_id, customer_id = r.customer_id, unattached = r.unattached,
+		refunded = r.refunded, disputed = r.disputed` + pointFrom + `
+	f.account = r.a AND f.id = r.b
+	  AND (f.store_id, f.customer_email, f.product_id, f.customer_id, f.unattached, f.refunded, f.disputed)
+	      IS DISTINCT FROM (r.store_id, r.email, r.product_id, r.customer_id, r.unattached, r.refunded, r.disputed)`,
+}
+
+// unsettle takes the address off attached rows about which something was said
+// that their customers do not show yet: so the next attachment sees that they
+// are to be derived.
+func (w *work) unsettle(ctx context.Context, rows []rowKey) error {
+	for kind, k := range keyArrays(rows) {
+		if _, err := w.tx.Exec(ctx, unsettleSQL[kind], k[0], k[1]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var unsettleSQL = map[string]string{
+	enrollment: `
+		UPDATE enrollments f SET customer_email = NULL
+		FROM unnest($1::text[], $2::text[]) AS k(a, b)
+		WHERE f.course_id = k.a AND f.person = k.b AND f.customer_id IS NOT NULL`,
+	payment: `
+		UPDATE payments f SET customer_email = NULL
+		FROM unnest($1::text[], $2::text[]) AS k(a, b)
+		WHERE f.account = k.a AND f.id = k.b AND f.customer_id IS NOT NULL`,
+	subscription: `
+		UPDATE subscriptions f SET customer_email = NULL
+		FROM unnest($1::text[], $2::text[]) AS k(a, b)
+		WHERE f.account = k.a AND f.id = k.b AND f.customer_id IS NOT NULL`,
+}
