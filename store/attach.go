@@ -69,7 +69,7 @@ type attached struct {
 func (s *Store) transact(ctx context.Context, do func(context.Context, *work) error) error {
 	want := locks{}
 	for try := 1; ; try++ {
-		if try > 3 || len(want) > maxLocks {
+		if try > 3 || len(want) > want.most() {
 			want[gate] = true // alone, so nothing can be missing
 		}
 		w := &work{platform: s.platformTypes, want: want, held: locks{}, customers: locks{}, divide: want[divided]}
@@ -106,7 +106,7 @@ func (w *work) lock(ctx context.Context, own locks) error {
 	for k, exclusive := range own {
 		w.want.add(exclusive, k)
 	}
-	if len(w.want) > maxLocks {
+	if len(w.want) > w.want.most() {
 		return errAgain // too many to hold one by one
 	}
 	for k, exclusive := range w.want {
@@ -118,7 +118,7 @@ func (w *work) lock(ctx context.Context, own locks) error {
 // extend takes further locks without waiting, or asks for another try.
 func (w *work) extend(ctx context.Context, more locks) error {
 	missing := w.held.missing(more)
-	got, err := len(w.held)+len(missing) <= maxLocks, error(nil)
+	got, err := len(w.held)+len(missing) <= w.held.most(), error(nil)
 	if got {
 		got, err = missing.try(ctx, w.tx)
 	}

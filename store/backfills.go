@@ -247,9 +247,6 @@ func (s *Store) ResumeBackfill(ctx context.Context, id int64) (Backfill, error) 
 // CancelBackfill ends a run at the end of the chunks in hand. What it brought stays.
 func (s *Store) CancelBackfill(ctx context.Context, id int64) (Backfill, error) {
 	return s.order(ctx, id, `
-		WITH previews AS (
-			DELETE FROM backfill_previews WHERE backfill_id = $1
-		)
 		UPDATE backfills SET status = 'cancelled', ended_at = now()
 		WHERE id = $1 AND status IN ('queued', 'running', 'paused', 'failed')`, "not ended")
 }

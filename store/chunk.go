@@ -240,6 +240,9 @@ func (w *work) finish(ctx context.Context, backfill int64) (status string, err e
 		SELECT status, expected, seen, EXISTS (SELECT FROM backfill_chunks WHERE backfill_id = $1 AND done_at IS NULL)
 		FROM backfills
 		WHERE id = $1`, backfill).Scan(&status, &expected, &seen, &open)
+	if err == nil && status == "cancelled" {
+		_, err = w.tx.Exec(ctx, `DELETE FROM backfill_previews WHERE backfill_id = $1`, backfill)
+	}
 	if err != nil || open || status != "running" && status != "paused" {
 		return status, err
 	}

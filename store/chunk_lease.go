@@ -147,21 +147,26 @@ func (s *Store) HeardAccounts(ctx context.Context) (_ []string, err error) {
 }
 
 // AwaitEvents returns when no event waits to be applied, or after most: what
-// happens now goes before what has happened long ago.
-func (s *Store) AwaitEvents(ctx context.Context, most time.Duration) (err error) {
+// happens now goes before what has happened long ago. busy tells whether any
+// did, or came within the last second.
+func (s *Store) AwaitEvents(ctx context.Context, most time.Duration) (busy bool, err error) {
 	defer wrap(&err, "store.AwaitEvents")
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for end := time.Now().Add(most); ; {
 		var waiting bool
-		err := s.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM webhook_events WHERE status = 'pending' AND attempts = 0)`).Scan(&waiting)
+		err := s.pool.QueryRow(ctx, `
+			SELECT
+				EXISTS (SELECT FROM webhook_events WHERE status = 'pending' AND attempts = 0),
+				coalesce((SELECT received_at > now() - interval '1 s' FROM webhook_events ORDER BY id DESC LIMIT 1), false)`).Scan(&waiting, &busy)
+		busy = busy || waiting
 		if err != nil || !waiting || time.Now().After(end) {
-			return err
+			return busy, err
 		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return ctx.Err()
+			return busy, ctx.Err()
 		}
 	}
 }

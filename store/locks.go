@@ -35,6 +35,15 @@ const divided = "divided"
 // maxLocks is the number of keys above which a transaction takes the gate.
 const maxLocks = 1500
 
+// most is the number of keys to be held one by one. Items tried apart need
+// their customers' locks from the start too, which others take on top.
+func (l locks) most() int {
+	if l[divided] {
+		return 2 * maxLocks
+	}
+	return maxLocks
+}
+
 // add asks for a key; exclusive beats shared.
 func (l locks) add(exclusive bool, keys ...string) {
 	for _, k := range keys {

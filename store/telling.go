@@ -27,6 +27,9 @@ func (t factTable) telling(columns []string) string {
 	for _, g := range t.groups {
 		guards = append(guards, g.version)
 	}
+	if t.name == "refunds" {
+		guards = append(guards, "said_at") // of an object that is read: when it was read
+	}
 	var content, key []string
 	for _, c := range columns {
 		if !slices.Contains(guards, c) {

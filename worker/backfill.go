@@ -126,15 +126,11 @@ func (w *Worker) chunk(ctx context.Context, source Source, c store.Chunk) (done 
 	if err != nil {
 		return done, err
 	}
-	select {
-	case w.writers <- struct{}{}:
-		defer func() { <-w.writers }()
-	case <-ctx.Done():
-		return done, ctx.Err()
-	}
-	if err := w.cfg.Store.AwaitEvents(ctx, giveWay); err != nil {
+	release, err := w.mayWrite(ctx)
+	if err != nil {
 		return done, err
 	}
+	defer release()
 	apply, cancel := context.WithTimeout(context.WithoutCancel(ctx), applyTimeout)
 	defer cancel()
 	if done, err = w.cfg.Store.ApplyChunk(apply, c, page); err != nil {
@@ -154,6 +150,23 @@ func (w *Worker) chunk(ctx context.Context, source Source, c store.Chunk) (done 
 		w.cfg.Log.Info("backfill ended", "backfill", c.Backfill, "kind", c.Run.Kind, "status", done.Status)
 	}
 	return done, nil
+}
+
+// mayWrite waits until a chunk may write. Where webhooks come in, one chunk
+// writes at a time and leaves the rest to them.
+func (w *Worker) mayWrite(ctx context.Context) (release func(), err error) {
+	busy, err := w.cfg.Store.AwaitEvents(ctx, giveWay)
+	if err != nil {
+		return nil, err
+	}
+	n := int64(1)
+	if busy {
+		n = writersAtOnce
+	}
+	if err := w.writers.Acquire(ctx, n); err != nil {
+		return nil, err
+	}
+	return func() { w.writers.Release(n) }, nil
 }
 
 // sourceError is an error of a source. However much it looks like one of our

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hibiken/asynq"
+	"golang.org/x/sync/semaphore"
 	"golang.org/x/time/rate"
 
 	"rollcall/facts"
@@ -43,8 +44,8 @@ type Worker struct {
 	history *asynq.Server // of backfills, so that neither waits for the other
 	jobs    *jobs.Client
 	applier *applier
-	writers chan struct{} // chunks of backfills that write
-	ending  chan struct{} // closed when the worker is to stop
+	writers *semaphore.Weighted // chunks of backfills that write
+	ending  chan struct{}       // closed when the worker is to stop
 }
 
 const (
@@ -72,7 +73,7 @@ func New(cfg Config) *Worker {
 	if cfg.Grace == 0 {
 		cfg.Grace = 10 * time.Second
 	}
-	w := &Worker{cfg: cfg, jobs: jobs.NewClient(cfg.Redis), writers: make(chan struct{}, writersAtOnce), ending: make(chan struct{})}
+	w := &Worker{cfg: cfg, jobs: jobs.NewClient(cfg.Redis), writers: semaphore.NewWeighted(writersAtOnce), ending: make(chan struct{})}
 	w.applier = newApplier(func(ctx context.Context, ids []int64, neighbours int) (store.Outcome, error) {
 		out, err := cfg.Store.Apply(ctx, ids, neighbours, cfg.Read)
 		for _, id := range out.Malformed {

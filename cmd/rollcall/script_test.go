@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -19,6 +20,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"rollcall/history/clerkfake"
+	"rollcall/history/stripefake"
 	"rollcall/internal/embedded"
 	"rollcall/internal/embedded/testdb"
 	"rollcall/jobs"
@@ -36,11 +39,12 @@ const deadline = time.Minute
 
 func TestScripts(t *testing.T) {
 	servers := testdb.Private(t)
+	outside := newOutside(t)
 	testscript.Run(t, testscript.Params{
 		Dir:                "testdata/script",
 		WorkdirRoot:        passable(t),
 		RequireUniqueNames: true,
-		Setup:              func(e *testscript.Env) error { return setup(e, servers) },
+		Setup:              func(e *testscript.Env) error { outside.tell(e); return setup(e, servers) },
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":  exits,
 			"until":  until,
@@ -51,6 +55,47 @@ func TestScripts(t *testing.T) {
 			"sql":    sql,
 		},
 	})
+}
+
+// outside is what Stripe and Clerk have kept, and an export of Convex, for
+// scripts to read.
+type outside struct {
+	stripe *stripefake.Server
+	clerk  *clerkfake.Clerk
+	export string
+}
+
+// newOutside makes up a sale to a user, a sale to somebody else, of which part
+// was given back, and an event that no webhook brought.
+func newOutside(t *testing.T) *outside {
+	t.Helper()
+	export, err := filepath.Abs("../../testdata/fixtures/convex/sample-snapshot.zip")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := &outside{stripefake.New(t), clerkfake.New(t), export}
+	at := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+	o.clerk.Add(clerkfake.NewUser("user_1", "ava@x.example", at), clerkfake.NewUser("user_2", "noah@x.example", at.Add(time.Hour)))
+	for i, buyer := range []string{`"userId":"user_1",`, ""} {
+		o.stripe.Add("", fmt.Sprintf(`{"id":"cus_%d","object":"customer","email":"buyer%[1]d@x.example","created":%d}`, i, at.Unix()),
+			fmt.Sprintf(`{"id":"pi_%d","object":"payment_intent","amount":4900,"amount_received":4900,"currency":"usd","status":"succeeded","customer":"cus_%[1]d","created":%d,"metadata":{}}`, i, at.Unix()),
+			fmt.Sprintf(`{"id":"cs_%d","object":"checkout.session","mode":"payment","status":"complete","payment_status":"paid","amount_total":4900,"currency":"usd","payment_intent":"pi_%[1]d","customer":"cus_%[1]d",
+				"customer_details":{"email":"buyer%[1]d@x.example"},"created":%[2]d,"metadata":{%[3]s"storeId":"s1","courseId":"p1"}}`, i, at.Unix(), buyer))
+	}
+	o.stripe.Add("", fmt.Sprintf(`{"id":"ch_1","object":"charge","amount":4900,"amount_refunded":900,"currency":"usd","payment_intent":"pi_1","created":%d}`, at.Unix()),
+		fmt.Sprintf(`{"id":"re_1","object":"refund","amount":900,"currency":"usd","charge":"ch_1","payment_intent":"pi_1","status":"succeeded","created":%d}`, at.Unix()+60),
+		fmt.Sprintf(`{"id":"evt_1","object":"event","type":"customer.created","created":%d,"livemode":false,"api_version":"2023-10-16",
+			"data":{"object":{"id":"cus_1","object":"customer","email":"buyer1@x.example","created":%d}}}`, time.Now().Unix()-7200, at.Unix()))
+	return o
+}
+
+// tell gives a script the addresses and keys, under names that no command reads.
+func (o *outside) tell(e *testscript.Env) {
+	e.Setenv("STRIPE", o.stripe.URL)
+	e.Setenv("STRIPE_KEY", stripefake.Key)
+	e.Setenv("CLERK", o.clerk.URL)
+	e.Setenv("CLERK_KEY", clerkfake.Key)
+	e.Setenv("EXPORT", o.export)
 }
 
 // passable is a temporary folder through which the account that runs Postgres
