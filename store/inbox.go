@@ -60,11 +60,16 @@ func insertEvents(ctx context.Context, q querier, events []NewEvent) ([]Inserted
 		}
 	}
 	rows, err := q.Query(ctx, `
-		INSERT INTO webhook_events (source, event_id, type, account, api_version, livemode, occurred_at, payload)
-		SELECT source, event_id, type, account, api_version, livemode, occurred_at, payload::json
-		FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bool[], $7::timestamptz[], $8::text[])
-		  AS e(source, event_id, type, account, api_version, livemode, occurred_at, payload)
-		ORDER BY source, event_id -- or two that bring the same ones would wait for each other
+		INSERT INTO webhook_events (id, source, event_id, type, account, api_version, livemode, occurred_at, payload)
+		OVERRIDING SYSTEM VALUE
+		SELECT id, source, event_id, type, account, api_version, livemode, occurred_at, payload::json
+		FROM (
+			SELECT nextval('webhook_events_id_seq') AS id, e.* -- in the order given
+			FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bool[], $7::timestamptz[], $8::text[])
+			  AS e(source, event_id, type, account, api_version, livemode, occurred_at, payload)
+			OFFSET 0
+		) e
+		ORDER BY source, event_id -- else two that bring the same events could wait for each other
 		ON CONFLICT (source, event_id) DO NOTHING
 		RETURNING id, source, event_id`,
 		sources, ids, types, accounts, versions, live, at, payloads)
