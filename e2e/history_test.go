@@ -107,6 +107,7 @@ func (p *past) event(typ, object string, at int64) {
 	body := fmt.Sprintf(`{"id":%q,"object":"event","type":%q,"created":%d,"livemode":false,"api_version":"2023-10-16","data":{"object":%s}}`, id, typ, at, object)
 	live := false
 	p.webhooks = append(p.webhooks, store.NewEvent{Source: "stripe", EventID: id, Type: typ, Livemode: &live, OccurredAt: time.Unix(at, 0), Payload: []byte(body)})
+	p.stripe.Add("", body) // Stripe lists its events too
 }
 
 func (p *past) platform(id, typ, data string) {
