@@ -192,7 +192,7 @@ func (w *work) noteUnattached(ctx context.Context, c Chunk) error {
 	var reason string
 	var n int64
 	if _, err := pgx.ForEachRow(rows, []any{&reason, &n}, func() error {
-		notes = append(notes, Finding{Place: "at the end", What: fmt.Sprintf("%d enrollments, payments or subscriptions are on no list: %s", n, reason), Why: advice[reason]})
+		notes = append(notes, Finding{Place: "at the end", What: fmt.Sprintf("%s: %d enrollments, payments or subscriptions are on no list", reason, n), Why: advice[reason]})
 		return nil
 	}); err != nil {
 		return err
