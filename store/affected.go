@@ -72,15 +72,7 @@ func (w *work) linkedInvoices(ctx context.Context, set facts.Set) ([]rowKey, err
 	if err != nil {
 		return nil, err
 	}
-	return paymentKeys(rows)
-}
-
-// paymentKeys reads rows of account and id.
-func paymentKeys(rows pgx.Rows) ([]rowKey, error) {
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (rowKey, error) {
-		k := rowKey{kind: payment}
-		return k, row.Scan(&k.a, &k.b)
-	})
+	return keysOfKind(payment, rows)
 }
 
 // paymentsOfCharges finds the payments of refunds and disputes that name only
@@ -113,7 +105,7 @@ func (w *work) paymentsOfCharges(ctx context.Context, set facts.Set) ([]rowKey, 
 	if err != nil {
 		return nil, err
 	}
-	return paymentKeys(rows)
+	return keysOfKind(payment, rows)
 }
 
 // neighbours adds to own rows all rows leaning on the provided keys, and the

@@ -121,10 +121,7 @@ func (a *auditor) eachChunk(ctx context.Context, do func([]rowKey) error) error 
 			if err != nil {
 				return err
 			}
-			keys, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (rowKey, error) {
-				k := rowKey{kind: kind}
-				return k, row.Scan(&k.a, &k.b)
-			})
+			keys, err := keysOfKind(kind, rows)
 			if err != nil {
 				return err
 			}

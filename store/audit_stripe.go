@@ -95,10 +95,7 @@ func (a *StripeAudit) resolve(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			keys, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (rowKey, error) {
-				k := rowKey{kind: kind}
-				return k, row.Scan(&k.a, &k.b)
-			})
+			keys, err := keysOfKind(kind, rows)
 			if err != nil {
 				return err
 			}

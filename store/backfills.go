@@ -39,6 +39,8 @@ func (n NewBackfill) check() error {
 	switch {
 	case !ok:
 		return badParam("kind", "%q is not one of %s", n.Kind, strings.Join(kindNames(), ", "))
+	case !storable(strings.Join(append(append([]string{n.Options.Store, n.Options.File}, n.Options.Only...), n.Options.Accounts...), " ")):
+		return badParam("options", "they hold bytes that are no text")
 	case n.ChunkSize < 0 || n.ChunkSize > kind.Most:
 		return badParam("chunk_size", "%d is not from 1 to %d, the most for %s", n.ChunkSize, kind.Most, n.Kind)
 	case n.Kind == "convex" && n.Options.File == "":

@@ -83,10 +83,7 @@ func (s *Store) keysAfter(ctx context.Context, store string, last rowKey) ([]row
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (rowKey, error) {
-		k := rowKey{kind: last.kind}
-		return k, row.Scan(&k.a, &k.b)
-	})
+	return keysOfKind(last.kind, rows)
 }
 
 var keysAfterSQL = map[string]string{

@@ -63,6 +63,14 @@ func (r resolution) inPlace() bool {
 		r.Was != nil && *r.Was == *r.Email // else unsettled
 }
 
+// keysOfKind reads rows of two columns as keys of a kind.
+func keysOfKind(kind string, rows pgx.Rows) ([]rowKey, error) {
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (rowKey, error) {
+		k := rowKey{kind: kind}
+		return k, row.Scan(&k.a, &k.b)
+	})
+}
+
 // keyArrays splits row keys by kind into columns for unnest.
 func keyArrays(keys []rowKey) (out map[string][2][]string) {
 	out = map[string][2][]string{}
