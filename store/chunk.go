@@ -51,7 +51,7 @@ func (s *Store) ApplyChunk(ctx context.Context, c Chunk, page Page) (out Applied
 		if err != nil {
 			return err
 		}
-		t.events, out.Events = nil, t.events
+		out.Events = t.events
 		return w.closeChunk(ctx, c, page, t, &out)
 	})
 	return out, err
@@ -148,13 +148,8 @@ func (w *work) closeChunk(ctx context.Context, c Chunk, page Page, t *tally, out
 	if err != nil {
 		return err
 	}
-	for i, next := range page.Next {
-		out.Next = append(out.Next, last-len(page.Next)+i)
-		_, err := w.tx.Exec(ctx, `INSERT INTO backfill_chunks (backfill_id, number, stream, cursor) VALUES ($1, $2, $3, $4)`,
-			c.Backfill, out.Next[i], next.Stream, next.Cursor)
-		if err != nil {
-			return err
-		}
+	if out.Next, err = w.writeNext(ctx, c.Backfill, last-len(page.Next), page.Next); err != nil {
+		return err
 	}
 	if err := w.markDone(ctx, c, t.seen); err != nil {
 		return err
@@ -198,6 +193,25 @@ func (w *work) noteUnattached(ctx context.Context, c Chunk) error {
 		return err
 	}
 	return w.keepFindings(ctx, c.Backfill, newTally(), notes)
+}
+
+// writeNext writes down the chunks that follow, numbered from first on.
+func (w *work) writeNext(ctx context.Context, backfill int64, first int, next []Position) (numbers []int, err error) {
+	if len(next) == 0 {
+		return nil, nil
+	}
+	streams, cursors := make([]string, len(next)), make([]*string, len(next))
+	for i, n := range next {
+		numbers, streams[i] = append(numbers, first+i), n.Stream
+		if n.Cursor != nil {
+			cursors[i] = ptr(string(n.Cursor))
+		}
+	}
+	_, err = w.tx.Exec(ctx, `
+		INSERT INTO backfill_chunks (backfill_id, number, stream, cursor)
+		SELECT $1, number, stream, cursor::json
+		FROM unnest($2::int[], $3::text[], $4::text[]) AS n(number, stream, cursor)`, backfill, numbers, streams, cursors)
+	return numbers, err
 }
 
 func (w *work) markDone(ctx context.Context, c Chunk, objects int64) error {
@@ -254,7 +268,7 @@ func (w *work) finish(ctx context.Context, backfill int64) (status string, err e
 			return status, err
 		}
 	}
-	return status, w.tx.QueryRow(ctx, `
+	err = w.tx.QueryRow(ctx, `
 		WITH previews AS (
 			DELETE FROM backfill_previews WHERE backfill_id = $1
 		)
@@ -263,4 +277,5 @@ func (w *work) finish(ctx context.Context, backfill int64) (status string, err e
 			status = CASE WHEN errors > 0 OR expected <> seen IS TRUE THEN 'completed_with_errors' ELSE 'completed' END
 		WHERE id = $1
 		RETURNING status`, backfill).Scan(&status)
+	return status, err
 }
