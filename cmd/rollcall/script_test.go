@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
@@ -135,17 +136,29 @@ func setup(e *testscript.Env, servers *embedded.Servers) error {
 	if _, err := conn.Exec(context.Background(), "CREATE DATABASE "+name); err != nil {
 		return err
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	free, err := freeAddress()
 	if err != nil {
 		return err
 	}
-	defer l.Close()
 	database.Path = "/" + name
 	e.Setenv("POSTGRES", database.String())
 	e.Setenv("REDIS", strings.TrimSuffix(servers.RedisURL, "0")+strconv.FormatInt(n, 10))
-	e.Setenv("FREE", l.Addr().String())
+	e.Setenv("FREE", free)
 	e.Setenv("HOME", e.WorkDir+"/home")
 	return nil
+}
+
+// freeAddress is one that stays free until a script takes it. Ports that the
+// system hands out (32768 and up, to every connection and to whoever asks for
+// port 0) do not: other tests take them meanwhile.
+func freeAddress() (string, error) {
+	for range 100 {
+		l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(20000+rand.IntN(12768)))
+		if err == nil {
+			return l.Addr().String(), l.Close()
+		}
+	}
+	return "", errors.New("no free port below 32768")
 }
 
 // exits runs a command that must end with a certain status: exits 2 rollcall …
