@@ -27,10 +27,11 @@ type Changes struct {
 	Updated int64 `json:"updated"`
 	Deleted int64 `json:"deleted"`
 	Merged  int64 `json:"merged"`
+	Kept    int64 `json:"kept"` // entries of the search, and figures, that were off
 }
 
 // Sum is the number of differences found.
-func (c Changes) Sum() int64 { return c.Facts + c.Created + c.Updated + c.Deleted }
+func (c Changes) Sum() int64 { return c.Facts + c.Created + c.Updated + c.Deleted + c.Kept }
 
 func (c *Changes) add(o Changes) {
 	c.Facts += o.Facts
@@ -38,6 +39,7 @@ func (c *Changes) add(o Changes) {
 	c.Updated += o.Updated
 	c.Deleted += o.Deleted
 	c.Merged += o.Merged
+	c.Kept += o.Kept
 }
 
 // work is one transaction that says facts and attaches rows.

@@ -66,6 +66,8 @@ var meanings = []struct{ kind, text string }{
 	{"customer_without_facts", "customers whom no fact speaks of"},
 	{"customer_of_misplaced_facts", "customers whose figures are off because facts of theirs are misplaced"},
 	{"customer_cannot_be_derived", "customers whose facts cannot be added up; --fix cannot mend that"},
+	{"entry_differs", "customers who are not found by search and filters as they should be"},
+	{"figure_differs", "figures of a list that are not what its customers come to"},
 	{"payment_missing", "sales that Stripe has and we have not"},
 	{"payment_differs", "sales of another amount, or not paid, than Stripe has them (amounts in minor units)"},
 	{"refunded_differs", "sales of which another amount was refunded (minor units)"},

@@ -47,6 +47,9 @@ func (s *Store) AuditFacts(ctx context.Context, o AuditOptions) (_ Audit, err er
 	if err := a.customers(ctx); err != nil {
 		return a.audit, err
 	}
+	if err := a.kept(ctx); err != nil {
+		return a.audit, err
+	}
 	a.audit.Differences = a.found.list()
 	err = a.offLists(ctx)
 	return a.audit, err

@@ -125,6 +125,12 @@ var damages = []struct {
 		[]string{"customer_differs 1"}, `store s2 cy@x.example spent is [{"amount": 1, "currency": "usd"}] and should be [{"amount": 1000, "currency": "usd"}]`},
 	{"customer too many", `INSERT INTO customers (store_id, email) VALUES ('s1', 'nobody@x.example')`, "s1",
 		[]string{"customer_without_facts 1"}, "store s1 nobody@x.example"},
+	{"entry lost", `DELETE FROM customer_index WHERE words LIKE '%bob@x.example'`, "s1",
+		[]string{"entry_differs 1"}, "its entry should be bob"},
+	{"entry too many", `INSERT INTO customer_index (customer_id, store_id, words, has) VALUES (99, 's1', '', '{}')`, "s1",
+		[]string{"entry_differs 1"}, "customer 99 there is no such customer"},
+	{"figures off", `INSERT INTO customer_figure_changes VALUES ('s1', 'lead/active/free_course', 'people', 2)`, "s1",
+		[]string{"figure_differs 1"}, "and should be"},
 	{"address changed", `UPDATE customers SET email = 'other@x.example' WHERE email = 'bob@x.example'`, "s1",
 		[]string{"customer_missing 1", "fact_on_another_list 1"}, "it points at other@x.example of store s1"},
 }

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -83,40 +82,6 @@ type listed struct {
 	plans []*string // products of the subscriptions
 }
 
-// Customers returns a page of a store's list and the cursor of the next one,
-// empty at the end. What is wrong with f is a *BadParam.
-func (s *Store) Customers(ctx context.Context, f Filter) (page []Customer, next string, err error) {
-	defer wrap(&err, "store.Customers(%q)", f.Store)
-	f, after, err := f.check()
-	if err != nil {
-		return nil, "", err
-	}
-	page = []Customer{}
-	if !storable(f.Store) {
-		return page, "", nil
-	}
-	titled, err := s.titled(ctx, f)
-	if err != nil {
-		return nil, "", err
-	}
-	rows, err := s.list(ctx, f, f.where(titled), after)
-	if err != nil {
-		return nil, "", err
-	}
-	if len(rows) > f.Limit {
-		rows = rows[:f.Limit]
-		last := rows[f.Limit-1]
-		next = position{f.Sort, last.key, last.id}.encode()
-	}
-	if err := s.addTitles(ctx, f.Store, rows); err != nil {
-		return nil, "", err
-	}
-	for _, r := range rows {
-		page = append(page, r.Customer)
-	}
-	return page, next, nil
-}
-
 // Customer returns one customer of a store; ErrNotFound also for one of another
 // store.
 func (s *Store) Customer(ctx context.Context, storeID, id string) (_ Customer, err error) {
@@ -125,7 +90,7 @@ func (s *Store) Customer(ctx context.Context, storeID, id string) (_ Customer, e
 	if err != nil || strconv.FormatInt(n, 10) != id || !storable(storeID) {
 		return Customer{}, ErrNotFound
 	}
-	rows, err := s.pool.Query(ctx, selectCustomers("NULL")+`
+	rows, err := s.pool.Query(ctx, selectCustomers("NULL")+` customers c
 		WHERE c.store_id = $1 AND c.id = $2`, storeID, n)
 	if err != nil {
 		return Customer{}, err
@@ -142,7 +107,8 @@ func (s *Store) Customer(ctx context.Context, storeID, id string) (_ Customer, e
 	return one[0].Customer, err
 }
 
-// selectCustomers reads all that scanCustomer scans; key is SQL.
+// selectCustomers reads all that scanCustomer scans, of the c that is to follow;
+// key is SQL.
 func selectCustomers(key string) string {
 	return `
 		SELECT
@@ -162,8 +128,8 @@ func selectCustomers(key string) string {
 			c.courses,
 			c.purchases,
 			c.subscriptions,
-			` + key + `
-		FROM customers c`
+			` + key + ` AS key_text
+		FROM`
 }
 
 func scanCustomer(row pgx.CollectableRow) (c listed, err error) {
@@ -188,69 +154,6 @@ func utc(t *time.Time) *time.Time {
 		return nil
 	}
 	return ptr(t.UTC())
-}
-
-// list reads up to one row more than the limit, from after on. Rows without a
-// key come last in both directions; they are read apart, as no single range of
-// an index has the others first and them last.
-func (s *Store) list(ctx context.Context, f Filter, where *conditions, after *position) (rows []listed, err error) {
-	by := orders[strings.TrimPrefix(f.Sort, "-")]
-	if after == nil || after.Key != nil {
-		known := where.clone()
-		if by.null {
-			known.sql = append(known.sql, by.key+" IS NOT NULL")
-		}
-		if rows, err = s.page(ctx, f, known, after); err != nil {
-			return nil, err
-		}
-		after = nil
-	}
-	if !by.null || len(rows) > f.Limit {
-		return rows, nil
-	}
-	where.sql = append(where.sql, by.key+" IS NULL")
-	f.Limit -= len(rows)
-	rest, err := s.page(ctx, f, where, after)
-	return append(rows, rest...), err
-}
-
-// page reads one range of an index: rows that meet where and come after a place.
-func (s *Store) page(ctx context.Context, f Filter, where *conditions, after *position) ([]listed, error) {
-	name, descending := strings.CutPrefix(f.Sort, "-")
-	by, comparison, direction := orders[name], ">", ""
-	if descending {
-		comparison, direction = "<", " DESC"
-	}
-	sorted := by.key + direction
-	if !by.alone {
-		sorted += ", c.id" + direction
-	}
-	if after != nil {
-		by.from(after, comparison, where)
-	}
-	rows, err := s.pool.Query(ctx, selectCustomers(by.text)+`
-		WHERE `+where.String()+`
-		ORDER BY `+sorted+`
-		LIMIT `+where.arg(f.Limit+1), where.args...)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, scanCustomer)
-}
-
-// titled lists the products of the store whose titles match the search.
-func (s *Store) titled(ctx context.Context, f Filter) ([]string, error) {
-	if f.Query == "" {
-		return nil, nil
-	}
-	rows, err := s.pool.Query(ctx, `
-		SELECT id
-		FROM products
-		WHERE store_id = $1 AND title ILIKE $2`, f.Store, contains(f.Query))
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
 
 // untitled is a title to be filled in: that of a product.
@@ -313,79 +216,4 @@ func (s *Store) addTitles(ctx context.Context, storeID string, rows []listed) er
 		*m.title = products[m.product]
 	}
 	return err
-}
-
-// Stats are the figures of a store's whole list.
-type Stats struct {
-	Total       int64   `json:"total"`
-	Leads       int64   `json:"leads"`
-	Paying      int64   `json:"paying"`
-	Subscribers int64   `json:"subscribers"`
-	Active      int64   `json:"active"`
-	Revenue     []Money `json:"revenue"` // the sum of everybody's TotalSpent; 0 where all was given back
-}
-
-// Stats counts a store's customers and adds up what they spent, per currency.
-// It reads all of them.
-func (s *Store) Stats(ctx context.Context, storeID string) (st Stats, err error) {
-	defer wrap(&err, "store.Stats(%q)", storeID)
-	st.Revenue = []Money{}
-	if !storable(storeID) {
-		return st, nil
-	}
-	// One statement, so that the figures are of one moment.
-	err = s.pool.QueryRow(ctx, `
-		SELECT
-			count(*),
-			count(*) FILTER (WHERE type = 'lead'),
-			count(*) FILTER (WHERE type = 'paying'),
-			count(*) FILTER (WHERE type = 'subscription'),
-			count(*) FILTER (WHERE status = 'active'),
-			(
-				SELECT coalesce(jsonb_agg(jsonb_build_object('amount', amount, 'currency', currency) ORDER BY currency), '[]')
-				FROM (
-					SELECT
-						m.currency,
-						sum(m.amount) AS amount
-					FROM customers c
-					CROSS JOIN LATERAL jsonb_to_recordset(c.spent) AS m(amount bigint, currency text)
-					WHERE c.store_id = $1 AND c.spent <> '[]'
-					GROUP BY m.currency
-				) revenue
-			)
-		FROM customers
-		WHERE store_id = $1`, storeID,
-	).Scan(&st.Total, &st.Leads, &st.Paying, &st.Subscribers, &st.Active, &st.Revenue)
-	return st, err
-}
-
-// StoreSize is a store and how long its list is.
-type StoreSize struct {
-	ID        string
-	Name      *string // nil: the platform has not told it yet
-	Customers int64
-}
-
-// Stores lists up to limit stores, those with the longest lists first.
-func (s *Store) Stores(ctx context.Context, limit int) (_ []StoreSize, err error) {
-	defer wrap(&err, "store.Stores")
-	rows, err := s.pool.Query(ctx, `
-		SELECT
-			coalesce(s.id, n.store_id) AS id,
-			s.name,
-			coalesce(n.customers, 0) AS customers
-		FROM stores s
-		FULL JOIN (
-			SELECT
-				store_id,
-				count(*) AS customers
-			FROM customers
-			GROUP BY store_id
-		) n ON n.store_id = s.id
-		ORDER BY customers DESC, id
-		LIMIT $1`, limit)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, pgx.RowToStructByPos[StoreSize])
 }

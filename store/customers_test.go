@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/text/unicode/norm"
 	"pgregory.net/rapid"
 
 	"rollcall/internal/embedded/testdb"
@@ -32,10 +34,12 @@ type lists struct {
 type person struct {
 	id                         int64
 	store, email, name         string
-	kind, status               string
+	kind, status, source       string
 	seen, active               *time.Time
 	spent                      int64 // usd
 	courses, products          []string
+	progress                   float64 // in all courses
+	completed                  bool    // said so, of all courses
 	nameRank, emailRank, spend int64
 }
 
@@ -83,7 +87,8 @@ func (l *lists) fill(t testing.TB, n int) {
 		s := someStores[i%3]
 		p := person{store: s, email: fmt.Sprintf("user%d_%d@example.com", i%7, i), name: someNames[i%len(someNames)],
 			kind: []string{"lead", "paying", "subscription"}[i/3%3], status: []string{"active", "inactive"}[i/2%2],
-			spent: int64(i % 4 * 995), courses: []string{}, products: []string{}}
+			source: []string{"", "free_course", "course_purchase", "product_purchase", "subscription"}[i/5%5],
+			spent:  int64(i % 4 * 995), courses: []string{}, products: []string{}, progress: []float64{0, 12.5, 50, 100}[i/3%4], completed: i%7 == 0}
 		if i%13 != 0 {
 			at := base.Add(time.Duration(i%5)*time.Microsecond + time.Duration(i%3)*time.Hour)
 			p.seen = &at
@@ -115,11 +120,13 @@ func (l *lists) product(t testing.TB, store, id, title string) {
 func (l *lists) insert(t testing.TB, p *person) {
 	t.Helper()
 	err := l.conn.QueryRow(t.Context(), `
-		INSERT INTO customers (store_id, email, name, type, status, first_seen_at, last_activity_at, spent, spent_rank, course_ids, product_ids)
+		INSERT INTO customers (store_id, email, name, type, status, first_seen_at, last_activity_at, spent, spent_rank, course_ids, product_ids, source_kind, courses)
 		VALUES ($1, $2, nullif($3, ''), $4, $5, $6, $7,
-			CASE WHEN $4 = 'lead' THEN '[]' ELSE jsonb_build_array(jsonb_build_object('amount', $8::bigint, 'currency', 'usd')) END,
-			$8 / 100.0, $9, $10)
-		RETURNING id`, p.store, p.email, p.name, p.kind, p.status, p.seen, p.active, p.spent, p.courses, p.products).Scan(&p.id)
+			CASE WHEN $4 = 'lead' THEN '[]' ELSE jsonb_build_array(jsonb_build_object('amount', $8::bigint, 'currency', 'usd')) END ||
+				CASE WHEN $4 = 'paying' AND $8 > 0 THEN jsonb_build_array(jsonb_build_object('amount', 7, 'currency', 'eur')) ELSE '[]' END,
+			$8 / 100.0, $9, $10, nullif($11, ''),
+			(SELECT coalesce(jsonb_agg(jsonb_build_object('id', c, 'progress', $12::float8, 'completed_at', CASE WHEN $13 THEN '2026-01-01T00:00:00Z' END)), '[]') FROM unnest($9::text[]) c))
+		RETURNING id`, p.store, p.email, p.name, p.kind, p.status, p.seen, p.active, p.spent, p.courses, p.products, p.source, p.progress, p.completed).Scan(&p.id)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,14 +167,58 @@ func (l *lists) expected(f store.Filter) (ids []string) {
 	return ids
 }
 
+// fold is how texts are compared: without case and accents.
+func fold(s string) string {
+	plain := strings.Map(func(r rune) rune {
+		if r >= 0x300 && r <= 0x36f {
+			return -1
+		}
+		return r
+	}, strings.ToLower(norm.NFKD.String(s)))
+	return strings.NewReplacer("ß", "ss", "æ", "ae", "œ", "oe", "ø", "o", "ł", "l", "đ", "d", "ı", "i", "ð", "d").Replace(plain)
+}
+
 func (l *lists) fits(p person, f store.Filter) bool {
-	has := func(text string) bool { return strings.Contains(strings.ToLower(text), strings.ToLower(f.Query)) }
-	found := f.Query == "" || has(p.name) || has(p.email) || slices.ContainsFunc(slices.Concat(p.courses, p.products), func(id string) bool {
+	has := func(text string) bool { return strings.Contains(fold(text), fold(f.Query)) }
+	words := p.email
+	if p.name != "" {
+		words = p.name + " " + p.email
+	}
+	found := f.Query == "" || has(words) || slices.ContainsFunc(slices.Concat(p.courses, p.products), func(id string) bool {
 		title, known := l.titles[p.store][id]
 		return known && has(title)
 	})
-	return found && p.store == f.Store && (f.Type == "" || p.kind == f.Type) && (f.Status == "" || p.status == f.Status) &&
-		(f.Course == "" || slices.Contains(p.courses, f.Course)) && (f.Product == "" || slices.Contains(p.products, f.Product))
+	is := func(want, value string) bool { return want == "" || want == value }
+	return found && p.store == f.Store && is(f.Type, p.kind) && is(f.Status, p.status) && is(f.Source, p.source) &&
+		p.learns(f) && p.buys(f) && within(p.seen, f.FirstSeenAfter, f.FirstSeenBefore) && within(p.active, f.LastActivityAfter, f.LastActivityBefore)
+}
+
+// learns tells whether what f asks of courses is so.
+func (p person) learns(f store.Filter) bool {
+	done := p.completed || p.progress >= 100
+	number := func(text string, otherwise float64) float64 {
+		if n, err := strconv.ParseFloat(text, 64); err == nil {
+			return n
+		}
+		return otherwise
+	}
+	return (f.Course == "" || slices.Contains(p.courses, f.Course)) && (f.NotCourse == "" || !slices.Contains(p.courses, f.NotCourse)) &&
+		(f.Completed == "" || done == (f.Completed == "yes")) &&
+		(f.Course == "" || p.progress >= number(f.ProgressMin, 0) && p.progress <= number(f.ProgressMax, 100))
+}
+
+// buys tells whether what f asks of products and money is so.
+func (p person) buys(f store.Filter) bool {
+	least, _ := strconv.ParseFloat(f.SpentMin, 64)
+	return (f.Product == "" || slices.Contains(p.products, f.Product)) && (f.NotProduct == "" || !slices.Contains(p.products, f.NotProduct)) &&
+		float64(p.spent) >= least*100-1e-6
+}
+
+// within tells whether at lies between two moments of RFC 3339.
+func within(at *time.Time, after, before string) bool {
+	from, _ := time.Parse(time.RFC3339Nano, after)
+	to, _ := time.Parse(time.RFC3339Nano, before)
+	return (after == "" || at != nil && !at.Before(from)) && (before == "" || at != nil && at.Before(to))
 }
 
 func compare(a, b person, sort string) int {
@@ -226,15 +277,22 @@ func TestCustomersEveryFilterEverySort(t *testing.T) {
 	l := openLists(t)
 	l.fill(t, 150)
 	filters := []store.Filter{{}, {Type: "lead"}, {Type: "paying"}, {Type: "subscription"}, {Status: "active"}, {Status: "inactive"},
-		{Course: "shared"}, {Course: "store_a_p2"}, {Course: "nowhere"}, {Product: "store_a_p1"},
-		{Query: "ADA"}, {Query: "mixing"}, {Query: "%"}, {Query: "_1"}, {Query: `\`}, {Query: "'"}, {Query: "żY"}, {Query: "only b"},
+		{Source: "free_course"}, {Source: "subscription", Type: "lead"},
+		{Course: "shared"}, {Course: "store_a_p2"}, {Course: "nowhere"}, {Product: "store_a_p1"}, {NotCourse: "shared"}, {NotProduct: "store_a_p1"},
+		{Course: "shared", Completed: "yes"}, {Course: "shared", Completed: "no"}, {Course: "shared", ProgressMin: "12.5", ProgressMax: "50"}, {Course: "shared", ProgressMin: "99"},
+		{SpentMin: "9.95"}, {SpentMin: "9.951"}, {FirstSeenAfter: "2026-01-01T01:00:00Z"}, {FirstSeenBefore: "2026-01-01T01:00:00.000002Z"},
+		{LastActivityAfter: "2026-01-01T00:00:00.000003Z", LastActivityBefore: "2026-01-01T00:00:00.000007Z"}, {LastActivityBefore: "2020-01-01T00:00:00Z"},
+		{Query: "ADA"}, {Query: "zaneta WOJ"}, {Query: "emile"}, {Query: "zywioły"}, {Query: "mixing"}, {Query: "%"}, {Query: "_1"}, {Query: `\`}, {Query: "'"}, {Query: "żY"}, {Query: "only b"},
 		{Type: "paying", Status: "active", Course: "shared", Query: "e"}}
 	for _, f := range filters {
 		for _, sort := range allSorts {
 			f.Store, f.Sort = "store_a", sort
-			for _, f.Limit = range []int{1, 7, 100} {
-				if diff := gocmp.Diff(l.expected(f), l.all(t, f)); diff != "" {
-					t.Errorf("%+v: -want +got\n%s", f, diff)
+			for _, f.Limit = range []int{7, 100} {
+				for _, budget := range []int{5000, 3} {
+					l.SetWalkBudget(budget)
+					if diff := gocmp.Diff(l.expected(f), l.all(t, f)); diff != "" {
+						t.Errorf("%+v, budget %d: -want +got\n%s", f, budget, diff)
+					}
 				}
 			}
 		}
@@ -247,17 +305,36 @@ func TestCustomersRandomFilters(t *testing.T) {
 	text := rapid.OneOf(
 		rapid.SampledFrom([]string{"", "%", "_", `\`, `\%`, "''", "a", "ada", "LOVE", "user1_", "101", "ż", "100%", `e\`, "x' OR '1'='1"}),
 		rapid.StringOfN(rapid.RuneFrom([]rune(`abeu_%\'"1@. Ż`)), 0, 3, -1))
+	moment := rapid.SampledFrom([]string{"", "", "", "", "2026-01-01T00:00:00Z", "2026-01-01T00:00:00.000003Z", "2026-01-01T01:00:00.000001Z", "2026-02-01T00:00:00Z"})
 	rapid.Check(t, func(rt *rapid.T) {
 		f := store.Filter{
 			Store:   rapid.SampledFrom(append(someStores, "nobody's")).Draw(rt, "store"),
 			Type:    rapid.SampledFrom([]string{"", "", "lead", "paying", "subscription"}).Draw(rt, "type"),
 			Status:  rapid.SampledFrom([]string{"", "", "active", "inactive"}).Draw(rt, "status"),
+			Source:  rapid.SampledFrom([]string{"", "", "", "free_course", "course_purchase", "product_purchase", "subscription"}).Draw(rt, "source"),
 			Course:  rapid.SampledFrom([]string{"", "", "shared", "store_a_p0", "store_b_p1", `{"x`}).Draw(rt, "course"),
 			Product: rapid.SampledFrom([]string{"", "", "store_a_p0", "store_b_p1", "nowhere"}).Draw(rt, "product"),
-			Query:   strings.TrimSpace(text.Draw(rt, "q")),
-			Sort:    rapid.SampledFrom(append(allSorts, "")).Draw(rt, "sort"),
-			Limit:   rapid.IntRange(1, 30).Draw(rt, "limit"),
+
+			NotCourse:  rapid.SampledFrom([]string{"", "", "", "shared", "store_a_p1", "nowhere"}).Draw(rt, "not_course"),
+			NotProduct: rapid.SampledFrom([]string{"", "", "", "store_a_p1", "nowhere"}).Draw(rt, "not_product"),
+			SpentMin:   rapid.SampledFrom([]string{"", "", "", "0", "9.95", "10", "19.90"}).Draw(rt, "spent_min"),
+
+			FirstSeenAfter:     moment.Draw(rt, "first_seen_after"),
+			FirstSeenBefore:    moment.Draw(rt, "first_seen_before"),
+			LastActivityAfter:  moment.Draw(rt, "last_activity_after"),
+			LastActivityBefore: moment.Draw(rt, "last_activity_before"),
+
+			Query: strings.TrimSpace(text.Draw(rt, "q")),
+			Sort:  rapid.SampledFrom(append(allSorts, "")).Draw(rt, "sort"),
+			Limit: rapid.IntRange(1, 30).Draw(rt, "limit"),
 		}
+		if f.Course != "" {
+			f.Completed = rapid.SampledFrom([]string{"", "", "yes", "no"}).Draw(rt, "completed")
+			f.ProgressMin = rapid.SampledFrom([]string{"", "", "0", "12.5", "51"}).Draw(rt, "progress_min")
+			f.ProgressMax = rapid.SampledFrom([]string{"", "", "100", "50", "12"}).Draw(rt, "progress_max")
+		}
+		l.SetWalkBudget(rapid.SampledFrom([]int{1, 20, 5000}).Draw(rt, "budget"))
+		l.sameFigures(rt, f)
 		if diff := gocmp.Diff(l.expected(f), l.all(rt, f)); diff != "" {
 			rt.Fatalf("%+v: -want +got\n%s", f, diff)
 		}
@@ -295,9 +372,59 @@ func TestCustomersOfOtherStores(t *testing.T) {
 		if err != nil || len(page) != 0 || page == nil || next != "" {
 			t.Errorf("store %q: %v %q %v", nobody, page, next, err)
 		}
-		if st, err := l.Stats(ctx, nobody); err != nil || st.Total != 0 || st.Revenue == nil {
+		if st, err := l.Stats(ctx, store.Filter{Store: nobody}); err != nil || st.Total != 0 || st.Revenue == nil {
 			t.Errorf("stats of %q: %v %v", nobody, st, err)
 		}
+	}
+}
+
+// sameFigures checks the figures of a filter, and of the days people came on.
+func (l *lists) sameFigures(t *rapid.T, f store.Filter) {
+	t.Helper()
+	want := store.Stats{Revenue: []store.Money{}}
+	came, usd, eur, paid := int64(0), int64(0), int64(0), false
+	for _, p := range l.people {
+		if !l.fits(p, f) {
+			continue
+		}
+		want.Total++
+		switch p.kind {
+		case "lead":
+			want.Leads++
+		case "paying":
+			want.Paying++
+		case "subscription":
+			want.Subscribers++
+		}
+		if p.status == "active" {
+			want.Active++
+		}
+		if p.seen != nil {
+			came++
+		}
+		if p.kind != "lead" {
+			usd, paid = usd+p.spent, true
+			if p.kind == "paying" && p.spent > 0 {
+				eur += 7
+			}
+		}
+	}
+	if eur > 0 {
+		want.Revenue = append(want.Revenue, store.Money{Amount: eur, Currency: "eur"})
+	}
+	if paid {
+		want.Revenue = append(want.Revenue, store.Money{Amount: usd, Currency: "usd"})
+	}
+	got, days, err := l.Figures(context.Background(), f, time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC))
+	if diff := gocmp.Diff(want, got); err != nil || diff != "" {
+		t.Fatalf("%+v: %v -want +got\n%s", f, err, diff)
+	}
+	var counted int64
+	for _, d := range days {
+		counted += d.Customers
+	}
+	if counted != came {
+		t.Fatalf("%+v: %d people on %v, want %d", f, counted, days, came)
 	}
 }
 
@@ -331,13 +458,16 @@ func TestStats(t *testing.T) {
 				usd, eur = usd+7, eur+5
 			} else if p.kind != "lead" {
 				usd += p.spent
+				if p.kind == "paying" && p.spent > 0 {
+					eur += 7
+				}
 			}
 		}
 		want.Revenue = []store.Money{{Amount: usd, Currency: "usd"}}
 		if eur > 0 {
 			want.Revenue = []store.Money{{Amount: eur, Currency: "eur"}, {Amount: usd, Currency: "usd"}}
 		}
-		got, err := l.Stats(t.Context(), s)
+		got, err := l.Stats(t.Context(), store.Filter{Store: s})
 		if diff := gocmp.Diff(want, got); err != nil || diff != "" {
 			t.Errorf("%s: %v -want +got\n%s", s, err, diff)
 		}

@@ -105,7 +105,7 @@ func (s *Store) Events(ctx context.Context, f EventFilter) (events []Event, next
 
 // sql asks for one event more than the limit.
 func (f EventFilter) sql(after *position) (string, []any) {
-	w := &conditions{sql: []string{"true"}}
+	w := &conditions{args: &arguments{}}
 	w.addIf("e.status = $?", f.Status)
 	before := int64(math.MaxInt64)
 	if after != nil {
@@ -121,7 +121,7 @@ func (f EventFilter) sql(after *position) (string, []any) {
 	return selectEvents("NULL::text") + `
 		WHERE ` + w.String() + `
 		ORDER BY e.id DESC
-		LIMIT ` + w.arg(f.Limit+1), w.args
+		LIMIT ` + w.arg(f.Limit+1), *w.args
 }
 
 // typeSQL looks a type up under each source that has it, as the index on types
@@ -150,7 +150,7 @@ func (f EventFilter) typeSQL(before int64, w *conditions) (string, []any) {
 			LIMIT 1
 		)
 		ORDER BY e.id DESC
-		LIMIT ` + limit, w.args
+		LIMIT ` + limit, *w.args
 }
 
 // among lists the sources to look under.
@@ -313,7 +313,7 @@ func (f ReopenFilter) check() error {
 
 // reopen takes the next chunk of ids above after, up to end.
 func (s *Store) reopen(ctx context.Context, f ReopenFilter, after, end int64) ([]Waiting, error) {
-	w := &conditions{}
+	w := &conditions{args: &arguments{}}
 	w.add("id > $?", after)
 	w.add("id <= $?", end)
 	w.add("status = ANY($?)", f.Statuses)
@@ -346,7 +346,7 @@ func (s *Store) reopen(ctx context.Context, f ReopenFilter, after, end int64) ([
 		WHERE e.id = chosen.id
 		RETURNING
 			e.id,
-			e.source`, w.args...)
+			e.source`, *w.args...)
 	if err != nil {
 		return nil, err
 	}

@@ -43,6 +43,10 @@ func (s *Store) Rebuild(ctx context.Context, store string, progress func(done in
 	}
 	strays, err := s.removeStrays(ctx, store)
 	total.Deleted += strays
+	if err != nil {
+		return total, err
+	}
+	total.Kept, err = s.settleKept(ctx, store)
 	return total, err
 }
 

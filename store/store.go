@@ -21,6 +21,7 @@ var ErrNotFound = errors.New("not found")
 type Store struct {
 	pool          *pgxpool.Pool
 	platformTypes []string
+	walkBudget    int
 }
 
 // Options of Open.
@@ -48,7 +49,7 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("store.Open: %w", err)
 	}
-	return &Store{pool: pool, platformTypes: append([]string{}, o.PlatformTypes...)}, nil
+	return &Store{pool: pool, platformTypes: append([]string{}, o.PlatformTypes...), walkBudget: walkBudget}, nil
 }
 
 // Close waits for connections in use and closes the pool.

@@ -9,11 +9,7 @@ import (
 
 // listCustomers answers a page of a store's list.
 func (s *Site) listCustomers(w http.ResponseWriter, r *http.Request) error {
-	q, err := query(r)
-	if err != nil {
-		return err
-	}
-	filter, err := store.ParseFilter(r.PathValue("store"), q)
+	filter, err := customerFilter(r)
 	if err != nil {
 		return err
 	}
@@ -23,6 +19,15 @@ func (s *Site) listCustomers(w http.ResponseWriter, r *http.Request) error {
 	}
 	writeJSON(w, http.StatusOK, newList(customers, next))
 	return nil
+}
+
+// customerFilter is what the request asks of its store's list.
+func customerFilter(r *http.Request) (store.Filter, error) {
+	q, err := query(r)
+	if err != nil {
+		return store.Filter{}, err
+	}
+	return store.ParseFilter(r.PathValue("store"), q)
 }
 
 // showCustomer answers one customer of a store.
@@ -35,9 +40,14 @@ func (s *Site) showCustomer(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// showStats answers the figures of a store's list.
+// showStats answers the figures of a store's list, or of those on it who meet a
+// filter.
 func (s *Site) showStats(w http.ResponseWriter, r *http.Request) error {
-	stats, err := s.cfg.Store.Stats(r.Context(), r.PathValue("store"))
+	filter, err := customerFilter(r)
+	if err != nil {
+		return err
+	}
+	stats, err := s.cfg.Store.Stats(r.Context(), filter)
 	if err != nil {
 		return err
 	}

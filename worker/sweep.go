@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -19,7 +20,8 @@ const (
 
 // sweepUntil asks again, every few seconds until ctx ends, for events and
 // chunks whose jobs were lost: Redis was away when they came, was emptied, or a worker died
-// with them in hand. The rows say what is still to be done.
+// with them in hand. The rows say what is still to be done. It also folds what
+// changed into the figures of the lists.
 func (w *Worker) sweepUntil(ctx context.Context) {
 	client, _ := w.cfg.Redis.MakeRedisClient().(redis.UniversalClient)
 	if client != nil {
@@ -32,7 +34,7 @@ func (w *Worker) sweepUntil(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
-			if err := w.sweep(ctx, now); err != nil && ctx.Err() == nil {
+			if err := errors.Join(w.sweep(ctx, now), w.cfg.Store.FoldFigures(ctx)); err != nil && ctx.Err() == nil {
 				w.cfg.Log.Warn("sweep failed; the next one tries again", "error", err)
 			}
 			w.announceQueues(ctx, client)

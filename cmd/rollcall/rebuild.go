@@ -49,6 +49,7 @@ func (c rebuildCmd) Run(e *env) error {
 		{changes.Updated, "customers had other figures"},
 		{changes.Deleted, "customers should not have been there"},
 		{changes.Merged, "customers were one person with another"},
+		{changes.Kept, "entries of the search, or figures of a list, were off"},
 	} {
 		if d.n > 0 {
 			fmt.Fprintf(e.out, "%6d %s (mended)\n", d.n, d.what)

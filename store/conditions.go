@@ -1,0 +1,106 @@
+package store
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// arguments are those of a statement.
+type arguments []any
+
+// add adds an argument and returns its placeholder.
+func (a *arguments) add(arg any) string {
+	*a = append(*a, arg)
+	return "$" + strconv.Itoa(len(*a))
+}
+
+// conditions are what a row must meet. Several of one statement share its
+// arguments.
+type conditions struct {
+	sql  []string
+	args *arguments
+}
+
+// add adds a condition in which each $? stands for arg.
+func (c *conditions) add(condition string, arg any) {
+	c.sql = append(c.sql, strings.ReplaceAll(condition, "$?", c.arg(arg)))
+}
+
+// arg adds an argument and returns its placeholder.
+func (c *conditions) arg(arg any) string { return c.args.add(arg) }
+
+// addIf adds a condition unless value is empty.
+func (c *conditions) addIf(condition, value string) {
+	if value != "" {
+		c.add(condition, value)
+	}
+}
+
+func (c *conditions) String() string {
+	if len(c.sql) == 0 {
+		return "true"
+	}
+	return strings.Join(c.sql, "\n\t\t  AND ")
+}
+
+// facetsOf are those of a store's facets whose type, status and source f asks
+// for; parts that it leaves open may be any.
+func (f Filter) facetsOf(all []string) (facets []string) {
+	want := []string{f.Type, f.Status, f.Source}
+	for _, facet := range all {
+		is := strings.SplitN(facet, "/", len(want))
+		if !slices.ContainsFunc([]int{0, 1, 2}, func(i int) bool { return want[i] != "" && want[i] != is[i] }) {
+			facets = append(facets, facet)
+		}
+	}
+	return facets
+}
+
+// own adds what f asks of a customer c beyond its facet.
+func (f Filter) own(w *conditions) {
+	w.addIf("c.spent_rank >= $?::text::numeric", f.SpentMin)
+	w.addMoment("c.first_seen_at >= ", f.FirstSeenAfter)
+	w.addMoment("c.first_seen_at < ", f.FirstSeenBefore)
+	w.addMoment("c.last_activity_at >= ", f.LastActivityAfter)
+	w.addMoment("c.last_activity_at < ", f.LastActivityBefore)
+	if f.ProgressMin != "" || f.ProgressMax != "" {
+		w.sql = append(w.sql, `EXISTS (
+			SELECT
+			FROM jsonb_to_recordset(c.courses) AS k(id text, progress float8)
+			WHERE k.id = `+w.arg(f.Course)+`
+			  AND k.progress BETWEEN `+w.arg(cmp.Or(f.ProgressMin, "0"))+`::text::float8 AND `+w.arg(cmp.Or(f.ProgressMax, "100"))+`::text::float8
+		)`)
+	}
+}
+
+// indexed adds what f asks of a customer's entry i in customer_index, which is
+// what they have and what they are called.
+func (q *question) indexed(w *conditions) {
+	f := q.Filter
+	w.addIf("i.has @> ARRAY['course:' || $?]", f.Course)
+	w.addIf("NOT i.has @> ARRAY['course:' || $?]", f.NotCourse)
+	w.addIf("i.has @> ARRAY['product:' || $?]", f.Product)
+	w.addIf("NOT i.has @> ARRAY['product:' || $?]", f.NotProduct)
+	switch f.Completed {
+	case "yes":
+		w.add("i.has @> ARRAY['completed:' || $?]", f.Course)
+	case "no":
+		w.add("NOT i.has @> ARRAY['completed:' || $?]", f.Course)
+	}
+	switch {
+	case f.Query == "":
+	case len(q.titled) == 0:
+		w.add("i.words LIKE $?", q.pattern)
+	default:
+		w.add("(i.words LIKE $? OR i.has && "+w.arg(q.titled)+")", q.pattern)
+	}
+}
+
+// addMoment adds a comparison with a moment unless that is empty.
+func (c *conditions) addMoment(comparison, moment string) {
+	if text, cast, ok := parseMoment(moment); ok {
+		c.add(comparison+cast, text)
+	}
+}

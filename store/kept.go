@@ -1,0 +1,116 @@
+package store
+
+import (
+	"context"
+	"errors"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// What is kept beside the customers so that lists are quick, customer_index and
+// customer_figures, follows from them by triggers. Here it is made again from
+// nothing, and compared.
+
+// shouldBeIndexed is what customer_index should hold of a customer c.
+const shouldBeIndexed = `
+	SELECT
+		c.id AS customer_id,
+		c.store_id,
+		fold(concat_ws(' ', c.name, c.email)) AS words,
+		customer_has(c.course_ids, c.courses, c.product_ids) AS has
+	FROM customers c`
+
+// misindexed are the customers, of store $1 or of all, whose entry is not as it
+// should be.
+const misindexed = shouldBeIndexed + `
+	WHERE ($1 = '' OR c.store_id = $1)
+	  AND NOT EXISTS (
+		SELECT
+		FROM customer_index i
+		WHERE i.customer_id = c.id
+		  AND (i.store_id, i.words, i.has) = (c.store_id, fold(concat_ws(' ', c.name, c.email)), customer_has(c.course_ids, c.courses, c.product_ids))
+	  )`
+
+// indexedTooMuch are the entries of customers who are gone.
+const indexedTooMuch = `
+	FROM customer_index i
+	WHERE ($1 = '' OR i.store_id = $1)
+	  AND NOT EXISTS (SELECT FROM customers c WHERE c.id = i.customer_id)`
+
+// figuresOff are the figures, of store $1 or of all, that are not as they
+// should be: what they are and what they should be.
+const figuresOff = `
+	SELECT
+		store_id,
+		facet,
+		figure,
+		coalesce(kept.amount, 0) AS kept,
+		coalesce(should.amount, 0) AS should
+	FROM (
+		SELECT store_id, facet, figure, sum(amount) AS amount
+		FROM (
+			SELECT * FROM customer_figures
+			UNION ALL
+			SELECT * FROM customer_figure_changes
+		) f
+		WHERE $1 = '' OR store_id = $1
+		GROUP BY store_id, facet, figure
+	) kept
+	FULL JOIN (
+		SELECT c.store_id, c.facet, f.figure, sum(f.amount) AS amount
+		FROM customers c
+		CROSS JOIN LATERAL figures_of(c.first_seen_at, c.spent) f
+		WHERE $1 = '' OR c.store_id = $1
+		GROUP BY c.store_id, c.facet, f.figure
+	) should USING (store_id, facet, figure)
+	WHERE coalesce(kept.amount, 0) <> coalesce(should.amount, 0)`
+
+// settleKept makes right what is kept beside the customers of a store, or of
+// all, and returns how much was not. Live traffic may go on: each statement
+// compares within one snapshot, and adds or locks what it corrects.
+func (s *Store) settleKept(ctx context.Context, store string) (wrong int64, err error) {
+	defer wrap(&err, "store.settleKept(%q)", store)
+	for _, sql := range []string{
+		`DELETE` + indexedTooMuch,
+		`INSERT INTO customer_index AS i (customer_id, store_id, words, has)` + misindexed + `
+		ORDER BY c.id
+		FOR UPDATE OF c
+		ON CONFLICT (customer_id) DO UPDATE SET
+			store_id = EXCLUDED.store_id,
+			words = EXCLUDED.words,
+			has = EXCLUDED.has`,
+		`INSERT INTO customer_figure_changes (store_id, facet, figure, amount)
+		SELECT store_id, facet, figure, should - kept FROM (` + figuresOff + `) f`,
+	} {
+		tag, err := s.pool.Exec(ctx, sql, store)
+		if err != nil {
+			return wrong, err
+		}
+		wrong += tag.RowsAffected()
+	}
+	return wrong, nil
+}
+
+// kept looks at what is kept beside the customers.
+func (a *auditor) kept(ctx context.Context) error {
+	return pgx.BeginTxFunc(ctx, a.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+		return errors.Join(
+			a.off(ctx, tx, "entry_differs", `SELECT 'store ' || store_id, 'customer ' || customer_id, 'its entry should be ' || left(words, 200) FROM (`+misindexed+`) x`),
+			a.off(ctx, tx, "entry_differs", `SELECT 'store ' || i.store_id, 'customer ' || i.customer_id, 'there is no such customer'`+indexedTooMuch),
+			a.off(ctx, tx, "figure_differs", `SELECT 'store ' || store_id, figure || ' of ' || facet, 'it is ' || kept || ' and should be ' || should FROM (`+figuresOff+`) x`))
+	})
+}
+
+// off adds what a query finds: place, what and why.
+func (a *auditor) off(ctx context.Context, tx pgx.Tx, kind, sql string) error {
+	rows, err := tx.Query(ctx, sql, a.AuditOptions.Store)
+	if err != nil {
+		return err
+	}
+	var f Finding
+	_, err = pgx.ForEachRow(rows, []any{&f.Place, &f.What, &f.Why}, func() error {
+		a.found.add(kind, 1, f)
+		return nil
+	})
+	return err
+}

@@ -1,0 +1,270 @@
+package store
+
+import (
+	"context"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Lists stay quick however long they are. A page is read from an index that has
+// the order asked for, facet by facet, the facets merged: no row is read that
+// is not shown. What else is asked for is looked up row by row on the way, which
+// is quick unless those who meet it are few. So that walk is given up after
+// walkBudget rows, and those who meet it are sought by what is rarest of them:
+// few, so sorting them is quick too.
+const walkBudget = 5000
+
+// Customers returns a page of a store's list and the cursor of the next one,
+// empty at the end. What is wrong with f is a *BadParam.
+func (s *Store) Customers(ctx context.Context, f Filter) (page []Customer, next string, err error) {
+	defer wrap(&err, "store.Customers(%q)", f.Store)
+	f, after, err := f.check()
+	if err != nil {
+		return nil, "", err
+	}
+	page = []Customer{}
+	if !storable(f.Store) {
+		return page, "", nil
+	}
+	q, err := s.survey(ctx, f)
+	if err != nil || len(q.facets) == 0 {
+		return page, "", err
+	}
+	rows, err := q.read(ctx, after)
+	if err != nil {
+		return nil, "", err
+	}
+	if len(rows) > f.Limit {
+		rows = rows[:f.Limit]
+		last := rows[f.Limit-1]
+		next = position{f.Sort, last.key, last.id}.encode()
+	}
+	if err := s.addTitles(ctx, f.Store, rows); err != nil {
+		return nil, "", err
+	}
+	for _, r := range rows {
+		page = append(page, r.Customer)
+	}
+	return page, next, nil
+}
+
+// question is a filter, with what the database had to be asked first.
+type question struct {
+	Filter
+	*Store
+	facets  []string // those to read, of those that the store has
+	every   bool     // whether these are all
+	pattern string   // the words sought, for LIKE
+	titled  []string // what can be had whose title has those words, as customer_index names it
+	passes  bool     // whether a walk may read rows that it does not return
+	people  int64    // if so: how long it may get, about
+}
+
+// survey asks what kinds of customer the store has, and what the words sought
+// may be found in.
+func (s *Store) survey(ctx context.Context, f Filter) (*question, error) {
+	q := &question{Filter: f, Store: s}
+	var all []string
+	// The facets are hopped through in the index, one look-up each.
+	err := s.pool.QueryRow(ctx, `
+		WITH RECURSIVE facets AS (
+			(SELECT facet FROM customers WHERE store_id = $1 ORDER BY facet LIMIT 1)
+			UNION ALL
+			SELECT (SELECT c.facet FROM customers c WHERE c.store_id = $1 AND c.facet > f.facet ORDER BY c.facet LIMIT 1)
+			FROM facets f
+			WHERE f.facet IS NOT NULL
+		),
+		sought AS (
+			SELECT '%' || replace(replace(replace(fold($2), '\', '\\'), '%', '\%'), '_', '\_') || '%' AS pattern
+			WHERE $2 <> ''
+		)
+		SELECT
+			ARRAY(SELECT facet FROM facets WHERE facet IS NOT NULL),
+			coalesce((SELECT pattern FROM sought), ''),
+			ARRAY(
+				SELECT unnest(ARRAY['course:' || p.id, 'product:' || p.id])
+				FROM products p
+				CROSS JOIN sought
+				WHERE p.store_id = $1 AND fold(p.title) LIKE pattern
+			)`, f.Store, f.Query).Scan(&all, &q.pattern, &q.titled)
+	if err != nil {
+		return nil, err
+	}
+	q.facets = f.facetsOf(all)
+	by, _ := orderOf(f.Sort)
+	q.every = len(q.facets) == len(all)
+	q.passes = f.withinFacets() || !by.facets && !q.every
+	if q.passes {
+		q.people, err = s.people(ctx, f.Store, map[bool][]string{true: q.facets, false: all}[by.facets])
+	}
+	return q, err
+}
+
+// people is how many customers a store has in some facets, by its figures.
+func (s *Store) people(ctx context.Context, store string, facets []string) (n int64, err error) {
+	err = s.pool.QueryRow(ctx, `
+		SELECT coalesce(sum(amount), 0)::bigint
+		FROM (`+keptFigures+` AND figure = 'people') f`, store, facets).Scan(&n)
+	return n, err
+}
+
+// withinFacets tells whether f asks for fewer than all of its facets.
+func (f Filter) withinFacets() bool {
+	f.Type, f.Status, f.Source = "", "", ""
+	return f.Narrow()
+}
+
+// read reads up to one row more than the limit, from after on.
+func (q *question) read(ctx context.Context, after *position) (rows []listed, err error) {
+	budget := 0 // none: all the way to the end
+	if q.passes && q.people > int64(q.walkBudget) {
+		budget = q.walkBudget
+	}
+	for _, in := range q.spans(after) {
+		sql, args := q.walk(in, q.Limit+1-len(rows), budget)
+		more, err := q.query(ctx, sql, args)
+		if err != nil {
+			return nil, err
+		}
+		if rows = append(rows, more...); len(rows) > q.Limit {
+			return rows, nil
+		}
+		if budget > 0 { // it may have ended before this span did
+			sql, args := q.seek(after)
+			return q.query(ctx, sql, args)
+		}
+	}
+	return rows, nil
+}
+
+// query runs a statement that is planned for its very arguments: how many rows
+// a course or a word has decides how it is best answered.
+func (q *question) query(ctx context.Context, sql string, args arguments) ([]listed, error) {
+	rows, err := q.pool.Query(ctx, sql, append([]any{pgx.QueryExecModeCacheDescribe}, args...)...)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, scanCustomer)
+}
+
+// span is a range of an order: what comes after a place (nil: all), among those
+// that have a key or those that have none.
+type span struct {
+	after   *position
+	without bool
+}
+
+// spans are what is left of the order. Rows without a key come last in both
+// directions: no single range of an index has the others first and them last.
+func (q *question) spans(after *position) (left []span) {
+	by, _ := orderOf(q.Sort)
+	if after == nil || after.Key != nil {
+		left = []span{{after, false}}
+		after = nil
+	}
+	if by.null {
+		left = append(left, span{after, true})
+	}
+	return left
+}
+
+// walk reads n rows in order, passing over those who do not meet the filter; if
+// budget is not 0, it ends when it has read so many.
+func (q *question) walk(in span, n, budget int) (string, arguments) {
+	by, direction := orderOf(q.Sort)
+	var args arguments
+	limit := ""
+	switch {
+	case !q.passes:
+		limit = " LIMIT " + args.add(n)
+	case budget > 0:
+		limit = " LIMIT " + args.add(budget)
+	}
+	sorted := " ORDER BY key" + direction + ", id" + direction
+	rest := &conditions{args: &args}
+	if !by.facets && !q.every {
+		rest.add("c.facet = ANY($?)", q.facets)
+	}
+	q.own(rest)
+	entry := &conditions{args: &args}
+	q.indexed(entry)
+	if len(entry.sql) > 0 {
+		// OFFSET 0 keeps it a look-up for each row.
+		rest.sql = append(rest.sql, "EXISTS (SELECT FROM customer_index i WHERE i.customer_id = c.id AND "+entry.String()+" OFFSET 0)")
+	}
+	return selectCustomers(by.text("c.key")) + ` (
+			SELECT *
+			FROM (
+				` + strings.Join(q.branches(in, sorted+limit, &args), "\n\t\t\t\tUNION ALL\n\t\t\t\t") + `
+			) c` + sorted + limit + `
+		) c
+		WHERE ` + rest.String() + sorted + " LIMIT " + args.add(n), args
+}
+
+// branches are the statements that read a span, one for each facet if the
+// order has them; sorted ends each.
+func (q *question) branches(in span, sorted string, args *arguments) (branches []string) {
+	by, direction := orderOf(q.Sort)
+	all := &conditions{args: args}
+	all.add("c.store_id = $?", q.Filter.Store)
+	if by.null {
+		all.sql = append(all.sql, by.key+map[bool]string{true: " IS NULL", false: " IS NOT NULL"}[in.without])
+	}
+	if in.after != nil {
+		all.sql = append(all.sql, by.after(in.after, direction, all))
+	}
+	branch := "(SELECT c.*, " + by.key + " AS key FROM customers c WHERE " + all.String()
+	if !by.facets {
+		return []string{branch + sorted + ")"}
+	}
+	for _, facet := range q.facets {
+		branches = append(branches, branch+" AND c.facet = "+args.add(facet)+sorted+")")
+	}
+	return branches
+}
+
+// seek finds all who meet the filter, then sorts them.
+func (q *question) seek(after *position) (string, arguments) {
+	by, direction := orderOf(q.Sort)
+	var args arguments
+	from, where := q.meets(&args)
+	if after != nil {
+		left := by.after(after, direction, where)
+		if by.null {
+			left = map[bool]string{true: "(" + left + " OR " + by.key + " IS NULL)", false: by.key + " IS NULL AND " + left}[after.Key != nil]
+		}
+		where.sql = append(where.sql, left)
+	}
+	sorted := " ORDER BY key" + direction + " NULLS LAST, id" + direction
+	return `
+		WITH found AS MATERIALIZED (
+			SELECT
+				c.id,
+				` + by.key + ` AS key
+			FROM ` + from + `
+			WHERE ` + where.String() + `
+		)` + selectCustomers(by.text("c.key")) + ` (
+			SELECT
+				c.*,
+				f.key
+			FROM (SELECT * FROM found` + sorted + ` LIMIT ` + args.add(q.Limit+1) + `) f
+			JOIN customers c ON c.id = f.id
+		) c` + sorted, args
+}
+
+// meets is the FROM and WHERE of all customers c who meet the filter.
+func (q *question) meets(args *arguments) (from string, where *conditions) {
+	where, from = &conditions{args: args}, "customers c"
+	q.indexed(where)
+	if len(where.sql) > 0 {
+		where.add("i.store_id = $?", q.Filter.Store)
+		from = "customer_index i JOIN customers c ON c.id = i.customer_id"
+	}
+	where.add("c.store_id = $?", q.Filter.Store)
+	if !q.every {
+		where.add("c.facet = ANY($?)", q.facets)
+	}
+	q.own(where)
+	return from, where
+}
