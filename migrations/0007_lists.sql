@@ -18,8 +18,12 @@ CREATE FUNCTION fold(t text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE S
 -- A facet is what a customer is, in one word. Lists are read facet by facet and
 -- merged, so that those that are rare, or all at the far end of an order, are
 -- found without passing the others.
-ALTER TABLE customers ADD COLUMN facet text COLLATE "C" NOT NULL
-	GENERATED ALWAYS AS (type || '/' || status || '/' || coalesce(source_kind, '')) STORED;
+ALTER TABLE customers
+	ADD COLUMN last_activity text
+		CHECK (last_activity IN ('enrollment', 'progress', 'completion', 'course_purchase', 'purchase', 'subscription', 'payment', 'sign_in')),
+	ADD COLUMN facet text COLLATE "C" NOT NULL
+		GENERATED ALWAYS AS (type || '/' || status || '/' || coalesce(source_kind, '')) STORED;
+COMMENT ON COLUMN customers.last_activity IS 'what they did at last_activity_at; NULL until it is derived';
 DROP INDEX customers_last_activity;
 DROP INDEX customers_first_seen;
 DROP INDEX customers_spent;
@@ -172,7 +176,7 @@ DROP INDEX customers_currencies;
 DROP INDEX customers_spent;
 DROP INDEX customers_first_seen;
 DROP INDEX customers_last_activity;
-ALTER TABLE customers DROP COLUMN facet;
+ALTER TABLE customers DROP COLUMN facet, DROP COLUMN last_activity;
 CREATE INDEX customers_last_activity ON customers (store_id, last_activity_at, id);
 CREATE INDEX customers_first_seen    ON customers (store_id, first_seen_at, id);
 CREATE INDEX customers_spent         ON customers (store_id, spent_rank, id);

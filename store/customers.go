@@ -31,6 +31,7 @@ type Customer struct {
 	Refunded       []Money        `json:"refunded"`
 	FirstSeenAt    *time.Time     `json:"first_seen_at"`
 	LastActivityAt *time.Time     `json:"last_activity_at"`
+	LastActivity   string         `json:"-"` // what it was, see Activities; empty if unknown
 	Courses        []Course       `json:"courses"`
 	Purchases      []Purchase     `json:"purchases"`
 	Subscriptions  []Subscription `json:"subscriptions"`
@@ -125,6 +126,7 @@ func selectCustomers(key string) string {
 			c.refunded,
 			c.first_seen_at,
 			c.last_activity_at,
+			coalesce(c.last_activity, ''),
 			c.courses,
 			c.purchases,
 			c.subscriptions,
@@ -138,7 +140,7 @@ func scanCustomer(row pgx.CollectableRow) (c listed, err error) {
 		ProductID *string `json:"product_id"`
 	}
 	err = row.Scan(&c.id, &c.StoreID, &c.Email, &c.Name, &c.ImageURL, &c.Type, &c.Status, &c.Source.Kind, &c.Source.ProductID,
-		&c.TotalSpent, &c.Refunded, &c.FirstSeenAt, &c.LastActivityAt, &c.Courses, &c.Purchases, &subscriptions, &c.key)
+		&c.TotalSpent, &c.Refunded, &c.FirstSeenAt, &c.LastActivityAt, &c.LastActivity, &c.Courses, &c.Purchases, &subscriptions, &c.key)
 	c.ID = strconv.FormatInt(c.id, 10)
 	c.FirstSeenAt, c.LastActivityAt = utc(c.FirstSeenAt), utc(c.LastActivityAt)
 	c.Subscriptions = make([]Subscription, len(subscriptions))

@@ -175,7 +175,7 @@ told AS (
 -- end was said of: the user, or the address.
 course AS MATERIALIZED (
 	SELECT c.customer, c.course AS id, b.first_at AS bought_at,
-		coalesce(t.enrolled_at, LEAST(t.first_said_at, b.first_at)) AS enrolled_at, t.said_at,
+		coalesce(t.enrolled_at, LEAST(t.first_said_at, b.first_at)) AS enrolled_at, t.first_said_at, t.said_at,
 		CASE WHEN t.progress_version  > coalesce(ended.version, '') THEN t.progress END AS progress,
 		CASE WHEN t.completed_version > coalesce(ended.version, '') THEN t.completed_at END AS completed_at,
 		GREATEST(t.version, to_char(b.last_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z 99"') COLLATE "C") > coalesce(ended.version, '') AS live
@@ -203,13 +203,17 @@ happened AS (
 		CASE WHEN recurring THEN 'subscription'
 			WHEN kind <> 'course' THEN 'product_purchase'
 			WHEN amount > 0 THEN 'course_purchase'
-			ELSE 'free_course' END AS source_kind
+			ELSE 'free_course' END AS source_kind,
+		CASE WHEN recurring THEN 'payment'
+			WHEN kind <> 'course' THEN 'purchase'
+			WHEN amount > 0 THEN 'course_purchase'
+			ELSE 'enrollment' END AS activity
 	FROM pay
 	UNION ALL
-	SELECT customer, at, 0, product_id, 'subscription' FROM subs
+	SELECT customer, at, 0, product_id, 'subscription', 'subscription' FROM subs
 	UNION ALL
 	-- Who was enrolled well before buying came for free.
-	SELECT customer, enrolled_at, 2, id, 'free_course' FROM course WHERE bought_at IS NULL OR enrolled_at < bought_at - interval '1 day'
+	SELECT customer, enrolled_at, 2, id, 'free_course', 'enrollment' FROM course WHERE bought_at IS NULL OR enrolled_at < bought_at - interval '1 day'
 ),
 source AS (
 	SELECT DISTINCT ON (customer) customer, at, source_kind, product_id
@@ -217,15 +221,19 @@ source AS (
 	ORDER BY customer, at, rank, product_id, source_kind
 ),
 activity AS (
-	SELECT customer, max(at) AS at
+	SELECT DISTINCT ON (customer) customer, at, activity
 	FROM (
-		SELECT customer, at FROM happened
+		SELECT customer, at, activity, 3 AS rank FROM happened
 		UNION ALL
-		SELECT customer, GREATEST(enrolled_at, said_at, completed_at) FROM course
+		SELECT customer, enrolled_at, 'enrollment', 2 FROM course
 		UNION ALL
-		SELECT customer, last_seen_at FROM who
+		SELECT customer, said_at, CASE WHEN said_at > first_said_at THEN 'progress' ELSE 'enrollment' END, 1 FROM course
+		UNION ALL
+		SELECT customer, completed_at, 'completion', 4 FROM course
+		UNION ALL
+		SELECT customer, last_seen_at, 'sign_in', 0 FROM who
 	) a
-	GROUP BY customer
+	ORDER BY customer, at DESC NULLS LAST, rank DESC, activity
 ),
 money AS (
 	SELECT customer,
@@ -281,7 +289,7 @@ faces AS (
 )
 INSERT INTO customers AS c (
 	id, store_id, email, name, image_url, type, status,
-	source_kind, source_product_id, first_seen_at, last_activity_at,
+	source_kind, source_product_id, first_seen_at, last_activity_at, last_activity,
 	spent, refunded, spent_rank, courses, purchases, subscriptions, course_ids, product_ids
 ) OVERRIDING SYSTEM VALUE
 SELECT
@@ -300,6 +308,7 @@ SELECT
 	source.product_id,
 	LEAST(source.at, courses.first_at),
 	activity.at,
+	CASE WHEN activity.at IS NOT NULL THEN activity.activity END,
 	coalesce(money.spent, '[]'),
 	coalesce(money.refunded, '[]'),
 	coalesce(money.rank, 0),
@@ -329,6 +338,7 @@ ON CONFLICT (id) DO UPDATE SET
 	source_product_id = EXCLUDED.source_product_id,
 	first_seen_at = EXCLUDED.first_seen_at,
 	last_activity_at = EXCLUDED.last_activity_at,
+	last_activity = EXCLUDED.last_activity,
 	spent = EXCLUDED.spent,
 	refunded = EXCLUDED.refunded,
 	spent_rank = EXCLUDED.spent_rank,
@@ -337,9 +347,9 @@ ON CONFLICT (id) DO UPDATE SET
 	subscriptions = EXCLUDED.subscriptions,
 	course_ids = EXCLUDED.course_ids,
 	product_ids = EXCLUDED.product_ids
-WHERE (c.email, c.name, c.image_url, c.type, c.status, c.source_kind, c.source_product_id, c.first_seen_at, c.last_activity_at,
+WHERE (c.email, c.name, c.image_url, c.type, c.status, c.source_kind, c.source_product_id, c.first_seen_at, c.last_activity_at, c.last_activity,
 		c.spent, c.refunded, c.spent_rank, c.courses, c.purchases, c.subscriptions, c.course_ids, c.product_ids)
 	IS DISTINCT FROM
-	(EXCLUDED.email, EXCLUDED.name, EXCLUDED.image_url, EXCLUDED.type, EXCLUDED.status, EXCLUDED.source_kind, EXCLUDED.source_product_id, EXCLUDED.first_seen_at, EXCLUDED.last_activity_at,
+	(EXCLUDED.email, EXCLUDED.name, EXCLUDED.image_url, EXCLUDED.type, EXCLUDED.status, EXCLUDED.source_kind, EXCLUDED.source_product_id, EXCLUDED.first_seen_at, EXCLUDED.last_activity_at, EXCLUDED.last_activity,
 		EXCLUDED.spent, EXCLUDED.refunded, EXCLUDED.spent_rank, EXCLUDED.courses, EXCLUDED.purchases, EXCLUDED.subscriptions, EXCLUDED.course_ids, EXCLUDED.product_ids)
 RETURNING c.id, xmax = 0`
