@@ -127,10 +127,24 @@ func TestMetadata(t *testing.T) {
 	}
 }
 
+// Members are a set, whatever order and spaces they come in.
+func TestStoreMembers(t *testing.T) {
+	for said, want := range map[string][]string{
+		`["u2"," u1","u2"]`: {"u1", "u2"}, `[]`: nil, `null`: nil,
+	} {
+		got := read(t, "platform", "store.upserted", `{"data":{"id":"s","member_user_ids":`+said+`}}`).Stores[0].MemberUserIDs
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", said, got, want)
+		}
+	}
+}
+
 // What breaks the platform's contract is an error that says what to mend.
 func TestPlatformErrors(t *testing.T) {
 	for _, c := range []struct{ typ, data, want string }{
 		{"store.upserted", `{}`, "id must be 1 to 255 characters"},
+		{"store.upserted", `{"id":"s","member_user_ids":["u1"," "]}`, "each of member_user_ids must be 1 to 255 characters"},
+		{"store.upserted", `{"id":"s","member_user_ids":"u1"}`, "member_user_ids"},
 		{"product.upserted", `{"id":"p","kind":"boat"}`, `kind "boat" must be one of`},
 		{"product.upserted", `{"id":"p","kind":"course","price":{"amount":-1,"currency":"usd"}}`, "must not be negative"},
 		{"enrollment.upserted", `{"course_id":"c"}`, "user_id or a valid email is needed"},

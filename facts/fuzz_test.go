@@ -85,7 +85,7 @@ func FuzzClerk(f *testing.F) {
 
 func FuzzPlatform(f *testing.F) {
 	for typ, data := range map[string]string{
-		"store.upserted":      `{"id":"s","name":"S","owner_user_id":"u","stripe_account_id":"acct_1"}`,
+		"store.upserted":      `{"id":"s","name":"S","owner_user_id":"u","member_user_ids":["u","v"],"stripe_account_id":"acct_1"}`,
 		"product.upserted":    `{"id":"p","store_id":"s","kind":"bundle","title":"T","price":{"amount":100,"currency":"USD"},"items":["c"]}`,
 		"product.deleted":     `{"id":"p"}`,
 		"enrollment.upserted": `{"course_id":"c","user_id":"u","progress":45.5,"enrolled_at":"2026-01-12T10:00:00Z"}`,

@@ -47,17 +47,37 @@ func required(field, value string) (string, error) {
 func readStore(o origin, data json.RawMessage) (Set, error) {
 	var d struct {
 		ID, Name        string
-		OwnerUserID     string `json:"owner_user_id"`
-		StripeAccountID string `json:"stripe_account_id"`
+		OwnerUserID     string   `json:"owner_user_id"`
+		MemberUserIDs   []string `json:"member_user_ids"`
+		StripeAccountID string   `json:"stripe_account_id"`
 	}
 	if err := json.Unmarshal(data, &d); err != nil {
 		return Set{}, err
 	}
 	id, err := required("id", d.ID)
+	if err != nil {
+		return Set{}, err
+	}
+	members, err := readMembers(d.MemberUserIDs)
 	return Set{Stores: []Store{{
-		ID: id, Name: name(d.Name), OwnerUserID: ref(d.OwnerUserID), StripeAccountID: ref(d.StripeAccountID),
-		Version: o.version(rankUpdated),
+		ID: id, Name: name(d.Name), OwnerUserID: ref(d.OwnerUserID), MemberUserIDs: members,
+		StripeAccountID: ref(d.StripeAccountID), Version: o.version(rankUpdated),
 	}}}, err
+}
+
+// readMembers sorts the ids, each once: the same members are the same row. One
+// that cannot be an id is an error: left out, somebody would be locked out in silence.
+func readMembers(ids []string) ([]string, error) {
+	var members []string
+	for _, id := range ids {
+		id, err := required("each of member_user_ids", id)
+		if err != nil {
+			return nil, err
+		}
+		members = append(members, id)
+	}
+	slices.Sort(members)
+	return slices.Compact(members), nil
 }
 
 func readProduct(o origin, data json.RawMessage) (Set, error) {

@@ -33,11 +33,12 @@ type StripeCustomer struct {
 
 // Store is a creator's shop.
 type Store struct {
-	ID              string  `json:"id"`
-	Name            string  `json:"name,omitempty"`
-	OwnerUserID     string  `json:"owner_user_id,omitempty"`
-	StripeAccountID string  `json:"stripe_account_id,omitempty"`
-	Version         Version `json:"version"`
+	ID              string   `json:"id"`
+	Name            string   `json:"name,omitempty"`
+	OwnerUserID     string   `json:"owner_user_id,omitempty"`
+	MemberUserIDs   []string `json:"member_user_ids,omitempty"` // who may see its list beside the owner; sorted
+	StripeAccountID string   `json:"stripe_account_id,omitempty"`
+	Version         Version  `json:"version"`
 }
 
 // Product is anything that can be enrolled in or bought.
