@@ -76,12 +76,12 @@ func (s *Store) CreateToken(ctx context.Context, n NewToken) (t MadeToken, err e
 		return t, err
 	}
 	t.Secret = newSecret()
-	err = s.pool.QueryRow(ctx, `
+	t.Token, err = scanToken(s.pool.QueryRow(ctx, `
 		INSERT INTO store_tokens (store_id, name, hash, expires_at)
 		VALUES ($1, $2, $3, $4)
-		RETURNING
-			EXISTS (SELECT FROM stores WHERE id = $1) OR EXISTS (SELECT FROM customers WHERE store_id = $1),`+tokenColumns,
-		n.Store, n.Name, hashOf(t.Secret), n.Expires).Scan(append([]any{&t.Known}, t.fields()...)...)
+		RETURNING`+tokenColumns+`,
+			EXISTS (SELECT FROM stores WHERE id = $1) OR EXISTS (SELECT FROM customers WHERE store_id = $1)`,
+		n.Store, n.Name, hashOf(t.Secret), n.Expires), &t.Known)
 	return t, err
 }
 
@@ -112,8 +112,14 @@ func hashOf(secret string) []byte {
 	return hash[:]
 }
 
-func (t *Token) fields() []any {
-	return []any{&t.ID, &t.StoreID, &t.Name, &t.CreatedAt, &t.LastUsedAt, &t.ExpiresAt, &t.RevokedAt}
+// scanToken reads tokenColumns, and what else was asked for behind them.
+func scanToken(row pgx.Row, more ...any) (t Token, err error) {
+	err = row.Scan(append([]any{&t.ID, &t.StoreID, &t.Name, &t.CreatedAt, &t.LastUsedAt, &t.ExpiresAt, &t.RevokedAt}, more...)...)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return t, ErrNotFound
+	}
+	t.CreatedAt, t.LastUsedAt, t.ExpiresAt, t.RevokedAt = t.CreatedAt.UTC(), utc(t.LastUsedAt), utc(t.ExpiresAt), utc(t.RevokedAt)
+	return t, err
 }
 
 // UseToken finds the token of a program that asks for something now, and notes
@@ -124,13 +130,10 @@ func (s *Store) UseToken(ctx context.Context, secret string, now time.Time) (t T
 	if !strings.HasPrefix(secret, TokenPrefix) {
 		return t, ErrNotFound
 	}
-	err = s.pool.QueryRow(ctx, `
+	t, err = scanToken(s.pool.QueryRow(ctx, `
 		SELECT`+tokenColumns+`
 		FROM store_tokens
-		WHERE hash = $1`, hashOf(secret)).Scan(t.fields()...)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return t, ErrNotFound
-	}
+		WHERE hash = $1`, hashOf(secret)))
 	due := now.Add(-usedEvery)
 	if err != nil || t.State(now) != "active" || t.LastUsedAt != nil && t.LastUsedAt.After(due) {
 		return t, err
@@ -158,20 +161,16 @@ func (s *Store) Tokens(ctx context.Context, store string) (_ []Token, err error)
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, pgx.RowToStructByPos[Token])
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (Token, error) { return scanToken(row) })
 }
 
 // RevokeToken makes a token worthless from now on; one that is revoked keeps its
 // time. ErrNotFound if there is none of that id.
 func (s *Store) RevokeToken(ctx context.Context, id int64) (t Token, err error) {
 	defer wrap(&err, "store.RevokeToken(%d)", id)
-	err = s.pool.QueryRow(ctx, `
+	return scanToken(s.pool.QueryRow(ctx, `
 		UPDATE store_tokens
 		SET revoked_at = COALESCE(revoked_at, now())
 		WHERE id = $1
-		RETURNING`+tokenColumns, id).Scan(t.fields()...)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return t, ErrNotFound
-	}
-	return t, err
+		RETURNING`+tokenColumns, id))
 }

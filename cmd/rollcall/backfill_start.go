@@ -7,7 +7,6 @@ import (
 	"os/user"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -217,31 +216,3 @@ func whoAsks() string {
 	}
 	return name
 }
-
-// since is a time, as a day, a time, or how long ago.
-type since struct{ at *time.Time }
-
-// UnmarshalText reads what is typed behind --since.
-func (s *since) UnmarshalText(text []byte) error {
-	for _, form := range []string{time.DateOnly, time.RFC3339} {
-		if t, err := time.Parse(form, string(text)); err == nil {
-			s.at = &t
-			return nil
-		}
-	}
-	ago, err := time.ParseDuration(string(text))
-	if days, found := strings.CutSuffix(string(text), "d"); found {
-		var n int
-		n, err = strconv.Atoi(days)
-		ago = time.Duration(n) * 24 * time.Hour
-	}
-	if err != nil || ago <= 0 || ago > maxAgo {
-		return fmt.Errorf("%q is no time: write a day (2026-01-12), a time (2026-01-12T10:00:00Z) or how long ago (90d, 36h)", text)
-	}
-	t := time.Now().UTC().Add(-ago).Truncate(time.Second)
-	s.at = &t
-	return nil
-}
-
-// maxAgo is further back than anything that can be asked for.
-const maxAgo = 100 * 365 * 24 * time.Hour

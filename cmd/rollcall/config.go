@@ -102,6 +102,7 @@ var groupsOf = map[string][]string{
 	"backfill": {"servers"}, // the workers read the history, with their keys
 	"audit":    {"servers", "history", "rules"},
 	"rebuild":  {"servers", "rules"},
+	"token":    {"servers"},
 	"version":  {},
 }
 

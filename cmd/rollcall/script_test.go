@@ -54,6 +54,7 @@ func TestScripts(t *testing.T) {
 			"post":   request(http.MethodPost),
 			"insert": insert,
 			"sql":    sql,
+			"setenv": setenv,
 		},
 	})
 }
@@ -205,7 +206,7 @@ func term(ts *testscript.TestScript, _ bool, _ []string) {
 }
 
 // request asks for a URL until it is answered with a status: get 200 http://…
-// An ADMIN_TOKEN may follow.
+// A token may follow.
 func request(method string) func(*testscript.TestScript, bool, []string) {
 	return func(ts *testscript.TestScript, _ bool, args []string) {
 		req, err := http.NewRequest(method, args[1], nil)
@@ -253,4 +254,9 @@ func sql(ts *testscript.TestScript, _ bool, args []string) {
 	defer conn.Close(context.Background())
 	_, err = conn.Exec(context.Background(), args[0])
 	ts.Check(err)
+}
+
+// setenv sets a variable to what is in a file: setenv NAME FILE.
+func setenv(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile(args[1])))
 }

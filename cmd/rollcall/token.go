@@ -1,0 +1,133 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"rollcall/store"
+)
+
+type tokenCmd struct {
+	Create tokenCreateCmd `cmd:"" help:"Make a token for a store. It is shown this once: only its hash is kept."`
+	List   tokenListCmd   `cmd:"" help:"List tokens: for what, when used last, and whether they are still good."`
+	Revoke tokenRevokeCmd `cmd:"" help:"Make a token worthless, from now on."`
+}
+
+type tokenCreateCmd struct {
+	Store   string  `name:"store" required:"" placeholder:"ID" help:"The store whose customers it opens, and no other's."`
+	Name    string  `name:"name" placeholder:"TEXT" help:"What it is for, to tell it from others."`
+	Expires expires `name:"expires" placeholder:"WHEN" help:"When it ends: in how long (90d, 36h), a day (2027-01-12) or a time (2027-01-12T10:00:00Z). Without it: when it is revoked."`
+	JSON    bool    `name:"json" help:"Print JSON."`
+}
+
+// Help is shown below the usage.
+func (tokenCreateCmd) Help() string {
+	return `Prints the token on stdout, and about it on stderr. A program sends it as "Authorization: Bearer TOKEN" to /api/stores/ID/customers and what is below.`
+}
+
+func (c tokenCreateCmd) Run(e *env) error {
+	s, err := e.open()
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	t, err := s.CreateToken(e, store.NewToken{Store: c.Store, Name: c.Name, Expires: c.Expires.at})
+	if err != nil {
+		return plain(err)
+	}
+	if !t.Known {
+		fmt.Fprintf(e.err, "nothing has been heard of store %s yet; if that is a slip, `rollcall token revoke %d` takes the token back\n", t.StoreID, t.ID)
+	}
+	if c.JSON {
+		return printJSON(e.out, t)
+	}
+	ends := "it ends when it is revoked"
+	if t.ExpiresAt != nil {
+		ends = "it ends at " + t.ExpiresAt.Format(time.RFC3339)
+	}
+	fmt.Fprintf(e.err, "Token %d of store %s; %s. Keep it now: it is not shown again.\n", t.ID, t.StoreID, ends)
+	_, err = fmt.Fprintln(e.out, t.Secret)
+	return err
+}
+
+type tokenListCmd struct {
+	Store string `name:"store" placeholder:"ID" help:"Only tokens of this store."`
+	JSON  bool   `name:"json" help:"Print JSON."`
+}
+
+// listedToken is a token as list tells of it.
+type listedToken struct {
+	store.Token
+	State string `json:"state"` // active, expired or revoked
+}
+
+func (c tokenListCmd) Run(e *env) error {
+	s, err := e.open()
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	tokens, err := s.Tokens(e, c.Store)
+	if err != nil {
+		return err
+	}
+	all := []listedToken{}
+	for _, t := range tokens {
+		all = append(all, listedToken{t, t.State(time.Now())})
+	}
+	if c.JSON {
+		return printJSON(e.out, struct {
+			Data []listedToken `json:"data"`
+		}{all})
+	}
+	if len(all) == 0 {
+		_, err := fmt.Fprintln(e.out, "There is no token. `rollcall token create --store ID` makes one.")
+		return err
+	}
+	printTokens(e.out, all)
+	return nil
+}
+
+func printTokens(w io.Writer, all []listedToken) {
+	t := table{head: []string{"ID", "STORE", "NAME", "CREATED", "LAST USED", "EXPIRES", "STATE"}}
+	for _, v := range all {
+		t.add(fmt.Sprint(v.ID), v.StoreID, orDash(clip(v.Name, 40)), dateTime(&v.CreatedAt), dateTime(v.LastUsedAt), dateTime(v.ExpiresAt), v.State)
+	}
+	t.print(w)
+}
+
+// dateTime is a time as lists show it; none is never.
+func dateTime(t *time.Time) string {
+	if t == nil {
+		return "never"
+	}
+	return t.Format(time.DateTime)
+}
+
+type tokenRevokeCmd struct {
+	ID string `arg:"" name:"id" help:"The token's id, the first column of list; not the token."`
+}
+
+func (c tokenRevokeCmd) Run(e *env) error {
+	id, err := strconv.ParseInt(c.ID, 10, 64)
+	if err != nil { // what was typed may be the token itself: it is not repeated
+		return usageError("the id of a token is a number: `rollcall token list` shows it")
+	}
+	s, err := e.open()
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	t, err := s.RevokeToken(e, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("there is no token %d; `rollcall token list` shows their ids", id)
+	}
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(e.out, "Token %d of store %s is revoked since %s: it opens nothing.\n", t.ID, t.StoreID, dateTime(t.RevokedAt))
+	return err
+}
