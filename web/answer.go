@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -35,11 +36,14 @@ var (
 	errBodySize  = &failure{http.StatusRequestEntityTooLarge, "too_large", "The body is larger than what is taken here, 64 KiB."}
 	errQuery     = &failure{http.StatusBadRequest, "invalid_parameter", "The part of the address after the question mark cannot be read: check its % signs."}
 	errCrossSite = &failure{http.StatusForbidden, "cross_origin", "This was sent by a page of another site, so nothing was done."}
+	errEnded     = &failure{http.StatusUnauthorized, "unauthorized", "This token has expired or was revoked: send another."}
+	errTooMany   = &failure{http.StatusTooManyRequests, "too_many_requests", "Too many wrong tokens came from your address: wait some seconds before you try again."}
+	errNoKeys    = &failure{http.StatusServiceUnavailable, "unavailable", "Clerk does not tell its keys just now, so its sessions cannot be checked: try again in a few seconds."}
 	errAway      = &failure{http.StatusServiceUnavailable, "unavailable", "The database does not answer just now: try again in a few seconds."}
 	errInternal  = &failure{http.StatusInternalServerError, "internal", "Something went wrong here; the log of the server says what."}
 	// As the receiver of webhooks says it of its secrets: no other token would
 	// do, so this is not the visitor's mistake but something to be set up.
-	errNoToken = &failure{http.StatusServiceUnavailable, "not_configured", "This server lets nobody in: set ADMIN_TOKEN and start it again."}
+	errNoToken = &failure{http.StatusServiceUnavailable, "not_configured", "This is for operators, and this server has none: set ADMIN_TOKEN and start it again."}
 )
 
 // explain turns an error into what whoever asked may know of it: the one place
@@ -89,18 +93,20 @@ func (s *Site) answer(h handler) http.Handler {
 // refuse answers a request that failed, as JSON to programs, else as a page.
 func (s *Site) refuse(w http.ResponseWriter, r *http.Request, f *failure) {
 	switch {
-	case f == errAway:
+	case f == errAway, f == errNoKeys:
 		w.Header().Set("Retry-After", "5")
-	case f == errStranger && underMonitoring(r):
+	case f == errTooMany:
+		w.Header().Set("Retry-After", strconv.Itoa(int(tryEvery/time.Second)))
+	case f.Status == http.StatusUnauthorized && underMonitoring(r):
 		w.Header().Set("WWW-Authenticate", `Basic realm="rollcall: any user, ADMIN_TOKEN as password", charset="UTF-8"`)
-	case f == errStranger:
+	case f.Status == http.StatusUnauthorized:
 		w.Header().Set("WWW-Authenticate", `Bearer realm="rollcall"`)
 	}
 	if isAPI(r) {
 		writeJSON(w, f.Status, map[string]*failure{"error": f})
 		return
 	}
-	s.page(w, f.Status, "failure.html", f)
+	s.page(w, f.Status, "failure.html", s.failurePage(r, f))
 }
 
 func isAPI(r *http.Request) bool {

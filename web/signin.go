@@ -43,7 +43,12 @@ func (s *Site) signIn(w http.ResponseWriter, r *http.Request) error {
 		return errForm
 	}
 	form := signInForm{Next: localPath(r.PostForm.Get("next"))}
-	if s.admin.is(strings.TrimSpace(r.PostForm.Get("token"))) {
+	right := func() bool { return s.admin.is(strings.TrimSpace(r.PostForm.Get("token"))) }
+	ok, heard := s.throttle.try(s.client(r), s.cfg.Now(), right)
+	if !heard {
+		return errTooMany
+	}
+	if ok {
 		return s.enter(w, r, form.Next)
 	}
 	form.Error = "That is not the admin token. It is the value of ADMIN_TOKEN where the server was started."
@@ -73,10 +78,47 @@ func (s *Site) setSession(w http.ResponseWriter, r *http.Request, value string, 
 		Value:    value,
 		Path:     "/",
 		MaxAge:   int(life / time.Second),
-		Secure:   s.cfg.SecureCookies || r.TLS != nil || strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https"),
+		Secure:   s.cfg.SecureCookies || byHTTPS(r),
 		HttpOnly: true,
 		SameSite: http.SameSiteLaxMode,
 	})
+}
+
+// byHTTPS tells whether the browser asked by https, of us or of a proxy.
+func byHTTPS(r *http.Request) bool {
+	return r.TLS != nil || strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https")
+}
+
+// failurePage is what failure.html shows.
+type failurePage struct {
+	*failure
+	Creators bool   // whether it could be seen by creators, had they signed in
+	SignIn   string // where they do, and come back from; empty if that is not known
+	Next     string // where operators want to go once they have signed in
+}
+
+func (s *Site) failurePage(r *http.Request, f *failure) failurePage {
+	p := failurePage{failure: f, Next: r.URL.RequestURI()}
+	if r.PathValue("store") != "" && s.sessions != nil {
+		p.Creators, p.SignIn = true, s.signInAddress(r)
+	}
+	return p
+}
+
+// signInAddress is the marketplace's own page, told where to send people back to.
+func (s *Site) signInAddress(r *http.Request) string {
+	u, err := url.Parse(s.cfg.SignInURL)
+	if err != nil || s.cfg.SignInURL == "" {
+		return ""
+	}
+	back := url.URL{Scheme: "http", Host: r.Host, Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}
+	if s.cfg.SecureCookies || byHTTPS(r) {
+		back.Scheme = "https"
+	}
+	q := u.Query()
+	q.Set("redirect_url", back.String())
+	u.RawQuery = q.Encode()
+	return u.String()
 }
 
 // localPath returns next if it is a path on this site, else the start page.

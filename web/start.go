@@ -26,7 +26,11 @@ type storeLine struct {
 
 // start shows operators where everything is, and strangers where to sign in.
 func (s *Site) start(w http.ResponseWriter, r *http.Request) error {
-	if !s.visitor(r).admin {
+	v := s.visitor(r)
+	if v.doubt == errTooMany {
+		return v.doubt
+	}
+	if !v.admin {
 		http.Redirect(w, r, "/signin", http.StatusSeeOther)
 		return nil
 	}

@@ -1,48 +1,119 @@
 package web
 
 import (
+	"cmp"
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
+	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
+
+	"rollcall/store"
 )
 
 // visitor is who asks, as far as we can tell. The zero value is a stranger.
 type visitor struct {
 	admin bool
+	user  string // Clerk's id of who is signed in there
+	store string // whose token a program sent
+	doubt error  // why it cannot be told who asks, or is no longer
 }
 
-// maySee tells whether the visitor may read what belongs to a store.
-func (v visitor) maySee(store string) bool { return v.admin }
-
-// visitor finds out who asks. Each kind of proof is one line; one that holds is
-// enough, as a browser sends along what it once was told.
+// visitor finds out who asks. One proof that holds is enough, as a browser
+// sends along what it once was told.
 func (s *Site) visitor(r *http.Request) visitor {
-	_, password, _ := r.BasicAuth() // whatever the user is called
-	return visitor{
-		admin: s.admin.is(bearer(r)) || s.admin.is(password) || s.admin.hasSession(r, s.cfg.Now()),
+	if s.admin.hasSession(r, s.cfg.Now()) {
+		return visitor{admin: true}
 	}
+	var v visitor
+	if token := presented(r); token != "" {
+		v = s.holder(r, token)
+	}
+	if cookie, err := r.Cookie(clerkCookie); err == nil && !v.admin && v.user == "" {
+		user, doubt := s.sessions.user(r.Context(), cookie.Value)
+		v.user, v.doubt = user, cmp.Or(v.doubt, doubt)
+	}
+	return v
 }
 
-// admit returns nil if the one who asks belongs to the audience. Strangers get
-// the same answer whether or not what they ask for exists.
+// holder finds out whose a token is. The admin's comes last: it is the one that
+// could be guessed, so what is nobody's else counts as a try at it.
+func (s *Site) holder(r *http.Request, token string) visitor {
+	user, err := s.sessions.user(r.Context(), token)
+	if user != "" || err != nil {
+		return visitor{user: user, doubt: err}
+	}
+	id, err := s.storeOf(r.Context(), token)
+	if id != "" || err != nil {
+		return visitor{store: id, doubt: err}
+	}
+	ok, heard := s.throttle.try(s.client(r), s.cfg.Now(), func() bool { return s.admin.is(token) })
+	if !heard {
+		return visitor{doubt: errTooMany}
+	}
+	return visitor{admin: ok}
+}
+
+// storeOf returns whose token it is; none if it is no store's. The error is one
+// that has ended, or of Postgres.
+func (s *Site) storeOf(ctx context.Context, token string) (string, error) {
+	t, err := s.cfg.Store.UseToken(ctx, token, s.cfg.Now())
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return "", nil
+	case err != nil:
+		return "", err
+	case t.State(s.cfg.Now()) != "active":
+		return "", errEnded
+	}
+	return t.StoreID, nil
+}
+
+// admit returns nil if the one who asks belongs to the audience. Whoever does
+// not gets the same answer whether or not what they ask for exists.
 func (s *Site) admit(who audience, r *http.Request) error {
 	if who == anyone {
 		return nil
 	}
-	if s.cfg.AdminToken == "" {
+	if who == admins && s.cfg.AdminToken == "" {
 		return errNoToken
 	}
 	v := s.visitor(r)
-	if who == admins && v.admin || who == sellers && v.maySee(r.PathValue("store")) {
+	if v.admin {
 		return nil
 	}
-	return errStranger
+	if who == sellers && (v.user != "" || v.store != "") {
+		return s.admitTo(r.Context(), r.PathValue("store"), v)
+	}
+	return cmp.Or(v.doubt, error(errStranger))
+}
+
+// admitTo returns nil if somebody whom we know may see a store. To others it
+// does not exist, and looking for it takes as long as if it did not.
+func (s *Site) admitTo(ctx context.Context, id string, v visitor) error {
+	if v.store == id && id != "" {
+		return nil
+	}
+	may, err := s.cfg.Store.MaySee(ctx, v.user, id)
+	if err == nil && !may {
+		err = errNotFound
+	}
+	return err
+}
+
+// presented is the token that a program sent: as a bearer, or as the password
+// of whatever user.
+func presented(r *http.Request) string {
+	if _, password, ok := r.BasicAuth(); ok {
+		return password
+	}
+	return bearer(r)
 }
 
 // bearer is the token of an Authorization: Bearer header, or empty.

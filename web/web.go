@@ -11,6 +11,7 @@ import (
 	"html/template"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -25,13 +26,18 @@ type Config struct {
 	Store      *store.Store
 	Redis      asynq.RedisConnOpt // shown at /monitoring, and by /readyz; it may be away
 	Jobs       Jobs               // told of new backfills; nil: the workers find them
-	AdminToken string             // opens everything; empty: nobody is let in
+	AdminToken string             // opens everything; empty: nobody has it
+	Clerk      Clerk              // whose users see the stores that they own or are members of
+	SignInURL  string             // where those users sign in: strangers' pages link to it
 	Log        *slog.Logger       // slog.Default() if nil
 	Version    string             // of this program, shown by /healthz
 	// SecureCookies marks cookies Secure always. Otherwise they are where the
 	// request came by https, said by TLS or by a proxy's X-Forwarded-Proto.
 	SecureCookies bool
-	Now           func() time.Time // time.Now if nil
+	// TrustedProxies are where requests come through: of those, X-Forwarded-For
+	// is believed. It matters to whom failed tries of tokens are counted.
+	TrustedProxies []netip.Prefix
+	Now            func() time.Time // time.Now if nil
 }
 
 // Jobs asks the workers for what is to be done. A failure only delays it: the
@@ -45,6 +51,8 @@ type Jobs interface {
 type Site struct {
 	cfg              Config
 	admin            admin
+	sessions         *sessions
+	throttle         *throttle
 	redis            redis.UniversalClient
 	monitoring       *asynqmon.HTTPHandler
 	monitoringPolicy string
@@ -74,6 +82,8 @@ func New(cfg Config) (*Site, error) {
 	s := &Site{
 		cfg:        cfg,
 		admin:      admin{token: cfg.AdminToken},
+		sessions:   newSessions(cfg.Clerk, cfg.Now, cfg.Log),
+		throttle:   newThrottle(),
 		redis:      client,
 		monitoring: asynqmon.New(asynqmon.Options{RootPath: monitoringPath, RedisConnOpt: cfg.Redis}),
 		pages:      pages,

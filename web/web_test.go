@@ -15,6 +15,7 @@ import (
 	"rollcall/internal/embedded/testdb"
 	"rollcall/jobs"
 	"rollcall/migrations"
+	"rollcall/store"
 )
 
 var asAdmin = withBearer(token)
@@ -207,6 +208,9 @@ func TestHealth(t *testing.T) {
 	away := x.get(t, "/api/stores/a/customers", asAdmin)
 	if away.StatusCode != 503 || away.code(t) != "unavailable" || away.Header.Get("Retry-After") == "" || strings.Contains(away.text, "store.") {
 		t.Errorf("%d %s", away.StatusCode, away.text)
+	}
+	if program := x.get(t, "/api/stores/a/customers", withBearer(store.TokenPrefix+"x")); program.StatusCode != 503 || program.code(t) != "unavailable" {
+		t.Errorf("%d %s", program.StatusCode, program.text) // whether it is a token cannot be told
 	}
 	if page := x.get(t, "/", asAdmin); page.StatusCode != 503 || !strings.Contains(page.text, "database") {
 		t.Errorf("%d %s", page.StatusCode, page.text)

@@ -43,6 +43,30 @@ type Config struct {
 	// At least 16 characters; `openssl rand -hex 32` makes a good one.
 	AdminToken *string `name:"admin-token" env:"ADMIN_TOKEN" group:"web" placeholder:"TOKEN" help:"Opens the pages and the API of every store, and /monitoring. At least 16 characters."`
 
+	// ClerkJWTKey lets in whoever is signed in with Clerk: creators, who see the
+	// stores that they own or are members of. It is the public key of the Clerk
+	// instance, a PEM text. Without it the keys are asked of Clerk's API, if
+	// CLERK_SECRET_KEY is set.
+	ClerkJWTKey *string `name:"clerk-jwt-key" env:"CLERK_JWT_KEY" group:"web" placeholder:"PEM" help:"Public key of the Clerk instance, to let creators in by their Clerk session; \\n may stand for its line ends. Without it: those that Clerk's API tells, with CLERK_SECRET_KEY."`
+
+	// ClerkIssuer is what the tokens' "iss" must be, the Frontend API URL of the
+	// instance; without it, anything that looks like one.
+	ClerkIssuer *string `name:"clerk-issuer" env:"CLERK_ISSUER" group:"web" placeholder:"URL" help:"Frontend API URL of the Clerk instance: sessions of others are refused."`
+
+	// ClerkParties are the origins where creators sign in. With it a session of
+	// another application on the same Clerk instance, or of a page on another
+	// subdomain, opens nothing here.
+	ClerkParties *string `name:"clerk-authorized-parties" env:"CLERK_AUTHORIZED_PARTIES" group:"web" placeholder:"LIST" help:"Origins (https://app.example.com) whose Clerk sessions are taken, comma-separated. Without it: all."`
+
+	// SignInURL is where creators sign in. Pages that they may not see yet link to
+	// it, with themselves as redirect_url.
+	SignInURL *string `name:"sign-in-url" env:"SIGN_IN_URL" group:"web" placeholder:"URL" help:"Where creators sign in: pages link to it, with redirect_url behind it to come back."`
+
+	// TrustedProxies are the networks that requests come through. Behind a proxy
+	// that is not named here all its clients are one to us, so that the wrong
+	// tokens of one slow down the others.
+	TrustedProxies *string `name:"trusted-proxies" env:"TRUSTED_PROXIES" group:"web" placeholder:"LIST" help:"Networks (10.0.0.0/8) of proxies whose X-Forwarded-For is believed, comma-separated."`
+
 	// StripeSecrets are the signing secrets of the Stripe endpoints, separated
 	// by commas: the platform's own, the Connect endpoint's, and while one is
 	// being rotated its successor.
@@ -71,7 +95,8 @@ type Config struct {
 	// StripeAPIBase is where Stripe's API is, if not where it always is.
 	StripeAPIBase *string `name:"stripe-api-base" env:"STRIPE_API_BASE" group:"history" placeholder:"URL" help:"Stripe's API, if not https://api.stripe.com."`
 
-	// ClerkSecretKey reads the users that Clerk has kept.
+	// ClerkSecretKey reads the users that Clerk has kept; and, where serve has no
+	// CLERK_JWT_KEY, the keys of its sessions.
 	ClerkSecretKey *string `name:"clerk-secret-key" env:"CLERK_SECRET_KEY" group:"history" placeholder:"KEY" help:"Clerk's secret key (sk_…), for backfills from Clerk."`
 
 	// ClerkAPIBase is where Clerk's API is, if not where it always is.
@@ -133,7 +158,7 @@ func (c *Config) checkWeb() error {
 		malformed = fmt.Errorf("LISTEN: %w; write host:port, as in %s", malformed, defaultListen)
 	}
 	_, err := c.secrets()
-	return errors.Join(malformed, err, checkToken(c.AdminToken))
+	return errors.Join(malformed, err, c.checkAccess())
 }
 
 func notEmpty(name string, value *string) error {

@@ -46,9 +46,20 @@ func (e *env) newSite(s *store.Store, redis asynq.RedisConnOpt, log *slog.Logger
 	if err != nil {
 		return nil, err
 	}
+	who, err := e.clerk()
+	if err != nil {
+		return nil, err
+	}
+	proxies, err := e.proxies()
+	if err != nil {
+		return nil, err
+	}
 	w := &site{log: log, store: s, jobs: jobs.NewClient(redis)}
 	w.receiver = webhooks.New(webhooks.Config{Store: s, Jobs: w.jobs, Secrets: secrets, Logger: log})
-	w.web, err = web.New(web.Config{Store: s, Redis: redis, Jobs: w.jobs, AdminToken: given(e.AdminToken), Log: log, Version: versionText()})
+	w.web, err = web.New(web.Config{
+		Store: s, Redis: redis, Jobs: w.jobs, Log: log, Version: versionText(),
+		AdminToken: given(e.AdminToken), Clerk: who, SignInURL: given(e.SignInURL), TrustedProxies: proxies,
+	})
 	if err != nil {
 		w.receiver.Close()
 		return nil, errors.Join(err, w.jobs.Close())
@@ -147,6 +158,9 @@ func (c *Config) warnOfMissing(log *slog.Logger) {
 	}
 	if c.AdminToken == nil {
 		log.Warn("ADMIN_TOKEN is not set: nobody can look at the inbox, the queues, or at every store's list")
+	}
+	if c.ClerkJWTKey == nil && c.ClerkSecretKey == nil {
+		log.Warn("CLERK_JWT_KEY is not set, nor is CLERK_SECRET_KEY: creators cannot sign in; only their programs get in, with tokens")
 	}
 	if strings.HasPrefix(c.listen(), "127.") {
 		log.Debug("listening for this machine alone; LISTEN=:8080 takes requests from others")
