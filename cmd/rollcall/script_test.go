@@ -60,11 +60,12 @@ func TestScripts(t *testing.T) {
 }
 
 // outside is what Stripe and Clerk have kept, and an export of Convex, for
-// scripts to read.
+// scripts to read; and a session of Clerk's.
 type outside struct {
-	stripe *stripefake.Server
-	clerk  *clerkfake.Clerk
-	export string
+	stripe       *stripefake.Server
+	clerk        *clerkfake.Clerk
+	export       string
+	key, session string // of a creator, see newSession
 }
 
 // newOutside makes up a sale to a user, a sale to somebody else, of which part
@@ -75,7 +76,8 @@ func newOutside(t *testing.T) *outside {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := &outside{stripefake.New(t), clerkfake.New(t), export}
+	o := &outside{stripe: stripefake.New(t), clerk: clerkfake.New(t), export: export}
+	o.key, o.session = newSession(t)
 	at := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
 	o.clerk.Add(clerkfake.NewUser("user_1", "ava@x.example", at), clerkfake.NewUser("user_2", "noah@x.example", at.Add(time.Hour)))
 	for i, buyer := range []string{`"userId":"user_1",`, ""} {
@@ -98,6 +100,8 @@ func (o *outside) tell(e *testscript.Env) {
 	e.Setenv("CLERK", o.clerk.URL)
 	e.Setenv("CLERK_KEY", clerkfake.Key)
 	e.Setenv("EXPORT", o.export)
+	e.Setenv("SESSION_KEY", strings.ReplaceAll(o.key, "\n", `\n`))
+	e.Setenv("SESSION", o.session)
 }
 
 // passable is a temporary folder through which the account that runs Postgres
