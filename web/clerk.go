@@ -22,8 +22,8 @@ type Clerk struct {
 	SecretKey string         // to ask it with
 	APIBase   string         // where it is; empty: where it always is
 	Issuer    string         // what "iss" has to be; empty: anything that looks like Clerk's
-	// Parties are the origins that "azp" may name: where people sign in. Empty:
-	// any. A token that names none is refused unless it is.
+	// Parties are the origins that "azp" may name: where people sign in. If it is
+	// empty any may be named, or none.
 	Parties []string
 }
 
