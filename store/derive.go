@@ -240,8 +240,8 @@ money AS (
 		jsonb_agg(jsonb_build_object('amount', net, 'currency', currency) ORDER BY currency) AS spent,
 		coalesce(jsonb_agg(jsonb_build_object('amount', refunded, 'currency', currency) ORDER BY currency) FILTER (WHERE refunded > 0), '[]') AS refunded,
 		max(net / CASE
-			WHEN currency IN ('bif', 'clp', 'djf', 'gnf', 'jpy', 'kmf', 'krw', 'mga', 'pyg', 'rwf', 'vnd', 'vuv', 'xaf', 'xof', 'xpf') THEN 1.0
-			WHEN currency IN ('bhd', 'jod', 'kwd', 'omr', 'tnd') THEN 1000.0
+			WHEN currency IN (` + zeroDecimal + `) THEN 1.0
+			WHEN currency IN (` + threeDecimal + `) THEN 1000.0
 			ELSE 100.0 END) AS rank
 	FROM (
 		SELECT customer, currency, sum(net) AS net, sum(refunded) AS refunded

@@ -12,25 +12,10 @@ import (
 	"rollcall/store"
 )
 
-func TestMoney(t *testing.T) {
-	for _, c := range []struct {
-		amount   int64
-		currency string
-		want     string
-	}{
-		{29900, "usd", "$299.00"},
-		{5800, "jpy", "¥5,800"},
-		{1900, "eur", "€19.00"},
-		{0, "eur", "€0.00"},
-		{5, "gbp", "£0.05"},
-		{-123456789, "usd", "-$1,234,567.89"},
-		{12345, "kwd", "KWD 12.345"},
-		{12345, "chf", "CHF 123.45"},
-		{7, "zzz", "7 ZZZ"},
-	} {
-		if got := money(c.amount, c.currency); got != c.want {
-			t.Errorf("%d %s is %q, want %q", c.amount, c.currency, got, c.want)
-		}
+func TestMonies(t *testing.T) {
+	all := []store.Money{{Amount: 29900, Currency: "usd"}, {Amount: 5800, Currency: "jpy"}, {Amount: 50000, Currency: "rsd"}}
+	if got, want := monies(all), "$299.00 + ¥5,800 + RSD\u00a0500.00"; got != want {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
 
