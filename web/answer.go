@@ -14,7 +14,7 @@ import (
 	"rollcall/store"
 )
 
-// askTimeout limits how long a request may keep Postgres busy.
+// askTimeout limits how long a request may keep Postgres busy without progress.
 const askTimeout = 20 * time.Second
 
 // failure is why a request got no answer, in words for whoever asked.
@@ -76,7 +76,7 @@ func explain(err error) *failure {
 // and, if it is our fault, a line in the log.
 func (s *Site) answer(h handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), askTimeout)
+		ctx, cancel := limited(r.Context(), askTimeout)
 		defer cancel()
 		err := h(w, r.WithContext(ctx))
 		if err == nil {
@@ -89,6 +89,29 @@ func (s *Site) answer(h handler) http.Handler {
 		s.refuse(w, r, f)
 	})
 }
+
+// limitKey is where a context has its limit.
+type limitKey struct{}
+
+// limited returns a context that ends after d, unless it is prolonged before.
+func limited(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	timer := time.AfterFunc(d, func() { cancel(context.DeadlineExceeded) })
+	return context.WithValue(ctx, limitKey{}, timer), func() {
+		timer.Stop()
+		cancel(context.Canceled)
+	}
+}
+
+// prolong gives a request that makes progress d from now on.
+func prolong(ctx context.Context, d time.Duration) {
+	if timer, ok := ctx.Value(limitKey{}).(*time.Timer); ok {
+		timer.Reset(d)
+	}
+}
+
+// hungUp tells whether whoever asked is gone.
+func hungUp(ctx context.Context) bool { return errors.Is(context.Cause(ctx), context.Canceled) }
 
 // refuse answers a request that failed, as JSON to programs, else as a page.
 func (s *Site) refuse(w http.ResponseWriter, r *http.Request, f *failure) {

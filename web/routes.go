@@ -33,6 +33,8 @@ func (s *Site) routes() []route {
 		{"GET", "/api/stores/{store}/customers", "a creator's programs", sellers, s.listCustomers},
 		{"GET", "/api/stores/{store}/customers/{id}", "a creator's programs", sellers, s.showCustomer},
 		{"GET", "/api/stores/{store}/stats", "a creator's programs", sellers, s.showStats},
+		{"GET", "/store/{store}/customers", "creators", sellers, s.customers},
+		{"GET", "/store/{store}/customers/live", "the script of the page above", sellers, s.watch},
 		{"GET", "/api/admin/events", "operators' programs", admins, s.listEvents},
 		{"GET", "/api/admin/events/{id}", "operators' programs", admins, s.showEvent},
 		{"GET", "/api/admin/backfills", "operators' programs", admins, s.listBackfills},

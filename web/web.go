@@ -29,6 +29,7 @@ type Config struct {
 	AdminToken string             // opens everything; empty: nobody has it
 	Clerk      Clerk              // whose users see the stores that they own or are members of
 	SignInURL  string             // where those users sign in: strangers' pages link to it
+	Pictures   bool               // shows customers' pictures, which their browsers load from Clerk's servers
 	Log        *slog.Logger       // slog.Default() if nil
 	Version    string             // of this program, shown by /healthz
 	// SecureCookies marks cookies Secure always. Otherwise they are where the
@@ -57,6 +58,7 @@ type Site struct {
 	monitoring       *asynqmon.HTTPHandler
 	monitoringPolicy string
 	pages            *template.Template
+	live             *live
 	handler          http.Handler
 }
 
@@ -75,10 +77,6 @@ func New(cfg Config) (*Site, error) {
 	if !ok {
 		return nil, fmt.Errorf("web.New: no client for a Redis of type %T", cfg.Redis)
 	}
-	pages, err := template.ParseFS(files, "templates/*.html")
-	if err != nil {
-		return nil, fmt.Errorf("web.New: %w", err)
-	}
 	s := &Site{
 		cfg:        cfg,
 		admin:      admin{token: cfg.AdminToken},
@@ -86,15 +84,20 @@ func New(cfg Config) (*Site, error) {
 		throttle:   newThrottle(),
 		redis:      client,
 		monitoring: asynqmon.New(asynqmon.Options{RootPath: monitoringPath, RedisConnOpt: cfg.Redis}),
-		pages:      pages,
+		live:       newLive(cfg.Store, cfg.Log),
+	}
+	var err error
+	if s.pages, err = template.New("").Funcs(s.functions()).ParseFS(files, "templates/*.html"); err != nil {
+		return nil, fmt.Errorf("web.New: %w", err)
 	}
 	s.monitoringPolicy = policyFor(s.monitoring)
 	s.handler = s.logged(s.guarded(s.mux()))
 	return s, nil
 }
 
-// Close closes the connections to Redis.
+// Close ends what is still being watched and closes the connections to Redis.
 func (s *Site) Close() error {
+	s.live.end()
 	err := s.monitoring.Close()
 	if e := s.redis.Close(); err == nil {
 		err = e

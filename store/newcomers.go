@@ -1,0 +1,55 @@
+package store
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// MaxNewcomers is how far CountNewcomers counts.
+const MaxNewcomers = 100
+
+// LastCustomer is the greatest id of a customer, 0 if there is none.
+func (s *Store) LastCustomer(ctx context.Context) (id int64, err error) {
+	defer wrap(&err, "store.LastCustomer")
+	err = s.pool.QueryRow(ctx, `SELECT coalesce(max(id), 0) FROM customers`).Scan(&id)
+	return id, err
+}
+
+// Newcomers are the customers whose ids are greater than after: whose list each
+// came to. Ids become visible in another order than they are given, so ask from
+// some way back and leave out those seen before.
+func (s *Store) Newcomers(ctx context.Context, after int64) (_ map[int64]string, err error) {
+	defer wrap(&err, "store.Newcomers(%d)", after)
+	rows, err := s.pool.Query(ctx, `SELECT id, store_id FROM customers WHERE id > $1`, after)
+	if err != nil {
+		return nil, err
+	}
+	came := map[int64]string{}
+	var id int64
+	var store string
+	_, err = pgx.ForEachRow(rows, []any{&id, &store}, func() error {
+		came[id] = store
+		return nil
+	})
+	return came, err
+}
+
+// CountNewcomers counts the customers who meet f and whose ids are greater than
+// after, up to MaxNewcomers. What is wrong with f is a *BadParam.
+func (s *Store) CountNewcomers(ctx context.Context, f Filter, after int64) (n int, err error) {
+	defer wrap(&err, "store.CountNewcomers(%q, %d)", f.Store, after)
+	if f, _, err = f.check(); err != nil || !storable(f.Store) {
+		return 0, err
+	}
+	q, err := s.survey(ctx, f)
+	if err != nil || len(q.facets) == 0 {
+		return 0, err
+	}
+	var args arguments
+	from, where := q.meets(&args)
+	where.add("c.id > $?", after)
+	err = s.pool.QueryRow(ctx, `SELECT count(*) FROM (SELECT FROM `+from+` WHERE `+where.String()+` LIMIT `+args.add(MaxNewcomers)+`) c`,
+		append([]any{pgx.QueryExecModeCacheDescribe}, args...)...).Scan(&n)
+	return n, err
+}

@@ -1,0 +1,49 @@
+// What is nicer with a script: everything works without.
+"use strict";
+
+// New customers, without a reload: how many came since the page was made.
+(() => {
+	let source;
+	const watch = () => {
+		const live = document.getElementById("live");
+		if (source) source.close();
+		if (!live || !window.EventSource) return;
+		source = new EventSource(live.dataset.url);
+		source.onmessage = (event) => {
+			const n = Number(event.data);
+			const link = live.querySelector("a");
+			link.textContent = n >= 100 ? "100 or more new" : n + " new";
+			link.hidden = n === 0;
+		};
+	};
+	document.addEventListener("DOMContentLoaded", watch);
+	document.addEventListener("htmx:afterSettle", (event) => {
+		if (event.target.id === "results" || event.target === document.body) watch();
+	});
+	window.addEventListener("pagehide", () => source && source.close());
+	window.addEventListener("pageshow", (event) => event.persisted && watch());
+})();
+
+// A list that cannot be had says so where it would have been.
+document.addEventListener("htmx:beforeRequest", () => document.body.classList.remove("failed"));
+for (const name of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) {
+	document.addEventListener(name, () => document.body.classList.add("failed"));
+}
+
+// "/" begins a search, as elsewhere.
+document.addEventListener("keydown", (event) => {
+	const search = document.getElementById("q");
+	if (event.key === "/" && search && !/^(INPUT|SELECT|TEXTAREA)$/.test(document.activeElement.tagName)) {
+		event.preventDefault();
+		search.focus();
+	}
+});
+
+// A download takes a while to begin: say that it is on its way.
+document.addEventListener("click", (event) => {
+	const link = event.target.closest("a[data-download]");
+	if (!link) return;
+	const label = link.textContent;
+	link.textContent = "Preparing…";
+	setTimeout(() => (link.textContent = label), 4000);
+});

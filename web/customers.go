@@ -1,0 +1,240 @@
+package web
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"rollcall/store"
+)
+
+// chartDays is how many days the chart of newcomers shows.
+const chartDays = 30
+
+// countPatience is how long a page waits for figures that are not kept. Who
+// wants them all the same asks for them.
+const countPatience = 400 * time.Millisecond
+
+// customersPage is what customers.html shows.
+type customersPage struct {
+	Store     store.StoreInfo
+	Filter    store.Filter
+	Customers []store.Customer
+	Next      string // URL of what comes after; empty at the end
+	Menus     []menu
+	Sorts     []option
+	Chips     []chip
+	Open      bool   // the menus: one of them is on
+	Wrong     string // why the filter cannot be used
+	Figures   figures
+	ListURL   string // without a filter
+	PageURL   string // of this list, from its beginning
+	CSVURL    string
+	LiveURL   string
+	CountURL  string
+	IsAdmin   bool
+	Version   string
+}
+
+// figures are the numbers above the list.
+type figures struct {
+	store.Stats
+	Tiles   []tile
+	Days    []bar
+	Came    int64 // in all these days
+	Known   bool  // false: there are too many to count by the way
+	OfAll   bool  // of the whole list, not of a part
+	Counted bool  // asked for by hand
+}
+
+// tile is a number that leads to those it counts.
+type tile struct {
+	Label, URL string
+	N          int64
+	On         bool
+}
+
+// customers shows a store's list as a page, or what of it a script asks for.
+func (s *Site) customers(w http.ResponseWriter, r *http.Request) error {
+	w.Header().Set("Vary", "HX-Request")
+	q, err := query(r)
+	if err != nil {
+		return err
+	}
+	counted := q.Has("count")
+	q.Del("count")
+	if q.Get("course") == "" { // what the form says of a course that was not chosen
+		for _, name := range []string{"completed", "progress_min", "progress_max"} {
+			q.Del(name)
+		}
+	}
+	filter, err := store.ParseFilter(r.PathValue("store"), q)
+	page := customersPage{Filter: filter, IsAdmin: s.visitor(r).admin, Version: s.cfg.Version}
+	var wrong *store.BadParam
+	if errors.As(err, &wrong) {
+		page.Wrong, page.Filter = wrong.Error(), store.Filter{Store: filter.Store, Sort: store.DefaultSort}
+		return s.show(w, r, page)
+	}
+	page.urls()
+	if page.Customers, page.Next, err = s.cfg.Store.Customers(r.Context(), filter); err != nil {
+		return err
+	}
+	if page.Next != "" {
+		page.Next = page.at("cursor", page.Next)
+	}
+	if isPart(r) && filter.Cursor != "" {
+		s.page(w, http.StatusOK, "rows", page)
+		return nil
+	}
+	if err := s.figure(r, &page, counted); err != nil {
+		return err
+	}
+	return s.show(w, r, page)
+}
+
+// show writes the page, or its results alone to a script.
+func (s *Site) show(w http.ResponseWriter, r *http.Request, page customersPage) (err error) {
+	if page.Store, err = s.cfg.Store.Store(r.Context(), page.Filter.Store); err != nil {
+		return err
+	}
+	last, err := s.cfg.Store.LastCustomer(r.Context())
+	if err != nil {
+		return err
+	}
+	page.urls()
+	page.LiveURL = page.live(last)
+	page.menus()
+	switch {
+	case isPart(r):
+		if page.Wrong == "" {
+			w.Header().Set("HX-Push-Url", page.PageURL)
+		}
+		s.page(w, http.StatusOK, "results", page)
+	case page.Wrong != "":
+		s.page(w, http.StatusBadRequest, "customers.html", page)
+	default:
+		s.page(w, http.StatusOK, "customers.html", page)
+	}
+	return nil
+}
+
+// isPart tells whether a script of ours asks for a part of a page. One that
+// restores a page from history wants all of it.
+func isPart(r *http.Request) bool {
+	return r.Header.Get("HX-Request") == "true" && r.Header.Get("HX-History-Restore-Request") != "true"
+}
+
+// figure fills in the numbers above the list.
+func (s *Site) figure(r *http.Request, p *customersPage, counted bool) error {
+	ctx := r.Context()
+	today := s.cfg.Now().UTC().Truncate(24 * time.Hour)
+	since := today.AddDate(0, 0, 1-chartDays)
+	p.Figures.OfAll, p.Figures.Counted = !p.Filter.Narrow(), counted
+	if !p.Filter.Quick() && !counted {
+		short, cancel := limited(ctx, countPatience)
+		defer cancel()
+		ctx = short
+	}
+	stats, days, err := s.cfg.Store.Figures(ctx, p.Filter, since)
+	if err != nil && ctx.Err() != nil && r.Context().Err() == nil {
+		return nil // too many to count by the way: Known stays false
+	}
+	if err != nil {
+		return err
+	}
+	p.Figures.Stats, p.Figures.Known = stats, true
+	p.Figures.Days, p.Figures.Came = bars(days, since, today)
+	p.Figures.Tiles = []tile{
+		{"in all", p.with("type", "", "status", ""), stats.Total, p.Filter.Type == "" && p.Filter.Status == ""},
+		{"Leads", p.with("type", "lead"), stats.Leads, p.Filter.Type == "lead"},
+		{"Customers", p.with("type", "paying"), stats.Paying, p.Filter.Type == "paying"},
+		{"Subscribers", p.with("type", "subscription"), stats.Subscribers, p.Filter.Type == "subscription"},
+		{"Active", p.with("status", "active"), stats.Active, p.Filter.Status == "active"},
+	}
+	return nil
+}
+
+// urls fills in the addresses around the list.
+func (p *customersPage) urls() {
+	base := "/store/" + url.PathEscape(p.Filter.Store) + "/customers"
+	p.ListURL = base
+	p.PageURL = p.with()
+	q := p.query()
+	p.CSVURL = address("/api/stores/"+url.PathEscape(p.Filter.Store)+"/customers.csv", q)
+	p.CountURL = p.with("count", "1")
+}
+
+// live is where the page hears of those who come after a customer.
+func (p *customersPage) live(last int64) string {
+	q := p.query()
+	q.Del("sort")
+	q.Set("after", strconv.FormatInt(last, 10))
+	return address(p.ListURL+"/live", q)
+}
+
+// query is the filter without what belongs to one page of it.
+func (p *customersPage) query() url.Values {
+	f := p.Filter
+	f.Cursor, f.Limit = "", 0
+	return f.Values()
+}
+
+// with is the address of the list with some parameters changed, from its beginning.
+func (p *customersPage) with(nameValues ...string) string {
+	q := p.query()
+	for i := 0; i < len(nameValues); i += 2 {
+		q.Del(nameValues[i])
+		if value := nameValues[i+1]; value != "" {
+			q.Set(nameValues[i], value)
+		}
+	}
+	return address(p.ListURL, q)
+}
+
+// at is the address of another page of the same list.
+func (p *customersPage) at(name, value string) string {
+	q := p.Filter.Values()
+	q.Set(name, value)
+	return address(p.ListURL, q)
+}
+
+// address is a path with a query, if there is one.
+func address(path string, q url.Values) string {
+	if len(q) == 0 {
+		return path
+	}
+	return path + "?" + q.Encode()
+}
+
+// bar is a day of the chart. Places and sizes are those of its drawing, which
+// is chartHeight high and has chartStep for each day.
+type bar struct {
+	store.Day
+	X, Y, Height int
+}
+
+const (
+	chartHeight = 40
+	chartStep   = 8
+)
+
+// bars draws the days from since to today, those without newcomers too.
+func bars(days []store.Day, since, today time.Time) (out []bar, came int64) {
+	most := int64(4) // a few newcomers are few to the eye too
+	of := map[time.Time]int64{}
+	for _, d := range days {
+		if !d.Date.After(today) {
+			of[d.Date] = d.Customers
+			most = max(most, d.Customers)
+		}
+	}
+	for at := since; !at.After(today); at = at.AddDate(0, 0, 1) {
+		n := of[at]
+		height := int((n*chartHeight + most - 1) / most)
+		out = append(out, bar{store.Day{Date: at, Customers: n}, len(out) * chartStep, chartHeight - height, height})
+		came += n
+	}
+	return out, came
+}
