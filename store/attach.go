@@ -214,7 +214,10 @@ func (w *work) attach(ctx context.Context, keys []rowKey) (changes Changes, err 
 	w.attached = attached{rows, places.at, map[int64]bool{}}
 	derived, err := w.derive(ctx, w.stale(places.all(), pointed))
 	changes.add(derived)
-	return changes, err
+	if err != nil {
+		return changes, err
+	}
+	return changes, w.carryNotes(ctx, places.movers)
 }
 
 // customer is a customer's identity.
@@ -229,8 +232,9 @@ type address struct{ store, email string }
 // places knows which customer lives at which address, and which others are to
 // be derived because rows left them.
 type places struct {
-	at   map[address]int64
-	left map[int64]customer
+	at     map[address]int64
+	left   map[int64]customer
+	movers []mover // whose notes go with them
 }
 
 func (p *places) add(c customer) {

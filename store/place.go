@@ -102,6 +102,7 @@ func (w *work) move(ctx context.Context, rows []resolution, p *places) (merged i
 	if err != nil || len(movers) == 0 {
 		return 0, err
 	}
+	p.movers = movers
 	for _, m := range movers {
 		if _, wanted := p.at[address{m.store, m.email}]; wanted {
 			continue // others come to where it lives: it stays for them
