@@ -91,8 +91,11 @@ const (
 )
 
 func version(t time.Time, rank int, id string) Version {
-	return Version(fmt.Sprintf("%s %02d %s", t.UTC().Format("2006-01-02T15:04:05.000000Z"), rank, id))
+	return Version(fmt.Sprintf("%s %02d %s", t.UTC().Format(stampLayout), rank, id))
 }
+
+// stampLayout is how a version writes its time.
+const stampLayout = "2006-01-02T15:04:05.000000Z"
 
 // hearsay is a version below any that an object has of itself: what an invoice
 // copied of its customer holds until the customer is heard.

@@ -231,10 +231,13 @@ type stripeCharge struct {
 	Created        unix
 }
 
+// totalDigits is how wide a charge's total is written, to compare as text.
+const totalDigits = 16
+
 // readCharge reads what a charge says has been refunded of it: a running total,
 // to be set, never added. Among totals of one second the larger is the later.
 func readCharge(o origin, ch stripeCharge) (Set, error) {
-	total := fmt.Sprintf("%016d %s", max(ch.AmountRefunded, 0), o.id)
+	total := fmt.Sprintf("%0*d %s", totalDigits, max(ch.AmountRefunded, 0), o.id)
 	set := Set{Refunds: []Refund{{
 		Account: o.account, ID: string(ch.ID), Charge: string(ch.ID), PaymentIntent: string(ch.PaymentIntent),
 		Cumulative: true, ChargeAmount: &ch.Amount, Amount: ch.AmountRefunded, Currency: currency(ch.Currency),

@@ -175,27 +175,7 @@ var resolveSQL = map[string]string{
 				NULL::text AS was, p.amount
 			FROM unnest($1::text[], $2::text[]) AS k(a, b)
 			JOIN payments p ON p.account = k.a AND p.id = k.b
-			LEFT JOIN subscriptions f ON f.account = p.account AND f.id = p.subscription
-			-- The payment intents whose refunds and disputes are this row's: itself,
-			-- or those that paid this invoice.
-			LEFT JOIN LATERAL (
-				SELECT array_agg(x.id) AS ids, min(x.destination) AS destination,
-					bool_or(x.kind = 'checkout' AND x.paid) AS checkout
-				FROM payments x
-				WHERE x.account = p.account AND x.invoice = p.id AND p.kind = 'invoice'
-			) linked ON true
-			LEFT JOIN LATERAL (
-				SELECT array_append(linked.ids, p.id) AS ids,
-					ARRAY(
-						SELECT c.charge
-						FROM refunds c
-						WHERE c.account = p.account AND c.payment_intent = ANY(array_append(linked.ids, p.id))
-						UNION
-						SELECT d.charge
-						FROM disputes d
-						WHERE d.account = p.account AND d.payment_intent = ANY(array_append(linked.ids, p.id))
-					) AS charges
-			) own ON true
+			LEFT JOIN subscriptions f ON f.account = p.account AND f.id = p.subscription` + ownIntents + `
 			-- Per charge: its running total as of the time it was told, corrected by
 			-- the refund objects that changed since; and at least what those say. A
 			-- charge in another currency than the sale gives back its share of it.
@@ -218,10 +198,7 @@ var resolveSQL = map[string]string{
 								max(r.said_at) FILTER (WHERE r.cumulative) OVER (PARTITION BY coalesce(r.charge, r.id)) AS told_at,
 								max(r.charge_amount) OVER (PARTITION BY coalesce(r.charge, r.id)) AS charged
 							FROM refunds r
-							WHERE r.account = p.account
-							  AND (r.payment_intent = ANY(own.ids) OR r.charge = ANY(own.charges))
-							  -- What an export tells of refunds does not add to what Stripe tells.
-							  AND (r.version > '0' OR p.claim_version < '3')
+							WHERE ` + ownRefunds + `
 						) r
 					) r
 					GROUP BY r.of_charge
@@ -230,11 +207,41 @@ var resolveSQL = map[string]string{
 			LEFT JOIN LATERAL (
 				SELECT sum(CASE WHEN d.currency = p.currency THEN d.amount ELSE p.amount END)::bigint AS amount
 				FROM disputes d
-				WHERE d.account = p.account AND d.withdrawn
-				  AND (d.payment_intent = ANY(own.ids) OR d.charge = ANY(own.charges))
+				WHERE d.withdrawn AND ` + ownDisputes + `
 			) lost ON true
 		)` + resolveTail,
 }
+
+// ownIntents are the payment intents whose refunds and disputes are those of
+// payment p: itself, or those that paid this invoice; and their charges.
+const ownIntents = `
+			LEFT JOIN LATERAL (
+				SELECT array_agg(x.id) AS ids, min(x.destination) AS destination,
+					bool_or(x.kind = 'checkout' AND x.paid) AS checkout
+				FROM payments x
+				WHERE x.account = p.account AND x.invoice = p.id AND p.kind = 'invoice'
+			) linked ON true
+			LEFT JOIN LATERAL (
+				SELECT array_append(linked.ids, p.id) AS ids,
+					ARRAY(
+						SELECT c.charge
+						FROM refunds c
+						WHERE c.account = p.account AND c.payment_intent = ANY(array_append(linked.ids, p.id))
+						UNION
+						SELECT d.charge
+						FROM disputes d
+						WHERE d.account = p.account AND d.payment_intent = ANY(array_append(linked.ids, p.id))
+					) AS charges
+			) own ON true`
+
+// ownRefunds and ownDisputes find those of payment p by its ownIntents. What an
+// export tells of refunds does not add to what Stripe tells.
+const (
+	ownRefunds = `r.account = p.account
+							  AND (r.payment_intent = ANY(own.ids) OR r.charge = ANY(own.charges))
+							  AND (r.version > '0' OR p.claim_version < '3')`
+	ownDisputes = `d.account = p.account AND (d.payment_intent = ANY(own.ids) OR d.charge = ANY(own.charges))`
+)
 
 // storeNamed is the store that c.store_ref names: by its id, or its owner's. One
 // that was named but not told yet is taken at its word.

@@ -1,0 +1,46 @@
+package facts
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// A version tells what it was made of.
+func TestProvenance(t *testing.T) {
+	at := noon.Add(1234 * time.Microsecond)
+	charge := func(o origin, refunded int64) Version {
+		set, err := readCharge(o, stripeCharge{stripeObject: stripeObject{"ch_1"}, AmountRefunded: refunded, Created: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return set.Refunds[0].Version
+	}
+	for v, want := range map[Version]Provenance{
+		version(at, rankCreated, "evt_1"):                                   {"event", at, "evt_1"},
+		version(at, rankCreated, "an id, with spaces  "):                    {"event", at, "an id, with spaces  "},
+		version(at, rankCreated, "-"):                                       {"event", at, "-"},
+		version(at, rankUpdated, "0000000000000000 x"):                      {"event", at, "0000000000000000 x"},
+		version(at, rankDeleted, ""):                                        {"backfill", at, ""},
+		claim(claimItemised, version(at, rankUpdated, "evt_2")):             {"event", at, "evt_2"},
+		claim(claimCheckout, version(at, rankUpdated, "")):                  {"backfill", at, ""},
+		claim(claimHeard, hearsay(version(at, rankUpdated, "k57"))):         {"export", at, ""},
+		hearsay(version(at, rankUpdated, "k57")):                            {"export", at, ""},
+		hearsay(version(at, rankUpdated, "in_1 ann@x.example Ann Example")): {"invoice", at, ""},
+		hearsay(version(at, rankUpdated, "prod_1")):                         {"catalogue", at, ""},
+		charge(origin{id: "evt_3", at: at}, 1900):                           {"event", at, "evt_3"},
+		charge(origin{id: "evt_3", at: at}, 12345678901234567):              {"event", at, "evt_3"},
+		charge(origin{at: at}, 1900):                                        {"backfill", at, ""},
+	} {
+		got, ok := v.Provenance()
+		if diff := cmp.Diff(want, got); diff != "" || !ok {
+			t.Errorf("%q: %v %s", v, ok, diff)
+		}
+	}
+	for _, v := range []Version{"", "v", "4 ", "-", "4 x y z", "2026"} {
+		if got, ok := v.Provenance(); ok {
+			t.Errorf("%q: %+v", v, got)
+		}
+	}
+}

@@ -1,0 +1,287 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Explain tells why a customer's row is as it is; ErrNotFound also for a
+// customer of another store. All is read of one moment, by as many queries
+// however many facts there are.
+func (s *Store) Explain(ctx context.Context, storeID, id string) (_ Explanation, err error) {
+	defer wrap(&err, "store.Explain(%q, %q)", storeID, id)
+	n, err := customerID(storeID, id)
+	if err != nil {
+		return Explanation{}, err
+	}
+	x := explainer{platform: s.platformTypes}
+	err = s.look(ctx, func(tx pgx.Tx) error {
+		x.tx = tx
+		return x.explain(ctx, storeID, n)
+	})
+	return x.e, err
+}
+
+// explainer makes an explanation, on one snapshot.
+type explainer struct {
+	tx       pgx.Tx
+	platform []string
+	row      listed
+	facts    explained
+	e        Explanation
+}
+
+// explained are a customer's facts, as factsSQL reads them.
+type explained struct {
+	payments []struct {
+		PaymentFact
+		Source string `json:"source"`
+		Said   said   `json:"said"`
+	}
+	enrollments []struct {
+		EnrollmentFact
+		Said said `json:"said"`
+	}
+	subscriptions []struct {
+		SubscriptionFact
+		Said said `json:"said"`
+	}
+	courses []struct{ ID, Title string }
+	source  *struct { // nil: nothing speaks of the customer any more
+		At    *time.Time
+		Title *string
+	}
+	people, invoices []string // keys to find other facts by
+}
+
+func (x *explainer) explain(ctx context.Context, storeID string, id int64) error {
+	var err error
+	if x.row, err = customerRow(ctx, x.tx, storeID, id); err != nil {
+		return err
+	}
+	x.e = Explanation{CustomerID: x.row.ID, StoreID: storeID}
+	if err := x.readFacts(ctx); err != nil {
+		return err
+	}
+	if err := x.readAround(ctx); err != nil {
+		return err
+	}
+	x.reasons()
+	return lookUp(ctx, x.tx, x.e.origins()...)
+}
+
+// customerRow reads a customer, without titles.
+func customerRow(ctx context.Context, tx pgx.Tx, storeID string, id int64) (listed, error) {
+	rows, err := tx.Query(ctx, selectCustomers("NULL")+` customers c
+		WHERE c.store_id = $1 AND c.id = $2`, storeID, id)
+	if err != nil {
+		return listed{}, err
+	}
+	row, err := pgx.CollectExactlyOneRow(rows, scanCustomer)
+	if errors.Is(err, pgx.ErrNoRows) {
+		err = ErrNotFound
+	}
+	return row, err
+}
+
+// readFacts reads what the customer is derived from.
+func (x *explainer) readFacts(ctx context.Context) error {
+	f := &x.facts
+	var batch pgx.Batch
+	batch.Queue(`SET LOCAL enable_hashjoin = on`) // as when they are derived
+	batch.Queue(factsSQL, []int64{x.row.id}, []string{x.row.StoreID}, []string{x.row.Email}).QueryRow(func(row pgx.Row) error {
+		return row.Scan(&f.payments, &f.enrollments, &f.subscriptions, &f.courses, &f.source, &f.people, &f.invoices)
+	})
+	batch.Queue(`SET LOCAL enable_hashjoin = off`)
+	if err := x.tx.SendBatch(ctx, &batch).Close(); err != nil {
+		return err
+	}
+	x.e.Payments = make([]PaymentFact, len(f.payments))
+	for i, p := range f.payments {
+		p.Origins, p.PaidAt = p.Said.origins(p.Source), p.PaidAt.UTC()
+		p.Refunds, p.Disputes = []RefundFact{}, []DisputeFact{}
+		x.e.Payments[i] = p.PaymentFact
+	}
+	x.e.Enrollments = make([]EnrollmentFact, len(f.enrollments))
+	for i, e := range f.enrollments {
+		e.Origins, e.EnrolledAt, e.CompletedAt = e.Said.origins("platform"), utc(e.EnrolledAt), utc(e.CompletedAt)
+		x.e.Enrollments[i] = e.EnrollmentFact
+	}
+	x.e.Subscriptions = make([]SubscriptionFact, len(f.subscriptions))
+	for i, s := range f.subscriptions {
+		s.Origins, s.StartedAt, s.CurrentPeriodEnd, s.EndedAt = s.Said.origins("stripe"), utc(s.StartedAt), utc(s.CurrentPeriodEnd), utc(s.EndedAt)
+		x.e.Subscriptions[i] = s.SubscriptionFact
+	}
+	return nil
+}
+
+// readAround reads what hangs on the facts, in one round trip.
+func (x *explainer) readAround(ctx context.Context) error {
+	x.e.People, x.e.Uncounted, x.e.MergedAddresses = []PersonFact{}, []UncountedFact{}, []MergedAddress{}
+	x.e.Email = EmailReason{Value: x.row.Email, Because: []EmailOrigin{}}
+	var batch pgx.Batch
+	for _, kind := range []string{payment, enrollment, subscription} {
+		keys := x.keys()[kind]
+		batch.Queue(peopleSQL(kind), keys[0], keys[1], x.platform).Query(x.collectPeople)
+		if kind == payment {
+			batch.Queue(backSQL, keys[0], keys[1]).Query(x.collectBack)
+		}
+	}
+	batch.Queue(uncountedPaymentsSQL, x.e.StoreID, x.facts.people, x.row.id, x.facts.invoices).Query(x.collectUncounted)
+	batch.Queue(uncountedSubscriptionsSQL, x.e.StoreID, x.facts.people).Query(x.collectUncounted)
+	batch.Queue(uncountedEnrollmentsSQL, x.e.StoreID, x.facts.people, x.row.id, x.row.Email).Query(x.collectUncounted)
+	batch.Queue(mergedOf("$1", "$2"), x.e.StoreID, x.row.id).Query(x.collectMerges)
+	return x.tx.SendBatch(ctx, &batch).Close()
+}
+
+// keys are those of the facts, by kind, in columns for unnest.
+func (x *explainer) keys() map[string][2][]string {
+	var keys []rowKey
+	for _, p := range x.e.Payments {
+		keys = append(keys, rowKey{payment, p.Account, p.ID})
+	}
+	for _, e := range x.e.Enrollments {
+		keys = append(keys, rowKey{enrollment, e.CourseID, e.Person})
+	}
+	for _, s := range x.e.Subscriptions {
+		keys = append(keys, rowKey{subscription, s.Account, s.ID})
+	}
+	return keyArrays(keys)
+}
+
+// collectPeople notes who gave facts their address.
+func (x *explainer) collectPeople(rows pgx.Rows) error {
+	var fact string
+	var email *string // only null for facts about to be attached elsewhere
+	var text []byte
+	_, err := pgx.ForEachRow(rows, []any{&fact, &email, &text}, func() error {
+		if text == nil {
+			x.e.Email.lead("given", nil, fact)
+			return nil
+		}
+		var p struct {
+			PersonFact
+			Said said `json:"said"`
+		}
+		if err := json.Unmarshal(text, &p); err != nil {
+			return err
+		}
+		x.e.Email.lead(p.Kind, &p.Ref, fact)
+		if slices.ContainsFunc(x.e.People, func(known PersonFact) bool { return known.Ref == p.Ref }) {
+			return nil
+		}
+		p.Origins = p.Said.origins(map[string]string{"user": "clerk", "stripe_customer": "stripe"}[p.Kind])
+		x.e.People = append(x.e.People, p.PersonFact)
+		return nil
+	})
+	return err
+}
+
+// lead adds a fact to those that lead to somebody's address.
+func (r *EmailReason) lead(via string, person *string, fact string) {
+	i := slices.IndexFunc(r.Because, func(o EmailOrigin) bool {
+		return o.Via == via && (person == nil || *o.Person == *person)
+	})
+	if i < 0 {
+		r.Because = append(r.Because, EmailOrigin{Via: via, Person: person})
+		i = len(r.Because) - 1
+	}
+	r.Because[i].Facts = append(r.Because[i].Facts, fact)
+}
+
+// collectBack adds refunds and disputes to their payments.
+func (x *explainer) collectBack(rows pgx.Rows) error {
+	var of string
+	var refunds []struct {
+		RefundFact
+		Said said `json:"said"`
+	}
+	var disputes []struct {
+		DisputeFact
+		Said said `json:"said"`
+	}
+	_, err := pgx.ForEachRow(rows, []any{&of, &refunds, &disputes}, func() error {
+		p := &x.e.Payments[slices.IndexFunc(x.e.Payments, func(p PaymentFact) bool { return p.Ref == of })]
+		for _, r := range refunds {
+			r.Origins, r.At = r.Said.origins("stripe"), r.At.UTC()
+			p.Refunds = append(p.Refunds, r.RefundFact)
+		}
+		for _, d := range disputes {
+			d.Origins = d.Said.origins("stripe")
+			p.Disputes = append(p.Disputes, d.DisputeFact)
+		}
+		refunds, disputes = nil, nil // read into anew
+		return nil
+	})
+	return err
+}
+
+// collectUncounted adds facts that count for nobody.
+func (x *explainer) collectUncounted(rows pgx.Rows) error {
+	var u UncountedFact
+	var source string
+	var versions said
+	_, err := pgx.ForEachRow(rows, []any{&u.Ref, &u.Title, &u.Amount, &u.At, &u.Reason, &source, &versions}, func() error {
+		u.At, u.Origins = utc(u.At), versions.origins(source)
+		u.Reason, _, _ = strings.Cut(u.Reason, ":") // behind it an error of ours
+		u.Meaning = whyUncounted(u.Reason)
+		x.e.Uncounted = append(x.e.Uncounted, u)
+		u, versions = UncountedFact{}, nil // read into anew
+		return nil
+	})
+	return err
+}
+
+// whyUncounted tells what a reason to be on no list means.
+func whyUncounted(reason string) string {
+	if why, ok := rightly[reason]; ok {
+		return why
+	}
+	if why, ok := advice[reason]; ok {
+		return why
+	}
+	return "it could not be worked out whose it is: it is tried again"
+}
+
+func (x *explainer) collectMerges(rows pgx.Rows) error {
+	var id int64
+	var m MergedAddress
+	_, err := pgx.ForEachRow(rows, []any{&id, &m.Email, &m.MergedAt}, func() error {
+		m.MergedAt = m.MergedAt.UTC()
+		x.e.MergedAddresses = append(x.e.MergedAddresses, m)
+		return nil
+	})
+	return err
+}
+
+// origins lists those of all facts.
+func (e *Explanation) origins() (all [][]Origin) {
+	for _, p := range e.Payments {
+		all = append(all, p.Origins)
+		for _, r := range p.Refunds {
+			all = append(all, r.Origins)
+		}
+		for _, d := range p.Disputes {
+			all = append(all, d.Origins)
+		}
+	}
+	for _, f := range e.Enrollments {
+		all = append(all, f.Origins)
+	}
+	for _, f := range e.Subscriptions {
+		all = append(all, f.Origins)
+	}
+	for _, f := range e.People {
+		all = append(all, f.Origins)
+	}
+	for _, f := range e.Uncounted {
+		all = append(all, f.Origins)
+	}
+	return all
+}

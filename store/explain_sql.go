@@ -1,0 +1,273 @@
+package store
+
+import "fmt"
+
+// What Explain and Timeline read. Both begin with the very words that derive
+// customers: what they tell cannot be another arithmetic than the list's.
+
+// derivation is deriveSQL up to where it writes: what it makes of the facts of
+// the customers $1 of stores $2 at addresses $3.
+var derivation, _ = cut(deriveSQL, "INSERT INTO customers AS c (")
+
+// refOf is SQL for the ref of a fact.
+func refOf(kind, account, id string) string {
+	return fmt.Sprintf(`'%s:' || coalesce(nullif(%s, '') || '/', '') || %s`, kind, account, id)
+}
+
+// titleOf is SQL for what a product is called in the store: as in addTitles.
+func titleOf(product, store string) string {
+	return fmt.Sprintf(`coalesce((
+				SELECT p.title
+				FROM (SELECT title, store_id FROM products WHERE id = %[1]s OFFSET 0) p
+				WHERE p.store_id = %[2]s AND p.title <> ''
+			), %[1]s)`, product, store)
+}
+
+// moneyOf is SQL for a Money, null without an amount or a currency.
+func moneyOf(amount, currency string) string {
+	return fmt.Sprintf(`CASE WHEN %[1]s IS NOT NULL AND %[2]s IS NOT NULL THEN jsonb_build_object('amount', %[1]s, 'currency', %[2]s) END`, amount, currency)
+}
+
+// The versions of facts, as said reads them, and who says payments.
+const (
+	paymentSource    = `CASE WHEN p.kind = 'purchase' THEN 'platform' ELSE 'stripe' END`
+	paymentSaid      = `jsonb_build_object('payment', p.claim_version, 'intent', p.intent_version, 'invoice', p.invoice_version, 'destination', p.destination_version)`
+	subscriptionSaid = `jsonb_build_object('subscription', s.version, 'checkout', s.checkout_version)`
+	enrollmentSaid   = `jsonb_build_object('enrollment', e.version, 'email', e.email_version, 'store', e.store_version, 'name', e.name_version,
+				'progress', e.progress_version, 'enrolled_at', e.enrolled_version, 'completed_at', e.completed_version, 'end', e.deleted_version)`
+)
+
+// unlocks lists the courses that a payment unlocks; see bought in deriveSQL,
+// which no longer knows by which payment.
+const unlocks = `ARRAY(
+				SELECT pay.product_id WHERE pay.kind = 'course' AND pay.product_id IS NOT NULL
+				UNION
+				SELECT unnest(pay.courses)
+				UNION
+				SELECT item.id
+				FROM unnest(pay.items) AS i(id)
+				CROSS JOIN LATERAL (SELECT id FROM products WHERE id = i.id AND kind = 'course' OFFSET 0) item
+				ORDER BY 1
+			)`
+
+// factsSQL reads the facts of one customer, a JSON list of each kind; what the
+// source is called and when it was; and the keys by which other facts of the same people, and of
+// the same money, can be found.
+var factsSQL = derivation + `
+SELECT
+	(
+		SELECT coalesce(jsonb_agg(f ORDER BY f.paid_at, f.id, f.account), '[]')
+		FROM (
+			SELECT
+				` + refOf("payment", "p.account", "p.id") + ` AS ref,
+				p.account,
+				p.id,
+				p.kind,
+				p.claimed_by,
+				pay.product_id,
+				pay.kind AS product_kind,
+				` + titleOf("pay.product_id", "t.store_id") + ` AS title,
+				` + moneyOf("p.amount", "p.currency") + ` AS gross,
+				` + moneyOf("p.refunded", "p.currency") + ` AS refunded,
+				` + moneyOf("p.disputed", "p.currency") + ` AS disputed,
+				` + moneyOf("pay.net", "p.currency") + ` AS net,
+				p.paid_at,
+				` + refOf("subscription", "p.account", "p.subscription") + ` AS subscription,
+				` + unlocks + ` AS courses,
+				NOT pay.recurring AND pay.kind <> 'course' AND (pay.amount = 0 OR pay.net > 0) AS active,
+				` + paymentSource + ` AS source,
+				` + paymentSaid + ` AS said
+			FROM pay
+			CROSS JOIN LATERAL (SELECT * FROM payments WHERE account = pay.account AND id = pay.id OFFSET 0) p
+		) f
+	) AS payments,
+	(
+		SELECT coalesce(jsonb_agg(f ORDER BY f.enrolled_at, f.ref), '[]')
+		FROM (
+			SELECT
+				` + refOf("enrollment", "e.course_id", "e.person") + ` AS ref,
+				e.course_id,
+				` + titleOf("e.course_id", "t.store_id") + ` AS title,
+				e.person,
+				e.progress,
+				e.enrolled_at,
+				e.completed_at,
+				coalesce((SELECT live FROM course WHERE id = e.course_id), false) AS active,
+				` + enrollmentSaid + ` AS said
+			FROM enrolled e
+		) f
+	) AS enrollments,
+	(
+		SELECT coalesce(jsonb_agg(f ORDER BY f.started_at, f.id, f.account), '[]')
+		FROM (
+			SELECT
+				` + refOf("subscription", "s.account", "s.id") + ` AS ref,
+				s.account,
+				s.id,
+				s.product_id,
+				coalesce(s.plan_name, s.plan, s.checkout ->> 'plan', ` + titleOf("s.product_id", "t.store_id") + `) AS plan,
+				coalesce(s.status, 'active') AS status,
+				` + moneyOf("s.amount", "s.currency") + ` AS price,
+				s.at AS started_at,
+				s.current_period_end,
+				coalesce(s.cancel_at_period_end, false) AS cancel_at_period_end,
+				s.ended_at,
+				coalesce(s.status, 'active') NOT IN ('canceled', 'incomplete_expired') AS active,
+				` + subscriptionSaid + ` AS said
+			FROM subs s
+		) f
+	) AS subscriptions,
+	(
+		SELECT coalesce(jsonb_agg(jsonb_build_object('id', c.id, 'title', ` + titleOf("c.id", "t.store_id") + `) ORDER BY c.enrolled_at, c.id), '[]')
+		FROM course c
+		WHERE c.live
+	) AS courses,
+	(SELECT jsonb_build_object('at', at, 'title', ` + titleOf("product_id", "t.store_id") + `) FROM source) AS source,
+	ARRAY(SELECT 'user:' || id FROM users WHERE email = t.email)
+		|| ARRAY(
+			SELECT DISTINCT l.key
+			FROM (SELECT leans FROM payments WHERE customer_id = t.id UNION ALL SELECT leans FROM subscriptions WHERE customer_id = t.id) f
+			CROSS JOIN LATERAL unnest(f.leans) AS l(key)
+			WHERE l.key LIKE 'cus:%'
+		) AS people,
+	ARRAY(SELECT 'pay:' || account || '/' || id FROM payments WHERE customer_id = t.id AND kind = 'invoice') AS invoices
+FROM target t`
+
+// backSQL reads the refunds and disputes of the payments with keys $1 and $2.
+var backSQL = `
+SELECT
+	` + refOf("payment", "p.account", "p.id") + ` AS payment,
+	(
+		SELECT coalesce(jsonb_agg(f ORDER BY f.at, f.ref), '[]')
+		FROM (
+			SELECT
+				` + refOf("refund", "r.account", "r.id") + ` AS ref,
+				r.id,
+				r.cumulative AS total,
+				jsonb_build_object('amount', r.amount, 'currency', coalesce(r.currency, p.currency)) AS amount,
+				r.status,
+				CASE WHEN r.cumulative THEN r.said_at ELSE coalesce(r.created_at, r.said_at) END AS at,
+				jsonb_build_object('refund', r.version) AS said
+			FROM refunds r
+			WHERE ` + ownRefunds + `
+		) f
+	) AS refunds,
+	(
+		SELECT coalesce(jsonb_agg(f ORDER BY f.ref), '[]')
+		FROM (
+			SELECT
+				` + refOf("dispute", "d.account", "d.id") + ` AS ref,
+				d.id,
+				jsonb_build_object('amount', d.amount, 'currency', coalesce(d.currency, p.currency)) AS amount,
+				coalesce(d.status, '') AS status,
+				d.withdrawn,
+				jsonb_build_object('dispute', d.version) AS said
+			FROM disputes d
+			WHERE ` + ownDisputes + `
+		) f
+	) AS disputes
+FROM unnest($1::text[], $2::text[]) AS k(a, b)
+JOIN payments p ON p.account = k.a AND p.id = k.b` + ownIntents
+
+// peopleSQL tells, of the facts of a kind with keys $1 and $2, who gave them
+// their address: it begins as their resolution does, $3 as there.
+func peopleSQL(kind string) string {
+	whose, _ := cut(resolveSQL[kind], resolveTail)
+	return whose + `
+SELECT
+	` + refOf(kind, "c.a", "c.b") + ` AS fact,
+	coalesce(u.email, s.email, c.email) AS email,
+	CASE
+		WHEN u.email IS NOT NULL THEN jsonb_build_object('ref', 'user:' || u.id, 'kind', 'user', 'account', '', 'id', u.id, 'email', u.email,
+			'name', u.name, 'deleted', u.deleted_version <> '', 'said', jsonb_build_object('user', u.version, 'end', u.deleted_version))
+		WHEN s.email IS NOT NULL THEN jsonb_build_object('ref', ` + refOf("stripe_customer", "s.account", "s.id") + `, 'kind', 'stripe_customer', 'account', s.account, 'id', s.id, 'email', s.email,
+			'name', s.name, 'deleted', s.deleted_version <> '', 'said', jsonb_build_object('stripe_customer', s.version, 'end', s.deleted_version))
+	END AS person
+FROM context c
+LEFT JOIN users u ON u.id = c.user_ref
+LEFT JOIN stripe_customers s ON s.account = c.account AND s.id = c.stripe_customer
+ORDER BY 1`
+}
+
+// The facts of store $1 that lean on the people $2 and belong to no customer,
+// though they would be customer $3's.
+var (
+	// Of the invoices $4 it is the same money, whatever store it names.
+	uncountedPaymentsSQL = `
+SELECT
+	` + refOf("payment", "p.account", "p.id") + ` AS ref,
+	` + titleOf("coalesce(p.product_id, p.product_ref)", "$1") + ` AS title,
+	` + moneyOf("p.amount", "p.currency") + ` AS amount,
+	p.paid_at AS at,
+	p.unattached AS reason,
+	` + paymentSource + ` AS source,
+	` + paymentSaid + ` AS said
+FROM (
+	SELECT account, id FROM payments WHERE leans && $2::text[] AND store_id = $1
+	UNION
+	SELECT account, id FROM payments WHERE leans && $4::text[]
+	UNION
+	SELECT account, invoice FROM payments WHERE customer_id = $3 AND invoice IS NOT NULL
+) k
+CROSS JOIN LATERAL (SELECT * FROM payments WHERE account = k.account AND id = k.id OFFSET 0) p
+WHERE p.unattached IS NOT NULL
+ORDER BY 1`
+
+	uncountedSubscriptionsSQL = `
+SELECT
+	` + refOf("subscription", "s.account", "s.id") + ` AS ref,
+	coalesce(s.plan_name, s.plan, s.checkout ->> 'plan', ` + titleOf("s.product_id", "$1") + `) AS title,
+	` + moneyOf("s.amount", "s.currency") + ` AS amount,
+	coalesce(s.started_at, s.checkout_at) AS at,
+	s.unattached AS reason,
+	'stripe' AS source,
+	` + subscriptionSaid + ` AS said
+FROM (SELECT * FROM subscriptions WHERE leans && $2::text[] OFFSET 0) s
+WHERE s.store_id = $1
+  AND s.unattached IS NOT NULL
+ORDER BY 1`
+
+	// What is said of address $4, or of its users, in a course that the customer
+	// is in may be its end, whatever store it names.
+	uncountedEnrollmentsSQL = `
+SELECT
+	` + refOf("enrollment", "e.course_id", "e.person") + ` AS ref,
+	` + titleOf("e.course_id", "$1") + ` AS title,
+	NULL::jsonb AS amount,
+	e.enrolled_at AS at,
+	e.unattached AS reason,
+	'platform' AS source,
+	` + enrollmentSaid + ` AS said
+FROM (
+	SELECT course_id, person FROM enrollments WHERE leans && $2::text[] AND store_id = $1
+	UNION
+	SELECT own.course_id, p.person
+	FROM (
+		SELECT course_id FROM enrollments WHERE customer_id = $3
+		UNION
+		SELECT product_id FROM payments WHERE customer_id = $3
+	) own
+	CROSS JOIN (SELECT 'email:' || $4 UNION ALL SELECT unnest($2::text[])) AS p(person)
+) k
+CROSS JOIN LATERAL (SELECT * FROM enrollments WHERE course_id = k.course_id AND person = k.person OFFSET 0) e
+WHERE e.unattached IS NOT NULL
+ORDER BY 1`
+)
+
+// mergedOf is SQL for whom a customer of a store was merged with, and whom those
+// had been merged with before.
+func mergedOf(store, id string) string {
+	return `
+WITH RECURSIVE merged AS (
+	SELECT id, from_id, from_email, merged_at
+	FROM customer_merges
+	WHERE store_id = ` + store + ` AND into_id = ` + id + `
+	UNION
+	SELECT m.id, m.from_id, m.from_email, m.merged_at
+	FROM merged
+	JOIN customer_merges m ON m.store_id = ` + store + ` AND m.into_id = merged.from_id
+)
+SELECT id, from_email, merged_at
+FROM merged
+ORDER BY id`
+}
