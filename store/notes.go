@@ -56,27 +56,7 @@ func (s *Store) Notes(ctx context.Context, storeID, customer string, before int6
 	if err != nil {
 		return nil, err
 	}
-	rows, err := s.pool.Query(ctx, `
-		SELECT
-			n.id,
-			n.body,
-			n.author,
-			n.created_at,
-			n.updated_at
-		FROM customers c
-		-- A customer without any makes one empty row.
-		LEFT JOIN LATERAL (
-			SELECT *
-			FROM customer_notes
-			WHERE store_id = c.store_id
-			  AND email = c.email
-			  AND ($3::bigint = 0 OR id < $3)
-			ORDER BY id DESC
-			LIMIT $4
-		) n ON true
-		WHERE c.store_id = $1
-		  AND c.id = $2
-		ORDER BY n.id DESC`, storeID, id, before, limit)
+	rows, err := s.pool.Query(ctx, notesSQL, storeID, id, before, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -92,6 +72,28 @@ func (s *Store) Notes(ctx context.Context, storeID, customer string, before int6
 	}
 	return notes, err
 }
+
+const notesSQL = `
+	SELECT
+		n.id,
+		n.body,
+		n.author,
+		n.created_at,
+		n.updated_at
+	FROM customers c
+	-- A customer without any makes one empty row.
+	LEFT JOIN LATERAL (
+		SELECT *
+		FROM customer_notes
+		WHERE store_id = c.store_id
+		  AND email = c.email
+		  AND ($3::bigint = 0 OR id < $3)
+		ORDER BY id DESC
+		LIMIT $4
+	) n ON true
+	WHERE c.store_id = $1
+	  AND c.id = $2
+	ORDER BY n.id DESC`
 
 // scanNote reads a note, or nil of an empty row.
 func scanNote(row pgx.CollectableRow) (*Note, error) {
