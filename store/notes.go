@@ -18,7 +18,7 @@ const maxNote = 5000
 
 // Note is what somebody of a store wrote about a customer. Its JSON is the API's.
 type Note struct {
-	ID        string    `json:"id"`
+	ID        int64     `json:"id,string"`
 	Body      string    `json:"body"`
 	Author    string    `json:"author"` // admin, user:<id> or token:<id>
 	CreatedAt time.Time `json:"created_at"`
@@ -103,7 +103,7 @@ func scanNote(row pgx.CollectableRow) (*Note, error) {
 	if err := row.Scan(&id, &body, &author, &created, &updated); err != nil || id == nil {
 		return nil, err
 	}
-	return &Note{strconv.FormatInt(*id, 10), *body, *author, created.UTC(), updated.UTC()}, nil
+	return &Note{*id, *body, *author, created.UTC(), updated.UTC()}, nil
 }
 
 // AddNote writes a note about a customer. The error is ErrNotFound, also for a

@@ -210,22 +210,19 @@ func TestNotes(t *testing.T) {
 	if diff := cmp.Diff(notes, all); err != nil || diff != "" {
 		t.Errorf("%v %s", err, diff)
 	}
-	var last int64
-	if _, err := fmt.Sscan(notes[0].ID, &last); err != nil {
-		t.Fatal(err)
-	}
-	older, err := s.Notes(ctx, "s1", id, last, 1)
+	latest := fmt.Sprint(notes[0].ID)
+	older, err := s.Notes(ctx, "s1", id, notes[0].ID, 1)
 	if diff := cmp.Diff(notes[1:2], older); err != nil || diff != "" {
 		t.Errorf("%v %s", err, diff)
 	}
-	edited, err := s.EditNote(ctx, "s1", id, notes[0].ID, " better ")
+	edited, err := s.EditNote(ctx, "s1", id, latest, " better ")
 	if err != nil || edited.Body != "better" || edited.Author != "token:7" || !edited.UpdatedAt.After(edited.CreatedAt) {
 		t.Errorf("%+v %v", edited, err)
 	}
 
 	for _, at := range []struct{ store, customer, note string }{
-		{"s1", other, notes[0].ID}, {"s2", id, notes[0].ID}, {"s2", elsewhere, notes[0].ID}, {"s1", id, "0"}, {"s1", id, "999"}, {"s1", id, "x"}, {"s1", id, ""},
-		{"s1", id, "1\x00"}, {"s1", "x", notes[0].ID}, {"s1\x00", id, notes[0].ID}, {"", id, notes[0].ID}, {"s1", "99999999999999999999", notes[0].ID},
+		{"s1", other, latest}, {"s2", id, latest}, {"s2", elsewhere, latest}, {"s1", id, "0"}, {"s1", id, "999"}, {"s1", id, "x"}, {"s1", id, ""},
+		{"s1", id, "1\x00"}, {"s1", "x", latest}, {"s1\x00", id, latest}, {"", id, latest}, {"s1", "99999999999999999999", latest},
 	} {
 		if n, err := s.EditNote(ctx, at.store, at.customer, at.note, "mine now"); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("%q: %+v %v", at, n, err)
@@ -247,14 +244,14 @@ func TestNotes(t *testing.T) {
 		if n, err := s.AddNote(ctx, "s1", id, store.NewNote{Body: body, Author: "admin"}); !errors.As(err, &bad) || bad.Name != "body" {
 			t.Errorf("%.10q: %v %v", body, n, err)
 		}
-		if n, err := s.EditNote(ctx, "s1", id, notes[0].ID, body); !errors.As(err, &bad) {
+		if n, err := s.EditNote(ctx, "s1", id, latest, body); !errors.As(err, &bad) {
 			t.Errorf("%.10q: %v %v", body, n, err)
 		}
 	}
 	if n, err := s.AddNote(ctx, "s1", id, store.NewNote{Body: "x", Author: "somebody"}); err == nil {
 		t.Errorf("an author who is none: %+v", n)
 	}
-	if err := s.DeleteNote(ctx, "s1", id, notes[0].ID); err != nil {
+	if err := s.DeleteNote(ctx, "s1", id, latest); err != nil {
 		t.Error(err)
 	}
 	left, err := s.Notes(ctx, "s1", id, 0, 10)

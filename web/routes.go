@@ -32,6 +32,12 @@ func (s *Site) routes() []route {
 	return []route{
 		{"GET", "/api/stores/{store}/customers", "a creator's programs", sellers, s.listCustomers},
 		{"GET", "/api/stores/{store}/customers/{id}", "a creator's programs", sellers, s.showCustomer},
+		{"GET", "/api/stores/{store}/customers/{id}/explain", "a creator's programs", sellers, s.explainCustomer},
+		{"GET", "/api/stores/{store}/customers/{id}/timeline", "a creator's programs", sellers, s.showTimeline},
+		{"GET", "/api/stores/{store}/customers/{id}/notes", "a creator's programs", sellers, s.listNotes},
+		{"POST", "/api/stores/{store}/customers/{id}/notes", "a creator's programs", sellers, s.addNote},
+		{"PATCH", "/api/stores/{store}/customers/{id}/notes/{note}", "a creator's programs", sellers, s.editNote},
+		{"DELETE", "/api/stores/{store}/customers/{id}/notes/{note}", "a creator's programs", sellers, s.deleteNote},
 		{"GET", "/api/stores/{store}/stats", "a creator's programs", sellers, s.showStats},
 		{"GET", "/store/{store}/customers", "creators", sellers, s.customers},
 		{"GET", "/store/{store}/customers/live", "the script of the page above", sellers, s.watch},

@@ -222,8 +222,10 @@ func answers(r route, is standing) string {
 		return "401" // the form has no token
 	case r.path == "/signout", r.path == "/{$}" && is != operator:
 		return "303"
-	case r.method == "POST":
+	case r.method == "POST", r.method == "PATCH":
 		return "200 415 409" // let in, and told what is wrong: no body, or done before
+	case r.method == "DELETE":
+		return "404" // let in, and told that there is no such note
 	}
 	return "200"
 }
@@ -231,7 +233,7 @@ func answers(r route, is standing) string {
 // pathOf fills in a route's path.
 func pathOf(t *testing.T, pattern, store string) string {
 	t.Helper()
-	path := strings.NewReplacer("{store}", store, "{id}", "1", "{$}", "", "{file}", "style.css").Replace(pattern)
+	path := strings.NewReplacer("{store}", store, "{id}", "1", "{note}", "1", "{$}", "", "{file}", "style.css").Replace(pattern)
 	if strings.Contains(path, "{") {
 		t.Fatalf("%s: say here what stands for its parts", pattern)
 	}

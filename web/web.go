@@ -1,7 +1,7 @@
 // Package web is what people and programs look at: the customer lists as JSON,
 // the inbox and the backfills for operators, the queue's monitoring and a page
-// to start from. Of what it shows it changes nothing but backfills: those are
-// begun, paused, resumed and cancelled here.
+// to start from. Of what it shows it changes nothing but backfills, which are
+// begun, paused, resumed and cancelled here, and notes about customers.
 package web
 
 import (
