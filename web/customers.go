@@ -71,7 +71,7 @@ func (s *Site) customers(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	filter, err := store.ParseFilter(r.PathValue("store"), q)
-	page := customersPage{Filter: filter, IsAdmin: s.visitor(r).admin, Version: s.cfg.Version}
+	page := customersPage{Filter: filter, IsAdmin: admitted(r).admin, Version: s.cfg.Version}
 	var wrong *store.BadParam
 	if errors.As(err, &wrong) {
 		page.Wrong, page.Filter = wrong.Error(), store.Filter{Store: filter.Store, Sort: store.DefaultSort}

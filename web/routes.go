@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"strings"
@@ -41,6 +42,10 @@ func (s *Site) routes() []route {
 		{"GET", "/api/stores/{store}/stats", "a creator's programs", sellers, s.showStats},
 		{"GET", "/store/{store}/customers", "creators", sellers, s.customers},
 		{"GET", "/store/{store}/customers/live", "the script of the page above", sellers, s.watch},
+		{"GET", "/store/{store}/customers/{id}", "creators", sellers, s.customer},
+		{"POST", "/store/{store}/customers/{id}/notes", "the form on the page above", sellers, s.noteForm},
+		{"POST", "/store/{store}/customers/{id}/notes/{note}", "the form of a note", sellers, s.noteForm},
+		{"POST", "/store/{store}/customers/{id}/notes/{note}/delete", "the button of a note", sellers, s.noteDeleted},
 		{"GET", "/api/admin/events", "operators' programs", admins, s.listEvents},
 		{"GET", "/api/admin/events/{id}", "operators' programs", admins, s.showEvent},
 		{"GET", "/api/admin/backfills", "operators' programs", admins, s.listBackfills},
@@ -94,9 +99,10 @@ func (s *Site) dispatch(routes []route) handler {
 			w.Header().Set("Allow", strings.Join(allow, ", "))
 			return errMethod
 		}
-		if err := s.admit(routes[i].who, r); err != nil {
+		v, err := s.admit(routes[i].who, r)
+		if err != nil {
 			return err
 		}
-		return routes[i].handle(w, r)
+		return routes[i].handle(w, r.WithContext(context.WithValue(r.Context(), visitorKey{}, v)))
 	}
 }

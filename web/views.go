@@ -38,6 +38,12 @@ func (s *Site) functions() template.FuncMap {
 		"did":      func(activity string) string { return activities[activity] },
 		"source":   func(kind *string) string { return sourceNames[*kind] },
 		"path":     url.PathEscape,
+		"event":    func(kind string) string { return happenings[kind] },
+		"by":       by,
+		"heard":    heard,
+		"plain":    func(word string) string { return strings.ReplaceAll(word, "_", " ") },
+		"at":       func(t time.Time) *time.Time { return &t },
+		"called":   called,
 	}
 }
 
@@ -65,6 +71,54 @@ var sourceNames = map[string]string{
 	"course_purchase":  "Course purchase",
 	"product_purchase": "Product purchase",
 	"subscription":     "Subscription",
+}
+
+// happenings are the kinds of what a timeline tells.
+var happenings = map[string]string{
+	"first_seen":            "First seen",
+	"enrolled":              "Enrolled",
+	"completed":             "Completed",
+	"enrollment_ended":      "Enrollment ended",
+	"bought":                "Bought",
+	"refunded":              "Refunded",
+	"refund_failed":         "Refund failed",
+	"dispute_opened":        "Payment disputed",
+	"dispute_won":           "Dispute won",
+	"dispute_lost":          "Dispute lost",
+	"dispute_closed":        "Dispute closed",
+	"subscription_started":  "Subscribed",
+	"subscription_paid":     "Paid for the subscription",
+	"subscription_renewed":  "Renewed",
+	"subscription_past_due": "Renewal not paid",
+	"subscription_paused":   "Subscription paused",
+	"subscription_canceled": "Canceled, runs to the end of its period",
+	"subscription_ended":    "Subscription ended",
+	"merged":                "Joined with another address",
+	"note":                  "Note",
+	"signed_in":             "Signed in",
+}
+
+// by is who wrote a note.
+func by(author string) string {
+	kind, id, _ := strings.Cut(author, ":")
+	switch kind {
+	case "user":
+		return "team member " + id
+	case "token":
+		return "a program, with token " + id
+	}
+	return "an operator"
+}
+
+// heard tells where a fact comes from, where that is no event.
+func heard(o store.Origin) string {
+	switch o.Via {
+	case "export":
+		return "an export that was imported"
+	case "invoice":
+		return "a copy on an invoice"
+	}
+	return "a backfill"
 }
 
 // notations are how the currencies with a home of their own are written there.
@@ -137,6 +191,14 @@ func products(c store.Customer) (titles []string) {
 		add(sub.Plan)
 	}
 	return titles
+}
+
+// called is what a customer goes by.
+func called(c store.Customer) string {
+	if c.Name != nil && *c.Name != "" {
+		return *c.Name
+	}
+	return c.Email
 }
 
 // initials are the first letters of the first and the last name, or of the address.

@@ -22,6 +22,7 @@ type visitor struct {
 	admin bool
 	user  string // Clerk's id of who is signed in there
 	store string // whose token a program sent
+	token int64  // that token's id
 	doubt error  // why it cannot be told who asks, or is no longer
 }
 
@@ -49,9 +50,9 @@ func (s *Site) holder(r *http.Request, token string) visitor {
 	if user != "" || err != nil {
 		return visitor{user: user, doubt: err}
 	}
-	id, err := s.storeOf(r.Context(), token)
-	if id != "" || err != nil {
-		return visitor{store: id, doubt: err}
+	t, err := s.tokenOf(r.Context(), token)
+	if t.StoreID != "" || err != nil {
+		return visitor{store: t.StoreID, token: t.ID, doubt: err}
 	}
 	ok, heard := s.throttle.try(s.client(r), s.cfg.Now(), func() bool { return s.admin.is(token) })
 	if !heard {
@@ -60,38 +61,58 @@ func (s *Site) holder(r *http.Request, token string) visitor {
 	return visitor{admin: ok}
 }
 
-// storeOf returns whose token it is; none if it is no store's. The error is one
-// that has ended, or of Postgres.
-func (s *Site) storeOf(ctx context.Context, token string) (string, error) {
+// tokenOf returns the store's token that it is; the zero one if it is none. The
+// error is that it has ended, or of Postgres.
+func (s *Site) tokenOf(ctx context.Context, token string) (store.Token, error) {
 	t, err := s.cfg.Store.UseToken(ctx, token, s.cfg.Now())
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return "", nil
+		return store.Token{}, nil
 	case err != nil:
-		return "", err
+		return store.Token{}, err
 	case t.State(s.cfg.Now()) != "active":
-		return "", errEnded
+		return store.Token{}, errEnded
 	}
-	return t.StoreID, nil
+	return t, nil
 }
 
-// admit returns nil if the one who asks belongs to the audience. Whoever does
+// visitorKey is where a request's context has who was admitted.
+type visitorKey struct{}
+
+// admitted is who was let in to what the request asks for.
+func admitted(r *http.Request) visitor {
+	v, _ := r.Context().Value(visitorKey{}).(visitor)
+	return v
+}
+
+// name is what a visitor goes by where something is theirs.
+func (v visitor) name() string {
+	switch {
+	case v.admin:
+		return "admin"
+	case v.store != "":
+		return "token:" + strconv.FormatInt(v.token, 10)
+	}
+	return "user:" + v.user
+}
+
+// admit returns the one who asks if they belong to the audience. Whoever does
 // not gets the same answer whether or not what they ask for exists.
-func (s *Site) admit(who audience, r *http.Request) error {
+func (s *Site) admit(who audience, r *http.Request) (visitor, error) {
 	if who == anyone {
-		return nil
+		return visitor{}, nil
 	}
 	if who == admins && s.cfg.AdminToken == "" {
-		return errNoToken
+		return visitor{}, errNoToken
 	}
 	v := s.visitor(r)
 	if v.admin {
-		return nil
+		return v, nil
 	}
 	if who == sellers && (v.user != "" || v.store != "") {
-		return s.admitTo(r.Context(), r.PathValue("store"), v)
+		return v, s.admitTo(r.Context(), r.PathValue("store"), v)
 	}
-	return cmp.Or(v.doubt, error(errStranger))
+	return v, cmp.Or(v.doubt, error(errStranger))
 }
 
 // admitTo returns nil if somebody whom we know may see a store. To others it

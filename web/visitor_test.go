@@ -222,6 +222,10 @@ func answers(r route, is standing) string {
 		return "401" // the form has no token
 	case r.path == "/signout", r.path == "/{$}" && is != operator:
 		return "303"
+	case strings.HasSuffix(r.path, "/live"), strings.HasSuffix(r.path, "/notes") && strings.HasPrefix(r.path, "/store/"):
+		return "400" // let in, and told that nothing was said
+	case r.method == "POST" && strings.HasPrefix(r.path, "/store/"):
+		return "400 404" // let in, and told that there is no such note
 	case r.method == "POST", r.method == "PATCH":
 		return "200 415 409" // let in, and told what is wrong: no body, or done before
 	case r.method == "DELETE":

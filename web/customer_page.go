@@ -1,0 +1,131 @@
+package web
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+
+	"rollcall/store"
+)
+
+const (
+	pageEntries = 20  // of the timeline, at a time
+	pageNotes   = 100 // the newest; there are seldom more
+)
+
+// customerPage is what customer.html shows.
+type customerPage struct {
+	Store    store.StoreInfo
+	Customer store.Customer
+	Why      store.Explanation
+	Timeline []store.Entry
+	Earlier  string // URL of what was before; empty at the beginning
+	Notes    []store.Note
+	Draft    string // of a note that could not be kept
+	Wrong    string // why not
+	ListURL  string
+	URL      string
+	IsAdmin  bool
+	Version  string
+}
+
+// customer shows a customer's own page, or to a script the next part of its
+// timeline.
+func (s *Site) customer(w http.ResponseWriter, r *http.Request) error {
+	q, err := query(r)
+	if err != nil {
+		return err
+	}
+	filter := store.TimelineFilter{Cursor: q.Get("before"), Limit: pageEntries}
+	if isPart(r) {
+		page := newCustomerPage(r)
+		if err := s.timeline(r, &page, filter); err != nil {
+			return err
+		}
+		s.page(w, http.StatusOK, "entries", page)
+		return nil
+	}
+	return s.showCustomerPage(w, r, filter, customerPage{})
+}
+
+// newCustomerPage is the page of the customer whom the request names.
+func newCustomerPage(r *http.Request) customerPage {
+	list := "/store/" + url.PathEscape(r.PathValue("store")) + "/customers"
+	return customerPage{ListURL: list, URL: list + "/" + url.PathEscape(r.PathValue("id")), IsAdmin: admitted(r).admin}
+}
+
+// showCustomerPage reads and writes all of the page; failed has the note that
+// could not be kept, if there is one.
+func (s *Site) showCustomerPage(w http.ResponseWriter, r *http.Request, f store.TimelineFilter, failed customerPage) (err error) {
+	ctx, storeID, id := r.Context(), r.PathValue("store"), r.PathValue("id")
+	page := newCustomerPage(r)
+	page.Draft, page.Wrong, page.Version = failed.Draft, failed.Wrong, s.cfg.Version
+	if page.Customer, err = s.cfg.Store.Customer(ctx, storeID, id); err != nil {
+		return err
+	}
+	if page.Why, err = s.cfg.Store.Explain(ctx, storeID, id); err != nil {
+		return err
+	}
+	if err := s.timeline(r, &page, f); err != nil {
+		return err
+	}
+	if page.Notes, err = s.cfg.Store.Notes(ctx, storeID, id, 0, pageNotes); err != nil {
+		return err
+	}
+	if page.Store, err = s.cfg.Store.Store(ctx, storeID); err != nil {
+		return err
+	}
+	status := http.StatusOK
+	if page.Wrong != "" {
+		status = http.StatusBadRequest
+	}
+	s.page(w, status, "customer.html", page)
+	return nil
+}
+
+// timeline reads a part of what happened.
+func (s *Site) timeline(r *http.Request, page *customerPage, f store.TimelineFilter) error {
+	entries, next, err := s.cfg.Store.Timeline(r.Context(), r.PathValue("store"), r.PathValue("id"), f)
+	if err != nil {
+		return err
+	}
+	page.Timeline = entries
+	if next != "" {
+		page.Earlier = address(page.URL, url.Values{"before": {next}})
+	}
+	return nil
+}
+
+// noteForm takes the form of a new note, or of one that is written anew.
+func (s *Site) noteForm(w http.ResponseWriter, r *http.Request) error {
+	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	if err := r.ParseForm(); err != nil {
+		return errForm
+	}
+	ctx, storeID, id, text := r.Context(), r.PathValue("store"), r.PathValue("id"), r.PostForm.Get("body")
+	var err error
+	if note := r.PathValue("note"); note != "" {
+		_, err = s.cfg.Store.EditNote(ctx, storeID, id, note, text)
+	} else {
+		_, err = s.cfg.Store.AddNote(ctx, storeID, id, store.NewNote{Body: text, Author: admitted(r).name()})
+	}
+	var wrong *store.BadParam
+	if errors.As(err, &wrong) {
+		return s.showCustomerPage(w, r, store.TimelineFilter{Limit: pageEntries}, customerPage{Draft: text, Wrong: "The note " + wrong.Reason + "."})
+	}
+	return s.backToNotes(w, r, err)
+}
+
+// noteDeleted takes the button of a note.
+func (s *Site) noteDeleted(w http.ResponseWriter, r *http.Request) error {
+	return s.backToNotes(w, r, s.cfg.Store.DeleteNote(r.Context(), r.PathValue("store"), r.PathValue("id"), r.PathValue("note")))
+}
+
+// backToNotes shows the page again, unless something failed.
+func (s *Site) backToNotes(w http.ResponseWriter, r *http.Request, err error) error {
+	if err != nil {
+		return err
+	}
+	http.Redirect(w, r, newCustomerPage(r).URL+"#notes", http.StatusSeeOther)
+	return nil
+}
