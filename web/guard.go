@@ -4,12 +4,33 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"strings"
 	"time"
+
+	"github.com/klauspost/compress/gzhttp"
 )
 
 // pagePolicy lets our pages load what is ours and nothing else (no script or
 // style inside a page either), send forms only to us, and be framed by nobody.
 const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// compressed sends what is text by less. Its size is blurred a little, so that
+// nobody who can put words into a page learns from that what else is in it.
+func compressed(next http.Handler) (http.Handler, error) {
+	wrap, err := gzhttp.NewWrapper(gzhttp.RandomJitter(32, 0, false),
+		gzhttp.ContentTypes([]string{"text/html", "text/css", "text/javascript", "application/json", "image/svg+xml"}))
+	if err != nil {
+		return nil, err
+	}
+	zipped := wrap(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/live") || strings.HasSuffix(r.URL.Path, ".csv") || underMonitoring(r) {
+			next.ServeHTTP(w, r) // streams, and what is not ours
+			return
+		}
+		zipped.ServeHTTP(w, r)
+	}), nil
+}
 
 // guarded adds what every answer has and every request goes through.
 func (s *Site) guarded(next http.Handler) http.Handler {
@@ -18,7 +39,7 @@ func (s *Site) guarded(next http.Handler) http.Handler {
 	next = protection.Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Content-Security-Policy", pagePolicy)
+		h.Set("Content-Security-Policy", s.policy)
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("X-Frame-Options", "DENY")
 		// Not "no-referrer": with it browsers send "Origin: null" with our own forms.

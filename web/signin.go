@@ -95,10 +95,11 @@ type failurePage struct {
 	Creators bool   // whether it could be seen by creators, had they signed in
 	SignIn   string // where they do, and come back from; empty if that is not known
 	Next     string // where operators want to go once they have signed in
+	Operator bool   // whether one asks: there is a start page for them
 }
 
 func (s *Site) failurePage(r *http.Request, f *failure) failurePage {
-	p := failurePage{failure: f, Next: r.URL.RequestURI()}
+	p := failurePage{failure: f, Next: r.URL.RequestURI(), Operator: s.admin.hasSession(r, s.cfg.Now())}
 	if r.PathValue("store") != "" && s.sessions != nil {
 		p.Creators, p.SignIn = true, s.signInAddress(r)
 	}

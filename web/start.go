@@ -21,6 +21,7 @@ type startPage struct {
 
 type storeLine struct {
 	store.StoreSize
+	PageURL           string
 	ListURL, StatsURL string // of its API
 }
 
@@ -44,8 +45,8 @@ func (s *Site) start(w http.ResponseWriter, r *http.Request) error {
 	}
 	page := startPage{Limit: startStores, Counts: counts, Version: s.cfg.Version}
 	for _, one := range stores {
-		api := "/api/stores/" + url.PathEscape(one.ID)
-		page.Stores = append(page.Stores, storeLine{one, api + "/customers", api + "/stats"})
+		id := url.PathEscape(one.ID)
+		page.Stores = append(page.Stores, storeLine{one, "/store/" + id + "/customers", "/api/stores/" + id + "/customers", "/api/stores/" + id + "/stats"})
 	}
 	s.page(w, http.StatusOK, "start.html", page)
 	return nil

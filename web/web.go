@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -57,6 +58,7 @@ type Site struct {
 	redis            redis.UniversalClient
 	monitoring       *asynqmon.HTTPHandler
 	monitoringPolicy string
+	policy           string // Content-Security-Policy of our own pages
 	pages            *template.Template
 	live             *live
 	handler          http.Handler
@@ -91,7 +93,15 @@ func New(cfg Config) (*Site, error) {
 		return nil, fmt.Errorf("web.New: %w", err)
 	}
 	s.monitoringPolicy = policyFor(s.monitoring)
-	s.handler = s.logged(s.guarded(s.mux()))
+	s.policy = pagePolicy
+	if cfg.Pictures {
+		s.policy = strings.Replace(pagePolicy, "img-src 'self'", "img-src 'self' https:", 1)
+	}
+	pages, err := compressed(s.mux())
+	if err != nil {
+		return nil, fmt.Errorf("web.New: %w", err)
+	}
+	s.handler = s.logged(s.guarded(pages))
 	return s, nil
 }
 

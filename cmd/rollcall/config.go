@@ -62,6 +62,10 @@ type Config struct {
 	// it, with themselves as redirect_url.
 	SignInURL *string `name:"sign-in-url" env:"SIGN_IN_URL" group:"web" placeholder:"URL" help:"Where creators sign in: pages link to it, with redirect_url behind it to come back."`
 
+	// CustomerPictures shows customers' pictures on the pages. Browsers load them
+	// from where Clerk keeps them, which so learns who looks at whom.
+	CustomerPictures bool `name:"customer-pictures" env:"CUSTOMER_PICTURES" group:"web" help:"Show customers' pictures, which browsers load from Clerk's servers, instead of their initials."`
+
 	// TrustedProxies are the networks that requests come through. Behind a proxy
 	// that is not named here all its clients are one to us, so that the wrong
 	// tokens of one slow down the others.

@@ -46,7 +46,7 @@ func (c demoCmd) Run(e *env) error {
 		}
 		return nil
 	}
-	d.describe(e.out, "/api/stores/store_aurora/customers")
+	d.describe(e.out, "/store/store_aurora/customers")
 	fmt.Fprintln(e.out, "What the demo played is gone when it ends.")
 	return d.wait(e)
 }

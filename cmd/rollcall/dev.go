@@ -31,7 +31,7 @@ func (devCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	d.describe(e.out, "/api/admin/events")
+	d.describe(e.out, "")
 	return d.wait(e)
 }
 
@@ -202,13 +202,19 @@ func (d *dev) close() error {
 	return errors.Join(errs...)
 }
 
-// describe prints where everything is, and an example of the API.
-func (d *dev) describe(w io.Writer, example string) {
+// describe prints where everything is; list is the page of some store's list, or
+// empty.
+func (d *dev) describe(w io.Writer, list string) {
 	c := d.env.Config
+	example, customers := "/api/admin/events", ""
+	if list != "" {
+		example = strings.Replace(list, "/store/", "/api/stores/", 1)
+		customers = "\n  Customers   " + d.url + list
+	}
 	fmt.Fprintf(w, `
 Rollcall is running on %[1]s
 
-  Sign in     %[2]s
+  Sign in     %[2]s%[10]s
   Inbox       rollcall events list%[8]s
   Queues      %[1]s/monitoring
   API         curl -H 'Authorization: Bearer %[3]s' %[1]s%[9]s
@@ -221,7 +227,7 @@ Rollcall is running on %[1]s
   Data folder %[7]s
 
 Ctrl-C stops it.
-`, d.url, d.signIn, given(c.AdminToken), given(c.StripeSecrets), given(c.ClerkSecrets), given(c.PlatformSecrets), c.Data, c.dataFlag(), example)
+`, d.url, d.signIn, given(c.AdminToken), given(c.StripeSecrets), given(c.ClerkSecrets), given(c.PlatformSecrets), c.Data, c.dataFlag(), example, customers)
 }
 
 // dataFlag is what other commands need to find this folder.
