@@ -131,6 +131,7 @@ var groupsOf = map[string][]string{
 	"backfill": {"servers"}, // the workers read the history, with their keys
 	"audit":    {"servers", "history", "rules"},
 	"rebuild":  {"servers", "rules"},
+	"stripe":   {"history"},
 	"token":    {"servers"},
 	"version":  {},
 }
