@@ -135,12 +135,12 @@ func selectCustomers(key string) string {
 }
 
 func scanCustomer(row pgx.CollectableRow) (c listed, err error) {
-	var subscriptions []struct {
-		Subscription
-		ProductID *string `json:"product_id"`
-	}
+	var subscriptions []listedSubscription
 	err = row.Scan(&c.id, &c.StoreID, &c.Email, &c.Name, &c.ImageURL, &c.Type, &c.Status, &c.Source.Kind, &c.Source.ProductID,
-		&c.TotalSpent, &c.Refunded, &c.FirstSeenAt, &c.LastActivityAt, &c.LastActivity, &c.Courses, &c.Purchases, &subscriptions, &c.key)
+		flatList[Money]{&c.TotalSpent, (*Money).set}, flatList[Money]{&c.Refunded, (*Money).set},
+		&c.FirstSeenAt, &c.LastActivityAt, &c.LastActivity,
+		flatList[Course]{&c.Courses, (*Course).set}, flatList[Purchase]{&c.Purchases, (*Purchase).set},
+		flatList[listedSubscription]{&subscriptions, (*listedSubscription).set}, &c.key)
 	c.ID = strconv.FormatInt(c.id, 10)
 	c.FirstSeenAt, c.LastActivityAt = utc(c.FirstSeenAt), utc(c.LastActivityAt)
 	c.Subscriptions = make([]Subscription, len(subscriptions))
