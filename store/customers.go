@@ -152,10 +152,10 @@ func scanCustomer(row pgx.CollectableRow) (c listed, err error) {
 }
 
 func utc(t *time.Time) *time.Time {
-	if t == nil {
-		return nil
+	if t != nil {
+		*t = t.UTC()
 	}
-	return ptr(t.UTC())
+	return t
 }
 
 // untitled is a title to be filled in: that of a product.

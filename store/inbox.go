@@ -41,6 +41,7 @@ func (s *Store) InsertEvents(ctx context.Context, events []NewEvent) (_ []Insert
 // querier is a pool or a transaction.
 type querier interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }
 
 func insertEvents(ctx context.Context, q querier, events []NewEvent) ([]Inserted, error) {

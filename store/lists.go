@@ -27,7 +27,7 @@ func (s *Store) Customers(ctx context.Context, f Filter) (page []Customer, next 
 	if !storable(f.Store) {
 		return page, "", nil
 	}
-	q, err := s.survey(ctx, f)
+	q, err := s.survey(ctx, s.pool, f)
 	if err != nil || len(q.facets) == 0 {
 		return page, "", err
 	}
@@ -59,15 +59,16 @@ type question struct {
 	titled  []string // what can be had whose title has those words, as customer_index names it
 	passes  bool     // whether a walk may read rows that it does not return
 	people  int64    // if so: how long it may get, about
+	keyless bool     // whether nobody asks for the rows' keys, as cursors do
 }
 
 // survey asks what kinds of customer the store has, and what the words sought
 // may be found in.
-func (s *Store) survey(ctx context.Context, f Filter) (*question, error) {
+func (s *Store) survey(ctx context.Context, db querier, f Filter) (*question, error) {
 	q := &question{Filter: f, Store: s}
 	var all []string
 	// The facets are hopped through in the index, one look-up each.
-	err := s.pool.QueryRow(ctx, `
+	err := db.QueryRow(ctx, `
 		WITH RECURSIVE facets AS (
 			(SELECT facet FROM customers WHERE store_id = $1 ORDER BY facet LIMIT 1)
 			UNION ALL
@@ -96,14 +97,14 @@ func (s *Store) survey(ctx context.Context, f Filter) (*question, error) {
 	q.every = len(q.facets) == len(all)
 	q.passes = f.withinFacets() || !by.facets && !q.every
 	if q.passes {
-		q.people, err = s.people(ctx, f.Store, map[bool][]string{true: q.facets, false: all}[by.facets])
+		q.people, err = people(ctx, db, f.Store, map[bool][]string{true: q.facets, false: all}[by.facets])
 	}
 	return q, err
 }
 
 // people is how many customers a store has in some facets, by its figures.
-func (s *Store) people(ctx context.Context, store string, facets []string) (n int64, err error) {
-	err = s.pool.QueryRow(ctx, `
+func people(ctx context.Context, db querier, store string, facets []string) (n int64, err error) {
+	err = db.QueryRow(ctx, `
 		SELECT coalesce(sum(amount), 0)::bigint
 		FROM (`+keptFigures+` AND figure = 'people') f`, store, facets).Scan(&n)
 	return n, err
@@ -193,7 +194,11 @@ func (q *question) walk(in span, n, budget int) (string, arguments) {
 		// OFFSET 0 keeps it a look-up for each row.
 		rest.sql = append(rest.sql, "EXISTS (SELECT FROM customer_index i WHERE i.customer_id = c.id AND "+entry.String()+" OFFSET 0)")
 	}
-	return selectCustomers(by.text("c.key")) + ` (
+	key := by.text("c.key")
+	if q.keyless {
+		key = "NULL::text"
+	}
+	return selectCustomers(key) + ` (
 			SELECT *
 			FROM (
 				` + strings.Join(q.branches(in, sorted+limit, &args), "\n\t\t\t\tUNION ALL\n\t\t\t\t") + `

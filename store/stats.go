@@ -42,7 +42,7 @@ func (s *Store) Figures(ctx context.Context, f Filter, since time.Time) (st Stat
 	if f, _, err = f.check(); err != nil || !storable(f.Store) {
 		return st, nil, err
 	}
-	q, err := s.survey(ctx, f)
+	q, err := s.survey(ctx, s.pool, f)
 	if err != nil || len(q.facets) == 0 {
 		return st, nil, err
 	}

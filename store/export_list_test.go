@@ -1,0 +1,176 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"testing"
+
+	gocmp "github.com/google/go-cmp/cmp"
+
+	"rollcall/store"
+)
+
+// exported collects what an export writes.
+func exported(t testing.TB, l *lists, f store.Filter) (all []store.Customer) {
+	t.Helper()
+	calls := 0
+	err := l.ExportCustomers(t.Context(), f, func(some []store.Customer) error {
+		if calls++; (calls == 1) != (len(some) == 0) {
+			t.Errorf("%+v: call %d with %d customers", f, calls, len(some))
+		}
+		all = append(all, some...)
+		return nil
+	})
+	if err != nil {
+		t.Fatalf("%+v: %v", f, err)
+	}
+	return all
+}
+
+// listed pages through a list.
+func listed(t testing.TB, l *lists, f store.Filter) (all []store.Customer) {
+	t.Helper()
+	for f.Limit = 100; ; {
+		page, next, err := l.Customers(t.Context(), f)
+		if err != nil {
+			t.Fatalf("%+v: %v", f, err)
+		}
+		all = append(all, page...)
+		if f.Cursor = next; next == "" {
+			return all
+		}
+	}
+}
+
+// An export is all pages of the list.
+func TestExportIsTheList(t *testing.T) {
+	l := openLists(t)
+	l.fill(t, 150)
+	l.exec(t, `
+		UPDATE customers SET
+			courses = (SELECT coalesce(jsonb_agg(jsonb_build_object('id', id, 'progress', 33.5)), '[]') FROM unnest(course_ids) id),
+			subscriptions = '[{"id": "sub_1", "status": "active", "plan": "\"Pro\"", "amount": 1900, "currency": "usd"}]',
+			source_kind = 'free_course', source_product_id = 'store_a_p2'`)
+	for _, f := range []store.Filter{{}, {Type: "lead"}, {Status: "inactive"}, {Course: "shared"}, {Product: "store_a_p1"}, {NotProduct: "store_a_p1"}, {Course: "shared", ProgressMin: "30"},
+		{Source: "free_course", SpentMin: "9.95"}, {Query: "mixing"}, {Query: "ada"}, {Query: "nobody"}} {
+		for _, f.Sort = range allSorts {
+			f.Store = "store_a"
+			if diff := gocmp.Diff(listed(t, l, f), exported(t, l, f)); diff != "" {
+				t.Errorf("%+v: -list +export\n%s", f, diff)
+			}
+		}
+	}
+	for _, nobody := range []string{"none", "a\x00", "\xff"} {
+		if got := exported(t, l, store.Filter{Store: nobody}); len(got) != 0 {
+			t.Errorf("%q: %v", nobody, got)
+		}
+	}
+}
+
+// Of more customers than are fetched at a time none is lost and none comes twice.
+func TestExportOfMany(t *testing.T) {
+	for _, n := range []int{500, 2000, 6001} {
+		l := openLists(t)
+		l.exec(t, `
+			INSERT INTO customers (store_id, email, last_activity_at)
+			SELECT 'store_a', 'p' || i || '@example.com', CASE WHEN i % 3 > 0 THEN now() - i % 100 * interval '1 s' END
+			FROM generate_series(1, $1::int) i`, n)
+		for _, sort := range []string{"-last_activity", "email"} {
+			f := store.Filter{Store: "store_a", Sort: sort}
+			if diff := gocmp.Diff(listed(t, l, f), exported(t, l, f)); diff != "" {
+				t.Errorf("%d by %s: -list +export\n%s", n, sort, diff)
+			}
+		}
+	}
+}
+
+// What is changed after it has begun does not show.
+func TestExportIsOfOneMoment(t *testing.T) {
+	l := openLists(t)
+	l.fill(t, 30)
+	want := listed(t, l, store.Filter{Store: "store_a"})
+	var got []store.Customer
+	err := l.ExportCustomers(t.Context(), store.Filter{Store: "store_a"}, func(some []store.Customer) error {
+		if len(some) == 0 {
+			l.exec(t, `UPDATE customers SET last_activity_at = NULL, name = 'changed'`)
+			l.exec(t, `UPDATE products SET title = 'changed'`)
+		}
+		got = append(got, some...)
+		return nil
+	})
+	if diff := gocmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("%v -want +got\n%s", err, diff)
+	}
+}
+
+// An export that is ended early leaves nothing behind.
+func TestExportEndsEarly(t *testing.T) {
+	l := openLists(t)
+	l.fill(t, 30)
+	f := store.Filter{Store: "store_a"}
+	enough := errors.New("enough")
+	for _, at := range []int{1, 2} {
+		calls := 0
+		err := l.ExportCustomers(t.Context(), f, func([]store.Customer) error {
+			if calls++; calls == at {
+				return enough
+			}
+			return nil
+		})
+		if !errors.Is(err, enough) || calls != at {
+			t.Errorf("%v after %d calls", err, calls)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	err := l.ExportCustomers(ctx, f, func([]store.Customer) error { cancel(); return nil })
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+	l.exec(t, `DO $$ BEGIN LOCK TABLE customers IN ACCESS EXCLUSIVE MODE; END $$`) // waits for transactions that are left
+	if got := exported(t, l, f); len(got) != 10 {
+		t.Errorf("%d customers", len(got))
+	}
+}
+
+func TestParseExport(t *testing.T) {
+	for query, want := range map[string]string{
+		"":                                  "",
+		"type=lead&q=ada&sort=-spent":       "",
+		"cursor=&limit=":                    "",
+		"limit=10":                          "limit: is for pages",
+		"cursor=abc&type=lead":              "cursor: is for pages",
+		"cursor=&cursor=abc":                "cursor: is for pages",
+		"typ=lead":                          "typ: is not",
+		"sort=shoe_size":                    "sort: ",
+		"q=" + strings.Repeat("x", 201):     "q: ",
+		url.Values{"q": {"a\x00"}}.Encode(): "q: ",
+	} {
+		q, err := url.ParseQuery(query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := store.ParseExport("store_a", q)
+		var bad *store.BadParam
+		if want == "" && (err != nil || f.Store != "store_a") || want != "" && (!errors.As(err, &bad) || !strings.HasPrefix(err.Error(), want)) {
+			t.Errorf("%.40q: %+v, %v", query, f, err)
+		}
+	}
+	var bad *store.BadParam
+	never := func([]store.Customer) error { return fmt.Errorf("called") }
+	for _, f := range []store.Filter{{Sort: "x"}, {Type: "x"}, {Cursor: "x"}} {
+		if err := open(t).ExportCustomers(t.Context(), f, never); !errors.As(err, &bad) {
+			t.Errorf("%+v: %v", f, err)
+		}
+	}
+}
+
+func TestDigits(t *testing.T) {
+	for currency, want := range map[string]int{"usd": 2, "USD": 2, "jpy": 0, "kwd": 3, "isk": 2, "ugx": 2, "idr": 2, "xpf": 0, "bhd": 3, "zzz": 2, "": 2, "jp": 2, "', '": 2} {
+		if got := (store.Money{Currency: currency}).Digits(); got != want {
+			t.Errorf("%q: %d, want %d", currency, got, want)
+		}
+	}
+}
