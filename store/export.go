@@ -49,18 +49,18 @@ func (s *Store) ExportCustomers(ctx context.Context, f Filter, write func([]Cust
 	}
 	moment := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 	return pgx.BeginTxFunc(ctx, s.pool, moment, func(tx pgx.Tx) error {
-		e := export{tx: tx, write: write, batch: make([]Customer, 0, exportBatch)}
-		if e.titles, err = titlesOf(ctx, tx, f.Store); err != nil {
-			return err
-		}
-		q, err := s.survey(ctx, tx, f)
+		titles, err := titlesOf(ctx, tx, f.Store)
 		if err != nil {
 			return err
 		}
 		if err := write(nil); err != nil {
 			return err
 		}
-		return e.run(ctx, q)
+		q, err := s.survey(ctx, tx, f)
+		if err != nil {
+			return err
+		}
+		return (&export{tx: tx, titles: titles, write: write, batch: make([]Customer, 0, exportBatch)}).run(ctx, q)
 	})
 }
 

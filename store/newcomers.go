@@ -42,7 +42,7 @@ func (s *Store) CountNewcomers(ctx context.Context, f Filter, after int64) (n in
 	if f, _, err = f.check(); err != nil || !storable(f.Store) {
 		return 0, err
 	}
-	q, err := s.survey(ctx, f)
+	q, err := s.survey(ctx, s.pool, f)
 	if err != nil || len(q.facets) == 0 {
 		return 0, err
 	}

@@ -40,6 +40,7 @@ var (
 	errTooMany   = &failure{http.StatusTooManyRequests, "too_many_requests", "Too many wrong tokens came from your address: wait some seconds before you try again."}
 	errNoKeys    = &failure{http.StatusServiceUnavailable, "unavailable", "Clerk does not tell its keys just now, so its sessions cannot be checked: try again in a few seconds."}
 	errAway      = &failure{http.StatusServiceUnavailable, "unavailable", "The database does not answer just now: try again in a few seconds."}
+	errBusy      = &failure{http.StatusServiceUnavailable, "busy", "As many lists as this server exports at a time are under way: try again in some seconds."}
 	errInternal  = &failure{http.StatusInternalServerError, "internal", "Something went wrong here; the log of the server says what."}
 	// As the receiver of webhooks says it of its secrets: no other token would
 	// do, so this is not the visitor's mistake but something to be set up.
@@ -116,7 +117,7 @@ func hungUp(ctx context.Context) bool { return errors.Is(context.Cause(ctx), con
 // refuse answers a request that failed, as JSON to programs, else as a page.
 func (s *Site) refuse(w http.ResponseWriter, r *http.Request, f *failure) {
 	switch {
-	case f == errAway, f == errNoKeys:
+	case f == errAway, f == errNoKeys, f == errBusy:
 		w.Header().Set("Retry-After", "5")
 	case f == errTooMany:
 		w.Header().Set("Retry-After", strconv.Itoa(int(tryEvery/time.Second)))

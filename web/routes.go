@@ -32,6 +32,7 @@ type handler func(w http.ResponseWriter, r *http.Request) error
 func (s *Site) routes() []route {
 	return []route{
 		{"GET", "/api/stores/{store}/customers", "a creator's programs", sellers, s.listCustomers},
+		{"GET", "/api/stores/{store}/customers.csv", "creators, for their spreadsheets", sellers, s.exportCustomers},
 		{"GET", "/api/stores/{store}/customers/{id}", "a creator's programs", sellers, s.showCustomer},
 		{"GET", "/api/stores/{store}/customers/{id}/explain", "a creator's programs", sellers, s.explainCustomer},
 		{"GET", "/api/stores/{store}/customers/{id}/timeline", "a creator's programs", sellers, s.showTimeline},

@@ -61,6 +61,9 @@ type Site struct {
 	policy           string // Content-Security-Policy of our own pages
 	pages            *template.Template
 	live             *live
+	exporting        chan struct{} // holds one for each export under way
+	exportQueue      time.Duration
+	exportStall      time.Duration
 	handler          http.Handler
 }
 
@@ -80,13 +83,16 @@ func New(cfg Config) (*Site, error) {
 		return nil, fmt.Errorf("web.New: no client for a Redis of type %T", cfg.Redis)
 	}
 	s := &Site{
-		cfg:        cfg,
-		admin:      admin{token: cfg.AdminToken},
-		sessions:   newSessions(cfg.Clerk, cfg.Now, cfg.Log),
-		throttle:   newThrottle(),
-		redis:      client,
-		monitoring: asynqmon.New(asynqmon.Options{RootPath: monitoringPath, RedisConnOpt: cfg.Redis}),
-		live:       newLive(cfg.Store, cfg.Log),
+		cfg:         cfg,
+		admin:       admin{token: cfg.AdminToken},
+		sessions:    newSessions(cfg.Clerk, cfg.Now, cfg.Log),
+		throttle:    newThrottle(),
+		redis:       client,
+		monitoring:  asynqmon.New(asynqmon.Options{RootPath: monitoringPath, RedisConnOpt: cfg.Redis}),
+		live:        newLive(cfg.Store, cfg.Log),
+		exporting:   make(chan struct{}, exports),
+		exportQueue: exportQueue,
+		exportStall: exportStall,
 	}
 	var err error
 	if s.pages, err = template.New("").Funcs(s.functions()).ParseFS(files, "templates/*.html"); err != nil {
