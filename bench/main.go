@@ -27,12 +27,13 @@ func main() {
 	out := flag.String("json", "bench.json", "`file` to write the figures to")
 	facts := flag.String("facts", "100000,1000000,2000000", "`numbers` of facts of the backfill's measurements")
 	rows := flag.Int("rows", 4_500_000, "rows of the Convex export that is decoded (2 GB)")
-	only := flag.String("only", "", "measure only this: webhooks or backfill")
+	only := flag.String("only", "", "measure only this: webhooks, backfill or csv")
+	customers := flag.Int("customers", 1_000_000, "customers of the list that is exported")
 	events := flag.Int("events", 20000, "events of the throughput measurements")
 	profile := flag.String("cpuprofile", "", "`file` to write a CPU profile of the throughput measurements to")
 	flag.Parse()
 	debug.SetGCPercent(300) // as cmd/rollcall does
-	if err := run(ctx, options{*events, *rows, *facts, *only, *out, *profile}); err != nil {
+	if err := run(ctx, options{*events, *rows, *customers, *facts, *only, *out, *profile}); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -60,9 +61,9 @@ func (r *Report) add(name string, value float64, unit, note string) {
 
 // options of a run.
 type options struct {
-	events, rows int
-	facts, only  string
-	out, profile string
+	events, rows, customers int
+	facts, only             string
+	out, profile            string
 }
 
 func run(ctx context.Context, o options) error {
@@ -82,13 +83,18 @@ func run(ctx context.Context, o options) error {
 			return err
 		}
 	}
-	if o.only != "backfill" {
+	if o.only == "" || o.only == "webhooks" {
 		if err := sys.webhooks(ctx, report, o.events); err != nil {
 			return err
 		}
 	}
-	if o.only != "webhooks" {
+	if o.only == "" || o.only == "backfill" {
 		if err := sys.backfills(ctx, report, o.facts, o.rows); err != nil {
+			return err
+		}
+	}
+	if o.only == "" || o.only == "csv" {
+		if err := sys.csv(ctx, report, o.customers); err != nil {
 			return err
 		}
 	}
