@@ -142,7 +142,8 @@ type answer struct {
 	text string
 }
 
-// send sends a request and follows no redirect. A body is a form.
+// send sends a request and follows no redirect. A body is a form. Whatever the
+// API answers must be as openapi.json describes it.
 func (x *site) send(t testing.TB, method, path, body string, who ...as) answer {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, x.url+path, strings.NewReader(body))
@@ -164,7 +165,13 @@ func (x *site) send(t testing.TB, method, path, body string, who ...as) answer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return answer{res, string(text)}
+	got := answer{res, string(text)}
+	if isAPI(r) {
+		if err := describedAs(r, got); err != nil {
+			t.Errorf("%s %s: %d %.500s\nis not as openapi.json has it: %v", method, path, res.StatusCode, text, err)
+		}
+	}
+	return got
 }
 
 func (x *site) get(t testing.TB, path string, who ...as) answer {

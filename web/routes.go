@@ -56,6 +56,7 @@ func (s *Site) routes() []route {
 		{"POST", "/api/admin/backfills/{id}/pause", "operators' programs", admins, s.orderBackfill(s.cfg.Store.PauseBackfill)},
 		{"POST", "/api/admin/backfills/{id}/resume", "operators' programs", admins, s.orderBackfill(s.cfg.Store.ResumeBackfill)},
 		{"POST", "/api/admin/backfills/{id}/cancel", "operators' programs", admins, s.orderBackfill(s.cfg.Store.CancelBackfill)},
+		{"GET", "/api/openapi.json", "whoever writes a program for it", anyone, s.describe},
 		{"GET", "/{$}", "operators, to find the rest", anyone, s.start},
 		{"GET", "/signin", "operators", anyone, s.signInPage},
 		{"POST", "/signin", "the form of the page above", anyone, s.signIn},

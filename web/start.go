@@ -1,7 +1,6 @@
 package web
 
 import (
-	"io/fs"
 	"net/http"
 	"net/url"
 
@@ -49,16 +48,5 @@ func (s *Site) start(w http.ResponseWriter, r *http.Request) error {
 		page.Stores = append(page.Stores, storeLine{one, "/store/" + id + "/customers", "/api/stores/" + id + "/customers", "/api/stores/" + id + "/stats"})
 	}
 	s.page(w, http.StatusOK, "start.html", page)
-	return nil
-}
-
-// asset serves a file that our pages refer to.
-func (s *Site) asset(w http.ResponseWriter, r *http.Request) error {
-	name := "assets/" + r.PathValue("file")
-	if _, err := fs.Stat(files, name); err != nil {
-		return errNoRoute
-	}
-	w.Header().Set("Cache-Control", "public, max-age=300") // minutes: a new version of us has new styles
-	http.ServeFileFS(w, r, files, name)
 	return nil
 }

@@ -21,7 +21,7 @@ import (
 // functions are what templates may call.
 func (s *Site) functions() template.FuncMap {
 	return template.FuncMap{
-		"asset":    func(name string) string { return "/assets/" + name },
+		"asset":    s.hashes.url,
 		"money":    money,
 		"count":    func(n int64) string { return english.Sprint(n) },
 		"plural":   plural,

@@ -61,6 +61,7 @@ type Site struct {
 	policy           string // Content-Security-Policy of our own pages
 	pages            *template.Template
 	live             *live
+	hashes           hashes        // of the assets
 	exporting        chan struct{} // holds one for each export under way
 	exportQueue      time.Duration
 	exportStall      time.Duration
@@ -90,6 +91,7 @@ func New(cfg Config) (*Site, error) {
 		redis:       client,
 		monitoring:  asynqmon.New(asynqmon.Options{RootPath: monitoringPath, RedisConnOpt: cfg.Redis}),
 		live:        newLive(cfg.Store, cfg.Log),
+		hashes:      hashAssets(),
 		exporting:   make(chan struct{}, exports),
 		exportQueue: exportQueue,
 		exportStall: exportStall,

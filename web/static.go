@@ -1,0 +1,84 @@
+package web
+
+import (
+	"bytes"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"time"
+)
+
+// openAPI describes the API to programs. It is written by hand; the tests hold
+// it against the routes, and every answer of theirs against it.
+//
+//go:embed openapi.json
+var openAPI []byte
+
+var openAPITag = tag(hash(openAPI))
+
+// describe answers what the API is. It may be kept, and is asked for again in
+// vain until we are another version.
+func (s *Site) describe(w http.ResponseWriter, r *http.Request) error {
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "public, no-cache")
+	h.Set("ETag", openAPITag)
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(openAPI))
+	return nil
+}
+
+// asset serves a file that our pages refer to. Under an address that names its
+// contents, as hashes.url makes them, it is good for ever; else for minutes.
+func (s *Site) asset(w http.ResponseWriter, r *http.Request) error {
+	name := r.PathValue("file")
+	hash, ok := s.hashes[name]
+	if !ok {
+		return errNoRoute
+	}
+	h := w.Header()
+	h.Set("Cache-Control", "public, max-age=300")
+	if r.URL.Query().Get("v") == hash {
+		h.Set("Cache-Control", "public, max-age=31536000, immutable")
+	}
+	h.Set("ETag", tag(hash))
+	http.ServeFileFS(w, r, files, "assets/"+name)
+	return nil
+}
+
+// hashes are those of the assets, by name.
+type hashes map[string]string
+
+func hashAssets() hashes {
+	all := hashes{}
+	err := fs.WalkDir(files, "assets", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		text, err := fs.ReadFile(files, path)
+		all[d.Name()] = hash(text)
+		return err
+	})
+	if err != nil {
+		panic(err) // they are in the program
+	}
+	return all
+}
+
+// url is the address of an asset, for templates.
+func (all hashes) url(name string) (string, error) {
+	if all[name] == "" {
+		return "", fmt.Errorf("there is no asset %q", name)
+	}
+	return "/assets/" + name + "?v=" + all[name], nil
+}
+
+// tag is a weak one: what is sent may be compressed.
+func tag(hash string) string { return `W/"` + hash + `"` }
+
+func hash(text []byte) string {
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:8])
+}
