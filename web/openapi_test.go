@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -239,5 +240,30 @@ func TestDescriptionIsServed(t *testing.T) {
 	}
 	if other := x.get(t, "/api/openapi.json", withHeader("If-None-Match", `"other"`)); other.StatusCode != 200 || other.Header.Get("Cache-Control") != "public, no-cache" {
 		t.Errorf("%d %v", other.StatusCode, other.Header)
+	}
+}
+
+// TestDocs: docs/api.md names every parameter of the list, every code of an
+// error and every column.
+func TestDocs(t *testing.T) {
+	d, err := described()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile("../docs/api.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := slices.Clone(columns)
+	for _, p := range d.Paths.Value("/api/stores/{store}/customers").Get.Parameters {
+		names = append(names, p.Value.Name)
+	}
+	for _, code := range d.Components.Schemas["Error"].Value.Properties["error"].Value.Properties["code"].Value.Enum {
+		names = append(names, code.(string))
+	}
+	for _, name := range names {
+		if !strings.Contains(string(text), "`"+name) {
+			t.Errorf("docs/api.md does not tell of %s", name)
+		}
 	}
 }
