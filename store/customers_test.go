@@ -335,6 +335,9 @@ func TestCustomersRandomFilters(t *testing.T) {
 		}
 		l.SetWalkBudget(rapid.SampledFrom([]int{1, 20, 5000}).Draw(rt, "budget"))
 		l.sameFigures(rt, f)
+		if diff := gocmp.Diff(l.expected(f), l.exports(rt, f)); diff != "" {
+			rt.Fatalf("export of %+v: -want +got\n%s", f, diff)
+		}
 		if diff := gocmp.Diff(l.expected(f), l.all(rt, f)); diff != "" {
 			rt.Fatalf("%+v: -want +got\n%s", f, diff)
 		}
@@ -376,6 +379,21 @@ func TestCustomersOfOtherStores(t *testing.T) {
 			t.Errorf("stats of %q: %v %v", nobody, st, err)
 		}
 	}
+}
+
+// exports lists whom an export has.
+func (l *lists) exports(t *rapid.T, f store.Filter) (ids []string) {
+	t.Helper()
+	err := l.ExportCustomers(context.Background(), f, func(some []store.Customer) error {
+		for _, c := range some {
+			ids = append(ids, c.ID)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatalf("export of %+v: %v", f, err)
+	}
+	return ids
 }
 
 // sameFigures checks the figures of a filter, and of the days people came on.
