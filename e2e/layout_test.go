@@ -15,6 +15,7 @@ var imports = map[string][]string{
 	"rollcall/facts":                    {},
 	"rollcall/jobs":                     {},
 	"rollcall/migrations":               {},
+	"rollcall/internal/browser":         {},
 	"rollcall/internal/embedded":        {},
 	"rollcall/internal/embedded/testdb": {"rollcall/internal/embedded", "rollcall/migrations"},
 	"rollcall/store":                    {"rollcall/facts"},

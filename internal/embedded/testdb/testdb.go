@@ -48,12 +48,13 @@ type servers struct {
 // server.
 var process = strings.ToLower(rand.Text()[:10])
 
-// Main runs the tests, stops the servers and exits. A process that is killed
-// takes its servers with it (see package embedded).
-func Main(m *testing.M) { os.Exit(run(m)) }
+// Main runs the tests (m is a *testing.M, or what stands around one), stops the
+// servers and exits. A process that is killed takes its servers with it (see
+// package embedded).
+func Main(m interface{ Run() int }) { os.Exit(run(m)) }
 
 // run is apart from Main because os.Exit skips what is deferred.
-func run(m *testing.M) (code int) {
+func run(m interface{ Run() int }) (code int) {
 	shared.main = true
 	defer func() {
 		if err := stop(); err != nil {
