@@ -22,6 +22,7 @@ type customerPage struct {
 	Earlier  string // URL of what was before; empty at the beginning
 	Notes    []store.Note
 	Draft    string // of a note that could not be kept
+	Editing  string // which one it was to be; empty: a new one
 	Wrong    string // why not
 	ListURL  string
 	URL      string
@@ -59,7 +60,7 @@ func newCustomerPage(r *http.Request) customerPage {
 func (s *Site) showCustomerPage(w http.ResponseWriter, r *http.Request, f store.TimelineFilter, failed customerPage) (err error) {
 	ctx, storeID, id := r.Context(), r.PathValue("store"), r.PathValue("id")
 	page := newCustomerPage(r)
-	page.Draft, page.Wrong, page.Version = failed.Draft, failed.Wrong, s.cfg.Version
+	page.Draft, page.Editing, page.Wrong, page.Version = failed.Draft, failed.Editing, failed.Wrong, s.cfg.Version
 	if page.Customer, err = s.cfg.Store.Customer(ctx, storeID, id); err != nil {
 		return err
 	}
@@ -104,14 +105,15 @@ func (s *Site) noteForm(w http.ResponseWriter, r *http.Request) error {
 	}
 	ctx, storeID, id, text := r.Context(), r.PathValue("store"), r.PathValue("id"), r.PostForm.Get("body")
 	var err error
-	if note := r.PathValue("note"); note != "" {
+	note := r.PathValue("note")
+	if note != "" {
 		_, err = s.cfg.Store.EditNote(ctx, storeID, id, note, text)
 	} else {
 		_, err = s.cfg.Store.AddNote(ctx, storeID, id, store.NewNote{Body: text, Author: admitted(r).name()})
 	}
 	var wrong *store.BadParam
 	if errors.As(err, &wrong) {
-		return s.showCustomerPage(w, r, store.TimelineFilter{Limit: pageEntries}, customerPage{Draft: text, Wrong: "The note " + wrong.Reason + "."})
+		return s.showCustomerPage(w, r, store.TimelineFilter{Limit: pageEntries}, customerPage{Draft: text, Editing: note, Wrong: "The note " + wrong.Reason + "."})
 	}
 	return s.backToNotes(w, r, err)
 }
