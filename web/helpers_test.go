@@ -14,12 +14,13 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"rollcall/internal/browser"
 	"rollcall/internal/embedded/testdb"
 	"rollcall/jobs"
 	"rollcall/store"
 )
 
-func TestMain(m *testing.M) { testdb.Main(m) }
+func TestMain(m *testing.M) { testdb.Main(browser.Around(m)) }
 
 const token = "the admin's token"
 
@@ -32,6 +33,7 @@ type site struct {
 	url      string
 	database string
 	log      *syncBuffer
+	told     int // events so far, see tell
 }
 
 type syncBuffer struct {

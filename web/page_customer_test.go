@@ -1,0 +1,179 @@
+package web
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"rollcall/internal/browser"
+)
+
+// without is a phone in the dark that runs no scripts and asks for no motion.
+var without = browser.Look{Width: 390, Height: 844, Dark: true, Calm: true, NoScript: true}
+
+// customerPath is where a customer of the studio is.
+func (x *site) customerPath(t *testing.T, name string) string {
+	t.Helper()
+	var list struct{ Data []struct{ ID, Name string } }
+	unmarshal(t, x.get(t, "/api/stores/studio/customers?limit=100", asAdmin), &list)
+	for _, c := range list.Data {
+		if c.Name == name {
+			return listPath + "/" + c.ID
+		}
+	}
+	t.Fatalf("no customer %s", name)
+	return ""
+}
+
+func TestPageCustomer(t *testing.T) {
+	x, p := visit(t, browser.Desktop)
+	for _, look := range []browser.Look{browser.Desktop, without} {
+		p.Look(look)
+		p.Go(x.customerPath(t, "Rita Okafor"))
+		same(t, "head", []string{"Customers of Aurora Academy", "Rita Okafor", "rita.okafor@mail.example"}, p.Texts("header .crumb, h1, header .mail"))
+		same(t, "sections", []string{"Courses", "Purchases", "What happened", "Why?", "In short", "Notes"}, p.Texts("h2"))
+		same(t, "in short", []string{"Customer Inactive", "$0.00", "$25.00", "Product purchase: Drum Kit Vol. 1"}, p.Texts(".short div:nth-child(-n+4) dd"))
+		day := time.Now().UTC().Add(-20 * day).Format("2 January 2006")
+		same(t, "purchases", []string{"Drum Kit Vol. 1", day, "$100.00", "$25.00", "$75.00", "$0.00"}, p.Texts("#what tbody td"))
+		same(t, "timeline", []string{"Payment disputed Drum Kit Vol. 1 · $75.00", "Refunded Drum Kit Vol. 1 · $25.00", "Bought Drum Kit Vol. 1 · $100.00", "First seen"}, p.Texts(".timeline li p:first-child"))
+		same(t, "money", []string{"$100.00 paid, $25.00 given back, $75.00 disputed: payment:pi_rita"}, p.Texts(".reasons div:nth-child(3) dd"))
+		same(t, "facts", []string{"payment:pi_rita checkout of $100.00 for Drum Kit Vol. 1", "↳ refund:re_rita refund $25.00, succeeded", "↳ dispute:dp_rita dispute of $75.00, needs response, the money is withdrawn"},
+			cutAll(p.Texts(".facts p"), ", "+day))
+		if got := p.Texts(".origins"); !strings.HasPrefix(got[1], "Stripe refund.created evt_told_") {
+			t.Errorf("%q", got)
+		}
+		// Each reason leads to its fact, each purchase too.
+		for _, link := range []string{".reasons a", "tbody a", ".short + .hint a"} {
+			p.Click(link)
+			p.Until(`(() => { const at = document.querySelector(":target")?.getBoundingClientRect(); return at && at.bottom > 0 && at.top < innerHeight })()`)
+		}
+		p.Click("nav .button")
+		p.Until(fmt.Sprintf(`location.pathname === %q`, listPath))
+	}
+
+	p.Look(browser.Desktop)
+	p.Go(x.customerPath(t, "Bob Stone"))
+	since := func(ago time.Duration) string { return " since " + time.Now().UTC().Add(-ago).Format("2 January 2006") }
+	same(t, "courses", []string{"Mixing Basics" + since(40*day), "Mastering in the Box" + since(3*time.Hour)}, p.Texts("#what .rows .grow"))
+	same(t, "progress", []string{"100 %", "10 %"}, p.Texts("#what .rows .pc"))
+	p.Go(x.customerPath(t, "Ivo Marek"))
+	p.Has("#what .rows", "Inner Circle")
+	p.Has("#what .rows", "$19.00")
+	p.Go(x.customerPath(t, "Lena Voss"))
+	same(t, "nothing", []string{"In no course.", "Nothing bought."}, p.Texts(".none"))
+}
+
+// cutAll cuts each text at what follows.
+func cutAll(texts []string, at string) []string {
+	for i := range texts {
+		texts[i], _, _ = strings.Cut(texts[i], at)
+	}
+	return texts
+}
+
+// A long story is told in parts, the newest first, with a script or without.
+func TestPageTimeline(t *testing.T) {
+	events := studio()
+	for i := range 41 { // with the first payment, two more of the start, and first seen: 44
+		ago := time.Duration(50-i) * day
+		events = append(events, told{"stripe", "invoice.paid", ago, fmt.Sprintf(
+			`{"id":"in_ivo_%d","customer":"cus_ivo","subscription":"sub_ivo","amount_paid":%d,"currency":"usd","created":%s}`, i, 2000+i, unix(ago))})
+	}
+	x, p := visit(t, browser.Desktop, events...)
+	path := x.customerPath(t, "Ivo Marek")
+	p.Go(path)
+	for _, shown := range []int{20, 40} {
+		p.Until(fmt.Sprintf(`document.querySelectorAll(".timeline li:not(.further)").length === %d`, shown))
+		p.Click(".timeline .further a")
+	}
+	p.Until(`!document.querySelector(".timeline .further")`)
+	whole := p.Texts(".timeline li p:first-child")
+	if n := len(whole); n != 44 || whole[0] != "Renewed Inner Circle · $20.40" || whole[n-1] != "First seen" {
+		t.Errorf("%d: %q", n, whole)
+	}
+	if p.Address() != path {
+		t.Errorf("the tab is at %s", p.Address())
+	}
+	p.Look(without)
+	p.Go(path)
+	var parts []string
+	for n := 0; ; n++ {
+		parts = append(parts, p.Texts(".timeline li:not(.further) p:first-child")...)
+		if n == 2 {
+			break
+		}
+		p.Click(".timeline .further a")
+		p.Until(fmt.Sprintf(`document.querySelector(".timeline p")?.innerText.includes(%q)`, whole[len(parts)]))
+	}
+	same(t, "by links", whole, parts)
+}
+
+func TestPageNotes(t *testing.T) {
+	x, p := visit(t, browser.Desktop)
+	path := x.customerPath(t, "Ann Lee")
+	for _, look := range []browser.Look{browser.Desktop, without} {
+		p.Look(look)
+		p.Go(path)
+		p.Click("#notes > form button")
+		if bad := browser.Eval[bool](p, `document.querySelector("#note:invalid") !== null`); !bad || p.Address() != path {
+			t.Errorf("an empty note was sent: %s", p.Address())
+		}
+		p.Type("#note", "Called her.\nLikes <b>drums</b>")
+		p.Click("#notes > form button")
+		p.Lists(".notes .text", "Called her.\nLikes <b>drums</b>")
+		p.Until(`location.hash === "#notes"`)
+		p.Has(".notes .hint", "an operator, just now")
+		p.Has(".timeline q", "Likes <b>drums</b>")
+		p.Type("#note", "Second")
+		p.Click("#notes > form button")
+		p.Lists(".notes .text", "Second", "Called her.\nLikes <b>drums</b>")
+		p.Click(".notes li:nth-child(2) summary")
+		p.Type(".notes li:nth-child(2) textarea", "Called back")
+		p.Click(".notes li:nth-child(2) button")
+		p.Lists(".notes .text", "Second", "Called back")
+		p.Has(".notes li:nth-child(2) .hint", "edited")
+		for range 2 {
+			left := len(p.Texts(".notes li"))
+			p.Click(".notes summary")
+			p.Click(".notes .quiet")
+			p.Until(fmt.Sprintf(`document.querySelectorAll(".notes li").length === %d`, left-1))
+		}
+	}
+}
+
+// A note that cannot be kept is given back, where it was written.
+func TestPageNotesRefused(t *testing.T) {
+	x, p := visit(t, browser.Desktop)
+	path := x.customerPath(t, "Ann Lee")
+	p.Go(path)
+	p.Type("#note", "   ")
+	p.Expect("400 " + path + "/notes")
+	p.Click("#notes > form button")
+	p.Has(".error", "The note")
+	lines := strings.Repeat("x\n", 2499) + "xx" // 5,000 characters: as many as the form takes
+	set := func(selector, text string) {
+		browser.Eval[bool](p, fmt.Sprintf(`(() => {
+			const field = document.querySelector(%q);
+			field.removeAttribute("maxlength");
+			field.value = %q;
+			return true;
+		})()`, selector, text))
+	}
+	p.Go(path)
+	set("#note", lines)
+	p.Click("#notes > form button")
+	p.Until(`document.querySelector(".notes .text")?.textContent.length === 5000`)
+	p.Click(".notes summary")
+	set(".notes textarea", lines+"y")
+	p.Click(".notes button")
+	p.Has(".error", "at most 5000")
+	p.Until(`document.querySelector(".notes textarea").value.length === 5001 && document.querySelector("#note").value === ""`)
+	p.Type(".notes textarea", "Shorter")
+	p.Click(".notes button")
+	p.Until(`document.querySelector(".notes .text")?.textContent === "Shorter" && !document.querySelector(".error")`)
+	set("#note", lines+"y")
+	p.Click("#notes > form button")
+	p.Has(".error", "at most 5000")
+	p.Until(`document.querySelector("#note").value.length === 5001`)
+}

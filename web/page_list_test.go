@@ -1,0 +1,274 @@
+package web
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"rollcall/internal/browser"
+)
+
+// listed waits until the list has exactly these people, in this order.
+func listed(p *browser.Page, names ...string) { p.Lists(".person h2", names...) }
+
+// at waits until the tab is at a list with these parameters.
+func at(p *browser.Page, query string) {
+	p.Until(fmt.Sprintf(`location.pathname + location.search === %q`, strings.TrimSuffix(listPath+"?"+query, "?")))
+}
+
+func same(t *testing.T, what string, want, got []string) {
+	t.Helper()
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", what, diff)
+	}
+}
+
+func TestPageList(t *testing.T) {
+	x, p := visit(t, browser.Desktop)
+	x.exec(t, `UPDATE customers SET name = NULL WHERE name = 'Lena Voss'`)
+	p.Go(listPath)
+	same(t, "rows", []string{
+		"AL Ann Lee ann.lee@mail.example Course enrollment · 2 hours ago Mixing Basics 40 % – Lead Active 1 course",
+		"BS Bob Stone bob.stone@mail.example Course enrollment · 3 hours ago Mixing Basics 100 % Mastering in the Box 10 % $299.00 Customer Active 2 courses",
+		"ZM Zoë Müller zoe.muller@mail.example Purchase · 5 days ago Drum Kit Vol. 1 25,00 € Customer Active",
+		"RO Rita Okafor rita.okafor@mail.example Purchase · 2 weeks ago Drum Kit Vol. 1 $0.00 Customer Inactive",
+		"IM Ivo Marek ivo.marek@mail.example Subscription payment · 2 months ago Inner Circle $19.00 Subscriber Active",
+		"L lena.voss@mail.example Course enrollment · 2 months ago – Lead Inactive",
+	}, p.Texts(".person"))
+	same(t, "tiles", []string{"6 in all", "2 Leads", "3 Customers", "1 Subscribers", "4 Active", "Revenue 25,00 € $318.00", "3 new in 30 days"}, p.Texts(".tiles > li"))
+	same(t, "days with newcomers", []string{"20", "5", "0"}, browser.Eval[[]string](p, `(() => {
+		const bars = [...document.querySelectorAll(".chart rect")];
+		return bars.flatMap((bar, i) => bar.getBoundingClientRect().height > 0 ? String(bars.length - 1 - i) : []);
+	})()`))
+	same(t, "progress", []string{"40", "100", "10"}, browser.Eval[[]string](p, `[...document.querySelectorAll(".badges progress")].map(b => String(b.value))`))
+	if got := p.Texts("header .crumb, h1"); !slices.Equal(got, []string{"Aurora Academy", "Customers"}) {
+		t.Error(got)
+	}
+	p.Click(".person:nth-child(2) h2 a")
+	p.Has("h1", "Bob Stone")
+}
+
+// What is chosen narrows the list at once, and is in the address: so it can be
+// undone part by part, gone back from, and passed on.
+func TestPageFilters(t *testing.T) {
+	_, p := visit(t, browser.Desktop)
+	p.Go(listPath)
+	p.Click(".filter summary")
+	p.Choose("#f-type", "paying")
+	listed(p, "Bob Stone", "Zoë Müller", "Rita Okafor")
+	p.Choose("#f-product", "drums")
+	listed(p, "Zoë Müller", "Rita Okafor")
+	p.Type("#f-spent_min", "20\r")
+	listed(p, "Zoë Müller")
+	at(p, "product=drums&spent_min=20&type=paying")
+	same(t, "chips", []string{"Type: Customers ×", "Bought: Drum Kit Vol. 1 ×", "Spent at least: 20 ×", "Clear all"}, p.Texts(".chips li"))
+	same(t, "tiles", []string{"1 in all", "0 Leads", "1 Customers", "0 Subscribers", "1 Active", "Revenue 25,00 €", "1 new in 30 days"}, p.Texts(".tiles > li"))
+
+	chosen := func() string {
+		return browser.Eval[string](p, `[...document.querySelectorAll("#f-type, #f-product, #f-spent_min, #sort")].map(e => e.value).join()`)
+	}
+	for _, step := range []struct {
+		do           func()
+		query, chose string
+		names        []string
+	}{
+		{p.Back, "product=drums&type=paying", "-last_activity,paying,drums,", []string{"Zoë Müller", "Rita Okafor"}},
+		{p.Back, "type=paying", "-last_activity,paying,,", []string{"Bob Stone", "Zoë Müller", "Rita Okafor"}},
+		{p.Forward, "product=drums&type=paying", "-last_activity,paying,drums,", []string{"Zoë Müller", "Rita Okafor"}},
+		{p.Forward, "product=drums&spent_min=20&type=paying", "-last_activity,paying,drums,20", []string{"Zoë Müller"}},
+		{func() { p.Click(`.chips li:nth-child(2) a`) }, "spent_min=20&type=paying", "-last_activity,paying,,20", []string{"Bob Stone", "Zoë Müller"}},
+		{func() { p.Choose("#sort", "-name") }, "sort=-name&spent_min=20&type=paying", "-name,paying,,20", []string{"Zoë Müller", "Bob Stone"}},
+		{func() { p.Click(`.chips li:nth-child(1) a`) }, "sort=-name&spent_min=20", "-name,,,20", []string{"Zoë Müller", "Bob Stone"}},
+		{func() { p.Click(`.chips .clear`) }, "", "-last_activity,,,", []string{"Ann Lee", "Bob Stone", "Zoë Müller", "Rita Okafor", "Ivo Marek", "Lena Voss"}},
+		{func() { p.Click(`.tiles li:nth-child(4) a`) }, "type=subscription", "-last_activity,subscription,,", []string{"Ivo Marek"}},
+	} {
+		step.do()
+		at(p, step.query)
+		listed(p, step.names...)
+		if got := chosen(); got != step.chose {
+			t.Errorf("%s: the menus show %s, want %s", step.query, got, step.chose)
+		}
+	}
+	if got := p.Texts(`.tiles [aria-current="true"]`); !slices.Equal(got, []string{"1 Subscribers"}) {
+		t.Error(got)
+	}
+}
+
+// Filters of a course are asked together with it, and forgotten with it.
+func TestPageCourseFilters(t *testing.T) {
+	_, p := visit(t, browser.Desktop)
+	p.Go(listPath + "?status=active")
+	p.Choose("#f-completed", "no")
+	listed(p, "Ann Lee", "Bob Stone", "Zoë Müller", "Ivo Marek")
+	p.Choose("#f-course", "mixing")
+	listed(p, "Ann Lee")
+	at(p, "completed=no&course=mixing&status=active")
+	p.Choose("#f-completed", "")
+	p.Type("#f-progress_min", "50\t")
+	listed(p, "Bob Stone")
+	p.Choose("#f-not_course", "mastering")
+	p.Has(".empty", "Nobody matches")
+	p.Click(`.chips li:nth-child(2) a`)
+	at(p, "not_course=mastering&status=active")
+	listed(p, "Ann Lee", "Zoë Müller", "Ivo Marek")
+}
+
+func TestPageSearchAndSort(t *testing.T) {
+	_, p := visit(t, browser.Desktop)
+	p.Go(listPath)
+	for _, c := range []struct{ typed, name string }{
+		{"zoe mull", "Zoë Müller"}, {"MÜLLER", "Zoë Müller"}, {"rita.o", "Rita Okafor"}, {"inner circ", "Ivo Marek"}, {"in the box", "Bob Stone"}, {"%", ""}, {"aNN", "Ann Lee"},
+	} {
+		p.Type("#q", c.typed)
+		if c.name == "" {
+			p.Has(".empty", "Nobody matches")
+		} else {
+			listed(p, c.name)
+		}
+		p.Until(fmt.Sprintf(`new URLSearchParams(location.search).get("q") === %q`, c.typed))
+	}
+	same(t, "chips", []string{"“aNN” ×", "Clear all"}, p.Texts(".chips li"))
+	if got := browser.Eval[bool](p, `document.activeElement.id === "q"`); !got {
+		t.Error("the search has lost the focus while somebody typed")
+	}
+	p.Type("#q", "")
+	at(p, "")
+	for _, c := range []struct{ sort, first, last string }{
+		{"name", "Ann Lee", "Zoë Müller"}, {"-name", "Zoë Müller", "Ann Lee"}, {"email", "Ann Lee", "Zoë Müller"}, {"-first_seen", "Ann Lee", "Lena Voss"},
+		{"first_seen", "Lena Voss", "Ann Lee"}, {"last_activity", "Lena Voss", "Ann Lee"}, {"-spent", "Bob Stone", "Ann Lee"}, {"spent", "Ann Lee", "Bob Stone"},
+	} {
+		p.Choose("#sort", c.sort)
+		p.Until(fmt.Sprintf(`document.querySelector(".person:first-child h2").innerText === %q && document.querySelector(".person:last-child h2").innerText === %q`, c.first, c.last))
+		at(p, "sort="+c.sort)
+	}
+}
+
+// The list goes on as far as there are people, each once and in order: by
+// scrolling, by the button, and by the link that it is without a script.
+func TestPageScroll(t *testing.T) {
+	x, p := visit(t, browser.Desktop)
+	x.tell(t, crowd(120)...)
+	var api struct{ Data []struct{ Name string } }
+	var want []string
+	for cursor := ""; ; {
+		var page struct {
+			Next string `json:"next_cursor"`
+		}
+		answer := x.get(t, "/api/stores/studio/customers?limit=100&cursor="+cursor, asAdmin)
+		unmarshal(t, answer, &page)
+		unmarshal(t, answer, &api)
+		for _, c := range api.Data {
+			want = append(want, c.Name)
+		}
+		if cursor = page.Next; cursor == "" {
+			break
+		}
+	}
+	p.Go(listPath)
+	p.Until(`document.querySelectorAll(".person").length === 50`)
+	for range 2 {
+		seen := browser.Eval[int](p, `document.querySelectorAll(".person").length`)
+		browser.Eval[bool](p, `(scrollTo(0, document.body.scrollHeight), true)`)
+		p.Until(fmt.Sprintf(`document.querySelectorAll(".person").length > %d`, seen))
+	}
+	same(t, "by scrolling", want, p.Texts(".person h2"))
+	if at := p.Address(); at != listPath {
+		t.Errorf("scrolling leads to %s", at)
+	}
+	p.Go(listPath)
+	p.Click(".further a") // which comes into view by that: both may ask
+	p.Until(`document.querySelectorAll(".person").length === 100`)
+	p.Click(".further a")
+	p.Until(`document.querySelectorAll(".person").length > 100`)
+	same(t, "by the button", want, p.Texts(".person h2"))
+
+	p.Look(browser.Look{Width: 390, Height: 844, NoScript: true})
+	var got []string
+	p.Go(listPath + "?sort=-last_activity")
+	for n := 1; ; n++ {
+		names := p.Texts(".person h2")
+		got = append(got, names...)
+		if n == 3 {
+			break
+		}
+		p.Click(".further a")
+		p.Until(fmt.Sprintf(`document.querySelector(".person h2")?.innerText === %q`, want[len(got)]))
+	}
+	same(t, "by links", want, got)
+	p.Click(".hint a")
+	at(p, "")
+}
+
+// What a list says that has nobody to show.
+func TestPageNobody(t *testing.T) {
+	x, p := visit(t, browser.Desktop)
+	x.tell(t, told{"platform", "store.upserted", time.Hour, `{"id":"new","name":"Brand New"}`})
+	var last struct{ Next string }
+	unmarshal(t, x.get(t, "/api/stores/studio/customers?limit=5", asAdmin), &last)
+	end := x.cursorAfter(t, "lena.voss@mail.example")
+	for _, script := range []bool{true, false} {
+		for _, c := range []struct{ path, says, leadsTo string }{
+			{"/store/new/customers", "Nobody here yet", ""},
+			{listPath + "?q=nobody&type=lead", "Nobody matches", listPath},
+			{listPath + "?spent_min=abc", `spent_min: "abc" is not allowed`, listPath},
+			{listPath + "?typo=1", "typo", listPath},
+			{listPath + "?cursor=" + end, "That is the end", ""},
+		} {
+			p.Look(browser.Look{Width: 1280, Height: 900, NoScript: !script})
+			if strings.Contains(c.path, "spent_min") || strings.Contains(c.path, "typo") {
+				p.Expect("400 " + c.path)
+			}
+			p.Go(c.path)
+			p.Has(".empty", c.says)
+			if c.leadsTo != "" {
+				p.Click(".empty .button")
+				p.Until(fmt.Sprintf(`location.pathname + location.search === %q && document.querySelector(".person")`, c.leadsTo))
+			}
+		}
+	}
+	// The same, asked for by the menus.
+	p.Look(browser.Desktop)
+	p.Go(listPath)
+	p.Click(".filter summary")
+	p.Type("#f-spent_min", "abc\t")
+	p.Has(".empty", `spent_min: "abc" is not allowed`)
+	p.Type("#f-spent_min", "20\t")
+	listed(p, "Bob Stone", "Zoë Müller")
+}
+
+// cursorAfter is where the list goes on after its last customer.
+func (x *site) cursorAfter(t *testing.T, last string) string {
+	t.Helper()
+	x.exec(t, `INSERT INTO customers (store_id, email, last_activity_at) VALUES ('studio', 'gone@mail.example', '2001-01-01')`)
+	var page struct {
+		Data []struct{ Email string }
+		Next string `json:"next_cursor"`
+	}
+	unmarshal(t, x.get(t, "/api/stores/studio/customers?limit=6", asAdmin), &page)
+	if page.Data[5].Email != last || page.Next == "" {
+		t.Fatalf("%+v", page)
+	}
+	x.exec(t, `DELETE FROM customers WHERE email = 'gone@mail.example'`)
+	return page.Next
+}
+
+// A database that is away is said where the list would be, and the list that is
+// there stays.
+func TestPageTrouble(t *testing.T) {
+	x, p := visit(t, browser.Desktop)
+	p.Go(listPath)
+	x.cfg.Store.Close()
+	p.Expect("500 " + listPath)
+	p.Expect("Response Status Error Code 500")
+	p.Choose("#sort", "name")
+	p.Has(".trouble", "The list could not be loaded")
+	if n := len(p.Texts(".person")); n != 6 {
+		t.Errorf("%d rows are left", n)
+	}
+	p.Go(listPath)
+	p.Has("main", "Something went wrong here")
+}
