@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"rollcall/store"
 )
@@ -82,6 +83,11 @@ func (s *Site) showCustomerPage(w http.ResponseWriter, r *http.Request, f store.
 	}
 	s.page(w, status, "customer.html", page)
 	return nil
+}
+
+// Reduced tells whether of what was paid anything was given back or disputed.
+func (p customerPage) Reduced() bool {
+	return slices.ContainsFunc(p.Why.Payments, func(f store.PaymentFact) bool { return f.Refunded.Amount != 0 || f.Disputed.Amount != 0 })
 }
 
 // timeline reads a part of what happened.

@@ -1,13 +1,14 @@
 package web
 
 import (
+	"cmp"
 	"slices"
-	"strings"
 )
 
 // menu is a choice of one parameter of the filter.
 type menu struct {
 	Name, Label string
+	Chip        string // what its chip calls it; Label if empty
 	Options     []option
 	Typed       bool   // a number to be typed, not a choice
 	Value       string // of what is typed
@@ -57,9 +58,9 @@ func (p *customersPage) menus() {
 	all := slices.Clone(choices)
 	all = append(all,
 		menu{Name: "course", Label: "Enrolled in", Options: courses},
-		menu{Name: "completed", Label: "… and completed it", Options: []option{{Label: "Either way"}, {Value: "yes", Label: "Completed"}, {Value: "no", Label: "Not completed"}}},
-		menu{Name: "progress_min", Label: "… progress from, %", Typed: true},
-		menu{Name: "progress_max", Label: "… progress to, %", Typed: true},
+		menu{Name: "completed", Label: "… and completed it", Chip: "Course", Options: []option{{Label: "Either way"}, {Value: "yes", Label: "Completed"}, {Value: "no", Label: "Not completed"}}},
+		menu{Name: "progress_min", Label: "… progress from, %", Chip: "Progress from", Typed: true},
+		menu{Name: "progress_max", Label: "… progress to, %", Chip: "Progress to", Typed: true},
 		menu{Name: "not_course", Label: "Not enrolled in", Options: courses},
 		menu{Name: "product", Label: "Bought", Options: products},
 		menu{Name: "not_product", Label: "Not bought", Options: products},
@@ -122,6 +123,6 @@ func (p *customersPage) chips() {
 		if m.Name == "course" { // nothing is left to have completed
 			without = append(without, "completed", "", "progress_min", "", "progress_max", "")
 		}
-		p.Chips = append(p.Chips, chip{strings.TrimSuffix(strings.TrimPrefix(m.Label, "… "), ", %") + ": " + text, p.with(without...)})
+		p.Chips = append(p.Chips, chip{cmp.Or(m.Chip, m.Label) + ": " + text, p.with(without...)})
 	}
 }
