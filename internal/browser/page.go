@@ -12,9 +12,11 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 )
 
 const (
@@ -153,10 +155,21 @@ func (p *Page) Click(selector string) {
 	p.do("click "+selector, chromedp.Click(chromedp.CSS(selector)))
 }
 
-// Press presses keys, one after the other: letters, or those of package kb.
-func (p *Page) Press(keys string, options ...chromedp.KeyOption) {
+// Press presses keys, one after the other: letters, or those of package kb. What
+// a letter writes comes with the key going down, so that a page may keep it from
+// being written.
+func (p *Page) Press(keys string) {
 	p.t.Helper()
-	p.do("press "+keys, chromedp.KeyEvent(keys, options...))
+	for _, key := range keys {
+		events := kb.Encode(key)
+		if len(events) == 3 { // down, the letter, up
+			events[0].Text, events[0].UnmodifiedText = events[1].Text, events[1].UnmodifiedText
+			events = []*input.DispatchKeyEventParams{events[0], events[2]}
+		}
+		for _, e := range events {
+			call(p, input.DispatchKeyEvent, *e)
+		}
+	}
 }
 
 // Type focuses a field, empties it and types into it.
@@ -227,10 +240,11 @@ func (p *Page) state() string {
 	return fmt.Sprintln(text, err, p.troubles)
 }
 
-// Has waits until the text of the first element found contains text.
+// Has waits until the text of the first element found contains text, each run of
+// space as one.
 func (p *Page) Has(selector, text string) {
 	p.t.Helper()
-	p.Until(fmt.Sprintf(`document.querySelector(%q)?.innerText.includes(%q)`, selector, text))
+	p.Until(fmt.Sprintf(`document.querySelector(%q)?.innerText.replace(/\s+/g, " ").includes(%q)`, selector, text))
 }
 
 // Lists waits until the elements found are as many and say, one by one, what is wanted.
