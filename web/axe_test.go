@@ -27,8 +27,8 @@ var axeSource = sync.OnceValues(func() (string, error) {
 	return string(source), err
 })
 
-// accessible lets axe-core look at the page, with all of its rules.
-func accessible(t *testing.T, p *browser.Page, what string) {
+// violations lets axe-core look at the page, with all of its rules.
+func violations(t *testing.T, p *browser.Page) []string {
 	t.Helper()
 	source, err := axeSource()
 	if err != nil {
@@ -37,8 +37,13 @@ func accessible(t *testing.T, p *browser.Page, what string) {
 	if !browser.Eval[bool](p, `"axe" in window`) {
 		browser.Eval[bool](p, source+"\n;true")
 	}
-	for _, violation := range browser.Eval[[]string](p, `axe.run({resultTypes: ["violations"], preload: false}).then(found =>
-		found.violations.flatMap(v => v.nodes.map(n => [v.id, v.help, n.html.slice(0, 200), n.failureSummary].join("; "))))`) {
+	return browser.Eval[[]string](p, `axe.run({resultTypes: ["violations"], preload: false}).then(found =>
+		found.violations.flatMap(v => v.nodes.map(n => [v.id, v.help, n.html.slice(0, 200), n.failureSummary].join("; "))))`)
+}
+
+func accessible(t *testing.T, p *browser.Page, what string) {
+	t.Helper()
+	for _, violation := range violations(t, p) {
 		t.Errorf("%s: %s", what, strings.ReplaceAll(violation, "\n", " "))
 	}
 }

@@ -1,0 +1,156 @@
+package web
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+
+	"github.com/chromedp/chromedp/kb"
+
+	"rollcall/internal/browser"
+)
+
+// state is what a page may look like.
+type state struct {
+	name, path string
+	expect     string // the trouble that it is
+	prepare    func(p *browser.Page)
+	stranger   bool
+}
+
+func states(t *testing.T, x *site) []state {
+	rita := x.customerPath(t, "Rita Okafor")
+	return []state{
+		{name: "list", path: listPath},
+		{name: "filters", path: listPath + "?course=mixing&progress_min=5&status=active&q=Mixing"},
+		{name: "empty", path: "/store/new/customers"},
+		{name: "nobody", path: listPath + "?q=nobody&type=lead"},
+		{name: "wrong filter", path: listPath + "?spent_min=abc", expect: "400 "},
+		{name: "trouble", path: listPath, prepare: func(p *browser.Page) {
+			browser.Eval[bool](p, `(document.body.classList.add("failed"), document.querySelector("#busy").classList.add("htmx-request"), true)`)
+		}},
+		{name: "new", path: listPath, prepare: func(p *browser.Page) {
+			p.Until(`document.querySelector("#live a")`)
+			browser.Eval[bool](p, `(() => { const a = document.querySelector("#live a"); a.textContent = "1 new"; a.hidden = false; return true })()`)
+		}},
+		{name: "end", path: listPath + "?cursor=" + x.cursorAfter(t, "lena.voss@mail.example")},
+		{name: "customer", path: rita},
+		{name: "customer with notes", path: x.customerPath(t, "Ann Lee"), prepare: func(p *browser.Page) {
+			p.Type("#note", "Called her")
+			p.Click("#notes > form button")
+			p.Click(".notes summary")
+		}},
+		{name: "note refused", path: rita, expect: "400 " + rita + "/notes", prepare: func(p *browser.Page) {
+			p.Type("#note", "  ")
+			p.Click("#notes > form button")
+			p.Has(".error", "The note")
+		}},
+		{name: "fact", path: rita + "#payment:pi_rita"},
+		{name: "start", path: "/"},
+		{name: "404", path: "/nothing", expect: "404 /nothing"},
+		{name: "sign-in", path: "/signin"},
+		{name: "sign-in refused", path: "/signin?link=x"},
+		{name: "401", path: listPath, expect: "401 ", stranger: true},
+	}
+}
+
+// Every page, however it comes, is for everybody: axe-core finds nothing against
+// it, in light and dark, on a desktop and a phone; and on no width must it be
+// scrolled sideways.
+func TestPageAccess(t *testing.T) {
+	x, operator := visit(t, browser.Desktop)
+	x.tell(t, told{"platform", "store.upserted", day, `{"id":"new","name":"Brand New"}`})
+	stranger := browser.Open(t, x.url, browser.Desktop)
+	for _, s := range states(t, x) {
+		p := map[bool]*browser.Page{false: operator, true: stranger}[s.stranger]
+		if s.expect != "" {
+			p.Expect(s.expect)
+		}
+		p.Look(browser.Desktop)
+		p.Go(s.path)
+		if s.prepare != nil {
+			s.prepare(p)
+		}
+		p.Until("true")
+		all := looks()
+		for _, name := range slices.Sorted(maps.Keys(all)) {
+			p.Look(all[name])
+			accessible(t, p, s.name+", "+name)
+			p.Shot(s.name + ", " + name)
+		}
+		for _, width := range []int64{320, 390, 768, 1280} {
+			p.Look(browser.Look{Width: width, Height: 900})
+			if over := p.Overflow(); over > 0 {
+				t.Errorf("%s is %d pixels wider than %d", s.name, over, width)
+			}
+		}
+	}
+	// What looks at all this is not blind.
+	browser.Eval[bool](operator, `(document.querySelector("main").insertAdjacentHTML("beforeend", "<button></button>"), true)`)
+	if got := violations(t, operator); len(got) != 1 {
+		t.Errorf("a button without a name: %q", got)
+	}
+}
+
+// Everything can be done by the keyboard alone, and it shows where one is.
+func TestPageKeyboard(t *testing.T) {
+	_, p := visit(t, browser.Desktop)
+	p.Go(listPath)
+	focus := func() string {
+		return browser.Eval[string](p, `(() => {
+			const e = document.activeElement, style = getComputedStyle(e);
+			const outlined = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2;
+			return (e.id || e.name || e.innerText.trim() || e.tagName) + (outlined ? "" : " (does not show it)");
+		})()`)
+	}
+	var reached []string
+	for range 16 {
+		p.Press(kb.Tab)
+		reached = append(reached, focus())
+	}
+	same(t, "Tab", []string{"To the list", "All stores", "csv", "Sign out", "q", "sort", "Show", "Filters",
+		"6\nin all", "2\nLeads", "3\nCustomers", "1\nSubscribers", "4\nActive", "Ann Lee", "Bob Stone", "Zoë Müller"}, reached)
+
+	p.Go(listPath)
+	p.Press(kb.Tab + kb.Enter) // the skip link
+	p.Until(`document.activeElement.id === "list"`)
+	p.Press(kb.Tab)
+	if got := focus(); got != "Ann Lee" {
+		t.Errorf("after the skip link: %s", got)
+	}
+	p.Press("/")
+	if got := focus(); got != "q" {
+		t.Errorf("/ focuses %s", got)
+	}
+	p.Press("a/b" + kb.Backspace + kb.Backspace + kb.Enter)
+	p.Until(`document.querySelector("#q").value === "a"`) // "/" is a letter there
+	at(p, "q=a")
+
+	p.Go(listPath)
+	for range 8 {
+		p.Press(kb.Tab)
+	}
+	p.Press(kb.Enter + kb.Tab)
+	if got := focus(); got != "f-type" {
+		t.Errorf("after opening the filters: %s", got)
+	}
+	p.Press(kb.ArrowDown + kb.ArrowDown)
+	listed(p, "Bob Stone", "Zoë Müller", "Rita Okafor")
+	if got := focus(); got != "f-type" {
+		t.Errorf("after choosing: %s", got)
+	}
+}
+
+// Motion is left out where it is not wanted.
+func TestPageCalm(t *testing.T) {
+	_, p := visit(t, browser.Desktop)
+	for _, calm := range []bool{false, true} {
+		p.Look(browser.Look{Width: 1280, Height: 900, Calm: calm})
+		p.Go(listPath)
+		moving := browser.Eval[int](p, fmt.Sprintf(`(document.querySelector("#busy").classList.add("htmx-request"), document.getAnimations().length)`))
+		if (moving > 0) == calm {
+			t.Errorf("calm %t: %d animations", calm, moving)
+		}
+	}
+}

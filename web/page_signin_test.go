@@ -1,0 +1,61 @@
+package web
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"rollcall/internal/browser"
+)
+
+func TestPageSignIn(t *testing.T) {
+	x := open(t, func(c *Config) { c.Now = time.Now })
+	x.tell(t, studio()...)
+	for _, look := range []browser.Look{browser.Desktop, without} {
+		p := browser.Open(t, x.url, look)
+		p.Expect("401 " + listPath)
+		p.Go(listPath + "?type=lead")
+		p.Has("h2", "401")
+		p.Click(`a[href^="/signin"]`)
+		p.Until(`location.pathname === "/signin" && document.activeElement.id === "token"`)
+		p.Expect("401 /signin")
+		p.Press("not the token\r")
+		p.Has(".error", "That is not the admin token")
+		p.Type("#token", token+"\r")
+		at(p, "type=lead") // where they wanted to go
+		listed(p, "Ann Lee", "Lena Voss")
+		p.Click(`form[action="/signout"] button`)
+		p.Until(`location.pathname === "/signin"`)
+		p.Go(listPath)
+		p.Has("h2", "401")
+
+		p.Go(strings.TrimPrefix(SignInLink(x.url, token, time.Now()), x.url))
+		p.Until(`location.pathname === "/" && location.search === ""`) // the link is gone from the address
+		p.Has("h1", "Rollcall")
+		p.Go("/signin?link=" + x.admin.sign(forLink, time.Now().Add(-time.Minute)))
+		p.Has(".error", "has expired or was cut short")
+	}
+}
+
+// Creators come with their session at Clerk, see no more than their store, and
+// sign out there.
+func TestPageCreator(t *testing.T) {
+	x := open(t, func(c *Config) {
+		clerkSite(c)
+		c.Now = time.Now
+	})
+	x.tell(t, studio()...)
+	p := browser.Open(t, x.url, browser.Desktop)
+	session := sessionOf("user_owner").with(claims{"iat": time.Now().Unix(), "nbf": time.Now().Unix(), "exp": time.Now().Add(time.Hour).Unix()})
+	p.Cookie(clerkCookie, sign(t, clerkKey, nil, session))
+	p.Go(listPath)
+	same(t, "buttons", []string{"Download CSV"}, p.Texts("header nav > *"))
+	p.Click(".person h2 a")
+	p.Has("h1", "Ann Lee")
+	p.Type("#note", "Mine")
+	p.Click("#notes > form button")
+	p.Has(".notes .hint", "team member user_owner")
+	p.Expect("404 /store/other/customers")
+	p.Go("/store/other/customers")
+	p.Has("main", "There is no such thing here")
+}
