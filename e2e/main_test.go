@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 
+	"rollcall/internal/browser"
 	"rollcall/internal/embedded/testdb"
 	"rollcall/jobs"
 	"rollcall/store"
@@ -27,7 +28,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	testdb.Main(m)
+	testdb.Main(browser.Around(m))
 }
 
 // work is a worker until SIGTERM.
