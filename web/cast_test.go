@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"rollcall/facts"
 	"rollcall/internal/browser"
 	"rollcall/store"
 )
@@ -20,8 +19,8 @@ type told struct {
 
 const day = 24 * time.Hour
 
-// tell takes events into the inbox and applies them.
-func (x *site) tell(t testing.TB, events ...told) {
+// hear takes events into the inbox and applies them.
+func (x *site) hear(t testing.TB, events ...told) {
 	t.Helper()
 	var in []store.NewEvent
 	for _, e := range events {
@@ -30,18 +29,7 @@ func (x *site) tell(t testing.TB, events ...told) {
 		in = append(in, store.NewEvent{Source: e.source, EventID: fmt.Sprintf("evt_told_%04d", x.told), Type: e.typ,
 			OccurredAt: time.Now().Add(-e.ago), Payload: fmt.Appendf(nil, body, e.data)})
 	}
-	rows, err := x.cfg.Store.InsertEvents(t.Context(), in)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var ids []int64
-	for _, row := range rows {
-		ids = append(ids, row.ID)
-	}
-	out, err := x.cfg.Store.Apply(t.Context(), ids, 0, facts.Read)
-	if err != nil || out.Processed != len(events) {
-		t.Fatalf("%+v %v", out, err)
-	}
+	x.apply(t, in)
 }
 
 // before writes a moment in the past as events do.
@@ -112,7 +100,7 @@ func visit(t *testing.T, look browser.Look, events ...told) (*site, *browser.Pag
 	if len(events) == 0 {
 		events = studio()
 	}
-	x.tell(t, events...)
+	x.hear(t, events...)
 	return x, x.browse(t, look)
 }
 

@@ -34,6 +34,7 @@ type customersPage struct {
 	CSVURL    string
 	LiveURL   string
 	CountURL  string
+	Part      bool // not the page but its results, for a script, and what elsewhere follows from them
 	IsAdmin   bool
 	Version   string
 }
@@ -106,8 +107,9 @@ func (s *Site) show(w http.ResponseWriter, r *http.Request, page customersPage) 
 	page.urls()
 	page.LiveURL = page.live(last)
 	page.menus()
+	page.Part = isPart(r)
 	switch {
-	case isPart(r):
+	case page.Part:
 		if page.Wrong == "" {
 			w.Header().Set("HX-Push-Url", page.PageURL)
 		}

@@ -33,7 +33,7 @@ type site struct {
 	url      string
 	database string
 	log      *syncBuffer
-	told     int // events so far, see tell
+	told     int // events so far, see hear
 }
 
 type syncBuffer struct {

@@ -60,7 +60,7 @@ func states(t *testing.T, x *site) []state {
 // scrolled sideways.
 func TestPageAccess(t *testing.T) {
 	x, operator := visit(t, browser.Desktop)
-	x.tell(t, told{"platform", "store.upserted", day, `{"id":"new","name":"Brand New"}`})
+	x.hear(t, told{"platform", "store.upserted", day, `{"id":"new","name":"Brand New"}`})
 	stranger := browser.Open(t, x.url, browser.Desktop)
 	for _, s := range states(t, x) {
 		p := map[bool]*browser.Page{false: operator, true: stranger}[s.stranger]

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"encoding/csv"
 	"fmt"
 	"slices"
 	"strings"
@@ -152,7 +153,7 @@ func TestPageSearchAndSort(t *testing.T) {
 // scrolling, by the button, and by the link that it is without a script.
 func TestPageScroll(t *testing.T) {
 	x, p := visit(t, browser.Desktop)
-	x.tell(t, crowd(120)...)
+	x.hear(t, crowd(120)...)
 	var api struct{ Data []struct{ Name string } }
 	var want []string
 	for cursor := ""; ; {
@@ -204,10 +205,44 @@ func TestPageScroll(t *testing.T) {
 	at(p, "")
 }
 
+// The download is the list that is shown, whether the page came with its filter
+// or was filtered since.
+func TestPageDownload(t *testing.T) {
+	_, p := visit(t, browser.Desktop)
+	download := func(want ...string) {
+		t.Helper()
+		name, content := p.Download("#csv")
+		rows, err := csv.NewReader(strings.NewReader(content)).ReadAll()
+		if err != nil || !strings.HasPrefix(name, "customers-studio-") || !strings.HasSuffix(name, ".csv") {
+			t.Fatalf("%s: %v %.300s", name, err, content)
+		}
+		var got []string
+		for _, row := range rows[1:] {
+			got = append(got, row[2])
+		}
+		same(t, "people in the file", want, got)
+	}
+	p.Go(listPath + "?type=paying&sort=name")
+	download("Bob Stone", "Rita Okafor", "Zoë Müller")
+	p.Has("#csv", "Download CSV") // said otherwise for a while
+	p.Type("#q", "drum")
+	listed(p, "Rita Okafor", "Zoë Müller")
+	download("Rita Okafor", "Zoë Müller")
+	p.Choose("#f-type", "subscription")
+	p.Has(".empty", "Nobody matches")
+	download()
+	p.Back()
+	listed(p, "Rita Okafor", "Zoë Müller")
+	download("Rita Okafor", "Zoë Müller")
+	p.Look(without)
+	p.Go(listPath + "?sort=name&status=inactive")
+	download("Lena Voss", "Rita Okafor")
+}
+
 // What a list says that has nobody to show.
 func TestPageNobody(t *testing.T) {
 	x, p := visit(t, browser.Desktop)
-	x.tell(t, told{"platform", "store.upserted", time.Hour, `{"id":"new","name":"Brand New"}`})
+	x.hear(t, told{"platform", "store.upserted", time.Hour, `{"id":"new","name":"Brand New"}`})
 	var last struct{ Next string }
 	unmarshal(t, x.get(t, "/api/stores/studio/customers?limit=5", asAdmin), &last)
 	end := x.cursorAfter(t, "lena.voss@mail.example")

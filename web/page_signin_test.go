@@ -10,7 +10,7 @@ import (
 
 func TestPageSignIn(t *testing.T) {
 	x := open(t, func(c *Config) { c.Now = time.Now })
-	x.tell(t, studio()...)
+	x.hear(t, studio()...)
 	for _, look := range []browser.Look{browser.Desktop, without} {
 		p := browser.Open(t, x.url, look)
 		p.Expect("401 " + listPath)
@@ -44,7 +44,7 @@ func TestPageCreator(t *testing.T) {
 		clerkSite(c)
 		c.Now = time.Now
 	})
-	x.tell(t, studio()...)
+	x.hear(t, studio()...)
 	p := browser.Open(t, x.url, browser.Desktop)
 	session := sessionOf("user_owner").with(claims{"iat": time.Now().Unix(), "nbf": time.Now().Unix(), "exp": time.Now().Add(time.Hour).Unix()})
 	p.Cookie(clerkCookie, sign(t, clerkKey, nil, session))
