@@ -27,8 +27,8 @@ func main() {
 	out := flag.String("json", "bench.json", "`file` to write the figures to")
 	facts := flag.String("facts", "100000,1000000,2000000", "`numbers` of facts of the backfill's measurements")
 	rows := flag.Int("rows", 4_500_000, "rows of the Convex export that is decoded (2 GB)")
-	only := flag.String("only", "", "measure only this: webhooks, backfill or csv")
-	customers := flag.Int("customers", 1_000_000, "customers of the list that is exported")
+	customers := flag.Int("customers", 1_000_000, "customers of the long list, in tens")
+	only := flag.String("only", "", "measure only this: webhooks, backfill or lists")
 	events := flag.Int("events", 20000, "events of the throughput measurements")
 	profile := flag.String("cpuprofile", "", "`file` to write a CPU profile of the throughput measurements to")
 	flag.Parse()
@@ -53,6 +53,7 @@ type Report struct {
 	Cores   int      `json:"cores"`
 	Go      string   `json:"go"`
 	Figures []Figure `json:"figures"`
+	Lists   []Answer `json:"lists,omitempty"`
 }
 
 func (r *Report) add(name string, value float64, unit, note string) {
@@ -83,20 +84,8 @@ func run(ctx context.Context, o options) error {
 			return err
 		}
 	}
-	if o.only == "" || o.only == "webhooks" {
-		if err := sys.webhooks(ctx, report, o.events); err != nil {
-			return err
-		}
-	}
-	if o.only == "" || o.only == "backfill" {
-		if err := sys.backfills(ctx, report, o.facts, o.rows); err != nil {
-			return err
-		}
-	}
-	if o.only == "" || o.only == "csv" {
-		if err := sys.csv(ctx, report, o.customers); err != nil {
-			return err
-		}
+	if err := sys.measure(ctx, report, o); err != nil {
+		return err
 	}
 	pprof.StopCPUProfile()
 	print(os.Stdout, report)
@@ -105,6 +94,31 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	return os.WriteFile(o.out, append(text, '\n'), 0o644)
+}
+
+// measure does all parts, or the one that is asked for.
+func (s *system) measure(ctx context.Context, r *Report, o options) error {
+	known := false
+	for _, part := range []struct {
+		name string
+		do   func() error
+	}{
+		{"webhooks", func() error { return s.webhooks(ctx, r, o.events) }},
+		{"backfill", func() error { return s.backfills(ctx, r, o.facts, o.rows) }},
+		{"lists", func() error { return s.lists(ctx, r, o.customers) }},
+	} {
+		if o.only != "" && o.only != part.name {
+			continue
+		}
+		known = true
+		if err := part.do(); err != nil {
+			return err
+		}
+	}
+	if !known {
+		return fmt.Errorf("-only: nothing is called %q", o.only)
+	}
+	return nil
 }
 
 // webhooks measures what happens now.
@@ -148,4 +162,5 @@ func print(w io.Writer, r *Report) {
 		fmt.Fprintf(t, "%s\t%s\t%s\t  %s\n", f.Name, value, f.Unit, f.Note)
 	}
 	t.Flush()
+	printLists(w, r.Lists)
 }
