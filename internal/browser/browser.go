@@ -61,7 +61,7 @@ func get() (context.Context, error) {
 
 // Start starts a browser. In the context it returns, chromedp opens pages.
 func Start() (context.Context, func(), error) {
-	program, err := find()
+	program, err := find(places)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -85,13 +85,16 @@ func Start() (context.Context, func(), error) {
 	return ctx, stop, nil
 }
 
-// find finds the browser; the places are those of scripts/setup.sh.
-func find() (string, error) {
-	for _, name := range []string{
-		"chromium", "chromium-browser", "google-chrome", "google-chrome-stable",
-		"/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
-		"/Applications/Chromium.app/Contents/MacOS/Chromium",
-	} {
+// places are where a browser may be: those of scripts/setup.sh.
+var places = []string{
+	"chromium", "chromium-browser", "google-chrome", "google-chrome-stable",
+	"/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+	"/Applications/Chromium.app/Contents/MacOS/Chromium",
+}
+
+// find returns the first browser that is there.
+func find(places []string) (string, error) {
+	for _, name := range places {
 		if program, err := exec.LookPath(name); err == nil {
 			return program, nil
 		}

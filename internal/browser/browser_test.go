@@ -81,6 +81,12 @@ func (p *Page) heard() []string {
 	return heard
 }
 
+func TestMissing(t *testing.T) {
+	if _, err := find([]string{"no-such-browser"}); err == nil || !strings.Contains(err.Error(), "install the package chromium") {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestExpected(t *testing.T) {
 	p := Open(t, serve(t), Desktop)
 	p.Expect("404 /gone")
