@@ -5,10 +5,10 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 ARGS    :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test demo build test race lint bench
+.PHONY: help setup setup-test demo build test race lint bench screenshots
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install what is missing to run: Postgres, redis-server
 	@sh scripts/setup.sh
@@ -36,3 +36,6 @@ lint: ## formatting, go vet, go.mod and go.sum
 
 bench: setup ## measure throughput and latency
 	go run ./bench $(ARGS)
+
+screenshots: setup-test build ## the README's pictures of the demo, anew
+	go run ./cmd/screenshots ./bin/rollcall docs/images
