@@ -302,6 +302,7 @@ func TestPageTrouble(t *testing.T) {
 	p.Expect("Response Status Error Code 500")
 	p.Choose("#sort", "name")
 	p.Has(".trouble", "The list could not be loaded")
+	p.Hear("Response Status Error Code 500")
 	if n := len(p.Texts(".person")); n != 6 {
 		t.Errorf("%d rows are left", n)
 	}

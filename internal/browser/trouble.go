@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/chromedp/cdproto/inspector"
 	"github.com/chromedp/cdproto/log"
@@ -112,6 +113,27 @@ func (p *Page) check() {
 	for _, want := range p.expected {
 		if !slices.ContainsFunc(p.troubles, func(text string) bool { return strings.Contains(text, want) }) {
 			p.t.Errorf("expected, and did not come: %s", want)
+		}
+	}
+}
+
+// Hear waits until a trouble that is expected has come. What a page says is heard
+// beside what is done with it: going on to another page may be quicker.
+func (p *Page) Hear(text string) {
+	p.t.Helper()
+	p.Expect(text)
+	for tick, end := time.NewTicker(20*time.Millisecond), time.After(patience); ; {
+		p.mu.Lock()
+		came := slices.ContainsFunc(p.troubles, func(trouble string) bool { return strings.Contains(trouble, text) })
+		p.mu.Unlock()
+		if came {
+			tick.Stop()
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-end:
+			p.t.Fatalf("did not come: %s", text)
 		}
 	}
 }
