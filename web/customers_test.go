@@ -102,6 +102,24 @@ func TestCustomersPageParts(t *testing.T) {
 	}
 }
 
+// In a long list nobody is counted on the way, unless that is asked for.
+func TestCustomersPageCounts(t *testing.T) {
+	x := open(t, nil)
+	x.fill(t)
+	x.people(t, countable)
+	page := x.get(t, "/store/store_a/customers?spent_min=1", asAdmin)
+	count := link(t, page.text, "Count them")
+	if strings.Contains(page.text, "in all") || strings.Count(page.text, `class="card person"`) != 50 || count != "/store/store_a/customers?count=1&spent_min=1" {
+		t.Errorf("%s %.2000s", count, page.text)
+	}
+	if got := x.get(t, count, asAdmin); !strings.Contains(got.text, "<strong>5,000</strong> <span>in all") {
+		t.Errorf("%.2000s", got.text)
+	}
+	if got := x.get(t, "/store/store_a/customers?type=lead&spent_min=0", asAdmin); !strings.Contains(got.text, "<strong>1</strong> <span>in all") {
+		t.Errorf("%.2000s", got.text)
+	}
+}
+
 // A page that watches hears of those who come, if they meet its filter.
 func TestLive(t *testing.T) {
 	x := open(t, nil)
