@@ -4,14 +4,14 @@ package migrations
 
 import (
 	"context"
-	"database/sql"
 	"embed"
 	"fmt"
 	"io/fs"
+	"time"
 
-	_ "github.com/jackc/pgx/v5/stdlib" // the "pgx" driver goose runs on
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
-	"github.com/pressly/goose/v3/lock"
 )
 
 //go:embed *.sql
@@ -25,8 +25,8 @@ type Status struct {
 }
 
 // Up applies every migration that is missing from the database at url and
-// returns those it applied. Several processes may call it at once: goose's
-// Postgres advisory lock lets one work and the others find nothing left.
+// returns those it applied. Several processes may call it at once: a lock lets
+// one work and the others find nothing left.
 func Up(ctx context.Context, url string) ([]Status, error) {
 	var applied []Status
 	err := with(url, func(p *goose.Provider) error {
@@ -62,22 +62,27 @@ func Current(ctx context.Context, url string) ([]Status, error) {
 	return all, nil
 }
 
-// with opens the database and a goose provider over the embedded files.
+// connectTimeout bounds the try at one of several hosts.
+const connectTimeout = 5 * time.Second
+
+// with opens the database and a goose provider over the embedded files. Nothing
+// in it leans on a session, so that it works through a pooler too.
 func with(url string, do func(*goose.Provider) error) error {
-	db, err := sql.Open("pgx", url)
+	cfg, err := pgx.ParseConfig(url)
 	if err != nil {
-		return err
+		return fmt.Errorf("DATABASE_URL: %w", err)
 	}
+	cfg.DefaultQueryExecMode = pgx.QueryExecModeExec
+	if cfg.ConnectTimeout == 0 {
+		cfg.ConnectTimeout = connectTimeout
+	}
+	db := stdlib.OpenDB(*cfg)
 	defer db.Close()
-	locker, err := lock.NewPostgresSessionLocker()
-	if err != nil {
-		return err
-	}
 	root, err := fs.Sub(files, ".")
 	if err != nil {
 		return err
 	}
-	p, err := goose.NewProvider(goose.DialectPostgres, db, root, goose.WithSessionLocker(locker))
+	p, err := goose.NewProvider(goose.DialectPostgres, db, root, goose.WithLocker(&txLock{}))
 	if err != nil {
 		return err
 	}

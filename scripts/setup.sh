@@ -1,8 +1,8 @@
 #!/bin/sh
 # Installs what is missing, by the system's package manager:
 #
-#   scripts/setup.sh             Postgres (14 or newer) and redis-server
-#   scripts/setup.sh chromium    a Chromium too, for the tests of the pages
+#   scripts/setup.sh                       Postgres (14 or newer) and redis-server
+#   scripts/setup.sh chromium pgbouncer    these too, for the tests
 #
 # Where nothing is missing it does nothing, quickly and without a network. A
 # server that a package starts by itself is left alone: Rollcall starts its own.
@@ -45,6 +45,19 @@ have_chromium() {
 	[ -d "/Applications/Google Chrome.app" ] || [ -d "/Applications/Chromium.app" ]
 }
 
+have_pgbouncer() {
+	command -v pgbouncer >/dev/null || [ -x /usr/sbin/pgbouncer ] ||
+		[ -x /opt/homebrew/bin/pgbouncer ] || [ -x /usr/local/bin/pgbouncer ] ||
+		[ -x /home/linuxbrew/.linuxbrew/bin/pgbouncer ]
+}
+
+wanted() {
+	case " $wanted " in
+	*" $1 "*) return 0 ;;
+	esac
+	return 1
+}
+
 # An older go fetches the version that go.mod names by itself, unless told not to.
 check_go() {
 	command -v go >/dev/null || fail "go is not installed; get Go $oldest_go or newer from https://go.dev/dl/"
@@ -85,6 +98,7 @@ install() {
 	esac
 }
 
+wanted="$*"
 check_go
 if command -v apt-get >/dev/null; then
 	manager=apt chromium=chromium
@@ -99,13 +113,19 @@ have_postgres || missing=postgresql
 if ! have_redis; then
 	[ $manager = brew ] && missing="$missing redis" || missing="$missing redis-server"
 fi
-if [ "${1:-}" = chromium ] && ! have_chromium; then
+if wanted chromium && ! have_chromium; then
 	missing="$missing $chromium"
+fi
+if wanted pgbouncer && ! have_pgbouncer; then
+	missing="$missing pgbouncer"
 fi
 [ -z "$missing" ] || install $missing
 
 have_postgres || fail "no Postgres $oldest_postgres or newer, even after installing; see https://www.postgresql.org/download/"
 have_redis || fail "no redis-server, even after installing; see https://redis.io/docs/latest/operate/oss_and_stack/install/"
-if [ "${1:-}" = chromium ]; then
+if wanted chromium; then
 	have_chromium || fail "no Chromium, even after installing; install Chromium or Google Chrome"
+fi
+if wanted pgbouncer; then
+	have_pgbouncer || fail "no PgBouncer, even after installing; see https://www.pgbouncer.org/install.html"
 fi

@@ -38,14 +38,7 @@ type Options struct {
 // database that is away shows at the first use, so that a receiver can start
 // and answer 503 meanwhile.
 func Open(ctx context.Context, url string, o Options) (*Store, error) {
-	cfg, err := pgxpool.ParseConfig(url)
-	if err != nil {
-		return nil, fmt.Errorf("DATABASE_URL: %w", err)
-	}
-	if o.Conns > 0 {
-		cfg.MaxConns = o.Conns
-	}
-	pool, err := pgxpool.NewWithConfig(ctx, cfg)
+	pool, err := newPool(ctx, url, o.Conns)
 	if err != nil {
 		return nil, fmt.Errorf("store.Open: %w", err)
 	}
@@ -61,14 +54,23 @@ func (s *Store) Ping(ctx context.Context) error { return s.pool.Ping(ctx) }
 // ErrNotMigrated is returned when the database has no schema yet.
 var ErrNotMigrated = errors.New("the database has no schema; run `rollcall migrate up`")
 
-// Ready tells whether Postgres answers and has the schema.
+// Ready tells whether Postgres answers, takes writes and has the schema.
 func (s *Store) Ready(ctx context.Context) error {
-	var migrated bool
-	err := s.pool.QueryRow(ctx, `SELECT to_regclass('webhook_events') IS NOT NULL AND to_regclass('customers') IS NOT NULL`).Scan(&migrated)
-	if err == nil && !migrated {
-		err = ErrNotMigrated
+	var migrated, writes bool
+	err := s.pool.QueryRow(ctx, `
+		SELECT
+			to_regclass('webhook_events') IS NOT NULL AND to_regclass('customers') IS NOT NULL,
+			current_setting('transaction_read_only') = 'off'`).Scan(&migrated, &writes)
+	switch {
+	case err != nil:
+		return err
+	case !writes:
+		s.pool.Reset() // so that the next look is at whoever takes them by then
+		return errReadOnly
+	case !migrated:
+		return ErrNotMigrated
 	}
-	return err
+	return nil
 }
 
 // wrap adds the call to *err, once per function: defer wrap(&err, "store.X(%d)", id).
@@ -78,8 +80,9 @@ func wrap(err *error, format string, args ...any) {
 	}
 }
 
-// Unavailable tells whether err means that Postgres could not be reached or
-// shut down in the middle, so that trying again later is the cure.
+// Unavailable tells whether err means that Postgres could not be reached, shut
+// down in the middle or was not the primary, so that trying again later is the
+// cure.
 func Unavailable(err error) bool {
 	if err == nil {
 		return false
@@ -87,7 +90,7 @@ func Unavailable(err error) bool {
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
 		// 08 connection, 53 resources, 57P shutdown and starting up.
-		return strings.HasPrefix(pg.Code, "08") || strings.HasPrefix(pg.Code, "53") || strings.HasPrefix(pg.Code, "57P")
+		return strings.HasPrefix(pg.Code, "08") || strings.HasPrefix(pg.Code, "53") || strings.HasPrefix(pg.Code, "57P") || pg.Code == takesNoWrites
 	}
 	return !errors.Is(err, pgx.ErrNoRows) && !errors.Is(err, ErrNotFound) && pgconn.SafeToRetry(err) ||
 		isNetwork(err)

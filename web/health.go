@@ -22,7 +22,7 @@ func (s *Site) healthz(w http.ResponseWriter, r *http.Request) error {
 // readiness is what /readyz answers: each server is "ok" or "away", Postgres
 // also "not_migrated".
 type readiness struct {
-	Status   string `json:"status"` // ready or not_ready
+	Status   string `json:"status"` // ready, not_ready or leaving
 	Postgres string `json:"postgres"`
 	Redis    string `json:"redis"`
 }
@@ -36,9 +36,16 @@ func (s *Site) readyz(w http.ResponseWriter, r *http.Request) error {
 	if now.Postgres != "ok" {
 		now.Status, status = "not_ready", http.StatusServiceUnavailable
 	}
+	if s.leaving.Load() {
+		now.Status, status = "leaving", http.StatusServiceUnavailable
+	}
 	writeJSON(w, status, now)
 	return nil
 }
+
+// Leave makes /readyz say that no more requests are to be sent here. Those that
+// come are answered all the same.
+func (s *Site) Leave() { s.leaving.Store(true) }
 
 // ask pings on the side and answers within readyTimeout: the Redis client does
 // not heed a context once it reads.

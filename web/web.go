@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -65,6 +66,7 @@ type Site struct {
 	exporting        chan struct{} // holds one for each export under way
 	exportQueue      time.Duration
 	exportStall      time.Duration
+	leaving          atomic.Bool
 	handler          http.Handler
 }
 
@@ -112,6 +114,10 @@ func New(cfg Config) (*Site, error) {
 	s.handler = s.logged(s.guarded(pages))
 	return s, nil
 }
+
+// EndWatches ends the requests that would go on for minutes: pages that watch for
+// newcomers. They ask again, of whoever is there then.
+func (s *Site) EndWatches() { s.live.end() }
 
 // Close ends what is still being watched and closes the connections to Redis.
 func (s *Site) Close() error {

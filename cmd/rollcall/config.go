@@ -11,6 +11,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/alecthomas/kong"
 	"github.com/redis/go-redis/v9"
@@ -27,10 +28,10 @@ type Config struct {
 	// several hosts with ?target_session_attrs=read-write, or PgBouncer.
 	DatabaseURL *string `name:"database-url" env:"DATABASE_URL" group:"servers" placeholder:"URL" help:"Postgres, as postgres://user:password@host/database. Without it: that of the dev or demo running on --data."`
 
-	// RedisURL says where Redis is: redis://, rediss://, redis-sentinel://
-	// host,host/master, or a comma-separated list of a cluster's nodes. It must
-	// run with maxmemory-policy noeviction.
-	RedisURL *string `name:"redis-url" env:"REDIS_URL" group:"servers" placeholder:"URL" help:"Redis, as redis://:password@host; also redis-sentinel://, or a comma-separated list for a cluster. Without it: that of the dev or demo running on --data."`
+	// RedisURL says where Redis is: redis://, redis-sentinel://host,host/master,
+	// redis-cluster://host,host, or a comma-separated list of a cluster's nodes;
+	// rediss for TLS. It must run with maxmemory-policy noeviction.
+	RedisURL *string `name:"redis-url" env:"REDIS_URL" group:"servers" placeholder:"URL" help:"Redis, as redis://:password@host; also redis-sentinel://, redis-cluster://, or a comma-separated list for a cluster. Without it: that of the dev or demo running on --data."`
 
 	// Data is the folder in which dev and demo keep their servers, and in which
 	// other commands look for them.
@@ -38,6 +39,11 @@ type Config struct {
 
 	// Listen is where serve, dev and demo take requests.
 	Listen *string `name:"listen" env:"LISTEN" group:"web" placeholder:"ADDR" help:"Address to take requests on (127.0.0.1:8080). Port 0 takes a free one."`
+
+	// DrainDelay is how long serve goes on taking requests after SIGTERM, while
+	// /readyz says that it will not for long. It should be longer than what the
+	// balancer in front takes to notice.
+	DrainDelay time.Duration `name:"drain-delay" env:"DRAIN_DELAY" group:"web" placeholder:"DURATION" default:"5s" help:"How long serve still takes requests after SIGTERM, while /readyz answers 503, so that balancers send it no more (${default})."`
 
 	// AdminToken opens everything: all stores' lists, the inbox, /monitoring.
 	// At least 16 characters; `openssl rand -hex 32` makes a good one.
@@ -162,8 +168,12 @@ func (c *Config) checkWeb() error {
 	if malformed != nil {
 		malformed = fmt.Errorf("LISTEN: %w; write host:port, as in %s", malformed, defaultListen)
 	}
+	var negative error
+	if c.DrainDelay < 0 {
+		negative = fmt.Errorf("DRAIN_DELAY is %v: it must not be negative", c.DrainDelay)
+	}
 	_, err := c.secrets()
-	return errors.Join(malformed, err, c.checkAccess())
+	return errors.Join(malformed, negative, err, c.checkAccess())
 }
 
 func notEmpty(name string, value *string) error {

@@ -151,7 +151,7 @@ func (d *dev) serveAndWork(ctx context.Context, l net.Listener, w *site, redis a
 	working, stop := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan error, 1)
 	go func() { done <- at.Run(working) }()
-	err = w.serve(ctx, l)
+	err = w.serve(ctx, l, 0)
 	stop()
 	return errors.Join(err, <-done)
 }

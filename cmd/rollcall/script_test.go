@@ -149,6 +149,7 @@ func setup(e *testscript.Env, servers *embedded.Servers) error {
 	e.Setenv("POSTGRES", database.String())
 	e.Setenv("REDIS", strings.TrimSuffix(servers.RedisURL, "0")+strconv.FormatInt(n, 10))
 	e.Setenv("FREE", free)
+	e.Setenv("DRAIN_DELAY", "0") // no balancer has to notice
 	e.Setenv("HOME", e.WorkDir+"/home")
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -28,6 +29,7 @@ type site struct {
 	receiver *webhooks.Receiver
 	web      *web.Site
 	server   *http.Server
+	leaving  atomic.Bool // has been told to stop
 }
 
 // Limits of a request. Bodies have their own, in the handlers.
@@ -69,19 +71,32 @@ func (e *env) newSite(s *store.Store, redis asynq.RedisConnOpt, log *slog.Logger
 	mux.Handle("/webhooks/", w.receiver)
 	mux.Handle("/", w.web)
 	w.server = &http.Server{
-		Handler:           mux,
+		Handler:           w.polite(mux),
 		ReadHeaderTimeout: readHeaderTimeout,
 		ReadTimeout:       readTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // what strangers do wrong
 	}
+	w.server.RegisterOnShutdown(w.web.EndWatches)
 	return w, nil
 }
 
-// serve takes requests until ctx ends, answers those in hand, and passes what
-// came on to the queue.
-func (w *site) serve(ctx context.Context, l net.Listener) error {
+// polite tells whoever comes once we are leaving that this connection will not
+// be kept: idle ones are closed at the end, perhaps while a request is on its way.
+func (w *site) polite(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if w.leaving.Load() {
+			rw.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(rw, r)
+	})
+}
+
+// serve takes requests until ctx ends; for delay longer, while balancers learn
+// from /readyz to send no more; answers those in hand, and passes what came on to
+// the queue.
+func (w *site) serve(ctx context.Context, l net.Listener, delay time.Duration) error {
 	failed := make(chan error, 1)
 	go func() { failed <- w.server.Serve(l) }()
 	select {
@@ -89,7 +104,14 @@ func (w *site) serve(ctx context.Context, l net.Listener) error {
 		return errors.Join(err, w.close())
 	case <-ctx.Done():
 	}
-	w.log.Info("draining")
+	w.log.Info("draining", "still_taking_requests_for", delay)
+	w.leaving.Store(true)
+	w.web.Leave()
+	select {
+	case err := <-failed:
+		return errors.Join(err, w.close())
+	case <-time.After(delay):
+	}
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 	defer cancel()
 	err := w.server.Shutdown(drain)

@@ -47,6 +47,11 @@ type Options struct {
 	// Temporary data is for tests: it would not survive a power cut, and Stop
 	// removes Dir with all there is in it.
 	Temporary bool
+	// Settings of Postgres, name=value, override ours.
+	Settings []string
+	// StandbyOf makes Postgres a standby that follows another, with its settings,
+	// until Promote. No Redis comes with it. For Temporary data only.
+	StandbyOf *Servers
 	// RedisFallback takes an imitation of Redis inside this process where no
 	// redis-server is installed.
 	RedisFallback bool
@@ -87,6 +92,9 @@ type Servers struct {
 	stopped  bool
 	postgres server
 	redis    server
+	poolers  []server
+	cluster  *cluster // of postgres
+	password string   // of the role rollcall
 	remove   []string // folders that end with the servers
 }
 
@@ -147,7 +155,9 @@ func (o *Options) makeDir() error {
 func (s *Servers) startAll(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.openPostgres(ctx) })
-	g.Go(func() error { return s.openRedis(ctx) })
+	if s.opts.StandbyOf == nil {
+		g.Go(func() error { return s.openRedis(ctx) })
+	}
 	if err := g.Wait(); err != nil {
 		return err
 	}
@@ -177,7 +187,7 @@ func (s *Servers) Stop() error {
 	}
 	s.stopped = true
 	var g errgroup.Group
-	for _, srv := range []server{s.redis, s.postgres} {
+	for _, srv := range append(s.poolers, s.redis, s.postgres) {
 		if srv != nil {
 			g.Go(srv.stop)
 		}

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -24,6 +25,8 @@ type cluster struct {
 	bin       string // folder of the programs
 	account   *account
 	temporary bool
+	more      []string // settings beside ours
+	primary   *Servers // whom it follows, or nil
 }
 
 func (c *cluster) data() string { return filepath.Join(c.home, "data") }
@@ -46,14 +49,20 @@ func (s *Servers) openPostgres(ctx context.Context) error {
 	if err := d.start(ctx); err != nil {
 		return err
 	}
-	password := rand.Text()
-	if err := c.prepare(ctx, d.port, password); err != nil {
+	s.cluster, s.password = c, rand.Text()
+	if c.primary != nil {
+		s.password = c.primary.password
+	} else if err := c.prepare(ctx, d.port, s.password); err != nil {
 		return err
 	}
 	s.PostgresAddr = loopback(d.port)
 	s.DatabaseURL = c.url("rollcall", d.port)
-	s.DatabaseTCPURL = fmt.Sprintf("postgres://rollcall:%s@%s/rollcall?sslmode=disable", password, s.PostgresAddr)
+	s.DatabaseTCPURL = tcpURL(s.password, s.PostgresAddr)
 	return nil
+}
+
+func tcpURL(password, addr string) string {
+	return fmt.Sprintf("postgres://rollcall:%s@%s/rollcall?sslmode=disable", password, addr)
 }
 
 // newCluster finds or makes the folders and finds the programs.
@@ -65,7 +74,10 @@ func (s *Servers) newCluster() (*cluster, error) {
 	if s.opts.Temporary {
 		s.remove = append(s.remove, home) // it may be elsewhere, behind a link
 	}
-	c := &cluster{home: home, account: acct, temporary: s.opts.Temporary}
+	c := &cluster{home: home, account: acct, temporary: s.opts.Temporary, more: s.opts.Settings, primary: s.opts.StandbyOf}
+	if c.primary != nil {
+		c.more = append(slices.Clone(c.primary.opts.Settings), c.more...) // it must not have less of anything
+	}
 	major, err := dataVersion(c.data())
 	if err != nil {
 		return nil, err
@@ -113,17 +125,31 @@ func (c *cluster) init(ctx context.Context) error {
 	if err := os.RemoveAll(fresh); err != nil {
 		return err
 	}
-	args := append(locale(), "--pgdata="+fresh, "--username=rollcall", "--encoding=UTF8",
+	program, args := "initdb", append(locale(), "--username=rollcall", "--encoding=UTF8",
 		"--auth-local=trust", "--auth-host=scram-sha-256")
+	if c.primary != nil {
+		program, args = "pg_basebackup", c.primary.copyArgs()
+	}
+	args = append(args, "--pgdata="+fresh)
 	if c.temporary {
 		args = append(args, "--no-sync")
 	}
-	cmd := exec.CommandContext(ctx, filepath.Join(c.bin, "initdb"), args...)
+	cmd := exec.CommandContext(ctx, c.program(program), args...)
 	cmd.Dir, cmd.Env, cmd.SysProcAttr = c.home, environment(), c.account.attributes()
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("initdb of %s: %w:\n%s", c.data(), err, bytes.TrimSpace(out))
+		return fmt.Errorf("%s of %s: %w:\n%s", program, c.data(), err, bytes.TrimSpace(out))
 	}
 	return os.Rename(fresh, c.data())
+}
+
+// program returns the path of a program of Postgres'. Where postgres is a link,
+// not all of them need be beside it.
+func (c *cluster) program(name string) string {
+	path := filepath.Join(c.bin, name)
+	if target, err := filepath.EvalSymlinks(filepath.Join(c.bin, "postgres")); err == nil && !executable(path) {
+		return filepath.Join(filepath.Dir(target), name)
+	}
+	return path
 }
 
 // locale sorts by bytes, the same on every machine, but knows the letters of all
@@ -157,7 +183,7 @@ func (c *cluster) command(port int) (command, error) {
 		"unix_socket_directories=" + c.socket,
 		"unix_socket_permissions=0700",
 	}, c.settings()...)
-	for _, s := range settings {
+	for _, s := range append(settings, c.more...) {
 		args = append(args, "-c", s)
 	}
 	return command{args: args, dir: c.home, env: environment(), signal: "INT", account: c.account}, nil

@@ -22,6 +22,8 @@ type redisConfig struct {
 	dir       string
 	password  string
 	temporary bool
+	more      []string // lines beside ours, which they override
+	arguments []string // behind the file's name
 }
 
 // openRedis starts Redis, or its imitation where it is not installed and the
@@ -61,7 +63,8 @@ func (c *redisConfig) command(port int) (command, error) {
 	if err := os.WriteFile(path, []byte(c.text(port)), 0o600); err != nil {
 		return command{}, err
 	}
-	return command{args: []string{c.program, "redis.conf"}, dir: c.dir, env: os.Environ(), signal: "TERM"}, nil
+	args := append([]string{c.program, "redis.conf"}, c.arguments...)
+	return command{args: args, dir: c.dir, env: os.Environ(), signal: "TERM"}, nil
 }
 
 // text is the configuration. Work must be refused rather than evicted
@@ -83,7 +86,7 @@ func (c *redisConfig) text(port int) string {
 	} else {
 		lines = append(lines, "appendonly yes", "appendfsync everysec")
 	}
-	return strings.Join(lines, "\n") + "\n"
+	return strings.Join(append(lines, c.more...), "\n") + "\n"
 }
 
 // ping also tells our server from a stranger on the same port, who does not know
