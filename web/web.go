@@ -17,7 +17,9 @@ import (
 
 	"github.com/hibiken/asynq"
 	"github.com/hibiken/asynqmon"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
+	"go.opentelemetry.io/otel/trace"
 
 	"rollcall/store"
 )
@@ -40,6 +42,9 @@ type Config struct {
 	// is believed. It matters to whom failed tries of tokens are counted.
 	TrustedProxies []netip.Prefix
 	Now            func() time.Time // time.Now if nil
+
+	Metrics prometheus.Registerer // takes what is counted; nil: nobody does
+	Traces  trace.TracerProvider  // nil: nobody traces
 }
 
 // Jobs asks the workers for what is to be done. A failure only delays it: the
@@ -61,6 +66,7 @@ type Site struct {
 	policy           string // Content-Security-Policy of our own pages
 	pages            *template.Template
 	live             *live
+	metrics          *metrics
 	handler          http.Handler
 }
 
@@ -88,6 +94,7 @@ func New(cfg Config) (*Site, error) {
 		monitoring: asynqmon.New(asynqmon.Options{RootPath: monitoringPath, RedisConnOpt: cfg.Redis}),
 		live:       newLive(cfg.Store, cfg.Log),
 	}
+	s.metrics = newMetrics(cfg.Metrics, s.live)
 	var err error
 	if s.pages, err = template.New("").Funcs(s.functions()).ParseFS(files, "templates/*.html"); err != nil {
 		return nil, fmt.Errorf("web.New: %w", err)
@@ -101,7 +108,7 @@ func New(cfg Config) (*Site, error) {
 	if err != nil {
 		return nil, fmt.Errorf("web.New: %w", err)
 	}
-	s.handler = s.logged(s.guarded(pages))
+	s.handler = s.observed(s.guarded(pages))
 	return s, nil
 }
 
