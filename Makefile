@@ -13,8 +13,8 @@ help: ## list the targets
 setup: ## install what is missing to run: Postgres, redis-server
 	@sh scripts/setup.sh
 
-setup-test: ## the same, and Chromium for the tests of the pages
-	@sh scripts/setup.sh chromium
+setup-test: ## the same, and what the tests need: Chromium, Prometheus
+	@sh scripts/setup.sh chromium prometheus
 
 demo: setup build ## play a marketplace's days at a Rollcall of your own
 	./bin/rollcall demo $(ARGS)

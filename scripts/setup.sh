@@ -1,8 +1,9 @@
 #!/bin/sh
 # Installs what is missing, by the system's package manager:
 #
-#   scripts/setup.sh             Postgres (14 or newer) and redis-server
-#   scripts/setup.sh chromium    a Chromium too, for the tests of the pages
+#   scripts/setup.sh               Postgres (14 or newer) and redis-server
+#   scripts/setup.sh chromium      a Chromium too, for the tests of the pages
+#   scripts/setup.sh prometheus    a Prometheus too, for those of metrics and alerts
 #
 # Where nothing is missing it does nothing, quickly and without a network. A
 # server that a package starts by itself is left alone: Rollcall starts its own.
@@ -43,6 +44,10 @@ have_chromium() {
 		command -v $name >/dev/null && return 0
 	done
 	[ -d "/Applications/Google Chrome.app" ] || [ -d "/Applications/Chromium.app" ]
+}
+
+have_prometheus() {
+	command -v prometheus >/dev/null && command -v promtool >/dev/null
 }
 
 # An older go fetches the version that go.mod names by itself, unless told not to.
@@ -99,13 +104,20 @@ have_postgres || missing=postgresql
 if ! have_redis; then
 	[ $manager = brew ] && missing="$missing redis" || missing="$missing redis-server"
 fi
-if [ "${1:-}" = chromium ] && ! have_chromium; then
-	missing="$missing $chromium"
-fi
+for extra in "$@"; do
+	case $extra in
+	chromium) have_chromium || missing="$missing $chromium" ;;
+	prometheus) have_prometheus || missing="$missing prometheus" ;;
+	*) fail "nothing is known of $extra" ;;
+	esac
+done
 [ -z "$missing" ] || install $missing
 
 have_postgres || fail "no Postgres $oldest_postgres or newer, even after installing; see https://www.postgresql.org/download/"
 have_redis || fail "no redis-server, even after installing; see https://redis.io/docs/latest/operate/oss_and_stack/install/"
-if [ "${1:-}" = chromium ]; then
-	have_chromium || fail "no Chromium, even after installing; install Chromium or Google Chrome"
-fi
+for extra in "$@"; do
+	case $extra in
+	chromium) have_chromium || fail "no Chromium, even after installing; install Chromium or Google Chrome" ;;
+	prometheus) have_prometheus || fail "no prometheus and promtool, even after installing; see https://prometheus.io/download/" ;;
+	esac
+done
