@@ -2,8 +2,8 @@ package metrics
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/hibiken/asynq"
 	"github.com/prometheus/client_golang/prometheus"
@@ -30,13 +30,16 @@ func queues(in *asynq.Inspector) func(context.Context) ([]prometheus.Metric, err
 		if err != nil {
 			return nil, err
 		}
+		known, err := in.Queues()
+		if err != nil {
+			return nil, fmt.Errorf("queues: %w", err)
+		}
 		for _, name := range names {
-			info, err := in.GetQueueInfo(name)
-			if errors.Is(err, asynq.ErrQueueNotFound) {
-				info, err = &asynq.QueueInfo{}, nil
-			}
-			if err != nil {
-				return nil, fmt.Errorf("queue %s: %w", name, err)
+			info := &asynq.QueueInfo{}
+			if slices.Contains(known, name) {
+				if info, err = in.GetQueueInfo(name); err != nil {
+					return nil, fmt.Errorf("queue %s: %w", name, err)
+				}
 			}
 			all = append(append(all, ofQueue(name, info)...), gauge(queueWorkers, float64(workers[name]), name))
 		}

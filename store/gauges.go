@@ -164,6 +164,12 @@ type FacetSize struct {
 	Customers    int64
 }
 
+const listGaugesSQL = `
+	SELECT split_part(facet, '/', 1), split_part(facet, '/', 2), sum(amount)::bigint
+	FROM customer_figures
+	WHERE figure = 'people'
+	GROUP BY 1, 2`
+
 // ListGauges adds up the figures that are kept of each list; what changed since
 // they were folded, some seconds ago, is not among them.
 func (s *Store) ListGauges(ctx context.Context) (g ListGauges, err error) {
@@ -171,11 +177,7 @@ func (s *Store) ListGauges(ctx context.Context) (g ListGauges, err error) {
 	if err := s.pool.QueryRow(ctx, `SELECT count(*) FROM stores`).Scan(&g.Stores); err != nil {
 		return g, err
 	}
-	rows, err := s.pool.Query(ctx, `
-		SELECT split_part(facet, '/', 1), split_part(facet, '/', 2), sum(amount)::bigint
-		FROM customer_figures
-		WHERE figure = 'people'
-		GROUP BY 1, 2`)
+	rows, err := s.pool.Query(ctx, listGaugesSQL)
 	if err != nil {
 		return g, err
 	}
