@@ -8,7 +8,7 @@ import (
 
 // event3K is a Stripe event of three kilobytes, verified with the second of two
 // secrets: the dearer case.
-func event3K(b *testing.B) []byte {
+func event3K(b testing.TB) []byte {
 	body := fixture(b, "stripe/checkout.session.completed.json")
 	if len(body) < 2500 || len(body) > 4000 {
 		b.Fatalf("the fixture has %d bytes", len(body))
