@@ -14,6 +14,7 @@ import (
 var imports = map[string][]string{
 	"rollcall/facts":                    {},
 	"rollcall/jobs":                     {},
+	"rollcall/metrics":                  {"rollcall/store", "rollcall/jobs"},
 	"rollcall/migrations":               {},
 	"rollcall/internal/browser":         {},
 	"rollcall/internal/embedded":        {},

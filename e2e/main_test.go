@@ -5,7 +5,6 @@ package e2e
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -45,6 +44,10 @@ func work() error {
 // newWorker returns a worker that looks for lost jobs more often than usual,
 // with the sources of backfills given, if any.
 func newWorker(database, redis string, sources func(store.Backfill) (worker.Source, error)) (*worker.Worker, error) {
+	return newWatchedWorker(database, redis, sources, blind)
+}
+
+func newWatchedWorker(database, redis string, sources func(store.Backfill) (worker.Source, error), by eyes) (*worker.Worker, error) {
 	s, err := store.Open(context.Background(), database, store.Options{Conns: 8, PlatformTypes: []string{"ppr_pro", "creator_plan", "credit_package"}})
 	if err != nil {
 		return nil, err
@@ -53,5 +56,5 @@ func newWorker(database, redis string, sources func(store.Backfill) (worker.Sour
 	if err != nil {
 		return nil, err
 	}
-	return worker.New(worker.Config{Store: s, Redis: opt, Log: slog.New(slog.DiscardHandler), Sources: sources, Sweep: sweepEvery, Grace: grace}), nil
+	return worker.New(worker.Config{Store: s, Redis: opt, Log: by.log, Traces: by.traces, Sources: sources, Sweep: sweepEvery, Grace: grace}), nil
 }

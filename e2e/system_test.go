@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 
 	"rollcall/internal/embedded"
@@ -45,9 +46,23 @@ type system struct {
 	pool    *pgxpool.Pool // for looking
 	store   *store.Store
 	jobs    *jobs.Client
+	eyes    eyes
 }
 
+// eyes are what watches a system.
+type eyes struct {
+	log    *slog.Logger
+	traces trace.TracerProvider
+}
+
+var blind = eyes{log: slog.New(slog.DiscardHandler)}
+
 func newSystem(t *testing.T) *system {
+	t.Helper()
+	return newWatchedSystem(t, blind)
+}
+
+func newWatchedSystem(t *testing.T, by eyes) *system {
 	t.Helper()
 	ctx := context.Background()
 	servers := testdb.Private(t)
@@ -68,17 +83,16 @@ func newSystem(t *testing.T) *system {
 			t.Fatal(err)
 		}
 	}
-	quiet := slog.New(slog.DiscardHandler)
 	client := jobs.NewClient(redis)
-	receiver := webhooks.New(webhooks.Config{Store: s, Jobs: client, Secrets: secrets, Logger: quiet})
-	site, err := web.New(web.Config{Store: s, Redis: redis, AdminToken: adminToken, Log: quiet})
+	receiver := webhooks.New(webhooks.Config{Store: s, Jobs: client, Secrets: secrets, Logger: by.log, Traces: by.traces})
+	site, err := web.New(web.Config{Store: s, Redis: redis, Jobs: client, AdminToken: adminToken, Log: by.log, Traces: by.traces})
 	if err != nil {
 		t.Fatal(err)
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/webhooks/", receiver)
 	mux.Handle("/", site)
-	sys := &system{t: t, servers: servers, http: httptest.NewServer(mux), store: s, jobs: client}
+	sys := &system{t: t, servers: servers, http: httptest.NewServer(mux), store: s, jobs: client, eyes: by}
 	if sys.pool, err = pgxpool.New(ctx, servers.DatabaseURL); err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +117,7 @@ func (s *system) startWorkerWith(p *past) {
 	if p != nil {
 		sources = p.source
 	}
-	w, err := newWorker(s.servers.DatabaseURL, s.servers.RedisURL, sources)
+	w, err := newWatchedWorker(s.servers.DatabaseURL, s.servers.RedisURL, sources, s.eyes)
 	if err != nil {
 		s.t.Fatal(err)
 	}

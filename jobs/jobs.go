@@ -1,6 +1,7 @@
 // Package jobs is the vocabulary of the queue: every job's type, payload, queue
 // and retries, and how to enqueue it. A job carries an id, never data: the row
-// it names is the truth, the job only says "look here".
+// it names is the truth, the job only says "look here". Its headers name the
+// trace it belongs to, if any.
 package jobs
 
 import (
@@ -118,7 +119,7 @@ func (c *Client) enqueue(ctx context.Context, typ string, payload any, id, round
 	if round != "" {
 		id += ":" + round
 	}
-	_, err = c.asynq.EnqueueContext(ctx, asynq.NewTask(typ, text), append(options, asynq.TaskID(id))...)
+	_, err = c.asynq.EnqueueContext(ctx, asynq.NewTaskWithHeaders(typ, text, headers(ctx)), append(options, asynq.TaskID(id))...)
 	if errors.Is(err, asynq.ErrTaskIDConflict) {
 		return nil // ours, or one that is waiting already: either way it is in the queue
 	}

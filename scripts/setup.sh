@@ -1,8 +1,8 @@
 #!/bin/sh
 # Installs what is missing, by the system's package manager:
 #
-#   scripts/setup.sh                       Postgres (14 or newer) and redis-server
-#   scripts/setup.sh chromium pgbouncer    these too, for the tests
+#   scripts/setup.sh                                  Postgres (14 or newer) and redis-server
+#   scripts/setup.sh chromium pgbouncer prometheus    these too, for the tests
 #
 # Where nothing is missing it does nothing, quickly and without a network. A
 # server that a package starts by itself is left alone: Rollcall starts its own.
@@ -51,11 +51,8 @@ have_pgbouncer() {
 		[ -x /home/linuxbrew/.linuxbrew/bin/pgbouncer ]
 }
 
-wanted() {
-	case " $wanted " in
-	*" $1 "*) return 0 ;;
-	esac
-	return 1
+have_prometheus() {
+	command -v prometheus >/dev/null && command -v promtool >/dev/null
 }
 
 # An older go fetches the version that go.mod names by itself, unless told not to.
@@ -98,7 +95,6 @@ install() {
 	esac
 }
 
-wanted="$*"
 check_go
 if command -v apt-get >/dev/null; then
 	manager=apt chromium=chromium
@@ -113,19 +109,22 @@ have_postgres || missing=postgresql
 if ! have_redis; then
 	[ $manager = brew ] && missing="$missing redis" || missing="$missing redis-server"
 fi
-if wanted chromium && ! have_chromium; then
-	missing="$missing $chromium"
-fi
-if wanted pgbouncer && ! have_pgbouncer; then
-	missing="$missing pgbouncer"
-fi
+for extra in "$@"; do
+	case $extra in
+	chromium) have_chromium || missing="$missing $chromium" ;;
+	pgbouncer) have_pgbouncer || missing="$missing pgbouncer" ;;
+	prometheus) have_prometheus || missing="$missing prometheus" ;;
+	*) fail "nothing is known of $extra" ;;
+	esac
+done
 [ -z "$missing" ] || install $missing
 
 have_postgres || fail "no Postgres $oldest_postgres or newer, even after installing; see https://www.postgresql.org/download/"
 have_redis || fail "no redis-server, even after installing; see https://redis.io/docs/latest/operate/oss_and_stack/install/"
-if wanted chromium; then
-	have_chromium || fail "no Chromium, even after installing; install Chromium or Google Chrome"
-fi
-if wanted pgbouncer; then
-	have_pgbouncer || fail "no PgBouncer, even after installing; see https://www.pgbouncer.org/install.html"
-fi
+for extra in "$@"; do
+	case $extra in
+	chromium) have_chromium || fail "no Chromium, even after installing; install Chromium or Google Chrome" ;;
+	pgbouncer) have_pgbouncer || fail "no PgBouncer, even after installing; see https://www.pgbouncer.org/install.html" ;;
+	prometheus) have_prometheus || fail "no prometheus and promtool, even after installing; see https://prometheus.io/download/" ;;
+	esac
+done

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -16,6 +17,21 @@ type Outcome struct {
 	Ignored   int
 	Malformed []int64 // given up at once, as trying again cannot help
 	Changes   Changes
+	Events    []Handled     // all that were in hand, those of a failed Apply too
+	Commit    time.Duration // how long the commit took
+}
+
+// Handled is an event that an Apply had in hand, and what became of it.
+type Handled struct {
+	ID          int64 // of the inbox
+	Source      string
+	EventID     string // the sender's
+	Type        string
+	Attempt     int           // which try it was, from 1
+	Status      string        // the row's now; pending: it is to be tried again
+	Reopened    bool          // an operator asked for it again, and this was the first try since
+	Waited      time.Duration // from its receipt to the commit
+	Traceparent string        // as NewEvent has it
 }
 
 // DeriveError is returned when facts were stored but could not be attached or
@@ -32,11 +48,10 @@ type Reader func(facts.Event) (facts.Set, error)
 
 // pendingEvent is a locked inbox row and what was read out of it.
 type pendingEvent struct {
-	id       int64
-	attempts int
+	Handled
+	attempts int // before this one
 	event    facts.Event
 	set      facts.Set
-	status   string
 	reason   *string
 }
 
@@ -53,13 +68,19 @@ type pendingEvent struct {
 // one by one.
 func (s *Store) Apply(ctx context.Context, ids []int64, neighbours int, read Reader) (out Outcome, err error) {
 	defer wrap(&err, "store.Apply(%v)", summary(ids))
+	ctx, end := traced(ctx, "apply")
+	defer end(&err)
 	var failure *DeriveError
+	var locked, applied time.Time
 	err = s.transact(ctx, func(ctx context.Context, w *work) error {
 		out, failure = Outcome{}, nil
 		events, err := w.lockEvents(ctx, ids, neighbours, read)
 		if err != nil || len(events) == 0 {
 			return err
 		}
+		locked = time.Now()
+		out.handle(events)
+		defer func() { applied = time.Now() }()
 		var all facts.Set
 		for _, e := range events {
 			all.Add(e.set)
@@ -72,7 +93,8 @@ func (s *Store) Apply(ctx context.Context, ids []int64, neighbours int, read Rea
 		if len(events) > 1 {
 			out.Changes, err = w.attach(ctx, rows)
 		} else if out.Changes, err = w.attachOrKeep(ctx, rows); errors.As(err, &failure) {
-			return w.keepPending(ctx, events[0].id, rows, failure)
+			out.Events[0].Status, err = w.keepPending(ctx, events[0].ID, rows, failure)
+			return err
 		}
 		if err != nil {
 			return err
@@ -80,6 +102,7 @@ func (s *Store) Apply(ctx context.Context, ids []int64, neighbours int, read Rea
 		out.count(events)
 		return w.mark(ctx, events)
 	})
+	out.end(locked, applied, err)
 	if err == nil && failure != nil {
 		return out, failure
 	}
@@ -94,15 +117,36 @@ func summary(ids []int64) any {
 	return fmt.Sprintf("%d events", len(ids))
 }
 
+// handle notes which events are in hand.
+func (o *Outcome) handle(events []pendingEvent) {
+	for _, e := range events {
+		o.Events = append(o.Events, e.Handled)
+	}
+}
+
+// end notes how long the events had waited when their transaction was over, and
+// that they still do if it failed.
+func (o *Outcome) end(locked, applied time.Time, err error) {
+	for i := range o.Events {
+		o.Events[i].Waited += time.Since(locked)
+		if err != nil {
+			o.Events[i].Status = "pending"
+		}
+	}
+	if !applied.IsZero() {
+		o.Commit = time.Since(applied)
+	}
+}
+
 func (o *Outcome) count(events []pendingEvent) {
 	for _, e := range events {
-		switch e.status {
+		switch e.Status {
 		case "processed":
 			o.Processed++
 		case "ignored":
 			o.Ignored++
 		case "failed":
-			o.Malformed = append(o.Malformed, e.id)
+			o.Malformed = append(o.Malformed, e.ID)
 		}
 	}
 }
@@ -113,9 +157,10 @@ func (w *work) lockEvents(ctx context.Context, ids []int64, neighbours int, read
 	collect := func(rows pgx.Rows) error {
 		some, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (e pendingEvent, err error) {
 			v := &e.event
-			if err := row.Scan(&e.id, &e.attempts, &v.Source, &v.ID, &v.Type, &v.Account, &v.Livemode, &v.OccurredAt, &v.Payload); err != nil {
+			if err := row.Scan(&e.ID, &e.attempts, &v.Source, &v.ID, &v.Type, &v.Account, &v.Livemode, &v.OccurredAt, &v.Payload, &e.Waited, &e.Reopened, &e.Traceparent); err != nil {
 				return e, err
 			}
+			e.Source, e.EventID, e.Type, e.Attempt = v.Source, v.ID, v.Type, e.attempts+1
 			e.set, err = read(e.event)
 			return e, e.judge(err)
 		})
@@ -131,7 +176,8 @@ func (w *work) lockEvents(ctx context.Context, ids []int64, neighbours int, read
 }
 
 const pendingSQL = `
-	SELECT id, attempts, source, event_id, type, account, livemode, occurred_at, payload
+	SELECT id, attempts, source, event_id, type, account, livemode, occurred_at, payload,
+		clock_timestamp() - received_at, attempts > 0 AND attempted_at IS NULL, coalesce(traceparent, '')
 	FROM webhook_events
 	WHERE status = 'pending'`
 
@@ -141,11 +187,11 @@ func (e *pendingEvent) judge(err error) error {
 	var bad *facts.Malformed
 	switch {
 	case err == nil:
-		e.status = "processed"
+		e.Status = "processed"
 	case errors.As(err, &ignored):
-		e.status, e.reason = "ignored", &ignored.Reason
+		e.Status, e.reason = "ignored", &ignored.Reason
 	case errors.As(err, &bad):
-		e.status, e.reason = "failed", &bad.Reason
+		e.Status, e.reason = "failed", &bad.Reason
 	default:
 		return err
 	}
@@ -168,12 +214,12 @@ func (w *work) attachOrKeep(ctx context.Context, rows []rowKey) (changes Changes
 }
 
 // keepPending records on an event, and on its rows that are on no list yet,
-// that deriving failed.
-func (w *work) keepPending(ctx context.Context, id int64, rows []rowKey, failure *DeriveError) error {
-	if _, err := w.tx.Exec(ctx, failSQL, id, failure.Error(), MaxAttempts); err != nil {
-		return err
+// that deriving failed, and returns the event's status now.
+func (w *work) keepPending(ctx context.Context, id int64, rows []rowKey, failure *DeriveError) (status string, err error) {
+	if err := w.tx.QueryRow(ctx, failSQL, id, failure.Error(), MaxAttempts).Scan(&status); err != nil {
+		return "", err
 	}
-	return w.markFailed(ctx, rows, failure.Err)
+	return status, w.markFailed(ctx, rows, failure.Err)
 }
 
 // markFailed says on rows that are on no list yet why they could not be put there.
@@ -184,7 +230,7 @@ func (w *work) markFailed(ctx context.Context, rows []rowKey, cause error) error
 	}
 	var batch pgx.Batch
 	for kind, k := range keyArrays(rows) {
-		batch.Queue(failedSQL[kind], k[0], k[1], "derive_failed: "+cause.Error())
+		batch.Queue(failedSQL[kind], k[0], k[1], deriveFailed+": "+cause.Error())
 	}
 	if batch.Len() == 0 {
 		return nil
@@ -212,7 +258,7 @@ func (w *work) mark(ctx context.Context, events []pendingEvent) (err error) {
 	defer wrap(&err, "store.mark")
 	ids, statuses, reasons := make([]int64, len(events)), make([]string, len(events)), make([]*string, len(events))
 	for i, e := range events {
-		ids[i], statuses[i], reasons[i] = e.id, e.status, e.reason
+		ids[i], statuses[i], reasons[i] = e.ID, e.Status, e.reason
 	}
 	_, err = w.tx.Exec(ctx, `
 		UPDATE webhook_events e
@@ -231,16 +277,21 @@ const failSQL = `
 	UPDATE webhook_events
 	SET last_error = $2, attempts = attempts + 1, attempted_at = now(),
 		status = CASE WHEN attempts + 1 >= $3 THEN 'failed' ELSE status END
-	WHERE id = $1 AND status = 'pending'`
+	WHERE id = $1 AND status = 'pending'
+	RETURNING status`
 
 // MarkAttempt records why an attempt at an event failed; the last one allowed
-// makes the row failed, and so does at once what no further try can help.
-func (s *Store) MarkAttempt(ctx context.Context, id int64, cause error) (err error) {
+// makes the row failed, and so does at once what no further try can help. It
+// returns the row's status now, empty if it was not pending any more.
+func (s *Store) MarkAttempt(ctx context.Context, id int64, cause error) (status string, err error) {
 	defer wrap(&err, "store.MarkAttempt(%d)", id)
 	limit := MaxAttempts
 	if permanent(cause) {
 		limit = 1
 	}
-	_, err = s.pool.Exec(ctx, failSQL, id, cause.Error(), limit)
-	return err
+	err = s.pool.QueryRow(ctx, failSQL, id, cause.Error(), limit).Scan(&status)
+	if errors.Is(err, pgx.ErrNoRows) {
+		err = nil
+	}
+	return status, err
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/jackc/pgx/v5"
+	"go.opentelemetry.io/otel/attribute"
 
 	"rollcall/facts"
 )
@@ -75,7 +76,8 @@ func (s *Store) transact(ctx context.Context, do func(context.Context, *work) er
 			want[gate] = true // alone, so nothing can be missing
 		}
 		w := &work{platform: s.platformTypes, want: want, held: locks{}, customers: locks{}, divide: want[divided]}
-		err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		endCommit := func(*error) {}
+		err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) (err error) {
 			w.tx = tx
 			// Every statement here looks up rows by key. Plans made while tables
 			// were small must not scan them when they are large, nor be made
@@ -83,8 +85,12 @@ func (s *Store) transact(ctx context.Context, do func(context.Context, *work) er
 			if _, err := tx.Exec(ctx, `SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL jit = off; SET LOCAL plan_cache_mode = force_generic_plan`); err != nil {
 				return err
 			}
-			return do(ctx, w)
+			if err = do(ctx, w); err == nil {
+				_, endCommit = traced(ctx, "commit")
+			}
+			return err
 		})
+		endCommit(&err)
 		if outOfLocks(err) && !want[gate] {
 			want[gate] = true // one lock instead of many
 			continue
@@ -152,7 +158,9 @@ func (s *Store) Keep(ctx context.Context, set facts.Set) (err error) {
 
 // say locks, upserts and tells which rows are to be attached now: those the set
 // brings and those that lean on what it changed.
-func (w *work) say(ctx context.Context, set facts.Set) ([]rowKey, error) {
+func (w *work) say(ctx context.Context, set facts.Set) (_ []rowKey, err error) {
+	ctx, end := traced(ctx, "say")
+	defer end(&err)
 	if err := w.lock(ctx, ownLocks(set)); err != nil {
 		return nil, err
 	}
@@ -181,6 +189,8 @@ func (w *work) attach(ctx context.Context, keys []rowKey) (changes Changes, err 
 	if len(keys) == 0 {
 		return changes, nil
 	}
+	ctx, end := traced(ctx, "attach", attribute.Int("rollcall.rows", len(keys)))
+	defer end(&err)
 	rows, err := resolve(ctx, w.tx, keys, w.platform)
 	if err != nil {
 		return changes, err

@@ -280,7 +280,7 @@ func TestApplyTakesNeighbours(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.MarkAttempt(ctx, in[0].ID, context.Canceled); err != nil {
+	if _, err := s.MarkAttempt(ctx, in[0].ID, context.Canceled); err != nil {
 		t.Fatal(err)
 	}
 	out, err := s.Apply(ctx, []int64{in[3].ID}, 2, facts.Read)
@@ -300,9 +300,15 @@ func TestAttemptsEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range store.MaxAttempts + 3 {
-		if err := s.MarkAttempt(ctx, in[0].ID, fmt.Errorf("no luck")); err != nil {
-			t.Fatal(err)
+	for i := range store.MaxAttempts + 3 {
+		want := "pending"
+		if i == store.MaxAttempts-1 {
+			want = "failed"
+		} else if i >= store.MaxAttempts {
+			want = "" // no longer tried
+		}
+		if status, err := s.MarkAttempt(ctx, in[0].ID, fmt.Errorf("no luck")); err != nil || status != want {
+			t.Fatalf("try %d: %q %v, want %q", i+1, status, err, want)
 		}
 	}
 	wantRows(t, url, `SELECT status || ' ' || attempts || ' ' || last_error FROM webhook_events`, fmt.Sprintf("failed %d no luck", store.MaxAttempts))

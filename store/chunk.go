@@ -29,6 +29,8 @@ type Applied struct {
 	Next   []int     // numbers of the chunks that may be done next
 	Events []Waiting // put into the inbox, to be enqueued
 	Status string    // of the run now; empty: nothing was done
+	Seen   int64     // objects of the chunk
+	Errors int64     // of them, those that could not be used
 }
 
 // ApplyChunk writes what a page says, counts it, and writes down the chunks
@@ -38,6 +40,8 @@ type Applied struct {
 // others of its page are not held up.
 func (s *Store) ApplyChunk(ctx context.Context, c Chunk, page Page) (out Applied, err error) {
 	defer wrap(&err, "store.ApplyChunk(%d, %d)", c.Backfill, c.Number)
+	ctx, end := traced(ctx, "apply")
+	defer end(&err)
 	err = s.transact(ctx, func(ctx context.Context, w *work) error {
 		out = Applied{}
 		open, err := w.lockChunk(ctx, c)
@@ -51,7 +55,7 @@ func (s *Store) ApplyChunk(ctx context.Context, c Chunk, page Page) (out Applied
 		if err != nil {
 			return err
 		}
-		out.Events = t.events
+		out.Events, out.Seen, out.Errors = t.events, t.seen, t.errors
 		return w.closeChunk(ctx, c, page, t, &out)
 	})
 	return out, err

@@ -278,7 +278,7 @@ func (w *work) receive(ctx context.Context, items []Item, t *tally) error {
 			continue
 		}
 		t.count(created)
-		t.events = append(t.events, Waiting{in.ID, events[i].Source})
+		t.events = append(t.events, Waiting{ID: in.ID, Source: events[i].Source})
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"go.opentelemetry.io/otel/attribute"
 )
 
 // deriveChunk is how many customers one statement derives. Planners guess that
@@ -20,6 +21,8 @@ func (w *work) derive(ctx context.Context, customers []customer) (changes Change
 	if len(customers) == 0 {
 		return changes, nil
 	}
+	ctx, end := traced(ctx, "derive", attribute.Int("rollcall.customers", len(customers)))
+	defer end(&err)
 	all := make([]int64, len(customers))
 	for i, c := range customers {
 		all[i] = c.id

@@ -341,12 +341,14 @@ func (s *Store) reopen(ctx context.Context, f ReopenFilter, after, end int64) ([
 			attempts = LEAST(e.attempts, 1),
 			attempted_at = NULL,
 			last_error = NULL,
-			processed_at = NULL
+			processed_at = NULL,
+			traceparent = NULL -- of a delivery that has long ended
 		FROM chosen
 		WHERE e.id = chosen.id
 		RETURNING
 			e.id,
-			e.source`, *w.args...)
+			e.source,
+			''`, *w.args...)
 	if err != nil {
 		return nil, err
 	}

@@ -194,7 +194,7 @@ func TestReopen(t *testing.T) {
 			var want []Waiting
 			for i, e := range all {
 				if c.fits(i, e) {
-					want = append(want, Waiting{e.ID, e.Source})
+					want = append(want, Waiting{ID: e.ID, Source: e.Source})
 					all[i].Status, all[i].LastError, all[i].ProcessedAt = "pending", nil, nil
 					all[i].Attempts = min(e.Attempts, 1)
 				}

@@ -9,8 +9,9 @@ import (
 
 // Waiting is an inbox row that waits to be applied.
 type Waiting struct {
-	ID     int64
-	Source string
+	ID          int64
+	Source      string
+	Traceparent string // as NewEvent has it
 }
 
 // Overdue lists up to limit pending events, oldest first, that should have been
@@ -19,7 +20,7 @@ type Waiting struct {
 func (s *Store) Overdue(ctx context.Context, grace time.Duration, limit int) (_ []Waiting, err error) {
 	defer wrap(&err, "store.Overdue")
 	rows, err := s.pool.Query(ctx, `
-		SELECT id, source
+		SELECT id, source, coalesce(traceparent, '')
 		FROM webhook_events
 		WHERE status = 'pending'
 		  AND coalesce(attempted_at + LEAST(2 ^ attempts, 600) * interval '1.5 s', received_at) < now() - $1::interval

@@ -74,7 +74,7 @@ func explain(err error) *failure {
 }
 
 // answer makes a handler of ours one of net/http's: an error becomes an answer
-// and, if it is our fault, a line in the log.
+// and, if it is our fault, goes into the log.
 func (s *Site) answer(h handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := limited(r.Context(), askTimeout)
@@ -85,7 +85,7 @@ func (s *Site) answer(h handler) http.Handler {
 		}
 		f := explain(err)
 		if f.Status >= 500 && r.Context().Err() == nil { // else they have hung up
-			s.cfg.Log.Error("request failed", "method", r.Method, "path", clip(r.URL.Path), "code", f.Code, "error", err)
+			tellingOf(r.Context()).err = err
 		}
 		s.refuse(w, r, f)
 	})
@@ -116,6 +116,7 @@ func hungUp(ctx context.Context) bool { return errors.Is(context.Cause(ctx), con
 
 // refuse answers a request that failed, as JSON to programs, else as a page.
 func (s *Site) refuse(w http.ResponseWriter, r *http.Request, f *failure) {
+	tellingOf(r.Context()).code = f.Code
 	switch {
 	case f == errAway, f == errNoKeys, f == errBusy:
 		w.Header().Set("Retry-After", "5")

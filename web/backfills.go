@@ -110,7 +110,7 @@ func (s *Site) startBackfill(w http.ResponseWriter, r *http.Request) error {
 	}
 	if s.cfg.Jobs != nil {
 		if err := s.cfg.Jobs.EnqueueBackfill(r.Context(), b.ID, 0, ""); err != nil {
-			s.cfg.Log.Warn("a backfill could not be enqueued; a worker's sweep will pick it up", "backfill", b.ID, "error", err)
+			s.cfg.Log.WarnContext(r.Context(), "a backfill could not be enqueued; a worker's sweep will pick it up", "backfill", b.ID, "error", store.Plain(err))
 		}
 	}
 	w.Header().Set("Location", "/api/admin/backfills/"+strconv.FormatInt(b.ID, 10))

@@ -1,13 +1,14 @@
 package web
 
 import (
-	"log/slog"
+	"fmt"
 	"net/http"
 	"runtime/debug"
 	"strings"
-	"time"
 
 	"github.com/klauspost/compress/gzhttp"
+
+	"rollcall/store"
 )
 
 // pagePolicy lets our pages load what is ours and nothing else (no script or
@@ -49,49 +50,18 @@ func (s *Site) guarded(next http.Handler) http.Handler {
 	})
 }
 
-// logged writes one line per request and turns a panic into a 500. The query is
-// left out: it may hold a sign-in link or a person's name.
-func (s *Site) logged(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		began := time.Now()
-		seen := &recorder{ResponseWriter: w}
-		defer func() {
-			cut := s.recovered(seen, r, recover())
-			s.cfg.Log.LogAttrs(r.Context(), level(r), "request",
-				slog.String("method", r.Method),
-				slog.String("path", clip(r.URL.Path)),
-				slog.Int("status", seen.status),
-				slog.Int64("bytes", seen.bytes),
-				slog.Duration("took", time.Since(began)),
-				slog.String("remote", r.RemoteAddr))
-			if cut {
-				panic(http.ErrAbortHandler)
-			}
-		}()
-		next.ServeHTTP(seen, r)
-	})
-}
-
 // recovered sees to a request whose handler panicked, if it did. Where it is
 // too late for a 500 the answer has to be cut off, or it would be taken for whole.
 func (s *Site) recovered(w *recorder, r *http.Request, cause any) (cut bool) {
 	if cause == nil || cause == http.ErrAbortHandler {
 		return cause != nil
 	}
-	s.cfg.Log.Error("panic", "method", r.Method, "path", clip(r.URL.Path), "cause", cause, "stack", string(debug.Stack()))
+	s.cfg.Log.ErrorContext(r.Context(), "panic", "route", routeOf(r), "cause", store.WithoutAddresses(fmt.Sprint(cause)), "stack", string(debug.Stack()))
 	if w.status != 0 {
 		return true
 	}
 	s.refuse(w, r, errInternal)
 	return false
-}
-
-// level keeps the lines of those who ask every few seconds out of the usual log.
-func level(r *http.Request) slog.Level {
-	if r.URL.Path == "/healthz" || r.URL.Path == "/readyz" {
-		return slog.LevelDebug
-	}
-	return slog.LevelInfo
 }
 
 // clip shortens what a stranger wrote for the log.

@@ -42,7 +42,7 @@ func (s *Site) routes() []route {
 		{"DELETE", "/api/stores/{store}/customers/{id}/notes/{note}", "a creator's programs", sellers, s.deleteNote},
 		{"GET", "/api/stores/{store}/stats", "a creator's programs", sellers, s.showStats},
 		{"GET", "/store/{store}/customers", "creators", sellers, s.customers},
-		{"GET", "/store/{store}/customers/live", "the script of the page above", sellers, s.watch},
+		{"GET", livePath, "the script of the page above", sellers, s.watch},
 		{"GET", "/store/{store}/customers/{id}", "creators", sellers, s.customer},
 		{"POST", "/store/{store}/customers/{id}/notes", "the form on the page above", sellers, s.noteForm},
 		{"POST", "/store/{store}/customers/{id}/notes/{note}", "the form of a note", sellers, s.noteForm},
@@ -105,6 +105,7 @@ func (s *Site) dispatch(routes []route) handler {
 		if err != nil {
 			return err
 		}
+		tellingOf(r.Context()).who = v.who()
 		return routes[i].handle(w, r.WithContext(context.WithValue(r.Context(), visitorKey{}, v)))
 	}
 }

@@ -96,6 +96,14 @@ func (v visitor) name() string {
 	return "user:" + v.user
 }
 
+// who is the same in the log; empty for a stranger.
+func (v visitor) who() string {
+	if !v.admin && v.store == "" && v.user == "" {
+		return ""
+	}
+	return v.name()
+}
+
 // admit returns the one who asks if they belong to the audience. Whoever does
 // not gets the same answer whether or not what they ask for exists.
 func (s *Site) admit(who audience, r *http.Request) (visitor, error) {

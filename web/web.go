@@ -18,7 +18,9 @@ import (
 
 	"github.com/hibiken/asynq"
 	"github.com/hibiken/asynqmon"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
+	"go.opentelemetry.io/otel/trace"
 
 	"rollcall/store"
 )
@@ -41,6 +43,9 @@ type Config struct {
 	// is believed. It matters to whom failed tries of tokens are counted.
 	TrustedProxies []netip.Prefix
 	Now            func() time.Time // time.Now if nil
+
+	Metrics prometheus.Registerer // takes what is counted; nil: nobody does
+	Traces  trace.TracerProvider  // nil: nobody traces
 }
 
 // Jobs asks the workers for what is to be done. A failure only delays it: the
@@ -67,6 +72,7 @@ type Site struct {
 	exportQueue      time.Duration
 	exportStall      time.Duration
 	leaving          atomic.Bool
+	metrics          *metrics
 	handler          http.Handler
 }
 
@@ -98,6 +104,7 @@ func New(cfg Config) (*Site, error) {
 		exportQueue: exportQueue,
 		exportStall: exportStall,
 	}
+	s.metrics = newMetrics(cfg.Metrics, s.live)
 	var err error
 	if s.pages, err = template.New("").Funcs(s.functions()).ParseFS(files, "templates/*.html"); err != nil {
 		return nil, fmt.Errorf("web.New: %w", err)
@@ -111,7 +118,7 @@ func New(cfg Config) (*Site, error) {
 	if err != nil {
 		return nil, fmt.Errorf("web.New: %w", err)
 	}
-	s.handler = s.logged(s.guarded(pages))
+	s.handler = s.observed(s.guarded(pages))
 	return s, nil
 }
 

@@ -222,7 +222,7 @@ func TestHealth(t *testing.T) {
 
 func TestPanicsAndLog(t *testing.T) {
 	x := open(t, nil)
-	x.handler = x.logged(x.guarded(x.answer(func(w http.ResponseWriter, r *http.Request) error {
+	x.handler = x.observed(x.guarded(x.answer(func(w http.ResponseWriter, r *http.Request) error {
 		if r.URL.Path == "/late" {
 			writeJSON(w, 200, "half")
 		}

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
 
 	"rollcall/store"
 )
@@ -28,8 +30,9 @@ var (
 // nothing ever waits for company, and groups grow with the load by themselves.
 type batcher struct {
 	insert  func(context.Context, []store.NewEvent) ([]store.Inserted, error)
-	kept    func(source string, id int64) // told of every new row; must not block
-	timeout time.Duration                 // of one insert, and of one event's wait
+	kept    func(row)     // told of every new row; must not block
+	timeout time.Duration // of one insert, and of one event's wait
+	tracer  trace.Tracer
 
 	mu      sync.Mutex
 	waiting []*waiter
@@ -48,20 +51,27 @@ type waiter struct {
 
 type outcome struct {
 	store.Inserted
-	err error
+	err   error
+	group trace.SpanContext // of the insert that it was part of
 }
 
 // add keeps an event and returns once it is committed. After the timeout it
-// returns context.DeadlineExceeded, and the event may or may not be kept.
-func (b *batcher) add(event store.NewEvent) (store.Inserted, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), b.timeout)
+// returns context.DeadlineExceeded, and the event may or may not be kept. Of ctx
+// only the trace counts: a sender who hangs up changes nothing.
+func (b *batcher) add(ctx context.Context, event store.NewEvent) (store.Inserted, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), b.timeout)
 	defer cancel()
+	_, span := b.tracer.Start(ctx, "insert")
+	defer span.End()
 	w := &waiter{ctx, event, make(chan outcome, 1)}
 	if err := b.join(w); err != nil {
 		return store.Inserted{}, err
 	}
 	select {
 	case o := <-w.done:
+		if o.group.IsValid() {
+			span.AddLink(trace.Link{SpanContext: o.group})
+		}
 		return o.Inserted, o.err
 	case <-ctx.Done():
 		return store.Inserted{}, ctx.Err()
@@ -122,7 +132,9 @@ func (b *batcher) commit(ctx context.Context, group []*waiter) {
 	for i, w := range group {
 		events[i] = w.event
 	}
+	ctx, span := b.groupSpan(ctx, group)
 	inserted, err := b.insert(ctx, events)
+	span.End()
 	if refusesData(err) && len(group) > 1 {
 		for i := range group {
 			b.commit(ctx, group[i:i+1])
@@ -131,14 +143,24 @@ func (b *batcher) commit(ctx context.Context, group []*waiter) {
 	}
 	for i, w := range group {
 		if err != nil {
-			w.done <- outcome{err: err}
+			w.done <- outcome{err: err, group: span.SpanContext()}
 			continue
 		}
 		if !inserted[i].Duplicate {
-			b.kept(w.event.Source, inserted[i].ID)
+			b.kept(row{w.event.Source, inserted[i].ID, w.event.Traceparent})
 		}
-		w.done <- outcome{Inserted: inserted[i]}
+		w.done <- outcome{inserted[i], nil, span.SpanContext()}
 	}
+}
+
+// groupSpan begins the trace of a group, linked to those of its events; none if
+// none of them is traced.
+func (b *batcher) groupSpan(ctx context.Context, group []*waiter) (context.Context, trace.Span) {
+	to := links(group)
+	if len(to) == 0 {
+		return ctx, trace.SpanFromContext(ctx)
+	}
+	return b.tracer.Start(ctx, "insert group", trace.WithNewRoot(), trace.WithLinks(to...), trace.WithAttributes(attribute.Int("rollcall.events", len(group))))
 }
 
 // refusesData tells whether Postgres refused the data, not the doing: class 22

@@ -34,7 +34,7 @@ func (g *gate) insert(ctx context.Context, events []store.NewEvent) ([]store.Ins
 
 func newGate() (*gate, *batcher) {
 	g := &gate{open: make(chan error)}
-	return g, &batcher{insert: g.insert, kept: func(string, int64) {}, timeout: 10 * time.Second}
+	return g, &batcher{insert: g.insert, kept: func(row) {}, timeout: 10 * time.Second, tracer: tracer(nil)}
 }
 
 // addAll adds n events from as many goroutines and returns when all wait. Every
@@ -43,7 +43,7 @@ func addAll(b *batcher, n int) chan error {
 	answers := make(chan error, n)
 	for i := range n {
 		go func() {
-			_, err := b.add(store.NewEvent{EventID: fmt.Sprint(i), Payload: []byte("{}")})
+			_, err := b.add(context.Background(), store.NewEvent{EventID: fmt.Sprint(i), Payload: []byte("{}")})
 			answers <- err
 		}()
 	}
@@ -90,13 +90,13 @@ func TestGroupsAreBoundedInBytes(t *testing.T) {
 		g, b := newGate()
 		large := []byte(strings.Repeat(" ", 1<<20))
 		for range waitingBytes>>20 + 3 { // one is in flight
-			go b.add(store.NewEvent{Payload: large})
+			go b.add(context.Background(), store.NewEvent{Payload: large})
 			synctest.Wait()
 		}
 		if len(b.waiting) != waitingBytes>>20 {
 			t.Errorf("%d MiB wait, want %d", len(b.waiting), waitingBytes>>20)
 		}
-		if _, err := b.add(store.NewEvent{Payload: large}); codeOf(err) != unavailable {
+		if _, err := b.add(context.Background(), store.NewEvent{Payload: large}); codeOf(err) != unavailable {
 			t.Errorf("one too many: %v", err)
 		}
 		g.open <- nil
@@ -159,7 +159,7 @@ func TestCloseWaitsForTheGroup(t *testing.T) {
 		if closed.Load() {
 			t.Error("closed with an insert in flight")
 		}
-		if _, err := b.add(store.NewEvent{}); !errors.Is(err, errClosed) {
+		if _, err := b.add(context.Background(), store.NewEvent{}); !errors.Is(err, errClosed) {
 			t.Errorf("add after close: %v", err)
 		}
 		g.open <- nil
@@ -180,7 +180,7 @@ func TestOddBodyFallsAlone(t *testing.T) {
 	}
 	defer inbox.Close()
 	var kept []int64
-	b := &batcher{insert: inbox.InsertEvents, timeout: 10 * time.Second, kept: func(_ string, id int64) { kept = append(kept, id) }}
+	b := &batcher{insert: inbox.InsertEvents, timeout: 10 * time.Second, tracer: tracer(nil), kept: func(r row) { kept = append(kept, r.id) }}
 	var group []*waiter
 	for i, payload := range []string{`{}`, `{"torn":`, `{}`, "{\"nul\":\"\x00\"}", "{\"latin1\":\"\xe9\"}", `{}`} {
 		event := store.NewEvent{Source: Stripe, EventID: fmt.Sprint(i % 5), Type: "a.b", OccurredAt: now, Payload: []byte(payload)}

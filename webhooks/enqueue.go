@@ -8,7 +8,13 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/time/rate"
+
+	"rollcall/jobs"
+	"rollcall/store"
 )
 
 const (
@@ -24,6 +30,7 @@ const (
 type hinter struct {
 	jobs    Enqueuer
 	log     *slog.Logger
+	tracer  trace.Tracer
 	rows    chan row
 	ctx     context.Context // ends when draining took too long
 	stop    context.CancelFunc
@@ -35,13 +42,15 @@ type hinter struct {
 
 var errBehind = errors.New("Redis is slower than the events, the buffer is full")
 
+// row is a new row of the inbox.
 type row struct {
-	source string
-	id     int64
+	source      string
+	id          int64
+	traceparent string // of its delivery, if that is traced
 }
 
-func newHinter(jobs Enqueuer, log *slog.Logger) *hinter {
-	h := &hinter{jobs: jobs, log: log, rows: make(chan row, enqueueBuffer), seldom: rate.Sometimes{Interval: time.Second}}
+func newHinter(jobs Enqueuer, log *slog.Logger, tracer trace.Tracer) *hinter {
+	h := &hinter{jobs: jobs, log: log, tracer: tracer, rows: make(chan row, enqueueBuffer), seldom: rate.Sometimes{Interval: time.Second}}
 	h.ctx, h.stop = context.WithCancel(context.Background())
 	for range enqueueWorkers {
 		h.workers.Go(h.work)
@@ -50,9 +59,9 @@ func newHinter(jobs Enqueuer, log *slog.Logger) *hinter {
 }
 
 // hint never blocks.
-func (h *hinter) hint(source string, id int64) {
+func (h *hinter) hint(r row) {
 	select {
-	case h.rows <- row{source, id}:
+	case h.rows <- r:
 	default:
 		h.dropped.Add(1)
 		h.complain(errBehind)
@@ -72,7 +81,10 @@ func (h *hinter) work() {
 func (h *hinter) enqueue(r row) {
 	ctx, cancel := context.WithTimeout(h.ctx, enqueueTimeout)
 	defer cancel()
+	ctx, span := h.span(ctx, r)
+	defer span.End()
 	if err := h.jobs.EnqueueEvent(ctx, r.source, r.id, ""); err != nil {
+		span.SetStatus(codes.Error, store.Fault(err))
 		h.failed.Add(1)
 		h.complain(err)
 		return
@@ -80,9 +92,18 @@ func (h *hinter) enqueue(r row) {
 	h.enqueued.Add(1)
 }
 
+// span goes on with the trace of a row's delivery, if there is one.
+func (h *hinter) span(ctx context.Context, r row) (context.Context, trace.Span) {
+	if r.traceparent == "" {
+		return ctx, trace.SpanFromContext(ctx)
+	}
+	return h.tracer.Start(jobs.WithTraceparent(ctx, r.traceparent), "enqueue", trace.WithSpanKind(trace.SpanKindProducer),
+		trace.WithAttributes(attribute.String("rollcall.source", r.source), attribute.Int64("rollcall.row", r.id)))
+}
+
 func (h *hinter) complain(err error) {
 	h.seldom.Do(func() {
-		h.log.Warn("could not enqueue events; the sweeper will", "error", err, "failed", h.failed.Load(), "dropped", h.dropped.Load())
+		h.log.Warn("could not enqueue events; the sweeper will", "error", store.Plain(err), "failed", h.failed.Load(), "dropped", h.dropped.Load())
 	})
 }
 

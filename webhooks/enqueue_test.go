@@ -24,14 +24,14 @@ func deaf(end chan struct{}) queue {
 
 func newTestHinter(q queue) (*hinter, *bytes.Buffer) {
 	var log bytes.Buffer
-	return newHinter(q, slog.New(slog.NewTextHandler(&log, nil))), &log
+	return newHinter(q, slog.New(slog.NewTextHandler(&log, nil)), tracer(nil)), &log
 }
 
 func TestCloseDrainsTheBuffer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, log := newTestHinter(func(context.Context) error { time.Sleep(time.Millisecond); return nil })
 		for i := range 1000 {
-			h.hint(Stripe, int64(i))
+			h.hint(row{source: Stripe, id: int64(i)})
 		}
 		h.close()
 		if h.enqueued.Load() != 1000 || log.Len() > 0 {
@@ -47,11 +47,11 @@ func TestHintNeverWaits(t *testing.T) {
 		began := time.Now()
 		const more = 100
 		for i := range enqueueWorkers {
-			h.hint(Stripe, int64(i))
+			h.hint(row{source: Stripe, id: int64(i)})
 		}
 		synctest.Wait() // the workers hang, the buffer is empty
 		for i := range enqueueBuffer + more {
-			h.hint(Stripe, int64(i))
+			h.hint(row{source: Stripe, id: int64(i)})
 		}
 		if time.Since(began) != 0 || h.dropped.Load() != more {
 			t.Errorf("dropped %d after %s, want %d at once", h.dropped.Load(), time.Since(began), more)
@@ -76,7 +76,7 @@ func TestOutageIsLoggedSeldom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, log := newTestHinter(func(context.Context) error { return errors.New("connection refused") })
 		for range 1000 {
-			h.hint(Clerk, 1)
+			h.hint(row{source: Clerk, id: 1})
 			time.Sleep(10 * time.Millisecond) // of the bubble's clock
 		}
 		h.close()
@@ -98,7 +98,7 @@ func TestEnqueueHasATimeout(t *testing.T) {
 			ended.Store(int64(time.Since(began)))
 			return ctx.Err()
 		})
-		h.hint(Platform, 1)
+		h.hint(row{source: Platform, id: 1})
 		h.close()
 		if time.Duration(ended.Load()) != enqueueTimeout || h.failed.Load() != 1 {
 			t.Errorf("ended after %s, failed %d", time.Duration(ended.Load()), h.failed.Load())

@@ -12,8 +12,12 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 	"golang.org/x/time/rate"
 
+	"rollcall/jobs"
 	"rollcall/store"
 )
 
@@ -31,8 +35,10 @@ type Enqueuer interface {
 type Config struct {
 	Store   Inserter
 	Jobs    Enqueuer
-	Secrets map[string][]Secret // by source; one without is answered 503
-	Logger  *slog.Logger        // slog.Default() if nil
+	Secrets map[string][]Secret   // by source; one without is answered 503
+	Logger  *slog.Logger          // slog.Default() if nil
+	Metrics prometheus.Registerer // takes what is counted; nil: nobody does
+	Traces  trace.TracerProvider  // nil: nobody traces
 
 	Now           func() time.Time // time.Now if nil
 	BodyLimit     int64            // bytes; 1 MiB if 0
@@ -42,11 +48,13 @@ type Config struct {
 // Receiver is the http.Handler of POST /webhooks/{source}. A 200 means that the
 // event is committed in Postgres. Make it with New, end it with Close.
 type Receiver struct {
-	cfg    Config
-	batch  batcher
-	hinter *hinter
-	seldom rate.Sometimes // for what anybody can cause without a signature
-	close  sync.Once
+	cfg     Config
+	batch   batcher
+	hinter  *hinter
+	metrics *metrics
+	tracer  trace.Tracer
+	seldom  rate.Sometimes // for what anybody can cause without a signature
+	close   sync.Once
 
 	accepted, duplicates, refused, failed atomic.Int64
 }
@@ -76,9 +84,18 @@ func New(cfg Config) *Receiver {
 	if cfg.InsertTimeout == 0 {
 		cfg.InsertTimeout = 10 * time.Second
 	}
-	r := &Receiver{cfg: cfg, hinter: newHinter(cfg.Jobs, cfg.Logger), seldom: rate.Sometimes{Interval: time.Minute}}
-	r.batch.insert, r.batch.kept, r.batch.timeout = cfg.Store.InsertEvents, r.hinter.hint, cfg.InsertTimeout
+	r := &Receiver{cfg: cfg, tracer: tracer(cfg.Traces), seldom: rate.Sometimes{Interval: time.Minute}}
+	r.hinter = newHinter(cfg.Jobs, cfg.Logger, r.tracer)
+	r.metrics = newMetrics(cfg.Metrics, r.hinter)
+	r.batch.insert, r.batch.tracer, r.batch.kept, r.batch.timeout = r.insert, r.tracer, r.hinter.hint, cfg.InsertTimeout
 	return r
+}
+
+func tracer(p trace.TracerProvider) trace.Tracer {
+	if p == nil {
+		p = noop.NewTracerProvider()
+	}
+	return p.Tracer("rollcall/webhooks")
 }
 
 // Close answers the deliveries that wait for Postgres, passes on to the queue
@@ -106,36 +123,44 @@ func (r *Receiver) Stats() Stats {
 
 // ServeHTTP receives one delivery.
 func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	event, duplicate, err := r.receive(w, req)
-	if err != nil {
-		r.sayNo(w, req, err)
-		return
+	ctx, d := r.begin(req)
+	if err := r.receive(ctx, w, req, d); err != nil {
+		r.sayNo(w, d, explain(err))
+	} else {
+		r.sayYes(w, d)
 	}
-	r.sayYes(w, event, duplicate)
+	r.end(ctx, d)
 }
 
 // receive is the one way in. The order matters: nothing is read from a sender
 // without secrets, nothing is looked at before its signature, and nothing is
 // answered before it is committed.
-func (r *Receiver) receive(w http.ResponseWriter, req *http.Request) (event store.NewEvent, duplicate bool, err error) {
+func (r *Receiver) receive(ctx context.Context, w http.ResponseWriter, req *http.Request, d *arrival) error {
 	src, err := route(req)
 	if err != nil {
-		return event, false, err
+		return err
 	}
+	d.source = src.name
 	secrets := r.cfg.Secrets[src.name]
 	if len(secrets) == 0 {
-		return event, false, refuse(notConfigured, "this server has no signing secrets of %s: set %s", src.name, src.variable)
+		return refuse(notConfigured, "this server has no signing secrets of %s: set %s", src.name, src.variable)
 	}
 	body, err := r.read(w, req)
 	if err != nil {
-		return event, false, err
+		return err
 	}
-	event, err = src.open(secrets, req.Header, body, r.cfg.Now())
+	_, verify := r.tracer.Start(ctx, "verify")
+	d.event, err = src.open(secrets, req.Header, body, r.cfg.Now())
+	verify.End()
 	if err != nil {
-		return event, false, err
+		return err
 	}
-	in, err := r.batch.add(event) // not bound to req: a sender who hangs up changes nothing
-	return event, in.Duplicate, err
+	d.event.Traceparent = jobs.Traceparent(ctx)
+	in, err := r.batch.add(ctx, d.event)
+	if d.row, d.code = in.ID, accepted; in.Duplicate {
+		d.code = duplicate
+	}
+	return err
 }
 
 // route finds the source that a request is for.
@@ -163,40 +188,31 @@ func (r *Receiver) read(w http.ResponseWriter, req *http.Request) ([]byte, error
 	return body, nil
 }
 
-func (r *Receiver) sayYes(w http.ResponseWriter, event store.NewEvent, duplicate bool) {
-	status, counter := "accepted", &r.accepted
-	if duplicate {
-		status, counter = "duplicate", &r.duplicates
+func (r *Receiver) sayYes(w http.ResponseWriter, d *arrival) {
+	counter := &r.accepted
+	if d.code == duplicate {
+		counter = &r.duplicates
 	}
 	counter.Add(1)
-	r.cfg.Logger.Debug("webhook "+status, "source", event.Source, "event", event.EventID, "type", event.Type)
-	reply(w, http.StatusOK, map[string]string{"status": status})
+	d.status = http.StatusOK
+	reply(w, d.status, map[string]string{"status": d.code})
 }
 
-// sayNo is the one place where an error becomes an answer and a log line.
-func (r *Receiver) sayNo(w http.ResponseWriter, req *http.Request, err error) {
-	no := explain(err)
-	status := statuses[no.Code]
+// sayNo is the one place where an error becomes an answer.
+func (r *Receiver) sayNo(w http.ResponseWriter, d *arrival, no *refusal) {
+	d.code, d.status, d.err = no.Code, statuses[no.Code], no
 	switch no.Code {
 	case methodNotAllowed:
 		w.Header().Set("Allow", http.MethodPost)
 	case unavailable, notConfigured:
 		w.Header().Set("Retry-After", "10")
 	}
-	level, counter := slog.LevelWarn, &r.refused
-	if status >= 500 {
-		level, counter = slog.LevelError, &r.failed
+	counter := &r.refused
+	if d.status >= 500 {
+		counter = &r.failed
 	}
 	counter.Add(1)
-	line := func() {
-		r.cfg.Logger.Log(req.Context(), level, "webhook refused", "path", clip(req.URL.Path), "status", status, "code", no.Code, "error", no)
-	}
-	if no.Code == notConfigured {
-		r.seldom.Do(line)
-	} else {
-		line()
-	}
-	reply(w, status, map[string]*refusal{"error": no})
+	reply(w, d.status, map[string]*refusal{"error": no})
 }
 
 // explain turns an error into what its sender may know of it.

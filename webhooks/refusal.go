@@ -5,6 +5,12 @@ import (
 	"net/http"
 )
 
+// What a sender is told that an event is, where it was taken.
+const (
+	accepted  = "accepted"
+	duplicate = "duplicate"
+)
+
 // The codes of the errors a sender is told.
 const (
 	unknownSource    = "unknown_source"

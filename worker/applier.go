@@ -7,6 +7,9 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+
 	"rollcall/store"
 )
 
@@ -32,33 +35,42 @@ var errMalformed = errors.New("malformed event, given up")
 // When a shared transaction fails, its events are tried one by one and without
 // neighbours, so that one bad event costs the others nothing but time.
 type applier struct {
-	run   func(ctx context.Context, ids []int64, neighbours int) (store.Outcome, error)
-	queue chan request
-	done  sync.WaitGroup
+	run    func(ctx context.Context, ids []int64, neighbours int) (store.Outcome, error)
+	tracer trace.Tracer
+	queue  chan request
+	done   sync.WaitGroup
 }
 
 type request struct {
 	id     int64
-	result chan error // buffered: nobody waits for a caller that has gone
+	span   trace.Span // of its job
+	result chan reply // buffered: nobody waits for a caller that has gone
 }
 
-func newApplier(run func(context.Context, []int64, int) (store.Outcome, error)) *applier {
-	a := &applier{run: run, queue: make(chan request, handlers)}
+// reply is what became of an event; the zero one if there was nothing to do.
+type reply struct {
+	event store.Handled
+	err   error
+}
+
+func newApplier(run func(context.Context, []int64, int) (store.Outcome, error), tracer trace.Tracer) *applier {
+	a := &applier{run: run, tracer: tracer, queue: make(chan request, handlers)}
 	for range lanes {
 		a.done.Go(a.lane)
 	}
 	return a
 }
 
-// apply returns when the event is applied and committed, or has failed.
-func (a *applier) apply(ctx context.Context, id int64) error {
-	r := request{id, make(chan error, 1)}
+// apply returns when the event is applied and committed, or has failed. The
+// event is the zero one if it was not to be applied, or could not be looked up.
+func (a *applier) apply(ctx context.Context, id int64) (store.Handled, error) {
+	r := request{id, trace.SpanFromContext(ctx), make(chan reply, 1)}
 	a.queue <- r
 	select {
-	case err := <-r.result:
-		return err
+	case re := <-r.result:
+		return re.event, re.err
 	case <-ctx.Done():
-		return ctx.Err()
+		return store.Handled{}, ctx.Err()
 	}
 }
 
@@ -87,39 +99,68 @@ func (a *applier) lane() {
 }
 
 func (a *applier) applyBatch(batch []request) {
-	err := a.applyIDs(batch, maxNeighbours)
+	out, err := a.applyIDs(batch, maxNeighbours)
 	if err == nil {
 		return
 	}
-	for i := range batch {
+	for i, r := range batch {
 		if !outage(err) { // else none would fare better alone
-			err = a.applyIDs(batch[i:i+1], 0)
+			out, err = a.applyIDs(batch[i:i+1], 0)
 		}
 		if err != nil {
-			batch[i].result <- err
+			r.result <- reply{eventOf(out, r.id), err}
 		}
 	}
 }
 
+// eventOf finds an event among those that were in hand.
+func eventOf(out store.Outcome, id int64) store.Handled {
+	if i := slices.IndexFunc(out.Events, func(e store.Handled) bool { return e.ID == id }); i >= 0 {
+		return out.Events[i]
+	}
+	return store.Handled{}
+}
+
 // applyIDs applies a batch in one transaction and, if that succeeds, answers
 // its requests.
-func (a *applier) applyIDs(batch []request, neighbours int) error {
+func (a *applier) applyIDs(batch []request, neighbours int) (store.Outcome, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), applyTimeout)
 	defer cancel()
+	ctx, end := a.traced(ctx, batch)
+	defer end()
 	ids := make([]int64, len(batch))
 	for i, r := range batch {
 		ids[i] = r.id
 	}
 	out, err := a.run(ctx, ids, neighbours)
 	if err != nil {
-		return err
+		return out, err
 	}
 	for _, r := range batch {
 		var err error
 		if slices.Contains(out.Malformed, r.id) {
 			err = errMalformed
 		}
-		r.result <- err
+		r.result <- reply{eventOf(out, r.id), err}
 	}
-	return nil
+	return out, nil
+}
+
+// traced returns ctx in the trace of a lone request; in one of its own, linked
+// to the others', where several share a transaction.
+func (a *applier) traced(ctx context.Context, batch []request) (context.Context, func()) {
+	if len(batch) == 1 {
+		return trace.ContextWithSpan(ctx, batch[0].span), func() {}
+	}
+	var links []trace.Link
+	for _, r := range batch {
+		if r.span != nil && r.span.IsRecording() {
+			links = append(links, trace.Link{SpanContext: r.span.SpanContext()})
+		}
+	}
+	if len(links) == 0 {
+		return ctx, func() {}
+	}
+	ctx, span := a.tracer.Start(ctx, "apply group", trace.WithNewRoot(), trace.WithLinks(links...), trace.WithAttributes(attribute.Int("rollcall.jobs", len(batch))))
+	return ctx, func() { span.End() }
 }

@@ -24,11 +24,11 @@ func TestApplierGathers(t *testing.T) {
 		started <- struct{}{}
 		<-hold
 		return store.Outcome{}, nil
-	})
+	}, tracer(nil))
 	var callers sync.WaitGroup
 	apply := func(id int64) {
 		callers.Go(func() {
-			if err := a.apply(context.Background(), id); err != nil {
+			if _, err := a.apply(context.Background(), id); err != nil {
 				t.Error(err)
 			}
 		})
@@ -38,7 +38,7 @@ func TestApplierGathers(t *testing.T) {
 		<-started
 	}
 	for i := range maxBatch {
-		a.queue <- request{int64(100 + i), make(chan error, 1)}
+		a.queue <- request{id: int64(100 + i), result: make(chan reply, 1)}
 	}
 	close(hold)
 	callers.Wait()
@@ -59,16 +59,16 @@ func TestApplierFallsBackToOneByOne(t *testing.T) {
 			return store.Outcome{Malformed: ids}, nil
 		}
 		return store.Outcome{}, nil
-	})
+	}, tracer(nil))
 	batch := make([]request, 6)
 	for i := range batch {
-		batch[i] = request{int64(i), make(chan error, 1)}
+		batch[i] = request{id: int64(i), result: make(chan reply, 1)}
 	}
 	a.applyBatch(batch)
 	a.close()
 	for i, r := range batch {
 		want := map[int]error{3: bad, 4: errMalformed}[i]
-		if err := <-r.result; !errors.Is(err, want) {
+		if err := (<-r.result).err; !errors.Is(err, want) {
 			t.Errorf("event %d: %v, want %v", i, err, want)
 		}
 	}
@@ -77,10 +77,10 @@ func TestApplierFallsBackToOneByOne(t *testing.T) {
 // A caller that gives up leaves nobody waiting.
 func TestApplierCallerGone(t *testing.T) {
 	hold := make(chan struct{})
-	a := newApplier(func(context.Context, []int64, int) (store.Outcome, error) { <-hold; return store.Outcome{}, nil })
+	a := newApplier(func(context.Context, []int64, int) (store.Outcome, error) { <-hold; return store.Outcome{}, nil }, tracer(nil))
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if err := a.apply(ctx, 1); !errors.Is(err, context.Canceled) {
+	if _, err := a.apply(ctx, 1); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
 	close(hold)
@@ -91,15 +91,15 @@ func TestApplierCallerGone(t *testing.T) {
 func TestApplierOutage(t *testing.T) {
 	away := &pgconn.PgError{Code: "57P01"}
 	calls := 0
-	a := newApplier(func(context.Context, []int64, int) (store.Outcome, error) { calls++; return store.Outcome{}, away })
+	a := newApplier(func(context.Context, []int64, int) (store.Outcome, error) { calls++; return store.Outcome{}, away }, tracer(nil))
 	batch := make([]request, 5)
 	for i := range batch {
-		batch[i] = request{int64(i), make(chan error, 1)}
+		batch[i] = request{id: int64(i), result: make(chan reply, 1)}
 	}
 	a.applyBatch(batch)
 	a.close()
 	for i, r := range batch {
-		if err := <-r.result; !errors.Is(err, away) {
+		if err := (<-r.result).err; !errors.Is(err, away) {
 			t.Errorf("event %d: %v", i, err)
 		}
 	}

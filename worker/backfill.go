@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -46,6 +47,8 @@ func (w *Worker) backfill(ctx context.Context, t *asynq.Task) error {
 	if err != nil {
 		return err
 	}
+	n := noteOf(ctx)
+	n.level, n.attrs = slog.LevelDebug, []slog.Attr{slog.Int64("backfill", job.Backfill), slog.Int("chunk", job.Chunk)}
 	var source Source
 	defer func() { closeSource(source) }()
 	for end, number := time.Now().Add(stint), job.Chunk; ; {
@@ -56,22 +59,17 @@ func (w *Worker) backfill(ctx context.Context, t *asynq.Task) error {
 		if err != nil {
 			return err
 		}
-		if source == nil {
-			if source, err = w.source(c.Run); err != nil {
-				return w.chunkFailed(ctx, c, err)
-			}
-		}
-		done, err := w.chunk(ctx, source, c)
+		next, err := w.chunk(ctx, &source, c)
 		if err != nil {
-			return w.leave(ctx, job, c, w.chunkFailed(ctx, c, err))
+			return w.leave(ctx, job, c, err)
 		}
-		if c.Number == 0 || len(done.Next) == 0 || w.ends(ctx) || time.Now().After(end) {
-			return w.askFor(ctx, job.Backfill, done.Next)
+		if c.Number == 0 || len(next) == 0 || w.ends(ctx) || time.Now().After(end) {
+			return w.askFor(ctx, job.Backfill, next)
 		}
-		if err := w.askFor(ctx, job.Backfill, done.Next[1:]); err != nil {
+		if err := w.askFor(ctx, job.Backfill, next[1:]); err != nil {
 			return err
 		}
-		number = done.Next[0]
+		number = next[0]
 	}
 }
 
@@ -88,7 +86,7 @@ func (w *Worker) leave(ctx context.Context, job jobs.Backfill, c store.Chunk, er
 	}
 	round := fmt.Sprintf("try-%d-%d", c.Attempts, time.Now().Unix())
 	if err := w.jobs.EnqueueBackfillIn(context.WithoutCancel(ctx), jobs.Backfill{Backfill: c.Backfill, Chunk: c.Number}, round, delay); err != nil {
-		w.cfg.Log.Warn("chunk not enqueued; the sweep will ask for it", "backfill", c.Backfill, "chunk", c.Number, "error", err)
+		w.cfg.Log.WarnContext(ctx, "chunk not enqueued; the sweep will ask for it", "backfill", c.Backfill, "chunk", c.Number, "error", store.Plain(err))
 	}
 	return nil
 }
@@ -120,9 +118,26 @@ func (w *Worker) source(run store.Backfill) (Source, error) {
 	return w.cfg.Sources(run)
 }
 
-// chunk reads a chunk's page and applies it.
-func (w *Worker) chunk(ctx context.Context, source Source, c store.Chunk) (done store.Applied, err error) {
-	page, err := read(ctx, source, c)
+// chunk does a chunk by the job's source, which it opens if it is nil, and
+// tells of it. It returns the chunks that follow.
+func (w *Worker) chunk(ctx context.Context, source *Source, c store.Chunk) (next []int, err error) {
+	ctx, t := w.tryChunk(ctx, c)
+	defer func() { t.end(ctx, err) }()
+	if *source == nil {
+		if *source, err = w.source(c.Run); err != nil {
+			return nil, w.chunkFailed(ctx, t, err)
+		}
+	}
+	t.applied, err = w.applyChunk(ctx, *source, c)
+	if err != nil {
+		return nil, w.chunkFailed(ctx, t, err)
+	}
+	return t.applied.Next, nil
+}
+
+// applyChunk reads a chunk's page and applies it.
+func (w *Worker) applyChunk(ctx context.Context, source Source, c store.Chunk) (done store.Applied, err error) {
+	page, err := w.read(ctx, source, c)
 	if err != nil {
 		return done, err
 	}
@@ -141,13 +156,13 @@ func (w *Worker) chunk(ctx context.Context, source Source, c store.Chunk) (done 
 	}
 	for _, e := range done.Events {
 		if err := w.jobs.EnqueueEvent(ctx, e.Source, e.ID, ""); err != nil {
-			w.cfg.Log.Warn("event not enqueued; the sweep will ask for it", "event", e.ID, "error", err)
+			w.cfg.Log.WarnContext(ctx, "events not enqueued; the sweep will ask for them", "row", e.ID, "error", store.Plain(err))
 			break
 		}
 	}
 	switch done.Status {
 	case "completed", "completed_with_errors":
-		w.cfg.Log.Info("backfill ended", "backfill", c.Backfill, "kind", c.Run.Kind, "status", done.Status)
+		w.cfg.Log.InfoContext(ctx, "backfill ended", "backfill", c.Backfill, "kind", c.Run.Kind, "status", done.Status)
 	}
 	return done, nil
 }
@@ -176,7 +191,9 @@ type sourceError struct{ error }
 func (e *sourceError) Unwrap() error { return e.error }
 
 // read reads a chunk's page. A source that panics has failed like any other.
-func read(ctx context.Context, source Source, c store.Chunk) (page store.Page, err error) {
+func (w *Worker) read(ctx context.Context, source Source, c store.Chunk) (page store.Page, err error) {
+	ctx, span := w.tracer.Start(ctx, "read")
+	defer span.End()
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic: %v", p)
@@ -192,7 +209,7 @@ func read(ctx context.Context, source Source, c store.Chunk) (page store.Page, e
 func (w *Worker) askFor(ctx context.Context, backfill int64, numbers []int) error {
 	for _, n := range numbers {
 		if err := w.jobs.EnqueueBackfill(ctx, backfill, n, ""); err != nil {
-			w.cfg.Log.Warn("chunks not enqueued; the sweep will ask for them", "backfill", backfill, "error", err)
+			w.cfg.Log.WarnContext(ctx, "chunks not enqueued; the sweep will ask for them", "backfill", backfill, "error", store.Plain(err))
 			return nil
 		}
 	}
@@ -200,7 +217,8 @@ func (w *Worker) askFor(ctx context.Context, backfill int64, numbers []int) erro
 }
 
 // chunkFailed writes down why a chunk failed, and says when to try it again.
-func (w *Worker) chunkFailed(ctx context.Context, c store.Chunk, err error) error {
+func (w *Worker) chunkFailed(ctx context.Context, t *try, err error) error {
+	c := t.chunk
 	var theirs *sourceError
 	ended := ctx.Err() != nil
 	ctx = context.WithoutCancel(ctx)
@@ -208,12 +226,12 @@ func (w *Worker) chunkFailed(ctx context.Context, c store.Chunk, err error) erro
 		if release := w.cfg.Store.ReleaseChunk(ctx, c); release != nil {
 			w.cfg.Log.Debug("chunk not released; its lease will end", "error", release)
 		}
+		t.outcome = postponed
 		return err
 	}
-	log := w.cfg.Log.With("backfill", c.Backfill, "kind", c.Run.Kind, "chunk", c.Number, "stream", c.Stream, "error", err)
 	var refused *history.Refused
 	if errors.As(err, &refused) {
-		log.Error("backfill failed")
+		t.outcome = givenUp
 		if err := w.cfg.Store.FailBackfill(ctx, c.Backfill, refused.Reason); err != nil {
 			return err
 		}
@@ -225,7 +243,7 @@ func (w *Worker) chunkFailed(ctx context.Context, c store.Chunk, err error) erro
 	if putOff {
 		delay = max(delay, later.After)
 	}
-	log.Warn("chunk failed; it is tried again", "in", delay)
+	t.outcome, t.delay = retry, delay
 	if err := w.cfg.Store.ChunkFailed(ctx, c, err, delay, putOff); err != nil {
 		return err
 	}
@@ -244,6 +262,7 @@ func (w *Worker) sweepChunks(ctx context.Context, round string) error {
 		}
 	}
 	if len(overdue) > 0 {
+		w.metrics.swept.WithLabelValues("chunks").Add(float64(len(overdue)))
 		w.cfg.Log.Info("asked again for overdue chunks of backfills", "chunks", len(overdue))
 	}
 	return nil

@@ -28,7 +28,7 @@ func (w *Worker) schedule(ctx context.Context) (stop func(), err error) {
 		return func() {}, nil
 	}
 	if err := w.jobs.EnqueueHourly(ctx); err != nil {
-		w.cfg.Log.Warn("hourly look at Stripe's events not asked for; the next hour's will be", "error", err)
+		w.cfg.Log.Warn("hourly look at Stripe's events not asked for; the next hour's will be", "error", store.Plain(err))
 	}
 	s := asynq.NewScheduler(w.cfg.Redis, &asynq.SchedulerOpts{Logger: asynqLog{w.cfg.Log}, LogLevel: asynq.WarnLevel})
 	if _, err := s.Register("@hourly", asynq.NewTask(jobs.TypeHourly, nil), asynq.Queue(jobs.BackfillQueue), asynq.MaxRetry(3)); err != nil {
@@ -41,6 +41,7 @@ func (w *Worker) schedule(ctx context.Context) (stop func(), err error) {
 // cure for an endpoint that was down.
 func (w *Worker) hourly(ctx context.Context, _ *asynq.Task) error {
 	const kind = "stripe-events"
+	noteOf(ctx).what = "hourly look at Stripe's events"
 	started, asOf, err := w.cfg.Store.LastBackfill(ctx, kind, hourlyName)
 	if err != nil {
 		return err
@@ -60,7 +61,7 @@ func (w *Worker) hourly(ctx context.Context, _ *asynq.Task) error {
 	b, err := w.cfg.Store.StartBackfill(ctx, store.NewBackfill{Kind: kind, Options: o, StartedBy: hourlyName})
 	var running *store.AlreadyRunning
 	if errors.As(err, &running) {
-		w.cfg.Log.Info("no hourly look at Stripe's events: a backfill of them has not ended", "backfill", running.Backfill.ID, "status", running.Backfill.Status)
+		w.cfg.Log.InfoContext(ctx, "no hourly look at Stripe's events: a backfill of them has not ended", "backfill", running.Backfill.ID, "status", running.Backfill.Status)
 		return nil
 	}
 	if err != nil {

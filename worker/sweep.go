@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"rollcall/jobs"
+	"rollcall/store"
 )
 
 const (
@@ -35,7 +36,7 @@ func (w *Worker) sweepUntil(ctx context.Context) {
 			return
 		case now := <-tick.C:
 			if err := errors.Join(w.sweep(ctx, now), w.cfg.Store.FoldFigures(ctx)); err != nil && ctx.Err() == nil {
-				w.cfg.Log.Warn("sweep failed; the next one tries again", "error", err)
+				w.cfg.Log.Warn("sweep failed; the next one tries again", "error", store.Plain(err))
 			}
 			w.announceQueues(ctx, client)
 		}
@@ -49,11 +50,12 @@ func (w *Worker) sweep(ctx context.Context, now time.Time) error {
 	}
 	round := fmt.Sprintf("sweep-%d", now.Unix()/int64(sweepWindow.Seconds()))
 	for _, e := range overdue {
-		if err := w.jobs.EnqueueEvent(ctx, e.Source, e.ID, round); err != nil {
+		if err := w.jobs.EnqueueEvent(jobs.WithTraceparent(ctx, e.Traceparent), e.Source, e.ID, round); err != nil {
 			return err
 		}
 	}
 	if len(overdue) > 0 {
+		w.metrics.swept.WithLabelValues("events").Add(float64(len(overdue)))
 		w.cfg.Log.Info("asked again for overdue events", "events", len(overdue))
 	}
 	return w.sweepChunks(ctx, round)

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/hibiken/asynq"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/semaphore"
 	"golang.org/x/time/rate"
 
@@ -35,6 +37,9 @@ type Config struct {
 	// wait before its job counts as lost.
 	Sweep time.Duration
 	Grace time.Duration
+
+	Metrics prometheus.Registerer // takes what is counted; nil: nobody does
+	Traces  trace.TracerProvider  // nil: nobody traces
 }
 
 // Worker works through the queues.
@@ -46,6 +51,8 @@ type Worker struct {
 	applier *applier
 	writers *semaphore.Weighted // chunks of backfills that write
 	ending  chan struct{}       // closed when the worker is to stop
+	metrics *metrics
+	tracer  trace.Tracer
 }
 
 const (
@@ -73,14 +80,11 @@ func New(cfg Config) *Worker {
 	if cfg.Grace == 0 {
 		cfg.Grace = 10 * time.Second
 	}
-	w := &Worker{cfg: cfg, jobs: jobs.NewClient(cfg.Redis), writers: semaphore.NewWeighted(writersAtOnce), ending: make(chan struct{})}
-	w.applier = newApplier(func(ctx context.Context, ids []int64, neighbours int) (store.Outcome, error) {
-		out, err := cfg.Store.Apply(ctx, ids, neighbours, cfg.Read)
-		for _, id := range out.Malformed {
-			cfg.Log.Warn("event cannot be read; see `rollcall events show`", "event", id)
-		}
-		return out, err
-	})
+	w := &Worker{
+		cfg: cfg, jobs: jobs.NewClient(cfg.Redis), writers: semaphore.NewWeighted(writersAtOnce), ending: make(chan struct{}),
+		metrics: newMetrics(cfg.Metrics), tracer: tracer(cfg.Traces),
+	}
+	w.applier = newApplier(w.apply, w.tracer)
 	w.server = w.newServer(jobs.Queues, handlers, pollEvery)
 	w.history = w.newServer(map[string]int{jobs.BackfillQueue: 1}, chunksAtOnce, historyPollEvery)
 	return w
@@ -105,6 +109,8 @@ func (w *Worker) newServer(queues map[string]int, concurrency int, poll time.Dur
 func (w *Worker) Run(ctx context.Context) error {
 	defer w.jobs.Close()
 	events, history := asynq.NewServeMux(), asynq.NewServeMux()
+	events.Use(w.observed)
+	history.Use(w.observed)
 	events.HandleFunc(jobs.TypeEvent, w.applyEvent)
 	history.HandleFunc(jobs.TypeBackfill, w.backfill)
 	history.HandleFunc(jobs.TypeHourly, w.hourly)
@@ -137,7 +143,7 @@ func (w *Worker) start(ctx context.Context, server *asynq.Server, mux *asynq.Ser
 			return server.Start(mux)
 		}
 		seldom.Do(func() {
-			w.cfg.Log.Warn("Redis does not answer; webhooks are still kept, and will be worked through when it does", "error", err)
+			w.cfg.Log.Warn("Redis does not answer; webhooks are still kept, and will be worked through when it does", "error", store.Plain(err))
 		})
 		select {
 		case <-ctx.Done():
@@ -161,23 +167,37 @@ func (w *Worker) applyEvent(ctx context.Context, t *asynq.Task) error {
 	if err != nil {
 		return err
 	}
-	err = w.applier.apply(ctx, job.ID)
+	event, err := w.applier.apply(ctx, job.ID)
+	found := event.ID != 0
+	if !found { // it had been applied, or could not even be looked up
+		event.ID = job.ID
+		event.Source, _ = asynq.GetQueueName(ctx)
+	}
+	if err != nil {
+		event.Status, err = w.settle(ctx, event, err)
+	}
+	tellEvent(ctx, event, found, err)
+	return err
+}
+
+// settle writes down why an event could not be applied, where that has not been
+// done yet, and returns its status now and what the queue is to know.
+func (w *Worker) settle(ctx context.Context, e store.Handled, err error) (status string, _ error) {
 	var derive *store.DeriveError
 	switch {
-	case err == nil:
-		return nil
 	case errors.Is(err, errMalformed):
-		return fmt.Errorf("event %d: %w: %w", job.ID, err, asynq.SkipRetry)
-	case outage(err):
-		return err
-	case errors.As(err, &derive): // recorded with the facts already
-	default:
-		if mark := w.cfg.Store.MarkAttempt(context.WithoutCancel(ctx), job.ID, err); mark != nil {
-			return mark
-		}
+		return e.Status, fmt.Errorf("event %d: %w: %w", e.ID, err, asynq.SkipRetry)
+	case outage(err), errors.As(err, &derive): // not tried, or recorded with the facts already
+		return e.Status, err
 	}
-	w.cfg.Log.Error("event not applied; it is tried again", "event", job.ID, "error", err)
-	return err
+	status, mark := w.cfg.Store.MarkAttempt(context.WithoutCancel(ctx), e.ID, err)
+	if mark != nil {
+		return e.Status, mark
+	}
+	if status == "failed" {
+		w.metrics.applied.WithLabelValues(e.Source, status).Inc()
+	}
+	return status, err
 }
 
 // asynqLog writes asynq's lines to slog.

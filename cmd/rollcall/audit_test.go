@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"rollcall/facts"
 	"rollcall/history"
@@ -65,7 +66,7 @@ func (h *house) work(e *env) {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	w, closing, err := e.newWorker(h.store, redis, slog.New(slog.DiscardHandler))
+	w, closing, err := e.newWorker(h.store, redis, &telemetry{log: slog.New(slog.DiscardHandler), registry: prometheus.NewRegistry()})
 	if err != nil {
 		h.t.Fatal(err)
 	}

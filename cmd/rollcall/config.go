@@ -89,6 +89,11 @@ type Config struct {
 	// and 24 or more random bytes in base64.
 	PlatformSecrets *string `name:"platform-webhook-secrets" env:"PLATFORM_WEBHOOK_SECRETS" group:"webhooks" placeholder:"LIST" help:"Signing secrets (whsec_…) of the platform's own events, comma-separated."`
 
+	// MetricsListen is where the process answers those who watch it: /metrics for
+	// Prometheus and /healthz. work has no other address. serve, dev and demo then
+	// no longer answer scrapes on LISTEN, which others may reach.
+	MetricsListen *string `name:"metrics-listen" env:"METRICS_LISTEN" group:"watch" placeholder:"ADDR" help:"Address for /metrics and /healthz alone, as 127.0.0.1:9090. Without it serve answers /metrics on --listen, and work nowhere."`
+
 	// PlatformProductTypes are the product types (metadata productType or plan,
 	// or Stripe price and product ids) that the platform sells to its creators.
 	// Such sales make nobody a store's customer.
@@ -125,13 +130,14 @@ var groups = []kong.Group{
 	{Key: "webhooks", Title: "Webhooks:"},
 	{Key: "history", Title: "History:"},
 	{Key: "rules", Title: "What counts:"},
+	{Key: "watch", Title: "Watching (traces: see OTEL_EXPORTER_OTLP_ENDPOINT in docs/metrics.md):"},
 	{Key: "logs", Title: "Logs (to stderr):"},
 }
 
 // groupsOf are the groups of settings that a command uses, where not all.
 var groupsOf = map[string][]string{
-	"serve":    {"servers", "web", "webhooks", "rules", "logs"},
-	"work":     {"servers", "history", "rules", "logs"},
+	"serve":    {"servers", "web", "webhooks", "rules", "watch", "logs"},
+	"work":     {"servers", "history", "rules", "watch", "logs"},
 	"migrate":  {"servers"},
 	"events":   {"servers"},
 	"backfill": {"servers"}, // the workers read the history, with their keys
@@ -157,6 +163,7 @@ func (c *Config) check() error {
 		checkKey("CLERK_SECRET_KEY", c.ClerkSecretKey, "sk_"),
 		checkBase("STRIPE_API_BASE", c.StripeAPIBase),
 		checkBase("CLERK_API_BASE", c.ClerkAPIBase),
+		checkListen("METRICS_LISTEN", c.MetricsListen, "127.0.0.1:9090"),
 		oneOf("STRIPE_MODE", c.StripeMode, "live", "test", "any"),
 		oneOf("LOG_LEVEL", c.LogLevel, "debug", "info", "warn", "error"),
 		oneOf("LOG_FORMAT", c.LogFormat, "text", "json"))
@@ -164,16 +171,24 @@ func (c *Config) check() error {
 
 // checkWeb refuses what is malformed of the settings of those who listen.
 func (c *Config) checkWeb() error {
-	_, _, malformed := net.SplitHostPort(c.listen())
-	if malformed != nil {
-		malformed = fmt.Errorf("LISTEN: %w; write host:port, as in %s", malformed, defaultListen)
-	}
+	listen := c.listen()
 	var negative error
 	if c.DrainDelay < 0 {
 		negative = fmt.Errorf("DRAIN_DELAY is %v: it must not be negative", c.DrainDelay)
 	}
 	_, err := c.secrets()
-	return errors.Join(malformed, negative, err, c.checkAccess())
+	return errors.Join(checkListen("LISTEN", &listen, defaultListen), negative, err, c.checkAccess())
+}
+
+// checkListen refuses what cannot be listened on.
+func checkListen(name string, address *string, example string) error {
+	if address == nil {
+		return nil
+	}
+	if _, _, err := net.SplitHostPort(*address); err != nil {
+		return fmt.Errorf("%s: %w; write host:port, as in %s", name, err, example)
+	}
+	return nil
 }
 
 func notEmpty(name string, value *string) error {
@@ -296,9 +311,9 @@ func (c *Config) logger(w io.Writer) *slog.Logger {
 	var level slog.Level
 	level.UnmarshalText([]byte(c.LogLevel)) // checked
 	options := &slog.HandlerOptions{Level: level}
-	log := slog.New(slog.NewTextHandler(w, options))
+	log := slog.New(tracedHandler{slog.NewTextHandler(w, options)})
 	if c.LogFormat == "json" {
-		log = slog.New(slog.NewJSONHandler(w, options))
+		log = slog.New(tracedHandler{slog.NewJSONHandler(w, options)})
 	}
 	redis.SetLogger(redisLog{log})
 	return log

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,8 +11,6 @@ import (
 	"os"
 	"strings"
 	"time"
-
-	"github.com/hibiken/asynq"
 
 	"rollcall/internal/embedded"
 	"rollcall/jobs"
@@ -43,6 +42,7 @@ type dev struct {
 	at      where             // the servers
 	url     string            // of the pages
 	signIn  string
+	metrics string       // where they are
 	atEnd   func() error // of a playground
 	stop    context.CancelFunc
 	ended   chan error
@@ -57,7 +57,7 @@ func (e *env) startDev(log *slog.Logger, prepare func(where) (where, func() erro
 	if err := e.checkWeb(); err != nil {
 		return nil, err
 	}
-	l, err := bind(e.listen()) // first: it is quick, and the likeliest to fail
+	l, err := bind("LISTEN", "--listen", e.listen()) // first: it is quick, and the likeliest to fail
 	if err != nil {
 		return nil, err
 	}
@@ -126,15 +126,21 @@ func (d *dev) run(l net.Listener, at where) error {
 	if err != nil {
 		return err
 	}
-	w, err := e.newSite(s, redis, d.log)
+	t, err := e.watch(s, redis, d.log)
 	if err != nil {
 		s.Close()
 		return err
 	}
+	w, err := e.newSite(s, redis, t)
+	if err != nil {
+		s.Close()
+		return errors.Join(err, t.close())
+	}
+	d.metrics = cmp.Or(t.url, d.url) + "/metrics"
 	ctx, cancel := context.WithCancel(context.WithoutCancel(e))
 	d.stop = cancel
 	go func() {
-		d.ended <- d.serveAndWork(ctx, l, w, redis)
+		d.ended <- d.serveAndWork(ctx, l, w, t)
 		s.Close()
 		close(d.ended)
 	}()
@@ -142,8 +148,13 @@ func (d *dev) run(l net.Listener, at where) error {
 }
 
 // serveAndWork stops receiving before it stops working.
-func (d *dev) serveAndWork(ctx context.Context, l net.Listener, w *site, redis asynq.RedisConnOpt) error {
-	at, closeSources, err := d.env.newWorker(w.store, redis, d.log)
+func (d *dev) serveAndWork(ctx context.Context, l net.Listener, w *site, t *telemetry) error {
+	defer t.close()
+	redis, err := jobs.ParseRedis(d.at.redis)
+	if err != nil {
+		return errors.Join(err, w.close())
+	}
+	at, closeSources, err := d.env.newWorker(w.store, redis, t)
 	if err != nil {
 		return errors.Join(err, w.close())
 	}
@@ -217,6 +228,7 @@ Rollcall is running on %[1]s
   Sign in     %[2]s%[10]s
   Inbox       rollcall events list%[8]s
   Queues      %[1]s/monitoring
+  Metrics     %[11]s
   API         curl -H 'Authorization: Bearer %[3]s' %[1]s%[9]s
 
   Webhooks, and what they are signed with:
@@ -227,7 +239,7 @@ Rollcall is running on %[1]s
   Data folder %[7]s
 
 Ctrl-C stops it.
-`, d.url, d.signIn, given(c.AdminToken), given(c.StripeSecrets), given(c.ClerkSecrets), given(c.PlatformSecrets), c.Data, c.dataFlag(), example, customers)
+`, d.url, d.signIn, given(c.AdminToken), given(c.StripeSecrets), given(c.ClerkSecrets), given(c.PlatformSecrets), c.Data, c.dataFlag(), example, customers, d.metrics)
 }
 
 // dataFlag is what other commands need to find this folder.

@@ -125,7 +125,7 @@ func passable(t *testing.T) string {
 var scripts atomic.Int64
 
 // setup gives a script servers of its own, under names that no command reads:
-// it says itself which it wants. $FREE is an address nobody listens on.
+// it says itself which it wants. Nobody listens on $FREE and $FREE2.
 func setup(e *testscript.Env, servers *embedded.Servers) error {
 	n := scripts.Add(1)
 	database, err := url.Parse(servers.DatabaseURL)
@@ -141,14 +141,16 @@ func setup(e *testscript.Env, servers *embedded.Servers) error {
 	if _, err := conn.Exec(context.Background(), "CREATE DATABASE "+name); err != nil {
 		return err
 	}
-	free, err := freeAddress()
-	if err != nil {
-		return err
+	for _, variable := range []string{"FREE", "FREE2"} {
+		free, err := freeAddress()
+		if err != nil {
+			return err
+		}
+		e.Setenv(variable, free)
 	}
 	database.Path = "/" + name
 	e.Setenv("POSTGRES", database.String())
 	e.Setenv("REDIS", strings.TrimSuffix(servers.RedisURL, "0")+strconv.FormatInt(n, 10))
-	e.Setenv("FREE", free)
 	e.Setenv("DRAIN_DELAY", "0") // no balancer has to notice
 	e.Setenv("HOME", e.WorkDir+"/home")
 	return nil

@@ -23,11 +23,16 @@ func (serveCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	w, err := e.newSite(s, redis, log)
+	t, err := e.watch(s, redis, log)
 	if err != nil {
 		return err
 	}
-	l, err := bind(e.listen())
+	defer t.close()
+	w, err := e.newSite(s, redis, t)
+	if err != nil {
+		return err
+	}
+	l, err := bind("LISTEN", "--listen", e.listen())
 	if err != nil {
 		return errors.Join(err, w.close())
 	}

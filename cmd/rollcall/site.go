@@ -43,7 +43,7 @@ const (
 
 // newSite puts a site together. It connects to nothing yet: with Postgres away
 // senders get 503, with Redis away events are kept all the same.
-func (e *env) newSite(s *store.Store, redis asynq.RedisConnOpt, log *slog.Logger) (*site, error) {
+func (e *env) newSite(s *store.Store, redis asynq.RedisConnOpt, t *telemetry) (*site, error) {
 	secrets, err := e.secrets()
 	if err != nil {
 		return nil, err
@@ -56,10 +56,10 @@ func (e *env) newSite(s *store.Store, redis asynq.RedisConnOpt, log *slog.Logger
 	if err != nil {
 		return nil, err
 	}
-	w := &site{log: log, store: s, jobs: jobs.NewClient(redis)}
-	w.receiver = webhooks.New(webhooks.Config{Store: s, Jobs: w.jobs, Secrets: secrets, Logger: log})
+	w := &site{log: t.log, store: s, jobs: jobs.NewClient(redis)}
+	w.receiver = webhooks.New(webhooks.Config{Store: s, Jobs: w.jobs, Secrets: secrets, Logger: t.log, Metrics: t.registry, Traces: t.traces})
 	w.web, err = web.New(web.Config{
-		Store: s, Redis: redis, Jobs: w.jobs, Log: log, Version: versionText(),
+		Store: s, Redis: redis, Jobs: w.jobs, Log: t.log, Metrics: t.registry, Traces: t.traces, Version: versionText(),
 		AdminToken: given(e.AdminToken), Clerk: who, SignInURL: given(e.SignInURL), TrustedProxies: proxies,
 		Pictures: e.CustomerPictures,
 	})
@@ -70,16 +70,23 @@ func (e *env) newSite(s *store.Store, redis asynq.RedisConnOpt, log *slog.Logger
 	mux := http.NewServeMux()
 	mux.Handle("/webhooks/", w.receiver)
 	mux.Handle("/", w.web)
-	w.server = &http.Server{
-		Handler:           w.polite(mux),
+	if t.server == nil { // else they scrape there
+		mux.Handle("GET /metrics", t.handler())
+	}
+	w.server = newServer(w.polite(mux), t.log)
+	w.server.RegisterOnShutdown(w.web.EndWatches)
+	return w, nil
+}
+
+func newServer(h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           h,
 		ReadHeaderTimeout: readHeaderTimeout,
 		ReadTimeout:       readTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // what strangers do wrong
 	}
-	w.server.RegisterOnShutdown(w.web.EndWatches)
-	return w, nil
 }
 
 // polite tells whoever comes once we are leaving that this connection will not
@@ -127,14 +134,14 @@ func (w *site) close() error {
 	return errors.Join(w.jobs.Close(), w.web.Close())
 }
 
-// bind opens the address to listen on.
-func bind(address string) (net.Listener, error) {
+// bind opens the address that a setting says to listen on.
+func bind(setting, flag, address string) (net.Listener, error) {
 	l, err := net.Listen("tcp", address)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("LISTEN: something listens on %s already; choose another address with --listen, as in --listen 127.0.0.1:8081", address)
+		return nil, fmt.Errorf("%s: something listens on %s already; choose another address with %s, as in %[3]s 127.0.0.1:8081", setting, address, flag)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("LISTEN: %w", err)
+		return nil, fmt.Errorf("%s: %w", setting, err)
 	}
 	return l, nil
 }

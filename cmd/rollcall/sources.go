@@ -1,8 +1,6 @@
 package main
 
 import (
-	"log/slog"
-
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
@@ -12,14 +10,15 @@ import (
 )
 
 // newWorker returns a worker, and what closes its connections when it is done.
-func (e *env) newWorker(s *store.Store, opt asynq.RedisConnOpt, log *slog.Logger) (*worker.Worker, func(), error) {
+func (e *env) newWorker(s *store.Store, opt asynq.RedisConnOpt, t *telemetry) (*worker.Worker, func(), error) {
 	from, err := e.sources(opt)
 	if err != nil {
 		return nil, nil, err
 	}
 	w := worker.New(worker.Config{
-		Store: s, Redis: opt, Log: log, Read: e.read(),
+		Store: s, Redis: opt, Log: t.log, Read: e.read(),
 		Sources: from.open, Hourly: given(e.StripeAPIKey) != "",
+		Metrics: t.registry, Traces: t.traces,
 	})
 	return w, from.close, nil
 }

@@ -18,8 +18,13 @@ func (workCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
+	t, err := e.watch(s, redis, log)
+	if err != nil {
+		return err
+	}
+	defer t.close()
 	go warnOfSchema(e, log, url)
-	w, done, err := e.newWorker(s, redis, log)
+	w, done, err := e.newWorker(s, redis, t)
 	if err != nil {
 		return err
 	}

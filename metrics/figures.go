@@ -1,0 +1,126 @@
+package metrics
+
+import (
+	"context"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"rollcall/store"
+)
+
+// descriptions lists what a State tells, beside its pool.
+var descriptions []*prometheus.Desc
+
+func describe(name, help string, labels ...string) *prometheus.Desc {
+	d := prometheus.NewDesc(name, help, labels, nil)
+	descriptions = append(descriptions, d)
+	return d
+}
+
+var (
+	figuresReadable = describe("rollcall_figures_readable", "1 if the figures could be read from Postgres or Redis, 0 if not: then they are missing here.", "figures")
+	figuresTook     = describe("rollcall_figures_read_seconds", "Time that the last look at the figures took.", "figures")
+
+	inboxEvents   = describe("rollcall_inbox_events", "Events in the inbox, by status. Above 100,000 those processed are an estimate.", "status")
+	inboxOldest   = describe("rollcall_inbox_oldest_pending_seconds", "Time that the oldest pending event of a source has waited, 0 if none is pending. Events that an operator had applied again count once they were tried.", "source")
+	inboxLast     = describe("rollcall_last_event_timestamp_seconds", "When the last event of a source came; missing if none ever did.", "source")
+	backfillRuns  = describe("rollcall_backfills", "Backfills, by kind and status.", "kind", "status")
+	backfillSeen  = describe("rollcall_backfill_objects_seen", "Objects that the running backfills of a kind have looked at.", "kind")
+	backfillAll   = describe("rollcall_backfill_objects_expected", "Objects that the running backfills of a kind have to look at, as far as their sources can tell.", "kind")
+	backfillWrong = describe("rollcall_backfill_objects_failed", "Objects that the running backfills of a kind could not use.", "kind")
+	backfillMoved = describe("rollcall_backfill_progress_timestamp_seconds", "Last progress of the running backfill of a kind that has made none for longest.", "kind")
+	unattachedBy  = describe("rollcall_unattached_facts", "Facts that should be on a list and are on none, by kind and reason.", "kind", "reason")
+	customers     = describe("rollcall_customers", "Customers on all lists together, by type and status.", "type", "status")
+	stores        = describe("rollcall_stores", "Stores that the platform has told of.")
+)
+
+func gauge(d *prometheus.Desc, value float64, labels ...string) prometheus.Metric {
+	return prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
+}
+
+func inbox(s *store.Store) func(context.Context) ([]prometheus.Metric, error) {
+	return func(ctx context.Context) (all []prometheus.Metric, err error) {
+		counts, err := s.RoughEventCounts(ctx)
+		for status, n := range counts {
+			all = append(all, gauge(inboxEvents, float64(n), status))
+		}
+		return all, err
+	}
+}
+
+func arrivals(s *store.Store) func(context.Context) ([]prometheus.Metric, error) {
+	return func(ctx context.Context) (all []prometheus.Metric, err error) {
+		sources, err := s.Arrivals(ctx)
+		for _, a := range sources {
+			all = append(all, gauge(inboxOldest, a.Oldest.Seconds(), a.Source))
+			if a.Last != nil {
+				all = append(all, gauge(inboxLast, float64(a.Last.UnixMilli())/1000, a.Source))
+			}
+		}
+		return all, err
+	}
+}
+
+// backfillStatuses are those of a run, which all are told always.
+var backfillStatuses = []string{"queued", "running", "paused", "completed", "completed_with_errors", "failed", "cancelled"}
+
+// backfills tells of each kind and status, so that the first run that fails is a
+// rise from zero.
+func backfills(s *store.Store) func(context.Context) ([]prometheus.Metric, error) {
+	return func(ctx context.Context) (all []prometheus.Metric, err error) {
+		runs, err := s.BackfillGauges(ctx)
+		if err != nil {
+			return nil, err
+		}
+		type key struct{ kind, status string }
+		by := map[key]store.BackfillGauges{}
+		for _, r := range runs {
+			by[key{r.Kind, r.Status}] = r
+		}
+		for _, kind := range store.Kinds {
+			for _, status := range backfillStatuses {
+				all = append(all, gauge(backfillRuns, float64(by[key{kind.Name, status}].Runs), kind.Name, status))
+			}
+			running := by[key{kind.Name, "running"}]
+			all = append(all,
+				gauge(backfillSeen, float64(running.Seen), kind.Name),
+				gauge(backfillAll, float64(running.Expected), kind.Name),
+				gauge(backfillWrong, float64(running.Errors), kind.Name))
+			if running.Runs > 0 {
+				all = append(all, gauge(backfillMoved, float64(running.Moved.Unix()), kind.Name))
+			}
+		}
+		return all, nil
+	}
+}
+
+func unattached(s *store.Store) func(context.Context) ([]prometheus.Metric, error) {
+	return func(ctx context.Context) (all []prometheus.Metric, err error) {
+		counts, err := s.UnattachedCounts(ctx)
+		for _, u := range counts {
+			all = append(all, gauge(unattachedBy, float64(u.Facts), u.Kind, u.Reason))
+		}
+		return all, err
+	}
+}
+
+// lists tells of every type and status, those without customers too.
+func lists(s *store.Store) func(context.Context) ([]prometheus.Metric, error) {
+	return func(ctx context.Context) (all []prometheus.Metric, err error) {
+		g, err := s.ListGauges(ctx)
+		if err != nil {
+			return nil, err
+		}
+		counts := map[[2]string]int64{}
+		for _, typ := range []string{"lead", "paying", "subscription"} {
+			counts[[2]string{typ, "active"}], counts[[2]string{typ, "inactive"}] = 0, 0
+		}
+		for _, f := range g.Customers {
+			counts[[2]string{f.Type, f.Status}] = f.Customers
+		}
+		for is, n := range counts {
+			all = append(all, gauge(customers, float64(n), is[0], is[1]))
+		}
+		return append(all, gauge(stores, float64(g.Stores))), nil
+	}
+}

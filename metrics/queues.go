@@ -1,0 +1,81 @@
+package metrics
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/hibiken/asynq"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"rollcall/jobs"
+)
+
+var (
+	queueTasks   = describe("rollcall_queue_tasks", "Jobs in a queue, by state: pending, active, scheduled, retry, archived or completed.", "queue", "state")
+	queueLatency = describe("rollcall_queue_latency_seconds", "Time that the oldest pending job of a queue has waited.", "queue")
+	queuePaused  = describe("rollcall_queue_paused", "1 if somebody has paused the queue.", "queue")
+	queueWorkers = describe("rollcall_queue_workers", "Workers that are alive and take jobs of a queue.", "queue")
+)
+
+// queues tells of our queues; others that may be in this Redis are nobody's
+// business here. A queue that nobody has put a job into yet is empty.
+func queues(in *asynq.Inspector) func(context.Context) ([]prometheus.Metric, error) {
+	return func(context.Context) (all []prometheus.Metric, err error) {
+		names := []string{jobs.BackfillQueue}
+		for name := range jobs.Queues {
+			names = append(names, name)
+		}
+		workers, err := workersOf(in)
+		if err != nil {
+			return nil, err
+		}
+		known, err := in.Queues()
+		if err != nil {
+			return nil, fmt.Errorf("queues: %w", err)
+		}
+		for _, name := range names {
+			info := &asynq.QueueInfo{}
+			if slices.Contains(known, name) {
+				if info, err = in.GetQueueInfo(name); err != nil {
+					return nil, fmt.Errorf("queue %s: %w", name, err)
+				}
+			}
+			all = append(append(all, ofQueue(name, info)...), gauge(queueWorkers, float64(workers[name]), name))
+		}
+		return all, nil
+	}
+}
+
+func ofQueue(name string, info *asynq.QueueInfo) (all []prometheus.Metric) {
+	for state, n := range map[string]int{
+		"pending": info.Pending, "active": info.Active, "scheduled": info.Scheduled,
+		"retry": info.Retry, "archived": info.Archived, "completed": info.Completed,
+	} {
+		all = append(all, gauge(queueTasks, float64(n), name, state))
+	}
+	paused := 0.0
+	if info.Paused {
+		paused = 1
+	}
+	return append(all, gauge(queueLatency, info.Latency.Seconds(), name), gauge(queuePaused, paused, name))
+}
+
+// workersOf counts, by queue, the servers that have given a sign of life within
+// the last seconds.
+func workersOf(in *asynq.Inspector) (map[string]int, error) {
+	servers, err := in.Servers()
+	if err != nil {
+		return nil, fmt.Errorf("workers: %w", err)
+	}
+	by := map[string]int{}
+	for _, s := range servers {
+		if s.Status != "active" {
+			continue
+		}
+		for queue := range s.Queues {
+			by[queue]++
+		}
+	}
+	return by, nil
+}

@@ -1,0 +1,162 @@
+package metrics
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/time/rate"
+
+	"rollcall/store"
+)
+
+// Config of a State. Store, Redis and Log are required.
+type Config struct {
+	Store *store.Store
+	Redis asynq.RedisConnOpt
+	Log   *slog.Logger
+	Now   func() time.Time // time.Now if nil
+}
+
+// State is a collector of what stands in Postgres and Redis. Every process of a
+// system says the same of it. What was looked up is kept for some seconds, so
+// that many who scrape cost no more than one; what cannot be looked up is missing
+// from the answer, and rollcall_figures_readable says so, and the rest is there.
+type State struct {
+	postgres, redis []*figure
+	pool            *pool
+	inspector       *asynq.Inspector
+}
+
+// New returns a State. It connects to nothing yet.
+func New(cfg Config) *State {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	s := &State{pool: &pool{cfg.Store}, inspector: asynq.NewInspector(cfg.Redis)}
+	s.postgres = []*figure{
+		{name: "arrivals", keep: 5 * time.Second, read: arrivals(cfg.Store)},
+		{name: "inbox", keep: 15 * time.Second, read: inbox(cfg.Store)},
+		{name: "backfills", keep: 5 * time.Second, read: backfills(cfg.Store)},
+		{name: "unattached", keep: 30 * time.Second, read: unattached(cfg.Store)},
+		{name: "lists", keep: time.Minute, read: lists(cfg.Store)},
+	}
+	s.redis = []*figure{{name: "queues", keep: 5 * time.Second, read: queues(s.inspector)}}
+	for _, f := range s.all() {
+		f.now, f.log = cfg.Now, cfg.Log
+		f.seldom = rate.Sometimes{First: 1, Interval: time.Minute}
+	}
+	return s
+}
+
+func (s *State) all() []*figure { return append(append([]*figure{}, s.postgres...), s.redis...) }
+
+// Close closes the connection to Redis.
+func (s *State) Close() error { return s.inspector.Close() }
+
+// Describe lists what Collect may tell.
+func (s *State) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range descriptions {
+		ch <- d
+	}
+	s.pool.Describe(ch)
+}
+
+// Collect looks everything up that is not known from a moment ago. Postgres is
+// asked one thing after another, so that a scrape takes one connection of the
+// pool and no more.
+func (s *State) Collect(ch chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout)
+	defer cancel()
+	var both sync.WaitGroup
+	for _, figures := range [][]*figure{s.postgres, s.redis} {
+		both.Go(func() {
+			for _, f := range figures {
+				f.collect(ctx, ch)
+			}
+		})
+	}
+	both.Wait()
+	s.pool.Collect(ch)
+}
+
+// figure is something to be looked up, and what was found last.
+type figure struct {
+	name   string
+	keep   time.Duration // how long what was found is good
+	read   func(context.Context) ([]prometheus.Metric, error)
+	now    func() time.Time
+	log    *slog.Logger
+	seldom rate.Sometimes
+
+	mu   sync.Mutex
+	busy chan struct{} // closed when the look that is going on ends; nil if none is
+	last found
+}
+
+// found is what a look at a figure came to.
+type found struct {
+	at      time.Time
+	took    time.Duration
+	metrics []prometheus.Metric
+	err     error
+}
+
+// collect tells the figure, and whether it could be had.
+func (f *figure) collect(ctx context.Context, ch chan<- prometheus.Metric) {
+	is, ok := f.get(ctx)
+	readable := 0.0
+	if ok && is.err == nil {
+		readable = 1
+		for _, m := range is.metrics {
+			ch <- m
+		}
+	}
+	ch <- prometheus.MustNewConstMetric(figuresReadable, prometheus.GaugeValue, readable, f.name)
+	ch <- prometheus.MustNewConstMetric(figuresTook, prometheus.GaugeValue, is.took.Seconds(), f.name)
+}
+
+// get returns what is known, if that is fresh; else it looks, or waits for the
+// one who does. It is not ok if that does not end while ctx lasts: it goes on
+// then, for the next one to find.
+func (f *figure) get(ctx context.Context) (_ found, ok bool) {
+	f.mu.Lock()
+	if f.busy == nil && !f.last.at.IsZero() && f.now().Sub(f.last.at) < f.keep {
+		defer f.mu.Unlock()
+		return f.last, true
+	}
+	if f.busy == nil {
+		f.busy = make(chan struct{})
+		go f.look()
+	}
+	busy := f.busy
+	f.mu.Unlock()
+	select {
+	case <-busy:
+		ok = true
+	case <-ctx.Done():
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.last, ok
+}
+
+// look looks the figure up. One that hangs (the queue's client heeds no context)
+// keeps no further look from being waited for, but is the only one going on.
+func (f *figure) look() {
+	ctx, cancel := context.WithTimeout(context.Background(), figureTimeout)
+	defer cancel()
+	began := time.Now()
+	metrics, err := f.read(ctx)
+	if err != nil {
+		f.seldom.Do(func() { f.log.Warn("figures could not be read", "figures", f.name, "error", store.Plain(err)) })
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.last = found{f.now(), time.Since(began), metrics, err}
+	close(f.busy)
+	f.busy = nil
+}

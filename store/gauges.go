@@ -1,0 +1,186 @@
+package store
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// What a scrape of the metrics asks for, every few seconds and of every process:
+// so each of these is cheap on tables of millions, and none waits for a lock.
+
+// Pool tells how the connections are used. It asks nobody.
+func (s *Store) Pool() *pgxpool.Stat { return s.pool.Stat() }
+
+// countRoughly is the number of events above which a scrape takes Postgres' own
+// estimate of their total.
+const countRoughly = 100_000
+
+// RoughEventCounts is EventCounts for those who ask often.
+func (s *Store) RoughEventCounts(ctx context.Context) (map[string]int64, error) {
+	return s.eventCounts(ctx, countRoughly)
+}
+
+// Arrivals tells of a source how long its oldest pending event has waited, and
+// when the last one came.
+type Arrivals struct {
+	Source string
+	Oldest time.Duration // 0 if none is pending
+	Last   *time.Time    // nil if none ever came
+}
+
+// pendingSample is how many pending events are looked at from either end. With
+// more than twice as many, those in the middle are younger than the first and
+// older than the last: then the oldest is at least as old as it is said to be.
+const pendingSample = 20_000
+
+// arrivalsSQL leaves out events that an operator had applied again, and that
+// nobody has tried since: they came long ago, which says nothing. The last one
+// is found by looking up each type of the source, of which there are some dozens.
+const arrivalsSQL = `
+	WITH RECURSIVE pending AS MATERIALIZED (
+		(SELECT source, received_at, attempts, attempted_at FROM webhook_events WHERE status = 'pending' ORDER BY id LIMIT $2)
+		UNION ALL
+		(SELECT source, received_at, attempts, attempted_at FROM webhook_events WHERE status = 'pending' ORDER BY id DESC LIMIT $2)
+	), types AS (
+		SELECT s.source, (SELECT min(e.type) FROM webhook_events e WHERE e.source = s.source) AS type
+		FROM unnest($1::text[]) AS s(source)
+		UNION ALL
+		SELECT t.source, (SELECT min(e.type) FROM webhook_events e WHERE e.source = t.source AND e.type > t.type)
+		FROM types t
+		WHERE t.type IS NOT NULL
+	), latest AS (
+		SELECT t.source, max((SELECT max(e.id) FROM webhook_events e WHERE e.source = t.source AND e.type = t.type)) AS id
+		FROM types t
+		GROUP BY t.source
+	)
+	SELECT
+		l.source,
+		coalesce(now() - (
+			SELECT min(p.received_at)
+			FROM pending p
+			WHERE p.source = l.source AND (p.attempts = 0 OR p.attempted_at IS NOT NULL)
+		), '0'),
+		(SELECT e.received_at FROM webhook_events e WHERE e.id = l.id)
+	FROM latest l`
+
+// Arrivals tells of each source how its events come and wait.
+func (s *Store) Arrivals(ctx context.Context) (_ []Arrivals, err error) {
+	defer wrap(&err, "store.Arrivals")
+	rows, err := s.pool.Query(ctx, arrivalsSQL, sources, pendingSample)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[Arrivals])
+}
+
+// BackfillGauges is how the runs of a kind stand that have a status.
+type BackfillGauges struct {
+	Kind, Status string
+	Runs         int64
+	Seen         int64 // objects looked at
+	Expected     int64 // objects to look at, as far as the sources could tell
+	Errors       int64
+	Moved        time.Time // the last sign of progress of the run that has shown none for longest
+}
+
+// BackfillGauges counts the runs, by kind and status. Dry runs count too.
+func (s *Store) BackfillGauges(ctx context.Context) (_ []BackfillGauges, err error) {
+	defer wrap(&err, "store.BackfillGauges")
+	rows, err := s.pool.Query(ctx, `
+		SELECT
+			kind,
+			status,
+			count(*),
+			sum(seen)::bigint,
+			coalesce(sum(expected), 0)::bigint,
+			sum(errors)::bigint,
+			CASE WHEN isfinite(min(moved_at)) THEN min(moved_at) ELSE now() END -- one that was just resumed
+		FROM backfills
+		GROUP BY kind, status`)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[BackfillGauges])
+}
+
+// Unattached counts facts of a kind that are on no list for a reason.
+type Unattached struct {
+	Kind   string // enrollment, payment or subscription
+	Reason string
+	Facts  int64
+}
+
+// unattachedSQL counts those of a table by their index, reason by reason: the
+// reasons for which a fact rightly is on no list (unpaid, counted_elsewhere and
+// so on) stand on half of all payments, and are not looked at.
+func unattachedSQL(kind string) string {
+	return `
+	SELECT '` + kind + `', r, (SELECT count(*) FROM ` + tableOf[kind] + ` WHERE unattached = r)
+	FROM unnest($1::text[]) r
+	UNION ALL
+	SELECT '` + kind + `', '` + deriveFailed + `', count(*)
+	FROM ` + tableOf[kind] + `
+	WHERE unattached >= '` + deriveFailed + `' AND unattached < 'derive_failee' -- LIKE alone uses no index in most collations
+	  AND unattached LIKE '` + deriveFailed + `%'`
+}
+
+// deriveFailed is what the reason begins with of a fact whose customer could not
+// be computed; the error follows it.
+const deriveFailed = "derive_failed"
+
+// UnattachedCounts counts the facts that should be on a list and are on none, by
+// kind and reason, all of them always.
+func (s *Store) UnattachedCounts(ctx context.Context) (_ []Unattached, err error) {
+	defer wrap(&err, "store.UnattachedCounts")
+	var sql string
+	for _, kind := range []string{enrollment, payment, subscription} {
+		if sql != "" {
+			sql += `
+	UNION ALL`
+		}
+		sql += unattachedSQL(kind)
+	}
+	rows, err := s.pool.Query(ctx, sql, slices.Sorted(maps.Keys(advice)))
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[Unattached])
+}
+
+// ListGauges is how long all lists are together.
+type ListGauges struct {
+	Stores    int64
+	Customers []FacetSize
+}
+
+// FacetSize is how many customers have a type and a status.
+type FacetSize struct {
+	Type, Status string
+	Customers    int64
+}
+
+const listGaugesSQL = `
+	SELECT split_part(facet, '/', 1), split_part(facet, '/', 2), sum(amount)::bigint
+	FROM customer_figures
+	WHERE figure = 'people'
+	GROUP BY 1, 2`
+
+// ListGauges adds up the figures that are kept of each list; what changed since
+// they were folded, some seconds ago, is not among them.
+func (s *Store) ListGauges(ctx context.Context) (g ListGauges, err error) {
+	defer wrap(&err, "store.ListGauges")
+	if err := s.pool.QueryRow(ctx, `SELECT count(*) FROM stores`).Scan(&g.Stores); err != nil {
+		return g, err
+	}
+	rows, err := s.pool.Query(ctx, listGaugesSQL)
+	if err != nil {
+		return g, err
+	}
+	g.Customers, err = pgx.CollectRows(rows, pgx.RowToStructByPos[FacetSize])
+	return g, err
+}

@@ -1,0 +1,41 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// What a log may hold of an error, and what others may read in a trace.
+func TestErrorsInPublic(t *testing.T) {
+	quotes := &pgconn.PgError{Severity: "ERROR", Code: "22P02", Message: `invalid input syntax for type numeric: "PRIVATE"`}
+	raised := &pgconn.PgError{Severity: "ERROR", Code: "P0001", Message: "no place for ava@x.example"}
+	server := &pgconn.PgError{Severity: "ERROR", Code: "42P01", Message: `relation "customers" does not exist`}
+	for _, c := range []struct {
+		err          error
+		plain, fault string
+	}{
+		{nil, "", ""},
+		{errors.New("no luck"), "no luck", "error"},
+		{fmt.Errorf("store.Apply(5): %w", quotes), "store.Apply(5): SQLSTATE 22P02", "SQLSTATE 22P02"},
+		{fmt.Errorf("a: %w", &DeriveError{raised}), "a: facts are stored, customers not derived: SQLSTATE P0001", "SQLSTATE P0001"},
+		{fmt.Errorf("a: %w", errors.Join(server, quotes)), "a: ERROR: relation \"customers\" does not exist (SQLSTATE 42P01)\nSQLSTATE 22P02", "SQLSTATE 42P01"},
+		{errors.New(`parsing "ava@x.example" failed: <bob+1@mail.example>, x@y`), `parsing "…" failed: <…>, …`, "error"},
+		{fmt.Errorf("b: %w", context.DeadlineExceeded), "b: context deadline exceeded", "timeout"},
+		{fmt.Errorf("b: %w", context.Canceled), "b: context canceled", "cancelled"},
+		{fmt.Errorf("b: %w", io.ErrUnexpectedEOF), "b: unexpected EOF", "unavailable"},
+		{ErrNotFound, "not found", "not found"},
+		{fmt.Errorf("c: %w", errAgain), "c: " + errAgain.Error(), "again, with more locks"},
+	} {
+		if got := Plain(c.err); got != c.plain {
+			t.Errorf("Plain(%v) is %q, want %q", c.err, got, c.plain)
+		}
+		if got := Fault(c.err); got != c.fault {
+			t.Errorf("Fault(%v) is %q, want %q", c.err, got, c.fault)
+		}
+	}
+}

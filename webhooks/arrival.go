@@ -1,0 +1,118 @@
+package webhooks
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+
+	"rollcall/jobs"
+	"rollcall/store"
+)
+
+// arrival is a delivery on its way through, and what is to be told of it. None
+// of that is its payload.
+type arrival struct {
+	began  time.Time
+	path   string
+	source string         // nobody until it is known
+	event  store.NewEvent // as far as it was read
+	row    int64          // of the inbox; 0 unless it is new there
+	code   string         // accepted, duplicate or a refusal's
+	status int
+	err    error // why it was refused, for our log only
+}
+
+// begin starts the trace of a delivery, or goes on with the sender's.
+func (r *Receiver) begin(req *http.Request) (context.Context, *arrival) {
+	ctx := req.Context()
+	if r.cfg.Traces != nil {
+		ctx = propagation.TraceContext{}.Extract(ctx, propagation.HeaderCarrier(req.Header))
+	}
+	ctx, _ = r.tracer.Start(ctx, "receive", trace.WithSpanKind(trace.SpanKindServer))
+	return ctx, &arrival{began: time.Now(), path: req.URL.Path, source: nobody}
+}
+
+// end tells of a delivery that is answered: in the figures, its trace and the
+// log, in one line.
+func (r *Receiver) end(ctx context.Context, d *arrival) {
+	took := time.Since(d.began)
+	r.metrics.answered(d.source, d.code, took)
+	r.endSpan(ctx, d)
+	if d.code != notConfigured {
+		r.log(ctx, d, took)
+		return
+	}
+	r.seldom.Do(func() { r.log(ctx, d, took) })
+}
+
+func (r *Receiver) endSpan(ctx context.Context, d *arrival) {
+	span := trace.SpanFromContext(ctx)
+	if !span.IsRecording() {
+		return
+	}
+	span.SetAttributes(append(about(d.event),
+		attribute.String("rollcall.result", results[d.code]),
+		attribute.Int("http.response.status_code", d.status))...)
+	if d.status >= 500 {
+		span.SetStatus(codes.Error, d.code)
+	}
+	span.End()
+}
+
+// about names an event in a trace.
+func about(e store.NewEvent) []attribute.KeyValue {
+	return []attribute.KeyValue{
+		attribute.String("rollcall.source", e.Source),
+		attribute.String("rollcall.event.id", e.EventID),
+		attribute.String("rollcall.event.type", e.Type),
+	}
+}
+
+func (r *Receiver) log(ctx context.Context, d *arrival, took time.Duration) {
+	level, what := slog.LevelInfo, "webhook "+d.code
+	attrs := []slog.Attr{slog.String("source", d.source), slog.String("path", clip(store.WithoutAddresses(d.path))), slog.Int("status", d.status)}
+	if d.event.EventID != "" {
+		attrs = append(attrs, slog.String("event", d.event.EventID), slog.String("type", d.event.Type), slog.Int("bytes", len(d.event.Payload)))
+	}
+	if d.row != 0 {
+		attrs = append(attrs, slog.Int64("row", d.row))
+	}
+	if d.err != nil {
+		level, what = slog.LevelWarn, "webhook refused"
+		if d.status >= 500 {
+			level = slog.LevelError
+		}
+		attrs = append(attrs, slog.String("code", d.code), slog.String("error", store.Plain(d.err)))
+	}
+	r.cfg.Logger.LogAttrs(ctx, level, what, append(attrs, slog.Duration("took", took))...)
+}
+
+// insert keeps a group of events. Its span is in a trace of its own, linked to
+// those of the events.
+func (r *Receiver) insert(ctx context.Context, events []store.NewEvent) ([]store.Inserted, error) {
+	began := time.Now()
+	out, err := r.cfg.Store.InsertEvents(ctx, events)
+	if span := trace.SpanFromContext(ctx); err != nil && span.IsRecording() {
+		span.SetStatus(codes.Error, store.Fault(err))
+	}
+	r.metrics.group.Observe(float64(len(events)))
+	r.metrics.commit.Observe(time.Since(began).Seconds())
+	return out, err
+}
+
+// links are to the traces of those events that are traced.
+func links(group []*waiter) (all []trace.Link) {
+	for _, w := range group {
+		if w.event.Traceparent != "" {
+			ctx := jobs.WithTraceparent(context.Background(), w.event.Traceparent)
+			all = append(all, trace.Link{SpanContext: trace.SpanContextFromContext(ctx), Attributes: about(w.event)})
+		}
+	}
+	return all
+}

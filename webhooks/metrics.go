@@ -1,0 +1,92 @@
+package webhooks
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
+
+// results is what an answer's code counts as; several codes that mean the same
+// to whoever looks at a graph are one.
+var results = map[string]string{
+	accepted:         accepted,
+	duplicate:        duplicate,
+	missingSignature: "bad_signature",
+	invalidSignature: "bad_signature",
+	timestampTooOld:  "stale",
+	timestampTooNew:  "stale",
+	bodyTooLarge:     "too_large",
+	incompleteBody:   "bad_body",
+	invalidEncoding:  "bad_body",
+	invalidJSON:      "bad_body",
+	invalidField:     "bad_body",
+	missingID:        "bad_body",
+	missingType:      "bad_body",
+	missingTimestamp: "bad_body",
+	unstorable:       "bad_body",
+	unknownSource:    "bad_request",
+	methodNotAllowed: "bad_request",
+	notConfigured:    notConfigured,
+	unavailable:      unavailable,
+	internal:         "error",
+}
+
+// nobody is the source of a request that names none.
+const nobody = "unknown"
+
+// metrics is what a receiver counts.
+type metrics struct {
+	received *prometheus.CounterVec
+	took     *prometheus.HistogramVec
+	group    prometheus.Histogram
+	commit   prometheus.Histogram
+}
+
+// newMetrics registers with reg, if that is not nil.
+func newMetrics(reg prometheus.Registerer, h *hinter) *metrics {
+	with := promauto.With(reg)
+	m := &metrics{
+		received: with.NewCounterVec(prometheus.CounterOpts{
+			Name: "rollcall_webhooks_received_total",
+			Help: "Deliveries, by the sender's name and what became of them.",
+		}, []string{"source", "result"}),
+		took: with.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "rollcall_webhook_duration_seconds",
+			Help:    "Time from a delivery's arrival to its answer.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10},
+		}, []string{"source", "result"}),
+		group: with.NewHistogram(prometheus.HistogramOpts{
+			Name:    "rollcall_webhook_group_events",
+			Help:    "Events that one insert into the inbox kept: more under load.",
+			Buckets: []float64{1, 2, 4, 8, 16, 32, 64, 128, groupEvents},
+		}),
+		commit: with.NewHistogram(prometheus.HistogramOpts{
+			Name:    "rollcall_webhook_insert_duration_seconds",
+			Help:    "Time that an insert into the inbox took, with its commit.",
+			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10},
+		}),
+	}
+	for source := range sources { // so that the first of a kind is a rise from zero
+		for _, result := range results {
+			m.received.WithLabelValues(source, result)
+		}
+	}
+	m.received.WithLabelValues(nobody, results[unknownSource])
+	for result, n := range map[string]*atomic.Int64{"enqueued": &h.enqueued, "failed": &h.failed, "dropped": &h.dropped} {
+		with.NewCounterFunc(prometheus.CounterOpts{
+			Name:        "rollcall_webhook_enqueues_total",
+			Help:        "Jobs asked for right after a delivery. What failed, or was dropped as Redis was too slow, the sweep asks for.",
+			ConstLabels: prometheus.Labels{"result": result},
+		}, func() float64 { return float64(n.Load()) })
+	}
+	return m
+}
+
+// answered counts a delivery.
+func (m *metrics) answered(source, code string, took time.Duration) {
+	result := results[code]
+	m.received.WithLabelValues(source, result).Inc()
+	m.took.WithLabelValues(source, result).Observe(took.Seconds())
+}
