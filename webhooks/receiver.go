@@ -134,6 +134,7 @@ func (r *Receiver) receive(w http.ResponseWriter, req *http.Request) (event stor
 	if err != nil {
 		return event, false, err
 	}
+	event.Headers = keptHeaders(req)
 	in, err := r.batch.add(event) // not bound to req: a sender who hangs up changes nothing
 	return event, in.Duplicate, err
 }
