@@ -168,3 +168,16 @@ func (s *Store) eventCounts(ctx context.Context, exactly int64) (_ map[string]in
 		"failed":    failed,
 	}, rough, err
 }
+
+// EventsWithIDs returns those events of the inbox that have one of the ids,
+// newest first and without payloads.
+func (s *Store) EventsWithIDs(ctx context.Context, ids []int64) (_ []Event, err error) {
+	defer wrap(&err, "store.EventsWithIDs(%d)", len(ids))
+	rows, err := s.pool.Query(ctx, selectEvents("NULL::text", "NULL::text")+`
+		WHERE e.id = ANY($1)
+		ORDER BY e.id DESC`, ids)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, oneEvent)
+}

@@ -48,6 +48,18 @@ var remedies = map[string]Remedy{
 	deriveFailed:            {Commands: []string{"rollcall events retry --all"}, Actions: []string{"retry", "attach"}},
 }
 
+// WhyOff tells what a reason means, and what to do, nil if nothing is to be done;
+// ErrNotFound of what is no reason.
+func WhyOff(reason string) (meaning string, r *Remedy, err error) {
+	_, right := rightly[reason]
+	_, waits := remedies[reason]
+	if !right && !waits {
+		return "", nil, ErrNotFound
+	}
+	meaning, r = whyOff(reason)
+	return meaning, r, nil
+}
+
 // whyOff tells what a reason means, and what to do; nil if nothing is to be done.
 func whyOff(reason string) (meaning string, r *Remedy) {
 	if why, ok := rightly[reason]; ok {
