@@ -13,6 +13,7 @@ import (
 
 	"github.com/hibiken/asynq"
 
+	"rollcall/history"
 	"rollcall/jobs"
 	"rollcall/migrations"
 	"rollcall/store"
@@ -59,7 +60,7 @@ func (e *env) newSite(s *store.Store, redis asynq.RedisConnOpt, log *slog.Logger
 	w.web, err = web.New(web.Config{
 		Store: s, Redis: redis, Jobs: w.jobs, Log: log, Version: versionText(),
 		AdminToken: given(e.AdminToken), Clerk: who, SignInURL: given(e.SignInURL), TrustedProxies: proxies,
-		Pictures: e.CustomerPictures,
+		Pictures: e.CustomerPictures, MonitoringReadOnly: e.MonitoringReadOnly, StripeStreams: history.StripeStreams(),
 	})
 	if err != nil {
 		w.receiver.Close()
