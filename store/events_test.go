@@ -149,10 +149,14 @@ func TestEventCounts(t *testing.T) {
 			t.Errorf("after %s: %v %s", sql, err, diff)
 		}
 	}
-	estimated, rough, err := s.eventCounts(t.Context(), 10)
-	if err != nil || !rough || estimated["pending"] != want["pending"] || estimated["failed"] != want["failed"] || estimated["ignored"] != want["ignored"] ||
+	estimated, rough, err := s.eventCounts(t.Context(), 10, nil)
+	if err != nil || !slices.Equal(rough, []string{"processed"}) || estimated["pending"] != want["pending"] || estimated["failed"] != want["failed"] || estimated["ignored"] != want["ignored"] ||
 		estimated["processed"] < want["processed"]*9/10 || estimated["processed"] > want["processed"]*11/10 {
 		t.Errorf("estimated %v for %v: %v", estimated, want, err)
+	}
+	capped, rough, err := s.eventCounts(t.Context(), 10, ptr(50))
+	if err != nil || !slices.Equal(rough, []string{"failed", "ignored", "pending", "processed"}) || capped["pending"] != 50 || capped["failed"] != 50 || capped["ignored"] < want["ignored"] {
+		t.Errorf("capped %v for %v: %q %v", capped, want, rough, err)
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 // Vitals tell how what we keep is faring, for those who ask every few seconds.
 type Vitals struct {
 	Counts        map[string]int64 `json:"counts"`         // of events, by status
-	Rough         bool             `json:"rough"`          // that of the processed is an estimate
+	Rough         []string         `json:"rough"`          // statuses whose count is not exact, see RoughEventCounts
 	OldestPending *Event           `json:"oldest_pending"` // nil: none waits
 	Sources       []SourceVitals   `json:"sources"`        // all, those without events too
 	Unattached    map[string]int64 `json:"unattached"`     // facts that wait for somebody to say something, by reason
@@ -40,6 +40,7 @@ func (s *Store) Vitals(ctx context.Context) (v Vitals, err error) {
 	if v.Counts, v.Rough, err = s.RoughEventCounts(ctx); err != nil {
 		return v, err
 	}
+	v.Rough = append([]string{}, v.Rough...)
 	if v.OldestPending, err = s.oldestPending(ctx); err != nil {
 		return v, err
 	}
@@ -114,7 +115,7 @@ func (s *Store) newestOfSources(ctx context.Context) ([]Event, error) {
 
 // rateLooks is how many events are looked at for a rate. If more came, one of
 // every two or three or hundred is, any of them, and stands for the others.
-const rateLooks = 5000
+const rateLooks = 2000
 
 // rates counts what came from each source within the last while.
 func (s *Store) rates(ctx context.Context, within time.Duration) (map[string]Rate, error) {

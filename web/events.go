@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -23,9 +24,8 @@ type eventsPage struct {
 	Chips     []chip
 	Open      bool   // the menus: one of them is on
 	Wrong     string // why the filter cannot be used
-	Tiles     []tile
-	Rough     bool // the count of the processed is an estimate
-	Opened    int  // events that are to be applied again, as was just asked for
+	Tiles     []statusTile
+	Opened    int // events that are to be applied again, as was just asked for
 	PageURL   string
 	RetryURL  string // where all that match are retried, or replayed
 	ReplayURL string
@@ -115,23 +115,40 @@ func (s *Site) showCounts(w http.ResponseWriter, r *http.Request, page *eventsPa
 // count fills in how many events there are of each status, as of a moment ago.
 func (s *Site) count(r *http.Request, page *eventsPage) error {
 	counts, rough, err := s.eventCounts(r)
-	page.Rough = rough
-	page.Tiles = statusTiles(counts, func(status string) string { return page.with("status", status) }, page.Filter.Status)
+	page.Tiles = statusTiles(counts, rough, func(status string) string { return page.with("status", status) })
+	for i, o := range eventStatuses {
+		page.Tiles[i].On = o.Value == page.Filter.Status
+	}
 	return err
 }
 
 // eventCounts are those of the vitals, if there are any; else they are counted.
-func (s *Site) eventCounts(r *http.Request) (map[string]int64, bool, error) {
+func (s *Site) eventCounts(r *http.Request) (map[string]int64, []string, error) {
 	if v := s.vitals(r.Context()); v.Inbox != nil {
 		return v.Inbox.Counts, v.Inbox.Rough, nil
 	}
 	return s.cfg.Store.RoughEventCounts(r.Context())
 }
 
-// statusTiles are the counts as numbers that lead to what they count.
-func statusTiles(counts map[string]int64, url func(status string) string, on string) (tiles []tile) {
+// statusTile is a count that leads to what it counts.
+type statusTile struct {
+	tile
+	Text string
+}
+
+// statusTiles are the counts, and how they are written where they are rough.
+func statusTiles(counts map[string]int64, rough []string, url func(status string) string) (tiles []statusTile) {
 	for _, o := range eventStatuses {
-		tiles = append(tiles, tile{Label: o.Label, URL: url(o.Value), N: counts[o.Value], On: o.Value == on})
+		n := counts[o.Value]
+		t := statusTile{tile{Label: o.Label, URL: url(o.Value), N: n}, english.Sprint(n)}
+		switch {
+		case !slices.Contains(rough, o.Value):
+		case o.Value == "processed", o.Value == "ignored":
+			t.Text = "≈ " + t.Text
+		default:
+			t.Text += " or more"
+		}
+		tiles = append(tiles, t)
 	}
 	return tiles
 }

@@ -208,7 +208,7 @@ type healthPage struct {
 	adminPage
 	vitals
 	Notes []note
-	Tiles []tile
+	Tiles []statusTile
 	Off   int64 // facts on no list that wait for somebody to say something
 	Runs  []run
 }
@@ -219,7 +219,7 @@ func (s *Site) health(w http.ResponseWriter, r *http.Request) error {
 	page := healthPage{adminPage: s.adminPage("health", "Health"), vitals: s.vitals(r.Context())}
 	page.Notes = s.notes(page.vitals)
 	if page.Inbox != nil {
-		page.Tiles = statusTiles(page.Inbox.Counts, func(status string) string { return "/admin/events?status=" + status }, "")
+		page.Tiles = statusTiles(page.Inbox.Counts, page.Inbox.Rough, func(status string) string { return "/admin/events?status=" + status })
 		for _, n := range page.Inbox.Unattached {
 			page.Off += n
 		}

@@ -47,6 +47,14 @@ for (const name of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) {
 	document.addEventListener(name, () => document.body.classList.add("failed"));
 }
 
+// What a form hides, as of no use for what is chosen in it, is not sent.
+document.addEventListener("formdata", (event) => {
+	for (const field of event.target.querySelectorAll(".field")) {
+		if (getComputedStyle(field).display !== "none") continue;
+		for (const input of field.querySelectorAll("input")) event.formData.delete(input.name);
+	}
+});
+
 // "/" begins a search, as elsewhere.
 document.addEventListener("keydown", (event) => {
 	const search = document.getElementById("q");
