@@ -71,7 +71,7 @@ func newSystem(t *testing.T) *system {
 	quiet := slog.New(slog.DiscardHandler)
 	client := jobs.NewClient(redis)
 	receiver := webhooks.New(webhooks.Config{Store: s, Jobs: client, Secrets: secrets, Logger: quiet})
-	site, err := web.New(web.Config{Store: s, Redis: redis, AdminToken: adminToken, Log: quiet})
+	site, err := web.New(web.Config{Store: s, Redis: redis, Jobs: client, AdminToken: adminToken, Log: quiet})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,6 +107,12 @@ func (s *system) startWorkerWith(p *past) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	s.run(w)
+}
+
+// run runs a worker until the test ends.
+func (s *system) run(w *worker.Worker) {
+	s.t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- w.Run(ctx) }()

@@ -26,8 +26,9 @@ func migrated(t testing.TB, database string) string {
 	return database
 }
 
-// tell puts events into the inbox and applies them, and returns their ids.
-func (x *site) tell(t testing.TB, events ...store.NewEvent) (ids []int64) {
+// take puts events into the inbox and applies them one by one, and returns their
+// ids. What cannot be applied stays as it is then.
+func (x *site) take(t testing.TB, events ...store.NewEvent) (ids []int64) {
 	t.Helper()
 	in, err := x.cfg.Store.InsertEvents(t.Context(), events)
 	if err != nil {
@@ -42,8 +43,8 @@ func (x *site) tell(t testing.TB, events ...store.NewEvent) (ids []int64) {
 	return ids
 }
 
-// enrolled tells that somebody is in a course of store_a.
-func enrolled(id, who string) store.NewEvent {
+// enrolledIn tells that somebody is in a course of store_a.
+func enrolledIn(id, who string) store.NewEvent {
 	return store.NewEvent{Source: "platform", EventID: id, Type: "enrollment.upserted", OccurredAt: now,
 		Payload: fmt.Appendf(nil, `{"data":{"course_id":"c1","store_id":"store_a",%s}}`, who)}
 }
@@ -134,11 +135,11 @@ func TestEventStates(t *testing.T) {
 // An event tells what it changed, by links to those on whose row it shows.
 func TestEventPage(t *testing.T) {
 	x := open(t, nil)
-	one := enrolled("evt_1", `"email":"ann@x.example","progress":10`)
+	one := enrolledIn("evt_1", `"email":"ann@x.example","progress":10`)
 	one.Headers = []byte(`{"User-Agent":"curl/8"}`)
-	two := enrolled("evt_2", `"email":"ann@x.example","progress":50`)
+	two := enrolledIn("evt_2", `"email":"ann@x.example","progress":50`)
 	two.OccurredAt = now.AddDate(0, 0, 1)
-	ids := x.tell(t, one, two, enrolled("evt_3", `"user_id":"user_1"`))
+	ids := x.take(t, one, two, enrolledIn("evt_3", `"user_id":"user_1"`))
 	old := x.page(t, "/admin/events/evt_1")
 	wants(t, old, "overtaken by a newer word", fmt.Sprintf(`<a href="/admin/events/%d">`, ids[1]), `<a href="/store/store_a/customers/1"><bdi>ann@x.example</bdi></a>`, "curl/8", `action="/admin/events/1/replay"`, "!hx-trigger")
 	wants(t, x.page(t, "/admin/events/2"), "is the latest word", "None were kept")
@@ -151,7 +152,7 @@ func TestEventPage(t *testing.T) {
 	if len(told.Facts) != 1 || told.Facts[0].Standing != store.Newer || told.Facts[0].Customers[0].Email != "ann@x.example" || told.Facts[0].Says["progress"] != 10.0 || *told.Facts[0].Newer.Event.ID != ids[1] {
 		t.Errorf("%+v", told)
 	}
-	x.tell(t, store.NewEvent{Source: "platform", EventID: "evt_4", Type: "party.thrown", OccurredAt: now, Payload: []byte(`{}`)})
+	x.take(t, store.NewEvent{Source: "platform", EventID: "evt_4", Type: "party.thrown", OccurredAt: now, Payload: []byte(`{}`)})
 	unmarshal(t, x.get(t, "/api/admin/events/evt_4/facts", asAdmin), &told)
 	if len(told.Facts) != 0 || !strings.Contains(told.Silent, "party.thrown") {
 		t.Errorf("%+v", told)

@@ -62,6 +62,11 @@ func storeOf(r *http.Request) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	for name := range q {
+		if name != "store" {
+			return "", &store.BadParam{Name: name, Reason: "is not known; allowed are store"}
+		}
+	}
 	f, err := store.ParseOffFilter("", q)
 	return f.Store, err
 }

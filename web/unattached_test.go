@@ -15,16 +15,16 @@ func (x *site) missing(t testing.TB, n int) {
 	t.Helper()
 	var events []store.NewEvent
 	for i := range n {
-		events = append(events, enrolled(fmt.Sprintf("evt_%03d", i), fmt.Sprintf(`"user_id":"user_%03d"`, i)))
+		events = append(events, enrolledIn(fmt.Sprintf("evt_%03d", i), fmt.Sprintf(`"user_id":"user_%03d"`, i)))
 	}
-	x.tell(t, events...)
+	x.take(t, events...)
 }
 
 func TestUnattachedPage(t *testing.T) {
 	x := open(t, nil)
 	wants(t, x.page(t, "/admin/unattached"), "Nobody is missing")
 	x.missing(t, 60)
-	x.tell(t, store.NewEvent{Source: "stripe", EventID: "evt_pi", Type: "payment_intent.succeeded", OccurredAt: now, Payload: []byte(`{"data":{"object":{"id":"pi_1","amount":1,"currency":"usd"}}}`)})
+	x.take(t, store.NewEvent{Source: "stripe", EventID: "evt_pi", Type: "payment_intent.succeeded", OccurredAt: now, Payload: []byte(`{"data":{"object":{"id":"pi_1","amount":1,"currency":"usd"}}}`)})
 	wants(t, x.page(t, "/admin/unattached"), `<a href="/admin/unattached/user_unknown">user unknown</a>`, "60 enrollments", "its user was never heard of: start a backfill of kind clerk.",
 		"rollcall backfill start clerk --follow", `action="/admin/unattached/user_unknown/attach"`, `name="kind" value="clerk"`, "user_002", "!user_003",
 		"Rightly on no list", `<a href="/admin/unattached/bare_payment">`, `<a href="/admin/events/1">`)

@@ -55,6 +55,12 @@ document.addEventListener("formdata", (event) => {
 	}
 });
 
+// What was wrong with a form may be right once it is changed.
+document.addEventListener("change", (event) => {
+	const form = event.target.form;
+	for (const field of form ? form.querySelectorAll("[aria-invalid]") : []) field.removeAttribute("aria-invalid");
+});
+
 // "/" begins a search, as elsewhere.
 document.addEventListener("keydown", (event) => {
 	const search = document.getElementById("q");
