@@ -145,7 +145,7 @@ func (s *Store) OffReasons(ctx context.Context, store string) (_ []OffReason, er
 // offCounts counts facts of a kind by reason. Of one store, those that were
 // never attached cannot be told.
 func (s *Store) offCounts(ctx context.Context, kind, store string) (map[string]int64, error) {
-	sql, args := waitingSQL(tableOf[kind]), []any{[]string{}}
+	sql, args := reasonsSQL(tableOf[kind]), []any{[]string{}, nil}
 	if store != "" {
 		sql = `
 		SELECT

@@ -13,7 +13,7 @@ type Vitals struct {
 	Rough         []string         `json:"rough"`          // statuses whose count is not exact, see RoughEventCounts
 	OldestPending *Event           `json:"oldest_pending"` // nil: none waits
 	Sources       []SourceVitals   `json:"sources"`        // all, those without events too
-	Unattached    map[string]int64 `json:"unattached"`     // facts that wait for somebody to say something, by reason
+	Unattached    map[string]int64 `json:"unattached"`     // facts that wait for somebody to say something, by reason; of each kind, up to MaxWaiting
 	Backfills     []Backfill       `json:"backfills"`      // that have not ended, the newest first
 }
 
@@ -31,8 +31,12 @@ type Rate struct {
 	Rough  bool  `json:"rough"` // an estimate: there were too many to count so often
 }
 
-// maxRunning bounds the runs that Vitals list.
-const maxRunning = 20
+const (
+	// MaxWaiting is up to how many facts of a kind and reason Vitals count.
+	MaxWaiting = 100_000
+	// maxRunning bounds the runs that they list.
+	maxRunning = 20
+)
 
 // Vitals reads them; however much there is, that is some look-ups in indexes.
 func (s *Store) Vitals(ctx context.Context) (v Vitals, err error) {
@@ -170,7 +174,7 @@ func (s *Store) runningBackfills(ctx context.Context) ([]Backfill, error) {
 func (s *Store) waitingFacts(ctx context.Context) (map[string]int64, error) {
 	counts := map[string]int64{}
 	for _, kind := range factKinds {
-		rows, err := s.pool.Query(ctx, waitingSQL(tableOf[kind]), rightReasons())
+		rows, err := s.pool.Query(ctx, reasonsSQL(tableOf[kind]), rightReasons(), MaxWaiting)
 		if err != nil {
 			return nil, err
 		}
@@ -183,7 +187,9 @@ func (s *Store) waitingFacts(ctx context.Context) (map[string]int64, error) {
 	return counts, nil
 }
 
-func waitingSQL(table string) string {
+// reasonsSQL counts the facts of a table by reason, without reasons $1, and of
+// each error behind a reason up to $2 of them (null: all).
+func reasonsSQL(table string) string {
 	return `
 		WITH RECURSIVE reasons AS (
 			(SELECT unattached FROM ` + table + ` WHERE unattached IS NOT NULL ORDER BY unattached LIMIT 1)
@@ -196,7 +202,7 @@ func waitingSQL(table string) string {
 			` + reasonOf("r.unattached") + `,
 			sum(c.n)::bigint
 		FROM reasons r
-		CROSS JOIN LATERAL (SELECT count(*) AS n FROM ` + table + ` f WHERE f.unattached = r.unattached OFFSET 0) c
+		CROSS JOIN LATERAL (SELECT count(*) AS n FROM (SELECT FROM ` + table + ` f WHERE f.unattached = r.unattached LIMIT $2) f) c
 		WHERE r.unattached <> ALL($1)
 		GROUP BY 1`
 }
