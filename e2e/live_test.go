@@ -28,7 +28,7 @@ func (s *system) signedIn(path string) *browser.Page {
 	s.t.Helper()
 	p := browser.Open(s.t, s.http.URL, browser.Desktop)
 	p.Go(strings.TrimPrefix(web.SignInLink(s.http.URL, adminToken, time.Now()), s.http.URL))
-	p.Has("h1", "Rollcall")
+	p.Has("h1", "Health")
 	p.Go(path)
 	return p
 }

@@ -121,6 +121,12 @@ func (s *system) startWorkerWith(p *past) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	s.run(w)
+}
+
+// run runs a worker until the test ends.
+func (s *system) run(w *worker.Worker) {
+	s.t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- w.Run(ctx) }()

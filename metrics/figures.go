@@ -40,7 +40,7 @@ func gauge(d *prometheus.Desc, value float64, labels ...string) prometheus.Metri
 
 func inbox(s *store.Store) func(context.Context) ([]prometheus.Metric, error) {
 	return func(ctx context.Context) (all []prometheus.Metric, err error) {
-		counts, err := s.RoughEventCounts(ctx)
+		counts, _, err := s.RoughEventCounts(ctx)
 		for status, n := range counts {
 			all = append(all, gauge(inboxEvents, float64(n), status))
 		}

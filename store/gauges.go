@@ -16,15 +16,6 @@ import (
 // Pool tells how the connections are used. It asks nobody.
 func (s *Store) Pool() *pgxpool.Stat { return s.pool.Stat() }
 
-// countRoughly is the number of events above which a scrape takes Postgres' own
-// estimate of their total.
-const countRoughly = 100_000
-
-// RoughEventCounts is EventCounts for those who ask often.
-func (s *Store) RoughEventCounts(ctx context.Context) (map[string]int64, error) {
-	return s.eventCounts(ctx, countRoughly)
-}
-
 // Arrivals tells of a source how long its oldest pending event has waited, and
 // when the last one came.
 type Arrivals struct {
@@ -129,16 +120,12 @@ func unattachedSQL(kind string) string {
 	  AND unattached LIKE '` + deriveFailed + `%'`
 }
 
-// deriveFailed is what the reason begins with of a fact whose customer could not
-// be computed; the error follows it.
-const deriveFailed = "derive_failed"
-
 // UnattachedCounts counts the facts that should be on a list and are on none, by
 // kind and reason, all of them always.
 func (s *Store) UnattachedCounts(ctx context.Context) (_ []Unattached, err error) {
 	defer wrap(&err, "store.UnattachedCounts")
 	var sql string
-	for _, kind := range []string{enrollment, payment, subscription} {
+	for _, kind := range factKinds {
 		if sql != "" {
 			sql += `
 	UNION ALL`

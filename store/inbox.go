@@ -21,6 +21,7 @@ type NewEvent struct {
 	Livemode   *bool // nil where the source has no such notion
 	OccurredAt time.Time
 	Payload    []byte // the raw body, valid JSON
+	Headers    []byte // a JSON object of texts; nil where the event came by no request
 	// Traceparent is the W3C trace context in which it was received; empty where
 	// nobody traces.
 	Traceparent string
@@ -50,28 +51,29 @@ type querier interface {
 func insertEvents(ctx context.Context, q querier, events []NewEvent) ([]Inserted, error) {
 	n := len(events)
 	var (
-		sources, ids, types, accounts, versions, payloads = make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]string, n)
-		live                                              = make([]*bool, n)
-		at                                                = make([]time.Time, n)
-		traces                                            = make([]string, n)
+		sources, ids, types, accounts, versions = make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]string, n)
+		payloads, headers, traces               = make([]string, n), make([]string, n), make([]string, n)
+		live                                    = make([]*bool, n)
+		at                                      = make([]time.Time, n)
 	)
 	type key struct{ source, id string }
 	first := make(map[key]int, n)
 	for i, e := range events {
 		sources[i], ids[i], types[i], accounts[i], versions[i] = e.Source, e.EventID, e.Type, e.Account, e.APIVersion
-		live[i], at[i], payloads[i], traces[i] = e.Livemode, e.OccurredAt, string(e.Payload), e.Traceparent
+		live[i], at[i] = e.Livemode, e.OccurredAt
+		payloads[i], headers[i], traces[i] = string(e.Payload), string(e.Headers), e.Traceparent
 		if _, seen := first[key{e.Source, e.EventID}]; !seen {
 			first[key{e.Source, e.EventID}] = i
 		}
 	}
 	rows, err := q.Query(ctx, `
-		INSERT INTO webhook_events (id, source, event_id, type, account, api_version, livemode, occurred_at, payload, traceparent)
+		INSERT INTO webhook_events (id, source, event_id, type, account, api_version, livemode, occurred_at, payload, headers, traceparent)
 		OVERRIDING SYSTEM VALUE
-		SELECT id, source, event_id, type, account, api_version, livemode, occurred_at, payload::json, nullif(traceparent, '')
+		SELECT id, source, event_id, type, account, api_version, livemode, occurred_at, payload::json, nullif(headers, '')::json, nullif(traceparent, '')
 		FROM (
 			SELECT nextval('webhook_events_id_seq') AS id, e.* -- in the order given
-			FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bool[], $7::timestamptz[], $8::text[], $9::text[])
-			  AS e(source, event_id, type, account, api_version, livemode, occurred_at, payload, traceparent)
+			FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bool[], $7::timestamptz[], $8::text[], $9::text[], $10::text[])
+			  AS e(source, event_id, type, account, api_version, livemode, occurred_at, payload, headers, traceparent)
 			OFFSET 0
 		) e
 		-- A transaction waits, as it commits, for disk and standby only if it wrote
@@ -81,7 +83,7 @@ func insertEvents(ctx context.Context, q querier, events []NewEvent) ([]Inserted
 		ORDER BY source, event_id -- else two that bring the same events could wait for each other
 		ON CONFLICT (source, event_id) DO NOTHING
 		RETURNING id, source, event_id`,
-		sources, ids, types, accounts, versions, live, at, payloads, traces)
+		sources, ids, types, accounts, versions, live, at, payloads, headers, traces)
 	if err != nil {
 		return nil, err
 	}

@@ -127,6 +127,10 @@ func (s *Site) refuse(w http.ResponseWriter, r *http.Request, f *failure) {
 	case f.Status == http.StatusUnauthorized:
 		w.Header().Set("WWW-Authenticate", `Bearer realm="rollcall"`)
 	}
+	if f == errStranger && isAdminPage(r) && presented(r) == "" {
+		leadToSignIn(w, r)
+		return
+	}
 	if isAPI(r) {
 		writeJSON(w, f.Status, map[string]*failure{"error": f})
 		return

@@ -97,25 +97,37 @@ func (s *Site) startBackfill(w http.ResponseWriter, r *http.Request) error {
 	if err := readJSON(w, r, &asked); err != nil {
 		return err
 	}
-	n, err := asked.check()
+	b, err := s.beginBackfill(r.Context(), asked, "api")
 	if err != nil {
 		return err
-	}
-	if n.Options.Accounts, err = s.accounts(r.Context(), n.Options.Accounts); err != nil {
-		return err
-	}
-	b, err := s.cfg.Store.StartBackfill(r.Context(), n)
-	if err != nil {
-		return err
-	}
-	if s.cfg.Jobs != nil {
-		if err := s.cfg.Jobs.EnqueueBackfill(r.Context(), b.ID, 0, ""); err != nil {
-			s.cfg.Log.WarnContext(r.Context(), "a backfill could not be enqueued; a worker's sweep will pick it up", "backfill", b.ID, "error", store.Plain(err))
-		}
 	}
 	w.Header().Set("Location", "/api/admin/backfills/"+strconv.FormatInt(b.ID, 10))
 	writeJSON(w, http.StatusAccepted, b)
 	return nil
+}
+
+// beginBackfill begins a run for somebody, and asks the workers for it.
+func (s *Site) beginBackfill(ctx context.Context, asked newBackfill, by string) (b store.Backfill, err error) {
+	n, err := asked.check()
+	if err != nil {
+		return b, err
+	}
+	n.StartedBy = by
+	for _, name := range n.Options.Only {
+		if streams := s.cfg.StripeStreams; len(streams) > 0 && !slices.Contains(streams, name) {
+			return b, &store.BadParam{Name: "only", Reason: fmt.Sprintf("%q is not one of %s", name, strings.Join(streams, ", "))}
+		}
+	}
+	if n.Options.Accounts, err = s.accounts(ctx, n.Options.Accounts); err != nil {
+		return b, err
+	}
+	if b, err = s.cfg.Store.StartBackfill(ctx, n); err != nil || s.cfg.Jobs == nil {
+		return b, err
+	}
+	if err := s.cfg.Jobs.EnqueueBackfill(ctx, b.ID, 0, ""); err != nil {
+		s.cfg.Log.Warn("a backfill could not be enqueued; a worker's sweep will pick it up", "backfill", b.ID, "error", err)
+	}
+	return b, nil
 }
 
 // newBackfill is the body of a start.
@@ -133,7 +145,7 @@ type newBackfill struct {
 
 // check reads what is not for the store to judge.
 func (n newBackfill) check() (out store.NewBackfill, err error) {
-	out = store.NewBackfill{Kind: n.Kind, DryRun: n.DryRun, ChunkSize: n.ChunkSize, StartedBy: "api",
+	out = store.NewBackfill{Kind: n.Kind, DryRun: n.DryRun, ChunkSize: n.ChunkSize,
 		Options: store.BackfillOptions{Store: n.Store, Only: n.Only, Accounts: n.Accounts, File: n.File}}
 	if out.Options.Since, err = timeOf("since", n.Since); err != nil {
 		return out, err

@@ -28,6 +28,12 @@ func (a *asked) EnqueueBackfill(_ context.Context, backfill int64, chunk int, ro
 	return a.err
 }
 
+func (a *asked) EnqueueEvent(_ context.Context, source string, id int64, round string) error {
+	kind, _, _ := strings.Cut(round, "-")
+	a.all = append(a.all, fmt.Sprintf("%s %d %s", source, id, kind))
+	return a.err
+}
+
 var asJSON = withHeader("Content-Type", "application/json; charset=utf-8")
 
 // begin starts a run as an operator's program would.

@@ -30,7 +30,7 @@ type readiness struct {
 // readyz tells whether to send requests here. Only Postgres decides: without
 // Redis everything is still received, kept and shown, and worked on later.
 func (s *Site) readyz(w http.ResponseWriter, r *http.Request) error {
-	redis := ask(r.Context(), func(ctx context.Context) error { return s.redis.Ping(ctx).Err() })
+	redis := s.pingRedis(r.Context())
 	postgres := ask(r.Context(), s.cfg.Store.Ready)
 	now, status := readiness{"ready", <-postgres, <-redis}, http.StatusOK
 	if now.Postgres != "ok" {
@@ -46,6 +46,10 @@ func (s *Site) readyz(w http.ResponseWriter, r *http.Request) error {
 // Leave makes /readyz say that no more requests are to be sent here. Those that
 // come are answered all the same.
 func (s *Site) Leave() { s.leaving.Store(true) }
+
+func (s *Site) pingRedis(ctx context.Context) <-chan string {
+	return ask(ctx, func(ctx context.Context) error { return s.redis.Ping(ctx).Err() })
+}
 
 // ask pings on the side and answers within readyTimeout: the Redis client does
 // not heed a context once it reads.

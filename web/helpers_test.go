@@ -107,15 +107,17 @@ func (x *site) fill(t testing.TB) {
 	t.Helper()
 	x.exec(t, `INSERT INTO stores (id, name, version) VALUES ('store_a', 'Ada''s <b>beats</b>', 'v')`)
 	x.exec(t, `INSERT INTO customers (store_id, email) VALUES ('store_a', 'a@example.com'), ('store_b', 'b@example.com')`)
-	x.exec(t, `
+	x.exec(t, fillEventsSQL)
+}
+
+const fillEventsSQL = `
 		INSERT INTO webhook_events (source, event_id, type, occurred_at, payload, status, processed_at, last_error)
 		VALUES
 			('stripe',   'evt_1', 'charge.refunded',  '2026-01-01', '{"a": "<&>"}', 'pending',   NULL,         NULL),
 			('clerk',    'msg_1', 'user.created',     '2026-01-02', '{}',           'processed', '2026-01-02', NULL),
 			('clerk',    'msg_2', 'user.created',     '2026-01-02', '{}',           'processed', '2026-01-02', NULL),
 			('platform', 'p_1',   'store.upserted',   '2026-01-03', '{}',           'ignored',   '2026-01-03', 'unknown'),
-			('platform', 'p_2',   'product.upserted', '2026-01-03', '{}',           'failed',    NULL,         'why')`)
-}
+			('platform', 'p_2',   'product.upserted', '2026-01-03', '{}',           'failed',    NULL,         'why')`
 
 // as makes a request in the name of somebody.
 type as func(*http.Request)

@@ -127,7 +127,7 @@ func TestParametersAreThoseDescribed(t *testing.T) {
 	x := open(t, nil)
 	x.fill(t)
 	x.begin(t, `{"kind": "clerk"}`)
-	address := strings.NewReplacer("{store}", "store_a", "{id}", "1")
+	address := strings.NewReplacer("{store}", "store_a", "{id}", "1", "{reason}", "user_unknown")
 	// Besides, these are known: refused by an export, of no matter to figures.
 	known := map[string][]string{"/api/stores/{store}/customers.csv": {"cursor", "limit"}, "/api/stores/{store}/stats": {"cursor", "limit", "sort"}}
 	for path, item := range d.Paths.Map() {
@@ -170,7 +170,7 @@ func TestBodiesAreThoseDescribed(t *testing.T) {
 	x := open(t, nil)
 	x.fill(t)
 	address := strings.NewReplacer("{store}", "store_a", "{id}", "1")
-	for path, taken := range map[string]any{backfills: newBackfill{}, "/api/stores/{store}/customers/{id}/notes": noteBody{}} {
+	for path, taken := range map[string]any{backfills: newBackfill{}, "/api/admin/events/retry": newReopening{}, "/api/admin/events/replay": newReopening{}, "/api/stores/{store}/customers/{id}/notes": noteBody{}} {
 		body := d.Paths.Value(path).Post.RequestBody.Value.Content["application/json"]
 		if diff := cmp.Diff(namesOf(taken), slices.Sorted(maps.Keys(body.Schema.Value.Properties))); diff != "" {
 			t.Errorf("%s: -taken +described\n%s", path, diff)

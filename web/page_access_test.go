@@ -47,7 +47,6 @@ func states(t *testing.T, x *site) []state {
 			p.Has(".error", "The note")
 		}},
 		{name: "fact", path: rita + "#payment:pi_rita"},
-		{name: "start", path: "/"},
 		{name: "404", path: "/nothing", expect: "404 /nothing"},
 		{name: "sign-in", path: "/signin"},
 		{name: "sign-in refused", path: "/signin?link=x"},
@@ -62,7 +61,7 @@ func TestPageAccess(t *testing.T) {
 	x, operator := visit(t, browser.Desktop)
 	x.hear(t, told{"platform", "store.upserted", day, `{"id":"new","name":"Brand New"}`})
 	stranger := browser.Open(t, x.url, browser.Desktop)
-	for _, s := range states(t, x) {
+	for _, s := range append(states(t, x), adminStates(t, x)...) {
 		p := map[bool]*browser.Page{false: operator, true: stranger}[s.stranger]
 		if s.expect != "" {
 			p.Expect(s.expect)

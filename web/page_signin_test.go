@@ -30,8 +30,8 @@ func TestPageSignIn(t *testing.T) {
 		p.Has("h2", "401")
 
 		p.Go(strings.TrimPrefix(SignInLink(x.url, token, time.Now()), x.url))
-		p.Until(`location.pathname === "/" && location.search === ""`) // the link is gone from the address
-		p.Has("h1", "Rollcall")
+		p.Until(`location.pathname === "/admin" && location.search === ""`) // the link is gone from the address
+		p.Has("h1", "Health")
 		p.Go("/signin?link=" + x.admin.sign(forLink, time.Now().Add(-time.Minute)))
 		p.Has(".error", "has expired or was cut short")
 	}

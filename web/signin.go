@@ -33,6 +33,23 @@ func (s *Site) signInPage(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// leadToSignIn sends a browser in which no operator is signed in to the form, and
+// a script of ours with it: its page may have been open for long.
+func leadToSignIn(w http.ResponseWriter, r *http.Request) {
+	next := r.URL.RequestURI()
+	if isPart(r) {
+		if at, err := url.Parse(r.Header.Get("HX-Current-URL")); err == nil {
+			next = at.RequestURI()
+		}
+		w.Header().Set("HX-Redirect", signInPath(next))
+		w.WriteHeader(http.StatusUnauthorized)
+		return
+	}
+	http.Redirect(w, r, signInPath(next), http.StatusSeeOther)
+}
+
+func signInPath(next string) string { return address("/signin", url.Values{"next": {next}}) }
+
 // signIn takes the form: the token for a session.
 func (s *Site) signIn(w http.ResponseWriter, r *http.Request) error {
 	if s.cfg.AdminToken == "" {
@@ -99,11 +116,23 @@ type failurePage struct {
 }
 
 func (s *Site) failurePage(r *http.Request, f *failure) failurePage {
-	p := failurePage{failure: f, Next: r.URL.RequestURI(), Operator: s.admin.hasSession(r, s.cfg.Now())}
+	p := failurePage{failure: f, Next: whereFrom(r), Operator: s.admin.hasSession(r, s.cfg.Now())}
 	if r.PathValue("store") != "" && s.sessions != nil {
 		p.Creators, p.SignIn = true, s.signInAddress(r)
 	}
 	return p
+}
+
+// whereFrom is the page that a request is for, or that a form was on.
+func whereFrom(r *http.Request) string {
+	if r.Method != http.MethodPost {
+		return r.URL.RequestURI()
+	}
+	from, err := url.Parse(r.Referer())
+	if err != nil || from.Host != r.Host {
+		return "/"
+	}
+	return from.RequestURI()
 }
 
 // signInAddress is the marketplace's own page, told where to send people back to.

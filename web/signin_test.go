@@ -26,7 +26,7 @@ func TestSignIn(t *testing.T) {
 	if !cookie.HttpOnly || cookie.SameSite != http.SameSiteLaxMode || cookie.Path != "/" || cookie.Secure || cookie.MaxAge != 86400 || strings.Contains(cookie.Value, token) {
 		t.Errorf("%v", cookie)
 	}
-	if got := x.get(t, "/", withCookie(cookie.Value)); got.StatusCode != 200 {
+	if got := x.get(t, "/admin", withCookie(cookie.Value)); got.StatusCode != 200 {
 		t.Errorf("%d %s", got.StatusCode, got.text)
 	}
 	if got := x.send(t, "POST", "/signin", "token="+strings.Repeat("x", maxForm)); got.StatusCode != 400 {
@@ -130,7 +130,7 @@ func TestPageForStrangers(t *testing.T) {
 		// As a route of a page will be: /store/{store}/customers.
 		mux := http.NewServeMux()
 		mux.HandleFunc("/store/{store}/customers", func(w http.ResponseWriter, r *http.Request) { x.refuse(w, r, errStranger) })
-		mux.HandleFunc("/admin", func(w http.ResponseWriter, r *http.Request) { x.refuse(w, r, errStranger) })
+		mux.HandleFunc("/monitoring", func(w http.ResponseWriter, r *http.Request) { x.refuse(w, r, errStranger) })
 		mux.ServeHTTP(w, r)
 		if w.Code != 401 {
 			t.Errorf("%d", w.Code)
@@ -147,7 +147,7 @@ func TestPageForStrangers(t *testing.T) {
 	if got := page(linked, path, "X-Forwarded-Proto", "https"); !strings.Contains(got, "redirect_url=https%3A%2F%2Flists") {
 		t.Errorf("no https in %s", got)
 	}
-	if got := page(linked, "/admin"); strings.Contains(got, "market.example") || !strings.Contains(got, `href="/signin?next=%2fadmin"`) {
+	if got := page(linked, "/monitoring"); strings.Contains(got, "market.example") || !strings.Contains(got, `href="/signin?next=%2fmonitoring"`) {
 		t.Errorf("creators are sent away from what is not theirs: %s", got)
 	}
 	if got := page(open(t, clerkSite), path); !strings.Contains(got, "Sign in to the marketplace") || !strings.Contains(got, operators) {

@@ -43,7 +43,9 @@ func TestThrottle(t *testing.T) {
 		"form": func(x *site, token string, who ...as) answer {
 			return x.send(t, "POST", "/signin", "token="+token, who...)
 		},
-		"start page": func(x *site, token string, who ...as) answer { return x.get(t, "/", append(who, withBearer(token))...) },
+		"start page": func(x *site, token string, who ...as) answer {
+			return x.get(t, "/admin", append(who, withBearer(token))...)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			x, clock := throttled(t)

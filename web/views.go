@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"html/template"
+	"maps"
 	"math"
 	"net/url"
 	"slices"
@@ -20,7 +21,7 @@ import (
 
 // functions are what templates may call.
 func (s *Site) functions() template.FuncMap {
-	return template.FuncMap{
+	all := template.FuncMap{
 		"asset":    s.hashes.url,
 		"money":    money,
 		"count":    func(n int64) string { return english.Sprint(n) },
@@ -45,6 +46,8 @@ func (s *Site) functions() template.FuncMap {
 		"at":       func(t time.Time) *time.Time { return &t },
 		"called":   called,
 	}
+	maps.Copy(all, s.adminFunctions())
+	return all
 }
 
 var english = message.NewPrinter(language.AmericanEnglish)

@@ -216,12 +216,18 @@ func answers(r route, is standing) string {
 	switch {
 	case r.who == sellers && is == somebody:
 		return "404"
+	case r.who == admins && is != operator && r.method == "GET" && strings.HasPrefix(r.path, "/admin"):
+		return "303 401" // to the sign-in, unless they sent what should have opened it
 	case r.who == sellers && is == nobody, r.who == admins && is != operator:
 		return "401"
 	case r.path == "/signin" && r.method == "POST":
 		return "401" // the form has no token
-	case r.path == "/signout", r.path == "/{$}" && is != operator:
+	case r.path == "/signout", strings.HasSuffix(r.path, "/{$}"):
 		return "303"
+	case r.path == "/admin/reopen", r.path == "/admin/event-states", r.path == "/admin/backfills" && r.method == "POST":
+		return "400" // let in, and told that nothing was said
+	case r.method == "POST" && strings.HasPrefix(r.path, "/admin/"):
+		return "303" // let in, and led back to the page
 	case strings.HasSuffix(r.path, "/live"), strings.HasSuffix(r.path, "/notes") && strings.HasPrefix(r.path, "/store/"):
 		return "400" // let in, and told that nothing was said
 	case r.method == "POST" && strings.HasPrefix(r.path, "/store/"):
@@ -237,7 +243,7 @@ func answers(r route, is standing) string {
 // pathOf fills in a route's path.
 func pathOf(t *testing.T, pattern, store string) string {
 	t.Helper()
-	path := strings.NewReplacer("{store}", store, "{id}", "1", "{note}", "1", "{$}", "", "{file}", "style.css").Replace(pattern)
+	path := strings.NewReplacer("{store}", store, "{id}", "1", "{note}", "1", "{reason}", "user_unknown", "{$}", "", "{file}", "style.css").Replace(pattern)
 	if strings.Contains(path, "{") {
 		t.Fatalf("%s: say here what stands for its parts", pattern)
 	}

@@ -1,7 +1,8 @@
-// Package web is what people and programs look at: the customer lists as JSON,
-// the inbox and the backfills for operators, the queue's monitoring and a page
-// to start from. Of what it shows it changes nothing but backfills, which are
-// begun, paused, resumed and cancelled here, and notes about customers.
+// Package web is what people and programs look at: the customer lists, as pages
+// and as JSON, and for operators the inbox, the backfills and the queue's
+// monitoring. Of what it shows it changes notes about customers; and it has events
+// applied and facts attached again, and backfills begun, paused, resumed and
+// cancelled.
 package web
 
 import (
@@ -29,13 +30,17 @@ import (
 type Config struct {
 	Store      *store.Store
 	Redis      asynq.RedisConnOpt // shown at /monitoring, and by /readyz; it may be away
-	Jobs       Jobs               // told of new backfills; nil: the workers find them
+	Jobs       Jobs               // told of new backfills, and of events to be applied again; nil: the workers find them
 	AdminToken string             // opens everything; empty: nobody has it
 	Clerk      Clerk              // whose users see the stores that they own or are members of
 	SignInURL  string             // where those users sign in: strangers' pages link to it
 	Pictures   bool               // shows customers' pictures, which their browsers load from Clerk's servers
-	Log        *slog.Logger       // slog.Default() if nil
-	Version    string             // of this program, shown by /healthz
+	// StripeStreams are the lists of Stripe's that a backfill may be narrowed down to.
+	StripeStreams []string
+	// MonitoringReadOnly lets /monitoring show the queues and change nothing.
+	MonitoringReadOnly bool
+	Log                *slog.Logger // slog.Default() if nil
+	Version            string       // of this program, shown by /healthz
 	// SecureCookies marks cookies Secure always. Otherwise they are where the
 	// request came by https, said by TLS or by a proxy's X-Forwarded-Proto.
 	SecureCookies bool
@@ -51,6 +56,7 @@ type Config struct {
 // Jobs asks the workers for what is to be done. A failure only delays it: the
 // row is there, and the workers sweep.
 type Jobs interface {
+	EnqueueEvent(ctx context.Context, source string, id int64, round string) error
 	EnqueueBackfill(ctx context.Context, backfill int64, chunk int, round string) error
 }
 
@@ -67,6 +73,7 @@ type Site struct {
 	policy           string // Content-Security-Policy of our own pages
 	pages            *template.Template
 	live             *live
+	pulse            *pulse
 	hashes           hashes        // of the assets
 	exporting        chan struct{} // holds one for each export under way
 	exportQueue      time.Duration
@@ -97,8 +104,9 @@ func New(cfg Config) (*Site, error) {
 		sessions:    newSessions(cfg.Clerk, cfg.Now, cfg.Log),
 		throttle:    newThrottle(),
 		redis:       client,
-		monitoring:  asynqmon.New(asynqmon.Options{RootPath: monitoringPath, RedisConnOpt: cfg.Redis}),
+		monitoring:  asynqmon.New(asynqmon.Options{RootPath: monitoringPath, RedisConnOpt: cfg.Redis, ReadOnly: cfg.MonitoringReadOnly}),
 		live:        newLive(cfg.Store, cfg.Log),
+		pulse:       &pulse{inspector: asynq.NewInspectorFromRedisClient(client)},
 		hashes:      hashAssets(),
 		exporting:   make(chan struct{}, exports),
 		exportQueue: exportQueue,

@@ -131,19 +131,41 @@ func TestHeaders(t *testing.T) {
 
 func TestStartPage(t *testing.T) {
 	x := open(t, nil)
-	if got := x.get(t, "/"); got.StatusCode != 303 || got.Header.Get("Location") != "/signin" {
+	for _, path := range []string{"/", "/admin/"} {
+		for _, who := range []as{stranger, asAdmin} {
+			if got := x.get(t, path, who); got.StatusCode != 303 || got.Header.Get("Location") != "/admin" {
+				t.Errorf("%s: %d %v", path, got.StatusCode, got.Header)
+			}
+		}
+	}
+}
+
+// An operator who has not signed in comes to where they do, and from there to
+// the page they wanted. A script is told to lead there; a program hears 401.
+func TestAdminLeadsToSignIn(t *testing.T) {
+	x := open(t, nil)
+	x.fill(t)
+	signIn := "/signin?next=%2Fadmin%2Fevents%3Fstatus%3Dfailed"
+	if got := x.get(t, "/admin/events?status=failed"); got.StatusCode != 303 || got.Header.Get("Location") != signIn {
 		t.Errorf("%d %v", got.StatusCode, got.Header)
 	}
-	if empty := x.get(t, "/", asAdmin); !strings.Contains(empty.text, "No store yet") {
-		t.Errorf("%s", empty.text)
+	ended := withCookie(x.admin.sign(forSession, now))
+	poll := x.get(t, "/admin/events/1", ended, withHeader("HX-Request", "true"), withHeader("HX-Current-URL", x.url+"/admin/events?status=failed"))
+	if poll.StatusCode != 401 || poll.Header.Get("HX-Redirect") != signIn || poll.text != "" {
+		t.Errorf("%d %v %s", poll.StatusCode, poll.Header, poll.text)
 	}
-	x.fill(t)
-	x.exec(t, `INSERT INTO stores (id, version) VALUES ('odd/"id"', 'v')`)
-	got := x.get(t, "/", asAdmin)
-	for _, want := range []string{"Ada&#39;s &lt;b&gt;beats", `href="/api/stores/store_b/customers"`, `href="/api/stores/odd%2F%22id%22/stats"`, "1 failed", `href="/monitoring/"`} {
-		if !strings.Contains(got.text, want) {
-			t.Errorf("the page lacks %q: %s", want, got.text)
-		}
+	if got := x.get(t, "/admin", withBearer("wrong")); got.StatusCode != 401 {
+		t.Errorf("%d %v", got.StatusCode, got.Header)
+	}
+	if got := x.get(t, "/api/admin/events"); got.StatusCode != 401 || got.code(t) != "unauthorized" {
+		t.Errorf("%d %s", got.StatusCode, got.text)
+	}
+	form := x.send(t, "POST", "/admin/events/1/retry", "", ended, withHeader("Referer", x.url+"/admin/events/1"))
+	if form.StatusCode != 401 || !strings.Contains(form.text, `href="/signin?next=%2fadmin%2fevents%2f1"`) {
+		t.Errorf("%d %s", form.StatusCode, form.text)
+	}
+	if got := x.get(t, "/api/admin/events/1", asAdmin); !strings.Contains(got.text, `"status":"pending"`) {
+		t.Errorf("%s", got.text)
 	}
 }
 
@@ -212,7 +234,7 @@ func TestHealth(t *testing.T) {
 	if program := x.get(t, "/api/stores/a/customers", withBearer(store.TokenPrefix+"x")); program.StatusCode != 503 || program.code(t) != "unavailable" {
 		t.Errorf("%d %s", program.StatusCode, program.text) // whether it is a token cannot be told
 	}
-	if page := x.get(t, "/", asAdmin); page.StatusCode != 503 || !strings.Contains(page.text, "database") {
+	if page := x.get(t, "/store/a/customers", asAdmin); page.StatusCode != 503 || !strings.Contains(page.text, "database") {
 		t.Errorf("%d %s", page.StatusCode, page.text)
 	}
 	must(servers.StartPostgres(t.Context()))

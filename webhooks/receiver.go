@@ -155,6 +155,7 @@ func (r *Receiver) receive(ctx context.Context, w http.ResponseWriter, req *http
 	if err != nil {
 		return err
 	}
+	d.event.Headers = keptHeaders(req)
 	d.event.Traceparent = jobs.Traceparent(ctx)
 	in, err := r.batch.add(ctx, d.event)
 	if d.row, d.code = in.ID, accepted; in.Duplicate {

@@ -72,6 +72,10 @@ type Config struct {
 	// from where Clerk keeps them, which so learns who looks at whom.
 	CustomerPictures bool `name:"customer-pictures" env:"CUSTOMER_PICTURES" group:"web" help:"Show customers' pictures, which browsers load from Clerk's servers, instead of their initials."`
 
+	// MonitoringReadOnly lets /monitoring show the queues and change nothing in
+	// them: no queue is paused there and no job deleted.
+	MonitoringReadOnly bool `name:"monitoring-read-only" env:"MONITORING_READ_ONLY" group:"web" help:"Let /monitoring show the queues, and change nothing in them."`
+
 	// TrustedProxies are the networks that requests come through. Behind a proxy
 	// that is not named here all its clients are one to us, so that the wrong
 	// tokens of one slow down the others.

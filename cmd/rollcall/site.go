@@ -14,6 +14,7 @@ import (
 
 	"github.com/hibiken/asynq"
 
+	"rollcall/history"
 	"rollcall/jobs"
 	"rollcall/migrations"
 	"rollcall/store"
@@ -61,7 +62,7 @@ func (e *env) newSite(s *store.Store, redis asynq.RedisConnOpt, t *telemetry) (*
 	w.web, err = web.New(web.Config{
 		Store: s, Redis: redis, Jobs: w.jobs, Log: t.log, Metrics: t.registry, Traces: t.traces, Version: versionText(),
 		AdminToken: given(e.AdminToken), Clerk: who, SignInURL: given(e.SignInURL), TrustedProxies: proxies,
-		Pictures: e.CustomerPictures,
+		Pictures: e.CustomerPictures, MonitoringReadOnly: e.MonitoringReadOnly, StripeStreams: history.StripeStreams(),
 	})
 	if err != nil {
 		w.receiver.Close()

@@ -24,11 +24,42 @@
 	window.addEventListener("pageshow", (event) => event.persisted && watch());
 })();
 
+// What keeps itself up to date does so while somebody sees it, and leaves alone
+// what has not changed: so nothing flickers, and nothing marked is unmarked.
+(() => {
+	const shown = new WeakMap();
+	const live = (event) => event.target.closest && event.target.closest("[data-live]");
+	document.addEventListener("htmx:beforeRequest", (event) => {
+		if (document.hidden && live(event)) event.preventDefault();
+	});
+	document.addEventListener("htmx:beforeSwap", (event) => {
+		const text = event.detail.xhr.responseText;
+		const target = event.detail.target;
+		if (!live(event)) return;
+		if (shown.get(target) === text) event.detail.shouldSwap = false;
+		shown.set(target, text);
+	});
+})();
+
 // A list that cannot be had says so where it would have been.
 document.addEventListener("htmx:beforeRequest", () => document.body.classList.remove("failed"));
 for (const name of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) {
 	document.addEventListener(name, () => document.body.classList.add("failed"));
 }
+
+// What a form hides, as of no use for what is chosen in it, is not sent.
+document.addEventListener("formdata", (event) => {
+	for (const field of event.target.querySelectorAll(".field")) {
+		if (getComputedStyle(field).display !== "none") continue;
+		for (const input of field.querySelectorAll("input")) event.formData.delete(input.name);
+	}
+});
+
+// What was wrong with a form may be right once it is changed.
+document.addEventListener("change", (event) => {
+	const form = event.target.form;
+	for (const field of form ? form.querySelectorAll("[aria-invalid]") : []) field.removeAttribute("aria-invalid");
+});
 
 // "/" begins a search, as elsewhere.
 document.addEventListener("keydown", (event) => {

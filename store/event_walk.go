@@ -1,0 +1,241 @@
+package store
+
+import (
+	"context"
+	"math"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// However many events there are, a page of them is read along an index that has
+// them in order: of the statuses with an index to themselves, of the types asked
+// for, or of all. What else is asked for is looked at on the way. Where little
+// of that is met, the walk ends after eventBudget rows, and so does the page,
+// however short: its cursor says where to go on.
+
+// eventBudget is how many times the walkBudget of a store the walk for one page
+// of events may read: they are smaller rows.
+const eventBudget = 4
+
+// maxWays is in how many kinds of events a type or a source is looked for; if
+// there are more, all events are.
+const maxWays = 200
+
+// eventWalk reads events with ids from first on and below end.
+type eventWalk struct {
+	EventFilter
+	args       arguments
+	ways       string // SQL: a row for each range of an index
+	of         string // what of an event e puts it into such a range
+	first, end int64
+	budget     int // rows, in each range
+}
+
+// walkEvents decides along which index to walk.
+func (s *Store) walkEvents(ctx context.Context, f EventFilter, after *position) (*eventWalk, error) {
+	w := &eventWalk{EventFilter: f, ways: "(SELECT) AS way", of: "true"}
+	var err error
+	if w.first, w.end, err = s.received(ctx, f); err != nil {
+		return nil, err
+	}
+	if after != nil {
+		w.end = min(w.end, after.ID)
+	}
+	ways := 1
+	switch open := f.open(); {
+	case f.EventID != "":
+		ids, err := s.eventsNamed(ctx, f.EventID)
+		if err != nil {
+			return nil, err
+		}
+		w.of = "e.id = ANY(" + w.args.add(ids) + ")"
+	case open != nil || f.Status == "processed" && f.Error != "":
+		w.ways, ways = "unnest("+w.args.add(open)+"::text[]) AS way(status)", len(open)
+		w.of = "e.status = way.status AND e.status <> 'processed'"
+	case f.Source != "" || f.Type != "":
+		kinds, err := s.EventKinds(ctx, f)
+		if err != nil {
+			return nil, err
+		}
+		if ways = len(kinds); ways <= maxWays {
+			w.along(kinds)
+		}
+	}
+	w.budget = max(1, eventBudget*s.walkBudget/max(1, min(ways, maxWays)))
+	return w, nil
+}
+
+// along walks along kinds of events.
+func (w *eventWalk) along(kinds []EventKind) {
+	sources, types := make([]string, len(kinds)), make([]string, len(kinds))
+	for i, k := range kinds {
+		sources[i], types[i] = k.Source, k.Type
+	}
+	w.ways = "unnest(" + w.args.add(sources) + "::text[], " + w.args.add(types) + "::text[]) AS way(source, type)"
+	w.of = "e.source = way.source AND e.type = way.type"
+}
+
+// sql reads one event more than the limit in each range, of those that meet the
+// filter, and the last one that was looked at if that is where the budget ended.
+func (w *eventWalk) sql() string {
+	budget, fits := w.args.add(w.budget), &conditions{args: &w.args}
+	w.meets(fits)
+	return selectEvents("NULL::text", "NULL::text", "page.fits", "page.last") + `
+		JOIN (
+			SELECT step.*
+			FROM ` + w.ways + `
+			CROSS JOIN LATERAL (
+				SELECT
+					e.id,
+					e.fits,
+					e.nth = ` + budget + ` AS last
+				FROM (
+					SELECT
+						e.id,
+						(` + fits.String() + `) IS TRUE AS fits,
+						row_number() OVER (ORDER BY e.id DESC) AS nth
+					FROM webhook_events e
+					WHERE ` + w.of + `
+					  AND e.id >= ` + w.args.add(w.first) + `
+					  AND e.id < ` + w.args.add(w.end) + `
+					ORDER BY e.id DESC
+					LIMIT ` + budget + `
+				) e
+				WHERE e.fits OR e.nth = ` + budget + `
+				ORDER BY e.id DESC
+				LIMIT ` + w.args.add(w.Limit+1) + `
+			) step
+		) page ON page.id = e.id
+		ORDER BY e.id DESC`
+}
+
+// step is an event that a walk came to.
+type step struct {
+	Event
+	fits bool // it meets the filter
+	last bool // the budget of its range ended with it
+}
+
+// read returns the page and where the next one begins, 0 at the end.
+func (w *eventWalk) read(ctx context.Context, s *Store) (page []Event, next int64, err error) {
+	sql := w.sql()
+	// Planned for its very arguments: how many events a status has decides.
+	rows, err := s.pool.Query(ctx, sql, append([]any{pgx.QueryExecModeCacheDescribe}, w.args...)...)
+	if err != nil {
+		return nil, 0, err
+	}
+	steps, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (x step, err error) {
+		x.Event, err = scanEvent(row, &x.fits, &x.last)
+		return x, err
+	})
+	page = []Event{}
+	for _, x := range steps {
+		if x.fits {
+			page = append(page, x.Event)
+		}
+		if len(page) > w.Limit {
+			return page[:w.Limit], page[w.Limit-1].ID, err
+		}
+		if x.last { // what is further down has not all been looked at
+			return page, x.ID, err
+		}
+	}
+	return page, 0, err
+}
+
+// eventsNamed are the ids of the events that ref may mean: that of the inbox,
+// or the sender's.
+func (s *Store) eventsNamed(ctx context.Context, ref string) ([]int64, error) {
+	rows, err := s.pool.Query(ctx, `
+		SELECT id
+		FROM webhook_events
+		WHERE id = $1
+		   OR source = ANY($2) AND event_id = $3`, inboxID(ref), sources, ref)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[int64])
+}
+
+// EventKind is a type of a source's events.
+type EventKind struct {
+	Source string
+	Type   string
+}
+
+// EventKinds lists those that there are events of, of the source and type that
+// f asks for, in the order of their names. They are hopped through in the index.
+func (s *Store) EventKinds(ctx context.Context, f EventFilter) (_ []EventKind, err error) {
+	defer wrap(&err, "store.EventKinds")
+	rows, err := s.pool.Query(ctx, kindsSQL+`
+		SELECT
+			source,
+			type
+		FROM kinds
+		WHERE ($1 = '' OR source = $1)
+		  AND ($2 = '' OR type = $2)`, f.Source, f.Type)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[EventKind])
+}
+
+const kindsSQL = `
+		WITH RECURSIVE kinds AS (
+			(SELECT source, type FROM webhook_events ORDER BY source, type LIMIT 1)
+			UNION ALL
+			SELECT
+				next.source,
+				next.type
+			FROM kinds k
+			CROSS JOIN LATERAL (
+				SELECT e.source, e.type
+				FROM webhook_events e
+				WHERE (e.source, e.type) > (k.source, k.type)
+				ORDER BY e.source, e.type
+				LIMIT 1
+			) next
+		)`
+
+// received are ids among which all events are that were received since f.Since
+// and until f.Until: from first on, and below end.
+func (s *Store) received(ctx context.Context, f EventFilter) (first, end int64, err error) {
+	first, end = 0, math.MaxInt64
+	for _, bound := range []struct {
+		moment, slack string
+		id            *int64
+	}{{f.Since, "-1 minute", &first}, {f.Until, "1 minute", &end}} {
+		text, cast, ok := parseMoment(bound.moment)
+		if !ok {
+			continue
+		}
+		w := &conditions{args: &arguments{}}
+		w.add(cast+" + "+w.arg(bound.slack)+"::text::interval", text)
+		if err := s.pool.QueryRow(ctx, `SELECT `+firstReceived(w.String()), *w.args...).Scan(bound.id); err != nil {
+			return first, end, err
+		}
+	}
+	return first, end, nil
+}
+
+// firstReceived is SQL for the id from which on events were received at a moment
+// or later. Ids follow the order of arrival but for the length of an insert, so
+// that it is found by halving: no index on the time has to be kept.
+func firstReceived(moment string) string {
+	return `(
+			WITH RECURSIVE search AS (
+				SELECT
+					coalesce(min(id), 0) AS low,
+					coalesce(max(id), 0) + 1 AS high
+				FROM webhook_events
+				UNION ALL
+				SELECT
+					CASE WHEN e.received_at < ` + moment + ` THEN least(e.id + 1, s.high) ELSE s.low END,
+					CASE WHEN e.received_at < ` + moment + ` THEN s.high ELSE (s.low + s.high) / 2 END
+				FROM search s
+				CROSS JOIN LATERAL (SELECT id, received_at FROM webhook_events WHERE id >= (s.low + s.high) / 2 ORDER BY id LIMIT 1) e
+				WHERE s.low < s.high
+			)
+			SELECT max(low) FROM search
+		)`
+}

@@ -1,0 +1,204 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// ReopenFilter says which closed events are to be applied again. All of what is
+// set must fit.
+type ReopenFilter struct {
+	Statuses []string  // failed to retry; processed, ignored and failed to replay. Required
+	IDs      []int64   // only these rows of the inbox; nil: not by id
+	Source   string    // only of this source
+	Type     string    // only of this type
+	EventID  string    // only the one that this names, as in EventFilter
+	Error    string    // only those whose last error has this in it
+	Since    time.Time // only received then or later
+	Until    time.Time // only received before
+
+	// Of the rows' ids: only those above After, and up to Through if it is not
+	// 0, so that many can be taken in portions of at most Most (0: all at once).
+	After, Through int64
+	Most           int
+}
+
+// Reopen is the ReopenFilter for the events that f asks for at a time, of the
+// statuses given.
+func (f EventFilter) Reopen(now time.Time, statuses ...string) ReopenFilter {
+	f = f.At(now)
+	if f.Status != "" {
+		statuses = slices.DeleteFunc(statuses, func(status string) bool { return status != f.Status })
+	}
+	if f.Error != "" { // the processed have none
+		statuses = slices.DeleteFunc(statuses, func(status string) bool { return status == "processed" })
+	}
+	r := ReopenFilter{Statuses: statuses, Source: f.Source, Type: f.Type, EventID: f.EventID, Error: f.Error}
+	r.Since, r.Until = momentTime(f.Since), momentTime(f.Until)
+	return r
+}
+
+// momentTime is a moment that is no age, or zero.
+func momentTime(moment string) time.Time {
+	for _, layout := range []string{time.DateOnly, time.RFC3339Nano} {
+		if t, err := time.Parse(layout, moment); err == nil {
+			return t
+		}
+	}
+	return time.Time{}
+}
+
+// asked is f as a filter of a list; statuses and ids are apart.
+func (f ReopenFilter) asked() EventFilter {
+	moment := func(t time.Time) string {
+		if t.IsZero() {
+			return ""
+		}
+		return t.UTC().Format(time.RFC3339Nano)
+	}
+	return EventFilter{Source: f.Source, Type: f.Type, EventID: f.EventID, Error: f.Error, Since: moment(f.Since), Until: moment(f.Until)}
+}
+
+// reopenChunk is how many events one transaction of Reopen takes.
+const reopenChunk = 5000
+
+// Reopen makes closed events pending again and returns them, oldest first, for
+// the caller to enqueue; the sweeper would find them too. It goes in chunks, so
+// after an error those that are returned are open and the rest are as before.
+// Attempts are kept: they tell Apply to look at everything that leans on the
+// event, not only at what it changes.
+func (s *Store) Reopen(ctx context.Context, f ReopenFilter) (opened []Waiting, err error) {
+	defer wrap(&err, "store.Reopen")
+	if err := f.check(); err != nil {
+		return nil, err
+	}
+	// Events that are applied and closed again meanwhile must not come round.
+	if f, err = s.bound(ctx, f); err != nil {
+		return nil, err
+	}
+	for f.Most == 0 || len(opened) < f.Most {
+		limit := reopenChunk
+		if f.Most > 0 {
+			limit = min(limit, f.Most-len(opened))
+		}
+		chunk, err := s.reopen(ctx, f, limit)
+		if err != nil || len(chunk) == 0 {
+			return opened, err
+		}
+		opened = append(opened, chunk...)
+		f.After = chunk[len(chunk)-1].ID
+	}
+	return opened, nil
+}
+
+// CountReopen counts, up to most, the events that Reopen would take, and names
+// the last id there is now: with it as Through, none that come later are meant.
+func (s *Store) CountReopen(ctx context.Context, f ReopenFilter, most int) (n, through int64, err error) {
+	defer wrap(&err, "store.CountReopen")
+	if err := f.check(); err != nil {
+		return 0, 0, err
+	}
+	if f, err = s.bound(ctx, f); err != nil {
+		return 0, 0, err
+	}
+	w := f.conditions()
+	rows, err := s.pool.Query(ctx, `
+		SELECT count(*)
+		FROM (
+			SELECT
+			FROM webhook_events e
+			WHERE `+w.String()+`
+			LIMIT `+w.arg(most)+`
+		) e`, append([]any{pgx.QueryExecModeCacheDescribe}, *w.args...)...)
+	if err != nil {
+		return 0, 0, err
+	}
+	n, err = pgx.CollectExactlyOneRow(rows, pgx.RowTo[int64])
+	return n, f.Through, err
+}
+
+// bound narrows the ids down to those there are, and to the times asked for.
+func (s *Store) bound(ctx context.Context, f ReopenFilter) (ReopenFilter, error) {
+	first, end, err := s.received(ctx, f.asked())
+	if err != nil {
+		return f, err
+	}
+	var last int64
+	if err := s.pool.QueryRow(ctx, `SELECT coalesce(max(id), 0) FROM webhook_events`).Scan(&last); err != nil {
+		return f, err
+	}
+	if f.Through > 0 {
+		last = min(last, f.Through)
+	}
+	f.After, f.Through = max(f.After, first-1), min(last, end)
+	return f, nil
+}
+
+func (f ReopenFilter) check() error {
+	if len(f.Statuses) == 0 {
+		return badParam("status", "is missing: say whether failed, processed or ignored events are meant")
+	}
+	for _, status := range f.Statuses {
+		if err := oneOf("status", status, "processed", "ignored", "failed"); err != nil {
+			return err
+		}
+	}
+	_, _, err := f.asked().check()
+	return err
+}
+
+// conditions are what an event e must meet.
+func (f ReopenFilter) conditions() *conditions {
+	w := &conditions{args: &arguments{}}
+	w.add("e.id > $?", f.After)
+	w.add("e.id <= $?", f.Through)
+	if len(f.Statuses) == 1 { // an index has these in order
+		w.add("e.status = $?", f.Statuses[0])
+	} else {
+		w.add("e.status = ANY($?)", f.Statuses)
+	}
+	if f.IDs != nil {
+		w.add("e.id = ANY($?)", f.IDs)
+	}
+	f.asked().meets(w)
+	return w
+}
+
+// reopen takes the next chunk.
+func (s *Store) reopen(ctx context.Context, f ReopenFilter, limit int) ([]Waiting, error) {
+	w := f.conditions()
+	rows, err := s.pool.Query(ctx, `
+		WITH chosen AS (
+			SELECT e.id
+			FROM webhook_events e
+			WHERE `+w.String()+`
+			ORDER BY e.id
+			LIMIT `+w.arg(limit)+`
+			FOR UPDATE
+		)
+		UPDATE webhook_events e
+		SET
+			status = 'pending',
+			-- Not none: an event seen before attaches all that leans on it.
+			attempts = LEAST(e.attempts, 1),
+			attempted_at = NULL,
+			last_error = NULL,
+			processed_at = NULL,
+			traceparent = NULL -- of a delivery that has long ended
+		FROM chosen
+		WHERE e.id = chosen.id
+		RETURNING
+			e.id,
+			e.source,
+			''`, append([]any{pgx.QueryExecModeCacheDescribe}, *w.args...)...)
+	if err != nil {
+		return nil, err
+	}
+	chunk, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Waiting])
+	slices.SortFunc(chunk, func(a, b Waiting) int { return cmp.Compare(a.ID, b.ID) })
+	return chunk, err
+}

@@ -1,0 +1,227 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// StoreFilter is a question for a list of stores; the zero value asks for all,
+// those with the longest lists first.
+type StoreFilter struct {
+	Query  string // part of a name or an id
+	Sort   string // -customers or id
+	Cursor string // where the page before ended
+	Limit  int    // most stores on the page
+}
+
+// DefaultStoreSort shows the longest lists first.
+const DefaultStoreSort = "-customers"
+
+// StoreLine is a store at a glance.
+type StoreLine struct {
+	ID             string           `json:"id"`
+	Name           *string          `json:"name"` // null: the platform has not told it yet
+	Customers      int64            `json:"customers"`
+	Facts          map[string]int64 `json:"facts"`      // that are on its list: enrollment, payment, subscription
+	Rough          bool             `json:"rough"`      // facts are worked out from those of some customers
+	Unattached     int64            `json:"unattached"` // facts of it that wait for somebody to say something, up to MaxUnattached
+	LastActivityAt *time.Time       `json:"last_activity_at"`
+}
+
+const (
+	// MaxUnattached is up to how many unattached facts of a store are counted.
+	MaxUnattached = 10_000
+	// storeSample is of how many customers of each store facts are counted. The
+	// others of a longer list are taken to have as many.
+	storeSample = 200
+)
+
+// params are the fields by the names of their query parameters.
+func (f *StoreFilter) params() map[string]*string {
+	return map[string]*string{"q": &f.Query, "sort": &f.Sort, "cursor": &f.Cursor}
+}
+
+// ParseStoreFilter reads the query parameters of a list of stores; its errors
+// are *BadParam.
+func ParseStoreFilter(q url.Values) (StoreFilter, error) {
+	var f StoreFilter
+	err := readParams(q, f.params(), &f.Limit)
+	if err == nil {
+		f, _, err = f.check()
+	}
+	return f, err
+}
+
+// Values are the query parameters that ask for f.
+func (f StoreFilter) Values() url.Values {
+	q := url.Values{}
+	for name, value := range f.params() {
+		if *value != "" && !(name == "sort" && *value == DefaultStoreSort) {
+			q.Set(name, *value)
+		}
+	}
+	return q
+}
+
+func (f StoreFilter) check() (StoreFilter, *position, error) {
+	f.Sort, f.Limit = cmp.Or(f.Sort, DefaultStoreSort), cmp.Or(f.Limit, DefaultLimit)
+	if err := oneOf("sort", f.Sort, DefaultStoreSort, "id"); err != nil {
+		return f, nil, err
+	}
+	if !storable(f.Query) {
+		return f, nil, badParam("q", "holds characters that are none")
+	}
+	at, err := decodeCursor(f.Cursor, f.Sort)
+	if err == nil && at != nil && (at.Key == nil || !storable(*at.Key)) {
+		err = errCursor
+	}
+	return f, at, err
+}
+
+// StoreLines returns a page of the stores that the platform has told of, or that
+// have customers, and the cursor of the next one, empty at the end. What is
+// wrong with f is a *BadParam.
+func (s *Store) StoreLines(ctx context.Context, f StoreFilter) (page []StoreLine, next string, err error) {
+	defer wrap(&err, "store.StoreLines")
+	f, after, err := f.check()
+	if err != nil {
+		return nil, "", err
+	}
+	sql, args := f.sql(after)
+	rows, err := s.pool.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, "", err
+	}
+	page, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (l StoreLine, err error) {
+		return l, row.Scan(&l.ID, &l.Name, &l.Customers)
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	if len(page) > f.Limit {
+		page = page[:f.Limit]
+		last := page[f.Limit-1]
+		next = position{Sort: f.Sort, Key: &last.ID, ID: last.Customers + 1}.encode() // an id of 0 is none
+	}
+	return page, next, s.lookInto(ctx, page)
+}
+
+// sql asks for one store more than the limit.
+func (f StoreFilter) sql(after *position) (string, arguments) {
+	w := &conditions{args: &arguments{}}
+	w.addIf(`fold(concat_ws(' ', name, id)) LIKE '%' || replace(replace(replace(fold($?), '\', '\\'), '%', '\%'), '_', '\_') || '%'`, f.Query)
+	order := "id"
+	if f.Sort == DefaultStoreSort {
+		order = "customers DESC, id"
+	}
+	switch {
+	case after == nil:
+	case f.Sort == DefaultStoreSort:
+		w.add("(customers < "+w.arg(after.ID-1)+" OR customers = "+w.arg(after.ID-1)+" AND id > $?)", *after.Key)
+	default:
+		w.add("id > $?", *after.Key)
+	}
+	return `
+		SELECT
+			id,
+			name,
+			customers
+		FROM (
+			SELECT
+				coalesce(s.id, n.store_id) AS id,
+				s.name,
+				coalesce(n.customers, 0)::bigint AS customers
+			FROM stores s
+			FULL JOIN (
+				SELECT
+					store_id,
+					sum(amount) AS customers
+				FROM (
+					SELECT store_id, amount FROM customer_figures WHERE figure = 'people'
+					UNION ALL
+					SELECT store_id, amount FROM customer_figure_changes WHERE figure = 'people'
+				) f
+				GROUP BY store_id
+				HAVING sum(amount) <> 0
+			) n ON n.store_id = s.id
+		) s
+		WHERE ` + w.String() + `
+		ORDER BY ` + order + `
+		LIMIT ` + w.arg(f.Limit+1), *w.args
+}
+
+// lookInto fills in what is looked up store by store.
+func (s *Store) lookInto(ctx context.Context, page []StoreLine) error {
+	ids, at := make([]string, len(page)), map[string]*StoreLine{}
+	for i := range page {
+		ids[i], at[page[i].ID] = page[i].ID, &page[i]
+	}
+	waiting := append(slices.Sorted(maps.Keys(advice)), deriveFailed)
+	rows, err := s.pool.Query(ctx, storesSQL, ids, storeSample, waiting, MaxUnattached)
+	if err != nil {
+		return err
+	}
+	var id string
+	var looked, enrollments, payments, subscriptions, unattached int64
+	var last *time.Time
+	_, err = pgx.ForEachRow(rows, []any{&id, &looked, &enrollments, &payments, &subscriptions, &unattached, &last}, func() error {
+		l := at[id]
+		l.Unattached, l.LastActivityAt, l.Rough = unattached, utc(last), looked < l.Customers
+		l.Facts = map[string]int64{enrollment: l.ofAll(enrollments, looked), payment: l.ofAll(payments, looked), subscription: l.ofAll(subscriptions, looked)}
+		last = nil // read into anew
+		return nil
+	})
+	return err
+}
+
+// ofAll is how many facts all customers have, if those looked at have n.
+func (l *StoreLine) ofAll(n, looked int64) int64 {
+	if looked == 0 || looked >= l.Customers {
+		return n
+	}
+	return n * l.Customers / looked
+}
+
+// storesSQL looks into stores $1: at the facts of their first $2 customers, at
+// up to $4 facts on no list for reasons $3, and at when somebody was last active.
+var storesSQL = `
+	SELECT
+		s.id,
+		sample.customers,
+		sample.enrollments,
+		sample.payments,
+		sample.subscriptions,
+		(SELECT count(*) FROM (` + offOf("enrollments") + ` UNION ALL ` + offOf("payments") + ` UNION ALL ` + offOf("subscriptions") + ` LIMIT $4) off),
+		(
+			SELECT max(latest.at)
+			FROM (
+				SELECT DISTINCT f.facet
+				FROM (
+					SELECT facet FROM customer_figures WHERE store_id = s.id AND figure = 'people'
+					UNION ALL
+					SELECT facet FROM customer_figure_changes WHERE store_id = s.id AND figure = 'people'
+				) f
+			) f
+			CROSS JOIN LATERAL (SELECT max(c.last_activity_at) AS at FROM customers c WHERE c.store_id = s.id AND c.facet = f.facet) latest
+		)
+	FROM unnest($1::text[]) AS s(id)
+	CROSS JOIN LATERAL (
+		SELECT
+			count(*) AS customers,
+			coalesce(sum((SELECT count(*) FROM enrollments   WHERE customer_id = c.id)), 0)::bigint AS enrollments,
+			coalesce(sum((SELECT count(*) FROM payments      WHERE customer_id = c.id)), 0)::bigint AS payments,
+			coalesce(sum((SELECT count(*) FROM subscriptions WHERE customer_id = c.id)), 0)::bigint AS subscriptions
+		FROM (SELECT id FROM customers WHERE store_id = s.id ORDER BY email LIMIT $2) c
+	) sample`
+
+// offOf reads the facts of a table and of store s that are on no list.
+func offOf(table string) string {
+	return strings.ReplaceAll(`SELECT FROM @ WHERE store_id = s.id AND `+reasonOf("unattached")+` = ANY($3) AND unattached <> 'not_derived'`, "@", table)
+}

@@ -1,0 +1,208 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Vitals tell how what we keep is faring, for those who ask every few seconds.
+type Vitals struct {
+	Counts        map[string]int64 `json:"counts"`         // of events, by status
+	Rough         []string         `json:"rough"`          // statuses whose count is not exact, see RoughEventCounts
+	OldestPending *Event           `json:"oldest_pending"` // nil: none waits
+	Sources       []SourceVitals   `json:"sources"`        // all, those without events too
+	Unattached    map[string]int64 `json:"unattached"`     // facts that wait for somebody to say something, by reason; of each kind, up to MaxWaiting
+	Backfills     []Backfill       `json:"backfills"`      // that have not ended, the newest first
+}
+
+// SourceVitals tell what comes from one source.
+type SourceVitals struct {
+	Source     string `json:"source"`
+	LastMinute Rate   `json:"last_minute"`
+	LastHour   Rate   `json:"last_hour"`
+	Last       *Event `json:"last"` // the newest; nil: none ever came
+}
+
+// Rate is how many events were received in some time.
+type Rate struct {
+	Events int64 `json:"events"`
+	Rough  bool  `json:"rough"` // an estimate: there were too many to count so often
+}
+
+const (
+	// MaxWaiting is up to how many facts of a kind and reason Vitals count.
+	MaxWaiting = 100_000
+	// maxRunning bounds the runs that they list.
+	maxRunning = 20
+)
+
+// Vitals reads them; however much there is, that is some look-ups in indexes.
+func (s *Store) Vitals(ctx context.Context) (v Vitals, err error) {
+	defer wrap(&err, "store.Vitals")
+	if v.Counts, v.Rough, err = s.RoughEventCounts(ctx); err != nil {
+		return v, err
+	}
+	v.Rough = append([]string{}, v.Rough...)
+	if v.OldestPending, err = s.oldestPending(ctx); err != nil {
+		return v, err
+	}
+	if v.Sources, err = s.sourceVitals(ctx); err != nil {
+		return v, err
+	}
+	if v.Unattached, err = s.waitingFacts(ctx); err != nil {
+		return v, err
+	}
+	v.Backfills, err = s.runningBackfills(ctx)
+	return v, err
+}
+
+func (s *Store) oldestPending(ctx context.Context) (*Event, error) {
+	rows, err := s.pool.Query(ctx, selectEvents("NULL::text", "NULL::text")+`
+		WHERE e.status = 'pending'
+		ORDER BY e.id
+		LIMIT 1`)
+	if err != nil {
+		return nil, err
+	}
+	events, err := pgx.CollectRows(rows, oneEvent)
+	if len(events) == 0 {
+		return nil, err
+	}
+	return &events[0], err
+}
+
+func (s *Store) sourceVitals(ctx context.Context) ([]SourceVitals, error) {
+	newest, err := s.newestOfSources(ctx)
+	if err != nil {
+		return nil, err
+	}
+	minute, err := s.rates(ctx, time.Minute)
+	if err != nil {
+		return nil, err
+	}
+	hour, err := s.rates(ctx, time.Hour)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]SourceVitals, len(sources))
+	for i, name := range sources {
+		out[i] = SourceVitals{Source: name, LastMinute: minute[name], LastHour: hour[name]}
+		for j := range newest {
+			if newest[j].Source == name {
+				out[i].Last = &newest[j]
+			}
+		}
+	}
+	return out, nil
+}
+
+// newestOfSources is the newest event of each source that there is one of.
+func (s *Store) newestOfSources(ctx context.Context) ([]Event, error) {
+	rows, err := s.pool.Query(ctx, kindsSQL+selectEvents("NULL::text", "NULL::text")+`
+		JOIN (
+			SELECT max(newest.id) AS id
+			FROM kinds k
+			CROSS JOIN LATERAL (
+				SELECT max(e.id) AS id
+				FROM webhook_events e
+				WHERE e.source = k.source AND e.type = k.type
+			) newest
+			GROUP BY k.source
+		) n ON n.id = e.id`)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, oneEvent)
+}
+
+// rateLooks is how many events are looked at for a rate. If more came, one of
+// every two or three or hundred is, any of them, and stands for the others.
+const rateLooks = 2000
+
+// rates counts what came from each source within the last while.
+func (s *Store) rates(ctx context.Context, within time.Duration) (map[string]Rate, error) {
+	return s.ratesBy(ctx, within, rateLooks)
+}
+
+func (s *Store) ratesBy(ctx context.Context, within time.Duration, looks int64) (map[string]Rate, error) {
+	var first, last int64
+	err := s.pool.QueryRow(ctx, `
+		SELECT
+			`+firstReceived("now() - $1::interval")+`,
+			(SELECT coalesce(max(id), 0) FROM webhook_events)`, within).Scan(&first, &last)
+	if err != nil {
+		return nil, err
+	}
+	step := max(1, (last-first+looks)/looks)
+	rows, err := s.pool.Query(ctx, `
+		SELECT
+			e.source,
+			count(*) * $3::bigint
+		FROM generate_series($1::bigint, $2::bigint, $3::bigint) AS g(id)
+		CROSS JOIN LATERAL (SELECT source FROM webhook_events WHERE id = g.id + abs(hashint8(g.id)::bigint) % $3::bigint OFFSET 0) e
+		GROUP BY e.source`, first, last, step)
+	if err != nil {
+		return nil, err
+	}
+	rates := map[string]Rate{}
+	var source string
+	var n int64
+	_, err = pgx.ForEachRow(rows, []any{&source, &n}, func() error {
+		rates[source] = Rate{n, step > 1}
+		return nil
+	})
+	return rates, err
+}
+
+func (s *Store) runningBackfills(ctx context.Context) ([]Backfill, error) {
+	rows, err := s.pool.Query(ctx, `
+		SELECT`+backfillColumns+`
+		FROM backfills
+		WHERE status IN ('queued', 'running', 'paused')
+		ORDER BY id DESC
+		LIMIT $1`, maxRunning)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[Backfill])
+}
+
+// waitingFacts counts facts on no list by reason, without those that rightly
+// are on none. The reasons are hopped through in an index.
+func (s *Store) waitingFacts(ctx context.Context) (map[string]int64, error) {
+	counts := map[string]int64{}
+	for _, kind := range factKinds {
+		rows, err := s.pool.Query(ctx, reasonsSQL(tableOf[kind]), rightReasons(), MaxWaiting)
+		if err != nil {
+			return nil, err
+		}
+		var reason string
+		var n int64
+		if _, err := pgx.ForEachRow(rows, []any{&reason, &n}, func() error { counts[reason] += n; return nil }); err != nil {
+			return nil, err
+		}
+	}
+	return counts, nil
+}
+
+// reasonsSQL counts the facts of a table by reason, without reasons $1, and of
+// each error behind a reason up to $2 of them (null: all).
+func reasonsSQL(table string) string {
+	return `
+		WITH RECURSIVE reasons AS (
+			(SELECT unattached FROM ` + table + ` WHERE unattached IS NOT NULL ORDER BY unattached LIMIT 1)
+			UNION ALL
+			SELECT next.unattached
+			FROM reasons r
+			CROSS JOIN LATERAL (SELECT f.unattached FROM ` + table + ` f WHERE f.unattached > r.unattached ORDER BY f.unattached LIMIT 1) next
+		)
+		SELECT
+			` + reasonOf("r.unattached") + `,
+			sum(c.n)::bigint
+		FROM reasons r
+		CROSS JOIN LATERAL (SELECT count(*) AS n FROM (SELECT FROM ` + table + ` f WHERE f.unattached = r.unattached LIMIT $2) f) c
+		WHERE r.unattached <> ALL($1)
+		GROUP BY 1`
+}

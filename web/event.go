@@ -1,0 +1,132 @@
+package web
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"rollcall/facts"
+	"rollcall/store"
+)
+
+// eventPage is what event.html shows.
+type eventPage struct {
+	adminPage
+	Event    store.Event
+	Facts    []store.EventFact // that it speaks of
+	Silent   string            // why it speaks of none
+	Headers  [][2]string
+	Payload  string
+	Raw      bool // the payload is shown as it came: laid out, it would be too long
+	URL      string
+	Closed   bool // it may be applied again
+	SameType string
+}
+
+// event shows one event whole, or to a script what became of it.
+func (s *Site) event(w http.ResponseWriter, r *http.Request) error {
+	w.Header().Set("Vary", "HX-Request, HX-Target")
+	event, err := s.cfg.Store.Event(r.Context(), r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	page := eventPage{adminPage: s.adminPage("events", cmp.Or(visible(event.Type), "Event")), Event: event, Closed: event.Status != "pending"}
+	page.URL = "/admin/events/" + strconv.FormatInt(event.ID, 10)
+	page.SameType = address("/admin/events", url.Values{"source": {event.Source}, "type": {event.Type}})
+	if page.Facts, page.Silent, err = s.eventFacts(r, event); err != nil {
+		return err
+	}
+	if isPartOf(r, "fate") {
+		s.page(w, http.StatusOK, "fate", page)
+		return nil
+	}
+	page.Headers = headersOf(event.Headers)
+	page.Payload, page.Raw = laidOut(event.Payload)
+	s.page(w, http.StatusOK, "event.html", page)
+	return nil
+}
+
+// eventFacts tells what an event says, or why it says nothing.
+func (s *Site) eventFacts(r *http.Request, e store.Event) ([]store.EventFact, string, error) {
+	all, err := s.cfg.Store.EventFacts(r.Context(), e, facts.Read)
+	var ignored *facts.Ignored
+	var bad *facts.Malformed
+	if errors.As(err, &ignored) || errors.As(err, &bad) {
+		return nil, err.Error(), nil
+	}
+	return all, "", err
+}
+
+// headersOf are the headers that were kept, by name.
+func headersOf(text json.RawMessage) (headers [][2]string) {
+	var kept map[string]string
+	if json.Unmarshal(text, &kept) != nil {
+		return nil // none were kept
+	}
+	for _, name := range slices.Sorted(maps.Keys(kept)) {
+		headers = append(headers, [2]string{name, kept[name]})
+	}
+	return headers
+}
+
+// maxLaidOut is up to how many bytes a payload is laid out to: one that is
+// nested deeply grows without end.
+const maxLaidOut = 4 << 20
+
+// laidOut is a payload with a line for each value, and nothing hidden in it; raw
+// if that would be too long.
+func laidOut(payload []byte) (text string, raw bool) {
+	var out bytes.Buffer
+	if laidOutSize(payload) > maxLaidOut || json.Indent(&out, payload, "", "  ") != nil {
+		return visible(strings.ToValidUTF8(string(payload), "\ufffd")), true
+	}
+	return visible(strings.ToValidUTF8(out.String(), "\ufffd")), false
+}
+
+// laidOutSize is about how long a payload becomes: each value begins a line,
+// indented as deep as it is.
+func laidOutSize(payload []byte) (size int) {
+	depth, inText := 0, false
+	for i := 0; i < len(payload); i++ {
+		switch c := payload[i]; {
+		case inText && c == '\\':
+			i++
+		case c == '"':
+			inText = !inText
+		case inText:
+		case c == '{', c == '[':
+			depth++
+			size += 2 * depth
+		case c == '}', c == ']':
+			size += 2 * depth
+			depth--
+		case c == ',':
+			size += 2 * depth
+		}
+	}
+	return size + len(payload)
+}
+
+// showEventFacts answers what an event says, and what became of that.
+func (s *Site) showEventFacts(w http.ResponseWriter, r *http.Request) error {
+	event, err := s.cfg.Store.Event(r.Context(), r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	all, silent, err := s.eventFacts(r, event)
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, struct {
+		Facts  []store.EventFact `json:"facts"`
+		Silent string            `json:"silent"` // why it says nothing
+	}{append([]store.EventFact{}, all...), silent})
+	return nil
+}

@@ -1,0 +1,235 @@
+package web
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"rollcall/store"
+)
+
+// eventsPage is what events.html shows.
+type eventsPage struct {
+	adminPage
+	Filter    store.EventFilter
+	Events    []store.Event
+	Next      string // URL of what comes after; empty at the end
+	Waiting   string // URL of what became of those that are pending; empty if none is
+	Sources   []option
+	Statuses  []option
+	Types     []string
+	Chips     []chip
+	Open      bool   // the menus: one of them is on
+	Wrong     string // why the filter cannot be used
+	Tiles     []statusTile
+	Opened    int // events that are to be applied again, as was just asked for
+	PageURL   string
+	RetryURL  string // where all that match are retried, or replayed
+	ReplayURL string
+}
+
+// eventStatuses are the statuses as people see them, and what they mean.
+var eventStatuses = []option{
+	{Value: "pending", Label: "Pending"},
+	{Value: "failed", Label: "Failed"},
+	{Value: "ignored", Label: "Ignored"},
+	{Value: "processed", Label: "Processed"},
+}
+
+var eventSources = []option{{Label: "Any source"}, {Value: "stripe", Label: "Stripe"}, {Value: "clerk", Label: "Clerk"}, {Value: "platform", Label: "Platform"}}
+
+// events shows the inbox as a page, or what of it a script asks for.
+func (s *Site) events(w http.ResponseWriter, r *http.Request) error {
+	w.Header().Set("Vary", "HX-Request, HX-Target")
+	q, err := query(r)
+	if err != nil {
+		return err
+	}
+	page := eventsPage{adminPage: s.adminPage("events", "Events")}
+	page.Opened, _ = strconv.Atoi(q.Get("opened"))
+	q.Del("opened")
+	page.Filter, err = store.ParseEventFilter(q)
+	var wrong *store.BadParam
+	if errors.As(err, &wrong) {
+		page.Wrong, page.Filter = wrong.Error(), store.EventFilter{}
+		return s.showEvents(w, r, &page)
+	}
+	if isPartOf(r, "counts") {
+		return s.showCounts(w, r, &page)
+	}
+	var next string
+	if page.Events, next, err = s.cfg.Store.Events(r.Context(), page.Filter); err != nil {
+		return err
+	}
+	if next != "" {
+		page.Next = page.with("cursor", next)
+	}
+	page.Waiting = waiting(page.Events)
+	if isPart(r) && page.Filter.Cursor != "" {
+		s.page(w, http.StatusOK, "eventrows", page)
+		return nil
+	}
+	return s.showEvents(w, r, &page)
+}
+
+// showEvents writes the page, or its results alone to a script.
+func (s *Site) showEvents(w http.ResponseWriter, r *http.Request, page *eventsPage) error {
+	kinds, err := s.cfg.Store.EventKinds(r.Context(), store.EventFilter{Source: page.Filter.Source})
+	if err != nil {
+		return err
+	}
+	for _, k := range kinds {
+		page.Types = append(page.Types, k.Type)
+	}
+	if err := s.fillCounts(r, page); err != nil {
+		return err
+	}
+	page.menus()
+	name, status := "events.html", http.StatusOK
+	switch {
+	case isPart(r):
+		name = "eventresults"
+		if page.Wrong == "" {
+			w.Header().Set("HX-Push-Url", page.PageURL)
+		}
+	case page.Wrong != "":
+		status = http.StatusBadRequest
+	}
+	s.page(w, status, name, page)
+	return nil
+}
+
+// showCounts writes how many events there are of each status, and no more.
+func (s *Site) showCounts(w http.ResponseWriter, r *http.Request, page *eventsPage) error {
+	if err := s.fillCounts(r, page); err != nil {
+		return err
+	}
+	page.menus()
+	s.page(w, http.StatusOK, "eventcounts", page)
+	return nil
+}
+
+// fillCounts fills in how many events there are of each status, as of a moment ago.
+func (s *Site) fillCounts(r *http.Request, page *eventsPage) error {
+	counts, rough, err := s.eventCounts(r)
+	page.Tiles = statusTiles(counts, rough, func(status string) string { return page.with("status", status) })
+	for i, o := range eventStatuses {
+		page.Tiles[i].On = o.Value == page.Filter.Status
+	}
+	return err
+}
+
+// eventCounts are those of the vitals, if there are any; else they are counted.
+func (s *Site) eventCounts(r *http.Request) (map[string]int64, []string, error) {
+	if v := s.vitals(r.Context()); v.Inbox != nil {
+		return v.Inbox.Counts, v.Inbox.Rough, nil
+	}
+	return s.cfg.Store.RoughEventCounts(r.Context())
+}
+
+// statusTile is a count that leads to what it counts.
+type statusTile struct {
+	tile
+	Text string
+}
+
+// statusTiles are the counts, and how they are written where they are rough.
+func statusTiles(counts map[string]int64, rough []string, url func(status string) string) (tiles []statusTile) {
+	for _, o := range eventStatuses {
+		n := counts[o.Value]
+		t := statusTile{tile{Label: o.Label, URL: url(o.Value), N: n}, english.Sprint(n)}
+		switch {
+		case !slices.Contains(rough, o.Value):
+		case o.Value == "processed", o.Value == "ignored":
+			t.Text = "≈ " + t.Text
+		default:
+			t.Text += " or more"
+		}
+		tiles = append(tiles, t)
+	}
+	return tiles
+}
+
+// with is the address of the list with a parameter changed, from its beginning.
+func (p *eventsPage) with(name, value string) string {
+	f := p.Filter
+	f.Cursor, f.Limit = "", 0
+	q := f.Values()
+	if q.Del(name); value != "" {
+		q.Set(name, value)
+	}
+	return address("/admin/events", q)
+}
+
+// menus fills in the menus, with what is on chosen in them, and the links.
+func (p *eventsPage) menus() {
+	f := p.Filter
+	p.Sources = menu{Options: eventSources}.choose(f.Source).Options
+	p.Statuses = menu{Options: append([]option{{Label: "Any status"}}, eventStatuses...)}.choose(f.Status).Options
+	p.PageURL = p.with("", "")
+	p.Open = f.Type != "" || f.Error != "" || f.Since != "" || f.Until != ""
+	p.Chips = nil
+	for _, c := range []struct{ label, name, value string }{
+		{"Id", "id", f.EventID}, {"Source", "source", f.Source}, {"Status", "status", f.Status}, {"Type", "type", f.Type},
+		{"Error has", "error", f.Error}, {"Received since", "since", f.Since}, {"Received before", "until", f.Until},
+	} {
+		if c.value != "" {
+			p.Chips = append(p.Chips, chip{c.label + ": " + c.value, p.with(c.name, "")})
+		}
+	}
+	p.RetryURL, p.ReplayURL = reopenURL("retry", f), reopenURL("replay", f)
+}
+
+// reopenURL is where all events that a filter asks for are retried or replayed.
+func reopenURL(do string, f store.EventFilter) string {
+	f.Cursor, f.Limit = "", 0
+	q := f.Values()
+	q.Set("do", do)
+	return address("/admin/reopen", q)
+}
+
+// waiting is where a script asks what became of those events that are pending.
+func waiting(events []store.Event) string {
+	var ids []string
+	for _, e := range events {
+		if e.Status == "pending" {
+			ids = append(ids, strconv.FormatInt(e.ID, 10))
+		}
+	}
+	if len(ids) == 0 {
+		return ""
+	}
+	return address("/admin/event-states", url.Values{"ids": {strings.Join(ids, ",")}})
+}
+
+// statesPage is what became of some events.
+type statesPage struct {
+	Events  []store.Event
+	Waiting string // where to ask on; empty once none is pending
+}
+
+// eventStates tells the script of a list what became of events in it.
+func (s *Site) eventStates(w http.ResponseWriter, r *http.Request) error {
+	q, err := query(r)
+	if err != nil {
+		return err
+	}
+	var ids []int64
+	for text := range strings.SplitSeq(q.Get("ids"), ",") {
+		id, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || len(ids) >= store.MaxLimit {
+			return &store.BadParam{Name: "ids", Reason: "must be up to 100 ids of events, separated by commas"}
+		}
+		ids = append(ids, id)
+	}
+	var page statesPage
+	if page.Events, err = s.cfg.Store.EventsWithIDs(r.Context(), ids); err != nil {
+		return err
+	}
+	page.Waiting = waiting(page.Events)
+	s.page(w, http.StatusOK, "eventstates", page)
+	return nil
+}

@@ -1,0 +1,281 @@
+package web
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+
+	"rollcall/store"
+)
+
+// Events that are closed are applied again: retried if they failed, replayed
+// whatever became of them. That makes their rows pending; the queue is told of
+// the first, and the workers' sweep finds the rest.
+
+// reopening is a way to apply events again.
+type reopening struct {
+	Do       string // as in addresses
+	Verb     string
+	Statuses []string
+	Says     string // to an operator who is about to
+}
+
+var reopenings = map[string]reopening{
+	"retry":  {"retry", "Retry", []string{"failed"}, "Events that were given up are applied again, as if they had just come."},
+	"replay": {"replay", "Replay", []string{"failed", "ignored", "processed"}, "Events are read and applied again, whatever became of them. Nothing counts twice."},
+}
+
+const (
+	// reopenPortion is how many events one request opens; then the operator is
+	// asked to go on. It takes some seconds.
+	reopenPortion = 100_000
+	reopenStep    = 5_000 // of them, in one transaction
+	// reopenHints is of how many the queue is told at once.
+	reopenHints = 1_000
+	// reopenCounted is up to how many are counted before, and for how long.
+	reopenCounted  = 100_000
+	reopenPatience = 4 * time.Second
+)
+
+// reopenPage is what reopen.html shows.
+type reopenPage struct {
+	adminPage
+	reopening
+	Filter   store.EventFilter
+	Chips    []chip
+	N        int64
+	Many     bool  // there are more than N
+	Counted  bool  // they could be counted by the way
+	Opened   int   // by the request before
+	After    int64 // which took them up to here
+	Through  int64 // later events are not meant
+	Fields   []field
+	ListURL  string
+	Everyone bool // no filter narrows them down
+}
+
+// field is a hidden one of a form.
+type field struct{ Name, Value string }
+
+// reopenPageOf shows what would be applied again, and a button.
+func (s *Site) reopenPageOf(w http.ResponseWriter, r *http.Request) error {
+	q, err := query(r)
+	if err != nil {
+		return err
+	}
+	o, err := readReopenOrder(q)
+	if err != nil {
+		return err
+	}
+	page := reopenPage{adminPage: s.adminPage("events", o.Verb+" events"), reopening: o.reopening, After: o.after, Through: o.through, Opened: o.opened}
+	page.Filter = o.filter.At(s.cfg.Now()) // the same when the button is pressed
+	list := eventsPage{Filter: o.filter}
+	list.menus()
+	page.Chips, page.ListURL, page.Everyone = list.Chips, list.PageURL, !o.filter.Narrow()
+	f := o.reopenFilter(s.cfg.Now())
+	if len(f.Statuses) > 0 {
+		short, cancel := limited(r.Context(), reopenPatience)
+		defer cancel()
+		page.N, page.Through, err = s.cfg.Store.CountReopen(short, f, reopenCounted+1)
+		if page.Counted = err == nil; err != nil && (short.Err() == nil || r.Context().Err() != nil) {
+			return err
+		}
+		if page.Many = page.N > reopenCounted; page.Many {
+			page.N = reopenCounted
+		}
+	} else {
+		page.Counted = true
+	}
+	page.Fields = page.fields()
+	s.page(w, http.StatusOK, "reopen.html", page)
+	return nil
+}
+
+// fields are what the form has to say.
+func (p *reopenPage) fields() (fields []field) {
+	q := p.Filter.Values()
+	q.Set("do", p.Do)
+	q.Set("after", strconv.FormatInt(p.After, 10))
+	q.Set("through", strconv.FormatInt(p.Through, 10))
+	for _, name := range slices.Sorted(maps.Keys(q)) {
+		fields = append(fields, field{name, q.Get(name)})
+	}
+	return fields
+}
+
+// reopenOrder is what a form or an address asks for.
+type reopenOrder struct {
+	reopening
+	filter         store.EventFilter
+	after, through int64
+	opened         int
+}
+
+// readReopenOrder takes an order out of a form's values, or an address'.
+func readReopenOrder(q url.Values) (o reopenOrder, err error) {
+	known := false
+	if o.reopening, known = reopenings[q.Get("do")]; !known {
+		return o, &store.BadParam{Name: "do", Reason: "must be retry or replay"}
+	}
+	for name, into := range map[string]*int64{"after": &o.after, "through": &o.through} {
+		if text := q.Get(name); text != "" {
+			if *into, err = strconv.ParseInt(text, 10, 64); err != nil || *into < 0 {
+				return o, &store.BadParam{Name: name, Reason: "must be the id of an event"}
+			}
+		}
+	}
+	o.opened, _ = strconv.Atoi(q.Get("opened"))
+	for _, name := range []string{"do", "after", "through", "opened"} {
+		q.Del(name)
+	}
+	o.filter, err = store.ParseEventFilter(q)
+	return o, err
+}
+
+func (o reopenOrder) reopenFilter(now time.Time) store.ReopenFilter {
+	f := o.filter.Reopen(now, slices.Clone(o.Statuses)...)
+	f.After, f.Through = o.after, o.through
+	return f
+}
+
+// reopenMany takes the form of the page above.
+func (s *Site) reopenMany(w http.ResponseWriter, r *http.Request) error {
+	if err := form(w, r); err != nil {
+		return err
+	}
+	o, err := readReopenOrder(r.PostForm)
+	if err != nil {
+		return err
+	}
+	done, err := s.reopen(r, o.Do, o.reopenFilter(s.cfg.Now()))
+	if err != nil {
+		return err
+	}
+	q := o.filter.Values()
+	q.Set("opened", strconv.Itoa(done.Opened))
+	if done.After > 0 { // there may be more
+		q.Set("do", o.Do)
+		q.Set("after", strconv.FormatInt(done.After, 10))
+		q.Set("through", strconv.FormatInt(o.through, 10))
+		http.Redirect(w, r, address("/admin/reopen", q), http.StatusSeeOther)
+		return nil
+	}
+	q.Del("status") // it is another now
+	http.Redirect(w, r, address("/admin/events", q), http.StatusSeeOther)
+	return nil
+}
+
+// reopenOne makes a handler of the button of one event.
+func (s *Site) reopenOne(do string) handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		event, err := s.cfg.Store.Event(r.Context(), r.PathValue("id"))
+		if err != nil {
+			return err
+		}
+		if _, err := s.reopen(r, do, store.ReopenFilter{Statuses: reopenings[do].Statuses, IDs: []int64{event.ID}}); err != nil {
+			return err
+		}
+		http.Redirect(w, r, "/admin/events/"+strconv.FormatInt(event.ID, 10), http.StatusSeeOther)
+		return nil
+	}
+}
+
+// reopened is what a reopening did; its JSON is the API's.
+type reopened struct {
+	Opened   int   `json:"opened"`   // now pending
+	Enqueued int   `json:"enqueued"` // of those; the workers' sweep finds the rest
+	After    int64 `json:"after"`    // go on from here; 0: that was all
+	Through  int64 `json:"through"`  // and up to here: later events are not meant
+}
+
+// reopen opens one portion of events, step by step, and tells the queue.
+func (s *Site) reopen(r *http.Request, do string, f store.ReopenFilter) (done reopened, err error) {
+	if len(f.Statuses) == 0 {
+		return done, nil
+	}
+	defer func() {
+		s.audit(r, "an operator has events applied again", "what", do, "events", done.Opened, "filter", fmt.Sprintf("%+v", f), "error", err)
+	}()
+	if f.Through == 0 {
+		if _, f.Through, err = s.cfg.Store.CountReopen(r.Context(), f, 0); err != nil {
+			return done, err
+		}
+	}
+	round := fmt.Sprintf("%s-%d", do, time.Now().UnixNano())
+	for f.Most = reopenStep; done.Opened < reopenPortion; {
+		opened, err := s.cfg.Store.Reopen(r.Context(), f)
+		if len(opened) > 0 {
+			f.After = opened[len(opened)-1].ID
+		}
+		if done.Opened += len(opened); done.Enqueued < reopenHints {
+			done.Enqueued += s.enqueue(r.Context(), opened[:min(len(opened), reopenHints-done.Enqueued)], round)
+		}
+		if err != nil || len(opened) < f.Most {
+			return done, err
+		}
+		prolong(r.Context(), askTimeout)
+	}
+	done.After, done.Through = f.After, f.Through
+	return done, nil
+}
+
+// enqueue tells the queue of events, until it does not answer, and returns of
+// how many it did.
+func (s *Site) enqueue(ctx context.Context, events []store.Waiting, round string) (done int) {
+	if s.cfg.Jobs == nil {
+		return 0
+	}
+	for _, e := range events {
+		if err := s.cfg.Jobs.EnqueueEvent(ctx, e.Source, e.ID, round); err != nil {
+			s.cfg.Log.Warn("events could not be enqueued; a worker's sweep will find them", "error", err)
+			return done
+		}
+		done++
+	}
+	return done
+}
+
+// newReopening is the body of a retry or replay: which events.
+type newReopening struct {
+	IDs     []int64 `json:"ids"` // the inbox's; or else a filter, as of the list
+	Source  string  `json:"source"`
+	Status  string  `json:"status"`
+	Type    string  `json:"type"`
+	ID      string  `json:"id"`
+	Error   string  `json:"error"`
+	Since   string  `json:"since"`
+	Until   string  `json:"until"`
+	All     bool    `json:"all"` // without any of these: all events
+	After   int64   `json:"after"`
+	Through int64   `json:"through"`
+}
+
+// reopenAPI makes a handler of what operators' programs ask for.
+func (s *Site) reopenAPI(do string) handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		var asked newReopening
+		if err := readJSON(w, r, &asked); err != nil {
+			return err
+		}
+		f := store.EventFilter{Source: asked.Source, Status: asked.Status, Type: asked.Type, EventID: asked.ID, Error: asked.Error, Since: asked.Since, Until: asked.Until}
+		if asked.IDs == nil && !f.Narrow() && !asked.All {
+			return badBody(`Say which events: their ids, a filter, or "all": true.`)
+		}
+		if _, err := store.ParseEventFilter(f.Values()); err != nil {
+			return err
+		}
+		reopen := reopenOrder{reopenings[do], f, asked.After, asked.Through, 0}.reopenFilter(s.cfg.Now())
+		reopen.IDs = asked.IDs
+		done, err := s.reopen(r, do, reopen)
+		if err != nil {
+			return err
+		}
+		writeJSON(w, http.StatusOK, done)
+		return nil
+	}
+}

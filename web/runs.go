@@ -1,0 +1,314 @@
+package web
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"rollcall/store"
+)
+
+// Backfills as pages: what the API of backfills.go does, by hand.
+
+const (
+	pageRuns     = 20 // on the list, at a time
+	pageFindings = 50 // of a run's errors and notes
+)
+
+// runsPage is what backfills.html shows.
+type runsPage struct {
+	adminPage
+	Runs    []run
+	Earlier string // URL of those before; empty at the beginning
+	Form    newBackfill
+	Kinds   []option
+	Streams []option // Stripe's lists
+	Wrong   string   // why the form cannot be done
+	Field   string   // which of its fields is wrong
+	LiveURL string
+}
+
+// kindsOfBackfill are the kinds, and what they bring.
+var kindsOfBackfill = []option{
+	{Value: "clerk", Label: "clerk – all users, from Clerk"},
+	{Value: "stripe", Label: "stripe – customers, sales, subscriptions, refunds, from Stripe"},
+	{Value: "stripe-events", Label: "stripe-events – events of 30 days that never reached us"},
+	{Value: "convex", Label: "convex – a Convex export"},
+	{Value: "courses", Label: "courses – attach the enrollments and purchases that we hold"},
+	{Value: "subscriptions", Label: "subscriptions – attach the subscriptions that we hold"},
+}
+
+// run is a backfill as people see it.
+type run struct {
+	store.Backfill
+	URL     string
+	Live    bool // it changes by itself
+	Percent int  // of what is expected, when that is known
+	Rate    float64
+	Left    time.Duration // about; 0: that cannot be told
+	Options []field
+	Orders  []string // what can be done with it now
+}
+
+// sample is how far a run was at a time. Its rate is worked out from there.
+type sample struct {
+	run, seen int64
+	at        time.Time
+}
+
+// sampleLife is over how long a rate is worked out.
+const sampleLife = 5 * time.Second
+
+// run tells how far a backfill is, since an earlier sample of it if there is one.
+func (s *Site) run(b store.Backfill, since sample) run {
+	r := run{Backfill: b, URL: "/admin/backfills/" + strconv.FormatInt(b.ID, 10)}
+	switch b.Status {
+	case "queued", "running":
+		r.Live, r.Orders = true, []string{"pause", "cancel"}
+	case "paused", "failed":
+		r.Orders = []string{"resume", "cancel"}
+	}
+	if b.Expected != nil {
+		r.Percent = int(min(100, 100*float64(b.Seen)/max(1, float64(*b.Expected))))
+	}
+	if since.run != b.ID && b.StartedAt != nil {
+		since = sample{b.ID, 0, *b.StartedAt}
+	}
+	if took := s.cfg.Now().Sub(since.at).Seconds(); b.Status == "running" && since.run == b.ID && took > 0 && b.Seen > since.seen {
+		r.Rate = float64(b.Seen-since.seen) / took
+		if b.Expected != nil && *b.Expected > b.Seen {
+			r.Left = time.Duration(float64(*b.Expected-b.Seen) / r.Rate * float64(time.Second))
+		}
+	}
+	r.Options = optionsOf(b)
+	return r
+}
+
+// optionsOf are what a run was asked for, beside its kind.
+func optionsOf(b store.Backfill) (options []field) {
+	add := func(name, value string) {
+		if value != "" {
+			options = append(options, field{name, value})
+		}
+	}
+	o := b.Options
+	add("store", o.Store)
+	if o.Since != nil {
+		add("since", o.Since.UTC().Format(time.RFC3339))
+	}
+	add("only", strings.Join(o.Only, ", "))
+	var accounts []string
+	for _, a := range o.Accounts {
+		accounts = append(accounts, cmp.Or(a, "platform"))
+	}
+	add("accounts", strings.Join(accounts, ", "))
+	add("file", o.File)
+	if b.DryRun {
+		add("dry run", "changes nothing")
+	}
+	return options
+}
+
+// backfills shows the runs, with the form of a new one, or the runs alone to a
+// script.
+func (s *Site) backfills(w http.ResponseWriter, r *http.Request) error {
+	w.Header().Set("Vary", "HX-Request")
+	return s.showRuns(w, r, runsPage{Form: newBackfill{Kind: "clerk"}})
+}
+
+// showRuns writes the page; wrong has the form that could not be done, if there
+// is one.
+func (s *Site) showRuns(w http.ResponseWriter, r *http.Request, page runsPage) error {
+	p, err := pageOf(r)
+	if err != nil {
+		return err
+	}
+	page.adminPage, page.LiveURL, page.Kinds = s.adminPage("backfills", "Backfills"), r.URL.RequestURI(), menu{Options: kindsOfBackfill}.choose(page.Form.Kind).Options
+	for _, name := range s.cfg.StripeStreams {
+		page.Streams = append(page.Streams, option{name, strings.ReplaceAll(name, "_", " "), slices.Contains(page.Form.Only, name)})
+	}
+	runs, err := s.cfg.Store.Backfills(r.Context(), p.from, pageRuns+1)
+	if err != nil {
+		return err
+	}
+	if len(runs) > pageRuns {
+		runs = runs[:pageRuns]
+		page.Earlier = address("/admin/backfills", url.Values{"cursor": {strconv.FormatInt(runs[pageRuns-1].ID, 36)}})
+	}
+	for _, b := range runs {
+		page.Runs = append(page.Runs, s.run(b, sample{}))
+	}
+	switch {
+	case isPartOf(r, "runs"):
+		s.page(w, http.StatusOK, "runs", page)
+	case page.Wrong != "":
+		s.page(w, http.StatusBadRequest, "backfills.html", page)
+	default:
+		s.page(w, http.StatusOK, "backfills.html", page)
+	}
+	return nil
+}
+
+// backfillForm begins a run that a form asks for. What is wrong with it is shown
+// where it was written.
+func (s *Site) backfillForm(w http.ResponseWriter, r *http.Request) error {
+	if err := form(w, r); err != nil {
+		return err
+	}
+	asked, err := formOf(r.PostForm)
+	var b store.Backfill
+	if err == nil {
+		b, err = s.beginBackfill(r.Context(), asked, admitted(r).name())
+	}
+	var wrong *store.BadParam
+	var running *store.AlreadyRunning
+	switch {
+	case errors.As(err, &wrong):
+		return s.showRuns(w, r, runsPage{Form: asked, Wrong: wrong.Reason, Field: wrong.Name})
+	case errors.As(err, &running):
+		return s.showRuns(w, r, runsPage{Form: asked, Wrong: explain(err).Message, Field: "kind"})
+	case err != nil:
+		return err
+	}
+	s.audit(r, "an operator starts a backfill", "backfill", b.ID, "kind", b.Kind, "scope", b.Scope, "dry_run", b.DryRun)
+	http.Redirect(w, r, "/admin/backfills/"+strconv.FormatInt(b.ID, 10), http.StatusSeeOther)
+	return nil
+}
+
+// formOf reads the form of a new run.
+func formOf(q url.Values) (asked newBackfill, err error) {
+	text := func(name string) string { return strings.TrimSpace(q.Get(name)) }
+	words := func(name string) []string {
+		return strings.FieldsFunc(text(name), func(r rune) bool { return r == ',' || r == ' ' })
+	}
+	asked = newBackfill{Kind: text("kind"), Store: text("store"), Since: text("since"), Only: q["only"], Accounts: words("accounts"),
+		File: text("file"), AsOf: text("as_of"), DryRun: q.Get("dry_run") != ""}
+	for i, a := range asked.Accounts {
+		if a == "platform" {
+			asked.Accounts[i] = ""
+		}
+	}
+	if size := text("chunk_size"); size != "" {
+		if asked.ChunkSize, err = strconv.Atoi(size); err != nil {
+			err = &store.BadParam{Name: "chunk_size", Reason: "must be a number"}
+		}
+	}
+	return asked, err
+}
+
+// runPage is what backfill.html shows.
+type runPage struct {
+	adminPage
+	Run      run
+	Streams  []store.BackfillStream
+	Findings []store.BackfillError
+	Further  string // URL of the next errors; empty at the end
+	LiveURL  string // of how far it is, with a sample to compare it with
+}
+
+// backfillPage shows one run, or to a script how far it is.
+func (s *Site) backfillPage(w http.ResponseWriter, r *http.Request) error {
+	w.Header().Set("Vary", "HX-Request, HX-Target")
+	id, err := idOf(r)
+	if err != nil {
+		return err
+	}
+	q, err := query(r)
+	if err != nil {
+		return err
+	}
+	b, err := s.cfg.Store.Backfill(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	page := runPage{adminPage: s.adminPage("backfills", "Backfill "+strconv.FormatInt(id, 10))}
+	since := readSample(id, q)
+	page.Run = s.run(b, since)
+	page.LiveURL = s.liveURL(page.Run, since)
+	if page.Streams, err = s.cfg.Store.BackfillStreams(r.Context(), id); err != nil {
+		return err
+	}
+	if isPartOf(r, "run") {
+		s.page(w, http.StatusOK, "run", page)
+		return nil
+	}
+	if err := s.findings(r.Context(), &page, q.Get("errors")); err != nil {
+		return err
+	}
+	name := "backfill.html"
+	if isPart(r) {
+		name = "findings"
+	}
+	s.page(w, http.StatusOK, name, page)
+	return nil
+}
+
+// findings reads a page of a run's errors and notes, behind the one named.
+func (s *Site) findings(ctx context.Context, page *runPage, after string) error {
+	from, err := strconv.ParseInt(cmp.Or(after, "0"), 36, 64)
+	if err != nil {
+		return &store.BadParam{Name: "errors", Reason: "is damaged; leave it out to start from the beginning"}
+	}
+	found, err := s.cfg.Store.BackfillErrors(ctx, page.Run.ID, from, pageFindings+1)
+	if err != nil {
+		return err
+	}
+	if len(found) > pageFindings {
+		found = found[:pageFindings]
+		page.Further = address(page.Run.URL, url.Values{"errors": {strconv.FormatInt(found[pageFindings-1].ID, 36)}})
+	}
+	page.Findings = found
+	return nil
+}
+
+// readSample is the sample that a live address carries.
+func readSample(id int64, q url.Values) sample {
+	seen, err := strconv.ParseInt(q.Get("seen"), 10, 64)
+	at, err2 := strconv.ParseInt(q.Get("at"), 10, 64)
+	if err != nil || err2 != nil {
+		return sample{}
+	}
+	return sample{id, seen, time.UnixMilli(at)}
+}
+
+// liveURL is where a script asks how far a run is: with the sample it has, or
+// once that is old with a new one.
+func (s *Site) liveURL(r run, since sample) string {
+	if now := s.cfg.Now(); since.run != r.ID || now.Sub(since.at) > sampleLife {
+		since = sample{r.ID, r.Seen, now}
+	}
+	return address(r.URL, url.Values{"seen": {strconv.FormatInt(since.seen, 10)}, "at": {strconv.FormatInt(since.at.UnixMilli(), 10)}})
+}
+
+// orderForm makes a handler of a button of a run.
+func (s *Site) orderForm(what string, order func(context.Context, int64) (store.Backfill, error)) handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		id, err := idOf(r)
+		if err != nil {
+			return err
+		}
+		b, err := order(r.Context(), id)
+		var wrong *store.WrongStatus
+		if err != nil && !errors.As(err, &wrong) { // else it is as the page will show
+			return err
+		}
+		s.audit(r, "an operator orders a backfill", "what", what, "backfill", id, "status", b.Status)
+		http.Redirect(w, r, "/admin/backfills/"+strconv.FormatInt(id, 10), http.StatusSeeOther)
+		return nil
+	}
+}
+
+// AccountsText is what the form's field said.
+func (n newBackfill) AccountsText() string {
+	accounts := slices.Clone(n.Accounts)
+	for i, a := range accounts {
+		accounts[i] = cmp.Or(a, "platform")
+	}
+	return strings.Join(accounts, ", ")
+}

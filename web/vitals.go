@@ -1,0 +1,242 @@
+package web
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"golang.org/x/sync/singleflight"
+
+	"rollcall/store"
+)
+
+// vitals tell operators how all of it is faring; their JSON is the API's.
+type vitals struct {
+	At       time.Time     `json:"at"`
+	Postgres string        `json:"postgres"` // ok, away or not_migrated
+	Redis    string        `json:"redis"`    // ok or away
+	Inbox    *store.Vitals `json:"inbox"`    // null: Postgres is away, or too slow to tell
+	Queues   []queue       `json:"queues"`   // null: Redis is away
+	Workers  []worker      `json:"workers"`  // null: Redis is away
+}
+
+// queue is what waits in Redis.
+type queue struct {
+	Name     string  `json:"name"`
+	Paused   bool    `json:"paused"`
+	Waiting  int     `json:"waiting"`
+	InHand   int     `json:"in_hand"`
+	Later    int     `json:"later"`    // at a later time, or to be tried again
+	GivenUp  int     `json:"given_up"` // by the queue; the row says what became of the event
+	Latency  float64 `json:"latency"`  // of the oldest that waits, in seconds
+	Today    int     `json:"today"`    // worked through since midnight, UTC
+	Failures int     `json:"failures"` // of these, tries that failed
+}
+
+// worker is a process that works.
+type worker struct {
+	Host    string    `json:"host"`
+	PID     int       `json:"pid"`
+	Started time.Time `json:"started_at"`
+	InHand  int       `json:"in_hand"`
+	Stops   bool      `json:"stops"` // it takes nothing new
+}
+
+const (
+	// pulseLife is how old vitals may be that somebody is shown: who looks every
+	// two seconds, with however many others, costs one look each second.
+	pulseLife = time.Second
+	// pulsePatience is how long a look may take.
+	pulsePatience = 3 * time.Second
+)
+
+// pulse takes the vitals for all who ask.
+type pulse struct {
+	looks     singleflight.Group
+	inspector *asynq.Inspector // on the client of the Site
+
+	mu    sync.Mutex
+	last  vitals
+	until time.Time
+}
+
+// vitals are those of now, or of a moment ago.
+func (s *Site) vitals(ctx context.Context) vitals {
+	p := s.pulse
+	p.mu.Lock()
+	last, fresh := p.last, time.Now().Before(p.until)
+	p.mu.Unlock()
+	if fresh {
+		return last
+	}
+	v, _, _ := p.looks.Do("vitals", func() (any, error) {
+		v := s.look(context.WithoutCancel(ctx)) // others wait for it too
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.last, p.until = v, time.Now().Add(pulseLife)
+		return v, nil
+	})
+	return v.(vitals)
+}
+
+// look asks all there is, at once; what does not answer is away.
+func (s *Site) look(ctx context.Context) vitals {
+	redis, postgres, queues := s.pingRedis(ctx), ask(ctx, s.cfg.Store.Ready), s.askQueues()
+	v := vitals{At: s.cfg.Now().UTC(), Postgres: <-postgres, Redis: <-redis}
+	if v.Postgres == "ok" {
+		ctx, cancel := context.WithTimeout(ctx, pulsePatience)
+		defer cancel()
+		inbox, err := s.cfg.Store.Vitals(ctx)
+		if err == nil {
+			v.Inbox = &inbox
+		} else {
+			s.cfg.Log.Warn("the vitals could not be taken", "error", err)
+		}
+	}
+	select {
+	case r := <-queues:
+		if found, ok := r.Val.(found); ok && r.Err == nil && v.Redis == "ok" {
+			v.Queues, v.Workers = found.queues, found.workers
+		}
+	case <-time.After(readyTimeout):
+		v.Redis = "away"
+	}
+	return v
+}
+
+// found is what Redis tells.
+type found struct {
+	queues  []queue
+	workers []worker
+}
+
+// askQueues asks on the side, once at a time: asynq heeds no context, and a
+// Redis that hangs must not gather those who wait for it.
+func (s *Site) askQueues() <-chan singleflight.Result {
+	return s.pulse.looks.DoChan("queues", func() (any, error) {
+		queues, err := s.queues()
+		if err != nil {
+			return nil, err
+		}
+		servers, err := s.pulse.inspector.Servers()
+		return found{queues, workersOf(servers)}, err
+	})
+}
+
+// queues are those in Redis, by their names.
+func (s *Site) queues() ([]queue, error) {
+	names, err := s.pulse.inspector.Queues()
+	if err != nil {
+		return nil, err
+	}
+	slices.Sort(names)
+	out := []queue{}
+	for _, name := range names {
+		q, err := s.pulse.inspector.GetQueueInfo(name)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, queue{Name: name, Paused: q.Paused, Waiting: q.Pending, InHand: q.Active, Later: q.Scheduled + q.Retry, GivenUp: q.Archived,
+			Latency: q.Latency.Seconds(), Today: q.Processed, Failures: q.Failed})
+	}
+	return out, nil
+}
+
+// workersOf puts together what belongs to one process: it has a server for
+// events and one for backfills.
+func workersOf(servers []*asynq.ServerInfo) []worker {
+	out := []worker{}
+	for _, s := range servers {
+		i := slices.IndexFunc(out, func(w worker) bool { return w.Host == s.Host && w.PID == s.PID })
+		if i < 0 {
+			i = len(out)
+			out = append(out, worker{Host: s.Host, PID: s.PID, Started: s.Started.UTC()})
+		}
+		out[i].InHand += len(s.ActiveWorkers)
+		out[i].Stops = out[i].Stops || s.Status != "active"
+	}
+	slices.SortFunc(out, func(a, b worker) int { return cmp.Or(cmp.Compare(a.Host, b.Host), cmp.Compare(a.PID, b.PID)) })
+	return out
+}
+
+// note is something that an operator should know of.
+type note struct {
+	Bad       bool // something is amiss; else it is only worth a look
+	Text      string
+	URL, Link string // where to look, and what that is called
+}
+
+// slow is how long an event may wait before that is noted.
+const slow = time.Minute
+
+// notes are what the vitals come to. What is found out about the senders
+// themselves, as endpoints that are switched off there, belongs here too.
+func (s *Site) notes(v vitals) (notes []note) {
+	add := func(when, bad bool, text, url, link string) {
+		if when {
+			notes = append(notes, note{bad, text, url, link})
+		}
+	}
+	add(v.Postgres == "away", true, "Postgres does not answer. Senders are told to send again; nothing is lost.", "", "")
+	add(v.Postgres == "not_migrated", true, "The database has no schema: run rollcall migrate up.", "", "")
+	add(v.Postgres == "ok" && v.Inbox == nil, true, "Postgres is too slow to tell how the inbox is faring.", "", "")
+	add(v.Redis == "away", true, "Redis does not answer. Events are kept all the same, and are applied when it is back.", "", "")
+	add(v.Workers != nil && len(v.Workers) == 0, true, "No worker is running. What comes is kept, and is applied as soon as one is: rollcall work.", "", "")
+	for _, q := range v.Queues {
+		add(q.Paused, false, "The queue "+q.Name+" is paused.", monitoringPath+"/queues/"+q.Name, "Queues")
+	}
+	if v.Inbox == nil {
+		return notes
+	}
+	failed := v.Inbox.Counts["failed"]
+	add(failed > 0, true, fmt.Sprintf("%s could not be applied and %s given up.", plural(int(failed), "event"), map[bool]string{true: "was", false: "were"}[failed == 1]), "/admin/events?status=failed", "Look at them")
+	if e := v.Inbox.OldestPending; e != nil {
+		waits := s.cfg.Now().Sub(e.ReceivedAt)
+		add(waits > slow, false, "An event has waited for "+lasted(waits)+".", "/admin/events/"+strconv.FormatInt(e.ID, 10), "Look at it")
+	}
+	return notes
+}
+
+// healthPage is what health.html shows.
+type healthPage struct {
+	adminPage
+	vitals
+	Notes []note
+	Tiles []statusTile
+	Off   int64 // facts on no list that wait for somebody to say something
+	Runs  []run
+}
+
+// health shows operators how all of it is faring.
+func (s *Site) health(w http.ResponseWriter, r *http.Request) error {
+	w.Header().Set("Vary", "HX-Request")
+	page := healthPage{adminPage: s.adminPage("health", "Health"), vitals: s.vitals(r.Context())}
+	page.Notes = s.notes(page.vitals)
+	if page.Inbox != nil {
+		page.Tiles = statusTiles(page.Inbox.Counts, page.Inbox.Rough, func(status string) string { return "/admin/events?status=" + status })
+		for _, n := range page.Inbox.Unattached {
+			page.Off += n
+		}
+		for _, b := range page.Inbox.Backfills {
+			page.Runs = append(page.Runs, s.run(b, sample{}))
+		}
+	}
+	name := "health.html"
+	if isPart(r) {
+		name = "vitals"
+	}
+	s.page(w, http.StatusOK, name, page)
+	return nil
+}
+
+// showHealth answers the same to programs.
+func (s *Site) showHealth(w http.ResponseWriter, r *http.Request) error {
+	writeJSON(w, http.StatusOK, s.vitals(r.Context()))
+	return nil
+}
