@@ -33,6 +33,7 @@ type Config struct {
 	Jobs    Enqueuer
 	Secrets map[string][]Secret // by source; one without is answered 503
 	Logger  *slog.Logger        // slog.Default() if nil
+	Counter Counter             // of what became of deliveries; nil: it is not counted
 
 	Now           func() time.Time // time.Now if nil
 	BodyLimit     int64            // bytes; 1 MiB if 0
@@ -45,6 +46,7 @@ type Receiver struct {
 	cfg    Config
 	batch  batcher
 	hinter *hinter
+	tally  *tally
 	seldom rate.Sometimes // for what anybody can cause without a signature
 	close  sync.Once
 
@@ -76,7 +78,7 @@ func New(cfg Config) *Receiver {
 	if cfg.InsertTimeout == 0 {
 		cfg.InsertTimeout = 10 * time.Second
 	}
-	r := &Receiver{cfg: cfg, hinter: newHinter(cfg.Jobs, cfg.Logger), seldom: rate.Sometimes{Interval: time.Minute}}
+	r := &Receiver{cfg: cfg, hinter: newHinter(cfg.Jobs, cfg.Logger), tally: newTally(cfg.Counter, cfg.Logger), seldom: rate.Sometimes{Interval: time.Minute}}
 	r.batch.insert, r.batch.kept, r.batch.timeout = cfg.Store.InsertEvents, r.hinter.hint, cfg.InsertTimeout
 	return r
 }
@@ -88,6 +90,7 @@ func (r *Receiver) Close() {
 	r.close.Do(func() {
 		r.batch.close()
 		r.hinter.close() // after the batch: its last rows are hinted at too
+		r.tally.close()
 	})
 }
 
@@ -164,11 +167,12 @@ func (r *Receiver) read(w http.ResponseWriter, req *http.Request) ([]byte, error
 }
 
 func (r *Receiver) sayYes(w http.ResponseWriter, event store.NewEvent, duplicate bool) {
-	status, counter := "accepted", &r.accepted
+	status, counter := store.Accepted, &r.accepted
 	if duplicate {
-		status, counter = "duplicate", &r.duplicates
+		status, counter = store.Duplicate, &r.duplicates
 	}
 	counter.Add(1)
+	r.tally.add(event.Source, status, r.cfg.Now())
 	r.cfg.Logger.Debug("webhook "+status, "source", event.Source, "event", event.EventID, "type", event.Type)
 	reply(w, http.StatusOK, map[string]string{"status": status})
 }
@@ -188,6 +192,9 @@ func (r *Receiver) sayNo(w http.ResponseWriter, req *http.Request, err error) {
 		level, counter = slog.LevelError, &r.failed
 	}
 	counter.Add(1)
+	if src, err := route(req); err == nil { // else it is nobody's delivery
+		r.tally.add(src.name, no.Code, r.cfg.Now())
+	}
 	line := func() {
 		r.cfg.Logger.Log(req.Context(), level, "webhook refused", "path", clip(req.URL.Path), "status", status, "code", no.Code, "error", no)
 	}

@@ -55,7 +55,7 @@ func (e *env) newSite(s *store.Store, redis asynq.RedisConnOpt, log *slog.Logger
 		return nil, err
 	}
 	w := &site{log: log, store: s, jobs: jobs.NewClient(redis)}
-	w.receiver = webhooks.New(webhooks.Config{Store: s, Jobs: w.jobs, Secrets: secrets, Logger: log})
+	w.receiver = webhooks.New(webhooks.Config{Store: s, Jobs: w.jobs, Secrets: secrets, Logger: log, Counter: s})
 	w.web, err = web.New(web.Config{
 		Store: s, Redis: redis, Jobs: w.jobs, Log: log, Version: versionText(),
 		AdminToken: given(e.AdminToken), Clerk: who, SignInURL: given(e.SignInURL), TrustedProxies: proxies,
