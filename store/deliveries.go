@@ -61,12 +61,12 @@ func (s *Store) CountDeliveries(ctx context.Context, counts []Delivered) (err er
 // deliveries nobody has counted.
 const newestEvents = 20_000
 
-// Deliveries lists what came in the hours since, by source, hour and outcome.
+// deliveries lists what came in the hours since, by source, hour and outcome.
 // Where nothing of a source was counted, as of one whose events only backfills
 // bring, the newest events of the inbox stand for it.
-func (s *Store) Deliveries(ctx context.Context, since time.Time) (_ []Delivered, err error) {
-	defer wrap(&err, "store.Deliveries")
-	rows, err := s.pool.Query(ctx, `
+func deliveries(ctx context.Context, tx pgx.Tx, since time.Time) (_ []Delivered, err error) {
+	defer wrap(&err, "store.deliveries")
+	rows, err := tx.Query(ctx, `
 		SELECT source, hour, outcome, count, first_at, last_at
 		FROM webhook_deliveries
 		WHERE hour >= $1
