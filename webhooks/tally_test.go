@@ -15,6 +15,7 @@ import (
 
 	"rollcall/internal/embedded/testdb"
 	"rollcall/store"
+	"rollcall/watch"
 )
 
 // counting makes a receiver count in its own database.
@@ -144,5 +145,14 @@ func TestTallyOutlivesAnOutage(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, counter.got); diff != "" {
 		t.Errorf("written (-want +got):\n%s", diff)
+	}
+}
+
+// The watches know the outcomes by the names that they are counted under.
+func TestWatchedOutcomes(t *testing.T) {
+	for _, outcome := range watch.Outcomes {
+		if _, known := statuses[outcome]; !known {
+			t.Errorf("nothing is refused as %q", outcome)
+		}
 	}
 }
