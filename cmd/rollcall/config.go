@@ -106,6 +106,14 @@ type Config struct {
 	// ClerkAPIBase is where Clerk's API is, if not where it always is.
 	ClerkAPIBase *string `name:"clerk-api-base" env:"CLERK_API_BASE" group:"history" placeholder:"URL" help:"Clerk's API, if not https://api.clerk.com/v1."`
 
+	// AlertURL is told, by a signed POST, when a source of webhooks falls silent or
+	// is refused, or events fail, and when that is over (docs/doctor.md).
+	AlertURL *string `name:"alert-webhook-url" env:"ALERT_WEBHOOK_URL" group:"alerts" placeholder:"URL" help:"Is told by a signed POST when a watch changes: a source falls silent or is refused, events fail, or all is well again."`
+
+	// AlertSecret is what those messages are signed with, the Standard Webhooks
+	// way: whsec_ and 24 or more random bytes in base64.
+	AlertSecret *string `name:"alert-webhook-secret" env:"ALERT_WEBHOOK_SECRET" group:"alerts" placeholder:"SECRET" help:"Signing secret (whsec_…) of what is sent to ALERT_WEBHOOK_URL."`
+
 	// LogLevel is the least that is logged, to stderr.
 	LogLevel string `name:"log-level" env:"LOG_LEVEL" group:"logs" placeholder:"LEVEL" default:"info" help:"Least that is logged: debug, info, warn or error (${default})."`
 
@@ -119,13 +127,14 @@ var groups = []kong.Group{
 	{Key: "webhooks", Title: "Webhooks:"},
 	{Key: "history", Title: "History:"},
 	{Key: "rules", Title: "What counts:"},
+	{Key: "alerts", Title: "Alerts:"},
 	{Key: "logs", Title: "Logs (to stderr):"},
 }
 
 // groupsOf are the groups of settings that a command uses, where not all.
 var groupsOf = map[string][]string{
 	"serve":    {"servers", "web", "webhooks", "rules", "logs"},
-	"work":     {"servers", "history", "rules", "logs"},
+	"work":     {"servers", "history", "rules", "alerts", "logs"},
 	"migrate":  {"servers"},
 	"events":   {"servers"},
 	"backfill": {"servers"}, // the workers read the history, with their keys
@@ -151,6 +160,7 @@ func (c *Config) check() error {
 		checkKey("CLERK_SECRET_KEY", c.ClerkSecretKey, "sk_"),
 		checkBase("STRIPE_API_BASE", c.StripeAPIBase),
 		checkBase("CLERK_API_BASE", c.ClerkAPIBase),
+		c.checkAlert(),
 		oneOf("STRIPE_MODE", c.StripeMode, "live", "test", "any"),
 		oneOf("LOG_LEVEL", c.LogLevel, "debug", "info", "warn", "error"),
 		oneOf("LOG_FORMAT", c.LogFormat, "text", "json"))

@@ -17,9 +17,14 @@ func (e *env) newWorker(s *store.Store, opt asynq.RedisConnOpt, log *slog.Logger
 	if err != nil {
 		return nil, nil, err
 	}
+	alert, err := e.alert()
+	if err != nil {
+		from.close()
+		return nil, nil, err
+	}
 	w := worker.New(worker.Config{
 		Store: s, Redis: opt, Log: log, Read: e.read(),
-		Sources: from.open, Hourly: given(e.StripeAPIKey) != "",
+		Sources: from.open, Hourly: given(e.StripeAPIKey) != "", Alert: alert,
 	})
 	return w, from.close, nil
 }
