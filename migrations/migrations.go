@@ -8,6 +8,8 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"maps"
+	"slices"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the "pgx" driver goose runs on
 	"github.com/pressly/goose/v3"
@@ -82,4 +84,61 @@ func with(url string, do func(*goose.Provider) error) error {
 		return err
 	}
 	return do(p)
+}
+
+// Lag compares the database at url with the embedded files: which of them are
+// not applied there, and which versions are applied that are none of them. Unlike
+// Current it writes nothing and waits for nobody.
+func Lag(ctx context.Context, url string) (missing []Status, unknown []int64, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("migrations.Lag: %w", err)
+		}
+	}()
+	names, err := fs.Glob(files, "*.sql")
+	if err != nil {
+		return nil, nil, err
+	}
+	applied, err := appliedVersions(ctx, url)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, name := range names {
+		version, err := goose.NumericComponent(name)
+		if err != nil {
+			return nil, nil, err
+		}
+		if !applied[version] {
+			missing = append(missing, Status{Version: version, Name: name})
+		}
+		delete(applied, version)
+	}
+	return missing, slices.Sorted(maps.Keys(applied)), nil
+}
+
+// appliedVersions reads goose's table, if it is there.
+func appliedVersions(ctx context.Context, url string) (map[int64]bool, error) {
+	db, err := sql.Open("pgx", url)
+	if err != nil {
+		return nil, err
+	}
+	defer db.Close()
+	applied := map[int64]bool{}
+	var there bool
+	if err := db.QueryRowContext(ctx, `SELECT to_regclass('goose_db_version') IS NOT NULL`).Scan(&there); err != nil || !there {
+		return applied, err
+	}
+	rows, err := db.QueryContext(ctx, `SELECT version_id FROM goose_db_version WHERE is_applied AND version_id > 0`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var version int64
+		if err := rows.Scan(&version); err != nil {
+			return nil, err
+		}
+		applied[version] = true
+	}
+	return applied, rows.Err()
 }

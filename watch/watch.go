@@ -6,6 +6,7 @@ package watch
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -125,6 +126,9 @@ func worseThan(a, b string) bool {
 	return slices.Index(rank, a) > slices.Index(rank, b)
 }
 
+// plainType is a type that a shell takes as it is.
+var plainType = regexp.MustCompile(`^[a-z0-9][a-z0-9_.-]*$`)
+
 // failing judges the events of one type.
 func failing(f store.FailingEvents) Verdict {
 	v := Verdict{Name: Failing + "/" + f.Source + "/" + f.Type, State: store.Warning,
@@ -132,6 +136,9 @@ func failing(f store.FailingEvents) Verdict {
 		Fix:    "rollcall events list --source " + f.Source + " --status pending"}
 	if f.Failed > 0 {
 		v.State, v.Fix = store.Problem, "rollcall events retry --source "+f.Source
+		if plainType.MatchString(f.Type) {
+			v.Fix += " --type " + f.Type
+		}
 		v.Detail = fmt.Sprintf("%s of type %s from %s could not be applied, and are tried no more", events(f.Failed), f.Type, f.Source)
 	}
 	return v

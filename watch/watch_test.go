@@ -168,7 +168,7 @@ func TestDetails(t *testing.T) {
 			Detail: "10 of 10 deliveries from clerk of the last hours bear no signature by a secret that is set here: was one changed, or is that of a second endpoint missing?"},
 		Refused + "/clerk": {State: "problem", Fix: "export CLERK_WEBHOOK_SECRETS=whsec_NEW,whsec_OLD   # where serve runs, then restart it\nrollcall backfill start clerk --follow",
 			Detail: "100 deliveries from clerk were refused since 2026-03-17 16:00 UTC (invalid_signature 100), and are kept nowhere: their sender gives the first up about 2026-03-18 19:35 UTC"},
-		Failing + "/stripe/invoice.paid": {State: "problem", Fix: "rollcall events retry --source stripe",
+		Failing + "/stripe/invoice.paid": {State: "problem", Fix: "rollcall events retry --source stripe --type invoice.paid",
 			Detail: "3 events of type invoice.paid from stripe could not be applied, and are tried no more"},
 		Failing + "/clerk/user.updated": {State: "warning", Fix: "rollcall events list --source clerk --status pending",
 			Detail: "1 event of type user.updated from clerk could not be applied yet, and are tried again"},

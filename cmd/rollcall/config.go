@@ -136,9 +136,10 @@ var groupsOf = map[string][]string{
 	"serve":    {"servers", "web", "webhooks", "rules", "logs"},
 	"work":     {"servers", "history", "rules", "alerts", "logs"},
 	"migrate":  {"servers"},
-	"events":   {"servers"},
+	"events":   {"servers"}, // send takes PLATFORM_WEBHOOK_SECRETS and LISTEN as well
 	"backfill": {"servers"}, // the workers read the history, with their keys
 	"audit":    {"servers", "history", "rules"},
+	"doctor":   {"servers", "webhooks", "web", "history", "rules", "alerts"},
 	"rebuild":  {"servers", "rules"},
 	"stripe":   {"history"},
 	"token":    {"servers"},
