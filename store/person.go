@@ -241,7 +241,7 @@ func (l *lookup) keys(ctx context.Context, kind string) (keys []rowKey, err erro
 	if len(l.p.Emails) == 0 {
 		return keys, nil
 	}
-	return keys, add(typedAt[kind]+` AND (customer_email IS NULL OR customer_email <> ALL ($1))`, l.p.Emails)
+	return keys, add(typedAt[kind], l.p.Emails)
 }
 
 // typedAt finds facts of a kind that were made with one of the addresses $1. It

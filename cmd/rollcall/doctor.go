@@ -130,7 +130,7 @@ func (d *doctor) examine(checks []check) doctorReport {
 		case err != nil && c.needs == schema && store.Unavailable(err):
 			d.lost(err)
 		case err != nil:
-			d.find(finding{Kind: "check_failed", Subject: c.name, Severity: problem,
+			d.find(finding{Kind: "check_failed", Subject: c.name, Severity: problem, Count: 1,
 				What: fmt.Sprintf("the %s could not be looked at whole: %s", c.name, harmless(failure(err))), Fix: []string{"rollcall doctor" + d.dataFlag()}})
 		}
 		for i := range d.findings[before:] {

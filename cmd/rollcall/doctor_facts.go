@@ -190,7 +190,7 @@ func whyHomeless(p store.HomelessProduct) string {
 // namedByOwner tells of stores that are named by a user's id, those of which it
 // is not known which is meant apart.
 func (d *doctor) namedByOwner(all []store.NamedByOwner) {
-	known := finding{Kind: "stores_named_by_owner", Subject: "known", Severity: note, Fix: []string{}}
+	known := finding{Kind: "stores_named_by_owner", Subject: "known", Severity: fine}
 	unknown := finding{Kind: "stores_named_by_owner", Subject: "unknown", Severity: warning}
 	for _, n := range all {
 		f, which := &unknown, "owns no store that we know"

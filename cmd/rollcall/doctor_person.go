@@ -33,7 +33,7 @@ type personStore struct {
 	StoreID string     `json:"store_id"`
 	Name    string     `json:"name"`
 	Listed  []listedAs `json:"listed"`   // their entries; none: they are not on the list
-	OffList []offList  `json:"off_list"` // what they did that is on no list
+	OffList []offList  `json:"off_list"` // what they did that is on no list, and entries that are gone
 	Notes   []string   `json:"notes"`
 }
 
@@ -276,7 +276,8 @@ func (d *doctor) mention(e store.Event) mention {
 func (d *doctor) explain(ctx context.Context, s *personStore, c store.PersonCustomer, r personReport) error {
 	x, err := d.store.Explain(ctx, c.StoreID, c.ID)
 	if errors.Is(err, store.ErrNotFound) {
-		s.Notes = append(s.Notes, fmt.Sprintf("Facts point at customer %s, who is gone: %s puts them back.", harmless(c.ID), d.rebuild(c.StoreID)[0]))
+		s.OffList = append(s.OffList, offList{Ref: "customer:" + c.ID, Reason: "people_missing", Fix: d.rebuild(c.StoreID),
+			Sentence: fmt.Sprintf("Facts say that they are on the list as customer %s, who is gone.", harmless(c.ID))})
 		return nil
 	}
 	if err != nil {

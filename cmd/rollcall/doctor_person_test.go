@@ -44,7 +44,7 @@ func onAccount(account string, e store.NewEvent) store.NewEvent {
 	return e
 }
 
-func user(id, email, status string) store.NewEvent {
+func clerkUser(id, email, status string) store.NewEvent {
 	return clerkSays("user.created", fmt.Sprintf(`{"id":%q,"first_name":"Ava","primary_email_address_id":"e","email_addresses":[{"id":"e","email_address":%q,"verification":{"status":%q}}],"updated_at":%d}`,
 		id, email, status, toldAt.UnixMilli()))
 }
@@ -68,10 +68,10 @@ var (
 var patients = []patient{
 	{name: "enrolled by address", told: []store.NewEvent{shop, course, platformSays("enrollment.upserted", `{"course_id":"c1","email":"Ava@x.example"}`)}, args: "--email AVA@x.example", well: true,
 		says: []string{"ava@x.example is no user that Clerk has told of.", "Store Aurora (s1)", "On the list as ava@x.example (customer 1): Lead, active.", "Has never paid", "Is in a course", "given with enrollment:c1/email:ava@x.example", "Enrolled in Mixing"}},
-	{name: "enrolled by user", told: []store.NewEvent{shop, course, user("user_1", "ava@x.example", "verified"), platformSays("enrollment.upserted", `{"course_id":"c1","user_id":"user_1"}`)}, args: "--user user_1", well: true,
+	{name: "enrolled by user", told: []store.NewEvent{shop, course, clerkUser("user_1", "ava@x.example", "verified"), platformSays("enrollment.upserted", `{"course_id":"c1","user_id":"user_1"}`)}, args: "--user user_1", well: true,
 		says: []string{"user_1 is Clerk's user user_1, with the verified address ava@x.example.", "On the list as ava@x.example", "the verified one of user:user_1, named by enrollment:c1/user:user_1"}},
 	{name: "bought a course, typing another address", args: "--email typed@x.example", well: true,
-		told: []store.NewEvent{shop, course, user("user_1", "ava@x.example", "verified"), bought("pi_1", "typed@x.example", `"userId":"user_1","courseId":"c1"`, 4900)},
+		told: []store.NewEvent{shop, course, clerkUser("user_1", "ava@x.example", "verified"), bought("pi_1", "typed@x.example", `"userId":"user_1","courseId":"c1"`, 4900)},
 		says: []string{"Store Aurora", "On the list as ava@x.example", "Customer, active", "Has paid", "the verified one of user:user_1", "Paid $49.00 for Mixing (payment:pi_1).", "payment:pi_1 was made with typed@x.example, and counts here"}},
 	{name: "ordered for free", told: []store.NewEvent{shop, course, bought("pi_1", "ava@x.example", `"courseId":"c1"`, 0)}, args: "--email ava@x.example", well: true,
 		says: []string{"Lead, active", "Ordered Mixing for free (payment:cs_pi_1)."}},
@@ -97,16 +97,16 @@ var patients = []patient{
 		told: []store.NewEvent{shop, course, platformSays("enrollment.upserted", `{"course_id":"c1","email":"ava@x.example"}`), platformSays("enrollment.upserted", `{"course_id":"c2","store_id":"s2","email":"ava@x.example"}`)},
 		says: []string{"Store s2", "On the list"}, never: []string{"Aurora", "Mixing"}},
 	{name: "was somebody else", args: "--email old@x.example", well: true,
-		told: []store.NewEvent{shop, course, platformSays("enrollment.upserted", `{"course_id":"c1","email":"ava@x.example"}`), user("user_1", "old@x.example", "verified"), platformSays("enrollment.upserted", `{"course_id":"c1","user_id":"user_1"}`),
+		told: []store.NewEvent{shop, course, platformSays("enrollment.upserted", `{"course_id":"c1","email":"ava@x.example"}`), clerkUser("user_1", "old@x.example", "verified"), platformSays("enrollment.upserted", `{"course_id":"c1","user_id":"user_1"}`),
 			clerkSays("user.updated", fmt.Sprintf(`{"id":"user_1","primary_email_address_id":"e","email_addresses":[{"id":"e","email_address":"ava@x.example","verification":{"status":"verified"}}],"updated_at":%d}`, toldAt.Add(time.Hour).UnixMilli()))},
 		says: []string{"Store Aurora", "Was old@x.example until ", "turned out to be ava@x.example"}},
 	{name: "a deleted user", args: "--user user_1", well: true,
-		told: []store.NewEvent{shop, course, user("user_1", "ava@x.example", "verified"), platformSays("enrollment.upserted", `{"course_id":"c1","user_id":"user_1"}`), clerkSays("user.deleted", `{"id":"user_1","deleted":true}`)},
+		told: []store.NewEvent{shop, course, clerkUser("user_1", "ava@x.example", "verified"), platformSays("enrollment.upserted", `{"course_id":"c1","user_id":"user_1"}`), clerkSays("user.deleted", `{"id":"user_1","deleted":true}`)},
 		says: []string{"Clerk's user user_1, deleted, with the address ava@x.example", "On the list as ava@x.example"}},
 
 	{name: "user_unknown", told: []store.NewEvent{shop, course, platformSays("enrollment.upserted", `{"course_id":"c1","user_id":"user_1"}`)}, args: "--user user_1",
 		says: []string{"user_1 is no user that Clerk has told of.", "Store Aurora (s1)\n  Not on the list.", "Enrollment in Mixing", "(enrollment:c1/user:user_1): on no list: its user was never heard of", "Fix:  rollcall backfill start clerk --follow"}},
-	{name: "email_unverified", told: []store.NewEvent{shop, course, user("user_1", "ava@x.example", "unverified"), platformSays("enrollment.upserted", `{"course_id":"c1","user_id":"user_1"}`)}, args: "--user user_1",
+	{name: "email_unverified", told: []store.NewEvent{shop, course, clerkUser("user_1", "ava@x.example", "unverified"), platformSays("enrollment.upserted", `{"course_id":"c1","user_id":"user_1"}`)}, args: "--user user_1",
 		says: []string{"user_1, without a verified address", "Not on the list.", "none that is verified", `rollcall events send enrollment.upserted '{"course_id":"c1","user_id":"user_1","email":"<ADDRESS>"}'`}},
 	{name: "no_store", told: []store.NewEvent{shop, platformSays("enrollment.upserted", `{"course_id":"c9","email":"ava@x.example"}`)}, args: "--email ava@x.example",
 		says: []string{"Of no store that is known:", "Enrollment in c9", "no store is known for it", `rollcall events send product.upserted '{"id":"c9","store_id":"s1","kind":"course"}'`}},
@@ -121,7 +121,7 @@ var patients = []patient{
 	{name: "derive_failed", told: []store.NewEvent{shop, course, platformSays("enrollment.upserted", `{"course_id":"c1","email":"ava@x.example"}`)}, sql: []string{`UPDATE enrollments SET customer_id = NULL, unattached = 'derive_failed: out of range'`, `DELETE FROM customers`},
 		args: "--email ava@x.example --store s1", says: []string{"Not on the list.", "it could not be worked out whose it is", "Fix:  rollcall audit --fix --store s1"}},
 	{name: "a customer who is gone", told: []store.NewEvent{shop, course, platformSays("enrollment.upserted", `{"course_id":"c1","email":"ava@x.example"}`)}, sql: []string{`DELETE FROM customers`},
-		args: "--email ava@x.example", well: false, says: []string{"Not on the list", "Facts point at customer 1, who is gone: rollcall rebuild --store s1 puts them back."}},
+		args: "--email ava@x.example", well: false, says: []string{"Not on the list", "on the list as customer 1, who is gone.", "Fix:  rollcall rebuild --store s1"}},
 
 	{name: "unpaid", args: "--email ava@x.example", well: true,
 		told: []store.NewEvent{shop, course, stripeSays("checkout.session.completed", `{"id":"cs_1","object":"checkout.session","mode":"payment","payment_status":"unpaid","amount_total":4900,"currency":"usd","payment_intent":"pi_1","customer_details":{"email":"ava@x.example"},"created":1772442000,"metadata":{"courseId":"c1"}}`)},
@@ -147,7 +147,7 @@ var patients = []patient{
 		VALUES ('platform', 'e', 'enrollment.upserted', now(), '{"data":{"email":"Ava@x.example"}}', 'failed', 'progress 900')`, `INSERT INTO webhook_events (source, event_id, type, occurred_at, payload) VALUES ('clerk', 'f', 'x', now(), '{"e":"not-ava@x.example"}')`},
 		says: []string{"no user that Clerk has told of", "(enrollment.upserted from platform, received", "speaks of them and could not be applied: progress 900.", "rollcall events retry "}, never: []string{"waits"}},
 	{name: "hostile names", args: `--user "$(printf 'user_\033[31m\342\200\256')"`, well: true,
-		told: []store.NewEvent{shop, platformSays("product.upserted", `{"id":"c1","store_id":"s1","kind":"course","title":"\u001b]0;owned\u0007\u202e"}`), user(`user_\u001b[31m\u202e`, "ava@x.example", "verified"), platformSays("enrollment.upserted", `{"course_id":"c1","user_id":"user_\u001b[31m\u202e"}`)},
+		told: []store.NewEvent{shop, platformSays("product.upserted", `{"id":"c1","store_id":"s1","kind":"course","title":"\u001b]0;owned\u0007\u202e"}`), clerkUser(`user_\u001b[31m\u202e`, "ava@x.example", "verified"), platformSays("enrollment.upserted", `{"course_id":"c1","user_id":"user_\u001b[31m\u202e"}`)},
 		says: []string{`user_\u001b[31m\u202e`, "On the list"}, never: []string{"\x1b", "\u202e", "\x07"}},
 }
 

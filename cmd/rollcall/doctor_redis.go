@@ -22,6 +22,10 @@ type node struct {
 	cli string
 }
 
+// redisCLI speaks to the server of REDIS_URL. It takes a password without a user
+// for that of a user without a name, so that one is written in.
+const redisCLI = `redis-cli --no-auth-warning -u "$(echo "$REDIS_URL" | sed 's,://:,://default:,')"`
+
 // command is a Redis command that can be pasted.
 func (n node) command(words string) string { return n.cli + " " + words }
 
@@ -36,7 +40,7 @@ func (d *doctor) checkRedis(ctx context.Context) error {
 	defer client.Close()
 	before := d.now()
 	if err := soon(ctx, func(ctx context.Context) error { return client.Ping(ctx).Err() }); err != nil {
-		d.find(finding{Kind: "redis_away", Severity: problem, Count: 1, What: "Redis does not answer: " + harmless(err.Error()), Fix: []string{`redis-cli -u "$REDIS_URL" PING`}})
+		d.find(finding{Kind: "redis_away", Severity: problem, Count: 1, What: "Redis does not answer: " + harmless(err.Error()), Fix: []string{redisCLI + " PING"}})
 		return nil
 	}
 	d.queue = opt
@@ -71,7 +75,7 @@ func soon(ctx context.Context, do func(context.Context) error) error {
 // as that of sentinels, gives way to the address that answers.
 func nodeAt(ctx context.Context, client redis.UniversalClient, opt asynq.RedisConnOpt) node {
 	if _, sentinels := opt.(asynq.RedisFailoverClientOpt); !sentinels {
-		return node{client, `redis-cli -u "$REDIS_URL"`}
+		return node{client, redisCLI}
 	}
 	info, _ := client.ClientInfo(ctx).Result()
 	if info == nil {
@@ -178,7 +182,7 @@ func (d *doctor) checkWorkers(ctx context.Context) error {
 	default:
 		d.fine("%s at work", count(d.workers, "worker"))
 	}
-	return d.paused(inspector)
+	return d.paused(ctx)
 }
 
 // queues lists all queues, sorted.
@@ -191,24 +195,27 @@ func queues() []string {
 	return all
 }
 
-// paused looks for queues that somebody has paused on the monitoring page.
-func (d *doctor) paused(inspector *asynq.Inspector) error {
-	known, err := inspector.Queues()
-	if err != nil {
-		return err
-	}
+// paused looks for queues that somebody has paused on the monitoring page. It
+// looks at asynq's own keys: the inspector fails on a queue that it knows of no
+// job in, and for a job that lost its data.
+func (d *doctor) paused(ctx context.Context) error {
+	client, _ := d.queue.MakeRedisClient().(redis.UniversalClient)
+	defer client.Close()
 	for _, queue := range queues() {
-		if !slices.Contains(known, queue) {
-			continue
-		}
-		info, err := inspector.GetQueueInfo(queue)
+		key := "asynq:{" + queue + "}:"
+		paused, err := client.Exists(ctx, key+"paused").Result()
 		if err != nil {
 			return err
 		}
-		if info.Paused {
-			d.find(finding{Kind: "queue_paused", Subject: queue, Severity: problem, Count: int64(info.Size), What: fmt.Sprintf("the queue %s is paused, with %s in it", queue, count(info.Size, "job")),
-				Fix: []string{`redis-cli -u "$REDIS_URL" DEL 'asynq:{` + queue + `}:paused'`}})
+		if paused == 0 {
+			continue
 		}
+		waiting, err := client.LLen(ctx, key+"pending").Result()
+		if err != nil {
+			return err
+		}
+		d.find(finding{Kind: "queue_paused", Subject: queue, Severity: problem, Count: 1, What: fmt.Sprintf("the queue %s is paused, with %s waiting in it", queue, count(int(waiting), "job")),
+			Fix: []string{redisCLI + " DEL '" + key + "paused'"}})
 	}
 	return nil
 }

@@ -93,12 +93,12 @@ var ailments = []ailment{
 		cure: said(`DELETE FROM goose_db_version WHERE version_id = 9999`)},
 
 	{kind: "redis_away", severity: problem, env: map[string]string{"REDIS_URL": "redis://:hushhush@127.0.0.1:1"}, says: "does not answer", leave: "redis-cli"},
-	{kind: "redis_evicts", severity: warning, cause: func(w *ward) { w.sh(`redis-cli -u "$REDIS_URL" CONFIG SET maxmemory-policy allkeys-lru`, nil) }, says: "allkeys-lru"},
+	{kind: "redis_evicts", severity: warning, cause: func(w *ward) { w.redis("CONFIG SET maxmemory-policy allkeys-lru") }, says: "allkeys-lru"},
 	{kind: "redis_evicts", severity: problem, cause: func(w *ward) {
-		w.sh(`redis-cli -u "$REDIS_URL" CONFIG SET maxmemory-policy volatile-ttl; redis-cli -u "$REDIS_URL" CONFIG SET maxmemory 1gb`, nil)
-		w.Cleanup(func() { w.sh(`redis-cli -u "$REDIS_URL" CONFIG SET maxmemory 0`, nil) })
+		w.redis("CONFIG SET maxmemory-policy volatile-ttl", "CONFIG SET maxmemory 1gb")
+		w.Cleanup(func() { w.redis("CONFIG SET maxmemory 0") })
 	}, says: "volatile-ttl"},
-	{kind: "redis_forgets", severity: note, says: "appendonly no", cause: func(w *ward) { w.sh(`redis-cli -u "$REDIS_URL" CONFIG SET appendonly no`, nil) }},
+	{kind: "redis_forgets", severity: note, says: "appendonly no", cause: func(w *ward) { w.redis("CONFIG SET appendonly no") }},
 	{kind: "workers_missing", severity: problem, idle: true, says: "no worker serves the queues backfills, clerk, platform, stripe", leave: "rollcall work", cure: (*ward).work},
 	{kind: "queue_paused", subject: "stripe", severity: problem, cause: func(w *ward) {
 		redis, err := jobs.ParseRedis(w.env["REDIS_URL"])
@@ -107,13 +107,21 @@ var ailments = []ailment{
 		}
 		inspector := asynq.NewInspector(redis)
 		defer inspector.Close()
-		w.until("the queue is known", func() bool { return inspector.PauseQueue("stripe") == nil })
+		if err := inspector.PauseQueue("stripe"); err != nil {
+			w.Fatal(err)
+		}
 	}, says: "is paused"},
 
 	{kind: "source_unheard", subject: "platform", severity: warning, fill: map[string]string{"<STORE>": "s1", "<NAME>": "One", "<CLERK USER>": "user_o"}},
 	{kind: "source_unheard", subject: "stripe", severity: warning, leave: "stripe webhook_endpoints", cure: (*ward).sells},
 	{kind: "source_unheard", subject: "clerk", severity: warning, leave: "xdg-open", cure: func(w *ward) { w.signsUp("user_1", "ava@x.example") }},
-	{kind: watch.Silent, subject: "stripe", severity: problem, cause: said(counts("stripe", "accepted", 9, 200, 8)), says: "nothing has come from stripe for", cure: (*ward).sells},
+	{kind: watch.Silent, subject: "stripe", severity: problem, cause: func(w *ward) {
+		w.sql(counts("stripe", "accepted", 9, 200, 8))
+		w.until("the hourly look at Stripe's events is over", func() bool {
+			all, err := w.store.Backfills(w.Context(), 0, 1)
+			return err == nil && len(all) == 1 && all[0].EndedAt != nil
+		})
+	}, says: "nothing has come from stripe for", cure: (*ward).sells},
 	{kind: watch.Signatures, subject: "clerk", severity: problem, cause: func(w *ward) {
 		for range 5 {
 			w.deliver("clerk", "whsec_c3RyYW5nZXIgc2VjcmV0IG9mIHN2aXg=", `{"type":"user.created"}`)
@@ -193,7 +201,7 @@ var ailments = []ailment{
 		w.say("enrollment.upserted", `{"course_id":"c1","store_id":"user_1","email":"ava@x.example"}`)
 		w.settled()
 	}},
-	{kind: "stores_named_by_owner", subject: "known", severity: note, says: "owns s1", stays: true, cause: func(w *ward) {
+	{kind: "stores_named_by_owner", subject: "known", severity: fine, says: "owns s1", stays: true, cause: func(w *ward) {
 		w.say("store.upserted", `{"id":"s1","owner_user_id":"user_1"}`)
 		w.say("enrollment.upserted", `{"course_id":"c1","store_id":"user_1","email":"ava@x.example"}`)
 		w.settled()
@@ -354,7 +362,7 @@ func TestDoctorFindsNothing(t *testing.T) {
 	w.signsUp("user_1", "ava@x.example")
 	w.sells()
 	enrolled("user_1")(w)
-	w.sh(`redis-cli -u "$REDIS_URL" CONFIG SET appendonly yes`, nil)
+	w.redis("CONFIG SET appendonly yes")
 	for _, args := range []string{"", "--store s1"} {
 		w.until("nothing is found", func() bool {
 			r, status := w.examine("", args, nil)

@@ -215,7 +215,7 @@ func (w *ward) until(what string, done func() bool) {
 // sh runs commands as a person would.
 func (w *ward) sh(script string, more map[string]string) (stdout string, status int) {
 	w.Helper()
-	cmd := exec.CommandContext(w.Context(), "sh", "-ec", script)
+	cmd := exec.Command("sh", "-ec", script)
 	for _, vars := range []map[string]string{w.env, more} {
 		for name, value := range vars {
 			if value != unset {
@@ -230,10 +230,10 @@ func (w *ward) sh(script string, more map[string]string) (stdout string, status 
 	var out, log bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &log
 	err := cmd.Run()
-	if cmd.ProcessState == nil || log.Len() > 0 && !cmd.ProcessState.Exited() {
+	if cmd.ProcessState == nil || !cmd.ProcessState.Exited() {
 		w.Fatalf("%s: %v\n%s", script, err, &log)
 	}
-	if cmd.ProcessState.ExitCode() != 0 {
+	if cmd.ProcessState.ExitCode() != 0 && log.Len() > 0 {
 		w.Logf("status %d: %s\n%s", cmd.ProcessState.ExitCode(), script, &log)
 	}
 	return out.String(), cmd.ProcessState.ExitCode()
@@ -241,6 +241,16 @@ func (w *ward) sh(script string, more map[string]string) (stdout string, status 
 
 // unset is a variable that a command is to be without.
 const unset = "\x00"
+
+// redis gives the ward's Redis commands.
+func (w *ward) redis(commands ...string) {
+	w.Helper()
+	for _, command := range commands {
+		if out, _ := w.sh(redisCLI+" "+command, nil); strings.TrimSpace(out) != "OK" {
+			w.Fatalf("%s: %s", command, out)
+		}
+	}
+}
 
 // say says an event of the platform's.
 func (w *ward) say(typ, data string) {
