@@ -26,25 +26,27 @@ func (c *Checkup) HomelessProducts(ctx context.Context) (all []HomelessProduct, 
 		HomelessProduct
 		Count int64
 	}
-	rows, err := collect(ctx, c, pgx.RowToStructByPos[row], `
-		SELECT
-			p.id,
-			coalesce(nullif(p.title, ''), p.id),
-			coalesce(p.store_ref, ''),
-			(SELECT count(*) FROM stores WHERE owner_user_id = p.store_ref),
-			count(*) OVER ()
-		FROM products p
-		WHERE p.store_id IS NULL
-		  AND p.version <> ''
-		  AND p.deleted_version = ''
-		  AND ($1 = '' OR p.store_ref = $1 OR p.store_ref IN (SELECT owner_user_id FROM stores WHERE id = $1))
-		ORDER BY p.id
-		LIMIT greatest($2, 1)`, c.only, c.examples)
+	rows, err := collect(ctx, c, pgx.RowToStructByPos[row], homelessSQL, c.only, c.examples)
 	for _, r := range rows {
 		all, count = append(all, r.HomelessProduct), r.Count
 	}
 	return all, count, err
 }
+
+const homelessSQL = `
+	SELECT
+		p.id,
+		coalesce(nullif(p.title, ''), p.id),
+		coalesce(p.store_ref, ''),
+		(SELECT count(*) FROM stores WHERE owner_user_id = p.store_ref),
+		count(*) OVER ()
+	FROM products p
+	WHERE p.store_id IS NULL
+	  AND p.version <> ''
+	  AND p.deleted_version = ''
+	  AND ($1 = '' OR p.store_ref = $1 OR p.store_ref IN (SELECT owner_user_id FROM stores WHERE id = $1))
+	ORDER BY p.id
+	LIMIT greatest($2, 1)`
 
 // NamedByOwner is a store that is named by its owner's user id instead of its own.
 type NamedByOwner struct {

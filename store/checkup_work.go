@@ -99,9 +99,11 @@ func (c *Checkup) UntoldChanges(ctx context.Context) (u UntoldChanges, err error
 // Unheard lists the sources that no event has ever come from.
 func (c *Checkup) Unheard(ctx context.Context) (_ []string, err error) {
 	defer wrap(&err, "store.Checkup.Unheard")
-	return collect(ctx, c, pgx.RowTo[string], `
-		SELECT s.name
-		FROM unnest($1::text[]) WITH ORDINALITY s(name, nth)
-		WHERE NOT EXISTS (SELECT FROM webhook_events WHERE source = s.name)
-		ORDER BY s.nth`, sources)
+	return collect(ctx, c, pgx.RowTo[string], unheardSQL, sources)
 }
+
+const unheardSQL = `
+	SELECT s.name
+	FROM unnest($1::text[]) WITH ORDINALITY s(name, nth)
+	WHERE NOT EXISTS (SELECT FROM webhook_events WHERE source = s.name)
+	ORDER BY s.nth`

@@ -66,17 +66,7 @@ const newestEvents = 20_000
 // bring, the newest events of the inbox stand for it.
 func deliveries(ctx context.Context, tx pgx.Tx, since time.Time) (_ []Delivered, err error) {
 	defer wrap(&err, "store.deliveries")
-	rows, err := tx.Query(ctx, `
-		SELECT source, hour, outcome, count, first_at, last_at
-		FROM webhook_deliveries
-		WHERE hour >= $1
-		UNION ALL
-		SELECT source, date_trunc('hour', received_at, 'UTC'), $2, count(*), min(received_at), max(received_at)
-		FROM (SELECT source, received_at FROM webhook_events ORDER BY id DESC LIMIT $3) newest
-		WHERE received_at >= $1
-		  AND source <> ALL (ARRAY(SELECT DISTINCT source FROM webhook_deliveries WHERE hour >= $1))
-		GROUP BY 1, 2
-		ORDER BY 1, 2, 3`, since, Accepted, newestEvents)
+	rows, err := tx.Query(ctx, deliveriesSQL, since, Accepted, newestEvents)
 	if err != nil {
 		return nil, err
 	}
@@ -86,3 +76,15 @@ func deliveries(ctx context.Context, tx pgx.Tx, since time.Time) (_ []Delivered,
 		return d, err
 	})
 }
+
+const deliveriesSQL = `
+	SELECT source, hour, outcome, count, first_at, last_at
+	FROM webhook_deliveries
+	WHERE hour >= $1
+	UNION ALL
+	SELECT source, date_trunc('hour', received_at, 'UTC'), $2, count(*), min(received_at), max(received_at)
+	FROM (SELECT source, received_at FROM webhook_events ORDER BY id DESC LIMIT $3) newest
+	WHERE received_at >= $1
+	  AND source <> ALL (ARRAY(SELECT DISTINCT source FROM webhook_deliveries WHERE hour >= $1))
+	GROUP BY 1, 2
+	ORDER BY 1, 2, 3`

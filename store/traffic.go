@@ -74,42 +74,45 @@ const (
 // wait are looked at.
 func failingEvents(ctx context.Context, tx pgx.Tx) (_ []FailingEvents, err error) {
 	defer wrap(&err, "store.failingEvents")
-	rows, err := tx.Query(ctx, `
-		SELECT
-			source,
-			type,
-			count(*) FILTER (WHERE status = 'failed') AS failed,
-			count(*) FILTER (WHERE status = 'pending') AS trying,
-			coalesce((array_agg(last_error ORDER BY status, id DESC))[1], ''),
-			(array_agg(id ORDER BY status, id DESC))[1:5]
-		FROM (
-			(SELECT id, source, type, status, last_error FROM webhook_events WHERE status = 'failed' ORDER BY id DESC LIMIT $1)
-			UNION ALL
-			SELECT id, source, type, status, last_error
-			FROM (SELECT * FROM webhook_events WHERE status = 'pending' ORDER BY id LIMIT $1) waiting
-			WHERE attempts >= $2
-		) e
-		GROUP BY source, type
-		ORDER BY failed DESC, trying DESC, source, type
-		LIMIT $3`, someEvents, seldomFails, someTypes)
+	rows, err := tx.Query(ctx, failingSQL, someEvents, seldomFails, someTypes)
 	if err != nil {
 		return nil, err
 	}
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[FailingEvents])
 }
 
+const failingSQL = `
+	SELECT
+		source,
+		type,
+		count(*) FILTER (WHERE status = 'failed') AS failed,
+		count(*) FILTER (WHERE status = 'pending') AS trying,
+		coalesce((array_agg(last_error ORDER BY status, id DESC))[1], ''),
+		(array_agg(id ORDER BY status, id DESC))[1:5]
+	FROM (
+		(SELECT id, source, type, status, last_error FROM webhook_events WHERE status = 'failed' ORDER BY id DESC LIMIT $1)
+		UNION ALL
+		SELECT id, source, type, status, last_error
+		FROM (SELECT * FROM webhook_events WHERE status = 'pending' ORDER BY id LIMIT $1) waiting
+		WHERE attempts >= $2
+	) e
+	GROUP BY source, type
+	ORDER BY failed DESC, trying DESC, source, type
+	LIMIT $3`
+
 // overdueEvents counts the events that are still pending without having been
 // tried within a minute of when they came, or were to be tried.
 func overdueEvents(ctx context.Context, tx pgx.Tx, now time.Time) (o OverdueEvents, err error) {
 	defer wrap(&err, "store.overdueEvents")
-	err = tx.QueryRow(ctx, `
-		SELECT count(*), min(received_at)
-		FROM (SELECT * FROM webhook_events WHERE status = 'pending' ORDER BY id LIMIT $2) waiting
-		WHERE coalesce(attempted_at + LEAST(2 ^ attempts, 600) * interval '1.5 s', received_at) < $1::timestamptz - interval '1 minute'`,
-		now, someEvents).Scan(&o.Count, &o.Oldest)
+	err = tx.QueryRow(ctx, overdueSQL, now, someEvents).Scan(&o.Count, &o.Oldest)
 	o.Oldest = utc(o.Oldest)
 	return o, err
 }
+
+const overdueSQL = `
+	SELECT count(*), min(received_at)
+	FROM (SELECT * FROM webhook_events WHERE status = 'pending' ORDER BY id LIMIT $2) waiting
+	WHERE coalesce(attempted_at + LEAST(2 ^ attempts, 600) * interval '1.5 s', received_at) < $1::timestamptz - interval '1 minute'`
 
 // recovered tells until when what each source sent is here by a backfill, too:
 // one that read all that the source keeps; or, of Stripe, the hourly one, each

@@ -2,6 +2,8 @@ package store_test
 
 import (
 	"fmt"
+	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -101,5 +103,26 @@ func TestTrafficRecovered(t *testing.T) {
 	want := map[string]time.Time{"clerk": begin, "stripe": begin.Add(2 * time.Hour)}
 	if diff := cmp.Diff(want, traffic.Recovered); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// The migration writes down the rhythm that the inbox knows of already.
+func TestMigrationCountsDeliveries(t *testing.T) {
+	s, url := openURL(t)
+	text, err := os.ReadFile("../migrations/0010_watch.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, seed, _ := strings.Cut(string(text), "INSERT INTO webhook_deliveries")
+	seed, _, found := strings.Cut(seed, ";")
+	if !found {
+		t.Fatal("the migration counts nothing")
+	}
+	query(t, url, `INSERT INTO webhook_events (source, event_id, type, occurred_at, received_at, payload)
+		SELECT 'clerk', n::text, 'x', now(), date_trunc('hour', now(), 'UTC') - n * interval '1 day' + interval '5 minutes', '{}' FROM generate_series(1, 40) n RETURNING 'x'`)
+	query(t, url, "INSERT INTO webhook_deliveries"+seed+" RETURNING source")
+	traffic, err := s.Traffic(t.Context(), time.Now().Add(-1000*time.Hour), time.Now())
+	if err != nil || len(traffic.Deliveries) != 27 && len(traffic.Deliveries) != 28 {
+		t.Errorf("%d hours, %v", len(traffic.Deliveries), err)
 	}
 }

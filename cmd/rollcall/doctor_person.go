@@ -126,20 +126,8 @@ func (d *doctor) tell(ctx context.Context, r *personReport) error {
 		at(r.Store)
 	}
 	for _, f := range r.Facts {
-		if f.StoreID != nil {
-			at(*f.StoreID)
-		}
-		if f.Reason == nil {
-			continue
-		}
-		off, err := d.offList(ctx, f)
-		if err != nil {
+		if err := d.place(ctx, f, at, r); err != nil {
 			return err
-		}
-		if f.StoreID == nil {
-			r.NoStore = append(r.NoStore, off)
-		} else {
-			at(*f.StoreID).OffList = append(at(*f.StoreID).OffList, off)
 		}
 	}
 	for _, m := range r.Merges {
@@ -162,6 +150,28 @@ func (d *doctor) tell(ctx context.Context, r *personReport) error {
 	for _, e := range r.Person.Events {
 		r.Events = append(r.Events, d.mention(e))
 	}
+	return nil
+}
+
+// place puts a fact that is on no list where it belongs in the report, and sees
+// to it that its store is in it.
+func (d *doctor) place(ctx context.Context, f store.PersonalFact, at func(string) *personStore, r *personReport) error {
+	var s *personStore
+	if f.StoreID != nil {
+		s = at(*f.StoreID)
+	}
+	if f.Reason == nil {
+		return nil
+	}
+	off, err := d.offList(ctx, f)
+	if err != nil {
+		return err
+	}
+	if s == nil {
+		r.NoStore = append(r.NoStore, off)
+		return nil
+	}
+	s.OffList = append(s.OffList, off)
 	return nil
 }
 
