@@ -24,7 +24,8 @@ var imports = map[string][]string{
 	"rollcall/history":                  {"rollcall/facts", "rollcall/store"},
 	"rollcall/history/clerkfake":        {},
 	"rollcall/history/stripefake":       {},
-	"rollcall/worker":                   {"rollcall/store", "rollcall/jobs", "rollcall/facts", "rollcall/history"},
+	"rollcall/watch":                    {"rollcall/store"},
+	"rollcall/worker":                   {"rollcall/store", "rollcall/jobs", "rollcall/facts", "rollcall/history", "rollcall/watch"},
 	"rollcall/web":                      {"rollcall/store", "rollcall/jobs", "rollcall/facts"},
 }
 

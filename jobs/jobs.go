@@ -20,6 +20,7 @@ const (
 	TypeEvent    = "event:apply"     // apply one inbox event
 	TypeBackfill = "backfill:chunk"  // do one chunk of a backfill
 	TypeHourly   = "backfill:hourly" // start what is to be brought in every hour
+	TypeAlert    = "watch:alert"     // tell of one change of a watch
 )
 
 // Queues of the worker and their weights: people (clerk) before money before
@@ -34,6 +35,10 @@ var Queues = map[string]int{
 // never keeps what happens now waiting.
 const BackfillQueue = "backfills"
 
+// AlertQueue is the queue of alerts, done beside events: who waits for one does
+// not wait for history.
+const AlertQueue = "alerts"
+
 const (
 	// EventRetries is above what the row allows: the row decides when an event
 	// has been tried often enough, and the queue must not give up before it.
@@ -43,6 +48,10 @@ const (
 	// ChunkRetries is above what the chunk's row allows, which decides.
 	ChunkRetries = 1000
 	chunkTimeout = 30 * time.Minute
+
+	// AlertRetries last for some days; then the sweep asks again.
+	AlertRetries = 1000
+	alertTimeout = time.Minute
 )
 
 // Event is the payload of TypeEvent.
@@ -72,6 +81,21 @@ func ParseBackfill(t *asynq.Task) (Backfill, error) {
 		return b, fmt.Errorf("job %s: payload %q names no chunk: %w", t.Type(), t.Payload(), asynq.SkipRetry)
 	}
 	return b, nil
+}
+
+// Alert is the payload of TypeAlert.
+type Alert struct {
+	Watch  string `json:"watch"`  // watch_changes.watch
+	Number int64  `json:"number"` // watch_changes.number
+}
+
+// ParseAlert reads the payload of a TypeAlert task.
+func ParseAlert(t *asynq.Task) (Alert, error) {
+	var a Alert
+	if err := json.Unmarshal(t.Payload(), &a); err != nil || a.Watch == "" || a.Number == 0 {
+		return a, fmt.Errorf("job %s: payload %q names no change: %w", t.Type(), t.Payload(), asynq.SkipRetry)
+	}
+	return a, nil
 }
 
 // Client puts jobs into Redis. Safe for concurrent use.
@@ -104,6 +128,13 @@ func (c *Client) EnqueueBackfill(ctx context.Context, backfill int64, chunk int,
 func (c *Client) EnqueueBackfillIn(ctx context.Context, b Backfill, round string, delay time.Duration) error {
 	return c.enqueue(ctx, TypeBackfill, b, fmt.Sprintf("backfill:%d:%d", b.Backfill, b.Chunk), round,
 		asynq.Queue(BackfillQueue), asynq.MaxRetry(ChunkRetries), asynq.Timeout(chunkTimeout), asynq.ProcessIn(delay))
+}
+
+// EnqueueAlert asks for a change of a watch to be told. round is as in
+// EnqueueEvent.
+func (c *Client) EnqueueAlert(ctx context.Context, a Alert, round string) error {
+	return c.enqueue(ctx, TypeAlert, a, fmt.Sprintf("alert:%s:%d", a.Watch, a.Number), round,
+		asynq.Queue(AlertQueue), asynq.MaxRetry(AlertRetries), asynq.Timeout(alertTimeout))
 }
 
 // EnqueueHourly asks for the hourly job now.

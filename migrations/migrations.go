@@ -4,9 +4,12 @@ package migrations
 
 import (
 	"context"
+	"database/sql"
 	"embed"
 	"fmt"
 	"io/fs"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -65,18 +68,26 @@ func Current(ctx context.Context, url string) ([]Status, error) {
 // connectTimeout bounds the try at one of several hosts.
 const connectTimeout = 5 * time.Second
 
-// with opens the database and a goose provider over the embedded files. Nothing
-// in it leans on a session, so that it works through a pooler too.
-func with(url string, do func(*goose.Provider) error) error {
+// open opens the database. Nothing in it leans on a session, so that it works
+// through a pooler too.
+func open(url string) (*sql.DB, error) {
 	cfg, err := pgx.ParseConfig(url)
 	if err != nil {
-		return fmt.Errorf("DATABASE_URL: %w", err)
+		return nil, fmt.Errorf("DATABASE_URL: %w", err)
 	}
 	cfg.DefaultQueryExecMode = pgx.QueryExecModeExec
 	if cfg.ConnectTimeout == 0 {
 		cfg.ConnectTimeout = connectTimeout
 	}
-	db := stdlib.OpenDB(*cfg)
+	return stdlib.OpenDB(*cfg), nil
+}
+
+// with opens the database and a goose provider over the embedded files.
+func with(url string, do func(*goose.Provider) error) error {
+	db, err := open(url)
+	if err != nil {
+		return err
+	}
 	defer db.Close()
 	root, err := fs.Sub(files, ".")
 	if err != nil {
@@ -87,4 +98,61 @@ func with(url string, do func(*goose.Provider) error) error {
 		return err
 	}
 	return do(p)
+}
+
+// Lag compares the database at url with the embedded files: which of them are
+// not applied there, and which versions are applied that are none of them. Unlike
+// Current it writes nothing and waits for nobody.
+func Lag(ctx context.Context, url string) (missing []Status, unknown []int64, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("migrations.Lag: %w", err)
+		}
+	}()
+	names, err := fs.Glob(files, "*.sql")
+	if err != nil {
+		return nil, nil, err
+	}
+	applied, err := appliedVersions(ctx, url)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, name := range names {
+		version, err := goose.NumericComponent(name)
+		if err != nil {
+			return nil, nil, err
+		}
+		if !applied[version] {
+			missing = append(missing, Status{Version: version, Name: name})
+		}
+		delete(applied, version)
+	}
+	return missing, slices.Sorted(maps.Keys(applied)), nil
+}
+
+// appliedVersions reads goose's table, if it is there.
+func appliedVersions(ctx context.Context, url string) (map[int64]bool, error) {
+	db, err := open(url)
+	if err != nil {
+		return nil, err
+	}
+	defer db.Close()
+	applied := map[int64]bool{}
+	var there bool
+	if err := db.QueryRowContext(ctx, `SELECT to_regclass('goose_db_version') IS NOT NULL`).Scan(&there); err != nil || !there {
+		return applied, err
+	}
+	rows, err := db.QueryContext(ctx, `SELECT version_id FROM goose_db_version WHERE is_applied AND version_id > 0`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var version int64
+		if err := rows.Scan(&version); err != nil {
+			return nil, err
+		}
+		applied[version] = true
+	}
+	return applied, rows.Err()
 }

@@ -99,8 +99,8 @@ func (s *Store) BackfillGauges(ctx context.Context) (_ []BackfillGauges, err err
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[BackfillGauges])
 }
 
-// Unattached counts facts of a kind that are on no list for a reason.
-type Unattached struct {
+// UnattachedCount counts facts of a kind that are on no list for a reason.
+type UnattachedCount struct {
 	Kind   string // enrollment, payment or subscription
 	Reason string
 	Facts  int64
@@ -122,7 +122,7 @@ func unattachedSQL(kind string) string {
 
 // UnattachedCounts counts the facts that should be on a list and are on none, by
 // kind and reason, all of them always.
-func (s *Store) UnattachedCounts(ctx context.Context) (_ []Unattached, err error) {
+func (s *Store) UnattachedCounts(ctx context.Context) (_ []UnattachedCount, err error) {
 	defer wrap(&err, "store.UnattachedCounts")
 	var sql string
 	for _, kind := range factKinds {
@@ -136,7 +136,7 @@ func (s *Store) UnattachedCounts(ctx context.Context) (_ []Unattached, err error
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, pgx.RowToStructByPos[Unattached])
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[UnattachedCount])
 }
 
 // ListGauges is how long all lists are together.

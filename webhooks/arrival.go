@@ -43,6 +43,9 @@ func (r *Receiver) begin(req *http.Request) (context.Context, *arrival) {
 func (r *Receiver) end(ctx context.Context, d *arrival) {
 	took := time.Since(d.began)
 	r.metrics.answered(d.source, d.code, took)
+	if d.source != nobody {
+		r.tally.add(d.source, d.code, r.cfg.Now())
+	}
 	r.endSpan(ctx, d)
 	if d.code != notConfigured {
 		r.log(ctx, d, took)

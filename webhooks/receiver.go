@@ -37,6 +37,7 @@ type Config struct {
 	Jobs    Enqueuer
 	Secrets map[string][]Secret   // by source; one without is answered 503
 	Logger  *slog.Logger          // slog.Default() if nil
+	Counter Counter               // of what became of deliveries; nil: it is not counted
 	Metrics prometheus.Registerer // takes what is counted; nil: nobody does
 	Traces  trace.TracerProvider  // nil: nobody traces
 
@@ -51,6 +52,7 @@ type Receiver struct {
 	cfg     Config
 	batch   batcher
 	hinter  *hinter
+	tally   *tally
 	metrics *metrics
 	tracer  trace.Tracer
 	seldom  rate.Sometimes // for what anybody can cause without a signature
@@ -86,6 +88,7 @@ func New(cfg Config) *Receiver {
 	}
 	r := &Receiver{cfg: cfg, tracer: tracer(cfg.Traces), seldom: rate.Sometimes{Interval: time.Minute}}
 	r.hinter = newHinter(cfg.Jobs, cfg.Logger, r.tracer)
+	r.tally = newTally(cfg.Counter, cfg.Logger)
 	r.metrics = newMetrics(cfg.Metrics, r.hinter)
 	r.batch.insert, r.batch.tracer, r.batch.kept, r.batch.timeout = r.insert, r.tracer, r.hinter.hint, cfg.InsertTimeout
 	return r
@@ -105,6 +108,7 @@ func (r *Receiver) Close() {
 	r.close.Do(func() {
 		r.batch.close()
 		r.hinter.close() // after the batch: its last rows are hinted at too
+		r.tally.close()
 	})
 }
 

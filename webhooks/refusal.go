@@ -3,12 +3,14 @@ package webhooks
 import (
 	"fmt"
 	"net/http"
+
+	"rollcall/store"
 )
 
 // What a sender is told that an event is, where it was taken.
 const (
-	accepted  = "accepted"
-	duplicate = "duplicate"
+	accepted  = store.Accepted
+	duplicate = store.Duplicate
 )
 
 // The codes of the errors a sender is told.

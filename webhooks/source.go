@@ -43,8 +43,8 @@ type source struct {
 
 var sources = map[string]*source{
 	Stripe:   {Stripe, "STRIPE_WEBHOOK_SECRETS", checkStripeSecret, verifyStripe, readStripe},
-	Clerk:    {Clerk, "CLERK_WEBHOOK_SECRETS", checkSvixSecret, verifySvix, readClerk},
-	Platform: {Platform, "PLATFORM_WEBHOOK_SECRETS", checkSvixSecret, verifySvix, readPlatform},
+	Clerk:    {Clerk, "CLERK_WEBHOOK_SECRETS", CheckSvixSecret, verifySvix, readClerk},
+	Platform: {Platform, "PLATFORM_WEBHOOK_SECRETS", CheckSvixSecret, verifySvix, readPlatform},
 }
 
 // open verifies a delivery and reads its envelope, in this order: nothing of

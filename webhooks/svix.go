@@ -31,9 +31,10 @@ func signSvix(prefix, secret, id string, body []byte, t time.Time) (http.Header,
 	return header, err
 }
 
-// checkSvixSecret wants whsec_ and a base64 key. Svix makes 24 bytes and
+// CheckSvixSecret tells what is wrong with a signing secret, without repeating
+// it: it must be whsec_ and a base64 key. Svix makes 24 bytes and
 // Standard Webhooks asks for at least that; 16 still cannot be guessed.
-func checkSvixSecret(secret string) error {
+func CheckSvixSecret(secret string) error {
 	rest, err := afterPrefix(secret)
 	if err != nil {
 		return err

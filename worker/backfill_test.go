@@ -132,7 +132,7 @@ func (s *site) is(condition string) {
 	var rows string
 	var yes bool
 	err := s.pool.QueryRow(s.Context(), `SELECT coalesce((SELECT `+condition+`), false),
-		(SELECT json_agg(b)::text FROM backfills b) || (SELECT json_agg(k)::text FROM backfill_chunks k)`).Scan(&yes, &rows)
+		concat((SELECT json_agg(b) FROM backfills b), (SELECT json_agg(k) FROM backfill_chunks k))`).Scan(&yes, &rows)
 	if err != nil || !yes {
 		s.Errorf("it does not hold that %s: %v\n%s", condition, err, rows)
 	}

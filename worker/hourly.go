@@ -17,8 +17,6 @@ const (
 	hourlyOverlap = time.Hour
 	// hourlyPause is the least time between two: each worker's scheduler asks.
 	hourlyPause = 50 * time.Minute
-	// hourlyName is whom its backfills are started by.
-	hourlyName = "the hourly schedule"
 )
 
 // schedule asks for the hourly job, at once and then every hour, until ctx
@@ -42,7 +40,7 @@ func (w *Worker) schedule(ctx context.Context) (stop func(), err error) {
 func (w *Worker) hourly(ctx context.Context, _ *asynq.Task) error {
 	const kind = "stripe-events"
 	noteOf(ctx).what = "hourly look at Stripe's events"
-	started, asOf, err := w.cfg.Store.LastBackfill(ctx, kind, hourlyName)
+	started, asOf, err := w.cfg.Store.LastBackfill(ctx, kind, store.HourlySchedule)
 	if err != nil {
 		return err
 	}
@@ -58,7 +56,7 @@ func (w *Worker) hourly(ctx context.Context, _ *asynq.Task) error {
 		since := asOf.Add(-hourlyOverlap)
 		o.Since = &since
 	}
-	b, err := w.cfg.Store.StartBackfill(ctx, store.NewBackfill{Kind: kind, Options: o, StartedBy: hourlyName})
+	b, err := w.cfg.Store.StartBackfill(ctx, store.NewBackfill{Kind: kind, Options: o, StartedBy: store.HourlySchedule})
 	var running *store.AlreadyRunning
 	if errors.As(err, &running) {
 		w.cfg.Log.InfoContext(ctx, "no hourly look at Stripe's events: a backfill of them has not ended", "backfill", running.Backfill.ID, "status", running.Backfill.Status)

@@ -58,7 +58,7 @@ func (w *Worker) sweep(ctx context.Context, now time.Time) error {
 		w.metrics.swept.WithLabelValues("events").Add(float64(len(overdue)))
 		w.cfg.Log.Info("asked again for overdue events", "events", len(overdue))
 	}
-	return w.sweepChunks(ctx, round)
+	return errors.Join(w.sweepChunks(ctx, round), w.sweepAlerts(ctx, round))
 }
 
 // announceQueues writes the queues' names where inspectors look for them: after
@@ -67,7 +67,7 @@ func (w *Worker) announceQueues(ctx context.Context, client redis.UniversalClien
 	if client == nil {
 		return
 	}
-	names := []any{jobs.BackfillQueue}
+	names := []any{jobs.BackfillQueue, jobs.AlertQueue}
 	for name := range jobs.Queues {
 		names = append(names, name)
 	}

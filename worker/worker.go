@@ -1,5 +1,5 @@
-// Package worker does the jobs: it applies events, works through backfills, and
-// sweeps up what jobs were lost of. It holds no state; any number of workers may run.
+// Package worker does the jobs: it applies events, works through backfills,
+// sweeps up what jobs were lost of, and watches whether those who send still do. It holds no state; any number of workers may run.
 package worker
 
 import (
@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"sync"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -33,6 +35,13 @@ type Config struct {
 	Sources func(store.Backfill) (Source, error)
 	// Hourly asks for Stripe's own list of events every hour.
 	Hourly bool
+	// Alert tells of changes of the watches. Nil: they are only kept.
+	Alert Alerter
+	// Watch is how often the watches are looked at, by one of the workers.
+	Watch time.Duration
+	// Now is the clock that watches and alerts go by; time.Now unless a test has
+	// another.
+	Now func() time.Time
 	// Sweep is how often lost jobs are looked for, Grace how long an event may
 	// wait before its job counts as lost.
 	Sweep time.Duration
@@ -45,7 +54,7 @@ type Config struct {
 // Worker works through the queues.
 type Worker struct {
 	cfg     Config
-	server  *asynq.Server // of events
+	server  *asynq.Server // of events, and alerts
 	history *asynq.Server // of backfills, so that neither waits for the other
 	jobs    *jobs.Client
 	applier *applier
@@ -80,12 +89,20 @@ func New(cfg Config) *Worker {
 	if cfg.Grace == 0 {
 		cfg.Grace = 10 * time.Second
 	}
+	if cfg.Watch == 0 {
+		cfg.Watch = time.Minute
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
 	w := &Worker{
 		cfg: cfg, jobs: jobs.NewClient(cfg.Redis), writers: semaphore.NewWeighted(writersAtOnce), ending: make(chan struct{}),
 		metrics: newMetrics(cfg.Metrics), tracer: tracer(cfg.Traces),
 	}
 	w.applier = newApplier(w.apply, w.tracer)
-	w.server = w.newServer(jobs.Queues, handlers, pollEvery)
+	queues := maps.Clone(jobs.Queues)
+	queues[jobs.AlertQueue] = 1
+	w.server = w.newServer(queues, handlers, pollEvery)
 	w.history = w.newServer(map[string]int{jobs.BackfillQueue: 1}, chunksAtOnce, historyPollEvery)
 	return w
 }
@@ -112,6 +129,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	events.Use(w.observed)
 	history.Use(w.observed)
 	events.HandleFunc(jobs.TypeEvent, w.applyEvent)
+	events.HandleFunc(jobs.TypeAlert, w.alert)
 	history.HandleFunc(jobs.TypeBackfill, w.backfill)
 	history.HandleFunc(jobs.TypeHourly, w.hourly)
 	if err := w.start(ctx, w.server, events); err != nil {
@@ -124,8 +142,11 @@ func (w *Worker) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var watching sync.WaitGroup
+	watching.Go(func() { w.watchUntil(ctx) })
 	w.sweepUntil(ctx)
 	close(w.ending)
+	watching.Wait()
 	unschedule()
 	w.history.Shutdown()
 	w.server.Shutdown()

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -17,7 +16,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"rollcall/facts"
 	"rollcall/history"
@@ -66,7 +64,7 @@ func (h *house) work(e *env) {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	w, closing, err := e.newWorker(h.store, redis, &telemetry{log: slog.New(slog.DiscardHandler), registry: prometheus.NewRegistry()})
+	w, closing, err := e.newWorker(h.store, redis, unwatched())
 	if err != nil {
 		h.t.Fatal(err)
 	}

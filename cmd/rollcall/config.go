@@ -121,6 +121,14 @@ type Config struct {
 	// ClerkAPIBase is where Clerk's API is, if not where it always is.
 	ClerkAPIBase *string `name:"clerk-api-base" env:"CLERK_API_BASE" group:"history" placeholder:"URL" help:"Clerk's API, if not https://api.clerk.com/v1."`
 
+	// AlertURL is told, by a signed POST, when a source of webhooks falls silent or
+	// is refused, or events fail, and when that is over (docs/doctor.md).
+	AlertURL *string `name:"alert-webhook-url" env:"ALERT_WEBHOOK_URL" group:"alerts" placeholder:"URL" help:"Is told by a signed POST when a watch changes: a source falls silent or is refused, events fail, or all is well again."`
+
+	// AlertSecret is what those messages are signed with, the Standard Webhooks
+	// way: whsec_ and 24 or more random bytes in base64.
+	AlertSecret *string `name:"alert-webhook-secret" env:"ALERT_WEBHOOK_SECRET" group:"alerts" placeholder:"SECRET" help:"Signing secret (whsec_…) of what is sent to ALERT_WEBHOOK_URL."`
+
 	// LogLevel is the least that is logged, to stderr.
 	LogLevel string `name:"log-level" env:"LOG_LEVEL" group:"logs" placeholder:"LEVEL" default:"info" help:"Least that is logged: debug, info, warn or error (${default})."`
 
@@ -134,6 +142,7 @@ var groups = []kong.Group{
 	{Key: "webhooks", Title: "Webhooks:"},
 	{Key: "history", Title: "History:"},
 	{Key: "rules", Title: "What counts:"},
+	{Key: "alerts", Title: "Alerts:"},
 	{Key: "watch", Title: "Watching (traces: see OTEL_EXPORTER_OTLP_ENDPOINT in docs/metrics.md):"},
 	{Key: "logs", Title: "Logs (to stderr):"},
 }
@@ -141,11 +150,12 @@ var groups = []kong.Group{
 // groupsOf are the groups of settings that a command uses, where not all.
 var groupsOf = map[string][]string{
 	"serve":    {"servers", "web", "webhooks", "rules", "watch", "logs"},
-	"work":     {"servers", "history", "rules", "watch", "logs"},
+	"work":     {"servers", "history", "rules", "alerts", "watch", "logs"},
 	"migrate":  {"servers"},
-	"events":   {"servers"},
+	"events":   {"servers"}, // send takes PLATFORM_WEBHOOK_SECRETS and LISTEN as well
 	"backfill": {"servers"}, // the workers read the history, with their keys
 	"audit":    {"servers", "history", "rules"},
+	"doctor":   {"servers", "webhooks", "web", "history", "rules", "alerts"},
 	"rebuild":  {"servers", "rules"},
 	"stripe":   {"history"},
 	"token":    {"servers"},
@@ -168,6 +178,7 @@ func (c *Config) check() error {
 		checkBase("STRIPE_API_BASE", c.StripeAPIBase),
 		checkBase("CLERK_API_BASE", c.ClerkAPIBase),
 		checkListen("METRICS_LISTEN", c.MetricsListen, "127.0.0.1:9090"),
+		c.checkAlert(),
 		oneOf("STRIPE_MODE", c.StripeMode, "live", "test", "any"),
 		oneOf("LOG_LEVEL", c.LogLevel, "debug", "info", "warn", "error"),
 		oneOf("LOG_FORMAT", c.LogFormat, "text", "json"))

@@ -16,6 +16,7 @@ type eventsCmd struct {
 	Show   eventsShowCmd   `cmd:"" help:"Show one event with its payload."`
 	Retry  eventsRetryCmd  `cmd:"" help:"Try failed events again."`
 	Replay eventsReplayCmd `cmd:"" help:"Apply events again, whatever became of them; once more or many times changes nothing."`
+	Send   eventsSendCmd   `cmd:"" help:"Say something in the platform's place: sign an event and post it."`
 }
 
 type eventsListCmd struct {

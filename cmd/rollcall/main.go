@@ -27,9 +27,10 @@ type commandLine struct {
 	Serve    serveCmd    `cmd:"" help:"Receive webhooks and serve the pages and the API."`
 	Work     workCmd     `cmd:"" help:"Work through what was received."`
 	Migrate  migrateCmd  `cmd:"" help:"Bring the database schema up to date, or tell whether it is."`
-	Events   eventsCmd   `cmd:"" help:"Look at the inbox: list, show, retry, replay."`
+	Events   eventsCmd   `cmd:"" help:"Look at the inbox: list, show, retry, replay; send an event of the platform's."`
 	Backfill backfillCmd `cmd:"" help:"Bring in history: start, list, show, pause, resume, cancel."`
 	Audit    auditCmd    `cmd:"" help:"Compare what we hold with itself, with Stripe or with Clerk, and tell every difference."`
+	Doctor   doctorCmd   `cmd:"" help:"Find what keeps people off their lists, with the command that mends it; or tell why one person is on a list or not."`
 	Rebuild  rebuildCmd  `cmd:"" help:"Derive every customer again from the facts, and tell what was wrong."`
 	Stripe   stripeCmd   `cmd:"" help:"Set Stripe up: setup makes the webhook endpoint."`
 	Token    tokenCmd    `cmd:"" help:"Tokens that open one store's API to a program: create, list, revoke."`
@@ -85,7 +86,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	defer stop()
-	if command.Command() != "version" {
+	if !lenient[command.Command()] {
 		err = cli.Config.check()
 	}
 	if err == nil {
@@ -106,6 +107,10 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 	return exitFailed
 }
+
+// lenient are the commands that run with malformed settings, too: one needs
+// none, the other tells what is wrong with them.
+var lenient = map[string]bool{"version": true, "doctor": true}
 
 // help shows of the settings only those that the command uses. The others are
 // taken all the same.

@@ -71,6 +71,18 @@ func TestStripeMode(t *testing.T) {
 	}
 }
 
+// TestAlertSettings: without them nobody is told, which no worker may take for
+// somebody.
+func TestAlertSettings(t *testing.T) {
+	if a, err := (&Config{}).alert(); a != nil || err != nil {
+		t.Errorf("%v %v", a, err)
+	}
+	c := Config{AlertURL: ptrTo("https://hooks.example/x"), AlertSecret: ptrTo("whsec_aHVzaGh1c2hodXNoaHVzaGh1c2g=")}
+	if a, err := c.alert(); a == nil || err != nil || c.checkAlert() != nil {
+		t.Errorf("%v %v %v", a, err, c.checkAlert())
+	}
+}
+
 // TestCompare: the demo sees what is missing, wrong, or too much.
 func TestCompare(t *testing.T) {
 	told := story.Tell(time.Now())

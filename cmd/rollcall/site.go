@@ -58,7 +58,9 @@ func (e *env) newSite(s *store.Store, redis asynq.RedisConnOpt, t *telemetry) (*
 		return nil, err
 	}
 	w := &site{log: t.log, store: s, jobs: jobs.NewClient(redis)}
-	w.receiver = webhooks.New(webhooks.Config{Store: s, Jobs: w.jobs, Secrets: secrets, Logger: t.log, Metrics: t.registry, Traces: t.traces})
+	w.receiver = webhooks.New(webhooks.Config{
+		Store: s, Jobs: w.jobs, Secrets: secrets, Logger: t.log, Counter: s, Metrics: t.registry, Traces: t.traces,
+	})
 	w.web, err = web.New(web.Config{
 		Store: s, Redis: redis, Jobs: w.jobs, Log: t.log, Metrics: t.registry, Traces: t.traces, Version: versionText(),
 		AdminToken: given(e.AdminToken), Clerk: who, SignInURL: given(e.SignInURL), TrustedProxies: proxies,
@@ -182,16 +184,8 @@ func warnOfSchema(ctx context.Context, log *slog.Logger, url string) {
 
 // warnOfMissing names what is not set and what that means.
 func (c *Config) warnOfMissing(log *slog.Logger) {
-	for _, v := range c.secretVariables() {
-		if v.list == nil {
-			log.Warn(v.name+" is not set: webhooks of "+v.source+" are answered 503", "endpoint", "/webhooks/"+v.source)
-		}
-	}
-	if c.AdminToken == nil {
-		log.Warn("ADMIN_TOKEN is not set: nobody can look at the inbox, the queues, or at every store's list")
-	}
-	if c.ClerkJWTKey == nil && c.ClerkSecretKey == nil {
-		log.Warn("CLERK_JWT_KEY is not set, nor is CLERK_SECRET_KEY: creators cannot sign in; only their programs get in, with tokens")
+	for _, a := range c.absent() {
+		log.Warn(a.text)
 	}
 	if strings.HasPrefix(c.listen(), "127.") {
 		log.Debug("listening for this machine alone; LISTEN=:8080 takes requests from others")

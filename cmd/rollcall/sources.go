@@ -15,9 +15,14 @@ func (e *env) newWorker(s *store.Store, opt asynq.RedisConnOpt, t *telemetry) (*
 	if err != nil {
 		return nil, nil, err
 	}
+	alert, err := e.alert()
+	if err != nil {
+		from.close()
+		return nil, nil, err
+	}
 	w := worker.New(worker.Config{
 		Store: s, Redis: opt, Log: t.log, Read: e.read(),
-		Sources: from.open, Hourly: given(e.StripeAPIKey) != "",
+		Sources: from.open, Hourly: given(e.StripeAPIKey) != "", Alert: alert,
 		Metrics: t.registry, Traces: t.traces,
 	})
 	return w, from.close, nil

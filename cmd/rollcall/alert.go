@@ -1,0 +1,45 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"rollcall/watch"
+	"rollcall/webhooks"
+	"rollcall/worker"
+)
+
+// checkAlert refuses what is malformed of the settings of alerts, and one
+// without the other: nothing is sent unsigned.
+func (c *Config) checkAlert() error {
+	switch {
+	case c.AlertURL == nil && c.AlertSecret == nil:
+		return nil
+	case c.AlertSecret == nil:
+		return errors.New("ALERT_WEBHOOK_SECRET is not set, and ALERT_WEBHOOK_URL is: give whsec_ and 24 random bytes in base64, to sign what is sent there")
+	case c.AlertURL == nil:
+		return errors.New("ALERT_WEBHOOK_URL is not set, and ALERT_WEBHOOK_SECRET is: say where alerts are to be sent, or set neither")
+	}
+	if err := errors.Join(notEmpty("ALERT_WEBHOOK_URL", c.AlertURL), notEmpty("ALERT_WEBHOOK_SECRET", c.AlertSecret)); err != nil {
+		return err
+	}
+	if err := watch.CheckAddress(*c.AlertURL); err != nil {
+		return fmt.Errorf("ALERT_WEBHOOK_URL %w", err)
+	}
+	if err := webhooks.CheckSvixSecret(*c.AlertSecret); err != nil {
+		return fmt.Errorf("ALERT_WEBHOOK_SECRET %w", err)
+	}
+	return nil
+}
+
+// alert is who is told when a watch changes; nil: nobody.
+func (c *Config) alert() (worker.Alerter, error) {
+	if c.AlertURL == nil {
+		return nil, nil
+	}
+	a, err := watch.NewAlert(*c.AlertURL, given(c.AlertSecret))
+	if err != nil {
+		return nil, fmt.Errorf("ALERT_WEBHOOK_URL: %w", err)
+	}
+	return a, nil
+}

@@ -1,0 +1,262 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/hibiken/asynq"
+
+	"rollcall/history/clerkfake"
+	"rollcall/jobs"
+	"rollcall/watch"
+)
+
+// ailment is something that a doctor finds, and its cure.
+type ailment struct {
+	kind, subject string
+	severity      severity
+	args          string            // of doctor
+	env           map[string]string // of commands: what is wrong with the settings
+	idle          bool              // nobody works
+	cause         func(*ward)
+	says          string            // in what it says or its examples
+	fill          map[string]string // what a person fills in
+	leave         string            // commands with this are for people, and not run here
+	cure          func(*ward)       // what people, or senders, do instead of or after the commands
+	stays         bool              // it is no ailment that goes
+}
+
+// enrolled makes an enrollment of a user in a course whose store is known.
+func enrolled(user string) func(*ward) {
+	return func(w *ward) {
+		w.say("product.upserted", `{"id":"c1","store_id":"s1","kind":"course","title":"One"}`)
+		w.say("enrollment.upserted", `{"course_id":"c1","user_id":"`+user+`"}`)
+		w.settled()
+	}
+}
+
+// onList makes a customer of store s1.
+func onList(w *ward) {
+	w.say("store.upserted", `{"id":"s1","name":"One","owner_user_id":"user_o"}`)
+	w.say("enrollment.upserted", `{"course_id":"c1","store_id":"s1","email":"ava@x.example"}`)
+	w.settled()
+}
+
+// counts writes down deliveries of each hour, from some hours ago to some others.
+func counts(source, outcome string, n, from, to int) string {
+	return fmt.Sprintf(`INSERT INTO webhook_deliveries (source, hour, outcome, count, first_at, last_at)
+		SELECT '%s', h, '%s', %d, h, h + interval '50 minutes'
+		FROM (SELECT date_trunc('hour', now(), 'UTC') - i * interval '1 hour' AS h FROM generate_series(%d, %d) i) x`, source, outcome, n, to, from)
+}
+
+// unlisted writes down a payment that is on no list for a reason.
+func unlisted(account, fields, values, reason string) string {
+	return fmt.Sprintf(`INSERT INTO payments (account, id, claim_version, intent_version, invoice_version, destination_version, kind, paid, amount, currency, paid_at, unattached, %s)
+		VALUES ('%s', 'pi_1', '4 2026-01-01T00:00:00.000000Z 10 evt_1', '', '', '', 'checkout', true, 4900, 'usd', '2026-01-01', '%s', %s)`, fields, account, reason, values)
+}
+
+func said(statements ...string) func(*ward) {
+	return func(w *ward) { w.sql(statements...) }
+}
+
+var ailments = []ailment{
+	{kind: "setting_malformed", subject: "CLERK_WEBHOOK_SECRETS", severity: problem, env: map[string]string{"CLERK_WEBHOOK_SECRETS": "hushhush"},
+		says: "secret 1", fill: map[string]string{"<VALUE>": wardSvix}},
+	{kind: "setting_malformed", subject: "STRIPE_WEBHOOK_SECRETS", severity: problem, env: map[string]string{"STRIPE_WEBHOOK_SECRETS": ""},
+		says: "set to nothing", fill: map[string]string{"<VALUE>": wardStripe}},
+	{kind: "setting_malformed", subject: "ADMIN_TOKEN", severity: problem, env: map[string]string{"ADMIN_TOKEN": "short"}, says: "16"},
+	{kind: "setting_malformed", subject: "ALERT_WEBHOOK_SECRET", severity: problem, env: map[string]string{"ALERT_WEBHOOK_URL": "https://hooks.example"}, says: "is not set"},
+	{kind: "setting_missing", subject: "ADMIN_TOKEN", severity: note, env: map[string]string{"ADMIN_TOKEN": unset}, says: "every store's list"},
+	{kind: "setting_missing", subject: "STRIPE_WEBHOOK_SECRETS", severity: problem, cause: said(counts("stripe", "not_configured", 3, 1, 1)),
+		says: "3 so far", fill: map[string]string{"<SECRET>": wardStripe}, cure: func(w *ward) { w.sells() }},
+	{kind: "settings_disagree", subject: "STRIPE_API_KEY", severity: warning, env: map[string]string{"STRIPE_MODE": "live", "STRIPE_API_KEY": "rk_test_1"},
+		says: "of test mode", fill: map[string]string{"<KEY OF LIVE MODE>": "rk_live_1"}},
+	{kind: "store_unheard", subject: "nowhere", severity: problem, args: "--store nowhere", fill: map[string]string{"<NAME>": "Nowhere", "<CLERK USER>": "user_o"}},
+
+	{kind: "database_away", severity: problem, env: map[string]string{"DATABASE_URL": "postgres://u:hushhush@127.0.0.1:1/x"}, says: "does not answer", leave: "pg_isready"},
+	{kind: "database_read_only", severity: problem, cause: func(w *ward) {
+		w.sql(`DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on', current_database()); END $$`)
+	}, says: "default_transaction_read_only"},
+	{kind: "extension_missing", subject: "pg_trgm", severity: problem, idle: true, cause: said(`DROP EXTENSION pg_trgm CASCADE`)},
+	{kind: "index_missing", subject: "customer_index_all", severity: problem, idle: true, cause: said(`DROP INDEX customer_index_all`)},
+	{kind: "index_missing", subject: "customers_email", severity: warning, idle: true, cause: said(`UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'customers_email'::regclass`)},
+	{kind: "schema_behind", severity: problem, idle: true, cause: said(`DROP SCHEMA public CASCADE`, `CREATE SCHEMA public`), says: "0001_inbox.sql"},
+	{kind: "schema_ahead", severity: warning, idle: true, cause: said(`INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, true)`), says: "9999",
+		cure: said(`DELETE FROM goose_db_version WHERE version_id = 9999`)},
+
+	{kind: "redis_away", severity: problem, env: map[string]string{"REDIS_URL": "redis://:hushhush@127.0.0.1:1"}, says: "does not answer", leave: "redis-cli"},
+	{kind: "redis_evicts", severity: warning, cause: func(w *ward) { w.redis("CONFIG SET maxmemory-policy allkeys-lru") }, says: "allkeys-lru"},
+	{kind: "redis_evicts", severity: problem, cause: func(w *ward) {
+		w.redis("CONFIG SET maxmemory-policy volatile-ttl", "CONFIG SET maxmemory 1gb")
+		w.Cleanup(func() { w.redis("CONFIG SET maxmemory 0") })
+	}, says: "volatile-ttl"},
+	{kind: "redis_forgets", severity: note, says: "appendonly no", cause: func(w *ward) { w.redis("CONFIG SET appendonly no") }},
+	{kind: "workers_missing", severity: problem, idle: true, says: "no worker serves the queues backfills, clerk, platform, stripe", leave: "rollcall work", cure: (*ward).work},
+	{kind: "queue_paused", subject: "stripe", severity: problem, cause: func(w *ward) {
+		redis, err := jobs.ParseRedis(w.env["REDIS_URL"])
+		if err != nil {
+			w.Fatal(err)
+		}
+		inspector := asynq.NewInspector(redis)
+		defer inspector.Close()
+		if err := inspector.PauseQueue("stripe"); err != nil {
+			w.Fatal(err)
+		}
+	}, says: "is paused"},
+
+	{kind: "source_unheard", subject: "platform", severity: warning, fill: map[string]string{"<STORE>": "s1", "<NAME>": "One", "<CLERK USER>": "user_o"}},
+	{kind: "source_unheard", subject: "stripe", severity: warning, leave: "stripe webhook_endpoints", cure: (*ward).sells},
+	{kind: "source_unheard", subject: "clerk", severity: warning, leave: "xdg-open", cure: func(w *ward) { w.signsUp("user_1", "ava@x.example") }},
+	{kind: watch.Silent, subject: "stripe", severity: problem, cause: func(w *ward) {
+		w.sql(counts("stripe", "accepted", 9, 200, 8))
+		w.until("the hourly look at Stripe's events is over", func() bool {
+			all, err := w.store.Backfills(w.Context(), 0, 1)
+			return err == nil && len(all) == 1 && all[0].EndedAt != nil
+		})
+	}, says: "nothing has come from stripe for", cure: (*ward).sells},
+	{kind: watch.Signatures, subject: "clerk", severity: problem, cause: func(w *ward) {
+		for range 5 {
+			w.deliver("clerk", "whsec_c3RyYW5nZXIgc2VjcmV0IG9mIHN2aXg=", `{"type":"user.created"}`)
+		}
+		w.until("the deliveries are counted", func() bool {
+			var n int
+			err := w.conn.QueryRow(w.Context(), `SELECT coalesce(sum(count), 0) FROM webhook_deliveries WHERE outcome = 'invalid_signature'`).Scan(&n)
+			return err == nil && n == 5
+		})
+	}, says: "5 of 5 deliveries", cure: said(`UPDATE webhook_deliveries SET hour = hour - interval '1 day', first_at = first_at - interval '1 day', last_at = last_at - interval '1 day'`)},
+	{kind: watch.Refused, subject: "clerk", severity: problem, cause: said(counts("clerk", "not_configured", 2, 50, 3)), says: "are lost unless a backfill brings them", leave: "export"},
+	{kind: watch.Failing, subject: "platform/store.upserted", severity: problem, cause: said(`INSERT INTO webhook_events (source, event_id, type, occurred_at, payload, status, last_error, attempts)
+		VALUES ('platform', 'evt_1', 'store.upserted', now(), '{"type":"store.upserted","data":{"id":"s1","owner_user_id":"user_o"}}', 'failed', 'an old mistake', 1)`), says: "an old mistake"},
+	{kind: watch.Overdue, severity: problem, idle: true, cause: said(`INSERT INTO webhook_events (source, event_id, type, occurred_at, received_at, payload)
+		VALUES ('platform', 'evt_1', 'product.deleted', now(), now() - interval '1 hour', '{"data":{"id":"c1"}}')`), says: "1 event", leave: "rollcall work", cure: (*ward).work},
+	{kind: "events_other_mode", subject: "live", severity: warning, cause: said(`INSERT INTO webhook_events (source, event_id, type, livemode, occurred_at, payload, status, processed_at, last_error)
+		VALUES ('stripe', 'evt_1', 'customer.created', true, now(), '{"data":{"object":{"id":"cus_1"}}}', 'ignored', now(), 'an event of Stripe''s other mode: STRIPE_MODE is test')`)},
+	{kind: "events_other_mode", subject: "test", severity: note, stays: true, cause: said(`INSERT INTO webhook_events (source, event_id, type, livemode, occurred_at, payload, status, processed_at, last_error)
+		VALUES ('stripe', 'evt_1', 'customer.created', false, now(), '{"data":{"object":{"id":"cus_1"}}}', 'ignored', now(), 'an event of Stripe''s other mode: STRIPE_MODE is live')`)},
+	{kind: "alerts_untold", severity: warning, cause: said(`INSERT INTO watches (name, since, checked_at) VALUES ('w/1', now(), now())`,
+		`INSERT INTO watch_changes (watch, number, state, was, since, detail, fix, made_at, alert, last_error) VALUES ('w/1', 1, 'problem', 'ok', now(), '', '', now(), 'due', 'answered 500')`),
+		says: "answered 500", leave: "export", cure: said(`UPDATE watch_changes SET alert = 'delivered', delivered_at = now()`)},
+
+	{kind: "facts_unattached", subject: "user_unknown", severity: problem, says: "user_1 in course c1",
+		cause: func(w *ward) {
+			w.clerk.Add(clerkfake.NewUser("user_1", "ava@x.example", noon))
+			enrolled("user_1")(w)
+		}},
+	{kind: "facts_unattached", subject: "email_unverified", severity: warning, says: "user_2 in course c1", fill: map[string]string{"<ADDRESS>": "ava@x.example"},
+		cause: func(w *ward) {
+			w.sql(`INSERT INTO users (id, version, deleted_version) VALUES ('user_2', '2026-01-01T00:00:00.000000Z 10 evt', '')`)
+			enrolled("user_2")(w)
+		}},
+	{kind: "facts_unattached", subject: "no_store", severity: problem, says: "in course c9", cause: func(w *ward) {
+		w.say("store.upserted", `{"id":"s1","owner_user_id":"user_o"}`)
+		w.say("enrollment.upserted", `{"course_id":"c9","email":"ava@x.example"}`)
+		w.settled()
+	}},
+	{kind: "facts_unattached", subject: "no_store", severity: problem, args: "--store s2", says: "in course c9", cause: func(w *ward) {
+		w.say("store.upserted", `{"id":"s1","owner_user_id":"user_o"}`)
+		w.say("store.upserted", `{"id":"s2","name":"Two's"}`)
+		w.say("product.upserted", `{"id":"c9","store_id":"user_2","kind":"course","title":"N'ine"}`)
+		w.say("enrollment.upserted", `{"course_id":"c9","email":"ava@x.example"}`)
+		w.settled()
+		w.sql(`UPDATE enrollments SET store_id = 's2'`) // as if it were known: only then does it concern the store
+	}},
+	{kind: "facts_unattached", subject: "account_without_store", severity: problem, says: "pi_1",
+		cause: said(`INSERT INTO stores (id, name, owner_user_id, version) VALUES ('s1', 'One', 'user_o', '2026-01-01T00:00:00.000000Z 10 x')`,
+			unlisted("acct_1", "product_ref, email", "'p1', 'ava@x.example'", "account_without_store"))},
+	{kind: "facts_unattached", subject: "account_without_store", severity: note, says: "pi_1",
+		cause: said(unlisted("acct_1", "email", "'ava@x.example'", "account_without_store")), fill: map[string]string{"<STORE>": "s1"}},
+	{kind: "facts_unattached", subject: "no_email", severity: warning, says: "cus_1", cause: func(w *ward) {
+		w.stripe.Add("", fmt.Sprintf(`{"id":"cus_1","object":"customer","email":"ava@x.example","created":%d}`, noon.Unix()))
+		w.sql(unlisted("", "store_ref, stripe_customer", "'s1', 'cus_1'", "no_email"))
+	}},
+	{kind: "facts_unattached", subject: "not_derived", severity: problem, cause: said(unlisted("", "store_ref, email", "'s1', 'ava@x.example'", "not_derived"))},
+	{kind: "facts_unattached", subject: "derive_failed", severity: problem, cause: said(unlisted("", "store_ref, email", "'s1', 'ava@x.example'", "derive_failed: division by zero"))},
+	{kind: "facts_rightly_unattached", subject: "unpaid", severity: fine, stays: true, cause: said(unlisted("", "email", "'ava@x.example'", "unpaid"))},
+	{kind: "facts_forgotten", severity: problem, cause: func(w *ward) {
+		onList(w)
+		w.sql(`UPDATE enrollments SET customer_id = NULL, unattached = 'user_unknown'`)
+	}, says: "ava@x.example"},
+	{kind: "users_unknown", severity: warning, says: "user_1", cause: func(w *ward) {
+		w.clerk.Add(clerkfake.NewUser("user_1", "ava@x.example", noon))
+		w.say("enrollment.upserted", `{"course_id":"c1","store_id":"s1","user_id":"user_1","email":"ava@x.example"}`)
+		w.settled()
+	}},
+	{kind: "products_homeless", severity: warning, says: "names none", fill: map[string]string{"<STORE>": "s1"}, cause: func(w *ward) {
+		w.say("product.upserted", `{"id":"c1","kind":"course","title":"O'ne","price":{"amount":100,"currency":"usd"},"stripe_price_ids":["price_1"]}`)
+		w.settled()
+	}},
+	{kind: "products_homeless", severity: warning, says: "owns no store", fill: map[string]string{"<STORE>": "s1"}, cause: func(w *ward) {
+		w.say("product.upserted", `{"id":"c1","store_id":"user_1","kind":"course"}`)
+		w.settled()
+	}},
+	{kind: "stores_named_by_owner", subject: "unknown", severity: warning, says: "user_1", fill: map[string]string{"<STORE>": "s1"}, cause: func(w *ward) {
+		w.say("enrollment.upserted", `{"course_id":"c1","store_id":"user_1","email":"ava@x.example"}`)
+		w.settled()
+	}},
+	{kind: "stores_named_by_owner", subject: "known", severity: fine, says: "owns s1", stays: true, cause: func(w *ward) {
+		w.say("store.upserted", `{"id":"s1","owner_user_id":"user_1"}`)
+		w.say("enrollment.upserted", `{"course_id":"c1","store_id":"user_1","email":"ava@x.example"}`)
+		w.settled()
+	}},
+	{kind: "stores_untold", severity: warning, says: "s1, with 1 customer", fill: map[string]string{"<NAME>": "One", "<CLERK USER>": "user_o"}, cause: func(w *ward) {
+		w.say("enrollment.upserted", `{"course_id":"c1","store_id":"s1","email":"ava@x.example"}`)
+		w.settled()
+	}},
+
+	{kind: "people_missing", subject: "s1", severity: problem, says: "ava@x.example", cause: func(w *ward) {
+		onList(w)
+		w.sql(`DELETE FROM customers`)
+	}},
+	{kind: "people_missing", subject: "s1", severity: problem, args: "--store s1", says: "ava@x.example", cause: func(w *ward) {
+		onList(w)
+		w.say("enrollment.upserted", `{"course_id":"c1","store_id":"s2","email":"ben@x.example"}`)
+		w.settled()
+		w.sql(`UPDATE enrollments SET customer_id = (SELECT id FROM customers WHERE store_id = 's2')`)
+	}},
+	{kind: "customers_stray", subject: "s1", severity: warning, says: "stray@x.example", cause: func(w *ward) {
+		onList(w)
+		w.sql(`INSERT INTO customers (store_id, email) VALUES ('s1', 'stray@x.example')`)
+	}},
+	{kind: "lists_off", subject: "s1", severity: warning, says: "ava@x.example has no entry", cause: func(w *ward) {
+		onList(w)
+		w.sql(`DELETE FROM customer_index`)
+	}},
+	{kind: "lists_off", subject: "s1", severity: warning, says: "people of lead/active/free_course is 8 and should be 1", cause: func(w *ward) {
+		onList(w)
+		w.sql(`INSERT INTO customer_figure_changes VALUES ('s1', 'lead/active/free_course', 'people', 7)`)
+	}},
+
+	{kind: "backfill_failed", subject: "1", severity: problem, says: "the key is refused", cause: said(backfill("clerk", "failed", "now()"), chunk)},
+	{kind: "backfill_errors", subject: "1", severity: warning, says: "could not use 2", cause: said(backfill("courses", "completed_with_errors", "now()"))},
+	{kind: "backfill_stuck", subject: "1", severity: problem, idle: true, cause: said(backfill("courses", "running", "NULL"), chunk), leave: "rollcall work", cure: (*ward).work},
+	{kind: "backfill_paused", subject: "1", severity: note, cause: said(backfill("courses", "paused", "NULL"), chunk)},
+	{kind: "check_failed", subject: "backfills", severity: problem, idle: true, says: "backfills", cause: said(`ALTER TABLE backfills RENAME TO hidden`),
+		leave: "rollcall doctor", cure: said(`ALTER TABLE hidden RENAME TO backfills`)},
+}
+
+func backfill(kind, status, ended string) string {
+	return fmt.Sprintf(`INSERT INTO backfills (kind, status, reason, errors, seen, chunk_size, started_by, started_at, ended_at, moved_at)
+		SELECT '%[1]s', '%[2]s', 'the key is refused', n, n, 100, 'a test', now(), %[3]s, now() - interval '1 hour'
+		FROM (SELECT CASE WHEN '%[2]s' LIKE '%%errors' THEN 2 ELSE 0 END AS n) x`, kind, status, ended)
+}
+
+// chunk is the plan of the run, not done.
+const chunk = `INSERT INTO backfill_chunks (backfill_id, number) SELECT id, 0 FROM backfills`
+
+// sells lets Stripe say something.
+func (w *ward) sells() {
+	w.deliver("stripe", wardStripe, fmt.Sprintf(`{"id":"evt_%x","type":"customer.created","created":%d,"livemode":false,"data":{"object":{"id":"cus_9","object":"customer"}}}`, random(6), time.Now().Unix()))
+}
+
+// signsUp lets Clerk say something.
+func (w *ward) signsUp(id, email string) {
+	user := clerkfake.NewUser(id, email, time.Now())
+	body, err := json.Marshal(map[string]any{"type": "user.created", "object": "event", "timestamp": time.Now().UnixMilli(), "data": user})
+	if err != nil {
+		w.Fatal(err)
+	}
+	if status := w.deliver("clerk", wardSvix, string(body)); status != 200 {
+		w.Fatalf("Clerk was answered %d", status)
+	}
+}

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+
+	"rollcall/facts"
+	"rollcall/store"
+)
+
+// What only the platform knows is mended by an event of its, as a command. It
+// says of a store or product all that was told of it before: what such an event
+// leaves out is no longer so.
+
+// object is a field of an event's data.
+type object struct {
+	name  string
+	value any
+}
+
+// send is the command that says an event in the platform's place. Fields that
+// are nothing are left out.
+func send(typ string, fields ...object) string {
+	var data bytes.Buffer
+	out := json.NewEncoder(&data)
+	out.SetEscapeHTML(false) // of <STORE>, which a person is to see
+	for _, f := range fields {
+		if f.value == nil || f.value == "" {
+			continue
+		}
+		if data.Len() > 0 {
+			data.WriteByte(',')
+		}
+		data.WriteString(`"` + f.name + `":`)
+		if err := out.Encode(f.value); err != nil {
+			panic(err) // texts and lists of texts
+		}
+		data.Truncate(data.Len() - 1) // the line's end
+	}
+	return "rollcall events send " + typ + " " + shown("{"+data.String()+"}")
+}
+
+// shown quotes JSON for a shell. What would not be seen as it is is escaped, as
+// JSON can.
+func shown(text string) string {
+	return "'" + strings.ReplaceAll(harmless(text), "'", `\u0027`) + "'"
+}
+
+// storeOr is the store that something unknown most likely belongs to, or what
+// stands for it.
+func (d *doctor) storeOr(placeholder string) string {
+	if d.onlyStore == "" {
+		return placeholder
+	}
+	return d.onlyStore
+}
+
+// homeFor is the command that says which store facts belong to that name a thing
+// of which that is not known.
+func (d *doctor) homeFor(ctx context.Context, m store.Missing) (string, error) {
+	kind, id, _ := strings.Cut(m.Key, ":")
+	switch {
+	case kind == "product":
+		return d.productHome(ctx, id, "")
+	case kind == "account":
+		return d.storeWith(ctx, func(s *facts.Store) bool {
+			taken := s.StripeAccountID != "" && s.StripeAccountID != id
+			s.StripeAccountID = id
+			return !taken
+		})
+	case kind == "store" && strings.HasPrefix(id, "user_"):
+		return d.storeWith(ctx, func(s *facts.Store) bool {
+			taken := s.OwnerUserID != "" && s.OwnerUserID != id
+			s.OwnerUserID = id
+			return !taken
+		})
+	case id == "" && kind != "": // a price or product of Stripe's, which has no colon
+		return d.productHome(ctx, "<PRODUCT>", kind)
+	}
+	return d.at("rollcall events send product.upserted '{\"id\":\"<PRODUCT>\",\"store_id\":\"<STORE>\",\"kind\":\"<KIND>\"}'"), nil
+}
+
+// productHome says which store a product belongs to, and, if it is known by an
+// id of Stripe's, which that is.
+func (d *doctor) productHome(ctx context.Context, id, stripe string) (string, error) {
+	p, err := d.store.ToldProduct(ctx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		p, err = facts.Product{ID: id, Kind: "course"}, nil
+		if stripe != "" {
+			p.Kind = "<KIND>"
+		}
+	}
+	if err != nil {
+		return "", err
+	}
+	switch {
+	case strings.HasPrefix(stripe, "price_"):
+		p.StripePriceIDs = []string{stripe}
+	case stripe != "":
+		p.StripeProductIDs = []string{stripe}
+	}
+	var price any
+	if p.PriceAmount != nil {
+		price = facts.Money{Amount: *p.PriceAmount, Currency: p.PriceCurrency}
+	}
+	return d.at(send("product.upserted", object{"id", p.ID}, object{"store_id", d.storeOr("<STORE>")}, object{"kind", p.Kind}, object{"title", p.Title},
+		object{"price", price}, ids("items", p.Items), ids("stripe_product_ids", p.StripeProductIDs), ids("stripe_price_ids", p.StripePriceIDs))), nil
+}
+
+func ids(name string, values []string) object {
+	if len(values) == 0 {
+		return object{name, nil}
+	}
+	return object{name, values}
+}
+
+// storeWith says the store that most likely lacks something with that, unless
+// it has another of it already.
+func (d *doctor) storeWith(ctx context.Context, lacks func(*facts.Store) bool) (string, error) {
+	s := facts.Store{ID: "<STORE>"}
+	if d.onlyStore != "" {
+		known, err := d.store.ToldStore(ctx, d.onlyStore)
+		switch {
+		case errors.Is(err, store.ErrNotFound):
+			s.ID = d.onlyStore
+		case err != nil:
+			return "", err
+		default:
+			s = known
+		}
+	}
+	if !lacks(&s) {
+		other := facts.Store{ID: "<STORE>"}
+		lacks(&other)
+		s = other
+	}
+	return d.at(send("store.upserted", object{"id", s.ID}, object{"name", s.Name}, object{"owner_user_id", s.OwnerUserID},
+		ids("member_user_ids", s.MemberUserIDs), object{"stripe_account_id", s.StripeAccountID})), nil
+}
+
+// enrollmentWith says the address of somebody in a course, which their user has
+// not verified.
+func enrollmentWith(course, user string) string {
+	return send("enrollment.upserted", object{"course_id", course}, object{"user_id", user}, object{"email", "<ADDRESS>"})
+}

@@ -1,0 +1,363 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"rollcall/facts"
+	"rollcall/store"
+)
+
+// personReport is what a doctor has to say of one person, store by store.
+type personReport struct {
+	User         string        `json:"user"`  // asked for
+	Email        string        `json:"email"` // asked for
+	Store        string        `json:"store"`
+	CheckedAt    time.Time     `json:"checked_at"`
+	Known        bool          `json:"known"`    // somebody has told of them
+	Sentence     string        `json:"sentence"` // who they are, or that nobody knows them
+	Stores       []personStore `json:"stores"`
+	NoStore      []offList     `json:"no_store"` // what they did, of which no store is known
+	Events       []mention     `json:"events"`   // that speak of them and are not applied
+	Fix          []string      `json:"fix"`      // where nobody knows them
+	store.Person `json:"all"`
+}
+
+// personStore is one store's list, and why somebody is on it or not.
+type personStore struct {
+	StoreID string     `json:"store_id"`
+	Name    string     `json:"name"`
+	Listed  []listedAs `json:"listed"`   // their entries; none: they are not on the list
+	OffList []offList  `json:"off_list"` // what they did that is on no list, and entries that are gone
+	Notes   []string   `json:"notes"`
+}
+
+// listedAs is an entry of a list, and why it is there.
+type listedAs struct {
+	CustomerID string   `json:"customer_id"`
+	Email      string   `json:"email"`
+	Sentence   string   `json:"sentence"`
+	Why        []string `json:"why"`
+}
+
+// offList is a fact on no list, and why.
+type offList struct {
+	Ref      string   `json:"ref"`
+	Reason   string   `json:"reason"`
+	Rightly  bool     `json:"rightly"`
+	Sentence string   `json:"sentence"`
+	Fix      []string `json:"fix"`
+}
+
+// mention is an event that speaks of somebody.
+type mention struct {
+	ID       int64    `json:"id"`
+	Sentence string   `json:"sentence"`
+	Fix      []string `json:"fix"`
+}
+
+// person tells of one person.
+func (c doctorCmd) person(d *doctor) error {
+	q := store.PersonQuery{User: strings.TrimSpace(deref(c.User)), Email: facts.Email(deref(c.Email)), Store: c.Store}
+	switch {
+	case c.User != nil && q.User == "":
+		return usageError("--user: give the id of a Clerk user, as user_2abc")
+	case c.Email != nil && q.Email == "":
+		return usageError(fmt.Sprintf("--email: %s is no address", harmless(clip(deref(c.Email), 80))))
+	}
+	s, err := d.open()
+	if err != nil {
+		return err
+	}
+	d.store, d.onlyStore = s, c.Store
+	if c.Store == "" {
+		if d.onlyStore, err = s.OnlyStore(d); err != nil {
+			return err
+		}
+	}
+	r := personReport{User: q.User, Email: q.Email, Store: q.Store, CheckedAt: d.now().UTC(), Stores: []personStore{}, NoStore: []offList{}, Events: []mention{}, Fix: []string{}}
+	if r.Person, err = s.Person(d, q); err != nil {
+		return err
+	}
+	if err := d.tell(d, &r); err != nil {
+		return err
+	}
+	if err := c.printPerson(d.env, r); err != nil {
+		return err
+	}
+	if r.weighty() {
+		return errSaid
+	}
+	return nil
+}
+
+// weighty tells whether they may be missing from a list.
+func (r personReport) weighty() bool {
+	missing := func(f offList) bool { return !f.Rightly }
+	return !r.Known || len(r.Events) > 0 || slices.ContainsFunc(r.NoStore, missing) ||
+		slices.ContainsFunc(r.Stores, func(s personStore) bool { return slices.ContainsFunc(s.OffList, missing) })
+}
+
+// name is how the person was asked for.
+func (r personReport) name() string {
+	return harmless(cmp.Or(r.Email, r.User))
+}
+
+// tell makes sentences of what is known.
+func (d *doctor) tell(ctx context.Context, r *personReport) error {
+	r.Known = r.Person.Known()
+	r.Sentence = d.whoIs(*r)
+	if !r.Known {
+		r.Fix = d.unheardOf(*r)
+	}
+	byStore := map[string]*personStore{}
+	at := func(id string) *personStore {
+		if byStore[id] == nil {
+			byStore[id] = &personStore{StoreID: id, Name: id, Listed: []listedAs{}, OffList: []offList{}, Notes: []string{}}
+		}
+		return byStore[id]
+	}
+	if r.Store != "" {
+		at(r.Store)
+	}
+	for _, f := range r.Facts {
+		if err := d.place(ctx, f, at, r); err != nil {
+			return err
+		}
+	}
+	for _, m := range r.Merges {
+		at(m.StoreID).Notes = append(at(m.StoreID).Notes, fmt.Sprintf("Was %s until %s, when that turned out to be %s.", harmless(m.From), m.MergedAt.Format(time.DateOnly), harmless(m.Into)))
+	}
+	for _, c := range entries(*r) {
+		if err := d.explain(ctx, at(c.StoreID), c, *r); err != nil {
+			return err
+		}
+	}
+	for _, s := range byStore {
+		info, err := d.store.Store(ctx, s.StoreID)
+		if err != nil {
+			return err
+		}
+		s.Name = info.Name
+		r.Stores = append(r.Stores, *s)
+	}
+	slices.SortFunc(r.Stores, func(a, b personStore) int { return strings.Compare(a.StoreID, b.StoreID) })
+	for _, e := range r.Person.Events {
+		r.Events = append(r.Events, d.mention(e))
+	}
+	return nil
+}
+
+// place puts a fact that is on no list where it belongs in the report, and sees
+// to it that its store is in it.
+func (d *doctor) place(ctx context.Context, f store.PersonalFact, at func(string) *personStore, r *personReport) error {
+	var s *personStore
+	if f.StoreID != nil {
+		s = at(*f.StoreID)
+	}
+	if f.Reason == nil {
+		return nil
+	}
+	off, err := d.offList(ctx, f)
+	if err != nil {
+		return err
+	}
+	if s == nil {
+		r.NoStore = append(r.NoStore, off)
+		return nil
+	}
+	s.OffList = append(s.OffList, off)
+	return nil
+}
+
+// entries are the customers at the person's addresses, and those that what they
+// did counts for.
+func entries(r personReport) (all []store.PersonCustomer) {
+	all = append(all, r.Customers...)
+	for _, f := range r.Facts {
+		if f.CustomerID != nil && f.StoreID != nil && f.Email != nil && !slices.ContainsFunc(all, func(c store.PersonCustomer) bool { return c.ID == *f.CustomerID }) {
+			all = append(all, store.PersonCustomer{ID: *f.CustomerID, StoreID: *f.StoreID, Email: *f.Email})
+		}
+	}
+	return all
+}
+
+// whoIs says in a sentence who somebody is.
+func (d *doctor) whoIs(r personReport) string {
+	if !r.Known {
+		where := ""
+		if r.Store != "" {
+			where = " in store " + harmless(r.Store)
+		}
+		return fmt.Sprintf("Nobody has ever told of %s%s: no user of Clerk's, no customer of Stripe's, no enrollment, purchase or subscription, and no event that waits or failed speaks of them.", r.name(), where)
+	}
+	var parts []string
+	for _, u := range r.Users {
+		switch {
+		case u.Deleted && u.Email == "":
+			parts = append(parts, fmt.Sprintf("Clerk's user %s, deleted, of whom no address is known", harmless(u.ID)))
+		case u.Email == "":
+			parts = append(parts, fmt.Sprintf("Clerk's user %s, without a verified address", harmless(u.ID)))
+		case u.Deleted:
+			parts = append(parts, fmt.Sprintf("Clerk's user %s, deleted, with the address %s", harmless(u.ID), harmless(u.Email)))
+		default:
+			parts = append(parts, fmt.Sprintf("Clerk's user %s, with the verified address %s", harmless(u.ID), harmless(u.Email)))
+		}
+	}
+	for _, c := range r.StripeCustomers {
+		parts = append(parts, "Stripe's customer "+harmless(strings.TrimPrefix(c.Ref, "stripe_customer:")))
+	}
+	if len(r.Users) == 0 {
+		parts = append([]string{"no user that Clerk has told of"}, parts...)
+	}
+	return fmt.Sprintf("%s is %s.", r.name(), strings.Join(parts, "; "))
+}
+
+// unheardOf is what may make somebody known of whom nobody told.
+func (d *doctor) unheardOf(r personReport) []string {
+	fix := []string{d.at("rollcall backfill start clerk --follow"), d.at("rollcall backfill start stripe --account all --follow")}
+	who := object{"email", r.Email}
+	if r.Email == "" {
+		who = object{"user_id", r.User}
+	}
+	return append(fix, d.at(send("enrollment.upserted", object{"course_id", "<COURSE>"}, object{"store_id", d.storeOr("<STORE>")}, who)))
+}
+
+// offList says why a fact is on no list.
+func (d *doctor) offList(ctx context.Context, f store.PersonalFact) (offList, error) {
+	o := offList{Ref: f.Ref, Reason: *f.Reason, Rightly: f.Rightly, Sentence: fmt.Sprintf("%s: on no list: %s.", described(f), f.Meaning), Fix: []string{}}
+	if f.Rightly {
+		o.Sentence = fmt.Sprintf("%s: on no list, and rightly so: it is one of the %s.", described(f), f.Meaning)
+		return o, nil
+	}
+	u := store.Unattached{Reason: *f.Reason, Missing: []store.Missing{{Reason: *f.Reason, Key: f.Missing}}}
+	if f.Kind == "enrollment" {
+		u.Missing[0].Course = deref(f.Product)
+	}
+	fix, err := d.fixOf(ctx, u)
+	o.Fix = append(o.Fix, fix...)
+	return o, err
+}
+
+// described says what a fact is: "Enrollment in Mixing Basics (enrollment:…)".
+func described(f store.PersonalFact) string {
+	of := deref(f.Title)
+	if of == "" {
+		of = "something unnamed"
+	}
+	text := map[string]string{"enrollment": "Enrollment in ", "payment": "Payment for ", "subscription": "Subscription to "}[f.Kind] + of
+	if f.Amount != nil && f.Kind == "payment" {
+		text = fmt.Sprintf("Payment of %s for %s", money(f.Amount.Amount, f.Amount.Currency), of)
+	}
+	if f.At != nil {
+		text += " of " + f.At.Format(time.DateOnly)
+	}
+	return harmless(clip(text, maxExample) + " (" + f.Ref + ")")
+}
+
+// mention says what became of an event.
+func (d *doctor) mention(e store.Event) mention {
+	m := mention{ID: e.ID, Fix: []string{}}
+	text := fmt.Sprintf("Event %d (%s from %s, received %s) speaks of them and ", e.ID, e.Type, e.Source, e.ReceivedAt.Format("2006-01-02 15:04 UTC"))
+	switch e.Status {
+	case "pending":
+		text += "waits to be applied"
+		m.Fix = []string{"rollcall work"}
+	case "failed":
+		text += "could not be applied"
+		m.Fix = []string{d.at(fmt.Sprintf("rollcall events show %d", e.ID)), d.at(fmt.Sprintf("rollcall events retry %d", e.ID))}
+	default:
+		text += "was ignored"
+		m.Fix = []string{d.at(fmt.Sprintf("rollcall events show %d", e.ID))}
+	}
+	if e.LastError != nil {
+		text += ": " + *e.LastError
+	}
+	m.Sentence = harmless(clip(text, maxExample))
+	return m
+}
+
+// explain says why an entry is on a list.
+func (d *doctor) explain(ctx context.Context, s *personStore, c store.PersonCustomer, r personReport) error {
+	x, err := d.store.Explain(ctx, c.StoreID, c.ID)
+	if errors.Is(err, store.ErrNotFound) {
+		s.OffList = append(s.OffList, offList{Ref: "customer:" + c.ID, Reason: "people_missing", Fix: d.rebuild(c.StoreID),
+			Sentence: fmt.Sprintf("Facts say that they are on the list as customer %s, who is gone.", harmless(c.ID))})
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	l := listedAs{CustomerID: c.ID, Email: c.Email, Sentence: fmt.Sprintf("On the list as %s (customer %s): %s, %s.", harmless(c.Email), harmless(c.ID), kinds[x.Type.Value], x.Status.Value)}
+	l.Why = append(l.Why, x.Type.Why, x.Status.Why)
+	for _, because := range x.Email.Because {
+		l.Why = append(l.Why, addressFrom(because))
+	}
+	for _, e := range x.Enrollments {
+		l.Why = append(l.Why, fmt.Sprintf("Enrolled in %s (%s)%s.", e.Title, e.Ref, ended(e.Active)))
+	}
+	for _, p := range x.Payments {
+		l.Why = append(l.Why, paidFor(p))
+	}
+	for _, p := range x.Subscriptions {
+		l.Why = append(l.Why, fmt.Sprintf("Subscribed to %s (%s): %s.", cmp.Or(deref(p.Plan), "a plan"), p.Ref, p.Status))
+	}
+	for _, m := range x.MergedAddresses {
+		l.Why = append(l.Why, fmt.Sprintf("Was %s as well, until %s.", m.Email, m.MergedAt.Format(time.DateOnly)))
+	}
+	l.Why = append(l.Why, elsewhere(c, r)...)
+	for i, why := range l.Why {
+		l.Why[i] = harmless(clip(why, maxExample))
+	}
+	s.Listed = append(s.Listed, l)
+	return nil
+}
+
+func ended(active bool) string {
+	if active {
+		return ""
+	}
+	return ", which has ended"
+}
+
+func paidFor(p store.PaymentFact) string {
+	text := fmt.Sprintf("Paid %s for %s (%s)", money(p.Gross.Amount, p.Gross.Currency), cmp.Or(deref(p.Title), "something unnamed"), p.Ref)
+	if p.Gross.Amount == 0 {
+		text = fmt.Sprintf("Ordered %s for free (%s)", cmp.Or(deref(p.Title), "something unnamed"), p.Ref)
+	}
+	if p.Refunded.Amount > 0 {
+		text += ", of which " + money(p.Refunded.Amount, p.Refunded.Currency) + " was refunded"
+	}
+	if p.Disputed.Amount > 0 {
+		text += ", of which " + money(p.Disputed.Amount, p.Disputed.Currency) + " is disputed"
+	}
+	return text + "."
+}
+
+// addressFrom says what made this the address of an entry.
+func addressFrom(o store.EmailOrigin) string {
+	of := strings.Join(o.Facts[:min(len(o.Facts), 3)], ", ")
+	switch o.Via {
+	case "user":
+		return fmt.Sprintf("The address is the verified one of %s, named by %s.", deref(o.Person), of)
+	case "stripe_customer":
+		return fmt.Sprintf("The address is that of %s, named by %s.", deref(o.Person), of)
+	}
+	return fmt.Sprintf("The address was given with %s.", of)
+}
+
+// elsewhere says of facts that count for an entry that they were made with
+// another address.
+func elsewhere(c store.PersonCustomer, r personReport) (why []string) {
+	for _, f := range r.Facts {
+		if f.CustomerID != nil && *f.CustomerID == c.ID && f.Typed != nil && !strings.EqualFold(*f.Typed, c.Email) {
+			why = append(why, fmt.Sprintf("%s was made with %s, and counts here: who it is of has this address.", f.Ref, *f.Typed))
+		}
+	}
+	return why
+}

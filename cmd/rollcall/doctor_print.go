@@ -1,0 +1,129 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// print prints a report.
+func (c doctorCmd) print(e *env, r doctorReport) error {
+	if c.JSON {
+		return printJSON(e.out, r)
+	}
+	for _, f := range r.Findings {
+		if f.Severity != fine {
+			printFinding(e.out, f)
+		}
+	}
+	fmt.Fprintf(e.out, "%s, %s and %s. Well:\n", count(r.count(problem), "problem"), count(r.count(warning), "warning"), count(r.count(note), "note"))
+	for _, f := range r.Findings {
+		if f.Severity == fine {
+			fmt.Fprintf(e.out, "  %-10s %s\n", f.Check, f.What)
+		}
+	}
+	return nil
+}
+
+// printFinding prints one, with its examples and what mends it.
+func printFinding(w io.Writer, f finding) {
+	name := f.Kind
+	if f.Subject != "" {
+		name += " " + f.Subject
+	}
+	fmt.Fprintf(w, "%-8s %s\n         %s\n", strings.ToUpper(string(f.Severity)), name, f.What)
+	for _, example := range f.Examples {
+		fmt.Fprintf(w, "           %s\n", clip(example, maxExample))
+	}
+	if more := f.Count - int64(len(f.Examples)); more > 0 && len(f.Examples) > 0 {
+		fmt.Fprintf(w, "           … and %s more\n", number(more))
+	}
+	printFixes(w, "         ", f.Fix)
+	fmt.Fprintln(w)
+}
+
+// printFixes prints commands, so that each line can be pasted.
+func printFixes(w io.Writer, indent string, fix []string) {
+	for i, command := range fix {
+		label := "Fix:  "
+		if i > 0 {
+			label = "      "
+		}
+		fmt.Fprintf(w, "%s%s%s\n", indent, label, command)
+	}
+}
+
+// printPerson prints what there is to say of one person.
+func (c doctorCmd) printPerson(e *env, r personReport) error {
+	if c.JSON {
+		return printJSON(e.out, r)
+	}
+	w := e.out
+	fmt.Fprintln(w, r.Sentence)
+	printFixes(w, "  ", r.Fix)
+	for _, s := range r.Stores {
+		c.printPersonStore(w, s)
+	}
+	if len(r.NoStore) > 0 {
+		fmt.Fprintf(w, "\nOf no store that is known:\n")
+		c.printOffList(w, r.NoStore)
+	}
+	for _, m := range r.Events {
+		fmt.Fprintf(w, "\n%s.\n", strings.TrimSuffix(m.Sentence, "."))
+		printFixes(w, "  ", m.Fix)
+	}
+	if r.More {
+		fmt.Fprintf(w, "\nThere are more facts than these.\n")
+	}
+	if len(r.Unsearched) > 0 {
+		fmt.Fprintf(w, "\nTo look for the address in all of %s took too long: what was made with it, and counts for another, is not told.\n", strings.Join(r.Unsearched, ", "))
+	}
+	return nil
+}
+
+func (c doctorCmd) printPersonStore(w io.Writer, s personStore) {
+	fmt.Fprintf(w, "\nStore %s\n", nameOf(s))
+	for _, l := range s.Listed {
+		fmt.Fprintf(w, "  %s\n", l.Sentence)
+		for _, why := range l.Why {
+			fmt.Fprintf(w, "    %s\n", why)
+		}
+	}
+	switch {
+	case len(s.Listed) > 0:
+	case len(s.OffList) > 0:
+		fmt.Fprintln(w, "  Not on the list.")
+	default:
+		fmt.Fprintln(w, "  Not on the list: nobody has told that they enrolled, bought or subscribed here.")
+	}
+	for _, n := range s.Notes {
+		fmt.Fprintf(w, "  %s\n", n)
+	}
+	c.printOffList(w, s.OffList)
+}
+
+func nameOf(s personStore) string {
+	if s.Name == s.StoreID {
+		return harmless(s.StoreID)
+	}
+	return harmless(s.Name + " (" + s.StoreID + ")")
+}
+
+// printOffList prints some of what is on no list for each reason; JSON has all.
+func (c doctorCmd) printOffList(w io.Writer, all []offList) {
+	told := map[string]int{}
+	for _, o := range all {
+		if told[o.Reason]++; told[o.Reason] > max(c.Examples, 1) {
+			continue
+		}
+		fmt.Fprintf(w, "  %s\n", o.Sentence)
+		printFixes(w, "    ", o.Fix)
+	}
+	for _, reason := range slices.Sorted(maps.Keys(told)) {
+		if more := told[reason] - max(c.Examples, 1); more > 0 {
+			fmt.Fprintf(w, "  … and %s more (%s)\n", number(int64(more)), reason)
+		}
+	}
+}

@@ -1,0 +1,221 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+
+	"rollcall/jobs"
+)
+
+// node is a Redis that answers, and how to speak to it by hand.
+type node struct {
+	redis.Cmdable
+	cli string
+}
+
+// redisCLI speaks to the server of REDIS_URL. It takes a password without a user
+// for that of a user without a name, so that one is written in.
+const redisCLI = `redis-cli --no-auth-warning -u "$(echo "$REDIS_URL" | sed 's,://:,://default:,')"`
+
+// command is a Redis command that can be pasted.
+func (n node) command(words string) string { return n.cli + " " + words }
+
+// checkRedis looks whether Redis answers, and how each of its masters is set up.
+func (d *doctor) checkRedis(ctx context.Context) error {
+	opt, err := d.redis()
+	if err != nil {
+		d.find(finding{Kind: "redis_away", Severity: problem, Count: 1, What: harmless(err.Error()), Fix: []string{"export REDIS_URL=redis://<HOST>"}})
+		return nil
+	}
+	client, _ := opt.MakeRedisClient().(redis.UniversalClient)
+	defer client.Close()
+	before := d.now()
+	if err := soon(ctx, func(ctx context.Context) error { return client.Ping(ctx).Err() }); err != nil {
+		d.find(finding{Kind: "redis_away", Severity: problem, Count: 1, What: "Redis does not answer: " + harmless(err.Error()), Fix: []string{redisCLI + " PING"}})
+		return nil
+	}
+	d.queue = opt
+	d.fine("Redis answers in %s", d.now().Sub(before).Round(time.Millisecond))
+	var mu sync.Mutex
+	cluster, ok := client.(*redis.ClusterClient)
+	if !ok {
+		return d.checkNode(ctx, nodeAt(ctx, client, opt))
+	}
+	return cluster.ForEachMaster(ctx, func(ctx context.Context, c *redis.Client) error {
+		mu.Lock() // findings are no one's to add to at the same time
+		defer mu.Unlock()
+		return d.checkNode(ctx, node{c, cliAt(c.Options().Addr)})
+	})
+}
+
+// soon runs do, which may not heed its context, for pingTimeout at most.
+func soon(ctx context.Context, do func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- do(ctx) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// nodeAt is the one server behind a client. A URL that redis-cli does not read,
+// as that of sentinels, gives way to the address that answers.
+func nodeAt(ctx context.Context, client redis.UniversalClient, opt asynq.RedisConnOpt) node {
+	if _, sentinels := opt.(asynq.RedisFailoverClientOpt); !sentinels {
+		return node{client, redisCLI}
+	}
+	info, _ := client.ClientInfo(ctx).Result()
+	if info == nil {
+		return node{client, `redis-cli -h <MASTER>`}
+	}
+	return node{client, cliAt(info.LAddr)}
+}
+
+func cliAt(addr string) string {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		host, port = "<MASTER>", "6379"
+	}
+	return fmt.Sprintf(`redis-cli -h %s -p %s --no-auth-warning -a "$REDIS_PASSWORD"`, quote(host), quote(port))
+}
+
+// oldRedis is below what the queue needs, tooOldRedis below what it can do with.
+var oldRedis, tooOldRedis = [2]int{7, 0}, [2]int{6, 2}
+
+func (d *doctor) checkNode(ctx context.Context, n node) error {
+	settings := map[string]string{}
+	for _, name := range []string{"maxmemory-policy", "maxmemory", "appendonly"} {
+		got, err := n.ConfigGet(ctx, name).Result()
+		if err != nil {
+			d.find(finding{Kind: "redis_mute", Severity: note, Count: 1, What: "Redis does not tell its settings (" + harmless(err.Error()) + "): see to maxmemory-policy noeviction where it is run",
+				Fix: []string{n.command("CONFIG GET maxmemory-policy")}})
+			return nil
+		}
+		settings[name] = got[name]
+	}
+	d.judgePolicy(n, settings)
+	if settings["appendonly"] == "no" {
+		d.find(finding{Kind: "redis_forgets", Severity: note, Count: 1, What: "Redis keeps no log on disk (appendonly no): after a restart the sweep has to ask for all that waits",
+			Fix: []string{n.command("CONFIG SET appendonly yes"), n.command("CONFIG REWRITE")}})
+	}
+	info, err := n.Info(ctx, "server").Result()
+	if err != nil {
+		return err
+	}
+	d.judgeRedisVersion(info)
+	return nil
+}
+
+func (d *doctor) judgePolicy(n node, settings map[string]string) {
+	policy := settings["maxmemory-policy"]
+	if policy == "noeviction" {
+		d.fine("Redis evicts nothing")
+		return
+	}
+	f := finding{Kind: "redis_evicts", Severity: problem, Count: 1, What: "Redis throws jobs away when it is full: maxmemory-policy is " + harmless(policy),
+		Fix: []string{n.command("CONFIG SET maxmemory-policy noeviction"), n.command("CONFIG REWRITE")}}
+	if settings["maxmemory"] == "0" {
+		f.Severity, f.What = warning, "Redis would throw jobs away once it has a limit: maxmemory-policy is "+harmless(policy)
+	}
+	d.find(f)
+}
+
+func (d *doctor) judgeRedisVersion(info string) {
+	_, rest, _ := strings.Cut(info, "redis_version:")
+	text, _, _ := strings.Cut(rest, "\r")
+	parts := strings.SplitN(text+"..", ".", 3)
+	major, majorErr := strconv.Atoi(parts[0])
+	minor, _ := strconv.Atoi(parts[1])
+	version := [2]int{major, minor}
+	if majorErr != nil || slices.Compare(version[:], oldRedis[:]) >= 0 {
+		return
+	}
+	f := finding{Kind: "redis_old", Severity: warning, Count: 1, What: "Redis is of version " + harmless(text) + "; 7 or later is needed", Fix: []string{"redis-server --version   # bring it to 7 or later"}}
+	if slices.Compare(version[:], tooOldRedis[:]) < 0 {
+		f.Severity = problem
+	}
+	d.find(f)
+}
+
+// checkWorkers looks who works, and whether a queue is paused.
+func (d *doctor) checkWorkers(ctx context.Context) error {
+	inspector := asynq.NewInspector(d.queue)
+	defer inspector.Close()
+	servers, err := inspector.Servers()
+	if err != nil {
+		return err
+	}
+	d.asked = true
+	served := map[string]int{}
+	for _, s := range servers {
+		if s.Status != "active" {
+			continue
+		}
+		for queue := range s.Queues {
+			served[queue]++
+		}
+	}
+	d.workers = served[jobs.BackfillQueue] // each worker has one server of these
+	var without []string
+	for _, queue := range queues() {
+		if served[queue] == 0 {
+			without = append(without, queue)
+		}
+	}
+	switch {
+	case len(without) > 0:
+		d.find(finding{Kind: "workers_missing", Severity: problem, Count: 1, What: "no worker serves the queues " + strings.Join(without, ", ") + ": what comes in is kept, and nobody applies it",
+			Fix: []string{"rollcall work"}})
+	default:
+		d.fine("%s at work", count(d.workers, "worker"))
+	}
+	return d.paused(ctx)
+}
+
+// queues lists all queues, sorted.
+func queues() []string {
+	all := []string{jobs.BackfillQueue}
+	for queue := range jobs.Queues {
+		all = append(all, queue)
+	}
+	slices.Sort(all)
+	return all
+}
+
+// paused looks for queues that somebody has paused on the monitoring page. It
+// looks at asynq's own keys: the inspector fails on a queue that it knows of no
+// job in, and for a job that lost its data.
+func (d *doctor) paused(ctx context.Context) error {
+	client, _ := d.queue.MakeRedisClient().(redis.UniversalClient)
+	defer client.Close()
+	for _, queue := range queues() {
+		key := "asynq:{" + queue + "}:"
+		paused, err := client.Exists(ctx, key+"paused").Result()
+		if err != nil {
+			return err
+		}
+		if paused == 0 {
+			continue
+		}
+		waiting, err := client.LLen(ctx, key+"pending").Result()
+		if err != nil {
+			return err
+		}
+		d.find(finding{Kind: "queue_paused", Subject: queue, Severity: problem, Count: 1, What: fmt.Sprintf("the queue %s is paused, with %s waiting in it", queue, count(int(waiting), "job")),
+			Fix: []string{redisCLI + " DEL '" + key + "paused'"}})
+	}
+	return nil
+}

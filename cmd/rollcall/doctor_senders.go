@@ -1,0 +1,232 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"rollcall/store"
+	"rollcall/watch"
+)
+
+// traffic is what came lately, read once.
+func (d *doctor) traffic(ctx context.Context) (store.Traffic, error) {
+	if d.seen != nil {
+		return *d.seen, nil
+	}
+	now := d.now().UTC()
+	seen, err := d.store.Traffic(ctx, now.Add(-watch.Weeks), now)
+	if err != nil {
+		return seen, err
+	}
+	if d.watches, err = d.store.Watches(ctx); err != nil {
+		return seen, err
+	}
+	d.seen = &seen
+	return seen, nil
+}
+
+// verdicts are what the watches look like now, those of some kinds: a doctor
+// does not wait until a state has lasted.
+func (d *doctor) verdicts(seen store.Traffic, kinds ...string) (some []watch.Verdict) {
+	states := map[string]string{}
+	for _, w := range d.watches {
+		states[w.Name] = w.State
+	}
+	for _, v := range watch.Judge(seen, states) {
+		if slices.Contains(kinds, watch.Kind(v.Name)) && v.State != store.OK {
+			some = append(some, v)
+		}
+	}
+	return some
+}
+
+// judged makes a finding of a verdict.
+func (d *doctor) judged(v watch.Verdict) finding {
+	f := finding{Kind: watch.Kind(v.Name), Severity: severity(v.State), What: harmless(v.Detail), Count: 1}
+	_, f.Subject, _ = strings.Cut(v.Name, "/")
+	f.Subject = harmless(f.Subject)
+	for _, w := range d.watches {
+		if w.Name == v.Name && w.State != store.OK {
+			f.What += fmt.Sprintf(" (since %s)", w.Since.Format("2006-01-02 15:04 UTC"))
+		}
+	}
+	for line := range strings.SplitSeq(v.Fix, "\n") {
+		if strings.HasPrefix(line, "rollcall ") {
+			line = d.at(line)
+		}
+		f.Fix = append(f.Fix, line)
+	}
+	return f
+}
+
+// checkSenders looks whether those who send still do, and are understood.
+func (d *doctor) checkSenders(ctx context.Context) error {
+	seen, err := d.traffic(ctx)
+	if err != nil {
+		return err
+	}
+	unheard, err := d.checkup.Unheard(ctx)
+	if err != nil {
+		return err
+	}
+	for _, source := range store.Sources() {
+		d.refusedForSecrets(source, seen)
+		switch last := lastKept(source, seen); {
+		case slices.Contains(unheard, source):
+			d.find(finding{Kind: "source_unheard", Subject: source, Severity: warning, Count: 1, What: "nothing has ever come from " + source, Fix: d.firstWords(source)})
+		case !last.IsZero():
+			d.fine("%s sent last %s", source, ago(d.now().Sub(last)))
+		}
+	}
+	for _, v := range d.verdicts(seen, watch.Silent, watch.Signatures, watch.Refused) {
+		d.find(d.judged(v))
+	}
+	return nil
+}
+
+// lastKept is when something came in last from a source.
+func lastKept(source string, seen store.Traffic) (last time.Time) {
+	for _, c := range seen.Deliveries {
+		if c.Source == source && (c.Outcome == store.Accepted || c.Outcome == store.Duplicate) && c.Last.After(last) {
+			last = c.Last
+		}
+	}
+	return last
+}
+
+// refusedForSecrets tells of deliveries that found no secrets set, and nothing
+// has come in since.
+func (d *doctor) refusedForSecrets(source string, seen store.Traffic) {
+	var n int64
+	last := lastKept(source, seen)
+	for _, c := range seen.Deliveries {
+		if c.Source == source && c.Outcome == "not_configured" && c.Last.After(last) {
+			n += c.Count
+		}
+	}
+	if n == 0 {
+		return
+	}
+	name := ""
+	for _, v := range d.secretVariables() {
+		if v.source == source {
+			name = v.name
+		}
+	}
+	d.find(finding{Kind: "setting_missing", Subject: name, Severity: problem, Count: n,
+		What: fmt.Sprintf("deliveries from %s find no secrets set where serve runs, and are refused: %d so far", source, n),
+		Fix:  []string{"export " + name + "=<SECRET>   # where serve runs, then restart it"}})
+}
+
+// firstWords are the commands that make a source known for the first time.
+func (d *doctor) firstWords(source string) []string {
+	switch source {
+	case "stripe":
+		return []string{
+			"stripe webhook_endpoints create --url https://<HOST>/webhooks/stripe -d 'enabled_events[]=*'   # or in Stripe's dashboard; README.md has the events",
+			d.at("rollcall backfill start stripe --account all --follow"),
+		}
+	case "clerk":
+		return []string{
+			"xdg-open https://dashboard.clerk.com/last-active?path=webhooks   # add https://<HOST>/webhooks/clerk; README.md has the events",
+			d.at("rollcall backfill start clerk --follow"),
+		}
+	}
+	return []string{d.at(`rollcall events send store.upserted '{"id":"<STORE>","name":"<NAME>","owner_user_id":"<CLERK USER>"}'`)}
+}
+
+// checkEvents looks what became of events.
+func (d *doctor) checkEvents(ctx context.Context) error {
+	seen, err := d.traffic(ctx)
+	if err != nil {
+		return err
+	}
+	bad := d.verdicts(seen, watch.Failing, watch.Overdue)
+	for _, v := range bad {
+		f := d.judged(v)
+		f.Count = seen.Overdue.Count
+		for _, e := range seen.Failing {
+			if v.Name == watch.Failing+"/"+e.Source+"/"+e.Type {
+				d.describeFailing(&f, e)
+			}
+		}
+		d.find(f)
+	}
+	if len(bad) == 0 {
+		d.fine("no event has failed, and none waits for long")
+	}
+	if err := d.otherMode(ctx); err != nil {
+		return err
+	}
+	d.staleWatches()
+	return d.untold(ctx)
+}
+
+// describeFailing adds which events fail, and why.
+func (d *doctor) describeFailing(f *finding, e store.FailingEvents) {
+	f.Count = e.Failed + e.Trying
+	for i, id := range e.Events[:min(len(e.Events), d.doctorCmd.Examples)] {
+		text := fmt.Sprintf("event %d", id)
+		if i == 0 && e.Error != "" {
+			text += ": " + e.Error
+		}
+		f.Examples = append(f.Examples, clip(text, maxExample))
+	}
+	if e.Failed > 0 && len(e.Events) > 0 {
+		f.Fix = append([]string{d.at(fmt.Sprintf("rollcall events show %d", e.Events[0]))}, f.Fix...)
+	}
+}
+
+// otherMode tells of events of Stripe's that STRIPE_MODE keeps out: test events
+// rightly, live ones hardly.
+func (d *doctor) otherMode(ctx context.Context) error {
+	o, err := d.checkup.OtherMode(ctx)
+	if err != nil {
+		return err
+	}
+	if o.Live > 0 {
+		d.find(finding{Kind: "events_other_mode", Subject: "live", Severity: warning, Count: o.Live,
+			What: fmt.Sprintf("%s of Stripe's were ignored: STRIPE_MODE is test", count(int(o.Live), "live event")),
+			Fix: []string{"export STRIPE_MODE=live   # where work runs, then restart it",
+				d.at("rollcall events replay --source stripe --since " + o.Oldest.Format(time.RFC3339))}})
+	}
+	if o.Test > 0 {
+		d.find(finding{Kind: "events_other_mode", Subject: "test", Severity: note, Count: o.Test,
+			What: fmt.Sprintf("%s of Stripe's were ignored: STRIPE_MODE is live", count(int(o.Test), "test event")),
+			Fix:  []string{"export STRIPE_MODE=any   # where work runs, if test events are to count, too"}})
+	}
+	return nil
+}
+
+// watchesRest is how long nobody may have looked at the watches.
+const watchesRest = 10 * time.Minute
+
+// staleWatches tells when nobody looks at the watches though somebody works.
+func (d *doctor) staleWatches() {
+	var last time.Time
+	for _, w := range d.watches {
+		if w.CheckedAt.After(last) {
+			last = w.CheckedAt
+		}
+	}
+	if !d.asked || d.workers == 0 || d.now().Sub(last) < watchesRest {
+		return
+	}
+	d.find(finding{Kind: "watches_stale", Severity: warning, Count: 1, What: "workers are there, and none has looked at the watches for " + watch.Span(watchesRest) + " or more: are they of an older version?",
+		Fix: []string{"rollcall version   # and restart the workers with it"}})
+}
+
+// untold tells of changes that nobody could be told of.
+func (d *doctor) untold(ctx context.Context) error {
+	u, err := d.checkup.UntoldChanges(ctx)
+	if err != nil || u.Count == 0 {
+		return err
+	}
+	d.find(finding{Kind: "alerts_untold", Severity: warning, Count: u.Count,
+		What: fmt.Sprintf("ALERT_WEBHOOK_URL has not taken %s since %s: %s", count(int(u.Count), "change"), u.Since.Format("2006-01-02 15:04 UTC"), harmless(deref(u.Error))),
+		Fix:  []string{"export ALERT_WEBHOOK_URL=<URL>   # where work runs, then restart it"}})
+	return nil
+}

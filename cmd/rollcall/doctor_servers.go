@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"rollcall/migrations"
+	"rollcall/store"
+)
+
+// psql is a statement as a command.
+func psql(statement string) string {
+	return `psql "$DATABASE_URL" -c ` + quote(statement)
+}
+
+const (
+	pingTimeout = 5 * time.Second
+	// oldPostgres is below what Rollcall is tested with, as Postgres numbers its
+	// versions.
+	oldPostgres = 150000
+	// clockWarns and clockFails are how far clocks may be apart. Signatures are
+	// refused from five minutes on, and senders' clocks are not exact either.
+	clockWarns = 20 * time.Second
+	clockFails = 2 * time.Minute
+)
+
+func away(what string) finding {
+	return finding{Kind: "database_away", Severity: problem, Count: 1, What: what, Fix: []string{`pg_isready -d "$DATABASE_URL"`}}
+}
+
+// checkDatabase opens the database and looks how it is set up.
+func (d *doctor) checkDatabase(ctx context.Context) error {
+	s, err := d.open()
+	if err != nil {
+		d.find(finding{Kind: "database_away", Severity: problem, Count: 1, What: harmless(err.Error()), Fix: []string{"export DATABASE_URL=postgres://<USER>@<HOST>/<DATABASE>"}})
+		return nil
+	}
+	ping, cancel := context.WithTimeout(ctx, pingTimeout)
+	defer cancel()
+	before := d.now()
+	db, err := s.Database(ping)
+	took := d.now().Sub(before)
+	if err != nil {
+		s.Close()
+		d.find(away("Postgres does not answer: " + harmless(err.Error())))
+		return nil
+	}
+	d.store, d.checkup = s, s.Checkup(d.Store, d.doctorCmd.Examples)
+	d.fine("Postgres %d.%d answers in %s", db.Version/10000, db.Version%10000, took.Round(time.Millisecond))
+	d.judgeDatabase(db)
+	d.judgeClock(before.Add(took/2), db.Now)
+	return nil
+}
+
+func (d *doctor) judgeDatabase(db store.Database) {
+	if db.ReadOnly {
+		f := finding{Kind: "database_read_only", Severity: problem, Count: 1,
+			What: "Postgres takes no writes: default_transaction_read_only is on",
+			Fix:  []string{psql("SET default_transaction_read_only = off") + " -c " + quote("ALTER DATABASE "+db.Name+" RESET default_transaction_read_only")}}
+		if db.Standby {
+			f.What = "DATABASE_URL leads to a standby, which takes no writes"
+			f.Fix = []string{`export DATABASE_URL="postgres://<USER>@<HOST>,<OTHER HOST>/<DATABASE>?target_session_attrs=read-write"`}
+		}
+		d.find(f)
+	}
+	if db.Version < oldPostgres {
+		d.find(finding{Kind: "database_old", Severity: warning, Count: 1, What: fmt.Sprintf("Postgres is of version %d; 15 or later is needed", db.Version/10000),
+			Fix: []string{"pg_upgrade --help   # bring Postgres to 15 or later"}})
+	}
+	for _, name := range db.Lacks {
+		d.find(finding{Kind: "extension_missing", Subject: name, Severity: problem, Count: 1, What: "the extension " + name + " is not there",
+			Fix: []string{psql("CREATE EXTENSION IF NOT EXISTS " + name)}})
+	}
+	if db.Unindexed {
+		d.find(finding{Kind: "index_missing", Subject: "customer_index_all", Severity: problem, Count: 1, What: "the index that lists are searched by is not there",
+			Fix: []string{psql("CREATE INDEX customer_index_all ON customer_index USING gin (store_id, has, words gin_trgm_ops) WITH (gin_pending_list_limit = 1024)")}})
+	}
+	for _, name := range db.Invalid {
+		d.find(finding{Kind: "index_missing", Subject: name, Severity: warning, Count: 1, What: "the index " + harmless(name) + " is not used, as its making broke off",
+			Fix: []string{psql("REINDEX INDEX " + name)}})
+	}
+}
+
+// judgeClock compares the clock here with that of Postgres.
+func (d *doctor) judgeClock(here, there time.Time) {
+	off := here.Sub(there)
+	f := finding{Kind: "clock_off", Severity: warning, Count: 1, Fix: []string{"sudo timedatectl set-ntp true   # here, and where Postgres runs"}}
+	switch {
+	case off.Abs() >= clockFails:
+		f.Severity = problem
+	case off.Abs() < clockWarns:
+		d.fine("the clocks of this machine and of Postgres agree")
+		return
+	}
+	f.What = fmt.Sprintf("the clock of this machine is %s ahead of that of Postgres", off.Abs().Round(time.Second))
+	if off < 0 {
+		f.What = fmt.Sprintf("the clock of this machine is %s behind that of Postgres", off.Abs().Round(time.Second))
+	}
+	d.find(f)
+}
+
+// checkSchema looks which migrations are applied.
+func (d *doctor) checkSchema(ctx context.Context) error {
+	if d.store == nil {
+		return nil
+	}
+	url, err := d.databaseURL()
+	if err != nil {
+		return err
+	}
+	missing, unknown, err := migrations.Lag(ctx, url)
+	if err != nil {
+		return err
+	}
+	if n := len(missing); n > 0 {
+		var names []string
+		for _, m := range missing {
+			names = append(names, m.Name)
+		}
+		d.find(finding{Kind: "schema_behind", Severity: problem, Count: int64(n), What: count(n, "migration") + " not applied: the checks that need the tables are left out",
+			Examples: names[:min(n, d.doctorCmd.Examples)], Fix: []string{d.at("rollcall migrate up")}})
+		return nil
+	}
+	d.current = true
+	if n := len(unknown); n > 0 {
+		d.find(finding{Kind: "schema_ahead", Severity: warning, Count: int64(n), What: fmt.Sprintf("the schema has %s that this program does not know: it is older than what has migrated", count(n, "migration")),
+			Examples: []string{strings.Trim(fmt.Sprint(unknown), "[]")}, Fix: []string{"rollcall version   # and install the newer one here"}})
+		return nil
+	}
+	if d.Store != "" {
+		if err := d.checkStore(ctx); err != nil {
+			return err
+		}
+	} else if d.onlyStore, err = d.store.OnlyStore(ctx); err != nil {
+		return err
+	}
+	d.fine("the schema is current")
+	return nil
+}

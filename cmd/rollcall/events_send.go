@@ -1,0 +1,131 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"regexp"
+	"strings"
+	"time"
+
+	"rollcall/webhooks"
+)
+
+type eventsSendCmd struct {
+	Type string `arg:"" name:"type" help:"The event's type, as product.upserted."`
+	Data string `arg:"" name:"data" help:"Its data, a JSON object."`
+	To   string `name:"to" placeholder:"URL" help:"Where serve is. Without it: the dev or demo running on --data, else LISTEN."`
+}
+
+// Help is shown below the usage.
+func (eventsSendCmd) Help() string {
+	return `Says something in the platform's place: signs an event of its with the first of PLATFORM_WEBHOOK_SECRETS, as of now, and posts it to /webhooks/platform. docs/events.md has the types. What the platform says later, or has said with a later time, wins.`
+}
+
+// sendTimeout bounds a posting; the receiver itself waits for Postgres for ten
+// seconds at most.
+const sendTimeout = 30 * time.Second
+
+func (c eventsSendCmd) Run(e *env) error {
+	if open := placeholder.FindString(c.Data); open != "" {
+		return usageError(fmt.Sprintf("%s stands for something that only you know: fill it in first", open))
+	}
+	var data map[string]json.RawMessage
+	if err := json.Unmarshal([]byte(c.Data), &data); err != nil || data == nil {
+		return usageError("the data must be a JSON object, as '{\"id\":\"store_1\"}'")
+	}
+	e.fill()
+	secrets, err := e.secrets()
+	if err != nil {
+		return err
+	}
+	if len(secrets[webhooks.Platform]) == 0 {
+		return errors.New("PLATFORM_WEBHOOK_SECRETS is not set: give the secret that serve has, to sign with")
+	}
+	to := c.To
+	if to == "" {
+		to = e.serveURL()
+	}
+	secret, _, _ := strings.Cut(given(e.PlatformSecrets), ",")
+	return c.send(e, strings.TrimRight(to, "/")+"/webhooks/platform", strings.TrimSpace(secret))
+}
+
+// placeholder is what doctor writes into data that it cannot know.
+var placeholder = regexp.MustCompile(`<[A-Z][A-Z ]*>`)
+
+// send signs and posts, and prints what was answered.
+func (c eventsSendCmd) send(e *env, to, secret string) error {
+	now := time.Now().UTC()
+	body, err := json.Marshal(struct {
+		Type      string          `json:"type"`
+		Timestamp time.Time       `json:"timestamp"`
+		Data      json.RawMessage `json:"data"`
+	}{c.Type, now, json.RawMessage(c.Data)})
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(e, sendTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, bytes.NewReader(body))
+	if err != nil {
+		return usageError(fmt.Sprintf("--to: %v", err))
+	}
+	id := fmt.Sprintf("by_hand_%x", random(12))
+	if req.Header, err = webhooks.SignPlatform(secret, id, body, now); err != nil {
+		return err
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return fmt.Errorf("%w: is serve there? --to says where it is", err)
+	}
+	defer res.Body.Close()
+	var answer struct {
+		Status string
+		Error  struct{ Message string }
+	}
+	if err := json.NewDecoder(io.LimitReader(res.Body, 1<<16)).Decode(&answer); err != nil || res.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answered %d: %s", to, res.StatusCode, answer.Error.Message)
+	}
+	_, err = fmt.Fprintf(e.out, "%s, as event %s; `rollcall events show %s%s` tells what became of it\n", answer.Status, id, id, e.dataFlag())
+	return err
+}
+
+// fill takes what is not set from the dev or demo on --data, if the servers are
+// its too.
+func (e *env) fill() {
+	if e.DatabaseURL != nil {
+		return
+	}
+	r, err := e.running("DATABASE_URL")
+	if err != nil {
+		return // whoever needs the servers says so
+	}
+	for to, note := range map[**string]string{
+		&e.StripeSecrets: "stripe_webhook_secrets", &e.ClerkSecrets: "clerk_webhook_secrets",
+		&e.PlatformSecrets: "platform_webhook_secrets", &e.AdminToken: "admin_token",
+	} {
+		if value := r.Note[note]; *to == nil && value != "" {
+			*to = &value
+		}
+	}
+}
+
+// serveURL is where serve most likely is: the dev or demo on --data, else this
+// machine, at LISTEN.
+func (e *env) serveURL() string {
+	if e.DatabaseURL == nil {
+		if r, err := e.running("DATABASE_URL"); err == nil {
+			return r.Note[noteURL]
+		}
+	}
+	host, port, err := net.SplitHostPort(e.listen())
+	if ip := net.ParseIP(host); err != nil || ip == nil || ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return "http://" + net.JoinHostPort(host, port)
+}

@@ -1,0 +1,102 @@
+package store
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Checkup looks for whatever may keep somebody off a list. Unlike an audit it
+// does not resolve every fact: it asks what indexes and whole columns tell in
+// seconds, of a million rows too. It writes nothing.
+type Checkup struct {
+	store    *Store
+	only     string // what concerns this store; "" is all
+	examples int    // of each kind, at most
+}
+
+// Checkup begins one, of what concerns a store or (store "") of all.
+func (s *Store) Checkup(store string, examples int) *Checkup {
+	return &Checkup{store: s, only: store, examples: examples}
+}
+
+// checkupTimeout bounds each statement of a checkup. One that takes longer is
+// an error of that check alone.
+const checkupTimeout = "30s"
+
+// look runs do on one snapshot, in which nothing can be written.
+func (c *Checkup) look(ctx context.Context, do func(pgx.Tx) error) error {
+	return pgx.BeginTxFunc(ctx, c.store.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `SET LOCAL statement_timeout = '`+checkupTimeout+`'; SET LOCAL jit = off; SET LOCAL work_mem = '64MB'; SET LOCAL plan_cache_mode = force_custom_plan`); err != nil {
+			return err
+		}
+		return do(tx)
+	})
+}
+
+// collect runs a query of a checkup and reads its rows.
+func collect[T any](ctx context.Context, c *Checkup, into pgx.RowToFunc[T], sql string, args ...any) (out []T, err error) {
+	err = c.look(ctx, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, sql, args...)
+		if err != nil {
+			return err
+		}
+		out, err = pgx.CollectRows(rows, into)
+		return err
+	})
+	return out, err
+}
+
+// Database is how a database is set up.
+type Database struct {
+	Name      string    // as it stands in a statement
+	Version   int       // as Postgres numbers them: 150018
+	ReadOnly  bool      // nothing can be written: a standby, or told so
+	Standby   bool      // it follows another, and is written by that alone
+	Encoding  string    // UTF8
+	Lacks     []string  // extensions that the schema needs and that are not there
+	Invalid   []string  // indexes that are there and not used, as their making broke off
+	Unindexed bool      // the index that lists are searched by is not there
+	Now       time.Time // its clock
+}
+
+// Database tells how the database is set up.
+func (s *Store) Database(ctx context.Context) (d Database, err error) {
+	defer wrap(&err, "store.Database")
+	err = s.pool.QueryRow(ctx, `
+		SELECT
+			quote_ident(current_database()),
+			current_setting('server_version_num')::int,
+			current_setting('transaction_read_only')::bool,
+			pg_is_in_recovery(),
+			current_setting('server_encoding'),
+			ARRAY(
+				SELECT name
+				FROM unnest(ARRAY['btree_gin', 'pg_trgm']) AS needed(name)
+				WHERE NOT EXISTS (SELECT FROM pg_extension WHERE extname = name)
+			),
+			ARRAY(
+				SELECT i.indexrelid::regclass::text
+				FROM pg_index i
+				JOIN pg_class t ON t.oid = i.indrelid
+				WHERE NOT i.indisvalid AND t.relnamespace = current_schema()::regnamespace
+				ORDER BY 1
+			),
+			to_regclass('customer_index') IS NOT NULL AND to_regclass('customer_index_all') IS NULL,
+			clock_timestamp()`).Scan(&d.Name, &d.Version, &d.ReadOnly, &d.Standby, &d.Encoding, &d.Lacks, &d.Invalid, &d.Unindexed, &d.Now)
+	return d, err
+}
+
+// Reasons are those for which a fact is on no list, with what each means.
+func Reasons() map[string]string {
+	all := maps.Clone(advice)
+	maps.Copy(all, rightly)
+	all[deriveFailed] = whyUncounted(deriveFailed)
+	return all
+}
+
+// missingReasons are the reasons for which somebody may be missing.
+func missingReasons() []string { return slices.Sorted(maps.Keys(advice)) }

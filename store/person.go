@@ -1,0 +1,343 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// PersonQuery asks for somebody, by a Clerk user's id, an address, or both.
+type PersonQuery struct {
+	User  string
+	Email string // as facts.Email writes it
+	Store string // only facts of this store, or of none that is known; "" is all
+}
+
+// Person is all that is known of somebody.
+type Person struct {
+	Users           []PersonFact     `json:"users"`
+	StripeCustomers []PersonFact     `json:"stripe_customers"`
+	Emails          []string         `json:"emails"` // that they were looked for by
+	Customers       []PersonCustomer `json:"customers"`
+	Facts           []PersonalFact   `json:"facts"`
+	Merges          []PersonMerge    `json:"merges"`
+	Events          []Event          `json:"events"`     // that speak of them and are not applied: pending, failed, ignored
+	Unsearched      []string         `json:"unsearched"` // where to look took too long
+	More            bool             `json:"more"`       // there are more facts than these
+}
+
+// Known tells whether anybody ever told of them.
+func (p Person) Known() bool {
+	return len(p.Users)+len(p.StripeCustomers)+len(p.Customers)+len(p.Facts)+len(p.Merges)+len(p.Events) > 0
+}
+
+// PersonCustomer is an entry of a list.
+type PersonCustomer struct {
+	ID      string `json:"id"`
+	StoreID string `json:"store_id"`
+	Email   string `json:"email"`
+}
+
+// PersonMerge is a customer of theirs who turned out to be another.
+type PersonMerge struct {
+	StoreID  string    `json:"store_id"`
+	From     string    `json:"from"` // address
+	Into     string    `json:"into"`
+	MergedAt time.Time `json:"merged_at"`
+}
+
+// PersonalFact is an enrollment, payment or subscription of somebody's: on which
+// list it is, or why on none.
+type PersonalFact struct {
+	Ref        string     `json:"ref"`
+	Kind       string     `json:"kind"`
+	StoreID    *string    `json:"store_id"` // null: no store is known
+	CustomerID *string    `json:"customer_id"`
+	Email      *string    `json:"email"` // that it counts for
+	Product    *string    `json:"product_id"`
+	Title      *string    `json:"title"`
+	Amount     *Money     `json:"amount"`
+	At         *time.Time `json:"at"`
+	User       *string    `json:"user"`    // that it names
+	Typed      *string    `json:"typed"`   // address that it was made with
+	Reason     *string    `json:"reason"`  // null: it is on a list
+	Meaning    string     `json:"meaning"` // of the reason
+	Rightly    bool       `json:"rightly"` // it makes nobody a customer
+	Missing    string     `json:"missing"` // key of what it waits for; may be empty
+	Origins    []Origin   `json:"origins"`
+}
+
+const (
+	// mostFacts is how many facts of one person are told.
+	mostFacts = 300
+	// mostMentions is how many events that speak of somebody are told.
+	mostMentions = 20
+)
+
+// Person looks somebody up: by what names them, by their verified addresses, and
+// by the addresses typed in with facts. It writes nothing.
+func (s *Store) Person(ctx context.Context, q PersonQuery) (p Person, err error) {
+	defer wrap(&err, "store.Person")
+	p = Person{Users: []PersonFact{}, StripeCustomers: []PersonFact{}, Emails: []string{}, Customers: []PersonCustomer{}, Facts: []PersonalFact{}, Merges: []PersonMerge{}, Events: []Event{}, Unsearched: []string{}}
+	if !storable(q.User + q.Email + q.Store) {
+		return p, nil // nobody is called that
+	}
+	l := lookup{Checkup: s.Checkup(q.Store, 0), q: q, p: &p}
+	for _, step := range []func(context.Context) error{l.people, l.lists, l.facts, l.mentions} {
+		if err := step(ctx); err != nil {
+			return p, err
+		}
+	}
+	return p, l.look(ctx, func(tx pgx.Tx) error {
+		var all [][]Origin
+		for _, f := range p.Facts {
+			all = append(all, f.Origins)
+		}
+		for _, f := range append(slices.Clone(p.Users), p.StripeCustomers...) {
+			all = append(all, f.Origins)
+		}
+		return lookUp(ctx, tx, all...)
+	})
+}
+
+// lookup is the looking up of one person.
+type lookup struct {
+	*Checkup
+	q PersonQuery
+	p *Person
+}
+
+// people finds the user and the users of the address, and Stripe's customers of
+// any of their addresses.
+func (l *lookup) people(ctx context.Context) (err error) {
+	collectPerson := func(source string) pgx.RowToFunc[PersonFact] {
+		return func(row pgx.CollectableRow) (f PersonFact, err error) {
+			var versions said
+			err = row.Scan(&f.Ref, &f.Kind, &f.Account, &f.ID, &f.Email, &f.Name, &f.Deleted, &versions)
+			f.Origins = versions.origins(source)
+			return f, err
+		}
+	}
+	l.p.Users, err = collect(ctx, l.Checkup, collectPerson("clerk"), `
+		SELECT 'user:' || id, 'user', '', id, coalesce(email, ''), name, deleted_version <> '', jsonb_build_object('user', version, 'end', deleted_version)
+		FROM users
+		WHERE id = $1 OR email = nullif($2, '')
+		ORDER BY id`, l.q.User, l.q.Email)
+	if err != nil {
+		return err
+	}
+	if l.q.Email != "" {
+		l.p.Emails = append(l.p.Emails, l.q.Email)
+	}
+	for _, u := range l.p.Users {
+		if u.Email != "" && !slices.Contains(l.p.Emails, u.Email) {
+			l.p.Emails = append(l.p.Emails, u.Email)
+		}
+	}
+	l.p.StripeCustomers, err = collect(ctx, l.Checkup, collectPerson("stripe"), `
+		SELECT `+refOf("stripe_customer", "account", "id")+`, 'stripe_customer', account, id, email, name, deleted_version <> '', jsonb_build_object('stripe_customer', version, 'end', deleted_version)
+		FROM stripe_customers
+		WHERE email = ANY($1)
+		ORDER BY account, id
+		LIMIT 100`, l.p.Emails)
+	return err
+}
+
+// lists finds the entries of their addresses, and those that were merged away.
+func (l *lookup) lists(ctx context.Context) (err error) {
+	l.p.Customers, err = collect(ctx, l.Checkup, pgx.RowToStructByPos[PersonCustomer], `
+		SELECT id::text, store_id, email
+		FROM customers
+		WHERE email = ANY($1) AND ($2 = '' OR store_id = $2)
+		ORDER BY store_id, id
+		LIMIT 100`, l.p.Emails, l.q.Store)
+	if err != nil {
+		return err
+	}
+	l.p.Merges, err = collect(ctx, l.Checkup, func(row pgx.CollectableRow) (m PersonMerge, err error) {
+		err = row.Scan(&m.StoreID, &m.From, &m.Into, &m.MergedAt)
+		m.MergedAt = m.MergedAt.UTC()
+		return m, err
+	}, `
+		SELECT store_id, from_email, into_email, merged_at
+		FROM customer_merges
+		WHERE from_email = ANY($1) AND ($2 = '' OR store_id = $2)
+		ORDER BY id
+		LIMIT 100`, l.p.Emails, l.q.Store)
+	return err
+}
+
+// facts finds enrollments, payments and subscriptions: those that name the
+// person, those on the lists found, and those made with one of the addresses.
+func (l *lookup) facts(ctx context.Context) error {
+	for _, kind := range []string{enrollment, payment, subscription} {
+		keys, err := l.keys(ctx, kind)
+		if err != nil {
+			return err
+		}
+		if len(keys) > mostFacts {
+			keys, l.p.More = keys[:mostFacts], true
+		}
+		columns := keyArrays(keys)[kind]
+		some, err := collect(ctx, l.Checkup, scanPersonal(kind), personalSQL(kind), columns[0], columns[1], l.q.Store)
+		if err != nil {
+			return err
+		}
+		l.p.Facts = append(l.p.Facts, some...)
+	}
+	return nil
+}
+
+// keys finds the facts of a kind.
+func (l *lookup) keys(ctx context.Context, kind string) (keys []rowKey, err error) {
+	var leans, ids []string
+	if l.q.User != "" {
+		leans = append(leans, "user:"+l.q.User)
+	}
+	for _, u := range l.p.Users {
+		leans = append(leans, u.Ref)
+	}
+	for _, c := range l.p.StripeCustomers {
+		leans = append(leans, cusKey(c.Account, c.ID))
+	}
+	for _, c := range l.p.Customers {
+		ids = append(ids, c.ID)
+	}
+	seen := map[rowKey]bool{}
+	add := func(condition string, arg any) error {
+		err := l.look(ctx, func(tx pgx.Tx) error {
+			rows, err := tx.Query(ctx, fmt.Sprintf(`SELECT %[2]s, %[3]s FROM %[1]s f WHERE %[4]s LIMIT %[5]d`, tableOf[kind], keyOf[kind][0], keyOf[kind][1], condition, mostFacts+1), arg)
+			if err != nil {
+				return err
+			}
+			some, err := keysOfKind(kind, rows)
+			for _, k := range some {
+				if !seen[k] {
+					seen[k], keys = true, append(keys, k)
+				}
+			}
+			return err
+		})
+		if cutShort(err) {
+			l.p.Unsearched = append(l.p.Unsearched, tableOf[kind])
+			return nil
+		}
+		return err
+	}
+	if err := add(`leans && $1::text[]`, leans); err != nil {
+		return nil, err
+	}
+	if err := add(`customer_id = ANY($1::text[]::bigint[])`, ids); err != nil {
+		return nil, err
+	}
+	if len(l.p.Emails) == 0 {
+		return keys, nil
+	}
+	return keys, add(typedAt[kind], l.p.Emails)
+}
+
+// typedAt finds facts of a kind that were made with one of the addresses $1. It
+// reads the whole table: a question about one person is worth that.
+var typedAt = map[string]string{
+	enrollment:   `(f.email = ANY($1) OR f.person = ANY(SELECT 'email:' || e FROM unnest($1::text[]) e))`,
+	payment:      `(f.email = ANY($1) OR f.intent ->> 'email' = ANY($1))`,
+	subscription: `(f.email = ANY($1) OR f.checkout ->> 'email' = ANY($1))`,
+}
+
+// cutShort tells whether a statement took longer than it may.
+func cutShort(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.Code == "57014"
+}
+
+// personalSQL describes the facts of a kind with keys $1 and $2, of store $3, of
+// none, or if that is empty of all.
+func personalSQL(kind string) string {
+	describes := map[string]string{
+		enrollment: refOf(enrollment, "f.course_id", "f.person") + `, f.course_id, NULL::jsonb, f.enrolled_at, f.user_ref,
+			coalesce(f.email, CASE WHEN f.person LIKE 'email:%' THEN substr(f.person, 7) END), 'platform', ` + strings.ReplaceAll(enrollmentSaid, "e.", "f."),
+		payment: refOf(payment, "f.account", "f.id") + `, coalesce(f.product_id, f.product_ref, f.intent ->> 'product_ref'), ` + moneyOf("f.amount", "f.currency") + `, f.paid_at, coalesce(f.user_ref, f.intent ->> 'user_ref'),
+			coalesce(f.email, f.intent ->> 'email'), ` + strings.ReplaceAll(paymentSource+", "+paymentSaid, "p.", "f."),
+		subscription: refOf(subscription, "f.account", "f.id") + `, coalesce(f.product_id, f.product_ref, f.checkout ->> 'product_ref'), ` + moneyOf("f.amount", "f.currency") + `, coalesce(f.started_at, f.checkout_at), coalesce(f.user_ref, f.checkout ->> 'user_ref'),
+			coalesce(f.email, f.checkout ->> 'email'), 'stripe', ` + strings.ReplaceAll(subscriptionSaid, "s.", "f."),
+	}
+	return fmt.Sprintf(`
+		SELECT
+			d.ref,
+			f.store_id,
+			f.customer_id::text,
+			f.customer_email,
+			d.product,
+			%s,
+			d.amount,
+			d.at,
+			d.who,
+			d.typed,
+			split_part(f.unattached, ':', 1),
+			coalesce(missing.key, ''),
+			d.source,
+			d.said
+		FROM unnest($1::text[], $2::text[]) AS k(a, b)
+		JOIN %s f ON f.%s = k.a AND f.%s = k.b
+		CROSS JOIN LATERAL (SELECT %s) AS d(ref, product, amount, at, who, typed, source, said)
+		LEFT JOIN LATERAL (%s) missing ON true
+		WHERE $3 = '' OR f.store_id = $3 OR f.store_id IS NULL
+		ORDER BY d.at, d.ref`,
+		titleOf("d.product", "f.store_id"), tableOf[kind], keyOf[kind][0], keyOf[kind][1], describes[kind], missingKey("split_part(f.unattached, ':', 1)", "f.leans"))
+}
+
+func scanPersonal(kind string) pgx.RowToFunc[PersonalFact] {
+	return func(row pgx.CollectableRow) (f PersonalFact, err error) {
+		var source string
+		var versions said
+		err = row.Scan(&f.Ref, &f.StoreID, &f.CustomerID, &f.Email, &f.Product, &f.Title, &f.Amount, &f.At, &f.User, &f.Typed, &f.Reason, &f.Missing, &source, &versions)
+		f.Kind, f.At, f.Origins = kind, utc(f.At), versions.origins(source)
+		if f.Reason != nil {
+			f.Meaning = whyUncounted(*f.Reason)
+			_, f.Rightly = rightly[*f.Reason]
+		}
+		return f, err
+	}
+}
+
+// mentions finds events that speak of the person and were not applied, among the
+// newest of each status.
+func (l *lookup) mentions(ctx context.Context) error {
+	var needles []string
+	for _, name := range append([]string{l.q.User}, l.p.Emails...) {
+		if text, err := json.Marshal(name); name != "" && err == nil {
+			needles = append(needles, strings.ToLower(strconv.Quote(name)), strings.ToLower(string(text)))
+		}
+	}
+	if len(needles) == 0 {
+		return nil
+	}
+	var err error
+	l.p.Events, err = collect(ctx, l.Checkup, oneEvent, selectEvents("NULL::text", "NULL::text")+`
+		WHERE e.id IN (
+			SELECT id
+			FROM unnest(ARRAY['pending', 'failed', 'ignored']) AS s(status)
+			CROSS JOIN LATERAL (
+				SELECT id, lower(payload::text) AS payload
+				FROM webhook_events
+				WHERE status = s.status
+				ORDER BY id DESC
+				LIMIT $2
+			) newest
+			WHERE EXISTS (SELECT FROM unnest($1::text[]) n(needle) WHERE strpos(newest.payload, n.needle) > 0)
+		)
+		ORDER BY e.id DESC
+		LIMIT $3`, needles, someEvents/2, mostMentions)
+	if cutShort(err) {
+		l.p.Unsearched, err = append(l.p.Unsearched, "webhook_events"), nil
+	}
+	return err
+}

@@ -1,0 +1,135 @@
+package watch
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	svix "github.com/svix/svix-webhooks/go"
+
+	"rollcall/store"
+)
+
+// Alert tells somebody of changes: one message each, signed the Standard
+// Webhooks way (https://www.standardwebhooks.com).
+type Alert struct {
+	url    string
+	signer *svix.Webhook
+	client *http.Client
+}
+
+const (
+	// alertTimeout bounds one telling, from the dial to the end of the answer.
+	alertTimeout = 10 * time.Second
+	// maxAnswer is how much of an answer is read, so that its connection can be
+	// used again.
+	maxAnswer = 4 << 10
+)
+
+// NewAlert tells by POST to address. The errors say what is wrong with either,
+// and repeat neither: an address may have a secret in its path.
+func NewAlert(address, secret string) (*Alert, error) {
+	if err := CheckAddress(address); err != nil {
+		return nil, err
+	}
+	signer, err := svix.NewWebhook(secret)
+	if err != nil || secret == "" {
+		return nil, errors.New("the secret is no whsec_ and base64")
+	}
+	transport := &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           (&net.Dialer{Timeout: alertTimeout / 2}).DialContext,
+		TLSHandshakeTimeout:   alertTimeout / 2,
+		ResponseHeaderTimeout: alertTimeout,
+		IdleConnTimeout:       time.Minute,
+		MaxIdleConns:          2,
+		ForceAttemptHTTP2:     true,
+	}
+	return &Alert{url: address, signer: signer, client: &http.Client{
+		Transport:     transport,
+		Timeout:       alertTimeout,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // whoever answers must be who was named
+	}}, nil
+}
+
+// CheckAddress tells what is wrong with an address to tell, if anything.
+func CheckAddress(address string) error {
+	u, err := url.Parse(address)
+	switch {
+	case err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "":
+		return errors.New("must be a URL, as https://example.com/alerts")
+	case u.User != nil:
+		return errors.New("must not hold a name or password: messages are signed")
+	}
+	return nil
+}
+
+// message is the body of an alert.
+type message struct {
+	Type      string    `json:"type"`
+	Timestamp time.Time `json:"timestamp"` // when the watch changed
+	Data      changed   `json:"data"`
+}
+
+type changed struct {
+	Watch  string    `json:"watch"`
+	State  string    `json:"state"`
+	Was    string    `json:"was"`
+	Since  time.Time `json:"since"`
+	Detail string    `json:"detail"`
+	Fix    string    `json:"fix"`
+}
+
+// messageID is the same however often a change is told: who hears it twice can
+// tell.
+func messageID(k store.ChangeKey) string { return k.Watch + ":" + strconv.FormatInt(k.Number, 10) }
+
+// Tell tells of a change. Anything but a 2xx is an error, a redirect too.
+func (a *Alert) Tell(ctx context.Context, c store.WatchChange, now time.Time) error {
+	body, err := json.Marshal(message{"watch.changed", c.MadeAt, changed{c.Watch, c.State, c.Was, c.Since, c.Detail, c.Fix}})
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, a.url, bytes.NewReader(body))
+	if err != nil {
+		return errors.New("the address cannot be asked")
+	}
+	id := messageID(c.ChangeKey)
+	signature, err := a.signer.Sign(id, now, body)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("User-Agent", "rollcall")
+	req.Header.Set("webhook-id", id)
+	req.Header.Set("webhook-timestamp", strconv.FormatInt(now.Unix(), 10))
+	req.Header.Set("webhook-signature", signature)
+	res, err := a.client.Do(req)
+	if err != nil {
+		return withoutAddress(err)
+	}
+	defer res.Body.Close()
+	io.Copy(io.Discard, io.LimitReader(res.Body, maxAnswer)) // what it says does not matter
+	if res.StatusCode < 200 || res.StatusCode > 299 {
+		return fmt.Errorf("answered %d", res.StatusCode)
+	}
+	return nil
+}
+
+// withoutAddress takes the address off an error of the HTTP client, which goes
+// into logs and tables.
+func withoutAddress(err error) error {
+	var wrapped *url.Error
+	if errors.As(err, &wrapped) {
+		return wrapped.Err
+	}
+	return err
+}

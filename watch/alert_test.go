@@ -1,0 +1,122 @@
+package watch
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	svix "github.com/svix/svix-webhooks/go"
+
+	"rollcall/store"
+)
+
+const secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+var change = store.WatchChange{
+	ChangeKey: store.ChangeKey{Watch: "source_silent/stripe", Number: 3},
+	State:     store.Problem, Was: store.OK, Since: noon, Detail: "nothing has come", Fix: "rollcall doctor", MadeAt: noon.Add(2 * time.Minute), Attempts: 1,
+}
+
+// teller tells by a receiver that answers as it is told to.
+func teller(t *testing.T, answer http.HandlerFunc) *Alert {
+	t.Helper()
+	server := httptest.NewServer(answer)
+	t.Cleanup(server.Close)
+	a, err := NewAlert(server.URL+"/hidden-path", secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// Whoever is told can verify it with any library, and tell repetitions.
+func TestAlertIsSigned(t *testing.T) {
+	var header http.Header
+	var body []byte
+	a := teller(t, func(w http.ResponseWriter, r *http.Request) {
+		header = r.Header
+		body, _ = io.ReadAll(r.Body)
+		w.WriteHeader(http.StatusNoContent)
+	})
+	now := time.Now()
+	if err := a.Tell(t.Context(), change, now); err != nil {
+		t.Fatal(err)
+	}
+	verifier, err := svix.NewWebhook(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := verifier.Verify(body, header); err != nil {
+		t.Errorf("the signature does not verify: %v", err)
+	}
+	if id := header.Get("webhook-id"); id != "source_silent/stripe:3" {
+		t.Errorf("id %q", id)
+	}
+	var got, want any
+	err = json.Unmarshal([]byte(`{"type":"watch.changed","timestamp":"2026-03-18T12:02:00Z","data":{"watch":"source_silent/stripe","state":"problem","was":"ok",
+		"since":"2026-03-18T12:00:00Z","detail":"nothing has come","fix":"rollcall doctor"}}`), &want)
+	if err == nil {
+		err = json.Unmarshal(body, &got)
+	}
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("%v, -want +got:\n%s", err, diff)
+	}
+}
+
+// Whatever is no 2xx has told nobody; a redirect is not followed; and no error
+// repeats the address.
+func TestAlertFails(t *testing.T) {
+	followed := false
+	for name, answer := range map[string]http.HandlerFunc{
+		"answered 500": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) },
+		"answered 302": func(w http.ResponseWriter, r *http.Request) {
+			followed = followed || r.URL.Path == "/elsewhere"
+			http.Redirect(w, r, "/elsewhere", http.StatusFound)
+		},
+		"answered 307": func(w http.ResponseWriter, r *http.Request) {
+			followed = followed || r.URL.Path == "/elsewhere"
+			http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
+		},
+		"EOF": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+	} {
+		err := teller(t, answer).Tell(t.Context(), change, noon)
+		if err == nil || !strings.Contains(err.Error(), name) || strings.Contains(err.Error(), "hidden") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if followed {
+		t.Error("a redirect was followed")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	slow := teller(t, func(_ http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		<-r.Context().Done()
+	})
+	if err := slow.Tell(ctx, change, noon); err == nil || strings.Contains(err.Error(), "hidden") {
+		t.Errorf("one that does not answer: %v", err)
+	}
+}
+
+func TestAlertRefusesSettings(t *testing.T) {
+	for address, good := range map[string]bool{
+		"https://example.com/x": true, "http://127.0.0.1:9/": true,
+		"": false, "example.com": false, "ftp://example.com": false, "file:///etc/passwd": false, "gopher://x": false, "https://": false, "https://:80": false, "https://a:hidden@example.com": false, "https://exa mple.com": false,
+	} {
+		_, err := NewAlert(address, secret)
+		if (err == nil) != good || err != nil && strings.Contains(err.Error(), "hidden") {
+			t.Errorf("%q: %v", address, err)
+		}
+	}
+	for _, bad := range []string{"", "whsec_hidden!"} {
+		if _, err := NewAlert("https://example.com", bad); err == nil || strings.Contains(err.Error(), "hidden") {
+			t.Errorf("secret %q: %v", bad, err)
+		}
+	}
+}

@@ -1,0 +1,323 @@
+package watch
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"rollcall/store"
+)
+
+// rhythm is how a source has been sending.
+type rhythm struct {
+	source    string
+	now       time.Time
+	hours     []store.Delivered // of the source, by hour
+	recovered time.Time         // what came before has been brought in otherwise; zero: nothing was
+}
+
+func rhythmOf(source string, seen store.Traffic) rhythm {
+	r := rhythm{source: source, now: seen.At, recovered: seen.Recovered[source]}
+	for _, d := range seen.Deliveries {
+		if d.Source == source && !d.Hour.After(seen.At) {
+			r.hours = append(r.hours, d)
+		}
+	}
+	slices.SortStableFunc(r.hours, func(a, b store.Delivered) int { return a.First.Compare(b.First) })
+	return r
+}
+
+// kept are the hours in which deliveries came into the inbox.
+func (r rhythm) kept() (kept []store.Delivered) {
+	for _, d := range r.hours {
+		if isKept(d) {
+			kept = append(kept, d)
+		}
+	}
+	return kept
+}
+
+func isKept(d store.Delivered) bool {
+	return d.Outcome == store.Accepted || d.Outcome == store.Duplicate
+}
+
+const (
+	// aWeek is when each weekday has been seen once. Before that, a pause may
+	// just be the first weekend.
+	aWeek = 8 * 24 * time.Hour
+	// fewHours is how many hours of deliveries make no rhythm yet.
+	fewHours = 6
+	// forgiven is how many of the longest pauses may have been outages.
+	forgiven = 2
+	// leastPause is below what hours can tell, leastMost what a source may pause
+	// in any case.
+	leastPause = time.Hour
+	leastMost  = 3 * time.Hour
+)
+
+// pause is how long the source pauses now, and how long it may: some times the
+// longest pause of the last weeks, which knows of nights and weekends. ok is
+// false while there is no rhythm to go by.
+func (r rhythm) pause() (now, usual, most time.Duration, ok bool) {
+	kept := r.kept()
+	if len(kept) < fewHours {
+		return 0, 0, 0, false
+	}
+	var pauses []time.Duration
+	end := kept[0].Last
+	for _, d := range kept[1:] {
+		if d.First.After(end) {
+			pauses = append(pauses, d.First.Sub(end))
+		}
+		if d.Last.After(end) {
+			end = d.Last
+		}
+	}
+	slices.Sort(pauses)
+	if n := len(pauses) - 1 - forgiven; n >= 3*forgiven {
+		pauses = pauses[:n+1]
+	}
+	usual = leastPause
+	if len(pauses) > 0 {
+		usual = max(usual, pauses[len(pauses)-1])
+	}
+	times := time.Duration(2)
+	if r.now.Sub(kept[0].First) < aWeek {
+		times = 6
+	}
+	return r.now.Sub(end), usual, max(times*usual, leastMost), true
+}
+
+// silent judges whether a source that used to send has fallen silent. One whose
+// deliveries come and are refused is not: others tell of that.
+func silent(r rhythm, _ bool) Verdict {
+	v := Verdict{State: store.OK}
+	now, usual, most, ok := r.pause()
+	if !ok || now <= most || r.count(signatureHours, comes...) >= fewBad {
+		return v
+	}
+	v.State = store.Warning
+	if now > 2*most {
+		v.State = store.Problem
+	}
+	v.Detail = fmt.Sprintf("nothing has come from %s for %s; it usually pauses for %s at most", r.source, Span(now), Span(usual))
+	v.Fix = missed[r.source]
+	return v
+}
+
+// comes are outcomes of deliveries that a source has sent, most likely, and that
+// were refused.
+var comes = []string{badSignature, notConfigured, tooOld, tooNew, unavailable, internal}
+
+// missed are the commands that bring in what a source has sent in vain.
+var missed = map[string]string{
+	"clerk":    "rollcall backfill start clerk --follow",
+	"stripe":   "rollcall backfill start stripe-events --account all --follow",
+	"platform": "rollcall events list --source platform",
+}
+
+// The outcomes of deliveries that the watches tell apart, as webhooks names
+// them: its tests compare Outcomes with what it says.
+const (
+	badSignature     = "invalid_signature"
+	missingSignature = "missing_signature"
+	notConfigured    = "not_configured"
+	wrongMethod      = "method_not_allowed"
+	tooOld           = "timestamp_too_old"
+	tooNew           = "timestamp_too_new"
+	unavailable      = "unavailable"
+	internal         = "internal"
+	incomplete       = "incomplete_body"
+)
+
+// Outcomes lists them.
+var Outcomes = []string{badSignature, missingSignature, notConfigured, wrongMethod, tooOld, tooNew, unavailable, internal, incomplete}
+
+// count adds up the deliveries of the last hours that came to certain outcomes.
+func (r rhythm) count(within time.Duration, outcomes ...string) (n int64) {
+	since := r.now.Add(-within).Truncate(time.Hour)
+	for _, d := range r.hours {
+		if !d.Hour.Before(since) && slices.Contains(outcomes, d.Outcome) {
+			n += d.Count
+		}
+	}
+	return n
+}
+
+const (
+	// signatureHours is the time in which bad signatures are set against good ones.
+	signatureHours = 2 * time.Hour
+	// fewBad is how many bad signatures are no sign of anything.
+	fewBad = 3
+)
+
+// signatures judges the share of deliveries that no secret of ours has signed.
+// Anybody can send such: they only count for much if what is genuine has become
+// rare, or as many. Unsigned ones are strangers', as long as others are signed.
+func signatures(r rhythm, already bool) Verdict {
+	good := r.count(signatureHours, store.Accepted, store.Duplicate)
+	bad := r.count(signatureHours, badSignature)
+	if good == 0 {
+		bad += r.count(signatureHours, missingSignature)
+	}
+	warns, fails := 0.10, 0.50
+	if already {
+		warns, fails = warns/2, fails/2
+	}
+	v := Verdict{State: store.OK}
+	share := float64(bad) / float64(max(bad+good, 1))
+	switch {
+	case bad < fewBad || share < warns:
+		return v
+	case share < fails:
+		v.State = store.Warning
+	default:
+		v.State = store.Problem
+	}
+	v.Detail = fmt.Sprintf("%d of %d deliveries from %s of the last hours bear no signature by a secret that is set here: was one changed, or is that of a second endpoint missing?", bad, bad+good, r.source)
+	v.Fix = "export " + variable[r.source] + "=whsec_NEW,whsec_OLD   # where serve runs, then restart it"
+	return v
+}
+
+// variable is what the secrets of a source are set by.
+var variable = map[string]string{
+	"clerk":    "CLERK_WEBHOOK_SECRETS",
+	"stripe":   "STRIPE_WEBHOOK_SECRETS",
+	"platform": "PLATFORM_WEBHOOK_SECRETS",
+}
+
+// horizon is how long a sender tries again. Clerk makes eight attempts in about
+// 27 and a half hours (docs.svix.com/retries), Stripe tries for three days
+// (docs.stripe.com/webhooks); of the platform nobody knows, so a day.
+var horizon = map[string]time.Duration{
+	"clerk":    27*time.Hour + 35*time.Minute,
+	"stripe":   72 * time.Hour,
+	"platform": 24 * time.Hour,
+}
+
+const (
+	// betweenTries is the longest pause between two attempts at one delivery.
+	betweenTries = 12 * time.Hour
+	// refusedFor is how long something is refused before it is worth a word.
+	refusedFor = time.Hour
+	// lostFor is how long to remind of what was refused until it was given up.
+	lostFor = 7 * 24 * time.Hour
+)
+
+// streak is a time in which deliveries were refused again and again.
+type streak struct {
+	first, last time.Time
+	count       int64
+	reasons     map[string]int64
+}
+
+// passing are the reasons that pass by themselves, or with a setting: once
+// anything comes in again, so does what was refused for them and is tried again.
+// Strangers send without a signature, too.
+var passing = []string{missingSignature, notConfigured, tooOld, tooNew, unavailable, internal, incomplete}
+
+// refusals is the last streak of refusals of what may be the source's own.
+func (r rhythm) refusals() streak {
+	s := streak{reasons: map[string]int64{}}
+	for _, d := range slices.Backward(r.hours) {
+		switch {
+		case isKept(d) || d.Outcome == wrongMethod || !d.Last.After(r.recovered):
+			continue
+		case s.count > 0 && slices.Contains(passing, d.Outcome) && r.keptBetween(d.First, s.first):
+			continue
+		case s.count > 0 && s.first.Sub(d.Last) > betweenTries:
+			return s
+		}
+		s.add(d)
+	}
+	return s
+}
+
+func (s *streak) add(d store.Delivered) {
+	if s.count == 0 || d.First.Before(s.first) {
+		s.first = d.First
+	}
+	if d.Last.After(s.last) {
+		s.last = d.Last
+	}
+	s.count += d.Count
+	s.reasons[d.Outcome] += d.Count
+}
+
+// keptBetween tells whether anything came into the inbox between two moments.
+func (r rhythm) keptBetween(from, to time.Time) bool {
+	return slices.ContainsFunc(r.hours, func(d store.Delivered) bool { return isKept(d) && d.Last.After(from) && d.First.Before(to) })
+}
+
+// passed tells whether all that was refused lately comes in by itself.
+func (r rhythm) passed(s streak) bool {
+	for reason := range s.reasons {
+		if !slices.Contains(passing, reason) {
+			return false
+		}
+	}
+	return r.keptBetween(s.last.Truncate(time.Hour), r.now)
+}
+
+// refused judges what we refuse: its sender tries again for some time, and then
+// it is lost to us.
+func refused(r rhythm, _ bool) Verdict {
+	v := Verdict{State: store.OK}
+	s := r.refusals()
+	lasted, given := s.last.Sub(s.first), s.first.Add(horizon[r.source])
+	going := r.now.Sub(s.last) <= betweenTries && !r.passed(s)
+	lost := lasted >= horizon[r.source] && r.now.Sub(s.last) <= lostFor || going && !r.now.Before(given)
+	since := fmt.Sprintf("%s from %s were refused since %s (%s)", deliveries(s.count), r.source, stamp(s.first), s.because())
+	switch {
+	case s.count < fewBad || lasted < refusedFor || !going && !lost:
+		return v
+	case lost:
+		v.State = store.Problem
+		v.Detail = since + ": the first were given up about " + stamp(given) + ", and are lost unless a backfill brings them"
+	default:
+		v.State = store.Warning
+		if r.now.Sub(s.first) >= horizon[r.source]/2 {
+			v.State = store.Problem
+		}
+		v.Detail = since + ", and are kept nowhere: their sender gives the first up about " + stamp(given)
+	}
+	v.Fix = s.fix(r.source)
+	return v
+}
+
+// because lists reasons, the most frequent first.
+func (s streak) because() string {
+	var parts []string
+	for _, reason := range s.byCount() {
+		parts = append(parts, fmt.Sprintf("%s %d", reason, s.reasons[reason]))
+	}
+	return strings.Join(parts, ", ")
+}
+
+func (s streak) byCount() []string {
+	return slices.SortedFunc(maps.Keys(s.reasons), func(a, b string) int {
+		if s.reasons[a] != s.reasons[b] {
+			return int(s.reasons[b] - s.reasons[a])
+		}
+		return strings.Compare(a, b)
+	})
+}
+
+// fix is what ends the refusals, and what brings in what was lost by them.
+func (s streak) fix(source string) string {
+	cure := "rollcall doctor"
+	switch s.byCount()[0] {
+	case badSignature, missingSignature, notConfigured:
+		cure = "export " + variable[source] + "=whsec_NEW,whsec_OLD   # where serve runs, then restart it"
+	case tooOld, tooNew:
+		cure = "sudo timedatectl set-ntp true   # where serve runs"
+	}
+	return cure + "\n" + missed[source]
+}
+
+func deliveries(n int64) string { return fmt.Sprintf("%d deliveries", n) }
+
+// stamp is a time, to the minute.
+func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }

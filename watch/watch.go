@@ -1,0 +1,192 @@
+// Package watch tells whether those who send webhooks still do, and are
+// understood. Each watch is a rule without state: what came, and what became of
+// it, in; how that looks, out. A state changes only when it has looked otherwise
+// for a while, and each change is told once (see Alert).
+package watch
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"rollcall/store"
+)
+
+// Kinds of watches. Their names are these, with what they watch behind a slash.
+const (
+	Silent     = "source_silent"  // a source that used to send, and does not
+	Signatures = "bad_signatures" // deliveries that no secret of ours has signed
+	Refused    = "retries_ending" // deliveries we refuse until their sender gives up
+	Failing    = "events_failing" // events of one type that cannot be applied
+	Overdue    = "events_overdue" // events that wait and nobody applies
+)
+
+// Kinds lists them.
+var Kinds = []string{Silent, Signatures, Refused, Failing, Overdue}
+
+// Weeks is how far back a rhythm reaches.
+const Weeks = 28 * 24 * time.Hour
+
+// Verdict is what a watch looks like at one moment.
+type Verdict struct {
+	Name   string // the kind, and what is watched
+	State  string
+	Detail string // one line
+	Fix    string // commands, a line each
+}
+
+// Kind is the name of a watch without what it watches.
+func Kind(name string) string {
+	kind, _, _ := strings.Cut(name, "/")
+	return kind
+}
+
+// Judge tells what each watch looks like. States are the states they are in: one
+// that is not ok has to look better than what made it so.
+func Judge(seen store.Traffic, states map[string]string) []Verdict {
+	var all []Verdict
+	for _, source := range store.Sources() {
+		r := rhythmOf(source, seen)
+		for kind, judge := range map[string]func(rhythm, bool) Verdict{
+			Silent: silent, Signatures: signatures, Refused: refused,
+		} {
+			name := kind + "/" + source
+			v := judge(r, states[name] != "" && states[name] != store.OK)
+			v.Name = name
+			all = append(all, v)
+		}
+	}
+	for _, f := range seen.Failing {
+		all = append(all, failing(f))
+	}
+	all = append(all, overdue(seen))
+	slices.SortFunc(all, func(a, b Verdict) int { return strings.Compare(a.Name, b.Name) })
+	return all
+}
+
+// Next is what the watches become: each keeps its state until it has looked
+// otherwise for long enough. One that is not judged any more looks ok.
+func Next(seen store.Traffic, now []store.Watch) []store.Watch {
+	states, byName := map[string]string{}, map[string]store.Watch{}
+	for _, w := range now {
+		states[w.Name], byName[w.Name] = w.State, w
+	}
+	var next []store.Watch
+	for _, v := range Judge(seen, states) {
+		w, known := byName[v.Name]
+		if !known {
+			w = store.Watch{Name: v.Name, State: store.OK, Since: seen.At}
+		}
+		next = append(next, step(w, v, seen.At))
+		delete(byName, v.Name)
+	}
+	for _, w := range now {
+		if _, left := byName[w.Name]; left {
+			next = append(next, step(w, Verdict{Name: w.Name, State: store.OK}, seen.At))
+		}
+	}
+	return next
+}
+
+const (
+	// worseAfter is how long a watch must look worse before it is so: one odd
+	// minute is nobody's business.
+	worseAfter = 2 * time.Minute
+	// betterAfter is longer, so that what comes and goes is told once.
+	betterAfter = 10 * time.Minute
+)
+
+// step makes of a watch and what it looks like now what it is from now on.
+func step(w store.Watch, v Verdict, now time.Time) store.Watch {
+	w.CheckedAt = now
+	if v.State == w.State {
+		w.Leaning, w.LeaningSince, w.Detail, w.Fix = nil, nil, v.Detail, v.Fix
+		return w
+	}
+	worse, after := worseThan(v.State, w.State), betterAfter
+	if worse {
+		after = worseAfter
+	}
+	if w.Leaning == nil || worseThan(*w.Leaning, w.State) != worse {
+		w.LeaningSince = &now
+	}
+	w.Leaning = &v.State
+	if now.Sub(*w.LeaningSince) >= after {
+		w.State, w.Since, w.Detail, w.Fix = v.State, *w.LeaningSince, v.Detail, v.Fix
+		w.Leaning, w.LeaningSince = nil, nil
+	}
+	return w
+}
+
+// worseThan tells whether a state is worse than another.
+func worseThan(a, b string) bool {
+	rank := []string{store.OK, store.Warning, store.Problem}
+	return slices.Index(rank, a) > slices.Index(rank, b)
+}
+
+// plainType is a type that a shell takes as it is.
+var plainType = regexp.MustCompile(`^[a-z0-9][a-z0-9_.-]*$`)
+
+// failing judges the events of one type.
+func failing(f store.FailingEvents) Verdict {
+	v := Verdict{Name: Failing + "/" + f.Source + "/" + f.Type, State: store.Warning,
+		Detail: fmt.Sprintf("%s of type %s from %s could not be applied yet, and are tried again", events(f.Trying), f.Type, f.Source),
+		Fix:    "rollcall events list --source " + f.Source + " --status pending"}
+	if f.Failed > 0 {
+		v.State, v.Fix = store.Problem, "rollcall events retry --source "+f.Source
+		if plainType.MatchString(f.Type) {
+			v.Fix += " --type " + f.Type
+		}
+		v.Detail = fmt.Sprintf("%s of type %s from %s could not be applied, and are tried no more", events(f.Failed), f.Type, f.Source)
+	}
+	return v
+}
+
+const (
+	overdueWarns = 5 * time.Minute
+	overdueFails = 30 * time.Minute
+)
+
+// overdue judges what waits in the inbox.
+func overdue(seen store.Traffic) Verdict {
+	v := Verdict{Name: Overdue, State: store.OK}
+	if seen.Overdue.Oldest == nil {
+		return v
+	}
+	waited := seen.At.Sub(*seen.Overdue.Oldest)
+	switch {
+	case waited >= overdueFails:
+		v.State = store.Problem
+	case waited >= overdueWarns:
+		v.State = store.Warning
+	default:
+		return v
+	}
+	v.Detail = fmt.Sprintf("%s wait to be applied, the oldest for %s", events(seen.Overdue.Count), Span(waited))
+	v.Fix = "rollcall work"
+	return v
+}
+
+func events(n int64) string {
+	if n == 1 {
+		return "1 event"
+	}
+	return fmt.Sprintf("%d events", n)
+}
+
+// Span says a duration, roughly: 40 minutes, 9 hours, 3 days.
+func Span(d time.Duration) string {
+	n, unit := int(d/time.Minute), "minute"
+	switch {
+	case d >= 48*time.Hour:
+		n, unit = int(d/(24*time.Hour)), "day"
+	case d >= 2*time.Hour:
+		n, unit = int(d/time.Hour), "hour"
+	}
+	if n == 1 {
+		return "1 " + unit
+	}
+	return fmt.Sprintf("%d %ss", n, unit)
+}

@@ -1,0 +1,279 @@
+package watch
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"rollcall/store"
+)
+
+// noon is when the watches of the tests look: a Wednesday.
+var noon = time.Date(2026, 3, 18, 12, 0, 0, 0, time.UTC)
+
+// ago is a moment before noon.
+func ago(d time.Duration) time.Time { return noon.Add(-d) }
+
+const (
+	day  = 24 * time.Hour
+	week = 7 * day
+)
+
+// hours makes up deliveries: n in each hour from one moment to before another
+// in which open says so.
+func hours(outcome string, n int64, from, to time.Time, open func(time.Time) bool) (all []store.Delivered) {
+	for at := from.Truncate(time.Hour); at.Before(to); at = at.Add(time.Hour) {
+		if open == nil || open(at) {
+			all = append(all, store.Delivered{Source: "stripe", Hour: at, Outcome: outcome, Count: n, First: at, Last: at.Add(50 * time.Minute)})
+		}
+	}
+	return all
+}
+
+func always(time.Time) bool { return true }
+
+// office is when a shop sells that sleeps at night and on weekends.
+func office(t time.Time) bool {
+	return t.Weekday() != time.Saturday && t.Weekday() != time.Sunday && t.Hour() >= 8 && t.Hour() < 18
+}
+
+// of gives deliveries to another source.
+func of(source string, all []store.Delivered) []store.Delivered {
+	all = slices.Clone(all)
+	for i := range all {
+		all[i].Source = source
+	}
+	return all
+}
+
+func join(parts ...[]store.Delivered) []store.Delivered { return slices.Concat(parts...) }
+
+// The rhythms, and what each watch says of them at noon.
+func TestRhythms(t *testing.T) {
+	busy := func(until time.Duration) []store.Delivered {
+		return hours(store.Accepted, 100, ago(4*week), ago(until), always)
+	}
+	weekdays := func(until time.Duration) []store.Delivered {
+		return hours(store.Accepted, 5, ago(4*week), ago(until), office)
+	}
+	monday := 50 * time.Hour // before noon of Wednesday: Monday at 10
+	for _, c := range []struct {
+		name  string
+		watch string // with its source
+		came  []store.Delivered
+		now   time.Time
+		state string
+	}{
+		{"nothing ever", Silent + "/stripe", nil, noon, "ok"},
+		{"a busy source sends", Silent + "/stripe", busy(0), noon, "ok"},
+		{"a busy source pauses for an hour or two", Silent + "/stripe", busy(2 * time.Hour), noon, "ok"},
+		{"a busy source pauses for three hours", Silent + "/stripe", busy(3 * time.Hour), noon, "warning"},
+		{"a busy source has stopped", Silent + "/stripe", busy(8 * time.Hour), noon, "problem"},
+		{"the night of a shop", Silent + "/stripe", weekdays(18 * time.Hour), noon.Add(-4 * time.Hour), "ok"},
+		{"the Monday morning of a shop", Silent + "/stripe", weekdays(monday), ago(monday), "ok"},
+		{"two free days of a shop", Silent + "/stripe", weekdays(monday), noon, "ok"},
+		{"a week in which a shop sold nothing", Silent + "/stripe", weekdays(week), noon, "warning"},
+		{"two of them", Silent + "/stripe", weekdays(2 * week), noon, "problem"},
+		{"outages of before are no rhythm", Silent + "/stripe",
+			hours(store.Accepted, 5, ago(4*week), ago(20*time.Hour), func(at time.Time) bool {
+				return at.Hour() < 22 && at.Hour() > 6 && (at.Before(ago(3*week)) || at.After(ago(3*week-2*day)))
+			}), noon, "warning"},
+		{"the first weekend", Silent + "/stripe", hours(store.Accepted, 5, ago(week), ago(63*time.Hour), func(at time.Time) bool { return at.Hour() >= 8 && at.Hour() < 18 }), noon, "ok"},
+		{"a young and busy source has stopped", Silent + "/stripe", hours(store.Accepted, 100, ago(2*day), ago(7*time.Hour), always), noon, "warning"},
+		{"a handful of deliveries, long ago", Silent + "/stripe", hours(store.Accepted, 1, ago(2*week), ago(2*week-4*time.Hour), always), noon, "ok"},
+		{"a source that only repeats itself is no silent one", Silent + "/stripe", join(busy(day), hours(store.Duplicate, 2, ago(day), noon, always)), noon, "ok"},
+		{"a source that is refused is no silent one", Silent + "/stripe", join(busy(6*time.Hour), hours(badSignature, 9, ago(6*time.Hour), noon, always)), noon, "ok"},
+		{"strangers without a signature hide no silence", Silent + "/stripe", join(busy(8*time.Hour), hours(missingSignature, 9, ago(8*time.Hour), noon, always)), noon, "problem"},
+		{"another source is no company", Silent + "/stripe", join(busy(8*time.Hour), of("clerk", busy(0))), noon, "problem"},
+
+		{"all signed", Signatures + "/stripe", busy(0), noon, "ok"},
+		{"a stranger or two", Signatures + "/stripe", join(busy(0), hours(badSignature, 1, ago(time.Hour), noon, always)), noon, "ok"},
+		{"strangers among few of ours", Signatures + "/stripe", join(hours(store.Accepted, 9, ago(2*time.Hour), noon, always), hours(badSignature, 2, ago(2*time.Hour), noon, always)), noon, "warning"},
+		{"a secret was changed", Signatures + "/stripe", join(busy(2*time.Hour), hours(badSignature, 50, ago(2*time.Hour), noon, always)), noon, "problem"},
+		{"half of it, as of a second endpoint", Signatures + "/stripe", join(busy(0), hours(badSignature, 100, ago(2*time.Hour), noon, always)), noon, "problem"},
+		{"a proxy strips the headers", Signatures + "/stripe", join(busy(2*time.Hour), hours(missingSignature, 5, ago(2*time.Hour), noon, always)), noon, "problem"},
+		{"unsigned beside signed is strangers'", Signatures + "/stripe", join(busy(0), hours(missingSignature, 500, ago(2*time.Hour), noon, always)), noon, "ok"},
+		{"yesterday's is over", Signatures + "/stripe", join(busy(0), hours(badSignature, 500, ago(2*day), ago(day), always)), noon, "ok"},
+
+		{"nothing refused", Refused + "/stripe", busy(0), noon, "ok"},
+		{"refused just now", Refused + "/stripe", join(busy(time.Hour), hours(badSignature, 5, ago(time.Hour), noon, always)), noon, "ok"},
+		{"refused for some hours", Refused + "/stripe", join(busy(5*time.Hour), hours(badSignature, 5, ago(5*time.Hour), noon, always)), noon, "warning"},
+		{"half of Stripe's three days are over", Refused + "/stripe", hours(badSignature, 5, ago(40*time.Hour), noon, always), noon, "problem"},
+		{"Clerk has a day and a bit: half of it", Refused + "/clerk", of("clerk", hours(notConfigured, 1, ago(14*time.Hour), noon, always)), noon, "problem"},
+		{"Clerk's is still in time", Refused + "/clerk", of("clerk", hours(notConfigured, 1, ago(10*time.Hour), noon, always)), noon, "warning"},
+		{"some of many, for hours", Refused + "/stripe", join(busy(0), hours(badSignature, 1, ago(5*time.Hour), noon, always)), noon, "warning"},
+		{"Postgres was away for an hour and is back", Refused + "/stripe",
+			join(busy(4*time.Hour), hours(unavailable, 90, ago(4*time.Hour), ago(2*time.Hour), always), hours(store.Accepted, 9, ago(2*time.Hour), noon, always)), noon, "ok"},
+		{"it is away each day, for a moment", Refused + "/stripe", join(busy(0), hours(unavailable, 9, ago(week), noon, func(at time.Time) bool { return at.Hour()%6 == 0 })), noon, "ok"},
+		{"secrets were missing for two days: Clerk gave up", Refused + "/clerk", of("clerk",
+			join(hours(notConfigured, 2, ago(3*day), ago(day), always), hours(store.Accepted, 2, ago(day), noon, always))), noon, "problem"},
+		{"and that was long ago", Refused + "/clerk", of("clerk",
+			join(hours(notConfigured, 2, ago(13*day), ago(11*day), always), hours(store.Accepted, 2, ago(11*day), noon, always))), noon, "ok"},
+		{"strangers without a signature, for weeks", Refused + "/stripe", join(busy(0), hours(missingSignature, 9, ago(2*week), noon, always)), noon, "ok"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			v := judged(t, store.Traffic{At: c.now, Deliveries: c.came}, nil, c.watch)
+			if v.State != c.state {
+				t.Errorf("it is %s, want %s: %s", v.State, c.state, v.Detail)
+			}
+			if (v.State == store.OK) != (v.Detail == "" && v.Fix == "") {
+				t.Errorf("says %q and %q", v.Detail, v.Fix)
+			}
+		})
+	}
+}
+
+// judged is the verdict on one watch.
+func judged(t *testing.T, seen store.Traffic, states map[string]string, name string) Verdict {
+	t.Helper()
+	all := Judge(seen, states)
+	i := slices.IndexFunc(all, func(v Verdict) bool { return v.Name == name })
+	if i < 0 {
+		t.Fatalf("no watch %s among %v", name, all)
+	}
+	return all[i]
+}
+
+// What a backfill has brought in is not lost, whatever was refused.
+func TestRecovered(t *testing.T) {
+	refusals := hours(badSignature, 5, ago(80*time.Hour), noon, always)
+	seen := store.Traffic{At: noon, Deliveries: refusals}
+	if v := judged(t, seen, nil, Refused+"/stripe"); v.State != store.Problem || !strings.Contains(v.Detail, "given up") || !strings.Contains(v.Fix, "stripe-events") {
+		t.Errorf("%+v", v)
+	}
+	seen.Recovered = map[string]time.Time{"stripe": ago(30 * time.Minute)}
+	if v := judged(t, seen, nil, Refused+"/stripe"); v.State != store.OK {
+		t.Errorf("%+v", v)
+	}
+}
+
+// The texts name what a person needs.
+func TestDetails(t *testing.T) {
+	came := ago(40 * time.Minute)
+	seen := store.Traffic{At: noon,
+		Deliveries: join(hours(store.Accepted, 100, ago(4*week), ago(8*time.Hour), always),
+			of("clerk", hours(badSignature, 5, ago(20*time.Hour), noon, always))),
+		Failing: []store.FailingEvents{
+			{Source: "stripe", Type: "invoice.paid", Failed: 3, Trying: 1},
+			{Source: "clerk", Type: "user.updated", Trying: 1},
+		},
+		Overdue: store.OverdueEvents{Count: 7, Oldest: &came},
+	}
+	for name, want := range map[string]Verdict{
+		Silent + "/stripe": {State: "problem", Fix: "rollcall backfill start stripe-events --account all --follow",
+			Detail: "nothing has come from stripe for 8 hours; it usually pauses for 60 minutes at most"},
+		Signatures + "/clerk": {State: "problem", Fix: "export CLERK_WEBHOOK_SECRETS=whsec_NEW,whsec_OLD   # where serve runs, then restart it",
+			Detail: "10 of 10 deliveries from clerk of the last hours bear no signature by a secret that is set here: was one changed, or is that of a second endpoint missing?"},
+		Refused + "/clerk": {State: "problem", Fix: "export CLERK_WEBHOOK_SECRETS=whsec_NEW,whsec_OLD   # where serve runs, then restart it\nrollcall backfill start clerk --follow",
+			Detail: "100 deliveries from clerk were refused since 2026-03-17 16:00 UTC (invalid_signature 100), and are kept nowhere: their sender gives the first up about 2026-03-18 19:35 UTC"},
+		Failing + "/stripe/invoice.paid": {State: "problem", Fix: "rollcall events retry --source stripe --type invoice.paid",
+			Detail: "3 events of type invoice.paid from stripe could not be applied, and are tried no more"},
+		Failing + "/clerk/user.updated": {State: "warning", Fix: "rollcall events list --source clerk --status pending",
+			Detail: "1 event of type user.updated from clerk could not be applied yet, and are tried again"},
+		Overdue: {State: "problem", Fix: "rollcall work", Detail: "7 events wait to be applied, the oldest for 40 minutes"},
+	} {
+		want.Name = name
+		if got := judged(t, seen, nil, name); got != want {
+			t.Errorf("got  %+v\nwant %+v", got, want)
+		}
+	}
+}
+
+// A watch that is not ok has to be clearly better to be ok again.
+func TestSharesThatComeAndGo(t *testing.T) {
+	seen := store.Traffic{At: noon, Deliveries: join(hours(store.Accepted, 93, ago(2*time.Hour), noon, always), hours(badSignature, 7, ago(2*time.Hour), noon, always))}
+	name := Signatures + "/stripe"
+	if v := judged(t, seen, nil, name); v.State != store.OK {
+		t.Errorf("7 %% alarm: %+v", v)
+	}
+	if v := judged(t, seen, map[string]string{name: store.Warning}, name); v.State != store.Warning {
+		t.Errorf("7 %% after 10 %% are no end of it: %+v", v)
+	}
+}
+
+// looks makes a watch look as it is told, minute by minute, and returns its
+// states: a letter each.
+func looks(t *testing.T, minutes string) (states string, changes int) {
+	t.Helper()
+	means := map[rune]string{'o': store.OK, 'w': store.Warning, 'p': store.Problem}
+	w := store.Watch{Name: "w", State: store.OK, Since: noon}
+	for i, look := range minutes {
+		was := w.State
+		w = step(w, Verdict{Name: "w", State: means[look], Detail: means[look]}, noon.Add(time.Duration(i)*time.Minute))
+		if w.State != was {
+			changes++
+			if w.Detail != w.State {
+				t.Errorf("%s: at minute %d it is %s and says %q", minutes, i, w.State, w.Detail)
+			}
+		}
+		if (w.Leaning == nil) != (w.State == means[look]) {
+			t.Errorf("%s: at minute %d it looks %s, is %s and leans to %v", minutes, i, means[look], w.State, w.Leaning)
+		}
+		states += w.State[:1]
+	}
+	return states, changes
+}
+
+func TestStatesDoNotFlap(t *testing.T) {
+	for _, c := range []struct{ looks, is string }{
+		{"ooooo", "ooooo"},
+		{"owooo", "ooooo"},                            // one odd minute
+		{"wwwww", "oowww"},                            // bad for good
+		{"wowowowowowo", "oooooooooooo"},              // never for long
+		{"wpppp", "ooppp"},                            // worse and worse: no need to wait again
+		{"pppoooooooooopp", "ooppppppppppppp"},        // not better for long enough
+		{"pppooooooooooooo", "ooppppppppppp" + "ooo"}, // better for good
+		{"pppwwwwwwwwwwwoo", "ooppppppppppp" + "www"},
+		{"pppowowowowowowowo", "ooppppppppppp" + "ooooo"}, // better than a problem all the while
+	} {
+		if got, _ := looks(t, c.looks); got != c.is {
+			t.Errorf("looks %s, is %s, want %s", c.looks, got, c.is)
+		}
+	}
+}
+
+// Watches that are not judged any more, as of events that were mended, end ok;
+// and since tells when a state began to show.
+func TestNext(t *testing.T) {
+	seen := store.Traffic{At: noon, Failing: []store.FailingEvents{{Source: "stripe", Type: "x", Failed: 1}}}
+	var watches []store.Watch
+	is := func(minute int, want string) store.Watch {
+		t.Helper()
+		seen.At = noon.Add(time.Duration(minute) * time.Minute)
+		watches = Next(seen, watches)
+		i := slices.IndexFunc(watches, func(w store.Watch) bool { return w.Name == Failing+"/stripe/x" })
+		if i < 0 || watches[i].State != want || !watches[i].CheckedAt.Equal(seen.At) {
+			t.Fatalf("minute %d: %+v, want %s", minute, watches, want)
+		}
+		return watches[i]
+	}
+	is(0, store.OK)
+	is(1, store.OK)
+	if w := is(2, store.Problem); !w.Since.Equal(noon) || w.Fix == "" {
+		t.Errorf("%+v", w)
+	}
+	seen.Failing = nil
+	is(3, store.Problem)
+	is(12, store.Problem)
+	if w := is(13, store.OK); !w.Since.Equal(noon.Add(3*time.Minute)) || w.Detail != "" || w.Fix != "" {
+		t.Errorf("%+v", w)
+	}
+	if n := 1 + 1 + 3*len(store.Sources()); len(watches) != n {
+		t.Errorf("%d watches, want %d", len(watches), n)
+	}
+}
+
+func TestSpan(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		time.Minute: "1 minute", 119 * time.Minute: "119 minutes", 9*time.Hour + 59*time.Minute: "9 hours", 3*day + time.Hour: "3 days",
+	} {
+		if got := Span(d); got != want {
+			t.Errorf("%v is %q, want %q", d, got, want)
+		}
+	}
+	if got := fmt.Sprint(Kind("events_failing/stripe/invoice.paid"), Kind(Overdue)); got != Failing+" "+Overdue && got != Failing+Overdue {
+		t.Error(got)
+	}
+}

@@ -1,0 +1,117 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/hibiken/asynq"
+
+	"rollcall/jobs"
+	"rollcall/store"
+	"rollcall/watch"
+)
+
+// Alerter tells somebody of a change; *watch.Alert does.
+type Alerter interface {
+	Tell(ctx context.Context, c store.WatchChange, now time.Time) error
+}
+
+const (
+	// alertLease is how long a change is in one worker's hands: longer than
+	// telling of it takes.
+	alertLease = 30 * time.Second
+	// alertGrace is how long a change may be due before its job counts as lost.
+	alertGrace = 15 * time.Second
+	alertLimit = 100 // of one sweep
+	// alertMost is the longest pause between two tries.
+	alertMost = 10 * time.Minute
+)
+
+// watchUntil looks at the watches, now and then until ctx ends.
+func (w *Worker) watchUntil(ctx context.Context) {
+	tick := time.NewTicker(w.cfg.Watch)
+	defer tick.Stop()
+	for {
+		if err := w.lookAtWatches(ctx); err != nil && ctx.Err() == nil {
+			w.cfg.Log.Warn("the watches could not be looked at; the next look tries again", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// lookAtWatches looks once, and asks for what changed to be told. The rows say
+// what is to be told: a job that gets lost is asked for again by the sweep.
+func (w *Worker) lookAtWatches(ctx context.Context) error {
+	now := w.cfg.Now().UTC()
+	due, err := w.cfg.Store.LookAtWatches(ctx, store.WatchRound{
+		Now: now, Every: w.cfg.Watch, Since: now.Add(-watch.Weeks), Alert: w.cfg.Alert != nil, Next: watch.Next,
+	})
+	if err != nil {
+		return err
+	}
+	for _, c := range due {
+		w.cfg.Log.Info("a watch changed; see `rollcall doctor`", "watch", c.Watch, "change", c.Number)
+		if err := w.jobs.EnqueueAlert(ctx, jobs.Alert(c), ""); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sweepAlerts asks again for changes that nobody was told of in time.
+func (w *Worker) sweepAlerts(ctx context.Context, round string) error {
+	if w.cfg.Alert == nil {
+		return nil
+	}
+	due, err := w.cfg.Store.DueAlerts(ctx, w.cfg.Now().Add(-alertGrace), alertLimit)
+	if err != nil {
+		return err
+	}
+	for _, c := range due {
+		if err := w.jobs.EnqueueAlert(ctx, jobs.Alert(c), round); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// alert is the job that tells of a change. Who dies between the telling and the
+// note of it tells a second time, with the same id.
+func (w *Worker) alert(ctx context.Context, t *asynq.Task) error {
+	job, err := jobs.ParseAlert(t)
+	if err != nil || w.cfg.Alert == nil { // another worker's sweep asks again
+		return err
+	}
+	now := w.cfg.Now().UTC()
+	c, err := w.cfg.Store.TakeAlert(ctx, store.ChangeKey(job), now, now.Add(alertLease))
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	failed := w.cfg.Alert.Tell(ctx, c, now)
+	ctx = context.WithoutCancel(ctx) // what was told is noted, whatever ends
+	if failed == nil {
+		return w.cfg.Store.AlertDelivered(ctx, c.ChangeKey, w.cfg.Now())
+	}
+	delay := alertDelay(c.Attempts)
+	if err := w.cfg.Store.AlertFailed(ctx, c.ChangeKey, failed, w.cfg.Now().Add(delay)); err != nil {
+		return err
+	}
+	w.cfg.Log.Warn("nobody could be told of a change of a watch; it is tried again", "watch", c.Watch, "change", c.Number, "tries", c.Attempts, "error", failed)
+	return &jobs.After{Delay: delay + time.Second, Err: failed} // asynq's times are whole seconds: not before the row's
+}
+
+// alertDelay is the pause after try n: doubling from one second, each shifted
+// by up to half.
+func alertDelay(n int) time.Duration {
+	d := min(time.Second<<min(n-1, 16), alertMost)
+	return d/2 + rand.N(d)
+}
