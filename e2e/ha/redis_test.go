@@ -63,7 +63,7 @@ func failover(t *testing.T, url string, kill func() error) {
 	})
 	var seen struct{ Queues []struct{ Queue string } }
 	get(t, base+"/monitoring/api/queues", &seen)
-	if len(seen.Queues) != len(jobs.Queues)+1 {
+	if len(seen.Queues) != len(jobs.Queues)+2 { // those of backfills and of alerts too
 		t.Errorf("monitoring shows queues %+v", seen.Queues)
 	}
 	var servers struct{ Servers []any }
