@@ -26,7 +26,7 @@ var imports = map[string][]string{
 	"rollcall/history/stripefake":       {},
 	"rollcall/watch":                    {"rollcall/store"},
 	"rollcall/worker":                   {"rollcall/store", "rollcall/jobs", "rollcall/facts", "rollcall/history", "rollcall/watch"},
-	"rollcall/web":                      {"rollcall/store", "rollcall/jobs", "rollcall/facts"},
+	"rollcall/web":                      {"rollcall/store", "rollcall/jobs", "rollcall/facts", "rollcall/watch"},
 }
 
 // Imports run one way, and only cmd and bench put the parts together.

@@ -30,6 +30,7 @@ var (
 	backfillWrong = describe("rollcall_backfill_objects_failed", "Objects that the running backfills of a kind could not use.", "kind")
 	backfillMoved = describe("rollcall_backfill_progress_timestamp_seconds", "Last progress of the running backfill of a kind that has made none for longest.", "kind")
 	unattachedBy  = describe("rollcall_unattached_facts", "Facts that should be on a list and are on none, by kind and reason.", "kind", "reason")
+	watchState    = describe("rollcall_watch_state", "How a watch over those who send events is: 0 ok, 1 warning, 2 problem. Of events that fail, the subject is source/type.", "kind", "subject")
 	customers     = describe("rollcall_customers", "Customers on all lists together, by type and status.", "type", "status")
 	stores        = describe("rollcall_stores", "Stores that the platform has told of.")
 )
@@ -99,6 +100,20 @@ func unattached(s *store.Store) func(context.Context) ([]prometheus.Metric, erro
 		counts, err := s.UnattachedCounts(ctx)
 		for _, u := range counts {
 			all = append(all, gauge(unattachedBy, float64(u.Facts), u.Kind, u.Reason))
+		}
+		return all, err
+	}
+}
+
+// watchStates are the values of a watch's states.
+var watchStates = map[string]float64{store.OK: 0, store.Warning: 1, store.Problem: 2}
+
+func watches(s *store.Store) func(context.Context) ([]prometheus.Metric, error) {
+	return func(ctx context.Context) (all []prometheus.Metric, err error) {
+		watches, err := s.Watches(ctx)
+		for _, w := range watches {
+			kind, subject := w.Parts()
+			all = append(all, gauge(watchState, watchStates[w.State], kind, subject))
 		}
 		return all, err
 	}

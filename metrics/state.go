@@ -42,6 +42,7 @@ func New(cfg Config) *State {
 		{name: "inbox", keep: 15 * time.Second, read: inbox(cfg.Store)},
 		{name: "backfills", keep: 5 * time.Second, read: backfills(cfg.Store)},
 		{name: "unattached", keep: 30 * time.Second, read: unattached(cfg.Store)},
+		{name: "watches", keep: 15 * time.Second, read: watches(cfg.Store)},
 		{name: "lists", keep: time.Minute, read: lists(cfg.Store)},
 	}
 	s.redis = []*figure{{name: "queues", keep: 5 * time.Second, read: queues(s.inspector)}}

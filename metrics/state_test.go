@@ -87,18 +87,24 @@ func TestState(t *testing.T) {
 	if _, err := s.StartBackfill(t.Context(), store.NewBackfill{Kind: "courses", StartedBy: "a test"}); err != nil {
 		t.Fatal(err)
 	}
+	bad := []store.Watch{{Name: "events_failing/stripe/invoice.paid", State: store.Problem}, {Name: "source_silent/clerk", State: store.OK}}
+	if _, err := s.LookAtWatches(t.Context(), store.WatchRound{Now: time.Now(), Next: func(store.Traffic, []store.Watch) []store.Watch { return bad }}); err != nil {
+		t.Fatal(err)
+	}
 	got := scrape(t, r)
 	for series, value := range map[string]string{
-		`rollcall_inbox_events{status="pending"}`:                          "1",
-		`rollcall_inbox_events{status="processed"}`:                        "0",
-		`rollcall_inbox_oldest_pending_seconds{source="stripe"}`:           "0",
-		`rollcall_queue_tasks{queue="clerk",state="pending"}`:              "1",
-		`rollcall_queue_tasks{queue="stripe",state="pending"}`:             "0",
-		`rollcall_queue_workers{queue="clerk"}`:                            "0",
-		`rollcall_backfills{kind="courses",status="queued"}`:               "1",
-		`rollcall_backfills{kind="clerk",status="failed"}`:                 "0",
-		`rollcall_unattached_facts{kind="payment",reason="derive_failed"}`: "0",
-		`rollcall_customers{status="active",type="lead"}`:                  "0",
+		`rollcall_watch_state{kind="events_failing",subject="stripe/invoice.paid"}`: "2",
+		`rollcall_watch_state{kind="source_silent",subject="clerk"}`:                "0",
+		`rollcall_inbox_events{status="pending"}`:                                   "1",
+		`rollcall_inbox_events{status="processed"}`:                                 "0",
+		`rollcall_inbox_oldest_pending_seconds{source="stripe"}`:                    "0",
+		`rollcall_queue_tasks{queue="clerk",state="pending"}`:                       "1",
+		`rollcall_queue_tasks{queue="stripe",state="pending"}`:                      "0",
+		`rollcall_queue_workers{queue="clerk"}`:                                     "0",
+		`rollcall_backfills{kind="courses",status="queued"}`:                        "1",
+		`rollcall_backfills{kind="clerk",status="failed"}`:                          "0",
+		`rollcall_unattached_facts{kind="payment",reason="derive_failed"}`:          "0",
+		`rollcall_customers{status="active",type="lead"}`:                           "0",
 		`rollcall_stores`:                                 "0",
 		`rollcall_db_pool_connections_max`:                fmt.Sprint(s.Pool().MaxConns()),
 		`rollcall_figures_readable{figures="queues"}`:     "1",
@@ -122,8 +128,8 @@ func TestServersAway(t *testing.T) {
 	t.Parallel()
 	const nowhere = "127.0.0.1:1"
 	for _, c := range []struct{ database, redis, missing, there string }{
-		{"postgres://u@" + nowhere + "/x", testdb.Redis(t), "arrivals inbox backfills unattached lists", "queues"},
-		{testdb.Postgres(t), "redis://" + nowhere, "queues", "arrivals inbox backfills unattached lists"},
+		{"postgres://u@" + nowhere + "/x", testdb.Redis(t), "arrivals inbox backfills unattached watches lists", "queues"},
+		{testdb.Postgres(t), "redis://" + nowhere, "queues", "arrivals inbox backfills unattached watches lists"},
 	} {
 		_, r := open(t, c.database, c.redis)
 		began := time.Now()

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -14,6 +15,7 @@ type Vitals struct {
 	OldestPending *Event           `json:"oldest_pending"` // nil: none waits
 	Sources       []SourceVitals   `json:"sources"`        // all, those without events too
 	Unattached    map[string]int64 `json:"unattached"`     // facts that wait for somebody to say something, by reason; of each kind, up to MaxWaiting
+	Watches       []Watch          `json:"watches"`        // that are not ok, the worst first
 	Backfills     []Backfill       `json:"backfills"`      // that have not ended, the newest first
 }
 
@@ -54,6 +56,10 @@ func (s *Store) Vitals(ctx context.Context) (v Vitals, err error) {
 	if v.Unattached, err = s.waitingFacts(ctx); err != nil {
 		return v, err
 	}
+	if v.Watches, err = s.Watches(ctx); err != nil {
+		return v, err
+	}
+	v.Watches = slices.DeleteFunc(v.Watches, func(w Watch) bool { return w.State == OK })
 	v.Backfills, err = s.runningBackfills(ctx)
 	return v, err
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -26,6 +27,12 @@ type Watch struct {
 	LeaningSince *time.Time `json:"leaning_since"`
 	Changes      int64      `json:"changes"`    // how often its state has changed
 	CheckedAt    time.Time  `json:"checked_at"` // when it was looked at last
+}
+
+// Parts are the kind of the watch, and what it watches.
+func (w Watch) Parts() (kind, subject string) {
+	kind, subject, _ = strings.Cut(w.Name, "/")
+	return kind, subject
 }
 
 // Watches lists the watches, the worst first. It is empty until a worker has

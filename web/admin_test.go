@@ -178,6 +178,17 @@ func TestHealthPage(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	x.exec(t, `INSERT INTO watches (name, state, since, detail, fix, checked_at) VALUES
+		('source_silent/clerk', 'warning', '2026-01-12T07:00Z', 'nothing from clerk for 9 hours', 'rollcall backfill start clerk', now()),
+		('events_failing/stripe/charge.refunded', 'problem', '2026-01-12T08:00Z', '1 event <of> type', 'rollcall events retry', now()),
+		('bad_signatures/clerk', 'ok', now(), '', '', now())`)
+	wants(t, look(), "nothing from clerk for 9 hours.", "12 January 2026, 07:00 UTC", "<pre>rollcall backfill start clerk</pre>", `href="/admin/events?source=clerk"`,
+		"1 event &lt;of&gt; type.", `href="/admin/events?source=stripe&amp;status=failed&amp;type=charge.refunded"`, "!could not be applied and was given up", "!bad_signatures")
+	x.pulse.until = time.Time{}
+	unmarshal(t, x.get(t, "/api/admin/health", asAdmin), &v)
+	if len(v.Inbox.Watches) != 2 || v.Inbox.Watches[0].Name != "events_failing/stripe/charge.refunded" {
+		t.Errorf("%+v", v.Inbox.Watches)
+	}
 	must(servers.StopRedis())
 	wants(t, look(), "Redis</b> is away", "Workers</b> unknown", "Events are kept all the same", "charge.refunded")
 	must(servers.StopPostgres())

@@ -5,8 +5,10 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"rollcall/store"
+	"rollcall/watch"
 )
 
 // vitals tell operators how all of it is faring; their JSON is the API's.
@@ -169,18 +172,19 @@ func workersOf(servers []*asynq.ServerInfo) []worker {
 type note struct {
 	Bad       bool // something is amiss; else it is only worth a look
 	Text      string
-	URL, Link string // where to look, and what that is called
+	Since     *time.Time // when it began; nil: it is not told
+	Fix       string     // commands, a line each
+	URL, Link string     // where to look, and what that is called
 }
 
 // slow is how long an event may wait before that is noted.
 const slow = time.Minute
 
-// notes are what the vitals come to. What is found out about the senders
-// themselves, as endpoints that are switched off there, belongs here too.
+// notes are what the vitals come to.
 func (s *Site) notes(v vitals) (notes []note) {
 	add := func(when, bad bool, text, url, link string) {
 		if when {
-			notes = append(notes, note{bad, text, url, link})
+			notes = append(notes, note{Bad: bad, Text: text, URL: url, Link: link})
 		}
 	}
 	add(v.Postgres == "away", true, "Postgres does not answer. Senders are told to send again; nothing is lost.", "", "")
@@ -194,13 +198,38 @@ func (s *Site) notes(v vitals) (notes []note) {
 	if v.Inbox == nil {
 		return notes
 	}
+	told := map[string]bool{}
+	for _, w := range v.Inbox.Watches {
+		told[watch.Kind(w.Name)+w.State] = true
+		notes = append(notes, noteOf(w))
+	}
 	failed := v.Inbox.Counts["failed"]
-	add(failed > 0, true, fmt.Sprintf("%s could not be applied and %s given up.", plural(int(failed), "event"), map[bool]string{true: "was", false: "were"}[failed == 1]), "/admin/events?status=failed", "Look at them")
+	add(failed > 0 && !told[watch.Failing+store.Problem], true, fmt.Sprintf("%s could not be applied and %s given up.", plural(int(failed), "event"), map[bool]string{true: "was", false: "were"}[failed == 1]), "/admin/events?status=failed", "Look at them")
 	if e := v.Inbox.OldestPending; e != nil {
 		waits := s.cfg.Now().Sub(e.ReceivedAt)
-		add(waits > slow, false, "An event has waited for "+lasted(waits)+".", "/admin/events/"+strconv.FormatInt(e.ID, 10), "Look at it")
+		add(waits > slow && !told[watch.Overdue+store.Warning] && !told[watch.Overdue+store.Problem], false, "An event has waited for "+lasted(waits)+".", "/admin/events/"+strconv.FormatInt(e.ID, 10), "Look at it")
 	}
 	return notes
+}
+
+// noteOf tells of a watch that is not ok, and leads to the events it is about.
+func noteOf(w store.Watch) note {
+	n := note{Bad: w.State == store.Problem, Text: w.Detail + ".", Since: &w.Since, Fix: w.Fix, Link: "Look at the events"}
+	kind, subject := w.Parts()
+	source, eventType, _ := strings.Cut(subject, "/")
+	q := url.Values{}
+	switch kind {
+	case watch.Failing:
+		q.Set("type", eventType)
+		q.Set("status", map[bool]string{true: "failed", false: "pending"}[n.Bad])
+	case watch.Overdue:
+		q.Set("status", "pending")
+	}
+	if source != "" {
+		q.Set("source", source)
+	}
+	n.URL = "/admin/events?" + q.Encode()
+	return n
 }
 
 // healthPage is what health.html shows.
