@@ -226,6 +226,7 @@ func (d *dev) describe(w io.Writer, list string) {
 Rollcall is running on %[1]s
 
   Sign in     %[2]s%[10]s
+  Operators   %[1]s/admin
   Inbox       rollcall events list%[8]s
   Queues      %[1]s/monitoring
   Metrics     %[11]s
