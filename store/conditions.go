@@ -60,11 +60,9 @@ func (f Filter) facetsOf(all []string) (facets []string) {
 
 // own adds what f asks of a customer c beyond its facet.
 func (f Filter) own(w *conditions) {
-	w.addIf("c.spent_rank >= $?::text::numeric", f.SpentMin)
-	w.addMoment("c.first_seen_at >= ", f.FirstSeenAfter)
-	w.addMoment("c.first_seen_at < ", f.FirstSeenBefore)
-	w.addMoment("c.last_activity_at >= ", f.LastActivityAfter)
-	w.addMoment("c.last_activity_at < ", f.LastActivityBefore)
+	for _, key := range []string{"c.spent_rank", "c.first_seen_at", "c.last_activity_at"} {
+		f.ofKey(w, key)
+	}
 	if f.ProgressMin != "" || f.ProgressMax != "" {
 		w.sql = append(w.sql, `EXISTS (
 			SELECT
@@ -72,6 +70,20 @@ func (f Filter) own(w *conditions) {
 			WHERE k.id = `+w.arg(f.Course)+`
 			  AND k.progress BETWEEN `+w.arg(cmp.Or(f.ProgressMin, "0"))+`::text::float8 AND `+w.arg(cmp.Or(f.ProgressMax, "100"))+`::text::float8
 		)`)
+	}
+}
+
+// ofKey adds what f asks of a value that orders sort by: a range of that order.
+func (f Filter) ofKey(w *conditions, key string) {
+	switch key {
+	case "c.spent_rank":
+		w.addIf(key+" >= $?::text::numeric", f.SpentMin)
+	case "c.first_seen_at":
+		w.addMoment(key+" >= ", f.FirstSeenAfter)
+		w.addMoment(key+" < ", f.FirstSeenBefore)
+	case "c.last_activity_at":
+		w.addMoment(key+" >= ", f.LastActivityAfter)
+		w.addMoment(key+" < ", f.LastActivityBefore)
 	}
 }
 

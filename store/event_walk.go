@@ -10,12 +10,8 @@ import (
 // However many events there are, a page of them is read along an index that has
 // them in order: of the statuses with an index to themselves, of the types asked
 // for, or of all. What else is asked for is looked at on the way. Where little
-// of that is met, the walk ends after eventBudget rows, and so does the page,
-// however short: its cursor says where to go on.
-
-// eventBudget is how many times the walkBudget of a store the walk for one page
-// of events may read: they are smaller rows.
-const eventBudget = 4
+// of that is met, the walk ends after the store's walkBudget of rows, and so does
+// the page, however short: its cursor says where to go on.
 
 // maxWays is in how many kinds of events a type or a source is looked for; if
 // there are more, all events are.
@@ -61,7 +57,7 @@ func (s *Store) walkEvents(ctx context.Context, f EventFilter, after *position) 
 			w.along(kinds)
 		}
 	}
-	w.budget = max(1, eventBudget*s.walkBudget/max(1, min(ways, maxWays)))
+	w.budget = max(1, s.walkBudget/max(1, min(ways, maxWays)))
 	return w, nil
 }
 

@@ -40,7 +40,7 @@ type Event struct {
 
 // Events returns a page of the inbox, newest first and without payloads, and
 // the cursor of the next one, empty at the end. A page may hold fewer events than
-// the limit, or none, and not be the last: see eventBudget. What is wrong with f
+// the limit, or none, and not be the last: see walkBudget. What is wrong with f
 // is a *BadParam.
 func (s *Store) Events(ctx context.Context, f EventFilter) (events []Event, next string, err error) {
 	defer wrap(&err, "store.Events")

@@ -10,10 +10,15 @@ import (
 // Lists stay quick however long they are. A page is read from an index that has
 // the order asked for, facet by facet, the facets merged: no row is read that
 // is not shown. What else is asked for is looked up row by row on the way, which
-// is quick unless those who meet it are few. So that walk is given up after
-// walkBudget rows, and those who meet it are sought by what is rarest of them:
-// few, so sorting them is quick too.
-const walkBudget = 5000
+// is quick unless those who meet it are few. So that walk begins with a few rows,
+// goes on to walkBudget if they promise a full page by then, and else gives way:
+// those who meet the filter are sought by what is rarest of them, and sorted.
+const (
+	walkBudget = 15_000
+	// firstSteps is the part of the walkBudget that is walked to see what the rest
+	// would bring.
+	firstSteps = 30
+)
 
 // Customers returns a page of a store's list and the cursor of the next one,
 // empty at the end. What is wrong with f is a *BadParam.
@@ -118,25 +123,34 @@ func (f Filter) withinFacets() bool {
 
 // read reads up to one row more than the limit, from after on.
 func (q *question) read(ctx context.Context, after *position) (rows []listed, err error) {
-	budget := 0 // none: all the way to the end
 	if q.passes && q.people > int64(q.walkBudget) {
-		budget = q.walkBudget
+		return q.find(ctx, after)
 	}
 	for _, in := range q.spans(after) {
-		sql, args := q.walk(in, q.Limit+1-len(rows), budget)
+		sql, args := q.walk(in, q.Limit+1-len(rows), 0)
 		more, err := q.query(ctx, sql, args)
-		if err != nil {
-			return nil, err
+		if rows = append(rows, more...); err != nil || len(rows) > q.Limit {
+			return rows, err
 		}
-		if rows = append(rows, more...); len(rows) > q.Limit {
-			return rows, nil
+	}
+	return rows, nil
+}
+
+// find reads them of a long list that has others between: by a walk, as far as
+// that is worth it, or by a seek.
+func (q *question) find(ctx context.Context, after *position) ([]listed, error) {
+	first := q.spans(after)[0]
+	for budget := max(1, q.walkBudget/firstSteps); ; budget = q.walkBudget {
+		sql, args := q.walk(first, q.Limit+1, budget)
+		rows, err := q.query(ctx, sql, args)
+		if err != nil || len(rows) > q.Limit {
+			return rows, err
 		}
-		if budget > 0 { // it may have ended before this span did
+		if budget == q.walkBudget || len(rows)*firstSteps <= q.Limit {
 			sql, args := q.seek(after)
 			return q.query(ctx, sql, args)
 		}
 	}
-	return rows, nil
 }
 
 // query runs a statement that is planned for its very arguments: how many rows
@@ -216,6 +230,7 @@ func (q *question) branches(in span, sorted string, args *arguments) (branches [
 	if by.null {
 		all.sql = append(all.sql, by.key+map[bool]string{true: " IS NULL", false: " IS NOT NULL"}[in.without])
 	}
+	q.ofKey(all, by.key)
 	if in.after != nil {
 		all.sql = append(all.sql, by.after(in.after, direction, all))
 	}
@@ -267,7 +282,7 @@ func (q *question) meets(args *arguments) (from string, where *conditions) {
 		from = "customer_index i JOIN customers c ON c.id = i.customer_id"
 	}
 	where.add("c.store_id = $?", q.Filter.Store)
-	if !q.every {
+	if !q.every || from == "customers c" { // all of them too: an index has each in order
 		where.add("c.facet = ANY($?)", q.facets)
 	}
 	q.own(where)
