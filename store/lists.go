@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -153,10 +154,14 @@ func (q *question) find(ctx context.Context, after *position) ([]listed, error) 
 	}
 }
 
-// query runs a statement that is planned for its very arguments: how many rows
-// a course or a word has decides how it is best answered.
+// query runs a statement. Where rows are passed over it is planned for its very
+// arguments: how many a course or a word has decides how it is best answered.
+// Else it is planned once, which takes longer than to run it.
 func (q *question) query(ctx context.Context, sql string, args arguments) ([]listed, error) {
-	rows, err := q.pool.Query(ctx, sql, append([]any{pgx.QueryExecModeCacheDescribe}, args...)...)
+	if q.passes {
+		args = append([]any{pgx.QueryExecModeCacheDescribe}, args...)
+	}
+	rows, err := q.pool.Query(ctx, sql, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -192,7 +197,7 @@ func (q *question) walk(in span, n, budget int) (string, arguments) {
 	limit := ""
 	switch {
 	case !q.passes:
-		limit = " LIMIT " + args.add(n)
+		limit = " LIMIT " + strconv.Itoa(n) // in the text: a plan for any number would be none for few
 	case budget > 0:
 		limit = " LIMIT " + args.add(budget)
 	}
@@ -218,7 +223,7 @@ func (q *question) walk(in span, n, budget int) (string, arguments) {
 				` + strings.Join(q.branches(in, sorted+limit, &args), "\n\t\t\t\tUNION ALL\n\t\t\t\t") + `
 			) c` + sorted + limit + `
 		) c
-		WHERE ` + rest.String() + sorted + " LIMIT " + args.add(n), args
+		WHERE ` + rest.String() + sorted + " LIMIT " + strconv.Itoa(n), args
 }
 
 // branches are the statements that read a span, one for each facet if the
