@@ -5,9 +5,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -41,30 +43,102 @@ type stack struct {
 	services map[string]*daemon // that were started
 }
 
-// TestCompose starts all services, sees a customer come of a webhook, and stops
-// them as `docker compose stop` would.
+// TestCompose runs what docs/deploy.md does with `docker compose`, line by line:
+// all services are started; a customer who came of a webhook is there after what
+// was backed up was restored. Then they are stopped.
 func TestCompose(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)
-	for _, name := range slices.Sorted(maps.Keys(s.project.Services)) {
-		s.up(name)
+	var lines []string
+	for _, b := range blocks(t, "../../docs/deploy.md") {
+		for line := range strings.Lines(b.text) {
+			if words := strings.Fields(line); len(words) > 2 && words[0] == "docker" {
+				lines = append(lines, strings.TrimSpace(line))
+			}
+		}
 	}
+	if len(lines) < 10 {
+		t.Fatalf("docs/deploy.md has %q", lines)
+	}
+	s.docker(lines[0])
+	s.wantSettings()
+	s.wantCustomer()
+	for _, line := range lines[1:] {
+		s.docker(line)
+	}
+	s.wantList()
+	s.stop("serve", "work")
+}
+
+// docker does what a line of docs/deploy.md has Docker do.
+func (s *stack) docker(line string) {
+	s.t.Helper()
+	words := strings.Fields(line)
+	switch rest := words[3:]; strings.Join(words[:3], " ") {
+	case "docker compose up":
+		seen := map[string]bool{}
+		for _, name := range slices.Sorted(maps.Keys(s.project.Services)) {
+			s.up(name, seen)
+		}
+		for name := range s.project.Services {
+			s.await(name, compose.ServiceConditionHealthy)
+		}
+	case "docker compose stop":
+		s.stop(rest...)
+	case "docker compose exec": // -T, service, command
+		s.exec(rest[1], rest[2:])
+	default:
+		s.t.Fatalf("what does %q do?", line)
+	}
+}
+
+// exec runs a command in a service's container; its output, or input, may be a file.
+func (s *stack) exec(service string, args []string) {
+	s.t.Helper()
+	var in io.Reader
+	var out bytes.Buffer
+	direction, file := "", ""
+	if n := len(args) - 2; n > 0 {
+		direction, file = args[n], filepath.Join(s.home, args[n+1])
+	}
+	switch direction {
+	case "<":
+		in = strings.NewReader(readFile(s.t, file))
+		fallthrough
+	case ">":
+		args = args[:len(args)-2]
+	}
+	cmd := s.command(s.project.Services[service], args)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = in, &out, s.t.Output()
+	if err := cmd.Run(); err != nil && !slices.Contains(args, "doctor") { // which may find something
+		s.t.Fatalf("%q: %v\n%s", args, err, &out)
+	}
+	if differ := differences.Find(out.Bytes()); differ != nil {
+		s.t.Errorf("%s", differ)
+	}
+	if direction == ">" {
+		if err := os.WriteFile(file, out.Bytes(), 0o600); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+}
+
+// wantSettings asks the servers for what the file sets.
+func (s *stack) wantSettings() {
+	s.t.Helper()
 	for name, service := range s.project.Services {
 		if service.HealthCheck == nil && name != "migrate" {
-			t.Errorf("%s has no health check", name)
+			s.t.Errorf("%s has no health check", name)
 		}
-		s.await(name, compose.ServiceConditionHealthy)
 	}
 	for setting, want := range map[string]string{"maxmemory-policy": "noeviction", "appendonly": "yes"} {
 		if got := s.run("redis", "redis-cli", "-e", "CONFIG", "GET", setting); got != setting+"\n"+want {
-			t.Errorf("%q, want %s %s", got, setting, want)
+			s.t.Errorf("%q, want %s %s", got, setting, want)
 		}
 	}
 	if got := s.locks(); got != "256" {
-		t.Errorf("max_locks_per_transaction is %s", got)
+		s.t.Errorf("max_locks_per_transaction is %s", got)
 	}
-	s.wantCustomer()
-	s.stop("serve", "work")
 }
 
 // newStack reads the file, beside an .env filled in as its example says, and
@@ -157,15 +231,16 @@ func environment(service compose.ServiceConfig) map[string]string {
 	return all
 }
 
-// up starts a service, after those it depends on.
-func (s *stack) up(name string) {
+// up starts a service that does not run, after those it depends on.
+func (s *stack) up(name string, seen map[string]bool) {
 	s.t.Helper()
-	if s.services[name] != nil || name == "postgres" {
+	if seen[name] || name == "postgres" || s.services[name].runs() {
 		return
 	}
+	seen[name] = true
 	service := s.project.Services[name]
 	for other, on := range service.DependsOn {
-		s.up(other)
+		s.up(other, seen)
 		s.await(other, on.Condition)
 	}
 	args := slices.Clone([]string(service.Command))
@@ -195,7 +270,12 @@ func (s *stack) command(service compose.ServiceConfig, args []string) *exec.Cmd 
 	if err := os.MkdirAll(cmd.Dir, 0o700); err != nil {
 		s.t.Fatal(err)
 	}
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + cmd.Dir, "PGHOST=127.0.0.1", "PGPORT=" + s.servers.PostgresAddr[len("127.0.0.1:"):]}
+	postgres, err := url.Parse(s.servers.DatabaseURL) // by its socket, as in the container
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	at := postgres.Query()
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + cmd.Dir, "PGHOST=" + at.Get("host"), "PGPORT=" + at.Get("port")}
 	for name, value := range environment(service) {
 		cmd.Env = append(cmd.Env, name+"="+s.here.Replace(value))
 	}
@@ -244,32 +324,38 @@ func (s *stack) locks() (setting string) {
 	return setting
 }
 
-// wantCustomer sends a signed webhook to the published port, and asks the API there
-// until the customer is on the list.
+// wantCustomer sends a signed webhook to the published port, and wants whom it speaks
+// of on the list.
 func (s *stack) wantCustomer() {
 	s.t.Helper()
-	service := s.project.Services["serve"]
-	port := service.Ports[0]
-	base, settings := "http://"+s.here.Replace(port.HostIP+":"+port.Published), environment(service)
 	body := []byte(`{"type":"enrollment.upserted","timestamp":"2026-01-12T10:00:00Z","data":{"course_id":"course_1","store_id":"store_1","email":"ava@example.com"}}`)
-	header, err := webhooks.SignPlatform(settings["PLATFORM_WEBHOOK_SECRETS"], "evt_1", body, time.Now())
+	header, err := webhooks.SignPlatform(environment(s.project.Services["serve"])["PLATFORM_WEBHOOK_SECRETS"], "evt_1", body, time.Now())
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	if status, said := s.ask(http.MethodPost, base+"/webhooks/platform", header, body); status != http.StatusOK {
+	if status, said := s.ask(http.MethodPost, "/webhooks/platform", header, body); status != http.StatusOK {
 		s.t.Fatalf("webhook: %d %s", status, said)
 	}
-	header = http.Header{"Authorization": {"Bearer " + settings["ADMIN_TOKEN"]}}
+	s.wantList()
+}
+
+// wantList asks the API there until the customer is on the list.
+func (s *stack) wantList() {
+	s.t.Helper()
+	header := http.Header{"Authorization": {"Bearer " + environment(s.project.Services["serve"])["ADMIN_TOKEN"]}}
 	eventually(s.t, "ava is on the list", func() bool {
-		_, said := s.ask(http.MethodGet, base+"/api/stores/store_1/customers", header, nil)
+		_, said := s.ask(http.MethodGet, "/api/stores/store_1/customers", header, nil)
 		var list struct{ Data []struct{ Email string } }
 		return json.Unmarshal(said, &list) == nil && len(list.Data) == 1 && list.Data[0].Email == "ava@example.com"
 	})
 }
 
-func (s *stack) ask(method, url string, header http.Header, body []byte) (int, []byte) {
+// ask asks at the port that is published.
+func (s *stack) ask(method, path string, header http.Header, body []byte) (int, []byte) {
 	s.t.Helper()
-	req, err := http.NewRequestWithContext(s.t.Context(), method, url, bytes.NewReader(body))
+	port := s.project.Services["serve"].Ports[0]
+	at := "http://" + s.here.Replace(port.HostIP+":"+port.Published)
+	req, err := http.NewRequestWithContext(s.t.Context(), method, at+path, bytes.NewReader(body))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -326,6 +412,18 @@ func (s *stack) launch(cmd *exec.Cmd) *daemon {
 		}
 	})
 	return d
+}
+
+func (d *daemon) runs() bool {
+	if d == nil {
+		return false
+	}
+	select {
+	case <-d.ended:
+		return false
+	default:
+		return true
+	}
 }
 
 // wait returns how the process ended, if it does within a time.
