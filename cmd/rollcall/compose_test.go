@@ -48,15 +48,7 @@ type stack struct {
 // was backed up was restored. Then they are stopped.
 func TestCompose(t *testing.T) {
 	t.Parallel()
-	s := newStack(t)
-	var lines []string
-	for _, b := range blocks(t, "../../docs/deploy.md") {
-		for line := range strings.Lines(b.text) {
-			if words := strings.Fields(line); len(words) > 2 && words[0] == "docker" {
-				lines = append(lines, strings.TrimSpace(line))
-			}
-		}
-	}
+	s, lines := newStack(t), dockerLines(t)
 	if len(lines) < 10 {
 		t.Fatalf("docs/deploy.md has %q", lines)
 	}
@@ -68,6 +60,19 @@ func TestCompose(t *testing.T) {
 	}
 	s.wantList()
 	s.stop("serve", "work")
+}
+
+// dockerLines are the lines of docs/deploy.md that are for Docker.
+func dockerLines(t *testing.T) (lines []string) {
+	t.Helper()
+	for _, b := range blocks(t, "../../docs/deploy.md") {
+		for line := range strings.Lines(b.text) {
+			if strings.HasPrefix(line, "docker ") {
+				lines = append(lines, strings.TrimSpace(line))
+			}
+		}
+	}
+	return lines
 }
 
 // docker does what a line of docs/deploy.md has Docker do.
