@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -173,19 +172,6 @@ func newStack(t *testing.T) *stack {
 	return s
 }
 
-func freePort(t *testing.T) string {
-	t.Helper()
-	address, err := freeAddress()
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, port, err := net.SplitHostPort(address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
-}
-
 // startPostgres does what the image does: it makes the user and the database, and
 // starts the server by the service's command, with Postgres' own defaults of what
 // our private servers set otherwise.
@@ -257,7 +243,7 @@ func (s *stack) up(name string, seen map[string]bool) {
 	default:
 		s.t.Fatalf("what is to be done for service %s?", name)
 	}
-	s.services[name] = s.launch(s.command(service, args))
+	s.services[name] = launch(s.t, s.command(service, args))
 }
 
 // command is one that runs in a service's container, but here.
@@ -390,53 +376,5 @@ func (s *stack) stop(names ...string) {
 		if err := s.services[name].wait(time.Duration(*s.project.Services[name].StopGracePeriod)); err != nil {
 			s.t.Errorf("%s, told to stop: %v\n%s", name, err, &s.services[name].log)
 		}
-	}
-}
-
-// daemon is a process in the background, which ends with the test.
-type daemon struct {
-	cmd   *exec.Cmd
-	log   bytes.Buffer // to be read when it has ended
-	ended chan struct{}
-	err   error
-}
-
-func (s *stack) launch(cmd *exec.Cmd) *daemon {
-	s.t.Helper()
-	d := &daemon{cmd: cmd, ended: make(chan struct{})}
-	cmd.Stdout, cmd.Stderr = &d.log, &d.log
-	if err := cmd.Start(); err != nil {
-		s.t.Fatal(err)
-	}
-	go func() { d.err = cmd.Wait(); close(d.ended) }()
-	s.t.Cleanup(func() {
-		cmd.Process.Kill()
-		<-d.ended
-		if s.t.Failed() {
-			s.t.Logf("%s:\n%s", cmd, &d.log)
-		}
-	})
-	return d
-}
-
-func (d *daemon) runs() bool {
-	if d == nil {
-		return false
-	}
-	select {
-	case <-d.ended:
-		return false
-	default:
-		return true
-	}
-}
-
-// wait returns how the process ended, if it does within a time.
-func (d *daemon) wait(patience time.Duration) error {
-	select {
-	case <-d.ended:
-		return d.err
-	case <-time.After(patience):
-		return fmt.Errorf("has not ended within %v", patience)
 	}
 }

@@ -40,7 +40,6 @@ var heldBy = map[string]string{
 	"make setup":    "TestMakefile",
 	"make test":     "TestMakefile", // whose commands run this
 	"kubectl apply -f deploy/kubernetes/rollcall.yaml": "TestKubernetes",
-	"docker compose up -d --wait --build":              "TestCompose", // but for the building
 	"prometheus --config.file=deploy/prometheus/prometheus.yml --storage.tsdb.path=/tmp/prometheus --web.listen-address=127.0.0.1:9095": "TestDashboard",
 }
 
@@ -63,24 +62,32 @@ func blocks(t *testing.T, name string) (all []block) {
 	return all
 }
 
-// command is how a line begins that somebody might type.
-var command = regexp.MustCompile(`(?m)^(?:\$ )?(?:rollcall|bin/rollcall|curl|make|docker|kubectl|systemctl|psql|redis-cli|export) `)
-
 // script is what a block has to be run, "" if nothing: of a session with prompts
 // and answers, what is typed.
-func (b block) script() string {
-	prompts := regexp.MustCompile(`(?m)^\$ (.*)$`).FindAllStringSubmatch(b.text, -1)
+func (b block) script(t *testing.T) string {
+	t.Helper()
+	prompts := regexp.MustCompile(`(?m)^\$ .*\n`).FindAllString(b.text, -1)
 	switch {
 	case len(prompts) > 0:
-		var typed strings.Builder
-		for _, p := range prompts {
-			typed.WriteString(p[1] + "\n")
-		}
-		return typed.String()
-	case b.kind == "sh" || b.kind == "" && command.MatchString(b.text):
+		return strings.ReplaceAll("\n"+strings.Join(prompts, ""), "\n$ ", "\n")
+	case b.kind == "sh" || b.kind == "" && b.namesPrograms():
 		return b.text
+	case b.kind != "" && b.kind != "json":
+		t.Errorf("%s: is %s to be run?", b.at, b.kind)
 	}
 	return ""
+}
+
+// namesPrograms tells whether a line begins with a program that there is.
+func (b block) namesPrograms() bool {
+	for line := range strings.Lines(b.text) {
+		if words := strings.Fields(line); len(words) > 1 {
+			if _, err := exec.LookPath(words[0]); err == nil {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // TestDocuments runs the commands of README.md and docs/*.md.
@@ -91,7 +98,7 @@ func TestDocuments(t *testing.T) {
 		for i, name := range documents(t) {
 			var script strings.Builder
 			for _, b := range blocks(t, name) {
-				if text := b.script(); text != "" {
+				if text := b.script(t); text != "" {
 					fmt.Fprintf(&script, ": %s\n%s", b.at, text)
 				}
 			}
@@ -296,7 +303,8 @@ func (m *machine) serve(t *testing.T, d *docs, n int, system bool) error {
 		m.env = append(m.env, name+"="+strings.Trim(value, "'"))
 	}
 	m.env = append(m.env, "ROLLCALL=http://"+m.address, "TOKEN="+values["ADMIN_TOKEN"], "PLATFORM_SECRET="+values["PLATFORM_WEBHOOK_SECRETS"])
-	return m.tell()
+	m.tell(t)
+	return nil
 }
 
 // toolchain is what the go command needs to build as quickly as here.
@@ -345,19 +353,28 @@ func startDevOn(t *testing.T, values map[string]string) {
 	startTestDevWith(t, cli.Config)
 }
 
-// tell says what the documents speak of.
-func (m *machine) tell() error {
+// tell says what the documents speak of, and waits until it is known.
+func (m *machine) tell(t *testing.T) {
+	t.Helper()
 	for _, event := range [][2]string{
 		{"store.upserted", `{"id":"store_1","name":"Aurora Academy","owner_user_id":"user_2Olga"}`},
 		{"product.upserted", `{"id":"course_1","store_id":"store_1","kind":"course","title":"Mixing Basics"}`},
 		{"enrollment.upserted", `{"course_id":"course_1","email":"ava@example.com","user_id":"user_2Ava"}`},
 		{"enrollment.upserted", `{"course_id":"course_1","email":"noah@example.com","user_id":"user_2Noah"}`},
+		{"purchase.recorded", `{"id":"order_1","product_id":"course_1","email":"noah@example.com","user_id":"user_2Noah","amount":4900,"currency":"usd","purchased_at":"2026-01-12T10:00:00Z"}`},
 	} {
-		cmd := exec.Command("rollcall", "events", "send", event[0], event[1])
-		cmd.Env = m.env
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("%v: %w\n%s", event, err, out)
+		if out, err := m.rollcall("events", "send", event[0], event[1]); err != nil {
+			t.Fatalf("%v: %v\n%s", event, err, out)
 		}
 	}
-	return nil
+	eventually(t, "no event is pending", func() bool {
+		out, err := m.rollcall("events", "list")
+		return err == nil && strings.Contains(string(out), "\n0 pending,")
+	})
+}
+
+func (m *machine) rollcall(args ...string) ([]byte, error) {
+	cmd := exec.Command("rollcall", args...)
+	cmd.Env = m.env
+	return cmd.CombinedOutput()
 }
