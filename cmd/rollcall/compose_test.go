@@ -54,6 +54,7 @@ func TestCompose(t *testing.T) {
 	s.docker(lines[0])
 	s.wantSettings()
 	s.wantCustomer()
+	s.exec("serve", []string{"/rollcall", "events", "send", "store.upserted", `{"id":"store_1","name":"One"}`})
 	for _, line := range lines[1:] {
 		s.docker(line)
 	}
