@@ -13,8 +13,8 @@ help: ## list the targets
 setup: ## install what is missing to run: Postgres, redis-server
 	@sh scripts/setup.sh
 
-setup-test: ## the same, and what the tests need: Chromium, PgBouncer, Prometheus
-	@sh scripts/setup.sh chromium pgbouncer prometheus
+setup-test: ## the same, and what the tests need: Chromium, PgBouncer, Prometheus, and what texts use
+	@sh scripts/setup.sh chromium pgbouncer prometheus curl jq openssl
 
 demo: setup build ## play a marketplace's days at a Rollcall of your own
 	./bin/rollcall demo $(ARGS)

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Installs what is missing, by the system's package manager:
 #
-#   scripts/setup.sh                                  Postgres (14 or newer) and redis-server
-#   scripts/setup.sh chromium pgbouncer prometheus    these too, for the tests
+#   scripts/setup.sh                        Postgres (14 or newer) and redis-server
+#   scripts/setup.sh chromium prometheus …  these too, for the tests
 #
 # Where nothing is missing it does nothing, quickly and without a network. A
 # server that a package starts by itself is left alone: Rollcall starts its own.
@@ -114,6 +114,7 @@ for extra in "$@"; do
 	chromium) have_chromium || missing="$missing $chromium" ;;
 	pgbouncer) have_pgbouncer || missing="$missing pgbouncer" ;;
 	prometheus) have_prometheus || missing="$missing prometheus" ;;
+	curl | jq | openssl) command -v "$extra" >/dev/null || missing="$missing $extra" ;;
 	*) fail "nothing is known of $extra" ;;
 	esac
 done
@@ -126,5 +127,6 @@ for extra in "$@"; do
 	chromium) have_chromium || fail "no Chromium, even after installing; install Chromium or Google Chrome" ;;
 	pgbouncer) have_pgbouncer || fail "no PgBouncer, even after installing; see https://www.pgbouncer.org/install.html" ;;
 	prometheus) have_prometheus || fail "no prometheus and promtool, even after installing; see https://prometheus.io/download/" ;;
+	*) command -v "$extra" >/dev/null || fail "no $extra, even after installing" ;;
 	esac
 done

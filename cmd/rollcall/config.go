@@ -158,6 +158,7 @@ var groupsOf = map[string][]string{
 	"doctor":   {"servers", "webhooks", "web", "history", "rules", "alerts"},
 	"rebuild":  {"servers", "rules"},
 	"stripe":   {"history"},
+	"health":   {},
 	"token":    {"servers"},
 	"version":  {},
 }

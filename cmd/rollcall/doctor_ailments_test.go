@@ -106,7 +106,7 @@ var ailments = []ailment{
 	}, says: "is paused"},
 
 	{kind: "source_unheard", subject: "platform", severity: warning, fill: map[string]string{"<STORE>": "s1", "<NAME>": "One", "<CLERK USER>": "user_o"}},
-	{kind: "source_unheard", subject: "stripe", severity: warning, leave: "stripe webhook_endpoints", cure: (*ward).sells},
+	{kind: "source_unheard", subject: "stripe", severity: warning, leave: "rollcall stripe setup", cure: (*ward).sells},
 	{kind: "source_unheard", subject: "clerk", severity: warning, leave: "xdg-open", cure: func(w *ward) { w.signsUp("user_1", "ava@x.example") }},
 	{kind: watch.Silent, subject: "stripe", severity: problem, cause: func(w *ward) {
 		w.sql(counts("stripe", "accepted", 9, 200, 8))

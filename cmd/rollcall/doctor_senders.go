@@ -126,7 +126,7 @@ func (d *doctor) firstWords(source string) []string {
 	switch source {
 	case "stripe":
 		return []string{
-			"stripe webhook_endpoints create --url https://<HOST>/webhooks/stripe -d 'enabled_events[]=*'   # or in Stripe's dashboard; README.md has the events",
+			"rollcall stripe setup --url https://<HOST>/webhooks/stripe   # once more with --connect if stores sell on their own accounts",
 			d.at("rollcall backfill start stripe --account all --follow"),
 		}
 	case "clerk":

@@ -26,6 +26,7 @@ type commandLine struct {
 	Demo     demoCmd     `cmd:"" help:"Like dev, then play some weeks of a marketplace at it and show the lists."`
 	Serve    serveCmd    `cmd:"" help:"Receive webhooks and serve the pages and the API."`
 	Work     workCmd     `cmd:"" help:"Work through what was received."`
+	Health   healthCmd   `cmd:"" help:"Ask a running server how it is, for supervisors without curl."`
 	Migrate  migrateCmd  `cmd:"" help:"Bring the database schema up to date, or tell whether it is."`
 	Events   eventsCmd   `cmd:"" help:"Look at the inbox: list, show, retry, replay; send an event of the platform's."`
 	Backfill backfillCmd `cmd:"" help:"Bring in history: start, list, show, pause, resume, cancel."`
@@ -108,9 +109,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return exitFailed
 }
 
-// lenient are the commands that run with malformed settings, too: one needs
+// lenient are the commands that run with malformed settings, too: two need
 // none, the other tells what is wrong with them.
-var lenient = map[string]bool{"version": true, "doctor": true}
+var lenient = map[string]bool{"version": true, "health": true, "health <url>": true, "doctor": true}
 
 // help shows of the settings only those that the command uses. The others are
 // taken all the same.

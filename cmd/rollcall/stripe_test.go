@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stripe/stripe-mock/embedded"
@@ -23,6 +24,7 @@ import (
 type endpoints struct {
 	t    *testing.T
 	mock http.Handler
+	mu   sync.Mutex
 	all  []map[string]any
 }
 
@@ -40,15 +42,12 @@ func newEndpoints(t *testing.T) *endpoints {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &endpoints{t: t, mock: http.HandlerFunc(stub.HandleRequest)}
-	web := httptest.NewServer(s)
-	t.Cleanup(web.Close)
-	t.Setenv("STRIPE_API_BASE", web.URL)
-	t.Setenv("STRIPE_API_KEY", "sk_test_123")
-	return s
+	return &endpoints{t: t, mock: http.HandlerFunc(stub.HandleRequest)}
 }
 
 func (s *endpoints) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	body, _ := io.ReadAll(r.Body)
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	said := httptest.NewRecorder()
@@ -92,6 +91,10 @@ func types(form url.Values) (all []string) {
 
 func TestStripeSetup(t *testing.T) {
 	s := newEndpoints(t)
+	web := httptest.NewServer(s)
+	defer web.Close()
+	t.Setenv("STRIPE_API_BASE", web.URL)
+	t.Setenv("STRIPE_API_KEY", "sk_test_123")
 	setup := func(code int, args ...string) (stdout, stderr string) {
 		t.Helper()
 		var out, err bytes.Buffer

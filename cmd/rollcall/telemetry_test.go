@@ -23,13 +23,20 @@ import (
 func startTestDev(t *testing.T, config func(*Config)) *dev {
 	t.Helper()
 	servers := testdb.Private(t)
-	e := &env{Context: t.Context(), err: t.Output(), out: t.Output(), Config: Config{
+	c := Config{
 		DatabaseURL: &servers.DatabaseURL, RedisURL: &servers.RedisURL, Data: passable(t), Listen: ptr("127.0.0.1:0"),
 		StripeMode: "any", PlatformProductTypes: "ppr_pro",
-	}}
-	if config != nil {
-		config(&e.Config)
 	}
+	if config != nil {
+		config(&c)
+	}
+	return startTestDevWith(t, c)
+}
+
+// startTestDevWith starts a dev with settings.
+func startTestDevWith(t *testing.T, c Config) *dev {
+	t.Helper()
+	e := &env{Context: t.Context(), err: t.Output(), out: t.Output(), Config: c}
 	d, err := e.startDev(slog.New(tracedHandler{slog.NewTextHandler(e.err, &slog.HandlerOptions{Level: slog.LevelError})}), nil)
 	if err != nil {
 		t.Fatal(err)
