@@ -36,7 +36,8 @@ func ReadClerkUser(read time.Time, user []byte) (Set, error) {
 	if err != nil {
 		return Set{}, malformed("Clerk user: %v", err)
 	}
-	return set, nil
+	p, _ := set.Users[0].Version.Provenance() // when it was updated
+	return set.happened(p.At), nil
 }
 
 type clerkUser struct {

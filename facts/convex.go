@@ -102,6 +102,9 @@ func (d *convexDoc) check() error {
 	return nil
 }
 
+// made is when the document was made, if it says so.
+func (d *convexDoc) made() *time.Time { return d.CreatedAt.time() }
+
 // at is when the document was made, which is when what it tells happened.
 func (d *convexDoc) at() (*time.Time, error) {
 	if err := d.check(); err != nil {

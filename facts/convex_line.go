@@ -5,6 +5,7 @@ import (
 	"errors"
 	"reflect"
 	"strings"
+	"time"
 )
 
 // How a line of an export becomes a document. Exports have millions of lines of
@@ -33,7 +34,13 @@ func fromLine[D any](read func(*ConvexExport, *D) (ConvexRow, error)) func(*Conv
 		if err != nil {
 			return ConvexRow{}, err
 		}
-		return read(x, &d)
+		row, err := read(x, &d)
+		at := x.asOf
+		if doc, ok := any(&d).(interface{ made() *time.Time }); ok && doc.made() != nil {
+			at = *doc.made()
+		}
+		row.Facts = row.Facts.happened(at)
+		return row, err
 	}
 }
 

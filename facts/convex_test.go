@@ -201,7 +201,10 @@ func TestReadClerkUser(t *testing.T) {
 	if !listed.Users[0].LastSeenAt.Equal(time.UnixMilli(1768211300000)) || listed.Users[0].Version[:27] != told.Users[0].Version[:27] {
 		t.Errorf("%+v", listed.Users[0])
 	}
-	listed.Users[0].Version = told.Users[0].Version
+	if !listed.At.Equal(time.UnixMilli(1768211400000)) {
+		t.Errorf("it happened at %v", listed.At)
+	}
+	listed.Users[0].Version, listed.At = told.Users[0].Version, told.At
 	if diff := cmp.Diff(told, listed); diff != "" {
 		t.Error(diff)
 	}

@@ -24,6 +24,11 @@ type Event struct {
 // Set is all the facts that an event (or a page of a backfill) says. A nil
 // slice says nothing.
 type Set struct {
+	// At is when what the set tells happened. Of an object that was read it is the
+	// object's own time, not that of the reading; of an event, which has its own,
+	// it is left open, as of what has to do with nobody. Zero is long ago.
+	At time.Time
+
 	Users           []User
 	StripeCustomers []StripeCustomer
 	Stores          []Store
@@ -35,7 +40,15 @@ type Set struct {
 	Subscriptions   []Subscription
 }
 
-// Add appends all facts of other to s.
+// happened says when what a set tells did; a set that tells nothing has no time.
+func (s Set) happened(at time.Time) Set {
+	if len(s.Users)+len(s.StripeCustomers)+len(s.Enrollments)+len(s.Payments)+len(s.Subscriptions) > 0 {
+		s.At = at
+	}
+	return s
+}
+
+// Add appends all facts of other to s, whose time stays.
 func (s *Set) Add(other Set) {
 	s.Users = append(s.Users, other.Users...)
 	s.StripeCustomers = append(s.StripeCustomers, other.StripeCustomers...)

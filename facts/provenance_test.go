@@ -11,7 +11,7 @@ import (
 func TestProvenance(t *testing.T) {
 	at := noon.Add(1234 * time.Microsecond)
 	charge := func(o origin, refunded int64) Version {
-		set, err := readCharge(o, stripeCharge{stripeObject: stripeObject{"ch_1"}, AmountRefunded: refunded, Created: 1})
+		set, err := readCharge(o, stripeCharge{stripeObject: stripeObject{ID: "ch_1", Created: 1}, AmountRefunded: refunded})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -41,6 +41,20 @@ func TestProvenance(t *testing.T) {
 	for _, v := range []Version{"", "v", "4 ", "-", "4 x y z", "2026"} {
 		if got, ok := v.Provenance(); ok {
 			t.Errorf("%q: %+v", v, got)
+		}
+	}
+}
+
+// An erased person's versions tell nothing of them, and put again they stay.
+func TestVeiled(t *testing.T) {
+	for v, want := range map[Version]Version{
+		version(noon, rankUpdated, "evt_1"):                                   version(noon, rankUpdated, "evt_1"),
+		hearsay(version(noon, rankUpdated, "in_1 ann@x.example Ann Example")): hearsay(version(noon, rankUpdated, "in_1")),
+		hearsay(version(noon, rankUpdated, "k57user")):                        hearsay(version(noon, rankUpdated, "")),
+		"": "",
+	} {
+		if got := v.Veiled(); got != want || got.Veiled() != want {
+			t.Errorf("%q became %q, want %q", v, got, want)
 		}
 	}
 }

@@ -90,13 +90,20 @@ func readStripe(e Event) (Set, error) {
 
 // stripeObject is what all objects of Stripe have.
 type stripeObject struct {
-	ID objectID
+	ID      objectID
+	Created unix
 }
 
 func (o stripeObject) id() string { return string(o.ID) }
 
+// since is when what the object tells happened, as far as it says so itself.
+func (o stripeObject) since() unix { return o.Created }
+
 // identified is any object with an id.
-type identified interface{ id() string }
+type identified interface {
+	id() string
+	since() unix
+}
 
 // fromEvent makes the reader of an object a reader of the events that carry it.
 // The payload is decoded once: it is most of the work.
@@ -199,7 +206,6 @@ type stripePaymentIntent struct {
 	TransferData   *transferData `json:"transfer_data"`
 	OnBehalfOf     objectID      `json:"on_behalf_of"`
 	Status         text
-	Created        unix
 	Metadata       metadata
 }
 
@@ -228,7 +234,6 @@ type stripeCharge struct {
 	Invoice        objectID
 	TransferData   *transferData `json:"transfer_data"`
 	OnBehalfOf     objectID      `json:"on_behalf_of"`
-	Created        unix
 }
 
 // totalDigits is how wide a charge's total is written, to compare as text.
@@ -256,7 +261,6 @@ type stripeRefund struct {
 	Charge        refundedCharge
 	PaymentIntent objectID `json:"payment_intent"`
 	Status        text
-	Created       unix
 }
 
 // refundedCharge is a charge's id, or, where it was asked for, the whole charge:

@@ -52,7 +52,8 @@ func fromAPI[T identified](read func(origin, T) (Set, error)) func(origin, []byt
 		if object.id() == "" {
 			return Set{}, errors.New("the object has no usable id")
 		}
-		return read(o, object)
+		set, err := read(o, object)
+		return set.happened(*o.moment(object.since())), err
 	}
 }
 
@@ -84,9 +85,9 @@ func readListedInvoice(o origin, in stripeInvoice) (Set, error) {
 
 type stripeProduct struct {
 	stripeObject
-	Name             text
-	Created, Updated unix
-	Metadata         metadata
+	Name     text
+	Updated  unix
+	Metadata metadata
 }
 
 // readStripeProduct reads which of our products a product of Stripe is, where

@@ -25,7 +25,6 @@ type stripeInvoice struct {
 	TransferData *transferData `json:"transfer_data"`
 	OnBehalfOf   objectID      `json:"on_behalf_of"`
 	Status       text
-	Created      unix
 	Transitions  struct {
 		PaidAt unix `json:"paid_at"`
 	} `json:"status_transitions"`
@@ -69,6 +68,9 @@ func appendIDs(ids []string, more ...objectID) []string {
 	}
 	return ids
 }
+
+// since is when it was paid, if it was.
+func (in stripeInvoice) since() unix { return max(in.Created, in.Transitions.PaidAt) }
 
 // details is what the invoice says of its subscription, in either shape.
 func (in stripeInvoice) details() subscriptionDetails {
@@ -161,9 +163,9 @@ type stripeSubscription struct {
 	Status            text
 	Customer          objectID
 	Currency          text
-	CurrentPeriodEnd  unix `json:"current_period_end"` // before basil
-	CancelAtPeriodEnd bool `json:"cancel_at_period_end"`
-	Created           unix
+	CurrentPeriodEnd  unix          `json:"current_period_end"` // before basil
+	PeriodStart       unix          `json:"current_period_start"`
+	CancelAtPeriodEnd bool          `json:"cancel_at_period_end"`
 	StartDate         unix          `json:"start_date"`
 	EndedAt           unix          `json:"ended_at"`
 	TrialStart        unix          `json:"trial_start"`
@@ -175,6 +177,7 @@ type stripeSubscription struct {
 		Data []struct {
 			Quantity         *int64
 			CurrentPeriodEnd unix `json:"current_period_end"` // since basil
+			PeriodStart      unix `json:"current_period_start"`
 			Price            struct {
 				ID         objectID
 				Product    objectID
@@ -184,6 +187,15 @@ type stripeSubscription struct {
 			}
 		}
 	}
+}
+
+// since is when the current period began: it was renewed then.
+func (s stripeSubscription) since() unix {
+	at := max(s.Created, s.PeriodStart)
+	for _, item := range s.Items.Data {
+		at = max(at, item.PeriodStart)
+	}
+	return at
 }
 
 // readSubscription reads a subscription. canceled_at only says that somebody

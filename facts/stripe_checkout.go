@@ -17,7 +17,6 @@ type stripeSession struct {
 	ClientReference text                        `json:"client_reference_id"`
 	Details         *struct{ Email, Name text } `json:"customer_details"`
 	Status          text
-	Created         unix
 	Metadata        metadata
 	LineItems       *struct{ Data []lineItem } `json:"line_items"` // only read by the API, and only if asked for
 }

@@ -53,6 +53,7 @@ type pendingEvent struct {
 	event    facts.Event
 	set      facts.Set
 	reason   *string
+	silenced bool // it names a person who was erased: its payload is not kept
 }
 
 // Apply works through the events with the given inbox ids in one transaction:
@@ -81,13 +82,16 @@ func (s *Store) Apply(ctx context.Context, ids []int64, neighbours int, read Rea
 		locked = time.Now()
 		out.handle(events)
 		defer func() { applied = time.Now() }()
-		var all facts.Set
-		for _, e := range events {
-			all.Add(e.set)
+		said := make([]facts.Set, len(events))
+		for i, e := range events {
+			said[i], said[i].At = e.set, e.event.OccurredAt
 			w.everyone = w.everyone || e.attempts > 0
 		}
-		rows, err := w.say(ctx, all)
+		rows, err := w.say(ctx, said...)
 		if err != nil {
+			return err
+		}
+		if err := w.silence(ctx, events); err != nil {
 			return err
 		}
 		if len(events) > 1 {
@@ -99,6 +103,7 @@ func (s *Store) Apply(ctx context.Context, ids []int64, neighbours int, read Rea
 		if err != nil {
 			return err
 		}
+		w.silencePut(events)
 		out.count(events)
 		return w.mark(ctx, events)
 	})
@@ -257,8 +262,12 @@ var failedSQL = map[string]string{
 func (w *work) mark(ctx context.Context, events []pendingEvent) (err error) {
 	defer wrap(&err, "store.mark")
 	ids, statuses, reasons := make([]int64, len(events)), make([]string, len(events)), make([]*string, len(events))
+	var silenced []int64
 	for i, e := range events {
 		ids[i], statuses[i], reasons[i] = e.ID, e.Status, e.reason
+		if e.silenced {
+			silenced = append(silenced, e.ID)
+		}
 	}
 	_, err = w.tx.Exec(ctx, `
 		UPDATE webhook_events e
@@ -266,6 +275,17 @@ func (w *work) mark(ctx context.Context, events []pendingEvent) (err error) {
 			processed_at = CASE WHEN m.status <> 'failed' THEN now() END
 		FROM unnest($1::bigint[], $2::text[], $3::text[]) AS m(id, status, reason)
 		WHERE e.id = m.id`, ids, statuses, reasons)
+	if err != nil || len(silenced) == 0 {
+		return err
+	}
+	_, err = w.tx.Exec(ctx, `
+		UPDATE webhook_events
+		SET
+			payload = NULL,
+			headers = NULL,
+			pruned_at = now(),
+			pruned_for = 'erasure'
+		WHERE id = ANY($1)`, silenced)
 	return err
 }
 

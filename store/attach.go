@@ -56,6 +56,14 @@ type work struct {
 
 	customers locks // of customers, taken so far; locks on these come last
 
+	erased      *erased // tombstones looked up; nil if nobody was ever erased
+	erasedKnown bool
+	touched     []bool                // which of the sets said last spoke of erased people
+	comebacks   map[string][]comeback // by table: keys of people who came anew
+	names       map[identity]int64    // under which they did, and the erasures
+	bereft      []customer            // whose rows went under another key
+	put         map[rowKey]bool       // rows that were put because of whose they are in their store
+
 	outcomes map[factKey]outcome // unless nil: what became of the facts said
 	attached attached            // what the last attachment did
 }
@@ -75,7 +83,7 @@ func (s *Store) transact(ctx context.Context, do func(context.Context, *work) er
 		if try > 3 || len(want) > want.most() {
 			want[gate] = true // alone, so nothing can be missing
 		}
-		w := &work{platform: s.platformTypes, want: want, held: locks{}, customers: locks{}, divide: want[divided]}
+		w := &work{platform: s.platformTypes, want: want, held: locks{}, customers: locks{}, divide: want[divided], put: map[rowKey]bool{}}
 		endCommit := func(*error) {}
 		err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) (err error) {
 			w.tx = tx
@@ -156,12 +164,20 @@ func (s *Store) Keep(ctx context.Context, set facts.Set) (err error) {
 	})
 }
 
-// say locks, upserts and tells which rows are to be attached now: those the set
-// brings and those that lean on what it changed.
-func (w *work) say(ctx context.Context, set facts.Set) (_ []rowKey, err error) {
+// say locks, upserts and tells which rows are to be attached now: those the
+// sets bring and those that lean on what they changed.
+func (w *work) say(ctx context.Context, said ...facts.Set) (_ []rowKey, err error) {
 	ctx, end := traced(ctx, "say")
 	defer end(&err)
-	if err := w.lock(ctx, ownLocks(set)); err != nil {
+	own := locks{}
+	for _, set := range said {
+		own.merge(ownLocks(set))
+	}
+	if err := w.lock(ctx, own); err != nil {
+		return nil, err
+	}
+	set, turned, err := w.forget(ctx, said)
+	if err != nil {
 		return nil, err
 	}
 	before, err := w.catalogue(ctx, set)
@@ -175,12 +191,16 @@ func (w *work) say(ctx context.Context, set facts.Set) (_ []rowKey, err error) {
 	if err := upsert(ctx, w.tx, set, w.outcomes); err != nil {
 		return nil, err
 	}
+	ended, err := w.shareEnds(ctx)
+	if err != nil {
+		return nil, err
+	}
 	provided := providedBy(set)
 	changed, err := w.catalogueChanges(ctx, set, before)
 	if err != nil {
 		return nil, err
 	}
-	return w.affected(ctx, set, unlinked, append(provided, changed...))
+	return w.affected(ctx, set, slices.Concat(unlinked, turned, ended), append(provided, changed...))
 }
 
 // attach points rows at their customers and derives those customers.
@@ -195,10 +215,13 @@ func (w *work) attach(ctx context.Context, keys []rowKey) (changes Changes, err 
 	if err != nil {
 		return changes, err
 	}
+	if rows, err = w.forgetInStore(ctx, rows); err != nil {
+		return changes, err
+	}
 	if w.settled {
 		rows = slices.DeleteFunc(rows, resolution.inPlace)
 	}
-	if err := w.lockCustomers(ctx, rows); err != nil {
+	if err := w.lockCustomers(ctx, rows, w.bereft); err != nil {
 		return changes, err
 	}
 	if err := w.stillThere(ctx, rows); err != nil {
@@ -218,16 +241,21 @@ func (w *work) attach(ctx context.Context, keys []rowKey) (changes Changes, err 
 		return changes, err
 	}
 	changes.Facts = int64(len(pointed))
-	for _, c := range tombstoned {
+	for _, c := range append(tombstoned, w.bereft...) {
 		places.add(c)
 	}
+	abandoned := w.abandoned(rows)
+	w.bereft = nil
 	w.attached = attached{rows, places.at, map[int64]bool{}}
 	derived, err := w.derive(ctx, w.stale(places.all(), pointed))
 	changes.add(derived)
 	if err != nil {
 		return changes, err
 	}
-	return changes, w.carryNotes(ctx, places.movers)
+	if err := w.carryNotes(ctx, places.movers); err != nil {
+		return changes, err
+	}
+	return changes, w.forgetNotes(ctx, abandoned)
 }
 
 // customer is a customer's identity.
@@ -269,8 +297,9 @@ func (p *places) all() []customer {
 
 // lockCustomers locks every customer that rows leave or go to. Everybody takes
 // these last, in order, so waiting here is safe. A tombstone ends courses under
-// its address in whatever store, so it locks the whole address.
-func (w *work) lockCustomers(ctx context.Context, rows []resolution) error {
+// its address in whatever store, so it locks the whole address. Some customers
+// are left by rows that are gone.
+func (w *work) lockCustomers(ctx context.Context, rows []resolution, bereft []customer) error {
 	if w.held[gate] {
 		return nil
 	}
@@ -287,6 +316,10 @@ func (w *work) lockCustomers(ctx context.Context, rows []resolution) error {
 		for _, a := range r.ends() {
 			l.add(true, "address:"+a)
 		}
+	}
+	for _, c := range bereft {
+		l.add(true, "customer:"+c.store+"/"+c.email)
+		l.add(false, "address:"+c.email)
 	}
 	if len(w.held)+len(l) > 2*maxLocks {
 		w.want[gate] = true

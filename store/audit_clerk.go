@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,10 +25,36 @@ func (s *Store) NewClerkAudit(ctx context.Context, o AuditOptions) (_ *ClerkAudi
 	return &ClerkAudit{m}, nil
 }
 
-// Page takes in a page of users.
+// Page takes in a page of users. Those who were erased here are not to be
+// missed, though Clerk still has them.
 func (a *ClerkAudit) Page(ctx context.Context, items []Item) error {
-	_, err := a.say(ctx, items, func(set facts.Set) facts.Set { return facts.Set{Users: set.Users} })
+	items, err := a.living(ctx, items)
+	if err != nil {
+		return err
+	}
+	_, err = a.say(ctx, items, func(set facts.Set) facts.Set { return facts.Set{Users: set.Users} })
 	return err
+}
+
+// living leaves the items that tell of nobody who was erased.
+func (a *ClerkAudit) living(ctx context.Context, items []Item) (left []Item, err error) {
+	w := &work{tx: a.tx}
+	e, err := w.graves(ctx)
+	if err != nil || e == nil {
+		return items, err
+	}
+	var all facts.Set
+	for _, item := range items {
+		all.Add(item.Facts)
+	}
+	if err := e.find(ctx, a.tx, identitiesOf(all)); err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(slices.Clone(items), func(item Item) bool {
+		return slices.ContainsFunc(item.Facts.Users, func(u facts.User) bool {
+			return e.tomb(aUser, u.ID, item.Facts.At) != nil || e.tomb(anAddress, u.Email, item.Facts.At) != nil
+		})
+	}), nil
 }
 
 // Unlisted returns up to limit users that we hold, and do not know to be
@@ -40,6 +67,7 @@ func (a *ClerkAudit) Unlisted(ctx context.Context, after string, limit int) (_ [
 		FROM @kept.users h
 		LEFT JOIN users t USING (id)
 		WHERE t.id IS NULL AND h.id > $1 AND h.version <> '' AND h.deleted_version = ''
+		  AND h.id NOT LIKE '`+nameless+`%'
 		ORDER BY h.id
 		LIMIT $2`, "@kept", a.schema), after, limit)
 	if err != nil {
@@ -105,11 +133,12 @@ const userDiffers = `(t.email, t.name) IS DISTINCT FROM (h.email, h.name)
 func (s *Store) TellUsers(ctx context.Context, users []facts.User) (changes Changes, err error) {
 	defer wrap(&err, "store.TellUsers(%d)", len(users))
 	for _, u := range users {
+		at, _ := u.Version.Provenance()
 		if u.Version != "" {
 			u.Version += facts.Version("~" + time.Now().UTC().Format(time.RFC3339Nano))
 		}
 		err := s.transact(ctx, func(ctx context.Context, w *work) error {
-			rows, err := w.say(ctx, facts.Set{Users: []facts.User{u}})
+			rows, err := w.say(ctx, facts.Set{At: at.At, Users: []facts.User{u}})
 			if err != nil {
 				return err
 			}

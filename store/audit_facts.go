@@ -261,7 +261,7 @@ func misplacedSQL(kind string) string {
 			coalesce(r.old_store, ''), coalesce(r.old_email, ''), coalesce(r.store_id, ''), coalesce(r.customer_email, ''),
 			EXISTS (SELECT FROM customers c WHERE c.email = r.customer_email AND c.store_id = r.store_id)
 		FROM (%[1]s
-		) AS r(a, b, store_id, customer_email, product_id, unattached, refunded, disputed, customer_id, old_store, old_email, was)
+		) AS r(a, b, store_id, customer_email, product_id, unattached, refunded, disputed, customer_id, old_store, old_email, was, buyer)
 		JOIN %[2]s f ON f.%[3]s = r.a AND f.%[4]s = r.b
 		CROSS JOIN LATERAL (SELECT jsonb_build_object(%[5]s) AS is, jsonb_build_object(%[6]s) AS should) stored
 		WHERE (stored.is <> stored.should

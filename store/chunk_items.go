@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -105,6 +106,7 @@ func (w *work) attempt(ctx context.Context, items []Item, t *tally) error {
 		t.add(sub)
 		return nil
 	}
+	w.erased, w.erasedKnown, w.bereft = nil, false, nil // it was undone, who was found erased included
 	if errors.Is(err, errAgain) || transient(err) {
 		return err
 	}
@@ -127,6 +129,7 @@ func (w *work) attempt(ctx context.Context, items []Item, t *tally) error {
 // keepAlone stores the facts of an item whose customer could not be computed,
 // and says so on its rows: they are on no list, but not lost.
 func (w *work) keepAlone(ctx context.Context, item Item, cause error, t *tally) error {
+	w.touched = nil
 	outer, f := w.tx, Finding{Place: item.Place, What: "kept, but its customer cannot be computed", Why: cause.Error()}
 	if item.Event != nil {
 		t.seen++
@@ -147,6 +150,9 @@ func (w *work) keepAlone(ctx context.Context, item Item, cause error, t *tally) 
 	}
 	if err != nil {
 		f.What, f.Why = "cannot be stored", err.Error()
+	}
+	if slices.Contains(w.touched, true) {
+		f.Place = "somebody who was erased" // an id may be theirs
 	}
 	t.seen++
 	t.fail(f)
@@ -209,13 +215,13 @@ func (w *work) sayItems(ctx context.Context, items []Item, t *tally) error {
 	if len(items) == 0 {
 		return nil
 	}
-	var all facts.Set
-	for _, i := range items {
-		all.Add(i.Facts)
+	said := make([]facts.Set, len(items))
+	for i, item := range items {
+		said[i] = item.Facts
 	}
 	w.outcomes = map[factKey]outcome{}
 	defer func() { w.outcomes = nil }()
-	rows, err := w.say(ctx, all)
+	rows, err := w.say(ctx, said...)
 	if err != nil {
 		return err
 	}
@@ -223,10 +229,12 @@ func (w *work) sayItems(ctx context.Context, items []Item, t *tally) error {
 	if _, err := w.attach(ctx, rows); err != nil {
 		return err
 	}
-	for _, i := range items {
+	for nth, i := range items {
 		o := w.claim(i.Facts)
 		t.count(o)
-		w.sample(i, o, t)
+		if !w.touched[nth] { // else its place may be somebody's id
+			w.sample(i, o, t)
+		}
 	}
 	t.bringNew(w.attached)
 	return nil
@@ -289,6 +297,9 @@ func (w *work) compare(ctx context.Context, items []Item, t *tally) error {
 	if len(items) == 0 {
 		return nil
 	}
+	items = slices.DeleteFunc(items, func(i Item) bool { // nobody shall be told to miss them
+		return w.erased != nil && w.erased.tomb(anAddress, facts.Email(i.Old.Email), i.Facts.At) != nil
+	})
 	refs, emails, spent := make([]string, len(items)), make([]string, len(items)), make([]*int64, len(items))
 	for i, item := range items {
 		refs[i], emails[i], spent[i] = item.Old.StoreRef, facts.Email(item.Old.Email), item.Old.Spent

@@ -299,8 +299,8 @@ SELECT
 	t.id,
 	t.store_id,
 	t.email,
-	names.name,
-	faces.image_url,
+	CASE WHEN t.email NOT LIKE '%` + nowhere + `' THEN names.name END,
+	CASE WHEN t.email NOT LIKE '%` + nowhere + `' THEN faces.image_url END,
 	CASE
 		WHEN subscribed.customer IS NOT NULL THEN 'subscription'
 		WHEN money.customer IS NOT NULL THEN 'paying'

@@ -32,6 +32,8 @@ type Event struct {
 	Attempts    int        `json:"attempts"`
 	LastError   *string    `json:"last_error"`
 	ProcessedAt *time.Time `json:"processed_at"`
+	PrunedAt    *time.Time `json:"pruned_at,omitempty"`  // when payload and headers were taken away; nil: they are there
+	PrunedFor   *string    `json:"pruned_for,omitempty"` // why: age or erasure
 	// Only where one event is asked for: the request's headers, which are kept
 	// without those that open something, and the body, byte for byte as sent.
 	Headers json.RawMessage `json:"headers,omitempty"`
@@ -77,6 +79,8 @@ func selectEvents(payload, headers string, more ...string) string {
 			e.attempts,
 			e.last_error,
 			e.processed_at,
+			e.pruned_at,
+			e.pruned_for,
 			` + strings.Join(append([]string{payload, headers}, more...), ",\n\t\t\t") + `
 		FROM webhook_events e`
 }
@@ -87,8 +91,8 @@ func oneEvent(row pgx.CollectableRow) (Event, error) { return scanEvent(row) }
 func scanEvent(row pgx.CollectableRow, more ...any) (e Event, err error) {
 	var payload, headers *string
 	err = row.Scan(append([]any{&e.ID, &e.Source, &e.EventID, &e.Type, &e.Account, &e.APIVersion, &e.Livemode, &e.OccurredAt, &e.ReceivedAt,
-		&e.Status, &e.Attempts, &e.LastError, &e.ProcessedAt, &payload, &headers}, more...)...)
-	e.OccurredAt, e.ReceivedAt, e.ProcessedAt = e.OccurredAt.UTC(), e.ReceivedAt.UTC(), utc(e.ProcessedAt)
+		&e.Status, &e.Attempts, &e.LastError, &e.ProcessedAt, &e.PrunedAt, &e.PrunedFor, &payload, &headers}, more...)...)
+	e.OccurredAt, e.ReceivedAt, e.ProcessedAt, e.PrunedAt = e.OccurredAt.UTC(), e.ReceivedAt.UTC(), utc(e.ProcessedAt), utc(e.PrunedAt)
 	if payload != nil {
 		e.Payload = json.RawMessage(*payload)
 	}

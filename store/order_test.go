@@ -94,7 +94,7 @@ func newHouse(t *testing.T) *house {
 var factTables = []string{"users", "stripe_customers", "stores", "products", "enrollments", "payments", "refunds", "disputes", "subscriptions"}
 
 func (h *house) empty(t fataler) {
-	for _, table := range append([]string{"webhook_events", "customers", "customer_merges"}, factTables...) {
+	for _, table := range append([]string{"webhook_events", "customers", "customer_merges", "erasure_terms", "erased", "erasures"}, factTables...) {
 		if _, err := h.pool.Exec(context.Background(), "DELETE FROM "+table); err != nil {
 			t.Fatalf("%v", err)
 		}
@@ -146,7 +146,7 @@ func (h *house) snapshot(t fataler) []string {
 	for _, table := range factTables {
 		sql += fmt.Sprintf(` UNION ALL SELECT '%[1]s ' || (to_jsonb(f) - 'customer_id')::text FROM %[1]s f`, table)
 	}
-	sql += ` UNION ALL SELECT 'event ' || source || ' ' || event_id || ' ' || status FROM webhook_events ORDER BY 1`
+	sql += ` UNION ALL SELECT concat_ws(' ', 'event', source, event_id, status, pruned_for, payload) FROM webhook_events ORDER BY 1`
 	rows, err := h.pool.Query(context.Background(), sql)
 	if err != nil {
 		t.Fatalf("%v", err)

@@ -70,7 +70,8 @@ const reopenChunk = 5000
 // the caller to enqueue; the sweeper would find them too. It goes in chunks, so
 // after an error those that are returned are open and the rest are as before.
 // Attempts are kept: they tell Apply to look at everything that leans on the
-// event, not only at what it changes.
+// event, not only at what it changes. Events whose payload is gone are passed
+// over: there is nothing to apply.
 func (s *Store) Reopen(ctx context.Context, f ReopenFilter) (opened []Waiting, err error) {
 	defer wrap(&err, "store.Reopen")
 	if err := f.check(); err != nil {
@@ -111,7 +112,8 @@ func (s *Store) CountReopen(ctx context.Context, f ReopenFilter, most int) (n, t
 		FROM (
 			SELECT
 			FROM webhook_events e
-			WHERE `+w.String()+`
+			WHERE e.payload IS NOT NULL
+			  AND `+w.String()+`
 			LIMIT `+w.arg(most)+`
 		) e`, append([]any{pgx.QueryExecModeCacheDescribe}, *w.args...)...)
 	if err != nil {
@@ -175,7 +177,8 @@ func (s *Store) reopen(ctx context.Context, f ReopenFilter, limit int) ([]Waitin
 		WITH chosen AS (
 			SELECT e.id
 			FROM webhook_events e
-			WHERE `+w.String()+`
+			WHERE e.payload IS NOT NULL
+			  AND `+w.String()+`
 			ORDER BY e.id
 			LIMIT `+w.arg(limit)+`
 			FOR UPDATE

@@ -31,6 +31,7 @@ type resolution struct {
 	OldStore   *string
 	OldEmail   *string
 	Was        *string // of an enrollment: the address it was resolved to before
+	Buyer      *string // whose it is, wherever it belongs
 }
 
 // attachable tells whether the row belongs to a customer.
@@ -51,9 +52,11 @@ func (r resolution) ends() (addresses []string) {
 }
 
 // moved tells whether the row leaves the customer it points at for another
-// address in the same store.
+// address in the same store. Who is erased, or comes anew, does not move: the
+// one is not the other.
 func (r resolution) moved() bool {
-	return r.OldEmail != nil && r.attachable() && *r.OldStore == *r.Store && *r.OldEmail != *r.Email
+	return r.OldEmail != nil && r.attachable() && *r.OldStore == *r.Store && *r.OldEmail != *r.Email &&
+		!anonymous(*r.OldEmail) && !anonymous(*r.Email)
 }
 
 // inPlace tells whether an enrollment is where it belongs. It takes nothing else
@@ -95,7 +98,7 @@ func resolve(ctx context.Context, tx pgx.Tx, keys []rowKey, platformTypes []stri
 		}
 		some, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (r resolution, err error) {
 			r.kind = kind
-			err = row.Scan(&r.a, &r.b, &r.Store, &r.Email, &r.Product, &r.Unattached, &r.Refunded, &r.Disputed, &r.OldID, &r.OldStore, &r.OldEmail, &r.Was)
+			err = row.Scan(&r.a, &r.b, &r.Store, &r.Email, &r.Product, &r.Unattached, &r.Refunded, &r.Disputed, &r.OldID, &r.OldStore, &r.OldEmail, &r.Was, &r.Buyer)
 			return r, err
 		})
 		if err != nil {
@@ -130,7 +133,7 @@ var resolveSQL = map[string]string{
 				coalesce(f.store_ref, f.checkout ->> 'store_ref') AS store_ref,
 				coalesce(f.product_ref, f.checkout ->> 'product_ref') AS product_ref,
 				f.catalogue,
-				coalesce(f.user_ref, f.checkout ->> 'user_ref') AS user_ref,
+				coalesce(f.user_ref, ` + sameHand("f.stripe_customer", "f.checkout ->> 'stripe_customer'", "f.checkout ->> 'user_ref'") + `) AS user_ref,
 				coalesce(f.creator_ref, f.checkout ->> 'creator_ref') AS creator_ref,
 				f.destination,
 				coalesce(f.stripe_customer, f.checkout ->> 'stripe_customer') AS stripe_customer,
@@ -151,7 +154,9 @@ var resolveSQL = map[string]string{
 				coalesce(p.store_ref, p.intent ->> 'store_ref', f.store_ref, f.checkout ->> 'store_ref') AS store_ref,
 				coalesce(p.product_ref, p.intent ->> 'product_ref', f.product_ref, f.checkout ->> 'product_ref') AS product_ref,
 				coalesce(p.catalogue, f.catalogue) AS catalogue,
-				coalesce(p.user_ref, p.intent ->> 'user_ref', f.user_ref, f.checkout ->> 'user_ref') AS user_ref,
+				coalesce(p.user_ref, p.intent ->> 'user_ref',
+					` + sameHand(ownCustomer, "f.stripe_customer", "f.user_ref") + `,
+					` + sameHand(ownCustomer, "f.checkout ->> 'stripe_customer'", "f.checkout ->> 'user_ref'") + `) AS user_ref,
 				coalesce(p.creator_ref, p.intent ->> 'creator_ref', f.creator_ref, f.checkout ->> 'creator_ref') AS creator_ref,
 				coalesce(p.destination, linked.destination, f.destination) AS destination,
 				coalesce(p.stripe_customer, p.intent ->> 'stripe_customer', f.stripe_customer, f.checkout ->> 'stripe_customer') AS stripe_customer,
@@ -210,6 +215,16 @@ var resolveSQL = map[string]string{
 				WHERE d.withdrawn AND ` + ownDisputes + `
 			) lost ON true
 		)` + resolveTail,
+}
+
+// ownCustomer is the Stripe customer that payment p itself names.
+const ownCustomer = `coalesce(p.stripe_customer, p.intent ->> 'stripe_customer')`
+
+// sameHand is SQL for the user that another object names, if it may speak for
+// one of that customer: what was paid before somebody was erased is not that of
+// the same person come anew, though it be for one subscription.
+func sameHand(customer, others, user string) string {
+	return `CASE WHEN coalesce((` + customer + ` LIKE '` + nameless + `%') = (` + others + ` LIKE '` + nameless + `%'), true) THEN ` + user + ` END`
 }
 
 // ownIntents are the payment intents whose refunds and disputes are those of
@@ -274,7 +289,7 @@ const resolveTail = `
 				ELSE 'no_email'
 			END,
 			coalesce(c.refunded, 0), coalesce(LEAST(c.disputed, c.amount - c.refunded), 0),
-			c.customer_id, old.store_id, old.email, c.was
+			c.customer_id, old.store_id, old.email, c.was, buyer.email
 		FROM context c
 		LEFT JOIN LATERAL (
 			SELECT p.id, p.store_id, 0 AS nth FROM products p WHERE p.id = c.product_ref

@@ -26,7 +26,7 @@ type eventPage struct {
 	Payload  string
 	Raw      bool // the payload is shown as it came: laid out, it would be too long
 	URL      string
-	Closed   bool // it may be applied again
+	Closed   bool // nothing is to be awaited
 	SameType string
 }
 
@@ -40,8 +40,10 @@ func (s *Site) event(w http.ResponseWriter, r *http.Request) error {
 	page := eventPage{adminPage: s.adminPage("events", cmp.Or(visible(event.Type), "Event")), Event: event, Closed: event.Status != "pending"}
 	page.URL = "/admin/events/" + strconv.FormatInt(event.ID, 10)
 	page.SameType = address("/admin/events", url.Values{"source": {event.Source}, "type": {event.Type}})
-	if page.Facts, page.Silent, err = s.eventFacts(r, event); err != nil {
-		return err
+	if event.PrunedAt == nil {
+		if page.Facts, page.Silent, err = s.eventFacts(r, event); err != nil {
+			return err
+		}
 	}
 	if isPartOf(r, "fate") {
 		s.page(w, http.StatusOK, "fate", page)

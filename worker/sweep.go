@@ -30,6 +30,7 @@ func (w *Worker) sweepUntil(ctx context.Context) {
 	}
 	tick := time.NewTicker(w.cfg.Sweep)
 	defer tick.Stop()
+	w.announceQueues(ctx, client)
 	for {
 		select {
 		case <-ctx.Done():

@@ -42,6 +42,8 @@ type Config struct {
 	// Now is the clock that watches and alerts go by; time.Now unless a test has
 	// another.
 	Now func() time.Time
+	// Retain is how long the payloads of closed events are kept; 0: for good.
+	Retain time.Duration
 	// Sweep is how often lost jobs are looked for, Grace how long an event may
 	// wait before its job counts as lost.
 	Sweep time.Duration
@@ -142,11 +144,12 @@ func (w *Worker) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var watching sync.WaitGroup
-	watching.Go(func() { w.watchUntil(ctx) })
+	var beside sync.WaitGroup
+	beside.Go(func() { w.watchUntil(ctx) })
+	beside.Go(func() { w.tidyUntil(ctx) })
 	w.sweepUntil(ctx)
 	close(w.ending)
-	watching.Wait()
+	beside.Wait()
 	unschedule()
 	w.history.Shutdown()
 	w.server.Shutdown()

@@ -107,6 +107,11 @@ type Config struct {
 	// test events too; those of the other mode are kept and marked ignored.
 	StripeMode string `name:"stripe-mode" env:"STRIPE_MODE" group:"rules" placeholder:"MODE" default:"any" help:"Which of Stripe's events count: live, test or any (${default}). Others are kept and marked ignored."`
 
+	// RetainPayloads is how long the payload of an event is kept that was applied
+	// or ignored: 90d, 36h. Its row stays, so that a duplicate is still known for
+	// one; but it cannot be applied again.
+	RetainPayloads *string `name:"retain-payloads" env:"RETAIN_PAYLOADS" group:"keep" placeholder:"SPAN" help:"How long payloads of events are kept that were applied or ignored, as 90d; the row stays. Without it: for good."`
+
 	// StripeAPIKey reads the history that Stripe has kept: sk_…, or better a
 	// restricted key, rk_…, that may only read.
 	StripeAPIKey *string `name:"stripe-api-key" env:"STRIPE_API_KEY" group:"history" placeholder:"KEY" help:"Stripe's API key (sk_… or rk_…; one that may only read will do), for backfills from Stripe."`
@@ -142,6 +147,7 @@ var groups = []kong.Group{
 	{Key: "webhooks", Title: "Webhooks:"},
 	{Key: "history", Title: "History:"},
 	{Key: "rules", Title: "What counts:"},
+	{Key: "keep", Title: "What is kept:"},
 	{Key: "alerts", Title: "Alerts:"},
 	{Key: "watch", Title: "Watching (traces: see OTEL_EXPORTER_OTLP_ENDPOINT in docs/metrics.md):"},
 	{Key: "logs", Title: "Logs (to stderr):"},
@@ -150,12 +156,13 @@ var groups = []kong.Group{
 // groupsOf are the groups of settings that a command uses, where not all.
 var groupsOf = map[string][]string{
 	"serve":    {"servers", "web", "webhooks", "rules", "watch", "logs"},
-	"work":     {"servers", "history", "rules", "alerts", "watch", "logs"},
+	"work":     {"servers", "history", "rules", "keep", "alerts", "watch", "logs"},
 	"migrate":  {"servers"},
 	"events":   {"servers"}, // send takes PLATFORM_WEBHOOK_SECRETS and LISTEN as well
 	"backfill": {"servers"}, // the workers read the history, with their keys
 	"audit":    {"servers", "history", "rules"},
 	"doctor":   {"servers", "webhooks", "web", "history", "rules", "alerts"},
+	"erase":    {"servers", "rules"},
 	"rebuild":  {"servers", "rules"},
 	"stripe":   {"history"},
 	"health":   {},
@@ -181,6 +188,7 @@ func (c *Config) check() error {
 		checkListen("METRICS_LISTEN", c.MetricsListen, "127.0.0.1:9090"),
 		c.checkAlert(),
 		oneOf("STRIPE_MODE", c.StripeMode, "live", "test", "any"),
+		checkSpan("RETAIN_PAYLOADS", c.RetainPayloads),
 		oneOf("LOG_LEVEL", c.LogLevel, "debug", "info", "warn", "error"),
 		oneOf("LOG_FORMAT", c.LogFormat, "text", "json"))
 }
@@ -236,6 +244,23 @@ func checkBase(name string, base *string) error {
 		return fmt.Errorf("%s must be the URL of an API, as http://127.0.0.1:12111", name)
 	}
 	return nil
+}
+
+// checkSpan refuses what cannot be how long something is kept.
+func checkSpan(name string, span *string) error {
+	if err := notEmpty(name, span); err != nil || span == nil {
+		return err
+	}
+	if _, d, ok := readTime(*span); !ok || d == 0 {
+		return fmt.Errorf("%s is %q: write how long, as 90d or 36h", name, *span)
+	}
+	return nil
+}
+
+// retain is how long payloads are kept; 0 is for good.
+func (c *Config) retain() time.Duration {
+	_, span, _ := readTime(given(c.RetainPayloads)) // checked
+	return span
 }
 
 func oneOf(name, value string, allowed ...string) error {

@@ -114,6 +114,12 @@ func find(e *env, s *store.Store, ref string) (store.Event, error) {
 	return v, err
 }
 
+// prunedFor says to people why a payload is gone.
+var prunedFor = map[string]string{
+	"age":     "it was older than RETAIN_PAYLOADS keeps any",
+	"erasure": "it named a person who was erased",
+}
+
 // show prints an event for people; lines without a value are left out.
 func show(w io.Writer, v store.Event) {
 	line := func(name, value string) {
@@ -139,6 +145,10 @@ func show(w io.Writer, v store.Event) {
 	}
 	if v.LastError != nil {
 		line("remark", *v.LastError)
+	}
+	if v.Payload == nil {
+		line("payload", "gone since "+v.PrunedAt.Format(time.RFC3339)+": "+prunedFor[*v.PrunedFor])
+		return
 	}
 	var pretty bytes.Buffer
 	if json.Indent(&pretty, v.Payload, "", "  ") != nil {

@@ -32,6 +32,7 @@ type commandLine struct {
 	Backfill backfillCmd `cmd:"" help:"Bring in history: start, list, show, pause, resume, cancel."`
 	Audit    auditCmd    `cmd:"" help:"Compare what we hold with itself, with Stripe or with Clerk, and tell every difference."`
 	Doctor   doctorCmd   `cmd:"" help:"Find what keeps people off their lists, with the command that mends it; or tell why one person is on a list or not."`
+	Erase    eraseCmd    `cmd:"" help:"Erase a person from all that is kept, and keep what stores took as nobody's."`
 	Rebuild  rebuildCmd  `cmd:"" help:"Derive every customer again from the facts, and tell what was wrong."`
 	Stripe   stripeCmd   `cmd:"" help:"Set Stripe up: setup makes the webhook endpoint."`
 	Token    tokenCmd    `cmd:"" help:"Tokens that open one store's API to a program: create, list, revoke."`

@@ -68,6 +68,9 @@ func reopen(e *env, refs []string, f store.ReopenFilter, asJSON bool) error {
 		if err != nil {
 			return err
 		}
+		if v.Payload == nil {
+			return fmt.Errorf("event %s cannot be applied again: its payload is gone, as %s", ref, prunedFor[*v.PrunedFor])
+		}
 		if v.Status == "pending" {
 			fmt.Fprintf(e.err, "event %s is pending already\n", ref)
 		} else if len(f.Statuses) == 1 && v.Status != "failed" {

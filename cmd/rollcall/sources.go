@@ -22,7 +22,7 @@ func (e *env) newWorker(s *store.Store, opt asynq.RedisConnOpt, t *telemetry) (*
 	}
 	w := worker.New(worker.Config{
 		Store: s, Redis: opt, Log: t.log, Read: e.read(),
-		Sources: from.open, Hourly: given(e.StripeAPIKey) != "", Alert: alert,
+		Sources: from.open, Hourly: given(e.StripeAPIKey) != "", Retain: e.retain(), Alert: alert,
 		Metrics: t.registry, Traces: t.traces,
 	})
 	return w, from.close, nil

@@ -138,3 +138,19 @@ func executable(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0
 }
+
+// PostgresTool returns the path of a program of Postgres', such as pg_dump: the
+// one beside the server, or any that is found.
+func PostgresTool(name string) (string, error) {
+	s := usualPlaces()
+	dirs := append(filepath.SplitList(s.path), s.glob(s.postgres)...)
+	if p, err := s.findPostgres(0); err == nil {
+		dirs = append([]string{p.bin}, dirs...)
+	}
+	for _, dir := range dirs {
+		if tool := filepath.Join(dir, name); executable(tool) {
+			return tool, nil
+		}
+	}
+	return "", fmt.Errorf("%w: %s, neither beside Postgres nor on PATH; run `make setup`", ErrMissing, name)
+}

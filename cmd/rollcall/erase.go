@@ -1,0 +1,157 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"rollcall/jobs"
+	"rollcall/store"
+)
+
+type eraseCmd struct {
+	Email  string `name:"email" required:"" placeholder:"ADDRESS" help:"Who: whoever has or had this address."`
+	Store  string `name:"store" placeholder:"ID" help:"Only what this store has of them; the user, and other stores, keep theirs."`
+	DryRun bool   `name:"dry-run" help:"Say what would be erased, and change nothing."`
+	Yes    bool   `name:"yes" help:"Do not ask."`
+}
+
+// Help is shown below the usage.
+func (eraseCmd) Help() string {
+	return `Removes a person from everything that is kept: names, addresses, ids, notes, and the payloads of webhooks that name them. What they paid and took stays as somebody's without a name, so that a store's figures stay true. Late webhooks and backfills about what was before bring nobody back; what the person does from now on makes a new customer.
+
+Stripe and Clerk keep what they have: delete the customer at Stripe and the user at Clerk first, and cancel what is still paid for. Backups, and logs, are yours to see to: docs/erasure.md.
+
+It reads the whole inbox, some times over. If it is interrupted, a worker goes on with it, or the same command again.`
+}
+
+func (c eraseCmd) Run(e *env) error {
+	s, redis, err := e.openBoth()
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	who, bar := store.Erasing{Email: c.Email, Store: c.Store}, e.progress()
+	options := store.EraseOptions{Read: e.read(), Progress: func(done, all int64) { bar.show("%d of %d events searched", done, all) }}
+	found, err := s.Footprint(e, who, options)
+	bar.clear()
+	if err != nil {
+		return plain(err)
+	}
+	if !found.Anything() && found.ErasedAt == nil {
+		return fmt.Errorf("nothing here names %s: nothing is erased", c.who())
+	}
+	c.print(e.out, found)
+	if c.DryRun {
+		_, err := fmt.Fprintf(e.out, "Nothing was changed.\n\n%s", c.left())
+		return err
+	}
+	if !c.Yes {
+		if err := ask(e, "Erase this for good? Type yes: "); err != nil {
+			return err
+		}
+	}
+	err = s.Erase(e, who, options)
+	bar.clear()
+	if err != nil {
+		return plain(err)
+	}
+	if _, err := jobs.Forget(redis, found.Names()); err != nil {
+		fmt.Fprintf(e.err, "the queue could not be searched (%v): jobs carry only ids, but an error kept with one may name the person; run this again when Redis is back\n", err)
+	}
+	_, err = fmt.Fprintf(e.out, "Erased. %s\n\n%s", sinceThen, c.left())
+	return err
+}
+
+// who says whom, and where, is meant.
+func (c eraseCmd) who() string {
+	if c.Store != "" {
+		return c.Email + " in store " + c.Store
+	}
+	return c.Email
+}
+
+// ask wants a yes from whoever sits at the terminal.
+func ask(e *env, question string) error {
+	if info, err := os.Stdin.Stat(); err != nil || info.Mode()&os.ModeCharDevice == 0 {
+		return usageError("nobody is there to be asked: add --yes, or --dry-run to see what would be erased")
+	}
+	fmt.Fprint(e.err, question)
+	answer, err := bufio.NewReader(os.Stdin).ReadString('\n')
+	if err != nil {
+		return usageError("nobody answers: add --yes, or --dry-run to see what would be erased")
+	}
+	if strings.TrimSpace(answer) != "yes" {
+		return errors.New("nothing is erased")
+	}
+	return nil
+}
+
+// left tells what is left to do.
+func (c eraseCmd) left() string {
+	if c.Store != "" {
+		return fmt.Sprintf("This is about store %s alone: the user, and other stores, keep theirs.\n%s", c.Store, leftToDo)
+	}
+	return leftToDo
+}
+
+const (
+	sinceThen = "Older events that come late, and backfills, bring nobody back; what the person does from now on makes a new customer."
+	// leftToDo is what is left to do.
+	leftToDo = `Stripe and Clerk still hold their data. If it is not done yet:
+  Stripe  cancel what they still pay for, then delete the customer (Customers → … → Delete customer);
+          personal data of guests and of past payments: Stripe's form for data deletion requests
+  Clerk   delete the user (Users → … → Delete user)
+Backups and logs made before now name them as before: docs/erasure.md says which, and for how long.
+`
+)
+
+// print tells people what is held of a person.
+func (c eraseCmd) print(w io.Writer, f store.Footprint) {
+	if f.ErasedAt != nil {
+		fmt.Fprintf(w, "Erased already at %s; since then:\n", f.ErasedAt.UTC().Format(time.RFC3339))
+	}
+	for _, known := range []struct {
+		as     string
+		values []string
+	}{{"address", f.Addresses}, {"user", f.Users}, {"Stripe customer", f.StripeCustomers}} {
+		for _, v := range known.values {
+			fmt.Fprintf(w, "%-16s %s\n", known.as, strings.TrimPrefix(v, "/"))
+		}
+	}
+	fmt.Fprintln(w)
+	t := table{head: []string{"TABLE", "STORE", "ROWS", "WHAT BECOMES OF THEM"}}
+	for _, trace := range f.Traces {
+		t.add(trace.Table, orDash(trace.Store), fmt.Sprint(trace.Count), fates[trace.Fate])
+	}
+	if len(f.Traces) > 0 {
+		t.print(w)
+		fmt.Fprintln(w)
+	}
+	c.printRemarks(w, f)
+}
+
+// fates says to people what becomes of rows.
+var fates = map[string]string{
+	"removed":   "removed",
+	"anonymous": "kept, as those of somebody without a name",
+	"emptied":   "kept, without the payload",
+	"reworded":  "kept, without the name of the person",
+}
+
+// printRemarks tells what is not erased, and why.
+func (c eraseCmd) printRemarks(w io.Writer, f store.Footprint) {
+	if f.Waiting > 0 {
+		fmt.Fprintf(w, "%s that name them wait to be applied; that is done first.\n", count(int(f.Waiting), "event"))
+	}
+	for _, email := range f.Elsewhere {
+		fmt.Fprintf(w, "One of these users has the address %s now, which is not erased with them: run this again with that.\n", email)
+	}
+	for _, id := range f.Staff {
+		fmt.Fprintf(w, "They own store %s, or are a member of it: that stays, as the platform says so.\n", id)
+	}
+}

@@ -1,0 +1,164 @@
+package store_test
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
+	"pgregory.net/rapid"
+
+	"rollcall/facts"
+	"rollcall/store"
+)
+
+// The law: to erase somebody in the middle of a story, and then to hear all of
+// it, again or for the first time, in any order, ends as to erase them at its
+// end; and what each store took is as if nobody had been erased. There is one
+// exception: what alone tells that a Stripe customer is theirs may have been
+// erased before a late event tells that its user is. Then that customer's facts
+// stay under the addresses they have.
+func TestErasureDoesNotDependOnOrder(t *testing.T) {
+	h := newHouse(t)
+	rapid.Check(t, func(t *rapid.T) {
+		events := drawStory(t)
+		who := rapid.SampledFrom([]store.Erasing{
+			{Email: "ann@x.example"}, {Email: "bob@x.example"}, {Email: "CY@x.example"}, {Email: "dot@x.example"},
+		}).Draw(t, "who")
+		h.told(t, events, plan{batch: len(events), workers: 1})
+		money := h.money(t)
+		h.erase(t, who)
+		want, known := h.erasedEnd(t, who), h.tombstones(t)
+		if diff := cmp.Diff(money, h.money(t)); diff != "" {
+			t.Fatalf("erasing %+v after\n%s\nchanged what stores took (-before +after):\n%s", who, tell(events), diff)
+		}
+		for i := range 4 {
+			p := plan{
+				seed:    rapid.Uint64().Draw(t, fmt.Sprintf("order %d", i)),
+				batch:   rapid.IntRange(1, 8).Draw(t, "batch"),
+				workers: rapid.IntRange(1, 4).Draw(t, "workers"),
+			}
+			order := p.shuffle(events)
+			when := rapid.IntRange(0, len(order)).Draw(t, "erased after")
+			h.empty(t)
+			h.tell(t, order[:when], p)
+			h.erase(t, who)
+			h.tell(t, append(order[when:], order[:when]...), p)
+			if err := h.store.FinishErasures(context.Background(), 0); err != nil {
+				t.Fatalf("%v", err)
+			}
+			if diff := cmp.Diff(money, h.money(t)); diff != "" {
+				t.Fatalf("erasing %+v after %d events, told in this order\n%s\nchanged what stores took (-never erased +now):\n%s", who, when, tell(order), diff)
+			}
+			end, tombs := h.erasedEnd(t, who), h.tombstones(t)
+			if len(tombs) < len(known) && !slices.ContainsFunc(tombs, func(hash string) bool { return !slices.Contains(known, hash) }) {
+				continue
+			}
+			if diff := cmp.Diff(want, end); diff != "" {
+				t.Fatalf("erasing %+v after %d events, told in this order\n%s\nthe end differs (-erased at the end +now):\n%s", who, when, tell(order), diff)
+			}
+		}
+	})
+}
+
+func (h *house) erase(t fataler, who store.Erasing) {
+	if err := h.store.Erase(context.Background(), who, store.EraseOptions{Read: facts.Read}); err != nil {
+		t.Fatalf("erase %+v: %v", who, err)
+	}
+}
+
+// tell tells a story that goes on.
+func (h *house) tell(t fataler, order []store.NewEvent, p plan) {
+	var work errgroup.Group
+	work.SetLimit(p.workers)
+	for start := 0; start < len(order); start += p.batch {
+		in, err := h.store.InsertEvents(context.Background(), order[start:min(start+p.batch, len(order))])
+		if err != nil {
+			t.Fatalf("%v", err)
+		}
+		var ids []int64
+		for _, row := range in {
+			if !row.Duplicate {
+				ids = append(ids, row.ID)
+			}
+		}
+		work.Go(func() error {
+			_, err := h.store.Apply(context.Background(), ids, 0, facts.Read)
+			return err
+		})
+	}
+	if err := work.Wait(); err != nil {
+		t.Fatalf("%v\n%s", err, tell(order))
+	}
+}
+
+// tombstones are the hashes of all that is known to be of the erased.
+func (h *house) tombstones(t fataler) []string {
+	rows, err := h.pool.Query(context.Background(), `SELECT encode(hash, 'hex') FROM erased`)
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	hashes, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	return hashes
+}
+
+var namelessPerson = regexp.MustCompile(`erased-[a-z2-7]{20}@`)
+
+// erasedEnd is the end of a story somebody was erased from: a rebuild and an
+// audit find nothing to mend, and nothing names the person.
+func (h *house) erasedEnd(t fataler, who store.Erasing) []string {
+	end := h.snapshot(t)
+	diff, err := h.store.Rebuild(context.Background(), "", nil)
+	if err != nil || diff.Sum() != 0 {
+		t.Fatalf("a rebuild found differences: %+v %v\n%s", diff, err, cmp.Diff(end, h.snapshot(t)))
+	}
+	audit, err := h.store.AuditFacts(context.Background(), store.AuditOptions{Examples: 5})
+	if err != nil || !audit.Clean() {
+		t.Fatalf("an audit found differences: %+v %v", audit, err)
+	}
+	name := strings.ToLower(who.Email)
+	for i, line := range end {
+		if strings.Contains(strings.ToLower(line), name) {
+			t.Fatalf("%s is still named: %s", name, line)
+		}
+		end[i] = namelessPerson.ReplaceAllString(line, "erased-person@")
+	}
+	return end
+}
+
+// money is what each store's customers paid, in each currency, and how many
+// people are in each of its courses.
+func (h *house) money(t fataler) []string {
+	rows, err := h.pool.Query(context.Background(), `
+		SELECT store_id || ' ' || s.currency || ' ' || sum(s.amount)
+		FROM customers
+		CROSS JOIN LATERAL jsonb_to_recordset(spent) AS s(amount bigint, currency text)
+		GROUP BY store_id, s.currency
+		UNION ALL
+		SELECT store_id || ' refunded ' || s.currency || ' ' || sum(s.amount)
+		FROM customers
+		CROSS JOIN LATERAL jsonb_to_recordset(refunded) AS s(amount bigint, currency text)
+		GROUP BY store_id, s.currency
+		ORDER BY 1`)
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	defer rows.Close()
+	var out []string
+	for rows.Next() {
+		var line string
+		if err := rows.Scan(&line); err != nil {
+			t.Fatalf("%v", err)
+		}
+		out = append(out, line)
+	}
+	return out
+}

@@ -1,0 +1,187 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
+
+	"rollcall/internal/embedded/testdb"
+)
+
+// kept lists the events that have their payloads, by their ids and statuses.
+func (s *Store) kept(t *testing.T) []string {
+	t.Helper()
+	rows, err := s.pool.Query(t.Context(), `SELECT id || ' ' || status FROM webhook_events WHERE payload IS NOT NULL ORDER BY id`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// openOldInbox returns a store with 20 events of all statuses, the nth of which
+// came n days ago.
+func openOldInbox(t *testing.T) *Store {
+	t.Helper()
+	s, _ := openInbox(t, 20)
+	if _, err := s.pool.Exec(t.Context(), `UPDATE webhook_events SET received_at = now() - id * interval '1 day'`); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// Closed events that are old enough lose their payloads, the oldest first, some
+// at a time; what is still to be read keeps it.
+func TestPruneOld(t *testing.T) {
+	s := openOldInbox(t)
+	before, from := time.Now().Add(-9*24*time.Hour-time.Hour), time.Time{}
+	var counts []int
+	for {
+		n, last, err := s.PruneOld(t.Context(), from, before, 3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if last.Before(from) {
+			t.Errorf("it went back from %v to %v", from, last)
+		}
+		if counts, from = append(counts, n), last; n < 3 {
+			break
+		}
+	}
+	if !slices.Equal(counts, []int{3, 3, 0}) {
+		t.Errorf("took away %v", counts)
+	}
+	want := []string{
+		"1 processed", "2 processed", "3 ignored", "4 failed", "5 pending", "6 processed", "7 processed", "8 ignored", "9 failed",
+		"10 pending", "14 failed", "15 pending", "19 failed", "20 pending",
+	}
+	if diff := cmp.Diff(want, s.kept(t)); diff != "" {
+		t.Error(diff)
+	}
+	n, _, err := s.PruneOld(t.Context(), time.Time{}, before, 100)
+	if n != 0 || err != nil {
+		t.Errorf("once more: %d %v", n, err)
+	}
+	// A duplicate is one still.
+	in, err := s.InsertEvents(t.Context(), []NewEvent{{Source: "clerk", EventID: "evt_10", Type: "user.created", OccurredAt: time.Now(), Payload: []byte(`{}`)}})
+	if err != nil || !in[0].Duplicate {
+		t.Errorf("a duplicate of a pruned event: %+v %v", in, err)
+	}
+	e, err := s.Event(t.Context(), "11")
+	if err != nil || e.Payload != nil || e.PrunedAt == nil || *e.PrunedFor != "age" || e.EventID != "evt_10" {
+		t.Errorf("%+v %v", e, err)
+	}
+	if text, err := json.Marshal(e); err != nil || !strings.Contains(string(text), `"pruned_for":"age"`) || strings.Contains(string(text), "payload") {
+		t.Errorf("%s %v", text, err)
+	}
+}
+
+// Nothing is applied again that cannot be read.
+func TestReopenPruned(t *testing.T) {
+	s := openOldInbox(t)
+	if _, _, err := s.PruneOld(t.Context(), time.Time{}, time.Now().Add(-15*24*time.Hour), 100); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.pool.Exec(t.Context(), `UPDATE webhook_events SET payload = NULL, pruned_at = now(), pruned_for = 'erasure' WHERE id = 1`); err != nil {
+		t.Fatal(err)
+	}
+	closed := ReopenFilter{Statuses: []string{"processed", "ignored", "failed"}, IDs: []int64{1, 2, 16, 17, 18}}
+	if n, _, err := s.CountReopen(t.Context(), closed, 100); n != 1 || err != nil {
+		t.Errorf("%d can be applied again, want 1: %v", n, err)
+	}
+	opened, err := s.Reopen(t.Context(), closed)
+	if err != nil || len(opened) != 1 || opened[0].ID != 2 {
+		t.Errorf("%v %v", opened, err)
+	}
+	if opened, err = s.Reopen(t.Context(), ReopenFilter{Statuses: []string{"failed"}}); err != nil || len(opened) == 0 {
+		t.Errorf("what failed has its payload: %v %v", opened, err)
+	}
+}
+
+// The schema itself keeps what is still to be read, and the reason why a
+// payload is gone.
+func TestPayloadsAreKeptBySchema(t *testing.T) {
+	s := openOldInbox(t)
+	for _, sql := range []string{
+		`UPDATE webhook_events SET payload = NULL WHERE id = 1`,
+		`UPDATE webhook_events SET payload = NULL, pruned_at = now() WHERE id = 1`,
+		`UPDATE webhook_events SET payload = NULL, pruned_at = now(), pruned_for = 'fun' WHERE id = 1`,
+		`UPDATE webhook_events SET pruned_at = now(), pruned_for = 'age' WHERE id = 1`,
+		`UPDATE webhook_events SET payload = NULL, pruned_at = now(), pruned_for = 'age' WHERE id = 4`,
+		`UPDATE webhook_events SET payload = NULL, pruned_at = now(), pruned_for = 'age' WHERE id = 5`,
+		`WITH gone AS (SELECT 1) UPDATE webhook_events SET payload = NULL, pruned_at = now(), pruned_for = 'age', status = 'pending', processed_at = NULL WHERE id = 1`,
+	} {
+		if _, err := s.pool.Exec(t.Context(), sql); err == nil || !strings.Contains(err.Error(), "webhook_events_p") {
+			t.Errorf("%s: %v", sql, err)
+		}
+	}
+}
+
+// Killed in the middle of a batch, none of it is gone; another worker meanwhile
+// finds nothing to do, and does not wait.
+func TestPruneOneAtATime(t *testing.T) {
+	s := openOldInbox(t)
+	tx, err := s.pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var n int
+	var last time.Time
+	if err := tx.QueryRow(t.Context(), pruneSQL, time.Time{}, time.Now(), 5).Scan(&n, &last); err != nil || n != 5 {
+		t.Fatal(n, err)
+	}
+	if n, _, err := s.PruneOld(t.Context(), time.Time{}, time.Now(), 5); n != 0 || err != nil {
+		t.Errorf("beside another: %d %v", n, err)
+	}
+	if err := tx.Rollback(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(s.kept(t)); n != 20 {
+		t.Errorf("%d of 20 payloads are left of a batch that was not committed", n)
+	}
+	if n, _, err := s.PruneOld(t.Context(), time.Time{}, time.Now(), 5); n != 5 || err != nil {
+		t.Errorf("after it: %d %v", n, err)
+	}
+}
+
+// Whose turn it is, an index tells.
+func TestPruneIsIndexed(t *testing.T) {
+	s, err := Open(t.Context(), testdb.Postgres(t), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	for _, sql := range []string{
+		`INSERT INTO webhook_events (source, event_id, type, occurred_at, received_at, payload, status, processed_at)
+			SELECT 'stripe', 'evt_' || i, 'x', now(), now() - i * interval '1 minute', '{}', 'processed', now() FROM generate_series(1, 20000) i`,
+		`ANALYZE webhook_events`,
+	} {
+		if _, err := s.pool.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for days, limit := range map[int]int{0: 500, 1: 500, 13: 500, 30: 10} {
+		var text []byte
+		err := s.pool.QueryRow(t.Context(), "EXPLAIN (FORMAT JSON) "+pruneSQL, time.Time{}, time.Now().AddDate(0, 0, -days), limit).Scan(&text)
+		var plans []struct{ Plan plan }
+		if err == nil {
+			err = json.Unmarshal(text, &plans)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		scans := slices.DeleteFunc(plans[0].Plan.scans(), func(node string) bool { return strings.HasPrefix(node, "ModifyTable") })
+		if len(scans) > 0 || !strings.Contains(string(text), "webhook_events_prunable") {
+			t.Errorf("%d days: %v\n%s", days, scans, text)
+		}
+	}
+}

@@ -1,0 +1,63 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+const (
+	// pruneBatch is how many payloads one transaction takes away: some tens of
+	// milliseconds' work.
+	pruneBatch = 500
+	// pruneRest is the least pause between two rounds of looking for old payloads.
+	pruneRest = time.Minute
+)
+
+// tidyUntil does, until ctx ends, what is in no hurry: it goes on with erasures
+// that were begun, and takes away payloads that are old enough.
+func (w *Worker) tidyUntil(ctx context.Context) {
+	tick := time.NewTicker(w.cfg.Sweep)
+	defer tick.Stop()
+	var pruned time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			err := w.cfg.Store.FinishErasures(ctx, lease*w.cfg.Grace)
+			if w.cfg.Retain > 0 && now.Sub(pruned) >= min(pruneRest, w.cfg.Retain) {
+				pruned = now
+				err = errors.Join(err, w.prune(ctx, now.Add(-w.cfg.Retain)))
+			}
+			if err != nil && ctx.Err() == nil {
+				w.cfg.Log.Warn("tidying failed; the next round tries again", "error", err)
+			}
+		}
+	}
+}
+
+// prune takes away the payloads of closed events that came before a time, batch
+// by batch. Each batch is a transaction of its own: to be killed in the middle
+// costs nothing.
+func (w *Worker) prune(ctx context.Context, before time.Time) error {
+	total := 0
+	for from := (time.Time{}); ; {
+		n, last, err := w.cfg.Store.PruneOld(ctx, from, before, pruneBatch)
+		if err != nil {
+			return err
+		}
+		total += n
+		if n < pruneBatch {
+			break
+		}
+		from = last
+		if _, err := w.cfg.Store.AwaitEvents(ctx, giveWay); err != nil {
+			return err
+		}
+	}
+	if total > 0 {
+		w.cfg.Log.Info("took away payloads of old events", "events", total, "before", before.UTC().Format(time.RFC3339))
+	}
+	return nil
+}
