@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"sync"
 
@@ -65,8 +66,13 @@ func Start() (context.Context, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	home, err := os.MkdirTemp("", "rollcall-browser-")
+	if err != nil {
+		return nil, nil, err
+	}
 	ctx, end := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(program),
+		chromedp.Env("HOME="+home, "TMPDIR="+home), // where it leaves things, not all of which it takes away
 		// Chromium's sandbox does not run as root, nor in most containers. What
 		// it would guard against is not here: the pages are our own.
 		chromedp.NoSandbox,
@@ -77,7 +83,7 @@ func Start() (context.Context, func(), error) {
 		chromedp.Flag("hide-scrollbars", true),
 	)...)
 	ctx, cancel := chromedp.NewContext(ctx)
-	stop := func() { cancel(); end() }
+	stop := func() { cancel(); end(); os.RemoveAll(home) }
 	if err := chromedp.Do(ctx); err != nil {
 		stop()
 		return nil, nil, fmt.Errorf("%s does not start: %w", program, err)

@@ -89,8 +89,8 @@ func TestMissing(t *testing.T) {
 
 func TestExpected(t *testing.T) {
 	p := Open(t, serve(t), Desktop)
-	p.Expect("404 /gone")
 	p.show(`<i data-run="fetch"></i><i data-run="error"></i>`)
+	p.Hear("404 /gone")
 	p.mu.Lock()
 	rest := p.unexpected()
 	p.mu.Unlock()
