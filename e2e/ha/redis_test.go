@@ -61,11 +61,11 @@ func failover(t *testing.T, url string, kill func() error) {
 			t.Fatal(err)
 		}
 	})
-	var seen struct{ Queues []struct{ Queue string } }
-	get(t, base+"/monitoring/api/queues", &seen)
-	if len(seen.Queues) != len(jobs.Queues)+2 { // those of backfills and of alerts too
-		t.Errorf("monitoring shows queues %+v", seen.Queues)
-	}
+	wait(t, "monitoring shows all queues, those of backfills and of alerts too", func() bool {
+		var seen struct{ Queues []struct{ Queue string } }
+		get(t, base+"/monitoring/api/queues", &seen)
+		return len(seen.Queues) == len(jobs.Queues)+2
+	})
 	var servers struct{ Servers []any }
 	get(t, base+"/monitoring/api/servers", &servers)
 	if len(servers.Servers) != 2 {
