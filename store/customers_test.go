@@ -490,8 +490,4 @@ func TestStats(t *testing.T) {
 			t.Errorf("%s: %v -want +got\n%s", s, err, diff)
 		}
 	}
-	sizes, err := l.Stores(t.Context(), 2)
-	if err != nil || len(sizes) != 2 || sizes[0].ID != "store_a" || sizes[0].Customers != 34 || sizes[1].Customers != 33 {
-		t.Errorf("%+v %v", sizes, err)
-	}
 }

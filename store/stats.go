@@ -223,39 +223,3 @@ func (s *Store) FoldFigures(ctx context.Context) (err error) {
 		ON CONFLICT (store_id, figure, facet) DO UPDATE SET amount = f.amount + EXCLUDED.amount`)
 	return err
 }
-
-// StoreSize is a store and how long its list is.
-type StoreSize struct {
-	ID        string
-	Name      *string // nil: the platform has not told it yet
-	Customers int64
-}
-
-// Stores lists up to limit stores, those with the longest lists first.
-func (s *Store) Stores(ctx context.Context, limit int) (_ []StoreSize, err error) {
-	defer wrap(&err, "store.Stores")
-	rows, err := s.pool.Query(ctx, `
-		SELECT
-			coalesce(s.id, n.store_id) AS id,
-			s.name,
-			coalesce(n.customers, 0)::bigint AS customers
-		FROM stores s
-		FULL JOIN (
-			SELECT
-				store_id,
-				sum(amount) AS customers
-			FROM (
-				SELECT store_id, amount FROM customer_figures WHERE figure = 'people'
-				UNION ALL
-				SELECT store_id, amount FROM customer_figure_changes WHERE figure = 'people'
-			) f
-			GROUP BY store_id
-			HAVING sum(amount) <> 0
-		) n ON n.store_id = s.id
-		ORDER BY customers DESC, id
-		LIMIT $1`, limit)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, pgx.RowToStructByPos[StoreSize])
-}

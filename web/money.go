@@ -55,9 +55,7 @@ func place(symbol, figure string, lang language.Tag) string {
 	return symbol + figure
 }
 
-// decimalMoney writes an amount for machines: 299.00 USD, 5800 JPY.
-func decimalMoney(m store.Money) string { return string(appendMoney(nil, m)) }
-
+// appendMoney writes an amount for machines: 299.00 USD, 5800 JPY.
 func appendMoney(to []byte, m store.Money) []byte {
 	sign, whole, part := split(m)
 	to = append(to, sign...)

@@ -30,7 +30,7 @@ func TestDecimalMoney(t *testing.T) {
 		{math.MinInt64, "usd", "-92233720368547758.08 USD"},
 		{math.MaxInt64, "jpy", "9223372036854775807 JPY"},
 	} {
-		if got := decimalMoney(store.Money{Amount: c.amount, Currency: c.currency}); got != c.want {
+		if got := string(appendMoney(nil, store.Money{Amount: c.amount, Currency: c.currency})); got != c.want {
 			t.Errorf("%d %s is %q, want %q", c.amount, c.currency, got, c.want)
 		}
 	}

@@ -2,6 +2,7 @@ package ha
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"testing"
@@ -61,20 +62,25 @@ func failover(t *testing.T, url string, kill func() error) {
 			t.Fatal(err)
 		}
 	})
-	wait(t, "monitoring shows all queues, those of backfills and of alerts too", func() bool {
-		var seen struct{ Queues []struct{ Queue string } }
-		get(t, base+"/monitoring/api/queues", &seen)
-		return len(seen.Queues) == len(jobs.Queues)+2
-	})
+	var queues struct{ Queues []any }
 	var servers struct{ Servers []any }
-	get(t, base+"/monitoring/api/servers", &servers)
-	if len(servers.Servers) != 2 {
-		t.Errorf("monitoring shows servers %v", servers)
+	shows(t, base+"/monitoring/api/queues", &queues, func() bool { return len(queues.Queues) == len(jobs.Queues)+2 }) // backfills and alerts too
+	shows(t, base+"/monitoring/api/servers", &servers, func() bool { return len(servers.Servers) == 2 })
+	for _, page := range []string{"redis_info", "scheduler_entries"} {
+		var answer struct{}
+		shows(t, base+"/monitoring/api/"+page, &answer, func() bool { return true })
 	}
-	var any struct{}
-	get(t, base+"/monitoring/api/redis_info", &any)
-	get(t, base+"/monitoring/api/scheduler_entries", &any)
 	spend(t, url)
+}
+
+// shows waits until a page answers as it should: it asks all there is in Redis,
+// some of which may be away longer than what the events needed.
+func shows(t *testing.T, url string, answer any, right func() bool) {
+	t.Helper()
+	wait(t, url, func() bool {
+		text, err := ask(url)
+		return err == nil && json.Unmarshal([]byte(text), answer) == nil && right()
+	})
 }
 
 // get asks for JSON as an operator.
@@ -88,21 +94,30 @@ func get(t *testing.T, url string, answer any) {
 // fetch asks for a text as an operator.
 func fetch(t *testing.T, url string) string {
 	t.Helper()
-	req, err := http.NewRequest(http.MethodGet, url, nil)
+	text, err := ask(url)
 	if err != nil {
 		t.Fatal(err)
+	}
+	return text
+}
+
+// ask is fetch for those who may be refused.
+func ask(url string) (string, error) {
+	req, err := http.NewRequest(http.MethodGet, url, nil)
+	if err != nil {
+		return "", err
 	}
 	req.Header.Set("Authorization", "Bearer "+adminToken)
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
-		t.Fatal(err)
+		return "", err
 	}
 	defer res.Body.Close()
 	text, err := io.ReadAll(res.Body)
-	if err != nil || res.StatusCode != http.StatusOK {
-		t.Fatalf("%s: %s %s %v", url, res.Status, text, err)
+	if err == nil && res.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s %s", url, res.Status, text)
 	}
-	return string(text)
+	return string(text), err
 }
 
 // spend takes requests out of the common budget.
