@@ -1,6 +1,7 @@
 // Command screenshots takes the pictures of the README: it lets the demo play
-// its story, opens its pages in Chromium, and writes customers.png (a store's
-// list) and customer.png (one customer's own page) into a folder.
+// its story, opens its pages in Chromium, and writes operators.png (health),
+// customers.png (a store's list) and customer.png (one customer's own page) into
+// a folder.
 //
 //	go run ./cmd/screenshots bin/rollcall docs/images
 package main
@@ -119,8 +120,13 @@ func take(ctx context.Context, signIn string) (map[string][]byte, error) {
 		}
 		return err
 	}
-	if err := chromedp.Do(tab, chromedp.Navigate(signIn), chromedp.WaitVisible(chromedp.CSS("table a")),
-		chromedp.Evaluate[chromedp.Void](fmt.Sprintf("location.href = %q", list)), chromedp.WaitVisible(chromedp.CSS(".person"))); err != nil {
+	if err := chromedp.Do(tab, chromedp.Navigate(signIn), chromedp.WaitVisible(chromedp.CSS("table a"))); err != nil {
+		return nil, err
+	}
+	if err := shoot("operators.png", 780); err != nil {
+		return nil, err
+	}
+	if err := chromedp.Do(tab, chromedp.Evaluate[chromedp.Void](fmt.Sprintf("location.href = %q", list)), chromedp.WaitVisible(chromedp.CSS(".person"))); err != nil {
 		return nil, err
 	}
 	if err := shoot("customers.png", 876); err != nil {
