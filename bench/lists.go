@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"text/tabwriter"
@@ -100,7 +99,7 @@ func (s *system) openSite(ctx context.Context) (*asker, error) {
 	if err != nil {
 		return nil, err
 	}
-	site, err := web.New(web.Config{Store: s.store, Redis: redis, Jobs: s.jobs, AdminToken: adminToken, Log: slog.New(slog.NewJSONHandler(io.Discard, nil))})
+	site, err := web.New(web.Config{Store: s.store, Redis: redis, Jobs: s.jobs, AdminToken: adminToken, Log: logged()})
 	if err != nil {
 		return nil, err
 	}

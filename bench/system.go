@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"rollcall/internal/embedded"
 	"rollcall/jobs"
@@ -66,7 +68,10 @@ func newSystem(ctx context.Context) (s *system, err error) {
 		return nil, err
 	}
 	s.jobs = jobs.NewClient(redis)
-	s.receiver = webhooks.New(webhooks.Config{Store: s.store, Jobs: s.jobs, Secrets: map[string][]webhooks.Secret{"stripe": secrets}, Logger: slog.New(slog.DiscardHandler)})
+	s.receiver = webhooks.New(webhooks.Config{
+		Store: s.store, Jobs: s.jobs, Secrets: map[string][]webhooks.Secret{"stripe": secrets},
+		Logger: logged(), Counter: s.store, Metrics: prometheus.NewRegistry(),
+	})
 	return s, s.listen()
 }
 
@@ -93,13 +98,16 @@ func (s *system) close() {
 	}
 }
 
+// logged is a log as `serve` and `work` write it, but for the writing.
+func logged() *slog.Logger { return slog.New(slog.NewJSONHandler(io.Discard, nil)) }
+
 // work runs a worker until the function it returns is called.
 func (s *system) work(ctx context.Context) (stop func() error, err error) {
 	redis, err := jobs.ParseRedis(s.servers.RedisURL)
 	if err != nil {
 		return nil, err
 	}
-	w := worker.New(worker.Config{Store: s.store, Redis: redis, Log: slog.New(slog.DiscardHandler), Grace: time.Minute})
+	w := worker.New(worker.Config{Store: s.store, Redis: redis, Log: logged(), Metrics: prometheus.NewRegistry(), Grace: time.Minute})
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan error, 1)
 	go func() { done <- w.Run(ctx) }()
