@@ -9,7 +9,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -38,6 +40,13 @@ const BackfillQueue = "backfills"
 // AlertQueue is the queue of alerts, done beside events: who waits for one does
 // not wait for history.
 const AlertQueue = "alerts"
+
+// AllQueues lists the queues of everything, sorted.
+func AllQueues() []string {
+	all := append(slices.Collect(maps.Keys(Queues)), BackfillQueue, AlertQueue)
+	slices.Sort(all)
+	return all
+}
 
 const (
 	// EventRetries is above what the row allows: the row decides when an event

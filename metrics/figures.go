@@ -21,7 +21,7 @@ var (
 	figuresReadable = describe("rollcall_figures_readable", "1 if the figures could be read from Postgres or Redis, 0 if not: then they are missing here.", "figures")
 	figuresTook     = describe("rollcall_figures_read_seconds", "Time that the last look at the figures took.", "figures")
 
-	inboxEvents   = describe("rollcall_inbox_events", "Events in the inbox, by status. Above 100,000 those processed are an estimate.", "status")
+	inboxEvents   = describe("rollcall_inbox_events", "Events in the inbox, by status. Above 50,000 those processed are an estimate.", "status")
 	inboxOldest   = describe("rollcall_inbox_oldest_pending_seconds", "Time that the oldest pending event of a source has waited, 0 if none is pending. Events that an operator had applied again count once they were tried.", "source")
 	inboxLast     = describe("rollcall_last_event_timestamp_seconds", "When the last event of a source came; missing if none ever did.", "source")
 	backfillRuns  = describe("rollcall_backfills", "Backfills, by kind and status.", "kind", "status")
@@ -41,7 +41,7 @@ func gauge(d *prometheus.Desc, value float64, labels ...string) prometheus.Metri
 
 func inbox(s *store.Store) func(context.Context) ([]prometheus.Metric, error) {
 	return func(ctx context.Context) (all []prometheus.Metric, err error) {
-		counts, _, err := s.RoughEventCounts(ctx)
+		counts, err := s.EventGauges(ctx)
 		for status, n := range counts {
 			all = append(all, gauge(inboxEvents, float64(n), status))
 		}

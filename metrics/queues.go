@@ -22,10 +22,6 @@ var (
 // business here. A queue that nobody has put a job into yet is empty.
 func queues(in *asynq.Inspector) func(context.Context) ([]prometheus.Metric, error) {
 	return func(context.Context) (all []prometheus.Metric, err error) {
-		names := []string{jobs.BackfillQueue}
-		for name := range jobs.Queues {
-			names = append(names, name)
-		}
 		workers, err := workersOf(in)
 		if err != nil {
 			return nil, err
@@ -34,7 +30,7 @@ func queues(in *asynq.Inspector) func(context.Context) ([]prometheus.Metric, err
 		if err != nil {
 			return nil, fmt.Errorf("queues: %w", err)
 		}
-		for _, name := range names {
+		for _, name := range jobs.AllQueues() {
 			info := &asynq.QueueInfo{}
 			if slices.Contains(known, name) {
 				if info, err = in.GetQueueInfo(name); err != nil {

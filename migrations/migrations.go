@@ -20,6 +20,16 @@ import (
 //go:embed *.sql
 var files embed.FS
 
+// Newest is the version of the last migration.
+func Newest() int64 {
+	names, _ := fs.Glob(files, "*.sql")
+	newest, err := goose.NumericComponent(slices.Max(names))
+	if err != nil {
+		panic(err) // a file of ours
+	}
+	return newest
+}
+
 // Status is one migration and when it was applied (empty: not yet).
 type Status struct {
 	Version   int64  `json:"version"`

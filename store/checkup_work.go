@@ -80,17 +80,17 @@ func (c *Checkup) OtherMode(ctx context.Context) (o OtherMode, err error) {
 type UntoldChanges struct {
 	Count int64
 	Since *time.Time // of the oldest
-	Error *string    // why, of the last try
+	Error *string    // why, of the last try; nil: there was none
 }
 
-// UntoldChanges counts those that were tried in vain.
+// UntoldChanges counts those that were tried in vain, or that nobody tries to tell.
 func (c *Checkup) UntoldChanges(ctx context.Context) (u UntoldChanges, err error) {
 	defer wrap(&err, "store.Checkup.UntoldChanges")
 	err = c.look(ctx, func(tx pgx.Tx) error {
 		return tx.QueryRow(ctx, `
 			SELECT count(*), min(made_at), (array_agg(last_error ORDER BY made_at DESC))[1]
 			FROM watch_changes
-			WHERE alert = 'due' AND last_error IS NOT NULL`).Scan(&u.Count, &u.Since, &u.Error)
+			WHERE alert = 'due' AND (last_error IS NOT NULL OR made_at < now() - interval '5 minutes')`).Scan(&u.Count, &u.Since, &u.Error)
 	})
 	u.Since = utc(u.Since)
 	return u, err

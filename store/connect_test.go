@@ -1,11 +1,13 @@
 package store_test
 
 import (
+	"errors"
 	"net"
 	"net/url"
 	"testing"
 
 	"rollcall/internal/embedded/testdb"
+	"rollcall/migrations"
 	"rollcall/store"
 )
 
@@ -43,5 +45,22 @@ func TestHostGone(t *testing.T) {
 	defer s.Close()
 	if err := s.Ready(t.Context()); err != nil {
 		t.Error(err)
+	}
+}
+
+// Ready is who has the migrations that they need; a database with older ones has
+// nothing to be sent to.
+func TestReadyNeedsTheSchema(t *testing.T) {
+	t.Parallel()
+	database := testdb.Postgres(t)
+	for schema, want := range map[int64]error{0: nil, migrations.Newest(): nil, migrations.Newest() + 1: store.ErrNotMigrated} {
+		s, err := store.Open(t.Context(), database, store.Options{Schema: schema})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		if err := s.Ready(t.Context()); !errors.Is(err, want) {
+			t.Errorf("schema %d: %v, want %v", schema, err, want)
+		}
 	}
 }

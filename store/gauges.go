@@ -16,6 +16,14 @@ import (
 // Pool tells how the connections are used. It asks nobody.
 func (s *Store) Pool() *pgxpool.Stat { return s.pool.Stat() }
 
+// EventGauges are EventCounts, but that above countOften the processed are what
+// remains of an estimate of all: Postgres' own.
+func (s *Store) EventGauges(ctx context.Context) (counts map[string]int64, err error) {
+	defer wrap(&err, "store.EventGauges")
+	counts, _, err = s.eventCounts(ctx, countOften, nil)
+	return counts, err
+}
+
 // Arrivals tells of a source how long its oldest pending event has waited, and
 // when the last one came.
 type Arrivals struct {
@@ -29,8 +37,11 @@ type Arrivals struct {
 // older than the last: then the oldest is at least as old as it is said to be.
 const pendingSample = 20_000
 
-// arrivalsSQL leaves out events that an operator had applied again, and that
-// nobody has tried since: they came long ago, which says nothing. The last one
+// arrived is met by pending events but for those that an operator had applied
+// again and nobody has tried since: they came long ago, which says nothing.
+const arrived = "(attempts = 0 OR attempted_at IS NOT NULL)"
+
+// arrivalsSQL tells how long events wait, and which came last. The last one
 // is found by looking up each type of the source, of which there are some dozens.
 const arrivalsSQL = `
 	WITH RECURSIVE pending AS MATERIALIZED (
@@ -54,7 +65,7 @@ const arrivalsSQL = `
 		coalesce(now() - (
 			SELECT min(p.received_at)
 			FROM pending p
-			WHERE p.source = l.source AND (p.attempts = 0 OR p.attempted_at IS NOT NULL)
+			WHERE p.source = l.source AND ` + arrived + `
 		), '0'),
 		(SELECT e.received_at FROM webhook_events e WHERE e.id = l.id)
 	FROM latest l`

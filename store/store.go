@@ -22,11 +22,14 @@ type Store struct {
 	pool          *pgxpool.Pool
 	platformTypes []string
 	walkBudget    int
+	schema        int64
 }
 
 // Options of Open.
 type Options struct {
 	Conns int32 // most connections; 0: pgx's default, the larger of 4 and the number of cores
+	// Schema is the version of the newest migration that the program needs to be Ready.
+	Schema int64
 	// PlatformTypes are the product types (metadata productType or plan, or
 	// Stripe price and product ids) whose sales are the platform's own and make
 	// nobody a store's customer.
@@ -42,7 +45,7 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("store.Open: %w", err)
 	}
-	return &Store{pool: pool, platformTypes: append([]string{}, o.PlatformTypes...), walkBudget: walkBudget}, nil
+	return &Store{pool: pool, platformTypes: append([]string{}, o.PlatformTypes...), walkBudget: walkBudget, schema: o.Schema}, nil
 }
 
 // Close waits for connections in use and closes the pool.
@@ -51,17 +54,20 @@ func (s *Store) Close() { s.pool.Close() }
 // Ping tells whether Postgres answers.
 func (s *Store) Ping(ctx context.Context) error { return s.pool.Ping(ctx) }
 
-// ErrNotMigrated is returned when the database has no schema yet.
-var ErrNotMigrated = errors.New("the database has no schema; run `rollcall migrate up`")
+// ErrNotMigrated is returned when the database has no schema yet, or an older one
+// than the program needs.
+var ErrNotMigrated = errors.New("the database schema is not current; run `rollcall migrate up`")
 
 // Ready tells whether Postgres answers, takes writes and has the schema.
 func (s *Store) Ready(ctx context.Context) error {
 	var migrated, writes bool
 	err := s.pool.QueryRow(ctx, `
 		SELECT
-			to_regclass('webhook_events') IS NOT NULL AND to_regclass('customers') IS NOT NULL,
-			current_setting('transaction_read_only') = 'off'`).Scan(&migrated, &writes)
+			EXISTS (SELECT FROM goose_db_version WHERE is_applied AND version_id >= $1),
+			current_setting('transaction_read_only') = 'off'`, s.schema).Scan(&migrated, &writes)
 	switch {
+	case Outdated(err):
+		return ErrNotMigrated
 	case err != nil:
 		return err
 	case !writes:
@@ -94,6 +100,13 @@ func Unavailable(err error) bool {
 	}
 	return !errors.Is(err, pgx.ErrNoRows) && !errors.Is(err, ErrNotFound) && pgconn.SafeToRetry(err) ||
 		isNetwork(err)
+}
+
+// Outdated tells whether err is of a schema that lacks a table or a column: that
+// of an older program. Trying again once it is migrated is the cure.
+func Outdated(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && (pg.Code == "42P01" || pg.Code == "42703")
 }
 
 // outOfLocks tells whether Postgres's lock table was full.

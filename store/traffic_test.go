@@ -75,6 +75,11 @@ func TestTrafficEvents(t *testing.T) {
 	if diff := cmp.Diff([]string{"stripe a 2 1 why a 3", "clerk c 0 1 why c 1", "clerk d 0 1 why d 1"}, got); diff != "" {
 		t.Errorf("failing (-want +got):\n%s", diff)
 	}
+	// What an operator had applied again came long ago, and waits since just now.
+	query(t, url, `UPDATE webhook_events SET attempts = 1, attempted_at = NULL, received_at = now() - interval '90 days' WHERE type = 'c' RETURNING 'x'`)
+	if traffic, err = s.Traffic(t.Context(), now.Add(-time.Hour), now); err != nil {
+		t.Fatal(err)
+	}
 	if o := traffic.Overdue; o.Count != 2 || o.Oldest == nil || now.Sub(*o.Oldest).Round(time.Minute) != 5*time.Minute {
 		t.Errorf("overdue %+v", o)
 	}

@@ -64,11 +64,15 @@ func (s *Store) Vitals(ctx context.Context) (v Vitals, err error) {
 	return v, err
 }
 
+// oldestPending is the first event that waits since it came, if one of the first
+// does.
 func (s *Store) oldestPending(ctx context.Context) (*Event, error) {
 	rows, err := s.pool.Query(ctx, selectEvents("NULL::text", "NULL::text")+`
-		WHERE e.status = 'pending'
-		ORDER BY e.id
-		LIMIT 1`)
+		WHERE e.id = (
+			SELECT min(id)
+			FROM (SELECT id, attempts, attempted_at FROM webhook_events WHERE status = 'pending' ORDER BY id LIMIT $1) waiting
+			WHERE `+arrived+`
+		)`, pendingSample)
 	if err != nil {
 		return nil, err
 	}

@@ -56,6 +56,12 @@ func TestVitals(t *testing.T) {
 	if v.OldestPending.ID != oldest.ID || v.OldestPending.Status != "pending" {
 		t.Errorf("%+v", v.OldestPending)
 	}
+	if _, err := s.Reopen(t.Context(), ReopenFilter{Statuses: []string{"processed"}}); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := s.Vitals(t.Context()); err != nil || again.OldestPending.ID != oldest.ID {
+		t.Errorf("after a replay: %+v %v", again.OldestPending, err)
+	}
 	if len(v.Backfills) != 1 || v.Backfills[0].ID != 2 || v.Backfills[0].Status != "queued" {
 		t.Errorf("%+v", v.Backfills)
 	}

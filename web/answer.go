@@ -67,7 +67,7 @@ func explain(err error) *failure {
 			"Backfill %d is %s: this can be done only to one that is %s.", wrong.ID, wrong.Status, wrong.Want)}
 	case errors.Is(err, store.ErrNotFound):
 		return errNotFound
-	case store.Unavailable(err), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+	case store.Unavailable(err), store.Outdated(err), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return errAway
 	}
 	return errInternal

@@ -57,6 +57,9 @@ func (s *Site) event(w http.ResponseWriter, r *http.Request) error {
 
 // eventFacts tells what an event says, or why it says nothing.
 func (s *Site) eventFacts(r *http.Request, e store.Event) ([]store.EventFact, string, error) {
+	if e.PrunedAt != nil {
+		return nil, "its payload is gone", nil
+	}
 	all, err := s.cfg.Store.EventFacts(r.Context(), e, facts.Read)
 	var ignored *facts.Ignored
 	var bad *facts.Malformed

@@ -153,6 +153,11 @@ func TestEventPage(t *testing.T) {
 		t.Errorf("%+v", told)
 	}
 	x.take(t, store.NewEvent{Source: "platform", EventID: "evt_4", Type: "party.thrown", OccurredAt: now, Payload: []byte(`{}`)})
+	x.exec(t, `UPDATE webhook_events SET payload = NULL, headers = NULL, pruned_at = now(), pruned_for = 'age' WHERE event_id = 'evt_2'`)
+	unmarshal(t, x.get(t, "/api/admin/events/evt_2/facts", asAdmin), &told)
+	if told.Silent != "its payload is gone" || len(told.Facts) > 0 {
+		t.Errorf("%+v", told)
+	}
 	unmarshal(t, x.get(t, "/api/admin/events/evt_4/facts", asAdmin), &told)
 	if len(told.Facts) != 0 || !strings.Contains(told.Silent, "party.thrown") {
 		t.Errorf("%+v", told)

@@ -188,7 +188,7 @@ func (s *Site) notes(v vitals) (notes []note) {
 		}
 	}
 	add(v.Postgres == "away", true, "Postgres does not answer. Senders are told to send again; nothing is lost.", "", "")
-	add(v.Postgres == "not_migrated", true, "The database has no schema: run rollcall migrate up.", "", "")
+	add(v.Postgres == "not_migrated", true, "The database schema is not current: run rollcall migrate up. Until then senders are told to send again.", "", "")
 	add(v.Postgres == "ok" && v.Inbox == nil, true, "Postgres is too slow to tell how the inbox is faring.", "", "")
 	add(v.Redis == "away", true, "Redis does not answer. Events are kept all the same, and are applied when it is back.", "", "")
 	add(v.Workers != nil && len(v.Workers) == 0, true, "No worker is running. What comes is kept, and is applied as soon as one is: rollcall work.", "", "")

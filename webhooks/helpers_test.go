@@ -172,6 +172,18 @@ func (b *bench) rows(t testing.TB) []inboxRow {
 	return rows
 }
 
+// exec runs SQL in the bench's database.
+func (b *bench) exec(t testing.TB, sql string) error {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), b.database)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(t.Context())
+	_, err = conn.Exec(t.Context(), sql)
+	return err
+}
+
 func (b *bench) empty(t testing.TB) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), b.database)

@@ -42,6 +42,11 @@ func TestServersDown(t *testing.T) {
 	}
 	expect("evt_1", 200, "accepted", 1)
 
+	// A schema that is still to be migrated, as its new columns are not there yet.
+	must(b.exec(t, `ALTER TABLE webhook_events RENAME COLUMN traceparent TO elsewhere`))
+	expect("evt_2", 503, unavailable, 1)
+	must(b.exec(t, `ALTER TABLE webhook_events RENAME COLUMN elsewhere TO traceparent`))
+
 	must(servers.StopRedis())
 	expect("evt_2", 200, "accepted", 2)
 

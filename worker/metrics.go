@@ -91,7 +91,7 @@ func (m *metrics) begin() {
 		}
 		m.chunkTook.WithLabelValues(kind.Name)
 	}
-	for _, typ := range []string{jobs.TypeEvent, jobs.TypeBackfill, jobs.TypeHourly} {
+	for _, typ := range []string{jobs.TypeEvent, jobs.TypeBackfill, jobs.TypeHourly, jobs.TypeAlert} {
 		for _, outcome := range []string{done, nothing, retry, postponed, givenUp, panicked} {
 			m.jobs.WithLabelValues(typ, outcome)
 		}

@@ -68,11 +68,7 @@ func (w *Worker) announceQueues(ctx context.Context, client redis.UniversalClien
 	if client == nil {
 		return
 	}
-	names := []any{jobs.BackfillQueue, jobs.AlertQueue}
-	for name := range jobs.Queues {
-		names = append(names, name)
-	}
-	if err := client.SAdd(ctx, "asynq:queues", names...).Err(); err != nil && ctx.Err() == nil {
+	if err := client.SAdd(ctx, "asynq:queues", jobs.AllQueues()).Err(); err != nil && ctx.Err() == nil {
 		w.cfg.Log.Debug("queues not announced", "error", err)
 	}
 }

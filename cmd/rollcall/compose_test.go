@@ -164,13 +164,18 @@ func newStack(t *testing.T) *stack {
 		t.Fatal(err)
 	}
 	s.startPostgres()
-	for _, name := range []string{"redis", "serve", "work"} {
+	for _, name := range []string{"redis", "serve", "metrics of serve", "metrics of work"} {
 		s.ports[name] = freePort(t)
 	}
 	s.here = strings.NewReplacer("@postgres/", "@"+s.servers.PostgresAddr+"/", "@redis", "@127.0.0.1:"+s.ports["redis"],
-		"127.0.0.1:8080", "127.0.0.1:"+s.ports["serve"], ":8080", "127.0.0.1:"+s.ports["serve"],
-		"127.0.0.1:9090", "127.0.0.1:"+s.ports["work"], ":9090", "127.0.0.1:"+s.ports["work"])
+		"127.0.0.1:8080", "127.0.0.1:"+s.ports["serve"], ":8080", "127.0.0.1:"+s.ports["serve"])
 	return s
+}
+
+// at says of a service on this machine what the file says of it in a container.
+func (s *stack) at(service, text string) string {
+	metrics := "127.0.0.1:" + s.ports["metrics of "+service]
+	return strings.NewReplacer("127.0.0.1:9090", metrics, ":9090", metrics).Replace(s.here.Replace(text))
 }
 
 // startPostgres does what the image does: it makes the user and the database, and
@@ -251,7 +256,7 @@ func (s *stack) up(name string, seen map[string]bool) {
 func (s *stack) command(service compose.ServiceConfig, args []string) *exec.Cmd {
 	args = slices.Clone(args)
 	for i := range args {
-		args[i] = s.here.Replace(args[i])
+		args[i] = s.at(service.Name, args[i])
 	}
 	args[0] = strings.TrimPrefix(args[0], "/")
 	if args[0] == "redis-cli" {
@@ -269,7 +274,7 @@ func (s *stack) command(service compose.ServiceConfig, args []string) *exec.Cmd 
 	at := postgres.Query()
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + cmd.Dir, "PGHOST=" + at.Get("host"), "PGPORT=" + at.Get("port")}
 	for name, value := range environment(service) {
-		cmd.Env = append(cmd.Env, name+"="+s.here.Replace(value))
+		cmd.Env = append(cmd.Env, name+"="+s.at(service.Name, value))
 	}
 	return cmd
 }

@@ -92,7 +92,7 @@ var ailments = []ailment{
 		w.Cleanup(func() { w.redis("CONFIG SET maxmemory 0") })
 	}, says: "volatile-ttl"},
 	{kind: "redis_forgets", severity: note, says: "appendonly no", cause: func(w *ward) { w.redis("CONFIG SET appendonly no") }},
-	{kind: "workers_missing", severity: problem, idle: true, says: "no worker serves the queues backfills, clerk, platform, stripe", leave: "rollcall work", cure: (*ward).work},
+	{kind: "workers_missing", severity: problem, idle: true, says: "no worker serves the queues alerts, backfills, clerk, platform, stripe", leave: "rollcall work", cure: (*ward).work},
 	{kind: "queue_paused", subject: "stripe", severity: problem, cause: func(w *ward) {
 		redis, err := jobs.ParseRedis(w.env["REDIS_URL"])
 		if err != nil {

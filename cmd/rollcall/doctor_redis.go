@@ -170,7 +170,7 @@ func (d *doctor) checkWorkers(ctx context.Context) error {
 	}
 	d.workers = served[jobs.BackfillQueue] // each worker has one server of these
 	var without []string
-	for _, queue := range queues() {
+	for _, queue := range jobs.AllQueues() {
 		if served[queue] == 0 {
 			without = append(without, queue)
 		}
@@ -185,23 +185,13 @@ func (d *doctor) checkWorkers(ctx context.Context) error {
 	return d.paused(ctx)
 }
 
-// queues lists all queues, sorted.
-func queues() []string {
-	all := []string{jobs.BackfillQueue}
-	for queue := range jobs.Queues {
-		all = append(all, queue)
-	}
-	slices.Sort(all)
-	return all
-}
-
 // paused looks for queues that somebody has paused on the monitoring page. It
 // looks at asynq's own keys: the inspector fails on a queue that it knows of no
 // job in, and for a job that lost its data.
 func (d *doctor) paused(ctx context.Context) error {
 	client, _ := d.queue.MakeRedisClient().(redis.UniversalClient)
 	defer client.Close()
-	for _, queue := range queues() {
+	for _, queue := range jobs.AllQueues() {
 		key := "asynq:{" + queue + "}:"
 		paused, err := client.Exists(ctx, key+"paused").Result()
 		if err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -226,7 +227,7 @@ func (d *doctor) untold(ctx context.Context) error {
 		return err
 	}
 	d.find(finding{Kind: "alerts_untold", Severity: warning, Count: u.Count,
-		What: fmt.Sprintf("ALERT_WEBHOOK_URL has not taken %s since %s: %s", count(int(u.Count), "change"), u.Since.Format("2006-01-02 15:04 UTC"), harmless(deref(u.Error))),
+		What: fmt.Sprintf("ALERT_WEBHOOK_URL has not taken %s since %s: %s", count(int(u.Count), "change"), u.Since.Format("2006-01-02 15:04 UTC"), cmp.Or(harmless(deref(u.Error)), "it was not tried; is the queue alerts paused, or ALERT_WEBHOOK_URL not set where work runs?")),
 		Fix:  []string{"export ALERT_WEBHOOK_URL=<URL>   # where work runs, then restart it"}})
 	return nil
 }

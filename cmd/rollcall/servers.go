@@ -8,6 +8,7 @@ import (
 
 	"rollcall/internal/embedded"
 	"rollcall/jobs"
+	"rollcall/migrations"
 	"rollcall/store"
 )
 
@@ -88,5 +89,5 @@ func (e *env) openBoth() (*store.Store, asynq.RedisConnOpt, error) {
 }
 
 func (e *env) openAt(url string) (*store.Store, error) {
-	return store.Open(e, url, store.Options{PlatformTypes: e.platformTypes()})
+	return store.Open(e, url, store.Options{PlatformTypes: e.platformTypes(), Schema: migrations.Newest()})
 }

@@ -53,7 +53,7 @@ fill_in() {
 }
 
 # systemctl does with a unit's process what systemd would: by its ExecStart, in the
-# environment of its EnvironmentFile.
+# environment of its EnvironmentFiles.
 systemctl() {
 	verb=$1
 	shift
@@ -71,7 +71,9 @@ start_unit() {
 	esac
 	(
 		set -a
-		. "$ROOT$(sed -n 's/^EnvironmentFile=//p' "$file")"
+		for env in $(sed -n 's/^EnvironmentFile=-*//p' "$file" | sed "s/%N/$1/"); do
+			[ ! -f "$ROOT$env" ] || . "$ROOT$env"
+		done
 		before=$(sed -n 's/^ExecStartPre=//p' "$file")
 		[ -z "$before" ] || "$ROOT"$before
 		exec "$ROOT"$(sed -n 's/^ExecStart=//p' "$file")
