@@ -44,6 +44,9 @@ type Source struct {
 	Title     *string `json:"title"`
 }
 
+// Anonymous tells whether the customer stands for somebody who was erased.
+func (c Customer) Anonymous() bool { return anonymous(c.Email) }
+
 // Course is one that a customer is in.
 type Course struct {
 	ID          string     `json:"id"`

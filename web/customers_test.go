@@ -237,3 +237,16 @@ func TestInitials(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+func TestCalled(t *testing.T) {
+	ann, none := "Ann", ""
+	for want, c := range map[string]store.Customer{
+		"Ann":             {Email: "ann@x.example", Name: &ann},
+		"ann@x.example":   {Email: "ann@x.example", Name: &none},
+		"Somebody erased": {Email: "erased-abc@erased.invalid"},
+	} {
+		if got := called(c); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

@@ -201,6 +201,9 @@ func called(c store.Customer) string {
 	if c.Name != nil && *c.Name != "" {
 		return *c.Name
 	}
+	if c.Anonymous() {
+		return "Somebody erased"
+	}
 	return c.Email
 }
 
