@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
 )
 
 const (
@@ -60,7 +61,7 @@ func (s *Store) ExportCustomers(ctx context.Context, f Filter, write func([]Cust
 		if err != nil {
 			return err
 		}
-		return (&export{tx: tx, titles: titles, write: write, batch: make([]Customer, 0, exportBatch)}).run(ctx, q)
+		return newExport(tx, titles).run(ctx, q, write)
 	})
 }
 
@@ -84,24 +85,51 @@ func titlesOf(ctx context.Context, tx pgx.Tx, store string) (map[string]string, 
 	return titles, err
 }
 
-// export is one that is under way.
+// export is one that is under way. While some customers are written the next are
+// read.
 type export struct {
 	tx     pgx.Tx
 	titles map[string]string // of the store's products, by id
-	write  func([]Customer) error
-	batch  []Customer // to be written next
+	batch  []Customer        // to be written next
+	full   chan []Customer   // to be written
+	free   chan []Customer   // was written: to be filled again
 }
 
-// run reads the list as its pages are read, without an end to them: from
-// indexes that have its order, so that nothing is sorted or put aside.
-func (e *export) run(ctx context.Context, q *question) error {
+func newExport(tx pgx.Tx, titles map[string]string) *export {
+	e := &export{tx: tx, titles: titles, batch: make([]Customer, 0, exportBatch), full: make(chan []Customer), free: make(chan []Customer, 2)}
+	e.free <- make([]Customer, 0, exportBatch)
+	return e
+}
+
+func (e *export) run(ctx context.Context, q *question, write func([]Customer) error) error {
+	both, stopped := errgroup.WithContext(ctx)
+	both.Go(func() error {
+		defer close(e.full)
+		return e.read(ctx, stopped, q)
+	})
+	both.Go(func() error {
+		for batch := range e.full {
+			if err := write(batch); err != nil {
+				return err
+			}
+			e.free <- batch[:0]
+		}
+		return nil
+	})
+	return both.Wait()
+}
+
+// read reads the list as its pages are read, without an end to them: from
+// indexes that have its order, so that nothing is sorted or put aside. It ends
+// early when the writing has stopped, not in the middle of what Postgres says.
+func (e *export) read(ctx, stopped context.Context, q *question) error {
 	if len(q.facets) == 0 {
 		return nil
 	}
 	q.keyless = true
 	for _, in := range q.spans(nil) {
 		sql, args := q.walk(in, math.MaxInt, 0)
-		if err := e.through(ctx, sql, args); err != nil {
+		if err := e.through(ctx, stopped, sql, args); err != nil {
 			return err
 		}
 	}
@@ -109,7 +137,7 @@ func (e *export) run(ctx context.Context, q *question) error {
 }
 
 // through writes the customers that a statement gives.
-func (e *export) through(ctx context.Context, sql string, args arguments) error {
+func (e *export) through(ctx, stopped context.Context, sql string, args arguments) error {
 	// Nothing is prepared for good: that is a session's, and what FETCH gives is
 	// the cursor's.
 	mode := pgx.QueryExecModeCacheDescribe
@@ -121,7 +149,7 @@ func (e *export) through(ctx context.Context, sql string, args arguments) error 
 		if err != nil {
 			return err
 		}
-		if n, err = e.pass(rows); err != nil {
+		if n, err = e.pass(stopped, rows); err != nil {
 			return err
 		}
 	}
@@ -129,9 +157,9 @@ func (e *export) through(ctx context.Context, sql string, args arguments) error 
 	return err
 }
 
-// pass writes the rows of one FETCH while they come in, and returns how many
+// pass passes the rows of one FETCH on while they come in, and returns how many
 // they were.
-func (e *export) pass(rows pgx.Rows) (n int, err error) {
+func (e *export) pass(stopped context.Context, rows pgx.Rows) (n int, err error) {
 	defer rows.Close()
 	for ; rows.Next(); n++ {
 		row, err := scanCustomer(rows)
@@ -142,7 +170,7 @@ func (e *export) pass(rows pgx.Rows) (n int, err error) {
 			*m.title = cmp.Or(e.titles[m.product], m.product)
 		}
 		if e.batch = append(e.batch, row.Customer); len(e.batch) == exportBatch {
-			if err := e.flush(); err != nil {
+			if err := e.flush(stopped); err != nil {
 				return n, err
 			}
 		}
@@ -150,14 +178,23 @@ func (e *export) pass(rows pgx.Rows) (n int, err error) {
 	if err := rows.Err(); err != nil {
 		return n, err
 	}
-	return n, e.flush()
+	return n, e.flush(stopped)
 }
 
-func (e *export) flush() error {
+// flush gives the batch away, for an empty one.
+func (e *export) flush(stopped context.Context) error {
 	if len(e.batch) == 0 {
 		return nil
 	}
-	err := e.write(e.batch)
-	e.batch = e.batch[:0]
-	return err
+	select {
+	case e.full <- e.batch:
+	case <-stopped.Done():
+		return stopped.Err()
+	}
+	select {
+	case e.batch = <-e.free:
+	case <-stopped.Done():
+		return stopped.Err()
+	}
+	return nil
 }
