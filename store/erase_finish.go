@@ -240,7 +240,8 @@ func kindsAndValues(ids []identity) (kinds, values []string) {
 }
 
 // empty takes away the payloads of events, some at a time. Those that wait are
-// applied, and their payloads go with it; what cannot be now goes when it can.
+// applied, and their payloads go with it; of what cannot be now, they go when it
+// can, or is given up.
 func (s *Store) empty(ctx context.Context, x erasure, events []received, o EraseOptions) error {
 	var ids []int64
 	for _, v := range events {
@@ -251,9 +252,7 @@ func (s *Store) empty(ctx context.Context, x erasure, events []received, o Erase
 		if v.status != "pending" || o.Read == nil {
 			continue
 		}
-		_, err := s.Apply(ctx, []int64{v.id}, 0, o.Read)
-		var derive *DeriveError
-		if err != nil && !errors.As(err, &derive) {
+		if _, err := s.Apply(ctx, []int64{v.id}, 0, o.Read); err != nil && transient(err) {
 			return err
 		}
 	}

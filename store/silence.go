@@ -121,6 +121,34 @@ func (w *work) silence(ctx context.Context, events []pendingEvent) (err error) {
 	return nil
 }
 
+// namesErased tells whether an event, of which nothing was kept, names people
+// who were erased.
+func (w *work) namesErased(ctx context.Context, id int64) (named bool, err error) {
+	defer wrap(&err, "store.namesErased(%d)", id)
+	graves, err := w.graves(ctx)
+	if graves == nil || err != nil {
+		return false, err
+	}
+	e := pendingEvent{Handled: Handled{ID: id}}
+	v := &e.event
+	if err := w.tx.QueryRow(ctx, `
+		SELECT source, event_id, type, account, livemode, occurred_at, payload
+		FROM webhook_events
+		WHERE id = $1`, id).Scan(&v.Source, &v.ID, &v.Type, &v.Account, &v.Livemode, &v.OccurredAt, &v.Payload); err != nil {
+		return false, err
+	}
+	e.set, _ = facts.Read(*v) // where it cannot be read, its words still name people
+	e.set.At = v.OccurredAt
+	if err := graves.find(ctx, w.tx, identitiesOf(e.set)); err != nil {
+		return false, err
+	}
+	_, touched := graves.veil(e.set)
+	w.touched = []bool{touched}
+	events := []pendingEvent{e}
+	err = w.silence(ctx, events)
+	return events[0].silenced, err
+}
+
 // headers are those that events came with, by the ids of these.
 func (w *work) headers(ctx context.Context, events []pendingEvent) (map[int64][]byte, error) {
 	ids, headers := make([]int64, len(events)), map[int64][]byte{}

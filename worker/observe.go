@@ -186,7 +186,7 @@ func words(e store.Handled, found bool, err error) (what string, level slog.Leve
 		return "event applied", slog.LevelInfo
 	case err == nil:
 		return "event had been applied", slog.LevelDebug
-	case e.Status == "failed":
+	case e.Status == "failed", e.Status == "ignored":
 		return "event given up; see `rollcall events show`", slog.LevelError
 	case outage(err):
 		return "event not tried just now; it will be", slog.LevelInfo

@@ -218,7 +218,7 @@ func (w *Worker) settle(ctx context.Context, e store.Handled, err error) (status
 	if mark != nil {
 		return e.Status, mark
 	}
-	if status == "failed" {
+	if status != "" && status != "pending" {
 		w.metrics.applied.WithLabelValues(e.Source, status).Inc()
 	}
 	return status, err
