@@ -54,10 +54,11 @@ type EraseOptions struct {
 	Progress func(done, all int64)
 }
 
-func (o EraseOptions) progress(done, all int64) {
+func (o EraseOptions) progress(done, all int64) error {
 	if o.Progress != nil {
 		o.Progress(done, all)
 	}
+	return nil
 }
 
 // Erase erases a person. Called again after an interruption it goes on; after it

@@ -86,13 +86,19 @@ func (s *Store) finishErasure(ctx context.Context, x erasure, o EraseOptions) (e
 // traceErasure finds all that there is to be removed now, and tells whether that
 // leads to names which were not known when it began.
 func (s *Store) traceErasure(ctx context.Context, x erasure, o EraseOptions) (found trail, fresh bool, err error) {
+	looked := func(done, all int64) error {
+		if err := s.showLife(ctx, x); err != nil {
+			return err
+		}
+		return o.progress(done, all)
+	}
 	err = pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
 		found = trail{}
 		names, err := namesOf(ctx, tx, "NOT anew", x.id)
 		if err != nil {
 			return err
 		}
-		err = found.from(ctx, tx, names, x, o)
+		err = found.from(ctx, tx, names, x, looked)
 		fresh = len(found.ids) > len(names)
 		return err
 	})
@@ -105,9 +111,27 @@ func (s *Store) move(ctx context.Context, x erasure, do func(*work) error) error
 		if err := do(w); err != nil {
 			return err
 		}
-		_, err := w.tx.Exec(ctx, `UPDATE erasures SET moved_at = clock_timestamp() WHERE id = $1`, x.id)
+		_, err := w.tx.Exec(ctx, movedSQL, x.id)
 		return err
 	})
+}
+
+// movedSQL shows that an erasure goes on.
+const movedSQL = `UPDATE erasures SET moved_at = clock_timestamp() WHERE id = $1`
+
+// lifePatience is how long to wait to show it: less than a stretch may be late.
+const lifePatience = time.Second
+
+// showLife shows that an erasure goes on, beside the search, which is one long
+// transaction. Where no connection is free it is left to the next stretch.
+func (s *Store) showLife(ctx context.Context, x erasure) error {
+	short, cancel := context.WithTimeout(ctx, lifePatience)
+	defer cancel()
+	_, err := s.pool.Exec(short, movedSQL, x.id)
+	if short.Err() != nil {
+		return ctx.Err()
+	}
+	return err
 }
 
 // putChunk puts some rows and attaches them. Of a store's they are put when they

@@ -152,6 +152,27 @@ func TestEraseInterrupted(t *testing.T) {
 	}
 }
 
+// While the inbox is searched, each stretch is a sign that the erasure goes on:
+// else workers would take a long search for one that nobody is at any more.
+func TestEraseTellsThatItSearches(t *testing.T) {
+	var e teller
+	s, url := openURL(t)
+	apply(t, s, []store.NewEvent{ // only a payload ties the user to her, so that there is a second look for them
+		e.user("user_old", "ann@x.example", "verified"), e.user("user_old", "other@x.example", "verified"), e.enrolled("c1", `"user_id":"user_old"`),
+	}, 3)
+	looks := 0
+	err := s.Erase(t.Context(), store.Erasing{Email: "ann@x.example"}, store.EraseOptions{Read: facts.Read, Progress: func(int64, int64) {
+		looks++
+		moved, err := execute(t, url, `UPDATE erasures SET moved_at = '-infinity' WHERE moved_at > '-infinity'`)
+		if err != nil || moved != 1 {
+			t.Errorf("look %d: it did not move since the one before (%d, %v)", looks, moved, err)
+		}
+	}})
+	if err != nil || looks < 3 {
+		t.Errorf("%d looks, %v", looks, err)
+	}
+}
+
 func (h *house) exec(t fataler, sql string) {
 	if _, err := h.pool.Exec(context.Background(), sql); err != nil {
 		t.Fatalf("%s: %v", sql, err)
