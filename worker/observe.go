@@ -62,7 +62,7 @@ func (n *note) conclude(err error) {
 	if err == nil {
 		return
 	}
-	n.attrs = append(n.attrs, slog.String("error", store.Plain(err)))
+	n.attrs = append(n.attrs, slog.Any("error", err))
 	if n.level == slog.LevelInfo && n.outcome != postponed {
 		n.level = slog.LevelError
 	}

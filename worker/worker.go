@@ -167,7 +167,7 @@ func (w *Worker) start(ctx context.Context, server *asynq.Server, mux *asynq.Ser
 			return server.Start(mux)
 		}
 		seldom.Do(func() {
-			w.cfg.Log.Warn("Redis does not answer; webhooks are still kept, and will be worked through when it does", "error", store.Plain(err))
+			w.cfg.Log.Warn("Redis does not answer; webhooks are still kept, and will be worked through when it does", "error", err)
 		})
 		select {
 		case <-ctx.Done():
