@@ -3,6 +3,7 @@ package store_test
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"rollcall/facts"
 	"rollcall/store"
@@ -119,4 +120,46 @@ func exhaust(t *testing.T, s *store.Store, id int64) (status string) {
 func withHeaders(e store.NewEvent, headers string) store.NewEvent {
 	e.Headers = []byte(headers)
 	return e
+}
+
+// What a backfill cannot use, and what it remarks, names nobody who was erased.
+func TestFindingsNameNobodyErased(t *testing.T) {
+	var e teller
+	s, url := openURL(t)
+	apply(t, s, []store.NewEvent{
+		e.user("user_ann", "ann@x.example", "verified"), e.user("7", "ann@x.example", "verified"), e.customer("cus_ann", "ann@x.example"),
+		e.stripe("customer.created", "acct_1", `{"id":"cus_own","email":"ann@x.example","name":"Ann Stripe"}`),
+	}, 4)
+	erase(t, s, store.Erasing{Email: "ann@x.example"})
+	b, err := s.StartBackfill(t.Context(), store.NewBackfill{Kind: "convex", StartedBy: "a test", Options: store.BackfillOptions{File: "/export.zip"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := s.OpenChunk(t.Context(), b.ID, 0, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unread := func(place, why string) store.Item { return store.Item{Place: place, Err: errors.New(why)} }
+	out, err := s.ApplyChunk(t.Context(), c, store.Page{
+		Items: []store.Item{
+			unread("purchases, line 1", `line 1 of purchases: amount "x" of Ann@X.example`), unread("purchases, line 2", "line 2 of purchases: the user user_ann has no date"),
+			unread("cus_ann", "no email"), unread("cus_own acct_1", "no email"), unread("7", "no email"),
+			unread("purchases, line 3", `line 3 of purchases: amount "x" of bob@x.example`), unread("cus_own acct_2", "no email"),
+		},
+		Notes: []store.Finding{
+			{Place: "webhookEvents, line 1", What: "evt_1 (invoice.paid)", Why: "was refused by the old system (no user for ann@x.example)"},
+			{Place: "customers, line 1", What: "ann@x.example", Why: "is odd"},
+			{Place: "webhookEvents, line 2", What: "evt_2 (invoice.paid)", Why: "was refused by the old system (no user for bob@x.example)"},
+		},
+	})
+	if err != nil || out.Errors != 7 {
+		t.Errorf("%+v %v", out, err)
+	}
+	const somebody = "somebody who was erased cannot be read: it named a person who was erased"
+	wantRows(t, url, `SELECT place || ' ' || what || ': ' || why FROM backfill_errors WHERE place <> 'at the end' ORDER BY id`,
+		somebody, somebody, somebody, somebody, somebody,
+		`purchases, line 3 cannot be read: line 3 of purchases: amount "x" of bob@x.example`, "cus_own acct_2 cannot be read: no email",
+		"somebody who was erased evt_1 (invoice.paid): it named a person who was erased",
+		"somebody who was erased it named a person who was erased: it named a person who was erased",
+		"webhookEvents, line 2 evt_2 (invoice.paid): was refused by the old system (no user for bob@x.example)")
 }
