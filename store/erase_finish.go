@@ -16,7 +16,7 @@ const putChunk = 200
 // FinishErasures goes on with erasures that somebody began and did not end, or
 // of whose people a late event told more. Those that moved within grace are in
 // somebody's hands.
-func (s *Store) FinishErasures(ctx context.Context, grace time.Duration) (err error) {
+func (s *Store) FinishErasures(ctx context.Context, grace time.Duration, o EraseOptions) (err error) {
 	defer wrap(&err, "store.FinishErasures")
 	for {
 		rows, err := s.pool.Query(ctx, `
@@ -34,7 +34,7 @@ func (s *Store) FinishErasures(ctx context.Context, grace time.Duration) (err er
 			return nil
 		}
 		if err == nil {
-			err = s.finishErasure(ctx, x, EraseOptions{})
+			err = s.finishErasure(ctx, x, o)
 		}
 		if err != nil {
 			return err
@@ -76,6 +76,11 @@ func (s *Store) finishErasure(ctx context.Context, x erasure, o EraseOptions) (e
 				return err
 			}
 			continue
+		}
+		if o.Forget != nil { // before the names are forgotten
+			if err := o.Forget(found.names()); err != nil {
+				return err
+			}
 		}
 		if done, err := s.closeErasure(ctx, x, found.ids); done || err != nil {
 			return err

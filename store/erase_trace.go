@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -87,6 +88,14 @@ func (f trail) values(kind string) []string {
 		}
 	}
 	return out
+}
+
+// names are all that the person is known by, in lower case.
+func (f trail) names() (names []string) {
+	for _, i := range f.ids {
+		names = append(names, strings.ToLower(idOf(i)))
+	}
+	return names
 }
 
 // rowsInStore finds the rows of a store that are of a person: those of the

@@ -58,7 +58,7 @@ func TestEraseFromOneStore(t *testing.T) {
 	}
 	sound(t, s)
 	apply(t, s, late, 1)
-	if err := s.FinishErasures(t.Context(), 0); err != nil { // a late customer is looked for, too
+	if err := s.FinishErasures(t.Context(), 0, store.EraseOptions{}); err != nil { // a late customer is looked for, too
 		t.Fatal(err)
 	}
 	wantRows(t, url, listsSQL, bob, `s1 nobody subscription active {c1,c2,c3,c7} [{"amount": 3200, "currency": "usd"}]`, `s2 ann@x.example paying active N {c8,c9} [{"amount": 1000, "currency": "usd"}]`)
@@ -137,7 +137,7 @@ func TestEraseInterrupted(t *testing.T) {
 		}
 		if killed && steps%2 == 0 {
 			h.erase(t, who)
-		} else if err := h.store.FinishErasures(context.Background(), 0); err != nil {
+		} else if err := h.store.FinishErasures(context.Background(), 0, store.EraseOptions{}); err != nil {
 			t.Fatal(err)
 		}
 		if steps == 0 { // killed before anything was written: there is nothing to go on with
@@ -250,7 +250,7 @@ func TestEraseBesideOthers(t *testing.T) {
 				t.Fatalf("%v", err)
 			}
 		}
-		if err := h.store.FinishErasures(context.Background(), 0); err != nil {
+		if err := h.store.FinishErasures(context.Background(), 0, store.EraseOptions{}); err != nil {
 			t.Fatalf("%v", err)
 		}
 		if _, err := h.store.Rebuild(context.Background(), "", nil); err != nil { // what was kept is not attached
