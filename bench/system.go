@@ -99,7 +99,9 @@ func (s *system) close() {
 }
 
 // logged is a log as `serve` and `work` write it, but for the writing.
-func logged() *slog.Logger { return slog.New(slog.NewJSONHandler(io.Discard, nil)) }
+func logged() *slog.Logger {
+	return slog.New(slog.NewJSONHandler(io.Discard, &slog.HandlerOptions{ReplaceAttr: store.PlainErrors}))
+}
 
 // work runs a worker until the function it returns is called.
 func (s *system) work(ctx context.Context) (stop func() error, err error) {

@@ -69,7 +69,7 @@ func TestLogIsPrivate(t *testing.T) {
 	t.Parallel()
 	log := &buffer{}
 	by := blind
-	by.log = slog.New(slog.NewJSONHandler(log, nil))
+	by.log = slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{ReplaceAttr: store.PlainErrors})) // as serve and work write it
 	s := &logged{newWatchedSystem(t, by), log}
 	s.failures()
 	s.startWorkerWith(s.markedPast())
@@ -189,6 +189,7 @@ func (s *logged) requests() {
 		{"GET", "/nowhere/" + address, operator, ""},
 		{"GET", "/api/admin/events?type=" + word, operator, ""},
 		{"POST", "/api/admin/backfills", operator, `{"kind":"` + word + `"}`},
+		{"POST", "/api/admin/events/retry", operator, `{"error":"` + address + `"}`},
 	} {
 		s.ask(r.method, r.path, r.header, []byte(r.body))
 	}

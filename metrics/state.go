@@ -153,7 +153,7 @@ func (f *figure) look() {
 	began := time.Now()
 	metrics, err := f.read(ctx)
 	if err != nil {
-		f.seldom.Do(func() { f.log.Warn("figures could not be read", "figures", f.name, "error", store.Plain(err)) })
+		f.seldom.Do(func() { f.log.Warn("figures could not be read", "figures", f.name, "error", err) })
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()

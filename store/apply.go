@@ -97,7 +97,7 @@ func (s *Store) Apply(ctx context.Context, ids []int64, neighbours int, read Rea
 		if len(events) > 1 {
 			out.Changes, err = w.attach(ctx, rows)
 		} else if out.Changes, err = w.attachOrKeep(ctx, rows); errors.As(err, &failure) {
-			out.Events[0].Status, err = w.keepPending(ctx, events[0].ID, rows, failure)
+			out.Events[0].Status, err = w.keepPending(ctx, events[0], rows, failure)
 			return err
 		}
 		if err != nil {
@@ -220,9 +220,14 @@ func (w *work) attachOrKeep(ctx context.Context, rows []rowKey) (changes Changes
 
 // keepPending records on an event, and on its rows that are on no list yet,
 // that deriving failed, and returns the event's status now.
-func (w *work) keepPending(ctx context.Context, id int64, rows []rowKey, failure *DeriveError) (status string, err error) {
-	if err := w.tx.QueryRow(ctx, failSQL, id, failure.Error(), MaxAttempts).Scan(&status); err != nil {
+func (w *work) keepPending(ctx context.Context, e pendingEvent, rows []rowKey, failure *DeriveError) (status string, err error) {
+	if err := w.tx.QueryRow(ctx, failSQL, e.ID, failure.Error(), MaxAttempts).Scan(&status); err != nil {
 		return "", err
+	}
+	if status == "failed" && e.silenced {
+		if status, err = "ignored", w.emptyEvents(ctx, []int64{e.ID}); err != nil {
+			return "", err
+		}
 	}
 	return status, w.markFailed(ctx, rows, failure.Err)
 }
@@ -301,15 +306,30 @@ const failSQL = `
 	RETURNING status`
 
 // MarkAttempt records why an attempt at an event failed; the last one allowed
-// makes the row failed, and so does at once what no further try can help. It
-// returns the row's status now, empty if it was not pending any more.
+// makes the row failed, and so does at once what no further try can help. One
+// that names somebody erased is ignored instead, as it is not kept to be looked
+// at. It returns the row's status now, empty if it was not pending any more.
 func (s *Store) MarkAttempt(ctx context.Context, id int64, cause error) (status string, err error) {
 	defer wrap(&err, "store.MarkAttempt(%d)", id)
 	limit := MaxAttempts
 	if permanent(cause) {
 		limit = 1
 	}
-	err = s.pool.QueryRow(ctx, failSQL, id, cause.Error(), limit).Scan(&status)
+	err = s.transact(ctx, func(ctx context.Context, w *work) error {
+		if err := w.lock(ctx, nil); err != nil {
+			return err
+		}
+		err := w.tx.QueryRow(ctx, failSQL, id, cause.Error(), limit).Scan(&status)
+		if err != nil || status != "failed" {
+			return err
+		}
+		named, err := w.namesErased(ctx, id)
+		if err != nil || !named {
+			return err
+		}
+		status = "ignored"
+		return w.emptyEvents(ctx, []int64{id})
+	})
 	if errors.Is(err, pgx.ErrNoRows) {
 		err = nil
 	}

@@ -53,7 +53,8 @@ func (c *Checkup) TroubledBackfills(ctx context.Context) (out []TroubledBackfill
 	return out, err
 }
 
-// OtherMode are events of Stripe's that were ignored because of STRIPE_MODE.
+// OtherMode are events of Stripe's that were ignored because of STRIPE_MODE, and
+// could be applied still.
 type OtherMode struct {
 	Live   int64
 	Test   int64
@@ -70,7 +71,9 @@ func (c *Checkup) OtherMode(ctx context.Context) (o OtherMode, err error) {
 				count(*) FILTER (WHERE NOT livemode),
 				min(received_at) FILTER (WHERE livemode)
 			FROM (SELECT * FROM webhook_events WHERE status = 'ignored' ORDER BY id DESC LIMIT $1) e
-			WHERE source = 'stripe' AND last_error LIKE '%STRIPE_MODE%'`, someEvents).Scan(&o.Live, &o.Test, &o.Oldest)
+			WHERE source = 'stripe'
+			  AND last_error LIKE '%STRIPE_MODE%'
+			  AND payload IS NOT NULL -- else it cannot be replayed`, someEvents).Scan(&o.Live, &o.Test, &o.Oldest)
 	})
 	o.Oldest = utc(o.Oldest)
 	return o, err

@@ -94,6 +94,7 @@ func (w *work) applyPage(ctx context.Context, c Chunk, items []Item) (t *tally, 
 		err = back
 	}
 	t.events = nil
+	w.erased, w.erasedKnown = nil, false // who was found erased is undone, too
 	if err == nil {
 		err = w.preview(ctx, c.Backfill, t)
 	}
@@ -137,7 +138,11 @@ func (w *work) preview(ctx context.Context, backfill int64, t *tally) error {
 // closeChunk counts what was done, says what follows, and ends the run if
 // nothing does. The run's row is locked late and briefly: others work on it too.
 func (w *work) closeChunk(ctx context.Context, c Chunk, page Page, t *tally, out *Applied) error {
-	if err := w.keepFindings(ctx, c.Backfill, t, page.Notes); err != nil {
+	notes := slices.Clone(page.Notes) // this may be tried again
+	if err := w.silenceFindings(ctx, notes); err != nil {
+		return err
+	}
+	if err := w.keepFindings(ctx, c.Backfill, t, notes); err != nil {
 		return err
 	}
 	var last int

@@ -151,8 +151,8 @@ func (w *work) keepAlone(ctx context.Context, item Item, cause error, t *tally) 
 	if err != nil {
 		f.What, f.Why = "cannot be stored", err.Error()
 	}
-	if slices.Contains(w.touched, true) {
-		f.Place = "somebody who was erased" // an id may be theirs
+	if slices.Contains(w.touched, true) { // an id may be theirs, or what Postgres quotes
+		f.Place, f.Why = someoneErased, Plain(cause)
 	}
 	t.seen++
 	t.fail(f)
@@ -179,11 +179,12 @@ func (l locks) merge(other locks) {
 // applyItems does what items ask for.
 func (w *work) applyItems(ctx context.Context, items []Item, t *tally) error {
 	var rows, said, events, old []Item
+	var unread []Finding
 	for _, i := range items {
 		t.seen++
 		switch {
 		case i.Err != nil:
-			t.fail(Finding{Place: i.Place, What: "cannot be read", Why: i.Err.Error()})
+			unread = append(unread, Finding{Place: i.Place, What: "cannot be read", Why: i.Err.Error()})
 			continue
 		case i.row != nil:
 			rows = append(rows, i)
@@ -195,6 +196,12 @@ func (w *work) applyItems(ctx context.Context, items []Item, t *tally) error {
 		if i.Old != nil && !w.dry {
 			old = append(old, i)
 		}
+	}
+	if err := w.silenceFindings(ctx, unread); err != nil {
+		return err
+	}
+	for _, f := range unread {
+		t.fail(f)
 	}
 	if err := w.attachRows(ctx, rows, t); err != nil {
 		return err

@@ -52,12 +52,17 @@ type EraseOptions struct {
 	// Progress, unless nil, is told how many events of the inbox were searched,
 	// and of how many.
 	Progress func(done, all int64)
+	// Forget, unless nil, removes what there is elsewhere of whoever is known by
+	// the names, in lower case, once all of these are found. If it fails the
+	// erasure has not ended, and is gone on with.
+	Forget func(names []string) error
 }
 
-func (o EraseOptions) progress(done, all int64) {
+func (o EraseOptions) progress(done, all int64) error {
 	if o.Progress != nil {
 		o.Progress(done, all)
 	}
+	return nil
 }
 
 // Erase erases a person. Called again after an interruption it goes on; after it

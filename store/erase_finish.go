@@ -16,7 +16,7 @@ const putChunk = 200
 // FinishErasures goes on with erasures that somebody began and did not end, or
 // of whose people a late event told more. Those that moved within grace are in
 // somebody's hands.
-func (s *Store) FinishErasures(ctx context.Context, grace time.Duration) (err error) {
+func (s *Store) FinishErasures(ctx context.Context, grace time.Duration, o EraseOptions) (err error) {
 	defer wrap(&err, "store.FinishErasures")
 	for {
 		rows, err := s.pool.Query(ctx, `
@@ -34,7 +34,7 @@ func (s *Store) FinishErasures(ctx context.Context, grace time.Duration) (err er
 			return nil
 		}
 		if err == nil {
-			err = s.finishErasure(ctx, x, EraseOptions{})
+			err = s.finishErasure(ctx, x, o)
 		}
 		if err != nil {
 			return err
@@ -77,6 +77,11 @@ func (s *Store) finishErasure(ctx context.Context, x erasure, o EraseOptions) (e
 			}
 			continue
 		}
+		if o.Forget != nil { // before the names are forgotten
+			if err := o.Forget(found.names()); err != nil {
+				return err
+			}
+		}
 		if done, err := s.closeErasure(ctx, x, found.ids); done || err != nil {
 			return err
 		}
@@ -86,13 +91,19 @@ func (s *Store) finishErasure(ctx context.Context, x erasure, o EraseOptions) (e
 // traceErasure finds all that there is to be removed now, and tells whether that
 // leads to names which were not known when it began.
 func (s *Store) traceErasure(ctx context.Context, x erasure, o EraseOptions) (found trail, fresh bool, err error) {
+	looked := func(done, all int64) error {
+		if err := s.showLife(ctx, x); err != nil {
+			return err
+		}
+		return o.progress(done, all)
+	}
 	err = pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
 		found = trail{}
 		names, err := namesOf(ctx, tx, "NOT anew", x.id)
 		if err != nil {
 			return err
 		}
-		err = found.from(ctx, tx, names, x, o)
+		err = found.from(ctx, tx, names, x, looked)
 		fresh = len(found.ids) > len(names)
 		return err
 	})
@@ -105,9 +116,27 @@ func (s *Store) move(ctx context.Context, x erasure, do func(*work) error) error
 		if err := do(w); err != nil {
 			return err
 		}
-		_, err := w.tx.Exec(ctx, `UPDATE erasures SET moved_at = clock_timestamp() WHERE id = $1`, x.id)
+		_, err := w.tx.Exec(ctx, movedSQL, x.id)
 		return err
 	})
+}
+
+// movedSQL shows that an erasure goes on.
+const movedSQL = `UPDATE erasures SET moved_at = clock_timestamp() WHERE id = $1`
+
+// lifePatience is how long to wait to show it: less than a stretch may be late.
+const lifePatience = time.Second
+
+// showLife shows that an erasure goes on, beside the search, which is one long
+// transaction. Where no connection is free it is left to the next stretch.
+func (s *Store) showLife(ctx context.Context, x erasure) error {
+	short, cancel := context.WithTimeout(ctx, lifePatience)
+	defer cancel()
+	_, err := s.pool.Exec(short, movedSQL, x.id)
+	if short.Err() != nil {
+		return ctx.Err()
+	}
+	return err
 }
 
 // putChunk puts some rows and attaches them. Of a store's they are put when they
@@ -240,7 +269,8 @@ func kindsAndValues(ids []identity) (kinds, values []string) {
 }
 
 // empty takes away the payloads of events, some at a time. Those that wait are
-// applied, and their payloads go with it; what cannot be now goes when it can.
+// applied, and their payloads go with it; of what cannot be now, they go when it
+// can, or is given up.
 func (s *Store) empty(ctx context.Context, x erasure, events []received, o EraseOptions) error {
 	var ids []int64
 	for _, v := range events {
@@ -251,9 +281,7 @@ func (s *Store) empty(ctx context.Context, x erasure, events []received, o Erase
 		if v.status != "pending" || o.Read == nil {
 			continue
 		}
-		_, err := s.Apply(ctx, []int64{v.id}, 0, o.Read)
-		var derive *DeriveError
-		if err != nil && !errors.As(err, &derive) {
+		if _, err := s.Apply(ctx, []int64{v.id}, 0, o.Read); err != nil && transient(err) {
 			return err
 		}
 	}

@@ -49,7 +49,7 @@ func TestErasureDoesNotDependOnOrder(t *testing.T) {
 			h.tell(t, order[:when], p)
 			h.erase(t, who)
 			h.tell(t, append(order[when:], order[:when]...), p)
-			if err := h.store.FinishErasures(context.Background(), 0); err != nil {
+			if err := h.store.FinishErasures(context.Background(), 0, store.EraseOptions{}); err != nil {
 				t.Fatalf("%v", err)
 			}
 			if diff := cmp.Diff(money, h.money(t)); diff != "" {

@@ -145,7 +145,7 @@ func TestErase(t *testing.T) {
 			apply(t, s, c.before, 3)
 			erase(t, s, c.who)
 			apply(t, s, since(c.after), 1)
-			if err := s.FinishErasures(t.Context(), 0); err != nil {
+			if err := s.FinishErasures(t.Context(), 0, store.EraseOptions{}); err != nil {
 				t.Fatal(err)
 			}
 			wantRows(t, url, listsSQL, c.want...)
@@ -267,7 +267,7 @@ func TestEraseAndHistories(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantRows(t, url, listsSQL, `s1 nobody paying active {c1} [{"amount": 500, "currency": "usd"}]`)
-	if err := s.FinishErasures(t.Context(), 0); err != nil {
+	if err := s.FinishErasures(t.Context(), 0, store.EraseOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	unnamed(t, url, append(ann, "k57user")...)

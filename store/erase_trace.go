@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -19,8 +20,8 @@ type trail struct {
 
 // from begins with what a person is known by, and goes on, as if all of that had
 // been erased, until nothing leads any further. Of one store only what is there
-// of the person is found.
-func (f *trail) from(ctx context.Context, tx pgx.Tx, seeds []identity, x erasure, o EraseOptions) error {
+// of the person is found. looked is told of each stretch of the inbox.
+func (f *trail) from(ctx context.Context, tx pgx.Tx, seeds []identity, x erasure, looked func(done, all int64) error) error {
 	e, found := &erased{tombs: map[identity]*tombstone{}}, ties{}
 	for _, i := range seeds {
 		found[i] = x.tombstone()
@@ -55,7 +56,9 @@ func (f *trail) from(ctx context.Context, tx pgx.Tx, seeds []identity, x erasure
 				e.ties(found, v.set)
 			}
 			f.events = append(f.events, events...)
-			o.progress(min(from+scanStretch, end), end)
+			if err := looked(min(from+scanStretch, end), end); err != nil {
+				return err
+			}
 		}
 	}
 	f.rows, f.events = distinct(f.rows), distinctEvents(f.events)
@@ -85,6 +88,14 @@ func (f trail) values(kind string) []string {
 		}
 	}
 	return out
+}
+
+// names are all that the person is known by, in lower case.
+func (f trail) names() (names []string) {
+	for _, i := range f.ids {
+		names = append(names, strings.ToLower(idOf(i)))
+	}
+	return names
 }
 
 // rowsInStore finds the rows of a store that are of a person: those of the

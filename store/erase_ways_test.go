@@ -58,7 +58,7 @@ func TestEraseFromOneStore(t *testing.T) {
 	}
 	sound(t, s)
 	apply(t, s, late, 1)
-	if err := s.FinishErasures(t.Context(), 0); err != nil { // a late customer is looked for, too
+	if err := s.FinishErasures(t.Context(), 0, store.EraseOptions{}); err != nil { // a late customer is looked for, too
 		t.Fatal(err)
 	}
 	wantRows(t, url, listsSQL, bob, `s1 nobody subscription active {c1,c2,c3,c7} [{"amount": 3200, "currency": "usd"}]`, `s2 ann@x.example paying active N {c8,c9} [{"amount": 1000, "currency": "usd"}]`)
@@ -137,7 +137,7 @@ func TestEraseInterrupted(t *testing.T) {
 		}
 		if killed && steps%2 == 0 {
 			h.erase(t, who)
-		} else if err := h.store.FinishErasures(context.Background(), 0); err != nil {
+		} else if err := h.store.FinishErasures(context.Background(), 0, store.EraseOptions{}); err != nil {
 			t.Fatal(err)
 		}
 		if steps == 0 { // killed before anything was written: there is nothing to go on with
@@ -149,6 +149,27 @@ func TestEraseInterrupted(t *testing.T) {
 	}
 	if steps < 6 {
 		t.Errorf("only %d steps were there to be killed at", steps)
+	}
+}
+
+// While the inbox is searched, each stretch is a sign that the erasure goes on:
+// else workers would take a long search for one that nobody is at any more.
+func TestEraseTellsThatItSearches(t *testing.T) {
+	var e teller
+	s, url := openURL(t)
+	apply(t, s, []store.NewEvent{ // only a payload ties the user to her, so that there is a second look for them
+		e.user("user_old", "ann@x.example", "verified"), e.user("user_old", "other@x.example", "verified"), e.enrolled("c1", `"user_id":"user_old"`),
+	}, 3)
+	looks := 0
+	err := s.Erase(t.Context(), store.Erasing{Email: "ann@x.example"}, store.EraseOptions{Read: facts.Read, Progress: func(int64, int64) {
+		looks++
+		moved, err := execute(t, url, `UPDATE erasures SET moved_at = '-infinity' WHERE moved_at > '-infinity'`)
+		if err != nil || moved != 1 {
+			t.Errorf("look %d: it did not move since the one before (%d, %v)", looks, moved, err)
+		}
+	}})
+	if err != nil || looks < 3 {
+		t.Errorf("%d looks, %v", looks, err)
 	}
 }
 
@@ -229,7 +250,7 @@ func TestEraseBesideOthers(t *testing.T) {
 				t.Fatalf("%v", err)
 			}
 		}
-		if err := h.store.FinishErasures(context.Background(), 0); err != nil {
+		if err := h.store.FinishErasures(context.Background(), 0, store.EraseOptions{}); err != nil {
 			t.Fatalf("%v", err)
 		}
 		if _, err := h.store.Rebuild(context.Background(), "", nil); err != nil { // what was kept is not attached

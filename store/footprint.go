@@ -71,7 +71,7 @@ func (s *Store) Footprint(ctx context.Context, p Erasing, o EraseOptions) (f Foo
 			return err
 		}
 		// Whatever is there happened before now.
-		if err := found.from(ctx, tx, append(names, p.seed()), erasure{store: p.Store, at: time.Now().Add(time.Hour)}, o); err != nil {
+		if err := found.from(ctx, tx, append(names, p.seed()), erasure{store: p.Store, at: time.Now().Add(time.Hour)}, o.progress); err != nil {
 			return err
 		}
 		f = Footprint{Addresses: found.values(anAddress), Users: found.values(aUser), StripeCustomers: found.values(aStripeCustomer), Traces: []Trace{}}

@@ -85,6 +85,27 @@ func TestPruneOld(t *testing.T) {
 	}
 }
 
+// Nobody is told of events that were ignored because of their mode if they
+// cannot be replayed any more: that would never end.
+func TestOtherModePruned(t *testing.T) {
+	s, _ := openInbox(t, 0)
+	if _, err := s.pool.Exec(t.Context(), `
+		INSERT INTO webhook_events (source, event_id, type, livemode, occurred_at, received_at, payload, status, processed_at, last_error)
+		SELECT 'stripe', 'evt_' || n, 'invoice.paid', n % 2 = 0, now(), now() - n * interval '1 day', '{}', 'ignored', now(), 'an event of Stripe''s other mode: STRIPE_MODE is x'
+		FROM generate_series(1, 6) n`); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []int64{3, 1, 0} {
+		o, err := s.Checkup("", 1).OtherMode(t.Context())
+		if err != nil || o.Live != want || o.Test != want || (o.Oldest == nil) != (want == 0) {
+			t.Errorf("%+v %v, want %d of each", o, err, want)
+		}
+		if _, _, err := s.PruneOld(t.Context(), time.Time{}, time.Now(), 4); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // Nothing is applied again that cannot be read.
 func TestReopenPruned(t *testing.T) {
 	s := openOldInbox(t)

@@ -3,7 +3,10 @@ package store
 import (
 	"cmp"
 	"context"
+	"log/slog"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -25,6 +28,14 @@ type ReopenFilter struct {
 	// 0, so that many can be taken in portions of at most Most (0: all at once).
 	After, Through int64
 	Most           int
+}
+
+// LogValue is what a log may hold of f: by what events were chosen, and not the
+// words typed for that, which may be somebody's address.
+func (f ReopenFilter) LogValue() slog.Value {
+	by := strings.Join(slices.Sorted(maps.Keys(f.asked().Values())), ",")
+	return slog.GroupValue(slog.Any("statuses", f.Statuses), slog.String("by", by), slog.Int("ids", len(f.IDs)), slog.Any("rows", f.IDs[:min(len(f.IDs), 10)]),
+		slog.Int64("after", f.After), slog.Int64("through", f.Through))
 }
 
 // Reopen is the ReopenFilter for the events that f asks for at a time, of the

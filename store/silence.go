@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -121,6 +122,34 @@ func (w *work) silence(ctx context.Context, events []pendingEvent) (err error) {
 	return nil
 }
 
+// namesErased tells whether an event, of which nothing was kept, names people
+// who were erased.
+func (w *work) namesErased(ctx context.Context, id int64) (named bool, err error) {
+	defer wrap(&err, "store.namesErased(%d)", id)
+	graves, err := w.graves(ctx)
+	if graves == nil || err != nil {
+		return false, err
+	}
+	e := pendingEvent{Handled: Handled{ID: id}}
+	v := &e.event
+	if err := w.tx.QueryRow(ctx, `
+		SELECT source, event_id, type, account, livemode, occurred_at, payload
+		FROM webhook_events
+		WHERE id = $1`, id).Scan(&v.Source, &v.ID, &v.Type, &v.Account, &v.Livemode, &v.OccurredAt, &v.Payload); err != nil {
+		return false, err
+	}
+	e.set, _ = facts.Read(*v) // where it cannot be read, its words still name people
+	e.set.At = v.OccurredAt
+	if err := graves.find(ctx, w.tx, identitiesOf(e.set)); err != nil {
+		return false, err
+	}
+	_, touched := graves.veil(e.set)
+	w.touched = []bool{touched}
+	events := []pendingEvent{e}
+	err = w.silence(ctx, events)
+	return events[0].silenced, err
+}
+
 // headers are those that events came with, by the ids of these.
 func (w *work) headers(ctx context.Context, events []pendingEvent) (map[int64][]byte, error) {
 	ids, headers := make([]int64, len(events)), map[int64][]byte{}
@@ -138,6 +167,52 @@ func (w *work) headers(ctx context.Context, events []pendingEvent) (map[int64][]
 		return nil
 	})
 	return headers, err
+}
+
+// someoneErased is what findings call people who were erased.
+const someoneErased = "somebody who was erased"
+
+// silenceFindings leaves out of findings what names people who were erased. When
+// what they are about happened is not known, so it may have been before.
+func (w *work) silenceFindings(ctx context.Context, all []Finding) (err error) {
+	defer wrap(&err, "store.silenceFindings(%d)", len(all))
+	if len(all) == 0 {
+		return nil
+	}
+	if err := enter(ctx, w.tx, w.want[gate]); err != nil { // nothing may have been said yet
+		return err
+	}
+	e, err := w.graves(ctx)
+	if e == nil || err != nil {
+		return err
+	}
+	var named []identity
+	for _, f := range all {
+		named = append(named, f.named()...)
+	}
+	if err := e.find(ctx, w.tx, named); err != nil {
+		return err
+	}
+	for i, f := range all {
+		if !slices.ContainsFunc(f.named(), func(n identity) bool { return e.tomb(n.kind, n.value, always) != nil }) {
+			continue
+		}
+		all[i].Place, all[i].Why = someoneErased, aside
+		if len(namedInText(nil, f.What, "")) > 0 {
+			all[i].What = aside
+		}
+	}
+	return nil
+}
+
+// named lists whom a finding names.
+func (f Finding) named() []identity {
+	text := f.Place + "\n" + f.What + "\n" + f.Why
+	named := namedInText([]identity{{aUser, f.Place}}, text, "")
+	if _, account, ok := strings.Cut(f.Place, " acct_"); ok { // of a Stripe object
+		named = namedInText(named, text, "acct_"+account)
+	}
+	return named
 }
 
 // unreadable is why an event is ignored that nobody can look at any more.

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"regexp"
 	"slices"
 	"strings"
@@ -68,6 +69,17 @@ func Plain(err error) string {
 		return ""
 	}
 	return WithoutAddresses(unquoted(err, err.Error()))
+}
+
+// PlainErrors lets a log have Plain's text of whatever error it is given: it is
+// the ReplaceAttr of the handler of every log.
+func PlainErrors(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindAny {
+		if err, ok := a.Value.Any().(error); ok {
+			a.Value = slog.StringValue(Plain(err))
+		}
+	}
+	return a
 }
 
 // WithoutAddresses is a text for a log, without what looks like an address.

@@ -5,10 +5,24 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgconn"
 )
+
+// A log that is given an error writes its plain text, under whatever name.
+func TestPlainErrors(t *testing.T) {
+	var out strings.Builder
+	log := slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{ReplaceAttr: PlainErrors}))
+	raised := &pgconn.PgError{Severity: "ERROR", Code: "P0001", Message: "no place for ava"}
+	log.With("before", errors.New("ava@x.example")).Warn("failed", "error", fmt.Errorf("a: %w", raised), "none", error(nil), "n", 7, "any", []int{1})
+	_, line, _ := strings.Cut(out.String(), " ")
+	if want := "level=WARN msg=failed before=… error=\"a: SQLSTATE P0001\" none=<nil> n=7 any=[1]\n"; line != want {
+		t.Errorf("it wrote %q, want %q", line, want)
+	}
+}
 
 // What a log may hold of an error, and what others may read in a trace.
 func TestErrorsInPublic(t *testing.T) {

@@ -2,12 +2,14 @@ package web
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -193,6 +195,26 @@ func TestRetryOne(t *testing.T) {
 		t.Errorf("%s", x.status(t, 2))
 	}
 	wants(t, x.log.String(), `"msg":"an operator has events applied again","who":"admin","from":"127.0.0.1","what":"retry","events":1`)
+}
+
+// The log says how events were chosen to be applied again, and how many by
+// their ids, not what was typed; whose error it is, is not in the log either.
+func TestReopenIsLoggedPlainly(t *testing.T) {
+	x := open(t, nil)
+	ids, err := json.Marshal(slices.Repeat([]int64{123456789}, 1000))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, body := range []string{`{"error":"ann@x.example","type":"ann@x.example","since":"1d"}`, `{"ids":` + string(ids) + `}`} {
+		if a := x.send(t, "POST", "/api/admin/events/replay", body, withBearer(token), withHeader("Content-Type", "application/json")); a.StatusCode != http.StatusOK {
+			t.Errorf("%d %s", a.StatusCode, a.text)
+		}
+	}
+	log := x.log.String()
+	wants(t, log, `"filter":{"statuses":["failed","ignored"],"by":"error,since,type","ids":0,`, `"ids":1000`, "!ann@x.example")
+	if n := strings.Count(log, "123456789"); n > 10 {
+		t.Errorf("%d ids are in the log", n)
+	}
 }
 
 // All that match are retried or replayed, after a page that tells how many.

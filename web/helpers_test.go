@@ -71,7 +71,7 @@ func openOn(t testing.TB, database, redis string, config func(*Config)) *site {
 	}
 	x := &site{database: database, log: &syncBuffer{}}
 	cfg := Config{Store: db, Redis: opt, AdminToken: token, Version: "v1", Now: func() time.Time { return now },
-		Log: slog.New(slog.NewJSONHandler(x.log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
+		Log: slog.New(slog.NewJSONHandler(x.log, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: store.PlainErrors}))}
 	if config != nil {
 		config(&cfg)
 	}

@@ -175,7 +175,7 @@ func (s *Site) log(r *http.Request, seen *recorder, took time.Duration) {
 	}
 	if told.err != nil {
 		level = slog.LevelError
-		attrs = append(attrs, slog.String("error", store.Plain(told.err)))
+		attrs = append(attrs, slog.Any("error", told.err))
 	}
 	s.cfg.Log.LogAttrs(r.Context(), level, "request", attrs...)
 }

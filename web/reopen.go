@@ -199,7 +199,7 @@ func (s *Site) reopen(r *http.Request, do string, f store.ReopenFilter) (done re
 		return done, nil
 	}
 	defer func() {
-		s.audit(r, "an operator has events applied again", "what", do, "events", done.Opened, "filter", fmt.Sprintf("%+v", f), "error", err)
+		s.audit(r, "an operator has events applied again", "what", do, "events", done.Opened, "filter", f, "error", err)
 	}()
 	if f.Through == 0 {
 		if _, f.Through, err = s.cfg.Store.CountReopen(r.Context(), f, 0); err != nil {

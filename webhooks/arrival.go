@@ -91,7 +91,7 @@ func (r *Receiver) log(ctx context.Context, d *arrival, took time.Duration) {
 		if d.status >= 500 {
 			level = slog.LevelError
 		}
-		attrs = append(attrs, slog.String("code", d.code), slog.String("error", store.Plain(d.err)))
+		attrs = append(attrs, slog.String("code", d.code), slog.Any("error", d.err))
 	}
 	r.cfg.Logger.LogAttrs(ctx, level, what, append(attrs, slog.Duration("took", took))...)
 }

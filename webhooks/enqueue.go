@@ -103,7 +103,7 @@ func (h *hinter) span(ctx context.Context, r row) (context.Context, trace.Span) 
 
 func (h *hinter) complain(err error) {
 	h.seldom.Do(func() {
-		h.log.Warn("could not enqueue events; the sweeper will", "error", store.Plain(err), "failed", h.failed.Load(), "dropped", h.dropped.Load())
+		h.log.Warn("could not enqueue events; the sweeper will", "error", err, "failed", h.failed.Load(), "dropped", h.dropped.Load())
 	})
 }
 

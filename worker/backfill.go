@@ -86,7 +86,7 @@ func (w *Worker) leave(ctx context.Context, job jobs.Backfill, c store.Chunk, er
 	}
 	round := fmt.Sprintf("try-%d-%d", c.Attempts, time.Now().Unix())
 	if err := w.jobs.EnqueueBackfillIn(context.WithoutCancel(ctx), jobs.Backfill{Backfill: c.Backfill, Chunk: c.Number}, round, delay); err != nil {
-		w.cfg.Log.WarnContext(ctx, "chunk not enqueued; the sweep will ask for it", "backfill", c.Backfill, "chunk", c.Number, "error", store.Plain(err))
+		w.cfg.Log.WarnContext(ctx, "chunk not enqueued; the sweep will ask for it", "backfill", c.Backfill, "chunk", c.Number, "error", err)
 	}
 	return nil
 }
@@ -156,7 +156,7 @@ func (w *Worker) applyChunk(ctx context.Context, source Source, c store.Chunk) (
 	}
 	for _, e := range done.Events {
 		if err := w.jobs.EnqueueEvent(ctx, e.Source, e.ID, ""); err != nil {
-			w.cfg.Log.WarnContext(ctx, "events not enqueued; the sweep will ask for them", "row", e.ID, "error", store.Plain(err))
+			w.cfg.Log.WarnContext(ctx, "events not enqueued; the sweep will ask for them", "row", e.ID, "error", err)
 			break
 		}
 	}
@@ -209,7 +209,7 @@ func (w *Worker) read(ctx context.Context, source Source, c store.Chunk) (page s
 func (w *Worker) askFor(ctx context.Context, backfill int64, numbers []int) error {
 	for _, n := range numbers {
 		if err := w.jobs.EnqueueBackfill(ctx, backfill, n, ""); err != nil {
-			w.cfg.Log.WarnContext(ctx, "chunks not enqueued; the sweep will ask for them", "backfill", backfill, "error", store.Plain(err))
+			w.cfg.Log.WarnContext(ctx, "chunks not enqueued; the sweep will ask for them", "backfill", backfill, "error", err)
 			return nil
 		}
 	}

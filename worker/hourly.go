@@ -26,7 +26,7 @@ func (w *Worker) schedule(ctx context.Context) (stop func(), err error) {
 		return func() {}, nil
 	}
 	if err := w.jobs.EnqueueHourly(ctx); err != nil {
-		w.cfg.Log.Warn("hourly look at Stripe's events not asked for; the next hour's will be", "error", store.Plain(err))
+		w.cfg.Log.Warn("hourly look at Stripe's events not asked for; the next hour's will be", "error", err)
 	}
 	s := asynq.NewScheduler(w.cfg.Redis, &asynq.SchedulerOpts{Logger: asynqLog{w.cfg.Log}, LogLevel: asynq.WarnLevel})
 	if _, err := s.Register("@hourly", asynq.NewTask(jobs.TypeHourly, nil), asynq.Queue(jobs.BackfillQueue), asynq.MaxRetry(3)); err != nil {

@@ -62,7 +62,7 @@ func (n *note) conclude(err error) {
 	if err == nil {
 		return
 	}
-	n.attrs = append(n.attrs, slog.String("error", store.Plain(err)))
+	n.attrs = append(n.attrs, slog.Any("error", err))
 	if n.level == slog.LevelInfo && n.outcome != postponed {
 		n.level = slog.LevelError
 	}
@@ -186,7 +186,7 @@ func words(e store.Handled, found bool, err error) (what string, level slog.Leve
 		return "event applied", slog.LevelInfo
 	case err == nil:
 		return "event had been applied", slog.LevelDebug
-	case e.Status == "failed":
+	case e.Status == "failed", e.Status == "ignored":
 		return "event given up; see `rollcall events show`", slog.LevelError
 	case outage(err):
 		return "event not tried just now; it will be", slog.LevelInfo

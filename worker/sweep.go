@@ -9,7 +9,6 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"rollcall/jobs"
-	"rollcall/store"
 )
 
 const (
@@ -37,7 +36,7 @@ func (w *Worker) sweepUntil(ctx context.Context) {
 			return
 		case now := <-tick.C:
 			if err := errors.Join(w.sweep(ctx, now), w.cfg.Store.FoldFigures(ctx)); err != nil && ctx.Err() == nil {
-				w.cfg.Log.Warn("sweep failed; the next one tries again", "error", store.Plain(err))
+				w.cfg.Log.Warn("sweep failed; the next one tries again", "error", err)
 			}
 			w.announceQueues(ctx, client)
 		}

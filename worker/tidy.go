@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"rollcall/jobs"
+	"rollcall/store"
 )
 
 const (
@@ -25,7 +28,7 @@ func (w *Worker) tidyUntil(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
-			err := w.cfg.Store.FinishErasures(ctx, lease*w.cfg.Grace)
+			err := w.cfg.Store.FinishErasures(ctx, lease*w.cfg.Grace, store.EraseOptions{Forget: w.forgetJobs})
 			if w.cfg.Retain > 0 && now.Sub(pruned) >= min(pruneRest, w.cfg.Retain) {
 				pruned = now
 				err = errors.Join(err, w.prune(ctx, now.Add(-w.cfg.Retain)))
@@ -35,6 +38,12 @@ func (w *Worker) tidyUntil(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// forgetJobs deletes the jobs whose last error has any of the names in it.
+func (w *Worker) forgetJobs(names []string) error {
+	_, err := jobs.Forget(w.cfg.Redis, names)
+	return err
 }
 
 // prune takes away the payloads of closed events that came before a time, batch

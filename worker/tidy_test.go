@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hibiken/asynq"
+
 	"rollcall/store"
 )
 
@@ -52,12 +54,38 @@ func TestWorkersFinishErasures(t *testing.T) {
 	}
 	s.exec(`DROP TRIGGER crash ON webhook_events`)
 	s.until(`count(*) = 1 FROM erasures WHERE finished_at IS NULL`)
+	s.giveUp("odd", "no room for Ann@x.example")
 	s.config.Grace = 50 * time.Millisecond
 	s.run(New(s.config))
 	s.until(`count(*) = 1 FROM erasures WHERE finished_at IS NOT NULL`)
 	s.until(`payload IS NULL AND pruned_for = 'erasure' FROM webhook_events`)
 	s.until(`count(*) = 0 FROM erasure_terms`)
 	s.until(`bool_and(id LIKE 'erased-%') FROM users`)
+	i := asynq.NewInspector(s.config.Redis)
+	defer i.Close()
+	if left, err := i.GetQueueInfo("odd"); err != nil || left.Size != 0 {
+		t.Errorf("%+v %v: a job whose error names her is left", left, err)
+	}
+}
+
+// giveUp leaves a job in a queue of its own, given up with an error.
+func (s *site) giveUp(queue, text string) {
+	s.Helper()
+	tried := make(chan bool, 1)
+	server := asynq.NewServer(s.config.Redis, asynq.Config{Concurrency: 1, Queues: map[string]int{queue: 1}, TaskCheckInterval: 10 * time.Millisecond, LogLevel: asynq.FatalLevel})
+	if err := server.Start(asynq.HandlerFunc(func(context.Context, *asynq.Task) error {
+		tried <- true
+		return fmt.Errorf("%s: %w", text, asynq.SkipRetry)
+	})); err != nil {
+		s.Fatal(err)
+	}
+	client := asynq.NewClient(s.config.Redis)
+	defer client.Close()
+	if _, err := client.Enqueue(asynq.NewTask("odd", nil), asynq.Queue(queue)); err != nil {
+		s.Fatal(err)
+	}
+	<-tried
+	server.Shutdown() // what was tried is written down by then
 }
 
 // What ends with the worker is no failure.

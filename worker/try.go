@@ -66,7 +66,7 @@ func (t *try) log(ctx context.Context, took time.Duration, err error) {
 		slog.Int("attempt", c.Attempts+1), slog.String("outcome", t.outcome),
 		slog.Int64("objects", t.applied.Seen), slog.Int64("errors", t.applied.Errors), slog.Duration("took", took)}
 	if err != nil {
-		attrs = append(attrs, slog.String("error", store.Plain(err)))
+		attrs = append(attrs, slog.Any("error", err))
 	}
 	if t.delay > 0 {
 		attrs = append(attrs, slog.Duration("in", t.delay))

@@ -167,7 +167,7 @@ func (w *Worker) start(ctx context.Context, server *asynq.Server, mux *asynq.Ser
 			return server.Start(mux)
 		}
 		seldom.Do(func() {
-			w.cfg.Log.Warn("Redis does not answer; webhooks are still kept, and will be worked through when it does", "error", store.Plain(err))
+			w.cfg.Log.Warn("Redis does not answer; webhooks are still kept, and will be worked through when it does", "error", err)
 		})
 		select {
 		case <-ctx.Done():
@@ -218,7 +218,7 @@ func (w *Worker) settle(ctx context.Context, e store.Handled, err error) (status
 	if mark != nil {
 		return e.Status, mark
 	}
-	if status == "failed" {
+	if status != "" && status != "pending" {
 		w.metrics.applied.WithLabelValues(e.Source, status).Inc()
 	}
 	return status, err

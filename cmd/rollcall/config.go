@@ -17,6 +17,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"rollcall/facts"
+	"rollcall/store"
 	"rollcall/webhooks"
 )
 
@@ -347,11 +348,12 @@ func (c *Config) read() func(facts.Event) (facts.Set, error) {
 }
 
 // logger writes to w what LOG_LEVEL and LOG_FORMAT ask for. The Redis client's
-// own lines, one for each try of an outage that we tell of anyway, are debug.
+// own lines, one for each try of an outage that we tell of anyway, are debug. No
+// error is written as it is: it may quote an address.
 func (c *Config) logger(w io.Writer) *slog.Logger {
 	var level slog.Level
 	level.UnmarshalText([]byte(c.LogLevel)) // checked
-	options := &slog.HandlerOptions{Level: level}
+	options := &slog.HandlerOptions{Level: level, ReplaceAttr: store.PlainErrors}
 	log := slog.New(tracedHandler{slog.NewTextHandler(w, options)})
 	if c.LogFormat == "json" {
 		log = slog.New(tracedHandler{slog.NewJSONHandler(w, options)})

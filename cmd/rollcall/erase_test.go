@@ -307,7 +307,7 @@ func TestErasureLeavesNothing(t *testing.T) {
 // wantsNothing wants nothing to be left of somebody, and everything in order.
 func (h erasing) wantsNothing(words ...string) {
 	h.t.Helper()
-	if err := h.store.FinishErasures(h.t.Context(), 0); err != nil {
+	if err := h.store.FinishErasures(h.t.Context(), 0, store.EraseOptions{}); err != nil {
 		h.t.Fatal(err)
 	}
 	if left := found(h.dump(), words...); len(left) > 0 {

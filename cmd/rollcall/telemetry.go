@@ -73,7 +73,7 @@ func (t *telemetry) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
 	defer cancel()
 	if err := t.flush(ctx); err != nil {
-		t.log.Warn("the last traces were not sent", "error", store.Plain(err))
+		t.log.Warn("the last traces were not sent", "error", err)
 	}
 	var err error
 	if t.server != nil {

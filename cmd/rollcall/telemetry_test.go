@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"regexp"
@@ -141,6 +142,18 @@ func readDescription(t *testing.T, d *prometheus.Desc) (metric, bool) {
 		}
 	}
 	return metric{name: m[1], labels: strings.Join(labels, ", "), help: help}, strings.HasPrefix(m[1], "rollcall_")
+}
+
+// No log, whatever its format, has the text of an error as it is.
+func TestLogsArePlain(t *testing.T) {
+	for _, format := range []string{"text", "json"} {
+		var out bytes.Buffer
+		c := Config{LogLevel: "debug", LogFormat: format}
+		c.logger(&out).Debug("failed", "error", errors.New("no place for ava@x.example"))
+		if !strings.Contains(out.String(), "no place for …") {
+			t.Errorf("%s: %s", format, &out)
+		}
+	}
 }
 
 // A line in the log says which trace it belongs to, if any.

@@ -17,8 +17,6 @@ import (
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/time/rate"
-
-	"rollcall/store"
 )
 
 // Traces are set up by OpenTelemetry's own variables and nothing else
@@ -58,7 +56,7 @@ func newTraces(ctx context.Context, log *slog.Logger) (trace.TracerProvider, fun
 	}
 	seldom := rate.Sometimes{First: 1, Interval: time.Minute}
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
-		seldom.Do(func() { log.Warn("traces are not sent", "error", store.Plain(err)) })
+		seldom.Do(func() { log.Warn("traces are not sent", "error", err) })
 	}))
 	exporter, err := otlptracehttp.New(ctx)
 	if err != nil {
