@@ -102,6 +102,7 @@ func newExport(tx pgx.Tx, titles map[string]string) *export {
 }
 
 func (e *export) run(ctx context.Context, q *question, write func([]Customer) error) error {
+	var failed error // of write; that the reading fails may follow from it
 	both, stopped := errgroup.WithContext(ctx)
 	both.Go(func() error {
 		defer close(e.full)
@@ -109,14 +110,15 @@ func (e *export) run(ctx context.Context, q *question, write func([]Customer) er
 	})
 	both.Go(func() error {
 		for batch := range e.full {
-			if err := write(batch); err != nil {
-				return err
+			if failed = write(batch); failed != nil {
+				return failed
 			}
 			e.free <- batch[:0]
 		}
 		return nil
 	})
-	return both.Wait()
+	err := both.Wait()
+	return cmp.Or(failed, err)
 }
 
 // read reads the list as its pages are read, without an end to them: from
