@@ -155,3 +155,14 @@ func TestGaugesLookUp(t *testing.T) {
 		}
 	}
 }
+
+// However many wait, they are counted exactly: an alert looks for a rise.
+func TestEventGaugesAreExact(t *testing.T) {
+	t.Parallel()
+	s := openGauges(t, `INSERT INTO webhook_events (source, event_id, type, occurred_at, payload)
+		SELECT 'stripe', 'e' || i, 'a', now(), '{}' FROM generate_series(1, 60000) i`, `ANALYZE webhook_events`)
+	counts, err := s.EventGauges(t.Context())
+	if diff := gocmp.Diff(map[string]int64{"pending": 60000, "processed": 0, "ignored": 0, "failed": 0}, counts); err != nil || diff != "" {
+		t.Errorf("%v %s", err, diff)
+	}
+}

@@ -137,6 +137,9 @@ var ailments = []ailment{
 	{kind: "alerts_untold", severity: warning, cause: said(`INSERT INTO watches (name, since, checked_at) VALUES ('w/1', now(), now())`,
 		`INSERT INTO watch_changes (watch, number, state, was, since, detail, fix, made_at, alert, last_error) VALUES ('w/1', 1, 'problem', 'ok', now(), '', '', now(), 'due', 'answered 500')`),
 		says: "answered 500", leave: "export", cure: said(`UPDATE watch_changes SET alert = 'delivered', delivered_at = now()`)},
+	{kind: "alerts_untold", severity: warning, cause: said(`INSERT INTO watches (name, since, checked_at) VALUES ('w/1', now(), now())`,
+		`INSERT INTO watch_changes (watch, number, state, was, since, detail, fix, made_at, alert) VALUES ('w/1', 1, 'problem', 'ok', now(), '', '', now() - interval '6 minutes', 'due')`),
+		says: "it was not tried", leave: "export", cure: said(`UPDATE watch_changes SET alert = 'delivered', delivered_at = now()`)},
 
 	{kind: "facts_unattached", subject: "user_unknown", severity: problem, says: "user_1 in course c1",
 		cause: func(w *ward) {

@@ -1,0 +1,64 @@
+package store
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"rollcall/internal/embedded/testdb"
+)
+
+// A range of the order that a list has is where its walk begins; and who is
+// sought is found and sorted by indexes, without a look at the rows of those who
+// are not on the page.
+func TestListsReadIndexes(t *testing.T) {
+	s, err := Open(t.Context(), testdb.Postgres(t), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	for _, sql := range []string{
+		`INSERT INTO customers (store_id, email, first_seen_at, last_activity_at)
+			SELECT 's', 'p' || i || '@x.example', now() - i * interval '1 h', now() - i * interval '1 min' FROM generate_series(1, 20000) i`,
+		`VACUUM ANALYZE customers, customer_index`,
+	} {
+		if _, err := s.pool.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	plan := func(q string, statement func(*question) (string, arguments)) string {
+		t.Helper()
+		values, err := url.ParseQuery(q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := ParseFilter("s", values)
+		if err != nil {
+			t.Fatal(err)
+		}
+		asked, err := s.survey(t.Context(), s.pool, f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sql, args := statement(asked)
+		rows, err := s.pool.Query(t.Context(), "EXPLAIN "+sql, append([]any{pgx.QueryExecModeExec}, args...)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Join(lines, "\n")
+	}
+	walk := plan("last_activity_before=5d", func(q *question) (string, arguments) { return q.walk(q.spans(nil)[0], 51, 500) })
+	if begins := strings.SplitAfterN(walk, "Index Cond: ", 2); len(begins) < 2 || !strings.Contains(strings.SplitN(begins[1], "\n", 2)[0], "last_activity_at <") {
+		t.Errorf("the walk does not begin at its range:\n%s", walk)
+	}
+	seek := plan("first_seen_before=700d", func(q *question) (string, arguments) { return q.seek(nil) })
+	if !strings.Contains(seek, "Index Only Scan using customers_first_seen") {
+		t.Errorf("the seek reads rows:\n%s", seek)
+	}
+}
