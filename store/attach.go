@@ -1,7 +1,6 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -256,43 +255,6 @@ func (w *work) attach(ctx context.Context, keys []rowKey) (changes Changes, err 
 		return changes, err
 	}
 	return changes, w.forgetNotes(ctx, abandoned)
-}
-
-// customer is a customer's identity.
-type customer struct {
-	id    int64
-	store string
-	email string
-}
-
-type address struct{ store, email string }
-
-// places knows which customer lives at which address, and which others are to
-// be derived because rows left them.
-type places struct {
-	at     map[address]int64
-	left   map[int64]customer
-	movers []mover // whose notes go with them
-}
-
-func (p *places) add(c customer) {
-	if _, taken := p.at[address{c.store, c.email}]; !taken {
-		p.left[c.id] = c
-	}
-}
-
-// all lists every customer to derive, by id.
-func (p *places) all() []customer {
-	var out []customer
-	for a, id := range p.at {
-		delete(p.left, id) // it lives at its new address
-		out = append(out, customer{id, a.store, a.email})
-	}
-	for _, c := range p.left {
-		out = append(out, c)
-	}
-	slices.SortFunc(out, func(a, b customer) int { return cmp.Compare(a.id, b.id) })
-	return out
 }
 
 // lockCustomers locks every customer that rows leave or go to. Everybody takes
