@@ -134,10 +134,9 @@ func (h *house) erasedEnd(t fataler, who store.Erasing) []string {
 	return end
 }
 
-// money is what each store's customers paid, in each currency, and how many
-// people are in each of its courses.
+// money is what each store's customers paid, and got back, in each currency.
 func (h *house) money(t fataler) []string {
-	rows, err := h.pool.Query(context.Background(), `
+	return h.lines(t, `
 		SELECT store_id || ' ' || s.currency || ' ' || sum(s.amount)
 		FROM customers
 		CROSS JOIN LATERAL jsonb_to_recordset(spent) AS s(amount bigint, currency text)
@@ -148,17 +147,4 @@ func (h *house) money(t fataler) []string {
 		CROSS JOIN LATERAL jsonb_to_recordset(refunded) AS s(amount bigint, currency text)
 		GROUP BY store_id, s.currency
 		ORDER BY 1`)
-	if err != nil {
-		t.Fatalf("%v", err)
-	}
-	defer rows.Close()
-	var out []string
-	for rows.Next() {
-		var line string
-		if err := rows.Scan(&line); err != nil {
-			t.Fatalf("%v", err)
-		}
-		out = append(out, line)
-	}
-	return out
 }

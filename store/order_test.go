@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/sync/errgroup"
 	"pgregory.net/rapid"
@@ -147,18 +148,18 @@ func (h *house) snapshot(t fataler) []string {
 		sql += fmt.Sprintf(` UNION ALL SELECT '%[1]s ' || (to_jsonb(f) - 'customer_id')::text FROM %[1]s f`, table)
 	}
 	sql += ` UNION ALL SELECT concat_ws(' ', 'event', source, event_id, status, pruned_for, payload) FROM webhook_events ORDER BY 1`
+	return h.lines(t, sql)
+}
+
+// lines are the texts that a query gives.
+func (h *house) lines(t fataler, sql string) []string {
 	rows, err := h.pool.Query(context.Background(), sql)
 	if err != nil {
 		t.Fatalf("%v", err)
 	}
-	defer rows.Close()
-	var out []string
-	for rows.Next() {
-		var line string
-		if err := rows.Scan(&line); err != nil {
-			t.Fatalf("%v", err)
-		}
-		out = append(out, line)
+	out, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		t.Fatalf("%v", err)
 	}
 	return out
 }
