@@ -105,14 +105,15 @@ func TestPostgresKilled(t *testing.T) {
 	if err := s.servers.KillPostgres(); err != nil {
 		t.Fatal(err)
 	}
+	want := sales
 	if err := s.post(checkout(sales, 0)); err == nil {
-		t.Error("acknowledged while Postgres was away")
+		want++ // by a backend that outlived its postmaster for a moment: then it is kept
 	}
 	if err := s.servers.StartPostgres(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	s.pool.Reset()
-	s.wantSales(sales)
+	s.wantSales(want)
 }
 
 // Twenty workers at once on the events of one customer: no deadlock, no lost
