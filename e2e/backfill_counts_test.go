@@ -85,7 +85,7 @@ func TestBackfillFindsCoursePurchases(t *testing.T) {
 		"Stripe's price":   func(_ *facts.Set, f *facts.Payment) { f.Catalogue = []string{"price_9"} },
 		"Stripe's product": func(_ *facts.Set, f *facts.Payment) { f.Catalogue = []string{"prod_9"} },
 		"its intent": func(_ *facts.Set, f *facts.Payment) {
-			f.Intent, f.IntentVersion = &facts.Context{ProductRef: "course_1"}, "1"
+			f.Intent, f.IntentVersion = &facts.Intent{Context: facts.Context{ProductRef: "course_1"}}, "1"
 		},
 		"its subscription":        subscribed(func(s *facts.Subscription) { s.ProductRef = "course_1" }),
 		"its subscription's item": subscribed(func(s *facts.Subscription) { s.Catalogue = []string{"price_9"} }),

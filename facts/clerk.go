@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"time"
+	_ "time/tzdata" // what a zone is must not depend on the machine
 )
 
 // How Clerk's objects are read.
@@ -42,13 +43,14 @@ func ReadClerkUser(read time.Time, user []byte) (Set, error) {
 
 type clerkUser struct {
 	ID             string
-	FirstName      text   `json:"first_name"`
-	LastName       text   `json:"last_name"`
-	Username       text   `json:"username"`
-	ImageURL       text   `json:"image_url"`
-	PrimaryEmailID text   `json:"primary_email_address_id"`
-	UpdatedAt      millis `json:"updated_at"`
-	LastSignInAt   millis `json:"last_sign_in_at"`
+	FirstName      text     `json:"first_name"`
+	LastName       text     `json:"last_name"`
+	Username       text     `json:"username"`
+	ImageURL       text     `json:"image_url"`
+	PrimaryEmailID text     `json:"primary_email_address_id"`
+	UpdatedAt      millis   `json:"updated_at"`
+	LastSignInAt   millis   `json:"last_sign_in_at"`
+	PublicMetadata metadata `json:"public_metadata"`
 	Emails         []struct {
 		ID           text
 		Address      text `json:"email_address"`
@@ -56,15 +58,31 @@ type clerkUser struct {
 	} `json:"email_addresses"`
 }
 
-// verifiedPrimary is the only address that may join a user with purchases:
-// anybody can sign up with somebody else's and leave it unverified.
-func (u clerkUser) verifiedPrimary() string {
+// verified is the primary address if it is verified, else another that is: no
+// other may join a user with purchases, as anybody can sign up with somebody
+// else's and leave it unverified.
+func (u clerkUser) verified() (address string) {
 	for _, e := range u.Emails {
-		if e.ID == u.PrimaryEmailID && e.ID != "" && e.Verification != nil && e.Verification.Status == "verified" {
+		if e.Verification == nil || e.Verification.Status != "verified" {
+			continue
+		}
+		if e.ID == u.PrimaryEmailID && e.ID != "" {
 			return Email(string(e.Address))
 		}
+		address = first(address, Email(string(e.Address)))
 	}
-	return ""
+	return address
+}
+
+// timeZone is what the platform wrote down for the user, where it is one.
+func (u clerkUser) timeZone() string { return timeZone(u.PublicMetadata.get("timezone", "timeZone")) }
+
+// timeZone is a zone of the tz database; anything else is none.
+func timeZone(zone string) string {
+	if _, err := time.LoadLocation(zone); zone == "" || zone == "Local" || err != nil {
+		return ""
+	}
+	return zone
 }
 
 // readUser reads a user. A deletion carries nothing but the id: it is a
@@ -89,8 +107,8 @@ func readUser(o origin, data json.RawMessage) (Set, error) {
 		at = *t // the object's own clock: finer than the event's, and the same on a re-read
 	}
 	return Set{Users: []User{{
-		ID: u.ID, Email: u.verifiedPrimary(), ImageURL: string(u.ImageURL), LastSeenAt: u.LastSignInAt.time(),
-		Name:    first(name(string(u.FirstName), string(u.LastName)), name(string(u.Username))),
+		ID: u.ID, Email: u.verified(), ImageURL: string(u.ImageURL), LastSeenAt: u.LastSignInAt.time(),
+		TimeZone: u.timeZone(), Name: first(name(string(u.FirstName), string(u.LastName)), name(string(u.Username))),
 		Version: version(at, rankOf(o.typ), o.id),
 	}}}, nil
 }

@@ -92,6 +92,7 @@ func (x *ConvexExport) readEnrollment(d *convexEnrollment) (row ConvexRow, err e
 			return row, malformed("progress %s must be a number from 0 to 100", d.Progress.quoted())
 		}
 		e.Progress, e.ProgressVersion = &percent, v
+		e.rise(*at)
 	}
 	row.Facts.Enrollments = []Enrollment{e}
 	return row, nil
@@ -179,7 +180,7 @@ func (x *ConvexExport) payment(d *convexPurchase, amount int64, at *time.Time) P
 	case d.BundleID != "" && (kind == "bundle" || d.CourseID == "" && d.ProductID == ""):
 		p.ProductRef, p.ProductKind = string(d.BundleID), "bundle"
 	case d.CourseID != "":
-		p.ProductRef, p.ProductKind, p.Courses = string(d.CourseID), "course", []string{string(d.CourseID)}
+		p.ProductRef, p.ProductKind, p.Lines = string(d.CourseID), "course", []Line{{Ref: string(d.CourseID), Kind: "course"}}
 	case d.ProductID != "":
 		p.ProductRef, p.ProductKind = string(d.ProductID), kind
 	}

@@ -38,11 +38,13 @@ type Set struct {
 	Refunds         []Refund
 	Disputes        []Dispute
 	Subscriptions   []Subscription
+	Checkouts       []Checkout
+	FailedInvoices  []FailedInvoice
 }
 
 // happened says when what a set tells did; a set that tells nothing has no time.
 func (s Set) happened(at time.Time) Set {
-	if len(s.Users)+len(s.StripeCustomers)+len(s.Enrollments)+len(s.Payments)+len(s.Subscriptions) > 0 {
+	if len(s.Users)+len(s.StripeCustomers)+len(s.Enrollments)+len(s.Payments)+len(s.Subscriptions)+len(s.Checkouts)+len(s.FailedInvoices) > 0 {
 		s.At = at
 	}
 	return s
@@ -59,6 +61,8 @@ func (s *Set) Add(other Set) {
 	s.Refunds = append(s.Refunds, other.Refunds...)
 	s.Disputes = append(s.Disputes, other.Disputes...)
 	s.Subscriptions = append(s.Subscriptions, other.Subscriptions...)
+	s.Checkouts = append(s.Checkouts, other.Checkouts...)
+	s.FailedInvoices = append(s.FailedInvoices, other.FailedInvoices...)
 }
 
 // Ignored is the error for good input that Rollcall has no use for. The event
@@ -95,12 +99,17 @@ func Read(e Event) (Set, error) {
 // and two versions of the same second still have one winner.
 type Version string
 
-// Ranks of event types within one instant.
+// Ranks of event types within one instant. They end in the generation of the
+// readers: an event that is read again by newer readers, which see more in it,
+// replaces what older ones made of it, and nothing else.
 const (
-	rankCreated = 10
-	rankUpdated = 20
-	rankFinal   = 80 // the object's status is terminal
-	rankDeleted = 90
+	rankCreated = 10 + generation
+	rankUpdated = 20 + generation
+	rankChanged = 25 + generation // of a thing that an update says it changed
+	rankFinal   = 80 + generation // the object's status is terminal
+	rankDeleted = 90 + generation
+
+	generation = 1
 )
 
 func version(t time.Time, rank int, id string) Version {

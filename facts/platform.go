@@ -201,6 +201,8 @@ func readEnrollment(o origin, data json.RawMessage) (Set, error) {
 	e.Progress, e.ProgressVersion = d.Progress, said(d.Progress != nil)
 	e.EnrolledAt, e.EnrolledVersion = d.EnrolledAt, said(d.EnrolledAt != nil)
 	e.CompletedAt, e.CompletedVersion = d.CompletedAt, said(d.CompletedAt != nil)
+	e.CompletedWithProgress = d.CompletedAt != nil && d.Progress != nil
+	e.rise(o.at)
 	e.SaidAt, e.FirstSaidAt, e.Version = &o.at, &o.at, v
 	return Set{Enrollments: []Enrollment{e}}, nil
 }

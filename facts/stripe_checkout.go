@@ -1,6 +1,9 @@
 package facts
 
-import "strings"
+import (
+	"encoding/json"
+	"strings"
+)
 
 // Checkout sessions: what was bought, by whom.
 
@@ -8,7 +11,7 @@ type stripeSession struct {
 	stripeObject
 	Mode            text
 	PaymentStatus   text     `json:"payment_status"`
-	AmountTotal     int64    `json:"amount_total"`
+	AmountTotal     minor    `json:"amount_total"`
 	Currency        text     `json:"currency"`
 	PaymentIntent   objectID `json:"payment_intent"`
 	Invoice         objectID
@@ -19,13 +22,94 @@ type stripeSession struct {
 	Status          text
 	Metadata        metadata
 	LineItems       *struct{ Data []lineItem } `json:"line_items"` // only read by the API, and only if asked for
+	Consent         struct{ Promotions text }
+	RecoveredFrom   objectID `json:"recovered_from"`
+	AfterExpiration struct {
+		Recovery struct {
+			URL       text
+			ExpiresAt unix `json:"expires_at"`
+		}
+	} `json:"after_expiration"`
 }
 
 type lineItem struct {
-	Price *struct {
-		ID, Product objectID
-		Metadata    metadata
+	Price       *stripePrice
+	Quantity    minor
+	AmountTotal *minor `json:"amount_total"`
+}
+
+// stripePrice is a price, or a plan as it was called before.
+type stripePrice struct {
+	ID         objectID
+	Product    expandedProduct
+	Nickname   text
+	LookupKey  text   `json:"lookup_key"`
+	UnitAmount *minor `json:"unit_amount"`
+	Amount     *minor // of a plan
+	Recurring  recurring
+	recurring  // of a plan
+	Metadata   metadata
+}
+
+type recurring struct {
+	Interval      text
+	IntervalCount minor `json:"interval_count"`
+}
+
+// UnmarshalJSON reads a price given whole, or its id alone.
+func (p *stripePrice) UnmarshalJSON(b []byte) error {
+	type whole stripePrice
+	if !strings.HasPrefix(string(b), "{") {
+		return p.ID.UnmarshalJSON(b)
 	}
+	return json.Unmarshal(b, (*whole)(p))
+}
+
+// expandedProduct is a product of Stripe's: its id, and its metadata if it is
+// given whole.
+type expandedProduct struct {
+	objectID
+	metadata metadata
+}
+
+func (p *expandedProduct) UnmarshalJSON(b []byte) error {
+	var whole struct{ Metadata metadata }
+	if json.Unmarshal(b, &whole) == nil {
+		p.metadata = whole.Metadata
+	}
+	return p.objectID.UnmarshalJSON(b)
+}
+
+// line is what is sold at the price. Of a price's metadata only the product
+// counts: a person named there is whoever made the price.
+func (p *stripePrice) line(own metadata) Line {
+	if p == nil {
+		p = &stripePrice{}
+	}
+	var named Context
+	for _, m := range []metadata{own, p.Metadata, p.Product.metadata} {
+		named = named.or(contextOf(m))
+	}
+	every := p.Recurring
+	if every.Interval == "" {
+		every = p.recurring
+	}
+	l := Line{
+		Ref: named.ProductRef, Kind: named.ProductKind, Stripe: appendIDs(nil, p.ID, p.Product.objectID),
+		Interval: string(every.Interval), IntervalCount: int64(every.IntervalCount),
+	}
+	if len(named.Lines) > 0 {
+		l.Ref, l.Kind = named.Lines[0].Ref, named.Lines[0].Kind
+	}
+	return l
+}
+
+// catalogueOf lists the Stripe ids of lines.
+func catalogueOf(lines []Line) (ids []string) {
+	for _, l := range lines {
+		ids = append(ids, l.Stripe...)
+	}
+	return ids
 }
 
 // context reads the session's own metadata, and the buyer.
@@ -39,25 +123,21 @@ func (s stripeSession) context() Context {
 	return c
 }
 
-// readLines adds what was sold to a context that names no product, and tells
-// whether there was anything to add. Of the prices' metadata only the product
-// counts: a person named there is whoever made the price.
+// readLines adds what was sold, and tells whether there was anything to add.
 func (s stripeSession) readLines(c *Context) bool {
-	if c.namesProduct() || s.LineItems == nil || len(s.LineItems.Data) == 0 {
+	if s.LineItems == nil {
 		return false
 	}
-	for _, l := range s.LineItems.Data {
-		if l.Price == nil {
-			continue
+	found := false
+	for _, item := range s.LineItems.Data {
+		l := item.Price.line(nil)
+		l.Amount, l.Quantity = item.AmountTotal.orNil(), int64(item.Quantity)
+		if l.Ref != "" || len(l.Stripe) > 0 {
+			c.Lines, found = append(c.Lines, l), true
 		}
-		c.Catalogue = appendIDs(c.Catalogue, l.Price.ID, l.Price.Product)
-		named := contextOf(l.Price.Metadata)
-		if c.ProductRef == "" {
-			c.ProductRef, c.ProductKind = named.ProductRef, first(named.ProductKind, c.ProductKind)
-		}
-		c.Courses = append(c.Courses, named.Courses...)
 	}
-	return true
+	c.Catalogue = catalogueOf(c.Lines)
+	return found
 }
 
 // readCheckout reads a Checkout session. In payment mode it claims the money of
@@ -84,7 +164,26 @@ func readCheckout(o origin, s stripeSession) (Set, error) {
 	case s.Mode == "payment":
 		set.Payments = []Payment{s.payment(o, c, paid, rank)}
 	}
+	if s.Consent.Promotions != "" || s.RecoveredFrom != "" {
+		set.Checkouts = []Checkout{s.kept(o, rank)}
+	}
 	return set, nil
+}
+
+// readKeptCheckout reads a session that expired: nothing was sold by it, but the
+// buyer may go on where they left off.
+func readKeptCheckout(o origin, s stripeSession) (Set, error) {
+	return Set{Checkouts: []Checkout{s.kept(o, rankFinal)}}, nil
+}
+
+func (s stripeSession) kept(o origin, rank int) Checkout {
+	c := Checkout{
+		Account: o.account, ID: s.id(), Status: string(s.Status), Context: s.context(), Amount: s.AmountTotal.ptr(), Currency: currency(s.Currency),
+		RecoveryURL: string(s.AfterExpiration.Recovery.URL), RecoveryUntil: s.AfterExpiration.Recovery.ExpiresAt.time(),
+		RecoveredFrom: string(s.RecoveredFrom), Promotions: string(s.Consent.Promotions), StartedAt: s.Created.time(), Version: o.version(rank),
+	}
+	s.readLines(&c.Context)
+	return c
 }
 
 // payment is the claim of a session in payment mode. A claim that knows the
@@ -98,7 +197,7 @@ func (s stripeSession) payment(o origin, c Context, paid bool, rank int) Payment
 	}
 	p := Payment{
 		Account: o.account, ID: first(string(s.PaymentIntent), s.id()), ClaimedBy: s.id(),
-		Kind: "checkout", Paid: paid, Amount: &s.AmountTotal, Currency: currency(s.Currency),
+		Kind: "checkout", Paid: paid, Amount: s.AmountTotal.ptr(), Currency: currency(s.Currency),
 		Context: c, PaidAt: o.moment(s.Created), ClaimVersion: claim(strength, o.version(rank)),
 	}
 	if s.PaymentIntent != "" && s.Invoice != "" {

@@ -7,17 +7,26 @@ import (
 
 // The fact types. Each is one row of the table of the same name; the JSON names
 // are the columns. A row is keyed by the source's own id, with the Connect
-// account where the id is one's own. Columns that a version guards are replaced
-// together, by the greater version; empty versions say nothing.
+// account where the id is one's own. A thing that a version names (a store, an
+// address, the lines) stays until a greater version names another: what a message
+// leaves out is no news. Empty versions say nothing.
+//
+// Earlier is how old the things are that an earlier version named last, by the
+// first column of each; the rest is of Version. A message has none.
+
+// Earlier are versions by the first column of the thing that they named.
+type Earlier map[string]Version
 
 // User is a person as Clerk knows them.
 type User struct {
 	ID             string     `json:"id"`
-	Email          string     `json:"email,omitempty"` // primary and verified, else empty
+	Email          string     `json:"email,omitempty"` // verified, the primary if that is; else empty
 	Name           string     `json:"name,omitempty"`
 	ImageURL       string     `json:"image_url,omitempty"`
+	TimeZone       string     `json:"time_zone,omitempty"`    // as the tz database names it
 	LastSeenAt     *time.Time `json:"last_seen_at,omitempty"` // the latest one counts
 	Version        Version    `json:"version"`
+	Earlier        Earlier    `json:"earlier,omitempty"`
 	DeletedVersion Version    `json:"deleted_version"`
 }
 
@@ -28,6 +37,7 @@ type StripeCustomer struct {
 	Email          string  `json:"email,omitempty"`
 	Name           string  `json:"name,omitempty"`
 	Version        Version `json:"version"`
+	Earlier        Earlier `json:"earlier,omitempty"`
 	DeletedVersion Version `json:"deleted_version"`
 }
 
@@ -38,7 +48,10 @@ type Store struct {
 	OwnerUserID     string   `json:"owner_user_id,omitempty"`
 	MemberUserIDs   []string `json:"member_user_ids,omitempty"` // who may see its list beside the owner; sorted
 	StripeAccountID string   `json:"stripe_account_id,omitempty"`
+	TimeZone        string   `json:"time_zone,omitempty"` // as the tz database names it
+	Withdrawn       []string `json:"-"`
 	Version         Version  `json:"version"`
+	Earlier         Earlier  `json:"earlier,omitempty"`
 }
 
 // Product is anything that can be enrolled in or bought.
@@ -52,7 +65,9 @@ type Product struct {
 	Items            []string `json:"items,omitempty"` // of a bundle: product ids
 	StripeProductIDs []string `json:"stripe_product_ids,omitempty"`
 	StripePriceIDs   []string `json:"stripe_price_ids,omitempty"`
+	Withdrawn        []string `json:"-"`
 	Version          Version  `json:"version"`
+	Earlier          Earlier  `json:"earlier,omitempty"`
 	DeletedVersion   Version  `json:"deleted_version"`
 }
 
@@ -62,24 +77,29 @@ var Kinds = []string{"course", "digital", "bundle", "coaching", "membership", "o
 // Enrollment is a course × a person, as the platform says it. What an event
 // leaves out it does not change, so each optional column has its own version.
 type Enrollment struct {
-	CourseID         string     `json:"course_id"`
-	Person           string     `json:"person"`          // "user:…" or "email:…"
-	Email            string     `json:"email,omitempty"` // beside a user's id; an address that is the person stays there
-	EmailVersion     Version    `json:"email_version"`
-	StoreRef         string     `json:"store_ref,omitempty"`
-	StoreVersion     Version    `json:"store_version"`
-	Name             string     `json:"name,omitempty"`
-	NameVersion      Version    `json:"name_version"`
-	Progress         *float64   `json:"progress,omitempty"` // percent
-	ProgressVersion  Version    `json:"progress_version"`
-	EnrolledAt       *time.Time `json:"enrolled_at,omitempty"`
-	EnrolledVersion  Version    `json:"enrolled_version"`
-	CompletedAt      *time.Time `json:"completed_at,omitempty"`
-	CompletedVersion Version    `json:"completed_version"`
-	SaidAt           *time.Time `json:"said_at,omitempty"`       // latest upsert
-	FirstSaidAt      *time.Time `json:"first_said_at,omitempty"` // earliest upsert
-	Version          Version    `json:"version"`
-	DeletedVersion   Version    `json:"deleted_version"`
+	CourseID        string     `json:"course_id"`
+	Person          string     `json:"person"`          // "user:…" or "email:…"
+	Email           string     `json:"email,omitempty"` // beside a user's id; an address that is the person stays there
+	EmailVersion    Version    `json:"email_version"`
+	StoreRef        string     `json:"store_ref,omitempty"`
+	StoreVersion    Version    `json:"store_version"`
+	Name            string     `json:"name,omitempty"`
+	NameVersion     Version    `json:"name_version"`
+	Progress        *float64   `json:"progress,omitempty"` // percent
+	ProgressVersion Version    `json:"progress_version"`
+	EnrolledAt      *time.Time `json:"enrolled_at,omitempty"`
+	EnrolledVersion Version    `json:"enrolled_version"`
+	CompletedAt     *time.Time `json:"completed_at,omitempty"`
+	// CompletedWithProgress: the message told both, so a lower progress told later
+	// takes the completion back.
+	CompletedWithProgress bool       `json:"completed_with_progress,omitempty"`
+	CompletedVersion      Version    `json:"completed_version"`
+	PeakProgress          *float64   `json:"peak_progress,omitempty"` // the greatest one counts,
+	ProgressedAt          *time.Time `json:"progressed_at,omitempty"` // as of when it was told first
+	SaidAt                *time.Time `json:"said_at,omitempty"`       // latest upsert
+	FirstSaidAt           *time.Time `json:"first_said_at,omitempty"` // earliest upsert
+	Version               Version    `json:"version"`
+	DeletedVersion        Version    `json:"deleted_version"`
 }
 
 // Context is what an object says of where it belongs: the ids it names, not yet
@@ -95,8 +115,28 @@ type Context struct {
 	StripeCustomer string   `json:"stripe_customer,omitempty"`
 	Email          string   `json:"email,omitempty"`
 	Name           string   `json:"name,omitempty"`
-	Courses        []string `json:"courses,omitempty"`   // course ids named outright
-	Catalogue      []string `json:"catalogue,omitempty"` // Stripe price and product ids
+	Lines          []Line   `json:"lines,omitempty"`     // what is sold, piece by piece
+	Catalogue      []string `json:"catalogue,omitempty"` // all Stripe price and product ids of Lines
+}
+
+// Line is one product of a sale or a subscription, as told: by our id, by ids of
+// Stripe's, or both.
+type Line struct {
+	Ref           string   `json:"ref,omitempty"` // ours, from metadata
+	Kind          string   `json:"kind,omitempty"`
+	Stripe        []string `json:"stripe,omitempty"`   // price and product ids
+	Amount        *int64   `json:"amount,omitempty"`   // minor units, of all of the line; of a subscription, per period
+	Quantity      int64    `json:"quantity,omitempty"` // 0: not told
+	Interval      string   `json:"interval,omitempty"` // of a price: day, week, month, year
+	IntervalCount int64    `json:"interval_count,omitempty"`
+}
+
+// Intent is what a payment intent says, whoever claims its money.
+type Intent struct {
+	Context
+	Received   *int64 `json:"received,omitempty"` // minor units that it brought; nil: it did not succeed
+	Currency   string `json:"currency,omitempty"`
+	Uncaptured int64  `json:"uncaptured,omitempty"` // what was authorized and never taken
 }
 
 // Claims on a payment's money. A greater one replaces a lesser one whole, so a
@@ -110,6 +150,14 @@ const (
 	claimItemised = 5 // a paid session that names no product, but whose line items were read
 )
 
+// Says is what the intent says of where it belongs; nil of none.
+func (i *Intent) Says() *Context {
+	if i == nil {
+		return nil
+	}
+	return &i.Context
+}
+
 // Payment is one line of the money ledger, keyed by payment intent, by paid
 // invoice, by the session of an order without a payment, or by the platform's
 // own purchase id. A row without a claim is a bare payment intent: no income,
@@ -119,15 +167,18 @@ type Payment struct {
 	ID           string  `json:"id"`
 	ClaimVersion Version `json:"claim_version"` // the claim's rank, then its version
 	ClaimedBy    string  `json:"claimed_by,omitempty"`
+	Earlier      Earlier `json:"earlier,omitempty"`
 	Kind         string  `json:"kind,omitempty"` // checkout, invoice, intent, purchase
-	Paid         bool    `json:"paid"`
-	Amount       *int64  `json:"amount,omitempty"` // minor units
-	Currency     string  `json:"currency,omitempty"`
+	Paid         bool    `json:"claim_paid"`
+	Amount       *int64  `json:"claim_amount,omitempty"` // minor units
+	Currency     string  `json:"claim_currency,omitempty"`
 	Context
 	Subscription       string     `json:"subscription,omitempty"` // of an invoice
 	PaidAt             *time.Time `json:"paid_at,omitempty"`
-	Intent             *Context   `json:"intent,omitempty"` // what the payment intent itself says, whoever claims the money
+	Intent             *Intent    `json:"intent,omitempty"`
 	IntentVersion      Version    `json:"intent_version"`
+	Charge             *Context   `json:"charge,omitempty"` // what the charge says of the buyer, where better sources are silent
+	ChargeVersion      Version    `json:"charge_version"`
 	Invoice            string     `json:"invoice,omitempty"` // of a payment intent: whose money this also is
 	InvoiceVersion     Version    `json:"invoice_version"`
 	Destination        string     `json:"destination,omitempty"` // account the money is passed on to
@@ -145,6 +196,7 @@ type Refund struct {
 	PaymentIntent string     `json:"payment_intent,omitempty"`
 	Cumulative    bool       `json:"cumulative"`
 	ChargeAmount  *int64     `json:"charge_amount,omitempty"` // of a total: what was charged, to tell the share refunded
+	Captured      *int64     `json:"captured,omitempty"`      // of that, what was taken: the rest is no refund
 	Amount        int64      `json:"amount"`                  // minor units
 	Currency      string     `json:"currency"`
 	Status        string     `json:"status,omitempty"`
@@ -170,21 +222,84 @@ type Dispute struct {
 // began it says beside it: either may come first, and only the session may say
 // that it is a sale of the platform itself.
 type Subscription struct {
+	Account     string   `json:"account"`
+	ID          string   `json:"id"`
+	Status      string   `json:"status,omitempty"`
+	StatusMoves []string `json:"status_moves,omitempty"` // see Move
+	Context
+	Destination       string        `json:"destination,omitempty"`
+	Amount            *int64        `json:"amount,omitempty"` // minor units per period, discounts taken off; nil: not told
+	Currency          string        `json:"currency,omitempty"`
+	PlanName          string        `json:"plan_name,omitempty"`
+	StartedAt         *time.Time    `json:"started_at,omitempty"`
+	CurrentPeriodEnd  *time.Time    `json:"current_period_end,omitempty"`
+	CancelAtPeriodEnd bool          `json:"cancel_at_period_end"` // it is to end, at CancelAt or with the period
+	CancelAt          *time.Time    `json:"cancel_at,omitempty"`
+	Cancellation      *Cancellation `json:"cancellation,omitempty"`
+	Paused            bool          `json:"paused"`
+	Discount          *Discount     `json:"discount,omitempty"`
+	EndedAt           *time.Time    `json:"ended_at,omitempty"`
+	Version           Version       `json:"version"`
+	Earlier           Earlier       `json:"earlier,omitempty"`
+	EverActive        bool          `json:"ever_active"` // once true, true for good
+	Checkout          *Context      `json:"checkout,omitempty"`
+	CheckoutAt        *time.Time    `json:"checkout_at,omitempty"`
+	CheckoutVersion   Version       `json:"checkout_version"`
+}
+
+// Move writes down that an event changed a status: of several in one second, the
+// one whose end no other begins with came last.
+func Move(from, to, event string) string { return from + ">" + to + " " + event }
+
+// Cancellation is why a subscription ends, as Stripe words it.
+type Cancellation struct {
+	Reason   string `json:"reason,omitempty"`   // cancellation_requested, payment_failed, …
+	Feedback string `json:"feedback,omitempty"` // too_expensive, unused, …
+}
+
+// Discount is what a subscription is cheaper by.
+type Discount struct {
+	PercentOff float64 `json:"percent_off,omitempty"`
+	AmountOff  int64   `json:"amount_off,omitempty"` // minor units per period
+}
+
+// Checkout is a Checkout session that is worth keeping beside what it sold: it
+// expired, was recovered, or asked for consent to promotions.
+type Checkout struct {
 	Account string `json:"account"`
 	ID      string `json:"id"`
 	Status  string `json:"status,omitempty"`
 	Context
-	Destination       string     `json:"destination,omitempty"`
-	Amount            *int64     `json:"amount,omitempty"` // minor units per period
-	Currency          string     `json:"currency,omitempty"`
-	PlanName          string     `json:"plan_name,omitempty"`
-	StartedAt         *time.Time `json:"started_at,omitempty"`
-	CurrentPeriodEnd  *time.Time `json:"current_period_end,omitempty"`
-	CancelAtPeriodEnd bool       `json:"cancel_at_period_end"`
-	EndedAt           *time.Time `json:"ended_at,omitempty"`
-	Version           Version    `json:"version"`
-	EverActive        bool       `json:"ever_active"` // once true, true for good
-	Checkout          *Context   `json:"checkout,omitempty"`
-	CheckoutAt        *time.Time `json:"checkout_at,omitempty"`
-	CheckoutVersion   Version    `json:"checkout_version"`
+	Amount        *int64     `json:"amount,omitempty"` // minor units
+	Currency      string     `json:"currency,omitempty"`
+	RecoveryURL   string     `json:"recovery_url,omitempty"`
+	RecoveryUntil *time.Time `json:"recovery_until,omitempty"`
+	RecoveredFrom string     `json:"recovered_from,omitempty"` // the session that expired
+	Promotions    string     `json:"promotions,omitempty"`     // opt_in, opt_out
+	StartedAt     *time.Time `json:"started_at,omitempty"`
+	Version       Version    `json:"version"`
+	Earlier       Earlier    `json:"earlier,omitempty"`
+}
+
+// FailedInvoice is the latest failed attempt at an invoice's payment.
+type FailedInvoice struct {
+	Account        string     `json:"account"`
+	ID             string     `json:"id"`
+	Subscription   string     `json:"subscription,omitempty"`
+	StripeCustomer string     `json:"stripe_customer,omitempty"`
+	Attempts       int64      `json:"attempts"`
+	NextAttemptAt  *time.Time `json:"next_attempt_at,omitempty"`
+	HostedURL      string     `json:"hosted_url,omitempty"`
+	AmountDue      int64      `json:"amount_due"`
+	Currency       string     `json:"currency,omitempty"`
+	FailedAt       *time.Time `json:"failed_at,omitempty"`
+	Version        Version    `json:"version"`
+	Earlier        Earlier    `json:"earlier,omitempty"`
+}
+
+// rise notes the progress as the greatest so far, told at a time.
+func (e *Enrollment) rise(at time.Time) {
+	if e.Progress != nil && *e.Progress > 0 {
+		e.PeakProgress, e.ProgressedAt = e.Progress, &at
+	}
 }

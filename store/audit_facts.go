@@ -246,7 +246,7 @@ func (a *auditor) touch(at address, missing bool) bool {
 func misplacedSQL(kind string) string {
 	columns := map[string]string{"store": "store_id", "email": "customer_email", "reason": "unattached"}
 	if kind != enrollment {
-		columns["product"] = "product_id"
+		columns["product"], columns["sold"] = "product_id", "sold"
 	}
 	if kind == payment {
 		columns["refunded"], columns["disputed"] = "refunded", "disputed"
@@ -261,7 +261,7 @@ func misplacedSQL(kind string) string {
 			coalesce(r.old_store, ''), coalesce(r.old_email, ''), coalesce(r.store_id, ''), coalesce(r.customer_email, ''),
 			EXISTS (SELECT FROM customers c WHERE c.email = r.customer_email AND c.store_id = r.store_id)
 		FROM (%[1]s
-		) AS r(a, b, store_id, customer_email, product_id, unattached, refunded, disputed, customer_id, old_store, old_email, was, buyer)
+		) AS r(a, b, store_id, customer_email, product_id, sold, unattached, refunded, disputed, customer_id, old_store, old_email, was, was_end, buyer)
 		JOIN %[2]s f ON f.%[3]s = r.a AND f.%[4]s = r.b
 		CROSS JOIN LATERAL (SELECT jsonb_build_object(%[5]s) AS is, jsonb_build_object(%[6]s) AS should) stored
 		WHERE (stored.is <> stored.should
@@ -276,8 +276,8 @@ func (a *auditor) products(ctx context.Context) error {
 		rows, err := tx.Query(ctx, `
 			SELECT c.id, coalesce(c.store_id, 'none'), coalesce(named.id, 'none')
 			FROM products c
-			CROSS JOIN LATERAL (SELECT `+storeNamed+` AS id) named
-			WHERE c.store_id IS DISTINCT FROM named.id
+			CROSS JOIN LATERAL (`+homesOf+`) named
+			WHERE (c.store_id, c.store_ids) IS DISTINCT FROM (named.id, named.ids)
 			  AND ($1 = '' OR c.store_id = $1 OR named.id = $1)`, a.AuditOptions.Store)
 		if err != nil {
 			return err

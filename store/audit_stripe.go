@@ -122,7 +122,7 @@ var resolvedSQL = map[string]string{
 func resolvedFrom(kind string) string {
 	return `
 		FROM (` + resolveSQL[kind] + `
-		) AS r(a, b, store_id, email, product_id, unattached, refunded, disputed, customer_id, old_store, old_email, was, buyer)
+		) AS r(a, b, store_id, email, product_id, sold, unattached, refunded, disputed, customer_id, old_store, old_email, was, was_end, buyer)
 		WHERE f.account = r.a AND f.id = r.b`
 }
 

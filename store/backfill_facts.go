@@ -67,8 +67,7 @@ var planSQL = map[string]string{
 		FROM payments p
 		LEFT JOIN subscriptions s ON s.account = p.account AND s.id = p.subscription
 		WHERE p.paid AND p.claim_version <> '' AND ` + ofStore("p") + `
-		  AND (cardinality(p.courses) > 0
-			OR p.intent ? 'courses'
+		  AND (coalesce(p.lines, p.intent -> 'lines') @> '[{"kind": "course"}]'
 			OR coalesce(p.product_kind, p.intent ->> 'product_kind') IN ('course', 'bundle')
 			OR EXISTS (SELECT FROM unnest(p.leans || s.leans) l(key) WHERE l.key IN (SELECT key FROM courses)))
 	)` + planTail,
@@ -99,9 +98,9 @@ func ofStore(table string) string {
 			FROM (
 				SELECT 'store:' || $3 AS key
 				UNION
-				SELECT unnest(array_remove(ARRAY['store:' || owner_user_id, 'account:' || stripe_account_id], NULL)) FROM stores WHERE id = $3
+				SELECT CASE relation WHEN 'owner' THEN 'store:' ELSE 'account:' END || object FROM links WHERE relation IN ('owner', 'account') AND subject = $3
 				UNION
-				SELECT unnest(ARRAY['product:' || id] || stripe_product_ids || stripe_price_ids) FROM products WHERE store_id = $3
+				SELECT unnest(ARRAY['product:' || id] || ARRAY(SELECT object FROM links WHERE relation = 'stripe' AND subject = products.id)) FROM products WHERE store_ids @> ARRAY[$3]
 			) k))`
 }
 

@@ -38,7 +38,7 @@ func (w *work) catalogue(ctx context.Context, set facts.Set) (_ map[string]entry
 	rows, err := w.tx.Query(ctx, `
 		SELECT
 			'store:' || id,
-			concat_ws('|', 'told', owner_user_id, '/', stripe_account_id),
+			'told',
 			array_remove(ARRAY['store:' || id, 'store:' || owner_user_id, 'account:' || stripe_account_id], NULL),
 			NULL::text[]
 		FROM stores
@@ -46,7 +46,7 @@ func (w *work) catalogue(ctx context.Context, set facts.Set) (_ map[string]entry
 		UNION ALL
 		SELECT
 			'product:' || id,
-			concat_ws('|', 'told', store_ref, '/', store_id, '/', kind, '/', items, '/', stripe_product_ids, '/', stripe_price_ids),
+			concat_ws('|', 'told', kind, '/', items),
 			ARRAY['product:' || id] || stripe_product_ids || stripe_price_ids,
 			array_remove(ARRAY['store:' || store_ref], NULL) || ARRAY(SELECT 'product:' || i FROM unnest(items) i)
 		FROM products
@@ -64,21 +64,40 @@ func (w *work) catalogue(ctx context.Context, set facts.Set) (_ map[string]entry
 	return entries, err
 }
 
-// catalogueChanges returns the keys that rows lean on of the stores and
-// products that are no longer what they were before the set was said, and of
-// other products that changed with them. Keys of before count too: what a
-// store no longer is has to be let go of.
+// catalogueChanges returns the keys that rows lean on of what is no longer as it
+// was before the set was said: stores, products, links, and other products that
+// changed with them. Keys of before count too: what a store no longer is has to
+// be let go of.
 func (w *work) catalogueChanges(ctx context.Context, set facts.Set, before map[string]entry) (keys []string, err error) {
-	if len(set.Stores) == 0 && len(set.Products) == 0 {
-		return nil, nil
-	}
 	defer wrap(&err, "store.catalogueChanges")
+	links, err := w.saveLinks(ctx, set)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range set.Users {
+		if f.DeletedVersion != "" { // who is gone leaves their addresses
+			links = append(links, link{relation: addressLink, subject: f.ID})
+		}
+	}
+	linked, refs, linkedProducts, err := w.linkedKeys(ctx, links)
+	if err != nil {
+		return nil, err
+	}
+	if linked, err = w.withAddressees(ctx, linked); err != nil {
+		return nil, err
+	}
+	if len(set.Stores) == 0 && len(set.Products) == 0 {
+		return linked, nil
+	}
+	if err := w.nameCurrent(ctx, set); err != nil {
+		return nil, err
+	}
 	after, err := w.catalogue(ctx, set)
 	if err != nil {
 		return nil, err
 	}
-	more := locks{}
-	var refs, products []string
+	more, products := locks{}, linkedProducts
+	keys = linked
 	for key, now := range after {
 		was := before[key]
 		more.add(false, append(was.leans, now.leans...)...)
@@ -111,25 +130,124 @@ func (w *work) catalogueChanges(ctx context.Context, set facts.Set, before map[s
 	return append(append(keys, settled...), bundles...), err
 }
 
-// settle resolves which store products belong to, of the given ones and of
-// those that name a store by one of refs; and returns the keys of those that
-// changed.
+// withAddressees adds to the keys of addresses those of Stripe's customers who
+// have them: what these bought goes where their address leads.
+func (w *work) withAddressees(ctx context.Context, keys []string) ([]string, error) {
+	var emails []string
+	for _, k := range keys {
+		if email, ok := strings.CutPrefix(k, "mail:"); ok {
+			emails = append(emails, email)
+		}
+	}
+	if len(emails) == 0 {
+		return keys, nil
+	}
+	more := locks{}
+	more.add(true, keys...)
+	if err := w.extend(ctx, more); err != nil { // before looking: nobody may slip in behind it
+		return nil, err
+	}
+	rows, err := w.tx.Query(ctx, `SELECT 'cus:' || account || '/' || id FROM stripe_customers WHERE email = ANY($1)`, emails)
+	if err != nil {
+		return nil, err
+	}
+	customers, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	return append(keys, customers...), err
+}
+
+// nameCurrent writes down what the last links of the stores and products of a
+// set are, for all who ask what is so now.
+func (w *work) nameCurrent(ctx context.Context, set facts.Set) error {
+	var stores, products []string
+	for _, f := range set.Stores {
+		stores = append(stores, f.ID)
+	}
+	for _, f := range set.Products {
+		products = append(products, f.ID)
+	}
+	var batch pgx.Batch
+	if len(stores) > 0 {
+		batch.Queue(currentStoresSQL, stores)
+	}
+	if len(products) > 0 {
+		batch.Queue(currentProductsSQL, products)
+	}
+	return w.tx.SendBatch(ctx, &batch).Close()
+}
+
+var (
+	currentStoresSQL = `
+		UPDATE stores s
+		SET owner_user_id = now.owner, stripe_account_id = now.account
+		FROM (
+			SELECT id, ` + linkOf(ownerLink, "id", forever) + ` AS owner, ` + linkOf(accountLink, "id", forever) + ` AS account
+			FROM unnest($1::text[]) AS s(id)
+		) now
+		WHERE s.id = now.id
+		  AND (s.owner_user_id, s.stripe_account_id) IS DISTINCT FROM (now.owner, now.account)`
+
+	currentProductsSQL = `
+		UPDATE products p
+		SET store_ref = now.store, stripe_price_ids = now.prices, stripe_product_ids = now.products
+		FROM (
+			SELECT
+				id,
+				` + linkOf(storeLink, "id", forever) + ` AS store,
+				(SELECT array_agg(DISTINCT l.object ORDER BY l.object) FROM links l WHERE l.relation = 'stripe' AND l.subject = id AND l.object NOT LIKE 'prod\_%' AND l.object NOT LIKE '-%' AND ` + notWithdrawn(forever) + `) AS prices,
+				(SELECT array_agg(DISTINCT l.object ORDER BY l.object) FROM links l WHERE l.relation = 'stripe' AND l.subject = id AND l.object LIKE 'prod\_%' AND ` + notWithdrawn(forever) + `) AS products
+			FROM unnest($1::text[]) AS p(id)
+		) now
+		WHERE p.id = now.id
+		  AND (p.store_ref, p.stripe_price_ids, p.stripe_product_ids) IS DISTINCT FROM (now.store, now.prices, now.products)`
+)
+
+// forever is later than all times, as SQL: what is in force then is so now.
+const forever = `'~'`
+
+// homesOf is SQL for the store that product c is in now, id, and all in which it
+// ever was, ids.
+var homesOf = `
+			SELECT
+				` + storeNamed("c.store_ref", forever) + ` AS id,
+				ARRAY(
+					SELECT DISTINCT home.id
+					FROM (SELECT DISTINCT l.object FROM links l WHERE l.relation = 'store' AND l.subject = c.id AND l.object <> '') named
+					CROSS JOIN LATERAL (
+						SELECT ` + storeNamed("named.object", forever) + ` AS id
+						UNION ALL
+						SELECT o.subject FROM links o WHERE o.relation = 'owner' AND o.object = named.object
+					) home
+					WHERE home.id IS NOT NULL
+					ORDER BY 1
+				) AS ids`
+
+// settle resolves which stores products belong to and did, of the given ones and
+// of those that ever named a store by one of refs; and returns the keys of the
+// latter, and of those that changed.
 func (w *work) settle(ctx context.Context, refs, products []string) (keys []string, err error) {
 	defer wrap(&err, "store.settle")
 	rows, err := w.tx.Query(ctx, `
-		WITH settled AS (
+		WITH looked AS (
+			SELECT unnest($2::text[]) AS id, false AS renamed
+			UNION
+			SELECT l.subject, true FROM links l WHERE l.relation = 'store' AND l.object = ANY($1)
+		), settled AS (
 			UPDATE products p
-			SET store_id = named.id
+			SET store_id = home.id, store_ids = home.ids
 			FROM products c
-			CROSS JOIN LATERAL (SELECT `+storeNamed+` AS id) named
+			CROSS JOIN LATERAL (`+homesOf+`) home
 			WHERE p.id = c.id
-			  AND p.store_id IS DISTINCT FROM named.id
-			  AND (c.id = ANY($2) OR c.store_ref = ANY($1))
+			  AND c.id IN (SELECT id FROM looked)
+			  AND (p.store_id, p.store_ids) IS DISTINCT FROM (home.id, home.ids)
 			RETURNING p.id, p.stripe_product_ids, p.stripe_price_ids
+		), keyed AS (
+			SELECT id, stripe_product_ids, stripe_price_ids FROM settled
+			UNION
+			SELECT p.id, p.stripe_product_ids, p.stripe_price_ids FROM looked JOIN products p ON p.id = looked.id WHERE looked.renamed
 		)
-		SELECT 'product:' || id FROM settled
+		SELECT 'product:' || id FROM keyed
 		UNION
-		SELECT unnest(stripe_product_ids || stripe_price_ids) FROM settled`, refs, products)
+		SELECT unnest(stripe_product_ids || stripe_price_ids) FROM keyed`, refs, products)
 	if err != nil {
 		return nil, err
 	}

@@ -314,7 +314,7 @@ func (w *work) compare(ctx context.Context, items []Item, t *tally) error {
 	rows, err := w.tx.Query(ctx, `
 		SELECT c.nth - 1, c.email = '', u.id IS NULL, coalesce(u.spent::text, '[]')
 		FROM unnest($1::text[], $2::text[], $3::bigint[]) WITH ORDINALITY AS c(store_ref, email, spent, nth)
-		CROSS JOIN LATERAL (SELECT `+storeNamed+` AS id) store
+		CROSS JOIN LATERAL (SELECT `+storeNamed("c.store_ref", forever)+` AS id) store
 		LEFT JOIN LATERAL (SELECT id, store_id, email, spent FROM customers WHERE email = c.email OFFSET 0) u ON u.store_id = store.id
 		WHERE u.id IS NULL
 		   OR c.spent > 0 AND c.spent <> (SELECT coalesce(sum((s ->> 'amount')::bigint), 0) FROM jsonb_array_elements(u.spent) s)

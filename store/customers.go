@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -65,6 +66,16 @@ type Purchase struct {
 	Currency    string     `json:"currency"`
 	Refunded    int64      `json:"refunded"`
 	PurchasedAt *time.Time `json:"purchased_at"`
+	Lines       []SaleLine `json:"lines,omitempty"` // what it was for, if that is several products
+}
+
+// SaleLine is one product of several that were bought at once; Amount is minor
+// units, nil where nobody told it.
+type SaleLine struct {
+	ProductID *string `json:"product_id"`
+	Title     *string `json:"title"`
+	Kind      string  `json:"kind"`
+	Amount    *int64  `json:"amount"`
 }
 
 // Subscription is one that a customer has or had; Amount is minor units per
@@ -82,8 +93,8 @@ type Subscription struct {
 type listed struct {
 	Customer
 	id    int64
-	key   *string   // what the list is sorted by, see order
-	plans []*string // products of the subscriptions
+	key   *string    // what the list is sorted by, see order
+	plans [][]string // products of each subscription
 }
 
 // Customer returns one customer of a store; ErrNotFound also for one of another
@@ -149,7 +160,7 @@ func scanCustomer(row pgx.CollectableRow) (c listed, err error) {
 	c.Subscriptions = make([]Subscription, len(subscriptions))
 	for i, s := range subscriptions {
 		c.Subscriptions[i] = s.Subscription
-		c.plans = append(c.plans, s.ProductID)
+		c.plans = append(c.plans, s.products())
 	}
 	return c, err
 }
@@ -168,7 +179,7 @@ type untitled struct {
 }
 
 // untitled lists the titles that a customer lacks. A plan without a name of its
-// own is called as its product.
+// own is called as its products, and a cart too.
 func (c *listed) untitled() (missing []untitled) {
 	want := func(product *string, title **string) {
 		if product != nil && *title == nil {
@@ -181,12 +192,47 @@ func (c *listed) untitled() (missing []untitled) {
 		missing = append(missing, untitled{c.Courses[i].ID, &c.Courses[i].Title})
 	}
 	for i := range c.Purchases {
-		want(c.Purchases[i].ProductID, &c.Purchases[i].Title)
-	}
-	for i, product := range c.plans {
-		want(product, &c.Subscriptions[i].Plan)
+		p := &c.Purchases[i]
+		for j := range p.Lines {
+			want(p.Lines[j].ProductID, &p.Lines[j].Title)
+		}
+		if len(p.Lines) == 0 {
+			want(p.ProductID, &p.Title)
+		}
 	}
 	return missing
+}
+
+// products are those of the subscription, by id.
+func (s listedSubscription) products() []string {
+	if len(s.Products) == 0 && s.ProductID != nil {
+		return []string{*s.ProductID}
+	}
+	return s.Products
+}
+
+// callWhole calls carts and plans by the titles of what is in them.
+func (c *listed) callWhole(titles map[string]string) {
+	for i := range c.Purchases {
+		var parts []string
+		for _, l := range c.Purchases[i].Lines {
+			if l.Title != nil {
+				parts = append(parts, *l.Title)
+			}
+		}
+		if len(parts) > 0 {
+			c.Purchases[i].Title = ptr(strings.Join(parts, ", "))
+		}
+	}
+	for i, products := range c.plans {
+		if c.Subscriptions[i].Plan == nil && len(products) > 0 {
+			var parts []string
+			for _, id := range products {
+				parts = append(parts, titles[id])
+			}
+			c.Subscriptions[i].Plan = ptr(strings.Join(parts, ", "))
+		}
+	}
 }
 
 // addTitles fills in what things are called, as the store's own products say.
@@ -196,19 +242,24 @@ func (s *Store) addTitles(ctx context.Context, storeID string, rows []listed) er
 	for i := range rows {
 		missing = append(missing, rows[i].untitled()...)
 	}
-	if len(missing) == 0 {
-		return nil
-	}
 	products := map[string]string{} // id to title
 	for _, m := range missing {
 		products[m.product] = m.product
+	}
+	for i := range rows {
+		for _, id := range slices.Concat(rows[i].plans...) {
+			products[id] = id
+		}
+	}
+	if len(products) == 0 {
+		return nil
 	}
 	found, err := s.pool.Query(ctx, `
 		SELECT
 			id,
 			title
 		FROM products
-		WHERE id = ANY($1) AND store_id = $2 AND title <> ''`, slices.Collect(maps.Keys(products)), storeID)
+		WHERE id = ANY($1) AND $2 = ANY(store_ids) AND title <> ''`, slices.Collect(maps.Keys(products)), storeID)
 	if err != nil {
 		return err
 	}
@@ -219,6 +270,9 @@ func (s *Store) addTitles(ctx context.Context, storeID string, rows []listed) er
 	})
 	for _, m := range missing {
 		*m.title = products[m.product]
+	}
+	for i := range rows {
+		rows[i].callWhole(products)
 	}
 	return err
 }

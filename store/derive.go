@@ -80,24 +80,35 @@ WITH target AS (
 ),
 pay AS MATERIALIZED (
 	SELECT t.id AS customer, p.id, p.amount, p.currency, p.refunded, p.amount - p.refunded - p.disputed AS net,
-		p.paid_at AS at, p.subscription IS NOT NULL AS recurring, p.product_id, p.name,
-		coalesce(p.user_ref, p.intent ->> 'user_ref') AS user_ref,
-		coalesce(p.stripe_customer, p.intent ->> 'stripe_customer') AS stripe_customer,
-		named.courses, p.account, product.items,
-		CASE
-			WHEN product.kind IS NOT NULL THEN product.kind
-			WHEN p.product_id = ANY(named.courses) THEN 'course'
-			ELSE coalesce(p.product_kind, p.intent ->> 'product_kind', 'other')
-		END AS kind
+		LEAST(p.paid_at, version_time(p.claim_version)) AS at, p.subscription IS NOT NULL AS recurring, p.product_id, p.sold,
+		coalesce(p.name, p.charge ->> 'name') AS name,
+		coalesce(p.user_ref, p.intent ->> 'user_ref', p.charge ->> 'user_ref') AS user_ref,
+		coalesce(p.stripe_customer, p.intent ->> 'stripe_customer', p.charge ->> 'stripe_customer') AS stripe_customer,
+		p.account, t.store_id
 	FROM payments p
 	JOIN target t ON t.id = p.customer_id
-	CROSS JOIN LATERAL (
-		SELECT coalesce(p.courses, CASE WHEN p.intent ? 'courses' THEN ARRAY(SELECT jsonb_array_elements_text(p.intent -> 'courses')) END) AS courses
-	) named
-	LEFT JOIN LATERAL (
-		SELECT kind, items FROM products WHERE id = p.product_id AND store_id = t.store_id OFFSET 0
-	) product ON true
 	WHERE p.customer_id = ANY($1)
+),
+-- Each product of each payment, in order; one row without a product if it has none.
+line AS MATERIALIZED (
+	SELECT pay.customer, pay.account, pay.id AS payment, pay.user_ref, pay.at, pay.amount AS paid, pay.net, pay.recurring,
+		coalesce(l.nth, 1) AS nth, l.product, l.kind = 'course' AS named_course, l.amount, product.items,
+		coalesce(product.kind, l.kind, 'other') AS kind
+	FROM pay
+	LEFT JOIN LATERAL (
+		SELECT s.value ->> 'id' AS product, s.value ->> 'kind' AS kind, (s.value ->> 'amount')::bigint AS amount, s.nth
+		FROM jsonb_array_elements(pay.sold) WITH ORDINALITY AS s(value, nth)
+	) l ON true
+	LEFT JOIN LATERAL (
+		SELECT kind, items FROM products WHERE id = l.product AND pay.store_id = ANY(store_ids) OFFSET 0
+	) product ON true
+),
+-- What each payment is for: other than courses if any of it is.
+sale AS MATERIALIZED (
+	SELECT customer, account, payment, bool_or(kind <> 'course') AS other, (array_agg(kind ORDER BY kind = 'course', nth))[1] AS kind,
+		CASE WHEN count(*) > 1 THEN jsonb_build_object('lines', jsonb_agg(jsonb_build_object('product_id', product, 'kind', kind, 'amount', amount) ORDER BY nth)) ELSE '{}' END AS lines
+	FROM line
+	GROUP BY customer, account, payment
 ),
 enrolled AS MATERIALIZED (
 	SELECT e.customer_id AS customer, e.*
@@ -106,7 +117,9 @@ enrolled AS MATERIALIZED (
 ),
 subs AS MATERIALIZED (
 	SELECT s.customer_id AS customer, s.*, coalesce(s.user_ref, s.checkout ->> 'user_ref') AS person,
-		coalesce(s.started_at, s.checkout_at) AS at
+		coalesce(LEAST(s.started_at, version_time(s.version)), s.checkout_at) AS at,
+		CASE WHEN s.paused AND s.status IN ('active', 'trialing', 'past_due') THEN 'paused' ELSE coalesce(s.status, 'active') END AS state,
+		ARRAY(SELECT p.value ->> 'id' FROM jsonb_array_elements(s.sold) WITH ORDINALITY AS p(value, nth) ORDER BY p.nth) AS products
 	FROM subscriptions s
 	WHERE s.customer_id = ANY($1)
 ),
@@ -149,69 +162,88 @@ names AS (
 	WHERE name IS NOT NULL
 	ORDER BY customer, rank, said COLLATE "C" DESC, name
 ),
--- Courses that payments unlock: named outright, bought, or in a bundle bought.
+-- What ends courses: the end of an enrollment of theirs, and ends that were told
+-- of their address under a name that has no enrollment of its own.
+ends AS MATERIALIZED (
+	SELECT customer, course_id AS course, person, user_ref, deleted_version AS version, false AS bare
+	FROM enrolled
+	WHERE deleted_version <> ''
+	UNION ALL
+	SELECT t.id, e.course_id, e.person, e.user_ref, e.deleted_version, true
+	FROM target t
+	CROSS JOIN LATERAL (SELECT * FROM enrollments WHERE customer_email = t.email AND version = '' OFFSET 0) e
+),
+-- Courses that payments unlock: named outright, bought, or in a bundle bought. One
+-- is over by an end that names the buyer or their address.
 bought AS (
-	SELECT customer, course, min(at) AS first_at, max(at) AS last_at
+	SELECT customer, course, min(at) AS first_at, bool_or(live) AS live
 	FROM (
-		SELECT customer, product_id AS course, at FROM pay WHERE kind = 'course' AND product_id IS NOT NULL
-		UNION ALL
-		SELECT customer, unnest(courses), at FROM pay
-		UNION ALL
-		SELECT pay.customer, item.id, pay.at
-		FROM pay
-		CROSS JOIN LATERAL unnest(pay.items) AS i(id)
-		CROSS JOIN LATERAL (SELECT id FROM products WHERE id = i.id AND kind = 'course' OFFSET 0) item
+		SELECT b.customer, b.course, b.at,
+			to_char(b.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z 99"') COLLATE "C" > ALL(
+				SELECT e.version
+				FROM ends e
+				WHERE e.customer = b.customer AND e.course = b.course
+				  AND (e.bare OR b.user_ref IS NULL OR e.user_ref = b.user_ref OR e.person LIKE 'email:%')
+			) AS live
+		FROM (
+			SELECT customer, product AS course, at, user_ref FROM line WHERE (kind = 'course' OR named_course) AND product IS NOT NULL
+			UNION ALL
+			SELECT line.customer, item.id, line.at, line.user_ref
+			FROM line
+			CROSS JOIN LATERAL unnest(line.items) AS i(id)
+			CROSS JOIN LATERAL (SELECT id FROM products WHERE id = i.id AND kind = 'course' OFFSET 0) item
+		) b
 	) b
 	GROUP BY customer, course
 ),
--- What the platform says of each course: each figure by its newest version.
+-- What the platform says of each enrollment, since its end if there was one.
+told_once AS (
+	SELECT e.customer, e.course_id AS course, e.version, e.first_said_at, e.said_at,
+		e.version > ended.version AS live,
+		e.progress, CASE WHEN e.progress_version > ended.version THEN e.progress_version ELSE '' END AS progress_version,
+		LEAST(e.enrolled_at, version_time(e.enrolled_version)) AS enrolled_at, e.enrolled_version,
+		-- A lower progress than all of it, told later, takes a completion back that
+		-- was told with its progress.
+		CASE WHEN NOT (coalesce(e.completed_with_progress, false) AND e.progress < 100 AND e.progress_version > e.completed_version)
+			THEN LEAST(e.completed_at, version_time(e.completed_version)) END AS completed_at,
+		CASE WHEN e.completed_version > ended.version THEN e.completed_version ELSE '' END AS completed_version
+	FROM enrolled e
+	CROSS JOIN LATERAL (
+		SELECT GREATEST(e.deleted_version, (SELECT max(version) FROM ends x WHERE x.customer = e.customer AND x.course = e.course_id AND x.bare)) COLLATE "C" AS version
+	) ended
+),
+-- What it says of each course: each figure by its newest version.
 told AS (
-	SELECT customer, course_id AS course, max(version) AS version, min(first_said_at) AS first_said_at, max(said_at) AS said_at,
+	SELECT customer, course, bool_or(live) AS live, min(first_said_at) AS first_said_at, max(said_at) AS said_at,
 		(array_agg(progress     ORDER BY progress_version  DESC))[1] AS progress,     max(progress_version)  AS progress_version,
 		(array_agg(enrolled_at  ORDER BY enrolled_version  DESC))[1] AS enrolled_at,
-		(array_agg(completed_at ORDER BY completed_version DESC))[1] AS completed_at, max(completed_version) AS completed_version,
-		max(deleted_version) AS deleted_version
-	FROM enrolled
-	GROUP BY customer, course_id
+		(array_agg(completed_at ORDER BY completed_version DESC))[1] AS completed_at, max(completed_version) AS completed_version
+	FROM told_once
+	GROUP BY customer, course
 ),
--- A course is live if the last that was said of it is not its end, whoever the
--- end was said of: the user, or the address.
 course AS MATERIALIZED (
 	SELECT c.customer, c.course AS id, b.first_at AS bought_at,
 		coalesce(t.enrolled_at, LEAST(t.first_said_at, b.first_at)) AS enrolled_at, t.first_said_at, t.said_at,
-		CASE WHEN t.progress_version  > coalesce(ended.version, '') THEN t.progress END AS progress,
-		CASE WHEN t.completed_version > coalesce(ended.version, '') THEN t.completed_at END AS completed_at,
-		GREATEST(t.version, to_char(b.last_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z 99"') COLLATE "C") > coalesce(ended.version, '') AS live
+		CASE WHEN t.progress_version  > '' THEN t.progress END AS progress,
+		CASE WHEN t.completed_version > '' THEN t.completed_at END AS completed_at,
+		coalesce(t.live, false) OR coalesce(b.live, false) AS live
 	FROM (SELECT customer, course FROM told UNION SELECT customer, course FROM bought) c
-	JOIN target ON target.id = c.customer
 	LEFT JOIN told t ON t.customer = c.customer AND t.course = c.course
 	LEFT JOIN bought b ON b.customer = c.customer AND b.course = c.course
-	LEFT JOIN LATERAL (
-		SELECT max(d.deleted_version) AS version
-		FROM (
-			SELECT t.deleted_version
-			UNION ALL
-			SELECT e.deleted_version FROM enrollments e WHERE e.course_id = c.course AND e.person = 'email:' || target.email
-			UNION ALL
-			SELECT e.deleted_version
-			FROM users u
-			JOIN enrollments e ON e.course_id = c.course AND e.person = 'user:' || u.id
-			WHERE u.email = target.email
-		) d
-	) ended ON true
 ),
 -- Everything that happened, for the first of it and the last.
 happened AS (
-	SELECT customer, at, 1 AS rank, product_id,
+	SELECT customer, at, 1 AS rank, product AS product_id,
 		CASE WHEN recurring THEN 'subscription'
 			WHEN kind <> 'course' THEN 'product_purchase'
-			WHEN amount > 0 THEN 'course_purchase'
+			WHEN paid > 0 THEN 'course_purchase'
 			ELSE 'free_course' END AS source_kind,
 		CASE WHEN recurring THEN 'payment'
 			WHEN kind <> 'course' THEN 'purchase'
-			WHEN amount > 0 THEN 'course_purchase'
+			WHEN paid > 0 THEN 'course_purchase'
 			ELSE 'enrollment' END AS activity
-	FROM pay
+	FROM line
+	WHERE nth = 1
 	UNION ALL
 	SELECT customer, at, 0, product_id, 'subscription', 'subscription' FROM subs
 	UNION ALL
@@ -263,24 +295,27 @@ courses AS (
 	GROUP BY customer
 ),
 purchases AS (
-	SELECT customer, bool_or(kind <> 'course' AND (amount = 0 OR net > 0)) AS live,
-		jsonb_agg(jsonb_build_object('id', id, 'product_id', product_id, 'kind', kind, 'amount', amount, 'currency', currency, 'refunded', refunded, 'purchased_at', rfc3339(at))
-			ORDER BY at, id, account) FILTER (WHERE amount > 0 OR kind <> 'course') AS list
+	SELECT pay.customer, bool_or(sale.other AND (pay.amount = 0 OR pay.net > 0)) AS live,
+		jsonb_agg(jsonb_build_object('id', pay.id, 'product_id', pay.product_id, 'kind', sale.kind, 'amount', pay.amount, 'currency', pay.currency,
+			'refunded', pay.refunded, 'purchased_at', rfc3339(pay.at)) || sale.lines
+			ORDER BY pay.at, pay.id, pay.account) FILTER (WHERE pay.amount > 0 OR sale.other) AS list
 	FROM pay
-	WHERE NOT recurring
-	GROUP BY customer
+	JOIN sale ON sale.customer = pay.customer AND sale.account = pay.account AND sale.payment = pay.id
+	WHERE NOT pay.recurring
+	GROUP BY pay.customer
 ),
 subscribed AS (
-	SELECT customer, bool_or(coalesce(status, 'active') NOT IN ('canceled', 'incomplete_expired')) AS live,
-		jsonb_agg(jsonb_build_object('id', id, 'status', coalesce(status, 'active'), 'product_id', product_id, 'plan', coalesce(plan_name, plan, checkout ->> 'plan'),
+	SELECT customer, bool_or(state NOT IN ('canceled', 'incomplete_expired')) AS live,
+		jsonb_agg(jsonb_build_object('id', id, 'status', state, 'product_id', product_id, 'plan', coalesce(plan_name, plan, checkout ->> 'plan'),
 			'amount', amount, 'currency', currency, 'current_period_end', rfc3339(current_period_end), 'cancel_at_period_end', coalesce(cancel_at_period_end, false))
+			|| CASE WHEN cardinality(products) > 1 THEN jsonb_build_object('products', products) ELSE '{}' END
 			ORDER BY at, id, account) AS list
 	FROM subs
 	GROUP BY customer
 ),
 bought_products AS (
 	SELECT customer, array_agg(DISTINCT product_id ORDER BY product_id) AS ids
-	FROM (SELECT customer, product_id FROM pay UNION SELECT customer, product_id FROM subs) p
+	FROM (SELECT customer, product AS product_id FROM line UNION SELECT customer, unnest(products) FROM subs) p
 	WHERE product_id IS NOT NULL
 	GROUP BY customer
 ),

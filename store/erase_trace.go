@@ -112,7 +112,7 @@ func rowsInStore(ctx context.Context, q querier, store string, ids []identity) (
 	}
 	for kind, named := range map[string]string{
 		enrollment:   "email = ANY($2) OR person = ANY($4)",
-		payment:      "email = ANY($2) OR intent ->> 'email' = ANY($2)",
+		payment:      "email = ANY($2) OR intent ->> 'email' = ANY($2) OR charge ->> 'email' = ANY($2)",
 		subscription: "email = ANY($2) OR checkout ->> 'email' = ANY($2)",
 	} {
 		key := keyOf[kind]

@@ -187,11 +187,18 @@ func identitiesOf(set facts.Set) []identity {
 	}
 	for _, f := range set.Payments {
 		of(f.Account, &f.Context)
-		of(f.Account, f.Intent)
+		of(f.Account, f.Intent.Says())
+		of(f.Account, f.Charge)
 	}
 	for _, f := range set.Subscriptions {
 		of(f.Account, &f.Context)
 		of(f.Account, f.Checkout)
+	}
+	for _, f := range set.Checkouts {
+		of(f.Account, &f.Context)
+	}
+	for _, f := range set.FailedInvoices {
+		of(f.Account, &facts.Context{StripeCustomer: f.StripeCustomer})
 	}
 	return slices.Collect(maps.Keys(all))
 }

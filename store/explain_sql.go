@@ -18,8 +18,8 @@ func refOf(kind, account, id string) string {
 func titleOf(product, store string) string {
 	return fmt.Sprintf(`coalesce((
 				SELECT p.title
-				FROM (SELECT title, store_id FROM products WHERE id = %[1]s OFFSET 0) p
-				WHERE p.store_id = %[2]s AND p.title <> ''
+				FROM (SELECT title, store_ids FROM products WHERE id = %[1]s OFFSET 0) p
+				WHERE %[2]s = ANY(p.store_ids) AND p.title <> ''
 			), %[1]s)`, product, store)
 }
 
@@ -31,7 +31,7 @@ func moneyOf(amount, currency string) string {
 // The versions of facts, as said reads them, and who says payments.
 const (
 	paymentSource    = `CASE WHEN p.kind = 'purchase' THEN 'platform' ELSE 'stripe' END`
-	paymentSaid      = `jsonb_build_object('payment', p.claim_version, 'intent', p.intent_version, 'invoice', p.invoice_version, 'destination', p.destination_version)`
+	paymentSaid      = `jsonb_build_object('payment', p.claim_version, 'intent', p.intent_version, 'charge', nullif(p.charge_version, ''), 'invoice', p.invoice_version, 'destination', p.destination_version)`
 	subscriptionSaid = `jsonb_build_object('subscription', s.version, 'checkout', s.checkout_version)`
 	enrollmentSaid   = `jsonb_build_object('enrollment', e.version, 'email', e.email_version, 'store', e.store_version, 'name', e.name_version,
 				'progress', e.progress_version, 'enrolled_at', e.enrolled_version, 'completed_at', e.completed_version, 'end', e.deleted_version)`
@@ -40,13 +40,15 @@ const (
 // unlocks lists the courses that a payment unlocks; see bought in deriveSQL,
 // which no longer knows by which payment.
 const unlocks = `ARRAY(
-				SELECT pay.product_id WHERE pay.kind = 'course' AND pay.product_id IS NOT NULL
-				UNION
-				SELECT unnest(pay.courses)
+				SELECT l.product
+				FROM line l
+				WHERE l.account = pay.account AND l.payment = pay.id AND (l.kind = 'course' OR l.named_course) AND l.product IS NOT NULL
 				UNION
 				SELECT item.id
-				FROM unnest(pay.items) AS i(id)
+				FROM line l
+				CROSS JOIN LATERAL unnest(l.items) AS i(id)
 				CROSS JOIN LATERAL (SELECT id FROM products WHERE id = i.id AND kind = 'course' OFFSET 0) item
+				WHERE l.account = pay.account AND l.payment = pay.id
 				ORDER BY 1
 			)`
 
@@ -65,7 +67,7 @@ SELECT
 				p.kind,
 				p.claimed_by,
 				pay.product_id,
-				pay.kind AS product_kind,
+				sale.kind AS product_kind,
 				` + titleOf("pay.product_id", "t.store_id") + ` AS title,
 				` + moneyOf("p.amount", "p.currency") + ` AS gross,
 				` + moneyOf("p.refunded", "p.currency") + ` AS refunded,
@@ -74,10 +76,11 @@ SELECT
 				p.paid_at,
 				` + refOf("subscription", "p.account", "p.subscription") + ` AS subscription,
 				` + unlocks + ` AS courses,
-				NOT pay.recurring AND pay.kind <> 'course' AND (pay.amount = 0 OR pay.net > 0) AS active,
+				NOT pay.recurring AND sale.other AND (pay.amount = 0 OR pay.net > 0) AS active,
 				` + paymentSource + ` AS source,
 				` + paymentSaid + ` AS said
 			FROM pay
+			JOIN sale ON sale.account = pay.account AND sale.payment = pay.id
 			CROSS JOIN LATERAL (SELECT * FROM payments WHERE account = pay.account AND id = pay.id OFFSET 0) p
 		) f
 	) AS payments,
@@ -106,13 +109,13 @@ SELECT
 				s.id,
 				s.product_id,
 				coalesce(s.plan_name, s.plan, s.checkout ->> 'plan', ` + titleOf("s.product_id", "t.store_id") + `) AS plan,
-				coalesce(s.status, 'active') AS status,
+				s.state AS status,
 				` + moneyOf("s.amount", "s.currency") + ` AS price,
 				s.at AS started_at,
 				s.current_period_end,
 				coalesce(s.cancel_at_period_end, false) AS cancel_at_period_end,
 				s.ended_at,
-				coalesce(s.status, 'active') NOT IN ('canceled', 'incomplete_expired') AS active,
+				s.state NOT IN ('canceled', 'incomplete_expired') AS active,
 				` + subscriptionSaid + ` AS said
 			FROM subs s
 		) f

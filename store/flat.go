@@ -185,7 +185,8 @@ func (p *Purchase) set(name []byte, v scalar) bool {
 // listedSubscription is a Subscription as it is kept.
 type listedSubscription struct {
 	Subscription
-	ProductID *string `json:"product_id"`
+	ProductID *string  `json:"product_id"`
+	Products  []string `json:"products"` // if there are several
 }
 
 func (s *listedSubscription) set(name []byte, v scalar) bool {

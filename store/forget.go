@@ -71,7 +71,8 @@ func (e *erased) ties(found ties, set facts.Set) {
 	}
 	for _, f := range set.Payments {
 		e.contextTies(found, f.Account, &f.Context, set.At)
-		e.contextTies(found, f.Account, f.Intent, set.At)
+		e.contextTies(found, f.Account, f.Intent.Says(), set.At)
+		e.contextTies(found, f.Account, f.Charge, set.At)
 	}
 	for _, f := range set.Subscriptions {
 		e.contextTies(found, f.Account, &f.Context, set.At)

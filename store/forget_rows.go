@@ -64,7 +64,7 @@ func mentioning(ctx context.Context, q querier, ids []identity) (found []rowKey,
 // addressedSQL finds rows that name an address of $1, or are of a person of $2.
 var addressedSQL = map[string]string{
 	enrollment:   `SELECT course_id, person FROM enrollments WHERE email = ANY($1) OR person = ANY($2)`,
-	payment:      `SELECT account, id FROM payments WHERE (email = ANY($1) OR intent ->> 'email' = ANY($1)) AND $2::text[] IS NOT NULL`,
+	payment:      `SELECT account, id FROM payments WHERE (email = ANY($1) OR intent ->> 'email' = ANY($1) OR charge ->> 'email' = ANY($1)) AND $2::text[] IS NOT NULL`,
 	subscription: `SELECT account, id FROM subscriptions WHERE (email = ANY($1) OR checkout ->> 'email' = ANY($1)) AND $2::text[] IS NOT NULL`,
 }
 
@@ -165,7 +165,8 @@ func (e *erased) tiesOfRows(ctx context.Context, q querier, ids []identity, rows
 		}
 		for _, f := range payments {
 			e.contextTies(found, f.Account, &f.Context, happened(f.ClaimVersion, f.PaidAt))
-			e.contextTies(found, f.Account, f.Intent, happened(f.IntentVersion, f.PaidAt))
+			e.contextTies(found, f.Account, f.Intent.Says(), happened(f.IntentVersion, f.PaidAt))
+			e.contextTies(found, f.Account, f.Charge, happened(f.ChargeVersion, f.PaidAt))
 		}
 	}
 	if k, ok := keys[subscription]; ok {

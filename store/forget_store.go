@@ -127,7 +127,7 @@ func (w *work) putInStore(ctx context.Context, k rowKey, t *tombstone) (key rowK
 	case payment:
 		touched, err = putOne(ctx, w, k, func(f *facts.Payment) bool {
 			old := f.ClaimVersion == "" || f.PaidAt == nil || !f.PaidAt.After(t.at)
-			return old && t.putContexts(&f.Context, f.ClaimVersion != "", f.Intent)
+			return old && t.putContexts(&f.Context, f.ClaimVersion != "", f.Intent.Says(), f.Charge)
 		})
 	case subscription:
 		touched, err = putOne(ctx, w, k, func(f *facts.Subscription) bool {
@@ -152,12 +152,14 @@ func firstOf(times ...*time.Time) time.Time {
 	return time.Time{}
 }
 
-// putContexts puts what an object says itself, if it was told, and what another
-// says of it.
-func (t *tombstone) putContexts(own *facts.Context, told bool, other *facts.Context) bool {
+// putContexts puts what an object says itself, if it was told, and what others
+// say of it.
+func (t *tombstone) putContexts(own *facts.Context, told bool, others ...*facts.Context) bool {
 	touched := told && t.putContext(own)
-	if other != nil && other.UserRef+other.StripeCustomer+other.Email+other.Name != "" {
-		touched = t.putContext(other) || touched
+	for _, other := range others {
+		if other != nil && other.UserRef+other.StripeCustomer+other.Email+other.Name != "" {
+			touched = t.putContext(other) || touched
+		}
 	}
 	return touched
 }

@@ -122,9 +122,15 @@ func ownLocks(set facts.Set) locks {
 	l := locks{}
 	for _, f := range set.Users {
 		l.add(true, "user:"+f.ID)
+		if f.Email != "" {
+			l.add(true, "mail:"+f.Email)
+		}
 	}
 	for _, f := range set.StripeCustomers {
 		l.add(true, cusKey(f.Account, f.ID))
+		if f.Email != "" { // its payments go where the address leads
+			l.add(false, "mail:"+f.Email)
+		}
 	}
 	for _, f := range set.Stores {
 		l.add(true, "store:"+f.ID, "store:"+f.OwnerUserID, "account:"+f.StripeAccountID)

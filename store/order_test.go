@@ -92,7 +92,7 @@ func newHouse(t *testing.T) *house {
 	return &house{s, pool}
 }
 
-var factTables = []string{"users", "stripe_customers", "stores", "products", "enrollments", "payments", "refunds", "disputes", "subscriptions"}
+var factTables = []string{"users", "stripe_customers", "stores", "products", "enrollments", "payments", "refunds", "disputes", "subscriptions", "links", "checkouts", "failed_invoices"}
 
 func (h *house) empty(t fataler) {
 	for _, table := range append([]string{"webhook_events", "customers", "customer_merges", "erasure_terms", "erased", "erasures"}, factTables...) {

@@ -16,6 +16,7 @@ func (w *work) point(ctx context.Context, rows []resolution, p *places) (pointed
 	type columns struct {
 		a, b                          []string
 		store, email, product, reason []*string
+		sold                          []*string
 		customer                      []*int64
 		refunded, disputed            []int64
 	}
@@ -32,10 +33,11 @@ func (w *work) point(ctx context.Context, rows []resolution, p *places) (pointed
 		}
 		c.a, c.b = append(c.a, r.a), append(c.b, r.b)
 		c.store, c.email, c.product, c.reason = append(c.store, r.Store), append(c.email, r.Email), append(c.product, r.Product), append(c.reason, r.Unattached)
+		c.sold = append(c.sold, r.Sold)
 		c.customer, c.refunded, c.disputed = append(c.customer, id), append(c.refunded, r.Refunded), append(c.disputed, r.Disputed)
 	}
 	for kind, c := range byKind {
-		found, err := w.tx.Query(ctx, pointSQL[kind]+` RETURNING r.customer_id`, c.a, c.b, c.store, c.email, c.product, c.reason, c.customer, c.refunded, c.disputed)
+		found, err := w.tx.Query(ctx, pointSQL[kind]+` RETURNING r.customer_id`, c.a, c.b, c.store, c.email, c.product, c.reason, c.customer, c.refunded, c.disputed, c.sold)
 		if err != nil {
 			return nil, err
 		}
@@ -70,8 +72,8 @@ func (w *work) lives(c customer) bool {
 }
 
 const pointFrom = `
-	FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::bigint[], $9::bigint[])
-	  AS r(a, b, store_id, email, product_id, unattached, customer_id, refunded, disputed)
+	FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::bigint[], $9::bigint[], $10::jsonb[])
+	  AS r(a, b, store_id, email, product_id, unattached, customer_id, refunded, disputed, sold)
 	WHERE `
 
 var pointSQL = map[string]string{
@@ -83,18 +85,18 @@ var pointSQL = map[string]string{
 
 	subscription: `
 	UPDATE subscriptions f
-	SET store_id = r.store_id, customer_email = r.email, product_id = r.product_id, customer_id = r.customer_id, unattached = r.unattached` + pointFrom + `
+	SET store_id = r.store_id, customer_email = r.email, product_id = r.product_id, sold = r.sold, customer_id = r.customer_id, unattached = r.unattached` + pointFrom + `
 	f.account = r.a AND f.id = r.b
-	  AND (f.store_id, f.customer_email, f.product_id, f.customer_id, f.unattached)
-	      IS DISTINCT FROM (r.store_id, r.email, r.product_id, r.customer_id, r.unattached)`,
+	  AND (f.store_id, f.customer_email, f.product_id, f.sold, f.customer_id, f.unattached)
+	      IS DISTINCT FROM (r.store_id, r.email, r.product_id, r.sold, r.customer_id, r.unattached)`,
 
 	payment: `
 	UPDATE payments f
-	SET store_id = r.store_id, customer_email = r.email, product_id = r.product_id, customer_id = r.customer_id, unattached = r.unattached,
+	SET store_id = r.store_id, customer_email = r.email, product_id = r.product_id, sold = r.sold, customer_id = r.customer_id, unattached = r.unattached,
 		refunded = r.refunded, disputed = r.disputed` + pointFrom + `
 	f.account = r.a AND f.id = r.b
-	  AND (f.store_id, f.customer_email, f.product_id, f.customer_id, f.unattached, f.refunded, f.disputed)
-	      IS DISTINCT FROM (r.store_id, r.email, r.product_id, r.customer_id, r.unattached, r.refunded, r.disputed)`,
+	  AND (f.store_id, f.customer_email, f.product_id, f.sold, f.customer_id, f.unattached, f.refunded, f.disputed)
+	      IS DISTINCT FROM (r.store_id, r.email, r.product_id, r.sold, r.customer_id, r.unattached, r.refunded, r.disputed)`,
 }
 
 // unsettle takes the address off attached rows about which something was said

@@ -71,7 +71,7 @@ func (w *work) putRows(ctx context.Context, keys []rowKey) (now []rowKey, err er
 }
 
 func (w *work) putPayment(f *facts.Payment) (rowKey, bool) {
-	return rowKey{payment, f.Account, f.ID}, w.erased.payment(f, happened(f.ClaimVersion, f.PaidAt), happened(f.IntentVersion, f.PaidAt))
+	return rowKey{payment, f.Account, f.ID}, w.erased.payment(f, happened(f.ClaimVersion, f.PaidAt), happened(f.IntentVersion, f.PaidAt), happened(f.ChargeVersion, f.PaidAt))
 }
 
 func (w *work) putSubscription(f *facts.Subscription) (rowKey, bool) {
@@ -80,7 +80,7 @@ func (w *work) putSubscription(f *facts.Subscription) (rowKey, bool) {
 
 // namingColumns are those of a row that name people.
 var namingColumns = map[string][]string{
-	payment:      {"user_ref", "stripe_customer", "email", "name", "intent"},
+	payment:      {"user_ref", "stripe_customer", "email", "name", "intent", "charge"},
 	subscription: {"user_ref", "stripe_customer", "email", "name", "checkout"},
 	enrollment:   {"email", "name"}, // beside its key
 }

@@ -24,6 +24,7 @@ type resolution struct {
 	Store      *string
 	Email      *string
 	Product    *string
+	Sold       *string // all products, as JSON: what is kept in sold
 	Unattached *string // reason
 	Refunded   int64   // of a payment, minor units
 	Disputed   int64
@@ -31,6 +32,7 @@ type resolution struct {
 	OldStore   *string
 	OldEmail   *string
 	Was        *string // of an enrollment: the address it was resolved to before
+	WasEnd     bool    // an enrollment that was nothing but an end before
 	Buyer      *string // whose it is, wherever it belongs
 }
 
@@ -38,9 +40,9 @@ type resolution struct {
 func (r resolution) attachable() bool { return r.Unattached == nil }
 
 // ends lists the addresses, now and before, at which a row that is nothing but
-// the end of an enrollment ends it.
+// the end of an enrollment ends it, or did until now.
 func (r resolution) ends() (addresses []string) {
-	if r.kind != enrollment || r.Unattached == nil || *r.Unattached != "never_enrolled" {
+	if !r.WasEnd && (r.kind != enrollment || r.Unattached == nil || *r.Unattached != "never_enrolled") {
 		return nil
 	}
 	for _, a := range []*string{r.Email, r.Was} {
@@ -98,7 +100,7 @@ func resolve(ctx context.Context, tx pgx.Tx, keys []rowKey, platformTypes []stri
 		}
 		some, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (r resolution, err error) {
 			r.kind = kind
-			err = row.Scan(&r.a, &r.b, &r.Store, &r.Email, &r.Product, &r.Unattached, &r.Refunded, &r.Disputed, &r.OldID, &r.OldStore, &r.OldEmail, &r.Was, &r.Buyer)
+			err = row.Scan(&r.a, &r.b, &r.Store, &r.Email, &r.Product, &r.Sold, &r.Unattached, &r.Refunded, &r.Disputed, &r.OldID, &r.OldStore, &r.OldEmail, &r.Was, &r.WasEnd, &r.Buyer)
 			return r, err
 		})
 		if err != nil {
@@ -110,17 +112,19 @@ func resolve(ctx context.Context, tx pgx.Tx, keys []rowKey, platformTypes []stri
 }
 
 // Each kind of row first states its context: the ids it names (its own, then
-// its subscription's, then those of that one's checkout) and what keeps it off
-// any list. The rest of the resolution is the same for all.
+// its subscription's, then those of that one's checkout), when it happened, and
+// what keeps it off any list. The rest of the resolution is the same for all.
 var resolveSQL = map[string]string{
 	enrollment: `
 		WITH context AS (
 			SELECT f.course_id AS a, f.person AS b, f.customer_id,
-				'' AS account, f.store_ref, f.course_id AS product_ref, NULL::text[] AS catalogue,
+				moment(CASE WHEN f.version = '' THEN version_time(f.deleted_version) ELSE ` + enrolledAt + ` END) AS at,
+				'' AS account, f.store_ref, f.course_id AS product_ref, NULL::text AS product_kind, NULL::jsonb AS lines, false AS billed,
 				f.user_ref, NULL::text AS creator_ref, NULL::text AS destination, NULL::text AS stripe_customer,
 				coalesce(f.email, CASE WHEN f.person LIKE 'email:%' THEN substr(f.person, 7) END) AS email,
 				CASE WHEN f.version = '' THEN 'never_enrolled' END AS blocked,
-				f.customer_email AS was, 0::bigint AS amount, 0::bigint AS refunded, 0::bigint AS disputed
+				f.customer_email AS was, f.unattached IS NOT DISTINCT FROM 'never_enrolled' AS was_end,
+				0::bigint AS amount, 0::bigint AS refunded, 0::bigint AS disputed
 			FROM unnest($1::text[], $2::text[]) AS k(a, b)
 			JOIN enrollments f ON f.course_id = k.a AND f.person = k.b
 			WHERE $3::text[] IS NOT NULL
@@ -129,10 +133,13 @@ var resolveSQL = map[string]string{
 	subscription: `
 		WITH context AS (
 			SELECT f.account AS a, f.id AS b, f.customer_id,
+				moment(` + subscribedAt + `) AS at,
 				f.account,
 				coalesce(f.store_ref, f.checkout ->> 'store_ref') AS store_ref,
 				coalesce(f.product_ref, f.checkout ->> 'product_ref') AS product_ref,
-				f.catalogue,
+				coalesce(f.product_kind, f.checkout ->> 'product_kind') AS product_kind,
+				coalesce(f.lines, f.checkout -> 'lines') AS lines,
+				true AS billed,
 				coalesce(f.user_ref, ` + sameHand("f.stripe_customer", "f.checkout ->> 'stripe_customer'", "f.checkout ->> 'user_ref'") + `) AS user_ref,
 				coalesce(f.creator_ref, f.checkout ->> 'creator_ref') AS creator_ref,
 				f.destination,
@@ -142,7 +149,7 @@ var resolveSQL = map[string]string{
 					WHEN ` + platformSubscription + ` THEN 'platform_sale'
 					WHEN NOT f.ever_active THEN 'not_started'
 				END AS blocked,
-				NULL::text AS was, 0::bigint AS amount, 0::bigint AS refunded, 0::bigint AS disputed
+				NULL::text AS was, false AS was_end, 0::bigint AS amount, 0::bigint AS refunded, 0::bigint AS disputed
 			FROM unnest($1::text[], $2::text[]) AS k(a, b)
 			JOIN subscriptions f ON f.account = k.a AND f.id = k.b
 		)` + resolveTail,
@@ -150,17 +157,23 @@ var resolveSQL = map[string]string{
 	payment: `
 		WITH context AS (
 			SELECT p.account AS a, p.id AS b, p.customer_id,
+				moment(` + paidAt + `) AS at,
 				p.account,
-				coalesce(p.store_ref, p.intent ->> 'store_ref', f.store_ref, f.checkout ->> 'store_ref') AS store_ref,
-				coalesce(p.product_ref, p.intent ->> 'product_ref', f.product_ref, f.checkout ->> 'product_ref') AS product_ref,
-				coalesce(p.catalogue, f.catalogue) AS catalogue,
-				coalesce(p.user_ref, p.intent ->> 'user_ref',
+				coalesce(p.store_ref, p.intent ->> 'store_ref', p.charge ->> 'store_ref', f.store_ref, f.checkout ->> 'store_ref') AS store_ref,
+				coalesce(p.product_ref, p.intent ->> 'product_ref', p.charge ->> 'product_ref', f.product_ref, f.checkout ->> 'product_ref') AS product_ref,
+				coalesce(p.product_kind, p.intent ->> 'product_kind', p.charge ->> 'product_kind', f.product_kind, f.checkout ->> 'product_kind') AS product_kind,
+				CASE
+					WHEN p.lines IS NOT NULL OR p.intent ? 'lines' THEN coalesce(p.lines, p.intent -> 'lines')
+					WHEN coalesce(p.product_ref, p.intent ->> 'product_ref', p.charge ->> 'product_ref') IS NULL THEN coalesce(f.lines, f.checkout -> 'lines')
+				END AS lines,
+				p.subscription IS NOT NULL AS billed,
+				coalesce(p.user_ref, p.intent ->> 'user_ref', p.charge ->> 'user_ref',
 					` + sameHand(ownCustomer, "f.stripe_customer", "f.user_ref") + `,
 					` + sameHand(ownCustomer, "f.checkout ->> 'stripe_customer'", "f.checkout ->> 'user_ref'") + `) AS user_ref,
-				coalesce(p.creator_ref, p.intent ->> 'creator_ref', f.creator_ref, f.checkout ->> 'creator_ref') AS creator_ref,
+				coalesce(p.creator_ref, p.intent ->> 'creator_ref', p.charge ->> 'creator_ref', f.creator_ref, f.checkout ->> 'creator_ref') AS creator_ref,
 				coalesce(p.destination, linked.destination, f.destination) AS destination,
-				coalesce(p.stripe_customer, p.intent ->> 'stripe_customer', f.stripe_customer, f.checkout ->> 'stripe_customer') AS stripe_customer,
-				coalesce(p.email, p.intent ->> 'email', f.email, f.checkout ->> 'email') AS email,
+				coalesce(p.stripe_customer, p.intent ->> 'stripe_customer', p.charge ->> 'stripe_customer', f.stripe_customer, f.checkout ->> 'stripe_customer') AS stripe_customer,
+				coalesce(p.email, p.charge ->> 'email', p.intent ->> 'email', f.email, f.checkout ->> 'email') AS email,
 				CASE
 					WHEN p.claim_version = '' THEN 'bare_payment'
 					WHEN NOT p.paid THEN 'unpaid'
@@ -172,28 +185,37 @@ var resolveSQL = map[string]string{
 						WHERE i.account = p.account AND i.id = p.invoice AND i.kind = 'invoice'
 					) THEN 'counted_elsewhere'
 					WHEN p.product_type = ANY($3) OR p.plan = ANY($3) OR coalesce(p.catalogue && $3, false)
+						OR coalesce(p.charge ->> 'product_type' = ANY($3) OR p.charge ->> 'plan' = ANY($3), false)
 						OR p.intent ->> 'product_type' = ANY($3) OR p.intent ->> 'plan' = ANY($3)
 						OR ` + platformSubscription + ` THEN 'platform_sale'
 				END AS blocked,
 				LEAST(coalesce(back.amount, 0), p.amount) AS refunded,
 				coalesce(lost.amount, 0)::bigint AS disputed,
-				NULL::text AS was, p.amount
+				NULL::text AS was, false AS was_end, p.amount
 			FROM unnest($1::text[], $2::text[]) AS k(a, b)
 			JOIN payments p ON p.account = k.a AND p.id = k.b
 			LEFT JOIN subscriptions f ON f.account = p.account AND f.id = p.subscription` + ownIntents + `
 			-- Per charge: its running total as of the time it was told, corrected by
 			-- the refund objects that changed since; and at least what those say. A
 			-- charge in another currency than the sale gives back its share of it.
+			-- What was authorized and never captured was never paid: Stripe counts
+			-- its release among the refunds, in the total and (since 2024) as a refund.
 			LEFT JOIN LATERAL (
-				SELECT sum(GREATEST(c.total, c.known))::bigint AS amount
+				SELECT sum(CASE
+					WHEN c.uncaptured > 0 AND c.total IS NOT NULL THEN GREATEST(0, c.total - c.uncaptured)
+					WHEN c.uncaptured > 0 AND c.released THEN GREATEST(0, c.known - c.uncaptured)
+					ELSE GREATEST(c.total, c.known) END)::bigint AS amount
 				FROM (
 					SELECT
 						max(r.share) FILTER (WHERE r.cumulative)
 							- coalesce(sum(r.share) FILTER (WHERE NOT r.cumulative AND r.failed AND r.made_at <= r.told_at AND r.said_at > r.told_at), 0)
 							+ coalesce(sum(r.share) FILTER (WHERE NOT r.cumulative AND NOT r.failed AND r.made_at > r.told_at), 0) AS total,
-						sum(r.share) FILTER (WHERE NOT r.cumulative AND NOT r.failed) AS known
+						sum(r.share) FILTER (WHERE NOT r.cumulative AND NOT r.failed) AS known,
+						max(r.uncaptured) AS uncaptured,
+						bool_or(NOT r.cumulative AND NOT r.failed AND r.amount = r.uncaptured) AS released
 					FROM (
-						SELECT r.of_charge, r.cumulative, r.made_at, r.said_at, r.failed, r.told_at,
+						SELECT r.of_charge, r.cumulative, r.made_at, r.said_at, r.failed, r.told_at, r.amount,
+							coalesce(r.charged - r.taken, (p.intent ->> 'uncaptured')::bigint, 0) AS uncaptured,
 							CASE WHEN r.currency = p.currency THEN r.amount
 								ELSE round(p.amount::numeric * r.amount / nullif(r.charged, 0)) END AS share
 						FROM (
@@ -201,7 +223,8 @@ var resolveSQL = map[string]string{
 								coalesce(r.created_at, r.said_at) AS made_at,
 								coalesce(r.status IN ('failed', 'canceled'), false) AS failed,
 								max(r.said_at) FILTER (WHERE r.cumulative) OVER (PARTITION BY coalesce(r.charge, r.id)) AS told_at,
-								max(r.charge_amount) OVER (PARTITION BY coalesce(r.charge, r.id)) AS charged
+								max(r.charge_amount) OVER (PARTITION BY coalesce(r.charge, r.id)) AS charged,
+								max(r.captured) OVER (PARTITION BY coalesce(r.charge, r.id)) AS taken
 							FROM refunds r
 							WHERE ` + ownRefunds + `
 						) r
@@ -217,8 +240,16 @@ var resolveSQL = map[string]string{
 		)` + resolveTail,
 }
 
+// When a fact happened, no later than it was told: the links in force then are
+// those that lead to where it belongs.
+const (
+	enrolledAt   = `LEAST(coalesce(f.enrolled_at, f.first_said_at), version_time(coalesce(nullif(f.enrolled_version, ''), f.version)))`
+	subscribedAt = `coalesce(LEAST(f.started_at, version_time(f.version)), f.checkout_at)`
+	paidAt       = `LEAST(p.paid_at, version_time(p.claim_version))`
+)
+
 // ownCustomer is the Stripe customer that payment p itself names.
-const ownCustomer = `coalesce(p.stripe_customer, p.intent ->> 'stripe_customer')`
+const ownCustomer = `coalesce(p.stripe_customer, p.intent ->> 'stripe_customer', p.charge ->> 'stripe_customer')`
 
 // sameHand is SQL for the user that another object names, if it may speak for
 // one of that customer: what was paid before somebody was erased is not that of
@@ -258,14 +289,6 @@ const (
 	ownDisputes = `d.account = p.account AND (d.payment_intent = ANY(own.ids) OR d.charge = ANY(own.charges))`
 )
 
-// storeNamed is the store that c.store_ref names: by its id, or its owner's. One
-// that was named but not told yet is taken at its word.
-const storeNamed = `coalesce(
-				(SELECT s.id FROM stores s WHERE s.id = c.store_ref),
-				(SELECT min(s.id) FROM stores s WHERE s.owner_user_id = c.store_ref HAVING count(*) = 1),
-				CASE WHEN c.store_ref NOT LIKE 'user\_%'
-					AND NOT EXISTS (SELECT FROM stores s WHERE s.owner_user_id = c.store_ref) THEN c.store_ref END)`
-
 // platformSubscription says whether subscription f is a sale of the platform
 // itself: by its own metadata, its session's, or its Stripe price or product.
 const platformSubscription = `
@@ -273,12 +296,14 @@ const platformSubscription = `
 					OR coalesce(f.checkout ->> 'product_type' = ANY($3) OR f.checkout ->> 'plan' = ANY($3), false)
 					OR coalesce(f.catalogue && $3, false)`
 
-// resolveTail looks up the product, then the store, then the address, and says
-// what is missing.
-const resolveTail = `
+// resolveTail looks up the products, then the store, then the address, as links
+// had it when it happened, and says what is missing. What is billed by period goes
+// by its prices where the catalogue knows them: metadata is not kept up.
+var resolveTail = `
 		SELECT c.a, c.b, store.id,
 			CASE WHEN c.blocked IS NULL OR c.blocked = 'never_enrolled' THEN buyer.email END,
-			coalesce(product.id, c.product_ref),
+			coalesce(sold.products[1], c.product_ref),
+			sold.list,
 			CASE
 				WHEN c.blocked IS NOT NULL THEN c.blocked
 				WHEN store.id IS NULL AND c.account <> '' THEN 'account_without_store'
@@ -289,34 +314,74 @@ const resolveTail = `
 				ELSE 'no_email'
 			END,
 			coalesce(c.refunded, 0), coalesce(LEAST(c.disputed, c.amount - c.refunded), 0),
-			c.customer_id, old.store_id, old.email, c.was, buyer.email
+			c.customer_id, old.store_id, old.email, c.was, c.was_end, buyer.email
 		FROM context c
 		LEFT JOIN LATERAL (
-			SELECT p.id, p.store_id, 0 AS nth FROM products p WHERE p.id = c.product_ref
-			UNION ALL
-			SELECT p.id, p.store_id, 1 FROM products p WHERE (p.stripe_product_ids || p.stripe_price_ids) && c.catalogue
-			ORDER BY nth, id
-			LIMIT 1
-		) product ON true
+			SELECT array_agg(p.id ORDER BY p.nth) AS products,
+				jsonb_agg(jsonb_strip_nulls(jsonb_build_object('id', p.id, 'kind', p.kind, 'amount', p.amount)) ORDER BY p.nth) AS list
+			FROM (
+				SELECT s.id, min(s.nth) AS nth, max(s.kind) AS kind, sum(s.amount)::bigint AS amount
+				FROM (
+					SELECT l.id, l.nth, l.kind, l.amount, bool_or(l.priced) OVER () AS priced
+					FROM (
+						SELECT c.product_ref AS id, 0 AS nth, c.product_kind AS kind, NULL::bigint AS amount, false AS priced
+						WHERE c.product_ref IS NOT NULL
+						UNION ALL
+						SELECT coalesce(priced.id, line.value ->> 'ref'), line.nth, line.value ->> 'kind', (line.value ->> 'amount')::bigint, coalesce(priced.known, false)
+						FROM jsonb_array_elements(c.lines) WITH ORDINALITY AS line(value, nth)
+						LEFT JOIN LATERAL (
+							SELECT found.id, EXISTS (SELECT FROM links l WHERE l.relation = 'stripe' AND l.object = x.id AND l.since <= c.at) AS known
+							FROM jsonb_array_elements_text(line.value -> 'stripe') WITH ORDINALITY AS x(id, nth)
+							CROSS JOIN LATERAL (SELECT ` + linkTo(stripeLink, "x.id", "c.at") + ` AS id) found
+							WHERE found.id IS NOT NULL
+							ORDER BY x.nth
+							LIMIT 1
+						) priced ON true
+						WHERE coalesce((line.value ->> 'amount')::bigint, 0) >= 0
+					) l
+				) s
+				WHERE s.id IS NOT NULL
+				  AND NOT (c.billed AND s.priced AND s.nth = 0)
+				GROUP BY s.id
+			) p
+		) sold ON true
 		-- A connected account's events belong to its store, whatever its owner
 		-- wrote into metadata; that only chooses among stores of one account.
 		LEFT JOIN LATERAL (
-			SELECT CASE WHEN c.account <> '' THEN (
-				SELECT s.id FROM stores s
-				WHERE s.stripe_account_id = c.account
-				ORDER BY (s.id = c.store_ref) IS TRUE DESC, (s.id = product.store_id) IS TRUE DESC, s.id
-				LIMIT 1
+			SELECT CASE WHEN c.account <> '' THEN coalesce(
+				(
+					SELECT named.id
+					FROM (
+						SELECT ` + storeNamed("c.store_ref", "c.at") + ` AS id, 0 AS nth
+						UNION ALL
+						(` + storeOfProducts + `)
+					) named
+					CROSS JOIN LATERAL (SELECT min(l.since) AS since FROM links l WHERE l.relation = 'account' AND l.object = c.account AND l.subject = named.id) held
+					WHERE held.since <= c.at
+					   OR held.since IS NOT NULL AND NOT EXISTS (SELECT FROM links l WHERE l.relation = 'account' AND l.object = c.account AND l.since <= c.at)
+					ORDER BY named.nth
+					LIMIT 1
+				),
+				` + linkTo(accountLink, "c.account", "c.at") + `
 			) ELSE coalesce(
-				` + storeNamed + `,
-				product.store_id,
-				(SELECT min(s.id) FROM stores s WHERE s.stripe_account_id = c.destination HAVING count(*) = 1),
-				(SELECT min(s.id) FROM stores s WHERE s.owner_user_id = c.creator_ref HAVING count(*) = 1)
+				` + storeNamed("c.store_ref", "c.at") + `,
+				(SELECT s.id FROM (` + storeOfProducts + `) s WHERE s.id IS NOT NULL ORDER BY s.nth LIMIT 1),
+				` + linkTo(accountLink, "c.destination", "c.at") + `,
+				` + storeOwned("c.creator_ref", "c.at") + `
 			) END AS id
 		) store ON true
 		LEFT JOIN LATERAL (
-			SELECT coalesce(u.email, s.email, c.email) AS email, coalesce(u.version, '') <> '' AS known
+			SELECT coalesce(own.email, owner.email, typed.email) AS email, coalesce(own.version, '') <> '' AS known
 			FROM (SELECT) one
-			LEFT JOIN users u ON u.id = c.user_ref
+			LEFT JOIN users own ON own.id = c.user_ref
 			LEFT JOIN stripe_customers s ON s.account = c.account AND s.id = c.stripe_customer
+			CROSS JOIN LATERAL (SELECT CASE WHEN own.email IS NULL THEN coalesce(s.email, c.email) END AS email) typed
+			LEFT JOIN users owner ON owner.id = ` + addressOwner("typed.email", "c.at") + `
 		) buyer ON true
 		LEFT JOIN LATERAL (SELECT store_id, email FROM customers WHERE id = c.customer_id OFFSET 0) old ON true`
+
+// storeOfProducts are the stores that sold's products were in, in their order.
+var storeOfProducts = `
+					SELECT ` + storeNamed("home.ref", "c.at") + ` AS id, p.nth
+					FROM unnest(sold.products) WITH ORDINALITY AS p(id, nth)
+					CROSS JOIN LATERAL (SELECT ` + linkOf(storeLink, "p.id", "c.at") + ` AS ref) home`

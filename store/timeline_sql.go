@@ -22,9 +22,10 @@ titled AS (
 	SELECT p.*, ` + titleOf("p.product_id", "t.store_id") + ` AS title,
 		row_number() OVER (PARTITION BY p.account, p.subscription ORDER BY p.paid_at, p.id) AS nth
 	FROM pay
+	JOIN sale ON sale.account = pay.account AND sale.payment = pay.id
 	CROSS JOIN LATERAL (SELECT * FROM payments WHERE account = pay.account AND id = pay.id OFFSET 0) p
 	CROSS JOIN target t
-	WHERE pay.amount > 0 OR NOT pay.recurring AND pay.kind <> 'course'
+	WHERE pay.amount > 0 OR NOT pay.recurring AND sale.other
 ),
 plans AS (
 	SELECT s.*, coalesce(s.plan_name, s.plan, s.checkout ->> 'plan', ` + titleOf("s.product_id", "t.store_id") + `) AS title
@@ -52,20 +53,10 @@ disputed AS (
 	FROM titled p` + ownIntents + `
 	CROSS JOIN LATERAL (SELECT * FROM disputes d WHERE ` + ownDisputes + ` OFFSET 0) d
 ),
--- Whoever the end of a course was said of; see course.
-ends AS (
-	SELECT c.id, max(e.deleted_version) AS version
+ended_courses AS (
+	SELECT c.id, max(e.version) AS version
 	FROM course c
-	CROSS JOIN (
-		SELECT person FROM enrolled
-		UNION
-		SELECT 'email:' || email FROM target
-		UNION
-		SELECT 'user:' || u.id
-		FROM target t
-		CROSS JOIN LATERAL (SELECT id FROM users WHERE email = t.email OFFSET 0) u
-	) w
-	CROSS JOIN LATERAL (SELECT deleted_version FROM enrollments WHERE course_id = c.id AND person = w.person OFFSET 0) e
+	JOIN ends e ON e.course = c.id
 	WHERE NOT c.live
 	GROUP BY c.id
 ),
@@ -87,7 +78,7 @@ entries AS (
 	FROM titled p
 	UNION ALL
 	SELECT c.enrolled_at, false, 3, 'enrolled', 'course:' || c.id,
-		` + titleOf("c.id", "t.store_id") + `, c.id, NULL, NULL, NULL, coalesce(sale.source, 'platform'), coalesce(sale.said, told.said)
+		` + titleOf("c.id", "t.store_id") + `, c.id, NULL, NULL, NULL, coalesce(buy.source, 'platform'), coalesce(buy.said, told.said)
 	FROM course c
 	CROSS JOIN target t
 	LEFT JOIN LATERAL (
@@ -99,7 +90,7 @@ entries AS (
 		  AND c.id = ANY(` + unlocks + `)
 		ORDER BY p.claim_version
 		LIMIT 1
-	) sale ON true
+	) buy ON true
 	LEFT JOIN LATERAL (
 		SELECT jsonb_build_object('enrolled_at', max(e.enrolled_version), 'enrollment', max(e.version) FILTER (WHERE e.said_at = c.enrolled_at)) AS said
 		FROM enrolled e
@@ -114,14 +105,14 @@ entries AS (
 	UNION ALL
 	SELECT ` + timeOf("e.version") + `, ` + readLate("e.version") + `, 5, 'enrollment_ended', 'course:' || e.id,
 		` + titleOf("e.id", "t.store_id") + `, e.id, NULL, NULL, NULL, 'platform', jsonb_build_object('end', e.version)
-	FROM ends e
+	FROM ended_courses e
 	CROSS JOIN target t
 	UNION ALL
 	SELECT ` + timeOf("s.version") + `, true, 5,
-		CASE WHEN s.status = 'paused' THEN 'subscription_paused' ELSE 'subscription_past_due' END, ` + refOf("subscription", "s.account", "s.id") + `,
+		CASE WHEN s.state = 'paused' THEN 'subscription_paused' ELSE 'subscription_past_due' END, ` + refOf("subscription", "s.account", "s.id") + `,
 		s.title, s.product_id, s.amount, s.currency, NULL, 'stripe', jsonb_build_object('subscription', s.version)
 	FROM plans s
-	WHERE s.status IN ('past_due', 'unpaid', 'paused')
+	WHERE s.state IN ('past_due', 'unpaid', 'paused')
 	UNION ALL
 	SELECT ` + timeOf("s.version") + `, true, 6, 'subscription_canceled', ` + refOf("subscription", "s.account", "s.id") + `,
 		s.title, s.product_id, NULL, NULL, NULL, 'stripe', jsonb_build_object('subscription', s.version)

@@ -4,7 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"reflect"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -15,11 +18,14 @@ import (
 // A factTable says how the facts of one table merge. Every rule is a maximum,
 // so the row that results does not depend on the order in which facts come.
 type factTable struct {
-	name   string
-	keys   []string
-	groups []versioned       // columns replaced together by a greater version
-	merges map[string]string // columns with a rule of their own: OR, GREATEST, LEAST
-	sql    string            // upserts
+	name         string
+	keys         []string
+	main         string            // the version that a message has as a whole
+	keepsEarlier bool              // has a column for what an earlier version named; else every message names all
+	things       []thing           // what messages name, each by the newest that does
+	groups       []versioned       // columns with a version of their own
+	merges       map[string]string // columns with a rule of their own: OR, GREATEST, LEAST, or SQL of t and e
+	sql          string            // upserts
 	// tellingSQL upserts and returns what became of rows.
 	tellingSQL string
 }
@@ -30,65 +36,102 @@ type versioned struct {
 	columns []string
 }
 
-// The tables of facts. Columns not named in a group or a rule belong to the
-// first group; they are the fields of the fact's struct.
+// thing is columns that messages name together. A message that leaves all of
+// them out is no news of it: it stays as the newest that named it says, whose
+// version is in earlier, by the first column, if it is not the row's newest.
+type thing struct {
+	columns []string
+	always  bool // named by every message, whatever it is
+}
+
+// things reads "a b, c": a and b are one thing, c is another.
+func things(list string) (all []thing) {
+	for part := range strings.SplitSeq(list, ",") {
+		all = append(all, thing{columns: strings.Fields(part)})
+	}
+	return all
+}
+
+// alwaysNamed are columns that every message tells.
+func alwaysNamed(list string) []thing { return []thing{{strings.Fields(list), true}} }
+
+// contextThings are the things that a facts.Context names.
+var contextThings = things("store_ref, product_ref, product_kind, product_type, plan, user_ref, creator_ref, stripe_customer, email, name, lines catalogue")
+
+// The tables of facts.
 var (
-	usersTable           = newTable[facts.User]("users", "id", nil, map[string]string{"last_seen_at": "GREATEST"}, versioned{"deleted_version", nil})
-	stripeCustomersTable = newTable[facts.StripeCustomer]("stripe_customers", "account id", nil, nil, versioned{"deleted_version", nil})
-	storesTable          = newTable[facts.Store]("stores", "id", nil, nil)
-	productsTable        = newTable[facts.Product]("products", "id", nil, nil, versioned{"deleted_version", nil})
-	enrollmentsTable     = newTable[facts.Enrollment]("enrollments", "course_id person", nil,
-		map[string]string{"said_at": "GREATEST", "first_said_at": "LEAST"},
+	usersTable           = newTable[facts.User]("users", "id", "version", things("email, name, image_url, time_zone"), map[string]string{"last_seen_at": "GREATEST"}, versioned{"deleted_version", nil})
+	stripeCustomersTable = newTable[facts.StripeCustomer]("stripe_customers", "account id", "version", things("email, name"), nil, versioned{"deleted_version", nil})
+	storesTable          = newTable[facts.Store]("stores", "id", "version", things("name, member_user_ids, time_zone"), nil)
+	productsTable        = newTable[facts.Product]("products", "id", "version", things("kind, title, price_amount price_currency, items"), nil, versioned{"deleted_version", nil})
+	enrollmentsTable     = newTable[facts.Enrollment]("enrollments", "course_id person", "version", nil,
+		map[string]string{
+			"said_at": "GREATEST", "first_said_at": "LEAST",
+			"peak_progress": "GREATEST",
+			"progressed_at": `CASE
+				WHEN e.peak_progress > coalesce(t.peak_progress, 0) THEN e.progressed_at
+				WHEN e.peak_progress = t.peak_progress THEN LEAST(t.progressed_at, e.progressed_at)
+				ELSE t.progressed_at END`,
+		},
 		versioned{"email_version", []string{"email"}},
 		versioned{"store_version", []string{"store_ref"}},
 		versioned{"name_version", []string{"name"}},
 		versioned{"progress_version", []string{"progress"}},
 		versioned{"enrolled_version", []string{"enrolled_at"}},
-		versioned{"completed_version", []string{"completed_at"}},
+		versioned{"completed_version", []string{"completed_at", "completed_with_progress"}},
 		versioned{"deleted_version", nil})
-	paymentsTable = newTable[facts.Payment]("payments", "account id", ptr("claim_version"), nil,
+	paymentsTable = newTable[facts.Payment]("payments", "account id", "claim_version",
+		slices.Concat(alwaysNamed("claimed_by kind claim_paid claim_amount claim_currency paid_at"), contextThings, things("subscription")), nil,
 		versioned{"intent_version", []string{"intent"}},
+		versioned{"charge_version", []string{"charge"}},
 		versioned{"invoice_version", []string{"invoice"}},
 		versioned{"destination_version", []string{"destination"}})
 	// What a refund or dispute belongs to never changes; one that leaves it out
 	// does not take it back.
-	refundsTable       = newTable[facts.Refund]("refunds", "account id", nil, map[string]string{"charge": "GREATEST", "payment_intent": "GREATEST"})
-	disputesTable      = newTable[facts.Dispute]("disputes", "account id", nil, map[string]string{"charge": "GREATEST", "payment_intent": "GREATEST"})
-	subscriptionsTable = newTable[facts.Subscription]("subscriptions", "account id", nil,
-		map[string]string{"ever_active": "OR"},
+	refundsTable = newTable[facts.Refund]("refunds", "account id", "version",
+		alwaysNamed("cumulative charge_amount captured amount currency status created_at said_at"), map[string]string{"charge": "GREATEST", "payment_intent": "GREATEST"})
+	disputesTable = newTable[facts.Dispute]("disputes", "account id", "version",
+		alwaysNamed("amount currency status withdrawn"), map[string]string{"charge": "GREATEST", "payment_intent": "GREATEST"})
+	subscriptionsTable = newTable[facts.Subscription]("subscriptions", "account id", "version",
+		slices.Concat(alwaysNamed("status ended_at"), alwaysNamed("cancel_at_period_end cancel_at cancellation"), alwaysNamed("paused"), things("current_period_end, currency, started_at, destination"),
+			slices.DeleteFunc(slices.Clone(contextThings), func(t thing) bool { return t.columns[0] == "lines" }), things("lines catalogue amount plan_name discount")),
+		map[string]string{"ever_active": "OR", "status": statusRule, "status_moves": movesRule},
 		versioned{"checkout_version", []string{"checkout", "checkout_at"}})
+	checkoutsTable = newTable[facts.Checkout]("checkouts", "account id", "version",
+		slices.Concat(contextThings, things("status, amount currency, recovery_url recovery_until, recovered_from, promotions, started_at")), nil)
+	failedInvoicesTable = newTable[facts.FailedInvoice]("failed_invoices", "account id", "version",
+		slices.Concat(alwaysNamed("attempts next_attempt_at hosted_url amount_due currency failed_at"), things("subscription, stripe_customer")), nil)
+)
+
+// Which of several changes of a subscription's status in one second came last,
+// their order tells: the one whose end is no other's beginning.
+const (
+	sameSecond = `left(t.status_said, 27) = left(e.status_said, 27) AND substr(GREATEST(t.status_said, e.status_said), 29, 2) < '80'`
+	movesRule  = `CASE
+				WHEN ` + sameSecond + ` THEN NULLIF(ARRAY(SELECT DISTINCT m FROM unnest(t.status_moves || e.status_moves) m ORDER BY m), '{}')
+				WHEN e.status_said > t.status_said THEN e.status_moves
+				ELSE t.status_moves END`
+	statusRule = `coalesce(
+				CASE WHEN ` + sameSecond + ` THEN last_move(t.status_moves || e.status_moves) END,
+				CASE WHEN e.status_said > t.status_said THEN e.status ELSE t.status END)`
 )
 
 func ptr[T any](v T) *T { return &v }
 
-// newTable describes the table of fact type F. main names the version column
-// of the group that takes all columns not placed elsewhere (default "version").
-func newTable[F any](name, keys string, main *string, merges map[string]string, others ...versioned) factTable {
-	t := factTable{name: name, keys: strings.Fields(keys), merges: merges, groups: others}
-	placed := map[string]bool{}
-	for _, k := range t.keys {
-		placed[k] = true
+// newTable describes the table of fact type F. Of the struct's columns those
+// belong to it that are named here.
+func newTable[F any](name, keys, main string, named []thing, merges map[string]string, groups ...versioned) factTable {
+	t := factTable{name: name, keys: strings.Fields(keys), main: main, things: named, merges: merges, groups: groups}
+	own := append(append([]string{}, t.keys...), main, "earlier")
+	for _, n := range named {
+		own = append(own, n.columns...)
 	}
-	for c := range merges {
-		placed[c] = true
+	own = slices.AppendSeq(own, maps.Keys(merges))
+	for _, g := range groups {
+		own = append(append(own, g.version), g.columns...)
 	}
-	for _, g := range others {
-		placed[g.version] = true
-		for _, c := range g.columns {
-			placed[c] = true
-		}
-	}
-	first := versioned{version: "version"}
-	if main != nil {
-		first.version = *main
-	}
-	all := columnsOf(reflect.TypeFor[F]())
-	for _, c := range all {
-		if !placed[c] && c != first.version {
-			first.columns = append(first.columns, c)
-		}
-	}
-	t.groups = append([]versioned{first}, others...)
+	all := slices.DeleteFunc(columnsOf(reflect.TypeFor[F]()), func(c string) bool { return !slices.Contains(own, c) })
+	t.keepsEarlier = slices.Contains(all, "earlier")
 	t.sql = t.upsert(all)
 	t.tellingSQL = t.telling(all)
 	return t
@@ -113,21 +156,42 @@ func columnsOf(t reflect.Type) []string {
 // transactions never wait for each other crosswise.
 func (t factTable) upsert(columns []string) string {
 	var set, changed []string
+	assign := func(column, value string) { set = append(set, column+" = "+t.rows(value)) }
+	differs := func(condition string) { changed = append(changed, t.rows(condition)) }
 	for _, g := range t.groups {
-		newer := fmt.Sprintf("EXCLUDED.%[2]s > %[1]s.%[2]s", t.name, g.version)
-		changed = append(changed, newer)
+		newer := fmt.Sprintf("e.%[1]s > t.%[1]s", g.version)
+		differs(newer)
 		for _, c := range g.columns {
-			set = append(set, fmt.Sprintf("%[2]s = CASE WHEN %[3]s THEN EXCLUDED.%[2]s ELSE %[1]s.%[2]s END", t.name, c, newer))
+			assign(c, fmt.Sprintf("CASE WHEN %[2]s THEN e.%[1]s ELSE t.%[1]s END", c, newer))
 		}
-		set = append(set, fmt.Sprintf("%[2]s = GREATEST(%[1]s.%[2]s, EXCLUDED.%[2]s)", t.name, g.version))
+		assign(g.version, fmt.Sprintf("GREATEST(t.%[1]s, e.%[1]s)", g.version))
 	}
 	for c, rule := range t.merges {
-		merged := fmt.Sprintf("%[3]s(%[1]s.%[2]s, EXCLUDED.%[2]s)", t.name, c, rule)
-		if rule == "OR" {
-			merged = fmt.Sprintf("%[1]s.%[2]s OR EXCLUDED.%[2]s", t.name, c)
+		switch rule {
+		case "OR":
+			rule = fmt.Sprintf("t.%[1]s OR e.%[1]s", c)
+		case "GREATEST", "LEAST":
+			rule = fmt.Sprintf("%[2]s(t.%[1]s, e.%[1]s)", c, rule)
 		}
-		set = append(set, c+" = "+merged)
-		changed = append(changed, fmt.Sprintf("(%s) IS DISTINCT FROM %s.%s", merged, t.name, c))
+		rule = t.said(rule)
+		assign(c, rule)
+		differs(fmt.Sprintf("(%s) IS DISTINCT FROM t.%s", rule, c))
+	}
+	differs(fmt.Sprintf("e.%[1]s > t.%[1]s", t.main))
+	var kept []string
+	for _, n := range t.things {
+		newer := t.since(n, "e") + " > " + t.since(n, "t")
+		differs(newer)
+		for _, c := range n.columns {
+			if t.merges[c] == "" {
+				assign(c, fmt.Sprintf("CASE WHEN %[2]s THEN e.%[1]s ELSE t.%[1]s END", c, newer))
+			}
+		}
+		kept = append(kept, fmt.Sprintf("'%s', GREATEST(%s, %s)", n.columns[0], t.since(n, "t"), t.since(n, "e")))
+	}
+	assign(t.main, fmt.Sprintf("GREATEST(t.%[1]s, e.%[1]s)", t.main))
+	if t.keepsEarlier {
+		assign("earlier", fmt.Sprintf("earlier_of(GREATEST(t.%[1]s, e.%[1]s), jsonb_build_object(%[2]s))", t.main, strings.Join(kept, ", ")))
 	}
 	list := strings.Join(columns, ", ")
 	return fmt.Sprintf(`
@@ -138,6 +202,46 @@ func (t factTable) upsert(columns []string) string {
 		WHERE %[5]s`,
 		t.name, list, strings.Join(t.keys, ", "), strings.Join(set, ",\n\t\t\t"), strings.Join(changed, " OR "))
 }
+
+// since is SQL for the version by which row t or e names a thing; empty if it
+// does not.
+func (t factTable) since(n thing, row string) string {
+	if !t.keepsEarlier {
+		return row + "." + t.main
+	}
+	version := fmt.Sprintf("coalesce(%[1]s.earlier ->> '%[2]s', %[1]s.%[3]s) COLLATE \"C\"", row, n.columns[0], t.main)
+	if n.always {
+		return version
+	}
+	var nulls []string
+	for _, c := range n.columns {
+		nulls = append(nulls, row+"."+c+" IS NULL")
+	}
+	return fmt.Sprintf("CASE WHEN %s THEN '' ELSE %s END", strings.Join(nulls, " AND "), version)
+}
+
+// said puts the version of what a rule calls COLUMN_said.
+func (t factTable) said(rule string) string {
+	for _, n := range t.things {
+		for _, row := range []string{"t", "e"} {
+			rule = strings.ReplaceAll(rule, row+"."+n.columns[0]+"_said", t.since(n, row))
+		}
+	}
+	return rule
+}
+
+// rows names the row that is there, t, and the one to be merged into it, e, as
+// the statement knows them.
+func (t factTable) rows(sql string) string {
+	return rowNames.ReplaceAllStringFunc(sql, func(m string) string {
+		if m == "t." {
+			return t.name + "."
+		}
+		return "EXCLUDED."
+	})
+}
+
+var rowNames = regexp.MustCompile(`\b[te]\.`)
 
 // factKey names a fact: its table, and its key with slashes.
 type factKey struct{ table, key string }
@@ -168,6 +272,8 @@ func tablesOf(set facts.Set) []tableRows {
 		rowsOf(&paymentsTable, set.Payments, func(f *facts.Payment) string { return f.Account + "/" + f.ID }),
 		rowsOf(&refundsTable, set.Refunds, func(f *facts.Refund) string { return f.Account + "/" + f.ID }),
 		rowsOf(&disputesTable, set.Disputes, func(f *facts.Dispute) string { return f.Account + "/" + f.ID }),
+		rowsOf(&checkoutsTable, set.Checkouts, func(f *facts.Checkout) string { return f.Account + "/" + f.ID }),
+		rowsOf(&failedInvoicesTable, set.FailedInvoices, func(f *facts.FailedInvoice) string { return f.Account + "/" + f.ID }),
 		rowsOf(&subscriptionsTable, set.Subscriptions, func(f *facts.Subscription) string { return f.Account + "/" + f.ID }),
 	}
 }

@@ -22,8 +22,12 @@ func (e *erased) veil(set facts.Set) (_ facts.Set, touched bool) {
 	set.Users = putAll(set.Users, &touched, func(f *facts.User) bool { return e.user(f, set.At) })
 	set.StripeCustomers = putAll(set.StripeCustomers, &touched, func(f *facts.StripeCustomer) bool { return e.stripeCustomer(f, set.At) })
 	set.Enrollments = putAll(set.Enrollments, &touched, func(f *facts.Enrollment) bool { return e.enrollment(f, set.At) })
-	set.Payments = putAll(set.Payments, &touched, func(f *facts.Payment) bool { return e.payment(f, set.At, set.At) })
+	set.Payments = putAll(set.Payments, &touched, func(f *facts.Payment) bool { return e.payment(f, set.At, set.At, set.At) })
 	set.Subscriptions = putAll(set.Subscriptions, &touched, func(f *facts.Subscription) bool { return e.subscription(f, set.At, set.At) })
+	set.Checkouts = slices.DeleteFunc(slices.Clone(set.Checkouts), func(f facts.Checkout) bool { return e.context(&f.Context, f.Account, set.At) })
+	set.FailedInvoices = slices.DeleteFunc(slices.Clone(set.FailedInvoices), func(f facts.FailedInvoice) bool {
+		return e.context(&facts.Context{StripeCustomer: f.StripeCustomer}, f.Account, set.At)
+	})
 	return set, touched
 }
 
@@ -106,10 +110,16 @@ func (e *erased) enrollment(f *facts.Enrollment, at time.Time) bool {
 func endsEnrollment(f facts.Enrollment) bool { return f.Version == "" && f.DeletedVersion != "" }
 
 // payment puts what its claimant says as of one time, and what its payment
-// intent says as of another.
-func (e *erased) payment(f *facts.Payment, claimed, intended time.Time) bool {
+// intent and its charge say as of others.
+func (e *erased) payment(f *facts.Payment, claimed, intended, charged time.Time) bool {
 	touched := e.context(&f.Context, f.Account, claimed)
-	return e.copied(&f.Intent, f.Account, intended) || touched
+	if f.Intent != nil {
+		put := *f.Intent
+		if e.context(&put.Context, f.Account, intended) {
+			f.Intent, touched = &put, true
+		}
+	}
+	return e.copied(&f.Charge, f.Account, charged) || touched
 }
 
 // subscription puts what the subscription says as of one time, and what its

@@ -1,0 +1,334 @@
+-- What was once known stays known. Links (whose store, whose account, whose
+-- address, which product) are kept with the versions that named them; what an
+-- object names stays named until a newer version names something else; a payment
+-- and a subscription have lines.
+
+-- +goose Up
+CREATE TABLE links (
+	relation text    NOT NULL CHECK (relation IN ('owner', 'account', 'store', 'stripe', 'address')),
+	subject  text    NOT NULL,
+	object   text    NOT NULL,
+	since    text    COLLATE "C" NOT NULL,
+	hearsay  boolean NOT NULL,
+	PRIMARY KEY (relation, subject, since, object)
+);
+CREATE INDEX links_object ON links (relation, object, hearsay, since, subject);
+COMMENT ON TABLE  links          IS 'each naming of a link, by version: a fact is resolved by the link in force at its own time, else by the first after it';
+COMMENT ON COLUMN links.relation IS 'owner: store → user; account: store → Stripe account; store: product → store (or its owner); stripe: product → Stripe price or product; address: user → verified address';
+COMMENT ON COLUMN links.object   IS 'empty (of stripe: -price or -prod): from here on the subject names none';
+COMMENT ON COLUMN links.since    IS 'version of the message that named it';
+COMMENT ON COLUMN links.hearsay  IS 'a copy (an export, a Stripe product''s metadata): yields to what the source itself said';
+
+-- When a version was said: it begins with the source's time.
+CREATE FUNCTION version_time(v text) RETURNS timestamptz LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT
+	RETURN CASE WHEN v ~ '^-?(\d )?\d{4}-' THEN substring(v FROM '\d{4}-\d\d-\d\dT[0-9:.]+Z')::timestamptz END;
+
+-- The time of a fact as versions write it, after all that was said in it.
+CREATE FUNCTION moment(t timestamptz) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE STRICT
+	RETURN to_char(t AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || ' 99';
+
+-- Which products lines name themselves.
+CREATE FUNCTION line_products(lines jsonb) RETURNS text[] LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN ARRAY(SELECT 'product:' || (l ->> 'ref') FROM jsonb_array_elements(lines) l WHERE l ? 'ref');
+
+-- Of versions by thing, those that are not the newest; NULL if all are.
+CREATE FUNCTION earlier_of(newest text, versions jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN (SELECT jsonb_object_agg(key, value) FROM jsonb_each_text(versions) WHERE value NOT IN ('', newest));
+
+-- Of moves (from>to id), where the last one led: none begins there. If that is
+-- several places or none, the greatest id decides.
+CREATE FUNCTION last_move(moves text[]) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN (
+		SELECT m.to
+		FROM (SELECT split_part(m, '>', 1) AS from, split_part(split_part(m, '>', 2), ' ', 1) AS to, split_part(m, ' ', 2) AS id FROM unnest(moves) m) m
+		ORDER BY m.to NOT IN (SELECT split_part(n, '>', 1) FROM unnest(moves) n) DESC, m.id COLLATE "C" DESC
+		LIMIT 1);
+
+ALTER TABLE users            ADD COLUMN earlier jsonb, ADD COLUMN time_zone text;
+ALTER TABLE stripe_customers ADD COLUMN earlier jsonb;
+ALTER TABLE stores           ADD COLUMN earlier jsonb, ADD COLUMN time_zone text;
+ALTER TABLE products         ADD COLUMN earlier jsonb, ADD COLUMN store_ids text[] NOT NULL DEFAULT '{}';
+COMMENT ON COLUMN users.earlier      IS '{column group: version} of what an earlier version than the newest named last';
+COMMENT ON COLUMN users.email        IS 'the last verified address; NULL if there never was one, as an unverified one must join nothing';
+COMMENT ON COLUMN products.store_id  IS 'the store it is in now';
+COMMENT ON COLUMN products.store_ids IS 'every store it was ever in';
+COMMENT ON COLUMN stores.owner_user_id     IS 'the last of links';
+COMMENT ON COLUMN stores.stripe_account_id IS 'the last of links';
+CREATE INDEX products_store_ids ON products USING gin (store_ids);
+
+INSERT INTO links (relation, subject, object, since, hearsay)
+SELECT relation, subject, object, ltrim(version, '-'), version LIKE '-%'
+FROM (
+	SELECT 'owner' AS relation, id AS subject, owner_user_id AS object, version FROM stores
+	UNION ALL
+	SELECT 'account', id, stripe_account_id, version FROM stores
+	UNION ALL
+	SELECT 'store', id, store_ref, version FROM products
+	UNION ALL
+	SELECT DISTINCT 'stripe', id, x, version FROM products CROSS JOIN unnest(stripe_product_ids || stripe_price_ids) x
+	UNION ALL
+	SELECT 'address', id, email, version FROM users
+) l
+WHERE object <> '' AND version <> ''
+ON CONFLICT DO NOTHING;
+UPDATE products SET store_ids = ARRAY[store_id] WHERE store_id IS NOT NULL;
+
+-- Enrollments.
+DROP INDEX enrollments_leans;
+ALTER TABLE enrollments
+	DROP COLUMN leans,
+	ADD COLUMN completed_with_progress boolean,
+	ADD COLUMN peak_progress double precision,
+	ADD COLUMN progressed_at timestamptz,
+	ADD COLUMN leans text[] NOT NULL GENERATED ALWAYS AS (array_remove(ARRAY[
+		'product:' || course_id,
+		'store:'   || store_ref,
+		CASE WHEN person LIKE 'user:%' THEN person ELSE 'mail:' || substr(person, 7) END,
+		'mail:'    || email], NULL)) STORED;
+CREATE INDEX enrollments_leans ON enrollments USING gin (leans) WITH (fastupdate = off);
+CREATE INDEX enrollments_ends  ON enrollments (customer_email) WHERE version = '';
+COMMENT ON COLUMN enrollments.completed_with_progress IS 'the message that told the completion told the progress too: then a lower progress told later takes it back';
+COMMENT ON COLUMN enrollments.progressed_at           IS 'when peak_progress, the greatest so far, was told first: progress last rose then';
+UPDATE enrollments SET peak_progress = progress, progressed_at = version_time(progress_version) WHERE progress > 0;
+
+-- Payments.
+DROP INDEX payments_leans;
+ALTER TABLE payments DROP CONSTRAINT payments_claimed;
+ALTER TABLE payments RENAME COLUMN paid     TO claim_paid;
+ALTER TABLE payments RENAME COLUMN amount   TO claim_amount;
+ALTER TABLE payments RENAME COLUMN currency TO claim_currency;
+ALTER TABLE payments
+	DROP COLUMN leans,
+	ADD COLUMN earlier jsonb,
+	ADD COLUMN lines jsonb,
+	ADD COLUMN charge jsonb,
+	ADD COLUMN charge_version text COLLATE "C" NOT NULL DEFAULT '',
+	ADD COLUMN sold jsonb;
+-- Courses named outright become lines.
+UPDATE payments
+SET lines = (SELECT jsonb_agg(jsonb_build_object('ref', c, 'kind', 'course')) FROM unnest(courses) c)
+WHERE cardinality(courses) > 0;
+UPDATE payments
+SET intent = (intent - 'courses') || jsonb_build_object('lines', (SELECT jsonb_agg(jsonb_build_object('ref', c, 'kind', 'course')) FROM jsonb_array_elements_text(intent -> 'courses') c))
+WHERE jsonb_typeof(intent -> 'courses') = 'array';
+ALTER TABLE payments
+	DROP COLUMN courses,
+	ADD COLUMN paid boolean GENERATED ALWAYS AS (claim_version <> '' AND (coalesce(claim_paid, false) OR coalesce((intent ->> 'received')::bigint > 0, false))) STORED,
+	ADD COLUMN amount bigint GENERATED ALWAYS AS (CASE WHEN claim_paid OR NOT coalesce(intent ? 'received', false) THEN claim_amount WHEN claim_version <> '' THEN coalesce((intent ->> 'received')::bigint, claim_amount) END) STORED,
+	ADD COLUMN currency text GENERATED ALWAYS AS (CASE WHEN claim_paid OR NOT coalesce(intent ? 'received', false) THEN claim_currency WHEN claim_version <> '' THEN coalesce(intent ->> 'currency', claim_currency) END) STORED,
+	ADD COLUMN leans text[] NOT NULL GENERATED ALWAYS AS (array_remove(ARRAY[
+		'user:'    || user_ref,
+		'user:'    || (intent ->> 'user_ref'),
+		'user:'    || (charge ->> 'user_ref'),
+		'product:' || product_ref,
+		'product:' || (intent ->> 'product_ref'),
+		'product:' || (charge ->> 'product_ref'),
+		'store:'   || store_ref,
+		'store:'   || (intent ->> 'store_ref'),
+		'store:'   || (charge ->> 'store_ref'),
+		'store:'   || creator_ref,
+		'store:'   || (intent ->> 'creator_ref'),
+		'store:'   || (charge ->> 'creator_ref'),
+		'account:' || nullif(account, ''),
+		'account:' || destination,
+		'mail:'    || email,
+		'mail:'    || (intent ->> 'email'),
+		'mail:'    || (charge ->> 'email'),
+		'cus:'     || account || '/' || stripe_customer,
+		'cus:'     || account || '/' || (intent ->> 'stripe_customer'),
+		'cus:'     || account || '/' || (charge ->> 'stripe_customer'),
+		'sub:'     || account || '/' || subscription,
+		'pay:'     || account || '/' || invoice], NULL)
+		|| coalesce(catalogue, '{}')
+		|| CASE WHEN lines IS NULL THEN '{}' ELSE line_products(lines) END
+		|| CASE WHEN intent ? 'lines' THEN line_products(intent -> 'lines') ELSE '{}' END) STORED,
+	ADD CONSTRAINT payments_claimed CHECK (claim_version = '' OR (kind IS NOT NULL AND claim_amount IS NOT NULL AND claim_currency IS NOT NULL AND paid_at IS NOT NULL));
+CREATE INDEX payments_leans ON payments USING gin (leans) WITH (fastupdate = off);
+UPDATE payments SET sold = jsonb_build_array(jsonb_build_object('id', product_id)) WHERE product_id IS NOT NULL;
+COMMENT ON COLUMN payments.intent IS 'what the payment intent itself says of store, product and person; received and currency: the money it brought, which an unpaid claim believes; uncaptured: what was never taken';
+COMMENT ON COLUMN payments.charge IS 'what the charge says of store, product and person: the address of billing_details';
+COMMENT ON COLUMN payments.lines  IS 'what was sold, as told: [{ref, kind, stripe, amount, …}]';
+COMMENT ON COLUMN payments.sold   IS 'derived: the products, [{id, kind, amount}]; product_id is the first';
+
+ALTER TABLE refunds ADD COLUMN captured bigint;
+COMMENT ON COLUMN refunds.captured IS 'of a total: what was captured of the charge; the rest was never paid, so it is not refunded either';
+
+-- Subscriptions.
+DROP INDEX subscriptions_leans;
+ALTER TABLE subscriptions
+	DROP COLUMN leans,
+	ADD COLUMN earlier jsonb,
+	ADD COLUMN lines jsonb,
+	ADD COLUMN sold jsonb,
+	ADD COLUMN status_moves text[],
+	ADD COLUMN cancel_at timestamptz,
+	ADD COLUMN cancellation jsonb,
+	ADD COLUMN paused boolean,
+	ADD COLUMN discount jsonb;
+UPDATE subscriptions
+SET lines = (SELECT jsonb_agg(jsonb_build_object('ref', c, 'kind', 'course')) FROM unnest(courses) c)
+WHERE cardinality(courses) > 0;
+UPDATE subscriptions
+SET checkout = (checkout - 'courses') || jsonb_build_object('lines', (SELECT jsonb_agg(jsonb_build_object('ref', c, 'kind', 'course')) FROM jsonb_array_elements_text(checkout -> 'courses') c))
+WHERE jsonb_typeof(checkout -> 'courses') = 'array';
+ALTER TABLE subscriptions
+	DROP COLUMN courses,
+	ADD COLUMN leans text[] NOT NULL GENERATED ALWAYS AS (array_remove(ARRAY[
+		'user:'    || user_ref,
+		'user:'    || (checkout ->> 'user_ref'),
+		'product:' || product_ref,
+		'product:' || (checkout ->> 'product_ref'),
+		'store:'   || store_ref,
+		'store:'   || (checkout ->> 'store_ref'),
+		'store:'   || creator_ref,
+		'store:'   || (checkout ->> 'creator_ref'),
+		'account:' || nullif(account, ''),
+		'account:' || destination,
+		'mail:'    || email,
+		'mail:'    || (checkout ->> 'email'),
+		'cus:'     || account || '/' || stripe_customer,
+		'cus:'     || account || '/' || (checkout ->> 'stripe_customer')], NULL)
+		|| coalesce(catalogue, '{}')
+		|| CASE WHEN lines IS NULL THEN '{}' ELSE line_products(lines) END
+		|| CASE WHEN checkout ? 'lines' THEN line_products(checkout -> 'lines') ELSE '{}' END) STORED;
+CREATE INDEX subscriptions_leans ON subscriptions USING gin (leans) WITH (fastupdate = off);
+UPDATE subscriptions SET sold = jsonb_build_array(jsonb_build_object('id', product_id)) WHERE product_id IS NOT NULL;
+COMMENT ON COLUMN subscriptions.status_moves IS 'changes of status told in the second of the newest version, from>to id: the one that no other follows came last';
+COMMENT ON COLUMN subscriptions.lines        IS 'its items, as told: [{ref, kind, stripe, amount, quantity, interval, interval_count, …}]';
+COMMENT ON COLUMN subscriptions.sold         IS 'derived: the products, [{id, kind, amount}]; product_id is the first';
+
+-- What is kept for later work: checkouts given up, recovered or with a word on
+-- promotions, and invoices whose payment failed. They make nobody a customer.
+CREATE TABLE checkouts (
+	account         text NOT NULL,
+	id              text NOT NULL,
+	version         text COLLATE "C" NOT NULL,
+	earlier         jsonb,
+	status          text,
+	store_ref       text,
+	product_ref     text,
+	product_kind    text,
+	product_type    text,
+	plan            text,
+	user_ref        text,
+	creator_ref     text,
+	stripe_customer text,
+	email           text,
+	name            text,
+	lines           jsonb,
+	catalogue       text[],
+	amount          bigint,
+	currency        text,
+	recovery_url    text,
+	recovery_until  timestamptz,
+	recovered_from  text,
+	promotions      text,
+	started_at      timestamptz,
+	PRIMARY KEY (account, id)
+);
+CREATE INDEX checkouts_email    ON checkouts (email) WHERE email IS NOT NULL;
+CREATE INDEX checkouts_user     ON checkouts (user_ref) WHERE user_ref IS NOT NULL;
+CREATE INDEX checkouts_customer ON checkouts (account, stripe_customer) WHERE stripe_customer IS NOT NULL;
+COMMENT ON TABLE  checkouts              IS 'Checkout sessions that expired, were recovered, or asked for consent to promotions';
+COMMENT ON COLUMN checkouts.recovery_url IS 'where the buyer can go on (after_expiration.recovery.url), until recovery_until';
+COMMENT ON COLUMN checkouts.promotions   IS 'consent.promotions: opt_in or opt_out';
+
+CREATE TABLE failed_invoices (
+	account         text NOT NULL,
+	id              text NOT NULL,
+	version         text COLLATE "C" NOT NULL,
+	earlier         jsonb,
+	subscription    text,
+	stripe_customer text,
+	attempts        integer,
+	next_attempt_at timestamptz,
+	hosted_url      text,
+	amount_due      bigint,
+	currency        text,
+	failed_at       timestamptz,
+	PRIMARY KEY (account, id)
+);
+CREATE INDEX failed_invoices_customer ON failed_invoices (account, stripe_customer) WHERE stripe_customer IS NOT NULL;
+COMMENT ON TABLE failed_invoices IS 'the latest failed attempt at an invoice; whether it was paid later is in payments';
+
+-- Of an address only A–Z are folded: its one spelling is made when it is read.
+ALTER TABLE customers
+	DROP CONSTRAINT customers_email_check,
+	ADD CONSTRAINT customers_email_check CHECK (email !~ '[A-Z]' AND email = btrim(email) AND email LIKE '%_@_%');
+
+-- +goose Down
+ALTER TABLE customers
+	DROP CONSTRAINT customers_email_check,
+	ADD CONSTRAINT customers_email_check CHECK (email = lower(btrim(email)) AND email LIKE '%_@_%') NOT VALID;
+DROP TABLE failed_invoices;
+DROP TABLE checkouts;
+DROP INDEX subscriptions_leans;
+ALTER TABLE subscriptions DROP COLUMN leans, ADD COLUMN courses text[];
+UPDATE subscriptions
+SET courses = ARRAY(SELECT l ->> 'ref' FROM jsonb_array_elements(lines) l WHERE l ->> 'kind' = 'course' AND l ? 'ref')
+WHERE lines IS NOT NULL;
+ALTER TABLE subscriptions
+	DROP COLUMN earlier, DROP COLUMN lines, DROP COLUMN sold, DROP COLUMN status_moves, DROP COLUMN cancel_at, DROP COLUMN cancellation, DROP COLUMN paused, DROP COLUMN discount,
+	ADD COLUMN leans text[] NOT NULL GENERATED ALWAYS AS (array_remove(ARRAY[
+		'user:'    || user_ref,
+		'user:'    || (checkout ->> 'user_ref'),
+		'product:' || product_ref,
+		'product:' || (checkout ->> 'product_ref'),
+		'store:'   || store_ref,
+		'store:'   || (checkout ->> 'store_ref'),
+		'store:'   || creator_ref,
+		'store:'   || (checkout ->> 'creator_ref'),
+		'account:' || nullif(account, ''),
+		'account:' || destination,
+		'cus:'     || account || '/' || stripe_customer,
+		'cus:'     || account || '/' || (checkout ->> 'stripe_customer')], NULL) || coalesce(catalogue, '{}')) STORED;
+CREATE INDEX subscriptions_leans ON subscriptions USING gin (leans) WITH (fastupdate = off);
+ALTER TABLE refunds DROP COLUMN captured;
+DROP INDEX payments_leans;
+ALTER TABLE payments
+	DROP CONSTRAINT payments_claimed,
+	DROP COLUMN leans, DROP COLUMN paid, DROP COLUMN amount, DROP COLUMN currency,
+	ADD COLUMN courses text[];
+ALTER TABLE payments RENAME COLUMN claim_paid     TO paid;
+ALTER TABLE payments RENAME COLUMN claim_amount   TO amount;
+ALTER TABLE payments RENAME COLUMN claim_currency TO currency;
+UPDATE payments
+SET courses = ARRAY(SELECT l ->> 'ref' FROM jsonb_array_elements(lines) l WHERE l ->> 'kind' = 'course' AND l ? 'ref')
+WHERE lines IS NOT NULL;
+ALTER TABLE payments
+	DROP COLUMN earlier, DROP COLUMN lines, DROP COLUMN charge, DROP COLUMN charge_version, DROP COLUMN sold,
+	ADD COLUMN leans text[] NOT NULL GENERATED ALWAYS AS (array_remove(ARRAY[
+		'user:'    || user_ref,
+		'user:'    || (intent ->> 'user_ref'),
+		'product:' || product_ref,
+		'product:' || (intent ->> 'product_ref'),
+		'store:'   || store_ref,
+		'store:'   || (intent ->> 'store_ref'),
+		'store:'   || creator_ref,
+		'store:'   || (intent ->> 'creator_ref'),
+		'account:' || nullif(account, ''),
+		'account:' || destination,
+		'cus:'     || account || '/' || stripe_customer,
+		'cus:'     || account || '/' || (intent ->> 'stripe_customer'),
+		'sub:'     || account || '/' || subscription,
+		'pay:'     || account || '/' || invoice], NULL) || coalesce(catalogue, '{}')) STORED,
+	ADD CONSTRAINT payments_claimed CHECK (claim_version = '' OR (kind IS NOT NULL AND amount IS NOT NULL AND currency IS NOT NULL AND paid_at IS NOT NULL));
+CREATE INDEX payments_leans ON payments USING gin (leans) WITH (fastupdate = off);
+DROP INDEX enrollments_ends;
+DROP INDEX enrollments_leans;
+ALTER TABLE enrollments
+	DROP COLUMN leans,
+	DROP COLUMN completed_with_progress,
+	DROP COLUMN peak_progress,
+	DROP COLUMN progressed_at,
+	ADD COLUMN leans text[] NOT NULL GENERATED ALWAYS AS (array_remove(ARRAY[
+		'product:' || course_id,
+		'store:'   || store_ref,
+		CASE WHEN person LIKE 'user:%' THEN person END], NULL)) STORED;
+CREATE INDEX enrollments_leans ON enrollments USING gin (leans) WITH (fastupdate = off);
+ALTER TABLE products         DROP COLUMN earlier, DROP COLUMN store_ids;
+ALTER TABLE stores           DROP COLUMN earlier, DROP COLUMN time_zone;
+ALTER TABLE stripe_customers DROP COLUMN earlier;
+ALTER TABLE users            DROP COLUMN earlier, DROP COLUMN time_zone;
+DROP FUNCTION last_move, earlier_of, line_products, moment, version_time;
+DROP TABLE links;

@@ -1,0 +1,274 @@
+package store
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"rollcall/facts"
+)
+
+// Links lead from what a fact names to the store and the person it belongs to:
+// whose a store or an account is, which store sells a product, what Stripe calls
+// it, and whose an address is. Each naming is kept with its version. A fact is
+// resolved by the link in force at its own time, else by the first after it: what
+// is told later moves nothing that happened before, and what is left out ends
+// nothing.
+
+// Relations of links.
+const (
+	ownerLink   = "owner"   // store → user
+	accountLink = "account" // store → Stripe account
+	storeLink   = "store"   // product → store, or its owner
+	stripeLink  = "stripe"  // product → Stripe price or product
+	addressLink = "address" // user → verified address
+)
+
+// What a subject names when it names no price, or no product of Stripe's, any more.
+const (
+	noPrices   = "-price"
+	noProducts = "-prod"
+)
+
+// namings are rows of links, column by column.
+type namings struct {
+	relations, subjects, objects, since []string
+	hearsay                             []bool
+}
+
+func (n *namings) add(relation, subject, object string, v facts.Version) {
+	since, hearsay := strings.CutPrefix(string(v), "-")
+	n.relations, n.subjects, n.objects = append(n.relations, relation), append(n.subjects, subject), append(n.objects, object)
+	n.since, n.hearsay = append(n.since, since), append(n.hearsay, hearsay)
+}
+
+// name adds what a subject names as object, if anything, or that it withdrew it.
+func (n *namings) name(relation, subject, object string, withdrawn bool, v facts.Version) {
+	if object != "" || withdrawn {
+		n.add(relation, subject, object, v)
+	}
+}
+
+// linksOf are the links that a set names.
+func linksOf(set facts.Set) (n namings) {
+	for _, f := range set.Stores {
+		if f.Version != "" {
+			n.name(ownerLink, f.ID, f.OwnerUserID, slices.Contains(f.Withdrawn, "owner_user_id"), f.Version)
+			n.name(accountLink, f.ID, f.StripeAccountID, slices.Contains(f.Withdrawn, "stripe_account_id"), f.Version)
+		}
+	}
+	for _, f := range set.Products {
+		if f.Version == "" {
+			continue
+		}
+		n.name(storeLink, f.ID, f.StoreRef, slices.Contains(f.Withdrawn, "store_id"), f.Version)
+		for _, id := range append(slices.Clone(f.StripePriceIDs), f.StripeProductIDs...) {
+			n.name(stripeLink, f.ID, id, false, f.Version)
+		}
+		if slices.Contains(f.Withdrawn, "stripe_price_ids") {
+			n.add(stripeLink, f.ID, noPrices, f.Version)
+		}
+		if slices.Contains(f.Withdrawn, "stripe_product_ids") {
+			n.add(stripeLink, f.ID, noProducts, f.Version)
+		}
+	}
+	for _, f := range set.Users {
+		if f.Version != "" {
+			n.name(addressLink, f.ID, f.Email, false, f.Version)
+		}
+	}
+	return n
+}
+
+// link is a link that changed: who or what may be resolved otherwise now.
+type link struct{ relation, subject, object string }
+
+// saveLinks keeps the links that a set names, and returns those that change where
+// facts lead: the subject named another object before, or the object belonged to
+// another subject. With w.everyone all are returned.
+func (w *work) saveLinks(ctx context.Context, set facts.Set) (changed []link, err error) {
+	defer wrap(&err, "store.saveLinks")
+	n := linksOf(set)
+	if len(n.relations) == 0 {
+		return nil, nil
+	}
+	rows, err := w.tx.Query(ctx, saveLinksSQL, n.relations, n.subjects, n.objects, n.since, n.hearsay, w.everyone)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (l link, err error) {
+		return l, row.Scan(&l.relation, &l.subject, &l.object)
+	})
+}
+
+// saveLinksSQL looks at each new link between the one before and the one after
+// it, of its subject or (account, stripe) of its object: if they name the same,
+// nothing changes. Links saved together are not seen by each other, so what one
+// of them changes the others may not tell; that one does.
+const saveLinksSQL = `
+	WITH told AS (
+		SELECT DISTINCT *
+		FROM unnest($1::text[], $2::text[], $3::text[], $4::text[] COLLATE "C", $5::bool[]) AS l(relation, subject, object, since, hearsay)
+	), saved AS (
+		INSERT INTO links (relation, subject, object, since, hearsay)
+		SELECT relation, subject, object, since, hearsay FROM told ORDER BY relation, subject, since, object
+		ON CONFLICT DO NOTHING
+		RETURNING relation, subject, object, since, hearsay
+	)
+	SELECT n.relation, n.subject, n.object
+	FROM saved n
+	LEFT JOIN LATERAL (
+		SELECT CASE WHEN n.relation IN ('account', 'stripe') THEN (
+			SELECT l.subject FROM links l
+			WHERE l.relation = n.relation AND l.object = n.object AND NOT l.hearsay AND l.since < n.since
+			ORDER BY l.since DESC, l.subject DESC LIMIT 1
+		) ELSE (
+			SELECT l.object FROM links l
+			WHERE l.relation = n.relation AND l.subject = n.subject AND l.since < n.since AND NOT l.hearsay
+			ORDER BY l.since DESC, l.object DESC LIMIT 1
+		) END AS named
+	) before ON true
+	WHERE $6
+	   OR n.hearsay
+	   OR n.object IN ('', '` + noPrices + `', '` + noProducts + `')
+	   OR before.named IS DISTINCT FROM CASE WHEN n.relation IN ('account', 'stripe') THEN n.subject ELSE n.object END
+	   OR n.relation IN ('account', 'stripe') AND EXISTS (
+			SELECT FROM links l
+			WHERE l.relation = n.relation AND l.subject = n.subject AND l.object IN ('', '` + noPrices + `', '` + noProducts + `')
+	   )
+	UNION
+	SELECT relation, subject, object FROM told WHERE $6`
+
+// linkedKeys are the keys that facts lean on of all that a subject of a changed
+// link ever named; of products theirs too. Addresses lead on to the customers of
+// Stripe who have them.
+func (w *work) linkedKeys(ctx context.Context, changed []link) (keys, refs, products []string, err error) {
+	defer wrap(&err, "store.linkedKeys(%d)", len(changed))
+	var relations, subjects []string
+	for _, l := range changed {
+		relations, subjects = append(relations, l.relation), append(subjects, l.subject)
+		switch l.relation {
+		case storeLink: // every name of the product's leads to its store
+			relations, subjects = append(relations, stripeLink), append(subjects, l.subject)
+			products = append(products, l.subject)
+		case stripeLink:
+			products = append(products, l.subject)
+		case ownerLink:
+			refs = append(refs, l.subject)
+		}
+	}
+	if len(changed) == 0 {
+		return nil, nil, nil, nil
+	}
+	rows, err := w.tx.Query(ctx, `
+		SELECT DISTINCT l.relation, l.object
+		FROM (SELECT DISTINCT * FROM unnest($1::text[], $2::text[]) AS c(relation, subject)) c
+		JOIN links l ON l.relation = c.relation AND l.subject = c.subject`, relations, subjects)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	var l link
+	_, err = pgx.ForEachRow(rows, []any{&l.relation, &l.object}, func() error {
+		switch l.relation {
+		case ownerLink:
+			keys, refs = append(keys, "store:"+l.object), append(refs, l.object)
+		case accountLink:
+			keys = append(keys, "account:"+l.object)
+		case stripeLink:
+			keys = append(keys, l.object)
+		case addressLink:
+			keys = append(keys, "mail:"+l.object)
+		}
+		return nil
+	})
+	for _, id := range products {
+		keys = append(keys, "product:"+id)
+	}
+	return keys, refs, products, err
+}
+
+// The links in force, as SQL. key and at are SQL, at a version as moment makes it.
+
+// linkOf is the object that a subject names at a time, or else the first after;
+// NULL if none, or if it was withdrawn.
+func linkOf(relation, subject, at string) string {
+	from := `SELECT l.object FROM links l WHERE l.relation = '` + relation + `' AND l.subject = ` + subject
+	return `nullif(coalesce(
+					(` + from + ` AND l.since <= ` + at + ` AND NOT l.hearsay ORDER BY l.since DESC, l.object DESC LIMIT 1),
+					(` + from + ` AND l.since <= ` + at + ` AND l.hearsay ORDER BY l.since DESC, l.object DESC LIMIT 1),
+					(` + from + ` AND l.since > ` + at + ` AND l.object <> '' ORDER BY l.hearsay, l.since, l.object LIMIT 1)), '')`
+}
+
+// linkTo is the subject that names an object at a time, or else the first after:
+// the one that named it last.
+func linkTo(relation, object, at string) string {
+	from := `SELECT l.subject FROM links l WHERE l.relation = '` + relation + `' AND l.object = ` + object + ` AND ` + notWithdrawn(at)
+	return `coalesce(
+					(` + from + ` AND NOT l.hearsay AND l.since <= ` + at + ` ORDER BY l.since DESC, l.subject DESC LIMIT 1),
+					(` + from + ` AND l.hearsay AND l.since <= ` + at + ` ORDER BY l.since DESC, l.subject DESC LIMIT 1),
+					(` + from + ` AND NOT l.hearsay AND l.since > ` + at + ` ORDER BY l.since, l.subject LIMIT 1),
+					(` + from + ` AND l.hearsay AND l.since > ` + at + ` ORDER BY l.since, l.subject LIMIT 1))`
+}
+
+// notWithdrawn leaves out links l that their subject took back before a time.
+func notWithdrawn(at string) string {
+	return `NOT EXISTS (
+						SELECT FROM links x
+						WHERE x.relation = l.relation AND x.subject = l.subject AND x.since > l.since AND x.since <= ` + at + `
+						  AND x.object = CASE WHEN l.relation <> 'stripe' THEN '' WHEN l.object LIKE 'prod\_%' THEN '` + noProducts + `' ELSE '` + noPrices + `' END
+					)`
+}
+
+// storeOwned is the store that a user owned at a time, of several the one they
+// had first; else the last one before, else the first one after.
+func storeOwned(user, at string) string {
+	from := `SELECT l.subject FROM links l WHERE l.relation = 'owner' AND l.object = ` + user
+	return `coalesce(
+					(
+						SELECT mine.subject
+						FROM (
+							SELECT l.subject, min(l.since) AS since
+							FROM links l
+							WHERE l.relation = 'owner' AND l.object = ` + user + ` AND l.since <= ` + at + `
+							GROUP BY l.subject
+						) mine
+						WHERE ` + linkOf(ownerLink, "mine.subject", at) + ` = ` + user + `
+						ORDER BY mine.since, mine.subject
+						LIMIT 1
+					),
+					(` + from + ` AND l.since <= ` + at + ` AND ` + notWithdrawn(at) + ` ORDER BY l.since DESC, l.subject LIMIT 1),
+					(` + from + ` AND l.since > ` + at + ` ORDER BY l.since, l.subject LIMIT 1))`
+}
+
+// storeNamed is the store that ref names at a time: by its id, or its owner's.
+// One that was named but not told yet is taken at its word.
+func storeNamed(ref, at string) string {
+	return `coalesce(
+				(SELECT s.id FROM stores s WHERE s.id = ` + ref + `),
+				` + storeOwned(ref, at) + `,
+				CASE WHEN ` + ref + ` NOT LIKE 'user\_%' THEN ` + ref + ` END)`
+}
+
+// addressOwner is the user to whom what happened at an address at a time belongs:
+// who proved it first of those who had not left it by then.
+func addressOwner(email, at string) string {
+	return `(
+					SELECT mine.subject
+					FROM (
+						SELECT l.subject, l.since
+						FROM links l
+						WHERE l.relation = 'address' AND l.object = ` + email + `
+					) mine
+					WHERE NOT EXISTS (
+							SELECT FROM links x
+							WHERE x.relation = 'address' AND x.subject = mine.subject AND x.since > mine.since AND x.object <> ` + email + ` AND x.since <= ` + at + `
+						)
+					  AND NOT EXISTS (
+							SELECT FROM users u WHERE u.id = mine.subject AND u.deleted_version > mine.since AND u.deleted_version <= ` + at + `
+						)
+					ORDER BY mine.since, mine.subject
+					LIMIT 1
+				)`
+}
