@@ -122,6 +122,29 @@ func TestClerkCookiesDoubt(t *testing.T) {
 	}
 }
 
+// A browser that carries another instance's cookie has Clerk asked for its key
+// only where no other cookie is good.
+func TestClerkCookiesAskForNoKey(t *testing.T) {
+	c := newJar(t)
+	k := newKeyServer(t, jwkOf(clerkKey, keyID))
+	var later time.Duration
+	x := open(t, func(cfg *Config) {
+		cfg.Clerk = Clerk{SecretKey: "sk_test_x", APIBase: k.URL + "/v1"} // any of Clerk's issuers
+		cfg.Now = func() time.Time { return now.Add(later) }
+	})
+	x.exec(t, `INSERT INTO stores (id, owner_user_id, version) VALUES ('s', 'user_owner', 'v')`)
+	ask := func(who as, status int, asked int32) {
+		t.Helper()
+		if got := x.get(t, "/api/stores/s/stats", who); got.StatusCode != status || k.asked.Load() != asked {
+			t.Errorf("%d, and %d times asked, want %d and %d: %s", got.StatusCode, k.asked.Load(), status, asked, got.text)
+		}
+	}
+	ask(withClerk(c.good), 200, 1)
+	later = keysEvery
+	ask(both(withClerk(c.foreign), withSession("_abc123", c.good)), 200, 1)
+	ask(withClerk(c.foreign), 401, 2)
+}
+
 // A cookie without "azp", as Clerk mints them when a page is opened, opens the
 // page and all that the page asks for. A cookie with a wrong one never does, nor
 // does a bearer without one.
