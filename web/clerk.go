@@ -21,16 +21,13 @@ type Clerk struct {
 	Key       *rsa.PublicKey // what they are signed with; nil: the keys that Clerk's API tells
 	SecretKey string         // to ask it with
 	APIBase   string         // where it is; empty: where it always is
-	Issuer    string         // what "iss" has to be; empty: anything that looks like Clerk's
+	Issuer    string         // what "iss" has to be, as a URL; empty: anything that looks like Clerk's
 	// Parties are the origins that "azp" may name: where people sign in. If it is
-	// empty any may be named, or none.
+	// empty any may be named, or none. One that is no origin matches no token.
 	Parties []string
 }
 
-const (
-	clerkCookie = "__session"     // where Clerk keeps the token in a browser
-	clerkLeeway = 5 * time.Second // by which Clerk's clock may differ from ours
-)
+const clerkLeeway = 5 * time.Second // by which Clerk's clock may differ from ours
 
 // ParseClerkKey reads the public key of a Clerk instance as its dashboard shows
 // it, a PEM text. Where line ends do not fit, "\n" stands for them.
@@ -48,20 +45,29 @@ func ParseClerkKey(text string) (*rsa.PublicKey, error) {
 
 // sessions knows Clerk's session tokens.
 type sessions struct {
-	cfg  Clerk
-	keys *keyring // where there is no key in cfg
-	now  func() time.Time
+	cfg     Clerk
+	keys    *keyring // where there is no key in cfg
+	now     func() time.Time
+	issuer  string   // of cfg, as sameForm has it
+	parties []string // the same of its origins
 }
 
 // newSessions returns nil if cfg takes no tokens.
 func newSessions(cfg Clerk, now func() time.Time, log *slog.Logger) *sessions {
-	switch {
-	case cfg.Key != nil:
-		return &sessions{cfg: cfg, now: now}
-	case cfg.SecretKey != "":
-		return &sessions{cfg: cfg, now: now, keys: newKeyring(cfg, now, log)}
+	if cfg.Key == nil && cfg.SecretKey == "" {
+		return nil
 	}
-	return nil
+	s := &sessions{cfg: cfg, now: now, issuer: sameForm(cfg.Issuer)}
+	if cfg.Key == nil {
+		s.keys = newKeyring(cfg, now, log)
+	}
+	for _, party := range cfg.Parties {
+		if origin, ok := Origin(party); ok {
+			party = origin
+		}
+		s.parties = append(s.parties, party) // a useless one too: no party at all would allow any
+	}
+	return s
 }
 
 // Now makes it the SDK's clock.
@@ -69,7 +75,8 @@ func (s *sessions) Now() time.Time { return s.now() }
 
 // user returns who a token was made out to; none if it is no token of ours.
 // The error is a *failure: a token that has ended, or that cannot be checked.
-func (s *sessions) user(ctx context.Context, token string) (id string, err error) {
+// party tells which "azp" may stand in it.
+func (s *sessions) user(ctx context.Context, token string, party func(azp string) bool) (id string, err error) {
 	if s == nil || strings.Count(token, ".") != 2 {
 		return "", nil
 	}
@@ -86,14 +93,14 @@ func (s *sessions) user(ctx context.Context, token string) (id string, err error
 	}
 	said, err := clerkjwt.Verify(ctx, &clerkjwt.VerifyParams{
 		Token: token, JWK: key, Clock: s, Leeway: clerkLeeway,
-		ProxyURL:                s.issuer(),
-		AuthorizedPartyHandler:  func(azp string) bool { return len(s.cfg.Parties) == 0 || slices.Contains(s.cfg.Parties, azp) },
+		IsSatellite:             s.issuer != "", // the SDK then leaves the issuer to us: it knows no equal URLs
+		AuthorizedPartyHandler:  party,
 		CustomClaimsConstructor: func(context.Context) any { return &more },
 	})
 	switch {
 	case errors.Is(err, jwt.ErrExpired): // checked after the signature
 		return "", errEnded
-	case err != nil || said.Expiry == nil || more.Status == "pending":
+	case err != nil || !s.issued(said.Issuer) || said.Expiry == nil || more.Status == "pending":
 		return "", nil
 	}
 	return said.Subject, nil
@@ -106,14 +113,21 @@ func forSessions(h jose.Header) bool {
 	return !has || typ == "JWT"
 }
 
-// issuer is what the SDK takes for a proxy of Clerk's: the one way to make it
-// compare the issuer exactly. Without it anything like Clerk's domains does.
-func (s *sessions) issuer() *string {
-	if s.cfg.Issuer == "" {
-		return nil
-	}
-	return &s.cfg.Issuer
+// issued tells whether a token's issuer is the one that is set. Where none is,
+// the SDK takes anything like Clerk's domains.
+func (s *sessions) issued(iss string) bool { return s.issuer == "" || sameForm(iss) == s.issuer }
+
+// party tells whether an "azp" names one of the origins that are set.
+func (s *sessions) party(azp string) bool {
+	origin, ok := Origin(azp)
+	return len(s.parties) == 0 || ok && slices.Contains(s.parties, origin)
 }
+
+// partyOrNone is for cookies. Clerk's "azp" is the Origin header of the request
+// that minted the token, and browsers send none when they open a page: Clerk's
+// own redirects mint cookies without it, which would lock people out until a page
+// of the marketplace renews them. An "azp" that names another origin is refused.
+func (s *sessions) partyOrNone(azp string) bool { return azp == "" || s.party(azp) }
 
 // key returns the key with an id, nil if there is none.
 func (s *sessions) key(ctx context.Context, id string) (*clerk.JSONWebKey, error) {

@@ -36,8 +36,8 @@ func (s *Site) visitor(r *http.Request) visitor {
 	if token := presented(r); token != "" {
 		v = s.holder(r, token)
 	}
-	if cookie, err := r.Cookie(clerkCookie); err == nil && !v.admin && v.user == "" {
-		user, doubt := s.sessions.user(r.Context(), cookie.Value)
+	if !v.admin && v.user == "" {
+		user, doubt := s.sessions.firstUser(r.Context(), clerkTokens(r))
 		v.user, v.doubt = user, cmp.Or(v.doubt, doubt)
 	}
 	return v
@@ -46,7 +46,7 @@ func (s *Site) visitor(r *http.Request) visitor {
 // holder finds out whose a token is. The admin's comes last: it is the one that
 // could be guessed, so what is nobody's else counts as a try at it.
 func (s *Site) holder(r *http.Request, token string) visitor {
-	user, err := s.sessions.user(r.Context(), token)
+	user, err := s.sessions.user(r.Context(), token, s.sessions.party)
 	if user != "" || err != nil {
 		return visitor{user: user, doubt: err}
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"net/url"
 	"strings"
 
 	"rollcall/web"
@@ -13,23 +12,21 @@ import (
 
 // The settings that say who may look, as the web takes them.
 
-// checkAccess refuses what is malformed of them.
+// checkAccess refuses what is malformed of them, if nothing could be done without.
+// What only keeps creators out is for unusable to tell: webhooks arrive here too.
 func (c *Config) checkAccess() error {
-	_, keyErr := c.clerkKey()
 	_, partiesErr := c.parties()
 	_, proxiesErr := c.proxies()
-	return errors.Join(keyErr, partiesErr, proxiesErr,
+	return errors.Join(notEmpty("CLERK_JWT_KEY", c.ClerkJWTKey), partiesErr, proxiesErr,
 		checkToken(c.AdminToken),
-		checkAddress("CLERK_ISSUER", c.ClerkIssuer, "https://clerk.example.com"),
+		notEmpty("CLERK_ISSUER", c.ClerkIssuer),
 		checkAddress("SIGN_IN_URL", c.SignInURL, "https://example.com/sign-in"))
 }
 
-// clerk is how Clerk's session tokens are checked.
+// clerk is how Clerk's session tokens are checked. Settings that are of no use
+// let nobody in who would not get in without them.
 func (c *Config) clerk() (web.Clerk, error) {
-	key, err := c.clerkKey()
-	if err != nil {
-		return web.Clerk{}, err
-	}
+	key, _ := c.clerkKey() // unusable tells of it
 	parties, err := c.parties()
 	return web.Clerk{
 		Key: key, SecretKey: given(c.ClerkSecretKey), APIBase: given(c.ClerkAPIBase),
@@ -41,24 +38,12 @@ func (c *Config) clerkKey() (*rsa.PublicKey, error) {
 	if c.ClerkJWTKey == nil {
 		return nil, nil
 	}
-	key, err := web.ParseClerkKey(*c.ClerkJWTKey)
-	if err != nil {
-		return nil, fmt.Errorf("CLERK_JWT_KEY: %w; give the public key that Clerk's dashboard shows under API keys, from -----BEGIN PUBLIC KEY----- on", err)
-	}
-	return key, nil
+	return web.ParseClerkKey(*c.ClerkJWTKey)
 }
 
-// parties are origins, as a browser names them: a slash at the end would make
-// one that no token has.
+// parties are origins, or were meant to be.
 func (c *Config) parties() ([]string, error) {
-	all, err := readList("CLERK_AUTHORIZED_PARTIES", c.ClerkParties)
-	for _, party := range all {
-		u, err := url.Parse(party)
-		if err != nil || u.Scheme == "" || u.Host == "" || u.Scheme+"://"+u.Host != party {
-			return nil, fmt.Errorf("CLERK_AUTHORIZED_PARTIES: %q is no origin: write scheme and host alone, as https://app.example.com", party)
-		}
-	}
-	return all, err
+	return readList("CLERK_AUTHORIZED_PARTIES", c.ClerkParties)
 }
 
 // proxies are networks; an address alone is a network of one.
@@ -92,8 +77,7 @@ func checkAddress(name string, address *string, example string) error {
 	if err := notEmpty(name, address); err != nil || address == nil {
 		return err
 	}
-	u, err := url.Parse(*address)
-	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
+	if !isWebAddress(*address) {
 		return fmt.Errorf("%s must be a URL, as %s", name, example)
 	}
 	return nil

@@ -62,7 +62,7 @@ type Config struct {
 
 	// ClerkParties are the origins where creators sign in. With it a session of
 	// another application on the same Clerk instance, or of a page on another
-	// subdomain, opens nothing here.
+	// subdomain, opens nothing here. A cookie that names no origin is accepted.
 	ClerkParties *string `name:"clerk-authorized-parties" env:"CLERK_AUTHORIZED_PARTIES" group:"web" placeholder:"LIST" help:"Origins (https://app.example.com) whose Clerk sessions are taken, comma-separated. Without it: all."`
 
 	// SignInURL is where creators sign in. Pages that they may not see yet link to

@@ -57,6 +57,7 @@ func (e *env) startDev(log *slog.Logger, prepare func(where) (where, func() erro
 	if err := e.checkWeb(); err != nil {
 		return nil, err
 	}
+	e.warnOfUnusable(log)
 	l, err := bind("LISTEN", "--listen", e.listen()) // first: it is quick, and the likeliest to fail
 	if err != nil {
 		return nil, err

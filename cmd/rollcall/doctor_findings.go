@@ -63,6 +63,7 @@ func (r doctorReport) count(s severity) (n int) {
 var kindsOfFindings = []struct{ kind, means string }{
 	{"check_failed", "one of the checks could not be made; the others were"},
 	{"setting_malformed", "a setting that serve or work would refuse to start with"},
+	{"setting_unusable", "a setting that cannot work as it is: the service runs without what it is for"},
 	{"setting_missing", "a setting without which part of this does not work"},
 	{"settings_disagree", "two settings that cannot both be meant"},
 	{"store_unheard", "nobody has ever spoken of this store"},

@@ -21,8 +21,13 @@ func (d *doctor) checkSettings(context.Context) error {
 		d.find(finding{Kind: "setting_missing", Subject: a.name, Severity: note, Count: 1, What: "here " + a.text,
 			Fix: []string{"export " + a.name + "=" + valueFor(a.name) + "   # where serve runs, unless it is set there"}})
 	}
+	useless := d.unusable()
+	for _, u := range useless {
+		d.find(finding{Kind: "setting_unusable", Subject: u.name, Severity: warning, Count: 1, What: u.text,
+			Fix: []string{"export " + u.name + "='" + u.value + "'   # where serve runs"}})
+	}
 	d.modes()
-	if len(bad) == 0 {
+	if len(bad)+len(useless) == 0 {
 		d.fine("the settings that this command sees are well-formed")
 	}
 	return nil

@@ -88,6 +88,17 @@ const (
 	wardSvix   = "whsec_d2FyZCBvZiBzdml4IHdhcmQ="
 )
 
+// wardKey is the public key of a Clerk instance that nobody has.
+const wardKey = `-----BEGIN PUBLIC KEY-----
+MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA5Ye/dDksKLULtNgGLFnN
+vtpSeI4hfbeB5AulQ2jwn6QflCnJb01CuL4r7vaIKRSktdSJRC9hDwzuCSeQ1gKX
+O+++M33pIuJx/pNaKRRFGwpOfbGTs64Zq4V1KuJgSCeXyHb+AVKXgKIrm1Ax9kIX
+8YhNOJLtH/3JK23poYR2Vkwq180pRyjg/yHlsObzJEkXQJ3WepEeMVeAWGBm5CSh
+YOBYWk5T79Op+XxfPU5GS2s7NFfhuWJKfSebc60tDC7IEhpCEwGow7ozfvF6REVv
+1BZQJAk/SzD5ZnG9zfGvGFN7ewg7x9ixBDNrRbyIqpTM5tB3eoWbavHqLqlUFqoP
+EQIDAQAB
+-----END PUBLIC KEY-----`
+
 // newWard makes a ward; idle ones have no worker.
 func (h *hospital) newWard(t *testing.T, idle bool) *ward {
 	t.Helper()

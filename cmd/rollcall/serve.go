@@ -37,6 +37,7 @@ func (serveCmd) Run(e *env) error {
 		return errors.Join(err, w.close())
 	}
 	e.warnOfMissing(log)
+	e.warnOfUnusable(log)
 	go warnOfSchema(e, log, url)
 	log.Info("listening", "url", baseURL(l))
 	err = w.serve(e, l, e.DrainDelay)

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"net/url"
+	"strings"
+
+	"rollcall/web"
+)
+
+// unusable is a setting that has a value with which it cannot work. The service
+// runs all the same, without what the setting is for.
+type unusable struct {
+	name  string
+	text  string // what is wrong, what follows, and what to write instead
+	value string // what a shell is to set it to
+}
+
+// unusable lists them. No text repeats a value: it may be a secret that belongs
+// in another variable.
+func (c *Config) unusable() (all []unusable) {
+	if _, err := c.clerkKey(); err != nil {
+		all = append(all, unusable{"CLERK_JWT_KEY", fmt.Sprintf(
+			"CLERK_JWT_KEY is %s: %s. Copy the public key from Clerk's dashboard, under API keys, from -----BEGIN PUBLIC KEY----- on",
+			kindOfKey(*c.ClerkJWTKey), c.withoutKey()), "<PUBLIC KEY>"})
+	}
+	if c.ClerkIssuer != nil && !isWebAddress(*c.ClerkIssuer) {
+		all = append(all, unusable{"CLERK_ISSUER",
+			"CLERK_ISSUER is not a URL: no session matches it, and creators cannot sign in. Write the Frontend API URL, as https://clerk.example.com",
+			"<FRONTEND API URL>"})
+	}
+	parties, _ := c.parties() // an empty list stops the start
+	for i, party := range parties {
+		if _, ok := web.Origin(party); !ok {
+			return append(all, unusable{"CLERK_AUTHORIZED_PARTIES", fmt.Sprintf(
+				"CLERK_AUTHORIZED_PARTIES: entry %d of %d is not an origin and matches no session. Write scheme and host, as https://app.example.com; wildcards are not supported",
+				i+1, len(parties)), "<ORIGINS>"})
+		}
+	}
+	return all
+}
+
+// withoutKey says what happens without a key in CLERK_JWT_KEY.
+func (c *Config) withoutKey() string {
+	if c.ClerkSecretKey == nil {
+		return "creators cannot sign in"
+	}
+	return "sessions are checked with the keys that CLERK_SECRET_KEY fetches instead"
+}
+
+// warnOfUnusable logs them.
+func (c *Config) warnOfUnusable(log *slog.Logger) {
+	for _, u := range c.unusable() {
+		log.Warn(u.text)
+	}
+}
+
+// kindOfKey says what somebody has set in place of Clerk's public key.
+func kindOfKey(text string) string {
+	_, header, _ := strings.Cut(text, "-----BEGIN ")
+	header, _, isPEM := strings.Cut(header, "-----")
+	text = strings.TrimSpace(text)
+	switch {
+	case isPEM && strings.HasSuffix(header, "PRIVATE KEY"):
+		return "a private key"
+	case isPEM && strings.HasSuffix(header, "CERTIFICATE"):
+		return "a certificate"
+	case isPEM:
+		return "not an RSA key of the form BEGIN PUBLIC KEY, or is cut short"
+	case strings.HasPrefix(text, "sk_"):
+		return "the secret key, which belongs in CLERK_SECRET_KEY"
+	case strings.HasPrefix(text, "pk_"):
+		return "the publishable key, which checks no signature"
+	case strings.HasPrefix(text, "whsec_"):
+		return "a signing secret, which belongs in CLERK_WEBHOOK_SECRETS"
+	}
+	return "not a public key"
+}
+
+// isWebAddress tells whether a text is a URL of the web.
+func isWebAddress(text string) bool {
+	u, err := url.Parse(text)
+	_, ok := web.Origin(text)
+	return err == nil && ok && (u.Scheme == "https" || u.Scheme == "http")
+}
