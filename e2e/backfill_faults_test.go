@@ -213,7 +213,8 @@ func TestBackfillResumedWhileRunning(t *testing.T) {
 func (p *place) course() {
 	p.Helper()
 	p.exec(`INSERT INTO stores (id, name, version) VALUES ('store_1', 'Store', '1')`)
-	p.exec(`INSERT INTO products (id, store_ref, store_id, kind, title, version, deleted_version) VALUES ('course_1', 'store_1', 'store_1', 'course', 'Course', '1', '')`)
+	p.exec(`INSERT INTO products (id, store_ref, store_id, store_ids, kind, title, version, deleted_version) VALUES ('course_1', 'store_1', 'store_1', '{store_1}', 'course', 'Course', '1', '')`)
+	p.exec(`INSERT INTO links (relation, subject, object, since, hearsay) VALUES ('store', 'course_1', 'store_1', '1', false)`)
 }
 
 // loads are statements that load 600 facts nobody has attached, by the backfill
@@ -223,7 +224,7 @@ var loads = []struct{ name, kind, sql string }{
 		INSERT INTO enrollments (course_id, person, email, email_version, store_version, version, name_version, progress_version, enrolled_version, completed_version, said_at, first_said_at, deleted_version)
 		SELECT 'course_1', 'user:person' || i, 'person' || i || '@x.example', '1', '', '2026-01-01', '', '', '', '', now(), now(), '' FROM generate_series(1, 600) i`},
 	{"purchases", "courses", `
-		INSERT INTO payments (account, id, claim_version, kind, paid, amount, currency, product_ref, user_ref, stripe_customer, email, paid_at, intent_version, invoice_version, destination_version)
+		INSERT INTO payments (account, id, claim_version, kind, claim_paid, claim_amount, claim_currency, product_ref, user_ref, stripe_customer, email, paid_at, intent_version, invoice_version, destination_version)
 		SELECT '', 'px_' || i, '4 1', 'checkout', true, 100, 'usd', 'course_1', 'user_' || i, 'cus_' || i, 'person' || i || '@x.example', now(), '', '', '' FROM generate_series(1, 600) i`},
 	{"subscriptions", "subscriptions", `
 		INSERT INTO subscriptions (account, id, version, status, product_ref, user_ref, stripe_customer, email, ever_active, checkout_version)

@@ -21,7 +21,8 @@ func (s *system) enrolled(people int) {
 	s.t.Helper()
 	for _, sql := range []string{
 		`INSERT INTO stores (id, name, version) VALUES ('store_1', 'Store', '1')`,
-		`INSERT INTO products (id, store_ref, store_id, kind, title, version, deleted_version) VALUES ('course_1', 'store_1', 'store_1', 'course', 'Course', '1', '')`,
+		`INSERT INTO products (id, store_ref, store_id, store_ids, kind, title, version, deleted_version) VALUES ('course_1', 'store_1', 'store_1', '{store_1}', 'course', 'Course', '1', '')`,
+		`INSERT INTO links (relation, subject, object, since, hearsay) VALUES ('store', 'course_1', 'store_1', '1', false)`,
 		fmt.Sprintf(`INSERT INTO enrollments (course_id, person, email_version, store_version, version, name_version, progress_version, enrolled_version, completed_version, said_at, first_said_at, deleted_version)
 			SELECT 'course_1', 'email:person' || i || '@x.example', '', '', '2026-01-01', '', '', '', '', now(), now(), '' FROM generate_series(1, %d) i`, people),
 	} {

@@ -121,7 +121,7 @@ func TestDisputeWithdrawn(t *testing.T) {
 // Metadata in any spelling; the first key that names a product wins.
 func TestMetadata(t *testing.T) {
 	got := contextOf(metadata{"store_id": "s1", "submitterId": "u1", "creator_id": "u2", "bundleId": "b1", "productType": "bundle", "courseIds": `["c1","c2"]`, "planId": "x"})
-	want := Context{StoreRef: "s1", UserRef: "u1", CreatorRef: "u2", ProductRef: "b1", ProductKind: "bundle", ProductType: "bundle", Courses: []string{"c1", "c2"}}
+	want := Context{StoreRef: "s1", UserRef: "u1", CreatorRef: "u2", ProductRef: "b1", ProductKind: "bundle", ProductType: "bundle", Lines: []Line{{Ref: "c1", Kind: "course"}, {Ref: "c2", Kind: "course"}}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

@@ -186,6 +186,15 @@ func isStripeID(id string) bool {
 
 func (c Context) namesProduct() bool { return c.ProductRef != "" || len(c.Lines) > 0 }
 
+// named is how many products c names.
+func (c Context) named() int {
+	n := len(c.Lines)
+	if c.ProductRef != "" && !slices.ContainsFunc(c.Lines, func(l Line) bool { return l.Ref == c.ProductRef }) {
+		n++
+	}
+	return n
+}
+
 // or fills in what c leaves open from another context, less to be believed.
 func (c Context) or(other Context) Context {
 	for _, f := range []struct{ to, from *string }{

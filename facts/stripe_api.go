@@ -80,7 +80,7 @@ func readListedInvoice(o origin, in stripeInvoice) (Set, error) {
 	if in.Status == "paid" {
 		return readPaidInvoice(o, in)
 	}
-	return readInvoiceLink(o, in)
+	return readFailedInvoice(o, in)
 }
 
 type stripeProduct struct {
@@ -116,17 +116,12 @@ func readStripeProduct(o origin, p stripeProduct) (Set, error) {
 func readPrice(origin, stripeObject) (Set, error) { return Set{}, nil }
 
 // NeedsWholeList tells whether all entries of an object's own list matter, the
-// ones beyond those that it holds included: a session's or invoice's only if
-// nothing else says what was sold, a subscription's because their prices are
-// added up.
+// ones beyond those that it holds included: each is a product that was sold.
 func NeedsWholeList(kind string, raw []byte) bool {
 	switch kind {
 	case "checkout.session":
 		var s stripeSession
-		return json.Unmarshal(raw, &s) == nil && s.Mode == "payment" && s.Status == "complete" && !s.context().namesProduct()
-	case "invoice":
-		var in stripeInvoice
-		return json.Unmarshal(raw, &in) == nil && !in.context().namesProduct()
+		return json.Unmarshal(raw, &s) == nil && s.Mode == "payment" && s.Status == "complete"
 	}
-	return kind == "subscription"
+	return kind == "invoice" || kind == "subscription"
 }

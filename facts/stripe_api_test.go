@@ -160,7 +160,7 @@ func TestLineItems(t *testing.T) {
 		t.Errorf("an event without line items replaces %q", bare.ClaimVersion)
 	}
 	priced := readAPI(t, "checkout.session", head+`,"line_items":{"data":[{"price":{"id":"price_1","product":"prod_1","metadata":{"courseId":"c1","userId":"seller"}}},{"price":{"id":"price_2","product":"prod_2","metadata":{"courseId":"c2"}}}]}}`).Payments[0]
-	if priced.ProductRef != "c1" || priced.ProductKind != "course" || !slices.Equal(priced.Courses, []string{"c1", "c2"}) || priced.UserRef != "" {
+	if want := []Line{{Ref: "c1", Kind: "course", Stripe: []string{"price_1", "prod_1"}}, {Ref: "c2", Kind: "course", Stripe: []string{"price_2", "prod_2"}}}; !cmp.Equal(priced.Lines, want) || priced.UserRef != "" {
 		t.Errorf("prices name %+v", priced.Context)
 	}
 	named := readAPI(t, "checkout.session", head+`,"metadata":{"courseId":"c9"},"line_items":{"data":[{"price":{"id":"price_1","product":"prod_1","metadata":{"courseId":"c1"}}}]}}`).Payments[0]
@@ -258,7 +258,7 @@ func TestReadStripeObjectErrors(t *testing.T) {
 func TestStripeReads(t *testing.T) {
 	for typ, want := range map[string]bool{
 		"invoice.paid": true, "charge.dispute.closed": true, "customer.subscription.paused": true,
-		"charge.succeeded": false, "customer.": false, "payout.paid": false, "": false,
+		"charge.captured": false, "customer.": false, "payout.paid": false, "": false,
 	} {
 		if StripeReads(typ) != want {
 			t.Errorf("StripeReads(%q) = %v", typ, !want)
@@ -273,11 +273,11 @@ func TestNeedsWholeList(t *testing.T) {
 		want         bool
 	}{
 		{"checkout.session", session + `}`, true},
-		{"checkout.session", session + `,"metadata":{"courseId":"c1"}}`, false},
+		{"checkout.session", session + `,"metadata":{"courseId":"c1"}}`, true},
 		{"checkout.session", `{"id":"cs_1","mode":"payment","status":"open"}`, false},
 		{"checkout.session", `{"id":"cs_1","mode":"subscription","status":"complete"}`, false},
 		{"invoice", `{"id":"in_1"}`, true},
-		{"invoice", `{"id":"in_1","subscription_details":{"metadata":{"productId":"p1"}}}`, false},
+		{"invoice", `{"id":"in_1","subscription_details":{"metadata":{"productId":"p1"}}}`, true},
 		{"subscription", `{"id":"sub_1","metadata":{"productId":"p1"}}`, true},
 		{"customer", `{"id":"cus_1"}`, false},
 	} {

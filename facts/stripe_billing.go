@@ -158,12 +158,15 @@ func readInvoiceLink(o origin, in stripeInvoice) (set Set, err error) {
 // where the buyer can pay.
 func readFailedInvoice(o origin, in stripeInvoice) (Set, error) {
 	set, err := readInvoiceLink(o, in)
+	if err != nil || in.Attempts == 0 || in.Status == "void" {
+		return set, err
+	}
 	set.FailedInvoices = []FailedInvoice{{
 		Account: o.account, ID: in.id(), Subscription: string(in.details().Subscription), StripeCustomer: string(in.Customer),
 		Attempts: int64(in.Attempts), NextAttemptAt: in.NextAttemptAt.time(), HostedURL: string(in.HostedURL),
-		AmountDue: int64(in.AmountDue), Currency: currency(in.Currency), FailedAt: &o.at, Version: o.version(rankUpdated),
+		AmountDue: int64(in.AmountDue), Currency: currency(in.Currency), Version: o.version(rankUpdated),
 	}}
-	return set, err
+	return set, nil
 }
 
 type stripeInvoicePayment struct {

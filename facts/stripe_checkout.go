@@ -123,9 +123,10 @@ func (s stripeSession) context() Context {
 	return c
 }
 
-// readLines adds what was sold, and tells whether there was anything to add.
+// readLines adds what was sold, and tells whether there was anything to add: the
+// session's own metadata comes first, unless there are more pieces than it names.
 func (s stripeSession) readLines(c *Context) bool {
-	if s.LineItems == nil {
+	if s.LineItems == nil || len(s.LineItems.Data) <= c.named() {
 		return false
 	}
 	found := false

@@ -292,7 +292,6 @@ type FailedInvoice struct {
 	HostedURL      string     `json:"hosted_url,omitempty"`
 	AmountDue      int64      `json:"amount_due"`
 	Currency       string     `json:"currency,omitempty"`
-	FailedAt       *time.Time `json:"failed_at,omitempty"`
 	Version        Version    `json:"version"`
 	Earlier        Earlier    `json:"earlier,omitempty"`
 }

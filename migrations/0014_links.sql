@@ -245,7 +245,6 @@ CREATE TABLE failed_invoices (
 	hosted_url      text,
 	amount_due      bigint,
 	currency        text,
-	failed_at       timestamptz,
 	PRIMARY KEY (account, id)
 );
 CREATE INDEX failed_invoices_customer ON failed_invoices (account, stripe_customer) WHERE stripe_customer IS NOT NULL;

@@ -94,15 +94,18 @@ func TestEmailChangeMergesIntoOlder(t *testing.T) {
 	}
 }
 
-// What a guest bought under an address stays there when a user leaves it.
-func TestEmailChangeLeavesGuestBehind(t *testing.T) {
+// What a guest bought under an address is that of the user who proved it, and
+// moves with them; what is bought there after they left is not theirs.
+func TestEmailChangeTakesGuestAlong(t *testing.T) {
 	s, url := openURL(t)
 	var e teller
 	apply(t, s, []store.NewEvent{
 		e.user("user_1", "a@x.example", "verified"), e.enrolled("c1", `"user_id":"user_1"`), e.sale("pi_1", "a@x.example", `{"storeId":"s1","productId":"p"}`),
 		e.user("user_1", "b@x.example", "verified"),
 	}, 1)
-	wantRows(t, url, customersSQL, "s1 a@x.example paying active", "s1 b@x.example lead active")
+	wantRows(t, url, customersSQL, "s1 b@x.example paying active")
+	apply(t, s, []store.NewEvent{e.enrolled("c2", `"email":"a@x.example"`)}, 1)
+	wantRows(t, url, customersSQL, "s1 a@x.example lead active", "s1 b@x.example paying active")
 }
 
 // An unverified address joins nothing, and says so.

@@ -114,7 +114,7 @@ func (l *lists) product(t testing.TB, store, id, title string) {
 		l.titles[store] = map[string]string{}
 	}
 	l.titles[store][id] = title
-	l.exec(t, `INSERT INTO products (id, store_ref, store_id, title, version, deleted_version) VALUES ($1, $2, $2, $3, 'v', '')`, id, store, title)
+	l.exec(t, `INSERT INTO products (id, store_ref, store_id, store_ids, title, version, deleted_version) VALUES ($1, $2, $2, ARRAY[$2], $3, 'v', '')`, id, store, title)
 }
 
 func (l *lists) insert(t testing.TB, p *person) {

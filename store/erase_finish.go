@@ -210,6 +210,9 @@ func (s *Store) closeErasure(ctx context.Context, x erasure, looked []identity) 
 		if err := w.lock(ctx, own); err != nil {
 			return err
 		}
+		if err := w.dropKept(ctx, looked, x); err != nil {
+			return err
+		}
 		if err := w.putLast(ctx, x, looked, leans); err != nil {
 			return err
 		}
@@ -249,7 +252,11 @@ func (w *work) putLast(ctx context.Context, x erasure, looked []identity, leans 
 	if x.store != "" {
 		looked = slices.DeleteFunc(slices.Clone(looked), func(i identity) bool { return i.kind != aStripeCustomer })
 	}
-	rows, err := w.neighbours(ctx, nil, leans)
+	led, err := addressKeys(ctx, w.tx, looked)
+	if err != nil {
+		return err
+	}
+	rows, err := w.neighbours(ctx, nil, append(leans, led...))
 	if err != nil {
 		return err
 	}

@@ -17,9 +17,9 @@ func refOf(kind, account, id string) string {
 // titleOf is SQL for what a product is called in the store: as in addTitles.
 func titleOf(product, store string) string {
 	return fmt.Sprintf(`coalesce((
-				SELECT p.title
-				FROM (SELECT title, store_ids FROM products WHERE id = %[1]s OFFSET 0) p
-				WHERE %[2]s = ANY(p.store_ids) AND p.title <> ''
+				SELECT called.title
+				FROM (SELECT title, store_ids FROM products WHERE id = %[1]s OFFSET 0) called
+				WHERE %[2]s = ANY(called.store_ids) AND called.title <> ''
 			), %[1]s)`, product, store)
 }
 

@@ -50,7 +50,7 @@ func TestEndByUserOfEnrollmentByEmail(t *testing.T) {
 	apply(t, s, []store.NewEvent{e.user("user_1", "a@x.example", "verified"), e.enrolled("c1", `"email":"a@x.example"`), e.platform("enrollment.deleted", `{"course_id":"c1","user_id":"user_1"}`)}, 1)
 	wantRows(t, url, customersSQL, "s1 a@x.example lead inactive")
 	apply(t, s, []store.NewEvent{e.user("user_1", "b@x.example", "verified")}, 1)
-	wantRows(t, url, customersSQL, "s1 a@x.example lead active")
+	wantRows(t, url, customersSQL, "s1 b@x.example lead inactive") // it is the user's, wherever they go
 }
 
 // A charge refunded in full gives back no more than it took, and one in another

@@ -167,6 +167,15 @@ func (w *work) bury(ctx context.Context, found ties, atOnce bool) (turned []rowK
 		if turned, err = w.putRows(ctx, rows); err != nil {
 			return nil, err
 		}
+		keys, err := addressKeys(ctx, w.tx, all)
+		if err != nil {
+			return nil, err
+		}
+		led, err := rowsLeaning(ctx, w.tx, keys)
+		if err != nil {
+			return nil, err
+		}
+		turned = distinct(append(turned, led...))
 	}
 	return turned, w.putPeople(ctx, all, atOnce)
 }

@@ -124,6 +124,13 @@ func rowsSQL(kind string) string {
 type known struct {
 	users           []facts.User
 	stripeCustomers []facts.StripeCustomer
+	former          []formerUser
+}
+
+// formerUser is a user who had an address at a time, and may have another now.
+type formerUser struct {
+	id, email string
+	at        time.Time
 }
 
 func peopleOf(ctx context.Context, q querier, ids []identity, addresses bool) (p known, err error) {
@@ -148,6 +155,16 @@ func peopleOf(ctx context.Context, q querier, ids []identity, addresses bool) (p
 		FROM stripe_customers s
 		WHERE (account, id) IN (SELECT * FROM unnest($1::text[], $2::text[]))
 		   OR email = ANY($3)`, accounts, customers, emails)
+	if err != nil || len(emails) == 0 {
+		return p, err
+	}
+	rows, err := q.Query(ctx, formerUsersSQL, emails)
+	if err != nil {
+		return p, err
+	}
+	p.former, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (f formerUser, err error) {
+		return f, row.Scan(&f.id, &f.email, &f.at)
+	})
 	return p, err
 }
 
@@ -186,6 +203,9 @@ func (e *erased) tiesOfPeople(p known) ties {
 	found := ties{}
 	for _, f := range p.users {
 		e.userTies(found, f, userHappened(f))
+	}
+	for _, f := range p.former {
+		e.tie(found, identity{aUser, f.id}, e.tomb(anAddress, f.email, f.at))
 	}
 	for _, f := range p.stripeCustomers {
 		e.stripeCustomerTies(found, f, happened(f.Version, nil))

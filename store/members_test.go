@@ -24,7 +24,8 @@ func TestMembers(t *testing.T) {
 	}
 	first := said(`,"owner_user_id":"user_owner","member_user_ids":["user_a"]`)
 	second := said(`,"owner_user_id":"user_owner","member_user_ids":["user_c","user_b"]`)
-	third := said(``)
+	less := said(``)
+	third := said(`,"owner_user_id":null,"member_user_ids":[]`)
 	apply(t, s, []store.NewEvent{e.sale("pi_1", "a@x.example", `{"storeId":"s1","productId":"p1"}`), first}, 1)
 	rows := func() []string {
 		return query(t, url, `SELECT xmin::text FROM customers UNION ALL SELECT xmin::text FROM payments`)
@@ -42,11 +43,15 @@ func TestMembers(t *testing.T) {
 	if may("user_owner", "s2") || may("user_owner", "") || may("user_owner", "s1\x00") {
 		t.Error("the owner of one store sees another")
 	}
+	apply(t, s, []store.NewEvent{less}, 1)
+	if !may("user_owner", "s1") || !may("user_b", "s1") {
+		t.Error("they were left out, which is no news, and may not see it")
+	}
 	apply(t, s, []store.NewEvent{third}, 1)
 	if may("user_owner", "s1") || may("user_b", "s1") {
-		t.Error("they were left out, and may see it still")
+		t.Error("they were withdrawn, and may see it still")
 	}
-	wantRows(t, url, `SELECT COALESCE(member_user_ids::text, 'none') FROM stores`, "none")
+	wantRows(t, url, `SELECT COALESCE(member_user_ids::text, 'none') FROM stores`, "{}")
 }
 
 // An older word about a store comes in vain.

@@ -41,15 +41,15 @@ var manySQL = []string{
 		SELECT 'user_' || i, 'p' || i || '@x.example', 'v', '' FROM generate_series(1, 5000) i`,
 	`INSERT INTO stripe_customers (account, id, email, version, deleted_version)
 		SELECT '', 'cus_' || i, 'p' || i || '@x.example', 'v', '' FROM generate_series(1, 5000) i`,
-	`INSERT INTO products (id, store_ref, store_id, kind, title, version, deleted_version)
-		SELECT 'p' || i, 's' || i % 3, 's' || i % 3, 'course', 'T', 'v', '' FROM generate_series(1, 5000) i`,
+	`INSERT INTO products (id, store_ref, store_id, store_ids, kind, title, version, deleted_version)
+		SELECT 'p' || i, 's' || i % 3, 's' || i % 3, ARRAY['s' || i % 3], 'course', 'T', 'v', '' FROM generate_series(1, 5000) i`,
 	`INSERT INTO customers (store_id, email)
 		SELECT 's' || i % 3, 'p' || i || '@x.example' FROM generate_series(1, 5000) i`,
 	`INSERT INTO customer_notes (store_id, email, body, author)
 		SELECT 's' || i % 3, 'p' || i || '@x.example', 'B', 'admin' FROM generate_series(1, 5000) i`,
 	`INSERT INTO customer_merges (store_id, from_id, from_email, into_id, into_email)
 		SELECT 's' || i % 3, i, 'x', i + 1, 'y' FROM generate_series(1, 5000) i`,
-	`INSERT INTO payments (account, id, claim_version, intent_version, invoice_version, destination_version, kind, paid, amount, currency, paid_at, user_ref, stripe_customer, store_id, invoice, subscription, customer_id, unattached)
+	`INSERT INTO payments (account, id, claim_version, intent_version, invoice_version, destination_version, kind, claim_paid, claim_amount, claim_currency, paid_at, user_ref, stripe_customer, store_id, invoice, subscription, customer_id, unattached)
 		SELECT '', 'pi_' || i, 'v', '', '', '', 'checkout', true, 1, 'usd', now(), 'user_' || i, 'cus_' || i, 's' || i % 3, 'in_' || i, 'sub_' || i,
 			nullif(i % 5, 0) + i, CASE WHEN i % 5 = 0 THEN 'unpaid' END FROM generate_series(1, 5000) i`,
 	`INSERT INTO enrollments (course_id, person, version, email_version, store_version, name_version, progress_version, enrolled_version, completed_version, deleted_version, store_id, customer_id, unattached)

@@ -31,6 +31,9 @@ func (w *work) putPeople(ctx context.Context, ids []identity, remove bool) (err 
 			put.StripeCustomers, accounts, customers = append(put.StripeCustomers, f), append(accounts, f.Account), append(customers, id)
 		}
 	}
+	if err := w.putLinks(ctx, ids, remove); err != nil {
+		return err
+	}
 	if err := upsert(ctx, w.tx, put, nil); err != nil || !remove {
 		return err
 	}

@@ -100,7 +100,7 @@ var (
 	checkoutsTable = newTable[facts.Checkout]("checkouts", "account id", "version",
 		slices.Concat(contextThings, things("status, amount currency, recovery_url recovery_until, recovered_from, promotions, started_at")), nil)
 	failedInvoicesTable = newTable[facts.FailedInvoice]("failed_invoices", "account id", "version",
-		slices.Concat(alwaysNamed("attempts next_attempt_at hosted_url amount_due currency failed_at"), things("subscription, stripe_customer")), nil)
+		slices.Concat(alwaysNamed("attempts next_attempt_at hosted_url amount_due currency"), things("subscription, stripe_customer")), nil)
 )
 
 // Which of several changes of a subscription's status in one second came last,

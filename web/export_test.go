@@ -22,8 +22,8 @@ const csvPath = "/api/stores/store_a/customers.csv"
 func (x *site) fillSheet(t testing.TB) {
 	t.Helper()
 	x.exec(t, `
-		INSERT INTO products (id, store_ref, store_id, title, version, deleted_version)
-		VALUES ('course_1', 'store_a', 'store_a', 'Mixing, "101"', 'v', ''), ('club', 'store_a', 'store_a', '=Club()', 'v', '')`)
+		INSERT INTO products (id, store_ref, store_id, store_ids, title, version, deleted_version)
+		VALUES ('course_1', 'store_a', 'store_a', '{store_a}', 'Mixing, "101"', 'v', ''), ('club', 'store_a', 'store_a', '{store_a}', '=Club()', 'v', '')`)
 	x.exec(t, `
 		INSERT INTO customers (store_id, email, name, type, status, source_kind, source_product_id, first_seen_at, last_activity_at, spent, refunded, courses, purchases, subscriptions)
 		VALUES ('store_a', 'ada@example.com', 'Ada Ż', 'subscription', 'active', 'free_course', 'course_1', '2026-01-02 03:04:05.6+00', '2026-02-01 05:00:00+05',

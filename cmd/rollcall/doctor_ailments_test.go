@@ -52,7 +52,7 @@ func counts(source, outcome string, n, from, to int) string {
 
 // unlisted writes down a payment that is on no list for a reason.
 func unlisted(account, fields, values, reason string) string {
-	return fmt.Sprintf(`INSERT INTO payments (account, id, claim_version, intent_version, invoice_version, destination_version, kind, paid, amount, currency, paid_at, unattached, %s)
+	return fmt.Sprintf(`INSERT INTO payments (account, id, claim_version, intent_version, invoice_version, destination_version, kind, claim_paid, claim_amount, claim_currency, paid_at, unattached, %s)
 		VALUES ('%s', 'pi_1', '4 2026-01-01T00:00:00.000000Z 10 evt_1', '', '', '', 'checkout', true, 4900, 'usd', '2026-01-01', '%s', %s)`, fields, account, reason, values)
 }
 

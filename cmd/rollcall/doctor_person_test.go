@@ -114,7 +114,7 @@ var patients = []patient{
 		says: []string{"Of no store that is known:", `rollcall events send store.upserted '{"id":"<STORE>","owner_user_id":"user_9"}'`}},
 	{name: "account_without_store", told: []store.NewEvent{shop, onAccount("acct_9", bought("pi_1", "ava@x.example", `"courseId":"c1"`, 4900))}, args: "--email ava@x.example",
 		says: []string{"Of no store that is known:", "Payment of $49.00 for c1", "its Stripe account belongs to no store", `"owner_user_id":"user_o","stripe_account_id":"acct_9"`}},
-	{name: "no_email", told: []store.NewEvent{shop, course, bought("pi_1", "", `"courseId":"c1"`, 4900)}, sql: []string{`UPDATE payments SET user_ref = NULL, stripe_customer = 'cus_1'`, `INSERT INTO stripe_customers VALUES ('', 'cus_1', 'ava@x.example', NULL, 'v', '')`},
+	{name: "no_email", told: []store.NewEvent{shop, course, bought("pi_1", "", `"courseId":"c1"`, 4900)}, sql: []string{`UPDATE payments SET user_ref = NULL, stripe_customer = 'cus_1'`, `INSERT INTO stripe_customers (account, id, email, version, deleted_version) VALUES ('', 'cus_1', 'ava@x.example', 'v', '')`},
 		args: "--email ava@x.example", says: []string{"Stripe's customer cus_1", "Not on the list.", "nobody said the buyer's address", "rollcall backfill start stripe --account all --follow"}},
 	{name: "not_derived", told: []store.NewEvent{shop, course, platformSays("enrollment.upserted", `{"course_id":"c1","email":"ava@x.example"}`)}, sql: []string{`UPDATE enrollments SET customer_id = NULL, unattached = 'not_derived'`, `DELETE FROM customers`},
 		args: "--email ava@x.example", says: []string{"Not on the list.", "nobody has attached it yet", "Fix:  rollcall rebuild"}},
