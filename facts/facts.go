@@ -160,27 +160,6 @@ func ref(s string) string {
 	return s
 }
 
-// Email trims and lower-cases an address; what cannot be one is "".
-// Convex rows hold a user's id where no address is known.
-func Email(s string) string {
-	s = strings.ToLower(strings.TrimSpace(s))
-	if at := strings.IndexByte(s, '@'); at < 1 || at == len(s)-1 || len(s) > 254 || strings.ContainsAny(s, " \t\r\n") {
-		return ""
-	}
-	return s
-}
-
-// maxName bounds what a person or a product is called, in runes.
-const maxName = 1000
-
-func name(parts ...string) string {
-	s := strings.Join(strings.Fields(strings.Join(parts, " ")), " ")
-	if r := []rune(s); len(r) > maxName {
-		return string(r[:maxName])
-	}
-	return s
-}
-
 // first returns the first string that is not empty.
 func first(values ...string) string {
 	for _, v := range values {
