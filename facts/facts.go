@@ -38,6 +38,10 @@ type Set struct {
 	Refunds         []Refund
 	Disputes        []Dispute
 	Subscriptions   []Subscription
+
+	// Notes say in words which fields were passed over, as they could not be used,
+	// and what to write instead.
+	Notes []string
 }
 
 // happened says when what a set tells did; a set that tells nothing has no time.
@@ -59,6 +63,7 @@ func (s *Set) Add(other Set) {
 	s.Refunds = append(s.Refunds, other.Refunds...)
 	s.Disputes = append(s.Disputes, other.Disputes...)
 	s.Subscriptions = append(s.Subscriptions, other.Subscriptions...)
+	s.Notes = append(s.Notes, other.Notes...)
 }
 
 // Ignored is the error for good input that Rollcall has no use for. The event

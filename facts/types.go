@@ -36,9 +36,10 @@ type Store struct {
 	ID              string   `json:"id"`
 	Name            string   `json:"name,omitempty"`
 	OwnerUserID     string   `json:"owner_user_id,omitempty"`
-	MemberUserIDs   []string `json:"member_user_ids,omitempty"` // who may see its list beside the owner; sorted
+	MemberUserIDs   []string `json:"member_user_ids"` // who may see its list beside the owner; sorted; nil says nothing
 	StripeAccountID string   `json:"stripe_account_id,omitempty"`
 	Version         Version  `json:"version"`
+	Withdrawn       []string `json:"-"` // JSON names of the links that it says are no more: null, "" or [] was written
 }
 
 // Product is anything that can be enrolled in or bought.
@@ -49,11 +50,12 @@ type Product struct {
 	Title            string   `json:"title,omitempty"`
 	PriceAmount      *int64   `json:"price_amount,omitempty"` // minor units
 	PriceCurrency    string   `json:"price_currency,omitempty"`
-	Items            []string `json:"items,omitempty"` // of a bundle: product ids
+	Items            []string `json:"items"` // of a bundle: product ids; nil says nothing
 	StripeProductIDs []string `json:"stripe_product_ids,omitempty"`
 	StripePriceIDs   []string `json:"stripe_price_ids,omitempty"`
 	Version          Version  `json:"version"`
 	DeletedVersion   Version  `json:"deleted_version"`
+	Withdrawn        []string `json:"-"` // JSON names of the links that it says are no more: null, "" or [] was written
 }
 
 // Kinds of Product.

@@ -95,6 +95,7 @@ func newTable[F any](name, keys string, main *string, merges map[string]string, 
 }
 
 // columnsOf lists the JSON names of a struct's fields, embedded ones included.
+// A field that JSON leaves out ("-") is no column.
 func columnsOf(t reflect.Type) []string {
 	var names []string
 	for f := range t.Fields() {
@@ -103,7 +104,9 @@ func columnsOf(t reflect.Type) []string {
 			continue
 		}
 		tag, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		names = append(names, tag)
+		if tag != "-" {
+			names = append(names, tag)
+		}
 	}
 	return names
 }
