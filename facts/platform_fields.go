@@ -256,10 +256,14 @@ func amount(raw []byte) (int64, error) {
 func code(raw []byte) (string, error) {
 	text, _ := idText(raw)
 	text = lowerASCII(strings.TrimSpace(text))
-	if len(text) != 3 || strings.Trim(text, "abcdefghijklmnopqrstuvwxyz") != "" {
+	if !isCurrency(text) {
 		return "", fmt.Errorf("must be three letters, as usd, got %s", got(raw))
 	}
 	return text, nil
+}
+
+func isCurrency(s string) bool {
+	return len(s) == 3 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz") == ""
 }
 
 // money reads the fields amount and currency, which must be there.

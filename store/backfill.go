@@ -73,6 +73,11 @@ type Item struct {
 	Old   *OldCustomer
 	Err   error // its text says what is wrong, to a person
 
+	// Passed says what of the object was passed over, as "without a Clerk id": a
+	// few texts for all objects of a stream, as they are counted. An object that
+	// says nothing else counts as passed over, not as unchanged.
+	Passed []string
+
 	row *rowKey // of courses and subscriptions: a fact that we hold already
 }
 
