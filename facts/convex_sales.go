@@ -208,7 +208,7 @@ func (x *ConvexExport) readPurchase(d *convexPurchase) (row ConvexRow, err error
 		return row, nil
 	}
 	if amount > 0 && d.onlySession() {
-		row.pass("known to Stripe by a Checkout session alone: their money is brought by backfill stripe")
+		row.pass("known to Stripe by a Checkout session alone (backfill stripe brings the money)")
 		return row, nil
 	}
 	p := x.payment(d, amount, at)

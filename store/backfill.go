@@ -23,7 +23,7 @@ type Backfill struct {
 	Status    string          `json:"status"`   // queued, running, paused, completed, completed_with_errors, failed, cancelled
 	Reason    *string         `json:"reason"`   // why it failed, or what it waits for
 	Expected  *int64          `json:"expected"` // objects to look at; null while the source cannot tell
-	Seen      int64           `json:"seen"`     // objects looked at: created + updated + unchanged + errors
+	Seen      int64           `json:"seen"`     // objects looked at: created + updated + unchanged + errors + those passed over whole
 	Created   int64           `json:"created"`
 	Updated   int64           `json:"updated"`
 	Unchanged int64           `json:"unchanged"`
