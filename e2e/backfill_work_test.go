@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -204,6 +206,28 @@ func TestBackfillKeepsWhatItCannotDerive(t *testing.T) {
 	p.exec(`DROP TRIGGER refuse ON customers`)
 	if changes, err := p.store.Rebuild(context.Background(), "", nil); err != nil || changes.Created != 1 {
 		t.Errorf("mended: %+v %v", changes, err)
+	}
+}
+
+// What is passed over is counted over all chunks, told at the end, and is no error;
+// a dry run says the same.
+func TestBackfillPassedOver(t *testing.T) {
+	file, err := filepath.Abs("../history/testdata/cases/convex-silent-skips.zip")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, dry := range []bool{true, false} {
+		p := newPlace(t, &past{})
+		b := p.run(p.start(store.NewBackfill{Kind: "convex", ChunkSize: 1, DryRun: dry, Options: store.BackfillOptions{File: file}}), p.once)
+		passed, err := p.store.BackfillPassed(context.Background(), b.ID)
+		want := []store.Passed{{Stream: "purchases", Reason: "known to Stripe by a Checkout session alone (backfill stripe brings the money)", Objects: 1}}
+		if err != nil || !slices.Equal(passed, want) || b.Status != "completed" || b.Seen != 5 {
+			t.Errorf("dry %v: %+v %v, %s", dry, passed, err, counts(b))
+		}
+		notes := p.lines(`SELECT place || ': ' || what || ' ' || why FROM backfill_errors WHERE note AND what LIKE '%passed%'`)
+		if len(notes) != 1 || notes[0] != "purchases: 1 passed over "+want[0].Reason {
+			t.Errorf("dry %v: %q", dry, notes)
+		}
 	}
 }
 

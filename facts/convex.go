@@ -2,6 +2,7 @@ package facts
 
 import (
 	"errors"
+	"strings"
 	"time"
 )
 
@@ -38,6 +39,10 @@ var convexReaders = map[string]func(*ConvexExport, []byte) (ConvexRow, error){
 // ConvexExport is an export as of a time. What a later one says beats an
 // earlier one.
 type ConvexExport struct {
+	// Person finds a document of the users table by its _id. Other documents name
+	// users by that, or by Clerk's id. Nil: nobody is found.
+	Person func(id string) (ConvexPerson, bool)
+
 	asOf                               time.Time
 	created, updated, deleted, claimed Version // all but the documents' ids, as there are many of those
 }
@@ -54,11 +59,52 @@ func NewConvexExport(asOf time.Time) *ConvexExport {
 	return x
 }
 
-// ConvexRow is what a row comes to. A row of which nothing is set is of no use.
+// ConvexRow is what a row comes to. A row that says nothing has its reason among
+// Passed.
 type ConvexRow struct {
 	Facts    Set
 	Customer *ConvexCustomer
 	Failed   *ConvexEvent
+	Person   *ConvexPerson // of a row of users
+	Passed   []string      // what of it was passed over, as "without a Clerk id": a few texts, none of which holds what a row does
+}
+
+// ConvexPerson is who a document of the users table is.
+type ConvexPerson struct {
+	ID      string // the document's
+	ClerkID string // or empty
+	Email   string // or empty
+}
+
+// pass notes that a row was passed over, or something of it.
+func (r *ConvexRow) pass(why string) { r.Passed = append(r.Passed, why) }
+
+// named finds who a document names: by Clerk's id, by the token of a session with
+// Clerk, or by the _id of a document of users. Of one that is known by no id of
+// Clerk's it is the address. What is found nowhere is taken for an id.
+func (x *ConvexExport) named(id convexID) (user, email string) {
+	if strings.HasPrefix(string(id), "user_") {
+		return string(id), ""
+	}
+	if subject := subjectOf(string(id)); subject != "" {
+		return subject, ""
+	}
+	if id != "" && x.Person != nil {
+		if p, ok := x.Person(string(id)); ok && p.ClerkID+p.Email != "" {
+			if p.ClerkID == "" {
+				email = p.Email
+			}
+			return p.ClerkID, email
+		}
+	}
+	return string(id), ""
+}
+
+// subjectOf is Clerk's id in a tokenIdentifier: the issuer, a bar, the id.
+// https://docs.convex.dev/auth/functions-auth
+func subjectOf(token string) string {
+	_, subject, _ := strings.Cut(token, "|")
+	return ref(subject)
 }
 
 // ConvexCustomer is an entry of the customer list that was kept, only to be
@@ -122,25 +168,32 @@ func (x *ConvexExport) heard(d *convexDoc) Version { return x.updated + Version(
 
 type convexUser struct {
 	convexDoc
-	ClerkID   convexID `json:"clerkId"`
-	Email     words    `json:"email"`
-	Name      words    `json:"name"`
-	FirstName words    `json:"firstName"`
-	LastName  words    `json:"lastName"`
-	ImageURL  words    `json:"imageUrl"`
+	ClerkID    convexID `json:"clerkId"`
+	ClerkUser  convexID `json:"clerkUserId"`
+	ExternalID convexID `json:"externalId"`
+	Token      words    `json:"tokenIdentifier"`
+	Email      words    `json:"email"`
+	Name       words    `json:"name"`
+	FirstName  words    `json:"firstName"`
+	LastName   words    `json:"lastName"`
+	ImageURL   words    `json:"imageUrl"`
 }
 
-// readUser reads a user. One without a Clerk id is named by nothing.
+// readUser reads a user. One without a Clerk id says nothing of itself; others
+// may name it, and its address is known then.
 func (x *ConvexExport) readUser(u *convexUser) (row ConvexRow, err error) {
-	if u.ClerkID == "" {
-		return row, nil
+	id := first(string(u.ClerkID), string(u.ClerkUser), string(u.ExternalID), subjectOf(string(u.Token)))
+	row.Person = &ConvexPerson{ID: string(u.ID), ClerkID: id, Email: Email(string(u.Email))}
+	if id == "" {
+		row.pass("without a Clerk id (clerkId, externalId or tokenIdentifier)")
+		return row, u.check()
 	}
 	called := name(string(u.Name))
 	if Email(called) != "" { // old rows repeat the address
 		called = ""
 	}
 	row.Facts.Users = []User{{
-		ID: string(u.ClerkID), Email: Email(string(u.Email)), ImageURL: string(u.ImageURL),
+		ID: id, Email: row.Person.Email, ImageURL: string(u.ImageURL),
 		Name:    first(name(string(u.FirstName), string(u.LastName)), called),
 		Version: x.heard(&u.convexDoc),
 	}}
@@ -154,8 +207,9 @@ type convexStore struct {
 }
 
 func (x *ConvexExport) readStore(s *convexStore) (row ConvexRow, err error) {
+	owner, _ := x.named(s.UserID)
 	row.Facts.Stores = []Store{{
-		ID: string(s.ID), Name: name(string(s.Name)), OwnerUserID: string(s.UserID), Version: x.heard(&s.convexDoc),
+		ID: string(s.ID), Name: name(string(s.Name)), OwnerUserID: owner, Version: x.heard(&s.convexDoc),
 	}}
 	return row, s.check()
 }
@@ -172,7 +226,11 @@ type convexCustomer struct {
 // figures can be compared. Where no address was known it holds a user's id.
 func (x *ConvexExport) readCustomer(c *convexCustomer) (row ConvexRow, err error) {
 	address := Email(string(c.Email))
-	if err := c.check(); err != nil || address == "" {
+	if address == "" {
+		row.pass("without an email address")
+		return row, c.check()
+	}
+	if err := c.check(); err != nil {
 		return row, err
 	}
 	row.Facts.StripeCustomers = []StripeCustomer{{
@@ -195,6 +253,8 @@ type convexEvent struct {
 func (x *ConvexExport) readEvent(e *convexEvent) (row ConvexRow, err error) {
 	if e.Status == "failed" && e.StripeEventID != "" {
 		row.Failed = &ConvexEvent{string(e.StripeEventID), string(e.EventType), name(string(e.Error))}
+	} else {
+		row.pass("that had not failed")
 	}
 	return row, nil
 }

@@ -42,7 +42,12 @@ func (w *words) UnmarshalJSON(b []byte) error {
 }
 
 // currency reads a currency; the old app's was the US dollar.
-func (w words) currency() string { return first(currency(text(w)), "usd") }
+func (w words) currency() string {
+	if c := lowerASCII(strings.TrimSpace(string(w))); isCurrency(c) {
+		return c
+	}
+	return "usd"
+}
 
 // convexID is a string that names something.
 type convexID string
@@ -121,13 +126,27 @@ func (n number) time() *time.Time {
 	return millis(ms).time()
 }
 
-// minor reads a whole amount of minor units.
+// minor reads an amount of minor units, which is not negative. What arithmetic in
+// floats left below them is rounded.
 func (n number) minor() (int64, error) {
 	amount, exact, err := n.shifted(0)
-	if err == nil && !exact {
+	if f, ok := decimal(string(n)); err == nil && !exact && (!ok || math.Abs(f-float64(amount)) >= dust) {
 		err = errors.New(n.quoted() + " has a fraction of a minor unit")
 	}
-	return amount, err
+	return within(amount, n, err)
+}
+
+// within refuses amounts that no sale has.
+func within(amount int64, n number, err error) (int64, error) {
+	switch {
+	case err != nil:
+		return 0, err
+	case amount < 0:
+		return 0, errors.New(n.quoted() + " must not be negative")
+	case amount > maxAmount:
+		return 0, errors.New(n.quoted() + " is more than 10^15 minor units")
+	}
+	return amount, nil
 }
 
 // major reads a price in major units. What is below the currency's last decimal
@@ -138,10 +157,7 @@ func (n number) major(code string) (int64, error) {
 		digits, _ = iso.Standard.Rounding(unit)
 	}
 	amount, _, err := n.shifted(digits)
-	if err == nil && amount < 0 {
-		err = errors.New("price " + n.quoted() + " must not be negative")
-	}
-	return amount, err
+	return within(amount, n, err)
 }
 
 // shifted is the number times ten to the power of places, to the nearest whole

@@ -2,6 +2,7 @@ package facts
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"time"
 )
@@ -40,9 +41,11 @@ func (x *ConvexExport) readBundle(p *convexProduct) (ConvexRow, error) {
 // product reads a product of the store it names, or of the only store of the
 // user who made it. A deleted one is still what was once sold.
 func (x *ConvexExport) product(d *convexProduct, kind string) (row ConvexRow, err error) {
+	user, _ := x.named(d.UserID)
+	creator, _ := x.named(d.CreatorID)
 	p := Product{
 		ID: string(d.ID), Kind: kind, Title: name(first(string(d.Title), string(d.Name))),
-		StoreRef: first(string(d.StoreID), string(d.UserID), string(d.CreatorID)),
+		StoreRef: first(string(d.StoreID), user, creator),
 		Version:  x.heard(&d.convexDoc),
 	}
 	if kind == "bundle" {
@@ -58,12 +61,12 @@ func (x *ConvexExport) product(d *convexProduct, kind string) (row ConvexRow, er
 		p.DeletedVersion = x.deleted + Version(d.ID)
 	}
 	if price := first(string(d.Price), string(d.BundlePrice)); price != "" {
-		p.PriceCurrency = d.Currency.currency()
-		amount, err := number(price).major(p.PriceCurrency)
-		if err != nil {
-			return row, err
+		currency := d.Currency.currency()
+		if amount, err := number(price).major(currency); err != nil {
+			row.pass("with a price that is no amount (the rest was read)")
+		} else {
+			p.PriceAmount, p.PriceCurrency = &amount, currency
 		}
-		p.PriceAmount = &amount
 	}
 	row.Facts.Products = []Product{p}
 	return row, d.check()
@@ -85,17 +88,24 @@ func (x *ConvexExport) readEnrollment(d *convexEnrollment) (row ConvexRow, err e
 		return row, errors.New("an enrollment needs courseId and userId")
 	}
 	v := x.heard(&d.convexDoc)
-	e := Enrollment{CourseID: string(d.CourseID), Person: "user:" + string(d.UserID), EnrolledAt: at, EnrolledVersion: v, Version: v}
-	if d.Progress != "" {
-		percent, err := d.Progress.float()
-		if err != nil || percent < 0 || percent > 100 {
-			return row, malformed("progress %s must be a number from 0 to 100", d.Progress.quoted())
-		}
+	e := Enrollment{CourseID: string(d.CourseID), Person: x.person(d.UserID), EnrolledAt: at, EnrolledVersion: v, Version: v}
+	if percent, ok := clampPercent(string(d.Progress)); ok {
 		e.Progress, e.ProgressVersion = &percent, v
 		e.rise(*at)
+	} else if d.Progress != "" {
+		row.pass("with a progress that is no number (the rest was read)")
 	}
 	row.Facts.Enrollments = []Enrollment{e}
 	return row, nil
+}
+
+// person is who a document names, as part of an enrollment's key.
+func (x *ConvexExport) person(id convexID) string {
+	user, email := x.named(id)
+	if email != "" {
+		return "email:" + email
+	}
+	return "user:" + user
 }
 
 type convexPurchase struct {
@@ -111,25 +121,86 @@ type convexPurchase struct {
 	Currency      words    `json:"currency"`
 	Status        words    `json:"status"`
 	TransactionID convexID `json:"transactionId"` // the payment intent
+	IntentID      convexID `json:"stripePaymentIntentId"`
+	PaymentID     convexID `json:"paymentIntentId"`
+	PurchaseID    convexID `json:"stripePurchaseId"` // a payment intent or a Checkout session
+	SessionID     convexID `json:"stripeSessionId"`
+	CheckoutID    convexID `json:"stripeCheckoutSessionId"`
+	PurchaseDate  number   `json:"purchaseDate"` // milliseconds
+	PurchasedAt   number   `json:"purchasedAt"`  // milliseconds
+}
+
+// stripeIDs are the ids that Stripe may know the purchase by.
+func (d *convexPurchase) stripeIDs() []convexID {
+	return []convexID{d.TransactionID, d.IntentID, d.PaymentID, d.PurchaseID, d.SessionID, d.CheckoutID}
+}
+
+// transaction is the payment intent, or an id that is none of Stripe's.
+func (d *convexPurchase) transaction() string {
+	for _, id := range d.stripeIDs() {
+		if id != "" && !strings.HasPrefix(string(id), sessionPrefix) {
+			return string(id)
+		}
+	}
+	return ""
+}
+
+// sessionPrefix begins the id of a Checkout session.
+const sessionPrefix = "cs_"
+
+// onlySession tells whether Stripe knows the purchase by a Checkout session alone.
+// Stripe's own word about its money goes by the payment intent, which is not
+// known: both together would count it twice.
+func (d *convexPurchase) onlySession() bool {
+	return d.transaction() == "" && slices.ContainsFunc(d.stripeIDs(), func(id convexID) bool { return id != "" })
+}
+
+// boughtAt is when it was bought, if it says so.
+func (d *convexPurchase) boughtAt() *time.Time {
+	if t := d.PurchaseDate.time(); t != nil {
+		return t
+	}
+	return d.PurchasedAt.time()
+}
+
+// state tells whether it was completed, and whether it was refunded since; if it
+// was neither, why. A schema without a status has rows only of what was
+// completed: one with an amount, and a date of purchase or an id of Stripe's.
+func (d *convexPurchase) state() (completed, refunded bool, why string) {
+	switch status := strings.ToLower(strings.TrimSpace(string(d.Status))); status {
+	case "completed", "complete", "succeeded", "paid":
+		return true, false, ""
+	case "refunded":
+		return true, true, ""
+	case "":
+		if d.Amount == "" || d.boughtAt() == nil && d.transaction() == "" && !d.onlySession() {
+			return false, false, "without a status, or else an amount and a date of purchase or a Stripe id"
+		}
+		return true, false, ""
+	case "pending", "processing", "failed", "expired", "cancelled", "canceled", "incomplete":
+		return false, false, "not completed (" + status + ")"
+	}
+	return false, false, "of a status that is not known (known are completed, refunded, pending, failed)"
 }
 
 // readPurchase reads a purchase: money, a course to be in, or both. Only what
 // was completed counts.
 func (x *ConvexExport) readPurchase(d *convexPurchase) (row ConvexRow, err error) {
-	status := strings.ToLower(string(d.Status))
-	if status != "completed" && status != "refunded" {
+	completed, refunded, why := d.state()
+	if !completed {
+		row.pass(why)
 		return row, d.check()
 	}
 	at, err := d.at()
 	if err != nil {
 		return row, err
 	}
+	if t := d.boughtAt(); t != nil {
+		at = t
+	}
 	amount, err := d.Amount.minor()
 	if err != nil {
-		return row, malformed("amount: %v", err)
-	}
-	if amount < 0 {
-		return row, malformed("amount %d must not be negative", amount)
+		return row, malformed("amount %v", err)
 	}
 	if d.CourseID != "" && d.UserID != "" {
 		row.Facts.Enrollments = []Enrollment{x.enrolledBy(d, at)}
@@ -137,9 +208,13 @@ func (x *ConvexExport) readPurchase(d *convexPurchase) (row ConvexRow, err error
 	if d.isItem(amount) {
 		return row, nil
 	}
+	if amount > 0 && d.onlySession() {
+		row.pass("known to Stripe by a Checkout session alone (backfill stripe brings the money)")
+		return row, nil
+	}
 	p := x.payment(d, amount, at)
 	row.Facts.Payments = []Payment{p}
-	if status == "refunded" && amount > 0 {
+	if refunded && amount > 0 {
 		row.Facts.Refunds = []Refund{x.refund(&d.convexDoc, "convex:"+string(d.ID), p.ID, amount, p.Currency)}
 	}
 	return row, nil
@@ -148,14 +223,14 @@ func (x *ConvexExport) readPurchase(d *convexPurchase) (row ConvexRow, err error
 // isItem tells whether the row has no money to it: a free course, or a part of
 // something whose money is in a row of its own, with the same transaction.
 func (d *convexPurchase) isItem(amount int64) bool {
-	return amount == 0 && (d.CourseID != "" || d.ProductID != "" && d.TransactionID != "")
+	return amount == 0 && (d.CourseID != "" || d.ProductID != "" && d.transaction() != "")
 }
 
 // enrolledBy is the enrollment that goes with a course's purchase. What the
 // table of enrollments says of it counts for more.
 func (x *ConvexExport) enrolledBy(d *convexPurchase, at *time.Time) Enrollment {
 	v := x.created + Version(d.ID)
-	e := Enrollment{CourseID: string(d.CourseID), Person: "user:" + string(d.UserID), EnrolledAt: at, EnrolledVersion: v, Version: v}
+	e := Enrollment{CourseID: string(d.CourseID), Person: x.person(d.UserID), EnrolledAt: at, EnrolledVersion: v, Version: v}
 	if d.StoreID != "" {
 		e.StoreRef, e.StoreVersion = string(d.StoreID), v
 	}
@@ -165,15 +240,16 @@ func (x *ConvexExport) enrolledBy(d *convexPurchase, at *time.Time) Enrollment {
 // payment keys the money by its payment intent, so that Stripe's own word about
 // it replaces this one.
 func (x *ConvexExport) payment(d *convexPurchase, amount int64, at *time.Time) Payment {
+	user, email := x.named(d.UserID)
 	p := Payment{
 		ID: string(d.ID), ClaimedBy: string(d.ID), Kind: "purchase", Paid: true, Amount: &amount, Currency: d.Currency.currency(),
 		Context: Context{
-			StoreRef: string(d.StoreID), UserRef: string(d.UserID), StripeCustomer: string(d.CustomerID), ProductType: string(d.ProductType),
+			StoreRef: string(d.StoreID), UserRef: user, Email: email, StripeCustomer: string(d.CustomerID), ProductType: string(d.ProductType),
 		},
 		PaidAt: at, ClaimVersion: x.claimed + Version(d.ID),
 	}
-	if d.TransactionID != "" && amount > 0 {
-		p.ID = string(d.TransactionID)
+	if t := d.transaction(); t != "" && amount > 0 {
+		p.ID = t
 	}
 	kind := kindOfType(string(d.ProductType))
 	switch {
@@ -201,14 +277,19 @@ func (x *ConvexExport) readRefund(d *convexRefund) (row ConvexRow, err error) {
 	switch strings.ToLower(string(d.Status)) {
 	case "completed", "processed", "succeeded", "refunded":
 	default:
+		row.pass("not carried out")
 		return row, d.check()
 	}
-	if err := d.check(); err != nil || d.OrderID == "" {
+	if d.OrderID == "" {
+		row.pass("without an orderId")
+		return row, d.check()
+	}
+	if err := d.check(); err != nil {
 		return row, err
 	}
 	amount, err := d.RefundAmount.minor()
-	if err != nil || amount < 0 {
-		return row, malformed("refundAmount %s must be a whole number of minor units", d.RefundAmount.quoted())
+	if err != nil {
+		return row, malformed("refundAmount %v", err)
 	}
 	id := first(string(d.StripeRefundID), ref("convex:"+string(d.ID)))
 	row.Facts.Refunds = []Refund{x.refund(&d.convexDoc, id, string(d.OrderID), amount, d.Currency.currency())}
@@ -256,10 +337,12 @@ func (x *ConvexExport) readMembership(d *convexMembership) (row ConvexRow, err e
 		return row, errors.New("the subscription has no status")
 	}
 	stripe := first(string(d.StripeSubscriptionID), string(d.SubscriptionID))
+	user, email := x.named(d.UserID)
+	creator, _ := x.named(d.CreatorID)
 	s := Subscription{
 		ID: first(stripe, ref("convex:"+string(d.ID))), Status: status,
 		Context: Context{
-			StoreRef: string(d.StoreID), UserRef: string(d.UserID), CreatorRef: string(d.CreatorID),
+			StoreRef: string(d.StoreID), UserRef: user, Email: email, CreatorRef: creator,
 			StripeCustomer: string(d.CustomerID), ProductRef: first(string(d.PlanID), string(d.TierID)),
 		},
 		PlanName: name(string(d.PlanName)), StartedAt: at, CancelAtPeriodEnd: bool(d.CancelAtPeriodEnd),
@@ -278,11 +361,11 @@ func (x *ConvexExport) readMembership(d *convexMembership) (row ConvexRow, err e
 		s.EndedAt = d.CanceledAt.time()
 	}
 	if d.Amount != "" {
-		amount, err := d.Amount.minor()
-		if err != nil {
-			return row, malformed("amount: %v", err)
+		if amount, err := d.Amount.minor(); err != nil {
+			row.pass("with an amount that is none (the rest was read)")
+		} else {
+			s.Amount, s.Currency = &amount, d.Currency.currency()
 		}
-		s.Amount, s.Currency = &amount, d.Currency.currency()
 	}
 	row.Facts.Subscriptions = []Subscription{s}
 	return row, nil

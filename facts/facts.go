@@ -40,6 +40,10 @@ type Set struct {
 	Subscriptions   []Subscription
 	Checkouts       []Checkout
 	FailedInvoices  []FailedInvoice
+
+	// Notes say in words which fields were passed over, as they could not be used,
+	// and what to write instead.
+	Notes []string
 }
 
 // happened says when what a set tells did; a set that tells nothing has no time.
@@ -63,6 +67,7 @@ func (s *Set) Add(other Set) {
 	s.Subscriptions = append(s.Subscriptions, other.Subscriptions...)
 	s.Checkouts = append(s.Checkouts, other.Checkouts...)
 	s.FailedInvoices = append(s.FailedInvoices, other.FailedInvoices...)
+	s.Notes = append(s.Notes, other.Notes...)
 }
 
 // Ignored is the error for good input that Rollcall has no use for. The event
@@ -165,27 +170,6 @@ func ref(s string) string {
 	s = strings.TrimSpace(s)
 	if len(s) > maxID {
 		return ""
-	}
-	return s
-}
-
-// Email trims and lower-cases an address; what cannot be one is "".
-// Convex rows hold a user's id where no address is known.
-func Email(s string) string {
-	s = strings.ToLower(strings.TrimSpace(s))
-	if at := strings.IndexByte(s, '@'); at < 1 || at == len(s)-1 || len(s) > 254 || strings.ContainsAny(s, " \t\r\n") {
-		return ""
-	}
-	return s
-}
-
-// maxName bounds what a person or a product is called, in runes.
-const maxName = 1000
-
-func name(parts ...string) string {
-	s := strings.Join(strings.Fields(strings.Join(parts, " ")), " ")
-	if r := []rune(s); len(r) > maxName {
-		return string(r[:maxName])
 	}
 	return s
 }

@@ -84,15 +84,18 @@ func FuzzClerk(f *testing.F) {
 }
 
 func FuzzPlatform(f *testing.F) {
-	for typ, data := range map[string]string{
-		"store.upserted":      `{"id":"s","name":"S","owner_user_id":"u","member_user_ids":["u","v"],"stripe_account_id":"acct_1"}`,
-		"product.upserted":    `{"id":"p","store_id":"s","kind":"bundle","title":"T","price":{"amount":100,"currency":"USD"},"items":["c"]}`,
-		"product.deleted":     `{"id":"p"}`,
-		"enrollment.upserted": `{"course_id":"c","user_id":"u","progress":45.5,"enrolled_at":"2026-01-12T10:00:00Z"}`,
-		"enrollment.deleted":  `{"course_id":"c","email":"A@x.example"}`,
-		"purchase.recorded":   `{"id":"b","product_id":"p","user_id":"u","amount":1,"currency":"jpy","purchased_at":"2026-01-12T10:00:00Z"}`,
-	} {
+	for typ, data := range platformSamples {
 		f.Add(typ, []byte(`{"type":"`+typ+`","data":`+data+`}`))
 	}
 	f.Fuzz(func(t *testing.T, typ string, payload []byte) { check(t, "platform", typ, payload) })
+}
+
+// platformSamples is an event of each type with all its fields.
+var platformSamples = map[string]string{
+	"store.upserted":      `{"id":"s","name":"S","owner_user_id":"u","member_user_ids":["u","v"],"stripe_account_id":"acct_1"}`,
+	"product.upserted":    `{"id":"p","store_id":"s","kind":"bundle","title":"T","price":{"amount":100,"currency":"USD"},"items":["c"],"stripe_product_ids":["prod_1"],"stripe_price_ids":["price_1"]}`,
+	"product.deleted":     `{"id":"p"}`,
+	"enrollment.upserted": `{"course_id":"c","user_id":"u","store_id":"s","email":"a@x.example","name":"A","progress":45.5,"enrolled_at":"2026-01-12T10:00:00Z","completed_at":null}`,
+	"enrollment.deleted":  `{"course_id":"c","email":"A@x.example"}`,
+	"purchase.recorded":   `{"id":"b","product_id":"p","user_id":"u","email":"a@x.example","name":"A","store_id":"s","amount":1,"currency":"jpy","purchased_at":"2026-01-12T10:00:00Z"}`,
 }

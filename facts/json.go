@@ -2,8 +2,13 @@ package facts
 
 import (
 	"encoding/json"
+	"iter"
+	"math"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // The tolerant pieces that payloads are decoded with. Versions of an API differ
@@ -60,20 +65,54 @@ func (u unix) time() *time.Time {
 const maxUnix = 253402300799
 
 // metadata is Stripe's map of free text, written by whoever made the object.
+// Numbers and truth values, which Stripe's API makes text of, read as that text.
 type metadata map[string]string
 
 func (m *metadata) UnmarshalJSON(b []byte) error {
-	var raw map[string]any
+	var raw map[string]json.RawMessage
 	if json.Unmarshal(b, &raw) != nil {
 		return nil
 	}
 	*m = make(metadata, len(raw))
 	for k, v := range raw {
-		if s, ok := v.(string); ok {
+		if s, ok := scalar(v); ok {
 			(*m)[k] = s
 		}
 	}
 	return nil
+}
+
+// scalar is the text of a JSON string, whole number or truth value.
+func scalar(b []byte) (string, bool) {
+	if string(b) == "true" || string(b) == "false" {
+		return string(b), true
+	}
+	return idText(b)
+}
+
+// idText is the text of a JSON string or whole number.
+func idText(b []byte) (string, bool) {
+	var s string
+	if len(b) > 0 && b[0] == '"' {
+		err := json.Unmarshal(b, &s)
+		return s, err == nil
+	}
+	return whole(string(b))
+}
+
+// whole is the text of a whole number: its digits, however it is written.
+// Databases with integer keys, and languages whose numbers are all floats, give
+// ids so.
+func whole(number string) (string, bool) {
+	if number != "" && strings.Trim(strings.TrimPrefix(number, "-"), "0123456789") == "" {
+		return number, true // also where no float could hold it
+	}
+	const exact = 1 << 53
+	f, err := strconv.ParseFloat(number, 64)
+	if err != nil || f != math.Trunc(f) || math.Abs(f) > exact {
+		return "", false
+	}
+	return strconv.FormatInt(int64(f), 10), true
 }
 
 // get reads the first of the keys that is there, in camelCase or snake_case.
@@ -86,19 +125,110 @@ func (m metadata) get(keys ...string) string {
 	return ""
 }
 
-// list reads a JSON array of ids written as text.
+// maxMetadata is how many characters of a metadata value Stripe keeps; apps cut
+// longer ones themselves, as Stripe refuses them.
+// https://docs.stripe.com/metadata
+const maxMetadata = 500
+
+// list reads several ids in one value, each once, in their order: a JSON list of
+// text or numbers, ids with commas between them, or one id. Where the value was
+// cut off, the id at the cut is left out: what is left of it may be another's.
 func (m metadata) list(key string) []string {
-	var ids []string
-	if json.Unmarshal([]byte(first(m[key], m[snake(key)])), &ids) != nil {
-		return nil
+	value := first(m[key], m[snake(key)])
+	var entries []json.RawMessage
+	if json.Unmarshal([]byte(value), &entries) != nil {
+		return brokenList(value)
 	}
-	var out []string
-	for _, id := range ids {
-		if id = ref(id); id != "" {
-			out = append(out, id)
+	var ids []string
+	for _, e := range entries {
+		var id objectID
+		if text, ok := idText(e); ok {
+			id = objectID(text)
+		} else if json.Unmarshal(e, &id) != nil {
+			continue
+		}
+		ids = addID(ids, string(id))
+	}
+	return ids
+}
+
+// addID adds an id that is one and is not there yet.
+func addID(ids []string, id string) []string {
+	if id = ref(id); id != "" && !slices.Contains(ids, id) {
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+// brokenList reads a list that is no whole JSON.
+func brokenList(value string) (ids []string) {
+	inner, isJSON := strings.CutPrefix(strings.TrimSpace(value), "[")
+	if strings.ContainsAny(inner, "{[") {
+		return nil // of objects, or one: which of its texts are ids cannot be told
+	}
+	cut := utf8.RuneCountInString(value) >= maxMetadata
+	if isJSON {
+		var ended bool
+		inner, ended = strings.CutSuffix(inner, "]")
+		cut = !ended
+	}
+	for part := range listed(inner) {
+		if cut && part.last && !part.closed {
+			break
+		}
+		ids = addID(ids, part.text)
+	}
+	return ids
+}
+
+// listPart is an entry of a list.
+type listPart struct {
+	text         string
+	closed, last bool // it ended with its quotation mark; nothing comes after it
+}
+
+// listed takes a list apart at its commas, but for those in quotation marks.
+func listed(s string) iter.Seq[listPart] {
+	return func(yield func(listPart) bool) {
+		for more := true; more; {
+			var p listPart
+			s = strings.TrimSpace(s)
+			if p.text, p.closed = leadingText(s); p.closed {
+				quoted := p.text
+				_, s, more = strings.Cut(s[len(quoted):], ",")
+				p.text = unquoted(quoted)
+			} else {
+				p.text, s, more = strings.Cut(s, ",")
+			}
+			if p.last = !more; !yield(p) {
+				return
+			}
 		}
 	}
-	return out
+}
+
+// leadingText is the text in quotation marks that s begins with, if it ends.
+func leadingText(s string) (string, bool) {
+	if s == "" || s[0] != '"' && s[0] != '\'' {
+		return "", false
+	}
+	for i := 1; i < len(s); i++ {
+		switch s[i] {
+		case '\\':
+			i++
+		case s[0]:
+			return s[:i+1], true
+		}
+	}
+	return "", false
+}
+
+func unquoted(s string) string {
+	var text string
+	if json.Unmarshal([]byte(s), &text) != nil {
+		text = s[1 : len(s)-1]
+	}
+	return text
 }
 
 func snake(camel string) string {

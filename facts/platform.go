@@ -5,18 +5,17 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
-	"time"
 )
 
-// How the platform's own events are read. Their shape is our contract, so what
-// breaks it is an error with a clear text rather than a guess.
+// How the platform's own events are read. Their shape is our contract: what it
+// asks for and is not there is an error that names the field.
 
-var platformReaders = map[string]func(origin, json.RawMessage) (Set, error){
+var platformReaders = map[string]func(origin, *fields) Set{
 	"store.upserted":      readStore,
 	"product.upserted":    readProduct,
 	"product.deleted":     readProductDeleted,
 	"enrollment.upserted": readEnrollment,
-	"enrollment.deleted":  readEnrollment,
+	"enrollment.deleted":  readEnrollmentDeleted,
 	"purchase.recorded":   readPurchase,
 }
 
@@ -29,96 +28,64 @@ func readPlatform(e Event) (Set, error) {
 	if err := json.Unmarshal(e.Payload, &body); err != nil || !bytes.HasPrefix(bytes.TrimSpace(body.Data), []byte("{")) {
 		return Set{}, malformed("%s (%s): data must be an object", e.Type, e.ID)
 	}
-	set, err := read(origin{id: e.ID, typ: e.Type, at: e.OccurredAt}, body.Data)
+	f, err := fieldsOf(body.Data)
 	if err != nil {
 		return Set{}, malformed("%s (%s): %v", e.Type, e.ID, err)
 	}
+	set := read(origin{id: e.ID, typ: e.Type, at: e.OccurredAt}, f)
+	if f.err != nil {
+		return Set{}, malformed("%s (%s): %v", e.Type, e.ID, f.err)
+	}
+	set.Notes = f.notes
 	return set, nil
 }
 
-// required cleans ids that must be there.
-func required(field, value string) (string, error) {
-	if v := ref(value); v != "" {
-		return v, nil
-	}
-	return "", malformed("%s must be 1 to %d characters", field, maxID)
-}
-
-func readStore(o origin, data json.RawMessage) (Set, error) {
-	var d struct {
-		ID, Name        string
-		OwnerUserID     string   `json:"owner_user_id"`
-		MemberUserIDs   []string `json:"member_user_ids"`
-		StripeAccountID string   `json:"stripe_account_id"`
-	}
-	if err := json.Unmarshal(data, &d); err != nil {
-		return Set{}, err
-	}
-	id, err := required("id", d.ID)
-	if err != nil {
-		return Set{}, err
-	}
-	members, err := readMembers(d.MemberUserIDs)
+func readStore(o origin, f *fields) Set {
 	return Set{Stores: []Store{{
-		ID: id, Name: name(d.Name), OwnerUserID: ref(d.OwnerUserID), MemberUserIDs: members,
-		StripeAccountID: ref(d.StripeAccountID), Version: o.version(rankUpdated),
-	}}}, err
+		ID: f.required("id"), Name: f.name("name"), OwnerUserID: f.id("owner_user_id"), MemberUserIDs: f.members("member_user_ids"),
+		StripeAccountID: f.id("stripe_account_id"), TimeZone: f.timeZone("timezone"), Version: o.version(rankUpdated),
+		Withdrawn: f.withdrawn("owner_user_id", "member_user_ids", "stripe_account_id"),
+	}}}
 }
 
-// readMembers sorts the ids, each once: the same members are the same row. One
-// that cannot be an id is an error: left out, somebody would be locked out in silence.
-func readMembers(ids []string) ([]string, error) {
-	var members []string
-	for _, id := range ids {
-		id, err := required("each of member_user_ids", id)
-		if err != nil {
-			return nil, err
-		}
-		members = append(members, id)
+// timeZone reads a zone of the tz database.
+func (f *fields) timeZone(field string) string {
+	name := f.id(field)
+	zone := timeZone(name)
+	if name != "" && zone == "" {
+		f.note("%s %s is no time zone: write one such as Europe/Berlin", field, got(f.raw[field]))
 	}
-	slices.Sort(members)
-	return slices.Compact(members), nil
+	return zone
 }
 
-func readProduct(o origin, data json.RawMessage) (Set, error) {
-	var d struct {
-		ID, Kind, Title  string
-		StoreID          string `json:"store_id"`
-		Price            *Money
-		Items            []string
-		StripeProductIDs []string `json:"stripe_product_ids"`
-		StripePriceIDs   []string `json:"stripe_price_ids"`
-	}
-	if err := json.Unmarshal(data, &d); err != nil {
-		return Set{}, err
-	}
-	id, err := required("id", d.ID)
-	if err != nil {
-		return Set{}, err
-	}
-	if !slices.Contains(Kinds, d.Kind) {
-		return Set{}, malformed("kind %q must be one of %s", d.Kind, strings.Join(Kinds, ", "))
-	}
+func readProduct(o origin, f *fields) Set {
 	p := Product{
-		ID: id, StoreRef: ref(d.StoreID), Kind: d.Kind, Title: name(d.Title), Items: d.Items,
-		StripeProductIDs: d.StripeProductIDs, StripePriceIDs: d.StripePriceIDs, Version: o.version(rankUpdated),
+		ID: f.required("id"), StoreRef: f.id("store_id"), Kind: f.kind("kind"), Title: f.name("title"), Items: f.ids("items"),
+		StripeProductIDs: f.ids("stripe_product_ids"), StripePriceIDs: f.ids("stripe_price_ids"), Version: o.version(rankUpdated),
+		Withdrawn: f.withdrawn("store_id", "items", "stripe_product_ids", "stripe_price_ids"),
 	}
-	if d.Price != nil {
-		if err := d.Price.check(); err != nil {
-			return Set{}, err
-		}
-		p.PriceAmount, p.PriceCurrency = &d.Price.Amount, strings.ToLower(d.Price.Currency)
+	if price := f.price("price"); price != nil {
+		p.PriceAmount, p.PriceCurrency = &price.Amount, price.Currency
 	}
-	return Set{Products: []Product{p}}, nil
+	return Set{Products: []Product{p}}
 }
 
-func readProductDeleted(o origin, data json.RawMessage) (Set, error) {
-	var d struct{ ID string }
-	if err := json.Unmarshal(data, &d); err != nil {
-		return Set{}, err
+// kind reads one of Kinds, which must be there: what may be attached to a product
+// hangs on it.
+func (f *fields) kind(field string) string {
+	text, _ := idText(f.raw[field])
+	kind := strings.ToLower(strings.TrimSpace(text))
+	switch {
+	case kind == "" && f.empty(field):
+		f.fail("%s is missing: it must be one of %s", field, strings.Join(Kinds, ", "))
+	case !slices.Contains(Kinds, kind):
+		f.fail("%s %s must be one of %s", field, got(f.raw[field]), strings.Join(Kinds, ", "))
 	}
-	id, err := required("id", d.ID)
-	return Set{Products: []Product{{ID: id, DeletedVersion: o.version(rankDeleted)}}}, err
+	return kind
+}
+
+func readProductDeleted(o origin, f *fields) Set {
+	return Set{Products: []Product{{ID: f.required("id"), DeletedVersion: o.version(rankDeleted)}}}
 }
 
 // Money is an amount in the currency's minor units: 29900 of usd is $299.00,
@@ -128,66 +95,54 @@ type Money struct {
 	Currency string `json:"currency"`
 }
 
-func (m Money) check() error {
-	if m.Amount < 0 {
-		return malformed("amount %d must not be negative", m.Amount)
+// price reads what a product costs, which sales do not depend on.
+func (f *fields) price(field string) *Money {
+	if f.empty(field) {
+		return nil
 	}
-	if currency(text(m.Currency)) == "" {
-		return malformed("currency %q must be three letters", m.Currency)
+	inner, err := fieldsOf(f.raw[field])
+	if err != nil {
+		f.note("%s must be an object of amount and currency, got %s", field, got(f.raw[field]))
+		return nil
 	}
-	return nil
+	m, err := inner.money()
+	if err != nil {
+		f.note("%s: %v", field, err)
+		return nil
+	}
+	return &m
 }
 
-// person names who a platform event is about.
+// person is who a platform event is about.
 type person struct {
-	UserID string `json:"user_id"`
-	Email  string `json:"email"`
+	user, email string
+	key         string // as part of an enrollment's key; the user's id where known
 }
 
-// key is the person as part of an enrollment's key; the user's id where known.
-func (p person) key() (string, error) {
-	if id := ref(p.UserID); id != "" {
-		return "user:" + id, nil
+// person reads who it is about. One that is named in one way is enough.
+func (f *fields) person() (p person) {
+	p.user, p.email = f.id("user_id"), f.email("email")
+	switch {
+	case p.user != "":
+		p.key = "user:" + p.user
+	case p.email != "":
+		p.key = "email:" + p.email
+	default:
+		why := "got neither"
+		if len(f.notes) > 0 {
+			why = strings.Join(f.notes, "; ")
+		}
+		f.fail("user_id or a valid email is needed: %s", why)
 	}
-	if mail := Email(p.Email); mail != "" {
-		return "email:" + mail, nil
-	}
-	return "", malformed("user_id or a valid email is needed")
+	return p
 }
 
-// readEnrollment reads an enrollment or its end.
-func readEnrollment(o origin, data json.RawMessage) (Set, error) {
-	var d struct {
-		person
-		CourseID    string `json:"course_id"`
-		StoreID     string `json:"store_id"`
-		Name        string
-		Progress    *float64
-		EnrolledAt  *time.Time `json:"enrolled_at"`
-		CompletedAt *time.Time `json:"completed_at"`
-	}
-	if err := json.Unmarshal(data, &d); err != nil {
-		return Set{}, err
-	}
-	course, err := required("course_id", d.CourseID)
-	if err != nil {
-		return Set{}, err
-	}
-	who, err := d.person.key()
-	if err != nil {
-		return Set{}, err
-	}
-	e := Enrollment{CourseID: course, Person: who}
-	if o.typ == "enrollment.deleted" {
-		e.DeletedVersion = o.version(rankDeleted)
-		return Set{Enrollments: []Enrollment{e}}, nil
-	}
-	if d.Progress != nil && (*d.Progress < 0 || *d.Progress > 100) {
-		return Set{}, malformed("progress %v must be from 0 to 100", *d.Progress)
-	}
-	if err := checkTimes(d.EnrolledAt, d.CompletedAt); err != nil {
-		return Set{}, err
-	}
+// readEnrollment reads an enrollment. What is left out, or null, is no news; but
+// a completed_at of null says that it is not completed.
+func readEnrollment(o origin, f *fields) Set {
+	who := f.person()
+	e := Enrollment{CourseID: f.required("course_id"), Person: who.key, Email: who.email, StoreRef: f.id("store_id"), Name: f.name("name"), Progress: f.percent("progress")}
+	e.EnrolledAt, e.CompletedAt = f.time("enrolled_at"), f.time("completed_at")
 	v := o.version(rankUpdated)
 	said := func(there bool) Version {
 		if there {
@@ -195,66 +150,34 @@ func readEnrollment(o origin, data json.RawMessage) (Set, error) {
 		}
 		return ""
 	}
-	e.Email, e.EmailVersion = Email(d.Email), said(Email(d.Email) != "")
-	e.StoreRef, e.StoreVersion = ref(d.StoreID), said(ref(d.StoreID) != "")
-	e.Name, e.NameVersion = name(d.Name), said(d.Name != "")
-	e.Progress, e.ProgressVersion = d.Progress, said(d.Progress != nil)
-	e.EnrolledAt, e.EnrolledVersion = d.EnrolledAt, said(d.EnrolledAt != nil)
-	e.CompletedAt, e.CompletedVersion = d.CompletedAt, said(d.CompletedAt != nil)
-	e.CompletedWithProgress = d.CompletedAt != nil && d.Progress != nil
+	e.EmailVersion, e.StoreVersion, e.NameVersion = said(e.Email != ""), said(e.StoreRef != ""), said(e.Name != "")
+	e.ProgressVersion, e.EnrolledVersion = said(e.Progress != nil), said(e.EnrolledAt != nil)
+	e.CompletedVersion = said(e.CompletedAt != nil || f.given("completed_at") && f.empty("completed_at"))
+	e.CompletedWithProgress = e.CompletedAt != nil && e.Progress != nil
 	e.rise(o.at)
 	e.SaidAt, e.FirstSaidAt, e.Version = &o.at, &o.at, v
-	return Set{Enrollments: []Enrollment{e}}, nil
+	return Set{Enrollments: []Enrollment{e}}
 }
 
-// checkTimes refuses years that Postgres or RFC 3339 cannot write.
-func checkTimes(times ...*time.Time) error {
-	for _, t := range times {
-		if t != nil && (t.UTC().Year() < 1 || t.UTC().Year() > 9999) {
-			return malformed("time %s is out of range", t.Format(time.RFC3339))
-		}
-	}
-	return nil
+func readEnrollmentDeleted(o origin, f *fields) Set {
+	return Set{Enrollments: []Enrollment{{Person: f.person().key, CourseID: f.required("course_id"), DeletedVersion: o.version(rankDeleted)}}}
 }
 
 // readPurchase reads money taken outside Stripe. Should the platform give the
 // payment intent's id, Stripe's own word about it outranks this one.
-func readPurchase(o origin, data json.RawMessage) (Set, error) {
-	var d struct {
-		person
-		Money
-		ID          string
-		ProductID   string     `json:"product_id"`
-		StoreID     string     `json:"store_id"`
-		Name        string     `json:"name"`
-		PurchasedAt *time.Time `json:"purchased_at"`
-	}
-	if err := json.Unmarshal(data, &d); err != nil {
-		return Set{}, err
-	}
-	id, err := required("id", d.ID)
+func readPurchase(o origin, f *fields) Set {
+	id, product, who := f.required("id"), f.required("product_id"), f.person()
+	m, err := f.money()
 	if err != nil {
-		return Set{}, err
+		f.fail("%w", err)
 	}
-	product, err := required("product_id", d.ProductID)
-	if err != nil {
-		return Set{}, err
-	}
-	if _, err := d.person.key(); err != nil {
-		return Set{}, err
-	}
-	if err := d.Money.check(); err != nil {
-		return Set{}, err
-	}
-	if err := checkTimes(d.PurchasedAt); err != nil {
-		return Set{}, err
-	}
-	if d.PurchasedAt == nil {
-		d.PurchasedAt = &o.at
+	at := f.time("purchased_at")
+	if at == nil {
+		at = &o.at
 	}
 	return Set{Payments: []Payment{{
-		ID: id, ClaimedBy: id, Kind: "purchase", Paid: true, Amount: &d.Amount, Currency: strings.ToLower(d.Currency),
-		Context: Context{StoreRef: ref(d.StoreID), ProductRef: product, UserRef: ref(d.UserID), Email: Email(d.Email), Name: name(d.Name)},
-		PaidAt:  d.PurchasedAt, ClaimVersion: claim(claimRecorded, o.version(rankUpdated)),
-	}}}, nil
+		ID: id, ClaimedBy: id, Kind: "purchase", Paid: true, Amount: &m.Amount, Currency: m.Currency,
+		Context: Context{StoreRef: f.id("store_id"), ProductRef: product, UserRef: who.user, Email: who.email, Name: f.name("name")},
+		PaidAt:  at, ClaimVersion: claim(claimRecorded, o.version(rankUpdated)),
+	}}}
 }

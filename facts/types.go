@@ -46,12 +46,12 @@ type Store struct {
 	ID              string   `json:"id"`
 	Name            string   `json:"name,omitempty"`
 	OwnerUserID     string   `json:"owner_user_id,omitempty"`
-	MemberUserIDs   []string `json:"member_user_ids,omitempty"` // who may see its list beside the owner; sorted
+	MemberUserIDs   []string `json:"member_user_ids"` // who may see its list beside the owner; sorted; nil says nothing
 	StripeAccountID string   `json:"stripe_account_id,omitempty"`
 	TimeZone        string   `json:"time_zone,omitempty"` // as the tz database names it
-	Withdrawn       []string `json:"-"`
 	Version         Version  `json:"version"`
 	Earlier         Earlier  `json:"earlier,omitempty"`
+	Withdrawn       []string `json:"-"` // JSON names of the links that it says are no more: null, "" or [] was written
 }
 
 // Product is anything that can be enrolled in or bought.
@@ -62,13 +62,13 @@ type Product struct {
 	Title            string   `json:"title,omitempty"`
 	PriceAmount      *int64   `json:"price_amount,omitempty"` // minor units
 	PriceCurrency    string   `json:"price_currency,omitempty"`
-	Items            []string `json:"items,omitempty"` // of a bundle: product ids
+	Items            []string `json:"items"` // of a bundle: product ids; nil says nothing
 	StripeProductIDs []string `json:"stripe_product_ids,omitempty"`
 	StripePriceIDs   []string `json:"stripe_price_ids,omitempty"`
-	Withdrawn        []string `json:"-"`
 	Version          Version  `json:"version"`
 	Earlier          Earlier  `json:"earlier,omitempty"`
 	DeletedVersion   Version  `json:"deleted_version"`
+	Withdrawn        []string `json:"-"` // JSON names of the links that it says are no more: null, "" or [] was written
 }
 
 // Kinds of Product.

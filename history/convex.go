@@ -23,7 +23,8 @@ type ConvexConfig struct {
 }
 
 // Convex reads a snapshot export of a Convex deployment, table after table, line
-// after line, never holding more than one line. It keeps the place it has come
+// after line, never holding more than one line, and who is who where users are
+// named by documents (see knownUsers). It keeps the place it has come
 // to in the file, so reading on costs nothing; beginning elsewhere costs
 // unpacking the table up to there.
 type Convex struct {
@@ -35,6 +36,9 @@ type Convex struct {
 	reader *facts.ConvexExport
 	table  string
 	lines  *lines // the table's, nil while none is open
+
+	people  knownUsers // nil until a row names one by the _id
+	trouble error      // of reading them
 }
 
 // NewConvex returns a source of the export. The file is opened by the first Read.
@@ -51,7 +55,7 @@ func (c *Convex) Close() error {
 		return nil
 	}
 	err := c.export.file.Close()
-	c.export = nil
+	c.export, c.people = nil, nil
 	return err
 }
 
@@ -135,6 +139,8 @@ const pageBytes = 64 << 20
 // its table; the next one goes on.
 func (c *Convex) page(ctx context.Context, table string, at convexCursor, limit int) (page store.Page, err error) {
 	page.Items = make([]store.Item, 0, min(limit, 5000))
+	c.trouble = nil
+	c.reader.Person = func(id string) (facts.ConvexPerson, bool) { return c.person(ctx, id) }
 	err = c.seek(ctx, table, at)
 	for err == nil && len(page.Items) < limit && c.lines.offset-at.Offset < pageBytes {
 		var line []byte
@@ -144,6 +150,9 @@ func (c *Convex) page(ctx context.Context, table string, at convexCursor, limit 
 		err = c.row(&page, table, line, err)
 		if err == nil {
 			err = ctx.Err()
+		}
+		if c.trouble != nil {
+			return page, c.trouble
 		}
 	}
 	var unreadable *fs.PathError
@@ -201,7 +210,7 @@ func (c *Convex) row(page *store.Page, table string, line []byte, long error) er
 	if err != nil {
 		err = fmt.Errorf("line %d of %s: %w", c.lines.line, table, err)
 	}
-	item := store.Item{Place: place, Facts: read.Facts, Err: err}
+	item := store.Item{Place: place, Facts: read.Facts, Passed: read.Passed, Err: err}
 	if old := read.Customer; old != nil {
 		item.Old = &store.OldCustomer{StoreRef: old.StoreRef, Email: old.Email, Spent: old.Spent}
 	}

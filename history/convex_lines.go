@@ -23,6 +23,9 @@ const (
 	maxLine = 16 << 20
 )
 
+// mark is the byte order mark that some editors put first.
+var mark = []byte("\ufeff")
+
 // errLongLine is for a line that was passed over.
 var errLongLine = errors.New("is longer than 16 MiB")
 
@@ -32,8 +35,8 @@ func newLines(packed io.ReadCloser) *lines {
 
 func (l *lines) close() { l.packed.Close() } // nothing was written: no error matters
 
-// next returns the next line without the white space around it, valid until the
-// one after. At the end it is io.EOF; errLongLine is about this line alone. The
+// next returns the next line without the white space around it and a byte order
+// mark before it, valid until the one after. At the end it is io.EOF; errLongLine is about this line alone. The
 // last line of a file that breaks off is never returned.
 func (l *lines) next() ([]byte, error) {
 	if cap(l.long) > 4*lineBuffer {
@@ -61,7 +64,7 @@ func (l *lines) next() ([]byte, error) {
 		if length > maxLine+1 {
 			return nil, errLongLine
 		}
-		return bytes.TrimSpace(part), nil
+		return bytes.TrimSpace(bytes.TrimPrefix(bytes.TrimSpace(part), mark)), nil
 	}
 }
 

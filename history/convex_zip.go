@@ -129,8 +129,9 @@ func (e *export) find(archive *zip.Reader, name string) error {
 
 // tableOf takes a path in an export apart: a folder around it all, the table. It
 // is false for what belongs to components, to stored files and to Convex itself.
+// Exports that were packed again on Windows may have backslashes.
 func tableOf(name string) (folder, table string, ok bool) {
-	dir, ok := strings.CutSuffix(name, "/documents.jsonl")
+	dir, ok := strings.CutSuffix(strings.ReplaceAll(name, `\`, "/"), "/documents.jsonl")
 	folder, table = path.Split(dir)
 	if !ok || table == "" || strings.HasPrefix(table, "_") || strings.Contains("/"+folder, "/_components/") {
 		return "", "", false

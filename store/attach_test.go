@@ -233,7 +233,7 @@ func TestMalformedAndIgnored(t *testing.T) {
 	ctx := context.Background()
 	var e teller
 	in, err := s.InsertEvents(ctx, []store.NewEvent{
-		e.platform("enrollment.upserted", `{"course_id":"c1","user_id":"u","progress":400}`),
+		e.platform("enrollment.upserted", `{"course_id":0.5,"user_id":"u"}`),
 		e.platform("party.thrown", `{}`),
 		e.stripe("customer.created", "", `{"email":"x@x.example"}`),
 	})
@@ -245,7 +245,7 @@ func TestMalformedAndIgnored(t *testing.T) {
 		t.Errorf("%+v %v", out, err)
 	}
 	wantRows(t, url, `SELECT status || ': ' || last_error FROM webhook_events ORDER BY id`,
-		"failed: enrollment.upserted (evt_001): progress 400 must be from 0 to 100",
+		"failed: enrollment.upserted (evt_001): course_id must be 1 to 255 characters, got 0.5",
 		"ignored: no use for platform events of type party.thrown",
 		"failed: Stripe event evt_003 (customer.created): data.object is missing or has no usable id")
 	wantRows(t, url, `SELECT 'row' FROM enrollments`)

@@ -23,7 +23,7 @@ type Backfill struct {
 	Status    string          `json:"status"`   // queued, running, paused, completed, completed_with_errors, failed, cancelled
 	Reason    *string         `json:"reason"`   // why it failed, or what it waits for
 	Expected  *int64          `json:"expected"` // objects to look at; null while the source cannot tell
-	Seen      int64           `json:"seen"`     // objects looked at: created + updated + unchanged + errors
+	Seen      int64           `json:"seen"`     // objects looked at: created + updated + unchanged + errors + those passed over whole
 	Created   int64           `json:"created"`
 	Updated   int64           `json:"updated"`
 	Unchanged int64           `json:"unchanged"`
@@ -72,6 +72,11 @@ type Item struct {
 	Event *NewEvent
 	Old   *OldCustomer
 	Err   error // its text says what is wrong, to a person
+
+	// Passed says what of the object was passed over, as "without a Clerk id": a
+	// few texts for all objects of a stream, as they are counted. An object that
+	// says nothing else counts as passed over, not as unchanged.
+	Passed []string
 
 	row *rowKey // of courses and subscriptions: a fact that we hold already
 }

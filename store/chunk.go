@@ -145,6 +145,9 @@ func (w *work) closeChunk(ctx context.Context, c Chunk, page Page, t *tally, out
 	if err := w.keepFindings(ctx, c.Backfill, t, notes); err != nil {
 		return err
 	}
+	if err := w.keepPassed(ctx, c, t); err != nil {
+		return err
+	}
 	var last int
 	err := w.tx.QueryRow(ctx, `
 		UPDATE backfills
@@ -276,6 +279,9 @@ func (w *work) finish(ctx context.Context, backfill int64) (status string, err e
 		if err := w.keepFindings(ctx, backfill, t, nil); err != nil {
 			return status, err
 		}
+	}
+	if err := w.notePassed(ctx, backfill); err != nil {
+		return status, err
 	}
 	err = w.tx.QueryRow(ctx, `
 		WITH previews AS (

@@ -16,7 +16,8 @@ import (
 // tally is what items came to: counts, and what is to be told of them.
 type tally struct {
 	seen, created, updated, unchanged, errors int64
-	customers                                 int64 // new on the lists
+	customers                                 int64            // new on the lists
+	passed                                    map[string]int64 // passed over, by the reason
 
 	findings []BackfillError
 	events   []Waiting        // put into the inbox
@@ -24,7 +25,7 @@ type tally struct {
 	claimed  map[address]bool // those of them for which an item counts as created
 }
 
-func newTally() *tally { return &tally{claimed: map[address]bool{}} }
+func newTally() *tally { return &tally{claimed: map[address]bool{}, passed: map[string]int64{}} }
 
 func (t *tally) add(o *tally) {
 	t.seen += o.seen
@@ -33,6 +34,9 @@ func (t *tally) add(o *tally) {
 	t.unchanged += o.unchanged
 	t.errors += o.errors
 	t.customers += o.customers
+	for reason, n := range o.passed {
+		t.passed[reason] += n
+	}
 	t.findings = append(t.findings, o.findings...)
 	t.events = append(t.events, o.events...)
 	t.brought = append(t.brought, o.brought...)
@@ -238,7 +242,12 @@ func (w *work) sayItems(ctx context.Context, items []Item, t *tally) error {
 	}
 	for nth, i := range items {
 		o := w.claim(i.Facts)
-		t.count(o)
+		for _, reason := range i.Passed {
+			t.passed[reason]++
+		}
+		if len(i.Passed) == 0 || i.Old != nil || len(keysOf(i.Facts)) > 0 {
+			t.count(o)
+		}
 		if !w.touched[nth] { // else its place may be somebody's id
 			w.sample(i, o, t)
 		}

@@ -138,6 +138,7 @@ func newTable[F any](name, keys, main string, named []thing, merges map[string]s
 }
 
 // columnsOf lists the JSON names of a struct's fields, embedded ones included.
+// A field that JSON leaves out ("-") is no column.
 func columnsOf(t reflect.Type) []string {
 	var names []string
 	for f := range t.Fields() {
@@ -146,7 +147,9 @@ func columnsOf(t reflect.Type) []string {
 			continue
 		}
 		tag, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		names = append(names, tag)
+		if tag != "-" {
+			names = append(names, tag)
+		}
 	}
 	return names
 }

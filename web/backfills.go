@@ -30,6 +30,7 @@ func (s *Site) listBackfills(w http.ResponseWriter, r *http.Request) error {
 type fullBackfill struct {
 	store.Backfill
 	Streams  []store.BackfillStream `json:"streams"`
+	Passed   []store.Passed         `json:"passed_over"`
 	Findings []store.BackfillError  `json:"findings"` // the first errors and notes; /errors has them all
 }
 
@@ -44,6 +45,9 @@ func (s *Site) showBackfill(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if f.Streams, err = s.cfg.Store.BackfillStreams(r.Context(), id); err != nil {
+		return err
+	}
+	if f.Passed, err = s.cfg.Store.BackfillPassed(r.Context(), id); err != nil {
 		return err
 	}
 	if f.Findings, err = s.cfg.Store.BackfillErrors(r.Context(), id, 0, store.MaxLimit); err != nil {

@@ -40,7 +40,11 @@ func (c startFlags) follow(e *env, s *store.Store, b store.Backfill) error {
 	if err != nil {
 		return e.aboutBackfill(err, b.ID)
 	}
-	fmt.Fprintln(people, closing(b))
+	passed, err := s.BackfillPassed(e, b.ID)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(people, closing(b)+passedOver(passed))
 	return c.conclude(e, s, b)
 }
 

@@ -101,6 +101,7 @@ type backfillShowCmd struct {
 type fullBackfill struct {
 	store.Backfill
 	Streams  []store.BackfillStream `json:"streams"`
+	Passed   []store.Passed         `json:"passed_over"`
 	Findings []store.BackfillError  `json:"findings"` // errors, and notes
 }
 
@@ -122,6 +123,7 @@ func (c backfillShowCmd) Run(e *env) error {
 	}
 	showRun(e.out, b.Backfill, time.Now())
 	showStreams(e.out, b.Streams)
+	showPassed(e.out, b.Passed)
 	if len(b.Findings) > 0 {
 		fmt.Fprintln(e.out)
 		printFindings(e.out, b.Findings)
@@ -138,6 +140,9 @@ func (c backfillShowCmd) find(e *env, s *store.Store) (f fullBackfill, more bool
 		return f, false, err
 	}
 	if f.Streams, err = s.BackfillStreams(e, c.ID); err != nil {
+		return f, false, err
+	}
+	if f.Passed, err = s.BackfillPassed(e, c.ID); err != nil {
 		return f, false, err
 	}
 	f.Findings, err = s.BackfillErrors(e, c.ID, 0, c.Errors+1)
@@ -196,6 +201,16 @@ func showStreams(w io.Writer, streams []store.BackfillStream) {
 		t.add(name, number(v.Seen), fmt.Sprintf("%d/%d", v.Chunks-v.Open, v.Chunks), clip(deref(v.Waiting), 100))
 	}
 	t.print(w)
+}
+
+func showPassed(w io.Writer, passed []store.Passed) {
+	if len(passed) == 0 {
+		return
+	}
+	fmt.Fprintln(w, "\nPASSED OVER")
+	for _, line := range passedLines(passed) {
+		fmt.Fprintln(w, line)
+	}
 }
 
 func printFindings(w io.Writer, findings []store.BackfillError) {

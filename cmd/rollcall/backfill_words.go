@@ -72,6 +72,26 @@ func countedFully(b store.Backfill) string {
 	return fmt.Sprintf(form, w.name, number(b.Seen), w.objects, number(b.Created), number(b.Updated), number(b.Unchanged), number(b.Errors), number(b.Customers))
 }
 
+// passedOver is what a closing line says of what was passed over, if anything was.
+func passedOver(passed []store.Passed) string {
+	if len(passed) == 0 {
+		return ""
+	}
+	return "; passed over: " + strings.Join(passedLines(passed), "; ")
+}
+
+// passedLines are as "1 purchase not completed (pending)".
+func passedLines(passed []store.Passed) (lines []string) {
+	for _, p := range passed {
+		objects := p.Stream
+		if p.Objects == 1 {
+			objects = strings.TrimSuffix(objects, "s")
+		}
+		lines = append(lines, number(p.Objects)+" "+objects+" "+p.Reason)
+	}
+	return lines
+}
+
 // soFar is how far a run is: "60 of 125 course purchases".
 func soFar(b store.Backfill) string {
 	if b.Expected != nil {

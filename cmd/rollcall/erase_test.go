@@ -160,7 +160,7 @@ func (h erasing) tell() {
 		event("clerk", "e4", "session.ended", `{"data":{"id":"sess_1","user_id":"`+annUser+`"}}`),
 		event("platform", "e5", "enrollment.upserted", `{"data":{"course_id":"c1","user_id":"`+annUser+`","name":"`+annName+`"}}`),
 		event("platform", "e6", "enrollment.upserted", `{"data":{"course_id":"c9","user_id":"`+annUser+`","email":"`+annMail+`"}}`),
-		event("platform", "e7", "enrollment.upserted", `{"data":{"course_id":"c1","email":"`+annMail+`","progress":700}}`),
+		event("platform", "e7", "enrollment.upserted", `{"data":{"course_id":0.5,"email":"`+annMail+`"}}`),
 		event("stripe", "e8", "charge.succeeded", `{"data":{"object":{"id":"ch_1","customer":"`+annCus+`","billing_details":{"email":"`+annMail+`","name":"`+annName+`"}}}}`),
 		event("stripe", "e9", "customer.created", `{"data":{"object":{"id":"`+annCus+`","email":"`+annMail+`","name":"`+annName+`"}}}`),
 		event("platform", "e10", "enrollment.upserted", `{"data":{"course_id":"c1","email":"bob@x.example","name":"Bob"}}`),
@@ -292,7 +292,7 @@ func TestErasureLeavesNothing(t *testing.T) {
 	h.tell() // duplicates
 	h.hear(true, event("clerk", "e21", "user.updated", `{"data":{"id":"`+annUser+`","first_name":"Annabel","last_name":"Quistgaard","primary_email_address_id":"i","email_addresses":[{"id":"i","email_address":"`+annMail+`","verification":{"status":"verified"}}]}}`),
 		event("stripe", "e22", "charge.failed", `{"data":{"object":{"id":"ch_2","customer":"`+annCus+`","billing_details":{"email":"`+annMail+`"}}}}`),
-		event("platform", "e23", "enrollment.upserted", `{"data":{"course_id":"c1","email":"`+annMail+`","progress":900}}`),
+		event("platform", "e23", "enrollment.upserted", `{"data":{"course_id":0.5,"email":"`+annMail+`"}}`),
 		with(`{"X-Request":"of-annabel-quistgaard"}`, event("clerk", "e24", "session.created", `{"data":{"id":"sess_3","user_id":"`+annUser+`","created_at":1768211400000}}`)),
 		with(`{"Referer":"https://x.example/?by=`+annMail+`"}`, event("platform", "e25", "product.upserted", `{"data":{"id":"c2","store_id":"s1","kind":"course","title":"D"}}`)))
 	h.closed()

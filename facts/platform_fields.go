@@ -1,0 +1,320 @@
+package facts
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// The fields of a platform event. What a field says is read in every shape that
+// leaves no doubt. A field that is needed and cannot be used is an error; any
+// other is passed over with a note, and the rest counts.
+
+// fields is the data of an event, and what was found about it.
+type fields struct {
+	raw   map[string]json.RawMessage
+	notes []string
+	err   error // the first of what is needed and cannot be used
+}
+
+func fieldsOf(data []byte) (*fields, error) {
+	f := &fields{}
+	if err := json.Unmarshal(data, &f.raw); err != nil {
+		return nil, errors.New("data must be an object")
+	}
+	return f, nil
+}
+
+func (f *fields) note(format string, args ...any) {
+	f.notes = append(f.notes, fmt.Sprintf(format, args...))
+}
+
+func (f *fields) fail(format string, args ...any) {
+	if f.err == nil {
+		f.err = fmt.Errorf(format, args...)
+	}
+}
+
+// given tells whether a field is there, as null or not.
+func (f *fields) given(field string) bool { return f.raw[field] != nil }
+
+// empty tells whether a field says that there is nothing, or says nothing.
+func (f *fields) empty(field string) bool {
+	switch strings.Join(strings.Fields(string(f.raw[field])), "") {
+	case "", "null", `""`, "[]":
+		return true
+	}
+	return false
+}
+
+// withdrawn lists those of fields that are there, and say that there is nothing.
+func (f *fields) withdrawn(names ...string) (out []string) {
+	for _, n := range names {
+		if f.given(n) && f.empty(n) {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// got quotes what came for a field, for the text that says it cannot be used.
+func got(raw []byte) string {
+	const most = 40
+	switch s := strings.TrimSpace(string(raw)); {
+	case s == "":
+		return "nothing"
+	case s[0] == '[':
+		return "a list"
+	case s[0] == '{':
+		return "an object"
+	case len(s) > most:
+		if text, ok := idText(raw); ok {
+			s = text
+		}
+		runes := []rune(s)
+		return strconv.Quote(string(runes[:min(most, len(runes))]) + "…")
+	default:
+		return s
+	}
+}
+
+const idShape = "must be 1 to 255 characters"
+
+// required reads an id that must be there.
+func (f *fields) required(field string) string {
+	text, _ := idText(f.raw[field])
+	id := ref(text)
+	if id == "" {
+		f.fail("%s %s, got %s", field, idShape, got(f.raw[field]))
+	}
+	return id
+}
+
+// id reads an id that may be left out.
+func (f *fields) id(field string) string {
+	if f.empty(field) {
+		return ""
+	}
+	text, _ := idText(f.raw[field])
+	id := ref(text)
+	if id == "" {
+		f.note("%s %s, got %s", field, idShape, got(f.raw[field]))
+	}
+	return id
+}
+
+// ids reads a list of ids, each once, in their order; nil where it says nothing
+// that can be used. One id alone is a list of it.
+func (f *fields) ids(field string) []string {
+	entries, ok := f.list(field)
+	if !ok {
+		return nil
+	}
+	ids := []string{}
+	for _, e := range entries {
+		text, _ := idText(e)
+		if ref(text) == "" {
+			f.note("each of %s %s, got %s", field, idShape, got(e))
+		}
+		ids = addID(ids, text)
+	}
+	if len(ids) == 0 && len(entries) > 0 {
+		return nil // all were odd: that does not say that there are none
+	}
+	return ids
+}
+
+// list is the entries of a field; false where it is left out, or no list.
+func (f *fields) list(field string) (entries []json.RawMessage, ok bool) {
+	switch {
+	case !f.given(field):
+		return nil, false
+	case f.empty(field):
+		return nil, true
+	case json.Unmarshal(f.raw[field], &entries) == nil:
+		return entries, true
+	}
+	if _, ok := idText(f.raw[field]); ok {
+		return []json.RawMessage{f.raw[field]}, true
+	}
+	f.note("%s must be a list of ids, got %s", field, got(f.raw[field]))
+	return nil, false
+}
+
+// members reads who may see a store's list, each once, sorted: the same members
+// are the same row. One that cannot be an id is an error: left out, somebody
+// would be locked out in silence.
+func (f *fields) members(field string) []string {
+	if !f.given(field) {
+		return nil
+	}
+	var entries []json.RawMessage
+	if !f.empty(field) && json.Unmarshal(f.raw[field], &entries) != nil {
+		f.fail("%s must be a list of ids, got %s", field, got(f.raw[field]))
+	}
+	ids := []string{}
+	for _, e := range entries {
+		text, _ := idText(e)
+		if ref(text) == "" {
+			f.fail("each of %s %s, got %s", field, idShape, got(e))
+		}
+		ids = addID(ids, text)
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// name reads what a person or a thing is called.
+func (f *fields) name(field string) string {
+	text, ok := scalar(f.raw[field])
+	if !ok && !f.empty(field) {
+		f.note("%s must be text, got %s", field, got(f.raw[field]))
+	}
+	return name(text)
+}
+
+// email reads an address. What came instead of one is not quoted: it may tell of
+// a person all the same, and nobody would find it there.
+func (f *fields) email(field string) string {
+	text, _ := idText(f.raw[field])
+	address := Email(text)
+	if address == "" && !f.empty(field) {
+		f.note("%s is no email address", field)
+	}
+	return address
+}
+
+// numeral is the text of a JSON number, or of a string that may hold one.
+func numeral(raw []byte) string {
+	if len(raw) > 0 && raw[0] == '"' {
+		text, _ := idText(raw)
+		return strings.TrimSpace(text)
+	}
+	return string(raw)
+}
+
+// decimal reads a finite number in decimal digits.
+func decimal(s string) (float64, bool) {
+	if s == "" || strings.Trim(s, "+-.0123456789eE") != "" { // no NaN, no Infinity, no 0x1p4
+		return 0, false
+	}
+	n, err := strconv.ParseFloat(s, 64)
+	return n, err == nil && !math.IsInf(n, 0)
+}
+
+// percent reads a progress. Lessons that were added or dropped, and sums of
+// floats, make more than 100 of it: that is all there is.
+func (f *fields) percent(field string) *float64 {
+	if f.empty(field) {
+		return nil
+	}
+	p, ok := clampPercent(strings.TrimSuffix(numeral(f.raw[field]), "%"))
+	if !ok {
+		f.note("%s must be a number from 0 to 100, got %s", field, got(f.raw[field]))
+		return nil
+	}
+	return &p
+}
+
+// clampPercent reads a percentage, to six decimals and within 0 and 100.
+func clampPercent(s string) (float64, bool) {
+	n, ok := decimal(strings.TrimSpace(s))
+	const decimals = 1e6
+	return math.Round(max(0, min(100, n))*decimals) / decimals, ok
+}
+
+// maxAmount is the largest amount, in minor units. Up to it floats are exact, so
+// it came as it was meant; thousands of such sums stay within a bigint.
+const maxAmount = 1_000_000_000_000_000
+
+// dust is how far from a whole number arithmetic in floats may leave an amount.
+// No currency's minor unit is parted so finely: 1999.99 is somebody's dollars,
+// not a number of cents.
+const dust = 0.0005
+
+// amount reads money in minor units that must be there.
+func amount(raw []byte) (int64, error) {
+	n, ok := decimal(numeral(raw))
+	switch near := math.Round(n); {
+	case !ok || math.Abs(n-near) >= dust:
+		return 0, fmt.Errorf("must be a whole number of minor units (cents), got %s", got(raw))
+	case math.Abs(near) > maxAmount:
+		return 0, fmt.Errorf("must be at most 10^15 minor units, got %s", got(raw))
+	case near < 0:
+		return 0, fmt.Errorf("must not be negative, got %s", got(raw))
+	default:
+		return int64(near), nil
+	}
+}
+
+// code reads a currency that must be there, in lower case.
+func code(raw []byte) (string, error) {
+	text, _ := idText(raw)
+	text = lowerASCII(strings.TrimSpace(text))
+	if !isCurrency(text) {
+		return "", fmt.Errorf("must be three letters, as usd, got %s", got(raw))
+	}
+	return text, nil
+}
+
+func isCurrency(s string) bool {
+	return len(s) == 3 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz") == ""
+}
+
+// money reads the fields amount and currency, which must be there.
+func (f *fields) money() (m Money, err error) {
+	if m.Amount, err = amount(f.raw["amount"]); err != nil {
+		return m, fmt.Errorf("amount %w", err)
+	}
+	if m.Currency, err = code(f.raw["currency"]); err != nil {
+		return m, fmt.Errorf("currency %w", err)
+	}
+	return m, nil
+}
+
+// Numbers are times: seconds since 1970 below maxSeconds (the year 5138), from
+// there on milliseconds (in 1973). Numbers below minSeconds (in 1973) are more
+// likely a day written as 20260131, a year or a count.
+const (
+	minSeconds = 100_000_000
+	maxSeconds = 100_000_000_000
+)
+
+// time reads a moment.
+func (f *fields) time(field string) *time.Time {
+	if f.empty(field) {
+		return nil
+	}
+	t := moment(f.raw[field])
+	if t == nil {
+		f.note("%s %s is no time: write RFC 3339, a day, or seconds or milliseconds since 1970", field, got(f.raw[field]))
+	}
+	return t
+}
+
+// moment reads RFC 3339, a day (its beginning in UTC), or seconds or milliseconds
+// since 1970, as a number or as text.
+func moment(raw []byte) *time.Time {
+	s := numeral(raw)
+	if n, ok := decimal(s); ok {
+		if n < maxSeconds {
+			n *= 1000
+		}
+		if n < minSeconds*1000 || n > maxUnix*1000 {
+			return nil
+		}
+		t := time.UnixMicro(int64(math.Round(n * 1000))).UTC()
+		return &t
+	}
+	for _, layout := range []string{time.RFC3339, time.DateOnly} {
+		if t, err := time.Parse(layout, s); err == nil && !t.IsZero() && t.UTC().Year() >= 1 && t.UTC().Year() <= 9999 {
+			return &t
+		}
+	}
+	return nil
+}

@@ -1,0 +1,75 @@
+package history
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+
+	"rollcall/facts"
+)
+
+// Most apps name users by Clerk's id. In those that name them by the _id of their
+// document, the table of users is read once more, before the first row that
+// names one so, and kept: who has which _id is all that is held of an export
+// beside a page, about 200 bytes for each user. Reading on after an interruption
+// does the same again.
+
+// maxUsers is the most users that are kept: some 400 MB.
+const maxUsers = 2_000_000
+
+// knownUsers are the documents of the users table, by _id.
+type knownUsers map[string]facts.ConvexPerson
+
+// person finds a user for the reader. What goes wrong ends the page: see trouble.
+func (c *Convex) person(ctx context.Context, id string) (facts.ConvexPerson, bool) {
+	if c.people == nil && c.trouble == nil {
+		c.people, c.trouble = c.readPeople(ctx)
+	}
+	p, ok := c.people[id]
+	return p, ok
+}
+
+// readPeople reads the users table for who is who. Damage to it is told where it
+// is read as a table.
+func (c *Convex) readPeople(ctx context.Context) (knownUsers, error) {
+	known := knownUsers{}
+	table := c.export.tables["users"]
+	if table == nil {
+		return known, nil
+	}
+	packed, err := table.Open()
+	if err != nil {
+		return known, onlyOfDisk(err)
+	}
+	l := newLines(packed)
+	defer l.close()
+	for len(known) <= maxUsers {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		line, err := l.next()
+		if errors.Is(err, errLongLine) {
+			continue
+		}
+		if err == io.EOF {
+			return known, nil
+		}
+		if err != nil {
+			return known, onlyOfDisk(err)
+		}
+		if row, err := c.reader.Read("users", line); err == nil && row.Person != nil {
+			known[row.Person.ID] = *row.Person
+		}
+	}
+	return nil, refused("%s names users by the _id of their documents, and has more than %d: put Clerk's ids into the tables that name users, and export again", c.path, maxUsers)
+}
+
+// onlyOfDisk is the error if it is the disk's, which may be better the next time.
+func onlyOfDisk(err error) error {
+	var unreadable *fs.PathError
+	if errors.As(err, &unreadable) {
+		return err
+	}
+	return nil
+}
