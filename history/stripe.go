@@ -43,7 +43,7 @@ var stripeStreams = []stream{
 		child: childList{"items", func(id string) (string, string) { return "/v1/subscription_items", id }}},
 	{name: "invoices", path: "/v1/invoices",
 		child: childList{"lines", func(id string) (string, string) { return "/v1/invoices/" + id + "/lines", "" }}},
-	{name: "payment_intents", path: "/v1/payment_intents"},
+	{name: "payment_intents", path: "/v1/payment_intents", expand: "data.latest_charge"}, // of a guest only the charge has the address
 	{name: "refunds", path: "/v1/refunds", expand: "data.charge"},
 	{name: "disputes", path: "/v1/disputes"},
 	{name: "checkout_sessions", path: "/v1/checkout/sessions", expand: "data.line_items",

@@ -265,7 +265,7 @@ func TestChildLists(t *testing.T) {
 			got[id] = int(*s.Amount)
 		}
 	}
-	want := map[string]int{"cs_bare": 500, "cs_named": 0, "cs_short": 20, "in_bare": 500, "in_named": 20, "sub_1": 2000}
+	want := map[string]int{"cs_bare": 500, "cs_named": 500, "cs_short": 20, "in_bare": 500, "in_named": 500, "sub_1": 2000}
 	for id, n := range want {
 		if got[id] != n {
 			t.Errorf("%s: %d, want %d", id, got[id], n)
@@ -283,8 +283,8 @@ func TestChildLists(t *testing.T) {
 			child++
 		}
 	}
-	if child != 3+3+1 {
-		t.Errorf("%d requests for child lists, want 7", child)
+	if child != 2*3+2*3+1 {
+		t.Errorf("%d requests for child lists, want 13", child)
 	}
 }
 

@@ -74,13 +74,13 @@ WHERE c.id = ANY($1)
 // deriveSQL is what a customer is: a function of its facts. $1 ids, $2 stores,
 // $3 addresses; returns each
 // customer written, and whether it is new.
-const deriveSQL = `
+var deriveSQL = `
 WITH target AS (
 	SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[]) AS t(id, store_id, email)
 ),
 pay AS MATERIALIZED (
 	SELECT t.id AS customer, p.id, p.amount, p.currency, p.refunded, p.amount - p.refunded - p.disputed AS net,
-		LEAST(p.paid_at, version_time(p.claim_version)) AS at, p.subscription IS NOT NULL AS recurring, p.product_id, p.sold,
+		` + paidAt + ` AS at, p.subscription IS NOT NULL AS recurring, p.product_id, p.sold,
 		coalesce(p.name, p.charge ->> 'name') AS name,
 		coalesce(p.user_ref, p.intent ->> 'user_ref', p.charge ->> 'user_ref') AS user_ref,
 		coalesce(p.stripe_customer, p.intent ->> 'stripe_customer', p.charge ->> 'stripe_customer') AS stripe_customer,
@@ -117,7 +117,7 @@ enrolled AS MATERIALIZED (
 ),
 subs AS MATERIALIZED (
 	SELECT s.customer_id AS customer, s.*, coalesce(s.user_ref, s.checkout ->> 'user_ref') AS person,
-		coalesce(LEAST(s.started_at, version_time(s.version)), s.checkout_at) AS at,
+		coalesce(s.started_at, s.checkout_at) AS at,
 		CASE WHEN s.paused AND s.status IN ('active', 'trialing', 'past_due') THEN 'paused' ELSE coalesce(s.status, 'active') END AS state,
 		ARRAY(SELECT p.value ->> 'id' FROM jsonb_array_elements(s.sold) WITH ORDINALITY AS p(value, nth) ORDER BY p.nth) AS products
 	FROM subscriptions s

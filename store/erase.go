@@ -73,6 +73,9 @@ func (s *Store) Erase(ctx context.Context, p Erasing, o EraseOptions) (err error
 	if err := p.check(); err != nil {
 		return err
 	}
+	if _, err := s.respell(ctx); err != nil { // so that one spelling finds all
+		return err
+	}
 	var x erasure
 	err = s.transact(ctx, func(ctx context.Context, w *work) error {
 		if err := w.alone(ctx); err != nil {

@@ -121,7 +121,9 @@ func (e *erased) find(ctx context.Context, tx pgx.Tx, ids []identity) (err error
 	for _, i := range ids {
 		if _, known := e.tombs[i]; !known {
 			e.tombs[i] = nil
-			asked[string(e.hash(i))] = i
+			for _, spelled := range spellingsOf(i) { // an older tombstone may be of another
+				asked[string(e.hash(identity{i.kind, spelled}))] = i
+			}
 		}
 	}
 	if len(asked) == 0 {

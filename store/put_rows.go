@@ -83,8 +83,8 @@ func (w *work) putSubscription(f *facts.Subscription) (rowKey, bool) {
 
 // namingColumns are those of a row that name people.
 var namingColumns = map[string][]string{
-	payment:      {"user_ref", "stripe_customer", "email", "name", "intent", "charge"},
-	subscription: {"user_ref", "stripe_customer", "email", "name", "checkout"},
+	payment:      {"user_ref", "stripe_customer", "email", "name", "earlier", "intent", "charge"},
+	subscription: {"user_ref", "stripe_customer", "email", "name", "earlier", "checkout"},
 	enrollment:   {"email", "name"}, // beside its key
 }
 

@@ -19,6 +19,10 @@ func (s *Store) Rebuild(ctx context.Context, store string, progress func(done in
 		if total.Facts, err = s.settleProducts(ctx); err != nil {
 			return total, err
 		}
+		moved, err := s.respell(ctx)
+		if total.Facts += moved; err != nil {
+			return total, err
+		}
 	}
 	done := 0
 	for _, kind := range []string{payment, enrollment, subscription} {

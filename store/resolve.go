@@ -240,12 +240,12 @@ var resolveSQL = map[string]string{
 		)` + resolveTail,
 }
 
-// When a fact happened, no later than it was told: the links in force then are
-// those that lead to where it belongs.
+// When a fact happened: the links in force then are those that lead to where it
+// belongs. What the platform says happened no later than it said so.
 const (
 	enrolledAt   = `LEAST(coalesce(f.enrolled_at, f.first_said_at), version_time(coalesce(nullif(f.enrolled_version, ''), f.version)))`
-	subscribedAt = `coalesce(LEAST(f.started_at, version_time(f.version)), f.checkout_at)`
-	paidAt       = `LEAST(p.paid_at, version_time(p.claim_version))`
+	subscribedAt = `coalesce(f.started_at, f.checkout_at)`
+	paidAt       = `LEAST(p.paid_at, CASE WHEN p.kind = 'purchase' THEN version_time(p.claim_version) END)`
 )
 
 // ownCustomer is the Stripe customer that payment p itself names.
@@ -376,7 +376,9 @@ var resolveTail = `
 			LEFT JOIN users own ON own.id = c.user_ref
 			LEFT JOIN stripe_customers s ON s.account = c.account AND s.id = c.stripe_customer
 			CROSS JOIN LATERAL (SELECT CASE WHEN own.email IS NULL THEN coalesce(s.email, c.email) END AS email) typed
-			LEFT JOIN users owner ON owner.id = ` + addressOwner("typed.email", "c.at") + `
+			-- Whoever owns a connected account can write any address on its objects: that
+			-- must not tell where its user is now.
+			LEFT JOIN users owner ON c.account = '' AND owner.id = ` + addressOwner("typed.email", "c.at") + `
 		) buyer ON true
 		LEFT JOIN LATERAL (SELECT store_id, email FROM customers WHERE id = c.customer_id OFFSET 0) old ON true`
 

@@ -43,7 +43,9 @@ func naming(ctx context.Context, q querier, ids []identity, from, to int64) (fou
 	var needles []string
 	for _, i := range ids {
 		sought[i] = true
-		needles = append(needles, strings.ToLower(longestASCII(idOf(i))))
+		for _, spelled := range spellingsOf(i) {
+			needles = append(needles, strings.ToLower(longestASCII(idOf(identity{i.kind, spelled}))))
+		}
 	}
 	rows, err := q.Query(ctx, namingSQL, from, to, needles)
 	if err != nil {
@@ -78,6 +80,14 @@ const namingSQL = `
 		OR strpos(t.text, '%40') > 0
 		OR EXISTS (SELECT FROM unnest($3::text[]) AS n(needle) WHERE strpos(t.text, n.needle) > 0))
 	ORDER BY e.id`
+
+// spellingsOf are the ways in which an identity may be written.
+func spellingsOf(i identity) []string {
+	if i.kind != anAddress {
+		return []string{i.value}
+	}
+	return append(facts.Spellings(i.value), i.value)
+}
 
 // idOf is an identity as outsiders write it.
 func idOf(i identity) string {

@@ -152,7 +152,7 @@ func TestTimeline(t *testing.T) {
 	}{
 		"courses": {[]store.NewEvent{
 			e.enrolled("c1", `"user_id":"user_1","progress":10`), // evt_005
-			e.platform("enrollment.upserted", `{"course_id":"c1","user_id":"user_1","progress":100,"completed_at":"2026-01-13T10:00:00Z","enrolled_at":"2026-01-10T10:00:00Z"}`),
+			e.platform("enrollment.upserted", `{"course_id":"c1","user_id":"user_1","progress":100,"completed_at":"2026-01-11T10:00:00Z","enrolled_at":"2026-01-10T10:00:00Z"}`),
 			e.event("clerk", "session.created", "", `{"data":{"id":"sess","user_id":"user_1","created_at":1768384800000}}`),
 			e.sale("pi_1", "ann@x.example", `{"storeId":"s1","courseId":"c2"}`), // evt_008
 			e.enrolled("c3", `"email":"ann@x.example"`),
@@ -201,7 +201,7 @@ func TestTimeline(t *testing.T) {
 			"01-12 10:00:19 subscription_past_due subscription:sub_1 Club 500usd at the latest [subscription by evt_019]",
 			"01-12 10:00:02 subscription_ended subscription:sub_2 Beat [subscription by evt_023]",
 			"01-12 10:00:00 subscription_started subscription:sub_1 Club 500usd [subscription by evt_019]",
-			"01-01 00:00:00 subscription_started subscription:sub_2 Beat 0usd [subscription by evt_023]",
+			"01-01 00:00:00 subscription_started subscription:sub_2 Beat [subscription by evt_023]",
 			"01-01 00:00:00 first_seen customer:1 []",
 		}},
 	} {

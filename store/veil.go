@@ -52,7 +52,25 @@ func (e *erased) user(f *facts.User, at time.Time) bool {
 	}
 	f.ID, f.Name, f.ImageURL, f.LastSeenAt = e.mark(identity{aUser, f.ID}), "", "", nil
 	t.people(&f.Email, &f.Version, &f.DeletedVersion)
+	f.Earlier = veiled(f.Earlier, "name", "image_url")
 	return true
+}
+
+// veiled is how old things are, without those that are not kept.
+func veiled(e facts.Earlier, dropped ...string) facts.Earlier {
+	if e == nil {
+		return nil
+	}
+	out := facts.Earlier{}
+	for thing, v := range e {
+		if !slices.Contains(dropped, thing) {
+			out[thing] = v.Veiled()
+		}
+	}
+	if len(out) == 0 {
+		return nil
+	}
+	return out
 }
 
 // endsUser tells whether a fact tells of nothing but a user's deletion.
@@ -71,6 +89,7 @@ func (e *erased) stripeCustomer(f *facts.StripeCustomer, at time.Time) bool {
 	}
 	f.ID, f.Name = e.mark(who), ""
 	t.people(&f.Email, &f.Version, &f.DeletedVersion)
+	f.Earlier = veiled(f.Earlier, "name")
 	return true
 }
 
@@ -113,6 +132,9 @@ func endsEnrollment(f facts.Enrollment) bool { return f.Version == "" && f.Delet
 // intent and its charge say as of others.
 func (e *erased) payment(f *facts.Payment, claimed, intended, charged time.Time) bool {
 	touched := e.context(&f.Context, f.Account, claimed)
+	if touched {
+		f.Earlier = veiled(f.Earlier, "name")
+	}
 	if f.Intent != nil {
 		put := *f.Intent
 		if e.context(&put.Context, f.Account, intended) {
@@ -129,6 +151,9 @@ func (e *erased) subscription(f *facts.Subscription, said, checkout time.Time) b
 		said = always
 	}
 	touched := e.context(&f.Context, f.Account, said)
+	if touched {
+		f.Earlier = veiled(f.Earlier, "name")
+	}
 	return e.copied(&f.Checkout, f.Account, checkout) || touched
 }
 
