@@ -39,7 +39,7 @@ var weakeningsBegin = storyStart.Add(time.Hour)
 // weaken tells a story, then one to three weakenings, one after the other, each
 // of a kind drawn from those given.
 func (h *house) weaken(t *rapid.T, kinds ...weakening) {
-	story := drawStoryOf(t, true)
+	story := append(drawCatalogue(t), drawStoryOf(t, true)...)
 	h.told(t, story, plan{batch: len(story), workers: 1})
 	before := h.everybody(t)
 	told := slices.Clone(story)
@@ -58,6 +58,31 @@ func (h *house) weaken(t *rapid.T, kinds ...weakening) {
 		}
 		before = after
 	}
+}
+
+// drawCatalogue draws what makes most of a story's facts somebody's, in some
+// store: links to be weakened.
+func drawCatalogue(t *rapid.T) (events []store.NewEvent) {
+	for i, act := range []func(drawer) store.NewEvent{
+		func(d drawer) store.NewEvent {
+			return d.platform("store.upserted", `{"id":"store_1","name":"S","owner_user_id":"user_owner","stripe_account_id":"acct_1"}`)
+		},
+		func(d drawer) store.NewEvent {
+			return d.platform("product.upserted", fmt.Sprintf(`{"id":"course_1","store_id":%q,"kind":"course","title":"C","stripe_price_ids":["price_1"]}`, d.pick("its store", "store_1", "user_owner")))
+		},
+		func(d drawer) store.NewEvent {
+			return d.platform("product.upserted", fmt.Sprintf(`{"id":"course_2","store_id":%q,"kind":"membership","title":"C","stripe_price_ids":["price_2"]}`, d.pick("its store", "store_1", "user_owner")))
+		},
+		func(d drawer) store.NewEvent {
+			return d.event("clerk", "user.created", "", userPayload("user_1", "Ann", d.at, address(d.email(), "verified")))
+		},
+	} {
+		if d := (drawer{t: t, at: storyStart, nth: 90 + i}); d.pick("listed", "no", "yes", "yes") == "yes" {
+			d.at = d.at.Add(time.Duration(rapid.IntRange(0, 3).Draw(t, "second")) * time.Second)
+			events = append(events, act(d))
+		}
+	}
+	return events
 }
 
 // standing is how a customer stands: what no weakening may lessen.
