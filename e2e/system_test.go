@@ -64,11 +64,23 @@ func newSystem(t *testing.T) *system {
 
 func newWatchedSystem(t *testing.T, by eyes) *system {
 	t.Helper()
-	ctx := context.Background()
 	servers := testdb.Private(t)
-	if _, err := migrations.Up(ctx, servers.DatabaseURL); err != nil {
+	if _, err := migrations.Up(t.Context(), servers.DatabaseURL); err != nil {
 		t.Fatal(err)
 	}
+	return newSystemOn(t, servers, by)
+}
+
+// newSharedSystem is a Rollcall with databases of its own on the servers that all
+// tests share: for those that stop no server.
+func newSharedSystem(t *testing.T) *system {
+	t.Helper()
+	return newSystemOn(t, &embedded.Servers{DatabaseURL: testdb.Postgres(t), RedisURL: testdb.Redis(t)}, blind)
+}
+
+func newSystemOn(t *testing.T, servers *embedded.Servers, by eyes) *system {
+	t.Helper()
+	ctx := context.Background()
 	s, err := store.Open(ctx, servers.DatabaseURL, store.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -105,6 +117,13 @@ func newWatchedSystem(t *testing.T, by eyes) *system {
 		s.Close()
 	})
 	return sys
+}
+
+// on is the same system for a subtest.
+func (s *system) on(t *testing.T) *system {
+	other := *s
+	other.t = t
+	return &other
 }
 
 // startWorker runs a worker in this process until the test ends.

@@ -10,7 +10,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
-	"golang.org/x/sync/errgroup"
 	"pgregory.net/rapid"
 
 	"rollcall/facts"
@@ -69,31 +68,6 @@ func TestErasureDoesNotDependOnOrder(t *testing.T) {
 func (h *house) erase(t fataler, who store.Erasing) {
 	if err := h.store.Erase(context.Background(), who, store.EraseOptions{Read: facts.Read}); err != nil {
 		t.Fatalf("erase %+v: %v", who, err)
-	}
-}
-
-// tell tells a story that goes on.
-func (h *house) tell(t fataler, order []store.NewEvent, p plan) {
-	var work errgroup.Group
-	work.SetLimit(p.workers)
-	for start := 0; start < len(order); start += p.batch {
-		in, err := h.store.InsertEvents(context.Background(), order[start:min(start+p.batch, len(order))])
-		if err != nil {
-			t.Fatalf("%v", err)
-		}
-		var ids []int64
-		for _, row := range in {
-			if !row.Duplicate {
-				ids = append(ids, row.ID)
-			}
-		}
-		work.Go(func() error {
-			_, err := h.store.Apply(context.Background(), ids, 0, facts.Read)
-			return err
-		})
-	}
-	if err := work.Wait(); err != nil {
-		t.Fatalf("%v\n%s", err, tell(order))
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -107,7 +108,22 @@ type fataler interface{ Fatalf(string, ...any) }
 // told empties the house, tells the story in order and returns the end.
 func (h *house) told(t fataler, order []store.NewEvent, p plan) []string {
 	h.empty(t)
+	if malformed := h.tell(t, order, p); len(malformed) > 0 {
+		t.Fatalf("malformed: %v\n%s", malformed, tell(order))
+	}
+	end := h.snapshot(t)
+	diff, err := h.store.Rebuild(context.Background(), "", nil)
+	if err != nil || diff.Sum() != 0 {
+		t.Fatalf("a rebuild found differences: %+v %v\ntold in this order, %+v\n%s\n(-before it +after it):\n%s", diff, err, p, tell(order), cmp.Diff(end, h.snapshot(t)))
+	}
+	return end
+}
+
+// tell tells events after what was told before, and returns those that could not
+// be read.
+func (h *house) tell(t fataler, order []store.NewEvent, p plan) (malformed []int64) {
 	ctx := context.Background()
+	var mu sync.Mutex
 	var work errgroup.Group
 	work.SetLimit(p.workers)
 	for start := 0; start < len(order); start += p.batch {
@@ -124,21 +140,16 @@ func (h *house) told(t fataler, order []store.NewEvent, p plan) []string {
 		}
 		work.Go(func() error {
 			out, err := h.store.Apply(ctx, ids, 0, facts.Read)
-			if err == nil && len(out.Malformed) > 0 {
-				err = fmt.Errorf("malformed: %v", out.Malformed)
-			}
+			mu.Lock()
+			defer mu.Unlock()
+			malformed = append(malformed, out.Malformed...)
 			return err
 		})
 	}
 	if err := work.Wait(); err != nil {
 		t.Fatalf("%v\n%s", err, tell(order))
 	}
-	end := h.snapshot(t)
-	diff, err := h.store.Rebuild(ctx, "", nil)
-	if err != nil || diff.Sum() != 0 {
-		t.Fatalf("a rebuild found differences: %+v %v\ntold in this order, %+v\n%s\n(-before it +after it):\n%s", diff, err, p, tell(order), cmp.Diff(end, h.snapshot(t)))
-	}
-	return end
+	return malformed
 }
 
 // snapshot is everything that must not depend on the order: all but ids.

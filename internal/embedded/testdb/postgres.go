@@ -21,16 +21,31 @@ var databases atomic.Int64
 // this test alone. It is dropped at the test's end, open connections or not.
 func Postgres(t testing.TB) string {
 	t.Helper()
+	return database(t, func(s *servers, name string) error {
+		template, err := s.migrated(t.Context())
+		if err != nil {
+			return err
+		}
+		return s.clone(t.Context(), name, template)
+	})
+}
+
+// Empty returns the URL of a database without the schema, otherwise as Postgres
+// does: for tests that restore one.
+func Empty(t testing.TB) string {
+	t.Helper()
+	return database(t, func(s *servers, name string) error { return s.exec(t.Context(), "CREATE DATABASE "+name) })
+}
+
+// database makes one and sees to its end.
+func database(t testing.TB, create func(*servers, string) error) string {
+	t.Helper()
 	s, err := get(t.Context())
 	if err != nil {
 		t.Fatalf("testdb.Postgres: %v", err)
 	}
-	template, err := s.migrated(t.Context())
-	if err != nil {
-		t.Fatalf("testdb.Postgres: %v", err)
-	}
 	name := fmt.Sprintf("rollcall_test_%s_%d", process, databases.Add(1))
-	if err := s.clone(t.Context(), name, template); err != nil {
+	if err := create(s, name); err != nil {
 		t.Fatalf("testdb.Postgres: %v", err)
 	}
 	t.Cleanup(func() {
