@@ -101,13 +101,15 @@ func (q *question) indexed(w *conditions) {
 	case "no":
 		w.add("NOT i.has @> ARRAY['completed:' || $?]", f.Course)
 	}
-	switch {
-	case f.Query == "":
-	case len(q.titled) == 0:
-		w.add("i.words LIKE $?", q.pattern)
-	default:
-		w.add("(i.words LIKE $? OR i.has && "+w.arg(q.titled)+")", q.pattern)
+	// Each by itself: the index of trigrams knows no LIKE ALL.
+	called := &conditions{args: w.args}
+	for _, pattern := range q.patterns {
+		called.add("i.words LIKE $?", pattern)
 	}
+	if len(q.titled) > 0 {
+		called.sql = []string{"(" + called.String() + " OR i.has && " + w.arg(q.titled) + ")"}
+	}
+	w.sql = append(w.sql, called.sql...)
 }
 
 // addMoment adds a comparison with a moment unless that is empty.

@@ -37,7 +37,7 @@ type Filter struct {
 	FirstSeenAfter, FirstSeenBefore       string
 	LastActivityAfter, LastActivityBefore string
 
-	Query  string // part of a name, an email, or the title of something they have
+	Query  string // words, each part of their name or email, or all of the title of something they have
 	Sort   string // a key of orders, "-" before it for descending
 	Cursor string // where the page before ended
 	Limit  int    // most customers on the page

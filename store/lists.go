@@ -59,13 +59,13 @@ func (s *Store) Customers(ctx context.Context, f Filter) (page []Customer, next 
 type question struct {
 	Filter
 	*Store
-	facets  []string // those to read, of those that the store has
-	every   bool     // whether these are all
-	pattern string   // the words sought, for LIKE
-	titled  []string // what can be had whose title has those words, as customer_index names it
-	passes  bool     // whether a walk may read rows that it does not return
-	people  int64    // if so: how long it may get, about
-	keyless bool     // whether nobody asks for the rows' keys, as cursors do
+	facets   []string // those to read, of those that the store has
+	every    bool     // whether these are all
+	patterns []string // the words sought, for LIKE
+	titled   []string // what can be had whose title has all those words, as customer_index names it
+	passes   bool     // whether a walk may read rows that it does not return
+	people   int64    // if so: how long it may get, about
+	keyless  bool     // whether nobody asks for the rows' keys, as cursors do
 }
 
 // survey asks what kinds of customer the store has, and what the words sought
@@ -83,18 +83,17 @@ func (s *Store) survey(ctx context.Context, db querier, f Filter) (*question, er
 			WHERE f.facet IS NOT NULL
 		),
 		sought AS (
-			SELECT '%' || replace(replace(replace(fold($2), '\', '\\'), '%', '\%'), '_', '\_') || '%' AS pattern
-			WHERE $2 <> ''
+			SELECT `+patternsOf("$2")+` AS patterns
 		)
 		SELECT
 			ARRAY(SELECT facet FROM facets WHERE facet IS NOT NULL),
-			coalesce((SELECT pattern FROM sought), ''),
+			(SELECT patterns FROM sought),
 			ARRAY(
 				SELECT unnest(ARRAY['course:' || p.id, 'product:' || p.id])
 				FROM products p
 				CROSS JOIN sought
-				WHERE p.store_id = $1 AND fold(p.title) LIKE pattern
-			)`, f.Store, f.Query).Scan(&all, &q.pattern, &q.titled)
+				WHERE p.store_id = $1 AND patterns <> '{}' AND fold(p.title) LIKE ALL (patterns)
+			)`, f.Store, wordsOf(f.Query)).Scan(&all, &q.patterns, &q.titled)
 	if err != nil {
 		return nil, err
 	}

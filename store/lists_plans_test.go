@@ -61,4 +61,21 @@ func TestListsReadIndexes(t *testing.T) {
 	if !strings.Contains(seek, "Index Only Scan using customers_first_seen") {
 		t.Errorf("the seek reads rows:\n%s", seek)
 	}
+	for _, sort := range []string{"name", "-name"} {
+		for _, after := range []*position{nil, {Sort: sort, Key: new("p700@x.example"), ID: 700}} {
+			named := plan("sort="+sort, func(q *question) (string, arguments) { return q.walk(q.spans(after)[0], 51, 0) })
+			if !strings.Contains(named, "using customers_name") || strings.Contains(named, "Sort") || after != nil && !strings.Contains(named, "ROW(") {
+				t.Errorf("sort=%s after %v does not begin there in its index:\n%s", sort, after, named)
+			}
+		}
+	}
+	sought := plan("q=p12345@+example,+x", func(q *question) (string, arguments) { return q.seek(nil) })
+	_, cond, _ := strings.Cut(sought, "Bitmap Index Scan on customer_index_all")
+	_, cond, _ = strings.Cut(cond, "Index Cond: ")
+	cond, _, _ = strings.Cut(cond, "\n")
+	for _, word := range []string{"p12345@", "example", "x"} {
+		if !strings.Contains(cond, "(words ~~ '%"+word+"%'::text)") {
+			t.Errorf("%s is not looked up in the index:\n%s", word, sought)
+		}
+	}
 }

@@ -25,7 +25,7 @@ var orders = map[string]order{
 	"last_activity": {key: "c.last_activity_at", text: exactTime, cast: "timestamptz", valid: isTime, facets: true, null: true},
 	"first_seen":    {key: "c.first_seen_at", text: exactTime, cast: "timestamptz", valid: isTime, facets: true, null: true},
 	"spent":         {key: "c.spent_rank", text: plain, cast: "numeric", valid: regexp.MustCompile(`^-?[0-9]{1,100}(\.[0-9]{1,100})?$`).MatchString, facets: true},
-	"name":          {key: "lower(coalesce(c.name, ''))", text: plain, cast: "text", valid: storable},
+	"name":          {key: "left(coalesce(nullif(c.name, ''), c.email), 200) COLLATE names", text: plain, cast: "text", valid: storable},
 	"email":         {key: "c.email", text: plain, cast: "text", valid: storable, alone: true},
 }
 

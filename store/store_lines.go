@@ -15,7 +15,7 @@ import (
 // StoreFilter is a question for a list of stores; the zero value asks for all,
 // those with the longest lists first.
 type StoreFilter struct {
-	Query  string // part of a name or an id
+	Query  string // words, each part of a name or an id
 	Sort   string // -customers or id
 	Cursor string // where the page before ended
 	Limit  int    // most stores on the page
@@ -116,7 +116,9 @@ func (s *Store) StoreLines(ctx context.Context, f StoreFilter) (page []StoreLine
 // sql asks for one store more than the limit.
 func (f StoreFilter) sql(after *position) (string, arguments) {
 	w := &conditions{args: &arguments{}}
-	w.addIf(`fold(concat_ws(' ', name, id)) LIKE '%' || replace(replace(replace(fold($?), '\', '\\'), '%', '\%'), '_', '\_') || '%'`, f.Query)
+	if words := wordsOf(f.Query); len(words) > 0 {
+		w.add(`fold(concat_ws(' ', name, id)) LIKE ALL (`+patternsOf("$?")+`)`, words)
+	}
 	order := "id"
 	if f.Sort == DefaultStoreSort {
 		order = "customers DESC, id"
