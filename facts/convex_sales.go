@@ -2,7 +2,6 @@ package facts
 
 import (
 	"errors"
-	"slices"
 	"strings"
 	"time"
 )
@@ -148,11 +147,14 @@ func (d *convexPurchase) transaction() string {
 // sessionPrefix begins the id of a Checkout session.
 const sessionPrefix = "cs_"
 
-// onlySession tells whether Stripe knows the purchase by a Checkout session alone.
-// Stripe's own word about its money goes by the payment intent, which is not
-// known: both together would count it twice.
-func (d *convexPurchase) onlySession() bool {
-	return d.transaction() == "" && slices.ContainsFunc(d.stripeIDs(), func(id convexID) bool { return id != "" })
+// session is the Checkout session that Stripe knows the purchase by.
+func (d *convexPurchase) session() string {
+	for _, id := range d.stripeIDs() {
+		if strings.HasPrefix(string(id), sessionPrefix) {
+			return string(id)
+		}
+	}
+	return ""
 }
 
 // boughtAt is when it was bought, if it says so.
@@ -173,7 +175,7 @@ func (d *convexPurchase) state() (completed, refunded bool, why string) {
 	case "refunded":
 		return true, true, ""
 	case "":
-		if d.Amount == "" || d.boughtAt() == nil && d.transaction() == "" && !d.onlySession() {
+		if d.Amount == "" || d.boughtAt() == nil && d.transaction() == "" && d.session() == "" {
 			return false, false, "without a status, or else an amount and a date of purchase or a Stripe id"
 		}
 		return true, false, ""
@@ -206,10 +208,6 @@ func (x *ConvexExport) readPurchase(d *convexPurchase) (row ConvexRow, err error
 		row.Facts.Enrollments = []Enrollment{x.enrolledBy(d, at)}
 	}
 	if d.isItem(amount) {
-		return row, nil
-	}
-	if amount > 0 && d.onlySession() {
-		row.pass("known to Stripe by a Checkout session alone (backfill stripe brings the money)")
 		return row, nil
 	}
 	p := x.payment(d, amount, at)
@@ -248,8 +246,8 @@ func (x *ConvexExport) payment(d *convexPurchase, amount int64, at *time.Time) P
 		},
 		PaidAt: at, ClaimVersion: x.claimed + Version(d.ID),
 	}
-	if t := d.transaction(); t != "" && amount > 0 {
-		p.ID = t
+	if id := first(d.transaction(), d.session()); id != "" && amount > 0 {
+		p.ID = id
 	}
 	kind := kindOfType(string(d.ProductType))
 	switch {

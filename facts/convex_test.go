@@ -275,7 +275,7 @@ func TestConvexPurchasesWithoutStatus(t *testing.T) {
 		{`"amount":1999,"stripePaymentIntentId":"pi_1"`, "pi_1", ""},
 		{`"amount":1999,"stripePurchaseId":"pi_1"`, "pi_1", ""},
 		{`"amount":1999,"stripePurchaseId":"cs_1","paymentIntentId":"pi_1"`, "pi_1", ""},
-		{`"amount":1999,"purchaseDate":1767225600004.0,"stripePurchaseId":"cs_1"`, "", "Checkout session alone"},
+		{`"amount":1999,"purchaseDate":1767225600004.0,"stripePurchaseId":"cs_1"`, "cs_1", ""},
 		{`"amount":1999`, "", "without a status"},
 		{`"purchaseDate":1767225600004.0`, "", "without a status"},
 		{`"amount":1999,"purchaseDate":1767225600004.0,"status":"pending"`, "", "not completed (pending)"},

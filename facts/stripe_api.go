@@ -57,13 +57,15 @@ func fromAPI[T identified](read func(origin, T) (Set, error)) func(origin, []byt
 	}
 }
 
-// readListedCheckout leaves out sessions that are open or expired: no event
-// that we read tells of those.
+// readListedCheckout leaves out sessions that are open: no event tells of those.
 func readListedCheckout(o origin, s stripeSession) (Set, error) {
-	if s.Status != "complete" {
-		return Set{}, nil
+	switch s.Status {
+	case "complete":
+		return readCheckout(o, s)
+	case "expired":
+		return readKeptCheckout(o, s)
 	}
-	return readCheckout(o, s)
+	return Set{}, nil
 }
 
 // readListedIntent leaves out intents that brought no money.

@@ -117,6 +117,7 @@ type Context struct {
 	Name           string   `json:"name,omitempty"`
 	Lines          []Line   `json:"lines,omitempty"`     // what is sold, piece by piece
 	Catalogue      []string `json:"catalogue,omitempty"` // all Stripe price and product ids of Lines
+	Earlier        Earlier  `json:"earlier,omitempty"`   // of what an object says, that of the whole object
 }
 
 // Line is one product of a sale or a subscription, as told: by our id, by ids of
@@ -167,7 +168,6 @@ type Payment struct {
 	ID           string  `json:"id"`
 	ClaimVersion Version `json:"claim_version"` // the claim's rank, then its version
 	ClaimedBy    string  `json:"claimed_by,omitempty"`
-	Earlier      Earlier `json:"earlier,omitempty"`
 	Kind         string  `json:"kind,omitempty"` // checkout, invoice, intent, purchase
 	Paid         bool    `json:"claim_paid"`
 	Amount       *int64  `json:"claim_amount,omitempty"` // minor units
@@ -240,7 +240,6 @@ type Subscription struct {
 	Discount          *Discount     `json:"discount,omitempty"`
 	EndedAt           *time.Time    `json:"ended_at,omitempty"`
 	Version           Version       `json:"version"`
-	Earlier           Earlier       `json:"earlier,omitempty"`
 	EverActive        bool          `json:"ever_active"` // once true, true for good
 	Checkout          *Context      `json:"checkout,omitempty"`
 	CheckoutAt        *time.Time    `json:"checkout_at,omitempty"`
@@ -278,7 +277,6 @@ type Checkout struct {
 	Promotions    string     `json:"promotions,omitempty"`     // opt_in, opt_out
 	StartedAt     *time.Time `json:"started_at,omitempty"`
 	Version       Version    `json:"version"`
-	Earlier       Earlier    `json:"earlier,omitempty"`
 }
 
 // FailedInvoice is the latest failed attempt at an invoice's payment.

@@ -35,6 +35,29 @@ CREATE FUNCTION line_products(lines jsonb) RETURNS text[] LANGUAGE sql IMMUTABLE
 CREATE FUNCTION earlier_of(newest text, versions jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN (SELECT jsonb_object_agg(key, value) FROM jsonb_each_text(versions) WHERE value NOT IN ('', newest));
 
+-- What two messages say of where something belongs: each member as the newer one
+-- that has it says. Of members that are older than the whole, earlier tells how old.
+CREATE FUNCTION merge_context(t jsonb, t_version text, e jsonb, e_version text) RETURNS jsonb LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN CASE
+		WHEN e IS NULL OR t = e AND t_version = e_version THEN t
+		WHEN t IS NULL THEN e
+		ELSE (
+			SELECT coalesce(jsonb_object_agg(m.key, m.value), '{}')
+				|| CASE WHEN bool_or(m.version < GREATEST(t_version, e_version))
+					THEN jsonb_build_object('earlier', jsonb_object_agg(m.key, m.version) FILTER (WHERE m.version < GREATEST(t_version, e_version)))
+					ELSE '{}' END
+			FROM (
+				SELECT DISTINCT ON (said.key) said.key, said.value, said.version
+				FROM (
+					SELECT key, value, coalesce(t -> 'earlier' ->> key, t_version) COLLATE "C" AS version FROM jsonb_each(t)
+					UNION ALL
+					SELECT key, value, coalesce(e -> 'earlier' ->> key, e_version) COLLATE "C" FROM jsonb_each(e)
+				) said
+				WHERE said.key <> 'earlier'
+				ORDER BY said.key, said.version DESC, said.value DESC
+			) m)
+		END;
+
 -- Of moves (from>to id), where the last one led: none begins there. If that is
 -- several places or none, the greatest id decides.
 CREATE FUNCTION last_move(moves text[]) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -143,7 +166,8 @@ ALTER TABLE payments
 		|| CASE WHEN lines IS NULL THEN '{}' ELSE line_products(lines) END
 		|| CASE WHEN intent ? 'lines' THEN line_products(intent -> 'lines') ELSE '{}' END) STORED,
 	ADD CONSTRAINT payments_claimed CHECK (claim_version = '' OR (kind IS NOT NULL AND claim_amount IS NOT NULL AND claim_currency IS NOT NULL AND paid_at IS NOT NULL));
-CREATE INDEX payments_leans ON payments USING gin (leans) WITH (fastupdate = off);
+CREATE INDEX payments_leans   ON payments USING gin (leans) WITH (fastupdate = off);
+CREATE INDEX payments_session ON payments (account, claimed_by) WHERE kind = 'checkout' AND id <> claimed_by;
 UPDATE payments SET sold = jsonb_build_array(jsonb_build_object('id', product_id)) WHERE product_id IS NOT NULL;
 COMMENT ON COLUMN payments.intent IS 'what the payment intent itself says of store, product and person; received and currency: the money it brought, which an unpaid claim believes; uncaptured: what was never taken';
 COMMENT ON COLUMN payments.charge IS 'what the charge says of store, product and person: the address of billing_details';
@@ -283,7 +307,7 @@ ALTER TABLE subscriptions
 		'cus:'     || account || '/' || (checkout ->> 'stripe_customer')], NULL) || coalesce(catalogue, '{}')) STORED;
 CREATE INDEX subscriptions_leans ON subscriptions USING gin (leans) WITH (fastupdate = off);
 ALTER TABLE refunds DROP COLUMN captured;
-DROP INDEX payments_leans;
+DROP INDEX payments_session, payments_leans;
 ALTER TABLE payments
 	DROP CONSTRAINT payments_claimed,
 	DROP COLUMN leans, DROP COLUMN paid, DROP COLUMN amount, DROP COLUMN currency,
@@ -329,5 +353,5 @@ ALTER TABLE products         DROP COLUMN earlier, DROP COLUMN store_ids;
 ALTER TABLE stores           DROP COLUMN earlier, DROP COLUMN time_zone;
 ALTER TABLE stripe_customers DROP COLUMN earlier;
 ALTER TABLE users            DROP COLUMN earlier, DROP COLUMN time_zone;
-DROP FUNCTION last_move, earlier_of, line_products, moment, version_time;
+DROP FUNCTION last_move, merge_context, earlier_of, line_products, moment, version_time;
 DROP TABLE links;

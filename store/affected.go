@@ -41,6 +41,9 @@ func (w *work) affected(ctx context.Context, set facts.Set, own []rowKey, provid
 	}
 	for _, f := range set.Payments {
 		own = append(own, rowKey{payment, f.Account, f.ID})
+		if f.Kind == "checkout" && f.ClaimedBy != f.ID { // an export may have told it by its session
+			own = append(own, rowKey{payment, f.Account, f.ClaimedBy})
+		}
 	}
 	for _, f := range set.Subscriptions {
 		own = append(own, rowKey{subscription, f.Account, f.ID})

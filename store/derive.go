@@ -201,11 +201,11 @@ told_once AS (
 	SELECT e.customer, e.course_id AS course, e.version, e.first_said_at, e.said_at,
 		e.version > ended.version AS live,
 		e.progress, CASE WHEN e.progress_version > ended.version THEN e.progress_version ELSE '' END AS progress_version,
-		LEAST(e.enrolled_at, version_time(e.enrolled_version)) AS enrolled_at, e.enrolled_version,
+		CASE WHEN e.enrolled_at IS NOT NULL THEN LEAST(e.enrolled_at, version_time(e.enrolled_version)) END AS enrolled_at, e.enrolled_version,
 		-- A lower progress than all of it, told later, takes a completion back that
 		-- was told with its progress.
 		CASE WHEN NOT (coalesce(e.completed_with_progress, false) AND e.progress < 100 AND e.progress_version > e.completed_version)
-			THEN LEAST(e.completed_at, version_time(e.completed_version)) END AS completed_at,
+			AND e.completed_at IS NOT NULL THEN LEAST(e.completed_at, version_time(e.completed_version)) END AS completed_at,
 		CASE WHEN e.completed_version > ended.version THEN e.completed_version ELSE '' END AS completed_version
 	FROM enrolled e
 	CROSS JOIN LATERAL (

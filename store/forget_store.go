@@ -167,7 +167,7 @@ func (t *tombstone) putContexts(own *facts.Context, told bool, others ...*facts.
 // putContext makes the nameless one the user: whose a row is, is asked of that first.
 func (t *tombstone) putContext(c *facts.Context) bool {
 	old := *c
-	c.UserRef, c.Email, c.Name = t.person, "", ""
+	c.UserRef, c.Email, c.Name, c.Earlier = t.person, "", "", veiled(c.Earlier, "email", "name")
 	if c.StripeCustomer != "" {
 		c.StripeCustomer = t.person
 	}

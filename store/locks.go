@@ -145,6 +145,9 @@ func ownLocks(set facts.Set) locks {
 	}
 	for _, f := range set.Payments {
 		l.add(true, payKey(f.Account, f.ID))
+		if f.Kind == "checkout" {
+			l.add(true, payKey(f.Account, f.ClaimedBy))
+		}
 		if f.Invoice != "" { // its invoice is resolved anew with it
 			l.add(true, payKey(f.Account, f.Invoice))
 		}

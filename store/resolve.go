@@ -184,6 +184,12 @@ var resolveSQL = map[string]string{
 						SELECT FROM payments i
 						WHERE i.account = p.account AND i.id = p.invoice AND i.kind = 'invoice'
 					) THEN 'counted_elsewhere'
+					-- An export may know a sale by its session alone: Stripe's own word of it,
+					-- by the payment intent, counts.
+					WHEN p.kind = 'purchase' AND p.id LIKE 'cs\_%' AND EXISTS (
+						SELECT FROM payments i
+						WHERE i.account = p.account AND i.claimed_by = p.id AND i.kind = 'checkout' AND i.id <> i.claimed_by
+					) THEN 'counted_elsewhere'
 					WHEN p.product_type = ANY($3) OR p.plan = ANY($3) OR coalesce(p.catalogue && $3, false)
 						OR coalesce(p.charge ->> 'product_type' = ANY($3) OR p.charge ->> 'plan' = ANY($3), false)
 						OR p.intent ->> 'product_type' = ANY($3) OR p.intent ->> 'plan' = ANY($3)

@@ -159,11 +159,11 @@ func TestTimeline(t *testing.T) {
 			e.platform("enrollment.deleted", `{"course_id":"c3","email":"ann@x.example"}`), // evt_010
 		}, []string{
 			"01-14 10:00:00 signed_in user:user_1 []",
-			"01-13 10:00:00 completed course:c1 Mixing [completed_at by evt_006]",
 			"01-12 10:00:10 enrollment_ended course:c3 c3 [end by evt_010]",
 			"01-12 10:00:09 enrolled course:c3 c3 [enrollment by evt_009]",
 			"01-12 10:00:08 enrolled course:c2 c2 [payment by evt_008]",
 			"01-12 10:00:08 bought payment:pi_1 c2 1000usd [payment by evt_008]",
+			"01-11 10:00:00 completed course:c1 Mixing [completed_at by evt_006]",
 			"01-10 10:00:00 enrolled course:c1 Mixing [enrolled_at by evt_006]",
 			"01-10 10:00:00 first_seen customer:1 []",
 		}},

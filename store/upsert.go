@@ -30,10 +30,12 @@ type factTable struct {
 	tellingSQL string
 }
 
-// versioned is a version column and the columns it guards.
+// versioned is a version column and the columns it guards. Of contexts (JSON)
+// each member stays as the newest that named it says.
 type versioned struct {
-	version string
-	columns []string
+	version  string
+	columns  []string
+	contexts []string
 }
 
 // thing is columns that messages name together. A message that leaves all of
@@ -60,10 +62,10 @@ var contextThings = things("store_ref, product_ref, product_kind, product_type, 
 
 // The tables of facts.
 var (
-	usersTable           = newTable[facts.User]("users", "id", "version", things("email, name, image_url, time_zone"), map[string]string{"last_seen_at": "GREATEST"}, versioned{"deleted_version", nil})
-	stripeCustomersTable = newTable[facts.StripeCustomer]("stripe_customers", "account id", "version", things("email, name"), nil, versioned{"deleted_version", nil})
+	usersTable           = newTable[facts.User]("users", "id", "version", things("email, name, image_url, time_zone"), map[string]string{"last_seen_at": "GREATEST"}, versioned{version: "deleted_version"})
+	stripeCustomersTable = newTable[facts.StripeCustomer]("stripe_customers", "account id", "version", things("email, name"), nil, versioned{version: "deleted_version"})
 	storesTable          = newTable[facts.Store]("stores", "id", "version", things("name, member_user_ids, time_zone"), nil)
-	productsTable        = newTable[facts.Product]("products", "id", "version", things("kind, title, price_amount price_currency, items"), nil, versioned{"deleted_version", nil})
+	productsTable        = newTable[facts.Product]("products", "id", "version", things("kind, title, price_amount price_currency, items"), nil, versioned{version: "deleted_version"})
 	enrollmentsTable     = newTable[facts.Enrollment]("enrollments", "course_id person", "version", nil,
 		map[string]string{
 			"said_at": "GREATEST", "first_said_at": "LEAST",
@@ -73,19 +75,19 @@ var (
 				WHEN e.peak_progress = t.peak_progress THEN LEAST(t.progressed_at, e.progressed_at)
 				ELSE t.progressed_at END`,
 		},
-		versioned{"email_version", []string{"email"}},
-		versioned{"store_version", []string{"store_ref"}},
-		versioned{"name_version", []string{"name"}},
-		versioned{"progress_version", []string{"progress"}},
-		versioned{"enrolled_version", []string{"enrolled_at"}},
-		versioned{"completed_version", []string{"completed_at", "completed_with_progress"}},
-		versioned{"deleted_version", nil})
+		versioned{version: "email_version", columns: []string{"email"}},
+		versioned{version: "store_version", columns: []string{"store_ref"}},
+		versioned{version: "name_version", columns: []string{"name"}},
+		versioned{version: "progress_version", columns: []string{"progress"}},
+		versioned{version: "enrolled_version", columns: []string{"enrolled_at"}},
+		versioned{version: "completed_version", columns: []string{"completed_at", "completed_with_progress"}},
+		versioned{version: "deleted_version"})
 	paymentsTable = newTable[facts.Payment]("payments", "account id", "claim_version",
 		slices.Concat(alwaysNamed("claimed_by kind claim_paid claim_amount claim_currency paid_at"), contextThings, things("subscription")), nil,
-		versioned{"intent_version", []string{"intent"}},
-		versioned{"charge_version", []string{"charge"}},
-		versioned{"invoice_version", []string{"invoice"}},
-		versioned{"destination_version", []string{"destination"}})
+		versioned{version: "intent_version", contexts: []string{"intent"}},
+		versioned{version: "charge_version", contexts: []string{"charge"}},
+		versioned{version: "invoice_version", columns: []string{"invoice"}},
+		versioned{version: "destination_version", columns: []string{"destination"}})
 	// What a refund or dispute belongs to never changes; one that leaves it out
 	// does not take it back.
 	refundsTable = newTable[facts.Refund]("refunds", "account id", "version",
@@ -96,7 +98,7 @@ var (
 		slices.Concat(alwaysNamed("status ended_at"), alwaysNamed("cancel_at_period_end cancel_at cancellation"), alwaysNamed("paused"), things("current_period_end, currency, started_at, destination"),
 			slices.DeleteFunc(slices.Clone(contextThings), func(t thing) bool { return t.columns[0] == "lines" }), things("lines catalogue amount plan_name discount")),
 		map[string]string{"ever_active": "OR", "status": statusRule, "status_moves": movesRule},
-		versioned{"checkout_version", []string{"checkout", "checkout_at"}})
+		versioned{"checkout_version", []string{"checkout_at"}, []string{"checkout"}})
 	checkoutsTable = newTable[facts.Checkout]("checkouts", "account id", "version",
 		slices.Concat(contextThings, things("status, amount currency, recovery_url recovery_until, recovered_from, promotions, started_at")), nil)
 	failedInvoicesTable = newTable[facts.FailedInvoice]("failed_invoices", "account id", "version",
@@ -128,7 +130,7 @@ func newTable[F any](name, keys, main string, named []thing, merges map[string]s
 	}
 	own = slices.AppendSeq(own, maps.Keys(merges))
 	for _, g := range groups {
-		own = append(append(own, g.version), g.columns...)
+		own = slices.Concat(own, []string{g.version}, g.columns, g.contexts)
 	}
 	all := slices.DeleteFunc(columnsOf(reflect.TypeFor[F]()), func(c string) bool { return !slices.Contains(own, c) })
 	t.keepsEarlier = slices.Contains(all, "earlier")
@@ -166,6 +168,11 @@ func (t factTable) upsert(columns []string) string {
 		differs(newer)
 		for _, c := range g.columns {
 			assign(c, fmt.Sprintf("CASE WHEN %[2]s THEN e.%[1]s ELSE t.%[1]s END", c, newer))
+		}
+		for _, c := range g.contexts {
+			merged := fmt.Sprintf("merge_context(t.%[1]s, t.%[2]s, e.%[1]s, e.%[2]s)", c, g.version)
+			assign(c, merged)
+			differs(merged + " IS DISTINCT FROM t." + c)
 		}
 		assign(g.version, fmt.Sprintf("GREATEST(t.%[1]s, e.%[1]s)", g.version))
 	}

@@ -132,9 +132,6 @@ func endsEnrollment(f facts.Enrollment) bool { return f.Version == "" && f.Delet
 // intent and its charge say as of others.
 func (e *erased) payment(f *facts.Payment, claimed, intended, charged time.Time) bool {
 	touched := e.context(&f.Context, f.Account, claimed)
-	if touched {
-		f.Earlier = veiled(f.Earlier, "name")
-	}
 	if f.Intent != nil {
 		put := *f.Intent
 		if e.context(&put.Context, f.Account, intended) {
@@ -151,9 +148,6 @@ func (e *erased) subscription(f *facts.Subscription, said, checkout time.Time) b
 		said = always
 	}
 	touched := e.context(&f.Context, f.Account, said)
-	if touched {
-		f.Earlier = veiled(f.Earlier, "name")
-	}
 	return e.copied(&f.Checkout, f.Account, checkout) || touched
 }
 
@@ -193,6 +187,6 @@ func (e *erased) context(c *facts.Context, account string, at time.Time) bool {
 	if c.Email != "" {
 		c.Email = t.address()
 	}
-	c.Name = ""
+	c.Name, c.Earlier = "", veiled(c.Earlier, "name")
 	return true
 }
