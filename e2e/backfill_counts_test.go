@@ -82,13 +82,13 @@ func (p *place) nothingToMend() {
 func TestBackfillFindsCoursePurchases(t *testing.T) {
 	for what, says := range map[string]func(*facts.Set, *facts.Payment){
 		"its own product":  func(_ *facts.Set, f *facts.Payment) { f.ProductRef = "course_1" },
-		"Stripe's price":   func(_ *facts.Set, f *facts.Payment) { f.Catalogue = []string{"price_9"} },
-		"Stripe's product": func(_ *facts.Set, f *facts.Payment) { f.Catalogue = []string{"prod_9"} },
+		"Stripe's price":   func(_ *facts.Set, f *facts.Payment) { f.Lines = []facts.Line{{Stripe: []string{"price_9"}}} },
+		"Stripe's product": func(_ *facts.Set, f *facts.Payment) { f.Lines = []facts.Line{{Stripe: []string{"prod_9"}}} },
 		"its intent": func(_ *facts.Set, f *facts.Payment) {
 			f.Intent, f.IntentVersion = &facts.Intent{Context: facts.Context{ProductRef: "course_1"}}, "1"
 		},
 		"its subscription":        subscribed(func(s *facts.Subscription) { s.ProductRef = "course_1" }),
-		"its subscription's item": subscribed(func(s *facts.Subscription) { s.Catalogue = []string{"price_9"} }),
+		"its subscription's item": subscribed(func(s *facts.Subscription) { s.Lines = []facts.Line{{Stripe: []string{"price_9"}}} }),
 		"its subscription's checkout": subscribed(func(s *facts.Subscription) {
 			s.Checkout, s.CheckoutVersion = &facts.Context{ProductRef: "course_1"}, "1"
 		}),

@@ -254,7 +254,7 @@ func (x *ConvexExport) payment(d *convexPurchase, amount int64, at *time.Time) P
 	case d.BundleID != "" && (kind == "bundle" || d.CourseID == "" && d.ProductID == ""):
 		p.ProductRef, p.ProductKind = string(d.BundleID), "bundle"
 	case d.CourseID != "":
-		p.ProductRef, p.ProductKind, p.Lines = string(d.CourseID), "course", []Line{{Ref: string(d.CourseID), Kind: "course"}}
+		p.ProductRef, p.ProductKind, p.Named = string(d.CourseID), "course", []Line{{Ref: string(d.CourseID), Kind: "course"}}
 	case d.ProductID != "":
 		p.ProductRef, p.ProductKind = string(d.ProductID), kind
 	}

@@ -50,7 +50,7 @@ func TestInvoiceShapes(t *testing.T) {
 		t.Error(diff)
 	}
 	p := old.Payments[0]
-	if p.Subscription != "sub_1" || p.StoreRef != "s1" || *p.Amount != 1900 || p.Currency != "eur" || !slices.Equal(p.Catalogue, []string{"price_1", "prod_1"}) {
+	if p.Subscription != "sub_1" || p.StoreRef != "s1" || *p.Amount != 1900 || p.Currency != "eur" || !slices.Equal(p.Catalogue(), []string{"price_1", "prod_1"}) {
 		t.Errorf("%+v", p)
 	}
 }
@@ -109,7 +109,7 @@ func TestDisputeWithdrawn(t *testing.T) {
 // Metadata in any spelling; the first key that names a product wins.
 func TestMetadata(t *testing.T) {
 	got := contextOf(metadata{"store_id": "s1", "submitterId": "u1", "creator_id": "u2", "bundleId": "b1", "productType": "bundle", "courseIds": `["c1","c2"]`, "planId": "x"})
-	want := Context{StoreRef: "s1", UserRef: "u1", CreatorRef: "u2", ProductRef: "b1", ProductKind: "bundle", ProductType: "bundle", Lines: []Line{{Ref: "c1", Kind: "course"}, {Ref: "c2", Kind: "course"}}}
+	want := Context{StoreRef: "s1", UserRef: "u1", CreatorRef: "u2", ProductRef: "b1", ProductKind: "bundle", ProductType: "bundle", Named: []Line{{Ref: "c1", Kind: "course"}, {Ref: "c2", Kind: "course"}}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

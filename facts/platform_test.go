@@ -337,8 +337,8 @@ func TestPlatformCases(t *testing.T) {
 	}
 	for _, s := range sets["cart-numeric-ids.json"] {
 		for _, p := range s.Payments {
-			if want := []Line{{Ref: "91501", Kind: "course"}, {Ref: "91502", Kind: "course"}}; !cmp.Equal(p.Lines, want) {
-				t.Errorf("lines %+v", p.Lines)
+			if want := []Line{{Ref: "91501", Kind: "course"}, {Ref: "91502", Kind: "course"}}; !cmp.Equal(p.Named, want) {
+				t.Errorf("named %+v", p.Named)
 			}
 		}
 	}

@@ -170,11 +170,10 @@ func contextOf(m metadata) Context {
 		courses = append(courses, id)
 	}
 	for _, id := range courses {
-		c.Lines = append(c.Lines, Line{Ref: id, Kind: "course"})
+		c.Named = append(c.Named, Line{Ref: id, Kind: "course"})
 	}
 	if isStripeID(c.ProductRef) { // what the platform calls it, the catalogue tells
-		c.Catalogue = []string{c.ProductRef}
-		c.Lines = append(c.Lines, Line{Ref: c.ProductRef, Kind: c.ProductKind, Stripe: c.Catalogue})
+		c.Named = append(c.Named, Line{Ref: c.ProductRef, Kind: c.ProductKind, Stripe: []string{c.ProductRef}})
 		c.ProductRef = ""
 	}
 	return c
@@ -184,12 +183,12 @@ func isStripeID(id string) bool {
 	return strings.HasPrefix(id, "prod_") || strings.HasPrefix(id, "price_")
 }
 
-func (c Context) namesProduct() bool { return c.ProductRef != "" || len(c.Lines) > 0 }
+func (c Context) namesProduct() bool { return c.ProductRef != "" || len(c.Named) > 0 }
 
 // named is how many products c names.
 func (c Context) named() int {
-	n := len(c.Lines)
-	if c.ProductRef != "" && !slices.ContainsFunc(c.Lines, func(l Line) bool { return l.Ref == c.ProductRef }) {
+	n := len(c.Named)
+	if c.ProductRef != "" && !slices.ContainsFunc(c.Named, func(l Line) bool { return l.Ref == c.ProductRef }) {
 		n++
 	}
 	return n
@@ -205,7 +204,7 @@ func (c Context) or(other Context) Context {
 	}
 	if !c.namesProduct() {
 		c.ProductRef, c.ProductKind = other.ProductRef, first(c.ProductKind, other.ProductKind)
-		c.Lines, c.Catalogue = other.Lines, other.Catalogue
+		c.Named = other.Named
 	}
 	return c
 }
@@ -325,7 +324,7 @@ func (o origin) addBuyer(p *Payment, ch stripeCharge) {
 	c := contextOf(ch.Metadata)
 	c.Email, c.Name = Email(first(string(ch.Billing.Email), string(ch.ReceiptEmail))), name(string(ch.Billing.Name))
 	c.StripeCustomer = string(ch.Customer)
-	c.Lines, c.Catalogue = nil, nil // the intent's own, copied
+	c.Named = nil // the intent's own, copied
 	if c.Email != "" || c.UserRef != "" || c.StripeCustomer != "" || c.StoreRef != "" || c.ProductRef != "" {
 		p.Charge, p.ChargeVersion = &c, o.version(rankUpdated)
 	}

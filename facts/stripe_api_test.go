@@ -153,8 +153,8 @@ func TestUnfinishedObjectsSayNothing(t *testing.T) {
 func TestLineItems(t *testing.T) {
 	const head = `{"id":"cs_1","mode":"payment","status":"complete","payment_status":"paid","payment_intent":"pi_1","currency":"usd"`
 	bare := readAPI(t, "checkout.session", head+`,"line_items":{"data":[{"price":{"id":"price_1","product":"prod_1"}},{"price":null},{"price":{"id":"price_2","product":{"id":"prod_2"}}}]}}`).Payments[0]
-	if want := []string{"price_1", "prod_1", "price_2", "prod_2"}; !slices.Equal(bare.Catalogue, want) {
-		t.Errorf("sold %v", bare.Catalogue)
+	if want := []string{"price_1", "prod_1", "price_2", "prod_2"}; !slices.Equal(bare.Catalogue(), want) {
+		t.Errorf("sold %v", bare.Catalogue())
 	}
 	later := claim(claimCheckout, version(readTime.AddDate(1, 0, 0), rankFinal, "evt_2"))
 	if bare.ClaimVersion <= later {
@@ -165,7 +165,7 @@ func TestLineItems(t *testing.T) {
 		t.Errorf("prices name %+v", priced.Context)
 	}
 	named := readAPI(t, "checkout.session", head+`,"metadata":{"courseId":"c9"},"line_items":{"data":[{"price":{"id":"price_1","product":"prod_1","metadata":{"courseId":"c1"}}}]}}`).Payments[0]
-	if named.ProductRef != "c9" || named.Catalogue != nil || !strings.HasPrefix(string(named.ClaimVersion), "4 ") {
+	if named.ProductRef != "c9" || named.Catalogue() != nil || !strings.HasPrefix(string(named.ClaimVersion), "4 ") {
 		t.Errorf("the session's own metadata: %+v", named)
 	}
 	unpaid := readAPI(t, "checkout.session", strings.Replace(head, `"paid"`, `"unpaid"`, 1)+`,"line_items":{"data":[{"price":{"id":"price_1","product":"prod_1"}}]}}`).Payments[0]

@@ -97,15 +97,12 @@ func (in stripeInvoice) details() subscriptionDetails {
 // (a snapshot), then its lines'.
 func (in stripeInvoice) context() Context {
 	c := contextOf(in.Metadata).or(contextOf(in.details().Metadata))
-	own := c.Lines
-	c.Lines = nil
 	for _, l := range in.Lines.Data {
 		c = c.or(whose(l.Metadata))
 		if line := l.line(); line.Ref != "" || len(line.Stripe) > 0 {
-			own = append(own, line)
+			c.Lines = append(c.Lines, line)
 		}
 	}
-	c.Lines, c.Catalogue = own, catalogueOf(own)
 	c.StripeCustomer, c.Email, c.Name = string(in.Customer), Email(string(in.CustomerEmail)), name(string(in.CustomerName))
 	return c
 }
@@ -114,7 +111,7 @@ func (in stripeInvoice) context() Context {
 // which is the part's.
 func whose(m metadata) Context {
 	c := contextOf(m)
-	c.ProductRef, c.ProductKind, c.Lines, c.Catalogue = "", "", nil, nil
+	c.ProductRef, c.ProductKind, c.Named = "", "", nil
 	return c
 }
 
@@ -356,18 +353,17 @@ func (i *invoiceStatus) UnmarshalJSON(b []byte) error {
 // current one ends. A price without an amount (by tiers, or metered) leaves the
 // cost unknown.
 func (s stripeSubscription) readItems(sub *Subscription) {
-	end, own := s.CurrentPeriodEnd, sub.Lines
+	end := s.CurrentPeriodEnd
 	items := s.Items.Data
 	if len(items) == 0 && s.Plan != nil {
 		items = []subscriptionItem{{Price: s.Plan}}
 	}
 	amount, known := int64(0), len(items) > 0
-	sub.Lines = nil
 	for _, item := range items {
 		end = max(end, item.CurrentPeriodEnd)
 		l := item.line()
 		sub.Context = sub.Context.or(whose(item.Metadata))
-		own = append(own, l)
+		sub.Lines = append(sub.Lines, l)
 		price := cmp.Or(item.Price, item.Plan, &stripePrice{})
 		sub.PlanName = first(sub.PlanName, name(string(price.Nickname)), name(string(price.LookupKey)))
 		if l.Amount == nil {
@@ -376,7 +372,6 @@ func (s stripeSubscription) readItems(sub *Subscription) {
 			amount += *l.Amount
 		}
 	}
-	sub.Lines, sub.Catalogue = own, catalogueOf(own)
 	sub.PlanName = first(sub.PlanName, sub.Plan)
 	all := s.Discounts
 	if s.Discount != nil && len(all) == 0 {

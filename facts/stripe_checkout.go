@@ -98,18 +98,10 @@ func (p *stripePrice) line(own metadata) Line {
 		Ref: named.ProductRef, Kind: named.ProductKind, Stripe: appendIDs(nil, p.ID, p.Product.objectID),
 		Interval: string(every.Interval), IntervalCount: int64(every.IntervalCount),
 	}
-	if len(named.Lines) > 0 {
-		l.Ref, l.Kind = named.Lines[0].Ref, named.Lines[0].Kind
+	if len(named.Named) > 0 {
+		l.Ref, l.Kind = named.Named[0].Ref, named.Named[0].Kind
 	}
 	return l
-}
-
-// catalogueOf lists the Stripe ids of lines.
-func catalogueOf(lines []Line) (ids []string) {
-	for _, l := range lines {
-		ids = append(ids, l.Stripe...)
-	}
-	return ids
 }
 
 // context reads the session's own metadata, and the buyer.
@@ -137,7 +129,6 @@ func (s stripeSession) readLines(c *Context) bool {
 			c.Lines, found = append(c.Lines, l), true
 		}
 	}
-	c.Catalogue = catalogueOf(c.Lines)
 	return found
 }
 
@@ -171,9 +162,12 @@ func readCheckout(o origin, s stripeSession) (Set, error) {
 	return set, nil
 }
 
-// readKeptCheckout reads a session that expired: nothing was sold by it, but the
-// buyer may go on where they left off.
+// readKeptCheckout reads a session that expired: nothing was sold by it, but a
+// buyer who is known, or has an address to go to, may go on where they left off.
 func readKeptCheckout(o origin, s stripeSession) (Set, error) {
+	if c := s.context(); c.Email+c.UserRef+c.StripeCustomer+string(s.AfterExpiration.Recovery.URL) == "" {
+		return Set{}, nil
+	}
 	return Set{Checkouts: []Checkout{s.kept(o, rankFinal)}}, nil
 }
 

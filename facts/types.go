@@ -1,6 +1,7 @@
 package facts
 
 import (
+	"slices"
 	"strconv"
 	"time"
 )
@@ -105,19 +106,27 @@ type Enrollment struct {
 // Context is what an object says of where it belongs: the ids it names, not yet
 // looked up, and its own idea of the buyer.
 type Context struct {
-	StoreRef       string   `json:"store_ref,omitempty"`   // a store's id, or its owner's
-	ProductRef     string   `json:"product_ref,omitempty"` // ours, from metadata
-	ProductKind    string   `json:"product_kind,omitempty"`
-	ProductType    string   `json:"product_type,omitempty"` // metadata productType, as written
-	Plan           string   `json:"plan,omitempty"`
-	UserRef        string   `json:"user_ref,omitempty"`
-	CreatorRef     string   `json:"creator_ref,omitempty"`
-	StripeCustomer string   `json:"stripe_customer,omitempty"`
-	Email          string   `json:"email,omitempty"`
-	Name           string   `json:"name,omitempty"`
-	Lines          []Line   `json:"lines,omitempty"`     // what is sold, piece by piece
-	Catalogue      []string `json:"catalogue,omitempty"` // all Stripe price and product ids of Lines
-	Earlier        Earlier  `json:"earlier,omitempty"`   // of what an object says, that of the whole object
+	StoreRef       string  `json:"store_ref,omitempty"`   // a store's id, or its owner's
+	ProductRef     string  `json:"product_ref,omitempty"` // ours, from metadata
+	ProductKind    string  `json:"product_kind,omitempty"`
+	ProductType    string  `json:"product_type,omitempty"` // metadata productType, as written
+	Plan           string  `json:"plan,omitempty"`
+	UserRef        string  `json:"user_ref,omitempty"`
+	CreatorRef     string  `json:"creator_ref,omitempty"`
+	StripeCustomer string  `json:"stripe_customer,omitempty"`
+	Email          string  `json:"email,omitempty"`
+	Name           string  `json:"name,omitempty"`
+	Named          []Line  `json:"named,omitempty"`   // products that metadata names beside ProductRef
+	Lines          []Line  `json:"lines,omitempty"`   // what is sold, piece by piece
+	Earlier        Earlier `json:"earlier,omitempty"` // of what an object says, that of the whole object
+}
+
+// Catalogue lists the Stripe price and product ids of what is sold.
+func (c Context) Catalogue() (ids []string) {
+	for _, l := range slices.Concat(c.Named, c.Lines) {
+		ids = append(ids, l.Stripe...)
+	}
+	return ids
 }
 
 // Line is one product of a sale or a subscription, as told: by our id, by ids of

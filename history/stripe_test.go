@@ -73,8 +73,8 @@ func TestFaults(t *testing.T) {
 					t.Errorf("%s: %v", item.Place, item.Err)
 				}
 				for _, p := range item.Facts.Payments {
-					if strings.HasPrefix(item.Place, "cs_") && len(p.Catalogue) != 50 {
-						t.Errorf("%s sold %d prices and products, want 25 of each", item.Place, len(p.Catalogue))
+					if strings.HasPrefix(item.Place, "cs_") && len(p.Catalogue()) != 50 {
+						t.Errorf("%s sold %d prices and products, want 25 of each", item.Place, len(p.Catalogue()))
 					}
 				}
 			}
@@ -259,7 +259,7 @@ func TestChildLists(t *testing.T) {
 	for _, item := range readAll(t, newStripe(t, c), 10, 1).items {
 		id, _, _ := strings.Cut(item.Place, " ")
 		for _, p := range item.Facts.Payments {
-			got[id] = len(p.Catalogue)
+			got[id] = len(p.Catalogue())
 		}
 		for _, s := range item.Facts.Subscriptions {
 			got[id] = int(*s.Amount)

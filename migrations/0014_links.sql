@@ -27,9 +27,11 @@ CREATE FUNCTION version_time(v text) RETURNS timestamptz LANGUAGE sql IMMUTABLE 
 CREATE FUNCTION moment(t timestamptz) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE STRICT
 	RETURN to_char(t AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || ' 99';
 
--- Which products lines name themselves.
+-- What lines name: products of ours, as rows lean on them, and ids of Stripe's.
 CREATE FUNCTION line_products(lines jsonb) RETURNS text[] LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN ARRAY(SELECT 'product:' || (l ->> 'ref') FROM jsonb_array_elements(lines) l WHERE l ? 'ref');
+	RETURN CASE WHEN lines IS NULL THEN '{}' ELSE ARRAY(SELECT 'product:' || (l ->> 'ref') FROM jsonb_array_elements(lines) l WHERE l ? 'ref') END;
+CREATE FUNCTION line_ids(lines jsonb) RETURNS text[] LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN CASE WHEN lines IS NULL THEN '{}' ELSE ARRAY(SELECT jsonb_array_elements_text(l -> 'stripe') FROM jsonb_array_elements(lines) l WHERE l ? 'stripe') END;
 
 -- Of versions by thing, those that are not the newest; NULL if all are.
 CREATE FUNCTION earlier_of(newest text, versions jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -123,19 +125,23 @@ ALTER TABLE payments RENAME COLUMN currency TO claim_currency;
 ALTER TABLE payments
 	DROP COLUMN leans,
 	ADD COLUMN earlier jsonb,
+	ADD COLUMN named jsonb,
 	ADD COLUMN lines jsonb,
 	ADD COLUMN charge jsonb,
 	ADD COLUMN charge_version text COLLATE "C" NOT NULL DEFAULT '',
 	ADD COLUMN sold jsonb;
--- Courses named outright become lines.
+-- Courses named outright, and what Stripe calls what was sold.
 UPDATE payments
-SET lines = (SELECT jsonb_agg(jsonb_build_object('ref', c, 'kind', 'course')) FROM unnest(courses) c)
-WHERE cardinality(courses) > 0;
+SET named = (SELECT jsonb_agg(jsonb_build_object('ref', c, 'kind', 'course')) FROM unnest(courses) c),
+	lines = (SELECT jsonb_agg(jsonb_build_object('stripe', ARRAY[x])) FROM unnest(catalogue) x)
+WHERE cardinality(courses) > 0 OR cardinality(catalogue) > 0;
 UPDATE payments
-SET intent = (intent - 'courses') || jsonb_build_object('lines', (SELECT jsonb_agg(jsonb_build_object('ref', c, 'kind', 'course')) FROM jsonb_array_elements_text(intent -> 'courses') c))
+SET intent = (intent - 'courses') || jsonb_build_object('named', (SELECT jsonb_agg(jsonb_build_object('ref', c, 'kind', 'course')) FROM jsonb_array_elements_text(intent -> 'courses') c))
 WHERE jsonb_typeof(intent -> 'courses') = 'array';
 ALTER TABLE payments
 	DROP COLUMN courses,
+	DROP COLUMN catalogue,
+	ADD COLUMN catalogue text[] NOT NULL GENERATED ALWAYS AS (line_ids(named) || line_ids(lines)) STORED,
 	ADD COLUMN paid boolean GENERATED ALWAYS AS (claim_version <> '' AND (coalesce(claim_paid, false) OR coalesce((intent ->> 'received')::bigint > 0, false))) STORED,
 	ADD COLUMN amount bigint GENERATED ALWAYS AS (CASE WHEN claim_paid OR NOT coalesce(intent ? 'received', false) THEN claim_amount WHEN claim_version <> '' THEN coalesce((intent ->> 'received')::bigint, claim_amount) END) STORED,
 	ADD COLUMN currency text GENERATED ALWAYS AS (CASE WHEN claim_paid OR NOT coalesce(intent ? 'received', false) THEN claim_currency WHEN claim_version <> '' THEN coalesce(intent ->> 'currency', claim_currency) END) STORED,
@@ -162,15 +168,15 @@ ALTER TABLE payments
 		'cus:'     || account || '/' || (charge ->> 'stripe_customer'),
 		'sub:'     || account || '/' || subscription,
 		'pay:'     || account || '/' || invoice], NULL)
-		|| coalesce(catalogue, '{}')
-		|| CASE WHEN lines IS NULL THEN '{}' ELSE line_products(lines) END
-		|| CASE WHEN intent ? 'lines' THEN line_products(intent -> 'lines') ELSE '{}' END) STORED,
+		|| line_products(named) || line_products(lines) || line_products(intent -> 'named')
+		|| line_ids(named) || line_ids(lines) || line_ids(intent -> 'named')) STORED,
 	ADD CONSTRAINT payments_claimed CHECK (claim_version = '' OR (kind IS NOT NULL AND claim_amount IS NOT NULL AND claim_currency IS NOT NULL AND paid_at IS NOT NULL));
 CREATE INDEX payments_leans   ON payments USING gin (leans) WITH (fastupdate = off);
 CREATE INDEX payments_session ON payments (account, claimed_by) WHERE kind = 'checkout' AND id <> claimed_by;
 UPDATE payments SET sold = jsonb_build_array(jsonb_build_object('id', product_id)) WHERE product_id IS NOT NULL;
 COMMENT ON COLUMN payments.intent IS 'what the payment intent itself says of store, product and person; received and currency: the money it brought, which an unpaid claim believes; uncaptured: what was never taken';
 COMMENT ON COLUMN payments.charge IS 'what the charge says of store, product and person: the address of billing_details';
+COMMENT ON COLUMN payments.named  IS 'products that metadata names beside product_ref, as lines';
 COMMENT ON COLUMN payments.lines  IS 'what was sold, as told: [{ref, kind, stripe, amount, …}]';
 COMMENT ON COLUMN payments.sold   IS 'derived: the products, [{id, kind, amount}]; product_id is the first';
 
@@ -182,6 +188,7 @@ DROP INDEX subscriptions_leans;
 ALTER TABLE subscriptions
 	DROP COLUMN leans,
 	ADD COLUMN earlier jsonb,
+	ADD COLUMN named jsonb,
 	ADD COLUMN lines jsonb,
 	ADD COLUMN sold jsonb,
 	ADD COLUMN status_moves text[],
@@ -190,13 +197,16 @@ ALTER TABLE subscriptions
 	ADD COLUMN paused boolean,
 	ADD COLUMN discount jsonb;
 UPDATE subscriptions
-SET lines = (SELECT jsonb_agg(jsonb_build_object('ref', c, 'kind', 'course')) FROM unnest(courses) c)
-WHERE cardinality(courses) > 0;
+SET named = (SELECT jsonb_agg(jsonb_build_object('ref', c, 'kind', 'course')) FROM unnest(courses) c),
+	lines = (SELECT jsonb_agg(jsonb_build_object('stripe', ARRAY[x])) FROM unnest(catalogue) x)
+WHERE cardinality(courses) > 0 OR cardinality(catalogue) > 0;
 UPDATE subscriptions
-SET checkout = (checkout - 'courses') || jsonb_build_object('lines', (SELECT jsonb_agg(jsonb_build_object('ref', c, 'kind', 'course')) FROM jsonb_array_elements_text(checkout -> 'courses') c))
+SET checkout = (checkout - 'courses') || jsonb_build_object('named', (SELECT jsonb_agg(jsonb_build_object('ref', c, 'kind', 'course')) FROM jsonb_array_elements_text(checkout -> 'courses') c))
 WHERE jsonb_typeof(checkout -> 'courses') = 'array';
 ALTER TABLE subscriptions
 	DROP COLUMN courses,
+	DROP COLUMN catalogue,
+	ADD COLUMN catalogue text[] NOT NULL GENERATED ALWAYS AS (line_ids(named) || line_ids(lines)) STORED,
 	ADD COLUMN leans text[] NOT NULL GENERATED ALWAYS AS (array_remove(ARRAY[
 		'user:'    || user_ref,
 		'user:'    || (checkout ->> 'user_ref'),
@@ -212,9 +222,8 @@ ALTER TABLE subscriptions
 		'mail:'    || (checkout ->> 'email'),
 		'cus:'     || account || '/' || stripe_customer,
 		'cus:'     || account || '/' || (checkout ->> 'stripe_customer')], NULL)
-		|| coalesce(catalogue, '{}')
-		|| CASE WHEN lines IS NULL THEN '{}' ELSE line_products(lines) END
-		|| CASE WHEN checkout ? 'lines' THEN line_products(checkout -> 'lines') ELSE '{}' END) STORED;
+		|| line_products(named) || line_products(lines) || line_products(checkout -> 'named')
+		|| line_ids(named) || line_ids(lines) || line_ids(checkout -> 'named')) STORED;
 CREATE INDEX subscriptions_leans ON subscriptions USING gin (leans) WITH (fastupdate = off);
 UPDATE subscriptions SET sold = jsonb_build_array(jsonb_build_object('id', product_id)) WHERE product_id IS NOT NULL;
 COMMENT ON COLUMN subscriptions.status_moves IS 'changes of status told in the second of the newest version, from>to id: the one that no other follows came last';
@@ -239,8 +248,8 @@ CREATE TABLE checkouts (
 	stripe_customer text,
 	email           text,
 	name            text,
+	named           jsonb,
 	lines           jsonb,
-	catalogue       text[],
 	amount          bigint,
 	currency        text,
 	recovery_url    text,
@@ -287,11 +296,12 @@ DROP TABLE failed_invoices;
 DROP TABLE checkouts;
 DROP INDEX subscriptions_leans;
 ALTER TABLE subscriptions DROP COLUMN leans, ADD COLUMN courses text[];
+ALTER TABLE subscriptions ALTER COLUMN catalogue DROP EXPRESSION, ALTER COLUMN catalogue DROP NOT NULL;
 UPDATE subscriptions
-SET courses = ARRAY(SELECT l ->> 'ref' FROM jsonb_array_elements(lines) l WHERE l ->> 'kind' = 'course' AND l ? 'ref')
-WHERE lines IS NOT NULL;
+SET courses = ARRAY(SELECT l ->> 'ref' FROM jsonb_array_elements(named) l WHERE l ->> 'kind' = 'course' AND l ? 'ref')
+WHERE named IS NOT NULL;
 ALTER TABLE subscriptions
-	DROP COLUMN earlier, DROP COLUMN lines, DROP COLUMN sold, DROP COLUMN status_moves, DROP COLUMN cancel_at, DROP COLUMN cancellation, DROP COLUMN paused, DROP COLUMN discount,
+	DROP COLUMN earlier, DROP COLUMN named, DROP COLUMN lines, DROP COLUMN sold, DROP COLUMN status_moves, DROP COLUMN cancel_at, DROP COLUMN cancellation, DROP COLUMN paused, DROP COLUMN discount,
 	ADD COLUMN leans text[] NOT NULL GENERATED ALWAYS AS (array_remove(ARRAY[
 		'user:'    || user_ref,
 		'user:'    || (checkout ->> 'user_ref'),
@@ -315,11 +325,12 @@ ALTER TABLE payments
 ALTER TABLE payments RENAME COLUMN claim_paid     TO paid;
 ALTER TABLE payments RENAME COLUMN claim_amount   TO amount;
 ALTER TABLE payments RENAME COLUMN claim_currency TO currency;
+ALTER TABLE payments ALTER COLUMN catalogue DROP EXPRESSION, ALTER COLUMN catalogue DROP NOT NULL;
 UPDATE payments
-SET courses = ARRAY(SELECT l ->> 'ref' FROM jsonb_array_elements(lines) l WHERE l ->> 'kind' = 'course' AND l ? 'ref')
-WHERE lines IS NOT NULL;
+SET courses = ARRAY(SELECT l ->> 'ref' FROM jsonb_array_elements(named) l WHERE l ->> 'kind' = 'course' AND l ? 'ref')
+WHERE named IS NOT NULL;
 ALTER TABLE payments
-	DROP COLUMN earlier, DROP COLUMN lines, DROP COLUMN charge, DROP COLUMN charge_version, DROP COLUMN sold,
+	DROP COLUMN earlier, DROP COLUMN named, DROP COLUMN lines, DROP COLUMN charge, DROP COLUMN charge_version, DROP COLUMN sold,
 	ADD COLUMN leans text[] NOT NULL GENERATED ALWAYS AS (array_remove(ARRAY[
 		'user:'    || user_ref,
 		'user:'    || (intent ->> 'user_ref'),
@@ -353,5 +364,5 @@ ALTER TABLE products         DROP COLUMN earlier, DROP COLUMN store_ids;
 ALTER TABLE stores           DROP COLUMN earlier, DROP COLUMN time_zone;
 ALTER TABLE stripe_customers DROP COLUMN earlier;
 ALTER TABLE users            DROP COLUMN earlier, DROP COLUMN time_zone;
-DROP FUNCTION last_move, merge_context, earlier_of, line_products, moment, version_time;
+DROP FUNCTION last_move, merge_context, earlier_of, line_ids, line_products, moment, version_time;
 DROP TABLE links;

@@ -120,7 +120,7 @@ var damages = []struct {
 	{"refund lost", `UPDATE payments SET refunded = 0 WHERE id = 'pi_1'`, "s1",
 		[]string{"fact_figures_differ 1", "customer_of_misplaced_facts 1"}, "refunded is 0 and should be 400"},
 	{"product moved", `UPDATE products SET store_id = 's2' WHERE id = 'c1'`, "s1",
-		[]string{"product_of_another_store 1", "customer_differs 1"}, "product c1 store s1 it is written down as of store s2"},
+		[]string{"product_of_another_store 1"}, "product c1 store s1 it is written down as of store s2"},
 	{"total changed", `UPDATE customers SET spent = '[{"amount":1,"currency":"usd"}]' WHERE email = 'cy@x.example'`, "s2",
 		[]string{"customer_differs 1"}, `store s2 cy@x.example spent is [{"amount": 1, "currency": "usd"}] and should be [{"amount": 1000, "currency": "usd"}]`},
 	{"customer too many", `INSERT INTO customers (store_id, email) VALUES ('s1', 'nobody@x.example')`, "s1",

@@ -67,7 +67,8 @@ var planSQL = map[string]string{
 		FROM payments p
 		LEFT JOIN subscriptions s ON s.account = p.account AND s.id = p.subscription
 		WHERE p.paid AND p.claim_version <> '' AND ` + ofStore("p") + `
-		  AND (coalesce(p.lines, p.intent -> 'lines') @> '[{"kind": "course"}]'
+		  AND (p.lines @> '[{"kind": "course"}]'
+			OR coalesce(p.named, p.intent -> 'named') @> '[{"kind": "course"}]'
 			OR coalesce(p.product_kind, p.intent ->> 'product_kind') IN ('course', 'bundle')
 			OR EXISTS (SELECT FROM unnest(p.leans || s.leans) l(key) WHERE l.key IN (SELECT key FROM courses)))
 	)` + planTail,

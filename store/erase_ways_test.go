@@ -158,8 +158,8 @@ func TestEraseInterrupted(t *testing.T) {
 func TestEraseTellsThatItSearches(t *testing.T) {
 	var e teller
 	s, url := openURL(t)
-	apply(t, s, []store.NewEvent{ // only a payload ties the user to her, so that there is a second look for them
-		e.user("user_old", "ann@x.example", "verified"), e.user("user_old", "other@x.example", "verified"), e.enrolled("c1", `"user_id":"user_old"`),
+	apply(t, s, []store.NewEvent{ // only a payload ties the customer to her, so that there is a second look for them
+		e.stripe("customer.created", "", `{"id":"cus_old","email":"ann@x.example"}`), e.stripe("customer.updated", "", `{"id":"cus_old","email":"other@x.example"}`), e.enrolled("c1", `"email":"ann@x.example"`),
 	}, 3)
 	looks := 0
 	err := s.Erase(t.Context(), store.Erasing{Email: "ann@x.example"}, store.EraseOptions{Read: facts.Read, Progress: func(int64, int64) {

@@ -99,12 +99,15 @@ func newEventFact(t tableRows, i int) (EventFact, error) {
 	if err := json.Unmarshal(text, &f.Says); err != nil {
 		return f, err
 	}
+	f.said = t.table.words(f.Says)
 	for _, g := range t.table.groups {
 		if version, _ := f.Says[g.version].(string); version != "" {
 			f.said[g.version] = facts.Version(version)
 		}
 		delete(f.Says, g.version)
 	}
+	delete(f.Says, t.table.main)
+	delete(f.Says, "earlier")
 	return f, nil
 }
 
@@ -161,7 +164,7 @@ func (f *EventFact) stand() {
 	var stands, overtaken int
 	var newest facts.Version
 	for column, mine := range f.said {
-		kept := facts.Version(*orEmpty(text(f.row[column])))
+		kept := f.table.kept(f.row, column)
 		switch {
 		case kept == mine:
 			stands++
@@ -185,6 +188,54 @@ func (f *EventFact) stand() {
 		f.Standing = map[bool]string{true: Newer, false: Partly}[stands == 0]
 		f.Newer = f.origin(newest)
 	}
+}
+
+// words are the versions of the things that a message names, by the first column
+// of each; of one that names none, that of the message.
+func (t factTable) words(says map[string]any) map[string]facts.Version {
+	said := map[string]facts.Version{}
+	version, _ := says[t.main].(string)
+	if version == "" {
+		return said
+	}
+	for _, n := range t.things {
+		if n.in(says) {
+			said[n.columns[0]] = facts.Version(version)
+		}
+	}
+	earlier, _ := says["earlier"].(map[string]any)
+	for thing, v := range earlier {
+		if _, named := said[thing]; named {
+			said[thing] = facts.Version(*orEmpty(text(v)))
+		}
+	}
+	if len(said) == 0 {
+		said[t.main] = facts.Version(version)
+	}
+	return said
+}
+
+// in tells whether a row, or a message, names the thing.
+func (n thing) in(row map[string]any) bool {
+	return n.always || slices.ContainsFunc(n.columns, func(c string) bool { return row[c] != nil })
+}
+
+// kept is the version by which a row names a thing, or that in a column.
+func (t factTable) kept(row map[string]any, column string) facts.Version {
+	for _, n := range t.things {
+		if n.columns[0] != column {
+			continue
+		}
+		if !n.in(row) {
+			return ""
+		}
+		earlier, _ := row["earlier"].(map[string]any)
+		if v := text(earlier[column]); v != nil {
+			return facts.Version(*v)
+		}
+		column = t.main
+	}
+	return facts.Version(*orEmpty(text(row[column])))
 }
 
 // latest tells what became of a fact that has no version.

@@ -138,7 +138,7 @@ var resolveSQL = map[string]string{
 				coalesce(f.store_ref, f.checkout ->> 'store_ref') AS store_ref,
 				coalesce(f.product_ref, f.checkout ->> 'product_ref') AS product_ref,
 				coalesce(f.product_kind, f.checkout ->> 'product_kind') AS product_kind,
-				coalesce(f.lines, f.checkout -> 'lines') AS lines,
+				coalesce(f.named, f.checkout -> 'named', '[]') || coalesce(f.lines, f.checkout -> 'lines', '[]') AS lines,
 				true AS billed,
 				coalesce(f.user_ref, ` + sameHand("f.stripe_customer", "f.checkout ->> 'stripe_customer'", "f.checkout ->> 'user_ref'") + `) AS user_ref,
 				coalesce(f.creator_ref, f.checkout ->> 'creator_ref') AS creator_ref,
@@ -162,9 +162,9 @@ var resolveSQL = map[string]string{
 				coalesce(p.store_ref, p.intent ->> 'store_ref', p.charge ->> 'store_ref', f.store_ref, f.checkout ->> 'store_ref') AS store_ref,
 				coalesce(p.product_ref, p.intent ->> 'product_ref', p.charge ->> 'product_ref', f.product_ref, f.checkout ->> 'product_ref') AS product_ref,
 				coalesce(p.product_kind, p.intent ->> 'product_kind', p.charge ->> 'product_kind', f.product_kind, f.checkout ->> 'product_kind') AS product_kind,
-				CASE
-					WHEN p.lines IS NOT NULL OR p.intent ? 'lines' THEN coalesce(p.lines, p.intent -> 'lines')
-					WHEN coalesce(p.product_ref, p.intent ->> 'product_ref', p.charge ->> 'product_ref') IS NULL THEN coalesce(f.lines, f.checkout -> 'lines')
+				CASE WHEN coalesce(p.product_ref, p.intent ->> 'product_ref', p.charge ->> 'product_ref') IS NULL
+					THEN coalesce(p.named, p.intent -> 'named', f.named, f.checkout -> 'named', '[]') || coalesce(p.lines, f.lines, f.checkout -> 'lines', '[]')
+					ELSE coalesce(p.named, p.intent -> 'named', '[]') || coalesce(p.lines, '[]')
 				END AS lines,
 				p.subscription IS NOT NULL AS billed,
 				coalesce(p.user_ref, p.intent ->> 'user_ref', p.charge ->> 'user_ref',

@@ -58,7 +58,7 @@ func things(list string) (all []thing) {
 func alwaysNamed(list string) []thing { return []thing{{strings.Fields(list), true}} }
 
 // contextThings are the things that a facts.Context names.
-var contextThings = things("store_ref, product_ref, product_kind, product_type, plan, user_ref, creator_ref, stripe_customer, email, name, lines catalogue")
+var contextThings = things("store_ref, product_ref, product_kind, product_type, plan, user_ref, creator_ref, stripe_customer, email, name, named, lines")
 
 // The tables of facts.
 var (
@@ -96,7 +96,7 @@ var (
 		alwaysNamed("amount currency status withdrawn"), map[string]string{"charge": "GREATEST", "payment_intent": "GREATEST"})
 	subscriptionsTable = newTable[facts.Subscription]("subscriptions", "account id", "version",
 		slices.Concat(alwaysNamed("status ended_at"), alwaysNamed("cancel_at_period_end cancel_at cancellation"), alwaysNamed("paused"), things("current_period_end, currency, started_at, destination"),
-			slices.DeleteFunc(slices.Clone(contextThings), func(t thing) bool { return t.columns[0] == "lines" }), things("lines catalogue amount plan_name discount")),
+			slices.DeleteFunc(slices.Clone(contextThings), func(t thing) bool { return t.columns[0] == "lines" }), things("lines amount plan_name discount")),
 		map[string]string{"ever_active": "OR", "status": statusRule, "status_moves": movesRule},
 		versioned{"checkout_version", []string{"checkout_at"}, []string{"checkout"}})
 	checkoutsTable = newTable[facts.Checkout]("checkouts", "account id", "version",
