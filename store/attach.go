@@ -190,6 +190,9 @@ func (w *work) say(ctx context.Context, said ...facts.Set) (_ []rowKey, err erro
 	if err := upsert(ctx, w.tx, set, w.outcomes); err != nil {
 		return nil, err
 	}
+	if err := w.veilMerged(ctx, said); err != nil {
+		return nil, err
+	}
 	ended, err := w.shareEnds(ctx)
 	if err != nil {
 		return nil, err

@@ -73,7 +73,7 @@ SELECT
 				` + moneyOf("p.refunded", "p.currency") + ` AS refunded,
 				` + moneyOf("p.disputed", "p.currency") + ` AS disputed,
 				` + moneyOf("pay.net", "p.currency") + ` AS net,
-				p.paid_at,
+				pay.at AS paid_at,
 				` + refOf("subscription", "p.account", "p.subscription") + ` AS subscription,
 				` + unlocks + ` AS courses,
 				NOT pay.recurring AND sale.other AND (pay.amount = 0 OR pay.net > 0) AS active,

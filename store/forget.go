@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -197,6 +198,93 @@ func (w *work) writeTombs(ctx context.Context, found ties) error {
 		w.erased.tombs[i] = &t
 	}
 	return w.tx.SendBatch(ctx, &batch).Close()
+}
+
+// veilMerged puts rows that facts of erased people were merged into: what one
+// message names them by, another may have told without naming them.
+func (w *work) veilMerged(ctx context.Context, said []facts.Set) (err error) {
+	if w.erased == nil {
+		return nil
+	}
+	defer wrap(&err, "store.veilMerged")
+	for _, set := range said {
+		keys := keyArrays(rowsIn(facts.Set{Payments: set.Payments, Subscriptions: set.Subscriptions}))
+		if err := veilRows(ctx, w, payment, keys[payment], set.At, func(f *facts.Payment) []*facts.Context {
+			return []*facts.Context{&f.Context, f.Intent.Says(), f.Charge}
+		}); err != nil {
+			return err
+		}
+		if err := veilRows(ctx, w, subscription, keys[subscription], set.At, func(f *facts.Subscription) []*facts.Context {
+			return []*facts.Context{&f.Context, f.Checkout}
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// veilRows puts the rows of a kind, among those with keys, that name somebody
+// nameless and were told of before that person was erased.
+func veilRows[F any](ctx context.Context, w *work, kind string, keys [2][]string, at time.Time, contexts func(*F) []*facts.Context) error {
+	if len(keys[0]) == 0 {
+		return nil
+	}
+	rows, err := factsOf[F](ctx, w.tx, rowsSQL(kind)+` WHERE concat_ws(' ', `+qualify("f", namingColumns[kind])+`) LIKE '%`+nameless+`%'`, keys[0], keys[1])
+	if err != nil {
+		return err
+	}
+	var changed []F
+	for i := range rows {
+		touched := false
+		for _, c := range contexts(&rows[i]) {
+			put, err := w.veilNameless(ctx, c, at)
+			if err != nil {
+				return err
+			}
+			touched = touched || put
+		}
+		if touched {
+			changed = append(changed, rows[i])
+		}
+	}
+	return w.writeNames(ctx, kind, changed)
+}
+
+// veilNameless puts what a context says of somebody nameless beside what they are
+// called now.
+func (w *work) veilNameless(ctx context.Context, c *facts.Context, at time.Time) (bool, error) {
+	if c == nil || c.Email == "" && c.Name == "" {
+		return false, nil
+	}
+	called := ""
+	for _, name := range []string{c.UserRef, c.StripeCustomer, c.Email} {
+		if strings.HasPrefix(name, nameless) {
+			called = name
+			break
+		}
+	}
+	if called == "" {
+		return false, nil
+	}
+	var t tombstone
+	err := w.tx.QueryRow(ctx, `
+		SELECT x.person, x.erased_at
+		FROM erasures x
+		WHERE x.person = split_part($1, '@', 1)
+		   OR x.id = (SELECT e.erasure_id FROM erased e WHERE '`+nameless+`' || substr(encode(e.hash, 'hex'), 1, 20) = $1 LIMIT 1)
+		LIMIT 1`, called).Scan(&t.person, &t.at)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return false, nil
+	}
+	if err != nil || at.After(t.at) {
+		return false, err
+	}
+	was := *c
+	if c.Email != "" {
+		c.Email = t.address()
+	}
+	c.Name, c.Earlier = "", veiled(c.Earlier, "name")
+	return was.Email != c.Email || was.Name != "", nil
 }
 
 // noteNames notes which erased identities are told of anew.

@@ -249,7 +249,7 @@ var resolveSQL = map[string]string{
 // When a fact happened: the links in force then are those that lead to where it
 // belongs. What the platform says happened no later than it said so.
 const (
-	enrolledAt   = `LEAST(coalesce(f.enrolled_at, f.first_said_at), version_time(coalesce(nullif(f.enrolled_version, ''), f.version)))`
+	enrolledAt   = `LEAST(f.enrolled_at, f.first_said_at, CASE WHEN f.first_said_at IS NULL THEN version_time(f.version) END)`
 	subscribedAt = `coalesce(f.started_at, f.checkout_at)`
 	paidAt       = `LEAST(p.paid_at, CASE WHEN p.kind = 'purchase' THEN version_time(p.claim_version) END)`
 )

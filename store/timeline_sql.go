@@ -70,7 +70,7 @@ entries AS (
 		s.title, s.product_id, s.amount, s.currency, NULL, 'stripe', ` + subscriptionSaid + `
 	FROM plans s
 	UNION ALL
-	SELECT p.paid_at, false, 2,
+	SELECT ` + paidAt + `, false, 2,
 		CASE WHEN p.subscription IS NULL THEN 'bought' WHEN p.nth = 1 THEN 'subscription_paid' ELSE 'subscription_renewed' END,
 		` + refOf("payment", "p.account", "p.id") + `,
 		coalesce((SELECT s.title FROM plans s WHERE s.account = p.account AND s.id = p.subscription), p.title), p.product_id, p.amount, p.currency, NULL,
