@@ -208,7 +208,7 @@ const forever = `'~'`
 // ever was, ids.
 var homesOf = `
 			SELECT
-				` + storeNamed("c.store_ref", forever) + ` AS id,
+				` + storeOfProduct("c.id", forever) + ` AS id,
 				ARRAY(
 					SELECT DISTINCT home.id
 					FROM (SELECT DISTINCT l.object FROM links l WHERE l.relation = 'store' AND l.subject = c.id AND l.object <> '') named

@@ -211,8 +211,32 @@ func (s listedSubscription) products() []string {
 	return s.Products
 }
 
-// callWhole calls carts and plans by the titles of what is in them.
-func (c *listed) callWhole(titles map[string]string) {
+// uncalled lists the products whose titles a customer lacks.
+func (c *listed) uncalled() (products []string) {
+	add := func(product *string) {
+		if product != nil {
+			products = append(products, *product)
+		}
+	}
+	add(c.Source.ProductID)
+	for _, course := range c.Courses {
+		products = append(products, course.ID)
+	}
+	for _, p := range c.Purchases {
+		add(p.ProductID)
+		for _, l := range p.Lines {
+			add(l.ProductID)
+		}
+	}
+	return append(products, slices.Concat(c.plans...)...)
+}
+
+// call fills in the titles that a customer lacks, by product; carts and plans of
+// several products are called by all of them.
+func (c *listed) call(title func(product string) string) {
+	for _, m := range c.untitled() {
+		*m.title = title(m.product)
+	}
 	for i := range c.Purchases {
 		var parts []string
 		for _, l := range c.Purchases[i].Lines {
@@ -228,7 +252,7 @@ func (c *listed) callWhole(titles map[string]string) {
 		if c.Subscriptions[i].Plan == nil && len(products) > 0 {
 			var parts []string
 			for _, id := range products {
-				parts = append(parts, titles[id])
+				parts = append(parts, title(id))
 			}
 			c.Subscriptions[i].Plan = ptr(strings.Join(parts, ", "))
 		}
@@ -238,16 +262,9 @@ func (c *listed) callWhole(titles map[string]string) {
 // addTitles fills in what things are called, as the store's own products say.
 // What the store does not know is called by its id.
 func (s *Store) addTitles(ctx context.Context, storeID string, rows []listed) error {
-	var missing []untitled
-	for i := range rows {
-		missing = append(missing, rows[i].untitled()...)
-	}
 	products := map[string]string{} // id to title
-	for _, m := range missing {
-		products[m.product] = m.product
-	}
 	for i := range rows {
-		for _, id := range slices.Concat(rows[i].plans...) {
+		for _, id := range rows[i].uncalled() {
 			products[id] = id
 		}
 	}
@@ -268,11 +285,8 @@ func (s *Store) addTitles(ctx context.Context, storeID string, rows []listed) er
 		products[id] = title
 		return nil
 	})
-	for _, m := range missing {
-		*m.title = products[m.product]
-	}
 	for i := range rows {
-		rows[i].callWhole(products)
+		rows[i].call(func(product string) string { return products[product] })
 	}
 	return err
 }

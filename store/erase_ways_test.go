@@ -228,7 +228,7 @@ func TestEraseSomebodyLarge(t *testing.T) {
 func TestEraseBesideOthers(t *testing.T) {
 	h := newHouse(t)
 	rapid.Check(t, func(t *rapid.T) {
-		events, who := drawStory(t), store.Erasing{Email: "ann@x.example"}
+		events, who := drawStoryOf(t, true), store.Erasing{Email: "ann@x.example"}
 		h.told(t, events, plan{batch: len(events), workers: 1})
 		h.erase(t, who)
 		want := h.erasedEnd(t, who)

@@ -168,9 +168,7 @@ func (e *export) pass(stopped context.Context, rows pgx.Rows) (n int, err error)
 		if err != nil {
 			return n, err
 		}
-		for _, m := range row.untitled() {
-			*m.title = cmp.Or(e.titles[m.product], m.product)
-		}
+		row.call(func(product string) string { return cmp.Or(e.titles[product], product) })
 		if e.batch = append(e.batch, row.Customer); len(e.batch) == exportBatch {
 			if err := e.flush(stopped); err != nil {
 				return n, err

@@ -251,6 +251,21 @@ func storeNamed(ref, at string) string {
 				CASE WHEN ` + ref + ` NOT LIKE 'user\_%' THEN ` + ref + ` END)`
 }
 
+// storeOfProduct is the store that a product was in at a time. Where the name that
+// it had for its store then leads nowhere, the nearest name that does counts.
+func storeOfProduct(product, at string) string {
+	return `(
+					SELECT coalesce(` + storeNamed("home.ref", at) + `, CASE WHEN home.ref IS NOT NULL THEN (
+						SELECT near.id
+						FROM (SELECT l.since, l.hearsay, ` + storeNamed("l.object", at) + ` AS id FROM links l WHERE l.relation = 'store' AND l.subject = ` + product + ` AND l.object <> '') near
+						WHERE near.id IS NOT NULL
+						ORDER BY near.since <= ` + at + ` DESC, near.hearsay, CASE WHEN near.since <= ` + at + ` THEN near.since END DESC, near.since
+						LIMIT 1
+					) END)
+					FROM (SELECT ` + linkOf(storeLink, product, at) + ` AS ref) home
+				)`
+}
+
 // addressOwner is the user to whom what happened at an address at a time belongs:
 // who proved it first of those who had not left it by then.
 func addressOwner(email, at string) string {

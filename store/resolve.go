@@ -390,6 +390,5 @@ var resolveTail = `
 
 // storeOfProducts are the stores that sold's products were in, in their order.
 var storeOfProducts = `
-					SELECT ` + storeNamed("home.ref", "c.at") + ` AS id, p.nth
-					FROM unnest(sold.products) WITH ORDINALITY AS p(id, nth)
-					CROSS JOIN LATERAL (SELECT ` + linkOf(storeLink, "p.id", "c.at") + ` AS ref) home`
+					SELECT ` + storeOfProduct("p.id", "c.at") + ` AS id, p.nth
+					FROM unnest(sold.products) WITH ORDINALITY AS p(id, nth)`

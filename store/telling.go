@@ -23,7 +23,7 @@ func keysOf(set facts.Set) (keys []factKey) {
 // telling writes the statement that upserts like t.sql and returns, for each row
 // that is new or differs in more than its versions, its key and whether it is new.
 func (t factTable) telling(columns []string) string {
-	guards := append([]string{}, t.keys...)
+	guards := append([]string{t.main, "earlier"}, t.keys...)
 	for _, g := range t.groups {
 		guards = append(guards, g.version)
 	}

@@ -37,7 +37,7 @@ func attack() (events []told) {
 	add("store.upserted", map[string]any{"id": hostileStore, "name": hostile["override"] + hostile["script"]})
 	for kind, text := range hostile {
 		course, pack := `c/"<`+kind+`>'#?`, "pack, "+kind+"\u202e"
-		email := kind + `"<script>alert(6)</script>` + "\u202e=1+1'@x.example"
+		email := kind + `"=1+1&lt&gt` + "'@x.example" // no address has < or >
 		if kind == "long" {
 			email = strings.Repeat("l", 240) + "@x.example"
 		}

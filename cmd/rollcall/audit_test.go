@@ -223,7 +223,7 @@ var stripeDamages = []struct {
 	{"a sale never heard of", []string{`DELETE FROM payments WHERE id = 'pi_2'`}, true, []string{"payment_missing 1"}},
 	{"a sale known only by its id", []string{`UPDATE payments SET claim_version = '', claimed_by = NULL, claim_paid = NULL WHERE id = 'pi_1'`}, true, []string{"payment_missing 1"}},
 	{"a sale of another amount", []string{`UPDATE payments SET claim_amount = 1999 WHERE id = 'pi_1'`}, true, []string{"payment_differs 1"}},
-	{"an invoice not paid", []string{`UPDATE payments SET paid = false WHERE id = 'in_1'`}, false, []string{"payment_differs 1"}},
+	{"an invoice not paid", []string{`UPDATE payments SET claim_paid = false WHERE id = 'in_1'`}, false, []string{"payment_differs 1"}},
 	{"a refund never heard of", []string{`DELETE FROM refunds`, `UPDATE payments SET refunded = 0 WHERE id = 'pi_1'`}, true, []string{"refunded_differs 1", "refund_missing 1"}},
 	{"a refund of another amount", []string{`UPDATE refunds SET amount = 100`}, true, []string{"refund_differs 1"}},
 	{"a dispute never heard of", []string{`DELETE FROM disputes`, `UPDATE payments SET disputed = 0 WHERE id = 'pi_2'`}, true, []string{"disputed_differs 1", "dispute_missing 1"}},
