@@ -23,9 +23,10 @@ COMMENT ON COLUMN links.hearsay  IS 'a copy (an export, a Stripe product''s meta
 CREATE FUNCTION version_time(v text) RETURNS timestamptz LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT
 	RETURN CASE WHEN v ~ '^-?(\d )?\d{4}-' THEN substring(v FROM '\d{4}-\d\d-\d\dT[0-9:.]+Z')::timestamptz END;
 
--- The time of a fact as versions write it, after all that was said in it.
-CREATE FUNCTION moment(t timestamptz) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE STRICT
-	RETURN to_char(t AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || ' 99';
+-- The time of a fact as versions write it, after all that was said in it; before
+-- everything if nobody knows it.
+CREATE FUNCTION moment(t timestamptz) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN coalesce(to_char(t AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || ' 99', '');
 
 -- What lines name: products of ours, as rows lean on them, and ids of Stripe's.
 CREATE FUNCTION line_products(lines jsonb) RETURNS text[] LANGUAGE sql IMMUTABLE PARALLEL SAFE

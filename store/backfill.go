@@ -113,8 +113,8 @@ type Kind struct {
 // Kinds lists the kinds of backfills. The most is what their APIs give, or what
 // can be locked row by row: a larger chunk would keep everybody else waiting.
 var Kinds = []Kind{
-	{"courses", 400, 500},
-	{"subscriptions", 100, 500},
+	{"courses", 300, 350},
+	{"subscriptions", 100, 350},
 	{"stripe", 100, 100},
 	{"clerk", 500, 500},
 	{"convex", 300, 500},

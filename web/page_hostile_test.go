@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"rollcall/internal/browser"
 )
@@ -50,9 +51,9 @@ func attack() (events []told) {
 	return events
 }
 
-// kept is what is kept of a text as a name.
+// kept is what is kept of a text as a name: nothing invisible at its ends.
 func kept(text string) string {
-	text = strings.Join(strings.Fields(text), " ")
+	text = strings.TrimFunc(strings.Join(strings.Fields(text), " "), func(r rune) bool { return unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) })
 	return string([]rune(text)[:min(len([]rune(text)), 1000)])
 }
 
