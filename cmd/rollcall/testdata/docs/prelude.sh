@@ -81,10 +81,11 @@ start_unit() {
 	echo $! >"$ROOT/$1.pid"
 }
 
+# One stopped while it starts ends by the signal itself, which systemd takes for clean.
 stop_unit() {
 	pid=$(cat "$ROOT/$1.pid")
 	kill "$pid"
-	wait "$pid"
+	wait "$pid" || [ $? = 143 ]
 	rm "$ROOT/$1.pid"
 }
 
