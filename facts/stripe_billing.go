@@ -393,7 +393,8 @@ func (i subscriptionItem) line() Line {
 		l.Quantity = int64(*i.Quantity)
 	}
 	if unit := cmp.Or(price.UnitAmount, price.Amount); unit != nil {
-		amount := discountOf(i.Discounts).off(int64(*unit) * l.Quantity)
+		l.Discount = discountOf(i.Discounts)
+		amount := l.Discount.off(int64(*unit) * l.Quantity)
 		l.Amount = &amount
 	}
 	return l

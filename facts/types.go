@@ -139,6 +139,8 @@ type Line struct {
 	Quantity      int64    `json:"quantity,omitempty"` // 0: not told
 	Interval      string   `json:"interval,omitempty"` // of a price: day, week, month, year
 	IntervalCount int64    `json:"interval_count,omitempty"`
+
+	Discount *Discount `json:"discount,omitempty"` // of this item alone; taken off Amount
 }
 
 // Intent is what a payment intent says, whoever claims its money.

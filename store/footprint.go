@@ -17,7 +17,7 @@ type Footprint struct {
 	StripeCustomers []string   // account/id; account is empty for the platform's own
 	Traces          []Trace    // by table and store
 	Waiting         int64      // events that name them and wait to be applied
-	Elsewhere       []string   // addresses that users among them have now, and that are not erased with them
+	Elsewhere       []string   // addresses that users among them have or had, and that are not erased with them
 	Staff           []string   // stores that they own or are a member of: that stays
 	ErasedAt        *time.Time // when they were erased before; null: never
 }
@@ -106,7 +106,7 @@ type survey struct {
 }
 
 func (v *survey) into(ctx context.Context, f *Footprint) error {
-	for _, count := range []func(context.Context) error{v.people, v.rows, v.customers, v.words} {
+	for _, count := range []func(context.Context) error{v.people, v.rows, v.customers, v.words, v.kept} {
 		if err := count(ctx); err != nil {
 			return err
 		}
@@ -170,6 +170,16 @@ func (v *survey) people(ctx context.Context) error {
 		v.counts[Trace{Table: "stripe_customers", Fate: removed, Store: v.p.Store}]++
 	}
 	return err
+}
+
+// kept counts the checkouts and invoices that name the person.
+func (v *survey) kept(ctx context.Context) error {
+	kinds, values := kindsAndValues(v.found.ids)
+	until := slices.Repeat([]time.Time{time.Now().Add(time.Hour)}, len(kinds))
+	if err := v.count(ctx, Trace{Table: "checkouts", Fate: removed}, keptOf+` SELECT coalesce(store_ref, ''), count(*) FROM c WHERE $4 IN ('', store_ref) GROUP BY 1`, kinds, values, until, v.p.Store); err != nil {
+		return err
+	}
+	return v.count(ctx, Trace{Table: "failed_invoices", Fate: removed}, keptOf+` SELECT '', count(*) FROM i WHERE $4 = ''`, kinds, values, until, v.p.Store)
 }
 
 // rows counts facts, by store.
@@ -244,7 +254,9 @@ func (v *survey) words(ctx context.Context) error {
 func (v *survey) remarks(ctx context.Context, f *Footprint) error {
 	f.Elsewhere, f.Staff = []string{}, []string{}
 	rows, err := v.tx.Query(ctx, `
-		SELECT DISTINCT 'address', email FROM users WHERE id = ANY($1) AND email <> ALL($2)
+		SELECT 'address', email FROM users WHERE id = ANY($1) AND email <> ALL($2)
+		UNION
+		SELECT 'address', object FROM links WHERE relation = 'address' AND subject = ANY($1) AND object <> ALL($2)
 		UNION
 		SELECT 'store', id FROM stores WHERE owner_user_id = ANY($1) OR member_user_ids && $1
 		ORDER BY 1, 2`, f.Users, f.Addresses)

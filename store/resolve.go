@@ -362,7 +362,7 @@ var resolveTail = `
 						UNION ALL
 						(` + storeOfProducts + `)
 					) named
-					CROSS JOIN LATERAL (SELECT min(l.since) AS since FROM links l WHERE l.relation = 'account' AND l.object = c.account AND l.subject = named.id) held
+					CROSS JOIN LATERAL (SELECT min(l.since) AS since FROM links l WHERE l.relation = 'account' AND l.object = c.account AND l.subject = named.id AND ` + notWithdrawn("c.at") + `) held
 					WHERE held.since <= c.at
 					   OR held.since IS NOT NULL AND NOT EXISTS (SELECT FROM links l WHERE l.relation = 'account' AND l.object = c.account AND l.since <= c.at)
 					ORDER BY named.nth

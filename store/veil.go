@@ -50,9 +50,9 @@ func (e *erased) user(f *facts.User, at time.Time) bool {
 	if t == nil {
 		return false
 	}
-	f.ID, f.Name, f.ImageURL, f.LastSeenAt = e.mark(identity{aUser, f.ID}), "", "", nil
+	f.ID, f.Name, f.ImageURL, f.TimeZone, f.LastSeenAt = e.mark(identity{aUser, f.ID}), "", "", "", nil
 	t.people(&f.Email, &f.Version, &f.DeletedVersion)
-	f.Earlier = veiled(f.Earlier, "name", "image_url")
+	f.Earlier = veiled(f.Earlier, "name", "image_url", "time_zone")
 	return true
 }
 

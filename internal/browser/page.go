@@ -79,15 +79,23 @@ func Open(t testing.TB, site string, look Look) *Page {
 	return p
 }
 
-// do runs steps, within patience.
+// do runs steps, within patience. A live page may replace an element between its
+// being found and used: then it is looked for again.
 func (p *Page) do(what string, steps ...chromedp.Action[chromedp.Void]) {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.ctx, patience)
 	defer cancel()
-	if err := chromedp.Do(ctx, steps...); err != nil {
+	err := chromedp.Do(ctx, steps...)
+	for err != nil && strings.Contains(err.Error(), noSuchNode) && ctx.Err() == nil {
+		err = chromedp.Do(ctx, steps...)
+	}
+	if err != nil {
 		p.t.Fatalf("%s: %v; the page: %s", what, err, p.state())
 	}
 }
+
+// noSuchNode is DevTools' word for a node that is no more.
+const noSuchNode = "Could not find node with given id"
 
 // call sends a command of the protocol.
 func call[P, R any](p *Page, cmd cdp.Command[P, R], params P) {
