@@ -46,7 +46,8 @@ func (w *work) putLinks(ctx context.Context, ids []identity, remove bool) (err e
 }
 
 // addressKeys are the keys that rows lean on of all addresses that users among
-// identities ever had: where these lead changes with an erasure.
+// identities ever had, and of the customers of Stripe who have them: where these
+// lead changes with an erasure.
 func addressKeys(ctx context.Context, q querier, ids []identity) ([]string, error) {
 	var users []string
 	for _, i := range ids {
@@ -57,7 +58,13 @@ func addressKeys(ctx context.Context, q querier, ids []identity) ([]string, erro
 	if len(users) == 0 {
 		return nil, nil
 	}
-	rows, err := q.Query(ctx, `SELECT DISTINCT 'mail:' || object FROM links WHERE relation = 'address' AND subject = ANY($1)`, users)
+	rows, err := q.Query(ctx, `
+		WITH had AS (
+			SELECT DISTINCT object AS email FROM links WHERE relation = 'address' AND subject = ANY($1)
+		)
+		SELECT 'mail:' || email FROM had
+		UNION
+		SELECT 'cus:' || s.account || '/' || s.id FROM had JOIN stripe_customers s ON s.email = had.email`, users)
 	if err != nil {
 		return nil, err
 	}

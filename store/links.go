@@ -189,7 +189,8 @@ func (w *work) linkedKeys(ctx context.Context, changed []link) (keys, refs, prod
 	return keys, refs, products, err
 }
 
-// The links in force, as SQL. key and at are SQL, at a version as moment makes it.
+// The links in force, as SQL. Arguments are SQL, of no table called l, x, u or
+// mine; at is a version as moment makes it.
 
 // linkOf is the object that a subject names at a time, or else the first after;
 // NULL if none, or if it was withdrawn.
@@ -257,7 +258,11 @@ func storeOfProduct(product, at string) string {
 	return `(
 					SELECT coalesce(` + storeNamed("home.ref", at) + `, CASE WHEN home.ref IS NOT NULL THEN (
 						SELECT near.id
-						FROM (SELECT l.since, l.hearsay, ` + storeNamed("l.object", at) + ` AS id FROM links l WHERE l.relation = 'store' AND l.subject = ` + product + ` AND l.object <> '') near
+						FROM (
+							SELECT said.since, said.hearsay, ` + storeNamed("said.object", at) + ` AS id
+							FROM links said
+							WHERE said.relation = 'store' AND said.subject = ` + product + ` AND said.object <> ''
+						) near
 						WHERE near.id IS NOT NULL
 						ORDER BY near.since <= ` + at + ` DESC, near.hearsay, CASE WHEN near.since <= ` + at + ` THEN near.since END DESC, near.since
 						LIMIT 1
