@@ -73,7 +73,7 @@ SELECT
 				` + moneyOf("p.refunded", "p.currency") + ` AS refunded,
 				` + moneyOf("p.disputed", "p.currency") + ` AS disputed,
 				` + moneyOf("pay.net", "p.currency") + ` AS net,
-				p.paid_at,
+				pay.at AS paid_at,
 				` + refOf("subscription", "p.account", "p.subscription") + ` AS subscription,
 				` + unlocks + ` AS courses,
 				NOT pay.recurring AND sale.other AND (pay.amount = 0 OR pay.net > 0) AS active,
@@ -172,24 +172,45 @@ SELECT
 FROM unnest($1::text[], $2::text[]) AS k(a, b)
 JOIN payments p ON p.account = k.a AND p.id = k.b` + ownIntents
 
-// peopleSQL tells, of the facts of a kind with keys $1 and $2, who gave them
-// their address: it begins as their resolution does, $3 as there.
-func peopleSQL(kind string) string {
+// whySQL tells, of the facts of a kind with keys $1 and $2, what led to their
+// store and who gave them their address: it resolves them as ever, $3 as there,
+// and reads beside it by which way, and by which links, that came out.
+func whySQL(kind string) string {
 	whose, _ := cut(resolveSQL[kind], resolveTail)
 	return whose + `
 SELECT
 	` + refOf(kind, "c.a", "c.b") + ` AS fact,
-	coalesce(u.email, s.email, c.email) AS email,
+	buyer.email,
 	CASE
 		WHEN u.email IS NOT NULL THEN jsonb_build_object('ref', 'user:' || u.id, 'kind', 'user', 'account', '', 'id', u.id, 'email', u.email,
-			'name', u.name, 'deleted', u.deleted_version <> '', 'said', jsonb_build_object('user', u.version, 'end', u.deleted_version))
+			'name', u.name, 'deleted', u.deleted_version <> '', 'last_verified', ` + lastVerified("u") + `, 'said', jsonb_build_object('user', u.version, 'address', u.earlier ->> 'email', 'end', u.deleted_version))
 		WHEN s.email IS NOT NULL THEN jsonb_build_object('ref', ` + refOf("stripe_customer", "s.account", "s.id") + `, 'kind', 'stripe_customer', 'account', s.account, 'id', s.id, 'email', s.email,
-			'name', s.name, 'deleted', s.deleted_version <> '', 'said', jsonb_build_object('stripe_customer', s.version, 'end', s.deleted_version))
-	END AS person
-FROM context c
-LEFT JOIN users u ON u.id = c.user_ref
+			'name', s.name, 'deleted', s.deleted_version <> '', 'last_verified', false, 'said', jsonb_build_object('stripe_customer', s.version, 'end', s.deleted_version))
+	END AS person,
+	CASE WHEN buyer.proved THEN buyer.typed END AS typed,
+	CASE WHEN buyer.proved THEN ` + addressOwner(allOfIt, "buyer.typed", "c.at") + ` END AS proof,
+	version_time(c.at) AS at,
+	store.id AS store,
+	CASE WHEN c.account <> '' THEN ` + firstWay(accountWays) + ` ELSE ` + firstWay(storeWays) + ` END AS way` + resolved + `
+LEFT JOIN users u ON u.id = buyer.user_id
 LEFT JOIN stripe_customers s ON s.account = c.account AND s.id = c.stripe_customer
 ORDER BY 1`
+}
+
+// firstWay is SQL for the first of the ways that leads to a store, as a wayTaken.
+func firstWay(ways []way) string {
+	text := "CASE"
+	for _, w := range ways {
+		text += fmt.Sprintf(`
+		WHEN %s IS NOT NULL THEN jsonb_build_object('via', '%s', 'key', %s, 'links', %s)`, w.store, w.via, w.key, w.links)
+	}
+	return text + " END"
+}
+
+// lastVerified is SQL for whether a user's address is the last verified one, and
+// Clerk tells of none now.
+func lastVerified(u string) string {
+	return fmt.Sprintf(`%[1]s.email IS NOT NULL AND coalesce(%[1]s.earlier ? 'email', false)`, u)
 }
 
 // The facts of store $1 that lean on the people $2 and belong to no customer,

@@ -191,20 +191,41 @@ func (w *work) linkedKeys(ctx context.Context, changed []link) (keys, refs, prod
 
 // The links in force, as SQL. key and at are SQL, at a version as moment makes it.
 
+// pick is what is read of a link that leads somewhere, as SQL by the name of its
+// row: where it leads, or the whole of it.
+type pick func(row string) string
+
+func itsSubject(row string) string { return row + ".subject" }
+func itsObject(row string) string  { return row + ".object" }
+
+// allOfIt is a link as linkRow reads it.
+func allOfIt(row string) string {
+	return `(
+							SELECT to_jsonb(x)
+							FROM links x
+							WHERE x.relation = ` + row + `.relation AND x.subject = ` + row + `.subject AND x.since = ` + row + `.since AND x.object = ` + row + `.object
+						)`
+}
+
 // linkOf is the object that a subject names at a time, or else the first after;
 // NULL if none, or if it was withdrawn.
 func linkOf(relation, subject, at string) string {
-	from := `SELECT l.object FROM links l WHERE l.relation = '` + relation + `' AND l.subject = ` + subject
-	return `nullif(coalesce(
+	return "nullif(" + linkFrom(itsObject, relation, subject, at) + ", '')"
+}
+
+// linkFrom picks from the link that linkOf follows, or that withdrew it.
+func linkFrom(picked pick, relation, subject, at string) string {
+	from := `SELECT ` + picked("l") + ` FROM links l WHERE l.relation = '` + relation + `' AND l.subject = ` + subject
+	return `coalesce(
 					(` + from + ` AND l.since <= ` + at + ` AND NOT l.hearsay ORDER BY l.since DESC, l.object DESC LIMIT 1),
 					(` + from + ` AND l.since <= ` + at + ` AND l.hearsay ORDER BY l.since DESC, l.object DESC LIMIT 1),
-					(` + from + ` AND l.since > ` + at + ` AND l.object <> '' ORDER BY l.hearsay, l.since, l.object LIMIT 1)), '')`
+					(` + from + ` AND l.since > ` + at + ` AND l.object <> '' ORDER BY l.hearsay, l.since, l.object LIMIT 1))`
 }
 
 // linkTo is the subject that names an object at a time, or else the first after:
 // the one that named it last.
-func linkTo(relation, object, at string) string {
-	from := `SELECT l.subject FROM links l WHERE l.relation = '` + relation + `' AND l.object = ` + object + ` AND ` + notWithdrawn(at)
+func linkTo(picked pick, relation, object, at string) string {
+	from := `SELECT ` + picked("l") + ` FROM links l WHERE l.relation = '` + relation + `' AND l.object = ` + object + ` AND ` + notWithdrawn(at)
 	return `coalesce(
 					(` + from + ` AND NOT l.hearsay AND l.since <= ` + at + ` ORDER BY l.since DESC, l.subject DESC LIMIT 1),
 					(` + from + ` AND l.hearsay AND l.since <= ` + at + ` ORDER BY l.since DESC, l.subject DESC LIMIT 1),
@@ -223,13 +244,13 @@ func notWithdrawn(at string) string {
 
 // storeOwned is the store that a user owned at a time, of several the one they
 // had first; else the last one before, else the first one after.
-func storeOwned(user, at string) string {
-	from := `SELECT l.subject FROM links l WHERE l.relation = 'owner' AND l.object = ` + user
+func storeOwned(picked pick, user, at string) string {
+	from := `SELECT ` + picked("l") + ` FROM links l WHERE l.relation = 'owner' AND l.object = ` + user
 	return `coalesce(
 					(
-						SELECT mine.subject
+						SELECT ` + picked("mine") + `
 						FROM (
-							SELECT l.subject, min(l.since) AS since
+							SELECT 'owner' AS relation, l.subject, ` + user + ` AS object, min(l.since) AS since
 							FROM links l
 							WHERE l.relation = 'owner' AND l.object = ` + user + ` AND l.since <= ` + at + `
 							GROUP BY l.subject
@@ -247,17 +268,22 @@ func storeOwned(user, at string) string {
 func storeNamed(ref, at string) string {
 	return `coalesce(
 				(SELECT s.id FROM stores s WHERE s.id = ` + ref + `),
-				` + storeOwned(ref, at) + `,
+				` + storeOwned(itsSubject, ref, at) + `,
 				CASE WHEN ` + ref + ` NOT LIKE 'user\_%' THEN ` + ref + ` END)`
+}
+
+// ownedLink is the link by which ref names a store, if it is its owner's.
+func ownedLink(ref, at string) string {
+	return `CASE WHEN NOT EXISTS (SELECT FROM stores known WHERE known.id = ` + ref + `) THEN ` + storeOwned(allOfIt, ref, at) + ` END`
 }
 
 // addressOwner is the user to whom what happened at an address at a time belongs:
 // who proved it first of those who had not left it by then.
-func addressOwner(email, at string) string {
+func addressOwner(picked pick, email, at string) string {
 	return `(
-					SELECT mine.subject
+					SELECT ` + picked("mine") + `
 					FROM (
-						SELECT l.subject, l.since
+						SELECT l.*
 						FROM links l
 						WHERE l.relation = 'address' AND l.object = ` + email + `
 					) mine

@@ -121,13 +121,13 @@ func (l *lookup) people(ctx context.Context) (err error) {
 	collectPerson := func(source string) pgx.RowToFunc[PersonFact] {
 		return func(row pgx.CollectableRow) (f PersonFact, err error) {
 			var versions said
-			err = row.Scan(&f.Ref, &f.Kind, &f.Account, &f.ID, &f.Email, &f.Name, &f.Deleted, &versions)
+			err = row.Scan(&f.Ref, &f.Kind, &f.Account, &f.ID, &f.Email, &f.Name, &f.Deleted, &f.LastVerified, &versions)
 			f.Origins = versions.origins(source)
 			return f, err
 		}
 	}
 	l.p.Users, err = collect(ctx, l.Checkup, collectPerson("clerk"), `
-		SELECT 'user:' || id, 'user', '', id, coalesce(email, ''), name, deleted_version <> '', jsonb_build_object('user', version, 'end', deleted_version)
+		SELECT 'user:' || id, 'user', '', id, coalesce(email, ''), name, deleted_version <> '', `+lastVerified("users")+`, jsonb_build_object('user', version, 'address', earlier ->> 'email', 'end', deleted_version)
 		FROM users
 		WHERE id = $1 OR email = nullif($2, '')
 		ORDER BY id`, l.q.User, l.q.Email)
@@ -143,7 +143,7 @@ func (l *lookup) people(ctx context.Context) (err error) {
 		}
 	}
 	l.p.StripeCustomers, err = collect(ctx, l.Checkup, collectPerson("stripe"), `
-		SELECT `+refOf("stripe_customer", "account", "id")+`, 'stripe_customer', account, id, email, name, deleted_version <> '', jsonb_build_object('stripe_customer', version, 'end', deleted_version)
+		SELECT `+refOf("stripe_customer", "account", "id")+`, 'stripe_customer', account, id, email, name, deleted_version <> '', false, jsonb_build_object('stripe_customer', version, 'end', deleted_version)
 		FROM stripe_customers
 		WHERE email = ANY($1)
 		ORDER BY account, id
