@@ -238,11 +238,12 @@ func (x *explainer) collectBack(rows pgx.Rows) error {
 func (x *explainer) collectUncounted(rows pgx.Rows) error {
 	var u UncountedFact
 	var source string
+	var counted *string
 	var versions said
-	_, err := pgx.ForEachRow(rows, []any{&u.Ref, &u.Title, &u.Amount, &u.At, &u.Reason, &source, &versions}, func() error {
+	_, err := pgx.ForEachRow(rows, []any{&u.Ref, &u.Title, &u.Amount, &u.At, &u.Reason, &counted, &source, &versions}, func() error {
 		u.At, u.Origins = utc(u.At), versions.origins(source)
 		u.Reason, _, _ = strings.Cut(u.Reason, ":") // behind it an error of ours
-		u.Meaning = whyUncounted(u.Reason)
+		u.Meaning = whyUncounted(u.Reason) + countedWith(counted)
 		x.e.Uncounted = append(x.e.Uncounted, u)
 		u, versions = UncountedFact{}, nil // read into anew
 		return nil
@@ -259,6 +260,14 @@ func whyUncounted(reason string) string {
 		return why
 	}
 	return "it could not be worked out whose it is: it is tried again"
+}
+
+// countedWith says which payment counts money instead.
+func countedWith(ref *string) string {
+	if ref == nil {
+		return ""
+	}
+	return ": it is counted as " + *ref
 }
 
 func (x *explainer) collectMerges(rows pgx.Rows) error {

@@ -213,6 +213,16 @@ func lastVerified(u string) string {
 	return fmt.Sprintf(`%[1]s.email IS NOT NULL AND coalesce(%[1]s.earlier ? 'email', false)`, u)
 }
 
+// countedAs is SQL for the ref of the payment that counts the money of payment p
+// instead, if one does: see counted_elsewhere in resolveSQL.
+var countedAs = `coalesce(
+		(SELECT ` + refOf("payment", "x.account", "x.id") + ` FROM payments x WHERE x.account = p.account AND x.invoice = p.id AND p.kind = 'invoice' AND x.kind = 'checkout' AND x.paid ORDER BY x.id LIMIT 1),
+		(SELECT ` + refOf("payment", "i.account", "i.id") + ` FROM payments i WHERE i.account = p.account AND i.id = p.invoice AND i.kind = 'invoice'),
+		(SELECT ` + refOf("payment", "i.account", "i.id") + ` FROM payments i WHERE i.account = p.account AND i.claimed_by = p.id AND i.kind = 'checkout' AND i.id <> i.claimed_by ORDER BY i.id LIMIT 1))`
+
+// moneyReceived is SQL for what payment p brought, claimed or not.
+var moneyReceived = moneyOf("coalesce(p.amount, (p.intent ->> 'received')::bigint)", "coalesce(p.currency, p.intent ->> 'currency')")
+
 // The facts of store $1 that lean on the people $2 and belong to no customer,
 // though they would be customer $3's.
 var (
@@ -221,9 +231,10 @@ var (
 SELECT
 	` + refOf("payment", "p.account", "p.id") + ` AS ref,
 	` + titleOf("coalesce(p.product_id, p.product_ref)", "$1") + ` AS title,
-	` + moneyOf("p.amount", "p.currency") + ` AS amount,
+	` + moneyReceived + ` AS amount,
 	p.paid_at AS at,
 	p.unattached AS reason,
+	CASE WHEN p.unattached = 'counted_elsewhere' THEN ` + countedAs + ` END AS counted,
 	` + paymentSource + ` AS source,
 	` + paymentSaid + ` AS said
 FROM (
@@ -244,6 +255,7 @@ SELECT
 	` + moneyOf("s.amount", "s.currency") + ` AS amount,
 	coalesce(s.started_at, s.checkout_at) AS at,
 	s.unattached AS reason,
+	NULL AS counted,
 	'stripe' AS source,
 	` + subscriptionSaid + ` AS said
 FROM (SELECT * FROM subscriptions WHERE leans && $2::text[] OFFSET 0) s
@@ -260,6 +272,7 @@ SELECT
 	NULL::jsonb AS amount,
 	e.enrolled_at AS at,
 	e.unattached AS reason,
+	NULL AS counted,
 	'platform' AS source,
 	` + enrollmentSaid + ` AS said
 FROM (

@@ -179,7 +179,7 @@ func TestExplain(t *testing.T) {
 			"payment:buy_1 700 [payment by evt_024]",
 			"stripe_customer:acct_1/cus_1 [stripe_customer by invoice]",
 			"user:user_1 [user by evt_004]",
-			"not payment:acct_1/pi_1 bare_payment [intent by evt_022 invoice by evt_023]",
+			"not payment:acct_1/pi_1 counted_elsewhere [intent by evt_022 invoice by evt_023]",
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -263,11 +263,11 @@ func cutShort(err error) bool {
 func personalSQL(kind string) string {
 	describes := map[string]string{
 		enrollment: refOf(enrollment, "f.course_id", "f.person") + `, f.course_id, NULL::jsonb, f.enrolled_at, f.user_ref,
-			coalesce(f.email, CASE WHEN f.person LIKE 'email:%' THEN substr(f.person, 7) END), 'platform', ` + strings.ReplaceAll(enrollmentSaid, "e.", "f."),
-		payment: refOf(payment, "f.account", "f.id") + `, coalesce(f.product_id, f.product_ref, f.intent ->> 'product_ref'), ` + moneyOf("f.amount", "f.currency") + `, f.paid_at, coalesce(f.user_ref, f.intent ->> 'user_ref'),
-			coalesce(f.email, f.intent ->> 'email'), ` + strings.ReplaceAll(paymentSource+", "+paymentSaid, "p.", "f."),
+			coalesce(f.email, CASE WHEN f.person LIKE 'email:%' THEN substr(f.person, 7) END), NULL::text, 'platform', ` + strings.ReplaceAll(enrollmentSaid, "e.", "f."),
+		payment: refOf(payment, "f.account", "f.id") + `, coalesce(f.product_id, f.product_ref, f.intent ->> 'product_ref'), ` + strings.ReplaceAll(moneyReceived, "p.", "f.") + `, f.paid_at, coalesce(f.user_ref, f.intent ->> 'user_ref'),
+			coalesce(f.email, f.intent ->> 'email'), CASE WHEN f.unattached = 'counted_elsewhere' THEN ` + strings.ReplaceAll(countedAs, "p.", "f.") + ` END, ` + strings.ReplaceAll(paymentSource+", "+paymentSaid, "p.", "f."),
 		subscription: refOf(subscription, "f.account", "f.id") + `, coalesce(f.product_id, f.product_ref, f.checkout ->> 'product_ref'), ` + moneyOf("f.amount", "f.currency") + `, coalesce(f.started_at, f.checkout_at), coalesce(f.user_ref, f.checkout ->> 'user_ref'),
-			coalesce(f.email, f.checkout ->> 'email'), 'stripe', ` + strings.ReplaceAll(subscriptionSaid, "s.", "f."),
+			coalesce(f.email, f.checkout ->> 'email'), NULL::text, 'stripe', ` + strings.ReplaceAll(subscriptionSaid, "s.", "f."),
 	}
 	return fmt.Sprintf(`
 		SELECT
@@ -283,11 +283,12 @@ func personalSQL(kind string) string {
 			d.typed,
 			split_part(f.unattached, ':', 1),
 			coalesce(missing.key, ''),
+			d.counted,
 			d.source,
 			d.said
 		FROM unnest($1::text[], $2::text[]) AS k(a, b)
 		JOIN %s f ON f.%s = k.a AND f.%s = k.b
-		CROSS JOIN LATERAL (SELECT %s) AS d(ref, product, amount, at, who, typed, source, said)
+		CROSS JOIN LATERAL (SELECT %s) AS d(ref, product, amount, at, who, typed, counted, source, said)
 		LEFT JOIN LATERAL (%s) missing ON true
 		WHERE $3 = '' OR f.store_id = $3 OR f.store_id IS NULL
 		ORDER BY d.at, d.ref`,
@@ -297,11 +298,12 @@ func personalSQL(kind string) string {
 func scanPersonal(kind string) pgx.RowToFunc[PersonalFact] {
 	return func(row pgx.CollectableRow) (f PersonalFact, err error) {
 		var source string
+		var counted *string
 		var versions said
-		err = row.Scan(&f.Ref, &f.StoreID, &f.CustomerID, &f.Email, &f.Product, &f.Title, &f.Amount, &f.At, &f.User, &f.Typed, &f.Reason, &f.Missing, &source, &versions)
+		err = row.Scan(&f.Ref, &f.StoreID, &f.CustomerID, &f.Email, &f.Product, &f.Title, &f.Amount, &f.At, &f.User, &f.Typed, &f.Reason, &f.Missing, &counted, &source, &versions)
 		f.Kind, f.At, f.Origins = kind, utc(f.At), versions.origins(source)
 		if f.Reason != nil {
-			f.Meaning = whyUncounted(*f.Reason)
+			f.Meaning = whyUncounted(*f.Reason) + countedWith(counted)
 			_, f.Rightly = rightly[*f.Reason]
 		}
 		return f, err

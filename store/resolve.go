@@ -148,6 +148,10 @@ var resolveSQL = map[string]string{
 				coalesce(f.email, f.checkout ->> 'email') AS email,
 				CASE
 					WHEN ` + platformSubscription + ` THEN 'platform_sale'
+					WHEN NOT f.ever_active AND EXISTS (
+						SELECT FROM payments x
+						WHERE x.leans && ARRAY['sub:' || f.account || '/' || f.id] AND x.subscription = f.id AND x.paid AND x.amount > 0
+					) THEN 'paid_not_started'
 					WHEN NOT f.ever_active THEN 'not_started'
 				END AS blocked,
 				NULL::text AS was, false AS was_end, 0::bigint AS amount, 0::bigint AS refunded, 0::bigint AS disputed
@@ -176,12 +180,12 @@ var resolveSQL = map[string]string{
 				coalesce(p.stripe_customer, p.intent ->> 'stripe_customer', p.charge ->> 'stripe_customer', f.stripe_customer, f.checkout ->> 'stripe_customer') AS stripe_customer,
 				coalesce(p.email, p.charge ->> 'email', p.intent ->> 'email', f.email, f.checkout ->> 'email') AS email,
 				CASE
-					WHEN p.claim_version = '' THEN 'bare_payment'
-					WHEN NOT p.paid THEN 'unpaid'
+					WHEN p.claim_version = '' AND coalesce((p.intent ->> 'received')::bigint, 0) <= 0 THEN 'bare_payment'
+					WHEN p.claim_version <> '' AND NOT p.paid THEN 'unpaid'
 					-- An invoice and its payment intent are the same money. A checkout
 					-- (invoice_creation) tells most of it; else the invoice does.
 					WHEN p.kind = 'invoice' AND linked.checkout THEN 'counted_elsewhere'
-					WHEN p.kind IN ('intent', 'purchase') AND EXISTS (
+					WHEN (p.kind IN ('intent', 'purchase') OR p.claim_version = '') AND EXISTS (
 						SELECT FROM payments i
 						WHERE i.account = p.account AND i.id = p.invoice AND i.kind = 'invoice'
 					) THEN 'counted_elsewhere'
@@ -195,6 +199,10 @@ var resolveSQL = map[string]string{
 						OR coalesce(p.charge ->> 'product_type' = ANY($3) OR p.charge ->> 'plan' = ANY($3), false)
 						OR p.intent ->> 'product_type' = ANY($3) OR p.intent ->> 'plan' = ANY($3)
 						OR ` + platformSubscription + ` THEN 'platform_sale'
+					-- It brought money, and nothing says for what. Connected accounts sell on
+					-- their own, too: there it is asked about only if it names anything of ours.
+					WHEN p.claim_version = '' AND p.account <> '' AND NOT ` + namesOurs + ` THEN 'foreign_payment'
+					WHEN p.claim_version = '' THEN 'unclaimed_payment'
 				END AS blocked,
 				LEAST(coalesce(back.amount, 0), p.amount) AS refunded,
 				coalesce(lost.amount, 0)::bigint AS disputed,
@@ -254,6 +262,12 @@ const (
 	subscribedAt = `coalesce(f.started_at, f.checkout_at)`
 	paidAt       = `LEAST(p.paid_at, CASE WHEN p.kind = 'purchase' THEN version_time(p.claim_version) END)`
 )
+
+// namesOurs tells whether the intent or the charge of payment p names a store, a
+// creator or a user of Clerk's.
+const namesOurs = `coalesce(p.intent ->> 'store_ref', p.intent ->> 'creator_ref', p.charge ->> 'store_ref', p.charge ->> 'creator_ref',
+						CASE WHEN p.intent ->> 'user_ref' LIKE 'user\_%' THEN p.intent ->> 'user_ref' END,
+						CASE WHEN p.charge ->> 'user_ref' LIKE 'user\_%' THEN p.charge ->> 'user_ref' END) IS NOT NULL`
 
 // ownCustomer is the Stripe customer that payment p itself names.
 const ownCustomer = `coalesce(p.stripe_customer, p.intent ->> 'stripe_customer', p.charge ->> 'stripe_customer')`
