@@ -222,6 +222,13 @@ var ailments = []ailment{
 		w.say("enrollment.upserted", `{"course_id":"c1","store_id":"user_1","email":"ava@x.example"}`)
 		w.settled()
 	}},
+	{kind: "stores_named_by_owner", subject: "known", severity: fine, says: "owns s1, s2; s2 is meant, owned first", stays: true, cause: func(w *ward) {
+		w.say("store.upserted", `{"id":"s2","owner_user_id":"user_1"}`)
+		w.settled()
+		w.say("store.upserted", `{"id":"s1","owner_user_id":"user_1"}`)
+		w.say("enrollment.upserted", `{"course_id":"c1","store_id":"user_1","email":"ava@x.example"}`)
+		w.settled()
+	}},
 	{kind: "stores_untold", severity: warning, says: "s1, with 1 customer", fill: map[string]string{"<NAME>": "One", "<CLERK USER>": "user_o"}, cause: func(w *ward) {
 		w.say("enrollment.upserted", `{"course_id":"c1","store_id":"s1","email":"ava@x.example"}`)
 		w.settled()
