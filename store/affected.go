@@ -78,6 +78,30 @@ func (w *work) linkedInvoices(ctx context.Context, set facts.Set) ([]rowKey, err
 	return keysOfKind(payment, rows)
 }
 
+// unstarted finds the subscriptions that never were active and that payments of
+// the set are for, or were until now: what is paid is not rightly on no list.
+func (w *work) unstarted(ctx context.Context, set facts.Set) ([]rowKey, error) {
+	var accounts, ids, subscriptions []string
+	for _, f := range set.Payments {
+		if f.Kind == "invoice" {
+			accounts, ids, subscriptions = append(accounts, f.Account), append(ids, f.ID), append(subscriptions, f.Subscription)
+		}
+	}
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	rows, err := w.tx.Query(ctx, `
+		SELECT DISTINCT s.account, s.id
+		FROM unnest($1::text[], $2::text[], $3::text[]) AS k(account, id, subscription)
+		LEFT JOIN payments p ON p.account = k.account AND p.id = k.id
+		JOIN subscriptions s ON s.account = k.account AND s.id IN (k.subscription, p.subscription)
+		WHERE NOT s.ever_active`, accounts, ids, subscriptions)
+	if err != nil {
+		return nil, err
+	}
+	return keysOfKind(subscription, rows)
+}
+
 // paymentsOfCharges finds the payments of refunds and disputes that name only
 // their charge: others have told which payment that charge is of.
 func (w *work) paymentsOfCharges(ctx context.Context, set facts.Set) ([]rowKey, error) {

@@ -187,6 +187,10 @@ func (w *work) say(ctx context.Context, said ...facts.Set) (_ []rowKey, err erro
 	if err != nil {
 		return nil, err
 	}
+	unstarted, err := w.unstarted(ctx, set)
+	if err != nil {
+		return nil, err
+	}
 	if err := upsert(ctx, w.tx, set, w.outcomes); err != nil {
 		return nil, err
 	}
@@ -202,7 +206,7 @@ func (w *work) say(ctx context.Context, said ...facts.Set) (_ []rowKey, err erro
 	if err != nil {
 		return nil, err
 	}
-	return w.affected(ctx, set, slices.Concat(unlinked, turned, ended), append(provided, changed...))
+	return w.affected(ctx, set, slices.Concat(unlinked, unstarted, turned, ended), append(provided, changed...))
 }
 
 // attach points rows at their customers and derives those customers.

@@ -157,12 +157,13 @@ func cut(sql, at string) (before, after string) {
 // rightly says of the reasons without advice why nobody is to be on a list for
 // such facts.
 var rightly = map[string]string{
-	"bare_payment":      "payments without a product, which only lead from refunds to sales",
+	"bare_payment":      "payments that brought nothing yet, kept only to match refunds",
+	"foreign_payment":   "payments on connected accounts that name nothing of ours: what their owners sell elsewhere",
 	"unpaid":            "checkouts that were not paid",
-	"counted_elsewhere": "payments of an invoice or checkout that counts itself",
+	"counted_elsewhere": "payments whose money is counted with the invoice or checkout that it pays",
 	"platform_sale":     "sales of the platform itself",
 	"never_enrolled":    "ends of enrollments of which there was no beginning",
-	"not_started":       "subscriptions that never began",
+	"not_started":       "subscriptions that never began, and were never paid",
 }
 
 // offLists counts the facts on no list by reason.

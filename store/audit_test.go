@@ -77,7 +77,7 @@ func TestAuditIsClean(t *testing.T) {
 // rightly on none is counted.
 func TestAuditTellsWhyNot(t *testing.T) {
 	s, _ := audited(t)
-	for of, want := range map[string][]string{"": {"no_store 1", "user_unknown 1", "bare_payment 1"}, "s1": {"user_unknown 1"}, "s2": nil} {
+	for of, want := range map[string][]string{"": {"no_store 1", "unclaimed_payment 1", "user_unknown 1"}, "s1": {"user_unknown 1"}, "s2": nil} {
 		var got []string
 		_, a := audit(t, s, of)
 		for _, d := range a.Unresolved {

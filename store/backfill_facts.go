@@ -228,6 +228,8 @@ var advice = map[string]string{
 	"user_unknown":          "its user was never heard of: start a backfill of kind clerk",
 	"email_unverified":      "its user has no address, or none that is verified: when Clerk tells of one, it is attached by itself",
 	"no_email":              "nobody said the buyer's address: a backfill of kind stripe or clerk may",
+	"unclaimed_payment":     "it was paid, but nothing says for what: the session or invoice that sold it may have been missed, so start a backfill of kind stripe; or let the payment's metadata name the product",
+	"paid_not_started":      "an invoice of it was paid, but Stripe never reported it active: start a backfill of kind stripe",
 }
 
 // unresolved counts a row that belongs to no customer.

@@ -208,7 +208,8 @@ const forever = `'~'`
 // ever was, ids.
 var homesOf = `
 			SELECT
-				` + storeOfProduct("c.id", forever) + ` AS id,
+				(SELECT now.id FROM (` + productHome("c.id", forever) + `
+				) now) AS id,
 				ARRAY(
 					SELECT DISTINCT home.id
 					FROM (SELECT DISTINCT l.object FROM links l WHERE l.relation = 'store' AND l.subject = c.id AND l.object <> '') named

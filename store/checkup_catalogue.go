@@ -53,7 +53,8 @@ type NamedByOwner struct {
 	Owner    string
 	Products int64
 	Facts    int64
-	Stores   []string // that are this user's; one: that is meant
+	Store    string   // the one that is meant now: of several the one owned first; empty: none is known
+	Stores   []string // that are this user's
 }
 
 // NamedByOwner lists them, those by most facts first.
@@ -64,6 +65,7 @@ func (c *Checkup) NamedByOwner(ctx context.Context) (_ []NamedByOwner, err error
 			n.ref,
 			sum(n.products)::bigint,
 			sum(n.facts)::bigint AS facts,
+			coalesce(`+storeOwned(itsSubject, "n.ref", forever)+`, ''),
 			ARRAY(SELECT id FROM stores WHERE owner_user_id = n.ref ORDER BY id LIMIT 5)
 		FROM (
 			SELECT store_ref AS ref, 1 AS products, 0 AS facts FROM products WHERE store_ref LIKE 'user\_%' AND deleted_version = ''

@@ -57,18 +57,18 @@ const maxCustomers = 20
 
 // EventFacts reads an event once more and tells what became of what it says. The
 // error of the reader (*facts.Ignored, *facts.Malformed) is returned as it is:
-// such an event says nothing.
-func (s *Store) EventFacts(ctx context.Context, e Event, read Reader) (out []EventFact, err error) {
-	set, err := read(facts.Event{Source: e.Source, ID: e.EventID, Type: e.Type, Account: e.Account, Livemode: e.Livemode, OccurredAt: e.OccurredAt, Payload: e.Payload})
+// such an event says nothing. Notes say in words which fields were passed over.
+func (s *Store) EventFacts(ctx context.Context, e Event, read Reader) (out []EventFact, notes []string, err error) {
+	set, err := read(e.told())
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer wrap(&err, "store.EventFacts(%d)", e.ID)
 	for _, t := range tablesOf(set) {
 		for i := range t.rows {
 			f, err := newEventFact(t, i)
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 			out = append(out, f)
 		}
@@ -85,7 +85,7 @@ func (s *Store) EventFacts(ctx context.Context, e Event, read Reader) (out []Eve
 		}
 		return lookUp(ctx, tx, newerOf(out)...)
 	})
-	return out, err
+	return out, set.Notes, err
 }
 
 // newEventFact is the fact in row i, as the event tells it.

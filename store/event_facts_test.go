@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -20,7 +21,7 @@ func changed(t testing.TB, s *store.Store, ref string) (lines []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all, err := s.EventFacts(t.Context(), event, facts.Read)
+	all, _, err := s.EventFacts(t.Context(), event, facts.Read)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +97,7 @@ func TestEventFactsNotKept(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.EventFacts(t.Context(), event, facts.Read); !errors.As(err, want) {
+		if _, _, err := s.EventFacts(t.Context(), event, facts.Read); !errors.As(err, want) {
 			t.Errorf("%s: %v", event.Type, err)
 		}
 	}
@@ -114,7 +115,7 @@ func TestEventFactsOfFixtures(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		all, err := s.EventFacts(context.Background(), event, facts.Read)
+		all, _, err := s.EventFacts(context.Background(), event, facts.Read)
 		if err != nil {
 			if event.Status != "ignored" || !strings.Contains(*event.LastError, err.Error()) {
 				t.Errorf("%s is %s: %v", e.EventID, event.Status, err)
@@ -146,5 +147,25 @@ func TestEventFactWords(t *testing.T) {
 	f := store.EventFact{Says: map[string]any{"b": "x", "a": 12345678.0, "empty": "", "none": nil, "paid": false, "list": []any{"<", 1.5}}}
 	if got := fmt.Sprint(f.Words()); got != `[[a 12345678] [b x] [list ["\u003c",1.5]] [paid false]]` {
 		t.Error(got)
+	}
+}
+
+// Which fields were passed over is told in words, and nothing of it is stored.
+func TestEventNotes(t *testing.T) {
+	s, _ := openURL(t)
+	var e teller
+	in, err := s.InsertEvents(t.Context(), []store.NewEvent{e.platform("enrollment.upserted", `{"course_id":"c1","store_id":"s1","email":"ann@x.example","enrolled_at":"yesterday"}`), e.platform("store.upserted", `{"id":"s1"}`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []bool{true, false} {
+		event, err := s.Event(t.Context(), fmt.Sprint(in[i].ID))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, notes, err := s.EventFacts(t.Context(), event, facts.Read)
+		if err != nil || (len(notes) == 1 && strings.Contains(notes[0], "enrolled_at")) != want || !slices.Equal(notes, event.PassedOver(facts.Read)) {
+			t.Errorf("%s: %q %v", event.Type, notes, err)
+		}
 	}
 }

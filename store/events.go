@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"rollcall/facts"
 )
 
 // sources are those that an event can come from, statuses what can become of it.
@@ -38,6 +40,25 @@ type Event struct {
 	// without those that open something, and the body, byte for byte as sent.
 	Headers json.RawMessage `json:"headers,omitempty"`
 	Payload json.RawMessage `json:"payload,omitempty"`
+	Notes   []string        `json:"notes,omitempty"` // which fields were passed over, see PassedOver
+}
+
+// told is the event as readers take it.
+func (e Event) told() facts.Event {
+	return facts.Event{Source: e.Source, ID: e.EventID, Type: e.Type, Account: e.Account, Livemode: e.Livemode, OccurredAt: e.OccurredAt, Payload: e.Payload}
+}
+
+// PassedOver reads the event once more and says in words which of its fields were
+// passed over, as they could not be used. Of one that says nothing there are none.
+func (e Event) PassedOver(read Reader) []string {
+	if e.Payload == nil {
+		return nil
+	}
+	set, err := read(e.told())
+	if err != nil {
+		return nil
+	}
+	return set.Notes
 }
 
 // Events returns a page of the inbox, newest first and without payloads, and

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -20,7 +19,7 @@ func (s *Store) Explain(ctx context.Context, storeID, id string) (_ Explanation,
 	if err != nil {
 		return Explanation{}, err
 	}
-	x := explainer{platform: s.platformTypes}
+	x := explainer{platform: s.platformTypes, stores: map[string]*StoreReason{}}
 	err = s.look(ctx, func(tx pgx.Tx) error {
 		x.tx = tx
 		return x.explain(ctx, storeID, n)
@@ -34,6 +33,7 @@ type explainer struct {
 	platform []string
 	row      listed
 	facts    explained
+	stores   map[string]*StoreReason // by the ref of the fact
 	e        Explanation
 }
 
@@ -70,6 +70,10 @@ func (x *explainer) explain(ctx context.Context, storeID string, id int64) error
 		return err
 	}
 	if err := x.readAround(ctx); err != nil {
+		return err
+	}
+	x.leadToStores()
+	if err := titleLinks(ctx, x.tx, x.e.storeReasons()); err != nil {
 		return err
 	}
 	x.reasons()
@@ -128,7 +132,7 @@ func (x *explainer) readAround(ctx context.Context) error {
 	var batch pgx.Batch
 	for _, kind := range []string{payment, enrollment, subscription} {
 		keys := x.keys()[kind]
-		batch.Queue(peopleSQL(kind), keys[0], keys[1], x.platform).Query(x.collectPeople)
+		batch.Queue(whySQL(kind), keys[0], keys[1], x.platform).Query(x.collectWhy)
 		if kind == payment {
 			batch.Queue(backSQL, keys[0], keys[1]).Query(x.collectBack)
 		}
@@ -155,45 +159,53 @@ func (x *explainer) keys() map[string][2][]string {
 	return keyArrays(keys)
 }
 
-// collectPeople notes who gave facts their address.
-func (x *explainer) collectPeople(rows pgx.Rows) error {
+// collectWhy notes who gave facts their address, and what led to their store.
+func (x *explainer) collectWhy(rows pgx.Rows) error {
 	var fact string
-	var email *string // only null for facts about to be attached elsewhere
-	var text []byte
-	_, err := pgx.ForEachRow(rows, []any{&fact, &email, &text}, func() error {
-		if text == nil {
-			x.e.Email.lead("given", nil, fact)
-			return nil
+	var email, typed, store *string // only null for facts about to be attached elsewhere
+	var at *time.Time
+	var person *struct {
+		PersonFact
+		Said said `json:"said"`
+	}
+	var proof *linkRow
+	var taken *wayTaken
+	_, err := pgx.ForEachRow(rows, []any{&fact, &email, &person, &typed, &proof, &at, &store, &taken}, func() error {
+		if store != nil && taken != nil {
+			x.stores[fact] = taken.reason(*store, at)
 		}
-		var p struct {
-			PersonFact
-			Said said `json:"said"`
+		switch {
+		case person == nil:
+			x.e.Email.lead(EmailOrigin{Via: "given"}, fact)
+		case typed != nil && proof != nil:
+			link := proof.reason(at)
+			x.e.Email.lead(EmailOrigin{Via: "address", Person: &person.Ref, Address: typed, Proof: &link}, fact)
+		default:
+			x.e.Email.lead(EmailOrigin{Via: person.Kind, Person: &person.Ref}, fact)
 		}
-		if err := json.Unmarshal(text, &p); err != nil {
-			return err
+		if person != nil && !slices.ContainsFunc(x.e.People, func(known PersonFact) bool { return known.Ref == person.Ref }) {
+			person.Origins = person.Said.origins(map[string]string{"user": "clerk", "stripe_customer": "stripe"}[person.Kind])
+			x.e.People = append(x.e.People, person.PersonFact)
 		}
-		x.e.Email.lead(p.Kind, &p.Ref, fact)
-		if slices.ContainsFunc(x.e.People, func(known PersonFact) bool { return known.Ref == p.Ref }) {
-			return nil
-		}
-		p.Origins = p.Said.origins(map[string]string{"user": "clerk", "stripe_customer": "stripe"}[p.Kind])
-		x.e.People = append(x.e.People, p.PersonFact)
+		email, typed, store, person, proof, taken = nil, nil, nil, nil, nil, nil // read into anew
 		return nil
 	})
 	return err
 }
 
 // lead adds a fact to those that lead to somebody's address.
-func (r *EmailReason) lead(via string, person *string, fact string) {
-	i := slices.IndexFunc(r.Because, func(o EmailOrigin) bool {
-		return o.Via == via && (person == nil || *o.Person == *person)
+func (r *EmailReason) lead(o EmailOrigin, fact string) {
+	i := slices.IndexFunc(r.Because, func(known EmailOrigin) bool {
+		return known.Via == o.Via && same(known.Person, o.Person) && same(known.Address, o.Address)
 	})
 	if i < 0 {
-		r.Because = append(r.Because, EmailOrigin{Via: via, Person: person})
+		r.Because = append(r.Because, o)
 		i = len(r.Because) - 1
 	}
 	r.Because[i].Facts = append(r.Because[i].Facts, fact)
 }
+
+func same(a, b *string) bool { return a == b || a != nil && b != nil && *a == *b }
 
 // collectBack adds refunds and disputes to their payments.
 func (x *explainer) collectBack(rows pgx.Rows) error {
@@ -226,11 +238,12 @@ func (x *explainer) collectBack(rows pgx.Rows) error {
 func (x *explainer) collectUncounted(rows pgx.Rows) error {
 	var u UncountedFact
 	var source string
+	var counted *string
 	var versions said
-	_, err := pgx.ForEachRow(rows, []any{&u.Ref, &u.Title, &u.Amount, &u.At, &u.Reason, &source, &versions}, func() error {
+	_, err := pgx.ForEachRow(rows, []any{&u.Ref, &u.Title, &u.Amount, &u.At, &u.Reason, &counted, &source, &versions}, func() error {
 		u.At, u.Origins = utc(u.At), versions.origins(source)
 		u.Reason, _, _ = strings.Cut(u.Reason, ":") // behind it an error of ours
-		u.Meaning = whyUncounted(u.Reason)
+		u.Meaning = whyUncounted(u.Reason) + countedWith(counted)
 		x.e.Uncounted = append(x.e.Uncounted, u)
 		u, versions = UncountedFact{}, nil // read into anew
 		return nil
@@ -247,6 +260,14 @@ func whyUncounted(reason string) string {
 		return why
 	}
 	return "it could not be worked out whose it is: it is tried again"
+}
+
+// countedWith says which payment counts money instead.
+func countedWith(ref *string) string {
+	if ref == nil {
+		return ""
+	}
+	return ": it is counted as " + *ref
 }
 
 func (x *explainer) collectMerges(rows pgx.Rows) error {
@@ -282,6 +303,16 @@ func (e *Explanation) origins() (all [][]Origin) {
 	}
 	for _, f := range e.Uncounted {
 		all = append(all, f.Origins)
+	}
+	for _, r := range e.storeReasons() {
+		for _, l := range r.Links {
+			all = append(all, l.Origins)
+		}
+	}
+	for _, b := range e.Email.Because {
+		if b.Proof != nil {
+			all = append(all, b.Proof.Origins)
+		}
 	}
 	return all
 }

@@ -87,7 +87,43 @@ func unexplained(c store.Customer, e store.Explanation) (wrong []string) {
 	check("source", c.Source, e.Source.Source)
 	check("source's facts", true, len(e.Source.Because) > 0)
 	check("email", c.Email, e.Email.Value)
-	return append(wrong, dangling(e)...)
+	return slices.Concat(wrong, dangling(e), astray(e))
+}
+
+// astray lists facts whose explanation does not end at the store that they are in.
+func astray(e store.Explanation) (wrong []string) {
+	check := func(ref string, r *store.StoreReason) {
+		switch {
+		case r == nil:
+			wrong = append(wrong, ref+" is in the store for no reason")
+			return
+		case r.StoreID != e.StoreID || r.Key == "" || r.Why == "":
+			wrong = append(wrong, fmt.Sprintf("%s leads elsewhere: %+v", ref, r))
+		}
+		end := r.Key
+		for i, l := range r.Links {
+			if from := map[bool]string{true: l.Subject, false: l.Object}[l.Relation == "store"]; from != end && (i > 0 || l.Relation != "stripe") {
+				wrong = append(wrong, fmt.Sprintf("%s: link %d does not begin at %s: %+v", ref, i, end, l))
+			}
+			end = map[bool]string{true: l.Object, false: l.Subject}[l.Relation == "store"]
+			if len(l.Origins) == 0 || l.Since.IsZero() {
+				wrong = append(wrong, fmt.Sprintf("%s: nobody told %+v", ref, l))
+			}
+		}
+		if end != e.StoreID {
+			wrong = append(wrong, fmt.Sprintf("%s: the links end at %s: %+v", ref, end, r))
+		}
+	}
+	for _, f := range e.Payments {
+		check(f.Ref, f.StoreBecause)
+	}
+	for _, f := range e.Enrollments {
+		check(f.Ref, f.StoreBecause)
+	}
+	for _, f := range e.Subscriptions {
+		check(f.Ref, f.StoreBecause)
+	}
+	return wrong
 }
 
 func sumOf(all []store.Money) map[string]int64 {
@@ -168,7 +204,7 @@ func dangling(e store.Explanation) (wrong []string) {
 	}
 	for _, b := range e.Email.Because {
 		addressed += len(b.Facts)
-		if (b.Person == nil) != (b.Via == "given") || b.Person != nil && !people[*b.Person] {
+		if (b.Person == nil) != (b.Via == "given") || (b.Proof == nil || b.Proof.Subject != strings.TrimPrefix(*b.Person, "user:") || b.Proof.Object != *b.Address) != (b.Via != "address") || b.Person != nil && !people[*b.Person] {
 			wrong = append(wrong, fmt.Sprintf("whose address? %+v", b))
 		}
 	}

@@ -172,25 +172,56 @@ SELECT
 FROM unnest($1::text[], $2::text[]) AS k(a, b)
 JOIN payments p ON p.account = k.a AND p.id = k.b` + ownIntents
 
-// peopleSQL tells, of the facts of a kind with keys $1 and $2, who gave them
-// their address: it begins as their resolution does, $3 as there.
-func peopleSQL(kind string) string {
+// whySQL tells, of the facts of a kind with keys $1 and $2, what led to their
+// store and who gave them their address: it resolves them as ever, $3 as there,
+// and reads beside it by which way, and by which links, that came out.
+func whySQL(kind string) string {
 	whose, _ := cut(resolveSQL[kind], resolveTail)
 	return whose + `
 SELECT
 	` + refOf(kind, "c.a", "c.b") + ` AS fact,
-	coalesce(u.email, s.email, c.email) AS email,
+	buyer.email,
 	CASE
 		WHEN u.email IS NOT NULL THEN jsonb_build_object('ref', 'user:' || u.id, 'kind', 'user', 'account', '', 'id', u.id, 'email', u.email,
-			'name', u.name, 'deleted', u.deleted_version <> '', 'said', jsonb_build_object('user', u.version, 'end', u.deleted_version))
+			'name', u.name, 'deleted', u.deleted_version <> '', 'last_verified', ` + lastVerified("u") + `, 'said', jsonb_build_object('user', u.version, 'address', u.earlier ->> 'email', 'end', u.deleted_version))
 		WHEN s.email IS NOT NULL THEN jsonb_build_object('ref', ` + refOf("stripe_customer", "s.account", "s.id") + `, 'kind', 'stripe_customer', 'account', s.account, 'id', s.id, 'email', s.email,
-			'name', s.name, 'deleted', s.deleted_version <> '', 'said', jsonb_build_object('stripe_customer', s.version, 'end', s.deleted_version))
-	END AS person
-FROM context c
-LEFT JOIN users u ON u.id = c.user_ref
+			'name', s.name, 'deleted', s.deleted_version <> '', 'last_verified', false, 'said', jsonb_build_object('stripe_customer', s.version, 'end', s.deleted_version))
+	END AS person,
+	CASE WHEN buyer.proved THEN buyer.typed END AS typed,
+	CASE WHEN buyer.proved THEN ` + addressOwner(allOfIt, "buyer.typed", "c.at") + ` END AS proof,
+	version_time(c.at) AS at,
+	store.id AS store,
+	CASE WHEN c.account <> '' THEN ` + firstWay(accountWays) + ` ELSE ` + firstWay(storeWays) + ` END AS way` + resolved + `
+LEFT JOIN users u ON u.id = buyer.user_id
 LEFT JOIN stripe_customers s ON s.account = c.account AND s.id = c.stripe_customer
 ORDER BY 1`
 }
+
+// firstWay is SQL for the first of the ways that leads to a store, as a wayTaken.
+func firstWay(ways []way) string {
+	text := "CASE"
+	for _, w := range ways {
+		text += fmt.Sprintf(`
+		WHEN %s IS NOT NULL THEN jsonb_build_object('via', '%s', 'key', %s, 'links', %s)`, w.store, w.via, w.key, w.links)
+	}
+	return text + " END"
+}
+
+// lastVerified is SQL for whether a user's address is the last verified one, and
+// Clerk tells of none now.
+func lastVerified(u string) string {
+	return fmt.Sprintf(`%[1]s.email IS NOT NULL AND coalesce(%[1]s.earlier ? 'email', false)`, u)
+}
+
+// countedAs is SQL for the ref of the payment that counts the money of payment p
+// instead, if one does: see counted_elsewhere in resolveSQL.
+var countedAs = `coalesce(
+		(SELECT ` + refOf("payment", "x.account", "x.id") + ` FROM payments x WHERE x.account = p.account AND x.invoice = p.id AND p.kind = 'invoice' AND x.kind = 'checkout' AND x.paid ORDER BY x.id LIMIT 1),
+		(SELECT ` + refOf("payment", "i.account", "i.id") + ` FROM payments i WHERE i.account = p.account AND i.id = p.invoice AND i.kind = 'invoice'),
+		(SELECT ` + refOf("payment", "i.account", "i.id") + ` FROM payments i WHERE i.account = p.account AND i.claimed_by = p.id AND i.kind = 'checkout' AND i.id <> i.claimed_by ORDER BY i.id LIMIT 1))`
+
+// moneyReceived is SQL for what payment p brought, claimed or not.
+var moneyReceived = moneyOf("coalesce(p.amount, (p.intent ->> 'received')::bigint)", "coalesce(p.currency, p.intent ->> 'currency')")
 
 // The facts of store $1 that lean on the people $2 and belong to no customer,
 // though they would be customer $3's.
@@ -200,9 +231,10 @@ var (
 SELECT
 	` + refOf("payment", "p.account", "p.id") + ` AS ref,
 	` + titleOf("coalesce(p.product_id, p.product_ref)", "$1") + ` AS title,
-	` + moneyOf("p.amount", "p.currency") + ` AS amount,
+	` + moneyReceived + ` AS amount,
 	p.paid_at AS at,
 	p.unattached AS reason,
+	CASE WHEN p.unattached = 'counted_elsewhere' THEN ` + countedAs + ` END AS counted,
 	` + paymentSource + ` AS source,
 	` + paymentSaid + ` AS said
 FROM (
@@ -223,6 +255,7 @@ SELECT
 	` + moneyOf("s.amount", "s.currency") + ` AS amount,
 	coalesce(s.started_at, s.checkout_at) AS at,
 	s.unattached AS reason,
+	NULL AS counted,
 	'stripe' AS source,
 	` + subscriptionSaid + ` AS said
 FROM (SELECT * FROM subscriptions WHERE leans && $2::text[] OFFSET 0) s
@@ -239,6 +272,7 @@ SELECT
 	NULL::jsonb AS amount,
 	e.enrolled_at AS at,
 	e.unattached AS reason,
+	NULL AS counted,
 	'platform' AS source,
 	` + enrollmentSaid + ` AS said
 FROM (

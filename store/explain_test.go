@@ -40,7 +40,12 @@ func explained(t *testing.T, email string, events ...store.NewEvent) store.Expla
 func lines(e store.Explanation) (all []string) {
 	add := func(parts ...any) { all = append(all, strings.TrimSpace(fmt.Sprintln(parts...))) }
 	for _, b := range e.Email.Because {
-		add("address", b.Via, b.Facts)
+		via := b.Via
+		if b.Proof != nil {
+			from := b.Proof.Origins[0].Event
+			via += fmt.Sprint(" ", *b.Address, " of ", *b.Person, " since ", from.Source, " ", from.EventID)
+		}
+		add("address", via, b.Facts)
 	}
 	for _, m := range e.MergedAddresses {
 		add("merged", m.Email)
@@ -120,7 +125,7 @@ func TestExplain(t *testing.T) {
 			e.platform("enrollment.upserted", `{"course_id":"c1","user_id":"user_1","progress":50}`), // evt_012
 		}, []string{
 			"address user [payment:in_1 enrollment:c1/user:user_1 subscription:sub_1]",
-			"address given [payment:pi_1]",
+			"address address ann@x.example of user:user_1 since clerk evt_004 [payment:pi_1]",
 			"type subscription [subscription:sub_1]",
 			"status active [enrollment:c1/user:user_1 payment:pi_1 subscription:sub_1]",
 			"source product_purchase All [payment:pi_1]",
@@ -146,12 +151,12 @@ func TestExplain(t *testing.T) {
 			e.stripe("customer.subscription.created", "", `{"id":"sub_2","status":"incomplete","customer":"cus_1","metadata":{"storeId":"s1"}}`),
 			e.platform("enrollment.deleted", `{"course_id":"c1","user_id":"user_1"}`), // evt_020
 		}, []string{
-			"address stripe_customer [payment:cs_1]",
+			"address address ann@x.example of user:user_1 since clerk evt_004 [payment:cs_1]",
 			"type lead [payment:cs_1]",
 			"status inactive []",
 			"source free_course Mixing [payment:cs_1]",
 			"payment:cs_1 0 [payment by evt_014]",
-			"stripe_customer:cus_1 [stripe_customer by evt_013]",
+			"user:user_1 [user by evt_004]",
 			"not payment:cs_2 unpaid [payment by evt_015]",
 			"not payment:in_2 platform_sale [payment by evt_018]",
 			"not subscription:sub_2 not_started [subscription by evt_019]",
@@ -164,7 +169,7 @@ func TestExplain(t *testing.T) {
 			e.platform("purchase.recorded", `{"id":"buy_1","product_id":"c1","email":"ann@x.example","amount":700,"currency":"usd","purchased_at":"2026-02-01T00:00:00Z"}`),
 		}, []string{
 			"address stripe_customer [payment:acct_1/in_1]",
-			"address given [payment:buy_1]",
+			"address address ann@x.example of user:user_1 since clerk evt_004 [payment:buy_1]",
 			"type paying [payment:acct_1/in_1 payment:buy_1]",
 			"status active [payment:acct_1/in_1 payment:buy_1]",
 			"source product_purchase <nil> [payment:acct_1/in_1]",
@@ -173,7 +178,8 @@ func TestExplain(t *testing.T) {
 			"payment:acct_1/in_1 1000 [payment by evt_023]",
 			"payment:buy_1 700 [payment by evt_024]",
 			"stripe_customer:acct_1/cus_1 [stripe_customer by invoice]",
-			"not payment:acct_1/pi_1 bare_payment [intent by evt_022 invoice by evt_023]",
+			"user:user_1 [user by evt_004]",
+			"not payment:acct_1/pi_1 counted_elsewhere [intent by evt_022 invoice by evt_023]",
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -288,5 +294,67 @@ func TestExplainOtherStores(t *testing.T) {
 	}
 	if got, err := s.Explain(t.Context(), "s1", mine); err != nil || len(got.Enrollments) != 1 {
 		t.Errorf("%+v %v", got, err)
+	}
+}
+
+// Each way that leads to a store is told: which link, since when, and in words.
+func TestExplainStore(t *testing.T) {
+	paid := time.Date(2026, 1, 12, 10, 0, 0, 0, time.UTC)
+	at := func(at time.Time, e store.NewEvent) store.NewEvent {
+		e.OccurredAt = at
+		return e
+	}
+	before, after := paid.AddDate(0, 0, -10), paid.AddDate(0, 0, 20)
+	var e teller
+	sale := func(account, metadata string) store.NewEvent {
+		return e.stripe("checkout.session.completed", account, fmt.Sprintf(`{"id":"cs_1","mode":"payment","payment_status":"paid","amount_total":1000,"currency":"usd","payment_intent":"pi_1","created":%d,"customer_details":{"email":"ann@x.example"},"metadata":%s}`, paid.Unix(), metadata))
+	}
+	for name, c := range map[string]struct {
+		events []store.NewEvent
+		want   []string
+	}{
+		"named": {[]store.NewEvent{sale("", `{"storeId":"s1"}`)}, []string{"named s1", "It names this store, s1."}},
+		"owner": {[]store.NewEvent{at(before, e.platform("store.upserted", `{"id":"s1","owner_user_id":"user_o"}`)), sale("", `{"storeId":"user_o"}`)},
+			[]string{"owner user_o", "owner s1 user_o", "It names user_o, who owned this store on 12 Jan 2026 (reported on 2 Jan 2026)."}},
+		"creator": {[]store.NewEvent{at(before, e.platform("store.upserted", `{"id":"s1","owner_user_id":"user_o"}`)), sale("", `{"creatorId":"user_o"}`)},
+			[]string{"creator user_o", "owner s1 user_o", "It names the creator user_o, who owned this store on 12 Jan 2026 (reported on 2 Jan 2026)."}},
+		"account": {[]store.NewEvent{at(before, e.platform("store.upserted", `{"id":"s1","stripe_account_id":"acct_1"}`)), sale("acct_1", `{}`)},
+			[]string{"account acct_1", "account s1 acct_1", "Its Stripe account acct_1 belonged to this store on 12 Jan 2026 (reported on 2 Jan 2026)."}},
+		"account of two": {[]store.NewEvent{at(before, e.platform("store.upserted", `{"id":"s1","stripe_account_id":"acct_1"}`)), at(before.AddDate(0, 0, 1), e.platform("store.upserted", `{"id":"s2","stripe_account_id":"acct_1"}`)), sale("acct_1", `{"storeId":"s1"}`)},
+			[]string{"account acct_1", "account s1 acct_1", "Its Stripe account acct_1 belonged to this store on 12 Jan 2026 (reported on 2 Jan 2026)."}},
+		"product": {[]store.NewEvent{at(before, e.platform("product.upserted", `{"id":"p1","store_id":"s1","kind":"course","title":"Mixing"}`)), sale("", `{"productId":"p1"}`)},
+			[]string{"product p1", "store p1 s1", "Its product Mixing was in this store on 12 Jan 2026 (reported on 2 Jan 2026)."}},
+		"product, told later": {[]store.NewEvent{at(after, e.platform("product.upserted", `{"id":"p1","store_id":"s1","kind":"course"}`)), sale("", `{"productId":"p1"}`)},
+			[]string{"product p1", "store p1 s1", "Its product p1 was in this store from 1 Feb 2026 on, the first report of it; this happened earlier, on 12 Jan 2026."}},
+		"product, by price and owner": {[]store.NewEvent{at(before, e.platform("store.upserted", `{"id":"s1","owner_user_id":"user_o"}`)),
+			at(before, e.platform("product.upserted", `{"id":"p1","store_id":"user_o","kind":"course","title":"Mixing","stripe_price_ids":["price_1"]}`)), sale("", `{},"line_items":{"data":[{"price":{"id":"price_1"},"amount_total":1000}]}`)},
+			[]string{"product p1", "stripe p1 price_1", "store p1 user_o", "owner s1 user_o", "Its product Mixing was in this store on 12 Jan 2026 (reported on 2 Jan 2026). Stripe calls that product price_1. The product names user_o, who owned this store on 12 Jan 2026 (reported on 2 Jan 2026)."}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := explained(t, "ann@x.example", c.events...).Payments[0].StoreBecause
+			got := []string{r.Via + " " + r.Key}
+			for _, l := range r.Links {
+				got = append(got, l.Relation+" "+l.Subject+" "+l.Object)
+			}
+			if diff := cmp.Diff(c.want, append(got, r.Why)); diff != "" {
+				t.Errorf("-want +got\n%s", diff)
+			}
+		})
+	}
+}
+
+// Whose last verified address it is, while Clerk reports none now, is told.
+func TestExplainLastVerified(t *testing.T) {
+	var e teller
+	got := explained(t, "ann@x.example", e.user("user_1", "ann@x.example", "verified"), e.enrolled("c1", `"user_id":"user_1"`), e.user("user_1", "ann@x.example", "unverified"))
+	if len(got.People) != 1 || !got.People[0].LastVerified || !got.LastVerified(got.Email.Because[0].Person) {
+		t.Errorf("%+v", got.People)
+	}
+	var from []string
+	for _, o := range got.People[0].Origins {
+		from = append(from, o.Event.EventID)
+	}
+	if diff := cmp.Diff([]string{"evt_001", "evt_003"}, from); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
 	}
 }

@@ -1,6 +1,9 @@
 package store
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Explanation says why a customer is on a list and why the row says what it
 // says: from which facts it follows, and from which events those came. Its JSON
@@ -23,6 +26,12 @@ type Explanation struct {
 	MergedAddresses []MergedAddress    `json:"merged_addresses"`
 }
 
+// LastVerified tells whether a person's address is the last verified one, and
+// Clerk tells of none now.
+func (e Explanation) LastVerified(ref *string) bool {
+	return ref != nil && slices.ContainsFunc(e.People, func(p PersonFact) bool { return p.Ref == *ref && p.LastVerified })
+}
+
 // Reason is a value, why it is so, and the facts it follows from.
 type Reason struct {
 	Value   string   `json:"value"`
@@ -38,9 +47,34 @@ type EmailReason struct {
 
 // EmailOrigin is somebody whose address it is, and the facts that lead to them.
 type EmailOrigin struct {
-	Via    string   `json:"via"`    // user, stripe_customer, or given: typed in with the fact itself
-	Person *string  `json:"person"` // ref; null where it was given
-	Facts  []string `json:"facts"`  // refs
+	Via     string      `json:"via"`     // user, address (typed in; a user has proved it), stripe_customer, or given: typed in with the fact itself
+	Person  *string     `json:"person"`  // ref; null where it was given
+	Address *string     `json:"address"` // that was typed in and proved; null but of address
+	Proof   *LinkReason `json:"proof"`   // the user's first word of it; null but of address
+	Facts   []string    `json:"facts"`   // refs
+}
+
+// StoreReason tells what led from a fact to the store: the links in force when it
+// happened count, else the first after.
+type StoreReason struct {
+	StoreID string       `json:"store_id"`
+	Via     string       `json:"via"`   // account, named, owner, product, destination or creator
+	Key     string       `json:"key"`   // what the fact names
+	At      *time.Time   `json:"at"`    // when the fact happened; null where nobody said
+	Since   *time.Time   `json:"since"` // when the link to the store was told; null where the store itself is named
+	Why     string       `json:"why"`   // all this in a sentence
+	Links   []LinkReason `json:"links"` // from what is named to the store
+}
+
+// LinkReason is a link, as one message told it.
+type LinkReason struct {
+	Relation string    `json:"relation"` // owner, account, store, stripe or address
+	Subject  string    `json:"subject"`
+	Object   string    `json:"object"`
+	Title    *string   `json:"title"` // of a product
+	Since    time.Time `json:"since"` // when it was told
+	Later    bool      `json:"later"` // not before the fact happened
+	Origins  []Origin  `json:"origins"`
 }
 
 // SourceReason is the first thing that brought the customer.
@@ -87,6 +121,7 @@ type PaymentFact struct {
 	Refunds      []RefundFact  `json:"refunds"`
 	Disputes     []DisputeFact `json:"disputes"`
 	Origins      []Origin      `json:"origins"`
+	StoreBecause *StoreReason  `json:"store_because"` // null: it belongs elsewhere by now
 }
 
 // RefundFact is a refund, or what a charge says was refunded of it in all: of
@@ -113,44 +148,47 @@ type DisputeFact struct {
 
 // EnrollmentFact is what the platform says of a person in a course.
 type EnrollmentFact struct {
-	Ref         string     `json:"ref"`
-	CourseID    string     `json:"course_id"`
-	Title       string     `json:"title"`
-	Person      string     `json:"person"`   // user:<id>, or email:<address>
-	Progress    *float64   `json:"progress"` // percent; null where nobody said
-	EnrolledAt  *time.Time `json:"enrolled_at"`
-	CompletedAt *time.Time `json:"completed_at"`
-	Active      bool       `json:"active"` // has not ended
-	Origins     []Origin   `json:"origins"`
+	Ref          string       `json:"ref"`
+	CourseID     string       `json:"course_id"`
+	Title        string       `json:"title"`
+	Person       string       `json:"person"`   // user:<id>, or email:<address>
+	Progress     *float64     `json:"progress"` // percent; null where nobody said
+	EnrolledAt   *time.Time   `json:"enrolled_at"`
+	CompletedAt  *time.Time   `json:"completed_at"`
+	Active       bool         `json:"active"` // has not ended
+	Origins      []Origin     `json:"origins"`
+	StoreBecause *StoreReason `json:"store_because"` // null: it belongs elsewhere by now
 }
 
 // SubscriptionFact is a subscription that the customer has or had.
 type SubscriptionFact struct {
-	Ref               string     `json:"ref"`
-	Account           string     `json:"account"`
-	ID                string     `json:"id"`
-	ProductID         *string    `json:"product_id"`
-	Plan              *string    `json:"plan"`
-	Status            string     `json:"status"`
-	Price             *Money     `json:"price"` // per period; null where nobody said
-	StartedAt         *time.Time `json:"started_at"`
-	CurrentPeriodEnd  *time.Time `json:"current_period_end"`
-	CancelAtPeriodEnd bool       `json:"cancel_at_period_end"`
-	EndedAt           *time.Time `json:"ended_at"`
-	Active            bool       `json:"active"` // has not ended
-	Origins           []Origin   `json:"origins"`
+	Ref               string       `json:"ref"`
+	Account           string       `json:"account"`
+	ID                string       `json:"id"`
+	ProductID         *string      `json:"product_id"`
+	Plan              *string      `json:"plan"`
+	Status            string       `json:"status"`
+	Price             *Money       `json:"price"` // per period; null where nobody said
+	StartedAt         *time.Time   `json:"started_at"`
+	CurrentPeriodEnd  *time.Time   `json:"current_period_end"`
+	CancelAtPeriodEnd bool         `json:"cancel_at_period_end"`
+	EndedAt           *time.Time   `json:"ended_at"`
+	Active            bool         `json:"active"` // has not ended
+	Origins           []Origin     `json:"origins"`
+	StoreBecause      *StoreReason `json:"store_because"` // null: it belongs elsewhere by now
 }
 
 // PersonFact is a user of the platform's or a customer of Stripe's.
 type PersonFact struct {
-	Ref     string   `json:"ref"`
-	Kind    string   `json:"kind"` // user or stripe_customer
-	Account string   `json:"account"`
-	ID      string   `json:"id"`
-	Email   string   `json:"email"`
-	Name    *string  `json:"name"`
-	Deleted bool     `json:"deleted"` // gone there; what they did stays
-	Origins []Origin `json:"origins"`
+	Ref          string   `json:"ref"`
+	Kind         string   `json:"kind"` // user or stripe_customer
+	Account      string   `json:"account"`
+	ID           string   `json:"id"`
+	Email        string   `json:"email"`
+	Name         *string  `json:"name"`
+	Deleted      bool     `json:"deleted"`       // gone there; what they did stays
+	LastVerified bool     `json:"last_verified"` // of a user: Clerk tells of no verified address now, this was the last
+	Origins      []Origin `json:"origins"`
 }
 
 // UncountedFact is one that makes nobody a customer, and why.

@@ -192,20 +192,41 @@ func (w *work) linkedKeys(ctx context.Context, changed []link) (keys, refs, prod
 // The links in force, as SQL. Arguments are SQL, of no table called l, x, u or
 // mine; at is a version as moment makes it.
 
+// pick is what is read of a link that leads somewhere, as SQL by the name of its
+// row: where it leads, or the whole of it.
+type pick func(row string) string
+
+func itsSubject(row string) string { return row + ".subject" }
+func itsObject(row string) string  { return row + ".object" }
+
+// allOfIt is a link as linkRow reads it.
+func allOfIt(row string) string {
+	return `(
+							SELECT to_jsonb(x)
+							FROM links x
+							WHERE x.relation = ` + row + `.relation AND x.subject = ` + row + `.subject AND x.since = ` + row + `.since AND x.object = ` + row + `.object
+						)`
+}
+
 // linkOf is the object that a subject names at a time, or else the first after;
 // NULL if none, or if it was withdrawn.
 func linkOf(relation, subject, at string) string {
-	from := `SELECT l.object FROM links l WHERE l.relation = '` + relation + `' AND l.subject = ` + subject
-	return `nullif(coalesce(
+	return "nullif(" + linkFrom(itsObject, relation, subject, at) + ", '')"
+}
+
+// linkFrom picks from the link that linkOf follows, or that withdrew it.
+func linkFrom(picked pick, relation, subject, at string) string {
+	from := `SELECT ` + picked("l") + ` FROM links l WHERE l.relation = '` + relation + `' AND l.subject = ` + subject
+	return `coalesce(
 					(` + from + ` AND l.since <= ` + at + ` AND NOT l.hearsay ORDER BY l.since DESC, l.object DESC LIMIT 1),
 					(` + from + ` AND l.since <= ` + at + ` AND l.hearsay ORDER BY l.since DESC, l.object DESC LIMIT 1),
-					(` + from + ` AND l.since > ` + at + ` AND l.object <> '' ORDER BY l.hearsay, l.since, l.object LIMIT 1)), '')`
+					(` + from + ` AND l.since > ` + at + ` AND l.object <> '' ORDER BY l.hearsay, l.since, l.object LIMIT 1))`
 }
 
 // linkTo is the subject that names an object at a time, or else the first after:
 // the one that named it last.
-func linkTo(relation, object, at string) string {
-	from := `SELECT l.subject FROM links l WHERE l.relation = '` + relation + `' AND l.object = ` + object + ` AND ` + notWithdrawn(at)
+func linkTo(picked pick, relation, object, at string) string {
+	from := `SELECT ` + picked("l") + ` FROM links l WHERE l.relation = '` + relation + `' AND l.object = ` + object + ` AND ` + notWithdrawn(at)
 	return `coalesce(
 					(` + from + ` AND NOT l.hearsay AND l.since <= ` + at + ` ORDER BY l.since DESC, l.subject DESC LIMIT 1),
 					(` + from + ` AND l.hearsay AND l.since <= ` + at + ` ORDER BY l.since DESC, l.subject DESC LIMIT 1),
@@ -224,13 +245,13 @@ func notWithdrawn(at string) string {
 
 // storeOwned is the store that a user owned at a time, of several the one they
 // had first; else the last one before, else the first one after.
-func storeOwned(user, at string) string {
-	from := `SELECT l.subject FROM links l WHERE l.relation = 'owner' AND l.object = ` + user
+func storeOwned(picked pick, user, at string) string {
+	from := `SELECT ` + picked("l") + ` FROM links l WHERE l.relation = 'owner' AND l.object = ` + user
 	return `coalesce(
 					(
-						SELECT mine.subject
+						SELECT ` + picked("mine") + `
 						FROM (
-							SELECT l.subject, min(l.since) AS since
+							SELECT 'owner' AS relation, l.subject, ` + user + ` AS object, min(l.since) AS since
 							FROM links l
 							WHERE l.relation = 'owner' AND l.object = ` + user + ` AND l.since <= ` + at + `
 							GROUP BY l.subject
@@ -248,36 +269,42 @@ func storeOwned(user, at string) string {
 func storeNamed(ref, at string) string {
 	return `coalesce(
 				(SELECT s.id FROM stores s WHERE s.id = ` + ref + `),
-				` + storeOwned(ref, at) + `,
+				` + storeOwned(itsSubject, ref, at) + `,
 				CASE WHEN ` + ref + ` NOT LIKE 'user\_%' THEN ` + ref + ` END)`
 }
 
-// storeOfProduct is the store that a product was in at a time. Where the name that
-// it had for its store then leads nowhere, the nearest name that does counts.
-func storeOfProduct(product, at string) string {
-	return `(
-					SELECT coalesce(` + storeNamed("home.ref", at) + `, CASE WHEN home.ref IS NOT NULL THEN (
-						SELECT near.id
-						FROM (
-							SELECT said.since, said.hearsay, ` + storeNamed("said.object", at) + ` AS id
-							FROM links said
-							WHERE said.relation = 'store' AND said.subject = ` + product + ` AND said.object <> ''
-						) near
-						WHERE near.id IS NOT NULL
-						ORDER BY near.since <= ` + at + ` DESC, near.hearsay, CASE WHEN near.since <= ` + at + ` THEN near.since END DESC, near.since
-						LIMIT 1
-					) END)
-					FROM (SELECT ` + linkOf(storeLink, product, at) + ` AS ref) home
-				)`
+// productHome reads the store that a product was in at a time, id, and the name
+// that it had for it, ref. Where that leads nowhere, the nearest that does counts.
+func productHome(product, at string) string {
+	return `
+						SELECT coalesce(direct.id, near.id) AS id, CASE WHEN direct.id IS NOT NULL THEN home.ref ELSE near.ref END AS ref
+						FROM (SELECT ` + linkOf(storeLink, product, at) + ` AS ref) home
+						CROSS JOIN LATERAL (SELECT ` + storeNamed("home.ref", at) + ` AS id) direct
+						LEFT JOIN LATERAL (
+							SELECT led.id, led.ref
+							FROM (
+								SELECT said.since, said.hearsay, said.object AS ref, ` + storeNamed("said.object", at) + ` AS id
+								FROM links said
+								WHERE said.relation = 'store' AND said.subject = ` + product + ` AND said.object <> ''
+							) led
+							WHERE direct.id IS NULL AND home.ref IS NOT NULL AND led.id IS NOT NULL
+							ORDER BY led.since <= ` + at + ` DESC, led.hearsay, CASE WHEN led.since <= ` + at + ` THEN led.since END DESC, led.since
+							LIMIT 1
+						) near ON true`
+}
+
+// ownedLink is the link by which ref names a store, if it is its owner's.
+func ownedLink(ref, at string) string {
+	return `CASE WHEN NOT EXISTS (SELECT FROM stores known WHERE known.id = ` + ref + `) THEN ` + storeOwned(allOfIt, ref, at) + ` END`
 }
 
 // addressOwner is the user to whom what happened at an address at a time belongs:
 // who proved it first of those who had not left it by then.
-func addressOwner(email, at string) string {
+func addressOwner(picked pick, email, at string) string {
 	return `(
-					SELECT mine.subject
+					SELECT ` + picked("mine") + `
 					FROM (
-						SELECT l.subject, l.since
+						SELECT l.*
 						FROM links l
 						WHERE l.relation = 'address' AND l.object = ` + email + `
 					) mine

@@ -148,6 +148,9 @@ func ownLocks(set facts.Set) locks {
 		if f.Kind == "checkout" {
 			l.add(true, payKey(f.Account, f.ClaimedBy))
 		}
+		if f.Subscription != "" { // one that never was active is resolved anew with it
+			l.add(true, subKey(f.Account, f.Subscription))
+		}
 		if f.Invoice != "" { // its invoice is resolved anew with it
 			l.add(true, payKey(f.Account, f.Invoice))
 		}

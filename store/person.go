@@ -121,13 +121,13 @@ func (l *lookup) people(ctx context.Context) (err error) {
 	collectPerson := func(source string) pgx.RowToFunc[PersonFact] {
 		return func(row pgx.CollectableRow) (f PersonFact, err error) {
 			var versions said
-			err = row.Scan(&f.Ref, &f.Kind, &f.Account, &f.ID, &f.Email, &f.Name, &f.Deleted, &versions)
+			err = row.Scan(&f.Ref, &f.Kind, &f.Account, &f.ID, &f.Email, &f.Name, &f.Deleted, &f.LastVerified, &versions)
 			f.Origins = versions.origins(source)
 			return f, err
 		}
 	}
 	l.p.Users, err = collect(ctx, l.Checkup, collectPerson("clerk"), `
-		SELECT 'user:' || id, 'user', '', id, coalesce(email, ''), name, deleted_version <> '', jsonb_build_object('user', version, 'end', deleted_version)
+		SELECT 'user:' || id, 'user', '', id, coalesce(email, ''), name, deleted_version <> '', `+lastVerified("users")+`, jsonb_build_object('user', version, 'address', earlier ->> 'email', 'end', deleted_version)
 		FROM users
 		WHERE id = $1 OR email = nullif($2, '')
 		ORDER BY id`, l.q.User, l.q.Email)
@@ -143,7 +143,7 @@ func (l *lookup) people(ctx context.Context) (err error) {
 		}
 	}
 	l.p.StripeCustomers, err = collect(ctx, l.Checkup, collectPerson("stripe"), `
-		SELECT `+refOf("stripe_customer", "account", "id")+`, 'stripe_customer', account, id, email, name, deleted_version <> '', jsonb_build_object('stripe_customer', version, 'end', deleted_version)
+		SELECT `+refOf("stripe_customer", "account", "id")+`, 'stripe_customer', account, id, email, name, deleted_version <> '', false, jsonb_build_object('stripe_customer', version, 'end', deleted_version)
 		FROM stripe_customers
 		WHERE email = ANY($1)
 		ORDER BY account, id
@@ -263,11 +263,11 @@ func cutShort(err error) bool {
 func personalSQL(kind string) string {
 	describes := map[string]string{
 		enrollment: refOf(enrollment, "f.course_id", "f.person") + `, f.course_id, NULL::jsonb, f.enrolled_at, f.user_ref,
-			coalesce(f.email, CASE WHEN f.person LIKE 'email:%' THEN substr(f.person, 7) END), 'platform', ` + strings.ReplaceAll(enrollmentSaid, "e.", "f."),
-		payment: refOf(payment, "f.account", "f.id") + `, coalesce(f.product_id, f.product_ref, f.intent ->> 'product_ref'), ` + moneyOf("f.amount", "f.currency") + `, f.paid_at, coalesce(f.user_ref, f.intent ->> 'user_ref'),
-			coalesce(f.email, f.intent ->> 'email'), ` + strings.ReplaceAll(paymentSource+", "+paymentSaid, "p.", "f."),
+			coalesce(f.email, CASE WHEN f.person LIKE 'email:%' THEN substr(f.person, 7) END), NULL::text, 'platform', ` + strings.ReplaceAll(enrollmentSaid, "e.", "f."),
+		payment: refOf(payment, "f.account", "f.id") + `, coalesce(f.product_id, f.product_ref, f.intent ->> 'product_ref'), ` + strings.ReplaceAll(moneyReceived, "p.", "f.") + `, f.paid_at, coalesce(f.user_ref, f.intent ->> 'user_ref'),
+			coalesce(f.email, f.intent ->> 'email'), CASE WHEN f.unattached = 'counted_elsewhere' THEN ` + strings.ReplaceAll(countedAs, "p.", "f.") + ` END, ` + strings.ReplaceAll(paymentSource+", "+paymentSaid, "p.", "f."),
 		subscription: refOf(subscription, "f.account", "f.id") + `, coalesce(f.product_id, f.product_ref, f.checkout ->> 'product_ref'), ` + moneyOf("f.amount", "f.currency") + `, coalesce(f.started_at, f.checkout_at), coalesce(f.user_ref, f.checkout ->> 'user_ref'),
-			coalesce(f.email, f.checkout ->> 'email'), 'stripe', ` + strings.ReplaceAll(subscriptionSaid, "s.", "f."),
+			coalesce(f.email, f.checkout ->> 'email'), NULL::text, 'stripe', ` + strings.ReplaceAll(subscriptionSaid, "s.", "f."),
 	}
 	return fmt.Sprintf(`
 		SELECT
@@ -283,11 +283,12 @@ func personalSQL(kind string) string {
 			d.typed,
 			split_part(f.unattached, ':', 1),
 			coalesce(missing.key, ''),
+			d.counted,
 			d.source,
 			d.said
 		FROM unnest($1::text[], $2::text[]) AS k(a, b)
 		JOIN %s f ON f.%s = k.a AND f.%s = k.b
-		CROSS JOIN LATERAL (SELECT %s) AS d(ref, product, amount, at, who, typed, source, said)
+		CROSS JOIN LATERAL (SELECT %s) AS d(ref, product, amount, at, who, typed, counted, source, said)
 		LEFT JOIN LATERAL (%s) missing ON true
 		WHERE $3 = '' OR f.store_id = $3 OR f.store_id IS NULL
 		ORDER BY d.at, d.ref`,
@@ -297,11 +298,12 @@ func personalSQL(kind string) string {
 func scanPersonal(kind string) pgx.RowToFunc[PersonalFact] {
 	return func(row pgx.CollectableRow) (f PersonalFact, err error) {
 		var source string
+		var counted *string
 		var versions said
-		err = row.Scan(&f.Ref, &f.StoreID, &f.CustomerID, &f.Email, &f.Product, &f.Title, &f.Amount, &f.At, &f.User, &f.Typed, &f.Reason, &f.Missing, &source, &versions)
+		err = row.Scan(&f.Ref, &f.StoreID, &f.CustomerID, &f.Email, &f.Product, &f.Title, &f.Amount, &f.At, &f.User, &f.Typed, &f.Reason, &f.Missing, &counted, &source, &versions)
 		f.Kind, f.At, f.Origins = kind, utc(f.At), versions.origins(source)
 		if f.Reason != nil {
-			f.Meaning = whyUncounted(*f.Reason)
+			f.Meaning = whyUncounted(*f.Reason) + countedWith(counted)
 			_, f.Rightly = rightly[*f.Reason]
 		}
 		return f, err

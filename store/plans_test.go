@@ -82,9 +82,9 @@ func TestCustomersPageLooksUp(t *testing.T) {
 	}{
 		"facts":                   {factsSQL, []any{ids, stores, emails}},
 		"refunds and disputes":    {backSQL, []any{keys, keys}},
-		"people of payments":      {peopleSQL(payment), []any{keys, keys, keys}},
-		"people of enrollments":   {peopleSQL(enrollment), []any{keys, keys, keys}},
-		"people of subscriptions": {peopleSQL(subscription), []any{keys, keys, keys}},
+		"why of payments":         {whySQL(payment), []any{keys, keys, keys}},
+		"why of enrollments":      {whySQL(enrollment), []any{keys, keys, keys}},
+		"why of subscriptions":    {whySQL(subscription), []any{keys, keys, keys}},
 		"uncounted payments":      {uncountedPaymentsSQL, []any{"s", keys, 1, keys}},
 		"uncounted subscriptions": {uncountedSubscriptionsSQL, []any{"s", keys}},
 		"uncounted enrollments":   {uncountedEnrollmentsSQL, []any{"s", keys, 1, "a@x.example"}},

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -147,6 +148,10 @@ var resolveSQL = map[string]string{
 				coalesce(f.email, f.checkout ->> 'email') AS email,
 				CASE
 					WHEN ` + platformSubscription + ` THEN 'platform_sale'
+					WHEN NOT f.ever_active AND EXISTS (
+						SELECT FROM payments x
+						WHERE x.leans && ARRAY['sub:' || f.account || '/' || f.id] AND x.subscription = f.id AND x.paid AND x.amount > 0
+					) THEN 'paid_not_started'
 					WHEN NOT f.ever_active THEN 'not_started'
 				END AS blocked,
 				NULL::text AS was, false AS was_end, 0::bigint AS amount, 0::bigint AS refunded, 0::bigint AS disputed
@@ -175,12 +180,12 @@ var resolveSQL = map[string]string{
 				coalesce(p.stripe_customer, p.intent ->> 'stripe_customer', p.charge ->> 'stripe_customer', f.stripe_customer, f.checkout ->> 'stripe_customer') AS stripe_customer,
 				coalesce(p.email, p.charge ->> 'email', p.intent ->> 'email', f.email, f.checkout ->> 'email') AS email,
 				CASE
-					WHEN p.claim_version = '' THEN 'bare_payment'
-					WHEN NOT p.paid THEN 'unpaid'
+					WHEN p.claim_version = '' AND coalesce((p.intent ->> 'received')::bigint, 0) <= 0 THEN 'bare_payment'
+					WHEN p.claim_version <> '' AND NOT p.paid THEN 'unpaid'
 					-- An invoice and its payment intent are the same money. A checkout
 					-- (invoice_creation) tells most of it; else the invoice does.
 					WHEN p.kind = 'invoice' AND linked.checkout THEN 'counted_elsewhere'
-					WHEN p.kind IN ('intent', 'purchase') AND EXISTS (
+					WHEN (p.kind IN ('intent', 'purchase') OR p.claim_version = '') AND EXISTS (
 						SELECT FROM payments i
 						WHERE i.account = p.account AND i.id = p.invoice AND i.kind = 'invoice'
 					) THEN 'counted_elsewhere'
@@ -194,6 +199,10 @@ var resolveSQL = map[string]string{
 						OR coalesce(p.charge ->> 'product_type' = ANY($3) OR p.charge ->> 'plan' = ANY($3), false)
 						OR p.intent ->> 'product_type' = ANY($3) OR p.intent ->> 'plan' = ANY($3)
 						OR ` + platformSubscription + ` THEN 'platform_sale'
+					-- It brought money, and nothing says for what. Connected accounts sell on
+					-- their own, too: there it is asked about only if it names anything of ours.
+					WHEN p.claim_version = '' AND p.account <> '' AND NOT ` + namesOurs + ` THEN 'foreign_payment'
+					WHEN p.claim_version = '' THEN 'unclaimed_payment'
 				END AS blocked,
 				LEAST(coalesce(back.amount, 0), p.amount) AS refunded,
 				coalesce(lost.amount, 0)::bigint AS disputed,
@@ -253,6 +262,12 @@ const (
 	subscribedAt = `coalesce(f.started_at, f.checkout_at)`
 	paidAt       = `LEAST(p.paid_at, CASE WHEN p.kind = 'purchase' THEN version_time(p.claim_version) END)`
 )
+
+// namesOurs tells whether the intent or the charge of payment p names a store, a
+// creator or a user of Clerk's.
+const namesOurs = `coalesce(p.intent ->> 'store_ref', p.intent ->> 'creator_ref', p.charge ->> 'store_ref', p.charge ->> 'creator_ref',
+						CASE WHEN p.intent ->> 'user_ref' LIKE 'user\_%' THEN p.intent ->> 'user_ref' END,
+						CASE WHEN p.charge ->> 'user_ref' LIKE 'user\_%' THEN p.charge ->> 'user_ref' END) IS NOT NULL`
 
 // ownCustomer is the Stripe customer that payment p itself names.
 const ownCustomer = `coalesce(p.stripe_customer, p.intent ->> 'stripe_customer', p.charge ->> 'stripe_customer')`
@@ -320,7 +335,11 @@ var resolveTail = `
 				ELSE 'no_email'
 			END,
 			coalesce(c.refunded, 0), coalesce(LEAST(c.disputed, c.amount - c.refunded), 0),
-			c.customer_id, old.store_id, old.email, c.was, c.was_end, buyer.email
+			c.customer_id, old.store_id, old.email, c.was, c.was_end, buyer.email` + resolved
+
+// resolved are the contexts c, with the products sold, the store, the buyer and
+// the customer of old that each comes to.
+var resolved = `
 		FROM context c
 		LEFT JOIN LATERAL (
 			SELECT array_agg(p.id ORDER BY p.nth) AS products,
@@ -338,7 +357,7 @@ var resolveTail = `
 						LEFT JOIN LATERAL (
 							SELECT found.id, EXISTS (SELECT FROM links l WHERE l.relation = 'stripe' AND l.object = x.id AND l.since <= c.at) AS known
 							FROM jsonb_array_elements_text(line.value -> 'stripe') WITH ORDINALITY AS x(id, nth)
-							CROSS JOIN LATERAL (SELECT ` + linkTo(stripeLink, "x.id", "c.at") + ` AS id) found
+							CROSS JOIN LATERAL (SELECT ` + linkTo(itsSubject, stripeLink, "x.id", "c.at") + ` AS id) found
 							WHERE found.id IS NOT NULL
 							ORDER BY x.nth
 							LIMIT 1
@@ -351,44 +370,109 @@ var resolveTail = `
 				GROUP BY s.id
 			) p
 		) sold ON true
-		-- A connected account's events belong to its store, whatever its owner
-		-- wrote into metadata; that only chooses among stores of one account.
 		LEFT JOIN LATERAL (
-			SELECT CASE WHEN c.account <> '' THEN coalesce(
-				(
-					SELECT named.id
-					FROM (
-						SELECT ` + storeNamed("c.store_ref", "c.at") + ` AS id, 0 AS nth
-						UNION ALL
-						(` + storeOfProducts + `)
-					) named
-					CROSS JOIN LATERAL (SELECT min(l.since) AS since FROM links l WHERE l.relation = 'account' AND l.object = c.account AND l.subject = named.id AND ` + notWithdrawn("c.at") + `) held
-					WHERE held.since <= c.at
-					   OR held.since IS NOT NULL AND NOT EXISTS (SELECT FROM links l WHERE l.relation = 'account' AND l.object = c.account AND l.since <= c.at)
-					ORDER BY named.nth
-					LIMIT 1
-				),
-				` + linkTo(accountLink, "c.account", "c.at") + `
-			) ELSE coalesce(
-				` + storeNamed("c.store_ref", "c.at") + `,
-				(SELECT s.id FROM (` + storeOfProducts + `) s WHERE s.id IS NOT NULL ORDER BY s.nth LIMIT 1),
-				` + linkTo(accountLink, "c.destination", "c.at") + `,
-				` + storeOwned("c.creator_ref", "c.at") + `
-			) END AS id
+			SELECT CASE WHEN c.account <> '' THEN ` + firstStore(accountWays) + ` ELSE ` + firstStore(storeWays) + ` END AS id
 		) store ON true
 		LEFT JOIN LATERAL (
-			SELECT coalesce(own.email, owner.email, typed.email) AS email, coalesce(own.version, '') <> '' AS known
+			SELECT coalesce(own.email, owner.email, typed.email) AS email, coalesce(own.version, '') <> '' AS known,
+				CASE WHEN own.email IS NOT NULL THEN own.id ELSE owner.id END AS user_id, owner.email IS NOT NULL AS proved, typed.email AS typed
 			FROM (SELECT) one
 			LEFT JOIN users own ON own.id = c.user_ref
 			LEFT JOIN stripe_customers s ON s.account = c.account AND s.id = c.stripe_customer
 			CROSS JOIN LATERAL (SELECT CASE WHEN own.email IS NULL THEN coalesce(s.email, c.email) END AS email) typed
 			-- Whoever owns a connected account can write any address on its objects: that
 			-- must not tell where its user is now.
-			LEFT JOIN users owner ON c.account = '' AND owner.id = ` + addressOwner("typed.email", "c.at") + `
+			LEFT JOIN users owner ON c.account = '' AND owner.id = ` + addressOwner(itsSubject, "typed.email", "c.at") + `
 		) buyer ON true
 		LEFT JOIN LATERAL (SELECT store_id, email FROM customers WHERE id = c.customer_id OFFSET 0) old ON true`
 
+// A way leads from what a fact names to a store. The first that leads to one is
+// taken, and is what an explanation tells: both are written from these lists.
+type way struct {
+	via   string
+	store string // SQL for the store's id; null: this way leads nowhere
+	key   string // SQL for what the fact names
+	links string // SQL for the links that lead from there to the store, a JSON list
+}
+
+// accountWays are those of what happened on a connected account: it belongs to
+// the account's store, whatever its owner wrote into metadata; that only chooses
+// among stores of one account.
+var accountWays = []way{
+	{"account", ofTheAccount("named.id"), "c.account", jsonList(ofTheAccount(heldLink))},
+	{"account", linkTo(itsSubject, accountLink, "c.account", "c.at"), "c.account", jsonList(linkTo(allOfIt, accountLink, "c.account", "c.at"))},
+}
+
+// storeWays are those of what happened on the platform's own account, or on none.
+var storeWays = []way{
+	{"named", storeNamed("c.store_ref", "c.at"), "c.store_ref", jsonList(ownedLink("c.store_ref", "c.at"))},
+	{"product", ofTheProducts("s.id"), ofTheProducts("s.product"), ofTheProducts(jsonList(priceLink, homeLink, ownedLink("s.ref", "c.at")))},
+	{"destination", linkTo(itsSubject, accountLink, "c.destination", "c.at"), "c.destination", jsonList(linkTo(allOfIt, accountLink, "c.destination", "c.at"))},
+	{"creator", storeOwned(itsSubject, "c.creator_ref", "c.at"), "c.creator_ref", jsonList(storeOwned(allOfIt, "c.creator_ref", "c.at"))},
+}
+
+// firstStore is SQL for the store that the first of the ways leads to.
+func firstStore(ways []way) string {
+	var stores []string
+	for _, w := range ways {
+		stores = append(stores, w.store)
+	}
+	return "coalesce(" + strings.Join(stores, ", ") + ")"
+}
+
+// ofTheAccount reads of the store, among those that had the account, that the
+// fact or its products name.
+func ofTheAccount(what string) string {
+	return `(
+					SELECT ` + what + `
+					FROM (
+						SELECT ` + storeNamed("c.store_ref", "c.at") + ` AS id, 0 AS nth
+						UNION ALL
+						SELECT s.id, s.nth FROM (` + storeOfProducts + `) s
+					) named
+					CROSS JOIN LATERAL (SELECT min(l.since) AS since FROM links l WHERE l.relation = 'account' AND l.object = c.account AND l.subject = named.id AND ` + notWithdrawn("c.at") + `) held
+					WHERE held.since <= c.at
+					   OR held.since IS NOT NULL AND NOT EXISTS (SELECT FROM links l WHERE l.relation = 'account' AND l.object = c.account AND l.since <= c.at)
+					ORDER BY named.nth
+					LIMIT 1
+				)`
+}
+
+// heldLink is the link by which such a store first had the account.
+const heldLink = `(SELECT to_jsonb(l) FROM links l WHERE l.relation = 'account' AND l.object = c.account AND l.subject = named.id AND l.since = held.since)`
+
+// ofTheProducts reads of the first product that leads to a store.
+func ofTheProducts(what string) string {
+	return `(SELECT ` + what + ` FROM (` + storeOfProducts + `) s WHERE s.id IS NOT NULL ORDER BY s.nth LIMIT 1)`
+}
+
+// homeLink is the link by which product s was in its store.
+const homeLink = `(
+						SELECT to_jsonb(l)
+						FROM links l
+						WHERE l.relation = 'store' AND l.subject = s.product AND l.object = s.ref
+						ORDER BY l.since <= c.at DESC, l.hearsay, CASE WHEN l.since <= c.at THEN l.since END DESC, l.since
+						LIMIT 1
+					)`
+
+// priceLink is the link by which what Stripe calls a line is product s.
+var priceLink = `(
+						SELECT ` + linkTo(allOfIt, stripeLink, "x.id", "c.at") + `
+						FROM jsonb_array_elements(c.lines) line
+						CROSS JOIN LATERAL jsonb_array_elements_text(line.value -> 'stripe') x(id)
+						WHERE s.product IS DISTINCT FROM c.product_ref
+						  AND ` + linkTo(itsSubject, stripeLink, "x.id", "c.at") + ` = s.product
+						LIMIT 1
+					)`
+
+// jsonList is SQL for a JSON list of those values that there are.
+func jsonList(values ...string) string {
+	return "to_jsonb(array_remove(ARRAY[" + strings.Join(values, ", ") + "]::jsonb[], NULL))"
+}
+
 // storeOfProducts are the stores that sold's products were in, in their order.
 var storeOfProducts = `
-					SELECT ` + storeOfProduct("p.id", "c.at") + ` AS id, p.nth
-					FROM unnest(sold.products) WITH ORDINALITY AS p(id, nth)`
+					SELECT home.id, p.nth, p.id AS product, home.ref
+					FROM unnest(sold.products) WITH ORDINALITY AS p(id, nth)
+					CROSS JOIN LATERAL (` + productHome("p.id", "c.at") + `
+					) home`

@@ -45,6 +45,8 @@ var remedies = map[string]Remedy{
 	"user_unknown":          {Commands: []string{"rollcall backfill start clerk --follow"}, Actions: []string{"clerk", "attach"}},
 	"email_unverified":      {Commands: []string{"rollcall audit --against clerk"}, Actions: []string{"clerk", "attach"}},
 	"no_email":              {Commands: []string{"rollcall backfill start stripe --follow", "rollcall backfill start clerk --follow"}, Actions: []string{"stripe", "clerk", "attach"}},
+	"unclaimed_payment":     {Commands: []string{"rollcall backfill start stripe --account all --follow"}, Actions: []string{"stripe", "attach"}},
+	"paid_not_started":      {Commands: []string{"rollcall backfill start stripe --account all --follow"}, Actions: []string{"stripe", "attach"}},
 	deriveFailed:            {Commands: []string{"rollcall events retry --all"}, Actions: []string{"retry", "attach"}},
 }
 

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 
+	"rollcall/facts"
 	"rollcall/store"
 )
 
@@ -89,6 +90,7 @@ func (s *Site) showEvent(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	event.Notes = event.PassedOver(facts.Read)
 	writeJSON(w, http.StatusOK, event)
 	return nil
 }

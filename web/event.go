@@ -22,6 +22,7 @@ type eventPage struct {
 	Event    store.Event
 	Facts    []store.EventFact // that it speaks of
 	Silent   string            // why it speaks of none
+	Notes    []string          // which fields were passed over
 	Headers  [][2]string
 	Payload  string
 	Raw      bool // the payload is shown as it came: laid out, it would be too long
@@ -41,7 +42,7 @@ func (s *Site) event(w http.ResponseWriter, r *http.Request) error {
 	page.URL = "/admin/events/" + strconv.FormatInt(event.ID, 10)
 	page.SameType = address("/admin/events", url.Values{"source": {event.Source}, "type": {event.Type}})
 	if event.PrunedAt == nil {
-		if page.Facts, page.Silent, err = s.eventFacts(r, event); err != nil {
+		if page.Facts, page.Notes, page.Silent, err = s.eventFacts(r, event); err != nil {
 			return err
 		}
 	}
@@ -55,18 +56,19 @@ func (s *Site) event(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// eventFacts tells what an event says, or why it says nothing.
-func (s *Site) eventFacts(r *http.Request, e store.Event) ([]store.EventFact, string, error) {
+// eventFacts tells what an event says and which of its fields were passed over, or
+// why it says nothing.
+func (s *Site) eventFacts(r *http.Request, e store.Event) (all []store.EventFact, notes []string, silent string, err error) {
 	if e.PrunedAt != nil {
-		return nil, "its payload is gone", nil
+		return nil, nil, "its payload is gone", nil
 	}
-	all, err := s.cfg.Store.EventFacts(r.Context(), e, facts.Read)
+	all, notes, err = s.cfg.Store.EventFacts(r.Context(), e, facts.Read)
 	var ignored *facts.Ignored
 	var bad *facts.Malformed
 	if errors.As(err, &ignored) || errors.As(err, &bad) {
-		return nil, err.Error(), nil
+		return nil, nil, err.Error(), nil
 	}
-	return all, "", err
+	return all, notes, "", err
 }
 
 // headersOf are the headers that were kept, by name.
@@ -125,13 +127,14 @@ func (s *Site) showEventFacts(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	all, silent, err := s.eventFacts(r, event)
+	all, notes, silent, err := s.eventFacts(r, event)
 	if err != nil {
 		return err
 	}
 	writeJSON(w, http.StatusOK, struct {
 		Facts  []store.EventFact `json:"facts"`
 		Silent string            `json:"silent"` // why it says nothing
-	}{append([]store.EventFact{}, all...), silent})
+		Notes  []string          `json:"notes"`  // which fields were passed over
+	}{append([]store.EventFact{}, all...), silent, append([]string{}, notes...)})
 	return nil
 }

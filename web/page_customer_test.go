@@ -38,7 +38,8 @@ func TestPageCustomer(t *testing.T) {
 		same(t, "purchases", []string{"Drum Kit Vol. 1 " + day, "$100.00", "$25.00", "$75.00", "$0.00"}, p.Texts("#what tbody td"))
 		same(t, "timeline", []string{"Payment disputed Drum Kit Vol. 1 · $75.00", "Refunded Drum Kit Vol. 1 · $25.00", "Bought Drum Kit Vol. 1 · $100.00", "First seen"}, p.Texts(".timeline li p:first-child"))
 		same(t, "money", []string{"$100.00 paid, $25.00 given back, $75.00 disputed: payment:pi_rita"}, p.Texts(".reasons div:nth-child(3) dd"))
-		same(t, "facts", []string{"payment:pi_rita checkout of $100.00 for Drum Kit Vol. 1", "↳ refund:re_rita refund $25.00, succeeded", "↳ dispute:dp_rita dispute of $75.00, needs response, the money is withdrawn"},
+		same(t, "facts", []string{"payment:pi_rita checkout of $100.00 for Drum Kit Vol. 1",
+			"In this store: It names this store, studio.", "↳ refund:re_rita refund $25.00, succeeded", "↳ dispute:dp_rita dispute of $75.00, needs response, the money is withdrawn"},
 			cutAll(p.Texts(".facts p"), ", "+day))
 		if got := p.Texts(".origins"); !strings.HasPrefix(got[1], "Stripe refund.created evt_told_") {
 			t.Errorf("%q", got)

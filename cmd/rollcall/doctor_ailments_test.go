@@ -179,6 +179,20 @@ var ailments = []ailment{
 		w.stripe.Add("", fmt.Sprintf(`{"id":"cus_1","object":"customer","email":"ava@x.example","created":%d}`, noon.Unix()))
 		w.sql(unlisted("", "store_ref, stripe_customer", "'s1', 'cus_1'", "no_email"))
 	}},
+	{kind: "facts_unattached", subject: "unclaimed_payment", severity: warning, says: "pi_1", cause: func(w *ward) {
+		w.say("store.upserted", `{"id":"s1","owner_user_id":"user_o"}`)
+		w.stripe.Add("", fmt.Sprintf(`{"id":"cs_1","object":"checkout.session","mode":"payment","status":"complete","payment_status":"paid","amount_total":4900,"currency":"usd","payment_intent":"pi_1","customer_details":{"email":"ava@x.example"},"created":%d,"metadata":{"storeId":"s1"}}`, noon.Unix()))
+		w.stripeSays("payment_intent.succeeded", fmt.Sprintf(`{"id":"pi_1","object":"payment_intent","amount":4900,"amount_received":4900,"currency":"usd","status":"succeeded","created":%d,"metadata":{}}`, noon.Unix()))
+		w.settled()
+	}},
+	{kind: "facts_unattached", subject: "paid_not_started", severity: warning, says: "sub_1", cause: func(w *ward) {
+		w.say("store.upserted", `{"id":"s1","owner_user_id":"user_o"}`)
+		w.stripe.Add("", fmt.Sprintf(`{"id":"sub_1","object":"subscription","customer":"cus_1","status":"active","created":%d,"metadata":{"storeId":"s1"},"items":{"data":[]}}`, noon.Unix()))
+		w.stripeSays("customer.subscription.created", fmt.Sprintf(`{"id":"sub_1","object":"subscription","customer":"cus_1","status":"incomplete","created":%d,"metadata":{"storeId":"s1"},"items":{"data":[]}}`, noon.Unix()))
+		w.stripeSays("invoice.paid", fmt.Sprintf(`{"id":"in_1","object":"invoice","amount_paid":4900,"currency":"usd","customer":"cus_1","customer_email":"ava@x.example","subscription":"sub_1","status":"paid","created":%d}`, noon.Unix()))
+		w.settled()
+	}},
+	{kind: "facts_rightly_unattached", subject: "foreign_payment", severity: fine, stays: true, cause: said(unlisted("acct_1", "email", "'ava@x.example'", "foreign_payment"))},
 	{kind: "facts_unattached", subject: "not_derived", severity: problem, cause: said(unlisted("", "store_ref, email", "'s1', 'ava@x.example'", "not_derived"))},
 	{kind: "facts_unattached", subject: "derive_failed", severity: problem, cause: said(unlisted("", "store_ref, email", "'s1', 'ava@x.example'", "derive_failed: division by zero"))},
 	{kind: "facts_rightly_unattached", subject: "unpaid", severity: fine, stays: true, cause: said(unlisted("", "email", "'ava@x.example'", "unpaid"))},
@@ -204,6 +218,13 @@ var ailments = []ailment{
 		w.settled()
 	}},
 	{kind: "stores_named_by_owner", subject: "known", severity: fine, says: "owns s1", stays: true, cause: func(w *ward) {
+		w.say("store.upserted", `{"id":"s1","owner_user_id":"user_1"}`)
+		w.say("enrollment.upserted", `{"course_id":"c1","store_id":"user_1","email":"ava@x.example"}`)
+		w.settled()
+	}},
+	{kind: "stores_named_by_owner", subject: "known", severity: fine, says: "owns s1, s2; s2 is meant, owned first", stays: true, cause: func(w *ward) {
+		w.say("store.upserted", `{"id":"s2","owner_user_id":"user_1"}`)
+		w.settled()
 		w.say("store.upserted", `{"id":"s1","owner_user_id":"user_1"}`)
 		w.say("enrollment.upserted", `{"course_id":"c1","store_id":"user_1","email":"ava@x.example"}`)
 		w.settled()
@@ -254,8 +275,10 @@ func backfill(kind, status, ended string) string {
 const chunk = `INSERT INTO backfill_chunks (backfill_id, number) SELECT id, 0 FROM backfills`
 
 // sells lets Stripe say something.
-func (w *ward) sells() {
-	w.deliver("stripe", wardStripe, fmt.Sprintf(`{"id":"evt_%x","type":"customer.created","created":%d,"livemode":false,"data":{"object":{"id":"cus_9","object":"customer"}}}`, random(6), time.Now().Unix()))
+func (w *ward) sells() { w.stripeSays("customer.created", `{"id":"cus_9","object":"customer"}`) }
+
+func (w *ward) stripeSays(typ, object string) {
+	w.deliver("stripe", wardStripe, fmt.Sprintf(`{"id":"evt_%x","type":%q,"created":%d,"livemode":false,"data":{"object":%s}}`, random(6), typ, time.Now().Unix(), object))
 }
 
 // signsUp lets Clerk say something.

@@ -72,7 +72,7 @@ func (d *doctor) mend() string {
 // platform knows nothing.
 func weightOf(u store.Unattached) severity {
 	switch u.Reason {
-	case "email_unverified", "no_email":
+	case "email_unverified", "no_email", "unclaimed_payment", "paid_not_started":
 		return warning
 	case "account_without_store":
 		for _, m := range u.Missing {
@@ -100,6 +100,8 @@ func (d *doctor) fixOf(ctx context.Context, u store.Unattached) (fix []string, e
 		return fix, nil
 	case "no_email":
 		return append(fix, d.at("rollcall backfill start stripe --account all --follow"), d.at("rollcall backfill start clerk --follow")), nil
+	case "unclaimed_payment", "paid_not_started":
+		return append(fix, d.at("rollcall backfill start stripe --account all --follow")), nil
 	case "no_store", "account_without_store":
 		for _, m := range u.Missing {
 			one, err := d.homeFor(ctx, m)
@@ -181,42 +183,40 @@ func whyHomeless(p store.HomelessProduct) string {
 	switch {
 	case p.StoreRef == "":
 		return ": it names none"
-	case p.Owned > 1:
-		return fmt.Sprintf(": it names user %s, who owns %d stores", p.StoreRef, p.Owned)
 	}
 	return fmt.Sprintf(": it names user %s, who owns no store that we know", p.StoreRef)
 }
 
-// namedByOwner tells of stores that are named by a user's id, those of which it
-// is not known which is meant apart.
+// namedByOwner tells of stores that are named by a user's id, those whose user
+// owns none apart. Of several the one owned first is meant.
 func (d *doctor) namedByOwner(all []store.NamedByOwner) {
 	known := finding{Kind: "stores_named_by_owner", Subject: "known", Severity: fine}
 	unknown := finding{Kind: "stores_named_by_owner", Subject: "unknown", Severity: warning}
 	for _, n := range all {
 		f, which := &unknown, "owns no store that we know"
 		switch {
-		case len(n.Stores) == 1:
-			f, which = &known, "owns "+n.Stores[0]
 		case len(n.Stores) > 1:
-			which = "owns " + strings.Join(n.Stores, ", ")
+			f, which = &known, "owns "+strings.Join(n.Stores, ", ")+"; "+n.Store+" is meant, owned first"
+		case n.Store != "":
+			f, which = &known, "owns "+n.Store
 		}
 		f.Count++
 		if len(f.Examples) < d.doctorCmd.Examples {
 			f.Examples = append(f.Examples, fmt.Sprintf("%s, by %s and %s: %s", n.Owner, count(int(n.Products), "product"), count(int(n.Facts), "fact"), which))
 		}
-		if f == &unknown && len(n.Stores) == 0 && len(f.Fix) < maxFixes && safe(n.Owner) {
+		if f == &unknown && len(f.Fix) < maxFixes && safe(n.Owner) {
 			f.Fix = append(f.Fix, d.at(send("store.upserted", object{"id", d.storeOr("<STORE>")}, object{"owner_user_id", n.Owner})))
 		}
 	}
 	if unknown.Count > 0 {
-		unknown.What = fmt.Sprintf("%s named by a user's id, and which is meant is not known: the user owns none, or several", storesAre(unknown.Count))
+		unknown.What = fmt.Sprintf("%s named by a user's id, and that user owns none that we know", storesAre(unknown.Count))
 		if len(unknown.Fix) == 0 {
 			unknown.Fix = []string{d.at("rollcall events send product.upserted '{\"id\":\"<PRODUCT>\",\"store_id\":\"<STORE>\",\"kind\":\"<KIND>\"}'")}
 		}
 		d.find(unknown)
 	}
 	if known.Count > 0 {
-		known.What = fmt.Sprintf("%s named by their owner's user id: they are taken for the store that this user owns, as long as that is one", storesAre(known.Count))
+		known.What = fmt.Sprintf("%s named by their owner's user id: it stands for the store that they own, of several for the one owned first", storesAre(known.Count))
 		d.find(known)
 	}
 }

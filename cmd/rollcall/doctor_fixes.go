@@ -64,6 +64,12 @@ func (d *doctor) homeFor(ctx context.Context, m store.Missing) (string, error) {
 	kind, id, _ := strings.Cut(m.Key, ":")
 	switch {
 	case kind == "product":
+		// What happened while the product named its owner goes by that: only the
+		// owner's store can be told afterwards.
+		p, err := d.store.ToldProduct(ctx, id)
+		if err == nil && strings.HasPrefix(p.StoreRef, "user_") {
+			return d.homeFor(ctx, store.Missing{Key: "store:" + p.StoreRef})
+		}
 		return d.productHome(ctx, id, "")
 	case kind == "account":
 		return d.storeWith(ctx, func(s *facts.Store) bool {

@@ -203,6 +203,12 @@ func (d *doctor) whoIs(r personReport) string {
 			parts = append(parts, fmt.Sprintf("Clerk's user %s, deleted, of whom no address is known", harmless(u.ID)))
 		case u.Email == "":
 			parts = append(parts, fmt.Sprintf("Clerk's user %s, without a verified address", harmless(u.ID)))
+		case u.LastVerified:
+			gone := ""
+			if u.Deleted {
+				gone = ", deleted"
+			}
+			parts = append(parts, fmt.Sprintf("Clerk's user %s%s, without a verified address now; the last one was %s", harmless(u.ID), gone, harmless(u.Email)))
 		case u.Deleted:
 			parts = append(parts, fmt.Sprintf("Clerk's user %s, deleted, with the address %s", harmless(u.ID), harmless(u.Email)))
 		default:
@@ -296,16 +302,16 @@ func (d *doctor) explain(ctx context.Context, s *personStore, c store.PersonCust
 	l := listedAs{CustomerID: c.ID, Email: c.Email, Sentence: fmt.Sprintf("On the list as %s (customer %s): %s, %s.", harmless(c.Email), harmless(c.ID), kinds[x.Type.Value], x.Status.Value)}
 	l.Why = append(l.Why, x.Type.Why, x.Status.Why)
 	for _, because := range x.Email.Because {
-		l.Why = append(l.Why, addressFrom(because))
+		l.Why = append(l.Why, addressFrom(x, because))
 	}
 	for _, e := range x.Enrollments {
-		l.Why = append(l.Why, fmt.Sprintf("Enrolled in %s (%s)%s.", e.Title, e.Ref, ended(e.Active)))
+		l.Why = append(l.Why, fmt.Sprintf("Enrolled in %s (%s)%s.", e.Title, e.Ref, ended(e.Active))+inStore(e.StoreBecause))
 	}
 	for _, p := range x.Payments {
-		l.Why = append(l.Why, paidFor(p))
+		l.Why = append(l.Why, paidFor(p)+inStore(p.StoreBecause))
 	}
 	for _, p := range x.Subscriptions {
-		l.Why = append(l.Why, fmt.Sprintf("Subscribed to %s (%s): %s.", cmp.Or(deref(p.Plan), "a plan"), p.Ref, p.Status))
+		l.Why = append(l.Why, fmt.Sprintf("Subscribed to %s (%s): %s.", cmp.Or(deref(p.Plan), "a plan"), p.Ref, p.Status)+inStore(p.StoreBecause))
 	}
 	for _, m := range x.MergedAddresses {
 		l.Why = append(l.Why, fmt.Sprintf("Was %s as well, until %s.", m.Email, m.MergedAt.Format(time.DateOnly)))
@@ -316,6 +322,14 @@ func (d *doctor) explain(ctx context.Context, s *personStore, c store.PersonCust
 	}
 	s.Listed = append(s.Listed, l)
 	return nil
+}
+
+// inStore says what led to the store.
+func inStore(r *store.StoreReason) string {
+	if r == nil {
+		return ""
+	}
+	return " In this store: " + r.Why
 }
 
 func ended(active bool) string {
@@ -340,12 +354,20 @@ func paidFor(p store.PaymentFact) string {
 }
 
 // addressFrom says what made this the address of an entry.
-func addressFrom(o store.EmailOrigin) string {
+func addressFrom(x store.Explanation, o store.EmailOrigin) string {
 	of := strings.Join(o.Facts[:min(len(o.Facts), 3)], ", ")
-	switch o.Via {
-	case "user":
+	switch {
+	case o.Via == "address":
+		text := fmt.Sprintf("The address is that of %s, who proved on %s that %s is theirs: %s was made with it.", deref(o.Person), o.Proof.Since.Format(time.DateOnly), deref(o.Address), of)
+		if x.LastVerified(o.Person) {
+			text += " It is the last verified one: Clerk reports none now."
+		}
+		return text
+	case o.Via == "user" && x.LastVerified(o.Person):
+		return fmt.Sprintf("The address is the last verified one of %s, who has none now, named by %s.", deref(o.Person), of)
+	case o.Via == "user":
 		return fmt.Sprintf("The address is the verified one of %s, named by %s.", deref(o.Person), of)
-	case "stripe_customer":
+	case o.Via == "stripe_customer":
 		return fmt.Sprintf("The address is that of %s, named by %s.", deref(o.Person), of)
 	}
 	return fmt.Sprintf("The address was given with %s.", of)

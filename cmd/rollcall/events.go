@@ -8,6 +8,7 @@ import (
 	"io"
 	"time"
 
+	"rollcall/facts"
 	"rollcall/store"
 )
 
@@ -99,6 +100,7 @@ func (c eventsShowCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
+	v.Notes = v.PassedOver(facts.Read)
 	if c.JSON {
 		return printJSON(e.out, v)
 	}
@@ -145,6 +147,9 @@ func show(w io.Writer, v store.Event) {
 	}
 	if v.LastError != nil {
 		line("remark", *v.LastError)
+	}
+	for _, note := range v.Notes {
+		line("not used", harmless(note))
 	}
 	if v.Payload == nil {
 		line("payload", "gone since "+v.PrunedAt.Format(time.RFC3339)+": "+prunedFor[*v.PrunedFor])

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"rollcall/facts"
+	"rollcall/store"
 	"rollcall/webhooks"
 )
 
@@ -90,6 +92,11 @@ func (c eventsSendCmd) send(e *env, to, secret string) error {
 	}
 	if err := json.NewDecoder(io.LimitReader(res.Body, 1<<16)).Decode(&answer); err != nil || res.StatusCode != http.StatusOK {
 		return fmt.Errorf("%s answered %d: %s", to, res.StatusCode, answer.Error.Message)
+	}
+	// The receiver reads it as this program does.
+	sent := store.Event{Source: webhooks.Platform, EventID: id, Type: c.Type, OccurredAt: now, Payload: body}
+	for _, note := range sent.PassedOver(facts.Read) {
+		fmt.Fprintf(e.out, "not used: %s\n", harmless(note))
 	}
 	_, err = fmt.Fprintf(e.out, "%s, as event %s; `rollcall events show %s%s` tells what became of it\n", answer.Status, id, id, e.dataFlag())
 	return err
