@@ -19,6 +19,146 @@ COMMENT ON COLUMN links.object   IS 'empty (of stripe: -price or -prod): from he
 COMMENT ON COLUMN links.since    IS 'version of the message that named it';
 COMMENT ON COLUMN links.hearsay  IS 'a copy (an export, a Stripe product''s metadata): yields to what the source itself said';
 
+-- The links in force at a time (a version, as moment writes it). They are functions
+-- because a statement that resolves facts asks for few of the links that it could
+-- ask for, and pays for whatever stands in it.
+-- +goose StatementBegin
+
+-- Whether its subject took a link back before a time.
+CREATE FUNCTION link_withdrawn(l links, at text) RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN EXISTS (
+		SELECT FROM links x
+		WHERE x.relation = l.relation AND x.subject = l.subject AND x.since > l.since AND x.since <= at COLLATE "C"
+		  AND x.object = CASE WHEN l.relation <> 'stripe' THEN '' WHEN l.object LIKE 'prod\_%' THEN '-prod' ELSE '-price' END
+	);
+
+-- The link by which a subject names an object at a time, or else the first after;
+-- none if it was withdrawn.
+CREATE FUNCTION link_of(of_relation text, of_subject text, at text) RETURNS links LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+DECLARE
+	l links;
+BEGIN
+	SELECT * INTO l FROM links x
+	WHERE x.relation = of_relation AND x.subject = of_subject AND x.since <= at COLLATE "C" AND NOT x.hearsay
+	ORDER BY x.since DESC, x.object DESC LIMIT 1;
+	IF NOT FOUND THEN
+		SELECT * INTO l FROM links x
+		WHERE x.relation = of_relation AND x.subject = of_subject AND x.since <= at COLLATE "C" AND x.hearsay
+		ORDER BY x.since DESC, x.object DESC LIMIT 1;
+	END IF;
+	IF NOT FOUND THEN
+		SELECT * INTO l FROM links x
+		WHERE x.relation = of_relation AND x.subject = of_subject AND x.since > at COLLATE "C" AND x.object <> ''
+		ORDER BY x.hearsay, x.since, x.object LIMIT 1;
+	END IF;
+	IF l.object = '' THEN
+		RETURN NULL;
+	END IF;
+	RETURN l;
+END $$;
+
+-- The link by which an object is named at a time, by whoever named it last, or
+-- else the first after.
+CREATE FUNCTION link_to(of_relation text, of_object text, at text) RETURNS links LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+DECLARE
+	l links;
+	copied boolean;
+BEGIN
+	FOREACH copied IN ARRAY ARRAY[false, true] LOOP
+		SELECT * INTO l FROM links x
+		WHERE x.relation = of_relation AND x.object = of_object AND x.hearsay = copied AND x.since <= at COLLATE "C" AND NOT link_withdrawn(x, at)
+		ORDER BY x.since DESC, x.subject DESC LIMIT 1;
+		IF FOUND THEN
+			RETURN l;
+		END IF;
+	END LOOP;
+	SELECT * INTO l FROM links x
+	WHERE x.relation = of_relation AND x.object = of_object AND x.since > at COLLATE "C"
+	ORDER BY x.hearsay, x.since, x.subject LIMIT 1;
+	RETURN l;
+END $$;
+
+-- The link of the store that a user owned at a time, of several the one they had
+-- first; else of the last one before, else of the first one after.
+CREATE FUNCTION store_owned(of_user text, at text) RETURNS links LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+DECLARE
+	l links;
+BEGIN
+	SELECT x.* INTO l
+	FROM (
+		SELECT DISTINCT ON (x.subject) x.*
+		FROM links x
+		WHERE x.relation = 'owner' AND x.object = of_user AND x.since <= at COLLATE "C"
+		ORDER BY x.subject, x.since
+	) x
+	WHERE (link_of('owner', x.subject, at)).object = of_user
+	ORDER BY x.since, x.subject LIMIT 1;
+	IF NOT FOUND THEN
+		SELECT * INTO l FROM links x
+		WHERE x.relation = 'owner' AND x.object = of_user AND x.since <= at COLLATE "C" AND NOT link_withdrawn(x, at)
+		ORDER BY x.since DESC, x.subject LIMIT 1;
+	END IF;
+	IF NOT FOUND THEN
+		SELECT * INTO l FROM links x
+		WHERE x.relation = 'owner' AND x.object = of_user AND x.since > at COLLATE "C"
+		ORDER BY x.since, x.subject LIMIT 1;
+	END IF;
+	RETURN l;
+END $$;
+
+-- The store that ref names at a time: by its id, or its owner's. One that was
+-- named but not told yet is taken at its word.
+CREATE FUNCTION store_named(ref text, at text) RETURNS text LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+DECLARE
+	owned text;
+BEGIN
+	IF ref IS NULL OR EXISTS (SELECT FROM stores s WHERE s.id = ref) THEN
+		RETURN ref;
+	END IF;
+	owned := (store_owned(ref, at)).subject;
+	RETURN coalesce(owned, CASE WHEN ref NOT LIKE 'user\_%' THEN ref END);
+END $$;
+
+-- The store that a product was in at a time, id, and the name that it had for it,
+-- ref. Where that leads nowhere, the nearest that does counts.
+CREATE FUNCTION product_home(of_product text, at text, OUT id text, OUT ref text) LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+BEGIN
+	ref := (link_of('store', of_product, at)).object;
+	id := store_named(ref, at);
+	IF id IS NULL AND ref IS NOT NULL THEN
+		SELECT led.id, led.object INTO id, ref
+		FROM (
+			SELECT x.*, store_named(x.object, at) AS id FROM links x WHERE x.relation = 'store' AND x.subject = of_product AND x.object <> ''
+		) led
+		WHERE led.id IS NOT NULL
+		ORDER BY led.since <= at COLLATE "C" DESC, led.hearsay, CASE WHEN led.since <= at COLLATE "C" THEN led.since END DESC, led.since
+		LIMIT 1;
+	END IF;
+END $$;
+
+-- The link of the user to whom what happened at an address at a time belongs: who
+-- proved it first of those who had not left it by then.
+CREATE FUNCTION address_owner(email text, at text) RETURNS links LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+DECLARE
+	l links;
+BEGIN
+	IF email IS NULL THEN
+		RETURN NULL;
+	END IF;
+	SELECT * INTO l FROM links x
+	WHERE x.relation = 'address' AND x.object = address_owner.email
+	  AND NOT EXISTS (
+		SELECT FROM links y
+		WHERE y.relation = 'address' AND y.subject = x.subject AND y.since > x.since AND y.object <> address_owner.email AND y.since <= at COLLATE "C"
+	  )
+	  AND NOT EXISTS (
+		SELECT FROM users u WHERE u.id = x.subject AND u.deleted_version > x.since AND u.deleted_version <= at COLLATE "C"
+	  )
+	ORDER BY x.since, x.subject LIMIT 1;
+	RETURN l;
+END $$;
+-- +goose StatementEnd
+
 -- When a version was said: it begins with the source's time.
 CREATE FUNCTION version_time(v text) RETURNS timestamptz LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT
 	RETURN CASE WHEN v ~ '^-?(\d )?\d{4}-' THEN substring(v FROM '\d{4}-\d\d-\d\dT[0-9:.]+Z')::timestamptz END;
@@ -29,10 +169,10 @@ CREATE FUNCTION moment(t timestamptz) RETURNS text LANGUAGE sql STABLE PARALLEL 
 	RETURN coalesce(to_char(t AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || ' 99', '');
 
 -- What lines name: products of ours, as rows lean on them, and ids of Stripe's.
-CREATE FUNCTION line_products(lines jsonb) RETURNS text[] LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN CASE WHEN lines IS NULL THEN '{}' ELSE ARRAY(SELECT 'product:' || (l ->> 'ref') FROM jsonb_array_elements(lines) l WHERE l ? 'ref') END;
-CREATE FUNCTION line_ids(lines jsonb) RETURNS text[] LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN CASE WHEN lines IS NULL THEN '{}' ELSE ARRAY(SELECT jsonb_array_elements_text(l -> 'stripe') FROM jsonb_array_elements(lines) l WHERE l ? 'stripe') END;
+CREATE FUNCTION line_products(lines jsonb) RETURNS text[] LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT
+	RETURN ARRAY(SELECT 'product:' || (l ->> 'ref') FROM jsonb_array_elements(lines) l WHERE l ? 'ref');
+CREATE FUNCTION line_ids(lines jsonb) RETURNS text[] LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT
+	RETURN ARRAY(SELECT jsonb_array_elements_text(l -> 'stripe') FROM jsonb_array_elements(lines) l WHERE l ? 'stripe');
 
 -- Of versions by thing, those that are not the newest; NULL if all are.
 CREATE FUNCTION earlier_of(newest text, versions jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -142,7 +282,7 @@ WHERE jsonb_typeof(intent -> 'courses') = 'array';
 ALTER TABLE payments
 	DROP COLUMN courses,
 	DROP COLUMN catalogue,
-	ADD COLUMN catalogue text[] NOT NULL GENERATED ALWAYS AS (line_ids(named) || line_ids(lines)) STORED,
+	ADD COLUMN catalogue text[] NOT NULL GENERATED ALWAYS AS (coalesce(CASE WHEN named @> '[{"stripe": []}]' THEN line_ids(named) END, '{}') || coalesce(CASE WHEN lines @> '[{"stripe": []}]' THEN line_ids(lines) END, '{}')) STORED,
 	ADD COLUMN paid boolean GENERATED ALWAYS AS (claim_version <> '' AND (coalesce(claim_paid, false) OR coalesce((intent ->> 'received')::bigint > 0, false))) STORED,
 	ADD COLUMN amount bigint GENERATED ALWAYS AS (CASE WHEN claim_paid OR NOT coalesce(intent ? 'received', false) THEN claim_amount WHEN claim_version <> '' THEN coalesce((intent ->> 'received')::bigint, claim_amount) END) STORED,
 	ADD COLUMN currency text GENERATED ALWAYS AS (CASE WHEN claim_paid OR NOT coalesce(intent ? 'received', false) THEN claim_currency WHEN claim_version <> '' THEN coalesce(intent ->> 'currency', claim_currency) END) STORED,
@@ -170,7 +310,7 @@ ALTER TABLE payments
 		'sub:'     || account || '/' || subscription,
 		'pay:'     || account || '/' || invoice], NULL)
 		|| line_products(named) || line_products(lines) || line_products(intent -> 'named')
-		|| line_ids(named) || line_ids(lines) || line_ids(intent -> 'named')) STORED,
+		|| CASE WHEN named @> '[{"stripe": []}]' THEN line_ids(named) END || CASE WHEN lines @> '[{"stripe": []}]' THEN line_ids(lines) END || CASE WHEN (intent -> 'named') @> '[{"stripe": []}]' THEN line_ids((intent -> 'named')) END) STORED,
 	ADD CONSTRAINT payments_claimed CHECK (claim_version = '' OR (kind IS NOT NULL AND claim_amount IS NOT NULL AND claim_currency IS NOT NULL AND paid_at IS NOT NULL));
 CREATE INDEX payments_leans   ON payments USING gin (leans) WITH (fastupdate = off);
 CREATE INDEX payments_session ON payments (account, claimed_by) WHERE kind = 'checkout' AND id <> claimed_by;
@@ -207,7 +347,7 @@ WHERE jsonb_typeof(checkout -> 'courses') = 'array';
 ALTER TABLE subscriptions
 	DROP COLUMN courses,
 	DROP COLUMN catalogue,
-	ADD COLUMN catalogue text[] NOT NULL GENERATED ALWAYS AS (line_ids(named) || line_ids(lines)) STORED,
+	ADD COLUMN catalogue text[] NOT NULL GENERATED ALWAYS AS (coalesce(CASE WHEN named @> '[{"stripe": []}]' THEN line_ids(named) END, '{}') || coalesce(CASE WHEN lines @> '[{"stripe": []}]' THEN line_ids(lines) END, '{}')) STORED,
 	ADD COLUMN leans text[] NOT NULL GENERATED ALWAYS AS (array_remove(ARRAY[
 		'user:'    || user_ref,
 		'user:'    || (checkout ->> 'user_ref'),
@@ -224,7 +364,7 @@ ALTER TABLE subscriptions
 		'cus:'     || account || '/' || stripe_customer,
 		'cus:'     || account || '/' || (checkout ->> 'stripe_customer')], NULL)
 		|| line_products(named) || line_products(lines) || line_products(checkout -> 'named')
-		|| line_ids(named) || line_ids(lines) || line_ids(checkout -> 'named')) STORED;
+		|| CASE WHEN named @> '[{"stripe": []}]' THEN line_ids(named) END || CASE WHEN lines @> '[{"stripe": []}]' THEN line_ids(lines) END || CASE WHEN (checkout -> 'named') @> '[{"stripe": []}]' THEN line_ids((checkout -> 'named')) END) STORED;
 CREATE INDEX subscriptions_leans ON subscriptions USING gin (leans) WITH (fastupdate = off);
 UPDATE subscriptions SET sold = jsonb_build_array(jsonb_build_object('id', product_id)) WHERE product_id IS NOT NULL;
 COMMENT ON COLUMN subscriptions.status_moves IS 'changes of status told in the second of the newest version, from>to id: the one that no other follows came last';
@@ -365,5 +505,6 @@ ALTER TABLE products         DROP COLUMN earlier, DROP COLUMN store_ids;
 ALTER TABLE stores           DROP COLUMN earlier, DROP COLUMN time_zone;
 ALTER TABLE stripe_customers DROP COLUMN earlier;
 ALTER TABLE users            DROP COLUMN earlier, DROP COLUMN time_zone;
+DROP FUNCTION address_owner, product_home, store_named, store_owned, link_to, link_of, link_withdrawn;
 DROP FUNCTION last_move, merge_context, earlier_of, line_ids, line_products, moment, version_time;
 DROP TABLE links;

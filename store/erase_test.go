@@ -311,7 +311,7 @@ func TestFootprint(t *testing.T) {
 	}
 	want := store.Footprint{
 		Addresses: []string{"ann@x.example"}, Users: []string{"user_ann"}, StripeCustomers: []string{"/cus_ann"},
-		Elsewhere: []string{}, Staff: []string{"s9"},
+		Elsewhere: []string{"old@x.example"}, Staff: []string{"s9"},
 		Traces: []store.Trace{
 			{Table: "backfill_errors", Fate: "removed", Count: 2}, {Table: "backfill_previews", Store: "s1", Fate: "removed", Count: 1},
 			{Table: "customer_merges", Store: "s1", Fate: "removed", Count: 1}, {Table: "customer_notes", Store: "s1", Fate: "removed", Count: 1},

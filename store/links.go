@@ -189,108 +189,49 @@ func (w *work) linkedKeys(ctx context.Context, changed []link) (keys, refs, prod
 	return keys, refs, products, err
 }
 
-// The links in force, as SQL. Arguments are SQL, of no table called l, x, u or
-// mine; at is a version as moment makes it.
+// The links in force, as SQL: calls of the functions that the schema has for them.
+// Arguments are SQL; at is a version as moment makes it.
 
-// pick is what is read of a link that leads somewhere, as SQL by the name of its
-// row: where it leads, or the whole of it.
-type pick func(row string) string
+// pick is what is read of a link that leads somewhere: where it leads, or the whole
+// of it.
+type pick func(link string) string
 
-func itsSubject(row string) string { return row + ".subject" }
-func itsObject(row string) string  { return row + ".object" }
+func itsSubject(link string) string { return "(" + link + ").subject" }
+func itsObject(link string) string  { return "(" + link + ").object" }
 
 // allOfIt is a link as linkRow reads it.
-func allOfIt(row string) string {
-	return `(
-							SELECT to_jsonb(x)
-							FROM links x
-							WHERE x.relation = ` + row + `.relation AND x.subject = ` + row + `.subject AND x.since = ` + row + `.since AND x.object = ` + row + `.object
-						)`
-}
+func allOfIt(link string) string { return "to_jsonb(" + link + ")" }
 
 // linkOf is the object that a subject names at a time, or else the first after;
 // NULL if none, or if it was withdrawn.
 func linkOf(relation, subject, at string) string {
-	return "nullif(" + linkFrom(itsObject, relation, subject, at) + ", '')"
+	return itsObject("link_of('" + relation + "', " + subject + ", " + at + ")")
 }
 
-// linkFrom picks from the link that linkOf follows, or that withdrew it.
-func linkFrom(picked pick, relation, subject, at string) string {
-	from := `SELECT ` + picked("l") + ` FROM links l WHERE l.relation = '` + relation + `' AND l.subject = ` + subject
-	return `coalesce(
-					(` + from + ` AND l.since <= ` + at + ` AND NOT l.hearsay ORDER BY l.since DESC, l.object DESC LIMIT 1),
-					(` + from + ` AND l.since <= ` + at + ` AND l.hearsay ORDER BY l.since DESC, l.object DESC LIMIT 1),
-					(` + from + ` AND l.since > ` + at + ` AND l.object <> '' ORDER BY l.hearsay, l.since, l.object LIMIT 1))`
-}
-
-// linkTo is the subject that names an object at a time, or else the first after:
-// the one that named it last.
+// linkTo picks from the link by which an object is named at a time, or else the
+// first after: by the subject that named it last.
 func linkTo(picked pick, relation, object, at string) string {
-	from := `SELECT ` + picked("l") + ` FROM links l WHERE l.relation = '` + relation + `' AND l.object = ` + object + ` AND ` + notWithdrawn(at)
-	return `coalesce(
-					(` + from + ` AND NOT l.hearsay AND l.since <= ` + at + ` ORDER BY l.since DESC, l.subject DESC LIMIT 1),
-					(` + from + ` AND l.hearsay AND l.since <= ` + at + ` ORDER BY l.since DESC, l.subject DESC LIMIT 1),
-					(` + from + ` AND NOT l.hearsay AND l.since > ` + at + ` ORDER BY l.since, l.subject LIMIT 1),
-					(` + from + ` AND l.hearsay AND l.since > ` + at + ` ORDER BY l.since, l.subject LIMIT 1))`
+	return picked("link_to('" + relation + "', " + object + ", " + at + ")")
 }
 
 // notWithdrawn leaves out links l that their subject took back before a time.
-func notWithdrawn(at string) string {
-	return `NOT EXISTS (
-						SELECT FROM links x
-						WHERE x.relation = l.relation AND x.subject = l.subject AND x.since > l.since AND x.since <= ` + at + `
-						  AND x.object = CASE WHEN l.relation <> 'stripe' THEN '' WHEN l.object LIKE 'prod\_%' THEN '` + noProducts + `' ELSE '` + noPrices + `' END
-					)`
-}
+func notWithdrawn(at string) string { return "NOT link_withdrawn(l, " + at + ")" }
 
-// storeOwned is the store that a user owned at a time, of several the one they
-// had first; else the last one before, else the first one after.
+// storeOwned picks from the link of the store that a user owned at a time.
 func storeOwned(picked pick, user, at string) string {
-	from := `SELECT ` + picked("l") + ` FROM links l WHERE l.relation = 'owner' AND l.object = ` + user
-	return `coalesce(
-					(
-						SELECT ` + picked("mine") + `
-						FROM (
-							SELECT 'owner' AS relation, l.subject, ` + user + ` AS object, min(l.since) AS since
-							FROM links l
-							WHERE l.relation = 'owner' AND l.object = ` + user + ` AND l.since <= ` + at + `
-							GROUP BY l.subject
-						) mine
-						WHERE ` + linkOf(ownerLink, "mine.subject", at) + ` = ` + user + `
-						ORDER BY mine.since, mine.subject
-						LIMIT 1
-					),
-					(` + from + ` AND l.since <= ` + at + ` AND ` + notWithdrawn(at) + ` ORDER BY l.since DESC, l.subject LIMIT 1),
-					(` + from + ` AND l.since > ` + at + ` ORDER BY l.since, l.subject LIMIT 1))`
+	return picked("store_owned(" + user + ", " + at + ")")
 }
 
-// storeNamed is the store that ref names at a time: by its id, or its owner's.
-// One that was named but not told yet is taken at its word.
+// storeNamed is the store that ref names at a time: by its id, which most do, or its
+// owner's.
 func storeNamed(ref, at string) string {
-	return `coalesce(
-				(SELECT s.id FROM stores s WHERE s.id = ` + ref + `),
-				` + storeOwned(itsSubject, ref, at) + `,
-				CASE WHEN ` + ref + ` NOT LIKE 'user\_%' THEN ` + ref + ` END)`
+	return "coalesce((SELECT s.id FROM stores s WHERE s.id = " + ref + "), store_named(" + ref + ", " + at + "))"
 }
 
 // productHome reads the store that a product was in at a time, id, and the name
-// that it had for it, ref. Where that leads nowhere, the nearest that does counts.
+// that it had for it, ref.
 func productHome(product, at string) string {
-	return `
-						SELECT coalesce(direct.id, near.id) AS id, CASE WHEN direct.id IS NOT NULL THEN home.ref ELSE near.ref END AS ref
-						FROM (SELECT ` + linkOf(storeLink, product, at) + ` AS ref) home
-						CROSS JOIN LATERAL (SELECT ` + storeNamed("home.ref", at) + ` AS id) direct
-						LEFT JOIN LATERAL (
-							SELECT led.id, led.ref
-							FROM (
-								SELECT said.since, said.hearsay, said.object AS ref, ` + storeNamed("said.object", at) + ` AS id
-								FROM links said
-								WHERE said.relation = 'store' AND said.subject = ` + product + ` AND said.object <> ''
-							) led
-							WHERE direct.id IS NULL AND home.ref IS NOT NULL AND led.id IS NOT NULL
-							ORDER BY led.since <= ` + at + ` DESC, led.hearsay, CASE WHEN led.since <= ` + at + ` THEN led.since END DESC, led.since
-							LIMIT 1
-						) near ON true`
+	return "SELECT home.id, home.ref FROM product_home(" + product + ", " + at + ") home"
 }
 
 // ownedLink is the link by which ref names a store, if it is its owner's.
@@ -298,24 +239,8 @@ func ownedLink(ref, at string) string {
 	return `CASE WHEN NOT EXISTS (SELECT FROM stores known WHERE known.id = ` + ref + `) THEN ` + storeOwned(allOfIt, ref, at) + ` END`
 }
 
-// addressOwner is the user to whom what happened at an address at a time belongs:
-// who proved it first of those who had not left it by then.
+// addressOwner picks from the link of the user to whom what happened at an address
+// at a time belongs.
 func addressOwner(picked pick, email, at string) string {
-	return `(
-					SELECT ` + picked("mine") + `
-					FROM (
-						SELECT l.*
-						FROM links l
-						WHERE l.relation = 'address' AND l.object = ` + email + `
-					) mine
-					WHERE NOT EXISTS (
-							SELECT FROM links x
-							WHERE x.relation = 'address' AND x.subject = mine.subject AND x.since > mine.since AND x.object <> ` + email + ` AND x.since <= ` + at + `
-						)
-					  AND NOT EXISTS (
-							SELECT FROM users u WHERE u.id = mine.subject AND u.deleted_version > mine.since AND u.deleted_version <= ` + at + `
-						)
-					ORDER BY mine.since, mine.subject
-					LIMIT 1
-				)`
+	return picked("address_owner(" + email + ", " + at + ")")
 }

@@ -382,7 +382,8 @@ var resolved = `
 			CROSS JOIN LATERAL (SELECT CASE WHEN own.email IS NULL THEN coalesce(s.email, c.email) END AS email) typed
 			-- Whoever owns a connected account can write any address on its objects: that
 			-- must not tell where its user is now.
-			LEFT JOIN users owner ON c.account = '' AND owner.id = ` + addressOwner(itsSubject, "typed.email", "c.at") + `
+			LEFT JOIN users owner ON c.account = '' AND owner.id = CASE WHEN EXISTS (SELECT FROM links l WHERE l.relation = 'address' AND l.object = typed.email)
+				THEN ` + addressOwner(itsSubject, "typed.email", "c.at") + ` END
 		) buyer ON true
 		LEFT JOIN LATERAL (SELECT store_id, email FROM customers WHERE id = c.customer_id OFFSET 0) old ON true`
 
