@@ -77,17 +77,20 @@ func rowsLeaning(ctx context.Context, q querier, keys []string) (found []rowKey,
 		if len(keys) == 0 {
 			break
 		}
-		rows, err := q.Query(ctx, `SELECT `+keyOf[kind][0]+`, `+keyOf[kind][1]+` FROM `+tableOf[kind]+` WHERE leans && $1::text[]`, keys)
+		rows, err := q.Query(ctx, byLeanSQL[kind], keys)
 		if err != nil {
 			return nil, err
 		}
-		some, err := keysOfKind(kind, rows)
-		if err != nil {
+		k := rowKey{kind: kind}
+		var leans []string
+		if _, err := pgx.ForEachRow(rows, []any{&k.a, &k.b, &leans}, func() error {
+			found = append(found, k)
+			return nil
+		}); err != nil {
 			return nil, err
 		}
-		found = append(found, some...)
 	}
-	return found, nil
+	return distinct(found), nil
 }
 
 // formerUsersSQL finds the users who had one of the addresses $1, and when first.

@@ -19,7 +19,7 @@ const (
 	// maxBatch bounds the events that one transaction was asked for,
 	// maxNeighbours those that it takes along.
 	maxBatch      = 128
-	maxNeighbours = 384
+	maxNeighbours = 256
 	// applyTimeout bounds one transaction; asynq's own limit is longer. Most
 	// take milliseconds, but a product that turns out to be a course touches
 	// everybody who bought it.
