@@ -199,8 +199,10 @@ type pick func(link string) string
 func itsSubject(link string) string { return "(" + link + ").subject" }
 func itsObject(link string) string  { return "(" + link + ").object" }
 
-// allOfIt is a link as linkRow reads it.
-func allOfIt(link string) string { return "to_jsonb(" + link + ")" }
+// allOfIt is a link as linkRow reads it; NULL if there is none.
+func allOfIt(link string) string {
+	return "CASE WHEN " + itsSubject(link) + " IS NOT NULL THEN to_jsonb(" + link + ") END"
+}
 
 // linkOf is the object that a subject names at a time, or else the first after;
 // NULL if none, or if it was withdrawn.
@@ -236,7 +238,7 @@ func productHome(product, at string) string {
 
 // ownedLink is the link by which ref names a store, if it is its owner's.
 func ownedLink(ref, at string) string {
-	return `CASE WHEN NOT EXISTS (SELECT FROM stores known WHERE known.id = ` + ref + `) THEN ` + storeOwned(allOfIt, ref, at) + ` END`
+	return `CASE WHEN (SELECT known.id FROM stores known WHERE known.id = ` + ref + `) IS NULL THEN ` + storeOwned(allOfIt, ref, at) + ` END`
 }
 
 // addressOwner picks from the link of the user to whom what happened at an address

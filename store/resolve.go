@@ -162,7 +162,7 @@ var resolveSQL = map[string]string{
 	payment: `
 		WITH context AS (
 			SELECT p.account AS a, p.id AS b, p.customer_id,
-				moment(` + paidAt + `) AS at,
+				moment(p.paid_at) AS at, -- as it was told, and so the same when it is told again
 				p.account,
 				coalesce(p.store_ref, p.intent ->> 'store_ref', p.charge ->> 'store_ref', f.store_ref, f.checkout ->> 'store_ref') AS store_ref,
 				coalesce(p.product_ref, p.intent ->> 'product_ref', p.charge ->> 'product_ref', f.product_ref, f.checkout ->> 'product_ref') AS product_ref,
