@@ -41,7 +41,7 @@ func TestExplainAPI(t *testing.T) {
 	ann := x.enroll(t)
 	got := x.get(t, ann+"/explain", asAdmin)
 	want := `{"customer_id":"1","store_id":"a/b c",` +
-		`"email":{"value":"ann@x.example","because":[{"via":"given","person":null,"facts":["enrollment:c1/email:ann@x.example"]}]},` +
+		`"email":{"value":"ann@x.example","because":[{"via":"given","person":null,"address":null,"proof":null,"facts":["enrollment:c1/email:ann@x.example"]}]},` +
 		`"type":{"value":"lead","why":"Has never paid: all there is was free.","because":["enrollment:c1/email:ann@x.example"]},` +
 		`"status":{"value":"active","why":"Is in a course, owns something bought, or is subscribed.","because":["enrollment:c1/email:ann@x.example"]},` +
 		`"source":{"kind":"free_course","product_id":"c1","title":"c1","at":"2026-01-12T08:00:00Z","because":["enrollment:c1/email:ann@x.example"]},` +
@@ -49,7 +49,8 @@ func TestExplainAPI(t *testing.T) {
 		`"courses":[{"id":"c1","title":"c1","because":["enrollment:c1/email:ann@x.example"]}],` +
 		`"payments":[],` +
 		`"enrollments":[{"ref":"enrollment:c1/email:ann@x.example","course_id":"c1","title":"c1","person":"email:ann@x.example","progress":null,"enrolled_at":"2026-01-12T08:00:00Z","completed_at":null,"active":true,` +
-		`"origins":[{"of":["email","enrolled_at","enrollment","store"],"via":"event","at":"2026-01-12T10:00:00Z","event":` + enrolledEvent + `}]}],` +
+		`"origins":[{"of":["email","enrolled_at","enrollment","store"],"via":"event","at":"2026-01-12T10:00:00Z","event":` + enrolledEvent + `}],` +
+		`"store_because":{"store_id":"a/b c","via":"named","key":"a/b c","at":"2026-01-12T08:00:00Z","since":null,"why":"It names this store, a/b c.","links":[]}}],` +
 		`"subscriptions":[],"people":[],"uncounted":[],"merged_addresses":[]}` + "\n"
 	if diff := cmp.Diff(want, received(got.text)); diff != "" || got.StatusCode != 200 {
 		t.Errorf("%d %s", got.StatusCode, diff)
