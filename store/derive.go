@@ -179,7 +179,7 @@ bought AS (
 	SELECT customer, course, min(at) AS first_at, bool_or(live) AS live
 	FROM (
 		SELECT b.customer, b.course, b.at,
-			to_char(b.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z 99"') COLLATE "C" > ALL(
+			moment(b.at) COLLATE "C" > ALL(
 				SELECT e.version
 				FROM ends e
 				WHERE e.customer = b.customer AND e.course = b.course

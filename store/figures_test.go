@@ -69,6 +69,18 @@ func TestRefundShares(t *testing.T) {
 	wantRows(t, told(t, e.sale("pi_3", "a@x.example", `{"storeId":"s1","productId":"p"}`), abroad), `SELECT refunded::text FROM payments`, "500")
 }
 
+// A total that leaves out what was captured, as older versions of the API do,
+// does not make a refund of what was never taken.
+func TestCapturedShareStaysKnown(t *testing.T) {
+	var e teller
+	full := e.stripe("charge.refunded", "", `{"id":"ch_1","amount":1000,"amount_captured":600,"amount_refunded":500,"currency":"usd","payment_intent":"pi_1"}`)
+	less := e.stripe("charge.refunded", "", `{"id":"ch_1","amount_refunded":500,"currency":"usd","payment_intent":"pi_1"}`)
+	sale := e.sale("pi_1", "a@x.example", `{"storeId":"s1","productId":"p"}`)
+	for _, charges := range [][]store.NewEvent{{full}, {full, less}, {less, full}} {
+		wantRows(t, told(t, append(charges, sale)...), `SELECT refunded::text FROM payments`, "100")
+	}
+}
+
 // Who was enrolled long before buying has been here since then, and came free.
 func TestFirstSeenDoesNotJump(t *testing.T) {
 	var e teller

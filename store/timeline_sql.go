@@ -1,12 +1,5 @@
 package store
 
-import "fmt"
-
-// timeOf is SQL for the time in a version, null if there is none.
-func timeOf(version string) string {
-	return fmt.Sprintf(`substring(%s FROM '^-?([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{15}Z) ')::timestamptz`, version)
-}
-
 // readLate is SQL that tells whether a version came by no event: then its time
 // is that of a reading, and what it tells happened before.
 func readLate(version string) string { return version + ` ~ '^-| $'` }
@@ -103,23 +96,23 @@ entries AS (
 	FROM course c
 	CROSS JOIN target t
 	UNION ALL
-	SELECT ` + timeOf("e.version") + `, ` + readLate("e.version") + `, 5, 'enrollment_ended', 'course:' || e.id,
+	SELECT version_time(e.version), ` + readLate("e.version") + `, 5, 'enrollment_ended', 'course:' || e.id,
 		` + titleOf("e.id", "t.store_id") + `, e.id, NULL, NULL, NULL, 'platform', jsonb_build_object('end', e.version)
 	FROM ended_courses e
 	CROSS JOIN target t
 	UNION ALL
-	SELECT ` + timeOf("s.version") + `, true, 5,
+	SELECT version_time(s.version), true, 5,
 		CASE WHEN s.state = 'paused' THEN 'subscription_paused' ELSE 'subscription_past_due' END, ` + refOf("subscription", "s.account", "s.id") + `,
 		s.title, s.product_id, s.amount, s.currency, NULL, 'stripe', jsonb_build_object('subscription', s.version)
 	FROM plans s
 	WHERE s.state IN ('past_due', 'unpaid', 'paused')
 	UNION ALL
-	SELECT ` + timeOf("s.version") + `, true, 6, 'subscription_canceled', ` + refOf("subscription", "s.account", "s.id") + `,
+	SELECT version_time(s.version), true, 6, 'subscription_canceled', ` + refOf("subscription", "s.account", "s.id") + `,
 		s.title, s.product_id, NULL, NULL, NULL, 'stripe', jsonb_build_object('subscription', s.version)
 	FROM plans s
 	WHERE s.cancel_at_period_end AND s.status NOT IN ('canceled', 'incomplete_expired')
 	UNION ALL
-	SELECT coalesce(s.ended_at, ` + timeOf("s.version") + `), s.ended_at IS NULL, 7, 'subscription_ended', ` + refOf("subscription", "s.account", "s.id") + `,
+	SELECT coalesce(s.ended_at, version_time(s.version)), s.ended_at IS NULL, 7, 'subscription_ended', ` + refOf("subscription", "s.account", "s.id") + `,
 		s.title, s.product_id, NULL, NULL, NULL, 'stripe', jsonb_build_object('subscription', s.version)
 	FROM plans s
 	WHERE s.status IN ('canceled', 'incomplete_expired')
@@ -134,7 +127,7 @@ entries AS (
 	FROM given_back r
 	WHERE r.failed
 	UNION ALL
-	SELECT ` + timeOf("d.version") + `, ` + readLate("d.version") + `, 6,
+	SELECT version_time(d.version), ` + readLate("d.version") + `, 6,
 		CASE
 			WHEN d.status IN ('won', 'lost') THEN 'dispute_' || d.status
 			WHEN d.status IN ('warning_closed', 'prevented') THEN 'dispute_closed'

@@ -88,10 +88,11 @@ var (
 		versioned{version: "charge_version", contexts: []string{"charge"}},
 		versioned{version: "invoice_version", columns: []string{"invoice"}},
 		versioned{version: "destination_version", columns: []string{"destination"}})
-	// What a refund or dispute belongs to never changes; one that leaves it out
-	// does not take it back.
+	// What a refund or dispute belongs to never changes, nor does what was captured
+	// shrink; one that leaves it out does not take it back.
 	refundsTable = newTable[facts.Refund]("refunds", "account id", "version",
-		alwaysNamed("cumulative charge_amount captured amount currency status created_at said_at"), map[string]string{"charge": "GREATEST", "payment_intent": "GREATEST"})
+		alwaysNamed("cumulative amount currency status created_at said_at"),
+		map[string]string{"charge": "GREATEST", "payment_intent": "GREATEST", "charge_amount": "GREATEST", "captured": "GREATEST"})
 	disputesTable = newTable[facts.Dispute]("disputes", "account id", "version",
 		alwaysNamed("amount currency status withdrawn"), map[string]string{"charge": "GREATEST", "payment_intent": "GREATEST"})
 	subscriptionsTable = newTable[facts.Subscription]("subscriptions", "account id", "version",
