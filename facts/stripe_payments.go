@@ -1,0 +1,216 @@
+package facts
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+)
+
+// Stripe payments: intents, charges, refunds and disputes.
+
+type transferData struct {
+	Destination objectID
+}
+
+// passedOn is the account that a charge's money goes on to.
+func passedOn(t *transferData, onBehalfOf objectID) string {
+	if t != nil && t.Destination != "" {
+		return string(t.Destination)
+	}
+	return string(onBehalfOf)
+}
+
+// link is the bare row of a payment intent: what invoice it pays and where the
+// money goes. It claims nothing.
+func (o origin) link(intent, invoice objectID, destination string) Payment {
+	p := Payment{Account: o.account, ID: string(intent)}
+	if invoice != "" {
+		p.Invoice, p.InvoiceVersion = string(invoice), o.version(rankUpdated)
+	}
+	if destination != "" {
+		p.Destination, p.DestinationVersion = destination, o.version(rankUpdated)
+	}
+	return p
+}
+
+type stripePaymentIntent struct {
+	stripeObject
+	Amount         minor
+	AmountReceived minor `json:"amount_received"`
+	Currency       text
+	Customer       objectID
+	Invoice        objectID
+	ReceiptEmail   text          `json:"receipt_email"`
+	TransferData   *transferData `json:"transfer_data"`
+	OnBehalfOf     objectID      `json:"on_behalf_of"`
+	LatestCharge   wholeCharge   `json:"latest_charge"`
+	Charges        struct{ Data []stripeCharge }
+	Status         text
+	Metadata       metadata
+}
+
+// readPaymentIntent reads an intent that succeeded. It claims its money if it
+// names a product; else it is believed to have paid what somebody else claims,
+// as the session of a delayed method or of a manual capture does before it is.
+func readPaymentIntent(o origin, pi stripePaymentIntent) (Set, error) {
+	p := o.link(pi.ID, pi.Invoice, passedOn(pi.TransferData, pi.OnBehalfOf))
+	c := contextOf(pi.Metadata)
+	c.StripeCustomer, c.Email = string(pi.Customer), Email(string(pi.ReceiptEmail))
+	p.Intent, p.IntentVersion = &Intent{Context: c}, o.version(rankUpdated)
+	if received := int64(pi.AmountReceived); received > 0 && currency(pi.Currency) != "" {
+		p.Intent.Received, p.Intent.Currency = &received, currency(pi.Currency)
+		p.Intent.Uncaptured = max(0, int64(pi.Amount)-received)
+	}
+	if c.namesProduct() {
+		if currency(pi.Currency) == "" {
+			return Set{}, errNoCurrency
+		}
+		p.ClaimedBy, p.Kind, p.Paid = p.ID, "intent", true
+		p.Amount, p.Currency, p.Context, p.PaidAt = pi.AmountReceived.ptr(), currency(pi.Currency), c, o.moment(pi.Created)
+		p.ClaimVersion = claim(claimIntent, o.version(rankUpdated))
+	}
+	for _, ch := range append(pi.Charges.Data, stripeCharge(pi.LatestCharge)) { // whole in old versions of the API, or if asked for
+		o.addBuyer(&p, ch)
+	}
+	return Set{Payments: []Payment{p}}, nil
+}
+
+type stripeCharge struct {
+	stripeObject
+	Amount         minor
+	AmountCaptured *minor `json:"amount_captured"`
+	AmountRefunded minor  `json:"amount_refunded"`
+	Currency       text
+	Customer       objectID
+	PaymentIntent  objectID `json:"payment_intent"`
+	Invoice        objectID
+	TransferData   *transferData              `json:"transfer_data"`
+	OnBehalfOf     objectID                   `json:"on_behalf_of"`
+	Billing        struct{ Email, Name text } `json:"billing_details"`
+	ReceiptEmail   text                       `json:"receipt_email"`
+	Metadata       metadata
+}
+
+// wholeCharge is a charge where it was asked for, else (its id alone) nothing.
+type wholeCharge stripeCharge
+
+func (c *wholeCharge) UnmarshalJSON(b []byte) error {
+	if strings.HasPrefix(string(b), "{") {
+		return json.Unmarshal(b, (*stripeCharge)(c))
+	}
+	return nil
+}
+
+// addBuyer notes on the row of a payment intent what its charge says of the
+// buyer: where nobody else does, the address of billing_details is theirs.
+func (o origin) addBuyer(p *Payment, ch stripeCharge) {
+	c := contextOf(ch.Metadata)
+	c.Email, c.Name = Email(first(string(ch.Billing.Email), string(ch.ReceiptEmail))), name(string(ch.Billing.Name))
+	c.StripeCustomer = string(ch.Customer)
+	c.Named = nil // the intent's own, copied
+	if c.Email != "" || c.UserRef != "" || c.StripeCustomer != "" || c.StoreRef != "" || c.ProductRef != "" {
+		p.Charge, p.ChargeVersion = &c, o.version(rankUpdated)
+	}
+}
+
+// totalDigits is how wide a charge's total is written, to compare as text.
+const totalDigits = 16
+
+// readCharge reads what a charge says has been refunded of it: a running total,
+// to be set, never added. Among totals of one second the larger is the later.
+// What was authorized and never captured is in Stripe's total, too.
+func readCharge(o origin, ch stripeCharge) (set Set, err error) {
+	if ch.AmountRefunded > 0 || o.typ == "charge.refunded" {
+		total := fmt.Sprintf("%0*d %s", totalDigits, max(int64(ch.AmountRefunded), 0), o.id)
+		set.Refunds = []Refund{{
+			Account: o.account, ID: string(ch.ID), Charge: string(ch.ID), PaymentIntent: string(ch.PaymentIntent),
+			Cumulative: true, ChargeAmount: ch.Amount.ptr(), Captured: ch.AmountCaptured.orNil(), Amount: int64(ch.AmountRefunded), Currency: currency(ch.Currency),
+			CreatedAt: ch.Created.time(), SaidAt: o.at, Version: version(o.at, rankUpdated, total),
+		}}
+	}
+	if ch.PaymentIntent != "" {
+		p := o.link(ch.PaymentIntent, ch.Invoice, passedOn(ch.TransferData, ch.OnBehalfOf))
+		o.addBuyer(&p, ch)
+		set.Payments = []Payment{p}
+	}
+	return set, nil
+}
+
+type stripeRefund struct {
+	stripeObject
+	Amount        minor
+	Currency      text
+	Charge        refundedCharge
+	PaymentIntent objectID `json:"payment_intent"`
+	Status        text
+}
+
+// refundedCharge is a charge's id, or, where it was asked for, the whole charge:
+// then it tells what share of it a refund is, in whatever currency.
+type refundedCharge struct {
+	objectID
+	amount *int64
+}
+
+func (c *refundedCharge) UnmarshalJSON(b []byte) error {
+	var whole struct{ Amount *minor }
+	if json.Unmarshal(b, &whole) == nil {
+		c.amount = whole.Amount.orNil()
+	}
+	return c.objectID.UnmarshalJSON(b)
+}
+
+func readRefund(o origin, r stripeRefund) (Set, error) {
+	rank := rankOf(o.typ)
+	if r.Status == "failed" || r.Status == "canceled" {
+		rank = rankFinal
+	}
+	set := Set{Refunds: []Refund{{
+		Account: o.account, ID: string(r.ID), Charge: string(r.Charge.objectID), PaymentIntent: string(r.PaymentIntent),
+		ChargeAmount: r.Charge.amount, Amount: int64(r.Amount), Currency: currency(r.Currency), Status: string(r.Status),
+		CreatedAt: r.Created.time(), SaidAt: o.at, Version: o.version(rank),
+	}}}
+	return o.withLink(set, r.PaymentIntent), nil
+}
+
+// withLink adds the bare row of a payment intent that a refund or dispute names.
+func (o origin) withLink(set Set, intent objectID) Set {
+	if intent != "" {
+		set.Payments = append(set.Payments, o.link(intent, "", ""))
+	}
+	return set
+}
+
+// disputeRanks orders a dispute's events within one second.
+var disputeRanks = map[string]int{"created": rankCreated, "updated": rankUpdated, "funds_withdrawn": 30 + generation, "closed": 40 + generation, "funds_reinstated": 50 + generation}
+
+type stripeDispute struct {
+	stripeObject
+	Amount              minor
+	Currency            text
+	Charge              objectID
+	PaymentIntent       objectID `json:"payment_intent"`
+	Status              text
+	BalanceTransactions []struct{ Amount minor } `json:"balance_transactions"`
+}
+
+// readDispute reads a dispute. Its balance transactions tell whether the money
+// is gone; an inquiry (warning_…) moves none, a won one gives it back. An appeal
+// (appeal_…) follows a lost one: until it is won the money stays gone.
+func readDispute(o origin, d stripeDispute) (Set, error) {
+	var moved int64
+	for _, t := range d.BalanceTransactions {
+		moved += int64(t.Amount)
+	}
+	withdrawn := moved < 0 || d.Status == "lost" || strings.HasPrefix(string(d.Status), "appeal_") || o.typ == "charge.dispute.funds_withdrawn"
+	if d.Status == "won" || d.Status == "prevented" || strings.HasPrefix(string(d.Status), "warning_") || o.typ == "charge.dispute.funds_reinstated" {
+		withdrawn = false
+	}
+	rank := disputeRanks[o.typ[strings.LastIndexByte(o.typ, '.')+1:]]
+	set := Set{Disputes: []Dispute{{
+		Account: o.account, ID: string(d.ID), Charge: string(d.Charge), PaymentIntent: string(d.PaymentIntent),
+		Amount: int64(d.Amount), Currency: currency(d.Currency), Status: string(d.Status), Withdrawn: withdrawn,
+		Version: o.version(rank),
+	}}}
+	return o.withLink(set, d.PaymentIntent), nil
+}

@@ -1,0 +1,94 @@
+package store
+
+import "strings"
+
+// A way leads from what a fact names to a store. The first that leads to one is
+// taken, and is what an explanation tells: both are written from these lists.
+type way struct {
+	via   string
+	store string // SQL for the store's id; null: this way leads nowhere
+	key   string // SQL for what the fact names
+	links string // SQL for the links that lead from there to the store, a JSON list
+}
+
+// accountWays are those of what happened on a connected account: it belongs to
+// the account's store, whatever its owner wrote into metadata; that only chooses
+// among stores of one account.
+var accountWays = []way{
+	{"account", ofTheAccount("named.id"), "c.account", jsonList(ofTheAccount(heldLink))},
+	{"account", linkTo(itsSubject, accountLink, "c.account", "c.at"), "c.account", jsonList(linkTo(allOfIt, accountLink, "c.account", "c.at"))},
+}
+
+// storeWays are those of what happened on the platform's own account, or on none.
+var storeWays = []way{
+	{"named", storeNamed("c.store_ref", "c.at"), "c.store_ref", jsonList(ownedLink("c.store_ref", "c.at"))},
+	{"product", ofTheProducts("s.id"), ofTheProducts("s.product"), ofTheProducts(jsonList(priceLink, homeLink, ownedLink("s.ref", "c.at")))},
+	{"destination", linkTo(itsSubject, accountLink, "c.destination", "c.at"), "c.destination", jsonList(linkTo(allOfIt, accountLink, "c.destination", "c.at"))},
+	{"creator", storeOwned(itsSubject, "c.creator_ref", "c.at"), "c.creator_ref", jsonList(storeOwned(allOfIt, "c.creator_ref", "c.at"))},
+}
+
+// firstStore is SQL for the store that the first of the ways leads to.
+func firstStore(ways []way) string {
+	var stores []string
+	for _, w := range ways {
+		stores = append(stores, w.store)
+	}
+	return "coalesce(" + strings.Join(stores, ", ") + ")"
+}
+
+// ofTheAccount reads of the store, among those that had the account, that the
+// fact or its products name.
+func ofTheAccount(what string) string {
+	return `(
+					SELECT ` + what + `
+					FROM (
+						SELECT ` + storeNamed("c.store_ref", "c.at") + ` AS id, 0 AS nth
+						UNION ALL
+						SELECT s.id, s.nth FROM (` + storeOfProducts + `) s
+					) named
+					CROSS JOIN LATERAL (SELECT min(l.since) AS since FROM links l WHERE l.relation = 'account' AND l.object = c.account AND l.subject = named.id AND ` + notWithdrawn("c.at") + `) held
+					WHERE held.since <= c.at
+					   OR held.since IS NOT NULL AND NOT EXISTS (SELECT FROM links l WHERE l.relation = 'account' AND l.object = c.account AND l.since <= c.at)
+					ORDER BY named.nth
+					LIMIT 1
+				)`
+}
+
+// heldLink is the link by which such a store first had the account.
+const heldLink = `(SELECT to_jsonb(l) FROM links l WHERE l.relation = 'account' AND l.object = c.account AND l.subject = named.id AND l.since = held.since)`
+
+// ofTheProducts reads of the first product that leads to a store.
+func ofTheProducts(what string) string {
+	return `(SELECT ` + what + ` FROM (` + storeOfProducts + `) s WHERE s.id IS NOT NULL ORDER BY s.nth LIMIT 1)`
+}
+
+// homeLink is the link by which product s was in its store.
+const homeLink = `(
+						SELECT to_jsonb(l)
+						FROM links l
+						WHERE l.relation = 'store' AND l.subject = s.product AND l.object = s.ref
+						ORDER BY l.since <= c.at DESC, l.hearsay, CASE WHEN l.since <= c.at THEN l.since END DESC, l.since
+						LIMIT 1
+					)`
+
+// priceLink is the link by which what Stripe calls a line is product s.
+var priceLink = `(
+						SELECT ` + linkTo(allOfIt, stripeLink, "x.id", "c.at") + `
+						FROM jsonb_array_elements(c.lines) line
+						CROSS JOIN LATERAL jsonb_array_elements_text(line.value -> 'stripe') x(id)
+						WHERE s.product IS DISTINCT FROM c.product_ref
+						  AND ` + linkTo(itsSubject, stripeLink, "x.id", "c.at") + ` = s.product
+						LIMIT 1
+					)`
+
+// jsonList is SQL for a JSON list of those values that there are.
+func jsonList(values ...string) string {
+	return "to_jsonb(array_remove(ARRAY[" + strings.Join(values, ", ") + "]::jsonb[], NULL))"
+}
+
+// storeOfProducts are the stores that sold's products were in, in their order.
+var storeOfProducts = `
+					SELECT home.id, p.nth, p.id AS product, home.ref
+					FROM unnest(sold.products) WITH ORDINALITY AS p(id, nth)
+					CROSS JOIN LATERAL (` + productHome("p.id", "c.at") + `
+					) home`
