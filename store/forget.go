@@ -2,7 +2,7 @@ package store
 
 import (
 	"context"
-	"errors"
+	"encoding/hex"
 	"maps"
 	"slices"
 	"strings"
@@ -207,41 +207,53 @@ func (w *work) veilMerged(ctx context.Context, said []facts.Set) (err error) {
 		return nil
 	}
 	defer wrap(&err, "store.veilMerged")
+	first := map[rowKey]time.Time{} // when each row was first told of
 	for _, set := range said {
-		keys := keyArrays(rowsIn(facts.Set{Payments: set.Payments, Subscriptions: set.Subscriptions}))
-		if err := veilRows(ctx, w, payment, keys[payment], set.At, func(f *facts.Payment) []*facts.Context {
-			return []*facts.Context{&f.Context, f.Intent.Says(), f.Charge}
-		}); err != nil {
-			return err
-		}
-		if err := veilRows(ctx, w, subscription, keys[subscription], set.At, func(f *facts.Subscription) []*facts.Context {
-			return []*facts.Context{&f.Context, f.Checkout}
-		}); err != nil {
-			return err
+		for _, k := range rowsIn(facts.Set{Payments: set.Payments, Subscriptions: set.Subscriptions}) {
+			if at, known := first[k]; !known || set.At.Before(at) {
+				first[k] = set.At
+			}
 		}
 	}
-	return nil
+	if err := veilRows(ctx, w, payment, first, func(f *facts.Payment) (rowKey, []*facts.Context) {
+		return rowKey{payment, f.Account, f.ID}, []*facts.Context{&f.Context, f.Intent.Says(), f.Charge}
+	}); err != nil {
+		return err
+	}
+	return veilRows(ctx, w, subscription, first, func(f *facts.Subscription) (rowKey, []*facts.Context) {
+		return rowKey{subscription, f.Account, f.ID}, []*facts.Context{&f.Context, f.Checkout}
+	})
 }
 
-// veilRows puts the rows of a kind, among those with keys, that name somebody
-// nameless and were told of before that person was erased.
-func veilRows[F any](ctx context.Context, w *work, kind string, keys [2][]string, at time.Time, contexts func(*F) []*facts.Context) error {
+// veilRows puts the rows of a kind that name somebody nameless and were first
+// told of before that person was erased.
+func veilRows[F any](ctx context.Context, w *work, kind string, first map[rowKey]time.Time, contexts func(*F) (rowKey, []*facts.Context)) error {
+	keys := keyArrays(slices.Collect(maps.Keys(first)))[kind]
 	if len(keys[0]) == 0 {
 		return nil
 	}
 	rows, err := factsOf[F](ctx, w.tx, rowsSQL(kind)+` WHERE concat_ws(' ', `+qualify("f", namingColumns[kind])+`) LIKE '%`+nameless+`%'`, keys[0], keys[1])
+	if err != nil || len(rows) == 0 {
+		return err
+	}
+	var names []string
+	for i := range rows {
+		_, all := contexts(&rows[i])
+		for _, c := range all {
+			names = append(names, namelessIn(c))
+		}
+	}
+	tombs, err := w.tombsOf(ctx, names)
 	if err != nil {
 		return err
 	}
 	var changed []F
 	for i := range rows {
+		key, all := contexts(&rows[i])
 		touched := false
-		for _, c := range contexts(&rows[i]) {
-			put, err := w.veilNameless(ctx, c, at)
-			if err != nil {
-				return err
-			}
-			touched = touched || put
+		for _, c := range all {
+			t, erased := tombs[namelessIn(c)]
+			touched = erased && !first[key].After(t.at) && veilNameless(c, t) || touched
 		}
 		if touched {
 			changed = append(changed, rows[i])
@@ -250,41 +262,61 @@ func veilRows[F any](ctx context.Context, w *work, kind string, keys [2][]string
 	return w.writeNames(ctx, kind, changed)
 }
 
-// veilNameless puts what a context says of somebody nameless beside what they are
-// called now.
-func (w *work) veilNameless(ctx context.Context, c *facts.Context, at time.Time) (bool, error) {
+// namelessIn is what a context that says more calls somebody nameless, "" if it
+// names no such.
+func namelessIn(c *facts.Context) string {
 	if c == nil || c.Email == "" && c.Name == "" {
-		return false, nil
+		return ""
 	}
-	called := ""
 	for _, name := range []string{c.UserRef, c.StripeCustomer, c.Email} {
 		if strings.HasPrefix(name, nameless) {
-			called = name
-			break
+			return name
 		}
 	}
-	if called == "" {
-		return false, nil
+	return ""
+}
+
+// tombsOf finds the tombstones of the nameless, by what they are called or the
+// mark of an id of theirs. Of several the last erasure counts.
+func (w *work) tombsOf(ctx context.Context, names []string) (map[string]tombstone, error) {
+	people, marks := make([]string, len(names)), make([][]byte, len(names))
+	for i, name := range names {
+		people[i], _, _ = strings.Cut(name, "@")
+		marks[i], _ = hex.DecodeString(strings.TrimPrefix(name, nameless))
 	}
+	rows, err := w.tx.Query(ctx, `
+		WITH named AS (SELECT DISTINCT * FROM unnest($1::text[], $2::text[], $3::bytea[]) AS n(name, person, mark) WHERE name <> '')
+		SELECT n.name, x.person, x.erased_at
+		FROM named n
+		JOIN erasures x ON x.person = n.person
+		UNION ALL
+		SELECT n.name, x.person, x.erased_at
+		FROM named n
+		JOIN erased e ON length(n.mark) = 10 AND e.hash BETWEEN n.mark AND n.mark || '\xffffffffffffffffffffffffffffffffffffffffffff'
+		JOIN erasures x ON x.id = e.erasure_id
+		ORDER BY erased_at`, names, people, marks)
+	if err != nil {
+		return nil, err
+	}
+	found := map[string]tombstone{}
+	var name string
 	var t tombstone
-	err := w.tx.QueryRow(ctx, `
-		SELECT x.person, x.erased_at
-		FROM erasures x
-		WHERE x.person = split_part($1, '@', 1)
-		   OR x.id = (SELECT e.erasure_id FROM erased e WHERE '`+nameless+`' || substr(encode(e.hash, 'hex'), 1, 20) = $1 LIMIT 1)
-		LIMIT 1`, called).Scan(&t.person, &t.at)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return false, nil
-	}
-	if err != nil || at.After(t.at) {
-		return false, err
-	}
+	_, err = pgx.ForEachRow(rows, []any{&name, &t.person, &t.at}, func() error {
+		found[name] = t
+		return nil
+	})
+	return found, err
+}
+
+// veilNameless puts what a context says of somebody nameless beside what they are
+// called now, and tells whether that changed it.
+func veilNameless(c *facts.Context, t tombstone) bool {
 	was := *c
 	if c.Email != "" {
 		c.Email = t.address()
 	}
 	c.Name, c.Earlier = "", veiled(c.Earlier, "name")
-	return was.Email != c.Email || was.Name != "", nil
+	return was.Email != c.Email || was.Name != ""
 }
 
 // noteNames notes which erased identities are told of anew.
