@@ -157,6 +157,40 @@ func TestErase(t *testing.T) {
 	}
 }
 
+// What names an erased person, and what says more of the same row without naming
+// them, are one row: what it says then is of nobody.
+func TestEraseWhatIsMerged(t *testing.T) {
+	var e teller
+	user := e.user("user_ann", "ann@x.example", "verified")
+	named := e.stripe("payment_intent.succeeded", "", `{"id":"pi_1","amount_received":1000,"currency":"usd","status":"succeeded","metadata":{"storeId":"s1","productId":"p","userId":"user_ann"}}`)
+	typed := e.stripe("payment_intent.succeeded", "", `{"id":"pi_1","amount_received":1000,"currency":"usd","status":"succeeded","receipt_email":"ann@work.example","metadata":{"storeId":"s1","productId":"p"}}`)
+	bare := later(e.stripe("payment_intent.succeeded", "", `{"id":"pi_1","amount_received":1000,"currency":"usd","status":"succeeded","metadata":{"storeId":"s1","productId":"p"}}`))
+	guest := e.stripe("checkout.session.completed", "", `{"id":"cs_2","mode":"payment","payment_status":"paid","amount_total":1000,"currency":"usd","payment_intent":"pi_2","customer_details":{"email":"ann@x.example"},"metadata":{"storeId":"s1","productId":"p"}}`)
+	name := e.stripe("checkout.session.completed", "", `{"id":"cs_2","mode":"payment","payment_status":"paid","amount_total":1000,"currency":"usd","payment_intent":"pi_2","customer_details":{"name":"Ann Stripe"},"metadata":{"storeId":"s1","productId":"p"}}`)
+	sub := e.subscription("created", "active", `{"storeId":"s1","userId":"user_ann"}`)
+	session := e.stripe("checkout.session.completed", "", `{"id":"cs_3","mode":"subscription","payment_status":"paid","subscription":"sub_1","customer":"cus_ann","customer_details":{"name":"Ann Stripe"},"metadata":{"storeId":"s1","userId":"user_ann"}}`)
+	again := e.stripe("checkout.session.completed", "", `{"id":"cs_3","mode":"subscription","payment_status":"paid","subscription":"sub_1","customer_details":{"email":"ann@work.example"},"metadata":{"storeId":"s1"}}`)
+	for what, c := range map[string]struct{ before, after []store.NewEvent }{
+		"an address, by a user":         {[]store.NewEvent{user, named}, []store.NewEvent{typed}},
+		"with one told later":           {[]store.NewEvent{user, named}, []store.NewEvent{typed, bare}},
+		"a name, by an address":         {[]store.NewEvent{guest}, []store.NewEvent{name}},
+		"a session of a subscription's": {[]store.NewEvent{user, sub, session}, []store.NewEvent{again}},
+	} {
+		t.Run(what, func(t *testing.T) {
+			s, url := openURL(t)
+			apply(t, s, c.before, len(c.before))
+			erase(t, s, store.Erasing{Email: "ann@x.example"})
+			apply(t, s, since(c.after), len(c.after))
+			for _, row := range query(t, url, `SELECT to_jsonb(p)::text FROM payments p UNION ALL SELECT to_jsonb(f)::text FROM subscriptions f UNION ALL SELECT to_jsonb(c)::text FROM customers c`) {
+				if strings.Contains(row, "ann@work.example") || strings.Contains(row, "Ann Stripe") {
+					t.Errorf("still named: %s", row)
+				}
+			}
+			wantRows(t, url, `SELECT DISTINCT (email LIKE 'erased-%')::text FROM customers`, "true")
+		})
+	}
+}
+
 // Who acts after they were erased is a new customer, without the old.
 func TestEraseAndComeAnew(t *testing.T) {
 	var e teller
