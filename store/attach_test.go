@@ -160,6 +160,28 @@ func TestStoreNamedByItsOwner(t *testing.T) {
 	wantRows(t, url, customersSQL, "s1 a@x.example paying active", "s1 b@x.example paying active")
 }
 
+// An owner's id stands for the store owned first: a second one takes nobody from
+// the first, neither who came before it nor who comes after; the first one sold
+// takes with it those who came until then.
+func TestOwnersFirstStore(t *testing.T) {
+	var e teller
+	s, url := openURL(t)
+	apply(t, s, []store.NewEvent{
+		e.platform("store.upserted", `{"id":"s2","owner_user_id":"user_owner"}`),
+		e.sale("pi_1", "one@x.example", `{"storeId":"user_owner","productId":"p"}`),
+		e.platform("store.upserted", `{"id":"s1","owner_user_id":"user_owner"}`),
+		e.sale("pi_2", "two@x.example", `{"storeId":"user_owner","productId":"p"}`),
+		e.sale("pi_3", "three@x.example", `{"creatorId":"user_owner","productId":"q"}`),
+	}, 1)
+	both := []string{"s2 one@x.example paying active", "s2 three@x.example paying active", "s2 two@x.example paying active"}
+	wantRows(t, url, customersSQL, both...)
+	apply(t, s, []store.NewEvent{
+		e.platform("store.upserted", `{"id":"s2","owner_user_id":"user_buyer"}`),
+		e.sale("pi_4", "four@x.example", `{"storeId":"user_owner","productId":"p"}`),
+	}, 1)
+	wantRows(t, url, customersSQL, append([]string{"s1 four@x.example paying active"}, both...)...)
+}
+
 // A bundle unlocks its courses, also those that become known later.
 func TestBundleUnlocksCourses(t *testing.T) {
 	s, url := openURL(t)
