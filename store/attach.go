@@ -194,7 +194,8 @@ func (w *work) say(ctx context.Context, said ...facts.Set) (_ []rowKey, err erro
 	if err := upsert(ctx, w.tx, set, w.outcomes); err != nil {
 		return nil, err
 	}
-	if err := w.veilMerged(ctx, said); err != nil {
+	merged, err := w.veilMerged(ctx, said)
+	if err != nil {
 		return nil, err
 	}
 	ended, err := w.shareEnds(ctx)
@@ -206,7 +207,7 @@ func (w *work) say(ctx context.Context, said ...facts.Set) (_ []rowKey, err erro
 	if err != nil {
 		return nil, err
 	}
-	return w.affected(ctx, set, slices.Concat(unlinked, unstarted, turned, ended), append(provided, changed...))
+	return w.affected(ctx, set, slices.Concat(unlinked, unstarted, turned, merged, ended), append(provided, changed...))
 }
 
 // attach points rows at their customers and derives those customers.

@@ -191,6 +191,33 @@ func TestEraseWhatIsMerged(t *testing.T) {
 	}
 }
 
+// One message of a payment names its user, another its Stripe customer: whoever
+// was that user when they were erased is that Stripe customer too, and the rest
+// of what they bought as such is theirs.
+func TestEraseStripeCustomerOfMerged(t *testing.T) {
+	var e teller
+	user := e.user("user_ann", "ann@x.example", "verified")
+	asUser := e.stripe("payment_intent.succeeded", "", `{"id":"pi_1","amount_received":1000,"currency":"usd","status":"succeeded","metadata":{"storeId":"s1","productId":"p","userId":"user_ann"}}`)
+	asCustomer := e.stripe("payment_intent.succeeded", "", `{"id":"pi_1","amount_received":1000,"currency":"usd","status":"succeeded","customer":"cus_ann","metadata":{"storeId":"s1","productId":"p"}}`)
+	other := e.stripe("payment_intent.succeeded", "", `{"id":"pi_2","amount_received":1000,"currency":"usd","status":"succeeded","customer":"cus_ann","receipt_email":"ann@work.example","metadata":{"storeId":"s1","productId":"p"}}`)
+	events := []store.NewEvent{user, asUser, asCustomer, other}
+	for when := range len(events) + 1 {
+		s, url := openURL(t)
+		if when > 0 {
+			apply(t, s, events[:when], when)
+		}
+		erase(t, s, store.Erasing{Email: "ann@x.example"})
+		if when < len(events) {
+			apply(t, s, since(events[when:]), len(events)-when)
+		}
+		if err := s.FinishErasures(t.Context(), 0, store.EraseOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		wantRows(t, url, `SELECT (email LIKE 'erased-%') || ' ' || spent::text FROM customers`, `true [{"amount": 2000, "currency": "usd"}]`)
+		unnamed(t, url, "ann@work.example", "cus_ann")
+	}
+}
+
 // Who acts after they were erased is a new customer, without the old.
 func TestEraseAndComeAnew(t *testing.T) {
 	var e teller

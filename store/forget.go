@@ -130,16 +130,21 @@ func (w *work) buryTied(ctx context.Context, said []facts.Set) (turned []rowKey,
 		if len(found) == 0 {
 			return turned, nil
 		}
-		if !w.held[gate] { // seldom, and then nobody may say anything meanwhile
-			w.want[gate] = true
-			return nil, errAgain
-		}
-		rows, err := w.bury(ctx, found, true)
+		rows, err := w.buryFound(ctx, found)
 		if err != nil {
 			return nil, err
 		}
 		turned = append(turned, rows...)
 	}
+}
+
+// buryFound buries whom others turned out to be, once the gate is held.
+func (w *work) buryFound(ctx context.Context, found ties) ([]rowKey, error) {
+	if !w.held[gate] { // seldom, and then nobody may say anything meanwhile
+		w.want[gate] = true
+		return nil, errAgain
+	}
+	return w.bury(ctx, found, true)
 }
 
 // bury makes tombstones of identities, and of whoever the rows that name them
@@ -201,10 +206,12 @@ func (w *work) writeTombs(ctx context.Context, found ties) error {
 }
 
 // veilMerged puts rows that facts of erased people were merged into: what one
-// message names them by, another may have told without naming them.
-func (w *work) veilMerged(ctx context.Context, said []facts.Set) (err error) {
+// message names them by, another may have told without naming them. A Stripe
+// customer whom only the merged row ties to an erased user is erased as well. It
+// returns the rows that turned out to be theirs, for them to be attached.
+func (w *work) veilMerged(ctx context.Context, said []facts.Set) (turned []rowKey, err error) {
 	if w.erased == nil {
-		return nil
+		return nil, nil
 	}
 	defer wrap(&err, "store.veilMerged")
 	first := map[rowKey]time.Time{} // when each row was first told of
@@ -215,19 +222,23 @@ func (w *work) veilMerged(ctx context.Context, said []facts.Set) (err error) {
 			}
 		}
 	}
-	if err := veilRows(ctx, w, payment, first, func(f *facts.Payment) (rowKey, []*facts.Context) {
+	found := ties{}
+	if err := veilRows(ctx, w, payment, first, found, func(f *facts.Payment) (rowKey, []*facts.Context) {
 		return rowKey{payment, f.Account, f.ID}, []*facts.Context{&f.Context, f.Intent.Says(), f.Charge}
 	}); err != nil {
-		return err
+		return nil, err
 	}
-	return veilRows(ctx, w, subscription, first, func(f *facts.Subscription) (rowKey, []*facts.Context) {
+	if err := veilRows(ctx, w, subscription, first, found, func(f *facts.Subscription) (rowKey, []*facts.Context) {
 		return rowKey{subscription, f.Account, f.ID}, []*facts.Context{&f.Context, f.Checkout}
-	})
+	}); err != nil || len(found) == 0 {
+		return nil, err
+	}
+	return w.buryFound(ctx, found)
 }
 
 // veilRows puts the rows of a kind that name somebody nameless and were first
-// told of before that person was erased.
-func veilRows[F any](ctx context.Context, w *work, kind string, first map[rowKey]time.Time, contexts func(*F) (rowKey, []*facts.Context)) error {
+// told of before that person was erased, and adds to found whom they tie to them.
+func veilRows[F any](ctx context.Context, w *work, kind string, first map[rowKey]time.Time, found ties, contexts func(*F) (rowKey, []*facts.Context)) error {
 	keys := keyArrays(slices.Collect(maps.Keys(first)))[kind]
 	if len(keys[0]) == 0 {
 		return nil
@@ -237,14 +248,21 @@ func veilRows[F any](ctx context.Context, w *work, kind string, first map[rowKey
 		return err
 	}
 	var names []string
+	var customers []identity
 	for i := range rows {
-		_, all := contexts(&rows[i])
+		key, all := contexts(&rows[i])
 		for _, c := range all {
 			names = append(names, namelessIn(c))
+			if user, customer := boughtAs(key.a, c); user != "" {
+				names, customers = append(names, user), append(customers, customer)
+			}
 		}
 	}
 	tombs, err := w.tombsOf(ctx, names)
 	if err != nil {
+		return err
+	}
+	if err := w.erased.find(ctx, w.tx, customers); err != nil {
 		return err
 	}
 	var changed []F
@@ -254,12 +272,26 @@ func veilRows[F any](ctx context.Context, w *work, kind string, first map[rowKey
 		for _, c := range all {
 			t, erased := tombs[namelessIn(c)]
 			touched = erased && !first[key].After(t.at) && veilNameless(c, t) || touched
+			if user, customer := boughtAs(key.a, c); user != "" {
+				if t, erased := tombs[user]; erased && !first[key].After(t.at) {
+					w.erased.tie(found, customer, &t)
+				}
+			}
 		}
 		if touched {
 			changed = append(changed, rows[i])
 		}
 	}
 	return w.writeNames(ctx, kind, changed)
+}
+
+// boughtAs is the Stripe customer as whom an erased user bought, with what that
+// user is called now; "" if the context names no such two.
+func boughtAs(account string, c *facts.Context) (user string, customer identity) {
+	if c == nil || c.StripeCustomer == "" || !strings.HasPrefix(c.UserRef, nameless) || strings.HasPrefix(c.StripeCustomer, nameless) {
+		return "", identity{}
+	}
+	return c.UserRef, identity{aStripeCustomer, account + "/" + c.StripeCustomer}
 }
 
 // namelessIn is what a context that says more calls somebody nameless, "" if it
@@ -286,11 +318,11 @@ func (w *work) tombsOf(ctx context.Context, names []string) (map[string]tombston
 	}
 	rows, err := w.tx.Query(ctx, `
 		WITH named AS (SELECT DISTINCT * FROM unnest($1::text[], $2::text[], $3::bytea[]) AS n(name, person, mark) WHERE name <> '')
-		SELECT n.name, x.person, x.erased_at
+		SELECT n.name, x.id, x.person, x.erased_at
 		FROM named n
 		JOIN erasures x ON x.person = n.person
 		UNION ALL
-		SELECT n.name, x.person, x.erased_at
+		SELECT n.name, x.id, x.person, x.erased_at
 		FROM named n
 		JOIN erased e ON length(n.mark) = 10 AND e.hash BETWEEN n.mark AND n.mark || '\xffffffffffffffffffffffffffffffffffffffffffff'
 		JOIN erasures x ON x.id = e.erasure_id
@@ -301,7 +333,7 @@ func (w *work) tombsOf(ctx context.Context, names []string) (map[string]tombston
 	found := map[string]tombstone{}
 	var name string
 	var t tombstone
-	_, err = pgx.ForEachRow(rows, []any{&name, &t.person, &t.at}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&name, &t.erasure, &t.person, &t.at}, func() error {
 		found[name] = t
 		return nil
 	})
