@@ -18,6 +18,7 @@ type stripeSession struct {
 	Subscription    objectID
 	Customer        objectID
 	ClientReference text                        `json:"client_reference_id"`
+	PaymentLink     objectID                    `json:"payment_link"`
 	Details         *struct{ Email, Name text } `json:"customer_details"`
 	Status          text
 	Metadata        metadata
@@ -104,10 +105,13 @@ func (p *stripePrice) line(own metadata) Line {
 	return l
 }
 
-// context reads the session's own metadata, and the buyer.
+// context reads the session's own metadata, and the buyer. Of a payment link the
+// buyer can write client_reference_id into the URL, so there it names nobody.
 func (s stripeSession) context() Context {
 	c := contextOf(s.Metadata)
-	c.UserRef = first(c.UserRef, ref(string(s.ClientReference)))
+	if s.PaymentLink == "" {
+		c.UserRef = first(c.UserRef, ref(string(s.ClientReference)))
+	}
 	c.StripeCustomer = string(s.Customer)
 	if d := s.Details; d != nil {
 		c.Email, c.Name = Email(string(d.Email)), name(string(d.Name))

@@ -142,6 +142,7 @@ func (w *work) paymentsOfCharges(ctx context.Context, set facts.Set) ([]rowKey, 
 func (w *work) neighbours(ctx context.Context, own []rowKey, provided []string) ([]rowKey, error) {
 	keys := locks{}
 	keys.add(true, provided...)
+	keys.add(true, w.reported...)
 	if err := w.extend(ctx, keys); err != nil { // before looking: nobody may slip in behind it
 		return nil, err
 	}
@@ -163,7 +164,10 @@ func (w *work) neighbours(ctx context.Context, own []rowKey, provided []string) 
 // lookAround looks once. Subscriptions come first: whatever becomes of one, its
 // invoices lean on it.
 func (w *work) lookAround(ctx context.Context, own []rowKey, provided []string) (*neighbourhood, error) {
-	n := &neighbourhood{tx: w.tx, found: map[rowKey]bool{}, more: locks{}}
+	n := &neighbourhood{tx: w.tx, found: map[rowKey]bool{}, users: map[string]bool{}, more: locks{}}
+	for _, user := range w.reported {
+		n.users[user] = true
+	}
 	byKey := keyArrays(own)
 	for _, kind := range []string{subscription, enrollment, payment} {
 		if k := byKey[kind]; len(k[0]) > 0 {
@@ -185,6 +189,9 @@ func (w *work) lookAround(ctx context.Context, own []rowKey, provided []string) 
 			}
 		}
 	}
+	if err := n.lookConnected(ctx); err != nil {
+		return nil, err
+	}
 	return n, n.lookInvoices(ctx)
 }
 
@@ -192,8 +199,9 @@ func (w *work) lookAround(ctx context.Context, own []rowKey, provided []string) 
 type neighbourhood struct {
 	tx      pgx.Tx
 	found   map[rowKey]bool
-	more    locks // that are needed to touch what was found
-	leaning int   // rows found by a key they lean on
+	users   map[string]bool // keys of those whom the platform's rows among them name
+	more    locks           // that are needed to touch what was found
+	leaning int             // rows found by a key they lean on
 }
 
 // lookInvoices adds the invoices that the payment intents among what was found
@@ -227,6 +235,7 @@ func (n *neighbourhood) look(ctx context.Context, kind, sql string, exclusive bo
 	_, err = pgx.ForEachRow(rows, []any{&k.a, &k.b, &leans}, func() error {
 		found++
 		n.found[k] = true
+		n.noteUsers(k, leans)
 		n.more.add(false, leans...)
 		n.more.add(exclusive, k.lock())
 		return nil
@@ -238,7 +247,7 @@ func (n *neighbourhood) look(ctx context.Context, kind, sql string, exclusive bo
 // with has an index of its own, which costs less to write.
 const leansOf = `CASE WHEN f.mail IS NULL THEN f.leans ELSE array_append(f.leans, 'mail:' || f.mail) END`
 
-var byKeySQL, byLeanSQL = map[string]string{}, map[string]string{}
+var byKeySQL, byLeanSQL, connectedSQL = map[string]string{}, map[string]string{}, map[string]string{}
 
 func init() {
 	for kind, table := range tableOf {
@@ -254,5 +263,10 @@ func init() {
 		` + columns + `
 		FROM ` + table + ` f
 		WHERE f.mail = ANY(ARRAY(SELECT substr(key, 6) FROM unnest($1::text[]) key WHERE key LIKE 'mail:%'))`
+		if kind != enrollment {
+			connectedSQL[kind] = columns + `
+		FROM ` + table + ` f
+		WHERE f.leans && $1::text[] AND f.account <> ''`
+		}
 	}
 }

@@ -61,6 +61,7 @@ type work struct {
 	comebacks   map[string][]comeback // by table: keys of people who came anew
 	names       map[identity]int64    // under which they did, and the erasures
 	bereft      []customer            // whose rows went under another key
+	reported    []string              // keys of users whom the platform reports, or reported until now
 	put         map[rowKey]bool       // rows that were put because of whose they are in their store
 
 	outcomes map[factKey]outcome // unless nil: what became of the facts said
@@ -191,6 +192,11 @@ func (w *work) say(ctx context.Context, said ...facts.Set) (_ []rowKey, err erro
 	if err != nil {
 		return nil, err
 	}
+	former, err := w.formerUsers(ctx, set)
+	if err != nil {
+		return nil, err
+	}
+	w.reported = append(platformUsers(set), former...)
 	if err := upsert(ctx, w.tx, set, w.outcomes); err != nil {
 		return nil, err
 	}

@@ -226,6 +226,7 @@ var advice = map[string]string{
 	"no_store":              "no store is known for it: the platform has to say whose the product is (product.upserted), or which stores there are (store.upserted)",
 	"account_without_store": "its Stripe account belongs to no store: the platform has to say so (store.upserted with stripe_account_id)",
 	"user_unknown":          "its user was never heard of: start a backfill of kind clerk",
+	"user_unconfirmed":      "it names a user on a connected account, whose owner can write any user's id there, and has no address of its own: it counts once the platform reports that user in the store, or a backfill of kind stripe finds the buyer's address",
 	"email_unverified":      "its user has no address, or none that is verified: when Clerk tells of one, it is attached by itself",
 	"no_email":              "nobody said the buyer's address: a backfill of kind stripe or clerk may",
 	"unclaimed_payment":     "it was paid, but nothing says for what: the session or invoice that sold it may have been missed, so start a backfill of kind stripe; or let the payment's metadata name the product",

@@ -42,6 +42,7 @@ const missingKeys = `(VALUES
 			('no_store', 6, 'store:%'),
 			('account_without_store', 1, 'account:%'),
 			('user_unknown', 1, 'user:%'),
+			('user_unconfirmed', 1, 'user:%'),
 			('email_unverified', 1, 'user:%'),
 			('no_email', 1, 'cus:%')
 		)`
@@ -207,7 +208,8 @@ type UnknownUsers struct {
 	Examples []string
 }
 
-// UnknownUsers finds them.
+// UnknownUsers finds them, as the platform names them: on a connected account its
+// owner may write any id.
 func (c *Checkup) UnknownUsers(ctx context.Context) (u UnknownUsers, err error) {
 	defer wrap(&err, "store.Checkup.UnknownUsers")
 	found, err := collect(ctx, c, pgx.RowToStructByPos[UnknownUsers], `
@@ -216,9 +218,9 @@ func (c *Checkup) UnknownUsers(ctx context.Context) (u UnknownUsers, err error) 
 			FROM (
 				SELECT user_ref AS id FROM enrollments WHERE $1 = '' OR store_id = $1
 				UNION ALL
-				SELECT coalesce(user_ref, intent ->> 'user_ref') FROM payments WHERE $1 = '' OR store_id = $1
+				SELECT coalesce(user_ref, intent ->> 'user_ref') FROM payments WHERE account = '' AND ($1 = '' OR store_id = $1)
 				UNION ALL
-				SELECT coalesce(user_ref, checkout ->> 'user_ref') FROM subscriptions WHERE $1 = '' OR store_id = $1
+				SELECT coalesce(user_ref, checkout ->> 'user_ref') FROM subscriptions WHERE account = '' AND ($1 = '' OR store_id = $1)
 			) f
 			LEFT JOIN users u ON u.id = f.id
 			WHERE f.id IS NOT NULL

@@ -264,7 +264,7 @@ WHERE s.store_id = $1
 ORDER BY 1`
 
 	// What is said of address $4, or of its users, in a course that the customer
-	// is in may be its end, whatever store it names.
+	// is in may be its end. Another store's is that one's own business.
 	uncountedEnrollmentsSQL = `
 SELECT
 	` + refOf("enrollment", "e.course_id", "e.person") + ` AS ref,
@@ -276,7 +276,7 @@ SELECT
 	'platform' AS source,
 	` + enrollmentSaid + ` AS said
 FROM (
-	SELECT course_id, person FROM enrollments WHERE leans && $2::text[] AND store_id = $1
+	SELECT course_id, person FROM enrollments WHERE leans && $2::text[]
 	UNION
 	SELECT own.course_id, p.person
 	FROM (
@@ -287,7 +287,8 @@ FROM (
 	CROSS JOIN (SELECT 'email:' || $4 UNION ALL SELECT unnest($2::text[])) AS p(person)
 ) k
 CROSS JOIN LATERAL (SELECT * FROM enrollments WHERE course_id = k.course_id AND person = k.person OFFSET 0) e
-WHERE e.unattached IS NOT NULL
+WHERE e.store_id = $1
+  AND e.unattached IS NOT NULL
 ORDER BY 1`
 )
 

@@ -120,6 +120,7 @@ func cusKey(account, id string) string { return "cus:" + account + "/" + id }
 // ownLocks are the keys of what a set says.
 func ownLocks(set facts.Set) locks {
 	l := locks{}
+	l.add(true, platformUsers(set)...) // rows of connected accounts wait for a report of their user
 	for _, f := range set.Users {
 		l.add(true, "user:"+f.ID)
 		if f.Email != "" {

@@ -329,6 +329,7 @@ var resolveTail = `
 				WHEN store.id IS NULL AND c.account <> '' THEN 'account_without_store'
 				WHEN store.id IS NULL THEN 'no_store'
 				WHEN buyer.email IS NOT NULL THEN NULL
+				WHEN c.user_ref IS NOT NULL AND NOT named.counts THEN 'user_unconfirmed'
 				WHEN c.user_ref IS NOT NULL AND NOT buyer.known THEN 'user_unknown'
 				WHEN c.user_ref IS NOT NULL THEN 'email_unverified'
 				ELSE 'no_email'
@@ -372,11 +373,13 @@ var resolved = `
 		LEFT JOIN LATERAL (
 			SELECT CASE WHEN c.account <> '' THEN ` + firstStore(accountWays) + ` ELSE ` + firstStore(storeWays) + ` END AS id
 		) store ON true
+		-- Whoever owns a connected account can write any user's id into metadata.
+		LEFT JOIN LATERAL (SELECT c.account = '' OR coalesce(reported_in(c.user_ref, store.id), false) AS counts) named ON true
 		LEFT JOIN LATERAL (
 			SELECT coalesce(own.email, owner.email, typed.email) AS email, coalesce(own.version, '') <> '' AS known,
 				CASE WHEN own.email IS NOT NULL THEN own.id ELSE owner.id END AS user_id, owner.email IS NOT NULL AS proved, typed.email AS typed
 			FROM (SELECT) one
-			LEFT JOIN users own ON own.id = c.user_ref
+			LEFT JOIN users own ON own.id = c.user_ref AND named.counts
 			LEFT JOIN stripe_customers s ON s.account = c.account AND s.id = c.stripe_customer
 			CROSS JOIN LATERAL (SELECT CASE WHEN own.email IS NULL THEN coalesce(s.email, c.email) END AS email) typed
 			-- Whoever owns a connected account can write any address on its objects: that

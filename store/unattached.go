@@ -43,6 +43,7 @@ var remedies = map[string]Remedy{
 	"no_store":              {Actions: []string{"attach"}},
 	"account_without_store": {Actions: []string{"attach"}},
 	"user_unknown":          {Commands: []string{"rollcall backfill start clerk --follow"}, Actions: []string{"clerk", "attach"}},
+	"user_unconfirmed":      {Commands: []string{"rollcall backfill start stripe --account all --follow"}, Actions: []string{"stripe", "attach"}},
 	"email_unverified":      {Commands: []string{"rollcall audit --against clerk"}, Actions: []string{"clerk", "attach"}},
 	"no_email":              {Commands: []string{"rollcall backfill start stripe --follow", "rollcall backfill start clerk --follow"}, Actions: []string{"stripe", "clerk", "attach"}},
 	"unclaimed_payment":     {Commands: []string{"rollcall backfill start stripe --account all --follow"}, Actions: []string{"stripe", "attach"}},

@@ -179,6 +179,11 @@ var ailments = []ailment{
 		w.stripe.Add("", fmt.Sprintf(`{"id":"cus_1","object":"customer","email":"ava@x.example","created":%d}`, noon.Unix()))
 		w.sql(unlisted("", "store_ref, stripe_customer", "'s1', 'cus_1'", "no_email"))
 	}},
+	{kind: "facts_unattached", subject: "user_unconfirmed", severity: warning, says: "user_1", cause: func(w *ward) {
+		w.say("store.upserted", `{"id":"s1","owner_user_id":"user_o","stripe_account_id":"acct_1"}`)
+		w.stripe.Add("acct_1", fmt.Sprintf(`{"id":"cus_1","object":"customer","email":"ava@x.example","created":%d}`, noon.Unix()))
+		w.sql(unlisted("acct_1", "user_ref, stripe_customer", "'user_1', 'cus_1'", "user_unconfirmed"))
+	}},
 	{kind: "facts_unattached", subject: "unclaimed_payment", severity: warning, says: "pi_1", cause: func(w *ward) {
 		w.say("store.upserted", `{"id":"s1","owner_user_id":"user_o"}`)
 		w.stripe.Add("", fmt.Sprintf(`{"id":"cs_1","object":"checkout.session","mode":"payment","status":"complete","payment_status":"paid","amount_total":4900,"currency":"usd","payment_intent":"pi_1","customer_details":{"email":"ava@x.example"},"created":%d,"metadata":{"storeId":"s1"}}`, noon.Unix()))

@@ -72,7 +72,7 @@ func (d *doctor) mend() string {
 // platform knows nothing.
 func weightOf(u store.Unattached) severity {
 	switch u.Reason {
-	case "email_unverified", "no_email", "unclaimed_payment", "paid_not_started":
+	case "user_unconfirmed", "email_unverified", "no_email", "unclaimed_payment", "paid_not_started":
 		return warning
 	case "account_without_store":
 		for _, m := range u.Missing {
@@ -100,7 +100,7 @@ func (d *doctor) fixOf(ctx context.Context, u store.Unattached) (fix []string, e
 		return fix, nil
 	case "no_email":
 		return append(fix, d.at("rollcall backfill start stripe --account all --follow"), d.at("rollcall backfill start clerk --follow")), nil
-	case "unclaimed_payment", "paid_not_started":
+	case "user_unconfirmed", "unclaimed_payment", "paid_not_started":
 		return append(fix, d.at("rollcall backfill start stripe --account all --follow")), nil
 	case "no_store", "account_without_store":
 		for _, m := range u.Missing {

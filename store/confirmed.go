@@ -1,0 +1,99 @@
+package store
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+
+	"rollcall/facts"
+)
+
+// The owner of a connected account can write any user's id into its metadata, and
+// would see whose it is. There an id counts only once the platform has reported
+// that user in the account's store (reported_in, in the schema). So rows of
+// connected accounts are attached again with the platform's rows of their users.
+
+// platformUsers are the keys of users whom the platform's rows in a set name.
+func platformUsers(set facts.Set) (keys []string) {
+	add := func(account string, contexts ...*facts.Context) {
+		for _, c := range contexts {
+			if account == "" && c != nil && c.UserRef != "" {
+				keys = append(keys, "user:"+c.UserRef)
+			}
+		}
+	}
+	for _, f := range set.Enrollments {
+		if strings.HasPrefix(f.Person, "user:") {
+			keys = append(keys, f.Person)
+		}
+	}
+	for _, f := range set.Payments {
+		add(f.Account, &f.Context, f.Intent.Says(), f.Charge)
+	}
+	for _, f := range set.Subscriptions {
+		add(f.Account, &f.Context, f.Checkout)
+	}
+	return keys
+}
+
+// formerUsers are the keys of users whom the platform's payments and subscriptions
+// of a set named until now: the set may name others.
+func (w *work) formerUsers(ctx context.Context, set facts.Set) (keys []string, err error) {
+	defer wrap(&err, "store.formerUsers")
+	found := &neighbourhood{tx: w.tx, found: map[rowKey]bool{}, users: map[string]bool{}, more: locks{}}
+	var own []rowKey
+	for _, f := range set.Payments {
+		own = append(own, rowKey{payment, f.Account, f.ID})
+	}
+	for _, f := range set.Subscriptions {
+		own = append(own, rowKey{subscription, f.Account, f.ID})
+	}
+	for kind, k := range keyArrays(own) {
+		if _, err := found.look(ctx, kind, byKeySQL[kind], false, k[0], k[1]); err != nil {
+			return nil, err
+		}
+	}
+	return slices.Collect(maps.Keys(found.users)), nil
+}
+
+// noteUsers notes whom a row of the platform names.
+func (n *neighbourhood) noteUsers(k rowKey, leans []string) {
+	if k.kind != enrollment && k.a != "" {
+		return
+	}
+	for _, l := range leans {
+		if strings.HasPrefix(l, "user:") {
+			n.users[l] = true
+		}
+	}
+}
+
+// lookConnected adds the rows of connected accounts that name the users noted, and
+// the invoices of such subscriptions.
+func (n *neighbourhood) lookConnected(ctx context.Context) error {
+	if len(n.users) == 0 {
+		return nil
+	}
+	users := slices.Collect(maps.Keys(n.users))
+	n.more.add(true, users...)
+	n.leaning++ // whoever brings such a row waits for the users' locks, so look once these are held
+	before := maps.Clone(n.found)
+	if _, err := n.look(ctx, subscription, connectedSQL[subscription], false, users); err != nil {
+		return err
+	}
+	var subscriptions []string
+	for k := range n.found {
+		if !before[k] {
+			subscriptions = append(subscriptions, k.lock())
+		}
+	}
+	if len(subscriptions) > 0 {
+		n.more.add(true, subscriptions...)
+		if _, err := n.look(ctx, payment, byLeanSQL[payment], false, subscriptions); err != nil {
+			return err
+		}
+	}
+	_, err := n.look(ctx, payment, connectedSQL[payment], false, users)
+	return err
+}
