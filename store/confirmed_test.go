@@ -178,3 +178,25 @@ func TestForgedSaleOfAnotherStoresCourse(t *testing.T) {
 		sound(t, h.store)
 	}
 }
+
+// A sale on a connected account and the report of its user, applied at one moment
+// by two workers, do not miss each other.
+func TestReportBesideTheSaleItConfirms(t *testing.T) {
+	h := newHouse(t)
+	h.empty(t)
+	var e teller
+	apply(t, h.store, []store.NewEvent{e.platform("store.upserted", `{"id":"s1","name":"One","owner_user_id":"user_eve","stripe_account_id":"acct_1"}`)}, 1)
+	var events []store.NewEvent
+	const sales = 80
+	for i := range sales {
+		user := fmt.Sprintf("user_%d", i)
+		apply(t, h.store, []store.NewEvent{e.user(user, fmt.Sprintf("buyer%d@x.example", i), "verified")}, 1)
+		events = append(events,
+			e.stripe("checkout.session.completed", "acct_1", fmt.Sprintf(`{"id":"cs_%[1]d","mode":"payment","payment_status":"paid","amount_total":100,"currency":"usd","payment_intent":"pi_%[1]d","metadata":{"userId":"%[2]s"}}`, i, user)),
+			e.enrolled("c1", fmt.Sprintf(`"user_id":%q`, user)))
+	}
+	h.tell(t, events, plan{batch: 1, workers: 2})
+	if n := h.lines(t, `SELECT count(*) || ' of ' || count(customer_id) FROM payments`); n[0] != fmt.Sprintf("%[1]d of %[1]d", sales) {
+		t.Errorf("%s sales are on a list", n[0])
+	}
+}
