@@ -90,7 +90,7 @@ func (s *Store) transact(ctx context.Context, do func(context.Context, *work) er
 			// Every statement here looks up rows by key. Plans made while tables
 			// were small must not scan them when they are large, nor be made
 			// anew each time.
-			if _, err := tx.Exec(ctx, `SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL jit = off; SET LOCAL plan_cache_mode = force_generic_plan`); err != nil {
+			if _, err := tx.Exec(ctx, `SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL jit = off; SET LOCAL plan_cache_mode = force_generic_plan; `+idleIn(s.idle)); err != nil {
 				return err
 			}
 			if err = do(ctx, w); err == nil {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -110,7 +109,11 @@ func (s *Store) StartBackfill(ctx context.Context, n NewBackfill) (b Backfill, e
 		n.ChunkSize = kind.Chunk
 	}
 	if n.Options.AsOf == nil && n.Kind != "convex" { // an export is of its file's time
-		n.Options.AsOf = ptr(time.Now().UTC().Truncate(time.Microsecond))
+		now, err := s.Now(ctx)
+		if err != nil {
+			return b, err
+		}
+		n.Options.AsOf = &now
 	}
 	b, err = oneBackfill(s.pool.Query(ctx, `
 		WITH started AS (
@@ -258,7 +261,7 @@ func (s *Store) CancelBackfill(ctx context.Context, id int64) (Backfill, error) 
 func (s *Store) order(ctx context.Context, id int64, sql, want string) (b Backfill, err error) {
 	defer wrap(&err, "store.order(%d)", id)
 	var changed int64
-	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+	err = s.inTx(ctx, func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, sql, id)
 		if changed = tag.RowsAffected(); err != nil || changed == 0 {
 			return err

@@ -26,13 +26,13 @@ const (
 
 // newPool opens a pool whose connections outlive neither a failover nor the
 // server's turning read-only. What the URL says goes before what is chosen here.
-func newPool(ctx context.Context, url string, conns int32) (pool *pgxpool.Pool, err error) {
+func newPool(ctx context.Context, url string, o Options) (pool *pgxpool.Pool, err error) {
 	cfg, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, fmt.Errorf("DATABASE_URL: %w", err)
 	}
-	if conns > 0 {
-		cfg.MaxConns = conns
+	if o.Conns > 0 {
+		cfg.MaxConns = o.Conns
 	}
 	if cfg.ConnConfig.ConnectTimeout == 0 {
 		cfg.ConnConfig.ConnectTimeout = connectTimeout
@@ -45,7 +45,15 @@ func newPool(ctx context.Context, url string, conns int32) (pool *pgxpool.Pool, 
 		return nil, fmt.Errorf("DATABASE_URL: %w", err)
 	}
 	if told.RuntimeParams["default_query_exec_mode"] == "" {
-		cfg.BeforeConnect = new(pooler).choose
+		way := new(pooler)
+		settings := prepare(o.Idle, cfg.ConnConfig.RuntimeParams)
+		cfg.BeforeConnect = way.choose
+		cfg.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
+			if way.there {
+				return nil
+			}
+			return settings(ctx, conn)
+		}
 	}
 	cfg.ConnConfig.DialFunc = newDialer().DialContext
 	keep := cfg.ConnConfig.OnPgError
@@ -63,9 +71,6 @@ func newPool(ctx context.Context, url string, conns int32) (pool *pgxpool.Pool, 
 // takesNoWrites is the code of the error of a server that takes no writes: it was the primary and
 // is no more, or is to be none soon.
 const takesNoWrites = "25006"
-
-// errReadOnly is Ready's word for the same.
-var errReadOnly = errors.New("the server takes no writes: with several hosts in DATABASE_URL, add target_session_attrs=read-write")
 
 // pooler finds out whether a pooler stands between us and Postgres. In
 // transaction mode it gives each transaction whichever connection is free, so a

@@ -8,13 +8,13 @@ import (
 // Payloads that are not kept for good. Their rows stay: a duplicate of an event
 // is one however long ago it came.
 
-// PruneOld takes the payloads from up to limit closed events that came before a
-// time, the oldest first, and returns how many and when the last of them came:
+// PruneOld takes the payloads from up to limit closed events that came longer ago
+// than they are kept, by the clock of Postgres, the oldest first, and returns how many and when the last of them came:
 // the next call may go on from there. One caller at a time does it; another one
 // meanwhile finds nothing to do, and so does one behind the end.
-func (s *Store) PruneOld(ctx context.Context, from, before time.Time, limit int) (pruned int, last time.Time, err error) {
+func (s *Store) PruneOld(ctx context.Context, from time.Time, keep time.Duration, limit int) (pruned int, last time.Time, err error) {
 	defer wrap(&err, "store.PruneOld")
-	err = s.pool.QueryRow(ctx, pruneSQL, from, before, limit).Scan(&pruned, &last)
+	err = s.pool.QueryRow(ctx, pruneSQL, from, keep, limit).Scan(&pruned, &last)
 	return pruned, last.UTC(), err
 }
 
@@ -28,7 +28,7 @@ const pruneSQL = `
 		WHERE payload IS NOT NULL
 		  AND status IN ('processed', 'ignored')
 		  AND received_at >= $1
-		  AND received_at < $2
+		  AND received_at < now() - $2::interval
 		  AND (SELECT mine FROM turn)
 		ORDER BY received_at
 		LIMIT $3

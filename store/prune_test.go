@@ -43,10 +43,10 @@ func openOldInbox(t *testing.T) *Store {
 // at a time; what is still to be read keeps it.
 func TestPruneOld(t *testing.T) {
 	s := openOldInbox(t)
-	before, from := time.Now().Add(-9*24*time.Hour-time.Hour), time.Time{}
+	keep, from := 9*24*time.Hour+time.Hour, time.Time{}
 	var counts []int
 	for {
-		n, last, err := s.PruneOld(t.Context(), from, before, 3)
+		n, last, err := s.PruneOld(t.Context(), from, keep, 3)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -67,7 +67,7 @@ func TestPruneOld(t *testing.T) {
 	if diff := cmp.Diff(want, s.kept(t)); diff != "" {
 		t.Error(diff)
 	}
-	n, _, err := s.PruneOld(t.Context(), time.Time{}, before, 100)
+	n, _, err := s.PruneOld(t.Context(), time.Time{}, keep, 100)
 	if n != 0 || err != nil {
 		t.Errorf("once more: %d %v", n, err)
 	}
@@ -100,7 +100,7 @@ func TestOtherModePruned(t *testing.T) {
 		if err != nil || o.Live != want || o.Test != want || (o.Oldest == nil) != (want == 0) {
 			t.Errorf("%+v %v, want %d of each", o, err, want)
 		}
-		if _, _, err := s.PruneOld(t.Context(), time.Time{}, time.Now(), 4); err != nil {
+		if _, _, err := s.PruneOld(t.Context(), time.Time{}, 0, 4); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -109,7 +109,7 @@ func TestOtherModePruned(t *testing.T) {
 // Nothing is applied again that cannot be read.
 func TestReopenPruned(t *testing.T) {
 	s := openOldInbox(t)
-	if _, _, err := s.PruneOld(t.Context(), time.Time{}, time.Now().Add(-15*24*time.Hour), 100); err != nil {
+	if _, _, err := s.PruneOld(t.Context(), time.Time{}, 15*24*time.Hour, 100); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.pool.Exec(t.Context(), `UPDATE webhook_events SET payload = NULL, pruned_at = now(), pruned_for = 'erasure' WHERE id = 1`); err != nil {
@@ -157,10 +157,10 @@ func TestPruneOneAtATime(t *testing.T) {
 	}
 	var n int
 	var last time.Time
-	if err := tx.QueryRow(t.Context(), pruneSQL, time.Time{}, time.Now(), 5).Scan(&n, &last); err != nil || n != 5 {
+	if err := tx.QueryRow(t.Context(), pruneSQL, time.Time{}, time.Duration(0), 5).Scan(&n, &last); err != nil || n != 5 {
 		t.Fatal(n, err)
 	}
-	if n, _, err := s.PruneOld(t.Context(), time.Time{}, time.Now(), 5); n != 0 || err != nil {
+	if n, _, err := s.PruneOld(t.Context(), time.Time{}, 0, 5); n != 0 || err != nil {
 		t.Errorf("beside another: %d %v", n, err)
 	}
 	if err := tx.Rollback(context.Background()); err != nil {
@@ -169,7 +169,7 @@ func TestPruneOneAtATime(t *testing.T) {
 	if n := len(s.kept(t)); n != 20 {
 		t.Errorf("%d of 20 payloads are left of a batch that was not committed", n)
 	}
-	if n, _, err := s.PruneOld(t.Context(), time.Time{}, time.Now(), 5); n != 5 || err != nil {
+	if n, _, err := s.PruneOld(t.Context(), time.Time{}, 0, 5); n != 5 || err != nil {
 		t.Errorf("after it: %d %v", n, err)
 	}
 }
@@ -192,7 +192,7 @@ func TestPruneIsIndexed(t *testing.T) {
 	}
 	for days, limit := range map[int]int{0: 500, 1: 500, 13: 500, 30: 10} {
 		var text []byte
-		err := s.pool.QueryRow(t.Context(), "EXPLAIN (FORMAT JSON) "+pruneSQL, time.Time{}, time.Now().AddDate(0, 0, -days), limit).Scan(&text)
+		err := s.pool.QueryRow(t.Context(), "EXPLAIN (FORMAT JSON) "+pruneSQL, time.Time{}, time.Duration(days)*24*time.Hour, limit).Scan(&text)
 		var plans []struct{ Plan plan }
 		if err == nil {
 			err = json.Unmarshal(text, &plans)

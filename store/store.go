@@ -3,10 +3,13 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -23,6 +26,8 @@ type Store struct {
 	platformTypes []string
 	walkBudget    int
 	schema        int64
+	idle          time.Duration // how long a transaction may wait for us
+	written       writeProbe
 }
 
 // Options of Open.
@@ -34,6 +39,9 @@ type Options struct {
 	// Stripe price and product ids) whose sales are the platform's own and make
 	// nobody a store's customer.
 	PlatformTypes []string
+	// Idle is how long Postgres keeps a transaction open that waits for this
+	// program, which may be gone: 30 s if it is 0.
+	Idle time.Duration
 }
 
 // Open connects to the database at url (a postgres:// URL or a key=value
@@ -41,11 +49,12 @@ type Options struct {
 // database that is away shows at the first use, so that a receiver can start
 // and answer 503 meanwhile.
 func Open(ctx context.Context, url string, o Options) (*Store, error) {
-	pool, err := newPool(ctx, url, o.Conns)
+	o.Idle = cmp.Or(o.Idle, idleLimit)
+	pool, err := newPool(ctx, url, o)
 	if err != nil {
 		return nil, fmt.Errorf("store.Open: %w", err)
 	}
-	return &Store{pool: pool, platformTypes: append([]string{}, o.PlatformTypes...), walkBudget: walkBudget, schema: o.Schema}, nil
+	return &Store{pool: pool, platformTypes: append([]string{}, o.PlatformTypes...), walkBudget: walkBudget, schema: o.Schema, idle: o.Idle}, nil
 }
 
 // Close waits for connections in use and closes the pool.
@@ -54,31 +63,6 @@ func (s *Store) Close() { s.pool.Close() }
 // Ping tells whether Postgres answers.
 func (s *Store) Ping(ctx context.Context) error { return s.pool.Ping(ctx) }
 
-// ErrNotMigrated is returned when the database has no schema yet, or an older one
-// than the program needs.
-var ErrNotMigrated = errors.New("the database schema is not current; run `rollcall migrate up`")
-
-// Ready tells whether Postgres answers, takes writes and has the schema.
-func (s *Store) Ready(ctx context.Context) error {
-	var migrated, writes bool
-	err := s.pool.QueryRow(ctx, `
-		SELECT
-			EXISTS (SELECT FROM goose_db_version WHERE is_applied AND version_id >= $1),
-			current_setting('transaction_read_only') = 'off'`, s.schema).Scan(&migrated, &writes)
-	switch {
-	case Outdated(err):
-		return ErrNotMigrated
-	case err != nil:
-		return err
-	case !writes:
-		s.pool.Reset() // so that the next look is at whoever takes them by then
-		return errReadOnly
-	case !migrated:
-		return ErrNotMigrated
-	}
-	return nil
-}
-
 // wrap adds the call to *err, once per function: defer wrap(&err, "store.X(%d)", id).
 func wrap(err *error, format string, args ...any) {
 	if *err != nil {
@@ -86,17 +70,30 @@ func wrap(err *error, format string, args ...any) {
 	}
 }
 
+// serversTrouble are the codes of errors, or their classes, that the server or its
+// set-up is to blame for, whatever is asked of it.
+var serversTrouble = []string{
+	"08",             // connection
+	"25P03", "25P04", // it ended our session, as we did not speak for too long
+	"28",       // login refused
+	"3D",       // no such database
+	"42501",    // the role may not do this
+	"53",       // out of disk, memory or connections
+	"57P",      // it shuts down or starts up
+	"58", "F0", // its disk or its configuration
+	takesNoWrites,
+}
+
 // Unavailable tells whether err means that Postgres could not be reached, shut
-// down in the middle or was not the primary, so that trying again later is the
-// cure.
+// down in the middle, was not the primary or is not able to do what is asked of it,
+// so that trying again later is the cure.
 func Unavailable(err error) bool {
 	if err == nil {
 		return false
 	}
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
-		// 08 connection, 53 resources, 57P shutdown and starting up.
-		return strings.HasPrefix(pg.Code, "08") || strings.HasPrefix(pg.Code, "53") || strings.HasPrefix(pg.Code, "57P") || pg.Code == takesNoWrites
+		return slices.ContainsFunc(serversTrouble, func(code string) bool { return strings.HasPrefix(pg.Code, code) })
 	}
 	return !errors.Is(err, pgx.ErrNoRows) && !errors.Is(err, ErrNotFound) && pgconn.SafeToRetry(err) ||
 		isNetwork(err)

@@ -17,6 +17,7 @@ type Vitals struct {
 	Unattached    map[string]int64 `json:"unattached"`     // facts that wait for somebody to say something, by reason; of each kind, up to MaxWaiting
 	Watches       []Watch          `json:"watches"`        // that are not ok, the worst first
 	Backfills     []Backfill       `json:"backfills"`      // that have not ended, the newest first
+	Held          []HeldSession    `json:"held_sessions"`  // that hold rows and have been silent for long
 }
 
 // SourceVitals tell what comes from one source.
@@ -60,7 +61,11 @@ func (s *Store) Vitals(ctx context.Context) (v Vitals, err error) {
 		return v, err
 	}
 	v.Watches = slices.DeleteFunc(v.Watches, func(w Watch) bool { return w.State == OK })
-	v.Backfills, err = s.runningBackfills(ctx)
+	if v.Backfills, err = s.runningBackfills(ctx); err != nil {
+		return v, err
+	}
+	v.Held, err = s.HeldSessions(ctx, HeldLong)
+	v.Held = append([]HeldSession{}, v.Held...)
 	return v, err
 }
 

@@ -88,7 +88,7 @@ type ChangeKey struct {
 // time, or within one round, one does it and the others find nothing to do.
 func (s *Store) LookAtWatches(ctx context.Context, r WatchRound) (due []ChangeKey, err error) {
 	defer wrap(&err, "store.LookAtWatches")
-	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+	err = s.inTx(ctx, func(tx pgx.Tx) error {
 		turn, err := ourTurn(ctx, tx, r)
 		if err != nil || !turn {
 			return err

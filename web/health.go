@@ -2,7 +2,6 @@ package web
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"time"
 
@@ -19,8 +18,8 @@ func (s *Site) healthz(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// readiness is what /readyz answers: each server is "ok" or "away", Postgres
-// also "not_migrated".
+// readiness is what /readyz answers: Redis is "ok" or "away", Postgres as
+// store.Trouble says.
 type readiness struct {
 	Status   string `json:"status"` // ready, not_ready or leaving
 	Postgres string `json:"postgres"`
@@ -61,17 +60,10 @@ func ask(ctx context.Context, ping func(context.Context) error) <-chan string {
 		defer cancel()
 		select {
 		case err := <-pinged:
-			if err == nil {
-				answer <- "ok"
-				return
-			}
-			if errors.Is(err, store.ErrNotMigrated) {
-				answer <- "not_migrated"
-				return
-			}
+			answer <- store.Trouble(err)
 		case <-ctx.Done():
+			answer <- "away"
 		}
-		answer <- "away"
 	}()
 	return answer
 }

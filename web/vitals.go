@@ -22,7 +22,7 @@ import (
 // vitals tell operators how all of it is faring; their JSON is the API's.
 type vitals struct {
 	At       time.Time     `json:"at"`
-	Postgres string        `json:"postgres"` // ok, away or not_migrated
+	Postgres string        `json:"postgres"` // as store.Trouble says
 	Redis    string        `json:"redis"`    // ok or away
 	Inbox    *store.Vitals `json:"inbox"`    // null: Postgres is away, or too slow to tell
 	Queues   []queue       `json:"queues"`   // null: Redis is away
@@ -189,6 +189,10 @@ func (s *Site) notes(v vitals) (notes []note) {
 	}
 	add(v.Postgres == "away", true, "Postgres does not answer. Senders are told to send again; nothing is lost.", "", "")
 	add(v.Postgres == "not_migrated", true, "The database schema is not current: run rollcall migrate up. Until then senders are told to send again.", "", "")
+	add(v.Postgres == "read_only", true, "Postgres takes no writes. Senders are told to send again.", "", "")
+	add(v.Postgres == "not_allowed", true, "The role of DATABASE_URL may not write the inbox: see rollcall doctor. Senders are told to send again.", "", "")
+	add(v.Postgres == "refused", true, "Postgres refuses the login, or has no such database: look at DATABASE_URL. Senders are told to send again.", "", "")
+	add(v.Postgres == "full", true, "Postgres is out of disk, memory or connections. Senders are told to send again.", "", "")
 	add(v.Postgres == "ok" && v.Inbox == nil, true, "Postgres is too slow to tell how the inbox is faring.", "", "")
 	add(v.Redis == "away", true, "Redis does not answer. Events are kept all the same, and are applied when it is back.", "", "")
 	add(v.Workers != nil && len(v.Workers) == 0, true, "No worker is running. What comes is kept, and is applied as soon as one is: rollcall work.", "", "")
@@ -197,6 +201,10 @@ func (s *Site) notes(v vitals) (notes []note) {
 	}
 	if v.Inbox == nil {
 		return notes
+	}
+	for _, h := range v.Inbox.Held {
+		notes = append(notes, note{Bad: true, Text: "The database " + h.String() + " holds rows and says nothing: what needs them waits.", Since: &h.Since,
+			Fix: fmt.Sprintf(`psql "$DATABASE_URL" -c 'SELECT pg_terminate_backend(%d)'`, h.PID)})
 	}
 	told := map[string]bool{}
 	for _, w := range v.Inbox.Watches {

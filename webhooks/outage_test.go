@@ -1,6 +1,7 @@
 package webhooks
 
 import (
+	"fmt"
 	"net"
 	"testing"
 	"time"
@@ -58,6 +59,32 @@ func TestServersDown(t *testing.T) {
 	expect("evt_3", 200, "accepted", 3)
 	must(servers.StartRedis(t.Context()))
 	expect("evt_3", 200, "duplicate", 3)
+}
+
+// What the server cannot do, or not let this role do, is not the sender's fault: it
+// is told to come back.
+func TestServersTrouble(t *testing.T) {
+	b := open(t, testdb.Postgres(t), testdb.Redis(t), nil)
+	for n, code := range []string{"disk_full", "out_of_memory", "insufficient_privilege", "io_error", "config_file_error", "internal_error", "read_only_sql_transaction"} {
+		for _, sql := range []string{
+			`CREATE OR REPLACE FUNCTION trouble() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '` + code + `'; END $$`,
+			`CREATE TRIGGER trouble BEFORE INSERT ON webhook_events FOR EACH ROW EXECUTE FUNCTION trouble()`,
+		} {
+			if err := b.exec(t, sql); err != nil {
+				t.Fatal(err)
+			}
+		}
+		id := fmt.Sprintf("evt_%d", n)
+		if got := b.deliver(t, id); got.code != 503 || got.what != unavailable || got.header.Get("Retry-After") == "" {
+			t.Errorf("%s: %+v", code, got)
+		}
+		if err := b.exec(t, `DROP TRIGGER trouble ON webhook_events`); err != nil {
+			t.Fatal(err)
+		}
+		if got := b.deliver(t, id); got.code != 200 || got.what != "accepted" {
+			t.Errorf("after %s: %+v", code, got)
+		}
+	}
 }
 
 // mute is a server that takes connections and never answers.

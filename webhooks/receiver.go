@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
@@ -228,7 +229,7 @@ func explain(err error) *refusal {
 		return told
 	case refusesData(err):
 		return &refusal{unstorable, "the database does not take this body: is it nested very deeply, or does it hold characters that are none?", err}
-	case store.Unavailable(err), store.Outdated(err), errors.Is(err, context.DeadlineExceeded), errors.Is(err, errClosed), errors.Is(err, errFull):
+	case store.Unavailable(err), errors.As(err, new(*pgconn.PgError)), errors.Is(err, context.DeadlineExceeded), errors.Is(err, errClosed), errors.Is(err, errFull):
 		return &refusal{unavailable, "the event could not be stored just now: send it again after the seconds in Retry-After", err}
 	}
 	return &refusal{internal, "something went wrong here and the event is not stored: send it again", err}

@@ -44,8 +44,9 @@ func (w *Worker) hourly(ctx context.Context, _ *asynq.Task) error {
 	if err != nil {
 		return err
 	}
-	if started != nil && time.Since(*started) < hourlyPause {
-		return nil
+	now, err := w.now(ctx)
+	if err != nil || started != nil && now.Sub(*started) < hourlyPause {
+		return err
 	}
 	accounts, err := w.cfg.Store.HeardAccounts(ctx)
 	if err != nil {

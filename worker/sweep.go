@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"golang.org/x/time/rate"
 
 	"rollcall/jobs"
 )
@@ -30,6 +32,7 @@ func (w *Worker) sweepUntil(ctx context.Context) {
 	tick := time.NewTicker(w.cfg.Sweep)
 	defer tick.Stop()
 	w.announceQueues(ctx, client)
+	clock := rate.Sometimes{First: 1, Interval: time.Minute}
 	for {
 		select {
 		case <-ctx.Done():
@@ -39,7 +42,20 @@ func (w *Worker) sweepUntil(ctx context.Context) {
 				w.cfg.Log.Warn("sweep failed; the next one tries again", "error", err)
 			}
 			w.announceQueues(ctx, client)
+			clock.Do(func() { w.noteClock(ctx) })
 		}
+	}
+}
+
+// noteClock lets doctor see whether this machine's clock is off. Nothing is decided
+// by it: what is old is so by the clock of Postgres.
+func (w *Worker) noteClock(ctx context.Context) {
+	host, err := os.Hostname()
+	if err == nil {
+		err = w.cfg.Store.NoteClock(ctx, fmt.Sprintf("%s:%d", host, os.Getpid()), time.Now())
+	}
+	if err != nil && ctx.Err() == nil {
+		w.cfg.Log.Warn("this worker's clock could not be compared with that of Postgres", "error", err)
 	}
 }
 

@@ -31,7 +31,7 @@ func (w *Worker) tidyUntil(ctx context.Context) {
 			err := w.cfg.Store.FinishErasures(ctx, lease*w.cfg.Grace, store.EraseOptions{Forget: w.forgetJobs})
 			if w.cfg.Retain > 0 && now.Sub(pruned) >= min(pruneRest, w.cfg.Retain) {
 				pruned = now
-				err = errors.Join(err, w.prune(ctx, now.Add(-w.cfg.Retain)))
+				err = errors.Join(err, w.prune(ctx))
 			}
 			if err != nil && ctx.Err() == nil {
 				w.cfg.Log.Warn("tidying failed; the next round tries again", "error", err)
@@ -46,13 +46,13 @@ func (w *Worker) forgetJobs(names []string) error {
 	return err
 }
 
-// prune takes away the payloads of closed events that came before a time, batch
-// by batch. Each batch is a transaction of its own: to be killed in the middle
+// prune takes away the payloads of closed events that are older than they are
+// kept, batch by batch. Each batch is a transaction of its own: to be killed in the middle
 // costs nothing.
-func (w *Worker) prune(ctx context.Context, before time.Time) error {
+func (w *Worker) prune(ctx context.Context) error {
 	total := 0
 	for from := (time.Time{}); ; {
-		n, last, err := w.cfg.Store.PruneOld(ctx, from, before, pruneBatch)
+		n, last, err := w.cfg.Store.PruneOld(ctx, from, w.cfg.Retain, pruneBatch)
 		if err != nil {
 			return err
 		}
@@ -66,7 +66,7 @@ func (w *Worker) prune(ctx context.Context, before time.Time) error {
 		}
 	}
 	if total > 0 {
-		w.cfg.Log.Info("took away payloads of old events", "events", total, "before", before.UTC().Format(time.RFC3339))
+		w.cfg.Log.Info("took away payloads of old events", "events", total, "older_than", w.cfg.Retain)
 	}
 	return nil
 }

@@ -94,7 +94,7 @@ func TestTidyEnds(t *testing.T) {
 	s := newSite(t, nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := s.prune(ctx, time.Now()); !errors.Is(err, context.Canceled) {
+	if err := s.prune(ctx); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
 	s.tidyUntil(ctx)

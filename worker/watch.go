@@ -29,6 +29,14 @@ const (
 	alertMost = 10 * time.Minute
 )
 
+// now is the time by the clock that all workers share.
+func (w *Worker) now(ctx context.Context) (time.Time, error) {
+	if w.cfg.Now != nil {
+		return w.cfg.Now().UTC(), nil
+	}
+	return w.cfg.Store.Now(ctx)
+}
+
 // watchUntil looks at the watches, now and then until ctx ends.
 func (w *Worker) watchUntil(ctx context.Context) {
 	tick := time.NewTicker(w.cfg.Watch)
@@ -48,7 +56,10 @@ func (w *Worker) watchUntil(ctx context.Context) {
 // lookAtWatches looks once, and asks for what changed to be told. The rows say
 // what is to be told: a job that gets lost is asked for again by the sweep.
 func (w *Worker) lookAtWatches(ctx context.Context) error {
-	now := w.cfg.Now().UTC()
+	now, err := w.now(ctx)
+	if err != nil {
+		return err
+	}
 	due, err := w.cfg.Store.LookAtWatches(ctx, store.WatchRound{
 		Now: now, Every: w.cfg.Watch, Since: now.Add(-watch.Weeks), Alert: w.cfg.Alert != nil, Next: watch.Next,
 	})
@@ -69,7 +80,11 @@ func (w *Worker) sweepAlerts(ctx context.Context, round string) error {
 	if w.cfg.Alert == nil {
 		return nil
 	}
-	due, err := w.cfg.Store.DueAlerts(ctx, w.cfg.Now().Add(-alertGrace), alertLimit)
+	now, err := w.now(ctx)
+	if err != nil {
+		return err
+	}
+	due, err := w.cfg.Store.DueAlerts(ctx, now.Add(-alertGrace), alertLimit)
 	if err != nil {
 		return err
 	}
@@ -88,7 +103,10 @@ func (w *Worker) alert(ctx context.Context, t *asynq.Task) error {
 	if err != nil || w.cfg.Alert == nil { // another worker's sweep asks again
 		return err
 	}
-	now := w.cfg.Now().UTC()
+	now, err := w.now(ctx)
+	if err != nil {
+		return err
+	}
 	c, err := w.cfg.Store.TakeAlert(ctx, store.ChangeKey(job), now, now.Add(alertLease))
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
@@ -98,11 +116,14 @@ func (w *Worker) alert(ctx context.Context, t *asynq.Task) error {
 	}
 	failed := w.cfg.Alert.Tell(ctx, c, now)
 	ctx = context.WithoutCancel(ctx) // what was told is noted, whatever ends
+	if now, err = w.now(ctx); err != nil {
+		return err
+	}
 	if failed == nil {
-		return w.cfg.Store.AlertDelivered(ctx, c.ChangeKey, w.cfg.Now())
+		return w.cfg.Store.AlertDelivered(ctx, c.ChangeKey, now)
 	}
 	delay := alertDelay(c.Attempts)
-	if err := w.cfg.Store.AlertFailed(ctx, c.ChangeKey, failed, w.cfg.Now().Add(delay)); err != nil {
+	if err := w.cfg.Store.AlertFailed(ctx, c.ChangeKey, failed, now.Add(delay)); err != nil {
 		return err
 	}
 	w.cfg.Log.Warn("nobody could be told of a change of a watch; it is tried again", "watch", c.Watch, "change", c.Number, "tries", c.Attempts, "error", failed)

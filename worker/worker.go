@@ -94,9 +94,6 @@ func New(cfg Config) *Worker {
 	if cfg.Watch == 0 {
 		cfg.Watch = time.Minute
 	}
-	if cfg.Now == nil {
-		cfg.Now = time.Now
-	}
 	w := &Worker{
 		cfg: cfg, jobs: jobs.NewClient(cfg.Redis), writers: semaphore.NewWeighted(writersAtOnce), ending: make(chan struct{}),
 		metrics: newMetrics(cfg.Metrics), tracer: tracer(cfg.Traces),

@@ -98,6 +98,7 @@ var checks = []check{
 	{"settings", nothing, (*doctor).checkSettings},
 	{"database", nothing, (*doctor).checkDatabase},
 	{"schema", nothing, (*doctor).checkSchema},
+	{"sessions", schema, (*doctor).checkSessions},
 	{"redis", nothing, (*doctor).checkRedis},
 	{"workers", queue, (*doctor).checkWorkers},
 	{"senders", schema, (*doctor).checkSenders},

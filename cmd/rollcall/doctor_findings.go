@@ -74,6 +74,8 @@ var kindsOfFindings = []struct{ kind, means string }{
 	{"index_missing", "an index that lists need to be quick"},
 	{"schema_behind", "migrations that are not applied yet"},
 	{"schema_ahead", "a schema newer than this program"},
+	{"database_not_able", "a database that cannot take webhooks: senders are told to come back"},
+	{"session_held", "a session that holds rows and says nothing: what needs them waits"},
 	{"clock_off", "clocks that disagree: signatures more than five minutes off are refused"},
 	{"redis_away", "Redis does not answer: events are kept, and applied when it does again"},
 	{"redis_evicts", "a Redis that forgets jobs when it is full"},

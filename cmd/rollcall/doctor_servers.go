@@ -85,20 +85,83 @@ func (d *doctor) judgeDatabase(db store.Database) {
 
 // judgeClock compares the clock here with that of Postgres.
 func (d *doctor) judgeClock(here, there time.Time) {
-	off := here.Sub(there)
-	f := finding{Kind: "clock_off", Severity: warning, Count: 1, Fix: []string{"sudo timedatectl set-ntp true   # here, and where Postgres runs"}}
-	switch {
-	case off.Abs() >= clockFails:
-		f.Severity = problem
-	case off.Abs() < clockWarns:
+	if d.clockAgrees("", "this machine", here.Sub(there)) {
 		d.fine("the clocks of this machine and of Postgres agree")
-		return
 	}
-	f.What = fmt.Sprintf("the clock of this machine is %s ahead of that of Postgres", off.Abs().Round(time.Second))
-	if off < 0 {
-		f.What = fmt.Sprintf("the clock of this machine is %s behind that of Postgres", off.Abs().Round(time.Second))
+}
+
+// clockAgrees judges by how much a clock is ahead of that of Postgres.
+func (d *doctor) clockAgrees(subject, whose string, ahead time.Duration) bool {
+	if ahead.Abs() < clockWarns {
+		return true
 	}
+	f := finding{Kind: "clock_off", Subject: subject, Severity: warning, Count: 1, Fix: []string{"sudo timedatectl set-ntp true   # on " + whose + ", and where Postgres runs"}}
+	if ahead.Abs() >= clockFails {
+		f.Severity = problem
+	}
+	where := "ahead of"
+	if ahead < 0 {
+		where = "behind"
+	}
+	f.What = fmt.Sprintf("the clock of %s is %s %s that of Postgres", whose, ahead.Abs().Round(time.Second), where)
 	d.find(f)
+	return false
+}
+
+// checkSessions looks whether Postgres can do what a webhook needs, at the sessions
+// that hold rows, and at the clocks of the workers.
+func (d *doctor) checkSessions(ctx context.Context) error {
+	ready := d.store.Ready(ctx)
+	held, err := d.store.HeldSessions(ctx, store.HeldLong)
+	if err != nil {
+		return err
+	}
+	clocks, err := d.store.WorkerClocks(ctx)
+	if err != nil {
+		return err
+	}
+	d.judgeAble(ready)
+	d.judgeSessions(held)
+	agree := true
+	for _, c := range clocks {
+		agree = d.clockAgrees(c.Worker, "worker "+harmless(c.Worker), c.Ahead) && agree
+	}
+	if agree && len(clocks) > 0 {
+		d.fine("the clocks of %s agree with that of Postgres", count(len(clocks), "worker"))
+	}
+	return nil
+}
+
+// judgeAble tells why webhooks could not be stored. The schema and a server that
+// takes no writes are told of elsewhere.
+func (d *doctor) judgeAble(err error) {
+	f := finding{Kind: "database_not_able", Severity: problem, Count: 1}
+	switch store.Trouble(err) {
+	case "ok":
+		d.fine("Postgres can store webhooks")
+		return
+	case "not_allowed":
+		f.Fix = []string{psql("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO <ROLE>")}
+	case "full":
+		f.Fix = []string{"df -h   # where Postgres keeps its data", psql("SHOW data_directory")}
+	case "not_migrated", "read_only":
+		return
+	default:
+		f.Fix = []string{`pg_isready -d "$DATABASE_URL"`}
+	}
+	f.What = "webhooks could not be stored: " + harmless(err.Error())
+	d.find(f)
+}
+
+func (d *doctor) judgeSessions(held []store.HeldSession) {
+	for _, h := range held {
+		d.find(finding{Kind: "session_held", Subject: fmt.Sprint(h.PID), Severity: problem, Count: 1,
+			What: fmt.Sprintf("%s has held rows of %s since %s and says nothing", harmless(h.String()), count(int(h.Tables), "table"), h.Since.Format(time.RFC3339)),
+			Fix:  []string{psql(fmt.Sprintf("SELECT pg_terminate_backend(%d)", h.PID))}})
+	}
+	if len(held) == 0 {
+		d.fine("no session holds rows for long")
+	}
 }
 
 // checkSchema looks which migrations are applied.

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"rollcall/store"
 	"rollcall/watch"
 )
@@ -31,7 +33,7 @@ func TestDoctorFindsAndMends(t *testing.T) {
 }
 
 // elsewhereTested are the kinds that cannot be caused on servers as they are here.
-var elsewhereTested = map[string]bool{"database_old": true, "clock_off": true, "redis_old": true, "redis_mute": true, "watches_stale": true}
+var elsewhereTested = map[string]bool{"database_old": true, "database_not_able": true, "session_held": true, "clock_off": true, "redis_old": true, "redis_mute": true, "watches_stale": true}
 
 // treat causes an ailment, has it found, and mends it.
 func (h *hospital) treat(t *testing.T, a ailment) {
@@ -138,6 +140,14 @@ func TestDoctorJudges(t *testing.T) {
 		{"clocks agree", func(d *doctor) { d.judgeClock(at, at.Add(3*time.Second)) }, ""},
 		{"a clock is ahead", func(d *doctor) { d.judgeClock(at, at.Add(-time.Minute)) }, "clock_off warning"},
 		{"a clock is behind", func(d *doctor) { d.judgeClock(at, at.Add(3*time.Minute)) }, "clock_off problem"},
+		{"a worker's clock is ahead", func(d *doctor) { d.clockAgrees("h:1", "worker h:1", 24*time.Hour) }, "clock_off problem"},
+		{"a session is silent", func(d *doctor) {
+			d.judgeSessions([]store.HeldSession{{PID: 7, Application: "psql", Since: long, Tables: 1}})
+		}, "session_held problem"},
+		{"no session is", func(d *doctor) { d.judgeSessions(nil) }, ""},
+		{"Postgres can", func(d *doctor) { d.judgeAble(nil) }, ""},
+		{"a full disk", func(d *doctor) { d.judgeAble(&pgconn.PgError{Code: "53100", Message: "could not extend file"}) }, "database_not_able problem"},
+		{"a role that may not write", func(d *doctor) { d.judgeAble(&pgconn.PgError{Code: "42501"}) }, "database_not_able problem"},
 		{"Redis 7", func(d *doctor) { d.judgeRedisVersion("# Server\r\nredis_version:7.0.15\r\n") }, ""},
 		{"Redis 6.2", func(d *doctor) { d.judgeRedisVersion("redis_version:6.2.14\r\n") }, "redis_old warning"},
 		{"Redis 5", func(d *doctor) { d.judgeRedisVersion("redis_version:5.0.3\r\n") }, "redis_old problem"},

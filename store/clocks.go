@@ -1,0 +1,61 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// What happened when is told by the clock of Postgres, the one that all share. A
+// machine whose clock is off must not delete, alarm or start anything for it.
+
+// Now is the time by the clock of Postgres.
+func (s *Store) Now(ctx context.Context) (now time.Time, err error) {
+	defer wrap(&err, "store.Now")
+	err = s.pool.QueryRow(ctx, `SELECT clock_timestamp()`).Scan(&now)
+	return now.UTC(), err
+}
+
+// WorkerClock is how far a worker's clock is from that of Postgres.
+type WorkerClock struct {
+	Worker string        // host:pid
+	Ahead  time.Duration // of Postgres; negative: behind it
+}
+
+// clocksFor is how long a worker that says no more is remembered.
+const clocksFor = 10 * time.Minute
+
+// NoteClock compares a worker's clock with that of Postgres, and keeps the
+// difference.
+func (s *Store) NoteClock(ctx context.Context, worker string, now time.Time) (err error) {
+	defer wrap(&err, "store.NoteClock(%q)", worker)
+	_, err = s.pool.Exec(ctx, `
+		WITH gone AS (
+			DELETE FROM worker_clocks WHERE seen_at < clock_timestamp() - $3::interval AND worker <> $1
+		)
+		INSERT INTO worker_clocks (worker, ahead, seen_at)
+		VALUES ($1, $2::timestamptz - clock_timestamp(), clock_timestamp())
+		ON CONFLICT (worker) DO UPDATE SET ahead = EXCLUDED.ahead, seen_at = EXCLUDED.seen_at`, worker, now, clocksFor)
+	return err
+}
+
+// WorkerClocks lists the clocks of the workers that run, the ones furthest off
+// first.
+func (s *Store) WorkerClocks(ctx context.Context) (_ []WorkerClock, err error) {
+	defer wrap(&err, "store.WorkerClocks")
+	rows, err := s.pool.Query(ctx, `
+		SELECT worker, extract(epoch FROM ahead)::float8
+		FROM worker_clocks
+		WHERE seen_at > clock_timestamp() - $1::interval
+		ORDER BY GREATEST(ahead, -ahead) DESC, worker`, clocksFor)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (c WorkerClock, err error) {
+		var seconds float64
+		err = row.Scan(&c.Worker, &seconds)
+		c.Ahead = time.Duration(seconds * float64(time.Second))
+		return c, err
+	})
+}
