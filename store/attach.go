@@ -57,6 +57,8 @@ type work struct {
 
 	erased      *erased // tombstones looked up; nil if nobody was ever erased
 	erasedKnown bool
+	heard       []facts.Event         // the events that are said, if they are; one for each set
+	abouts      []about               // whose these are
 	touched     []bool                // which of the sets said last spoke of erased people
 	comebacks   map[string][]comeback // by table: keys of people who came anew
 	names       map[identity]int64    // under which they did, and the erasures

@@ -54,6 +54,7 @@ func (f *trail) from(ctx context.Context, tx pgx.Tx, seeds []identity, x erasure
 			}
 			for _, v := range events {
 				e.ties(found, v.set)
+				e.objectTies(found, v.about, v.set.At)
 			}
 			f.events = append(f.events, events...)
 			if err := looked(min(from+scanStretch, end), end); err != nil {
@@ -79,6 +80,12 @@ func distinctEvents(all []received) []received {
 	return slices.CompactFunc(all, func(a, b received) bool { return a.id == b.id })
 }
 
+// has tells whether an identity is the person's.
+func (f trail) has(i identity) bool {
+	_, found := slices.BinarySearchFunc(f.ids, i, compareIdentities)
+	return found
+}
+
 // values are those of a kind.
 func (f trail) values(kind string) []string {
 	out := []string{}
@@ -90,10 +97,13 @@ func (f trail) values(kind string) []string {
 	return out
 }
 
-// names are all that the person is known by, in lower case.
+// names are all that the person is known by, in lower case; of what they bought
+// the ids stay.
 func (f trail) names() (names []string) {
 	for _, i := range f.ids {
-		names = append(names, strings.ToLower(idOf(i)))
+		if i.kind != anObject {
+			names = append(names, strings.ToLower(idOf(i)))
+		}
 	}
 	return names
 }
@@ -106,7 +116,7 @@ func rowsInStore(ctx context.Context, q querier, store string, ids []identity) (
 	for _, i := range ids {
 		if key, ok := leanOf(i); ok {
 			leans = append(leans, key)
-		} else {
+		} else if i.kind == anAddress {
 			emails, persons = append(emails, i.value), append(persons, "email:"+i.value)
 		}
 	}

@@ -27,7 +27,7 @@ import (
 // identity is something that a person is known by.
 type identity struct {
 	kind  string
-	value string // an address; a user's id; account/id of a Stripe customer
+	value string // an address; a user's id; account/id of a Stripe customer or object
 }
 
 func compareIdentities(a, b identity) int {
@@ -39,6 +39,7 @@ const (
 	anAddress       = "address"
 	aUser           = "user"
 	aStripeCustomer = "stripe_customer"
+	anObject        = "object" // of one buyer: see objects.go
 )
 
 const (
@@ -201,6 +202,11 @@ func identitiesOf(set facts.Set) []identity {
 	}
 	for _, f := range set.FailedInvoices {
 		of(f.Account, &facts.Context{StripeCustomer: f.StripeCustomer})
+	}
+	for _, k := range rowsIn(set) {
+		if i, ok := k.object(); ok {
+			all[i] = true
+		}
 	}
 	return slices.Collect(maps.Keys(all))
 }

@@ -55,10 +55,20 @@ func (e *erased) stripeCustomerTies(found ties, f facts.StripeCustomer, at time.
 	}
 }
 
-// contextTies: the Stripe customer that an erased user bought as is theirs.
-func (e *erased) contextTies(found ties, account string, c *facts.Context, at time.Time) {
-	if c != nil && c.StripeCustomer != "" {
-		e.tie(found, identity{aStripeCustomer, account + "/" + c.StripeCustomer}, e.tomb(aUser, c.UserRef, at))
+// contextTies: the Stripe customer that an erased user bought as is theirs, and
+// so is the row that names any of them.
+func (e *erased) contextTies(found ties, row rowKey, c *facts.Context, at time.Time) {
+	if c == nil {
+		return
+	}
+	object, _ := row.object()
+	user := e.tomb(aUser, c.UserRef, at)
+	e.tie(found, object, user)
+	e.tie(found, object, e.tomb(anAddress, c.Email, at))
+	if c.StripeCustomer != "" {
+		customer := identity{aStripeCustomer, row.a + "/" + c.StripeCustomer}
+		e.tie(found, customer, user)
+		e.tie(found, object, e.tomb(customer.kind, customer.value, at))
 	}
 }
 
@@ -71,13 +81,13 @@ func (e *erased) ties(found ties, set facts.Set) {
 		e.stripeCustomerTies(found, f, set.At)
 	}
 	for _, f := range set.Payments {
-		e.contextTies(found, f.Account, &f.Context, set.At)
-		e.contextTies(found, f.Account, f.Intent.Says(), set.At)
-		e.contextTies(found, f.Account, f.Charge, set.At)
+		e.contextTies(found, rowKey{payment, f.Account, f.ID}, &f.Context, set.At)
+		e.contextTies(found, rowKey{payment, f.Account, f.ID}, f.Intent.Says(), set.At)
+		e.contextTies(found, rowKey{payment, f.Account, f.ID}, f.Charge, set.At)
 	}
 	for _, f := range set.Subscriptions {
-		e.contextTies(found, f.Account, &f.Context, set.At)
-		e.contextTies(found, f.Account, f.Checkout, set.At)
+		e.contextTies(found, rowKey{subscription, f.Account, f.ID}, &f.Context, set.At)
+		e.contextTies(found, rowKey{subscription, f.Account, f.ID}, f.Checkout, set.At)
 	}
 }
 
@@ -90,6 +100,7 @@ func (w *work) forget(ctx context.Context, said []facts.Set) (all facts.Set, tur
 	if err != nil {
 		return all, nil, err
 	}
+	w.abouts = nil
 	w.touched, w.comebacks, w.names = make([]bool, len(said)), map[string][]comeback{}, map[identity]int64{}
 	for _, set := range said {
 		all.Add(set)
@@ -97,7 +108,13 @@ func (w *work) forget(ctx context.Context, said []facts.Set) (all facts.Set, tur
 	if e == nil {
 		return all, nil, nil
 	}
-	if err := e.find(ctx, w.tx, identitiesOf(all)); err != nil {
+	named := identitiesOf(all)
+	for i, v := range w.heard {
+		a := aboutOf(v, said[i])
+		w.abouts = append(w.abouts, a)
+		named = slices.Concat(named, a.people, a.objects)
+	}
+	if err := e.find(ctx, w.tx, named); err != nil {
 		return all, nil, err
 	}
 	if err := e.findInAccounts(ctx, w.tx, all.StripeCustomers); err != nil {
@@ -126,6 +143,9 @@ func (w *work) buryTied(ctx context.Context, said []facts.Set) (turned []rowKey,
 		found := ties{}
 		for _, set := range said {
 			w.erased.ties(found, set)
+		}
+		for i, a := range w.abouts {
+			w.erased.objectTies(found, a, said[i].At)
 		}
 		if len(found) == 0 {
 			return turned, nil
@@ -222,18 +242,25 @@ func (w *work) veilMerged(ctx context.Context, said []facts.Set) (turned []rowKe
 			}
 		}
 	}
-	found := ties{}
+	found, err := w.veilWhole(ctx, first)
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	return w.buryFound(ctx, found)
+}
+
+// veilWhole puts all that rows say of somebody nameless. first is when each row
+// was first told of.
+func (w *work) veilWhole(ctx context.Context, first map[rowKey]time.Time) (found ties, err error) {
+	found = ties{}
 	if err := veilRows(ctx, w, payment, first, found, func(f *facts.Payment) (rowKey, []*facts.Context) {
 		return rowKey{payment, f.Account, f.ID}, []*facts.Context{&f.Context, f.Intent.Says(), f.Charge}
 	}); err != nil {
 		return nil, err
 	}
-	if err := veilRows(ctx, w, subscription, first, found, func(f *facts.Subscription) (rowKey, []*facts.Context) {
+	return found, veilRows(ctx, w, subscription, first, found, func(f *facts.Subscription) (rowKey, []*facts.Context) {
 		return rowKey{subscription, f.Account, f.ID}, []*facts.Context{&f.Context, f.Checkout}
-	}); err != nil || len(found) == 0 {
-		return nil, err
-	}
-	return w.buryFound(ctx, found)
+	})
 }
 
 // veilRows puts the rows of a kind that name somebody nameless and were first
@@ -251,6 +278,7 @@ func veilRows[F any](ctx context.Context, w *work, kind string, first map[rowKey
 	var customers []identity
 	for i := range rows {
 		key, all := contexts(&rows[i])
+		names = append(names, buyerIn(all))
 		for _, c := range all {
 			names = append(names, namelessIn(c))
 			if user, customer := boughtAs(key.a, c); user != "" {
@@ -269,6 +297,9 @@ func veilRows[F any](ctx context.Context, w *work, kind string, first map[rowKey
 	for i := range rows {
 		key, all := contexts(&rows[i])
 		touched := false
+		if t, erased := tombs[buyerIn(all)]; erased {
+			touched = veilRest(all, t)
+		}
 		for _, c := range all {
 			t, erased := tombs[namelessIn(c)]
 			touched = erased && !first[key].After(t.at) && veilNameless(c, t) || touched
@@ -306,6 +337,34 @@ func namelessIn(c *facts.Context) string {
 		}
 	}
 	return ""
+}
+
+// buyerIn is what the first of a row's contexts that names a buyer calls them, if
+// that is somebody nameless: the contexts after it count only where it is silent.
+func buyerIn(all []*facts.Context) string {
+	for _, c := range all {
+		if c == nil || c.UserRef+c.StripeCustomer+c.Email == "" {
+			continue
+		}
+		for _, name := range []string{c.UserRef, c.StripeCustomer, c.Email} {
+			if strings.HasPrefix(name, nameless) {
+				return name
+			}
+		}
+		return ""
+	}
+	return ""
+}
+
+// veilRest puts what contexts that name nobody by an id were typed with, and tells
+// whether that changed any.
+func veilRest(all []*facts.Context, t tombstone) (touched bool) {
+	for _, c := range all {
+		if c != nil && c.UserRef+c.StripeCustomer == "" {
+			touched = veilNameless(c, t) || touched
+		}
+	}
+	return touched
 }
 
 // tombsOf finds the tombstones of the nameless, by what they are called or the
@@ -354,7 +413,7 @@ func veilNameless(c *facts.Context, t tombstone) bool {
 // noteNames notes which erased identities are told of anew.
 func (w *work) noteNames(at time.Time, told []identity) {
 	for _, i := range told {
-		if t := w.erased.tombs[i]; t != nil && at.After(t.at) {
+		if t := w.erased.tombs[i]; t != nil && at.After(t.at) && i.kind != anObject {
 			w.names[i] = t.erasure
 		}
 	}
