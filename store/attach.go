@@ -63,7 +63,7 @@ type work struct {
 	comebacks   map[string][]comeback // by table: keys of people who came anew
 	names       map[identity]int64    // under which they did, and the erasures
 	bereft      []customer            // whose rows went under another key
-	put         map[rowKey]bool       // rows that were put because of whose they are in their store
+	put         map[rowKey]bool       // rows that are put, or were, because of whose they are in their store
 
 	outcomes map[factKey]outcome // unless nil: what became of the facts said
 	attached attached            // what the last attachment did

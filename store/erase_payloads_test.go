@@ -212,3 +212,21 @@ func retyped(t *testing.T, payload []byte, names []string) []byte {
 	}
 	return text
 }
+
+// From one store go the payloads about what was bought there, also of types that
+// say nothing; late ones go if they tell of a row of the store.
+func TestEraseTypedInOneStore(t *testing.T) {
+	var e teller
+	sold := func(pi, shop string) store.NewEvent {
+		return e.sale(pi, "ann@x.example", `{"storeId":"`+shop+`","productId":"p"}`)
+	}
+	about := func(typ, pi string) store.NewEvent {
+		return e.stripe(typ, "", `{"id":"`+pi+`","charge":"ch_`+pi+`","payment_intent":"`+pi+`","amount":1000,"amount_refunded":300,"currency":"usd","billing_details":{"name":"Typed Name"}}`)
+	}
+	s, url := openURL(t)
+	applyAny(t, s, []store.NewEvent{sold("pi_1", "s1"), sold("pi_2", "s2"), about("payment_intent.payment_failed", "pi_1"), about("charge.updated", "pi_2"), about("charge.refunded", "pi_1")})
+	erase(t, s, store.Erasing{Email: "ann@x.example", Store: "s1"})
+	applyAny(t, s, []store.NewEvent{about("charge.refunded", "pi_1"), about("charge.refunded", "pi_2")})
+	wantRows(t, url, `SELECT event_id FROM webhook_events WHERE payload IS NOT NULL ORDER BY id`, "evt_002", "evt_004", "evt_007")
+	sound(t, s)
+}

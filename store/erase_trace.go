@@ -7,8 +7,6 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
-
-	"rollcall/facts"
 )
 
 // trail is what was found of a person.
@@ -154,7 +152,7 @@ func rowsInStore(ctx context.Context, q querier, store string, ids []identity) (
 func ofStoreAlone(ctx context.Context, q querier, events []received, store, person string) (left []received, err error) {
 	var all []rowKey
 	for _, v := range events {
-		all = append(all, rowsIn(v.set)...)
+		all = append(all, v.rows()...)
 		for _, f := range v.set.Enrollments {
 			all = append(all, rowKey{enrollment, f.CourseID, "user:" + person})
 		}
@@ -179,16 +177,28 @@ func ofStoreAlone(ctx context.Context, q querier, events []received, store, pers
 		}
 	}
 	for _, v := range events {
-		if tellsOnlyOf(in, v.set, person) {
+		if tellsOnlyOf(in, v, person) {
 			left = append(left, v)
 		}
 	}
 	return left, nil
 }
 
-func tellsOnlyOf(in map[rowKey]bool, set facts.Set, person string) bool {
-	keys := rowsIn(set)
-	if len(keys) == 0 || len(set.Users) > 0 {
+// rows are those that an event tells of, or, where it says nothing, the payments
+// that it is about.
+func (v received) rows() []rowKey {
+	keys := rowsIn(v.set)
+	for _, o := range v.about.money {
+		if account, id, _ := strings.Cut(o.value, "/"); len(rowsIn(v.set)) == 0 && !strings.HasPrefix(id, "ch_") {
+			keys = append(keys, rowKey{payment, account, id})
+		}
+	}
+	return keys
+}
+
+func tellsOnlyOf(in map[rowKey]bool, v received, person string) bool {
+	keys := v.rows()
+	if len(keys) == 0 || len(v.set.Users) > 0 {
 		return false
 	}
 	return !slices.ContainsFunc(keys, func(k rowKey) bool {
