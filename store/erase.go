@@ -114,7 +114,10 @@ func (w *work) dig(ctx context.Context) (e *erased, err error) {
 		return e, err
 	}
 	w.erased = &erased{tombs: map[identity]*tombstone{}}
-	return w.erased, w.tx.QueryRow(ctx, `SELECT key FROM erasure_key`).Scan(&w.erased.key)
+	if w.erased.key, _, _, err = erasureKey(ctx, w.tx); err == nil && w.erased.key == nil {
+		w.erased.key, err = w.newKey(ctx)
+	}
+	return w.erased, err
 }
 
 // alone takes the gate: what others are saying now is said before, or after.

@@ -6,7 +6,6 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -78,17 +77,15 @@ func (w *work) graves(ctx context.Context) (_ *erased, err error) {
 	}
 	defer wrap(&err, "store.graves")
 	e := &erased{tombs: map[identity]*tombstone{}}
-	err = w.tx.QueryRow(ctx, `
-		SELECT key, EXISTS (SELECT FROM erased WHERE store_id <> '')
-		FROM erasure_key
-		WHERE EXISTS (SELECT FROM erased)`).Scan(&e.key, &e.scoped)
-	if errors.Is(err, pgx.ErrNoRows) {
-		e, err = nil, nil
+	var any bool
+	if e.key, any, e.scoped, err = erasureKey(ctx, w.tx); err != nil {
+		return nil, err
 	}
-	if err == nil {
-		w.erased, w.erasedKnown = e, true
+	if !any {
+		e = nil
 	}
-	return e, err
+	w.erased, w.erasedKnown = e, true
+	return e, nil
 }
 
 // hash is what is kept of an identity.

@@ -87,10 +87,11 @@ func (s *Store) Footprint(ctx context.Context, p Erasing, o EraseOptions) (f Foo
 
 // erasuresOf finds the erasure by which a person was erased before.
 func erasuresOf(ctx context.Context, tx pgx.Tx, p Erasing) ([]int64, error) {
-	e := &erased{}
-	if err := tx.QueryRow(ctx, `SELECT key FROM erasure_key`).Scan(&e.key); err != nil {
+	key, any, _, err := erasureKey(ctx, tx)
+	if err != nil || !any {
 		return nil, err
 	}
+	e := &erased{key: key}
 	rows, err := tx.Query(ctx, `SELECT erasure_id FROM erased WHERE hash = $1 AND store_id = $2`, e.hash(p.seed()), p.Store)
 	if err != nil {
 		return nil, err

@@ -87,11 +87,14 @@ func wrap(err *error, format string, args ...any) {
 }
 
 // Unavailable tells whether err means that Postgres could not be reached, shut
-// down in the middle or was not the primary, so that trying again later is the
-// cure.
+// down in the middle or was not the primary, or lacks the key of the erasures, so
+// that trying again later is the cure.
 func Unavailable(err error) bool {
 	if err == nil {
 		return false
+	}
+	if errors.Is(err, ErrErasureKey) {
+		return true
 	}
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
