@@ -161,10 +161,21 @@ func (w *work) openErasure(ctx context.Context, p Erasing) (x erasure, err error
 			RETURNING id, person, erased_at`, nameless+strings.ToLower(rand.Text()[:20]), p.Store).Scan(&x.id, &x.person, &x.at)
 	}
 	if err == nil {
-		_, err = w.tx.Exec(ctx, `UPDATE erased SET erased_at = $2 WHERE erasure_id = $1`, x.id, x.at)
+		if _, err = w.tx.Exec(ctx, `UPDATE erased SET erased_at = $2 WHERE erasure_id = $1`, x.id, x.at); err == nil {
+			_, err = w.tx.Exec(ctx, boughtSQL, x.id, x.tombstone().address())
+		}
 	}
 	return x, err
 }
+
+// boughtSQL has an erasure look for what its person bought before: that goes by
+// the other name, which leads to no events.
+const boughtSQL = `
+	INSERT INTO erasure_terms (erasure_id, kind, value)
+	SELECT $1::bigint, 'object', account || '/' || id FROM payments WHERE customer_email = $2 OR email = $2
+	UNION
+	SELECT $1::bigint, 'object', account || '/' || id FROM subscriptions WHERE customer_email = $2 OR email = $2
+	ON CONFLICT DO NOTHING`
 
 // entomb makes the tombstones of an erasure for all that its person is known by,
 // and notes in clear that it is to be looked for. The gate is held.

@@ -230,3 +230,18 @@ func TestEraseTypedInOneStore(t *testing.T) {
 	wantRows(t, url, `SELECT event_id FROM webhook_events WHERE payload IS NOT NULL ORDER BY id`, "evt_002", "evt_004", "evt_007")
 	sound(t, s)
 }
+
+// What somebody bought who was erased by an older program has no tombstones: to
+// erase them once more makes them.
+func TestEraseAgainFindsObjects(t *testing.T) {
+	var e teller
+	s, url := openURL(t)
+	applyAny(t, s, []store.NewEvent{e.sale("pi_1", "ann@x.example", `{"storeId":"s1","productId":"p"}`)})
+	erase(t, s, store.Erasing{Email: "ann@x.example"})
+	if _, err := execute(t, url, `DELETE FROM erased WHERE kind = 'object'`); err != nil {
+		t.Fatal(err)
+	}
+	applyAny(t, s, []store.NewEvent{e.stripe("charge.failed", "", objectsOfAnn["charge."])})
+	erase(t, s, store.Erasing{Email: "ann@x.example"})
+	unnamed(t, url, typed...)
+}
