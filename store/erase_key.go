@@ -43,7 +43,7 @@ const keySQL = `
 	LEFT JOIN erasure_key_check c ON true`
 
 // erasureKey reads the key, and whether there are tombstones, and any of one store
-// only. The error is ErrErasureKey if there are, and it does not fit.
+// only. One that does not fit is none; if there are tombstones, that is ErrErasureKey.
 func erasureKey(ctx context.Context, q querier) (key []byte, tombstones, scoped bool, err error) {
 	var state KeyState
 	rows, err := q.Query(ctx, keySQL)
@@ -54,10 +54,13 @@ func erasureKey(ctx context.Context, q querier) (key []byte, tombstones, scoped 
 	for rows.Next() {
 		err = rows.Scan(&key, &state, &tombstones, &scoped)
 	}
-	if err = errors.Join(err, rows.Err()); err == nil && tombstones && state != KeyFits {
-		err = ErrErasureKey
+	switch err = errors.Join(err, rows.Err()); {
+	case err != nil || state == KeyFits:
+		return key, tombstones, scoped, err
+	case tombstones:
+		return nil, true, scoped, ErrErasureKey
 	}
-	return key, tombstones, scoped, err
+	return nil, false, false, nil
 }
 
 // newKey makes a key where there are no tombstones that it would have to fit.
@@ -67,7 +70,7 @@ func (w *work) newKey(ctx context.Context) (key []byte, err error) {
 	rand.Read(key) // never fails
 	_, err = w.tx.Exec(ctx, `
 		WITH made AS (
-			INSERT INTO erasure_key (key) VALUES ($1)
+			INSERT INTO erasure_key (key) VALUES ($1) ON CONFLICT (one) DO UPDATE SET key = EXCLUDED.key
 		)
 		INSERT INTO erasure_key_check (hash) VALUES (sha256($1))
 		ON CONFLICT (one) DO UPDATE SET hash = EXCLUDED.hash`, key)
