@@ -245,3 +245,21 @@ func TestEraseAgainFindsObjects(t *testing.T) {
 	erase(t, s, store.Erasing{Email: "ann@x.example"})
 	unnamed(t, url, typed...)
 }
+
+// A payment that names two people: to erase one leaves the other on the list, with
+// what they paid, though the payloads of that payment go.
+func TestErasePaymentOfTwo(t *testing.T) {
+	var e teller
+	s, url := openURL(t)
+	applyAny(t, s, []store.NewEvent{
+		e.user("user_bob", "bob@x.example", "verified"), e.sale("pi_1", "ann@x.example", `{"storeId":"s1","productId":"p","userId":"user_bob"}`),
+		e.stripe("charge.refunded", "", `{"id":"ch_1","amount":1000,"amount_refunded":300,"currency":"usd","payment_intent":"pi_1","billing_details":{"email":"bob@x.example","name":"Bob"}}`),
+		e.sale("pi_2", "bob@x.example", `{"storeId":"s1","productId":"q"}`),
+	})
+	lists := query(t, url, listsSQL)
+	erase(t, s, store.Erasing{Email: "ann@x.example"})
+	wantRows(t, url, listsSQL, lists...)
+	wantRows(t, url, `SELECT event_id FROM webhook_events WHERE payload IS NOT NULL ORDER BY id`, "evt_001", "evt_004")
+	unnamed(t, url, "ann@x.example")
+	sound(t, s)
+}
