@@ -86,6 +86,7 @@ func (s *Store) Apply(ctx context.Context, ids []int64, neighbours int, read Rea
 		for i, e := range events {
 			said[i], said[i].At = e.set, e.event.OccurredAt
 			w.everyone = w.everyone || e.attempts > 0
+			w.heard = append(w.heard, e.event)
 		}
 		rows, err := w.say(ctx, said...)
 		if err != nil {

@@ -57,12 +57,14 @@ type work struct {
 
 	erased      *erased // tombstones looked up; nil if nobody was ever erased
 	erasedKnown bool
+	heard       []facts.Event         // the events that are said, if they are; one for each set
+	abouts      []about               // whose these are
 	touched     []bool                // which of the sets said last spoke of erased people
 	comebacks   map[string][]comeback // by table: keys of people who came anew
 	names       map[identity]int64    // under which they did, and the erasures
 	bereft      []customer            // whose rows went under another key
 	reported    []string              // keys of users whom the platform reports, or reported until now
-	put         map[rowKey]bool       // rows that were put because of whose they are in their store
+	put         map[rowKey]bool       // rows that are put, or were, because of whose they are in their store
 
 	outcomes map[factKey]outcome // unless nil: what became of the facts said
 	attached attached            // what the last attachment did

@@ -114,7 +114,10 @@ func (w *work) dig(ctx context.Context) (e *erased, err error) {
 		return e, err
 	}
 	w.erased = &erased{tombs: map[identity]*tombstone{}}
-	return w.erased, w.tx.QueryRow(ctx, `SELECT key FROM erasure_key`).Scan(&w.erased.key)
+	if w.erased.key, _, _, err = erasureKey(ctx, w.tx); err == nil && w.erased.key == nil {
+		w.erased.key, err = w.newKey(ctx)
+	}
+	return w.erased, err
 }
 
 // alone takes the gate: what others are saying now is said before, or after.
@@ -158,10 +161,21 @@ func (w *work) openErasure(ctx context.Context, p Erasing) (x erasure, err error
 			RETURNING id, person, erased_at`, nameless+strings.ToLower(rand.Text()[:20]), p.Store).Scan(&x.id, &x.person, &x.at)
 	}
 	if err == nil {
-		_, err = w.tx.Exec(ctx, `UPDATE erased SET erased_at = $2 WHERE erasure_id = $1`, x.id, x.at)
+		if _, err = w.tx.Exec(ctx, `UPDATE erased SET erased_at = $2 WHERE erasure_id = $1`, x.id, x.at); err == nil {
+			_, err = w.tx.Exec(ctx, boughtSQL, x.id, x.tombstone().address())
+		}
 	}
 	return x, err
 }
+
+// boughtSQL has an erasure look for what its person bought before: that goes by
+// the other name, which leads to no events.
+const boughtSQL = `
+	INSERT INTO erasure_terms (erasure_id, kind, value)
+	SELECT $1::bigint, 'object', account || '/' || id FROM payments WHERE customer_email = $2 OR email = $2
+	UNION
+	SELECT $1::bigint, 'object', account || '/' || id FROM subscriptions WHERE customer_email = $2 OR email = $2
+	ON CONFLICT DO NOTHING`
 
 // entomb makes the tombstones of an erasure for all that its person is known by,
 // and notes in clear that it is to be looked for. The gate is held.

@@ -71,7 +71,7 @@ func (s *Store) finishErasure(ctx context.Context, x erasure, o EraseOptions) (e
 				return err
 			}
 		}
-		if err := s.empty(ctx, x, found.events, o); err != nil || fresh {
+		if err := s.empty(ctx, x, found, o); err != nil || fresh {
 			if err != nil {
 				return err
 			}
@@ -278,10 +278,10 @@ func kindsAndValues(ids []identity) (kinds, values []string) {
 // empty takes away the payloads of events, some at a time. Those that wait are
 // applied, and their payloads go with it; of what cannot be now, they go when it
 // can, or is given up.
-func (s *Store) empty(ctx context.Context, x erasure, events []received, o EraseOptions) error {
+func (s *Store) empty(ctx context.Context, x erasure, found trail, o EraseOptions) error {
 	var ids []int64
-	for _, v := range events {
-		if v.event.OccurredAt.After(x.at) {
+	for _, v := range found.events {
+		if v.event.OccurredAt.After(x.at) && !slices.ContainsFunc(v.about.money, found.has) {
 			continue
 		}
 		ids = append(ids, v.id)

@@ -348,7 +348,7 @@ func TestFootprint(t *testing.T) {
 		e.user("user_ann", "old@x.example", "verified"), e.enrolled("c1", `"user_id":"user_ann"`), e.user("user_ann", "ann@x.example", "verified"),
 		e.customer("cus_ann", "ann@x.example"), e.enrolled("c2", `"email":"ann@x.example"`), e.sale("pi_1", "ann@x.example", `{"storeId":"s2","productId":"p"}`),
 		e.subscription("created", "active", `{"storeId":"s1","userId":"user_ann"}`), e.enrolled("c1", `"email":"bob@x.example"`),
-		e.stripe("charge.succeeded", "", `{"id":"ch_1","billing_details":{"email":"Ann@X.example"}}`), e.stripe("charge.succeeded", "", `{"id":"ch_2","billing_details":{"email":"joann@x.example"}}`),
+		e.stripe("charge.succeeded", "", `{"id":"ch_1","billing_details":{"email":"Ann@X.example"},"receipt_email":"Typed@x.example"}`), e.stripe("charge.succeeded", "", `{"id":"ch_2","billing_details":{"email":"joann@x.example"}}`),
 	}, 1)
 	jot(t, s, url, "ann@x.example", "her dog is called Rex")
 	jot(t, s, url, "bob@x.example", "a friend of Ann@x.example, not of joann@x.example")
@@ -372,7 +372,7 @@ func TestFootprint(t *testing.T) {
 	}
 	want := store.Footprint{
 		Addresses: []string{"ann@x.example"}, Users: []string{"user_ann"}, StripeCustomers: []string{"/cus_ann"},
-		Elsewhere: []string{"old@x.example"}, Staff: []string{"s9"},
+		Elsewhere: []string{"old@x.example"}, Typed: []string{"typed@x.example"}, Staff: []string{"s9"},
 		Traces: []store.Trace{
 			{Table: "backfill_errors", Fate: "removed", Count: 2}, {Table: "backfill_previews", Store: "s1", Fate: "removed", Count: 1},
 			{Table: "customer_merges", Store: "s1", Fate: "removed", Count: 1}, {Table: "customer_notes", Store: "s1", Fate: "removed", Count: 1},

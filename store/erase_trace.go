@@ -7,8 +7,6 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
-
-	"rollcall/facts"
 )
 
 // trail is what was found of a person.
@@ -54,6 +52,7 @@ func (f *trail) from(ctx context.Context, tx pgx.Tx, seeds []identity, x erasure
 			}
 			for _, v := range events {
 				e.ties(found, v.set)
+				e.objectTies(found, v.about, v.set.At)
 			}
 			f.events = append(f.events, events...)
 			if err := looked(min(from+scanStretch, end), end); err != nil {
@@ -79,6 +78,12 @@ func distinctEvents(all []received) []received {
 	return slices.CompactFunc(all, func(a, b received) bool { return a.id == b.id })
 }
 
+// has tells whether an identity is the person's.
+func (f trail) has(i identity) bool {
+	_, found := slices.BinarySearchFunc(f.ids, i, compareIdentities)
+	return found
+}
+
 // values are those of a kind.
 func (f trail) values(kind string) []string {
 	out := []string{}
@@ -90,10 +95,13 @@ func (f trail) values(kind string) []string {
 	return out
 }
 
-// names are all that the person is known by, in lower case.
+// names are all that the person is known by, in lower case; of what they bought
+// the ids stay.
 func (f trail) names() (names []string) {
 	for _, i := range f.ids {
-		names = append(names, strings.ToLower(idOf(i)))
+		if i.kind != anObject {
+			names = append(names, strings.ToLower(idOf(i)))
+		}
 	}
 	return names
 }
@@ -106,7 +114,7 @@ func rowsInStore(ctx context.Context, q querier, store string, ids []identity) (
 	for _, i := range ids {
 		if key, ok := leanOf(i); ok {
 			leans = append(leans, key)
-		} else {
+		} else if i.kind == anAddress {
 			emails, persons = append(emails, i.value), append(persons, "email:"+i.value)
 		}
 	}
@@ -144,7 +152,7 @@ func rowsInStore(ctx context.Context, q querier, store string, ids []identity) (
 func ofStoreAlone(ctx context.Context, q querier, events []received, store, person string) (left []received, err error) {
 	var all []rowKey
 	for _, v := range events {
-		all = append(all, rowsIn(v.set)...)
+		all = append(all, v.rows()...)
 		for _, f := range v.set.Enrollments {
 			all = append(all, rowKey{enrollment, f.CourseID, "user:" + person})
 		}
@@ -169,16 +177,28 @@ func ofStoreAlone(ctx context.Context, q querier, events []received, store, pers
 		}
 	}
 	for _, v := range events {
-		if tellsOnlyOf(in, v.set, person) {
+		if tellsOnlyOf(in, v, person) {
 			left = append(left, v)
 		}
 	}
 	return left, nil
 }
 
-func tellsOnlyOf(in map[rowKey]bool, set facts.Set, person string) bool {
-	keys := rowsIn(set)
-	if len(keys) == 0 || len(set.Users) > 0 {
+// rows are those that an event tells of, or, where it says nothing, the payments
+// that it is about.
+func (v received) rows() []rowKey {
+	keys := rowsIn(v.set)
+	for _, o := range v.about.money {
+		if account, id, _ := strings.Cut(o.value, "/"); len(rowsIn(v.set)) == 0 && !strings.HasPrefix(id, "ch_") {
+			keys = append(keys, rowKey{payment, account, id})
+		}
+	}
+	return keys
+}
+
+func tellsOnlyOf(in map[rowKey]bool, v received, person string) bool {
+	keys := v.rows()
+	if len(keys) == 0 || len(v.set.Users) > 0 {
 		return false
 	}
 	return !slices.ContainsFunc(keys, func(k rowKey) bool {

@@ -6,7 +6,6 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -27,7 +26,7 @@ import (
 // identity is something that a person is known by.
 type identity struct {
 	kind  string
-	value string // an address; a user's id; account/id of a Stripe customer
+	value string // an address; a user's id; account/id of a Stripe customer or object
 }
 
 func compareIdentities(a, b identity) int {
@@ -39,6 +38,7 @@ const (
 	anAddress       = "address"
 	aUser           = "user"
 	aStripeCustomer = "stripe_customer"
+	anObject        = "object" // of one buyer: see objects.go
 )
 
 const (
@@ -77,17 +77,15 @@ func (w *work) graves(ctx context.Context) (_ *erased, err error) {
 	}
 	defer wrap(&err, "store.graves")
 	e := &erased{tombs: map[identity]*tombstone{}}
-	err = w.tx.QueryRow(ctx, `
-		SELECT key, EXISTS (SELECT FROM erased WHERE store_id <> '')
-		FROM erasure_key
-		WHERE EXISTS (SELECT FROM erased)`).Scan(&e.key, &e.scoped)
-	if errors.Is(err, pgx.ErrNoRows) {
-		e, err = nil, nil
+	var any bool
+	if e.key, any, e.scoped, err = erasureKey(ctx, w.tx); err != nil {
+		return nil, err
 	}
-	if err == nil {
-		w.erased, w.erasedKnown = e, true
+	if !any {
+		e = nil
 	}
-	return e, err
+	w.erased, w.erasedKnown = e, true
+	return e, nil
 }
 
 // hash is what is kept of an identity.
@@ -201,6 +199,11 @@ func identitiesOf(set facts.Set) []identity {
 	}
 	for _, f := range set.FailedInvoices {
 		of(f.Account, &facts.Context{StripeCustomer: f.StripeCustomer})
+	}
+	for _, k := range rowsIn(set) {
+		if i, ok := k.object(); ok {
+			all[i] = true
+		}
 	}
 	return slices.Collect(maps.Keys(all))
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -18,6 +19,7 @@ type Footprint struct {
 	Traces          []Trace    // by table and store
 	Waiting         int64      // events that name them and wait to be applied
 	Elsewhere       []string   // addresses that users among them have or had, and that are not erased with them
+	Typed           []string   // other addresses in the payloads that are emptied
 	Staff           []string   // stores that they own or are a member of: that stays
 	ErasedAt        *time.Time // when they were erased before; null: never
 }
@@ -85,10 +87,11 @@ func (s *Store) Footprint(ctx context.Context, p Erasing, o EraseOptions) (f Foo
 
 // erasuresOf finds the erasure by which a person was erased before.
 func erasuresOf(ctx context.Context, tx pgx.Tx, p Erasing) ([]int64, error) {
-	e := &erased{}
-	if err := tx.QueryRow(ctx, `SELECT key FROM erasure_key`).Scan(&e.key); err != nil {
+	key, any, _, err := erasureKey(ctx, tx)
+	if err != nil || !any {
 		return nil, err
 	}
+	e := &erased{key: key}
 	rows, err := tx.Query(ctx, `SELECT erasure_id FROM erased WHERE hash = $1 AND store_id = $2`, e.hash(p.seed()), p.Store)
 	if err != nil {
 		return nil, err
@@ -127,7 +130,25 @@ func (v *survey) into(ctx context.Context, f *Footprint) error {
 	slices.SortFunc(f.Traces, func(a, b Trace) int {
 		return cmp.Or(strings.Compare(a.Table, b.Table), strings.Compare(a.Store, b.Store), strings.Compare(a.Fate, b.Fate))
 	})
-	return v.remarks(ctx, f)
+	if err := v.remarks(ctx, f); err != nil {
+		return err
+	}
+	f.Typed = v.typed(f.Elsewhere)
+	return nil
+}
+
+// typed are the addresses in payloads that the person is not known by and that
+// are not named otherwise.
+func (v *survey) typed(otherwise []string) []string {
+	all := map[string]bool{}
+	for _, e := range v.found.events {
+		for _, i := range e.named {
+			if i.kind == anAddress && !v.found.has(i) && !anonymous(i.value) && !slices.Contains(otherwise, i.value) {
+				all[i.value] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(all))
 }
 
 // count adds what a query counts: stores and numbers.

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"encoding/hex"
 	"maps"
 	"slices"
 	"strings"
@@ -55,10 +54,20 @@ func (e *erased) stripeCustomerTies(found ties, f facts.StripeCustomer, at time.
 	}
 }
 
-// contextTies: the Stripe customer that an erased user bought as is theirs.
-func (e *erased) contextTies(found ties, account string, c *facts.Context, at time.Time) {
-	if c != nil && c.StripeCustomer != "" {
-		e.tie(found, identity{aStripeCustomer, account + "/" + c.StripeCustomer}, e.tomb(aUser, c.UserRef, at))
+// contextTies: the Stripe customer that an erased user bought as is theirs, and
+// so is the row that names any of them.
+func (e *erased) contextTies(found ties, row rowKey, c *facts.Context, at time.Time) {
+	if c == nil {
+		return
+	}
+	object, _ := row.object()
+	user := e.tomb(aUser, c.UserRef, at)
+	e.tie(found, object, user)
+	e.tie(found, object, e.tomb(anAddress, c.Email, at))
+	if c.StripeCustomer != "" {
+		customer := identity{aStripeCustomer, row.a + "/" + c.StripeCustomer}
+		e.tie(found, customer, user)
+		e.tie(found, object, e.tomb(customer.kind, customer.value, at))
 	}
 }
 
@@ -71,13 +80,13 @@ func (e *erased) ties(found ties, set facts.Set) {
 		e.stripeCustomerTies(found, f, set.At)
 	}
 	for _, f := range set.Payments {
-		e.contextTies(found, f.Account, &f.Context, set.At)
-		e.contextTies(found, f.Account, f.Intent.Says(), set.At)
-		e.contextTies(found, f.Account, f.Charge, set.At)
+		e.contextTies(found, rowKey{payment, f.Account, f.ID}, &f.Context, set.At)
+		e.contextTies(found, rowKey{payment, f.Account, f.ID}, f.Intent.Says(), set.At)
+		e.contextTies(found, rowKey{payment, f.Account, f.ID}, f.Charge, set.At)
 	}
 	for _, f := range set.Subscriptions {
-		e.contextTies(found, f.Account, &f.Context, set.At)
-		e.contextTies(found, f.Account, f.Checkout, set.At)
+		e.contextTies(found, rowKey{subscription, f.Account, f.ID}, &f.Context, set.At)
+		e.contextTies(found, rowKey{subscription, f.Account, f.ID}, f.Checkout, set.At)
 	}
 }
 
@@ -90,6 +99,7 @@ func (w *work) forget(ctx context.Context, said []facts.Set) (all facts.Set, tur
 	if err != nil {
 		return all, nil, err
 	}
+	w.abouts = nil
 	w.touched, w.comebacks, w.names = make([]bool, len(said)), map[string][]comeback{}, map[identity]int64{}
 	for _, set := range said {
 		all.Add(set)
@@ -97,7 +107,13 @@ func (w *work) forget(ctx context.Context, said []facts.Set) (all facts.Set, tur
 	if e == nil {
 		return all, nil, nil
 	}
-	if err := e.find(ctx, w.tx, identitiesOf(all)); err != nil {
+	named := identitiesOf(all)
+	for i, v := range w.heard {
+		a := aboutOf(v, said[i])
+		w.abouts = append(w.abouts, a)
+		named = slices.Concat(named, a.people, a.objects)
+	}
+	if err := e.find(ctx, w.tx, named); err != nil {
 		return all, nil, err
 	}
 	if err := e.findInAccounts(ctx, w.tx, all.StripeCustomers); err != nil {
@@ -126,6 +142,9 @@ func (w *work) buryTied(ctx context.Context, said []facts.Set) (turned []rowKey,
 		found := ties{}
 		for _, set := range said {
 			w.erased.ties(found, set)
+		}
+		for i, a := range w.abouts {
+			w.erased.objectTies(found, a, said[i].At)
 		}
 		if len(found) == 0 {
 			return turned, nil
@@ -205,156 +224,10 @@ func (w *work) writeTombs(ctx context.Context, found ties) error {
 	return w.tx.SendBatch(ctx, &batch).Close()
 }
 
-// veilMerged puts rows that facts of erased people were merged into: what one
-// message names them by, another may have told without naming them. A Stripe
-// customer whom only the merged row ties to an erased user is erased as well. It
-// returns the rows that turned out to be theirs, for them to be attached.
-func (w *work) veilMerged(ctx context.Context, said []facts.Set) (turned []rowKey, err error) {
-	if w.erased == nil {
-		return nil, nil
-	}
-	defer wrap(&err, "store.veilMerged")
-	first := map[rowKey]time.Time{} // when each row was first told of
-	for _, set := range said {
-		for _, k := range rowsIn(facts.Set{Payments: set.Payments, Subscriptions: set.Subscriptions}) {
-			if at, known := first[k]; !known || set.At.Before(at) {
-				first[k] = set.At
-			}
-		}
-	}
-	found := ties{}
-	if err := veilRows(ctx, w, payment, first, found, func(f *facts.Payment) (rowKey, []*facts.Context) {
-		return rowKey{payment, f.Account, f.ID}, []*facts.Context{&f.Context, f.Intent.Says(), f.Charge}
-	}); err != nil {
-		return nil, err
-	}
-	if err := veilRows(ctx, w, subscription, first, found, func(f *facts.Subscription) (rowKey, []*facts.Context) {
-		return rowKey{subscription, f.Account, f.ID}, []*facts.Context{&f.Context, f.Checkout}
-	}); err != nil || len(found) == 0 {
-		return nil, err
-	}
-	return w.buryFound(ctx, found)
-}
-
-// veilRows puts the rows of a kind that name somebody nameless and were first
-// told of before that person was erased, and adds to found whom they tie to them.
-func veilRows[F any](ctx context.Context, w *work, kind string, first map[rowKey]time.Time, found ties, contexts func(*F) (rowKey, []*facts.Context)) error {
-	keys := keyArrays(slices.Collect(maps.Keys(first)))[kind]
-	if len(keys[0]) == 0 {
-		return nil
-	}
-	rows, err := factsOf[F](ctx, w.tx, rowsSQL(kind)+` WHERE concat_ws(' ', `+qualify("f", namingColumns[kind])+`) LIKE '%`+nameless+`%'`, keys[0], keys[1])
-	if err != nil || len(rows) == 0 {
-		return err
-	}
-	var names []string
-	var customers []identity
-	for i := range rows {
-		key, all := contexts(&rows[i])
-		for _, c := range all {
-			names = append(names, namelessIn(c))
-			if user, customer := boughtAs(key.a, c); user != "" {
-				names, customers = append(names, user), append(customers, customer)
-			}
-		}
-	}
-	tombs, err := w.tombsOf(ctx, names)
-	if err != nil {
-		return err
-	}
-	if err := w.erased.find(ctx, w.tx, customers); err != nil {
-		return err
-	}
-	var changed []F
-	for i := range rows {
-		key, all := contexts(&rows[i])
-		touched := false
-		for _, c := range all {
-			t, erased := tombs[namelessIn(c)]
-			touched = erased && !first[key].After(t.at) && veilNameless(c, t) || touched
-			if user, customer := boughtAs(key.a, c); user != "" {
-				if t, erased := tombs[user]; erased && !first[key].After(t.at) {
-					w.erased.tie(found, customer, &t)
-				}
-			}
-		}
-		if touched {
-			changed = append(changed, rows[i])
-		}
-	}
-	return w.writeNames(ctx, kind, changed)
-}
-
-// boughtAs is the Stripe customer as whom an erased user bought, with what that
-// user is called now; "" if the context names no such two.
-func boughtAs(account string, c *facts.Context) (user string, customer identity) {
-	if c == nil || c.StripeCustomer == "" || !strings.HasPrefix(c.UserRef, nameless) || strings.HasPrefix(c.StripeCustomer, nameless) {
-		return "", identity{}
-	}
-	return c.UserRef, identity{aStripeCustomer, account + "/" + c.StripeCustomer}
-}
-
-// namelessIn is what a context that says more calls somebody nameless, "" if it
-// names no such.
-func namelessIn(c *facts.Context) string {
-	if c == nil || c.Email == "" && c.Name == "" {
-		return ""
-	}
-	for _, name := range []string{c.UserRef, c.StripeCustomer, c.Email} {
-		if strings.HasPrefix(name, nameless) {
-			return name
-		}
-	}
-	return ""
-}
-
-// tombsOf finds the tombstones of the nameless, by what they are called or the
-// mark of an id of theirs. Of several the last erasure counts.
-func (w *work) tombsOf(ctx context.Context, names []string) (map[string]tombstone, error) {
-	people, marks := make([]string, len(names)), make([][]byte, len(names))
-	for i, name := range names {
-		people[i], _, _ = strings.Cut(name, "@")
-		marks[i], _ = hex.DecodeString(strings.TrimPrefix(name, nameless))
-	}
-	rows, err := w.tx.Query(ctx, `
-		WITH named AS (SELECT DISTINCT * FROM unnest($1::text[], $2::text[], $3::bytea[]) AS n(name, person, mark) WHERE name <> '')
-		SELECT n.name, x.id, x.person, x.erased_at
-		FROM named n
-		JOIN erasures x ON x.person = n.person
-		UNION ALL
-		SELECT n.name, x.id, x.person, x.erased_at
-		FROM named n
-		JOIN erased e ON length(n.mark) = 10 AND e.hash BETWEEN n.mark AND n.mark || '\xffffffffffffffffffffffffffffffffffffffffffff'
-		JOIN erasures x ON x.id = e.erasure_id
-		ORDER BY erased_at`, names, people, marks)
-	if err != nil {
-		return nil, err
-	}
-	found := map[string]tombstone{}
-	var name string
-	var t tombstone
-	_, err = pgx.ForEachRow(rows, []any{&name, &t.erasure, &t.person, &t.at}, func() error {
-		found[name] = t
-		return nil
-	})
-	return found, err
-}
-
-// veilNameless puts what a context says of somebody nameless beside what they are
-// called now, and tells whether that changed it.
-func veilNameless(c *facts.Context, t tombstone) bool {
-	was := *c
-	if c.Email != "" {
-		c.Email = t.address()
-	}
-	c.Name, c.Earlier = "", veiled(c.Earlier, "name")
-	return was.Email != c.Email || was.Name != ""
-}
-
 // noteNames notes which erased identities are told of anew.
 func (w *work) noteNames(at time.Time, told []identity) {
 	for _, i := range told {
-		if t := w.erased.tombs[i]; t != nil && at.After(t.at) {
+		if t := w.erased.tombs[i]; t != nil && at.After(t.at) && i.kind != anObject {
 			w.names[i] = t.erasure
 		}
 	}

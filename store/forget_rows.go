@@ -32,7 +32,7 @@ func mentioning(ctx context.Context, q querier, ids []identity) (found []rowKey,
 	for _, i := range ids {
 		if key, ok := leanOf(i); ok {
 			leans = append(leans, key)
-		} else {
+		} else if i.kind == anAddress {
 			emails, persons = append(emails, i.value), append(persons, "email:"+i.value)
 		}
 	}
@@ -142,7 +142,7 @@ func peopleOf(ctx context.Context, q querier, ids []identity, addresses bool) (p
 		case i.kind == aStripeCustomer:
 			account, id, _ := strings.Cut(i.value, "/")
 			accounts, customers = append(accounts, account), append(customers, id)
-		case addresses:
+		case addresses && i.kind == anAddress:
 			emails = append(emails, i.value)
 		}
 	}
@@ -181,9 +181,9 @@ func (e *erased) tiesOfRows(ctx context.Context, q querier, ids []identity, rows
 			return nil, err
 		}
 		for _, f := range payments {
-			e.contextTies(found, f.Account, &f.Context, happened(f.ClaimVersion, f.PaidAt))
-			e.contextTies(found, f.Account, f.Intent.Says(), happened(f.IntentVersion, f.PaidAt))
-			e.contextTies(found, f.Account, f.Charge, happened(f.ChargeVersion, f.PaidAt))
+			e.contextTies(found, rowKey{payment, f.Account, f.ID}, &f.Context, happened(f.ClaimVersion, f.PaidAt))
+			e.contextTies(found, rowKey{payment, f.Account, f.ID}, f.Intent.Says(), happened(f.IntentVersion, f.PaidAt))
+			e.contextTies(found, rowKey{payment, f.Account, f.ID}, f.Charge, happened(f.ChargeVersion, f.PaidAt))
 		}
 	}
 	if k, ok := keys[subscription]; ok {
@@ -192,8 +192,8 @@ func (e *erased) tiesOfRows(ctx context.Context, q querier, ids []identity, rows
 			return nil, err
 		}
 		for _, f := range subscriptions {
-			e.contextTies(found, f.Account, &f.Context, happened(f.Version, f.StartedAt))
-			e.contextTies(found, f.Account, f.Checkout, happened(f.CheckoutVersion, f.CheckoutAt))
+			e.contextTies(found, rowKey{subscription, f.Account, f.ID}, &f.Context, happened(f.Version, f.StartedAt))
+			e.contextTies(found, rowKey{subscription, f.Account, f.ID}, f.Checkout, happened(f.CheckoutVersion, f.CheckoutAt))
 		}
 	}
 	return found, nil

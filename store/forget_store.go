@@ -37,7 +37,7 @@ func (w *work) forgetInStore(ctx context.Context, rows []resolution) (_ []resolu
 				if keys[i], put, err = w.putInStore(ctx, r.rowKey, t); err != nil {
 					return nil, err
 				}
-				any, w.put[r.rowKey] = any || put, put || w.put[r.rowKey]
+				any, w.put[r.rowKey] = any || put, put || w.put[r.rowKey] || anonymous(r.whose().email)
 			}
 		}
 		if !any {

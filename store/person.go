@@ -54,8 +54,8 @@ type PersonMerge struct {
 	MergedAt time.Time `json:"merged_at"`
 }
 
-// PersonalFact is an enrollment, payment or subscription of somebody's: on which
-// list it is, or why on none.
+// PersonalFact is an enrollment, payment, subscription or expired checkout of
+// somebody's: on which list it is, or why on none.
 type PersonalFact struct {
 	Ref        string     `json:"ref"`
 	Kind       string     `json:"kind"`
@@ -91,7 +91,7 @@ func (s *Store) Person(ctx context.Context, q PersonQuery) (p Person, err error)
 		return p, nil // nobody is called that
 	}
 	l := lookup{Checkup: s.Checkup(q.Store, 0), q: q, p: &p}
-	for _, step := range []func(context.Context) error{l.people, l.lists, l.facts, l.mentions} {
+	for _, step := range []func(context.Context) error{l.people, l.lists, l.facts, l.checkouts, l.mentions} {
 		if err := step(ctx); err != nil {
 			return p, err
 		}

@@ -63,6 +63,9 @@ func (w *work) putRows(ctx context.Context, keys []rowKey) (now []rowKey, err er
 		}
 		now = append(now, some...)
 	}
+	if _, err := w.veilWhole(ctx, untimed(now)); err != nil {
+		return nil, err
+	}
 	if k, ok := columns[enrollment]; ok {
 		some, err := w.putEnrollments(ctx, k)
 		if err != nil {
@@ -71,6 +74,15 @@ func (w *work) putRows(ctx context.Context, keys []rowKey) (now []rowKey, err er
 		now = append(now, some...)
 	}
 	return now, nil
+}
+
+// untimed are rows told of long ago.
+func untimed(keys []rowKey) map[rowKey]time.Time {
+	first := map[rowKey]time.Time{}
+	for _, k := range keys {
+		first[k] = always
+	}
+	return first
 }
 
 func (w *work) putPayment(f *facts.Payment) (rowKey, bool) {

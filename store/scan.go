@@ -17,12 +17,17 @@ import (
 // scanStretch is how many ids of the inbox one statement searches.
 const scanStretch = 5000
 
+// maxNeedles is how many words are looked for in each payload.
+const maxNeedles = 100
+
 // received is an event that names somebody who is searched for.
 type received struct {
 	id     int64
 	status string
 	event  facts.Event
 	set    facts.Set // what it says, empty where it cannot be read
+	about  about
+	named  []identity // whom and what its words and its facts name
 }
 
 // lastEvent is the greatest id in the inbox.
@@ -47,6 +52,9 @@ func naming(ctx context.Context, q querier, ids []identity, from, to int64) (fou
 			needles = append(needles, strings.ToLower(longestASCII(idOf(identity{i.kind, spelled}))))
 		}
 	}
+	if len(needles) > maxNeedles { // to read all is cheaper than to look for each
+		needles = []string{""}
+	}
 	rows, err := q.Query(ctx, namingSQL, from, to, needles)
 	if err != nil {
 		return nil, err
@@ -58,8 +66,9 @@ func naming(ctx context.Context, q querier, ids []identity, from, to int64) (fou
 		e.Payload = []byte(payload)
 		r.set, _ = facts.Read(*e)
 		r.set.At = e.OccurredAt
-		named := slices.Concat(namedIn(e.Payload, e.Account), namedIn([]byte(headers), e.Account), identitiesOf(r.set))
-		if slices.ContainsFunc(named, func(i identity) bool { return sought[i] }) {
+		r.about = aboutOf(*e, r.set)
+		r.named = slices.Concat(namedIn(e.Payload, e.Account), namedIn([]byte(headers), e.Account), identitiesOf(r.set), r.about.objects)
+		if slices.ContainsFunc(r.named, func(i identity) bool { return sought[i] }) {
 			found = append(found, r)
 		}
 		return nil
@@ -91,7 +100,7 @@ func spellingsOf(i identity) []string {
 
 // idOf is an identity as outsiders write it.
 func idOf(i identity) string {
-	if i.kind == aStripeCustomer {
+	if i.kind == aStripeCustomer || i.kind == anObject {
 		_, id, _ := strings.Cut(i.value, "/")
 		return id
 	}

@@ -106,7 +106,7 @@ func (w *work) silence(ctx context.Context, events []pendingEvent) (err error) {
 	named, all := make([][]identity, len(events)), []identity(nil)
 	for i, e := range events {
 		named[i] = append(namedIn(e.event.Payload, e.event.Account), namedIn(headers[e.ID], e.event.Account)...)
-		all = append(all, named[i]...)
+		all = slices.Concat(all, named[i], w.abouts[i].objects)
 	}
 	if err := w.erased.find(ctx, w.tx, all); err != nil {
 		return err
@@ -114,6 +114,7 @@ func (w *work) silence(ctx context.Context, events []pendingEvent) (err error) {
 	for i := range events {
 		e := &events[i]
 		e.silenced = w.touched[i]
+		e.silenced = e.silenced || w.erased.ofErased(w.abouts[i], e.event.OccurredAt)
 		for _, n := range named[i] {
 			e.silenced = e.silenced || w.erased.tomb(n.kind, n.value, e.event.OccurredAt) != nil
 		}
@@ -144,7 +145,7 @@ func (w *work) namesErased(ctx context.Context, id int64) (named bool, err error
 		return false, err
 	}
 	_, touched := graves.veil(e.set)
-	w.touched = []bool{touched}
+	w.touched, w.abouts = []bool{touched}, []about{aboutOf(*v, e.set)}
 	events := []pendingEvent{e}
 	err = w.silence(ctx, events)
 	return events[0].silenced, err

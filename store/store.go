@@ -85,11 +85,14 @@ var serversTrouble = []string{
 }
 
 // Unavailable tells whether err means that Postgres could not be reached, shut
-// down in the middle, was not the primary or is not able to do what is asked of it,
-// so that trying again later is the cure.
+// down in the middle, was not the primary, is not able to do what is asked of it or
+// lacks the key of the erasures, so that trying again later is the cure.
 func Unavailable(err error) bool {
 	if err == nil {
 		return false
+	}
+	if errors.Is(err, ErrErasureKey) {
+		return true
 	}
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {

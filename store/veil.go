@@ -24,11 +24,23 @@ func (e *erased) veil(set facts.Set) (_ facts.Set, touched bool) {
 	set.Enrollments = putAll(set.Enrollments, &touched, func(f *facts.Enrollment) bool { return e.enrollment(f, set.At) })
 	set.Payments = putAll(set.Payments, &touched, func(f *facts.Payment) bool { return e.payment(f, set.At, set.At, set.At) })
 	set.Subscriptions = putAll(set.Subscriptions, &touched, func(f *facts.Subscription) bool { return e.subscription(f, set.At, set.At) })
-	set.Checkouts = slices.DeleteFunc(slices.Clone(set.Checkouts), func(f facts.Checkout) bool { return e.context(&f.Context, f.Account, set.At) })
+	kept := len(set.Checkouts) + len(set.FailedInvoices)
+	set.Checkouts = slices.DeleteFunc(slices.Clone(set.Checkouts), func(f facts.Checkout) bool {
+		return e.context(&f.Context, f.Account, begun(f, set.At))
+	})
 	set.FailedInvoices = slices.DeleteFunc(slices.Clone(set.FailedInvoices), func(f facts.FailedInvoice) bool {
 		return e.context(&facts.Context{StripeCustomer: f.StripeCustomer}, f.Account, set.At)
 	})
-	return set, touched
+	return set, touched || len(set.Checkouts)+len(set.FailedInvoices) < kept
+}
+
+// begun is when a checkout that is told of at a time began: that it expires
+// brings nobody back.
+func begun(f facts.Checkout, at time.Time) time.Time {
+	if f.StartedAt != nil && f.StartedAt.Before(at) {
+		return *f.StartedAt
+	}
+	return at
 }
 
 // putAll puts copies.

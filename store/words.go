@@ -130,6 +130,7 @@ func pattern(ids []identity) string {
 	var all []string
 	for _, i := range ids {
 		switch id := regexp.QuoteMeta(idOf(i)); {
+		case i.kind == anObject: // it stays
 		case i.kind == anAddress:
 			all = append(all, `(?<![\w.%+-])`+id+`(?![\w-]|\.\w)`)
 		case i.kind == aUser && !strings.HasPrefix(i.value, "user_"):

@@ -108,6 +108,7 @@ var checks = []check{
 	{"catalogue", schema, (*doctor).checkCatalogue},
 	{"lists", schema, (*doctor).checkLists},
 	{"backfills", schema, (*doctor).checkBackfills},
+	{"erasures", schema, (*doctor).checkErasures},
 }
 
 // checkTimeout bounds one check. Its statements have a bound of their own.

@@ -56,6 +56,10 @@ func unlisted(account, fields, values, reason string) string {
 		VALUES ('%s', 'pi_1', '4 2026-01-01T00:00:00.000000Z 10 evt_1', '', '', '', 'checkout', true, 4900, 'usd', '2026-01-01', '%s', %s)`, fields, account, reason, values)
 }
 
+// buried makes the tombstone of somebody.
+const buried = `WITH x AS (INSERT INTO erasures (person, store_id, erased_at, moved_at, finished_at) VALUES ('erased-somebody', '', now(), now(), now()) RETURNING id)
+	INSERT INTO erased (hash, kind, erasure_id, erased_at) SELECT sha256('somebody'), 'address', id, now() FROM x`
+
 func said(statements ...string) func(*ward) {
 	return func(w *ward) { w.sql(statements...) }
 }
@@ -261,6 +265,11 @@ var ailments = []ailment{
 		onList(w)
 		w.sql(`INSERT INTO customer_figure_changes VALUES ('s1', 'lead/active/free_course', 'people', 7)`)
 	}},
+
+	{kind: "erasure_key_wrong", subject: "missing", severity: problem, idle: true, says: "1 tombstone cannot be read", leave: "pg_restore",
+		cause: said(buried, `CREATE TABLE kept AS SELECT * FROM erasure_key`, `DELETE FROM erasure_key`), cure: said(`INSERT INTO erasure_key TABLE kept`)},
+	{kind: "erasure_key_wrong", subject: "other", severity: problem, idle: true, says: "holds another key", leave: "pg_restore",
+		cause: said(buried, `CREATE TABLE kept AS SELECT * FROM erasure_key`, `UPDATE erasure_key SET key = sha256(key)`), cure: said(`INSERT INTO erasure_key TABLE kept`)},
 
 	{kind: "backfill_failed", subject: "1", severity: problem, says: "the key is refused", cause: said(backfill("clerk", "failed", "now()"), chunk)},
 	{kind: "backfill_errors", subject: "1", severity: warning, says: "could not use 2", cause: said(backfill("courses", "completed_with_errors", "now()"))},

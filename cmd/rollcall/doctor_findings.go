@@ -93,6 +93,7 @@ var kindsOfFindings = []struct{ kind, means string }{
 	{watch.Overdue, "events that wait to be applied, and should not"},
 	{"events_other_mode", "events of Stripe's that STRIPE_MODE keeps out"},
 	{"alerts_untold", "changes of watches that nobody could be told of"},
+	{"erasure_key_wrong", "the key of the erasures is missing, or another one: no event is applied, as late ones would bring erased people back"},
 	{"facts_unattached", "enrollments, payments or subscriptions on no list, because somebody has yet to say something"},
 	{"facts_rightly_unattached", "enrollments, payments or subscriptions on no list, and rightly so"},
 	{"facts_forgotten", "facts on no list though nothing is missing for them any more"},

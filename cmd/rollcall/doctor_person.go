@@ -256,14 +256,18 @@ func described(f store.PersonalFact) string {
 	if of == "" {
 		of = "something unnamed"
 	}
-	text := map[string]string{"enrollment": "Enrollment in ", "payment": "Payment for ", "subscription": "Subscription to "}[f.Kind] + of
-	if f.Amount != nil && f.Kind == "payment" {
-		text = fmt.Sprintf("Payment of %s for %s", money(f.Amount.Amount, f.Amount.Currency), of)
+	text := map[string]string{"enrollment": "Enrollment in ", "payment": "Payment for ", "subscription": "Subscription to ", "checkout": "Checkout for "}[f.Kind] + of
+	if sale := map[string]string{"payment": "Payment", "checkout": "Checkout"}[f.Kind]; f.Amount != nil && sale != "" {
+		text = fmt.Sprintf("%s of %s for %s", sale, money(f.Amount.Amount, f.Amount.Currency), of)
 	}
 	if f.At != nil {
 		text += " of " + f.At.Format(time.DateOnly)
 	}
-	return harmless(clip(text, maxExample) + " (" + f.Ref + ")")
+	text = clip(text, maxExample) + " (" + f.Ref + ")"
+	if f.Kind == "checkout" {
+		text += ", not paid"
+	}
+	return harmless(text)
 }
 
 // mention says what became of an event.

@@ -38,6 +38,11 @@ func stripeSays(typ, v string) store.NewEvent {
 	return store.NewEvent{Source: "stripe", Type: typ, APIVersion: "2023-10-16", Payload: []byte(`{"type":"` + typ + `","data":{"object":` + v + `}}`)}
 }
 
+// expired is a Checkout session that Ava left.
+func expired(id, metadata string) store.NewEvent {
+	return stripeSays("checkout.session.expired", `{"id":"`+id+`","object":"checkout.session","mode":"payment","status":"expired","payment_status":"unpaid","amount_total":4900,"currency":"usd","customer_details":{"email":"ava@x.example"},"created":1772442000,"metadata":{`+metadata+`}}`)
+}
+
 // onAccount makes it an event of a connected account.
 func onAccount(account string, e store.NewEvent) store.NewEvent {
 	e.Account = account
@@ -131,6 +136,12 @@ var patients = []patient{
 	{name: "unpaid", args: "--email ava@x.example", well: true,
 		told: []store.NewEvent{shop, course, stripeSays("checkout.session.completed", `{"id":"cs_1","object":"checkout.session","mode":"payment","payment_status":"unpaid","amount_total":4900,"currency":"usd","payment_intent":"pi_1","customer_details":{"email":"ava@x.example"},"created":1772442000,"metadata":{"courseId":"c1"}}`)},
 		says: []string{"Not on the list.", "(payment:pi_1): on no list, and rightly so: it is one of the checkouts that were not paid."}, never: []string{"Fix"}},
+	{name: "an expired checkout", args: "--email ava@x.example", well: true,
+		told: []store.NewEvent{shop, course, expired("cs_1", `"courseId":"c1"`), onAccount("acct_1", expired("cs_2", `"order":"9"`))},
+		says: []string{"no user that Clerk has told of", "Store Aurora (s1)", "Not on the list.", "Checkout of $49.00 for Mixing of 2026-03-02 (checkout:cs_1), not paid: on no list, and rightly so", "Of no store that is known:", "Checkout of $49.00", "(checkout:acct_1/cs_2), not paid"}, never: []string{"Fix", "Nobody has ever"}},
+	{name: "an expired checkout on the account of a store", args: "--email ava@x.example --store s2", well: true,
+		told: []store.NewEvent{platformSays("store.upserted", `{"id":"s2","name":"Borealis","stripe_account_id":"acct_1"}`), onAccount("acct_1", expired("cs_2", `"storeId":"s1"`)), expired("cs_1", `"storeId":"s1"`)},
+		says: []string{"Store Borealis (s2)", "Checkout of $49.00", "(checkout:acct_1/cs_2), not paid"}, never: []string{"cs_1"}},
 	{name: "platform_sale", told: []store.NewEvent{shop, bought("pi_1", "ava@x.example", `"storeId":"s1","productType":"creator_plan"`, 4900)}, args: "--email ava@x.example", well: true,
 		says: []string{"Not on the list.", "rightly so: it is one of the sales of the platform itself."}},
 	{name: "bare_payment", args: "--email ava@x.example", well: true,

@@ -135,6 +135,18 @@ func (c eraseCmd) print(w io.Writer, f store.Footprint) {
 	c.printRemarks(w, f)
 }
 
+// mostTyped is how many addresses are named.
+const mostTyped = 20
+
+// someOf lists addresses, but not hundreds.
+func someOf(addresses []string) string {
+	more := ""
+	if left := len(addresses) - mostTyped; left > 0 {
+		addresses, more = addresses[:mostTyped], fmt.Sprintf(" and %d more", left)
+	}
+	return strings.Join(addresses, ", ") + more
+}
+
 // fates says to people what becomes of rows.
 var fates = map[string]string{
 	"removed":   "removed",
@@ -150,6 +162,9 @@ func (c eraseCmd) printRemarks(w io.Writer, f store.Footprint) {
 	}
 	for _, email := range f.Elsewhere {
 		fmt.Fprintf(w, "One of these users has the address %s now, which is not erased with them: run this again with that.\n", email)
+	}
+	if len(f.Typed) > 0 {
+		fmt.Fprintf(w, "Their payloads also hold %s. If one of these is theirs too, run this again with it.\n", someOf(f.Typed))
 	}
 	for _, id := range f.Staff {
 		fmt.Fprintf(w, "They own store %s, or are a member of it: that stays, as the platform says so.\n", id)

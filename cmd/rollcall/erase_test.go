@@ -342,3 +342,16 @@ func (h erasing) figures() string {
 	}
 	return string(text)
 }
+
+// Other addresses in the payloads are named, but not hundreds of them.
+func TestErasePrintsTypedAddresses(t *testing.T) {
+	var out bytes.Buffer
+	typed := []string{}
+	for i := range mostTyped + 2 {
+		typed = append(typed, fmt.Sprintf("typed%d@x.example", i))
+	}
+	eraseCmd{}.print(&out, store.Footprint{Typed: typed})
+	if text := out.String(); !strings.Contains(text, "typed0@x.example, typed1@x.example") || !strings.Contains(text, "typed19@x.example and 2 more. If one") {
+		t.Error(text)
+	}
+}
