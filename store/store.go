@@ -63,7 +63,7 @@ func (s *Store) Ready(ctx context.Context) error {
 	var migrated, writes bool
 	err := s.pool.QueryRow(ctx, `
 		SELECT
-			EXISTS (SELECT FROM goose_db_version WHERE is_applied AND version_id >= $1),
+			EXISTS (SELECT FROM rollcall_migrations WHERE is_applied AND version_id >= $1),
 			current_setting('transaction_read_only') = 'off'`, s.schema).Scan(&migrated, &writes)
 	switch {
 	case Outdated(err):

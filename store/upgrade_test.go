@@ -1,14 +1,8 @@
 package store_test
 
 import (
-	"bytes"
-	"compress/gzip"
 	"context"
-	"io"
-	"os"
 	"path/filepath"
-	"regexp"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -35,7 +29,7 @@ func TestUpgrade(t *testing.T) {
 	for _, file := range dumps {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			t.Parallel()
-			wantUpgrade(t, unzip(t, file))
+			wantUpgrade(t, testdb.Dump(t, file))
 		})
 	}
 	t.Run("of today", func(t *testing.T) {
@@ -47,7 +41,7 @@ func TestUpgrade(t *testing.T) {
 func wantUpgrade(t *testing.T, dump string) {
 	ctx := context.Background()
 	url := testdb.Empty(t)
-	restore(t, url, dump)
+	testdb.Restore(t, url, dump)
 	if _, err := migrations.Up(ctx, url); err != nil {
 		t.Fatal(err)
 	}
@@ -180,40 +174,4 @@ func inboxOf(t *testing.T, url string) []store.NewEvent {
 		t.Fatal(err)
 	}
 	return events
-}
-
-func unzip(t *testing.T, file string) string {
-	t.Helper()
-	raw, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := gzip.NewReader(bytes.NewReader(raw))
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := io.ReadAll(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
-}
-
-// notSQL are lines of pg_dump that only psql, or only newer servers, understand.
-var notSQL = regexp.MustCompile(`(?m)^(\\(un)?restrict .*|SET transaction_timeout = .*)$`)
-
-// restore runs a plain dump made with INSERTs.
-func restore(t *testing.T, url, dump string) {
-	t.Helper()
-	conn, err := pgx.Connect(context.Background(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close(context.Background())
-	if strings.Contains(dump, "\nCOPY ") {
-		t.Fatal("the dump was made without --inserts")
-	}
-	if _, err := conn.PgConn().Exec(context.Background(), notSQL.ReplaceAllString(dump, "")).ReadAll(); err != nil {
-		t.Fatal(err)
-	}
 }

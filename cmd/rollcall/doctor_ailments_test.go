@@ -87,9 +87,11 @@ var ailments = []ailment{
 	{kind: "extension_missing", subject: "pg_trgm", severity: problem, idle: true, cause: said(`DROP EXTENSION pg_trgm CASCADE`)},
 	{kind: "index_missing", subject: "customer_index_all", severity: problem, idle: true, cause: said(`DROP INDEX customer_index_all`)},
 	{kind: "index_missing", subject: "customers_email", severity: warning, idle: true, cause: said(`UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'customers_email'::regclass`)},
+	{kind: "database_foreign", severity: problem, idle: true, cause: said(`DROP SCHEMA public CASCADE`, `CREATE SCHEMA public`, `CREATE TABLE users (id int)`), says: "users",
+		leave: "export", cure: func(w *ward) { w.sql(`DROP TABLE users`); w.sh("rollcall migrate up", nil) }},
 	{kind: "schema_behind", severity: problem, idle: true, cause: said(`DROP SCHEMA public CASCADE`, `CREATE SCHEMA public`), says: "0001_inbox.sql"},
-	{kind: "schema_ahead", severity: warning, idle: true, cause: said(`INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, true)`), says: "9999",
-		cure: said(`DELETE FROM goose_db_version WHERE version_id = 9999`)},
+	{kind: "schema_ahead", severity: warning, idle: true, cause: said(`INSERT INTO rollcall_migrations (version_id, is_applied) VALUES (9999, true)`), says: "9999",
+		cure: said(`DELETE FROM rollcall_migrations WHERE version_id = 9999`)},
 
 	{kind: "redis_away", severity: problem, env: map[string]string{"REDIS_URL": "redis://:hushhush@127.0.0.1:1"}, says: "does not answer", leave: "redis-cli"},
 	{kind: "redis_evicts", severity: warning, cause: func(w *ward) { w.redis("CONFIG SET maxmemory-policy allkeys-lru") }, says: "allkeys-lru"},

@@ -72,6 +72,7 @@ var kindsOfFindings = []struct{ kind, means string }{
 	{"database_old", "a Postgres that Rollcall is not tested with"},
 	{"extension_missing", "an extension that the search needs"},
 	{"index_missing", "an index that lists need to be quick"},
+	{"database_foreign", "a database with tables of another program under names that Rollcall needs"},
 	{"schema_behind", "migrations that are not applied yet"},
 	{"schema_ahead", "a schema newer than this program"},
 	{"clock_off", "clocks that disagree: signatures more than five minutes off are refused"},

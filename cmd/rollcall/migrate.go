@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"time"
 
 	"rollcall/migrations"
 )
@@ -14,7 +15,15 @@ type migrateCmd struct {
 }
 
 type migrateUpCmd struct {
-	JSON bool `name:"json" help:"Print the applied migrations as JSON."`
+	Wait time.Duration `name:"wait" placeholder:"DURATION" default:"10m" help:"How long to wait for another that migrates (${default}); 0s: not at all."`
+	JSON bool          `name:"json" help:"Print the applied migrations as JSON."`
+}
+
+// Help is shown below the usage.
+func (migrateUpCmd) Help() string {
+	return `Looks first: where tables of another program stand under names that Rollcall needs, it changes nothing and names them.
+
+While another migrates, it says which process of Postgres that is, and waits. A migration whose process stands still, or whose machine is gone, is ended by Postgres within a minute; nothing that it had not finished is left.`
 }
 
 func (c migrateUpCmd) Run(e *env) error {
@@ -22,7 +31,10 @@ func (c migrateUpCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	applied, err := migrations.Up(e, url)
+	applied, err := migrations.UpWith(e, url, migrations.Options{
+		Wait: c.Wait,
+		Tell: func(h migrations.Holder) { fmt.Fprintln(e.err, "waiting for another migration:", h) },
+	})
 	if err != nil {
 		return err
 	}
