@@ -259,6 +259,8 @@ var ailments = []ailment{
 		w.sql(`INSERT INTO customer_figure_changes VALUES ('s1', 'lead/active/free_course', 'people', 7)`)
 	}},
 
+	{kind: "lists_outdated", severity: warning, idle: true, cause: said(`UPDATE derivation SET rules = 0`), says: "not begun yet"},
+	{kind: "lists_outdated", severity: warning, idle: true, cause: said(`UPDATE derivation SET rules = 0, target = 1, stage = 'payment', facts = 1200, started_at = now(), last_error = 'no space'`), says: "1,200 facts so far; the last try failed: no space"},
 	{kind: "backfill_failed", subject: "1", severity: problem, says: "the key is refused", cause: said(backfill("clerk", "failed", "now()"), chunk)},
 	{kind: "backfill_errors", subject: "1", severity: warning, says: "could not use 2", cause: said(backfill("courses", "completed_with_errors", "now()"))},
 	{kind: "backfill_stuck", subject: "1", severity: problem, idle: true, cause: said(backfill("courses", "running", "NULL"), chunk), leave: "rollcall work", cure: (*ward).work},

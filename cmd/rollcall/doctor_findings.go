@@ -102,6 +102,7 @@ var kindsOfFindings = []struct{ kind, means string }{
 	{"people_missing", "people whose facts say that they are on a list, and who are not"},
 	{"customers_stray", "customers of whom no fact speaks"},
 	{"lists_off", "figures of a list, or its search, that do not fit its customers"},
+	{"lists_outdated", "lists that an earlier version derived: workers derive them again by themselves"},
 	{"backfill_failed", "a backfill that ended before it had read all"},
 	{"backfill_errors", "a backfill that could not use everything"},
 	{"backfill_stuck", "a backfill that does not move"},

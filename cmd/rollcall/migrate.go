@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"rollcall/migrations"
+	"rollcall/store"
 )
 
 type migrateCmd struct {
@@ -49,7 +50,16 @@ func (c migrateUpCmd) Run(e *env) error {
 	if len(applied) == 0 {
 		fmt.Fprintln(e.out, "nothing to do: the schema is current")
 	}
-	return nil
+	return sayPending(e)
+}
+
+// sayPending says if the lists are yet to be derived by the rules of this version.
+func sayPending(e *env) error {
+	d, err := e.derivation()
+	if err == nil && d.Pending() {
+		fmt.Fprintln(e.out, progressOf(d)+". `rollcall migrate status` shows how far they are")
+	}
+	return err
 }
 
 type migrateStatusCmd struct {
@@ -66,10 +76,7 @@ func (c migrateStatusCmd) Run(e *env) error {
 		return err
 	}
 	if c.JSON {
-		return printJSON(e.out, struct {
-			Current    bool                `json:"current"`
-			Migrations []migrations.Status `json:"migrations"`
-		}{missing(all) == 0, all})
+		return c.printJSON(e, all)
 	}
 	for _, m := range all {
 		when := m.AppliedAt
@@ -80,8 +87,26 @@ func (c migrateStatusCmd) Run(e *env) error {
 	}
 	if n := missing(all); n > 0 {
 		fmt.Fprintf(e.out, "%d to apply: run `rollcall migrate up`\n", n)
+		return nil
 	}
-	return nil
+	return sayPending(e)
+}
+
+// printJSON prints the state of the schema, and of the derivation where there is one.
+func (migrateStatusCmd) printJSON(e *env, all []migrations.Status) error {
+	out := struct {
+		Current    bool                `json:"current"`
+		Migrations []migrations.Status `json:"migrations"`
+		Derivation *store.Derivation   `json:"derivation"`
+	}{Current: missing(all) == 0, Migrations: all}
+	if out.Current {
+		d, err := e.derivation()
+		if err != nil {
+			return err
+		}
+		out.Derivation = &d
+	}
+	return printJSON(e.out, out)
 }
 
 // missing counts the migrations not applied yet.
