@@ -42,9 +42,9 @@ type Locked struct {
 }
 
 func (e *Locked) Error() string {
-	return fmt.Sprintf("another migration has held the lock for all of the %s that this one waited: %s. Nothing was changed. "+
-		"If it is at work, wait for it (--wait 1h). If it is stuck, end it and run this again: psql \"$DATABASE_URL\" -c 'SELECT pg_terminate_backend(%d)'",
-		e.Waited, e.Holder, e.Holder.PID)
+	return fmt.Sprintf("another migration has held the lock for all of the %s that this one waited: %s. "+
+		"Nothing was changed. If it is at work, wait for it (--wait 1h). If it is stuck, end it and run this again: "+
+		"psql \"$DATABASE_URL\" -c 'SELECT pg_terminate_backend(%d)'", e.Waited, e.Holder, e.Holder.PID)
 }
 
 // lock waits for its turn, and returns what gives it up. If the lock is lost, the
@@ -96,7 +96,8 @@ func tryLock(ctx context.Context, db *sql.DB) (*sql.Tx, error) {
 		return nil, err
 	}
 	var mine bool
-	if err := tx.QueryRowContext(ctx, "SELECT pg_try_advisory_xact_lock($1)", lock.DefaultLockID).Scan(&mine); err != nil || !mine {
+	err = tx.QueryRowContext(ctx, "SELECT pg_try_advisory_xact_lock($1)", lock.DefaultLockID).Scan(&mine)
+	if err != nil || !mine {
 		return nil, errAfter(tx, err)
 	}
 	return tx, nil
@@ -113,7 +114,8 @@ func holder(ctx context.Context, db *sql.DB) (h Holder, held bool, err error) {
 		  AND l.granted
 		  AND l.objsubid = 1
 		  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-		  AND (l.classid::bigint << 32 | l.objid::bigint) = $1::bigint`, lock.DefaultLockID).Scan(&h.PID, &h.Application, &h.Client, &since)
+		  AND (l.classid::bigint << 32 | l.objid::bigint) = $1::bigint`, lock.DefaultLockID).
+		Scan(&h.PID, &h.Application, &h.Client, &since)
 	if errors.Is(err, sql.ErrNoRows) {
 		return h, false, nil
 	}

@@ -3,6 +3,7 @@ package migrations
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -28,9 +29,10 @@ const (
 type Foreign struct{ Tables []string }
 
 func (e *Foreign) Error() string {
-	return fmt.Sprintf("this database belongs to another program: not made by Rollcall: %s. Nothing was changed. "+
-		"Give Rollcall a database of its own (CREATE DATABASE rollcall, and name it in DATABASE_URL), or a schema of its own "+
-		"(CREATE SCHEMA rollcall, and add options=-csearch_path%%3Drollcall,public to DATABASE_URL)", strings.Join(e.Tables, ", "))
+	return fmt.Sprintf("this database belongs to another program: Rollcall did not make %s. Nothing was changed. "+
+		"Give Rollcall a database of its own (CREATE DATABASE rollcall, and name it in DATABASE_URL), "+
+		"or a schema of its own (CREATE SCHEMA rollcall, and add options=-csearch_path%%3Drollcall,public to DATABASE_URL)",
+		strings.Join(e.Tables, ", "))
 }
 
 // state is what a database has of Rollcall's schema.
@@ -49,7 +51,8 @@ type file struct {
 
 // created finds what a migration creates. What it creates only if it is missing
 // cannot clash.
-var created = regexp.MustCompile(`(?m)^\s*CREATE (?:UNIQUE |MATERIALIZED )?(TABLE|VIEW|INDEX)(?: CONCURRENTLY)? (\w+)\s*(?:\(|AS\b|ON\b)`)
+var created = regexp.MustCompile(`(?m)^\s*CREATE (?:UNIQUE |MATERIALIZED )?(TABLE|VIEW|INDEX)(?: CONCURRENTLY)? ` +
+	`(\w+)\s*(?:\(|AS\b|ON\b)`)
 
 // sources lists the migrations by version.
 func sources() ([]file, error) {
@@ -146,7 +149,7 @@ func standing(ctx context.Context, db *sql.DB, all []file) (map[string]bool, err
 			return nil, err
 		}
 		if !schema {
-			return nil, fmt.Errorf("no schema of the search_path exists: make it first (CREATE SCHEMA …)")
+			return nil, errors.New("no schema of the search_path exists: make it first (CREATE SCHEMA …)")
 		}
 		stands[name] = true
 	}
@@ -192,7 +195,11 @@ func (s state) clashes(all []file, stands map[string]bool) (names []string) {
 
 // appliedVersions reads a list of migrations.
 func appliedVersions(ctx context.Context, db *sql.DB, table string) (map[int64]time.Time, error) {
-	rows, err := db.QueryContext(ctx, `SELECT version_id, tstamp FROM `+table+` WHERE is_applied AND version_id > 0 ORDER BY id`)
+	rows, err := db.QueryContext(ctx, `
+		SELECT version_id, tstamp
+		FROM `+table+`
+		WHERE is_applied AND version_id > 0
+		ORDER BY id`)
 	if err != nil {
 		return nil, err
 	}
@@ -221,7 +228,8 @@ func moveOver(ctx context.Context, db *sql.DB) error {
 	for _, statement := range []string{
 		`ALTER TABLE ` + formerTable + ` RENAME TO ` + versionTable,
 		`CREATE TABLE ` + formerTable + ` AS TABLE ` + versionTable,
-		`COMMENT ON TABLE ` + formerTable + ` IS 'a copy of ` + versionTable + `, as it was when that got its name: only versions of Rollcall from before read it'`,
+		`COMMENT ON TABLE ` + formerTable + ` IS 'a copy of ` + versionTable + ` as it was when that got its name,
+			for versions of Rollcall from before'`,
 	} {
 		if _, err := tx.ExecContext(ctx, statement); err != nil {
 			return err

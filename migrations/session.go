@@ -41,11 +41,8 @@ func (s session) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, er
 	if err != nil {
 		return nil, err
 	}
-	millis := func(part time.Duration) string { return strconv.FormatInt((gone / part).Milliseconds(), 10) }
-	seconds := func(part time.Duration) string { return strconv.Itoa(max(1, int((gone / part).Seconds()))) }
-	rows, err := s.QueryContext(ctx, setSQL, []driver.NamedValue{
-		{Ordinal: 1, Value: millis(1)}, {Ordinal: 2, Value: millis(6)}, {Ordinal: 3, Value: millis(2)}, {Ordinal: 4, Value: seconds(3)}, {Ordinal: 5, Value: seconds(6)},
-	})
+	millis := strconv.FormatInt(gone.Milliseconds(), 10)
+	rows, err := s.QueryContext(ctx, setSQL, []driver.NamedValue{{Ordinal: 1, Value: millis}})
 	if err != nil {
 		return nil, errAfter(tx, err)
 	}
@@ -59,16 +56,17 @@ func (s session) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, er
 // shows by keepalives, or while a statement runs by a look at the connection; a
 // process that is stopped, by doing nothing.
 const setSQL = `
-	SELECT set_config(s.name, v.setting, true)
-	FROM (VALUES
-		('statement_timeout', '0'),
-		('transaction_timeout', '0'),
-		('idle_in_transaction_session_timeout', $1::text),
-		('client_connection_check_interval', $2::text),
-		('tcp_user_timeout', $3::text),
-		('tcp_keepalives_idle', $4::text),
-		('tcp_keepalives_interval', $5::text),
-		('tcp_keepalives_count', '3')
+	SELECT set_config(s.name, v.setting::text, true)
+	FROM (SELECT $1::text::int AS gone) ms
+	CROSS JOIN LATERAL (VALUES
+		('statement_timeout', 0),
+		('transaction_timeout', 0),
+		('idle_in_transaction_session_timeout', gone),
+		('client_connection_check_interval', gone / 6),
+		('tcp_user_timeout', gone / 2),
+		('tcp_keepalives_idle', greatest(gone / 3000, 1)),
+		('tcp_keepalives_interval', greatest(gone / 6000, 1)),
+		('tcp_keepalives_count', 3)
 	) v(name, setting)
 	JOIN pg_settings s USING (name)
 	WHERE s.name <> 'client_connection_check_interval' OR version() LIKE '%linux%'`

@@ -63,10 +63,15 @@ func (s *Store) Rebuild(ctx context.Context, store string, progress func(done in
 	return total, err
 }
 
+// attaching attaches rows.
+type attaching func(context.Context, []rowKey) (Changes, error)
+
 // rebuildStep does a stage, or of facts of a kind (the stage) those of a chunk
 // after the last: attach attaches them, and they are returned. None: the stage is
 // done.
-func (s *Store) rebuildStep(ctx context.Context, store string, last rowKey, attach func(context.Context, []rowKey) (Changes, error)) (keys []rowKey, changes Changes, err error) {
+func (s *Store) rebuildStep(ctx context.Context, store string, last rowKey, attach attaching) (
+	keys []rowKey, changes Changes, err error,
+) {
 	switch last.kind {
 	case theProducts:
 		changes.Facts, err = s.settleProducts(ctx)

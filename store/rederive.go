@@ -49,7 +49,9 @@ type rederiving struct {
 // tells whether it came to the end. A run that moved within grace is in another
 // worker's hands. It goes on where the last one stopped. rest, if not nil, is
 // called between two chunks.
-func (s *Store) Rederive(ctx context.Context, grace time.Duration, rest func(context.Context) error) (finished bool, err error) {
+func (s *Store) Rederive(ctx context.Context, grace time.Duration, rest func(context.Context) error) (
+	finished bool, err error,
+) {
 	defer wrap(&err, "store.Rederive")
 	at, err := s.takeRederiving(ctx, grace)
 	if errors.Is(err, pgx.ErrNoRows) || Outdated(err) { // nothing to do, or not yet
@@ -67,7 +69,10 @@ func (s *Store) Rederive(ctx context.Context, grace time.Duration, rest func(con
 		return false, nil
 	}
 	if err != nil && !transient(err) {
-		_, noted := s.pool.Exec(ctx, `UPDATE derivation SET last_error = $1 WHERE target = $2`, asText(err.Error()), Rules)
+		_, noted := s.pool.Exec(ctx, `
+			UPDATE derivation
+			SET last_error = $1
+			WHERE target = $2`, asText(err.Error()), Rules)
 		err = errors.Join(err, noted)
 	}
 	return finished, err
@@ -103,7 +108,7 @@ func (s *Store) rederiveStep(ctx context.Context, at rederiving) (finished bool,
 	next = at
 	if len(keys) > 0 {
 		next.last = keys[len(keys)-1]
-	} else if i := 1 + slices.IndexFunc(stages, func(stage stageOf) bool { return stage.name == at.stage }); i < len(stages) {
+	} else if i := 1 + slices.IndexFunc(stages, func(s stageOf) bool { return s.name == at.stage }); i < len(stages) {
 		next = rederiving{stages[i].name, rowKey{kind: stages[i].name}}
 	} else {
 		finished = true
@@ -121,7 +126,8 @@ func (s *Store) rederiveStep(ctx context.Context, at rederiving) (finished bool,
 			finished_at = CASE WHEN $10 THEN now() END,
 			target      = CASE WHEN NOT $10 THEN target END
 		WHERE (target, stage, after_a, after_b) = ($1, $2, $3, $4)
-		RETURNING true`, Rules, at.stage, at.last.a, at.last.b, next.stage, next.last.a, next.last.b, len(keys), changes.Sum(), finished).Scan(new(bool))
+		RETURNING true`, Rules, at.stage, at.last.a, at.last.b, next.stage, next.last.a, next.last.b,
+		len(keys), changes.Sum(), finished).Scan(new(bool))
 	return finished, next, err
 }
 

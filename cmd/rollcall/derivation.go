@@ -36,6 +36,7 @@ func (d *doctor) checkDerivation(ctx context.Context) error {
 	if err != nil || !at.Pending() {
 		return err
 	}
-	d.find(finding{Kind: "lists_outdated", Severity: warning, Count: 1, What: progressOf(at), Fix: []string{d.at("rollcall rebuild")}})
+	d.find(finding{Kind: "lists_outdated", Severity: warning, Count: 1, What: progressOf(at),
+		Fix: []string{d.at("rollcall rebuild")}})
 	return nil
 }

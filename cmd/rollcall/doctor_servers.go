@@ -114,8 +114,10 @@ func (d *doctor) checkSchema(ctx context.Context) error {
 	missing, unknown, err := migrations.Lag(ctx, url)
 	var foreign *migrations.Foreign
 	if errors.As(err, &foreign) {
-		d.find(finding{Kind: "database_foreign", Severity: problem, Count: int64(len(foreign.Tables)), What: foreign.Error(),
-			Examples: foreign.Tables[:min(len(foreign.Tables), d.doctorCmd.Examples)], Fix: []string{"export DATABASE_URL=postgres://<USER>@<HOST>/<DATABASE OF ITS OWN>"}})
+		n := len(foreign.Tables)
+		d.find(finding{Kind: "database_foreign", Severity: problem, Count: int64(n), What: foreign.Error(),
+			Examples: foreign.Tables[:min(n, d.doctorCmd.Examples)],
+			Fix:      []string{"export DATABASE_URL=postgres://<USER>@<HOST>/<DATABASE OF ITS OWN>"}})
 		return nil
 	}
 	if err != nil {

@@ -17,6 +17,19 @@ import (
 // connection stays open: whoever is at the other end looks frozen.
 func Proxy(t testing.TB, address string, passes func(n int) bool) string {
 	t.Helper()
+	return newProxy(t, address, passes).way.String()
+}
+
+// Breaking returns the URL of a way to the database at address, and what breaks all
+// connections on it.
+func Breaking(t testing.TB, address string) (way string, breaks func()) {
+	t.Helper()
+	p := newProxy(t, address, func(int) bool { return true })
+	return p.way.String(), p.close
+}
+
+func newProxy(t testing.TB, address string, passes func(n int) bool) *proxy {
+	t.Helper()
 	cfg, err := pgconn.ParseConfig(address)
 	if err != nil {
 		t.Fatalf("testdb.Proxy: %v", err)
@@ -25,7 +38,7 @@ func Proxy(t testing.TB, address string, passes func(n int) bool) string {
 	if err != nil {
 		t.Fatalf("testdb.Proxy: %v", err)
 	}
-	p := &proxy{passes: passes}
+	p := &proxy{passes: passes, listener: l}
 	p.network, p.address = pgconn.NetworkAddress(cfg.Host, cfg.Port)
 	var serving sync.WaitGroup
 	serving.Go(func() {
@@ -38,19 +51,27 @@ func Proxy(t testing.TB, address string, passes func(n int) bool) string {
 		}
 	})
 	t.Cleanup(func() {
-		l.Close()
-		p.open.Range(func(conn, _ any) bool { conn.(net.Conn).Close(); return true })
+		p.close()
 		serving.Wait()
 	})
-	u := url.URL{Scheme: "postgres", User: url.UserPassword(cfg.User, cfg.Password), Host: l.Addr().String(), Path: "/" + cfg.Database, RawQuery: "sslmode=disable"}
-	return u.String()
+	p.way = url.URL{Scheme: "postgres", User: url.UserPassword(cfg.User, cfg.Password), Host: l.Addr().String()}
+	p.way.Path, p.way.RawQuery = "/"+cfg.Database, "sslmode=disable"
+	return p
 }
 
 type proxy struct {
 	network, address string
+	way              url.URL
+	listener         net.Listener
 	passes           func(int) bool
 	messages         atomic.Int64
 	open             sync.Map // of net.Conn
+}
+
+// close breaks all connections, and takes none any more.
+func (p *proxy) close() {
+	p.listener.Close()
+	p.open.Range(func(conn, _ any) bool { conn.(net.Conn).Close(); return true })
 }
 
 // serve passes on what is said until one side hangs up.
