@@ -159,3 +159,13 @@ func (s *Store) derived(ctx context.Context, changes Changes) error {
 		WHERE rules < $1`, Rules, changes.Sum())
 	return err
 }
+
+// forgetDerivation forgets where a run is, as keys of facts name people. Its stage
+// begins again.
+func (w *work) forgetDerivation(ctx context.Context) error {
+	_, err := w.tx.Exec(ctx, `
+		UPDATE derivation
+		SET after_a = '', after_b = '', last_error = NULL, moved_at = '-infinity'
+		WHERE target IS NOT NULL`)
+	return err
+}
