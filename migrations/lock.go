@@ -1,9 +1,13 @@
 package migrations
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
+	"fmt"
+	"sync"
 	"time"
 
 	"github.com/pressly/goose/v3/lock"
@@ -12,43 +16,144 @@ import (
 // lockEvery is how often a lock that another has is asked for.
 const lockEvery = 200 * time.Millisecond
 
-// txLock is goose's advisory lock, by the same id, but held by a transaction:
-// goose's own is a session's, which behind a pooler may be locked on one
-// connection and unlocked on another.
-type txLock struct{ tx *sql.Tx }
+// Holder is a session of Postgres that holds the lock of migrations.
+type Holder struct {
+	PID         int
+	Application string
+	Client      string    // address; empty: on the machine of Postgres, or not to be seen
+	Since       time.Time // zero: not to be seen
+}
 
-// Lock waits for its turn. It asks again and again, as one that waits within a
-// statement would keep the other's CREATE INDEX CONCURRENTLY waiting for it.
-func (l *txLock) Lock(ctx context.Context, db *sql.DB) (err error) {
-	if l.tx, err = db.BeginTx(ctx, nil); err != nil {
-		return err
+func (h Holder) String() string {
+	s := fmt.Sprintf("process %d of Postgres (%s", h.PID, cmp.Or(h.Application, "without a name"))
+	if h.Client != "" {
+		s += ", from " + h.Client
 	}
-	// Whatever the server's setting: the transaction idles while others work.
-	if _, err := l.tx.ExecContext(ctx, "SET LOCAL idle_in_transaction_session_timeout = 0"); err != nil {
-		return errors.Join(err, l.tx.Rollback())
+	if !h.Since.IsZero() {
+		s += ", since " + h.Since.UTC().Format("2006-01-02 15:04:05 UTC")
 	}
+	return s + ")"
+}
+
+// Locked is the error of waiting too long for another that migrates.
+type Locked struct {
+	Holder Holder
+	Waited time.Duration
+}
+
+func (e *Locked) Error() string {
+	return fmt.Sprintf("another migration has held the lock for all of the %s that this one waited: %s. "+
+		"Nothing was changed. If it is at work, wait for it (--wait 1h). If it is stuck, end it and run this again: "+
+		"psql \"$DATABASE_URL\" -c 'SELECT pg_terminate_backend(%d)'", e.Waited, e.Holder, e.Holder.PID)
+}
+
+// lock waits for its turn, and returns what gives it up. If the lock is lost, the
+// context returned ends.
+//
+// It is goose's advisory lock, by the same id, but held by a transaction: goose's
+// own is a session's, which behind a pooler may be locked on one connection and
+// unlocked on another.
+func (o Options) lock(ctx context.Context, db *sql.DB) (context.Context, func(), error) {
+	bound := time.NewTimer(o.Wait)
+	defer bound.Stop()
 	tick := time.NewTicker(lockEvery)
 	defer tick.Stop()
+	var told Holder
 	for {
-		var mine bool
-		if err := l.tx.QueryRowContext(ctx, "SELECT pg_try_advisory_xact_lock($1)", lock.DefaultLockID).Scan(&mine); err != nil {
-			return errors.Join(err, l.tx.Rollback())
+		tx, err := tryLock(ctx, db)
+		if err != nil {
+			return nil, nil, err
 		}
-		if mine {
-			return nil
+		if tx != nil {
+			ctx, unlock := hold(ctx, tx)
+			return ctx, unlock, nil
+		}
+		h, held, err := holder(ctx, db)
+		if err != nil {
+			return nil, nil, err
+		}
+		if held && h != told {
+			if told = h; o.Tell != nil {
+				o.Tell(h)
+			}
 		}
 		select {
 		case <-tick.C:
+		case <-bound.C:
+			return nil, nil, &Locked{told, o.Wait}
 		case <-ctx.Done():
-			return errors.Join(ctx.Err(), l.tx.Rollback())
+			return nil, nil, ctx.Err()
 		}
 	}
 }
 
-// Unlock ends the transaction, if its context has not done so.
-func (l *txLock) Unlock(context.Context, *sql.DB) error {
-	if err := l.tx.Rollback(); !errors.Is(err, sql.ErrTxDone) {
-		return err
+// tryLock returns a transaction that holds the lock, or nil. It does not wait
+// within a statement: that would keep the other's CREATE INDEX CONCURRENTLY
+// waiting for it.
+func tryLock(ctx context.Context, db *sql.DB) (*sql.Tx, error) {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return nil, err
 	}
-	return nil
+	var mine bool
+	err = tx.QueryRowContext(ctx, "SELECT pg_try_advisory_xact_lock($1)", lock.DefaultLockID).Scan(&mine)
+	if err != nil || !mine {
+		return nil, errAfter(tx, err)
+	}
+	return tx, nil
+}
+
+// holder finds the session that holds the lock.
+func holder(ctx context.Context, db *sql.DB) (h Holder, held bool, err error) {
+	var since sql.NullTime
+	err = db.QueryRowContext(ctx, `
+		SELECT l.pid, coalesce(a.application_name, ''), coalesce(host(a.client_addr), ''), a.xact_start
+		FROM pg_locks l
+		LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+		WHERE l.locktype = 'advisory'
+		  AND l.granted
+		  AND l.objsubid = 1
+		  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+		  AND (l.classid::bigint << 32 | l.objid::bigint) = $1::bigint`, lock.DefaultLockID).
+		Scan(&h.PID, &h.Application, &h.Client, &since)
+	if errors.Is(err, sql.ErrNoRows) {
+		return h, false, nil
+	}
+	h.Since = since.Time
+	return h, err == nil, err
+}
+
+// hold gives signs of life while the lock is held, as Postgres ends a transaction
+// that gives none. The context it returns ends when the lock is lost.
+func hold(ctx context.Context, tx *sql.Tx) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	var beating sync.WaitGroup
+	beating.Go(func() {
+		tick := time.NewTicker(gone / 6)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			if _, err := tx.ExecContext(ctx, "SELECT"); err != nil {
+				cancel(fmt.Errorf("the lock of migrations was lost: what was not finished is undone, so run it again: %w", err))
+				return
+			}
+		}
+	})
+	return ctx, func() {
+		cancel(nil)
+		beating.Wait()
+		tx.Rollback() // no error of it matters: it wrote nothing, and ends with its connection
+	}
+}
+
+// errAfter ends a transaction that came to nothing.
+func errAfter(tx driver.Tx, err error) error {
+	if back := tx.Rollback(); !errors.Is(back, sql.ErrTxDone) {
+		err = errors.Join(err, back)
+	}
+	return err
 }

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 )
 
@@ -37,46 +36,133 @@ type Status struct {
 	AppliedAt string `json:"applied_at,omitempty"`
 }
 
-// Up applies every migration that is missing from the database at url and
-// returns those it applied. Several processes may call it at once: a lock lets
-// one work and the others find nothing left.
-func Up(ctx context.Context, url string) ([]Status, error) {
-	var applied []Status
-	err := with(url, func(p *goose.Provider) error {
-		results, err := p.Up(ctx)
-		for _, r := range results {
-			applied = append(applied, Status{Version: r.Source.Version, Name: r.Source.Path})
-		}
-		return err
-	})
-	if err != nil {
-		return applied, fmt.Errorf("migrations.Up: %w", err)
-	}
-	return applied, nil
+// DefaultWait is how long Up waits for another that migrates.
+const DefaultWait = 10 * time.Minute
+
+// Options of UpWith.
+type Options struct {
+	Wait time.Duration // how long to wait for another that migrates; 0: not at all
+	Tell func(Holder)  // told whom it waits for, when that changes; may be nil
 }
 
-// Current lists all migrations with their state in the database at url.
-func Current(ctx context.Context, url string) ([]Status, error) {
-	var all []Status
-	err := with(url, func(p *goose.Provider) error {
-		states, err := p.Status(ctx)
-		for _, s := range states {
-			st := Status{Version: s.Source.Version, Name: s.Source.Path}
-			if s.State == goose.StateApplied {
-				st.AppliedAt = s.AppliedAt.UTC().Format("2006-01-02T15:04:05Z")
-			}
-			all = append(all, st)
+// Up applies every migration that is missing from the database at url and
+// returns those it applied. Several processes may call it at once: a lock lets
+// one work and the others find nothing left. It waits for DefaultWait.
+func Up(ctx context.Context, url string) ([]Status, error) {
+	return UpWith(ctx, url, Options{Wait: DefaultWait})
+}
+
+// UpWith is Up with options. Of a lock that stays taken the error is a *Locked,
+// of a database that belongs to another program a *Foreign; both say what to do.
+// Nothing was changed then.
+func UpWith(ctx context.Context, url string, o Options) (applied []Status, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("migrations.Up: %w", err)
 		}
-		return err
-	})
+	}()
+	db, err := open(url)
 	if err != nil {
-		return nil, fmt.Errorf("migrations.Current: %w", err)
+		return nil, err
+	}
+	defer db.Close()
+	ctx, unlock, err := o.lock(ctx, db)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	s, err := look(ctx, db)
+	if err != nil {
+		return nil, err
+	}
+	if s.table == formerTable {
+		if err := moveOver(ctx, db); err != nil {
+			return nil, err
+		}
+	}
+	return run(ctx, db)
+}
+
+// run applies what is missing. The lock is held.
+func run(ctx context.Context, db *sql.DB) (applied []Status, err error) {
+	root, err := fs.Sub(files, ".")
+	if err != nil {
+		return nil, err
+	}
+	p, err := goose.NewProvider(goose.DialectPostgres, db, root, goose.WithTableName(versionTable))
+	if err != nil {
+		return nil, err
+	}
+	results, err := p.Up(ctx)
+	for _, r := range results {
+		applied = append(applied, Status{Version: r.Source.Version, Name: r.Source.Path})
+	}
+	if lost := context.Cause(ctx); err != nil && lost != nil {
+		err = lost
+	}
+	return applied, err
+}
+
+// Current lists all migrations with their state in the database at url. It
+// writes nothing and waits for nobody, a migration at work included.
+func Current(ctx context.Context, url string) (all []Status, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("migrations.Current: %w", err)
+		}
+	}()
+	s, known, err := lookAt(ctx, url)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range known {
+		st := Status{Version: f.version, Name: f.name}
+		if at, ok := s.applied[f.version]; ok {
+			st.AppliedAt = at.UTC().Format("2006-01-02T15:04:05Z")
+		}
+		all = append(all, st)
 	}
 	return all, nil
 }
 
+// Lag compares the database at url with the embedded files: which of them are
+// not applied there, and which versions are applied that are none of them. Like
+// Current it writes nothing and waits for nobody.
+func Lag(ctx context.Context, url string) (missing []Status, unknown []int64, err error) {
+	s, known, err := lookAt(ctx, url)
+	if err != nil {
+		return nil, nil, fmt.Errorf("migrations.Lag: %w", err)
+	}
+	for _, f := range known {
+		if _, ok := s.applied[f.version]; !ok {
+			missing = append(missing, Status{Version: f.version, Name: f.name})
+		}
+		delete(s.applied, f.version)
+	}
+	return missing, slices.Sorted(maps.Keys(s.applied)), nil
+}
+
+// lookAt looks at the database at url, and lists the migrations.
+func lookAt(ctx context.Context, url string) (state, []file, error) {
+	db, err := open(url)
+	if err != nil {
+		return state{}, nil, err
+	}
+	defer db.Close()
+	all, err := sources()
+	if err != nil {
+		return state{}, nil, err
+	}
+	s, err := look(ctx, db)
+	return s, all, err
+}
+
 // connectTimeout bounds the try at one of several hosts.
 const connectTimeout = 5 * time.Second
+
+// applicationName is how Postgres lists the sessions of a migration, unless the
+// URL names them.
+const applicationName = "rollcall migrate"
 
 // open opens the database. Nothing in it leans on a session, so that it works
 // through a pooler too.
@@ -89,80 +175,8 @@ func open(url string) (*sql.DB, error) {
 	if cfg.ConnectTimeout == 0 {
 		cfg.ConnectTimeout = connectTimeout
 	}
-	return stdlib.OpenDB(*cfg), nil
-}
-
-// with opens the database and a goose provider over the embedded files.
-func with(url string, do func(*goose.Provider) error) error {
-	db, err := open(url)
-	if err != nil {
-		return err
+	if cfg.RuntimeParams["application_name"] == "" {
+		cfg.RuntimeParams["application_name"] = applicationName
 	}
-	defer db.Close()
-	root, err := fs.Sub(files, ".")
-	if err != nil {
-		return err
-	}
-	p, err := goose.NewProvider(goose.DialectPostgres, db, root, goose.WithLocker(&txLock{}))
-	if err != nil {
-		return err
-	}
-	return do(p)
-}
-
-// Lag compares the database at url with the embedded files: which of them are
-// not applied there, and which versions are applied that are none of them. Unlike
-// Current it writes nothing and waits for nobody.
-func Lag(ctx context.Context, url string) (missing []Status, unknown []int64, err error) {
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("migrations.Lag: %w", err)
-		}
-	}()
-	names, err := fs.Glob(files, "*.sql")
-	if err != nil {
-		return nil, nil, err
-	}
-	applied, err := appliedVersions(ctx, url)
-	if err != nil {
-		return nil, nil, err
-	}
-	for _, name := range names {
-		version, err := goose.NumericComponent(name)
-		if err != nil {
-			return nil, nil, err
-		}
-		if !applied[version] {
-			missing = append(missing, Status{Version: version, Name: name})
-		}
-		delete(applied, version)
-	}
-	return missing, slices.Sorted(maps.Keys(applied)), nil
-}
-
-// appliedVersions reads goose's table, if it is there.
-func appliedVersions(ctx context.Context, url string) (map[int64]bool, error) {
-	db, err := open(url)
-	if err != nil {
-		return nil, err
-	}
-	defer db.Close()
-	applied := map[int64]bool{}
-	var there bool
-	if err := db.QueryRowContext(ctx, `SELECT to_regclass('goose_db_version') IS NOT NULL`).Scan(&there); err != nil || !there {
-		return applied, err
-	}
-	rows, err := db.QueryContext(ctx, `SELECT version_id FROM goose_db_version WHERE is_applied AND version_id > 0`)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var version int64
-		if err := rows.Scan(&version); err != nil {
-			return nil, err
-		}
-		applied[version] = true
-	}
-	return applied, rows.Err()
+	return sql.OpenDB(connector{cfg}), nil
 }

@@ -216,6 +216,9 @@ func (s *Store) closeErasure(ctx context.Context, x erasure, looked []identity) 
 		if err := w.putLast(ctx, x, looked, leans); err != nil {
 			return err
 		}
+		if err := w.forgetDerivation(ctx); err != nil {
+			return err
+		}
 		kinds, values := kindsAndValues(looked)
 		return w.tx.QueryRow(ctx, `
 			WITH looked AS (

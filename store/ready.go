@@ -29,7 +29,7 @@ func (s *Store) Ready(ctx context.Context) error {
 	var lacks []string
 	err := s.pool.QueryRow(ctx, `
 		SELECT
-			EXISTS (SELECT FROM goose_db_version WHERE is_applied AND version_id >= $1),
+			EXISTS (SELECT FROM rollcall_migrations WHERE is_applied AND version_id >= $1),
 			current_setting('transaction_read_only') = 'off',
 			ARRAY(
 				SELECT needed.privilege || ' on ' || needed.name

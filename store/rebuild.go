@@ -9,49 +9,84 @@ import (
 // rebuildChunk is how many rows one transaction of a rebuild attaches.
 const rebuildChunk = 200
 
+// The stages of a rebuild beside the kinds of facts.
+const (
+	theProducts  = "products"  // the stores that they belong to
+	theAddresses = "addresses" // their spelling
+	theStrays    = "strays"    // customers without facts
+	theKept      = "kept"      // what lists are searched and counted by
+)
+
+// stageOf a rebuild.
+type stageOf struct {
+	name  string
+	store bool
+}
+
+// stages are those of a rebuild, in their order. What is not a store's own is left
+// out of a rebuild of one store.
+var stages = []stageOf{
+	{theProducts, false}, {theAddresses, false},
+	{payment, true}, {enrollment, true}, {subscription, true},
+	{theStrays, true}, {theKept, true},
+}
+
 // Rebuild resolves every fact anew and derives every customer from its facts
 // again, of one store or (store "") of all, and returns the differences it
 // found and mended: 0 is the promise. It may run beside live traffic. progress,
 // if not nil, is told after each chunk how many facts have been looked at.
 func (s *Store) Rebuild(ctx context.Context, store string, progress func(done int)) (total Changes, err error) {
 	defer wrap(&err, "store.Rebuild(%q)", store)
-	if store == "" {
-		if total.Facts, err = s.settleProducts(ctx); err != nil {
-			return total, err
-		}
-		moved, err := s.respell(ctx)
-		if total.Facts += moved; err != nil {
-			return total, err
-		}
-	}
 	done := 0
-	for _, kind := range []string{payment, enrollment, subscription} {
-		for last := (rowKey{kind: kind}); ; {
-			keys, err := s.keysAfter(ctx, store, last)
-			if err != nil || len(keys) == 0 {
-				if err != nil {
-					return total, err
-				}
-				break
-			}
-			changes, err := s.reattach(ctx, keys)
+	for _, stage := range stages {
+		if store != "" && !stage.store {
+			continue
+		}
+		for last := (rowKey{kind: stage.name}); ; {
+			keys, changes, err := s.rebuildStep(ctx, store, last, s.reattach)
+			total.add(changes)
 			if err != nil {
 				return total, err
 			}
-			total.add(changes)
+			if len(keys) == 0 {
+				break
+			}
 			last = keys[len(keys)-1]
 			if done += len(keys); progress != nil {
 				progress(done)
 			}
 		}
 	}
-	strays, err := s.removeStrays(ctx, store)
-	total.Deleted += strays
-	if err != nil {
-		return total, err
+	if store == "" {
+		err = s.derived(ctx, total)
 	}
-	total.Kept, err = s.settleKept(ctx, store)
 	return total, err
+}
+
+// attaching attaches rows.
+type attaching func(context.Context, []rowKey) (Changes, error)
+
+// rebuildStep does a stage, or of facts of a kind (the stage) those of a chunk
+// after the last: attach attaches them, and they are returned. None: the stage is
+// done.
+func (s *Store) rebuildStep(ctx context.Context, store string, last rowKey, attach attaching) (
+	keys []rowKey, changes Changes, err error,
+) {
+	switch last.kind {
+	case theProducts:
+		changes.Facts, err = s.settleProducts(ctx)
+	case theAddresses:
+		changes.Facts, err = s.respell(ctx)
+	case theStrays:
+		changes.Deleted, err = s.removeStrays(ctx, store)
+	case theKept:
+		changes.Kept, err = s.settleKept(ctx, store)
+	default:
+		if keys, err = s.keysAfter(ctx, store, last); err == nil && len(keys) > 0 {
+			changes, err = attach(ctx, keys)
+		}
+	}
+	return keys, changes, err
 }
 
 // reattach attaches rows that are there already.

@@ -144,6 +144,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	var beside sync.WaitGroup
 	beside.Go(func() { w.watchUntil(ctx) })
 	beside.Go(func() { w.tidyUntil(ctx) })
+	beside.Go(func() { w.rederiveUntil(ctx) })
 	w.sweepUntil(ctx)
 	close(w.ending)
 	beside.Wait()

@@ -113,9 +113,18 @@ func (c auditCmd) audit(e *env, with auditing) error {
 		return err
 	}
 	if !report.Clean() {
-		return errSaid
+		return errors.Join(c.explain(e), errSaid)
 	}
 	return nil
+}
+
+// explain says if the differences go by themselves.
+func (c auditCmd) explain(e *env) error {
+	d, err := e.derivation()
+	if err == nil && d.Pending() {
+		fmt.Fprintln(e.err, progressOf(d)+". Until they are done, what an earlier version derived differs")
+	}
+	return err
 }
 
 func (c auditCmd) options(progress func(int64)) store.AuditOptions {

@@ -116,7 +116,8 @@ func (d *dev) startServers() (at where, err error) {
 // run migrates, then serves and works in the background until stop.
 func (d *dev) run(l net.Listener, at where) error {
 	e := d.env
-	if _, err := migrations.Up(e, at.database); err != nil {
+	waiting := func(h migrations.Holder) { d.log.Warn("waiting for another migration", "of", h.String()) }
+	if _, err := migrations.UpWith(e, at.database, migrations.Options{Wait: migrations.DefaultWait, Tell: waiting}); err != nil {
 		return err
 	}
 	redis, err := jobs.ParseRedis(at.redis)

@@ -107,6 +107,7 @@ var checks = []check{
 	{"users", schema, (*doctor).checkUsers},
 	{"catalogue", schema, (*doctor).checkCatalogue},
 	{"lists", schema, (*doctor).checkLists},
+	{"derivation", schema, (*doctor).checkDerivation},
 	{"backfills", schema, (*doctor).checkBackfills},
 	{"erasures", schema, (*doctor).checkErasures},
 }

@@ -91,9 +91,11 @@ var ailments = []ailment{
 	{kind: "extension_missing", subject: "pg_trgm", severity: problem, idle: true, cause: said(`DROP EXTENSION pg_trgm CASCADE`)},
 	{kind: "index_missing", subject: "customer_index_all", severity: problem, idle: true, cause: said(`DROP INDEX customer_index_all`)},
 	{kind: "index_missing", subject: "customers_email", severity: warning, idle: true, cause: said(`UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'customers_email'::regclass`)},
+	{kind: "database_foreign", severity: problem, idle: true, cause: said(`DROP SCHEMA public CASCADE`, `CREATE SCHEMA public`, `CREATE TABLE users (id int)`), says: "users",
+		leave: "export", cure: func(w *ward) { w.sql(`DROP TABLE users`); w.sh("rollcall migrate up", nil) }},
 	{kind: "schema_behind", severity: problem, idle: true, cause: said(`DROP SCHEMA public CASCADE`, `CREATE SCHEMA public`), says: "0001_inbox.sql"},
-	{kind: "schema_ahead", severity: warning, idle: true, cause: said(`INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, true)`), says: "9999",
-		cure: said(`DELETE FROM goose_db_version WHERE version_id = 9999`)},
+	{kind: "schema_ahead", severity: warning, idle: true, cause: said(`INSERT INTO rollcall_migrations (version_id, is_applied) VALUES (9999, true)`), says: "9999",
+		cure: said(`DELETE FROM rollcall_migrations WHERE version_id = 9999`)},
 
 	{kind: "redis_away", severity: problem, env: map[string]string{"REDIS_URL": "redis://:hushhush@127.0.0.1:1"}, says: "does not answer", leave: "redis-cli"},
 	{kind: "redis_evicts", severity: warning, cause: func(w *ward) { w.redis("CONFIG SET maxmemory-policy allkeys-lru") }, says: "allkeys-lru"},
@@ -271,6 +273,8 @@ var ailments = []ailment{
 	{kind: "erasure_key_wrong", subject: "other", severity: problem, idle: true, says: "holds another key", leave: "pg_restore",
 		cause: said(buried, `CREATE TABLE kept AS SELECT * FROM erasure_key`, `UPDATE erasure_key SET key = sha256(key)`), cure: said(`INSERT INTO erasure_key TABLE kept`)},
 
+	{kind: "lists_outdated", severity: warning, idle: true, cause: said(`UPDATE derivation SET rules = 0`), says: "not begun yet"},
+	{kind: "lists_outdated", severity: warning, idle: true, cause: said(`UPDATE derivation SET rules = 0, target = 1, stage = 'payment', facts = 1200, started_at = now(), last_error = 'no space'`), says: "1,200 facts so far; the last try failed: no space"},
 	{kind: "backfill_failed", subject: "1", severity: problem, says: "the key is refused", cause: said(backfill("clerk", "failed", "now()"), chunk)},
 	{kind: "backfill_errors", subject: "1", severity: warning, says: "could not use 2", cause: said(backfill("courses", "completed_with_errors", "now()"))},
 	{kind: "backfill_stuck", subject: "1", severity: problem, idle: true, cause: said(backfill("courses", "running", "NULL"), chunk), leave: "rollcall work", cure: (*ward).work},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -174,6 +175,14 @@ func (d *doctor) checkSchema(ctx context.Context) error {
 		return err
 	}
 	missing, unknown, err := migrations.Lag(ctx, url)
+	var foreign *migrations.Foreign
+	if errors.As(err, &foreign) {
+		n := len(foreign.Tables)
+		d.find(finding{Kind: "database_foreign", Severity: problem, Count: int64(n), What: foreign.Error(),
+			Examples: foreign.Tables[:min(n, d.doctorCmd.Examples)],
+			Fix:      []string{"export DATABASE_URL=postgres://<USER>@<HOST>/<DATABASE OF ITS OWN>"}})
+		return nil
+	}
 	if err != nil {
 		return err
 	}

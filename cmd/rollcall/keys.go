@@ -37,7 +37,10 @@ func keepKeys(dir string) (k keys, err error) {
 	k = keys{signingSecret(), signingSecret(), signingSecret(), hex.EncodeToString(random(24))}
 	text, err = json.MarshalIndent(k, "", "  ")
 	if err == nil {
-		err = os.WriteFile(path, append(text, '\n'), 0o600)
+		err = os.WriteFile(path+".new", append(text, '\n'), 0o600)
+	}
+	if err == nil {
+		err = os.Rename(path+".new", path) // whole or not at all, whenever this process is killed
 	}
 	return k, err
 }

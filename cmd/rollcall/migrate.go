@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"time"
 
 	"rollcall/migrations"
+	"rollcall/store"
 )
 
 type migrateCmd struct {
@@ -14,7 +16,15 @@ type migrateCmd struct {
 }
 
 type migrateUpCmd struct {
-	JSON bool `name:"json" help:"Print the applied migrations as JSON."`
+	Wait time.Duration `name:"wait" placeholder:"DURATION" default:"10m" help:"How long to wait for another that migrates (${default}); 0s: not at all."`
+	JSON bool          `name:"json" help:"Print the applied migrations as JSON."`
+}
+
+// Help is shown below the usage.
+func (migrateUpCmd) Help() string {
+	return `Looks first: where tables of another program stand under names that Rollcall needs, it changes nothing and names them.
+
+While another migrates, it says which process of Postgres that is, and waits. A migration whose process stands still, or whose machine is gone, is ended by Postgres within a minute; nothing that it had not finished is left.`
 }
 
 func (c migrateUpCmd) Run(e *env) error {
@@ -22,7 +32,10 @@ func (c migrateUpCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	applied, err := migrations.Up(e, url)
+	applied, err := migrations.UpWith(e, url, migrations.Options{
+		Wait: c.Wait,
+		Tell: func(h migrations.Holder) { fmt.Fprintln(e.err, "waiting for another migration:", h) },
+	})
 	if err != nil {
 		return err
 	}
@@ -37,7 +50,16 @@ func (c migrateUpCmd) Run(e *env) error {
 	if len(applied) == 0 {
 		fmt.Fprintln(e.out, "nothing to do: the schema is current")
 	}
-	return nil
+	return sayPending(e)
+}
+
+// sayPending says if the lists are yet to be derived by the rules of this version.
+func sayPending(e *env) error {
+	d, err := e.derivation()
+	if err == nil && d.Pending() {
+		fmt.Fprintln(e.out, progressOf(d)+". `rollcall migrate status` shows how far they are")
+	}
+	return err
 }
 
 type migrateStatusCmd struct {
@@ -54,10 +76,7 @@ func (c migrateStatusCmd) Run(e *env) error {
 		return err
 	}
 	if c.JSON {
-		return printJSON(e.out, struct {
-			Current    bool                `json:"current"`
-			Migrations []migrations.Status `json:"migrations"`
-		}{missing(all) == 0, all})
+		return c.printJSON(e, all)
 	}
 	for _, m := range all {
 		when := m.AppliedAt
@@ -68,8 +87,26 @@ func (c migrateStatusCmd) Run(e *env) error {
 	}
 	if n := missing(all); n > 0 {
 		fmt.Fprintf(e.out, "%d to apply: run `rollcall migrate up`\n", n)
+		return nil
 	}
-	return nil
+	return sayPending(e)
+}
+
+// printJSON prints the state of the schema, and of the derivation where there is one.
+func (migrateStatusCmd) printJSON(e *env, all []migrations.Status) error {
+	out := struct {
+		Current    bool                `json:"current"`
+		Migrations []migrations.Status `json:"migrations"`
+		Derivation *store.Derivation   `json:"derivation"`
+	}{Current: missing(all) == 0, Migrations: all}
+	if out.Current {
+		d, err := e.derivation()
+		if err != nil {
+			return err
+		}
+		out.Derivation = &d
+	}
+	return printJSON(e.out, out)
 }
 
 // missing counts the migrations not applied yet.

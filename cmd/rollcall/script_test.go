@@ -32,8 +32,13 @@ import (
 // The commands are tested as their users run them: testdata/script/*.txtar.
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"rollcall": main})
+	testscript.Main(withServers{m}, map[string]func(){"rollcall": main})
 }
+
+// withServers runs tests that share servers.
+type withServers struct{ m *testing.M }
+
+func (w withServers) Run() int { return testdb.Run(w.m) }
 
 // deadline is how long a script waits for anything.
 const deadline = time.Minute

@@ -171,6 +171,10 @@ func warnOfSchema(ctx context.Context, log *slog.Logger, url string) {
 			}
 			return
 		}
+		if errors.As(err, new(*migrations.Foreign)) {
+			log.Error("the database is not Rollcall's", "error", err)
+			return
+		}
 		if !told && ctx.Err() == nil {
 			told = true
 			log.Warn("Postgres does not answer; waiting for it", "error", err)

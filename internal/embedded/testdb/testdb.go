@@ -51,10 +51,11 @@ var process = strings.ToLower(rand.Text()[:10])
 // Main runs the tests (m is a *testing.M, or what stands around one), stops the
 // servers and exits. A process that is killed takes its servers with it (see
 // package embedded).
-func Main(m interface{ Run() int }) { os.Exit(run(m)) }
+func Main(m interface{ Run() int }) { os.Exit(Run(m)) }
 
-// run is apart from Main because os.Exit skips what is deferred.
-func run(m interface{ Run() int }) (code int) {
+// Run is Main without the exit, which would skip what is deferred: for a TestMain
+// that does more.
+func Run(m interface{ Run() int }) (code int) {
 	shared.main = true
 	defer func() {
 		if err := stop(); err != nil {

@@ -1,0 +1,239 @@
+package migrations
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/pressly/goose/v3"
+)
+
+const (
+	// versionTable lists the migrations that are applied. It is Rollcall's own.
+	versionTable = "rollcall_migrations"
+	// formerTable did so before. It is goose's default, so another program's
+	// table may have this name.
+	formerTable = "goose_db_version"
+)
+
+// Foreign is the error of a database in which tables stand that are not
+// Rollcall's, under names that Rollcall needs, or another program's list of
+// migrations.
+type Foreign struct{ Tables []string }
+
+func (e *Foreign) Error() string {
+	return fmt.Sprintf("this database belongs to another program: Rollcall did not make %s. Nothing was changed. "+
+		"Give Rollcall a database of its own (CREATE DATABASE rollcall, and name it in DATABASE_URL), "+
+		"or a schema of its own (CREATE SCHEMA rollcall, and add options=-csearch_path%%3Drollcall,public to DATABASE_URL)",
+		strings.Join(e.Tables, ", "))
+}
+
+// state is what a database has of Rollcall's schema.
+type state struct {
+	table   string // where the migrations are listed; empty: nowhere yet
+	applied map[int64]time.Time
+}
+
+// file is a migration.
+type file struct {
+	version int64
+	name    string
+	creates []string // tables, views and indexes
+	tables  []string // of these
+}
+
+// created finds what a migration creates. What it creates only if it is missing
+// cannot clash.
+var created = regexp.MustCompile(`(?m)^\s*CREATE (?:UNIQUE |MATERIALIZED )?(TABLE|VIEW|INDEX)(?: CONCURRENTLY)? ` +
+	`(\w+)\s*(?:\(|AS\b|ON\b)`)
+
+// sources lists the migrations by version.
+func sources() ([]file, error) {
+	names, err := fs.Glob(files, "*.sql")
+	if err != nil {
+		return nil, err
+	}
+	var all []file
+	for _, name := range names {
+		f := file{name: name}
+		if f.version, err = goose.NumericComponent(name); err != nil {
+			return nil, err
+		}
+		text, err := files.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		up, _, _ := strings.Cut(string(text), "-- +goose Down")
+		for _, m := range created.FindAllStringSubmatch(up, -1) {
+			f.creates = append(f.creates, m[2])
+			if m[1] == "TABLE" {
+				f.tables = append(f.tables, m[2])
+			}
+		}
+		all = append(all, f)
+	}
+	slices.SortFunc(all, func(a, b file) int { return int(a.version - b.version) })
+	return all, nil
+}
+
+// look tells what a database has of the schema. It writes nothing, and waits for
+// no migration that runs. Of a database that is not Rollcall's the error is a
+// *Foreign.
+func look(ctx context.Context, db *sql.DB) (s state, err error) {
+	all, err := sources()
+	if err != nil {
+		return s, err
+	}
+	stands, err := standing(ctx, db, all)
+	if err != nil {
+		return s, err
+	}
+	var foreign []string
+	switch {
+	case stands[versionTable]:
+		s.table = versionTable
+		s.applied, err = appliedVersions(ctx, db, s.table)
+	case stands[formerTable]:
+		var former state
+		former.table = formerTable
+		former.applied, err = appliedVersions(ctx, db, formerTable)
+		switch {
+		case len(former.applied) == 0: // it says nothing, whoever made it
+		case former.ours(all, stands):
+			s = former
+		default:
+			foreign = []string{formerTable}
+		}
+	}
+	if err != nil {
+		return state{}, err
+	}
+	if foreign = append(s.clashes(all, stands), foreign...); len(foreign) > 0 {
+		return s, &Foreign{foreign}
+	}
+	return s, nil
+}
+
+// standing are those of the names that Rollcall uses that are taken in the schema
+// in which tables are made.
+func standing(ctx context.Context, db *sql.DB, all []file) (map[string]bool, error) {
+	names := []string{versionTable, formerTable}
+	for _, f := range all {
+		names = append(names, f.creates...)
+	}
+	rows, err := db.QueryContext(ctx, `
+		SELECT current_schema() IS NOT NULL, coalesce(relname, '')
+		FROM (VALUES (1)) one
+		LEFT JOIN (
+			SELECT c.relname
+			FROM pg_class c
+			JOIN pg_namespace n ON n.oid = c.relnamespace
+			WHERE n.nspname = current_schema() AND c.relname = ANY ($1::text[])
+		) c ON true`, names)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	stands := map[string]bool{}
+	for rows.Next() {
+		var schema bool
+		var name string
+		if err := rows.Scan(&schema, &name); err != nil {
+			return nil, err
+		}
+		if !schema {
+			return nil, errors.New("no schema of the search_path exists: make it first (CREATE SCHEMA …)")
+		}
+		stands[name] = true
+	}
+	return stands, rows.Err()
+}
+
+// ours tells whether a list of migrations under goose's default name is
+// Rollcall's: it has our versions only, and what they create is there.
+func (s state) ours(all []file, stands map[string]bool) bool {
+	known := maps.Clone(s.applied)
+	for _, f := range all {
+		if _, ok := s.applied[f.version]; !ok {
+			continue
+		}
+		delete(known, f.version)
+		if slices.ContainsFunc(f.tables, func(name string) bool { return !stands[name] }) {
+			return false
+		}
+	}
+	return len(known) == 0
+}
+
+// clashes are the names that migrations yet to be applied need and that are
+// taken, though none of those applied made them.
+func (s state) clashes(all []file, stands map[string]bool) (names []string) {
+	own := map[string]bool{}
+	for _, f := range all {
+		if _, ok := s.applied[f.version]; ok {
+			for _, name := range f.creates {
+				own[name] = true
+			}
+		}
+	}
+	for _, f := range all {
+		for _, name := range f.creates {
+			if stands[name] && !own[name] && !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
+}
+
+// appliedVersions reads a list of migrations.
+func appliedVersions(ctx context.Context, db *sql.DB, table string) (map[int64]time.Time, error) {
+	rows, err := db.QueryContext(ctx, `
+		SELECT version_id, tstamp
+		FROM `+table+`
+		WHERE is_applied AND version_id > 0
+		ORDER BY id`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	applied := map[int64]time.Time{}
+	for rows.Next() {
+		var version int64
+		var at time.Time
+		if err := rows.Scan(&version, &at); err != nil {
+			return nil, err
+		}
+		applied[version] = at
+	}
+	return applied, rows.Err()
+}
+
+// moveOver gives an existing list of ours its own name, in one transaction. A
+// copy stays behind for programs of an earlier version: they go on being ready,
+// and find nothing to migrate.
+func moveOver(ctx context.Context, db *sql.DB) error {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	for _, statement := range []string{
+		`ALTER TABLE ` + formerTable + ` RENAME TO ` + versionTable,
+		`CREATE TABLE ` + formerTable + ` AS TABLE ` + versionTable,
+		`COMMENT ON TABLE ` + formerTable + ` IS 'a copy of ` + versionTable + ` as it was when that got its name,
+			for versions of Rollcall from before'`,
+	} {
+		if _, err := tx.ExecContext(ctx, statement); err != nil {
+			return err
+		}
+	}
+	return tx.Commit()
+}

@@ -1,0 +1,72 @@
+package migrations
+
+import (
+	"context"
+	"database/sql/driver"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+)
+
+// gone is after how long without a sign of life Postgres ends a transaction of a
+// migration, and with it the lock: its process was stopped, or its machine or
+// network is gone. A statement may take as long as it needs.
+var gone = time.Minute
+
+// connector makes connections whose transactions end with their client.
+type connector struct{ cfg *pgx.ConnConfig }
+
+// Connect makes a connection.
+func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
+	conn, err := stdlib.GetConnector(*c.cfg).Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return session{conn.(*stdlib.Conn)}, nil
+}
+
+// Driver is the driver of the connections.
+func (c connector) Driver() driver.Driver { return stdlib.GetDefaultDriver() }
+
+// session is a connection. What it sets, it sets for a transaction: behind a
+// pooler the next one may be on another.
+type session struct{ *stdlib.Conn }
+
+// BeginTx begins a transaction that outlives its client by a minute at most, and
+// is bounded by nothing else.
+func (s session) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, error) {
+	tx, err := s.Conn.BeginTx(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	millis := strconv.FormatInt(gone.Milliseconds(), 10)
+	rows, err := s.QueryContext(ctx, setSQL, []driver.NamedValue{{Ordinal: 1, Value: millis}})
+	if err != nil {
+		return nil, errAfter(tx, err)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, errAfter(tx, err)
+	}
+	return tx, nil
+}
+
+// setSQL sets what this version of Postgres has. A client whose machine is gone
+// shows by keepalives, or while a statement runs by a look at the connection; a
+// process that is stopped, by doing nothing.
+const setSQL = `
+	SELECT set_config(s.name, v.setting::text, true)
+	FROM (SELECT $1::text::int AS gone) ms
+	CROSS JOIN LATERAL (VALUES
+		('statement_timeout', 0),
+		('transaction_timeout', 0),
+		('idle_in_transaction_session_timeout', gone),
+		('client_connection_check_interval', gone / 6),
+		('tcp_user_timeout', gone / 2),
+		('tcp_keepalives_idle', greatest(gone / 3000, 1)),
+		('tcp_keepalives_interval', greatest(gone / 6000, 1)),
+		('tcp_keepalives_count', 3)
+	) v(name, setting)
+	JOIN pg_settings s USING (name)
+	WHERE s.name <> 'client_connection_check_interval' OR version() LIKE '%linux%'`

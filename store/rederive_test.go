@@ -1,0 +1,30 @@
+package store_test
+
+import (
+	"testing"
+
+	"rollcall/store"
+)
+
+// Where deriving again stopped names a person no longer than they are kept: an
+// erasure forgets the place, and its stage begins again.
+func TestRederiveForgetsErased(t *testing.T) {
+	var e teller
+	s, url := openURL(t)
+	apply(t, s, []store.NewEvent{e.enrolled("c1", `"email":"ann@x.example"`), e.enrolled("c1", `"email":"bob@x.example"`)}, 2)
+	if _, err := execute(t, url, `
+		UPDATE derivation
+		SET rules = 0, target = $1, stage = 'enrollment', after_a = 'c1', after_b = 'email:ann@x.example',
+			moved_at = now(), last_error = 'ann@x.example is odd'`, store.Rules); err != nil {
+		t.Fatal(err)
+	}
+	erase(t, s, store.Erasing{Email: "ann@x.example"})
+	unnamed(t, url, "ann@x.example")
+	if finished, err := s.Rederive(t.Context(), 0, nil); err != nil || !finished {
+		t.Errorf("%v %v", finished, err)
+	}
+	if d, err := s.Derivation(t.Context()); err != nil || d.Pending() || d.Facts != 2 {
+		t.Errorf("%+v %v", d, err)
+	}
+	sound(t, s)
+}
