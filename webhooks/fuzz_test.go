@@ -95,3 +95,24 @@ func FuzzPlatform(f *testing.F) {
 		check(t, sources[Platform], Secret{svixSecrets[0]}, svixHeader(t, SignPlatform, svixSecrets[0], id, body, now), strange, body)
 	})
 }
+
+// Whatever comes in headers, what is kept of them is an object that Postgres can
+// hold, of bounded size, without what opens something.
+func FuzzHeaders(f *testing.F) {
+	f.Add("User-Agent", "Stripe/1.0", "rollcall.example")
+	f.Add("X-Api-Key", "sk_live_1", "a\"b")
+	f.Add("X-Odd\x00", "\xff\x00\u2028eyJ", "\\")
+	f.Fuzz(func(t *testing.T, name, value, host string) {
+		req := &http.Request{Host: host, Header: http.Header{name: {value, value}, "Accept": {"*/*"}}}
+		kept := keptHeaders(req)
+		var read map[string]string
+		if err := json.Unmarshal(kept, &read); err != nil || len(kept) > maxHeaders || !utf8.Valid(kept) {
+			t.Fatalf("%d bytes, %v: %q", len(kept), err, kept)
+		}
+		for _, v := range read {
+			if hasAny(v, secretValues) {
+				t.Errorf("%q is kept", v)
+			}
+		}
+	})
+}
