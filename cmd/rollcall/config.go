@@ -135,6 +135,11 @@ type Config struct {
 	// way: whsec_ and 24 or more random bytes in base64.
 	AlertSecret *string `name:"alert-webhook-secret" env:"ALERT_WEBHOOK_SECRET" group:"alerts" placeholder:"SECRET" help:"Signing secret (whsec_…) of what is sent to ALERT_WEBHOOK_URL."`
 
+	// AllowedNetworks are networks that are not public, and that requests to URLs
+	// which somebody gave us may reach all the same. Without it they reach public
+	// addresses alone (docs/security.md).
+	AllowedNetworks *string `name:"allowed-private-networks" env:"ALLOWED_PRIVATE_NETWORKS" group:"alerts" placeholder:"LIST" help:"Private networks (10.1.0.0/16) that ALERT_WEBHOOK_URL may lead to, comma-separated. Without it: public addresses alone."`
+
 	// LogLevel is the least that is logged, to stderr.
 	LogLevel string `name:"log-level" env:"LOG_LEVEL" group:"logs" placeholder:"LEVEL" default:"info" help:"Least that is logged: debug, info, warn or error (${default})."`
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"rollcall/internal/outbound"
 	"rollcall/store"
 	"rollcall/watch"
 )
@@ -226,8 +227,12 @@ func (d *doctor) untold(ctx context.Context) error {
 	if err != nil || u.Count == 0 {
 		return err
 	}
+	fix := "export ALERT_WEBHOOK_URL=<URL>   # where work runs, then restart it"
+	if strings.Contains(deref(u.Error), outbound.Setting) {
+		fix = "export " + outbound.Setting + "=<NETWORK>   # where work runs, then restart it"
+	}
 	d.find(finding{Kind: "alerts_untold", Severity: warning, Count: u.Count,
 		What: fmt.Sprintf("ALERT_WEBHOOK_URL has not taken %s since %s: %s", count(int(u.Count), "change"), u.Since.Format("2006-01-02 15:04 UTC"), cmp.Or(harmless(deref(u.Error)), "it was not tried; is the queue alerts paused, or ALERT_WEBHOOK_URL not set where work runs?")),
-		Fix:  []string{"export ALERT_WEBHOOK_URL=<URL>   # where work runs, then restart it"}})
+		Fix:  []string{fix}})
 	return nil
 }
