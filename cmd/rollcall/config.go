@@ -105,8 +105,9 @@ type Config struct {
 	PlatformProductTypes string `name:"platform-product-types" env:"PLATFORM_PRODUCT_TYPES" group:"rules" placeholder:"LIST" default:"ppr_pro,creator_plan,credit_package" help:"Product types of the platform's own sales, which make nobody a store's customer (${default})."`
 
 	// StripeMode is which of Stripe's events count. A live Connect endpoint gets
-	// test events too; those of the other mode are kept and marked ignored.
-	StripeMode string `name:"stripe-mode" env:"STRIPE_MODE" group:"rules" placeholder:"MODE" default:"any" help:"Which of Stripe's events count: live, test or any (${default}). Others are kept and marked ignored."`
+	// test events too, which anybody with an account connected to it can cause for
+	// free; those of the other mode are kept and marked ignored.
+	StripeMode *string `name:"stripe-mode" env:"STRIPE_MODE" group:"rules" placeholder:"MODE" help:"Which of Stripe's events count: live, test or any (live; of dev and demo, any). Others are kept and marked ignored."`
 
 	// RetainPayloads is how long the payload of an event is kept that was applied
 	// or ignored: 90d, 36h. Its row stays, so that a duplicate is still known for
@@ -193,7 +194,7 @@ func (c *Config) check() error {
 		checkBase("CLERK_API_BASE", c.ClerkAPIBase),
 		checkListen("METRICS_LISTEN", c.MetricsListen, "127.0.0.1:9090"),
 		c.checkAlert(),
-		oneOf("STRIPE_MODE", c.StripeMode, "live", "test", "any"),
+		oneOf("STRIPE_MODE", c.stripeMode(), "live", "test", "any"),
 		checkSpan("RETAIN_PAYLOADS", c.RetainPayloads),
 		oneOf("LOG_LEVEL", c.LogLevel, "debug", "info", "warn", "error"),
 		oneOf("LOG_FORMAT", c.LogFormat, "text", "json"))
@@ -338,18 +339,33 @@ func (c *Config) platformTypes() []string {
 	return strings.FieldsFunc(c.PlatformProductTypes, func(r rune) bool { return r == ',' || r == ' ' })
 }
 
+// stripeMode is which of Stripe's events count: of production, live ones. Whoever
+// wants test events as well says so.
+func (c *Config) stripeMode() string {
+	if c.StripeMode == nil {
+		return "live"
+	}
+	return *c.StripeMode
+}
+
 // read tells what an event says, passing over Stripe's events of the other mode.
 func (c *Config) read() func(facts.Event) (facts.Set, error) {
-	if c.StripeMode == "any" {
+	mode := c.stripeMode()
+	if mode == "any" {
 		return facts.Read
 	}
-	live := c.StripeMode == "live"
 	return func(e facts.Event) (facts.Set, error) {
-		if e.Source == webhooks.Stripe && e.Livemode != nil && *e.Livemode != live {
-			return facts.Set{}, &facts.Ignored{Reason: "an event of Stripe's other mode: STRIPE_MODE is " + c.StripeMode}
+		if e.Source == webhooks.Stripe && e.Livemode != nil && *e.Livemode != (mode == "live") {
+			return facts.Set{}, &facts.Ignored{Reason: otherMode(mode)}
 		}
 		return facts.Read(e)
 	}
+}
+
+// otherMode is why an event does not count: what it is, and how it would.
+func otherMode(mode string) string {
+	other := map[string]string{"live": "test", "test": "live"}[mode]
+	return fmt.Sprintf("it is an event of Stripe's %s mode, and STRIPE_MODE is %s where work runs: to count it, set STRIPE_MODE=any and replay it", other, mode)
 }
 
 // logger writes to w what LOG_LEVEL and LOG_FORMAT ask for. The Redis client's

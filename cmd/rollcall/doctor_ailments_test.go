@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -140,7 +141,10 @@ var ailments = []ailment{
 		VALUES ('platform', 'evt_1', 'product.deleted', now(), now() - interval '1 hour', '{"data":{"id":"c1"}}')`), says: "1 event", leave: "rollcall work", cure: (*ward).work},
 	{kind: "events_other_mode", subject: "live", severity: warning, cause: said(`INSERT INTO webhook_events (source, event_id, type, livemode, occurred_at, payload, status, processed_at, last_error)
 		VALUES ('stripe', 'evt_1', 'customer.created', true, now(), '{"data":{"object":{"id":"cus_1"}}}', 'ignored', now(), 'an event of Stripe''s other mode: STRIPE_MODE is test')`)},
-	{kind: "events_other_mode", subject: "test", severity: note, stays: true, cause: said(`INSERT INTO webhook_events (source, event_id, type, livemode, occurred_at, payload, status, processed_at, last_error)
+	{kind: "events_other_mode", subject: "test", severity: warning, says: "more than the 0 live events that counted", cause: said(`INSERT INTO webhook_events (source, event_id, type, livemode, occurred_at, payload, status, processed_at, last_error)
+		VALUES ('stripe', 'evt_1', 'customer.created', false, now(), '{"data":{"object":{"id":"cus_1"}}}', 'ignored', now(), '` + strings.ReplaceAll(otherMode("live"), "'", "''") + `')`)},
+	{kind: "events_other_mode", subject: "test", severity: note, stays: true, cause: said(`INSERT INTO webhook_events (source, event_id, type, livemode, occurred_at, payload, status, processed_at)
+		VALUES ('stripe', 'evt_2', 'customer.created', true, now(), '{"data":{"object":{"id":"cus_2"}}}', 'processed', now())`, `INSERT INTO webhook_events (source, event_id, type, livemode, occurred_at, payload, status, processed_at, last_error)
 		VALUES ('stripe', 'evt_1', 'customer.created', false, now(), '{"data":{"object":{"id":"cus_1"}}}', 'ignored', now(), 'an event of Stripe''s other mode: STRIPE_MODE is live')`)},
 	{kind: "alerts_untold", severity: warning, cause: said(`INSERT INTO watches (name, since, checked_at) VALUES ('w/1', now(), now())`,
 		`INSERT INTO watch_changes (watch, number, state, was, since, detail, fix, made_at, alert, last_error) VALUES ('w/1', 1, 'problem', 'ok', now(), '', '', now(), 'due', 'answered 500')`),

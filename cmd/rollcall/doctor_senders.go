@@ -189,18 +189,28 @@ func (d *doctor) otherMode(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if o.Live > 0 {
-		d.find(finding{Kind: "events_other_mode", Subject: "live", Severity: warning, Count: o.Live,
-			What: fmt.Sprintf("%s of Stripe's were ignored: STRIPE_MODE is test", count(int(o.Live), "live event")),
-			Fix: []string{"export STRIPE_MODE=live   # where work runs, then restart it",
-				d.at("rollcall events replay --source stripe --since " + o.Oldest.Format(time.RFC3339))}})
+	if o.Live.Count > 0 {
+		d.find(finding{Kind: "events_other_mode", Subject: "live", Severity: warning, Count: o.Live.Count,
+			What: fmt.Sprintf("%s of Stripe's were ignored: STRIPE_MODE is test", count(int(o.Live.Count), "live event")),
+			Fix:  d.takeMode("export STRIPE_MODE=live   # where work runs, then restart it", o.Live)})
 	}
-	if o.Test > 0 {
-		d.find(finding{Kind: "events_other_mode", Subject: "test", Severity: note, Count: o.Test,
-			What: fmt.Sprintf("%s of Stripe's were ignored: STRIPE_MODE is live", count(int(o.Test), "test event")),
-			Fix:  []string{"export STRIPE_MODE=any   # where work runs, if test events are to count, too"}})
+	if o.Test.Count > 0 {
+		f := finding{Kind: "events_other_mode", Subject: "test", Severity: note, Count: o.Test.Count,
+			What: fmt.Sprintf("%s of Stripe's were ignored: STRIPE_MODE is live", count(int(o.Test.Count), "test event")),
+			Fix:  d.takeMode("export STRIPE_MODE=any   # where work runs, if test events are to count, too; then restart it", o.Test)}
+		if o.Test.Count > o.Taken {
+			f.Severity = warning
+			f.What += fmt.Sprintf(", more than the %s that counted: is this a set-up for testing?", count(int(o.Taken), "live event"))
+		}
+		d.find(f)
 	}
 	return nil
+}
+
+// takeMode are the commands after which events of a mode count, those that were
+// ignored as well.
+func (d *doctor) takeMode(set string, ignored store.IgnoredEvents) []string {
+	return []string{set, d.at("rollcall events replay --source stripe --since " + ignored.Oldest.Format(time.RFC3339))}
 }
 
 // watchesRest is how long nobody may have looked at the watches.
