@@ -33,11 +33,7 @@ func (d *doctor) traffic(ctx context.Context) (store.Traffic, error) {
 // verdicts are what the watches look like now, those of some kinds: a doctor
 // does not wait until a state has lasted.
 func (d *doctor) verdicts(seen store.Traffic, kinds ...string) (some []watch.Verdict) {
-	states := map[string]string{}
-	for _, w := range d.watches {
-		states[w.Name] = w.State
-	}
-	for _, v := range watch.Judge(seen, states) {
+	for _, v := range watch.Judge(seen) {
 		if slices.Contains(kinds, watch.Kind(v.Name)) && v.State != store.OK {
 			some = append(some, v)
 		}
@@ -83,10 +79,35 @@ func (d *doctor) checkSenders(ctx context.Context) error {
 			d.fine("%s sent last %s", source, ago(d.now().Sub(last)))
 		}
 	}
+	for _, source := range store.Sources() {
+		d.unsigned(source, seen)
+	}
 	for _, v := range d.verdicts(seen, watch.Silent, watch.Signatures, watch.Refused) {
 		d.find(d.judged(v))
 	}
 	return nil
+}
+
+// unsigned tells of deliveries that no secret here has signed, beside others that one
+// has. No watch does: anybody can send them.
+func (d *doctor) unsigned(source string, seen store.Traffic) {
+	bad, good := watch.Unsigned(source, seen)
+	if bad == 0 || good == 0 {
+		return
+	}
+	d.find(finding{Kind: watch.Signatures, Subject: source, Severity: note, Count: bad,
+		What: fmt.Sprintf("%d deliveries from %s of the last hours bear no signature by a secret that is set here, beside %d that do: a stranger sends them, or a second endpoint does, whose secret is missing", bad, source, good),
+		Fix:  []string{"export " + d.secretName(source) + "=whsec_NEW,whsec_OLD   # where serve runs, if the sender's dashboard shows that an endpoint fails"}})
+}
+
+// secretName is the variable that has the secrets of a source.
+func (d *doctor) secretName(source string) string {
+	for _, v := range d.secretVariables() {
+		if v.source == source {
+			return v.name
+		}
+	}
+	return ""
 }
 
 // lastKept is when something came in last from a source.
@@ -112,12 +133,7 @@ func (d *doctor) refusedForSecrets(source string, seen store.Traffic) {
 	if n == 0 {
 		return
 	}
-	name := ""
-	for _, v := range d.secretVariables() {
-		if v.source == source {
-			name = v.name
-		}
-	}
+	name := d.secretName(source)
 	d.find(finding{Kind: "setting_missing", Subject: name, Severity: problem, Count: n,
 		What: fmt.Sprintf("deliveries from %s find no secrets set where serve runs, and are refused: %d so far", source, n),
 		Fix:  []string{"export " + name + "=<SECRET>   # where serve runs, then restart it"}})
