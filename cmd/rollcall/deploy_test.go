@@ -218,6 +218,10 @@ func TestMakefile(t *testing.T) {
 	if !strings.Contains(makefile, "\tgo test -timeout 15m ./... $(ARGS)\n") {
 		t.Error("make test does not run all tests")
 	}
+	dry, err := exec.Command("make", "-n", "-C", "../..", "fuzz", "FUZZTIME=7x").CombinedOutput()
+	if err != nil || !strings.Contains(string(dry), `-fuzz "^$target\$" -fuzztime 7x`) {
+		t.Errorf("make fuzz: %v\n%s", err, dry)
+	}
 	build := regexp.MustCompile(`CGO_ENABLED=0 go build -trimpath -ldflags .-s -w -X main.version=\$[({]VERSION[)}]. -o \S*rollcall ./cmd/rollcall`)
 	for _, text := range []string{makefile, readFile(t, "../../Dockerfile")} {
 		if !build.MatchString(text) {
