@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"unicode/utf8"
 
@@ -63,10 +64,11 @@ func check(t *testing.T, src *source, secret Secret, good, strange http.Header, 
 	if err == nil {
 		storableEvent(t, event)
 	}
-	if code := codeOf(err); code == invalidSignature || code == internal {
+	brace := strings.Contains(good.Get("Svix-Id")+good.Get("Webhook-Id"), "{") // see verifySvix
+	if code := codeOf(err); code == internal || (code == invalidSignature) != brace && code != missingSignature {
 		t.Errorf("genuine: %v", err)
 	}
-	if _, err := src.open(secrets, good, append(body[:len(body):len(body)], ' '), now); codeOf(err) != invalidSignature && codeOf(err) != missingSignature && codeOf(err) != invalidField {
+	if _, err := src.open(secrets, good, append(body[:len(body):len(body)], ' '), now); codeOf(err) != invalidSignature && codeOf(err) != missingSignature {
 		t.Errorf("tampered: %v", err)
 	}
 }
