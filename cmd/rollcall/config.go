@@ -16,7 +16,6 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/redis/go-redis/v9"
 
-	"rollcall/facts"
 	"rollcall/store"
 	"rollcall/webhooks"
 )
@@ -337,35 +336,6 @@ func (c *Config) secretVariables() []secretVariable {
 
 func (c *Config) platformTypes() []string {
 	return strings.FieldsFunc(c.PlatformProductTypes, func(r rune) bool { return r == ',' || r == ' ' })
-}
-
-// stripeMode is which of Stripe's events count: of production, live ones. Whoever
-// wants test events as well says so.
-func (c *Config) stripeMode() string {
-	if c.StripeMode == nil {
-		return "live"
-	}
-	return *c.StripeMode
-}
-
-// read tells what an event says, passing over Stripe's events of the other mode.
-func (c *Config) read() func(facts.Event) (facts.Set, error) {
-	mode := c.stripeMode()
-	if mode == "any" {
-		return facts.Read
-	}
-	return func(e facts.Event) (facts.Set, error) {
-		if e.Source == webhooks.Stripe && e.Livemode != nil && *e.Livemode != (mode == "live") {
-			return facts.Set{}, &facts.Ignored{Reason: otherMode(mode)}
-		}
-		return facts.Read(e)
-	}
-}
-
-// otherMode is why an event does not count: what it is, and how it would.
-func otherMode(mode string) string {
-	other := map[string]string{"live": "test", "test": "live"}[mode]
-	return fmt.Sprintf("it is an event of Stripe's %s mode, and STRIPE_MODE is %s where work runs: to count it, set STRIPE_MODE=any and replay it", other, mode)
 }
 
 // logger writes to w what LOG_LEVEL and LOG_FORMAT ask for. The Redis client's
