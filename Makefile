@@ -1,11 +1,14 @@
 # `make demo` shows Rollcall at work; `make test` checks all of it. Both install
 # what they need first. ARGS goes to the program: make demo ARGS=--exit
 
+# make fuzz FUZZTIME=10m: how long, or how many inputs (100000x), for each target.
+
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 ARGS    :=
+FUZZTIME := 30s
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test demo build test race lint bench screenshots
+.PHONY: help setup setup-test demo build test race fuzz lint bench screenshots
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +30,16 @@ test: setup-test lint ## all that CI checks
 
 race: setup-test ## the tests under the race detector; needs gcc or clang
 	CGO_ENABLED=1 go test -race -timeout 30m ./... $(ARGS)
+
+fuzz: ## random input for all that reads strangers' bytes, each target for FUZZTIME
+	@set -e; \
+	for dir in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n 1 dirname | sort -u); do \
+		targets=$$(go test -list '^Fuzz' $$dir); \
+		for target in $$(echo "$$targets" | grep '^Fuzz'); do \
+			echo "$$dir $$target"; \
+			go test $$dir -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME); \
+		done; \
+	done
 
 lint: ## formatting, go vet, go.mod and go.sum
 	@unformatted=$$(gofmt -l .); \

@@ -32,7 +32,8 @@ func newTraced(t *testing.T) *traced {
 	return &traced{newWatchedSystem(t, by), spans}
 }
 
-// sale posts sale n within a trace that its sender began, and returns its id.
+// sale posts sale n within a trace that its sender began, and returns the id of
+// ours, which is linked to that.
 func (s *traced) sale(n int) trace.TraceID {
 	s.t.Helper()
 	id := trace.TraceID{15: byte(n), 14: 1}
@@ -42,7 +43,51 @@ func (s *traced) sale(n int) trace.TraceID {
 	if _, err := s.send("stripe", header, body); err != nil {
 		s.t.Fatal(err)
 	}
-	return id
+	return s.linked(id, "receive").SpanContext.TraceID()
+}
+
+// linked waits for the span of a name that is linked to a trace of somebody else's.
+func (s *traced) linked(id trace.TraceID, name string) (span tracetest.SpanStub) {
+	s.t.Helper()
+	if !soon(func() bool {
+		spans := s.spans.GetSpans()
+		i := slices.IndexFunc(spans, func(span tracetest.SpanStub) bool {
+			return span.Name == name && len(span.Links) == 1 && span.Links[0].SpanContext.TraceID() == id
+		})
+		if i >= 0 {
+			span = spans[i]
+		}
+		return i >= 0
+	}) {
+		s.t.Fatalf("no span %s is linked to trace %s", name, id)
+	}
+	return span
+}
+
+// A traceparent decides nothing: where no trace is sampled that does not ask for it,
+// neither an unsigned delivery nor a stranger's request for a page is.
+func TestStrangersChooseNoSample(t *testing.T) {
+	t.Parallel()
+	spans := tracetest.NewInMemoryExporter()
+	by := blind
+	by.traces = sdk.NewTracerProvider(sdk.WithSyncer(spans), sdk.WithSampler(sdk.ParentBased(sdk.NeverSample())))
+	s := newWatchedSystem(t, by)
+	for _, path := range []string{"/webhooks/stripe", "/signin"} {
+		req, err := http.NewRequest(http.MethodPost, s.http.URL+path, strings.NewReader("{}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Traceparent", "00-00000000000000000000000000000001-00f067aa0ba902b7-01")
+		res, err := s.http.Client().Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+	}
+	s.http.Close() // once all requests have ended, and their spans with them
+	for _, span := range spans.GetSpans() {
+		t.Errorf("%s is sampled, in trace %s", span.Name, span.SpanContext.TraceID())
+	}
 }
 
 // of returns the spans of a trace, by name.
@@ -261,7 +306,7 @@ func TestTraceOfBackfill(t *testing.T) {
 		t.Fatal(err)
 	}
 	res.Body.Close()
-	asked := s.await(request, "POST /api/admin/backfills")["POST /api/admin/backfills"]
+	asked := s.linked(request, "POST /api/admin/backfills")
 	if attribute(asked, "http.route") != "/api/admin/backfills" || attribute(asked, "http.response.status_code") != "202" {
 		t.Errorf("%+v", asked.Attributes)
 	}

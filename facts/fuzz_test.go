@@ -99,3 +99,26 @@ var platformSamples = map[string]string{
 	"enrollment.deleted":  `{"course_id":"c","email":"A@x.example"}`,
 	"purchase.recorded":   `{"id":"b","product_id":"p","user_id":"u","email":"a@x.example","name":"A","store_id":"s","amount":1,"currency":"jpy","purchased_at":"2026-01-12T10:00:00Z"}`,
 }
+
+// What Clerk's API lists is read like what its events carry.
+func FuzzClerkUser(f *testing.F) {
+	f.Add([]byte(`{"id":"user_1","first_name":"A\u0000va","primary_email_address_id":"i","email_addresses":[{"id":"i","email_address":"Ava@x.example","verification":{"status":"verified"}}],"updated_at":1768211400000,"last_sign_in_at":1768211300000}`))
+	f.Add([]byte(`{"id":"user_1\u0000","updated_at":-1e308,"email_addresses":[null],"public_metadata":{"a":[]}}`))
+	f.Add([]byte(`[]`))
+	f.Fuzz(func(t *testing.T, user []byte) {
+		set, err := ReadClerkUser(time.Unix(1768212000, 0), user)
+		if err != nil {
+			if _, ok := err.(*Malformed); !ok {
+				t.Fatalf("error of an unknown kind: %T %v", err, err)
+			}
+			return
+		}
+		text, err := json.Marshal(set)
+		if err != nil || !utf8.Valid(text) || strings.Contains(string(text), `\u0000`) {
+			t.Fatalf("Postgres cannot hold this: %s %v", text, err)
+		}
+		if len(set.Users) != 1 || set.Users[0].ID == "" || set.Users[0].Email != Email(set.Users[0].Email) {
+			t.Errorf("users %+v", set.Users)
+		}
+	})
+}

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"net/http"
 
 	"github.com/hibiken/asynq"
 	"go.opentelemetry.io/otel/propagation"
@@ -29,6 +30,19 @@ func WithTraceparent(ctx context.Context, named string) context.Context {
 // InTrace returns ctx in the span in which a job was asked for, if there was one.
 func InTrace(ctx context.Context, t *asynq.Task) context.Context {
 	return WithTraceparent(ctx, t.Headers()[traceparent])
+}
+
+// Named returns a link to the span that a request's traceparent names, if it does.
+// A request begins a trace of our own, linked to its sender's: one that went on
+// with that would let strangers decide what is sampled, by the flag that the header
+// holds and by the id that ratios are told by. (OpenTelemetry's libraries call this
+// a public endpoint.)
+func Named(h http.Header) []trace.Link {
+	sender := trace.SpanContextFromContext(WithTraceparent(context.Background(), h.Get(traceparent)))
+	if !sender.IsValid() {
+		return nil
+	}
+	return []trace.Link{{SpanContext: sender}}
 }
 
 // headers are a job's, nil where nobody traces.

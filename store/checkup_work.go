@@ -56,9 +56,14 @@ func (c *Checkup) TroubledBackfills(ctx context.Context) (out []TroubledBackfill
 // OtherMode are events of Stripe's that were ignored because of STRIPE_MODE, and
 // could be applied still.
 type OtherMode struct {
-	Live   int64
-	Test   int64
-	Oldest *time.Time // when the first of the live ones came
+	Live, Test IgnoredEvents
+	Taken      int64 // live events of Stripe's that were applied, among the newest of all
+}
+
+// IgnoredEvents are some that were ignored.
+type IgnoredEvents struct {
+	Count  int64
+	Oldest *time.Time // when the first came; nil if there is none
 }
 
 // OtherMode counts them, among the newest events that were ignored.
@@ -68,14 +73,22 @@ func (c *Checkup) OtherMode(ctx context.Context) (o OtherMode, err error) {
 		return tx.QueryRow(ctx, `
 			SELECT
 				count(*) FILTER (WHERE livemode),
+				min(received_at) FILTER (WHERE livemode),
 				count(*) FILTER (WHERE NOT livemode),
-				min(received_at) FILTER (WHERE livemode)
+				min(received_at) FILTER (WHERE NOT livemode),
+				(
+					SELECT count(*)
+					FROM (SELECT * FROM webhook_events ORDER BY id DESC LIMIT $1) newest
+					WHERE source = 'stripe'
+					  AND livemode
+					  AND status = 'processed'
+				)
 			FROM (SELECT * FROM webhook_events WHERE status = 'ignored' ORDER BY id DESC LIMIT $1) e
 			WHERE source = 'stripe'
 			  AND last_error LIKE '%STRIPE_MODE%'
-			  AND payload IS NOT NULL -- else it cannot be replayed`, someEvents).Scan(&o.Live, &o.Test, &o.Oldest)
+			  AND payload IS NOT NULL -- else it cannot be replayed`, someEvents).Scan(&o.Live.Count, &o.Live.Oldest, &o.Test.Count, &o.Test.Oldest, &o.Taken)
 	})
-	o.Oldest = utc(o.Oldest)
+	o.Live.Oldest, o.Test.Oldest = utc(o.Live.Oldest), utc(o.Test.Oldest)
 	return o, err
 }
 

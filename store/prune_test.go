@@ -97,7 +97,7 @@ func TestOtherModePruned(t *testing.T) {
 	}
 	for _, want := range []int64{3, 1, 0} {
 		o, err := s.Checkup("", 1).OtherMode(t.Context())
-		if err != nil || o.Live != want || o.Test != want || (o.Oldest == nil) != (want == 0) {
+		if err != nil || o.Live.Count != want || o.Test.Count != want || (o.Live.Oldest == nil) != (want == 0) || (o.Test.Oldest == nil) != (want == 0) {
 			t.Errorf("%+v %v, want %d of each", o, err, want)
 		}
 		if _, _, err := s.PruneOld(t.Context(), time.Time{}, 0, 4); err != nil {

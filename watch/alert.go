@@ -7,14 +7,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"time"
 
 	svix "github.com/svix/svix-webhooks/go"
 
+	"rollcall/internal/outbound"
 	"rollcall/store"
 )
 
@@ -34,9 +35,10 @@ const (
 	maxAnswer = 4 << 10
 )
 
-// NewAlert tells by POST to address. The errors say what is wrong with either,
-// and repeat neither: an address may have a secret in its path.
-func NewAlert(address, secret string) (*Alert, error) {
+// NewAlert tells by POST to address, which must be a public one or in one of the
+// allowed networks. The errors say what is wrong with address or secret, and
+// repeat neither: an address may have a secret in its path.
+func NewAlert(address, secret string, allowed []netip.Prefix) (*Alert, error) {
 	if err := CheckAddress(address); err != nil {
 		return nil, err
 	}
@@ -44,20 +46,10 @@ func NewAlert(address, secret string) (*Alert, error) {
 	if err != nil || secret == "" {
 		return nil, errors.New("the secret is no whsec_ and base64")
 	}
-	transport := &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: alertTimeout / 2}).DialContext,
-		TLSHandshakeTimeout:   alertTimeout / 2,
-		ResponseHeaderTimeout: alertTimeout,
-		IdleConnTimeout:       time.Minute,
-		MaxIdleConns:          2,
-		ForceAttemptHTTP2:     true,
-	}
-	return &Alert{url: address, signer: signer, client: &http.Client{
-		Transport:     transport,
-		Timeout:       alertTimeout,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // whoever answers must be who was named
-	}}, nil
+	client := outbound.NewClient(alertTimeout, allowed)
+	// Only the one that was named may answer.
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &Alert{url: address, signer: signer, client: client}, nil
 }
 
 // CheckAddress tells what is wrong with an address to tell, if anything.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -23,12 +24,15 @@ var change = store.WatchChange{
 	State:     store.Problem, Was: store.OK, Since: noon, Detail: "nothing has come", Fix: "rollcall doctor", MadeAt: noon.Add(2 * time.Minute), Attempts: 1,
 }
 
+// loopback are the networks of the tests' own servers.
+var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+
 // teller tells by a receiver that answers as it is told to.
 func teller(t *testing.T, answer http.HandlerFunc) *Alert {
 	t.Helper()
 	server := httptest.NewServer(answer)
 	t.Cleanup(server.Close)
-	a, err := NewAlert(server.URL+"/hidden-path", secret)
+	a, err := NewAlert(server.URL+"/hidden-path", secret, loopback)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,18 +108,34 @@ func TestAlertFails(t *testing.T) {
 	}
 }
 
+// An alert goes to no private address unless the setting allows its network; the
+// error says which address, and which setting.
+func TestAlertStaysOutside(t *testing.T) {
+	asked := false
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked = true }))
+	t.Cleanup(server.Close)
+	a, err := NewAlert(strings.Replace(server.URL, "127.0.0.1", "localhost", 1)+"/hidden-path", secret, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = a.Tell(t.Context(), change, noon)
+	if asked || err == nil || !strings.Contains(err.Error(), "is not a public address") || !strings.Contains(err.Error(), "ALLOWED_PRIVATE_NETWORKS") || strings.Contains(err.Error(), "hidden") {
+		t.Errorf("asked %v: %v", asked, err)
+	}
+}
+
 func TestAlertRefusesSettings(t *testing.T) {
 	for address, good := range map[string]bool{
 		"https://example.com/x": true, "http://127.0.0.1:9/": true,
 		"": false, "example.com": false, "ftp://example.com": false, "file:///etc/passwd": false, "gopher://x": false, "https://": false, "https://:80": false, "https://a:hidden@example.com": false, "https://exa mple.com": false,
 	} {
-		_, err := NewAlert(address, secret)
+		_, err := NewAlert(address, secret, nil)
 		if (err == nil) != good || err != nil && strings.Contains(err.Error(), "hidden") {
 			t.Errorf("%q: %v", address, err)
 		}
 	}
 	for _, bad := range []string{"", "whsec_hidden!"} {
-		if _, err := NewAlert("https://example.com", bad); err == nil || strings.Contains(err.Error(), "hidden") {
+		if _, err := NewAlert("https://example.com", bad, nil); err == nil || strings.Contains(err.Error(), "hidden") {
 			t.Errorf("secret %q: %v", bad, err)
 		}
 	}

@@ -92,7 +92,7 @@ func (r rhythm) pause() (now, usual, most time.Duration, ok bool) {
 
 // silent judges whether a source that used to send has fallen silent. One whose
 // deliveries come and are refused is not: others tell of that.
-func silent(r rhythm, _ bool) Verdict {
+func silent(r rhythm) Verdict {
 	v := Verdict{State: store.OK}
 	now, usual, most, ok := r.pause()
 	if !ok || now <= most || r.count(signatureHours, comes...) >= fewBad {
@@ -130,10 +130,18 @@ const (
 	unavailable      = "unavailable"
 	internal         = "internal"
 	incomplete       = "incomplete_body"
+	badEncoding      = "invalid_encoding"
+	badJSON          = "invalid_json"
+	badField         = "invalid_field"
+	noID             = "missing_id"
+	noType           = "missing_type"
+	noTime           = "missing_timestamp"
+	unstorable       = "unstorable"
 )
 
 // Outcomes lists them.
-var Outcomes = []string{badSignature, missingSignature, notConfigured, wrongMethod, tooOld, tooNew, unavailable, internal, incomplete}
+var Outcomes = []string{badSignature, missingSignature, notConfigured, wrongMethod, tooOld, tooNew, unavailable, internal, incomplete,
+	badEncoding, badJSON, badField, noID, noType, noTime, unstorable}
 
 // count adds up the deliveries of the last hours that came to certain outcomes.
 func (r rhythm) count(within time.Duration, outcomes ...string) (n int64) {
@@ -147,38 +155,42 @@ func (r rhythm) count(within time.Duration, outcomes ...string) (n int64) {
 }
 
 const (
-	// signatureHours is the time in which bad signatures are set against good ones.
+	// signatureHours is how far back bad signatures are told of.
 	signatureHours = 2 * time.Hour
 	// fewBad is how many bad signatures are no sign of anything.
 	fewBad = 3
 )
 
-// signatures judges the share of deliveries that no secret of ours has signed.
-// Anybody can send such: they only count for much if what is genuine has become
-// rare, or as many. Unsigned ones are strangers', as long as others are signed.
-func signatures(r rhythm, already bool) Verdict {
-	good := r.count(signatureHours, store.Accepted, store.Duplicate)
-	bad := r.count(signatureHours, badSignature)
-	if good == 0 {
-		bad += r.count(signatureHours, missingSignature)
+// signatures judges deliveries that no secret of ours has signed, while none that one
+// has comes in. Nothing proves that they are the source's own, so it says so.
+func signatures(r rhythm) Verdict {
+	last, since := r.lastKept(), "in the last four weeks"
+	if !last.IsZero() {
+		since = "since " + stamp(last)
 	}
-	warns, fails := 0.10, 0.50
-	if already {
-		warns, fails = warns/2, fails/2
+	bad := r.after(last).count(signatureHours, badSignature, missingSignature)
+	if bad < fewBad {
+		return Verdict{State: store.OK}
 	}
-	v := Verdict{State: store.OK}
-	share := float64(bad) / float64(max(bad+good, 1))
-	switch {
-	case bad < fewBad || share < warns:
-		return v
-	case share < fails:
-		v.State = store.Warning
-	default:
-		v.State = store.Problem
+	return Verdict{State: store.Problem,
+		Detail: fmt.Sprintf("%d deliveries from %s of the last hours bear no signature by a secret that is set here, and none that does has come %s: was a secret changed, or does a proxy change what is sent? If the sender's dashboard shows no failures, they are a stranger's, and the sender is silent", bad, r.source, since),
+		Fix:    "export " + variable[r.source] + "=whsec_NEW,whsec_OLD   # where serve runs, then restart it"}
+}
+
+// lastKept is when a delivery came in last; zero if none did.
+func (r rhythm) lastKept() (last time.Time) {
+	for _, d := range r.kept() {
+		if d.Last.After(last) {
+			last = d.Last
+		}
 	}
-	v.Detail = fmt.Sprintf("%d of %d deliveries from %s of the last hours bear no signature by a secret that is set here: was one changed, or is that of a second endpoint missing?", bad, bad+good, r.source)
-	v.Fix = "export " + variable[r.source] + "=whsec_NEW,whsec_OLD   # where serve runs, then restart it"
-	return v
+	return last
+}
+
+// after is r with the deliveries of later than a moment.
+func (r rhythm) after(moment time.Time) rhythm {
+	r.hours = slices.DeleteFunc(slices.Clone(r.hours), func(d store.Delivered) bool { return !d.Last.After(moment) })
+	return r
 }
 
 // variable is what the secrets of a source are set by.
@@ -215,8 +227,7 @@ type streak struct {
 
 // passing are the reasons that pass by themselves, or with a setting: once
 // anything comes in again, so does what was refused for them and is tried again.
-// Strangers send without a signature, too.
-var passing = []string{missingSignature, notConfigured, tooOld, tooNew, unavailable, internal, incomplete}
+var passing = []string{badSignature, missingSignature, notConfigured, tooOld, tooNew, unavailable, internal, incomplete}
 
 // refusals is the last streak of refusals of what may be the source's own.
 func (r rhythm) refusals() streak {
@@ -263,7 +274,7 @@ func (r rhythm) passed(s streak) bool {
 
 // refused judges what we refuse: its sender tries again for some time, and then
 // it is lost to us.
-func refused(r rhythm, _ bool) Verdict {
+func refused(r rhythm) Verdict {
 	v := Verdict{State: store.OK}
 	s := r.refusals()
 	lasted, given := s.last.Sub(s.first), s.first.Add(horizon[r.source])

@@ -43,18 +43,16 @@ func Kind(name string) string {
 	return kind
 }
 
-// Judge tells what each watch looks like. States are the states they are in: one
-// that is not ok has to look better than what made it so.
-func Judge(seen store.Traffic, states map[string]string) []Verdict {
+// Judge tells what each watch looks like.
+func Judge(seen store.Traffic) []Verdict {
 	var all []Verdict
 	for _, source := range store.Sources() {
-		r := rhythmOf(source, seen)
-		for kind, judge := range map[string]func(rhythm, bool) Verdict{
+		r := rhythmOf(source, seen).own()
+		for kind, judge := range map[string]func(rhythm) Verdict{
 			Silent: silent, Signatures: signatures, Refused: refused,
 		} {
-			name := kind + "/" + source
-			v := judge(r, states[name] != "" && states[name] != store.OK)
-			v.Name = name
+			v := judge(r)
+			v.Name = kind + "/" + source
 			all = append(all, v)
 		}
 	}
@@ -69,12 +67,12 @@ func Judge(seen store.Traffic, states map[string]string) []Verdict {
 // Next is what the watches become: each keeps its state until it has looked
 // otherwise for long enough. One that is not judged any more looks ok.
 func Next(seen store.Traffic, now []store.Watch) []store.Watch {
-	states, byName := map[string]string{}, map[string]store.Watch{}
+	byName := map[string]store.Watch{}
 	for _, w := range now {
-		states[w.Name], byName[w.Name] = w.State, w
+		byName[w.Name] = w
 	}
 	var next []store.Watch
-	for _, v := range Judge(seen, states) {
+	for _, v := range Judge(seen) {
 		w, known := byName[v.Name]
 		if !known {
 			w = store.Watch{Name: v.Name, State: store.OK, Since: seen.At}

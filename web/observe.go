@@ -12,10 +12,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
-	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
 
+	"rollcall/jobs"
 	"rollcall/store"
 )
 
@@ -103,13 +103,12 @@ func (s *Site) observed(next http.Handler) http.Handler {
 	})
 }
 
-// span begins the trace of a request, or goes on with the visitor's.
+// span begins the trace of a request, linked to the visitor's.
 func (s *Site) span(r *http.Request) (context.Context, trace.Span) {
 	if s.cfg.Traces == nil || slices.Contains(quiet, r.URL.Path) {
 		return r.Context(), noop.Span{}
 	}
-	ctx := propagation.TraceContext{}.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
-	return s.cfg.Traces.Tracer("rollcall/web").Start(ctx, "request", trace.WithSpanKind(trace.SpanKindServer))
+	return s.cfg.Traces.Tracer("rollcall/web").Start(r.Context(), "request", trace.WithSpanKind(trace.SpanKindServer), trace.WithLinks(jobs.Named(r.Header)...))
 }
 
 func endSpan(span trace.Span, r *http.Request, seen *recorder) {

@@ -8,7 +8,6 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
-	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
 	"rollcall/jobs"
@@ -28,13 +27,13 @@ type arrival struct {
 	err    error // why it was refused, for our log only
 }
 
-// begin starts the trace of a delivery, or goes on with the sender's.
+// begin starts the trace of a delivery, linked to the sender's.
 func (r *Receiver) begin(req *http.Request) (context.Context, *arrival) {
-	ctx := req.Context()
+	options := []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindServer)}
 	if r.cfg.Traces != nil {
-		ctx = propagation.TraceContext{}.Extract(ctx, propagation.HeaderCarrier(req.Header))
+		options = append(options, trace.WithLinks(jobs.Named(req.Header)...))
 	}
-	ctx, _ = r.tracer.Start(ctx, "receive", trace.WithSpanKind(trace.SpanKindServer))
+	ctx, _ := r.tracer.Start(req.Context(), "receive", options...)
 	return ctx, &arrival{began: time.Now(), path: req.URL.Path, source: nobody}
 }
 

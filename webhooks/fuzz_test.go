@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"unicode/utf8"
 
@@ -63,10 +64,11 @@ func check(t *testing.T, src *source, secret Secret, good, strange http.Header, 
 	if err == nil {
 		storableEvent(t, event)
 	}
-	if code := codeOf(err); code == invalidSignature || code == internal {
+	brace := strings.Contains(good.Get("Svix-Id")+good.Get("Webhook-Id"), "{") // see verifySvix
+	if code := codeOf(err); code == internal || (code == invalidSignature) != brace && code != missingSignature {
 		t.Errorf("genuine: %v", err)
 	}
-	if _, err := src.open(secrets, good, append(body[:len(body):len(body)], ' '), now); codeOf(err) != invalidSignature && codeOf(err) != missingSignature && codeOf(err) != invalidField {
+	if _, err := src.open(secrets, good, append(body[:len(body):len(body)], ' '), now); codeOf(err) != invalidSignature && codeOf(err) != missingSignature {
 		t.Errorf("tampered: %v", err)
 	}
 }
@@ -93,5 +95,26 @@ func FuzzPlatform(f *testing.F) {
 	f.Fuzz(func(t *testing.T, id, signature string, body []byte) {
 		strange := http.Header{"Webhook-Id": {id}, "Webhook-Timestamp": {"1768212000"}, "Webhook-Signature": {signature}}
 		check(t, sources[Platform], Secret{svixSecrets[0]}, svixHeader(t, SignPlatform, svixSecrets[0], id, body, now), strange, body)
+	})
+}
+
+// Whatever comes in headers, what is kept of them is an object that Postgres can
+// hold, of bounded size, without what opens something.
+func FuzzHeaders(f *testing.F) {
+	f.Add("User-Agent", "Stripe/1.0", "rollcall.example")
+	f.Add("X-Api-Key", "sk_live_1", "a\"b")
+	f.Add("X-Odd\x00", "\xff\x00\u2028eyJ", "\\")
+	f.Fuzz(func(t *testing.T, name, value, host string) {
+		req := &http.Request{Host: host, Header: http.Header{name: {value, value}, "Accept": {"*/*"}}}
+		kept := keptHeaders(req)
+		var read map[string]string
+		if err := json.Unmarshal(kept, &read); err != nil || len(kept) > maxHeaders || !utf8.Valid(kept) {
+			t.Fatalf("%d bytes, %v: %q", len(kept), err, kept)
+		}
+		for _, v := range read {
+			if hasAny(v, secretValues) {
+				t.Errorf("%q is kept", v)
+			}
+		}
 	})
 }

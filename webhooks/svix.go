@@ -83,7 +83,7 @@ func verifySvix(secrets []Secret, header http.Header, body []byte, now time.Time
 	// What is signed is id.time.body with nothing to say where each begins, so
 	// that an id holding the start of a body could be cut in another place.
 	if strings.ContainsRune(m.id, '{') {
-		return refuse(invalidField, "the event's id has a { in it")
+		return refuse(invalidSignature, "the event's id has a { in it: no signature is taken over such an id")
 	}
 	signed := m.header()
 	for _, secret := range secrets {

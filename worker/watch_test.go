@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -16,6 +17,9 @@ import (
 	"rollcall/store"
 	"rollcall/watch"
 )
+
+// loopback are the networks of the tests' own servers.
+var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 
 const alertSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
@@ -92,7 +96,7 @@ func newWatched(t *testing.T, url string) *watched {
 	s.config.Watch = 20 * time.Millisecond
 	s.config.Now = func() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) }
 	if url != "" {
-		alert, err := watch.NewAlert(url, alertSecret)
+		alert, err := watch.NewAlert(url, alertSecret, loopback)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -197,7 +201,7 @@ func TestChangesOfBeforeAreNotTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	ear := newListener(t, 0)
-	alert, err := watch.NewAlert(ear.url, alertSecret)
+	alert, err := watch.NewAlert(ear.url, alertSecret, loopback)
 	if err != nil {
 		t.Fatal(err)
 	}

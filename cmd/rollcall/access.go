@@ -48,14 +48,19 @@ func (c *Config) parties() ([]string, error) {
 
 // proxies are networks; an address alone is a network of one.
 func (c *Config) proxies() (all []netip.Prefix, err error) {
-	list, err := readList("TRUSTED_PROXIES", c.TrustedProxies)
-	for _, text := range list {
+	return readNetworks("TRUSTED_PROXIES", c.TrustedProxies)
+}
+
+// readNetworks reads a list of networks; one address is a network, too.
+func readNetworks(name string, list *string) (all []netip.Prefix, err error) {
+	parts, err := readList(name, list)
+	for _, text := range parts {
 		network, err := netip.ParsePrefix(text)
 		if at, one := netip.ParseAddr(text); one == nil && at.Zone() == "" {
 			network, err = at.Prefix(at.BitLen())
 		}
 		if err != nil {
-			return nil, fmt.Errorf("TRUSTED_PROXIES: %q is no network: write it as 10.0.0.0/8", text)
+			return nil, fmt.Errorf("%s: %q is no network: write it as 10.0.0.0/8", name, text)
 		}
 		all = append(all, network)
 	}

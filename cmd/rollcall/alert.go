@@ -3,7 +3,9 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 
+	"rollcall/internal/outbound"
 	"rollcall/watch"
 	"rollcall/webhooks"
 	"rollcall/worker"
@@ -12,6 +14,9 @@ import (
 // checkAlert refuses what is malformed of the settings of alerts, and one
 // without the other: nothing is sent unsigned.
 func (c *Config) checkAlert() error {
+	if _, err := c.allowedNetworks(); err != nil {
+		return err
+	}
 	switch {
 	case c.AlertURL == nil && c.AlertSecret == nil:
 		return nil
@@ -37,9 +42,18 @@ func (c *Config) alert() (worker.Alerter, error) {
 	if c.AlertURL == nil {
 		return nil, nil
 	}
-	a, err := watch.NewAlert(*c.AlertURL, given(c.AlertSecret))
+	allowed, err := c.allowedNetworks()
+	if err != nil {
+		return nil, err
+	}
+	a, err := watch.NewAlert(*c.AlertURL, given(c.AlertSecret), allowed)
 	if err != nil {
 		return nil, fmt.Errorf("ALERT_WEBHOOK_URL: %w", err)
 	}
 	return a, nil
+}
+
+// allowedNetworks are those that are not public and may be sent to all the same.
+func (c *Config) allowedNetworks() ([]netip.Prefix, error) {
+	return readNetworks(outbound.Setting, c.AllowedNetworks)
 }

@@ -51,7 +51,7 @@ func newHouse(t *testing.T, stripe *stripefake.Server, clerkURL string) *house {
 		"--stripe-api-key", stripefake.Key, "--stripe-api-base", stripe.URL, "--clerk-secret-key", clerkfake.Key, "--clerk-api-base", clerkURL,
 	}}
 	h.work(&env{Context: t.Context(), Config: Config{
-		DatabaseURL: &servers.DatabaseURL, RedisURL: &servers.RedisURL, StripeMode: "any", PlatformProductTypes: strings.Join(types, ","),
+		DatabaseURL: &servers.DatabaseURL, RedisURL: &servers.RedisURL, StripeMode: new("any"), PlatformProductTypes: strings.Join(types, ","),
 		StripeAPIKey: ptrTo(stripefake.Key), StripeAPIBase: &stripe.URL, ClerkSecretKey: ptrTo(clerkfake.Key), ClerkAPIBase: &clerkURL,
 	}})
 	return h

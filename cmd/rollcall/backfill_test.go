@@ -259,7 +259,7 @@ func TestTook(t *testing.T) {
 // TestHistorySettings: what cannot be a key or an address is refused by the
 // variable's name, without its value.
 func TestHistorySettings(t *testing.T) {
-	base := Config{StripeMode: "any", LogLevel: "info", LogFormat: "text"}
+	base := Config{StripeMode: new("any"), LogLevel: "info", LogFormat: "text"}
 	for _, c := range []struct {
 		name  string
 		set   func(*Config, *string)

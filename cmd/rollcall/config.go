@@ -16,7 +16,6 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/redis/go-redis/v9"
 
-	"rollcall/facts"
 	"rollcall/store"
 	"rollcall/webhooks"
 )
@@ -105,8 +104,9 @@ type Config struct {
 	PlatformProductTypes string `name:"platform-product-types" env:"PLATFORM_PRODUCT_TYPES" group:"rules" placeholder:"LIST" default:"ppr_pro,creator_plan,credit_package" help:"Product types of the platform's own sales, which make nobody a store's customer (${default})."`
 
 	// StripeMode is which of Stripe's events count. A live Connect endpoint gets
-	// test events too; those of the other mode are kept and marked ignored.
-	StripeMode string `name:"stripe-mode" env:"STRIPE_MODE" group:"rules" placeholder:"MODE" default:"any" help:"Which of Stripe's events count: live, test or any (${default}). Others are kept and marked ignored."`
+	// test events too, which anybody with an account connected to it can cause for
+	// free; those of the other mode are kept and marked ignored.
+	StripeMode *string `name:"stripe-mode" env:"STRIPE_MODE" group:"rules" placeholder:"MODE" help:"Which of Stripe's events count: live, test or any (live; of dev and demo, any). Others are kept and marked ignored."`
 
 	// RetainPayloads is how long the payload of an event is kept that was applied
 	// or ignored: 90d, 36h. Its row stays, so that a duplicate is still known for
@@ -134,6 +134,11 @@ type Config struct {
 	// AlertSecret is what those messages are signed with, the Standard Webhooks
 	// way: whsec_ and 24 or more random bytes in base64.
 	AlertSecret *string `name:"alert-webhook-secret" env:"ALERT_WEBHOOK_SECRET" group:"alerts" placeholder:"SECRET" help:"Signing secret (whsec_…) of what is sent to ALERT_WEBHOOK_URL."`
+
+	// AllowedNetworks are networks that are not public, and that requests to URLs
+	// which somebody gave us may reach all the same. Without it they reach public
+	// addresses alone (docs/security.md).
+	AllowedNetworks *string `name:"allowed-private-networks" env:"ALLOWED_PRIVATE_NETWORKS" group:"alerts" placeholder:"LIST" help:"Private networks (10.1.0.0/16) that ALERT_WEBHOOK_URL may lead to, comma-separated. Without it: public addresses alone."`
 
 	// LogLevel is the least that is logged, to stderr.
 	LogLevel string `name:"log-level" env:"LOG_LEVEL" group:"logs" placeholder:"LEVEL" default:"info" help:"Least that is logged: debug, info, warn or error (${default})."`
@@ -188,7 +193,7 @@ func (c *Config) check() error {
 		checkBase("CLERK_API_BASE", c.ClerkAPIBase),
 		checkListen("METRICS_LISTEN", c.MetricsListen, "127.0.0.1:9090"),
 		c.checkAlert(),
-		oneOf("STRIPE_MODE", c.StripeMode, "live", "test", "any"),
+		oneOf("STRIPE_MODE", c.stripeMode(), "live", "test", "any"),
 		checkSpan("RETAIN_PAYLOADS", c.RetainPayloads),
 		oneOf("LOG_LEVEL", c.LogLevel, "debug", "info", "warn", "error"),
 		oneOf("LOG_FORMAT", c.LogFormat, "text", "json"))
@@ -331,20 +336,6 @@ func (c *Config) secretVariables() []secretVariable {
 
 func (c *Config) platformTypes() []string {
 	return strings.FieldsFunc(c.PlatformProductTypes, func(r rune) bool { return r == ',' || r == ' ' })
-}
-
-// read tells what an event says, passing over Stripe's events of the other mode.
-func (c *Config) read() func(facts.Event) (facts.Set, error) {
-	if c.StripeMode == "any" {
-		return facts.Read
-	}
-	live := c.StripeMode == "live"
-	return func(e facts.Event) (facts.Set, error) {
-		if e.Source == webhooks.Stripe && e.Livemode != nil && *e.Livemode != live {
-			return facts.Set{}, &facts.Ignored{Reason: "an event of Stripe's other mode: STRIPE_MODE is " + c.StripeMode}
-		}
-		return facts.Read(e)
-	}
 }
 
 // logger writes to w what LOG_LEVEL and LOG_FORMAT ask for. The Redis client's

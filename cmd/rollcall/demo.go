@@ -27,7 +27,7 @@ func (c demoCmd) Run(e *env) error {
 	if e.LogLevel == "info" {
 		e.LogLevel = "error" // it provokes warnings on purpose, amid what it prints
 	}
-	e.StripeMode = "any"
+	e.StripeMode = new("any") // the story has test events
 	fmt.Fprintln(e.out, "Starting …")
 	d, err := e.startDev(e.logger(e.err), func(at where) (where, func() error, error) { return playground(e, at) })
 	if err != nil {

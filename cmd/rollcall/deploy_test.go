@@ -32,8 +32,11 @@ func isCommand(words ...string) error {
 
 // manifest is what we look at of a Kubernetes object.
 type manifest struct {
-	Kind       string
-	Metadata   struct{ Name, Namespace string }
+	Kind     string
+	Metadata struct {
+		Name, Namespace string
+		Labels          map[string]string
+	}
 	StringData map[string]string `yaml:"stringData"`
 	Data       map[string]string
 	Spec       struct {
@@ -47,8 +50,14 @@ type manifest struct {
 		Template       struct {
 			Metadata struct{ Labels, Annotations map[string]string }
 			Spec     struct {
-				Grace      int `yaml:"terminationGracePeriodSeconds"`
+				Grace      int   `yaml:"terminationGracePeriodSeconds"`
+				Token      *bool `yaml:"automountServiceAccountToken"`
 				Containers []container
+				Security   struct {
+					RunAsNonRoot bool                  `yaml:"runAsNonRoot"`
+					RunAsUser    int                   `yaml:"runAsUser"`
+					Seccomp      struct{ Type string } `yaml:"seccompProfile"`
+				} `yaml:"securityContext"`
 			}
 		}
 	}
@@ -63,10 +72,18 @@ type port struct {
 type container struct {
 	Image   string
 	Args    []string
+	Env     []struct{ Name string }
 	EnvFrom []map[string]struct{ Name string } `yaml:"envFrom"`
 	Ports   []port
 	Live    *probe `yaml:"livenessProbe"`
 	Ready   *probe `yaml:"readinessProbe"`
+
+	Resources struct{ Limits, Requests map[string]string }
+	Security  struct {
+		Escalation   *bool `yaml:"allowPrivilegeEscalation"`
+		ReadOnly     bool  `yaml:"readOnlyRootFilesystem"`
+		Capabilities struct{ Add, Drop []string }
+	} `yaml:"securityContext"`
 }
 
 type probe struct {
@@ -92,7 +109,7 @@ func manifests(t *testing.T) map[string]manifest {
 // ports, probes, labels, names.
 func TestKubernetes(t *testing.T) {
 	all := manifests(t)
-	for _, source := range []manifest{all["Secret/rollcall"], all["ConfigMap/rollcall"]} {
+	for _, source := range []manifest{all["Secret/rollcall"], all["Secret/rollcall-serve"], all["Secret/rollcall-work"], all["ConfigMap/rollcall"]} {
 		for _, given := range []map[string]string{source.StringData, source.Data} {
 			for name := range given {
 				if !slices.Contains(settings(), name) {
@@ -200,6 +217,10 @@ func TestMakefile(t *testing.T) {
 	}
 	if !strings.Contains(makefile, "\tgo test -timeout 15m ./... $(ARGS)\n") {
 		t.Error("make test does not run all tests")
+	}
+	dry, err := exec.Command("make", "-n", "-C", "../..", "fuzz", "FUZZTIME=7x").CombinedOutput()
+	if err != nil || !strings.Contains(string(dry), `-fuzz "^$target\$" -fuzztime 7x`) {
+		t.Errorf("make fuzz: %v\n%s", err, dry)
 	}
 	build := regexp.MustCompile(`CGO_ENABLED=0 go build -trimpath -ldflags .-s -w -X main.version=\$[({]VERSION[)}]. -o \S*rollcall ./cmd/rollcall`)
 	for _, text := range []string{makefile, readFile(t, "../../Dockerfile")} {

@@ -57,6 +57,9 @@ func (e *env) startDev(log *slog.Logger, prepare func(where) (where, func() erro
 	if err := e.checkWeb(); err != nil {
 		return nil, err
 	}
+	if e.StripeMode == nil {
+		e.StripeMode = new("any") // whoever develops sends test events
+	}
 	e.warnOfUnusable(log)
 	l, err := bind("LISTEN", "--listen", e.listen()) // first: it is quick, and the likeliest to fail
 	if err != nil {
@@ -179,6 +182,7 @@ func (d *dev) publish(at where) error {
 	return d.servers.Publish(map[string]string{
 		noteURL: d.url, noteSignIn: d.signIn, noteDatabase: at.database, noteRedis: at.redis,
 		noteTypes:                  c.PlatformProductTypes,
+		noteMode:                   c.stripeMode(),
 		"admin_token":              given(c.AdminToken),
 		"stripe_webhook_secrets":   given(c.StripeSecrets),
 		"clerk_webhook_secrets":    given(c.ClerkSecrets),

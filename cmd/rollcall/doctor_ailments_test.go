@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -71,6 +72,8 @@ var ailments = []ailment{
 		says: "set to nothing", fill: map[string]string{"<VALUE>": wardStripe}},
 	{kind: "setting_malformed", subject: "ADMIN_TOKEN", severity: problem, env: map[string]string{"ADMIN_TOKEN": "short"}, says: "16"},
 	{kind: "setting_malformed", subject: "ALERT_WEBHOOK_SECRET", severity: problem, env: map[string]string{"ALERT_WEBHOOK_URL": "https://hooks.example"}, says: "is not set"},
+	{kind: "setting_malformed", subject: "ALLOWED_PRIVATE_NETWORKS", severity: problem, env: map[string]string{"ALLOWED_PRIVATE_NETWORKS": "the office"}, says: "10.0.0.0/8",
+		fill: map[string]string{"<VALUE>": "10.0.0.0/8"}},
 	{kind: "setting_unusable", subject: "CLERK_JWT_KEY", severity: warning, env: map[string]string{"CLERK_JWT_KEY": "sk_test_hushhush"},
 		says: "belongs in CLERK_SECRET_KEY", fill: map[string]string{"<PUBLIC KEY>": wardKey}},
 	{kind: "setting_unusable", subject: "CLERK_ISSUER", severity: warning, env: map[string]string{"CLERK_ISSUER": "clerk.example.com"},
@@ -136,7 +139,8 @@ var ailments = []ailment{
 			err := w.conn.QueryRow(w.Context(), `SELECT coalesce(sum(count), 0) FROM webhook_deliveries WHERE outcome = 'invalid_signature'`).Scan(&n)
 			return err == nil && n == 5
 		})
-	}, says: "5 of 5 deliveries", cure: said(`UPDATE webhook_deliveries SET hour = hour - interval '1 day', first_at = first_at - interval '1 day', last_at = last_at - interval '1 day'`)},
+	}, says: "5 deliveries from clerk", cure: said(`UPDATE webhook_deliveries SET hour = hour - interval '1 day', first_at = first_at - interval '1 day', last_at = last_at - interval '1 day'`)},
+	{kind: watch.Signatures, subject: "clerk", severity: note, stays: true, cause: said(counts("clerk", "accepted", 9, 200, 0), counts("clerk", "invalid_signature", 5000, 5, 0)), says: "a stranger sends them, or a second endpoint"},
 	{kind: watch.Refused, subject: "clerk", severity: problem, cause: said(counts("clerk", "not_configured", 2, 50, 3)), says: "are lost unless a backfill brings them", leave: "export"},
 	{kind: watch.Failing, subject: "platform/store.upserted", severity: problem, cause: said(`INSERT INTO webhook_events (source, event_id, type, occurred_at, payload, status, last_error, attempts)
 		VALUES ('platform', 'evt_1', 'store.upserted', now(), '{"type":"store.upserted","data":{"id":"s1","owner_user_id":"user_o"}}', 'failed', 'an old mistake', 1)`), says: "an old mistake"},
@@ -144,11 +148,17 @@ var ailments = []ailment{
 		VALUES ('platform', 'evt_1', 'product.deleted', now(), now() - interval '1 hour', '{"data":{"id":"c1"}}')`), says: "1 event", leave: "rollcall work", cure: (*ward).work},
 	{kind: "events_other_mode", subject: "live", severity: warning, cause: said(`INSERT INTO webhook_events (source, event_id, type, livemode, occurred_at, payload, status, processed_at, last_error)
 		VALUES ('stripe', 'evt_1', 'customer.created', true, now(), '{"data":{"object":{"id":"cus_1"}}}', 'ignored', now(), 'an event of Stripe''s other mode: STRIPE_MODE is test')`)},
-	{kind: "events_other_mode", subject: "test", severity: note, stays: true, cause: said(`INSERT INTO webhook_events (source, event_id, type, livemode, occurred_at, payload, status, processed_at, last_error)
+	{kind: "events_other_mode", subject: "test", severity: warning, says: "more than the 0 live events that counted", cause: said(`INSERT INTO webhook_events (source, event_id, type, livemode, occurred_at, payload, status, processed_at, last_error)
+		VALUES ('stripe', 'evt_1', 'customer.created', false, now(), '{"data":{"object":{"id":"cus_1"}}}', 'ignored', now(), '` + strings.ReplaceAll(otherMode("live"), "'", "''") + `')`)},
+	{kind: "events_other_mode", subject: "test", severity: note, stays: true, cause: said(`INSERT INTO webhook_events (source, event_id, type, livemode, occurred_at, payload, status, processed_at)
+		VALUES ('stripe', 'evt_2', 'customer.created', true, now(), '{"data":{"object":{"id":"cus_2"}}}', 'processed', now())`, `INSERT INTO webhook_events (source, event_id, type, livemode, occurred_at, payload, status, processed_at, last_error)
 		VALUES ('stripe', 'evt_1', 'customer.created', false, now(), '{"data":{"object":{"id":"cus_1"}}}', 'ignored', now(), 'an event of Stripe''s other mode: STRIPE_MODE is live')`)},
 	{kind: "alerts_untold", severity: warning, cause: said(`INSERT INTO watches (name, since, checked_at) VALUES ('w/1', now(), now())`,
 		`INSERT INTO watch_changes (watch, number, state, was, since, detail, fix, made_at, alert, last_error) VALUES ('w/1', 1, 'problem', 'ok', now(), '', '', now(), 'due', 'answered 500')`),
 		says: "answered 500", leave: "export", cure: said(`UPDATE watch_changes SET alert = 'delivered', delivered_at = now()`)},
+	{kind: "alerts_untold", severity: warning, cause: said(`INSERT INTO watches (name, since, checked_at) VALUES ('w/1', now(), now())`,
+		`INSERT INTO watch_changes (watch, number, state, was, since, detail, fix, made_at, alert, last_error) VALUES ('w/1', 1, 'problem', 'ok', now(), '', '', now(), 'due', 'dial tcp: 10.0.0.7 is not a public address: ALLOWED_PRIVATE_NETWORKS=10.0.0.7/32')`),
+		says: "10.0.0.7", leave: "export ALLOWED_PRIVATE_NETWORKS=<NETWORK>", cure: said(`UPDATE watch_changes SET alert = 'delivered', delivered_at = now()`)},
 	{kind: "alerts_untold", severity: warning, cause: said(`INSERT INTO watches (name, since, checked_at) VALUES ('w/1', now(), now())`,
 		`INSERT INTO watch_changes (watch, number, state, was, since, detail, fix, made_at, alert) VALUES ('w/1', 1, 'problem', 'ok', now(), '', '', now() - interval '6 minutes', 'due')`),
 		says: "it was not tried", leave: "export", cure: said(`UPDATE watch_changes SET alert = 'delivered', delivered_at = now()`)},

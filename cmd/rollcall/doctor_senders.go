@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"rollcall/internal/outbound"
 	"rollcall/store"
 	"rollcall/watch"
 )
@@ -32,11 +33,7 @@ func (d *doctor) traffic(ctx context.Context) (store.Traffic, error) {
 // verdicts are what the watches look like now, those of some kinds: a doctor
 // does not wait until a state has lasted.
 func (d *doctor) verdicts(seen store.Traffic, kinds ...string) (some []watch.Verdict) {
-	states := map[string]string{}
-	for _, w := range d.watches {
-		states[w.Name] = w.State
-	}
-	for _, v := range watch.Judge(seen, states) {
+	for _, v := range watch.Judge(seen) {
 		if slices.Contains(kinds, watch.Kind(v.Name)) && v.State != store.OK {
 			some = append(some, v)
 		}
@@ -82,10 +79,35 @@ func (d *doctor) checkSenders(ctx context.Context) error {
 			d.fine("%s sent last %s", source, ago(d.now().Sub(last)))
 		}
 	}
+	for _, source := range store.Sources() {
+		d.unsigned(source, seen)
+	}
 	for _, v := range d.verdicts(seen, watch.Silent, watch.Signatures, watch.Refused) {
 		d.find(d.judged(v))
 	}
 	return nil
+}
+
+// unsigned tells of deliveries that no secret here has signed, beside others that one
+// has. No watch does: anybody can send them.
+func (d *doctor) unsigned(source string, seen store.Traffic) {
+	bad, good := watch.Unsigned(source, seen)
+	if bad == 0 || good == 0 {
+		return
+	}
+	d.find(finding{Kind: watch.Signatures, Subject: source, Severity: note, Count: bad,
+		What: fmt.Sprintf("%d deliveries from %s of the last hours bear no signature by a secret that is set here, beside %d that do: a stranger sends them, or a second endpoint does, whose secret is missing", bad, source, good),
+		Fix:  []string{"export " + d.secretName(source) + "=whsec_NEW,whsec_OLD   # where serve runs, if the sender's dashboard shows that an endpoint fails"}})
+}
+
+// secretName is the variable that has the secrets of a source.
+func (d *doctor) secretName(source string) string {
+	for _, v := range d.secretVariables() {
+		if v.source == source {
+			return v.name
+		}
+	}
+	return ""
 }
 
 // lastKept is when something came in last from a source.
@@ -111,12 +133,7 @@ func (d *doctor) refusedForSecrets(source string, seen store.Traffic) {
 	if n == 0 {
 		return
 	}
-	name := ""
-	for _, v := range d.secretVariables() {
-		if v.source == source {
-			name = v.name
-		}
-	}
+	name := d.secretName(source)
 	d.find(finding{Kind: "setting_missing", Subject: name, Severity: problem, Count: n,
 		What: fmt.Sprintf("deliveries from %s find no secrets set where serve runs, and are refused: %d so far", source, n),
 		Fix:  []string{"export " + name + "=<SECRET>   # where serve runs, then restart it"}})
@@ -188,18 +205,28 @@ func (d *doctor) otherMode(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if o.Live > 0 {
-		d.find(finding{Kind: "events_other_mode", Subject: "live", Severity: warning, Count: o.Live,
-			What: fmt.Sprintf("%s of Stripe's were ignored: STRIPE_MODE is test", count(int(o.Live), "live event")),
-			Fix: []string{"export STRIPE_MODE=live   # where work runs, then restart it",
-				d.at("rollcall events replay --source stripe --since " + o.Oldest.Format(time.RFC3339))}})
+	if o.Live.Count > 0 {
+		d.find(finding{Kind: "events_other_mode", Subject: "live", Severity: warning, Count: o.Live.Count,
+			What: fmt.Sprintf("%s of Stripe's were ignored: STRIPE_MODE is test", count(int(o.Live.Count), "live event")),
+			Fix:  d.takeMode("export STRIPE_MODE=live   # where work runs, then restart it", o.Live)})
 	}
-	if o.Test > 0 {
-		d.find(finding{Kind: "events_other_mode", Subject: "test", Severity: note, Count: o.Test,
-			What: fmt.Sprintf("%s of Stripe's were ignored: STRIPE_MODE is live", count(int(o.Test), "test event")),
-			Fix:  []string{"export STRIPE_MODE=any   # where work runs, if test events are to count, too"}})
+	if o.Test.Count > 0 {
+		f := finding{Kind: "events_other_mode", Subject: "test", Severity: note, Count: o.Test.Count,
+			What: fmt.Sprintf("%s of Stripe's were ignored: STRIPE_MODE is live", count(int(o.Test.Count), "test event")),
+			Fix:  d.takeMode("export STRIPE_MODE=any   # where work runs, if test events are to count, too; then restart it", o.Test)}
+		if o.Test.Count > o.Taken {
+			f.Severity = warning
+			f.What += fmt.Sprintf(", more than the %s that counted: is this a set-up for testing?", count(int(o.Taken), "live event"))
+		}
+		d.find(f)
 	}
 	return nil
+}
+
+// takeMode are the commands after which events of a mode count, those that were
+// ignored as well.
+func (d *doctor) takeMode(set string, ignored store.IgnoredEvents) []string {
+	return []string{set, d.at("rollcall events replay --source stripe --since " + ignored.Oldest.Format(time.RFC3339))}
 }
 
 // watchesRest is how long nobody may have looked at the watches.
@@ -226,8 +253,12 @@ func (d *doctor) untold(ctx context.Context) error {
 	if err != nil || u.Count == 0 {
 		return err
 	}
+	fix := "export ALERT_WEBHOOK_URL=<URL>   # where work runs, then restart it"
+	if strings.Contains(deref(u.Error), outbound.Setting) {
+		fix = "export " + outbound.Setting + "=<NETWORK>   # where work runs, then restart it"
+	}
 	d.find(finding{Kind: "alerts_untold", Severity: warning, Count: u.Count,
 		What: fmt.Sprintf("ALERT_WEBHOOK_URL has not taken %s since %s: %s", count(int(u.Count), "change"), u.Since.Format("2006-01-02 15:04 UTC"), cmp.Or(harmless(deref(u.Error)), "it was not tried; is the queue alerts paused, or ALERT_WEBHOOK_URL not set where work runs?")),
-		Fix:  []string{"export ALERT_WEBHOOK_URL=<URL>   # where work runs, then restart it"}})
+		Fix:  []string{fix}})
 	return nil
 }

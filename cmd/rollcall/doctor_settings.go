@@ -67,12 +67,13 @@ func (d *doctor) modes() {
 	key := given(d.StripeAPIKey)
 	_, kind, _ := strings.Cut(key, "_") // sk_test_…, rk_live_…
 	mode, _, _ := strings.Cut(kind, "_")
-	if d.StripeMode == "any" || mode != "live" && mode != "test" || mode == d.StripeMode {
+	counts := d.stripeMode()
+	if counts == "any" || mode != "live" && mode != "test" || mode == counts {
 		return
 	}
 	d.find(finding{Kind: "settings_disagree", Subject: "STRIPE_API_KEY", Severity: warning, Count: 1,
-		What: fmt.Sprintf("STRIPE_API_KEY is a key of %s mode and STRIPE_MODE is %s: what a backfill would bring does not count", mode, d.StripeMode),
-		Fix:  []string{"export STRIPE_API_KEY=<KEY OF " + strings.ToUpper(d.StripeMode) + " MODE>   # where work runs"}})
+		What: fmt.Sprintf("STRIPE_API_KEY is a key of %s mode and STRIPE_MODE is %s: what a backfill would bring does not count", mode, counts),
+		Fix:  []string{"export STRIPE_API_KEY=<KEY OF " + strings.ToUpper(counts) + " MODE>   # where work runs"}})
 }
 
 // absent is a setting of serve's that is not set.

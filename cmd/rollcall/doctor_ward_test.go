@@ -109,7 +109,7 @@ func (h *hospital) newWard(t *testing.T, idle bool) *ward {
 	database, redis := h.at(name), fmt.Sprintf("%s%d", strings.TrimSuffix(h.servers.RedisURL, "0"), h.wards)
 	secrets, svix, token := wardStripe, wardSvix, "0123456789abcdef"
 	w.config = Config{
-		DatabaseURL: &database, RedisURL: &redis, Listen: ptrTo("127.0.0.1:0"), StripeMode: "any", PlatformProductTypes: "creator_plan", LogLevel: "error", LogFormat: "text",
+		DatabaseURL: &database, RedisURL: &redis, Listen: ptrTo("127.0.0.1:0"), StripeMode: new("any"), PlatformProductTypes: "creator_plan", LogLevel: "error", LogFormat: "text",
 		StripeSecrets: &secrets, ClerkSecrets: &svix, PlatformSecrets: &svix, AdminToken: &token,
 		StripeAPIKey: ptrTo(stripefake.Key), StripeAPIBase: &w.stripe.URL, ClerkSecretKey: ptrTo(clerkfake.Key), ClerkAPIBase: &w.clerk.URL,
 	}
@@ -127,7 +127,7 @@ func (h *hospital) newWard(t *testing.T, idle bool) *ward {
 		"DATABASE_URL": database, "REDIS_URL": redis, "LISTEN": address, "HOME": t.TempDir(), "PATH": os.Getenv("PATH"),
 		"STRIPE_WEBHOOK_SECRETS": secrets, "CLERK_WEBHOOK_SECRETS": svix, "PLATFORM_WEBHOOK_SECRETS": svix, "ADMIN_TOKEN": token,
 		"STRIPE_API_KEY": stripefake.Key, "STRIPE_API_BASE": w.stripe.URL, "CLERK_SECRET_KEY": clerkfake.Key, "CLERK_API_BASE": w.clerk.URL,
-		"PLATFORM_PRODUCT_TYPES": w.config.PlatformProductTypes,
+		"PLATFORM_PRODUCT_TYPES": w.config.PlatformProductTypes, "STRIPE_MODE": *w.config.StripeMode,
 	}
 	if !idle {
 		w.work()

@@ -114,7 +114,7 @@ func (e *env) fill() {
 	}
 	for to, note := range map[**string]string{
 		&e.StripeSecrets: "stripe_webhook_secrets", &e.ClerkSecrets: "clerk_webhook_secrets",
-		&e.PlatformSecrets: "platform_webhook_secrets", &e.AdminToken: "admin_token",
+		&e.PlatformSecrets: "platform_webhook_secrets", &e.AdminToken: "admin_token", &e.StripeMode: noteMode,
 	} {
 		if value := r.Note[note]; *to == nil && value != "" {
 			*to = &value

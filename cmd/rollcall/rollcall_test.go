@@ -1,11 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"errors"
+	"os"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/alecthomas/kong"
 
 	"rollcall/cmd/rollcall/story"
 	"rollcall/facts"
@@ -51,6 +55,8 @@ func TestStripeMode(t *testing.T) {
 		livemode *bool
 		ignored  bool
 	}{
+		{"", "stripe", &live, false}, // live, where nothing is said
+		{"", "stripe", &test, true},
 		{"any", "stripe", &live, false},
 		{"any", "stripe", &test, false},
 		{"live", "stripe", &live, false},
@@ -59,15 +65,40 @@ func TestStripeMode(t *testing.T) {
 		{"test", "stripe", &live, true},
 		{"test", "platform", nil, false},
 	} {
+		mode := &c.mode
+		if c.mode == "" {
+			mode = nil
+		}
 		e := facts.Event{Source: c.source, ID: "evt", Type: "customer.created", Livemode: c.livemode, Payload: []byte(`{"data":{"object":{"id":"cus"}}}`)}
 		if c.source == "platform" {
 			e.Type, e.Payload = "product.deleted", []byte(`{"data":{"id":"p"}}`)
 		}
-		_, err := (&Config{StripeMode: c.mode}).read()(e)
+		_, err := (&Config{StripeMode: mode}).read()(e)
 		var ignored *facts.Ignored
 		if errors.As(err, &ignored) != c.ignored {
-			t.Errorf("mode %s, %s %v: %v", c.mode, c.source, c.livemode, err)
+			t.Errorf("mode %q, %s %v: %v", c.mode, c.source, c.livemode, err)
 		}
+		if c.ignored && !strings.Contains(ignored.Reason, "STRIPE_MODE is "+cmp.Or(c.mode, "live")) {
+			t.Errorf("mode %q: the event says %q", c.mode, ignored.Reason)
+		}
+	}
+}
+
+// TestModeUnlessTold: a worker that is told nothing leaves test events out. Anybody
+// with an account connected to the platform's can cause those, for free.
+func TestModeUnlessTold(t *testing.T) {
+	t.Setenv("STRIPE_MODE", "")
+	os.Unsetenv("STRIPE_MODE")
+	var cli commandLine
+	parser := kong.Must(&cli, kong.Vars{"data": "d"})
+	if _, err := parser.Parse([]string{"work"}); err != nil {
+		t.Fatal(err)
+	}
+	test := false
+	_, err := cli.Config.read()(facts.Event{Source: "stripe", ID: "evt", Type: "customer.created", Livemode: &test, Payload: []byte(`{"data":{"object":{"id":"cus"}}}`)})
+	var ignored *facts.Ignored
+	if !errors.As(err, &ignored) {
+		t.Errorf("an event of test mode counts: %v", err)
 	}
 }
 

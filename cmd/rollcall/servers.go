@@ -18,6 +18,7 @@ const (
 	noteSignIn   = "sign_in"
 	noteDatabase = "database_url" // of the two, which may not be the servers' own
 	noteRedis    = "redis_url"
+	noteMode     = "stripe_mode"
 	noteTypes    = "platform_product_types" // what is the platform's own sale there is so for rebuild too
 )
 

@@ -63,7 +63,7 @@ func (s *sources) open(run store.Backfill) (worker.Source, error) {
 
 func (s *sources) stripe(o store.BackfillOptions) history.StripeConfig {
 	return history.StripeConfig{
-		Key: given(s.config.StripeAPIKey), BaseURL: given(s.config.StripeAPIBase), Mode: s.config.StripeMode,
+		Key: given(s.config.StripeAPIKey), BaseURL: given(s.config.StripeAPIBase), Mode: s.config.stripeMode(),
 		Options: o, Budget: s.budget,
 	}
 }

@@ -26,7 +26,7 @@ func startTestDev(t *testing.T, config func(*Config)) *dev {
 	servers := testdb.Private(t)
 	c := Config{
 		DatabaseURL: &servers.DatabaseURL, RedisURL: &servers.RedisURL, Data: passable(t), Listen: ptr("127.0.0.1:0"),
-		StripeMode: "any", PlatformProductTypes: "ppr_pro",
+		StripeMode: new("any"), PlatformProductTypes: "ppr_pro",
 	}
 	if config != nil {
 		config(&c)
@@ -89,7 +89,7 @@ var descText = regexp.MustCompile(`^Desc\{fqName: "(\w+)", help: (".*"), unit: "
 // registeredMetrics lists what a process can tell that serves and works.
 func registeredMetrics(t *testing.T) (rows []metric) {
 	t.Helper()
-	e := &env{Context: context.Background(), Config: Config{StripeMode: "any"}}
+	e := &env{Context: context.Background(), Config: Config{StripeMode: new("any")}}
 	log := slog.New(slog.DiscardHandler)
 	s, err := store.Open(t.Context(), "postgres://nobody@127.0.0.1:1/nothing", store.Options{})
 	if err != nil {

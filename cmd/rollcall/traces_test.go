@@ -60,12 +60,18 @@ func (s *traceSink) take(request *collector.ExportTraceServiceRequest) {
 	}
 }
 
-// names lists the spans of a trace that have come.
-func (s *traceSink) names(trace string) (all []string) {
+// names lists the spans that have come, of traces linked to one of a sender's.
+func (s *traceSink) names(sender string) (all []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	ours := map[string]bool{}
 	for _, span := range s.spans {
-		if fmt.Sprintf("%x", span.TraceId) == trace {
+		for _, link := range span.Links {
+			ours[string(span.TraceId)] = ours[string(span.TraceId)] || fmt.Sprintf("%x", link.TraceId) == sender
+		}
+	}
+	for _, span := range s.spans {
+		if ours[string(span.TraceId)] {
 			all = append(all, span.Name)
 		}
 	}

@@ -53,7 +53,7 @@ fill_in() {
 }
 
 # systemctl does with a unit's process what systemd would: by its ExecStart, in the
-# environment of its EnvironmentFiles.
+# environment of its EnvironmentFiles, without what it unsets.
 systemctl() {
 	verb=$1
 	shift
@@ -74,6 +74,7 @@ start_unit() {
 		for env in $(sed -n 's/^EnvironmentFile=-*//p' "$file" | sed "s/%N/$1/"); do
 			[ ! -f "$ROOT$env" ] || . "$ROOT$env"
 		done
+		unset $(sed -n 's/^UnsetEnvironment=//p' "$file")
 		before=$(sed -n 's/^ExecStartPre=//p' "$file")
 		[ -z "$before" ] || "$ROOT"$before
 		exec "$ROOT"$(sed -n 's/^ExecStart=//p' "$file")
