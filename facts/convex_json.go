@@ -41,12 +41,27 @@ func (w *words) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// currency reads a currency; the old app's was the US dollar.
-func (w words) currency() string {
-	if c := lowerASCII(strings.TrimSpace(string(w))); isCurrency(c) {
-		return c
+// currency reads a currency. Where none is written it is the old app's only one, the
+// US dollar; what another text was meant to be nobody knows.
+func (w words) currency() (string, error) {
+	c := lowerASCII(strings.TrimSpace(string(w)))
+	if c == "" {
+		return "usd", nil
 	}
-	return "usd"
+	if !isCurrency(c) {
+		return "", errors.New("currency must be three letters, as usd, got " + number(w).quoted())
+	}
+	return c, nil
+}
+
+// minorIn reads an amount of minor units and its currency.
+func (n number) minorIn(field string, w words) (Money, error) {
+	amount, err := n.minor()
+	if err != nil {
+		return Money{}, malformed("%s %v", field, err)
+	}
+	currency, err := w.currency()
+	return Money{amount, currency}, err
 }
 
 // convexID is a string that names something.

@@ -60,8 +60,9 @@ func (x *ConvexExport) product(d *convexProduct, kind string) (row ConvexRow, er
 		p.DeletedVersion = x.deleted + Version(d.ID)
 	}
 	if price := first(string(d.Price), string(d.BundlePrice)); price != "" {
-		currency := d.Currency.currency()
-		if amount, err := number(price).major(currency); err != nil {
+		currency, err := d.Currency.currency()
+		amount, unusable := number(price).major(currency)
+		if err != nil || unusable != nil {
 			row.pass("with a price that is no amount (the rest was read)")
 		} else {
 			p.PriceAmount, p.PriceCurrency = &amount, currency
@@ -200,17 +201,18 @@ func (x *ConvexExport) readPurchase(d *convexPurchase) (row ConvexRow, err error
 	if t := d.boughtAt(); t != nil {
 		at = t
 	}
-	amount, err := d.Amount.minor()
+	paid, err := d.Amount.minorIn("amount", d.Currency)
 	if err != nil {
-		return row, malformed("amount %v", err)
+		return row, err
 	}
+	amount := paid.Amount
 	if d.CourseID != "" && d.UserID != "" {
 		row.Facts.Enrollments = []Enrollment{x.enrolledBy(d, at)}
 	}
 	if d.isItem(amount) {
 		return row, nil
 	}
-	p := x.payment(d, amount, at)
+	p := x.payment(d, paid, at)
 	row.Facts.Payments = []Payment{p}
 	if refunded && amount > 0 {
 		row.Facts.Refunds = []Refund{x.refund(&d.convexDoc, "convex:"+string(d.ID), p.ID, amount, p.Currency)}
@@ -237,16 +239,16 @@ func (x *ConvexExport) enrolledBy(d *convexPurchase, at *time.Time) Enrollment {
 
 // payment keys the money by its payment intent, so that Stripe's own word about
 // it replaces this one.
-func (x *ConvexExport) payment(d *convexPurchase, amount int64, at *time.Time) Payment {
+func (x *ConvexExport) payment(d *convexPurchase, paid Money, at *time.Time) Payment {
 	user, email := x.named(d.UserID)
 	p := Payment{
-		ID: string(d.ID), ClaimedBy: string(d.ID), Kind: "purchase", Paid: true, Amount: &amount, Currency: d.Currency.currency(),
+		ID: string(d.ID), ClaimedBy: string(d.ID), Kind: "purchase", Paid: true, Amount: &paid.Amount, Currency: paid.Currency,
 		Context: Context{
 			StoreRef: string(d.StoreID), UserRef: user, Email: email, StripeCustomer: string(d.CustomerID), ProductType: string(d.ProductType),
 		},
 		PaidAt: at, ClaimVersion: x.claimed + Version(d.ID),
 	}
-	if id := first(d.transaction(), d.session()); id != "" && amount > 0 {
+	if id := first(d.transaction(), d.session()); id != "" && paid.Amount > 0 {
 		p.ID = id
 	}
 	kind := kindOfType(string(d.ProductType))
@@ -285,12 +287,12 @@ func (x *ConvexExport) readRefund(d *convexRefund) (row ConvexRow, err error) {
 	if err := d.check(); err != nil {
 		return row, err
 	}
-	amount, err := d.RefundAmount.minor()
+	given, err := d.RefundAmount.minorIn("refundAmount", d.Currency)
 	if err != nil {
-		return row, malformed("refundAmount %v", err)
+		return row, err
 	}
 	id := first(string(d.StripeRefundID), ref("convex:"+string(d.ID)))
-	row.Facts.Refunds = []Refund{x.refund(&d.convexDoc, id, string(d.OrderID), amount, d.Currency.currency())}
+	row.Facts.Refunds = []Refund{x.refund(&d.convexDoc, id, string(d.OrderID), given.Amount, given.Currency)}
 	row.Facts.Payments = []Payment{{ID: string(d.OrderID)}} // a bare row, as a refund of Stripe's brings
 	return row, nil
 }
@@ -359,10 +361,10 @@ func (x *ConvexExport) readMembership(d *convexMembership) (row ConvexRow, err e
 		s.EndedAt = d.CanceledAt.time()
 	}
 	if d.Amount != "" {
-		if amount, err := d.Amount.minor(); err != nil {
+		if price, err := d.Amount.minorIn("amount", d.Currency); err != nil {
 			row.pass("with an amount that is none (the rest was read)")
 		} else {
-			s.Amount, s.Currency = &amount, d.Currency.currency()
+			s.Amount, s.Currency = &price.Amount, price.Currency
 		}
 	}
 	row.Facts.Subscriptions = []Subscription{s}

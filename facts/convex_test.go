@@ -392,3 +392,25 @@ func FuzzEachField(f *testing.F) {
 		}
 	})
 }
+
+// An export without a currency is of the old app's, which sold in US dollars only. A
+// currency that is none fails the row, as an amount that is none does, or costs it
+// its price: what it was meant to be nobody knows.
+func TestConvexCurrency(t *testing.T) {
+	for said, want := range map[string]string{``: "usd", `,"currency":null`: "usd", `,"currency":""`: "usd", `,"currency":" EUR"`: "eur", `,"currency":"€"`: "", `,"currency":"us1"`: "", `,"currency":"dollar"`: ""} {
+		x := NewConvexExport(noon)
+		_, err := x.Read("purchases", []byte(`{"_id":"k","_creationTime":1,"amount":5,"productId":"p","userId":"u","status":"completed"`+said+`}`))
+		_, refund := x.Read("refunds", []byte(`{"_id":"r","orderId":"o","refundAmount":5,"status":"completed"`+said+`}`))
+		if (err != nil) != (want == "") || (refund != nil) != (want == "") || err != nil && !strings.Contains(err.Error(), "currency must be three letters") {
+			t.Errorf("%s: %v, %v", said, err, refund)
+		}
+		product, err := x.Read("courses", []byte(`{"_id":"c","price":5`+said+`}`))
+		if p := product.Facts.Products; err != nil || p[0].PriceCurrency != want || (len(product.Passed) == 1) != (want == "") {
+			t.Errorf("%s: %+v %q %v", said, p, product.Passed, err)
+		}
+		plan, err := x.Read("subscriptions", []byte(`{"_id":"s","_creationTime":1,"status":"active","amount":5`+said+`}`))
+		if s := plan.Facts.Subscriptions; err != nil || s[0].Currency != want || (len(plan.Passed) == 1) != (want == "") {
+			t.Errorf("%s: %+v %q %v", said, s, plan.Passed, err)
+		}
+	}
+}

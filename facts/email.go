@@ -23,8 +23,8 @@ const maxSaid = 4096
 
 // Email returns the one spelling of an address, or "" for what cannot be one.
 // It peels "mailto:" and "Name <address>", removes invisible characters,
-// composes the rest (NFC), folds A–Z, and gives the domain in its Unicode form
-// (UTS 46). Beyond A–Z the part before the @ keeps its case: İ is not i, and a
+// composes the rest (NFC, but for what that would make an ASCII letter), folds A–Z,
+// and gives the domain in its Unicode form (UTS 46). Beyond A–Z the part before the @ keeps its case: İ is not i, and a
 // mailbox is its provider's to compare. Email(Email(s)) is Email(s).
 func Email(s string) string {
 	s = strings.TrimSpace(s)
@@ -79,8 +79,28 @@ func spell(s string) string {
 	if at < 1 {
 		return ""
 	}
-	local := norm.NFC.String(strings.Map(notJoiner, s[:at]))
+	local := normal(norm.NFC, strings.Map(notJoiner, s[:at]))
 	return checkedAddress(lowerASCII(local) + "@" + spellDomain(s[at+1:]))
+}
+
+// normal is s in a normal form, but for the few letters that it takes for ASCII ones
+// (the Kelvin sign for K): to a mailbox's provider they are others.
+func normal(form norm.Form, s string) string {
+	var b strings.Builder
+	for {
+		at := strings.IndexFunc(s, seemsASCII)
+		if at < 0 {
+			return b.String() + form.String(s)
+		}
+		_, size := utf8.DecodeRuneInString(s[at:])
+		b.WriteString(form.String(s[:at]) + s[at:at+size])
+		s = s[at+size:]
+	}
+}
+
+// seemsASCII tells of the letters beyond ASCII whose normal forms are within it.
+func seemsASCII(r rune) bool {
+	return r == '\u212a' || r == '\u1fef' || r == '\u037e' // Kelvin sign, Greek varia and question mark
 }
 
 // peel takes off what programs and people put around an address.
@@ -178,7 +198,7 @@ func Spellings(email string) []string {
 		inASCII = domain
 	}
 	var out []string
-	for _, l := range []string{local, norm.NFD.String(local), lowerBeyondASCII(local), norm.NFD.String(lowerBeyondASCII(local))} {
+	for _, l := range []string{local, normal(norm.NFD, local), lowerBeyondASCII(local), normal(norm.NFD, lowerBeyondASCII(local))} {
 		for _, d := range []string{domain, norm.NFD.String(domain), inASCII} {
 			if s := l + "@" + d; s != email && !slices.Contains(out, s) {
 				out = append(out, s)

@@ -23,6 +23,19 @@ var mailboxes = [][]string{
 	{"kim@victim.example", "KIM@VICTIM.EXAMPLE"},
 	{"kİm@victi\u0307m.example", "kİm@victİm.example", "KİM@VICTİM.EXAMPLE"},
 	{"kım@victim.example"},
+	{"ki\u0307m@victim.example", "Ki\u0307m@victim.example"}, // i with a dot more: not İ
+	{"\u212aim@victim.example", "\u212aIM@Victim.example"},   // the Kelvin sign, which NFC takes for K
+	{"ｋim@victim.example"},                                   // fullwidth
+	{"kim\u1fef@victim.example"},                             // varia, which NFC takes for a grave accent
+	{"kim`@victim.example"},
+	{"ſim@victim.example"}, {"sim@victim.example"}, // long s
+	{"ﬁn@victim.example"}, {"fin@victim.example"}, // ligature
+	{"straße@victim.example"}, {"strasse@victim.example"}, {"straẞe@victim.example"},
+	{"σίσυφος@victim.example"}, {"σίσυφοσ@victim.example"}, {"ΣΊΣΥΦΟΣ@victim.example"},
+	{"kim@σίσυφος.example"}, {"kim@σίσυφοσ.example", "kim@ΣΊΣΥΦΟΣ.example"},
+	{"kim@kiosk.example", "kim@\u212aios\u212a.example", "kim@ｋｉｏｓｋ.example"}, // IDNA takes them for k
+	{"q\u0323@victim.example", "Q\u0323@victim.example"},                      // nothing composes these
+	{"ẖ@victim.example", "h\u0331@victim.example", "H\u0331@victim.example"},  // these only in lower case
 	{"kim@straße.example", "kim@xn--strae-oqa.example"},
 	{"kim@strasse.example"},
 	{"kim@sub_domain.a--b.example"},
@@ -74,7 +87,7 @@ func settled(t interface {
 	switch {
 	case Email(e) != e:
 		t.Fatalf("Email(%q) = %q, and of that %q", said, e, Email(e))
-	case len(e) > maxEmail || local == "" || domain == "" || !utf8.ValidString(e) || !norm.NFC.IsNormalString(e):
+	case len(e) > maxEmail || local == "" || domain == "" || !utf8.ValidString(e) || normal(norm.NFC, e) != e:
 		t.Fatalf("Email(%q) = %q", said, e)
 	case strings.ContainsFunc(e, unicode.IsSpace) || strings.ContainsFunc(local, invisible):
 		t.Fatalf("Email(%q) = %q has white space or invisible characters", said, e)
@@ -105,6 +118,24 @@ func FuzzEmail(f *testing.F) {
 }
 
 // An address is found by its spellings, whichever it was written in.
+// No letter before the @ is taken for an ASCII one, nor for one that differs by case.
+func TestEmailFoldsASCIIOnly(t *testing.T) {
+	for r := rune(0x80); r <= unicode.MaxRune; r++ {
+		if norm.NFKD.String(string(r)) == string(r) && unicode.ToLower(r) == r && unicode.ToUpper(r) == r {
+			continue // nothing takes it for another
+		}
+		s := Email("a" + string(r) + "b@x.example")
+		if got := strings.TrimSuffix(s, "@x.example"); s != "" && got != "ab" && (plainAddress(s) || len([]rune(got)) > 2 && unicode.IsUpper(r) != unicode.IsUpper([]rune(got)[1])) {
+			t.Errorf("%U is spelled %q", r, s)
+		}
+		for _, other := range Spellings("a" + string(r) + "b@x.example") {
+			if plainAddress(other) {
+				t.Errorf("%U may be written %q", r, other)
+			}
+		}
+	}
+}
+
 func TestSpellings(t *testing.T) {
 	if got := Spellings("ava.lindqvist@example.com"); got != nil {
 		t.Errorf("an address in ASCII has no other: %q", got)

@@ -18,6 +18,7 @@ type Event struct {
 	Account    string // Stripe Connect account, or empty
 	Livemode   *bool
 	OccurredAt time.Time
+	ReceivedAt time.Time // zero: by no webhook
 	Payload    []byte
 }
 
@@ -108,11 +109,12 @@ type Version string
 // readers: an event that is read again by newer readers, which see more in it,
 // replaces what older ones made of it, and nothing else.
 const (
-	rankCreated = 10 + generation
-	rankUpdated = 20 + generation
-	rankChanged = 25 + generation // of a thing that an update says it changed
-	rankFinal   = 80 + generation // the object's status is terminal
-	rankDeleted = 90 + generation
+	rankCreated   = 10 + generation
+	rankUpdated   = 20 + generation
+	rankChanged   = 25 + generation // of a thing that an update says it changed
+	rankWithdrawn = 70 + generation // of a link that a message takes back
+	rankFinal     = 80 + generation // the object's status is terminal
+	rankDeleted   = 90 + generation
 
 	generation = 1
 )
@@ -123,6 +125,15 @@ func version(t time.Time, rank int, id string) Version {
 
 // stampLayout is how a version writes its time.
 const stampLayout = "2006-01-02T15:04:05.000000Z"
+
+// Withdrawal is the version of the links that a message takes back. It is greater
+// than any by which a link is named at the same time, whatever the events' ids: a
+// revocation that shares its second with a grant must not be lost.
+func (v Version) Withdrawal() Version {
+	stamp, rest, _ := strings.Cut(string(v), " ")
+	_, id, _ := strings.Cut(rest, " ")
+	return Version(fmt.Sprintf("%s %02d %s", stamp, rankWithdrawn, id))
+}
 
 // hearsay is a version below any that an object has of itself: what an invoice
 // copied of its customer holds until the customer is heard.

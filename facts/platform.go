@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+	"time"
 )
 
 // How the platform's own events are read. Their shape is our contract: what it
@@ -19,10 +20,19 @@ var platformReaders = map[string]func(origin, *fields) Set{
 	"purchase.recorded":   readPurchase,
 }
 
+// MaxAhead is how far a time that orders versions may lie ahead of ours. Until it has
+// come nothing else said of the same thing would count. The receiver allows less; here
+// its clock and that of Postgres may differ, too.
+const MaxAhead = time.Hour
+
 func readPlatform(e Event) (Set, error) {
 	read, ok := platformReaders[e.Type]
 	if !ok {
 		return Set{}, &Ignored{"no use for platform events of type " + e.Type}
+	}
+	if !e.ReceivedAt.IsZero() && e.OccurredAt.After(e.ReceivedAt.Add(MaxAhead)) { // kept before the receiver refused it
+		return Set{}, malformed("%s (%s): timestamp %s is more than an hour after the event was received, at %s: send it again with the time of the change",
+			e.Type, e.ID, e.OccurredAt.UTC().Format(time.RFC3339), e.ReceivedAt.UTC().Format(time.RFC3339))
 	}
 	var body struct{ Data json.RawMessage }
 	if err := json.Unmarshal(e.Payload, &body); err != nil || !bytes.HasPrefix(bytes.TrimSpace(body.Data), []byte("{")) {

@@ -228,8 +228,11 @@ func clampPercent(s string) (float64, bool) {
 	return math.Round(max(0, min(100, n))*decimals) / decimals, ok
 }
 
-// maxAmount is the largest amount, in minor units. Up to it floats are exact, so
-// it came as it was meant; thousands of such sums stay within a bigint.
+// maxAmount is the largest amount, in minor units, of every source. Up to it floats
+// are exact, so it came as it was meant, and nothing that is sold costs as much:
+// Stripe's own amounts have at most twelve digits. Sums are numeric; one
+// that not even a bigint holds, of more than 9,223 such amounts, shows as the most
+// it holds.
 const maxAmount = 1_000_000_000_000_000
 
 // dust is how far from a whole number arithmetic in floats may leave an amount.

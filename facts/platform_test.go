@@ -20,6 +20,29 @@ func platform(t *testing.T, typ, data string) Set {
 	return read(t, "platform", typ, `{"data":`+data+`}`)
 }
 
+// What a message has fixed for a time that lay ahead when it came is not applied,
+// not even again: nothing could change it before that time.
+func TestPlatformTimestampAhead(t *testing.T) {
+	received := time.Date(2026, 1, 12, 10, 0, 0, 0, time.UTC)
+	for ahead, want := range map[time.Duration]string{
+		time.Hour:                  "",
+		time.Hour + time.Second:    `store.upserted (msg_1): timestamp 2026-01-12T11:00:01Z is more than an hour after the event was received, at 2026-01-12T10:00:00Z: send it again with the time of the change`,
+		-50 * 365 * 24 * time.Hour: "",
+	} {
+		_, err := Read(Event{Source: "platform", ID: "msg_1", Type: "store.upserted", OccurredAt: received.Add(ahead), ReceivedAt: received, Payload: []byte(`{"data":{"id":"s1"}}`)})
+		if fmt.Sprint(err) != orNil(want) {
+			t.Errorf("%s: %v", ahead, err)
+		}
+	}
+}
+
+func orNil(text string) string {
+	if text == "" {
+		return "<nil>"
+	}
+	return text
+}
+
 // Members are a set, whatever order and spaces they come in. That there are none
 // is said; left out, nothing is.
 func TestStoreMembers(t *testing.T) {

@@ -3,7 +3,6 @@ package facts
 import (
 	"encoding/json"
 	"errors"
-	"math"
 	"slices"
 	"strings"
 	"time"
@@ -140,7 +139,7 @@ func fromEvent[T identified](read func(origin, T) (Set, error)) func(origin, []b
 			return Set{}, errors.New("data.object is missing or has no usable id")
 		}
 		o.changed = body.Data.Previous
-		return read(o, *object)
+		return readNoting(read, o, *object)
 	}
 }
 
@@ -241,37 +240,10 @@ func readCustomer(o origin, c stripeCustomer) (Set, error) {
 
 var errNoCurrency = errors.New("money without a three-letter currency")
 
-// currency lower-cases an ISO 4217 code; anything else is "".
+// currency lower-cases an ISO 4217 code, three ASCII letters; anything else is "".
 func currency(s text) string {
-	if len(s) != 3 {
-		return ""
+	if c := lowerASCII(string(s)); isCurrency(c) {
+		return c
 	}
-	return strings.ToLower(string(s))
-}
-
-// minor is an amount in minor units: a whole number, or one but for a float's
-// dust, below what sums could overflow with. Anything else is none.
-type minor int64
-
-// maxMinor bounds an amount: a thousand sums of it fit an int64 still.
-const maxMinor = 1e15
-
-func (m *minor) UnmarshalJSON(b []byte) error {
-	var n float64
-	if json.Unmarshal(b, &n) == nil && math.Abs(n) <= maxMinor && math.Abs(n-math.Round(n)) < 0.01 {
-		*m = minor(math.Round(n))
-	}
-	return nil
-}
-
-func (m minor) ptr() *int64 {
-	n := int64(m)
-	return &n
-}
-
-func (m *minor) orNil() *int64 {
-	if m == nil {
-		return nil
-	}
-	return m.ptr()
+	return ""
 }

@@ -52,7 +52,7 @@ func fromAPI[T identified](read func(origin, T) (Set, error)) func(origin, []byt
 		if object.id() == "" {
 			return Set{}, errors.New("the object has no usable id")
 		}
-		set, err := read(o, object)
+		set, err := readNoting(read, o, object)
 		return set.happened(*o.moment(object.since())), err
 	}
 }

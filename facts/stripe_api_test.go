@@ -308,3 +308,28 @@ func FuzzStripeObject(f *testing.F) {
 		}
 	})
 }
+
+// A currency is three ASCII letters, in any case. Money in anything else fails the
+// event, as money without a currency does.
+func TestStripeCurrency(t *testing.T) {
+	for said, want := range map[string]string{
+		`"usd"`: "usd", `"EUR"`: "eur", `"us1"`: "", `"€"`: "", `"u d"`: "", `"US\u0000D"`: "usd", `" us"`: "", `"\u212aw"`: "", `"dollar"`: "", `""`: "", `null`: "", `7`: "", `"ÜS"`: "",
+	} {
+		for typ, object := range map[string]string{
+			"checkout.session.completed": `{"id":"cs_1","mode":"payment","payment_status":"paid","amount_total":5,"currency":` + said + `}`,
+			"invoice.paid":               `{"id":"in_1","amount_paid":5,"currency":` + said + `}`,
+			"payment_intent.succeeded":   `{"id":"pi_1","amount_received":5,"metadata":{"courseId":"c1"},"currency":` + said + `}`,
+		} {
+			set, err := Read(Event{Source: "stripe", ID: "evt_1", Type: typ, OccurredAt: noon, Payload: []byte(`{"data":{"object":` + object + `}}`)})
+			switch {
+			case want == "" && (err == nil || !strings.Contains(err.Error(), errNoCurrency.Error())):
+				t.Errorf("%s in %s: %v", typ, said, err)
+			case want != "" && (err != nil || set.Payments[0].Currency != want):
+				t.Errorf("%s in %s: %+v %v", typ, said, set.Payments, err)
+			}
+		}
+		if s := readAPI(t, "subscription", `{"id":"sub_1","status":"active","currency":`+said+`}`).Subscriptions[0]; s.Currency != want {
+			t.Errorf("a subscription in %s: %q", said, s.Currency)
+		}
+	}
+}

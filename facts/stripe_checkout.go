@@ -97,7 +97,7 @@ func (p *stripePrice) line(own metadata) Line {
 	}
 	l := Line{
 		Ref: named.ProductRef, Kind: named.ProductKind, Stripe: appendIDs(nil, p.ID, p.Product.objectID),
-		Interval: string(every.Interval), IntervalCount: int64(every.IntervalCount),
+		Interval: string(every.Interval), IntervalCount: every.IntervalCount.value,
 	}
 	if len(named.Named) > 0 {
 		l.Ref, l.Kind = named.Named[0].Ref, named.Named[0].Kind
@@ -128,7 +128,7 @@ func (s stripeSession) readLines(c *Context) bool {
 	found := false
 	for _, item := range s.LineItems.Data {
 		l := item.Price.line(nil)
-		l.Amount, l.Quantity = item.AmountTotal.orNil(), int64(item.Quantity)
+		l.Amount, l.Quantity = item.AmountTotal.orNil(), item.Quantity.value
 		if l.Ref != "" || len(l.Stripe) > 0 {
 			c.Lines, found = append(c.Lines, l), true
 		}

@@ -62,7 +62,7 @@ func (l invoiceLine) line() Line {
 		price.Product.objectID = cmp.Or(price.Product.objectID, l.Pricing.Details.Product)
 	}
 	out := price.line(l.Metadata)
-	out.Amount, out.Quantity = l.Amount.orNil(), int64(l.Quantity)
+	out.Amount, out.Quantity = l.Amount.orNil(), l.Quantity.value
 	return out
 }
 
@@ -150,13 +150,13 @@ func readInvoiceLink(o origin, in stripeInvoice) (set Set, err error) {
 // where the buyer can pay.
 func readFailedInvoice(o origin, in stripeInvoice) (Set, error) {
 	set, err := readInvoiceLink(o, in)
-	if err != nil || in.Attempts == 0 || in.Status == "void" {
+	if err != nil || in.Attempts.value == 0 || in.Status == "void" {
 		return set, err
 	}
 	set.FailedInvoices = []FailedInvoice{{
 		Account: o.account, ID: in.id(), Subscription: string(in.details().Subscription), StripeCustomer: string(in.Customer),
-		Attempts: int64(in.Attempts), NextAttemptAt: in.NextAttemptAt.time(), HostedURL: string(in.HostedURL),
-		AmountDue: int64(in.AmountDue), Currency: currency(in.Currency), Version: o.version(rankUpdated),
+		Attempts: in.Attempts.value, NextAttemptAt: in.NextAttemptAt.time(), HostedURL: string(in.HostedURL),
+		AmountDue: in.AmountDue.value, Currency: currency(in.Currency), Version: o.version(rankUpdated),
 	}}
 	return set, nil
 }

@@ -57,9 +57,9 @@ func readPaymentIntent(o origin, pi stripePaymentIntent) (Set, error) {
 	c := contextOf(pi.Metadata)
 	c.StripeCustomer, c.Email = string(pi.Customer), Email(string(pi.ReceiptEmail))
 	p.Intent, p.IntentVersion = &Intent{Context: c}, o.version(rankUpdated)
-	if received := int64(pi.AmountReceived); received > 0 && currency(pi.Currency) != "" {
+	if received := pi.AmountReceived.value; received > 0 && currency(pi.Currency) != "" {
 		p.Intent.Received, p.Intent.Currency = &received, currency(pi.Currency)
-		p.Intent.Uncaptured = max(0, int64(pi.Amount)-received)
+		p.Intent.Uncaptured = max(0, pi.Amount.value-received)
 	}
 	if c.namesProduct() {
 		if currency(pi.Currency) == "" {
@@ -120,11 +120,11 @@ const totalDigits = 16
 // to be set, never added. Among totals of one second the larger is the later.
 // What was authorized and never captured is in Stripe's total, too.
 func readCharge(o origin, ch stripeCharge) (set Set, err error) {
-	if ch.AmountRefunded > 0 || o.typ == "charge.refunded" {
-		total := fmt.Sprintf("%0*d %s", totalDigits, max(int64(ch.AmountRefunded), 0), o.id)
+	if ch.AmountRefunded.value > 0 || o.typ == "charge.refunded" {
+		total := fmt.Sprintf("%0*d %s", totalDigits, max(ch.AmountRefunded.value, 0), o.id)
 		set.Refunds = []Refund{{
 			Account: o.account, ID: string(ch.ID), Charge: string(ch.ID), PaymentIntent: string(ch.PaymentIntent),
-			Cumulative: true, ChargeAmount: ch.Amount.ptr(), Captured: ch.AmountCaptured.orNil(), Amount: int64(ch.AmountRefunded), Currency: currency(ch.Currency),
+			Cumulative: true, ChargeAmount: ch.Amount.ptr(), Captured: ch.AmountCaptured.orNil(), Amount: ch.AmountRefunded.value, Currency: currency(ch.Currency),
 			CreatedAt: ch.Created.time(), SaidAt: o.at, Version: version(o.at, rankUpdated, total),
 		}}
 	}
@@ -167,7 +167,7 @@ func readRefund(o origin, r stripeRefund) (Set, error) {
 	}
 	set := Set{Refunds: []Refund{{
 		Account: o.account, ID: string(r.ID), Charge: string(r.Charge.objectID), PaymentIntent: string(r.PaymentIntent),
-		ChargeAmount: r.Charge.amount, Amount: int64(r.Amount), Currency: currency(r.Currency), Status: string(r.Status),
+		ChargeAmount: r.Charge.amount, Amount: r.Amount.value, Currency: currency(r.Currency), Status: string(r.Status),
 		CreatedAt: r.Created.time(), SaidAt: o.at, Version: o.version(rank),
 	}}}
 	return o.withLink(set, r.PaymentIntent), nil
@@ -198,9 +198,9 @@ type stripeDispute struct {
 // is gone; an inquiry (warning_…) moves none, a won one gives it back. An appeal
 // (appeal_…) follows a lost one: until it is won the money stays gone.
 func readDispute(o origin, d stripeDispute) (Set, error) {
-	var moved int64
+	var moved float64 // of which only the sign counts
 	for _, t := range d.BalanceTransactions {
-		moved += int64(t.Amount)
+		moved += float64(t.Amount.value)
 	}
 	withdrawn := moved < 0 || d.Status == "lost" || strings.HasPrefix(string(d.Status), "appeal_") || o.typ == "charge.dispute.funds_withdrawn"
 	if d.Status == "won" || d.Status == "prevented" || strings.HasPrefix(string(d.Status), "warning_") || o.typ == "charge.dispute.funds_reinstated" {
@@ -209,7 +209,7 @@ func readDispute(o origin, d stripeDispute) (Set, error) {
 	rank := disputeRanks[o.typ[strings.LastIndexByte(o.typ, '.')+1:]]
 	set := Set{Disputes: []Dispute{{
 		Account: o.account, ID: string(d.ID), Charge: string(d.Charge), PaymentIntent: string(d.PaymentIntent),
-		Amount: int64(d.Amount), Currency: currency(d.Currency), Status: string(d.Status), Withdrawn: withdrawn,
+		Amount: d.Amount.value, Currency: currency(d.Currency), Status: string(d.Status), Withdrawn: withdrawn,
 		Version: o.version(rank),
 	}}}
 	return o.withLink(set, d.PaymentIntent), nil

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 )
 
@@ -73,14 +74,14 @@ func (d *stripeDiscount) UnmarshalJSON(b []byte) error {
 func discountOf(all []stripeDiscount) (d *Discount) {
 	for _, one := range all {
 		c := cmp.Or(one.Coupon, one.Source.Coupon)
-		if c == nil || !(c.PercentOff > 0 && c.PercentOff <= 100) && c.AmountOff <= 0 {
+		if c == nil || !(c.PercentOff > 0 && c.PercentOff <= 100) && c.AmountOff.value <= 0 {
 			continue
 		}
 		if d == nil {
 			d = &Discount{}
 		}
 		d.PercentOff = min(100, d.PercentOff+c.PercentOff*(1-d.PercentOff/100)) // one after the other
-		d.AmountOff += int64(c.AmountOff)
+		d.AmountOff = min(maxAmount, d.AmountOff+c.AmountOff.value)
 	}
 	return d
 }
@@ -120,11 +121,11 @@ func readSubscription(o origin, s stripeSubscription) (Set, error) {
 	if sub.StartedAt == nil {
 		sub.StartedAt = cmp.Or(s.Created.time(), &o.at)
 	}
-	s.readItems(&sub)
+	notes := s.readItems(&sub)
 	if rank == rankUpdated {
 		sub.order(o)
 	}
-	return Set{Subscriptions: []Subscription{sub}}, nil
+	return Set{Subscriptions: []Subscription{sub}, Notes: notes}, nil
 }
 
 // subscriptionThings are what an update can change, by the first column of each
@@ -177,26 +178,32 @@ func (i *invoiceStatus) UnmarshalJSON(b []byte) error {
 
 // readItems reads what is subscribed to, what a period of it costs and when the
 // current one ends. A price without an amount (by tiers, or metered) leaves the
-// cost unknown.
-func (s stripeSubscription) readItems(sub *Subscription) {
+// cost unknown, and so does one beyond any amount, with a note.
+func (s stripeSubscription) readItems(sub *Subscription) (notes []string) {
 	end := s.CurrentPeriodEnd
 	items := s.Items.Data
 	if len(items) == 0 && s.Plan != nil {
 		items = []subscriptionItem{{Price: s.Plan}}
 	}
 	amount, known := int64(0), len(items) > 0
-	for _, item := range items {
+	for i, item := range items {
 		end = max(end, item.CurrentPeriodEnd)
 		l := item.line()
 		sub.Context = sub.Context.or(whose(item.Metadata))
 		sub.Lines = append(sub.Lines, l)
 		price := cmp.Or(item.Price, item.Plan, &stripePrice{})
 		sub.PlanName = first(sub.PlanName, name(string(price.Nickname)), name(string(price.LookupKey)))
-		if l.Amount == nil {
+		if unit := item.unit().orNil(); l.Amount == nil && unit != nil {
+			notes = append(notes, fmt.Sprintf("items.data.%d: %d times %d %s", i, l.Quantity, *unit, noAmount))
+		}
+		if l.Amount == nil || amount > maxAmount {
 			known = false
 		} else {
 			amount += *l.Amount
 		}
+	}
+	if amount > maxAmount {
+		known, notes = false, append(notes, "items: their sum "+noAmount)
 	}
 	sub.PlanName = first(sub.PlanName, sub.Plan)
 	all := s.Discounts
@@ -208,6 +215,13 @@ func (s stripeSubscription) readItems(sub *Subscription) {
 		sub.Amount = &amount
 	}
 	sub.CurrentPeriodEnd = end.time()
+	return notes
+}
+
+// unit is what one of the item costs; nil if the price has no amount.
+func (i subscriptionItem) unit() *minor {
+	price := cmp.Or(i.Price, i.Plan, &stripePrice{})
+	return cmp.Or(price.UnitAmount, price.Amount)
 }
 
 // line is the item with what a period of it costs, its own discounts taken off.
@@ -216,12 +230,14 @@ func (i subscriptionItem) line() Line {
 	l := price.line(i.Metadata)
 	l.Quantity = 1
 	if i.Quantity != nil {
-		l.Quantity = int64(*i.Quantity)
+		l.Quantity = i.Quantity.value
 	}
-	if unit := cmp.Or(price.UnitAmount, price.Amount); unit != nil {
+	if unit := i.unit().orNil(); unit != nil {
 		l.Discount = discountOf(i.Discounts)
-		amount := l.Discount.off(int64(*unit) * l.Quantity)
-		l.Amount = &amount
+		if amount, ok := times(*unit, l.Quantity); ok {
+			amount = l.Discount.off(amount)
+			l.Amount = &amount
+		}
 	}
 	return l
 }

@@ -163,7 +163,7 @@ func (w *work) lockEvents(ctx context.Context, ids []int64, neighbours int, read
 	collect := func(rows pgx.Rows) error {
 		some, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (e pendingEvent, err error) {
 			v := &e.event
-			if err := row.Scan(&e.ID, &e.attempts, &v.Source, &v.ID, &v.Type, &v.Account, &v.Livemode, &v.OccurredAt, &v.Payload, &e.Waited, &e.Reopened, &e.Traceparent); err != nil {
+			if err := row.Scan(&e.ID, &e.attempts, &v.Source, &v.ID, &v.Type, &v.Account, &v.Livemode, &v.OccurredAt, &v.ReceivedAt, &v.Payload, &e.Waited, &e.Reopened, &e.Traceparent); err != nil {
 				return e, err
 			}
 			e.Source, e.EventID, e.Type, e.Attempt = v.Source, v.ID, v.Type, e.attempts+1
@@ -182,7 +182,7 @@ func (w *work) lockEvents(ctx context.Context, ids []int64, neighbours int, read
 }
 
 const pendingSQL = `
-	SELECT id, attempts, source, event_id, type, account, livemode, occurred_at, payload,
+	SELECT id, attempts, source, event_id, type, account, livemode, occurred_at, received_at, payload,
 		clock_timestamp() - received_at, attempts > 0 AND attempted_at IS NULL, coalesce(traceparent, '')
 	FROM webhook_events
 	WHERE status = 'pending'`

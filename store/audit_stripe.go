@@ -147,7 +147,7 @@ func (a *StripeAudit) money(ctx context.Context) (_ []StoreMoney, err error) {
 	defer wrap(&err, "store.StripeAudit.money")
 	const counts = `claim_version <> '' AND %[1]s.paid AND %[1]s.paid_at < $3 AND coalesce(%[1]s.unattached, '') NOT IN ('counted_elsewhere', 'platform_sale', 'bare_payment', 'unpaid')`
 	rows, err := a.tx.Query(ctx, fmt.Sprintf(strings.ReplaceAll(`
-		SELECT store, currency, sum(paid)::bigint, sum(refunded)::bigint, sum(stripe_paid)::bigint, sum(stripe_refunded)::bigint
+		SELECT store, currency, minor_units(sum(paid)), minor_units(sum(refunded)), minor_units(sum(stripe_paid)), minor_units(sum(stripe_refunded))
 		FROM (
 			SELECT coalesce(h.store_id, t.store_id, '') AS store, h.currency, h.amount AS paid, h.refunded, 0::bigint AS stripe_paid, 0::bigint AS stripe_refunded
 			FROM @kept.payments h

@@ -8,6 +8,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"rollcall/facts"
 )
 
 // NewBackfill asks for a run.
@@ -42,6 +44,8 @@ func (n NewBackfill) check() error {
 		return badParam("options", "they hold bytes that are no text")
 	case n.ChunkSize < 0 || n.ChunkSize > kind.Most:
 		return badParam("chunk_size", "%d is not from 1 to %d, the most for %s", n.ChunkSize, kind.Most, n.Kind)
+	case n.Options.AsOf != nil && time.Until(*n.Options.AsOf) > facts.MaxAhead:
+		return badParam("as_of", "%s is in the future: what is read later would not count until then", n.Options.AsOf.UTC().Format(time.RFC3339))
 	case n.Kind == "convex" && n.Options.File == "":
 		return badParam("file", "the path of the export is needed")
 	case n.Kind == "courses" || n.Kind == "subscriptions":

@@ -79,7 +79,7 @@ WITH target AS (
 	SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[]) AS t(id, store_id, email)
 ),
 pay AS MATERIALIZED (
-	SELECT t.id AS customer, p.id, p.amount, p.currency, p.refunded, p.amount - p.refunded - p.disputed AS net,
+	SELECT t.id AS customer, p.id, p.amount, p.currency, p.refunded, p.amount::numeric - p.refunded - p.disputed AS net,
 		` + paidAt + ` AS at, p.subscription IS NOT NULL AS recurring, p.product_id, p.sold,
 		coalesce(p.name, p.charge ->> 'name') AS name,
 		coalesce(p.user_ref, p.intent ->> 'user_ref', p.charge ->> 'user_ref') AS user_ref,
@@ -279,7 +279,7 @@ money AS (
 			WHEN currency IN (` + threeDecimal + `) THEN 1000.0
 			ELSE 100.0 END) AS rank
 	FROM (
-		SELECT customer, currency, sum(net) AS net, sum(refunded) AS refunded
+		SELECT customer, currency, minor_units(sum(net)) AS net, minor_units(sum(refunded)) AS refunded
 		FROM pay
 		WHERE amount > 0
 		GROUP BY customer, currency

@@ -45,7 +45,7 @@ type Event struct {
 
 // told is the event as readers take it.
 func (e Event) told() facts.Event {
-	return facts.Event{Source: e.Source, ID: e.EventID, Type: e.Type, Account: e.Account, Livemode: e.Livemode, OccurredAt: e.OccurredAt, Payload: e.Payload}
+	return facts.Event{Source: e.Source, ID: e.EventID, Type: e.Type, Account: e.Account, Livemode: e.Livemode, OccurredAt: e.OccurredAt, ReceivedAt: e.ReceivedAt, Payload: e.Payload}
 }
 
 // PassedOver reads the event once more and says in words which of its fields were

@@ -126,9 +126,9 @@ func (x *explainer) totalReasons() []TotalReason {
 		r := TotalReason{Money: m, Gross: none, Refunded: none, Disputed: none, Because: []string{}}
 		for _, p := range x.e.Payments {
 			if p.Gross.Currency == m.Currency && p.Gross.Amount > 0 {
-				r.Gross.Amount += p.Gross.Amount
-				r.Refunded.Amount += p.Refunded.Amount
-				r.Disputed.Amount += p.Disputed.Amount
+				r.Gross.add(p.Gross.Amount)
+				r.Refunded.add(p.Refunded.Amount)
+				r.Disputed.add(p.Disputed.Amount)
 				r.Because = append(r.Because, p.Ref)
 			}
 		}

@@ -46,8 +46,11 @@ func (n *namings) add(relation, subject, object string, v facts.Version) {
 
 // name adds what a subject names as object, if anything, or that it withdrew it.
 func (n *namings) name(relation, subject, object string, withdrawn bool, v facts.Version) {
-	if object != "" || withdrawn {
+	switch {
+	case object != "":
 		n.add(relation, subject, object, v)
+	case withdrawn:
+		n.add(relation, subject, "", v.Withdrawal())
 	}
 }
 
@@ -68,10 +71,10 @@ func linksOf(set facts.Set) (n namings) {
 			n.name(stripeLink, f.ID, id, false, f.Version)
 		}
 		if slices.Contains(f.Withdrawn, "stripe_price_ids") {
-			n.add(stripeLink, f.ID, noPrices, f.Version)
+			n.add(stripeLink, f.ID, noPrices, f.Version.Withdrawal())
 		}
 		if slices.Contains(f.Withdrawn, "stripe_product_ids") {
-			n.add(stripeLink, f.ID, noProducts, f.Version)
+			n.add(stripeLink, f.ID, noProducts, f.Version.Withdrawal())
 		}
 	}
 	for _, f := range set.Users {
@@ -136,6 +139,11 @@ const saveLinksSQL = `
 	   OR n.relation IN ('account', 'stripe') AND EXISTS (
 			SELECT FROM links l
 			WHERE l.relation = n.relation AND l.subject = n.subject AND l.object IN ('', '` + noPrices + `', '` + noProducts + `')
+	   )
+	   OR n.relation = 'owner' AND EXISTS ( -- of two owners named at one time neither is one
+			SELECT FROM links l
+			WHERE l.relation = n.relation AND l.subject = n.subject AND l.object <> n.object
+			  AND l.since BETWEEN left(n.since, 27) AND left(n.since, 27) || '~'
 	   )
 	UNION
 	SELECT relation, subject, object FROM told WHERE $6`

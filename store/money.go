@@ -1,6 +1,9 @@
 package store
 
-import "strings"
+import (
+	"math"
+	"strings"
+)
 
 // Currencies whose minor unit is not the hundredth, as lists of SQL: those that
 // have none, and those that have thousandths. Stripe counts so
@@ -23,4 +26,17 @@ func (m Money) Digits() int {
 		return 3
 	}
 	return 2
+}
+
+// add adds an amount of the same currency. Like minor_units, which sums them in SQL,
+// it stops at the most that there can be: a sum never turns negative.
+func (m *Money) add(amount int64) {
+	switch sum := m.Amount + amount; {
+	case m.Amount > 0 && amount > 0 && sum < 0:
+		m.Amount = math.MaxInt64
+	case m.Amount < 0 && amount < 0 && sum >= 0:
+		m.Amount = -math.MaxInt64
+	default:
+		m.Amount = sum
+	}
 }

@@ -310,13 +310,23 @@ func scanPersonal(kind string) pgx.RowToFunc[PersonalFact] {
 	}
 }
 
+// lowerASCII folds A–Z, as lower does under COLLATE "C": kİm is not kim.
+func lowerASCII(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'A' && r <= 'Z' {
+			r += 'a' - 'A'
+		}
+		return r
+	}, s)
+}
+
 // mentions finds events that speak of the person and were not applied, among the
 // newest of each status.
 func (l *lookup) mentions(ctx context.Context) error {
 	var needles []string
 	for _, name := range append([]string{l.q.User}, l.p.Emails...) {
 		if text, err := json.Marshal(name); name != "" && err == nil {
-			needles = append(needles, strings.ToLower(strconv.Quote(name)), strings.ToLower(string(text)))
+			needles = append(needles, lowerASCII(strconv.Quote(name)), lowerASCII(string(text)))
 		}
 	}
 	if len(needles) == 0 {
@@ -328,7 +338,7 @@ func (l *lookup) mentions(ctx context.Context) error {
 			SELECT id
 			FROM unnest(ARRAY['pending', 'failed', 'ignored']) AS s(status)
 			CROSS JOIN LATERAL (
-				SELECT id, lower(payload::text) AS payload
+				SELECT id, lower(payload::text COLLATE "C") AS payload
 				FROM webhook_events
 				WHERE status = s.status
 				ORDER BY id DESC

@@ -204,7 +204,7 @@ var resolveSQL = map[string]string{
 					WHEN p.claim_version = '' THEN 'unclaimed_payment'
 				END AS blocked,
 				LEAST(coalesce(back.amount, 0), p.amount) AS refunded,
-				coalesce(lost.amount, 0)::bigint AS disputed,
+				coalesce(lost.amount, 0) AS disputed,
 				NULL::text AS was, false AS was_end, p.amount
 			FROM unnest($1::text[], $2::text[]) AS k(a, b)
 			JOIN payments p ON p.account = k.a AND p.id = k.b
@@ -215,10 +215,10 @@ var resolveSQL = map[string]string{
 			-- What was authorized and never captured was never paid: Stripe counts
 			-- its release among the refunds, in the total and (since 2024) as a refund.
 			LEFT JOIN LATERAL (
-				SELECT sum(CASE
+				SELECT minor_units(sum(CASE
 					WHEN c.uncaptured > 0 AND c.total IS NOT NULL THEN GREATEST(0, c.total - c.uncaptured)
 					WHEN c.uncaptured > 0 AND c.released THEN GREATEST(0, c.known - c.uncaptured)
-					ELSE GREATEST(c.total, c.known) END)::bigint AS amount
+					ELSE GREATEST(c.total, c.known) END)) AS amount
 				FROM (
 					SELECT
 						max(r.share) FILTER (WHERE r.cumulative)
@@ -229,7 +229,7 @@ var resolveSQL = map[string]string{
 						bool_or(NOT r.cumulative AND NOT r.failed AND r.amount = r.uncaptured) AS released
 					FROM (
 						SELECT r.of_charge, r.cumulative, r.made_at, r.said_at, r.failed, r.told_at, r.amount,
-							coalesce(r.charged - r.taken, (p.intent ->> 'uncaptured')::bigint, 0) AS uncaptured,
+							coalesce(r.charged::numeric - r.taken, (p.intent ->> 'uncaptured')::bigint, 0) AS uncaptured,
 							CASE WHEN r.currency = p.currency THEN r.amount
 								ELSE round(p.amount::numeric * r.amount / nullif(r.charged, 0)) END AS share
 						FROM (
@@ -247,7 +247,7 @@ var resolveSQL = map[string]string{
 				) c
 			) back ON true
 			LEFT JOIN LATERAL (
-				SELECT sum(CASE WHEN d.currency = p.currency THEN d.amount ELSE p.amount END)::bigint AS amount
+				SELECT minor_units(sum(CASE WHEN d.currency = p.currency THEN d.amount ELSE p.amount END)) AS amount
 				FROM disputes d
 				WHERE d.withdrawn AND ` + ownDisputes + `
 			) lost ON true
@@ -334,7 +334,7 @@ var resolveTail = `
 				WHEN c.user_ref IS NOT NULL THEN 'email_unverified'
 				ELSE 'no_email'
 			END,
-			coalesce(c.refunded, 0), coalesce(LEAST(c.disputed, c.amount - c.refunded), 0),
+			coalesce(c.refunded, 0), coalesce(minor_units(LEAST(c.disputed, c.amount::numeric - c.refunded)), 0),
 			c.customer_id, old.store_id, old.email, c.was, c.was_end, buyer.email` + resolved
 
 // resolved are the contexts c, with the products sold, the store, the buyer and
@@ -345,7 +345,7 @@ var resolved = `
 			SELECT array_agg(p.id ORDER BY p.nth) AS products,
 				jsonb_agg(jsonb_strip_nulls(jsonb_build_object('id', p.id, 'kind', p.kind, 'amount', p.amount)) ORDER BY p.nth) AS list
 			FROM (
-				SELECT s.id, min(s.nth) AS nth, max(s.kind) AS kind, sum(s.amount)::bigint AS amount
+				SELECT s.id, min(s.nth) AS nth, max(s.kind) AS kind, minor_units(sum(s.amount)) AS amount
 				FROM (
 					SELECT l.id, l.nth, l.kind, l.amount, bool_or(l.priced) OVER () AS priced
 					FROM (

@@ -83,7 +83,7 @@ func (q *question) kept(first string) (string, arguments) {
 		SELECT
 			facet,
 			figure,
-			sum(amount)::bigint
+			minor_units(sum(amount))
 		FROM (` + keptFigures + ` AND figure >= $3
 		) f
 		GROUP BY facet, figure
@@ -123,7 +123,7 @@ func (q *question) counted(since time.Time) (string, arguments) {
 				c.facet,
 				c.spent -> 0 ->> 'currency' AS currency,
 				count(*) AS people,
-				sum((c.spent -> 0 ->> 'amount')::bigint)::bigint AS amount
+				minor_units(sum((c.spent -> 0 ->> 'amount')::bigint)) AS amount
 			FROM ` + these + `
 			GROUP BY 1, 2
 		)
@@ -131,7 +131,7 @@ func (q *question) counted(since time.Time) (string, arguments) {
 		UNION ALL
 		SELECT facet, 'spent:' || currency, amount FROM first WHERE currency IS NOT NULL
 		UNION ALL
-		SELECT '', 'spent:' || m.currency, sum(m.amount)::bigint
+		SELECT '', 'spent:' || m.currency, minor_units(sum(m.amount))
 		FROM (
 			SELECT c.spent - 0 AS others
 			FROM ` + these + `
@@ -155,7 +155,7 @@ func (f figure) addTo(st *Stats, days []Day) []Day {
 	case "people":
 		st.add(f.facet, f.amount)
 	case "spent":
-		st.money(of).Amount += f.amount
+		st.money(of).add(f.amount)
 	case "payers":
 		if f.amount > 0 {
 			st.money(of)

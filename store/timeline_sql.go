@@ -29,7 +29,7 @@ given_back AS (
 	SELECT r.*, p.title, p.product_id, coalesce(r.currency, p.currency) AS coin,
 		coalesce(r.status IN ('failed', 'canceled'), false) AS failed,
 		-- Of a charge's total only what no refund tells: see resolveSQL.
-		CASE WHEN r.cumulative THEN r.amount - coalesce((
+		minor_units(CASE WHEN r.cumulative THEN r.amount - coalesce((
 			SELECT sum(x.amount)
 			FROM refunds x
 			WHERE x.account = r.account
@@ -37,7 +37,7 @@ given_back AS (
 			  AND NOT x.cumulative
 			  AND coalesce(x.created_at, x.said_at) <= r.said_at
 			  AND (coalesce(x.status IN ('failed', 'canceled'), false) IS FALSE OR x.said_at > r.said_at)
-		), 0) ELSE r.amount END AS part
+		), 0) ELSE r.amount END) AS part
 	FROM titled p` + ownIntents + `
 	CROSS JOIN LATERAL (SELECT * FROM refunds r WHERE ` + ownRefunds + ` OFFSET 0) r
 ),

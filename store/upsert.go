@@ -64,7 +64,7 @@ var contextThings = things("store_ref, product_ref, product_kind, product_type, 
 var (
 	usersTable           = newTable[facts.User]("users", "id", "version", things("email, name, image_url, time_zone"), map[string]string{"last_seen_at": "GREATEST"}, versioned{version: "deleted_version"})
 	stripeCustomersTable = newTable[facts.StripeCustomer]("stripe_customers", "account id", "version", things("email, name"), nil, versioned{version: "deleted_version"})
-	storesTable          = newTable[facts.Store]("stores", "id", "version", things("name, member_user_ids, time_zone"), nil)
+	storesTable          = newTable[facts.Store]("stores", "id", "version", things("name, member_user_ids, time_zone"), map[string]string{"member_user_ids": membersRule})
 	productsTable        = newTable[facts.Product]("products", "id", "version", things("kind, title, price_amount price_currency, items"), nil, versioned{version: "deleted_version"})
 	enrollmentsTable     = newTable[facts.Enrollment]("enrollments", "course_id person", "version", nil,
 		map[string]string{
@@ -118,6 +118,14 @@ const (
 				CASE WHEN ` + sameSecond + ` THEN last_move(t.status_moves || e.status_moves) END,
 				CASE WHEN e.status_said > t.status_said THEN e.status ELSE t.status END)`
 )
+
+// Of several lists of members told at one time, who is on all of them is one: what
+// opens less wins, whatever the events' ids, so that no revocation is lost.
+const membersRule = `CASE
+				WHEN t.member_user_ids IS NOT NULL AND left(t.member_user_ids_said, 27) = left(e.member_user_ids_said, 27)
+					THEN ARRAY(SELECT unnest(t.member_user_ids) INTERSECT SELECT unnest(e.member_user_ids) ORDER BY 1)
+				WHEN e.member_user_ids_said > t.member_user_ids_said THEN e.member_user_ids
+				ELSE t.member_user_ids END`
 
 func ptr[T any](v T) *T { return &v }
 

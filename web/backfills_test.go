@@ -125,6 +125,7 @@ func TestStartRefused(t *testing.T) {
 		`{"kind": "courses", "store": "a\u0000b"}`:          "400 invalid_parameter: store",
 		`{"kind": "stripe", "since": "yesterday"}`:          "400 invalid_parameter: since",
 		`{"kind": "stripe", "as_of": "12"}`:                 "400 invalid_parameter: as_of",
+		`{"kind": "stripe", "as_of": "2999-01-01"}`:         "400 invalid_parameter: as_of: 2999-01-01T00:00:00Z is in the future",
 		`{"kind": "stripe", "accounts": ["cus_1"]}`:         "400 invalid_parameter: accounts",
 		`{"kind": "stripe", "accounts": ["all", "acct_1"]}`: "400 invalid_parameter: accounts",
 		`{"kind": "convex"}`:                                "400 invalid_parameter: file",

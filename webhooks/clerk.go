@@ -24,7 +24,7 @@ type clerkEnvelope struct {
 // readClerk takes the event id from the headers: the body has none. Clerk's
 // timestamp is documented in milliseconds and exemplified in seconds; where it
 // is missing, the time of sending stands in.
-func readClerk(header http.Header, body []byte) (store.NewEvent, error) {
+func readClerk(header http.Header, body []byte, _ time.Time) (store.NewEvent, error) {
 	var e clerkEnvelope
 	if err := decode(body, &e); err != nil {
 		return store.NewEvent{}, err

@@ -21,8 +21,9 @@ type platformEnvelope struct {
 
 // readPlatform holds the platform to the contract {"type","timestamp","data"}:
 // the contract is ours, so whoever breaks it is told at once. Timestamp orders
-// versions of the same thing, so none may be made up here.
-func readPlatform(header http.Header, body []byte) (store.NewEvent, error) {
+// versions of the same thing, so none may be made up here, and none may lie ahead:
+// what it fixed could not be changed before that time has come.
+func readPlatform(header http.Header, body []byte, now time.Time) (store.NewEvent, error) {
 	var e platformEnvelope
 	if err := decode(body, &e); err != nil {
 		return store.NewEvent{}, err
@@ -34,6 +35,10 @@ func readPlatform(header http.Header, body []byte) (store.NewEvent, error) {
 	at, err := readTime(e.Timestamp, "timestamp")
 	if err != nil {
 		return store.NewEvent{}, err
+	}
+	if at.After(now.Add(tolerance)) {
+		return store.NewEvent{}, refuse(invalidField, `the body's "timestamp" is %s, more than %s ahead of this server's time, %s: write the time of the change, or set the clocks right`,
+			at.Format(time.RFC3339Nano), minutes, now.UTC().Format(time.RFC3339))
 	}
 	if absent(e.Data) || e.Data[0] != '{' {
 		return store.NewEvent{}, refuse(invalidField, `the body's "data" is not an object: it holds the fields of the event's type`)

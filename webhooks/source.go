@@ -37,8 +37,8 @@ type source struct {
 	secret func(string) error
 	// verify accepts a delivery that one of secrets signed at about now.
 	verify func(secrets []Secret, header http.Header, body []byte, now time.Time) error
-	// envelope reads what the inbox needs out of a verified delivery.
-	envelope func(header http.Header, body []byte) (store.NewEvent, error)
+	// envelope reads what the inbox needs out of a delivery verified at now.
+	envelope func(header http.Header, body []byte, now time.Time) (store.NewEvent, error)
 }
 
 var sources = map[string]*source{
@@ -53,7 +53,7 @@ func (s *source) open(secrets []Secret, header http.Header, body []byte, now tim
 	if err := s.verify(secrets, header, body, now); err != nil {
 		return store.NewEvent{}, err
 	}
-	event, err := s.envelope(header, body)
+	event, err := s.envelope(header, body, now)
 	event.Source = s.name
 	return event, err
 }

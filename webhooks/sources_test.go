@@ -124,8 +124,14 @@ func TestPlatformDeliveries(t *testing.T) {
 		try("seconds", `{"type":"a.b","timestamp":1768210200,"data":{}}`, 200, "accepted", at),
 		try("milliseconds", `{"type":"a.b","timestamp":1768210200000,"data":{}}`, 200, "accepted", at),
 		try("seconds and a part", `{"type":"a.b","timestamp":1768210200.123456,"data":{}}`, 200, "accepted", at.Add(123456*time.Microsecond)),
+		try("five minutes ahead", `{"type":"a.b","timestamp":"2026-01-12T10:05:00Z","data":{}}`, 200, "accepted", now.Add(tolerance)),
+		try("long ago", `{"type":"a.b","timestamp":"1971-01-01T00:00:00Z","data":{}}`, 200, "accepted", time.Date(1971, 1, 1, 0, 0, 0, 0, time.UTC)),
 		aliases,
 
+		refused("more than five minutes ahead", `{"type":"a.b","timestamp":"2026-01-12T10:05:00.000001Z","data":{}}`, invalidField),
+		refused("more than five minutes ahead, in another zone", `{"type":"a.b","timestamp":"2026-01-12T12:05:01+02:00","data":{}}`, invalidField),
+		refused("years ahead, in seconds", `{"type":"a.b","timestamp":1893456000,"data":{}}`, invalidField),
+		refused("years ahead, in milliseconds", `{"type":"a.b","timestamp":1893456000000,"data":{}}`, invalidField),
 		refused("no timestamp", `{"type":"a.b","data":{}}`, missingTimestamp),
 		refused("timestamp null", `{"type":"a.b","timestamp":null,"data":{}}`, missingTimestamp),
 		refused("timestamp without zone", `{"type":"a.b","timestamp":"2026-01-12 10:00:00","data":{}}`, invalidField),
@@ -139,6 +145,18 @@ func TestPlatformDeliveries(t *testing.T) {
 		refused("data an array", `{"type":"a.b","timestamp":1768212000,"data":[]}`, invalidField),
 		refused("data a string", `{"type":"a.b","timestamp":1768212000,"data":"{}"}`, invalidField),
 	))
+}
+
+// A timestamp that is refused is named with what came and what the time is here,
+// so that whoever reads it sees which clock is wrong.
+func TestPlatformTimestampAhead(t *testing.T) {
+	body := []byte(`{"type":"store.upserted","timestamp":1893456000000,"data":{"id":"store_1","owner_user_id":"user_1"}}`)
+	b := open(t, testdb.Postgres(t), testdb.Redis(t), nil)
+	got := b.send(t, "POST", "/webhooks/platform", svixHeader(t, SignPlatform, svixSecrets[0], "msg_1", body, now), body)
+	const want = `the body's \"timestamp\" is 2030-01-01T00:00:00Z, more than 5 minutes ahead of this server's time, 2026-01-12T10:00:00Z: write the time of the change, or set the clocks right`
+	if got.code != 400 || !strings.Contains(got.text, want) {
+		t.Errorf("%d %s", got.code, got.text)
+	}
 }
 
 // svixHeaders are headers of Standard Webhooks as they should not be.

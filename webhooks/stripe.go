@@ -78,7 +78,7 @@ type stripeEnvelope struct {
 	Livemode   *bool           `json:"livemode"`
 }
 
-func readStripe(_ http.Header, body []byte) (store.NewEvent, error) {
+func readStripe(_ http.Header, body []byte, _ time.Time) (store.NewEvent, error) {
 	var e stripeEnvelope
 	if err := decode(body, &e); err != nil {
 		return store.NewEvent{}, err

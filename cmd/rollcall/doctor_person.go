@@ -381,7 +381,7 @@ func addressFrom(x store.Explanation, o store.EmailOrigin) string {
 // another address.
 func elsewhere(c store.PersonCustomer, r personReport) (why []string) {
 	for _, f := range r.Facts {
-		if f.CustomerID != nil && *f.CustomerID == c.ID && f.Typed != nil && !strings.EqualFold(*f.Typed, c.Email) {
+		if f.CustomerID != nil && *f.CustomerID == c.ID && f.Typed != nil && facts.Email(*f.Typed) != c.Email {
 			why = append(why, fmt.Sprintf("%s was made with %s, and counts here: who it is of has this address.", f.Ref, *f.Typed))
 		}
 	}

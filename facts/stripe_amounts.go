@@ -1,0 +1,102 @@
+package facts
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"reflect"
+	"strconv"
+	"strings"
+)
+
+// Amounts of Stripe's. One that cannot be used costs nobody their place on a list:
+// it is passed over, and the event says so.
+
+// minor is an amount in minor units: a whole number, or one but for a float's
+// dust, of at most maxAmount. Anything else is none, and odd is what came instead.
+// Stripe's own amounts have at most twelve digits.
+// https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts
+type minor struct {
+	value int64
+	odd   string
+}
+
+func (m *minor) UnmarshalJSON(b []byte) error {
+	var n float64
+	switch err := json.Unmarshal(b, &n); {
+	case string(b) == "null":
+	case err == nil && math.Abs(n) <= maxAmount && math.Abs(n-math.Round(n)) < 0.01:
+		m.value = int64(math.Round(n))
+	default:
+		m.odd = got(b)
+	}
+	return nil
+}
+
+func (m minor) ptr() *int64 { return &m.value }
+
+// orNil is the amount, if there is one.
+func (m *minor) orNil() *int64 {
+	if m == nil || m.odd != "" {
+		return nil
+	}
+	return &m.value
+}
+
+const noAmount = "is no amount: the most is 10^15 minor units"
+
+// readNoting reads an object, and notes which of its amounts were passed over.
+func readNoting[T any](read func(origin, T) (Set, error), o origin, object T) (Set, error) {
+	set, err := read(o, object)
+	set.Notes = append(oddAmounts(reflect.ValueOf(object), ""), set.Notes...)
+	return set, err
+}
+
+var minorType = reflect.TypeFor[minor]()
+
+// oddAmounts says in words which amounts of a value could not be used, by their
+// fields' places.
+func oddAmounts(v reflect.Value, place string) (notes []string) {
+	switch kind := v.Kind(); {
+	case v.Type() == minorType:
+		if odd := v.FieldByName("odd").String(); odd != "" {
+			notes = append(notes, fmt.Sprintf("%s: %s %s", place, odd, noAmount))
+		}
+	case kind == reflect.Pointer && !v.IsNil():
+		return oddAmounts(v.Elem(), place)
+	case kind == reflect.Slice && v.Type().Elem().Kind() == reflect.Struct:
+		for i := range v.Len() {
+			notes = append(notes, oddAmounts(v.Index(i), inside(place, strconv.Itoa(i)))...)
+		}
+	case kind == reflect.Struct:
+		for i := range v.NumField() {
+			notes = append(notes, oddAmounts(v.Field(i), placeOf(v.Type().Field(i), place))...)
+		}
+	}
+	return notes
+}
+
+// placeOf is the place of a field, as JSON names it.
+func placeOf(f reflect.StructField, place string) string {
+	if f.Anonymous {
+		return place
+	}
+	name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+	if name == "" {
+		name = strings.ToLower(f.Name)
+	}
+	return inside(place, name)
+}
+
+func inside(place, name string) string {
+	if place == "" {
+		return name
+	}
+	return place + "." + name
+}
+
+// times is so many of an amount; false if that is beyond any.
+func times(amount, quantity int64) (int64, bool) {
+	product := amount * quantity
+	return product, math.Abs(float64(amount)*float64(quantity)) <= maxAmount
+}
