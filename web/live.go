@@ -134,16 +134,16 @@ func (l *live) wake(came, seen map[int64]string) {
 	}
 }
 
+// liveScope is what the parameter "after" belongs to.
+func liveScope(r *http.Request) string { return "newcomers of " + r.PathValue("store") }
+
 // watch sends, as server-sent events, how many customers who meet the filter
-// came after the one whose id is the parameter "after": whenever somebody did.
+// came after the one whom the parameter "after" stands for: whenever one did.
 func (s *Site) watch(w http.ResponseWriter, r *http.Request) error {
-	q, err := query(r)
-	if err != nil {
-		return err
-	}
-	after, err := strconv.ParseInt(q.Get("after"), 10, 64)
-	if err != nil {
-		return &failure{http.StatusBadRequest, "invalid_parameter", "after: give the id of the last customer that is known"}
+	q, err := s.queryWith(r, "after", liveScope(r))
+	after, no := strconv.ParseInt(q.Get("after"), 10, 64)
+	if err != nil || no != nil {
+		return &failure{http.StatusBadRequest, "invalid_parameter", "after: take the address as the page of the list has it"}
 	}
 	q.Del("after")
 	filter, err := store.ParseFilter(r.PathValue("store"), q)

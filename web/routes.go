@@ -133,6 +133,11 @@ func (s *Site) dispatch(routes []route) handler {
 			return err
 		}
 		tellingOf(r.Context()).who = v.who()
+		if routes[i].who == sellers {
+			if err := s.named(r, v); err != nil {
+				return err
+			}
+		}
 		return routes[i].handle(w, r.WithContext(context.WithValue(r.Context(), visitorKey{}, v)))
 	}
 }

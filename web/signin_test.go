@@ -97,7 +97,7 @@ func TestCrossOrigin(t *testing.T) {
 	requests := []string{"POST /monitoring/api/queues/stripe:pause", "DELETE /monitoring/api/queues/x", "POST /api/admin/events", "POST /api/stores/store_a/customers"}
 	for _, route := range x.routes() {
 		if route.method != "GET" && route.method != "" {
-			requests = append(requests, route.method+" "+pathOf(t, route.path, "store_a"))
+			requests = append(requests, route.method+" "+x.pathOf(t, route.path, "store_a"))
 		}
 	}
 	for _, request := range requests {

@@ -66,6 +66,7 @@ type Site struct {
 	cfg              Config
 	admin            admin
 	sessions         *sessions
+	opaque           atomic.Pointer[opaque] // see ids
 	throttle         *throttle
 	redis            redis.UniversalClient
 	monitoring       *asynqmon.HTTPHandler
