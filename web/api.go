@@ -111,7 +111,9 @@ func query(r *http.Request) (url.Values, error) {
 func listScope(r *http.Request) string { return "customers of " + r.PathValue("store") }
 
 // listQuery is the request's query of a store's list, with the store's cursor.
-func (s *Site) listQuery(r *http.Request) (url.Values, error) { return s.queryWith(r, "cursor", listScope(r)) }
+func (s *Site) listQuery(r *http.Request) (url.Values, error) {
+	return s.queryWith(r, "cursor", listScope(r))
+}
 
 // queryWith is the request's query with what a cursor of ours in it stands for.
 // One that is given twice is for the store to refuse.

@@ -41,11 +41,12 @@ type Config struct {
 	MonitoringReadOnly bool
 	Log                *slog.Logger // slog.Default() if nil
 	Version            string       // of this program, shown by /healthz
-	// SecureCookies marks cookies Secure always. Otherwise they are where the
-	// request came by https, said by TLS or by a proxy's X-Forwarded-Proto.
-	SecureCookies bool
-	// TrustedProxies are where requests come through: of those, X-Forwarded-For
-	// is believed. It matters to whom failed tries of tokens are counted.
+	// PublicURL is where visitors find the site, without a slash at its end. If it
+	// is of https, cookies are always Secure. Empty: wherever a request says.
+	PublicURL string
+	// TrustedProxies are where requests come through: of those, X-Forwarded-For and
+	// X-Forwarded-Proto are believed. They matter to whom wrong tokens are counted,
+	// and to whether cookies are Secure.
 	TrustedProxies []netip.Prefix
 	Now            func() time.Time // time.Now if nil
 
@@ -103,7 +104,7 @@ func New(cfg Config) (*Site, error) {
 		cfg:         cfg,
 		admin:       admin{token: cfg.AdminToken},
 		sessions:    newSessions(cfg.Clerk, cfg.Now, cfg.Log),
-		throttle:    newThrottle(),
+		throttle:    newThrottle(client),
 		redis:       client,
 		monitoring:  asynqmon.New(asynqmon.Options{RootPath: monitoringPath, RedisConnOpt: cfg.Redis, ReadOnly: cfg.MonitoringReadOnly}),
 		live:        newLive(cfg.Store, cfg.Log),
