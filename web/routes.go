@@ -90,6 +90,7 @@ func (s *Site) routes() []route {
 		{"POST", "/signout", "the button on every page", anyone, s.signOut},
 		{"", monitoringPath, "operators, by hand", admins, s.monitor},
 		{"", monitoringPath + "/", "operators, and asynqmon's own page", admins, s.monitor},
+		{"GET", "/metrics", "Prometheus with the admin token, and operators by hand", admins, s.scrape},
 		{"GET", "/healthz", "process supervisors: restart me?", anyone, s.healthz},
 		{"GET", "/readyz", "load balancers: send me requests?", anyone, s.readyz},
 		{"GET", "/assets/{file}", "our pages", anyone, s.asset},

@@ -51,6 +51,7 @@ type Config struct {
 	Now            func() time.Time // time.Now if nil
 
 	Metrics prometheus.Registerer // takes what is counted; nil: nobody does
+	Scrapes http.Handler          // answers /metrics to operators; nil: there are none
 	Traces  trace.TracerProvider  // nil: nobody traces
 }
 

@@ -37,6 +37,7 @@ import (
 var heldBy = map[string]string{
 	"make demo":     "TestScripts", // demo.txtar: rollcall demo
 	"rollcall demo": "TestScripts",
+	"rollcall demo --metrics-listen 127.0.0.1:9090": "TestScripts", // watch.txtar has the flag
 	"make setup":    "TestMakefile",
 	"make test":     "TestMakefile", // whose commands run this
 	"kubectl apply -f deploy/kubernetes/rollcall.yaml": "TestKubernetes",
