@@ -108,6 +108,30 @@ func TestNotesAPI(t *testing.T) {
 	}
 }
 
+// A note says who wrote it and who edited it, also when they are two.
+func TestNoteNamesItsEditor(t *testing.T) {
+	x := open(t, clerkSite)
+	x.sellersOf(t)
+	secret := x.token(t, "store_a")
+	list, page := "/api/stores/store_a/customers/"+x.id(t, customerID, 1), "/store/store_a/customers/"+x.id(t, customerID, 1)
+	owner, program := withClerk(sign(t, clerkKey, nil, sessionOf("user_owner"))), withBearer(secret.Secret)
+	added := x.send(t, "POST", list+"/notes", `{"body":"Owes us"}`, program, asJSON)
+	form := strings.Replace(added.Header.Get("Location"), list, page, 1)
+	if got := x.send(t, "POST", form, "body=Owes+us+nothing", owner); got.StatusCode != 303 {
+		t.Fatalf("%d %s", got.StatusCode, got.text)
+	}
+	wrote := "token:" + x.id(t, tokenID, secret.ID)
+	if got := x.get(t, list+"/notes", owner); !strings.Contains(got.text, `"author":"`+wrote+`","editor":"user:user_owner"`) {
+		t.Errorf("%s", got.text)
+	}
+	if got := x.get(t, page, owner); !strings.Contains(got.text, "a program, with token "+wrote[6:]) || !strings.Contains(got.text, "edited by team member user_owner") {
+		t.Errorf("%s", got.text)
+	}
+	if got := x.get(t, page, asAdmin); !strings.Contains(got.text, fmt.Sprint("a program, with token ", secret.ID, ",")) {
+		t.Errorf("operators know tokens by their numbers: %s", got.text)
+	}
+}
+
 // Whatever is asked wrongly is told so in our form, and changes nothing.
 func TestCustomerAPIRefuses(t *testing.T) {
 	x := open(t, nil)

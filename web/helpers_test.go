@@ -73,7 +73,7 @@ func openOn(t testing.TB, database, redis string, config func(*Config)) *site {
 		t.Fatal(err)
 	}
 	x := &site{database: database, log: &syncBuffer{}}
-	cfg := Config{Store: db, Redis: opt, AdminToken: token, Version: "v1",
+	cfg := Config{Store: db, Redis: opt, AdminToken: token, Version: "v1", ImportDir: "/exports",
 		Scrapes: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "figures") }),
 		Now:     func() time.Time { return now },
 		Log:     slog.New(slog.NewJSONHandler(x.log, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: store.PlainErrors}))}

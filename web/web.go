@@ -37,6 +37,9 @@ type Config struct {
 	Pictures   bool               // shows customers' pictures, which their browsers load from Clerk's servers
 	// StripeStreams are the lists of Stripe's that a backfill may be narrowed down to.
 	StripeStreams []string
+	// ImportDir is the folder that operators may name Convex exports in. It is the
+	// workers that read there, perhaps on another machine. Empty: they can name none.
+	ImportDir string
 	// MonitoringReadOnly lets /monitoring show the queues and change nothing.
 	MonitoringReadOnly bool
 	Log                *slog.Logger // slog.Default() if nil

@@ -131,6 +131,10 @@ type Config struct {
 	// ClerkAPIBase is where Clerk's API is, if not where it always is.
 	ClerkAPIBase *string `name:"clerk-api-base" env:"CLERK_API_BASE" group:"history" placeholder:"URL" help:"Clerk's API, if not https://api.clerk.com/v1."`
 
+	// ImportDir is the only folder that Convex exports are read in. Pages and the API
+	// name files in it; without it they can name none, and only the command line can.
+	ImportDir *string `name:"import-dir" env:"IMPORT_DIR" group:"imports" placeholder:"DIR" help:"Folder that Convex exports are read in, and no other; set it for serve and work. Without it, only 'backfill start convex FILE' can name a file."`
+
 	// AlertURL is told, by a signed POST, when a source of webhooks falls silent or
 	// is refused, or events fail, and when that is over (docs/doctor.md).
 	AlertURL *string `name:"alert-webhook-url" env:"ALERT_WEBHOOK_URL" group:"alerts" placeholder:"URL" help:"Is told by a signed POST when a watch changes: a source falls silent or is refused, events fail, or all is well again."`
@@ -151,6 +155,7 @@ var groups = []kong.Group{
 	{Key: "web", Title: "Web:"},
 	{Key: "webhooks", Title: "Webhooks:"},
 	{Key: "history", Title: "History:"},
+	{Key: "imports", Title: "Imports:"},
 	{Key: "rules", Title: "What counts:"},
 	{Key: "keep", Title: "What is kept:"},
 	{Key: "alerts", Title: "Alerts:"},
@@ -160,8 +165,8 @@ var groups = []kong.Group{
 
 // groupsOf are the groups of settings that a command uses, where not all.
 var groupsOf = map[string][]string{
-	"serve":    {"servers", "web", "webhooks", "rules", "watch", "logs"},
-	"work":     {"servers", "history", "rules", "keep", "alerts", "watch", "logs"},
+	"serve":    {"servers", "web", "webhooks", "imports", "rules", "watch", "logs"},
+	"work":     {"servers", "history", "imports", "rules", "keep", "alerts", "watch", "logs"},
 	"migrate":  {"servers"},
 	"events":   {"servers"}, // send takes PLATFORM_WEBHOOK_SECRETS and LISTEN as well
 	"backfill": {"servers"}, // the workers read the history, with their keys
@@ -191,6 +196,7 @@ func (c *Config) check() error {
 		checkBase("STRIPE_API_BASE", c.StripeAPIBase),
 		checkBase("CLERK_API_BASE", c.ClerkAPIBase),
 		checkListen("METRICS_LISTEN", c.MetricsListen, "127.0.0.1:9090"),
+		c.checkImportDir(),
 		c.checkAlert(),
 		oneOf("STRIPE_MODE", c.StripeMode, "live", "test", "any"),
 		checkSpan("RETAIN_PAYLOADS", c.RetainPayloads),

@@ -64,7 +64,7 @@ func (e *env) newSite(s *store.Store, redis asynq.RedisConnOpt, t *telemetry) (*
 	w.web, err = web.New(web.Config{
 		Store: s, Redis: redis, Jobs: w.jobs, Log: t.log, Metrics: t.registry, Traces: t.traces, Version: versionText(),
 		AdminToken: given(e.AdminToken), Clerk: who, SignInURL: given(e.SignInURL), PublicURL: strings.TrimRight(given(e.PublicURL), "/"),
-		TrustedProxies: proxies, Scrapes: t.handler(),
+		TrustedProxies: proxies, Scrapes: t.handler(), ImportDir: given(e.ImportDir),
 		Pictures: e.CustomerPictures, MonitoringReadOnly: e.MonitoringReadOnly, StripeStreams: history.StripeStreams(),
 	})
 	if err != nil {
