@@ -28,8 +28,8 @@ func timeOf(name, text string) (*time.Time, error) {
 		return nil, nil
 	}
 	for _, form := range []string{time.RFC3339, time.DateOnly} {
-		if t, err := time.Parse(form, text); err == nil {
-			t = t.UTC()
+		t, err := time.Parse(form, text)
+		if t = t.UTC(); err == nil && t.Year() >= 1 && t.Year() <= 9999 {
 			return &t, nil
 		}
 	}

@@ -82,8 +82,8 @@ func TestStartOptions(t *testing.T) {
 	for body, want := range map[string]string{
 		`{"kind": "stripe", "since": "2026-01-12", "only": ["customers", "refunds"], "accounts": ["all"], "as_of": "2026-02-01T00:00:00+01:00"}`: `"scope":",acct_1,acct_2","options":{"since":"2026-01-12T00:00:00Z","only":["customers","refunds"],"accounts":["","acct_1","acct_2"],"as_of":"2026-01-31T23:00:00Z"},"dry_run":false`,
 		`{"kind": "stripe-events", "since": "2026-01-12T10:00:00Z", "accounts": ["acct_1", ""], "dry_run": true}`:                                `"scope":",acct_1","options":{"since":"2026-01-12T10:00:00Z","accounts":["acct_1",""],`,
-		`{"kind": "convex", "file": "/exports/in/a.zip"}`:      `"scope":"in/a.zip","options":{"file":"in/a.zip"}`,
-		`{"kind": "clerk", "since": null, "chunk_size": null}`: `"chunk_size":500`,
+		`{"kind": "convex", "file": "/exports/in/a.zip"}`:                                                                                        `"scope":"in/a.zip","options":{"file":"in/a.zip"}`,
+		`{"kind": "clerk", "since": null, "chunk_size": null}`:                                                                                   `"chunk_size":500`,
 	} {
 		if got := x.begin(t, body); got.StatusCode != 202 || !strings.Contains(got.text, want) {
 			t.Errorf("%s: %d %s\nwant %s", body, got.StatusCode, got.text, want)

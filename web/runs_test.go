@@ -23,7 +23,7 @@ func TestBackfillForm(t *testing.T) {
 		"kind=clerk&store=&since=&accounts=&file=&as_of=&chunk_size=":                                                  `"kind":"clerk","scope":""`,
 		"kind=stripe&since=2026-01-12&only=refunds&only=customers&accounts=platform%2C+acct_1&chunk_size=50&dry_run=1": `"scope":",acct_1","options":{"since":"2026-01-12T00:00:00Z","only":["refunds","customers"],"accounts":["","acct_1"]`,
 		"kind=stripe-events&accounts=all":                                                                              `"scope":",acct_1"`,
-		"kind=convex&file=%2Fexports%2Fx.zip&as_of=2026-01-01":                                                          `"options":{"file":"x.zip","as_of":"2026-01-01T00:00:00Z"}`,
+		"kind=convex&file=%2Fexports%2Fx.zip&as_of=2026-01-01":                                                         `"options":{"file":"x.zip","as_of":"2026-01-01T00:00:00Z"}`,
 		"kind=courses&store=+a+":                                                                                       `"options":{"store":"a"`,
 	} {
 		to := x.submit(t, "/admin/backfills", body)
