@@ -78,7 +78,8 @@ func (s *system) questions(ctx context.Context, a *asker) (all []question, err e
 	}
 	all = append(all, searches(some)...)
 	all = append(all, figures()...)
-	return append(all, single(some)...), nil
+	one, err := single(ctx, a, some)
+	return append(all, one...), err
 }
 
 // filters are single ones, and one of several.
@@ -153,16 +154,24 @@ func figures() (all []question) {
 }
 
 // single are questions about one customer.
-func single(some []someone) []question {
-	var ids []int64
+func single(ctx context.Context, a *asker, some []someone) ([]question, error) {
+	var ids []string
 	for _, c := range some {
-		ids = append(ids, c.ID)
+		var shown struct{ ID string } // as links have it
+		body, err := a.get(ctx, fmt.Sprintf("%s/customers/%d", apiPath, c.ID), "identity")
+		if err == nil {
+			err = json.Unmarshal(body, &shown)
+		}
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, shown.ID)
 	}
 	return []question{
-		{name: "one customer", api: each(apiPath+"/customers/%d", ids...), pages: each(pagePath+"/%d", ids...)},
-		{name: "explain", api: each(apiPath+"/customers/%d/explain", ids...)},
-		{name: "timeline", api: each(apiPath+"/customers/%d/timeline", ids...)},
-	}
+		{name: "one customer", api: each(apiPath+"/customers/%s", ids...), pages: each(pagePath+"/%s", ids...)},
+		{name: "explain", api: each(apiPath+"/customers/%s/explain", ids...)},
+		{name: "timeline", api: each(apiPath+"/customers/%s/timeline", ids...)},
+	}, nil
 }
 
 // walk goes down a list for so many pages, and returns the query of each.

@@ -156,7 +156,7 @@ func TestBackfillOnThePage(t *testing.T) {
 	p.Type("#file", "export.zip")
 	p.Expect("400 /admin/backfills")
 	p.Click("#start")
-	p.Has("#wrong", "must be a whole path")
+	p.Has("#wrong", "IMPORT_DIR")
 	p.Until(`document.querySelector("#file").value === "export.zip" && document.querySelector("#file").ariaInvalid === "true"`)
 	p.Choose("#kind", "clerk")
 	p.Until(`getComputedStyle(document.querySelector("#file").parentElement).display === "none"`)

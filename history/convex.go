@@ -20,6 +20,9 @@ type ConvexConfig struct {
 	// Options name the file, and the time as of which it speaks (the file's own
 	// if there is none).
 	Options store.BackfillOptions
+	// Dir is the only folder that files are read in. Empty: a file is read wherever
+	// its path says.
+	Dir string
 }
 
 // Convex reads a snapshot export of a Convex deployment, table after table, line
@@ -28,8 +31,8 @@ type ConvexConfig struct {
 // to in the file, so reading on costs nothing; beginning elsewhere costs
 // unpacking the table up to there.
 type Convex struct {
-	path string
-	asOf *time.Time
+	dir, path string
+	asOf      *time.Time
 
 	mu     sync.Mutex
 	export *export // nil until the first Read
@@ -43,7 +46,7 @@ type Convex struct {
 
 // NewConvex returns a source of the export. The file is opened by the first Read.
 func NewConvex(c ConvexConfig) *Convex {
-	return &Convex{path: c.Options.File, asOf: c.Options.AsOf}
+	return &Convex{dir: c.Dir, path: c.Options.File, asOf: c.Options.AsOf}
 }
 
 // Close closes the file.
@@ -103,7 +106,7 @@ func (c *Convex) open() error {
 	if c.export != nil {
 		return nil
 	}
-	e, err := openExport(c.path)
+	e, err := openExport(c.dir, c.path)
 	if err != nil {
 		return err
 	}

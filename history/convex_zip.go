@@ -49,11 +49,8 @@ var whyNot = map[string]string{
 
 // openExport opens a file and finds its tables. What is wrong with it is
 // *Refused.
-func openExport(name string) (_ *export, err error) {
-	f, err := os.Open(name)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
-		return nil, refused("%v: give the path of an export (npx convex export --path FILE.zip) that the workers can read", err)
-	}
+func openExport(dir, name string) (_ *export, err error) {
+	f, info, err := openFile(dir, name)
 	if err != nil {
 		return nil, err
 	}
@@ -62,10 +59,6 @@ func openExport(name string) (_ *export, err error) {
 			f.Close()
 		}
 	}()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
 	archive, err := openArchive(f, name, info)
 	if err != nil {
 		return nil, err

@@ -281,6 +281,10 @@ func (x *explainer) collectMerges(rows pgx.Rows) error {
 	return err
 }
 
+// Origins lists those of all facts; what the pointers in them lead to is the
+// explanation's own.
+func (e *Explanation) Origins() [][]Origin { return e.origins() }
+
 // origins lists those of all facts.
 func (e *Explanation) origins() (all [][]Origin) {
 	for _, p := range e.Payments {

@@ -146,8 +146,10 @@ func ofCourse(name, value, course string) error {
 	return nil
 }
 
+var percents = regexp.MustCompile(`^[0-9]{1,3}(\.[0-9]{1,6})?$`)
+
 func checkPercent(name, value string) error {
-	if n, err := strconv.ParseFloat(value, 64); value != "" && (err != nil || !(n >= 0 && n <= 100)) {
+	if n, err := strconv.ParseFloat(value, 64); value != "" && (err != nil || !percents.MatchString(value) || n > 100) {
 		return badParam(name, "%q is not allowed; give a number from 0 to 100", value)
 	}
 	return nil
@@ -174,11 +176,18 @@ func parseMoment(value string) (text, cast string, ok bool) {
 		return value[:len(value)-1] + unit, "now() - $?::text::interval", true
 	}
 	for _, layout := range []string{time.DateOnly, time.RFC3339Nano} {
-		if t, err := time.Parse(layout, value); err == nil && t.Year() > 0 {
+		if t, err := time.Parse(layout, value); err == nil && inReach(t) {
 			return t.UTC().Format(time.RFC3339Nano), "$?::text::timestamptz", true
 		}
 	}
 	return "", "", false
+}
+
+// inReach tells whether a time can be written in the four digits that a year has in
+// JSON and in what Postgres reads.
+func inReach(t time.Time) bool {
+	year := t.UTC().Year()
+	return year >= 1 && year <= 9999
 }
 
 func checkMoment(name, value string) error {

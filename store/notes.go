@@ -21,6 +21,7 @@ type Note struct {
 	ID        int64     `json:"id,string"`
 	Body      string    `json:"body"`
 	Author    string    `json:"author"` // admin, user:<id> or token:<id>
+	Editor    string    `json:"editor"` // who edited it last, as Author; empty: nobody
 	CreatedAt time.Time `json:"created_at"`
 	UpdatedAt time.Time `json:"updated_at"`
 }
@@ -78,6 +79,7 @@ const notesSQL = `
 		n.id,
 		n.body,
 		n.author,
+		n.editor,
 		n.created_at,
 		n.updated_at
 	FROM customers c
@@ -98,12 +100,16 @@ const notesSQL = `
 // scanNote reads a note, or nil of an empty row.
 func scanNote(row pgx.CollectableRow) (*Note, error) {
 	var id *int64
-	var body, author *string
+	var body, author, editor *string
 	var created, updated *time.Time
-	if err := row.Scan(&id, &body, &author, &created, &updated); err != nil || id == nil {
+	if err := row.Scan(&id, &body, &author, &editor, &created, &updated); err != nil || id == nil {
 		return nil, err
 	}
-	return &Note{*id, *body, *author, created.UTC(), updated.UTC()}, nil
+	n := &Note{ID: *id, Body: *body, Author: *author, CreatedAt: created.UTC(), UpdatedAt: updated.UTC()}
+	if editor != nil {
+		n.Editor = *editor
+	}
+	return n, nil
 }
 
 // AddNote writes a note about a customer. The error is ErrNotFound, also for a
@@ -130,17 +136,19 @@ func (s *Store) AddNote(ctx context.Context, storeID, customer string, n NewNote
 		INSERT INTO customer_notes (store_id, email, body, author)
 		SELECT store_id, email, $3, $4
 		FROM home
-		RETURNING id, body, author, created_at, updated_at`, storeID, id, body, n.Author)
+		RETURNING id, body, author, editor, created_at, updated_at`, storeID, id, body, n.Author)
 }
 
-// EditNote writes a note anew; its author stays. Errors are as AddNote's.
-func (s *Store) EditNote(ctx context.Context, storeID, customer, note, body string) (_ Note, err error) {
+// EditNote writes a note anew. Its author stays; edit.Author is its editor now.
+// Errors are as AddNote's.
+func (s *Store) EditNote(ctx context.Context, storeID, customer, note string, edit NewNote) (_ Note, err error) {
 	defer wrap(&err, "store.EditNote(%q, %q, %q)", storeID, customer, note)
 	id, err := customerID(storeID, customer)
 	if err != nil {
 		return Note{}, err
 	}
-	if body, err = noteBody(body); err != nil {
+	body, err := noteBody(edit.Body)
+	if err != nil {
 		return Note{}, err
 	}
 	n, _ := parseID(note)
@@ -148,6 +156,7 @@ func (s *Store) EditNote(ctx context.Context, storeID, customer, note, body stri
 		UPDATE customer_notes n
 		SET
 			body = $4,
+			editor = $5,
 			updated_at = now()
 		FROM customers c
 		WHERE c.store_id = $1
@@ -155,7 +164,7 @@ func (s *Store) EditNote(ctx context.Context, storeID, customer, note, body stri
 		  AND n.id = $3
 		  AND n.store_id = c.store_id
 		  AND n.email = c.email
-		RETURNING n.id, n.body, n.author, n.created_at, n.updated_at`, storeID, id, n, body)
+		RETURNING n.id, n.body, n.author, n.editor, n.created_at, n.updated_at`, storeID, id, n, body, edit.Author)
 }
 
 // DeleteNote removes a note. ErrNotFound also for one about somebody else.
@@ -174,7 +183,7 @@ func (s *Store) DeleteNote(ctx context.Context, storeID, customer, note string) 
 		  AND n.id = $3
 		  AND n.store_id = c.store_id
 		  AND n.email = c.email
-		RETURNING n.id, n.body, n.author, n.created_at, n.updated_at`, storeID, id, n)
+		RETURNING n.id, n.body, n.author, n.editor, n.created_at, n.updated_at`, storeID, id, n)
 	return err
 }
 

@@ -218,8 +218,8 @@ func TestNotes(t *testing.T) {
 	if diff := cmp.Diff(notes[1:2], older); err != nil || diff != "" {
 		t.Errorf("%v %s", err, diff)
 	}
-	edited, err := s.EditNote(ctx, "s1", id, latest, " better ")
-	if err != nil || edited.Body != "better" || edited.Author != "token:7" || !edited.UpdatedAt.After(edited.CreatedAt) {
+	edited, err := s.EditNote(ctx, "s1", id, latest, store.NewNote{Body: " better ", Author: "user:user_2"})
+	if err != nil || edited.Body != "better" || edited.Author != "token:7" || edited.Editor != "user:user_2" || !edited.UpdatedAt.After(edited.CreatedAt) {
 		t.Errorf("%+v %v", edited, err)
 	}
 
@@ -227,7 +227,7 @@ func TestNotes(t *testing.T) {
 		{"s1", other, latest}, {"s2", id, latest}, {"s2", elsewhere, latest}, {"s1", id, "0"}, {"s1", id, "999"}, {"s1", id, "x"}, {"s1", id, ""},
 		{"s1", id, "1\x00"}, {"s1", "x", latest}, {"s1\x00", id, latest}, {"", id, latest}, {"s1", "99999999999999999999", latest},
 	} {
-		if n, err := s.EditNote(ctx, at.store, at.customer, at.note, "mine now"); !errors.Is(err, store.ErrNotFound) {
+		if n, err := s.EditNote(ctx, at.store, at.customer, at.note, store.NewNote{Body: "mine now", Author: "admin"}); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("%q: %+v %v", at, n, err)
 		}
 		if err := s.DeleteNote(ctx, at.store, at.customer, at.note); !errors.Is(err, store.ErrNotFound) {
@@ -247,7 +247,7 @@ func TestNotes(t *testing.T) {
 		if n, err := s.AddNote(ctx, "s1", id, store.NewNote{Body: body, Author: "admin"}); !errors.As(err, &bad) || bad.Name != "body" {
 			t.Errorf("%.10q: %v %v", body, n, err)
 		}
-		if n, err := s.EditNote(ctx, "s1", id, latest, body); !errors.As(err, &bad) {
+		if n, err := s.EditNote(ctx, "s1", id, latest, store.NewNote{Body: body, Author: "admin"}); !errors.As(err, &bad) {
 			t.Errorf("%.10q: %v %v", body, n, err)
 		}
 	}

@@ -65,7 +65,7 @@ func exactTime(key string) string {
 
 func isTime(s string) bool {
 	t, err := time.Parse(time.RFC3339Nano, s)
-	return err == nil && t.Year() > 0
+	return err == nil && inReach(t)
 }
 
 // position is the last row of a page: what a cursor says. The id breaks ties.

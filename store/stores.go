@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -28,6 +29,10 @@ const maxOffer = 1000
 func (s *Store) Store(ctx context.Context, id string) (info StoreInfo, err error) {
 	defer wrap(&err, "store.Store(%q)", id)
 	info.ID = id
+	if !storable(id) {
+		info.Name = strings.ToValidUTF8(id, "\ufffd")
+		return info, nil
+	}
 	if err := s.pool.QueryRow(ctx, `SELECT coalesce((SELECT nullif(name, '') FROM stores WHERE id = $1), $1)`, id).Scan(&info.Name); err != nil {
 		return info, err
 	}

@@ -37,7 +37,7 @@ var (
 	errQuery     = &failure{http.StatusBadRequest, "invalid_parameter", "The part of the address after the question mark cannot be read: check its % signs."}
 	errCrossSite = &failure{http.StatusForbidden, "cross_origin", "This was sent by a page of another site, so nothing was done."}
 	errEnded     = &failure{http.StatusUnauthorized, "unauthorized", "This token has expired or was revoked: send another."}
-	errTooMany   = &failure{http.StatusTooManyRequests, "too_many_requests", "Too many wrong tokens came from your address: wait some seconds before you try again."}
+	errTooMany   = &failure{http.StatusTooManyRequests, "too_many_requests", "Too many wrong tokens were sent, from your address or from all together: wait some seconds before you try another. The right one is taken at any time."}
 	errNoKeys    = &failure{http.StatusServiceUnavailable, "unavailable", "Clerk does not tell its keys just now, so its sessions cannot be checked: try again in a few seconds."}
 	errAway      = &failure{http.StatusServiceUnavailable, "unavailable", "The database does not answer just now: try again in a few seconds."}
 	errBusy      = &failure{http.StatusServiceUnavailable, "busy", "As many lists as this server exports at a time are under way: try again in some seconds."}

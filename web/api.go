@@ -10,7 +10,7 @@ import (
 
 // listCustomers answers a page of a store's list.
 func (s *Site) listCustomers(w http.ResponseWriter, r *http.Request) error {
-	filter, err := customerFilter(r)
+	filter, err := s.customerFilter(r)
 	if err != nil {
 		return err
 	}
@@ -18,13 +18,14 @@ func (s *Site) listCustomers(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, newList(customers, next))
+	s.ids().customers(customers)
+	writeJSON(w, http.StatusOK, newList(customers, s.ids().cursor(listScope(r), next)))
 	return nil
 }
 
 // customerFilter is what the request asks of its store's list.
-func customerFilter(r *http.Request) (store.Filter, error) {
-	q, err := query(r)
+func (s *Site) customerFilter(r *http.Request) (store.Filter, error) {
+	q, err := s.listQuery(r)
 	if err != nil {
 		return store.Filter{}, err
 	}
@@ -37,6 +38,7 @@ func (s *Site) showCustomer(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	customer.ID = s.ids().customer(customer.ID)
 	writeJSON(w, http.StatusOK, customer)
 	return nil
 }
@@ -44,7 +46,7 @@ func (s *Site) showCustomer(w http.ResponseWriter, r *http.Request) error {
 // showStats answers the figures of a store's list, or of those on it who meet a
 // filter.
 func (s *Site) showStats(w http.ResponseWriter, r *http.Request) error {
-	filter, err := customerFilter(r)
+	filter, err := s.customerFilter(r)
 	if err != nil {
 		return err
 	}
@@ -103,4 +105,24 @@ func query(r *http.Request) (url.Values, error) {
 		return nil, errQuery
 	}
 	return q, nil
+}
+
+// listScope is what cursors of a store's list belong to.
+func listScope(r *http.Request) string { return "customers of " + r.PathValue("store") }
+
+// listQuery is the request's query of a store's list, with the store's cursor.
+func (s *Site) listQuery(r *http.Request) (url.Values, error) {
+	return s.queryWith(r, "cursor", listScope(r))
+}
+
+// queryWith is the request's query with what a cursor of ours in it stands for.
+// One that is given twice is for the store to refuse.
+func (s *Site) queryWith(r *http.Request, name, scope string) (url.Values, error) {
+	q, err := query(r)
+	if err != nil || len(q[name]) != 1 {
+		return q, err
+	}
+	plain, err := s.ids().plain(scope, q.Get(name))
+	q[name] = []string{plain}
+	return q, err
 }

@@ -116,6 +116,9 @@ func (s *Site) beginBackfill(ctx context.Context, asked newBackfill, by string) 
 	if err != nil {
 		return b, err
 	}
+	if n.Options.File, err = s.importFile(n.Options.File); err != nil {
+		return b, err
+	}
 	n.StartedBy = by
 	for _, name := range n.Options.Only {
 		if streams := s.cfg.StripeStreams; len(streams) > 0 && !slices.Contains(streams, name) {
@@ -141,7 +144,7 @@ type newBackfill struct {
 	Since     string   `json:"since"`
 	Only      []string `json:"only"`
 	Accounts  []string `json:"accounts"` // acct_…; "" is the platform's own; ["all"] that and every store's
-	File      string   `json:"file"`     // where the workers see it
+	File      string   `json:"file"`     // in IMPORT_DIR, where the workers see it
 	AsOf      string   `json:"as_of"`
 	ChunkSize int      `json:"chunk_size"`
 	DryRun    bool     `json:"dry_run"`
@@ -162,10 +165,30 @@ func (n newBackfill) check() (out store.NewBackfill, err error) {
 			return out, &store.BadParam{Name: name, Reason: "holds a character that no name has"}
 		}
 	}
-	if n.File != "" && !filepath.IsAbs(n.File) {
-		return out, &store.BadParam{Name: "file", Reason: "must be a whole path, from / on, at which the workers see the export"}
-	}
 	return out, nil
+}
+
+// importFile is the path of an export in the folder for exports, from there on.
+// Nothing is looked up: what is there only the workers see.
+func (s *Site) importFile(file string) (string, error) {
+	if file == "" {
+		return "", nil
+	}
+	if s.cfg.ImportDir == "" {
+		return "", &store.BadParam{Name: "file", Reason: "cannot be read: set IMPORT_DIR, for serve and work, to the folder that exports are in; " +
+			"or run `rollcall backfill start convex FILE`"}
+	}
+	within := file
+	if filepath.IsAbs(file) {
+		var err error
+		if within, err = filepath.Rel(s.cfg.ImportDir, file); err != nil {
+			within = ""
+		}
+	}
+	if within = filepath.Clean(within); within == "." || !filepath.IsLocal(within) {
+		return "", &store.BadParam{Name: "file", Reason: "must be in the folder that IMPORT_DIR names: give its name there"}
+	}
+	return within, nil
 }
 
 // accounts finds out what "all" is, and refuses what is no account.

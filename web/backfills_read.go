@@ -28,8 +28,8 @@ func timeOf(name, text string) (*time.Time, error) {
 		return nil, nil
 	}
 	for _, form := range []string{time.RFC3339, time.DateOnly} {
-		if t, err := time.Parse(form, text); err == nil {
-			t = t.UTC()
+		t, err := time.Parse(form, text)
+		if t = t.UTC(); err == nil && t.Year() >= 1 && t.Year() <= 9999 {
 			return &t, nil
 		}
 	}
@@ -43,7 +43,10 @@ type page struct {
 }
 
 // pageOf reads limit and cursor, and refuses whatever else is there.
-func pageOf(r *http.Request) (p page, err error) {
+func pageOf(r *http.Request) (page, error) { return pageBy(r, fromBase36) }
+
+// pageBy does the same of a list whose cursors are read by number.
+func pageBy(r *http.Request, number func(cursor string) (int64, bool)) (p page, err error) {
 	q, err := query(r)
 	if err != nil {
 		return p, err
@@ -60,20 +63,32 @@ func pageOf(r *http.Request) (p page, err error) {
 				return p, &store.BadParam{Name: name, Reason: fmt.Sprintf("must be a number from 1 to %d", store.MaxLimit)}
 			}
 		default:
-			if p.from, err = strconv.ParseInt(value, 36, 64); err != nil || p.from < 1 {
-				return p, &store.BadParam{Name: name, Reason: "is damaged; take next_cursor as it was given, or leave it out to start from the beginning"}
+			var ok bool
+			if p.from, ok = number(value); !ok || p.from < 1 {
+				return p, errCursor
 			}
 		}
 	}
 	return p, nil
 }
 
+// fromBase36 reads the cursors of operators' lists.
+func fromBase36(cursor string) (int64, bool) {
+	n, err := strconv.ParseInt(cursor, 36, 64)
+	return n, err == nil
+}
+
 // cut makes a list of one row more than fits, if there are that many.
 func cut[T any](rows []T, limit int, id func(T) int64) list {
+	return cutBy(rows, limit, func(row T) string { return strconv.FormatInt(id(row), 36) })
+}
+
+// cutBy does the same with the cursor that belongs to a row.
+func cutBy[T any](rows []T, limit int, cursor func(T) string) list {
 	if len(rows) <= limit {
 		return newList(append([]T{}, rows...), "")
 	}
-	return newList(rows[:limit], strconv.FormatInt(id(rows[limit-1]), 36))
+	return newList(rows[:limit], cursor(rows[limit-1]))
 }
 
 // idOf is the id in the address. What cannot be one is nobody's.

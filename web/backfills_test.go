@@ -2,9 +2,11 @@ package web
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strings"
 	"testing"
@@ -80,8 +82,8 @@ func TestStartOptions(t *testing.T) {
 	for body, want := range map[string]string{
 		`{"kind": "stripe", "since": "2026-01-12", "only": ["customers", "refunds"], "accounts": ["all"], "as_of": "2026-02-01T00:00:00+01:00"}`: `"scope":",acct_1,acct_2","options":{"since":"2026-01-12T00:00:00Z","only":["customers","refunds"],"accounts":["","acct_1","acct_2"],"as_of":"2026-01-31T23:00:00Z"},"dry_run":false`,
 		`{"kind": "stripe-events", "since": "2026-01-12T10:00:00Z", "accounts": ["acct_1", ""], "dry_run": true}`:                                `"scope":",acct_1","options":{"since":"2026-01-12T10:00:00Z","accounts":["acct_1",""],`,
-		`{"kind": "convex", "file": "/exports/a.zip"}`:         `"scope":"/exports/a.zip","options":{"file":"/exports/a.zip"}`,
-		`{"kind": "clerk", "since": null, "chunk_size": null}`: `"chunk_size":500`,
+		`{"kind": "convex", "file": "/exports/in/a.zip"}`:                                                                                        `"scope":"in/a.zip","options":{"file":"in/a.zip"}`,
+		`{"kind": "clerk", "since": null, "chunk_size": null}`:                                                                                   `"chunk_size":500`,
 	} {
 		if got := x.begin(t, body); got.StatusCode != 202 || !strings.Contains(got.text, want) {
 			t.Errorf("%s: %d %s\nwant %s", body, got.StatusCode, got.text, want)
@@ -129,7 +131,7 @@ func TestStartRefused(t *testing.T) {
 		`{"kind": "stripe", "accounts": ["cus_1"]}`:         "400 invalid_parameter: accounts",
 		`{"kind": "stripe", "accounts": ["all", "acct_1"]}`: "400 invalid_parameter: accounts",
 		`{"kind": "convex"}`:                                "400 invalid_parameter: file",
-		`{"kind": "convex", "file": "a.zip"}`:               "400 invalid_parameter: file: must be a whole path",
+		`{"kind": "convex", "file": "/etc/a.zip"}`:          "400 invalid_parameter: file: must be in the folder",
 		`{"kind": "` + strings.Repeat("x", maxBody) + `"}`:  "413 too_large",
 	} {
 		got := x.begin(t, body)
@@ -147,6 +149,29 @@ func TestStartRefused(t *testing.T) {
 	}
 	if list := x.get(t, backfills, asAdmin); list.text != `{"data":[],"next_cursor":null}`+"\n" || len(jobs.all) != 0 {
 		t.Errorf("%s %q", list.text, jobs.all)
+	}
+}
+
+// Pages and the API name files in the import folder alone, and none without it.
+func TestImportFolder(t *testing.T) {
+	for dir, files := range map[string]map[string]string{
+		"/exports": {"a.zip": "a.zip", "./in/a.zip": "in/a.zip", "/exports/b.zip": "b.zip", "in/../c.zip": "c.zip",
+			"..": "", ".": "", "/exports": "", "/exports/../etc/passwd": "", "../etc/passwd": "", "/etc/passwd": "", "in/../../x": "", "/exportsx/a": ""},
+		"": {"a.zip": "", "/exports/a.zip": "", "/etc/passwd": ""},
+	} {
+		x := open(t, func(c *Config) { c.ImportDir = dir })
+		for file, want := range files {
+			body, _ := json.Marshal(map[string]string{"kind": "convex", "file": file})
+			got := x.begin(t, string(body))
+			form := x.send(t, "POST", "/admin/backfills", url.Values{"kind": {"convex"}, "file": {file}}.Encode(), asAdmin)
+			switch {
+			case want == "" && (got.StatusCode != 400 || got.code(t) != "invalid_parameter" || form.StatusCode != 400 ||
+				!strings.Contains(got.text, "IMPORT_DIR") || !strings.Contains(form.text, "IMPORT_DIR")):
+				t.Errorf("%q: %s: %d %s; %d", dir, file, got.StatusCode, got.text, form.StatusCode)
+			case want != "" && (got.StatusCode != 202 || !strings.Contains(got.text, `"scope":"`+want+`"`)):
+				t.Errorf("%q: %s: %d %s", dir, file, got.StatusCode, got.text)
+			}
+		}
 	}
 }
 
@@ -185,7 +210,7 @@ func TestBackfillOrders(t *testing.T) {
 
 func TestShowBackfill(t *testing.T) {
 	x := open(t, nil)
-	x.begin(t, `{"kind": "convex", "file": "/a.zip"}`)
+	x.begin(t, `{"kind": "convex", "file": "/exports/a.zip"}`)
 	x.exec(t, `
 		INSERT INTO backfill_chunks (backfill_id, number, stream, objects, last_error, done_at)
 		VALUES (1, 1, 'users', 7, NULL, now()), (1, 2, 'users', 0, 'read: <timeout>', NULL)`)

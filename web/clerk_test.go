@@ -166,7 +166,7 @@ func TestEndedSessionsAndTokens(t *testing.T) {
 	}
 	ended := sessionOf("u").with(claims{"exp": now.Unix() - 60})
 	for name, who := range map[string]as{"session": withBearer(sign(t, clerkKey, nil, ended)), "cookie": withClerk(sign(t, clerkKey, nil, ended)), "token": withBearer(token.Secret)} {
-		for range triesAtOnce + 1 { // none of them is a guess
+		for range triesOfClient.atOnce + 1 { // none of them is a guess
 			if got := x.get(t, "/api/stores/s/stats", who); got.StatusCode != 401 || got.code(t) != "unauthorized" || !strings.Contains(got.text, "expired or was revoked") || got.Header.Get("WWW-Authenticate") == "" {
 				t.Fatalf("%s: %d %s", name, got.StatusCode, got.text)
 			}

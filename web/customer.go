@@ -2,7 +2,7 @@ package web
 
 import (
 	"net/http"
-	"strconv"
+	"time"
 
 	"rollcall/store"
 )
@@ -16,13 +16,15 @@ func (s *Site) explainCustomer(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	explanation.CustomerID = s.ids().customer(explanation.CustomerID)
+	hideEvents(admitted(r), explanation.Origins()...)
 	writeJSON(w, http.StatusOK, explanation)
 	return nil
 }
 
 // showTimeline answers a page of what happened to a customer, the newest first.
 func (s *Site) showTimeline(w http.ResponseWriter, r *http.Request) error {
-	q, err := query(r)
+	q, err := s.queryWith(r, "cursor", timelineScope(r))
 	if err != nil {
 		return err
 	}
@@ -34,13 +36,56 @@ func (s *Site) showTimeline(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, newList(entries, next))
+	s.ids().entries(entries)
+	for _, e := range entries {
+		hideEvents(admitted(r), e.Origins)
+	}
+	writeJSON(w, http.StatusOK, newList(entries, s.ids().cursor(timelineScope(r), next)))
 	return nil
+}
+
+// timelineScope is what cursors of a customer's timeline belong to.
+func timelineScope(r *http.Request) string {
+	return "timeline of " + r.PathValue("id") + " in " + r.PathValue("store")
+}
+
+// customerNote is a note as it is shown. Its JSON is the API's.
+type customerNote struct {
+	ID        string    `json:"id"`
+	Body      string    `json:"body"`
+	Author    string    `json:"author"` // admin, user:<Clerk id> or token:<id>
+	Editor    *string   `json:"editor"` // who edited it last, as author; null: nobody
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// shownNote makes one of the store's ready to be shown to who asks.
+func (s *Site) shownNote(r *http.Request, n store.Note) customerNote {
+	writer := func(name string) string {
+		if admitted(r).admin {
+			return name // operators know tokens by their numbers
+		}
+		return s.ids().author(name)
+	}
+	shown := customerNote{s.ids().id(noteID, n.ID), n.Body, writer(n.Author), nil, n.CreatedAt, n.UpdatedAt}
+	if n.Editor != "" {
+		editor := writer(n.Editor)
+		shown.Editor = &editor
+	}
+	return shown
+}
+
+func (s *Site) shownNotes(r *http.Request, all []store.Note) []customerNote {
+	shown := make([]customerNote, len(all))
+	for i, n := range all {
+		shown[i] = s.shownNote(r, n)
+	}
+	return shown
 }
 
 // listNotes answers a page of the notes about a customer, the newest first.
 func (s *Site) listNotes(w http.ResponseWriter, r *http.Request) error {
-	p, err := pageOf(r)
+	p, err := pageBy(r, func(cursor string) (int64, bool) { return s.ids().number(noteID, cursor) })
 	if err != nil {
 		return err
 	}
@@ -48,7 +93,7 @@ func (s *Site) listNotes(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, cut(notes, p.limit, func(n store.Note) int64 { return n.ID }))
+	writeJSON(w, http.StatusOK, cutBy(s.shownNotes(r, notes), p.limit, func(n customerNote) string { return n.ID }))
 	return nil
 }
 
@@ -57,18 +102,24 @@ type noteBody struct {
 	Body string `json:"body"`
 }
 
+// newNote is what who asks writes in a note.
+func newNote(r *http.Request, body string) store.NewNote {
+	return store.NewNote{Body: body, Author: admitted(r).name()}
+}
+
 // addNote writes a note, and says where it is.
 func (s *Site) addNote(w http.ResponseWriter, r *http.Request) error {
 	var sent noteBody
 	if err := readJSON(w, r, &sent); err != nil {
 		return err
 	}
-	note, err := s.cfg.Store.AddNote(r.Context(), r.PathValue("store"), r.PathValue("id"), store.NewNote{Body: sent.Body, Author: admitted(r).name()})
+	added, err := s.cfg.Store.AddNote(r.Context(), r.PathValue("store"), r.PathValue("id"), newNote(r, sent.Body))
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Location", r.URL.EscapedPath()+"/"+strconv.FormatInt(note.ID, 10))
-	writeJSON(w, http.StatusCreated, note)
+	shown := s.shownNote(r, added)
+	w.Header().Set("Location", r.URL.EscapedPath()+"/"+shown.ID)
+	writeJSON(w, http.StatusCreated, shown)
 	return nil
 }
 
@@ -78,11 +129,11 @@ func (s *Site) editNote(w http.ResponseWriter, r *http.Request) error {
 	if err := readJSON(w, r, &sent); err != nil {
 		return err
 	}
-	note, err := s.cfg.Store.EditNote(r.Context(), r.PathValue("store"), r.PathValue("id"), r.PathValue("note"), sent.Body)
+	edited, err := s.cfg.Store.EditNote(r.Context(), r.PathValue("store"), r.PathValue("id"), r.PathValue("note"), newNote(r, sent.Body))
 	if err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, note)
+	writeJSON(w, http.StatusOK, s.shownNote(r, edited))
 	return nil
 }
 

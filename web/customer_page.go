@@ -4,7 +4,9 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"path"
 	"slices"
+	"strconv"
 
 	"rollcall/store"
 )
@@ -21,7 +23,7 @@ type customerPage struct {
 	Why      store.Explanation
 	Timeline []store.Entry
 	Earlier  string // URL of what was before; empty at the beginning
-	Notes    []store.Note
+	Notes    []customerNote
 	Draft    string // of a note that could not be kept
 	Editing  string // which one it was to be; empty: a new one
 	Wrong    string // why not
@@ -34,13 +36,17 @@ type customerPage struct {
 // customer shows a customer's own page, or to a script the next part of its
 // timeline.
 func (s *Site) customer(w http.ResponseWriter, r *http.Request) error {
-	q, err := query(r)
+	q, err := s.queryWith(r, "before", timelineScope(r))
 	if err != nil {
 		return err
 	}
+	page := s.newCustomerPage(r)
+	if isNumber(path.Base(r.URL.Path)) { // an operator's shortcut; others can be given the address it leads to
+		http.Redirect(w, r, address(page.URL, q), http.StatusSeeOther)
+		return nil
+	}
 	filter := store.TimelineFilter{Cursor: q.Get("before"), Limit: pageEntries}
 	if isPart(r) {
-		page := newCustomerPage(r)
 		if err := s.timeline(r, &page, filter); err != nil {
 			return err
 		}
@@ -51,16 +57,16 @@ func (s *Site) customer(w http.ResponseWriter, r *http.Request) error {
 }
 
 // newCustomerPage is the page of the customer whom the request names.
-func newCustomerPage(r *http.Request) customerPage {
+func (s *Site) newCustomerPage(r *http.Request) customerPage {
 	list := "/store/" + url.PathEscape(r.PathValue("store")) + "/customers"
-	return customerPage{ListURL: list, URL: list + "/" + url.PathEscape(r.PathValue("id")), IsAdmin: admitted(r).admin}
+	return customerPage{ListURL: list, URL: list + "/" + s.ids().customer(r.PathValue("id")), IsAdmin: admitted(r).admin}
 }
 
 // showCustomerPage reads and writes all of the page; failed has the note that
 // could not be kept, if there is one.
 func (s *Site) showCustomerPage(w http.ResponseWriter, r *http.Request, f store.TimelineFilter, failed customerPage) (err error) {
 	ctx, storeID, id := r.Context(), r.PathValue("store"), r.PathValue("id")
-	page := newCustomerPage(r)
+	page := s.newCustomerPage(r)
 	page.Draft, page.Editing, page.Wrong, page.Version = failed.Draft, failed.Editing, failed.Wrong, s.cfg.Version
 	if page.Customer, err = s.cfg.Store.Customer(ctx, storeID, id); err != nil {
 		return err
@@ -71,9 +77,11 @@ func (s *Site) showCustomerPage(w http.ResponseWriter, r *http.Request, f store.
 	if err := s.timeline(r, &page, f); err != nil {
 		return err
 	}
-	if page.Notes, err = s.cfg.Store.Notes(ctx, storeID, id, 0, pageNotes); err != nil {
+	notes, err := s.cfg.Store.Notes(ctx, storeID, id, 0, pageNotes)
+	if err != nil {
 		return err
 	}
+	page.Notes = s.shownNotes(r, notes)
 	if page.Store, err = s.cfg.Store.Store(ctx, storeID); err != nil {
 		return err
 	}
@@ -98,9 +106,18 @@ func (s *Site) timeline(r *http.Request, page *customerPage, f store.TimelineFil
 	}
 	page.Timeline = entries
 	if next != "" {
-		page.Earlier = address(page.URL, url.Values{"before": {next}})
+		page.Earlier = address(page.URL, url.Values{"before": {s.ids().cursor(timelineScope(r), next)}})
 	}
 	return nil
+}
+
+// editing is how the number of a note is shown; empty for a new one.
+func (s *Site) editing(number string) string {
+	n, err := strconv.ParseInt(number, 10, 64)
+	if err != nil {
+		return ""
+	}
+	return s.ids().id(noteID, n)
 }
 
 // noteForm takes the form of a new note, or of one that is written anew.
@@ -113,13 +130,13 @@ func (s *Site) noteForm(w http.ResponseWriter, r *http.Request) error {
 	var err error
 	note := r.PathValue("note")
 	if note != "" {
-		_, err = s.cfg.Store.EditNote(ctx, storeID, id, note, text)
+		_, err = s.cfg.Store.EditNote(ctx, storeID, id, note, newNote(r, text))
 	} else {
-		_, err = s.cfg.Store.AddNote(ctx, storeID, id, store.NewNote{Body: text, Author: admitted(r).name()})
+		_, err = s.cfg.Store.AddNote(ctx, storeID, id, newNote(r, text))
 	}
 	var wrong *store.BadParam
 	if errors.As(err, &wrong) {
-		return s.showCustomerPage(w, r, store.TimelineFilter{Limit: pageEntries}, customerPage{Draft: text, Editing: note, Wrong: "The note " + wrong.Reason + "."})
+		return s.showCustomerPage(w, r, store.TimelineFilter{Limit: pageEntries}, customerPage{Draft: text, Editing: s.editing(note), Wrong: "The note " + wrong.Reason + "."})
 	}
 	return s.backToNotes(w, r, err)
 }
@@ -134,6 +151,6 @@ func (s *Site) backToNotes(w http.ResponseWriter, r *http.Request, err error) er
 	if err != nil {
 		return err
 	}
-	http.Redirect(w, r, newCustomerPage(r).URL+"#notes", http.StatusSeeOther)
+	http.Redirect(w, r, s.newCustomerPage(r).URL+"#notes", http.StatusSeeOther)
 	return nil
 }

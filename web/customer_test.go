@@ -26,7 +26,7 @@ func (x *site) enroll(t testing.TB) string {
 	if out, err := x.cfg.Store.Apply(t.Context(), []int64{in[0].ID}, 0, facts.Read); err != nil || out.Processed != 1 {
 		t.Fatalf("%+v %v", out, err)
 	}
-	return "/api/stores/a%2Fb%20c/customers/1"
+	return "/api/stores/a%2Fb%20c/customers/" + x.id(t, customerID, 1)
 }
 
 // received hides when an event came in.
@@ -40,7 +40,7 @@ func TestExplainAPI(t *testing.T) {
 	x := open(t, nil)
 	ann := x.enroll(t)
 	got := x.get(t, ann+"/explain", asAdmin)
-	want := `{"customer_id":"1","store_id":"a/b c",` +
+	want := `{"customer_id":"` + x.id(t, customerID, 1) + `","store_id":"a/b c",` +
 		`"email":{"value":"ann@x.example","because":[{"via":"given","person":null,"address":null,"proof":null,"facts":["enrollment:c1/email:ann@x.example"]}]},` +
 		`"type":{"value":"lead","why":"Has never paid: all there is was free.","because":["enrollment:c1/email:ann@x.example"]},` +
 		`"status":{"value":"active","why":"Is in a course, owns something bought, or is subscribed.","because":["enrollment:c1/email:ann@x.example"]},` +
@@ -68,7 +68,7 @@ func TestTimelineAPI(t *testing.T) {
 		t.Fatalf("%d %s", first.StatusCode, diff)
 	}
 	last := x.get(t, ann+"/timeline?limit=5&cursor="+form.FindStringSubmatch(first.text)[1], asAdmin)
-	want = `{"data":[{"at":"2026-01-12T08:00:00Z","at_latest":false,"kind":"first_seen","title":null,"product_id":null,"money":null,"text":null,"ref":"customer:1","origins":[]}],"next_cursor":null}` + "\n"
+	want = `{"data":[{"at":"2026-01-12T08:00:00Z","at_latest":false,"kind":"first_seen","title":null,"product_id":null,"money":null,"text":null,"ref":"customer:` + x.id(t, customerID, 1) + `","origins":[]}],"next_cursor":null}` + "\n"
 	if diff := cmp.Diff(want, last.text); diff != "" {
 		t.Error(diff)
 	}
@@ -82,21 +82,22 @@ func TestNotesAPI(t *testing.T) {
 	}
 	times := regexp.MustCompile(`"(created|updated)_at":"[^"]+Z"`)
 	hide := func(a answer) string { return times.ReplaceAllString(a.text, `"${1}_at"`) }
+	first, second := x.id(t, noteID, 1), x.id(t, noteID, 2)
 	added := x.send(t, "POST", ann+"/notes", `{"body":" <b>Called\n"}`, asAdmin, asJSON)
-	want := `{"id":"1","body":"<b>Called","author":"admin","created_at","updated_at"}` + "\n"
-	if hide(added) != want || added.StatusCode != 201 || added.Header.Get("Location") != ann+"/notes/1" {
+	want := `{"id":"` + first + `","body":"<b>Called","author":"admin","editor":null,"created_at","updated_at"}` + "\n"
+	if hide(added) != want || added.StatusCode != 201 || added.Header.Get("Location") != ann+"/notes/"+first {
 		t.Errorf("%d %v %s", added.StatusCode, added.Header, added.text)
 	}
 	x.send(t, "POST", ann+"/notes", `{"body":"Again"}`, asAdmin, asJSON)
 	page := x.get(t, ann+"/notes?limit=1", asAdmin)
-	if want := `{"data":[{"id":"2","body":"Again","author":"admin","created_at","updated_at"}],"next_cursor":"2"}` + "\n"; hide(page) != want {
+	if want := `{"data":[{"id":"` + second + `","body":"Again","author":"admin","editor":null,"created_at","updated_at"}],"next_cursor":"` + second + `"}` + "\n"; hide(page) != want {
 		t.Errorf("%s", page.text)
 	}
-	if rest := x.get(t, ann+"/notes?cursor=2", asAdmin); !strings.Contains(rest.text, "Called") || strings.Contains(rest.text, "Again") {
+	if rest := x.get(t, ann+"/notes?cursor="+second, asAdmin); !strings.Contains(rest.text, "Called") || strings.Contains(rest.text, "Again") {
 		t.Errorf("%s", rest.text)
 	}
 	edited := x.send(t, "PATCH", added.Header.Get("Location"), `{"body":"Called back"}`, asAdmin, asJSON)
-	if want := strings.Replace(want, "<b>Called", "Called back", 1); hide(edited) != want || edited.StatusCode != 200 {
+	if want := strings.NewReplacer("<b>Called", "Called back", "null", `"admin"`).Replace(want); hide(edited) != want || edited.StatusCode != 200 {
 		t.Errorf("%d %s", edited.StatusCode, edited.text)
 	}
 	if gone := x.send(t, "DELETE", ann+"/notes/1", "", asAdmin); gone.StatusCode != 204 || gone.text != "" {
@@ -104,6 +105,30 @@ func TestNotesAPI(t *testing.T) {
 	}
 	if gone := x.send(t, "DELETE", ann+"/notes/1", "", asAdmin); gone.StatusCode != 404 {
 		t.Errorf("%d %s", gone.StatusCode, gone.text)
+	}
+}
+
+// A note says who wrote it and who edited it, also when they are two.
+func TestNoteNamesItsEditor(t *testing.T) {
+	x := open(t, clerkSite)
+	x.sellersOf(t)
+	secret := x.token(t, "store_a")
+	list, page := "/api/stores/store_a/customers/"+x.id(t, customerID, 1), "/store/store_a/customers/"+x.id(t, customerID, 1)
+	owner, program := withClerk(sign(t, clerkKey, nil, sessionOf("user_owner"))), withBearer(secret.Secret)
+	added := x.send(t, "POST", list+"/notes", `{"body":"Owes us"}`, program, asJSON)
+	form := strings.Replace(added.Header.Get("Location"), list, page, 1)
+	if got := x.send(t, "POST", form, "body=Owes+us+nothing", owner); got.StatusCode != 303 {
+		t.Fatalf("%d %s", got.StatusCode, got.text)
+	}
+	wrote := "token:" + x.id(t, tokenID, secret.ID)
+	if got := x.get(t, list+"/notes", owner); !strings.Contains(got.text, `"author":"`+wrote+`","editor":"user:user_owner"`) {
+		t.Errorf("%s", got.text)
+	}
+	if got := x.get(t, page, owner); !strings.Contains(got.text, "a program, with token "+wrote[6:]) || !strings.Contains(got.text, "edited by team member user_owner") {
+		t.Errorf("%s", got.text)
+	}
+	if got := x.get(t, page, asAdmin); !strings.Contains(got.text, fmt.Sprint("a program, with token ", secret.ID, ",")) {
+		t.Errorf("operators know tokens by their numbers: %s", got.text)
 	}
 }
 

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"net/url"
@@ -60,8 +61,8 @@ type tile struct {
 // customers shows a store's list as a page, or what of it a script asks for.
 func (s *Site) customers(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Vary", "HX-Request")
-	q, err := query(r)
-	if err != nil {
+	q, err := s.listQuery(r)
+	if err != nil && !errors.Is(err, errCursor) {
 		return err
 	}
 	counted := q.Has("count")
@@ -71,7 +72,8 @@ func (s *Site) customers(w http.ResponseWriter, r *http.Request) error {
 			q.Del(name)
 		}
 	}
-	filter, err := store.ParseFilter(r.PathValue("store"), q)
+	filter, wrongFilter := store.ParseFilter(r.PathValue("store"), q)
+	err = cmp.Or(err, wrongFilter)
 	page := customersPage{Filter: filter, IsAdmin: admitted(r).admin, Version: s.cfg.Version}
 	var wrong *store.BadParam
 	if errors.As(err, &wrong) {
@@ -82,8 +84,9 @@ func (s *Site) customers(w http.ResponseWriter, r *http.Request) error {
 	if page.Customers, page.Next, err = s.cfg.Store.Customers(r.Context(), filter); err != nil {
 		return err
 	}
+	s.ids().customers(page.Customers)
 	if page.Next != "" {
-		page.Next = page.at("cursor", page.Next)
+		page.Next = page.at("cursor", s.ids().cursor(listScope(r), page.Next))
 	}
 	if isPart(r) && filter.Cursor != "" {
 		s.page(w, http.StatusOK, "rows", page)
@@ -105,7 +108,7 @@ func (s *Site) show(w http.ResponseWriter, r *http.Request, page customersPage) 
 		return err
 	}
 	page.urls()
-	page.LiveURL = page.live(last)
+	page.LiveURL = page.live(s.ids().cursor(liveScope(r), strconv.FormatInt(last, 10)))
 	page.menus()
 	page.Part = isPart(r)
 	switch {
@@ -166,10 +169,10 @@ func (p *customersPage) urls() {
 }
 
 // live is where the page hears of those who come after a customer.
-func (p *customersPage) live(last int64) string {
+func (p *customersPage) live(last string) string {
 	q := p.query()
 	q.Del("sort")
-	q.Set("after", strconv.FormatInt(last, 10))
+	q.Set("after", last)
 	return address(p.ListURL+"/live", q)
 }
 

@@ -2,6 +2,7 @@ package web
 
 import (
 	"bufio"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -121,11 +122,18 @@ func TestCustomersPageCounts(t *testing.T) {
 }
 
 // A page that watches hears of those who come, if they meet its filter.
+// after is the parameter of a page on which a customer is the last known.
+func (x *site) after(t testing.TB, store string, last int) string {
+	x.id(t, customerID, 1) // reads the key
+	return x.ids().cursor("newcomers of "+store, fmt.Sprint(last))
+}
+
 func TestLive(t *testing.T) {
 	x := open(t, nil)
 	x.fill(t)
+	first := x.after(t, "store_a", 1)
 	hear := func(query string) *bufio.Scanner {
-		r, _ := http.NewRequestWithContext(t.Context(), "GET", x.url+"/store/store_a/customers/live?"+query, nil)
+		r, _ := http.NewRequestWithContext(t.Context(), "GET", x.url+"/store/store_a/customers/live?"+query+"&after="+url.QueryEscape(first), nil)
 		asAdmin(r)
 		res, err := http.DefaultClient.Do(r)
 		if err != nil {
@@ -147,7 +155,7 @@ func TestLive(t *testing.T) {
 		}
 		return "nothing"
 	}
-	all, leads := hear("after=1"), hear("after=1&type=lead")
+	all, leads := hear(""), hear("type=lead")
 	x.people(t, 2)
 	if got := said(all); got != "2" {
 		t.Errorf("heard %s", got)
@@ -160,7 +168,7 @@ func TestLive(t *testing.T) {
 		t.Errorf("heard %s", got)
 	}
 	// Who was away meanwhile hears how many it were.
-	late, _ := http.NewRequestWithContext(t.Context(), "GET", x.url+"/store/store_a/customers/live?after=1", nil)
+	late, _ := http.NewRequestWithContext(t.Context(), "GET", x.url+"/store/store_a/customers/live?after="+url.QueryEscape(first), nil)
 	asAdmin(late)
 	res, err := http.DefaultClient.Do(late)
 	if err != nil {
@@ -170,8 +178,10 @@ func TestLive(t *testing.T) {
 	if got := said(bufio.NewScanner(res.Body)); got != "3" {
 		t.Errorf("heard %s", got)
 	}
-	if got := x.get(t, "/store/store_a/customers/live", asAdmin); got.StatusCode != 400 {
-		t.Errorf("%d", got.StatusCode)
+	for _, query := range []string{"", "?after=", "?after=1", "?after=" + x.after(t, "store_b", 1)} {
+		if got := x.get(t, "/store/store_a/customers/live"+query, asAdmin); got.StatusCode != 400 {
+			t.Errorf("%s: %d", query, got.StatusCode)
+		}
 	}
 }
 
@@ -179,7 +189,7 @@ func TestCustomerPageNotes(t *testing.T) {
 	x := open(t, nil)
 	x.fill(t)
 	x.people(t, 1)
-	page := "/store/store_a/customers/1"
+	page := "/store/store_a/customers/" + x.id(t, customerID, 1)
 	add := func(body string) answer {
 		return x.send(t, "POST", page+"/notes", url.Values{"body": {body}}.Encode(), asAdmin)
 	}
@@ -207,7 +217,7 @@ func TestCustomerPageNotes(t *testing.T) {
 	if got := x.get(t, page, asAdmin); strings.Contains(got.text, "Better") {
 		t.Error("still there")
 	}
-	for _, path := range []string{"/store/store_b/customers/1", "/store/store_a/customers/99", "/store/store_a/customers/x"} {
+	for _, path := range []string{"/store/store_b/customers/" + x.id(t, customerID, 1), "/store/store_a/customers/" + x.id(t, customerID, 99), "/store/store_a/customers/x"} {
 		if got := x.get(t, path, asAdmin); got.StatusCode != 404 {
 			t.Errorf("%s: %d", path, got.StatusCode)
 		}

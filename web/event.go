@@ -62,11 +62,19 @@ func (s *Site) eventFacts(r *http.Request, e store.Event) (all []store.EventFact
 	if e.PrunedAt != nil {
 		return nil, nil, "its payload is gone", nil
 	}
+	if err := s.loadIDs(r.Context()); err != nil {
+		return nil, nil, "", err
+	}
 	all, notes, err = s.cfg.Store.EventFacts(r.Context(), e, facts.Read)
 	var ignored *facts.Ignored
 	var bad *facts.Malformed
 	if errors.As(err, &ignored) || errors.As(err, &bad) {
 		return nil, nil, err.Error(), nil
+	}
+	for _, f := range all {
+		for i := range f.Customers {
+			f.Customers[i].ID = s.ids().customer(f.Customers[i].ID)
+		}
 	}
 	return all, notes, "", err
 }

@@ -47,6 +47,7 @@ func (s *Site) exportCustomers(w http.ResponseWriter, r *http.Request) error {
 	defer func() { <-s.exporting }()
 	err = s.cfg.Store.ExportCustomers(r.Context(), filter, func(customers []store.Customer) error {
 		prolong(r.Context(), exportPause)
+		s.ids().customers(customers)
 		return d.write(customers)
 	})
 	if err != nil && d.begun {

@@ -47,11 +47,11 @@ func TestExport(t *testing.T) {
 	x.fillSheet(t)
 	got := x.get(t, csvPath+"?sort=-first_seen&type=&status=", asAdmin)
 	want := csvHead +
-		`1,ada@example.com,Ada Ż,subscription,active,free_course,"Mixing, ""101""",2026-01-02 03:04:05,2026-02-01 00:00:00,` +
+		x.id(t, customerID, 1) + `,ada@example.com,Ada Ż,subscription,active,free_course,"Mixing, ""101""",2026-01-02 03:04:05,2026-02-01 00:00:00,` +
 		`2,"Mixing, ""101"" (33.5 %); course_x (100 %)",1,"Mixing, ""101"" (299.00 USD, refunded 5.00 USD); other (5800 JPY)",` +
 		`"'=Club() (active, period ends 2026-03-01); sub_2 (canceled)",5800 JPY; 299.00 USD,5.00 USD` + "\r\n" +
-		`3,'-c@example.com,"'=HYPERLINK(""http://evil.example"",""x"")",lead,active,,,2026-01-01 00:00:00,,0,,0,,,,` + "\r\n" +
-		`2,b@example.com,,lead,inactive,,,,,0,,0,,,,` + "\r\n"
+		x.id(t, customerID, 3) + `,'-c@example.com,"'=HYPERLINK(""http://evil.example"",""x"")",lead,active,,,2026-01-01 00:00:00,,0,,0,,,,` + "\r\n" +
+		x.id(t, customerID, 2) + `,b@example.com,,lead,inactive,,,,,0,,0,,,,` + "\r\n"
 	if diff := cmp.Diff(want, got.text); diff != "" || got.StatusCode != 200 {
 		t.Errorf("%d %s", got.StatusCode, diff)
 	}
@@ -226,6 +226,9 @@ func TestExportWithoutReader(t *testing.T) {
 func TestExportIsProlonged(t *testing.T) {
 	x := open(t, nil)
 	x.many(t)
+	if err := x.loadIDs(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	const limit = 200 * time.Millisecond
 	x.handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := limited(r.Context(), limit)

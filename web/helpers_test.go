@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,7 +34,9 @@ type site struct {
 	url      string
 	database string
 	log      *syncBuffer
-	told     int // events so far, see hear
+	told     int           // events so far, see hear
+	cookie   string        // of an operator's session, where a test has one
+	clock    *atomic.Int64 // how far the site's time has gone, where a test says so
 }
 
 type syncBuffer struct {
@@ -70,8 +73,10 @@ func openOn(t testing.TB, database, redis string, config func(*Config)) *site {
 		t.Fatal(err)
 	}
 	x := &site{database: database, log: &syncBuffer{}}
-	cfg := Config{Store: db, Redis: opt, AdminToken: token, Version: "v1", Now: func() time.Time { return now },
-		Log: slog.New(slog.NewJSONHandler(x.log, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: store.PlainErrors}))}
+	cfg := Config{Store: db, Redis: opt, AdminToken: token, Version: "v1", ImportDir: "/exports",
+		Scrapes: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "figures") }),
+		Now:     func() time.Time { return now },
+		Log:     slog.New(slog.NewJSONHandler(x.log, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: store.PlainErrors}))}
 	if config != nil {
 		config(&cfg)
 	}
@@ -99,6 +104,20 @@ func (x *site) exec(t testing.TB, sql string, args ...any) {
 	defer conn.Close(t.Context())
 	if _, err := conn.Exec(t.Context(), sql, args...); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// wantCount checks what a statement that counts returns.
+func (x *site) wantCount(t testing.TB, sql string, want int) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), x.database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context())
+	var got int
+	if err := conn.QueryRow(t.Context(), sql).Scan(&got); err != nil || got != want {
+		t.Errorf("%s: %d, want %d (%v)", sql, got, want, err)
 	}
 }
 

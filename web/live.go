@@ -23,6 +23,8 @@ const (
 	// liveQuiet is after how long without news a line is sent that keeps the
 	// connection open.
 	liveQuiet = 15 * time.Second
+	// liveCheck is how often it is looked whether who watches still may.
+	liveCheck = 3 * time.Second
 	// liveLife is how long a connection lasts. The browser then opens another,
 	// unless who is signed in may no longer look.
 	liveLife = 10 * time.Minute
@@ -35,6 +37,7 @@ type live struct {
 	log   *slog.Logger
 	ended chan struct{} // closed at the end
 	end   func()
+	check time.Duration // liveCheck, but in tests
 
 	mu       sync.Mutex
 	watchers map[*watcher]bool
@@ -48,7 +51,7 @@ type watcher struct {
 }
 
 func newLive(s *store.Store, log *slog.Logger) *live {
-	l := &live{store: s, log: log, ended: make(chan struct{}), watchers: map[*watcher]bool{}}
+	l := &live{store: s, log: log, ended: make(chan struct{}), check: liveCheck, watchers: map[*watcher]bool{}}
 	l.end = sync.OnceFunc(func() { close(l.ended) })
 	return l
 }
@@ -134,16 +137,16 @@ func (l *live) wake(came, seen map[int64]string) {
 	}
 }
 
+// liveScope is what the parameter "after" belongs to.
+func liveScope(r *http.Request) string { return "newcomers of " + r.PathValue("store") }
+
 // watch sends, as server-sent events, how many customers who meet the filter
-// came after the one whose id is the parameter "after": whenever somebody did.
+// came after the one whom the parameter "after" stands for: whenever one did.
 func (s *Site) watch(w http.ResponseWriter, r *http.Request) error {
-	q, err := query(r)
-	if err != nil {
-		return err
-	}
-	after, err := strconv.ParseInt(q.Get("after"), 10, 64)
-	if err != nil {
-		return &failure{http.StatusBadRequest, "invalid_parameter", "after: give the id of the last customer that is known"}
+	q, err := s.queryWith(r, "after", liveScope(r))
+	after, no := strconv.ParseInt(q.Get("after"), 10, 64)
+	if err != nil || no != nil {
+		return &failure{http.StatusBadRequest, "invalid_parameter", "after: take the address as the page of the list has it"}
 	}
 	q.Del("after")
 	filter, err := store.ParseFilter(r.PathValue("store"), q)
@@ -159,12 +162,11 @@ func (s *Site) watch(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// sendNews counts at once and each time it is woken, until whoever asked is
-// gone or has watched long enough.
+// sendNews counts at once and each time it is woken, until who asked is gone, may
+// not look any more, or has watched long enough.
 func (s *Site) sendNews(w http.ResponseWriter, r *http.Request, news *watcher, count func(context.Context) (int, error)) error {
 	out := http.NewResponseController(w)
-	quiet, life := time.NewTicker(liveQuiet), time.After(liveLife)
-	defer quiet.Stop()
+	life := time.After(liveLife)
 	told := 0
 	for {
 		n, err := count(r.Context())
@@ -183,15 +185,33 @@ func (s *Site) sendNews(w http.ResponseWriter, r *http.Request, news *watcher, c
 			return nil
 		}
 		prolong(r.Context(), 2*liveQuiet)
+		if !s.awaitNews(r, news, life) {
+			return nil
+		}
+	}
+}
+
+// awaitNews returns true when a line is due, false when the watch is over: a
+// token was revoked, a member removed, a session has ended.
+func (s *Site) awaitNews(r *http.Request, news *watcher, life <-chan time.Time) bool {
+	quiet, check := time.After(liveQuiet), time.NewTicker(s.live.check)
+	defer check.Stop()
+	for {
 		select {
 		case <-news.wake:
-		case <-quiet.C:
+			return true
+		case <-quiet:
+			return true
+		case <-check.C:
+			if _, err := s.admit(sellers, r); err != nil && explain(err).Status < http.StatusInternalServerError {
+				return false
+			} // who cannot be asked about for now hears nothing meanwhile: that takes Postgres too
 		case <-life:
-			return nil
+			return false
 		case <-s.live.ended:
-			return nil
+			return false
 		case <-r.Context().Done():
-			return nil
+			return false
 		}
 	}
 }

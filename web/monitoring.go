@@ -51,3 +51,13 @@ type buffer struct {
 
 func (b *buffer) Header() http.Header { return b.header }
 func (b *buffer) WriteHeader(int)     {}
+
+// scrape answers what this process counts. At METRICS_LISTEN, which the outside
+// does not reach, it is answered to anybody.
+func (s *Site) scrape(w http.ResponseWriter, r *http.Request) error {
+	if s.cfg.Scrapes == nil {
+		return errNoRoute
+	}
+	s.cfg.Scrapes.ServeHTTP(w, r)
+	return nil
+}

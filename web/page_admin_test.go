@@ -47,9 +47,9 @@ func adminStates(t *testing.T, x *site) []state {
 		{name: "backfill, all fields", path: "/admin/backfills", prepare: func(p *browser.Page) { p.Choose("#kind", "stripe") }},
 		{name: "backfill refused", path: "/admin/backfills", expect: "400 /admin/backfills", prepare: func(p *browser.Page) {
 			p.Choose("#kind", "convex")
-			p.Type("#file", "x.zip")
+			p.Type("#file", "../x.zip")
 			p.Click("#start")
-			p.Has("#wrong", "whole path")
+			p.Has("#wrong", "must be in the folder")
 		}},
 		{name: "run", path: "/admin/backfills/1"},
 		{name: "run failed", path: "/admin/backfills/2"},

@@ -90,6 +90,7 @@ func (s *Site) routes() []route {
 		{"POST", "/signout", "the button on every page", anyone, s.signOut},
 		{"", monitoringPath, "operators, by hand", admins, s.monitor},
 		{"", monitoringPath + "/", "operators, and asynqmon's own page", admins, s.monitor},
+		{"GET", "/metrics", "Prometheus with the admin token, and operators by hand", admins, s.scrape},
 		{"GET", "/healthz", "process supervisors: restart me?", anyone, s.healthz},
 		{"GET", "/readyz", "load balancers: send me requests?", anyone, s.readyz},
 		{"GET", "/assets/{file}", "our pages", anyone, s.asset},
@@ -133,6 +134,11 @@ func (s *Site) dispatch(routes []route) handler {
 			return err
 		}
 		tellingOf(r.Context()).who = v.who()
+		if routes[i].who == sellers {
+			if err := s.named(r, v); err != nil {
+				return err
+			}
+		}
 		return routes[i].handle(w, r.WithContext(context.WithValue(r.Context(), visitorKey{}, v)))
 	}
 }

@@ -23,7 +23,7 @@ func TestBackfillForm(t *testing.T) {
 		"kind=clerk&store=&since=&accounts=&file=&as_of=&chunk_size=":                                                  `"kind":"clerk","scope":""`,
 		"kind=stripe&since=2026-01-12&only=refunds&only=customers&accounts=platform%2C+acct_1&chunk_size=50&dry_run=1": `"scope":",acct_1","options":{"since":"2026-01-12T00:00:00Z","only":["refunds","customers"],"accounts":["","acct_1"]`,
 		"kind=stripe-events&accounts=all":                                                                              `"scope":",acct_1"`,
-		"kind=convex&file=%2Fx.zip&as_of=2026-01-01":                                                                   `"options":{"file":"/x.zip","as_of":"2026-01-01T00:00:00Z"}`,
+		"kind=convex&file=%2Fexports%2Fx.zip&as_of=2026-01-01":                                                         `"options":{"file":"x.zip","as_of":"2026-01-01T00:00:00Z"}`,
 		"kind=courses&store=+a+":                                                                                       `"options":{"store":"a"`,
 	} {
 		to := x.submit(t, "/admin/backfills", body)
@@ -38,7 +38,7 @@ func TestBackfillForm(t *testing.T) {
 	for body, want := range map[string][]string{
 		"kind=boats":                                   {"is not one of courses", `name="kind" aria-invalid="true"`},
 		"kind=clerk&store=a":                           {"does not take it", `name="store" value="a"`, `aria-invalid="true"`},
-		"kind=convex&file=x.zip":                       {"must be a whole path", `value="x.zip"`},
+		"kind=convex&file=/x.zip":                      {"must be in the folder", `value="/x.zip"`},
 		"kind=stripe&accounts=cus_1":                   {"is no account", `value="cus_1"`},
 		"kind=stripe&accounts=platform&since=x":        {"is no time", `value="platform"`, `value="x"`},
 		"kind=stripe&only=boats":                       {"is not one of customers, refunds"},

@@ -24,7 +24,7 @@ func (s *Site) signInPage(w http.ResponseWriter, r *http.Request) error {
 	}
 	form := signInForm{Next: localPath(r.FormValue("next"))}
 	if link := r.FormValue("link"); link != "" {
-		if s.admin.signed(forLink, link, s.cfg.Now()) {
+		if _, ok := s.admin.signed(forLink, link, s.cfg.Now()); ok {
 			return s.enter(w, r, form.Next)
 		}
 		form.Error = "That sign-in link has expired or was cut short. Ask for a new one, or sign in with the admin token."
@@ -60,13 +60,11 @@ func (s *Site) signIn(w http.ResponseWriter, r *http.Request) error {
 		return errForm
 	}
 	form := signInForm{Next: localPath(r.PostForm.Get("next"))}
-	right := func() bool { return s.admin.is(strings.TrimSpace(r.PostForm.Get("token"))) }
-	ok, heard := s.throttle.try(s.client(r), s.cfg.Now(), right)
-	if !heard {
-		return errTooMany
-	}
-	if ok {
+	if s.admin.is(strings.TrimSpace(r.PostForm.Get("token"))) {
 		return s.enter(w, r, form.Next)
+	}
+	if err := s.wrong(r); err != nil {
+		return err
 	}
 	form.Error = "That is not the admin token. It is the value of ADMIN_TOKEN where the server was started."
 	s.page(w, http.StatusUnauthorized, "signin.html", form)
@@ -81,8 +79,14 @@ func (s *Site) enter(w http.ResponseWriter, r *http.Request, next string) error 
 	return nil
 }
 
-// signOut ends the session in this browser.
+// signOut ends the session, in this browser and wherever else somebody has a copy
+// of its cookie.
 func (s *Site) signOut(w http.ResponseWriter, r *http.Request) error {
+	if session, until := s.admin.session(r, s.cfg.Now()); session != "" {
+		if err := s.cfg.Store.EndSession(r.Context(), session, until); err != nil {
+			return err
+		}
+	}
 	s.setSession(w, r, "", -time.Second)
 	http.Redirect(w, r, "/signin", http.StatusSeeOther)
 	return nil
@@ -95,15 +99,20 @@ func (s *Site) setSession(w http.ResponseWriter, r *http.Request, value string, 
 		Value:    value,
 		Path:     "/",
 		MaxAge:   int(life / time.Second),
-		Secure:   s.cfg.SecureCookies || byHTTPS(r),
+		Secure:   s.byHTTPS(r),
 		HttpOnly: true,
 		SameSite: http.SameSiteLaxMode,
 	})
 }
 
-// byHTTPS tells whether the browser asked by https, of us or of a proxy.
-func byHTTPS(r *http.Request) bool {
-	return r.TLS != nil || strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https")
+// byHTTPS tells whether the visitor came by https: to us, to a proxy that we trust
+// and that says so, or because there is no other way (PUBLIC_URL).
+func (s *Site) byHTTPS(r *http.Request) bool {
+	if r.TLS != nil || strings.HasPrefix(s.cfg.PublicURL, "https:") {
+		return true
+	}
+	proto, _, _ := strings.Cut(r.Header.Get("X-Forwarded-Proto"), ",") // of several proxies the first
+	return s.trusts(peer(r)) && strings.EqualFold(strings.TrimSpace(proto), "https")
 }
 
 // failurePage is what failure.html shows.
@@ -116,7 +125,8 @@ type failurePage struct {
 }
 
 func (s *Site) failurePage(r *http.Request, f *failure) failurePage {
-	p := failurePage{failure: f, Next: whereFrom(r), Operator: s.admin.hasSession(r, s.cfg.Now())}
+	session, _ := s.admin.session(r, s.cfg.Now())
+	p := failurePage{failure: f, Next: whereFrom(r), Operator: session != ""}
 	if r.PathValue("store") != "" && s.sessions != nil {
 		p.Creators, p.SignIn = true, s.signInAddress(r)
 	}
@@ -142,8 +152,11 @@ func (s *Site) signInAddress(r *http.Request) string {
 		return ""
 	}
 	back := url.URL{Scheme: "http", Host: r.Host, Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}
-	if s.cfg.SecureCookies || byHTTPS(r) {
+	if s.byHTTPS(r) {
 		back.Scheme = "https"
+	}
+	if public, err := url.Parse(s.cfg.PublicURL); err == nil && public.Host != "" {
+		back.Scheme, back.Host = public.Scheme, public.Host
 	}
 	q := u.Query()
 	q.Set("redirect_url", back.String())

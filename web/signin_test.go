@@ -38,17 +38,26 @@ func TestSignIn(t *testing.T) {
 	}
 }
 
+// Cookies are Secure where the visitor came by https: a proxy that is trusted says
+// so, or the URL of the site. What anybody else writes in a header counts for nothing.
 func TestSecureCookies(t *testing.T) {
-	x := open(t, nil)
-	body := "token=the+admin%27s+token"
-	for header, want := range map[string]bool{"": false, "http": false, "https": true, "HTTPS": true} {
-		if got := x.send(t, "POST", "/signin", body, withHeader("X-Forwarded-Proto", header)); got.Cookies()[0].Secure != want {
-			t.Errorf("by %q: %v", header, got.Cookies()[0])
+	secure := func(x *site, proto string) bool {
+		got := x.send(t, "POST", "/signin", "token=the+admin%27s+token", withHeader("X-Forwarded-Proto", proto))
+		return got.Cookies()[0].Secure
+	}
+	behind := open(t, clerkSite)
+	for header, want := range map[string]bool{"": false, "http": false, "https": true, "HTTPS": true, "https, http": true, "http, https": false} {
+		if got := secure(behind, header); got != want {
+			t.Errorf("a trusted proxy says %q: %v", header, got)
 		}
 	}
-	always := open(t, func(c *Config) { c.SecureCookies = true })
-	if got := always.send(t, "POST", "/signin", body); !got.Cookies()[0].Secure {
-		t.Errorf("%v", got.Cookies()[0])
+	if secure(open(t, nil), "https") {
+		t.Error("a stranger's word is believed")
+	}
+	for url, want := range map[string]bool{"https://lists.example": true, "http://lists.example": false} {
+		if got := secure(open(t, func(c *Config) { c.PublicURL = url }), ""); got != want {
+			t.Errorf("%s: %v", url, got)
+		}
 	}
 }
 
@@ -97,7 +106,7 @@ func TestCrossOrigin(t *testing.T) {
 	requests := []string{"POST /monitoring/api/queues/stripe:pause", "DELETE /monitoring/api/queues/x", "POST /api/admin/events", "POST /api/stores/store_a/customers"}
 	for _, route := range x.routes() {
 		if route.method != "GET" && route.method != "" {
-			requests = append(requests, route.method+" "+pathOf(t, route.path, "store_a"))
+			requests = append(requests, route.method+" "+x.pathOf(t, route.path, "store_a"))
 		}
 	}
 	for _, request := range requests {
@@ -144,8 +153,15 @@ func TestPageForStrangers(t *testing.T) {
 	if got := page(linked, path); !strings.Contains(got, link) || !strings.Contains(got, operators) {
 		t.Errorf("no link in %s", got)
 	}
-	if got := page(linked, path, "X-Forwarded-Proto", "https"); !strings.Contains(got, "redirect_url=https%3A%2F%2Flists") {
-		t.Errorf("no https in %s", got)
+	if got := page(linked, path, "X-Forwarded-Proto", "https"); !strings.Contains(got, "redirect_url=http%3A%2F%2Flists") {
+		t.Errorf("a stranger's word is believed: %s", got)
+	}
+	public := open(t, func(c *Config) {
+		clerkSite(c)
+		c.SignInURL, c.PublicURL = "https://market.example/sign-in", "https://app.example"
+	})
+	if got := page(public, path); !strings.Contains(got, "redirect_url=https%3A%2F%2Fapp.example%2Fstore%2Fa%252Fb") {
+		t.Errorf("not by the public URL: %s", got)
 	}
 	if got := page(linked, "/monitoring"); strings.Contains(got, "market.example") || !strings.Contains(got, `href="/signin?next=%2fmonitoring"`) {
 		t.Errorf("creators are sent away from what is not theirs: %s", got)

@@ -1,6 +1,8 @@
 package web
 
 import (
+	"fmt"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -9,6 +11,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"rollcall/internal/embedded/testdb"
 )
 
 func from(address string) as { return withHeader("X-Forwarded-For", address) }
@@ -24,39 +28,42 @@ func throttled(t *testing.T) (*site, *atomic.Int64) {
 	return x, clock
 }
 
-// Whoever sends wrong tokens is soon not listened to, whichever way and on
-// whichever route; others are, and so is he after a while.
+// ways are all that a token can be tried by.
+var ways = map[string]func(t *testing.T, x *site, token string, who ...as) answer{
+	"bearer, API": func(t *testing.T, x *site, token string, who ...as) answer {
+		return x.get(t, "/api/admin/events", append(who, withBearer(token))...)
+	},
+	"bearer, store": func(t *testing.T, x *site, token string, who ...as) answer {
+		return x.get(t, "/api/stores/store_a/stats", append(who, withBearer(token))...)
+	},
+	"basic, queues": func(t *testing.T, x *site, token string, who ...as) answer {
+		return x.get(t, "/monitoring/", append(who, withBasic(token))...)
+	},
+	"bearer, events": func(t *testing.T, x *site, token string, who ...as) answer {
+		return x.send(t, "POST", "/api/admin/backfills", "", append(who, withBearer(token))...)
+	},
+	"form": func(t *testing.T, x *site, token string, who ...as) answer {
+		return x.send(t, "POST", "/signin", "token="+token, who...)
+	},
+	"start page": func(t *testing.T, x *site, token string, who ...as) answer {
+		return x.get(t, "/admin", append(who, withBearer(token))...)
+	},
+}
+
+// Wrong tokens are soon refused unread, whichever way and on whichever route they
+// come. The right one passes all the while, from the same address too.
 func TestThrottle(t *testing.T) {
-	for name, try := range map[string]func(x *site, token string, who ...as) answer{
-		"bearer, API": func(x *site, token string, who ...as) answer {
-			return x.get(t, "/api/admin/events", append(who, withBearer(token))...)
-		},
-		"bearer, store": func(x *site, token string, who ...as) answer {
-			return x.get(t, "/api/stores/store_a/stats", append(who, withBearer(token))...)
-		},
-		"basic, queues": func(x *site, token string, who ...as) answer {
-			return x.get(t, "/monitoring/", append(who, withBasic(token))...)
-		},
-		"bearer, events": func(x *site, token string, who ...as) answer {
-			return x.send(t, "POST", "/api/admin/backfills", "", append(who, withBearer(token))...)
-		},
-		"form": func(x *site, token string, who ...as) answer {
-			return x.send(t, "POST", "/signin", "token="+token, who...)
-		},
-		"start page": func(x *site, token string, who ...as) answer {
-			return x.get(t, "/admin", append(who, withBearer(token))...)
-		},
-	} {
+	for name, try := range ways {
 		t.Run(name, func(t *testing.T) {
-			x, clock := throttled(t)
-			right := try(x, token, from("192.0.2.9")).StatusCode
-			wrong := try(x, "wrong0", from("192.0.2.1")).StatusCode
+			x, _ := throttled(t)
+			right := try(t, x, token, from("192.0.2.9")).StatusCode
+			wrong := try(t, x, "wrong0", from("192.0.2.1")).StatusCode
 			if wrong == right || wrong == 429 || right >= 500 {
 				t.Fatalf("right %d, wrong %d", right, wrong)
 			}
 			check := func(token, address string, want int) {
 				t.Helper()
-				got := try(x, token, from(address))
+				got := try(t, x, token, from(address))
 				if got.StatusCode != want {
 					t.Fatalf("%s from %s: %d, want %d", token, address, got.StatusCode, want)
 				}
@@ -64,26 +71,80 @@ func TestThrottle(t *testing.T) {
 					t.Errorf("%v", got.Header)
 				}
 			}
-			for i := range triesAtOnce - 1 {
+			for i := range triesOfClient.atOnce - 1 {
 				check("wrong"+strconv.Itoa(i), "192.0.2.1", wrong)
 			}
 			check("wrong", "192.0.2.1", 429)
-			check(token, "192.0.2.1", 429) // or he would learn it by trying
+			check(token, "192.0.2.1", right)
+			check("wrong", "192.0.2.1", 429)
 			check(token, "192.0.2.2", right)
 			check("wrong", "192.0.2.2", wrong)
-			clock.Store(int64(tryEvery - time.Second))
-			check(token, "192.0.2.1", 429)
-			clock.Store(int64(tryEvery))
-			check(token, "192.0.2.1", right)
-			check("wrong", "192.0.2.1", wrong)
-			check(token, "192.0.2.1", 429)
 		})
+	}
+}
+
+// Of IPv6 each /64 counts, and each /48.
+func TestThrottleIPv6(t *testing.T) {
+	x, _ := throttled(t)
+	try := func(token, address string) int {
+		return x.get(t, "/api/admin/events", withBearer(token), from(address)).StatusCode
+	}
+	for i := range triesOfClient.atOnce {
+		if got := try("wrong", fmt.Sprintf("2001:db8:1:1::%x", i)); got != 401 {
+			t.Fatalf("try %d of a /64: %d", i, got)
+		}
+	}
+	if got := try("wrong", "2001:db8:1:1:ffff::1"); got != 429 {
+		t.Errorf("one too many of a /64: %d", got)
+	}
+	for i := range triesOfSite.atOnce - triesOfClient.atOnce {
+		if got := try("wrong", fmt.Sprintf("2001:db8:1:%x::1", 2+i)); got != 401 {
+			t.Fatalf("try %d of a /48: %d", i, got)
+		}
+	}
+	if got := try("wrong", "2001:db8:1:ffff::1"); got != 429 {
+		t.Errorf("one too many of a /48: %d", got)
+	}
+	if got := try("wrong", "2001:db8:2:1::1"); got != 401 {
+		t.Errorf("another /48: %d", got)
+	}
+	if got := try(token, "2001:db8:1:1::1"); got != 200 {
+		t.Errorf("the right one: %d", got)
+	}
+}
+
+// Two processes count together. While Redis is away each counts for itself.
+func TestThrottleTogether(t *testing.T) {
+	database, redis := testdb.Postgres(t), testdb.Redis(t)
+	one, two := openOn(t, database, redis, clerkSite), openOn(t, database, redis, clerkSite)
+	try := func(x *site) int {
+		return x.get(t, "/api/admin/events", withBearer("wrong"), from("192.0.2.1")).StatusCode
+	}
+	for i := range triesOfClient.atOnce {
+		if got := try([]*site{one, two}[i%2]); got != 401 {
+			t.Fatalf("try %d: %d", i, got)
+		}
+	}
+	if a, b := try(one), try(two); a != 429 || b != 429 {
+		t.Errorf("one too many: %d and %d", a, b)
+	}
+	alone := openOn(t, database, "redis://127.0.0.1:1", clerkSite)
+	for i := range triesOfClient.atOnce {
+		if got := try(alone); got != 401 {
+			t.Fatalf("without Redis, try %d: %d", i, got)
+		}
+	}
+	if got := try(alone); got != 429 {
+		t.Errorf("without Redis, one too many: %d", got)
+	}
+	if got := alone.get(t, "/api/admin/events", withBearer(token), from("192.0.2.1")); got.StatusCode != 200 {
+		t.Errorf("without Redis, the right one: %d", got.StatusCode)
 	}
 }
 
 func TestThrottleAnswers(t *testing.T) {
 	x, _ := throttled(t)
-	for range triesAtOnce {
+	for range triesOfClient.atOnce {
 		x.get(t, "/api/admin/events", withBearer("wrong"))
 	}
 	if got := x.get(t, "/api/admin/events", withBearer("wrong")); got.StatusCode != 429 || got.code(t) != "too_many_requests" {
@@ -124,54 +185,52 @@ func TestThrottleAtOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if heard.Load() != triesAtOnce {
+	if heard.Load() != int32(triesOfClient.atOnce) {
 		t.Errorf("%d tries were heard", heard.Load())
 	}
 }
 
-func network(n int) netip.Prefix {
-	return netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)}), 32)
-}
-
-// While all together try too much, who failed once has to wait; who never did
-// is heard.
+// While all together try too much, a client that failed once is refused, until
+// there is time for one more. One that never did is heard.
 func TestThrottleAll(t *testing.T) {
-	th := newThrottle()
-	wrong, right := func() bool { return false }, func() bool { return true }
-	heard := func(n int, at time.Time, is func() bool) bool { _, heard := th.try(network(n), at, is); return heard }
-	for i := range allTriesAtOnce {
-		if !heard(i, now, wrong) {
-			t.Fatalf("client %d is not heard", i)
+	x, clock := throttled(t)
+	try := func(n int) int {
+		return x.get(t, "/api/admin/events", withBearer("wrong"), from(fmt.Sprintf("10.0.0.%d", n))).StatusCode
+	}
+	for i := range triesOfAll.atOnce {
+		if got := try(i); got != 401 {
+			t.Fatalf("client %d: %d", i, got)
 		}
 	}
-	if heard(0, now, right) || !heard(allTriesAtOnce, now, right) {
-		t.Error("one failure is not enough, or others are not heard")
+	x.redisAway()
+	if never, again := try(200), try(200); never != 401 || again != 429 {
+		t.Errorf("one too many: %d, then %d", never, again)
 	}
-	if heard(1, now.Add(allTryEvery-time.Millisecond), wrong) || !heard(1, now.Add(allTryEvery), right) {
-		t.Error("it takes more or less than the time for one try")
-	}
-	if !heard(allTriesAtOnce+1, now, wrong) || heard(allTriesAtOnce+1, now, wrong) {
-		t.Error("a new client has one try")
+	clock.Store(int64(triesOfAll.every))
+	if one, more := try(1), try(2); one != 401 || more != 429 {
+		t.Errorf("a second later: %d, then %d", one, more)
 	}
 }
+
+// redisAway lets the throttle count by the site's clock alone.
+func (x *site) redisAway() { x.throttle.away.Store(math.MaxInt64) }
 
 // However many fail, not more than two generations are remembered, and those
 // not for ever.
 func TestThrottleForgets(t *testing.T) {
-	th := newThrottle()
-	wrong := func() bool { return false }
+	th := newThrottle(nil)
+	try := func(n int, at time.Time) bool { return th.allowsHere(strconv.Itoa(n), tryLimit{1, 24 * time.Hour}, at) }
 	for i := range 3*maxClients + 10 {
-		th.try(network(i), now, wrong)
+		try(i, now)
 	}
 	if len(th.young) != 10 || len(th.old) != maxClients {
 		t.Errorf("%d and %d are remembered", len(th.young), len(th.old))
 	}
-	if th.failures(network(2*maxClients), now) == nil || th.failures(network(0), now) != nil {
+	if try(2*maxClients, now) || !try(0, now) {
 		t.Error("the wrong ones are remembered")
 	}
-	later := now.Add(2 * triesKept)
-	th.failures(network(0), later)
-	if th.failures(network(0), later.Add(triesKept)); len(th.young)+len(th.old) != 0 {
+	try(1, now.Add(triesKept))
+	if try(2, now.Add(2*triesKept)); len(th.young)+len(th.old) != 2 {
 		t.Errorf("%d and %d are remembered", len(th.young), len(th.old))
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
@@ -29,12 +30,14 @@ type visitor struct {
 // visitor finds out who asks. One proof that holds is enough, as a browser
 // sends along what it once was told.
 func (s *Site) visitor(r *http.Request) visitor {
-	if s.admin.hasSession(r, s.cfg.Now()) {
+	signedIn, ended := s.signedIn(r)
+	if signedIn {
 		return visitor{admin: true}
 	}
-	var v visitor
+	v := visitor{doubt: ended}
 	if token := presented(r); token != "" {
 		v = s.holder(r, token)
+		v.doubt = cmp.Or(v.doubt, ended)
 	}
 	if !v.admin && v.user == "" {
 		user, doubt := s.sessions.firstUser(r.Context(), clerkTokens(r))
@@ -43,8 +46,20 @@ func (s *Site) visitor(r *http.Request) visitor {
 	return v
 }
 
+// signedIn tells whether the request has the session of an operator who has not
+// signed out since. The error is Postgres's, which knows who has.
+func (s *Site) signedIn(r *http.Request) (bool, error) {
+	session, _ := s.admin.session(r, s.cfg.Now())
+	if session == "" {
+		return false, nil
+	}
+	ended, err := s.cfg.Store.SessionEnded(r.Context(), session)
+	return err == nil && !ended, err
+}
+
 // holder finds out whose a token is. The admin's comes last: it is the one that
-// could be guessed, so what is nobody's else counts as a try at it.
+// could be guessed, so what is nobody's counts as a try at it. The right one is
+// heard however many wrong ones came before: behind one address there may be many.
 func (s *Site) holder(r *http.Request, token string) visitor {
 	user, err := s.sessions.user(r.Context(), token, s.sessions.party)
 	if user != "" || err != nil {
@@ -54,11 +69,10 @@ func (s *Site) holder(r *http.Request, token string) visitor {
 	if t.StoreID != "" || err != nil {
 		return visitor{store: t.StoreID, token: t.ID, doubt: err}
 	}
-	ok, heard := s.throttle.try(s.client(r), s.cfg.Now(), func() bool { return s.admin.is(token) })
-	if !heard {
-		return visitor{doubt: errTooMany}
+	if s.admin.is(token) {
+		return visitor{admin: true}
 	}
-	return visitor{admin: ok}
+	return visitor{doubt: s.wrong(r)}
 }
 
 // tokenOf returns the store's token that it is; the zero one if it is none. The
@@ -161,8 +175,9 @@ const (
 )
 
 // admin is the one who has the admin token. Sessions and sign-in links are a
-// time of expiry with a signature made from the token: they hold no secret, need
-// no table, and all end when the token is changed.
+// time of expiry and a random word, with a signature made from the token: they
+// hold no secret, and all end when the token is changed. Those that are signed out
+// of before are listed in Postgres.
 type admin struct{ token string }
 
 // is compares hashes, so that neither length nor contents show in the time it
@@ -179,30 +194,43 @@ const (
 )
 
 func (a admin) sign(purpose string, until time.Time) string {
-	expiry := strconv.FormatInt(until.Unix(), 10)
-	return expiry + "." + base64.RawURLEncoding.EncodeToString(a.mac(purpose, expiry))
+	said := strconv.FormatInt(until.Unix(), 10) + "." + rand.Text() // of two made in one second, each has its end
+	return said + "." + base64.RawURLEncoding.EncodeToString(a.mac(purpose, said))
 }
 
-func (a admin) mac(purpose, expiry string) []byte {
+func (a admin) mac(purpose, said string) []byte {
 	mac := hmac.New(sha256.New, []byte(a.token))
-	mac.Write([]byte("rollcall " + purpose + " until " + expiry))
+	mac.Write([]byte("rollcall " + purpose + " until " + said))
 	return mac.Sum(nil)
 }
 
-// signed tells whether value was signed for the purpose and has not expired.
-func (a admin) signed(purpose, value string, now time.Time) bool {
-	expiry, signature, _ := strings.Cut(value, ".")
+// signed tells until when value, signed for the purpose, is good; ok is false if
+// it is not, or not any more.
+func (a admin) signed(purpose, value string, now time.Time) (until time.Time, ok bool) {
+	cut := max(0, strings.LastIndexByte(value, '.'))
+	said, signature := value[:cut], strings.TrimPrefix(value[cut:], ".")
 	mac, err := base64.RawURLEncoding.Strict().DecodeString(signature)
-	if err != nil || a.token == "" || !hmac.Equal(mac, a.mac(purpose, expiry)) {
-		return false
+	if err != nil || a.token == "" || !hmac.Equal(mac, a.mac(purpose, said)) {
+		return until, false
 	}
-	until, err := strconv.ParseInt(expiry, 10, 64)
-	return err == nil && now.Unix() < until
+	expiry, _, _ := strings.Cut(said, ".")
+	seconds, err := strconv.ParseInt(expiry, 10, 64)
+	until = time.Unix(seconds, 0)
+	return until, err == nil && now.Before(until)
 }
 
-func (a admin) hasSession(r *http.Request, now time.Time) bool {
+// session is that of a request, with its end; empty if there is no good one. It
+// may have been signed out of.
+func (a admin) session(r *http.Request, now time.Time) (session string, until time.Time) {
 	cookie, err := r.Cookie(sessionCookie)
-	return err == nil && a.signed(forSession, cookie.Value, now)
+	if err != nil {
+		return "", until
+	}
+	until, ok := a.signed(forSession, cookie.Value, now)
+	if !ok {
+		return "", until
+	}
+	return cookie.Value, until
 }
 
 // SignInLink returns a URL that signs in whoever opens it, for a day and as

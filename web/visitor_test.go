@@ -207,7 +207,7 @@ func TestEveryRouteEveryVisitor(t *testing.T) {
 		if method == "" {
 			method = "GET"
 		}
-		path, missing := pathOf(t, route.path, "store_a"), pathOf(t, route.path, "none")
+		path, missing := x.pathOf(t, route.path, "store_a"), x.pathOf(t, route.path, "none")
 		for _, c := range all {
 			got := x.send(t, method, path, "", c.as, fromAnywhere)
 			if want := answers(route, c.is); !strings.Contains(want, fmt.Sprint(got.StatusCode)) {
@@ -253,9 +253,13 @@ func answers(r route, is standing) string {
 }
 
 // pathOf fills in a route's path.
-func pathOf(t *testing.T, pattern, store string) string {
+func (x *site) pathOf(t *testing.T, pattern, store string) string {
 	t.Helper()
-	path := strings.NewReplacer("{store}", store, "{id}", "1", "{note}", "1", "{reason}", "user_unknown", "{$}", "", "{file}", "style.css").Replace(pattern)
+	id := "1"
+	if strings.Contains(pattern, "{store}") {
+		id = x.id(t, customerID, 1)
+	}
+	path := strings.NewReplacer("{store}", store, "{id}", id, "{note}", x.id(t, noteID, 1), "{reason}", "user_unknown", "{$}", "", "{file}", "style.css").Replace(pattern)
 	if strings.Contains(path, "{") {
 		t.Fatalf("%s: say here what stands for its parts", pattern)
 	}
@@ -289,10 +293,10 @@ func TestOthersLearnNothing(t *testing.T) {
 			}
 		}
 	}
-	if got := x.get(t, "/api/stores/store_b/customers/2", other); got.StatusCode != 200 {
+	if got := x.get(t, "/api/stores/store_b/customers/"+x.id(t, customerID, 2), other); got.StatusCode != 200 {
 		t.Errorf("their own: %d %s", got.StatusCode, got.text)
 	}
-	if got := x.get(t, "/api/stores/store_b/customers/1", program); got.StatusCode != 404 {
+	if got := x.get(t, "/api/stores/store_b/customers/"+x.id(t, customerID, 1), program); got.StatusCode != 404 {
 		t.Errorf("another's customer in a store of one's own: %d %s", got.StatusCode, got.text)
 	}
 }

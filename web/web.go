@@ -37,19 +37,24 @@ type Config struct {
 	Pictures   bool               // shows customers' pictures, which their browsers load from Clerk's servers
 	// StripeStreams are the lists of Stripe's that a backfill may be narrowed down to.
 	StripeStreams []string
+	// ImportDir is the folder that operators may name Convex exports in. It is the
+	// workers that read there, perhaps on another machine. Empty: they can name none.
+	ImportDir string
 	// MonitoringReadOnly lets /monitoring show the queues and change nothing.
 	MonitoringReadOnly bool
 	Log                *slog.Logger // slog.Default() if nil
 	Version            string       // of this program, shown by /healthz
-	// SecureCookies marks cookies Secure always. Otherwise they are where the
-	// request came by https, said by TLS or by a proxy's X-Forwarded-Proto.
-	SecureCookies bool
-	// TrustedProxies are where requests come through: of those, X-Forwarded-For
-	// is believed. It matters to whom failed tries of tokens are counted.
+	// PublicURL is where visitors find the site, without a slash at its end. If it
+	// is of https, cookies are always Secure. Empty: wherever a request says.
+	PublicURL string
+	// TrustedProxies are where requests come through: of those, X-Forwarded-For and
+	// X-Forwarded-Proto are believed. They matter to whom wrong tokens are counted,
+	// and to whether cookies are Secure.
 	TrustedProxies []netip.Prefix
 	Now            func() time.Time // time.Now if nil
 
 	Metrics prometheus.Registerer // takes what is counted; nil: nobody does
+	Scrapes http.Handler          // answers /metrics to operators; nil: there are none
 	Traces  trace.TracerProvider  // nil: nobody traces
 }
 
@@ -66,6 +71,7 @@ type Site struct {
 	cfg              Config
 	admin            admin
 	sessions         *sessions
+	opaque           atomic.Pointer[opaque] // see ids
 	throttle         *throttle
 	redis            redis.UniversalClient
 	monitoring       *asynqmon.HTTPHandler
@@ -102,7 +108,7 @@ func New(cfg Config) (*Site, error) {
 		cfg:         cfg,
 		admin:       admin{token: cfg.AdminToken},
 		sessions:    newSessions(cfg.Clerk, cfg.Now, cfg.Log),
-		throttle:    newThrottle(),
+		throttle:    newThrottle(client),
 		redis:       client,
 		monitoring:  asynqmon.New(asynqmon.Options{RootPath: monitoringPath, RedisConnOpt: cfg.Redis, ReadOnly: cfg.MonitoringReadOnly}),
 		live:        newLive(cfg.Store, cfg.Log),

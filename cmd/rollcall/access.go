@@ -20,6 +20,7 @@ func (c *Config) checkAccess() error {
 	return errors.Join(notEmpty("CLERK_JWT_KEY", c.ClerkJWTKey), partiesErr, proxiesErr,
 		checkToken(c.AdminToken),
 		notEmpty("CLERK_ISSUER", c.ClerkIssuer),
+		checkAddress("PUBLIC_URL", c.PublicURL, "https://rollcall.example.com"),
 		checkAddress("SIGN_IN_URL", c.SignInURL, "https://example.com/sign-in"))
 }
 

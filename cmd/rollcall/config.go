@@ -68,6 +68,10 @@ type Config struct {
 	// it, with themselves as redirect_url.
 	SignInURL *string `name:"sign-in-url" env:"SIGN_IN_URL" group:"web" placeholder:"URL" help:"Where creators sign in: pages link to it, with redirect_url behind it to come back."`
 
+	// PublicURL is where visitors find the site. If it is of https, cookies are
+	// Secure whatever the proxy in front says.
+	PublicURL *string `name:"public-url" env:"PUBLIC_URL" group:"web" placeholder:"URL" help:"Where visitors find the site, as https://rollcall.example.com: with https, cookies are always Secure. Without it, a proxy of TRUSTED_PROXIES says how they came."`
+
 	// CustomerPictures shows customers' pictures on the pages. Browsers load them
 	// from where Clerk keeps them, which so learns who looks at whom.
 	CustomerPictures bool `name:"customer-pictures" env:"CUSTOMER_PICTURES" group:"web" help:"Show customers' pictures, which browsers load from Clerk's servers, instead of their initials."`
@@ -76,10 +80,10 @@ type Config struct {
 	// them: no queue is paused there and no job deleted.
 	MonitoringReadOnly bool `name:"monitoring-read-only" env:"MONITORING_READ_ONLY" group:"web" help:"Let /monitoring show the queues, and change nothing in them."`
 
-	// TrustedProxies are the networks that requests come through. Behind a proxy
-	// that is not named here all its clients are one to us, so that the wrong
-	// tokens of one slow down the others.
-	TrustedProxies *string `name:"trusted-proxies" env:"TRUSTED_PROXIES" group:"web" placeholder:"LIST" help:"Networks (10.0.0.0/8) of proxies whose X-Forwarded-For is believed, comma-separated."`
+	// TrustedProxies are the networks that requests come through. A proxy that is not
+	// named here is not believed: all its clients are one to us, so that the wrong
+	// tokens of one count as the others', and they seem to come by http.
+	TrustedProxies *string `name:"trusted-proxies" env:"TRUSTED_PROXIES" group:"web" placeholder:"LIST" help:"Networks (10.0.0.0/8) of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed, comma-separated."`
 
 	// StripeSecrets are the signing secrets of the Stripe endpoints, separated
 	// by commas: the platform's own, the Connect endpoint's, and while one is
@@ -94,9 +98,9 @@ type Config struct {
 	PlatformSecrets *string `name:"platform-webhook-secrets" env:"PLATFORM_WEBHOOK_SECRETS" group:"webhooks" placeholder:"LIST" help:"Signing secrets (whsec_…) of the platform's own events, comma-separated."`
 
 	// MetricsListen is where the process answers those who watch it: /metrics for
-	// Prometheus and /healthz. work has no other address. serve, dev and demo then
-	// no longer answer scrapes on LISTEN, which others may reach.
-	MetricsListen *string `name:"metrics-listen" env:"METRICS_LISTEN" group:"watch" placeholder:"ADDR" help:"Address for /metrics and /healthz alone, as 127.0.0.1:9090. Without it serve answers /metrics on --listen, and work nowhere."`
+	// Prometheus and /healthz. work has no other address. On LISTEN, which others may
+	// reach, serve, dev and demo answer scrapes to operators alone.
+	MetricsListen *string `name:"metrics-listen" env:"METRICS_LISTEN" group:"watch" placeholder:"ADDR" help:"Address for /metrics and /healthz alone, as 127.0.0.1:9090. serve answers /metrics on --listen too, but to operators alone; work nowhere else."`
 
 	// PlatformProductTypes are the product types (metadata productType or plan,
 	// or Stripe price and product ids) that the platform sells to its creators.
@@ -127,6 +131,10 @@ type Config struct {
 	// ClerkAPIBase is where Clerk's API is, if not where it always is.
 	ClerkAPIBase *string `name:"clerk-api-base" env:"CLERK_API_BASE" group:"history" placeholder:"URL" help:"Clerk's API, if not https://api.clerk.com/v1."`
 
+	// ImportDir is the only folder that Convex exports are read in. Pages and the API
+	// name files in it; without it they can name none, and only the command line can.
+	ImportDir *string `name:"import-dir" env:"IMPORT_DIR" group:"imports" placeholder:"DIR" help:"Folder that Convex exports are read in, and no other; set it for serve and work. Without it, only 'backfill start convex FILE' can name a file."`
+
 	// AlertURL is told, by a signed POST, when a source of webhooks falls silent or
 	// is refused, or events fail, and when that is over (docs/doctor.md).
 	AlertURL *string `name:"alert-webhook-url" env:"ALERT_WEBHOOK_URL" group:"alerts" placeholder:"URL" help:"Is told by a signed POST when a watch changes: a source falls silent or is refused, events fail, or all is well again."`
@@ -152,6 +160,7 @@ var groups = []kong.Group{
 	{Key: "web", Title: "Web:"},
 	{Key: "webhooks", Title: "Webhooks:"},
 	{Key: "history", Title: "History:"},
+	{Key: "imports", Title: "Imports:"},
 	{Key: "rules", Title: "What counts:"},
 	{Key: "keep", Title: "What is kept:"},
 	{Key: "alerts", Title: "Alerts:"},
@@ -161,8 +170,8 @@ var groups = []kong.Group{
 
 // groupsOf are the groups of settings that a command uses, where not all.
 var groupsOf = map[string][]string{
-	"serve":    {"servers", "web", "webhooks", "rules", "watch", "logs"},
-	"work":     {"servers", "history", "rules", "keep", "alerts", "watch", "logs"},
+	"serve":    {"servers", "web", "webhooks", "imports", "rules", "watch", "logs"},
+	"work":     {"servers", "history", "imports", "rules", "keep", "alerts", "watch", "logs"},
 	"migrate":  {"servers"},
 	"events":   {"servers"}, // send takes PLATFORM_WEBHOOK_SECRETS and LISTEN as well
 	"backfill": {"servers"}, // the workers read the history, with their keys
@@ -192,6 +201,7 @@ func (c *Config) check() error {
 		checkBase("STRIPE_API_BASE", c.StripeAPIBase),
 		checkBase("CLERK_API_BASE", c.ClerkAPIBase),
 		checkListen("METRICS_LISTEN", c.MetricsListen, "127.0.0.1:9090"),
+		c.checkImportDir(),
 		c.checkAlert(),
 		oneOf("STRIPE_MODE", c.stripeMode(), "live", "test", "any"),
 		checkSpan("RETAIN_PAYLOADS", c.RetainPayloads),

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -268,4 +269,24 @@ func anchors(text string) (all []string) {
 		all = append(all, strings.ReplaceAll(plain, " ", "-"))
 	}
 	return all
+}
+
+// What is in front of serve is believed: where Docker and Kubernetes give it an
+// address, it is among TRUSTED_PROXIES.
+func TestProxiesAreTrusted(t *testing.T) {
+	compose := regexp.MustCompile(`TRUSTED_PROXIES: \$\{TRUSTED_PROXIES:-(.*)\}`).FindStringSubmatch(readFile(t, "../../docker-compose.yml"))
+	if compose == nil {
+		t.Fatal("docker-compose.yml does not set TRUSTED_PROXIES")
+	}
+	for of, c := range map[string]struct{ list, address string }{
+		"compose, its own network": {compose[1], "172.18.0.1"},
+		"compose, many networks":   {compose[1], "192.168.16.1"},
+		"Kubernetes":               {manifests(t)["ConfigMap/rollcall"].Data["TRUSTED_PROXIES"], "10.244.3.7"},
+	} {
+		networks, err := (&Config{TrustedProxies: &c.list}).proxies()
+		at := netip.MustParseAddr(c.address)
+		if err != nil || !slices.ContainsFunc(networks, func(n netip.Prefix) bool { return n.Contains(at) }) {
+			t.Errorf("%s: %q (%v) lacks %s", of, c.list, err, at)
+		}
+	}
 }

@@ -35,10 +35,10 @@ import (
 // heldBy are the commands of the documents that are not run with them, by the tests
 // that hold them.
 var heldBy = map[string]string{
-	"make demo":     "TestScripts", // demo.txtar: rollcall demo
-	"rollcall demo": "TestScripts",
-	"make setup":    "TestMakefile",
-	"make test":     "TestMakefile", // whose commands run this
+	"make demo": "TestScripts", // demo.txtar: rollcall demo
+	"rollcall demo --metrics-listen 127.0.0.1:9090": "TestScripts", // watch.txtar has the flag
+	"make setup": "TestMakefile",
+	"make test":  "TestMakefile", // whose commands run this
 	"kubectl apply -f deploy/kubernetes/rollcall.yaml": "TestKubernetes",
 	"prometheus --config.file=deploy/prometheus/prometheus.yml --storage.tsdb.path=/tmp/prometheus --web.listen-address=127.0.0.1:9095": "TestDashboard",
 }

@@ -97,7 +97,7 @@ func startPrometheus(t *testing.T, target string) *prom {
 	t.Helper()
 	dir := t.TempDir()
 	config := readFile(t, prometheusFiles+"/prometheus.yml")
-	config = strings.NewReplacer(": 15s", ": 500ms", "127.0.0.1:8080", target, "- 127.0.0.1:9090", "#").Replace(config)
+	config = strings.NewReplacer(": 15s", ": 500ms", "127.0.0.1:9090", target, "- 127.0.0.1:9091", "#").Replace(config)
 	for name, text := range map[string]string{"prometheus.yml": config, "alerts.yml": readFile(t, prometheusFiles+"/alerts.yml")} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
@@ -212,9 +212,9 @@ func dashboardQueries(t *testing.T) map[string][]string {
 // query of the dashboard, can evaluate every alert, and none fires.
 func TestDashboard(t *testing.T) {
 	t.Parallel()
-	d := startTestDev(t, nil)
+	d := startTestDev(t, func(c *Config) { c.MetricsListen = ptr("127.0.0.1:0") })
 	tellPast(t, d)
-	p := startPrometheus(t, strings.TrimPrefix(d.url, "http://"))
+	p := startPrometheus(t, strings.TrimSuffix(strings.TrimPrefix(d.metrics, "http://"), "/metrics"))
 	keepBusy(t, d)
 	for panel, queries := range dashboardQueries(t) {
 		for _, expr := range queries {

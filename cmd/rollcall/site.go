@@ -63,7 +63,8 @@ func (e *env) newSite(s *store.Store, redis asynq.RedisConnOpt, t *telemetry) (*
 	})
 	w.web, err = web.New(web.Config{
 		Store: s, Redis: redis, Jobs: w.jobs, Log: t.log, Metrics: t.registry, Traces: t.traces, Version: versionText(),
-		AdminToken: given(e.AdminToken), Clerk: who, SignInURL: given(e.SignInURL), TrustedProxies: proxies,
+		AdminToken: given(e.AdminToken), Clerk: who, SignInURL: given(e.SignInURL), PublicURL: strings.TrimRight(given(e.PublicURL), "/"),
+		TrustedProxies: proxies, Scrapes: t.handler(), ImportDir: given(e.ImportDir),
 		Pictures: e.CustomerPictures, MonitoringReadOnly: e.MonitoringReadOnly, StripeStreams: history.StripeStreams(),
 	})
 	if err != nil {
@@ -73,9 +74,6 @@ func (e *env) newSite(s *store.Store, redis asynq.RedisConnOpt, t *telemetry) (*
 	mux := http.NewServeMux()
 	mux.Handle("/webhooks/", w.receiver)
 	mux.Handle("/", w.web)
-	if t.server == nil { // else they scrape there
-		mux.Handle("GET /metrics", t.handler())
-	}
 	w.server = newServer(w.polite(mux), t.log)
 	w.server.RegisterOnShutdown(w.web.EndWatches)
 	return w, nil

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"errors"
+	"path/filepath"
+
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
@@ -52,7 +55,12 @@ func (s *sources) open(run store.Backfill) (worker.Source, error) {
 	c := &s.config
 	switch run.Kind {
 	case "convex":
-		return history.NewConvex(history.ConvexConfig{Options: run.Options}), nil
+		// Pages and the API name a file in the folder. A whole path was given by
+		// the command line, and by somebody who can reach the database.
+		if c.ImportDir == nil && !filepath.IsAbs(run.Options.File) {
+			return nil, &history.Refused{Reason: run.Options.File + " is a file in the folder that IMPORT_DIR names, which is not set where this worker runs: set it, and start a new backfill"}
+		}
+		return history.NewConvex(history.ConvexConfig{Options: run.Options, Dir: given(c.ImportDir)}), nil
 	case "clerk":
 		return history.NewClerk(history.ClerkConfig{Key: given(c.ClerkSecretKey), BaseURL: given(c.ClerkAPIBase)})
 	case "stripe-events":
@@ -66,4 +74,12 @@ func (s *sources) stripe(o store.BackfillOptions) history.StripeConfig {
 		Key: given(s.config.StripeAPIKey), BaseURL: given(s.config.StripeAPIBase), Mode: s.config.stripeMode(),
 		Options: o, Budget: s.budget,
 	}
+}
+
+// checkImportDir refuses what cannot be a folder wherever a process was started.
+func (c *Config) checkImportDir() error {
+	if c.ImportDir != nil && !filepath.IsAbs(*c.ImportDir) {
+		return errors.New("IMPORT_DIR must be a whole path, as /var/lib/rollcall/imports")
+	}
+	return nil
 }

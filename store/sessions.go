@@ -1,0 +1,40 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"time"
+)
+
+// EndSession makes an operator's session worthless from now on, everywhere. The
+// row is kept until the session would have expired, and then removed by the next
+// one that ends.
+func (s *Store) EndSession(ctx context.Context, session string, expires time.Time) (err error) {
+	defer wrap(&err, "store.EndSession")
+	hash := sha256.Sum256([]byte(session))
+	_, err = s.pool.Exec(ctx, `
+		WITH expired AS (
+			DELETE FROM ended_sessions
+			WHERE expires_at < now()
+		)
+		INSERT INTO ended_sessions (hash, expires_at)
+		VALUES ($1, $2)
+		ON CONFLICT DO NOTHING`, hash[:], expires)
+	return err
+}
+
+// SessionEnded tells whether EndSession was called for a session.
+func (s *Store) SessionEnded(ctx context.Context, session string) (ended bool, err error) {
+	defer wrap(&err, "store.SessionEnded")
+	hash := sha256.Sum256([]byte(session))
+	err = s.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM ended_sessions WHERE hash = $1)`, hash[:]).Scan(&ended)
+	return ended, err
+}
+
+// IDKey is the key under which ids are shown outside: 32 random bytes that stay
+// as they are for the life of the database.
+func (s *Store) IDKey(ctx context.Context) (key []byte, err error) {
+	defer wrap(&err, "store.IDKey")
+	err = s.pool.QueryRow(ctx, `SELECT key FROM id_key`).Scan(&key)
+	return key, err
+}
