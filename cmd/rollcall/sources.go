@@ -58,7 +58,8 @@ func (s *sources) open(run store.Backfill) (worker.Source, error) {
 		// Pages and the API name a file in the folder. A whole path was given by
 		// the command line, and by somebody who can reach the database.
 		if c.ImportDir == nil && !filepath.IsAbs(run.Options.File) {
-			return nil, &history.Refused{Reason: run.Options.File + " is a file in the folder that IMPORT_DIR names, which is not set where this worker runs: set it, and start a new backfill"}
+			return nil, &history.Refused{Reason: run.Options.File + " is a file in the folder that IMPORT_DIR names, " +
+				"which is not set where this worker runs: set it, and start a new backfill"}
 		}
 		return history.NewConvex(history.ConvexConfig{Options: run.Options, Dir: given(c.ImportDir)}), nil
 	case "clerk":
