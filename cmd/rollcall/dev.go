@@ -100,7 +100,7 @@ func (d *dev) startServers() (at where, err error) {
 	if at.database != "" && at.redis != "" {
 		return at, os.MkdirAll(e.Data, 0o700)
 	}
-	d.servers, err = embedded.Start(e, embedded.Options{Dir: e.Data, RedisFallback: true, Log: d.log})
+	d.servers, err = embedded.Start(e, embedded.Options{Dir: e.Data, RedisFallback: true, Restart: true, Log: d.log})
 	if err != nil {
 		return at, err
 	}
@@ -187,10 +187,17 @@ func (d *dev) publish(at where) error {
 
 // wait returns when a signal came, or something failed, and all is stopped.
 func (d *dev) wait(ctx context.Context) error {
+	var lost <-chan error
+	if d.servers != nil {
+		lost = d.servers.Lost()
+	}
 	select {
 	case <-ctx.Done():
 		fmt.Fprintln(d.env.err, "stopping …")
 		return d.close()
+	case err := <-lost:
+		err = &trouble{what: err.Error(), do: "the data is in " + d.env.Data, err: err}
+		return errors.Join(err, d.close())
 	case err := <-d.ended:
 		return errors.Join(err, d.close())
 	}
