@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -11,8 +12,8 @@ import (
 	"rollcall/internal/embedded/testdb"
 )
 
-// Jobs whose data or leases Redis threw away are in hand for ever, and are found
-// and released; others are left to their workers.
+// Jobs whose data or leases Redis threw away are found and released; others are
+// left where they are, in their order.
 func TestEvicted(t *testing.T) {
 	ctx := t.Context()
 	opt, err := ParseRedis(testdb.Redis(t))
@@ -62,4 +63,21 @@ func TestEvicted(t *testing.T) {
 	close(release)
 	server.Shutdown()
 	want("done", Evicted, 0, 0)
+
+	for id := range int64(6) {
+		if err := client.EnqueueEvent(ctx, "stripe", id+10, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	redisClient.Del(ctx, key+"t:event:10", key+"t:event:12", key+"t:event:13", key+"t:event:15")
+	want("waiting", Evicted, 4, 0)
+	want("waiting no more", ReleaseEvicted, 4, 0)
+	if got := redisClient.LRange(ctx, key+"pending", 0, -1).Val(); !slices.Equal(got, []string{"event:14", "event:11"}) {
+		t.Errorf("%q wait", got)
+	}
+	redisClient.Del(ctx, key+"t:event:14", key+"t:event:11")
+	want("all that wait", ReleaseEvicted, 2, 0)
+	if n := redisClient.Exists(ctx, key+"pending").Val(); n != 0 {
+		t.Error("something waits")
+	}
 }

@@ -62,7 +62,8 @@ func (w *Worker) sweep(ctx context.Context, now time.Time) error {
 	return errors.Join(w.sweepChunks(ctx, round), w.sweepAlerts(ctx, round))
 }
 
-// releaseEvicted ends that jobs are in hand for ever whose data Redis threw away.
+// releaseEvicted drops jobs whose data Redis threw away: they would hold up their
+// queue, and be in hand for ever.
 func (w *Worker) releaseEvicted(ctx context.Context, client redis.UniversalClient) {
 	if client == nil {
 		return

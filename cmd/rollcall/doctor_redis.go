@@ -186,14 +186,13 @@ func (d *doctor) checkWorkers(ctx context.Context) error {
 	return errors.Join(d.paused(ctx), d.evicted(ctx))
 }
 
-// evicted looks for jobs that are in hand for ever. Workers release them within a
-// minute.
+// evicted looks for jobs that Redis threw away. Workers release them within a minute.
 func (d *doctor) evicted(ctx context.Context) error {
 	client, _ := d.queue.MakeRedisClient().(redis.UniversalClient)
 	defer client.Close()
 	n, err := jobs.Evicted(ctx, client)
 	if n > 0 {
-		d.find(finding{Kind: "jobs_evicted", Severity: warning, Count: n, What: count(int(n), "job") + " in hand for ever, as Redis threw away the data: the sweep of a worker releases them",
+		d.find(finding{Kind: "jobs_evicted", Severity: warning, Count: n, What: count(int(n), "job") + " without data, which Redis threw away: the queue is held up until the sweep of a worker releases them",
 			Fix: []string{redisCLI + " CONFIG SET maxmemory-policy noeviction", "rollcall work"}})
 	}
 	return err

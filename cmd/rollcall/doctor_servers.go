@@ -39,7 +39,7 @@ func (d *doctor) away(err error) finding {
 func (d *doctor) checkDatabase(ctx context.Context) error {
 	s, err := d.openUnchecked()
 	if err != nil {
-		d.find(finding{Kind: "database_away", Severity: problem, Count: 1, What: harmless(err.Error()), Fix: []string{"export DATABASE_URL=postgres://<USER>@<HOST>/<DATABASE>"}})
+		d.find(finding{Kind: "database_away", Severity: problem, Count: 1, What: harmless(d.inWords(err).Error()), Fix: []string{"export DATABASE_URL=postgres://<USER>@<HOST>/<DATABASE>"}})
 		return nil
 	}
 	ping, cancel := context.WithTimeout(ctx, pingTimeout)

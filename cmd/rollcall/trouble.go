@@ -44,12 +44,15 @@ func (c *Config) inWords(err error) error {
 // trouble finds out what an error of Postgres means, nil if err is none.
 func (c *Config) trouble(err error) *trouble {
 	var told *trouble
+	var malformed *pgconn.ParseConfigError
 	var away *pgconn.ConnectError
 	var refused *pgconn.PgError
 	var call *store.Error
 	switch {
 	case errors.As(err, &told):
 		return told
+	case errors.As(err, &malformed):
+		told = unread(malformed)
 	case errors.As(err, &away):
 		told = c.noConnection(away)
 	case store.Outdated(err):
@@ -64,6 +67,14 @@ func (c *Config) trouble(err error) *trouble {
 	}
 	told.err = err
 	return told
+}
+
+// unread explains a URL that cannot be read, and repeats nothing of it: what was
+// meant as a password may stand anywhere in it.
+func unread(e *pgconn.ParseConfigError) *trouble {
+	text := e.Error()
+	return &trouble{what: "DATABASE_URL cannot be read: " + text[strings.LastIndexByte(text, '`')+len("`: "):],
+		do: "write postgres://user:password@host/database, with %XX for special characters of the password"}
 }
 
 // isReady asks whether a Postgres answers, whoever may log in.

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"errors"
 	"net/url"
 	"os"
@@ -86,6 +87,8 @@ func TestCommandsNameTheDatabaseThatIsWrong(t *testing.T) {
 		name, url, says string
 		schema          bool // only the schema is wrong
 	}{
+		{"not a URL", "hushhush", "DATABASE_URL cannot be read: failed to parse as keyword/value (invalid keyword/value): " +
+			"write postgres://user:password@host/database, with %XX for special characters of the password", false},
 		{"no server", "postgres://u:hushhush@127.0.0.1:1/x",
 			"Postgres at 127.0.0.1:1 does not answer (connection refused): start it, or correct DATABASE_URL", false},
 		{"no host", "postgres://u:hushhush@nowhere.invalid/x",
@@ -145,7 +148,9 @@ func (h *hospital) diagnoses(t *testing.T, database, says string) {
 // run runs a command on a database.
 func (h *hospital) run(t *testing.T, database string, args ...string) (stdout, stderr string, status int) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "rollcall", args...)
+	ctx, cancel := context.WithTimeout(t.Context(), deadline)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "rollcall", args...)
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "DATABASE_URL=" + database, "REDIS_URL=" + h.servers.RedisURL,
 		"STRIPE_API_KEY=sk_test_1", "CLERK_SECRET_KEY=sk_test_1", "LISTEN=127.0.0.1:0", "LOG_LEVEL=error"}
 	var out, said bytes.Buffer
