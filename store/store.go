@@ -63,10 +63,19 @@ func (s *Store) Close() { s.pool.Close() }
 // Ping tells whether Postgres answers.
 func (s *Store) Ping(ctx context.Context) error { return s.pool.Ping(ctx) }
 
+// Error is an error of a call to the store.
+type Error struct {
+	Call string // as store.Event("1")
+	Err  error
+}
+
+func (e *Error) Error() string { return e.Call + ": " + e.Err.Error() }
+func (e *Error) Unwrap() error { return e.Err }
+
 // wrap adds the call to *err, once per function: defer wrap(&err, "store.X(%d)", id).
 func wrap(err *error, format string, args ...any) {
 	if *err != nil {
-		*err = fmt.Errorf(format+": %w", append(args, *err)...)
+		*err = &Error{fmt.Sprintf(format, args...), *err}
 	}
 }
 
@@ -102,11 +111,11 @@ func Unavailable(err error) bool {
 		isNetwork(err)
 }
 
-// Outdated tells whether err is of a schema that lacks a table or a column: that
-// of an older program. Trying again once it is migrated is the cure.
+// Outdated tells whether err is of a schema that lacks a table, a column or a
+// function: that of an older program. Trying again once it is migrated is the cure.
 func Outdated(err error) bool {
 	var pg *pgconn.PgError
-	return errors.As(err, &pg) && (pg.Code == "42P01" || pg.Code == "42703")
+	return errors.As(err, &pg) && (pg.Code == "42P01" || pg.Code == "42703" || pg.Code == "42883")
 }
 
 // outOfLocks tells whether Postgres's lock table was full.

@@ -17,7 +17,7 @@ func TestOutage(t *testing.T) {
 		err  error
 		want bool
 	}{
-		{code("57P01"), true}, {code("42703"), true}, {code("42P01"), true}, {context.Canceled, true},
+		{code("57P01"), true}, {code("42703"), true}, {code("42883"), true}, {code("42P01"), true}, {context.Canceled, true},
 		{code("23505"), false}, {code("22P02"), false}, {context.DeadlineExceeded, false}, {errors.New("no luck"), false},
 	} {
 		if got := outage(c.err); got != c.want {

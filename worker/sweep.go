@@ -43,6 +43,7 @@ func (w *Worker) sweepUntil(ctx context.Context) {
 			}
 			w.announceQueues(ctx, client)
 			clock.Do(func() { w.noteClock(ctx) })
+			w.releaseEvicted(ctx, client)
 		}
 	}
 }
@@ -75,6 +76,21 @@ func (w *Worker) sweep(ctx context.Context, now time.Time) error {
 		w.cfg.Log.Info("asked again for overdue events", "events", len(overdue))
 	}
 	return errors.Join(w.sweepChunks(ctx, round), w.sweepAlerts(ctx, round))
+}
+
+// releaseEvicted drops jobs whose data Redis threw away: they would hold up their
+// queue, and be in hand for ever.
+func (w *Worker) releaseEvicted(ctx context.Context, client redis.UniversalClient) {
+	if client == nil {
+		return
+	}
+	n, err := jobs.ReleaseEvicted(ctx, client)
+	if n > 0 {
+		w.cfg.Log.Warn("Redis threw away data of jobs, which is asked for again: set its maxmemory-policy to noeviction", "jobs", n)
+	}
+	if err != nil && ctx.Err() == nil {
+		w.cfg.Log.Debug("evicted jobs not released", "error", err)
+	}
 }
 
 // announceQueues writes the queues' names where inspectors look for them: after

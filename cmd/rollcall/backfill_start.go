@@ -144,7 +144,7 @@ func (c startFlags) start(e *env, kind string, options store.BackfillOptions) er
 	client := jobs.NewClient(redis)
 	defer client.Close()
 	if err := client.EnqueueBackfill(e, b.ID, 0, ""); err != nil {
-		fmt.Fprintf(e.err, "it could not be enqueued (%v); a worker's sweep will pick it up\n", err)
+		fmt.Fprintf(e.err, "%s: the run could not be enqueued; a worker's sweep will pick it up\n", redisTrouble(redis, err))
 	}
 	if c.Follow {
 		return c.follow(e, s, b)

@@ -28,7 +28,7 @@ func (c demoCmd) Run(e *env) error {
 		e.LogLevel = "error" // it provokes warnings on purpose, amid what it prints
 	}
 	e.StripeMode = new("any") // the story has test events
-	fmt.Fprintln(e.out, "Starting …")
+	fmt.Fprintln(e.err, "Starting …")
 	d, err := e.startDev(e.logger(e.err), func(at where) (where, func() error, error) { return playground(e, at) })
 	if err != nil {
 		return err

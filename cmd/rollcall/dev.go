@@ -22,7 +22,7 @@ type devCmd struct{}
 
 // Help is shown below the usage.
 func (devCmd) Help() string {
-	return `Starts a private Postgres and Redis (from the programs installed here) with their data in --data, migrates, and serves and works in this one process. Secrets and an ADMIN_TOKEN are made up once and kept in the data folder, unless the environment gives them; DATABASE_URL and REDIS_URL, if set, are used instead of the private servers. Other commands find all this by --data. Ctrl-C stops it; the data stays.`
+	return `Starts a private Postgres and Redis (from the programs installed here) with their data in --data, migrates, and serves and works in this one process. Secrets and an ADMIN_TOKEN are made up once and kept in the data folder, unless the environment gives them; DATABASE_URL and REDIS_URL, if set, are used instead of the private servers. A private server that dies is started again; data that Redis does not start with is put aside, as workers know what is still to be done. Other commands find all this by --data. Ctrl-C stops it; the data stays.`
 }
 
 func (devCmd) Run(e *env) error {
@@ -103,7 +103,7 @@ func (d *dev) startServers() (at where, err error) {
 	if at.database != "" && at.redis != "" {
 		return at, os.MkdirAll(e.Data, 0o700)
 	}
-	d.servers, err = embedded.Start(e, embedded.Options{Dir: e.Data, RedisFallback: true, Log: d.log})
+	d.servers, err = embedded.Start(e, embedded.Options{Dir: e.Data, RedisFallback: true, Restart: true, Log: d.log})
 	if err != nil {
 		return at, err
 	}
@@ -192,10 +192,17 @@ func (d *dev) publish(at where) error {
 
 // wait returns when a signal came, or something failed, and all is stopped.
 func (d *dev) wait(ctx context.Context) error {
+	var lost <-chan error
+	if d.servers != nil {
+		lost = d.servers.Lost()
+	}
 	select {
 	case <-ctx.Done():
 		fmt.Fprintln(d.env.err, "stopping …")
 		return d.close()
+	case err := <-lost:
+		err = &trouble{what: err.Error(), do: "the data is in " + d.env.Data, err: err}
+		return errors.Join(err, d.close())
 	case err := <-d.ended:
 		return errors.Join(err, d.close())
 	}

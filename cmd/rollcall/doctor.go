@@ -67,7 +67,6 @@ type doctor struct {
 }
 
 func newDoctor(e *env, c doctorCmd) *doctor {
-	e.logger(e.err) // for what the client of Redis has to say
 	return &doctor{env: e, doctorCmd: c, now: time.Now}
 }
 
@@ -133,8 +132,9 @@ func (d *doctor) examine(checks []check) doctorReport {
 		case err != nil && c.needs == schema && store.Unavailable(err):
 			d.lost(err)
 		case err != nil:
+			why, fix := d.failure(c, err)
 			d.find(finding{Kind: "check_failed", Subject: c.name, Severity: problem, Count: 1,
-				What: fmt.Sprintf("the %s could not be looked at whole: %s", c.name, harmless(failure(err))), Fix: []string{"rollcall doctor" + d.dataFlag()}})
+				What: fmt.Sprintf("the %s could not be looked at whole: %s", c.name, harmless(why)), Fix: fix})
 		}
 		for i := range d.findings[before:] {
 			d.findings[before+i].Check = c.name
@@ -149,15 +149,21 @@ func (d *doctor) examine(checks []check) doctorReport {
 func (d *doctor) lost(err error) {
 	d.close()
 	d.store = nil
-	d.find(away("Postgres went away while it was asked: " + harmless(err.Error())))
+	d.find(d.away(err))
 }
 
-// failure says why a check failed.
-func failure(err error) string {
-	if errors.Is(err, context.DeadlineExceeded) {
-		return "it took too long"
+// failure says why a check failed, and what to look at.
+func (d *doctor) failure(c check, err error) (why string, fix []string) {
+	t := d.trouble(err)
+	switch {
+	case t != nil:
+		return t.Error(), t.fix
+	case c.needs == queue:
+		return err.Error(), []string{redisCLI + " PING"}
+	case errors.Is(err, context.DeadlineExceeded):
+		return "it took too long", []string{busy}
 	}
-	return err.Error()
+	return err.Error(), []string{isReady}
 }
 
 // find adds a finding.
@@ -178,12 +184,4 @@ func (d *doctor) find(f finding) {
 // fine says that all is well with something.
 func (d *doctor) fine(format string, args ...any) {
 	d.find(finding{Severity: fine, What: harmless(fmt.Sprintf(format, args...))})
-}
-
-// at adds to a command where the servers are, if it cannot know.
-func (d *doctor) at(command string) string {
-	if d.DatabaseURL == nil {
-		return command + d.dataFlag()
-	}
-	return command
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
 
 	"rollcall/history/clerkfake"
 	"rollcall/jobs"
@@ -108,6 +109,17 @@ var ailments = []ailment{
 	}, says: "volatile-ttl"},
 	{kind: "redis_forgets", severity: note, says: "appendonly no", cause: func(w *ward) { w.redis("CONFIG SET appendonly no") }},
 	{kind: "workers_missing", severity: problem, idle: true, says: "no worker serves the queues alerts, backfills, clerk, platform, stripe", leave: "rollcall work", cure: (*ward).work},
+	{kind: "jobs_evicted", severity: warning, idle: true, says: "2 jobs without data", cause: func(w *ward) {
+		opt, err := jobs.ParseRedis(w.env["REDIS_URL"])
+		if err != nil {
+			w.Fatal(err)
+		}
+		client := opt.MakeRedisClient().(redis.UniversalClient)
+		defer client.Close()
+		if err := client.LPush(w.Context(), "asynq:{stripe}:active", "event:1", "event:2").Err(); err != nil {
+			w.Fatal(err)
+		}
+	}, leave: "rollcall work", cure: (*ward).work},
 	{kind: "queue_paused", subject: "stripe", severity: problem, cause: func(w *ward) {
 		redis, err := jobs.ParseRedis(w.env["REDIS_URL"])
 		if err != nil {
@@ -290,7 +302,7 @@ var ailments = []ailment{
 	{kind: "backfill_stuck", subject: "1", severity: problem, idle: true, cause: said(backfill("courses", "running", "NULL"), chunk), leave: "rollcall work", cure: (*ward).work},
 	{kind: "backfill_paused", subject: "1", severity: note, cause: said(backfill("courses", "paused", "NULL"), chunk)},
 	{kind: "check_failed", subject: "backfills", severity: problem, idle: true, says: "backfills", cause: said(`ALTER TABLE backfills RENAME TO hidden`),
-		leave: "rollcall doctor", cure: said(`ALTER TABLE hidden RENAME TO backfills`)},
+		leave: "migrate status", cure: said(`ALTER TABLE hidden RENAME TO backfills`)},
 }
 
 func backfill(kind, status, ended string) string {

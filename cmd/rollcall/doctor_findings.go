@@ -80,6 +80,7 @@ var kindsOfFindings = []struct{ kind, means string }{
 	{"clock_off", "clocks that disagree: signatures more than five minutes off are refused"},
 	{"redis_away", "Redis does not answer: events are kept, and applied when it does again"},
 	{"redis_evicts", "a Redis that forgets jobs when it is full"},
+	{"jobs_evicted", "jobs whose data a full Redis threw away: they hold up their queue; the sweep drops them and asks for their events again"},
 	{"redis_forgets", "a Redis that forgets all jobs when it restarts; the sweep asks for them again"},
 	{"redis_old", "a Redis that the queue is not made for"},
 	{"redis_mute", "a Redis that does not tell how it is set up"},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -40,7 +41,7 @@ func (d *doctor) checkRedis(ctx context.Context) error {
 	defer client.Close()
 	before := d.now()
 	if err := soon(ctx, func(ctx context.Context) error { return client.Ping(ctx).Err() }); err != nil {
-		d.find(finding{Kind: "redis_away", Severity: problem, Count: 1, What: "Redis does not answer: " + harmless(err.Error()), Fix: []string{redisCLI + " PING"}})
+		d.find(finding{Kind: "redis_away", Severity: problem, Count: 1, What: harmless(redisTrouble(opt, err)), Fix: []string{redisCLI + " PING"}})
 		return nil
 	}
 	d.queue = opt
@@ -182,7 +183,19 @@ func (d *doctor) checkWorkers(ctx context.Context) error {
 	default:
 		d.fine("%s at work", count(d.workers, "worker"))
 	}
-	return d.paused(ctx)
+	return errors.Join(d.paused(ctx), d.evicted(ctx))
+}
+
+// evicted looks for jobs that Redis threw away. Workers release them within a minute.
+func (d *doctor) evicted(ctx context.Context) error {
+	client, _ := d.queue.MakeRedisClient().(redis.UniversalClient)
+	defer client.Close()
+	n, err := jobs.Evicted(ctx, client)
+	if n > 0 {
+		d.find(finding{Kind: "jobs_evicted", Severity: warning, Count: n, What: count(int(n), "job") + " without data, which Redis threw away: the queue is held up until the sweep of a worker releases them",
+			Fix: []string{redisCLI + " CONFIG SET maxmemory-policy noeviction", "rollcall work"}})
+	}
+	return err
 }
 
 // paused looks for queues that somebody has paused on the monitoring page. It

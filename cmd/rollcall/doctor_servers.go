@@ -27,15 +27,20 @@ const (
 	clockFails = 2 * time.Minute
 )
 
-func away(what string) finding {
-	return finding{Kind: "database_away", Severity: problem, Count: 1, What: what, Fix: []string{`pg_isready -d "$DATABASE_URL"`}}
+// away tells that Postgres cannot be asked.
+func (d *doctor) away(err error) finding {
+	f := finding{Kind: "database_away", Severity: problem, Count: 1, What: "Postgres could not be asked: " + harmless(reason(err)), Fix: []string{isReady}}
+	if t := d.trouble(err); t != nil {
+		f.What, f.Fix = harmless(t.Error()), t.fix
+	}
+	return f
 }
 
 // checkDatabase opens the database and looks how it is set up.
 func (d *doctor) checkDatabase(ctx context.Context) error {
-	s, err := d.open()
+	s, err := d.openUnchecked()
 	if err != nil {
-		d.find(finding{Kind: "database_away", Severity: problem, Count: 1, What: harmless(err.Error()), Fix: []string{"export DATABASE_URL=postgres://<USER>@<HOST>/<DATABASE>"}})
+		d.find(finding{Kind: "database_away", Severity: problem, Count: 1, What: harmless(d.inWords(err).Error()), Fix: []string{"export DATABASE_URL=postgres://<USER>@<HOST>/<DATABASE>"}})
 		return nil
 	}
 	ping, cancel := context.WithTimeout(ctx, pingTimeout)
@@ -45,7 +50,7 @@ func (d *doctor) checkDatabase(ctx context.Context) error {
 	took := d.now().Sub(before)
 	if err != nil {
 		s.Close()
-		d.find(away("Postgres does not answer: " + harmless(err.Error())))
+		d.find(d.away(err))
 		return nil
 	}
 	d.store, d.checkup = s, s.Checkup(d.Store, d.doctorCmd.Examples)

@@ -61,7 +61,7 @@ func (c eraseCmd) Run(e *env) error {
 		return plain(err)
 	}
 	if _, err := jobs.Forget(redis, found.Names()); err != nil {
-		fmt.Fprintf(e.err, "the queue could not be searched (%v): jobs carry only ids, but an error kept with one may name the person; run this again when Redis is back\n", err)
+		fmt.Fprintf(e.err, "%s: the queue could not be searched; jobs carry only ids, but an error kept with one may name the person; run this again when Redis is back\n", redisTrouble(redis, err))
 	}
 	_, err = fmt.Fprintf(e.out, "Erased. %s\n\n%s", sinceThen, c.left())
 	return err

@@ -83,7 +83,7 @@ func (c eventsSendCmd) send(e *env, to, secret string) error {
 	}
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return fmt.Errorf("%w: is serve there? --to says where it is", err)
+		return fmt.Errorf("%s does not answer (%s): is serve there? --to says where it is", to, reason(err))
 	}
 	defer res.Body.Close()
 	var answer struct {

@@ -88,6 +88,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	defer stop()
+	cli.Config.logger(stderr) // for what the client of Redis has to say
 	if !lenient[command.Command()] {
 		err = cli.Config.check()
 	}
@@ -105,7 +106,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
 		fmt.Fprintln(stderr, "rollcall: interrupted")
 	default:
-		fmt.Fprintln(stderr, "rollcall:", err)
+		fmt.Fprintln(stderr, "rollcall:", cli.Config.inWords(err))
 	}
 	return exitFailed
 }

@@ -79,6 +79,9 @@ func reopen(e *env, refs []string, f store.ReopenFilter, asJSON bool) error {
 		f.IDs = append(f.IDs, v.ID)
 	}
 	opened, err := s.Reopen(e, f)
+	if err != nil && len(opened) == 0 {
+		return plain(err)
+	}
 	client := jobs.NewClient(redis)
 	defer client.Close()
 	done, enqueueErr := enqueue(e, client, opened)
@@ -88,7 +91,7 @@ func reopen(e *env, refs []string, f store.ReopenFilter, asJSON bool) error {
 		fmt.Fprintf(e.out, "%s to be applied again\n", count(len(opened), "event"))
 	}
 	if enqueueErr != nil {
-		fmt.Fprintf(e.err, "%d of them could not be enqueued (%v); a worker's sweep will pick them up\n", len(opened)-done, enqueueErr)
+		fmt.Fprintf(e.err, "%s: %d of them could not be enqueued; a worker's sweep will pick them up\n", redisTrouble(redis, enqueueErr), len(opened)-done)
 	}
 	return plain(err)
 }

@@ -14,7 +14,7 @@ func (serveCmd) Run(e *env) error {
 	if err := e.checkWeb(); err != nil {
 		return err
 	}
-	s, redis, err := e.openBoth()
+	s, redis, err := e.openBothUnchecked()
 	if err != nil {
 		return err
 	}

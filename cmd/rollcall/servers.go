@@ -63,8 +63,22 @@ func (c *Config) running(variable string) (embedded.Record, error) {
 	return r, nil
 }
 
-// open opens the store at databaseURL.
+// open opens the store of a command that is over soon: it fails at once if the
+// database cannot be used.
 func (e *env) open() (*store.Store, error) {
+	url, err := e.databaseURL()
+	if err == nil {
+		err = e.checkSchema(url)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return e.openUnchecked()
+}
+
+// openUnchecked opens the store at databaseURL for those who go on while Postgres
+// is away.
+func (e *env) openUnchecked() (*store.Store, error) {
 	url, err := e.databaseURL()
 	if err != nil {
 		return nil, err
@@ -79,13 +93,20 @@ func (e *env) open() (*store.Store, error) {
 	return e.openAt(url)
 }
 
-// openBoth opens the store and tells where Redis is.
-func (e *env) openBoth() (*store.Store, asynq.RedisConnOpt, error) {
+// openBoth opens the store of a command and tells where Redis is.
+func (e *env) openBoth() (*store.Store, asynq.RedisConnOpt, error) { return e.both(e.open) }
+
+// openBothUnchecked is openBoth for those who go on while Postgres is away.
+func (e *env) openBothUnchecked() (*store.Store, asynq.RedisConnOpt, error) {
+	return e.both(e.openUnchecked)
+}
+
+func (e *env) both(open func() (*store.Store, error)) (*store.Store, asynq.RedisConnOpt, error) {
 	redis, err := e.redis()
 	if err != nil {
 		return nil, nil, err
 	}
-	s, err := e.open()
+	s, err := open()
 	return s, redis, err
 }
 

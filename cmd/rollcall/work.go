@@ -9,7 +9,7 @@ func (workCmd) Help() string {
 
 func (workCmd) Run(e *env) error {
 	log := e.logger(e.err)
-	s, redis, err := e.openBoth()
+	s, redis, err := e.openBothUnchecked()
 	if err != nil {
 		return err
 	}

@@ -30,6 +30,7 @@ type daemon struct {
 
 	command func(port int) (command, error)
 	ping    func(ctx context.Context, port int) error
+	ended   func() // it did, though nobody asked; nil: nobody wants to know
 
 	port int // 0 until the first start
 	proc *process
@@ -126,8 +127,12 @@ func (d *daemon) await(ctx context.Context, port int) error {
 // watch reports the end of a server that nobody asked to end.
 func (d *daemon) watch(p *process) {
 	<-p.exited
-	if !p.expected.Load() {
-		d.log.Error("server ended unexpectedly", "server", d.name, "error", p.err, "log", d.path+".log")
+	if p.expected.Load() {
+		return
+	}
+	d.log.Error("server ended unexpectedly", "server", d.name, "error", p.err, "log", d.path+".log")
+	if d.ended != nil {
+		d.ended()
 	}
 }
 

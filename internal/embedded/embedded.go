@@ -55,6 +55,9 @@ type Options struct {
 	// RedisFallback takes an imitation of Redis inside this process where no
 	// redis-server is installed.
 	RedisFallback bool
+	// Restart starts a server again that ended though nobody asked it to. If it
+	// does not start, Lost tells.
+	Restart bool
 	// Log gets starts, stops and unexpected ends; nil drops them.
 	Log *slog.Logger
 
@@ -87,6 +90,9 @@ type Servers struct {
 
 	opts     Options
 	lock     *os.File
+	life     context.Context // ends with Stop
+	end      context.CancelFunc
+	lost     chan error // for each server once
 	record   Record
 	mu       sync.Mutex // serialises all that starts or stops
 	stopped  bool
@@ -120,7 +126,8 @@ func Start(ctx context.Context, o Options) (s *Servers, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s = &Servers{opts: o, lock: lock}
+	s = &Servers{opts: o, lock: lock, lost: make(chan error, 2)}
+	s.life, s.end = context.WithCancel(context.WithoutCancel(ctx))
 	began := time.Now()
 	if err := s.startAll(ctx); err != nil {
 		return nil, errors.Join(err, s.Stop())
@@ -180,6 +187,7 @@ func (s *Servers) Publish(notes map[string]string) error {
 // Stop ends both servers, Redis saved and Postgres shut down in order, and
 // removes temporary data. Stopping again does nothing.
 func (s *Servers) Stop() error {
+	s.end() // of a restart under way
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stopped {
@@ -226,6 +234,27 @@ func (s *Servers) KillRedis() error { return s.do(s.redis.kill) }
 
 // StartRedis starts Redis again at the same address.
 func (s *Servers) StartRedis(ctx context.Context) error { return s.restart(ctx, s.redis) }
+
+// Lost says why a server that ended could not be started again.
+func (s *Servers) Lost() <-chan error { return s.lost }
+
+// revive starts a server again that ended by itself.
+func (s *Servers) revive(name string, srv server) {
+	if !s.opts.Restart {
+		return
+	}
+	err := s.do(func() error {
+		if s.stopped {
+			return nil
+		}
+		return srv.start(s.life)
+	})
+	if err == nil {
+		s.opts.Log.Info("server started again", "server", name)
+	} else if s.life.Err() == nil {
+		s.lost <- fmt.Errorf("%s ended and could not be started again: %w", name, err)
+	}
+}
 
 func (s *Servers) do(f func() error) error {
 	s.mu.Lock()

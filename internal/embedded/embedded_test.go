@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"os/exec"
@@ -37,7 +38,7 @@ func stay(dir string) {
 		fmt.Println(err)
 		os.Exit(1)
 	}
-	fmt.Println(s.postgres.(*daemon).proc.cmd.Process.Pid, s.redis.(*daemon).proc.cmd.Process.Pid)
+	fmt.Println(s.postgres.(*daemon).proc.cmd.Process.Pid, s.redis.(*disposable).proc.cmd.Process.Pid)
 	select {}
 }
 
@@ -366,4 +367,92 @@ func TestAwkwardFolders(t *testing.T) {
 			}
 		})
 	}
+}
+
+// crash kills a server from outside, and returns when it is gone.
+func crash(t *testing.T, d *daemon) {
+	t.Helper()
+	p := d.proc
+	if err := p.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	<-p.exited
+}
+
+// eventually waits until a server answers.
+func eventually(t *testing.T, ask func() error) {
+	t.Helper()
+	tick, end := time.NewTicker(10*time.Millisecond), time.After(startTimeout)
+	defer tick.Stop()
+	for ask() != nil {
+		select {
+		case <-tick.C:
+		case <-end:
+			t.Fatal(ask())
+		}
+	}
+}
+
+// TestRestart: a server that ended by itself is started again, at the same address
+// and on the same data; if it cannot be, Lost tells.
+func TestRestart(t *testing.T) {
+	t.Parallel()
+	s := start(t, Options{Dir: dataDir(t), Restart: true})
+	put(t, s, "kept")
+	crash(t, s.postgres.(*daemon))
+	eventually(t, func() error { return reach(t, s.DatabaseURL) })
+	want(t, s, "kept")
+	client := redisClient(t, s)
+	defer client.Close()
+	crash(t, s.redis.(*disposable).daemon)
+	eventually(t, func() error { return client.Ping(t.Context()).Err() })
+	if got := postgresMark(t, s); got != "kept" {
+		t.Errorf("Postgres has %q", got)
+	}
+	if err := os.Remove(filepath.Join(s.cluster.data(), "PG_VERSION")); err != nil {
+		t.Fatal(err)
+	}
+	crash(t, s.postgres.(*daemon))
+	select {
+	case err := <-s.Lost():
+		if !strings.HasPrefix(err.Error(), "postgres ended and could not be started again: ") {
+			t.Error(err)
+		}
+	case <-time.After(startTimeout):
+		t.Error("nobody is told that Postgres is lost")
+	}
+}
+
+// TestDamagedRedis: what Redis does not start with is put aside, whole, and nothing
+// else is touched.
+func TestDamagedRedis(t *testing.T) {
+	t.Parallel()
+	dir := dataDir(t)
+	s := start(t, Options{Dir: dir})
+	put(t, s, "kept")
+	if err := s.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	logs, err := filepath.Glob(filepath.Join(dir, "redis", "appendonlydir", "*.aof"))
+	if err != nil || len(logs) == 0 {
+		t.Fatalf("no append-only file: %v", err)
+	}
+	for _, log := range logs {
+		if err := os.WriteFile(log, []byte("*1\r\n$damaged\r\n*1\r\n$4\r\nPING\r\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var said strings.Builder
+	again := start(t, Options{Dir: dir, Log: slog.New(slog.NewTextHandler(&said, nil))})
+	aside, _ := filepath.Glob(filepath.Join(dir, "redis.damaged-????-??-??T??-??-??Z", "appendonlydir", filepath.Base(logs[0])))
+	if len(aside) != 1 {
+		t.Errorf("put aside: %q", aside)
+	}
+	if !strings.Contains(said.String(), "aside="+again.opts.Dir) {
+		t.Errorf("it says %s", said.String())
+	}
+	if got := postgresMark(t, again); got != "kept" {
+		t.Errorf("Postgres has %q", got)
+	}
+	put(t, again, "works")
 }

@@ -45,6 +45,7 @@ func (s *Servers) openPostgres(ctx context.Context) error {
 		name: "postgres", signal: syscall.SIGINT, path: filepath.Join(s.opts.Dir, "postgres"),
 		log: s.opts.Log, command: c.command, ping: c.ping,
 	}
+	d.ended = func() { s.revive("postgres", d) }
 	s.postgres = d
 	if err := d.start(ctx); err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -25,6 +26,9 @@ type redisConfig struct {
 	more      []string // lines beside ours, which they override
 	arguments []string // behind the file's name
 }
+
+// configName is the file that a Redis server is started from, in its folder.
+const configName = "redis.conf"
 
 // openRedis starts Redis, or its imitation where it is not installed and the
 // caller allows that.
@@ -46,12 +50,49 @@ func (s *Servers) openRedis(ctx context.Context) error {
 		name: "redis", signal: syscall.SIGTERM, path: filepath.Join(s.opts.Dir, "redis"),
 		log: s.opts.Log, command: c.command, ping: c.ping,
 	}
-	s.redis = d
-	if err := d.start(ctx); err != nil {
+	r := &disposable{d, c.dir}
+	d.ended = func() { s.revive("redis", r) }
+	s.redis = r
+	if err := r.start(ctx); err != nil {
 		return err
 	}
 	s.RedisAddr, s.RedisURL = loopback(d.port), redisURL(c.password, loopback(d.port))
 	return nil
+}
+
+// disposable is a Redis without whose data all goes on: what it does not start with
+// is put aside.
+type disposable struct {
+	*daemon
+	dir string
+}
+
+func (d *disposable) start(ctx context.Context) error {
+	err := d.daemon.start(ctx)
+	if !errors.Is(err, errEnded) {
+		return err
+	}
+	aside, asideErr := putAside(d.dir, time.Now())
+	if aside == "" || asideErr != nil {
+		return errors.Join(err, asideErr)
+	}
+	d.log.Error("Redis does not start with its data: the data is put aside, and Redis starts empty. Nothing is lost: workers ask for the work again",
+		"aside", aside, "log", d.path+".log")
+	return d.daemon.start(ctx)
+}
+
+// putAside renames a folder of Redis, makes it anew, and returns the name of the
+// old one; empty if there is no data in it.
+func putAside(dir string, now time.Time) (aside string, err error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil || !slices.ContainsFunc(entries, func(e os.DirEntry) bool { return e.Name() != configName }) {
+		return "", err
+	}
+	aside = dir + ".damaged-" + now.UTC().Format("2006-01-02T15-04-05Z")
+	if err := os.Rename(dir, aside); err != nil {
+		return "", err
+	}
+	return aside, os.Mkdir(dir, 0o700)
 }
 
 func redisURL(password, addr string) string { return fmt.Sprintf("redis://:%s@%s/0", password, addr) }
@@ -59,11 +100,11 @@ func redisURL(password, addr string) string { return fmt.Sprintf("redis://:%s@%s
 // command writes the configuration to a file: the command line, with a password
 // on it, could be read by every user of the machine.
 func (c *redisConfig) command(port int) (command, error) {
-	path := filepath.Join(c.dir, "redis.conf")
+	path := filepath.Join(c.dir, configName)
 	if err := os.WriteFile(path, []byte(c.text(port)), 0o600); err != nil {
 		return command{}, err
 	}
-	args := append([]string{c.program, "redis.conf"}, c.arguments...)
+	args := append([]string{c.program, configName}, c.arguments...)
 	return command{args: args, dir: c.dir, env: os.Environ(), signal: "TERM"}, nil
 }
 

@@ -1,0 +1,239 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/hibiken/asynq"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/redis/go-redis/v9"
+
+	"rollcall/migrations"
+	"rollcall/store"
+)
+
+// Errors of Postgres and Redis become words for operators here, whichever command
+// met them: one line that names the server and the database, and says what to do.
+// The URL is never repeated: it may hold a password.
+
+// trouble is a database that cannot do what a command needs.
+type trouble struct {
+	what string   // is wrong, with which server or database
+	do   string   // about it
+	fix  []string // the same as commands
+	err  error
+}
+
+func (t *trouble) Error() string { return t.what + ": " + t.do }
+func (t *trouble) Unwrap() error { return t.err }
+
+// inWords explains an error of Postgres, and leaves others as they are.
+func (c *Config) inWords(err error) error {
+	if t := c.trouble(err); t != nil {
+		return t
+	}
+	return err
+}
+
+// trouble finds out what an error of Postgres means, nil if err is none.
+func (c *Config) trouble(err error) *trouble {
+	var told *trouble
+	var malformed *pgconn.ParseConfigError
+	var away *pgconn.ConnectError
+	var refused *pgconn.PgError
+	var call *store.Error
+	switch {
+	case errors.As(err, &told):
+		return told
+	case errors.As(err, &malformed):
+		told = unread(malformed)
+	case errors.As(err, &away):
+		told = c.noConnection(away)
+	case store.Outdated(err):
+		told = &trouble{what: c.database() + " lacks a table, column or function of this version", do: "run `" + c.at("rollcall migrate up") + "`",
+			fix: []string{c.at("rollcall migrate status")}}
+	case errors.As(err, &refused):
+		told = c.refusal(refused)
+	case errors.As(err, &call) && store.Unavailable(err):
+		told = &trouble{what: c.database() + " went away: " + reason(err), do: "run this again when it answers", fix: []string{isReady}}
+	default:
+		return nil
+	}
+	told.err = err
+	return told
+}
+
+// unread explains a URL that cannot be read, and repeats nothing of it: what was
+// meant as a password may stand anywhere in it.
+func unread(e *pgconn.ParseConfigError) *trouble {
+	text := e.Error()
+	return &trouble{what: "DATABASE_URL cannot be read: " + text[strings.LastIndexByte(text, '`')+len("`: "):],
+		do: "write postgres://user:password@host/database, with %XX for special characters of the password"}
+}
+
+// isReady asks whether a Postgres answers, whoever may log in.
+const isReady = `pg_isready -d "$DATABASE_URL"`
+
+// noConnection explains why no connection came about.
+func (c *Config) noConnection(e *pgconn.ConnectError) *trouble {
+	server, correct := "Postgres at "+addresses(e.Config), "correct DATABASE_URL"
+	if c.DatabaseURL == nil {
+		correct = "restart the rollcall dev or demo on " + c.Data
+	}
+	var said *pgconn.PgError
+	if !errors.As(e, &said) {
+		return &trouble{what: server + " does not answer (" + reason(e) + ")", do: "start it, or " + correct, fix: []string{isReady}}
+	}
+	switch {
+	case strings.HasPrefix(said.Code, "28"):
+		return &trouble{what: server + " refuses the login: " + said.Message, do: "correct the user and the password in DATABASE_URL",
+			fix: []string{psql("SELECT 1")}}
+	case said.Code == "3D000":
+		return &trouble{what: fmt.Sprintf("%s has no database %q", server, e.Config.Database), do: "create it, or correct DATABASE_URL; then run `rollcall migrate up`",
+			fix: []string{createDatabase(e.Config), "rollcall migrate up"}}
+	}
+	return &trouble{what: server + " takes no connection: " + said.Message, do: "see to that, then run this again", fix: []string{isReady}}
+}
+
+// refusal explains what Postgres would not do.
+func (c *Config) refusal(e *pgconn.PgError) *trouble {
+	t := &trouble{what: c.database() + " refuses this: " + e.Message, fix: []string{psql("SELECT 1")}}
+	switch {
+	case e.Code == "42501":
+		t.do = "grant the role in DATABASE_URL what it lacks, or name the role that ran `rollcall migrate up`"
+	case e.Code == "25006":
+		t.do = "lead DATABASE_URL to the primary; with several hosts, add target_session_attrs=read-write"
+	case e.Code == "53100":
+		t.do = "make room on the disk of Postgres, then run this again"
+	case e.Code == "57014":
+		t.do = "run this again when Postgres has less to do"
+		t.fix = []string{busy}
+	case strings.HasPrefix(e.Code, "53"), strings.HasPrefix(e.Code, "57P"), strings.HasPrefix(e.Code, "08"):
+		t.do, t.fix = "run this again when it answers", []string{isReady}
+	default:
+		t.do = "its log tells more (SQLSTATE " + e.Code + ")"
+	}
+	return t
+}
+
+// busy shows what a Postgres is busy with.
+var busy = psql("SELECT pid, now() - query_start AS since, wait_event, left(query, 60) FROM pg_stat_activity WHERE state <> 'idle' ORDER BY 2 DESC")
+
+// database names the database of the settings, without its secrets.
+func (c *Config) database() string {
+	url, err := c.databaseURL()
+	if err != nil {
+		return "Postgres"
+	}
+	cfg, err := pgconn.ParseConfig(url)
+	if err != nil {
+		return "Postgres"
+	}
+	return fmt.Sprintf("database %q on Postgres at %s", cfg.Database, addresses(cfg))
+}
+
+// addresses are where a Postgres may be, as it can be typed.
+func addresses(cfg *pgconn.Config) string {
+	all := []string{address(cfg.Host, cfg.Port)}
+	for _, other := range cfg.Fallbacks { // one more of the same host, if TLS is only preferred
+		if at := address(other.Host, other.Port); !slices.Contains(all, at) {
+			all = append(all, at)
+		}
+	}
+	return strings.Join(all, ", ")
+}
+
+func address(host string, port uint16) string {
+	if strings.HasPrefix(host, "/") {
+		_, path := pgconn.NetworkAddress(host, port)
+		return path
+	}
+	return net.JoinHostPort(host, strconv.Itoa(int(port)))
+}
+
+// createDatabase is a command that makes a database that is not there.
+func createDatabase(cfg *pgconn.Config) string {
+	return fmt.Sprintf("createdb -h %s -p %d -U %s %s", quote(cfg.Host), cfg.Port, quote(cfg.User), quote(cfg.Database))
+}
+
+// redisTrouble says which Redis cannot be asked, and why.
+func redisTrouble(opt asynq.RedisConnOpt, err error) string {
+	var at []string
+	switch o := opt.(type) {
+	case asynq.RedisClientOpt:
+		at = []string{o.Addr}
+	case asynq.RedisFailoverClientOpt:
+		at = o.SentinelAddrs
+	case asynq.RedisClusterClientOpt:
+		at = o.Addrs
+	}
+	var said redis.Error
+	if errors.As(err, &said) {
+		return "Redis at " + strings.Join(at, ", ") + " refuses: " + said.Error()
+	}
+	return "Redis at " + strings.Join(at, ", ") + " does not answer (" + reason(err) + ")"
+}
+
+// reason says in few words why a server was not reached.
+func reason(err error) string {
+	var name *net.DNSError
+	var network net.Error
+	switch {
+	case errors.As(err, &name):
+		return "there is no host " + strconv.Quote(name.Name)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "connection refused"
+	case errors.Is(err, syscall.ENOENT):
+		return "there is no such socket"
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
+		return "no answer in time"
+	}
+	return innermost(err).Error()
+}
+
+// innermost is the error that all others are wrapped around; of several, the last.
+func innermost(err error) error {
+	for {
+		var inner error
+		switch e := err.(type) {
+		case interface{ Unwrap() error }:
+			inner = e.Unwrap()
+		case interface{ Unwrap() []error }:
+			all := e.Unwrap()
+			inner = all[len(all)-1]
+		}
+		if inner == nil {
+			return err
+		}
+		err = inner
+	}
+}
+
+// checkSchema tells whether the database at url has the schema that this program
+// needs: a command that goes by tables says so before it begins.
+func (e *env) checkSchema(url string) error {
+	missing, _, err := migrations.Lag(e, url)
+	if err != nil || len(missing) == 0 {
+		return err
+	}
+	lacks := "lacks " + count(len(missing), "migration") + " of this version"
+	if missing[0].Version == 1 {
+		lacks = "has no schema of Rollcall"
+	}
+	up := e.at("rollcall migrate up")
+	return &trouble{what: e.database() + " " + lacks, do: "run `" + up + "`", fix: []string{up}, err: store.ErrNotMigrated}
+}
+
+// at adds to a command where the servers are, if it cannot know.
+func (c *Config) at(command string) string {
+	if c.DatabaseURL == nil {
+		return command + c.dataFlag()
+	}
+	return command
+}

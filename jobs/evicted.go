@@ -1,0 +1,91 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// A Redis that evicts may throw away a job's data and keep its id. A server of asynq
+// that takes such an id puts it among the jobs in hand, gives it to nobody, as there
+// is nothing to give, and rests as if the queue were empty: the id is in hand for
+// ever, and those that wait hold up the ones behind them. If Redis throws away the
+// leases, nobody learns that a job's worker is gone.
+
+const (
+	evictedAtOnce = 5000             // in a list, of those that are there longest
+	newLease      = 30 * time.Second // as asynq's
+)
+
+// evicted counts the jobs of a queue that are so. With ARGV[4] it ends that: ids
+// without data are dropped, and a job without a lease gets one, which its worker
+// extends, or asynq finds expired. asynq changes all of them in one step, so that
+// no job is found in the middle of one.
+var evicted = redis.NewScript(`
+local found, release = 0, ARGV[4] ~= ""
+local function empty(id)
+	if redis.call("HEXISTS", ARGV[1] .. id, "msg") == 1 then
+		return false
+	end
+	found = found + 1
+	if release then
+		redis.call("DEL", ARGV[1] .. id)
+	end
+	return true
+end
+
+local waiting, kept = redis.call("LRANGE", KEYS[1], -tonumber(ARGV[3]), -1), {}
+for _, id in ipairs(waiting) do
+	if not empty(id) then
+		table.insert(kept, id)
+	end
+end
+if release and #kept < #waiting then
+	redis.call("LTRIM", KEYS[1], 0, -#waiting - 1)
+	if #kept > 0 then
+		redis.call("RPUSH", KEYS[1], unpack(kept))
+	end
+end
+
+for _, id in ipairs(redis.call("LRANGE", KEYS[2], -tonumber(ARGV[3]), -1)) do
+	local lease = tonumber(redis.call("ZSCORE", KEYS[3], id) or "none")
+	if (not lease or lease < tonumber(ARGV[2])) and empty(id) then
+		if release then
+			redis.call("LREM", KEYS[2], -1, id)
+			redis.call("ZREM", KEYS[3], id)
+		end
+	elseif not lease then
+		found = found + 1
+		if release then
+			redis.call("ZADD", KEYS[3], ARGV[4], id)
+		end
+	end
+end
+return found`)
+
+// Evicted counts the jobs whose data or leases Redis threw away.
+func Evicted(ctx context.Context, client redis.UniversalClient) (int64, error) {
+	return inAllQueues(ctx, client, time.Now().Unix(), "")
+}
+
+// ReleaseEvicted drops those jobs, or gives them new leases, and returns how many.
+// Nothing is lost with them: rows say what is still to be done, and a sweep asks
+// for it again.
+func ReleaseEvicted(ctx context.Context, client redis.UniversalClient) (int64, error) {
+	now := time.Now()
+	return inAllQueues(ctx, client, now.Unix(), now.Add(newLease).Unix())
+}
+
+func inAllQueues(ctx context.Context, client redis.UniversalClient, now int64, lease any) (all int64, err error) {
+	for _, queue := range AllQueues() {
+		key := "asynq:{" + queue + "}:"
+		n, err := evicted.Run(ctx, client, []string{key + "pending", key + "active", key + "lease"}, key+"t:", now, evictedAtOnce, lease).Int64()
+		if err != nil {
+			return all, fmt.Errorf("jobs: looking for evicted jobs of %s: %w", queue, err)
+		}
+		all += n
+	}
+	return all, nil
+}
