@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -20,8 +21,10 @@ var ErrNotFound = errors.New("not found")
 // Store is a pool of connections to Postgres. Safe for concurrent use.
 type Store struct {
 	pool          *pgxpool.Pool
+	exports       chan struct{} // one for each connection that exports use right now
 	platformTypes []string
 	walkBudget    int
+	countTimeout  time.Duration
 	schema        int64
 }
 
@@ -45,7 +48,10 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("store.Open: %w", err)
 	}
-	return &Store{pool: pool, platformTypes: append([]string{}, o.PlatformTypes...), walkBudget: walkBudget, schema: o.Schema}, nil
+	return &Store{
+		pool: pool, exports: make(chan struct{}, max(1, pool.Config().MaxConns/4)),
+		platformTypes: append([]string{}, o.PlatformTypes...), walkBudget: walkBudget, countTimeout: countTimeout, schema: o.Schema,
+	}, nil
 }
 
 // Close waits for connections in use and closes the pool.
