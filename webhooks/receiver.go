@@ -43,7 +43,7 @@ type Config struct {
 
 	Now           func() time.Time // time.Now if nil
 	BodyLimit     int64            // bytes; 1 MiB if 0
-	BodyBudget    int64            // bytes of all bodies that are being read; 32 MiB if 0
+	BodyBudget    int64            // bytes of all bodies that are being read; 16 MiB if 0
 	BodyTimeout   time.Duration    // how long a sender may take to send a body; 10 s if 0
 	InsertTimeout time.Duration    // how long a sender waits for Postgres; 10 s if 0
 }
@@ -95,7 +95,7 @@ func (c Config) withDefaults() Config {
 		c.Now = time.Now
 	}
 	c.BodyLimit = cmp.Or(c.BodyLimit, 1<<20)
-	c.BodyBudget = cmp.Or(c.BodyBudget, 32<<20)
+	c.BodyBudget = cmp.Or(c.BodyBudget, 16<<20)
 	c.BodyTimeout = cmp.Or(c.BodyTimeout, 10*time.Second)
 	c.InsertTimeout = cmp.Or(c.InsertTimeout, 10*time.Second)
 	return c
