@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -104,16 +103,8 @@ func (s *system) fillLists(ctx context.Context, customers int) error {
 
 // startServe builds the program and starts its serve.
 func (s *system) startServe(ctx context.Context, settings ...string) (*exec.Cmd, string, error) {
-	binary := filepath.Join(s.dir, "rollcall")
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, "./cmd/rollcall").CombinedOutput(); err != nil {
-		return nil, "", fmt.Errorf("building ./cmd/rollcall: %w\n%s", err, out)
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	binary, listen, err := s.program(ctx)
 	if err != nil {
-		return nil, "", err
-	}
-	listen := l.Addr().String()
-	if err := l.Close(); err != nil {
 		return nil, "", err
 	}
 	cmd := exec.CommandContext(ctx, binary, "serve")

@@ -1,9 +1,11 @@
 package webhooks
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 )
@@ -31,8 +33,8 @@ type budget struct {
 
 	mu      sync.Mutex
 	used    int64
-	leaving int64 // held by those cut off; part of used
-	reading map[*reading]bool
+	leaving int64             // held by those cut off; part of used
+	reading map[*reading]bool // those not cut off
 }
 
 // reading is one body on its way in.
@@ -86,6 +88,7 @@ func (b *budget) take(r *reading, n int64) error {
 	for b.used-b.leaving > b.limit {
 		worst := b.worst()
 		worst.cut = true
+		delete(b.reading, worst)
 		b.leaving += worst.held
 		if worst == r {
 			return errOverloaded
@@ -106,36 +109,80 @@ func (b *budget) give(r *reading, n int64) {
 	}
 }
 
-// worst is the body that holds the most for the longest, of those not cut off.
+// sample is among how many the worst is sought, of as many as there are: Go
+// begins its walk through a map anywhere.
+const sample = 64
+
+// worst is a body that holds much for long.
 func (b *budget) worst() (worst *reading) {
-	now, most := time.Now(), -1.0
+	now, most, seen := time.Now(), -1.0, 0
 	for r := range b.reading {
-		if weight := float64(r.held) * now.Sub(r.began).Seconds(); !r.cut && weight > most {
+		if weight := float64(r.held) * now.Sub(r.began).Seconds(); weight > most {
 			worst, most = r, weight
+		}
+		if seen++; seen == sample {
+			break
 		}
 	}
 	return worst
 }
 
-// read reads the whole body, or nothing of it counts. Its memory counts until
-// done is called.
+// buffers are kept for the next body, so that a flood makes no garbage.
+type buffers struct {
+	sizes []int64
+	pools []sync.Pool
+}
+
+// newBuffers has sizes for bodies of up to limit bytes, and one for a byte more,
+// which shows that a body is too large.
+func newBuffers(limit int64) *buffers {
+	b := &buffers{}
+	for size := int64(firstBytes); size < limit; size *= growth {
+		b.sizes = append(b.sizes, size)
+	}
+	b.sizes = append(b.sizes, limit+1)
+	b.pools = make([]sync.Pool, len(b.sizes))
+	return b
+}
+
+func (b *buffers) get(i int) *[]byte {
+	if buffer, ok := b.pools[i].Get().(*[]byte); ok {
+		return buffer
+	}
+	buffer := make([]byte, 0, b.sizes[i])
+	return &buffer
+}
+
+func (b *buffers) put(buffer *[]byte) {
+	*buffer = (*buffer)[:0]
+	b.pools[slices.Index(b.sizes, int64(cap(*buffer)))].Put(buffer)
+}
+
+// read reads the whole body, or nothing of it counts. It is the caller's until
+// done is called, and counts as being read until then.
 func (r *Receiver) read(w http.ResponseWriter, req *http.Request) (body []byte, done func(), err error) {
 	control := http.NewResponseController(w)
 	// Neither call fails on a connection of net/http's.
 	control.SetReadDeadline(time.Now().Add(r.cfg.BodyTimeout))
 	reading := r.budget.begin(func() { control.SetReadDeadline(time.Unix(1, 0)) })
-	done = func() { r.budget.end(reading) }
-	body, err = r.readAll(reading, req)
+	buffer, err := r.readAll(reading, req)
+	done = func() {
+		if buffer != nil {
+			r.buffers.put(buffer)
+		}
+		r.budget.end(reading)
+	}
 	var told *refusal
 	switch {
 	case reading.isCut(r.budget):
-		err = errOverloaded
+		return nil, done, errOverloaded
 	case err == nil:
 		control.SetReadDeadline(time.Time{})
-	case !errors.As(err, &told):
-		err = &refusal{incompleteBody, "the body did not arrive whole: send the event again", err}
+		return *buffer, done, nil
+	case errors.As(err, &told):
+		return nil, done, err
 	}
-	return body, done, err
+	return nil, done, &refusal{incompleteBody, "the body did not arrive whole: send the event again", err}
 }
 
 // isCut tells whether a body was cut off.
@@ -145,34 +192,40 @@ func (r *reading) isCut(b *budget) bool {
 	return r.cut
 }
 
-// readAll reads a body into memory that grows with it.
-func (r *Receiver) readAll(of *reading, req *http.Request) ([]byte, error) {
-	most := r.cfg.BodyLimit + 1 // one byte too many shows that it is too large
-	if req.ContentLength >= 0 {
-		most = req.ContentLength
-	}
-	var body []byte
-	for size := min(firstBytes, most); ; size = min(growth*size, most) {
+// readAll reads a body into a buffer that grows with it.
+func (r *Receiver) readAll(of *reading, req *http.Request) (buffer *[]byte, err error) {
+	for i, size := range r.buffers.sizes {
 		if err := r.budget.take(of, size); err != nil {
-			return nil, err
+			return buffer, err
 		}
-		grown := append(make([]byte, 0, size), body...)
-		r.budget.give(of, int64(cap(body)))
-		body = grown
-		for len(body) < cap(body) {
-			n, err := req.Body.Read(body[len(body):cap(body)])
-			body = body[:len(body)+n]
-			if err == io.EOF {
-				return body, r.checkSize(body)
-			}
-			if err != nil {
-				return nil, err
-			}
+		grown := r.buffers.get(i)
+		if buffer != nil {
+			*grown = append(*grown, *buffer...)
+			r.budget.give(of, int64(cap(*buffer)))
+			r.buffers.put(buffer)
 		}
-		if int64(len(body)) == most {
-			return body, r.checkSize(body)
+		buffer = grown
+		if whole, err := fill(buffer, req); whole || err != nil {
+			return buffer, cmp.Or(err, r.checkSize(*buffer))
 		}
 	}
+	return buffer, tooLarge(r.cfg.BodyLimit)
+}
+
+// fill reads until a body is whole, or its buffer full.
+func fill(buffer *[]byte, req *http.Request) (whole bool, err error) {
+	for body := *buffer; len(body) < cap(body); {
+		n, err := req.Body.Read(body[len(body):cap(body)])
+		body = body[:len(body)+n]
+		*buffer = body
+		if err == io.EOF {
+			return true, nil
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+	return req.ContentLength == int64(len(*buffer)), nil
 }
 
 func (r *Receiver) checkSize(body []byte) error {

@@ -1,6 +1,7 @@
 package webhooks
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -53,6 +54,7 @@ type Config struct {
 type Receiver struct {
 	cfg     Config
 	budget  *budget
+	buffers *buffers
 	large   sync.Mutex // held while a large body is verified
 	batch   batcher
 	hinter  *hinter
@@ -79,7 +81,7 @@ type Stats struct {
 // New returns a Receiver at work.
 func New(cfg Config) *Receiver {
 	cfg = cfg.withDefaults()
-	r := &Receiver{cfg: cfg, budget: newBudget(cfg.BodyBudget), tracer: tracer(cfg.Traces), seldom: rate.Sometimes{Interval: time.Minute}}
+	r := &Receiver{cfg: cfg, budget: newBudget(cfg.BodyBudget), buffers: newBuffers(cfg.BodyLimit), tracer: tracer(cfg.Traces), seldom: rate.Sometimes{Interval: time.Minute}}
 	r.hinter = newHinter(cfg.Jobs, cfg.Logger, r.tracer)
 	r.tally = newTally(cfg.Counter, cfg.Logger)
 	r.metrics = newMetrics(cfg.Metrics, r.hinter, r.budget)
@@ -199,7 +201,9 @@ func (r *Receiver) open(ctx context.Context, w http.ResponseWriter, req *http.Re
 	}
 	_, verify := r.tracer.Start(ctx, "verify")
 	defer verify.End()
-	return src.open(secrets, req.Header, body, r.cfg.Now())
+	event, err := src.open(secrets, req.Header, body, r.cfg.Now())
+	event.Payload = bytes.Clone(event.Payload) // the body's buffer is for others now
+	return event, err
 }
 
 // precheck refuses what the headers alone show to be refused.
