@@ -51,7 +51,8 @@ func (s *Store) ExportCustomers(ctx context.Context, f Filter, write func([]Cust
 	if !storable(f.Store) {
 		return write(nil)
 	}
-	e := &export{Store: s, list: f.Store, batch: make([]Customer, 0, exportBatch), full: make(chan []Customer), free: make(chan []Customer, 2)}
+	e := &export{Store: s, list: f.Store, full: make(chan []Customer), free: make(chan []Customer, 2)}
+	e.batch = make([]Customer, 0, exportBatch)
 	e.free <- make([]Customer, 0, exportBatch)
 	if err := e.turn(ctx, func() (err error) { e.titles, err = titlesOf(ctx, s.pool, f.Store); return err }); err != nil {
 		return err

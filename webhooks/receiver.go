@@ -81,7 +81,8 @@ type Stats struct {
 // New returns a Receiver at work.
 func New(cfg Config) *Receiver {
 	cfg = cfg.withDefaults()
-	r := &Receiver{cfg: cfg, budget: newBudget(cfg.BodyBudget), buffers: newBuffers(cfg.BodyLimit), tracer: tracer(cfg.Traces), seldom: rate.Sometimes{Interval: time.Minute}}
+	r := &Receiver{cfg: cfg, tracer: tracer(cfg.Traces), seldom: rate.Sometimes{Interval: time.Minute}}
+	r.budget, r.buffers = newBudget(cfg.BodyBudget), newBuffers(cfg.BodyLimit)
 	r.hinter = newHinter(cfg.Jobs, cfg.Logger, r.tracer)
 	r.tally = newTally(cfg.Counter, cfg.Logger)
 	r.metrics = newMetrics(cfg.Metrics, r.hinter, r.budget)
@@ -154,11 +155,10 @@ func (r *Receiver) receive(ctx context.Context, w http.ResponseWriter, req *http
 		return err
 	}
 	d.source = src.name
-	secrets := r.cfg.Secrets[src.name]
-	if len(secrets) == 0 {
+	if len(r.cfg.Secrets[src.name]) == 0 {
 		return refuse(notConfigured, "this server has no signing secrets of %s: set %s", src.name, src.variable)
 	}
-	if d.event, err = r.open(ctx, w, req, src, secrets); err != nil {
+	if d.event, err = r.open(ctx, w, req, src); err != nil {
 		return err
 	}
 	d.event.Headers = keptHeaders(req)
@@ -184,7 +184,7 @@ func route(req *http.Request) (*source, error) {
 
 // open reads a delivery and verifies it. Its body counts as being read until
 // its signature is checked: after that it is a friend's.
-func (r *Receiver) open(ctx context.Context, w http.ResponseWriter, req *http.Request, src *source, secrets []Secret) (store.NewEvent, error) {
+func (r *Receiver) open(ctx context.Context, w http.ResponseWriter, req *http.Request, src *source) (store.NewEvent, error) {
 	if err := r.precheck(req, src); err != nil {
 		w.Header().Set("Connection", "close") // else net/http reads the body after all
 		return store.NewEvent{}, err
@@ -201,7 +201,7 @@ func (r *Receiver) open(ctx context.Context, w http.ResponseWriter, req *http.Re
 	}
 	_, verify := r.tracer.Start(ctx, "verify")
 	defer verify.End()
-	event, err := src.open(secrets, req.Header, body, r.cfg.Now())
+	event, err := src.open(r.cfg.Secrets[src.name], req.Header, body, r.cfg.Now())
 	event.Payload = bytes.Clone(event.Payload) // the body's buffer is for others now
 	return event, err
 }

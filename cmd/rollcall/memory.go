@@ -10,5 +10,6 @@ const memoryShare = 0.8
 // limitMemory makes Go's memory limit follow that of the container, unless
 // GOMEMLIMIT sets it. Without a limit there is nothing to follow.
 func limitMemory(ofContainer memlimit.Provider) {
-	memlimit.SetGoMemLimitWithOpts(memlimit.WithRatio(memoryShare), memlimit.WithProvider(ofContainer)) // fails where there is no limit
+	// It fails where there is no limit.
+	memlimit.SetGoMemLimitWithOpts(memlimit.WithRatio(memoryShare), memlimit.WithProvider(ofContainer))
 }
