@@ -28,7 +28,7 @@ func main() {
 	facts := flag.String("facts", "100000,1000000,2000000", "`numbers` of facts of the backfill's measurements")
 	rows := flag.Int("rows", 4_500_000, "rows of the Convex export that is decoded (2 GB)")
 	customers := flag.Int("customers", 1_000_000, "customers of the long list, in tens")
-	only := flag.String("only", "", "measure only this: webhooks, backfill or lists")
+	only := flag.String("only", "", "measure only this: webhooks, backfill, lists or isolation")
 	events := flag.Int("events", 20000, "events of the throughput measurements")
 	profile := flag.String("cpuprofile", "", "`file` to write a CPU profile of the throughput measurements to")
 	flag.Parse()
@@ -106,6 +106,7 @@ func (s *system) measure(ctx context.Context, r *Report, o options) error {
 		{"webhooks", func() error { return s.webhooks(ctx, r, o.events) }},
 		{"backfill", func() error { return s.backfills(ctx, r, o.facts, o.rows) }},
 		{"lists", func() error { return s.lists(ctx, r, o.customers) }},
+		{"isolation", func() error { return s.isolation(ctx, r, min(o.customers, 200_000), min(o.events, 1000)) }},
 	} {
 		if o.only != "" && o.only != part.name {
 			continue

@@ -22,16 +22,8 @@ func (s *system) memory(ctx context.Context, r *Report, n int) error {
 	if err := s.empty(ctx); err != nil {
 		return err
 	}
-	binary := filepath.Join(s.dir, "rollcall")
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, "./cmd/rollcall").CombinedOutput(); err != nil {
-		return fmt.Errorf("building ./cmd/rollcall: %w\n%s", err, out)
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	binary, listen, err := s.program(ctx)
 	if err != nil {
-		return err
-	}
-	listen := l.Addr().String()
-	if err := l.Close(); err != nil {
 		return err
 	}
 	processes := map[string]*exec.Cmd{}
@@ -62,6 +54,19 @@ func (s *system) memory(ctx context.Context, r *Report, n int) error {
 		err = errors.Join(err, processes[name].Process.Signal(syscall.SIGTERM), processes[name].Wait())
 	}
 	return err
+}
+
+// program builds rollcall, and finds an address for it to listen on.
+func (s *system) program(ctx context.Context) (binary, listen string, err error) {
+	binary = filepath.Join(s.dir, "rollcall")
+	if out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, "./cmd/rollcall").CombinedOutput(); err != nil {
+		return "", "", fmt.Errorf("building ./cmd/rollcall: %w\n%s", err, out)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", "", err
+	}
+	return binary, l.Addr().String(), l.Close()
 }
 
 func ready(ctx context.Context, url string) error {

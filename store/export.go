@@ -6,15 +6,16 @@ import (
 	"math"
 	"net/url"
 	"slices"
-	"strconv"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
 )
 
 const (
-	exportFetch = 2000 // customers that the cursor gives at a time
-	exportBatch = 500  // customers that are passed on at a time
+	exportBatch = 250 // customers that are read, and passed on, at a time
+	// exportTimeout bounds the statement that finds who is on a list.
+	exportTimeout = 45 * time.Second
 )
 
 // ParseExport reads the query parameters of an export of store's customers:
@@ -29,13 +30,15 @@ func ParseExport(store string, q url.Values) (Filter, error) {
 	return ParseFilter(store, q)
 }
 
-// ExportCustomers passes the whole of a list to write, as of one moment and in
-// the order of f.Sort: first, as soon as Postgres answers, nobody; then some
-// customers at a time, in a slice that is used again. It ends with the first
-// error of write. What is wrong with f is a *BadParam; f.Limit does not count.
+// ExportCustomers passes the whole of a list to write, in the order of f.Sort:
+// first, as soon as Postgres answers, nobody; then some customers at a time, in a
+// slice that is used again. It ends with the first error of write. What is wrong
+// with f is a *BadParam; f.Limit does not count.
 //
-// A transaction is open for as long as write takes. Nothing else is held, no
-// state of a session, so a pooler of transactions may be in between.
+// Who is on the list, and where, is found at one moment and kept as ids, eight
+// bytes each; so whoever moves meanwhile is neither lost nor there twice. Their rows
+// are read some at a time. No connection is held while write writes, however
+// long that takes.
 func (s *Store) ExportCustomers(ctx context.Context, f Filter, write func([]Customer) error) (err error) {
 	defer wrap(&err, "store.ExportCustomers(%q)", f.Store)
 	f, after, err := f.check()
@@ -48,27 +51,53 @@ func (s *Store) ExportCustomers(ctx context.Context, f Filter, write func([]Cust
 	if !storable(f.Store) {
 		return write(nil)
 	}
-	moment := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
-	return pgx.BeginTxFunc(ctx, s.pool, moment, func(tx pgx.Tx) error {
-		titles, err := titlesOf(ctx, tx, f.Store)
-		if err != nil {
-			return err
-		}
-		if err := write(nil); err != nil {
-			return err
-		}
+	e := &export{Store: s, list: f.Store, full: make(chan []Customer), free: make(chan []Customer, 2)}
+	e.batch = make([]Customer, 0, exportBatch)
+	e.free <- make([]Customer, 0, exportBatch)
+	if err := e.turn(ctx, func() (err error) { e.titles, err = titlesOf(ctx, s.pool, f.Store); return err }); err != nil {
+		return err
+	}
+	if err := write(nil); err != nil {
+		return err
+	}
+	var ids []int64
+	if err := e.turn(ctx, func() (err error) { ids, err = s.listedIDs(ctx, f); return err }); err != nil {
+		return err
+	}
+	return e.run(ctx, ids, write)
+}
+
+// listedIDs are the ids of all on a list, in its order, as of one moment.
+func (s *Store) listedIDs(ctx context.Context, f Filter) (ids []int64, err error) {
+	err = pgx.BeginTxFunc(ctx, s.pool, bounded(exportTimeout), func(tx pgx.Tx) error {
 		q, err := s.survey(ctx, tx, f)
-		if err != nil {
+		if err != nil || len(q.facets) == 0 {
 			return err
 		}
-		return newExport(tx, titles).run(ctx, q, write)
+		q.idsOnly = true
+		for _, in := range q.spans(nil) {
+			sql, args := q.walk(in, math.MaxInt, 0)
+			rows, err := tx.Query(ctx, sql, append([]any{pgx.QueryExecModeCacheDescribe}, args...)...)
+			if err != nil {
+				return err
+			}
+			var id int64
+			if _, err := pgx.ForEachRow(rows, []any{&id}, func() error {
+				ids = append(ids, id)
+				return nil
+			}); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
+	return ids, err
 }
 
 // titlesOf are the titles of a store's products, by id.
-func titlesOf(ctx context.Context, tx pgx.Tx, store string) (map[string]string, error) {
+func titlesOf(ctx context.Context, db querier, store string) (map[string]string, error) {
 	titles := map[string]string{}
-	rows, err := tx.Query(ctx, `
+	rows, err := db.Query(ctx, `
 		SELECT
 			id,
 			title
@@ -88,25 +117,40 @@ func titlesOf(ctx context.Context, tx pgx.Tx, store string) (map[string]string, 
 // export is one that is under way. While some customers are written the next are
 // read.
 type export struct {
-	tx     pgx.Tx
+	*Store
+	list   string            // whose it is
 	titles map[string]string // of the store's products, by id
 	batch  []Customer        // to be written next
 	full   chan []Customer   // to be written
 	free   chan []Customer   // was written: to be filled again
 }
 
-func newExport(tx pgx.Tx, titles map[string]string) *export {
-	e := &export{tx: tx, titles: titles, batch: make([]Customer, 0, exportBatch), full: make(chan []Customer), free: make(chan []Customer, 2)}
-	e.free <- make([]Customer, 0, exportBatch)
-	return e
+// turn does something with a connection. Exports take turns at few of them, so
+// that others find one.
+func (e *export) turn(ctx context.Context, do func() error) error {
+	select {
+	case e.exports <- struct{}{}:
+		defer func() { <-e.exports }()
+		return do()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
-func (e *export) run(ctx context.Context, q *question, write func([]Customer) error) error {
+func (e *export) run(ctx context.Context, ids []int64, write func([]Customer) error) error {
 	var failed error // of write; that the reading fails may follow from it
 	both, stopped := errgroup.WithContext(ctx)
 	both.Go(func() error {
 		defer close(e.full)
-		return e.read(ctx, stopped, q)
+		for some := range slices.Chunk(ids, exportBatch) {
+			if err := e.turn(ctx, func() error { return e.read(ctx, some) }); err != nil {
+				return err
+			}
+			if err := e.flush(stopped); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	both.Go(func() error {
 		for batch := range e.full {
@@ -121,64 +165,26 @@ func (e *export) run(ctx context.Context, q *question, write func([]Customer) er
 	return cmp.Or(failed, err)
 }
 
-// read reads the list as its pages are read, without an end to them: from
-// indexes that have its order, so that nothing is sorted or put aside. It ends
-// early when the writing has stopped, not in the middle of what Postgres says.
-func (e *export) read(ctx, stopped context.Context, q *question) error {
-	if len(q.facets) == 0 {
-		return nil
-	}
-	q.keyless = true
-	for _, in := range q.spans(nil) {
-		sql, args := q.walk(in, math.MaxInt, 0)
-		if err := e.through(ctx, stopped, sql, args); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// through writes the customers that a statement gives.
-func (e *export) through(ctx, stopped context.Context, sql string, args arguments) error {
-	// Nothing is prepared for good: that is a session's, and what FETCH gives is
-	// the cursor's.
-	mode := pgx.QueryExecModeCacheDescribe
-	if _, err := e.tx.Exec(ctx, `DECLARE export NO SCROLL CURSOR FOR`+sql, append([]any{mode}, args...)...); err != nil {
+// read fills the batch with some customers, in the order of their ids' slice.
+// Those who are gone by now are left out.
+func (e *export) read(ctx context.Context, ids []int64) error {
+	rows, err := e.pool.Query(ctx, selectCustomers("NULL::text")+`
+		unnest($2::bigint[]) WITH ORDINALITY AS w (id, place)
+		JOIN customers c ON c.id = w.id AND c.store_id = $1
+		ORDER BY w.place`, e.list, ids)
+	if err != nil {
 		return err
 	}
-	for n := exportFetch; n == exportFetch; {
-		rows, err := e.tx.Query(ctx, `FETCH `+strconv.Itoa(exportFetch)+` FROM export`, mode)
-		if err != nil {
-			return err
-		}
-		if n, err = e.pass(stopped, rows); err != nil {
-			return err
-		}
-	}
-	_, err := e.tx.Exec(ctx, `CLOSE export`)
-	return err
-}
-
-// pass passes the rows of one FETCH on while they come in, and returns how many
-// they were.
-func (e *export) pass(stopped context.Context, rows pgx.Rows) (n int, err error) {
 	defer rows.Close()
-	for ; rows.Next(); n++ {
+	for rows.Next() {
 		row, err := scanCustomer(rows)
 		if err != nil {
-			return n, err
+			return err
 		}
 		row.call(func(product string) string { return cmp.Or(e.titles[product], product) })
-		if e.batch = append(e.batch, row.Customer); len(e.batch) == exportBatch {
-			if err := e.flush(stopped); err != nil {
-				return n, err
-			}
-		}
+		e.batch = append(e.batch, row.Customer)
 	}
-	if err := rows.Err(); err != nil {
-		return n, err
-	}
-	return n, e.flush(stopped)
+	return rows.Err()
 }
 
 // flush gives the batch away, for an empty one.

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
 
@@ -87,22 +89,54 @@ func TestExportOfMany(t *testing.T) {
 	}
 }
 
-// What is changed after it has begun does not show.
+// Who is on an export, and where, is of one moment: who moves, comes or goes
+// after that is not lost, not there twice, and not added. Who is deleted is not shown.
 func TestExportIsOfOneMoment(t *testing.T) {
 	l := openLists(t)
-	l.fill(t, 30)
-	want := listed(t, l, store.Filter{Store: "store_a"})
-	var got []store.Customer
-	err := l.ExportCustomers(t.Context(), store.Filter{Store: "store_a"}, func(some []store.Customer) error {
-		if len(some) == 0 {
-			l.exec(t, `UPDATE customers SET last_activity_at = NULL, name = 'changed'`)
-			l.exec(t, `UPDATE products SET title = 'changed'`)
+	l.exec(t, `
+		INSERT INTO customers (store_id, email, last_activity_at)
+		SELECT 'store_a', 'p' || i || '@example.com', '2026-01-01'::timestamptz - i * interval '1 min'
+		FROM generate_series(1, 3000) i`)
+	var want, got []string
+	for _, c := range listed(t, l, store.Filter{Store: "store_a"}) {
+		if c.Email != "p2990@example.com" {
+			want = append(want, c.ID)
 		}
-		got = append(got, some...)
+	}
+	calls := 0
+	err := l.ExportCustomers(t.Context(), store.Filter{Store: "store_a"}, func(some []store.Customer) error {
+		if calls++; calls == 2 {
+			l.exec(t, `UPDATE customers SET last_activity_at = '2026-01-02'::timestamptz + id * interval '1 s'`)
+			l.exec(t, `INSERT INTO customers (store_id, email) VALUES ('store_a', 'new@example.com')`)
+			l.exec(t, `DELETE FROM customers WHERE email = 'p2990@example.com'`)
+		}
+		for _, c := range some {
+			got = append(got, c.ID)
+		}
 		return nil
 	})
 	if diff := gocmp.Diff(want, got); err != nil || diff != "" {
 		t.Errorf("%v -want +got\n%s", err, diff)
+	}
+}
+
+// While a reader takes their time over what they got, no connection is held.
+func TestExportHoldsNoConnection(t *testing.T) {
+	l := openLists(t)
+	l.fill(t, 30)
+	hang, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	err := l.ExportCustomers(t.Context(), store.Filter{Store: "store_a"}, func(some []store.Customer) error {
+		for l.Pool().AcquiredConns() > 0 && len(some) > 0 { // what is read ahead is given back soon
+			if hang.Err() != nil {
+				return errors.New("a connection is held while the reader has not read on")
+			}
+			runtime.Gosched()
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
 	}
 }
 

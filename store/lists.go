@@ -65,7 +65,7 @@ type question struct {
 	titled   []string // what can be had whose title has all those words, as customer_index names it
 	passes   bool     // whether a walk may read rows that it does not return
 	people   int64    // if so: how long it may get, about
-	keyless  bool     // whether nobody asks for the rows' keys, as cursors do
+	idsOnly  bool     // whether a walk is for ids alone
 }
 
 // survey asks what kinds of customer the store has, and what the words sought
@@ -212,11 +212,11 @@ func (q *question) walk(in span, n, budget int) (string, arguments) {
 		// OFFSET 0 keeps it a look-up for each row.
 		rest.sql = append(rest.sql, "EXISTS (SELECT FROM customer_index i WHERE i.customer_id = c.id AND "+entry.String()+" OFFSET 0)")
 	}
-	key := by.text("c.key")
-	if q.keyless {
-		key = "NULL::text"
+	columns := selectCustomers(by.text("c.key"))
+	if q.idsOnly {
+		columns = "SELECT c.id FROM"
 	}
-	return selectCustomers(key) + ` (
+	return columns + ` (
 			SELECT *
 			FROM (
 				` + strings.Join(q.branches(in, sorted+limit, &args), "\n\t\t\t\tUNION ALL\n\t\t\t\t") + `

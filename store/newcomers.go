@@ -42,14 +42,16 @@ func (s *Store) CountNewcomers(ctx context.Context, f Filter, after int64) (n in
 	if f, _, err = f.check(); err != nil || !storable(f.Store) {
 		return 0, err
 	}
-	q, err := s.survey(ctx, s.pool, f)
-	if err != nil || len(q.facets) == 0 {
-		return 0, err
-	}
-	var args arguments
-	from, where := q.meets(&args)
-	where.add("c.id > $?", after)
-	err = s.pool.QueryRow(ctx, `SELECT count(*) FROM (SELECT FROM `+from+` WHERE `+where.String()+` LIMIT `+args.add(MaxNewcomers)+`) c`,
-		append([]any{pgx.QueryExecModeCacheDescribe}, args...)...).Scan(&n)
+	err = pgx.BeginTxFunc(ctx, s.pool, bounded(s.countTimeout), func(tx pgx.Tx) error {
+		q, err := s.survey(ctx, tx, f)
+		if err != nil || len(q.facets) == 0 {
+			return err
+		}
+		var args arguments
+		from, where := q.meets(&args)
+		where.add("c.id > $?", after)
+		return tx.QueryRow(ctx, `SELECT count(*) FROM (SELECT FROM `+from+` WHERE `+where.String()+` LIMIT `+args.add(MaxNewcomers)+`) c`,
+			append([]any{pgx.QueryExecModeCacheDescribe}, args...)...).Scan(&n)
+	})
 	return n, err
 }

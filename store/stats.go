@@ -10,6 +10,10 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
+// countTimeout is how long Postgres may count for one question. A list of a
+// million is counted in a fraction of it.
+const countTimeout = 10 * time.Second
+
 // Stats are the figures of a list.
 type Stats struct {
 	Total       int64   `json:"total"`
@@ -42,23 +46,25 @@ func (s *Store) Figures(ctx context.Context, f Filter, since time.Time) (st Stat
 	if f, _, err = f.check(); err != nil || !storable(f.Store) {
 		return st, nil, err
 	}
-	q, err := s.survey(ctx, s.pool, f)
-	if err != nil || len(q.facets) == 0 {
-		return st, nil, err
-	}
-	// One statement, so that all figures are of one moment.
-	sql, args := q.kept(firstFigure(since))
-	if !f.Quick() {
-		sql, args = q.counted(since)
-	}
-	rows, err := s.pool.Query(ctx, sql, append([]any{pgx.QueryExecModeCacheDescribe}, args...)...)
-	if err != nil {
-		return st, nil, err
-	}
-	var figure figure
-	_, err = pgx.ForEachRow(rows, []any{&figure.facet, &figure.name, &figure.amount}, func() error {
-		days = figure.addTo(&st, days)
-		return nil
+	err = pgx.BeginTxFunc(ctx, s.pool, bounded(s.countTimeout), func(tx pgx.Tx) error {
+		q, err := s.survey(ctx, tx, f)
+		if err != nil || len(q.facets) == 0 {
+			return err
+		}
+		sql, args := q.kept(firstFigure(since))
+		if !f.Quick() {
+			sql, args = q.counted(since)
+		}
+		rows, err := tx.Query(ctx, sql, append([]any{pgx.QueryExecModeCacheDescribe}, args...)...)
+		if err != nil {
+			return err
+		}
+		var figure figure
+		_, err = pgx.ForEachRow(rows, []any{&figure.facet, &figure.name, &figure.amount}, func() error {
+			days = figure.addTo(&st, days)
+			return nil
+		})
+		return err
 	})
 	slices.SortFunc(st.Revenue, func(a, b Money) int { return cmp.Compare(a.Currency, b.Currency) })
 	return st, days, err

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
 	"pgregory.net/rapid"
 
@@ -129,5 +130,38 @@ func TestNewcomers(t *testing.T) {
 		if n, err := l.CountNewcomers(ctx, f, last); err != nil || n != 0 {
 			t.Errorf("%+v: %d after the last, %v", f, n, err)
 		}
+	}
+}
+
+// Postgres itself ends a count that takes too long, and the next has a
+// connection as it was.
+func TestCountTakesTooLong(t *testing.T) {
+	l := openLists(t)
+	l.fill(t, 3)
+	l.SetCountTimeout(time.Millisecond)
+	f := store.Filter{Store: "store_a", Query: "nobody"}
+	l.locked(t, func() {
+		if _, err := l.Stats(t.Context(), f); !store.TimedOut(err) {
+			t.Errorf("the figures: %v", err)
+		}
+		if _, err := l.CountNewcomers(t.Context(), f, 0); !store.TimedOut(err) {
+			t.Errorf("newcomers: %v", err)
+		}
+	})
+	if _, _, err := l.Customers(t.Context(), f); err != nil {
+		t.Error(err)
+	}
+}
+
+// locked runs something while nobody can read the table of customers.
+func (l *lists) locked(t *testing.T, do func()) {
+	t.Helper()
+	err := pgx.BeginFunc(t.Context(), l.conn, func(tx pgx.Tx) error {
+		_, err := tx.Exec(t.Context(), `LOCK TABLE customers IN ACCESS EXCLUSIVE MODE`)
+		do()
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }

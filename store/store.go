@@ -23,11 +23,13 @@ var ErrNotFound = errors.New("not found")
 // Store is a pool of connections to Postgres. Safe for concurrent use.
 type Store struct {
 	pool          *pgxpool.Pool
+	exports       chan struct{} // one for each connection that exports use right now
 	platformTypes []string
 	walkBudget    int
+	countTimeout  time.Duration
 	schema        int64
 	idle          time.Duration // how long a transaction may wait for us
-	written       writeProbe
+	written       *writeProbe
 }
 
 // Options of Open.
@@ -54,7 +56,10 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("store.Open: %w", err)
 	}
-	return &Store{pool: pool, platformTypes: append([]string{}, o.PlatformTypes...), walkBudget: walkBudget, schema: o.Schema, idle: o.Idle}, nil
+	return &Store{
+		pool: pool, exports: make(chan struct{}, max(1, pool.Config().MaxConns/4)),
+		platformTypes: append([]string{}, o.PlatformTypes...), walkBudget: walkBudget, countTimeout: countTimeout, schema: o.Schema, idle: o.Idle, written: &writeProbe{},
+	}, nil
 }
 
 // Close waits for connections in use and closes the pool.

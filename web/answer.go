@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -40,7 +39,9 @@ var (
 	errTooMany   = &failure{http.StatusTooManyRequests, "too_many_requests", "Too many wrong tokens were sent, from your address or from all together: wait some seconds before you try another. The right one is taken at any time."}
 	errNoKeys    = &failure{http.StatusServiceUnavailable, "unavailable", "Clerk does not tell its keys just now, so its sessions cannot be checked: try again in a few seconds."}
 	errAway      = &failure{http.StatusServiceUnavailable, "unavailable", "The database does not answer just now: try again in a few seconds."}
-	errBusy      = &failure{http.StatusServiceUnavailable, "busy", "As many lists as this server exports at a time are under way: try again in some seconds."}
+	errBusy      = &failure{http.StatusServiceUnavailable, "busy", "This server has as many requests of this kind under way as it takes at a time: try again in some seconds."}
+	errCrowd     = &failure{http.StatusTooManyRequests, "too_many_requests", "You have as many requests of this kind under way as one visitor may: wait for one to end, then try again."}
+	errSlow      = &failure{http.StatusServiceUnavailable, "too_slow", "The database took too long to count or find those who meet this filter: narrow it down, or try again later."}
 	errInternal  = &failure{http.StatusInternalServerError, "internal", "Something went wrong here; the log of the server says what."}
 	// As the receiver of webhooks says it of its secrets: no other token would
 	// do, so this is not the visitor's mistake but something to be set up.
@@ -67,6 +68,8 @@ func explain(err error) *failure {
 			"Backfill %d is %s: this can be done only to one that is %s.", wrong.ID, wrong.Status, wrong.Want)}
 	case errors.Is(err, store.ErrNotFound):
 		return errNotFound
+	case store.TimedOut(err):
+		return errSlow
 	case store.Unavailable(err), store.Outdated(err), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return errAway
 	}
@@ -117,11 +120,10 @@ func hungUp(ctx context.Context) bool { return errors.Is(context.Cause(ctx), con
 // refuse answers a request that failed, as JSON to programs, else as a page.
 func (s *Site) refuse(w http.ResponseWriter, r *http.Request, f *failure) {
 	tellingOf(r.Context()).code = f.Code
+	if wait := retryAfter(f); wait != "" {
+		w.Header().Set("Retry-After", wait)
+	}
 	switch {
-	case f == errAway, f == errNoKeys, f == errBusy:
-		w.Header().Set("Retry-After", "5")
-	case f == errTooMany:
-		w.Header().Set("Retry-After", strconv.Itoa(int(tryEvery/time.Second)))
 	case f.Status == http.StatusUnauthorized && underMonitoring(r):
 		w.Header().Set("WWW-Authenticate", `Basic realm="rollcall: any user, ADMIN_TOKEN as password", charset="UTF-8"`)
 	case f.Status == http.StatusUnauthorized:

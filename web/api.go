@@ -50,7 +50,11 @@ func (s *Site) showStats(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	stats, err := s.cfg.Store.Stats(r.Context(), filter)
+	var stats store.Stats
+	err = s.counting(r.Context(), filter.Quick(), func() error {
+		stats, err = s.cfg.Store.Stats(r.Context(), filter)
+		return err
+	})
 	if err != nil {
 		return err
 	}

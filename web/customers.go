@@ -142,11 +142,19 @@ func (s *Site) figure(r *http.Request, p *customersPage, counted bool) error {
 			return err // Known stays false
 		}
 	}
-	stats, days, err := s.cfg.Store.Figures(r.Context(), p.Filter, since)
+	var days []store.Day
+	err := s.counting(r.Context(), p.Filter.Quick(), func() (err error) {
+		p.Figures.Stats, days, err = s.cfg.Store.Figures(r.Context(), p.Filter, since)
+		return err
+	})
+	if !counted && (errors.Is(err, errCrowd) || errors.Is(err, errBusy)) {
+		return nil // Known stays false
+	}
 	if err != nil {
 		return err
 	}
-	p.Figures.Stats, p.Figures.Known = stats, true
+	stats := p.Figures.Stats
+	p.Figures.Known = true
 	p.Figures.Days, p.Figures.Came = bars(days, since, today)
 	p.Figures.Tiles = []tile{
 		{"in all", p.with("type", "", "status", ""), stats.Total, p.Filter.Type == "" && p.Filter.Status == ""},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,20 +13,14 @@ import (
 )
 
 const (
-	// exports is how many lists are exported at a time: each holds a connection
-	// to Postgres for as long as its reader takes.
-	exports = 2
-	// exportQueue is how long one more waits for its turn.
-	exportQueue = 10 * time.Second
-	// exportStall is how long a reader may take nothing. It is what keeps one
-	// that is gone, or asleep, from holding a transaction open.
-	exportStall = 30 * time.Second
-	// exportPause is how long the next rows may take, that included.
+	// exportPause is how long the next rows may take, or a reader to take 64 KiB.
 	exportPause = time.Minute
+	// exportLife is how long an export may take: places are few.
+	exportLife = 2 * time.Hour
 )
 
-// exportCustomers answers the whole of a store's list as CSV. Its time is not
-// limited as long as it goes on.
+// exportCustomers answers the whole of a store's list as CSV, at the pace of its
+// reader: see LimitWrites for who does not read.
 func (s *Site) exportCustomers(w http.ResponseWriter, r *http.Request) error {
 	q, err := query(r)
 	if err != nil {
@@ -35,37 +30,30 @@ func (s *Site) exportCustomers(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	d := &download{ResponseWriter: w, control: http.NewResponseController(w), stall: s.exportStall, rows: newSheet(),
+	d := &download{ResponseWriter: w, r: r, rows: newSheet(),
 		name: "customers-" + fileName(filter.Store) + s.cfg.Now().UTC().Format("-2006-01-02") + ".csv"}
 	if r.Method == http.MethodHead {
 		d.header()
 		return nil
 	}
-	if err := s.exportTurn(r.Context()); err != nil {
+	leave, err := s.gates.exports.enter(r.Context(), admitted(r).party())
+	if err != nil {
 		return err
 	}
-	defer func() { <-s.exporting }()
-	err = s.cfg.Store.ExportCustomers(r.Context(), filter, func(customers []store.Customer) error {
-		prolong(r.Context(), exportPause)
+	defer leave()
+	ctx, cancel := context.WithTimeoutCause(r.Context(), exportLife, errReader)
+	defer cancel()
+	err = s.cfg.Store.ExportCustomers(ctx, filter, func(customers []store.Customer) error {
 		s.ids().customers(customers)
 		return d.write(customers)
 	})
+	if err != nil && context.Cause(ctx) == errReader {
+		err = fmt.Errorf("%w took longer than %v", errReader, exportLife)
+	}
 	if err != nil && d.begun {
 		s.broken(r, err)
 	}
 	return err
-}
-
-// exportTurn waits until one more list may be exported.
-func (s *Site) exportTurn(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, s.exportQueue)
-	defer cancel()
-	select {
-	case s.exporting <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return errBusy
-	}
 }
 
 // broken cuts off an answer that has begun: half a list must not pass for whole.
@@ -85,11 +73,10 @@ var errReader = errors.New("the reader")
 // download is an answer that comes some rows at a time.
 type download struct {
 	http.ResponseWriter
-	control *http.ResponseController
-	stall   time.Duration
-	name    string
-	begun   bool
-	rows    *sheet
+	r     *http.Request
+	name  string
+	begun bool
+	rows  *sheet
 }
 
 // write sends customers, and with the first of them, or none, the head.
@@ -102,17 +89,27 @@ func (d *download) write(customers []store.Customer) error {
 	for i := range customers {
 		d.rows.customer(&customers[i])
 	}
-	err := d.control.SetWriteDeadline(time.Now().Add(d.stall))
+	_, err := d.rows.WriteTo(d)
 	if err == nil {
-		_, err = d.rows.WriteTo(d)
-	}
-	if err == nil {
-		err = d.control.Flush()
+		err = http.NewResponseController(d.ResponseWriter).Flush()
 	}
 	if err != nil {
 		err = fmt.Errorf("%w: %w", errReader, err)
 	}
 	return err
+}
+
+// Write sends some bytes at a time: as long as the reader takes them, the request
+// goes on.
+func (d *download) Write(b []byte) (n int, err error) {
+	for part := range slices.Chunk(b, stallBytes) {
+		prolong(d.r.Context(), exportPause)
+		m, err := d.ResponseWriter.Write(part)
+		if n += m; err != nil {
+			return n, err
+		}
+	}
+	return n, nil
 }
 
 func (d *download) header() {

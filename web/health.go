@@ -30,7 +30,7 @@ type readiness struct {
 // Redis everything is still received, kept and shown, and worked on later.
 func (s *Site) readyz(w http.ResponseWriter, r *http.Request) error {
 	redis := s.pingRedis(r.Context())
-	postgres := ask(r.Context(), s.cfg.Store.Ready)
+	postgres := ask(r.Context(), s.askReady)
 	now, status := readiness{"ready", <-postgres, <-redis}, http.StatusOK
 	if now.Postgres != "ok" {
 		now.Status, status = "not_ready", http.StatusServiceUnavailable
@@ -40,6 +40,16 @@ func (s *Site) readyz(w http.ResponseWriter, r *http.Request) error {
 	}
 	writeJSON(w, status, now)
 	return nil
+}
+
+// askReady asks Postgres, once for all who ask at the same time: anybody may.
+func (s *Site) askReady(context.Context) error {
+	_, err, _ := s.readying.Do("", func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.Background(), readyTimeout)
+		defer cancel()
+		return nil, s.cfg.Ready(ctx)
+	})
+	return err
 }
 
 // Leave makes /readyz say that no more requests are to be sent here. Those that

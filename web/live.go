@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -153,12 +154,21 @@ func (s *Site) watch(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	news, leave := s.live.join(filter.Store)
+	leave, err := s.gates.watches.enter(r.Context(), admitted(r).party())
+	if err != nil {
+		return err
+	}
 	defer leave()
+	news, end := s.live.join(filter.Store)
+	defer end()
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("X-Accel-Buffering", "no")
-	return s.sendNews(w, r, news, func(ctx context.Context) (int, error) {
-		return s.cfg.Store.CountNewcomers(ctx, filter, after)
+	return s.sendNews(w, r, news, func(ctx context.Context) (n int, err error) {
+		err = s.counting(ctx, false, func() error {
+			n, err = s.cfg.Store.CountNewcomers(ctx, filter, after)
+			return err
+		})
+		return n, err
 	})
 }
 
@@ -170,16 +180,14 @@ func (s *Site) sendNews(w http.ResponseWriter, r *http.Request, news *watcher, c
 	told := 0
 	for {
 		n, err := count(r.Context())
-		if err != nil {
-			return nil // too late for an answer; the browser tries again
-		}
 		line := ":\n\n"
-		if n != told {
+		switch {
+		case errors.Is(err, errCrowd), errors.Is(err, errBusy): // the next look counts
+		case err != nil:
+			return nil // too late for an answer; the browser tries again
+		case n != told:
 			line = fmt.Sprintf("data: %d\n\n", n)
 			told = n
-		}
-		if err := out.SetWriteDeadline(time.Now().Add(liveQuiet)); err != nil {
-			return err
 		}
 		if _, err := w.Write([]byte(line)); err != nil || out.Flush() != nil {
 			return nil

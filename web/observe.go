@@ -23,6 +23,7 @@ import (
 type metrics struct {
 	requests *prometheus.CounterVec
 	took     *prometheus.HistogramVec
+	refused  *prometheus.CounterVec
 }
 
 // newMetrics registers with reg, if that is not nil.
@@ -42,6 +43,10 @@ func newMetrics(reg prometheus.Registerer, l *live) *metrics {
 			Help:    "Time from a request to the end of its answer. Pages that wait for news are left out.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10},
 		}, []string{"route", "method"}),
+		refused: with.NewCounterVec(prometheus.CounterOpts{
+			Name: "rollcall_web_refused_total",
+			Help: "What was refused because a visitor (429), or all together (503), have as much of a kind under way as they may: requests, counts, exports or watches.",
+		}, []string{"kind", "limit"}),
 	}
 }
 
@@ -74,8 +79,11 @@ func tellingOf(ctx context.Context) *telling {
 // debugging, and nobody traces them.
 var quiet = []string{"/healthz", "/readyz"}
 
-// livePath is the route whose requests last as long as somebody looks.
-const livePath = "/store/{store}/customers/live"
+// The routes whose requests last: as long as somebody looks, or reads.
+const (
+	livePath = "/store/{store}/customers/live"
+	csvRoute = "/api/stores/{store}/customers.csv"
+)
 
 // observed makes of each request a line in the log, a count and a span, and
 // turns a panic into a 500. The query is told nowhere: it may hold a sign-in link

@@ -32,7 +32,7 @@ type handler func(w http.ResponseWriter, r *http.Request) error
 func (s *Site) routes() []route {
 	return []route{
 		{"GET", "/api/stores/{store}/customers", "a creator's programs", sellers, s.listCustomers},
-		{"GET", "/api/stores/{store}/customers.csv", "creators, for their spreadsheets", sellers, s.exportCustomers},
+		{"GET", csvRoute, "creators, for their spreadsheets", sellers, s.exportCustomers},
 		{"GET", "/api/stores/{store}/customers/{id}", "a creator's programs", sellers, s.showCustomer},
 		{"GET", "/api/stores/{store}/customers/{id}/explain", "a creator's programs", sellers, s.explainCustomer},
 		{"GET", "/api/stores/{store}/customers/{id}/timeline", "a creator's programs", sellers, s.showTimeline},
@@ -106,6 +106,11 @@ func (s *Site) mux() *http.ServeMux {
 	}
 	mux := http.NewServeMux()
 	for path, routes := range byPath {
+		for i := range routes {
+			if r := &routes[i]; r.who != anyone && r.path != livePath && r.path != csvRoute {
+				r.handle = s.gates.requests.through(r.handle)
+			}
+		}
 		mux.Handle(path, s.answer(s.dispatch(routes)))
 	}
 	mux.Handle("/", s.answer(func(http.ResponseWriter, *http.Request) error { return errNoRoute }))

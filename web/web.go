@@ -22,6 +22,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 	"go.opentelemetry.io/otel/trace"
+	"golang.org/x/sync/singleflight"
 
 	"rollcall/store"
 )
@@ -52,6 +53,9 @@ type Config struct {
 	// and to whether cookies are Secure.
 	TrustedProxies []netip.Prefix
 	Now            func() time.Time // time.Now if nil
+	// Ready asks Postgres for /readyz. It is Store.Ready if nil, which waits for a
+	// connection behind all who look at lists.
+	Ready func(context.Context) error
 
 	Metrics prometheus.Registerer // takes what is counted; nil: nobody does
 	Scrapes http.Handler          // answers /metrics to operators; nil: there are none
@@ -80,10 +84,9 @@ type Site struct {
 	pages            *template.Template
 	live             *live
 	pulse            *pulse
-	hashes           hashes        // of the assets
-	exporting        chan struct{} // holds one for each export under way
-	exportQueue      time.Duration
-	exportStall      time.Duration
+	hashes           hashes // of the assets
+	gates            gates
+	readying         singleflight.Group
 	leaving          atomic.Bool
 	metrics          *metrics
 	handler          http.Handler
@@ -100,25 +103,26 @@ func New(cfg Config) (*Site, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
+	if cfg.Ready == nil {
+		cfg.Ready = cfg.Store.Ready
+	}
 	client, ok := cfg.Redis.MakeRedisClient().(redis.UniversalClient)
 	if !ok {
 		return nil, fmt.Errorf("web.New: no client for a Redis of type %T", cfg.Redis)
 	}
 	s := &Site{
-		cfg:         cfg,
-		admin:       admin{token: cfg.AdminToken},
-		sessions:    newSessions(cfg.Clerk, cfg.Now, cfg.Log),
-		throttle:    newThrottle(client),
-		redis:       client,
-		monitoring:  asynqmon.New(asynqmon.Options{RootPath: monitoringPath, RedisConnOpt: cfg.Redis, ReadOnly: cfg.MonitoringReadOnly}),
-		live:        newLive(cfg.Store, cfg.Log),
-		pulse:       &pulse{inspector: asynq.NewInspectorFromRedisClient(client)},
-		hashes:      hashAssets(),
-		exporting:   make(chan struct{}, exports),
-		exportQueue: exportQueue,
-		exportStall: exportStall,
+		cfg:        cfg,
+		admin:      admin{token: cfg.AdminToken},
+		sessions:   newSessions(cfg.Clerk, cfg.Now, cfg.Log),
+		throttle:   newThrottle(client),
+		redis:      client,
+		monitoring: asynqmon.New(asynqmon.Options{RootPath: monitoringPath, RedisConnOpt: cfg.Redis, ReadOnly: cfg.MonitoringReadOnly}),
+		live:       newLive(cfg.Store, cfg.Log),
+		pulse:      &pulse{inspector: asynq.NewInspectorFromRedisClient(client)},
+		hashes:     hashAssets(),
 	}
 	s.metrics = newMetrics(cfg.Metrics, s.live)
+	s.gates = newGates(cfg.Store.Conns(), s.metrics.refused)
 	var err error
 	if s.pages, err = template.New("").Funcs(s.functions()).ParseFS(files, "templates/*.html"); err != nil {
 		return nil, fmt.Errorf("web.New: %w", err)

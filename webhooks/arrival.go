@@ -46,7 +46,7 @@ func (r *Receiver) end(ctx context.Context, d *arrival) {
 		r.tally.add(d.source, d.code, r.cfg.Now())
 	}
 	r.endSpan(ctx, d)
-	if d.code != notConfigured {
+	if d.code != notConfigured && d.code != overloaded {
 		r.log(ctx, d, took)
 		return
 	}

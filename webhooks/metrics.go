@@ -30,6 +30,7 @@ var results = map[string]string{
 	methodNotAllowed: "bad_request",
 	notConfigured:    notConfigured,
 	unavailable:      unavailable,
+	overloaded:       overloaded,
 	internal:         "error",
 }
 
@@ -45,8 +46,12 @@ type metrics struct {
 }
 
 // newMetrics registers with reg, if that is not nil.
-func newMetrics(reg prometheus.Registerer, h *hinter) *metrics {
+func newMetrics(reg prometheus.Registerer, h *hinter, b *budget) *metrics {
 	with := promauto.With(reg)
+	with.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "rollcall_webhook_body_bytes",
+		Help: "Memory of the bodies that are being read right now, signed or not.",
+	}, func() float64 { return float64(b.bytes()) })
 	m := &metrics{
 		received: with.NewCounterVec(prometheus.CounterOpts{
 			Name: "rollcall_webhooks_received_total",

@@ -1,10 +1,11 @@
 package webhooks
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -44,6 +45,8 @@ type Config struct {
 
 	Now           func() time.Time // time.Now if nil
 	BodyLimit     int64            // bytes; 1 MiB if 0
+	BodyBudget    int64            // bytes of all bodies that are being read; 16 MiB if 0
+	BodyTimeout   time.Duration    // how long a sender may take to send a body; 10 s if 0
 	InsertTimeout time.Duration    // how long a sender waits for Postgres; 10 s if 0
 }
 
@@ -51,6 +54,9 @@ type Config struct {
 // event is committed in Postgres. Make it with New, end it with Close.
 type Receiver struct {
 	cfg     Config
+	budget  *budget
+	buffers *buffers
+	large   sync.Mutex // held while a large body is verified
 	batch   batcher
 	hinter  *hinter
 	tally   *tally
@@ -75,24 +81,28 @@ type Stats struct {
 
 // New returns a Receiver at work.
 func New(cfg Config) *Receiver {
-	if cfg.Logger == nil {
-		cfg.Logger = slog.Default()
-	}
-	if cfg.Now == nil {
-		cfg.Now = time.Now
-	}
-	if cfg.BodyLimit == 0 {
-		cfg.BodyLimit = 1 << 20
-	}
-	if cfg.InsertTimeout == 0 {
-		cfg.InsertTimeout = 10 * time.Second
-	}
+	cfg = cfg.withDefaults()
 	r := &Receiver{cfg: cfg, tracer: tracer(cfg.Traces), seldom: rate.Sometimes{Interval: time.Minute}}
+	r.budget, r.buffers = newBudget(cfg.BodyBudget), newBuffers(cfg.BodyLimit)
 	r.hinter = newHinter(cfg.Jobs, cfg.Logger, r.tracer)
 	r.tally = newTally(cfg.Counter, cfg.Logger)
-	r.metrics = newMetrics(cfg.Metrics, r.hinter)
+	r.metrics = newMetrics(cfg.Metrics, r.hinter, r.budget)
 	r.batch.insert, r.batch.tracer, r.batch.kept, r.batch.timeout = r.insert, r.tracer, r.hinter.hint, cfg.InsertTimeout
 	return r
+}
+
+func (c Config) withDefaults() Config {
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	c.BodyLimit = cmp.Or(c.BodyLimit, 1<<20)
+	c.BodyBudget = cmp.Or(c.BodyBudget, 16<<20)
+	c.BodyTimeout = cmp.Or(c.BodyTimeout, 10*time.Second)
+	c.InsertTimeout = cmp.Or(c.InsertTimeout, 10*time.Second)
+	return c
 }
 
 func tracer(p trace.TracerProvider) trace.Tracer {
@@ -137,8 +147,8 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	r.end(ctx, d)
 }
 
-// receive is the one way in. The order matters: nothing is read from a sender
-// without secrets, nothing is looked at before its signature, and nothing is
+// receive is the one way in. The order matters: no body is read that its headers
+// show to be refused, nothing is looked at before its signature, and nothing is
 // answered before it is committed.
 func (r *Receiver) receive(ctx context.Context, w http.ResponseWriter, req *http.Request, d *arrival) error {
 	src, err := route(req)
@@ -146,18 +156,10 @@ func (r *Receiver) receive(ctx context.Context, w http.ResponseWriter, req *http
 		return err
 	}
 	d.source = src.name
-	secrets := r.cfg.Secrets[src.name]
-	if len(secrets) == 0 {
+	if len(r.cfg.Secrets[src.name]) == 0 {
 		return refuse(notConfigured, "this server has no signing secrets of %s: set %s", src.name, src.variable)
 	}
-	body, err := r.read(w, req)
-	if err != nil {
-		return err
-	}
-	_, verify := r.tracer.Start(ctx, "verify")
-	d.event, err = src.open(secrets, req.Header, body, r.cfg.Now())
-	verify.End()
-	if err != nil {
+	if d.event, err = r.open(ctx, w, req, src); err != nil {
 		return err
 	}
 	d.event.Headers = keptHeaders(req)
@@ -181,17 +183,39 @@ func route(req *http.Request) (*source, error) {
 	return src, nil
 }
 
-// read reads the whole body, or nothing of it counts.
-func (r *Receiver) read(w http.ResponseWriter, req *http.Request) ([]byte, error) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, r.cfg.BodyLimit))
-	var large *http.MaxBytesError
-	switch {
-	case errors.As(err, &large):
-		return nil, refuse(bodyTooLarge, "the body is larger than %d bytes", large.Limit)
-	case err != nil:
-		return nil, &refusal{incompleteBody, "the body did not arrive whole: send the event again", err}
+// open reads a delivery and verifies it. Its body counts as being read until
+// its signature is checked: after that it is a friend's.
+func (r *Receiver) open(ctx context.Context, w http.ResponseWriter, req *http.Request, src *source) (store.NewEvent, error) {
+	if err := r.precheck(req, src); err != nil {
+		w.Header().Set("Connection", "close") // else net/http reads the body after all
+		return store.NewEvent{}, err
 	}
-	return body, nil
+	body, done, err := r.read(w, req)
+	defer done()
+	if err != nil {
+		w.Header().Set("Connection", "close")
+		return store.NewEvent{}, err
+	}
+	if len(body) > largeBody { // so that many of them leave the processor to others, and make few copies
+		r.large.Lock()
+		defer r.large.Unlock()
+	}
+	_, verify := r.tracer.Start(ctx, "verify")
+	defer verify.End()
+	event, err := src.open(r.cfg.Secrets[src.name], req.Header, body, r.cfg.Now())
+	event.Payload = bytes.Clone(event.Payload) // the body's buffer is for others now
+	return event, err
+}
+
+// precheck refuses what the headers alone show to be refused.
+func (r *Receiver) precheck(req *http.Request, src *source) error {
+	if err := src.check(req.Header, r.cfg.Now()); err != nil {
+		return err
+	}
+	if req.ContentLength > r.cfg.BodyLimit {
+		return tooLarge(r.cfg.BodyLimit)
+	}
+	return nil
 }
 
 func (r *Receiver) sayYes(w http.ResponseWriter, d *arrival) {
@@ -210,7 +234,7 @@ func (r *Receiver) sayNo(w http.ResponseWriter, d *arrival, no *refusal) {
 	switch no.Code {
 	case methodNotAllowed:
 		w.Header().Set("Allow", http.MethodPost)
-	case unavailable, notConfigured:
+	case unavailable, notConfigured, overloaded:
 		w.Header().Set("Retry-After", "10")
 	}
 	counter := &r.refused

@@ -32,6 +32,7 @@ const (
 	missingTimestamp = "missing_timestamp"
 	unstorable       = "unstorable"
 	unavailable      = "unavailable"
+	overloaded       = "overloaded"
 	internal         = "internal"
 )
 
@@ -54,6 +55,7 @@ var statuses = map[string]int{
 	missingTimestamp: http.StatusBadRequest,
 	unstorable:       http.StatusBadRequest,
 	unavailable:      http.StatusServiceUnavailable,
+	overloaded:       http.StatusServiceUnavailable,
 	internal:         http.StatusInternalServerError,
 }
 

@@ -35,27 +35,38 @@ type source struct {
 	// secret says what is wrong with a signing secret, if anything, without
 	// repeating it.
 	secret func(string) error
-	// verify accepts a delivery that one of secrets signed at about now.
-	verify func(secrets []Secret, header http.Header, body []byte, now time.Time) error
+	// check refuses what the headers alone show that verify would refuse, and
+	// what was not signed at about now.
+	check func(header http.Header, now time.Time) error
+	// verify accepts a delivery that passed check and that one of secrets signed.
+	verify func(secrets []Secret, header http.Header, body []byte) error
 	// envelope reads what the inbox needs out of a delivery verified at now.
 	envelope func(header http.Header, body []byte, now time.Time) (store.NewEvent, error)
 }
 
 var sources = map[string]*source{
-	Stripe:   {Stripe, "STRIPE_WEBHOOK_SECRETS", checkStripeSecret, verifyStripe, readStripe},
-	Clerk:    {Clerk, "CLERK_WEBHOOK_SECRETS", CheckSvixSecret, verifySvix, readClerk},
-	Platform: {Platform, "PLATFORM_WEBHOOK_SECRETS", CheckSvixSecret, verifySvix, readPlatform},
+	Stripe:   {Stripe, "STRIPE_WEBHOOK_SECRETS", checkStripeSecret, checkStripe, verifyStripe, readStripe},
+	Clerk:    {Clerk, "CLERK_WEBHOOK_SECRETS", CheckSvixSecret, checkSvix, verifySvix, readClerk},
+	Platform: {Platform, "PLATFORM_WEBHOOK_SECRETS", CheckSvixSecret, checkSvix, verifySvix, readPlatform},
 }
 
 // open verifies a delivery and reads its envelope, in this order: nothing of
 // an unsigned body is looked at.
 func (s *source) open(secrets []Secret, header http.Header, body []byte, now time.Time) (store.NewEvent, error) {
-	if err := s.verify(secrets, header, body, now); err != nil {
+	if err := s.signed(secrets, header, body, now); err != nil {
 		return store.NewEvent{}, err
 	}
 	event, err := s.envelope(header, body, now)
 	event.Source = s.name
 	return event, err
+}
+
+// signed accepts a delivery that one of secrets signed at about now.
+func (s *source) signed(secrets []Secret, header http.Header, body []byte, now time.Time) error {
+	if err := s.check(header, now); err != nil {
+		return err
+	}
+	return s.verify(secrets, header, body)
 }
 
 // Secret is a signing secret that ParseSecrets found well formed. It does not

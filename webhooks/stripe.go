@@ -1,6 +1,8 @@
 package webhooks
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -37,33 +39,44 @@ func checkStripeSecret(secret string) error {
 	return nil
 }
 
-// verifyStripe checks the signature alone. It is never ConstructEvent, which
-// also decodes the event and refuses every API version but its own. The
-// library's own check of the time accepts the future and takes no clock.
-func verifyStripe(secrets []Secret, header http.Header, body []byte, now time.Time) error {
+// checkStripe refuses a delivery without a signature, or with one of another
+// time. The library's own check of the time accepts the future and takes no clock.
+func checkStripe(header http.Header, now time.Time) error {
 	value := header.Get(stripeHeader)
 	if value == "" {
 		return refuse(missingSignature, "there is no %s header: only deliveries signed by Stripe are taken; does a proxy strip it?", stripeHeader)
 	}
-	for _, secret := range secrets {
-		if webhook.ValidatePayloadIgnoringTolerance(body, value, secret.value) == nil {
-			return checkTime(stripeTime(value), now)
-		}
-	}
-	return refuse(invalidSignature, "no v1 signature in %s fits the body and a secret of STRIPE_WEBHOOK_SECRETS: is this endpoint's signing secret listed there, and does a proxy change the body?", stripeHeader)
-}
-
-// stripeTime is the t= of a Stripe-Signature, the last one if there are several,
-// as the library has it: that is the one that was signed.
-func stripeTime(value string) time.Time {
-	var t time.Time
+	var signed time.Time // the last t= counts, as in the library: that is the one that was signed
+	hashes := 0
 	for part := range strings.SplitSeq(value, ",") {
 		if digits, ok := strings.CutPrefix(part, "t="); ok {
-			seconds, _ := strconv.ParseInt(digits, 10, 64)
-			t = time.Unix(seconds, 0)
+			seconds, err := strconv.ParseInt(digits, 10, 64)
+			if err != nil {
+				return errStripeSignature
+			}
+			signed = time.Unix(seconds, 0)
+		}
+		if hash, ok := strings.CutPrefix(part, "v1="); ok && len(hash) == hex.EncodedLen(sha256.Size) {
+			hashes++
 		}
 	}
-	return t
+	if hashes == 0 {
+		return errStripeSignature
+	}
+	return checkTime(signed, now)
+}
+
+var errStripeSignature = refuse(invalidSignature, "no v1 signature in %s fits the body and a secret of STRIPE_WEBHOOK_SECRETS: is this endpoint's signing secret listed there, and does a proxy change the body?", stripeHeader)
+
+// verifyStripe checks the signature alone. It is never ConstructEvent, which
+// also decodes the event and refuses every API version but its own.
+func verifyStripe(secrets []Secret, header http.Header, body []byte) error {
+	for _, secret := range secrets {
+		if webhook.ValidatePayloadIgnoringTolerance(body, header.Get(stripeHeader), secret.value) == nil {
+			return nil
+		}
+	}
+	return errStripeSignature
 }
 
 // stripeEnvelope is the part of an Event that the inbox reads. Created is a

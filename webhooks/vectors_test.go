@@ -46,10 +46,10 @@ func TestStripeVector(t *testing.T) {
 		t.Errorf("SignStripe\n got %s\nwant %s", got, want)
 	}
 	header := http.Header{"Stripe-Signature": {"t=1533204620,v1=" + stripeVectorSignature + ",v0=63f3a72374a733066c4be69ed7f8e5ac85c22c9f0a6a612ab9a025a9e4ee7eef"}}
-	if err := verifyStripe([]Secret{{"webhook_secret"}}, header, []byte(stripeVector), at); err != nil {
+	if err := sources[Stripe].signed([]Secret{{"webhook_secret"}}, header, []byte(stripeVector), at); err != nil {
 		t.Errorf("verifyStripe: %v", err)
 	}
-	if err := verifyStripe([]Secret{{"webhook_secret"}}, header, []byte(stripeVector+" "), at); err == nil {
+	if err := sources[Stripe].signed([]Secret{{"webhook_secret"}}, header, []byte(stripeVector+" "), at); err == nil {
 		t.Error("verifyStripe took another body")
 	}
 }
@@ -70,10 +70,10 @@ func TestSvixVector(t *testing.T) {
 	}
 	for _, prefix := range []string{"Svix", "Webhook"} {
 		header := http.Header{prefix + "-Id": {id}, prefix + "-Timestamp": {"1614265330"}, prefix + "-Signature": {signature}}
-		if err := verifySvix([]Secret{{secret}}, header, body, at); err != nil {
+		if err := sources[Clerk].signed([]Secret{{secret}}, header, body, at); err != nil {
 			t.Errorf("verifySvix with %s-…: %v", prefix, err)
 		}
-		if err := verifySvix([]Secret{{secret}}, header, append(body, ' '), at); err == nil {
+		if err := sources[Clerk].signed([]Secret{{secret}}, header, append(body, ' '), at); err == nil {
 			t.Errorf("verifySvix with %s-… took another body", prefix)
 		}
 	}
@@ -95,8 +95,8 @@ func TestTolerance(t *testing.T) {
 	} {
 		at := now.Add(c.signed)
 		errs := map[string]error{
-			Stripe: verifyStripe([]Secret{{stripeSecrets[0]}}, SignStripe(stripeSecrets[0], body, at), body, now),
-			Clerk:  verifySvix([]Secret{{svixSecrets[0]}}, svixHeader(t, SignClerk, svixSecrets[0], "msg_1", body, at), body, now),
+			Stripe: sources[Stripe].signed([]Secret{{stripeSecrets[0]}}, SignStripe(stripeSecrets[0], body, at), body, now),
+			Clerk:  sources[Clerk].signed([]Secret{{svixSecrets[0]}}, svixHeader(t, SignClerk, svixSecrets[0], "msg_1", body, at), body, now),
 		}
 		for source, err := range errs {
 			if got := codeOf(err); got != c.code {

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/alecthomas/kong"
 )
 
@@ -60,6 +61,7 @@ func main() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(300)
 	}
+	limitMemory(memlimit.FromCgroup)
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 

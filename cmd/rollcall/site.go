@@ -26,6 +26,8 @@ import (
 type site struct {
 	log      *slog.Logger
 	store    *store.Store
+	door     *store.Store // the receiver's connections
+	probe    *store.Store // those of /readyz
 	jobs     *jobs.Client
 	receiver *webhooks.Receiver
 	web      *web.Site
@@ -37,6 +39,8 @@ type site struct {
 const (
 	readHeaderTimeout = 5 * time.Second
 	readTimeout       = 30 * time.Second
+	writeTimeout      = time.Minute      // until a handler writes: see stallTimeout
+	stallTimeout      = 30 * time.Second // for each 64 KiB of an answer
 	idleTimeout       = 2 * time.Minute
 	maxHeaderBytes    = 64 << 10
 	drainTimeout      = 20 * time.Second // for requests in hand when told to stop
@@ -58,17 +62,21 @@ func (e *env) newSite(s *store.Store, redis asynq.RedisConnOpt, t *telemetry) (*
 		return nil, err
 	}
 	w := &site{log: t.log, store: s, jobs: jobs.NewClient(redis)}
+	if err := w.connectApart(e); err != nil {
+		return nil, errors.Join(err, w.jobs.Close())
+	}
 	w.receiver = webhooks.New(webhooks.Config{
-		Store: s, Jobs: w.jobs, Secrets: secrets, Logger: t.log, Counter: s, Metrics: t.registry, Traces: t.traces,
+		Store: w.door, Jobs: w.jobs, Secrets: secrets, Logger: t.log, Counter: w.door, Metrics: t.registry, Traces: t.traces,
 	})
 	w.web, err = web.New(web.Config{
-		Store: s, Redis: redis, Jobs: w.jobs, Log: t.log, Metrics: t.registry, Traces: t.traces, Version: versionText(),
+		Store: s, Ready: w.probe.Ready, Redis: redis, Jobs: w.jobs, Log: t.log, Metrics: t.registry, Traces: t.traces, Version: versionText(),
 		AdminToken: given(e.AdminToken), Clerk: who, SignInURL: given(e.SignInURL), PublicURL: strings.TrimRight(given(e.PublicURL), "/"),
 		TrustedProxies: proxies, Scrapes: t.handler(), ImportDir: given(e.ImportDir),
 		Pictures: e.CustomerPictures, MonitoringReadOnly: e.MonitoringReadOnly, StripeStreams: history.StripeStreams(),
 	})
 	if err != nil {
 		w.receiver.Close()
+		w.disconnect()
 		return nil, errors.Join(err, w.jobs.Close())
 	}
 	mux := http.NewServeMux()
@@ -79,11 +87,34 @@ func (e *env) newSite(s *store.Store, redis asynq.RedisConnOpt, t *telemetry) (*
 	return w, nil
 }
 
+// Connections that a site has beside those for pages and the API, so that these
+// cannot take them. A receiver inserts one group at a time, and counts.
+const (
+	doorConns  = 2
+	probeConns = 1
+)
+
+func (w *site) connectApart(ctx context.Context) (err error) {
+	if w.door, err = w.store.Apart(ctx, doorConns); err != nil {
+		return err
+	}
+	if w.probe, err = w.store.Apart(ctx, probeConns); err != nil {
+		w.door.Close()
+	}
+	return err
+}
+
+func (w *site) disconnect() {
+	w.door.Close()
+	w.probe.Close()
+}
+
 func newServer(h http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
-		Handler:           h,
+		Handler:           web.LimitWrites(h, stallTimeout),
 		ReadHeaderTimeout: readHeaderTimeout,
 		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // what strangers do wrong
@@ -132,7 +163,9 @@ func (w *site) serve(ctx context.Context, l net.Listener, delay time.Duration) e
 // close ends the receiver before the jobs: it passes its last rows on to them.
 func (w *site) close() error {
 	w.receiver.Close()
-	return errors.Join(w.jobs.Close(), w.web.Close())
+	err := errors.Join(w.jobs.Close(), w.web.Close())
+	w.disconnect()
+	return err
 }
 
 // bind opens the address that a setting says to listen on.
