@@ -116,6 +116,10 @@ var patients = []patient{
 
 	{name: "user_unknown", told: []store.NewEvent{shop, course, platformSays("enrollment.upserted", `{"course_id":"c1","user_id":"user_1"}`)}, args: "--user user_1",
 		says: []string{"user_1 is no user that Clerk has told of.", "Store Aurora (s1)\n  Not on the list.", "Enrollment in Mixing", "(enrollment:c1/user:user_1): on no list: its user was never heard of", "Fix:  rollcall backfill start clerk --follow"}},
+	{name: "user_unconfirmed", args: "--user user_1",
+		told: []store.NewEvent{platformSays("store.upserted", `{"id":"s1","name":"Aurora","owner_user_id":"user_o","stripe_account_id":"acct_9"}`), course, clerkUser("user_1", "ava@x.example", "verified"),
+			onAccount("acct_9", bought("pi_1", "", `"userId":"user_1","courseId":"c1"`, 4900))},
+		says: []string{"Not on the list.", "Payment of $49.00 for Mixing", "it names a user on a connected account", "Fix:  rollcall backfill start stripe --account all --follow"}},
 	{name: "email_unverified", told: []store.NewEvent{shop, course, clerkUser("user_1", "ava@x.example", "unverified"), platformSays("enrollment.upserted", `{"course_id":"c1","user_id":"user_1"}`)}, args: "--user user_1",
 		says: []string{"user_1, without a verified address", "Not on the list.", "none that is verified", `rollcall events send enrollment.upserted '{"course_id":"c1","user_id":"user_1","email":"<ADDRESS>"}'`}},
 	{name: "no_store", told: []store.NewEvent{shop, platformSays("enrollment.upserted", `{"course_id":"c9","email":"ava@x.example"}`)}, args: "--email ava@x.example",

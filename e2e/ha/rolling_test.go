@@ -2,12 +2,14 @@ package ha
 
 import (
 	"fmt"
+	"html"
 	"io"
 	"log"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"regexp"
 	"slices"
 	"sync"
 	"testing"
@@ -45,10 +47,26 @@ func TestRollingRestart(t *testing.T) {
 	}
 }
 
+// liveURL is where a list's page waits for newcomers.
+var liveURL = regexp.MustCompile(`id="live" data-url="([^"]+)"`)
+
 // watch opens a page's connection that waits for newcomers, as creators have
 // open all day.
 func watch(t *testing.T, base string) {
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, base+"/store/store_1/customers/live?after=0", nil)
+	page := look(t, base+"/store/store_1/customers")
+	defer page.Body.Close()
+	text, err := io.ReadAll(page.Body)
+	found := liveURL.FindSubmatch(text)
+	if err != nil || found == nil {
+		t.Fatalf("the page waits for nobody: %v\n%s", err, text)
+	}
+	answer := look(t, base+html.UnescapeString(string(found[1])))
+	t.Cleanup(func() { answer.Body.Close() })
+}
+
+// look asks as an operator.
+func look(t *testing.T, url string) *http.Response {
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,10 +75,10 @@ func watch(t *testing.T, base string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { answer.Body.Close() })
 	if answer.StatusCode != http.StatusOK {
-		t.Fatalf("watching: %s", answer.Status)
+		t.Fatalf("%s: %s", url, answer.Status)
 	}
+	return answer
 }
 
 // checkEvery is how often a balancer asks for /readyz.
