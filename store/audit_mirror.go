@@ -30,7 +30,10 @@ type mirror struct {
 
 // newMirror makes empty tables.
 func (s *Store) newMirror(ctx context.Context, o AuditOptions, tables ...string) (m *mirror, err error) {
-	m = &mirror{tables: tables, asOf: time.Now().UTC(), o: o, found: newDifferences(o.Examples)}
+	m = &mirror{tables: tables, o: o, found: newDifferences(o.Examples)}
+	if m.asOf, err = s.Now(ctx); err != nil {
+		return nil, err
+	}
 	m.audit = Audit{Unresolved: []Difference{}, Rightly: []Difference{}, Money: []StoreMoney{}}
 	if m.conn, err = pgx.ConnectConfig(ctx, s.pool.Config().ConnConfig); err != nil {
 		return nil, err

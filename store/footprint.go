@@ -72,15 +72,19 @@ func (s *Store) Footprint(ctx context.Context, p Erasing, o EraseOptions) (f Foo
 		if err != nil {
 			return err
 		}
-		// Whatever is there happened before now.
-		if err := found.from(ctx, tx, append(names, p.seed()), erasure{store: p.Store, at: time.Now().Add(time.Hour)}, o.progress); err != nil {
+		var now time.Time
+		if err := tx.QueryRow(ctx, `SELECT clock_timestamp()`).Scan(&now); err != nil {
+			return err
+		}
+		now = now.Add(time.Hour) // whatever is there happened before
+		if err := found.from(ctx, tx, append(names, p.seed()), erasure{store: p.Store, at: now}, o.progress); err != nil {
 			return err
 		}
 		f = Footprint{Addresses: found.values(anAddress), Users: found.values(aUser), StripeCustomers: found.values(aStripeCustomer), Traces: []Trace{}}
 		if err := tx.QueryRow(ctx, `SELECT max(erased_at) FROM erasures WHERE id = ANY($1)`, erasures).Scan(&f.ErasedAt); err != nil {
 			return err
 		}
-		return (&survey{tx: tx, p: p, found: found, counts: map[Trace]int64{}}).into(ctx, &f)
+		return (&survey{tx: tx, p: p, now: now, found: found, counts: map[Trace]int64{}}).into(ctx, &f)
 	})
 	return f, err
 }
@@ -101,6 +105,7 @@ func erasuresOf(ctx context.Context, tx pgx.Tx, p Erasing) ([]int64, error) {
 
 // survey counts what was found.
 type survey struct {
+	now    time.Time // later than whatever is there
 	tx     pgx.Tx
 	p      Erasing
 	found  trail
@@ -196,7 +201,7 @@ func (v *survey) people(ctx context.Context) error {
 // kept counts the checkouts and invoices that name the person.
 func (v *survey) kept(ctx context.Context) error {
 	kinds, values := kindsAndValues(v.found.ids)
-	until := slices.Repeat([]time.Time{time.Now().Add(time.Hour)}, len(kinds))
+	until := slices.Repeat([]time.Time{v.now}, len(kinds))
 	if err := v.count(ctx, Trace{Table: "checkouts", Fate: removed}, keptOf+` SELECT coalesce(store_ref, ''), count(*) FROM c WHERE $4 IN ('', store_ref) GROUP BY 1`, kinds, values, until, v.p.Store); err != nil {
 		return err
 	}
@@ -257,7 +262,7 @@ func (v *survey) customers(ctx context.Context) error {
 
 // words counts what people and programs wrote that names them.
 func (v *survey) words(ctx context.Context) error {
-	args := writtenOf(v.found.ids, v.found.rows, erasure{store: v.p.Store, at: time.Now()})
+	args := writtenOf(v.found.ids, v.found.rows, erasure{store: v.p.Store, at: v.now})
 	args["addresses"] = append(v.found.values(anAddress), v.gone...) // what is written of a customer goes with them
 	for _, o := range writings {
 		if err := v.count(ctx, Trace{Table: o.table, Fate: o.fate()}, `
