@@ -17,20 +17,27 @@ import (
 	"rollcall/store"
 )
 
+// migrator migrates a database up and down, version by version.
+func migrator(t *testing.T, url string) *goose.Provider {
+	t.Helper()
+	db, err := sql.Open("pgx", url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	p, err := goose.NewProvider(goose.DialectPostgres, db, os.DirFS("../migrations"), goose.WithTableName("rollcall_migrations"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
 const beforeSearch = 14 // the migration before that of search
 
 // Whoever was on a list before is found and sorted like those who come later.
 func TestSearchMigrates(t *testing.T) {
 	s, url := openURL(t)
-	db, err := sql.Open("pgx", url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	p, err := goose.NewProvider(goose.DialectPostgres, db, os.DirFS("../migrations"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := migrator(t, url)
 	migrate := func(to func(context.Context) ([]*goose.MigrationResult, error)) {
 		t.Helper()
 		if _, err := to(t.Context()); err != nil {

@@ -1,11 +1,7 @@
 package store_test
 
 import (
-	"database/sql"
-	"os"
 	"testing"
-
-	"github.com/pressly/goose/v3"
 
 	"rollcall/store"
 )
@@ -16,15 +12,7 @@ const beforeTies = 16 // the migration before those of ties and sums
 // shown.
 func TestTiesAndSumsMigrate(t *testing.T) {
 	s, url := openURL(t)
-	db, err := sql.Open("pgx", url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	p, err := goose.NewProvider(goose.DialectPostgres, db, os.DirFS("../migrations"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := migrator(t, url)
 	if _, err := p.DownTo(t.Context(), beforeTies); err != nil {
 		t.Fatal(err)
 	}
