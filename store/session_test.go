@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -77,11 +78,12 @@ func (w *wire) pass(to io.Writer, from io.Reader) {
 		w.mu.Lock()
 		cut := w.cut
 		w.mu.Unlock()
-		if cut {
-			continue // to the end of what comes, and nothing is closed
+		if !cut {
+			_, failed := to.Write(buf[:n])
+			err = errors.Join(err, failed)
 		}
-		if _, failed := to.Write(buf[:n]); failed != nil || err != nil {
-			return
+		if err != nil {
+			return // and closes nothing
 		}
 	}
 }

@@ -220,7 +220,7 @@ func TestLastingRequestsAreLimited(t *testing.T) {
 	for _, c := range []struct {
 		gate *gate
 		path string
-	}{{x.gates.watches, "/store/%s/customers/live?after=0"}, {x.gates.exports, "/api/stores/%s/customers.csv"}} {
+	}{{x.gates.watches, "/store/%s/customers/live"}, {x.gates.exports, "/api/stores/%s/customers.csv"}} {
 		c.gate.limits.patience = 0
 		var ends []func()
 		for range c.gate.each + int64(c.gate.line) {
@@ -230,7 +230,14 @@ func TestLastingRequestsAreLimited(t *testing.T) {
 			}
 			ends = append(ends, end)
 		}
-		got := x.get(t, fmt.Sprintf(c.path, "greedy"), who[0])
+		pathOf := func(store string) string {
+			path := fmt.Sprintf(c.path, store)
+			if c.gate == x.gates.watches {
+				path += "?after=" + x.after(t, store, 0)
+			}
+			return path
+		}
+		got := x.get(t, pathOf("greedy"), who[0])
 		if got.StatusCode != 429 || got.Header.Get("Retry-After") == "" || strings.HasPrefix(c.path, "/api") && got.code(t) != "too_many_requests" {
 			t.Errorf("%s: %d %v %s", c.path, got.StatusCode, got.Header, got.text)
 		}
@@ -239,7 +246,7 @@ func TestLastingRequestsAreLimited(t *testing.T) {
 			defer end()
 		}
 		c.gate.turns.TryAcquire(c.gate.all - int64(len(ends)) + 1) // all places are taken
-		got = x.get(t, fmt.Sprintf(c.path, "other"), who[1])
+		got = x.get(t, pathOf("other"), who[1])
 		if got.StatusCode != 503 || got.Header.Get("Retry-After") == "" || strings.HasPrefix(c.path, "/api") && got.code(t) != "busy" {
 			t.Errorf("%s: %d %v %s", c.path, got.StatusCode, got.Header, got.text)
 		}

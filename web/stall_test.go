@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -19,7 +20,12 @@ func TestWhoNeverReads(t *testing.T) {
 	mux := http.NewServeMux()
 	mux.Handle("/", x)
 	mux.HandleFunc("/other", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, strings.Repeat("x", 1<<20)) })
-	server := httptest.NewServer(LimitWrites(mux, 50*time.Millisecond))
+	server := httptest.NewUnstartedServer(LimitWrites(mux, 50*time.Millisecond))
+	server.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		c.(*net.TCPConn).SetWriteBuffer(4 << 10) // soon full
+		return ctx
+	}
+	server.Start()
 	defer server.Close()
 	for _, path := range []string{"/healthz", "/assets/htmx.min.js", "/api/stores/x/customers", "/nowhere", "/other"} {
 		t.Run(path, func(t *testing.T) {
@@ -29,7 +35,7 @@ func TestWhoNeverReads(t *testing.T) {
 			}
 			defer conn.Close()
 			conn.(*net.TCPConn).SetReadBuffer(4 << 10)
-			conn.SetWriteDeadline(time.Now().Add(30 * time.Second))
+			conn.SetWriteDeadline(time.Now().Add(2 * time.Minute))
 			request := fmt.Sprintf("GET %s HTTP/1.1\r\nHost: rollcall\r\nAuthorization: Bearer %s\r\n\r\n", path, "wrong")
 			for err == nil {
 				_, err = io.WriteString(conn, strings.Repeat(request, 100))
