@@ -163,7 +163,8 @@ names AS (
 	ORDER BY customer, rank, said COLLATE "C" DESC, name
 ),
 -- What ends courses: the end of an enrollment of theirs, and ends that were told
--- of their address in this store under a name that has no enrollment of its own.
+-- of their address under a name that has no enrollment of its own: in this store, or
+-- in a course that they were enrolled in here, if nobody knows whose it is.
 ends AS MATERIALIZED (
 	SELECT customer, course_id AS course, person, user_ref, deleted_version AS version, false AS bare
 	FROM enrolled
@@ -171,7 +172,9 @@ ends AS MATERIALIZED (
 	UNION ALL
 	SELECT t.id, e.course_id, e.person, e.user_ref, e.deleted_version, true
 	FROM target t
-	CROSS JOIN LATERAL (SELECT * FROM enrollments WHERE customer_email = t.email AND store_id = t.store_id AND version = '' OFFSET 0) e
+	CROSS JOIN LATERAL (SELECT * FROM enrollments WHERE customer_email = t.email AND version = '' OFFSET 0) e
+	WHERE e.store_id = t.store_id
+	   OR e.store_id IS NULL AND EXISTS (SELECT FROM enrolled own WHERE own.customer = t.id AND own.course_id = e.course_id)
 ),
 -- Courses that payments unlock: named outright, bought, or in a bundle bought. One
 -- is over by an end that names the buyer or their address.

@@ -287,7 +287,7 @@ FROM (
 	CROSS JOIN (SELECT 'email:' || $4 UNION ALL SELECT unnest($2::text[])) AS p(person)
 ) k
 CROSS JOIN LATERAL (SELECT * FROM enrollments WHERE course_id = k.course_id AND person = k.person OFFSET 0) e
-WHERE e.store_id = $1
+WHERE (e.store_id = $1 OR e.store_id IS NULL AND EXISTS (SELECT FROM enrollments own WHERE own.customer_id = $3 AND own.course_id = e.course_id))
   AND e.unattached IS NOT NULL
 ORDER BY 1`
 )
