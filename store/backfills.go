@@ -165,7 +165,7 @@ func (s *Store) Backfills(ctx context.Context, before int64, limit int) (_ []Bac
 	rows, err := s.pool.Query(ctx, `
 		SELECT`+backfillColumns+`
 		FROM backfills
-		WHERE $1 = 0 OR id < $1
+		WHERE $1::bigint = 0 OR id < $1::bigint
 		ORDER BY id DESC
 		LIMIT $2`, before, limit)
 	if err != nil {

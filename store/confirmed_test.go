@@ -200,3 +200,52 @@ func TestReportBesideTheSaleItConfirms(t *testing.T) {
 		t.Errorf("%s sales are on a list", n[0])
 	}
 }
+
+// The owner of a connected account writes a user's id into a sale without an address.
+// Which of their other customers that user is, nobody tells them.
+func TestUncountedTellsNoUser(t *testing.T) {
+	var e teller
+	s, url := openURL(t)
+	const sale = `{"id":"cs_%[1]d","mode":"payment","payment_status":%[2]q,"amount_total":100,"currency":"usd","payment_intent":"pi_%[1]d","customer_details":{"email":%[3]q},"metadata":{%[4]s}}`
+	apply(t, s, []store.NewEvent{
+		e.platform("store.upserted", `{"id":"s1","name":"One","owner_user_id":"user_eve","stripe_account_id":"acct_1"}`),
+		e.user("user_ann", "ann@x.example", "verified"),
+		e.stripe("checkout.session.completed", "acct_1", fmt.Sprintf(sale, 1, "paid", "ann@x.example", "")),
+		e.stripe("checkout.session.completed", "acct_1", fmt.Sprintf(sale, 2, "paid", "", `"userId":"user_ann"`)),
+		e.stripe("checkout.session.completed", "acct_1", fmt.Sprintf(sale, 3, "unpaid", "", `"userId":"user_ann"`)),
+		e.stripe("customer.subscription.created", "acct_1", `{"id":"sub_4","status":"incomplete","currency":"usd","items":{"data":[]},"metadata":{"userId":"user_ann"}}`),
+	}, 1)
+	wantRows(t, url, customersSQL, "s1 ann@x.example paying active")
+	if text := shown(t, s, "s1"); containsAny(text, "pi_2", "pi_3", "sub_4", "user_ann") {
+		t.Errorf("shows whose the id is: %s", text)
+	}
+	apply(t, s, []store.NewEvent{e.enrolled("c1", `"user_id":"user_ann"`)}, 1)
+	if text := shown(t, s, "s1"); !strings.Contains(text, "pi_3") || !strings.Contains(text, "sub_4") {
+		t.Errorf("the platform has reported the user, and what does not count is not told: %s", text)
+	}
+}
+
+// On a connected account a price of another store's product leads nowhere.
+func TestForeignPriceOnConnectedAccount(t *testing.T) {
+	var e teller
+	events := []store.NewEvent{
+		e.platform("store.upserted", `{"id":"s1","name":"One","owner_user_id":"user_eve","stripe_account_id":"acct_1"}`),
+		e.platform("store.upserted", `{"id":"s2","name":"Two","owner_user_id":"user_o"}`),
+		e.platform("product.upserted", `{"id":"own","store_id":"s1","kind":"digital","stripe_price_ids":["price_own"]}`),
+		e.platform("product.upserted", `{"id":"secret","store_id":"s2","kind":"digital","stripe_price_ids":["price_theirs"]}`),
+		e.stripe("checkout.session.completed", "acct_1", `{"id":"cs_1","mode":"payment","payment_status":"paid","amount_total":100,"currency":"usd","payment_intent":"pi_1","customer_details":{"email":"a@x.example"},"metadata":{"productId":"price_theirs"}}`),
+		e.stripe("checkout.session.completed", "acct_1", `{"id":"cs_2","mode":"payment","payment_status":"paid","amount_total":100,"currency":"usd","payment_intent":"pi_2","customer_details":{"email":"b@x.example"},"metadata":{"productId":"price_own"}}`),
+	}
+	h := newHouse(t)
+	for _, order := range orders(events) {
+		h.empty(t)
+		apply(t, h.store, order, 1)
+		if diff := cmp.Diff([]string{"a@x.example {price_theirs}", "b@x.example {own}"}, h.lines(t, `SELECT email || ' ' || product_ids::text FROM customers WHERE store_id = 's1' ORDER BY 1`)); diff != "" {
+			t.Fatal(diff)
+		}
+		if text := shown(t, h.store, "s1"); strings.Contains(text, "secret") {
+			t.Fatalf("shows another store's product: %s", text)
+		}
+		sound(t, h.store)
+	}
+}

@@ -238,7 +238,7 @@ SELECT
 	` + paymentSource + ` AS source,
 	` + paymentSaid + ` AS said
 FROM (
-	SELECT account, id FROM payments WHERE leans && $2::text[] AND store_id = $1
+	SELECT account, id FROM payments WHERE leans && $2::text[] AND store_id = $1 AND ` + theirs("payments") + `
 	UNION
 	SELECT account, id FROM payments WHERE leans && $4::text[]
 	UNION
@@ -258,7 +258,7 @@ SELECT
 	NULL AS counted,
 	'stripe' AS source,
 	` + subscriptionSaid + ` AS said
-FROM (SELECT * FROM subscriptions WHERE leans && $2::text[] OFFSET 0) s
+FROM (SELECT * FROM subscriptions WHERE leans && $2::text[] AND ` + theirs("subscriptions") + ` OFFSET 0) s
 WHERE s.store_id = $1
   AND s.unattached IS NOT NULL
 ORDER BY 1`
@@ -291,6 +291,15 @@ WHERE (e.store_id = $1 OR e.store_id IS NULL AND EXISTS (SELECT FROM enrollments
   AND e.unattached IS NOT NULL
 ORDER BY 1`
 )
+
+// theirs is SQL for whether a row of a table really is of the people $2 of store $1.
+// On a connected account a user's id counts only if the platform reported the user
+// there: else it would tell the account's owner whose address it goes with.
+func theirs(table string) string {
+	return `(` + table + `.account = '' OR ` + table + `.leans && ARRAY(
+		SELECT key FROM unnest($2::text[]) key WHERE key NOT LIKE 'user:%' OR reported_in(substr(key, 6), $1)
+	))`
+}
 
 // mergedOf is SQL for whom a customer of a store was merged with, and whom those
 // had been merged with before.

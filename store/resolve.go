@@ -337,6 +337,16 @@ var resolveTail = `
 			coalesce(c.refunded, 0), coalesce(minor_units(LEAST(c.disputed, c.amount::numeric - c.refunded)), 0),
 			c.customer_id, old.store_id, old.email, c.was, c.was_end, buyer.email` + resolved
 
+// ofAccountsStore is SQL for whether a product was ever in a store that ever had the
+// connected account: its owner can name any price, and would learn whose it is.
+func ofAccountsStore(product string) string {
+	return `EXISTS (
+								SELECT FROM products pr
+								JOIN links l ON l.relation = 'account' AND l.object = c.account AND l.subject = ANY(pr.store_ids)
+								WHERE pr.id = ` + product + `
+							  )`
+}
+
 // resolved are the contexts c, with the products sold, the store, the buyer and
 // the customer of old that each comes to.
 var resolved = `
@@ -359,6 +369,7 @@ var resolved = `
 							FROM jsonb_array_elements_text(line.value -> 'stripe') WITH ORDINALITY AS x(id, nth)
 							CROSS JOIN LATERAL (SELECT ` + linkTo(itsSubject, stripeLink, "x.id", "c.at") + ` AS id) found
 							WHERE found.id IS NOT NULL
+							  AND (c.account = '' OR ` + ofAccountsStore("found.id") + `)
 							ORDER BY x.nth
 							LIMIT 1
 						) priced ON true

@@ -43,7 +43,14 @@ func (s *Site) exportCustomers(w http.ResponseWriter, r *http.Request) error {
 	defer leave()
 	ctx, cancel := context.WithTimeoutCause(r.Context(), exportLife, errReader)
 	defer cancel()
+	checked := time.Now()
 	err = s.cfg.Store.ExportCustomers(ctx, filter, func(customers []store.Customer) error {
+		if time.Since(checked) >= s.live.check {
+			if err := s.stillMay(r); err != nil {
+				return fmt.Errorf("%w may not have it any more: %w", errReader, err)
+			}
+			checked = time.Now()
+		}
 		s.ids().customers(customers)
 		return d.write(customers)
 	})
@@ -53,6 +60,16 @@ func (s *Site) exportCustomers(w http.ResponseWriter, r *http.Request) error {
 	if err != nil && d.begun {
 		s.broken(r, err)
 	}
+	return err
+}
+
+// stillMay tells whether who asked for a store may still see it. A session token of
+// Clerk's lasts for a minute, and what it was admitted to may last longer.
+func (s *Site) stillMay(r *http.Request) error {
+	if v := admitted(r); v.user != "" && !v.admin {
+		return s.admitTo(r.Context(), r.PathValue("store"), v)
+	}
+	_, err := s.admit(sellers, r)
 	return err
 }
 

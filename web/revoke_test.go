@@ -3,7 +3,9 @@ package web
 import (
 	"bufio"
 	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -147,4 +149,42 @@ func (x *site) stream(t *testing.T, path string, who as) *bufio.Scanner {
 		t.Fatalf("%d", res.StatusCode)
 	}
 	return bufio.NewScanner(res.Body)
+}
+
+// onWrite is a reader who does something when the first bytes come.
+type onWrite struct {
+	*httptest.ResponseRecorder
+	once sync.Once
+	do   func()
+}
+
+func (w *onWrite) Write(b []byte) (int, error) {
+	w.once.Do(w.do)
+	return w.ResponseRecorder.Write(b)
+}
+
+// An export that is under way ends when its reader may not have it any more.
+func TestExportEndsWithTheRight(t *testing.T) {
+	x := open(t, nil)
+	x.live.check = 0
+	x.exec(t, `INSERT INTO stores (id, name, version) VALUES ('store_a', 'A', '1')`)
+	x.exec(t, `INSERT INTO customers (store_id, email) SELECT 'store_a', 'buyer' || n || '@x.example' FROM generate_series(1000, 2000) n`)
+	secret := x.token(t, "store_a").Secret
+	for _, revoked := range []bool{false, true} {
+		w := &onWrite{ResponseRecorder: httptest.NewRecorder(), do: func() {
+			if revoked {
+				x.exec(t, `UPDATE store_tokens SET revoked_at = now()`)
+			}
+		}}
+		r := httptest.NewRequest("GET", "/api/stores/store_a/customers.csv?sort=email", nil)
+		r.Header.Set("Authorization", "Bearer "+secret)
+		cut := func() (cut bool) {
+			defer func() { cut = recover() != nil }()
+			x.ServeHTTP(w, r)
+			return false
+		}()
+		if whole := strings.Contains(w.Body.String(), "buyer2000@"); cut != revoked || whole == revoked || !strings.Contains(w.Body.String(), "id,email") {
+			t.Errorf("revoked %t: cut off %t, whole %t: %d bytes, %.300s", revoked, cut, whole, w.Body.Len(), w.Body)
+		}
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"syscall"
 	"time"
 
@@ -60,8 +61,15 @@ func newGuard(allowed []netip.Prefix) guard {
 			v6 = append(v6, network)
 		}
 	}
-	return guard{ssrf.New(ssrf.WithAnyPort(), ssrf.WithAllowedV4Prefixes(v4...), ssrf.WithAllowedV6Prefixes(v6...))}
+	denied := slices.DeleteFunc(slices.Clone(clouds), func(p netip.Prefix) bool {
+		return slices.ContainsFunc(allowed, func(a netip.Prefix) bool { return a.Overlaps(p) })
+	})
+	return guard{ssrf.New(ssrf.WithAnyPort(), ssrf.WithAllowedV4Prefixes(v4...), ssrf.WithAllowedV6Prefixes(v6...), ssrf.WithDeniedV4Prefixes(denied...))}
 }
+
+// clouds are public addresses at which a cloud answers its own machines alone:
+// Azure's platform endpoint.
+var clouds = []netip.Prefix{netip.MustParsePrefix("168.63.129.16/32")}
 
 // control is the dialer's: it is asked before each connection is made.
 func (g guard) control(_ context.Context, _, address string, _ syscall.RawConn) error {

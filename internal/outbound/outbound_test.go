@@ -20,7 +20,7 @@ func TestPublicAddresses(t *testing.T) {
 	}{
 		{"1.1.1.1 93.184.216.34 172.32.0.1 100.128.0.1 2606:4700::1111 ::ffff:1.1.1.1 64:ff9b::1.1.1.1", true},
 		{"127.0.0.1 127.255.255.254 ::1 ::ffff:127.0.0.1 64:ff9b::127.0.0.1", false},                      // loopback
-		{"10.0.0.1 172.16.0.1 172.31.255.255 192.168.1.1 ::ffff:10.0.0.1 64:ff9b::10.0.0.1", false},       // private
+		{"168.63.129.16 10.0.0.1 172.16.0.1 172.31.255.255 192.168.1.1 ::ffff:10.0.0.1 64:ff9b::10.0.0.1", false},       // private
 		{"169.254.1.1 169.254.169.254 ::ffff:169.254.169.254 64:ff9b::a9fe:a9fe fe80::1%eth0", false},     // link-local, metadata
 		{"fd00:ec2::254 fc00::1 fec0::1 100.64.0.1 100.127.255.255", false},                               // metadata, unique-local, site-local, CGNAT
 		{"0.0.0.0 0.1.2.3 :: ::1.1.1.1", false},                                                           // unspecified, IPv4-compatible
