@@ -18,7 +18,7 @@ func (s *Store) Apart(ctx context.Context, conns int32) (*Store, error) {
 		return nil, fmt.Errorf("store.Apart: %w", err)
 	}
 	apart := *s
-	apart.pool, apart.written = pool, &writeProbe{}
+	apart.pool = pool
 	return &apart, nil
 }
 

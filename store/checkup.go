@@ -77,6 +77,7 @@ func (s *Store) Database(ctx context.Context) (d Database, err error) {
 				SELECT name
 				FROM unnest(ARRAY['btree_gin', 'pg_trgm']) AS needed(name)
 				WHERE NOT EXISTS (SELECT FROM pg_extension WHERE extname = name)
+				  AND to_regclass('rollcall_migrations') IS NOT NULL -- else migrate up makes them, or it is another program's
 			),
 			ARRAY(
 				SELECT i.indexrelid::regclass::text

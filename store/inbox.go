@@ -39,7 +39,11 @@ type Inserted struct {
 // Duplicates within events are allowed: the first becomes the row.
 func (s *Store) InsertEvents(ctx context.Context, events []NewEvent) (_ []Inserted, err error) {
 	defer wrap(&err, "store.InsertEvents(%d)", len(events))
-	return insertEvents(ctx, s.pool, events)
+	in, err := insertEvents(ctx, s.pool, events)
+	if Unavailable(err) {
+		s.written.doubt()
+	}
+	return in, err
 }
 
 // querier is a pool or a transaction.

@@ -93,6 +93,13 @@ func (p *writeProbe) try(ctx context.Context, s *Store) error {
 	return err
 }
 
+// doubt lets the next look try again, as another write has just failed.
+func (p *writeProbe) doubt() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.good = time.Time{}
+}
+
 var errTakenBack = errors.New("written, and taken back")
 
 // Trouble says in one word why Ready failed: not_migrated, read_only, not_allowed

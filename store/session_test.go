@@ -340,9 +340,17 @@ func TestReadyMeansAble(t *testing.T) {
 			t.Errorf("%s: %v is the sender's fault", name, err)
 		}
 	}
-	// A full disk, as the server tells of it. The last write is trusted for a while.
+	// A full disk, as the server tells of it. A write that succeeded is trusted for a
+	// while, but not once another has failed.
+	if err := owner.Ready(t.Context()); err != nil {
+		t.Error(err)
+	}
 	must(`CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = 'disk_full'; END $$;
 		CREATE TRIGGER full_disk BEFORE INSERT ON webhook_events FOR EACH ROW EXECUTE FUNCTION full_disk()`)
+	event.EventID = "evt_2"
+	if _, err := owner.InsertEvents(t.Context(), []NewEvent{event}); !Unavailable(err) {
+		t.Errorf("a full disk: %v", err)
+	}
 	if err := owner.Ready(t.Context()); Trouble(err) != "full" {
 		t.Errorf("%v", err)
 	}

@@ -147,7 +147,7 @@ func (d *doctor) judgeAble(err error) {
 		d.fine("Postgres can store webhooks")
 		return
 	case "not_allowed":
-		f.Fix = []string{psql("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO <ROLE>")}
+		f.Fix = []string{`psql "<URL OF THE ROLE THAT OWNS THE TABLES>" -c ` + quote("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO <ROLE>")}
 	case "full":
 		f.Fix = []string{"df -h   # where Postgres keeps its data", psql("SHOW data_directory")}
 	case "not_migrated", "read_only":

@@ -51,6 +51,9 @@ func (c *Config) trouble(err error) *trouble {
 	switch {
 	case errors.As(err, &told):
 		return told
+	case errors.Is(err, store.ErrErasureKey):
+		told = &trouble{what: c.database() + ": people were erased, and table erasure_key is empty or holds another key", do: "restore the key (docs/erasure.md), then run this again",
+			fix: []string{c.at("rollcall doctor")}}
 	case errors.As(err, &malformed):
 		told = unread(malformed)
 	case errors.As(err, &away):
