@@ -31,7 +31,12 @@ func main() {
 	only := flag.String("only", "", "measure only this: webhooks, backfill, lists or isolation")
 	events := flag.Int("events", 20000, "events of the throughput measurements")
 	profile := flag.String("cpuprofile", "", "`file` to write a CPU profile of the throughput measurements to")
+	crowded := flag.String("crowd", "", "only be the crowd at this `URL`: what the measurement of isolation starts")
 	flag.Parse()
+	if *crowded != "" {
+		beCrowd(ctx, *crowded, flag.Args())
+		return
+	}
 	debug.SetGCPercent(300) // as cmd/rollcall does
 	if err := run(ctx, options{*events, *rows, *customers, *facts, *only, *out, *profile}); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
