@@ -97,3 +97,13 @@ func (n *neighbourhood) lookConnected(ctx context.Context) error {
 	_, err := n.look(ctx, payment, connectedSQL[payment], false, users)
 	return err
 }
+
+// ofAccountsStore is SQL for whether a product was ever in a store that ever had the
+// connected account: its owner can name any price, and would learn whose it is.
+func ofAccountsStore(product string) string {
+	return `EXISTS (
+								SELECT FROM products pr
+								JOIN links l ON l.relation = 'account' AND l.object = c.account AND l.subject = ANY(pr.store_ids)
+								WHERE pr.id = ` + product + `
+							  )`
+}

@@ -107,8 +107,9 @@ func (w *work) saveLinks(ctx context.Context, set facts.Set) (changed []link, er
 }
 
 // saveLinksSQL compares each new link with the one before it, of its subject or
-// (account, stripe) of its object: if both name the same, nothing changes. Links saved together are not seen by each other, so what one
-// of them changes the others may not tell; that one does.
+// (account, stripe) of its object: if both name the same, nothing changes. Links
+// saved together are not seen by each other, so what one of them changes the others
+// may not tell; that one does.
 const saveLinksSQL = `
 	WITH told AS (
 		SELECT DISTINCT *

@@ -337,16 +337,6 @@ var resolveTail = `
 			coalesce(c.refunded, 0), coalesce(minor_units(LEAST(c.disputed, c.amount::numeric - c.refunded)), 0),
 			c.customer_id, old.store_id, old.email, c.was, c.was_end, buyer.email` + resolved
 
-// ofAccountsStore is SQL for whether a product was ever in a store that ever had the
-// connected account: its owner can name any price, and would learn whose it is.
-func ofAccountsStore(product string) string {
-	return `EXISTS (
-								SELECT FROM products pr
-								JOIN links l ON l.relation = 'account' AND l.object = c.account AND l.subject = ANY(pr.store_ids)
-								WHERE pr.id = ` + product + `
-							  )`
-}
-
 // resolved are the contexts c, with the products sold, the store, the buyer and
 // the customer of old that each comes to.
 var resolved = `
