@@ -16,10 +16,6 @@ import (
 // (store, email), sees to the customers, points the rows at them, and derives
 // those customers anew from all their facts.
 
-// errAgain asks for the whole transaction to be tried again, with more locks
-// taken at its start.
-var errAgain = errors.New("locks found missing on the way")
-
 // Changes counts what an attachment changed; all zero if nothing was wrong.
 type Changes struct {
 	Facts   int64 `json:"facts"`   // rows that now point elsewhere, or for another reason nowhere

@@ -12,12 +12,6 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Money is an amount in minor units of its currency: 29900 usd is $299.00.
-type Money struct {
-	Amount   int64  `json:"amount"`
-	Currency string `json:"currency"`
-}
-
 // Customer is one person on the list of one store. Its JSON is the API's.
 type Customer struct {
 	ID             string         `json:"id"`
@@ -163,13 +157,6 @@ func scanCustomer(row pgx.CollectableRow) (c listed, err error) {
 		c.plans = append(c.plans, s.products())
 	}
 	return c, err
-}
-
-func utc(t *time.Time) *time.Time {
-	if t != nil {
-		*t = t.UTC()
-	}
-	return t
 }
 
 // untitled is a title to be filled in: that of a product.

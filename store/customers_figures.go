@@ -10,10 +10,6 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// countTimeout is how long Postgres may count for one question. A list of a
-// million is counted in a fraction of it.
-const countTimeout = 10 * time.Second
-
 // Stats are the figures of a list.
 type Stats struct {
 	Total       int64   `json:"total"`

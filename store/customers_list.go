@@ -14,12 +14,10 @@ import (
 // is quick unless those who meet it are few. So that walk begins with a few rows,
 // goes on to walkBudget if they promise a full page by then, and else gives way:
 // those who meet the filter are sought by what is rarest of them, and sorted.
-const (
-	walkBudget = 15_000
-	// firstSteps is the part of the walkBudget that is walked to see what the rest
-	// would bring.
-	firstSteps = 30
-)
+//
+// firstSteps is the part of the walkBudget that is walked to see what the rest
+// would bring.
+const firstSteps = 30
 
 // Customers returns a page of a store's list and the cursor of the next one,
 // empty at the end. What is wrong with f is a *BadParam.

@@ -13,7 +13,7 @@ import (
 // late events would bring erased people back. Nothing is applied until it is there.
 
 // ErrErasureKey is returned by what has to look at tombstones. Events wait.
-var ErrErasureKey = errors.New("people were erased, and table erasure_key does not hold the key that this was done with: " +
+var ErrErasureKey error = Refusal("people were erased, and table erasure_key does not hold the key that this was done with: " +
 	"restore it from where it is kept (docs/erasure.md); until then no event is applied, as late ones would bring these people back")
 
 // KeyState is how the key fits the tombstones.

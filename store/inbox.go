@@ -2,13 +2,9 @@ package store
 
 import (
 	"context"
-	"errors"
-	"io"
-	"net"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // NewEvent is a verified webhook on its way into the inbox.
@@ -44,12 +40,6 @@ func (s *Store) InsertEvents(ctx context.Context, events []NewEvent) (_ []Insert
 		s.written.doubt()
 	}
 	return in, err
-}
-
-// querier is a pool or a transaction.
-type querier interface {
-	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
-	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }
 
 func insertEvents(ctx context.Context, q querier, events []NewEvent) ([]Inserted, error) {
@@ -102,12 +92,4 @@ func insertEvents(ctx context.Context, q querier, events []NewEvent) ([]Inserted
 		return nil
 	})
 	return out, err
-}
-
-// isNetwork tells a broken or refused connection from an answer of Postgres.
-func isNetwork(err error) bool {
-	var connect *pgconn.ConnectError
-	var network net.Error
-	return errors.As(err, &connect) || errors.As(err, &network) ||
-		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
 }

@@ -176,23 +176,6 @@ func (s *Store) EventKinds(ctx context.Context, f EventFilter) (_ []EventKind, e
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[EventKind])
 }
 
-const kindsSQL = `
-		WITH RECURSIVE kinds AS (
-			(SELECT source, type FROM webhook_events ORDER BY source, type LIMIT 1)
-			UNION ALL
-			SELECT
-				next.source,
-				next.type
-			FROM kinds k
-			CROSS JOIN LATERAL (
-				SELECT e.source, e.type
-				FROM webhook_events e
-				WHERE (e.source, e.type) > (k.source, k.type)
-				ORDER BY e.source, e.type
-				LIMIT 1
-			) next
-		)`
-
 // received are ids among which all events are that were received since f.Since
 // and until f.Until: from first on, and below end.
 func (s *Store) received(ctx context.Context, f EventFilter) (first, end int64, err error) {
@@ -212,26 +195,4 @@ func (s *Store) received(ctx context.Context, f EventFilter) (first, end int64, 
 		}
 	}
 	return first, end, nil
-}
-
-// firstReceived is SQL for the id from which on events were received at a moment
-// or later. Ids follow the order of arrival but for the length of an insert, so
-// that it is found by halving: no index on the time has to be kept.
-func firstReceived(moment string) string {
-	return `(
-			WITH RECURSIVE search AS (
-				SELECT
-					coalesce(min(id), 0) AS low,
-					coalesce(max(id), 0) + 1 AS high
-				FROM webhook_events
-				UNION ALL
-				SELECT
-					CASE WHEN e.received_at < ` + moment + ` THEN least(e.id + 1, s.high) ELSE s.low END,
-					CASE WHEN e.received_at < ` + moment + ` THEN s.high ELSE (s.low + s.high) / 2 END
-				FROM search s
-				CROSS JOIN LATERAL (SELECT id, received_at FROM webhook_events WHERE id >= (s.low + s.high) / 2 ORDER BY id LIMIT 1) e
-				WHERE s.low < s.high
-			)
-			SELECT max(low) FROM search
-		)`
 }

@@ -40,3 +40,9 @@ func (m *Money) add(amount int64) {
 		m.Amount = sum
 	}
 }
+
+// Money is an amount in minor units of its currency: 29900 usd is $299.00.
+type Money struct {
+	Amount   int64  `json:"amount"`
+	Currency string `json:"currency"`
+}

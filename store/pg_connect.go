@@ -26,13 +26,13 @@ const (
 
 // newPool opens a pool whose connections outlive neither a failover nor the
 // server's turning read-only. What the URL says goes before what is chosen here.
-func newPool(ctx context.Context, url string, o Options) (pool *pgxpool.Pool, err error) {
+func newPool(ctx context.Context, url string, c Connection) (pool *pgxpool.Pool, err error) {
 	cfg, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, fmt.Errorf("DATABASE_URL: %w", err)
 	}
-	if o.Conns > 0 {
-		cfg.MaxConns = o.Conns
+	if c.Conns > 0 {
+		cfg.MaxConns = c.Conns
 	}
 	if cfg.ConnConfig.ConnectTimeout == 0 {
 		cfg.ConnConfig.ConnectTimeout = connectTimeout
@@ -46,7 +46,7 @@ func newPool(ctx context.Context, url string, o Options) (pool *pgxpool.Pool, er
 	}
 	if told.RuntimeParams["default_query_exec_mode"] == "" {
 		way := new(pooler)
-		settings := prepare(o.Idle, cfg.ConnConfig.RuntimeParams)
+		settings := prepare(c.Idle, cfg.ConnConfig.RuntimeParams)
 		cfg.BeforeConnect = way.choose
 		cfg.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
 			if way.there {

@@ -25,10 +25,10 @@ var errNotAllowed = errors.New("the role of DATABASE_URL lacks a privilege")
 
 // Ready tells whether Postgres can do what a webhook needs: it answers, has the
 // schema, and this role may write the inbox, and can.
-func (s *Store) Ready(ctx context.Context) error {
+func (db *DB) Ready(ctx context.Context) error {
 	var migrated, writes bool
 	var lacks []string
-	err := s.pool.QueryRow(ctx, `
+	err := db.pool.QueryRow(ctx, `
 		SELECT
 			EXISTS (SELECT FROM rollcall_migrations WHERE is_applied AND version_id >= $1),
 			current_setting('transaction_read_only') = 'off',
@@ -39,21 +39,21 @@ func (s *Store) Ready(ctx context.Context) error {
 					('webhook_deliveries', 'INSERT'), ('webhook_deliveries', 'UPDATE')
 				) AS needed(name, privilege)
 				WHERE NOT has_table_privilege(needed.name, needed.privilege)
-			)`, s.schema).Scan(&migrated, &writes, &lacks)
+			)`, db.schema).Scan(&migrated, &writes, &lacks)
 	switch {
 	case Outdated(err):
 		return ErrNotMigrated
 	case err != nil:
 		return err
 	case !writes:
-		s.pool.Reset() // so that the next look is at whoever takes them by then
+		db.pool.Reset() // so that the next look is at whoever takes them by then
 		return errReadOnly
 	case !migrated:
 		return ErrNotMigrated
 	case len(lacks) > 0:
 		return fmt.Errorf("%w: %s", errNotAllowed, strings.Join(lacks, ", "))
 	}
-	return s.written.try(ctx, s)
+	return db.written.try(ctx, db)
 }
 
 // writeProbe writes to the inbox, and takes it back: a disk that is full shows
@@ -70,13 +70,13 @@ const writeProbeEvery = 10 * time.Second
 // compressed, so that it needs as much room in the table.
 const probeBytes = 2000
 
-func (p *writeProbe) try(ctx context.Context, s *Store) error {
+func (p *writeProbe) try(ctx context.Context, db *DB) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if time.Since(p.good) < writeProbeEvery {
 		return nil
 	}
-	err := s.inTx(ctx, func(tx pgx.Tx) error {
+	err := db.inTx(ctx, func(tx pgx.Tx) error {
 		// Under a number below all others: those that events get have no gaps for it.
 		_, err := tx.Exec(ctx, `
 			INSERT INTO webhook_events (id, source, event_id, type, occurred_at, payload)

@@ -50,16 +50,6 @@ func prepare(limit time.Duration, told map[string]string) func(context.Context, 
 	}
 }
 
-// inTx runs do in a transaction that does not outlive its client for long.
-func (s *Store) inTx(ctx context.Context, do func(pgx.Tx) error) error {
-	return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, idleIn(s.idle)); err != nil {
-			return err
-		}
-		return do(tx)
-	})
-}
-
 // HeldSession is a session that has held a transaction open for long.
 type HeldSession struct {
 	PID         int32     `json:"pid"`
@@ -81,9 +71,9 @@ const HeldLong = 2 * time.Minute
 // HeldSessions lists sessions that hold rows of this database and have waited for
 // their client for longer than that, the oldest first. Sessions of other roles
 // are seen by a superuser and by members of pg_read_all_stats alone.
-func (s *Store) HeldSessions(ctx context.Context, longer time.Duration) (_ []HeldSession, err error) {
+func (db *DB) HeldSessions(ctx context.Context, longer time.Duration) (_ []HeldSession, err error) {
 	defer wrap(&err, "store.HeldSessions")
-	rows, err := s.pool.Query(ctx, `
+	rows, err := db.pool.Query(ctx, `
 		SELECT a.pid, a.application_name, coalesce(host(a.client_addr), ''), a.state, a.xact_start, l.tables
 		FROM pg_stat_activity a
 		CROSS JOIN LATERAL (

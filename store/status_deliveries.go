@@ -61,8 +61,6 @@ func readTraffic(ctx context.Context, tx pgx.Tx, since, now time.Time) (t Traffi
 }
 
 const (
-	// someEvents is how many of the events that fail, or wait, are looked at.
-	someEvents = 10_000
 	// seldomFails is how often an event may fail without being worth a word.
 	seldomFails = 3
 	// someTypes is how many types of failing events are told apart.

@@ -1,0 +1,103 @@
+// Package pg is what Postgres needs: connections, transactions, kinds of errors,
+// parameters, cursors and the parts of a WHERE clause.
+package store
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+const (
+	// walkBudget is how many rows a list walks in its own order for one page.
+	walkBudget = 15_000
+	// countTimeout is how long Postgres may count for one question. A list of a
+	// million customers takes about a second on a small machine.
+	countTimeout = 10 * time.Second
+)
+
+// DB is a pool of connections to Postgres. Safe for concurrent use.
+type DB struct {
+	pool    *pgxpool.Pool
+	exports chan struct{} // one for each connection that exports use right now
+	schema  int64
+	idle    time.Duration // how long a transaction may wait for us
+	written *writeProbe
+
+	walkBudget   int
+	countTimeout time.Duration
+}
+
+// Connection says how to connect.
+type Connection struct {
+	Conns int32 // most connections; 0: pgx's default, the larger of 4 and the number of cores
+	// Schema is the version of the newest migration that the program needs to be Ready.
+	Schema int64
+	// Idle is how long Postgres keeps a transaction open that waits for this
+	// program, which may be gone: 30 s if it is 0.
+	Idle time.Duration
+}
+
+// Connect connects to the database at url (a postgres:// URL or a key=value
+// string). It does not wait for the server: a database that is away shows at the
+// first use, so that a receiver can start and answer 503 meanwhile.
+func Connect(ctx context.Context, url string, c Connection) (*DB, error) {
+	c.Idle = cmp.Or(c.Idle, idleLimit)
+	pool, err := newPool(ctx, url, c)
+	if err != nil {
+		return nil, err
+	}
+	return &DB{
+		pool: pool, exports: make(chan struct{}, max(1, pool.Config().MaxConns/4)), schema: c.Schema, idle: c.Idle,
+		written: &writeProbe{}, walkBudget: walkBudget, countTimeout: countTimeout,
+	}, nil
+}
+
+// Apart is the same database with so many connections of its own.
+func (db *DB) Apart(ctx context.Context, conns int32) (*DB, error) {
+	pool, err := newPool(ctx, db.pool.Config().ConnString(), Connection{Conns: conns, Idle: db.idle})
+	if err != nil {
+		return nil, err
+	}
+	apart := *db
+	apart.pool = pool
+	return &apart, nil
+}
+
+// Close waits for connections in use and closes the pool.
+func (db *DB) Close() { db.pool.Close() }
+
+// Ping tells whether Postgres answers.
+func (db *DB) Ping(ctx context.Context) error { return db.pool.Ping(ctx) }
+
+// Conns is how many connections to Postgres db may have.
+func (db *DB) Conns() int { return int(db.pool.Config().MaxConns) }
+
+// querier is a pool or a transaction.
+type querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+// inTx runs do in a transaction that does not outlive its client for long.
+func (db *DB) inTx(ctx context.Context, do func(pgx.Tx) error) error {
+	return pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, idleIn(db.idle)); err != nil {
+			return err
+		}
+		return do(tx)
+	})
+}
+
+// bounded is a transaction that reads as of one moment, and each of whose
+// statements Postgres ends after a time, whatever becomes of this process. To begin
+// it takes one round trip, and its limit is the transaction's, so that a pooler of
+// transactions may be in between.
+func bounded(statement time.Duration) pgx.TxOptions {
+	return pgx.TxOptions{BeginQuery: fmt.Sprintf(
+		"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = %d", statement.Milliseconds())}
+}
