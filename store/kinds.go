@@ -237,6 +237,10 @@ var identityColumns = []IdentityColumn{
 	{"watch_changes", "detail", anyText},
 	{"watch_changes", "fix", anyText},
 	{"watch_changes", "last_error", anyText},
+	{"derivation", "after_a", anyText},
+	{"derivation", "after_b", anyText},
+	{"derivation", "last_error", anyText},
+	{"erasure_terms", "value", anyText}, // until the erasure is done
 	{"webhook_events", "payload", anyText},
 	{"webhook_events", "headers", anyText},
 	{"webhook_events", "last_error", anyText},
