@@ -342,7 +342,7 @@ func (w *work) stillThere(ctx context.Context, rows []resolution) error {
 // join that a planner could turn around: on a young table it would.
 func (k FactKind) pointersSQL() string {
 	return `
-	SELECT ` + k.key("f") + `, f.customer_id, c.email` + k.given() + `
+	SELECT ` + k.key("f") + `, f.customer_id, c.email` + k.given("f") + `
 	LEFT JOIN LATERAL (SELECT email FROM customers WHERE id = f.customer_id OFFSET 0) c ON true`
 }
 

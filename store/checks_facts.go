@@ -212,13 +212,7 @@ func (c *Checkup) UnknownUsers(ctx context.Context) (u UnknownUsers, err error) 
 	found, err := collect(ctx, c, pgx.RowToStructByPos[UnknownUsers], `
 		WITH unknown AS (
 			SELECT f.id, count(*) AS facts, bool_or(coalesce(u.deleted_version, '') <> '') AS deleted
-			FROM (
-				SELECT user_ref AS id FROM enrollments WHERE $1 = '' OR store_id = $1
-				UNION ALL
-				SELECT coalesce(user_ref, intent ->> 'user_ref') FROM payments WHERE account = '' AND ($1 = '' OR store_id = $1)
-				UNION ALL
-				SELECT coalesce(user_ref, checkout ->> 'user_ref') FROM subscriptions WHERE account = '' AND ($1 = '' OR store_id = $1)
-			) f
+			FROM (SELECT user_ref AS id FROM facts WHERE account = '' AND ($1 = '' OR store_id = $1)) f
 			LEFT JOIN users u ON u.id = f.id
 			WHERE f.id IS NOT NULL
 			  AND coalesce(u.version, '') = ''

@@ -254,37 +254,42 @@ func cutShort(err error) bool {
 // personalSQL describes the facts of a kind with keys $1 and $2, of store $3, of
 // none, or if that is empty of all.
 func personalSQL(kind FactKind) string {
-	describes := map[string]string{
-		enrollment: refOf(enrollment, "f.course_id", "f.person") + `, f.course_id, NULL::jsonb, f.enrolled_at, f.user_ref,
-			coalesce(f.email, CASE WHEN f.person LIKE 'email:%' THEN substr(f.person, 7) END), NULL::text, 'platform', ` + strings.ReplaceAll(enrollmentSaid, "e.", "f."),
-		payment: refOf(payment, "f.account", "f.id") + `, coalesce(f.product_id, f.product_ref, f.intent ->> 'product_ref'), ` + strings.ReplaceAll(moneyReceived, "p.", "f.") + `, f.paid_at, coalesce(f.user_ref, f.intent ->> 'user_ref'),
-			coalesce(f.email, f.intent ->> 'email'), CASE WHEN f.unattached = 'counted_elsewhere' THEN ` + strings.ReplaceAll(countedAs, "p.", "f.") + ` END, ` + strings.ReplaceAll(paymentSource+", "+paymentSaid, "p.", "f."),
-		subscription: refOf(subscription, "f.account", "f.id") + `, coalesce(f.product_id, f.product_ref, f.checkout ->> 'product_ref'), ` + moneyOf("f.amount", "f.currency") + `, coalesce(f.started_at, f.checkout_at), coalesce(f.user_ref, f.checkout ->> 'user_ref'),
-			coalesce(f.email, f.checkout ->> 'email'), NULL::text, 'stripe', ` + strings.ReplaceAll(subscriptionSaid, "s.", "f."),
-	}
+	of := kind.Alias
 	return fmt.Sprintf(`
 		SELECT
 			d.ref,
-			f.store_id,
-			f.customer_id::text,
-			f.customer_email,
+			%[1]s.store_id,
+			%[1]s.customer_id::text,
+			%[1]s.customer_email,
 			d.product,
-			%s,
+			%[2]s,
 			d.amount,
 			d.at,
 			d.who,
 			d.typed,
-			split_part(f.unattached, ':', 1),
+			split_part(%[1]s.unattached, ':', 1),
 			coalesce(missing.key, ''),
 			d.counted,
 			d.source,
 			d.said
-		%s
-		CROSS JOIN LATERAL (SELECT %s) AS d(ref, product, amount, at, who, typed, counted, source, said)
-		LEFT JOIN LATERAL (%s) missing ON true
-		WHERE $3 = '' OR f.store_id = $3 OR f.store_id IS NULL
+		%[3]s
+		CROSS JOIN LATERAL (SELECT %[4]s) AS d(ref, product, amount, at, who, typed, counted, source, said)
+		LEFT JOIN LATERAL (%[5]s) missing ON true
+		WHERE $3 = '' OR %[1]s.store_id = $3 OR %[1]s.store_id IS NULL
 		ORDER BY d.at, d.ref`,
-		titleOf("d.product", "f.store_id"), kind.given(), describes[kind.Name], missingKey("split_part(f.unattached, ':', 1)", "f.leans"))
+		of, titleOf("d.product", of+".store_id"), kind.given(of), personalColumns[kind.Name], missingKey("split_part("+of+".unattached, ':', 1)", of+".leans"))
+}
+
+// personalColumns describe a fact of each kind, as personalSQL lists it.
+var personalColumns = map[string]string{
+	enrollment: refOf(enrollment, "e.course_id", "e.person") + `, e.course_id, NULL::jsonb, e.enrolled_at, e.user_ref,
+			coalesce(e.email, CASE WHEN e.person LIKE 'email:%' THEN substr(e.person, 7) END), NULL::text, 'platform', ` + enrollmentSaid,
+	payment: refOf(payment, "p.account", "p.id") + `, coalesce(p.product_id, p.product_ref, p.intent ->> 'product_ref'), ` + moneyReceived + `,
+			p.paid_at, coalesce(p.user_ref, p.intent ->> 'user_ref'), coalesce(p.email, p.charge ->> 'email', p.intent ->> 'email'),
+			CASE WHEN p.unattached = 'counted_elsewhere' THEN ` + countedAs + ` END, ` + paymentSource + `, ` + paymentSaid,
+	subscription: refOf(subscription, "s.account", "s.id") + `, coalesce(s.product_id, s.product_ref, s.checkout ->> 'product_ref'), ` + moneyOf("s.amount", "s.currency") + `,
+			coalesce(s.started_at, s.checkout_at), coalesce(s.user_ref, s.checkout ->> 'user_ref'), coalesce(s.email, s.checkout ->> 'email'),
+			NULL::text, 'stripe', ` + subscriptionSaid,
 }
 
 func scanPersonal(kind string) pgx.RowToFunc[PersonalFact] {

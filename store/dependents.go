@@ -243,7 +243,7 @@ const leansOf = `CASE WHEN f.mail IS NULL THEN f.leans ELSE array_append(f.leans
 
 // byKeySQL finds rows by their keys $1 and $2, with what they lean on.
 func (k FactKind) byKeySQL() string {
-	return `SELECT ` + k.key("f") + `, ` + leansOf + k.given()
+	return `SELECT ` + k.key("f") + `, ` + leansOf + k.given("f")
 }
 
 // byLeanSQL finds the rows that lean on any of the keys $1.

@@ -13,6 +13,7 @@ import (
 // common is done by walking over FactKinds.
 type FactKind struct {
 	Name    string    // as references and the API have it
+	Alias   string    // what its rows go by in SQL that is of this kind alone
 	Table   string    // which has the columns store_id, customer_email, customer_id, unattached, leans and mail
 	Key     [2]string // the columns of its primary key
 	Derived []string  // further columns that follow from resolving a row: of product_id, sold, refunded and disputed
@@ -30,6 +31,7 @@ type FactKind struct {
 var FactKinds = []FactKind{
 	{
 		Name:    enrollment,
+		Alias:   "e",
 		Table:   "enrollments",
 		Key:     [2]string{"course_id", "person"},
 		Context: enrollmentContext,
@@ -43,6 +45,7 @@ var FactKinds = []FactKind{
 	},
 	{
 		Name:    payment,
+		Alias:   "p",
 		Table:   "payments",
 		Key:     [2]string{"account", "id"},
 		Derived: []string{"product_id", "sold", "refunded", "disputed"},
@@ -56,6 +59,7 @@ var FactKinds = []FactKind{
 	},
 	{
 		Name:    subscription,
+		Alias:   "s",
 		Table:   "subscriptions",
 		Key:     [2]string{"account", "id"},
 		Derived: []string{"product_id", "sold"},
@@ -144,11 +148,11 @@ func (k FactKind) resolved() []string {
 	return append([]string{"store_id", "customer_email", "unattached"}, k.Derived...)
 }
 
-// given is SQL for the rows f with the keys $1 and $2.
-func (k FactKind) given() string {
+// given is SQL for the rows with the keys $1 and $2, by an alias.
+func (k FactKind) given(alias string) string {
 	return `
 		FROM unnest($1::text[], $2::text[]) AS k(a, b)
-		JOIN ` + k.Table + ` f ON ` + k.is("f", "k")
+		JOIN ` + k.Table + ` ` + alias + ` ON ` + k.is(alias, "k")
 }
 
 // IdentityColumn is a column that names people.
@@ -170,89 +174,46 @@ const (
 
 // identityColumns are all columns of all tables that name people. Erasure walks
 // over them; a test finds columns that are missing.
-var identityColumns = []IdentityColumn{
+var identityColumns = slices.Concat(
 	// Facts.
-	{"enrollments", "person", aPerson},
-	{"enrollments", "email", anAddress},
-	{"enrollments", "name", aName},
-	{"enrollments", "user_ref", aCopy},
-	{"enrollments", "mail", aCopy},
-	{"enrollments", "leans", aCopy},
-	{"enrollments", "customer_email", aCopy},
-	{"payments", "user_ref", aUser},
-	{"payments", "stripe_customer", aStripeCustomer},
-	{"payments", "email", anAddress},
-	{"payments", "name", aName},
-	{"payments", "earlier", itsAge},
-	{"payments", "intent", aContext},
-	{"payments", "charge", aContext},
-	{"payments", "mail", aCopy},
-	{"payments", "leans", aCopy},
-	{"payments", "customer_email", aCopy},
-	{"subscriptions", "user_ref", aUser},
-	{"subscriptions", "stripe_customer", aStripeCustomer},
-	{"subscriptions", "email", anAddress},
-	{"subscriptions", "name", aName},
-	{"subscriptions", "earlier", itsAge},
-	{"subscriptions", "checkout", aContext},
-	{"subscriptions", "mail", aCopy},
-	{"subscriptions", "leans", aCopy},
-	{"subscriptions", "customer_email", aCopy},
-
+	columnsOfTable("enrollments", "person person, address email, name name, copy user_ref mail leans customer_email"),
+	columnsOfTable("payments", ofContext+", context intent charge, copy mail leans customer_email"),
+	columnsOfTable("subscriptions", ofContext+", context checkout, copy mail leans customer_email"),
 	// People, and what they left unfinished.
-	{"users", "id", aUser},
-	{"users", "email", anAddress},
-	{"users", "name", aName},
-	{"users", "image_url", aName},
-	{"users", "earlier", itsAge},
-	{"stripe_customers", "id", aStripeCustomer},
-	{"stripe_customers", "email", anAddress},
-	{"stripe_customers", "name", aName},
-	{"stripe_customers", "earlier", itsAge},
-	{"links", "subject", aUser},    // of relation address
-	{"links", "object", anAddress}, // of relation address
-	{"checkouts", "user_ref", aUser},
-	{"checkouts", "stripe_customer", aStripeCustomer},
-	{"checkouts", "email", anAddress},
-	{"checkouts", "name", aName},
-	{"checkouts", "earlier", itsAge},
-	{"checkouts", "recovery_url", anyText},
-	{"failed_invoices", "stripe_customer", aStripeCustomer},
-	{"failed_invoices", "earlier", itsAge},
-	{"failed_invoices", "hosted_url", anyText},
-
+	columnsOfTable("users", "user id, address email, name name image_url, versions earlier"),
+	columnsOfTable("stripe_customers", "stripe_customer id, address email, name name, versions earlier"),
+	columnsOfTable("links", "user subject, address object"), // of the relation address
+	columnsOfTable("checkouts", ofContext+", text recovery_url"),
+	columnsOfTable("failed_invoices", "stripe_customer stripe_customer, versions earlier, text hosted_url"),
 	// Customers, and what follows from them.
-	{"customers", "email", aCopy},
-	{"customers", "name", aCopy},
-	{"customers", "image_url", aCopy},
-	{"customer_index", "words", aCopy},
-	{"customer_merges", "from_email", pastAddress},
-	{"customer_merges", "into_email", pastAddress},
-	{"backfill_previews", "email", pastAddress},
-
+	columnsOfTable("customers", "copy email name image_url"),
+	columnsOfTable("customer_index", "copy words"),
+	columnsOfTable("customer_merges", "past_address from_email into_email"),
+	columnsOfTable("backfill_previews", "past_address email"),
 	// What people and programs wrote.
-	{"customer_notes", "email", anAddress},
-	{"customer_notes", "body", anyText},
-	{"customer_notes", "author", aPerson},
-	{"customer_notes", "editor", aPerson},
-	{"backfills", "reason", anyText},
-	{"backfill_chunks", "cursor", anyText},
-	{"backfill_chunks", "last_error", anyText},
-	{"backfill_errors", "place", anyText},
-	{"backfill_errors", "what", anyText},
-	{"backfill_errors", "why", anyText},
-	{"watches", "detail", anyText},
-	{"watches", "fix", anyText},
-	{"watch_changes", "detail", anyText},
-	{"watch_changes", "fix", anyText},
-	{"watch_changes", "last_error", anyText},
-	{"derivation", "after_a", anyText},
-	{"derivation", "after_b", anyText},
-	{"derivation", "last_error", anyText},
-	{"erasure_terms", "value", anyText}, // until the erasure is done
-	{"webhook_events", "payload", anyText},
-	{"webhook_events", "headers", anyText},
-	{"webhook_events", "last_error", anyText},
+	columnsOfTable("customer_notes", "address email, text body, person author editor"),
+	columnsOfTable("backfills", "text reason"),
+	columnsOfTable("backfill_chunks", "text cursor last_error"),
+	columnsOfTable("backfill_errors", "text place what why"),
+	columnsOfTable("watches", "text detail fix"),
+	columnsOfTable("watch_changes", "text detail fix last_error"),
+	columnsOfTable("derivation", "text after_a after_b last_error"),
+	columnsOfTable("erasure_terms", "text value"), // until the erasure is done
+	columnsOfTable("webhook_events", "text payload headers last_error"),
+)
+
+// ofContext are the columns of an object of Stripe's that tells of its buyer.
+const ofContext = "user user_ref, stripe_customer stripe_customer, address email, name name, versions earlier"
+
+// columnsOfTable reads a list of ways to name people, each with its columns.
+func columnsOfTable(table, ways string) (columns []IdentityColumn) {
+	for way := range strings.SplitSeq(ways, ", ") {
+		words := strings.Fields(way)
+		for _, column := range words[1:] {
+			columns = append(columns, IdentityColumn{table, column, words[0]})
+		}
+	}
+	return columns
 }
 
 // columnsNaming lists the columns of a table that name people, in one of the ways
@@ -267,19 +228,31 @@ func columnsNaming(table string, ways ...string) (columns []string) {
 	return columns
 }
 
+// address is SQL for the address in a column of a row that goes by an alias; empty
+// if it holds none, or one that stays as it is.
+func (c IdentityColumn) address(alias string) string {
+	switch c.Names {
+	case anAddress:
+		return alias + "." + c.Column
+	case aContext:
+		return alias + "." + c.Column + " ->> 'email'"
+	}
+	return ""
+}
+
 // namesAddress is SQL for whether a row of a table, by its alias, names an
 // address of the array given.
 func namesAddress(table, alias, addresses string) string {
 	var ways []string
 	for _, c := range identityColumns {
-		switch of := alias + "." + c.Column; {
+		switch address := c.address(alias); {
 		case c.Table != table:
-		case c.Names == anAddress || c.Names == pastAddress:
-			ways = append(ways, of+" = ANY("+addresses+")")
-		case c.Names == aContext:
-			ways = append(ways, of+" ->> 'email' = ANY("+addresses+")")
+		case address != "":
+			ways = append(ways, address+" = ANY("+addresses+")")
+		case c.Names == pastAddress:
+			ways = append(ways, alias+"."+c.Column+" = ANY("+addresses+")")
 		case c.Names == aPerson:
-			ways = append(ways, of+" = ANY(SELECT 'email:' || a FROM unnest("+addresses+") a)")
+			ways = append(ways, alias+"."+c.Column+" = ANY(SELECT 'email:' || a FROM unnest("+addresses+") a)")
 		}
 	}
 	return "(" + strings.Join(ways, " OR ") + ")"

@@ -73,7 +73,7 @@ func (s *Store) attachedOf(ctx context.Context, keys []rowKey) (n int64, err err
 	err = s.look(ctx, func(tx pgx.Tx) error {
 		for kind, k := range byKind(keys) {
 			var some int64
-			err := tx.QueryRow(ctx, `SELECT count(*)`+kind.given()+` WHERE f.customer_id IS NOT NULL`, k[0], k[1]).Scan(&some)
+			err := tx.QueryRow(ctx, `SELECT count(*)`+kind.given("f")+` WHERE f.customer_id IS NOT NULL`, k[0], k[1]).Scan(&some)
 			if err != nil {
 				return err
 			}
