@@ -178,7 +178,7 @@ func (l *lookup) lists(ctx context.Context) (err error) {
 // facts finds enrollments, payments and subscriptions: those that name the
 // person, those on the lists found, and those made with one of the addresses.
 func (l *lookup) facts(ctx context.Context) error {
-	for _, kind := range []string{enrollment, payment, subscription} {
+	for _, kind := range FactKinds {
 		keys, err := l.keys(ctx, kind)
 		if err != nil {
 			return err
@@ -186,8 +186,8 @@ func (l *lookup) facts(ctx context.Context) error {
 		if len(keys) > mostFacts {
 			keys, l.p.More = keys[:mostFacts], true
 		}
-		columns := keyArrays(keys)[kind]
-		some, err := collect(ctx, l.Checkup, scanPersonal(kind), personalSQL(kind), columns[0], columns[1], l.q.Store)
+		columns := keyArrays(keys)[kind.Name]
+		some, err := collect(ctx, l.Checkup, scanPersonal(kind.Name), personalSQL(kind), columns[0], columns[1], l.q.Store)
 		if err != nil {
 			return err
 		}
@@ -197,7 +197,7 @@ func (l *lookup) facts(ctx context.Context) error {
 }
 
 // keys finds the facts of a kind.
-func (l *lookup) keys(ctx context.Context, kind string) (keys []rowKey, err error) {
+func (l *lookup) keys(ctx context.Context, kind FactKind) (keys []rowKey, err error) {
 	var leans, ids []string
 	if l.q.User != "" {
 		leans = append(leans, "user:"+l.q.User)
@@ -214,11 +214,11 @@ func (l *lookup) keys(ctx context.Context, kind string) (keys []rowKey, err erro
 	seen := map[rowKey]bool{}
 	add := func(condition string, arg any) error {
 		err := l.look(ctx, func(tx pgx.Tx) error {
-			rows, err := tx.Query(ctx, fmt.Sprintf(`SELECT %[2]s, %[3]s FROM %[1]s f WHERE %[4]s LIMIT %[5]d`, tableOf[kind], keyOf[kind][0], keyOf[kind][1], condition, mostFacts+1), arg)
+			rows, err := tx.Query(ctx, fmt.Sprintf(`SELECT %s FROM %s f WHERE %s LIMIT %d`, kind.key("f"), kind.Table, condition, mostFacts+1), arg)
 			if err != nil {
 				return err
 			}
-			some, err := keysOfKind(kind, rows)
+			some, err := keysOfKind(kind.Name, rows)
 			for _, k := range some {
 				if !seen[k] {
 					seen[k], keys = true, append(keys, k)
@@ -227,7 +227,7 @@ func (l *lookup) keys(ctx context.Context, kind string) (keys []rowKey, err erro
 			return err
 		})
 		if cutShort(err) {
-			l.p.Unsearched = append(l.p.Unsearched, tableOf[kind])
+			l.p.Unsearched = append(l.p.Unsearched, kind.Table)
 			return nil
 		}
 		return err
@@ -241,15 +241,8 @@ func (l *lookup) keys(ctx context.Context, kind string) (keys []rowKey, err erro
 	if len(l.p.Emails) == 0 {
 		return keys, nil
 	}
-	return keys, add(typedAt[kind], l.p.Emails)
-}
-
-// typedAt finds facts of a kind that were made with one of the addresses $1. It
-// reads the whole table: a question about one person is worth that.
-var typedAt = map[string]string{
-	enrollment:   `(f.email = ANY($1) OR f.person = ANY(SELECT 'email:' || e FROM unnest($1::text[]) e))`,
-	payment:      `(f.email = ANY($1) OR f.intent ->> 'email' = ANY($1))`,
-	subscription: `(f.email = ANY($1) OR f.checkout ->> 'email' = ANY($1))`,
+	// This reads the whole table: a question about one person is worth that.
+	return keys, add(namesAddress(kind.Table, "f", "$1::text[]"), l.p.Emails)
 }
 
 // cutShort tells whether a statement took longer than it may.
@@ -260,39 +253,43 @@ func cutShort(err error) bool {
 
 // personalSQL describes the facts of a kind with keys $1 and $2, of store $3, of
 // none, or if that is empty of all.
-func personalSQL(kind string) string {
-	describes := map[string]string{
-		enrollment: refOf(enrollment, "f.course_id", "f.person") + `, f.course_id, NULL::jsonb, f.enrolled_at, f.user_ref,
-			coalesce(f.email, CASE WHEN f.person LIKE 'email:%' THEN substr(f.person, 7) END), NULL::text, 'platform', ` + strings.ReplaceAll(enrollmentSaid, "e.", "f."),
-		payment: refOf(payment, "f.account", "f.id") + `, coalesce(f.product_id, f.product_ref, f.intent ->> 'product_ref'), ` + strings.ReplaceAll(moneyReceived, "p.", "f.") + `, f.paid_at, coalesce(f.user_ref, f.intent ->> 'user_ref'),
-			coalesce(f.email, f.intent ->> 'email'), CASE WHEN f.unattached = 'counted_elsewhere' THEN ` + strings.ReplaceAll(countedAs, "p.", "f.") + ` END, ` + strings.ReplaceAll(paymentSource+", "+paymentSaid, "p.", "f."),
-		subscription: refOf(subscription, "f.account", "f.id") + `, coalesce(f.product_id, f.product_ref, f.checkout ->> 'product_ref'), ` + moneyOf("f.amount", "f.currency") + `, coalesce(f.started_at, f.checkout_at), coalesce(f.user_ref, f.checkout ->> 'user_ref'),
-			coalesce(f.email, f.checkout ->> 'email'), NULL::text, 'stripe', ` + strings.ReplaceAll(subscriptionSaid, "s.", "f."),
-	}
+func personalSQL(kind FactKind) string {
+	of := kind.Alias
 	return fmt.Sprintf(`
 		SELECT
 			d.ref,
-			f.store_id,
-			f.customer_id::text,
-			f.customer_email,
+			%[1]s.store_id,
+			%[1]s.customer_id::text,
+			%[1]s.customer_email,
 			d.product,
-			%s,
+			%[2]s,
 			d.amount,
 			d.at,
 			d.who,
 			d.typed,
-			split_part(f.unattached, ':', 1),
+			split_part(%[1]s.unattached, ':', 1),
 			coalesce(missing.key, ''),
 			d.counted,
 			d.source,
 			d.said
-		FROM unnest($1::text[], $2::text[]) AS k(a, b)
-		JOIN %s f ON f.%s = k.a AND f.%s = k.b
-		CROSS JOIN LATERAL (SELECT %s) AS d(ref, product, amount, at, who, typed, counted, source, said)
-		LEFT JOIN LATERAL (%s) missing ON true
-		WHERE $3 = '' OR f.store_id = $3 OR f.store_id IS NULL
+		%[3]s
+		CROSS JOIN LATERAL (SELECT %[4]s) AS d(ref, product, amount, at, who, typed, counted, source, said)
+		LEFT JOIN LATERAL (%[5]s) missing ON true
+		WHERE $3 = '' OR %[1]s.store_id = $3 OR %[1]s.store_id IS NULL
 		ORDER BY d.at, d.ref`,
-		titleOf("d.product", "f.store_id"), tableOf[kind], keyOf[kind][0], keyOf[kind][1], describes[kind], missingKey("split_part(f.unattached, ':', 1)", "f.leans"))
+		of, titleOf("d.product", of+".store_id"), kind.given(of), personalColumns[kind.Name], missingKey("split_part("+of+".unattached, ':', 1)", of+".leans"))
+}
+
+// personalColumns describe a fact of each kind, as personalSQL lists it.
+var personalColumns = map[string]string{
+	enrollment: refOf(enrollment, "e.course_id", "e.person") + `, e.course_id, NULL::jsonb, e.enrolled_at, e.user_ref,
+			coalesce(e.email, CASE WHEN e.person LIKE 'email:%' THEN substr(e.person, 7) END), NULL::text, 'platform', ` + enrollmentSaid,
+	payment: refOf(payment, "p.account", "p.id") + `, coalesce(p.product_id, p.product_ref, p.intent ->> 'product_ref'), ` + moneyReceived + `,
+			p.paid_at, coalesce(p.user_ref, p.intent ->> 'user_ref'), coalesce(p.email, p.charge ->> 'email', p.intent ->> 'email'),
+			CASE WHEN p.unattached = 'counted_elsewhere' THEN ` + countedAs + ` END, ` + paymentSource + `, ` + paymentSaid,
+	subscription: refOf(subscription, "s.account", "s.id") + `, coalesce(s.product_id, s.product_ref, s.checkout ->> 'product_ref'), ` + moneyOf("s.amount", "s.currency") + `,
+			coalesce(s.started_at, s.checkout_at), coalesce(s.user_ref, s.checkout ->> 'user_ref'), coalesce(s.email, s.checkout ->> 'email'),
+			NULL::text, 'stripe', ` + subscriptionSaid,
 }
 
 func scanPersonal(kind string) pgx.RowToFunc[PersonalFact] {

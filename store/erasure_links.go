@@ -77,7 +77,7 @@ func rowsLeaning(ctx context.Context, q querier, keys []string) (found []rowKey,
 		if len(keys) == 0 {
 			break
 		}
-		rows, err := q.Query(ctx, byLeanSQL[kind], keys)
+		rows, err := q.Query(ctx, kindOf(kind).byLeanSQL(), keys)
 		if err != nil {
 			return nil, err
 		}

@@ -236,17 +236,3 @@ func (w *work) silencePut(events []pendingEvent) {
 		}
 	}
 }
-
-// rowsIn are the rows that a set tells of.
-func rowsIn(set facts.Set) (keys []rowKey) {
-	for _, f := range set.Enrollments {
-		keys = append(keys, rowKey{enrollment, f.CourseID, f.Person})
-	}
-	for _, f := range set.Payments {
-		keys = append(keys, rowKey{payment, f.Account, f.ID})
-	}
-	for _, f := range set.Subscriptions {
-		keys = append(keys, rowKey{subscription, f.Account, f.ID})
-	}
-	return keys
-}

@@ -14,30 +14,6 @@ import (
 // before that spelling was decided on, or under an older one, are moved over
 // here; their customers follow when the rows are attached again.
 
-// addressColumns are where addresses stand, beside the keys of enrollments and
-// the customers that follow from facts: by table, columns and (in JSON) members.
-var addressColumns = []struct{ table, column, member string }{
-	{"users", "email", ""},
-	{"stripe_customers", "email", ""},
-	{"enrollments", "email", ""},
-	{"payments", "email", ""},
-	{"payments", "intent", "email"},
-	{"payments", "charge", "email"},
-	{"subscriptions", "email", ""},
-	{"subscriptions", "checkout", "email"},
-	{"checkouts", "email", ""},
-	{"customer_notes", "email", ""},
-	{"links", "object", ""},
-}
-
-// addressIn is SQL for the address in a column.
-func addressIn(column, member string) string {
-	if member == "" {
-		return column
-	}
-	return column + " ->> '" + member + "'"
-}
-
 // maybeMisspelled is SQL for what an address has that may not be as it is spelled
 // now: nothing else is looked at.
 func maybeMisspelled(address string) string {
@@ -72,11 +48,9 @@ func (s *Store) respell(ctx context.Context) (moved int64, err error) {
 // misspelled lists the addresses that are spelled otherwise now.
 func (s *Store) misspelled(ctx context.Context) (found []string, err error) {
 	sql := `SELECT DISTINCT substr(person, 7) AS address FROM enrollments WHERE person LIKE 'email:%' AND ` + maybeMisspelled("person")
-	for _, c := range addressColumns {
-		address := addressIn(c.column, c.member)
-		sql += ` UNION SELECT ` + address + ` FROM ` + c.table + ` WHERE ` + maybeMisspelled(address)
-		if c.table == "links" {
-			sql += ` AND relation = 'address'`
+	for _, c := range identityColumns {
+		if address := c.address("t"); address != "" {
+			sql += ` UNION SELECT ` + address + ` FROM ` + c.Table + ` t WHERE ` + maybeMisspelled(address) + c.only()
 		}
 	}
 	rows, err := s.pool.Query(ctx, sql)
@@ -109,19 +83,19 @@ func (w *work) respell(ctx context.Context, addresses []string) error {
 	if err := w.respellKeys(ctx, addresses, spelled); err != nil {
 		return err
 	}
-	for _, c := range addressColumns {
-		value, match := `n.new`, addressIn("t."+c.column, c.member)+` = n.old`
-		if c.member != "" {
-			value = `jsonb_set(t.` + c.column + `, '{` + c.member + `}', to_jsonb(n.new))`
+	for _, c := range identityColumns {
+		address, value := c.address("t"), `n.new`
+		if address == "" {
+			continue
 		}
-		if c.table == "links" {
-			match += ` AND t.relation = 'address'`
+		if c.Names == aContext {
+			value = `jsonb_set(t.` + c.Column + `, '{email}', to_jsonb(n.new))`
 		}
 		if _, err := w.tx.Exec(ctx, `
-			UPDATE `+c.table+` t
-			SET `+c.column+` = `+value+`
+			UPDATE `+c.Table+` t
+			SET `+c.Column+` = `+value+`
 			FROM unnest($1::text[], $2::text[]) AS n(old, new)
-			WHERE `+match, addresses, spelled); err != nil {
+			WHERE `+address+` = n.old`+c.only(), addresses, spelled); err != nil {
 			return err
 		}
 	}
@@ -135,6 +109,14 @@ func (w *work) respell(ctx context.Context, addresses []string) error {
 	}
 	_, err = w.attach(ctx, rows)
 	return err
+}
+
+// only narrows rows t down to those of links that hold addresses.
+func (c IdentityColumn) only() string {
+	if c.Table == "links" {
+		return ` AND t.relation = 'address'`
+	}
+	return ""
 }
 
 // respellKeys moves enrollments over whose person is an address: one joins what
