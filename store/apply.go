@@ -244,28 +244,13 @@ func (w *work) markFailed(ctx context.Context, rows []rowKey, cause error) error
 		return err
 	}
 	var batch pgx.Batch
-	for kind, k := range keyArrays(rows) {
-		batch.Queue(failedSQL[kind], k[0], k[1], deriveFailed+": "+cause.Error())
+	for kind, k := range byKind(rows) {
+		batch.Queue(kind.setSQL("unattached = $3")+` AND f.customer_id IS NULL`, k[0], k[1], deriveFailed+": "+cause.Error())
 	}
 	if batch.Len() == 0 {
 		return nil
 	}
 	return w.tx.SendBatch(ctx, &batch).Close()
-}
-
-var failedSQL = map[string]string{
-	enrollment: `
-		UPDATE enrollments f SET unattached = $3
-		FROM unnest($1::text[], $2::text[]) AS k(a, b)
-		WHERE f.course_id = k.a AND f.person = k.b AND f.customer_id IS NULL`,
-	payment: `
-		UPDATE payments f SET unattached = $3
-		FROM unnest($1::text[], $2::text[]) AS k(a, b)
-		WHERE f.account = k.a AND f.id = k.b AND f.customer_id IS NULL`,
-	subscription: `
-		UPDATE subscriptions f SET unattached = $3
-		FROM unnest($1::text[], $2::text[]) AS k(a, b)
-		WHERE f.account = k.a AND f.id = k.b AND f.customer_id IS NULL`,
 }
 
 // mark closes the events, in the transaction that holds their effects.

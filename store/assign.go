@@ -188,10 +188,7 @@ func (w *work) movers(ctx context.Context, rows []resolution) ([]mover, error) {
 		return nil, nil
 	}
 	counted, err := w.tx.Query(ctx, `
-		SELECT id,
-			(SELECT count(*) FROM payments      WHERE customer_id = c.id)
-			+ (SELECT count(*) FROM enrollments   WHERE customer_id = c.id)
-			+ (SELECT count(*) FROM subscriptions WHERE customer_id = c.id)
+		SELECT id, (SELECT count(*) FROM facts WHERE customer_id = c.id)
 		FROM unnest($1::bigint[]) AS c(id)`, ids)
 	if err != nil {
 		return nil, err
@@ -229,12 +226,12 @@ func (w *work) merge(ctx context.Context, m mover, there int64, p *places) error
 
 // takeOver points all rows of one customer at another.
 func (w *work) takeOver(ctx context.Context, from, to int64) error {
-	for _, table := range []string{"payments", "enrollments", "subscriptions"} {
+	for _, kind := range FactKinds {
 		_, err := w.tx.Exec(ctx, `
 			WITH held AS (
-				SELECT ctid FROM `+table+` WHERE customer_id = $1 FOR UPDATE NOWAIT
+				SELECT ctid FROM `+kind.Table+` WHERE customer_id = $1 FOR UPDATE NOWAIT
 			)
-			UPDATE `+table+` SET customer_id = $2 WHERE ctid IN (SELECT ctid FROM held)`, from, to)
+			UPDATE `+kind.Table+` SET customer_id = $2 WHERE ctid IN (SELECT ctid FROM held)`, from, to)
 		if lockNotAvailable(err) {
 			w.want[gate] = true // try again when nobody else is at work
 			return errAgain

@@ -308,12 +308,12 @@ func (w *work) stillThere(ctx context.Context, rows []resolution) error {
 			old[r.rowKey] = r
 		}
 	}
-	for kind, k := range keyArrays(attached) {
-		found, err := w.tx.Query(ctx, pointersSQL[kind], k[0], k[1])
+	for kind, k := range byKind(attached) {
+		found, err := w.tx.Query(ctx, kind.pointersSQL(), k[0], k[1])
 		if err != nil {
 			return err
 		}
-		now := resolution{rowKey: rowKey{kind: kind}}
+		now := resolution{rowKey: rowKey{kind: kind.Name}}
 		_, err = pgx.ForEachRow(found, []any{&now.a, &now.b, &now.OldID, &now.OldEmail}, func() error {
 			was := old[now.rowKey]
 			if now.OldID == nil || *now.OldID != *was.OldID || (now.OldEmail == nil) != (was.OldEmail == nil) || now.OldEmail != nil && *now.OldEmail != *was.OldEmail {
@@ -328,24 +328,12 @@ func (w *work) stillThere(ctx context.Context, rows []resolution) error {
 	return nil
 }
 
-// Like every look at customers it must not be a join that a planner could turn
-// around: on a young table it would.
-const pointersTail = `
+// pointersSQL finds where rows point. Like every look at customers it must not be a
+// join that a planner could turn around: on a young table it would.
+func (k FactKind) pointersSQL() string {
+	return `
+	SELECT ` + k.key("f") + `, f.customer_id, c.email` + k.given() + `
 	LEFT JOIN LATERAL (SELECT email FROM customers WHERE id = f.customer_id OFFSET 0) c ON true`
-
-var pointersSQL = map[string]string{
-	enrollment: `
-	SELECT f.course_id, f.person, f.customer_id, c.email
-	FROM unnest($1::text[], $2::text[]) AS k(a, b)
-	JOIN enrollments f ON f.course_id = k.a AND f.person = k.b` + pointersTail,
-	subscription: `
-	SELECT f.account, f.id, f.customer_id, c.email
-	FROM unnest($1::text[], $2::text[]) AS k(a, b)
-	JOIN subscriptions f ON f.account = k.a AND f.id = k.b` + pointersTail,
-	payment: `
-	SELECT f.account, f.id, f.customer_id, c.email
-	FROM unnest($1::text[], $2::text[]) AS k(a, b)
-	JOIN payments f ON f.account = k.a AND f.id = k.b` + pointersTail,
 }
 
 // tombstoned finds the customers whose courses are ended by rows that are

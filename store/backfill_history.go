@@ -24,7 +24,7 @@ type rowList struct {
 // Read returns the rows of a chunk; of the plan, how to find them all.
 func (h FactsHistory) Read(_ context.Context, at Position, _ int) (Page, error) {
 	if at.Stream == "" {
-		return Page{plan: planSQL[h.Kind]}, nil
+		return Page{plan: planSQL(h.Kind)}, nil
 	}
 	var list rowList
 	if err := json.Unmarshal(at.Cursor, &list); err != nil {
@@ -40,9 +40,10 @@ func (h FactsHistory) Read(_ context.Context, at Position, _ int) (Page, error) 
 
 // place says to a person which row it is.
 func (k rowKey) place() string {
+	label := kindOf(k.kind).Label
 	switch {
-	case k.kind == enrollment:
-		return fmt.Sprintf("enrollment of %s in course %s", k.b, k.a)
+	case label != "":
+		return fmt.Sprintf(label, k.a, k.b)
 	case k.a != "":
 		return fmt.Sprintf("%s %s of account %s", k.kind, k.b, k.a)
 	}
@@ -51,34 +52,40 @@ func (k rowKey) place() string {
 
 // planSQL finds what a backfill of facts is about and writes a chunk for each
 // $2 rows. The list is made once, so what is seen is what was counted; sorted by
-// person, so that most customers are derived once. $3 is a store or ”.
-var planSQL = map[string]string{
-	"courses": `
+// person, so that most customers are derived once. $3 is a store or empty.
+func planSQL(history string) string {
+	return `
 	WITH courses AS (
 		SELECT unnest(ARRAY['product:' || id] || stripe_product_ids || stripe_price_ids) AS key
 		FROM products
 		WHERE kind IN ('course', 'bundle')
-	), found AS (
-		SELECT 'enrollment' AS kind, course_id AS a, person AS b, person AS who
-		FROM enrollments
-		WHERE version <> '' AND ` + ofStore("enrollments") + `
-		UNION ALL
-		SELECT 'payment', p.account, p.id, coalesce('user:' || p.user_ref, 'email:' || p.email, p.stripe_customer)
-		FROM payments p
-		LEFT JOIN subscriptions s ON s.account = p.account AND s.id = p.subscription
-		WHERE p.paid AND p.claim_version <> '' AND ` + ofStore("p") + `
-		  AND (p.lines @> '[{"kind": "course"}]'
-			OR coalesce(p.named, p.intent -> 'named') @> '[{"kind": "course"}]'
-			OR coalesce(p.product_kind, p.intent ->> 'product_kind') IN ('course', 'bundle')
-			OR EXISTS (SELECT FROM unnest(p.leans || s.leans) l(key) WHERE l.key IN (SELECT key FROM courses)))
-	)` + planTail,
-	"subscriptions": `
-	WITH found AS (
-		SELECT 'subscription' AS kind, account AS a, id AS b, coalesce('user:' || user_ref, 'email:' || email, stripe_customer) AS who
-		FROM subscriptions
-		WHERE status IN ('trialing', 'active', 'past_due') AND ` + ofStore("subscriptions") + `
-	)` + planTail,
+	), found (kind, a, b, who) AS (` + unionAll(func(k FactKind) string {
+		if k.History != history {
+			return ""
+		}
+		return `
+		SELECT '` + k.Name + `', ` + k.key("f") + k.Plan
+	}) + `
+	)` + planTail
 }
+
+// The rest of what planSQL reads of each kind: whose rows f are, and which are meant.
+var (
+	enrollmentPlan = `, f.person
+		FROM enrollments f
+		WHERE f.version <> '' AND ` + ofStore("f")
+	paymentPlan = `, coalesce('user:' || f.user_ref, 'email:' || f.email, f.stripe_customer)
+		FROM payments f
+		LEFT JOIN subscriptions s ON s.account = f.account AND s.id = f.subscription
+		WHERE f.paid AND f.claim_version <> '' AND ` + ofStore("f") + `
+		  AND (f.lines @> '[{"kind": "course"}]'
+			OR coalesce(f.named, f.intent -> 'named') @> '[{"kind": "course"}]'
+			OR coalesce(f.product_kind, f.intent ->> 'product_kind') IN ('course', 'bundle')
+			OR EXISTS (SELECT FROM unnest(f.leans || s.leans) l(key) WHERE l.key IN (SELECT key FROM courses)))`
+	subscriptionPlan = `, coalesce('user:' || f.user_ref, 'email:' || f.email, f.stripe_customer)
+		FROM subscriptions f
+		WHERE f.status IN ('trialing', 'active', 'past_due') AND ` + ofStore("f")
+)
 
 const planTail = `, numbered AS (
 		SELECT kind, a, b, (row_number() OVER (ORDER BY who COLLATE "C", kind, a COLLATE "C", b COLLATE "C") - 1) / $2::int AS chunk
@@ -94,15 +101,21 @@ const planTail = `, numbered AS (
 // ofStore narrows rows of a table down to those of the store $3: attached to
 // it, or attached nowhere yet and leaning on it or on one of its products.
 func ofStore(table string) string {
-	return `($3 = '' OR ` + table + `.store_id = $3 OR ` + table + `.store_id IS NULL AND ` + table + `.leans && (
+	return `($3 = '' OR ` + table + `.store_id = $3 OR ` + table + `.store_id IS NULL AND ` + leansOnStore(table, "$3") + `)`
+}
+
+// leansOnStore is SQL for whether a row of a table leans on a store, or on one of
+// its products.
+func leansOnStore(table, store string) string {
+	return table + `.leans && (
 			SELECT array_agg(key)
 			FROM (
-				SELECT 'store:' || $3 AS key
+				SELECT 'store:' || ` + store + ` AS key
 				UNION
-				SELECT CASE relation WHEN 'owner' THEN 'store:' ELSE 'account:' END || object FROM links WHERE relation IN ('owner', 'account') AND subject = $3
+				SELECT CASE relation WHEN 'owner' THEN 'store:' ELSE 'account:' END || object FROM links WHERE relation IN ('owner', 'account') AND subject = ` + store + `
 				UNION
-				SELECT unnest(ARRAY['product:' || id] || ARRAY(SELECT object FROM links WHERE relation = 'stripe' AND subject = products.id)) FROM products WHERE store_ids @> ARRAY[$3]
-			) k))`
+				SELECT unnest(ARRAY['product:' || id] || ARRAY(SELECT object FROM links WHERE relation = 'stripe' AND subject = products.id)) FROM products WHERE store_ids @> ARRAY[` + store + `]
+			) k)`
 }
 
 // fanOut writes the chunks of a backfill of facts, and closes the plan.

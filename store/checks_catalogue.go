@@ -70,11 +70,7 @@ func (c *Checkup) NamedByOwner(ctx context.Context) (_ []NamedByOwner, err error
 		FROM (
 			SELECT store_ref AS ref, 1 AS products, 0 AS facts FROM products WHERE store_ref LIKE 'user\_%' AND deleted_version = ''
 			UNION ALL
-			SELECT store_ref, 0, 1 FROM enrollments WHERE store_ref LIKE 'user\_%'
-			UNION ALL
-			SELECT store_ref, 0, 1 FROM payments WHERE store_ref LIKE 'user\_%'
-			UNION ALL
-			SELECT store_ref, 0, 1 FROM subscriptions WHERE store_ref LIKE 'user\_%'
+			SELECT store_ref, 0, 1 FROM facts WHERE store_ref LIKE 'user\_%'
 		) n
 		WHERE $1 = '' OR n.ref IN (SELECT owner_user_id FROM stores WHERE id = $1)
 		GROUP BY n.ref

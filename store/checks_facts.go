@@ -70,7 +70,7 @@ const (
 func (c *Checkup) Unattached(ctx context.Context) (_ []Unattached, err error) {
 	defer wrap(&err, "store.Checkup.Unattached")
 	byReason := map[string]*Unattached{}
-	for _, kind := range []string{enrollment, payment, subscription} {
+	for _, kind := range FactKinds {
 		if err := c.countReasons(ctx, kind, byReason); err != nil {
 			return nil, err
 		}
@@ -101,15 +101,15 @@ func rank(last bool) int {
 }
 
 // countReasons counts the facts of a kind on no list, and finds examples.
-func (c *Checkup) countReasons(ctx context.Context, kind string, into map[string]*Unattached) error {
+func (c *Checkup) countReasons(ctx context.Context, kind FactKind, into map[string]*Unattached) error {
 	type counted struct {
 		Reason string
 		Count  int64
 	}
 	counts, err := collect(ctx, c, pgx.RowToStructByPos[counted], `
 		SELECT unattached, count(*)
-		FROM `+tableOf[kind]+`
-		WHERE unattached IS NOT NULL AND `+concerns(tableOf[kind])+`
+		FROM `+kind.Table+` f
+		WHERE unattached IS NOT NULL AND `+concerns("f")+`
 		GROUP BY unattached`, c.only)
 	if err != nil {
 		return err
@@ -128,7 +128,7 @@ func (c *Checkup) countReasons(ctx context.Context, kind string, into map[string
 			continue
 		}
 		a.Examples = c.examples - len(u.Examples)
-		examples, err := a.unattached(ctx, kind, n.Reason)
+		examples, err := a.unattached(ctx, kind.Name, n.Reason)
 		if err != nil {
 			return err
 		}
@@ -139,15 +139,13 @@ func (c *Checkup) countReasons(ctx context.Context, kind string, into map[string
 
 // waitingFor finds what facts on no list for a reason wait for.
 func (c *Checkup) waitingFor(ctx context.Context, u *Unattached) (err error) {
-	var parts []string
-	for _, kind := range []string{enrollment, payment, subscription} {
-		table := tableOf[kind]
+	parts := unionAll(func(k FactKind) string {
 		course := "NULL"
-		if kind == enrollment {
+		if k.Name == enrollment {
 			course = "course_id"
 		}
-		parts = append(parts, fmt.Sprintf(`(SELECT leans, %s AS course FROM %s WHERE unattached = $2 AND %s LIMIT %d)`, course, table, concerns(table), someFacts))
-	}
+		return fmt.Sprintf(`(SELECT leans, %s AS course FROM %s f WHERE unattached = $2 AND %s LIMIT %d)`, course, k.Table, concerns("f"), someFacts)
+	})
 	u.Missing, err = collect(ctx, c, pgx.RowToStructByPos[Missing], `
 		SELECT
 			$2::text,
@@ -155,7 +153,7 @@ func (c *Checkup) waitingFor(ctx context.Context, u *Unattached) (err error) {
 			count(*) AS facts,
 			count(*) FILTER (WHERE EXISTS (SELECT FROM unnest(f.leans) l(key) WHERE l.key LIKE 'product:%' OR l.key LIKE 'store:%' OR l.key LIKE 'user:%')),
 			coalesce(min(f.course), '')
-		FROM (`+strings.Join(parts, " UNION ALL ")+`) f
+		FROM (`+parts+`) f
 		LEFT JOIN LATERAL (`+missingKey("$2", "f.leans")+`) missing ON true
 		GROUP BY missing.key
 		ORDER BY facts DESC, 2
@@ -170,19 +168,18 @@ func (c *Checkup) Forgotten(ctx context.Context) (_ Difference, err error) {
 	defer wrap(&err, "store.Checkup.Forgotten")
 	a := &auditor{Store: c.store, AuditOptions: AuditOptions{Store: c.only, Examples: c.examples}, found: newDifferences(c.examples), touched: map[uint64]bool{}}
 	reasons := slices.DeleteFunc(missingReasons(), func(r string) bool { return r == notDerived })
-	for _, kind := range []string{enrollment, payment, subscription} {
-		table, key := tableOf[kind], keyOf[kind]
+	for _, kind := range FactKinds {
 		var keys []rowKey
 		err := c.look(ctx, func(tx pgx.Tx) error {
 			rows, err := tx.Query(ctx, fmt.Sprintf(`
-				SELECT %[2]s, %[3]s
-				FROM %[1]s
-				WHERE unattached = ANY($2) AND %[4]s
-				LIMIT $3`, table, key[0], key[1], concerns(table)), c.only, reasons, someFacts/10)
+				SELECT %s
+				FROM %s f
+				WHERE unattached = ANY($2) AND %s
+				LIMIT $3`, kind.key("f"), kind.Table, concerns("f")), c.only, reasons, someFacts/10)
 			if err != nil {
 				return err
 			}
-			keys, err = keysOfKind(kind, rows)
+			keys, err = keysOfKind(kind.Name, rows)
 			return err
 		})
 		if err != nil {

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -21,23 +20,20 @@ type Adrift struct {
 // the facts say is there, and is not. The stores of most people come first.
 func (c *Checkup) Adrift(ctx context.Context) (_ []Adrift, err error) {
 	defer wrap(&err, "store.Checkup.Adrift")
-	var parts []string
-	for _, kind := range []string{enrollment, payment, subscription} {
-		parts = append(parts, `
-			SELECT f.store_id, f.customer_email
-			FROM `+tableOf[kind]+` f
-			LEFT JOIN customers c ON c.id = f.customer_id
-			WHERE f.customer_id IS NOT NULL
-			  AND ($1 = '' OR f.store_id = $1)
-			  AND (c.id IS NULL OR (c.store_id, c.email) IS DISTINCT FROM (f.store_id, f.customer_email))`)
-	}
 	return collect(ctx, c, pgx.RowToStructByPos[Adrift], `
 		SELECT
 			coalesce(store_id, ''),
 			count(*),
 			count(DISTINCT customer_email) AS people,
 			coalesce((array_agg(DISTINCT customer_email))[1:$2], '{}')
-		FROM (`+strings.Join(parts, " UNION ALL ")+`) f
+		FROM (
+			SELECT f.store_id, f.customer_email
+			FROM facts f
+			LEFT JOIN customers c ON c.id = f.customer_id
+			WHERE f.customer_id IS NOT NULL
+			  AND ($1 = '' OR f.store_id = $1)
+			  AND (c.id IS NULL OR (c.store_id, c.email) IS DISTINCT FROM (f.store_id, f.customer_email))
+		) f
 		GROUP BY store_id
 		ORDER BY people DESC, 1
 		LIMIT 100`, c.only, c.examples)
@@ -60,9 +56,7 @@ func (c *Checkup) Strays(ctx context.Context) (_ []Strays, err error) {
 			(array_agg(email ORDER BY id))[1:$2]
 		FROM customers c
 		WHERE ($1 = '' OR store_id = $1)
-		  AND NOT EXISTS (SELECT FROM enrollments   WHERE customer_id = c.id)
-		  AND NOT EXISTS (SELECT FROM payments      WHERE customer_id = c.id)
-		  AND NOT EXISTS (SELECT FROM subscriptions WHERE customer_id = c.id)
+		  AND NOT EXISTS (SELECT FROM facts WHERE customer_id = c.id)
 		GROUP BY store_id
 		ORDER BY customers DESC, store_id
 		LIMIT 100`, c.only, c.examples)

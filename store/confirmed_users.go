@@ -42,15 +42,9 @@ func platformUsers(set facts.Set) (keys []string) {
 func (w *work) formerUsers(ctx context.Context, set facts.Set) (keys []string, err error) {
 	defer wrap(&err, "store.formerUsers")
 	found := &neighbourhood{tx: w.tx, found: map[rowKey]bool{}, users: map[string]bool{}, more: locks{}}
-	var own []rowKey
-	for _, f := range set.Payments {
-		own = append(own, rowKey{payment, f.Account, f.ID})
-	}
-	for _, f := range set.Subscriptions {
-		own = append(own, rowKey{subscription, f.Account, f.ID})
-	}
-	for kind, k := range keyArrays(own) {
-		if _, err := found.look(ctx, kind, byKeySQL[kind], false, k[0], k[1]); err != nil {
+	own := rowsIn(facts.Set{Payments: set.Payments, Subscriptions: set.Subscriptions})
+	for kind, k := range byKind(own) {
+		if _, err := found.look(ctx, kind.Name, kind.byKeySQL(), false, k[0], k[1]); err != nil {
 			return nil, err
 		}
 	}
@@ -79,7 +73,7 @@ func (n *neighbourhood) lookConnected(ctx context.Context) error {
 	n.more.add(true, users...)
 	n.leaning++ // whoever brings such a row waits for the users' locks, so look once these are held
 	before := maps.Clone(n.found)
-	if _, err := n.look(ctx, subscription, connectedSQL[subscription], false, users); err != nil {
+	if _, err := n.look(ctx, subscription, kindOf(subscription).connectedSQL(), false, users); err != nil {
 		return err
 	}
 	var subscriptions []string
@@ -90,11 +84,11 @@ func (n *neighbourhood) lookConnected(ctx context.Context) error {
 	}
 	if len(subscriptions) > 0 {
 		n.more.add(true, subscriptions...)
-		if _, err := n.look(ctx, payment, byLeanSQL[payment], false, subscriptions); err != nil {
+		if _, err := n.look(ctx, payment, kindOf(payment).byLeanSQL(), false, subscriptions); err != nil {
 			return err
 		}
 	}
-	_, err := n.look(ctx, payment, connectedSQL[payment], false, users)
+	_, err := n.look(ctx, payment, kindOf(payment).connectedSQL(), false, users)
 	return err
 }
 

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"hash/fnv"
@@ -107,24 +108,23 @@ var (
 // at a customer of its, and those that lean on it or on one of its products:
 // some of these may belong to it.
 func concerns(table string) string {
-	before, after := cut(ofStore(table), table+".store_id IS NULL AND ")
-	return `(` + strings.ReplaceAll(before+after, "$3", "$1") + ` OR EXISTS (SELECT FROM customers WHERE id = ` + table + `.customer_id AND store_id = $1))`
+	return `($1 = '' OR ` + table + `.store_id = $1 OR ` + leansOnStore(table, "$1") + ` OR EXISTS (SELECT FROM customers WHERE id = ` + table + `.customer_id AND store_id = $1))`
 }
 
 // eachChunk runs do for all facts, or those that concern the store.
 func (a *auditor) eachChunk(ctx context.Context, do func([]rowKey) error) error {
-	for _, kind := range []string{payment, enrollment, subscription} {
-		for last := (rowKey{kind: kind}); ; {
+	for _, kind := range FactKinds {
+		for last := (rowKey{kind: kind.Name}); ; {
 			rows, err := a.pool.Query(ctx, fmt.Sprintf(`
-				SELECT %[2]s, %[3]s
-				FROM %[1]s
-				WHERE (%[2]s, %[3]s) > ($2, $3) AND %[4]s
-				ORDER BY %[2]s, %[3]s
-				LIMIT $4`, tableOf[kind], keyOf[kind][0], keyOf[kind][1], concerns(tableOf[kind])), a.AuditOptions.Store, last.a, last.b, auditChunk)
+				SELECT %[1]s
+				FROM %[2]s f
+				WHERE (%[1]s) > ($2, $3) AND %[3]s
+				ORDER BY %[1]s
+				LIMIT $4`, kind.key("f"), kind.Table, concerns("f")), a.AuditOptions.Store, last.a, last.b, auditChunk)
 			if err != nil {
 				return err
 			}
-			keys, err := keysOfKind(kind, rows)
+			keys, err := keysOfKind(kind.Name, rows)
 			if err != nil {
 				return err
 			}
@@ -161,12 +161,12 @@ type misplaced struct {
 // facts looks at a chunk of facts, and returns those that are misplaced.
 func (a *auditor) facts(ctx context.Context, keys []rowKey) (wrong []rowKey, err error) {
 	err = a.look(ctx, func(tx pgx.Tx) error {
-		for kind, k := range keyArrays(keys) {
-			rows, err := tx.Query(ctx, misplacedSQL(kind), k[0], k[1], a.platformTypes, a.AuditOptions.Store)
+		for kind, k := range byKind(keys) {
+			rows, err := tx.Query(ctx, kind.misplacedSQL(), k[0], k[1], a.platformTypes, a.AuditOptions.Store)
 			if err != nil {
 				return err
 			}
-			m := misplaced{rowKey: rowKey{kind: kind}}
+			m := misplaced{rowKey: rowKey{kind: kind.Name}}
 			_, err = pgx.ForEachRow(rows, []any{&m.a, &m.b, &m.is, &m.should, &m.pointed, &m.attachable, &m.old.store, &m.old.email, &m.to.store, &m.to.email, &m.lives}, func() error {
 				wrong = append(wrong, m.rowKey)
 				a.misplaced(m)
@@ -241,18 +241,13 @@ func (a *auditor) touch(at address, missing bool) bool {
 	return missing && !known
 }
 
-// misplacedSQL finds, among the facts of a kind with keys $1 and $2, those that
-// are not as they are resolved now; $3 is as in resolve, $4 a store or ”.
-func misplacedSQL(kind string) string {
-	columns := map[string]string{"store": "store_id", "email": "customer_email", "reason": "unattached"}
-	if kind != enrollment {
-		columns["product"], columns["sold"] = "product_id", "sold"
-	}
-	if kind == payment {
-		columns["refunded"], columns["disputed"] = "refunded", "disputed"
-	}
+// misplacedSQL finds, among the facts with keys $1 and $2, those that
+// are not as they are resolved now; $3 is as in resolve, $4 a store or empty.
+func (k FactKind) misplacedSQL() string {
+	names := map[string]string{"store_id": "store", "customer_email": "email", "unattached": "reason", "product_id": "product"}
 	var is, should []string
-	for name, column := range columns {
+	for _, column := range k.resolved() {
+		name := cmp.Or(names[column], column)
 		is = append(is, fmt.Sprintf("'%s', f.%s", name, column))
 		should = append(should, fmt.Sprintf("'%s', r.%s", name, column))
 	}
@@ -260,14 +255,14 @@ func misplacedSQL(kind string) string {
 		SELECT r.a, r.b, stored.is, stored.should, f.customer_id IS NOT NULL, r.unattached IS NULL,
 			coalesce(r.old_store, ''), coalesce(r.old_email, ''), coalesce(r.store_id, ''), coalesce(r.customer_email, ''),
 			EXISTS (SELECT FROM customers c WHERE c.email = r.customer_email AND c.store_id = r.store_id)
-		FROM (%[1]s
-		) AS r(a, b, store_id, customer_email, product_id, sold, unattached, refunded, disputed, customer_id, old_store, old_email, was, was_end, buyer)
-		JOIN %[2]s f ON f.%[3]s = r.a AND f.%[4]s = r.b
-		CROSS JOIN LATERAL (SELECT jsonb_build_object(%[5]s) AS is, jsonb_build_object(%[6]s) AS should) stored
+		FROM (%s
+		) AS r(%s)
+		JOIN %s f ON %s
+		CROSS JOIN LATERAL (SELECT jsonb_build_object(%s) AS is, jsonb_build_object(%s) AS should) stored
 		WHERE (stored.is <> stored.should
 			OR r.unattached IS NULL AND (r.old_store, r.old_email) IS DISTINCT FROM (r.store_id, r.customer_email))
 		  AND ($4 = '' OR $4 IN (coalesce(r.store_id, ''), coalesce(f.store_id, ''), coalesce(r.old_store, '')))`,
-		resolveSQL[kind], tableOf[kind], keyOf[kind][0], keyOf[kind][1], strings.Join(is, ", "), strings.Join(should, ", "))
+		k.resolveSQL(), resolvedColumns, k.Table, k.is("f", "r"), strings.Join(is, ", "), strings.Join(should, ", "))
 }
 
 // products looks whether every product is known as its store's.

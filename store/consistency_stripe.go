@@ -89,21 +89,24 @@ func (a *StripeAudit) resolve(ctx context.Context) error {
 	if _, err := a.tx.Exec(ctx, a.analyze()+` SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL jit = off`); err != nil {
 		return err
 	}
-	for _, kind := range []string{subscription, payment} {
-		for last := (rowKey{kind: kind}); ; {
-			rows, err := a.tx.Query(ctx, keysAfterSQL[kind], last.a, last.b, "", auditChunk)
+	for _, kind := range FactKinds {
+		if !kind.ofStripe() {
+			continue
+		}
+		for last := (rowKey{kind: kind.Name}); ; {
+			rows, err := a.tx.Query(ctx, kind.keysAfterSQL(), last.a, last.b, "", auditChunk)
 			if err != nil {
 				return err
 			}
-			keys, err := keysOfKind(kind, rows)
+			keys, err := keysOfKind(kind.Name, rows)
 			if err != nil {
 				return err
 			}
 			if len(keys) == 0 {
 				break
 			}
-			columns := keyArrays(keys)[kind]
-			if _, err := a.tx.Exec(ctx, resolvedSQL[kind], columns[0], columns[1], a.store.platformTypes); err != nil {
+			columns := keyArrays(keys)[kind.Name]
+			if _, err := a.tx.Exec(ctx, kind.resolvedSQL(), columns[0], columns[1], a.store.platformTypes); err != nil {
 				return err
 			}
 			last = keys[len(keys)-1]
@@ -113,17 +116,13 @@ func (a *StripeAudit) resolve(ctx context.Context) error {
 }
 
 // resolvedSQL writes down what resolve finds, of the mirror's rows.
-var resolvedSQL = map[string]string{
-	subscription: `UPDATE subscriptions f SET store_id = r.store_id, customer_email = r.email, unattached = r.unattached` + resolvedFrom(subscription),
-	payment: `UPDATE payments f SET store_id = r.store_id, customer_email = r.email, unattached = r.unattached, refunded = r.refunded, disputed = r.disputed` +
-		resolvedFrom(payment),
-}
-
-func resolvedFrom(kind string) string {
+func (k FactKind) resolvedSQL() string {
 	return `
-		FROM (` + resolveSQL[kind] + `
-		) AS r(a, b, store_id, email, product_id, sold, unattached, refunded, disputed, customer_id, old_store, old_email, was, was_end, buyer)
-		WHERE f.account = r.a AND f.id = r.b`
+		UPDATE ` + k.Table + ` f
+		SET (` + strings.Join(k.resolved(), ", ") + `) = ROW (` + qualify("r", k.resolved()) + `)
+		FROM (` + k.resolveSQL() + `
+		) AS r(` + resolvedColumns + `)
+		WHERE ` + k.is("f", "r")
 }
 
 // StoreMoney is what came to a store in a currency, as we hold it and as Stripe

@@ -130,9 +130,10 @@ func (x *explainer) readAround(ctx context.Context) error {
 	x.e.People, x.e.Uncounted, x.e.MergedAddresses = []PersonFact{}, []UncountedFact{}, []MergedAddress{}
 	x.e.Email = EmailReason{Value: x.row.Email, Because: []EmailOrigin{}}
 	var batch pgx.Batch
+	all := keyArrays(x.keys())
 	for _, kind := range []string{payment, enrollment, subscription} {
-		keys := x.keys()[kind]
-		batch.Queue(whySQL(kind), keys[0], keys[1], x.platform).Query(x.collectWhy)
+		keys := all[kind]
+		batch.Queue(whySQL(kindOf(kind)), keys[0], keys[1], x.platform).Query(x.collectWhy)
 		if kind == payment {
 			batch.Queue(backSQL, keys[0], keys[1]).Query(x.collectBack)
 		}
@@ -144,9 +145,8 @@ func (x *explainer) readAround(ctx context.Context) error {
 	return x.tx.SendBatch(ctx, &batch).Close()
 }
 
-// keys are those of the facts, by kind, in columns for unnest.
-func (x *explainer) keys() map[string][2][]string {
-	var keys []rowKey
+// keys are those of the facts.
+func (x *explainer) keys() (keys []rowKey) {
 	for _, p := range x.e.Payments {
 		keys = append(keys, rowKey{payment, p.Account, p.ID})
 	}
@@ -156,7 +156,7 @@ func (x *explainer) keys() map[string][2][]string {
 	for _, s := range x.e.Subscriptions {
 		keys = append(keys, rowKey{subscription, s.Account, s.ID})
 	}
-	return keyArrays(keys)
+	return keys
 }
 
 // collectWhy notes who gave facts their address, and what led to their store.

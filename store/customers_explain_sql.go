@@ -175,11 +175,10 @@ JOIN payments p ON p.account = k.a AND p.id = k.b` + ownIntents
 // whySQL tells, of the facts of a kind with keys $1 and $2, what led to their
 // store and who gave them their address: it resolves them as ever, $3 as there,
 // and reads beside it by which way, and by which links, that came out.
-func whySQL(kind string) string {
-	whose, _ := cut(resolveSQL[kind], resolveTail)
-	return whose + `
+func whySQL(kind FactKind) string {
+	return kind.Context + `
 SELECT
-	` + refOf(kind, "c.a", "c.b") + ` AS fact,
+	` + refOf(kind.Name, "c.a", "c.b") + ` AS fact,
 	buyer.email,
 	CASE
 		WHEN u.email IS NOT NULL THEN jsonb_build_object('ref', 'user:' || u.id, 'kind', 'user', 'account', '', 'id', u.id, 'email', u.email,
@@ -214,7 +213,7 @@ func lastVerified(u string) string {
 }
 
 // countedAs is SQL for the ref of the payment that counts the money of payment p
-// instead, if one does: see counted_elsewhere in resolveSQL.
+// instead, if one does: see counted_elsewhere in paymentContext.
 var countedAs = `coalesce(
 		(SELECT ` + refOf("payment", "x.account", "x.id") + ` FROM payments x WHERE x.account = p.account AND x.invoice = p.id AND p.kind = 'invoice' AND x.kind = 'checkout' AND x.paid ORDER BY x.id LIMIT 1),
 		(SELECT ` + refOf("payment", "i.account", "i.id") + ` FROM payments i WHERE i.account = p.account AND i.id = p.invoice AND i.kind = 'invoice'),

@@ -28,7 +28,7 @@ plans AS (
 given_back AS (
 	SELECT r.*, p.title, p.product_id, coalesce(r.currency, p.currency) AS coin,
 		coalesce(r.status IN ('failed', 'canceled'), false) AS failed,
-		-- Of a charge's total only what no refund tells: see resolveSQL.
+		-- Of a charge's total only what no refund tells: see paymentContext.
 		minor_units(CASE WHEN r.cumulative THEN r.amount - coalesce((
 			SELECT sum(x.amount)
 			FROM refunds x

@@ -36,17 +36,11 @@ func providedBy(set facts.Set) []string {
 // that lean on the keys provided. It takes the locks of what they lean on in turn.
 func (w *work) affected(ctx context.Context, set facts.Set, own []rowKey, provided []string) (_ []rowKey, err error) {
 	defer wrap(&err, "store.affected")
-	for _, f := range set.Enrollments {
-		own = append(own, rowKey{enrollment, f.CourseID, f.Person})
-	}
+	own = append(own, rowsIn(set)...)
 	for _, f := range set.Payments {
-		own = append(own, rowKey{payment, f.Account, f.ID})
 		if f.Kind == "checkout" && f.ClaimedBy != f.ID { // an export may have told it by its session
 			own = append(own, rowKey{payment, f.Account, f.ClaimedBy})
 		}
-	}
-	for _, f := range set.Subscriptions {
-		own = append(own, rowKey{subscription, f.Account, f.ID})
 	}
 	adrift, err := w.paymentsOfCharges(ctx, set)
 	if err != nil {
@@ -169,20 +163,20 @@ func (w *work) lookAround(ctx context.Context, own []rowKey, provided []string) 
 		n.users[user] = true
 	}
 	byKey := keyArrays(own)
-	for _, kind := range []string{subscription, enrollment, payment} {
-		if k := byKey[kind]; len(k[0]) > 0 {
-			if _, err := n.look(ctx, kind, byKeySQL[kind], true, k[0], k[1]); err != nil {
+	for _, kind := range slices.Backward(FactKinds) {
+		if k := byKey[kind.Name]; len(k[0]) > 0 {
+			if _, err := n.look(ctx, kind.Name, kind.byKeySQL(), true, k[0], k[1]); err != nil {
 				return nil, err
 			}
 		}
 		if len(provided) > 0 {
-			leaning, err := n.look(ctx, kind, byLeanSQL[kind], false, provided)
+			leaning, err := n.look(ctx, kind.Name, kind.byLeanSQL(), false, provided)
 			if err != nil {
 				return nil, err
 			}
 			n.leaning += leaning
 		}
-		if kind == subscription {
+		if kind.Name == subscription {
 			for k := range n.found {
 				provided = append(slices.Clip(provided), k.lock())
 				n.more.add(true, k.lock())
@@ -219,7 +213,7 @@ func (n *neighbourhood) lookInvoices(ctx context.Context) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	_, err := n.look(ctx, payment, byKeySQL[payment], true, accounts, ids)
+	_, err := n.look(ctx, payment, kindOf(payment).byKeySQL(), true, accounts, ids)
 	return err
 }
 
@@ -247,26 +241,25 @@ func (n *neighbourhood) look(ctx context.Context, kind, sql string, exclusive bo
 // with has an index of its own, which costs less to write.
 const leansOf = `CASE WHEN f.mail IS NULL THEN f.leans ELSE array_append(f.leans, 'mail:' || f.mail) END`
 
-var byKeySQL, byLeanSQL, connectedSQL = map[string]string{}, map[string]string{}, map[string]string{}
+// byKeySQL finds rows by their keys $1 and $2, with what they lean on.
+func (k FactKind) byKeySQL() string {
+	return `SELECT ` + k.key("f") + `, ` + leansOf + k.given()
+}
 
-func init() {
-	for kind, table := range tableOf {
-		key := keyOf[kind]
-		columns := `SELECT f.` + key[0] + `, f.` + key[1] + `, ` + leansOf
-		byKeySQL[kind] = columns + `
-		FROM unnest($1::text[], $2::text[]) AS k(a, b)
-		JOIN ` + table + ` f ON f.` + key[0] + ` = k.a AND f.` + key[1] + ` = k.b`
-		byLeanSQL[kind] = columns + `
-		FROM ` + table + ` f
-		WHERE f.leans && $1::text[]
-		UNION ALL
-		` + columns + `
-		FROM ` + table + ` f
-		WHERE f.mail = ANY(ARRAY(SELECT substr(key, 6) FROM unnest($1::text[]) key WHERE key LIKE 'mail:%'))`
-		if kind != enrollment {
-			connectedSQL[kind] = columns + `
-		FROM ` + table + ` f
+// byLeanSQL finds the rows that lean on any of the keys $1.
+func (k FactKind) byLeanSQL() string {
+	found := `
+		SELECT ` + k.key("f") + `, ` + leansOf + `
+		FROM ` + k.Table + ` f
+		WHERE `
+	return found + `f.leans && $1::text[]
+		UNION ALL` + found + `f.mail = ANY(ARRAY(SELECT substr(key, 6) FROM unnest($1::text[]) key WHERE key LIKE 'mail:%'))`
+}
+
+// connectedSQL finds the rows of connected accounts that lean on any of the keys $1.
+func (k FactKind) connectedSQL() string {
+	return `
+		SELECT ` + k.key("f") + `, ` + leansOf + `
+		FROM ` + k.Table + ` f
 		WHERE f.leans && $1::text[] AND f.account <> ''`
-		}
-	}
 }

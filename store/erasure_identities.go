@@ -235,14 +235,6 @@ func personOf(person string) identity {
 // object is the identity of a payment or a subscription.
 func (k rowKey) object() identity { return identity{anObject, k.a + "/" + k.b} }
 
-// rowsIn are the rows that a set tells of.
-func rowsIn(set facts.Set) (keys []rowKey) {
-	for _, k := range FactKinds {
-		keys = append(keys, k.Keys(set)...)
-	}
-	return keys
-}
-
 func distinct(keys []rowKey) []rowKey {
 	all := map[rowKey]bool{}
 	for _, k := range keys {

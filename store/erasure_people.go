@@ -112,7 +112,7 @@ func rowsLeaning(ctx context.Context, q querier, keys []string) (found []rowKey,
 		if len(keys) == 0 {
 			break
 		}
-		rows, err := q.Query(ctx, byLeanSQL[kind.Name], keys)
+		rows, err := q.Query(ctx, kind.byLeanSQL(), keys)
 		if err != nil {
 			return nil, err
 		}

@@ -252,12 +252,11 @@ func (f *EventFact) latest() string {
 
 // origin is where a version comes from.
 func (f *EventFact) origin(v facts.Version) *Origin {
-	source := map[*factTable]string{&usersTable: "clerk", &storesTable: "platform", &productsTable: "platform", &enrollmentsTable: "platform"}[f.table]
-	if source == "" {
+	source := "platform"
+	if f.table == &usersTable {
+		source = "clerk"
+	} else if kind := text(f.row["kind"]); f.table.keys[0] == "account" && *orEmpty(kind) != "purchase" {
 		source = "stripe"
-	}
-	if kind := text(f.row["kind"]); f.table == &paymentsTable && kind != nil && *kind == "purchase" {
-		source = "platform"
 	}
 	origins := said{f.Kind: v}.origins(source)
 	if len(origins) == 0 {
@@ -321,9 +320,10 @@ func findCustomers(ctx context.Context, tx pgx.Tx, all []EventFact) error {
 // customersSQL finds the ids of the customers whom a fact belongs to, or who lean
 // on a person. On stores and products too many do to be of interest.
 func (f *EventFact) customersSQL() (string, []any) {
+	if id, ok := f.row["customer_id"]; ok {
+		return `SELECT $1::bigint AS customer_id`, []any{id}
+	}
 	switch f.table {
-	case &enrollmentsTable, &paymentsTable, &subscriptionsTable:
-		return `SELECT $1::bigint AS customer_id`, []any{f.row["customer_id"]}
 	case &refundsTable, &disputesTable:
 		return `
 				SELECT p.customer_id
@@ -338,16 +338,7 @@ func (f *EventFact) customersSQL() (string, []any) {
 	return "", nil
 }
 
-const leaningSQL = `
-				SELECT DISTINCT customer_id
-				FROM (
-					SELECT customer_id FROM enrollments WHERE leans && $1::text[]
-					UNION ALL
-					SELECT customer_id FROM payments WHERE leans && $1::text[]
-					UNION ALL
-					SELECT customer_id FROM subscriptions WHERE leans && $1::text[]
-				) f
-				WHERE customer_id IS NOT NULL`
+const leaningSQL = `SELECT DISTINCT customer_id FROM facts WHERE leans && $1::text[] AND customer_id IS NOT NULL`
 
 // text is a value of JSON that is a text.
 func text(value any) *string {

@@ -16,9 +16,11 @@ type FactKind struct {
 	Table   string    // which has the columns store_id, customer_email, customer_id, unattached, leans and mail
 	Key     [2]string // the columns of its primary key
 	Derived []string  // further columns that follow from resolving a row: of product_id, sold, refunded and disputed
-	Resolve string    // SQL that resolves the rows with keys $1 and $2, see resolve
+	Context string    // SQL that begins to resolve the rows with keys $1 and $2, see resolveSQL
 	Lock    string    // what the key of a row's lock begins with
-	Label   string    // what a person is told of a row by: %[1]s and %[2]s are its key
+	Label   string    // how a row is called: %[1]s and %[2]s are its key. Empty: by its kind, its id and its account
+	History string    // the kind of backfill that attaches all rows again
+	Plan    string    // SQL of the rows that one is about, see planSQL
 
 	// Keys are those of the rows that a set tells of.
 	Keys func(facts.Set) []rowKey
@@ -30,8 +32,10 @@ var FactKinds = []FactKind{
 		Name:    enrollment,
 		Table:   "enrollments",
 		Key:     [2]string{"course_id", "person"},
-		Resolve: resolveSQL[enrollment],
+		Context: enrollmentContext,
 		Lock:    "enrollment:",
+		History: "courses",
+		Plan:    enrollmentPlan,
 		Label:   "enrollment of %[2]s in course %[1]s",
 		Keys: func(set facts.Set) []rowKey {
 			return keysIn(set.Enrollments, func(f facts.Enrollment) rowKey { return rowKey{enrollment, f.CourseID, f.Person} })
@@ -42,8 +46,10 @@ var FactKinds = []FactKind{
 		Table:   "payments",
 		Key:     [2]string{"account", "id"},
 		Derived: []string{"product_id", "sold", "refunded", "disputed"},
-		Resolve: resolveSQL[payment],
+		Context: paymentContext,
 		Lock:    "pay:",
+		History: "courses",
+		Plan:    paymentPlan,
 		Keys: func(set facts.Set) []rowKey {
 			return keysIn(set.Payments, func(f facts.Payment) rowKey { return rowKey{payment, f.Account, f.ID} })
 		},
@@ -53,8 +59,10 @@ var FactKinds = []FactKind{
 		Table:   "subscriptions",
 		Key:     [2]string{"account", "id"},
 		Derived: []string{"product_id", "sold"},
-		Resolve: resolveSQL[subscription],
+		Context: subscriptionContext,
 		Lock:    "sub:",
+		History: "subscriptions",
+		Plan:    subscriptionPlan,
 		Keys: func(set facts.Set) []rowKey {
 			return keysIn(set.Subscriptions, func(f facts.Subscription) rowKey { return rowKey{subscription, f.Account, f.ID} })
 		},
@@ -85,13 +93,28 @@ func byKind(keys []rowKey) iter.Seq2[FactKind, [2][]string] {
 	}
 }
 
-// unionAll joins SQL about each kind.
-func unionAll(about func(FactKind) string) string {
+// unionAll joins queries of each kind, but those that are empty.
+func unionAll(about func(FactKind) string) string { return joinKinds("\nUNION ALL\n", about) }
+
+// perKind lists SQL about each kind.
+func perKind(about func(FactKind) string) string { return joinKinds(", ", about) }
+
+func joinKinds(between string, about func(FactKind) string) string {
 	var parts []string
 	for _, k := range FactKinds {
-		parts = append(parts, about(k))
+		if sql := about(k); sql != "" {
+			parts = append(parts, sql)
+		}
 	}
-	return strings.Join(parts, "\nUNION ALL\n")
+	return strings.Join(parts, between)
+}
+
+// rowsIn are the rows that a set tells of.
+func rowsIn(set facts.Set) (keys []rowKey) {
+	for _, k := range FactKinds {
+		keys = append(keys, k.Keys(set)...)
+	}
+	return keys
 }
 
 // key is SQL for the key of a row that goes by an alias.
@@ -102,6 +125,14 @@ func (k FactKind) key(alias string) string {
 // is is SQL for whether a row that goes by an alias has the key (a, b) of another.
 func (k FactKind) is(alias, other string) string {
 	return fmt.Sprintf("%[1]s.%[2]s = %[4]s.a AND %[1]s.%[3]s = %[4]s.b", alias, k.Key[0], k.Key[1], other)
+}
+
+// ofStripe tells whether Stripe tells of the kind: its rows are of an account.
+func (k FactKind) ofStripe() bool { return k.Key[0] == "account" }
+
+// resolved lists the columns that resolving a row sets, beside customer_id.
+func (k FactKind) resolved() []string {
+	return append([]string{"store_id", "customer_email", "unattached"}, k.Derived...)
 }
 
 // given is SQL for the rows f with the keys $1 and $2.
@@ -119,12 +150,13 @@ type IdentityColumn struct {
 
 // How else a column names people than by an identity.
 const (
-	aPerson  = "person"   // user:<id>, or email:<address>
-	aName    = "name"     // what a person is called, or looks like
-	aContext = "context"  // JSON of what an object says of its buyer: user_ref, stripe_customer, email, name
-	anyText  = "text"     // text or JSON that may name anybody
-	itsAge   = "versions" // JSON of when the other columns were told
-	aCopy    = "copy"     // generated or derived from other columns, and written with these
+	aPerson     = "person"       // user:<id>, or email:<address>
+	aName       = "name"         // what a person is called, or looks like
+	aContext    = "context"      // JSON of what an object says of its buyer: user_ref, stripe_customer, email, name
+	pastAddress = "past_address" // an address as it was spelled then, which stays
+	anyText     = "text"         // text or JSON that may name anybody
+	itsAge      = "versions"     // JSON of when the other columns were told
+	aCopy       = "copy"         // generated or derived from other columns, and written with these
 )
 
 // identityColumns are all columns of all tables that name people. Erasure walks
@@ -185,9 +217,9 @@ var identityColumns = []IdentityColumn{
 	{"customers", "name", aCopy},
 	{"customers", "image_url", aCopy},
 	{"customer_index", "words", aCopy},
-	{"customer_merges", "from_email", anAddress},
-	{"customer_merges", "into_email", anAddress},
-	{"backfill_previews", "email", anAddress},
+	{"customer_merges", "from_email", pastAddress},
+	{"customer_merges", "into_email", pastAddress},
+	{"backfill_previews", "email", pastAddress},
 
 	// What people and programs wrote.
 	{"customer_notes", "email", anAddress},
@@ -205,6 +237,10 @@ var identityColumns = []IdentityColumn{
 	{"watch_changes", "detail", anyText},
 	{"watch_changes", "fix", anyText},
 	{"watch_changes", "last_error", anyText},
+	{"derivation", "after_a", anyText},
+	{"derivation", "after_b", anyText},
+	{"derivation", "last_error", anyText},
+	{"erasure_terms", "value", anyText}, // until the erasure is done
 	{"webhook_events", "payload", anyText},
 	{"webhook_events", "headers", anyText},
 	{"webhook_events", "last_error", anyText},
@@ -229,7 +265,7 @@ func namesAddress(table, alias, addresses string) string {
 	for _, c := range identityColumns {
 		switch of := alias + "." + c.Column; {
 		case c.Table != table:
-		case c.Names == anAddress:
+		case c.Names == anAddress || c.Names == pastAddress:
 			ways = append(ways, of+" = ANY("+addresses+")")
 		case c.Names == aContext:
 			ways = append(ways, of+" ->> 'email' = ANY("+addresses+")")

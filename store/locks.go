@@ -117,6 +117,9 @@ func payKey(account, id string) string { return "pay:" + account + "/" + id }
 func subKey(account, id string) string { return "sub:" + account + "/" + id }
 func cusKey(account, id string) string { return "cus:" + account + "/" + id }
 
+// lock is the key of a row's own lock.
+func (k rowKey) lock() string { return kindOf(k.kind).Lock + k.a + "/" + k.b }
+
 // ownLocks are the keys of what a set says.
 func ownLocks(set facts.Set) locks {
 	l := locks{}
@@ -141,11 +144,10 @@ func ownLocks(set facts.Set) locks {
 		l.add(true, f.StripeProductIDs...)
 		l.add(true, f.StripePriceIDs...)
 	}
-	for _, f := range set.Enrollments {
-		l.add(true, "enrollment:"+f.CourseID+"/"+f.Person)
+	for _, k := range rowsIn(set) {
+		l.add(true, k.lock())
 	}
 	for _, f := range set.Payments {
-		l.add(true, payKey(f.Account, f.ID))
 		if f.Kind == "checkout" {
 			l.add(true, payKey(f.Account, f.ClaimedBy))
 		}
@@ -161,9 +163,6 @@ func ownLocks(set facts.Set) locks {
 	}
 	for _, f := range set.Disputes {
 		l.add(true, "charge:"+f.Account+"/"+f.Charge)
-	}
-	for _, f := range set.Subscriptions {
-		l.add(true, subKey(f.Account, f.ID))
 	}
 	return l
 }

@@ -82,9 +82,9 @@ func TestCustomersPageLooksUp(t *testing.T) {
 	}{
 		"facts":                   {factsSQL, []any{ids, stores, emails}},
 		"refunds and disputes":    {backSQL, []any{keys, keys}},
-		"why of payments":         {whySQL(payment), []any{keys, keys, keys}},
-		"why of enrollments":      {whySQL(enrollment), []any{keys, keys, keys}},
-		"why of subscriptions":    {whySQL(subscription), []any{keys, keys, keys}},
+		"why of payments":         {whySQL(kindOf(payment)), []any{keys, keys, keys}},
+		"why of enrollments":      {whySQL(kindOf(enrollment)), []any{keys, keys, keys}},
+		"why of subscriptions":    {whySQL(kindOf(subscription)), []any{keys, keys, keys}},
 		"uncounted payments":      {uncountedPaymentsSQL, []any{"s", keys, 1, keys}},
 		"uncounted subscriptions": {uncountedSubscriptionsSQL, []any{"s", keys}},
 		"uncounted enrollments":   {uncountedEnrollmentsSQL, []any{"s", keys, 1, "a@x.example"}},

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -37,7 +38,7 @@ func (w *work) point(ctx context.Context, rows []resolution, p *places) (pointed
 		c.customer, c.refunded, c.disputed = append(c.customer, id), append(c.refunded, r.Refunded), append(c.disputed, r.Disputed)
 	}
 	for kind, c := range byKind {
-		found, err := w.tx.Query(ctx, pointSQL[kind]+` RETURNING r.customer_id`, c.a, c.b, c.store, c.email, c.product, c.reason, c.customer, c.refunded, c.disputed, c.sold)
+		found, err := w.tx.Query(ctx, kindOf(kind).pointSQL(), c.a, c.b, c.store, c.email, c.product, c.reason, c.customer, c.refunded, c.disputed, c.sold)
 		if err != nil {
 			return nil, err
 		}
@@ -71,57 +72,37 @@ func (w *work) lives(c customer) bool {
 	return w.attached.at[address{c.store, c.email}] == c.id
 }
 
-const pointFrom = `
+// pointSQL writes down what rows come to, where that is not there yet.
+func (k FactKind) pointSQL() string {
+	columns := append(k.resolved(), "customer_id")
+	is, should := qualify("f", columns), qualify("r", columns)
+	return `
+	UPDATE ` + k.Table + ` f
+	SET (` + strings.Join(columns, ", ") + `) = ROW (` + should + `)
 	FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::bigint[], $9::bigint[], $10::jsonb[])
-	  AS r(a, b, store_id, email, product_id, unattached, customer_id, refunded, disputed, sold)
-	WHERE `
-
-var pointSQL = map[string]string{
-	enrollment: `
-	UPDATE enrollments f
-	SET store_id = r.store_id, customer_email = r.email, customer_id = r.customer_id, unattached = r.unattached` + pointFrom + `
-	f.course_id = r.a AND f.person = r.b
-	  AND (f.store_id, f.customer_email, f.customer_id, f.unattached) IS DISTINCT FROM (r.store_id, r.email, r.customer_id, r.unattached)`,
-
-	subscription: `
-	UPDATE subscriptions f
-	SET store_id = r.store_id, customer_email = r.email, product_id = r.product_id, sold = r.sold, customer_id = r.customer_id, unattached = r.unattached` + pointFrom + `
-	f.account = r.a AND f.id = r.b
-	  AND (f.store_id, f.customer_email, f.product_id, f.sold, f.customer_id, f.unattached)
-	      IS DISTINCT FROM (r.store_id, r.email, r.product_id, r.sold, r.customer_id, r.unattached)`,
-
-	payment: `
-	UPDATE payments f
-	SET store_id = r.store_id, customer_email = r.email, product_id = r.product_id, sold = r.sold, customer_id = r.customer_id, unattached = r.unattached,
-		refunded = r.refunded, disputed = r.disputed` + pointFrom + `
-	f.account = r.a AND f.id = r.b
-	  AND (f.store_id, f.customer_email, f.product_id, f.sold, f.customer_id, f.unattached, f.refunded, f.disputed)
-	      IS DISTINCT FROM (r.store_id, r.email, r.product_id, r.sold, r.customer_id, r.unattached, r.refunded, r.disputed)`,
+	  AS r(a, b, store_id, customer_email, product_id, unattached, customer_id, refunded, disputed, sold)
+	WHERE ` + k.is("f", "r") + `
+	  AND (` + is + `) IS DISTINCT FROM (` + should + `)
+	RETURNING r.customer_id`
 }
 
 // unsettle takes the address off attached rows about which something was said
 // that their customers do not show yet: so the next attachment sees that they
 // are to be derived.
 func (w *work) unsettle(ctx context.Context, rows []rowKey) error {
-	for kind, k := range keyArrays(rows) {
-		if _, err := w.tx.Exec(ctx, unsettleSQL[kind], k[0], k[1]); err != nil {
+	for kind, k := range byKind(rows) {
+		if _, err := w.tx.Exec(ctx, kind.setSQL("customer_email = NULL")+` AND f.customer_id IS NOT NULL`, k[0], k[1]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-var unsettleSQL = map[string]string{
-	enrollment: `
-		UPDATE enrollments f SET customer_email = NULL
+// setSQL sets columns of the rows f with the keys $1 and $2; conditions may follow.
+func (k FactKind) setSQL(columns string) string {
+	return `
+		UPDATE ` + k.Table + ` f
+		SET ` + columns + `
 		FROM unnest($1::text[], $2::text[]) AS k(a, b)
-		WHERE f.course_id = k.a AND f.person = k.b AND f.customer_id IS NOT NULL`,
-	payment: `
-		UPDATE payments f SET customer_email = NULL
-		FROM unnest($1::text[], $2::text[]) AS k(a, b)
-		WHERE f.account = k.a AND f.id = k.b AND f.customer_id IS NOT NULL`,
-	subscription: `
-		UPDATE subscriptions f SET customer_email = NULL
-		FROM unnest($1::text[], $2::text[]) AS k(a, b)
-		WHERE f.account = k.a AND f.id = k.b AND f.customer_id IS NOT NULL`,
+		WHERE ` + k.is("f", "k")
 }

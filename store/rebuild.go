@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -25,10 +26,13 @@ type stageOf struct {
 
 // stages are those of a rebuild, in their order. What is not a store's own is left
 // out of a rebuild of one store.
-var stages = []stageOf{
-	{theProducts, false}, {theAddresses, false},
-	{payment, true}, {enrollment, true}, {subscription, true},
-	{theStrays, true}, {theKept, true},
+var stages = slices.Concat([]stageOf{{theProducts, false}, {theAddresses, false}}, ofFacts(), []stageOf{{theStrays, true}, {theKept, true}})
+
+func ofFacts() (stages []stageOf) {
+	for _, k := range FactKinds {
+		stages = append(stages, stageOf{k.Name, true})
+	}
+	return stages
 }
 
 // Rebuild resolves every fact anew and derives every customer from its facts
@@ -109,30 +113,24 @@ func (s *Store) reattach(ctx context.Context, keys []rowKey) (changes Changes, e
 	return changes, err
 }
 
-// lock is the key of a row's own lock.
-func (k rowKey) lock() string {
-	switch k.kind {
-	case payment:
-		return payKey(k.a, k.b)
-	case subscription:
-		return subKey(k.a, k.b)
-	}
-	return "enrollment:" + k.a + "/" + k.b
-}
-
 // keysAfter is the next chunk of rows of a kind, in the order of their keys.
 func (s *Store) keysAfter(ctx context.Context, store string, last rowKey) ([]rowKey, error) {
-	rows, err := s.pool.Query(ctx, keysAfterSQL[last.kind], last.a, last.b, store, rebuildChunk)
+	rows, err := s.pool.Query(ctx, kindOf(last.kind).keysAfterSQL(), last.a, last.b, store, rebuildChunk)
 	if err != nil {
 		return nil, err
 	}
 	return keysOfKind(last.kind, rows)
 }
 
-var keysAfterSQL = map[string]string{
-	payment:      `SELECT account, id FROM payments WHERE (account, id) > ($1, $2) AND ($3 = '' OR store_id = $3) ORDER BY account, id LIMIT $4`,
-	subscription: `SELECT account, id FROM subscriptions WHERE (account, id) > ($1, $2) AND ($3 = '' OR store_id = $3) ORDER BY account, id LIMIT $4`,
-	enrollment:   `SELECT course_id, person FROM enrollments WHERE (course_id, person) > ($1, $2) AND ($3 = '' OR store_id = $3) ORDER BY course_id, person LIMIT $4`,
+// keysAfterSQL finds the next $4 rows behind the key ($1, $2), of store $3 or all.
+func (k FactKind) keysAfterSQL() string {
+	key := k.key("f")
+	return `
+		SELECT ` + key + `
+		FROM ` + k.Table + ` f
+		WHERE (` + key + `) > ($1, $2) AND ($3 = '' OR f.store_id = $3)
+		ORDER BY ` + key + `
+		LIMIT $4`
 }
 
 // settleProducts resolves anew which store each product belongs to.
@@ -169,9 +167,7 @@ func (s *Store) removeStrays(ctx context.Context, store string) (int64, error) {
 			SELECT id, store_id, email
 			FROM customers c
 			WHERE ($1 = '' OR store_id = $1)
-			  AND NOT EXISTS (SELECT FROM payments      WHERE customer_id = c.id)
-			  AND NOT EXISTS (SELECT FROM enrollments   WHERE customer_id = c.id)
-			  AND NOT EXISTS (SELECT FROM subscriptions WHERE customer_id = c.id)`, store)
+			  AND NOT EXISTS (SELECT FROM facts WHERE customer_id = c.id)`, store)
 		if err != nil {
 			return err
 		}

@@ -93,13 +93,13 @@ func keyArrays(keys []rowKey) (out map[string][2][]string) {
 func resolve(ctx context.Context, tx pgx.Tx, keys []rowKey, platformTypes []string) (_ []resolution, err error) {
 	defer wrap(&err, "store.resolve(%d)", len(keys))
 	var out []resolution
-	for kind, columns := range keyArrays(keys) {
-		rows, err := tx.Query(ctx, resolveSQL[kind], columns[0], columns[1], platformTypes)
+	for kind, columns := range byKind(keys) {
+		rows, err := tx.Query(ctx, kind.resolveSQL(), columns[0], columns[1], platformTypes)
 		if err != nil {
 			return nil, err
 		}
 		some, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (r resolution, err error) {
-			r.kind = kind
+			r.kind = kind.Name
 			err = row.Scan(&r.a, &r.b, &r.Store, &r.Email, &r.Product, &r.Sold, &r.Unattached, &r.Refunded, &r.Disputed, &r.OldID, &r.OldStore, &r.OldEmail, &r.Was, &r.WasEnd, &r.Buyer)
 			return r, err
 		})
@@ -111,11 +111,17 @@ func resolve(ctx context.Context, tx pgx.Tx, keys []rowKey, platformTypes []stri
 	return out, nil
 }
 
+// resolveSQL resolves the rows with keys $1 and $2; $3 is as in resolve.
+func (k FactKind) resolveSQL() string { return k.Context + resolveTail }
+
+// resolvedColumns are those that resolveSQL returns.
+const resolvedColumns = `a, b, store_id, customer_email, product_id, sold, unattached, refunded, disputed, customer_id, old_store, old_email, was, was_end, buyer`
+
 // Each kind of row first states its context: the ids it names (its own, then
 // its subscription's, then those of that one's checkout), when it happened, and
 // what keeps it off any list. The rest of the resolution is the same for all.
-var resolveSQL = map[string]string{
-	enrollment: `
+var (
+	enrollmentContext = `
 		WITH context AS (
 			SELECT f.course_id AS a, f.person AS b, f.customer_id,
 				moment(CASE WHEN f.version = '' THEN version_time(f.deleted_version) ELSE ` + enrolledAt + ` END) AS at,
@@ -128,9 +134,9 @@ var resolveSQL = map[string]string{
 			FROM unnest($1::text[], $2::text[]) AS k(a, b)
 			JOIN enrollments f ON f.course_id = k.a AND f.person = k.b
 			WHERE $3::text[] IS NOT NULL
-		)` + resolveTail,
+		)`
 
-	subscription: `
+	subscriptionContext = `
 		WITH context AS (
 			SELECT f.account AS a, f.id AS b, f.customer_id,
 				moment(` + subscribedAt + `) AS at,
@@ -156,9 +162,9 @@ var resolveSQL = map[string]string{
 				NULL::text AS was, false AS was_end, 0::bigint AS amount, 0::bigint AS refunded, 0::bigint AS disputed
 			FROM unnest($1::text[], $2::text[]) AS k(a, b)
 			JOIN subscriptions f ON f.account = k.a AND f.id = k.b
-		)` + resolveTail,
+		)`
 
-	payment: `
+	paymentContext = `
 		WITH context AS (
 			SELECT p.account AS a, p.id AS b, p.customer_id,
 				moment(p.paid_at) AS at, -- as it was told, and so the same when it is told again
@@ -251,8 +257,8 @@ var resolveSQL = map[string]string{
 				FROM disputes d
 				WHERE d.withdrawn AND ` + ownDisputes + `
 			) lost ON true
-		)` + resolveTail,
-}
+		)`
+)
 
 // When a fact happened: the links in force then are those that lead to where it
 // belongs. What the platform says happened no later than it said so.

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -171,13 +170,16 @@ func (s *Store) lookInto(ctx context.Context, page []StoreLine) error {
 		return err
 	}
 	var id string
-	var looked, enrollments, payments, subscriptions, unattached int64
+	var looked, unattached int64
+	var counts map[string]int64
 	var last *time.Time
-	_, err = pgx.ForEachRow(rows, []any{&id, &looked, &enrollments, &payments, &subscriptions, &unattached, &last}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&id, &looked, &counts, &unattached, &last}, func() error {
 		l := at[id]
-		l.Unattached, l.LastActivityAt, l.Rough = unattached, utc(last), looked < l.Customers
-		l.Facts = map[string]int64{enrollment: l.ofAll(enrollments, looked), payment: l.ofAll(payments, looked), subscription: l.ofAll(subscriptions, looked)}
-		last = nil // read into anew
+		l.Unattached, l.LastActivityAt, l.Rough, l.Facts = unattached, utc(last), looked < l.Customers, counts
+		for kind, n := range counts {
+			counts[kind] = l.ofAll(n, looked)
+		}
+		counts, last = nil, nil // read into anew
 		return nil
 	})
 	return err
@@ -197,10 +199,8 @@ var storesSQL = `
 	SELECT
 		s.id,
 		sample.customers,
-		sample.enrollments,
-		sample.payments,
-		sample.subscriptions,
-		(SELECT count(*) FROM (` + offOf("enrollments") + ` UNION ALL ` + offOf("payments") + ` UNION ALL ` + offOf("subscriptions") + ` LIMIT $4) off),
+		sample.facts,
+		(SELECT count(*) FROM (SELECT FROM facts WHERE store_id = s.id AND ` + reasonOf("unattached") + ` = ANY($3) AND unattached <> 'not_derived' LIMIT $4) off),
 		(
 			SELECT max(latest.at)
 			FROM (
@@ -217,13 +217,8 @@ var storesSQL = `
 	CROSS JOIN LATERAL (
 		SELECT
 			count(*) AS customers,
-			coalesce(sum((SELECT count(*) FROM enrollments   WHERE customer_id = c.id)), 0)::bigint AS enrollments,
-			coalesce(sum((SELECT count(*) FROM payments      WHERE customer_id = c.id)), 0)::bigint AS payments,
-			coalesce(sum((SELECT count(*) FROM subscriptions WHERE customer_id = c.id)), 0)::bigint AS subscriptions
+			jsonb_build_object(` + perKind(func(k FactKind) string {
+	return `'` + k.Name + `', coalesce(sum((SELECT count(*) FROM ` + k.Table + ` WHERE customer_id = c.id)), 0)`
+}) + `) AS facts
 		FROM (SELECT id FROM customers WHERE store_id = s.id ORDER BY email LIMIT $2) c
 	) sample`
-
-// offOf reads the facts of a table and of store s that are on no list.
-func offOf(table string) string {
-	return strings.ReplaceAll(`SELECT FROM @ WHERE store_id = s.id AND `+reasonOf("unattached")+` = ANY($3) AND unattached <> 'not_derived'`, "@", table)
-}

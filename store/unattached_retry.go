@@ -71,13 +71,9 @@ func (s *Store) tryAttach(ctx context.Context, keys []rowKey, a *AttachedAgain) 
 // attachedOf counts those of the facts that are on a list.
 func (s *Store) attachedOf(ctx context.Context, keys []rowKey) (n int64, err error) {
 	err = s.look(ctx, func(tx pgx.Tx) error {
-		for kind, k := range keyArrays(keys) {
+		for kind, k := range byKind(keys) {
 			var some int64
-			err := tx.QueryRow(ctx, `
-				SELECT count(*)
-				FROM unnest($1::text[], $2::text[]) AS k(a, b)
-				JOIN `+tableOf[kind]+` f ON f.`+keyOf[kind][0]+` = k.a AND f.`+keyOf[kind][1]+` = k.b
-				WHERE f.customer_id IS NOT NULL`, k[0], k[1]).Scan(&some)
+			err := tx.QueryRow(ctx, `SELECT count(*)`+kind.given()+` WHERE f.customer_id IS NOT NULL`, k[0], k[1]).Scan(&some)
 			if err != nil {
 				return err
 			}
