@@ -70,7 +70,7 @@ const (
 func (c *Checkup) Unattached(ctx context.Context) (_ []Unattached, err error) {
 	defer wrap(&err, "store.Checkup.Unattached")
 	byReason := map[string]*Unattached{}
-	for _, kind := range FactKinds {
+	for _, kind := range []string{enrollment, payment, subscription} {
 		if err := c.countReasons(ctx, kind, byReason); err != nil {
 			return nil, err
 		}
@@ -101,15 +101,15 @@ func rank(last bool) int {
 }
 
 // countReasons counts the facts of a kind on no list, and finds examples.
-func (c *Checkup) countReasons(ctx context.Context, kind FactKind, into map[string]*Unattached) error {
+func (c *Checkup) countReasons(ctx context.Context, kind string, into map[string]*Unattached) error {
 	type counted struct {
 		Reason string
 		Count  int64
 	}
 	counts, err := collect(ctx, c, pgx.RowToStructByPos[counted], `
 		SELECT unattached, count(*)
-		FROM `+kind.Table+` f
-		WHERE unattached IS NOT NULL AND `+concerns("f")+`
+		FROM `+tableOf[kind]+`
+		WHERE unattached IS NOT NULL AND `+concerns(tableOf[kind])+`
 		GROUP BY unattached`, c.only)
 	if err != nil {
 		return err
@@ -128,7 +128,7 @@ func (c *Checkup) countReasons(ctx context.Context, kind FactKind, into map[stri
 			continue
 		}
 		a.Examples = c.examples - len(u.Examples)
-		examples, err := a.unattached(ctx, kind.Name, n.Reason)
+		examples, err := a.unattached(ctx, kind, n.Reason)
 		if err != nil {
 			return err
 		}

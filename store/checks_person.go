@@ -178,7 +178,7 @@ func (l *lookup) lists(ctx context.Context) (err error) {
 // facts finds enrollments, payments and subscriptions: those that name the
 // person, those on the lists found, and those made with one of the addresses.
 func (l *lookup) facts(ctx context.Context) error {
-	for _, kind := range []string{enrollment, payment, subscription} {
+	for _, kind := range FactKinds {
 		keys, err := l.keys(ctx, kind)
 		if err != nil {
 			return err
@@ -186,8 +186,8 @@ func (l *lookup) facts(ctx context.Context) error {
 		if len(keys) > mostFacts {
 			keys, l.p.More = keys[:mostFacts], true
 		}
-		columns := keyArrays(keys)[kind]
-		some, err := collect(ctx, l.Checkup, scanPersonal(kind), personalSQL(kind), columns[0], columns[1], l.q.Store)
+		columns := keyArrays(keys)[kind.Name]
+		some, err := collect(ctx, l.Checkup, scanPersonal(kind.Name), personalSQL(kind), columns[0], columns[1], l.q.Store)
 		if err != nil {
 			return err
 		}
@@ -197,7 +197,7 @@ func (l *lookup) facts(ctx context.Context) error {
 }
 
 // keys finds the facts of a kind.
-func (l *lookup) keys(ctx context.Context, kind string) (keys []rowKey, err error) {
+func (l *lookup) keys(ctx context.Context, kind FactKind) (keys []rowKey, err error) {
 	var leans, ids []string
 	if l.q.User != "" {
 		leans = append(leans, "user:"+l.q.User)
@@ -214,11 +214,11 @@ func (l *lookup) keys(ctx context.Context, kind string) (keys []rowKey, err erro
 	seen := map[rowKey]bool{}
 	add := func(condition string, arg any) error {
 		err := l.look(ctx, func(tx pgx.Tx) error {
-			rows, err := tx.Query(ctx, fmt.Sprintf(`SELECT %[2]s, %[3]s FROM %[1]s f WHERE %[4]s LIMIT %[5]d`, tableOf[kind], keyOf[kind][0], keyOf[kind][1], condition, mostFacts+1), arg)
+			rows, err := tx.Query(ctx, fmt.Sprintf(`SELECT %s FROM %s f WHERE %s LIMIT %d`, kind.key("f"), kind.Table, condition, mostFacts+1), arg)
 			if err != nil {
 				return err
 			}
-			some, err := keysOfKind(kind, rows)
+			some, err := keysOfKind(kind.Name, rows)
 			for _, k := range some {
 				if !seen[k] {
 					seen[k], keys = true, append(keys, k)
@@ -227,7 +227,7 @@ func (l *lookup) keys(ctx context.Context, kind string) (keys []rowKey, err erro
 			return err
 		})
 		if cutShort(err) {
-			l.p.Unsearched = append(l.p.Unsearched, tableOf[kind])
+			l.p.Unsearched = append(l.p.Unsearched, kind.Table)
 			return nil
 		}
 		return err
@@ -241,15 +241,8 @@ func (l *lookup) keys(ctx context.Context, kind string) (keys []rowKey, err erro
 	if len(l.p.Emails) == 0 {
 		return keys, nil
 	}
-	return keys, add(typedAt[kind], l.p.Emails)
-}
-
-// typedAt finds facts of a kind that were made with one of the addresses $1. It
-// reads the whole table: a question about one person is worth that.
-var typedAt = map[string]string{
-	enrollment:   `(f.email = ANY($1) OR f.person = ANY(SELECT 'email:' || e FROM unnest($1::text[]) e))`,
-	payment:      `(f.email = ANY($1) OR f.intent ->> 'email' = ANY($1))`,
-	subscription: `(f.email = ANY($1) OR f.checkout ->> 'email' = ANY($1))`,
+	// This reads the whole table: a question about one person is worth that.
+	return keys, add(namesAddress(kind.Table, "f", "$1::text[]"), l.p.Emails)
 }
 
 // cutShort tells whether a statement took longer than it may.
@@ -260,7 +253,7 @@ func cutShort(err error) bool {
 
 // personalSQL describes the facts of a kind with keys $1 and $2, of store $3, of
 // none, or if that is empty of all.
-func personalSQL(kind string) string {
+func personalSQL(kind FactKind) string {
 	describes := map[string]string{
 		enrollment: refOf(enrollment, "f.course_id", "f.person") + `, f.course_id, NULL::jsonb, f.enrolled_at, f.user_ref,
 			coalesce(f.email, CASE WHEN f.person LIKE 'email:%' THEN substr(f.person, 7) END), NULL::text, 'platform', ` + strings.ReplaceAll(enrollmentSaid, "e.", "f."),
@@ -286,13 +279,12 @@ func personalSQL(kind string) string {
 			d.counted,
 			d.source,
 			d.said
-		FROM unnest($1::text[], $2::text[]) AS k(a, b)
-		JOIN %s f ON f.%s = k.a AND f.%s = k.b
+		%s
 		CROSS JOIN LATERAL (SELECT %s) AS d(ref, product, amount, at, who, typed, counted, source, said)
 		LEFT JOIN LATERAL (%s) missing ON true
 		WHERE $3 = '' OR f.store_id = $3 OR f.store_id IS NULL
 		ORDER BY d.at, d.ref`,
-		titleOf("d.product", "f.store_id"), tableOf[kind], keyOf[kind][0], keyOf[kind][1], describes[kind], missingKey("split_part(f.unattached, ':', 1)", "f.leans"))
+		titleOf("d.product", "f.store_id"), kind.given(), describes[kind.Name], missingKey("split_part(f.unattached, ':', 1)", "f.leans"))
 }
 
 func scanPersonal(kind string) pgx.RowToFunc[PersonalFact] {

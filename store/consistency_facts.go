@@ -98,12 +98,6 @@ func (s *Store) mendStore(ctx context.Context, o AuditOptions) (total Changes, e
 	return total, err
 }
 
-// tableOf are the tables of the kinds of rows, and keyOf their keys.
-var (
-	tableOf = map[string]string{payment: "payments", enrollment: "enrollments", subscription: "subscriptions"}
-	keyOf   = map[string][2]string{payment: {"account", "id"}, enrollment: {"course_id", "person"}, subscription: {"account", "id"}}
-)
-
 // concerns narrows rows of a table down to those of store $1, those that point
 // at a customer of its, and those that lean on it or on one of its products:
 // some of these may belong to it.

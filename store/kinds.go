@@ -81,6 +81,15 @@ func kindOf(name string) FactKind {
 	return FactKinds[slices.IndexFunc(FactKinds, func(k FactKind) bool { return k.Name == name })]
 }
 
+// tableOf are the tables of the kinds by their names, and keyOf their keys.
+var tableOf, keyOf = map[string]string{}, map[string][2]string{}
+
+func init() {
+	for _, k := range FactKinds {
+		tableOf[k.Name], keyOf[k.Name] = k.Table, k.Key
+	}
+}
+
 // byKind splits keys into the two columns that SQL unnests, kind by kind.
 func byKind(keys []rowKey) iter.Seq2[FactKind, [2][]string] {
 	return func(yield func(FactKind, [2][]string) bool) {
