@@ -116,13 +116,9 @@ func (w *work) alone(ctx context.Context) error {
 
 // namesOf lists what erasures look for, or under what names their people reappeared.
 func namesOf(ctx context.Context, q querier, which string, erasures ...int64) ([]identity, error) {
-	rows, err := q.Query(ctx, `SELECT kind, value FROM erasure_terms WHERE erasure_id = ANY($1) AND `+which, erasures)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (i identity, err error) {
+	return queryAll(ctx, q, func(row pgx.CollectableRow) (i identity, err error) {
 		return i, row.Scan(&i.kind, &i.value)
-	})
+	}, `SELECT kind, value FROM erasure_terms WHERE erasure_id = ANY($1) AND `+which, erasures)
 }
 
 // begin begins an erasure, or the person's one again: then all of its tombstones
@@ -223,16 +219,12 @@ func (f *erasureFilter) eraseInStore(ctx context.Context, x erasure, ids []ident
 // ofOwnAccount leaves the Stripe customers of a store's Connect account, if no
 // other store has that account.
 func ofOwnAccount(ctx context.Context, tx pgx.Tx, store string, ids []identity) ([]identity, error) {
-	rows, err := tx.Query(ctx, `
+	accounts, err := queryAll(ctx, tx, pgx.RowTo[string], `
 		SELECT stripe_account_id
 		FROM stores
 		WHERE stripe_account_id IN (SELECT stripe_account_id FROM stores WHERE id = $1 AND stripe_account_id <> '')
 		GROUP BY stripe_account_id
 		HAVING count(*) = 1`, store)
-	if err != nil {
-		return nil, err
-	}
-	accounts, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	return slices.DeleteFunc(slices.Clone(ids), func(i identity) bool {
 		account, _, _ := strings.Cut(i.value, "/")
 		return i.kind != aStripeCustomer || !slices.Contains(accounts, account)

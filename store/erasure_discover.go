@@ -156,7 +156,7 @@ func (f *erasureFilter) eraseDiscovered(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		f.discovered = append(f.discovered, rows...)
+		f.again = append(f.again, rows...)
 	}
 }
 

@@ -21,12 +21,12 @@ type erasureFilter struct {
 	events []pendingEvent // that the facts come from, one for each set; none for facts of a backfill
 
 	// Of the facts that were upserted last:
-	sets          []facts.Set
-	abouts        []about // whom and what the events are about
-	named         []bool  // which sets name erased people
-	discovered    []rowKey
-	names         map[identity]int64        // that erased people have used again since, and their erasures
-	reappearances map[string][]reappearance // by table
+	sets       []facts.Set
+	abouts     []about                   // whom and what the events are about
+	named      []bool                    // which sets name erased people
+	again      []rowKey                  // rows to be attached besides
+	names      map[identity]int64        // that erased people have used again since, and their erasures
+	reappeared map[string]*reappearances // by table
 
 	inStores map[rowKey]bool // rows of people erased from the row's own store
 }
@@ -40,8 +40,8 @@ func (f *erasureFilter) pseudonymize(ctx context.Context, sets []facts.Set) (all
 	if err != nil {
 		return all, err
 	}
-	f.sets, f.abouts, f.named, f.discovered = sets, nil, make([]bool, len(sets)), nil
-	f.names, f.reappearances = map[identity]int64{}, map[string][]reappearance{}
+	f.sets, f.abouts, f.named, f.again = sets, nil, make([]bool, len(sets)), nil
+	f.names, f.reappeared = map[identity]int64{}, map[string]*reappearances{}
 	for _, set := range sets {
 		all.Add(set)
 	}
@@ -91,8 +91,7 @@ func (f *erasureFilter) complete(ctx context.Context) (rows []rowKey, err error)
 	if err != nil {
 		return nil, err
 	}
-	ended, err := f.shareDeletions(ctx)
-	return slices.Concat(f.discovered, merged, ended), err
+	return append(f.again, merged...), f.shareDeletions(ctx)
 }
 
 // reset discards what was looked up in a savepoint that was rolled back.

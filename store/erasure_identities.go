@@ -245,17 +245,13 @@ func distinct(keys []rowKey) []rowKey {
 
 // factsOf reads rows as the facts that they are.
 func factsOf[F any](ctx context.Context, q querier, sql string, args ...any) ([]F, error) {
-	rows, err := q.Query(ctx, sql, args...)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (f F, err error) {
+	return queryAll(ctx, q, func(row pgx.CollectableRow) (f F, err error) {
 		var text []byte
 		if err := row.Scan(&text); err != nil {
 			return f, err
 		}
 		return f, json.Unmarshal(text, &f)
-	})
+	}, sql, args...)
 }
 
 // readRows reads rows by their keys or, with pseudonyms, those of them that name
@@ -285,27 +281,57 @@ func readRows(ctx context.Context, q querier, keys []rowKey, pseudonyms bool) (s
 // an address: then it reads the tables.
 func rowsNaming(ctx context.Context, q querier, ids []identity) (found []rowKey, err error) {
 	defer wrap(&err, "store.rowsNaming(%d)", len(ids))
-	keys, emails := dependencies(ids), valuesOf(anAddress, ids)
-	for _, k := range FactKinds {
-		for where, values := range map[string][]string{"f.leans && $1::text[]": keys, namesAddress(k.Table, "f", "$1::text[]"): emails} {
-			if len(values) == 0 {
-				continue
-			}
-			some, err := keysWhere(ctx, q, k, where, values)
-			if err != nil {
-				return nil, err
-			}
-			found = append(found, some...)
+	if keys := dependencies(ids); len(keys) > 0 {
+		if found, err = keysOfRows(ctx, q, `SELECT kind, a, b FROM facts WHERE leans && $1::text[]`, keys); err != nil {
+			return nil, err
 		}
 	}
-	return found, nil
+	emails := valuesOf(anAddress, ids)
+	if len(emails) == 0 {
+		return found, nil
+	}
+	named, err := keysOfRows(ctx, q, unionAll(func(k FactKind) string {
+		return `SELECT '` + k.Name + `', ` + k.key("f") + ` FROM ` + k.Table + ` f WHERE ` + namesAddress(k.Table, "f", "$1::text[]")
+	}), emails)
+	return append(found, named...), err
 }
 
-// keysWhere finds the rows of a kind for which a condition holds.
-func keysWhere(ctx context.Context, q querier, k FactKind, where string, args ...any) ([]rowKey, error) {
-	rows, err := q.Query(ctx, `SELECT `+k.key("f")+` FROM `+k.Table+` f WHERE `+where, args...)
+// rowsLeaning finds the rows that lean on any of the keys.
+func rowsLeaning(ctx context.Context, q querier, keys []string) ([]rowKey, error) {
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	return keysOfRows(ctx, q, `
+		SELECT kind, a, b FROM facts WHERE leans && $1::text[]
+		UNION
+		SELECT kind, a, b FROM facts WHERE mail = ANY(ARRAY(SELECT substr(key, 6) FROM unnest($1::text[]) key WHERE key LIKE 'mail:%'))`, keys)
+}
+
+// keysOfRows reads kinds and keys.
+func keysOfRows(ctx context.Context, q querier, sql string, args ...any) ([]rowKey, error) {
+	return queryAll(ctx, q, func(row pgx.CollectableRow) (k rowKey, err error) {
+		return k, row.Scan(&k.kind, &k.a, &k.b)
+	}, sql, args...)
+}
+
+// splitKeys splits keys into the columns that SQL unnests for the view facts.
+func splitKeys(keys []rowKey) (kinds, as, bs []string) {
+	for _, k := range keys {
+		kinds, as, bs = append(kinds, k.kind), append(as, k.a), append(bs, k.b)
+	}
+	return kinds, as, bs
+}
+
+// givenFacts is SQL for the facts f of kinds $1 with the keys $2 and $3.
+const givenFacts = `
+	FROM unnest($1::text[], $2::text[], $3::text[]) AS k(kind, a, b)
+	JOIN facts f ON f.kind = k.kind AND f.a = k.a AND f.b = k.b`
+
+// queryAll reads the rows of a query.
+func queryAll[T any](ctx context.Context, q querier, scan pgx.RowToFunc[T], sql string, args ...any) ([]T, error) {
+	rows, err := q.Query(ctx, sql, args...)
 	if err != nil {
 		return nil, err
 	}
-	return keysOfKind(k.Name, rows)
+	return pgx.CollectRows(rows, scan)
 }

@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"encoding/hex"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,11 +39,7 @@ func (f *erasureFilter) pseudonymizeMerged(ctx context.Context) (rows []rowKey, 
 // told of: what was told only after the erasure is not the erased person's.
 func (f *erasureFilter) pseudonymizeWhole(ctx context.Context, first map[rowKey]time.Time) (found discoveries, err error) {
 	found = discoveries{}
-	var keys []rowKey
-	for k := range first {
-		keys = append(keys, k)
-	}
-	set, err := readRows(ctx, f.tx, keys, true)
+	set, err := readRows(ctx, f.tx, slices.Collect(maps.Keys(first)), true)
 	if err != nil {
 		return nil, err
 	}
@@ -79,11 +77,11 @@ func (f *erasureFilter) pseudonymizeParts(p purchase, first time.Time, people ma
 		return nil
 	}
 	for _, by := range p.parts {
-		if t := before(typedBeside(by.Context)); t != nil {
+		if t := before(pseudonymIn(by.Context)); t != nil && by.Email+by.Name != "" {
 			changed = t.typed(by.Context) || changed
 		}
-		if user, customer := boughtAs(p.a, by.Context); user != "" {
-			f.tombstones.note(found, customer, before(user))
+		if by.StripeCustomer != "" {
+			f.tombstones.note(found, identity{aStripeCustomer, p.a + "/" + by.StripeCustomer}, before(by.UserRef))
 		}
 	}
 	return changed
@@ -94,27 +92,16 @@ func (f *erasureFilter) peopleBehind(ctx context.Context, rows []purchase) (map[
 	var pseudonyms []string
 	var customers []identity
 	for _, p := range rows {
-		pseudonyms = append(pseudonyms, p.buyer())
 		for _, by := range p.parts {
-			pseudonyms = append(pseudonyms, typedBeside(by.Context))
-			if user, customer := boughtAs(p.a, by.Context); user != "" {
-				pseudonyms, customers = append(pseudonyms, user), append(customers, customer)
-			}
+			pseudonyms = append(pseudonyms, by.UserRef, by.StripeCustomer, by.Email)
+			customers = append(customers, identity{aStripeCustomer, p.a + "/" + by.StripeCustomer})
 		}
 	}
+	pseudonyms = slices.DeleteFunc(pseudonyms, func(name string) bool { return !isPseudonym(name) })
 	if err := f.tombstones.find(ctx, f.tx, customers); err != nil {
 		return nil, err
 	}
 	return f.findPseudonyms(ctx, pseudonyms)
-}
-
-// boughtAs is the Stripe customer as whom an erased user bought, and the user's
-// pseudonym; "" if the part names no such two.
-func boughtAs(account string, c *facts.Context) (user string, customer identity) {
-	if c.StripeCustomer == "" || !isPseudonym(c.UserRef) || isPseudonym(c.StripeCustomer) {
-		return "", identity{}
-	}
-	return c.UserRef, identity{aStripeCustomer, account + "/" + c.StripeCustomer}
 }
 
 func isPseudonym(name string) bool { return strings.HasPrefix(name, anonymousPrefix) }
@@ -127,14 +114,6 @@ func pseudonymIn(c *facts.Context) string {
 		}
 	}
 	return ""
-}
-
-// typedBeside is the pseudonym beside which an address or a name was typed, if any.
-func typedBeside(c *facts.Context) string {
-	if c.Email == "" && c.Name == "" {
-		return ""
-	}
-	return pseudonymIn(c)
 }
 
 // buyer is the pseudonym in the first part that names a buyer, if any: the parts
@@ -159,7 +138,7 @@ func (f *erasureFilter) findPseudonyms(ctx context.Context, pseudonyms []string)
 	found := map[string]*tombstone{}
 	return found, scanTombstones(ctx, f.tx, func(_ []byte, name string, t *tombstone) { found[name] = t }, `
 		WITH named AS (
-			SELECT DISTINCT * FROM unnest($1::text[], $2::text[], $3::bytea[]) AS n(name, person, mark) WHERE name <> ''
+			SELECT DISTINCT * FROM unnest($1::text[], $2::text[], $3::bytea[]) AS n(name, person, mark)
 		)
 		SELECT NULL::bytea, n.name, x.id, x.person, x.erased_at
 		FROM named n

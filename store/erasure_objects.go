@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"regexp"
 	"slices"
-	"time"
 
 	"rollcall/facts"
 )
@@ -80,13 +79,4 @@ func (a *about) walk(value any, account string) {
 			a.people = namedInText(a.people, v, account)
 		}
 	}
-}
-
-// isErased tells whether an event that happened at a time is about an object of an
-// erased person.
-func (ts *tombstones) isErased(a about, at time.Time) bool {
-	by := func(at time.Time) func(identity) bool {
-		return func(o identity) bool { return ts.of(o, at) != nil }
-	}
-	return slices.ContainsFunc(a.objects, by(at)) || slices.ContainsFunc(a.money, by(always))
 }

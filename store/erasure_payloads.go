@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -100,14 +101,24 @@ func (f *erasureFilter) redactPayloads(ctx context.Context, events []pendingEven
 	if f.tombstones == nil {
 		return nil
 	}
-	erased, err := f.aboutErased(ctx, events, f.abouts, f.named)
+	headers, err := f.headers(ctx, events)
 	if err != nil {
+		return err
+	}
+	all, named := make([]received, len(events)), []identity(nil)
+	for i, e := range events {
+		in := slices.Concat(namedIn(e.event.Payload, e.event.Account), namedIn(headers[e.ID], e.event.Account), f.abouts[i].objects)
+		all[i] = received{event: e.event, about: f.abouts[i], named: in}
+		named = append(named, in...)
+	}
+	if err := f.tombstones.find(ctx, f.tx, named); err != nil {
 		return err
 	}
 	var ids []int64
 	for i := range events {
 		e := &events[i]
-		if erased[i] || slices.ContainsFunc(rowsIn(e.set), func(k rowKey) bool { return f.inStores[k] }) {
+		inStore := slices.ContainsFunc(rowsIn(e.set), func(k rowKey) bool { return f.inStores[k] })
+		if f.named[i] || inStore || f.tombstones.erased(all[i]) {
 			ids = append(ids, e.ID)
 			if e.Status == "failed" {
 				e.Status = "ignored"
@@ -126,25 +137,28 @@ func (f *erasureFilter) giveUp(ctx context.Context, id int64) (status string, er
 	if ts == nil || err != nil {
 		return status, err
 	}
-	e := pendingEvent{Handled: Handled{ID: id}}
-	v := &e.event
-	if err := f.tx.QueryRow(ctx, `
-		SELECT source, event_id, type, account, livemode, occurred_at, payload
-		FROM webhook_events
-		WHERE id = $1`, id).Scan(&v.Source, &v.ID, &v.Type, &v.Account, &v.Livemode, &v.OccurredAt, &v.Payload); err != nil {
+	events, err := readEvents(ctx, f.tx, id-1, id, []string{""})
+	if err != nil || len(events) == 0 {
 		return status, err
 	}
-	e.set, _ = facts.Read(*v) // where it cannot be read, its text still names people
-	e.set.At = v.OccurredAt
-	if err := ts.find(ctx, f.tx, identitiesOf(e.set)); err != nil {
+	r := events[0]
+	if err := ts.find(ctx, f.tx, r.named); err != nil {
 		return status, err
 	}
-	_, named := ts.pseudonymize(e.set)
-	erased, err := f.aboutErased(ctx, []pendingEvent{e}, []about{aboutOf(*v, e.set)}, []bool{named})
-	if err != nil || !erased[0] {
-		return status, err
+	if _, named := ts.pseudonymize(r.set); !named && !ts.erased(r) {
+		return status, nil
 	}
 	return "ignored", f.emptyPayloads(ctx, []int64{id}, notApplied)
+}
+
+// erased tells whether an event names an erased person, anywhere in payload and
+// headers, or is about an object of one. Whatever happens to money that was paid
+// before the erasure belongs to what was before.
+func (ts *tombstones) erased(r received) bool {
+	by := func(at time.Time) func(identity) bool {
+		return func(i identity) bool { return ts.of(i, at) != nil }
+	}
+	return slices.ContainsFunc(r.named, by(r.event.OccurredAt)) || slices.ContainsFunc(r.about.money, by(always))
 }
 
 // notApplied is why a failed event is ignored after an erasure.
@@ -170,30 +184,6 @@ func (f *erasureFilter) emptyPayloads(ctx context.Context, ids []int64, reason s
 		  AND payload IS NOT NULL
 		  AND status <> 'pending'`, ids, reason)
 	return err
-}
-
-// aboutErased tells which events name erased people: by their facts (named), by what
-// they are about, or anywhere in payload and headers.
-func (f *erasureFilter) aboutErased(ctx context.Context, events []pendingEvent, abouts []about, named []bool) ([]bool, error) {
-	headers, err := f.headers(ctx, events)
-	if err != nil {
-		return nil, err
-	}
-	inText, all := make([][]identity, len(events)), []identity(nil)
-	for i, e := range events {
-		inText[i] = append(namedIn(e.event.Payload, e.event.Account), namedIn(headers[e.ID], e.event.Account)...)
-		all = slices.Concat(all, inText[i], abouts[i].objects)
-	}
-	if err := f.tombstones.find(ctx, f.tx, all); err != nil {
-		return nil, err
-	}
-	erased := make([]bool, len(events))
-	for i, e := range events {
-		at := e.event.OccurredAt
-		erased[i] = named[i] || f.tombstones.isErased(abouts[i], at) ||
-			slices.ContainsFunc(inText[i], func(n identity) bool { return f.tombstones.of(n, at) != nil })
-	}
-	return erased, nil
 }
 
 // headers reads the headers of events, by id.

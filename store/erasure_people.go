@@ -9,9 +9,7 @@ import (
 	"rollcall/facts"
 )
 
-// What erasure does to users and Stripe customers, and to what depends on them
-// and is no fact of theirs: the links of their addresses, the checkouts they left,
-// the invoices they did not pay.
+// What erasure does to users, Stripe customers and the links of their addresses.
 
 // pseudonymizePeople copies the users and Stripe customers among identities to
 // their pseudonyms; and removes them, unless they reappeared since.
@@ -84,77 +82,11 @@ func keysOfAddresses(ctx context.Context, q querier, ids []identity) ([]string, 
 	if len(users) == 0 {
 		return nil, nil
 	}
-	rows, err := q.Query(ctx, `
+	return queryAll(ctx, q, pgx.RowTo[string], `
 		WITH had AS (
 			SELECT DISTINCT object AS email FROM links WHERE relation = 'address' AND subject = ANY($1)
 		)
 		SELECT 'mail:' || email FROM had
 		UNION
 		SELECT 'cus:' || s.account || '/' || s.id FROM had JOIN stripe_customers s ON s.email = had.email`, users)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, pgx.RowTo[string])
-}
-
-// rowsOfAddresses finds the rows that depend on any of these keys.
-func rowsOfAddresses(ctx context.Context, q querier, ids []identity) ([]rowKey, error) {
-	keys, err := keysOfAddresses(ctx, q, ids)
-	if err != nil {
-		return nil, err
-	}
-	return rowsLeaning(ctx, q, keys)
-}
-
-// rowsLeaning finds the rows that lean on any of the keys.
-func rowsLeaning(ctx context.Context, q querier, keys []string) (found []rowKey, err error) {
-	for _, kind := range FactKinds {
-		if len(keys) == 0 {
-			break
-		}
-		rows, err := q.Query(ctx, kind.byLeanSQL(), keys)
-		if err != nil {
-			return nil, err
-		}
-		k := rowKey{kind: kind.Name}
-		var leans []string
-		if _, err := pgx.ForEachRow(rows, []any{&k.a, &k.b, &leans}, func() error {
-			found = append(found, k)
-			return nil
-		}); err != nil {
-			return nil, err
-		}
-	}
-	return distinct(found), nil
-}
-
-// unfinishedOf finds the checkouts and failed invoices that name the identities
-// $1 (kinds) and $2 (values) and are not younger than $3. It begins a statement
-// that goes on with c and i.
-const unfinishedOf = `
-	WITH id AS (
-		SELECT kind, value FROM unnest($1::text[], $2::text[]) AS i(kind, value)
-	), c AS (
-		SELECT DISTINCT c.account, c.id, c.store_ref
-		FROM checkouts c
-		JOIN id ON version_time(c.version) <= $3 AND CASE id.kind
-			WHEN 'address' THEN c.email = id.value
-			WHEN 'user' THEN c.user_ref = id.value
-			ELSE c.account || '/' || c.stripe_customer = id.value END
-	), i AS (
-		SELECT DISTINCT i.account, i.id
-		FROM failed_invoices i
-		JOIN id ON id.kind = 'stripe_customer' AND version_time(i.version) <= $3 AND i.account || '/' || i.stripe_customer = id.value
-	)`
-
-// removeUnfinished removes the checkouts and failed invoices that name erased
-// people. Of an erasure from one store only the checkouts of that store are.
-func (f *erasureFilter) removeUnfinished(ctx context.Context, ids []identity, x erasure) (err error) {
-	defer wrap(&err, "store.removeUnfinished(%d)", len(ids))
-	kinds, values := kindsAndValues(ids)
-	_, err = f.tx.Exec(ctx, unfinishedOf+`, gone AS (
-		DELETE FROM checkouts k USING c WHERE k.account = c.account AND k.id = c.id AND ($4 = '' OR c.store_ref = $4)
-	)
-	DELETE FROM failed_invoices k USING i WHERE k.account = i.account AND k.id = i.id AND $4 = ''`, kinds, values, x.at, x.store)
-	return err
 }

@@ -94,12 +94,10 @@ func erasuresOf(ctx context.Context, tx pgx.Tx, p Erasing) ([]int64, error) {
 	if err != nil || !any {
 		return nil, err
 	}
-	ts := &tombstones{key: key}
-	rows, err := tx.Query(ctx, `SELECT erasure_id FROM erased WHERE hash = $1 AND store_id = $2`, ts.hash(p.seed()), p.Store)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, pgx.RowTo[int64])
+	return queryAll(ctx, tx, pgx.RowTo[int64], `
+		SELECT erasure_id
+		FROM erased
+		WHERE hash = $1 AND store_id = $2`, (&tombstones{key: key}).hash(p.seed()), p.Store)
 }
 
 // preview counts what an erasure would remove or change.
@@ -112,7 +110,7 @@ type preview struct {
 }
 
 func (v *preview) fill(ctx context.Context, f *Footprint) error {
-	for _, count := range []func(context.Context) error{v.countPeople, v.countRows, v.countCustomers, v.countMentions, v.countUnfinished} {
+	for _, count := range []func(context.Context) error{v.countPeople, v.countRows, v.countCustomers, v.countMentions} {
 		if err := count(ctx); err != nil {
 			return err
 		}
@@ -182,20 +180,6 @@ func (v *preview) countPeople(ctx context.Context) (err error) {
 	return err
 }
 
-// countUnfinished counts the checkouts and failed invoices that name the person.
-func (v *preview) countUnfinished(ctx context.Context) error {
-	kinds, values := kindsAndValues(v.found.ids)
-	for table, sql := range map[string]string{
-		"checkouts":       `SELECT coalesce(store_ref, ''), count(*) FROM c WHERE $4 IN ('', store_ref) GROUP BY 1`,
-		"failed_invoices": `SELECT '', count(*) FROM i WHERE $4 = ''`,
-	} {
-		if err := v.count(ctx, Trace{Table: table, Fate: removed}, unfinishedOf+sql, kinds, values, v.x.at, v.x.store); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // countRows counts facts.
 func (v *preview) countRows(ctx context.Context) error {
 	for k, columns := range byKind(v.found.rows) {
@@ -209,26 +193,12 @@ func (v *preview) countRows(ctx context.Context) error {
 // countCustomers counts the customers who will no longer exist: all of their rows
 // are among those found.
 func (v *preview) countCustomers(ctx context.Context) error {
-	var kinds, as, bs []string
-	for _, k := range v.found.rows {
-		kinds, as, bs = append(kinds, k.kind), append(as, k.a), append(bs, k.b)
-	}
+	kinds, as, bs := splitKeys(v.found.rows)
 	rows, err := v.tx.Query(ctx, `
-		WITH k AS MATERIALIZED (
-			SELECT kind, a, b FROM unnest($1::text[], $2::text[], $3::text[]) AS k(kind, a, b)
-		), found AS (
-			SELECT customer_id, count(*) AS rows
-			FROM (`+unionAll(func(k FactKind) string {
-		return `SELECT f.customer_id FROM k JOIN ` + k.Table + ` f ON ` + k.is("f", "k") + ` WHERE k.kind = '` + k.Name + `'`
-	})+`) r
-			GROUP BY customer_id
-		)
 		SELECT c.store_id, c.email
-		FROM found
+		FROM (SELECT f.customer_id, count(*) AS rows`+givenFacts+` GROUP BY 1) found
 		JOIN customers c ON c.id = found.customer_id
-		WHERE found.rows = (SELECT count(*) FROM (`+unionAll(func(k FactKind) string {
-		return `SELECT FROM ` + k.Table + ` WHERE customer_id = c.id`
-	})+`) r)`, kinds, as, bs)
+		WHERE found.rows = (SELECT count(*) FROM facts WHERE customer_id = c.id)`, kinds, as, bs)
 	if err != nil {
 		return err
 	}

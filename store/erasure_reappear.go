@@ -36,23 +36,30 @@ func (f *erasureFilter) saveNames(ctx context.Context) error {
 	return f.tx.SendBatch(ctx, &batch).Close()
 }
 
-// reappearance is a key under which an erased person reappears, beside the
-// pseudonym that stands for what was before.
-type reappearance struct {
-	within          string // the course, or the Connect account
-	name, pseudonym string
-	since           string // the time of the erasure, as versions have it
+// reappearances are keys of a table under which erased people reappear, beside
+// the pseudonyms that stand for what was before.
+type reappearances struct {
+	within            []string // the course, or the Connect account
+	names, pseudonyms []string
+	since             []string // the times of the erasures, as versions have it
 }
 
 // noteReappearances notes for which facts of a set an end may have been told of the
 // pseudonym: an end never says whether it is that of the old row or of the new one.
 func (f *erasureFilter) noteReappearances(set facts.Set) {
 	ts := f.tombstones
-	note := func(table string, who identity, within, name, pseudonym string) {
-		if t := ts.known[who]; t != nil && set.At.After(t.at) {
-			since := t.at.UTC().Format("2006-01-02T15:04:05.000000Z")
-			f.reappearances[table] = append(f.reappearances[table], reappearance{within, name, pseudonym, since})
+	note := func(table string, who identity, within, name, pseudonym string) bool {
+		t := ts.known[who]
+		if t == nil || !set.At.After(t.at) {
+			return false
 		}
+		if f.reappeared[table] == nil {
+			f.reappeared[table] = &reappearances{}
+		}
+		r := f.reappeared[table]
+		r.within, r.names, r.pseudonyms = append(r.within, within), append(r.names, name), append(r.pseudonyms, pseudonym)
+		r.since = append(r.since, t.at.UTC().Format("2006-01-02T15:04:05.000000Z"))
+		return true
 	}
 	for _, u := range set.Users {
 		who := identity{aUser, u.ID}
@@ -63,29 +70,21 @@ func (f *erasureFilter) noteReappearances(set facts.Set) {
 		note("stripe_customers", who, c.Account, c.ID, ts.pseudonym(who))
 	}
 	for _, e := range set.Enrollments {
-		if pseudonym, t := ts.person(e.Person, always); t != nil {
-			note("enrollments", personOf(e.Person), e.CourseID, e.Person, pseudonym)
+		pseudonym, _ := ts.person(e.Person, always)
+		if note("enrollments", personOf(e.Person), e.CourseID, e.Person, pseudonym) {
+			f.again = append(f.again, rowKey{enrollment, e.CourseID, e.Person})
 		}
 	}
 }
 
-// shareDeletions gives reappeared people the deletions that were told since, and
-// returns their rows, to be attached.
-func (f *erasureFilter) shareDeletions(ctx context.Context) (rows []rowKey, err error) {
-	for table, all := range f.reappearances {
-		var within, names, pseudonyms, since []string
-		for _, r := range all {
-			within, names = append(within, r.within), append(names, r.name)
-			pseudonyms, since = append(pseudonyms, r.pseudonym), append(since, r.since)
-			if table == "enrollments" {
-				rows = append(rows, rowKey{enrollment, r.within, r.name})
-			}
-		}
-		if _, err := f.tx.Exec(ctx, shareDeletionsSQL[table], within, names, pseudonyms, since); err != nil {
-			return nil, err
+// shareDeletions gives reappeared people the deletions that were told since.
+func (f *erasureFilter) shareDeletions(ctx context.Context) error {
+	for table, r := range f.reappeared {
+		if _, err := f.tx.Exec(ctx, shareDeletionsSQL[table], r.within, r.names, r.pseudonyms, r.since); err != nil {
+			return err
 		}
 	}
-	return rows, nil
+	return nil
 }
 
 var shareDeletionsSQL = map[string]string{

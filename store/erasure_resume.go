@@ -208,9 +208,6 @@ func (s *Store) closeErasure(ctx context.Context, x erasure, looked []identity) 
 		if err := w.lock(ctx, own); err != nil {
 			return err
 		}
-		if err := w.erasure.removeUnfinished(ctx, looked, x); err != nil {
-			return err
-		}
 		if err := w.erasure.removePeople(ctx, x, looked, depending); err != nil {
 			return err
 		}

@@ -101,7 +101,9 @@ func (w *work) removeEnrollments(ctx context.Context, courses, persons []string)
 	if len(courses) == 0 {
 		return nil
 	}
-	rows, err := w.tx.Query(ctx, `
+	former, err := queryAll(ctx, w.tx, func(row pgx.CollectableRow) (c customer, err error) {
+		return c, row.Scan(&c.id, &c.store, &c.email)
+	}, `
 		WITH gone AS (
 			DELETE FROM enrollments e
 			USING unnest($1::text[], $2::text[]) AS k(course, person)
@@ -111,12 +113,6 @@ func (w *work) removeEnrollments(ctx context.Context, courses, persons []string)
 		SELECT DISTINCT c.id, c.store_id, c.email
 		FROM gone
 		CROSS JOIN LATERAL (SELECT id, store_id, email FROM customers WHERE id = gone.customer_id OFFSET 0) c`, courses, persons)
-	if err != nil {
-		return err
-	}
-	former, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (c customer, err error) {
-		return c, row.Scan(&c.id, &c.store, &c.email)
-	})
 	w.former = append(w.former, former...)
 	return err
 }

@@ -28,8 +28,8 @@ func search(ctx context.Context, tx pgx.Tx, seeds []identity, x erasure, progres
 	for _, i := range seeds {
 		found[i] = x.tombstone()
 	}
-	end, err := lastEvent(ctx, tx)
-	if err != nil {
+	var end int64
+	if err := tx.QueryRow(ctx, `SELECT coalesce(max(id), 0) FROM webhook_events`).Scan(&end); err != nil {
 		return m, err
 	}
 	for len(found) > 0 {
@@ -112,20 +112,18 @@ func (m matches) names() (names []string) {
 // customers at their addresses, and those on no list that name them.
 func rowsInStore(ctx context.Context, q querier, store string, ids []identity) (found []rowKey, err error) {
 	defer wrap(&err, "store.rowsInStore(%q)", store)
-	for _, k := range FactKinds {
-		some, err := keysWhere(ctx, q, k, `f.customer_id IN (SELECT id FROM customers WHERE store_id = $1 AND email = ANY($2))
-			UNION
-			SELECT `+k.key("f")+`
-			FROM `+k.Table+` f
-			WHERE f.store_id = $1
-			  AND f.customer_id IS NULL
-			  AND (f.leans && $3::text[] OR `+namesAddress(k.Table, "f", "$2::text[]")+`)`, store, valuesOf(anAddress, ids), dependencies(ids))
-		if err != nil {
-			return nil, err
-		}
-		found = append(found, some...)
-	}
-	return found, nil
+	return keysOfRows(ctx, q, `
+		SELECT kind, a, b
+		FROM facts
+		WHERE customer_id IN (SELECT id FROM customers WHERE store_id = $1 AND email = ANY($2))
+		UNION `+unionAll(func(k FactKind) string {
+		return `
+		SELECT '` + k.Name + `', ` + k.key("f") + `
+		FROM ` + k.Table + ` f
+		WHERE f.store_id = $1
+		  AND f.customer_id IS NULL
+		  AND (f.leans && $3::text[] OR ` + namesAddress(k.Table, "f", "$2::text[]") + `)`
+	}), store, valuesOf(anAddress, ids), dependencies(ids))
 }
 
 // eventsOfStoreOnly leaves the events that tell of rows of a store and of nothing
@@ -138,26 +136,18 @@ func eventsOfStoreOnly(ctx context.Context, q querier, events []received, store,
 			all = append(all, rowKey{enrollment, f.CourseID, "user:" + person})
 		}
 	}
+	kinds, as, bs := splitKeys(all)
+	ofStore, err := keysOfRows(ctx, q, `SELECT f.kind, f.a, f.b`+givenFacts+` WHERE f.store_id = $4`, kinds, as, bs, store)
 	in := map[rowKey]bool{}
-	for k, columns := range byKind(all) {
-		rows, err := q.Query(ctx, `SELECT k.a, k.b`+k.given()+` WHERE f.store_id = $3`, columns[0], columns[1], store)
-		if err != nil {
-			return nil, err
-		}
-		some, err := keysOfKind(k.Name, rows)
-		if err != nil {
-			return nil, err
-		}
-		for _, k := range some {
-			in[k] = true
-		}
+	for _, k := range ofStore {
+		in[k] = true
 	}
 	return slices.DeleteFunc(events, func(v received) bool {
 		keys := v.rows()
 		return len(keys) == 0 || len(v.set.Users) > 0 || slices.ContainsFunc(keys, func(k rowKey) bool {
 			return !in[k] && !(k.kind == enrollment && in[rowKey{enrollment, k.a, "user:" + person}])
 		})
-	}), nil
+	}), err
 }
 
 // rows are those that an event tells of or, if it has no facts, the payments that
@@ -189,15 +179,6 @@ type received struct {
 	named  []identity // whom and what its text and its facts name
 }
 
-// lastEvent is the greatest id in the inbox.
-func lastEvent(ctx context.Context, q querier) (id int64, err error) {
-	rows, err := q.Query(ctx, `SELECT coalesce(max(id), 0) FROM webhook_events`)
-	if err != nil {
-		return 0, err
-	}
-	return pgx.CollectExactlyOneRow(rows, pgx.RowTo[int64])
-}
-
 // eventsNaming returns the events with ids above from, up to to, that name any of the
 // identities and have their payloads: in their text, headers included, or in
 // their facts.
@@ -214,40 +195,38 @@ func eventsNaming(ctx context.Context, q querier, ids []identity, from, to int64
 	if len(needles) > maxNeedles { // to read all is cheaper than to look for each
 		needles = []string{""}
 	}
-	rows, err := q.Query(ctx, eventsNamingSQL, from, to, needles)
-	if err != nil {
-		return nil, err
-	}
-	var r received
-	var payload, headers string
-	e := &r.event
-	_, err = pgx.ForEachRow(rows, []any{&r.id, &r.status, &e.Source, &e.ID, &e.Type, &e.Account, &e.Livemode, &e.OccurredAt, &payload, &headers}, func() error {
-		e.Payload = []byte(payload)
+	all, err := readEvents(ctx, q, from, to, needles)
+	return slices.DeleteFunc(all, func(r received) bool {
+		return !slices.ContainsFunc(r.named, func(i identity) bool { return sought[i] })
+	}), err
+}
+
+// readEvents reads the events with ids above from, up to to, whose payload or headers
+// may name one of the needles. What is written with escapes is read, too.
+func readEvents(ctx context.Context, q querier, from, to int64, needles []string) ([]received, error) {
+	return queryAll(ctx, q, func(row pgx.CollectableRow) (r received, err error) {
+		var headers []byte
+		e := &r.event
+		if err := row.Scan(&r.id, &r.status, &e.Source, &e.ID, &e.Type, &e.Account, &e.Livemode, &e.OccurredAt, &e.Payload, &headers); err != nil {
+			return r, err
+		}
 		r.set, _ = facts.Read(*e)
 		r.set.At = e.OccurredAt
 		r.about = aboutOf(*e, r.set)
-		r.named = slices.Concat(namedIn(e.Payload, e.Account), namedIn([]byte(headers), e.Account), identitiesOf(r.set), r.about.objects)
-		if slices.ContainsFunc(r.named, func(i identity) bool { return sought[i] }) {
-			found = append(found, r)
-		}
-		return nil
-	})
-	return found, err
+		r.named = slices.Concat(namedIn(e.Payload, e.Account), namedIn(headers, e.Account), identitiesOf(r.set), r.about.objects)
+		return r, nil
+	}, `
+		SELECT e.id, e.status, e.source, e.event_id, e.type, e.account, e.livemode, e.occurred_at, e.payload, e.headers
+		FROM webhook_events e
+		CROSS JOIN LATERAL (SELECT lower(concat(e.payload::text, ' ', e.headers::text)) AS text OFFSET 0) t
+		WHERE e.id > $1
+		  AND e.id <= $2
+		  AND e.payload IS NOT NULL
+		  AND (strpos(t.text, '\u') > 0
+			OR strpos(t.text, '%40') > 0
+			OR EXISTS (SELECT FROM unnest($3::text[]) AS n(needle) WHERE strpos(t.text, n.needle) > 0))
+		ORDER BY e.id`, from, to, needles)
 }
-
-// eventsNamingSQL passes over payloads that cannot name any of $3. What is written
-// with escapes is let through, to be read.
-const eventsNamingSQL = `
-	SELECT e.id, e.status, e.source, e.event_id, e.type, e.account, e.livemode, e.occurred_at, e.payload::text, coalesce(e.headers::text, '')
-	FROM webhook_events e
-	CROSS JOIN LATERAL (SELECT lower(concat(e.payload::text, ' ', e.headers::text)) AS text OFFSET 0) t
-	WHERE e.id > $1
-	  AND e.id <= $2
-	  AND e.payload IS NOT NULL
-	  AND (strpos(t.text, '\u') > 0
-		OR strpos(t.text, '%40') > 0
-		OR EXISTS (SELECT FROM unnest($3::text[]) AS n(needle) WHERE strpos(t.text, n.needle) > 0))
-	ORDER BY e.id`
 
 // spellingsOf are the ways in which an identity may be written.
 func spellingsOf(i identity) []string {

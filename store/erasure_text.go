@@ -2,17 +2,21 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"regexp"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
 )
 
-// What people and programs wrote about somebody, beside facts and payloads: notes,
-// findings of backfills, reasons of failures.
+// What is kept about somebody beside facts and payloads: checkouts they left,
+// invoices they did not pay, and what people and programs wrote: notes, findings
+// of backfills, reasons of failures.
 
-// mention is one place where a person may be written about. Its SQL is given
+// mention is one place where a person may be named. Its SQL is given
 //
+//	@kinds      of all they are known by
+//	@values     the identities themselves
 //	@named      a pattern of all they are known by
 //	@addresses  their addresses
 //	@places     what findings call their rows
@@ -54,6 +58,15 @@ var mentions = []mention{
 		table: "customer_merges",
 		store: "store_id",
 		where: namesAddress("customer_merges", "customer_merges", "@addresses") + ` AND @store IN ('', store_id) AND merged_at <= @before`,
+	},
+	{
+		table: "checkouts",
+		store: "coalesce(store_ref, '')",
+		where: namesIdentity("checkouts") + ` AND @store IN ('', store_ref) AND version_time(version) <= @before`,
+	},
+	{
+		table: "failed_invoices",
+		where: namesIdentity("failed_invoices") + ` AND @store = '' AND version_time(version) <= @before`,
 	},
 	{
 		table: "backfill_previews",
@@ -101,6 +114,20 @@ var mentions = []mention{
 	},
 }
 
+// namesIdentity is SQL for whether a row of a table names any of the identities.
+func namesIdentity(table string) string {
+	ways := map[string]string{anAddress: "%s", aUser: "%s", aStripeCustomer: "account || '/' || %s"}
+	var sql []string
+	for _, c := range identityColumns {
+		if of, ok := ways[c.Names]; ok && c.Table == table {
+			sql = append(sql, fmt.Sprintf("('%s', "+of+")", c.Names, c.Column))
+		}
+	}
+	return `EXISTS (
+			SELECT FROM (VALUES ` + strings.Join(sql, ", ") + `) AS i(kind, value)
+			WHERE (i.kind, i.value) IN (SELECT * FROM unnest(@kinds::text[], @values::text[])))`
+}
+
 // textNames is SQL for whether one of the columns names the person.
 func textNames(columns ...string) string {
 	return `concat_ws(E'\n', ` + strings.Join(columns, ", ") + `) ~* @named`
@@ -124,7 +151,9 @@ func mentionArgs(ids []identity, rows []rowKey, x erasure) pgx.NamedArgs {
 	for _, k := range rows {
 		places = append(places, k.place())
 	}
+	kinds, values := kindsAndValues(ids)
 	return pgx.NamedArgs{
+		"kinds": kinds, "values": values,
 		"named": pattern(ids), "addresses": valuesOf(anAddress, ids), "places": places,
 		"store": x.store, "before": x.at, "person": x.person, "reason": erasedReason,
 	}

@@ -195,7 +195,11 @@ func (f *erasureFilter) add(ctx context.Context, found discoveries, atOnce bool)
 		if again, err = f.pseudonymizeRows(ctx, rows); err != nil {
 			return nil, err
 		}
-		dependent, err := rowsOfAddresses(ctx, f.tx, all)
+		keys, err := keysOfAddresses(ctx, f.tx, all)
+		if err != nil {
+			return nil, err
+		}
+		dependent, err := rowsLeaning(ctx, f.tx, keys)
 		if err != nil {
 			return nil, err
 		}
