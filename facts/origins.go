@@ -61,11 +61,11 @@ func viaOf(heard bool, id string) string {
 	return "export"
 }
 
-// Veiled is the version without what it may tell of a person: of hearsay only the
+// Anonymous is the version without what it may tell of a person: of hearsay only the
 // id of the invoice is left that it was copied from. Other versions have no more
 // than the id of an event and stay. Of hearsay of one moment none is newer then,
 // and without what it tells of the person all of it says the same.
-func (v Version) Veiled() Version {
+func (v Version) Anonymous() Version {
 	parts := strings.SplitN(string(v), " ", 3) // time, rank, words
 	if !strings.HasPrefix(string(v), string(hearsay(""))) || len(parts) < 3 {
 		return v

@@ -46,14 +46,14 @@ func TestProvenance(t *testing.T) {
 }
 
 // An erased person's versions tell nothing of them, and put again they stay.
-func TestVeiled(t *testing.T) {
+func TestAnonymous(t *testing.T) {
 	for v, want := range map[Version]Version{
 		version(noon, rankUpdated, "evt_1"):                                   version(noon, rankUpdated, "evt_1"),
 		hearsay(version(noon, rankUpdated, "in_1 ann@x.example Ann Example")): hearsay(version(noon, rankUpdated, "in_1")),
 		hearsay(version(noon, rankUpdated, "k57user")):                        hearsay(version(noon, rankUpdated, "")),
 		"": "",
 	} {
-		if got := v.Veiled(); got != want || got.Veiled() != want {
+		if got := v.Anonymous(); got != want || got.Anonymous() != want {
 			t.Errorf("%q became %q, want %q", v, got, want)
 		}
 	}

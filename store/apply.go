@@ -53,7 +53,6 @@ type pendingEvent struct {
 	event    facts.Event
 	set      facts.Set
 	reason   *string
-	silenced bool // it names a person who was erased: its payload is not kept
 }
 
 // Apply works through the events with the given inbox ids in one transaction:
@@ -86,13 +85,10 @@ func (s *Store) Apply(ctx context.Context, ids []int64, neighbours int, read Rea
 		for i, e := range events {
 			said[i], said[i].At = e.set, e.event.OccurredAt
 			w.everyone = w.everyone || e.attempts > 0
-			w.heard = append(w.heard, e.event)
 		}
+		w.erasure.events = events
 		rows, err := w.say(ctx, said...)
 		if err != nil {
-			return err
-		}
-		if err := w.silence(ctx, events); err != nil {
 			return err
 		}
 		if len(events) > 1 {
@@ -104,9 +100,12 @@ func (s *Store) Apply(ctx context.Context, ids []int64, neighbours int, read Rea
 		if err != nil {
 			return err
 		}
-		w.silencePut(events)
+		if err := w.mark(ctx, events); err != nil {
+			return err
+		}
+		err = w.erasure.redactPayloads(ctx, events)
 		out.count(events)
-		return w.mark(ctx, events)
+		return err
 	})
 	out.end(locked, applied, err)
 	if err == nil && failure != nil {
@@ -222,15 +221,20 @@ func (w *work) attachOrKeep(ctx context.Context, rows []rowKey) (changes Changes
 // keepPending records on an event, and on its rows that are on no list yet,
 // that deriving failed, and returns the event's status now.
 func (w *work) keepPending(ctx context.Context, e pendingEvent, rows []rowKey, failure *DeriveError) (status string, err error) {
-	if err := w.tx.QueryRow(ctx, failSQL, e.ID, failure.Error(), MaxAttempts).Scan(&status); err != nil {
+	if status, err = w.fail(ctx, e.ID, failure, MaxAttempts); err != nil {
 		return "", err
 	}
-	if status == "failed" && e.silenced {
-		if status, err = "ignored", w.emptyEvents(ctx, []int64{e.ID}); err != nil {
-			return "", err
-		}
-	}
 	return status, w.markFailed(ctx, rows, failure.Err)
+}
+
+// fail records why an attempt at an event failed; the last one allowed makes it
+// failed or, if its payload may not be kept, ignored. It returns its status now.
+func (w *work) fail(ctx context.Context, id int64, cause error, limit int) (status string, err error) {
+	err = w.tx.QueryRow(ctx, failSQL, id, cause.Error(), limit).Scan(&status)
+	if err == nil && status == "failed" {
+		status, err = w.erasure.giveUp(ctx, id)
+	}
+	return status, err
 }
 
 // markFailed says on rows that are on no list yet why they could not be put there.
@@ -253,12 +257,8 @@ func (w *work) markFailed(ctx context.Context, rows []rowKey, cause error) error
 func (w *work) mark(ctx context.Context, events []pendingEvent) (err error) {
 	defer wrap(&err, "store.mark")
 	ids, statuses, reasons := make([]int64, len(events)), make([]string, len(events)), make([]*string, len(events))
-	var silenced []int64
 	for i, e := range events {
 		ids[i], statuses[i], reasons[i] = e.ID, e.Status, e.reason
-		if e.silenced {
-			silenced = append(silenced, e.ID)
-		}
 	}
 	_, err = w.tx.Exec(ctx, `
 		UPDATE webhook_events e
@@ -266,17 +266,6 @@ func (w *work) mark(ctx context.Context, events []pendingEvent) (err error) {
 			processed_at = CASE WHEN m.status <> 'failed' THEN now() END
 		FROM unnest($1::bigint[], $2::text[], $3::text[]) AS m(id, status, reason)
 		WHERE e.id = m.id`, ids, statuses, reasons)
-	if err != nil || len(silenced) == 0 {
-		return err
-	}
-	_, err = w.tx.Exec(ctx, `
-		UPDATE webhook_events
-		SET
-			payload = NULL,
-			headers = NULL,
-			pruned_at = now(),
-			pruned_for = 'erasure'
-		WHERE id = ANY($1)`, silenced)
 	return err
 }
 
@@ -305,16 +294,8 @@ func (s *Store) MarkAttempt(ctx context.Context, id int64, cause error) (status 
 		if err := w.lock(ctx, nil); err != nil {
 			return err
 		}
-		err := w.tx.QueryRow(ctx, failSQL, id, cause.Error(), limit).Scan(&status)
-		if err != nil || status != "failed" {
-			return err
-		}
-		named, err := w.namesErased(ctx, id)
-		if err != nil || !named {
-			return err
-		}
-		status = "ignored"
-		return w.emptyEvents(ctx, []int64{id})
+		status, err = w.fail(ctx, id, cause, limit)
+		return err
 	})
 	if errors.Is(err, pgx.ErrNoRows) {
 		err = nil

@@ -51,16 +51,9 @@ type work struct {
 
 	customers locks // of customers, taken so far; locks on these come last
 
-	erased      *erased // tombstones looked up; nil if nobody was ever erased
-	erasedKnown bool
-	heard       []facts.Event         // the events that are said, if they are; one for each set
-	abouts      []about               // whose these are
-	touched     []bool                // which of the sets said last spoke of erased people
-	comebacks   map[string][]comeback // by table: keys of people who came anew
-	names       map[identity]int64    // under which they did, and the erasures
-	bereft      []customer            // whose rows went under another key
-	reported    []string              // keys of users whom the platform reports, or reported until now
-	put         map[rowKey]bool       // rows that are put, or were, because of whose they are in their store
+	erasure  *erasureFilter // through which facts and rows pass
+	former   []customer     // whose enrollments went under another key
+	reported []string       // keys of users whom the platform reports, or reported until now
 
 	outcomes map[factKey]outcome // unless nil: what became of the facts said
 	attached attached            // what the last attachment did
@@ -81,7 +74,8 @@ func (s *Store) transact(ctx context.Context, do func(context.Context, *work) er
 		if try > 3 || len(want) > want.most() {
 			want[gate] = true // alone, so nothing can be missing
 		}
-		w := &work{platform: s.platformTypes, want: want, held: locks{}, customers: locks{}, divide: want[divided], put: map[rowKey]bool{}}
+		w := &work{platform: s.platformTypes, want: want, held: locks{}, customers: locks{}, divide: want[divided]}
+		w.erasure = &erasureFilter{work: w, inStores: map[rowKey]bool{}}
 		endCommit := func(*error) {}
 		err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) (err error) {
 			w.tx = tx
@@ -174,7 +168,7 @@ func (w *work) say(ctx context.Context, said ...facts.Set) (_ []rowKey, err erro
 	if err := w.lock(ctx, own); err != nil {
 		return nil, err
 	}
-	set, turned, err := w.forget(ctx, said)
+	set, err := w.erasure.pseudonymize(ctx, said)
 	if err != nil {
 		return nil, err
 	}
@@ -198,11 +192,7 @@ func (w *work) say(ctx context.Context, said ...facts.Set) (_ []rowKey, err erro
 	if err := upsert(ctx, w.tx, set, w.outcomes); err != nil {
 		return nil, err
 	}
-	merged, err := w.veilMerged(ctx, said)
-	if err != nil {
-		return nil, err
-	}
-	ended, err := w.shareEnds(ctx)
+	erased, err := w.erasure.complete(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -211,7 +201,7 @@ func (w *work) say(ctx context.Context, said ...facts.Set) (_ []rowKey, err erro
 	if err != nil {
 		return nil, err
 	}
-	return w.affected(ctx, set, slices.Concat(unlinked, unstarted, turned, merged, ended), append(provided, changed...))
+	return w.affected(ctx, set, slices.Concat(unlinked, unstarted, erased), append(provided, changed...))
 }
 
 // attach points rows at their customers and derives those customers.
@@ -226,13 +216,13 @@ func (w *work) attach(ctx context.Context, keys []rowKey) (changes Changes, err 
 	if err != nil {
 		return changes, err
 	}
-	if rows, err = w.forgetInStore(ctx, rows); err != nil {
+	if rows, err = w.erasure.pseudonymizeInStores(ctx, rows); err != nil {
 		return changes, err
 	}
 	if w.settled {
 		rows = slices.DeleteFunc(rows, resolution.inPlace)
 	}
-	if err := w.lockCustomers(ctx, rows, w.bereft); err != nil {
+	if err := w.lockCustomers(ctx, rows, w.former); err != nil {
 		return changes, err
 	}
 	if err := w.stillThere(ctx, rows); err != nil {
@@ -252,11 +242,11 @@ func (w *work) attach(ctx context.Context, keys []rowKey) (changes Changes, err 
 		return changes, err
 	}
 	changes.Facts = int64(len(pointed))
-	for _, c := range append(tombstoned, w.bereft...) {
+	former := w.former
+	w.former = nil
+	for _, c := range append(tombstoned, former...) {
 		places.add(c)
 	}
-	abandoned := w.abandoned(rows)
-	w.bereft = nil
 	w.attached = attached{rows, places.at, map[int64]bool{}}
 	derived, err := w.derive(ctx, w.stale(places.all(), pointed))
 	changes.add(derived)
@@ -266,14 +256,14 @@ func (w *work) attach(ctx context.Context, keys []rowKey) (changes Changes, err 
 	if err := w.carryNotes(ctx, places.movers); err != nil {
 		return changes, err
 	}
-	return changes, w.forgetNotes(ctx, abandoned)
+	return changes, w.erasure.eraseNotes(ctx, rows, former)
 }
 
 // lockCustomers locks every customer that rows leave or go to. Everybody takes
 // these last, in order, so waiting here is safe. A tombstone ends courses under
 // its address in whatever store, so it locks the whole address. Some customers
 // are left by rows that are gone.
-func (w *work) lockCustomers(ctx context.Context, rows []resolution, bereft []customer) error {
+func (w *work) lockCustomers(ctx context.Context, rows []resolution, former []customer) error {
 	if w.held[gate] {
 		return nil
 	}
@@ -291,7 +281,7 @@ func (w *work) lockCustomers(ctx context.Context, rows []resolution, bereft []cu
 			l.add(true, "address:"+a)
 		}
 	}
-	for _, c := range bereft {
+	for _, c := range former {
 		l.add(true, "customer:"+c.store+"/"+c.email)
 		l.add(false, "address:"+c.email)
 	}

@@ -94,7 +94,7 @@ func (w *work) applyPage(ctx context.Context, c Chunk, items []Item) (t *tally, 
 		err = back
 	}
 	t.events = nil
-	w.erased, w.erasedKnown = nil, false // who was found erased is undone, too
+	w.erasure.reset()
 	if err == nil {
 		err = w.preview(ctx, c.Backfill, t)
 	}
@@ -139,7 +139,7 @@ func (w *work) preview(ctx context.Context, backfill int64, t *tally) error {
 // nothing does. The run's row is locked late and briefly: others work on it too.
 func (w *work) closeChunk(ctx context.Context, c Chunk, page Page, t *tally, out *Applied) error {
 	notes := slices.Clone(page.Notes) // this may be tried again
-	if err := w.silenceFindings(ctx, notes); err != nil {
+	if err := w.erasure.redactFindings(ctx, notes); err != nil {
 		return err
 	}
 	if err := w.keepFindings(ctx, c.Backfill, t, notes); err != nil {

@@ -110,7 +110,8 @@ func (w *work) attempt(ctx context.Context, items []Item, t *tally) error {
 		t.add(sub)
 		return nil
 	}
-	w.erased, w.erasedKnown, w.bereft = nil, false, nil // it was undone, who was found erased included
+	w.former = nil // it was rolled back
+	w.erasure.reset()
 	if errors.Is(err, errAgain) || transient(err) {
 		return err
 	}
@@ -133,7 +134,6 @@ func (w *work) attempt(ctx context.Context, items []Item, t *tally) error {
 // keepAlone stores the facts of an item whose customer could not be computed,
 // and says so on its rows: they are on no list, but not lost.
 func (w *work) keepAlone(ctx context.Context, item Item, cause error, t *tally) error {
-	w.touched = nil
 	outer, f := w.tx, Finding{Place: item.Place, What: "kept, but its customer cannot be computed", Why: cause.Error()}
 	if item.Event != nil {
 		t.seen++
@@ -155,8 +155,8 @@ func (w *work) keepAlone(ctx context.Context, item Item, cause error, t *tally) 
 	if err != nil {
 		f.What, f.Why = "cannot be stored", err.Error()
 	}
-	if slices.Contains(w.touched, true) { // an id may be theirs, or what Postgres quotes
-		f.Place, f.Why = someoneErased, Plain(cause)
+	if w.erasure.namesErased(0) { // an id may be theirs, or what Postgres quotes
+		f.Place, f.Why = erasedPerson, Plain(cause)
 	}
 	t.seen++
 	t.fail(f)
@@ -201,7 +201,7 @@ func (w *work) applyItems(ctx context.Context, items []Item, t *tally) error {
 			old = append(old, i)
 		}
 	}
-	if err := w.silenceFindings(ctx, unread); err != nil {
+	if err := w.erasure.redactFindings(ctx, unread); err != nil {
 		return err
 	}
 	for _, f := range unread {
@@ -248,7 +248,7 @@ func (w *work) sayItems(ctx context.Context, items []Item, t *tally) error {
 		if len(i.Passed) == 0 || i.Old != nil || len(keysOf(i.Facts)) > 0 {
 			t.count(o)
 		}
-		if !w.touched[nth] { // else its place may be somebody's id
+		if !w.erasure.namesErased(nth) { // else its place may be somebody's id
 			w.sample(i, o, t)
 		}
 	}
@@ -314,7 +314,7 @@ func (w *work) compare(ctx context.Context, items []Item, t *tally) error {
 		return nil
 	}
 	items = slices.DeleteFunc(items, func(i Item) bool { // nobody shall be told to miss them
-		return w.erased != nil && w.erased.tomb(anAddress, facts.Email(i.Old.Email), i.Facts.At) != nil
+		return w.erasure.isErased(facts.Email(i.Old.Email), i.Facts.At)
 	})
 	refs, emails, spent := make([]string, len(items)), make([]string, len(items)), make([]*int64, len(items))
 	for i, item := range items {

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"slices"
 	"strings"
 	"time"
 
@@ -28,33 +27,12 @@ func (s *Store) NewClerkAudit(ctx context.Context, o AuditOptions) (_ *ClerkAudi
 // Page takes in a page of users. Those who were erased here are not to be
 // missed, though Clerk still has them.
 func (a *ClerkAudit) Page(ctx context.Context, items []Item) error {
-	items, err := a.living(ctx, items)
+	items, err := (&erasureFilter{work: &work{tx: a.tx}}).withoutErased(ctx, items)
 	if err != nil {
 		return err
 	}
 	_, err = a.say(ctx, items, func(set facts.Set) facts.Set { return facts.Set{Users: set.Users} })
 	return err
-}
-
-// living leaves the items that tell of nobody who was erased.
-func (a *ClerkAudit) living(ctx context.Context, items []Item) (left []Item, err error) {
-	w := &work{tx: a.tx}
-	e, err := w.graves(ctx)
-	if err != nil || e == nil {
-		return items, err
-	}
-	var all facts.Set
-	for _, item := range items {
-		all.Add(item.Facts)
-	}
-	if err := e.find(ctx, a.tx, identitiesOf(all)); err != nil {
-		return nil, err
-	}
-	return slices.DeleteFunc(slices.Clone(items), func(item Item) bool {
-		return slices.ContainsFunc(item.Facts.Users, func(u facts.User) bool {
-			return e.tomb(aUser, u.ID, item.Facts.At) != nil || e.tomb(anAddress, u.Email, item.Facts.At) != nil
-		})
-	}), nil
 }
 
 // Unlisted returns up to limit users that we hold, and do not know to be
@@ -67,7 +45,7 @@ func (a *ClerkAudit) Unlisted(ctx context.Context, after string, limit int) (_ [
 		FROM @kept.users h
 		LEFT JOIN users t USING (id)
 		WHERE t.id IS NULL AND h.id > $1 AND h.version <> '' AND h.deleted_version = ''
-		  AND h.id NOT LIKE '`+nameless+`%'
+		  AND h.id NOT LIKE '`+anonymousPrefix+`%'
 		ORDER BY h.id
 		LIMIT $2`, "@kept", a.schema), after, limit)
 	if err != nil {

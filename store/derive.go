@@ -337,8 +337,8 @@ SELECT
 	t.id,
 	t.store_id,
 	t.email,
-	CASE WHEN t.email NOT LIKE '%` + nowhere + `' THEN names.name END,
-	CASE WHEN t.email NOT LIKE '%` + nowhere + `' THEN faces.image_url END,
+	CASE WHEN t.email NOT LIKE '%` + anonymousDomain + `' THEN names.name END,
+	CASE WHEN t.email NOT LIKE '%` + anonymousDomain + `' THEN faces.image_url END,
 	CASE
 		WHEN subscribed.customer IS NOT NULL THEN 'subscription'
 		WHEN money.customer IS NOT NULL THEN 'paying'

@@ -155,11 +155,11 @@ func TestFindingsNameNobodyErased(t *testing.T) {
 	if err != nil || out.Errors != 7 {
 		t.Errorf("%+v %v", out, err)
 	}
-	const somebody = "somebody who was erased cannot be read: it named a person who was erased"
+	const somebody = "an erased person cannot be read: it named a person who was erased"
 	wantRows(t, url, `SELECT place || ' ' || what || ': ' || why FROM backfill_errors WHERE place <> 'at the end' ORDER BY id`,
 		somebody, somebody, somebody, somebody, somebody,
 		`purchases, line 3 cannot be read: line 3 of purchases: amount "x" of bob@x.example`, "cus_own acct_2 cannot be read: no email",
-		"somebody who was erased evt_1 (invoice.paid): it named a person who was erased",
-		"somebody who was erased it named a person who was erased: it named a person who was erased",
+		"an erased person evt_1 (invoice.paid): it named a person who was erased",
+		"an erased person it named a person who was erased: it named a person who was erased",
 		"webhookEvents, line 2 evt_2 (invoice.paid): was refused by the old system (no user for bob@x.example)")
 }

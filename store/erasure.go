@@ -14,10 +14,10 @@ import (
 )
 
 // To erase a person: docs/erasure.md. First come the tombstones, in one short
-// transaction during which nobody else writes: from then on whatever is told of
-// the person is put under another name. Then, in transactions of some rows each,
+// transaction during which nothing else is written: from then on whatever is told
+// of the person is kept under a pseudonym. Then, in transactions of some rows each,
 // follows all that was there before. What is looked for is kept in clear until
-// all of it is found, so whoever is interrupted goes on where they were.
+// all of it is found, so an interrupted erasure goes on where it was.
 
 // Erasing says who is to be erased, and from where.
 type Erasing struct {
@@ -25,7 +25,7 @@ type Erasing struct {
 	Store string // from this store only; empty: from everywhere
 }
 
-// check refuses what names nobody, and cleans the address.
+// check refuses what names no person, and cleans the address.
 func (p *Erasing) check() error {
 	if !storable(p.Email + p.Store) {
 		return badParam("email", "holds characters that are none")
@@ -46,15 +46,15 @@ func (p Erasing) seed() identity { return identity{anAddress, p.Email} }
 
 // EraseOptions of Erase.
 type EraseOptions struct {
-	// Read tells what events say that have not been applied yet: those that name
-	// the person are applied now.
+	// Read reads the events that name the person and have not been applied yet:
+	// these are applied now.
 	Read Reader
-	// Progress, unless nil, is told how many events of the inbox were searched,
-	// and of how many.
+	// Progress, unless nil, is called with how many events of the inbox were
+	// searched, and of how many.
 	Progress func(done, all int64)
-	// Forget, unless nil, removes what there is elsewhere of whoever is known by
-	// the names, in lower case, once all of these are found. If it fails the
-	// erasure has not ended, and is gone on with.
+	// Forget, unless nil, removes what is kept elsewhere of the person known by
+	// the names, in lower case, once all of these are found. If it fails, the
+	// erasure has not ended, and goes on later.
 	Forget func(names []string) error
 }
 
@@ -66,8 +66,8 @@ func (o EraseOptions) progress(done, all int64) error {
 }
 
 // Erase erases a person. Called again after an interruption it goes on; after it
-// has ended, it erases what has come anew since. The error is *BadParam for what
-// names nobody.
+// has ended, it erases what the person did since. The error is *BadParam for what
+// names no person.
 func (s *Store) Erase(ctx context.Context, p Erasing, o EraseOptions) (err error) {
 	defer wrap(&err, "store.Erase")
 	if err := p.check(); err != nil {
@@ -81,14 +81,14 @@ func (s *Store) Erase(ctx context.Context, p Erasing, o EraseOptions) (err error
 		if err := w.alone(ctx); err != nil {
 			return err
 		}
-		if x, err = w.openErasure(ctx, p); err != nil {
+		if x, err = w.erasure.begin(ctx, p); err != nil {
 			return err
 		}
 		again, err := namesOf(ctx, w.tx, "true", x.id)
 		if err != nil {
 			return err
 		}
-		return w.entomb(ctx, x, append(again, p.seed()))
+		return w.erasure.erase(ctx, x, append(again, p.seed()))
 	})
 	if err != nil {
 		return err
@@ -108,68 +108,52 @@ func (x erasure) tombstone() tombstone {
 	return tombstone{erasure: x.id, person: x.person, at: x.at}
 }
 
-// dig opens the graves, though there may be none yet.
-func (w *work) dig(ctx context.Context) (e *erased, err error) {
-	if e, err = w.graves(ctx); e != nil || err != nil {
-		return e, err
-	}
-	w.erased = &erased{tombs: map[identity]*tombstone{}}
-	if w.erased.key, _, _, err = erasureKey(ctx, w.tx); err == nil && w.erased.key == nil {
-		w.erased.key, err = w.newKey(ctx)
-	}
-	return w.erased, err
-}
-
-// alone takes the gate: what others are saying now is said before, or after.
+// alone takes the gate: what others upsert now is upserted before, or after.
 func (w *work) alone(ctx context.Context) error {
 	w.want[gate] = true
 	return w.lock(ctx, nil)
 }
 
-// namesOf lists what erasures look for, or under what names their people came anew.
+// namesOf lists what erasures look for, or under what names their people reappeared.
 func namesOf(ctx context.Context, q querier, which string, erasures ...int64) ([]identity, error) {
-	rows, err := q.Query(ctx, `SELECT kind, value FROM erasure_terms WHERE erasure_id = ANY($1) AND `+which, erasures)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (i identity, err error) {
+	return queryAll(ctx, q, func(row pgx.CollectableRow) (i identity, err error) {
 		return i, row.Scan(&i.kind, &i.value)
-	})
+	}, `SELECT kind, value FROM erasure_terms WHERE erasure_id = ANY($1) AND `+which, erasures)
 }
 
-// openErasure begins an erasure, or the person's one again: then all of its
-// tombstones are as of now.
-func (w *work) openErasure(ctx context.Context, p Erasing) (x erasure, err error) {
-	defer wrap(&err, "store.openErasure")
-	e, err := w.dig(ctx)
+// begin begins an erasure, or the person's one again: then all of its tombstones
+// are as of now.
+func (f *erasureFilter) begin(ctx context.Context, p Erasing) (x erasure, err error) {
+	defer wrap(&err, "store.erasureFilter.begin")
+	ts, err := f.loadToErase(ctx)
 	if err != nil {
 		return x, err
 	}
 	x.store = p.Store
-	err = w.tx.QueryRow(ctx, `
+	err = f.tx.QueryRow(ctx, `
 		UPDATE erasures
 		SET
 			erased_at = clock_timestamp(),
 			moved_at = clock_timestamp(),
 			finished_at = NULL
 		WHERE id = (SELECT erasure_id FROM erased WHERE hash = $1 AND store_id = $2)
-		RETURNING id, person, erased_at`, e.hash(p.seed()), p.Store).Scan(&x.id, &x.person, &x.at)
+		RETURNING id, person, erased_at`, ts.hash(p.seed()), p.Store).Scan(&x.id, &x.person, &x.at)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return x, w.tx.QueryRow(ctx, `
+		return x, f.tx.QueryRow(ctx, `
 			INSERT INTO erasures (person, store_id, erased_at, moved_at)
 			VALUES ($1, $2, clock_timestamp(), clock_timestamp())
-			RETURNING id, person, erased_at`, nameless+strings.ToLower(rand.Text()[:20]), p.Store).Scan(&x.id, &x.person, &x.at)
+			RETURNING id, person, erased_at`, anonymousPrefix+strings.ToLower(rand.Text()[:20]), p.Store).Scan(&x.id, &x.person, &x.at)
 	}
 	if err == nil {
-		if _, err = w.tx.Exec(ctx, `UPDATE erased SET erased_at = $2 WHERE erasure_id = $1`, x.id, x.at); err == nil {
-			_, err = w.tx.Exec(ctx, boughtSQL, x.id, x.tombstone().address())
+		if _, err = f.tx.Exec(ctx, `UPDATE erased SET erased_at = $2 WHERE erasure_id = $1`, x.id, x.at); err == nil {
+			_, err = f.tx.Exec(ctx, boughtSQL, x.id, x.tombstone().address())
 		}
 	}
 	return x, err
 }
 
-// boughtSQL has an erasure look for what its person bought before: that goes by
-// the other name, which leads to no events.
+// boughtSQL has an erasure look for what its person bought before: that is kept
+// under the pseudonym, which leads to no events.
 const boughtSQL = `
 	INSERT INTO erasure_terms (erasure_id, kind, value)
 	SELECT $1::bigint, 'object', account || '/' || id FROM payments WHERE customer_email = $2 OR email = $2
@@ -177,74 +161,72 @@ const boughtSQL = `
 	SELECT $1::bigint, 'object', account || '/' || id FROM subscriptions WHERE customer_email = $2 OR email = $2
 	ON CONFLICT DO NOTHING`
 
-// entomb makes the tombstones of an erasure for all that its person is known by,
-// and notes in clear that it is to be looked for. The gate is held.
-func (w *work) entomb(ctx context.Context, x erasure, ids []identity) (err error) {
-	defer wrap(&err, "store.entomb(%d)", len(ids))
-	e, err := w.dig(ctx)
+// erase makes the tombstones of an erasure for all that its person is known by, and
+// notes in clear that it is to be looked for. The gate is held.
+func (f *erasureFilter) erase(ctx context.Context, x erasure, ids []identity) (err error) {
+	defer wrap(&err, "store.erasureFilter.erase(%d, %d)", x.id, len(ids))
+	ts, err := f.loadToErase(ctx)
 	if err != nil {
 		return err
 	}
 	kinds, values := kindsAndValues(ids)
-	if _, err := w.tx.Exec(ctx, `
+	if _, err := f.tx.Exec(ctx, `
 		INSERT INTO erasure_terms (erasure_id, kind, value)
 		SELECT DISTINCT $1::bigint, kind, value
 		FROM unnest($2::text[], $3::text[]) AS i(kind, value)
 		ON CONFLICT (erasure_id, kind, value) DO UPDATE SET anew = false`, x.id, kinds, values); err != nil {
 		return err
 	}
-	if err := e.find(ctx, w.tx, ids); err != nil {
+	if err := ts.find(ctx, f.tx, ids); err != nil {
 		return err
 	}
 	if x.store != "" {
-		if ids, err = w.entombInStore(ctx, x, ids); err != nil {
+		if ids, err = f.eraseInStore(ctx, x, ids); err != nil {
 			return err
 		}
 	}
-	found := ties{}
+	found := discoveries{}
 	for _, i := range ids {
 		found[i] = x.tombstone()
 	}
-	_, err = w.bury(ctx, found, false)
+	_, err = f.add(ctx, found, false)
 	return err
 }
 
-// entombInStore makes the tombstones of addresses in a store, and of the user
-// whom the facts there are of from now on. It returns what is erased everywhere:
-// the customers of the store's own Stripe account. What else the person is known
-// by stays theirs.
-func (w *work) entombInStore(ctx context.Context, x erasure, ids []identity) (everywhere []identity, err error) {
-	rows, err := w.tx.Query(ctx, ownAccountSQL, x.store)
-	if err != nil {
-		return nil, err
-	}
-	accounts, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil {
-		return nil, err
-	}
+// eraseInStore makes the tombstones of addresses in a store, and of the anonymous
+// user whom the facts there are of from now on. It returns what is erased
+// everywhere: the customers of the store's own Stripe account. What else the person
+// is known by stays theirs.
+func (f *erasureFilter) eraseInStore(ctx context.Context, x erasure, ids []identity) (everywhere []identity, err error) {
 	var batch pgx.Batch
-	for _, i := range ids {
-		if i.kind == anAddress {
-			batch.Queue(`
-				INSERT INTO erased (hash, store_id, kind, erasure_id, erased_at)
-				VALUES ($1, $2, $3, $4, $5)
-				ON CONFLICT (hash, store_id) DO UPDATE SET erased_at = EXCLUDED.erased_at`, w.erased.hash(i), x.store, i.kind, x.id, x.at)
-		}
-		if account, _, _ := strings.Cut(i.value, "/"); i.kind == aStripeCustomer && slices.Contains(accounts, account) {
-			everywhere = append(everywhere, i)
-		}
+	for _, email := range valuesOf(anAddress, ids) {
+		batch.Queue(`
+			INSERT INTO erased (hash, store_id, kind, erasure_id, erased_at)
+			VALUES ($1, $2, $3, $4, $5)
+			ON CONFLICT (hash, store_id) DO UPDATE SET erased_at = EXCLUDED.erased_at`,
+			f.tombstones.hash(identity{anAddress, email}), x.store, anAddress, x.id, x.at)
 	}
 	batch.Queue(`
 		INSERT INTO users (id, email, version, deleted_version)
 		VALUES ($1, $2, $1, '')
 		ON CONFLICT DO NOTHING`, x.person, x.tombstone().address())
-	return everywhere, w.tx.SendBatch(ctx, &batch).Close()
+	if err := f.tx.SendBatch(ctx, &batch).Close(); err != nil {
+		return nil, err
+	}
+	return ofOwnAccount(ctx, f.tx, x.store, ids)
 }
 
-// ownAccountSQL is the Connect account of store $1, if no other store has it.
-const ownAccountSQL = `
-	SELECT stripe_account_id
-	FROM stores
-	WHERE stripe_account_id IN (SELECT stripe_account_id FROM stores WHERE id = $1 AND stripe_account_id <> '')
-	GROUP BY stripe_account_id
-	HAVING count(*) = 1`
+// ofOwnAccount leaves the Stripe customers of a store's Connect account, if no
+// other store has that account.
+func ofOwnAccount(ctx context.Context, tx pgx.Tx, store string, ids []identity) ([]identity, error) {
+	accounts, err := queryAll(ctx, tx, pgx.RowTo[string], `
+		SELECT stripe_account_id
+		FROM stores
+		WHERE stripe_account_id IN (SELECT stripe_account_id FROM stores WHERE id = $1 AND stripe_account_id <> '')
+		GROUP BY stripe_account_id
+		HAVING count(*) = 1`, store)
+	return slices.DeleteFunc(slices.Clone(ids), func(i identity) bool {
+		account, _, _ := strings.Cut(i.value, "/")
+		return i.kind != aStripeCustomer || !slices.Contains(accounts, account)
+	}), err
+}

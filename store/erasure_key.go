@@ -64,11 +64,11 @@ func erasureKey(ctx context.Context, q querier) (key []byte, tombstones, scoped 
 }
 
 // newKey makes a key where there are no tombstones that it would have to fit.
-func (w *work) newKey(ctx context.Context) (key []byte, err error) {
+func (f *erasureFilter) newKey(ctx context.Context) (key []byte, err error) {
 	defer wrap(&err, "store.newKey")
 	key = make([]byte, 32)
 	rand.Read(key) // never fails
-	_, err = w.tx.Exec(ctx, `
+	_, err = f.tx.Exec(ctx, `
 		WITH made AS (
 			INSERT INTO erasure_key (key) VALUES ($1) ON CONFLICT (one) DO UPDATE SET key = EXCLUDED.key
 		)

@@ -4,41 +4,38 @@ import (
 	"encoding/json"
 	"regexp"
 	"slices"
-	"time"
 
 	"rollcall/facts"
 )
 
 // Objects of one buyer: payments, charges, invoices, sessions, subscriptions.
-// Most events about them name no person by what Rollcall knows them by, but may
-// carry an address or a name typed at checkout. Such an object goes with its
-// buyer's erasure: payloads that name it are emptied. Its facts stay.
+// Most events about them name no identity of a person, but may carry an address
+// or a name typed at checkout. So when the buyer is erased, payloads that name
+// such an object are emptied. Its facts stay.
 
 // objectID finds ids of Stripe objects that belong to one buyer. A payment method
 // is not among them: it leads from one payment to all others made with it.
 var objectID = regexp.MustCompile(`^(pi|ch|py|in|cs|sub|seti|re|pyr|du|dp)_\w+$`)
 
-// moneyID finds those that nothing renews: what happens to one after an erasure
-// still belongs to what happened before.
+// moneyID finds those of them that are never renewed: what happens to one after
+// an erasure still belongs to what happened before.
 var moneyID = regexp.MustCompile(`^(pi|ch|py|cs)_`)
 
-// notOfBuyer are fields of Stripe objects whose text names no object of the buyer:
-// whoever made the object wrote it, or it is a secret.
-var notOfBuyer = []string{"metadata", "client_secret"}
+// foreignFields are fields of Stripe objects whose text names no object of the
+// buyer: the platform wrote it, or it is a secret.
+var foreignFields = []string{"metadata", "client_secret"}
 
-// about is what an event says of whose it is.
+// about is whom and what an event is about.
 type about struct {
 	people  []identity // whom its object names
 	objects []identity // objects of one buyer
-	money   []identity // those of them that it tells of itself
+	money   []identity // those of them that are the event's own subject
 }
 
-// aboutOf reads an event of any type. set is what it says, if it can be read.
+// aboutOf reads an event of any type. set holds its facts, if it can be read.
 func aboutOf(e facts.Event, set facts.Set) (a about) {
-	for _, k := range rowsIn(set) {
-		if i, ok := k.object(); ok {
-			a.objects = append(a.objects, i)
-		}
+	for _, p := range purchasesOf(&set, asStored) {
+		a.objects = append(a.objects, p.object())
 	}
 	var body struct {
 		Data struct{ Object map[string]any }
@@ -67,7 +64,7 @@ func (a *about) walk(value any, account string) {
 	switch v := value.(type) {
 	case map[string]any:
 		for field, inner := range v {
-			if !slices.Contains(notOfBuyer, field) {
+			if !slices.Contains(foreignFields, field) {
 				a.walk(inner, account)
 			}
 		}
@@ -82,30 +79,4 @@ func (a *about) walk(value any, account string) {
 			a.people = namedInText(a.people, v, account)
 		}
 	}
-}
-
-// object is the identity of a payment or a subscription.
-func (k rowKey) object() (i identity, ok bool) {
-	return identity{anObject, k.a + "/" + k.b}, k.kind == payment || k.kind == subscription
-}
-
-// objectTies: what an erased person bought goes with them, and so do the objects
-// that one event names beside each other.
-func (e *erased) objectTies(found ties, a about, at time.Time) {
-	for _, who := range slices.Concat(a.people, a.objects) {
-		if t := e.tomb(who.kind, who.value, at); t != nil {
-			for _, o := range a.objects {
-				e.tie(found, o, t)
-			}
-		}
-	}
-}
-
-// ofErased tells whether an event that happened at a time is about an object of
-// somebody who was erased.
-func (e *erased) ofErased(a about, at time.Time) bool {
-	gone := func(at time.Time) func(identity) bool {
-		return func(o identity) bool { return e.tomb(o.kind, o.value, at) != nil }
-	}
-	return slices.ContainsFunc(a.objects, gone(at)) || slices.ContainsFunc(a.money, gone(always))
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -15,7 +16,7 @@ import (
 )
 
 // Payloads that name erased people. They are not kept: neither those that are
-// there when somebody is erased, nor those that come late.
+// there when the person is erased, nor those that come late.
 
 // namedIn lists whom the text of a payload names, anywhere, by an address or by
 // an id that says what it is; account is the event's. Where nothing is escaped
@@ -92,72 +93,106 @@ func inWord(c byte) bool {
 	return c == '_' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
 }
 
-// silence notes which events name people who were erased. One of those that
-// cannot be read is given up for good, as it cannot be kept to be looked at.
-func (w *work) silence(ctx context.Context, events []pendingEvent) (err error) {
-	defer wrap(&err, "store.silence")
-	if w.erased == nil {
+// redactPayloads takes away the payloads of events that name erased people, once
+// these are marked. One that could not be read is ignored instead of failed: its
+// payload may not be kept to be looked at.
+func (f *erasureFilter) redactPayloads(ctx context.Context, events []pendingEvent) (err error) {
+	defer wrap(&err, "store.redactPayloads")
+	if f.tombstones == nil {
 		return nil
 	}
-	headers, err := w.headers(ctx, events)
+	headers, err := f.headers(ctx, events)
 	if err != nil {
 		return err
 	}
-	named, all := make([][]identity, len(events)), []identity(nil)
+	all, named := make([]received, len(events)), []identity(nil)
 	for i, e := range events {
-		named[i] = append(namedIn(e.event.Payload, e.event.Account), namedIn(headers[e.ID], e.event.Account)...)
-		all = slices.Concat(all, named[i], w.abouts[i].objects)
+		in := slices.Concat(namedIn(e.event.Payload, e.event.Account), namedIn(headers[e.ID], e.event.Account), f.abouts[i].objects)
+		all[i] = received{event: e.event, about: f.abouts[i], named: in}
+		named = append(named, in...)
 	}
-	if err := w.erased.find(ctx, w.tx, all); err != nil {
+	if err := f.tombstones.find(ctx, f.tx, named); err != nil {
 		return err
 	}
+	var ids []int64
 	for i := range events {
 		e := &events[i]
-		e.silenced = w.touched[i]
-		e.silenced = e.silenced || w.erased.ofErased(w.abouts[i], e.event.OccurredAt)
-		for _, n := range named[i] {
-			e.silenced = e.silenced || w.erased.tomb(n.kind, n.value, e.event.OccurredAt) != nil
+		inStore := slices.ContainsFunc(rowsIn(e.set), func(k rowKey) bool { return f.inStores[k] })
+		if f.named[i] || inStore || f.tombstones.erased(all[i]) {
+			ids = append(ids, e.ID)
+			if e.Status == "failed" {
+				e.Status = "ignored"
+			}
 		}
-		e.giveUp()
 	}
-	return nil
+	return f.emptyPayloads(ctx, ids, "it named a person who was erased, and could not be read")
 }
 
-// namesErased tells whether an event, of which nothing was kept, names people
-// who were erased.
-func (w *work) namesErased(ctx context.Context, id int64) (named bool, err error) {
-	defer wrap(&err, "store.namesErased(%d)", id)
-	graves, err := w.graves(ctx)
-	if graves == nil || err != nil {
-		return false, err
+// giveUp takes away the payload of a failed event if it names an erased person, and
+// returns its status now.
+func (f *erasureFilter) giveUp(ctx context.Context, id int64) (status string, err error) {
+	defer wrap(&err, "store.giveUp(%d)", id)
+	status = "failed"
+	ts, err := f.load(ctx)
+	if ts == nil || err != nil {
+		return status, err
 	}
-	e := pendingEvent{Handled: Handled{ID: id}}
-	v := &e.event
-	if err := w.tx.QueryRow(ctx, `
-		SELECT source, event_id, type, account, livemode, occurred_at, payload
-		FROM webhook_events
-		WHERE id = $1`, id).Scan(&v.Source, &v.ID, &v.Type, &v.Account, &v.Livemode, &v.OccurredAt, &v.Payload); err != nil {
-		return false, err
+	events, err := readEvents(ctx, f.tx, id-1, id, []string{""})
+	if err != nil || len(events) == 0 {
+		return status, err
 	}
-	e.set, _ = facts.Read(*v) // where it cannot be read, its words still name people
-	e.set.At = v.OccurredAt
-	if err := graves.find(ctx, w.tx, identitiesOf(e.set)); err != nil {
-		return false, err
+	r := events[0]
+	if err := ts.find(ctx, f.tx, r.named); err != nil {
+		return status, err
 	}
-	_, touched := graves.veil(e.set)
-	w.touched, w.abouts = []bool{touched}, []about{aboutOf(*v, e.set)}
-	events := []pendingEvent{e}
-	err = w.silence(ctx, events)
-	return events[0].silenced, err
+	if _, named := ts.pseudonymize(r.set); !named && !ts.erased(r) {
+		return status, nil
+	}
+	return "ignored", f.emptyPayloads(ctx, []int64{id}, notApplied)
 }
 
-// headers are those that events came with, by the ids of these.
-func (w *work) headers(ctx context.Context, events []pendingEvent) (map[int64][]byte, error) {
+// erased tells whether an event names an erased person, anywhere in payload and
+// headers, or is about an object of one. Whatever happens to money that was paid
+// before the erasure belongs to what was before.
+func (ts *tombstones) erased(r received) bool {
+	by := func(at time.Time) func(identity) bool {
+		return func(i identity) bool { return ts.of(i, at) != nil }
+	}
+	return slices.ContainsFunc(r.named, by(r.event.OccurredAt)) || slices.ContainsFunc(r.about.money, by(always))
+}
+
+// notApplied is why a failed event is ignored after an erasure.
+const notApplied = "it was not applied, and " + erasedReason
+
+// emptyPayloads takes away the payloads of closed events. Those that failed are
+// ignored from now on, for a reason.
+func (f *erasureFilter) emptyPayloads(ctx context.Context, ids []int64, reason string) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	_, err := f.tx.Exec(ctx, `
+		UPDATE webhook_events
+		SET
+			payload = NULL,
+			headers = NULL,
+			pruned_at = now(),
+			pruned_for = 'erasure',
+			status = CASE WHEN status = 'failed' THEN 'ignored' ELSE status END,
+			last_error = CASE WHEN status = 'failed' THEN $2 ELSE last_error END,
+			processed_at = coalesce(processed_at, now())
+		WHERE id = ANY($1)
+		  AND payload IS NOT NULL
+		  AND status <> 'pending'`, ids, reason)
+	return err
+}
+
+// headers reads the headers of events, by id.
+func (f *erasureFilter) headers(ctx context.Context, events []pendingEvent) (map[int64][]byte, error) {
 	ids, headers := make([]int64, len(events)), map[int64][]byte{}
 	for i, e := range events {
 		ids[i] = e.ID
 	}
-	rows, err := w.tx.Query(ctx, `SELECT id, headers::text FROM webhook_events WHERE id = ANY($1) AND headers IS NOT NULL`, ids)
+	rows, err := f.tx.Query(ctx, `SELECT id, headers::text FROM webhook_events WHERE id = ANY($1) AND headers IS NOT NULL`, ids)
 	if err != nil {
 		return nil, err
 	}
@@ -170,37 +205,37 @@ func (w *work) headers(ctx context.Context, events []pendingEvent) (map[int64][]
 	return headers, err
 }
 
-// someoneErased is what findings call people who were erased.
-const someoneErased = "somebody who was erased"
+// erasedPerson stands for the place of a finding that names an erased person.
+const erasedPerson = "an erased person"
 
-// silenceFindings leaves out of findings what names people who were erased. When
-// what they are about happened is not known, so it may have been before.
-func (w *work) silenceFindings(ctx context.Context, all []Finding) (err error) {
-	defer wrap(&err, "store.silenceFindings(%d)", len(all))
+// redactFindings leaves out of findings what names erased people. When what they
+// are about happened is not known, so it may have been before the erasure.
+func (f *erasureFilter) redactFindings(ctx context.Context, all []Finding) (err error) {
+	defer wrap(&err, "store.redactFindings(%d)", len(all))
 	if len(all) == 0 {
 		return nil
 	}
-	if err := enter(ctx, w.tx, w.want[gate]); err != nil { // nothing may have been said yet
+	if err := enter(ctx, f.tx, f.want[gate]); err != nil { // nothing may have been upserted yet
 		return err
 	}
-	e, err := w.graves(ctx)
-	if e == nil || err != nil {
+	ts, err := f.load(ctx)
+	if ts == nil || err != nil {
 		return err
 	}
 	var named []identity
-	for _, f := range all {
-		named = append(named, f.named()...)
+	for _, finding := range all {
+		named = append(named, finding.named()...)
 	}
-	if err := e.find(ctx, w.tx, named); err != nil {
+	if err := ts.find(ctx, f.tx, named); err != nil {
 		return err
 	}
-	for i, f := range all {
-		if !slices.ContainsFunc(f.named(), func(n identity) bool { return e.tomb(n.kind, n.value, always) != nil }) {
+	for i, finding := range all {
+		if !slices.ContainsFunc(finding.named(), func(n identity) bool { return ts.of(n, always) != nil }) {
 			continue
 		}
-		all[i].Place, all[i].Why = someoneErased, aside
-		if len(namedInText(nil, f.What, "")) > 0 {
-			all[i].What = aside
+		all[i].Place, all[i].Why = erasedPerson, erasedReason
+		if len(namedInText(nil, finding.What, "")) > 0 {
+			all[i].What = erasedReason
 		}
 	}
 	return nil
@@ -214,25 +249,4 @@ func (f Finding) named() []identity {
 		named = namedInText(named, text, "acct_"+account)
 	}
 	return named
-}
-
-// unreadable is why an event is ignored that nobody can look at any more.
-const unreadable = "it named a person who was erased, and could not be read"
-
-func (e *pendingEvent) giveUp() {
-	if e.silenced && e.Status == "failed" {
-		e.Status, e.reason = "ignored", ptr(unreadable)
-	}
-}
-
-// silencePut notes which events told of rows that were put on being attached.
-func (w *work) silencePut(events []pendingEvent) {
-	if len(w.put) == 0 {
-		return
-	}
-	for i, e := range events {
-		for _, k := range rowsIn(e.set) {
-			events[i].silenced = events[i].silenced || w.put[k]
-		}
-	}
 }

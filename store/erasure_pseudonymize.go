@@ -7,76 +7,113 @@ import (
 	"rollcall/facts"
 )
 
-// How facts that name erased people are put. What a fact is put as depends on
-// it and on the tombstones alone, and each group of its columns is put for
-// itself: so it makes no difference whether facts are merged first and put
-// later, or the other way round.
+// How facts that name erased people are pseudonymized. The result depends on the
+// fact and the tombstones alone, and each part of a fact is pseudonymized for
+// itself: so it makes no difference whether facts are merged before or after.
 
-// always is the time of what is put whenever it happened: the end of something
-// begins nothing, so it brings nobody back.
+// always is the time of what is pseudonymized whenever it happened: the end of
+// something begins nothing, so it brings nobody back.
 var always time.Time
 
-// veil puts the facts of a set, and tells whether any of them named somebody
-// who was erased.
-func (e *erased) veil(set facts.Set) (_ facts.Set, touched bool) {
-	set.Users = putAll(set.Users, &touched, func(f *facts.User) bool { return e.user(f, set.At) })
-	set.StripeCustomers = putAll(set.StripeCustomers, &touched, func(f *facts.StripeCustomer) bool { return e.stripeCustomer(f, set.At) })
-	set.Enrollments = putAll(set.Enrollments, &touched, func(f *facts.Enrollment) bool { return e.enrollment(f, set.At) })
-	set.Payments = putAll(set.Payments, &touched, func(f *facts.Payment) bool { return e.payment(f, set.At, set.At, set.At) })
-	set.Subscriptions = putAll(set.Subscriptions, &touched, func(f *facts.Subscription) bool { return e.subscription(f, set.At, set.At) })
+// pseudonymize returns a set with erased people under pseudonyms, and tells
+// whether it named any. Checkouts and failed invoices of erased people are left out.
+func (ts *tombstones) pseudonymize(set facts.Set) (_ facts.Set, named bool) {
+	set.Users = changeEach(set.Users, &named, func(f *facts.User) bool { return ts.user(f, set.At) })
+	set.StripeCustomers = changeEach(set.StripeCustomers, &named, func(f *facts.StripeCustomer) bool { return ts.stripeCustomer(f, set.At) })
+	set.Enrollments = changeEach(set.Enrollments, &named, func(f *facts.Enrollment) bool { return ts.enrollment(f, at(set.At)) })
+	set.Payments = changeEach(set.Payments, &named, func(f *facts.Payment) bool {
+		f.Intent, f.Charge = copyOf(f.Intent), copyOf(f.Charge)
+		return false
+	})
+	set.Subscriptions = changeEach(set.Subscriptions, &named, func(f *facts.Subscription) bool {
+		f.Checkout = copyOf(f.Checkout)
+		return false
+	})
+	for _, p := range purchasesOf(&set, at(set.At)) {
+		named = ts.purchase(p) || named
+	}
 	kept := len(set.Checkouts) + len(set.FailedInvoices)
 	set.Checkouts = slices.DeleteFunc(slices.Clone(set.Checkouts), func(f facts.Checkout) bool {
-		return e.context(&f.Context, f.Account, begun(f, set.At))
+		return ts.buyer(&f.Context, f.Account, startOf(f, set.At))
 	})
 	set.FailedInvoices = slices.DeleteFunc(slices.Clone(set.FailedInvoices), func(f facts.FailedInvoice) bool {
-		return e.context(&facts.Context{StripeCustomer: f.StripeCustomer}, f.Account, set.At)
+		return ts.buyer(&facts.Context{StripeCustomer: f.StripeCustomer}, f.Account, set.At)
 	})
-	return set, touched || len(set.Checkouts)+len(set.FailedInvoices) < kept
+	return set, named || len(set.Checkouts)+len(set.FailedInvoices) < kept
 }
 
-// begun is when a checkout that is told of at a time began: that it expires
+// startOf is when a checkout began that is told of at a time: that it expires
 // brings nobody back.
-func begun(f facts.Checkout, at time.Time) time.Time {
+func startOf(f facts.Checkout, at time.Time) time.Time {
 	if f.StartedAt != nil && f.StartedAt.Before(at) {
 		return *f.StartedAt
 	}
 	return at
 }
 
-// putAll puts copies.
-func putAll[F any](all []F, touched *bool, put func(*F) bool) []F {
+// changeEach changes copies.
+func changeEach[F any](all []F, changed *bool, change func(*F) bool) []F {
 	all = slices.Clone(all)
 	for i := range all {
-		if put(&all[i]) {
-			*touched = true
-		}
+		*changed = change(&all[i]) || *changed
 	}
 	return all
 }
 
-func (e *erased) user(f *facts.User, at time.Time) bool {
-	if endsUser(*f) {
+// copyOf copies what facts may share.
+func copyOf[T any](p *T) *T {
+	if p == nil {
+		return nil
+	}
+	c := *p
+	return &c
+}
+
+func (ts *tombstones) user(f *facts.User, at time.Time) bool {
+	if f.Version == "" && f.DeletedVersion != "" && f.LastSeenAt == nil { // nothing but a deletion
 		at = always
 	}
-	t := e.tomb(aUser, f.ID, at)
+	who := identity{aUser, f.ID}
+	t := ts.of(who, at)
 	if t == nil {
 		return false
 	}
-	f.ID, f.Name, f.ImageURL, f.TimeZone, f.LastSeenAt = e.mark(identity{aUser, f.ID}), "", "", "", nil
-	t.people(&f.Email, &f.Version, &f.DeletedVersion)
-	f.Earlier = veiled(f.Earlier, "name", "image_url", "time_zone")
+	f.ID, f.Name, f.ImageURL, f.TimeZone, f.LastSeenAt = ts.pseudonym(who), "", "", "", nil
+	t.account(&f.Email, &f.Version, &f.DeletedVersion)
+	f.Earlier = anonymousAges(f.Earlier, "name", "image_url", "time_zone")
 	return true
 }
 
-// veiled is how old things are, without those that are not kept.
-func veiled(e facts.Earlier, dropped ...string) facts.Earlier {
-	if e == nil {
-		return nil
+func (ts *tombstones) stripeCustomer(f *facts.StripeCustomer, at time.Time) bool {
+	if f.DeletedVersion != "" {
+		at = always
 	}
+	who := identity{aStripeCustomer, f.Account + "/" + f.ID}
+	t := ts.of(who, at)
+	if t == nil {
+		return false
+	}
+	f.ID, f.Name = ts.pseudonym(who), ""
+	t.account(&f.Email, &f.Version, &f.DeletedVersion)
+	f.Earlier = anonymousAges(f.Earlier, "name")
+	return true
+}
+
+// account pseudonymizes what users and Stripe customers have in common. Without
+// an address before there is none after, so that nothing resolves that did not.
+func (t *tombstone) account(email *string, version, deleted *facts.Version) {
+	if *email != "" {
+		*email = t.address()
+	}
+	*version, *deleted = version.Anonymous(), deleted.Anonymous()
+}
+
+// anonymousAges says how old the columns of a row are, without those dropped.
+func anonymousAges(e facts.Earlier, dropped ...string) facts.Earlier {
 	out := facts.Earlier{}
-	for thing, v := range e {
-		if !slices.Contains(dropped, thing) {
-			out[thing] = v.Veiled()
+	for column, v := range e {
+		if !slices.Contains(dropped, column) {
+			out[column] = v.Anonymous()
 		}
 	}
 	if len(out) == 0 {
@@ -85,120 +122,72 @@ func veiled(e facts.Earlier, dropped ...string) facts.Earlier {
 	return out
 }
 
-// endsUser tells whether a fact tells of nothing but a user's deletion.
-func endsUser(f facts.User) bool {
-	return f.Version == "" && f.DeletedVersion != "" && f.LastSeenAt == nil
-}
-
-func (e *erased) stripeCustomer(f *facts.StripeCustomer, at time.Time) bool {
-	if f.DeletedVersion != "" {
+func (ts *tombstones) enrollment(f *facts.Enrollment, c clock) bool {
+	at := c.ofEnrollment(*f)
+	if f.Version == "" && f.DeletedVersion != "" { // nothing but an end
 		at = always
 	}
-	who := identity{aStripeCustomer, f.Account + "/" + f.ID}
-	t := e.tomb(who.kind, who.value, at)
+	person, t := ts.person(f.Person, at)
 	if t == nil {
-		return false
-	}
-	f.ID, f.Name = e.mark(who), ""
-	t.people(&f.Email, &f.Version, &f.DeletedVersion)
-	f.Earlier = veiled(f.Earlier, "name")
-	return true
-}
-
-// people puts what users and Stripe customers have in common. Whoever had no
-// address has none, so that nothing resolves that did not.
-func (t *tombstone) people(email *string, version, deleted *facts.Version) {
-	if *email != "" {
-		*email = t.address()
-	}
-	*version, *deleted = version.Veiled(), deleted.Veiled()
-}
-
-func (e *erased) enrollment(f *facts.Enrollment, at time.Time) bool {
-	if endsEnrollment(*f) {
-		at = always
-	}
-	kind, who := personOf(f.Person)
-	t := e.tomb(kind, who, at)
-	switch {
-	case t != nil && kind == aUser:
-		f.Person = "user:" + e.mark(identity{aUser, who})
-	case t != nil:
-		f.Person = "email:" + t.address()
-	default:
-		if t = e.tomb(anAddress, f.Email, at); t == nil {
+		if t = ts.of(identity{anAddress, f.Email}, at); t == nil {
 			return false
 		}
 	}
+	f.Person, f.Name = person, ""
 	if f.Email != "" {
 		f.Email = t.address()
 	}
-	f.Name = ""
 	return true
 }
 
-// endsEnrollment tells whether a fact is nothing but the end of an enrollment.
-func endsEnrollment(f facts.Enrollment) bool { return f.Version == "" && f.DeletedVersion != "" }
+// person is under what key the enrollments of a person are kept, and the
+// person's tombstone, if any.
+func (ts *tombstones) person(person string, at time.Time) (string, *tombstone) {
+	who := personOf(person)
+	switch t := ts.of(who, at); {
+	case t == nil:
+		return person, nil
+	case who.kind == aUser:
+		return "user:" + ts.pseudonym(who), t
+	default:
+		return "email:" + t.address(), t
+	}
+}
 
-// payment puts what its claimant says as of one time, and what its payment
-// intent and its charge say as of others.
-func (e *erased) payment(f *facts.Payment, claimed, intended, charged time.Time) bool {
-	touched := e.context(&f.Context, f.Account, claimed)
-	if f.Intent != nil {
-		put := *f.Intent
-		if e.context(&put.Context, f.Account, intended) {
-			f.Intent, touched = &put, true
+func (ts *tombstones) purchase(p purchase) (changed bool) {
+	for _, by := range p.parts {
+		if by.ends {
+			by.at = always
 		}
+		changed = ts.buyer(by.Context, p.a, by.at) || changed
 	}
-	return e.copied(&f.Charge, f.Account, charged) || touched
+	return changed
 }
 
-// subscription puts what the subscription says as of one time, and what its
-// checkout says as of another.
-func (e *erased) subscription(f *facts.Subscription, said, checkout time.Time) bool {
-	if f.Status == "canceled" || f.Status == "incomplete_expired" {
-		said = always
+// buyer pseudonymizes whom an object names. The first of them, in the order in
+// which a row is resolved, decides whose the rest is.
+func (ts *tombstones) buyer(c *facts.Context, account string, at time.Time) bool {
+	user, customer := identity{aUser, c.UserRef}, identity{aStripeCustomer, account + "/" + c.StripeCustomer}
+	t := ts.of(identity{anAddress, c.Email}, at)
+	if named := ts.of(customer, at); named != nil {
+		t, c.StripeCustomer = named, ts.pseudonym(customer)
 	}
-	touched := e.context(&f.Context, f.Account, said)
-	return e.copied(&f.Checkout, f.Account, checkout) || touched
-}
-
-// copied puts a context that may be shared, or not there.
-func (e *erased) copied(c **facts.Context, account string, at time.Time) bool {
-	if *c == nil {
-		return false
-	}
-	put := **c
-	if !e.context(&put, account, at) {
-		return false
-	}
-	*c = &put
-	return true
-}
-
-// context puts whom an object names. Whoever comes first in how it is resolved
-// decides whose all the rest is.
-func (e *erased) context(c *facts.Context, account string, at time.Time) bool {
-	customer := identity{aStripeCustomer, account + "/" + c.StripeCustomer}
-	user, stripe, mail := e.tomb(aUser, c.UserRef, at), (*tombstone)(nil), e.tomb(anAddress, c.Email, at)
-	if c.StripeCustomer != "" {
-		stripe = e.tomb(customer.kind, customer.value, at)
-	}
-	t := mail
-	if stripe != nil {
-		t = stripe
-		c.StripeCustomer = e.mark(customer)
-	}
-	if user != nil {
-		t = user
-		c.UserRef = e.mark(identity{aUser, c.UserRef})
+	if named := ts.of(user, at); named != nil {
+		t, c.UserRef = named, ts.pseudonym(user)
 	}
 	if t == nil {
 		return false
 	}
+	t.typed(c)
+	return true
+}
+
+// typed pseudonymizes what was typed beside an id, and tells whether that changes it.
+func (t *tombstone) typed(c *facts.Context) bool {
+	email, name := c.Email, c.Name
 	if c.Email != "" {
 		c.Email = t.address()
 	}
-	c.Name, c.Earlier = "", veiled(c.Earlier, "name")
-	return true
+	c.Name, c.Earlier = "", anonymousAges(c.Earlier, "name")
+	return c.Email != email || name != ""
 }

@@ -5,72 +5,85 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
+
+	"rollcall/facts"
 )
 
-// trail is what was found of a person.
-type trail struct {
+// matches is what was found of a person.
+type matches struct {
 	ids    []identity
 	rows   []rowKey
 	events []received
 }
 
-// from begins with what a person is known by, and goes on, as if all of that had
-// been erased, until nothing leads any further. Of one store only what is there
-// of the person is found. looked is told of each stretch of the inbox.
-func (f *trail) from(ctx context.Context, tx pgx.Tx, seeds []identity, x erasure, looked func(done, all int64) error) error {
-	e, found := &erased{tombs: map[identity]*tombstone{}}, ties{}
+// search begins with what a person is known by, and goes on, as if all of that had
+// been erased, until nothing leads any further. For an erasure from one store only
+// what is there of the person is returned. progress is called after each part of
+// the inbox.
+func search(ctx context.Context, tx pgx.Tx, seeds []identity, x erasure, progress func(done, all int64) error) (m matches, err error) {
+	ts, found := &tombstones{known: map[identity]*tombstone{}}, discoveries{}
 	for _, i := range seeds {
 		found[i] = x.tombstone()
 	}
-	end, err := lastEvent(ctx, tx)
-	if err != nil {
-		return err
+	var end int64
+	if err := tx.QueryRow(ctx, `SELECT coalesce(max(id), 0) FROM webhook_events`).Scan(&end); err != nil {
+		return m, err
 	}
 	for len(found) > 0 {
-		var fresh []identity
-		for len(found) > 0 { // first the rows, of which there are indexes
-			ids := slices.Collect(maps.Keys(found))
-			for i, t := range found {
-				e.tombs[i] = &t
-			}
-			rows, err := mentioning(ctx, tx, ids)
-			if err != nil {
-				return err
-			}
-			if found, err = e.tiesOfRows(ctx, tx, ids, rows); err != nil {
-				return err
-			}
-			fresh, f.rows = append(fresh, ids...), append(f.rows, rows...)
+		fresh, err := m.searchRows(ctx, tx, ts, found)
+		if err != nil {
+			return m, err
 		}
-		f.ids, found = append(f.ids, fresh...), ties{}
-		for from := int64(0); from < end; from += scanStretch {
-			events, err := naming(ctx, tx, fresh, from, from+scanStretch)
+		found = discoveries{}
+		for from := int64(0); from < end; from += eventsPerSearch {
+			events, err := eventsNaming(ctx, tx, fresh, from, from+eventsPerSearch)
 			if err != nil {
-				return err
+				return m, err
 			}
 			for _, v := range events {
-				e.ties(found, v.set)
-				e.objectTies(found, v.about, v.set.At)
+				ts.discover(found, v.set, at(v.set.At))
+				ts.discoverObjects(found, v.about, v.set.At)
 			}
-			f.events = append(f.events, events...)
-			if err := looked(min(from+scanStretch, end), end); err != nil {
-				return err
+			m.events = append(m.events, events...)
+			if err := progress(min(from+eventsPerSearch, end), end); err != nil {
+				return m, err
 			}
 		}
 	}
-	f.rows, f.events = distinct(f.rows), distinctEvents(f.events)
-	slices.SortFunc(f.ids, compareIdentities)
+	m.rows, m.events = distinct(m.rows), distinctEvents(m.events)
+	slices.SortFunc(m.ids, compareIdentities)
 	if x.store == "" {
-		return nil
+		return m, nil
 	}
-	if f.rows, err = rowsInStore(ctx, tx, x.store, f.ids); err != nil {
-		return err
+	if m.rows, err = rowsInStore(ctx, tx, x.store, m.ids); err != nil {
+		return m, err
 	}
-	f.rows = distinct(f.rows)
-	f.events, err = ofStoreAlone(ctx, tx, f.events, x.store, x.person)
-	return err
+	m.events, err = eventsOfStoreOnly(ctx, tx, m.events, x.store, x.person)
+	return m, err
+}
+
+// searchRows finds what rows, for which there are indexes, show of the identities
+// found, and returns all that are new.
+func (m *matches) searchRows(ctx context.Context, tx pgx.Tx, ts *tombstones, found discoveries) (fresh []identity, err error) {
+	for len(found) > 0 {
+		ids := slices.Collect(maps.Keys(found))
+		for i, t := range found {
+			ts.known[i] = &t
+		}
+		rows, err := rowsNaming(ctx, tx, ids)
+		if err != nil {
+			return nil, err
+		}
+		if found, err = ts.discoverInRows(ctx, tx, ids, rows); err != nil {
+			return nil, err
+		}
+		fresh, m.rows = append(fresh, ids...), append(m.rows, rows...)
+	}
+	m.ids = append(m.ids, fresh...)
+	return fresh, nil
 }
 
 func distinctEvents(all []received) []received {
@@ -79,28 +92,17 @@ func distinctEvents(all []received) []received {
 }
 
 // has tells whether an identity is the person's.
-func (f trail) has(i identity) bool {
-	_, found := slices.BinarySearchFunc(f.ids, i, compareIdentities)
+func (m matches) has(i identity) bool {
+	_, found := slices.BinarySearchFunc(m.ids, i, compareIdentities)
 	return found
 }
 
-// values are those of a kind.
-func (f trail) values(kind string) []string {
-	out := []string{}
-	for _, i := range f.ids {
-		if i.kind == kind {
-			out = append(out, i.value)
-		}
-	}
-	return out
-}
-
-// names are all that the person is known by, in lower case; of what they bought
-// the ids stay.
-func (f trail) names() (names []string) {
-	for _, i := range f.ids {
+// names are all that the person is known by, in lower case; ids of what they
+// bought are not among them.
+func (m matches) names() (names []string) {
+	for _, i := range m.ids {
 		if i.kind != anObject {
-			names = append(names, strings.ToLower(idOf(i)))
+			names = append(names, strings.ToLower(i.id()))
 		}
 	}
 	return names
@@ -110,46 +112,23 @@ func (f trail) names() (names []string) {
 // customers at their addresses, and those on no list that name them.
 func rowsInStore(ctx context.Context, q querier, store string, ids []identity) (found []rowKey, err error) {
 	defer wrap(&err, "store.rowsInStore(%q)", store)
-	var leans, emails, persons []string
-	for _, i := range ids {
-		if key, ok := leanOf(i); ok {
-			leans = append(leans, key)
-		} else if i.kind == anAddress {
-			emails, persons = append(emails, i.value), append(persons, "email:"+i.value)
-		}
-	}
-	for kind, named := range map[string]string{
-		enrollment:   "email = ANY($2) OR person = ANY($4)",
-		payment:      "email = ANY($2) OR intent ->> 'email' = ANY($2) OR charge ->> 'email' = ANY($2)",
-		subscription: "email = ANY($2) OR checkout ->> 'email' = ANY($2)",
-	} {
-		key := keyOf[kind]
-		rows, err := q.Query(ctx, `
-			SELECT `+key[0]+`, `+key[1]+`
-			FROM `+tableOf[kind]+`
-			WHERE customer_id IN (SELECT id FROM customers WHERE store_id = $1 AND email = ANY($2))
-			UNION
-			SELECT `+key[0]+`, `+key[1]+`
-			FROM `+tableOf[kind]+`
-			WHERE store_id = $1
-			  AND customer_id IS NULL
-			  AND (leans && $3::text[] OR `+named+`)
-			  AND $4::text[] IS NOT NULL`, store, emails, leans, persons)
-		if err != nil {
-			return nil, err
-		}
-		some, err := keysOfKind(kind, rows)
-		if err != nil {
-			return nil, err
-		}
-		found = append(found, some...)
-	}
-	return found, nil
+	return keysOfRows(ctx, q, `
+		SELECT kind, a, b
+		FROM facts
+		WHERE customer_id IN (SELECT id FROM customers WHERE store_id = $1 AND email = ANY($2))
+		UNION `+unionAll(func(k FactKind) string {
+		return `
+		SELECT '` + k.Name + `', ` + k.key("f") + `
+		FROM ` + k.Table + ` f
+		WHERE f.store_id = $1
+		  AND f.customer_id IS NULL
+		  AND (f.leans && $3::text[] OR ` + namesAddress(k.Table, "f", "$2::text[]") + `)`
+	}), store, valuesOf(anAddress, ids), dependencies(ids))
 }
 
-// ofStoreAlone leaves the events that tell of rows of a store and of nothing
-// else. person is what those rows may go by already.
-func ofStoreAlone(ctx context.Context, q querier, events []received, store, person string) (left []received, err error) {
+// eventsOfStoreOnly leaves the events that tell of rows of a store and of nothing
+// else. person is the pseudonym under which enrollments may be kept already.
+func eventsOfStoreOnly(ctx context.Context, q querier, events []received, store, person string) (left []received, err error) {
 	var all []rowKey
 	for _, v := range events {
 		all = append(all, v.rows()...)
@@ -157,35 +136,22 @@ func ofStoreAlone(ctx context.Context, q querier, events []received, store, pers
 			all = append(all, rowKey{enrollment, f.CourseID, "user:" + person})
 		}
 	}
+	kinds, as, bs := splitKeys(all)
+	ofStore, err := keysOfRows(ctx, q, `SELECT f.kind, f.a, f.b`+givenFacts+` WHERE f.store_id = $4`, kinds, as, bs, store)
 	in := map[rowKey]bool{}
-	for kind, k := range keyArrays(all) {
-		key := keyOf[kind]
-		rows, err := q.Query(ctx, `
-			SELECT k.a, k.b
-			FROM unnest($1::text[], $2::text[]) AS k(a, b)
-			JOIN `+tableOf[kind]+` f ON f.`+key[0]+` = k.a AND f.`+key[1]+` = k.b
-			WHERE f.store_id = $3`, k[0], k[1], store)
-		if err != nil {
-			return nil, err
-		}
-		some, err := keysOfKind(kind, rows)
-		if err != nil {
-			return nil, err
-		}
-		for _, k := range some {
-			in[k] = true
-		}
+	for _, k := range ofStore {
+		in[k] = true
 	}
-	for _, v := range events {
-		if tellsOnlyOf(in, v, person) {
-			left = append(left, v)
-		}
-	}
-	return left, nil
+	return slices.DeleteFunc(events, func(v received) bool {
+		keys := v.rows()
+		return len(keys) == 0 || len(v.set.Users) > 0 || slices.ContainsFunc(keys, func(k rowKey) bool {
+			return !in[k] && !(k.kind == enrollment && in[rowKey{enrollment, k.a, "user:" + person}])
+		})
+	}), err
 }
 
-// rows are those that an event tells of, or, where it says nothing, the payments
-// that it is about.
+// rows are those that an event tells of or, if it has no facts, the payments that
+// it is about.
 func (v received) rows() []rowKey {
 	keys := rowsIn(v.set)
 	for _, o := range v.about.money {
@@ -196,12 +162,87 @@ func (v received) rows() []rowKey {
 	return keys
 }
 
-func tellsOnlyOf(in map[rowKey]bool, v received, person string) bool {
-	keys := v.rows()
-	if len(keys) == 0 || len(v.set.Users) > 0 {
-		return false
+// eventsPerSearch is how many ids of the inbox one statement searches: no index
+// leads to payloads that name somebody.
+const eventsPerSearch = 5000
+
+// maxNeedles is how many words are looked for in each payload.
+const maxNeedles = 100
+
+// received is an event that names somebody who is searched for.
+type received struct {
+	id     int64
+	status string
+	event  facts.Event
+	set    facts.Set // empty where it cannot be read
+	about  about
+	named  []identity // whom and what its text and its facts name
+}
+
+// eventsNaming returns the events with ids above from, up to to, that name any of the
+// identities and have their payloads: in their text, headers included, or in
+// their facts.
+func eventsNaming(ctx context.Context, q querier, ids []identity, from, to int64) (found []received, err error) {
+	defer wrap(&err, "store.eventsNaming(%d, %d)", from, to)
+	sought := map[identity]bool{}
+	var needles []string
+	for _, i := range ids {
+		sought[i] = true
+		for _, spelled := range spellingsOf(i) {
+			needles = append(needles, strings.ToLower(longestASCII(identity{i.kind, spelled}.id())))
+		}
 	}
-	return !slices.ContainsFunc(keys, func(k rowKey) bool {
-		return !in[k] && !(k.kind == enrollment && in[rowKey{enrollment, k.a, "user:" + person}])
-	})
+	if len(needles) > maxNeedles { // to read all is cheaper than to look for each
+		needles = []string{""}
+	}
+	all, err := readEvents(ctx, q, from, to, needles)
+	return slices.DeleteFunc(all, func(r received) bool {
+		return !slices.ContainsFunc(r.named, func(i identity) bool { return sought[i] })
+	}), err
+}
+
+// readEvents reads the events with ids above from, up to to, whose payload or headers
+// may name one of the needles. What is written with escapes is read, too.
+func readEvents(ctx context.Context, q querier, from, to int64, needles []string) ([]received, error) {
+	return queryAll(ctx, q, func(row pgx.CollectableRow) (r received, err error) {
+		var headers []byte
+		e := &r.event
+		if err := row.Scan(&r.id, &r.status, &e.Source, &e.ID, &e.Type, &e.Account, &e.Livemode, &e.OccurredAt, &e.Payload, &headers); err != nil {
+			return r, err
+		}
+		r.set, _ = facts.Read(*e)
+		r.set.At = e.OccurredAt
+		r.about = aboutOf(*e, r.set)
+		r.named = slices.Concat(namedIn(e.Payload, e.Account), namedIn(headers, e.Account), identitiesOf(r.set), r.about.objects)
+		return r, nil
+	}, `
+		SELECT e.id, e.status, e.source, e.event_id, e.type, e.account, e.livemode, e.occurred_at, e.payload, e.headers
+		FROM webhook_events e
+		CROSS JOIN LATERAL (SELECT lower(concat(e.payload::text, ' ', e.headers::text)) AS text OFFSET 0) t
+		WHERE e.id > $1
+		  AND e.id <= $2
+		  AND e.payload IS NOT NULL
+		  AND (strpos(t.text, '\u') > 0
+			OR strpos(t.text, '%40') > 0
+			OR EXISTS (SELECT FROM unnest($3::text[]) AS n(needle) WHERE strpos(t.text, n.needle) > 0))
+		ORDER BY e.id`, from, to, needles)
+}
+
+// spellingsOf are the ways in which an identity may be written.
+func spellingsOf(i identity) []string {
+	if i.kind != anAddress {
+		return []string{i.value}
+	}
+	return append(facts.Spellings(i.value), i.value)
+}
+
+// longestASCII is the part of a text that looks the same in whatever case
+// Postgres and Go take letters beyond ASCII to have.
+func longestASCII(text string) (longest string) {
+	for _, part := range strings.FieldsFunc(text, func(r rune) bool { return r >= utf8.RuneSelf }) {
+		if len(part) > len(longest) {
+			longest = part
+		}
+	}
+	return longest
 }

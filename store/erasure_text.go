@@ -2,41 +2,45 @@ package store
 
 import (
 	"context"
-	"maps"
+	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
 )
 
-// What people and programs wrote down about somebody, beside facts and payloads:
-// notes, findings of backfills, reasons of failures.
+// What is kept about somebody beside facts and payloads: checkouts they left,
+// invoices they did not pay, and what people and programs wrote: notes, findings
+// of backfills, reasons of failures.
 
-// writing is one place where somebody may be written about. Its SQL is given
+// mention is one place where a person may be named. Its SQL is given
 //
+//	@kinds      of all they are known by
+//	@values     the identities themselves
 //	@named      a pattern of all they are known by
 //	@addresses  their addresses
 //	@places     what findings call their rows
 //	@store      the only store that is meant, or empty
-//	@before     what was written later is about somebody who came anew
-//	@person     what they are called now
-//	@aside      what stands instead of a reason that names them
-type writing struct {
+//	@before     what was written later is not about the erased person
+//	@person     their pseudonym
+//	@reason     what replaces a reason that names them
+type mention struct {
 	table string
 	store string // which store's a row is
 	where string // it is about them, or names them
 	set   string // what it becomes; empty: it is removed
 }
 
-func (o writing) fate() string {
-	if o.set == "" {
+func (m mention) fate() string {
+	if m.set == "" {
 		return removed
 	}
 	return reworded
 }
 
-var writings = []writing{
+// mentions are in all columns of text in which erasure finds people, but for the
+// payloads and headers of events.
+var mentions = []mention{
 	{
 		table: "customer_notes",
 		store: "store_id",
@@ -45,81 +49,113 @@ var writings = []writing{
 	{
 		table: "customer_notes",
 		store: "store_id",
-		where: `email <> ALL(@addresses) AND @store IN ('', store_id) AND (body ~* @named OR @store = '' AND author ~* @named)`,
+		where: `email <> ALL(@addresses) AND @store IN ('', store_id) AND (body ~* @named OR @store = '' AND ` + textNames("author", "editor") + `)`,
 		set: `body = regexp_replace(body, @named, @person, 'gi'),
-			author = CASE WHEN @store = '' THEN regexp_replace(author, @named, @person, 'gi') ELSE author END`,
+			author = CASE WHEN @store = '' THEN regexp_replace(author, @named, @person, 'gi') ELSE author END,
+			editor = CASE WHEN @store = '' THEN regexp_replace(editor, @named, @person, 'gi') ELSE editor END`,
 	},
 	{
 		table: "customer_merges",
 		store: "store_id",
-		where: `(from_email = ANY(@addresses) OR into_email = ANY(@addresses)) AND @store IN ('', store_id) AND merged_at <= @before`,
+		where: namesAddress("customer_merges", "customer_merges", "@addresses") + ` AND @store IN ('', store_id) AND merged_at <= @before`,
+	},
+	{
+		table: "checkouts",
+		store: "coalesce(store_ref, '')",
+		where: namesIdentity("checkouts") + ` AND @store IN ('', store_ref) AND version_time(version) <= @before`,
+	},
+	{
+		table: "failed_invoices",
+		where: namesIdentity("failed_invoices") + ` AND @store = '' AND version_time(version) <= @before`,
 	},
 	{
 		table: "backfill_previews",
 		store: "store_id",
-		where: `email = ANY(@addresses) AND @store IN ('', store_id)`,
+		where: namesAddress("backfill_previews", "backfill_previews", "@addresses") + ` AND @store IN ('', store_id)`,
 	},
 	{
 		table: "backfill_errors",
-		where: `concat_ws(E'\n', place, what, why) ~* @named AND (@store = '' OR place = 'store ' || @store OR place = ANY(@places))`,
+		where: textNames(columnsNaming("backfill_errors")...) + ` AND (@store = '' OR place = 'store ' || @store OR place = ANY(@places))`,
 	},
 	{
 		table: "backfills",
 		where: `reason ~* @named AND @store = ''`,
-		set:   `reason = @aside`,
+		set:   `reason = @reason`,
 	},
 	{
 		table: "backfill_chunks",
 		where: `last_error ~* @named AND @store = ''`,
-		set:   `last_error = @aside`,
+		set:   `last_error = @reason`,
 	},
-	{ // the rows that a chunk is about: theirs were put, so they need no attaching
+	{ // the rows that a chunk is about: theirs have been attached
 		table: "backfill_chunks",
 		where: `cursor::text ~* @named AND stream = 'facts' AND @store = ''`,
 		set:   `cursor = regexp_replace(cursor::text, @named, @person, 'gi')::json`,
 	},
-	{ // where a run stood that does not go on
+	{ // where a cancelled run stood
 		table: "backfill_chunks",
 		where: `cursor::text ~* @named AND stream <> 'facts' AND @store = '' AND backfill_id IN (SELECT id FROM backfills WHERE status = 'cancelled')`,
 		set:   `cursor = NULL`,
 	},
 	{
 		table: "watches",
-		where: `concat_ws(' ', detail, fix) ~* @named AND @store = ''`,
-		set: `detail = regexp_replace(detail, @named, @person, 'gi'),
-			fix = regexp_replace(fix, @named, @person, 'gi')`,
+		where: textNames(columnsNaming("watches")...) + ` AND @store = ''`,
+		set:   replaceNames(columnsNaming("watches")...),
 	},
 	{
 		table: "watch_changes",
-		where: `concat_ws(' ', detail, fix, last_error) ~* @named AND @store = ''`,
-		set: `detail = regexp_replace(detail, @named, @person, 'gi'),
-			fix = regexp_replace(fix, @named, @person, 'gi'),
-			last_error = regexp_replace(last_error, @named, @person, 'gi')`,
+		where: textNames(columnsNaming("watch_changes")...) + ` AND @store = ''`,
+		set:   replaceNames(columnsNaming("watch_changes")...),
 	},
 	{
 		table: "webhook_events",
 		where: `last_error ~* @named AND @store = '' AND occurred_at <= @before`,
-		set:   `last_error = @aside`,
+		set:   `last_error = @reason`,
 	},
 }
 
-// aside is what is put in the place of words about a failure.
-const aside = "it named a person who was erased"
-
-// writtenOf are the arguments that the SQL of writings takes.
-func writtenOf(ids []identity, rows []rowKey, x erasure) pgx.NamedArgs {
-	addresses, places := []string{}, []string{}
-	for _, i := range ids {
-		if i.kind == anAddress {
-			addresses = append(addresses, i.value)
+// namesIdentity is SQL for whether a row of a table names any of the identities.
+func namesIdentity(table string) string {
+	ways := map[string]string{anAddress: "%s", aUser: "%s", aStripeCustomer: "account || '/' || %s"}
+	var sql []string
+	for _, c := range identityColumns {
+		if of, ok := ways[c.Names]; ok && c.Table == table {
+			sql = append(sql, fmt.Sprintf("('%s', "+of+")", c.Names, c.Column))
 		}
 	}
+	return `EXISTS (
+			SELECT FROM (VALUES ` + strings.Join(sql, ", ") + `) AS i(kind, value)
+			WHERE (i.kind, i.value) IN (SELECT * FROM unnest(@kinds::text[], @values::text[])))`
+}
+
+// textNames is SQL for whether one of the columns names the person.
+func textNames(columns ...string) string {
+	return `concat_ws(E'\n', ` + strings.Join(columns, ", ") + `) ~* @named`
+}
+
+// replaceNames is SQL that replaces all they are known by in columns.
+func replaceNames(columns ...string) string {
+	set := make([]string, len(columns))
+	for i, c := range columns {
+		set[i] = c + ` = regexp_replace(` + c + `, @named, @person, 'gi')`
+	}
+	return strings.Join(set, ", ")
+}
+
+// erasedReason replaces the reason of a failure that names an erased person.
+const erasedReason = "it named a person who was erased"
+
+// mentionArgs are the arguments of the SQL of mentions.
+func mentionArgs(ids []identity, rows []rowKey, x erasure) pgx.NamedArgs {
+	places := []string{}
 	for _, k := range rows {
 		places = append(places, k.place())
 	}
+	kinds, values := kindsAndValues(ids)
 	return pgx.NamedArgs{
-		"named": pattern(ids), "addresses": addresses, "places": places,
-		"store": x.store, "before": x.at, "person": x.person, "aside": aside,
+		"kinds": kinds, "values": values,
+		"named": pattern(ids), "addresses": valuesOf(anAddress, ids), "places": places,
+		"store": x.store, "before": x.at, "person": x.person, "reason": erasedReason,
 	}
 }
 
@@ -129,7 +165,7 @@ func writtenOf(ids []identity, rows []rowKey, x erasure) pgx.NamedArgs {
 func pattern(ids []identity) string {
 	var all []string
 	for _, i := range ids {
-		switch id := regexp.QuoteMeta(idOf(i)); {
+		switch id := regexp.QuoteMeta(i.id()); {
 		case i.kind == anObject: // it stays
 		case i.kind == anAddress:
 			all = append(all, `(?<![\w.%+-])`+id+`(?![\w-]|\.\w)`)
@@ -145,52 +181,43 @@ func pattern(ids []identity) string {
 	return strings.Join(all, "|")
 }
 
-// unwrite removes or rewords what was written.
-func (w *work) unwrite(ctx context.Context, args pgx.NamedArgs) (err error) {
-	defer wrap(&err, "store.unwrite")
+// eraseText removes or rewords what was written.
+func (f *erasureFilter) eraseText(ctx context.Context, args pgx.NamedArgs) (err error) {
+	defer wrap(&err, "store.eraseText")
 	var batch pgx.Batch
-	for _, o := range writings {
-		if o.set == "" {
-			batch.Queue(`DELETE FROM `+o.table+` WHERE `+o.where, args)
+	for _, m := range mentions {
+		if m.set == "" {
+			batch.Queue(`DELETE FROM `+m.table+` WHERE `+m.where, args)
 		} else {
-			batch.Queue(`UPDATE `+o.table+` SET `+o.set+` WHERE `+o.where, args)
+			batch.Queue(`UPDATE `+m.table+` SET `+m.set+` WHERE `+m.where, args)
 		}
 	}
-	return w.tx.SendBatch(ctx, &batch).Close()
+	return f.tx.SendBatch(ctx, &batch).Close()
 }
 
-// abandoned are the customers whose rows, or some of them, go to a nameless one.
-func (w *work) abandoned(rows []resolution) map[int64]address {
-	if w.erased == nil {
-		return nil
+// eraseNotes removes the notes about customers that no longer exist as their rows,
+// or those under a former key, were pseudonymized, and what is known of their merges.
+func (f *erasureFilter) eraseNotes(ctx context.Context, rows []resolution, former []customer) (err error) {
+	defer wrap(&err, "store.eraseNotes")
+	var ids []int64
+	var stores, emails []string
+	add := func(id int64, store, email string) {
+		ids, stores, emails = append(ids, id), append(stores, store), append(emails, email)
 	}
-	left := map[int64]address{}
-	for _, c := range w.bereft {
-		left[c.id] = address{c.store, c.email}
+	for _, c := range former {
+		add(c.id, c.store, c.email)
 	}
 	for _, r := range rows {
 		if r.OldEmail != nil && !anonymous(*r.OldEmail) && r.attachable() && anonymous(*r.Email) {
-			left[*r.OldID] = address{*r.OldStore, *r.OldEmail}
+			add(*r.OldID, *r.OldStore, *r.OldEmail)
 		}
 	}
-	return left
-}
-
-// forgetNotes removes the notes about those of the customers who are gone by
-// now, and what is known of merges with them.
-func (w *work) forgetNotes(ctx context.Context, left map[int64]address) (err error) {
-	defer wrap(&err, "store.forgetNotes(%d)", len(left))
-	if len(left) == 0 {
+	if f.tombstones == nil || len(ids) == 0 {
 		return nil
 	}
-	ids := slices.Sorted(maps.Keys(left))
-	stores, emails := make([]string, len(ids)), make([]string, len(ids))
-	for i, id := range ids {
-		stores[i], emails[i] = left[id].store, left[id].email
-	}
-	_, err = w.tx.Exec(ctx, `
+	_, err = f.tx.Exec(ctx, `
 		WITH gone AS MATERIALIZED (
-			SELECT l.*
+			SELECT DISTINCT l.*
 			FROM unnest($1::bigint[], $2::text[], $3::text[]) AS l(id, store_id, email)
 			WHERE NOT EXISTS (SELECT FROM customers c WHERE c.id = l.id)
 		),

@@ -281,7 +281,7 @@ const ownCustomer = `coalesce(p.stripe_customer, p.intent ->> 'stripe_customer',
 // one of that customer: what was paid before somebody was erased is not that of
 // the same person come anew, though it be for one subscription.
 func sameHand(customer, others, user string) string {
-	return `CASE WHEN coalesce((` + customer + ` LIKE '` + nameless + `%') = (` + others + ` LIKE '` + nameless + `%'), true) THEN ` + user + ` END`
+	return `CASE WHEN coalesce((` + customer + ` LIKE '` + anonymousPrefix + `%') = (` + others + ` LIKE '` + anonymousPrefix + `%'), true) THEN ` + user + ` END`
 }
 
 // ownIntents are the payment intents whose refunds and disputes are those of

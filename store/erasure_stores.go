@@ -1,0 +1,140 @@
+package store
+
+import (
+	"context"
+
+	"rollcall/facts"
+)
+
+// A person erased from one store only is still known to the others. What they
+// have in that store cannot be told by the names in a fact, only by where it
+// belongs. So it is found when rows are resolved, and pseudonymized then.
+
+// pseudonymizeInStores pseudonymizes the rows that resolve to a person erased from
+// the row's own store, if they began before, and resolves all again: one may be
+// known by another.
+func (f *erasureFilter) pseudonymizeInStores(ctx context.Context, rows []resolution) (_ []resolution, err error) {
+	ts, err := f.load(ctx)
+	if err != nil || ts == nil || !ts.inStores {
+		return rows, err
+	}
+	defer wrap(&err, "store.pseudonymizeInStores(%d)", len(rows))
+	for {
+		found, err := f.findInStores(ctx, rows)
+		if err != nil || len(found) == 0 {
+			return rows, err
+		}
+		keys, any := make([]rowKey, len(rows)), false
+		for i, r := range rows {
+			keys[i] = r.rowKey
+			if t := found[r.whose()]; t != nil {
+				var changed bool
+				if keys[i], changed, err = f.pseudonymizeInStore(ctx, r.rowKey, t); err != nil {
+					return nil, err
+				}
+				any = any || changed
+				f.inStores[r.rowKey] = changed || f.inStores[r.rowKey] || anonymous(r.whose().email)
+			}
+		}
+		if !any {
+			return rows, nil
+		}
+		if rows, err = resolve(ctx, f.tx, distinct(keys), f.platform); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// whose returns the row's store and buyer, even if the buyer is not a customer.
+func (r resolution) whose() address {
+	if r.Store == nil || r.Buyer == nil {
+		return address{}
+	}
+	return address{*r.Store, *r.Buyer}
+}
+
+// findInStores finds who of those that rows resolve to was erased from a store:
+// under their address or, for rows told again after they were pseudonymized, under
+// the pseudonym.
+func (f *erasureFilter) findInStores(ctx context.Context, rows []resolution) (map[address]*tombstone, error) {
+	asked := map[string]string{} // hash or pseudonym to address
+	var hashes [][]byte
+	var stores, persons []string
+	for _, r := range rows {
+		at := r.whose()
+		if at.email == "" {
+			continue
+		}
+		stores = append(stores, at.store)
+		if anonymous(at.email) {
+			person := at.email[:len(at.email)-len(anonymousDomain)]
+			persons, asked[person] = append(persons, person), at.email
+			continue
+		}
+		hash := f.tombstones.hash(identity{anAddress, at.email})
+		hashes, asked[string(hash)] = append(hashes, hash), at.email
+	}
+	found := map[address]*tombstone{}
+	return found, scanTombstones(ctx, f.tx, func(by []byte, store string, t *tombstone) { found[address{store, asked[string(by)]}] = t }, `
+		SELECT e.hash, e.store_id, e.erasure_id, x.person, e.erased_at
+		FROM erased e
+		JOIN erasures x ON x.id = e.erasure_id
+		WHERE e.hash = ANY($1) AND e.store_id = ANY($3)
+		UNION ALL
+		SELECT convert_to(x.person, 'UTF8'), x.store_id, x.id, x.person, x.erased_at
+		FROM erasures x
+		WHERE x.person = ANY($2) AND x.store_id = ANY($3)`, hashes, persons, stores)
+}
+
+// pseudonymizeInStore pseudonymizes one row, if it began before its person was
+// erased, and returns its key as it is now.
+func (f *erasureFilter) pseudonymizeInStore(ctx context.Context, k rowKey, t *tombstone) (key rowKey, changed bool, err error) {
+	more := locks{}
+	more.add(false, "user:"+t.person)
+	key = k
+	if k.kind == enrollment {
+		key.b = "user:" + t.person
+		more.add(true, key.lock())
+	}
+	if err := f.extend(ctx, more); err != nil {
+		return k, false, err
+	}
+	set, err := readRows(ctx, f.tx, []rowKey{k}, false)
+	if err != nil {
+		return k, false, err
+	}
+	for _, p := range purchasesOf(&set, asStored) {
+		if !p.began.After(t.at) && t.ownAll(p) {
+			return k, true, f.writePurchases(ctx, []purchase{p})
+		}
+	}
+	if len(set.Enrollments) == 0 || k == key || asStored.ofEnrollment(set.Enrollments[0]).After(t.at) {
+		return k, false, nil
+	}
+	e := &set.Enrollments[0]
+	e.Person, e.Email, e.Name = key.b, "", ""
+	if err := upsert(ctx, f.tx, facts.Set{Enrollments: set.Enrollments}, nil); err != nil {
+		return k, false, err
+	}
+	return key, true, f.removeEnrollments(ctx, []string{k.a}, []string{k.b})
+}
+
+// ownAll makes the anonymous person the buyer in all parts of a row.
+func (t *tombstone) ownAll(p purchase) (changed bool) {
+	for _, by := range p.parts {
+		if by.told || by.UserRef+by.StripeCustomer+by.Email+by.Name != "" {
+			changed = t.own(by.Context) || changed
+		}
+	}
+	return changed
+}
+
+// own makes the anonymous person the user: whose a row is, is asked of that first.
+func (t *tombstone) own(c *facts.Context) bool {
+	old := *c
+	c.UserRef, c.Email, c.Name, c.Earlier = t.person, "", "", anonymousAges(c.Earlier, "email", "name")
+	if c.StripeCustomer != "" {
+		c.StripeCustomer = t.person
+	}
+	return old.UserRef != c.UserRef || old.StripeCustomer != c.StripeCustomer || old.Email+old.Name != ""
+}
