@@ -258,7 +258,7 @@ func factsOf[F any](ctx context.Context, q querier, sql string, args ...any) ([]
 // people by one.
 func readRows(ctx context.Context, q querier, keys []rowKey, pseudonyms bool) (set facts.Set, err error) {
 	for k, columns := range byKind(distinct(keys)) {
-		sql := `SELECT to_jsonb(f)` + k.given()
+		sql := `SELECT to_jsonb(f)` + k.given("f")
 		if pseudonyms {
 			sql += ` WHERE concat_ws(' ', ` + qualify("f", columnsNaming(k.Table)) + `) LIKE '%` + anonymousPrefix + `%'`
 		}

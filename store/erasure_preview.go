@@ -183,7 +183,7 @@ func (v *preview) countPeople(ctx context.Context) (err error) {
 // countRows counts facts.
 func (v *preview) countRows(ctx context.Context) error {
 	for k, columns := range byKind(v.found.rows) {
-		if err := v.count(ctx, Trace{Table: k.Table, Fate: renamed}, `SELECT coalesce(f.store_id, ''), count(*)`+k.given()+` GROUP BY 1`, columns[0], columns[1]); err != nil {
+		if err := v.count(ctx, Trace{Table: k.Table, Fate: renamed}, `SELECT coalesce(f.store_id, ''), count(*)`+k.given("f")+` GROUP BY 1`, columns[0], columns[1]); err != nil {
 			return err
 		}
 	}
