@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 )
@@ -43,9 +44,18 @@ func (c *conditions) String() string {
 	return strings.Join(c.sql, "\n\t\t  AND ")
 }
 
-// addMoment adds a comparison with a moment unless that is empty.
-func (c *conditions) addMoment(comparison, moment string) {
-	if text, cast, ok := parseMoment(moment); ok {
-		c.add(comparison+cast, text)
+// addParams adds the conditions of those params that are given and whose On
+// begins with on.
+func (c *conditions) addParams(on string, params []Param) {
+	for _, p := range params {
+		if *p.Value == "" || p.SQL == "" || !strings.HasPrefix(p.On, on) {
+			continue
+		}
+		sql, arg := p.SQL, *cmp.Or(p.Arg, p.Value)
+		if p.Kind != nil && p.Kind.sql != nil {
+			text, made, _ := p.Kind.sql(arg)
+			sql, arg = strings.ReplaceAll(sql, "$?", made), text
+		}
+		c.add(sql, arg)
 	}
 }
