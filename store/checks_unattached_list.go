@@ -27,7 +27,7 @@ const offSort = "kind"
 // for a reason; its errors are *BadParam.
 func ParseOffFilter(reason string, q url.Values) (OffFilter, error) {
 	f := OffFilter{Reason: reason}
-	err := readParams(q, map[string]*string{"store": &f.Store, "cursor": &f.Cursor}, &f.Limit)
+	err := readParams(q, []Param{{Name: "store", Value: &f.Store}, cursorParam(&f.Cursor)}, &f.Limit)
 	if err == nil {
 		_, _, err = f.check()
 	}

@@ -119,37 +119,11 @@ func explain(is, should json.RawMessage) string {
 	return unlike(old, now)
 }
 
-// customersDifferSQL derives customers as deriveSQL does, with the same
-// parameters, and returns those that are not so.
-var customersDifferSQL = readOnly(deriveSQL)
-
-// readOnly makes of the statement that writes derived customers one that
-// compares them with those that are there.
-func readOnly(derive string) string {
-	head, rest := cut(derive, "INSERT INTO customers AS c (")
-	columns, rest := cut(rest, ") OVERRIDING SYSTEM VALUE")
-	derived, rest := cut(rest, "ON CONFLICT (id)")
-	_, rest = cut(rest, "\nWHERE ")
-	differ, _ := cut(rest, "RETURNING")
-	return head + `, derived (` + columns + `) AS (` + derived + `)
-SELECT c.id, to_jsonb(c), to_jsonb(d)
-FROM target t
-JOIN customers c ON c.id = t.id
-LEFT JOIN derived d ON d.id = t.id
-WHERE CASE WHEN d.id IS NOT NULL
-	THEN ` + strings.ReplaceAll(differ, "EXCLUDED.", "d.") + `
-	ELSE NOT EXISTS (SELECT FROM payments      WHERE customer_id = c.id)
-	 AND NOT EXISTS (SELECT FROM enrollments   WHERE customer_id = c.id)
-	 AND NOT EXISTS (SELECT FROM subscriptions WHERE customer_id = c.id)
-	END
-ORDER BY c.id`
-}
-
 // cut splits a statement of ours at a text that it has.
 func cut(sql, at string) (before, after string) {
 	before, after, found := strings.Cut(sql, at)
 	if !found {
-		panic("the statement that derives customers has no " + at)
+		panic("a statement has no " + at)
 	}
 	return before, after
 }

@@ -116,39 +116,53 @@ func (s *Store) Customer(ctx context.Context, storeID, id string) (_ Customer, e
 	return one[0].Customer, err
 }
 
+// listedColumn is an expression on customers c, and where it is read into.
+type listedColumn struct {
+	sql  string
+	into any
+}
+
+// columns are all that is read of a customer; key is SQL.
+func (c *listed) columns(key string, subscriptions *[]listedSubscription) []listedColumn {
+	return []listedColumn{
+		{"c.id", &c.id},
+		{"c.store_id", &c.StoreID},
+		{"c.email", &c.Email},
+		{"c.name", &c.Name},
+		{"c.image_url", &c.ImageURL},
+		{"c.type", &c.Type},
+		{"c.status", &c.Status},
+		{"c.source_kind", &c.Source.Kind},
+		{"c.source_product_id", &c.Source.ProductID},
+		{"c.spent", listOf[Money]{&c.TotalSpent}},
+		{"c.refunded", listOf[Money]{&c.Refunded}},
+		{"c.first_seen_at", &c.FirstSeenAt},
+		{"c.last_activity_at", &c.LastActivityAt},
+		{"coalesce(c.last_activity, '')", &c.LastActivity},
+		{"c.courses", listOf[Course]{&c.Courses}},
+		{"c.purchases", listOf[Purchase]{&c.Purchases}},
+		{"c.subscriptions", listOf[listedSubscription]{subscriptions}},
+		{key + " AS key_text", &c.key},
+	}
+}
+
 // selectCustomers reads all that scanCustomer scans, of the c that is to follow;
 // key is SQL.
 func selectCustomers(key string) string {
-	return `
-		SELECT
-			c.id,
-			c.store_id,
-			c.email,
-			c.name,
-			c.image_url,
-			c.type,
-			c.status,
-			c.source_kind,
-			c.source_product_id,
-			c.spent,
-			c.refunded,
-			c.first_seen_at,
-			c.last_activity_at,
-			coalesce(c.last_activity, ''),
-			c.courses,
-			c.purchases,
-			c.subscriptions,
-			` + key + ` AS key_text
-		FROM`
+	var all []string
+	for _, column := range new(listed).columns(key, nil) {
+		all = append(all, column.sql)
+	}
+	return "\n\t\tSELECT\n\t\t\t" + strings.Join(all, ",\n\t\t\t") + "\n\t\tFROM"
 }
 
 func scanCustomer(row pgx.CollectableRow) (c listed, err error) {
 	var subscriptions []listedSubscription
-	err = row.Scan(&c.id, &c.StoreID, &c.Email, &c.Name, &c.ImageURL, &c.Type, &c.Status, &c.Source.Kind, &c.Source.ProductID,
-		flatList[Money]{&c.TotalSpent, (*Money).set}, flatList[Money]{&c.Refunded, (*Money).set},
-		&c.FirstSeenAt, &c.LastActivityAt, &c.LastActivity,
-		flatList[Course]{&c.Courses, (*Course).set}, flatList[Purchase]{&c.Purchases, (*Purchase).set},
-		flatList[listedSubscription]{&subscriptions, (*listedSubscription).set}, &c.key)
+	var into []any
+	for _, column := range c.columns("", &subscriptions) {
+		into = append(into, column.into)
+	}
+	err = row.Scan(into...)
 	c.ID = strconv.FormatInt(c.id, 10)
 	c.FirstSeenAt, c.LastActivityAt = utc(c.FirstSeenAt), utc(c.LastActivityAt)
 	c.Subscriptions = make([]Subscription, len(subscriptions))

@@ -2,12 +2,8 @@ package store
 
 import "fmt"
 
-// What Explain and Timeline read. Both begin with the very words that derive
-// customers: what they tell cannot be another arithmetic than the list's.
-
-// derivation is deriveSQL up to where it writes: what it makes of the facts of
-// the customers $1 of stores $2 at addresses $3.
-var derivation, _ = cut(deriveSQL, "INSERT INTO customers AS c (")
+// What Explain and Timeline read. Both begin with derivation, as what derives
+// customers does: what they tell cannot be another arithmetic than the list's.
 
 // refOf is SQL for the ref of a fact.
 func refOf(kind, account, id string) string {
@@ -37,7 +33,7 @@ const (
 				'progress', e.progress_version, 'enrolled_at', e.enrolled_version, 'completed_at', e.completed_version, 'end', e.deleted_version)`
 )
 
-// unlocks lists the courses that a payment unlocks; see bought in deriveSQL,
+// unlocks lists the courses that a payment unlocks; see bought in derivation,
 // which no longer knows by which payment.
 const unlocks = `ARRAY(
 				SELECT l.product

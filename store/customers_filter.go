@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 )
 
 // DefaultSort shows the latest active first.
@@ -43,36 +42,90 @@ type Filter struct {
 	Limit  int    // most customers on the page
 }
 
-// params are the fields by the names of their query parameters: the one list
-// from which filters are read and written.
-func (f *Filter) params() map[string]*string {
-	return map[string]*string{
-		"type":                 &f.Type,
-		"status":               &f.Status,
-		"source":               &f.Source,
-		"course":               &f.Course,
-		"not_course":           &f.NotCourse,
-		"completed":            &f.Completed,
-		"progress_min":         &f.ProgressMin,
-		"progress_max":         &f.ProgressMax,
-		"product":              &f.Product,
-		"not_product":          &f.NotProduct,
-		"spent_min":            &f.SpentMin,
-		"first_seen_after":     &f.FirstSeenAfter,
-		"first_seen_before":    &f.FirstSeenBefore,
-		"last_activity_after":  &f.LastActivityAfter,
-		"last_activity_before": &f.LastActivityBefore,
-		"q":                    &f.Query,
-		"sort":                 &f.Sort,
-		"cursor":               &f.Cursor,
+// Kinds of values of a list of customers.
+var (
+	CourseID  = &ParamKind{Schema: Text.Schema}
+	ProductID = &ParamKind{Schema: Text.Schema}
+	Percent   = &ParamKind{Schema: `{"type": "number", "minimum": 0, "maximum": 100}`, check: checkPercent}
+	Amount    = &ParamKind{Schema: `{"type": "string", "pattern": "^[0-9]{1,12}(\\.[0-9]{1,3})?$"}`, check: checkAmount}
+)
+
+// What a filter of customers is a condition of.
+const (
+	onFacet  = "facet" // a part of the facet: these come first, in its order
+	onEntry  = "i"     // what they have and are called, in customer_index
+	onCourse = "k"     // the course named by Course, in c.courses
+	onRow    = "c."    // begins all that is asked of a customer's row
+
+	onSpent        = onRow + "spent_rank"
+	onFirstSeen    = onRow + "first_seen_at"
+	onLastActivity = onRow + "last_activity_at"
+)
+
+// Params are the filters. To add one, add it to Filter and here; one that pages
+// show by a menu has a Label.
+func (f *Filter) Params() []Param {
+	course := Param{Name: "course", Value: &f.Course, Kind: CourseID, On: onEntry, SQL: "i.has @> ARRAY['course:' || $?]",
+		Label: "Enrolled in", Doc: "Only those in the course with this id.", Example: "course_1"}
+	return []Param{
+		{Name: "type", Value: &f.Type, On: onFacet, Schema: "CustomerType",
+			Choices: []Choice{{"", "Everybody"}, {"lead", "Leads"}, {"paying", "Customers"}, {"subscription", "Subscribers"}},
+			Label:   "Type", Doc: "Only customers of this type.", Example: "paying"},
+		{Name: "status", Value: &f.Status, On: onFacet, Schema: "CustomerStatus",
+			Choices: []Choice{{"", "Any"}, {"active", "Active"}, {"inactive", "Inactive"}},
+			Label:   "Status", Doc: "Only those in this state.", Example: "active"},
+		{Name: "source", Value: &f.Source, On: onFacet,
+			Choices: []Choice{{"", "Anything"}, {"free_course", "Free course"}, {"course_purchase", "Course purchase"},
+				{"product_purchase", "Product purchase"}, {"subscription", "Subscription"}},
+			Label: "Came by", Doc: "Only those whom this brought.", Example: "free_course"},
+		course,
+		{Name: "completed", Value: &f.Completed, Of: &course, On: onEntry, SQL: completedSQL[f.Completed], Arg: &f.Course,
+			Choices: []Choice{{"", "Either way"}, {"yes", "Completed"}, {"no", "Not completed"}}, Label: "… and completed it", Chip: "Course",
+			Doc: "Only those who have finished, or not, the course named by `course`.", Example: "yes"},
+		{Name: "progress_min", Value: &f.ProgressMin, Kind: Percent, Of: &course, On: onCourse, SQL: "k.progress >= $?::text::float8",
+			Label: "… progress from, %", Chip: "Progress from", Doc: "Least progress in the course named by `course`, percent.", Example: 50},
+		{Name: "progress_max", Value: &f.ProgressMax, Kind: Percent, Of: &course, On: onCourse, SQL: "k.progress <= $?::text::float8",
+			Label: "… progress to, %", Chip: "Progress to", Doc: "Most progress in the course named by `course`, percent.", Example: 99.5},
+		{Name: "not_course", Value: &f.NotCourse, Kind: CourseID, On: onEntry, SQL: "NOT i.has @> ARRAY['course:' || $?]",
+			Label: "Not enrolled in", Doc: "Only those who are not in the course with this id.", Example: "course_2"},
+		{Name: "product", Value: &f.Product, Kind: ProductID, On: onEntry, SQL: "i.has @> ARRAY['product:' || $?]",
+			Label: "Bought", Doc: "Only those who bought, or subscribed to, the product with this id.", Example: "beat_pack"},
+		{Name: "not_product", Value: &f.NotProduct, Kind: ProductID, On: onEntry, SQL: "NOT i.has @> ARRAY['product:' || $?]",
+			Label: "Not bought", Doc: "Only those who did not buy, or subscribe to, the product with this id.", Example: "beat_pack"},
+		{Name: "spent_min", Value: &f.SpentMin, Kind: Amount, On: onSpent, SQL: "c.spent_rank >= $?::text::numeric",
+			Label: "Spent at least", Doc: "The least that they spent in any one currency, in its major unit.", Example: "99.50"},
+		{Name: "first_seen_after", Value: &f.FirstSeenAfter, Kind: Moment, On: onFirstSeen, SQL: "c.first_seen_at >= $?",
+			Label: "First seen within", Doc: "Only those first seen then or later.", Example: "30d"},
+		{Name: "first_seen_before", Value: &f.FirstSeenBefore, Kind: Moment, On: onFirstSeen, SQL: "c.first_seen_at < $?",
+			Label: "First seen before the last", Doc: "Only those first seen before.", Example: "2026-01-31"},
+		{Name: "last_activity_after", Value: &f.LastActivityAfter, Kind: Moment, On: onLastActivity, SQL: "c.last_activity_at >= $?",
+			Label: "Active within", Doc: "Only those active then or later.", Example: "2026-01-31T10:00:00Z"},
+		{Name: "last_activity_before", Value: &f.LastActivityBefore, Kind: Moment, On: onLastActivity, SQL: "c.last_activity_at < $?",
+			Label: "Not active for", Doc: "Only those not active since.", Example: "6w"},
+		{Name: "q", Value: &f.Query, Kind: Search, // survey makes patterns of it
+			Doc: "Only those with all these words, in any order, in their name and address, or in the title of one thing they have. " +
+				"White space, commas and semicolons separate words. Part of a word is enough; case, accents, and kinds of apostrophes, " +
+				"quotation marks, hyphens and white space do not matter.",
+			Example: "doe"},
 	}
+}
+
+// completedSQL are the conditions of completed, by its value.
+var completedSQL = map[string]string{
+	"yes": "i.has @> ARRAY['completed:' || $?]",
+	"no":  "NOT i.has @> ARRAY['completed:' || $?]",
+}
+
+// all are the filters, and the parameters of a page.
+func (f *Filter) all() []Param {
+	return append(f.Params(), Param{Name: "sort", Value: &f.Sort, Default: DefaultSort}, cursorParam(&f.Cursor))
 }
 
 // ParseFilter reads the query parameters of a list of store's customers; its
 // errors are *BadParam. Empty parameters count as absent, as forms send them.
 func ParseFilter(store string, q url.Values) (Filter, error) {
 	f := Filter{Store: store}
-	err := readParams(q, f.params(), &f.Limit)
+	err := readParams(q, f.all(), &f.Limit)
 	if err == nil {
 		f, _, err = f.check()
 	}
@@ -81,50 +134,17 @@ func ParseFilter(store string, q url.Values) (Filter, error) {
 
 // Values are the query parameters that ask for f: those that are not as they
 // would be anyway.
-func (f Filter) Values() url.Values {
-	q := url.Values{}
-	for name, value := range f.params() {
-		if *value != "" && !(name == "sort" && *value == DefaultSort) {
-			q.Set(name, *value)
-		}
-	}
-	if f.Limit != 0 && f.Limit != DefaultLimit {
-		q.Set("limit", strconv.Itoa(f.Limit))
-	}
-	return q
-}
+func (f Filter) Values() url.Values { return paramValues(f.all(), f.Limit) }
 
 // Narrow tells whether f asks for fewer than everybody.
-func (f Filter) Narrow() bool {
-	return f != Filter{Store: f.Store, Sort: f.Sort, Cursor: f.Cursor, Limit: f.Limit}
-}
+func (f Filter) Narrow() bool { return given(f.Params()) }
 
 // check fills in the defaults and finds where the page before ended (nil: this
 // is the first).
 func (f Filter) check() (Filter, *position, error) {
-	f.Sort, f.Limit = cmp.Or(f.Sort, DefaultSort), cmp.Or(f.Limit, DefaultLimit)
-	for _, err := range []error{
-		oneOf("type", f.Type, "lead", "paying", "subscription"),
-		oneOf("status", f.Status, "active", "inactive"),
-		oneOf("source", f.Source, "free_course", "course_purchase", "product_purchase", "subscription"),
-		oneOf("completed", f.Completed, "yes", "no"),
-		ofCourse("completed", f.Completed, f.Course),
-		ofCourse("progress_min", f.ProgressMin, f.Course),
-		ofCourse("progress_max", f.ProgressMax, f.Course),
-		checkPercent("progress_min", f.ProgressMin),
-		checkPercent("progress_max", f.ProgressMax),
-		checkAmount("spent_min", f.SpentMin),
-		checkMoment("first_seen_after", f.FirstSeenAfter),
-		checkMoment("first_seen_before", f.FirstSeenBefore),
-		checkMoment("last_activity_after", f.LastActivityAfter),
-		checkMoment("last_activity_before", f.LastActivityBefore),
-	} {
-		if err != nil {
-			return f, nil, err
-		}
-	}
-	if n := utf8.RuneCountInString(f.Query); n > maxQuery {
-		return f, nil, badParam("q", "is %d characters long, at most %d are allowed", n, maxQuery)
+	f.Limit = cmp.Or(f.Limit, DefaultLimit)
+	if err := checkParams(f.all()); err != nil {
+		return f, nil, err
 	}
 	by, ok := orders[strings.TrimPrefix(f.Sort, "-")]
 	if !ok {
@@ -138,18 +158,10 @@ func (f Filter) check() (Filter, *position, error) {
 	return f, at, err
 }
 
-// ofCourse refuses a parameter that says something of a course if there is none.
-func ofCourse(name, value, course string) error {
-	if value != "" && course == "" {
-		return badParam(name, "is about a course: name it with course=ID")
-	}
-	return nil
-}
-
 var percents = regexp.MustCompile(`^[0-9]{1,3}(\.[0-9]{1,6})?$`)
 
 func checkPercent(name, value string) error {
-	if n, err := strconv.ParseFloat(value, 64); value != "" && (err != nil || !percents.MatchString(value) || n > 100) {
+	if n, err := strconv.ParseFloat(value, 64); err != nil || !percents.MatchString(value) || n > 100 {
 		return badParam(name, "%q is not allowed; give a number from 0 to 100", value)
 	}
 	return nil
@@ -158,7 +170,7 @@ func checkPercent(name, value string) error {
 var amounts = regexp.MustCompile(`^[0-9]{1,12}(\.[0-9]{1,3})?$`)
 
 func checkAmount(name, value string) error {
-	if value != "" && !amounts.MatchString(value) {
+	if !amounts.MatchString(value) {
 		return badParam(name, "%q is not allowed; give an amount as in 99 or 99.50", value)
 	}
 	return nil

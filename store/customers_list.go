@@ -113,12 +113,6 @@ func people(ctx context.Context, db querier, store string, facets []string) (n i
 	return n, err
 }
 
-// withinFacets tells whether f asks for fewer than all of its facets.
-func (f Filter) withinFacets() bool {
-	f.Type, f.Status, f.Source = "", "", ""
-	return f.Narrow()
-}
-
 // read reads up to one row more than the limit, from after on.
 func (q *question) read(ctx context.Context, after *position) (rows []listed, err error) {
 	if q.passes && q.people > int64(q.walkBudget) {
@@ -232,7 +226,7 @@ func (q *question) branches(in span, sorted string, args *arguments) (branches [
 	if by.null {
 		all.sql = append(all.sql, by.key+map[bool]string{true: " IS NULL", false: " IS NOT NULL"}[in.without])
 	}
-	q.ofKey(all, by.key)
+	all.addParams(by.key, q.Params())
 	if in.after != nil {
 		all.sql = append(all.sql, by.after(in.after, direction, all))
 	}

@@ -43,7 +43,7 @@ const timelineSort = "-at"
 // *BadParam.
 func ParseTimelineFilter(q url.Values) (TimelineFilter, error) {
 	var f TimelineFilter
-	err := readParams(q, map[string]*string{"cursor": &f.Cursor}, &f.Limit)
+	err := readParams(q, []Param{cursorParam(&f.Cursor)}, &f.Limit)
 	if err == nil {
 		_, err = decodeCursor(f.Cursor, timelineSort)
 	}

@@ -1,54 +1,19 @@
 package store
 
 import (
-	"cmp"
 	"slices"
-	"strconv"
 	"strings"
 )
 
-// arguments are those of a statement.
-type arguments []any
-
-// add adds an argument and returns its placeholder.
-func (a *arguments) add(arg any) string {
-	*a = append(*a, arg)
-	return "$" + strconv.Itoa(len(*a))
-}
-
-// conditions are what a row must meet. Several of one statement share its
-// arguments.
-type conditions struct {
-	sql  []string
-	args *arguments
-}
-
-// add adds a condition in which each $? stands for arg.
-func (c *conditions) add(condition string, arg any) {
-	c.sql = append(c.sql, strings.ReplaceAll(condition, "$?", c.arg(arg)))
-}
-
-// arg adds an argument and returns its placeholder.
-func (c *conditions) arg(arg any) string { return c.args.add(arg) }
-
-// addIf adds a condition unless value is empty.
-func (c *conditions) addIf(condition, value string) {
-	if value != "" {
-		c.add(condition, value)
-	}
-}
-
-func (c *conditions) String() string {
-	if len(c.sql) == 0 {
-		return "true"
-	}
-	return strings.Join(c.sql, "\n\t\t  AND ")
-}
-
-// facetsOf are those of a store's facets whose type, status and source f asks
-// for; parts that it leaves open may be any.
+// facetsOf are those of a store's facets that f asks for; parts that it leaves
+// open may be any.
 func (f Filter) facetsOf(all []string) (facets []string) {
-	want := []string{f.Type, f.Status, f.Source}
+	var want []string
+	for _, p := range f.Params() {
+		if p.On == onFacet {
+			want = append(want, *p.Value)
+		}
+	}
 	for _, facet := range all {
 		is := strings.SplitN(facet, "/", len(want))
 		if !slices.ContainsFunc([]int{0, 1, 2}, func(i int) bool { return want[i] != "" && want[i] != is[i] }) {
@@ -58,49 +23,26 @@ func (f Filter) facetsOf(all []string) (facets []string) {
 	return facets
 }
 
-// own adds what f asks of a customer c beyond its facet.
-func (f Filter) own(w *conditions) {
-	for _, key := range []string{"c.spent_rank", "c.first_seen_at", "c.last_activity_at"} {
-		f.ofKey(w, key)
-	}
-	if f.ProgressMin != "" || f.ProgressMax != "" {
-		w.sql = append(w.sql, `EXISTS (
-			SELECT
-			FROM jsonb_to_recordset(c.courses) AS k(id text, progress float8)
-			WHERE k.id = `+w.arg(f.Course)+`
-			  AND k.progress BETWEEN `+w.arg(cmp.Or(f.ProgressMin, "0"))+`::text::float8 AND `+w.arg(cmp.Or(f.ProgressMax, "100"))+`::text::float8
-		)`)
-	}
+// withinFacets tells whether f asks for fewer than all of its facets.
+func (f Filter) withinFacets() bool {
+	return given(slices.DeleteFunc(f.Params(), func(p Param) bool { return p.On == onFacet }))
 }
 
-// ofKey adds what f asks of a value that orders sort by: a range of that order.
-func (f Filter) ofKey(w *conditions, key string) {
-	switch key {
-	case "c.spent_rank":
-		w.addIf(key+" >= $?::text::numeric", f.SpentMin)
-	case "c.first_seen_at":
-		w.addMoment(key+" >= ", f.FirstSeenAfter)
-		w.addMoment(key+" < ", f.FirstSeenBefore)
-	case "c.last_activity_at":
-		w.addMoment(key+" >= ", f.LastActivityAfter)
-		w.addMoment(key+" < ", f.LastActivityBefore)
+// own adds what f asks of a customer c beyond its facet.
+func (f Filter) own(w *conditions) {
+	w.addParams(onRow, f.Params())
+	of := &conditions{args: w.args}
+	of.addParams(onCourse, f.Params())
+	if len(of.sql) > 0 {
+		of.add("k.id = $?", f.Course)
+		w.sql = append(w.sql, "EXISTS (SELECT FROM jsonb_to_recordset(c.courses) AS k(id text, progress float8) WHERE "+of.String()+")")
 	}
 }
 
 // indexed adds what f asks of a customer's entry i in customer_index, which is
 // what they have and what they are called.
 func (q *question) indexed(w *conditions) {
-	f := q.Filter
-	w.addIf("i.has @> ARRAY['course:' || $?]", f.Course)
-	w.addIf("NOT i.has @> ARRAY['course:' || $?]", f.NotCourse)
-	w.addIf("i.has @> ARRAY['product:' || $?]", f.Product)
-	w.addIf("NOT i.has @> ARRAY['product:' || $?]", f.NotProduct)
-	switch f.Completed {
-	case "yes":
-		w.add("i.has @> ARRAY['completed:' || $?]", f.Course)
-	case "no":
-		w.add("NOT i.has @> ARRAY['completed:' || $?]", f.Course)
-	}
+	w.addParams(onEntry, q.Params())
 	// Each by itself: the index of trigrams knows no LIKE ALL.
 	called := &conditions{args: w.args}
 	for _, pattern := range q.patterns {
@@ -110,11 +52,4 @@ func (q *question) indexed(w *conditions) {
 		called.sql = []string{"(" + called.String() + " OR i.has && " + w.arg(q.titled) + ")"}
 	}
 	w.sql = append(w.sql, called.sql...)
-}
-
-// addMoment adds a comparison with a moment unless that is empty.
-func (c *conditions) addMoment(comparison, moment string) {
-	if text, cast, ok := parseMoment(moment); ok {
-		c.add(comparison+cast, text)
-	}
 }

@@ -2,18 +2,16 @@ package store
 
 import (
 	"encoding/json"
-	"rollcall/facts"
 	"strings"
 	"time"
+
+	"rollcall/facts"
 
 	"github.com/jackc/pgx/v5"
 )
 
-// sources are those that an event can come from, statuses what can become of it.
-var (
-	sources  = []string{"stripe", "clerk", "platform"}
-	statuses = []string{"pending", "processed", "ignored", "failed"}
-)
+// sources are those that an event can come from.
+var sources = []string{"stripe", "clerk", "platform"}
 
 // Event is a row of the inbox. Its JSON is the API's.
 type Event struct {

@@ -16,6 +16,8 @@ import (
 	"rollcall/internal/embedded/testdb"
 )
 
+var statuses = []string{"pending", "processed", "ignored", "failed"}
+
 // openInbox returns a store with n events, of every source, status and type.
 func openInbox(t *testing.T, n int) (*Store, []Event) {
 	t.Helper()

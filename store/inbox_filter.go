@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"net/url"
 	"slices"
 	"strconv"
@@ -24,25 +25,41 @@ type EventFilter struct {
 // eventSort is the only order of events: newest first.
 const eventSort = "-id"
 
-// params are the fields by the names of their query parameters.
-func (f *EventFilter) params() map[string]*string {
-	return map[string]*string{
-		"source": &f.Source,
-		"status": &f.Status,
-		"type":   &f.Type,
-		"id":     &f.EventID,
-		"error":  &f.Error,
-		"since":  &f.Since,
-		"until":  &f.Until,
-		"cursor": &f.Cursor,
+// substring is a kind of values that are sought in a text, whatever their case.
+var substring = &ParamKind{Schema: Text.Schema, sql: func(value string) (string, string, bool) {
+	return likeLiteral.Replace(value), "'%' || $? || '%'", true
+}}
+
+// Params are the filters.
+func (f *EventFilter) Params() []Param {
+	return []Param{
+		{Name: "id", Value: &f.EventID, Kind: Text, // meets has its condition
+			Label: "Id", Doc: "Only the one with this id: the sender's, or the inbox's.", Example: "evt_1Qx"},
+		{Name: "source", Value: &f.Source, SQL: "e.source = $?",
+			Choices: []Choice{{"", "Any source"}, {"stripe", "Stripe"}, {"clerk", "Clerk"}, {"platform", "Platform"}},
+			Label:   "Source", Doc: "Only what this sender sent.", Example: "stripe"},
+		{Name: "status", Value: &f.Status, SQL: "e.status = $?", Schema: "EventStatus",
+			Choices: []Choice{{"", "Any status"}, {"pending", "Pending"}, {"failed", "Failed"}, {"ignored", "Ignored"}, {"processed", "Processed"}},
+			Label:   "Status", Doc: "Only those in this state.", Example: "failed"},
+		{Name: "type", Value: &f.Type, Kind: Text, SQL: "e.type = $?",
+			Label: "Type", Doc: "Only those of this type.", Example: "charge.refunded"},
+		{Name: "error", Value: &f.Error, Kind: substring, SQL: "e.last_error ILIKE $?",
+			Label: "Error has", Doc: "Only those whose `last_error` has this in it.", Example: "deadlock"},
+		{Name: "since", Value: &f.Since, Kind: Moment, SQL: "e.received_at >= $?",
+			Label: "Received since", Doc: "Only those received then or later.", Example: "2026-01-12T10:00:00Z"},
+		{Name: "until", Value: &f.Until, Kind: Moment, SQL: "e.received_at < $?",
+			Label: "Received before", Doc: "Only those received before.", Example: "12h"},
 	}
 }
+
+// all are the filters, and where the page before ended.
+func (f *EventFilter) all() []Param { return append(f.Params(), cursorParam(&f.Cursor)) }
 
 // ParseEventFilter reads the query parameters of a list of events; its errors
 // are *BadParam. Empty parameters count as absent, as forms send them.
 func ParseEventFilter(q url.Values) (EventFilter, error) {
 	var f EventFilter
-	err := readParams(q, f.params(), &f.Limit)
+	err := readParams(q, f.all(), &f.Limit)
 	if err == nil {
 		f, _, err = f.check()
 	}
@@ -50,21 +67,10 @@ func ParseEventFilter(q url.Values) (EventFilter, error) {
 }
 
 // Values are the query parameters that ask for f.
-func (f EventFilter) Values() url.Values {
-	q := url.Values{}
-	for name, value := range f.params() {
-		if *value != "" {
-			q.Set(name, *value)
-		}
-	}
-	if f.Limit != 0 && f.Limit != DefaultLimit {
-		q.Set("limit", strconv.Itoa(f.Limit))
-	}
-	return q
-}
+func (f EventFilter) Values() url.Values { return paramValues(f.all(), f.Limit) }
 
 // Narrow tells whether f asks for fewer than all events.
-func (f EventFilter) Narrow() bool { return f != EventFilter{Cursor: f.Cursor, Limit: f.Limit} }
+func (f EventFilter) Narrow() bool { return given(f.Params()) }
 
 // At is f with ages counted back from a time: the same events, whenever they
 // are asked for.
@@ -94,23 +100,9 @@ func before(now time.Time, age string) time.Time {
 
 // check fills in the default and finds where the page before ended.
 func (f EventFilter) check() (EventFilter, *position, error) {
-	if f.Limit == 0 {
-		f.Limit = DefaultLimit
-	}
-	for _, err := range []error{
-		oneOf("source", f.Source, sources...),
-		oneOf("status", f.Status, statuses...),
-		checkMoment("since", f.Since),
-		checkMoment("until", f.Until),
-	} {
-		if err != nil {
-			return f, nil, err
-		}
-	}
-	for name, value := range f.params() {
-		if !storable(*value) {
-			return f, nil, badParam(name, "holds characters that are none")
-		}
+	f.Limit = cmp.Or(f.Limit, DefaultLimit)
+	if err := checkParams(f.all()); err != nil {
+		return f, nil, err
 	}
 	after, err := decodeCursor(f.Cursor, eventSort)
 	return f, after, err
@@ -118,15 +110,10 @@ func (f EventFilter) check() (EventFilter, *position, error) {
 
 // meets adds what f asks of an event e.
 func (f EventFilter) meets(w *conditions) {
-	w.addIf("e.source = $?", f.Source)
-	w.addIf("e.status = $?", f.Status)
-	w.addIf("e.type = $?", f.Type)
+	w.addParams("", f.Params())
 	if f.EventID != "" {
 		w.add("(e.event_id = $? OR e.id = "+w.arg(inboxID(f.EventID))+")", f.EventID)
 	}
-	w.addIf("e.last_error ILIKE '%' || $? || '%'", likeLiteral.Replace(f.Error))
-	w.addMoment("e.received_at >= ", f.Since)
-	w.addMoment("e.received_at < ", f.Until)
 }
 
 // likeLiteral makes of a text a pattern for itself.

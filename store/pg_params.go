@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/url"
@@ -20,6 +21,52 @@ const (
 	maxParam = 4000 // bytes of any other parameter; a cursor may carry a long name
 )
 
+// Param is a query parameter of a list: all that is known of it. From it follow
+// how a query is read and written, the conditions of the list, and how pages and
+// the API's description show the parameter.
+type Param struct {
+	Name    string
+	Value   *string    // in the filter that it is a parameter of; empty if it is not given
+	Default string     // what it is if it is not given
+	Kind    *ParamKind // of its values; nil: any text
+	Choices []Choice   // the values allowed, the empty one for its label; nil: any of the kind
+	Of      *Param     // the parameter that this one says more of, and needs
+
+	// The condition that it adds, and the row that this is a condition of, if the
+	// list has several. $? stands for the value, or for Arg if it has one.
+	On, SQL string
+	Arg     *string
+
+	Label   string // on a page; empty: it has no menu
+	Chip    string // a shorter label, for the chip of a value that is on
+	Doc     string
+	Example any
+	Schema  string // the name of the schema of Choices in the API's description; empty: it is none by itself
+}
+
+// Choice is an allowed value, and what pages call it.
+type Choice struct{ Value, Label string }
+
+// ParamKind is a kind of values.
+type ParamKind struct {
+	Schema string // JSON Schema
+	Doc    string // follows the Doc of a parameter
+	check  func(name, value string) error
+	sql    func(value string) (arg, sql string, ok bool) // an argument, and SQL that makes the value of it; nil: the value itself
+}
+
+// Kinds of values of any list.
+var (
+	Text   = &ParamKind{Schema: `{"type": "string"}`}
+	Search = &ParamKind{Schema: fmt.Sprintf(`{"type": "string", "maxLength": %d}`, maxQuery), check: checkSearch}
+	Moment = &ParamKind{
+		Schema: Text.Schema,
+		Doc:    " A day (its beginning, UTC), a time, or an age: `2026-01-31`, `2026-01-31T10:00:00Z`, `12h`, `30d`, `6w`.",
+		check:  checkMoment,
+		sql:    parseMoment,
+	}
+)
+
 // BadParam is a query parameter that cannot be used as it is. Its text is meant
 // for whoever asked: it says what is allowed.
 type BadParam struct {
@@ -33,25 +80,91 @@ func badParam(name, format string, args ...any) error {
 	return &BadParam{name, fmt.Sprintf(format, args...)}
 }
 
-// readParams reads q into the fields by name, and limit. What nobody knows is
-// an error: a misspelt filter would otherwise show everybody.
-func readParams(q url.Values, fields map[string]*string, limit *int) error {
+// cursorParam is the parameter that says where the page before ended.
+func cursorParam(cursor *string) Param { return Param{Name: "cursor", Value: cursor} }
+
+// readParams reads q into params and limit. An unknown parameter is an error: a
+// misspelt filter would otherwise show everybody.
+func readParams(q url.Values, params []Param, limit *int) error {
+	allowed := []string{}
+	for _, p := range params {
+		allowed = append(allowed, p.Name)
+	}
+	slices.Sort(allowed)
 	for _, name := range slices.Sorted(maps.Keys(q)) {
-		field := fields[name]
-		if field == nil && name != "limit" {
-			return badParam(name, "is not a parameter of this list; allowed are limit, %s", strings.Join(slices.Sorted(maps.Keys(fields)), ", "))
+		i := slices.IndexFunc(params, func(p Param) bool { return p.Name == name })
+		if i < 0 && name != "limit" {
+			return badParam(name, "is not a parameter of this list; allowed are limit, %s", strings.Join(allowed, ", "))
 		}
 		value, err := single(name, q[name])
 		if err != nil {
 			return err
 		}
-		if field != nil {
-			*field = value
+		if i >= 0 {
+			*params[i].Value = value
 		} else if *limit, err = parseLimit(value); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// checkParams fills in the defaults, and says what is wrong with a value.
+func checkParams(params []Param) error {
+	for _, p := range params {
+		*p.Value = cmp.Or(*p.Value, p.Default)
+		if *p.Value == "" {
+			continue
+		}
+		if err := p.check(*p.Value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p Param) check(value string) error {
+	switch {
+	case !storable(value):
+		return badParam(p.Name, "holds characters that are none")
+	case p.Of != nil && *p.Of.Value == "":
+		return badParam(p.Name, "is about a %[1]s: name it with %[1]s=ID", p.Of.Name)
+	case p.Choices != nil:
+		return oneOf(p.Name, value, p.Values()...)
+	case p.Kind != nil && p.Kind.check != nil:
+		return p.Kind.check(p.Name, value)
+	}
+	return nil
+}
+
+// Values are those allowed; none: any of the kind.
+func (p Param) Values() (values []string) {
+	for _, c := range p.Choices {
+		if c.Value != "" {
+			values = append(values, c.Value)
+		}
+	}
+	return values
+}
+
+// paramValues are the query parameters that ask for what params and limit say:
+// those that are not as they would be anyway.
+func paramValues(params []Param, limit int) url.Values {
+	q := url.Values{}
+	for _, p := range params {
+		if *p.Value != "" && *p.Value != p.Default {
+			q.Set(p.Name, *p.Value)
+		}
+	}
+	if limit != 0 && limit != DefaultLimit {
+		q.Set("limit", strconv.Itoa(limit))
+	}
+	return q
+}
+
+// given tells whether any of params is.
+func given(params []Param) bool {
+	return slices.ContainsFunc(params, func(p Param) bool { return *p.Value != "" })
 }
 
 // single is the one value of a parameter, without the space around it.
@@ -85,6 +198,13 @@ func oneOf(name, value string, allowed ...string) error {
 		return nil
 	}
 	return badParam(name, "%q is not known; allowed are %s", value, strings.Join(allowed, ", "))
+}
+
+func checkSearch(name, value string) error {
+	if n := utf8.RuneCountInString(value); n > maxQuery {
+		return badParam(name, "is %d characters long, at most %d are allowed", n, maxQuery)
+	}
+	return nil
 }
 
 // storable tells whether Postgres takes s as text. What it does not take is the

@@ -42,9 +42,11 @@ const (
 	storeSample = 200
 )
 
-// params are the fields by the names of their query parameters.
-func (f *StoreFilter) params() map[string]*string {
-	return map[string]*string{"q": &f.Query, "sort": &f.Sort, "cursor": &f.Cursor}
+// params are the filter's query parameters.
+func (f *StoreFilter) params() []Param {
+	return []Param{{Name: "q", Value: &f.Query},
+		{Name: "sort", Value: &f.Sort, Default: DefaultStoreSort, Choices: []Choice{{DefaultStoreSort, "Longest lists first"}, {"id", "By id"}}},
+		cursorParam(&f.Cursor)}
 }
 
 // ParseStoreFilter reads the query parameters of a list of stores; its errors
@@ -59,23 +61,12 @@ func ParseStoreFilter(q url.Values) (StoreFilter, error) {
 }
 
 // Values are the query parameters that ask for f.
-func (f StoreFilter) Values() url.Values {
-	q := url.Values{}
-	for name, value := range f.params() {
-		if *value != "" && !(name == "sort" && *value == DefaultStoreSort) {
-			q.Set(name, *value)
-		}
-	}
-	return q
-}
+func (f StoreFilter) Values() url.Values { return paramValues(f.params(), 0) }
 
 func (f StoreFilter) check() (StoreFilter, *position, error) {
-	f.Sort, f.Limit = cmp.Or(f.Sort, DefaultStoreSort), cmp.Or(f.Limit, DefaultLimit)
-	if err := oneOf("sort", f.Sort, DefaultStoreSort, "id"); err != nil {
+	f.Limit = cmp.Or(f.Limit, DefaultLimit)
+	if err := checkParams(f.params()); err != nil {
 		return f, nil, err
-	}
-	if !storable(f.Query) {
-		return f, nil, badParam("q", "holds characters that are none")
 	}
 	at, err := decodeCursor(f.Cursor, f.Sort)
 	if err == nil && at != nil && (at.Key == nil || !storable(*at.Key)) {

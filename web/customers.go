@@ -67,9 +67,9 @@ func (s *Site) customers(w http.ResponseWriter, r *http.Request) error {
 	}
 	counted := q.Has("count")
 	q.Del("count")
-	if q.Get("course") == "" { // what the form says of a course that was not chosen
-		for _, name := range []string{"completed", "progress_min", "progress_max"} {
-			q.Del(name)
+	for _, f := range new(store.Filter).Params() { // what the form says of a course that was not chosen
+		if f.Of != nil && q.Get(f.Of.Name) == "" {
+			q.Del(f.Name)
 		}
 	}
 	filter, wrongFilter := store.ParseFilter(r.PathValue("store"), q)

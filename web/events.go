@@ -31,15 +31,17 @@ type eventsPage struct {
 	ReplayURL string
 }
 
-// eventStatuses are the statuses as people see them, and what they mean.
-var eventStatuses = []option{
-	{Value: "pending", Label: "Pending"},
-	{Value: "failed", Label: "Failed"},
-	{Value: "ignored", Label: "Ignored"},
-	{Value: "processed", Label: "Processed"},
-}
+// eventOptions are the values that parameters of the list allow, by their names.
+var eventOptions = func() map[string][]option {
+	all := map[string][]option{}
+	for _, p := range new(store.EventFilter).Params() {
+		all[p.Name] = choicesOf(p)
+	}
+	return all
+}()
 
-var eventSources = []option{{Label: "Any source"}, {Value: "stripe", Label: "Stripe"}, {Value: "clerk", Label: "Clerk"}, {Value: "platform", Label: "Platform"}}
+// eventStatuses are the statuses as people see them.
+var eventStatuses = eventOptions["status"][1:]
 
 // events shows the inbox as a page, or what of it a script asks for.
 func (s *Site) events(w http.ResponseWriter, r *http.Request) error {
@@ -167,17 +169,14 @@ func (p *eventsPage) with(name, value string) string {
 // menus fills in the menus, with what is on chosen in them, and the links.
 func (p *eventsPage) menus() {
 	f := p.Filter
-	p.Sources = menu{Options: eventSources}.choose(f.Source).Options
-	p.Statuses = menu{Options: append([]option{{Label: "Any status"}}, eventStatuses...)}.choose(f.Status).Options
+	p.Sources = menu{Options: eventOptions["source"]}.choose(f.Source).Options
+	p.Statuses = menu{Options: eventOptions["status"]}.choose(f.Status).Options
 	p.PageURL = p.with("", "")
 	p.Open = f.Type != "" || f.Error != "" || f.Since != "" || f.Until != ""
 	p.Chips = nil
-	for _, c := range []struct{ label, name, value string }{
-		{"Id", "id", f.EventID}, {"Source", "source", f.Source}, {"Status", "status", f.Status}, {"Type", "type", f.Type},
-		{"Error has", "error", f.Error}, {"Received since", "since", f.Since}, {"Received before", "until", f.Until},
-	} {
-		if c.value != "" {
-			p.Chips = append(p.Chips, chip{c.label + ": " + c.value, p.with(c.name, "")})
+	for _, c := range f.Params() {
+		if *c.Value != "" {
+			p.Chips = append(p.Chips, chip{c.Label + ": " + *c.Value, p.with(c.Name, "")})
 		}
 	}
 	p.RetryURL, p.ReplayURL = reopenURL("retry", f), reopenURL("replay", f)

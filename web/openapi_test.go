@@ -20,6 +20,8 @@ import (
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/getkin/kin-openapi/routers/gorillamux"
 	"github.com/google/go-cmp/cmp"
+
+	"rollcall/store"
 )
 
 // description is openapi.json, read and found valid.
@@ -265,5 +267,25 @@ func TestDocs(t *testing.T) {
 		if !strings.Contains(string(text), "`"+name) {
 			t.Errorf("docs/api.md does not tell of %s", name)
 		}
+	}
+}
+
+// TestFiltersAreInTheDocs: the table of docs/api.md has every filter as the list
+// has it.
+func TestFiltersAreInTheDocs(t *testing.T) {
+	docs, err := os.ReadFile("../docs/api.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := "| parameter | | example |\n|---|---|---|\n"
+	for _, p := range new(store.Filter).Params() {
+		doc := p.Doc
+		if p.Choices != nil {
+			doc = strings.TrimSuffix(doc, ".") + ": `" + strings.Join(p.Values(), "`, `") + "`."
+		}
+		table += fmt.Sprintf("| `%s` | %s | `%v` |\n", p.Name, doc, p.Example)
+	}
+	if !strings.Contains(string(docs), "\n\n"+table+"\n") {
+		t.Errorf("docs/api.md lacks the table of filters as they are:\n%s", table)
 	}
 }

@@ -1,34 +1,12 @@
 package web
 
 import (
-	"bytes"
 	"crypto/sha256"
-	_ "embed"
 	"encoding/hex"
 	"fmt"
 	"io/fs"
 	"net/http"
-	"time"
 )
-
-// openAPI describes the API to programs. It is written by hand; the tests hold
-// it against the routes, and every answer of theirs against it.
-//
-//go:embed openapi.json
-var openAPI []byte
-
-var openAPITag = tag(hash(openAPI))
-
-// describe answers what the API is. It may be kept, and is asked for again in
-// vain until we are another version.
-func (s *Site) describe(w http.ResponseWriter, r *http.Request) error {
-	h := w.Header()
-	h.Set("Content-Type", "application/json")
-	h.Set("Cache-Control", "public, no-cache")
-	h.Set("ETag", openAPITag)
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(openAPI))
-	return nil
-}
 
 // asset serves a file that our pages refer to. Under an address that names its
 // contents, as hashes.url makes them, it is good for ever; else for minutes.
