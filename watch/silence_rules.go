@@ -193,6 +193,9 @@ func (r rhythm) after(moment time.Time) rhythm {
 	return r
 }
 
+// SecretsOf is the variable that holds the signing secrets of a source.
+func SecretsOf(source string) string { return variable[source] }
+
 // variable is what the secrets of a source are set by.
 var variable = map[string]string{
 	"clerk":    "CLERK_WEBHOOK_SECRETS",

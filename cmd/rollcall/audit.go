@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"rollcall/cmd/rollcall/internal/doctor"
 	"rollcall/store"
 )
 
@@ -122,7 +123,7 @@ func (c auditCmd) audit(e *env, with auditing) error {
 func (c auditCmd) explain(e *env) error {
 	d, err := e.derivation()
 	if err == nil && d.Pending() {
-		fmt.Fprintln(e.err, progressOf(d)+". Until they are done, what an earlier version derived differs")
+		fmt.Fprintln(e.err, doctor.Deriving(d)+". Until they are done, what an earlier version derived differs")
 	}
 	return err
 }
@@ -149,4 +150,15 @@ func (a factsAuditing) mend(store.Audit) error {
 	defer bar.clear()
 	_, err := a.s.MendFacts(a.e, a.options(func(done int64) { bar.show("%s facts resolved again", number(done)) }))
 	return err
+}
+
+// derivation tells by which rules the customers are derived, where the schema is
+// current.
+func (e *env) derivation() (store.Derivation, error) {
+	s, err := e.open()
+	if err != nil {
+		return store.Derivation{}, err
+	}
+	defer s.Close()
+	return s.Derivation(e)
 }

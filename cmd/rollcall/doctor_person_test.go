@@ -238,11 +238,13 @@ func (w *ward) visit(p patient, reasons map[string]bool) {
 		}
 	}
 	out, again := w.sh("rollcall doctor --json "+p.args, nil)
-	var r personReport
+	var r struct {
+		All store.Person `json:"all"`
+	}
 	if err := json.Unmarshal([]byte(out), &r); err != nil || again != status {
 		w.Fatalf("status %d, then %d: %v\n%s", status, again, err, out)
 	}
-	for _, f := range r.Facts {
+	for _, f := range r.All.Facts {
 		if f.Reason != nil {
 			reasons[*f.Reason] = true
 		}

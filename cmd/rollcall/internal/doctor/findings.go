@@ -1,55 +1,26 @@
-package main
+package doctor
 
 import (
-	"fmt"
-	"strings"
 	"time"
-	"unicode"
-	"unicode/utf16"
 
+	"rollcall/cmd/rollcall/internal/show"
+	"rollcall/store/finding"
 	"rollcall/watch"
 )
 
-// severity is how much a finding weighs.
-type severity string
-
-const (
-	fine    severity = "ok"
-	note    severity = "note"    // worth knowing
-	warning severity = "warning" // somebody may be missing, or will be
-	problem severity = "problem" // somebody is missing, most likely, or nothing works
-)
-
-func (s severity) rank() int {
-	return strings.Index("ok note warning problem", string(s))
+// Report is what a doctor found, what weighs most first.
+type Report struct {
+	Store     string            `json:"store"`
+	CheckedAt time.Time         `json:"checked_at"`
+	Findings  []finding.Finding `json:"findings"`
 }
 
-// finding is one thing that a doctor has to say. Its JSON is for programs.
-type finding struct {
-	Check    string   `json:"check"`   // which of the checks
-	Kind     string   `json:"kind"`    // a key of kindsOfFindings; empty: all is well
-	Subject  string   `json:"subject"` // of the kind: a source, a reason, a store
-	Severity severity `json:"severity"`
-	What     string   `json:"what"`  // one line
-	Means    string   `json:"means"` // the kind's meaning
-	Count    int64    `json:"count"`
-	Examples []string `json:"examples"`
-	Fix      []string `json:"fix"` // commands, to be run in order; what stands in <ANGLES> is for a person to fill in
+// Weighty tells whether there is a warning or a problem.
+func (r Report) Weighty() bool {
+	return r.Count(finding.Problem)+r.Count(finding.Warning) > 0
 }
 
-// doctorReport is all that a doctor has to say, what weighs most first.
-type doctorReport struct {
-	Store     string    `json:"store"`
-	CheckedAt time.Time `json:"checked_at"`
-	Findings  []finding `json:"findings"`
-}
-
-// weighty tells whether anything of it weighs.
-func (r doctorReport) weighty() bool {
-	return r.count(problem)+r.count(warning) > 0
-}
-
-func (r doctorReport) count(s severity) (n int) {
+func (r Report) Count(s finding.Severity) (n int) {
 	for _, f := range r.Findings {
 		if f.Severity == s {
 			n++
@@ -126,24 +97,13 @@ func meaningOf(kind string) string {
 	return ""
 }
 
-// harmless shows a text that strangers may have written so that it does nothing
-// to a terminal: one line, and nothing that steers, hides or turns around.
-func harmless(s string) string {
-	var out strings.Builder
-	for _, r := range s {
-		switch {
-		case r == '\n' || r == '\t' || r == '\r':
-			out.WriteByte(' ')
-		case r == unicode.ReplacementChar || !unicode.IsGraphic(r) || unicode.Is(unicode.Cf, r):
-			for _, unit := range utf16.Encode([]rune{r}) { // as JSON has it
-				fmt.Fprintf(&out, `\u%04x`, unit)
-			}
-		default:
-			out.WriteRune(r)
-		}
-	}
-	return out.String()
-}
-
 // safe tells whether a text can stand in a command as it is shown.
-func safe(s string) bool { return s != "" && harmless(s) == s }
+func safe(s string) bool { return s != "" && show.Visible(s) == s }
+
+// Kinds lists the kinds of findings.
+func Kinds() (all []string) {
+	for _, k := range kindsOfFindings {
+		all = append(all, k.kind)
+	}
+	return all
+}

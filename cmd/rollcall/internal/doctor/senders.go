@@ -1,4 +1,4 @@
-package main
+package doctor
 
 import (
 	"cmp"
@@ -8,8 +8,10 @@ import (
 	"strings"
 	"time"
 
+	"rollcall/cmd/rollcall/internal/show"
 	"rollcall/internal/outbound"
 	"rollcall/store"
+	"rollcall/store/finding"
 	"rollcall/watch"
 )
 
@@ -42,10 +44,10 @@ func (d *doctor) verdicts(seen store.Traffic, kinds ...string) (some []watch.Ver
 }
 
 // judged makes a finding of a verdict.
-func (d *doctor) judged(v watch.Verdict) finding {
-	f := finding{Kind: watch.Kind(v.Name), Severity: severity(v.State), What: harmless(v.Detail), Count: 1}
+func (d *doctor) judged(v watch.Verdict) finding.Finding {
+	f := finding.Finding{Kind: watch.Kind(v.Name), Severity: finding.Severity(v.State), What: show.Visible(v.Detail), Count: 1}
 	_, f.Subject, _ = strings.Cut(v.Name, "/")
-	f.Subject = harmless(f.Subject)
+	f.Subject = show.Visible(f.Subject)
 	for _, w := range d.watches {
 		if w.Name == v.Name && w.State != store.OK {
 			f.What += fmt.Sprintf(" (since %s)", w.Since.Format("2006-01-02 15:04 UTC"))
@@ -53,7 +55,7 @@ func (d *doctor) judged(v watch.Verdict) finding {
 	}
 	for line := range strings.SplitSeq(v.Fix, "\n") {
 		if strings.HasPrefix(line, "rollcall ") {
-			line = d.at(line)
+			line = d.At(line)
 		}
 		f.Fix = append(f.Fix, line)
 	}
@@ -74,9 +76,9 @@ func (d *doctor) checkSenders(ctx context.Context) error {
 		d.refusedForSecrets(source, seen)
 		switch last := lastKept(source, seen); {
 		case slices.Contains(unheard, source):
-			d.find(finding{Kind: "source_unheard", Subject: source, Severity: warning, Count: 1, What: "nothing has ever come from " + source, Fix: d.firstWords(source)})
+			d.find(finding.Finding{Kind: "source_unheard", Subject: source, Severity: finding.Warning, Count: 1, What: "nothing has ever come from " + source, Fix: d.firstWords(source)})
 		case !last.IsZero():
-			d.fine("%s sent last %s", source, ago(d.now().Sub(last)))
+			d.fine("%s sent last %s", source, show.Ago(d.now().Sub(last)))
 		}
 	}
 	for _, source := range store.Sources() {
@@ -95,19 +97,9 @@ func (d *doctor) unsigned(source string, seen store.Traffic) {
 	if bad == 0 || good == 0 {
 		return
 	}
-	d.find(finding{Kind: watch.Signatures, Subject: source, Severity: note, Count: bad,
+	d.find(finding.Finding{Kind: watch.Signatures, Subject: source, Severity: finding.Note, Count: bad,
 		What: fmt.Sprintf("%d deliveries from %s of the last hours bear no signature by a secret that is set here, beside %d that do: a stranger sends them, or a second endpoint does, whose secret is missing", bad, source, good),
-		Fix:  []string{"export " + d.secretName(source) + "=whsec_NEW,whsec_OLD   # where serve runs, if the sender's dashboard shows that an endpoint fails"}})
-}
-
-// secretName is the variable that has the secrets of a source.
-func (d *doctor) secretName(source string) string {
-	for _, v := range d.secretVariables() {
-		if v.source == source {
-			return v.name
-		}
-	}
-	return ""
+		Fix:  []string{"export " + watch.SecretsOf(source) + "=whsec_NEW,whsec_OLD   # where serve runs, if the sender's dashboard shows that an endpoint fails"}})
 }
 
 // lastKept is when something came in last from a source.
@@ -133,8 +125,8 @@ func (d *doctor) refusedForSecrets(source string, seen store.Traffic) {
 	if n == 0 {
 		return
 	}
-	name := d.secretName(source)
-	d.find(finding{Kind: "setting_missing", Subject: name, Severity: problem, Count: n,
+	name := watch.SecretsOf(source)
+	d.find(finding.Finding{Kind: "setting_missing", Subject: name, Severity: finding.Problem, Count: n,
 		What: fmt.Sprintf("deliveries from %s find no secrets set where serve runs, and are refused: %d so far", source, n),
 		Fix:  []string{"export " + name + "=<SECRET>   # where serve runs, then restart it"}})
 }
@@ -145,15 +137,15 @@ func (d *doctor) firstWords(source string) []string {
 	case "stripe":
 		return []string{
 			"rollcall stripe setup --url https://<HOST>/webhooks/stripe   # once more with --connect if stores sell on their own accounts",
-			d.at("rollcall backfill start stripe --account all --follow"),
+			d.At("rollcall backfill start stripe --account all --follow"),
 		}
 	case "clerk":
 		return []string{
 			"xdg-open https://dashboard.clerk.com/last-active?path=webhooks   # add https://<HOST>/webhooks/clerk; README.md has the events",
-			d.at("rollcall backfill start clerk --follow"),
+			d.At("rollcall backfill start clerk --follow"),
 		}
 	}
-	return []string{d.at(`rollcall events send store.upserted '{"id":"<STORE>","name":"<NAME>","owner_user_id":"<CLERK USER>"}'`)}
+	return []string{d.At(`rollcall events send store.upserted '{"id":"<STORE>","name":"<NAME>","owner_user_id":"<CLERK USER>"}'`)}
 }
 
 // checkEvents looks what became of events.
@@ -184,17 +176,17 @@ func (d *doctor) checkEvents(ctx context.Context) error {
 }
 
 // describeFailing adds which events fail, and why.
-func (d *doctor) describeFailing(f *finding, e store.FailingEvents) {
+func (d *doctor) describeFailing(f *finding.Finding, e store.FailingEvents) {
 	f.Count = e.Failed + e.Trying
-	for i, id := range e.Events[:min(len(e.Events), d.doctorCmd.Examples)] {
+	for i, id := range e.Events[:min(len(e.Events), d.Options.Examples)] {
 		text := fmt.Sprintf("event %d", id)
 		if i == 0 && e.Error != "" {
 			text += ": " + e.Error
 		}
-		f.Examples = append(f.Examples, clip(text, maxExample))
+		f.Examples = append(f.Examples, finding.Example{What: show.Clip(text, maxExample)})
 	}
 	if e.Failed > 0 && len(e.Events) > 0 {
-		f.Fix = append([]string{d.at(fmt.Sprintf("rollcall events show %d", e.Events[0]))}, f.Fix...)
+		f.Fix = append([]string{d.At(fmt.Sprintf("rollcall events show %d", e.Events[0]))}, f.Fix...)
 	}
 }
 
@@ -206,17 +198,17 @@ func (d *doctor) otherMode(ctx context.Context) error {
 		return err
 	}
 	if o.Live.Count > 0 {
-		d.find(finding{Kind: "events_other_mode", Subject: "live", Severity: warning, Count: o.Live.Count,
-			What: fmt.Sprintf("%s of Stripe's were ignored: STRIPE_MODE is test", count(int(o.Live.Count), "live event")),
+		d.find(finding.Finding{Kind: "events_other_mode", Subject: "live", Severity: finding.Warning, Count: o.Live.Count,
+			What: fmt.Sprintf("%s of Stripe's were ignored: STRIPE_MODE is test", show.Count(int(o.Live.Count), "live event")),
 			Fix:  d.takeMode("export STRIPE_MODE=live   # where work runs, then restart it", o.Live)})
 	}
 	if o.Test.Count > 0 {
-		f := finding{Kind: "events_other_mode", Subject: "test", Severity: note, Count: o.Test.Count,
-			What: fmt.Sprintf("%s of Stripe's were ignored: STRIPE_MODE is live", count(int(o.Test.Count), "test event")),
+		f := finding.Finding{Kind: "events_other_mode", Subject: "test", Severity: finding.Note, Count: o.Test.Count,
+			What: fmt.Sprintf("%s of Stripe's were ignored: STRIPE_MODE is live", show.Count(int(o.Test.Count), "test event")),
 			Fix:  d.takeMode("export STRIPE_MODE=any   # where work runs, if test events are to count, too; then restart it", o.Test)}
 		if o.Test.Count > o.Taken {
-			f.Severity = warning
-			f.What += fmt.Sprintf(", more than the %s that counted: is this a set-up for testing?", count(int(o.Taken), "live event"))
+			f.Severity = finding.Warning
+			f.What += fmt.Sprintf(", more than the %s that counted: is this a set-up for testing?", show.Count(int(o.Taken), "live event"))
 		}
 		d.find(f)
 	}
@@ -226,7 +218,7 @@ func (d *doctor) otherMode(ctx context.Context) error {
 // takeMode are the commands after which events of a mode count, those that were
 // ignored as well.
 func (d *doctor) takeMode(set string, ignored store.IgnoredEvents) []string {
-	return []string{set, d.at("rollcall events replay --source stripe --since " + ignored.Oldest.Format(time.RFC3339))}
+	return []string{set, d.At("rollcall events replay --source stripe --since " + ignored.Oldest.Format(time.RFC3339))}
 }
 
 // watchesRest is how long nobody may have looked at the watches.
@@ -243,7 +235,7 @@ func (d *doctor) staleWatches() {
 	if !d.asked || d.workers == 0 || d.now().Sub(last) < watchesRest {
 		return
 	}
-	d.find(finding{Kind: "watches_stale", Severity: warning, Count: 1, What: "workers are there, and none has looked at the watches for " + watch.Span(watchesRest) + " or more: are they of an older version?",
+	d.find(finding.Finding{Kind: "watches_stale", Severity: finding.Warning, Count: 1, What: "workers are there, and none has looked at the watches for " + watch.Span(watchesRest) + " or more: are they of an older version?",
 		Fix: []string{"rollcall version   # and restart the workers with it"}})
 }
 
@@ -257,8 +249,8 @@ func (d *doctor) untold(ctx context.Context) error {
 	if strings.Contains(deref(u.Error), outbound.Setting) {
 		fix = "export " + outbound.Setting + "=<NETWORK>   # where work runs, then restart it"
 	}
-	d.find(finding{Kind: "alerts_untold", Severity: warning, Count: u.Count,
-		What: fmt.Sprintf("ALERT_WEBHOOK_URL has not taken %s since %s: %s", count(int(u.Count), "change"), u.Since.Format("2006-01-02 15:04 UTC"), cmp.Or(harmless(deref(u.Error)), "it was not tried; is the queue alerts paused, or ALERT_WEBHOOK_URL not set where work runs?")),
+	d.find(finding.Finding{Kind: "alerts_untold", Severity: finding.Warning, Count: u.Count,
+		What: fmt.Sprintf("ALERT_WEBHOOK_URL has not taken %s since %s: %s", show.Count(int(u.Count), "change"), u.Since.Format("2006-01-02 15:04 UTC"), cmp.Or(show.Visible(deref(u.Error)), "it was not tried; is the queue alerts paused, or ALERT_WEBHOOK_URL not set where work runs?")),
 		Fix:  []string{fix}})
 	return nil
 }

@@ -1,4 +1,4 @@
-package main
+package doctor
 
 import (
 	"context"
@@ -7,15 +7,17 @@ import (
 	"slices"
 	"strings"
 
+	"rollcall/cmd/rollcall/internal/show"
 	"rollcall/store"
+	"rollcall/store/finding"
 )
 
 // examplesOf writes examples out, a line each.
-func examplesOf(found []store.Finding) (lines []string) {
+func examplesOf(found []store.Finding) (all []finding.Example) {
 	for _, f := range found {
-		lines = append(lines, clip(f.Place+": "+f.What, maxExample))
+		all = append(all, finding.Example{What: show.Clip(f.Place+": "+f.What, maxExample)})
 	}
-	return lines
+	return all
 }
 
 // checkFacts tells why facts are on no list.
@@ -27,7 +29,7 @@ func (d *doctor) checkFacts(ctx context.Context) error {
 	weighs := false
 	for _, u := range all {
 		if u.Rightly {
-			d.find(finding{Kind: "facts_rightly_unattached", Subject: u.Reason, Severity: fine, Count: u.Count,
+			d.find(finding.Finding{Kind: "facts_rightly_unattached", Subject: u.Reason, Severity: finding.OK, Count: u.Count,
 				What: fmt.Sprintf("%s on no list, and rightly so: %s", factsAre(u.Count), u.Meaning)})
 			continue
 		}
@@ -36,7 +38,7 @@ func (d *doctor) checkFacts(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		d.find(finding{Kind: "facts_unattached", Subject: u.Reason, Severity: weightOf(u), Count: u.Count,
+		d.find(finding.Finding{Kind: "facts_unattached", Subject: u.Reason, Severity: weightOf(u), Count: u.Count,
 			What: fmt.Sprintf("%s on no list: %s", factsAre(u.Count), u.Meaning), Examples: examplesOf(u.Examples), Fix: fix})
 	}
 	forgotten, err := d.checkup.Forgotten(ctx)
@@ -44,7 +46,7 @@ func (d *doctor) checkFacts(ctx context.Context) error {
 		return err
 	}
 	if forgotten.Count > 0 {
-		d.find(finding{Kind: "facts_forgotten", Severity: problem, Count: forgotten.Count, What: fmt.Sprintf("%s on no list though nothing is missing for them any more", factsAre(forgotten.Count)),
+		d.find(finding.Finding{Kind: "facts_forgotten", Severity: finding.Problem, Count: forgotten.Count, What: fmt.Sprintf("%s on no list though nothing is missing for them any more", factsAre(forgotten.Count)),
 			Examples: examplesOf(forgotten.Examples), Fix: []string{d.mend()}})
 	} else if !weighs {
 		d.fine("every enrollment, payment and subscription is on a list, or rightly on none")
@@ -56,52 +58,52 @@ func factsAre(n int64) string {
 	if n == 1 {
 		return "1 fact is"
 	}
-	return number(n) + " facts are"
+	return show.Number(n) + " facts are"
 }
 
 // mend is the command that attaches and derives again.
 func (d *doctor) mend() string {
 	if safe(d.Store) {
-		return d.at("rollcall audit --fix --store " + quote(d.Store))
+		return d.At("rollcall audit --fix --store " + show.Quote(d.Store))
 	}
-	return d.at("rollcall rebuild")
+	return d.At("rollcall rebuild")
 }
 
 // weightOf is how much a reason weighs. Who has no verified address may well
 // never have one; and connected accounts sell on their own, too, of which the
 // platform knows nothing.
-func weightOf(u store.Unattached) severity {
+func weightOf(u store.Unattached) finding.Severity {
 	switch u.Reason {
 	case "user_unconfirmed", "email_unverified", "no_email", "unclaimed_payment", "paid_not_started":
-		return warning
+		return finding.Warning
 	case "account_without_store":
 		for _, m := range u.Missing {
 			if m.Ours > 0 {
-				return problem
+				return finding.Problem
 			}
 		}
-		return note
+		return finding.Note
 	}
-	return problem
+	return finding.Problem
 }
 
 // fixOf is what mends facts on no list for a reason.
 func (d *doctor) fixOf(ctx context.Context, u store.Unattached) (fix []string, err error) {
 	switch u.Reason {
 	case "user_unknown":
-		return append(fix, d.at("rollcall backfill start clerk --follow")), nil
+		return append(fix, d.At("rollcall backfill start clerk --follow")), nil
 	case "email_unverified":
-		fix = append(fix, d.at("rollcall backfill start clerk --follow"))
+		fix = append(fix, d.At("rollcall backfill start clerk --follow"))
 		for _, m := range u.Missing {
 			if m.Course != "" {
-				fix = append(fix, d.at(enrollmentWith(m.Course, strings.TrimPrefix(m.Key, "user:"))))
+				fix = append(fix, d.At(enrollmentWith(m.Course, strings.TrimPrefix(m.Key, "user:"))))
 			}
 		}
 		return fix, nil
 	case "no_email":
-		return append(fix, d.at("rollcall backfill start stripe --account all --follow"), d.at("rollcall backfill start clerk --follow")), nil
+		return append(fix, d.At("rollcall backfill start stripe --account all --follow"), d.At("rollcall backfill start clerk --follow")), nil
 	case "user_unconfirmed", "unclaimed_payment", "paid_not_started":
-		return append(fix, d.at("rollcall backfill start stripe --account all --follow")), nil
+		return append(fix, d.At("rollcall backfill start stripe --account all --follow")), nil
 	case "no_store", "account_without_store":
 		for _, m := range u.Missing {
 			one, err := d.homeFor(ctx, m)
@@ -125,13 +127,13 @@ func (d *doctor) checkUsers(ctx context.Context) error {
 		d.fine("Clerk has told of every user whom facts name")
 		return nil
 	}
-	what := fmt.Sprintf("%s named by %s: Clerk never told of them", count(int(u.Users), "user"), count(int(u.Facts), "fact"))
+	what := fmt.Sprintf("%s named by %s: Clerk never told of them", show.Count(int(u.Users), "user"), show.Count(int(u.Facts), "fact"))
 	if u.Deleted > 0 {
 		what += fmt.Sprintf(", of %d of them but that they are deleted", u.Deleted)
 	}
-	f := finding{Kind: "users_unknown", Severity: warning, Count: u.Users, What: what, Examples: u.Examples, Fix: []string{d.at("rollcall backfill start clerk --follow")}}
+	f := finding.Finding{Kind: "users_unknown", Severity: finding.Warning, Count: u.Users, What: what, Examples: finding.Texts(u.Examples), Fix: []string{d.At("rollcall backfill start clerk --follow")}}
 	if u.Deleted == u.Users {
-		f.Severity = note
+		f.Severity = finding.Note
 	}
 	d.find(f)
 	return nil
@@ -145,12 +147,12 @@ func (d *doctor) checkCatalogue(ctx context.Context) error {
 		return err
 	}
 	if n > 0 {
-		f := finding{Kind: "products_homeless", Severity: warning, Count: n, What: count(int(n), "course or product") + " without a store: who enrolls or buys is on no list, unless the store is named with it"}
+		f := finding.Finding{Kind: "products_homeless", Severity: finding.Warning, Count: n, What: show.Count(int(n), "course or product") + " without a store: who enrolls or buys is on no list, unless the store is named with it"}
 		if n > 1 {
-			f.What = fmt.Sprintf("%s courses or products without a store: who enrolls or buys is on no list, unless the store is named with it", number(n))
+			f.What = fmt.Sprintf("%s courses or products without a store: who enrolls or buys is on no list, unless the store is named with it", show.Number(n))
 		}
 		for _, p := range homeless {
-			f.Examples = append(f.Examples, fmt.Sprintf("%s (%s)%s", p.ID, p.Title, whyHomeless(p)))
+			f.Examples = append(f.Examples, finding.Example{What: fmt.Sprintf("%s (%s)%s", p.ID, p.Title, whyHomeless(p))})
 			m := store.Missing{Key: "product:" + p.ID}
 			if p.StoreRef != "" && p.Owned == 0 {
 				m.Key = "store:" + p.StoreRef
@@ -190,8 +192,8 @@ func whyHomeless(p store.HomelessProduct) string {
 // namedByOwner tells of stores that are named by a user's id, those whose user
 // owns none apart. Of several the one owned first is meant.
 func (d *doctor) namedByOwner(all []store.NamedByOwner) {
-	known := finding{Kind: "stores_named_by_owner", Subject: "known", Severity: fine}
-	unknown := finding{Kind: "stores_named_by_owner", Subject: "unknown", Severity: warning}
+	known := finding.Finding{Kind: "stores_named_by_owner", Subject: "known", Severity: finding.OK}
+	unknown := finding.Finding{Kind: "stores_named_by_owner", Subject: "unknown", Severity: finding.Warning}
 	for _, n := range all {
 		f, which := &unknown, "owns no store that we know"
 		switch {
@@ -201,17 +203,17 @@ func (d *doctor) namedByOwner(all []store.NamedByOwner) {
 			f, which = &known, "owns "+n.Store
 		}
 		f.Count++
-		if len(f.Examples) < d.doctorCmd.Examples {
-			f.Examples = append(f.Examples, fmt.Sprintf("%s, by %s and %s: %s", n.Owner, count(int(n.Products), "product"), count(int(n.Facts), "fact"), which))
+		if len(f.Examples) < d.Options.Examples {
+			f.Examples = append(f.Examples, finding.Example{What: fmt.Sprintf("%s, by %s and %s: %s", n.Owner, show.Count(int(n.Products), "product"), show.Count(int(n.Facts), "fact"), which)})
 		}
 		if f == &unknown && len(f.Fix) < maxFixes && safe(n.Owner) {
-			f.Fix = append(f.Fix, d.at(send("store.upserted", object{"id", d.storeOr("<STORE>")}, object{"owner_user_id", n.Owner})))
+			f.Fix = append(f.Fix, d.At(send("store.upserted", object{"id", d.storeOr("<STORE>")}, object{"owner_user_id", n.Owner})))
 		}
 	}
 	if unknown.Count > 0 {
 		unknown.What = fmt.Sprintf("%s named by a user's id, and that user owns none that we know", storesAre(unknown.Count))
 		if len(unknown.Fix) == 0 {
-			unknown.Fix = []string{d.at("rollcall events send product.upserted '{\"id\":\"<PRODUCT>\",\"store_id\":\"<STORE>\",\"kind\":\"<KIND>\"}'")}
+			unknown.Fix = []string{d.At("rollcall events send product.upserted '{\"id\":\"<PRODUCT>\",\"store_id\":\"<STORE>\",\"kind\":\"<KIND>\"}'")}
 		}
 		d.find(unknown)
 	}
@@ -225,7 +227,7 @@ func storesAre(n int64) string {
 	if n == 1 {
 		return "1 store is"
 	}
-	return number(n) + " stores are"
+	return show.Number(n) + " stores are"
 }
 
 // checkStore looks whether anybody has spoken of the store that is asked for.
@@ -235,7 +237,26 @@ func (d *doctor) checkStore(ctx context.Context) error {
 	if !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	d.find(finding{Kind: "store_unheard", Subject: harmless(d.Store), Severity: problem, Count: 1, What: fmt.Sprintf("nobody has ever spoken of a store %s", harmless(d.Store)),
-		Fix: []string{d.at(send("store.upserted", object{"id", d.storeOr("<STORE>")}, object{"name", "<NAME>"}, object{"owner_user_id", "<CLERK USER>"}))}})
+	d.find(finding.Finding{Kind: "store_unheard", Subject: show.Visible(d.Store), Severity: finding.Problem, Count: 1, What: fmt.Sprintf("nobody has ever spoken of a store %s", show.Visible(d.Store)),
+		Fix: []string{d.At(send("store.upserted", object{"id", d.storeOr("<STORE>")}, object{"name", "<NAME>"}, object{"owner_user_id", "<CLERK USER>"}))}})
+	return nil
+}
+
+// restoreKey is the command that restores the key of the erasures.
+const restoreKey = `pg_restore --data-only --dbname="$DATABASE_URL" <KEY FILE>`
+
+// checkErasures tells whether the tombstones of erased people can be read.
+func (d *doctor) checkErasures(ctx context.Context) error {
+	state, tombstones, err := d.checkup.ErasureKey(ctx)
+	if err != nil || state == store.KeyFits || tombstones == 0 {
+		return err
+	}
+	f := finding.Finding{Kind: "erasure_key_wrong", Subject: string(state), Severity: finding.Problem, Count: tombstones,
+		What: fmt.Sprintf("%s cannot be read: table erasure_key is empty", show.Count(int(tombstones), "tombstone")), Fix: []string{restoreKey}}
+	if state == store.KeyOther {
+		f.What = fmt.Sprintf("%s cannot be read: table erasure_key holds another key", show.Count(int(tombstones), "tombstone"))
+		f.Fix = []string{show.PSQL("DELETE FROM erasure_key"), restoreKey}
+	}
+	d.find(f)
 	return nil
 }
