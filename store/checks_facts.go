@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+
+	"rollcall/store/finding"
 )
 
 // Unattached are the facts that are on no list for one reason.
@@ -16,7 +18,7 @@ type Unattached struct {
 	Meaning  string
 	Rightly  bool // they make nobody a customer
 	Count    int64
-	Examples []Finding
+	Examples []finding.Example
 	Missing  []Missing // what they wait for
 }
 
@@ -166,7 +168,7 @@ func (c *Checkup) waitingFor(ctx context.Context, u *Unattached) (err error) {
 // Forgotten finds facts that are on no list though nothing keeps them off any
 // more: what they leaned on came, and they were not attached again. Of very many
 // facts on no list only some are looked at.
-func (c *Checkup) Forgotten(ctx context.Context) (_ Difference, err error) {
+func (c *Checkup) Forgotten(ctx context.Context) (_ finding.Finding, err error) {
 	defer wrap(&err, "store.Checkup.Forgotten")
 	a := &auditor{Store: c.store, AuditOptions: AuditOptions{Store: c.only, Examples: c.examples}, found: newDifferences(c.examples), touched: map[uint64]bool{}}
 	reasons := slices.DeleteFunc(missingReasons(), func(r string) bool { return r == notDerived })
@@ -186,18 +188,18 @@ func (c *Checkup) Forgotten(ctx context.Context) (_ Difference, err error) {
 			return err
 		})
 		if err != nil {
-			return Difference{}, err
+			return finding.Finding{}, err
 		}
 		for chunk := range slices.Chunk(keys, auditChunk) {
 			if _, err := a.facts(ctx, chunk); err != nil {
-				return Difference{}, err
+				return finding.Finding{}, err
 			}
 		}
 	}
 	if d := a.found.kind["fact_on_no_list"]; d != nil {
 		return *d, nil
 	}
-	return Difference{Examples: []Finding{}}, nil
+	return finding.Finding{}, nil
 }
 
 // UnknownUsers are users whom facts name and Clerk has not told of.

@@ -14,21 +14,21 @@ import (
 // in another variable.
 func (c *Config) unusable() (all []doctor.Setting) {
 	if _, err := c.clerkKey(); err != nil {
-		all = append(all, doctor.Setting{"CLERK_JWT_KEY", fmt.Sprintf(
+		all = append(all, doctor.Setting{Name: "CLERK_JWT_KEY", Text: fmt.Sprintf(
 			"CLERK_JWT_KEY is %s: %s. Copy the public key from Clerk's dashboard, under API keys, from -----BEGIN PUBLIC KEY----- on",
-			kindOfKey(*c.ClerkJWTKey), c.withoutKey()), "<PUBLIC KEY>"})
+			kindOfKey(*c.ClerkJWTKey), c.withoutKey()), Value: "<PUBLIC KEY>"})
 	}
 	if c.ClerkIssuer != nil && !isWebAddress(*c.ClerkIssuer) {
-		all = append(all, doctor.Setting{"CLERK_ISSUER",
-			"CLERK_ISSUER is not a URL: no session matches it, and creators cannot sign in. Write the Frontend API URL, as https://clerk.example.com",
-			"<FRONTEND API URL>"})
+		all = append(all, doctor.Setting{Name: "CLERK_ISSUER",
+			Text:  "CLERK_ISSUER is not a URL: no session matches it, and creators cannot sign in. Write the Frontend API URL, as https://clerk.example.com",
+			Value: "<FRONTEND API URL>"})
 	}
 	parties, _ := c.parties() // an empty list stops the start
 	for i, party := range parties {
 		if _, ok := web.Origin(party); !ok {
-			return append(all, doctor.Setting{"CLERK_AUTHORIZED_PARTIES", fmt.Sprintf(
+			return append(all, doctor.Setting{Name: "CLERK_AUTHORIZED_PARTIES", Text: fmt.Sprintf(
 				"CLERK_AUTHORIZED_PARTIES: entry %d of %d is not an origin and matches no session. Write scheme and host, as https://app.example.com; wildcards are not supported",
-				i+1, len(parties)), "<ORIGINS>"})
+				i+1, len(parties)), Value: "<ORIGINS>"})
 		}
 	}
 	return all

@@ -1,19 +1,58 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
 
 	"rollcall/store"
+	"rollcall/store/finding"
 )
 
-// auditReport is what an audit came to, as JSON.
+// auditReport is what an audit came to.
 type auditReport struct {
-	Against     string             `json:"against"`
-	Store       string             `json:"store"`
-	Mended      []store.Difference `json:"mended,omitempty"` // what was found before --fix
-	store.Audit                    // flattened: what differs, or still does
+	Against     string
+	Store       string
+	Mended      []finding.Finding // what was found before --fix
+	store.Audit                   // what differs, or still does
+}
+
+// difference is a finding as the JSON of an audit has it.
+type difference struct {
+	Kind     string          `json:"kind"`
+	Meaning  string          `json:"meaning"`
+	Count    int64           `json:"count"`
+	Examples []store.Finding `json:"examples"`
+}
+
+func differencesOf(all []finding.Finding) []difference {
+	out := []difference{}
+	for _, f := range all {
+		d := difference{f.Kind, f.Means, f.Count, []store.Finding{}}
+		for _, e := range f.Examples {
+			d.Examples = append(d.Examples, store.Finding(e))
+		}
+		out = append(out, d)
+	}
+	return out
+}
+
+// MarshalJSON writes the report for programs.
+func (r auditReport) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Against     string             `json:"against"`
+		Store       string             `json:"store"`
+		Mended      []difference       `json:"mended,omitempty"`
+		Facts       int64              `json:"facts"`
+		Customers   int64              `json:"customers"`
+		Objects     int64              `json:"objects"`
+		Differences []difference       `json:"differences"`
+		Unresolved  []difference       `json:"unresolved"`
+		Rightly     []difference       `json:"rightly"`
+		Money       []store.StoreMoney `json:"money"`
+	}{r.Against, r.Store, differencesOf(r.Mended), r.Facts, r.Customers, r.Objects,
+		differencesOf(r.Differences), differencesOf(r.Unresolved), differencesOf(r.Rightly), r.Money})
 }
 
 // print prints a report.
@@ -45,12 +84,12 @@ func printDifferences(w io.Writer, a store.Audit) {
 }
 
 // printKinds prints kinds of differences, or reasons, with their examples.
-func printKinds(w io.Writer, kinds []store.Difference) {
+func printKinds(w io.Writer, kinds []finding.Finding) {
 	for _, d := range kinds {
-		fmt.Fprintf(w, "%8s  %s: %s\n", number(d.Count), d.Kind, d.Meaning)
+		fmt.Fprintf(w, "%8s  %s: %s\n", number(d.Count), d.Kind, d.Means)
 		for _, f := range d.Examples {
 			text := f.Place + ": " + f.What
-			if f.Why != d.Meaning {
+			if f.Why != d.Means {
 				text += ": " + f.Why
 			}
 			fmt.Fprintf(w, "%s%s\n", strings.Repeat(" ", 12), clip(text, maxExample))

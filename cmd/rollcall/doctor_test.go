@@ -8,8 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/jackc/pgx/v5/pgconn"
-
 	"rollcall/cmd/rollcall/internal/doctor"
 	"rollcall/store/finding"
 )

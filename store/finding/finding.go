@@ -64,14 +64,15 @@ func (e *Example) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Kind is a kind of findings.
-type Kind struct{ Name, Means string }
+// Kinds are kinds of findings in the order in which they are shown, each with its
+// meaning.
+type Kinds [][2]string
 
-// Means is the meaning of a kind that is one of all.
-func Means(all []Kind, name string) string {
-	for _, k := range all {
-		if k.Name == name {
-			return k.Means
+// Means is the meaning of a kind.
+func (k Kinds) Means(name string) string {
+	for _, kind := range k {
+		if kind[0] == name {
+			return kind[1]
 		}
 	}
 	panic("no finding is called " + name)

@@ -13,7 +13,7 @@ import (
 )
 
 // examplesOf writes examples out, a line each.
-func examplesOf(found []store.Finding) (all []finding.Example) {
+func examplesOf(found []finding.Example) (all []finding.Example) {
 	for _, f := range found {
 		all = append(all, finding.Example{What: show.Clip(f.Place+": "+f.What, maxExample)})
 	}
