@@ -202,19 +202,14 @@ func (c *Checkup) Forgotten(ctx context.Context) (_ finding.Finding, err error) 
 	return finding.Finding{}, nil
 }
 
-// UnknownUsers are users whom facts name and Clerk has not told of.
-type UnknownUsers struct {
-	Users    int64
-	Facts    int64
-	Deleted  int64 // users of whom Clerk told nothing but that they are deleted
-	Examples []string
-}
-
-// UnknownUsers finds them, as the platform names them: on a connected account its
-// owner may write any id.
-func (c *Checkup) UnknownUsers(ctx context.Context) (u UnknownUsers, err error) {
-	defer wrap(&err, "store.Checkup.UnknownUsers")
-	found, err := collect(ctx, c, pgx.RowToStructByPos[UnknownUsers], `
+// unknownUsers finds users that the platform names and Clerk never reported: on a
+// connected account its owner may write any id.
+func (c *Checkup) unknownUsers(ctx context.Context) ([]finding.Finding, error) {
+	var facts, deleted int64
+	var examples []string
+	f := finding.Finding{Kind: "users_unknown", Severity: finding.Warning, Fix: []string{"rollcall backfill start clerk --follow"}}
+	err := c.look(ctx, func(tx pgx.Tx) error {
+		return tx.QueryRow(ctx, `
 		WITH unknown AS (
 			SELECT f.id, count(*) AS facts, bool_or(coalesce(u.deleted_version, '') <> '') AS deleted
 			FROM (
@@ -234,9 +229,18 @@ func (c *Checkup) UnknownUsers(ctx context.Context) (u UnknownUsers, err error) 
 			coalesce(sum(facts), 0)::bigint,
 			count(*) FILTER (WHERE deleted),
 			coalesce((array_agg(id ORDER BY deleted, facts DESC, id))[1:$2], '{}')
-		FROM unknown`, c.only, c.examples)
-	if err == nil {
-		u = found[0]
+		FROM unknown`, c.only, c.examples).Scan(&f.Count, &facts, &deleted, &examples)
+	})
+	if err != nil || f.Count == 0 {
+		return nil, err
 	}
-	return u, err
+	f.What = fmt.Sprintf("%s named by %s, but never reported by Clerk", counted(f.Count, "user"), counted(facts, "fact"))
+	f.Examples = finding.Texts(examples)
+	if deleted > 0 {
+		f.What += fmt.Sprintf("; of %d it reported only the deletion", deleted)
+	}
+	if deleted == f.Count {
+		f.Severity = finding.Note
+	}
+	return []finding.Finding{f}, nil
 }

@@ -55,7 +55,7 @@ func (e *env) host() doctor.Host {
 			StripeKey: given(e.StripeAPIKey), StripeMode: e.stripeMode(),
 		},
 		Database: e.databaseURL, Open: e.open, OpenUnchecked: e.openUnchecked,
-		Redis: e.redis, RedisTrouble: redisTrouble, SoFar: soFar,
+		Redis: e.redis, RedisTrouble: redisTrouble,
 		Explain: func(err error) (why string, fix []string, known bool) {
 			if t := e.trouble(err); t != nil {
 				return t.Error(), t.fix, true

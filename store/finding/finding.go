@@ -3,6 +3,7 @@
 package finding
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -63,6 +64,12 @@ func (e *Example) UnmarshalText(text []byte) error {
 	*e = Example{What: string(text)}
 	return nil
 }
+
+// plain is a text that a shell takes as it is.
+var plain = regexp.MustCompile(`^[A-Za-z0-9/.][A-Za-z0-9_.:@/-]*$`)
+
+// Plain tells whether a text can stand in a command as it is.
+func Plain(text string) bool { return plain.MatchString(text) }
 
 // Kinds are kinds of findings in the order in which they are shown, each with its
 // meaning.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -40,7 +41,6 @@ type Host struct {
 	// is false of other errors.
 	Explain      func(error) (why string, fix []string, known bool)
 	RedisTrouble func(asynq.RedisConnOpt, error) string // why Redis did not answer
-	SoFar        func(store.Backfill) string            // "60 of 125 course purchases"
 }
 
 // Usage is a mistake in the options.
@@ -56,7 +56,7 @@ func Run(ctx context.Context, h Host, o Options) (well bool, err error) {
 	if o.User != nil || o.Email != nil {
 		return d.person(ctx)
 	}
-	report := d.examine(ctx, checks)
+	report := d.examine(ctx, allChecks())
 	return !report.Weighty(), o.print(h.Out, report)
 }
 
@@ -97,26 +97,8 @@ const (
 type check struct {
 	name  string
 	needs need
+	kinds finding.Kinds // that it can find
 	look  func(*doctor, context.Context) error
-}
-
-// checks are all, in the order in which they are made and told.
-var checks = []check{
-	{"settings", nothing, (*doctor).checkSettings},
-	{"database", nothing, (*doctor).checkDatabase},
-	{"schema", nothing, (*doctor).checkSchema},
-	{"sessions", schema, (*doctor).checkSessions},
-	{"redis", nothing, (*doctor).checkRedis},
-	{"workers", queue, (*doctor).checkWorkers},
-	{"senders", schema, (*doctor).checkSenders},
-	{"events", schema, (*doctor).checkEvents},
-	{"facts", schema, (*doctor).checkFacts},
-	{"users", schema, (*doctor).checkUsers},
-	{"catalogue", schema, (*doctor).checkCatalogue},
-	{"lists", schema, (*doctor).checkLists},
-	{"derivation", schema, (*doctor).checkDerivation},
-	{"backfills", schema, (*doctor).checkBackfills},
-	{"erasures", schema, (*doctor).checkErasures},
 }
 
 // checkTimeout bounds one check. Its statements have a bound of their own.
@@ -141,10 +123,14 @@ func (d *doctor) examine(ctx context.Context, checks []check) Report {
 		case err != nil:
 			why, fix := d.failure(c, err)
 			d.find(finding.Finding{Kind: "check_failed", Subject: c.name, Severity: finding.Problem, Count: 1,
-				What: fmt.Sprintf("the %s could not be looked at whole: %s", c.name, show.Visible(why)), Fix: fix})
+				What: fmt.Sprintf("the %s could not be looked at whole: %s", c.name, why), Fix: fix})
 		}
 		for i := range d.findings[before:] {
-			d.findings[before+i].Check = c.name
+			f := &d.findings[before+i]
+			f.Check = c.name
+			if f.Kind != "" {
+				f.Means = append(common, c.kinds...).Means(f.Kind)
+			}
 		}
 	}
 	report.Findings = append([]finding.Finding{}, d.findings...)
@@ -173,19 +159,29 @@ func (d *doctor) failure(c check, err error) (why string, fix []string) {
 	return err.Error(), []string{show.IsReady}
 }
 
-// find adds a finding.
+// find adds a finding, shown so that it does nothing to a terminal.
 func (d *doctor) find(f finding.Finding) {
-	if f.Examples == nil {
-		f.Examples = []finding.Example{}
-	}
+	f.Subject, f.What = show.Visible(f.Subject), show.Visible(f.What)
+	f.Examples, f.Fix = append([]finding.Example{}, f.Examples...), d.complete(f.Fix)
 	for i, example := range f.Examples {
 		f.Examples[i] = finding.Example{What: show.Visible(example.String())}
 	}
-	if f.Fix == nil {
-		f.Fix = []string{}
-	}
-	f.Means = meaningOf(f.Kind)
 	d.findings = append(d.findings, f)
+}
+
+// complete adds to our own commands where the servers are.
+func (d *doctor) complete(commands []string) []string {
+	out := []string{}
+	for _, command := range commands {
+		if strings.HasPrefix(command, "rollcall ") {
+			run, comment, commented := strings.Cut(command, "   # ")
+			if command = d.At(run); commented {
+				command += "   # " + comment
+			}
+		}
+		out = append(out, command)
+	}
+	return out
 }
 
 // some are as many examples as the doctor is to show.
@@ -195,5 +191,5 @@ func (d *doctor) some(texts []string) []finding.Example {
 
 // fine says that all is well with something.
 func (d *doctor) fine(format string, args ...any) {
-	d.find(finding.Finding{Severity: finding.OK, What: show.Visible(fmt.Sprintf(format, args...))})
+	d.find(finding.Finding{Severity: finding.OK, What: fmt.Sprintf(format, args...)})
 }

@@ -64,9 +64,17 @@ func factsAre(n int64) string {
 // mend is the command that attaches and derives again.
 func (d *doctor) mend() string {
 	if safe(d.Store) {
-		return d.At("rollcall audit --fix --store " + show.Quote(d.Store))
+		return "rollcall audit --fix --store " + show.Quote(d.Store)
 	}
-	return d.At("rollcall rebuild")
+	return "rollcall rebuild"
+}
+
+// rebuild is the command that derives a store's customers again.
+func rebuild(storeID string) []string {
+	if !safe(storeID) {
+		return []string{"rollcall rebuild"}
+	}
+	return []string{"rollcall rebuild --store " + show.Quote(storeID)}
 }
 
 // weightOf is how much a reason weighs. Who has no verified address may well
@@ -91,19 +99,19 @@ func weightOf(u store.Unattached) finding.Severity {
 func (d *doctor) fixOf(ctx context.Context, u store.Unattached) (fix []string, err error) {
 	switch u.Reason {
 	case "user_unknown":
-		return append(fix, d.At("rollcall backfill start clerk --follow")), nil
+		return append(fix, "rollcall backfill start clerk --follow"), nil
 	case "email_unverified":
-		fix = append(fix, d.At("rollcall backfill start clerk --follow"))
+		fix = append(fix, "rollcall backfill start clerk --follow")
 		for _, m := range u.Missing {
 			if m.Course != "" {
-				fix = append(fix, d.At(enrollmentWith(m.Course, strings.TrimPrefix(m.Key, "user:"))))
+				fix = append(fix, enrollmentWith(m.Course, strings.TrimPrefix(m.Key, "user:")))
 			}
 		}
 		return fix, nil
 	case "no_email":
-		return append(fix, d.At("rollcall backfill start stripe --account all --follow"), d.At("rollcall backfill start clerk --follow")), nil
+		return append(fix, "rollcall backfill start stripe --account all --follow", "rollcall backfill start clerk --follow"), nil
 	case "user_unconfirmed", "unclaimed_payment", "paid_not_started":
-		return append(fix, d.At("rollcall backfill start stripe --account all --follow")), nil
+		return append(fix, "rollcall backfill start stripe --account all --follow"), nil
 	case "no_store", "account_without_store":
 		for _, m := range u.Missing {
 			one, err := d.homeFor(ctx, m)
@@ -115,28 +123,6 @@ func (d *doctor) fixOf(ctx context.Context, u store.Unattached) (fix []string, e
 		return fix, nil
 	}
 	return []string{d.mend()}, nil
-}
-
-// checkUsers looks for users whom facts name and Clerk has not told of.
-func (d *doctor) checkUsers(ctx context.Context) error {
-	u, err := d.checkup.UnknownUsers(ctx)
-	if err != nil {
-		return err
-	}
-	if u.Users == 0 {
-		d.fine("Clerk has told of every user whom facts name")
-		return nil
-	}
-	what := fmt.Sprintf("%s named by %s: Clerk never told of them", show.Count(int(u.Users), "user"), show.Count(int(u.Facts), "fact"))
-	if u.Deleted > 0 {
-		what += fmt.Sprintf(", of %d of them but that they are deleted", u.Deleted)
-	}
-	f := finding.Finding{Kind: "users_unknown", Severity: finding.Warning, Count: u.Users, What: what, Examples: finding.Texts(u.Examples), Fix: []string{d.At("rollcall backfill start clerk --follow")}}
-	if u.Deleted == u.Users {
-		f.Severity = finding.Note
-	}
-	d.find(f)
-	return nil
 }
 
 // checkCatalogue looks for products without a store, and stores that are named
@@ -175,7 +161,7 @@ func (d *doctor) checkCatalogue(ctx context.Context) error {
 	if n == 0 && len(named) == 0 {
 		d.fine("every course and product has a store")
 	}
-	return nil
+	return d.untoldStores(ctx)
 }
 
 // maxFixes is how many commands a finding gives for as many things of its kind.
@@ -207,13 +193,13 @@ func (d *doctor) namedByOwner(all []store.NamedByOwner) {
 			f.Examples = append(f.Examples, finding.Example{What: fmt.Sprintf("%s, by %s and %s: %s", n.Owner, show.Count(int(n.Products), "product"), show.Count(int(n.Facts), "fact"), which)})
 		}
 		if f == &unknown && len(f.Fix) < maxFixes && safe(n.Owner) {
-			f.Fix = append(f.Fix, d.At(send("store.upserted", object{"id", d.storeOr("<STORE>")}, object{"owner_user_id", n.Owner})))
+			f.Fix = append(f.Fix, send("store.upserted", object{"id", d.storeOr("<STORE>")}, object{"owner_user_id", n.Owner}))
 		}
 	}
 	if unknown.Count > 0 {
 		unknown.What = fmt.Sprintf("%s named by a user's id, and that user owns none that we know", storesAre(unknown.Count))
 		if len(unknown.Fix) == 0 {
-			unknown.Fix = []string{d.At("rollcall events send product.upserted '{\"id\":\"<PRODUCT>\",\"store_id\":\"<STORE>\",\"kind\":\"<KIND>\"}'")}
+			unknown.Fix = []string{"rollcall events send product.upserted '{\"id\":\"<PRODUCT>\",\"store_id\":\"<STORE>\",\"kind\":\"<KIND>\"}'"}
 		}
 		d.find(unknown)
 	}
@@ -237,8 +223,8 @@ func (d *doctor) checkStore(ctx context.Context) error {
 	if !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	d.find(finding.Finding{Kind: "store_unheard", Subject: show.Visible(d.Store), Severity: finding.Problem, Count: 1, What: fmt.Sprintf("nobody has ever spoken of a store %s", show.Visible(d.Store)),
-		Fix: []string{d.At(send("store.upserted", object{"id", d.storeOr("<STORE>")}, object{"name", "<NAME>"}, object{"owner_user_id", "<CLERK USER>"}))}})
+	d.find(finding.Finding{Kind: "store_unheard", Subject: d.Store, Severity: finding.Problem, Count: 1, What: fmt.Sprintf("nobody has ever spoken of a store %s", d.Store),
+		Fix: []string{send("store.upserted", object{"id", d.storeOr("<STORE>")}, object{"name", "<NAME>"}, object{"owner_user_id", "<CLERK USER>"})}})
 	return nil
 }
 
@@ -258,5 +244,65 @@ func (d *doctor) checkErasures(ctx context.Context) error {
 		f.Fix = []string{show.PSQL("DELETE FROM erasure_key"), restoreKey}
 	}
 	d.find(f)
+	return nil
+}
+
+// untoldStores tells of stores whose creators cannot look.
+func (d *doctor) untoldStores(ctx context.Context) error {
+	all, err := d.checkup.UntoldStores(ctx)
+	if err != nil || len(all) == 0 {
+		return err
+	}
+	f := finding.Finding{Kind: "stores_untold", Severity: finding.Warning, Count: int64(len(all)), What: show.Count(len(all), "store") + " with customers and no known owner: only operators can look at the list"}
+	for _, s := range all {
+		if len(f.Examples) < d.Options.Examples {
+			f.Examples = append(f.Examples, finding.Example{What: fmt.Sprintf("%s, with %s", s.ID, show.Count(int(s.Customers), "customer"))})
+		}
+		if len(f.Fix) < maxFixes {
+			fix, err := d.ownerOf(ctx, s)
+			if err != nil {
+				return err
+			}
+			f.Fix = append(f.Fix, fix)
+		}
+	}
+	d.find(f)
+	return nil
+}
+
+// ownerOf says whose a store is.
+func (d *doctor) ownerOf(ctx context.Context, s store.UntoldStore) (string, error) {
+	name, members, account := "<NAME>", []string(nil), ""
+	if s.Known {
+		known, err := d.store.ToldStore(ctx, s.ID)
+		if err != nil {
+			return "", err
+		}
+		name, members, account = known.Name, known.MemberUserIDs, known.StripeAccountID
+	}
+	return send("store.upserted", object{"id", s.ID}, object{"name", name}, object{"owner_user_id", "<CLERK USER>"}, ids("member_user_ids", members), object{"stripe_account_id", account}), nil
+}
+
+// Deriving tells how far deriving all customers again is.
+func Deriving(d store.Derivation) string {
+	text := "the workers derive every customer again by the rules of this version: "
+	if d.StartedAt == nil {
+		return text + "not begun yet"
+	}
+	text += show.Number(d.Facts) + " facts so far"
+	if d.LastError != nil {
+		text += "; the last try failed: " + *d.LastError
+	}
+	return text
+}
+
+// checkDerivation looks whether the customers are derived by this program's rules.
+func (d *doctor) checkDerivation(ctx context.Context) error {
+	at, err := d.store.Derivation(ctx)
+	if err != nil || !at.Pending() {
+		return err
+	}
+	d.find(finding.Finding{Kind: "lists_outdated", Severity: finding.Warning, Count: 1, What: Deriving(at),
+		Fix: []string{"rollcall rebuild"}})
 	return nil
 }

@@ -113,7 +113,7 @@ func (d *doctor) tell(ctx context.Context, r *personReport) error {
 	r.Known = r.Person.Known()
 	r.Sentence = d.whoIs(*r)
 	if !r.Known {
-		r.Fix = d.unheardOf(*r)
+		r.Fix = d.complete(d.unheardOf(*r))
 	}
 	byStore := map[string]*personStore{}
 	at := func(id string) *personStore {
@@ -226,12 +226,12 @@ func (d *doctor) whoIs(r personReport) string {
 
 // unheardOf is what may make somebody known of whom nobody told.
 func (d *doctor) unheardOf(r personReport) []string {
-	fix := []string{d.At("rollcall backfill start clerk --follow"), d.At("rollcall backfill start stripe --account all --follow")}
+	fix := []string{"rollcall backfill start clerk --follow", "rollcall backfill start stripe --account all --follow"}
 	who := object{"email", r.Email}
 	if r.Email == "" {
 		who = object{"user_id", r.User}
 	}
-	return append(fix, d.At(send("enrollment.upserted", object{"course_id", "<COURSE>"}, object{"store_id", d.storeOr("<STORE>")}, who)))
+	return append(fix, send("enrollment.upserted", object{"course_id", "<COURSE>"}, object{"store_id", d.storeOr("<STORE>")}, who))
 }
 
 // offList says why a fact is on no list.
@@ -246,7 +246,7 @@ func (d *doctor) offList(ctx context.Context, f store.PersonalFact) (offList, er
 		u.Missing[0].Course = deref(f.Product)
 	}
 	fix, err := d.fixOf(ctx, u)
-	o.Fix = append(o.Fix, fix...)
+	o.Fix = d.complete(fix)
 	return o, err
 }
 
@@ -280,15 +280,15 @@ func (d *doctor) mention(e store.Event) mention {
 		m.Fix = []string{"rollcall work"}
 	case "failed":
 		text += "could not be applied"
-		m.Fix = []string{d.At(fmt.Sprintf("rollcall events show %d", e.ID)), d.At(fmt.Sprintf("rollcall events retry %d", e.ID))}
+		m.Fix = []string{fmt.Sprintf("rollcall events show %d", e.ID), fmt.Sprintf("rollcall events retry %d", e.ID)}
 	default:
 		text += "was ignored"
-		m.Fix = []string{d.At(fmt.Sprintf("rollcall events show %d", e.ID))}
+		m.Fix = []string{fmt.Sprintf("rollcall events show %d", e.ID)}
 	}
 	if e.LastError != nil {
 		text += ": " + *e.LastError
 	}
-	m.Sentence = show.Visible(show.Clip(text, maxExample))
+	m.Sentence, m.Fix = show.Visible(show.Clip(text, maxExample)), d.complete(m.Fix)
 	return m
 }
 
@@ -296,7 +296,7 @@ func (d *doctor) mention(e store.Event) mention {
 func (d *doctor) explain(ctx context.Context, s *personStore, c store.PersonCustomer, r personReport) error {
 	x, err := d.store.Explain(ctx, c.StoreID, c.ID)
 	if errors.Is(err, store.ErrNotFound) {
-		s.OffList = append(s.OffList, offList{Ref: "customer:" + c.ID, Reason: "people_missing", Fix: d.rebuild(c.StoreID),
+		s.OffList = append(s.OffList, offList{Ref: "customer:" + c.ID, Reason: "people_missing", Fix: d.complete(rebuild(c.StoreID)),
 			Sentence: fmt.Sprintf("Facts say that they are on the list as customer %s, who is gone.", show.Visible(c.ID))})
 		return nil
 	}

@@ -30,7 +30,7 @@ func (d *doctor) away(err error) finding.Finding {
 	if !known {
 		why, fix = "Postgres could not be asked: "+why, []string{show.IsReady}
 	}
-	return finding.Finding{Kind: "database_away", Severity: finding.Problem, Count: 1, What: show.Visible(why), Fix: fix}
+	return finding.Finding{Kind: "database_away", Severity: finding.Problem, Count: 1, What: why, Fix: fix}
 }
 
 // checkDatabase opens the database and looks how it is set up.
@@ -41,7 +41,7 @@ func (d *doctor) checkDatabase(ctx context.Context) error {
 		if !known {
 			why = err.Error()
 		}
-		d.find(finding.Finding{Kind: "database_away", Severity: finding.Problem, Count: 1, What: show.Visible(why), Fix: []string{"export DATABASE_URL=postgres://<USER>@<HOST>/<DATABASE>"}})
+		d.find(finding.Finding{Kind: "database_away", Severity: finding.Problem, Count: 1, What: why, Fix: []string{"export DATABASE_URL=postgres://<USER>@<HOST>/<DATABASE>"}})
 		return nil
 	}
 	ping, cancel := context.WithTimeout(ctx, pingTimeout)
@@ -85,7 +85,7 @@ func (d *doctor) judgeDatabase(db store.Database) {
 			Fix: []string{show.PSQL("CREATE INDEX customer_index_all ON customer_index USING gin (store_id, has, words gin_trgm_ops) WITH (gin_pending_list_limit = 1024)")}})
 	}
 	for _, name := range db.Invalid {
-		d.find(finding.Finding{Kind: "index_missing", Subject: name, Severity: finding.Warning, Count: 1, What: "the index " + show.Visible(name) + " is not used, as its making broke off",
+		d.find(finding.Finding{Kind: "index_missing", Subject: name, Severity: finding.Warning, Count: 1, What: "the index " + name + " is not used, as its making broke off",
 			Fix: []string{show.PSQL("REINDEX INDEX " + name)}})
 	}
 }
@@ -156,14 +156,14 @@ func (d *doctor) judgeAble(err error) {
 	default:
 		f.Fix = []string{show.IsReady}
 	}
-	f.What = "webhooks could not be stored: " + show.Visible(err.Error())
+	f.What = "webhooks could not be stored: " + err.Error()
 	d.find(f)
 }
 
 func (d *doctor) judgeSessions(held []store.HeldSession) {
 	for _, h := range held {
 		d.find(finding.Finding{Kind: "session_held", Subject: fmt.Sprint(h.PID), Severity: finding.Problem, Count: 1,
-			What: fmt.Sprintf("%s has held rows of %s since %s and says nothing", show.Visible(h.String()), show.Count(int(h.Tables), "table"), h.Since.Format(time.RFC3339)),
+			What: fmt.Sprintf("%s has held rows of %s since %s and says nothing", h.String(), show.Count(int(h.Tables), "table"), h.Since.Format(time.RFC3339)),
 			Fix:  []string{show.PSQL(fmt.Sprintf("SELECT pg_terminate_backend(%d)", h.PID))}})
 	}
 	if len(held) == 0 {
@@ -198,7 +198,7 @@ func (d *doctor) checkSchema(ctx context.Context) error {
 			names = append(names, m.Name)
 		}
 		d.find(finding.Finding{Kind: "schema_behind", Severity: finding.Problem, Count: int64(n), What: show.Count(n, "migration") + " not applied: the checks that need the tables are left out",
-			Examples: d.some(names), Fix: []string{d.At("rollcall migrate up")}})
+			Examples: d.some(names), Fix: []string{"rollcall migrate up"}})
 		return nil
 	}
 	d.current = true

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"rollcall/cmd/rollcall/internal/show"
 	"rollcall/store/finding"
@@ -132,3 +133,27 @@ func (c Options) printOffList(w io.Writer, all []offList) {
 
 // maxExample is how many characters of an example are printed; JSON has all.
 const maxExample = 400
+
+// Report is what a doctor found, what weighs most first.
+type Report struct {
+	Store     string            `json:"store"`
+	CheckedAt time.Time         `json:"checked_at"`
+	Findings  []finding.Finding `json:"findings"`
+}
+
+// Weighty tells whether there is a warning or a problem.
+func (r Report) Weighty() bool {
+	return r.Count(finding.Problem)+r.Count(finding.Warning) > 0
+}
+
+func (r Report) Count(s finding.Severity) (n int) {
+	for _, f := range r.Findings {
+		if f.Severity == s {
+			n++
+		}
+	}
+	return n
+}
+
+// safe tells whether a text can stand in a command as it is shown.
+func safe(s string) bool { return s != "" && show.Visible(s) == s }

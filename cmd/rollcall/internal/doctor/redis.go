@@ -32,7 +32,7 @@ func (n node) command(words string) string { return n.cli + " " + words }
 func (d *doctor) checkRedis(ctx context.Context) error {
 	opt, err := d.Redis()
 	if err != nil {
-		d.find(finding.Finding{Kind: "redis_away", Severity: finding.Problem, Count: 1, What: show.Visible(err.Error()), Fix: []string{"export REDIS_URL=redis://<HOST>"}})
+		d.find(finding.Finding{Kind: "redis_away", Severity: finding.Problem, Count: 1, What: err.Error(), Fix: []string{"export REDIS_URL=redis://<HOST>"}})
 		return nil
 	}
 	client, _ := opt.MakeRedisClient().(redis.UniversalClient)
@@ -99,7 +99,7 @@ func (d *doctor) checkNode(ctx context.Context, n node) error {
 	for _, name := range []string{"maxmemory-policy", "maxmemory", "appendonly"} {
 		got, err := n.ConfigGet(ctx, name).Result()
 		if err != nil {
-			d.find(finding.Finding{Kind: "redis_mute", Severity: finding.Note, Count: 1, What: "Redis does not tell its settings (" + show.Visible(err.Error()) + "): see to maxmemory-policy noeviction where it is run",
+			d.find(finding.Finding{Kind: "redis_mute", Severity: finding.Note, Count: 1, What: "Redis does not tell its settings (" + err.Error() + "): see to maxmemory-policy noeviction where it is run",
 				Fix: []string{n.command("CONFIG GET maxmemory-policy")}})
 			return nil
 		}
@@ -124,10 +124,10 @@ func (d *doctor) judgePolicy(n node, settings map[string]string) {
 		d.fine("Redis evicts nothing")
 		return
 	}
-	f := finding.Finding{Kind: "redis_evicts", Severity: finding.Problem, Count: 1, What: "Redis throws jobs away when it is full: maxmemory-policy is " + show.Visible(policy),
+	f := finding.Finding{Kind: "redis_evicts", Severity: finding.Problem, Count: 1, What: "Redis throws jobs away when it is full: maxmemory-policy is " + policy,
 		Fix: []string{n.command("CONFIG SET maxmemory-policy noeviction"), n.command("CONFIG REWRITE")}}
 	if settings["maxmemory"] == "0" {
-		f.Severity, f.What = finding.Warning, "Redis would throw jobs away once it has a limit: maxmemory-policy is "+show.Visible(policy)
+		f.Severity, f.What = finding.Warning, "Redis would throw jobs away once it has a limit: maxmemory-policy is "+policy
 	}
 	d.find(f)
 }
@@ -142,7 +142,7 @@ func (d *doctor) judgeRedisVersion(info string) {
 	if majorErr != nil || slices.Compare(version[:], oldRedis[:]) >= 0 {
 		return
 	}
-	f := finding.Finding{Kind: "redis_old", Severity: finding.Warning, Count: 1, What: "Redis is of version " + show.Visible(text) + "; 7 or later is needed", Fix: []string{"redis-server --version   # bring it to 7 or later"}}
+	f := finding.Finding{Kind: "redis_old", Severity: finding.Warning, Count: 1, What: "Redis is of version " + text + "; 7 or later is needed", Fix: []string{"redis-server --version   # bring it to 7 or later"}}
 	if slices.Compare(version[:], tooOldRedis[:]) < 0 {
 		f.Severity = finding.Problem
 	}

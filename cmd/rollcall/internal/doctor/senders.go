@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -9,7 +8,6 @@ import (
 	"time"
 
 	"rollcall/cmd/rollcall/internal/show"
-	"rollcall/internal/outbound"
 	"rollcall/store"
 	"rollcall/store/finding"
 	"rollcall/watch"
@@ -45,7 +43,7 @@ func (d *doctor) verdicts(seen store.Traffic, kinds ...string) (some []watch.Ver
 
 // judged makes a finding of a verdict.
 func (d *doctor) judged(v watch.Verdict) finding.Finding {
-	f := finding.Finding{Kind: watch.Kind(v.Name), Severity: finding.Severity(v.State), What: show.Visible(v.Detail), Count: 1}
+	f := finding.Finding{Kind: watch.Kind(v.Name), Severity: finding.Severity(v.State), What: v.Detail, Count: 1}
 	_, f.Subject, _ = strings.Cut(v.Name, "/")
 	f.Subject = show.Visible(f.Subject)
 	for _, w := range d.watches {
@@ -53,12 +51,7 @@ func (d *doctor) judged(v watch.Verdict) finding.Finding {
 			f.What += fmt.Sprintf(" (since %s)", w.Since.Format("2006-01-02 15:04 UTC"))
 		}
 	}
-	for line := range strings.SplitSeq(v.Fix, "\n") {
-		if strings.HasPrefix(line, "rollcall ") {
-			line = d.At(line)
-		}
-		f.Fix = append(f.Fix, line)
-	}
+	f.Fix = strings.Split(v.Fix, "\n")
 	return f
 }
 
@@ -137,15 +130,15 @@ func (d *doctor) firstWords(source string) []string {
 	case "stripe":
 		return []string{
 			"rollcall stripe setup --url https://<HOST>/webhooks/stripe   # once more with --connect if stores sell on their own accounts",
-			d.At("rollcall backfill start stripe --account all --follow"),
+			"rollcall backfill start stripe --account all --follow",
 		}
 	case "clerk":
 		return []string{
 			"xdg-open https://dashboard.clerk.com/last-active?path=webhooks   # add https://<HOST>/webhooks/clerk; README.md has the events",
-			d.At("rollcall backfill start clerk --follow"),
+			"rollcall backfill start clerk --follow",
 		}
 	}
-	return []string{d.At(`rollcall events send store.upserted '{"id":"<STORE>","name":"<NAME>","owner_user_id":"<CLERK USER>"}'`)}
+	return []string{`rollcall events send store.upserted '{"id":"<STORE>","name":"<NAME>","owner_user_id":"<CLERK USER>"}'`}
 }
 
 // checkEvents looks what became of events.
@@ -168,11 +161,8 @@ func (d *doctor) checkEvents(ctx context.Context) error {
 	if len(bad) == 0 {
 		d.fine("no event has failed, and none waits for long")
 	}
-	if err := d.otherMode(ctx); err != nil {
-		return err
-	}
 	d.staleWatches()
-	return d.untold(ctx)
+	return nil
 }
 
 // describeFailing adds which events fail, and why.
@@ -186,39 +176,8 @@ func (d *doctor) describeFailing(f *finding.Finding, e store.FailingEvents) {
 		f.Examples = append(f.Examples, finding.Example{What: show.Clip(text, maxExample)})
 	}
 	if e.Failed > 0 && len(e.Events) > 0 {
-		f.Fix = append([]string{d.At(fmt.Sprintf("rollcall events show %d", e.Events[0]))}, f.Fix...)
+		f.Fix = append([]string{fmt.Sprintf("rollcall events show %d", e.Events[0])}, f.Fix...)
 	}
-}
-
-// otherMode tells of events of Stripe's that STRIPE_MODE keeps out: test events
-// rightly, live ones hardly.
-func (d *doctor) otherMode(ctx context.Context) error {
-	o, err := d.checkup.OtherMode(ctx)
-	if err != nil {
-		return err
-	}
-	if o.Live.Count > 0 {
-		d.find(finding.Finding{Kind: "events_other_mode", Subject: "live", Severity: finding.Warning, Count: o.Live.Count,
-			What: fmt.Sprintf("%s of Stripe's were ignored: STRIPE_MODE is test", show.Count(int(o.Live.Count), "live event")),
-			Fix:  d.takeMode("export STRIPE_MODE=live   # where work runs, then restart it", o.Live)})
-	}
-	if o.Test.Count > 0 {
-		f := finding.Finding{Kind: "events_other_mode", Subject: "test", Severity: finding.Note, Count: o.Test.Count,
-			What: fmt.Sprintf("%s of Stripe's were ignored: STRIPE_MODE is live", show.Count(int(o.Test.Count), "test event")),
-			Fix:  d.takeMode("export STRIPE_MODE=any   # where work runs, if test events are to count, too; then restart it", o.Test)}
-		if o.Test.Count > o.Taken {
-			f.Severity = finding.Warning
-			f.What += fmt.Sprintf(", more than the %s that counted: is this a set-up for testing?", show.Count(int(o.Taken), "live event"))
-		}
-		d.find(f)
-	}
-	return nil
-}
-
-// takeMode are the commands after which events of a mode count, those that were
-// ignored as well.
-func (d *doctor) takeMode(set string, ignored store.IgnoredEvents) []string {
-	return []string{set, d.At("rollcall events replay --source stripe --since " + ignored.Oldest.Format(time.RFC3339))}
 }
 
 // watchesRest is how long nobody may have looked at the watches.
@@ -237,20 +196,4 @@ func (d *doctor) staleWatches() {
 	}
 	d.find(finding.Finding{Kind: "watches_stale", Severity: finding.Warning, Count: 1, What: "workers are there, and none has looked at the watches for " + watch.Span(watchesRest) + " or more: are they of an older version?",
 		Fix: []string{"rollcall version   # and restart the workers with it"}})
-}
-
-// untold tells of changes that nobody could be told of.
-func (d *doctor) untold(ctx context.Context) error {
-	u, err := d.checkup.UntoldChanges(ctx)
-	if err != nil || u.Count == 0 {
-		return err
-	}
-	fix := "export ALERT_WEBHOOK_URL=<URL>   # where work runs, then restart it"
-	if strings.Contains(deref(u.Error), outbound.Setting) {
-		fix = "export " + outbound.Setting + "=<NETWORK>   # where work runs, then restart it"
-	}
-	d.find(finding.Finding{Kind: "alerts_untold", Severity: finding.Warning, Count: u.Count,
-		What: fmt.Sprintf("ALERT_WEBHOOK_URL has not taken %s since %s: %s", show.Count(int(u.Count), "change"), u.Since.Format("2006-01-02 15:04 UTC"), cmp.Or(show.Visible(deref(u.Error)), "it was not tried; is the queue alerts paused, or ALERT_WEBHOOK_URL not set where work runs?")),
-		Fix:  []string{fix}})
-	return nil
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 
-	"rollcall/cmd/rollcall/internal/show"
 	"rollcall/store/finding"
 )
 
@@ -32,7 +31,7 @@ func (d *doctor) checkSettings(context.Context) error {
 	for _, err := range d.Settings.Malformed {
 		name, _, _ := strings.Cut(err.Error(), " ")
 		name = strings.TrimSuffix(name, ":")
-		d.find(finding.Finding{Kind: "setting_malformed", Subject: name, Severity: finding.Problem, Count: 1, What: show.Visible(err.Error()),
+		d.find(finding.Finding{Kind: "setting_malformed", Subject: name, Severity: finding.Problem, Count: 1, What: err.Error(),
 			Fix: []string{"export " + name + "=" + valueFor(name) + "   # where serve and work run"}})
 	}
 	for _, a := range d.Settings.Absent {
