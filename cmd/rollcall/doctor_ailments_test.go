@@ -142,7 +142,7 @@ var ailments = []ailment{
 			all, err := w.store.Backfills(w.Context(), 0, 1)
 			return err == nil && len(all) == 1 && all[0].EndedAt != nil
 		})
-	}, says: "nothing has come from stripe for", cure: (*ward).sells},
+	}, says: "No webhook from stripe for", cure: (*ward).sells},
 	{kind: watch.Signatures, subject: "clerk", severity: finding.Problem, cause: func(w *ward) {
 		for range 5 {
 			w.deliver("clerk", "whsec_c3RyYW5nZXIgc2VjcmV0IG9mIHN2aXg=", `{"type":"user.created"}`)
@@ -152,8 +152,8 @@ var ailments = []ailment{
 			err := w.conn.QueryRow(w.Context(), `SELECT coalesce(sum(count), 0) FROM webhook_deliveries WHERE outcome = 'invalid_signature'`).Scan(&n)
 			return err == nil && n == 5
 		})
-	}, says: "5 deliveries from clerk", cure: said(`UPDATE webhook_deliveries SET hour = hour - interval '1 day', first_at = first_at - interval '1 day', last_at = last_at - interval '1 day'`)},
-	{kind: watch.Signatures, subject: "clerk", severity: finding.Note, stays: true, cause: said(counts("clerk", "accepted", 9, 200, 0), counts("clerk", "invalid_signature", 5000, 5, 0)), says: "a stranger sends them, or a second endpoint"},
+	}, says: "5 webhooks from clerk", cure: said(`UPDATE webhook_deliveries SET hour = hour - interval '1 day', first_at = first_at - interval '1 day', last_at = last_at - interval '1 day'`)},
+	{kind: watch.Signatures, subject: "clerk", severity: finding.Note, stays: true, cause: said(counts("clerk", "accepted", 9, 200, 0), counts("clerk", "invalid_signature", 5000, 5, 0)), says: "A stranger sends them, or a second endpoint"},
 	{kind: watch.Refused, subject: "clerk", severity: finding.Problem, cause: said(counts("clerk", "not_configured", 2, 50, 3)), says: "are lost unless a backfill brings them", leave: "export"},
 	{kind: watch.Failing, subject: "platform/store.upserted", severity: finding.Problem, cause: said(`INSERT INTO webhook_events (source, event_id, type, occurred_at, payload, status, last_error, attempts)
 		VALUES ('platform', 'evt_1', 'store.upserted', now(), '{"type":"store.upserted","data":{"id":"s1","owner_user_id":"user_o"}}', 'failed', 'an old mistake', 1)`), says: "an old mistake"},

@@ -37,6 +37,9 @@ type Finding struct {
 	Fix      []string  `json:"fix"` // commands, in order; what stands in <ANGLES> is for the operator to fill in
 }
 
+// Name is the kind and subject as one text, for example source_silent/stripe.
+func (f Finding) Name() string { return strings.TrimSuffix(f.Kind+"/"+f.Subject, "/") }
+
 // Example is one of the things that a finding is about.
 type Example struct {
 	Place string // the row or object; may be empty

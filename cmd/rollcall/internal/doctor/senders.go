@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"rollcall/cmd/rollcall/internal/show"
@@ -30,29 +29,22 @@ func (d *doctor) traffic(ctx context.Context) (store.Traffic, error) {
 	return seen, nil
 }
 
-// verdicts are what the watches look like now, those of some kinds: a doctor
-// does not wait until a state has lasted.
-func (d *doctor) verdicts(seen store.Traffic, kinds ...string) (some []watch.Verdict) {
-	for _, v := range watch.Judge(seen) {
-		if slices.Contains(kinds, watch.Kind(v.Name)) && v.State != store.OK {
-			some = append(some, v)
+// verdicts are what the watches of some kinds look like now: a doctor does not wait
+// until a state has lasted.
+func (d *doctor) verdicts(seen store.Traffic, kinds ...string) (some []finding.Finding) {
+	for _, f := range watch.Judge(seen) {
+		if !slices.Contains(kinds, f.Kind) || f.Severity == finding.OK {
+			continue
 		}
+		for _, w := range d.watches {
+			if w.Name == f.Name() && w.State != store.OK {
+				f.What += fmt.Sprintf(" (since %s)", w.Since.Format("2006-01-02 15:04 UTC"))
+			}
+		}
+		f.Count = 1
+		some = append(some, f)
 	}
 	return some
-}
-
-// judged makes a finding of a verdict.
-func (d *doctor) judged(v watch.Verdict) finding.Finding {
-	f := finding.Finding{Kind: watch.Kind(v.Name), Severity: finding.Severity(v.State), What: v.Detail, Count: 1}
-	_, f.Subject, _ = strings.Cut(v.Name, "/")
-	f.Subject = show.Visible(f.Subject)
-	for _, w := range d.watches {
-		if w.Name == v.Name && w.State != store.OK {
-			f.What += fmt.Sprintf(" (since %s)", w.Since.Format("2006-01-02 15:04 UTC"))
-		}
-	}
-	f.Fix = strings.Split(v.Fix, "\n")
-	return f
 }
 
 // checkSenders looks whether those who send still do, and are understood.
@@ -69,7 +61,7 @@ func (d *doctor) checkSenders(ctx context.Context) error {
 		d.refusedForSecrets(source, seen)
 		switch last := lastKept(source, seen); {
 		case slices.Contains(unheard, source):
-			d.find(finding.Finding{Kind: "source_unheard", Subject: source, Severity: finding.Warning, Count: 1, What: "nothing has ever come from " + source, Fix: d.firstWords(source)})
+			d.find(finding.Finding{Kind: "source_unheard", Subject: source, Severity: finding.Warning, Count: 1, What: "No webhook from " + source + " has been received yet", Fix: d.firstWords(source)})
 		case !last.IsZero():
 			d.fine("%s sent last %s", source, show.Ago(d.now().Sub(last)))
 		}
@@ -77,8 +69,8 @@ func (d *doctor) checkSenders(ctx context.Context) error {
 	for _, source := range store.Sources() {
 		d.unsigned(source, seen)
 	}
-	for _, v := range d.verdicts(seen, watch.Silent, watch.Signatures, watch.Refused) {
-		d.find(d.judged(v))
+	for _, f := range d.verdicts(seen, watch.Silent, watch.Signatures, watch.Refused) {
+		d.find(f)
 	}
 	return nil
 }
@@ -91,7 +83,7 @@ func (d *doctor) unsigned(source string, seen store.Traffic) {
 		return
 	}
 	d.find(finding.Finding{Kind: watch.Signatures, Subject: source, Severity: finding.Note, Count: bad,
-		What: fmt.Sprintf("%d deliveries from %s of the last hours bear no signature by a secret that is set here, beside %d that do: a stranger sends them, or a second endpoint does, whose secret is missing", bad, source, good),
+		What: fmt.Sprintf("Rejected %d webhooks from %s in the last hours: their signature matches no secret that is set here; that of %d others does. A stranger sends them, or a second endpoint whose secret is missing", bad, source, good),
 		Fix:  []string{"export " + watch.SecretsOf(source) + "=whsec_NEW,whsec_OLD   # where serve runs, if the sender's dashboard shows that an endpoint fails"}})
 }
 
@@ -148,11 +140,10 @@ func (d *doctor) checkEvents(ctx context.Context) error {
 		return err
 	}
 	bad := d.verdicts(seen, watch.Failing, watch.Overdue)
-	for _, v := range bad {
-		f := d.judged(v)
+	for _, f := range bad {
 		f.Count = seen.Overdue.Count
 		for _, e := range seen.Failing {
-			if v.Name == watch.Failing+"/"+e.Source+"/"+e.Type {
+			if f.Kind == watch.Failing && f.Subject == e.Source+"/"+e.Type {
 				d.describeFailing(&f, e)
 			}
 		}
