@@ -26,13 +26,35 @@ type AuditOptions struct {
 
 // Audit is what an audit found.
 type Audit struct {
-	Facts       int64             // of ours, looked at
-	Customers   int64             // of ours, looked at
-	Objects     int64             // of Stripe's or Clerk's, read
-	Differences []finding.Finding // by kind; none is the promise
-	Unresolved  []finding.Finding // facts on no list that wait for something, by reason
-	Rightly     []finding.Finding // facts that belong on no list, by reason
-	Money       []StoreMoney      // by store and currency, against Stripe
+	Facts       int64        `json:"facts"`       // of ours, looked at
+	Customers   int64        `json:"customers"`   // of ours, looked at
+	Objects     int64        `json:"objects"`     // of Stripe's or Clerk's, read
+	Differences Differences  `json:"differences"` // by kind; none is the promise
+	Unresolved  Differences  `json:"unresolved"`  // facts on no list that wait for something, by reason
+	Rightly     Differences  `json:"rightly"`     // facts that belong on no list, by reason
+	Money       []StoreMoney `json:"money"`       // by store and currency, against Stripe
+}
+
+// Differences are findings whose JSON has a meaning, a count and whole examples.
+type Differences []finding.Finding
+
+// MarshalJSON writes them for programs.
+func (d Differences) MarshalJSON() ([]byte, error) {
+	type difference struct {
+		Kind     string    `json:"kind"`
+		Meaning  string    `json:"meaning"`
+		Count    int64     `json:"count"`
+		Examples []Finding `json:"examples"`
+	}
+	out := []difference{}
+	for _, f := range d {
+		examples := []Finding{}
+		for _, e := range f.Examples {
+			examples = append(examples, Finding(e))
+		}
+		out = append(out, difference{f.Kind, f.Means, f.Count, examples})
+	}
+	return json.Marshal(out)
 }
 
 // Clean tells whether nothing differs.

@@ -190,7 +190,7 @@ func TestHealthPage(t *testing.T) {
 		t.Errorf("%+v", v.Inbox.Watches)
 	}
 	must(servers.StopRedis())
-	wants(t, look(), "Redis</b> is away", "Workers</b> unknown", "Events are kept all the same", "charge.refunded")
+	wants(t, look(), "Redis</b> is away", "Workers</b> unknown", "Events are stored", "charge.refunded")
 	must(servers.StopPostgres())
 	wants(t, look(), "Postgres</b> is away", "nothing is lost", "!charge.refunded")
 	must(servers.StartPostgres(t.Context()))

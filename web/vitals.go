@@ -200,7 +200,7 @@ func (s *Site) notes(v vitals) (notes []note) {
 		}
 	}
 	trouble, troubled := troubles[v.Postgres]
-	add(troubled, finding.Problem, trouble+" Senders are asked to retry, so no webhook is lost.", "", "")
+	add(troubled, finding.Problem, trouble+" Senders are asked to retry; nothing is lost.", "", "")
 	add(v.Postgres == "ok" && v.Inbox == nil, finding.Problem, "Postgres is responding too slowly to show the inbox.", "", "")
 	add(v.Redis == "away", finding.Problem, "Redis does not answer. Events are stored, and applied when it is back.", "", "")
 	add(v.Workers != nil && len(v.Workers) == 0, finding.Problem, "No worker is running. Events are stored, and applied once one is: rollcall work.", "", "")

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -10,49 +9,12 @@ import (
 	"rollcall/store/finding"
 )
 
-// auditReport is what an audit came to.
+// auditReport is what an audit came to, as JSON.
 type auditReport struct {
-	Against     string
-	Store       string
-	Mended      []finding.Finding // what was found before --fix
-	store.Audit                   // what differs, or still does
-}
-
-// difference is a finding as the JSON of an audit has it.
-type difference struct {
-	Kind     string          `json:"kind"`
-	Meaning  string          `json:"meaning"`
-	Count    int64           `json:"count"`
-	Examples []store.Finding `json:"examples"`
-}
-
-func differencesOf(all []finding.Finding) []difference {
-	out := []difference{}
-	for _, f := range all {
-		d := difference{f.Kind, f.Means, f.Count, []store.Finding{}}
-		for _, e := range f.Examples {
-			d.Examples = append(d.Examples, store.Finding(e))
-		}
-		out = append(out, d)
-	}
-	return out
-}
-
-// MarshalJSON writes the report for programs.
-func (r auditReport) MarshalJSON() ([]byte, error) {
-	return json.Marshal(struct {
-		Against     string             `json:"against"`
-		Store       string             `json:"store"`
-		Mended      []difference       `json:"mended,omitempty"`
-		Facts       int64              `json:"facts"`
-		Customers   int64              `json:"customers"`
-		Objects     int64              `json:"objects"`
-		Differences []difference       `json:"differences"`
-		Unresolved  []difference       `json:"unresolved"`
-		Rightly     []difference       `json:"rightly"`
-		Money       []store.StoreMoney `json:"money"`
-	}{r.Against, r.Store, differencesOf(r.Mended), r.Facts, r.Customers, r.Objects,
-		differencesOf(r.Differences), differencesOf(r.Unresolved), differencesOf(r.Rightly), r.Money})
+	Against     string            `json:"against"`
+	Store       string            `json:"store"`
+	Mended      store.Differences `json:"mended,omitempty"` // what was found before --fix
+	store.Audit                   // flattened: what differs, or still does
 }
 
 // print prints a report.
@@ -67,7 +29,7 @@ func (c auditCmd) print(e *env, r auditReport) error {
 	printMoney(e.out, r.Audit)
 	printOffLists(e.out, r.Audit)
 	if !r.Clean() && !c.Fix {
-		_, err := fmt.Fprintf(e.out, "\nNothing was changed. --fix mends what can be mended from here.\n")
+		_, err := fmt.Fprintf(e.out, "\nNothing was changed. --fix fixes what can be fixed from here.\n")
 		return err
 	}
 	return nil
@@ -106,11 +68,11 @@ const maxExample = 400
 // printOffLists tells why facts are on no list though nothing differs.
 func printOffLists(w io.Writer, a store.Audit) {
 	if len(a.Unresolved) > 0 {
-		fmt.Fprintf(w, "\nOn no list until somebody says more (these are no differences):\n")
+		fmt.Fprintf(w, "\nUnattached, waiting for something (these are not differences):\n")
 		printKinds(w, a.Unresolved)
 	}
 	if len(a.Rightly) > 0 {
-		fmt.Fprintf(w, "\nOn no list, and rightly so:\n")
+		fmt.Fprintf(w, "\nNot expected on a list:\n")
 		printKinds(w, a.Rightly)
 	}
 }

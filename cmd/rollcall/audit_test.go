@@ -82,7 +82,11 @@ func (h *house) work(e *env) {
 
 // auditJSON is what programs read of an audit.
 type auditJSON struct {
-	Differences, Mended []difference
+	Differences, Mended []struct {
+		Kind     string
+		Count    int64
+		Examples []store.Finding
+	}
 	Money               []store.StoreMoney
 }
 

@@ -117,7 +117,7 @@ func TestDoctorFindsNothing(t *testing.T) {
 		})
 	}
 	out, status := w.sh("rollcall doctor", nil)
-	if status != 0 || !strings.HasPrefix(out, "0 problems, 0 warnings and 0 notes. Well:\n") {
+	if status != 0 || !strings.HasPrefix(out, "0 problems, 0 warnings, 0 notes. ") {
 		t.Errorf("status %d: %s", status, out)
 	}
 }

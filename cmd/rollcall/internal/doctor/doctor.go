@@ -123,7 +123,7 @@ func (d *doctor) examine(ctx context.Context, checks []check) Report {
 		case err != nil:
 			why, fix := d.failure(c, err)
 			d.find(finding.Finding{Kind: "check_failed", Subject: c.name, Severity: finding.Problem, Count: 1,
-				What: fmt.Sprintf("the %s could not be looked at whole: %s", c.name, why), Fix: fix})
+				What: fmt.Sprintf("the %s could not be checked completely: %s", c.name, why), Fix: fix})
 		}
 		for i := range d.findings[before:] {
 			f := &d.findings[before+i]

@@ -50,7 +50,7 @@ func TestDoctorJudges(t *testing.T) {
 		}, ""},
 		{"nobody is there to look", func(d *doctor) { d.asked, d.watches = true, nil }, ""},
 	} {
-		d := &doctor{now: func() time.Time { return at }}
+		d := &doctor{Host: Host{At: strings.Clone}, now: func() time.Time { return at }}
 		c.judge(d)
 		d.staleWatches()
 		got := ""

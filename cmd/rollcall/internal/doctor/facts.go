@@ -223,7 +223,7 @@ func (d *doctor) checkStore(ctx context.Context) error {
 	if !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	d.find(finding.Finding{Kind: "store_unheard", Subject: d.Store, Severity: finding.Problem, Count: 1, What: fmt.Sprintf("nobody has ever spoken of a store %s", d.Store),
+	d.find(finding.Finding{Kind: "store_unheard", Subject: d.Store, Severity: finding.Problem, Count: 1, What: fmt.Sprintf("store %s does not exist: no event has mentioned it", d.Store),
 		Fix: []string{send("store.upserted", object{"id", d.storeOr("<STORE>")}, object{"name", "<NAME>"}, object{"owner_user_id", "<CLERK USER>"})}})
 	return nil
 }

@@ -194,32 +194,32 @@ func (d *doctor) whoIs(r personReport) string {
 		if r.Store != "" {
 			where = " in store " + show.Visible(r.Store)
 		}
-		return fmt.Sprintf("Nobody has ever told of %s%s: no user of Clerk's, no customer of Stripe's, no enrollment, purchase or subscription, and no event that waits or failed speaks of them.", r.name(), where)
+		return fmt.Sprintf("%s is unknown%s: no Clerk user, Stripe customer, enrollment, purchase, subscription or unprocessed event mentions them.", r.name(), where)
 	}
 	var parts []string
 	for _, u := range r.Users {
 		switch {
 		case u.Deleted && u.Email == "":
-			parts = append(parts, fmt.Sprintf("Clerk's user %s, deleted, of whom no address is known", show.Visible(u.ID)))
+			parts = append(parts, fmt.Sprintf("Clerk user %s, deleted, without a known address", show.Visible(u.ID)))
 		case u.Email == "":
-			parts = append(parts, fmt.Sprintf("Clerk's user %s, without a verified address", show.Visible(u.ID)))
+			parts = append(parts, fmt.Sprintf("Clerk user %s, without a verified address", show.Visible(u.ID)))
 		case u.LastVerified:
 			gone := ""
 			if u.Deleted {
 				gone = ", deleted"
 			}
-			parts = append(parts, fmt.Sprintf("Clerk's user %s%s, without a verified address now; the last one was %s", show.Visible(u.ID), gone, show.Visible(u.Email)))
+			parts = append(parts, fmt.Sprintf("Clerk user %s%s, without a verified address now; the last one was %s", show.Visible(u.ID), gone, show.Visible(u.Email)))
 		case u.Deleted:
-			parts = append(parts, fmt.Sprintf("Clerk's user %s, deleted, with the address %s", show.Visible(u.ID), show.Visible(u.Email)))
+			parts = append(parts, fmt.Sprintf("Clerk user %s, deleted, with the address %s", show.Visible(u.ID), show.Visible(u.Email)))
 		default:
-			parts = append(parts, fmt.Sprintf("Clerk's user %s, with the verified address %s", show.Visible(u.ID), show.Visible(u.Email)))
+			parts = append(parts, fmt.Sprintf("Clerk user %s, with the verified address %s", show.Visible(u.ID), show.Visible(u.Email)))
 		}
 	}
 	for _, c := range r.StripeCustomers {
-		parts = append(parts, "Stripe's customer "+show.Visible(strings.TrimPrefix(c.Ref, "stripe_customer:")))
+		parts = append(parts, "Stripe customer "+show.Visible(strings.TrimPrefix(c.Ref, "stripe_customer:")))
 	}
 	if len(r.Users) == 0 {
-		parts = append([]string{"no user that Clerk has told of"}, parts...)
+		parts = append([]string{"unknown to Clerk"}, parts...)
 	}
 	return fmt.Sprintf("%s is %s.", r.name(), strings.Join(parts, "; "))
 }
@@ -297,7 +297,7 @@ func (d *doctor) explain(ctx context.Context, s *personStore, c store.PersonCust
 	x, err := d.store.Explain(ctx, c.StoreID, c.ID)
 	if errors.Is(err, store.ErrNotFound) {
 		s.OffList = append(s.OffList, offList{Ref: "customer:" + c.ID, Reason: "people_missing", Fix: d.complete(rebuild(c.StoreID)),
-			Sentence: fmt.Sprintf("Facts say that they are on the list as customer %s, who is gone.", show.Visible(c.ID))})
+			Sentence: fmt.Sprintf("Facts point at customer %s, who is gone.", show.Visible(c.ID))})
 		return nil
 	}
 	if err != nil {

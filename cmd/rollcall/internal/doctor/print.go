@@ -22,7 +22,8 @@ func (c Options) print(w io.Writer, r Report) error {
 			printFinding(w, f)
 		}
 	}
-	fmt.Fprintf(w, "%s, %s and %s. Well:\n", show.Count(r.Count(finding.Problem), "problem"), show.Count(r.Count(finding.Warning), "warning"), show.Count(r.Count(finding.Note), "note"))
+	fmt.Fprintf(w, "%s, %s, %s. %s passed:\n", show.Count(r.Count(finding.Problem), "problem"), show.Count(r.Count(finding.Warning), "warning"), show.Count(r.Count(finding.Note), "note"),
+		show.Count(r.Count(finding.OK), "check"))
 	for _, f := range r.Findings {
 		if f.Severity == finding.OK {
 			fmt.Fprintf(w, "  %-10s %s\n", f.Check, f.What)
