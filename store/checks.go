@@ -12,7 +12,7 @@ import (
 	"rollcall/store/finding"
 )
 
-// Checkup looks for whatever may keep somebody off a list. Unlike an audit it
+// Checkup looks for what may keep a customer off a list. Unlike an audit it
 // does not resolve every fact: it asks what indexes and whole columns tell in
 // seconds, of a million rows too. It writes nothing.
 type Checkup struct {

@@ -49,7 +49,7 @@ func (c *Checkup) backfills(ctx context.Context) ([]finding.Finding, error) {
 // troubled says what is wrong with a run that is stuck, paused or ended badly.
 func troubled(b Backfill, stuck bool) finding.Finding {
 	show, resume := fmt.Sprintf("rollcall backfill show %d", b.ID), fmt.Sprintf("rollcall backfill resume %d", b.ID)
-	f := finding.Finding{Subject: fmt.Sprint(b.ID), Severity: finding.Problem, Count: 1, Fix: []string{show, resume}}
+	f := finding.Finding{Subject: fmt.Sprint(b.ID), Severity: finding.Problem, Fix: []string{show, resume}}
 	name, seen := fmt.Sprintf("Backfill %d (%s)", b.ID, b.Kind), counted(b.Seen, "object")
 	if b.Expected != nil {
 		seen = fmt.Sprintf("%d of %s", b.Seen, counted(*b.Expected, "object"))

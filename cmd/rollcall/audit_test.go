@@ -87,7 +87,7 @@ type auditJSON struct {
 		Count    int64
 		Examples []store.Finding
 	}
-	Money               []store.StoreMoney
+	Money []store.StoreMoney
 }
 
 // audit runs the command, and returns its status, what it found as "kind

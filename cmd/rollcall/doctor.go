@@ -9,19 +9,19 @@ import (
 
 type doctorCmd struct {
 	Store    string  `name:"store" placeholder:"ID" help:"Only what concerns this store."`
-	User     *string `name:"user" placeholder:"ID" xor:"person" help:"Tell of this Clerk user: what is known, and on which lists they are or are not, and why."`
-	Email    *string `name:"email" placeholder:"ADDRESS" xor:"person" help:"The same of whoever has this address."`
-	Examples int     `name:"examples" placeholder:"N" default:"5" help:"Show up to so many of each finding (${default})."`
+	User     *string `name:"user" placeholder:"ID" xor:"person" help:"Explain this Clerk user: what is known, and why they are on a list or not."`
+	Email    *string `name:"email" placeholder:"ADDRESS" xor:"person" help:"Explain the person with this address."`
+	Examples int     `name:"examples" placeholder:"N" default:"5" help:"Show at most N examples of each finding (${default})."`
 	JSON     bool    `name:"json" help:"Print JSON."`
 }
 
 // Help is shown below the usage.
 func (doctorCmd) Help() string {
-	return `Goes through everything that can keep somebody off a list: settings, Postgres, Redis, workers, senders that fell silent or are refused, events that failed, facts that are on no list and what they wait for, lists that are not as they should be. Each finding comes with the command that mends it. Nothing is written, and a check that fails does not stop the others.
+	return `Checks everything that can keep a customer off a list: settings, Postgres, Redis, workers, senders that fell silent or are rejected, events that failed, facts on no list and what they wait for, lists that do not match their facts. Each finding comes with the command that fixes it. Nothing is written, and a check that fails does not stop the others.
 
-With --user or --email it tells of one person, store by store: on the list, because of what; or not, and what is missing. Facts that name no store yet are told of with any.
+With --user or --email it explains one person, store by store: on the list, and why; or not, and what is missing. Facts whose store is unknown are always included.
 
-docs/doctor.md has every finding. Status 0: nothing of weight, 1: a warning or a problem, or the person is on no list that they may belong to; 2: a mistake on the command line.`
+docs/doctor.md has every finding. Status 0: no warning or problem; 1: a warning or a problem, or the person is missing from a list that they may belong to; 2: a mistake on the command line.`
 }
 
 func (c doctorCmd) Run(e *env) error {

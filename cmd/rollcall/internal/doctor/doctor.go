@@ -122,7 +122,7 @@ func (d *doctor) examine(ctx context.Context, checks []check) Report {
 			d.lost(err)
 		case err != nil:
 			why, fix := d.failure(c, err)
-			d.find(finding.Finding{Kind: "check_failed", Subject: c.name, Severity: finding.Problem, Count: 1,
+			d.find(finding.Finding{Kind: "check_failed", Subject: c.name, Severity: finding.Problem,
 				What: fmt.Sprintf("the %s could not be checked completely: %s", c.name, why), Fix: fix})
 		}
 		for i := range d.findings[before:] {
@@ -159,8 +159,12 @@ func (d *doctor) failure(c check, err error) (why string, fix []string) {
 	return err.Error(), []string{show.IsReady}
 }
 
-// find adds a finding, shown so that it does nothing to a terminal.
+// find adds a finding, shown so that it does nothing to a terminal. It is about one
+// thing unless it says how many.
 func (d *doctor) find(f finding.Finding) {
+	if f.Kind != "" {
+		f.Count = max(f.Count, 1)
+	}
 	f.Subject, f.What = show.Visible(f.Subject), show.Visible(f.What)
 	f.Examples, f.Fix = append([]finding.Example{}, f.Examples...), d.complete(f.Fix)
 	for i, example := range f.Examples {

@@ -223,7 +223,7 @@ func (d *doctor) checkStore(ctx context.Context) error {
 	if !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	d.find(finding.Finding{Kind: "store_unheard", Subject: d.Store, Severity: finding.Problem, Count: 1, What: fmt.Sprintf("store %s does not exist: no event has mentioned it", d.Store),
+	d.find(finding.Finding{Kind: "store_unheard", Subject: d.Store, Severity: finding.Problem, What: fmt.Sprintf("store %s does not exist: no event has mentioned it", d.Store),
 		Fix: []string{send("store.upserted", object{"id", d.storeOr("<STORE>")}, object{"name", "<NAME>"}, object{"owner_user_id", "<CLERK USER>"})}})
 	return nil
 }
@@ -302,7 +302,7 @@ func (d *doctor) checkDerivation(ctx context.Context) error {
 	if err != nil || !at.Pending() {
 		return err
 	}
-	d.find(finding.Finding{Kind: "lists_outdated", Severity: finding.Warning, Count: 1, What: Deriving(at),
+	d.find(finding.Finding{Kind: "lists_outdated", Severity: finding.Warning, What: Deriving(at),
 		Fix: []string{"rollcall rebuild"}})
 	return nil
 }

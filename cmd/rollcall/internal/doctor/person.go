@@ -198,22 +198,23 @@ func (d *doctor) whoIs(r personReport) string {
 	}
 	var parts []string
 	for _, u := range r.Users {
-		switch {
-		case u.Deleted && u.Email == "":
-			parts = append(parts, fmt.Sprintf("Clerk user %s, deleted, without a known address", show.Visible(u.ID)))
-		case u.Email == "":
-			parts = append(parts, fmt.Sprintf("Clerk user %s, without a verified address", show.Visible(u.ID)))
-		case u.LastVerified:
-			gone := ""
-			if u.Deleted {
-				gone = ", deleted"
-			}
-			parts = append(parts, fmt.Sprintf("Clerk user %s%s, without a verified address now; the last one was %s", show.Visible(u.ID), gone, show.Visible(u.Email)))
-		case u.Deleted:
-			parts = append(parts, fmt.Sprintf("Clerk user %s, deleted, with the address %s", show.Visible(u.ID), show.Visible(u.Email)))
-		default:
-			parts = append(parts, fmt.Sprintf("Clerk user %s, with the verified address %s", show.Visible(u.ID), show.Visible(u.Email)))
+		text, email := "Clerk user "+show.Visible(u.ID), show.Visible(u.Email)
+		if u.Deleted {
+			text += ", deleted"
 		}
+		switch {
+		case u.Deleted && email == "":
+			text += ", without a known address"
+		case email == "":
+			text += ", without a verified address"
+		case u.LastVerified:
+			text += ", without a verified address now; the last one was " + email
+		case u.Deleted:
+			text += ", with the address " + email
+		default:
+			text += ", with the verified address " + email
+		}
+		parts = append(parts, text)
 	}
 	for _, c := range r.StripeCustomers {
 		parts = append(parts, "Stripe customer "+show.Visible(strings.TrimPrefix(c.Ref, "stripe_customer:")))

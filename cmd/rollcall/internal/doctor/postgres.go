@@ -30,7 +30,7 @@ func (d *doctor) away(err error) finding.Finding {
 	if !known {
 		why, fix = "Postgres could not be asked: "+why, []string{show.IsReady}
 	}
-	return finding.Finding{Kind: "database_away", Severity: finding.Problem, Count: 1, What: why, Fix: fix}
+	return finding.Finding{Kind: "database_away", Severity: finding.Problem, What: why, Fix: fix}
 }
 
 // checkDatabase opens the database and looks how it is set up.
@@ -41,7 +41,7 @@ func (d *doctor) checkDatabase(ctx context.Context) error {
 		if !known {
 			why = err.Error()
 		}
-		d.find(finding.Finding{Kind: "database_away", Severity: finding.Problem, Count: 1, What: why, Fix: []string{"export DATABASE_URL=postgres://<USER>@<HOST>/<DATABASE>"}})
+		d.find(finding.Finding{Kind: "database_away", Severity: finding.Problem, What: why, Fix: []string{"export DATABASE_URL=postgres://<USER>@<HOST>/<DATABASE>"}})
 		return nil
 	}
 	ping, cancel := context.WithTimeout(ctx, pingTimeout)
@@ -63,7 +63,7 @@ func (d *doctor) checkDatabase(ctx context.Context) error {
 
 func (d *doctor) judgeDatabase(db store.Database) {
 	if db.ReadOnly {
-		f := finding.Finding{Kind: "database_read_only", Severity: finding.Problem, Count: 1,
+		f := finding.Finding{Kind: "database_read_only", Severity: finding.Problem,
 			What: "Postgres takes no writes: default_transaction_read_only is on",
 			Fix:  []string{show.PSQL("SET default_transaction_read_only = off") + " -c " + show.Quote("ALTER DATABASE "+db.Name+" RESET default_transaction_read_only")}}
 		if db.Standby {
@@ -73,19 +73,19 @@ func (d *doctor) judgeDatabase(db store.Database) {
 		d.find(f)
 	}
 	if db.Version < oldPostgres {
-		d.find(finding.Finding{Kind: "database_old", Severity: finding.Warning, Count: 1, What: fmt.Sprintf("Postgres is of version %d; 15 or later is needed", db.Version/10000),
+		d.find(finding.Finding{Kind: "database_old", Severity: finding.Warning, What: fmt.Sprintf("Postgres is of version %d; 15 or later is needed", db.Version/10000),
 			Fix: []string{"pg_upgrade --help   # bring Postgres to 15 or later"}})
 	}
 	for _, name := range db.Lacks {
-		d.find(finding.Finding{Kind: "extension_missing", Subject: name, Severity: finding.Problem, Count: 1, What: "the extension " + name + " is not there",
+		d.find(finding.Finding{Kind: "extension_missing", Subject: name, Severity: finding.Problem, What: "the extension " + name + " is not there",
 			Fix: []string{show.PSQL("CREATE EXTENSION IF NOT EXISTS " + name)}})
 	}
 	if db.Unindexed {
-		d.find(finding.Finding{Kind: "index_missing", Subject: "customer_index_all", Severity: finding.Problem, Count: 1, What: "the index that lists are searched by is not there",
+		d.find(finding.Finding{Kind: "index_missing", Subject: "customer_index_all", Severity: finding.Problem, What: "the index that lists are searched by is not there",
 			Fix: []string{show.PSQL("CREATE INDEX customer_index_all ON customer_index USING gin (store_id, has, words gin_trgm_ops) WITH (gin_pending_list_limit = 1024)")}})
 	}
 	for _, name := range db.Invalid {
-		d.find(finding.Finding{Kind: "index_missing", Subject: name, Severity: finding.Warning, Count: 1, What: "the index " + name + " is not used, as its making broke off",
+		d.find(finding.Finding{Kind: "index_missing", Subject: name, Severity: finding.Warning, What: "the index " + name + " is not used, as its making broke off",
 			Fix: []string{show.PSQL("REINDEX INDEX " + name)}})
 	}
 }
@@ -102,7 +102,7 @@ func (d *doctor) clockAgrees(subject, whose string, ahead time.Duration) bool {
 	if ahead.Abs() < clockWarns {
 		return true
 	}
-	f := finding.Finding{Kind: "clock_off", Subject: subject, Severity: finding.Warning, Count: 1, Fix: []string{"sudo timedatectl set-ntp true   # on " + whose + ", and where Postgres runs"}}
+	f := finding.Finding{Kind: "clock_off", Subject: subject, Severity: finding.Warning, Fix: []string{"sudo timedatectl set-ntp true   # on " + whose + ", and where Postgres runs"}}
 	if ahead.Abs() >= clockFails {
 		f.Severity = finding.Problem
 	}
@@ -142,7 +142,7 @@ func (d *doctor) checkSessions(ctx context.Context) error {
 // judgeAble tells why webhooks could not be stored. The schema and a server that
 // takes no writes are told of elsewhere.
 func (d *doctor) judgeAble(err error) {
-	f := finding.Finding{Kind: "database_not_able", Severity: finding.Problem, Count: 1}
+	f := finding.Finding{Kind: "database_not_able", Severity: finding.Problem}
 	switch store.Trouble(err) {
 	case "ok":
 		d.fine("Postgres can store webhooks")
@@ -162,7 +162,7 @@ func (d *doctor) judgeAble(err error) {
 
 func (d *doctor) judgeSessions(held []store.HeldSession) {
 	for _, h := range held {
-		d.find(finding.Finding{Kind: "session_held", Subject: fmt.Sprint(h.PID), Severity: finding.Problem, Count: 1,
+		d.find(finding.Finding{Kind: "session_held", Subject: fmt.Sprint(h.PID), Severity: finding.Problem,
 			What: fmt.Sprintf("%s has held rows of %s since %s and says nothing", h.String(), show.Count(int(h.Tables), "table"), h.Since.Format(time.RFC3339)),
 			Fix:  []string{show.PSQL(fmt.Sprintf("SELECT pg_terminate_backend(%d)", h.PID))}})
 	}

@@ -32,14 +32,14 @@ func (n node) command(words string) string { return n.cli + " " + words }
 func (d *doctor) checkRedis(ctx context.Context) error {
 	opt, err := d.Redis()
 	if err != nil {
-		d.find(finding.Finding{Kind: "redis_away", Severity: finding.Problem, Count: 1, What: err.Error(), Fix: []string{"export REDIS_URL=redis://<HOST>"}})
+		d.find(finding.Finding{Kind: "redis_away", Severity: finding.Problem, What: err.Error(), Fix: []string{"export REDIS_URL=redis://<HOST>"}})
 		return nil
 	}
 	client, _ := opt.MakeRedisClient().(redis.UniversalClient)
 	defer client.Close()
 	before := d.now()
 	if err := soon(ctx, func(ctx context.Context) error { return client.Ping(ctx).Err() }); err != nil {
-		d.find(finding.Finding{Kind: "redis_away", Severity: finding.Problem, Count: 1, What: show.Visible(d.RedisTrouble(opt, err)), Fix: []string{show.RedisCLI + " PING"}})
+		d.find(finding.Finding{Kind: "redis_away", Severity: finding.Problem, What: show.Visible(d.RedisTrouble(opt, err)), Fix: []string{show.RedisCLI + " PING"}})
 		return nil
 	}
 	d.queue = opt
@@ -99,7 +99,7 @@ func (d *doctor) checkNode(ctx context.Context, n node) error {
 	for _, name := range []string{"maxmemory-policy", "maxmemory", "appendonly"} {
 		got, err := n.ConfigGet(ctx, name).Result()
 		if err != nil {
-			d.find(finding.Finding{Kind: "redis_mute", Severity: finding.Note, Count: 1, What: "Redis does not tell its settings (" + err.Error() + "): see to maxmemory-policy noeviction where it is run",
+			d.find(finding.Finding{Kind: "redis_mute", Severity: finding.Note, What: "Redis does not tell its settings (" + err.Error() + "): see to maxmemory-policy noeviction where it is run",
 				Fix: []string{n.command("CONFIG GET maxmemory-policy")}})
 			return nil
 		}
@@ -107,7 +107,7 @@ func (d *doctor) checkNode(ctx context.Context, n node) error {
 	}
 	d.judgePolicy(n, settings)
 	if settings["appendonly"] == "no" {
-		d.find(finding.Finding{Kind: "redis_forgets", Severity: finding.Note, Count: 1, What: "Redis keeps no log on disk (appendonly no): after a restart the sweep has to ask for all that waits",
+		d.find(finding.Finding{Kind: "redis_forgets", Severity: finding.Note, What: "Redis keeps no log on disk (appendonly no): after a restart the sweep has to ask for all that waits",
 			Fix: []string{n.command("CONFIG SET appendonly yes"), n.command("CONFIG REWRITE")}})
 	}
 	info, err := n.Info(ctx, "server").Result()
@@ -124,7 +124,7 @@ func (d *doctor) judgePolicy(n node, settings map[string]string) {
 		d.fine("Redis evicts nothing")
 		return
 	}
-	f := finding.Finding{Kind: "redis_evicts", Severity: finding.Problem, Count: 1, What: "Redis throws jobs away when it is full: maxmemory-policy is " + policy,
+	f := finding.Finding{Kind: "redis_evicts", Severity: finding.Problem, What: "Redis throws jobs away when it is full: maxmemory-policy is " + policy,
 		Fix: []string{n.command("CONFIG SET maxmemory-policy noeviction"), n.command("CONFIG REWRITE")}}
 	if settings["maxmemory"] == "0" {
 		f.Severity, f.What = finding.Warning, "Redis would throw jobs away once it has a limit: maxmemory-policy is "+policy
@@ -142,7 +142,7 @@ func (d *doctor) judgeRedisVersion(info string) {
 	if majorErr != nil || slices.Compare(version[:], oldRedis[:]) >= 0 {
 		return
 	}
-	f := finding.Finding{Kind: "redis_old", Severity: finding.Warning, Count: 1, What: "Redis is of version " + text + "; 7 or later is needed", Fix: []string{"redis-server --version   # bring it to 7 or later"}}
+	f := finding.Finding{Kind: "redis_old", Severity: finding.Warning, What: "Redis is of version " + text + "; 7 or later is needed", Fix: []string{"redis-server --version   # bring it to 7 or later"}}
 	if slices.Compare(version[:], tooOldRedis[:]) < 0 {
 		f.Severity = finding.Problem
 	}
@@ -176,7 +176,7 @@ func (d *doctor) checkWorkers(ctx context.Context) error {
 	}
 	switch {
 	case len(without) > 0:
-		d.find(finding.Finding{Kind: "workers_missing", Severity: finding.Problem, Count: 1, What: "no worker serves the queues " + strings.Join(without, ", ") + ": what comes in is kept, and nobody applies it",
+		d.find(finding.Finding{Kind: "workers_missing", Severity: finding.Problem, What: "no worker serves the queues " + strings.Join(without, ", ") + ": what comes in is kept, and nobody applies it",
 			Fix: []string{"rollcall work"}})
 	default:
 		d.fine("%s at work", show.Count(d.workers, "worker"))
@@ -215,7 +215,7 @@ func (d *doctor) paused(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		d.find(finding.Finding{Kind: "queue_paused", Subject: queue, Severity: finding.Problem, Count: 1, What: fmt.Sprintf("the queue %s is paused, with %s waiting in it", queue, show.Count(int(waiting), "job")),
+		d.find(finding.Finding{Kind: "queue_paused", Subject: queue, Severity: finding.Problem, What: fmt.Sprintf("the queue %s is paused, with %s waiting in it", queue, show.Count(int(waiting), "job")),
 			Fix: []string{show.RedisCLI + " DEL '" + key + "paused'"}})
 	}
 	return nil

@@ -41,7 +41,6 @@ func (d *doctor) verdicts(seen store.Traffic, kinds ...string) (some []finding.F
 				f.What += fmt.Sprintf(" (since %s)", w.Since.Format("2006-01-02 15:04 UTC"))
 			}
 		}
-		f.Count = 1
 		some = append(some, f)
 	}
 	return some
@@ -61,7 +60,7 @@ func (d *doctor) checkSenders(ctx context.Context) error {
 		d.refusedForSecrets(source, seen)
 		switch last := lastKept(source, seen); {
 		case slices.Contains(unheard, source):
-			d.find(finding.Finding{Kind: "source_unheard", Subject: source, Severity: finding.Warning, Count: 1, What: "No webhook from " + source + " has been received yet", Fix: d.firstWords(source)})
+			d.find(finding.Finding{Kind: "source_unheard", Subject: source, Severity: finding.Warning, What: "No webhook from " + source + " has been received yet", Fix: d.firstWords(source)})
 		case !last.IsZero():
 			d.fine("%s sent last %s", source, show.Ago(d.now().Sub(last)))
 		}
@@ -185,6 +184,6 @@ func (d *doctor) staleWatches() {
 	if !d.asked || d.workers == 0 || d.now().Sub(last) < watchesRest {
 		return
 	}
-	d.find(finding.Finding{Kind: "watches_stale", Severity: finding.Warning, Count: 1, What: "workers are there, and none has looked at the watches for " + watch.Span(watchesRest) + " or more: are they of an older version?",
+	d.find(finding.Finding{Kind: "watches_stale", Severity: finding.Warning, What: "workers are there, and none has looked at the watches for " + watch.Span(watchesRest) + " or more: are they of an older version?",
 		Fix: []string{"rollcall version   # and restart the workers with it"}})
 }
