@@ -135,7 +135,7 @@ var patients = []patient{
 	{name: "derive_failed", told: []store.NewEvent{shop, course, platformSays("enrollment.upserted", `{"course_id":"c1","email":"ava@x.example"}`)}, sql: []string{`UPDATE enrollments SET customer_id = NULL, unattached = 'derive_failed: out of range'`, `DELETE FROM customers`},
 		args: "--email ava@x.example --store s1", says: []string{"Not on the list.", "it could not be worked out whose it is", "Fix:  rollcall audit --fix --store s1"}},
 	{name: "a customer who is gone", told: []store.NewEvent{shop, course, platformSays("enrollment.upserted", `{"course_id":"c1","email":"ava@x.example"}`)}, sql: []string{`DELETE FROM customers`},
-		args: "--email ava@x.example", well: false, says: []string{"Not on the list", "on the list as customer 1, who is gone.", "Fix:  rollcall rebuild --store s1"}},
+		args: "--email ava@x.example", well: false, says: []string{"Not on the list", "Facts point at customer 1, who is gone.", "Fix:  rollcall rebuild --store s1"}},
 
 	{name: "unpaid", args: "--email ava@x.example", well: true,
 		told: []store.NewEvent{shop, course, stripeSays("checkout.session.completed", `{"id":"cs_1","object":"checkout.session","mode":"payment","payment_status":"unpaid","amount_total":4900,"currency":"usd","payment_intent":"pi_1","customer_details":{"email":"ava@x.example"},"created":1772442000,"metadata":{"courseId":"c1"}}`)},
