@@ -20,14 +20,15 @@ var imports = map[string][]string{
 	"rollcall/internal/embedded":        {},
 	"rollcall/internal/outbound":        {},
 	"rollcall/internal/embedded/testdb": {"rollcall/internal/embedded", "rollcall/migrations"},
-	"rollcall/store":                    {"rollcall/facts"},
+	"rollcall/store":                    {"rollcall/facts", "rollcall/store/finding"},
+	"rollcall/store/finding":            {},
 	"rollcall/webhooks":                 {"rollcall/store", "rollcall/jobs"},
 	"rollcall/history":                  {"rollcall/facts", "rollcall/store"},
 	"rollcall/history/clerkfake":        {},
 	"rollcall/history/stripefake":       {},
-	"rollcall/watch":                    {"rollcall/store", "rollcall/internal/outbound"},
+	"rollcall/watch":                    {"rollcall/store", "rollcall/store/finding", "rollcall/internal/outbound"},
 	"rollcall/worker":                   {"rollcall/store", "rollcall/jobs", "rollcall/facts", "rollcall/history", "rollcall/watch"},
-	"rollcall/web":                      {"rollcall/store", "rollcall/jobs", "rollcall/facts", "rollcall/watch"},
+	"rollcall/web":                      {"rollcall/store", "rollcall/store/finding", "rollcall/jobs", "rollcall/facts", "rollcall/watch"},
 }
 
 // Imports run one way, and only cmd and bench put the parts together.

@@ -89,7 +89,7 @@ type OldCustomer struct {
 	Spent    *int64 // minor units; nil or 0: not compared
 }
 
-// Finding is something to tell a person of a backfill, or of an audit.
+// Finding is something that a backfill reports.
 type Finding struct {
 	Place string `json:"place"` // where it was
 	What  string `json:"what"`  // which object

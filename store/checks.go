@@ -2,14 +2,17 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"rollcall/store/finding"
 )
 
-// Checkup looks for whatever may keep somebody off a list. Unlike an audit it
+// Checkup looks for what may keep a customer off a list. Unlike an audit it
 // does not resolve every fact: it asks what indexes and whole columns tell in
 // seconds, of a million rows too. It writes nothing.
 type Checkup struct {
@@ -48,6 +51,45 @@ func collect[T any](ctx context.Context, c *Checkup, into pgx.RowToFunc[T], sql 
 		return err
 	})
 	return out, err
+}
+
+// Check looks at one thing in the database. Its commands are for a database that
+// DATABASE_URL leads to.
+type Check struct {
+	Name  string
+	Kinds finding.Kinds // that it can find
+	Fine  string        // said if it finds nothing
+	Run   func(*Checkup, context.Context) ([]finding.Finding, error)
+}
+
+// Checks are all that need nothing but the database.
+var Checks = []Check{
+	{"users", finding.Kinds{
+		{"users_unknown", "users named by facts that Clerk never reported"},
+	}, "Clerk has reported every user that facts name", (*Checkup).unknownUsers},
+	{"lists", finding.Kinds{
+		{"people_missing", "customers missing from a list although their facts put them on it"},
+		{"customers_stray", "customers without any facts"},
+		{"lists_off", "figures of a list, or its search, that do not match its customers"},
+	}, "every list matches its facts", (*Checkup).lists},
+	{"backfills", finding.Kinds{
+		{"backfill_failed", "a backfill that ended before it had read everything"},
+		{"backfill_errors", "a backfill that could not use everything"},
+		{"backfill_stuck", "a backfill that makes no progress"},
+		{"backfill_paused", "a backfill that waits until it is resumed"},
+	}, "no backfill is stuck, or ended badly", (*Checkup).backfills},
+	{"events", finding.Kinds{
+		{"events_other_mode", "Stripe events that STRIPE_MODE keeps out"},
+		{"alerts_untold", "changes of watches that could not be delivered"},
+	}, "", (*Checkup).events},
+}
+
+// counted is "1 customer", "2 customers".
+func counted(n int64, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // Database is how a database is set up.

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+
+	"rollcall/store/finding"
 )
 
 // Unattached are the facts that are on no list for one reason.
@@ -16,7 +18,7 @@ type Unattached struct {
 	Meaning  string
 	Rightly  bool // they make nobody a customer
 	Count    int64
-	Examples []Finding
+	Examples []finding.Example
 	Missing  []Missing // what they wait for
 }
 
@@ -164,7 +166,7 @@ func (c *Checkup) waitingFor(ctx context.Context, u *Unattached) (err error) {
 // Forgotten finds facts that are on no list though nothing keeps them off any
 // more: what they leaned on came, and they were not attached again. Of very many
 // facts on no list only some are looked at.
-func (c *Checkup) Forgotten(ctx context.Context) (_ Difference, err error) {
+func (c *Checkup) Forgotten(ctx context.Context) (_ finding.Finding, err error) {
 	defer wrap(&err, "store.Checkup.Forgotten")
 	a := &auditor{Store: c.store, AuditOptions: AuditOptions{Store: c.only, Examples: c.examples}, found: newDifferences(c.examples), touched: map[uint64]bool{}}
 	reasons := slices.DeleteFunc(missingReasons(), func(r string) bool { return r == notDerived })
@@ -183,33 +185,28 @@ func (c *Checkup) Forgotten(ctx context.Context) (_ Difference, err error) {
 			return err
 		})
 		if err != nil {
-			return Difference{}, err
+			return finding.Finding{}, err
 		}
 		for chunk := range slices.Chunk(keys, auditChunk) {
 			if _, err := a.facts(ctx, chunk); err != nil {
-				return Difference{}, err
+				return finding.Finding{}, err
 			}
 		}
 	}
 	if d := a.found.kind["fact_on_no_list"]; d != nil {
 		return *d, nil
 	}
-	return Difference{Examples: []Finding{}}, nil
+	return finding.Finding{}, nil
 }
 
-// UnknownUsers are users whom facts name and Clerk has not told of.
-type UnknownUsers struct {
-	Users    int64
-	Facts    int64
-	Deleted  int64 // users of whom Clerk told nothing but that they are deleted
-	Examples []string
-}
-
-// UnknownUsers finds them, as the platform names them: on a connected account its
-// owner may write any id.
-func (c *Checkup) UnknownUsers(ctx context.Context) (u UnknownUsers, err error) {
-	defer wrap(&err, "store.Checkup.UnknownUsers")
-	found, err := collect(ctx, c, pgx.RowToStructByPos[UnknownUsers], `
+// unknownUsers finds users that the platform names and Clerk never reported: on a
+// connected account its owner may write any id.
+func (c *Checkup) unknownUsers(ctx context.Context) ([]finding.Finding, error) {
+	var facts, deleted int64
+	var examples []string
+	f := finding.Finding{Kind: "users_unknown", Severity: finding.Warning, Fix: []string{"rollcall backfill start clerk --follow"}}
+	err := c.look(ctx, func(tx pgx.Tx) error {
+		return tx.QueryRow(ctx, `
 		WITH unknown AS (
 			SELECT f.id, count(*) AS facts, bool_or(coalesce(u.deleted_version, '') <> '') AS deleted
 			FROM (SELECT user_ref AS id FROM facts WHERE account = '' AND ($1 = '' OR store_id = $1)) f
@@ -223,9 +220,18 @@ func (c *Checkup) UnknownUsers(ctx context.Context) (u UnknownUsers, err error) 
 			coalesce(sum(facts), 0)::bigint,
 			count(*) FILTER (WHERE deleted),
 			coalesce((array_agg(id ORDER BY deleted, facts DESC, id))[1:$2], '{}')
-		FROM unknown`, c.only, c.examples)
-	if err == nil {
-		u = found[0]
+		FROM unknown`, c.only, c.examples).Scan(&f.Count, &facts, &deleted, &examples)
+	})
+	if err != nil || f.Count == 0 {
+		return nil, err
 	}
-	return u, err
+	f.What = fmt.Sprintf("%s named by %s, but never reported by Clerk", counted(f.Count, "user"), counted(facts, "fact"))
+	f.Examples = finding.Texts(examples)
+	if deleted > 0 {
+		f.What += fmt.Sprintf("; of %d it reported only the deletion", deleted)
+	}
+	if deleted == f.Count {
+		f.Severity = finding.Note
+	}
+	return []finding.Finding{f}, nil
 }

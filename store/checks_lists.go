@@ -5,26 +5,52 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+
+	"rollcall/store/finding"
 )
 
-// Adrift are the facts of one store that are written down as on its list, and
-// are on none, or on another's.
-type Adrift struct {
-	Store    string
-	Facts    int64
-	People   int64 // their addresses
-	Examples []string
+// lists compares the lists with their facts, store by store; the worst come first.
+func (c *Checkup) lists(ctx context.Context) (all []finding.Finding, err error) {
+	for _, look := range []func(context.Context) ([]finding.Finding, error){c.missing, c.strays, c.mismatched} {
+		found, err := look(ctx)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, found...)
+	}
+	return all, nil
 }
 
-// Adrift compares facts with the customers they point at, store by store: who
-// the facts say is there, and is not. The stores of most people come first.
-func (c *Checkup) Adrift(ctx context.Context) (_ []Adrift, err error) {
-	defer wrap(&err, "store.Checkup.Adrift")
-	return collect(ctx, c, pgx.RowToStructByPos[Adrift], `
+// byStore runs a query for a kind of findings, one for each store: its id, the count,
+// the numbers that words are about, and examples.
+func (c *Checkup) byStore(ctx context.Context, kind string, s finding.Severity, words func(n, m int64) string, sql string) ([]finding.Finding, error) {
+	return collect(ctx, c, func(row pgx.CollectableRow) (finding.Finding, error) {
+		var n, m int64
+		var examples []string
+		f := finding.Finding{Kind: kind, Severity: s, Fix: []string{"rollcall rebuild"}}
+		err := row.Scan(&f.Subject, &n, &m, &examples)
+		f.Count, f.What, f.Examples = n, "store "+f.Subject+": "+words(n, m), finding.Texts(examples)
+		if kind == "lists_off" {
+			f.Count += m
+		}
+		if finding.Plain(f.Subject) {
+			f.Fix[0] += " --store " + f.Subject
+		}
+		return f, err
+	}, sql, c.only, c.examples)
+}
+
+// missing finds facts that are written down as on a list, and point at no customer of
+// it.
+func (c *Checkup) missing(ctx context.Context) ([]finding.Finding, error) {
+	words := func(people, facts int64) string {
+		return counted(people, "customer") + " missing from the list, according to " + counted(facts, "fact")
+	}
+	return c.byStore(ctx, "people_missing", finding.Problem, words, `
 		SELECT
 			coalesce(store_id, ''),
-			count(*),
 			count(DISTINCT customer_email) AS people,
+			count(*),
 			coalesce((array_agg(DISTINCT customer_email))[1:$2], '{}')
 		FROM (
 			SELECT f.store_id, f.customer_email
@@ -36,48 +62,36 @@ func (c *Checkup) Adrift(ctx context.Context) (_ []Adrift, err error) {
 		) f
 		GROUP BY store_id
 		ORDER BY people DESC, 1
-		LIMIT 100`, c.only, c.examples)
+		LIMIT 100`)
 }
 
-// Strays are the customers of a store of whom no fact speaks.
-type Strays struct {
-	Store    string
-	Count    int64
-	Examples []string
-}
-
-// Strays finds them, store by store.
-func (c *Checkup) Strays(ctx context.Context) (_ []Strays, err error) {
-	defer wrap(&err, "store.Checkup.Strays")
-	return collect(ctx, c, pgx.RowToStructByPos[Strays], `
+// strays finds customers without facts.
+func (c *Checkup) strays(ctx context.Context) ([]finding.Finding, error) {
+	words := func(n, _ int64) string { return counted(n, "customer") + " without any facts" }
+	return c.byStore(ctx, "customers_stray", finding.Warning, words, `
 		SELECT
 			store_id,
 			count(*) AS customers,
+			0,
 			(array_agg(email ORDER BY id))[1:$2]
 		FROM customers c
 		WHERE ($1 = '' OR store_id = $1)
 		  AND NOT EXISTS (SELECT FROM facts WHERE customer_id = c.id)
 		GROUP BY store_id
 		ORDER BY customers DESC, store_id
-		LIMIT 100`, c.only, c.examples)
-}
-
-// KeptOff is what is kept beside the customers and is not what follows from them.
-type KeptOff struct {
-	Store    string
-	Unfound  int64 // customers whom search and filters do not find as they should
-	Figures  int64 // figures that are off
-	Examples []string
+		LIMIT 100`)
 }
 
 // someEntries is how many of the newest customers are compared with their
 // entries word by word; of the others only whether there is one.
 const someEntries = 2000
 
-// KeptOff compares what is kept beside the customers with them, store by store.
-func (c *Checkup) KeptOff(ctx context.Context) (_ []KeptOff, err error) {
-	defer wrap(&err, "store.Checkup.KeptOff")
-	return collect(ctx, c, pgx.RowToStructByPos[KeptOff], fmt.Sprintf(`
+// mismatched compares the search entries and figures of lists with their customers.
+func (c *Checkup) mismatched(ctx context.Context) ([]finding.Finding, error) {
+	words := func(entries, figures int64) string {
+		return counted(entries, "customer") + " with a wrong search entry, " + counted(figures, "wrong figure")
+	}
+	return c.byStore(ctx, "lists_off", finding.Warning, words, fmt.Sprintf(`
 		SELECT
 			store_id,
 			sum(entries)::bigint,
@@ -99,7 +113,7 @@ func (c *Checkup) KeptOff(ctx context.Context) (_ []KeptOff, err error) {
 		) off
 		GROUP BY store_id
 		ORDER BY sum(entries + figures) DESC, store_id
-		LIMIT 100`, misindexed, someEntries, figuresOff), c.only, c.examples)
+		LIMIT 100`, misindexed, someEntries, figuresOff))
 }
 
 // UntoldStore is a store that has customers, and that the platform has not told

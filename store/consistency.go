@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+
+	"rollcall/store/finding"
 )
 
 // An audit tells whether what we hold is what it should be: compared with
@@ -27,10 +29,32 @@ type Audit struct {
 	Facts       int64        `json:"facts"`       // of ours, looked at
 	Customers   int64        `json:"customers"`   // of ours, looked at
 	Objects     int64        `json:"objects"`     // of Stripe's or Clerk's, read
-	Differences []Difference `json:"differences"` // by kind; none is the promise
-	Unresolved  []Difference `json:"unresolved"`  // facts on no list because somebody has yet to say something
-	Rightly     []Difference `json:"rightly"`     // facts that belong on no list
+	Differences Differences  `json:"differences"` // by kind; none is the promise
+	Unresolved  Differences  `json:"unresolved"`  // facts on no list that wait for something, by reason
+	Rightly     Differences  `json:"rightly"`     // facts that belong on no list, by reason
 	Money       []StoreMoney `json:"money"`       // by store and currency, against Stripe
+}
+
+// Differences are findings whose JSON has a meaning, a count and whole examples.
+type Differences []finding.Finding
+
+// MarshalJSON writes them for programs.
+func (d Differences) MarshalJSON() ([]byte, error) {
+	type difference struct {
+		Kind     string    `json:"kind"`
+		Meaning  string    `json:"meaning"`
+		Count    int64     `json:"count"`
+		Examples []Finding `json:"examples"`
+	}
+	out := []difference{}
+	for _, f := range d {
+		examples := []Finding{}
+		for _, e := range f.Examples {
+			examples = append(examples, Finding(e))
+		}
+		out = append(out, difference{f.Kind, f.Means, f.Count, examples})
+	}
+	return json.Marshal(out)
 }
 
 // Clean tells whether nothing differs.
@@ -44,16 +68,8 @@ func (a Audit) Count() (n int64) {
 	return n
 }
 
-// Difference is a kind of differences: how many there are, and some of them.
-type Difference struct {
-	Kind     string    `json:"kind"`
-	Meaning  string    `json:"meaning"` // what it is, and what to do where --fix does not do it
-	Count    int64     `json:"count"`
-	Examples []Finding `json:"examples"`
-}
-
-// meanings lists the kinds of differences, in the order in which they are told.
-var meanings = []struct{ kind, text string }{
+// AuditKinds are the kinds of differences, in the order in which they are shown.
+var AuditKinds = finding.Kinds{
 	{"customer_missing", "people who belong on a list and are not on it"},
 	{"fact_on_no_list", "facts that belong to a customer and point at none"},
 	{"fact_on_missing_customer", "facts that point at a customer who is gone"},
@@ -92,19 +108,21 @@ var meanings = []struct{ kind, text string }{
 // differences are collected by kind.
 type differences struct {
 	most int // examples of each
-	kind map[string]*Difference
+	kind map[string]*finding.Finding
 }
 
-func newDifferences(examples int) differences { return differences{examples, map[string]*Difference{}} }
+func newDifferences(examples int) differences {
+	return differences{examples, map[string]*finding.Finding{}}
+}
 
 // add counts n differences of a kind, of which some examples are given.
-func (f differences) add(kind string, n int64, examples ...Finding) {
+func (f differences) add(kind string, n int64, examples ...finding.Example) {
 	if n == 0 {
 		return
 	}
 	d := f.kind[kind]
 	if d == nil {
-		d = &Difference{Kind: kind, Examples: []Finding{}}
+		d = &finding.Finding{Kind: kind, Severity: finding.Problem, Examples: []finding.Example{}}
 		f.kind[kind] = d
 	}
 	d.Count += n
@@ -112,11 +130,11 @@ func (f differences) add(kind string, n int64, examples ...Finding) {
 }
 
 // list returns the kinds that were found, in their order.
-func (f differences) list() []Difference {
-	out := []Difference{}
-	for _, m := range meanings {
-		if d := f.kind[m.kind]; d != nil {
-			d.Meaning = m.text
+func (f differences) list() []finding.Finding {
+	out := []finding.Finding{}
+	for _, kind := range AuditKinds {
+		if d := f.kind[kind[0]]; d != nil {
+			d.Means = kind[1]
 			out = append(out, *d)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"rollcall/facts"
+	"rollcall/store/finding"
 )
 
 // ClerkAudit compares the users that we hold with those that Clerk's API lists.
@@ -56,7 +57,7 @@ func (a *ClerkAudit) Unlisted(ctx context.Context, after string, limit int) (_ [
 
 // Gone counts a user whom Clerk has deleted.
 func (a *ClerkAudit) Gone(id string) {
-	a.found.add("user_gone", 1, Finding{Place: "user " + id, What: "deleted", Why: "Clerk has deleted them; here they are not known to be"})
+	a.found.add("user_gone", 1, finding.Example{Place: "user " + id, What: "deleted", Why: "Clerk has deleted them; here they are not known to be"})
 }
 
 // Finish compares, and returns as well users of ours whom a backfill would not

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+
+	"rollcall/store/finding"
 )
 
 // customers looks at every customer, or those of the store.
@@ -43,7 +45,7 @@ func (a *auditor) derived(ctx context.Context, ids []int64) error {
 	case !permanent(err):
 		return err
 	case len(ids) == 1:
-		a.found.add("customer_cannot_be_derived", 1, Finding{Place: fmt.Sprintf("customer %d", ids[0]), What: "its facts", Why: err.Error()})
+		a.found.add("customer_cannot_be_derived", 1, finding.Example{Place: fmt.Sprintf("customer %d", ids[0]), What: "its facts", Why: err.Error()})
 		return nil
 	}
 	for half := range slices.Chunk(ids, (len(ids)+1)/2) {
@@ -107,7 +109,7 @@ func (a *auditor) differs(c customer, d differing) {
 	if _, touched := a.touched[at.hash()]; touched {
 		kind, why = "customer_of_misplaced_facts", "facts of theirs are misplaced, and mended with them"
 	}
-	a.found.add(kind, 1, Finding{Place: "store " + c.store, What: c.email, Why: why})
+	a.found.add(kind, 1, finding.Example{Place: "store " + c.store, What: c.email, Why: why})
 }
 
 // explain tells in which fields two rows differ.
@@ -176,13 +178,13 @@ func (a *auditor) offLists(ctx context.Context) error {
 }
 
 // byReason lists reasons, those of most facts first.
-func (f differences) byReason(meaning map[string]string) []Difference {
-	out := []Difference{}
+func (f differences) byReason(meaning map[string]string) []finding.Finding {
+	out := []finding.Finding{}
 	for reason, d := range f.kind {
-		d.Meaning = meaning[reason]
+		d.Means = meaning[reason]
 		out = append(out, *d)
 	}
-	slices.SortFunc(out, func(a, b Difference) int {
+	slices.SortFunc(out, func(a, b finding.Finding) int {
 		if a.Count != b.Count {
 			return int(b.Count - a.Count)
 		}
@@ -192,7 +194,7 @@ func (f differences) byReason(meaning map[string]string) []Difference {
 }
 
 // unattached returns examples of facts on no list for a reason.
-func (a *auditor) unattached(ctx context.Context, kind, reason string) ([]Finding, error) {
+func (a *auditor) unattached(ctx context.Context, kind, reason string) ([]finding.Example, error) {
 	table, key := tableOf[kind], keyOf[kind]
 	who := "coalesce(user_ref, email, stripe_customer, 'somebody')"
 	if kind == enrollment {
@@ -206,7 +208,7 @@ func (a *auditor) unattached(ctx context.Context, kind, reason string) ([]Findin
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (f Finding, err error) {
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (f finding.Example, err error) {
 		k, in := rowKey{kind: kind}, ""
 		err = row.Scan(&k.a, &k.b, &f.What, &in)
 		f.Place, f.What, f.Why = k.place(), f.What+in, advice[reason]

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+
+	"rollcall/store/finding"
 )
 
 // auditChunk is how many facts one snapshot of an audit looks at.
@@ -178,7 +180,7 @@ func (a *auditor) facts(ctx context.Context, keys []rowKey) (wrong []rowKey, err
 
 // misplaced names what is wrong with a fact.
 func (a *auditor) misplaced(m misplaced) {
-	f := Finding{Place: m.place(), What: m.to.text()}
+	f := finding.Example{Place: m.place(), What: m.to.text()}
 	kind := ""
 	switch {
 	case m.attachable && !m.pointed:
@@ -197,7 +199,7 @@ func (a *auditor) misplaced(m misplaced) {
 	a.found.add(kind, 1, f)
 	a.touch(m.old, false)
 	if m.attachable && a.touch(m.to, !m.lives) {
-		a.found.add("customer_missing", 1, Finding{Place: "store " + m.to.store, What: m.to.email, Why: m.place() + " says that they belong here"})
+		a.found.add("customer_missing", 1, finding.Example{Place: "store " + m.to.store, What: m.to.email, Why: m.place() + " says that they belong here"})
 	}
 }
 
@@ -273,7 +275,7 @@ func (a *auditor) products(ctx context.Context) error {
 		}
 		var id, is, should string
 		_, err = pgx.ForEachRow(rows, []any{&id, &is, &should}, func() error {
-			a.found.add("product_of_another_store", 1, Finding{Place: "product " + id, What: "store " + should, Why: "it is written down as of store " + is})
+			a.found.add("product_of_another_store", 1, finding.Example{Place: "product " + id, What: "store " + should, Why: "it is written down as of store " + is})
 			return nil
 		})
 		return err

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"rollcall/facts"
+	"rollcall/store/finding"
 )
 
 // mirror holds what an outside source says, in temporary tables of the names
@@ -34,7 +35,6 @@ func (s *Store) newMirror(ctx context.Context, o AuditOptions, tables ...string)
 	if m.asOf, err = s.Now(ctx); err != nil {
 		return nil, err
 	}
-	m.audit = Audit{Unresolved: []Difference{}, Rightly: []Difference{}, Money: []StoreMoney{}}
 	if m.conn, err = pgx.ConnectConfig(ctx, s.pool.Config().ConnConfig); err != nil {
 		return nil, err
 	}
@@ -83,7 +83,7 @@ func (m *mirror) say(ctx context.Context, items []Item, keep func(facts.Set) fac
 	for _, item := range items {
 		if item.Err != nil {
 			unread = append(unread, item)
-			m.found.add("unreadable", 1, Finding{Place: item.Place, What: "what the API answered", Why: item.Err.Error()})
+			m.found.add("unreadable", 1, finding.Example{Place: item.Place, What: "what the API answered", Why: item.Err.Error()})
 			continue
 		}
 		set.Add(keep(item.Facts))
@@ -126,8 +126,8 @@ func (m *mirror) ask(ctx context.Context, kind, sql string, args ...any) (err er
 		return err
 	}
 	var n int64
-	var f Finding
-	var examples []Finding
+	var f finding.Example
+	var examples []finding.Example
 	_, err = pgx.ForEachRow(rows, []any{&n, &f.Place, &f.What, &f.Why}, func() error {
 		examples = append(examples, f)
 		return nil

@@ -20,7 +20,7 @@ type StripeAudit struct {
 }
 
 // StoreAccounts returns the Connect account of a store, if it has one; the error
-// is ErrNotFound if nobody has ever spoken of the store.
+// is ErrNotFound if the store does not exist.
 func (s *Store) StoreAccounts(ctx context.Context, id string) (accounts []string, err error) {
 	defer wrap(&err, "store.StoreAccounts(%q)", id)
 	var known bool

@@ -5,6 +5,8 @@ import (
 	"errors"
 
 	"github.com/jackc/pgx/v5"
+
+	"rollcall/store/finding"
 )
 
 // What is kept beside the customers so that lists are quick, customer_index and
@@ -107,7 +109,7 @@ func (a *auditor) off(ctx context.Context, tx pgx.Tx, kind, sql string) error {
 	if err != nil {
 		return err
 	}
-	var f Finding
+	var f finding.Example
 	_, err = pgx.ForEachRow(rows, []any{&f.Place, &f.What, &f.Why}, func() error {
 		a.found.add(kind, 1, f)
 		return nil

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"rollcall/store"
+	"rollcall/store/finding"
 )
 
 // rhythm is how a source has been sending.
@@ -92,18 +93,18 @@ func (r rhythm) pause() (now, usual, most time.Duration, ok bool) {
 
 // silent judges whether a source that used to send has fallen silent. One whose
 // deliveries come and are refused is not: others tell of that.
-func silent(r rhythm) Verdict {
-	v := Verdict{State: store.OK}
+func silent(r rhythm) finding.Finding {
+	v := finding.Finding{Severity: finding.OK}
 	now, usual, most, ok := r.pause()
 	if !ok || now <= most || r.count(signatureHours, comes...) >= fewBad {
 		return v
 	}
-	v.State = store.Warning
+	v.Severity = finding.Warning
 	if now > 2*most {
-		v.State = store.Problem
+		v.Severity = finding.Problem
 	}
-	v.Detail = fmt.Sprintf("nothing has come from %s for %s; it usually pauses for %s at most", r.source, Span(now), Span(usual))
-	v.Fix = missed[r.source]
+	v.What = fmt.Sprintf("No webhook from %s for %s; it usually pauses for %s at most", r.source, Span(now), Span(usual))
+	v.Fix = []string{missed[r.source]}
 	return v
 }
 
@@ -163,18 +164,18 @@ const (
 
 // signatures judges deliveries that no secret of ours has signed, while none that one
 // has comes in. Nothing proves that they are the source's own, so it says so.
-func signatures(r rhythm) Verdict {
+func signatures(r rhythm) finding.Finding {
 	last, since := r.lastKept(), "in the last four weeks"
 	if !last.IsZero() {
 		since = "since " + stamp(last)
 	}
 	bad := r.after(last).count(signatureHours, badSignature, missingSignature)
 	if bad < fewBad {
-		return Verdict{State: store.OK}
+		return finding.Finding{Severity: finding.OK}
 	}
-	return Verdict{State: store.Problem,
-		Detail: fmt.Sprintf("%d deliveries from %s of the last hours bear no signature by a secret that is set here, and none that does has come %s: was a secret changed, or does a proxy change what is sent? If the sender's dashboard shows no failures, they are a stranger's, and the sender is silent", bad, r.source, since),
-		Fix:    "export " + variable[r.source] + "=whsec_NEW,whsec_OLD   # where serve runs, then restart it"}
+	return finding.Finding{Severity: finding.Problem,
+		What: fmt.Sprintf("Rejected %d webhooks from %s in the last hours: their signature doesn't match %s, and no other has come %s. Check that it contains this endpoint's signing secret, and that no proxy changes bodies. If the sender's dashboard shows no failures, they are a stranger's, and the sender is silent", bad, r.source, variable[r.source], since),
+		Fix:  []string{newSecret(r.source)}}
 }
 
 // lastKept is when a delivery came in last; zero if none did.
@@ -192,6 +193,14 @@ func (r rhythm) after(moment time.Time) rhythm {
 	r.hours = slices.DeleteFunc(slices.Clone(r.hours), func(d store.Delivered) bool { return !d.Last.After(moment) })
 	return r
 }
+
+// newSecret is the command that sets a further signing secret.
+func newSecret(source string) string {
+	return "export " + variable[source] + "=whsec_NEW,whsec_OLD   # where serve runs, then restart it"
+}
+
+// SecretsOf is the variable that holds the signing secrets of a source.
+func SecretsOf(source string) string { return variable[source] }
 
 // variable is what the secrets of a source are set by.
 var variable = map[string]string{
@@ -274,8 +283,8 @@ func (r rhythm) passed(s streak) bool {
 
 // refused judges what we refuse: its sender tries again for some time, and then
 // it is lost to us.
-func refused(r rhythm) Verdict {
-	v := Verdict{State: store.OK}
+func refused(r rhythm) finding.Finding {
+	v := finding.Finding{Severity: finding.OK}
 	s := r.refusals()
 	lasted, given := s.last.Sub(s.first), s.first.Add(horizon[r.source])
 	going := r.now.Sub(s.last) <= betweenTries && !r.passed(s)
@@ -285,14 +294,14 @@ func refused(r rhythm) Verdict {
 	case s.count < fewBad || lasted < refusedFor || !going && !lost:
 		return v
 	case lost:
-		v.State = store.Problem
-		v.Detail = since + ": the first were given up about " + stamp(given) + ", and are lost unless a backfill brings them"
+		v.Severity = finding.Problem
+		v.What = since + ": the first were given up about " + stamp(given) + ", and are lost unless a backfill brings them"
 	default:
-		v.State = store.Warning
+		v.Severity = finding.Warning
 		if r.now.Sub(s.first) >= horizon[r.source]/2 {
-			v.State = store.Problem
+			v.Severity = finding.Problem
 		}
-		v.Detail = since + ", and are kept nowhere: their sender gives the first up about " + stamp(given)
+		v.What = since + ", and are kept nowhere: their sender gives the first up about " + stamp(given)
 	}
 	v.Fix = s.fix(r.source)
 	return v
@@ -317,15 +326,15 @@ func (s streak) byCount() []string {
 }
 
 // fix is what ends the refusals, and what brings in what was lost by them.
-func (s streak) fix(source string) string {
+func (s streak) fix(source string) []string {
 	cure := "rollcall doctor"
 	switch s.byCount()[0] {
 	case badSignature, missingSignature, notConfigured:
-		cure = "export " + variable[source] + "=whsec_NEW,whsec_OLD   # where serve runs, then restart it"
+		cure = newSecret(source)
 	case tooOld, tooNew:
 		cure = "sudo timedatectl set-ntp true   # where serve runs"
 	}
-	return cure + "\n" + missed[source]
+	return []string{cure, missed[source]}
 }
 
 func deliveries(n int64) string { return fmt.Sprintf("%d deliveries", n) }

@@ -6,12 +6,12 @@ package watch
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"rollcall/store"
+	"rollcall/store/finding"
 )
 
 // Kinds of watches. Their names are these, with what they watch behind a slash.
@@ -29,30 +29,16 @@ var Kinds = []string{Silent, Signatures, Refused, Failing, Overdue}
 // Weeks is how far back a rhythm reaches.
 const Weeks = 28 * 24 * time.Hour
 
-// Verdict is what a watch looks like at one moment.
-type Verdict struct {
-	Name   string // the kind, and what is watched
-	State  string
-	Detail string // one line
-	Fix    string // commands, a line each
-}
-
-// Kind is the name of a watch without what it watches.
-func Kind(name string) string {
-	kind, _, _ := strings.Cut(name, "/")
-	return kind
-}
-
-// Judge tells what each watch looks like.
-func Judge(seen store.Traffic) []Verdict {
-	var all []Verdict
+// Judge tells what each watch looks like at one moment: a kind, and what is watched.
+func Judge(seen store.Traffic) []finding.Finding {
+	var all []finding.Finding
 	for _, source := range store.Sources() {
 		r := rhythmOf(source, seen).own()
-		for kind, judge := range map[string]func(rhythm) Verdict{
+		for kind, judge := range map[string]func(rhythm) finding.Finding{
 			Silent: silent, Signatures: signatures, Refused: refused,
 		} {
 			v := judge(r)
-			v.Name = kind + "/" + source
+			v.Kind, v.Subject = kind, source
 			all = append(all, v)
 		}
 	}
@@ -60,7 +46,7 @@ func Judge(seen store.Traffic) []Verdict {
 		all = append(all, failing(f))
 	}
 	all = append(all, overdue(seen))
-	slices.SortFunc(all, func(a, b Verdict) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(all, func(a, b finding.Finding) int { return strings.Compare(a.Name(), b.Name()) })
 	return all
 }
 
@@ -73,16 +59,16 @@ func Next(seen store.Traffic, now []store.Watch) []store.Watch {
 	}
 	var next []store.Watch
 	for _, v := range Judge(seen) {
-		w, known := byName[v.Name]
+		w, known := byName[v.Name()]
 		if !known {
-			w = store.Watch{Name: v.Name, State: store.OK, Since: seen.At}
+			w = store.Watch{Name: v.Name(), State: store.OK, Since: seen.At}
 		}
 		next = append(next, step(w, v, seen.At))
-		delete(byName, v.Name)
+		delete(byName, v.Name())
 	}
 	for _, w := range now {
 		if _, left := byName[w.Name]; left {
-			next = append(next, step(w, Verdict{Name: w.Name, State: store.OK}, seen.At))
+			next = append(next, step(w, finding.Finding{Severity: finding.OK}, seen.At))
 		}
 	}
 	return next
@@ -96,23 +82,24 @@ const (
 	betterAfter = 10 * time.Minute
 )
 
-// step makes of a watch and what it looks like now what it is from now on.
-func step(w store.Watch, v Verdict, now time.Time) store.Watch {
+// step returns the next state of a watch, given its state and what it looks like now.
+func step(w store.Watch, v finding.Finding, now time.Time) store.Watch {
 	w.CheckedAt = now
-	if v.State == w.State {
-		w.Leaning, w.LeaningSince, w.Detail, w.Fix = nil, nil, v.Detail, v.Fix
+	state, fix := string(v.Severity), strings.Join(v.Fix, "\n")
+	if state == w.State {
+		w.Leaning, w.LeaningSince, w.Detail, w.Fix = nil, nil, v.What, fix
 		return w
 	}
-	worse, after := worseThan(v.State, w.State), betterAfter
+	worse, after := worseThan(state, w.State), betterAfter
 	if worse {
 		after = worseAfter
 	}
 	if w.Leaning == nil || worseThan(*w.Leaning, w.State) != worse {
 		w.LeaningSince = &now
 	}
-	w.Leaning = &v.State
+	w.Leaning = &state
 	if now.Sub(*w.LeaningSince) >= after {
-		w.State, w.Since, w.Detail, w.Fix = v.State, *w.LeaningSince, v.Detail, v.Fix
+		w.State, w.Since, w.Detail, w.Fix = state, *w.LeaningSince, v.What, fix
 		w.Leaning, w.LeaningSince = nil, nil
 	}
 	return w
@@ -120,24 +107,20 @@ func step(w store.Watch, v Verdict, now time.Time) store.Watch {
 
 // worseThan tells whether a state is worse than another.
 func worseThan(a, b string) bool {
-	rank := []string{store.OK, store.Warning, store.Problem}
-	return slices.Index(rank, a) > slices.Index(rank, b)
+	return finding.Severity(a).Rank() > finding.Severity(b).Rank()
 }
 
-// plainType is a type that a shell takes as it is.
-var plainType = regexp.MustCompile(`^[a-z0-9][a-z0-9_.-]*$`)
-
 // failing judges the events of one type.
-func failing(f store.FailingEvents) Verdict {
-	v := Verdict{Name: Failing + "/" + f.Source + "/" + f.Type, State: store.Warning,
-		Detail: fmt.Sprintf("%s of type %s from %s could not be applied yet, and are tried again", events(f.Trying), f.Type, f.Source),
-		Fix:    "rollcall events list --source " + f.Source + " --status pending"}
+func failing(f store.FailingEvents) finding.Finding {
+	v := finding.Finding{Kind: Failing, Subject: f.Source + "/" + f.Type, Severity: finding.Warning,
+		What: fmt.Sprintf("%s of type %s from %s could not be applied yet, and will be retried", events(f.Trying), f.Type, f.Source),
+		Fix:  []string{"rollcall events list --source " + f.Source + " --status pending"}}
 	if f.Failed > 0 {
-		v.State, v.Fix = store.Problem, "rollcall events retry --source "+f.Source
-		if plainType.MatchString(f.Type) {
-			v.Fix += " --type " + f.Type
+		v.Severity, v.Fix[0] = finding.Problem, "rollcall events retry --source "+f.Source
+		if finding.Plain(f.Type) {
+			v.Fix[0] += " --type " + f.Type
 		}
-		v.Detail = fmt.Sprintf("%s of type %s from %s could not be applied, and are tried no more", events(f.Failed), f.Type, f.Source)
+		v.What = fmt.Sprintf("%s of type %s from %s failed, and will not be retried", events(f.Failed), f.Type, f.Source)
 	}
 	return v
 }
@@ -148,22 +131,22 @@ const (
 )
 
 // overdue judges what waits in the inbox.
-func overdue(seen store.Traffic) Verdict {
-	v := Verdict{Name: Overdue, State: store.OK}
+func overdue(seen store.Traffic) finding.Finding {
+	v := finding.Finding{Kind: Overdue, Severity: finding.OK}
 	if seen.Overdue.Oldest == nil {
 		return v
 	}
 	waited := seen.At.Sub(*seen.Overdue.Oldest)
 	switch {
 	case waited >= overdueFails:
-		v.State = store.Problem
+		v.Severity = finding.Problem
 	case waited >= overdueWarns:
-		v.State = store.Warning
+		v.Severity = finding.Warning
 	default:
 		return v
 	}
-	v.Detail = fmt.Sprintf("%s wait to be applied, the oldest for %s", events(seen.Overdue.Count), Span(waited))
-	v.Fix = "rollcall work"
+	v.What = fmt.Sprintf("%s wait to be applied, the oldest for %s", events(seen.Overdue.Count), Span(waited))
+	v.Fix = []string{"rollcall work"}
 	return v
 }
 

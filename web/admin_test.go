@@ -163,7 +163,7 @@ func TestHealthPage(t *testing.T) {
 	x.fillEvents(t)
 	x.begin(t, `{"kind": "clerk"}`)
 	look := func() string { x.pulse.until = time.Time{}; return x.page(t, "/admin") }
-	wants(t, look(), "Postgres</b> answers", "Redis</b> answers", "Workers</b> none", "No worker is running", "1 event could not be applied and was given up",
+	wants(t, look(), "Postgres</b> answers", "Redis</b> answers", "Workers</b> none", "No worker is running", "1 event failed.",
 		`href="/admin/events?status=failed"`, "charge.refunded", `<a id="s-clerk" href="/admin/events?source=clerk">`, "Every fact is where it belongs", `href="/admin/backfills/1"`)
 	part := x.page(t, "/admin", asScript)
 	wants(t, part, `<div id="vitals"`, "!<html")
@@ -183,14 +183,14 @@ func TestHealthPage(t *testing.T) {
 		('events_failing/stripe/charge.refunded', 'problem', '2026-01-12T08:00Z', '1 event <of> type', 'rollcall events retry', now()),
 		('bad_signatures/clerk', 'ok', now(), '', '', now())`)
 	wants(t, look(), "nothing from clerk for 9 hours.", "12 January 2026, 07:00 UTC", "<pre>rollcall backfill start clerk</pre>", `href="/admin/events?source=clerk"`,
-		"1 event &lt;of&gt; type.", `href="/admin/events?source=stripe&amp;status=failed&amp;type=charge.refunded"`, "!could not be applied and was given up", "!bad_signatures")
+		"1 event &lt;of&gt; type.", `href="/admin/events?source=stripe&amp;status=failed&amp;type=charge.refunded"`, "!1 event failed.", "!bad_signatures")
 	x.pulse.until = time.Time{}
 	unmarshal(t, x.get(t, "/api/admin/health", asAdmin), &v)
 	if len(v.Inbox.Watches) != 2 || v.Inbox.Watches[0].Name != "events_failing/stripe/charge.refunded" {
 		t.Errorf("%+v", v.Inbox.Watches)
 	}
 	must(servers.StopRedis())
-	wants(t, look(), "Redis</b> is away", "Workers</b> unknown", "Events are kept all the same", "charge.refunded")
+	wants(t, look(), "Redis</b> is away", "Workers</b> unknown", "Events are stored", "charge.refunded")
 	must(servers.StopPostgres())
 	wants(t, look(), "Postgres</b> is away", "nothing is lost", "!charge.refunded")
 	must(servers.StartPostgres(t.Context()))

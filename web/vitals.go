@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"rollcall/store"
+	"rollcall/store/finding"
 	"rollcall/watch"
 )
 
@@ -168,13 +169,24 @@ func workersOf(servers []*asynq.ServerInfo) []worker {
 	return out
 }
 
-// note is something that an operator should know of.
+// note is a finding that an operator should know of.
 type note struct {
-	Bad       bool // something is amiss; else it is only worth a look
-	Text      string
-	Since     *time.Time // when it began; nil: it is not told
-	Fix       string     // commands, a line each
-	URL, Link string     // where to look, and what that is called
+	finding.Finding
+	Since     *time.Time // when it began; nil: unknown
+	URL, Link string     // where to look, and the link's text
+}
+
+// Bad tells whether something is wrong; else it is only worth a look.
+func (n note) Bad() bool { return n.Severity == finding.Problem }
+
+// troubles are what it means that Postgres is not ok, as store.Trouble names it.
+var troubles = map[string]string{
+	"away":         "Postgres does not answer.",
+	"not_migrated": "The database schema is not current: run rollcall migrate up.",
+	"read_only":    "Postgres takes no writes.",
+	"not_allowed":  "The role of DATABASE_URL may not write the inbox: see rollcall doctor.",
+	"refused":      "Postgres refuses the login, or has no such database: check DATABASE_URL.",
+	"full":         "Postgres is out of disk, memory or connections.",
 }
 
 // slow is how long an event may wait before that is noted.
@@ -182,54 +194,55 @@ const slow = time.Minute
 
 // notes are what the vitals come to.
 func (s *Site) notes(v vitals) (notes []note) {
-	add := func(when, bad bool, text, url, link string) {
+	add := func(when bool, severity finding.Severity, text, url, link string) {
 		if when {
-			notes = append(notes, note{Bad: bad, Text: text, URL: url, Link: link})
+			notes = append(notes, note{Finding: finding.Finding{Severity: severity, What: text}, URL: url, Link: link})
 		}
 	}
-	add(v.Postgres == "away", true, "Postgres does not answer. Senders are told to send again; nothing is lost.", "", "")
-	add(v.Postgres == "not_migrated", true, "The database schema is not current: run rollcall migrate up. Until then senders are told to send again.", "", "")
-	add(v.Postgres == "read_only", true, "Postgres takes no writes. Senders are told to send again.", "", "")
-	add(v.Postgres == "not_allowed", true, "The role of DATABASE_URL may not write the inbox: see rollcall doctor. Senders are told to send again.", "", "")
-	add(v.Postgres == "refused", true, "Postgres refuses the login, or has no such database: look at DATABASE_URL. Senders are told to send again.", "", "")
-	add(v.Postgres == "full", true, "Postgres is out of disk, memory or connections. Senders are told to send again.", "", "")
-	add(v.Postgres == "ok" && v.Inbox == nil, true, "Postgres is too slow to tell how the inbox is faring.", "", "")
-	add(v.Redis == "away", true, "Redis does not answer. Events are kept all the same, and are applied when it is back.", "", "")
-	add(v.Workers != nil && len(v.Workers) == 0, true, "No worker is running. What comes is kept, and is applied as soon as one is: rollcall work.", "", "")
+	trouble, troubled := troubles[v.Postgres]
+	add(troubled, finding.Problem, trouble+" Senders are asked to retry; nothing is lost.", "", "")
+	add(v.Postgres == "ok" && v.Inbox == nil, finding.Problem, "Postgres is responding too slowly to show the inbox.", "", "")
+	add(v.Redis == "away", finding.Problem, "Redis does not answer. Events are stored, and applied when it is back.", "", "")
+	add(v.Workers != nil && len(v.Workers) == 0, finding.Problem, "No worker is running. Events are stored, and applied once one is: rollcall work.", "", "")
 	for _, q := range v.Queues {
-		add(q.Paused, false, "The queue "+q.Name+" is paused.", monitoringPath+"/queues/"+q.Name, "Queues")
+		add(q.Paused, finding.Warning, "The queue "+q.Name+" is paused.", monitoringPath+"/queues/"+q.Name, "Queues")
 	}
 	if v.Inbox == nil {
 		return notes
 	}
 	for _, h := range v.Inbox.Held {
-		notes = append(notes, note{Bad: true, Text: "The database " + h.String() + " holds rows and says nothing: what needs them waits.", Since: &h.Since,
-			Fix: fmt.Sprintf(`psql "$DATABASE_URL" -c 'SELECT pg_terminate_backend(%d)'`, h.PID)})
+		notes = append(notes, note{Since: &h.Since, Finding: finding.Finding{Severity: finding.Problem,
+			What: "The idle database " + h.String() + " holds rows: what needs them waits.",
+			Fix:  []string{fmt.Sprintf(`psql "$DATABASE_URL" -c 'SELECT pg_terminate_backend(%d)'`, h.PID)}}})
 	}
 	told := map[string]bool{}
 	for _, w := range v.Inbox.Watches {
-		told[watch.Kind(w.Name)+w.State] = true
+		kind, _ := w.Parts()
+		told[kind+w.State] = true
 		notes = append(notes, noteOf(w))
 	}
 	failed := v.Inbox.Counts["failed"]
-	add(failed > 0 && !told[watch.Failing+store.Problem], true, fmt.Sprintf("%s could not be applied and %s given up.", plural(int(failed), "event"), map[bool]string{true: "was", false: "were"}[failed == 1]), "/admin/events?status=failed", "Look at them")
+	add(failed > 0 && !told[watch.Failing+store.Problem], finding.Problem, plural(int(failed), "event")+" failed.", "/admin/events?status=failed", "Review")
 	if e := v.Inbox.OldestPending; e != nil {
 		waits := s.cfg.Now().Sub(e.ReceivedAt)
-		add(waits > slow && !told[watch.Overdue+store.Warning] && !told[watch.Overdue+store.Problem], false, "An event has waited for "+lasted(waits)+".", "/admin/events/"+strconv.FormatInt(e.ID, 10), "Look at it")
+		add(waits > slow && !told[watch.Overdue+store.Warning] && !told[watch.Overdue+store.Problem], finding.Warning, "An event has waited for "+lasted(waits)+".", "/admin/events/"+strconv.FormatInt(e.ID, 10), "Look at it")
 	}
 	return notes
 }
 
 // noteOf tells of a watch that is not ok, and leads to the events it is about.
 func noteOf(w store.Watch) note {
-	n := note{Bad: w.State == store.Problem, Text: w.Detail + ".", Since: &w.Since, Fix: w.Fix, Link: "Look at the events"}
 	kind, subject := w.Parts()
+	n := note{Since: &w.Since, Link: "Look at the events", Finding: finding.Finding{Kind: kind, Subject: subject, Severity: finding.Severity(w.State), What: w.Detail + "."}}
+	if w.Fix != "" {
+		n.Fix = strings.Split(w.Fix, "\n")
+	}
 	source, eventType, _ := strings.Cut(subject, "/")
 	q := url.Values{}
 	switch kind {
 	case watch.Failing:
 		q.Set("type", eventType)
-		q.Set("status", map[bool]string{true: "failed", false: "pending"}[n.Bad])
+		q.Set("status", map[bool]string{true: "failed", false: "pending"}[n.Bad()])
 	case watch.Overdue:
 		q.Set("status", "pending")
 	}

@@ -109,7 +109,7 @@ func TestUnusableSettings(t *testing.T) {
 		}
 		for i, u := range got {
 			name, says, _ := strings.Cut(c.want[i], ": ")
-			if u.name != name || !strings.Contains(u.text, says) || strings.Contains(u.text, "hushhush") || u.value == "" {
+			if u.Name != name || !strings.Contains(u.Text, says) || strings.Contains(u.Text, "hushhush") || u.Value == "" {
 				t.Errorf("%+v, want %q", u, c.want[i])
 			}
 		}

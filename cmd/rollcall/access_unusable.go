@@ -6,36 +6,29 @@ import (
 	"net/url"
 	"strings"
 
+	"rollcall/cmd/rollcall/internal/doctor"
 	"rollcall/web"
 )
 
-// unusable is a setting that has a value with which it cannot work. The service
-// runs all the same, without what the setting is for.
-type unusable struct {
-	name  string
-	text  string // what is wrong, what follows, and what to write instead
-	value string // what a shell is to set it to
-}
-
-// unusable lists them. No text repeats a value: it may be a secret that belongs
+// unusable lists the settings that have a value with which they cannot work. No text repeats a value: it may be a secret that belongs
 // in another variable.
-func (c *Config) unusable() (all []unusable) {
+func (c *Config) unusable() (all []doctor.Setting) {
 	if _, err := c.clerkKey(); err != nil {
-		all = append(all, unusable{"CLERK_JWT_KEY", fmt.Sprintf(
+		all = append(all, doctor.Setting{Name: "CLERK_JWT_KEY", Text: fmt.Sprintf(
 			"CLERK_JWT_KEY is %s: %s. Copy the public key from Clerk's dashboard, under API keys, from -----BEGIN PUBLIC KEY----- on",
-			kindOfKey(*c.ClerkJWTKey), c.withoutKey()), "<PUBLIC KEY>"})
+			kindOfKey(*c.ClerkJWTKey), c.withoutKey()), Value: "<PUBLIC KEY>"})
 	}
 	if c.ClerkIssuer != nil && !isWebAddress(*c.ClerkIssuer) {
-		all = append(all, unusable{"CLERK_ISSUER",
-			"CLERK_ISSUER is not a URL: no session matches it, and creators cannot sign in. Write the Frontend API URL, as https://clerk.example.com",
-			"<FRONTEND API URL>"})
+		all = append(all, doctor.Setting{Name: "CLERK_ISSUER",
+			Text:  "CLERK_ISSUER is not a URL: no session matches it, and creators cannot sign in. Write the Frontend API URL, as https://clerk.example.com",
+			Value: "<FRONTEND API URL>"})
 	}
 	parties, _ := c.parties() // an empty list stops the start
 	for i, party := range parties {
 		if _, ok := web.Origin(party); !ok {
-			return append(all, unusable{"CLERK_AUTHORIZED_PARTIES", fmt.Sprintf(
+			return append(all, doctor.Setting{Name: "CLERK_AUTHORIZED_PARTIES", Text: fmt.Sprintf(
 				"CLERK_AUTHORIZED_PARTIES: entry %d of %d is not an origin and matches no session. Write scheme and host, as https://app.example.com; wildcards are not supported",
-				i+1, len(parties)), "<ORIGINS>"})
+				i+1, len(parties)), Value: "<ORIGINS>"})
 		}
 	}
 	return all
@@ -52,7 +45,7 @@ func (c *Config) withoutKey() string {
 // warnOfUnusable logs them.
 func (c *Config) warnOfUnusable(log *slog.Logger) {
 	for _, u := range c.unusable() {
-		log.Warn(u.text)
+		log.Warn(u.Text)
 	}
 }
 
@@ -83,4 +76,21 @@ func isWebAddress(text string) bool {
 	u, err := url.Parse(text)
 	_, ok := web.Origin(text)
 	return err == nil && ok && (u.Scheme == "https" || u.Scheme == "http")
+}
+
+// absent lists the settings of serve that are not set, and what does not work
+// without them.
+func (c *Config) absent() (all []doctor.Setting) {
+	for _, v := range c.secretVariables() {
+		if v.list == nil {
+			all = append(all, doctor.Setting{Name: v.name, Text: v.name + " is not set: webhooks of " + v.source + " are answered 503"})
+		}
+	}
+	if c.AdminToken == nil {
+		all = append(all, doctor.Setting{Name: "ADMIN_TOKEN", Text: "ADMIN_TOKEN is not set: nobody can look at the inbox, the queues, or at every store's list"})
+	}
+	if c.ClerkJWTKey == nil && c.ClerkSecretKey == nil {
+		all = append(all, doctor.Setting{Name: "CLERK_JWT_KEY", Text: "CLERK_JWT_KEY is not set, nor is CLERK_SECRET_KEY: creators cannot sign in; only their programs get in, with tokens"})
+	}
+	return all
 }

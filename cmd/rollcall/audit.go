@@ -4,22 +4,23 @@ import (
 	"errors"
 	"fmt"
 
+	"rollcall/cmd/rollcall/internal/doctor"
 	"rollcall/store"
 )
 
 type auditCmd struct {
 	Store    string `name:"store" placeholder:"ID" help:"Only what concerns this store."`
 	Against  string `name:"against" placeholder:"WHOM" enum:"facts,stripe,clerk" default:"facts" help:"What to compare with: facts (what we hold with itself), stripe or clerk (their APIs)."`
-	Fix      bool   `name:"fix" help:"Mend what differs, then look again."`
-	Examples int    `name:"examples" placeholder:"N" default:"5" help:"Show up to so many of each kind of difference (${default})."`
+	Fix      bool   `name:"fix" help:"Fix what differs, then compare again."`
+	Examples int    `name:"examples" placeholder:"N" default:"5" help:"Show at most N examples of each difference (${default})."`
 	JSON     bool   `name:"json" help:"Print JSON."`
 }
 
 // Help is shown below the usage.
 func (auditCmd) Help() string {
-	return `Without --fix nothing is written, and nobody is kept waiting.
+	return `Without --fix nothing is written, and nothing is blocked.
 
-Against facts: every fact that resolves to a store and an address must point at that customer, and every customer must be what its facts come to; --fix resolves and derives again, as rebuild does. Facts on no list because somebody has yet to say something are told with what is missing; they are no differences.
+Against facts: every fact that resolves to a store and an address must point at that customer, and every customer must be what its facts come to; --fix resolves and derives again, as rebuild does. Facts on no list that wait for something are listed with what is missing; they are not differences.
 
 Against stripe (needs STRIPE_API_KEY): the sales, invoices, refunds, disputes and subscriptions of Stripe's API must be here, with the same amounts and status; with --store, those of its Connect account and of the platform's own that belong to it. --fix starts a backfill of kind stripe and follows it.
 
@@ -83,7 +84,7 @@ func (c auditCmd) accounts(e *env, s *store.Store) (accounts []string, err error
 		accounts, err = s.StoreAccounts(e, c.Store)
 	}
 	if errors.Is(err, store.ErrNotFound) {
-		return nil, fmt.Errorf("nobody has ever spoken of a store %q", c.Store)
+		return nil, fmt.Errorf("store %q does not exist", c.Store)
 	}
 	return append([]string{""}, accounts...), err
 }
@@ -122,7 +123,7 @@ func (c auditCmd) audit(e *env, with auditing) error {
 func (c auditCmd) explain(e *env) error {
 	d, err := e.derivation()
 	if err == nil && d.Pending() {
-		fmt.Fprintln(e.err, progressOf(d)+". Until they are done, what an earlier version derived differs")
+		fmt.Fprintln(e.err, doctor.Deriving(d)+". Until they are done, what an earlier version derived differs")
 	}
 	return err
 }
@@ -149,4 +150,15 @@ func (a factsAuditing) mend(store.Audit) error {
 	defer bar.clear()
 	_, err := a.s.MendFacts(a.e, a.options(func(done int64) { bar.show("%s facts resolved again", number(done)) }))
 	return err
+}
+
+// derivation tells by which rules the customers are derived, where the schema is
+// current.
+func (e *env) derivation() (store.Derivation, error) {
+	s, err := e.open()
+	if err != nil {
+		return store.Derivation{}, err
+	}
+	defer s.Close()
+	return s.Derivation(e)
 }

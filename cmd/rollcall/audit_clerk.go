@@ -14,6 +14,7 @@ import (
 
 	"rollcall/facts"
 	"rollcall/store"
+	"rollcall/store/finding"
 )
 
 // clerkAuditing compares with Clerk's API.
@@ -119,7 +120,7 @@ func (a *clerkAuditing) mend(found store.Audit) error {
 	if _, err := a.s.TellUsers(a.e, a.stuck); err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(found.Differences, func(d store.Difference) bool { return d.Kind == "user_missing" || d.Kind == "user_differs" }) {
+	if !slices.ContainsFunc(found.Differences, func(d finding.Finding) bool { return d.Kind == "user_missing" || d.Kind == "user_differs" }) {
 		return nil
 	}
 	return a.bringIn(a.e, "clerk", store.BackfillOptions{})

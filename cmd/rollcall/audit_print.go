@@ -6,14 +6,15 @@ import (
 	"strings"
 
 	"rollcall/store"
+	"rollcall/store/finding"
 )
 
 // auditReport is what an audit came to, as JSON.
 type auditReport struct {
-	Against     string             `json:"against"`
-	Store       string             `json:"store"`
-	Mended      []store.Difference `json:"mended,omitempty"` // what was found before --fix
-	store.Audit                    // flattened: what differs, or still does
+	Against     string            `json:"against"`
+	Store       string            `json:"store"`
+	Mended      store.Differences `json:"mended,omitempty"` // what was found before --fix
+	store.Audit                   // flattened: what differs, or still does
 }
 
 // print prints a report.
@@ -28,7 +29,7 @@ func (c auditCmd) print(e *env, r auditReport) error {
 	printMoney(e.out, r.Audit)
 	printOffLists(e.out, r.Audit)
 	if !r.Clean() && !c.Fix {
-		_, err := fmt.Fprintf(e.out, "\nNothing was changed. --fix mends what can be mended from here.\n")
+		_, err := fmt.Fprintf(e.out, "\nNothing was changed. --fix fixes what can be fixed from here.\n")
 		return err
 	}
 	return nil
@@ -45,12 +46,12 @@ func printDifferences(w io.Writer, a store.Audit) {
 }
 
 // printKinds prints kinds of differences, or reasons, with their examples.
-func printKinds(w io.Writer, kinds []store.Difference) {
+func printKinds(w io.Writer, kinds []finding.Finding) {
 	for _, d := range kinds {
-		fmt.Fprintf(w, "%8s  %s: %s\n", number(d.Count), d.Kind, d.Meaning)
+		fmt.Fprintf(w, "%8s  %s: %s\n", number(d.Count), d.Kind, d.Means)
 		for _, f := range d.Examples {
 			text := f.Place + ": " + f.What
-			if f.Why != d.Meaning {
+			if f.Why != d.Means {
 				text += ": " + f.Why
 			}
 			fmt.Fprintf(w, "%s%s\n", strings.Repeat(" ", 12), clip(text, maxExample))
@@ -67,11 +68,11 @@ const maxExample = 400
 // printOffLists tells why facts are on no list though nothing differs.
 func printOffLists(w io.Writer, a store.Audit) {
 	if len(a.Unresolved) > 0 {
-		fmt.Fprintf(w, "\nOn no list until somebody says more (these are no differences):\n")
+		fmt.Fprintf(w, "\nUnattached, waiting for something (these are not differences):\n")
 		printKinds(w, a.Unresolved)
 	}
 	if len(a.Rightly) > 0 {
-		fmt.Fprintf(w, "\nOn no list, and rightly so:\n")
+		fmt.Fprintf(w, "\nNot expected on a list:\n")
 		printKinds(w, a.Rightly)
 	}
 }

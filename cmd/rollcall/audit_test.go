@@ -80,9 +80,19 @@ func (h *house) work(e *env) {
 	})
 }
 
+// auditJSON is what programs read of an audit.
+type auditJSON struct {
+	Differences, Mended []struct {
+		Kind     string
+		Count    int64
+		Examples []store.Finding
+	}
+	Money []store.StoreMoney
+}
+
 // audit runs the command, and returns its status, what it found as "kind
 // count", and its report.
-func (h *house) audit(args ...string) (status int, found []string, report auditReport) {
+func (h *house) audit(args ...string) (status int, found []string, report auditJSON) {
 	h.t.Helper()
 	var out, log bytes.Buffer
 	status = run(append(append([]string{"audit", "--json"}, args...), h.args...), &out, &log)
@@ -96,7 +106,7 @@ func (h *house) audit(args ...string) (status int, found []string, report auditR
 }
 
 // wants audits, and fails unless exactly that is found.
-func (h *house) wants(args []string, want ...string) auditReport {
+func (h *house) wants(args []string, want ...string) auditJSON {
 	h.t.Helper()
 	status, found, report := h.audit(args...)
 	if diff := cmp.Diff(want, found); diff != "" || (status == 0) != (len(want) == 0) {

@@ -113,5 +113,3 @@ func progressText(b store.Backfill) string {
 	}
 	return strings.Join(parts, ", ")
 }
-
-func number(n int64) string { return english.Sprintf("%d", n) }

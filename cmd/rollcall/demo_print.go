@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"rollcall/cmd/rollcall/internal/show"
 	"rollcall/cmd/rollcall/story"
 	"rollcall/store"
 )
@@ -25,7 +26,7 @@ func printLists(w io.Writer, told story.Story, lists map[string]list) {
 				break
 			}
 			r := rowOf(c)
-			t.add(r.name, r.email, kinds[r.kind], r.status, orDash(r.spent), ago(now.Sub(r.lastActivity)))
+			t.add(r.name, r.email, show.Types[r.kind], r.status, orDash(r.spent), ago(now.Sub(r.lastActivity)))
 			if things := has(c); things != "" {
 				t.add("  " + things)
 			}
@@ -45,7 +46,6 @@ func printLists(w io.Writer, told story.Story, lists map[string]list) {
 }
 
 // kinds are the types as a creator reads them.
-var kinds = map[string]string{"lead": "Lead", "paying": "Customer", "subscription": "Subscriber"}
 
 // has is all that a customer has: courses, what else was bought, plans.
 func has(c store.Customer) string {
@@ -85,19 +85,6 @@ func orDash(s string) string {
 		return "–"
 	}
 	return s
-}
-
-// ago is how long something is past, roughly.
-func ago(d time.Duration) string {
-	switch {
-	case d < time.Minute:
-		return "just now"
-	case d < time.Hour:
-		return count(int(d.Minutes()), "minute") + " ago"
-	case d < 48*time.Hour:
-		return count(int(d.Hours()), "hour") + " ago"
-	}
-	return count(int(d.Hours()/24), "day") + " ago"
 }
 
 // total is how many customers the lists of stores have.

@@ -263,13 +263,3 @@ func (c *Config) dataFlag() string {
 	}
 	return " --data " + quote(c.Data)
 }
-
-// quote quotes a text for a shell, if it needs it.
-func quote(s string) string {
-	if strings.IndexFunc(s, func(r rune) bool {
-		return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+:=@%", r)
-	}) < 0 {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-}

@@ -72,9 +72,9 @@ var (
 
 var patients = []patient{
 	{name: "enrolled by address", told: []store.NewEvent{shop, course, platformSays("enrollment.upserted", `{"course_id":"c1","email":"Ava@x.example"}`)}, args: "--email AVA@x.example", well: true,
-		says: []string{"ava@x.example is no user that Clerk has told of.", "Store Aurora (s1)", "On the list as ava@x.example (customer 1): Lead, active.", "Has never paid", "Is in a course", "given with enrollment:c1/email:ava@x.example", "Enrolled in Mixing"}},
+		says: []string{"ava@x.example is unknown to Clerk.", "Store Aurora (s1)", "On the list as ava@x.example (customer 1): Lead, active.", "Has never paid", "Is in a course", "given with enrollment:c1/email:ava@x.example", "Enrolled in Mixing"}},
 	{name: "enrolled by user", told: []store.NewEvent{shop, course, clerkUser("user_1", "ava@x.example", "verified"), platformSays("enrollment.upserted", `{"course_id":"c1","user_id":"user_1"}`)}, args: "--user user_1", well: true,
-		says: []string{"user_1 is Clerk's user user_1, with the verified address ava@x.example.", "On the list as ava@x.example", "the verified one of user:user_1, named by enrollment:c1/user:user_1"}},
+		says: []string{"user_1 is Clerk user user_1, with the verified address ava@x.example.", "On the list as ava@x.example", "the verified one of user:user_1, named by enrollment:c1/user:user_1"}},
 	{name: "bought a course, typing another address", args: "--email typed@x.example", well: true,
 		told: []store.NewEvent{shop, course, clerkUser("user_1", "ava@x.example", "verified"), bought("pi_1", "typed@x.example", `"userId":"user_1","courseId":"c1"`, 4900)},
 		says: []string{"Store Aurora", "On the list as ava@x.example", "Customer, active", "Has paid", "the verified one of user:user_1", "Paid $49.00 for Mixing (payment:pi_1).", "payment:pi_1 was made with typed@x.example, and counts here"}},
@@ -91,7 +91,7 @@ var patients = []patient{
 	{name: "subscribed", args: "--email ava@x.example", well: true,
 		told: []store.NewEvent{shop, stripeSays("customer.created", `{"id":"cus_1","object":"customer","email":"ava@x.example","created":1772442000}`),
 			stripeSays("customer.subscription.created", `{"id":"sub_1","object":"subscription","customer":"cus_1","status":"active","created":1772442000,"current_period_end":1775120400,"metadata":{"storeId":"s1","productId":"m1"},"items":{"data":[]}}`)},
-		says: []string{"no user that Clerk has told of; Stripe's customer cus_1", "Subscriber, active", "that of stripe_customer:cus_1, named by subscription:sub_1", "Subscribed to", "(subscription:sub_1): active."}},
+		says: []string{"unknown to Clerk; Stripe customer cus_1", "Subscriber, active", "that of stripe_customer:cus_1, named by subscription:sub_1", "Subscribed to", "(subscription:sub_1): active."}},
 	{name: "enrollment ended", args: "--email ava@x.example", well: true,
 		told: []store.NewEvent{shop, course, platformSays("enrollment.upserted", `{"course_id":"c1","email":"ava@x.example"}`), platformSays("enrollment.deleted", `{"course_id":"c1","email":"ava@x.example"}`)},
 		says: []string{"Lead, inactive", "Enrolled in Mixing (enrollment:c1/email:ava@x.example), which has ended."}},
@@ -107,15 +107,15 @@ var patients = []patient{
 		says: []string{"Store Aurora", "Was old@x.example until ", "turned out to be ava@x.example"}},
 	{name: "a deleted user", args: "--user user_1", well: true,
 		told: []store.NewEvent{shop, course, clerkUser("user_1", "ava@x.example", "verified"), platformSays("enrollment.upserted", `{"course_id":"c1","user_id":"user_1"}`), clerkSays("user.deleted", `{"id":"user_1","deleted":true}`)},
-		says: []string{"Clerk's user user_1, deleted, with the address ava@x.example", "On the list as ava@x.example"}},
+		says: []string{"Clerk user user_1, deleted, with the address ava@x.example", "On the list as ava@x.example"}},
 
 	{name: "known by the last verified address", args: "--user user_1", well: true,
 		told: []store.NewEvent{shop, course, clerkUser("user_1", "ava@x.example", "verified"), platformSays("enrollment.upserted", `{"course_id":"c1","user_id":"user_1"}`),
 			clerkSays("user.updated", fmt.Sprintf(`{"id":"user_1","primary_email_address_id":null,"email_addresses":[],"updated_at":%d}`, toldAt.Add(time.Hour).UnixMilli()))},
-		says: []string{"Clerk's user user_1, without a verified address now; the last one was ava@x.example", "On the list as ava@x.example", "the last verified one of user:user_1, who has none now"}},
+		says: []string{"Clerk user user_1, without a verified address now; the last one was ava@x.example", "On the list as ava@x.example", "the last verified one of user:user_1, who has none now"}},
 
 	{name: "user_unknown", told: []store.NewEvent{shop, course, platformSays("enrollment.upserted", `{"course_id":"c1","user_id":"user_1"}`)}, args: "--user user_1",
-		says: []string{"user_1 is no user that Clerk has told of.", "Store Aurora (s1)\n  Not on the list.", "Enrollment in Mixing", "(enrollment:c1/user:user_1): on no list: its user was never heard of", "Fix:  rollcall backfill start clerk --follow"}},
+		says: []string{"user_1 is unknown to Clerk.", "Store Aurora (s1)\n  Not on the list.", "Enrollment in Mixing", "(enrollment:c1/user:user_1): on no list: its user was never heard of", "Fix:  rollcall backfill start clerk --follow"}},
 	{name: "user_unconfirmed", args: "--user user_1",
 		told: []store.NewEvent{platformSays("store.upserted", `{"id":"s1","name":"Aurora","owner_user_id":"user_o","stripe_account_id":"acct_9"}`), course, clerkUser("user_1", "ava@x.example", "verified"),
 			onAccount("acct_9", bought("pi_1", "", `"userId":"user_1","courseId":"c1"`, 4900))},
@@ -129,20 +129,20 @@ var patients = []patient{
 	{name: "account_without_store", told: []store.NewEvent{shop, onAccount("acct_9", bought("pi_1", "ava@x.example", `"courseId":"c1"`, 4900))}, args: "--email ava@x.example",
 		says: []string{"Of no store that is known:", "Payment of $49.00 for c1", "its Stripe account belongs to no store", `"owner_user_id":"user_o","stripe_account_id":"acct_9"`}},
 	{name: "no_email", told: []store.NewEvent{shop, course, bought("pi_1", "", `"courseId":"c1"`, 4900)}, sql: []string{`UPDATE payments SET user_ref = NULL, stripe_customer = 'cus_1'`, `INSERT INTO stripe_customers (account, id, email, version, deleted_version) VALUES ('', 'cus_1', 'ava@x.example', 'v', '')`},
-		args: "--email ava@x.example", says: []string{"Stripe's customer cus_1", "Not on the list.", "nobody said the buyer's address", "rollcall backfill start stripe --account all --follow"}},
+		args: "--email ava@x.example", says: []string{"Stripe customer cus_1", "Not on the list.", "nobody said the buyer's address", "rollcall backfill start stripe --account all --follow"}},
 	{name: "not_derived", told: []store.NewEvent{shop, course, platformSays("enrollment.upserted", `{"course_id":"c1","email":"ava@x.example"}`)}, sql: []string{`UPDATE enrollments SET customer_id = NULL, unattached = 'not_derived'`, `DELETE FROM customers`},
 		args: "--email ava@x.example", says: []string{"Not on the list.", "nobody has attached it yet", "Fix:  rollcall rebuild"}},
 	{name: "derive_failed", told: []store.NewEvent{shop, course, platformSays("enrollment.upserted", `{"course_id":"c1","email":"ava@x.example"}`)}, sql: []string{`UPDATE enrollments SET customer_id = NULL, unattached = 'derive_failed: out of range'`, `DELETE FROM customers`},
 		args: "--email ava@x.example --store s1", says: []string{"Not on the list.", "it could not be worked out whose it is", "Fix:  rollcall audit --fix --store s1"}},
 	{name: "a customer who is gone", told: []store.NewEvent{shop, course, platformSays("enrollment.upserted", `{"course_id":"c1","email":"ava@x.example"}`)}, sql: []string{`DELETE FROM customers`},
-		args: "--email ava@x.example", well: false, says: []string{"Not on the list", "on the list as customer 1, who is gone.", "Fix:  rollcall rebuild --store s1"}},
+		args: "--email ava@x.example", well: false, says: []string{"Not on the list", "Facts point at customer 1, who is gone.", "Fix:  rollcall rebuild --store s1"}},
 
 	{name: "unpaid", args: "--email ava@x.example", well: true,
 		told: []store.NewEvent{shop, course, stripeSays("checkout.session.completed", `{"id":"cs_1","object":"checkout.session","mode":"payment","payment_status":"unpaid","amount_total":4900,"currency":"usd","payment_intent":"pi_1","customer_details":{"email":"ava@x.example"},"created":1772442000,"metadata":{"courseId":"c1"}}`)},
 		says: []string{"Not on the list.", "(payment:pi_1): on no list, and rightly so: it is one of the checkouts that were not paid."}, never: []string{"Fix"}},
 	{name: "an expired checkout", args: "--email ava@x.example", well: true,
 		told: []store.NewEvent{shop, course, expired("cs_1", `"courseId":"c1"`), onAccount("acct_1", expired("cs_2", `"order":"9"`))},
-		says: []string{"no user that Clerk has told of", "Store Aurora (s1)", "Not on the list.", "Checkout of $49.00 for Mixing of 2026-03-02 (checkout:cs_1), not paid: on no list, and rightly so", "Of no store that is known:", "Checkout of $49.00", "(checkout:acct_1/cs_2), not paid"}, never: []string{"Fix", "Nobody has ever"}},
+		says: []string{"unknown to Clerk", "Store Aurora (s1)", "Not on the list.", "Checkout of $49.00 for Mixing of 2026-03-02 (checkout:cs_1), not paid: on no list, and rightly so", "Of no store that is known:", "Checkout of $49.00", "(checkout:acct_1/cs_2), not paid"}, never: []string{"Fix", "is unknown:"}},
 	{name: "an expired checkout on the account of a store", args: "--email ava@x.example --store s2", well: true,
 		told: []store.NewEvent{platformSays("store.upserted", `{"id":"s2","name":"Borealis","stripe_account_id":"acct_1"}`), onAccount("acct_1", expired("cs_2", `"storeId":"s1"`)), expired("cs_1", `"storeId":"s1"`)},
 		says: []string{"Store Borealis (s2)", "Checkout of $49.00", "(checkout:acct_1/cs_2), not paid"}, never: []string{"cs_1"}},
@@ -179,11 +179,11 @@ var patients = []patient{
 			stripeSays("customer.subscription.created", `{"id":"sub_1","object":"subscription","customer":"cus_1","status":"incomplete","created":1772442000,"metadata":{"storeId":"s1"},"items":{"data":[]}}`)},
 		says: []string{"rightly so: it is one of the subscriptions that never began, and were never paid."}},
 
-	{name: "nobody", args: "--email who@x.example", says: []string{"Nobody has ever told of who@x.example: no user of Clerk's", "rollcall backfill start clerk", `'{"course_id":"<COURSE>","store_id":"<STORE>","email":"who@x.example"}'`}},
-	{name: "nobody, asked of a store", args: "--user user_who --store s1", told: []store.NewEvent{shop}, says: []string{"Nobody has ever told of user_who in store s1", "Store Aurora (s1)", "nobody has told that they enrolled, bought or subscribed here"}},
+	{name: "nobody", args: "--email who@x.example", says: []string{"who@x.example is unknown: no Clerk user", "rollcall backfill start clerk", `'{"course_id":"<COURSE>","store_id":"<STORE>","email":"who@x.example"}'`}},
+	{name: "nobody, asked of a store", args: "--user user_who --store s1", told: []store.NewEvent{shop}, says: []string{"user_who is unknown in store s1", "Store Aurora (s1)", "nobody has told that they enrolled, bought or subscribed here"}},
 	{name: "an event that failed speaks of them", args: "--email ava@x.example", sql: []string{`INSERT INTO webhook_events (source, event_id, type, occurred_at, payload, status, last_error)
 		VALUES ('platform', 'e', 'enrollment.upserted', now(), '{"data":{"email":"Ava@x.example"}}', 'failed', 'progress 900')`, `INSERT INTO webhook_events (source, event_id, type, occurred_at, payload) VALUES ('clerk', 'f', 'x', now(), '{"e":"not-ava@x.example"}')`},
-		says: []string{"no user that Clerk has told of", "(enrollment.upserted from platform, received", "speaks of them and could not be applied: progress 900.", "rollcall events retry "}, never: []string{"waits"}},
+		says: []string{"unknown to Clerk", "(enrollment.upserted from platform, received", "speaks of them and could not be applied: progress 900.", "rollcall events retry "}, never: []string{"waits"}},
 	{name: "hostile names", args: `--user "$(printf 'user_\033[31m\342\200\256')"`, well: true,
 		told: []store.NewEvent{shop, platformSays("product.upserted", `{"id":"c1","store_id":"s1","kind":"course","title":"\u001b]0;owned\u0007\u202e"}`), clerkUser(`user_\u001b[31m\u202e`, "ava@x.example", "verified"), platformSays("enrollment.upserted", `{"course_id":"c1","user_id":"user_\u001b[31m\u202e"}`)},
 		says: []string{`user_\u001b[31m\u202e`, "On the list"}, never: []string{"\x1b", "\u202e", "\x07"}},
@@ -238,11 +238,13 @@ func (w *ward) visit(p patient, reasons map[string]bool) {
 		}
 	}
 	out, again := w.sh("rollcall doctor --json "+p.args, nil)
-	var r personReport
+	var r struct {
+		All store.Person `json:"all"`
+	}
 	if err := json.Unmarshal([]byte(out), &r); err != nil || again != status {
 		w.Fatalf("status %d, then %d: %v\n%s", status, again, err, out)
 	}
-	for _, f := range r.Facts {
+	for _, f := range r.All.Facts {
 		if f.Reason != nil {
 			reasons[*f.Reason] = true
 		}
@@ -271,7 +273,7 @@ func TestDoctorRefuses(t *testing.T) {
 		}
 	}
 	for _, args := range []string{`--email "$(printf 'a@b\377')"`, `--user "$(printf 'x\377y')"`, `--user "';DROP TABLE users;--"`, `--email "%@%.%"`, `--store "';--" --user "$(printf '\\')"`} {
-		if out, status := w.sh("rollcall doctor "+args+" 2>&1", nil); status != 1 || !strings.Contains(out, "Nobody has ever told of") {
+		if out, status := w.sh("rollcall doctor "+args+" 2>&1", nil); status != 1 || !strings.Contains(out, "is unknown") {
 			t.Errorf("%s: status %d, %q", args, status, out)
 		}
 	}

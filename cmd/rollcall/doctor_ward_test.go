@@ -19,12 +19,15 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"rollcall/cmd/rollcall/internal/doctor"
+	"rollcall/cmd/rollcall/internal/show"
 	"rollcall/history/clerkfake"
 	"rollcall/history/stripefake"
 	"rollcall/internal/embedded"
 	"rollcall/internal/embedded/testdb"
 	"rollcall/migrations"
 	"rollcall/store"
+	"rollcall/store/finding"
 	"rollcall/webhooks"
 )
 
@@ -263,7 +266,7 @@ const unset = "\x00"
 func (w *ward) redis(commands ...string) {
 	w.Helper()
 	for _, command := range commands {
-		if out, _ := w.sh(redisCLI+" "+command, nil); strings.TrimSpace(out) != "OK" {
+		if out, _ := w.sh(show.RedisCLI+" "+command, nil); strings.TrimSpace(out) != "OK" {
 			w.Fatalf("%s: %s", command, out)
 		}
 	}
@@ -308,7 +311,7 @@ func (w *ward) deliver(source, secret, body string) int {
 }
 
 // examine asks the doctor, in the same shell after a script.
-func (w *ward) examine(script, args string, env map[string]string) (r doctorReport, status int) {
+func (w *ward) examine(script, args string, env map[string]string) (r doctor.Report, status int) {
 	w.Helper()
 	if script != "" {
 		script = "{\n" + script + "\n} >&2\n"
@@ -317,14 +320,14 @@ func (w *ward) examine(script, args string, env map[string]string) (r doctorRepo
 	if err := json.Unmarshal([]byte(out), &r); err != nil {
 		w.Fatalf("doctor %s: status %d, %v: %s", args, status, err, out)
 	}
-	if (status != 0) != r.weighty() || status > 1 {
-		w.Errorf("doctor %s: status %d with %d problems and %d warnings", args, status, r.count(problem), r.count(warning))
+	if (status != 0) != r.Weighty() || status > 1 {
+		w.Errorf("doctor %s: status %d with %d problems and %d warnings", args, status, r.Count(finding.Problem), r.Count(finding.Warning))
 	}
 	return r, status
 }
 
 // finds returns the finding of a kind and subject; nil if there is none.
-func (r doctorReport) finds(kind, subject string) *finding {
+func finds(r doctor.Report, kind, subject string) *finding.Finding {
 	for i, f := range r.Findings {
 		if f.Kind == kind && f.Subject == subject {
 			return &r.Findings[i]
@@ -334,9 +337,9 @@ func (r doctorReport) finds(kind, subject string) *finding {
 }
 
 // names lists what was found.
-func (r doctorReport) names() (names []string) {
+func names(r doctor.Report) (names []string) {
 	for _, f := range r.Findings {
-		if f.Severity != fine {
+		if f.Severity != finding.OK {
 			names = append(names, strings.TrimSpace(f.Kind+" "+f.Subject)+": "+f.What)
 		}
 	}

@@ -104,7 +104,7 @@ func (c eventsShowCmd) Run(e *env) error {
 	if c.JSON {
 		return printJSON(e.out, v)
 	}
-	show(e.out, v)
+	showEvent(e.out, v)
 	return nil
 }
 
@@ -122,8 +122,8 @@ var prunedFor = map[string]string{
 	"erasure": "it named a person who was erased",
 }
 
-// show prints an event for people; lines without a value are left out.
-func show(w io.Writer, v store.Event) {
+// showEvent prints an event for people; lines without a value are left out.
+func showEvent(w io.Writer, v store.Event) {
 	line := func(name, value string) {
 		if value != "" {
 			fmt.Fprintf(w, "%-12s %s\n", name, value)

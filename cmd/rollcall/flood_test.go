@@ -8,7 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"rollcall/store"
+	"rollcall/store/finding"
 	"rollcall/watch"
 	"rollcall/webhooks"
 )
@@ -50,8 +50,8 @@ func TestFloodRaisesNoAlarm(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, v := range watch.Judge(seen) {
-		if v.State != store.OK {
-			t.Errorf("%s is %s: %s", v.Name, v.State, v.Detail)
+		if v.Severity != finding.OK {
+			t.Errorf("%s is %s: %s", v.Name(), v.Severity, v.What)
 		}
 	}
 }

@@ -1,11 +1,10 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
-	"io"
 	"time"
 
+	"rollcall/cmd/rollcall/internal/doctor"
 	"rollcall/migrations"
 	"rollcall/store"
 )
@@ -57,7 +56,7 @@ func (c migrateUpCmd) Run(e *env) error {
 func sayPending(e *env) error {
 	d, err := e.derivation()
 	if err == nil && d.Pending() {
-		fmt.Fprintln(e.out, progressOf(d)+". `rollcall migrate status` shows how far they are")
+		fmt.Fprintln(e.out, doctor.Deriving(d)+". `rollcall migrate status` shows how far they are")
 	}
 	return err
 }
@@ -117,11 +116,4 @@ func missing(all []migrations.Status) (n int) {
 		}
 	}
 	return n
-}
-
-func printJSON(w io.Writer, v any) error {
-	out := json.NewEncoder(w)
-	out.SetIndent("", "  ")
-	out.SetEscapeHTML(false)
-	return out.Encode(v)
 }

@@ -3,19 +3,21 @@ package main
 import (
 	"strings"
 
-	"golang.org/x/text/language"
-	"golang.org/x/text/message"
-
+	"rollcall/cmd/rollcall/internal/show"
 	"rollcall/store"
-	"rollcall/web"
 )
 
-var english = message.NewPrinter(language.AmericanEnglish)
-
-// money writes minor units as people do: $299.00, ¥5,800.
-func money(amount int64, code string) string {
-	return web.FormatMoney(store.Money{Amount: amount, Currency: code}, language.AmericanEnglish)
-}
+// What nearly every command prints with, by short names.
+var (
+	ago       = show.Ago
+	clip      = show.Clip
+	count     = show.Count
+	harmless  = show.Visible
+	money     = show.Money
+	number    = show.Number
+	printJSON = show.JSON
+	quote     = show.Quote
+)
 
 // monies writes amounts of several currencies, which are never added up.
 func monies(all []store.Money) string {

@@ -107,11 +107,3 @@ func enqueue(e *env, client *jobs.Client, opened []store.Waiting) (done int, err
 	}
 	return done, nil
 }
-
-// count is "1 event", "2 events".
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
-}

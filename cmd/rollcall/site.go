@@ -220,7 +220,7 @@ func warnOfSchema(ctx context.Context, log *slog.Logger, url string) {
 // warnOfMissing names what is not set and what that means.
 func (c *Config) warnOfMissing(log *slog.Logger) {
 	for _, a := range c.absent() {
-		log.Warn(a.text)
+		log.Warn(a.Text)
 	}
 	if strings.HasPrefix(c.listen(), "127.") {
 		log.Debug("listening for this machine alone; LISTEN=:8080 takes requests from others")

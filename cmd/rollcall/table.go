@@ -6,7 +6,6 @@ import (
 	"os"
 	"strings"
 	"unicode"
-	"unicode/utf8"
 
 	"golang.org/x/text/width"
 )
@@ -54,15 +53,6 @@ func columns(s string) (n int) {
 		}
 	}
 	return n
-}
-
-// clip shortens a text to n characters, on one line.
-func clip(s string, n int) string {
-	s = strings.Join(strings.Fields(s), " ")
-	if utf8.RuneCountInString(s) <= n {
-		return s
-	}
-	return string([]rune(s)[:n-1]) + "…"
 }
 
 // progress is a line that overwrites itself, on a terminal; elsewhere nothing.

@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/redis/go-redis/v9"
 
+	"rollcall/cmd/rollcall/internal/show"
 	"rollcall/migrations"
 	"rollcall/store"
 )
@@ -64,7 +65,7 @@ func (c *Config) trouble(err error) *trouble {
 	case errors.As(err, &refused):
 		told = c.refusal(refused)
 	case errors.As(err, &call) && store.Unavailable(err):
-		told = &trouble{what: c.database() + " went away: " + reason(err), do: "run this again when it answers", fix: []string{isReady}}
+		told = &trouble{what: c.database() + " went away: " + reason(err), do: "run this again when it answers", fix: []string{show.IsReady}}
 	default:
 		return nil
 	}
@@ -80,9 +81,6 @@ func unread(e *pgconn.ParseConfigError) *trouble {
 		do: "write postgres://user:password@host/database, with %XX for special characters of the password"}
 }
 
-// isReady asks whether a Postgres answers, whoever may log in.
-const isReady = `pg_isready -d "$DATABASE_URL"`
-
 // noConnection explains why no connection came about.
 func (c *Config) noConnection(e *pgconn.ConnectError) *trouble {
 	server, correct := "Postgres at "+addresses(e.Config), "correct DATABASE_URL"
@@ -91,22 +89,22 @@ func (c *Config) noConnection(e *pgconn.ConnectError) *trouble {
 	}
 	var said *pgconn.PgError
 	if !errors.As(e, &said) {
-		return &trouble{what: server + " does not answer (" + reason(e) + ")", do: "start it, or " + correct, fix: []string{isReady}}
+		return &trouble{what: server + " does not answer (" + reason(e) + ")", do: "start it, or " + correct, fix: []string{show.IsReady}}
 	}
 	switch {
 	case strings.HasPrefix(said.Code, "28"):
 		return &trouble{what: server + " refuses the login: " + said.Message, do: "correct the user and the password in DATABASE_URL",
-			fix: []string{psql("SELECT 1")}}
+			fix: []string{show.PSQL("SELECT 1")}}
 	case said.Code == "3D000":
 		return &trouble{what: fmt.Sprintf("%s has no database %q", server, e.Config.Database), do: "create it, or correct DATABASE_URL; then run `rollcall migrate up`",
 			fix: []string{createDatabase(e.Config), "rollcall migrate up"}}
 	}
-	return &trouble{what: server + " takes no connection: " + said.Message, do: "see to that, then run this again", fix: []string{isReady}}
+	return &trouble{what: server + " takes no connection: " + said.Message, do: "see to that, then run this again", fix: []string{show.IsReady}}
 }
 
 // refusal explains what Postgres would not do.
 func (c *Config) refusal(e *pgconn.PgError) *trouble {
-	t := &trouble{what: c.database() + " refuses this: " + e.Message, fix: []string{psql("SELECT 1")}}
+	t := &trouble{what: c.database() + " refuses this: " + e.Message, fix: []string{show.PSQL("SELECT 1")}}
 	switch {
 	case e.Code == "42501":
 		t.do = "grant the role in DATABASE_URL what it lacks, or name the role that ran `rollcall migrate up`"
@@ -116,17 +114,14 @@ func (c *Config) refusal(e *pgconn.PgError) *trouble {
 		t.do = "make room on the disk of Postgres, then run this again"
 	case e.Code == "57014":
 		t.do = "run this again when Postgres has less to do"
-		t.fix = []string{busy}
+		t.fix = []string{show.Busy}
 	case strings.HasPrefix(e.Code, "53"), strings.HasPrefix(e.Code, "57P"), strings.HasPrefix(e.Code, "08"):
-		t.do, t.fix = "run this again when it answers", []string{isReady}
+		t.do, t.fix = "run this again when it answers", []string{show.IsReady}
 	default:
 		t.do = "its log tells more (SQLSTATE " + e.Code + ")"
 	}
 	return t
 }
-
-// busy shows what a Postgres is busy with.
-var busy = psql("SELECT pid, now() - query_start AS since, wait_event, left(query, 60) FROM pg_stat_activity WHERE state <> 'idle' ORDER BY 2 DESC")
 
 // database names the database of the settings, without its secrets.
 func (c *Config) database() string {

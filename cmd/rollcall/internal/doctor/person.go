@@ -1,4 +1,4 @@
-package main
+package doctor
 
 import (
 	"cmp"
@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"rollcall/cmd/rollcall/internal/show"
 	"rollcall/facts"
 	"rollcall/store"
 )
@@ -61,39 +62,38 @@ type mention struct {
 	Fix      []string `json:"fix"`
 }
 
-// person tells of one person.
-func (c doctorCmd) person(d *doctor) error {
-	q := store.PersonQuery{User: strings.TrimSpace(deref(c.User)), Email: facts.Email(deref(c.Email)), Store: c.Store}
+// person explains one person.
+func (d *doctor) person(ctx context.Context) (well bool, err error) {
+	q := store.PersonQuery{User: strings.TrimSpace(deref(d.User)), Email: facts.Email(deref(d.Email)), Store: d.Store}
 	switch {
-	case c.User != nil && q.User == "":
-		return usageError("--user: give the id of a Clerk user, as user_2abc")
-	case c.Email != nil && q.Email == "":
-		return usageError(fmt.Sprintf("--email: %s is no address", harmless(clip(deref(c.Email), 80))))
+	case d.User != nil && q.User == "":
+		return false, Usage("--user: give the id of a Clerk user, for example user_2abc")
+	case d.Email != nil && q.Email == "":
+		return false, Usage(fmt.Sprintf("--email: %s is no address", show.Visible(show.Clip(deref(d.Email), 80))))
 	}
-	s, err := d.open()
-	if err != nil {
-		return err
+	if d.store, err = d.Open(); err != nil {
+		return false, err
 	}
-	d.store, d.onlyStore = s, c.Store
-	if c.Store == "" {
-		if d.onlyStore, err = s.OnlyStore(d); err != nil {
-			return err
+	if d.onlyStore = d.Store; d.Store == "" {
+		if d.onlyStore, err = d.store.OnlyStore(ctx); err != nil {
+			return false, err
 		}
 	}
 	r := personReport{User: q.User, Email: q.Email, Store: q.Store, CheckedAt: d.now().UTC(), Stores: []personStore{}, NoStore: []offList{}, Events: []mention{}, Fix: []string{}}
-	if r.Person, err = s.Person(d, q); err != nil {
-		return err
+	if r.Person, err = d.store.Person(ctx, q); err != nil {
+		return false, err
 	}
-	if err := d.tell(d, &r); err != nil {
-		return err
+	if err := d.tell(ctx, &r); err != nil {
+		return false, err
 	}
-	if err := c.printPerson(d.env, r); err != nil {
-		return err
+	return !r.weighty(), d.printPerson(d.Out, r)
+}
+
+func deref[T any](p *T) (v T) {
+	if p != nil {
+		v = *p
 	}
-	if r.weighty() {
-		return errSaid
-	}
-	return nil
+	return v
 }
 
 // weighty tells whether they may be missing from a list.
@@ -105,7 +105,7 @@ func (r personReport) weighty() bool {
 
 // name is how the person was asked for.
 func (r personReport) name() string {
-	return harmless(cmp.Or(r.Email, r.User))
+	return show.Visible(cmp.Or(r.Email, r.User))
 }
 
 // tell makes sentences of what is known.
@@ -113,7 +113,7 @@ func (d *doctor) tell(ctx context.Context, r *personReport) error {
 	r.Known = r.Person.Known()
 	r.Sentence = d.whoIs(*r)
 	if !r.Known {
-		r.Fix = d.unheardOf(*r)
+		r.Fix = d.complete(d.unheardOf(*r))
 	}
 	byStore := map[string]*personStore{}
 	at := func(id string) *personStore {
@@ -131,7 +131,7 @@ func (d *doctor) tell(ctx context.Context, r *personReport) error {
 		}
 	}
 	for _, m := range r.Merges {
-		at(m.StoreID).Notes = append(at(m.StoreID).Notes, fmt.Sprintf("Was %s until %s, when that turned out to be %s.", harmless(m.From), m.MergedAt.Format(time.DateOnly), harmless(m.Into)))
+		at(m.StoreID).Notes = append(at(m.StoreID).Notes, fmt.Sprintf("Was %s until %s, when that turned out to be %s.", show.Visible(m.From), m.MergedAt.Format(time.DateOnly), show.Visible(m.Into)))
 	}
 	for _, c := range entries(*r) {
 		if err := d.explain(ctx, at(c.StoreID), c, *r); err != nil {
@@ -192,46 +192,47 @@ func (d *doctor) whoIs(r personReport) string {
 	if !r.Known {
 		where := ""
 		if r.Store != "" {
-			where = " in store " + harmless(r.Store)
+			where = " in store " + show.Visible(r.Store)
 		}
-		return fmt.Sprintf("Nobody has ever told of %s%s: no user of Clerk's, no customer of Stripe's, no enrollment, purchase or subscription, and no event that waits or failed speaks of them.", r.name(), where)
+		return fmt.Sprintf("%s is unknown%s: no Clerk user, Stripe customer, enrollment, purchase, subscription or unprocessed event mentions them.", r.name(), where)
 	}
 	var parts []string
 	for _, u := range r.Users {
-		switch {
-		case u.Deleted && u.Email == "":
-			parts = append(parts, fmt.Sprintf("Clerk's user %s, deleted, of whom no address is known", harmless(u.ID)))
-		case u.Email == "":
-			parts = append(parts, fmt.Sprintf("Clerk's user %s, without a verified address", harmless(u.ID)))
-		case u.LastVerified:
-			gone := ""
-			if u.Deleted {
-				gone = ", deleted"
-			}
-			parts = append(parts, fmt.Sprintf("Clerk's user %s%s, without a verified address now; the last one was %s", harmless(u.ID), gone, harmless(u.Email)))
-		case u.Deleted:
-			parts = append(parts, fmt.Sprintf("Clerk's user %s, deleted, with the address %s", harmless(u.ID), harmless(u.Email)))
-		default:
-			parts = append(parts, fmt.Sprintf("Clerk's user %s, with the verified address %s", harmless(u.ID), harmless(u.Email)))
+		text, email := "Clerk user "+show.Visible(u.ID), show.Visible(u.Email)
+		if u.Deleted {
+			text += ", deleted"
 		}
+		switch {
+		case u.Deleted && email == "":
+			text += ", without a known address"
+		case email == "":
+			text += ", without a verified address"
+		case u.LastVerified:
+			text += ", without a verified address now; the last one was " + email
+		case u.Deleted:
+			text += ", with the address " + email
+		default:
+			text += ", with the verified address " + email
+		}
+		parts = append(parts, text)
 	}
 	for _, c := range r.StripeCustomers {
-		parts = append(parts, "Stripe's customer "+harmless(strings.TrimPrefix(c.Ref, "stripe_customer:")))
+		parts = append(parts, "Stripe customer "+show.Visible(strings.TrimPrefix(c.Ref, "stripe_customer:")))
 	}
 	if len(r.Users) == 0 {
-		parts = append([]string{"no user that Clerk has told of"}, parts...)
+		parts = append([]string{"unknown to Clerk"}, parts...)
 	}
 	return fmt.Sprintf("%s is %s.", r.name(), strings.Join(parts, "; "))
 }
 
 // unheardOf is what may make somebody known of whom nobody told.
 func (d *doctor) unheardOf(r personReport) []string {
-	fix := []string{d.at("rollcall backfill start clerk --follow"), d.at("rollcall backfill start stripe --account all --follow")}
+	fix := []string{"rollcall backfill start clerk --follow", "rollcall backfill start stripe --account all --follow"}
 	who := object{"email", r.Email}
 	if r.Email == "" {
 		who = object{"user_id", r.User}
 	}
-	return append(fix, d.at(send("enrollment.upserted", object{"course_id", "<COURSE>"}, object{"store_id", d.storeOr("<STORE>")}, who)))
+	return append(fix, send("enrollment.upserted", object{"course_id", "<COURSE>"}, object{"store_id", d.storeOr("<STORE>")}, who))
 }
 
 // offList says why a fact is on no list.
@@ -246,7 +247,7 @@ func (d *doctor) offList(ctx context.Context, f store.PersonalFact) (offList, er
 		u.Missing[0].Course = deref(f.Product)
 	}
 	fix, err := d.fixOf(ctx, u)
-	o.Fix = append(o.Fix, fix...)
+	o.Fix = d.complete(fix)
 	return o, err
 }
 
@@ -258,16 +259,16 @@ func described(f store.PersonalFact) string {
 	}
 	text := map[string]string{"enrollment": "Enrollment in ", "payment": "Payment for ", "subscription": "Subscription to ", "checkout": "Checkout for "}[f.Kind] + of
 	if sale := map[string]string{"payment": "Payment", "checkout": "Checkout"}[f.Kind]; f.Amount != nil && sale != "" {
-		text = fmt.Sprintf("%s of %s for %s", sale, money(f.Amount.Amount, f.Amount.Currency), of)
+		text = fmt.Sprintf("%s of %s for %s", sale, show.Money(f.Amount.Amount, f.Amount.Currency), of)
 	}
 	if f.At != nil {
 		text += " of " + f.At.Format(time.DateOnly)
 	}
-	text = clip(text, maxExample) + " (" + f.Ref + ")"
+	text = show.Clip(text, maxExample) + " (" + f.Ref + ")"
 	if f.Kind == "checkout" {
 		text += ", not paid"
 	}
-	return harmless(text)
+	return show.Visible(text)
 }
 
 // mention says what became of an event.
@@ -280,15 +281,15 @@ func (d *doctor) mention(e store.Event) mention {
 		m.Fix = []string{"rollcall work"}
 	case "failed":
 		text += "could not be applied"
-		m.Fix = []string{d.at(fmt.Sprintf("rollcall events show %d", e.ID)), d.at(fmt.Sprintf("rollcall events retry %d", e.ID))}
+		m.Fix = []string{fmt.Sprintf("rollcall events show %d", e.ID), fmt.Sprintf("rollcall events retry %d", e.ID)}
 	default:
 		text += "was ignored"
-		m.Fix = []string{d.at(fmt.Sprintf("rollcall events show %d", e.ID))}
+		m.Fix = []string{fmt.Sprintf("rollcall events show %d", e.ID)}
 	}
 	if e.LastError != nil {
 		text += ": " + *e.LastError
 	}
-	m.Sentence = harmless(clip(text, maxExample))
+	m.Sentence, m.Fix = show.Visible(show.Clip(text, maxExample)), d.complete(m.Fix)
 	return m
 }
 
@@ -296,14 +297,14 @@ func (d *doctor) mention(e store.Event) mention {
 func (d *doctor) explain(ctx context.Context, s *personStore, c store.PersonCustomer, r personReport) error {
 	x, err := d.store.Explain(ctx, c.StoreID, c.ID)
 	if errors.Is(err, store.ErrNotFound) {
-		s.OffList = append(s.OffList, offList{Ref: "customer:" + c.ID, Reason: "people_missing", Fix: d.rebuild(c.StoreID),
-			Sentence: fmt.Sprintf("Facts say that they are on the list as customer %s, who is gone.", harmless(c.ID))})
+		s.OffList = append(s.OffList, offList{Ref: "customer:" + c.ID, Reason: "people_missing", Fix: d.complete(rebuild(c.StoreID)),
+			Sentence: fmt.Sprintf("Facts point at customer %s, who is gone.", show.Visible(c.ID))})
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	l := listedAs{CustomerID: c.ID, Email: c.Email, Sentence: fmt.Sprintf("On the list as %s (customer %s): %s, %s.", harmless(c.Email), harmless(c.ID), kinds[x.Type.Value], x.Status.Value)}
+	l := listedAs{CustomerID: c.ID, Email: c.Email, Sentence: fmt.Sprintf("On the list as %s (customer %s): %s, %s.", show.Visible(c.Email), show.Visible(c.ID), show.Types[x.Type.Value], x.Status.Value)}
 	l.Why = append(l.Why, x.Type.Why, x.Status.Why)
 	for _, because := range x.Email.Because {
 		l.Why = append(l.Why, addressFrom(x, because))
@@ -322,7 +323,7 @@ func (d *doctor) explain(ctx context.Context, s *personStore, c store.PersonCust
 	}
 	l.Why = append(l.Why, elsewhere(c, r)...)
 	for i, why := range l.Why {
-		l.Why[i] = harmless(clip(why, maxExample))
+		l.Why[i] = show.Visible(show.Clip(why, maxExample))
 	}
 	s.Listed = append(s.Listed, l)
 	return nil
@@ -344,15 +345,15 @@ func ended(active bool) string {
 }
 
 func paidFor(p store.PaymentFact) string {
-	text := fmt.Sprintf("Paid %s for %s (%s)", money(p.Gross.Amount, p.Gross.Currency), cmp.Or(deref(p.Title), "something unnamed"), p.Ref)
+	text := fmt.Sprintf("Paid %s for %s (%s)", show.Money(p.Gross.Amount, p.Gross.Currency), cmp.Or(deref(p.Title), "something unnamed"), p.Ref)
 	if p.Gross.Amount == 0 {
 		text = fmt.Sprintf("Ordered %s for free (%s)", cmp.Or(deref(p.Title), "something unnamed"), p.Ref)
 	}
 	if p.Refunded.Amount > 0 {
-		text += ", of which " + money(p.Refunded.Amount, p.Refunded.Currency) + " was refunded"
+		text += ", of which " + show.Money(p.Refunded.Amount, p.Refunded.Currency) + " was refunded"
 	}
 	if p.Disputed.Amount > 0 {
-		text += ", of which " + money(p.Disputed.Amount, p.Disputed.Currency) + " is disputed"
+		text += ", of which " + show.Money(p.Disputed.Amount, p.Disputed.Currency) + " is disputed"
 	}
 	return text + "."
 }

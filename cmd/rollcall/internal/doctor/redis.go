@@ -1,4 +1,4 @@
-package main
+package doctor
 
 import (
 	"context"
@@ -14,7 +14,9 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
+	"rollcall/cmd/rollcall/internal/show"
 	"rollcall/jobs"
+	"rollcall/store/finding"
 )
 
 // node is a Redis that answers, and how to speak to it by hand.
@@ -23,25 +25,21 @@ type node struct {
 	cli string
 }
 
-// redisCLI speaks to the server of REDIS_URL. It takes a password without a user
-// for that of a user without a name, so that one is written in.
-const redisCLI = `redis-cli --no-auth-warning -u "$(echo "$REDIS_URL" | sed 's,://:,://default:,')"`
-
 // command is a Redis command that can be pasted.
 func (n node) command(words string) string { return n.cli + " " + words }
 
 // checkRedis looks whether Redis answers, and how each of its masters is set up.
 func (d *doctor) checkRedis(ctx context.Context) error {
-	opt, err := d.redis()
+	opt, err := d.Redis()
 	if err != nil {
-		d.find(finding{Kind: "redis_away", Severity: problem, Count: 1, What: harmless(err.Error()), Fix: []string{"export REDIS_URL=redis://<HOST>"}})
+		d.find(finding.Finding{Kind: "redis_away", Severity: finding.Problem, What: err.Error(), Fix: []string{"export REDIS_URL=redis://<HOST>"}})
 		return nil
 	}
 	client, _ := opt.MakeRedisClient().(redis.UniversalClient)
 	defer client.Close()
 	before := d.now()
 	if err := soon(ctx, func(ctx context.Context) error { return client.Ping(ctx).Err() }); err != nil {
-		d.find(finding{Kind: "redis_away", Severity: problem, Count: 1, What: harmless(redisTrouble(opt, err)), Fix: []string{redisCLI + " PING"}})
+		d.find(finding.Finding{Kind: "redis_away", Severity: finding.Problem, What: show.Visible(d.RedisTrouble(opt, err)), Fix: []string{show.RedisCLI + " PING"}})
 		return nil
 	}
 	d.queue = opt
@@ -76,7 +74,7 @@ func soon(ctx context.Context, do func(context.Context) error) error {
 // as that of sentinels, gives way to the address that answers.
 func nodeAt(ctx context.Context, client redis.UniversalClient, opt asynq.RedisConnOpt) node {
 	if _, sentinels := opt.(asynq.RedisFailoverClientOpt); !sentinels {
-		return node{client, redisCLI}
+		return node{client, show.RedisCLI}
 	}
 	info, _ := client.ClientInfo(ctx).Result()
 	if info == nil {
@@ -90,7 +88,7 @@ func cliAt(addr string) string {
 	if err != nil {
 		host, port = "<MASTER>", "6379"
 	}
-	return fmt.Sprintf(`redis-cli -h %s -p %s --no-auth-warning -a "$REDIS_PASSWORD"`, quote(host), quote(port))
+	return fmt.Sprintf(`redis-cli -h %s -p %s --no-auth-warning -a "$REDIS_PASSWORD"`, show.Quote(host), show.Quote(port))
 }
 
 // oldRedis is below what the queue needs, tooOldRedis below what it can do with.
@@ -101,7 +99,7 @@ func (d *doctor) checkNode(ctx context.Context, n node) error {
 	for _, name := range []string{"maxmemory-policy", "maxmemory", "appendonly"} {
 		got, err := n.ConfigGet(ctx, name).Result()
 		if err != nil {
-			d.find(finding{Kind: "redis_mute", Severity: note, Count: 1, What: "Redis does not tell its settings (" + harmless(err.Error()) + "): see to maxmemory-policy noeviction where it is run",
+			d.find(finding.Finding{Kind: "redis_mute", Severity: finding.Note, What: "Redis does not tell its settings (" + err.Error() + "): see to maxmemory-policy noeviction where it is run",
 				Fix: []string{n.command("CONFIG GET maxmemory-policy")}})
 			return nil
 		}
@@ -109,7 +107,7 @@ func (d *doctor) checkNode(ctx context.Context, n node) error {
 	}
 	d.judgePolicy(n, settings)
 	if settings["appendonly"] == "no" {
-		d.find(finding{Kind: "redis_forgets", Severity: note, Count: 1, What: "Redis keeps no log on disk (appendonly no): after a restart the sweep has to ask for all that waits",
+		d.find(finding.Finding{Kind: "redis_forgets", Severity: finding.Note, What: "Redis keeps no log on disk (appendonly no): after a restart the sweep has to ask for all that waits",
 			Fix: []string{n.command("CONFIG SET appendonly yes"), n.command("CONFIG REWRITE")}})
 	}
 	info, err := n.Info(ctx, "server").Result()
@@ -126,10 +124,10 @@ func (d *doctor) judgePolicy(n node, settings map[string]string) {
 		d.fine("Redis evicts nothing")
 		return
 	}
-	f := finding{Kind: "redis_evicts", Severity: problem, Count: 1, What: "Redis throws jobs away when it is full: maxmemory-policy is " + harmless(policy),
+	f := finding.Finding{Kind: "redis_evicts", Severity: finding.Problem, What: "Redis throws jobs away when it is full: maxmemory-policy is " + policy,
 		Fix: []string{n.command("CONFIG SET maxmemory-policy noeviction"), n.command("CONFIG REWRITE")}}
 	if settings["maxmemory"] == "0" {
-		f.Severity, f.What = warning, "Redis would throw jobs away once it has a limit: maxmemory-policy is "+harmless(policy)
+		f.Severity, f.What = finding.Warning, "Redis would throw jobs away once it has a limit: maxmemory-policy is "+policy
 	}
 	d.find(f)
 }
@@ -144,9 +142,9 @@ func (d *doctor) judgeRedisVersion(info string) {
 	if majorErr != nil || slices.Compare(version[:], oldRedis[:]) >= 0 {
 		return
 	}
-	f := finding{Kind: "redis_old", Severity: warning, Count: 1, What: "Redis is of version " + harmless(text) + "; 7 or later is needed", Fix: []string{"redis-server --version   # bring it to 7 or later"}}
+	f := finding.Finding{Kind: "redis_old", Severity: finding.Warning, What: "Redis is of version " + text + "; 7 or later is needed", Fix: []string{"redis-server --version   # bring it to 7 or later"}}
 	if slices.Compare(version[:], tooOldRedis[:]) < 0 {
-		f.Severity = problem
+		f.Severity = finding.Problem
 	}
 	d.find(f)
 }
@@ -178,10 +176,10 @@ func (d *doctor) checkWorkers(ctx context.Context) error {
 	}
 	switch {
 	case len(without) > 0:
-		d.find(finding{Kind: "workers_missing", Severity: problem, Count: 1, What: "no worker serves the queues " + strings.Join(without, ", ") + ": what comes in is kept, and nobody applies it",
+		d.find(finding.Finding{Kind: "workers_missing", Severity: finding.Problem, What: "no worker serves the queues " + strings.Join(without, ", ") + ": what comes in is kept, and nobody applies it",
 			Fix: []string{"rollcall work"}})
 	default:
-		d.fine("%s at work", count(d.workers, "worker"))
+		d.fine("%s at work", show.Count(d.workers, "worker"))
 	}
 	return errors.Join(d.paused(ctx), d.evicted(ctx))
 }
@@ -192,8 +190,8 @@ func (d *doctor) evicted(ctx context.Context) error {
 	defer client.Close()
 	n, err := jobs.Evicted(ctx, client)
 	if n > 0 {
-		d.find(finding{Kind: "jobs_evicted", Severity: warning, Count: n, What: count(int(n), "job") + " without data, which Redis threw away: the queue is held up until the sweep of a worker releases them",
-			Fix: []string{redisCLI + " CONFIG SET maxmemory-policy noeviction", "rollcall work"}})
+		d.find(finding.Finding{Kind: "jobs_evicted", Severity: finding.Warning, Count: n, What: show.Count(int(n), "job") + " without data, which Redis threw away: the queue is held up until the sweep of a worker releases them",
+			Fix: []string{show.RedisCLI + " CONFIG SET maxmemory-policy noeviction", "rollcall work"}})
 	}
 	return err
 }
@@ -217,8 +215,8 @@ func (d *doctor) paused(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		d.find(finding{Kind: "queue_paused", Subject: queue, Severity: problem, Count: 1, What: fmt.Sprintf("the queue %s is paused, with %s waiting in it", queue, count(int(waiting), "job")),
-			Fix: []string{redisCLI + " DEL '" + key + "paused'"}})
+		d.find(finding.Finding{Kind: "queue_paused", Subject: queue, Severity: finding.Problem, What: fmt.Sprintf("the queue %s is paused, with %s waiting in it", queue, show.Count(int(waiting), "job")),
+			Fix: []string{show.RedisCLI + " DEL '" + key + "paused'"}})
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package main
+package doctor
 
 import (
 	"bytes"
@@ -7,6 +7,7 @@ import (
 	"errors"
 	"strings"
 
+	"rollcall/cmd/rollcall/internal/show"
 	"rollcall/facts"
 	"rollcall/store"
 )
@@ -46,7 +47,7 @@ func send(typ string, fields ...object) string {
 // shown quotes JSON for a shell. What would not be seen as it is is escaped, as
 // JSON can.
 func shown(text string) string {
-	return "'" + strings.ReplaceAll(harmless(text), "'", `\u0027`) + "'"
+	return "'" + strings.ReplaceAll(show.Visible(text), "'", `\u0027`) + "'"
 }
 
 // storeOr is the store that something unknown most likely belongs to, or what
@@ -86,7 +87,7 @@ func (d *doctor) homeFor(ctx context.Context, m store.Missing) (string, error) {
 	case id == "" && kind != "": // a price or product of Stripe's, which has no colon
 		return d.productHome(ctx, "<PRODUCT>", kind)
 	}
-	return d.at("rollcall events send product.upserted '{\"id\":\"<PRODUCT>\",\"store_id\":\"<STORE>\",\"kind\":\"<KIND>\"}'"), nil
+	return "rollcall events send product.upserted '{\"id\":\"<PRODUCT>\",\"store_id\":\"<STORE>\",\"kind\":\"<KIND>\"}'", nil
 }
 
 // productHome says which store a product belongs to, and, if it is known by an
@@ -112,8 +113,8 @@ func (d *doctor) productHome(ctx context.Context, id, stripe string) (string, er
 	if p.PriceAmount != nil {
 		price = facts.Money{Amount: *p.PriceAmount, Currency: p.PriceCurrency}
 	}
-	return d.at(send("product.upserted", object{"id", p.ID}, object{"store_id", d.storeOr("<STORE>")}, object{"kind", p.Kind}, object{"title", p.Title},
-		object{"price", price}, ids("items", p.Items), ids("stripe_product_ids", p.StripeProductIDs), ids("stripe_price_ids", p.StripePriceIDs))), nil
+	return send("product.upserted", object{"id", p.ID}, object{"store_id", d.storeOr("<STORE>")}, object{"kind", p.Kind}, object{"title", p.Title},
+		object{"price", price}, ids("items", p.Items), ids("stripe_product_ids", p.StripeProductIDs), ids("stripe_price_ids", p.StripePriceIDs)), nil
 }
 
 func ids(name string, values []string) object {
@@ -143,8 +144,8 @@ func (d *doctor) storeWith(ctx context.Context, lacks func(*facts.Store) bool) (
 		lacks(&other)
 		s = other
 	}
-	return d.at(send("store.upserted", object{"id", s.ID}, object{"name", s.Name}, object{"owner_user_id", s.OwnerUserID},
-		ids("member_user_ids", s.MemberUserIDs), object{"stripe_account_id", s.StripeAccountID})), nil
+	return send("store.upserted", object{"id", s.ID}, object{"name", s.Name}, object{"owner_user_id", s.OwnerUserID},
+		ids("member_user_ids", s.MemberUserIDs), object{"stripe_account_id", s.StripeAccountID}), nil
 }
 
 // enrollmentWith says the address of somebody in a course, which their user has

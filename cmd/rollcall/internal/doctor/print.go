@@ -1,4 +1,4 @@
-package main
+package doctor
 
 import (
 	"fmt"
@@ -6,39 +6,44 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
+
+	"rollcall/cmd/rollcall/internal/show"
+	"rollcall/store/finding"
 )
 
 // print prints a report.
-func (c doctorCmd) print(e *env, r doctorReport) error {
+func (c Options) print(w io.Writer, r Report) error {
 	if c.JSON {
-		return printJSON(e.out, r)
+		return show.JSON(w, r)
 	}
 	for _, f := range r.Findings {
-		if f.Severity != fine {
-			printFinding(e.out, f)
+		if f.Severity != finding.OK {
+			printFinding(w, f)
 		}
 	}
-	fmt.Fprintf(e.out, "%s, %s and %s. Well:\n", count(r.count(problem), "problem"), count(r.count(warning), "warning"), count(r.count(note), "note"))
+	fmt.Fprintf(w, "%s, %s, %s. %s passed:\n", show.Count(r.Count(finding.Problem), "problem"), show.Count(r.Count(finding.Warning), "warning"), show.Count(r.Count(finding.Note), "note"),
+		show.Count(r.Count(finding.OK), "check"))
 	for _, f := range r.Findings {
-		if f.Severity == fine {
-			fmt.Fprintf(e.out, "  %-10s %s\n", f.Check, f.What)
+		if f.Severity == finding.OK {
+			fmt.Fprintf(w, "  %-10s %s\n", f.Check, f.What)
 		}
 	}
 	return nil
 }
 
 // printFinding prints one, with its examples and what mends it.
-func printFinding(w io.Writer, f finding) {
+func printFinding(w io.Writer, f finding.Finding) {
 	name := f.Kind
 	if f.Subject != "" {
 		name += " " + f.Subject
 	}
 	fmt.Fprintf(w, "%-8s %s\n         %s\n", strings.ToUpper(string(f.Severity)), name, f.What)
 	for _, example := range f.Examples {
-		fmt.Fprintf(w, "           %s\n", clip(example, maxExample))
+		fmt.Fprintf(w, "           %s\n", show.Clip(example.String(), maxExample))
 	}
 	if more := f.Count - int64(len(f.Examples)); more > 0 && len(f.Examples) > 0 {
-		fmt.Fprintf(w, "           … and %s more\n", number(more))
+		fmt.Fprintf(w, "           … and %s more\n", show.Number(more))
 	}
 	printFixes(w, "         ", f.Fix)
 	fmt.Fprintln(w)
@@ -56,11 +61,10 @@ func printFixes(w io.Writer, indent string, fix []string) {
 }
 
 // printPerson prints what there is to say of one person.
-func (c doctorCmd) printPerson(e *env, r personReport) error {
+func (c Options) printPerson(w io.Writer, r personReport) error {
 	if c.JSON {
-		return printJSON(e.out, r)
+		return show.JSON(w, r)
 	}
-	w := e.out
 	fmt.Fprintln(w, r.Sentence)
 	printFixes(w, "  ", r.Fix)
 	for _, s := range r.Stores {
@@ -83,7 +87,7 @@ func (c doctorCmd) printPerson(e *env, r personReport) error {
 	return nil
 }
 
-func (c doctorCmd) printPersonStore(w io.Writer, s personStore) {
+func (c Options) printPersonStore(w io.Writer, s personStore) {
 	fmt.Fprintf(w, "\nStore %s\n", nameOf(s))
 	for _, l := range s.Listed {
 		fmt.Fprintf(w, "  %s\n", l.Sentence)
@@ -106,13 +110,13 @@ func (c doctorCmd) printPersonStore(w io.Writer, s personStore) {
 
 func nameOf(s personStore) string {
 	if s.Name == s.StoreID {
-		return harmless(s.StoreID)
+		return show.Visible(s.StoreID)
 	}
-	return harmless(s.Name + " (" + s.StoreID + ")")
+	return show.Visible(s.Name + " (" + s.StoreID + ")")
 }
 
 // printOffList prints some of what is on no list for each reason; JSON has all.
-func (c doctorCmd) printOffList(w io.Writer, all []offList) {
+func (c Options) printOffList(w io.Writer, all []offList) {
 	told := map[string]int{}
 	for _, o := range all {
 		if told[o.Reason]++; told[o.Reason] > max(c.Examples, 1) {
@@ -123,7 +127,34 @@ func (c doctorCmd) printOffList(w io.Writer, all []offList) {
 	}
 	for _, reason := range slices.Sorted(maps.Keys(told)) {
 		if more := told[reason] - max(c.Examples, 1); more > 0 {
-			fmt.Fprintf(w, "  … and %s more (%s)\n", number(int64(more)), reason)
+			fmt.Fprintf(w, "  … and %s more (%s)\n", show.Number(int64(more)), reason)
 		}
 	}
 }
+
+// maxExample is how many characters of an example are printed; JSON has all.
+const maxExample = 400
+
+// Report is what a doctor found, what weighs most first.
+type Report struct {
+	Store     string            `json:"store"`
+	CheckedAt time.Time         `json:"checked_at"`
+	Findings  []finding.Finding `json:"findings"`
+}
+
+// Weighty tells whether there is a warning or a problem.
+func (r Report) Weighty() bool {
+	return r.Count(finding.Problem)+r.Count(finding.Warning) > 0
+}
+
+func (r Report) Count(s finding.Severity) (n int) {
+	for _, f := range r.Findings {
+		if f.Severity == s {
+			n++
+		}
+	}
+	return n
+}
+
+// safe tells whether a text can stand in a command as it is shown.
+func safe(s string) bool { return s != "" && show.Visible(s) == s }

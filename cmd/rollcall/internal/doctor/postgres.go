@@ -1,4 +1,4 @@
-package main
+package doctor
 
 import (
 	"context"
@@ -7,14 +7,11 @@ import (
 	"strings"
 	"time"
 
+	"rollcall/cmd/rollcall/internal/show"
 	"rollcall/migrations"
 	"rollcall/store"
+	"rollcall/store/finding"
 )
-
-// psql is a statement as a command.
-func psql(statement string) string {
-	return `psql "$DATABASE_URL" -c ` + quote(statement)
-}
 
 const (
 	pingTimeout = 5 * time.Second
@@ -28,19 +25,23 @@ const (
 )
 
 // away tells that Postgres cannot be asked.
-func (d *doctor) away(err error) finding {
-	f := finding{Kind: "database_away", Severity: problem, Count: 1, What: "Postgres could not be asked: " + harmless(reason(err)), Fix: []string{isReady}}
-	if t := d.trouble(err); t != nil {
-		f.What, f.Fix = harmless(t.Error()), t.fix
+func (d *doctor) away(err error) finding.Finding {
+	why, fix, known := d.Explain(err)
+	if !known {
+		why, fix = "Postgres could not be asked: "+why, []string{show.IsReady}
 	}
-	return f
+	return finding.Finding{Kind: "database_away", Severity: finding.Problem, What: why, Fix: fix}
 }
 
 // checkDatabase opens the database and looks how it is set up.
 func (d *doctor) checkDatabase(ctx context.Context) error {
-	s, err := d.openUnchecked()
+	s, err := d.OpenUnchecked()
 	if err != nil {
-		d.find(finding{Kind: "database_away", Severity: problem, Count: 1, What: harmless(d.inWords(err).Error()), Fix: []string{"export DATABASE_URL=postgres://<USER>@<HOST>/<DATABASE>"}})
+		why, _, known := d.Explain(err)
+		if !known {
+			why = err.Error()
+		}
+		d.find(finding.Finding{Kind: "database_away", Severity: finding.Problem, What: why, Fix: []string{"export DATABASE_URL=postgres://<USER>@<HOST>/<DATABASE>"}})
 		return nil
 	}
 	ping, cancel := context.WithTimeout(ctx, pingTimeout)
@@ -53,7 +54,7 @@ func (d *doctor) checkDatabase(ctx context.Context) error {
 		d.find(d.away(err))
 		return nil
 	}
-	d.store, d.checkup = s, s.Checkup(d.Store, d.doctorCmd.Examples)
+	d.store, d.checkup = s, s.Checkup(d.Store, d.Options.Examples)
 	d.fine("Postgres %d.%d answers in %s", db.Version/10000, db.Version%10000, took.Round(time.Millisecond))
 	d.judgeDatabase(db)
 	d.judgeClock(before.Add(took/2), db.Now)
@@ -62,9 +63,9 @@ func (d *doctor) checkDatabase(ctx context.Context) error {
 
 func (d *doctor) judgeDatabase(db store.Database) {
 	if db.ReadOnly {
-		f := finding{Kind: "database_read_only", Severity: problem, Count: 1,
+		f := finding.Finding{Kind: "database_read_only", Severity: finding.Problem,
 			What: "Postgres takes no writes: default_transaction_read_only is on",
-			Fix:  []string{psql("SET default_transaction_read_only = off") + " -c " + quote("ALTER DATABASE "+db.Name+" RESET default_transaction_read_only")}}
+			Fix:  []string{show.PSQL("SET default_transaction_read_only = off") + " -c " + show.Quote("ALTER DATABASE "+db.Name+" RESET default_transaction_read_only")}}
 		if db.Standby {
 			f.What = "DATABASE_URL leads to a standby, which takes no writes"
 			f.Fix = []string{`export DATABASE_URL="postgres://<USER>@<HOST>,<OTHER HOST>/<DATABASE>?target_session_attrs=read-write"`}
@@ -72,20 +73,20 @@ func (d *doctor) judgeDatabase(db store.Database) {
 		d.find(f)
 	}
 	if db.Version < oldPostgres {
-		d.find(finding{Kind: "database_old", Severity: warning, Count: 1, What: fmt.Sprintf("Postgres is of version %d; 15 or later is needed", db.Version/10000),
+		d.find(finding.Finding{Kind: "database_old", Severity: finding.Warning, What: fmt.Sprintf("Postgres is of version %d; 15 or later is needed", db.Version/10000),
 			Fix: []string{"pg_upgrade --help   # bring Postgres to 15 or later"}})
 	}
 	for _, name := range db.Lacks {
-		d.find(finding{Kind: "extension_missing", Subject: name, Severity: problem, Count: 1, What: "the extension " + name + " is not there",
-			Fix: []string{psql("CREATE EXTENSION IF NOT EXISTS " + name)}})
+		d.find(finding.Finding{Kind: "extension_missing", Subject: name, Severity: finding.Problem, What: "the extension " + name + " is not there",
+			Fix: []string{show.PSQL("CREATE EXTENSION IF NOT EXISTS " + name)}})
 	}
 	if db.Unindexed {
-		d.find(finding{Kind: "index_missing", Subject: "customer_index_all", Severity: problem, Count: 1, What: "the index that lists are searched by is not there",
-			Fix: []string{psql("CREATE INDEX customer_index_all ON customer_index USING gin (store_id, has, words gin_trgm_ops) WITH (gin_pending_list_limit = 1024)")}})
+		d.find(finding.Finding{Kind: "index_missing", Subject: "customer_index_all", Severity: finding.Problem, What: "the index that lists are searched by is not there",
+			Fix: []string{show.PSQL("CREATE INDEX customer_index_all ON customer_index USING gin (store_id, has, words gin_trgm_ops) WITH (gin_pending_list_limit = 1024)")}})
 	}
 	for _, name := range db.Invalid {
-		d.find(finding{Kind: "index_missing", Subject: name, Severity: warning, Count: 1, What: "the index " + harmless(name) + " is not used, as its making broke off",
-			Fix: []string{psql("REINDEX INDEX " + name)}})
+		d.find(finding.Finding{Kind: "index_missing", Subject: name, Severity: finding.Warning, What: "the index " + name + " is not used, as its making broke off",
+			Fix: []string{show.PSQL("REINDEX INDEX " + name)}})
 	}
 }
 
@@ -101,9 +102,9 @@ func (d *doctor) clockAgrees(subject, whose string, ahead time.Duration) bool {
 	if ahead.Abs() < clockWarns {
 		return true
 	}
-	f := finding{Kind: "clock_off", Subject: subject, Severity: warning, Count: 1, Fix: []string{"sudo timedatectl set-ntp true   # on " + whose + ", and where Postgres runs"}}
+	f := finding.Finding{Kind: "clock_off", Subject: subject, Severity: finding.Warning, Fix: []string{"sudo timedatectl set-ntp true   # on " + whose + ", and where Postgres runs"}}
 	if ahead.Abs() >= clockFails {
-		f.Severity = problem
+		f.Severity = finding.Problem
 	}
 	where := "ahead of"
 	if ahead < 0 {
@@ -130,10 +131,10 @@ func (d *doctor) checkSessions(ctx context.Context) error {
 	d.judgeSessions(held)
 	agree := true
 	for _, c := range clocks {
-		agree = d.clockAgrees(c.Worker, "worker "+harmless(c.Worker), c.Ahead) && agree
+		agree = d.clockAgrees(c.Worker, "worker "+show.Visible(c.Worker), c.Ahead) && agree
 	}
 	if agree && len(clocks) > 0 {
-		d.fine("the clocks of %s agree with that of Postgres", count(len(clocks), "worker"))
+		d.fine("the clocks of %s agree with that of Postgres", show.Count(len(clocks), "worker"))
 	}
 	return nil
 }
@@ -141,29 +142,29 @@ func (d *doctor) checkSessions(ctx context.Context) error {
 // judgeAble tells why webhooks could not be stored. The schema and a server that
 // takes no writes are told of elsewhere.
 func (d *doctor) judgeAble(err error) {
-	f := finding{Kind: "database_not_able", Severity: problem, Count: 1}
+	f := finding.Finding{Kind: "database_not_able", Severity: finding.Problem}
 	switch store.Trouble(err) {
 	case "ok":
 		d.fine("Postgres can store webhooks")
 		return
 	case "not_allowed":
-		f.Fix = []string{`psql "<URL OF THE ROLE THAT OWNS THE TABLES>" -c ` + quote("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO <ROLE>")}
+		f.Fix = []string{`psql "<URL OF THE ROLE THAT OWNS THE TABLES>" -c ` + show.Quote("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO <ROLE>")}
 	case "full":
-		f.Fix = []string{"df -h   # where Postgres keeps its data", psql("SHOW data_directory")}
+		f.Fix = []string{"df -h   # where Postgres keeps its data", show.PSQL("SHOW data_directory")}
 	case "not_migrated", "read_only":
 		return
 	default:
-		f.Fix = []string{`pg_isready -d "$DATABASE_URL"`}
+		f.Fix = []string{show.IsReady}
 	}
-	f.What = "webhooks could not be stored: " + harmless(err.Error())
+	f.What = "webhooks could not be stored: " + err.Error()
 	d.find(f)
 }
 
 func (d *doctor) judgeSessions(held []store.HeldSession) {
 	for _, h := range held {
-		d.find(finding{Kind: "session_held", Subject: fmt.Sprint(h.PID), Severity: problem, Count: 1,
-			What: fmt.Sprintf("%s has held rows of %s since %s and says nothing", harmless(h.String()), count(int(h.Tables), "table"), h.Since.Format(time.RFC3339)),
-			Fix:  []string{psql(fmt.Sprintf("SELECT pg_terminate_backend(%d)", h.PID))}})
+		d.find(finding.Finding{Kind: "session_held", Subject: fmt.Sprint(h.PID), Severity: finding.Problem,
+			What: fmt.Sprintf("%s has held rows of %s since %s and says nothing", h.String(), show.Count(int(h.Tables), "table"), h.Since.Format(time.RFC3339)),
+			Fix:  []string{show.PSQL(fmt.Sprintf("SELECT pg_terminate_backend(%d)", h.PID))}})
 	}
 	if len(held) == 0 {
 		d.fine("no session holds rows for long")
@@ -175,7 +176,7 @@ func (d *doctor) checkSchema(ctx context.Context) error {
 	if d.store == nil {
 		return nil
 	}
-	url, err := d.databaseURL()
+	url, err := d.Database()
 	if err != nil {
 		return err
 	}
@@ -183,8 +184,8 @@ func (d *doctor) checkSchema(ctx context.Context) error {
 	var foreign *migrations.Foreign
 	if errors.As(err, &foreign) {
 		n := len(foreign.Tables)
-		d.find(finding{Kind: "database_foreign", Severity: problem, Count: int64(n), What: foreign.Error(),
-			Examples: foreign.Tables[:min(n, d.doctorCmd.Examples)],
+		d.find(finding.Finding{Kind: "database_foreign", Severity: finding.Problem, Count: int64(n), What: foreign.Error(),
+			Examples: d.some(foreign.Tables),
 			Fix:      []string{"export DATABASE_URL=postgres://<USER>@<HOST>/<DATABASE OF ITS OWN>"}})
 		return nil
 	}
@@ -196,14 +197,14 @@ func (d *doctor) checkSchema(ctx context.Context) error {
 		for _, m := range missing {
 			names = append(names, m.Name)
 		}
-		d.find(finding{Kind: "schema_behind", Severity: problem, Count: int64(n), What: count(n, "migration") + " not applied: the checks that need the tables are left out",
-			Examples: names[:min(n, d.doctorCmd.Examples)], Fix: []string{d.at("rollcall migrate up")}})
+		d.find(finding.Finding{Kind: "schema_behind", Severity: finding.Problem, Count: int64(n), What: show.Count(n, "migration") + " not applied: the checks that need the tables are left out",
+			Examples: d.some(names), Fix: []string{"rollcall migrate up"}})
 		return nil
 	}
 	d.current = true
 	if n := len(unknown); n > 0 {
-		d.find(finding{Kind: "schema_ahead", Severity: warning, Count: int64(n), What: fmt.Sprintf("the schema has %s that this program does not know: it is older than what has migrated", count(n, "migration")),
-			Examples: []string{strings.Trim(fmt.Sprint(unknown), "[]")}, Fix: []string{"rollcall version   # and install the newer one here"}})
+		d.find(finding.Finding{Kind: "schema_ahead", Severity: finding.Warning, Count: int64(n), What: fmt.Sprintf("the schema has %s that this program does not know: it is older than what has migrated", show.Count(n, "migration")),
+			Examples: finding.Texts([]string{strings.Trim(fmt.Sprint(unknown), "[]")}), Fix: []string{"rollcall version   # and install the newer one here"}})
 		return nil
 	}
 	if d.Store != "" {

@@ -1,0 +1,199 @@
+// Package doctor looks for what keeps people off their lists, and explains why a
+// person is on a list or not. Each finding comes with the commands that fix it.
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hibiken/asynq"
+
+	"rollcall/cmd/rollcall/internal/show"
+	"rollcall/store"
+	"rollcall/store/finding"
+)
+
+// Options are what a doctor is asked.
+type Options struct {
+	Store    string  // only what concerns this store; "" is all
+	User     *string // explain this Clerk user
+	Email    *string // explain who has this address
+	Examples int     // of each finding, at most
+	JSON     bool
+}
+
+// Host is what a doctor needs of the command line that it runs in.
+type Host struct {
+	Out           io.Writer
+	Progress      func(text string)           // shows what is being done; "" clears it
+	At            func(command string) string // adds to a command where the servers are
+	Settings      Settings                    // of serve and work, as far as this command sees them
+	Database      func() (url string, err error)
+	Open          func() (*store.Store, error) // with the schema of this version
+	OpenUnchecked func() (*store.Store, error) // though Postgres is away, or its schema another
+	Redis         func() (asynq.RedisConnOpt, error)
+	// Explain says why a call to Postgres failed, and which commands fix it; known
+	// is false of other errors.
+	Explain      func(error) (why string, fix []string, known bool)
+	RedisTrouble func(asynq.RedisConnOpt, error) string // why Redis did not answer
+}
+
+// Usage is a mistake in the options.
+type Usage string
+
+func (u Usage) Error() string { return string(u) }
+
+// Run examines everything, or explains one person, and prints a report. It is well
+// if nothing weighs: no warning, no problem, nobody missing.
+func Run(ctx context.Context, h Host, o Options) (well bool, err error) {
+	d := &doctor{Host: h, Options: o, now: time.Now}
+	defer d.close()
+	if o.User != nil || o.Email != nil {
+		return d.person(ctx)
+	}
+	report := d.examine(ctx, allChecks())
+	return !report.Weighty(), o.print(h.Out, report)
+}
+
+// doctor goes through checks. What a check needs and an earlier one found away
+// is nil.
+type doctor struct {
+	Host
+	Options
+	now       func() time.Time
+	current   bool // the schema is
+	store     *store.Store
+	checkup   *store.Checkup
+	queue     asynq.RedisConnOpt
+	workers   int    // that are at work
+	asked     bool   // whether Redis could tell that
+	onlyStore string // the one that unknown things most likely belong to
+	seen      *store.Traffic
+	watches   []store.Watch
+	findings  []finding.Finding
+}
+
+func (d *doctor) close() {
+	if d.store != nil {
+		d.store.Close()
+	}
+}
+
+// need is what a check cannot do without.
+type need int
+
+const (
+	nothing need = iota
+	queue        // a Redis that answers
+	schema       // a Postgres that answers and has our tables
+)
+
+// check looks at one thing.
+type check struct {
+	name  string
+	needs need
+	kinds finding.Kinds // that it can find
+	look  func(*doctor, context.Context) error
+}
+
+// checkTimeout bounds one check. Its statements have a bound of their own.
+const checkTimeout = 2 * time.Minute
+
+// examine makes checks, each whatever became of the others.
+func (d *doctor) examine(ctx context.Context, checks []check) Report {
+	defer d.Progress("")
+	report := Report{Store: d.Store, CheckedAt: d.now().UTC()}
+	for _, c := range checks {
+		if c.needs == schema && (d.store == nil || !d.current) || c.needs == queue && d.queue == nil {
+			continue // said already
+		}
+		d.Progress("looking at the " + c.name + " …")
+		before := len(d.findings)
+		limited, cancel := context.WithTimeout(ctx, checkTimeout)
+		err := c.look(d, limited)
+		cancel()
+		switch {
+		case err != nil && c.needs == schema && store.Unavailable(err):
+			d.lost(err)
+		case err != nil:
+			why, fix := d.failure(c, err)
+			d.find(finding.Finding{Kind: "check_failed", Subject: c.name, Severity: finding.Problem,
+				What: fmt.Sprintf("the %s could not be checked completely: %s", c.name, why), Fix: fix})
+		}
+		for i := range d.findings[before:] {
+			f := &d.findings[before+i]
+			f.Check = c.name
+			if f.Kind != "" {
+				f.Means = append(common, c.kinds...).Means(f.Kind)
+			}
+		}
+	}
+	report.Findings = append([]finding.Finding{}, d.findings...)
+	slices.SortStableFunc(report.Findings, func(a, b finding.Finding) int { return b.Severity.Rank() - a.Severity.Rank() })
+	return report
+}
+
+// lost tells that Postgres went away in the middle: what needs it is left out.
+func (d *doctor) lost(err error) {
+	d.close()
+	d.store = nil
+	d.find(d.away(err))
+}
+
+// failure says why a check failed, and what to look at.
+func (d *doctor) failure(c check, err error) (why string, fix []string) {
+	why, fix, known := d.Explain(err)
+	switch {
+	case known:
+		return why, fix
+	case c.needs == queue:
+		return err.Error(), []string{show.RedisCLI + " PING"}
+	case errors.Is(err, context.DeadlineExceeded):
+		return "it took too long", []string{show.Busy}
+	}
+	return err.Error(), []string{show.IsReady}
+}
+
+// find adds a finding, shown so that it does nothing to a terminal. It is about one
+// thing unless it says how many.
+func (d *doctor) find(f finding.Finding) {
+	if f.Kind != "" {
+		f.Count = max(f.Count, 1)
+	}
+	f.Subject, f.What = show.Visible(f.Subject), show.Visible(f.What)
+	f.Examples, f.Fix = append([]finding.Example{}, f.Examples...), d.complete(f.Fix)
+	for i, example := range f.Examples {
+		f.Examples[i] = finding.Example{What: show.Visible(example.String())}
+	}
+	d.findings = append(d.findings, f)
+}
+
+// complete adds to our own commands where the servers are.
+func (d *doctor) complete(commands []string) []string {
+	out := []string{}
+	for _, command := range commands {
+		if strings.HasPrefix(command, "rollcall ") {
+			run, comment, commented := strings.Cut(command, "   # ")
+			if command = d.At(run); commented {
+				command += "   # " + comment
+			}
+		}
+		out = append(out, command)
+	}
+	return out
+}
+
+// some are as many examples as the doctor is to show.
+func (d *doctor) some(texts []string) []finding.Example {
+	return finding.Texts(texts[:min(len(texts), d.Options.Examples)])
+}
+
+// fine says that all is well with something.
+func (d *doctor) fine(format string, args ...any) {
+	d.find(finding.Finding{Severity: finding.OK, What: fmt.Sprintf(format, args...)})
+}

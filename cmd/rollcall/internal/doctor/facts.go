@@ -1,0 +1,308 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"rollcall/cmd/rollcall/internal/show"
+	"rollcall/store"
+	"rollcall/store/finding"
+)
+
+// examplesOf writes examples out, a line each.
+func examplesOf(found []finding.Example) (all []finding.Example) {
+	for _, f := range found {
+		all = append(all, finding.Example{What: show.Clip(f.Place+": "+f.What, maxExample)})
+	}
+	return all
+}
+
+// checkFacts tells why facts are on no list.
+func (d *doctor) checkFacts(ctx context.Context) error {
+	all, err := d.checkup.Unattached(ctx)
+	if err != nil {
+		return err
+	}
+	weighs := false
+	for _, u := range all {
+		if u.Rightly {
+			d.find(finding.Finding{Kind: "facts_rightly_unattached", Subject: u.Reason, Severity: finding.OK, Count: u.Count,
+				What: fmt.Sprintf("%s on no list, and rightly so: %s", factsAre(u.Count), u.Meaning)})
+			continue
+		}
+		weighs = true
+		fix, err := d.fixOf(ctx, u)
+		if err != nil {
+			return err
+		}
+		d.find(finding.Finding{Kind: "facts_unattached", Subject: u.Reason, Severity: weightOf(u), Count: u.Count,
+			What: fmt.Sprintf("%s on no list: %s", factsAre(u.Count), u.Meaning), Examples: examplesOf(u.Examples), Fix: fix})
+	}
+	forgotten, err := d.checkup.Forgotten(ctx)
+	if err != nil {
+		return err
+	}
+	if forgotten.Count > 0 {
+		d.find(finding.Finding{Kind: "facts_forgotten", Severity: finding.Problem, Count: forgotten.Count, What: fmt.Sprintf("%s on no list though nothing is missing for them any more", factsAre(forgotten.Count)),
+			Examples: examplesOf(forgotten.Examples), Fix: []string{d.mend()}})
+	} else if !weighs {
+		d.fine("every enrollment, payment and subscription is on a list, or rightly on none")
+	}
+	return nil
+}
+
+func factsAre(n int64) string {
+	if n == 1 {
+		return "1 fact is"
+	}
+	return show.Number(n) + " facts are"
+}
+
+// mend is the command that attaches and derives again.
+func (d *doctor) mend() string {
+	if safe(d.Store) {
+		return "rollcall audit --fix --store " + show.Quote(d.Store)
+	}
+	return "rollcall rebuild"
+}
+
+// rebuild is the command that derives a store's customers again.
+func rebuild(storeID string) []string {
+	if !safe(storeID) {
+		return []string{"rollcall rebuild"}
+	}
+	return []string{"rollcall rebuild --store " + show.Quote(storeID)}
+}
+
+// weightOf is how much a reason weighs. Who has no verified address may well
+// never have one; and connected accounts sell on their own, too, of which the
+// platform knows nothing.
+func weightOf(u store.Unattached) finding.Severity {
+	switch u.Reason {
+	case "user_unconfirmed", "email_unverified", "no_email", "unclaimed_payment", "paid_not_started":
+		return finding.Warning
+	case "account_without_store":
+		for _, m := range u.Missing {
+			if m.Ours > 0 {
+				return finding.Problem
+			}
+		}
+		return finding.Note
+	}
+	return finding.Problem
+}
+
+// fixOf is what mends facts on no list for a reason.
+func (d *doctor) fixOf(ctx context.Context, u store.Unattached) (fix []string, err error) {
+	switch u.Reason {
+	case "user_unknown":
+		return append(fix, "rollcall backfill start clerk --follow"), nil
+	case "email_unverified":
+		fix = append(fix, "rollcall backfill start clerk --follow")
+		for _, m := range u.Missing {
+			if m.Course != "" {
+				fix = append(fix, enrollmentWith(m.Course, strings.TrimPrefix(m.Key, "user:")))
+			}
+		}
+		return fix, nil
+	case "no_email":
+		return append(fix, "rollcall backfill start stripe --account all --follow", "rollcall backfill start clerk --follow"), nil
+	case "user_unconfirmed", "unclaimed_payment", "paid_not_started":
+		return append(fix, "rollcall backfill start stripe --account all --follow"), nil
+	case "no_store", "account_without_store":
+		for _, m := range u.Missing {
+			one, err := d.homeFor(ctx, m)
+			if err != nil {
+				return fix, err
+			}
+			fix = append(fix, one)
+		}
+		return fix, nil
+	}
+	return []string{d.mend()}, nil
+}
+
+// checkCatalogue looks for products without a store, and stores that are named
+// by somebody's user id.
+func (d *doctor) checkCatalogue(ctx context.Context) error {
+	homeless, n, err := d.checkup.HomelessProducts(ctx)
+	if err != nil {
+		return err
+	}
+	if n > 0 {
+		f := finding.Finding{Kind: "products_homeless", Severity: finding.Warning, Count: n, What: show.Count(int(n), "course or product") + " without a store: who enrolls or buys is on no list, unless the store is named with it"}
+		if n > 1 {
+			f.What = fmt.Sprintf("%s courses or products without a store: who enrolls or buys is on no list, unless the store is named with it", show.Number(n))
+		}
+		for _, p := range homeless {
+			f.Examples = append(f.Examples, finding.Example{What: fmt.Sprintf("%s (%s)%s", p.ID, p.Title, whyHomeless(p))})
+			m := store.Missing{Key: "product:" + p.ID}
+			if p.StoreRef != "" && p.Owned == 0 {
+				m.Key = "store:" + p.StoreRef
+			}
+			fix, err := d.homeFor(ctx, m)
+			if err != nil {
+				return err
+			}
+			if len(f.Fix) < maxFixes && !slices.Contains(f.Fix, fix) {
+				f.Fix = append(f.Fix, fix)
+			}
+		}
+		d.find(f)
+	}
+	named, err := d.checkup.NamedByOwner(ctx)
+	if err != nil {
+		return err
+	}
+	d.namedByOwner(named)
+	if n == 0 && len(named) == 0 {
+		d.fine("every course and product has a store")
+	}
+	return d.untoldStores(ctx)
+}
+
+// maxFixes is how many commands a finding gives for as many things of its kind.
+const maxFixes = 5
+
+func whyHomeless(p store.HomelessProduct) string {
+	switch {
+	case p.StoreRef == "":
+		return ": it names none"
+	}
+	return fmt.Sprintf(": it names user %s, who owns no store that we know", p.StoreRef)
+}
+
+// namedByOwner tells of stores that are named by a user's id, those whose user
+// owns none apart. Of several the one owned first is meant.
+func (d *doctor) namedByOwner(all []store.NamedByOwner) {
+	known := finding.Finding{Kind: "stores_named_by_owner", Subject: "known", Severity: finding.OK}
+	unknown := finding.Finding{Kind: "stores_named_by_owner", Subject: "unknown", Severity: finding.Warning}
+	for _, n := range all {
+		f, which := &unknown, "owns no store that we know"
+		switch {
+		case len(n.Stores) > 1:
+			f, which = &known, "owns "+strings.Join(n.Stores, ", ")+"; "+n.Store+" is meant, owned first"
+		case n.Store != "":
+			f, which = &known, "owns "+n.Store
+		}
+		f.Count++
+		if len(f.Examples) < d.Options.Examples {
+			f.Examples = append(f.Examples, finding.Example{What: fmt.Sprintf("%s, by %s and %s: %s", n.Owner, show.Count(int(n.Products), "product"), show.Count(int(n.Facts), "fact"), which)})
+		}
+		if f == &unknown && len(f.Fix) < maxFixes && safe(n.Owner) {
+			f.Fix = append(f.Fix, send("store.upserted", object{"id", d.storeOr("<STORE>")}, object{"owner_user_id", n.Owner}))
+		}
+	}
+	if unknown.Count > 0 {
+		unknown.What = fmt.Sprintf("%s named by a user's id, and that user owns none that we know", storesAre(unknown.Count))
+		if len(unknown.Fix) == 0 {
+			unknown.Fix = []string{"rollcall events send product.upserted '{\"id\":\"<PRODUCT>\",\"store_id\":\"<STORE>\",\"kind\":\"<KIND>\"}'"}
+		}
+		d.find(unknown)
+	}
+	if known.Count > 0 {
+		known.What = fmt.Sprintf("%s named by their owner's user id: it stands for the store that they own, of several for the one owned first", storesAre(known.Count))
+		d.find(known)
+	}
+}
+
+func storesAre(n int64) string {
+	if n == 1 {
+		return "1 store is"
+	}
+	return show.Number(n) + " stores are"
+}
+
+// checkStore looks whether anybody has spoken of the store that is asked for.
+func (d *doctor) checkStore(ctx context.Context) error {
+	d.onlyStore = d.Store
+	_, err := d.store.StoreAccounts(ctx, d.Store)
+	if !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	d.find(finding.Finding{Kind: "store_unheard", Subject: d.Store, Severity: finding.Problem, What: fmt.Sprintf("store %s does not exist: no event has mentioned it", d.Store),
+		Fix: []string{send("store.upserted", object{"id", d.storeOr("<STORE>")}, object{"name", "<NAME>"}, object{"owner_user_id", "<CLERK USER>"})}})
+	return nil
+}
+
+// restoreKey is the command that restores the key of the erasures.
+const restoreKey = `pg_restore --data-only --dbname="$DATABASE_URL" <KEY FILE>`
+
+// checkErasures tells whether the tombstones of erased people can be read.
+func (d *doctor) checkErasures(ctx context.Context) error {
+	state, tombstones, err := d.checkup.ErasureKey(ctx)
+	if err != nil || state == store.KeyFits || tombstones == 0 {
+		return err
+	}
+	f := finding.Finding{Kind: "erasure_key_wrong", Subject: string(state), Severity: finding.Problem, Count: tombstones,
+		What: fmt.Sprintf("%s cannot be read: table erasure_key is empty", show.Count(int(tombstones), "tombstone")), Fix: []string{restoreKey}}
+	if state == store.KeyOther {
+		f.What = fmt.Sprintf("%s cannot be read: table erasure_key holds another key", show.Count(int(tombstones), "tombstone"))
+		f.Fix = []string{show.PSQL("DELETE FROM erasure_key"), restoreKey}
+	}
+	d.find(f)
+	return nil
+}
+
+// untoldStores tells of stores whose creators cannot look.
+func (d *doctor) untoldStores(ctx context.Context) error {
+	all, err := d.checkup.UntoldStores(ctx)
+	if err != nil || len(all) == 0 {
+		return err
+	}
+	f := finding.Finding{Kind: "stores_untold", Severity: finding.Warning, Count: int64(len(all)), What: show.Count(len(all), "store") + " with customers and no known owner: only operators can look at the list"}
+	for _, s := range all {
+		if len(f.Examples) < d.Options.Examples {
+			f.Examples = append(f.Examples, finding.Example{What: fmt.Sprintf("%s, with %s", s.ID, show.Count(int(s.Customers), "customer"))})
+		}
+		if len(f.Fix) < maxFixes {
+			fix, err := d.ownerOf(ctx, s)
+			if err != nil {
+				return err
+			}
+			f.Fix = append(f.Fix, fix)
+		}
+	}
+	d.find(f)
+	return nil
+}
+
+// ownerOf says whose a store is.
+func (d *doctor) ownerOf(ctx context.Context, s store.UntoldStore) (string, error) {
+	name, members, account := "<NAME>", []string(nil), ""
+	if s.Known {
+		known, err := d.store.ToldStore(ctx, s.ID)
+		if err != nil {
+			return "", err
+		}
+		name, members, account = known.Name, known.MemberUserIDs, known.StripeAccountID
+	}
+	return send("store.upserted", object{"id", s.ID}, object{"name", name}, object{"owner_user_id", "<CLERK USER>"}, ids("member_user_ids", members), object{"stripe_account_id", account}), nil
+}
+
+// Deriving tells how far deriving all customers again is.
+func Deriving(d store.Derivation) string {
+	text := "the workers derive every customer again by the rules of this version: "
+	if d.StartedAt == nil {
+		return text + "not begun yet"
+	}
+	text += show.Number(d.Facts) + " facts so far"
+	if d.LastError != nil {
+		text += "; the last try failed: " + *d.LastError
+	}
+	return text
+}
+
+// checkDerivation looks whether the customers are derived by this program's rules.
+func (d *doctor) checkDerivation(ctx context.Context) error {
+	at, err := d.store.Derivation(ctx)
+	if err != nil || !at.Pending() {
+		return err
+	}
+	d.find(finding.Finding{Kind: "lists_outdated", Severity: finding.Warning, What: Deriving(at),
+		Fix: []string{"rollcall rebuild"}})
+	return nil
+}

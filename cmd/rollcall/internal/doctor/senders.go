@@ -1,0 +1,189 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"rollcall/cmd/rollcall/internal/show"
+	"rollcall/store"
+	"rollcall/store/finding"
+	"rollcall/watch"
+)
+
+// traffic is what came lately, read once.
+func (d *doctor) traffic(ctx context.Context) (store.Traffic, error) {
+	if d.seen != nil {
+		return *d.seen, nil
+	}
+	now := d.now().UTC()
+	seen, err := d.store.Traffic(ctx, now.Add(-watch.Weeks), now)
+	if err != nil {
+		return seen, err
+	}
+	if d.watches, err = d.store.Watches(ctx); err != nil {
+		return seen, err
+	}
+	d.seen = &seen
+	return seen, nil
+}
+
+// verdicts are what the watches of some kinds look like now: a doctor does not wait
+// until a state has lasted.
+func (d *doctor) verdicts(seen store.Traffic, kinds ...string) (some []finding.Finding) {
+	for _, f := range watch.Judge(seen) {
+		if !slices.Contains(kinds, f.Kind) || f.Severity == finding.OK {
+			continue
+		}
+		for _, w := range d.watches {
+			if w.Name == f.Name() && w.State != store.OK {
+				f.What += fmt.Sprintf(" (since %s)", w.Since.Format("2006-01-02 15:04 UTC"))
+			}
+		}
+		some = append(some, f)
+	}
+	return some
+}
+
+// checkSenders looks whether those who send still do, and are understood.
+func (d *doctor) checkSenders(ctx context.Context) error {
+	seen, err := d.traffic(ctx)
+	if err != nil {
+		return err
+	}
+	unheard, err := d.checkup.Unheard(ctx)
+	if err != nil {
+		return err
+	}
+	for _, source := range store.Sources() {
+		d.refusedForSecrets(source, seen)
+		switch last := lastKept(source, seen); {
+		case slices.Contains(unheard, source):
+			d.find(finding.Finding{Kind: "source_unheard", Subject: source, Severity: finding.Warning, What: "No webhook from " + source + " has been received yet", Fix: d.firstWords(source)})
+		case !last.IsZero():
+			d.fine("%s sent last %s", source, show.Ago(d.now().Sub(last)))
+		}
+	}
+	for _, source := range store.Sources() {
+		d.unsigned(source, seen)
+	}
+	for _, f := range d.verdicts(seen, watch.Silent, watch.Signatures, watch.Refused) {
+		d.find(f)
+	}
+	return nil
+}
+
+// unsigned tells of deliveries that no secret here has signed, beside others that one
+// has. No watch does: anybody can send them.
+func (d *doctor) unsigned(source string, seen store.Traffic) {
+	bad, good := watch.Unsigned(source, seen)
+	if bad == 0 || good == 0 {
+		return
+	}
+	d.find(finding.Finding{Kind: watch.Signatures, Subject: source, Severity: finding.Note, Count: bad,
+		What: fmt.Sprintf("Rejected %d webhooks from %s in the last hours: their signature matches no secret that is set here; that of %d others does. A stranger sends them, or a second endpoint whose secret is missing", bad, source, good),
+		Fix:  []string{"export " + watch.SecretsOf(source) + "=whsec_NEW,whsec_OLD   # where serve runs, if the sender's dashboard shows that an endpoint fails"}})
+}
+
+// lastKept is when something came in last from a source.
+func lastKept(source string, seen store.Traffic) (last time.Time) {
+	for _, c := range seen.Deliveries {
+		if c.Source == source && (c.Outcome == store.Accepted || c.Outcome == store.Duplicate) && c.Last.After(last) {
+			last = c.Last
+		}
+	}
+	return last
+}
+
+// refusedForSecrets tells of deliveries that found no secrets set, and nothing
+// has come in since.
+func (d *doctor) refusedForSecrets(source string, seen store.Traffic) {
+	var n int64
+	last := lastKept(source, seen)
+	for _, c := range seen.Deliveries {
+		if c.Source == source && c.Outcome == "not_configured" && c.Last.After(last) {
+			n += c.Count
+		}
+	}
+	if n == 0 {
+		return
+	}
+	name := watch.SecretsOf(source)
+	d.find(finding.Finding{Kind: "setting_missing", Subject: name, Severity: finding.Problem, Count: n,
+		What: fmt.Sprintf("deliveries from %s find no secrets set where serve runs, and are refused: %d so far", source, n),
+		Fix:  []string{"export " + name + "=<SECRET>   # where serve runs, then restart it"}})
+}
+
+// firstWords are the commands that make a source known for the first time.
+func (d *doctor) firstWords(source string) []string {
+	switch source {
+	case "stripe":
+		return []string{
+			"rollcall stripe setup --url https://<HOST>/webhooks/stripe   # once more with --connect if stores sell on their own accounts",
+			"rollcall backfill start stripe --account all --follow",
+		}
+	case "clerk":
+		return []string{
+			"xdg-open https://dashboard.clerk.com/last-active?path=webhooks   # add https://<HOST>/webhooks/clerk; README.md has the events",
+			"rollcall backfill start clerk --follow",
+		}
+	}
+	return []string{`rollcall events send store.upserted '{"id":"<STORE>","name":"<NAME>","owner_user_id":"<CLERK USER>"}'`}
+}
+
+// checkEvents looks what became of events.
+func (d *doctor) checkEvents(ctx context.Context) error {
+	seen, err := d.traffic(ctx)
+	if err != nil {
+		return err
+	}
+	bad := d.verdicts(seen, watch.Failing, watch.Overdue)
+	for _, f := range bad {
+		f.Count = seen.Overdue.Count
+		for _, e := range seen.Failing {
+			if f.Kind == watch.Failing && f.Subject == e.Source+"/"+e.Type {
+				d.describeFailing(&f, e)
+			}
+		}
+		d.find(f)
+	}
+	if len(bad) == 0 {
+		d.fine("no event has failed, and none waits for long")
+	}
+	d.staleWatches()
+	return nil
+}
+
+// describeFailing adds which events fail, and why.
+func (d *doctor) describeFailing(f *finding.Finding, e store.FailingEvents) {
+	f.Count = e.Failed + e.Trying
+	for i, id := range e.Events[:min(len(e.Events), d.Options.Examples)] {
+		text := fmt.Sprintf("event %d", id)
+		if i == 0 && e.Error != "" {
+			text += ": " + e.Error
+		}
+		f.Examples = append(f.Examples, finding.Example{What: show.Clip(text, maxExample)})
+	}
+	if e.Failed > 0 && len(e.Events) > 0 {
+		f.Fix = append([]string{fmt.Sprintf("rollcall events show %d", e.Events[0])}, f.Fix...)
+	}
+}
+
+// watchesRest is how long nobody may have looked at the watches.
+const watchesRest = 10 * time.Minute
+
+// staleWatches tells when nobody looks at the watches though somebody works.
+func (d *doctor) staleWatches() {
+	var last time.Time
+	for _, w := range d.watches {
+		if w.CheckedAt.After(last) {
+			last = w.CheckedAt
+		}
+	}
+	if !d.asked || d.workers == 0 || d.now().Sub(last) < watchesRest {
+		return
+	}
+	d.find(finding.Finding{Kind: "watches_stale", Severity: finding.Warning, What: "workers are there, and none has looked at the watches for " + watch.Span(watchesRest) + " or more: are they of an older version?",
+		Fix: []string{"rollcall version   # and restart the workers with it"}})
+}
