@@ -3,11 +3,10 @@ package store
 import (
 	"cmp"
 	"context"
-	"maps"
 	"net/url"
-	"slices"
-	"strings"
 	"time"
+
+	"rollcall/store/reasons"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -165,8 +164,7 @@ func (s *Store) lookInto(ctx context.Context, page []StoreLine) error {
 	for i := range page {
 		ids[i], at[page[i].ID] = page[i].ID, &page[i]
 	}
-	waiting := append(slices.Sorted(maps.Keys(advice)), deriveFailed)
-	rows, err := s.pool.Query(ctx, storesSQL, ids, storeSample, waiting, MaxUnattached)
+	rows, err := s.pool.Query(ctx, storesSQL, ids, storeSample, reasons.Missing(), MaxUnattached)
 	if err != nil {
 		return err
 	}
@@ -225,5 +223,5 @@ var storesSQL = `
 
 // offOf reads the facts of a table and of store s that are on no list.
 func offOf(table string) string {
-	return strings.ReplaceAll(`SELECT FROM @ WHERE store_id = s.id AND `+reasonOf("unattached")+` = ANY($3) AND unattached <> 'not_derived'`, "@", table)
+	return `SELECT FROM ` + table + ` WHERE store_id = s.id AND ` + unattachedFor("", "ANY($3)")
 }

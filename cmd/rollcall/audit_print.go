@@ -67,11 +67,11 @@ const maxExample = 400
 // printOffLists tells why facts are on no list though nothing differs.
 func printOffLists(w io.Writer, a store.Audit) {
 	if len(a.Unresolved) > 0 {
-		fmt.Fprintf(w, "\nOn no list until somebody says more (these are no differences):\n")
+		fmt.Fprintf(w, "\nMissing until more is reported (these are no differences):\n")
 		printKinds(w, a.Unresolved)
 	}
 	if len(a.Rightly) > 0 {
-		fmt.Fprintf(w, "\nOn no list, and rightly so:\n")
+		fmt.Fprintf(w, "\nNot expected on a list:\n")
 		printKinds(w, a.Rightly)
 	}
 }

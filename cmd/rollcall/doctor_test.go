@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"os"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"rollcall/store"
+	"rollcall/store/reasons"
 	"rollcall/watch"
 )
 
@@ -24,6 +26,14 @@ func TestDoctorFindsAndMends(t *testing.T) {
 	for _, a := range ailments {
 		t.Run(strings.TrimSpace(a.kind+" "+a.subject+" "+a.args), func(t *testing.T) { h.treat(t, a) })
 		found[a.kind] = true
+		if a.kind == "facts_unattached" && !a.stays {
+			found[a.subject] = true
+		}
+	}
+	for _, r := range reasons.All {
+		if !r.Right && !found[r.Code] {
+			t.Errorf("no test causes the reason %s", r.Code)
+		}
 	}
 	for _, k := range kindsOfFindings {
 		if !found[k.kind] && !elsewhereTested[k.kind] {
@@ -63,6 +73,7 @@ func (h *hospital) treat(t *testing.T, a ailment) {
 	if a.stays {
 		return
 	}
+	a.followsRegistry(t, f.Fix)
 	script := a.prescription(f.Fix)
 	if placeholder.MatchString(script) {
 		t.Fatalf("nothing is said for what stands open in %s", script)
@@ -85,6 +96,32 @@ func (h *hospital) treat(t *testing.T, a ailment) {
 		}
 		return report.finds(a.kind, a.subject) == nil
 	})
+	if a.kind == "facts_unattached" {
+		for _, name := range report.names() {
+			if strings.Contains(name, a.kind) {
+				t.Errorf("still on no list: %s", name)
+			}
+		}
+	}
+}
+
+// followsRegistry looks whether what is run for a reason is its fix in the
+// registry, but for what is filled in and for commands narrowed down to a store.
+func (a ailment) followsRegistry(t *testing.T, fix []string) {
+	t.Helper()
+	reason, known := reasons.Find(a.subject)
+	if a.kind != "facts_unattached" || a.args != "" {
+		return
+	}
+	if !known || len(reason.Fix) == 0 {
+		t.Errorf("the registry has no fix for %s", a.subject)
+	}
+	for _, command := range reason.Fix {
+		same, _, _ := strings.Cut(command, " '{")
+		if !slices.ContainsFunc(fix, func(is string) bool { return is == command || same != command && strings.HasPrefix(is, same+" ") }) {
+			t.Errorf("%s: %q is not what the registry says: %s", a.subject, fix, command)
+		}
+	}
 }
 
 // prescription is the script of a finding's commands: filled in, and without
@@ -187,14 +224,30 @@ func TestDoctorDocs(t *testing.T) {
 			t.Errorf("docs/doctor.md does not explain %s", k.kind)
 		}
 	}
-	for _, reason := range slices.Sorted(maps.Keys(store.Reasons())) {
-		if !bytes.Contains(book, []byte("`"+reason+"`")) {
-			t.Errorf("docs/doctor.md does not explain the reason %s", reason)
+	for _, line := range reasonTables() {
+		if !bytes.Contains(book, []byte("\n"+line+"\n")) {
+			t.Errorf("docs/doctor.md has not, as package reasons has it:\n%s", line)
 		}
 	}
 	for _, kind := range watch.Kinds {
 		meaningOf(kind) // panics
 	}
+}
+
+// reasonTables are the lines of docs/doctor.md about reasons.
+func reasonTables() (lines []string) {
+	for _, r := range reasons.All {
+		if r.Right {
+			lines = append(lines, fmt.Sprintf("| `%s` | %s |", r.Code, r.Means))
+			continue
+		}
+		weight := r.Weight
+		if r.Stranger != "" {
+			weight += fmt.Sprintf(", or %s if nothing of the platform's is named", r.Stranger)
+		}
+		lines = append(lines, fmt.Sprintf("| `%s` | %s | %s | %s | `%s` |", r.Code, weight, r.Means, r.Do, strings.Join(r.Fix, "`<br>`")))
+	}
+	return lines
 }
 
 // What strangers wrote is shown so that it does nothing.
