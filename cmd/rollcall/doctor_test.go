@@ -102,6 +102,10 @@ func (h *hospital) treat(t *testing.T, a ailment) {
 				t.Errorf("still on no list: %s", name)
 			}
 		}
+		var listed bool
+		if err := w.conn.QueryRow(t.Context(), `SELECT EXISTS (SELECT FROM customers)`).Scan(&listed); err != nil || !listed {
+			t.Errorf("nobody is on a list: %v", err)
+		}
 	}
 }
 
