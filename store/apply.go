@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"rollcall/facts"
+	"rollcall/store/reasons"
 )
 
 // Outcome counts what became of the events of one Apply.
@@ -245,7 +246,7 @@ func (w *work) markFailed(ctx context.Context, rows []rowKey, cause error) error
 	}
 	var batch pgx.Batch
 	for kind, k := range byKind(rows) {
-		batch.Queue(kind.setSQL("unattached = $3")+` AND f.customer_id IS NULL`, k[0], k[1], deriveFailed+": "+cause.Error())
+		batch.Queue(kind.setSQL("unattached = $3")+` AND f.customer_id IS NULL`, k[0], k[1], reasons.DeriveFailed+": "+cause.Error())
 	}
 	if batch.Len() == 0 {
 		return nil

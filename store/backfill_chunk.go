@@ -4,9 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
+
+	"rollcall/store/reasons"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -177,32 +178,21 @@ func (w *work) closeChunk(ctx context.Context, c Chunk, page Page, t *tally, out
 // subscriptions come upon is among their errors already, so they tell of the
 // rest: what nobody has tried yet.
 func (w *work) noteUnattached(ctx context.Context, c Chunk) error {
-	reasons := slices.Sorted(maps.Keys(advice))
+	asked := unattachedQuestion{reasons: reasons.Missing()}
 	if c.Run.Kind == "courses" || c.Run.Kind == "subscriptions" {
-		reasons = []string{notDerived}
+		asked.reasons = []string{reasons.NotDerived}
 	}
-	rows, err := w.tx.Query(ctx, `
-		SELECT unattached, count(*)
-		FROM (
-			SELECT unattached FROM enrollments WHERE unattached = ANY($1)
-			UNION ALL
-			SELECT unattached FROM payments WHERE unattached = ANY($1)
-			UNION ALL
-			SELECT unattached FROM subscriptions WHERE unattached = ANY($1)
-		) f
-		GROUP BY unattached
-		ORDER BY unattached`, reasons)
+	counts, err := asked.count(ctx, w.tx)
 	if err != nil {
 		return err
 	}
 	var notes []Finding
-	var reason string
-	var n int64
-	if _, err := pgx.ForEachRow(rows, []any{&reason, &n}, func() error {
-		notes = append(notes, Finding{Place: "at the end", What: fmt.Sprintf("%s: %d enrollments, payments or subscriptions are on no list", reason, n), Why: advice[reason]})
-		return nil
-	}); err != nil {
-		return err
+	sums := byReason(counts)
+	for _, reason := range reasons.All {
+		if n := sums[reason.Code]; n > 0 {
+			what := fmt.Sprintf("%s: %d enrollments, payments or subscriptions are on no list", reason.Code, n)
+			notes = append(notes, Finding{Place: "at the end", What: what, Why: reason.Text()})
+		}
 	}
 	return w.keepFindings(ctx, c.Backfill, newTally(), notes)
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+
+	"rollcall/store/reasons"
 )
 
 // The backfills of facts that we hold already: each course enrollment and
@@ -229,28 +231,13 @@ func (t *tally) bringNew(a attached) {
 	}
 }
 
-// notDerived is why a row is on no list that was written and never attached.
-const notDerived = "not_derived"
-
-// advice says what is missing where a row cannot be attached, and what to do.
-// Reasons that are not here are as they should be: the row makes no customer.
-var advice = map[string]string{
-	notDerived:              "nobody has attached it yet: start the backfills courses and subscriptions, or rebuild",
-	"no_store":              "no store is known for it: the platform has to say whose the product is (product.upserted), or which stores there are (store.upserted)",
-	"account_without_store": "its Stripe account belongs to no store: the platform has to say so (store.upserted with stripe_account_id)",
-	"user_unknown":          "its user was never heard of: start a backfill of kind clerk",
-	"user_unconfirmed":      "it names a user on a connected account, whose owner can write any user's id there, and has no address of its own: it counts once the platform reports that user in the store, or a backfill of kind stripe finds the buyer's address",
-	"email_unverified":      "its user has no address, or none that is verified: when Clerk tells of one, it is attached by itself",
-	"no_email":              "nobody said the buyer's address: a backfill of kind stripe or clerk may",
-	"unclaimed_payment":     "it was paid, but nothing says for what: the session or invoice that sold it may have been missed, so start a backfill of kind stripe; or let the payment's metadata name the product",
-	"paid_not_started":      "an invoice of it was paid, but Stripe never reported it active: start a backfill of kind stripe",
-}
-
-// unresolved counts a row that belongs to no customer.
-func (t *tally) unresolved(place, reason string) {
-	if why, ok := advice[reason]; ok {
-		t.fail(Finding{Place: place, What: reason, Why: why})
+// unresolved counts a row that belongs to no customer: as an error if somebody may
+// be missing for it.
+func (t *tally) unresolved(place, unattached string) {
+	reason, _ := reasons.Find(unattached)
+	if reason.Right {
+		t.count(unchanged)
 		return
 	}
-	t.count(unchanged)
+	t.fail(Finding{Place: place, What: unattached, Why: reason.Text()})
 }

@@ -3,8 +3,6 @@ package store
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -132,14 +130,3 @@ func (s *Store) Database(ctx context.Context) (d Database, err error) {
 			clock_timestamp()`).Scan(&d.Name, &d.Version, &d.ReadOnly, &d.Standby, &d.Encoding, &d.Lacks, &d.Invalid, &d.Unindexed, &d.Now)
 	return d, err
 }
-
-// Reasons are those for which a fact is on no list, with what each means.
-func Reasons() map[string]string {
-	all := maps.Clone(advice)
-	maps.Copy(all, rightly)
-	all[deriveFailed] = whyUncounted(deriveFailed)
-	return all
-}
-
-// missingReasons are the reasons for which somebody may be missing.
-func missingReasons() []string { return slices.Sorted(maps.Keys(advice)) }

@@ -1,11 +1,12 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
 	"strings"
+
+	"rollcall/store/reasons"
 
 	"github.com/jackc/pgx/v5"
 
@@ -14,9 +15,7 @@ import (
 
 // Unattached are the facts that are on no list for one reason.
 type Unattached struct {
-	Reason   string
-	Meaning  string
-	Rightly  bool // they make nobody a customer
+	reasons.Reason
 	Count    int64
 	Examples []finding.Example
 	Missing  []Missing // what they wait for
@@ -33,21 +32,16 @@ type Missing struct {
 	Course string // of an enrollment among them
 }
 
-// missingKeys is what facts on no list for a reason wait for: the first of their
-// keys that is like one of these.
-const missingKeys = `(VALUES
-			('no_store', 1, 'store:user\_%'),
-			('no_store', 2, 'product:%'),
-			('no_store', 3, 'price\_%'),
-			('no_store', 4, 'prod\_%'),
-			('no_store', 5, 'account:%'),
-			('no_store', 6, 'store:%'),
-			('account_without_store', 1, 'account:%'),
-			('user_unknown', 1, 'user:%'),
-			('user_unconfirmed', 1, 'user:%'),
-			('email_unverified', 1, 'user:%'),
-			('no_email', 1, 'cus:%')
-		)`
+// missingKeys are the patterns of what facts on no list wait for, reason by reason.
+var missingKeys = func() string {
+	var rows []string
+	for _, r := range reasons.All {
+		for i, pattern := range r.Waits {
+			rows = append(rows, fmt.Sprintf("('%s', %d, '%s')", r.Code, i, pattern))
+		}
+	}
+	return "(VALUES " + strings.Join(rows, ", ") + ")"
+}()
 
 // missingKey is SQL for what a fact on no list for a reason waits for.
 func missingKey(reason, leans string) string {
@@ -69,74 +63,25 @@ const (
 
 // Unattached lists why facts are on no list: first the reasons for which
 // somebody may be missing, those of most facts first.
-func (c *Checkup) Unattached(ctx context.Context) (_ []Unattached, err error) {
+func (c *Checkup) Unattached(ctx context.Context) (all []Unattached, err error) {
 	defer wrap(&err, "store.Checkup.Unattached")
-	byReason := map[string]*Unattached{}
-	for _, kind := range []string{enrollment, payment, subscription} {
-		if err := c.countReasons(ctx, kind, byReason); err != nil {
-			return nil, err
-		}
-	}
-	var out []Unattached
-	for _, u := range byReason {
-		if !u.Rightly && u.Reason != notDerived && u.Reason != deriveFailed {
-			if err := c.waitingFor(ctx, u); err != nil {
+	var missing, right []finding.Finding
+	err = c.look(ctx, func(tx pgx.Tx) error {
+		asked := unattachedQuestion{reasons: reasons.Codes(), store: c.only, leaning: true}
+		missing, right, err = unattachedFacts(ctx, tx, asked, c.examples)
+		return err
+	})
+	for _, d := range slices.Concat(missing, right) {
+		reason, _ := reasons.Find(d.Kind)
+		u := Unattached{Reason: reason, Count: d.Count, Examples: d.Examples}
+		if len(reason.Waits) > 0 {
+			if err := c.waitingFor(ctx, &u); err != nil {
 				return nil, err
 			}
 		}
-		out = append(out, *u)
+		all = append(all, u)
 	}
-	slices.SortFunc(out, func(a, b Unattached) int {
-		if a.Rightly != b.Rightly {
-			return cmp.Compare(rank(a.Rightly), rank(b.Rightly))
-		}
-		return cmp.Or(cmp.Compare(b.Count, a.Count), strings.Compare(a.Reason, b.Reason))
-	})
-	return out, nil
-}
-
-func rank(last bool) int {
-	if last {
-		return 1
-	}
-	return 0
-}
-
-// countReasons counts the facts of a kind on no list, and finds examples.
-func (c *Checkup) countReasons(ctx context.Context, kind string, into map[string]*Unattached) error {
-	type counted struct {
-		Reason string
-		Count  int64
-	}
-	counts, err := collect(ctx, c, pgx.RowToStructByPos[counted], `
-		SELECT unattached, count(*)
-		FROM `+tableOf[kind]+`
-		WHERE unattached IS NOT NULL AND `+concerns(tableOf[kind])+`
-		GROUP BY unattached`, c.only)
-	if err != nil {
-		return err
-	}
-	a := &auditor{Store: c.store, AuditOptions: AuditOptions{Store: c.only, Examples: c.examples}}
-	for _, n := range counts {
-		reason, _, _ := strings.Cut(n.Reason, ":") // behind it an error of ours
-		u := into[reason]
-		if u == nil {
-			_, fine := rightly[reason]
-			u = &Unattached{Reason: reason, Meaning: whyUncounted(reason), Rightly: fine}
-			into[reason] = u
-		}
-		u.Count += n.Count
-		if u.Rightly || len(u.Examples) >= c.examples {
-			continue
-		}
-		a.Examples = c.examples - len(u.Examples)
-		examples, err := a.unattached(ctx, kind, n.Reason)
-		if err != nil {
-			return err
-		}
-		u.Examples = append(u.Examples, examples...)
-	}
-	return nil
+	return all, err
 }
 
 // waitingFor finds what facts on no list for a reason wait for.
@@ -159,7 +104,7 @@ func (c *Checkup) waitingFor(ctx context.Context, u *Unattached) (err error) {
 		LEFT JOIN LATERAL (`+missingKey("$2", "f.leans")+`) missing ON true
 		GROUP BY missing.key
 		ORDER BY facts DESC, 2
-		LIMIT $3`, c.only, u.Reason, someMissing)
+		LIMIT $3`, c.only, u.Code, someMissing)
 	return err
 }
 
@@ -169,7 +114,7 @@ func (c *Checkup) waitingFor(ctx context.Context, u *Unattached) (err error) {
 func (c *Checkup) Forgotten(ctx context.Context) (_ finding.Finding, err error) {
 	defer wrap(&err, "store.Checkup.Forgotten")
 	a := &auditor{Store: c.store, AuditOptions: AuditOptions{Store: c.only, Examples: c.examples}, found: newDifferences(c.examples), touched: map[uint64]bool{}}
-	reasons := slices.DeleteFunc(missingReasons(), func(r string) bool { return r == notDerived })
+	waiting := slices.DeleteFunc(reasons.Missing(), func(r string) bool { return r == reasons.NotDerived })
 	for _, kind := range FactKinds {
 		var keys []rowKey
 		err := c.look(ctx, func(tx pgx.Tx) error {
@@ -177,7 +122,7 @@ func (c *Checkup) Forgotten(ctx context.Context) (_ finding.Finding, err error) 
 				SELECT %s
 				FROM %s f
 				WHERE unattached = ANY($2) AND %s
-				LIMIT $3`, kind.key("f"), kind.Table, concerns("f")), c.only, reasons, someFacts/10)
+				LIMIT $3`, kind.key("f"), kind.Table, concerns("f")), c.only, waiting, someFacts/10)
 			if err != nil {
 				return err
 			}

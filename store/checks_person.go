@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"rollcall/store/reasons"
+
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 )
@@ -300,8 +302,8 @@ func scanPersonal(kind string) pgx.RowToFunc[PersonalFact] {
 		err = row.Scan(&f.Ref, &f.StoreID, &f.CustomerID, &f.Email, &f.Product, &f.Title, &f.Amount, &f.At, &f.User, &f.Typed, &f.Reason, &f.Missing, &counted, &source, &versions)
 		f.Kind, f.At, f.Origins = kind, utc(f.At), versions.origins(source)
 		if f.Reason != nil {
-			f.Meaning = whyUncounted(*f.Reason) + countedWith(counted)
-			_, f.Rightly = rightly[*f.Reason]
+			reason, _ := reasons.Find(*f.Reason)
+			f.Meaning, f.Rightly = reason.Text()+countedWith(counted), reason.Right
 		}
 		return f, err
 	}

@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 
+	"rollcall/store/reasons"
+
 	"github.com/jackc/pgx/v5"
 )
 
@@ -52,8 +54,8 @@ var checkoutsSQL = `
 func scanCheckout(row pgx.CollectableRow) (f PersonalFact, err error) {
 	var versions said
 	err = row.Scan(&f.Ref, &f.StoreID, &f.Product, &f.Title, &f.Amount, &f.At, &f.User, &f.Typed, &versions)
-	reason := "unpaid"
-	f.Kind, f.At, f.Origins, f.Reason = "checkout", utc(f.At), versions.origins("stripe"), &reason
-	f.Meaning, f.Rightly = whyUncounted(reason), true
+	unpaid, _ := reasons.Find("unpaid")
+	f.Kind, f.At, f.Origins, f.Reason = "checkout", utc(f.At), versions.origins("stripe"), &unpaid.Code
+	f.Meaning, f.Rightly = unpaid.Means, unpaid.Right
 	return f, err
 }

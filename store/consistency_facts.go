@@ -7,6 +7,8 @@ import (
 	"hash/fnv"
 	"strings"
 
+	"rollcall/store/reasons"
+
 	"github.com/jackc/pgx/v5"
 
 	"rollcall/store/finding"
@@ -54,7 +56,9 @@ func (s *Store) AuditFacts(ctx context.Context, o AuditOptions) (_ Audit, err er
 		return a.audit, err
 	}
 	a.audit.Differences = a.found.list()
-	err = a.offLists(ctx)
+	// What was never attached is a difference already.
+	asked := unattachedQuestion{reasons: reasons.Attached(), store: o.Store, leaning: true}
+	a.audit.Unresolved, a.audit.Rightly, err = unattachedFacts(ctx, s.pool, asked, o.Examples)
 	return a.audit, err
 }
 

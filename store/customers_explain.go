@@ -4,8 +4,9 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 	"time"
+
+	"rollcall/store/reasons"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -242,24 +243,13 @@ func (x *explainer) collectUncounted(rows pgx.Rows) error {
 	var versions said
 	_, err := pgx.ForEachRow(rows, []any{&u.Ref, &u.Title, &u.Amount, &u.At, &u.Reason, &counted, &source, &versions}, func() error {
 		u.At, u.Origins = utc(u.At), versions.origins(source)
-		u.Reason, _, _ = strings.Cut(u.Reason, ":") // behind it an error of ours
-		u.Meaning = whyUncounted(u.Reason) + countedWith(counted)
+		reason, _ := reasons.Find(u.Reason) // behind it may be an error of ours
+		u.Reason, u.Meaning = reason.Code, reason.Text()+countedWith(counted)
 		x.e.Uncounted = append(x.e.Uncounted, u)
 		u, versions = UncountedFact{}, nil // read into anew
 		return nil
 	})
 	return err
-}
-
-// whyUncounted tells what a reason to be on no list means.
-func whyUncounted(reason string) string {
-	if why, ok := rightly[reason]; ok {
-		return why
-	}
-	if why, ok := advice[reason]; ok {
-		return why
-	}
-	return "it could not be worked out whose it is: it is tried again"
 }
 
 // countedWith says which payment counts money instead.

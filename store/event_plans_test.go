@@ -74,7 +74,7 @@ func TestOperatorsListsWalkIndexes(t *testing.T) {
 	for _, f := range []OffFilter{{Reason: "user_unknown"}, {Reason: "derive_failed", Store: "s1"}} {
 		f.Limit = DefaultLimit
 		w := f.conditions(rowKey{enrollment, "p3", ""})
-		sql := offFactSQL[enrollment] + " WHERE " + w.String() + " ORDER BY " + keyColumns(enrollment) + " LIMIT 50"
+		sql := offFactSQL[enrollment] + " WHERE " + w.String() + " ORDER BY " + kindOf(enrollment).key("e") + " LIMIT 50"
 		got := explainPlan(t, s, sql, *w.args...)
 		for _, wrong := range append(got.scans(), got.sorts(0)...) {
 			if !strings.Contains(wrong, " stores ") && !strings.Contains(wrong, " products ") { // there are none

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"rollcall/facts"
+	"rollcall/store/reasons"
 )
 
 // What an event changed: each fact that it speaks of, whether its word still
@@ -283,12 +284,8 @@ func findCustomers(ctx context.Context, tx pgx.Tx, all []EventFact) error {
 			continue
 		}
 		if reason := text(f.row["unattached"]); reason != nil {
-			f.Reason = reason
-			if cause, _, found := strings.Cut(*reason, ":"); found {
-				f.Reason = &cause
-			}
-			meaning, _ := whyOff(*f.Reason)
-			f.Meaning = &meaning
+			why, _ := reasons.Find(*reason)
+			f.Reason, f.Meaning = &why.Code, &why.Means
 			continue
 		}
 		sql, args := f.customersSQL()

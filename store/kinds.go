@@ -85,15 +85,6 @@ func kindOf(name string) FactKind {
 	return FactKinds[slices.IndexFunc(FactKinds, func(k FactKind) bool { return k.Name == name })]
 }
 
-// tableOf are the tables of the kinds by their names, and keyOf their keys.
-var tableOf, keyOf = map[string]string{}, map[string][2]string{}
-
-func init() {
-	for _, k := range FactKinds {
-		tableOf[k.Name], keyOf[k.Name] = k.Table, k.Key
-	}
-}
-
 // byKind splits keys into the two columns that SQL unnests, kind by kind.
 func byKind(keys []rowKey) iter.Seq2[FactKind, [2][]string] {
 	return func(yield func(FactKind, [2][]string) bool) {
@@ -134,6 +125,9 @@ func rowsIn(set facts.Set) (keys []rowKey) {
 func (k FactKind) key(alias string) string {
 	return fmt.Sprintf("%[1]s.%[2]s, %[1]s.%[3]s", alias, k.Key[0], k.Key[1])
 }
+
+// isOf tells whether a row is of a kind.
+func (k rowKey) isOf(kind FactKind) bool { return k.kind == kind.Name }
 
 // is is SQL for whether a row that goes by an alias has the key (a, b) of another.
 func (k FactKind) is(alias, other string) string {

@@ -2,9 +2,9 @@ package store
 
 import (
 	"context"
-	"maps"
-	"slices"
 	"time"
+
+	"rollcall/store/reasons"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -110,44 +110,11 @@ func (s *Store) BackfillGauges(ctx context.Context) (_ []BackfillGauges, err err
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[BackfillGauges])
 }
 
-// UnattachedCount counts facts of a kind that are on no list for a reason.
-type UnattachedCount struct {
-	Kind   string // enrollment, payment or subscription
-	Reason string
-	Facts  int64
-}
-
-// unattachedSQL counts those of a table by their index, reason by reason: the
-// reasons for which a fact rightly is on no list (unpaid, counted_elsewhere and
-// so on) stand on half of all payments, and are not looked at.
-func unattachedSQL(kind string) string {
-	return `
-	SELECT '` + kind + `', r, (SELECT count(*) FROM ` + tableOf[kind] + ` WHERE unattached = r)
-	FROM unnest($1::text[]) r
-	UNION ALL
-	SELECT '` + kind + `', '` + deriveFailed + `', count(*)
-	FROM ` + tableOf[kind] + `
-	WHERE unattached >= '` + deriveFailed + `' AND unattached < 'derive_failee' -- LIKE alone uses no index in most collations
-	  AND unattached LIKE '` + deriveFailed + `%'`
-}
-
 // UnattachedCounts counts the facts that should be on a list and are on none, by
 // kind and reason, all of them always.
 func (s *Store) UnattachedCounts(ctx context.Context) (_ []UnattachedCount, err error) {
 	defer wrap(&err, "store.UnattachedCounts")
-	var sql string
-	for _, kind := range factKinds {
-		if sql != "" {
-			sql += `
-	UNION ALL`
-		}
-		sql += unattachedSQL(kind)
-	}
-	rows, err := s.pool.Query(ctx, sql, slices.Sorted(maps.Keys(advice)))
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, pgx.RowToStructByPos[UnattachedCount])
+	return unattachedQuestion{reasons: reasons.Missing()}.count(ctx, s.pool)
 }
 
 // ListGauges is how long all lists are together.

@@ -3,7 +3,6 @@ package store
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"rollcall/internal/embedded/testdb"
+	"rollcall/store/reasons"
 )
 
 func openGauges(t *testing.T, sql ...string) *Store {
@@ -69,7 +69,7 @@ func TestUnattachedCounts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := 3 * (len(advice) + 1); len(counts) != want {
+	if want := 3 * len(reasons.Missing()); len(counts) != want {
 		t.Errorf("%d counts, want all %d always", len(counts), want)
 	}
 	got := map[string]int64{}
@@ -128,15 +128,16 @@ func TestGaugesLookUp(t *testing.T) {
 		`INSERT INTO customer_figures (store_id, facet, figure, amount)
 			SELECT 's' || s, 'lead/active/', f, 1 FROM generate_series(1, 200) s, unnest(ARRAY(SELECT 'day:' || i FROM generate_series(1, 200) i) || ARRAY['people']) f`,
 		`VACUUM ANALYZE`)...)
-	reasons := slices.Sorted(maps.Keys(advice))
 	for name, q := range map[string]struct {
 		sql  string
 		args []any
 	}{
 		"arrivals":      {arrivalsSQL, []any{sources, pendingSample}},
-		"enrollments":   {unattachedSQL(enrollment), []any{reasons}},
-		"payments":      {unattachedSQL(payment), []any{reasons}},
-		"subscriptions": {unattachedSQL(subscription), []any{reasons}},
+		"enrollments":   {unattachedSQL(kindOf(enrollment), ""), []any{reasons.Missing(), nil}},
+		"payments":      {unattachedSQL(kindOf(payment), ""), []any{reasons.Missing(), nil}},
+		"subscriptions": {unattachedSQL(kindOf(subscription), ""), []any{reasons.Missing(), nil}},
+		"capped":        {unattachedSQL(kindOf(payment), ""), []any{reasons.Missing(), MaxWaiting}},
+		"of a store":    {unattachedSQL(kindOf(payment), unattachedQuestion{store: "s1"}.scope("payments")), []any{reasons.Attached(), nil, "s1"}},
 		"customers":     {listGaugesSQL, nil},
 	} {
 		var text []byte

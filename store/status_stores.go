@@ -3,10 +3,10 @@ package store
 import (
 	"cmp"
 	"context"
-	"maps"
 	"net/url"
-	"slices"
 	"time"
+
+	"rollcall/store/reasons"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -155,8 +155,7 @@ func (s *Store) lookInto(ctx context.Context, page []StoreLine) error {
 	for i := range page {
 		ids[i], at[page[i].ID] = page[i].ID, &page[i]
 	}
-	waiting := append(slices.Sorted(maps.Keys(advice)), deriveFailed)
-	rows, err := s.pool.Query(ctx, storesSQL, ids, storeSample, waiting, MaxUnattached)
+	rows, err := s.pool.Query(ctx, storesSQL, ids, storeSample, reasons.Missing(), MaxUnattached)
 	if err != nil {
 		return err
 	}
@@ -191,7 +190,7 @@ var storesSQL = `
 		s.id,
 		sample.customers,
 		sample.facts,
-		(SELECT count(*) FROM (SELECT FROM facts WHERE store_id = s.id AND ` + reasonOf("unattached") + ` = ANY($3) AND unattached <> 'not_derived' LIMIT $4) off),
+		(SELECT count(*) FROM (SELECT FROM facts WHERE store_id = s.id AND ` + unattachedFor("", "ANY($3)") + ` LIMIT $4) off),
 		(
 			SELECT max(latest.at)
 			FROM (

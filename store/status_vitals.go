@@ -5,6 +5,8 @@ import (
 	"slices"
 	"time"
 
+	"rollcall/store/reasons"
+
 	"github.com/jackc/pgx/v5"
 )
 
@@ -184,40 +186,9 @@ func (s *Store) runningBackfills(ctx context.Context) ([]Backfill, error) {
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[Backfill])
 }
 
-// waitingFacts counts facts on no list by reason, without those that rightly
-// are on none. The reasons are hopped through in an index.
+// waitingFacts counts facts on no list by reason, without those that belong on
+// none.
 func (s *Store) waitingFacts(ctx context.Context) (map[string]int64, error) {
-	counts := map[string]int64{}
-	for _, kind := range factKinds {
-		rows, err := s.pool.Query(ctx, reasonsSQL(tableOf[kind]), rightReasons(), MaxWaiting)
-		if err != nil {
-			return nil, err
-		}
-		var reason string
-		var n int64
-		if _, err := pgx.ForEachRow(rows, []any{&reason, &n}, func() error { counts[reason] += n; return nil }); err != nil {
-			return nil, err
-		}
-	}
-	return counts, nil
-}
-
-// reasonsSQL counts the facts of a table by reason, without reasons $1, and of
-// each error behind a reason up to $2 of them (null: all).
-func reasonsSQL(table string) string {
-	return `
-		WITH RECURSIVE reasons AS (
-			(SELECT unattached FROM ` + table + ` WHERE unattached IS NOT NULL ORDER BY unattached LIMIT 1)
-			UNION ALL
-			SELECT next.unattached
-			FROM reasons r
-			CROSS JOIN LATERAL (SELECT f.unattached FROM ` + table + ` f WHERE f.unattached > r.unattached ORDER BY f.unattached LIMIT 1) next
-		)
-		SELECT
-			` + reasonOf("r.unattached") + `,
-			sum(c.n)::bigint
-		FROM reasons r
-		CROSS JOIN LATERAL (SELECT count(*) AS n FROM (SELECT FROM ` + table + ` f WHERE f.unattached = r.unattached LIMIT $2) f) c
-		WHERE r.unattached <> ALL($1)
-		GROUP BY 1`
+	counts, err := unattachedQuestion{reasons: reasons.Missing(), most: MaxWaiting}.count(ctx, s.pool)
+	return byReason(counts), err
 }

@@ -22,7 +22,7 @@ func (s *Store) AttachAgain(ctx context.Context, f OffFilter, most int) (a Attac
 	defer wrap(&err, "store.AttachAgain(%q)", f.Reason)
 	for a.Next = f.Cursor; a.Looked < int64(most); {
 		f.Cursor, f.Limit = a.Next, min(rebuildChunk, most-int(a.Looked))
-		page, next, err := s.OffFacts(ctx, f)
+		page, next, err := f.page(ctx, s.pool, readKeys)
 		if err != nil {
 			return a, err
 		}

@@ -35,7 +35,7 @@ type tab struct{ Name, URL, Label string }
 var tabs = []tab{
 	{"health", "/admin", "Health"},
 	{"events", "/admin/events", "Events"},
-	{"unattached", "/admin/unattached", "On no list"},
+	{"unattached", "/admin/unattached", "Missing"},
 	{"backfills", "/admin/backfills", "Backfills"},
 	{"stores", "/admin/stores", "Stores"},
 	{"queues", monitoringPath, "Queues"},
@@ -57,7 +57,7 @@ func (s *Site) adminFunctions() template.FuncMap {
 		"seconds": func(s float64) string { return lasted(time.Duration(s * float64(time.Second))) },
 		"rate":    func(n float64) string { return english.Sprintf("%d a second", int64(n)) },
 		"tries":   tries,
-		"order":   func(order string) string { return strings.ToUpper(order[:1]) + order[1:] },
+		"capital": func(text string) string { return strings.ToUpper(text[:1]) + text[1:] },
 		"done":    func(b store.BackfillStream) string { return english.Sprintf("%d of %d", b.Chunks-b.Open, b.Chunks) },
 	}
 }

@@ -164,7 +164,7 @@ func TestHealthPage(t *testing.T) {
 	x.begin(t, `{"kind": "clerk"}`)
 	look := func() string { x.pulse.until = time.Time{}; return x.page(t, "/admin") }
 	wants(t, look(), "Postgres</b> answers", "Redis</b> answers", "Workers</b> none", "No worker is running", "1 event failed.",
-		`href="/admin/events?status=failed"`, "charge.refunded", `<a id="s-clerk" href="/admin/events?source=clerk">`, "Every fact is where it belongs", `href="/admin/backfills/1"`)
+		`href="/admin/events?status=failed"`, "charge.refunded", `<a id="s-clerk" href="/admin/events?source=clerk">`, "Nothing is missing", `href="/admin/backfills/1"`)
 	part := x.page(t, "/admin", asScript)
 	wants(t, part, `<div id="vitals"`, "!<html")
 	var v vitals

@@ -145,7 +145,7 @@ func TestEventPage(t *testing.T) {
 	old := x.page(t, "/admin/events/evt_1")
 	wants(t, old, "overtaken by a newer word", fmt.Sprintf(`<a href="/admin/events/%d">`, ids[1]), `<a href="/store/store_a/customers/`+x.id(t, customerID, 1)+`"><bdi>ann@x.example</bdi></a>`, "curl/8", `action="/admin/events/1/replay"`, "!hx-trigger")
 	wants(t, x.page(t, "/admin/events/2"), "is the latest word", "None were kept")
-	wants(t, x.page(t, "/admin/events/3"), `On no list: <a href="/admin/unattached/user_unknown">`, "its user was never heard of")
+	wants(t, x.page(t, "/admin/events/3"), `Not on a list: <a href="/admin/unattached/user_unknown">`, "Clerk has never reported its user")
 	var told struct {
 		Facts  []store.EventFact
 		Silent string

@@ -14,7 +14,7 @@ type unattachedPage struct {
 	adminPage
 	Store   string // only its facts; "" is all
 	Reasons []offReason
-	Rightly []offReason // of facts that are to be on no list
+	Right   []offReason // of facts that belong on no list
 }
 
 // offReason is a reason, with the address of its facts.
@@ -43,10 +43,10 @@ func (s *Site) unattached(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	page := unattachedPage{adminPage: s.adminPage("unattached", "On no list"), Store: of}
+	page := unattachedPage{adminPage: s.adminPage("unattached", "Missing"), Store: of}
 	for _, reason := range reasons {
 		if reason.Remedy == nil {
-			page.Rightly = append(page.Rightly, offReasonOf(reason, of))
+			page.Right = append(page.Right, offReasonOf(reason, of))
 			continue
 		}
 		page.Reasons = append(page.Reasons, offReasonOf(reason, of))
@@ -96,11 +96,11 @@ func (s *Site) unattachedFacts(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	reason := store.OffReason{Reason: f.Reason}
-	if reason.Meaning, reason.Remedy, err = store.WhyOff(f.Reason); err != nil {
+	reason, err := store.WhyOff(f.Reason)
+	if err != nil {
 		return err
 	}
-	page := offPage{adminPage: s.adminPage("unattached", "On no list"), offReason: offReasonOf(reason, f.Store), Store: f.Store, Done: done}
+	page := offPage{adminPage: s.adminPage("unattached", "Missing"), offReason: offReasonOf(reason, f.Store), Store: f.Store, Done: done}
 	page.AllURL = address("/admin/unattached", storeQuery(f.Store))
 	if goOn != "" {
 		page.GoOn = address("/admin/unattached/"+url.PathEscape(f.Reason)+"/attach", withQuery(storeQuery(f.Store), "cursor", goOn))
@@ -181,7 +181,7 @@ func (s *Site) attachForm(w http.ResponseWriter, r *http.Request) error {
 
 // attachAgain attaches facts again, step by step for as long as that may take.
 func (s *Site) attachAgain(r *http.Request, f store.OffFilter) (done store.AttachedAgain, err error) {
-	if _, _, err := store.WhyOff(f.Reason); err != nil {
+	if _, err := store.WhyOff(f.Reason); err != nil {
 		return done, err
 	}
 	defer func() {
@@ -251,7 +251,7 @@ func offFilter(r *http.Request) (f store.OffFilter, err error) {
 		return f, err
 	}
 	if f, err = store.ParseOffFilter(r.PathValue("reason"), q); err == nil {
-		_, _, err = store.WhyOff(f.Reason)
+		_, err = store.WhyOff(f.Reason)
 	}
 	return f, err
 }

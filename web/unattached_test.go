@@ -22,14 +22,14 @@ func (x *site) missing(t testing.TB, n int) {
 
 func TestUnattachedPage(t *testing.T) {
 	x := open(t, nil)
-	wants(t, x.page(t, "/admin/unattached"), "Nobody is missing")
+	wants(t, x.page(t, "/admin/unattached"), "Nothing is missing")
 	x.missing(t, 60)
 	x.take(t, store.NewEvent{Source: "stripe", EventID: "evt_pi", Type: "payment_intent.succeeded", OccurredAt: now, Payload: []byte(`{"data":{"object":{"id":"pi_1","amount":1,"currency":"usd"}}}`)})
-	wants(t, x.page(t, "/admin/unattached"), `<a href="/admin/unattached/user_unknown">user unknown</a>`, "60 enrollments", "its user was never heard of: start a backfill of kind clerk.",
+	wants(t, x.page(t, "/admin/unattached"), `<a href="/admin/unattached/user_unknown">user unknown</a>`, "60 enrollments", "Clerk has never reported its user. Import Clerk",
 		"rollcall backfill start clerk --follow", `action="/admin/unattached/user_unknown/attach"`, `name="kind" value="clerk"`, "user_002", "!user_003",
-		"Rightly on no list", `<a href="/admin/unattached/bare_payment">`, `<a href="/admin/events/1">`)
+		"Not expected on a list", `<a href="/admin/unattached/bare_payment">`, `<a href="/admin/events/1">`)
 	wants(t, x.page(t, "/admin/unattached?store=store_a"), "60 enrollments", `<a href="/admin/unattached/user_unknown?store=store_a">`, "!bare_payment")
-	wants(t, x.page(t, "/admin/unattached?store=none"), "Every fact of this store")
+	wants(t, x.page(t, "/admin/unattached?store=none"), "Every enrollment, payment and subscription of this store")
 	for _, bad := range []string{"store=%00", "reason=x"} {
 		if got := x.get(t, "/admin/unattached?"+bad, asAdmin); got.StatusCode != 400 {
 			t.Errorf("%s: %d", bad, got.StatusCode)
@@ -43,8 +43,8 @@ func TestUnattachedPage(t *testing.T) {
 	}
 	rest := x.page(t, strings.ReplaceAll(further[1], "&amp;", "&"), asScript)
 	wants(t, rest, "user_059", "!user_049", "!<html", "!further")
-	wants(t, x.page(t, "/admin/unattached/bare_payment"), "rightly on no list", "pi_1", "!Attach again")
-	wants(t, x.page(t, "/admin/unattached/no_email"), "There are none")
+	wants(t, x.page(t, "/admin/unattached/bare_payment"), "Not expected on a list: payments that brought in nothing yet", "pi_1", "!Attach again")
+	wants(t, x.page(t, "/admin/unattached/no_email"), "Nothing is missing for this reason", "rollcall backfill start stripe --account all --follow")
 }
 
 // The button attaches what can be attached by now, and tells what came of it.

@@ -68,7 +68,7 @@ const maxExample = 400
 // printOffLists tells why facts are on no list though nothing differs.
 func printOffLists(w io.Writer, a store.Audit) {
 	if len(a.Unresolved) > 0 {
-		fmt.Fprintf(w, "\nUnattached, waiting for something (these are not differences):\n")
+		fmt.Fprintf(w, "\nMissing, waiting for something (these are not differences):\n")
 		printKinds(w, a.Unresolved)
 	}
 	if len(a.Rightly) > 0 {

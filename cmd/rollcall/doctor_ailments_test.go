@@ -228,7 +228,18 @@ var ailments = []ailment{
 	}},
 	{kind: "facts_rightly_unattached", subject: "foreign_payment", severity: finding.OK, stays: true, cause: said(unlisted("acct_1", "email", "'ava@x.example'", "foreign_payment"))},
 	{kind: "facts_unattached", subject: "not_derived", severity: finding.Problem, cause: said(unlisted("", "store_ref, email", "'s1', 'ava@x.example'", "not_derived"))},
-	{kind: "facts_unattached", subject: "derive_failed", severity: finding.Problem, cause: said(unlisted("", "store_ref, email", "'s1', 'ava@x.example'", "derive_failed: division by zero"))},
+	{kind: "facts_unattached", subject: "derive_failed", severity: finding.Problem, says: "email:ava@x.example in course c1", cause: func(w *ward) {
+		w.sql(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no room'; END $$`,
+			`CREATE TRIGGER refuse BEFORE INSERT ON customers FOR EACH ROW EXECUTE FUNCTION refuse()`)
+		w.say("enrollment.upserted", `{"course_id":"c1","store_id":"s1","email":"ava@x.example"}`)
+		w.until("the enrollment is kept", func() bool {
+			var kept bool
+			err := w.conn.QueryRow(w.Context(), `SELECT EXISTS (SELECT FROM enrollments WHERE unattached LIKE 'derive_failed: %')`).Scan(&kept)
+			return err == nil && kept
+		})
+		w.stop() // or it would try again
+		w.sql(`DROP TRIGGER refuse ON customers`)
+	}},
 	{kind: "facts_rightly_unattached", subject: "unpaid", severity: finding.OK, stays: true, cause: said(unlisted("", "email", "'ava@x.example'", "unpaid"))},
 	{kind: "facts_forgotten", severity: finding.Problem, cause: func(w *ward) {
 		onList(w)

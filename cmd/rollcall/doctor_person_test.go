@@ -10,6 +10,7 @@ import (
 
 	"rollcall/facts"
 	"rollcall/store"
+	"rollcall/store/reasons"
 )
 
 // patient is somebody who is asked about, and what must be said of them.
@@ -115,51 +116,51 @@ var patients = []patient{
 		says: []string{"Clerk user user_1, without a verified address now; the last one was ava@x.example", "On the list as ava@x.example", "the last verified one of user:user_1, who has none now"}},
 
 	{name: "user_unknown", told: []store.NewEvent{shop, course, platformSays("enrollment.upserted", `{"course_id":"c1","user_id":"user_1"}`)}, args: "--user user_1",
-		says: []string{"user_1 is unknown to Clerk.", "Store Aurora (s1)\n  Not on the list.", "Enrollment in Mixing", "(enrollment:c1/user:user_1): on no list: its user was never heard of", "Fix:  rollcall backfill start clerk --follow"}},
+		says: []string{"user_1 is unknown to Clerk.", "Store Aurora (s1)\n  Not on the list.", "Enrollment in Mixing", "(enrollment:c1/user:user_1): missing: Clerk has never reported its user. Import Clerk", "Fix:  rollcall backfill start clerk --follow"}},
 	{name: "user_unconfirmed", args: "--user user_1",
 		told: []store.NewEvent{platformSays("store.upserted", `{"id":"s1","name":"Aurora","owner_user_id":"user_o","stripe_account_id":"acct_9"}`), course, clerkUser("user_1", "ava@x.example", "verified"),
 			onAccount("acct_9", bought("pi_1", "", `"userId":"user_1","courseId":"c1"`, 4900))},
 		says: []string{"Not on the list.", "Payment of $49.00 for Mixing", "it names a user on a connected account", "Fix:  rollcall backfill start stripe --account all --follow"}},
 	{name: "email_unverified", told: []store.NewEvent{shop, course, clerkUser("user_1", "ava@x.example", "unverified"), platformSays("enrollment.upserted", `{"course_id":"c1","user_id":"user_1"}`)}, args: "--user user_1",
-		says: []string{"user_1, without a verified address", "Not on the list.", "none that is verified", `rollcall events send enrollment.upserted '{"course_id":"c1","user_id":"user_1","email":"<ADDRESS>"}'`}},
+		says: []string{"user_1, without a verified address", "Not on the list.", "its user has no verified email", `rollcall events send enrollment.upserted '{"course_id":"c1","user_id":"user_1","email":"<ADDRESS>"}'`}},
 	{name: "no_store", told: []store.NewEvent{shop, platformSays("enrollment.upserted", `{"course_id":"c9","email":"ava@x.example"}`)}, args: "--email ava@x.example",
-		says: []string{"Of no store that is known:", "Enrollment in c9", "no store is known for it", `rollcall events send product.upserted '{"id":"c9","store_id":"s1","kind":"course"}'`}},
+		says: []string{"Of no store that is known:", "Enrollment in c9", "its store is not known", `rollcall events send product.upserted '{"id":"c9","store_id":"s1","kind":"course"}'`}},
 	{name: "no_store, of a creator who owns none", told: []store.NewEvent{shop, platformSays("enrollment.upserted", `{"course_id":"c9","store_id":"user_9","email":"ava@x.example"}`)}, args: "--email ava@x.example",
 		says: []string{"Of no store that is known:", `rollcall events send store.upserted '{"id":"<STORE>","owner_user_id":"user_9"}'`}},
 	{name: "account_without_store", told: []store.NewEvent{shop, onAccount("acct_9", bought("pi_1", "ava@x.example", `"courseId":"c1"`, 4900))}, args: "--email ava@x.example",
 		says: []string{"Of no store that is known:", "Payment of $49.00 for c1", "its Stripe account belongs to no store", `"owner_user_id":"user_o","stripe_account_id":"acct_9"`}},
 	{name: "no_email", told: []store.NewEvent{shop, course, bought("pi_1", "", `"courseId":"c1"`, 4900)}, sql: []string{`UPDATE payments SET user_ref = NULL, stripe_customer = 'cus_1'`, `INSERT INTO stripe_customers (account, id, email, version, deleted_version) VALUES ('', 'cus_1', 'ava@x.example', 'v', '')`},
-		args: "--email ava@x.example", says: []string{"Stripe customer cus_1", "Not on the list.", "nobody said the buyer's address", "rollcall backfill start stripe --account all --follow"}},
+		args: "--email ava@x.example", says: []string{"Stripe customer cus_1", "Not on the list.", "no event gave the buyer's email", "rollcall backfill start stripe --account all --follow"}},
 	{name: "not_derived", told: []store.NewEvent{shop, course, platformSays("enrollment.upserted", `{"course_id":"c1","email":"ava@x.example"}`)}, sql: []string{`UPDATE enrollments SET customer_id = NULL, unattached = 'not_derived'`, `DELETE FROM customers`},
-		args: "--email ava@x.example", says: []string{"Not on the list.", "nobody has attached it yet", "Fix:  rollcall rebuild"}},
+		args: "--email ava@x.example", says: []string{"Not on the list.", "it was loaded in bulk and has not been attached yet", "Fix:  rollcall rebuild"}},
 	{name: "derive_failed", told: []store.NewEvent{shop, course, platformSays("enrollment.upserted", `{"course_id":"c1","email":"ava@x.example"}`)}, sql: []string{`UPDATE enrollments SET customer_id = NULL, unattached = 'derive_failed: out of range'`, `DELETE FROM customers`},
-		args: "--email ava@x.example --store s1", says: []string{"Not on the list.", "it could not be worked out whose it is", "Fix:  rollcall audit --fix --store s1"}},
+		args: "--email ava@x.example --store s1", says: []string{"Not on the list.", "its customer could not be computed. Fix what the error names", "Fix:  rollcall audit --fix --store s1"}},
 	{name: "a customer who is gone", told: []store.NewEvent{shop, course, platformSays("enrollment.upserted", `{"course_id":"c1","email":"ava@x.example"}`)}, sql: []string{`DELETE FROM customers`},
 		args: "--email ava@x.example", well: false, says: []string{"Not on the list", "Facts point at customer 1, who is gone.", "Fix:  rollcall rebuild --store s1"}},
 
 	{name: "unpaid", args: "--email ava@x.example", well: true,
 		told: []store.NewEvent{shop, course, stripeSays("checkout.session.completed", `{"id":"cs_1","object":"checkout.session","mode":"payment","payment_status":"unpaid","amount_total":4900,"currency":"usd","payment_intent":"pi_1","customer_details":{"email":"ava@x.example"},"created":1772442000,"metadata":{"courseId":"c1"}}`)},
-		says: []string{"Not on the list.", "(payment:pi_1): on no list, and rightly so: it is one of the checkouts that were not paid."}, never: []string{"Fix"}},
+		says: []string{"Not on the list.", "(payment:pi_1): not expected on a list: it is one of the checkouts that were not paid."}, never: []string{"Fix"}},
 	{name: "an expired checkout", args: "--email ava@x.example", well: true,
 		told: []store.NewEvent{shop, course, expired("cs_1", `"courseId":"c1"`), onAccount("acct_1", expired("cs_2", `"order":"9"`))},
-		says: []string{"unknown to Clerk", "Store Aurora (s1)", "Not on the list.", "Checkout of $49.00 for Mixing of 2026-03-02 (checkout:cs_1), not paid: on no list, and rightly so", "Of no store that is known:", "Checkout of $49.00", "(checkout:acct_1/cs_2), not paid"}, never: []string{"Fix", "is unknown:"}},
+		says: []string{"unknown to Clerk", "Store Aurora (s1)", "Not on the list.", "Checkout of $49.00 for Mixing of 2026-03-02 (checkout:cs_1), not paid: not expected on a list", "Of no store that is known:", "Checkout of $49.00", "(checkout:acct_1/cs_2), not paid"}, never: []string{"Fix", "is unknown:"}},
 	{name: "an expired checkout on the account of a store", args: "--email ava@x.example --store s2", well: true,
 		told: []store.NewEvent{platformSays("store.upserted", `{"id":"s2","name":"Borealis","stripe_account_id":"acct_1"}`), onAccount("acct_1", expired("cs_2", `"storeId":"s1"`)), expired("cs_1", `"storeId":"s1"`)},
 		says: []string{"Store Borealis (s2)", "Checkout of $49.00", "(checkout:acct_1/cs_2), not paid"}, never: []string{"cs_1"}},
 	{name: "platform_sale", told: []store.NewEvent{shop, bought("pi_1", "ava@x.example", `"storeId":"s1","productType":"creator_plan"`, 4900)}, args: "--email ava@x.example", well: true,
-		says: []string{"Not on the list.", "rightly so: it is one of the sales of the platform itself."}},
+		says: []string{"Not on the list.", "not expected on a list: it is one of the sales of the platform itself."}},
 	{name: "bare_payment", args: "--email ava@x.example", well: true,
 		told: []store.NewEvent{stripeSays("payment_intent.succeeded", `{"id":"pi_1","object":"payment_intent","amount":4900,"amount_received":0,"currency":"usd","status":"succeeded","receipt_email":"ava@x.example","created":1772442000,"metadata":{}}`)},
-		says: []string{"payment:pi_1", "payments that brought nothing yet"}},
+		says: []string{"payment:pi_1", "payments that brought in nothing yet"}},
 	{name: "foreign_payment", args: "--email ava@x.example", well: true,
 		told: []store.NewEvent{onAccount("acct_9", stripeSays("payment_intent.succeeded", `{"id":"pi_1","object":"payment_intent","amount":4900,"amount_received":4900,"currency":"usd","status":"succeeded","receipt_email":"ava@x.example","created":1772442000,"metadata":{"order":"9"}}`))},
 		says: []string{"Payment of $49.00", "what their owners sell elsewhere"}},
 	{name: "unclaimed_payment", args: "--email ava@x.example",
 		told: []store.NewEvent{stripeSays("payment_intent.succeeded", `{"id":"pi_1","object":"payment_intent","amount":4900,"amount_received":4900,"currency":"usd","status":"succeeded","receipt_email":"ava@x.example","created":1772442000,"metadata":{}}`)},
-		says: []string{"Payment of $49.00", "it was paid, but nothing says for what", "Fix:  rollcall backfill start stripe --account all --follow"}, never: []string{"rightly"}},
+		says: []string{"Payment of $49.00", "it was paid, but nothing says for what", "Fix:  rollcall backfill start stripe --account all --follow"}, never: []string{"not expected"}},
 	{name: "unclaimed_payment on a connected account", args: "--email ava@x.example",
 		told: []store.NewEvent{onAccount("acct_9", stripeSays("payment_intent.succeeded", `{"id":"pi_1","object":"payment_intent","amount":4900,"amount_received":4900,"currency":"usd","status":"succeeded","receipt_email":"ava@x.example","created":1772442000,"metadata":{"userId":"user_1"}}`))},
-		says: []string{"it was paid, but nothing says for what"}, never: []string{"rightly"}},
+		says: []string{"it was paid, but nothing says for what"}, never: []string{"not expected"}},
 	{name: "counted_elsewhere, and where", args: "--email ava@x.example", well: true,
 		told: []store.NewEvent{shop, stripeSays("payment_intent.succeeded", `{"id":"pi_1","object":"payment_intent","amount":4900,"amount_received":4900,"currency":"usd","status":"succeeded","receipt_email":"ava@x.example","invoice":"in_1","created":1772442000,"metadata":{}}`),
 			stripeSays("invoice.paid", `{"id":"in_1","object":"invoice","amount_paid":4900,"currency":"usd","customer":"cus_1","customer_email":"ava@x.example","payment_intent":"pi_1","status":"paid","created":1772442000,"metadata":{"storeId":"s1"}}`)},
@@ -168,16 +169,16 @@ var patients = []patient{
 		told: []store.NewEvent{shop, stripeSays("customer.created", `{"id":"cus_1","object":"customer","email":"ava@x.example","created":1772442000}`),
 			stripeSays("customer.subscription.created", `{"id":"sub_1","object":"subscription","customer":"cus_1","status":"incomplete","created":1772442000,"metadata":{"storeId":"s1"},"items":{"data":[]}}`),
 			stripeSays("invoice.paid", `{"id":"in_1","object":"invoice","amount_paid":4900,"currency":"usd","customer":"cus_1","customer_email":"ava@x.example","subscription":"sub_1","status":"paid","created":1772442000}`)},
-		says: []string{"(subscription:sub_1): on no list: an invoice of it was paid", "Fix:  rollcall backfill start stripe --account all --follow"}},
+		says: []string{"(subscription:sub_1): missing: an invoice of it was paid", "Fix:  rollcall backfill start stripe --account all --follow"}},
 	{name: "counted_elsewhere", args: "--email ava@x.example --store s1", well: true,
 		told: []store.NewEvent{shop, bought("pi_1", "ava@x.example", `"storeId":"s1"`, 4900)}, sql: []string{`UPDATE payments SET customer_id = NULL, unattached = 'counted_elsewhere'`},
-		says: []string{"it is one of the payments whose money is counted with the invoice or checkout that it pays"}},
+		says: []string{"it is one of the payments whose money is counted with the invoice or checkout that they pay"}},
 	{name: "never_enrolled", told: []store.NewEvent{shop, course, platformSays("enrollment.deleted", `{"course_id":"c1","email":"ava@x.example"}`)}, args: "--email ava@x.example", well: true,
-		says: []string{"ends of enrollments of which there was no beginning"}},
+		says: []string{"ends of enrollments whose beginning was never reported"}},
 	{name: "not_started", args: "--email ava@x.example", well: true,
 		told: []store.NewEvent{shop, stripeSays("customer.created", `{"id":"cus_1","object":"customer","email":"ava@x.example","created":1772442000}`),
 			stripeSays("customer.subscription.created", `{"id":"sub_1","object":"subscription","customer":"cus_1","status":"incomplete","created":1772442000,"metadata":{"storeId":"s1"},"items":{"data":[]}}`)},
-		says: []string{"rightly so: it is one of the subscriptions that never began, and were never paid."}},
+		says: []string{"not expected on a list: it is one of the subscriptions that never began, and were never paid."}},
 
 	{name: "nobody", args: "--email who@x.example", says: []string{"who@x.example is unknown: no Clerk user", "rollcall backfill start clerk", `'{"course_id":"<COURSE>","store_id":"<STORE>","email":"who@x.example"}'`}},
 	{name: "nobody, asked of a store", args: "--user user_who --store s1", told: []store.NewEvent{shop}, says: []string{"user_who is unknown in store s1", "Store Aurora (s1)", "nobody has told that they enrolled, bought or subscribed here"}},
@@ -193,18 +194,18 @@ var patients = []patient{
 // words and in JSON.
 func TestDoctorTellsOfAPerson(t *testing.T) {
 	h := newHospital(t)
-	reasons := map[string]bool{}
+	told := map[string]bool{}
 	for _, p := range patients {
-		t.Run(p.name, func(t *testing.T) { h.newWard(t, true).visit(p, reasons) })
+		t.Run(p.name, func(t *testing.T) { h.newWard(t, true).visit(p, told) })
 	}
-	for reason := range store.Reasons() {
-		if !reasons[reason] {
+	for _, reason := range reasons.Codes() {
+		if !told[reason] {
 			t.Errorf("nobody is on no list for %s", reason)
 		}
 	}
 }
 
-func (w *ward) visit(p patient, reasons map[string]bool) {
+func (w *ward) visit(p patient, told map[string]bool) {
 	for i, e := range p.told {
 		e.EventID, e.OccurredAt = fmt.Sprint("evt_", i), toldAt.Add(time.Duration(i)*time.Minute)
 		if strings.Contains(string(e.Payload), `\u001b[31m`) {
@@ -246,7 +247,7 @@ func (w *ward) visit(p patient, reasons map[string]bool) {
 	}
 	for _, f := range r.All.Facts {
 		if f.Reason != nil {
-			reasons[*f.Reason] = true
+			told[*f.Reason] = true
 		}
 		if len(f.Origins) == 0 && p.sql == nil || slices.ContainsFunc(f.Origins, func(o store.Origin) bool { return o.Event != nil && o.Event.ID == nil }) {
 			w.Errorf("%s comes from no event: %+v", f.Ref, f.Origins)

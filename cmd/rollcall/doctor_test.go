@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 
 	"rollcall/cmd/rollcall/internal/doctor"
 	"rollcall/store/finding"
+	"rollcall/store/reasons"
 )
 
 // Whatever ails is named, with a command that mends it; mended, it is named no
@@ -20,6 +22,14 @@ func TestDoctorFindsAndMends(t *testing.T) {
 	for _, a := range ailments {
 		t.Run(strings.TrimSpace(a.kind+" "+a.subject+" "+a.args), func(t *testing.T) { h.treat(t, a) })
 		found[a.kind] = true
+		if a.kind == "facts_unattached" && !a.stays {
+			found[a.subject] = true
+		}
+	}
+	for _, r := range reasons.All {
+		if !r.Right && !found[r.Code] {
+			t.Errorf("no test causes the reason %s", r.Code)
+		}
 	}
 	for _, kind := range doctor.Kinds() {
 		if !found[kind] && !elsewhereTested[kind] {
@@ -59,6 +69,7 @@ func (h *hospital) treat(t *testing.T, a ailment) {
 	if a.stays {
 		return
 	}
+	a.followsRegistry(t, f.Fix)
 	script := a.prescription(f.Fix)
 	if placeholder.MatchString(script) {
 		t.Fatalf("nothing is said for what stands open in %s", script)
@@ -81,6 +92,36 @@ func (h *hospital) treat(t *testing.T, a ailment) {
 		}
 		return finds(report, a.kind, a.subject) == nil
 	})
+	if a.kind == "facts_unattached" {
+		for _, f := range report.Findings {
+			if f.Severity != finding.OK && f.Kind == a.kind {
+				t.Errorf("still missing: %s: %s", f.Subject, f.What)
+			}
+		}
+		var listed bool
+		if err := w.conn.QueryRow(t.Context(), `SELECT EXISTS (SELECT FROM customers)`).Scan(&listed); err != nil || !listed {
+			t.Errorf("nobody is on a list: %v", err)
+		}
+	}
+}
+
+// followsRegistry looks whether what is run for a reason is its fix in the
+// registry, but for what is filled in and for commands narrowed down to a store.
+func (a ailment) followsRegistry(t *testing.T, fix []string) {
+	t.Helper()
+	reason, known := reasons.Find(a.subject)
+	if a.kind != "facts_unattached" || a.args != "" {
+		return
+	}
+	if !known || len(reason.Fix) == 0 {
+		t.Errorf("the registry has no fix for %s", a.subject)
+	}
+	for _, command := range reason.Fix {
+		same, _, _ := strings.Cut(command, " '{")
+		if !slices.ContainsFunc(fix, func(is string) bool { return is == command || same != command && strings.HasPrefix(is, same+" ") }) {
+			t.Errorf("%s: %q is not what the registry says: %s", a.subject, fix, command)
+		}
+	}
 }
 
 // prescription is the script of a finding's commands: filled in, and without

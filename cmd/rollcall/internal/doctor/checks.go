@@ -60,8 +60,8 @@ var own = []check{
 		{"watches_stale", "no worker looks at the watches, so no alert is sent"},
 	}, (*doctor).checkEvents},
 	{"facts", schema, finding.Kinds{
-		{"facts_unattached", "enrollments, payments or subscriptions on no list, because something about them is still missing"},
-		{"facts_rightly_unattached", "enrollments, payments or subscriptions on no list, and rightly so"},
+		{"facts_unattached", "enrollments, payments or subscriptions that are missing from a list, each for a reason"},
+		{"facts_rightly_unattached", "enrollments, payments or subscriptions that are not expected on a list"},
 		{"facts_forgotten", "facts on no list although nothing about them is missing any more"},
 	}, (*doctor).checkFacts},
 	{"catalogue", schema, finding.Kinds{

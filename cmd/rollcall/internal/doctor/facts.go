@@ -10,6 +10,7 @@ import (
 	"rollcall/cmd/rollcall/internal/show"
 	"rollcall/store"
 	"rollcall/store/finding"
+	"rollcall/store/reasons"
 )
 
 // examplesOf writes examples out, a line each.
@@ -26,20 +27,20 @@ func (d *doctor) checkFacts(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	weighs := false
+	missing := false
 	for _, u := range all {
-		if u.Rightly {
-			d.find(finding.Finding{Kind: "facts_rightly_unattached", Subject: u.Reason, Severity: finding.OK, Count: u.Count,
-				What: fmt.Sprintf("%s on no list, and rightly so: %s", factsAre(u.Count), u.Meaning)})
+		if u.Right {
+			d.find(finding.Finding{Kind: "facts_rightly_unattached", Subject: u.Code, Severity: finding.OK, Count: u.Count,
+				What: fmt.Sprintf("%s not expected on a list: %s", factsAre(u.Count), u.Means)})
 			continue
 		}
-		weighs = true
+		missing = true
 		fix, err := d.fixOf(ctx, u)
 		if err != nil {
 			return err
 		}
-		d.find(finding.Finding{Kind: "facts_unattached", Subject: u.Reason, Severity: weightOf(u), Count: u.Count,
-			What: fmt.Sprintf("%s on no list: %s", factsAre(u.Count), u.Meaning), Examples: examplesOf(u.Examples), Fix: fix})
+		d.find(finding.Finding{Kind: "facts_unattached", Subject: u.Code, Severity: weightOf(u), Count: u.Count,
+			What: fmt.Sprintf("%s missing: %s", factsAre(u.Count), u.Text()), Examples: examplesOf(u.Examples), Fix: fix})
 	}
 	forgotten, err := d.checkup.Forgotten(ctx)
 	if err != nil {
@@ -48,8 +49,8 @@ func (d *doctor) checkFacts(ctx context.Context) error {
 	if forgotten.Count > 0 {
 		d.find(finding.Finding{Kind: "facts_forgotten", Severity: finding.Problem, Count: forgotten.Count, What: fmt.Sprintf("%s on no list though nothing is missing for them any more", factsAre(forgotten.Count)),
 			Examples: examplesOf(forgotten.Examples), Fix: []string{d.mend()}})
-	} else if !weighs {
-		d.fine("every enrollment, payment and subscription is on a list, or rightly on none")
+	} else if !missing {
+		d.fine("every enrollment, payment and subscription is on the list it belongs to")
 	}
 	return nil
 }
@@ -77,52 +78,52 @@ func rebuild(storeID string) []string {
 	return []string{"rollcall rebuild --store " + show.Quote(storeID)}
 }
 
-// weightOf is how much a reason weighs. Who has no verified address may well
-// never have one; and connected accounts sell on their own, too, of which the
-// platform knows nothing.
+// weightOf is how much a reason weighs.
 func weightOf(u store.Unattached) finding.Severity {
-	switch u.Reason {
-	case "user_unconfirmed", "email_unverified", "no_email", "unclaimed_payment", "paid_not_started":
-		return finding.Warning
-	case "account_without_store":
-		for _, m := range u.Missing {
-			if m.Ours > 0 {
-				return finding.Problem
-			}
-		}
-		return finding.Note
+	ours := func(m store.Missing) bool { return m.Ours > 0 }
+	if u.Stranger != "" && !slices.ContainsFunc(u.Missing, ours) {
+		return finding.Severity(u.Stranger)
 	}
-	return finding.Problem
+	return finding.Severity(u.Weight)
 }
 
-// fixOf is what mends facts on no list for a reason.
+// fixOf is what fixes facts on no list for a reason: the reason's commands, filled
+// in with what is known of that which the facts wait for.
 func (d *doctor) fixOf(ctx context.Context, u store.Unattached) (fix []string, err error) {
-	switch u.Reason {
-	case "user_unknown":
-		return append(fix, "rollcall backfill start clerk --follow"), nil
-	case "email_unverified":
-		fix = append(fix, "rollcall backfill start clerk --follow")
-		for _, m := range u.Missing {
-			if m.Course != "" {
-				fix = append(fix, enrollmentWith(m.Course, strings.TrimPrefix(m.Key, "user:")))
-			}
-		}
-		return fix, nil
-	case "no_email":
-		return append(fix, "rollcall backfill start stripe --account all --follow", "rollcall backfill start clerk --follow"), nil
-	case "user_unconfirmed", "unclaimed_payment", "paid_not_started":
-		return append(fix, "rollcall backfill start stripe --account all --follow"), nil
-	case "no_store", "account_without_store":
-		for _, m := range u.Missing {
-			one, err := d.homeFor(ctx, m)
+	for _, command := range u.Fix {
+		switch {
+		case command == reasons.Rebuild:
+			fix = append(fix, d.mend())
+		case strings.Contains(command, "<"):
+			filled, err := d.fillIn(ctx, u)
 			if err != nil {
-				return fix, err
+				return nil, err
 			}
-			fix = append(fix, one)
+			fix = append(fix, filled...)
+		default:
+			fix = append(fix, command)
 		}
-		return fix, nil
 	}
-	return []string{d.mend()}, nil
+	return fix, nil
+}
+
+// fillIn is what the platform has to report, for each of what facts wait for.
+func (d *doctor) fillIn(ctx context.Context, u store.Unattached) (fix []string, err error) {
+	for _, m := range u.Missing {
+		command := ""
+		switch user, named := strings.CutPrefix(m.Key, "user:"); {
+		case !named:
+			if command, err = d.homeFor(ctx, m); err != nil {
+				return nil, err
+			}
+		case m.Course != "":
+			command = enrollmentWith(m.Course, user)
+		default:
+			continue // there is no enrollment that could say an address
+		}
+		fix = append(fix, command)
+	}
+	return fix, nil
 }
 
 // checkCatalogue looks for products without a store, and stores that are named

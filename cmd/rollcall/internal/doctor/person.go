@@ -12,6 +12,7 @@ import (
 	"rollcall/cmd/rollcall/internal/show"
 	"rollcall/facts"
 	"rollcall/store"
+	"rollcall/store/reasons"
 )
 
 // personReport is what a doctor has to say of one person, store by store.
@@ -237,12 +238,13 @@ func (d *doctor) unheardOf(r personReport) []string {
 
 // offList says why a fact is on no list.
 func (d *doctor) offList(ctx context.Context, f store.PersonalFact) (offList, error) {
-	o := offList{Ref: f.Ref, Reason: *f.Reason, Rightly: f.Rightly, Sentence: fmt.Sprintf("%s: on no list: %s.", described(f), f.Meaning), Fix: []string{}}
+	o := offList{Ref: f.Ref, Reason: *f.Reason, Rightly: f.Rightly, Sentence: fmt.Sprintf("%s: missing: %s.", described(f), f.Meaning), Fix: []string{}}
 	if f.Rightly {
-		o.Sentence = fmt.Sprintf("%s: on no list, and rightly so: it is one of the %s.", described(f), f.Meaning)
+		o.Sentence = fmt.Sprintf("%s: not expected on a list: it is one of the %s.", described(f), f.Meaning)
 		return o, nil
 	}
-	u := store.Unattached{Reason: *f.Reason, Missing: []store.Missing{{Reason: *f.Reason, Key: f.Missing}}}
+	reason, _ := reasons.Find(*f.Reason)
+	u := store.Unattached{Reason: reason, Missing: []store.Missing{{Reason: *f.Reason, Key: f.Missing}}}
 	if f.Kind == "enrollment" {
 		u.Missing[0].Course = deref(f.Product)
 	}

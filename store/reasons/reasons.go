@@ -1,0 +1,204 @@
+// Package reasons lists why an enrollment, payment or subscription is on no
+// customer list: what each reason means, what to do about it, and the commands
+// that fix it. Every command, page, metric and document reads this one list.
+package reasons
+
+import (
+	"slices"
+	"strings"
+)
+
+// The reasons that no fact resolves to: what was loaded in bulk has the one, what
+// could not be derived the other, with the error behind it.
+const (
+	NotDerived   = "not_derived"
+	DeriveFailed = "derive_failed"
+)
+
+// Rebuild is the command that attaches every fact again.
+const Rebuild = "rollcall rebuild"
+
+// What facts weigh that are missing from a list.
+const (
+	note    = "note"    // worth knowing
+	warning = "warning" // somebody may be missing, and may well stay so
+	problem = "problem" // somebody is missing, most likely
+)
+
+// What the operators' pages can do themselves, beside starting a backfill by the
+// name of its kind.
+const (
+	attach = "attach" // attach the facts again
+	retry  = "retry"  // retry the failed events
+	clerk  = "clerk"
+	stripe = "stripe"
+)
+
+const (
+	importClerk  = "rollcall backfill start clerk --follow"
+	importStripe = "rollcall backfill start stripe --account all --follow"
+)
+
+// Reason is why a fact is on no list.
+type Reason struct {
+	Code  string
+	Right bool   // the fact belongs on no list: nothing is to be done, and all below Means is empty
+	Means string // of one fact, or (Right) of many
+
+	Do       string   // what to do, in words
+	Fix      []string // the commands that do it, run in order; a person or the doctor fills in the <ANGLES>
+	Actions  []string // which of them the operators' pages offer as buttons
+	Weight   string   // note, warning or problem
+	Stranger string   // the weight where the facts name nothing of the platform's own; empty: the same
+	Waits    []string // patterns (LIKE) of the key, of those it leans on, that it waits for: the first that matches
+}
+
+// All are the reasons, in the order in which they are told.
+var All = []Reason{
+	{
+		Code:    NotDerived,
+		Means:   "it was loaded in bulk and has not been attached yet",
+		Do:      "Rebuild the lists",
+		Fix:     []string{Rebuild},
+		Actions: []string{attach},
+		Weight:  problem,
+	},
+	{
+		Code:    DeriveFailed,
+		Means:   "its customer could not be computed",
+		Do:      "Fix what the error names, then rebuild the lists",
+		Fix:     []string{Rebuild},
+		Actions: []string{retry, attach},
+		Weight:  problem,
+	},
+	{
+		Code:  "no_store",
+		Means: "its store is not known",
+		Do:    "The platform must report the product with its store (product.upserted), or the store itself (store.upserted)",
+		Fix: []string{
+			`rollcall events send product.upserted '{"id":"<PRODUCT>","store_id":"<STORE>","kind":"<KIND>"}'`,
+		},
+		Actions: []string{attach},
+		Weight:  problem,
+		Waits:   []string{`store:user\_%`, `product:%`, `price\_%`, `prod\_%`, `account:%`, `store:%`},
+	},
+	{
+		Code:  "account_without_store",
+		Means: "its Stripe account belongs to no store",
+		Do:    "The platform must report the account's store (store.upserted with stripe_account_id)",
+		Fix: []string{
+			`rollcall events send store.upserted ` +
+				`'{"id":"<STORE>","name":"<NAME>","owner_user_id":"<CLERK USER>","stripe_account_id":"<ACCOUNT>"}'`,
+		},
+		Actions:  []string{attach},
+		Weight:   problem,
+		Stranger: note, // connected accounts sell on their own, too
+		Waits:    []string{`account:%`},
+	},
+	{
+		Code:    "user_unknown",
+		Means:   "Clerk has never reported its user",
+		Do:      "Import Clerk's users. If Clerk has no such user, report the enrollment with an email",
+		Fix:     []string{importClerk},
+		Actions: []string{clerk, attach},
+		Weight:  problem,
+		Waits:   []string{`user:%`},
+	},
+	{
+		Code:    "user_unconfirmed",
+		Means:   "it names a user on a connected account, whose owner can write any id there, and has no email of its own",
+		Do:      "Import Stripe's history, which may have the email. Or wait until the platform reports that user in the store",
+		Fix:     []string{importStripe},
+		Actions: []string{stripe, attach},
+		Weight:  warning,
+		Waits:   []string{`user:%`},
+	},
+	{
+		Code:  "email_unverified",
+		Means: "its user has no verified email",
+		Do:    "Resolves itself once Clerk reports one. Import Clerk's users, or report the enrollment with an email",
+		Fix: []string{
+			importClerk,
+			`rollcall events send enrollment.upserted '{"course_id":"<COURSE>","user_id":"<CLERK USER>","email":"<ADDRESS>"}'`,
+		},
+		Actions: []string{clerk, attach},
+		Weight:  warning, // some never verify one
+		Waits:   []string{`user:%`},
+	},
+	{
+		Code:    "no_email",
+		Means:   "no event gave the buyer's email",
+		Do:      "Import the history of Stripe and of Clerk",
+		Fix:     []string{importStripe, importClerk},
+		Actions: []string{stripe, clerk, attach},
+		Weight:  warning,
+		Waits:   []string{`cus:%`},
+	},
+	{
+		Code:    "unclaimed_payment",
+		Means:   "it was paid, but nothing says for what",
+		Do:      "Import Stripe's history, if its checkout or invoice was missed. Or name the product in the payment's metadata",
+		Fix:     []string{importStripe},
+		Actions: []string{stripe, attach},
+		Weight:  warning,
+	},
+	{
+		Code:    "paid_not_started",
+		Means:   "an invoice of it was paid, but Stripe never reported it active",
+		Do:      "Import Stripe's history",
+		Fix:     []string{importStripe},
+		Actions: []string{stripe, attach},
+		Weight:  warning,
+	},
+	{Code: "bare_payment", Right: true, Means: "payments that brought in nothing yet, kept only to match refunds"},
+	{
+		Code: "foreign_payment", Right: true,
+		Means: "payments on connected accounts that name nothing of ours: what their owners sell elsewhere",
+	},
+	{Code: "unpaid", Right: true, Means: "checkouts that were not paid"},
+	{
+		Code: "counted_elsewhere", Right: true,
+		Means: "payments whose money is counted with the invoice or checkout that they pay",
+	},
+	{Code: "platform_sale", Right: true, Means: "sales of the platform itself"},
+	{Code: "never_enrolled", Right: true, Means: "ends of enrollments whose beginning was never reported"},
+	{Code: "not_started", Right: true, Means: "subscriptions that never began, and were never paid"},
+}
+
+// Text is what a reason means, and what to do about it.
+func (r Reason) Text() string {
+	if r.Do == "" {
+		return r.Means
+	}
+	return r.Means + ". " + r.Do
+}
+
+// Find finds a reason by its code, or by what stands in a column unattached:
+// a code, maybe with an error behind it.
+func Find(unattached string) (Reason, bool) {
+	code, _, _ := strings.Cut(unattached, ":")
+	i := slices.IndexFunc(All, func(r Reason) bool { return r.Code == code })
+	if i < 0 {
+		return Reason{Code: code, Means: "a reason that this version does not know"}, false
+	}
+	return All[i], true
+}
+
+// Codes are those of all reasons.
+func Codes() []string { return codes(func(Reason) bool { return true }) }
+
+// Attached are the codes of the reasons of facts that were attached once: all but
+// NotDerived.
+func Attached() []string { return codes(func(r Reason) bool { return r.Code != NotDerived }) }
+
+// Missing are the codes of the reasons for which somebody may be missing.
+func Missing() []string { return codes(func(r Reason) bool { return !r.Right }) }
+
+func codes(of func(Reason) bool) (all []string) {
+	for _, r := range All {
+		if of(r) {
+			all = append(all, r.Code)
+		}
+	}
+	return all
+}
