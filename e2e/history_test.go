@@ -117,15 +117,5 @@ func (p *past) platform(id, typ, data string) {
 
 // source opens a history as `rollcall work` does.
 func (p *past) source(run store.Backfill) (worker.Source, error) {
-	switch run.Kind {
-	case "courses", "subscriptions":
-		return store.FactsHistory{Kind: run.Kind, Store: run.Options.Store}, nil
-	case "clerk":
-		return history.NewClerk(history.ClerkConfig{Key: clerkfake.Key, BaseURL: p.clerk.URL})
-	case "convex":
-		return history.NewConvex(history.ConvexConfig{Options: run.Options}), nil
-	case "stripe-events":
-		return history.NewStripeEvents(history.StripeConfig{Key: stripefake.Key, BaseURL: p.stripe.URL, Options: run.Options})
-	}
-	return history.NewStripe(history.StripeConfig{Key: stripefake.Key, BaseURL: p.stripe.URL, Options: run.Options})
+	return history.Access{StripeKey: stripefake.Key, StripeBase: p.stripe.URL, ClerkKey: clerkfake.Key, ClerkBase: p.clerk.URL}.Open(run)
 }

@@ -16,7 +16,7 @@ import (
 // it was written, and begins nothing.
 func TestBackfillForm(t *testing.T) {
 	jobs := &asked{}
-	x := open(t, func(c *Config) { c.Jobs = jobs; c.StripeStreams = []string{"customers", "refunds"} })
+	x := open(t, func(c *Config) { c.Jobs = jobs })
 	x.exec(t, `INSERT INTO stores (id, stripe_account_id, version) VALUES ('a', 'acct_1', 'v')`)
 	wants(t, x.page(t, "/admin/backfills"), "No run yet", `<option value="clerk" selected>`, `<option value="convex">`, `name="only" value="refunds"`, "!aria-invalid")
 	for body, want := range map[string]string{
@@ -36,12 +36,12 @@ func TestBackfillForm(t *testing.T) {
 		t.Errorf("%q", jobs.all)
 	}
 	for body, want := range map[string][]string{
-		"kind=boats":                                   {"is not one of courses", `name="kind" aria-invalid="true"`},
+		"kind=boats":                                   {"is not one of clerk", `name="kind" aria-invalid="true"`},
 		"kind=clerk&store=a":                           {"does not take it", `name="store" value="a"`, `aria-invalid="true"`},
 		"kind=convex&file=/x.zip":                      {"must be in the folder", `value="/x.zip"`},
 		"kind=stripe&accounts=cus_1":                   {"is no account", `value="cus_1"`},
 		"kind=stripe&accounts=platform&since=x":        {"is no time", `value="platform"`, `value="x"`},
-		"kind=stripe&only=boats":                       {"is not one of customers, refunds"},
+		"kind=stripe&only=boats":                       {"is not one of products, prices, customers"},
 		"kind=stripe&only=refunds&since=x":             {`value="refunds" checked`},
 		"kind=clerk&chunk_size=many":                   {"must be a number"},
 		"kind=clerk&dry_run=1&chunk_size=-1":           {"is not from 1 to 500", "checked"},

@@ -142,7 +142,7 @@ func (d *doctor) again(b store.Backfill) string {
 	command := "rollcall backfill start " + b.Kind
 	o := b.Options
 	switch {
-	case b.Kind == "convex":
+	case o.File != "":
 		command += " " + quote(o.File)
 	case o.Store != "":
 		command += " --store " + quote(o.Store)
