@@ -117,5 +117,12 @@ func (p *past) platform(id, typ, data string) {
 
 // source opens a history as `rollcall work` does.
 func (p *past) source(run store.Backfill) (worker.Source, error) {
-	return history.Access{StripeKey: stripefake.Key, StripeBase: p.stripe.URL, ClerkKey: clerkfake.Key, ClerkBase: p.clerk.URL}.Open(run)
+	access := history.Access{StripeKey: stripefake.Key, ClerkKey: clerkfake.Key}
+	if p.stripe != nil {
+		access.StripeBase = p.stripe.URL
+	}
+	if p.clerk != nil {
+		access.ClerkBase = p.clerk.URL
+	}
+	return access.Open(run)
 }
