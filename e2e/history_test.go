@@ -117,15 +117,12 @@ func (p *past) platform(id, typ, data string) {
 
 // source opens a history as `rollcall work` does.
 func (p *past) source(run store.Backfill) (worker.Source, error) {
-	switch run.Kind {
-	case "courses", "subscriptions":
-		return store.FactsHistory{Kind: run.Kind, Store: run.Options.Store}, nil
-	case "clerk":
-		return history.NewClerk(history.ClerkConfig{Key: clerkfake.Key, BaseURL: p.clerk.URL})
-	case "convex":
-		return history.NewConvex(history.ConvexConfig{Options: run.Options}), nil
-	case "stripe-events":
-		return history.NewStripeEvents(history.StripeConfig{Key: stripefake.Key, BaseURL: p.stripe.URL, Options: run.Options})
+	access := history.Access{StripeKey: stripefake.Key, ClerkKey: clerkfake.Key}
+	if p.stripe != nil {
+		access.StripeBase = p.stripe.URL
 	}
-	return history.NewStripe(history.StripeConfig{Key: stripefake.Key, BaseURL: p.stripe.URL, Options: run.Options})
+	if p.clerk != nil {
+		access.ClerkBase = p.clerk.URL
+	}
+	return access.Open(run)
 }

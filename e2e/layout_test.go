@@ -16,6 +16,7 @@ var imports = map[string][]string{
 	"rollcall/jobs":                     {},
 	"rollcall/metrics":                  {"rollcall/store", "rollcall/jobs"},
 	"rollcall/migrations":               {},
+	"rollcall/internal/actions":         {"rollcall/store", "rollcall/history"},
 	"rollcall/internal/browser":         {},
 	"rollcall/internal/embedded":        {},
 	"rollcall/internal/outbound":        {},
@@ -29,7 +30,7 @@ var imports = map[string][]string{
 	"rollcall/history/stripefake":       {},
 	"rollcall/watch":                    {"rollcall/store", "rollcall/store/finding", "rollcall/internal/outbound"},
 	"rollcall/worker":                   {"rollcall/store", "rollcall/jobs", "rollcall/facts", "rollcall/history", "rollcall/watch"},
-	"rollcall/web":                      {"rollcall/store", "rollcall/store/finding", "rollcall/jobs", "rollcall/facts", "rollcall/watch"},
+	"rollcall/web":                      {"rollcall/store", "rollcall/store/finding", "rollcall/store/reasons", "rollcall/jobs", "rollcall/facts", "rollcall/watch", "rollcall/history", "rollcall/internal/actions"},
 }
 
 // Imports run one way, and only cmd and bench put the parts together.

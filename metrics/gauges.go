@@ -78,7 +78,7 @@ func backfills(s *store.Store) func(context.Context) ([]prometheus.Metric, error
 		for _, r := range runs {
 			by[key{r.Kind, r.Status}] = r
 		}
-		for _, kind := range store.Kinds {
+		for _, kind := range store.BackfillKinds {
 			for _, status := range backfillStatuses {
 				all = append(all, gauge(backfillRuns, float64(by[key{kind.Name, status}].Runs), kind.Name, status))
 			}

@@ -36,7 +36,7 @@ type Backfill struct {
 	EndedAt   *time.Time      `json:"ended_at"`
 }
 
-// BackfillOptions narrow a backfill down. Which ones a kind takes: see Kinds.
+// BackfillOptions narrow a backfill down. Which ones a kind takes: see BackfillKinds.
 type BackfillOptions struct {
 	Store    string     `json:"store,omitempty"`    // courses, subscriptions: only this store's facts
 	Since    *time.Time `json:"since,omitempty"`    // stripe, stripe-events: only what was made since
@@ -101,34 +101,6 @@ type BackfillError struct {
 	ID      int64 `json:"id"`
 	Finding       // flattened
 	Note    bool  `json:"note"` // worth knowing, not counted as an error
-}
-
-// Kind is a kind of backfill.
-type Kind struct {
-	Name  string
-	Chunk int // objects in a chunk, unless told otherwise
-	Most  int // objects in a chunk at most
-}
-
-// Kinds lists the kinds of backfills. The most is what their APIs give, or what
-// can be locked row by row: a larger chunk would keep everybody else waiting.
-var Kinds = []Kind{
-	{"courses", 300, 350},
-	{"subscriptions", 100, 350},
-	{"stripe", 100, 100},
-	{"clerk", 500, 500},
-	{"convex", 300, 500},
-	{"stripe-events", 100, 100},
-}
-
-// KindNamed finds a kind of backfill.
-func KindNamed(name string) (Kind, bool) {
-	for _, k := range Kinds {
-		if k.Name == name {
-			return k, true
-		}
-	}
-	return Kind{}, false
 }
 
 // AlreadyRunning is the error of a start while a run of the same kind and scope

@@ -167,19 +167,20 @@ func (w *work) closeChunk(ctx context.Context, c Chunk, page Page, t *tally, out
 	if err := w.markDone(ctx, c, t.seen); err != nil {
 		return err
 	}
-	if out.Status, err = w.finish(ctx, c.Backfill); err != nil || !strings.HasPrefix(out.Status, "completed") || c.Run.DryRun || c.Run.Kind == "stripe-events" {
+	out.Status, err = w.finish(ctx, c.Backfill)
+	if err != nil || !strings.HasPrefix(out.Status, "completed") || c.Run.DryRun || BackfillKindOf(c.Run.Kind).Inbox {
 		return err
 	}
 	return w.noteUnattached(ctx, c)
 }
 
 // noteUnattached tells, at the end of a run, how many facts are on no list and
-// what is missing for it: nobody shall have to ask. What courses and
-// subscriptions come upon is among their errors already, so they tell of the
-// rest: what nobody has tried yet.
+// what is missing for it: nobody shall have to ask. What the kinds that attach facts
+// come upon is among their errors already, so they tell of the rest: what nobody
+// has tried yet.
 func (w *work) noteUnattached(ctx context.Context, c Chunk) error {
 	asked := unattachedQuestion{reasons: reasons.Missing()}
-	if c.Run.Kind == "courses" || c.Run.Kind == "subscriptions" {
+	if BackfillKindOf(c.Run.Kind).Facts {
 		asked.reasons = []string{reasons.NotDerived}
 	}
 	counts, err := asked.count(ctx, w.tx)

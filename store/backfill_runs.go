@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -24,63 +25,38 @@ type NewBackfill struct {
 
 // scope is what tells runs of one kind apart that may go on at the same time.
 func (n NewBackfill) scope() string {
-	o := n.Options
-	switch n.Kind {
-	case "courses", "subscriptions":
-		return o.Store
-	case "convex":
-		return o.File
-	}
-	accounts := slices.Clone(o.Accounts)
-	slices.Sort(accounts)
-	return strings.Join(slices.Compact(accounts), ",")
+	values := slices.Clone(n.Options.named()[BackfillKindOf(n.Kind).Scope])
+	slices.Sort(values)
+	return strings.Join(slices.Compact(values), ",")
 }
 
+// check refuses options that the kind does not take, too: what is asked for and
+// not done would be taken for done.
 func (n NewBackfill) check() error {
-	kind, ok := KindNamed(n.Kind)
-	switch {
-	case !ok:
+	kind, named := BackfillKindOf(n.Kind), n.Options.named()
+	switch asOf := n.Options.AsOf; {
+	case kind.Name == "":
 		return badParam("kind", "%q is not one of %s", n.Kind, strings.Join(kindNames(), ", "))
-	case !storable(strings.Join(append(append([]string{n.Options.Store, n.Options.File}, n.Options.Only...), n.Options.Accounts...), " ")):
-		return badParam("options", "they hold bytes that are no text")
 	case n.ChunkSize < 0 || n.ChunkSize > kind.Most:
 		return badParam("chunk_size", "%d is not from 1 to %d, the most for %s", n.ChunkSize, kind.Most, n.Kind)
-	case n.Options.AsOf != nil && time.Until(*n.Options.AsOf) > facts.MaxAhead:
-		return badParam("as_of", "%s is in the future: what is read later would not count until then", n.Options.AsOf.UTC().Format(time.RFC3339))
-	case n.Kind == "convex" && n.Options.File == "":
-		return badParam("file", "the path of the export is needed")
-	case n.Kind == "courses" || n.Kind == "subscriptions":
-		return only(n, NewBackfill{Options: BackfillOptions{Store: n.Options.Store}})
-	case n.Kind == "clerk":
-		return only(n, NewBackfill{})
-	case n.Kind == "convex":
-		return only(n, NewBackfill{Options: BackfillOptions{File: n.Options.File}})
-	case n.Kind == "stripe-events":
-		return only(n, NewBackfill{Options: BackfillOptions{Since: n.Options.Since, Accounts: n.Options.Accounts}})
+	case asOf != nil && time.Until(*asOf) > facts.MaxAhead:
+		return badParam("as_of", "%s is in the future: what is read later would not count until then", asOf.UTC().Format(time.RFC3339))
+	case kind.Needs != "" && named[kind.Needs] == nil:
+		return badParam(kind.Needs, "is needed for a backfill of kind %s", n.Kind)
 	}
-	return only(n, NewBackfill{Options: BackfillOptions{Since: n.Options.Since, Accounts: n.Options.Accounts, Only: n.Options.Only}})
-}
-
-// only refuses options that the kind has no use for: what is asked for and not
-// done would be taken for done.
-func only(n, takes NewBackfill) error {
-	o, t := n.Options, takes.Options
-	for _, c := range []struct {
-		name  string
-		given bool
-	}{
-		{"store", o.Store != t.Store}, {"since", o.Since != t.Since}, {"file", o.File != t.File},
-		{"only", len(o.Only) != len(t.Only)}, {"accounts", len(o.Accounts) != len(t.Accounts)},
-	} {
-		if c.given {
-			return badParam(c.name, "a backfill of kind %s does not take it", n.Kind)
+	for _, name := range slices.Sorted(maps.Keys(named)) {
+		if !slices.Contains(kind.Takes, name) {
+			return badParam(name, "a backfill of kind %s does not take it", n.Kind)
+		}
+		if !storable(strings.Join(named[name], " ")) {
+			return badParam(name, "holds characters that are none; send UTF-8 without NUL")
 		}
 	}
 	return nil
 }
 
 func kindNames() (names []string) {
-	for _, k := range Kinds {
+	for _, k := range BackfillKinds {
 		names = append(names, k.Name)
 	}
 	return names
@@ -110,10 +86,9 @@ func (s *Store) StartBackfill(ctx context.Context, n NewBackfill) (b Backfill, e
 		return b, err
 	}
 	if n.ChunkSize == 0 {
-		kind, _ := KindNamed(n.Kind)
-		n.ChunkSize = kind.Chunk
+		n.ChunkSize = BackfillKindOf(n.Kind).Chunk
 	}
-	if n.Options.AsOf == nil && n.Kind != "convex" { // an export is of its file's time
+	if n.Options.AsOf == nil && n.Options.File == "" { // a file has a time of its own
 		now, err := s.Now(ctx)
 		if err != nil {
 			return b, err
@@ -156,6 +131,29 @@ func uniqueViolation(err error) bool {
 func (s *Store) Backfill(ctx context.Context, id int64) (b Backfill, err error) {
 	defer wrap(&err, "store.Backfill(%d)", id)
 	return oneBackfill(s.pool.Query(ctx, `SELECT`+backfillColumns+` FROM backfills WHERE id = $1`, id))
+}
+
+// FullBackfill is a run with all that is known of it. Its JSON is the API's.
+type FullBackfill struct {
+	Backfill
+	Streams  []BackfillStream `json:"streams"`
+	Passed   []Passed         `json:"passed_over"`
+	Findings []BackfillError  `json:"findings"` // the first errors and notes
+}
+
+// FullBackfill returns a run with up to limit of its errors and notes, or ErrNotFound.
+func (s *Store) FullBackfill(ctx context.Context, id int64, limit int) (f FullBackfill, err error) {
+	if f.Backfill, err = s.Backfill(ctx, id); err != nil {
+		return f, err
+	}
+	if f.Streams, err = s.BackfillStreams(ctx, id); err != nil {
+		return f, err
+	}
+	if f.Passed, err = s.BackfillPassed(ctx, id); err != nil {
+		return f, err
+	}
+	f.Findings, err = s.BackfillErrors(ctx, id, 0, limit)
+	return f, err
 }
 
 // Backfills lists up to limit runs, the newest first, of those before the run

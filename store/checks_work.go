@@ -73,9 +73,9 @@ func troubled(b Backfill, stuck bool) finding.Finding {
 func startAgain(b Backfill) string {
 	command := "rollcall backfill start " + b.Kind
 	switch o := b.Options; {
-	case b.Kind == "convex" && finding.Plain(o.File):
+	case finding.Plain(o.File):
 		command += " " + o.File
-	case b.Kind == "convex":
+	case o.File != "":
 		command += " <FILE>"
 	case o.Store != "" && finding.Plain(o.Store):
 		command += " --store " + o.Store

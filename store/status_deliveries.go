@@ -118,25 +118,26 @@ const overdueSQL = `
 // run of which begins where the last ended.
 func recovered(ctx context.Context, tx pgx.Tx) (_ map[string]time.Time, err error) {
 	defer wrap(&err, "store.recovered")
-	rows, err := tx.Query(ctx, `
-		SELECT CASE kind WHEN 'clerk' THEN 'clerk' ELSE 'stripe' END, max(created_at)
-		FROM backfills
-		WHERE kind IN ('clerk', 'stripe-events')
-		  AND status IN ('completed', 'completed_with_errors')
-		  AND NOT dry_run
-		  AND (NOT options ? 'since' OR started_by = $1)
-		GROUP BY 1`, HourlySchedule)
-	if err != nil {
-		return nil, err
-	}
 	until := map[string]time.Time{}
-	var source string
-	var at time.Time
-	_, err = pgx.ForEachRow(rows, []any{&source, &at}, func() error {
-		until[source] = at.UTC()
-		return nil
-	})
-	return until, err
+	for _, kind := range BackfillKinds {
+		if kind.Recovers == "" {
+			continue
+		}
+		var at *time.Time
+		if err := tx.QueryRow(ctx, `
+			SELECT max(created_at)
+			FROM backfills
+			WHERE kind = $1
+			  AND status IN ('completed', 'completed_with_errors')
+			  AND NOT dry_run
+			  AND (NOT options ? 'since' OR started_by = $2)`, kind.Name, HourlySchedule).Scan(&at); err != nil {
+			return nil, err
+		}
+		if at != nil {
+			until[kind.Recovers] = at.UTC()
+		}
+	}
+	return until, nil
 }
 
 // HourlySchedule is whom the hourly backfills are started by.

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"rollcall/history"
 	"rollcall/store"
 )
 
@@ -27,21 +28,11 @@ type runsPage struct {
 	Runs    []run
 	Earlier string // URL of those before; empty at the beginning
 	Form    newBackfill
-	Kinds   []option
+	Kinds   []store.BackfillKind
 	Streams []option // Stripe's lists
 	Wrong   string   // why the form cannot be done
 	Field   string   // which of its fields is wrong
 	LiveURL string
-}
-
-// kindsOfBackfill are the kinds, and what they bring.
-var kindsOfBackfill = []option{
-	{Value: "clerk", Label: "clerk – all users, from Clerk"},
-	{Value: "stripe", Label: "stripe – customers, sales, subscriptions, refunds, from Stripe"},
-	{Value: "stripe-events", Label: "stripe-events – events of 30 days that never reached us"},
-	{Value: "convex", Label: "convex – a Convex export"},
-	{Value: "courses", Label: "courses – attach the enrollments and purchases that we hold"},
-	{Value: "subscriptions", Label: "subscriptions – attach the subscriptions that we hold"},
 }
 
 // run is a backfill as people see it.
@@ -119,7 +110,7 @@ func optionsOf(b store.Backfill) (options []field) {
 // script.
 func (s *Site) backfills(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Vary", "HX-Request")
-	return s.showRuns(w, r, runsPage{Form: newBackfill{Kind: "clerk"}})
+	return s.showRuns(w, r, runsPage{Form: newBackfill{Kind: store.BackfillKinds[0].Name}})
 }
 
 // showRuns writes the page; wrong has the form that could not be done, if there
@@ -129,8 +120,8 @@ func (s *Site) showRuns(w http.ResponseWriter, r *http.Request, page runsPage) e
 	if err != nil {
 		return err
 	}
-	page.adminPage, page.LiveURL, page.Kinds = s.adminPage("backfills", "Backfills"), r.URL.RequestURI(), menu{Options: kindsOfBackfill}.choose(page.Form.Kind).Options
-	for _, name := range s.cfg.StripeStreams {
+	page.adminPage, page.LiveURL, page.Kinds = s.adminPage("backfills", "Backfills"), r.URL.RequestURI(), store.BackfillKinds
+	for _, name := range history.StripeStreams() {
 		page.Streams = append(page.Streams, option{name, strings.ReplaceAll(name, "_", " "), slices.Contains(page.Form.Only, name)})
 	}
 	runs, err := s.cfg.Store.Backfills(r.Context(), p.from, pageRuns+1)
@@ -189,11 +180,6 @@ func formOf(q url.Values) (asked newBackfill, err error) {
 	}
 	asked = newBackfill{Kind: text("kind"), Store: text("store"), Since: text("since"), Only: q["only"], Accounts: words("accounts"),
 		File: text("file"), AsOf: text("as_of"), DryRun: q.Get("dry_run") != ""}
-	for i, a := range asked.Accounts {
-		if a == "platform" {
-			asked.Accounts[i] = ""
-		}
-	}
 	if size := text("chunk_size"); size != "" {
 		if asked.ChunkSize, err = strconv.Atoi(size); err != nil {
 			err = &store.BadParam{Name: "chunk_size", Reason: "must be a number"}

@@ -16,9 +16,9 @@ import (
 // it was written, and begins nothing.
 func TestBackfillForm(t *testing.T) {
 	jobs := &asked{}
-	x := open(t, func(c *Config) { c.Jobs = jobs; c.StripeStreams = []string{"customers", "refunds"} })
+	x := open(t, func(c *Config) { c.Jobs = jobs })
 	x.exec(t, `INSERT INTO stores (id, stripe_account_id, version) VALUES ('a', 'acct_1', 'v')`)
-	wants(t, x.page(t, "/admin/backfills"), "No run yet", `<option value="clerk" selected>`, `<option value="convex">`, `name="only" value="refunds"`, "!aria-invalid")
+	wants(t, x.page(t, "/admin/backfills"), "No run yet", `<option value="clerk" data-takes="" selected>`, `<option value="convex" data-takes="file">`, `name="only" value="refunds"`, "!aria-invalid")
 	for body, want := range map[string]string{
 		"kind=clerk&store=&since=&accounts=&file=&as_of=&chunk_size=":                                                  `"kind":"clerk","scope":""`,
 		"kind=stripe&since=2026-01-12&only=refunds&only=customers&accounts=platform%2C+acct_1&chunk_size=50&dry_run=1": `"scope":",acct_1","options":{"since":"2026-01-12T00:00:00Z","only":["refunds","customers"],"accounts":["","acct_1"]`,
@@ -36,17 +36,17 @@ func TestBackfillForm(t *testing.T) {
 		t.Errorf("%q", jobs.all)
 	}
 	for body, want := range map[string][]string{
-		"kind=boats":                                   {"is not one of courses", `name="kind" aria-invalid="true"`},
-		"kind=clerk&store=a":                           {"does not take it", `name="store" value="a"`, `aria-invalid="true"`},
-		"kind=convex&file=/x.zip":                      {"must be in the folder", `value="/x.zip"`},
-		"kind=stripe&accounts=cus_1":                   {"is no account", `value="cus_1"`},
-		"kind=stripe&accounts=platform&since=x":        {"is no time", `value="platform"`, `value="x"`},
-		"kind=stripe&only=boats":                       {"is not one of customers, refunds"},
-		"kind=stripe&only=refunds&since=x":             {`value="refunds" checked`},
-		"kind=clerk&chunk_size=many":                   {"must be a number"},
-		"kind=clerk&dry_run=1&chunk_size=-1":           {"is not from 1 to 500", "checked"},
-		"kind=clerk":                                   {"of this kind and scope is queued"},
-		"kind=clerk&store=" + url.QueryEscape("a\x00"): {"holds a character"},
+		"kind=boats":                                     {"is not one of clerk", `name="kind" aria-invalid="true"`},
+		"kind=clerk&store=a":                             {"does not take it", `name="store" value="a"`, `aria-invalid="true"`},
+		"kind=convex&file=/x.zip":                        {"must be in the folder", `value="/x.zip"`},
+		"kind=stripe&accounts=cus_1":                     {"is no account", `value="cus_1"`},
+		"kind=stripe&accounts=platform&since=x":          {"is no time", `value="platform"`, `value="x"`},
+		"kind=stripe&only=boats":                         {"is not one of products, prices, customers"},
+		"kind=stripe&only=refunds&since=x":               {`value="refunds" checked`},
+		"kind=clerk&chunk_size=many":                     {"must be a number"},
+		"kind=clerk&dry_run=1&chunk_size=-1":             {"is not from 1 to 500", "checked"},
+		"kind=clerk":                                     {"of this kind and scope is queued"},
+		"kind=courses&store=" + url.QueryEscape("a\x00"): {"holds characters that are none"},
 	} {
 		got := x.send(t, "POST", "/admin/backfills", body, asAdmin)
 		if got.StatusCode != 400 {

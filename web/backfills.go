@@ -2,13 +2,11 @@ package web
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"path/filepath"
-	"slices"
 	"strconv"
-	"strings"
 
+	"rollcall/internal/actions"
 	"rollcall/store"
 )
 
@@ -26,31 +24,14 @@ func (s *Site) listBackfills(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// fullBackfill is a run with all that is known of it.
-type fullBackfill struct {
-	store.Backfill
-	Streams  []store.BackfillStream `json:"streams"`
-	Passed   []store.Passed         `json:"passed_over"`
-	Findings []store.BackfillError  `json:"findings"` // the first errors and notes; /errors has them all
-}
-
 // showBackfill answers one run.
 func (s *Site) showBackfill(w http.ResponseWriter, r *http.Request) error {
 	id, err := idOf(r)
 	if err != nil {
 		return err
 	}
-	var f fullBackfill
-	if f.Backfill, err = s.cfg.Store.Backfill(r.Context(), id); err != nil {
-		return err
-	}
-	if f.Streams, err = s.cfg.Store.BackfillStreams(r.Context(), id); err != nil {
-		return err
-	}
-	if f.Passed, err = s.cfg.Store.BackfillPassed(r.Context(), id); err != nil {
-		return err
-	}
-	if f.Findings, err = s.cfg.Store.BackfillErrors(r.Context(), id, 0, store.MaxLimit); err != nil {
+	f, err := s.cfg.Store.FullBackfill(r.Context(), id, store.MaxLimit)
+	if err != nil {
 		return err
 	}
 	writeJSON(w, http.StatusOK, f)
@@ -120,21 +101,14 @@ func (s *Site) beginBackfill(ctx context.Context, asked newBackfill, by string) 
 		return b, err
 	}
 	n.StartedBy = by
-	for _, name := range n.Options.Only {
-		if streams := s.cfg.StripeStreams; len(streams) > 0 && !slices.Contains(streams, name) {
-			return b, &store.BadParam{Name: "only", Reason: fmt.Sprintf("%q is not one of %s", name, strings.Join(streams, ", "))}
-		}
-	}
-	if n.Options.Accounts, err = s.accounts(ctx, n.Options.Accounts); err != nil {
-		return b, err
-	}
-	if b, err = s.cfg.Store.StartBackfill(ctx, n); err != nil || s.cfg.Jobs == nil {
-		return b, err
-	}
-	if err := s.cfg.Jobs.EnqueueBackfill(ctx, b.ID, 0, ""); err != nil {
-		s.cfg.Log.Warn("a backfill could not be enqueued; a worker's sweep will pick it up", "backfill", b.ID, "error", err)
-	}
-	return b, nil
+	return s.actions().StartBackfill(ctx, n)
+}
+
+// actions are what operators do here and from the command line alike.
+func (s *Site) actions() actions.Actions {
+	return actions.Actions{Store: s.cfg.Store, Jobs: s.cfg.Jobs, Unqueued: func(sentence string, err error) {
+		s.cfg.Log.Warn(sentence, "error", err)
+	}}
 }
 
 // newBackfill is the body of a start.
@@ -160,11 +134,6 @@ func (n newBackfill) check() (out store.NewBackfill, err error) {
 	if out.Options.AsOf, err = timeOf("as_of", n.AsOf); err != nil {
 		return out, err
 	}
-	for name, values := range map[string][]string{"store": {n.Store}, "file": {n.File}, "only": n.Only, "accounts": n.Accounts} {
-		if slices.ContainsFunc(values, func(v string) bool { return strings.ContainsRune(v, 0) }) {
-			return out, &store.BadParam{Name: name, Reason: "holds a character that no name has"}
-		}
-	}
 	return out, nil
 }
 
@@ -189,18 +158,4 @@ func (s *Site) importFile(file string) (string, error) {
 		return "", &store.BadParam{Name: "file", Reason: "must be in the folder that IMPORT_DIR names: give its name there"}
 	}
 	return within, nil
-}
-
-// accounts finds out what "all" is, and refuses what is no account.
-func (s *Site) accounts(ctx context.Context, asked []string) ([]string, error) {
-	if len(asked) == 1 && asked[0] == "all" {
-		connected, err := s.cfg.Store.StripeAccounts(ctx)
-		return append([]string{""}, connected...), err
-	}
-	for _, a := range asked {
-		if a != "" && !strings.HasPrefix(a, "acct_") {
-			return nil, &store.BadParam{Name: "accounts", Reason: fmt.Sprintf(`%q is no account: give a list of acct_… (and "" for the platform's own), or ["all"]`, a)}
-		}
-	}
-	return asked, nil
 }

@@ -120,7 +120,7 @@ func TestStartRefused(t *testing.T) {
 		`{"kind": 7}`:                  "400 invalid_body: kind cannot be a number",
 		`{"kind": "stripe", "only": "customers"}`: "400 invalid_body: only cannot be a string",
 		`{}`:                                                "400 invalid_parameter: kind",
-		`{"kind": "boats"}`:                                 `400 invalid_parameter: kind: \"boats\" is not one of courses`,
+		`{"kind": "boats"}`:                                 `400 invalid_parameter: kind: \"boats\" is not one of clerk`,
 		`{"kind": "clerk", "chunk_size": 501}`:              "400 invalid_parameter: chunk_size: 501",
 		`{"kind": "clerk", "chunk_size": -1}`:               "400 invalid_parameter: chunk_size",
 		`{"kind": "clerk", "store": "a"}`:                   "400 invalid_parameter: store",

@@ -260,13 +260,14 @@ func TestReopenMany(t *testing.T) {
 
 // More than a request can take are taken in portions, each event once.
 func TestReopenInPortions(t *testing.T) {
+	const more = 5_000
 	x := open(t, func(c *Config) { c.Jobs = &asked{} })
 	x.exec(t, `
 		INSERT INTO webhook_events (source, event_id, type, occurred_at, payload, status, processed_at)
-		SELECT 'stripe', 'evt_' || i, 'a', now(), '{}', 'processed', now() FROM generate_series(1, $1::int) i`, reopenPortion+reopenStep+7)
+		SELECT 'stripe', 'evt_' || i, 'a', now(), '{}', 'processed', now() FROM generate_series(1, $1::int) i`, reopenPortion+more+7)
 	wants(t, x.page(t, "/admin/reopen?do=replay"), "Replay more than 100,000 events?")
-	to := x.submit(t, "/admin/reopen", fmt.Sprintf("do=replay&through=%d", reopenPortion+reopenStep+2))
-	if want := fmt.Sprintf("/admin/reopen?after=%d&do=replay&opened=%[1]d&through=%d", reopenPortion, reopenPortion+reopenStep+2); to != want {
+	to := x.submit(t, "/admin/reopen", fmt.Sprintf("do=replay&through=%d", reopenPortion+more+2))
+	if want := fmt.Sprintf("/admin/reopen?after=%d&do=replay&opened=%[1]d&through=%d", reopenPortion, reopenPortion+more+2); to != want {
 		t.Fatalf("%s, want %s", to, want)
 	}
 	// Those of the first portion are applied meanwhile: they do not come round.
@@ -275,7 +276,7 @@ func TestReopenInPortions(t *testing.T) {
 	if to := x.submit(t, "/admin/reopen", to[strings.Index(to, "?")+1:]); to != "/admin/events?opened=5002" {
 		t.Errorf("%s", to)
 	}
-	if x.status(t, 1) != "processed" || x.status(t, reopenPortion+reopenStep+2) != "pending" || x.status(t, reopenPortion+reopenStep+3) != "processed" {
+	if x.status(t, 1) != "processed" || x.status(t, reopenPortion+more+2) != "pending" || x.status(t, reopenPortion+more+3) != "processed" {
 		t.Error("other events were opened than those meant")
 	}
 }

@@ -1,8 +1,6 @@
 package web
 
 import (
-	"context"
-	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
@@ -10,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"rollcall/internal/actions"
 	"rollcall/store"
 )
 
@@ -26,15 +25,14 @@ type reopening struct {
 }
 
 var reopenings = map[string]reopening{
-	"retry":  {"retry", "Retry", []string{"failed"}, "Events that were given up are applied again, as if they had just come."},
-	"replay": {"replay", "Replay", []string{"failed", "ignored", "processed"}, "Events are read and applied again, whatever became of them. Nothing counts twice."},
+	"retry":  {"retry", "Retry", actions.Retry, "Events that were given up are applied again, as if they had just come."},
+	"replay": {"replay", "Replay", actions.Replay, "Events are read and applied again, whatever became of them. Nothing counts twice."},
 }
 
 const (
 	// reopenPortion is how many events one request opens; then the operator is
 	// asked to go on. It takes some seconds.
 	reopenPortion = 100_000
-	reopenStep    = 5_000 // of them, in one transaction
 	// reopenHints is of how many the queue is told at once.
 	reopenHints = 1_000
 	// reopenCounted is up to how many are counted before, and for how long.
@@ -185,59 +183,17 @@ func (s *Site) reopenOne(do string) handler {
 	}
 }
 
-// reopened is what a reopening did; its JSON is the API's.
-type reopened struct {
-	Opened   int   `json:"opened"`   // now pending
-	Enqueued int   `json:"enqueued"` // of those; the workers' sweep finds the rest
-	After    int64 `json:"after"`    // go on from here; 0: that was all
-	Through  int64 `json:"through"`  // and up to here: later events are not meant
-}
-
-// reopen opens one portion of events, step by step, and tells the queue.
-func (s *Site) reopen(r *http.Request, do string, f store.ReopenFilter) (done reopened, err error) {
+// reopen opens one portion of events, and tells the queue of the first.
+func (s *Site) reopen(r *http.Request, do string, f store.ReopenFilter) (done actions.Reopened, err error) {
 	if len(f.Statuses) == 0 {
 		return done, nil
 	}
 	defer func() {
 		s.audit(r, "an operator has events applied again", "what", do, "events", done.Opened, "filter", f, "error", err)
 	}()
-	if f.Through == 0 {
-		if _, f.Through, err = s.cfg.Store.CountReopen(r.Context(), f, 0); err != nil {
-			return done, err
-		}
-	}
-	round := fmt.Sprintf("%s-%d", do, time.Now().UnixNano())
-	for f.Most = reopenStep; done.Opened < reopenPortion; {
-		opened, err := s.cfg.Store.Reopen(r.Context(), f)
-		if len(opened) > 0 {
-			f.After = opened[len(opened)-1].ID
-		}
-		if done.Opened += len(opened); done.Enqueued < reopenHints {
-			done.Enqueued += s.enqueue(r.Context(), opened[:min(len(opened), reopenHints-done.Enqueued)], round)
-		}
-		if err != nil || len(opened) < f.Most {
-			return done, err
-		}
-		prolong(r.Context(), askTimeout)
-	}
-	done.After, done.Through = f.After, f.Through
-	return done, nil
-}
-
-// enqueue tells the queue of events, until it does not answer, and returns of
-// how many it did.
-func (s *Site) enqueue(ctx context.Context, events []store.Waiting, round string) (done int) {
-	if s.cfg.Jobs == nil {
-		return 0
-	}
-	for _, e := range events {
-		if err := s.cfg.Jobs.EnqueueEvent(ctx, e.Source, e.ID, round); err != nil {
-			s.cfg.Log.Warn("events could not be enqueued; a worker's sweep will find them", "error", err)
-			return done
-		}
-		done++
-	}
-	return done
+	return s.actions().Reopen(r.Context(), actions.Reopening{
+		Do: do, Filter: f, Most: reopenPortion, Hints: reopenHints, Step: func() { prolong(r.Context(), askTimeout) },
+	})
 }
 
 // newReopening is the body of a retry or replay: which events.

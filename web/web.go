@@ -24,6 +24,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/singleflight"
 
+	"rollcall/internal/actions"
 	"rollcall/store"
 )
 
@@ -31,13 +32,11 @@ import (
 type Config struct {
 	Store      *store.Store
 	Redis      asynq.RedisConnOpt // shown at /monitoring, and by /readyz; it may be away
-	Jobs       Jobs               // told of new backfills, and of events to be applied again; nil: the workers find them
+	Jobs       actions.Jobs       // told of new backfills, and of events to be applied again; nil: the workers find them
 	AdminToken string             // opens everything; empty: nobody has it
 	Clerk      Clerk              // whose users see the stores that they own or are members of
 	SignInURL  string             // where those users sign in: strangers' pages link to it
 	Pictures   bool               // shows customers' pictures, which their browsers load from Clerk's servers
-	// StripeStreams are the lists of Stripe's that a backfill may be narrowed down to.
-	StripeStreams []string
 	// ImportDir is the folder that operators may name Convex exports in. It is the
 	// workers that read there, perhaps on another machine. Empty: they can name none.
 	ImportDir string
@@ -60,13 +59,6 @@ type Config struct {
 	Metrics prometheus.Registerer // takes what is counted; nil: nobody does
 	Scrapes http.Handler          // answers /metrics to operators; nil: there are none
 	Traces  trace.TracerProvider  // nil: nobody traces
-}
-
-// Jobs asks the workers for what is to be done. A failure only delays it: the
-// row is there, and the workers sweep.
-type Jobs interface {
-	EnqueueEvent(ctx context.Context, source string, id int64, round string) error
-	EnqueueBackfill(ctx context.Context, backfill int64, chunk int, round string) error
 }
 
 // Site is the http.Handler of all that this package shows. Make it with New,

@@ -15,12 +15,8 @@ import (
 	"rollcall/store"
 )
 
-// Source is a history to bring in. Read returns the page at a position, of at
-// most about limit objects; at the empty position, where to begin. A source
-// that is an io.Closer is closed after use.
-type Source interface {
-	Read(ctx context.Context, at store.Position, limit int) (store.Page, error)
-}
+// Source is a history to bring in.
+type Source = history.Source
 
 const (
 	// lease is how many times the grace a chunk is in one pair of hands: for
@@ -107,24 +103,13 @@ func closeSource(s Source) {
 	}
 }
 
-// source opens the history that a run brings in.
-func (w *Worker) source(run store.Backfill) (Source, error) {
-	switch {
-	case run.Kind == "courses" || run.Kind == "subscriptions":
-		return store.FactsHistory{Kind: run.Kind, Store: run.Options.Store}, nil
-	case w.cfg.Sources == nil:
-		return nil, &history.Refused{Reason: "this worker has no source of kind " + run.Kind}
-	}
-	return w.cfg.Sources(run)
-}
-
 // chunk does a chunk by the job's source, which it opens if it is nil, and
 // tells of it. It returns the chunks that follow.
 func (w *Worker) chunk(ctx context.Context, source *Source, c store.Chunk) (next []int, err error) {
 	ctx, t := w.tryChunk(ctx, c)
 	defer func() { t.end(ctx, err) }()
 	if *source == nil {
-		if *source, err = w.source(c.Run); err != nil {
+		if *source, err = w.cfg.Sources(c.Run); err != nil {
 			return nil, w.chunkFailed(ctx, t, err)
 		}
 	}

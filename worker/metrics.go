@@ -85,7 +85,7 @@ func (m *metrics) begin() {
 		}
 		m.latency.WithLabelValues(source)
 	}
-	for _, kind := range store.Kinds {
+	for _, kind := range store.BackfillKinds {
 		for _, outcome := range []string{done, retry, postponed, givenUp} {
 			m.chunks.WithLabelValues(kind.Name, outcome)
 		}

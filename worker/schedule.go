@@ -38,9 +38,8 @@ func (w *Worker) schedule(ctx context.Context) (stop func(), err error) {
 // hourly is the job that fetches the events which Stripe has and we do not: the
 // cure for an endpoint that was down.
 func (w *Worker) hourly(ctx context.Context, _ *asynq.Task) error {
-	const kind = "stripe-events"
 	noteOf(ctx).what = "hourly look at Stripe's events"
-	started, asOf, err := w.cfg.Store.LastBackfill(ctx, kind, store.HourlySchedule)
+	started, asOf, err := w.cfg.Store.LastBackfill(ctx, store.StripeEvents, store.HourlySchedule)
 	if err != nil {
 		return err
 	}
@@ -57,7 +56,7 @@ func (w *Worker) hourly(ctx context.Context, _ *asynq.Task) error {
 		since := asOf.Add(-hourlyOverlap)
 		o.Since = &since
 	}
-	b, err := w.cfg.Store.StartBackfill(ctx, store.NewBackfill{Kind: kind, Options: o, StartedBy: store.HourlySchedule})
+	b, err := w.cfg.Store.StartBackfill(ctx, store.NewBackfill{Kind: store.StripeEvents, Options: o, StartedBy: store.HourlySchedule})
 	var running *store.AlreadyRunning
 	if errors.As(err, &running) {
 		w.cfg.Log.InfoContext(ctx, "no hourly look at Stripe's events: a backfill of them has not ended", "backfill", running.Backfill.ID, "status", running.Backfill.Status)

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"rollcall/facts"
+	"rollcall/history"
 	"rollcall/jobs"
 	"rollcall/store"
 )
@@ -30,8 +31,8 @@ type Config struct {
 	// Read tells what an event says; facts.Read unless a test or a setting
 	// (the mode of Stripe's events) wraps it.
 	Read store.Reader
-	// Sources opens the history that a backfill brings in, where that is not
-	// our own facts. Nil: there is none.
+	// Sources opens the history that a backfill brings in. Nil: as history.Access
+	// does without keys.
 	Sources func(store.Backfill) (Source, error)
 	// Hourly asks for Stripe's own list of events every hour.
 	Hourly bool
@@ -84,6 +85,9 @@ const (
 func New(cfg Config) *Worker {
 	if cfg.Read == nil {
 		cfg.Read = facts.Read
+	}
+	if cfg.Sources == nil {
+		cfg.Sources = history.Access{}.Open
 	}
 	if cfg.Sweep == 0 {
 		cfg.Sweep = 3 * time.Second

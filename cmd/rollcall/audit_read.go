@@ -16,21 +16,20 @@ func (e *env) readHistory(kind string, options store.BackfillOptions, page func(
 	if err != nil {
 		return err
 	}
-	from, err := e.sources(redis)
+	from, closeBudget, err := e.access(redis)
 	if err != nil {
 		return err
 	}
-	defer from.close()
-	source, err := from.open(store.Backfill{Kind: kind, Options: options})
+	defer closeBudget()
+	source, err := from.Open(store.Backfill{Kind: kind, Options: options})
 	if err != nil {
 		return err
 	}
-	of, _ := store.KindNamed(kind)
 	for open := []store.Position{{}}; len(open) > 0; {
 		at := open[len(open)-1]
 		var read store.Page
 		err := e.patiently(func() (err error) {
-			read, err = source.Read(e, at, of.Chunk)
+			read, err = source.Read(e, at, store.BackfillKindOf(kind).Chunk)
 			return err
 		})
 		if err != nil {

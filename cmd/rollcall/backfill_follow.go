@@ -4,9 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"time"
-
-	"github.com/schollz/progressbar/v3"
 
 	"rollcall/store"
 )
@@ -146,10 +145,10 @@ func (f *follower) line(w io.Writer, text string) {
 	fmt.Fprintln(w, text)
 }
 
-// gauge is a bar where there is a terminal, else lines. Both go to stderr.
+// gauge is a line with a bar where there is a terminal, else lines. Both go to stderr.
 func (e *env) gauge() gauge {
 	if bar := e.progress(); bar.w != io.Discard {
-		return &barGauge{line: bar}
+		return barGauge{bar}
 	}
 	return &lineGauge{w: e.err}
 }
@@ -177,60 +176,45 @@ func (g *lineGauge) show(b store.Backfill, at time.Time) {
 
 func (g *lineGauge) clear() {}
 
-// barGauge draws a bar with the rate and the time left; until it is known how
-// much there is to do, a line that overwrites itself.
-type barGauge struct {
-	line progress
-	bar  *progressbar.ProgressBar
-	max  int64
-}
+// barGauge is a line that overwrites itself: how far a run is with a bar, how fast
+// it goes and how long that takes, as far as these are known.
+type barGauge struct{ line progress }
 
-func (g *barGauge) show(b store.Backfill, at time.Time) {
+func (g barGauge) show(b store.Backfill, at time.Time) {
 	switch {
 	case b.EndedAt != nil: // the end is told by the follower
 	case b.Status != "running":
 		g.line.show("%s", progressText(b))
-	case b.Expected == nil || *b.Expected == 0:
-		g.line.show("%s%s", progressText(b), rateText(b, at))
 	default:
-		g.draw(b)
+		g.line.show("%s%s%s", barText(b), progressText(b), rateText(b, at))
 	}
 }
 
-// rateText is how many objects a running run looks at in a second, "" at first.
+func (g barGauge) clear() { g.line.clear() }
+
+// barWidth is how many characters a full bar has.
+const barWidth = 20
+
+// barText is a bar, "" while it is not known how much there is to do.
+func barText(b store.Backfill) string {
+	if b.Expected == nil || *b.Expected == 0 {
+		return ""
+	}
+	done := int(min(b.Seen, *b.Expected) * barWidth / *b.Expected)
+	return "[" + strings.Repeat("=", done) + strings.Repeat(" ", barWidth-done) + "] "
+}
+
+// rateText is how many objects a running run looks at in a second, and about how
+// long that takes for the rest; "" at first.
 func rateText(b store.Backfill, at time.Time) string {
 	if b.StartedAt == nil || at.Sub(*b.StartedAt) < time.Second {
 		return ""
 	}
-	return fmt.Sprintf(", %s a second", number(int64(float64(b.Seen)/at.Sub(*b.StartedAt).Seconds())))
-}
-
-func (g *barGauge) draw(b store.Backfill) {
-	most := max(*b.Expected, b.Seen)
-	if g.bar == nil || g.bar.IsFinished() && most > g.max {
-		g.bar = newBar(g.line.w, wordsOf[b.Kind].objects) // a full one cannot grow
+	rate := float64(b.Seen) / at.Sub(*b.StartedAt).Seconds()
+	text := fmt.Sprintf(", %s a second", number(int64(rate)))
+	if b.Expected != nil && *b.Expected > b.Seen && rate > 0 {
+		left := time.Duration(float64(*b.Expected-b.Seen) / rate * float64(time.Second))
+		text += ", about " + left.Round(time.Second).String() + " left"
 	}
-	if most != g.max {
-		g.max = most
-		g.bar.ChangeMax64(most)
-	}
-	g.bar.Set64(b.Seen) // cannot be above what was set
-}
-
-func newBar(w io.Writer, objects string) *progressbar.ProgressBar {
-	return progressbar.NewOptions64(1,
-		progressbar.OptionSetWriter(w),
-		progressbar.OptionSetDescription(objects),
-		progressbar.OptionSetWidth(30),
-		progressbar.OptionShowCount(),
-		progressbar.OptionShowIts(),
-		progressbar.OptionSetItsString("objects"),
-		progressbar.OptionSetPredictTime(true))
-}
-
-func (g *barGauge) clear() {
-	if g.bar != nil {
-		g.bar.Clear()
-	}
-	g.line.clear()
+	return text
 }

@@ -7,33 +7,18 @@ import (
 	"rollcall/store"
 )
 
-// What a run is told by, before and after. The lines of courses and
-// subscriptions are read by programs too: they stay as they are, with bare
-// numbers.
+// The lines of a run, before and after. Those of the kinds that attach facts are
+// read by programs too: they stay as they are, with bare numbers.
 
-// words are what a kind calls what it does and looks at.
-type words struct {
-	name    string // of the run, as a line begins
-	objects string
-	found   string // what "Found 5 …" says
-}
-
-var wordsOf = map[string]words{
-	"courses":       {"Backfill", "course purchases", "course purchases to process"},
-	"subscriptions": {"Subscription backfill", "subscriptions", "active subscriptions to process"},
-	"stripe":        {"Stripe backfill", "objects", "objects to read"},
-	"clerk":         {"Clerk backfill", "users", "users to read"},
-	"convex":        {"Convex backfill", "rows", "rows to read"},
-	"stripe-events": {"Stripe events backfill", "events", "events to read"},
-}
+func kindOf(b store.Backfill) store.BackfillKind { return store.BackfillKindOf(b.Kind) }
 
 // opening tells how much there is to do, of a run that knows.
 func opening(b store.Backfill) string {
 	n := number(*b.Expected)
-	if plainCounts(b) {
+	if kindOf(b).Facts {
 		n = fmt.Sprint(*b.Expected)
 	}
-	return fmt.Sprintf("Found %s %s", n, wordsOf[b.Kind].found)
+	return fmt.Sprintf("Found %s %s", n, kindOf(b).Found)
 }
 
 // closing tells what became of a run that has ended.
@@ -43,14 +28,11 @@ func closing(b store.Backfill) string {
 		return fmt.Sprintf("%s failed after %s: %s", title(b), soFar(b), deref(b.Reason))
 	case b.Status == "cancelled":
 		return fmt.Sprintf("%s was cancelled after %s; what it brought in stays", title(b), soFar(b))
-	case plainCounts(b):
+	case kindOf(b).Facts:
 		return counted(b)
 	}
 	return countedFully(b)
 }
-
-// plainCounts tells whether a run is of a kind whose lines have a fixed form.
-func plainCounts(b store.Backfill) bool { return b.Kind == "courses" || b.Kind == "subscriptions" }
 
 // counted is the fixed line: what was looked at and is right already counts as updated.
 func counted(b store.Backfill) string {
@@ -58,18 +40,18 @@ func counted(b store.Backfill) string {
 	if b.DryRun {
 		form = "%s (dry run) complete: %d would be created, %d would be updated, %d errors"
 	}
-	return fmt.Sprintf(form, wordsOf[b.Kind].name, b.Created, b.Updated+b.Unchanged, b.Errors)
+	return fmt.Sprintf(form, kindOf(b).Title, b.Created, b.Updated+b.Unchanged, b.Errors)
 }
 
 // countedFully is the line of the kinds that read from outside.
 func countedFully(b store.Backfill) string {
-	w := wordsOf[b.Kind]
+	kind := kindOf(b)
 	form := "%s complete: %s %s read, %s created, %s updated, %s unchanged, %s errors; %s new customers"
 	if b.DryRun {
 		// Each page was undone before the next: who would come of several cannot be told.
 		form = "%s (dry run) complete: %s %s read, %s would be created, %s would be updated, %s are as they should be, %s errors%.0s"
 	}
-	return fmt.Sprintf(form, w.name, number(b.Seen), w.objects, number(b.Created), number(b.Updated), number(b.Unchanged), number(b.Errors), number(b.Customers))
+	return fmt.Sprintf(form, kind.Title, number(b.Seen), kind.Objects, number(b.Created), number(b.Updated), number(b.Unchanged), number(b.Errors), number(b.Customers))
 }
 
 // passedOver is what a closing line says of what was passed over, if anything was.
@@ -95,9 +77,9 @@ func passedLines(passed []store.Passed) (lines []string) {
 // soFar is how far a run is: "60 of 125 course purchases".
 func soFar(b store.Backfill) string {
 	if b.Expected != nil {
-		return fmt.Sprintf("%s of %s %s", number(b.Seen), number(*b.Expected), wordsOf[b.Kind].objects)
+		return fmt.Sprintf("%s of %s %s", number(b.Seen), number(*b.Expected), kindOf(b).Objects)
 	}
-	return fmt.Sprintf("%s %s", number(b.Seen), wordsOf[b.Kind].objects)
+	return fmt.Sprintf("%s %s", number(b.Seen), kindOf(b).Objects)
 }
 
 // progressText is how far a run is, on a line of its own.

@@ -97,14 +97,6 @@ type backfillShowCmd struct {
 	JSON   bool  `name:"json" help:"Print JSON, as the API's."`
 }
 
-// fullBackfill is a run with all that is known of it.
-type fullBackfill struct {
-	store.Backfill
-	Streams  []store.BackfillStream `json:"streams"`
-	Passed   []store.Passed         `json:"passed_over"`
-	Findings []store.BackfillError  `json:"findings"` // errors, and notes
-}
-
 func (c backfillShowCmd) Run(e *env) error {
 	if c.Errors < 0 {
 		return usageError("--errors must be 0 or more")
@@ -114,10 +106,12 @@ func (c backfillShowCmd) Run(e *env) error {
 		return err
 	}
 	defer s.Close()
-	b, more, err := c.find(e, s)
+	b, err := s.FullBackfill(e, c.ID, c.Errors+1)
 	if err != nil {
 		return e.aboutBackfill(err, c.ID)
 	}
+	more := len(b.Findings) > c.Errors
+	b.Findings = b.Findings[:min(len(b.Findings), c.Errors)]
 	if c.JSON {
 		return printJSON(e.out, b)
 	}
@@ -132,23 +126,6 @@ func (c backfillShowCmd) Run(e *env) error {
 		fmt.Fprintln(e.out, "… and more: raise --errors")
 	}
 	return nil
-}
-
-// find reads a run, and tells whether there are more findings than asked for.
-func (c backfillShowCmd) find(e *env, s *store.Store) (f fullBackfill, more bool, err error) {
-	if f.Backfill, err = s.Backfill(e, c.ID); err != nil {
-		return f, false, err
-	}
-	if f.Streams, err = s.BackfillStreams(e, c.ID); err != nil {
-		return f, false, err
-	}
-	if f.Passed, err = s.BackfillPassed(e, c.ID); err != nil {
-		return f, false, err
-	}
-	f.Findings, err = s.BackfillErrors(e, c.ID, 0, c.Errors+1)
-	more = len(f.Findings) > c.Errors
-	f.Findings = f.Findings[:min(len(f.Findings), c.Errors)]
-	return f, more, err
 }
 
 // showRun prints a run for people; lines without a value are left out.

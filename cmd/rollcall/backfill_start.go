@@ -6,12 +6,9 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
-	"slices"
-	"strings"
 	"time"
 
-	"rollcall/history"
-	"rollcall/jobs"
+	"rollcall/internal/actions"
 	"rollcall/store"
 )
 
@@ -100,22 +97,14 @@ func (c startSubscriptionsCmd) Run(e *env) error {
 }
 
 func (c startStripeCmd) Run(e *env) error {
-	for _, name := range c.Only {
-		if !slices.Contains(history.StripeStreams(), name) {
-			return usageError(fmt.Sprintf("--only: %q is not one of %s", name, strings.Join(history.StripeStreams(), ", ")))
-		}
-	}
-	e.warnOfKey("STRIPE_API_KEY", e.StripeAPIKey)
 	return c.start(e, "stripe", store.BackfillOptions{Since: c.Since.at, Only: c.Only, Accounts: c.Account})
 }
 
 func (c startStripeEventsCmd) Run(e *env) error {
-	e.warnOfKey("STRIPE_API_KEY", e.StripeAPIKey)
-	return c.start(e, "stripe-events", store.BackfillOptions{Since: c.Since.at, Accounts: c.Account})
+	return c.start(e, store.StripeEvents, store.BackfillOptions{Since: c.Since.at, Accounts: c.Account})
 }
 
 func (c startClerkCmd) Run(e *env) error {
-	e.warnOfKey("CLERK_SECRET_KEY", e.ClerkSecretKey)
 	return c.start(e, "clerk", store.BackfillOptions{})
 }
 
@@ -129,22 +118,20 @@ func (c startConvexCmd) Run(e *env) error {
 
 // start writes the run down and asks the queue for it; the row is what counts.
 func (c startFlags) start(e *env, kind string, options store.BackfillOptions) error {
+	if err := actions.CheckStreams(options.Only); err != nil {
+		return e.aboutBackfill(err, 0)
+	}
 	s, redis, err := e.openBoth()
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	if options.Accounts, err = accounts(e, s, options.Accounts); err != nil {
-		return err
-	}
-	b, err := s.StartBackfill(e, store.NewBackfill{Kind: kind, Options: options, DryRun: c.DryRun, ChunkSize: c.Chunk, StartedBy: whoAsks()})
+	e.warnOfKey(store.BackfillKindOf(kind).Key)
+	act, shut := e.actions(s, redis)
+	defer shut()
+	b, err := act.StartBackfill(e, store.NewBackfill{Kind: kind, Options: options, DryRun: c.DryRun, ChunkSize: c.Chunk, StartedBy: whoAsks()})
 	if err != nil {
 		return e.aboutBackfill(err, 0)
-	}
-	client := jobs.NewClient(redis)
-	defer client.Close()
-	if err := client.EnqueueBackfill(e, b.ID, 0, ""); err != nil {
-		fmt.Fprintf(e.err, "%s: the run could not be enqueued; a worker's sweep will pick it up\n", redisTrouble(redis, err))
 	}
 	if c.Follow {
 		return c.follow(e, s, b)
@@ -158,32 +145,11 @@ func (c startFlags) start(e *env, kind string, options store.BackfillOptions) er
 
 // warnOfKey says what the workers will need. They may have what this command
 // has not, so that it is no error here.
-func (e *env) warnOfKey(name string, key *string) {
-	if key == nil {
+func (e *env) warnOfKey(name string) {
+	set := map[string]*string{"": new(string), "STRIPE_API_KEY": e.StripeAPIKey, "CLERK_SECRET_KEY": e.ClerkSecretKey}
+	if set[name] == nil {
 		fmt.Fprintf(e.err, "%s is not set here; the run fails unless it is set where the workers run\n", name)
 	}
-}
-
-// accounts turns what was typed into Connect accounts; "" is the platform's own.
-func accounts(e *env, s *store.Store, typed []string) (out []string, err error) {
-	for _, a := range typed {
-		switch {
-		case a == "all":
-			connected, err := s.StripeAccounts(e)
-			if err != nil {
-				return nil, err
-			}
-			out = append(append(out, ""), connected...)
-		case a == "platform":
-			out = append(out, "")
-		case strings.HasPrefix(a, "acct_"):
-			out = append(out, a)
-		default:
-			return nil, usageError(fmt.Sprintf("--account: %q is no account (acct_…), nor platform or all", a))
-		}
-	}
-	slices.Sort(out)
-	return slices.Compact(out), nil
 }
 
 // zipAt makes a path whole, and sees whether a zip is there. A zip cut short

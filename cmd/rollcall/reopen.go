@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/hibiken/asynq"
+
+	"rollcall/internal/actions"
 	"rollcall/jobs"
 	"rollcall/store"
 )
@@ -27,7 +30,9 @@ func (c eventsRetryCmd) Run(e *env) error {
 	if len(c.IDs) > 0 && (c.All || c.Source != "" || c.Type != "") {
 		return usageError("give either ids, or --all, --source and --type")
 	}
-	return reopen(e, c.IDs, store.ReopenFilter{Statuses: []string{"failed"}, Source: c.Source, Type: c.Type}, c.JSON)
+	return reopen(e, c.IDs, actions.Reopening{Do: "retry", Filter: store.ReopenFilter{
+		Statuses: actions.Retry, Source: c.Source, Type: c.Type,
+	}}, c.JSON)
 }
 
 type eventsReplayCmd struct {
@@ -46,18 +51,13 @@ func (c eventsReplayCmd) Run(e *env) error {
 	if len(c.IDs) > 0 && filtered {
 		return usageError("give either ids, or --source, --type and --since")
 	}
-	return reopen(e, c.IDs, store.ReopenFilter{
-		Statuses: []string{"processed", "ignored", "failed"}, Source: c.Source, Type: c.Type, Since: c.Since,
-	}, c.JSON)
+	return reopen(e, c.IDs, actions.Reopening{Do: "replay", Filter: store.ReopenFilter{
+		Statuses: actions.Replay, Source: c.Source, Type: c.Type, Since: c.Since,
+	}}, c.JSON)
 }
 
-// reopened is what retry and replay did.
-type reopened struct {
-	Opened   int `json:"opened"`   // now pending
-	Enqueued int `json:"enqueued"` // of those; the sweeper enqueues the rest
-}
-
-func reopen(e *env, refs []string, f store.ReopenFilter, asJSON bool) error {
+func reopen(e *env, refs []string, r actions.Reopening, asJSON bool) error {
+	f := &r.Filter
 	s, redis, err := e.openBoth()
 	if err != nil {
 		return err
@@ -78,32 +78,27 @@ func reopen(e *env, refs []string, f store.ReopenFilter, asJSON bool) error {
 		}
 		f.IDs = append(f.IDs, v.ID)
 	}
-	opened, err := s.Reopen(e, f)
-	if err != nil && len(opened) == 0 {
+	act, shut := e.actions(s, redis)
+	defer shut()
+	done, err := act.Reopen(e, r)
+	if err != nil && done.Opened == 0 {
 		return plain(err)
 	}
-	client := jobs.NewClient(redis)
-	defer client.Close()
-	done, enqueueErr := enqueue(e, client, opened)
 	if asJSON {
-		err = errors.Join(err, printJSON(e.out, reopened{len(opened), done}))
+		err = errors.Join(err, printJSON(e.out, struct {
+			Opened   int `json:"opened"`
+			Enqueued int `json:"enqueued"`
+		}{done.Opened, done.Enqueued}))
 	} else {
-		fmt.Fprintf(e.out, "%s to be applied again\n", count(len(opened), "event"))
-	}
-	if enqueueErr != nil {
-		fmt.Fprintf(e.err, "%s: %d of them could not be enqueued; a worker's sweep will pick them up\n", redisTrouble(redis, enqueueErr), len(opened)-done)
+		fmt.Fprintf(e.out, "%s to be applied again\n", count(done.Opened, "event"))
 	}
 	return plain(err)
 }
 
-// enqueue asks for the events, until Redis fails.
-func enqueue(e *env, client *jobs.Client, opened []store.Waiting) (done int, err error) {
-	round := fmt.Sprintf("retry-%d", time.Now().UnixNano())
-	for _, v := range opened {
-		if err := client.EnqueueEvent(e, v.Source, v.ID, round); err != nil {
-			return done, err
-		}
-		done++
-	}
-	return done, nil
+// actions are what operators do here and on pages alike, until shut.
+func (e *env) actions(s *store.Store, redis asynq.RedisConnOpt) (a actions.Actions, shut func()) {
+	client := jobs.NewClient(redis)
+	return actions.Actions{Store: s, Jobs: client, Unqueued: func(sentence string, err error) {
+		fmt.Fprintf(e.err, "%s: %s\n", redisTrouble(redis, err), sentence)
+	}}, func() { client.Close() }
 }

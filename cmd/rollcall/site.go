@@ -14,7 +14,6 @@ import (
 
 	"github.com/hibiken/asynq"
 
-	"rollcall/history"
 	"rollcall/jobs"
 	"rollcall/migrations"
 	"rollcall/store"
@@ -72,7 +71,7 @@ func (e *env) newSite(s *store.Store, redis asynq.RedisConnOpt, t *telemetry) (*
 		Store: s, Ready: w.probe.Ready, Redis: redis, Jobs: w.jobs, Log: t.log, Metrics: t.registry, Traces: t.traces, Version: versionText(),
 		AdminToken: given(e.AdminToken), Clerk: who, SignInURL: given(e.SignInURL), PublicURL: strings.TrimRight(given(e.PublicURL), "/"),
 		TrustedProxies: proxies, Scrapes: t.handler(), ImportDir: given(e.ImportDir),
-		Pictures: e.CustomerPictures, MonitoringReadOnly: e.MonitoringReadOnly, StripeStreams: history.StripeStreams(),
+		Pictures: e.CustomerPictures, MonitoringReadOnly: e.MonitoringReadOnly,
 	})
 	if err != nil {
 		w.receiver.Close()

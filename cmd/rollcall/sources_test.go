@@ -15,11 +15,11 @@ func TestWorkersReadWhereTheyMay(t *testing.T) {
 		return store.Backfill{Kind: "convex", Options: store.BackfillOptions{File: file}}
 	}
 	var refused *history.Refused
-	if _, err := (&sources{}).open(run("etc/passwd")); !errors.As(err, &refused) {
+	if _, err := (history.Access{}).Open(run("etc/passwd")); !errors.As(err, &refused) {
 		t.Errorf("%v", err)
 	}
-	for _, s := range []*sources{{}, {config: Config{ImportDir: ptr("/exports")}}} {
-		if _, err := s.open(run("/exports/a.zip")); err != nil {
+	for _, s := range []history.Access{{}, {ImportDir: "/exports"}} {
+		if _, err := s.Open(run("/exports/a.zip")); err != nil {
 			t.Errorf("%v", err)
 		}
 	}
