@@ -12,23 +12,29 @@ import (
 
 // imports says which of our own packages each may import; tests may import more.
 var imports = map[string][]string{
-	"rollcall/facts":                    {},
-	"rollcall/jobs":                     {},
-	"rollcall/metrics":                  {"rollcall/store", "rollcall/jobs"},
-	"rollcall/migrations":               {},
-	"rollcall/internal/browser":         {},
-	"rollcall/internal/embedded":        {},
-	"rollcall/internal/outbound":        {},
-	"rollcall/internal/embedded/testdb": {"rollcall/internal/embedded", "rollcall/migrations"},
-	"rollcall/store":                    {"rollcall/facts"},
-	"rollcall/webhooks":                 {"rollcall/store", "rollcall/jobs"},
-	"rollcall/history":                  {"rollcall/facts", "rollcall/store"},
-	"rollcall/history/clerkfake":        {},
-	"rollcall/history/stripefake":       {},
-	"rollcall/watch":                    {"rollcall/store", "rollcall/internal/outbound"},
-	"rollcall/worker":                   {"rollcall/store", "rollcall/jobs", "rollcall/facts", "rollcall/history", "rollcall/watch"},
-	"rollcall/web":                      {"rollcall/store", "rollcall/jobs", "rollcall/facts", "rollcall/watch"},
+	"rollcall/facts":                       {},
+	"rollcall/jobs":                        {},
+	"rollcall/metrics":                     {"rollcall/store", "rollcall/jobs"},
+	"rollcall/migrations":                  {},
+	"rollcall/internal/embedded":           {},
+	"rollcall/internal/outbound":           {},
+	"rollcall/internal/testing/browser":    {},
+	"rollcall/internal/testing/clerkfake":  {},
+	"rollcall/internal/testing/stripefake": {},
+	"rollcall/internal/testing/testdb":     {"rollcall/internal/embedded", "rollcall/migrations"},
+	"rollcall/store":                       {"rollcall/facts"},
+	"rollcall/webhooks":                    {"rollcall/store", "rollcall/jobs"},
+	"rollcall/history":                     {"rollcall/facts", "rollcall/store"},
+	"rollcall/watch":                       {"rollcall/store", "rollcall/internal/outbound"},
+	"rollcall/worker":                      {"rollcall/store", "rollcall/jobs", "rollcall/facts", "rollcall/history", "rollcall/watch"},
+	"rollcall/web":                         {"rollcall/store", "rollcall/jobs", "rollcall/facts", "rollcall/watch"},
 }
+
+// harness is below what only tests need. harnessUsers may import it outside of tests
+// too: they are no part of the program.
+const harness = "rollcall/internal/testing/"
+
+var harnessUsers = []string{"rollcall/bench", "rollcall/cmd/screenshots"}
 
 // Imports run one way, and only cmd and bench put the parts together.
 func TestLayout(t *testing.T) {
@@ -53,6 +59,9 @@ func TestLayout(t *testing.T) {
 		for _, i := range p.Imports {
 			if known && strings.HasPrefix(i, "rollcall/") && !slices.Contains(allowed, i) {
 				t.Errorf("%s imports %s", p.ImportPath, i)
+			}
+			if strings.HasPrefix(i, harness) && !strings.HasPrefix(p.ImportPath, harness) && !slices.Contains(harnessUsers, p.ImportPath) {
+				t.Errorf("%s imports %s, which is for tests", p.ImportPath, i)
 			}
 		}
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"pgregory.net/rapid"
 
-	"rollcall/internal/embedded/testdb"
+	"rollcall/internal/testing/testdb"
 )
 
 // Whatever is in the lists, as Postgres writes it: encoding/json reads the same.

@@ -13,7 +13,7 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 
-	"rollcall/internal/embedded/testdb"
+	"rollcall/internal/testing/testdb"
 )
 
 // openInbox returns a store with n events, of every source, status and type.

@@ -17,7 +17,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"rollcall/facts"
-	"rollcall/internal/embedded/testdb"
+	"rollcall/internal/testing/testdb"
 	"rollcall/migrations"
 )
 

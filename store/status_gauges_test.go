@@ -12,7 +12,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 
-	"rollcall/internal/embedded/testdb"
+	"rollcall/internal/testing/testdb"
 )
 
 func openGauges(t *testing.T, sql ...string) *Store {

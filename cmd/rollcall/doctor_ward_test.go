@@ -19,10 +19,10 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"rollcall/history/clerkfake"
-	"rollcall/history/stripefake"
 	"rollcall/internal/embedded"
-	"rollcall/internal/embedded/testdb"
+	"rollcall/internal/testing/clerkfake"
+	"rollcall/internal/testing/stripefake"
+	"rollcall/internal/testing/testdb"
 	"rollcall/migrations"
 	"rollcall/store"
 	"rollcall/webhooks"

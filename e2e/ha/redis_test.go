@@ -10,9 +10,9 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"rollcall/history"
-	"rollcall/history/stripefake"
 	"rollcall/internal/embedded"
-	"rollcall/internal/embedded/testdb"
+	"rollcall/internal/testing/stripefake"
+	"rollcall/internal/testing/testdb"
 	"rollcall/jobs"
 )
 
