@@ -52,9 +52,6 @@ type Options struct {
 	// StandbyOf makes Postgres a standby that follows another, with its settings,
 	// until Promote. No Redis comes with it. For Temporary data only.
 	StandbyOf *Servers
-	// RedisFallback takes an imitation of Redis inside this process where no
-	// redis-server is installed.
-	RedisFallback bool
 	// Restart starts a server again that ended though nobody asked it to. If it
 	// does not start, Lost tells.
 	Restart bool
@@ -64,10 +61,10 @@ type Options struct {
 	search *search // narrowed by tests; nil: the usual places
 }
 
-// server is what Servers starts and stops: a child process or an imitation.
+// server is what Servers starts and stops.
 type server interface {
 	start(ctx context.Context) error // again on the same port
-	stop() error                     // no-op if not running
+	stop() error                     // does nothing if it does not run
 	kill() error                     // as if the machine had failed
 }
 

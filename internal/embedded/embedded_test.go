@@ -320,25 +320,6 @@ func TestMissing(t *testing.T) {
 	}
 }
 
-// TestFallback: without redis-server, and if the caller allows it, an imitation.
-func TestFallback(t *testing.T) {
-	t.Parallel()
-	found, err := usualPlaces().findPostgres(0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := start(t, Options{Temporary: true, RedisFallback: true, search: &search{postgres: []string{found.bin}}})
-	put(t, s, "imitated")
-	want(t, s, "imitated")
-	if err := s.StopRedis(); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.StartRedis(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	want(t, s, "imitated")
-}
-
 // TestAwkwardFolders: closed to the account Postgres runs as (if we are root),
 // too long for a socket's name, with characters that are special in URLs.
 func TestAwkwardFolders(t *testing.T) {

@@ -13,7 +13,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
 )
 
@@ -30,14 +29,9 @@ type redisConfig struct {
 // configName is the file that a Redis server is started from, in its folder.
 const configName = "redis.conf"
 
-// openRedis starts Redis, or its imitation where it is not installed and the
-// caller allows that.
+// openRedis starts Redis.
 func (s *Servers) openRedis(ctx context.Context) error {
 	program, err := s.opts.search.redisServer()
-	if errors.Is(err, ErrMissing) && s.opts.RedisFallback {
-		s.opts.Log.Warn("redis-server is not installed: an imitation takes its place, for trying out only; `make setup` installs it")
-		return s.openImitation(ctx)
-	}
 	if err != nil {
 		return err
 	}
@@ -145,59 +139,3 @@ func (c *redisConfig) ping(ctx context.Context, port int) error {
 	defer client.Close()
 	return client.Ping(ctx).Err()
 }
-
-// imitation is a Redis inside this process. It forgets all when that ends.
-type imitation struct {
-	redis *miniredis.Miniredis
-	quit  chan struct{}
-}
-
-func (s *Servers) openImitation(ctx context.Context) error {
-	m := &imitation{redis: miniredis.NewMiniRedis()}
-	password := rand.Text()
-	m.redis.RequireAuth(password)
-	if err := m.start(ctx); err != nil {
-		return fmt.Errorf("imitation of Redis: %w", err)
-	}
-	s.redis = m
-	s.RedisAddr, s.RedisURL = m.redis.Addr(), redisURL(password, m.redis.Addr())
-	return nil
-}
-
-// start listens, on the earlier port if there was one.
-func (m *imitation) start(context.Context) error {
-	if m.quit != nil {
-		return nil
-	}
-	if err := m.redis.Restart(); err != nil {
-		return err
-	}
-	m.quit = make(chan struct{})
-	go m.age(m.quit)
-	return nil
-}
-
-// age makes keys expire, which an imitation does only when told of time.
-func (m *imitation) age(quit <-chan struct{}) {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for {
-		select {
-		case <-quit:
-			return
-		case <-tick.C:
-			m.redis.FastForward(time.Second)
-		}
-	}
-}
-
-func (m *imitation) stop() error {
-	if m.quit != nil {
-		close(m.quit)
-		m.quit = nil
-		m.redis.Close()
-	}
-	return nil
-}
-
-func (m *imitation) kill() error { return m.stop() }
