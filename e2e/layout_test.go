@@ -20,6 +20,7 @@ var imports = map[string][]string{
 	"rollcall/internal/outbound":           {},
 	"rollcall/internal/testing/browser":    {},
 	"rollcall/internal/testing/clerkfake":  {},
+	"rollcall/internal/testing/ha":         {"rollcall/internal/embedded"},
 	"rollcall/internal/testing/stripefake": {},
 	"rollcall/internal/testing/testdb":     {"rollcall/internal/embedded", "rollcall/migrations"},
 	"rollcall/store":                       {"rollcall/facts"},

@@ -38,7 +38,7 @@ func stay(dir string) {
 		fmt.Println(err)
 		os.Exit(1)
 	}
-	fmt.Println(s.postgres.(*daemon).proc.cmd.Process.Pid, s.redis.(*disposable).proc.cmd.Process.Pid)
+	fmt.Println(s.postgres.(*Daemon).proc.cmd.Process.Pid, s.redis.(*disposable).proc.cmd.Process.Pid)
 	select {}
 }
 
@@ -351,7 +351,7 @@ func TestAwkwardFolders(t *testing.T) {
 }
 
 // crash kills a server from outside, and returns when it is gone.
-func crash(t *testing.T, d *daemon) {
+func crash(t *testing.T, d *Daemon) {
 	t.Helper()
 	p := d.proc
 	if err := p.cmd.Process.Kill(); err != nil {
@@ -380,12 +380,12 @@ func TestRestart(t *testing.T) {
 	t.Parallel()
 	s := start(t, Options{Dir: dataDir(t), Restart: true})
 	put(t, s, "kept")
-	crash(t, s.postgres.(*daemon))
+	crash(t, s.postgres.(*Daemon))
 	eventually(t, func() error { return reach(t, s.DatabaseURL) })
 	want(t, s, "kept")
 	client := redisClient(t, s)
 	defer client.Close()
-	crash(t, s.redis.(*disposable).daemon)
+	crash(t, s.redis.(*disposable).Daemon)
 	eventually(t, func() error { return client.Ping(t.Context()).Err() })
 	if got := postgresMark(t, s); got != "kept" {
 		t.Errorf("Postgres has %q", got)
@@ -393,7 +393,7 @@ func TestRestart(t *testing.T) {
 	if err := os.Remove(filepath.Join(s.cluster.data(), "PG_VERSION")); err != nil {
 		t.Fatal(err)
 	}
-	crash(t, s.postgres.(*daemon))
+	crash(t, s.postgres.(*Daemon))
 	select {
 	case err := <-s.Lost():
 		if !strings.HasPrefix(err.Error(), "postgres ended and could not be started again: ") {
