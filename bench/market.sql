@@ -22,8 +22,8 @@ INSERT INTO stores (id, name, owner_user_id, version)
 SELECT 'store_' || s, 'Store ' || s, 'user_owner_' || s, '1'
 FROM generate_series(0, 100) s;
 
-INSERT INTO products (id, store_ref, store_id, kind, title, price_amount, price_currency, version, deleted_version)
-SELECT p.kind || '_' || s || '_' || p.nth, 'store_' || s, 'store_' || s, p.kind, p.title, p.price, 'usd', '1', ''
+INSERT INTO products (id, store_ref, store_id, store_ids, kind, title, price_amount, price_currency, version, deleted_version)
+SELECT p.kind || '_' || s || '_' || p.nth, 'store_' || s, 'store_' || s, ARRAY['store_' || s], p.kind, p.title, p.price, 'usd', '1', ''
 FROM generate_series(0, 100) s
 CROSS JOIN (
 	SELECT
@@ -40,6 +40,11 @@ CROSS JOIN (
 	UNION ALL
 	SELECT 'membership', 1, 'All Access', 1500
 ) p;
+
+INSERT INTO links (relation, subject, object, since, hearsay)
+SELECT 'owner', id, owner_user_id, version, false FROM stores
+UNION ALL
+SELECT 'store', id, store_ref, version, false FROM products;
 
 CREATE TEMP TABLE given AS
 SELECT i, name, fold(name) AS folded
@@ -89,6 +94,9 @@ SELECT
 	''
 FROM people
 ORDER BY n;
+
+INSERT INTO links (relation, subject, object, since, hearsay)
+SELECT 'address', id, email, version, false FROM users;
 
 -- Of those who pay, some only ever buy things; half of these take a course too.
 INSERT INTO enrollments (course_id, person, email_version, store_version, version, name_version, progress, progress_version, enrolled_at, enrolled_version,
@@ -142,8 +150,8 @@ ON CONFLICT DO NOTHING;
 
 -- Of a course the first is paid for, the others now and then. Things by those
 -- who take no courses, and by some others.
-INSERT INTO payments (account, id, claim_version, kind, paid, amount, currency, store_ref, product_ref, product_kind, user_ref, email, name, paid_at,
-	intent_version, invoice_version, destination_version, store_id, customer_email, product_id, refunded, customer_id, unattached)
+INSERT INTO payments (account, id, claim_version, kind, claim_paid, claim_amount, claim_currency, store_ref, product_ref, product_kind, user_ref, email, name, paid_at,
+	intent_version, invoice_version, destination_version, store_id, customer_email, product_id, sold, refunded, customer_id, unattached)
 SELECT
 	'',
 	'pi_' || lpad(p.n::text, 10, '0') || '_' || p.product,
@@ -165,6 +173,7 @@ SELECT
 	p.store_id,
 	p.email,
 	p.product,
+	jsonb_build_array(jsonb_build_object('id', p.product, 'kind', x.kind)),
 	CASE
 		WHEN p.gone AND x.kind = 'digital' THEN x.price_amount
 		WHEN pg_temp.draw(p.n, 80 + p.nth) < 0.02 THEN x.price_amount / 2
@@ -193,7 +202,7 @@ ORDER BY p.n
 ON CONFLICT DO NOTHING;
 
 INSERT INTO subscriptions (account, id, version, status, store_ref, product_ref, product_kind, user_ref, email, name, amount, currency, plan_name,
-	started_at, current_period_end, cancel_at_period_end, ended_at, ever_active, checkout_version, store_id, customer_email, product_id, customer_id, unattached)
+	started_at, current_period_end, cancel_at_period_end, ended_at, ever_active, checkout_version, store_id, customer_email, product_id, sold, customer_id, unattached)
 SELECT
 	'',
 	'sub_' || lpad(n::text, 10, '0'),
@@ -217,14 +226,15 @@ SELECT
 	store_id,
 	email,
 	'membership_' || store || '_1',
+	jsonb_build_array(jsonb_build_object('id', 'membership_' || store || '_1', 'kind', 'membership')),
 	id,
 	NULL
 FROM people
 WHERE type = 'subscription'
 ORDER BY n;
 
-INSERT INTO payments (account, id, claim_version, kind, paid, amount, currency, store_ref, product_ref, product_kind, user_ref, email, name, subscription, paid_at,
-	intent_version, invoice_version, destination_version, store_id, customer_email, product_id, customer_id, unattached)
+INSERT INTO payments (account, id, claim_version, kind, claim_paid, claim_amount, claim_currency, store_ref, product_ref, product_kind, user_ref, email, name, subscription, paid_at,
+	intent_version, invoice_version, destination_version, store_id, customer_email, product_id, sold, customer_id, unattached)
 SELECT
 	'',
 	'in_' || lpad(p.n::text, 10, '0'),
@@ -247,6 +257,7 @@ SELECT
 	s.store_id,
 	s.customer_email,
 	s.product_id,
+	s.sold,
 	s.customer_id,
 	NULL
 FROM subscriptions s
