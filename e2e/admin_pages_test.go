@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"rollcall/facts"
-	"rollcall/internal/browser"
+	"rollcall/internal/testing/browser"
 	"rollcall/jobs"
 	"rollcall/store"
 	"rollcall/worker"

@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"rollcall/facts"
-	"rollcall/internal/embedded/testdb"
+	"rollcall/internal/testing/testdb"
 	"rollcall/store"
 	"rollcall/worker"
 )

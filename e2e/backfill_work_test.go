@@ -17,8 +17,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"rollcall/history/clerkfake"
-	"rollcall/history/stripefake"
+	"rollcall/internal/testing/clerkfake"
+	"rollcall/internal/testing/stripefake"
 	"rollcall/store"
 )
 

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"rollcall/history"
-	"rollcall/history/clerkfake"
-	"rollcall/history/stripefake"
+	"rollcall/internal/testing/clerkfake"
+	"rollcall/internal/testing/stripefake"
 	"rollcall/store"
 	"rollcall/worker"
 )

@@ -12,26 +12,33 @@ import (
 
 // imports says which of our own packages each may import; tests may import more.
 var imports = map[string][]string{
-	"rollcall/facts":                    {},
-	"rollcall/jobs":                     {},
-	"rollcall/metrics":                  {"rollcall/store", "rollcall/jobs"},
-	"rollcall/migrations":               {},
-	"rollcall/internal/actions":         {"rollcall/store", "rollcall/history"},
-	"rollcall/internal/browser":         {},
-	"rollcall/internal/embedded":        {},
-	"rollcall/internal/outbound":        {},
-	"rollcall/internal/embedded/testdb": {"rollcall/internal/embedded", "rollcall/migrations"},
-	"rollcall/store":                    {"rollcall/facts", "rollcall/store/finding", "rollcall/store/reasons"},
-	"rollcall/store/finding":            {},
-	"rollcall/store/reasons":            {},
-	"rollcall/webhooks":                 {"rollcall/store", "rollcall/jobs"},
-	"rollcall/history":                  {"rollcall/facts", "rollcall/store"},
-	"rollcall/history/clerkfake":        {},
-	"rollcall/history/stripefake":       {},
-	"rollcall/watch":                    {"rollcall/store", "rollcall/store/finding", "rollcall/internal/outbound"},
-	"rollcall/worker":                   {"rollcall/store", "rollcall/jobs", "rollcall/facts", "rollcall/history", "rollcall/watch"},
-	"rollcall/web":                      {"rollcall/store", "rollcall/store/finding", "rollcall/store/reasons", "rollcall/jobs", "rollcall/facts", "rollcall/watch", "rollcall/history", "rollcall/internal/actions"},
+	"rollcall/facts":                       {},
+	"rollcall/jobs":                        {},
+	"rollcall/metrics":                     {"rollcall/store", "rollcall/jobs"},
+	"rollcall/migrations":                  {},
+	"rollcall/internal/embedded":           {},
+	"rollcall/internal/outbound":           {},
+	"rollcall/internal/testing/browser":    {},
+	"rollcall/internal/testing/clerkfake":  {},
+	"rollcall/internal/testing/ha":         {"rollcall/internal/embedded"},
+	"rollcall/internal/testing/stripefake": {},
+	"rollcall/internal/testing/testdb":     {"rollcall/internal/embedded", "rollcall/migrations"},
+	"rollcall/store":                       {"rollcall/facts", "rollcall/store/finding", "rollcall/store/reasons"},
+	"rollcall/webhooks":                    {"rollcall/store", "rollcall/jobs"},
+	"rollcall/history":                     {"rollcall/facts", "rollcall/store"},
+	"rollcall/watch":                       {"rollcall/store", "rollcall/store/finding", "rollcall/internal/outbound"},
+	"rollcall/worker":                      {"rollcall/store", "rollcall/jobs", "rollcall/facts", "rollcall/history", "rollcall/watch"},
+	"rollcall/web":                         {"rollcall/store", "rollcall/store/finding", "rollcall/store/reasons", "rollcall/jobs", "rollcall/facts", "rollcall/watch", "rollcall/history", "rollcall/internal/actions"},
+	"rollcall/internal/actions":            {"rollcall/store", "rollcall/history"},
+	"rollcall/store/finding":               {},
+	"rollcall/store/reasons":               {},
 }
+
+// harness is below what only tests need. harnessUsers may import it outside of tests
+// too: they are no part of the program.
+const harness = "rollcall/internal/testing/"
+
+var harnessUsers = []string{"rollcall/bench", "rollcall/cmd/screenshots"}
 
 // Imports run one way, and only cmd and bench put the parts together.
 func TestLayout(t *testing.T) {
@@ -56,6 +63,9 @@ func TestLayout(t *testing.T) {
 		for _, i := range p.Imports {
 			if known && strings.HasPrefix(i, "rollcall/") && !slices.Contains(allowed, i) {
 				t.Errorf("%s imports %s", p.ImportPath, i)
+			}
+			if strings.HasPrefix(i, harness) && !strings.HasPrefix(p.ImportPath, harness) && !slices.Contains(harnessUsers, p.ImportPath) {
+				t.Errorf("%s imports %s, which is for tests", p.ImportPath, i)
 			}
 		}
 	}

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"rollcall/internal/browser"
+	"rollcall/internal/testing/browser"
 	"rollcall/web"
 )
 

@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"rollcall/history/clerkfake"
-	"rollcall/history/stripefake"
+	"rollcall/internal/testing/clerkfake"
+	"rollcall/internal/testing/stripefake"
 	"rollcall/store"
 	"rollcall/webhooks"
 )

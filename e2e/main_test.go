@@ -10,8 +10,8 @@ import (
 	"syscall"
 	"testing"
 
-	"rollcall/internal/browser"
-	"rollcall/internal/embedded/testdb"
+	"rollcall/internal/testing/browser"
+	"rollcall/internal/testing/testdb"
 	"rollcall/jobs"
 	"rollcall/store"
 	"rollcall/worker"

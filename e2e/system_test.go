@@ -19,7 +19,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"rollcall/internal/embedded"
-	"rollcall/internal/embedded/testdb"
+	"rollcall/internal/testing/testdb"
 	"rollcall/jobs"
 	"rollcall/migrations"
 	"rollcall/store"

@@ -13,8 +13,8 @@ import (
 	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/errgroup"
 
-	"rollcall/history/stripefake"
-	"rollcall/internal/embedded/testdb"
+	"rollcall/internal/testing/stripefake"
+	"rollcall/internal/testing/testdb"
 )
 
 func client(t testing.TB, url string) *redis.Client {

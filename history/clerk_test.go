@@ -13,7 +13,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"rollcall/history/clerkfake"
+	"rollcall/internal/testing/clerkfake"
 	"rollcall/store"
 )
 

@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"rollcall/history/stripefake"
+	"rollcall/internal/testing/stripefake"
 	"rollcall/store"
 )
 

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"rollcall/history/stripefake"
+	"rollcall/internal/testing/stripefake"
 	"rollcall/store"
 )
 

@@ -17,8 +17,8 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"rollcall/facts"
-	"rollcall/history/stripefake"
-	"rollcall/internal/embedded/testdb"
+	"rollcall/internal/testing/stripefake"
+	"rollcall/internal/testing/testdb"
 	"rollcall/store"
 )
 

@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"rollcall/facts"
-	"rollcall/history/stripefake"
+	"rollcall/internal/testing/stripefake"
 )
 
 // bought is what makes a session a paid one, of n line items and no metadata.

@@ -9,7 +9,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"rollcall/history/stripefake"
+	"rollcall/internal/testing/stripefake"
 	"rollcall/store"
 )
 

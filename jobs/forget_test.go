@@ -8,7 +8,7 @@ import (
 
 	"github.com/hibiken/asynq"
 
-	"rollcall/internal/embedded/testdb"
+	"rollcall/internal/testing/testdb"
 )
 
 func TestMain(m *testing.M) { testdb.Main(m) }

@@ -3,7 +3,7 @@ package metrics
 import (
 	"testing"
 
-	"rollcall/internal/embedded/testdb"
+	"rollcall/internal/testing/testdb"
 )
 
 func TestMain(m *testing.M) { testdb.Main(m) }

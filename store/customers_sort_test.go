@@ -16,7 +16,7 @@ import (
 	"pgregory.net/rapid"
 
 	"rollcall/facts"
-	"rollcall/internal/embedded/testdb"
+	"rollcall/internal/testing/testdb"
 	"rollcall/store"
 )
 

@@ -16,7 +16,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 	"pgregory.net/rapid"
 
-	"rollcall/internal/embedded/testdb"
+	"rollcall/internal/testing/testdb"
 	"rollcall/store"
 )
 

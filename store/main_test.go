@@ -4,7 +4,7 @@ import (
 	"context"
 	"testing"
 
-	"rollcall/internal/embedded/testdb"
+	"rollcall/internal/testing/testdb"
 	"rollcall/store"
 )
 

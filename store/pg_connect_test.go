@@ -6,7 +6,7 @@ import (
 	"net/url"
 	"testing"
 
-	"rollcall/internal/embedded/testdb"
+	"rollcall/internal/testing/testdb"
 	"rollcall/migrations"
 	"rollcall/store"
 )

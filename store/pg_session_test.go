@@ -17,7 +17,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"rollcall/facts"
-	"rollcall/internal/embedded/testdb"
+	"rollcall/internal/testing/ha"
+	"rollcall/internal/testing/testdb"
 	"rollcall/migrations"
 )
 
@@ -162,10 +163,15 @@ func TestVanishedWorkerBehindPgBouncer(t *testing.T) {
 	if _, err := migrations.Up(t.Context(), servers.DatabaseURL); err != nil {
 		t.Fatal(err)
 	}
-	pooler, err := servers.StartPgBouncer(t.Context())
+	pooler, err := ha.StartPgBouncer(t.Context(), servers)
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if err := pooler.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
 	vanish(t, servers.DatabaseURL, pooler.URL)
 	s, err := Open(t.Context(), servers.DatabaseURL, Options{})
 	if err != nil {

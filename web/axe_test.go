@@ -9,7 +9,7 @@ import (
 	"sync"
 	"testing"
 
-	"rollcall/internal/browser"
+	"rollcall/internal/testing/browser"
 )
 
 // axeSource is axe-core, which finds what keeps people from using a page.

@@ -15,8 +15,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"rollcall/internal/browser"
-	"rollcall/internal/embedded/testdb"
+	"rollcall/internal/testing/browser"
+	"rollcall/internal/testing/testdb"
 	"rollcall/jobs"
 	"rollcall/store"
 )

@@ -8,7 +8,7 @@ import (
 
 	"github.com/chromedp/chromedp/kb"
 
-	"rollcall/internal/browser"
+	"rollcall/internal/testing/browser"
 )
 
 // state is what a page may look like.

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"testing"
 
-	"rollcall/internal/browser"
+	"rollcall/internal/testing/browser"
 	"rollcall/store"
 )
 

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"rollcall/internal/browser"
+	"rollcall/internal/testing/browser"
 )
 
 // without is a phone in the dark that runs no scripts and asks for no motion.

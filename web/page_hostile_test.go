@@ -9,7 +9,7 @@ import (
 	"time"
 	"unicode"
 
-	"rollcall/internal/browser"
+	"rollcall/internal/testing/browser"
 )
 
 // hostile are texts that somebody may send to do harm, or that merely look it.

@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"rollcall/internal/browser"
+	"rollcall/internal/testing/browser"
 )
 
 // listed waits until the list has exactly these people, in this order.

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"rollcall/internal/browser"
+	"rollcall/internal/testing/browser"
 )
 
 func TestPageSignIn(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"rollcall/internal/embedded/testdb"
+	"rollcall/internal/testing/testdb"
 )
 
 // signInByForm signs in as an operator by the form, and returns the cookie's value.

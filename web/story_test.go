@@ -10,22 +10,25 @@ import (
 	"testing"
 	"time"
 
-	"rollcall/cmd/rollcall/story"
 	"rollcall/facts"
+	"rollcall/internal/scenario"
 	"rollcall/store"
 )
 
-// tell has the demo's story and the samples of real payloads told to a site, as
+// tell has the demo's scenario and the samples of real payloads told to a site, as
 // far as they have an end, and returns its stores.
 func (x *site) tell(t testing.TB) (stores []string) {
 	t.Helper()
-	told := story.Tell(now)
+	told, err := scenario.Load(now)
+	if err != nil {
+		t.Fatal(err)
+	}
 	var events []store.NewEvent
 	for _, e := range told.Events {
 		events = append(events, store.NewEvent{Source: e.Source, EventID: e.ID, Type: e.Type, OccurredAt: e.At, Payload: e.Body})
 	}
-	for _, s := range told.Stores {
-		stores = append(stores, s.ID)
+	for _, s := range told.Stores[:len(told.Stores)-1] { // the last is that of the past
+		stores = append(stores, s.Row["store"])
 	}
 	x.apply(t, append(events, samples(t)...))
 	return append(stores, "k57aurorastore00000000000000000a")
@@ -106,6 +109,6 @@ func TestStoryAsDescribed(t *testing.T) {
 		}
 	}
 	if customers < 30 || events < 200 {
-		t.Errorf("%d customers, %d events: the story has more", customers, events)
+		t.Errorf("%d customers, %d events: the scenario has more", customers, events)
 	}
 }

@@ -3,7 +3,7 @@ package webhooks
 import (
 	"testing"
 
-	"rollcall/internal/embedded/testdb"
+	"rollcall/internal/testing/testdb"
 )
 
 // event3K is a Stripe event of three kilobytes, verified with the second of two

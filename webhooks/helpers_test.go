@@ -16,7 +16,7 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/jackc/pgx/v5"
 
-	"rollcall/internal/embedded/testdb"
+	"rollcall/internal/testing/testdb"
 	"rollcall/jobs"
 	"rollcall/store"
 )

@@ -16,7 +16,7 @@ import (
 
 	"github.com/hibiken/asynq"
 
-	"rollcall/internal/embedded/testdb"
+	"rollcall/internal/testing/testdb"
 	"rollcall/store"
 )
 

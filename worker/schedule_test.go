@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"rollcall/history"
-	"rollcall/history/stripefake"
+	"rollcall/internal/testing/stripefake"
 	"rollcall/store"
 )
 

@@ -19,9 +19,9 @@ import (
 
 	"rollcall/facts"
 	"rollcall/history"
-	"rollcall/history/clerkfake"
-	"rollcall/history/stripefake"
-	"rollcall/internal/embedded/testdb"
+	"rollcall/internal/testing/clerkfake"
+	"rollcall/internal/testing/stripefake"
+	"rollcall/internal/testing/testdb"
 	"rollcall/migrations"
 	"rollcall/store"
 )

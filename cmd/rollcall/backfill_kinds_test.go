@@ -12,7 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"rollcall/history"
-	"rollcall/internal/embedded/testdb"
+	"rollcall/internal/testing/testdb"
 	"rollcall/store"
 )
 

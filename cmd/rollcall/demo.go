@@ -1,33 +1,33 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"time"
+	"strings"
 
-	"rollcall/cmd/rollcall/story"
+	"rollcall/cmd/rollcall/internal/demo"
+	"rollcall/facts"
+	"rollcall/webhooks"
 )
 
 type demoCmd struct {
-	Exit bool   `name:"exit" help:"Stop when the lists are printed: status 0 if they are what the story says, else 1."`
+	Exit bool   `name:"exit" help:"Stop when the lists are printed: status 0 if they are what the scenario says, else 1."`
 	Seed uint64 `name:"seed" placeholder:"N" help:"Shuffle as an earlier demo did, which printed this number."`
 }
 
 // Help is shown below the usage.
 func (demoCmd) Help() string {
-	return `Does what dev does, on a database of its own that is emptied first (so the data of dev on the same folder is left alone). It loads the history of a store that was there before and lets backfills bring its customers in; then it plays some weeks of three other stores: Clerk, Stripe and the platform send signed webhooks over HTTP, late, doubled and in random order. Then it prints the customer lists, as the API gives them, and compares them with what the story says.`
+	return `Does what dev does, on a database of its own that is emptied first (so the data of dev on the same folder is left alone). It loads the history of a store that was there before and lets backfills bring its customers in; then it plays some weeks of three other stores: Clerk, Stripe and the platform send signed webhooks over HTTP, late, repeated and in random order. Then it prints the customer lists, as the API gives them, and compares them with what the scenario says.`
 }
-
-// patience is how long the demo waits for its events to be worked through.
-const patience = time.Minute
 
 func (c demoCmd) Run(e *env) error {
 	if e.LogLevel == "info" {
 		e.LogLevel = "error" // it provokes warnings on purpose, amid what it prints
 	}
-	e.StripeMode = new("any") // the story has test events
+	e.StripeMode = new("any") // the scenario has test events
 	fmt.Fprintln(e.err, "Starting …")
 	d, err := e.startDev(e.logger(e.err), func(at where) (where, func() error, error) { return playground(e, at) })
 	if err != nil {
@@ -51,52 +51,75 @@ func (c demoCmd) Run(e *env) error {
 	return d.wait(e)
 }
 
-// play tells the story and tells whether the lists agree with it.
+// play plays the scenario and tells whether the lists agree with it.
 func (c demoCmd) play(e *env, d *dev) (right bool, err error) {
 	if c.Seed == 0 {
 		c.Seed = rand.Uint64N(999999) + 1
 	}
-	now := time.Now()
-	past, told := story.Past(now), story.Tell(now)
-	p := newPlayer(d, rand.New(rand.NewPCG(c.Seed, 0)))
-	first, second := p.plan(told.Events)
-	missed, err := p.bringPast(past)
+	p, err := demo.New(d.target(), c.Seed)
 	if err != nil {
 		return false, err
 	}
-	began := time.Now()
-	if err := p.perform(e, first); err != nil {
+	if err := bringPast(e, p); err != nil {
 		return false, err
 	}
-	lists, err := p.lists(e, told.Stores)
-	if err != nil {
+	if err := p.Play(e); err != nil {
 		return false, err
 	}
-	then := total(told.Stores, lists)
-	if err := p.perform(e, second); err != nil {
-		return false, err
-	}
-	if err := p.forge(e, told.Events[0]); err != nil {
-		return false, err
-	}
-	took := time.Since(began)
-	whole := story.Story{Events: told.Events, Absent: told.Absent, Stores: append(told.Stores, past.Stores...)}
-	if lists, err = p.lists(e, whole.Stores); err != nil {
-		return false, err
-	}
-	printLists(e.out, whole, lists)
-	p.summary(e.out, took, then, total(told.Stores, lists), c.Seed)
-	differences := append(missed, compare(whole, lists)...)
-	differences = append(differences, p.compareCounts(told.Events)...)
+	printLists(e.out, p)
+	printSent(e.out, p.Sent, c.Seed)
+	differences := p.Differences()
 	return len(differences) == 0, verdict(e.out, differences)
+}
+
+// target is what the demo needs to know of a dev.
+func (d *dev) target() demo.Target {
+	c, bar := d.env.Config, d.env.progress()
+	secret := func(list *string) string {
+		first, _, _ := strings.Cut(given(list), ",")
+		return strings.TrimSpace(first)
+	}
+	return demo.Target{
+		URL: d.url, AdminToken: given(c.AdminToken), Show: bar.show, Clear: bar.clear,
+		Secrets: map[string]string{
+			webhooks.Stripe: secret(c.StripeSecrets), webhooks.Clerk: secret(c.ClerkSecrets), webhooks.Platform: secret(c.PlatformSecrets),
+		},
+		Keep: func(ctx context.Context, past facts.Set) error {
+			s, err := d.env.openAt(d.at.database)
+			if err != nil {
+				return err
+			}
+			defer s.Close()
+			return s.Keep(ctx, past)
+		},
+	}
+}
+
+// bringPast loads what happened before, and brings it in by backfills.
+func bringPast(e *env, p *demo.Player) error {
+	customers, err := p.LoadPast(e)
+	if err != nil {
+		return err
+	}
+	last := p.Scenario.Stores[len(p.Scenario.Stores)-1]
+	fmt.Fprintf(e.out, "\n%s was there before Rollcall. What its people did is loaded, and its list\nhas %d customers. Two backfills bring them in:\n\n",
+		last.Row["name"], customers)
+	for _, want := range p.Scenario.Backfills {
+		b, err := p.Backfill(e, want)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(e.out, "  %s\n  %s\n", opening(b), closing(b))
+	}
+	return nil
 }
 
 func verdict(w io.Writer, differences []string) error {
 	if len(differences) == 0 {
-		_, err := fmt.Fprintln(w, "\nThe lists are what the story says.")
+		_, err := fmt.Fprintln(w, "\nThe lists are what the scenario says.")
 		return err
 	}
-	fmt.Fprintf(w, "\nTHE LISTS ARE NOT WHAT THE STORY SAYS: %s\n", count(len(differences), "difference"))
+	fmt.Fprintf(w, "\nTHE LISTS ARE NOT WHAT THE SCENARIO SAYS: %s\n", count(len(differences), "difference"))
 	for _, d := range differences {
 		fmt.Fprintln(w, "  "+d)
 	}

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"rollcall/cmd/rollcall/internal/demo"
 	"rollcall/cmd/rollcall/internal/show"
-	"rollcall/cmd/rollcall/story"
 	"rollcall/store"
 )
 
@@ -15,37 +15,36 @@ import (
 const listed = 12
 
 // printLists prints the lists of all stores, as the API gave them.
-func printLists(w io.Writer, told story.Story, lists map[string]list) {
+func printLists(w io.Writer, p *demo.Player) {
 	now := time.Now()
-	for _, s := range told.Stores {
-		l := lists[s.ID]
-		fmt.Fprintf(w, "\n%s  (%s)\n\n", s.Name, s.ID)
+	for _, s := range p.Scenario.Stores {
+		l := p.Lists[s.Row["store"]]
+		fmt.Fprintf(w, "\n%s  (%s)\n\n", s.Row["name"], s.Row["store"])
 		t := table{head: []string{"NAME", "EMAIL", "TYPE", "STATUS", "SPENT", "LAST ACTIVITY"}, indent: "  "}
-		for i, c := range l.customers {
-			if i == listed {
-				break
-			}
-			r := rowOf(c)
-			t.add(r.name, r.email, show.Types[r.kind], r.status, orDash(r.spent), ago(now.Sub(r.lastActivity)))
+		for _, c := range l.Customers[:min(listed, len(l.Customers))] {
+			t.add(deref(c.Name), c.Email, show.Types[c.Type], c.Status, orDash(monies(c.TotalSpent)), ago(now.Sub(deref(c.LastActivityAt))))
 			if things := has(c); things != "" {
 				t.add("  " + things)
 			}
 		}
 		t.print(w)
-		if more := len(l.customers) - listed; more > 0 {
+		if more := len(l.Customers) - listed; more > 0 {
 			fmt.Fprintf(w, "  … and %d more\n", more)
 		}
-		fmt.Fprintf(w, "\n  %s\n", statsText(l.stats))
+		fmt.Fprintf(w, "\n  %s\n", statsText(l.Stats))
 	}
 	fmt.Fprintf(w, "\nOn no list, and rightly so:\n")
 	t := table{head: []string{"NAME", "EMAIL", "WHY"}, indent: "  "}
-	for _, a := range told.Absent {
-		t.add(a.Name, a.Email, a.Why)
+	for _, a := range p.Scenario.Absent {
+		t.add(a["name"], a["email"], a["absent"])
 	}
 	t.print(w)
 }
 
-// kinds are the types as a creator reads them.
+func statsText(s store.Stats) string {
+	return fmt.Sprintf("%s: %s, %d paying, %s; %d active; %s",
+		count(int(s.Total), "customer"), count(int(s.Leads), "lead"), s.Paying, count(int(s.Subscribers), "subscriber"), s.Active, monies(s.Revenue))
+}
 
 // has is all that a customer has: courses, what else was bought, plans.
 func has(c store.Customer) string {
@@ -55,7 +54,7 @@ func has(c store.Customer) string {
 	}
 	var parts []string
 	for _, v := range c.Courses {
-		parts = append(parts, courseText(v.Title, v.Progress)+prices[v.ID])
+		parts = append(parts, fmt.Sprintf("%s %.3g %%", v.Title, v.Progress)+prices[v.ID])
 		delete(prices, v.ID)
 	}
 	for _, p := range c.Purchases {
@@ -87,21 +86,13 @@ func orDash(s string) string {
 	return s
 }
 
-// total is how many customers the lists of stores have.
-func total(stores []story.Store, lists map[string]list) (n int) {
-	for _, s := range stores {
-		n += len(lists[s.ID].customers)
-	}
-	return n
-}
-
-// summary prints what was sent, and what became of it.
-func (p *player) summary(w io.Writer, took time.Duration, then, now int, seed uint64) {
+// printSent prints what was sent, and what became of it.
+func printSent(w io.Writer, s demo.Sent, seed uint64) {
 	fmt.Fprintf(w, `
 Sent: %d webhooks in %d requests over %d connections, in random order (--seed %d),
-  %d of them twice, %d before something they lean on, %d held back until all the
+  %d of them twice, %d before something they name, %d held back until all the
   others were through (the lists then had %d customers, now %d).
   One forged webhook was refused. Sent and worked through in %.1f s:
   %s.
-`, p.events, p.requests, senders, seed, p.doubled, p.late, p.held, then, now, took.Seconds(), countsLine(p.counts))
+`, s.Events, s.Requests, demo.Senders, seed, s.Doubled, s.Late, s.Held, s.Then, s.Now, s.Took.Seconds(), countsLine(s.Counts))
 }

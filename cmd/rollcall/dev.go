@@ -103,7 +103,7 @@ func (d *dev) startServers() (at where, err error) {
 	if at.database != "" && at.redis != "" {
 		return at, os.MkdirAll(e.Data, 0o700)
 	}
-	d.servers, err = embedded.Start(e, embedded.Options{Dir: e.Data, RedisFallback: true, Restart: true, Log: d.log})
+	d.servers, err = embedded.Start(e, embedded.Options{Dir: e.Data, Restart: true, Log: d.log})
 	if err != nil {
 		return at, err
 	}

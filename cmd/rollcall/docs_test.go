@@ -22,10 +22,10 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/jackc/pgx/v5"
 
-	"rollcall/history/clerkfake"
-	"rollcall/history/stripefake"
 	"rollcall/internal/embedded"
-	"rollcall/internal/embedded/testdb"
+	"rollcall/internal/testing/clerkfake"
+	"rollcall/internal/testing/stripefake"
+	"rollcall/internal/testing/testdb"
 )
 
 // The commands of the documents are run as they stand: all blocks of one document,

@@ -9,7 +9,7 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
-	"rollcall/history/clerkfake"
+	"rollcall/internal/testing/clerkfake"
 	"rollcall/jobs"
 	"rollcall/store/finding"
 	"rollcall/watch"

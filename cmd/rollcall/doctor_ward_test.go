@@ -21,10 +21,10 @@ import (
 
 	"rollcall/cmd/rollcall/internal/doctor"
 	"rollcall/cmd/rollcall/internal/show"
-	"rollcall/history/clerkfake"
-	"rollcall/history/stripefake"
 	"rollcall/internal/embedded"
-	"rollcall/internal/embedded/testdb"
+	"rollcall/internal/testing/clerkfake"
+	"rollcall/internal/testing/stripefake"
+	"rollcall/internal/testing/testdb"
 	"rollcall/migrations"
 	"rollcall/store"
 	"rollcall/store/finding"

@@ -18,9 +18,9 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
-	"rollcall/history/clerkfake"
-	"rollcall/history/stripefake"
 	"rollcall/internal/embedded"
+	"rollcall/internal/testing/clerkfake"
+	"rollcall/internal/testing/stripefake"
 	"rollcall/jobs"
 	"rollcall/store"
 )

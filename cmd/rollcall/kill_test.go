@@ -21,7 +21,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"rollcall/internal/embedded"
-	"rollcall/internal/embedded/testdb"
+	"rollcall/internal/testing/testdb"
 	"rollcall/migrations"
 	"rollcall/webhooks"
 )

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"os"
@@ -20,7 +19,7 @@ import (
 	"testing"
 	"time"
 
-	"rollcall/cmd/rollcall/story"
+	"rollcall/cmd/rollcall/internal/demo"
 	"rollcall/webhooks"
 )
 
@@ -246,9 +245,12 @@ func TestDashboard(t *testing.T) {
 // tellPast brings in the history of a store, so that there are backfills to see.
 func tellPast(t *testing.T, d *dev) {
 	t.Helper()
-	missed, err := newPlayer(d, rand.New(rand.NewPCG(1, 0))).bringPast(story.Past(time.Now()))
-	if err != nil || len(missed) > 0 {
-		t.Fatal(missed, err)
+	p, err := demo.New(d.target(), 1)
+	if err == nil {
+		err = bringPast(d.env, p)
+	}
+	if err != nil || len(p.Missed) > 0 {
+		t.Fatal(p.Missed, err)
 	}
 }
 

@@ -4,14 +4,12 @@ import (
 	"cmp"
 	"errors"
 	"os"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/alecthomas/kong"
 
-	"rollcall/cmd/rollcall/story"
 	"rollcall/facts"
 	"rollcall/store"
 )
@@ -111,35 +109,5 @@ func TestAlertSettings(t *testing.T) {
 	c := Config{AlertURL: ptrTo("https://hooks.example/x"), AlertSecret: ptrTo("whsec_aHVzaGh1c2hodXNoaHVzaGh1c2g=")}
 	if a, err := c.alert(); a == nil || err != nil || c.checkAlert() != nil {
 		t.Errorf("%v %v %v", a, err, c.checkAlert())
-	}
-}
-
-// TestCompare: the demo sees what is missing, wrong, or too much.
-func TestCompare(t *testing.T) {
-	told := story.Tell(time.Now())
-	var n int
-	for _, s := range told.Stores {
-		n += len(s.Customers) + 1 // and the store's figures
-	}
-	if got := compare(told, nil); len(got) != n {
-		t.Errorf("%d differences to empty lists, want %d: %q", len(got), n, got)
-	}
-	john := told.Stores[0].Customers[slices.IndexFunc(told.Stores[0].Customers, func(c *story.Customer) bool { return c.Name == "John Doe" })]
-	want := rowToBe(john)
-	if want.spent != "$299.00" || want.kind != "paying" || want.courses[1] != "Mixing Basics 45 %" {
-		t.Errorf("John Doe is %+v", want)
-	}
-	got := want
-	got.spent, got.lastActivity = "$298.00", want.lastActivity.Add(time.Second)
-	differences := compareRow("A", want, map[string]row{want.email: got})
-	if len(differences) != 2 || !strings.Contains(differences[0], `spent is "$298.00", the story says "$299.00"`) {
-		t.Errorf("%q", differences)
-	}
-	lists := map[string]list{told.Stores[0].ID: {customers: []store.Customer{{Email: "who@example.com"}, {Email: "who@example.com"}}}}
-	all := strings.Join(compare(told, lists), "\n")
-	for _, want := range []string{"who@example.com is on the list twice", "who@example.com is on the list and should not be"} {
-		if !strings.Contains(all, want) {
-			t.Errorf("no %q in\n%s", want, all)
-		}
 	}
 }

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"rollcall/history/clerkfake"
-	"rollcall/history/stripefake"
+	"rollcall/internal/testing/clerkfake"
+	"rollcall/internal/testing/stripefake"
 )
 
 // composeOnly are the variables that docker-compose.yml makes the URLs of.

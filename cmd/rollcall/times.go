@@ -60,3 +60,11 @@ func readTime(text string) (at time.Time, span time.Duration, ok bool) {
 	}
 	return at, span, err == nil && span > 0 && span <= maxSpan
 }
+
+// deref is the zero value of what is not there.
+func deref[T any](p *T) (v T) {
+	if p != nil {
+		v = *p
+	}
+	return v
+}

@@ -30,7 +30,7 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
-	"rollcall/internal/browser"
+	"rollcall/internal/testing/browser"
 )
 
 const (

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"rollcall/internal/embedded/testdb"
+	"rollcall/internal/testing/testdb"
 	"rollcall/webhooks"
 )
 

@@ -19,7 +19,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"rollcall/facts"
-	"rollcall/internal/embedded/testdb"
+	"rollcall/internal/testing/testdb"
 	"rollcall/store"
 	"rollcall/webhooks"
 )

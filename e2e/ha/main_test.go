@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"rollcall/internal/embedded/testdb"
+	"rollcall/internal/testing/testdb"
 )
 
 // program is the path of rollcall.

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"rollcall/internal/embedded"
+	"rollcall/internal/testing/ha"
 	"rollcall/migrations"
 )
 
@@ -16,7 +17,7 @@ import (
 func TestPgBouncer(t *testing.T) {
 	t.Parallel()
 	servers := startServers(t, embedded.Options{Temporary: true})
-	major, minor, err := embedded.PgBouncerVersion()
+	major, minor, err := ha.PgBouncerVersion()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,10 +35,11 @@ func TestPgBouncer(t *testing.T) {
 func bounced(t *testing.T, servers *embedded.Servers, setting, mode string) {
 	t.Logf("PgBouncer with %q, pgx with %q", setting, mode)
 	ctx := context.Background()
-	pooler, err := servers.StartPgBouncer(ctx, "default_pool_size = 8", "server_login_retry = 1", setting)
+	pooler, err := ha.StartPgBouncer(ctx, servers, "default_pool_size = 8", "server_login_retry = 1", setting)
 	if err != nil {
 		t.Fatal(err)
 	}
+	stopAtEnd(t, pooler.Stop)
 	through, err := url.Parse(pooler.URL)
 	if err != nil {
 		t.Fatal(err)
@@ -90,10 +92,11 @@ func bounced(t *testing.T, servers *embedded.Servers, setting, mode string) {
 func TestMigrateThroughPgBouncer(t *testing.T) {
 	t.Parallel()
 	servers := startServers(t, embedded.Options{Temporary: true})
-	pooler, err := servers.StartPgBouncer(t.Context())
+	pooler, err := ha.StartPgBouncer(t.Context(), servers)
 	if err != nil {
 		t.Fatal(err)
 	}
+	stopAtEnd(t, pooler.Stop)
 	results := make(chan int)
 	for range 4 {
 		go func() {

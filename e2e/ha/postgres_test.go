@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"rollcall/internal/embedded"
+	"rollcall/internal/testing/ha"
 	"rollcall/migrations"
 	"rollcall/store"
 	"rollcall/webhooks"
@@ -77,7 +78,7 @@ func TestPostgresFailover(t *testing.T) {
 		if err := primary.KillPostgres(); err != nil {
 			t.Fatal(err)
 		}
-		if err := standby.Promote(t.Context()); err != nil {
+		if err := ha.Promote(t.Context(), standby); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -123,7 +124,7 @@ func TestStandby(t *testing.T) {
 		t.Fatal(err)
 	}
 	startPostgres(t, standby)
-	if err := standby.Promote(t.Context()); err != nil {
+	if err := ha.Promote(t.Context(), standby); err != nil {
 		t.Fatal(err)
 	}
 	wait(t, "the new primary", func() bool { _, err := kept("evt_3"); return err == nil })
@@ -142,7 +143,7 @@ func TestFormerPrimary(t *testing.T) {
 	ready(t, writer)
 	ready(t, watcher)
 	execute(t, primary, `ALTER SYSTEM SET default_transaction_read_only = on`, `SELECT pg_reload_conf()`)
-	if err := standby.Promote(t.Context()); err != nil {
+	if err := ha.Promote(t.Context(), standby); err != nil {
 		t.Fatal(err)
 	}
 	look := newSystem(t, "", "", primary.DatabaseURL)

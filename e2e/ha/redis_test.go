@@ -10,16 +10,16 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"rollcall/history"
-	"rollcall/history/stripefake"
-	"rollcall/internal/embedded"
-	"rollcall/internal/embedded/testdb"
+	"rollcall/internal/testing/ha"
+	"rollcall/internal/testing/stripefake"
+	"rollcall/internal/testing/testdb"
 	"rollcall/jobs"
 )
 
 // The Redis that sentinels watch over is killed: a replica takes over.
 func TestSentinelFailover(t *testing.T) {
 	t.Parallel()
-	servers, err := embedded.StartSentinels(t.Context())
+	servers, err := ha.StartSentinels(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +30,7 @@ func TestSentinelFailover(t *testing.T) {
 // The node of a cluster that has a queue is killed: its replica takes over.
 func TestClusterFailover(t *testing.T) {
 	t.Parallel()
-	servers, err := embedded.StartRedisCluster(t.Context())
+	servers, err := ha.StartRedisCluster(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"rollcall/internal/embedded/testdb"
+	"rollcall/internal/testing/testdb"
 )
 
 // All processes are replaced one by one under load, as by a new version: senders

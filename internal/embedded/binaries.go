@@ -23,7 +23,7 @@ const oldestPostgres = 14
 type search struct {
 	path     string   // as in PATH
 	postgres []string // patterns of folders with initdb and postgres
-	redis    []string // patterns of folders with redis-server
+	redis    []string // patterns of folders with redis-server and the like
 }
 
 // usualPlaces is PATH, then where Debian, Red Hat, Homebrew and Postgres.app put
@@ -114,14 +114,21 @@ func missingPostgres(major int, seen []string) error {
 
 // redisServer returns the program's path.
 func (s *search) redisServer() (string, error) {
+	return s.find("redis-server", "run `make setup`, or install it (Debian, Ubuntu: apt-get install redis-server; Homebrew: brew install redis)")
+}
+
+// Find returns the path of a program for tests.
+func Find(program string) (string, error) {
+	return usualPlaces().find(program, "run `make setup-test`, or install it")
+}
+
+func (s *search) find(name, how string) (string, error) {
 	for _, dir := range append(filepath.SplitList(s.path), s.glob(s.redis)...) {
-		if program := filepath.Join(dir, "redis-server"); executable(program) {
+		if program := filepath.Join(dir, name); executable(program) {
 			return program, nil
 		}
 	}
-	return "", fmt.Errorf("%w: redis-server, neither on PATH nor in the usual folders; "+
-		"run `make setup`, or install it (Debian, Ubuntu: apt-get install redis-server; Homebrew: brew install redis)",
-		ErrMissing)
+	return "", fmt.Errorf("%w: %s, neither on PATH nor in the usual folders; %s", ErrMissing, name, how)
 }
 
 // glob returns the folders that the patterns name.

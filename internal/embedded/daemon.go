@@ -21,37 +21,38 @@ const portTries = 3
 // errEnded: the server ended instead of answering.
 var errEnded = errors.New("it ended at once")
 
-// daemon is a server program that can be started again and again on one port.
-type daemon struct {
-	name   string
-	signal syscall.Signal // asks for an orderly end
-	path   string         // of <path>.log and <path>.lock
-	log    *slog.Logger
+// A Daemon is a server program that can be started again and again on one port,
+// and ends with this process.
+type Daemon struct {
+	Name   string
+	Signal syscall.Signal // asks for an orderly end
+	Path   string         // of <path>.log and <path>.lock
+	Log    *slog.Logger
 
-	command func(port int) (command, error)
-	ping    func(ctx context.Context, port int) error
-	ended   func() // it did, though nobody asked; nil: nobody wants to know
+	Command func(port int) (Command, error)
+	Ping    func(ctx context.Context, port int) error
+	Ended   func() // it did, though nobody asked; nil: nobody wants to know
 
-	port int // 0 until the first start
+	Port int // 0 until the first start
 	proc *process
 }
 
-// start starts the server and returns when it answers. The first start chooses
+// Start starts the server and returns when it answers. The first start chooses
 // a free port and keeps it.
-func (d *daemon) start(ctx context.Context) error {
+func (d *Daemon) Start(ctx context.Context) error {
 	if d.running() {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	if d.port != 0 {
-		return d.launch(ctx, d.port)
+	if d.Port != 0 {
+		return d.launch(ctx, d.Port)
 	}
 	var err error
 	for range portTries {
-		port := freePort()
+		port := FreePort()
 		if err = d.launch(ctx, port); err == nil {
-			d.port = port
+			d.Port = port
 			return nil
 		}
 		// Not asked: whether the port was taken. Another process looking for a
@@ -63,7 +64,7 @@ func (d *daemon) start(ctx context.Context) error {
 	return err
 }
 
-func (d *daemon) running() bool {
+func (d *Daemon) running() bool {
 	if d.proc == nil {
 		return false
 	}
@@ -77,18 +78,18 @@ func (d *daemon) running() bool {
 
 // launch runs the server on port. If it does not come up it is gone when launch
 // returns, and the error has the end of its log.
-func (d *daemon) launch(ctx context.Context, port int) error {
-	lock, err := waitLock(ctx, d.path+".lock")
+func (d *Daemon) launch(ctx context.Context, port int) error {
+	lock, err := waitLock(ctx, d.Path+".lock")
 	if err != nil {
-		return fmt.Errorf("the %s of an earlier run has not ended: %w", d.name, err)
+		return fmt.Errorf("the %s of an earlier run has not ended: %w", d.Name, err)
 	}
 	defer lock.Close() // the server has its own copy
-	output, err := os.OpenFile(d.path+".log", os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	output, err := os.OpenFile(d.Path+".log", os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
 	}
 	defer output.Close()
-	c, err := d.command(port)
+	c, err := d.Command(port)
 	if err != nil {
 		return err
 	}
@@ -99,14 +100,14 @@ func (d *daemon) launch(ctx context.Context, port int) error {
 	if err := d.await(ctx, port); err != nil {
 		d.proc.end(syscall.SIGKILL)
 		return fmt.Errorf("%s did not start on port %d: %w; the end of %s.log:\n%s",
-			d.name, port, err, d.path, tail(d.path+".log", 15))
+			d.Name, port, err, d.Path, tail(d.Path+".log", 15))
 	}
 	go d.watch(d.proc)
 	return nil
 }
 
 // await polls until the server answers, dies or runs out of time.
-func (d *daemon) await(ctx context.Context, port int) error {
+func (d *Daemon) await(ctx context.Context, port int) error {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	var last error
@@ -118,31 +119,32 @@ func (d *daemon) await(ctx context.Context, port int) error {
 			return fmt.Errorf("%w (last answer: %v)", context.Cause(ctx), last)
 		case <-tick.C:
 		}
-		if last = d.ping(ctx, port); last == nil {
+		if last = d.Ping(ctx, port); last == nil {
 			return nil
 		}
 	}
 }
 
 // watch reports the end of a server that nobody asked to end.
-func (d *daemon) watch(p *process) {
+func (d *Daemon) watch(p *process) {
 	<-p.exited
 	if p.expected.Load() {
 		return
 	}
-	d.log.Error("server ended unexpectedly", "server", d.name, "error", p.err, "log", d.path+".log")
-	if d.ended != nil {
-		d.ended()
+	d.Log.Error("server ended unexpectedly", "server", d.Name, "error", p.err, "log", d.Path+".log")
+	if d.Ended != nil {
+		d.Ended()
 	}
 }
 
-func (d *daemon) stop() error { return d.end(d.signal) }
+// Stop asks the server to end, and waits.
+func (d *Daemon) Stop() error { return d.end(d.Signal) }
 
-// kill is for tests of failure. A Postgres killed leaves backends that end a
+// Kill is for tests of failure. A Postgres killed leaves backends that end a
 // moment later; the next start waits for them by the lock they hold.
-func (d *daemon) kill() error { return d.end(syscall.SIGKILL) }
+func (d *Daemon) Kill() error { return d.end(syscall.SIGKILL) }
 
-func (d *daemon) end(sig syscall.Signal) error {
+func (d *Daemon) end(sig syscall.Signal) error {
 	if !d.running() {
 		return nil
 	}
@@ -159,11 +161,11 @@ func tail(path string, lines int) string {
 	return string(bytes.Join(all[max(0, len(all)-lines):], []byte("\n")))
 }
 
-// freePort finds a port of 127.0.0.1 that is free now. It stays below the ranges
+// FreePort finds a port of 127.0.0.1 that is free now. It stays below the ranges
 // from which Linux (32768) and macOS (49152) take ports for outgoing
 // connections: while a server is stopped, its port is then not given away to a
 // client trying to reach it.
-func freePort() int {
+func FreePort() int {
 	for range 1000 {
 		if port := 15000 + rand.IntN(17000); portFree(port) {
 			return port
@@ -180,5 +182,8 @@ func portFree(port int) bool {
 	l.Close()
 	return true
 }
+
+// Addr is where the server listens.
+func (d *Daemon) Addr() string { return loopback(d.Port) }
 
 func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }

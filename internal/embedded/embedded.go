@@ -50,11 +50,8 @@ type Options struct {
 	// Settings of Postgres, name=value, override ours.
 	Settings []string
 	// StandbyOf makes Postgres a standby that follows another, with its settings,
-	// until Promote. No Redis comes with it. For Temporary data only.
+	// until it is promoted. No Redis comes with it. For Temporary data only.
 	StandbyOf *Servers
-	// RedisFallback takes an imitation of Redis inside this process where no
-	// redis-server is installed.
-	RedisFallback bool
 	// Restart starts a server again that ended though nobody asked it to. If it
 	// does not start, Lost tells.
 	Restart bool
@@ -64,11 +61,11 @@ type Options struct {
 	search *search // narrowed by tests; nil: the usual places
 }
 
-// server is what Servers starts and stops: a child process or an imitation.
+// server is what Servers starts and stops.
 type server interface {
-	start(ctx context.Context) error // again on the same port
-	stop() error                     // no-op if not running
-	kill() error                     // as if the machine had failed
+	Start(ctx context.Context) error // again on the same port
+	Stop() error                     // does nothing if it does not run
+	Kill() error                     // as if the machine had failed
 }
 
 // Servers is a running Postgres and Redis. Its methods may be called from any
@@ -98,7 +95,6 @@ type Servers struct {
 	stopped  bool
 	postgres server
 	redis    server
-	poolers  []server
 	cluster  *cluster // of postgres
 	password string   // of the role rollcall
 	remove   []string // folders that end with the servers
@@ -195,9 +191,9 @@ func (s *Servers) Stop() error {
 	}
 	s.stopped = true
 	var g errgroup.Group
-	for _, srv := range append(s.poolers, s.redis, s.postgres) {
+	for _, srv := range []server{s.redis, s.postgres} {
 		if srv != nil {
-			g.Go(srv.stop)
+			g.Go(srv.Stop)
 		}
 	}
 	err := g.Wait()
@@ -218,19 +214,19 @@ func (s *Servers) release() error {
 }
 
 // StopPostgres shuts Postgres down (clients are cut off) until StartPostgres.
-func (s *Servers) StopPostgres() error { return s.do(s.postgres.stop) }
+func (s *Servers) StopPostgres() error { return s.do(s.postgres.Stop) }
 
 // KillPostgres ends Postgres as a crash would.
-func (s *Servers) KillPostgres() error { return s.do(s.postgres.kill) }
+func (s *Servers) KillPostgres() error { return s.do(s.postgres.Kill) }
 
 // StartPostgres starts Postgres again at the same addresses.
 func (s *Servers) StartPostgres(ctx context.Context) error { return s.restart(ctx, s.postgres) }
 
 // StopRedis shuts Redis down, its data saved, until StartRedis.
-func (s *Servers) StopRedis() error { return s.do(s.redis.stop) }
+func (s *Servers) StopRedis() error { return s.do(s.redis.Stop) }
 
 // KillRedis ends Redis as a crash would; temporary data is then lost.
-func (s *Servers) KillRedis() error { return s.do(s.redis.kill) }
+func (s *Servers) KillRedis() error { return s.do(s.redis.Kill) }
 
 // StartRedis starts Redis again at the same address.
 func (s *Servers) StartRedis(ctx context.Context) error { return s.restart(ctx, s.redis) }
@@ -247,7 +243,7 @@ func (s *Servers) revive(name string, srv server) {
 		if s.stopped {
 			return nil
 		}
-		return srv.start(s.life)
+		return srv.Start(s.life)
 	})
 	if err == nil {
 		s.opts.Log.Info("server started again", "server", name)
@@ -268,6 +264,6 @@ func (s *Servers) restart(ctx context.Context, srv server) error {
 		if s.stopped {
 			return errors.New("embedded: the servers are stopped for good; use Start")
 		}
-		return srv.start(ctx)
+		return srv.Start(ctx)
 	})
 }

@@ -38,7 +38,7 @@ func stay(dir string) {
 		fmt.Println(err)
 		os.Exit(1)
 	}
-	fmt.Println(s.postgres.(*daemon).proc.cmd.Process.Pid, s.redis.(*disposable).proc.cmd.Process.Pid)
+	fmt.Println(s.postgres.(*Daemon).proc.cmd.Process.Pid, s.redis.(*disposable).proc.cmd.Process.Pid)
 	select {}
 }
 
@@ -320,25 +320,6 @@ func TestMissing(t *testing.T) {
 	}
 }
 
-// TestFallback: without redis-server, and if the caller allows it, an imitation.
-func TestFallback(t *testing.T) {
-	t.Parallel()
-	found, err := usualPlaces().findPostgres(0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := start(t, Options{Temporary: true, RedisFallback: true, search: &search{postgres: []string{found.bin}}})
-	put(t, s, "imitated")
-	want(t, s, "imitated")
-	if err := s.StopRedis(); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.StartRedis(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	want(t, s, "imitated")
-}
-
 // TestAwkwardFolders: closed to the account Postgres runs as (if we are root),
 // too long for a socket's name, with characters that are special in URLs.
 func TestAwkwardFolders(t *testing.T) {
@@ -370,7 +351,7 @@ func TestAwkwardFolders(t *testing.T) {
 }
 
 // crash kills a server from outside, and returns when it is gone.
-func crash(t *testing.T, d *daemon) {
+func crash(t *testing.T, d *Daemon) {
 	t.Helper()
 	p := d.proc
 	if err := p.cmd.Process.Kill(); err != nil {
@@ -399,12 +380,12 @@ func TestRestart(t *testing.T) {
 	t.Parallel()
 	s := start(t, Options{Dir: dataDir(t), Restart: true})
 	put(t, s, "kept")
-	crash(t, s.postgres.(*daemon))
+	crash(t, s.postgres.(*Daemon))
 	eventually(t, func() error { return reach(t, s.DatabaseURL) })
 	want(t, s, "kept")
 	client := redisClient(t, s)
 	defer client.Close()
-	crash(t, s.redis.(*disposable).daemon)
+	crash(t, s.redis.(*disposable).Daemon)
 	eventually(t, func() error { return client.Ping(t.Context()).Err() })
 	if got := postgresMark(t, s); got != "kept" {
 		t.Errorf("Postgres has %q", got)
@@ -412,7 +393,7 @@ func TestRestart(t *testing.T) {
 	if err := os.Remove(filepath.Join(s.cluster.data(), "PG_VERSION")); err != nil {
 		t.Fatal(err)
 	}
-	crash(t, s.postgres.(*daemon))
+	crash(t, s.postgres.(*Daemon))
 	select {
 	case err := <-s.Lost():
 		if !strings.HasPrefix(err.Error(), "postgres ended and could not be started again: ") {

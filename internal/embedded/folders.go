@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -32,6 +33,17 @@ func temporaryRoot() string {
 		return memory
 	}
 	return os.TempDir()
+}
+
+// TemporaryDir makes a folder for further servers of a test, which takes it away
+// itself; the lock, until it is closed, tells others that it is in use.
+func TemporaryDir() (dir string, lock io.Closer, err error) {
+	o := Options{Temporary: true}
+	if err := o.makeDir(); err != nil {
+		return "", nil, err
+	}
+	lock, err = acquire(o.Dir)
+	return o.Dir, lock, err
 }
 
 // makeTemporary makes a new data folder, and removes those that killed processes

@@ -24,12 +24,12 @@ import (
 const guard = `( ( read -r _ <&3 || kill -s "$0" $$ ) 4<&- </dev/null >/dev/null 2>&1 & )
 exec "$@" 3<&-`
 
-// command is what to run, as whom, and how to ask it to end.
-type command struct {
-	args    []string
-	dir     string
-	env     []string
-	signal  string // asks for an orderly end: "INT", "TERM"
+// Command is what to run, as whom, and how to ask it to end.
+type Command struct {
+	Args    []string
+	Dir     string
+	Env     []string // empty: ours
+	Signal  string   // asks for an orderly end: "INT", "TERM"
 	account *account
 	output  *os.File
 	lock    *os.File // inherited: held as long as the server or a child of it lives
@@ -46,21 +46,21 @@ type process struct {
 
 // run starts c in a process group of its own, so that Ctrl-C in a terminal
 // reaches us alone and the servers are stopped in order.
-func run(c command) (*process, error) {
+func run(c Command) (*process, error) {
 	theirs, ours, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
 	defer theirs.Close()
-	cmd := exec.Command("/bin/sh", append([]string{"-c", guard, c.signal}, c.args...)...)
-	cmd.Dir, cmd.Env = c.dir, c.env
+	cmd := exec.Command("/bin/sh", append([]string{"-c", guard, c.Signal}, c.Args...)...)
+	cmd.Dir, cmd.Env = c.Dir, c.Env
 	cmd.Stdout, cmd.Stderr = c.output, c.output
 	cmd.ExtraFiles = []*os.File{theirs, c.lock} // descriptors 3 and 4
 	cmd.SysProcAttr = c.account.attributes()
 	cmd.SysProcAttr.Setpgid = true
 	if err := cmd.Start(); err != nil {
 		ours.Close()
-		return nil, fmt.Errorf("start %s: %w", c.args[0], err)
+		return nil, fmt.Errorf("start %s: %w", c.Args[0], err)
 	}
 	p := &process{cmd: cmd, leash: ours, exited: make(chan struct{})}
 	go p.wait()

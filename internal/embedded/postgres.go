@@ -41,23 +41,23 @@ func (s *Servers) openPostgres(ctx context.Context) error {
 	if err := c.init(ctx); err != nil {
 		return err
 	}
-	d := &daemon{
-		name: "postgres", signal: syscall.SIGINT, path: filepath.Join(s.opts.Dir, "postgres"),
-		log: s.opts.Log, command: c.command, ping: c.ping,
+	d := &Daemon{
+		Name: "postgres", Signal: syscall.SIGINT, Path: filepath.Join(s.opts.Dir, "postgres"),
+		Log: s.opts.Log, Command: c.command, Ping: c.ping,
 	}
-	d.ended = func() { s.revive("postgres", d) }
+	d.Ended = func() { s.revive("postgres", d) }
 	s.postgres = d
-	if err := d.start(ctx); err != nil {
+	if err := d.Start(ctx); err != nil {
 		return err
 	}
 	s.cluster, s.password = c, rand.Text()
 	if c.primary != nil {
 		s.password = c.primary.password
-	} else if err := c.prepare(ctx, d.port, s.password); err != nil {
+	} else if err := c.prepare(ctx, d.Port, s.password); err != nil {
 		return err
 	}
-	s.PostgresAddr = loopback(d.port)
-	s.DatabaseURL = c.url("rollcall", d.port)
+	s.PostgresAddr = loopback(d.Port)
+	s.DatabaseURL = c.url("rollcall", d.Port)
 	s.DatabaseTCPURL = tcpURL(s.password, s.PostgresAddr)
 	return nil
 }
@@ -143,6 +143,15 @@ func (c *cluster) init(ctx context.Context) error {
 	return os.Rename(fresh, c.data())
 }
 
+// copyArgs are what pg_basebackup is told to make a standby of the server. The
+// account may enter the socket's folder, as both run under the same.
+func (s *Servers) copyArgs() []string {
+	return []string{
+		"--host=" + s.cluster.socket, "--port=" + strconv.Itoa(s.postgres.(*Daemon).Port), "--username=rollcall",
+		"--checkpoint=fast", "--wal-method=stream", "--write-recovery-conf",
+	}
+}
+
 // program returns the path of a program of Postgres'. Where postgres is a link,
 // not all of them need be beside it.
 func (c *cluster) program(name string) string {
@@ -176,7 +185,7 @@ func environment() []string {
 
 // command runs the server in the foreground, its settings on the command line so
 // that they are those of this program, not of the one that made the data.
-func (c *cluster) command(port int) (command, error) {
+func (c *cluster) command(port int) (Command, error) {
 	args := []string{filepath.Join(c.bin, "postgres"), "-D", c.data()}
 	settings := append([]string{
 		"listen_addresses=127.0.0.1",
@@ -187,7 +196,7 @@ func (c *cluster) command(port int) (command, error) {
 	for _, s := range append(settings, c.more...) {
 		args = append(args, "-c", s)
 	}
-	return command{args: args, dir: c.home, env: environment(), signal: "INT", account: c.account}, nil
+	return Command{Args: args, Dir: c.home, Env: environment(), Signal: "INT", account: c.account}, nil
 }
 
 // settings are modest: the machine has other things to do. Without fsync,

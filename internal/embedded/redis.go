@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -13,7 +14,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
 )
 
@@ -30,45 +30,58 @@ type redisConfig struct {
 // configName is the file that a Redis server is started from, in its folder.
 const configName = "redis.conf"
 
-// openRedis starts Redis, or its imitation where it is not installed and the
-// caller allows that.
+// openRedis starts Redis.
 func (s *Servers) openRedis(ctx context.Context) error {
 	program, err := s.opts.search.redisServer()
-	if errors.Is(err, ErrMissing) && s.opts.RedisFallback {
-		s.opts.Log.Warn("redis-server is not installed: an imitation takes its place, for trying out only; `make setup` installs it")
-		return s.openImitation(ctx)
-	}
 	if err != nil {
 		return err
 	}
 	c := &redisConfig{program: program, dir: filepath.Join(s.opts.Dir, "redis"),
 		password: rand.Text(), temporary: s.opts.Temporary}
-	if err := os.MkdirAll(c.dir, 0o700); err != nil {
+	d, err := c.daemon(s.opts.Log)
+	if err != nil {
 		return err
-	}
-	d := &daemon{
-		name: "redis", signal: syscall.SIGTERM, path: filepath.Join(s.opts.Dir, "redis"),
-		log: s.opts.Log, command: c.command, ping: c.ping,
 	}
 	r := &disposable{d, c.dir}
-	d.ended = func() { s.revive("redis", r) }
+	d.Ended = func() { s.revive("redis", r) }
 	s.redis = r
-	if err := r.start(ctx); err != nil {
+	if err := r.Start(ctx); err != nil {
 		return err
 	}
-	s.RedisAddr, s.RedisURL = loopback(d.port), redisURL(c.password, loopback(d.port))
+	s.RedisAddr, s.RedisURL = d.Addr(), redisURL(c.password, d.Addr())
 	return nil
+}
+
+// NewRedis returns a Redis to be started in a folder of its own, with temporary
+// data, further lines of configuration and arguments behind its file's name.
+func NewRedis(dir, password string, arguments []string, lines ...string) (*Daemon, error) {
+	program, err := usualPlaces().redisServer()
+	if err != nil {
+		return nil, err
+	}
+	c := &redisConfig{program: program, dir: dir, password: password, temporary: true, more: lines, arguments: arguments}
+	return c.daemon(slog.New(slog.DiscardHandler))
+}
+
+// daemon makes the server's folder.
+func (c *redisConfig) daemon(log *slog.Logger) (*Daemon, error) {
+	if err := os.MkdirAll(c.dir, 0o700); err != nil {
+		return nil, err
+	}
+	return &Daemon{
+		Name: filepath.Base(c.dir), Signal: syscall.SIGTERM, Path: c.dir, Log: log, Command: c.command, Ping: c.ping,
+	}, nil
 }
 
 // disposable is a Redis without whose data all goes on: what it does not start with
 // is put aside.
 type disposable struct {
-	*daemon
+	*Daemon
 	dir string
 }
 
-func (d *disposable) start(ctx context.Context) error {
-	err := d.daemon.start(ctx)
+func (d *disposable) Start(ctx context.Context) error {
+	err := d.Daemon.Start(ctx)
 	if !errors.Is(err, errEnded) {
 		return err
 	}
@@ -76,9 +89,9 @@ func (d *disposable) start(ctx context.Context) error {
 	if aside == "" || asideErr != nil {
 		return errors.Join(err, asideErr)
 	}
-	d.log.Error("Redis does not start with its data: the data is put aside, and Redis starts empty. Nothing is lost: workers ask for the work again",
-		"aside", aside, "log", d.path+".log")
-	return d.daemon.start(ctx)
+	d.Log.Error("Redis does not start with its data: the data is put aside, and Redis starts empty. Nothing is lost: workers ask for the work again",
+		"aside", aside, "log", d.Path+".log")
+	return d.Daemon.Start(ctx)
 }
 
 // putAside renames a folder of Redis, makes it anew, and returns the name of the
@@ -99,13 +112,13 @@ func redisURL(password, addr string) string { return fmt.Sprintf("redis://:%s@%s
 
 // command writes the configuration to a file: the command line, with a password
 // on it, could be read by every user of the machine.
-func (c *redisConfig) command(port int) (command, error) {
+func (c *redisConfig) command(port int) (Command, error) {
 	path := filepath.Join(c.dir, configName)
 	if err := os.WriteFile(path, []byte(c.text(port)), 0o600); err != nil {
-		return command{}, err
+		return Command{}, err
 	}
 	args := append([]string{c.program, configName}, c.arguments...)
-	return command{args: args, dir: c.dir, env: os.Environ(), signal: "TERM"}, nil
+	return Command{Args: args, Dir: c.dir, Signal: "TERM"}, nil
 }
 
 // text is the configuration. Work must be refused rather than evicted
@@ -145,59 +158,3 @@ func (c *redisConfig) ping(ctx context.Context, port int) error {
 	defer client.Close()
 	return client.Ping(ctx).Err()
 }
-
-// imitation is a Redis inside this process. It forgets all when that ends.
-type imitation struct {
-	redis *miniredis.Miniredis
-	quit  chan struct{}
-}
-
-func (s *Servers) openImitation(ctx context.Context) error {
-	m := &imitation{redis: miniredis.NewMiniRedis()}
-	password := rand.Text()
-	m.redis.RequireAuth(password)
-	if err := m.start(ctx); err != nil {
-		return fmt.Errorf("imitation of Redis: %w", err)
-	}
-	s.redis = m
-	s.RedisAddr, s.RedisURL = m.redis.Addr(), redisURL(password, m.redis.Addr())
-	return nil
-}
-
-// start listens, on the earlier port if there was one.
-func (m *imitation) start(context.Context) error {
-	if m.quit != nil {
-		return nil
-	}
-	if err := m.redis.Restart(); err != nil {
-		return err
-	}
-	m.quit = make(chan struct{})
-	go m.age(m.quit)
-	return nil
-}
-
-// age makes keys expire, which an imitation does only when told of time.
-func (m *imitation) age(quit <-chan struct{}) {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for {
-		select {
-		case <-quit:
-			return
-		case <-tick.C:
-			m.redis.FastForward(time.Second)
-		}
-	}
-}
-
-func (m *imitation) stop() error {
-	if m.quit != nil {
-		close(m.quit)
-		m.quit = nil
-		m.redis.Close()
-	}
-	return nil
-}
-
-func (m *imitation) kill() error { return m.stop() }

@@ -1,14 +1,15 @@
-package embedded
+package ha
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"strings"
+
+	"rollcall/internal/embedded"
 )
 
-// RedisCluster is a cluster of three Redis primaries with a replica each. For
-// tests.
+// RedisCluster is a cluster of three Redis primaries with a replica each.
 type RedisCluster struct {
 	URL string // for REDIS_URL
 	*group
@@ -24,24 +25,24 @@ const (
 func StartRedisCluster(ctx context.Context) (_ *RedisCluster, err error) {
 	g, err := newGroup()
 	if err != nil {
-		return nil, fmt.Errorf("embedded.StartRedisCluster: %w", err)
+		return nil, fmt.Errorf("ha.StartRedisCluster: %w", err)
 	}
 	defer func() {
 		if err != nil {
-			err = fmt.Errorf("embedded.StartRedisCluster: %w", errors.Join(err, g.Stop()))
+			err = fmt.Errorf("ha.StartRedisCluster: %w", errors.Join(err, g.Stop()))
 		}
 	}()
 	c := &RedisCluster{group: g}
 	for i := range 2 * clusterPrimaries {
 		_, err := g.start(ctx, fmt.Sprintf("redis-%d", i), nil, "databases 1", "masterauth "+g.password, "repl-diskless-sync-delay 0",
-			"cluster-enabled yes", "cluster-node-timeout 1000", fmt.Sprintf("cluster-port %d", freePort()))
+			"cluster-enabled yes", "cluster-node-timeout 1000", fmt.Sprintf("cluster-port %d", embedded.FreePort()))
 		if err != nil {
 			return nil, err
 		}
 	}
 	var urls []string
 	for _, n := range g.nodes {
-		urls = append(urls, fmt.Sprintf("redis://:%s@%s", g.password, n.addr()))
+		urls = append(urls, fmt.Sprintf("redis://:%s@%s", g.password, n.Addr()))
 	}
 	c.URL = strings.Join(urls, ",")
 	return c, c.join(ctx)
@@ -61,7 +62,7 @@ func (c *RedisCluster) join(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := first.client.Do(ctx, "CLUSTER", "MEET", "127.0.0.1", n.port, bus["cluster-port"]).Err(); err != nil {
+		if err := first.client.Do(ctx, "CLUSTER", "MEET", "127.0.0.1", n.Port, bus["cluster-port"]).Err(); err != nil {
 			return err
 		}
 	}
@@ -99,5 +100,5 @@ func (c *RedisCluster) KillPrimaryOf(ctx context.Context, key string) error {
 	if err != nil {
 		return err
 	}
-	return c.nodes[int(slot)*clusterPrimaries/clusterSlots].kill()
+	return c.nodes[int(slot)*clusterPrimaries/clusterSlots].Kill()
 }

@@ -1,4 +1,4 @@
-package embedded
+package ha
 
 import (
 	"context"
@@ -9,7 +9,7 @@ import (
 )
 
 // Sentinels is a Redis with two replicas, and three sentinels that make one of
-// those the primary when it fails. For tests.
+// those the primary when it fails.
 type Sentinels struct {
 	URL string // for REDIS_URL
 	*group
@@ -23,11 +23,11 @@ const sentinelMaster = "rollcall"
 func StartSentinels(ctx context.Context) (_ *Sentinels, err error) {
 	g, err := newGroup()
 	if err != nil {
-		return nil, fmt.Errorf("embedded.StartSentinels: %w", err)
+		return nil, fmt.Errorf("ha.StartSentinels: %w", err)
 	}
 	defer func() {
 		if err != nil {
-			err = fmt.Errorf("embedded.StartSentinels: %w", errors.Join(err, g.Stop()))
+			err = fmt.Errorf("ha.StartSentinels: %w", errors.Join(err, g.Stop()))
 		}
 	}()
 	data, err := g.replicated(ctx)
@@ -55,7 +55,7 @@ func (g *group) replicated(ctx context.Context) (data []*node, err error) {
 			return nil, err
 		}
 		if i == 0 {
-			lines = append(lines, fmt.Sprintf("replicaof 127.0.0.1 %d", n.port))
+			lines = append(lines, fmt.Sprintf("replicaof 127.0.0.1 %d", n.Port))
 		}
 		data = append(data, n)
 	}
@@ -65,7 +65,7 @@ func (g *group) replicated(ctx context.Context) (data []*node, err error) {
 // watch is what a sentinel is told of the primary.
 func (s *Sentinels) watch(primary *node) []string {
 	return []string{
-		fmt.Sprintf("sentinel monitor %s 127.0.0.1 %d 2", sentinelMaster, primary.port),
+		fmt.Sprintf("sentinel monitor %s 127.0.0.1 %d 2", sentinelMaster, primary.Port),
 		fmt.Sprintf("sentinel auth-pass %s %s", sentinelMaster, s.password),
 		fmt.Sprintf("sentinel down-after-milliseconds %s 500", sentinelMaster),
 		fmt.Sprintf("sentinel failover-timeout %s 5000", sentinelMaster),
@@ -94,9 +94,9 @@ func (s *Sentinels) KillPrimary(ctx context.Context) error {
 		return err
 	}
 	for _, n := range s.nodes {
-		if addr[1] == fmt.Sprint(n.port) {
-			return n.kill()
+		if addr[1] == fmt.Sprint(n.Port) {
+			return n.Kill()
 		}
 	}
-	return fmt.Errorf("embedded: no Redis of ours at %v", addr)
+	return fmt.Errorf("ha: no Redis of ours at %v", addr)
 }

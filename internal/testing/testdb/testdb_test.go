@@ -7,7 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/redis/go-redis/v9"
 
-	"rollcall/internal/embedded/testdb"
+	"rollcall/internal/testing/testdb"
 )
 
 func TestMain(m *testing.M) { testdb.Main(m) }

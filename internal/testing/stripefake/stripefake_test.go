@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"rollcall/history/stripefake"
+	"rollcall/internal/testing/stripefake"
 )
 
 // get asks a fake as an account; what the answer holds is read loosely.

@@ -1,75 +1,67 @@
-package embedded
+// Package ha starts, for tests, what Rollcall runs on beyond one machine: a Redis
+// with sentinels, a Redis cluster, a PgBouncer.
+package ha
 
 import (
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"log/slog"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/errgroup"
+
+	"rollcall/internal/embedded"
 )
 
-// group is several Redis servers, for tests, that begin and end together in a
-// temporary folder of their own.
+// startTimeout limits the start of a group.
+const startTimeout = time.Minute
+
+// group is several Redis servers that begin and end together in a temporary folder
+// of their own.
 type group struct {
 	dir      string
-	lock     *os.File
+	lock     io.Closer
 	password string // of all of them
 	nodes    []*node
 }
 
 // node is a Redis of a group, or a sentinel.
 type node struct {
-	*daemon
+	*embedded.Daemon
 	client *redis.Client // for looking; it tries once
 }
 
 func newGroup() (*group, error) {
-	o := Options{Temporary: true}
-	if err := o.makeDir(); err != nil {
-		return nil, err
-	}
-	lock, err := acquire(o.Dir)
-	if err != nil {
-		return nil, err
-	}
-	return &group{dir: o.Dir, lock: lock, password: rand.Text()}, nil
+	dir, lock, err := embedded.TemporaryDir()
+	return &group{dir: dir, lock: lock, password: rand.Text()}, err
 }
 
 // start starts a server with further lines of configuration.
 func (g *group) start(ctx context.Context, name string, arguments []string, lines ...string) (*node, error) {
-	program, err := usualPlaces().redisServer()
+	d, err := embedded.NewRedis(filepath.Join(g.dir, name), g.password, arguments, lines...)
 	if err != nil {
 		return nil, err
 	}
-	c := &redisConfig{program: program, dir: filepath.Join(g.dir, name), password: g.password, temporary: true, more: lines, arguments: arguments}
-	if err := os.MkdirAll(c.dir, 0o700); err != nil {
-		return nil, err
-	}
-	d := &daemon{name: name, signal: syscall.SIGTERM, path: c.dir, log: slog.New(slog.DiscardHandler), command: c.command, ping: c.ping}
-	n := &node{daemon: d}
+	n := &node{Daemon: d}
 	g.nodes = append(g.nodes, n)
-	if err := d.start(ctx); err != nil {
+	if err := d.Start(ctx); err != nil {
 		return nil, err
 	}
-	n.client = redis.NewClient(&redis.Options{Addr: n.addr(), Password: g.password, MaxRetries: -1, DialerRetries: 1})
+	n.client = redis.NewClient(&redis.Options{Addr: n.Addr(), Password: g.password, MaxRetries: -1, DialerRetries: 1})
 	return n, nil
 }
-
-func (n *node) addr() string { return loopback(n.port) }
 
 // Stop ends all servers and removes their data.
 func (g *group) Stop() error {
 	var ends errgroup.Group
 	for _, n := range g.nodes {
-		ends.Go(n.kill) // nothing is to be kept
+		ends.Go(n.Kill) // nothing is to be kept
 		if n.client != nil {
 			n.client.Close()
 		}
@@ -81,7 +73,7 @@ func (g *group) Stop() error {
 func addrs(nodes []*node) string {
 	all := make([]string, len(nodes))
 	for i, n := range nodes {
-		all[i] = n.addr()
+		all[i] = n.Addr()
 	}
 	return strings.Join(all, ",")
 }
