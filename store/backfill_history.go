@@ -51,7 +51,7 @@ func (k rowKey) place() string {
 
 // planSQL finds what a backfill of facts is about and writes a chunk for each
 // $2 rows. The list is made once, so what is seen is what was counted; sorted by
-// person, so that most customers are derived once. $3 is a store or ”.
+// person, so that most customers are derived once. $3 is a store or empty.
 var planSQL = map[string]string{
 	"courses": `
 	WITH courses AS (

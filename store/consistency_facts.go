@@ -185,7 +185,7 @@ func (a *auditor) facts(ctx context.Context, keys []rowKey) (wrong []rowKey, err
 // misplaced names what is wrong with a fact.
 func (a *auditor) misplaced(m misplaced) {
 	f := Finding{Place: m.place(), What: m.to.text()}
-	kind := ""
+	var kind string
 	switch {
 	case m.attachable && !m.pointed:
 		kind, f.Why = "fact_on_no_list", "it points at nobody"+quoted(" ", m.is["reason"])
@@ -242,7 +242,7 @@ func (a *auditor) touch(at address, missing bool) bool {
 }
 
 // misplacedSQL finds, among the facts of a kind with keys $1 and $2, those that
-// are not as they are resolved now; $3 is as in resolve, $4 a store or ”.
+// are not as they are resolved now; $3 is as in resolve, $4 a store or empty.
 func misplacedSQL(kind string) string {
 	columns := map[string]string{"store": "store_id", "email": "customer_email", "reason": "unattached"}
 	if kind != enrollment {

@@ -16,12 +16,6 @@ import (
 // names. It is here that a late one may tell more of such a person: that a user
 // or a Stripe customer had the erased address, too. Then they are erased with it.
 
-// tie is an identity found to be of somebody who was erased.
-type tie struct {
-	identity
-	to tombstone
-}
-
 // ties lists what facts of a set tie to erased people and is not known to be.
 type ties map[identity]tombstone
 

@@ -120,8 +120,8 @@ func (v *survey) into(ctx context.Context, f *Footprint) error {
 		}
 	}
 	for _, e := range v.found.events {
-		switch {
-		case e.status == "pending":
+		switch e.status {
+		case "pending":
 			f.Waiting++
 		default:
 			v.counts[Trace{Table: "webhook_events", Fate: emptied}]++

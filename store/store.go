@@ -1,5 +1,5 @@
 // Package store is the only one that speaks SQL. It keeps the inbox, the facts
-// and the customers derived from them; see DESIGN.md, or docs/architecture.md.
+// and the customers derived from them; see docs/architecture.md.
 package store
 
 import (

@@ -212,7 +212,11 @@ func (s *Site) notes(v vitals) (notes []note) {
 		notes = append(notes, noteOf(w))
 	}
 	failed := v.Inbox.Counts["failed"]
-	add(failed > 0 && !told[watch.Failing+store.Problem], true, fmt.Sprintf("%s could not be applied and %s given up.", plural(int(failed), "event"), map[bool]string{true: "was", false: "were"}[failed == 1]), "/admin/events?status=failed", "Look at them")
+	was := "were"
+	if failed == 1 {
+		was = "was"
+	}
+	add(failed > 0 && !told[watch.Failing+store.Problem], true, fmt.Sprintf("%s could not be applied and %s given up.", plural(int(failed), "event"), was), "/admin/events?status=failed", "Look at them")
 	if e := v.Inbox.OldestPending; e != nil {
 		waits := s.cfg.Now().Sub(e.ReceivedAt)
 		add(waits > slow && !told[watch.Overdue+store.Warning] && !told[watch.Overdue+store.Problem], false, "An event has waited for "+lasted(waits)+".", "/admin/events/"+strconv.FormatInt(e.ID, 10), "Look at it")
@@ -229,7 +233,10 @@ func noteOf(w store.Watch) note {
 	switch kind {
 	case watch.Failing:
 		q.Set("type", eventType)
-		q.Set("status", map[bool]string{true: "failed", false: "pending"}[n.Bad])
+		q.Set("status", "pending")
+		if n.Bad {
+			q.Set("status", "failed")
+		}
 	case watch.Overdue:
 		q.Set("status", "pending")
 	}

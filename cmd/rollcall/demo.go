@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"rollcall/cmd/rollcall/story"
@@ -86,8 +87,7 @@ func (c demoCmd) play(e *env, d *dev) (right bool, err error) {
 	}
 	printLists(e.out, whole, lists)
 	p.summary(e.out, took, then, total(told.Stores, lists), c.Seed)
-	differences := append(missed, compare(whole, lists)...)
-	differences = append(differences, p.compareCounts(told.Events)...)
+	differences := slices.Concat(missed, compare(whole, lists), p.compareCounts(told.Events))
 	return len(differences) == 0, verdict(e.out, differences)
 }
 

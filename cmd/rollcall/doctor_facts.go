@@ -180,8 +180,7 @@ func (d *doctor) checkCatalogue(ctx context.Context) error {
 const maxFixes = 5
 
 func whyHomeless(p store.HomelessProduct) string {
-	switch {
-	case p.StoreRef == "":
+	if p.StoreRef == "" {
 		return ": it names none"
 	}
 	return fmt.Sprintf(": it names user %s, who owns no store that we know", p.StoreRef)
@@ -205,7 +204,7 @@ func (d *doctor) namedByOwner(all []store.NamedByOwner) {
 			f.Examples = append(f.Examples, fmt.Sprintf("%s, by %s and %s: %s", n.Owner, count(int(n.Products), "product"), count(int(n.Facts), "fact"), which))
 		}
 		if f == &unknown && len(f.Fix) < maxFixes && safe(n.Owner) {
-			f.Fix = append(f.Fix, d.at(send("store.upserted", object{"id", d.storeOr("<STORE>")}, object{"owner_user_id", n.Owner})))
+			f.Fix = append(f.Fix, d.at(send("store.upserted", object{"id", d.storeOrPlaceholder()}, object{"owner_user_id", n.Owner})))
 		}
 	}
 	if unknown.Count > 0 {
@@ -236,6 +235,6 @@ func (d *doctor) checkStore(ctx context.Context) error {
 		return err
 	}
 	d.find(finding{Kind: "store_unheard", Subject: harmless(d.Store), Severity: problem, Count: 1, What: fmt.Sprintf("nobody has ever spoken of a store %s", harmless(d.Store)),
-		Fix: []string{d.at(send("store.upserted", object{"id", d.storeOr("<STORE>")}, object{"name", "<NAME>"}, object{"owner_user_id", "<CLERK USER>"}))}})
+		Fix: []string{d.at(send("store.upserted", object{"id", d.storeOrPlaceholder()}, object{"name", "<NAME>"}, object{"owner_user_id", "<CLERK USER>"}))}})
 	return nil
 }
