@@ -66,7 +66,7 @@ type stripeCoupon struct {
 
 func (d *stripeDiscount) UnmarshalJSON(b []byte) error {
 	type whole stripeDiscount
-	json.Unmarshal(b, (*whole)(d)) // an id, or a coupon's id: nothing is known of it
+	_ = json.Unmarshal(b, (*whole)(d)) // an id, or a coupon's id: nothing is known of it
 	return nil
 }
 

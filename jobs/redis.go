@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/hibiken/asynq"
@@ -82,7 +83,7 @@ func parseServers(raw string) (all servers, err error) {
 		if i > 0 && (all.kind != "" || s.kind != "" || s.tls != all.tls || s.login != all.login || s.path != all.path) {
 			return all, errors.New("the URLs of a list must be redis:// or rediss://, with the same user, password and database")
 		}
-		s.hosts = append(all.hosts, strings.Split(m[4], ",")...)
+		s.hosts = slices.Concat(all.hosts, strings.Split(m[4], ","))
 		all = s
 	}
 	return all, nil
