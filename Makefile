@@ -8,10 +8,10 @@ ARGS    :=
 FUZZTIME := 30s
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test demo build test race fuzz lint bench screenshots
+.PHONY: help setup setup-test demo build test test-long race fuzz lint vulnerabilities bench screenshots
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install what is missing to run: Postgres, redis-server
 	@sh scripts/setup.sh
@@ -28,6 +28,9 @@ build: ## bin/rollcall, one static binary
 test: setup-test lint ## all that CI checks
 	go test -timeout 15m ./... $(ARGS)
 
+test-long: setup-test ## the laws under many more draws (-rapid.checks=300)
+	go test -timeout 60m ./facts ./history ./store ./web -rapid.checks=300 $(ARGS)
+
 race: setup-test ## the tests under the race detector; needs gcc or clang
 	CGO_ENABLED=1 go test -race -timeout 30m ./... $(ARGS)
 
@@ -41,11 +44,15 @@ fuzz: ## random input for all that reads strangers' bytes, each target for FUZZT
 		done; \
 	done
 
-lint: ## formatting, go vet, go.mod and go.sum
+lint: ## formatting, go vet, golangci-lint (.golangci.yml), go.mod and go.sum
 	@unformatted=$$(gofmt -l .); \
 	if [ -n "$$unformatted" ]; then echo "not formatted; run gofmt -w on:" $$unformatted >&2; exit 1; fi
 	go vet ./...
+	go tool -modfile=tools/go.mod golangci-lint run ./...
 	go mod tidy -diff
+
+vulnerabilities: ## known faults of dependencies; asks vuln.go.dev
+	go tool -modfile=tools/go.mod govulncheck ./...
 
 bench: setup ## measure throughput and latency
 	go run ./bench $(ARGS)

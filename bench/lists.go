@@ -65,7 +65,7 @@ func (s *system) lists(ctx context.Context, r *Report, customers int) error {
 		return err
 	}
 	r.add("(h) customers of one store", float64(customers), "", fmt.Sprintf("%s; loaded and proved in %.0f s", size, time.Since(began).Seconds()))
-	a, err := s.openSite(ctx)
+	a, err := s.openSite()
 	if err != nil {
 		return err
 	}
@@ -94,7 +94,7 @@ type asker struct {
 }
 
 // openSite serves the site as `rollcall serve` does.
-func (s *system) openSite(ctx context.Context) (*asker, error) {
+func (s *system) openSite() (*asker, error) {
 	redis, err := jobs.ParseRedis(s.servers.RedisURL)
 	if err != nil {
 		return nil, err

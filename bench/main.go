@@ -23,7 +23,6 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	out := flag.String("json", "bench.json", "`file` to write the figures to")
 	facts := flag.String("facts", "100000,1000000,2000000", "`numbers` of facts of the backfill's measurements")
 	rows := flag.Int("rows", 4_500_000, "rows of the Convex export that is decoded (2 GB)")
@@ -38,7 +37,9 @@ func main() {
 		return
 	}
 	debug.SetGCPercent(300) // as cmd/rollcall does
-	if err := run(ctx, options{*events, *rows, *customers, *facts, *only, *out, *profile}); err != nil {
+	err := run(ctx, options{*events, *rows, *customers, *facts, *only, *out, *profile})
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}

@@ -304,12 +304,12 @@ func TestBackfillStripeEvents(t *testing.T) {
 	now := time.Now().Unix()
 	var missed, all int
 	for i, e := range p.webhooks {
-		switch {
-		case e.Source == "platform":
+		switch e.Source {
+		case "platform":
 			if _, err := s.store.InsertEvents(context.Background(), []store.NewEvent{e}); err != nil {
 				t.Fatal(err)
 			}
-		case e.Source == "stripe":
+		case "stripe":
 			all++
 			p.stripe.Add("", strings.Replace(string(e.Payload), `"created":`+fmt.Sprint(moment(0)), fmt.Sprintf(`"created":%d`, now-int64(i)), 1))
 			if i%2 == 0 {

@@ -142,7 +142,7 @@ func path(all map[string]tracetest.SpanStub, name string) string {
 func attribute(span tracetest.SpanStub, key string) string {
 	for _, a := range span.Attributes {
 		if string(a.Key) == key {
-			return a.Value.Emit()
+			return a.Value.String()
 		}
 	}
 	return ""
@@ -215,11 +215,11 @@ func (s *traced) wantPrivate() {
 
 func texts(span tracetest.SpanStub) (all []string) {
 	for _, a := range span.Attributes {
-		all = append(all, a.Value.Emit())
+		all = append(all, a.Value.String())
 	}
 	for _, l := range span.Links {
 		for _, a := range l.Attributes {
-			all = append(all, a.Value.Emit())
+			all = append(all, a.Value.String())
 		}
 	}
 	return all

@@ -4,12 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"math/big"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
-
-	iso "golang.org/x/text/currency"
 )
 
 // The pieces that Convex documents are decoded with. Numbers come in two
@@ -166,53 +166,31 @@ func within(amount int64, n number, err error) (int64, error) {
 
 // major reads a price in major units. What is below the currency's last decimal
 // was left there by arithmetic in floats, and is rounded.
-func (n number) major(code string) (int64, error) {
-	digits := 2
-	if unit, err := iso.ParseISO(code); err == nil {
-		digits, _ = iso.Standard.Rounding(unit)
-	}
-	amount, _, err := n.shifted(digits)
+func (n number) major(currency string) (int64, error) {
+	amount, _, err := n.shifted(Digits(currency))
 	return within(amount, n, err)
 }
 
-// shifted is the number times ten to the power of places, to the nearest whole
-// one, and whether that is exact. It works on the digits, as floats cannot hold
-// most amounts.
+// decimalForm are the numbers that JSON and people write; exponents are bounded
+// because the digits are written out.
+var decimalForm = regexp.MustCompile(`^-?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,3})?$`)
+
+// shifted is the number times ten to the power of places, rounded to a whole number
+// with halves away from zero, and whether it was one. Floats cannot hold most amounts.
 func (n number) shifted(places int) (whole int64, exact bool, err error) {
 	if n, err := strconv.ParseInt(strings.TrimSuffix(string(n), ".0"), 10, 64); err == nil && places == 0 {
 		return n, true, nil // nearly all
 	}
-	fail := func() (int64, bool, error) { return 0, false, errors.New(n.quoted() + " is not a number") }
-	mantissa, exponent, scientific := strings.Cut(strings.ToLower(string(n)), "e")
-	if scientific {
-		e, err := strconv.Atoi(exponent)
-		if err != nil || e < -400 || e > 400 {
-			return fail()
-		}
-		places += e
+	r, ok := new(big.Rat), len(n) <= 400 && decimalForm.MatchString(string(n))
+	if ok {
+		_, ok = r.SetString(string(n))
 	}
-	mantissa, negative := strings.CutPrefix(mantissa, "-")
-	integer, fraction, _ := strings.Cut(mantissa, ".")
-	digits := integer + fraction
-	if digits == "" || len(digits) > 400 || strings.Trim(digits, "0123456789") != "" {
-		return fail()
+	if !ok {
+		return 0, false, errors.New(n.quoted() + " is not a number")
 	}
-	if places += len(integer); places < 0 { // now where the point is
-		digits, places = strings.Repeat("0", -places)+digits, 0
-	}
-	if missing := places - len(digits); missing > 0 {
-		digits += strings.Repeat("0", missing)
-	}
-	whole, err = strconv.ParseInt("0"+digits[:places], 10, 64)
-	if err != nil || whole == 1<<63-1 {
+	r.Mul(r, new(big.Rat).SetFloat64(math.Pow10(places)))
+	if whole, err = strconv.ParseInt(r.FloatString(0), 10, 64); err != nil {
 		return 0, false, errors.New(n.quoted() + " is out of range")
 	}
-	rest := digits[places:]
-	if rest != "" && rest[0] >= '5' {
-		whole++
-	}
-	if negative {
-		whole = -whole
-	}
-	return whole, strings.Trim(rest, "0") == "", nil
+	return whole, r.IsInt(), nil
 }

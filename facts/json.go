@@ -133,7 +133,7 @@ const maxMetadata = 500
 // list reads several ids in one value, each once, in their order: a JSON list of
 // text or numbers, ids with commas between them, or one id. Where the value was
 // cut off, the id at the cut is left out: what is left of it may be another's.
-func (m metadata) list(key string) []string {
+func (m metadata) list(key string) []string { //nolint:unparam // as get
 	value := first(m[key], m[snake(key)])
 	var entries []json.RawMessage
 	if json.Unmarshal([]byte(value), &entries) != nil {

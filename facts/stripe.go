@@ -57,7 +57,7 @@ func (p previous) has(fields ...string) bool {
 
 // text is a previous value that is a text.
 func (p previous) text(field string) (s string) {
-	json.Unmarshal(p[field], &s)
+	_ = json.Unmarshal(p[field], &s)
 	return s
 }
 

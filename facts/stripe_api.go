@@ -120,8 +120,7 @@ func readPrice(origin, stripeObject) (Set, error) { return Set{}, nil }
 // NeedsWholeList tells whether all entries of an object's own list matter, the
 // ones beyond those that it holds included: each is a product that was sold.
 func NeedsWholeList(kind string, raw []byte) bool {
-	switch kind {
-	case "checkout.session":
+	if kind == "checkout.session" {
 		var s stripeSession
 		return json.Unmarshal(raw, &s) == nil && s.Mode == "payment" && s.Status == "complete"
 	}

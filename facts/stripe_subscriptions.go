@@ -66,7 +66,7 @@ type stripeCoupon struct {
 
 func (d *stripeDiscount) UnmarshalJSON(b []byte) error {
 	type whole stripeDiscount
-	json.Unmarshal(b, (*whole)(d)) // an id, or a coupon's id: nothing is known of it
+	_ = json.Unmarshal(b, (*whole)(d)) // an id, or a coupon's id: nothing is known of it
 	return nil
 }
 
@@ -113,7 +113,7 @@ func readSubscription(o origin, s stripeSubscription) (Set, error) {
 	sub := Subscription{
 		Account: o.account, ID: string(s.ID), Status: string(s.Status), Context: contextOf(s.Metadata),
 		Destination: passedOn(s.TransferData, s.OnBehalfOf), Currency: currency(s.Currency),
-		StartedAt: unix(max(s.StartDate, 0)).time(), EndedAt: s.EndedAt.time(),
+		StartedAt: max(s.StartDate, 0).time(), EndedAt: s.EndedAt.time(),
 		CancelAtPeriodEnd: bool(s.CancelAtPeriodEnd) || s.CancelAt > 0, CancelAt: s.CancelAt.time(), Cancellation: s.Cancellation,
 		Paused: bool(s.PauseCollection || s.Pause), Version: o.version(rank), EverActive: s.everActive(),
 	}

@@ -150,10 +150,8 @@ func (c *Convex) page(ctx context.Context, table string, at convexCursor, limit 
 		if line, err = c.lines.next(); err != nil && !errors.Is(err, errLongLine) {
 			break
 		}
-		err = c.row(&page, table, line, err)
-		if err == nil {
-			err = ctx.Err()
-		}
+		c.row(&page, table, line, err)
+		err = ctx.Err()
 		if c.trouble != nil {
 			return page, c.trouble
 		}
@@ -165,7 +163,7 @@ func (c *Convex) page(ctx context.Context, table string, at convexCursor, limit 
 		return page, nil
 	case ctx.Err() != nil || errors.As(err, &unreadable): // the disk's fault, or nobody's: try again
 		return page, err
-	case err != io.EOF:
+	case !errors.Is(err, io.EOF):
 		page.Items = append(page.Items, damaged(table, max(c.line(), at.Line), err))
 	}
 	c.shut()
@@ -200,14 +198,14 @@ func (c *Convex) seek(ctx context.Context, table string, at convexCursor) error 
 
 // row adds to a page what a line says. A line that cannot be used is no error
 // of the page's.
-func (c *Convex) row(page *store.Page, table string, line []byte, long error) error {
+func (c *Convex) row(page *store.Page, table string, line []byte, long error) {
 	place := table + ", line " + strconv.FormatInt(c.lines.line, 10)
 	if long != nil {
 		page.Items = append(page.Items, store.Item{Place: place, Err: fmt.Errorf("line %d of %s %w", c.lines.line, table, long)})
-		return nil
+		return
 	}
 	if len(line) == 0 {
-		return nil
+		return
 	}
 	read, err := c.reader.Read(table, line)
 	if err != nil {
@@ -224,7 +222,6 @@ func (c *Convex) row(page *store.Page, table string, line []byte, long error) er
 		})
 	}
 	page.Items = append(page.Items, item)
-	return nil
 }
 
 func damaged(table string, line int64, cause error) store.Item {

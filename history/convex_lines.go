@@ -48,16 +48,17 @@ func (l *lines) next() ([]byte, error) {
 		part, err := l.r.ReadSlice('\n')
 		l.offset += int64(len(part))
 		length += int64(len(part))
-		if err != nil && err != bufio.ErrBufferFull && (err != io.EOF || length == 0) {
+		full := errors.Is(err, bufio.ErrBufferFull)
+		if err != nil && !full && (!errors.Is(err, io.EOF) || length == 0) {
 			return nil, err
 		}
 		if length > maxLine+1 { // the newline is no part of it
 			l.long = nil
-		} else if err == bufio.ErrBufferFull || len(l.long) > 0 {
+		} else if full || len(l.long) > 0 {
 			l.long = append(l.long, part...)
 			part = l.long
 		}
-		if err == bufio.ErrBufferFull {
+		if full {
 			continue
 		}
 		l.line++
@@ -78,7 +79,7 @@ func (l *lines) skip(ctx context.Context, n int64) error {
 		passed, err := io.CopyN(io.Discard, l.r, min(n, step))
 		l.offset += passed
 		n -= passed
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return io.ErrUnexpectedEOF // what was there before is not any more
 		}
 		if err != nil {

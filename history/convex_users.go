@@ -52,7 +52,7 @@ func (c *Convex) readPeople(ctx context.Context) (knownUsers, error) {
 		if errors.Is(err, errLongLine) {
 			continue
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return known, nil
 		}
 		if err != nil {

@@ -1,15 +1,15 @@
 package jobs
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/url"
+	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
 )
 
 // ParseRedis reads REDIS_URL:
@@ -19,8 +19,9 @@ import (
 //	redis-cluster://[[user]:password@]host[:port],…  a cluster, by some of its nodes
 //	redis://…,redis://…                              the same
 //
-// With rediss for redis all connections are TLS. asynq's own parser drops user
-// names and reads a sentinel's password as the server's.
+// With rediss instead of redis all connections are TLS. Each host is parsed by the
+// Redis client. asynq's parser drops user names and reads a sentinel's password as the
+// server's; the client's takes one host, and options that asynq cannot pass on.
 func ParseRedis(raw string) (asynq.RedisConnOpt, error) {
 	opt, err := parseRedis(raw)
 	if err != nil {
@@ -29,164 +30,116 @@ func ParseRedis(raw string) (asynq.RedisConnOpt, error) {
 	return opt, nil
 }
 
+// form splits a URL into TLS, kind, login, hosts, path and query.
+var form = regexp.MustCompile(`^redis(s?)(|-sentinel|-cluster)://([^/?#]*@)?([^/?#@]*)(/[^?#]*)?(?:\?([^#]*))?$`)
+
+// servers is what a Redis URL says; login, host and path are as in the URL.
+type servers struct {
+	tls, kind, login string
+	hosts            []string
+	path, query      string
+}
+
 func parseRedis(raw string) (asynq.RedisConnOpt, error) {
-	s, err := parseServers(strings.TrimSpace(raw))
+	s, err := parseServers(raw)
 	if err != nil {
 		return nil, err
 	}
-	switch {
-	case s.kind == "sentinel":
-		return s.sentinel()
-	case s.kind == "cluster" || len(s.addrs) > 1:
-		return s.cluster()
+	master := ""
+	if s.kind == "-sentinel" {
+		if master, s.path, _ = strings.Cut(strings.TrimPrefix(s.path, "/"), "/"); master == "" {
+			return nil, errors.New("a sentinel URL must end in the master's name: redis-sentinel://host,host/mymaster")
+		}
 	}
-	if s.db, err = database(s.path); err != nil {
+	query, err := s.parseQuery()
+	if err != nil {
 		return nil, err
 	}
-	return asynq.RedisClientOpt{Addr: s.addrs[0], Username: s.user, Password: s.password, DB: s.db, TLSConfig: s.tls}, nil
+	one, addrs, err := s.parseHosts()
+	switch {
+	case err != nil:
+		return nil, err
+	case s.kind == "-sentinel":
+		return asynq.RedisFailoverClientOpt{
+			MasterName: master, SentinelAddrs: addrs, Username: one.Username, Password: one.Password, DB: one.DB,
+			SentinelUsername: query.Get("sentinel_user"), SentinelPassword: query.Get("sentinel_password"), TLSConfig: one.TLSConfig,
+		}, nil
+	case s.kind == "" && len(addrs) == 1:
+		return asynq.RedisClientOpt{Addr: addrs[0], Username: one.Username, Password: one.Password, DB: one.DB, TLSConfig: one.TLSConfig}, nil
+	case one.DB != 0:
+		return nil, errors.New("a cluster has no databases but 0")
+	}
+	return asynq.RedisClusterClientOpt{Addrs: addrs, Username: one.Username, Password: one.Password, TLSConfig: one.TLSConfig}, nil
 }
 
-// servers is what a Redis URL says.
-type servers struct {
-	kind           string // sentinel, cluster or empty
-	addrs          []string
-	user, password string
-	path           []string
-	query          url.Values
-	db             int
-	tls            *tls.Config
-}
-
-// parseServers reads one URL, or a list of them that must agree.
+// parseServers reads one URL, or a list of them that differ in their hosts alone.
 func parseServers(raw string) (all servers, err error) {
 	for i, one := range splitURLs(raw) {
-		s, err := parseServer(one)
-		if err != nil {
-			return s, err
+		m := form.FindStringSubmatch(one)
+		if m == nil {
+			return all, errors.New("is not a URL with the scheme redis, rediss, redis-sentinel or redis-cluster")
 		}
-		if i == 0 {
-			all = s
-			continue
+		s := servers{tls: m[1], kind: m[2], login: m[3], path: m[5], query: m[6]}
+		if i > 0 && (all.kind != "" || s.kind != "" || s.tls != all.tls || s.login != all.login || s.path != all.path) {
+			return all, errors.New("the URLs of a list must be redis:// or rediss://, with the same user, password and database")
 		}
-		if s.kind != "" || all.kind != "" {
-			return s, errors.New("in a list of URLs each must be redis:// or rediss://")
-		}
-		same := s.user == all.user && s.password == all.password && (s.tls != nil) == (all.tls != nil) && slices.Equal(s.path, all.path)
-		if !same {
-			return s, errors.New("the nodes of a cluster must have the same scheme, user, password and database")
-		}
-		all.addrs = append(all.addrs, s.addrs...)
+		s.hosts = slices.Concat(all.hosts, strings.Split(m[4], ","))
+		all = s
 	}
 	return all, nil
 }
 
-// splitURLs takes a list apart at those commas that a scheme follows: hosts and
-// passwords may have some too.
+// splitURLs splits a list at the commas before a scheme: hosts and passwords may have
+// commas too.
 func splitURLs(raw string) (urls []string) {
 	for _, part := range strings.Split(raw, ",") {
 		if n := len(urls); n == 0 || strings.Contains(part, "://") {
 			urls = append(urls, strings.TrimSpace(part))
 		} else {
-			urls[n-1] += "," + part
+			urls[n-1] += "," + strings.TrimSpace(part)
 		}
 	}
 	return urls
 }
 
-func parseServer(raw string) (s servers, err error) {
-	scheme, rest, _ := strings.Cut(raw, "://")
-	kind, known := map[string]string{
-		"redis": "", "redis-sentinel": "sentinel", "redis-cluster": "cluster",
-		"rediss": "", "rediss-sentinel": "sentinel", "rediss-cluster": "cluster",
-	}[scheme]
-	if !known || !strings.Contains(raw, "://") {
-		return s, errors.New("its scheme is not redis, rediss, redis-sentinel or redis-cluster")
+// parseQuery refuses parameters that would be ignored.
+func (s servers) parseQuery() (url.Values, error) {
+	query, err := url.ParseQuery(s.query)
+	for name := range query {
+		if s.kind != "-sentinel" || name != "sentinel_user" && name != "sentinel_password" {
+			return nil, fmt.Errorf("there is no parameter %q", name)
+		}
 	}
-	s.kind = kind
-	if strings.HasPrefix(scheme, "rediss") {
-		// Without a ServerName: each connection checks the name that it was made to.
-		s.tls = &tls.Config{MinVersion: tls.VersionTLS12}
+	if err != nil {
+		return nil, errNoURL
 	}
-	who, hosts, rest := splitAuthority(rest)
-	for _, host := range strings.Split(hosts, ",") {
-		// Host by host, as url.Parse knows of one. It quotes the whole URL in its
-		// errors, password included.
-		u, err := url.Parse(scheme + "://" + who + strings.TrimSpace(host) + rest)
+	return query, nil
+}
+
+var errNoURL = errors.New("is not a URL: characters of a password may have to be written as %XX")
+
+// parseHosts parses the URL host by host and returns the options that hosts share.
+func (s servers) parseHosts() (one *redis.Options, addrs []string, err error) {
+	for _, host := range s.hosts {
+		if host == "" || host[0] == ':' {
+			return nil, nil, errors.New("names no host")
+		}
+		if s.kind == "-sentinel" && !strings.Contains(host[strings.LastIndexByte(host, ']')+1:], ":") {
+			host += ":26379"
+		}
+		one, err = redis.ParseURL("redis" + s.tls + "://" + s.login + host + "/" + strings.TrimPrefix(s.path, "/"))
+		if quotes := new(url.Error); errors.As(err, &quotes) { // the URL, password included
+			return nil, nil, errNoURL
+		} else if err == nil && one.DB < 0 {
+			err = fmt.Errorf("database %d is negative", one.DB)
+		}
 		if err != nil {
-			return s, errors.New("is not a URL: characters of a password may have to be written as %XX")
+			return nil, nil, err
 		}
-		if u.Hostname() == "" {
-			return s, errors.New("names no host")
-		}
-		s.addrs = append(s.addrs, withPort(u.Host, s.kind))
-		s.user, s.query = u.User.Username(), u.Query()
-		s.password, _ = u.User.Password()
-		s.path = strings.FieldsFunc(u.Path, func(r rune) bool { return r == '/' })
+		addrs = append(addrs, one.Addr)
 	}
-	return s, s.checkQuery()
-}
-
-// splitAuthority takes apart user:password@, hosts, and what is behind them.
-func splitAuthority(rest string) (who, hosts, behind string) {
-	hosts = rest
-	if i := strings.IndexAny(hosts, "/?#"); i >= 0 {
-		hosts, behind = hosts[:i], hosts[i:]
+	if one.TLSConfig != nil {
+		one.TLSConfig.ServerName = "" // each connection checks the name that it was made to
 	}
-	if i := strings.LastIndexByte(hosts, '@'); i >= 0 {
-		who, hosts = hosts[:i+1], hosts[i+1:]
-	}
-	return who, hosts, behind
-}
-
-// checkQuery refuses what would be passed over.
-func (s servers) checkQuery() error {
-	for name := range s.query {
-		if s.kind != "sentinel" || name != "sentinel_user" && name != "sentinel_password" {
-			return fmt.Errorf("there is no parameter %q", name)
-		}
-	}
-	return nil
-}
-
-func withPort(host, kind string) string {
-	if strings.Contains(host[strings.LastIndexByte(host, ']')+1:], ":") {
-		return host
-	}
-	if kind == "sentinel" {
-		return host + ":26379"
-	}
-	return host + ":6379"
-}
-
-// database reads the number of a database, the whole of a path.
-func database(path []string) (db int, err error) {
-	switch len(path) {
-	case 0:
-		return 0, nil
-	case 1:
-		if db, err = strconv.Atoi(path[0]); err == nil && db >= 0 {
-			return db, nil
-		}
-	}
-	return 0, fmt.Errorf("database %q is not a number", strings.Join(path, "/"))
-}
-
-func (s servers) sentinel() (_ asynq.RedisConnOpt, err error) {
-	if len(s.path) == 0 {
-		return nil, errors.New("a sentinel URL must end in the master's name: redis-sentinel://host,host/mymaster")
-	}
-	if s.db, err = database(s.path[1:]); err != nil {
-		return nil, err
-	}
-	return asynq.RedisFailoverClientOpt{
-		MasterName: s.path[0], SentinelAddrs: s.addrs, SentinelUsername: s.query.Get("sentinel_user"), SentinelPassword: s.query.Get("sentinel_password"),
-		Username: s.user, Password: s.password, DB: s.db, TLSConfig: s.tls,
-	}, nil
-}
-
-func (s servers) cluster() (asynq.RedisConnOpt, error) {
-	if db, err := database(s.path); err != nil || db != 0 {
-		return nil, errors.New("a cluster has no databases but 0")
-	}
-	return asynq.RedisClusterClientOpt{Addrs: s.addrs, Username: s.user, Password: s.password, TLSConfig: s.tls}, nil
+	return one, addrs, nil
 }

@@ -37,7 +37,7 @@ func TestParseRedis(t *testing.T) {
 	for _, raw := range []string{
 		"", "localhost:6379", "http://h", "redis://", "redis://h/x", "redis://h/1/2", "redis://h/-1", "redis-sentinel://h", "redis-sentinel://h/m/x", "redis-sentinel://a,/m",
 		"redis://:hush@h:port", "redis://:hu sh%zz@h", "redis://h?db=1", "redis://a/1,redis://b/1", "redis-cluster://a/2", "redis://:hush@a,redis://b",
-		"redis://a,rediss://b", "redis://a,redis-sentinel://b/m",
+		"redis://a,rediss://b", "redis://a,redis-sentinel://b/m", "redis://su@a,rediss://u@b", "redis://h#x", "redis-sentinel://a/m?sentinel_password=%zz", "redis-sentinel://a/m?password=hush",
 	} {
 		if got, err := ParseRedis(raw); err == nil {
 			t.Errorf("%q accepted as %+v", raw, got)

@@ -227,7 +227,7 @@ func (w *work) markDone(ctx context.Context, c Chunk, objects int64) error {
 
 // keepFindings writes down errors and notes, up to a number of each.
 func (w *work) keepFindings(ctx context.Context, backfill int64, t *tally, notes []Finding) error {
-	all := append(t.findings, findings(notes, true)...)
+	all := slices.Concat(t.findings, findings(notes, true))
 	if len(all) == 0 {
 		return nil
 	}

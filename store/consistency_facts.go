@@ -185,7 +185,7 @@ func (a *auditor) facts(ctx context.Context, keys []rowKey) (wrong []rowKey, err
 // misplaced names what is wrong with a fact.
 func (a *auditor) misplaced(m misplaced) {
 	f := finding.Example{Place: m.place(), What: m.to.text()}
-	kind := ""
+	var kind string
 	switch {
 	case m.attachable && !m.pointed:
 		kind, f.Why = "fact_on_no_list", "it points at nobody"+quoted(" ", m.is["reason"])

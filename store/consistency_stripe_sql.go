@@ -1,7 +1,7 @@
 package store
 
 // Comparisons of what Stripe says (t, in the mirror's tables) with what we hold
-// (h). $1 is a store or ”. Only differences that mean something count: of what
+// (h). $1 is a store or empty. Only differences that mean something count: of what
 // we have heard since Stripe was read, Stripe's word is old.
 
 // comparison finds differences of a kind.

@@ -100,7 +100,11 @@ func (s *Store) survey(ctx context.Context, db querier, f Filter) (*question, er
 	q.every = len(q.facets) == len(all)
 	q.passes = f.withinFacets() || !by.facets && !q.every
 	if q.passes {
-		q.people, err = people(ctx, db, f.Store, map[bool][]string{true: q.facets, false: all}[by.facets])
+		counted := all
+		if by.facets {
+			counted = q.facets
+		}
+		q.people, err = people(ctx, db, f.Store, counted)
 	}
 	return q, err
 }
@@ -223,8 +227,11 @@ func (q *question) branches(in span, sorted string, args *arguments) (branches [
 	by, direction := orderOf(q.Sort)
 	all := &conditions{args: args}
 	all.add("c.store_id = $?", q.Filter.Store)
-	if by.null {
-		all.sql = append(all.sql, by.key+map[bool]string{true: " IS NULL", false: " IS NOT NULL"}[in.without])
+	switch {
+	case by.null && in.without:
+		all.sql = append(all.sql, by.key+" IS NULL")
+	case by.null:
+		all.sql = append(all.sql, by.key+" IS NOT NULL")
 	}
 	all.addParams(by.key, q.Params())
 	if in.after != nil {
@@ -247,8 +254,11 @@ func (q *question) seek(after *position) (string, arguments) {
 	from, where := q.meets(&args)
 	if after != nil {
 		left := by.after(after, direction, where)
-		if by.null {
-			left = map[bool]string{true: "(" + left + " OR " + by.key + " IS NULL)", false: by.key + " IS NULL AND " + left}[after.Key != nil]
+		switch {
+		case by.null && after.Key != nil:
+			left = "(" + left + " OR " + by.key + " IS NULL)"
+		case by.null:
+			left = by.key + " IS NULL AND " + left
 		}
 		where.sql = append(where.sql, left)
 	}

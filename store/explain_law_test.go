@@ -102,10 +102,14 @@ func astray(e store.Explanation) (wrong []string) {
 		}
 		end := r.Key
 		for i, l := range r.Links {
-			if from := map[bool]string{true: l.Subject, false: l.Object}[l.Relation == "store"]; from != end && (i > 0 || l.Relation != "stripe") {
+			from, to := l.Object, l.Subject
+			if l.Relation == "store" {
+				from, to = l.Subject, l.Object
+			}
+			if from != end && (i > 0 || l.Relation != "stripe") {
 				wrong = append(wrong, fmt.Sprintf("%s: link %d does not begin at %s: %+v", ref, i, end, l))
 			}
-			end = map[bool]string{true: l.Object, false: l.Subject}[l.Relation == "store"]
+			end = to
 			if len(l.Origins) == 0 || l.Since.IsZero() {
 				wrong = append(wrong, fmt.Sprintf("%s: nobody told %+v", ref, l))
 			}

@@ -186,7 +186,10 @@ func (f *EventFact) stand() {
 	case overtaken == 0:
 		f.Standing = Stands
 	default:
-		f.Standing = map[bool]string{true: Newer, false: Partly}[stands == 0]
+		f.Standing = Partly
+		if stands == 0 {
+			f.Standing = Newer
+		}
 		f.Newer = f.origin(newest)
 	}
 }

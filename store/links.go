@@ -220,7 +220,7 @@ func linkOf(relation, subject, at string) string {
 
 // linkTo picks from the link by which an object is named at a time, or else the
 // first after: by the subject that named it last.
-func linkTo(picked pick, relation, object, at string) string {
+func linkTo(picked pick, relation, object, at string) string { //nolint:unparam // as its siblings take a time
 	return picked("link_to('" + relation + "', " + object + ", " + at + ")")
 }
 

@@ -92,10 +92,11 @@ func WithoutAddresses(text string) string {
 
 // unquoted replaces in text what Postgres says in err, and in all errors in it.
 func unquoted(err error, text string) string {
-	if pg, ok := err.(*pgconn.PgError); ok && !slices.Contains(plainClasses, pg.Code[:min(2, len(pg.Code))]) {
+	pg, ok := err.(*pgconn.PgError) //nolint:errorlint // goes through the tree itself
+	if ok && !slices.Contains(plainClasses, pg.Code[:min(2, len(pg.Code))]) {
 		return strings.ReplaceAll(text, pg.Error(), "SQLSTATE "+pg.Code)
 	}
-	switch e := err.(type) {
+	switch e := err.(type) { //nolint:errorlint // likewise
 	case interface{ Unwrap() error }:
 		if inner := e.Unwrap(); inner != nil {
 			text = unquoted(inner, text)

@@ -96,7 +96,7 @@ func (r rhythm) pause() (now, usual, most time.Duration, ok bool) {
 func silent(r rhythm) finding.Finding {
 	v := finding.Finding{Severity: finding.OK}
 	now, usual, most, ok := r.pause()
-	if !ok || now <= most || r.count(signatureHours, comes...) >= fewBad {
+	if !ok || now <= most || r.count(comes...) >= fewBad {
 		return v
 	}
 	v.Severity = finding.Warning
@@ -145,8 +145,8 @@ var Outcomes = []string{badSignature, missingSignature, notConfigured, wrongMeth
 	badEncoding, badJSON, badField, noID, noType, noTime, unstorable}
 
 // count adds up the deliveries of the last hours that came to certain outcomes.
-func (r rhythm) count(within time.Duration, outcomes ...string) (n int64) {
-	since := r.now.Add(-within).Truncate(time.Hour)
+func (r rhythm) count(outcomes ...string) (n int64) {
+	since := r.now.Add(-signatureHours).Truncate(time.Hour)
 	for _, d := range r.hours {
 		if !d.Hour.Before(since) && slices.Contains(outcomes, d.Outcome) {
 			n += d.Count
@@ -169,7 +169,7 @@ func signatures(r rhythm) finding.Finding {
 	if !last.IsZero() {
 		since = "since " + stamp(last)
 	}
-	bad := r.after(last).count(signatureHours, badSignature, missingSignature)
+	bad := r.after(last).count(badSignature, missingSignature)
 	if bad < fewBad {
 		return finding.Finding{Severity: finding.OK}
 	}

@@ -81,5 +81,5 @@ func countIn(kept []store.Delivered, g gap) (n int64) {
 // secret is missing. No watch tells of them, or strangers could raise alarms.
 func Unsigned(source string, seen store.Traffic) (unsigned, signed int64) {
 	r := rhythmOf(source, seen)
-	return r.count(signatureHours, badSignature), r.count(signatureHours, store.Accepted, store.Duplicate)
+	return r.count(badSignature), r.count(store.Accepted, store.Duplicate)
 }

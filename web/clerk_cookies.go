@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 
@@ -42,7 +43,7 @@ func (s *sessions) firstUser(ctx context.Context, tokens []string) (id string, d
 		if id != "" {
 			return id, nil
 		}
-		if err != nil && doubt != error(errNoKeys) { // one that cannot be checked may be good
+		if err != nil && !errors.Is(doubt, errNoKeys) { // one that cannot be checked may be good
 			doubt = err
 		}
 	}

@@ -159,8 +159,7 @@ func text(s *string) string {
 func defused(text string) string {
 	var out []byte
 	copied, begin, open := 0, 0, true // open: nothing seen since begin
-	for i, size := 0, 0; i < len(text); i += size {
-		size = 1
+	for i, size := 0, 1; i < len(text); i, size = i+size, 1 {
 		is := runes[text[i]]
 		if text[i] >= utf8.RuneSelf {
 			var r rune

@@ -54,7 +54,7 @@ func (s *Site) exportCustomers(w http.ResponseWriter, r *http.Request) error {
 		s.ids().customers(customers)
 		return d.write(customers)
 	})
-	if err != nil && context.Cause(ctx) == errReader {
+	if err != nil && errors.Is(context.Cause(ctx), errReader) {
 		err = fmt.Errorf("%w took longer than %v", errReader, exportLife)
 	}
 	if err != nil && d.begun {

@@ -109,7 +109,7 @@ func (l *live) look() {
 func (l *live) newcomers(seen []int64) (came map[int64]string, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
 	defer cancel()
-	last := int64(0)
+	var last int64
 	if len(seen) > 0 {
 		last = slices.Max(seen)
 	} else if last, err = l.store.LastCustomer(ctx); err != nil {

@@ -53,7 +53,7 @@ func (s *Site) guarded(next http.Handler) http.Handler {
 // recovered sees to a request whose handler panicked, if it did. Where it is
 // too late for a 500 the answer has to be cut off, or it would be taken for whole.
 func (s *Site) recovered(w *recorder, r *http.Request, cause any) (cut bool) {
-	if cause == nil || cause == http.ErrAbortHandler {
+	if cause == nil || cause == http.ErrAbortHandler { //nolint:errorlint // as net/http compares it
 		return cause != nil
 	}
 	s.cfg.Log.ErrorContext(r.Context(), "panic", "route", routeOf(r), "cause", store.WithoutAddresses(fmt.Sprint(cause)), "stack", string(debug.Stack()))

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"testing"
@@ -62,7 +61,10 @@ func TestPageAccess(t *testing.T) {
 	x.hear(t, told{"platform", "store.upserted", day, `{"id":"new","name":"Brand New"}`})
 	stranger := browser.Open(t, x.url, browser.Desktop)
 	for _, s := range append(states(t, x), adminStates(t, x)...) {
-		p := map[bool]*browser.Page{false: operator, true: stranger}[s.stranger]
+		p := operator
+		if s.stranger {
+			p = stranger
+		}
 		if s.expect != "" {
 			p.Expect(s.expect)
 		}
@@ -147,7 +149,7 @@ func TestPageCalm(t *testing.T) {
 	for _, calm := range []bool{false, true} {
 		p.Look(browser.Look{Width: 1280, Height: 900, Calm: calm})
 		p.Go(listPath)
-		moving := browser.Eval[int](p, fmt.Sprintf(`(document.querySelector("#busy").classList.add("htmx-request"), document.getAnimations().length)`))
+		moving := browser.Eval[int](p, `(document.querySelector("#busy").classList.add("htmx-request"), document.getAnimations().length)`)
 		if (moving > 0) == calm {
 			t.Errorf("calm %t: %d animations", calm, moving)
 		}

@@ -116,7 +116,7 @@ type reopenOrder struct {
 
 // readReopenOrder takes an order out of a form's values, or an address'.
 func readReopenOrder(q url.Values) (o reopenOrder, err error) {
-	known := false
+	var known bool
 	if o.reopening, known = reopenings[q.Get("do")]; !known {
 		return o, &store.BadParam{Name: "do", Reason: "must be retry or replay"}
 	}

@@ -242,7 +242,10 @@ func noteOf(w store.Watch) note {
 	switch kind {
 	case watch.Failing:
 		q.Set("type", eventType)
-		q.Set("status", map[bool]string{true: "failed", false: "pending"}[n.Bad()])
+		q.Set("status", "pending")
+		if n.Bad() {
+			q.Set("status", "failed")
+		}
 	case watch.Overdue:
 		q.Set("status", "pending")
 	}

@@ -353,7 +353,7 @@ func (c *Config) platformTypes() []string {
 // error is written as it is: it may quote an address.
 func (c *Config) logger(w io.Writer) *slog.Logger {
 	var level slog.Level
-	level.UnmarshalText([]byte(c.LogLevel)) // checked
+	_ = level.UnmarshalText([]byte(c.LogLevel)) // checked
 	options := &slog.HandlerOptions{Level: level, ReplaceAttr: store.PlainErrors}
 	log := slog.New(tracedHandler{slog.NewTextHandler(w, options)})
 	if c.LogFormat == "json" {

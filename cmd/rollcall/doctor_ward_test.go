@@ -283,7 +283,8 @@ func (w *ward) say(typ, data string) {
 // deliver posts a signed webhook of a source, and returns the status.
 func (w *ward) deliver(source, secret, body string) int {
 	w.Helper()
-	id, header := fmt.Sprintf("msg_%x", random(8)), http.Header{}
+	id := fmt.Sprintf("msg_%x", random(8))
+	var header http.Header
 	var err error
 	switch source {
 	case webhooks.Clerk:

@@ -11,5 +11,5 @@ const memoryShare = 0.8
 // GOMEMLIMIT sets it. Without a limit there is nothing to follow.
 func limitMemory(ofContainer memlimit.Provider) {
 	// It fails where there is no limit.
-	memlimit.SetGoMemLimitWithOpts(memlimit.WithRatio(memoryShare), memlimit.WithProvider(ofContainer))
+	_, _ = memlimit.SetGoMemLimitWithOpts(memlimit.WithRatio(memoryShare), memlimit.WithProvider(ofContainer))
 }

@@ -46,8 +46,9 @@ func main() {
 		os.Exit(2)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, os.Args[1], os.Args[2]); err != nil {
+	err := run(ctx, os.Args[1], os.Args[2])
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "screenshots:", err)
 		os.Exit(1)
 	}
@@ -98,7 +99,7 @@ func play(ctx context.Context, program, data string) (*exec.Cmd, string, error) 
 			return demo, signIn, nil
 		}
 	}
-	return nil, "", errors.Join(fmt.Errorf("the demo gave no link to sign in: %v", lines.Err()), demo.Wait())
+	return nil, "", errors.Join(fmt.Errorf("the demo gave no link to sign in: %w", lines.Err()), demo.Wait())
 }
 
 // take opens the pages and returns their pictures by name.

@@ -120,7 +120,10 @@ func (p *Page) Look(l Look) {
 		}
 		return &emulation.MediaFeature{Name: name, Value: value}
 	}
-	scheme := map[bool]string{true: "dark", false: "light"}[l.Dark]
+	scheme := "light"
+	if l.Dark {
+		scheme = "dark"
+	}
 	call(p, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
 		feature("prefers-color-scheme", scheme, true), feature("prefers-reduced-motion", "reduce", l.Calm)}})
 	call(p, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: l.NoScript})

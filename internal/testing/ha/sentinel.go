@@ -79,7 +79,7 @@ func (s *Sentinels) ready(ctx context.Context) bool {
 		// Rumours spread every two seconds, news of replicas every ten, unless told otherwise.
 		n.client.Do(ctx, "SENTINEL", "DEBUG", "PUBLISH-PERIOD", "100", "INFO-PERIOD", "200")
 		state := redis.NewMapStringStringCmd(ctx, "SENTINEL", "MASTER", sentinelMaster)
-		n.client.Process(ctx, state)
+		_ = n.client.Process(ctx, state)
 		if state.Val()["num-other-sentinels"] != "2" || state.Val()["num-slaves"] != "2" {
 			return false
 		}

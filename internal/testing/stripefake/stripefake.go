@@ -160,7 +160,7 @@ func (s *Server) IDs(account, kind string) (ids []string) {
 
 // ServeHTTP answers a request of the API.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	a := answer{status: http.StatusOK}
+	var a answer
 	s.mu.Lock()
 	number, faults := len(s.requests)+1, s.faults
 	to, fault := route(r.URL.Path), faults.of(number)

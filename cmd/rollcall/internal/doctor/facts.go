@@ -194,7 +194,7 @@ func (d *doctor) namedByOwner(all []store.NamedByOwner) {
 			f.Examples = append(f.Examples, finding.Example{What: fmt.Sprintf("%s, by %s and %s: %s", n.Owner, show.Count(int(n.Products), "product"), show.Count(int(n.Facts), "fact"), which)})
 		}
 		if f == &unknown && len(f.Fix) < maxFixes && safe(n.Owner) {
-			f.Fix = append(f.Fix, send("store.upserted", object{"id", d.storeOr("<STORE>")}, object{"owner_user_id", n.Owner}))
+			f.Fix = append(f.Fix, send("store.upserted", object{"id", d.storeOrPlaceholder()}, object{"owner_user_id", n.Owner}))
 		}
 	}
 	if unknown.Count > 0 {
@@ -225,7 +225,7 @@ func (d *doctor) checkStore(ctx context.Context) error {
 		return err
 	}
 	d.find(finding.Finding{Kind: "store_unheard", Subject: d.Store, Severity: finding.Problem, What: fmt.Sprintf("store %s does not exist: no event has mentioned it", d.Store),
-		Fix: []string{send("store.upserted", object{"id", d.storeOr("<STORE>")}, object{"name", "<NAME>"}, object{"owner_user_id", "<CLERK USER>"})}})
+		Fix: []string{send("store.upserted", object{"id", d.storeOrPlaceholder()}, object{"name", "<NAME>"}, object{"owner_user_id", "<CLERK USER>"})}})
 	return nil
 }
 

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -50,14 +51,8 @@ func shown(text string) string {
 	return "'" + strings.ReplaceAll(show.Visible(text), "'", `\u0027`) + "'"
 }
 
-// storeOr is the store that something unknown most likely belongs to, or what
-// stands for it.
-func (d *doctor) storeOr(placeholder string) string {
-	if d.onlyStore == "" {
-		return placeholder
-	}
-	return d.onlyStore
-}
+// storeOrPlaceholder is the store that something unknown most likely belongs to.
+func (d *doctor) storeOrPlaceholder() string { return cmp.Or(d.onlyStore, "<STORE>") }
 
 // homeFor is the command that says which store facts belong to that name a thing
 // of which that is not known.
@@ -113,7 +108,7 @@ func (d *doctor) productHome(ctx context.Context, id, stripe string) (string, er
 	if p.PriceAmount != nil {
 		price = facts.Money{Amount: *p.PriceAmount, Currency: p.PriceCurrency}
 	}
-	return send("product.upserted", object{"id", p.ID}, object{"store_id", d.storeOr("<STORE>")}, object{"kind", p.Kind}, object{"title", p.Title},
+	return send("product.upserted", object{"id", p.ID}, object{"store_id", d.storeOrPlaceholder()}, object{"kind", p.Kind}, object{"title", p.Title},
 		object{"price", price}, ids("items", p.Items), ids("stripe_product_ids", p.StripeProductIDs), ids("stripe_price_ids", p.StripePriceIDs)), nil
 }
 

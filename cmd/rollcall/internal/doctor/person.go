@@ -233,7 +233,7 @@ func (d *doctor) unheardOf(r personReport) []string {
 	if r.Email == "" {
 		who = object{"user_id", r.User}
 	}
-	return append(fix, send("enrollment.upserted", object{"course_id", "<COURSE>"}, object{"store_id", d.storeOr("<STORE>")}, who))
+	return append(fix, send("enrollment.upserted", object{"course_id", "<COURSE>"}, object{"store_id", d.storeOrPlaceholder()}, who))
 }
 
 // offList says why a fact is on no list.
