@@ -79,7 +79,7 @@ func (s *system) isolation(ctx context.Context, r *Report, customers, events int
 }
 
 // fillLists writes three lists, the longest of which has so many customers.
-func (s *system) fillLists(ctx context.Context, customers int) error {
+func (s *system) fillLists(ctx context.Context, most int) error {
 	if err := s.empty(ctx); err != nil {
 		return err
 	}
@@ -90,7 +90,7 @@ func (s *system) fillLists(ctx context.Context, customers int) error {
 				now() - i * interval '1 min', now() - i * interval '2 min',
 				CASE WHEN i % 3 = 0 THEN jsonb_build_array(jsonb_build_object('currency', 'usd', 'amount', i)) ELSE '[]' END,
 				jsonb_build_array(jsonb_build_object('id', 'course_' || i % 30, 'progress', i % 100))
-			FROM generate_series(1, $2::int) i`, i, customers/(1+9*min(i, 1))); err != nil {
+			FROM generate_series(1, $2::int) i`, i, most/(1+9*min(i, 1))); err != nil {
 			return err
 		}
 	}

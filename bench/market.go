@@ -25,11 +25,11 @@ const marketChunk = 50_000
 
 // loadMarket writes a market whose longest list has so many customers, and
 // proves on one of its stores that it is as if it had been told.
-func (s *system) loadMarket(ctx context.Context, customers int) error {
+func (s *system) loadMarket(ctx context.Context, most int) error {
 	if err := s.empty(ctx); err != nil {
 		return err
 	}
-	if err := s.writeMarket(ctx, customers); err != nil {
+	if err := s.writeMarket(ctx, most); err != nil {
 		return err
 	}
 	if err := s.store.FoldFigures(ctx); err != nil {
@@ -40,17 +40,17 @@ func (s *system) loadMarket(ctx context.Context, customers int) error {
 			return err
 		}
 	}
-	return s.prove(ctx, customers)
+	return s.prove(ctx, most)
 }
 
 // writeMarket does it on one connection, for the temporary tables.
-func (s *system) writeMarket(ctx context.Context, customers int) (err error) {
+func (s *system) writeMarket(ctx context.Context, most int) (err error) {
 	conn, err := pgx.Connect(ctx, s.servers.DatabaseURL)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, conn.Close(ctx)) }()
-	if _, err := conn.Exec(ctx, fmt.Sprintf("SET work_mem = '256MB'; SET maintenance_work_mem = '512MB'; SET bench.customers = '%d'", customers)); err != nil {
+	if _, err := conn.Exec(ctx, fmt.Sprintf("SET work_mem = '256MB'; SET maintenance_work_mem = '512MB'; SET bench.customers = '%d'", most)); err != nil {
 		return err
 	}
 	if err := withoutIndexes(ctx, conn, []string{"users", "enrollments", "payments", "subscriptions"}, func() error {
@@ -114,7 +114,7 @@ func withoutIndexes(ctx context.Context, conn *pgx.Conn, tables []string, load f
 
 // prove has one of the stores audited, and the long list counted. All stores
 // are drawn by the same rules.
-func (s *system) prove(ctx context.Context, customers int) error {
+func (s *system) prove(ctx context.Context, most int) error {
 	audit, err := s.store.AuditFacts(ctx, store.AuditOptions{Store: "store_7", Examples: 3})
 	if err != nil {
 		return err
@@ -123,8 +123,8 @@ func (s *system) prove(ctx context.Context, customers int) error {
 		return fmt.Errorf("the market is not what its facts come to: %+v", audit)
 	}
 	stats, err := s.store.Stats(ctx, store.Filter{Store: longest})
-	if err == nil && stats.Total != int64(customers) {
-		err = fmt.Errorf("%d customers on the long list, not %d", stats.Total, customers)
+	if err == nil && stats.Total != int64(most) {
+		err = fmt.Errorf("%d customers on the long list, not %d", stats.Total, most)
 	}
 	return err
 }

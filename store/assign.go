@@ -242,3 +242,23 @@ func (w *work) takeOver(ctx context.Context, from, to int64) error {
 	}
 	return nil
 }
+
+// carryNotes takes the notes about movers along to their new addresses, all of
+// them in one statement: of two who swap addresses each keeps their own. It
+// comes after the customers' rows are written; see AddNote.
+func (w *work) carryNotes(ctx context.Context, movers []mover) error {
+	if len(movers) == 0 {
+		return nil
+	}
+	stores, from, to := make([]string, len(movers)), make([]string, len(movers)), make([]string, len(movers))
+	for i, m := range movers {
+		stores[i], from[i], to[i] = m.store, m.email, m.to.email
+	}
+	_, err := w.tx.Exec(ctx, `
+		UPDATE customer_notes n
+		SET email = m.into_email
+		FROM unnest($1::text[], $2::text[], $3::text[]) AS m(store_id, email, into_email)
+		WHERE n.store_id = m.store_id
+		  AND n.email = m.email`, stores, from, to)
+	return err
+}

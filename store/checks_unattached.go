@@ -44,10 +44,10 @@ const offExamples = 3
 // OffReasons lists why facts are on no list, of one store or (store "") of all:
 // first what something is to be done about, each by how many there are. Of one
 // store, those that were never attached cannot be told.
-func (s *Store) OffReasons(ctx context.Context, store string) (_ []OffReason, err error) {
-	defer wrap(&err, "store.OffReasons(%q)", store)
-	asked := unattachedQuestion{reasons: reasons.Codes(), store: store}
-	if store != "" {
+func (s *Store) OffReasons(ctx context.Context, storeID string) (_ []OffReason, err error) {
+	defer wrap(&err, "store.OffReasons(%q)", storeID)
+	asked := unattachedQuestion{reasons: reasons.Codes(), store: storeID}
+	if storeID != "" {
 		asked.reasons = reasons.Attached()
 	}
 	counts, err := asked.count(ctx, s.pool)
@@ -66,7 +66,7 @@ func (s *Store) OffReasons(ctx context.Context, store string) (_ []OffReason, er
 				r.Kinds[c.Kind] = c.Facts
 			}
 		}
-		if r.Examples, _, err = s.OffFacts(ctx, OffFilter{Reason: reason, Store: store, Limit: offExamples}); err != nil {
+		if r.Examples, _, err = s.OffFacts(ctx, OffFilter{Reason: reason, Store: storeID, Limit: offExamples}); err != nil {
 			return nil, err
 		}
 		out = append(out, r)

@@ -149,13 +149,13 @@ func (x *explainer) readAround(ctx context.Context) error {
 // keys are those of the facts.
 func (x *explainer) keys() (keys []rowKey) {
 	for _, p := range x.e.Payments {
-		keys = append(keys, rowKey{payment, p.Account, p.ID})
+		keys = append(keys, keyOf(payment, p.Account, p.ID))
 	}
 	for _, e := range x.e.Enrollments {
-		keys = append(keys, rowKey{enrollment, e.CourseID, e.Person})
+		keys = append(keys, keyOf(enrollment, e.CourseID, e.Person))
 	}
 	for _, s := range x.e.Subscriptions {
-		keys = append(keys, rowKey{subscription, s.Account, s.ID})
+		keys = append(keys, keyOf(subscription, s.Account, s.ID))
 	}
 	return keys
 }
@@ -163,7 +163,7 @@ func (x *explainer) keys() (keys []rowKey) {
 // collectWhy notes who gave facts their address, and what led to their store.
 func (x *explainer) collectWhy(rows pgx.Rows) error {
 	var fact string
-	var email, typed, store *string // only null for facts about to be attached elsewhere
+	var email, typed, home *string // only null for facts about to be attached elsewhere
 	var at *time.Time
 	var person *struct {
 		PersonFact
@@ -171,9 +171,9 @@ func (x *explainer) collectWhy(rows pgx.Rows) error {
 	}
 	var proof *linkRow
 	var taken *wayTaken
-	_, err := pgx.ForEachRow(rows, []any{&fact, &email, &person, &typed, &proof, &at, &store, &taken}, func() error {
-		if store != nil && taken != nil {
-			x.stores[fact] = taken.reason(*store, at)
+	_, err := pgx.ForEachRow(rows, []any{&fact, &email, &person, &typed, &proof, &at, &home, &taken}, func() error {
+		if home != nil && taken != nil {
+			x.stores[fact] = taken.reason(*home, at)
 		}
 		switch {
 		case person == nil:
@@ -188,7 +188,7 @@ func (x *explainer) collectWhy(rows pgx.Rows) error {
 			person.Origins = person.Said.origins(map[string]string{"user": "clerk", "stripe_customer": "stripe"}[person.Kind])
 			x.e.People = append(x.e.People, person.PersonFact)
 		}
-		email, typed, store, person, proof, taken = nil, nil, nil, nil, nil, nil // read into anew
+		email, typed, home, person, proof, taken = nil, nil, nil, nil, nil, nil // read into anew
 		return nil
 	})
 	return err
@@ -250,14 +250,6 @@ func (x *explainer) collectUncounted(rows pgx.Rows) error {
 		return nil
 	})
 	return err
-}
-
-// countedWith says which payment counts money instead.
-func countedWith(ref *string) string {
-	if ref == nil {
-		return ""
-	}
-	return ": it is counted as " + *ref
 }
 
 func (x *explainer) collectMerges(rows pgx.Rows) error {

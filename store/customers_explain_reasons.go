@@ -122,7 +122,7 @@ func (x *explainer) sourceReason() SourceReason {
 func (x *explainer) totalReasons() []TotalReason {
 	out := []TotalReason{}
 	for _, m := range x.row.TotalSpent {
-		none := Money{0, m.Currency}
+		none := Money{Currency: m.Currency}
 		r := TotalReason{Money: m, Gross: none, Refunded: none, Disputed: none, Because: []string{}}
 		for _, p := range x.e.Payments {
 			if p.Gross.Currency == m.Currency && p.Gross.Amount > 0 {

@@ -178,19 +178,6 @@ type SubscriptionFact struct {
 	StoreBecause      *StoreReason `json:"store_because"` // null: it belongs elsewhere by now
 }
 
-// PersonFact is a user of the platform's or a customer of Stripe's.
-type PersonFact struct {
-	Ref          string   `json:"ref"`
-	Kind         string   `json:"kind"` // user or stripe_customer
-	Account      string   `json:"account"`
-	ID           string   `json:"id"`
-	Email        string   `json:"email"`
-	Name         *string  `json:"name"`
-	Deleted      bool     `json:"deleted"`       // gone there; what they did stays
-	LastVerified bool     `json:"last_verified"` // of a user: Clerk tells of no verified address now, this was the last
-	Origins      []Origin `json:"origins"`
-}
-
 // UncountedFact is one that makes nobody a customer, and why.
 type UncountedFact struct {
 	Ref     string     `json:"ref"`

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // DefaultSort shows the latest active first.
@@ -69,18 +68,18 @@ func (f *Filter) Params() []Param {
 		Label: "Enrolled in", Doc: "Only those in the course with this id.", Example: "course_1"}
 	return []Param{
 		{Name: "type", Value: &f.Type, On: onFacet, Schema: "CustomerType",
-			Choices: []Choice{{"", "Everybody"}, {"lead", "Leads"}, {"paying", "Customers"}, {"subscription", "Subscribers"}},
+			Choices: choices("", "Everybody", "lead", "Leads", "paying", "Customers", "subscription", "Subscribers"),
 			Label:   "Type", Doc: "Only customers of this type.", Example: "paying"},
 		{Name: "status", Value: &f.Status, On: onFacet, Schema: "CustomerStatus",
-			Choices: []Choice{{"", "Any"}, {"active", "Active"}, {"inactive", "Inactive"}},
+			Choices: choices("", "Any", "active", "Active", "inactive", "Inactive"),
 			Label:   "Status", Doc: "Only those in this state.", Example: "active"},
 		{Name: "source", Value: &f.Source, On: onFacet,
-			Choices: []Choice{{"", "Anything"}, {"free_course", "Free course"}, {"course_purchase", "Course purchase"},
-				{"product_purchase", "Product purchase"}, {"subscription", "Subscription"}},
+			Choices: choices("", "Anything", "free_course", "Free course", "course_purchase", "Course purchase",
+				"product_purchase", "Product purchase", "subscription", "Subscription"),
 			Label: "Came by", Doc: "Only those whom this brought.", Example: "free_course"},
 		course,
 		{Name: "completed", Value: &f.Completed, Of: &course, On: onEntry, SQL: completedSQL[f.Completed], Arg: &f.Course,
-			Choices: []Choice{{"", "Either way"}, {"yes", "Completed"}, {"no", "Not completed"}}, Label: "… and completed it", Chip: "Course",
+			Choices: choices("", "Either way", "yes", "Completed", "no", "Not completed"), Label: "… and completed it", Chip: "Course",
 			Doc: "Only those who have finished, or not, the course named by `course`.", Example: "yes"},
 		{Name: "progress_min", Value: &f.ProgressMin, Kind: Percent, Of: &course, On: onCourse, SQL: "k.progress >= $?::text::float8",
 			Label: "… progress from, %", Chip: "Progress from", Doc: "Least progress in the course named by `course`, percent.", Example: 50},
@@ -172,39 +171,6 @@ var amounts = regexp.MustCompile(`^[0-9]{1,12}(\.[0-9]{1,3})?$`)
 func checkAmount(name, value string) error {
 	if !amounts.MatchString(value) {
 		return badParam(name, "%q is not allowed; give an amount as in 99 or 99.50", value)
-	}
-	return nil
-}
-
-// ages are moments counted back from now: 12h, 30d, 6w.
-var ages = regexp.MustCompile(`^[0-9]{1,5}[hdw]$`)
-
-// parseMoment reads a moment: a day (its beginning, UTC), a time, or an age.
-// The SQL reads what is returned with cast; an age is counted back from the
-// database's own now.
-func parseMoment(value string) (text, cast string, ok bool) {
-	if ages.MatchString(value) {
-		unit := map[byte]string{'h': " hours", 'd': " days", 'w': " weeks"}[value[len(value)-1]]
-		return value[:len(value)-1] + unit, "now() - $?::text::interval", true
-	}
-	for _, layout := range []string{time.DateOnly, time.RFC3339Nano} {
-		if t, err := time.Parse(layout, value); err == nil && inReach(t) {
-			return t.UTC().Format(time.RFC3339Nano), "$?::text::timestamptz", true
-		}
-	}
-	return "", "", false
-}
-
-// inReach tells whether a time can be written in the four digits that a year has in
-// JSON and in what Postgres reads.
-func inReach(t time.Time) bool {
-	year := t.UTC().Year()
-	return year >= 1 && year <= 9999
-}
-
-func checkMoment(name, value string) error {
-	if _, _, ok := parseMoment(value); value != "" && !ok {
-		return badParam(name, "%q is not allowed; give a day (2026-01-31), a time (2026-01-31T10:00:00Z) or an age (12h, 30d, 6w)", value)
 	}
 	return nil
 }

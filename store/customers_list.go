@@ -42,7 +42,7 @@ func (s *Store) Customers(ctx context.Context, f Filter) (page []Customer, next 
 	if len(rows) > f.Limit {
 		rows = rows[:f.Limit]
 		last := rows[f.Limit-1]
-		next = position{f.Sort, last.key, last.id}.encode()
+		next = position{Sort: f.Sort, Key: last.key, ID: last.id}.encode()
 	}
 	if err := s.addTitles(ctx, f.Store, rows); err != nil {
 		return nil, "", err

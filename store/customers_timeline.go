@@ -83,7 +83,7 @@ func (s *Store) Timeline(ctx context.Context, storeID, customer string, f Timeli
 		}
 		if len(page) > f.Limit {
 			page = page[:f.Limit]
-			next = position{timelineSort, &page[f.Limit-1].key, id}.encode()
+			next = position{Sort: timelineSort, Key: &page[f.Limit-1].key, ID: id}.encode()
 		}
 		all := make([][]Origin, len(page))
 		for i, e := range page {

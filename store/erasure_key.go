@@ -4,8 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-
-	"github.com/jackc/pgx/v5"
 )
 
 // The key of the tombstones. It may be kept apart from dumps, so a database that
@@ -75,13 +73,4 @@ func (f *erasureFilter) newKey(ctx context.Context) (key []byte, err error) {
 		INSERT INTO erasure_key_check (hash) VALUES (sha256($1))
 		ON CONFLICT (one) DO UPDATE SET hash = EXCLUDED.hash`, key)
 	return key, err
-}
-
-// ErasureKey tells how the key fits, and how many tombstones were made with it.
-func (c *Checkup) ErasureKey(ctx context.Context) (state KeyState, tombstones int64, err error) {
-	defer wrap(&err, "store.Checkup.ErasureKey")
-	err = c.look(ctx, func(tx pgx.Tx) error {
-		return tx.QueryRow(ctx, `SELECT k.state, (SELECT count(*) FROM erased) FROM (`+keySQL+`) k(key, state, tombstones, scoped)`).Scan(&state, &tombstones)
-	})
-	return state, tombstones, err
 }

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"math"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -174,25 +173,4 @@ func (s *Store) EventKinds(ctx context.Context, f EventFilter) (_ []EventKind, e
 		return nil, err
 	}
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[EventKind])
-}
-
-// received are ids among which all events are that were received since f.Since
-// and until f.Until: from first on, and below end.
-func (s *Store) received(ctx context.Context, f EventFilter) (first, end int64, err error) {
-	first, end = 0, math.MaxInt64
-	for _, bound := range []struct {
-		moment, slack string
-		id            *int64
-	}{{f.Since, "-1 minute", &first}, {f.Until, "1 minute", &end}} {
-		text, cast, ok := parseMoment(bound.moment)
-		if !ok {
-			continue
-		}
-		w := &conditions{args: &arguments{}}
-		w.add(cast+" + "+w.arg(bound.slack)+"::text::interval", text)
-		if err := s.pool.QueryRow(ctx, `SELECT `+firstReceived(w.String()), *w.args...).Scan(bound.id); err != nil {
-			return first, end, err
-		}
-	}
-	return first, end, nil
 }

@@ -126,6 +126,9 @@ func (k FactKind) key(alias string) string {
 	return fmt.Sprintf("%[1]s.%[2]s, %[1]s.%[3]s", alias, k.Key[0], k.Key[1])
 }
 
+// keyOf is the key of a row of a kind: its two columns.
+func keyOf(kind, a, b string) rowKey { return rowKey{kind, a, b} }
+
 // isOf tells whether a row is of a kind.
 func (k rowKey) isOf(kind FactKind) bool { return k.kind == kind.Name }
 

@@ -44,6 +44,14 @@ type Param struct {
 	Schema  string // the name of the schema of Choices in the API's description; empty: it is none by itself
 }
 
+// choices makes choices of values, each before its label.
+func choices(valuesAndLabels ...string) (all []Choice) {
+	for pair := range slices.Chunk(valuesAndLabels, 2) {
+		all = append(all, Choice{pair[0], pair[1]})
+	}
+	return all
+}
+
 // Choice is an allowed value, and what pages call it.
 type Choice struct{ Value, Label string }
 

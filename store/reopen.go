@@ -38,21 +38,6 @@ func (f ReopenFilter) LogValue() slog.Value {
 		slog.Int64("after", f.After), slog.Int64("through", f.Through))
 }
 
-// Reopen is the ReopenFilter for the events that f asks for at a time, of the
-// statuses given.
-func (f EventFilter) Reopen(now time.Time, statuses ...string) ReopenFilter {
-	f = f.At(now)
-	if f.Status != "" {
-		statuses = slices.DeleteFunc(statuses, func(status string) bool { return status != f.Status })
-	}
-	if f.Error != "" { // the processed have none
-		statuses = slices.DeleteFunc(statuses, func(status string) bool { return status == "processed" })
-	}
-	r := ReopenFilter{Statuses: statuses, Source: f.Source, Type: f.Type, EventID: f.EventID, Error: f.Error}
-	r.Since, r.Until = momentTime(f.Since), momentTime(f.Until)
-	return r
-}
-
 // momentTime is a moment that is no age, or zero.
 func momentTime(moment string) time.Time {
 	for _, layout := range []string{time.DateOnly, time.RFC3339Nano} {

@@ -45,7 +45,7 @@ const (
 // params are the filter's query parameters.
 func (f *StoreFilter) params() []Param {
 	return []Param{{Name: "q", Value: &f.Query},
-		{Name: "sort", Value: &f.Sort, Default: DefaultStoreSort, Choices: []Choice{{DefaultStoreSort, "Longest lists first"}, {"id", "By id"}}},
+		{Name: "sort", Value: &f.Sort, Default: DefaultStoreSort, Choices: choices(DefaultStoreSort, "Longest lists first", "id", "By id")},
 		cursorParam(&f.Cursor)}
 }
 

@@ -87,3 +87,66 @@ func learn(outcomes map[factKey]outcome, table string, found pgx.Rows) error {
 	})
 	return err
 }
+
+// words are the versions of the things that a message names, by the first column
+// of each; of one that names none, that of the message.
+func (t factTable) words(says map[string]any) map[string]facts.Version {
+	said := map[string]facts.Version{}
+	version, _ := says[t.main].(string)
+	if version == "" {
+		return said
+	}
+	for _, n := range t.things {
+		if n.in(says) {
+			said[n.columns[0]] = facts.Version(version)
+		}
+	}
+	earlier, _ := says["earlier"].(map[string]any)
+	for thing, v := range earlier {
+		if _, named := said[thing]; named {
+			said[thing] = facts.Version(*orEmpty(text(v)))
+		}
+	}
+	if len(said) == 0 {
+		said[t.main] = facts.Version(version)
+	}
+	return said
+}
+
+// in tells whether a row, or a message, names the thing.
+func (n thing) in(row map[string]any) bool {
+	return n.always || slices.ContainsFunc(n.columns, func(c string) bool { return row[c] != nil })
+}
+
+// kept is the version by which a row names a thing, or that in a column.
+func (t factTable) kept(row map[string]any, column string) facts.Version {
+	for _, n := range t.things {
+		if n.columns[0] != column {
+			continue
+		}
+		if !n.in(row) {
+			return ""
+		}
+		earlier, _ := row["earlier"].(map[string]any)
+		if v := text(earlier[column]); v != nil {
+			return facts.Version(*v)
+		}
+		column = t.main
+	}
+	return facts.Version(*orEmpty(text(row[column])))
+}
+
+// text is a value of JSON that is a text.
+func text(value any) *string {
+	if s, ok := value.(string); ok {
+		return &s
+	}
+	return nil
+}
+
+func orEmpty(s *string) *string {
+	if s == nil {
+		return new(string)
+	}
+	return s
+}

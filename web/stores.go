@@ -30,9 +30,9 @@ func (s *Site) stores(w http.ResponseWriter, r *http.Request) error {
 	page.Filter, err = store.ParseStoreFilter(q)
 	page.Sorts = menu{Options: storeSorts}.choose(page.Filter.Sort).Options
 	var wrong *store.BadParam
-	status, next := http.StatusOK, ""
+	code, next := http.StatusOK, ""
 	if errors.As(err, &wrong) {
-		page.Wrong, status = wrong.Error(), http.StatusBadRequest
+		page.Wrong, code = wrong.Error(), http.StatusBadRequest
 	} else if page.Stores, next, err = s.cfg.Store.StoreLines(r.Context(), page.Filter); err != nil {
 		return err
 	}
@@ -41,13 +41,13 @@ func (s *Site) stores(w http.ResponseWriter, r *http.Request) error {
 	}
 	switch {
 	case isPart(r) && page.Filter.Cursor != "":
-		s.page(w, status, "storerows", page)
+		s.page(w, code, "storerows", page)
 	case isPart(r):
 		page.Filter.Cursor = ""
 		w.Header().Set("HX-Push-Url", address("/admin/stores", page.Filter.Values()))
 		s.page(w, http.StatusOK, "storeresults", page)
 	default:
-		s.page(w, status, "stores.html", page)
+		s.page(w, code, "stores.html", page)
 	}
 	return nil
 }

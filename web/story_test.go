@@ -82,11 +82,11 @@ func (x *site) apply(t testing.TB, events []store.NewEvent) {
 // all there can be: each answer is held against its description by send.
 func TestStoryAsDescribed(t *testing.T) {
 	x := open(t, nil)
-	customers, events := 0, 0
+	people, events := 0, 0
 	for _, s := range x.tell(t) {
 		at := "/api/stores/" + url.PathEscape(s)
 		for _, c := range pages[store.Customer](t, x, at+"/customers?limit=7") {
-			customers++
+			people++
 			one := at + "/customers/" + c.ID
 			x.get(t, one, asAdmin)
 			x.get(t, one+"/explain", asAdmin)
@@ -108,7 +108,7 @@ func TestStoryAsDescribed(t *testing.T) {
 			x.get(t, fmt.Sprint("/api/admin/events/", e.ID), asAdmin)
 		}
 	}
-	if customers < 30 || events < 200 {
-		t.Errorf("%d customers, %d events: the scenario has more", customers, events)
+	if people < 30 || events < 200 {
+		t.Errorf("%d people, %d events: the scenario has more", people, events)
 	}
 }

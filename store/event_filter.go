@@ -2,6 +2,8 @@ package store
 
 import (
 	"cmp"
+	"context"
+	"math"
 	"net/url"
 	"slices"
 	"strconv"
@@ -36,10 +38,10 @@ func (f *EventFilter) Params() []Param {
 		{Name: "id", Value: &f.EventID, Kind: Text, // meets has its condition
 			Label: "Id", Doc: "Only the one with this id: the sender's, or the inbox's.", Example: "evt_1Qx"},
 		{Name: "source", Value: &f.Source, SQL: "e.source = $?",
-			Choices: []Choice{{"", "Any source"}, {"stripe", "Stripe"}, {"clerk", "Clerk"}, {"platform", "Platform"}},
+			Choices: choices("", "Any source", "stripe", "Stripe", "clerk", "Clerk", "platform", "Platform"),
 			Label:   "Source", Doc: "Only what this sender sent.", Example: "stripe"},
 		{Name: "status", Value: &f.Status, SQL: "e.status = $?", Schema: "EventStatus",
-			Choices: []Choice{{"", "Any status"}, {"pending", "Pending"}, {"failed", "Failed"}, {"ignored", "Ignored"}, {"processed", "Processed"}},
+			Choices: choices("", "Any status", "pending", "Pending", "failed", "Failed", "ignored", "Ignored", "processed", "Processed"),
 			Label:   "Status", Doc: "Only those in this state.", Example: "failed"},
 		{Name: "type", Value: &f.Type, Kind: Text, SQL: "e.type = $?",
 			Label: "Type", Doc: "Only those of this type.", Example: "charge.refunded"},
@@ -135,4 +137,40 @@ func (f EventFilter) open() []string {
 		return nil
 	}
 	return slices.DeleteFunc([]string{"pending", "failed", "ignored"}, func(status string) bool { return f.Status != "" && f.Status != status })
+}
+
+// received are ids among which all events are that were received since f.Since
+// and until f.Until: from first on, and below end.
+func (s *Store) received(ctx context.Context, f EventFilter) (first, end int64, err error) {
+	first, end = 0, math.MaxInt64
+	for _, bound := range []struct {
+		moment, slack string
+		id            *int64
+	}{{f.Since, "-1 minute", &first}, {f.Until, "1 minute", &end}} {
+		text, cast, ok := parseMoment(bound.moment)
+		if !ok {
+			continue
+		}
+		w := &conditions{args: &arguments{}}
+		w.add(cast+" + "+w.arg(bound.slack)+"::text::interval", text)
+		if err := s.pool.QueryRow(ctx, `SELECT `+firstReceived(w.String()), *w.args...).Scan(bound.id); err != nil {
+			return first, end, err
+		}
+	}
+	return first, end, nil
+}
+
+// Reopen is the ReopenFilter for the events that f asks for at a time, of the
+// statuses given.
+func (f EventFilter) Reopen(now time.Time, statuses ...string) ReopenFilter {
+	f = f.At(now)
+	if f.Status != "" {
+		statuses = slices.DeleteFunc(statuses, func(status string) bool { return status != f.Status })
+	}
+	if f.Error != "" { // the processed have none
+		statuses = slices.DeleteFunc(statuses, func(status string) bool { return status == "processed" })
+	}
+	r := ReopenFilter{Statuses: statuses, Source: f.Source, Type: f.Type, EventID: f.EventID, Error: f.Error}
+	r.Since, r.Until = momentTime(f.Since), momentTime(f.Until)
+	return r
 }

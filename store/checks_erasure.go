@@ -1,0 +1,16 @@
+package store
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// ErasureKey tells how the key fits, and how many tombstones were made with it.
+func (c *Checkup) ErasureKey(ctx context.Context) (state KeyState, tombstones int64, err error) {
+	defer wrap(&err, "store.Checkup.ErasureKey")
+	err = c.look(ctx, func(tx pgx.Tx) error {
+		return tx.QueryRow(ctx, `SELECT k.state, (SELECT count(*) FROM erased) FROM (`+keySQL+`) k(key, state, tombstones, scoped)`).Scan(&state, &tombstones)
+	})
+	return state, tombstones, err
+}
