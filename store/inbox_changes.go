@@ -290,8 +290,6 @@ func (f *EventFact) customersSQL() (string, []any) {
 	return "", nil
 }
 
-const leaningSQL = `SELECT DISTINCT customer_id FROM facts WHERE leans && $1::text[] AND customer_id IS NOT NULL`
-
 // Words lists what the event says of the fact, by name, for people.
 func (f EventFact) Words() (words [][2]string) {
 	for _, name := range slices.Sorted(maps.Keys(f.Says)) {

@@ -254,3 +254,5 @@ func namesAddress(table, alias, addresses string) string {
 	}
 	return "(" + strings.Join(ways, " OR ") + ")"
 }
+
+const leaningSQL = `SELECT DISTINCT customer_id FROM facts WHERE leans && $1::text[] AND customer_id IS NOT NULL`

@@ -1,13 +1,13 @@
 package store
 
 import (
-	"encoding/json"
 	"regexp"
 	"slices"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
 
+	"rollcall/internal/testing/plans"
 	"rollcall/internal/testing/testdb"
 )
 
@@ -100,7 +100,7 @@ func TestFactsAreLookedUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
-	for _, sql := range manySQL {
+	for _, sql := range plans.Many {
 		if _, err := s.pool.Exec(t.Context(), sql); err != nil {
 			t.Fatalf("%s: %v", sql, err)
 		}
@@ -114,22 +114,15 @@ func TestFactsAreLookedUp(t *testing.T) {
 		"who leans on a person":   {leaningSQL, []any{[]string{"user:user_1"}}},
 	} {
 		for _, mode := range []string{"force_custom_plan", "force_generic_plan"} {
-			var text []byte
 			err := s.look(t.Context(), func(tx pgx.Tx) error {
-				if _, err := tx.Exec(t.Context(), `SET LOCAL plan_cache_mode = `+mode); err != nil {
-					return err
+				_, err := tx.Exec(t.Context(), `SET LOCAL plan_cache_mode = `+mode)
+				for _, scan := range plans.Explain(t, tx, q.sql, q.args...).Scans() {
+					t.Errorf("%s, %s: %s", name, mode, scan)
 				}
-				return tx.QueryRow(t.Context(), "EXPLAIN (FORMAT JSON) "+q.sql, q.args...).Scan(&text)
+				return err
 			})
-			var plans []struct{ Plan plan }
-			if err == nil {
-				err = json.Unmarshal(text, &plans)
-			}
 			if err != nil {
 				t.Fatalf("%s: %v", name, err)
-			}
-			for _, scan := range plans[0].Plan.scans() {
-				t.Errorf("%s, %s: %s", name, mode, scan)
 			}
 		}
 	}
@@ -142,7 +135,7 @@ func TestFactsView(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
-	for _, sql := range manySQL {
+	for _, sql := range plans.Many {
 		if _, err := s.pool.Exec(t.Context(), sql); err != nil {
 			t.Fatalf("%s: %v", sql, err)
 		}

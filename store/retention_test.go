@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 
+	"rollcall/internal/testing/plans"
 	"rollcall/internal/testing/testdb"
 )
 
@@ -196,18 +198,10 @@ func TestPruneIsIndexed(t *testing.T) {
 		}
 	}
 	for days, limit := range map[int]int{0: 500, 1: 500, 13: 500, 30: 10} {
-		var text []byte
-		err := s.pool.QueryRow(t.Context(), "EXPLAIN (FORMAT JSON) "+pruneSQL, time.Time{}, time.Duration(days)*24*time.Hour, limit).Scan(&text)
-		var plans []struct{ Plan plan }
-		if err == nil {
-			err = json.Unmarshal(text, &plans)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		scans := slices.DeleteFunc(plans[0].Plan.scans(), func(node string) bool { return strings.HasPrefix(node, "ModifyTable") })
-		if len(scans) > 0 || !strings.Contains(string(text), "webhook_events_prunable") {
-			t.Errorf("%d days: %v\n%s", days, scans, text)
+		plan := plans.Explain(t, s.pool, pruneSQL, time.Time{}, time.Duration(days)*24*time.Hour, limit)
+		scans := slices.DeleteFunc(plan.Scans(), func(node string) bool { return strings.HasPrefix(node, "ModifyTable") })
+		if len(scans) > 0 || !strings.Contains(fmt.Sprint(plan), "webhook_events_prunable") {
+			t.Errorf("%d days: %v\n%+v", days, scans, plan)
 		}
 	}
 }

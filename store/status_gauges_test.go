@@ -1,7 +1,6 @@
 package store
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,6 +10,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 
+	"rollcall/internal/testing/plans"
 	"rollcall/internal/testing/testdb"
 	"rollcall/store/reasons"
 )
@@ -122,7 +122,7 @@ func TestBackfillAndListGauges(t *testing.T) {
 // None of what a scrape asks for reads a large table, or an index of one, whole.
 func TestGaugesLookUp(t *testing.T) {
 	t.Parallel()
-	s := openGauges(t, append(manySQL[:len(manySQL)-1],
+	s := openGauges(t, append(slices.Clone(plans.Many[:len(plans.Many)-1]),
 		`INSERT INTO webhook_events (source, event_id, type, occurred_at, payload, status, processed_at)
 			SELECT 'stripe', 'old_' || i, 'type.' || i % 12, now(), '{}', 'processed', now() FROM generate_series(1, 60000) i`,
 		`INSERT INTO customer_figures (store_id, facet, figure, amount)
@@ -140,16 +140,7 @@ func TestGaugesLookUp(t *testing.T) {
 		"of a store":    {unattachedSQL(kindOf(payment), unattachedQuestion{store: "s1"}.scope("payments")), []any{reasons.Attached(), nil, "s1"}},
 		"customers":     {listGaugesSQL, nil},
 	} {
-		var text []byte
-		var plans []struct{ Plan plan }
-		err := s.pool.QueryRow(t.Context(), "EXPLAIN (FORMAT JSON) "+q.sql, append([]any{pgx.QueryExecModeExec}, q.args...)...).Scan(&text)
-		if err == nil {
-			err = json.Unmarshal(text, &plans)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, scan := range plans[0].Plan.scans() {
+		for _, scan := range plans.Explain(t, s.pool, q.sql, append([]any{pgx.QueryExecModeExec}, q.args...)...).Scans() {
 			if !strings.Contains(scan, "customer_figures_people") { // holds nothing else
 				t.Errorf("%s: %s", name, scan)
 			}

@@ -1,40 +1,15 @@
 package store
 
 import (
-	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
 
+	"rollcall/internal/testing/plans"
 	"rollcall/internal/testing/testdb"
 )
-
-// sorts lists the nodes that sort, but for those of a page.
-func (p plan) sorts(most float64) (all []string) {
-	if strings.Contains(p.Type, "Sort") && p.Rows > most {
-		all = append(all, fmt.Sprintf("%s of %.0f rows", p.Type, p.Rows))
-	}
-	for _, sub := range p.Plans {
-		all = append(all, sub.sorts(most)...)
-	}
-	return all
-}
-
-func explainPlan(t *testing.T, s *Store, sql string, args ...any) plan {
-	t.Helper()
-	var text []byte
-	if err := s.pool.QueryRow(t.Context(), "EXPLAIN (FORMAT JSON) "+sql, append([]any{pgx.QueryExecModeExec}, args...)...).Scan(&text); err != nil {
-		t.Fatalf("%v: %s", err, sql)
-	}
-	var plans []struct{ Plan plan }
-	if err := json.Unmarshal(text, &plans); err != nil {
-		t.Fatal(err)
-	}
-	return plans[0].Plan
-}
 
 // Whatever a list of events is asked for, and whyever facts are on no list, it is
 // read along an index in its order: never all rows, never sorted.
@@ -50,7 +25,7 @@ func TestOperatorsListsWalkIndexes(t *testing.T) {
 			FROM (SELECT i, (ARRAY['processed', 'ignored', 'processed', 'failed', 'pending'])[1 + i % 5] AS s FROM generate_series(1, 40000) i) e`,
 		`INSERT INTO enrollments (course_id, person, version, email_version, store_version, name_version, progress_version, enrolled_version, completed_version, deleted_version, store_id, unattached)
 			SELECT 'p' || i % 9, 'user:' || i, 'v', '', '', '', '', '', '', '', 's' || i % 3, (ARRAY['user_unknown', 'derive_failed: x', 'email_unverified'])[1 + i % 3] FROM generate_series(10000, 40000) i`,
-	}, manySQL[len(manySQL)-1:]) {
+	}, plans.Many[len(plans.Many)-1:]) {
 		if _, err := s.pool.Exec(t.Context(), sql); err != nil {
 			t.Fatalf("%s: %v", sql, err)
 		}
@@ -63,21 +38,10 @@ func TestOperatorsListsWalkIndexes(t *testing.T) {
 			t.Fatal(err)
 		}
 		sql := w.sql()
-		got := explainPlan(t, s, sql, w.args...)
+		got := plans.Explain(t, s.pool, sql, append([]any{pgx.QueryExecModeExec}, w.args...)...)
 		ways := float64(maxWays * (DefaultLimit + 1)) // what is found along all ways is put in order
-		for _, wrong := range append(got.scans(), got.sorts(ways)...) {
+		for _, wrong := range append(got.Scans(), got.Sorts(ways)...) {
 			if !strings.HasSuffix(wrong, "webhook_events_pkey") { // the walk of all, from its place on
-				t.Errorf("%+v: %s", f, wrong)
-			}
-		}
-	}
-	for _, f := range []OffFilter{{Reason: "user_unknown"}, {Reason: "derive_failed", Store: "s1"}} {
-		f.Limit = DefaultLimit
-		w := f.conditions(rowKey{enrollment, "p3", ""})
-		sql := offFactSQL[enrollment] + " WHERE " + w.String() + " ORDER BY " + kindOf(enrollment).key("e") + " LIMIT 50"
-		got := explainPlan(t, s, sql, *w.args...)
-		for _, wrong := range append(got.scans(), got.sorts(0)...) {
-			if !strings.Contains(wrong, " stores ") && !strings.Contains(wrong, " products ") { // there are none
 				t.Errorf("%+v: %s", f, wrong)
 			}
 		}

@@ -1,40 +1,71 @@
-package store
+// Package plans looks at how Postgres would answer a query.
+package plans
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
-
-	"rollcall/internal/testing/testdb"
 )
 
-// plan is a node of what EXPLAIN says.
-type plan struct {
+// Plan is a node of what EXPLAIN says.
+type Plan struct {
 	Type     string  `json:"Node Type"`
 	Relation string  `json:"Relation Name"`
 	Index    string  `json:"Index Name"`
 	Cond     string  `json:"Index Cond"`
 	Rows     float64 `json:"Plan Rows"`
-	Plans    []plan
+	Plans    []Plan
 }
 
-// scans lists the nodes that read a whole table, or a whole index.
-func (p plan) scans() (all []string) {
+// Scans lists the nodes that read a whole table, or a whole index.
+func (p Plan) Scans() (all []string) {
 	table := p.Relation != "" && p.Type != "Bitmap Heap Scan" || p.Index != ""
 	if table && p.Cond == "" {
 		all = append(all, fmt.Sprintf("%s on %s %s", p.Type, p.Relation, p.Index))
 	}
 	for _, sub := range p.Plans {
-		all = append(all, sub.scans()...)
+		all = append(all, sub.Scans()...)
 	}
 	return all
 }
 
-// manySQL makes tables so large that to read one whole for a few rows costs more
+// Sorts lists the nodes that sort, but for those of a page.
+func (p Plan) Sorts(most float64) (all []string) {
+	if strings.Contains(p.Type, "Sort") && p.Rows > most {
+		all = append(all, fmt.Sprintf("%s of %.0f rows", p.Type, p.Rows))
+	}
+	for _, sub := range p.Plans {
+		all = append(all, sub.Sorts(most)...)
+	}
+	return all
+}
+
+// Querier is a pool or a transaction.
+type Querier interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+// Explain is the plan of a query.
+func Explain(t testing.TB, q Querier, sql string, args ...any) Plan {
+	t.Helper()
+	var text []byte
+	if err := q.QueryRow(t.Context(), "EXPLAIN (FORMAT JSON) "+sql, args...).Scan(&text); err != nil {
+		t.Fatalf("%v: %s", err, sql)
+	}
+	var plans []struct{ Plan Plan }
+	if err := json.Unmarshal(text, &plans); err != nil {
+		t.Fatal(err)
+	}
+	return plans[0].Plan
+}
+
+// Many makes tables so large that to read one whole for a few rows costs more
 // than to look these up, and yet may look cheaper.
-var manySQL = []string{
+var Many = []string{
 	`INSERT INTO webhook_events (source, event_id, type, occurred_at, payload)
 		SELECT 'stripe', 'evt_' || i, 'x', now(), '{}' FROM generate_series(1, 5000) i`,
 	`INSERT INTO users (id, email, version, deleted_version)
@@ -61,56 +92,4 @@ var manySQL = []string{
 	`INSERT INTO disputes (account, id, charge, payment_intent, amount, withdrawn, version)
 		SELECT '', 'dp_' || i, 'ch_' || i, 'pi_' || i, 1, true, 'v' FROM generate_series(1, 5000) i`,
 	`ANALYZE`,
-}
-
-// All that the page of a customer reads, it looks up.
-func TestCustomersPageLooksUp(t *testing.T) {
-	s, err := Open(t.Context(), testdb.Postgres(t), Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
-	for _, sql := range manySQL {
-		if _, err := s.pool.Exec(t.Context(), sql); err != nil {
-			t.Fatalf("%s: %v", sql, err)
-		}
-	}
-	ids, stores, emails, keys := []int64{1}, []string{"s"}, []string{"a@x.example"}, []string{"user:1"}
-	for name, q := range map[string]struct {
-		sql  string
-		args []any
-	}{
-		"facts":                   {factsSQL, []any{ids, stores, emails}},
-		"refunds and disputes":    {backSQL, []any{keys, keys}},
-		"why of payments":         {whySQL(kindOf(payment)), []any{keys, keys, keys}},
-		"why of enrollments":      {whySQL(kindOf(enrollment)), []any{keys, keys, keys}},
-		"why of subscriptions":    {whySQL(kindOf(subscription)), []any{keys, keys, keys}},
-		"uncounted payments":      {uncountedPaymentsSQL, []any{"s", keys, 1, keys}},
-		"uncounted subscriptions": {uncountedSubscriptionsSQL, []any{"s", keys}},
-		"uncounted enrollments":   {uncountedEnrollmentsSQL, []any{"s", keys, 1, "a@x.example"}},
-		"merges":                  {mergedOf("$1", "$2"), []any{"s", 1}},
-		"events":                  {eventsOfSQL, []any{stores, stores}},
-		"timeline":                {timelineSQL, []any{ids, stores, emails, nil, 50}},
-		"notes":                   {notesSQL, []any{"s", 1, 0, 50}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			var text []byte
-			err := s.look(t.Context(), func(tx pgx.Tx) error {
-				if _, err := tx.Exec(t.Context(), `SET LOCAL enable_hashjoin = on`); err != nil { // as for the derivation
-					return err
-				}
-				return tx.QueryRow(t.Context(), "EXPLAIN (FORMAT JSON) "+q.sql, q.args...).Scan(&text)
-			})
-			var plans []struct{ Plan plan }
-			if err == nil {
-				err = json.Unmarshal(text, &plans)
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, scan := range plans[0].Plan.scans() {
-				t.Error(scan)
-			}
-		})
-	}
 }

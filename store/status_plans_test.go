@@ -1,14 +1,12 @@
 package store
 
 import (
-	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
+	"rollcall/internal/testing/plans"
 	"rollcall/internal/testing/testdb"
 )
 
@@ -22,7 +20,7 @@ func TestWatchesLookUp(t *testing.T) {
 	}
 	t.Cleanup(s.Close)
 	few := []string{`UPDATE webhook_events SET status = 'processed', processed_at = now() WHERE id % 100 > 0`, `ANALYZE webhook_events`} // are open
-	for _, sql := range slices.Concat(manySQL, few) {
+	for _, sql := range slices.Concat(plans.Many, few) {
 		if _, err := s.pool.Exec(t.Context(), sql); err != nil {
 			t.Fatalf("%s: %v", sql, err)
 		}
@@ -36,22 +34,9 @@ func TestWatchesLookUp(t *testing.T) {
 		"deliveries": {deliveriesSQL, []any{now, Accepted, newestEvents}, []string{"webhook_deliveries", "webhook_events_pkey"}},
 		"failing":    {failingSQL, []any{someEvents, seldomFails, someTypes}, nil},
 		"overdue":    {overdueSQL, []any{now, someEvents}, nil},
-		"homeless":   {homelessSQL, []any{"", 5}, nil},
-		"unheard":    {unheardSQL, []any{sources}, nil},
 		"due alerts": {`SELECT watch FROM watch_changes WHERE alert = 'due' AND coalesce(held_until, made_at) < $1 ORDER BY made_at`, []any{now}, []string{"watch_changes_due"}},
 	} {
-		var text []byte
-		err := s.look(t.Context(), func(tx pgx.Tx) error {
-			return tx.QueryRow(t.Context(), "EXPLAIN (FORMAT JSON) "+q.sql, q.args...).Scan(&text)
-		})
-		var plans []struct{ Plan plan }
-		if err == nil {
-			err = json.Unmarshal(text, &plans)
-		}
-		if err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		for _, scan := range plans[0].Plan.scans() {
+		for _, scan := range plans.Explain(t, s.pool, q.sql, q.args...).Scans() {
 			if !slices.ContainsFunc(q.allowed, func(of string) bool { return strings.Contains(scan, of) }) {
 				t.Errorf("%s: %s", name, scan)
 			}

@@ -1,0 +1,40 @@
+package store
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"rollcall/internal/testing/plans"
+	"rollcall/internal/testing/testdb"
+)
+
+// What a doctor asks of indexes is looked up, however large the inbox and the tables are. The newest of the inbox are
+// read by its key, up to a limit.
+func TestChecksLookUp(t *testing.T) {
+	s, err := Open(t.Context(), testdb.Postgres(t), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	few := []string{`UPDATE webhook_events SET status = 'processed', processed_at = now() WHERE id % 100 > 0`, `ANALYZE webhook_events`} // are open
+	for _, sql := range slices.Concat(plans.Many, few) {
+		if _, err := s.pool.Exec(t.Context(), sql); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+	}
+	for name, q := range map[string]struct {
+		sql     string
+		args    []any
+		allowed []string // table or index
+	}{
+		"homeless": {homelessSQL, []any{"", 5}, nil},
+		"unheard":  {unheardSQL, []any{sources}, nil},
+	} {
+		for _, scan := range plans.Explain(t, s.pool, q.sql, q.args...).Scans() {
+			if !slices.ContainsFunc(q.allowed, func(of string) bool { return strings.Contains(scan, of) }) {
+				t.Errorf("%s: %s", name, scan)
+			}
+		}
+	}
+}
