@@ -31,7 +31,7 @@ func TestUnattachedListWalksIndexes(t *testing.T) {
 	}
 	for _, f := range []OffFilter{{Reason: "user_unknown"}, {Reason: "derive_failed", Store: "s1"}} {
 		f.Limit = DefaultLimit
-		w := f.conditions(rowKey{enrollment, "p3", ""})
+		w := f.conditions(keyOf(enrollment, "p3", ""))
 		sql := offFactSQL[enrollment] + " WHERE " + w.String() + " ORDER BY " + kindOf(enrollment).key("e") + " LIMIT 50"
 		got := plans.Explain(t, s.pool, sql, append([]any{pgx.QueryExecModeExec}, *w.args...)...)
 		for _, wrong := range append(got.Scans(), got.Sorts(0)...) {
