@@ -2,14 +2,11 @@ package store
 
 import (
 	"cmp"
-	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
-
-	"github.com/jackc/pgx/v5"
 
 	"rollcall/store/finding"
 )
@@ -139,18 +136,6 @@ func (f differences) list() []finding.Finding {
 		}
 	}
 	return out
-}
-
-// look runs do on one snapshot of the database, in which nothing can be written.
-// A transaction of ours commits facts and customers together, so whatever does
-// not fit together in a snapshot is a difference, whoever is at work meanwhile.
-func (s *Store) look(ctx context.Context, do func(pgx.Tx) error) error {
-	return pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL jit = off; SET LOCAL plan_cache_mode = force_generic_plan`); err != nil {
-			return err
-		}
-		return do(tx)
-	})
 }
 
 // fields are the columns of a row, by name.

@@ -101,3 +101,15 @@ func bounded(statement time.Duration) pgx.TxOptions {
 	return pgx.TxOptions{BeginQuery: fmt.Sprintf(
 		"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = %d", statement.Milliseconds())}
 }
+
+// look runs do on one snapshot of the database, in which nothing can be written.
+// A transaction of ours commits facts and customers together, so whatever does
+// not fit together in a snapshot is a difference, whoever is at work meanwhile.
+func (db *DB) look(ctx context.Context, do func(pgx.Tx) error) error {
+	return pgx.BeginTxFunc(ctx, db.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL jit = off; SET LOCAL plan_cache_mode = force_generic_plan`); err != nil {
+			return err
+		}
+		return do(tx)
+	})
+}
