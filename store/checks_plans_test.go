@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+
 	"rollcall/internal/testing/plans"
 	"rollcall/internal/testing/testdb"
 )
@@ -31,10 +33,16 @@ func TestChecksLookUp(t *testing.T) {
 		"homeless": {homelessSQL, []any{"", 5}, nil},
 		"unheard":  {unheardSQL, []any{sources}, nil},
 	} {
-		for _, scan := range plans.Explain(t, s.pool, q.sql, q.args...).Scans() {
-			if !slices.ContainsFunc(q.allowed, func(of string) bool { return strings.Contains(scan, of) }) {
-				t.Errorf("%s: %s", name, scan)
+		err := s.look(t.Context(), func(tx pgx.Tx) error {
+			for _, scan := range plans.Explain(t, tx, q.sql, q.args...).Scans() {
+				if !slices.ContainsFunc(q.allowed, func(of string) bool { return strings.Contains(scan, of) }) {
+					t.Errorf("%s: %s", name, scan)
+				}
 			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
 	}
 }

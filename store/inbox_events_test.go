@@ -18,33 +18,14 @@ import (
 
 var statuses = []string{"pending", "processed", "ignored", "failed"}
 
-// openInbox returns a store with n events, of every source, status and type.
+// openInbox opens a store with n events, of every source, status and type.
 func openInbox(t *testing.T, n int) (*Store, []Event) {
 	t.Helper()
-	s, err := Open(t.Context(), testdb.Postgres(t), Options{})
+	s, err := Open(t.Context(), testdb.Inbox(t, n), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
-	var in []NewEvent
-	live := true
-	for i := range n {
-		in = append(in, NewEvent{Source: sources[i%3], EventID: fmt.Sprintf("evt_%d", i), Type: []string{"user.created", "invoice.paid"}[i/3%2],
-			Account: "acct_1", APIVersion: "2023-10-16", Livemode: &live, OccurredAt: time.Unix(int64(1767225600+i), 0), Payload: []byte(`{"b": 1,  "a":"<\u0000>"}`)})
-	}
-	if _, err := s.InsertEvents(t.Context(), in); err != nil {
-		t.Fatal(err)
-	}
-	_, err = s.pool.Exec(t.Context(), `
-		UPDATE webhook_events
-		SET
-			status = (ARRAY['pending', 'processed', 'processed', 'ignored', 'failed'])[1 + id % 5],
-			processed_at = CASE WHEN id % 5 IN (1, 2, 3) THEN now() END,
-			last_error = CASE WHEN id % 5 IN (3, 4) THEN 'why' END,
-			attempts = id % 5`)
-	if err != nil {
-		t.Fatal(err)
-	}
 	return s, allEvents(t, s, EventFilter{Limit: MaxLimit})
 }
 

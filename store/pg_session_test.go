@@ -234,7 +234,7 @@ func TestEndedSessionIsAnOutage(t *testing.T) {
 
 // Operators are told of sessions that hold rows and say nothing.
 func TestHeldSessions(t *testing.T) {
-	s, _ := openInbox(t, 1)
+	s := opened(t, testdb.Inbox(t, 1))
 	for what, held := range map[string]int{`SELECT FROM webhook_events FOR UPDATE`: 1, `SELECT FROM webhook_events`: 0} {
 		tx, err := s.pool.Begin(t.Context())
 		if err != nil {
@@ -259,7 +259,7 @@ func TestHeldSessions(t *testing.T) {
 // Clocks of workers are compared with that of Postgres, and forgotten once they
 // have gone.
 func TestWorkerClocks(t *testing.T) {
-	s, _ := openInbox(t, 0)
+	s := opened(t, testdb.Postgres(t))
 	note := func(worker string, ahead time.Duration) {
 		t.Helper()
 		if err := s.NoteClock(t.Context(), worker, time.Now().Add(ahead)); err != nil {

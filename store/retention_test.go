@@ -30,11 +30,21 @@ func (s *Store) kept(t *testing.T) []string {
 	return out
 }
 
+func opened(t *testing.T, url string) *Store {
+	t.Helper()
+	s, err := Open(t.Context(), url, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s
+}
+
 // openOldInbox returns a store with 20 events of all statuses, the nth of which
 // came n days ago.
 func openOldInbox(t *testing.T) *Store {
 	t.Helper()
-	s, _ := openInbox(t, 20)
+	s := opened(t, testdb.Inbox(t, 20))
 	if _, err := s.pool.Exec(t.Context(), `UPDATE webhook_events SET received_at = now() - id * interval '1 day'`); err != nil {
 		t.Fatal(err)
 	}
@@ -84,32 +94,6 @@ func TestPruneOld(t *testing.T) {
 	}
 	if text, err := json.Marshal(e); err != nil || !strings.Contains(string(text), `"pruned_for":"age"`) || strings.Contains(string(text), "payload") {
 		t.Errorf("%s %v", text, err)
-	}
-}
-
-// Nobody is told of events that were ignored because of their mode if they
-// cannot be replayed any more: that would never end.
-func TestOtherModePruned(t *testing.T) {
-	s, _ := openInbox(t, 0)
-	if _, err := s.pool.Exec(t.Context(), `
-		INSERT INTO webhook_events (source, event_id, type, livemode, occurred_at, received_at, payload, status, processed_at, last_error)
-		SELECT 'stripe', 'evt_' || n, 'invoice.paid', n % 2 = 0, now(), now() - n * interval '1 day', '{}', 'ignored', now(), 'an event of Stripe''s other mode: STRIPE_MODE is x'
-		FROM generate_series(1, 6) n`); err != nil {
-		t.Fatal(err)
-	}
-	for _, want := range []int64{3, 1, 0} {
-		modes, err := s.Checkup("", 1).otherMode(t.Context())
-		if err != nil || len(modes) != min(int(want), 1)*2 {
-			t.Errorf("%+v %v, want %d of each", modes, err, want)
-		}
-		for _, f := range modes {
-			if f.Count != want {
-				t.Errorf("%+v, want %d", f, want)
-			}
-		}
-		if _, _, err := s.PruneOld(t.Context(), time.Time{}, 0, 4); err != nil {
-			t.Fatal(err)
-		}
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"rollcall/internal/testing/plans"
 	"rollcall/internal/testing/testdb"
 )
@@ -36,10 +38,16 @@ func TestWatchesLookUp(t *testing.T) {
 		"overdue":    {overdueSQL, []any{now, someEvents}, nil},
 		"due alerts": {`SELECT watch FROM watch_changes WHERE alert = 'due' AND coalesce(held_until, made_at) < $1 ORDER BY made_at`, []any{now}, []string{"watch_changes_due"}},
 	} {
-		for _, scan := range plans.Explain(t, s.pool, q.sql, q.args...).Scans() {
-			if !slices.ContainsFunc(q.allowed, func(of string) bool { return strings.Contains(scan, of) }) {
-				t.Errorf("%s: %s", name, scan)
+		err := s.look(t.Context(), func(tx pgx.Tx) error {
+			for _, scan := range plans.Explain(t, tx, q.sql, q.args...).Scans() {
+				if !slices.ContainsFunc(q.allowed, func(of string) bool { return strings.Contains(scan, of) }) {
+					t.Errorf("%s: %s", name, scan)
+				}
 			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
 	}
 }
