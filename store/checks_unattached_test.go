@@ -141,8 +141,8 @@ func TestParseOffFilter(t *testing.T) {
 		t.Fatalf("%q %v", next, err)
 	}
 	got, err := store.ParseOffFilter("user_unknown", url.Values{"store": {"s2"}, "cursor": {next}, "limit": {"3"}})
-	if diff := gocmp.Diff(store.OffFilter{Reason: "user_unknown", Store: "s2", Cursor: next, Limit: 3}, got); err != nil || diff != "" {
-		t.Errorf("%v %s", err, diff)
+	if want := (store.OffFilter{Reason: "user_unknown", Store: "s2", Cursor: next, Limit: 3}); err != nil || got != want {
+		t.Errorf("%+v %v, want %+v", got, err, want)
 	}
 	for name, value := range map[string]string{"store": "\x00", "limit": "0", "cursor": base64url(`{"sort":"kind","key":"[\"a\"]","id":1}`), "reason": "x"} {
 		var bad *store.BadParam
