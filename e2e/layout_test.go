@@ -18,6 +18,7 @@ var imports = map[string][]string{
 	"rollcall/migrations":                  {},
 	"rollcall/internal/embedded":           {},
 	"rollcall/internal/outbound":           {},
+	"rollcall/internal/scenario":           {},
 	"rollcall/internal/testing/browser":    {},
 	"rollcall/internal/testing/clerkfake":  {},
 	"rollcall/internal/testing/ha":         {"rollcall/internal/embedded"},
