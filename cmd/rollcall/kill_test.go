@@ -259,6 +259,7 @@ func reaches(t *testing.T, url, want, query string) {
 var madeUp = regexp.MustCompile(`erased[- ][a-z2-7]{20}|\d{4}-\d\d-\d\d[ T][0-9:.]+(\+00|Z)?|` +
 	`^\d+\terased-[a-z2-7]{20}|^(\\\\x[0-9a-f]+\t\S*\t\w+\t)\d+`)
 
+// The numbers of customers may differ: what is killed uses some up.
 func TestEraseKilled(t *testing.T) {
 	t.Parallel()
 	want, url := earlier(t), earlier(t)
@@ -276,7 +277,12 @@ func TestEraseKilled(t *testing.T) {
 	}
 	ends := [2][]string{}
 	for i, database := range []string{want, url} {
+		last := asked(t, database, `SELECT max(id)::text FROM customers`)[0]
+		customer := regexp.MustCompile(`(^|\t)` + last + `\t`)
 		for _, line := range dumped(t, database) {
+			if strings.Contains(line, "@erased.invalid") {
+				line = customer.ReplaceAllString(line, "${1}last\t")
+			}
 			ends[i] = append(ends[i], madeUp.ReplaceAllString(line, "<>$2"))
 		}
 		slices.Sort(ends[i])
