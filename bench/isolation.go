@@ -16,7 +16,7 @@ import (
 	"syscall"
 	"time"
 
-	"rollcall/store"
+	"rollcall/store/customers"
 	"rollcall/webhooks"
 )
 
@@ -150,7 +150,7 @@ func (s *system) gather(ctx context.Context, base string) (leave func() string, 
 	}
 	args := []string{"-n", "19", self, "-crowd", base}
 	for i := range greedyStores {
-		made, err := s.store.CreateToken(ctx, store.NewToken{Store: fmt.Sprint("store_", i), Name: "bench"})
+		made, err := customers.New(s.store).CreateToken(ctx, customers.NewToken{Store: fmt.Sprint("store_", i), Name: "bench"})
 		if err != nil {
 			return nil, err
 		}

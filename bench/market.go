@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"rollcall/store"
+	"rollcall/store/customers"
 )
 
 // longest is the store of the market whose list is measured.
@@ -122,7 +123,7 @@ func (s *system) prove(ctx context.Context, most int) error {
 	if !audit.Clean() || audit.Customers == 0 {
 		return fmt.Errorf("the market is not what its facts come to: %+v", audit)
 	}
-	stats, err := s.store.Stats(ctx, store.Filter{Store: longest})
+	stats, err := customers.New(s.store).Stats(ctx, customers.Filter{Store: longest})
 	if err == nil && stats.Total != int64(most) {
 		err = fmt.Errorf("%d customers on the long list, not %d", stats.Total, most)
 	}

@@ -18,6 +18,7 @@ import (
 	"rollcall/jobs"
 	"rollcall/migrations"
 	"rollcall/store"
+	"rollcall/store/pg"
 	"rollcall/webhooks"
 	"rollcall/worker"
 )
@@ -100,7 +101,7 @@ func (s *system) close() {
 
 // logged is a log as `serve` and `work` write it, but for the writing.
 func logged() *slog.Logger {
-	return slog.New(slog.NewJSONHandler(io.Discard, &slog.HandlerOptions{ReplaceAttr: store.PlainErrors}))
+	return slog.New(slog.NewJSONHandler(io.Discard, &slog.HandlerOptions{ReplaceAttr: pg.PlainErrors}))
 }
 
 // work runs a worker until the function it returns is called.

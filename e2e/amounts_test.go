@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"rollcall/store"
+	"rollcall/store/customers"
 )
 
 // most is the largest amount that a bigint holds.
@@ -70,7 +70,7 @@ func TestPurchaseBeyondAnyAmount(t *testing.T) {
 	if len(failed) != 2 || !strings.Contains(failed[0], "amount must be at most 10^15 minor units, got "+most) {
 		t.Errorf("failed: %q", failed)
 	}
-	var figures store.Stats
+	var figures customers.Stats
 	s.get("/api/stores/s1/stats", &figures)
 	if figures.Paying != 2 || figures.Revenue[0].Amount != 1_000_000_000_000_500 {
 		t.Errorf("%+v", figures)

@@ -17,6 +17,7 @@ import (
 	"rollcall/facts"
 	"rollcall/internal/testing/testdb"
 	"rollcall/store"
+	"rollcall/store/pg"
 	"rollcall/worker"
 )
 
@@ -258,7 +259,7 @@ func TestBackfillInterrupted(t *testing.T) {
 			rough.exec(`CREATE TRIGGER interrupt BEFORE UPDATE OF done_at ON backfill_chunks FOR EACH ROW EXECUTE FUNCTION interrupt()`)
 			interrupted := 0
 			got := rough.run(rough.start(h.start(t)), func(c store.Chunk) error {
-				if err := rough.once(c); !store.Unavailable(err) {
+				if err := rough.once(c); !pg.Unavailable(err) {
 					return fmt.Errorf("a chunk's lost transaction: %v", err)
 				}
 				interrupted++
@@ -282,7 +283,7 @@ func TestBackfillInterrupted(t *testing.T) {
 			}
 			again := rough.run(rough.start(h.start(t)), func(c store.Chunk) error {
 				err := rough.once(c)
-				if store.Unavailable(err) {
+				if pg.Unavailable(err) {
 					return rough.once(c)
 				}
 				return err
@@ -346,7 +347,7 @@ func (p *place) work(b store.Backfill) error {
 	todo := []int{0}
 	for len(todo) > 0 {
 		c, err := p.store.OpenChunk(context.Background(), b.ID, todo[0], time.Minute)
-		if errors.Is(err, store.ErrNotFound) {
+		if errors.Is(err, pg.ErrNotFound) {
 			todo = todo[1:]
 			continue
 		}

@@ -15,6 +15,7 @@ import (
 	"rollcall/internal/testing/clerkfake"
 	"rollcall/internal/testing/stripefake"
 	"rollcall/store"
+	"rollcall/store/pg"
 	"rollcall/webhooks"
 )
 
@@ -69,7 +70,7 @@ func TestLogIsPrivate(t *testing.T) {
 	t.Parallel()
 	log := &buffer{}
 	by := blind
-	by.log = slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{ReplaceAttr: store.PlainErrors})) // as serve and work write it
+	by.log = slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{ReplaceAttr: pg.PlainErrors})) // as serve and work write it
 	s := &logged{newWatchedSystem(t, by), log}
 	s.failures()
 	s.startWorkerWith(s.markedPast())

@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"rollcall/store"
+	"rollcall/store/status"
 )
 
 // descriptions lists what a State tells, beside its pool.
@@ -41,7 +42,7 @@ func gauge(d *prometheus.Desc, value float64, labels ...string) prometheus.Metri
 
 func inbox(s *store.Store) func(context.Context) ([]prometheus.Metric, error) {
 	return func(ctx context.Context) (all []prometheus.Metric, err error) {
-		counts, err := s.EventGauges(ctx)
+		counts, err := status.New(s).EventGauges(ctx)
 		for status, n := range counts {
 			all = append(all, gauge(inboxEvents, float64(n), status))
 		}
@@ -51,7 +52,7 @@ func inbox(s *store.Store) func(context.Context) ([]prometheus.Metric, error) {
 
 func arrivals(s *store.Store) func(context.Context) ([]prometheus.Metric, error) {
 	return func(ctx context.Context) (all []prometheus.Metric, err error) {
-		sources, err := s.Arrivals(ctx)
+		sources, err := status.New(s).Arrivals(ctx)
 		for _, a := range sources {
 			all = append(all, gauge(inboxOldest, a.Oldest.Seconds(), a.Source))
 			if a.Last != nil {
@@ -69,12 +70,12 @@ var backfillStatuses = []string{"queued", "running", "paused", "completed", "com
 // rise from zero.
 func backfills(s *store.Store) func(context.Context) ([]prometheus.Metric, error) {
 	return func(ctx context.Context) (all []prometheus.Metric, err error) {
-		runs, err := s.BackfillGauges(ctx)
+		runs, err := status.New(s).BackfillGauges(ctx)
 		if err != nil {
 			return nil, err
 		}
 		type key struct{ kind, status string }
-		by := map[key]store.BackfillGauges{}
+		by := map[key]status.BackfillGauges{}
 		for _, r := range runs {
 			by[key{r.Kind, r.Status}] = r
 		}
@@ -97,7 +98,7 @@ func backfills(s *store.Store) func(context.Context) ([]prometheus.Metric, error
 
 func unattached(s *store.Store) func(context.Context) ([]prometheus.Metric, error) {
 	return func(ctx context.Context) (all []prometheus.Metric, err error) {
-		counts, err := s.UnattachedCounts(ctx)
+		counts, err := status.New(s).UnattachedCounts(ctx)
 		for _, u := range counts {
 			all = append(all, gauge(unattachedBy, float64(u.Facts), u.Kind, u.Reason))
 		}
@@ -106,11 +107,11 @@ func unattached(s *store.Store) func(context.Context) ([]prometheus.Metric, erro
 }
 
 // watchStates are the values of a watch's states.
-var watchStates = map[string]float64{store.OK: 0, store.Warning: 1, store.Problem: 2}
+var watchStates = map[string]float64{status.OK: 0, status.Warning: 1, status.Problem: 2}
 
 func watches(s *store.Store) func(context.Context) ([]prometheus.Metric, error) {
 	return func(ctx context.Context) (all []prometheus.Metric, err error) {
-		watches, err := s.Watches(ctx)
+		watches, err := status.New(s).Watches(ctx)
 		for _, w := range watches {
 			kind, subject := w.Parts()
 			all = append(all, gauge(watchState, watchStates[w.State], kind, subject))
@@ -122,7 +123,7 @@ func watches(s *store.Store) func(context.Context) ([]prometheus.Metric, error) 
 // lists tells of every type and status, those without customers too.
 func lists(s *store.Store) func(context.Context) ([]prometheus.Metric, error) {
 	return func(ctx context.Context) (all []prometheus.Metric, err error) {
-		g, err := s.ListGauges(ctx)
+		g, err := status.New(s).ListGauges(ctx)
 		if err != nil {
 			return nil, err
 		}

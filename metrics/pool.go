@@ -4,6 +4,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"rollcall/store"
+	"rollcall/store/status"
 )
 
 // pool tells how the connections to Postgres are used. It asks nobody, so it is
@@ -28,7 +29,7 @@ func (p *pool) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect tells how the pool is.
 func (p *pool) Collect(ch chan<- prometheus.Metric) {
-	s := p.store.Pool()
+	s := status.New(p.store).PoolStats()
 	for state, n := range map[string]int32{"in_use": s.AcquiredConns(), "idle": s.IdleConns(), "opening": s.ConstructingConns()} {
 		ch <- gauge(poolConns, float64(n), state)
 	}

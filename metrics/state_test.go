@@ -21,6 +21,7 @@ import (
 	"rollcall/internal/testing/testdb"
 	"rollcall/jobs"
 	"rollcall/store"
+	"rollcall/store/status"
 )
 
 var quiet = slog.New(slog.DiscardHandler)
@@ -87,8 +88,8 @@ func TestState(t *testing.T) {
 	if _, err := s.StartBackfill(t.Context(), store.NewBackfill{Kind: "courses", StartedBy: "a test"}); err != nil {
 		t.Fatal(err)
 	}
-	bad := []store.Watch{{Name: "events_failing/stripe/invoice.paid", State: store.Problem}, {Name: "source_silent/clerk", State: store.OK}}
-	if _, err := s.LookAtWatches(t.Context(), store.WatchRound{Now: time.Now(), Next: func(store.Traffic, []store.Watch) []store.Watch { return bad }}); err != nil {
+	bad := []status.Watch{{Name: "events_failing/stripe/invoice.paid", State: status.Problem}, {Name: "source_silent/clerk", State: status.OK}}
+	if _, err := status.New(s).LookAtWatches(t.Context(), status.WatchRound{Now: time.Now(), Next: func(status.Traffic, []status.Watch) []status.Watch { return bad }}); err != nil {
 		t.Fatal(err)
 	}
 	got := scrape(t, r)
@@ -106,7 +107,7 @@ func TestState(t *testing.T) {
 		`rollcall_unattached_facts{kind="payment",reason="derive_failed"}`:          "0",
 		`rollcall_customers{status="active",type="lead"}`:                           "0",
 		`rollcall_stores`:                                 "0",
-		`rollcall_db_pool_connections_max`:                fmt.Sprint(s.Pool().MaxConns()),
+		`rollcall_db_pool_connections_max`:                fmt.Sprint(status.New(s).PoolStats().MaxConns()),
 		`rollcall_figures_readable{figures="queues"}`:     "1",
 		`rollcall_figures_readable{figures="unattached"}`: "1",
 	} {

@@ -21,6 +21,7 @@ import (
 	"rollcall/internal/testing/testdb"
 	"rollcall/migrations"
 	"rollcall/store"
+	"rollcall/store/pg"
 )
 
 func TestMain(m *testing.M) {
@@ -137,7 +138,7 @@ func TestForeignDatabase(t *testing.T) {
 			if _, err := migrations.Current(t.Context(), url); !errors.As(err, &foreign) {
 				t.Errorf("status: %v", err)
 			}
-			if err := ready(t, url, migrations.Newest()); !errors.Is(err, store.ErrNotMigrated) {
+			if err := ready(t, url, migrations.Newest()); !errors.Is(err, pg.ErrNotMigrated) {
 				t.Errorf("ready: %v", err)
 			}
 		})
@@ -155,7 +156,7 @@ func TestSchemaOfItsOwn(t *testing.T) {
 	if !strings.Contains(url, "?") {
 		own = strings.Replace(own, "&", "?", 1)
 	}
-	if err := ready(t, own, migrations.Newest()); !errors.Is(err, store.ErrNotMigrated) {
+	if err := ready(t, own, migrations.Newest()); !errors.Is(err, pg.ErrNotMigrated) {
 		t.Errorf("ready before: %v", err)
 	}
 	applied, err := migrations.Up(t.Context(), own)

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"rollcall/facts"
+	"rollcall/store/pg"
 	"rollcall/store/reasons"
 )
 
@@ -68,8 +69,8 @@ type pendingEvent struct {
 // *DeriveError; an Apply of several keeps nothing, for the caller to try them
 // one by one.
 func (s *Store) Apply(ctx context.Context, ids []int64, neighbours int, read Reader) (out Outcome, err error) {
-	defer wrap(&err, "store.Apply(%v)", summary(ids))
-	ctx, end := traced(ctx, "apply")
+	defer pg.Wrap(&err, "store.Apply(%v)", summary(ids))
+	ctx, end := pg.Traced(ctx, "apply")
 	defer end(&err)
 	var failure *DeriveError
 	var locked, applied time.Time
@@ -205,7 +206,7 @@ func (e *pendingEvent) judge(err error) error {
 }
 
 // attachOrKeep attaches within a savepoint, so that a failure leaves the facts.
-func (w *work) attachOrKeep(ctx context.Context, rows []rowKey) (changes Changes, err error) {
+func (w *work) attachOrKeep(ctx context.Context, rows []RowKey) (changes Changes, err error) {
 	outer := w.tx
 	defer func() { w.tx = outer }()
 	err = pgx.BeginFunc(ctx, outer, func(savepoint pgx.Tx) error {
@@ -213,7 +214,7 @@ func (w *work) attachOrKeep(ctx context.Context, rows []rowKey) (changes Changes
 		changes, err = w.attach(ctx, rows)
 		return err
 	})
-	if err != nil && !errors.Is(err, errAgain) && !transient(err) {
+	if err != nil && !errors.Is(err, pg.ErrAgain) && !pg.Transient(err) {
 		err = &DeriveError{err}
 	}
 	return changes, err
@@ -221,7 +222,7 @@ func (w *work) attachOrKeep(ctx context.Context, rows []rowKey) (changes Changes
 
 // keepPending records on an event, and on its rows that are on no list yet,
 // that deriving failed, and returns the event's status now.
-func (w *work) keepPending(ctx context.Context, e pendingEvent, rows []rowKey, failure *DeriveError) (status string, err error) {
+func (w *work) keepPending(ctx context.Context, e pendingEvent, rows []RowKey, failure *DeriveError) (status string, err error) {
 	if status, err = w.fail(ctx, e.ID, failure, MaxAttempts); err != nil {
 		return "", err
 	}
@@ -240,7 +241,7 @@ func (w *work) fail(ctx context.Context, id int64, cause error, limit int) (stat
 
 // markFailed says on rows that are on no list yet why they could not be put there.
 // Those that are on one show that it is not derived from them as they are.
-func (w *work) markFailed(ctx context.Context, rows []rowKey, cause error) error {
+func (w *work) markFailed(ctx context.Context, rows []RowKey, cause error) error {
 	if err := w.unsettle(ctx, rows); err != nil {
 		return err
 	}
@@ -256,7 +257,7 @@ func (w *work) markFailed(ctx context.Context, rows []rowKey, cause error) error
 
 // mark closes the events, in the transaction that holds their effects.
 func (w *work) mark(ctx context.Context, events []pendingEvent) (err error) {
-	defer wrap(&err, "store.mark")
+	defer pg.Wrap(&err, "store.mark")
 	ids, statuses, reasons := make([]int64, len(events)), make([]string, len(events)), make([]*string, len(events))
 	for i, e := range events {
 		ids[i], statuses[i], reasons[i] = e.ID, e.Status, e.reason
@@ -286,9 +287,9 @@ const failSQL = `
 // that names somebody erased is ignored instead, as it is not kept to be looked
 // at. It returns the row's status now, empty if it was not pending any more.
 func (s *Store) MarkAttempt(ctx context.Context, id int64, cause error) (status string, err error) {
-	defer wrap(&err, "store.MarkAttempt(%d)", id)
+	defer pg.Wrap(&err, "store.MarkAttempt(%d)", id)
 	limit := MaxAttempts
-	if permanent(cause) {
+	if pg.Permanent(cause) {
 		limit = 1
 	}
 	err = s.transact(ctx, func(ctx context.Context, w *work) error {

@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"github.com/jackc/pgx/v5"
+
+	"rollcall/store/pg"
 )
 
 // customer is a customer's identity.
@@ -50,7 +52,7 @@ func (p *places) all() []customer {
 // there and keeps its id; where somebody does, the older of the two stays and
 // the merge is logged. Ids without a row yet get theirs when derived.
 func (w *work) place(ctx context.Context, rows []resolution) (_ *places, merged int64, err error) {
-	defer wrap(&err, "store.place(%d)", len(rows))
+	defer pg.Wrap(&err, "store.place(%d)", len(rows))
 	p := &places{at: map[address]int64{}, left: map[int64]customer{}}
 	var wanted []address
 	for _, r := range rows {
@@ -232,9 +234,9 @@ func (w *work) takeOver(ctx context.Context, from, to int64) error {
 				SELECT ctid FROM `+kind.Table+` WHERE customer_id = $1 FOR UPDATE NOWAIT
 			)
 			UPDATE `+kind.Table+` SET customer_id = $2 WHERE ctid IN (SELECT ctid FROM held)`, from, to)
-		if lockNotAvailable(err) {
+		if pg.LockNotAvailable(err) {
 			w.want[gate] = true // try again when nobody else is at work
-			return errAgain
+			return pg.ErrAgain
 		}
 		if err != nil {
 			return err

@@ -9,6 +9,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 
 	"rollcall/facts"
+	"rollcall/store/pg"
 )
 
 // Attach and derive: the one routine by which facts become customers. Webhooks,
@@ -74,28 +75,28 @@ func (s *Store) transact(ctx context.Context, do func(context.Context, *work) er
 		if try > 3 || len(want) > want.most() {
 			want[gate] = true // alone, so nothing can be missing
 		}
-		w := &work{platform: s.platformTypes, want: want, held: locks{}, customers: locks{}, divide: want[divided]}
-		w.erasure = &erasureFilter{work: w, inStores: map[rowKey]bool{}}
+		w := &work{platform: s.PlatformTypes, want: want, held: locks{}, customers: locks{}, divide: want[divided]}
+		w.erasure = &erasureFilter{work: w, inStores: map[RowKey]bool{}}
 		endCommit := func(*error) {}
-		err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) (err error) {
+		err := pgx.BeginFunc(ctx, s.Pool, func(tx pgx.Tx) (err error) {
 			w.tx = tx
 			// Every statement here looks up rows by key. Plans made while tables
 			// were small must not scan them when they are large, nor be made
 			// anew each time.
-			if _, err := tx.Exec(ctx, `SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL jit = off; SET LOCAL plan_cache_mode = force_generic_plan; `+idleIn(s.idle)); err != nil {
+			if _, err := tx.Exec(ctx, `SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL jit = off; SET LOCAL plan_cache_mode = force_generic_plan; `+pg.IdleIn(s.Idle)); err != nil {
 				return err
 			}
 			if err = do(ctx, w); err == nil {
-				_, endCommit = traced(ctx, "commit")
+				_, endCommit = pg.Traced(ctx, "commit")
 			}
 			return err
 		})
 		endCommit(&err)
-		if outOfLocks(err) && !want[gate] {
+		if pg.OutOfLocks(err) && !want[gate] {
 			want[gate] = true // one lock instead of many
 			continue
 		}
-		if !errors.Is(err, errAgain) {
+		if !errors.Is(err, pg.ErrAgain) {
 			return err
 		}
 	}
@@ -115,7 +116,7 @@ func (w *work) lock(ctx context.Context, own locks) error {
 		w.want.add(exclusive, k)
 	}
 	if len(w.want) > w.want.most() {
-		return errAgain // too many to hold one by one
+		return pg.ErrAgain // too many to hold one by one
 	}
 	for k, exclusive := range w.want {
 		w.held.add(exclusive, k)
@@ -138,7 +139,7 @@ func (w *work) extend(ctx context.Context, more locks) error {
 		w.want.add(exclusive, k)
 	}
 	if !got {
-		return errAgain
+		return pg.ErrAgain
 	}
 	return nil
 }
@@ -146,7 +147,7 @@ func (w *work) extend(ctx context.Context, more locks) error {
 // Keep says facts without attaching them: for loads in bulk, to be followed by
 // the backfills courses and subscriptions.
 func (s *Store) Keep(ctx context.Context, set facts.Set) (err error) {
-	defer wrap(&err, "store.Keep")
+	defer pg.Wrap(&err, "store.Keep")
 	return s.transact(ctx, func(ctx context.Context, w *work) error {
 		rows, err := w.say(ctx, set)
 		if err != nil {
@@ -158,8 +159,8 @@ func (s *Store) Keep(ctx context.Context, set facts.Set) (err error) {
 
 // say locks, upserts and tells which rows are to be attached now: those the
 // sets bring and those that lean on what they changed.
-func (w *work) say(ctx context.Context, said ...facts.Set) (_ []rowKey, err error) {
-	ctx, end := traced(ctx, "say")
+func (w *work) say(ctx context.Context, said ...facts.Set) (_ []RowKey, err error) {
+	ctx, end := pg.Traced(ctx, "say")
 	defer end(&err)
 	own := locks{}
 	for _, set := range said {
@@ -205,12 +206,12 @@ func (w *work) say(ctx context.Context, said ...facts.Set) (_ []rowKey, err erro
 }
 
 // attach points rows at their customers and derives those customers.
-func (w *work) attach(ctx context.Context, keys []rowKey) (changes Changes, err error) {
-	defer wrap(&err, "store.attach(%d)", len(keys))
+func (w *work) attach(ctx context.Context, keys []RowKey) (changes Changes, err error) {
+	defer pg.Wrap(&err, "store.attach(%d)", len(keys))
 	if len(keys) == 0 {
 		return changes, nil
 	}
-	ctx, end := traced(ctx, "attach", attribute.Int("rollcall.rows", len(keys)))
+	ctx, end := pg.Traced(ctx, "attach", attribute.Int("rollcall.rows", len(keys)))
 	defer end(&err)
 	rows, err := resolve(ctx, w.tx, keys, w.platform)
 	if err != nil {
@@ -287,7 +288,7 @@ func (w *work) lockCustomers(ctx context.Context, rows []resolution, former []cu
 	}
 	if len(w.held)+len(l) > 2*maxLocks {
 		w.want[gate] = true
-		return errAgain
+		return pg.ErrAgain
 	}
 	w.customers.merge(l)
 	return l.take(ctx, w.tx)
@@ -296,12 +297,12 @@ func (w *work) lockCustomers(ctx context.Context, rows []resolution, former []cu
 // stillThere asks for another try if, before their customers were locked, a
 // merge took rows over to another customer or moved the one they point at.
 func (w *work) stillThere(ctx context.Context, rows []resolution) error {
-	var attached []rowKey
-	old := map[rowKey]resolution{}
+	var attached []RowKey
+	old := map[RowKey]resolution{}
 	for _, r := range rows {
 		if r.OldID != nil {
-			attached = append(attached, r.rowKey)
-			old[r.rowKey] = r
+			attached = append(attached, r.RowKey)
+			old[r.RowKey] = r
 		}
 	}
 	for kind, k := range byKind(attached) {
@@ -309,11 +310,11 @@ func (w *work) stillThere(ctx context.Context, rows []resolution) error {
 		if err != nil {
 			return err
 		}
-		now := resolution{rowKey: rowKey{kind: kind.Name}}
-		_, err = pgx.ForEachRow(found, []any{&now.a, &now.b, &now.OldID, &now.OldEmail}, func() error {
-			was := old[now.rowKey]
+		now := resolution{RowKey: RowKey{Kind: kind.Name}}
+		_, err = pgx.ForEachRow(found, []any{&now.A, &now.B, &now.OldID, &now.OldEmail}, func() error {
+			was := old[now.RowKey]
 			if now.OldID == nil || *now.OldID != *was.OldID || (now.OldEmail == nil) != (was.OldEmail == nil) || now.OldEmail != nil && *now.OldEmail != *was.OldEmail {
-				return errAgain
+				return pg.ErrAgain
 			}
 			return nil
 		})
@@ -328,7 +329,7 @@ func (w *work) stillThere(ctx context.Context, rows []resolution) error {
 // join that a planner could turn around: on a young table it would.
 func (k FactKind) pointersSQL() string {
 	return `
-	SELECT ` + k.key("f") + `, f.customer_id, c.email` + k.given("f") + `
+	SELECT ` + k.KeySQL("f") + `, f.customer_id, c.email` + k.GivenRows("f") + `
 	LEFT JOIN LATERAL (SELECT email FROM customers WHERE id = f.customer_id OFFSET 0) c ON true`
 }
 
@@ -338,7 +339,7 @@ func (w *work) tombstoned(ctx context.Context, rows []resolution) ([]customer, e
 	var emails, courses []string
 	for _, r := range rows {
 		for _, a := range r.ends() {
-			emails, courses = append(emails, a), append(courses, r.a)
+			emails, courses = append(emails, a), append(courses, r.A)
 		}
 	}
 	if len(emails) == 0 {

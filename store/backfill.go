@@ -78,7 +78,7 @@ type Item struct {
 	// says nothing else counts as passed over, not as unchanged.
 	Passed []string
 
-	row *rowKey // of courses and subscriptions: a fact that we hold already
+	row *RowKey // of courses and subscriptions: a fact that we hold already
 }
 
 // OldCustomer is an entry of a customer list kept before Rollcall. It is only

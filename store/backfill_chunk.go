@@ -10,6 +10,8 @@ import (
 	"rollcall/store/reasons"
 
 	"github.com/jackc/pgx/v5"
+
+	"rollcall/store/pg"
 )
 
 // Chunk is one unit of a run's work.
@@ -40,8 +42,8 @@ type Applied struct {
 // good, or whose customer cannot be derived, is put among the errors; the
 // others of its page are not held up.
 func (s *Store) ApplyChunk(ctx context.Context, c Chunk, page Page) (out Applied, err error) {
-	defer wrap(&err, "store.ApplyChunk(%d, %d)", c.Backfill, c.Number)
-	ctx, end := traced(ctx, "apply")
+	defer pg.Wrap(&err, "store.ApplyChunk(%d, %d)", c.Backfill, c.Number)
+	ctx, end := pg.Traced(ctx, "apply")
 	defer end(&err)
 	err = s.transact(ctx, func(ctx context.Context, w *work) error {
 		out = Applied{}
@@ -179,16 +181,16 @@ func (w *work) closeChunk(ctx context.Context, c Chunk, page Page, t *tally, out
 // come upon is among their errors already, so they tell of the rest: what nobody
 // has tried yet.
 func (w *work) noteUnattached(ctx context.Context, c Chunk) error {
-	asked := unattachedQuestion{reasons: reasons.Missing()}
+	asked := UnattachedQuestion{Reasons: reasons.Missing()}
 	if BackfillKindOf(c.Run.Kind).Facts {
-		asked.reasons = []string{reasons.NotDerived}
+		asked.Reasons = []string{reasons.NotDerived}
 	}
-	counts, err := asked.count(ctx, w.tx)
+	counts, err := asked.Count(ctx, w.tx)
 	if err != nil {
 		return err
 	}
 	var notes []Finding
-	sums := byReason(counts)
+	sums := ByReason(counts)
 	for _, reason := range reasons.All {
 		if n := sums[reason.Code]; n > 0 {
 			what := fmt.Sprintf("%s: %d enrollments, payments or subscriptions are on no list", reason.Code, n)
@@ -207,7 +209,7 @@ func (w *work) writeNext(ctx context.Context, backfill int64, first int, next []
 	for i, n := range next {
 		numbers, streams[i] = append(numbers, first+i), n.Stream
 		if n.Cursor != nil {
-			cursors[i] = ptr(string(n.Cursor))
+			cursors[i] = Ptr(string(n.Cursor))
 		}
 	}
 	_, err = w.tx.Exec(ctx, `
@@ -233,7 +235,7 @@ func (w *work) keepFindings(ctx context.Context, backfill int64, t *tally, notes
 	}
 	place, what, why, note := make([]string, len(all)), make([]string, len(all)), make([]string, len(all)), make([]bool, len(all))
 	for i, f := range all {
-		place[i], what[i], why[i], note[i] = asText(f.Place), asText(f.What), asText(f.Why), f.Note
+		place[i], what[i], why[i], note[i] = AsText(f.Place), AsText(f.What), AsText(f.Why), f.Note
 	}
 	_, err := w.tx.Exec(ctx, `
 		INSERT INTO backfill_errors (backfill_id, place, what, why, note)

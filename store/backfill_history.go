@@ -34,22 +34,22 @@ func (h FactsHistory) Read(_ context.Context, at Position, _ int) (Page, error) 
 	}
 	items := make([]Item, len(list.Rows))
 	for i, r := range list.Rows {
-		k := rowKey{r[0], r[1], r[2]}
+		k := RowKey{r[0], r[1], r[2]}
 		items[i] = Item{Place: k.place(), row: &k}
 	}
 	return Page{Items: items}, nil
 }
 
 // place says to a person which row it is.
-func (k rowKey) place() string {
-	label := kindOf(k.kind).Label
+func (k RowKey) place() string {
+	label := KindOf(k.Kind).Label
 	switch {
 	case label != "":
-		return fmt.Sprintf(label, k.a, k.b)
-	case k.a != "":
-		return fmt.Sprintf("%s %s of account %s", k.kind, k.b, k.a)
+		return fmt.Sprintf(label, k.A, k.B)
+	case k.A != "":
+		return fmt.Sprintf("%s %s of account %s", k.Kind, k.B, k.A)
 	}
-	return k.kind + " " + k.b
+	return k.Kind + " " + k.B
 }
 
 // planSQL finds what a backfill of facts is about and writes a chunk for each
@@ -61,12 +61,12 @@ func planSQL(history string) string {
 		SELECT unnest(ARRAY['product:' || id] || stripe_product_ids || stripe_price_ids) AS key
 		FROM products
 		WHERE kind IN ('course', 'bundle')
-	), found (kind, a, b, who) AS (` + unionAll(func(k FactKind) string {
+	), found (kind, a, b, who) AS (` + UnionAll(func(k FactKind) string {
 		if k.History != history {
 			return ""
 		}
 		return `
-		SELECT '` + k.Name + `', ` + k.key("f") + k.Plan
+		SELECT '` + k.Name + `', ` + k.KeySQL("f") + k.Plan
 	}) + `
 	)` + planTail
 }
@@ -153,7 +153,7 @@ func (w *work) attachRows(ctx context.Context, items []Item, t *tally) error {
 	if len(items) == 0 {
 		return nil
 	}
-	keys, own := make([]rowKey, len(items)), locks{}
+	keys, own := make([]RowKey, len(items)), locks{}
 	for i, item := range items {
 		keys[i] = *item.row
 		own.add(true, item.row.lock())
@@ -181,9 +181,9 @@ func (w *work) attachRows(ctx context.Context, items []Item, t *tally) error {
 }
 
 // paymentKeysOf lists the keys that other rows lean on payments by.
-func paymentKeysOf(rows []rowKey) (keys []string) {
+func paymentKeysOf(rows []RowKey) (keys []string) {
 	for _, k := range rows {
-		if k.kind == payment {
+		if k.Kind == Payment {
 			keys = append(keys, k.lock())
 		}
 	}
@@ -192,9 +192,9 @@ func paymentKeysOf(rows []rowKey) (keys []string) {
 
 // countRows counts what became of each item's row.
 func (w *work) countRows(items []Item, t *tally) {
-	byKey := make(map[rowKey]resolution, len(w.attached.rows))
+	byKey := make(map[RowKey]resolution, len(w.attached.rows))
 	for _, r := range w.attached.rows {
-		byKey[r.rowKey] = r
+		byKey[r.RowKey] = r
 	}
 	claimed := map[int64]bool{}
 	for _, item := range items {

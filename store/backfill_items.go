@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"rollcall/facts"
+	"rollcall/store/pg"
 )
 
 // tally is what items came to: counts, and what is to be told of them.
@@ -79,9 +80,9 @@ func findings(plain []Finding, note bool) (out []BackfillError) {
 	return out
 }
 
-// asText makes a text fit for a column: valid, without the one character that
+// AsText makes a text fit for a column: valid, without the one character that
 // Postgres cannot hold, and not endless.
-func asText(s string) string {
+func AsText(s string) string {
 	const most = 2000
 	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "")
 	if r := []rune(s); len(r) > most {
@@ -112,13 +113,13 @@ func (w *work) attempt(ctx context.Context, items []Item, t *tally) error {
 	}
 	w.former = nil // it was rolled back
 	w.erasure.reset()
-	if errors.Is(err, errAgain) || transient(err) {
+	if errors.Is(err, pg.ErrAgain) || pg.Transient(err) {
 		return err
 	}
 	if !w.divide {
 		w.want.merge(w.customers)
 		w.want[divided] = true
-		return errAgain
+		return pg.ErrAgain
 	}
 	w.held = held
 	if len(items) > 1 {
@@ -149,14 +150,14 @@ func (w *work) keepAlone(ctx context.Context, item Item, cause error, t *tally) 
 		return w.markFailed(ctx, rows, cause)
 	})
 	w.tx = outer
-	if errors.Is(err, errAgain) || transient(err) {
+	if errors.Is(err, pg.ErrAgain) || pg.Transient(err) {
 		return err
 	}
 	if err != nil {
 		f.What, f.Why = "cannot be stored", err.Error()
 	}
 	if w.erasure.namesErased(0) { // an id may be theirs, or what Postgres quotes
-		f.Place, f.Why = erasedPerson, Plain(cause)
+		f.Place, f.Why = erasedPerson, pg.Plain(cause)
 	}
 	t.seen++
 	t.fail(f)
@@ -164,9 +165,9 @@ func (w *work) keepAlone(ctx context.Context, item Item, cause error, t *tally) 
 }
 
 // rowsOf says an item's facts, if it brings any, and returns the rows it is about.
-func (w *work) rowsOf(ctx context.Context, item Item) ([]rowKey, error) {
+func (w *work) rowsOf(ctx context.Context, item Item) ([]RowKey, error) {
 	if item.row != nil {
-		return []rowKey{*item.row}, nil
+		return []RowKey{*item.row}, nil
 	}
 	return w.say(ctx, item.Facts)
 }
@@ -323,7 +324,7 @@ func (w *work) compare(ctx context.Context, items []Item, t *tally) error {
 	rows, err := w.tx.Query(ctx, `
 		SELECT c.nth - 1, c.email = '', u.id IS NULL, coalesce(u.spent::text, '[]')
 		FROM unnest($1::text[], $2::text[], $3::bigint[]) WITH ORDINALITY AS c(store_ref, email, spent, nth)
-		CROSS JOIN LATERAL (SELECT `+storeNamed("c.store_ref", forever)+` AS id) store
+		CROSS JOIN LATERAL (SELECT `+StoreNamed("c.store_ref", Forever)+` AS id) store
 		LEFT JOIN LATERAL (SELECT id, store_id, email, spent FROM customers WHERE email = c.email OFFSET 0) u ON u.store_id = store.id
 		WHERE u.id IS NULL
 		   OR c.spent > 0 AND c.spent <> (SELECT coalesce(sum((s ->> 'amount')::bigint), 0) FROM jsonb_array_elements(u.spent) s)

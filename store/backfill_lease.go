@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"rollcall/store/pg"
 )
 
 // Who has a chunk in hand, when it is to be tried again, and what was lost.
@@ -15,15 +17,15 @@ import (
 // done now: it is done already or in other hands, its source is to be left alone
 // for a while, or its run is not to go on. A run's first chunk sets it running.
 func (s *Store) OpenChunk(ctx context.Context, backfill int64, number int, lease time.Duration) (c Chunk, err error) {
-	defer wrap(&err, "store.OpenChunk(%d, %d)", backfill, number)
-	_, err = s.pool.Exec(ctx, `
+	defer pg.Wrap(&err, "store.OpenChunk(%d, %d)", backfill, number)
+	_, err = s.Pool.Exec(ctx, `
 		UPDATE backfills SET status = 'running', started_at = now(), moved_at = now()
 		WHERE id = $1 AND status = 'queued'`, backfill)
 	if err != nil {
 		return c, err
 	}
 	c.Backfill, c.Number = backfill, number
-	err = s.pool.QueryRow(ctx, `
+	err = s.Pool.QueryRow(ctx, `
 		UPDATE backfill_chunks k SET held_until = now() + $3::interval
 		FROM backfills b
 		WHERE b.id = k.backfill_id AND b.status = 'running'
@@ -32,7 +34,7 @@ func (s *Store) OpenChunk(ctx context.Context, backfill int64, number int, lease
 		  AND coalesce(k.not_before, '-infinity') <= now()
 		RETURNING k.stream, k.cursor, k.attempts`, backfill, number, lease).Scan(&c.Stream, &c.Cursor, &c.Attempts)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return c, ErrNotFound
+		return c, pg.ErrNotFound
 	}
 	if err != nil {
 		return c, err
@@ -43,8 +45,8 @@ func (s *Store) OpenChunk(ctx context.Context, backfill int64, number int, lease
 
 // ReleaseChunk lets go of a chunk that was taken in hand and not tried.
 func (s *Store) ReleaseChunk(ctx context.Context, c Chunk) (err error) {
-	defer wrap(&err, "store.ReleaseChunk(%d, %d)", c.Backfill, c.Number)
-	_, err = s.pool.Exec(ctx, `UPDATE backfill_chunks SET held_until = NULL WHERE backfill_id = $1 AND number = $2 AND done_at IS NULL`, c.Backfill, c.Number)
+	defer pg.Wrap(&err, "store.ReleaseChunk(%d, %d)", c.Backfill, c.Number)
+	_, err = s.Pool.Exec(ctx, `UPDATE backfill_chunks SET held_until = NULL WHERE backfill_id = $1 AND number = $2 AND done_at IS NULL`, c.Backfill, c.Number)
 	return err
 }
 
@@ -56,13 +58,13 @@ const MaxChunkAttempts = 20
 // before after has passed. The last try allowed fails the run, with the reason;
 // one that the source itself put off is not counted.
 func (s *Store) ChunkFailed(ctx context.Context, c Chunk, cause error, after time.Duration, putOff bool) (err error) {
-	defer wrap(&err, "store.ChunkFailed(%d, %d)", c.Backfill, c.Number)
+	defer pg.Wrap(&err, "store.ChunkFailed(%d, %d)", c.Backfill, c.Number)
 	var attempts int
-	err = s.pool.QueryRow(ctx, `
+	err = s.Pool.QueryRow(ctx, `
 		UPDATE backfill_chunks
 		SET attempts = attempts + CASE WHEN $5 THEN 0 ELSE 1 END, last_error = $3, not_before = now() + $4::interval, held_until = NULL
 		WHERE backfill_id = $1 AND number = $2 AND done_at IS NULL
-		RETURNING attempts`, c.Backfill, c.Number, asText(cause.Error()), after, putOff).Scan(&attempts)
+		RETURNING attempts`, c.Backfill, c.Number, AsText(cause.Error()), after, putOff).Scan(&attempts)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil
 	}
@@ -75,10 +77,10 @@ func (s *Store) ChunkFailed(ctx context.Context, c Chunk, cause error, after tim
 // FailBackfill ends a run that cannot go on, with the reason. It may be resumed
 // when that is mended.
 func (s *Store) FailBackfill(ctx context.Context, id int64, reason string) (err error) {
-	defer wrap(&err, "store.FailBackfill(%d)", id)
-	_, err = s.pool.Exec(ctx, `
+	defer pg.Wrap(&err, "store.FailBackfill(%d)", id)
+	_, err = s.Pool.Exec(ctx, `
 		UPDATE backfills SET status = 'failed', ended_at = now(), reason = $2, started_at = coalesce(started_at, now())
-		WHERE id = $1 AND status IN ('queued', 'running', 'paused')`, id, asText(reason))
+		WHERE id = $1 AND status IN ('queued', 'running', 'paused')`, id, AsText(reason))
 	return err
 }
 
@@ -96,8 +98,8 @@ const fewOverdue = 16
 // grace and that are not to wait any longer: all of runs that show no progress,
 // the first few of others. Their jobs may be lost.
 func (s *Store) OverdueChunks(ctx context.Context, grace time.Duration, limit int) (_ []WaitingChunk, err error) {
-	defer wrap(&err, "store.OverdueChunks")
-	rows, err := s.pool.Query(ctx, `
+	defer pg.Wrap(&err, "store.OverdueChunks")
+	rows, err := s.Pool.Query(ctx, `
 		SELECT k.backfill_id, k.number
 		FROM backfills b
 		CROSS JOIN LATERAL (
@@ -122,8 +124,8 @@ func (s *Store) OverdueChunks(ctx context.Context, grace time.Duration, limit in
 // their last complete one reached; nil if there was none. Runs of others count
 // for nothing: they may have been narrower.
 func (s *Store) LastBackfill(ctx context.Context, kind, startedBy string) (started, asOf *time.Time, err error) {
-	defer wrap(&err, "store.LastBackfill(%s)", kind)
-	err = s.pool.QueryRow(ctx, `
+	defer pg.Wrap(&err, "store.LastBackfill(%s)", kind)
+	err = s.Pool.QueryRow(ctx, `
 		SELECT max(created_at), max((options ->> 'as_of')::timestamptz) FILTER (WHERE status LIKE 'completed%')
 		FROM backfills
 		WHERE kind = $1 AND started_by = $2 AND NOT dry_run`, kind, startedBy).Scan(&started, &asOf)
@@ -132,8 +134,8 @@ func (s *Store) LastBackfill(ctx context.Context, kind, startedBy string) (start
 
 // HeardAccounts lists the Connect accounts of stores whose sales we hear of.
 func (s *Store) HeardAccounts(ctx context.Context) (_ []string, err error) {
-	defer wrap(&err, "store.HeardAccounts")
-	rows, err := s.pool.Query(ctx, `
+	defer pg.Wrap(&err, "store.HeardAccounts")
+	rows, err := s.Pool.Query(ctx, `
 		SELECT DISTINCT s.stripe_account_id
 		FROM stores s
 		WHERE s.stripe_account_id <> ''
@@ -150,12 +152,12 @@ func (s *Store) HeardAccounts(ctx context.Context) (_ []string, err error) {
 // happens now goes before what has happened long ago. busy tells whether any
 // did, or came within the last second.
 func (s *Store) AwaitEvents(ctx context.Context, most time.Duration) (busy bool, err error) {
-	defer wrap(&err, "store.AwaitEvents")
+	defer pg.Wrap(&err, "store.AwaitEvents")
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for end := time.Now().Add(most); ; {
 		var waiting bool
-		err := s.pool.QueryRow(ctx, `
+		err := s.Pool.QueryRow(ctx, `
 			SELECT
 				EXISTS (SELECT FROM webhook_events WHERE status = 'pending' AND attempts = 0),
 				coalesce((SELECT received_at > now() - interval '1 s' FROM webhook_events ORDER BY id DESC LIMIT 1), false)`).Scan(&waiting, &busy)

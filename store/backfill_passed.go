@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"github.com/jackc/pgx/v5"
+
+	"rollcall/store/pg"
 )
 
 // Passed is how many objects of a stream a run passed over for one reason, or
@@ -18,8 +20,8 @@ type Passed struct {
 
 // BackfillPassed lists what a run has passed over, in the order of the streams' names.
 func (s *Store) BackfillPassed(ctx context.Context, id int64) (_ []Passed, err error) {
-	defer wrap(&err, "store.BackfillPassed(%d)", id)
-	rows, err := s.pool.Query(ctx, `
+	defer pg.Wrap(&err, "store.BackfillPassed(%d)", id)
+	rows, err := s.Pool.Query(ctx, `
 		SELECT stream, reason, objects
 		FROM backfill_passed
 		WHERE backfill_id = $1

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"rollcall/facts"
+	"rollcall/store/pg"
 )
 
 // NewBackfill asks for a run.
@@ -36,20 +37,20 @@ func (n NewBackfill) check() error {
 	kind, named := BackfillKindOf(n.Kind), n.Options.named()
 	switch asOf := n.Options.AsOf; {
 	case kind.Name == "":
-		return badParam("kind", "%q is not one of %s", n.Kind, strings.Join(kindNames(), ", "))
+		return pg.Refuse("kind", "%q is not one of %s", n.Kind, strings.Join(kindNames(), ", "))
 	case n.ChunkSize < 0 || n.ChunkSize > kind.Most:
-		return badParam("chunk_size", "%d is not from 1 to %d, the most for %s", n.ChunkSize, kind.Most, n.Kind)
+		return pg.Refuse("chunk_size", "%d is not from 1 to %d, the most for %s", n.ChunkSize, kind.Most, n.Kind)
 	case asOf != nil && time.Until(*asOf) > facts.MaxAhead:
-		return badParam("as_of", "%s is in the future: what is read later would not count until then", asOf.UTC().Format(time.RFC3339))
+		return pg.Refuse("as_of", "%s is in the future: what is read later would not count until then", asOf.UTC().Format(time.RFC3339))
 	case kind.Needs != "" && named[kind.Needs] == nil:
-		return badParam(kind.Needs, "is needed for a backfill of kind %s", n.Kind)
+		return pg.Refuse(kind.Needs, "is needed for a backfill of kind %s", n.Kind)
 	}
 	for _, name := range slices.Sorted(maps.Keys(named)) {
 		if !slices.Contains(kind.Takes, name) {
-			return badParam(name, "a backfill of kind %s does not take it", n.Kind)
+			return pg.Refuse(name, "a backfill of kind %s does not take it", n.Kind)
 		}
-		if !storable(strings.Join(named[name], " ")) {
-			return badParam(name, "holds characters that are none; send UTF-8 without NUL")
+		if !pg.Storable(strings.Join(named[name], " ")) {
+			return pg.Refuse(name, "holds characters that are none; send UTF-8 without NUL")
 		}
 	}
 	return nil
@@ -62,7 +63,7 @@ func kindNames() (names []string) {
 	return names
 }
 
-const backfillColumns = `
+const BackfillColumns = `
 	id, kind, scope, options, dry_run, status, reason, expected, seen, created, updated, unchanged,
 	errors, customers, chunk_size, started_by, created_at, started_at, ended_at`
 
@@ -72,7 +73,7 @@ func oneBackfill(rows pgx.Rows, err error) (Backfill, error) {
 	}
 	b, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[Backfill])
 	if errors.Is(err, pgx.ErrNoRows) {
-		err = ErrNotFound
+		err = pg.ErrNotFound
 	}
 	return b, err
 }
@@ -81,7 +82,7 @@ func oneBackfill(rows pgx.Rows, err error) (Backfill, error) {
 // caller then enqueues that. The error is *BadParam for what cannot be, and
 // *AlreadyRunning if a run of the same kind and scope has not ended.
 func (s *Store) StartBackfill(ctx context.Context, n NewBackfill) (b Backfill, err error) {
-	defer wrap(&err, "store.StartBackfill(%s)", n.Kind)
+	defer pg.Wrap(&err, "store.StartBackfill(%s)", n.Kind)
 	if err := n.check(); err != nil {
 		return b, err
 	}
@@ -95,7 +96,7 @@ func (s *Store) StartBackfill(ctx context.Context, n NewBackfill) (b Backfill, e
 		}
 		n.Options.AsOf = &now
 	}
-	b, err = oneBackfill(s.pool.Query(ctx, `
+	b, err = oneBackfill(s.Pool.Query(ctx, `
 		WITH started AS (
 			INSERT INTO backfills (kind, scope, options, dry_run, chunk_size, started_by)
 			VALUES ($1, $2, $3, $4, $5, $6)
@@ -103,7 +104,7 @@ func (s *Store) StartBackfill(ctx context.Context, n NewBackfill) (b Backfill, e
 		), plan AS (
 			INSERT INTO backfill_chunks (backfill_id, number) SELECT id, 0 FROM started
 		)
-		SELECT`+backfillColumns+` FROM started`, n.Kind, n.scope(), n.Options, n.DryRun, n.ChunkSize, n.StartedBy))
+		SELECT`+BackfillColumns+` FROM started`, n.Kind, n.scope(), n.Options, n.DryRun, n.ChunkSize, n.StartedBy))
 	if uniqueViolation(err) {
 		return s.alreadyRunning(ctx, n.Kind, n.scope(), n.DryRun)
 	}
@@ -112,8 +113,8 @@ func (s *Store) StartBackfill(ctx context.Context, n NewBackfill) (b Backfill, e
 
 // alreadyRunning names the run that is in the way of another.
 func (s *Store) alreadyRunning(ctx context.Context, kind, scope string, dry bool) (Backfill, error) {
-	b, err := oneBackfill(s.pool.Query(ctx, `
-		SELECT`+backfillColumns+`
+	b, err := oneBackfill(s.Pool.Query(ctx, `
+		SELECT`+BackfillColumns+`
 		FROM backfills
 		WHERE kind = $1 AND scope = $2 AND dry_run = $3 AND status IN ('queued', 'running', 'paused')`, kind, scope, dry))
 	if err != nil {
@@ -129,8 +130,8 @@ func uniqueViolation(err error) bool {
 
 // Backfill returns a run, or ErrNotFound.
 func (s *Store) Backfill(ctx context.Context, id int64) (b Backfill, err error) {
-	defer wrap(&err, "store.Backfill(%d)", id)
-	return oneBackfill(s.pool.Query(ctx, `SELECT`+backfillColumns+` FROM backfills WHERE id = $1`, id))
+	defer pg.Wrap(&err, "store.Backfill(%d)", id)
+	return oneBackfill(s.Pool.Query(ctx, `SELECT`+BackfillColumns+` FROM backfills WHERE id = $1`, id))
 }
 
 // FullBackfill is a run with all that is known of it. Its JSON is the API's.
@@ -159,9 +160,9 @@ func (s *Store) FullBackfill(ctx context.Context, id int64, limit int) (f FullBa
 // Backfills lists up to limit runs, the newest first, of those before the run
 // with the id given (0: from the newest).
 func (s *Store) Backfills(ctx context.Context, before int64, limit int) (_ []Backfill, err error) {
-	defer wrap(&err, "store.Backfills")
-	rows, err := s.pool.Query(ctx, `
-		SELECT`+backfillColumns+`
+	defer pg.Wrap(&err, "store.Backfills")
+	rows, err := s.Pool.Query(ctx, `
+		SELECT`+BackfillColumns+`
 		FROM backfills
 		WHERE $1::bigint = 0 OR id < $1::bigint
 		ORDER BY id DESC
@@ -183,8 +184,8 @@ type BackfillStream struct {
 
 // BackfillStreams tells how far a run is with each stream, in the order begun.
 func (s *Store) BackfillStreams(ctx context.Context, id int64) (_ []BackfillStream, err error) {
-	defer wrap(&err, "store.BackfillStreams(%d)", id)
-	rows, err := s.pool.Query(ctx, `
+	defer pg.Wrap(&err, "store.BackfillStreams(%d)", id)
+	rows, err := s.Pool.Query(ctx, `
 		SELECT
 			stream,
 			count(*),
@@ -204,8 +205,8 @@ func (s *Store) BackfillStreams(ctx context.Context, id int64) (_ []BackfillStre
 // BackfillErrors lists up to limit of what a run could not use, and of its
 // notes, in the order found, from behind the one with id after.
 func (s *Store) BackfillErrors(ctx context.Context, id, after int64, limit int) (_ []BackfillError, err error) {
-	defer wrap(&err, "store.BackfillErrors(%d)", id)
-	rows, err := s.pool.Query(ctx, `
+	defer pg.Wrap(&err, "store.BackfillErrors(%d)", id)
+	rows, err := s.Pool.Query(ctx, `
 		SELECT id, place, what, why, note
 		FROM backfill_errors
 		WHERE backfill_id = $1 AND id > $2
@@ -262,9 +263,9 @@ func (s *Store) CancelBackfill(ctx context.Context, id int64) (Backfill, error) 
 // order changes a run's status by sql and returns it; *WrongStatus if it is not
 // among those wanted.
 func (s *Store) order(ctx context.Context, id int64, sql, want string) (b Backfill, err error) {
-	defer wrap(&err, "store.order(%d)", id)
+	defer pg.Wrap(&err, "store.order(%d)", id)
 	var changed int64
-	err = s.inTx(ctx, func(tx pgx.Tx) error {
+	err = s.InTx(ctx, func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, sql, id)
 		if changed = tag.RowsAffected(); err != nil || changed == 0 {
 			return err
@@ -290,8 +291,8 @@ func (s *Store) order(ctx context.Context, id int64, sql, want string) (b Backfi
 
 // StripeAccounts lists the Connect accounts that stores are known by.
 func (s *Store) StripeAccounts(ctx context.Context) (_ []string, err error) {
-	defer wrap(&err, "store.StripeAccounts")
-	rows, err := s.pool.Query(ctx, `
+	defer pg.Wrap(&err, "store.StripeAccounts")
+	rows, err := s.Pool.Query(ctx, `
 		SELECT DISTINCT stripe_account_id
 		FROM stores
 		WHERE stripe_account_id <> ''

@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"rollcall/facts"
+	"rollcall/store/pg"
 )
 
 // Stores and products are leaned on by very many rows, which need attaching
@@ -27,7 +28,7 @@ func (w *work) catalogue(ctx context.Context, set facts.Set) (_ map[string]entry
 	if len(set.Stores) == 0 && len(set.Products) == 0 {
 		return nil, nil
 	}
-	defer wrap(&err, "store.catalogue")
+	defer pg.Wrap(&err, "store.catalogue")
 	var stores, products []string
 	for _, f := range set.Stores {
 		stores = append(stores, f.ID)
@@ -69,14 +70,14 @@ func (w *work) catalogue(ctx context.Context, set facts.Set) (_ map[string]entry
 // changed with them. Keys of before count too: what a store no longer is has to
 // be let go of.
 func (w *work) catalogueChanges(ctx context.Context, set facts.Set, before map[string]entry) (keys []string, err error) {
-	defer wrap(&err, "store.catalogueChanges")
+	defer pg.Wrap(&err, "store.catalogueChanges")
 	links, err := w.saveLinks(ctx, set)
 	if err != nil {
 		return nil, err
 	}
 	for _, f := range set.Users {
 		if f.DeletedVersion != "" { // who is gone leaves their addresses
-			links = append(links, link{relation: addressLink, subject: f.ID})
+			links = append(links, link{relation: AddressLink, subject: f.ID})
 		}
 	}
 	linked, refs, linkedProducts, err := w.linkedKeys(ctx, links)
@@ -180,7 +181,7 @@ var (
 		UPDATE stores s
 		SET owner_user_id = now.owner, stripe_account_id = now.account
 		FROM (
-			SELECT id, ` + linkOf(ownerLink, "id", forever) + ` AS owner, ` + linkOf(accountLink, "id", forever) + ` AS account
+			SELECT id, ` + linkOf(OwnerLink, "id", Forever) + ` AS owner, ` + linkOf(AccountLink, "id", Forever) + ` AS account
 			FROM unnest($1::text[]) AS s(id)
 		) now
 		WHERE s.id = now.id
@@ -192,29 +193,29 @@ var (
 		FROM (
 			SELECT
 				id,
-				` + linkOf(storeLink, "id", forever) + ` AS store,
-				(SELECT array_agg(DISTINCT l.object ORDER BY l.object) FROM links l WHERE l.relation = 'stripe' AND l.subject = id AND l.object NOT LIKE 'prod\_%' AND l.object NOT LIKE '-%' AND ` + notWithdrawn(forever) + `) AS prices,
-				(SELECT array_agg(DISTINCT l.object ORDER BY l.object) FROM links l WHERE l.relation = 'stripe' AND l.subject = id AND l.object LIKE 'prod\_%' AND ` + notWithdrawn(forever) + `) AS products
+				` + linkOf(StoreLink, "id", Forever) + ` AS store,
+				(SELECT array_agg(DISTINCT l.object ORDER BY l.object) FROM links l WHERE l.relation = 'stripe' AND l.subject = id AND l.object NOT LIKE 'prod\_%' AND l.object NOT LIKE '-%' AND ` + notWithdrawn(Forever) + `) AS prices,
+				(SELECT array_agg(DISTINCT l.object ORDER BY l.object) FROM links l WHERE l.relation = 'stripe' AND l.subject = id AND l.object LIKE 'prod\_%' AND ` + notWithdrawn(Forever) + `) AS products
 			FROM unnest($1::text[]) AS p(id)
 		) now
 		WHERE p.id = now.id
 		  AND (p.store_ref, p.stripe_price_ids, p.stripe_product_ids) IS DISTINCT FROM (now.store, now.prices, now.products)`
 )
 
-// forever is later than all times, as SQL: what is in force then is so now.
-const forever = `'~'`
+// Forever is later than all times, as SQL: what is in force then is so now.
+const Forever = `'~'`
 
 // homesOf is SQL for the store that product c is in now, id, and all in which it
 // ever was, ids.
 var homesOf = `
 			SELECT
-				(SELECT now.id FROM (` + productHome("c.id", forever) + `
+				(SELECT now.id FROM (` + productHome("c.id", Forever) + `
 				) now) AS id,
 				ARRAY(
 					SELECT DISTINCT home.id
 					FROM (SELECT DISTINCT l.object FROM links l WHERE l.relation = 'store' AND l.subject = c.id AND l.object <> '') named
 					CROSS JOIN LATERAL (
-						SELECT ` + storeNamed("named.object", forever) + ` AS id
+						SELECT ` + StoreNamed("named.object", Forever) + ` AS id
 						UNION ALL
 						SELECT o.subject FROM links o WHERE o.relation = 'owner' AND o.object = named.object
 					) home
@@ -226,7 +227,7 @@ var homesOf = `
 // of those that ever named a store by one of refs; and returns the keys of the
 // latter, and of those that changed.
 func (w *work) settle(ctx context.Context, refs, products []string) (keys []string, err error) {
-	defer wrap(&err, "store.settle")
+	defer pg.Wrap(&err, "store.settle")
 	rows, err := w.tx.Query(ctx, `
 		WITH looked AS (
 			SELECT unnest($2::text[]) AS id, false AS renamed

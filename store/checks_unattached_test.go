@@ -12,12 +12,15 @@ import (
 
 	"rollcall/facts"
 	"rollcall/store"
+	"rollcall/store/checks"
+	"rollcall/store/pg"
+	"rollcall/store/status"
 )
 
 // offReasons tells why facts are on no list, a line for each reason.
 func offReasons(t testing.TB, s *store.Store, of string) (lines []string) {
 	t.Helper()
-	reasons, err := s.OffReasons(t.Context(), of)
+	reasons, err := checks.New(s).OffReasons(t.Context(), of)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +85,7 @@ func TestOffReasons(t *testing.T) {
 	if none := offReasons(t, s, "nobody's"); len(none) > 0 {
 		t.Errorf("%q", none)
 	}
-	v, err := s.Vitals(t.Context())
+	v, err := status.New(s).Vitals(t.Context())
 	if diff := gocmp.Diff(map[string]int64{"user_unknown": 8, "account_without_store": 1, "derive_failed": 1, "email_unverified": 1, "no_store": 1}, v.Unattached); err != nil || diff != "" {
 		t.Errorf("%v %s", err, diff)
 	}
@@ -92,7 +95,7 @@ func TestOffReasons(t *testing.T) {
 func offFacts(t testing.TB, s *store.Store, f store.OffFilter) (all []store.OffFact) {
 	t.Helper()
 	for {
-		page, next, err := s.OffFacts(t.Context(), f)
+		page, next, err := checks.New(s).OffFacts(t.Context(), f)
 		if err != nil || len(page) > f.Limit || next != "" && len(page) < f.Limit {
 			t.Fatalf("%d, next %q: %v", len(page), next, err)
 		}
@@ -136,22 +139,22 @@ func TestOffFacts(t *testing.T) {
 
 func TestParseOffFilter(t *testing.T) {
 	s, _, _ := missing(t)
-	_, next, err := s.OffFacts(t.Context(), store.OffFilter{Reason: "user_unknown", Limit: 2})
+	_, next, err := checks.New(s).OffFacts(t.Context(), store.OffFilter{Reason: "user_unknown", Limit: 2})
 	if err != nil || next == "" {
 		t.Fatalf("%q %v", next, err)
 	}
-	got, err := store.ParseOffFilter("user_unknown", url.Values{"store": {"s2"}, "cursor": {next}, "limit": {"3"}})
+	got, err := checks.ParseOffFilter("user_unknown", url.Values{"store": {"s2"}, "cursor": {next}, "limit": {"3"}})
 	if want := (store.OffFilter{Reason: "user_unknown", Store: "s2", Cursor: next, Limit: 3}); err != nil || got != want {
 		t.Errorf("%+v %v, want %+v", got, err, want)
 	}
 	for name, value := range map[string]string{"store": "\x00", "limit": "0", "cursor": base64url(`{"sort":"kind","key":"[\"a\"]","id":1}`), "reason": "x"} {
-		var bad *store.BadParam
-		if _, err := store.ParseOffFilter("user_unknown", url.Values{name: {value}}); !errors.As(err, &bad) || bad.Name != name {
+		var bad *pg.BadParam
+		if _, err := checks.ParseOffFilter("user_unknown", url.Values{name: {value}}); !errors.As(err, &bad) || bad.Name != name {
 			t.Errorf("%s=%s: %v", name, value, err)
 		}
 	}
 	for _, cursor := range []string{`{"sort":"kind","id":1}`, `{"sort":"kind","key":"[\"a\",\"b\"]","id":4}`, `{"sort":"kind","key":"[\"a\",\"\\u0000\"]","id":1}`, `{"sort":"-id","id":1}`} {
-		if _, err := store.ParseOffFilter("x", url.Values{"cursor": {base64url(cursor)}}); err == nil {
+		if _, err := checks.ParseOffFilter("x", url.Values{"cursor": {base64url(cursor)}}); err == nil {
 			t.Errorf("%s is taken", cursor)
 		}
 	}

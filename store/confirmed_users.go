@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"rollcall/facts"
+	"rollcall/store/pg"
 )
 
 // The owner of a connected account can write any user's id into its metadata, and
@@ -40,8 +41,8 @@ func platformUsers(set facts.Set) (keys []string) {
 // formerUsers are the keys of users whom the platform's payments and subscriptions
 // of a set named until now: the set may name others.
 func (w *work) formerUsers(ctx context.Context, set facts.Set) (keys []string, err error) {
-	defer wrap(&err, "store.formerUsers")
-	found := &neighbourhood{tx: w.tx, found: map[rowKey]bool{}, users: map[string]bool{}, more: locks{}}
+	defer pg.Wrap(&err, "store.formerUsers")
+	found := &neighbourhood{tx: w.tx, found: map[RowKey]bool{}, users: map[string]bool{}, more: locks{}}
 	own := rowsIn(facts.Set{Payments: set.Payments, Subscriptions: set.Subscriptions})
 	for kind, k := range byKind(own) {
 		if _, err := found.look(ctx, kind.Name, kind.byKeySQL(), false, k[0], k[1]); err != nil {
@@ -52,8 +53,8 @@ func (w *work) formerUsers(ctx context.Context, set facts.Set) (keys []string, e
 }
 
 // noteUsers notes whom a row of the platform names.
-func (n *neighbourhood) noteUsers(k rowKey, leans []string) {
-	if k.kind != enrollment && k.a != "" {
+func (n *neighbourhood) noteUsers(k RowKey, leans []string) {
+	if k.Kind != Enrollment && k.A != "" {
 		return
 	}
 	for _, l := range leans {
@@ -73,7 +74,7 @@ func (n *neighbourhood) lookConnected(ctx context.Context) error {
 	n.more.add(true, users...)
 	n.leaning++ // whoever brings such a row waits for the users' locks, so look once these are held
 	before := maps.Clone(n.found)
-	if _, err := n.look(ctx, subscription, kindOf(subscription).connectedSQL(), false, users); err != nil {
+	if _, err := n.look(ctx, Subscription, KindOf(Subscription).connectedSQL(), false, users); err != nil {
 		return err
 	}
 	var subscriptions []string
@@ -84,11 +85,11 @@ func (n *neighbourhood) lookConnected(ctx context.Context) error {
 	}
 	if len(subscriptions) > 0 {
 		n.more.add(true, subscriptions...)
-		if _, err := n.look(ctx, payment, kindOf(payment).byLeanSQL(), false, subscriptions); err != nil {
+		if _, err := n.look(ctx, Payment, KindOf(Payment).byLeanSQL(), false, subscriptions); err != nil {
 			return err
 		}
 	}
-	_, err := n.look(ctx, payment, kindOf(payment).connectedSQL(), false, users)
+	_, err := n.look(ctx, Payment, KindOf(Payment).connectedSQL(), false, users)
 	return err
 }
 

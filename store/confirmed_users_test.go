@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"rollcall/store"
+	"rollcall/store/customers"
 )
 
 // orders are some orders of events: as given, reversed, and each one last.
@@ -27,17 +28,17 @@ func orders(events []store.NewEvent) (all [][]store.NewEvent) {
 // shown is everything that a store's owner sees of its customers.
 func shown(t *testing.T, s *store.Store, storeID string) string {
 	t.Helper()
-	page, _, err := s.Customers(t.Context(), store.Filter{Store: storeID, Limit: 100})
+	page, _, err := customers.New(s).Customers(t.Context(), customers.Filter{Store: storeID, Limit: 100})
 	if err != nil {
 		t.Fatal(err)
 	}
 	out := []any{page}
 	for _, c := range page {
-		x, err := s.Explain(t.Context(), storeID, c.ID)
+		x, err := customers.New(s).Explain(t.Context(), storeID, c.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
-		entries, _, err := s.Timeline(t.Context(), storeID, c.ID, store.TimelineFilter{Limit: 100})
+		entries, _, err := customers.New(s).Timeline(t.Context(), storeID, c.ID, customers.TimelineFilter{Limit: 100})
 		if err != nil {
 			t.Fatal(err)
 		}

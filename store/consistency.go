@@ -105,10 +105,10 @@ var AuditKinds = finding.Kinds{
 // differences are collected by kind.
 type differences struct {
 	most int // examples of each
-	kind map[string]*finding.Finding
+	Kind map[string]*finding.Finding
 }
 
-func newDifferences(examples int) differences {
+func NewDifferences(examples int) differences {
 	return differences{examples, map[string]*finding.Finding{}}
 }
 
@@ -117,10 +117,10 @@ func (f differences) add(kind string, n int64, examples ...finding.Example) {
 	if n == 0 {
 		return
 	}
-	d := f.kind[kind]
+	d := f.Kind[kind]
 	if d == nil {
 		d = &finding.Finding{Kind: kind, Severity: finding.Problem, Examples: []finding.Example{}}
-		f.kind[kind] = d
+		f.Kind[kind] = d
 	}
 	d.Count += n
 	d.Examples = append(d.Examples, examples[:min(len(examples), f.most-len(d.Examples))]...)
@@ -130,7 +130,7 @@ func (f differences) add(kind string, n int64, examples ...finding.Example) {
 func (f differences) list() []finding.Finding {
 	out := []finding.Finding{}
 	for _, kind := range AuditKinds {
-		if d := f.kind[kind[0]]; d != nil {
+		if d := f.Kind[kind[0]]; d != nil {
 			d.Means = kind[1]
 			out = append(out, *d)
 		}

@@ -9,6 +9,7 @@ import (
 
 	"rollcall/facts"
 	"rollcall/store/finding"
+	"rollcall/store/pg"
 )
 
 // ClerkAudit compares the users that we hold with those that Clerk's API lists.
@@ -17,7 +18,7 @@ type ClerkAudit struct{ *mirror }
 
 // NewClerkAudit begins an audit. It has to be closed.
 func (s *Store) NewClerkAudit(ctx context.Context, o AuditOptions) (_ *ClerkAudit, err error) {
-	defer wrap(&err, "store.NewClerkAudit")
+	defer pg.Wrap(&err, "store.NewClerkAudit")
 	m, err := s.newMirror(ctx, o, "users")
 	if err != nil {
 		return nil, err
@@ -40,7 +41,7 @@ func (a *ClerkAudit) Page(ctx context.Context, items []Item) error {
 // deleted, whom Clerk does not list; those after an id, in the order of their
 // ids. Call it after the last page. Whether they are deleted is for Clerk to say.
 func (a *ClerkAudit) Unlisted(ctx context.Context, after string, limit int) (_ []string, err error) {
-	defer wrap(&err, "store.ClerkAudit.Unlisted")
+	defer pg.Wrap(&err, "store.ClerkAudit.Unlisted")
 	rows, err := a.tx.Query(ctx, strings.ReplaceAll(`
 		SELECT h.id
 		FROM @kept.users h
@@ -64,7 +65,7 @@ func (a *ClerkAudit) Gone(id string) {
 // mend, as they are of the very version that Clerk has, and yet not the same: up
 // to maxStuck of them, as Clerk has them, to be told to TellUsers.
 func (a *ClerkAudit) Finish(ctx context.Context) (_ Audit, stuck []facts.User, err error) {
-	defer wrap(&err, "store.ClerkAudit.Finish")
+	defer pg.Wrap(&err, "store.ClerkAudit.Finish")
 	if err := a.plan(ctx); err != nil {
 		return a.audit, nil, err
 	}
@@ -110,7 +111,7 @@ const userDiffers = `(t.email, t.name) IS DISTINCT FROM (h.email, h.name)
 // is put above all others of its instant, so that it wins over a row that was
 // changed by hand, and loses against whatever Clerk says later.
 func (s *Store) TellUsers(ctx context.Context, users []facts.User) (changes Changes, err error) {
-	defer wrap(&err, "store.TellUsers(%d)", len(users))
+	defer pg.Wrap(&err, "store.TellUsers(%d)", len(users))
 	for _, u := range users {
 		at, _ := u.Version.Provenance()
 		if u.Version != "" {

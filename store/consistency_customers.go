@@ -10,12 +10,13 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"rollcall/store/finding"
+	"rollcall/store/pg"
 )
 
 // customers looks at every customer, or those of the store.
-func (a *auditor) customers(ctx context.Context) error {
+func (a *Auditor) customers(ctx context.Context) error {
 	for last := int64(0); ; {
-		rows, err := a.pool.Query(ctx, `
+		rows, err := a.Pool.Query(ctx, `
 			SELECT id
 			FROM customers
 			WHERE id > $1 AND ($2 = '' OR store_id = $2)
@@ -39,13 +40,13 @@ func (a *auditor) customers(ctx context.Context) error {
 
 // derived compares customers with what their facts come to. If Postgres cannot
 // compute some, those are found by halving.
-func (a *auditor) derived(ctx context.Context, ids []int64) error {
-	err := a.look(ctx, func(tx pgx.Tx) error { return a.compare(ctx, tx, ids) })
+func (a *Auditor) derived(ctx context.Context, ids []int64) error {
+	err := a.Snapshot(ctx, func(tx pgx.Tx) error { return a.compare(ctx, tx, ids) })
 	switch {
-	case !permanent(err):
+	case !pg.Permanent(err):
 		return err
 	case len(ids) == 1:
-		a.found.add("customer_cannot_be_derived", 1, finding.Example{Place: fmt.Sprintf("customer %d", ids[0]), What: "its facts", Why: err.Error()})
+		a.Found.add("customer_cannot_be_derived", 1, finding.Example{Place: fmt.Sprintf("customer %d", ids[0]), What: "its facts", Why: err.Error()})
 		return nil
 	}
 	for half := range slices.Chunk(ids, (len(ids)+1)/2) {
@@ -57,7 +58,7 @@ func (a *auditor) derived(ctx context.Context, ids []int64) error {
 }
 
 // compare does it on one snapshot.
-func (a *auditor) compare(ctx context.Context, tx pgx.Tx, ids []int64) error {
+func (a *Auditor) compare(ctx context.Context, tx pgx.Tx, ids []int64) error {
 	all, err := customersByID(ctx, tx, ids)
 	if err != nil {
 		return err
@@ -100,16 +101,16 @@ type differing struct {
 }
 
 // differs names what is wrong with a customer.
-func (a *auditor) differs(c customer, d differing) {
+func (a *Auditor) differs(c customer, d differing) {
 	at := address{c.store, c.email}
 	kind, why := "customer_without_facts", "nothing that was told speaks of them"
 	if d.Should != nil {
 		kind, why = "customer_differs", explain(d.Is, *d.Should)
 	}
-	if _, touched := a.touched[at.hash()]; touched {
+	if _, touched := a.Touched[at.hash()]; touched {
 		kind, why = "customer_of_misplaced_facts", "facts of theirs are misplaced, and mended with them"
 	}
-	a.found.add(kind, 1, finding.Example{Place: "store " + c.store, What: c.email, Why: why})
+	a.Found.add(kind, 1, finding.Example{Place: "store " + c.store, What: c.email, Why: why})
 }
 
 // explain tells in which fields two rows differ.

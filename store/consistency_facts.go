@@ -12,22 +12,23 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"rollcall/store/finding"
+	"rollcall/store/pg"
 )
 
-// auditChunk is how many facts one snapshot of an audit looks at.
-const auditChunk = 500
+// AuditChunk is how many facts one snapshot of an audit looks at.
+const AuditChunk = 500
 
-// auditor compares what we hold with itself.
-type auditor struct {
+// Auditor compares what we hold with itself.
+type Auditor struct {
 	*Store
 	AuditOptions
-	found differences
+	Found differences
 	audit Audit
 
 	// touched are the addresses that misplaced facts leave or belong to, as
 	// hashes; true: nobody lives there yet. Figures that are off there need no
 	// explanation of their own.
-	touched map[uint64]bool
+	Touched map[uint64]bool
 }
 
 // maxTouched bounds touched. Beyond it, customers of misplaced facts are told
@@ -37,13 +38,13 @@ const maxTouched = 500_000
 // AuditFacts compares every fact with where it belongs, and every customer with
 // its facts. It takes no locks, and may run beside live traffic.
 func (s *Store) AuditFacts(ctx context.Context, o AuditOptions) (_ Audit, err error) {
-	defer wrap(&err, "store.AuditFacts(%q)", o.Store)
-	a := &auditor{Store: s, AuditOptions: o, found: newDifferences(o.Examples), touched: map[uint64]bool{}}
+	defer pg.Wrap(&err, "store.AuditFacts(%q)", o.Store)
+	a := &Auditor{Store: s, AuditOptions: o, Found: NewDifferences(o.Examples), Touched: map[uint64]bool{}}
 	if err := a.products(ctx); err != nil {
 		return a.audit, err
 	}
-	err = a.eachChunk(ctx, func(keys []rowKey) error {
-		_, err := a.facts(ctx, keys)
+	err = a.eachChunk(ctx, func(keys []RowKey) error {
+		_, err := a.Facts(ctx, keys)
 		return err
 	})
 	if err != nil {
@@ -55,17 +56,17 @@ func (s *Store) AuditFacts(ctx context.Context, o AuditOptions) (_ Audit, err er
 	if err := a.kept(ctx); err != nil {
 		return a.audit, err
 	}
-	a.audit.Differences = a.found.list()
+	a.audit.Differences = a.Found.list()
 	// What was never attached is a difference already.
-	asked := unattachedQuestion{reasons: reasons.Attached(), store: o.Store, leaning: true}
-	a.audit.Unresolved, a.audit.Rightly, err = unattachedFacts(ctx, s.pool, asked, o.Examples)
+	asked := UnattachedQuestion{Reasons: reasons.Attached(), Store: o.Store, Leaning: true}
+	a.audit.Unresolved, a.audit.Rightly, err = UnattachedFacts(ctx, s.Pool, asked, o.Examples)
 	return a.audit, err
 }
 
 // MendFacts mends what AuditFacts finds, by resolving and deriving again, and
 // returns what that changed.
 func (s *Store) MendFacts(ctx context.Context, o AuditOptions) (total Changes, err error) {
-	defer wrap(&err, "store.MendFacts(%q)", o.Store)
+	defer pg.Wrap(&err, "store.MendFacts(%q)", o.Store)
 	if o.Store != "" {
 		if total, err = s.mendStore(ctx, o); err != nil {
 			return total, err
@@ -83,17 +84,17 @@ func (s *Store) MendFacts(ctx context.Context, o AuditOptions) (total Changes, e
 // mendStore does what a rebuild of one store leaves out: facts of its that are
 // written down as another's, or nobody's.
 func (s *Store) mendStore(ctx context.Context, o AuditOptions) (total Changes, err error) {
-	a := &auditor{Store: s, AuditOptions: o, found: newDifferences(0), touched: map[uint64]bool{}}
+	a := &Auditor{Store: s, AuditOptions: o, Found: NewDifferences(0), Touched: map[uint64]bool{}}
 	if err := a.products(ctx); err != nil {
 		return total, err
 	}
-	if a.found.kind["product_of_another_store"] != nil {
+	if a.Found.Kind["product_of_another_store"] != nil {
 		if total.Facts, err = s.settleProducts(ctx); err != nil {
 			return total, err
 		}
 	}
-	err = a.eachChunk(ctx, func(keys []rowKey) error {
-		wrong, err := a.facts(ctx, keys)
+	err = a.eachChunk(ctx, func(keys []RowKey) error {
+		wrong, err := a.Facts(ctx, keys)
 		if err != nil || len(wrong) == 0 {
 			return err
 		}
@@ -104,27 +105,27 @@ func (s *Store) mendStore(ctx context.Context, o AuditOptions) (total Changes, e
 	return total, err
 }
 
-// concerns narrows rows of a table down to those of store $1, those that point
+// Concerns narrows rows of a table down to those of store $1, those that point
 // at a customer of its, and those that lean on it or on one of its products:
 // some of these may belong to it.
-func concerns(table string) string {
+func Concerns(table string) string {
 	return `($1 = '' OR ` + table + `.store_id = $1 OR ` + leansOnStore(table, "$1") + ` OR EXISTS (SELECT FROM customers WHERE id = ` + table + `.customer_id AND store_id = $1))`
 }
 
 // eachChunk runs do for all facts, or those that concern the store.
-func (a *auditor) eachChunk(ctx context.Context, do func([]rowKey) error) error {
+func (a *Auditor) eachChunk(ctx context.Context, do func([]RowKey) error) error {
 	for _, kind := range FactKinds {
-		for last := (rowKey{kind: kind.Name}); ; {
-			rows, err := a.pool.Query(ctx, fmt.Sprintf(`
+		for last := (RowKey{Kind: kind.Name}); ; {
+			rows, err := a.Pool.Query(ctx, fmt.Sprintf(`
 				SELECT %[1]s
 				FROM %[2]s f
 				WHERE (%[1]s) > ($2, $3) AND %[3]s
 				ORDER BY %[1]s
-				LIMIT $4`, kind.key("f"), kind.Table, concerns("f")), a.AuditOptions.Store, last.a, last.b, auditChunk)
+				LIMIT $4`, kind.KeySQL("f"), kind.Table, Concerns("f")), a.AuditOptions.Store, last.A, last.B, AuditChunk)
 			if err != nil {
 				return err
 			}
-			keys, err := keysOfKind(kind.Name, rows)
+			keys, err := KeysOfKind(kind.Name, rows)
 			if err != nil {
 				return err
 			}
@@ -142,7 +143,7 @@ func (a *auditor) eachChunk(ctx context.Context, do func([]rowKey) error) error 
 	return nil
 }
 
-func (a *auditor) tell() {
+func (a *Auditor) tell() {
 	if a.Progress != nil {
 		a.Progress(a.audit.Facts + a.audit.Customers)
 	}
@@ -150,7 +151,7 @@ func (a *auditor) tell() {
 
 // misplaced is a fact that is not as it is resolved now.
 type misplaced struct {
-	rowKey
+	RowKey
 	is, should fields
 	pointed    bool    // at a customer, there or not
 	attachable bool    // it belongs to a customer
@@ -158,17 +159,17 @@ type misplaced struct {
 	lives      bool    // somebody is there where it belongs
 }
 
-// facts looks at a chunk of facts, and returns those that are misplaced.
-func (a *auditor) facts(ctx context.Context, keys []rowKey) (wrong []rowKey, err error) {
-	err = a.look(ctx, func(tx pgx.Tx) error {
+// Facts looks at a chunk of facts, and returns those that are misplaced.
+func (a *Auditor) Facts(ctx context.Context, keys []RowKey) (wrong []RowKey, err error) {
+	err = a.Snapshot(ctx, func(tx pgx.Tx) error {
 		for kind, k := range byKind(keys) {
-			rows, err := tx.Query(ctx, kind.misplacedSQL(), k[0], k[1], a.platformTypes, a.AuditOptions.Store)
+			rows, err := tx.Query(ctx, kind.misplacedSQL(), k[0], k[1], a.PlatformTypes, a.AuditOptions.Store)
 			if err != nil {
 				return err
 			}
-			m := misplaced{rowKey: rowKey{kind: kind.Name}}
-			_, err = pgx.ForEachRow(rows, []any{&m.a, &m.b, &m.is, &m.should, &m.pointed, &m.attachable, &m.old.store, &m.old.email, &m.to.store, &m.to.email, &m.lives}, func() error {
-				wrong = append(wrong, m.rowKey)
+			m := misplaced{RowKey: RowKey{Kind: kind.Name}}
+			_, err = pgx.ForEachRow(rows, []any{&m.A, &m.B, &m.is, &m.should, &m.pointed, &m.attachable, &m.old.store, &m.old.email, &m.to.store, &m.to.email, &m.lives}, func() error {
+				wrong = append(wrong, m.RowKey)
 				a.misplaced(m)
 				m.is, m.should = nil, nil // read into anew
 				return nil
@@ -183,7 +184,7 @@ func (a *auditor) facts(ctx context.Context, keys []rowKey) (wrong []rowKey, err
 }
 
 // misplaced names what is wrong with a fact.
-func (a *auditor) misplaced(m misplaced) {
+func (a *Auditor) misplaced(m misplaced) {
 	f := finding.Example{Place: m.place(), What: m.to.text()}
 	var kind string
 	switch {
@@ -200,10 +201,10 @@ func (a *auditor) misplaced(m misplaced) {
 	default:
 		kind, f.Why = "fact_figures_differ", unlike(m.is, m.should)
 	}
-	a.found.add(kind, 1, f)
+	a.Found.add(kind, 1, f)
 	a.touch(m.old, false)
 	if m.attachable && a.touch(m.to, !m.lives) {
-		a.found.add("customer_missing", 1, finding.Example{Place: "store " + m.to.store, What: m.to.email, Why: m.place() + " says that they belong here"})
+		a.Found.add("customer_missing", 1, finding.Example{Place: "store " + m.to.store, What: m.to.email, Why: m.place() + " says that they belong here"})
 	}
 }
 
@@ -231,13 +232,13 @@ func (at address) hash() uint64 {
 
 // touch notes that misplaced facts concern an address, and tells whether
 // somebody is newly found missing there.
-func (a *auditor) touch(at address, missing bool) bool {
-	if at.email == "" || len(a.touched) >= maxTouched {
+func (a *Auditor) touch(at address, missing bool) bool {
+	if at.email == "" || len(a.Touched) >= maxTouched {
 		return missing
 	}
 	h := at.hash()
-	known := a.touched[h]
-	a.touched[h] = known || missing
+	known := a.Touched[h]
+	a.Touched[h] = known || missing
 	return missing && !known
 }
 
@@ -266,8 +267,8 @@ func (k FactKind) misplacedSQL() string {
 }
 
 // products looks whether every product is known as its store's.
-func (a *auditor) products(ctx context.Context) error {
-	return a.look(ctx, func(tx pgx.Tx) error {
+func (a *Auditor) products(ctx context.Context) error {
+	return a.Snapshot(ctx, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
 			SELECT c.id, coalesce(c.store_id, 'none'), coalesce(named.id, 'none')
 			FROM products c
@@ -279,7 +280,7 @@ func (a *auditor) products(ctx context.Context) error {
 		}
 		var id, is, should string
 		_, err = pgx.ForEachRow(rows, []any{&id, &is, &should}, func() error {
-			a.found.add("product_of_another_store", 1, finding.Example{Place: "product " + id, What: "store " + should, Why: "it is written down as of store " + is})
+			a.Found.add("product_of_another_store", 1, finding.Example{Place: "product " + id, What: "store " + should, Why: "it is written down as of store " + is})
 			return nil
 		})
 		return err

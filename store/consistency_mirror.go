@@ -11,6 +11,7 @@ import (
 
 	"rollcall/facts"
 	"rollcall/store/finding"
+	"rollcall/store/pg"
 )
 
 // mirror holds what an outside source says, in temporary tables of the names
@@ -31,11 +32,11 @@ type mirror struct {
 
 // newMirror makes empty tables.
 func (s *Store) newMirror(ctx context.Context, o AuditOptions, tables ...string) (m *mirror, err error) {
-	m = &mirror{tables: tables, o: o, found: newDifferences(o.Examples)}
+	m = &mirror{tables: tables, o: o, found: NewDifferences(o.Examples)}
 	if m.asOf, err = s.Now(ctx); err != nil {
 		return nil, err
 	}
-	if m.conn, err = pgx.ConnectConfig(ctx, s.pool.Config().ConnConfig); err != nil {
+	if m.conn, err = pgx.ConnectConfig(ctx, s.Pool.Config().ConnConfig); err != nil {
 		return nil, err
 	}
 	if m.tx, err = m.conn.Begin(ctx); err == nil {
@@ -78,7 +79,7 @@ func (m *mirror) Close() error {
 // say takes in the facts of a page's items, and returns the items that could
 // not be read, after noting them as differences: nothing is known of them.
 func (m *mirror) say(ctx context.Context, items []Item, keep func(facts.Set) facts.Set) (unread []Item, err error) {
-	defer wrap(&err, "store.mirror.say")
+	defer pg.Wrap(&err, "store.mirror.say")
 	var set facts.Set
 	for _, item := range items {
 		if item.Err != nil {
@@ -116,7 +117,7 @@ func (m *mirror) analyze() string { return "ANALYZE " + strings.Join(m.tables, "
 // ask runs a comparison, counts what it finds and keeps the first examples.
 // The query selects place, what and why; @kept is the schema of our tables.
 func (m *mirror) ask(ctx context.Context, kind, sql string, args ...any) (err error) {
-	defer wrap(&err, "store.mirror.ask(%s)", kind)
+	defer pg.Wrap(&err, "store.mirror.ask(%s)", kind)
 	rows, err := m.tx.Query(ctx, fmt.Sprintf(`
 		SELECT count(*) OVER (), d.place, d.what, d.why
 		FROM (%s) AS d(place, what, why)

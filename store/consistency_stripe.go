@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"rollcall/facts"
+	"rollcall/store/pg"
 )
 
 // StripeAudit compares the sales, refunds, disputes and subscriptions that we
@@ -22,22 +23,22 @@ type StripeAudit struct {
 // StoreAccounts returns the Connect account of a store, if it has one; the error
 // is ErrNotFound if the store does not exist.
 func (s *Store) StoreAccounts(ctx context.Context, id string) (accounts []string, err error) {
-	defer wrap(&err, "store.StoreAccounts(%q)", id)
+	defer pg.Wrap(&err, "store.StoreAccounts(%q)", id)
 	var known bool
-	err = s.pool.QueryRow(ctx, `
+	err = s.Pool.QueryRow(ctx, `
 		SELECT EXISTS (SELECT FROM stores WHERE id = $1)
 			OR EXISTS (SELECT FROM customers WHERE store_id = $1)
 			OR EXISTS (SELECT FROM products WHERE store_ref = $1),
 			ARRAY(SELECT stripe_account_id FROM stores WHERE id = $1 AND stripe_account_id <> '')`, id).Scan(&known, &accounts)
 	if err == nil && !known {
-		err = ErrNotFound
+		err = pg.ErrNotFound
 	}
 	return accounts, err
 }
 
 // NewStripeAudit begins an audit. It has to be closed.
 func (s *Store) NewStripeAudit(ctx context.Context, o AuditOptions, accounts []string) (_ *StripeAudit, err error) {
-	defer wrap(&err, "store.NewStripeAudit")
+	defer pg.Wrap(&err, "store.NewStripeAudit")
 	m, err := s.newMirror(ctx, o, "payments", "refunds", "disputes", "subscriptions")
 	if err != nil {
 		return nil, err
@@ -61,7 +62,7 @@ func (a *StripeAudit) Page(ctx context.Context, items []Item) error {
 
 // Finish compares, after the last page.
 func (a *StripeAudit) Finish(ctx context.Context) (_ Audit, err error) {
-	defer wrap(&err, "store.StripeAudit.Finish")
+	defer pg.Wrap(&err, "store.StripeAudit.Finish")
 	if err := a.resolve(ctx); err != nil {
 		return a.audit, err
 	}
@@ -93,20 +94,20 @@ func (a *StripeAudit) resolve(ctx context.Context) error {
 		if !kind.ofStripe() {
 			continue
 		}
-		for last := (rowKey{kind: kind.Name}); ; {
-			rows, err := a.tx.Query(ctx, kind.keysAfterSQL(), last.a, last.b, "", auditChunk)
+		for last := (RowKey{Kind: kind.Name}); ; {
+			rows, err := a.tx.Query(ctx, kind.keysAfterSQL(), last.A, last.B, "", AuditChunk)
 			if err != nil {
 				return err
 			}
-			keys, err := keysOfKind(kind.Name, rows)
+			keys, err := KeysOfKind(kind.Name, rows)
 			if err != nil {
 				return err
 			}
 			if len(keys) == 0 {
 				break
 			}
-			columns := keyArrays(keys)[kind.Name]
-			if _, err := a.tx.Exec(ctx, kind.resolvedSQL(), columns[0], columns[1], a.store.platformTypes); err != nil {
+			columns := KeyArrays(keys)[kind.Name]
+			if _, err := a.tx.Exec(ctx, kind.resolvedSQL(), columns[0], columns[1], a.store.PlatformTypes); err != nil {
 				return err
 			}
 			last = keys[len(keys)-1]
@@ -143,7 +144,7 @@ func (m StoreMoney) Agrees() bool { return m.Paid == m.StripePaid && m.Refunded 
 // Stripe's would belong to. What counts elsewhere, or is the platform's own, is
 // left out on both sides, and so is what was sold since the audit began.
 func (a *StripeAudit) money(ctx context.Context) (_ []StoreMoney, err error) {
-	defer wrap(&err, "store.StripeAudit.money")
+	defer pg.Wrap(&err, "store.StripeAudit.money")
 	const counts = `claim_version <> '' AND %[1]s.paid AND %[1]s.paid_at < $3 AND coalesce(%[1]s.unattached, '') NOT IN ('counted_elsewhere', 'platform_sale', 'bare_payment', 'unpaid')`
 	rows, err := a.tx.Query(ctx, fmt.Sprintf(strings.ReplaceAll(`
 		SELECT store, currency, minor_units(sum(paid)), minor_units(sum(refunded)), minor_units(sum(stripe_paid)), minor_units(sum(stripe_refunded))

@@ -6,21 +6,22 @@ import (
 	"slices"
 
 	"rollcall/store/finding"
+	"rollcall/store/pg"
 	"rollcall/store/reasons"
 )
 
-// unattachedFacts lists why facts are on no list: the reasons for which somebody may
+// UnattachedFacts lists why facts are on no list: the reasons for which somebody may
 // be missing, with examples, and those for which they belong on none; each the
 // most frequent first.
-func unattachedFacts(ctx context.Context, q querier, asked unattachedQuestion, examples int) (
+func UnattachedFacts(ctx context.Context, q pg.Querier, asked UnattachedQuestion, examples int) (
 	missing, right []finding.Finding, err error,
 ) {
-	counts, err := asked.count(ctx, q)
+	counts, err := asked.Count(ctx, q)
 	if err != nil {
 		return nil, nil, err
 	}
 	missing, right = []finding.Finding{}, []finding.Finding{}
-	sums := byReason(counts)
+	sums := ByReason(counts)
 	for _, reason := range reasons.All {
 		d := finding.Finding{Kind: reason.Code, Means: reason.Text(), Count: sums[reason.Code], Examples: []finding.Example{}}
 		switch {
@@ -28,7 +29,7 @@ func unattachedFacts(ctx context.Context, q querier, asked unattachedQuestion, e
 		case reason.Right:
 			right = append(right, d)
 		default:
-			if d.Examples, err = unattachedExamples(ctx, q, reason, asked.store, examples); err != nil {
+			if d.Examples, err = unattachedExamples(ctx, q, reason, asked.Store, examples); err != nil {
 				return nil, nil, err
 			}
 			missing = append(missing, d)
@@ -43,18 +44,18 @@ func unattachedFacts(ctx context.Context, q querier, asked unattachedQuestion, e
 }
 
 // unattachedExamples returns some of the facts on no list for a reason.
-func unattachedExamples(ctx context.Context, q querier, reason reasons.Reason, store string, most int) ([]finding.Example, error) {
+func unattachedExamples(ctx context.Context, q pg.Querier, reason reasons.Reason, store string, most int) ([]finding.Example, error) {
 	found := []finding.Example{}
 	if most == 0 {
 		return found, nil
 	}
-	page, _, err := OffFilter{Reason: reason.Code, Store: store, Limit: most, leaning: true}.page(ctx, q, readKeys)
+	page, _, err := OffFilter{Reason: reason.Code, Store: store, Limit: most, leaning: true}.Page(ctx, q, readKeys)
 	for _, f := range page {
 		what := f.Who
 		if f.StoreID != nil {
 			what += " in store " + *f.StoreID
 		}
-		found = append(found, finding.Example{Place: f.key.place(), What: what, Why: reason.Text()})
+		found = append(found, finding.Example{Place: f.Key.place(), What: what, Why: reason.Text()})
 	}
 	return found, err
 }

@@ -13,19 +13,21 @@ import (
 
 	"rollcall/facts"
 	"rollcall/store"
+	"rollcall/store/customers"
+	"rollcall/store/pg"
 )
 
 // explained tells events one by one and explains the customer at an address of s1.
-func explained(t *testing.T, email string, events ...store.NewEvent) store.Explanation {
+func explained(t *testing.T, email string, events ...store.NewEvent) customers.Explanation {
 	t.Helper()
 	s, url := openURL(t)
 	apply(t, s, events, 1)
 	id := idAt(t, url, "s1", email)
-	e, err := s.Explain(t.Context(), "s1", id)
+	e, err := customers.New(s).Explain(t.Context(), "s1", id)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := s.Customer(t.Context(), "s1", id)
+	c, err := customers.New(s).Customer(t.Context(), "s1", id)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +39,7 @@ func explained(t *testing.T, email string, events ...store.NewEvent) store.Expla
 
 // lines are an explanation in short: what is so because of what, each fact with
 // its origins, and what does not count.
-func lines(e store.Explanation) (all []string) {
+func lines(e customers.Explanation) (all []string) {
 	add := func(parts ...any) { all = append(all, strings.TrimSpace(fmt.Sprintln(parts...))) }
 	for _, b := range e.Email.Because {
 		via := b.Via
@@ -214,7 +216,7 @@ func TestExplainWithoutEvents(t *testing.T) {
 		t.Fatal(err)
 	}
 	exec(t, url, `DELETE FROM webhook_events WHERE event_id = 'evt_003'`)
-	got, err := s.Explain(t.Context(), "s1", idAt(t, url, "s1", "ann@x.example"))
+	got, err := customers.New(s).Explain(t.Context(), "s1", idAt(t, url, "s1", "ann@x.example"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -238,7 +240,7 @@ func TestExplainStray(t *testing.T) {
 	s, url := openURL(t)
 	exec(t, url, `INSERT INTO customers (store_id, email) VALUES ('s1', 'a@x.example')`)
 	id := idAt(t, url, "s1", "a@x.example")
-	got, err := s.Explain(t.Context(), "s1", id)
+	got, err := customers.New(s).Explain(t.Context(), "s1", id)
 	if err != nil || got.Type.Value != "lead" || len(got.Type.Because) != 0 || got.Source.At != nil || got.Payments == nil || got.Uncounted == nil {
 		t.Errorf("%+v %v", got, err)
 	}
@@ -288,11 +290,11 @@ func TestExplainOtherStores(t *testing.T) {
 	apply(t, s, []store.NewEvent{e.enrolled("c1", `"email":"a@x.example"`), e.platform("enrollment.upserted", `{"course_id":"c2","store_id":"s2","email":"a@x.example"}`)}, 1)
 	mine, theirs := idAt(t, url, "s1", "a@x.example"), idAt(t, url, "s2", "a@x.example")
 	for _, at := range [][2]string{{"s2", mine}, {"s1", theirs}, {"s1", "0"}, {"s1", "x"}, {"s1", ""}, {"s1", "+1"}, {"s1", "1\x00"}, {"\xff", mine}, {"", mine}} {
-		if got, err := s.Explain(t.Context(), at[0], at[1]); !errors.Is(err, store.ErrNotFound) {
+		if got, err := customers.New(s).Explain(t.Context(), at[0], at[1]); !errors.Is(err, pg.ErrNotFound) {
 			t.Errorf("%q: %+v %v", at, got, err)
 		}
 	}
-	if got, err := s.Explain(t.Context(), "s1", mine); err != nil || len(got.Enrollments) != 1 {
+	if got, err := customers.New(s).Explain(t.Context(), "s1", mine); err != nil || len(got.Enrollments) != 1 {
 		t.Errorf("%+v %v", got, err)
 	}
 }

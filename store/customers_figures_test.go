@@ -12,7 +12,8 @@ import (
 	"golang.org/x/sync/errgroup"
 	"pgregory.net/rapid"
 
-	"rollcall/store"
+	"rollcall/store/customers"
+	"rollcall/store/pg"
 )
 
 // Figures read the same before folding, while it goes on, and after.
@@ -20,8 +21,8 @@ func TestFoldFigures(t *testing.T) {
 	l := openLists(t)
 	l.fill(t, 60)
 	ctx := t.Context()
-	f := store.Filter{Store: "store_a"}
-	want, days, err := l.Figures(ctx, f, time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
+	f := customers.Filter{Store: "store_a"}
+	want, days, err := customers.New(l.Store).Figures(ctx, f, time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
 	if err != nil || want.Total != 20 || len(days) == 0 {
 		t.Fatalf("%+v %v %v", want, days, err)
 	}
@@ -29,7 +30,7 @@ func TestFoldFigures(t *testing.T) {
 	for range 8 {
 		work.Go(func() error { return l.FoldFigures(ctx) })
 		work.Go(func() error {
-			got, err := l.Stats(ctx, f)
+			got, err := customers.New(l.Store).Stats(ctx, f)
 			if diff := gocmp.Diff(want, got); diff != "" {
 				t.Error(diff)
 			}
@@ -47,12 +48,12 @@ func TestFoldFigures(t *testing.T) {
 	if err := l.FoldFigures(ctx); err != nil {
 		t.Fatal(err)
 	}
-	got, err := l.Stats(ctx, f)
+	got, err := customers.New(l.Store).Stats(ctx, f)
 	if err != nil || got.Leads != 0 || got.Total != want.Total-want.Leads {
 		t.Errorf("%+v after %+v, %v", got, want, err)
 	}
 	l.exec(t, `TRUNCATE customers`)
-	if got, err := l.Stats(ctx, f); err != nil || got.Total != 0 {
+	if got, err := customers.New(l.Store).Stats(ctx, f); err != nil || got.Total != 0 {
 		t.Errorf("%+v %v", got, err)
 	}
 }
@@ -60,7 +61,7 @@ func TestFoldFigures(t *testing.T) {
 // A filter that is written into an address and read again is the same.
 func TestFilterValues(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		f := store.Filter{
+		f := customers.Filter{
 			Store: "s", Sort: rapid.SampledFrom(allSorts).Draw(rt, "sort"), Limit: rapid.IntRange(1, 100).Draw(rt, "limit"),
 			Type: rapid.SampledFrom([]string{"", "lead"}).Draw(rt, "type"), Source: rapid.SampledFrom([]string{"", "subscription"}).Draw(rt, "source"),
 			Course: "a&b=c", Completed: rapid.SampledFrom([]string{"", "yes", "no"}).Draw(rt, "completed"),
@@ -71,11 +72,11 @@ func TestFilterValues(t *testing.T) {
 		if err != nil {
 			rt.Fatal(err)
 		}
-		got, err := store.ParseFilter("s", q)
+		got, err := customers.ParseFilter("s", q)
 		if diff := gocmp.Diff(f, got); err != nil || diff != "" {
 			rt.Fatalf("%v\n%s", err, diff)
 		}
-		if !f.Narrow() || (store.Filter{Store: "s", Sort: "name", Limit: 3}).Narrow() {
+		if !f.Narrow() || (customers.Filter{Store: "s", Sort: "name", Limit: 3}).Narrow() {
 			rt.Fatal("Narrow")
 		}
 	})
@@ -88,7 +89,7 @@ func TestFilterMoments(t *testing.T) {
 		at := time.Now().Add(-ago)
 		l.insert(t, &person{store: "store_a", email: email, kind: "lead", status: "active", courses: []string{}, products: []string{}, seen: &at, active: &at})
 	}
-	for want, f := range map[string]store.Filter{
+	for want, f := range map[string]customers.Filter{
 		"now":           {FirstSeenAfter: "1d"},
 		"now day":       {FirstSeenAfter: "4w"},
 		"month":         {LastActivityBefore: "30d"},
@@ -96,7 +97,7 @@ func TestFilterMoments(t *testing.T) {
 		"now day month": {FirstSeenAfter: "2020-01-01", LastActivityBefore: "2999-01-01T00:00:00+02:00"},
 	} {
 		f.Store, f.Sort = "store_a", "-first_seen"
-		page, _, err := l.Customers(t.Context(), f)
+		page, _, err := customers.New(l.Store).Customers(t.Context(), f)
 		var got []string
 		for _, c := range page {
 			got = append(got, strings.TrimSuffix(c.Email, "@x.example"))
@@ -111,23 +112,23 @@ func TestNewcomers(t *testing.T) {
 	l := openLists(t)
 	l.fill(t, 9)
 	ctx := context.Background()
-	last, err := l.LastCustomer(ctx)
+	last, err := customers.New(l.Store).LastCustomer(ctx)
 	if err != nil || last != l.people[8].id {
 		t.Fatalf("%d %v", last, err)
 	}
-	came, err := l.Newcomers(ctx, last-2)
+	came, err := customers.New(l.Store).Newcomers(ctx, last-2)
 	if diff := gocmp.Diff(map[int64]string{last - 1: "store_b", last: "store'c"}, came); err != nil || diff != "" {
 		t.Errorf("%v %s", err, diff)
 	}
-	for want, f := range map[int]store.Filter{
+	for want, f := range map[int]customers.Filter{
 		3: {Store: "store_a"},
 		1: {Store: "store_a", Type: "paying"},
 		0: {Store: "nobody's"},
 	} {
-		if n, err := l.CountNewcomers(ctx, f, 0); err != nil || n != want {
+		if n, err := customers.New(l.Store).CountNewcomers(ctx, f, 0); err != nil || n != want {
 			t.Errorf("%+v: %d, want %d, %v", f, n, want, err)
 		}
-		if n, err := l.CountNewcomers(ctx, f, last); err != nil || n != 0 {
+		if n, err := customers.New(l.Store).CountNewcomers(ctx, f, last); err != nil || n != 0 {
 			t.Errorf("%+v: %d after the last, %v", f, n, err)
 		}
 	}
@@ -138,17 +139,17 @@ func TestNewcomers(t *testing.T) {
 func TestCountTakesTooLong(t *testing.T) {
 	l := openLists(t)
 	l.fill(t, 3)
-	l.SetCountTimeout(time.Millisecond)
-	f := store.Filter{Store: "store_a", Query: "nobody"}
+	l.Store.CountTimeout = time.Millisecond
+	f := customers.Filter{Store: "store_a", Query: "nobody"}
 	l.locked(t, func() {
-		if _, err := l.Stats(t.Context(), f); !store.TimedOut(err) {
+		if _, err := customers.New(l.Store).Stats(t.Context(), f); !pg.TimedOut(err) {
 			t.Errorf("the figures: %v", err)
 		}
-		if _, err := l.CountNewcomers(t.Context(), f, 0); !store.TimedOut(err) {
+		if _, err := customers.New(l.Store).CountNewcomers(t.Context(), f, 0); !pg.TimedOut(err) {
 			t.Errorf("newcomers: %v", err)
 		}
 	})
-	if _, _, err := l.Customers(t.Context(), f); err != nil {
+	if _, _, err := customers.New(l.Store).Customers(t.Context(), f); err != nil {
 		t.Error(err)
 	}
 }

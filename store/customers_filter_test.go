@@ -9,18 +9,19 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 
-	"rollcall/store"
+	"rollcall/store/customers"
+	"rollcall/store/pg"
 )
 
 func TestParseFilter(t *testing.T) {
 	whole := "type=lead&status=active&course=c&product=p&q=%20ada%20&sort=-name&limit=100"
-	got, err := store.ParseFilter("s", values(t, whole))
-	want := store.Filter{Store: "s", Type: "lead", Status: "active", Course: "c", Product: "p", Query: "ada", Sort: "-name", Limit: 100}
+	got, err := customers.ParseFilter("s", values(t, whole))
+	want := customers.Filter{Store: "s", Type: "lead", Status: "active", Course: "c", Product: "p", Query: "ada", Sort: "-name", Limit: 100}
 	if diff := gocmp.Diff(want, got); err != nil || diff != "" {
 		t.Errorf("%v %s", err, diff)
 	}
-	got, err = store.ParseFilter("s", values(t, "type=&limit=&q=+&cursor="))
-	if diff := gocmp.Diff(store.Filter{Store: "s", Sort: "-last_activity", Limit: 50}, got); err != nil || diff != "" {
+	got, err = customers.ParseFilter("s", values(t, "type=&limit=&q=+&cursor="))
+	if diff := gocmp.Diff(customers.Filter{Store: "s", Sort: "-last_activity", Limit: 50}, got); err != nil || diff != "" {
 		t.Errorf("%v %s", err, diff)
 	}
 	for query, want := range map[string][]string{
@@ -66,8 +67,8 @@ func values(t testing.TB, query string) url.Values {
 // isBad checks that a query is refused, naming its parameter and saying want.
 func isBad(t *testing.T, query string, want []string) {
 	t.Helper()
-	_, err := store.ParseFilter("s", values(t, query))
-	var bad *store.BadParam
+	_, err := customers.ParseFilter("s", values(t, query))
+	var bad *pg.BadParam
 	if !errors.As(err, &bad) || bad.Name != want[0] {
 		t.Errorf("%.80s: %v", query, err)
 		return
@@ -82,7 +83,7 @@ func isBad(t *testing.T, query string, want []string) {
 func TestBadCursors(t *testing.T) {
 	l := openLists(t)
 	l.fill(t, 30)
-	_, next, err := l.Customers(t.Context(), store.Filter{Store: "store_a", Limit: 2})
+	_, next, err := customers.New(l.Store).Customers(t.Context(), customers.Filter{Store: "store_a", Limit: 2})
 	if err != nil || next == "" {
 		t.Fatal(next, err)
 	}
@@ -101,8 +102,8 @@ func TestBadCursors(t *testing.T) {
 	}
 	// What passes the check, Postgres must be able to read.
 	for sort, key := range map[string]string{"spent": "-9" + strings.Repeat("9", 90) + ".5", "name": `'"\`, "last_activity": "0001-01-01T00:00:00Z", "first_seen": "9999-12-31T23:59:59.999999999Z", "email": "%"} {
-		f := store.Filter{Store: "store_a", Sort: sort, Cursor: base64url(string(encoded(t, map[string]any{"sort": sort, "key": key, "id": int64(1) << 62})))}
-		if _, _, err := l.Customers(t.Context(), f); err != nil {
+		f := customers.Filter{Store: "store_a", Sort: sort, Cursor: base64url(string(encoded(t, map[string]any{"sort": sort, "key": key, "id": int64(1) << 62})))}
+		if _, _, err := customers.New(l.Store).Customers(t.Context(), f); err != nil {
 			t.Errorf("%s after %q: %v", sort, key, err)
 		}
 	}

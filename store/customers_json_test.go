@@ -6,7 +6,7 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 
-	"rollcall/store"
+	"rollcall/store/customers"
 )
 
 const everything = `{
@@ -63,12 +63,12 @@ func TestCustomerJSON(t *testing.T) {
 			  {"id": "sub_2", "status": "canceled", "product_id": "club", "plan": null, "amount": null, "currency": null, "current_period_end": null, "cancel_at_period_end": false},
 			  {"id": "sub_3", "status": "canceled", "product_id": null, "plan": null, "amount": null, "currency": null, "current_period_end": null, "cancel_at_period_end": false}]')`)
 	l.exec(t, `INSERT INTO customers (store_id, email, status) VALUES ('store_a', 'b@example.com', 'inactive')`)
-	page, _, err := l.Customers(t.Context(), store.Filter{Store: "store_a", Sort: "email"})
+	page, _, err := customers.New(l.Store).Customers(t.Context(), customers.Filter{Store: "store_a", Sort: "email"})
 	if err != nil || len(page) != 2 {
 		t.Fatal(page, err)
 	}
 	for i, want := range []string{everything, bare} {
-		one, err := l.Customer(t.Context(), "store_a", page[i].ID)
+		one, err := customers.New(l.Store).Customer(t.Context(), "store_a", page[i].ID)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -11,6 +11,8 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"rollcall/store"
+	"rollcall/store/customers"
+	"rollcall/store/pg"
 )
 
 // idAt is the id of the customer at an address of a store.
@@ -24,9 +26,9 @@ func idAt(t testing.TB, url, storeID, email string) string {
 }
 
 // jot writes a note about the customer at an address of store s1.
-func jot(t testing.TB, s *store.Store, url, email, body string) store.Note {
+func jot(t testing.TB, s *store.Store, url, email, body string) customers.Note {
 	t.Helper()
-	n, err := s.AddNote(t.Context(), "s1", idAt(t, url, "s1", email), store.NewNote{Body: body, Author: "admin"})
+	n, err := customers.New(s).AddNote(t.Context(), "s1", idAt(t, url, "s1", email), customers.NewNote{Body: body, Author: "admin"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +38,7 @@ func jot(t testing.TB, s *store.Store, url, email, body string) store.Note {
 // noted are the notes about the customer at an address of store s1, the oldest first.
 func noted(t testing.TB, s *store.Store, url, email string) string {
 	t.Helper()
-	notes, err := s.Notes(t.Context(), "s1", idAt(t, url, "s1", email), 0, 100)
+	notes, err := customers.New(s).Notes(t.Context(), "s1", idAt(t, url, "s1", email), 0, 100)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +146,7 @@ func TestNotesOutliveTheRow(t *testing.T) {
 	jot(t, s, url, "a@x.example", "kept")
 	apply(t, s, []store.NewEvent{sale("creator_plan")}, 1) // of the platform's own: nobody's customer
 	wantRows(t, url, customersSQL)
-	if _, err := s.Notes(t.Context(), "s1", before, 0, 10); !errors.Is(err, store.ErrNotFound) {
+	if _, err := customers.New(s).Notes(t.Context(), "s1", before, 0, 10); !errors.Is(err, pg.ErrNotFound) {
 		t.Errorf("%v", err)
 	}
 	apply(t, s, []store.NewEvent{sale("course")}, 1)
@@ -168,7 +170,7 @@ func TestNoteDuringMove(t *testing.T) {
 	}
 	written := make(chan error)
 	go func() {
-		_, err := s.AddNote(ctx, "s1", id, store.NewNote{Body: "in between", Author: "admin"})
+		_, err := customers.New(s).AddNote(ctx, "s1", id, customers.NewNote{Body: "in between", Author: "admin"})
 		written <- err
 	}()
 	for len(query(t, url, `SELECT 'waits' FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`)) == 0 {
@@ -194,31 +196,31 @@ func TestNotes(t *testing.T) {
 	apply(t, s, []store.NewEvent{e.enrolled("c1", `"email":"a@x.example"`), e.enrolled("c1", `"email":"b@x.example"`),
 		e.platform("enrollment.upserted", `{"course_id":"c2","store_id":"s2","email":"a@x.example"}`)}, 1)
 	id, other, elsewhere := idAt(t, url, "s1", "a@x.example"), idAt(t, url, "s1", "b@x.example"), idAt(t, url, "s2", "a@x.example")
-	if none, err := s.Notes(ctx, "s1", id, 0, 10); err != nil || none == nil || len(none) != 0 {
+	if none, err := customers.New(s).Notes(ctx, "s1", id, 0, 10); err != nil || none == nil || len(none) != 0 {
 		t.Errorf("%v %v", none, err)
 	}
-	var notes []store.Note
+	var notes []customers.Note
 	for i, body := range []string{"  one\r\ntwo\n ", `<script>alert('x')</script> '; DROP TABLE customer_notes; -- $1 %s`, strings.Repeat("é", 5000)} {
 		author := []string{"admin", "user:user_1", "token:7"}[i]
-		n, err := s.AddNote(ctx, "s1", id, store.NewNote{Body: body, Author: author})
+		n, err := customers.New(s).AddNote(ctx, "s1", id, customers.NewNote{Body: body, Author: author})
 		if err != nil || n.Author != author || n.CreatedAt.IsZero() || !n.UpdatedAt.Equal(n.CreatedAt) {
 			t.Fatalf("%+v %v", n, err)
 		}
-		notes = append([]store.Note{n}, notes...)
+		notes = append([]customers.Note{n}, notes...)
 	}
 	if notes[2].Body != "one\ntwo" {
 		t.Errorf("%q", notes[2].Body)
 	}
-	all, err := s.Notes(ctx, "s1", id, 0, 10)
+	all, err := customers.New(s).Notes(ctx, "s1", id, 0, 10)
 	if diff := cmp.Diff(notes, all); err != nil || diff != "" {
 		t.Errorf("%v %s", err, diff)
 	}
 	latest := fmt.Sprint(notes[0].ID)
-	older, err := s.Notes(ctx, "s1", id, notes[0].ID, 1)
+	older, err := customers.New(s).Notes(ctx, "s1", id, notes[0].ID, 1)
 	if diff := cmp.Diff(notes[1:2], older); err != nil || diff != "" {
 		t.Errorf("%v %s", err, diff)
 	}
-	edited, err := s.EditNote(ctx, "s1", id, latest, store.NewNote{Body: " better ", Author: "user:user_2"})
+	edited, err := customers.New(s).EditNote(ctx, "s1", id, latest, customers.NewNote{Body: " better ", Author: "user:user_2"})
 	if err != nil || edited.Body != "better" || edited.Author != "token:7" || edited.Editor != "user:user_2" || !edited.UpdatedAt.After(edited.CreatedAt) {
 		t.Errorf("%+v %v", edited, err)
 	}
@@ -227,37 +229,37 @@ func TestNotes(t *testing.T) {
 		{"s1", other, latest}, {"s2", id, latest}, {"s2", elsewhere, latest}, {"s1", id, "0"}, {"s1", id, "999"}, {"s1", id, "x"}, {"s1", id, ""},
 		{"s1", id, "1\x00"}, {"s1", "x", latest}, {"s1\x00", id, latest}, {"", id, latest}, {"s1", "99999999999999999999", latest},
 	} {
-		if n, err := s.EditNote(ctx, at.store, at.customer, at.note, store.NewNote{Body: "mine now", Author: "admin"}); !errors.Is(err, store.ErrNotFound) {
+		if n, err := customers.New(s).EditNote(ctx, at.store, at.customer, at.note, customers.NewNote{Body: "mine now", Author: "admin"}); !errors.Is(err, pg.ErrNotFound) {
 			t.Errorf("%q: %+v %v", at, n, err)
 		}
-		if err := s.DeleteNote(ctx, at.store, at.customer, at.note); !errors.Is(err, store.ErrNotFound) {
+		if err := customers.New(s).DeleteNote(ctx, at.store, at.customer, at.note); !errors.Is(err, pg.ErrNotFound) {
 			t.Errorf("%q: %v", at, err)
 		}
 	}
 	for _, at := range [][2]string{{"s2", id}, {"s1", elsewhere}, {"s1", "x"}, {"s1", "-1"}, {"\xff", id}} {
-		if n, err := s.Notes(ctx, at[0], at[1], 0, 10); !errors.Is(err, store.ErrNotFound) {
+		if n, err := customers.New(s).Notes(ctx, at[0], at[1], 0, 10); !errors.Is(err, pg.ErrNotFound) {
 			t.Errorf("%q: %v %v", at, n, err)
 		}
-		if n, err := s.AddNote(ctx, at[0], at[1], store.NewNote{Body: "x", Author: "admin"}); !errors.Is(err, store.ErrNotFound) {
+		if n, err := customers.New(s).AddNote(ctx, at[0], at[1], customers.NewNote{Body: "x", Author: "admin"}); !errors.Is(err, pg.ErrNotFound) {
 			t.Errorf("%q: %v %v", at, n, err)
 		}
 	}
 	for _, body := range []string{"", " \r\n\t ", "a\x00b", "\xff", strings.Repeat("x", 5001)} {
-		var bad *store.BadParam
-		if n, err := s.AddNote(ctx, "s1", id, store.NewNote{Body: body, Author: "admin"}); !errors.As(err, &bad) || bad.Name != "body" {
+		var bad *pg.BadParam
+		if n, err := customers.New(s).AddNote(ctx, "s1", id, customers.NewNote{Body: body, Author: "admin"}); !errors.As(err, &bad) || bad.Name != "body" {
 			t.Errorf("%.10q: %v %v", body, n, err)
 		}
-		if n, err := s.EditNote(ctx, "s1", id, latest, store.NewNote{Body: body, Author: "admin"}); !errors.As(err, &bad) {
+		if n, err := customers.New(s).EditNote(ctx, "s1", id, latest, customers.NewNote{Body: body, Author: "admin"}); !errors.As(err, &bad) {
 			t.Errorf("%.10q: %v %v", body, n, err)
 		}
 	}
-	if n, err := s.AddNote(ctx, "s1", id, store.NewNote{Body: "x", Author: "somebody"}); err == nil {
+	if n, err := customers.New(s).AddNote(ctx, "s1", id, customers.NewNote{Body: "x", Author: "somebody"}); err == nil {
 		t.Errorf("an author who is none: %+v", n)
 	}
-	if err := s.DeleteNote(ctx, "s1", id, latest); err != nil {
+	if err := customers.New(s).DeleteNote(ctx, "s1", id, latest); err != nil {
 		t.Error(err)
 	}
-	left, err := s.Notes(ctx, "s1", id, 0, 10)
+	left, err := customers.New(s).Notes(ctx, "s1", id, 0, 10)
 	if diff := cmp.Diff(notes[1:], left); err != nil || diff != "" {
 		t.Errorf("%v %s", err, diff)
 	}

@@ -18,6 +18,8 @@ import (
 
 	"rollcall/internal/testing/testdb"
 	"rollcall/store"
+	"rollcall/store/customers"
+	"rollcall/store/pg"
 )
 
 // lists is a database with customers to be listed, and what the test knows of
@@ -153,7 +155,7 @@ func (l *lists) rank(t testing.TB) {
 }
 
 // expected is what a list is: plainly filtered, plainly sorted.
-func (l *lists) expected(f store.Filter) (ids []string) {
+func (l *lists) expected(f customers.Filter) (ids []string) {
 	var in []person
 	for _, p := range l.people {
 		if l.fits(p, f) {
@@ -182,7 +184,7 @@ func fold(s string) string {
 	return strings.Join(strings.Fields(strings.NewReplacer("ß", "ss", "æ", "ae", "œ", "oe", "ø", "o", "ł", "l", "đ", "d", "ı", "i", "ð", "d").Replace(plain)), " ")
 }
 
-func (l *lists) fits(p person, f store.Filter) bool {
+func (l *lists) fits(p person, f customers.Filter) bool {
 	words := strings.FieldsFunc(f.Query, func(r rune) bool { return r == ' ' || r == ',' })
 	has := func(text string) bool {
 		return !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(fold(text), fold(strings.TrimRight(w, "."))) })
@@ -197,7 +199,7 @@ func (l *lists) fits(p person, f store.Filter) bool {
 }
 
 // learns tells whether what f asks of courses is so.
-func (p person) learns(f store.Filter) bool {
+func (p person) learns(f customers.Filter) bool {
 	done := p.completed || p.progress >= 100
 	number := func(text string, otherwise float64) float64 {
 		if n, err := strconv.ParseFloat(text, 64); err == nil {
@@ -211,7 +213,7 @@ func (p person) learns(f store.Filter) bool {
 }
 
 // buys tells whether what f asks of products and money is so.
-func (p person) buys(f store.Filter) bool {
+func (p person) buys(f customers.Filter) bool {
 	least, _ := strconv.ParseFloat(f.SpentMin, 64)
 	return (f.Product == "" || slices.Contains(p.products, f.Product)) && (f.NotProduct == "" || !slices.Contains(p.products, f.NotProduct)) &&
 		float64(p.spent) >= least*100-1e-6
@@ -252,10 +254,10 @@ func compare(a, b person, sort string) int {
 func (l *lists) all(t interface {
 	Helper()
 	Fatalf(string, ...any)
-}, f store.Filter) (ids []string) {
+}, f customers.Filter) (ids []string) {
 	t.Helper()
 	for range 1000 {
-		page, next, err := l.Customers(context.Background(), f)
+		page, next, err := customers.New(l.Store).Customers(context.Background(), f)
 		if err != nil {
 			t.Fatalf("%+v: %v", f, err)
 		}
@@ -279,7 +281,7 @@ var allSorts = []string{"last_activity", "-last_activity", "first_seen", "-first
 func TestCustomersEveryFilterEverySort(t *testing.T) {
 	l := openLists(t)
 	l.fill(t, 150)
-	filters := []store.Filter{{}, {Type: "lead"}, {Type: "paying"}, {Type: "subscription"}, {Status: "active"}, {Status: "inactive"},
+	filters := []customers.Filter{{}, {Type: "lead"}, {Type: "paying"}, {Type: "subscription"}, {Status: "active"}, {Status: "inactive"},
 		{Source: "free_course"}, {Source: "subscription", Type: "lead"},
 		{Course: "shared"}, {Course: "store_a_p2"}, {Course: "nowhere"}, {Product: "store_a_p1"}, {NotCourse: "shared"}, {NotProduct: "store_a_p1"},
 		{Course: "shared", Completed: "yes"}, {Course: "shared", Completed: "no"}, {Course: "shared", ProgressMin: "12.5", ProgressMax: "50"}, {Course: "shared", ProgressMin: "99"},
@@ -293,7 +295,7 @@ func TestCustomersEveryFilterEverySort(t *testing.T) {
 			f.Store, f.Sort = "store_a", sort
 			for _, f.Limit = range []int{7, 100} {
 				for _, budget := range []int{5000, 3} {
-					l.SetWalkBudget(budget)
+					l.Store.WalkBudget = budget
 					if diff := gocmp.Diff(l.expected(f), l.all(t, f)); diff != "" {
 						t.Errorf("%+v, budget %d: -want +got\n%s", f, budget, diff)
 					}
@@ -311,7 +313,7 @@ func TestCustomersRandomFilters(t *testing.T) {
 		rapid.StringOfN(rapid.RuneFrom([]rune(`abeu_%\'-1@., Ż`)), 0, 5, -1))
 	moment := rapid.SampledFrom([]string{"", "", "", "", "2026-01-01T00:00:00Z", "2026-01-01T00:00:00.000003Z", "2026-01-01T01:00:00.000001Z", "2026-02-01T00:00:00Z"})
 	rapid.Check(t, func(rt *rapid.T) {
-		f := store.Filter{
+		f := customers.Filter{
 			Store:   rapid.SampledFrom(append(someStores, "nobody's")).Draw(rt, "store"),
 			Type:    rapid.SampledFrom([]string{"", "", "lead", "paying", "subscription"}).Draw(rt, "type"),
 			Status:  rapid.SampledFrom([]string{"", "", "active", "inactive"}).Draw(rt, "status"),
@@ -337,7 +339,7 @@ func TestCustomersRandomFilters(t *testing.T) {
 			f.ProgressMin = rapid.SampledFrom([]string{"", "", "0", "12.5", "51"}).Draw(rt, "progress_min")
 			f.ProgressMax = rapid.SampledFrom([]string{"", "", "100", "50", "12"}).Draw(rt, "progress_max")
 		}
-		l.SetWalkBudget(rapid.SampledFrom([]int{1, 20, 5000}).Draw(rt, "budget"))
+		l.Store.WalkBudget = rapid.SampledFrom([]int{1, 20, 5000}).Draw(rt, "budget")
 		l.sameFigures(rt, f)
 		if diff := gocmp.Diff(l.expected(f), l.exports(rt, f)); diff != "" {
 			rt.Fatalf("export of %+v: -want +got\n%s", f, diff)
@@ -354,41 +356,41 @@ func TestCustomersOfOtherStores(t *testing.T) {
 	ctx := t.Context()
 	for _, p := range l.people {
 		for _, s := range someStores {
-			got, err := l.Customer(ctx, s, fmt.Sprint(p.id))
-			if p.store != s && !errors.Is(err, store.ErrNotFound) || p.store == s && (err != nil || got.Email != p.email) {
+			got, err := customers.New(l.Store).Customer(ctx, s, fmt.Sprint(p.id))
+			if p.store != s && !errors.Is(err, pg.ErrNotFound) || p.store == s && (err != nil || got.Email != p.email) {
 				t.Errorf("%s's customer %d asked of %s: %+v, %v", p.store, p.id, s, got.Email, err)
 			}
 		}
 	}
 	for _, id := range []string{"", "0", "-1", "01", "+1", "1 ", "x", "999999", "99999999999999999999", "1\x00"} {
-		if _, err := l.Customer(ctx, "store_a", id); !errors.Is(err, store.ErrNotFound) {
+		if _, err := customers.New(l.Store).Customer(ctx, "store_a", id); !errors.Is(err, pg.ErrNotFound) {
 			t.Errorf("id %q: %v", id, err)
 		}
 	}
 	// A cursor of one store shows nothing of it in another.
-	_, next, err := l.Customers(ctx, store.Filter{Store: "store_a", Sort: "email", Limit: 1})
+	_, next, err := customers.New(l.Store).Customers(ctx, customers.Filter{Store: "store_a", Sort: "email", Limit: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	page, _, err := l.Customers(ctx, store.Filter{Store: "store_b", Sort: "email", Cursor: next})
-	if err != nil || slices.ContainsFunc(page, func(c store.Customer) bool { return c.StoreID != "store_b" }) {
+	page, _, err := customers.New(l.Store).Customers(ctx, customers.Filter{Store: "store_b", Sort: "email", Cursor: next})
+	if err != nil || slices.ContainsFunc(page, func(c customers.Customer) bool { return c.StoreID != "store_b" }) {
 		t.Errorf("%v %v", page, err)
 	}
 	for _, nobody := range []string{"", "none", "a\x00", "\xff"} {
-		page, next, err := l.Customers(ctx, store.Filter{Store: nobody})
+		page, next, err := customers.New(l.Store).Customers(ctx, customers.Filter{Store: nobody})
 		if err != nil || len(page) != 0 || page == nil || next != "" {
 			t.Errorf("store %q: %v %q %v", nobody, page, next, err)
 		}
-		if st, err := l.Stats(ctx, store.Filter{Store: nobody}); err != nil || st.Total != 0 || st.Revenue == nil {
+		if st, err := customers.New(l.Store).Stats(ctx, customers.Filter{Store: nobody}); err != nil || st.Total != 0 || st.Revenue == nil {
 			t.Errorf("stats of %q: %v %v", nobody, st, err)
 		}
 	}
 }
 
 // exports lists whom an export has.
-func (l *lists) exports(t *rapid.T, f store.Filter) (ids []string) {
+func (l *lists) exports(t *rapid.T, f customers.Filter) (ids []string) {
 	t.Helper()
-	err := l.ExportCustomers(context.Background(), f, func(some []store.Customer) error {
+	err := customers.New(l.Store).ExportCustomers(context.Background(), f, func(some []customers.Customer) error {
 		for _, c := range some {
 			ids = append(ids, c.ID)
 		}
@@ -401,9 +403,9 @@ func (l *lists) exports(t *rapid.T, f store.Filter) (ids []string) {
 }
 
 // sameFigures checks the figures of a filter, and of the days people came on.
-func (l *lists) sameFigures(t *rapid.T, f store.Filter) {
+func (l *lists) sameFigures(t *rapid.T, f customers.Filter) {
 	t.Helper()
-	want := store.Stats{Revenue: []store.Money{}}
+	want := customers.Stats{Revenue: []store.Money{}}
 	came, usd, eur, paid := int64(0), int64(0), int64(0), false
 	for _, p := range l.people {
 		if !l.fits(p, f) {
@@ -437,7 +439,7 @@ func (l *lists) sameFigures(t *rapid.T, f store.Filter) {
 	if paid {
 		want.Revenue = append(want.Revenue, store.Money{Amount: usd, Currency: "usd"})
 	}
-	got, days, err := l.Figures(context.Background(), f, time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC))
+	got, days, err := customers.New(l.Store).Figures(context.Background(), f, time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC))
 	if diff := gocmp.Diff(want, got); err != nil || diff != "" {
 		t.Fatalf("%+v: %v -want +got\n%s", f, err, diff)
 	}
@@ -458,7 +460,7 @@ func TestStats(t *testing.T) {
 		SET spent = '[{"amount": 5, "currency": "eur"}, {"amount": 7, "currency": "usd"}]'
 		WHERE email LIKE '%\_7@%' AND store_id = 'store_b'`)
 	for _, s := range someStores {
-		want := store.Stats{}
+		want := customers.Stats{}
 		usd, eur := int64(0), int64(0)
 		for _, p := range l.people {
 			if p.store != s {
@@ -489,7 +491,7 @@ func TestStats(t *testing.T) {
 		if eur > 0 {
 			want.Revenue = []store.Money{{Amount: eur, Currency: "eur"}, {Amount: usd, Currency: "usd"}}
 		}
-		got, err := l.Stats(t.Context(), store.Filter{Store: s})
+		got, err := customers.New(l.Store).Stats(t.Context(), customers.Filter{Store: s})
 		if diff := gocmp.Diff(want, got); err != nil || diff != "" {
 			t.Errorf("%s: %v -want +got\n%s", s, err, diff)
 		}

@@ -13,12 +13,14 @@ import (
 	"pgregory.net/rapid"
 
 	"rollcall/store"
+	"rollcall/store/customers"
+	"rollcall/store/pg"
 )
 
 // wholeTimeline pages through a customer's timeline.
-func wholeTimeline(s *store.Store, storeID, id string, limit int) (all []store.Entry, err error) {
-	for f := (store.TimelineFilter{Limit: limit}); ; {
-		page, next, err := s.Timeline(context.Background(), storeID, id, f)
+func wholeTimeline(s *store.Store, storeID, id string, limit int) (all []customers.Entry, err error) {
+	for f := (customers.TimelineFilter{Limit: limit}); ; {
+		page, next, err := customers.New(s).Timeline(context.Background(), storeID, id, f)
 		if err != nil {
 			return nil, err
 		}
@@ -55,10 +57,10 @@ func TestTimelineTellsAll(t *testing.T) {
 				t.Fatalf("%v", err)
 			}
 			paged, err := wholeTimeline(h.store, at[0], at[1], limit)
-			if diff := cmp.Diff(whole, paged, cmp.AllowUnexported(store.Entry{})); diff != "" || err != nil {
+			if diff := cmp.Diff(whole, paged, cmp.AllowUnexported(customers.Entry{})); diff != "" || err != nil {
 				t.Fatalf("in pages of %d: %v %s", limit, err, diff)
 			}
-			e, err := h.store.Explain(context.Background(), at[0], at[1])
+			e, err := customers.New(h.store).Explain(context.Background(), at[0], at[1])
 			if err != nil {
 				t.Fatalf("%v", err)
 			}
@@ -71,8 +73,8 @@ func TestTimelineTellsAll(t *testing.T) {
 
 // untold lists what a timeline leaves out of an explanation, and what is wrong
 // with it.
-func untold(e store.Explanation, all []store.Entry) (wrong []string) {
-	if !slices.IsSortedFunc(all, func(a, b store.Entry) int { return b.At.Compare(a.At) }) {
+func untold(e customers.Explanation, all []customers.Entry) (wrong []string) {
+	if !slices.IsSortedFunc(all, func(a, b customers.Entry) int { return b.At.Compare(a.At) }) {
 		wrong = append(wrong, "not newest first")
 	}
 	told := map[string]bool{}
@@ -242,7 +244,7 @@ func TestTimelineOfOthers(t *testing.T) {
 	apply(t, s, []store.NewEvent{e.enrolled("c1", `"email":"a@x.example"`), e.enrolled("c1", `"email":"b@x.example"`), e.platform("enrollment.upserted", `{"course_id":"c2","store_id":"s2","email":"a@x.example"}`)}, 1)
 	mine, other := idAt(t, address, "s1", "a@x.example"), idAt(t, address, "s1", "b@x.example")
 	for _, at := range [][2]string{{"s2", mine}, {"s1", "0"}, {"s1", "x"}, {"s1\x00", mine}, {"", mine}} {
-		if got, _, err := s.Timeline(t.Context(), at[0], at[1], store.TimelineFilter{}); !errors.Is(err, store.ErrNotFound) {
+		if got, _, err := customers.New(s).Timeline(t.Context(), at[0], at[1], customers.TimelineFilter{}); !errors.Is(err, pg.ErrNotFound) {
 			t.Errorf("%q: %+v %v", at, got, err)
 		}
 	}
@@ -250,25 +252,25 @@ func TestTimelineOfOthers(t *testing.T) {
 	if nothing, err := wholeTimeline(s, "s3", idAt(t, address, "s3", "a@x.example"), 10); err != nil || len(nothing) != 0 {
 		t.Errorf("%+v %v", nothing, err)
 	}
-	_, next, err := s.Timeline(t.Context(), "s1", mine, store.TimelineFilter{Limit: 1})
+	_, next, err := customers.New(s).Timeline(t.Context(), "s1", mine, customers.TimelineFilter{Limit: 1})
 	if err != nil || next == "" {
 		t.Fatalf("%q %v", next, err)
 	}
-	_, list, err := s.Customers(t.Context(), store.Filter{Store: "s1", Limit: 1})
+	_, list, err := customers.New(s).Customers(t.Context(), customers.Filter{Store: "s1", Limit: 1})
 	if err != nil || list == "" {
 		t.Fatalf("%q %v", list, err)
 	}
-	var bad *store.BadParam
-	if got, _, err := s.Timeline(t.Context(), "s1", other, store.TimelineFilter{Cursor: next}); !errors.As(err, &bad) {
+	var bad *pg.BadParam
+	if got, _, err := customers.New(s).Timeline(t.Context(), "s1", other, customers.TimelineFilter{Cursor: next}); !errors.As(err, &bad) {
 		t.Errorf("somebody else's cursor: %+v %v", got, err)
 	}
 	for name, value := range map[string]string{"cursor": list, "limit": "0", "before": "x"} {
-		if f, err := store.ParseTimelineFilter(url.Values{name: {value}}); !errors.As(err, &bad) || bad.Name != name {
+		if f, err := customers.ParseTimelineFilter(url.Values{name: {value}}); !errors.As(err, &bad) || bad.Name != name {
 			t.Errorf("%s=%s: %+v %v", name, value, f, err)
 		}
 	}
-	f, err := store.ParseTimelineFilter(url.Values{"cursor": {next}, "limit": {"7"}})
-	if diff := cmp.Diff(store.TimelineFilter{Cursor: next, Limit: 7}, f); diff != "" || err != nil {
+	f, err := customers.ParseTimelineFilter(url.Values{"cursor": {next}, "limit": {"7"}})
+	if diff := cmp.Diff(customers.TimelineFilter{Cursor: next, Limit: 7}, f); diff != "" || err != nil {
 		t.Errorf("%v %s", err, diff)
 	}
 }

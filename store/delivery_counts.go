@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"rollcall/store/pg"
 )
 
 // Outcomes of deliveries that are in the inbox. The others are the codes of
@@ -14,9 +16,9 @@ const (
 	Duplicate = "duplicate"
 )
 
-// keepDeliveries is how long deliveries are counted for: four weeks, so that
+// KeepDeliveries is how long deliveries are counted for: four weeks, so that
 // each weekday has been seen some times, and a few days to read them by.
-const keepDeliveries = 35 * 24 * time.Hour
+const KeepDeliveries = 35 * 24 * time.Hour
 
 // Delivered counts the deliveries of a source in one hour that came to the same.
 type Delivered struct {
@@ -30,7 +32,7 @@ type Delivered struct {
 
 // CountDeliveries adds counts to those that are there.
 func (s *Store) CountDeliveries(ctx context.Context, counts []Delivered) (err error) {
-	defer wrap(&err, "store.CountDeliveries(%d)", len(counts))
+	defer pg.Wrap(&err, "store.CountDeliveries(%d)", len(counts))
 	n := len(counts)
 	var (
 		sources, outcomes  = make([]string, n), make([]string, n)
@@ -42,7 +44,7 @@ func (s *Store) CountDeliveries(ctx context.Context, counts []Delivered) (err er
 		hours[i], firsts[i], end[i] = c.Hour, c.First, c.Last
 	}
 	// In order: two receivers that write at once must not wait in a circle.
-	_, err = s.pool.Exec(ctx, `
+	_, err = s.Pool.Exec(ctx, `
 		INSERT INTO webhook_deliveries AS d (source, hour, outcome, count, first_at, last_at)
 		SELECT source, hour, outcome, sum(count), min(first_at), max(last_at)
 		FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::bigint[], $5::timestamptz[], $6::timestamptz[])
@@ -57,16 +59,16 @@ func (s *Store) CountDeliveries(ctx context.Context, counts []Delivered) (err er
 	return err
 }
 
-// newestEvents is how much of the inbox tells the rhythm of a source whose
+// NewestEvents is how much of the inbox tells the rhythm of a source whose
 // deliveries nobody has counted.
-const newestEvents = 20_000
+const NewestEvents = 20_000
 
-// deliveries lists what came in the hours since, by source, hour and outcome.
+// Deliveries lists what came in the hours since, by source, hour and outcome.
 // Where nothing of a source was counted, as of one whose events only backfills
 // bring, the newest events of the inbox stand for it.
-func deliveries(ctx context.Context, tx pgx.Tx, since time.Time) (_ []Delivered, err error) {
-	defer wrap(&err, "store.deliveries")
-	rows, err := tx.Query(ctx, deliveriesSQL, since, Accepted, newestEvents)
+func Deliveries(ctx context.Context, tx pgx.Tx, since time.Time) (_ []Delivered, err error) {
+	defer pg.Wrap(&err, "store.deliveries")
+	rows, err := tx.Query(ctx, DeliveriesSQL, since, Accepted, NewestEvents)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +79,7 @@ func deliveries(ctx context.Context, tx pgx.Tx, since time.Time) (_ []Delivered,
 	})
 }
 
-const deliveriesSQL = `
+const DeliveriesSQL = `
 	SELECT source, hour, outcome, count, first_at, last_at
 	FROM webhook_deliveries
 	WHERE hour >= $1

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"rollcall/facts"
+	"rollcall/store/pg"
 )
 
 // providedBy lists the keys that a set speaks for and other rows lean on.
@@ -19,7 +20,7 @@ func providedBy(set facts.Set) []string {
 		keys = append(keys, "user:"+f.ID)
 	}
 	for _, f := range set.StripeCustomers {
-		keys = append(keys, cusKey(f.Account, f.ID))
+		keys = append(keys, CustomerLock(f.Account, f.ID))
 	}
 	for _, f := range set.Subscriptions {
 		keys = append(keys, subKey(f.Account, f.ID))
@@ -34,12 +35,12 @@ func providedBy(set facts.Set) []string {
 
 // affected finds the rows to attach: those that a set brings, own, and those
 // that lean on the keys provided. It takes the locks of what they lean on in turn.
-func (w *work) affected(ctx context.Context, set facts.Set, own []rowKey, provided []string) (_ []rowKey, err error) {
-	defer wrap(&err, "store.affected")
+func (w *work) affected(ctx context.Context, set facts.Set, own []RowKey, provided []string) (_ []RowKey, err error) {
+	defer pg.Wrap(&err, "store.affected")
 	own = append(own, rowsIn(set)...)
 	for _, f := range set.Payments {
 		if f.Kind == "checkout" && f.ClaimedBy != f.ID { // an export may have told it by its session
-			own = append(own, rowKey{payment, f.Account, f.ClaimedBy})
+			own = append(own, RowKey{Payment, f.Account, f.ClaimedBy})
 		}
 	}
 	adrift, err := w.paymentsOfCharges(ctx, set)
@@ -51,7 +52,7 @@ func (w *work) affected(ctx context.Context, set facts.Set, own []rowKey, provid
 
 // linkedInvoices finds the invoices that payment intents are linked to before
 // the set says to which they are: one may lose its payment intent to another.
-func (w *work) linkedInvoices(ctx context.Context, set facts.Set) ([]rowKey, error) {
+func (w *work) linkedInvoices(ctx context.Context, set facts.Set) ([]RowKey, error) {
 	var accounts, ids []string
 	for _, f := range set.Payments {
 		if f.Invoice != "" {
@@ -69,12 +70,12 @@ func (w *work) linkedInvoices(ctx context.Context, set facts.Set) ([]rowKey, err
 	if err != nil {
 		return nil, err
 	}
-	return keysOfKind(payment, rows)
+	return KeysOfKind(Payment, rows)
 }
 
 // unstarted finds the subscriptions that never were active and that payments of
 // the set are for, or were until now: what is paid is not rightly on no list.
-func (w *work) unstarted(ctx context.Context, set facts.Set) ([]rowKey, error) {
+func (w *work) unstarted(ctx context.Context, set facts.Set) ([]RowKey, error) {
 	var accounts, ids, subscriptions []string
 	for _, f := range set.Payments {
 		if f.Kind == "invoice" {
@@ -93,12 +94,12 @@ func (w *work) unstarted(ctx context.Context, set facts.Set) ([]rowKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	return keysOfKind(subscription, rows)
+	return KeysOfKind(Subscription, rows)
 }
 
 // paymentsOfCharges finds the payments of refunds and disputes that name only
 // their charge: others have told which payment that charge is of.
-func (w *work) paymentsOfCharges(ctx context.Context, set facts.Set) ([]rowKey, error) {
+func (w *work) paymentsOfCharges(ctx context.Context, set facts.Set) ([]RowKey, error) {
 	var accounts, charges []string
 	for _, f := range set.Refunds {
 		if f.PaymentIntent == "" || f.Cumulative { // a charge's payment may just have become known
@@ -126,14 +127,14 @@ func (w *work) paymentsOfCharges(ctx context.Context, set facts.Set) ([]rowKey, 
 	if err != nil {
 		return nil, err
 	}
-	return keysOfKind(payment, rows)
+	return KeysOfKind(Payment, rows)
 }
 
 // neighbours adds to own rows all rows leaning on the provided keys, and the
 // invoices that payment intents among them pay; and extends the locks over all of it.
 // A row that leans on a key may have changed before its own lock was had: so
 // rows are looked for again until nothing found was not locked before.
-func (w *work) neighbours(ctx context.Context, own []rowKey, provided []string) ([]rowKey, error) {
+func (w *work) neighbours(ctx context.Context, own []RowKey, provided []string) ([]RowKey, error) {
 	keys := locks{}
 	keys.add(true, provided...)
 	keys.add(true, w.reported...)
@@ -157,12 +158,12 @@ func (w *work) neighbours(ctx context.Context, own []rowKey, provided []string) 
 
 // lookAround looks once. Subscriptions come first: whatever becomes of one, its
 // invoices lean on it.
-func (w *work) lookAround(ctx context.Context, own []rowKey, provided []string) (*neighbourhood, error) {
-	n := &neighbourhood{tx: w.tx, found: map[rowKey]bool{}, users: map[string]bool{}, more: locks{}}
+func (w *work) lookAround(ctx context.Context, own []RowKey, provided []string) (*neighbourhood, error) {
+	n := &neighbourhood{tx: w.tx, found: map[RowKey]bool{}, users: map[string]bool{}, more: locks{}}
 	for _, user := range w.reported {
 		n.users[user] = true
 	}
-	byKey := keyArrays(own)
+	byKey := KeyArrays(own)
 	for _, kind := range slices.Backward(FactKinds) {
 		if k := byKey[kind.Name]; len(k[0]) > 0 {
 			if _, err := n.look(ctx, kind.Name, kind.byKeySQL(), true, k[0], k[1]); err != nil {
@@ -176,7 +177,7 @@ func (w *work) lookAround(ctx context.Context, own []rowKey, provided []string) 
 			}
 			n.leaning += leaning
 		}
-		if kind.Name == subscription {
+		if kind.Name == Subscription {
 			for k := range n.found {
 				provided = append(slices.Clip(provided), k.lock())
 				n.more.add(true, k.lock())
@@ -192,7 +193,7 @@ func (w *work) lookAround(ctx context.Context, own []rowKey, provided []string) 
 // neighbourhood is what a look around has found so far.
 type neighbourhood struct {
 	tx      pgx.Tx
-	found   map[rowKey]bool
+	found   map[RowKey]bool
 	users   map[string]bool // keys of those whom the platform's rows among them name
 	more    locks           // that are needed to touch what was found
 	leaning int             // rows found by a key they lean on
@@ -205,7 +206,7 @@ func (n *neighbourhood) lookInvoices(ctx context.Context) error {
 	for k := range n.more {
 		if invoice, ok := strings.CutPrefix(k, "pay:"); ok {
 			account, id, _ := strings.Cut(invoice, "/")
-			if !n.found[rowKey{payment, account, id}] {
+			if !n.found[RowKey{Payment, account, id}] {
 				accounts, ids = append(accounts, account), append(ids, id)
 			}
 		}
@@ -213,7 +214,7 @@ func (n *neighbourhood) lookInvoices(ctx context.Context) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	_, err := n.look(ctx, payment, kindOf(payment).byKeySQL(), true, accounts, ids)
+	_, err := n.look(ctx, Payment, KindOf(Payment).byKeySQL(), true, accounts, ids)
 	return err
 }
 
@@ -224,9 +225,9 @@ func (n *neighbourhood) look(ctx context.Context, kind, sql string, exclusive bo
 	if err != nil {
 		return 0, err
 	}
-	k := rowKey{kind: kind}
+	k := RowKey{Kind: kind}
 	var leans []string
-	_, err = pgx.ForEachRow(rows, []any{&k.a, &k.b, &leans}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&k.A, &k.B, &leans}, func() error {
 		found++
 		n.found[k] = true
 		n.noteUsers(k, leans)
@@ -243,13 +244,13 @@ const leansOf = `CASE WHEN f.mail IS NULL THEN f.leans ELSE array_append(f.leans
 
 // byKeySQL finds rows by their keys $1 and $2, with what they lean on.
 func (k FactKind) byKeySQL() string {
-	return `SELECT ` + k.key("f") + `, ` + leansOf + k.given("f")
+	return `SELECT ` + k.KeySQL("f") + `, ` + leansOf + k.GivenRows("f")
 }
 
 // byLeanSQL finds the rows that lean on any of the keys $1.
 func (k FactKind) byLeanSQL() string {
 	found := `
-		SELECT ` + k.key("f") + `, ` + leansOf + `
+		SELECT ` + k.KeySQL("f") + `, ` + leansOf + `
 		FROM ` + k.Table + ` f
 		WHERE `
 	return found + `f.leans && $1::text[]
@@ -259,7 +260,7 @@ func (k FactKind) byLeanSQL() string {
 // connectedSQL finds the rows of connected accounts that lean on any of the keys $1.
 func (k FactKind) connectedSQL() string {
 	return `
-		SELECT ` + k.key("f") + `, ` + leansOf + `
+		SELECT ` + k.KeySQL("f") + `, ` + leansOf + `
 		FROM ` + k.Table + ` f
 		WHERE f.leans && $1::text[] AND f.account <> ''`
 }

@@ -7,6 +7,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"go.opentelemetry.io/otel/attribute"
+
+	"rollcall/store/pg"
 )
 
 // deriveChunk is how many customers one statement derives. Planners guess that
@@ -17,11 +19,11 @@ const deriveChunk = 256
 // derive computes customers anew from all rows that point at them, and writes
 // those that come out different. A customer that nothing points at is deleted.
 func (w *work) derive(ctx context.Context, customers []customer) (changes Changes, err error) {
-	defer wrap(&err, "store.derive(%d)", len(customers))
+	defer pg.Wrap(&err, "store.derive(%d)", len(customers))
 	if len(customers) == 0 {
 		return changes, nil
 	}
-	ctx, end := traced(ctx, "derive", attribute.Int("rollcall.customers", len(customers)))
+	ctx, end := pg.Traced(ctx, "derive", attribute.Int("rollcall.customers", len(customers)))
 	defer end(&err)
 	all := make([]int64, len(customers))
 	for i, c := range customers {

@@ -33,7 +33,7 @@ var derivedColumns = []struct{ name, sql string }{
 
 // deriveSQL writes the derived customers that differ from their rows, and returns
 // each, and whether it is new.
-var deriveSQL = derivation + `
+var deriveSQL = DerivationSQL + `
 INSERT INTO customers AS c (` + eachDerived(0, "@") + `) OVERRIDING SYSTEM VALUE` + derivedSQL + `
 ORDER BY t.id
 ON CONFLICT (id) DO UPDATE SET
@@ -43,7 +43,7 @@ RETURNING c.id, xmax = 0`
 
 // customersDifferSQL returns the rows of customers that differ from what is
 // derived, with both as JSON; without the second where facts give no customer.
-var customersDifferSQL = derivation + `, derived (` + eachDerived(0, "@") + `) AS (` + derivedSQL + `
+var customersDifferSQL = DerivationSQL + `, derived (` + eachDerived(0, "@") + `) AS (` + derivedSQL + `
 )
 SELECT c.id, to_jsonb(c), to_jsonb(d)
 FROM target t
@@ -87,15 +87,15 @@ LEFT JOIN purchases  ON purchases.customer = t.id
 LEFT JOIN subscribed ON subscribed.customer = t.id
 LEFT JOIN bought_products ON bought_products.customer = t.id`
 
-// derivation names all that is worked out of the facts of customers: $1 ids, $2
+// DerivationSQL names all that is worked out of the facts of customers: $1 ids, $2
 // stores, $3 addresses. What writes, checks and explains customers begins with it.
-var derivation = `
+var DerivationSQL = `
 WITH target AS (
 	SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[]) AS t(id, store_id, email)
 ),
 pay AS MATERIALIZED (
 	SELECT t.id AS customer, p.id, p.amount, p.currency, p.refunded, p.amount::numeric - p.refunded - p.disputed AS net,
-		` + paidAt + ` AS at, p.subscription IS NOT NULL AS recurring, p.product_id, p.sold,
+		` + PaidAt + ` AS at, p.subscription IS NOT NULL AS recurring, p.product_id, p.sold,
 		coalesce(p.name, p.charge ->> 'name') AS name,
 		coalesce(p.user_ref, p.intent ->> 'user_ref', p.charge ->> 'user_ref') AS user_ref,
 		coalesce(p.stripe_customer, p.intent ->> 'stripe_customer', p.charge ->> 'stripe_customer') AS stripe_customer,

@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"rollcall/store/finding"
+	"rollcall/store/pg"
 )
 
 // What is kept beside the customers so that lists are quick, customer_index and
@@ -22,9 +23,9 @@ const shouldBeIndexed = `
 		customer_has(c.course_ids, c.courses, c.product_ids) AS has
 	FROM customers c`
 
-// misindexed are the customers, of store $1 or of all, whose entry is not as it
+// Misindexed are the customers, of store $1 or of all, whose entry is not as it
 // should be.
-const misindexed = shouldBeIndexed + `
+const Misindexed = shouldBeIndexed + `
 	WHERE ($1 = '' OR c.store_id = $1)
 	  AND NOT EXISTS (
 		SELECT
@@ -33,15 +34,15 @@ const misindexed = shouldBeIndexed + `
 		  AND (i.store_id, i.words, i.has) = (c.store_id, fold(concat_ws(' ', c.name, c.email)), customer_has(c.course_ids, c.courses, c.product_ids))
 	  )`
 
-// indexedTooMuch are the entries of customers who are gone.
-const indexedTooMuch = `
+// IndexedTooMuch are the entries of customers who are gone.
+const IndexedTooMuch = `
 	FROM customer_index i
 	WHERE ($1 = '' OR i.store_id = $1)
 	  AND NOT EXISTS (SELECT FROM customers c WHERE c.id = i.customer_id)`
 
-// figuresOff are the figures, of store $1 or of all, that are not as they
+// FiguresOff are the figures, of store $1 or of all, that are not as they
 // should be: what they are and what they should be.
-const figuresOff = `
+const FiguresOff = `
 	SELECT
 		store_id,
 		facet,
@@ -71,10 +72,10 @@ const figuresOff = `
 // all, and returns how much was not. Live traffic may go on: each statement
 // compares within one snapshot, and adds or locks what it corrects.
 func (s *Store) settleKept(ctx context.Context, store string) (wrong int64, err error) {
-	defer wrap(&err, "store.settleKept(%q)", store)
+	defer pg.Wrap(&err, "store.settleKept(%q)", store)
 	for _, sql := range []string{
-		`DELETE` + indexedTooMuch,
-		`INSERT INTO customer_index AS i (customer_id, store_id, words, has)` + misindexed + `
+		`DELETE` + IndexedTooMuch,
+		`INSERT INTO customer_index AS i (customer_id, store_id, words, has)` + Misindexed + `
 		ORDER BY c.id
 		FOR UPDATE OF c
 		ON CONFLICT (customer_id) DO UPDATE SET
@@ -82,9 +83,9 @@ func (s *Store) settleKept(ctx context.Context, store string) (wrong int64, err 
 			words = EXCLUDED.words,
 			has = EXCLUDED.has`,
 		`INSERT INTO customer_figure_changes (store_id, facet, figure, amount)
-		SELECT store_id, facet, figure, should - kept FROM (` + figuresOff + `) f`,
+		SELECT store_id, facet, figure, should - kept FROM (` + FiguresOff + `) f`,
 	} {
-		tag, err := s.pool.Exec(ctx, sql, store)
+		tag, err := s.Pool.Exec(ctx, sql, store)
 		if err != nil {
 			return wrong, err
 		}
@@ -94,24 +95,24 @@ func (s *Store) settleKept(ctx context.Context, store string) (wrong int64, err 
 }
 
 // kept looks at what is kept beside the customers.
-func (a *auditor) kept(ctx context.Context) error {
-	return pgx.BeginTxFunc(ctx, a.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+func (a *Auditor) kept(ctx context.Context) error {
+	return pgx.BeginTxFunc(ctx, a.Pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
 		return errors.Join(
-			a.off(ctx, tx, "entry_differs", `SELECT 'store ' || store_id, 'customer ' || customer_id, 'its entry should be ' || left(words, 200) FROM (`+misindexed+`) x`),
-			a.off(ctx, tx, "entry_differs", `SELECT 'store ' || i.store_id, 'customer ' || i.customer_id, 'there is no such customer'`+indexedTooMuch),
-			a.off(ctx, tx, "figure_differs", `SELECT 'store ' || store_id, figure || ' of ' || facet, 'it is ' || kept || ' and should be ' || should FROM (`+figuresOff+`) x`))
+			a.off(ctx, tx, "entry_differs", `SELECT 'store ' || store_id, 'customer ' || customer_id, 'its entry should be ' || left(words, 200) FROM (`+Misindexed+`) x`),
+			a.off(ctx, tx, "entry_differs", `SELECT 'store ' || i.store_id, 'customer ' || i.customer_id, 'there is no such customer'`+IndexedTooMuch),
+			a.off(ctx, tx, "figure_differs", `SELECT 'store ' || store_id, figure || ' of ' || facet, 'it is ' || kept || ' and should be ' || should FROM (`+FiguresOff+`) x`))
 	})
 }
 
 // off adds what a query finds: place, what and why.
-func (a *auditor) off(ctx context.Context, tx pgx.Tx, kind, sql string) error {
+func (a *Auditor) off(ctx context.Context, tx pgx.Tx, kind, sql string) error {
 	rows, err := tx.Query(ctx, sql, a.AuditOptions.Store)
 	if err != nil {
 		return err
 	}
 	var f finding.Example
 	_, err = pgx.ForEachRow(rows, []any{&f.Place, &f.What, &f.Why}, func() error {
-		a.found.add(kind, 1, f)
+		a.Found.add(kind, 1, f)
 		return nil
 	})
 	return err
@@ -120,8 +121,8 @@ func (a *auditor) off(ctx context.Context, tx pgx.Tx, kind, sql string) error {
 // FoldFigures adds to the figures what changed since. Whether it has run makes
 // no difference to what is read, only to how fast.
 func (s *Store) FoldFigures(ctx context.Context) (err error) {
-	defer wrap(&err, "store.FoldFigures")
-	_, err = s.pool.Exec(ctx, `
+	defer pg.Wrap(&err, "store.FoldFigures")
+	_, err = s.Pool.Exec(ctx, `
 		WITH turn AS MATERIALIZED ( -- one does it at a time; others need not wait
 			SELECT pg_try_advisory_xact_lock(hashtextextended('customer_figures', 0)) AS mine
 		),

@@ -2,21 +2,21 @@ package store
 
 import "fmt"
 
-// countedWith says which payment counts money instead.
-func countedWith(ref *string) string {
+// CountedWith says which payment counts money instead.
+func CountedWith(ref *string) string {
 	if ref == nil {
 		return ""
 	}
 	return ": it is counted as " + *ref
 }
 
-// refOf is SQL for the ref of a fact.
-func refOf(kind, account, id string) string {
+// RefOf is SQL for the ref of a fact.
+func RefOf(kind, account, id string) string {
 	return fmt.Sprintf(`'%s:' || coalesce(nullif(%s, '') || '/', '') || %s`, kind, account, id)
 }
 
-// titleOf is SQL for what a product is called in the store: as in addTitles.
-func titleOf(product, store string) string {
+// TitleOf is SQL for what a product is called in the store: as in addTitles.
+func TitleOf(product, store string) string {
 	return fmt.Sprintf(`coalesce((
 				SELECT called.title
 				FROM (SELECT title, store_ids FROM products WHERE id = %[1]s OFFSET 0) called
@@ -24,35 +24,35 @@ func titleOf(product, store string) string {
 			), %[1]s)`, product, store)
 }
 
-// moneyOf is SQL for a Money, null without an amount or a currency.
-func moneyOf(amount, currency string) string {
+// MoneyOf is SQL for a Money, null without an amount or a currency.
+func MoneyOf(amount, currency string) string {
 	return fmt.Sprintf(`CASE WHEN %[1]s IS NOT NULL AND %[2]s IS NOT NULL THEN jsonb_build_object('amount', %[1]s, 'currency', %[2]s) END`, amount, currency)
 }
 
 // The versions of facts, as said reads them, and who says payments.
 const (
-	paymentSource    = `CASE WHEN p.kind = 'purchase' THEN 'platform' ELSE 'stripe' END`
-	paymentSaid      = `jsonb_build_object('payment', p.claim_version, 'intent', p.intent_version, 'charge', nullif(p.charge_version, ''), 'invoice', p.invoice_version, 'destination', p.destination_version)`
-	subscriptionSaid = `jsonb_build_object('subscription', s.version, 'checkout', s.checkout_version)`
-	enrollmentSaid   = `jsonb_build_object('enrollment', e.version, 'email', e.email_version, 'store', e.store_version, 'name', e.name_version,
+	PaymentSource    = `CASE WHEN p.kind = 'purchase' THEN 'platform' ELSE 'stripe' END`
+	PaymentSaid      = `jsonb_build_object('payment', p.claim_version, 'intent', p.intent_version, 'charge', nullif(p.charge_version, ''), 'invoice', p.invoice_version, 'destination', p.destination_version)`
+	SubscriptionSaid = `jsonb_build_object('subscription', s.version, 'checkout', s.checkout_version)`
+	EnrollmentSaid   = `jsonb_build_object('enrollment', e.version, 'email', e.email_version, 'store', e.store_version, 'name', e.name_version,
 				'progress', e.progress_version, 'enrolled_at', e.enrolled_version, 'completed_at', e.completed_version, 'end', e.deleted_version)`
 )
 
-// lastVerified is SQL for whether a user's address is the last verified one, and
+// LastVerified is SQL for whether a user's address is the last verified one, and
 // Clerk tells of none now.
-func lastVerified(u string) string {
+func LastVerified(u string) string {
 	return fmt.Sprintf(`%[1]s.email IS NOT NULL AND coalesce(%[1]s.earlier ? 'email', false)`, u)
 }
 
-// countedAs is SQL for the ref of the payment that counts the money of payment p
+// CountedAs is SQL for the ref of the payment that counts the money of payment p
 // instead, if one does: see counted_elsewhere in paymentContext.
-var countedAs = `coalesce(
-		(SELECT ` + refOf("payment", "x.account", "x.id") + ` FROM payments x WHERE x.account = p.account AND x.invoice = p.id AND p.kind = 'invoice' AND x.kind = 'checkout' AND x.paid ORDER BY x.id LIMIT 1),
-		(SELECT ` + refOf("payment", "i.account", "i.id") + ` FROM payments i WHERE i.account = p.account AND i.id = p.invoice AND i.kind = 'invoice'),
-		(SELECT ` + refOf("payment", "i.account", "i.id") + ` FROM payments i WHERE i.account = p.account AND i.claimed_by = p.id AND i.kind = 'checkout' AND i.id <> i.claimed_by ORDER BY i.id LIMIT 1))`
+var CountedAs = `coalesce(
+		(SELECT ` + RefOf("payment", "x.account", "x.id") + ` FROM payments x WHERE x.account = p.account AND x.invoice = p.id AND p.kind = 'invoice' AND x.kind = 'checkout' AND x.paid ORDER BY x.id LIMIT 1),
+		(SELECT ` + RefOf("payment", "i.account", "i.id") + ` FROM payments i WHERE i.account = p.account AND i.id = p.invoice AND i.kind = 'invoice'),
+		(SELECT ` + RefOf("payment", "i.account", "i.id") + ` FROM payments i WHERE i.account = p.account AND i.claimed_by = p.id AND i.kind = 'checkout' AND i.id <> i.claimed_by ORDER BY i.id LIMIT 1))`
 
-// moneyReceived is SQL for what payment p brought, claimed or not.
-var moneyReceived = moneyOf("coalesce(p.amount, (p.intent ->> 'received')::bigint)", "coalesce(p.currency, p.intent ->> 'currency')")
+// MoneyReceived is SQL for what payment p brought, claimed or not.
+var MoneyReceived = MoneyOf("coalesce(p.amount, (p.intent ->> 'received')::bigint)", "coalesce(p.currency, p.intent ->> 'currency')")
 
 // PersonFact is a user of the platform's or a customer of Stripe's.
 type PersonFact struct {

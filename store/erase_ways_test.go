@@ -13,6 +13,7 @@ import (
 
 	"rollcall/facts"
 	"rollcall/store"
+	"rollcall/store/customers"
 )
 
 // From one store only what is that store's is erased, whenever it comes.
@@ -204,7 +205,7 @@ func TestEraseSomebodyLarge(t *testing.T) {
 	looked := make(chan error, 1)
 	go func() {
 		for ctx.Err() == nil {
-			st, err := s.Stats(t.Context(), store.Filter{Store: "s1"})
+			st, err := customers.New(s).Stats(t.Context(), customers.Filter{Store: "s1"})
 			if err != nil || len(st.Revenue) != 1 || st.Revenue[0].Amount != rows*amount {
 				looked <- fmt.Errorf("the store took %+v %v", st, err)
 				return
@@ -273,11 +274,11 @@ func TestExplainErased(t *testing.T) {
 	apply(t, s, []store.NewEvent{e.user("user_ann", "ann@x.example", "verified"), e.enrolled("c1", `"user_id":"user_ann"`), e.sale("pi_1", "ann@x.example", `{"storeId":"s1","productId":"p"}`)}, 1)
 	erase(t, s, store.Erasing{Email: "ann@x.example"})
 	id := query(t, url, `SELECT id::text FROM customers`)[0]
-	c, err := s.Customer(t.Context(), "s1", id)
+	c, err := customers.New(s).Customer(t.Context(), "s1", id)
 	if err != nil {
 		t.Fatal(err)
 	}
-	x, err := s.Explain(t.Context(), "s1", id)
+	x, err := customers.New(s).Explain(t.Context(), "s1", id)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -287,7 +288,7 @@ func TestExplainErased(t *testing.T) {
 	if len(x.People) != 1 || x.People[0].Email != c.Email || c.Name != nil {
 		t.Errorf("%+v %+v", c, x.People)
 	}
-	entries, _, err := s.Timeline(t.Context(), "s1", id, store.TimelineFilter{})
+	entries, _, err := customers.New(s).Timeline(t.Context(), "s1", id, customers.TimelineFilter{})
 	if err != nil || len(entries) < 2 {
 		t.Errorf("%+v %v", entries, err)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"rollcall/facts"
+	"rollcall/store/pg"
 )
 
 // To erase a person: docs/erasure.md. First come the tombstones, in one short
@@ -27,14 +28,14 @@ type Erasing struct {
 
 // check refuses what names no person, and cleans the address.
 func (p *Erasing) check() error {
-	if !storable(p.Email + p.Store) {
-		return badParam("email", "holds characters that are none")
+	if !pg.Storable(p.Email + p.Store) {
+		return pg.Refuse("email", "holds characters that are none")
 	}
 	switch address := facts.Email(p.Email); {
 	case address == "":
-		return badParam("email", "%q is no address", p.Email)
-	case anonymous(address):
-		return badParam("email", "whose this was is erased already")
+		return pg.Refuse("email", "%q is no address", p.Email)
+	case Anonymous(address):
+		return pg.Refuse("email", "whose this was is erased already")
 	default:
 		p.Email = address
 	}
@@ -69,7 +70,7 @@ func (o EraseOptions) progress(done, all int64) error {
 // has ended, it erases what the person did since. The error is *BadParam for what
 // names no person.
 func (s *Store) Erase(ctx context.Context, p Erasing, o EraseOptions) (err error) {
-	defer wrap(&err, "store.Erase")
+	defer pg.Wrap(&err, "store.Erase")
 	if err := p.check(); err != nil {
 		return err
 	}
@@ -115,7 +116,7 @@ func (w *work) alone(ctx context.Context) error {
 }
 
 // namesOf lists what erasures look for, or under what names their people reappeared.
-func namesOf(ctx context.Context, q querier, which string, erasures ...int64) ([]identity, error) {
+func namesOf(ctx context.Context, q pg.Querier, which string, erasures ...int64) ([]identity, error) {
 	return queryAll(ctx, q, func(row pgx.CollectableRow) (i identity, err error) {
 		return i, row.Scan(&i.kind, &i.value)
 	}, `SELECT kind, value FROM erasure_terms WHERE erasure_id = ANY($1) AND `+which, erasures)
@@ -124,7 +125,7 @@ func namesOf(ctx context.Context, q querier, which string, erasures ...int64) ([
 // begin begins an erasure, or the person's one again: then all of its tombstones
 // are as of now.
 func (f *erasureFilter) begin(ctx context.Context, p Erasing) (x erasure, err error) {
-	defer wrap(&err, "store.erasureFilter.begin")
+	defer pg.Wrap(&err, "store.erasureFilter.begin")
 	ts, err := f.loadToErase(ctx)
 	if err != nil {
 		return x, err
@@ -164,7 +165,7 @@ const boughtSQL = `
 // erase makes the tombstones of an erasure for all that its person is known by, and
 // notes in clear that it is to be looked for. The gate is held.
 func (f *erasureFilter) erase(ctx context.Context, x erasure, ids []identity) (err error) {
-	defer wrap(&err, "store.erasureFilter.erase(%d, %d)", x.id, len(ids))
+	defer pg.Wrap(&err, "store.erasureFilter.erase(%d, %d)", x.id, len(ids))
 	ts, err := f.loadToErase(ctx)
 	if err != nil {
 		return err

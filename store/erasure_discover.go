@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"rollcall/facts"
+	"rollcall/store/pg"
 )
 
 // Facts may show that an erased person had further identities: a user who had the
@@ -58,7 +59,7 @@ func (ts *tombstones) discoverBuyer(found discoveries, p purchase, by part) {
 	ts.note(found, object, user)
 	ts.note(found, object, ts.of(identity{anAddress, by.Email}, by.at))
 	if by.StripeCustomer != "" {
-		customer := identity{aStripeCustomer, p.a + "/" + by.StripeCustomer}
+		customer := identity{aStripeCustomer, p.A + "/" + by.StripeCustomer}
 		ts.note(found, customer, user)
 		ts.note(found, object, ts.of(customer, by.at))
 	}
@@ -77,13 +78,13 @@ func (ts *tombstones) discoverObjects(found discoveries, a about, at time.Time) 
 }
 
 // discoverInRows finds what the people and rows show that name identities.
-func (ts *tombstones) discoverInRows(ctx context.Context, q querier, ids []identity, rows []rowKey) (discoveries, error) {
+func (ts *tombstones) discoverInRows(ctx context.Context, q pg.Querier, ids []identity, rows []RowKey) (discoveries, error) {
 	emails := valuesOf(anAddress, ids)
 	set, err := readPeople(ctx, q, ids, emails)
 	if err != nil {
 		return nil, err
 	}
-	purchases, err := readRows(ctx, q, slices.DeleteFunc(slices.Clone(rows), func(k rowKey) bool { return k.kind == enrollment }), false)
+	purchases, err := readRows(ctx, q, slices.DeleteFunc(slices.Clone(rows), func(k RowKey) bool { return k.Kind == Enrollment }), false)
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +96,7 @@ func (ts *tombstones) discoverInRows(ctx context.Context, q querier, ids []ident
 
 // discoverFormer finds the users who once had an erased address, though they may
 // have another now.
-func (ts *tombstones) discoverFormer(ctx context.Context, q querier, found discoveries, emails []string) error {
+func (ts *tombstones) discoverFormer(ctx context.Context, q pg.Querier, found discoveries, emails []string) error {
 	if len(emails) == 0 {
 		return nil
 	}
@@ -118,7 +119,7 @@ func (ts *tombstones) discoverFormer(ctx context.Context, q querier, found disco
 
 // readPeople reads the users and Stripe customers among identities, and those
 // with one of the addresses.
-func readPeople(ctx context.Context, q querier, ids []identity, emails []string) (set facts.Set, err error) {
+func readPeople(ctx context.Context, q pg.Querier, ids []identity, emails []string) (set facts.Set, err error) {
 	set.Users, err = factsOf[facts.User](ctx, q, `
 		SELECT to_jsonb(u)
 		FROM users u
@@ -161,10 +162,10 @@ func (f *erasureFilter) eraseDiscovered(ctx context.Context) error {
 }
 
 // addDiscovered makes tombstones of discoveries once the gate is held. They are rare.
-func (f *erasureFilter) addDiscovered(ctx context.Context, found discoveries) ([]rowKey, error) {
+func (f *erasureFilter) addDiscovered(ctx context.Context, found discoveries) ([]RowKey, error) {
 	if !f.held[gate] {
 		f.want[gate] = true
-		return nil, errAgain
+		return nil, pg.ErrAgain
 	}
 	return f.add(ctx, found, true)
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"rollcall/facts"
+	"rollcall/store/pg"
 )
 
 // erasureFilter is all that the rest of the write side knows of erasure
@@ -24,18 +25,18 @@ type erasureFilter struct {
 	sets       []facts.Set
 	abouts     []about                   // whom and what the events are about
 	named      []bool                    // which sets name erased people
-	again      []rowKey                  // rows to be attached besides
+	again      []RowKey                  // rows to be attached besides
 	names      map[identity]int64        // that erased people have used again since, and their erasures
 	reappeared map[string]*reappearances // by table
 
-	inStores map[rowKey]bool // rows of people erased from the row's own store
+	inStores map[RowKey]bool // rows of people erased from the row's own store
 }
 
 // pseudonymize returns the facts of all sets, those about erased people under
 // pseudonyms. A late fact may show that an erased person had further identities:
 // these are erased as well. complete must follow, once the facts are upserted.
 func (f *erasureFilter) pseudonymize(ctx context.Context, sets []facts.Set) (all facts.Set, err error) {
-	defer wrap(&err, "store.erasureFilter.pseudonymize")
+	defer pg.Wrap(&err, "store.erasureFilter.pseudonymize")
 	ts, err := f.load(ctx)
 	if err != nil {
 		return all, err
@@ -83,7 +84,7 @@ func (f *erasureFilter) lookUp(ctx context.Context, all facts.Set) error {
 
 // complete does what can only be done once the facts are upserted, and returns
 // the rows that have to be attached besides.
-func (f *erasureFilter) complete(ctx context.Context) (rows []rowKey, err error) {
+func (f *erasureFilter) complete(ctx context.Context) (rows []RowKey, err error) {
 	if f.tombstones == nil {
 		return nil, nil
 	}

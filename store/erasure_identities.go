@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"rollcall/facts"
+	"rollcall/store/pg"
 )
 
 // What facts name people by, and when what they tell happened.
@@ -79,7 +80,7 @@ func dependencies(ids []identity) (keys []string) {
 // purchase is a payment or a subscription: a row that names people in one or
 // several parts, but not in its key.
 type purchase struct {
-	rowKey
+	RowKey
 	fact  any       // the payment or subscription, which changes with its parts
 	began time.Time // zero: long ago
 	parts []part    // in the order in which they count
@@ -154,7 +155,7 @@ func firstOf(times ...*time.Time) time.Time {
 func purchasesOf(set *facts.Set, c clock) (all []purchase) {
 	for i := range set.Payments {
 		f := &set.Payments[i]
-		p := purchase{rowKey: rowKey{payment, f.Account, f.ID}, fact: f}
+		p := purchase{RowKey: RowKey{Payment, f.Account, f.ID}, fact: f}
 		if f.ClaimVersion != "" {
 			p.began = firstOf(f.PaidAt)
 		}
@@ -165,7 +166,7 @@ func purchasesOf(set *facts.Set, c clock) (all []purchase) {
 	}
 	for i := range set.Subscriptions {
 		f := &set.Subscriptions[i]
-		p := purchase{rowKey: rowKey{subscription, f.Account, f.ID}, fact: f, began: firstOf(f.StartedAt, f.CheckoutAt)}
+		p := purchase{RowKey: RowKey{Subscription, f.Account, f.ID}, fact: f, began: firstOf(f.StartedAt, f.CheckoutAt)}
 		ended := f.Status == "canceled" || f.Status == "incomplete_expired"
 		p.add(&f.Context, part{at: c.of(f.Version, f.StartedAt), told: f.Version != "", ends: ended})
 		p.add(f.Checkout, part{at: c.of(f.CheckoutVersion, f.CheckoutAt)})
@@ -212,7 +213,7 @@ func identitiesOf(set facts.Set) []identity {
 	for _, p := range purchasesOf(&set, asStored) {
 		all[p.object()] = true
 		for _, c := range p.parts {
-			addContext(p.a, c.Context)
+			addContext(p.A, c.Context)
 		}
 	}
 	for _, f := range set.Checkouts {
@@ -233,10 +234,10 @@ func personOf(person string) identity {
 }
 
 // object is the identity of a payment or a subscription.
-func (k rowKey) object() identity { return identity{anObject, k.a + "/" + k.b} }
+func (k RowKey) object() identity { return identity{anObject, k.A + "/" + k.B} }
 
-func distinct(keys []rowKey) []rowKey {
-	all := map[rowKey]bool{}
+func distinct(keys []RowKey) []RowKey {
+	all := map[RowKey]bool{}
 	for _, k := range keys {
 		all[k] = true
 	}
@@ -244,7 +245,7 @@ func distinct(keys []rowKey) []rowKey {
 }
 
 // factsOf reads rows as the facts that they are.
-func factsOf[F any](ctx context.Context, q querier, sql string, args ...any) ([]F, error) {
+func factsOf[F any](ctx context.Context, q pg.Querier, sql string, args ...any) ([]F, error) {
 	return queryAll(ctx, q, func(row pgx.CollectableRow) (f F, err error) {
 		var text []byte
 		if err := row.Scan(&text); err != nil {
@@ -256,18 +257,18 @@ func factsOf[F any](ctx context.Context, q querier, sql string, args ...any) ([]
 
 // readRows reads rows by their keys or, with pseudonyms, those of them that name
 // people by one.
-func readRows(ctx context.Context, q querier, keys []rowKey, pseudonyms bool) (set facts.Set, err error) {
+func readRows(ctx context.Context, q pg.Querier, keys []RowKey, pseudonyms bool) (set facts.Set, err error) {
 	for k, columns := range byKind(distinct(keys)) {
-		sql := `SELECT to_jsonb(f)` + k.given("f")
+		sql := `SELECT to_jsonb(f)` + k.GivenRows("f")
 		if pseudonyms {
 			sql += ` WHERE concat_ws(' ', ` + qualify("f", columnsNaming(k.Table)) + `) LIKE '%` + anonymousPrefix + `%'`
 		}
 		switch k.Name {
-		case enrollment:
+		case Enrollment:
 			set.Enrollments, err = factsOf[facts.Enrollment](ctx, q, sql, columns[0], columns[1])
-		case payment:
+		case Payment:
 			set.Payments, err = factsOf[facts.Payment](ctx, q, sql, columns[0], columns[1])
-		case subscription:
+		case Subscription:
 			set.Subscriptions, err = factsOf[facts.Subscription](ctx, q, sql, columns[0], columns[1])
 		}
 		if err != nil {
@@ -279,8 +280,8 @@ func readRows(ctx context.Context, q querier, keys []rowKey, pseudonyms bool) (s
 
 // rowsNaming finds the rows that name any of the identities. No index leads to
 // an address: then it reads the tables.
-func rowsNaming(ctx context.Context, q querier, ids []identity) (found []rowKey, err error) {
-	defer wrap(&err, "store.rowsNaming(%d)", len(ids))
+func rowsNaming(ctx context.Context, q pg.Querier, ids []identity) (found []RowKey, err error) {
+	defer pg.Wrap(&err, "store.rowsNaming(%d)", len(ids))
 	if keys := dependencies(ids); len(keys) > 0 {
 		if found, err = keysOfRows(ctx, q, `SELECT kind, a, b FROM facts WHERE leans && $1::text[]`, keys); err != nil {
 			return nil, err
@@ -290,14 +291,14 @@ func rowsNaming(ctx context.Context, q querier, ids []identity) (found []rowKey,
 	if len(emails) == 0 {
 		return found, nil
 	}
-	named, err := keysOfRows(ctx, q, unionAll(func(k FactKind) string {
-		return `SELECT '` + k.Name + `', ` + k.key("f") + ` FROM ` + k.Table + ` f WHERE ` + namesAddress(k.Table, "f", "$1::text[]")
+	named, err := keysOfRows(ctx, q, UnionAll(func(k FactKind) string {
+		return `SELECT '` + k.Name + `', ` + k.KeySQL("f") + ` FROM ` + k.Table + ` f WHERE ` + NamesAddress(k.Table, "f", "$1::text[]")
 	}), emails)
 	return append(found, named...), err
 }
 
 // rowsLeaning finds the rows that lean on any of the keys.
-func rowsLeaning(ctx context.Context, q querier, keys []string) ([]rowKey, error) {
+func rowsLeaning(ctx context.Context, q pg.Querier, keys []string) ([]RowKey, error) {
 	if len(keys) == 0 {
 		return nil, nil
 	}
@@ -308,16 +309,16 @@ func rowsLeaning(ctx context.Context, q querier, keys []string) ([]rowKey, error
 }
 
 // keysOfRows reads kinds and keys.
-func keysOfRows(ctx context.Context, q querier, sql string, args ...any) ([]rowKey, error) {
-	return queryAll(ctx, q, func(row pgx.CollectableRow) (k rowKey, err error) {
-		return k, row.Scan(&k.kind, &k.a, &k.b)
+func keysOfRows(ctx context.Context, q pg.Querier, sql string, args ...any) ([]RowKey, error) {
+	return queryAll(ctx, q, func(row pgx.CollectableRow) (k RowKey, err error) {
+		return k, row.Scan(&k.Kind, &k.A, &k.B)
 	}, sql, args...)
 }
 
 // splitKeys splits keys into the columns that SQL unnests for the view facts.
-func splitKeys(keys []rowKey) (kinds, as, bs []string) {
+func splitKeys(keys []RowKey) (kinds, as, bs []string) {
 	for _, k := range keys {
-		kinds, as, bs = append(kinds, k.kind), append(as, k.a), append(bs, k.b)
+		kinds, as, bs = append(kinds, k.Kind), append(as, k.A), append(bs, k.B)
 	}
 	return kinds, as, bs
 }
@@ -328,7 +329,7 @@ const givenFacts = `
 	JOIN facts f ON f.kind = k.kind AND f.a = k.a AND f.b = k.b`
 
 // queryAll reads the rows of a query.
-func queryAll[T any](ctx context.Context, q querier, scan pgx.RowToFunc[T], sql string, args ...any) ([]T, error) {
+func queryAll[T any](ctx context.Context, q pg.Querier, scan pgx.RowToFunc[T], sql string, args ...any) ([]T, error) {
 	rows, err := q.Query(ctx, sql, args...)
 	if err != nil {
 		return nil, err

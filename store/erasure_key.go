@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+
+	"rollcall/store/pg"
 )
 
 // The key of the tombstones. It may be kept apart from dumps, so a database that
@@ -11,7 +13,7 @@ import (
 // late events would bring erased people back. Nothing is applied until it is there.
 
 // ErrErasureKey is returned by what has to look at tombstones. Events wait.
-var ErrErasureKey error = Refusal("people were erased, and table erasure_key does not hold the key that this was done with: " +
+var ErrErasureKey error = pg.Refusal("people were erased, and table erasure_key does not hold the key that this was done with: " +
 	"restore it from where it is kept (docs/erasure.md); until then no event is applied, as late ones would bring these people back")
 
 // KeyState is how the key fits the tombstones.
@@ -24,9 +26,9 @@ const (
 	KeyOther   KeyState = "other" // it is not the one that the tombstones were made with
 )
 
-// keySQL reads the key, its state, and what tombstones there are. A database whose
+// ErasureKeySQL reads the key, its state, and what tombstones there are. A database whose
 // check is gone has the key that it has.
-const keySQL = `
+const ErasureKeySQL = `
 	SELECT
 		k.key,
 		CASE
@@ -42,9 +44,9 @@ const keySQL = `
 
 // erasureKey reads the key, and whether there are tombstones, and any of one store
 // only. One that does not fit is none; if there are tombstones, that is ErrErasureKey.
-func erasureKey(ctx context.Context, q querier) (key []byte, tombstones, scoped bool, err error) {
+func erasureKey(ctx context.Context, q pg.Querier) (key []byte, tombstones, scoped bool, err error) {
 	var state KeyState
-	rows, err := q.Query(ctx, keySQL)
+	rows, err := q.Query(ctx, ErasureKeySQL)
 	if err != nil {
 		return nil, false, false, err
 	}
@@ -63,7 +65,7 @@ func erasureKey(ctx context.Context, q querier) (key []byte, tombstones, scoped 
 
 // newKey makes a key where there are no tombstones that it would have to fit.
 func (f *erasureFilter) newKey(ctx context.Context) (key []byte, err error) {
-	defer wrap(&err, "store.newKey")
+	defer pg.Wrap(&err, "store.newKey")
 	key = make([]byte, 32)
 	rand.Read(key) // never fails
 	_, err = f.tx.Exec(ctx, `

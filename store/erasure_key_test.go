@@ -7,6 +7,7 @@ import (
 
 	"rollcall/facts"
 	"rollcall/store"
+	"rollcall/store/pg"
 )
 
 // A database restored without the key, or with another, brings nobody back: events
@@ -30,7 +31,7 @@ func TestEraseWithoutKey(t *testing.T) {
 	for _, without := range []string{`DELETE FROM erasure_key`, `INSERT INTO erasure_key (key) SELECT sha256('another')`} {
 		exec(without)
 		_, err := s.Apply(context.Background(), []int64{in[0].ID}, 0, facts.Read)
-		if !errors.Is(err, store.ErrErasureKey) || !store.Unavailable(err) {
+		if !errors.Is(err, store.ErrErasureKey) || !pg.Unavailable(err) {
 			t.Errorf("%s: applied: %v", without, err)
 		}
 		if err := s.Erase(t.Context(), store.Erasing{Email: "bob@x.example"}, store.EraseOptions{Read: facts.Read}); !errors.Is(err, store.ErrErasureKey) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"rollcall/facts"
+	"rollcall/store/pg"
 )
 
 // Rows into which facts of erased people were merged: one message names them, and
@@ -17,13 +18,13 @@ import (
 // pseudonymizeMerged pseudonymizes what the merged rows say of erased people beside
 // what the upserted facts named. A Stripe customer whom only the merged row ties to
 // an erased user is erased as well. It returns the rows to be attached because of that.
-func (f *erasureFilter) pseudonymizeMerged(ctx context.Context) (rows []rowKey, err error) {
-	defer wrap(&err, "store.pseudonymizeMerged")
-	first := map[rowKey]time.Time{}
+func (f *erasureFilter) pseudonymizeMerged(ctx context.Context) (rows []RowKey, err error) {
+	defer pg.Wrap(&err, "store.pseudonymizeMerged")
+	first := map[RowKey]time.Time{}
 	for _, set := range f.sets {
 		for _, p := range purchasesOf(&set, asStored) {
-			if at, known := first[p.rowKey]; !known || set.At.Before(at) {
-				first[p.rowKey] = set.At
+			if at, known := first[p.RowKey]; !known || set.At.Before(at) {
+				first[p.RowKey] = set.At
 			}
 		}
 	}
@@ -37,7 +38,7 @@ func (f *erasureFilter) pseudonymizeMerged(ctx context.Context) (rows []rowKey, 
 // pseudonymizeWhole pseudonymizes all parts of payments and subscriptions of which
 // one part names an erased person by a pseudonym. first is when each row was first
 // told of: what was told only after the erasure is not the erased person's.
-func (f *erasureFilter) pseudonymizeWhole(ctx context.Context, first map[rowKey]time.Time) (found discoveries, err error) {
+func (f *erasureFilter) pseudonymizeWhole(ctx context.Context, first map[RowKey]time.Time) (found discoveries, err error) {
 	found = discoveries{}
 	set, err := readRows(ctx, f.tx, slices.Collect(maps.Keys(first)), true)
 	if err != nil {
@@ -53,7 +54,7 @@ func (f *erasureFilter) pseudonymizeWhole(ctx context.Context, first map[rowKey]
 	}
 	var changed []purchase
 	for _, p := range rows {
-		if f.pseudonymizeParts(p, first[p.rowKey], people, found) {
+		if f.pseudonymizeParts(p, first[p.RowKey], people, found) {
 			changed = append(changed, p)
 		}
 	}
@@ -81,7 +82,7 @@ func (f *erasureFilter) pseudonymizeParts(p purchase, first time.Time, people ma
 			changed = t.typed(by.Context) || changed
 		}
 		if by.StripeCustomer != "" {
-			f.tombstones.note(found, identity{aStripeCustomer, p.a + "/" + by.StripeCustomer}, before(by.UserRef))
+			f.tombstones.note(found, identity{aStripeCustomer, p.A + "/" + by.StripeCustomer}, before(by.UserRef))
 		}
 	}
 	return changed
@@ -94,7 +95,7 @@ func (f *erasureFilter) peopleBehind(ctx context.Context, rows []purchase) (map[
 	for _, p := range rows {
 		for _, by := range p.parts {
 			pseudonyms = append(pseudonyms, by.UserRef, by.StripeCustomer, by.Email)
-			customers = append(customers, identity{aStripeCustomer, p.a + "/" + by.StripeCustomer})
+			customers = append(customers, identity{aStripeCustomer, p.A + "/" + by.StripeCustomer})
 		}
 	}
 	pseudonyms = slices.DeleteFunc(pseudonyms, func(name string) bool { return !isPseudonym(name) })

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"rollcall/facts"
+	"rollcall/store/pg"
 )
 
 // Payloads that name erased people. They are not kept: neither those that are
@@ -97,7 +98,7 @@ func inWord(c byte) bool {
 // these are marked. One that could not be read is ignored instead of failed: its
 // payload may not be kept to be looked at.
 func (f *erasureFilter) redactPayloads(ctx context.Context, events []pendingEvent) (err error) {
-	defer wrap(&err, "store.redactPayloads")
+	defer pg.Wrap(&err, "store.redactPayloads")
 	if f.tombstones == nil {
 		return nil
 	}
@@ -117,7 +118,7 @@ func (f *erasureFilter) redactPayloads(ctx context.Context, events []pendingEven
 	var ids []int64
 	for i := range events {
 		e := &events[i]
-		inStore := slices.ContainsFunc(rowsIn(e.set), func(k rowKey) bool { return f.inStores[k] })
+		inStore := slices.ContainsFunc(rowsIn(e.set), func(k RowKey) bool { return f.inStores[k] })
 		if f.named[i] || inStore || f.tombstones.erased(all[i]) {
 			ids = append(ids, e.ID)
 			if e.Status == "failed" {
@@ -131,7 +132,7 @@ func (f *erasureFilter) redactPayloads(ctx context.Context, events []pendingEven
 // giveUp takes away the payload of a failed event if it names an erased person, and
 // returns its status now.
 func (f *erasureFilter) giveUp(ctx context.Context, id int64) (status string, err error) {
-	defer wrap(&err, "store.giveUp(%d)", id)
+	defer pg.Wrap(&err, "store.giveUp(%d)", id)
 	status = "failed"
 	ts, err := f.load(ctx)
 	if ts == nil || err != nil {
@@ -211,7 +212,7 @@ const erasedPerson = "an erased person"
 // redactFindings leaves out of findings what names erased people. When what they
 // are about happened is not known, so it may have been before the erasure.
 func (f *erasureFilter) redactFindings(ctx context.Context, all []Finding) (err error) {
-	defer wrap(&err, "store.redactFindings(%d)", len(all))
+	defer pg.Wrap(&err, "store.redactFindings(%d)", len(all))
 	if len(all) == 0 {
 		return nil
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"rollcall/facts"
+	"rollcall/store/pg"
 )
 
 // What erasure does to users, Stripe customers and the links of their addresses.
@@ -14,7 +15,7 @@ import (
 // pseudonymizePeople copies the users and Stripe customers among identities to
 // their pseudonyms; and removes them, unless they reappeared since.
 func (f *erasureFilter) pseudonymizePeople(ctx context.Context, ids []identity, remove bool) (err error) {
-	defer wrap(&err, "store.pseudonymizePeople(%d)", len(ids))
+	defer pg.Wrap(&err, "store.pseudonymizePeople(%d)", len(ids))
 	people, err := readPeople(ctx, f.tx, ids, nil)
 	if err != nil {
 		return err
@@ -46,7 +47,7 @@ func (f *erasureFilter) pseudonymizePeople(ctx context.Context, ids []identity, 
 // pseudonymizeLinks copies the addresses that users among identities had until
 // their erasure to their pseudonyms; and removes them.
 func (f *erasureFilter) pseudonymizeLinks(ctx context.Context, ids []identity, remove bool) (err error) {
-	defer wrap(&err, "store.pseudonymizeLinks(%d)", len(ids))
+	defer pg.Wrap(&err, "store.pseudonymizeLinks(%d)", len(ids))
 	var users, pseudonyms, addresses []string
 	var until []time.Time
 	for _, i := range ids {
@@ -77,7 +78,7 @@ func (f *erasureFilter) pseudonymizeLinks(ctx context.Context, ids []identity, r
 // keysOfAddresses are the keys by which rows depend on all addresses that users
 // among identities ever had, and on the Stripe customers who have them: where
 // these lead changes with an erasure.
-func keysOfAddresses(ctx context.Context, q querier, ids []identity) ([]string, error) {
+func keysOfAddresses(ctx context.Context, q pg.Querier, ids []identity) ([]string, error) {
 	users := valuesOf(aUser, ids)
 	if len(users) == 0 {
 		return nil, nil

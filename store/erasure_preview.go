@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"rollcall/store/pg"
 )
 
 // Footprint is what is held of a person: what Erase would erase.
@@ -58,11 +60,11 @@ func (f Footprint) Names() (names []string) {
 // Footprint tells what Erase would erase. It writes nothing, and reads the whole
 // inbox. The error is *BadParam for what names no person.
 func (s *Store) Footprint(ctx context.Context, p Erasing, o EraseOptions) (f Footprint, err error) {
-	defer wrap(&err, "store.Footprint")
+	defer pg.Wrap(&err, "store.Footprint")
 	if err := p.check(); err != nil {
 		return f, err
 	}
-	err = pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+	err = pgx.BeginTxFunc(ctx, s.Pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
 		erasures, err := erasuresOf(ctx, tx, p)
 		if err != nil {
 			return err
@@ -143,7 +145,7 @@ func (v *preview) typed(otherwise []string) []string {
 	all := map[string]bool{}
 	for _, e := range v.found.events {
 		for _, email := range valuesOf(anAddress, e.named) {
-			if !v.found.has(identity{anAddress, email}) && !anonymous(email) && !slices.Contains(otherwise, email) {
+			if !v.found.has(identity{anAddress, email}) && !Anonymous(email) && !slices.Contains(otherwise, email) {
 				all[email] = true
 			}
 		}
@@ -183,7 +185,7 @@ func (v *preview) countPeople(ctx context.Context) (err error) {
 // countRows counts facts.
 func (v *preview) countRows(ctx context.Context) error {
 	for k, columns := range byKind(v.found.rows) {
-		if err := v.count(ctx, Trace{Table: k.Table, Fate: renamed}, `SELECT coalesce(f.store_id, ''), count(*)`+k.given("f")+` GROUP BY 1`, columns[0], columns[1]); err != nil {
+		if err := v.count(ctx, Trace{Table: k.Table, Fate: renamed}, `SELECT coalesce(f.store_id, ''), count(*)`+k.GivenRows("f")+` GROUP BY 1`, columns[0], columns[1]); err != nil {
 			return err
 		}
 	}

@@ -159,7 +159,7 @@ func (ts *tombstones) purchase(p purchase) (changed bool) {
 		if by.ends {
 			by.at = always
 		}
-		changed = ts.buyer(by.Context, p.a, by.at) || changed
+		changed = ts.buyer(by.Context, p.A, by.at) || changed
 	}
 	return changed
 }

@@ -72,7 +72,7 @@ func (f *erasureFilter) noteReappearances(set facts.Set) {
 	for _, e := range set.Enrollments {
 		pseudonym, _ := ts.person(e.Person, always)
 		if note("enrollments", personOf(e.Person), e.CourseID, e.Person, pseudonym) {
-			f.again = append(f.again, rowKey{enrollment, e.CourseID, e.Person})
+			f.again = append(f.again, RowKey{Enrollment, e.CourseID, e.Person})
 		}
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"rollcall/store/pg"
 )
 
 // rowsPerErasure is how many rows one transaction of an erasure changes.
@@ -15,9 +17,9 @@ const rowsPerErasure = 200
 // FinishErasures goes on with erasures that were interrupted, or about whose people
 // a late event told more. Those that moved within grace are under way.
 func (s *Store) FinishErasures(ctx context.Context, grace time.Duration, o EraseOptions) (err error) {
-	defer wrap(&err, "store.FinishErasures")
+	defer pg.Wrap(&err, "store.FinishErasures")
 	for {
-		rows, err := s.pool.Query(ctx, `
+		rows, err := s.Pool.Query(ctx, `
 			UPDATE erasures
 			SET moved_at = clock_timestamp()
 			WHERE id = (SELECT id FROM erasures WHERE finished_at IS NULL AND moved_at < clock_timestamp() - $1::interval ORDER BY id LIMIT 1)
@@ -44,7 +46,7 @@ func (s *Store) FinishErasures(ctx context.Context, grace time.Duration, o Erase
 // search finds nothing new: what is told under a known name is pseudonymized where
 // it is told. Each step may be repeated.
 func (s *Store) finishErasure(ctx context.Context, x erasure, o EraseOptions) (err error) {
-	defer wrap(&err, "store.finishErasure(%d)", x.id)
+	defer pg.Wrap(&err, "store.finishErasure(%d)", x.id)
 	for done := false; !done; {
 		if done, err = s.eraseRound(ctx, x, o); err != nil {
 			return err
@@ -90,7 +92,7 @@ func (s *Store) searchErasure(ctx context.Context, x erasure, o EraseOptions) (f
 		}
 		return o.progress(done, all)
 	}
-	err = pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+	err = pgx.BeginTxFunc(ctx, s.Pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
 		names, err := namesOf(ctx, tx, "NOT anew", x.id)
 		if err != nil {
 			return err
@@ -140,7 +142,7 @@ const progressTimeout = time.Second
 func (s *Store) showProgress(ctx context.Context, x erasure) error {
 	short, cancel := context.WithTimeout(ctx, progressTimeout)
 	defer cancel()
-	_, err := s.pool.Exec(short, movedSQL, x.id)
+	_, err := s.Pool.Exec(short, movedSQL, x.id)
 	if short.Err() != nil {
 		return ctx.Err()
 	}
@@ -149,7 +151,7 @@ func (s *Store) showProgress(ctx context.Context, x erasure) error {
 
 // eraseRows pseudonymizes some rows and attaches them. Those of one store are
 // pseudonymized when they are attached.
-func (f *erasureFilter) eraseRows(ctx context.Context, x erasure, keys []rowKey) (err error) {
+func (f *erasureFilter) eraseRows(ctx context.Context, x erasure, keys []RowKey) (err error) {
 	own := locks{}
 	for _, k := range keys {
 		own.add(true, k.lock())
@@ -171,7 +173,7 @@ func (f *erasureFilter) eraseRows(ctx context.Context, x erasure, keys []rowKey)
 }
 
 // pseudonymizeLocked pseudonymizes rows once it has the locks of the keys that they get.
-func (f *erasureFilter) pseudonymizeLocked(ctx context.Context, keys []rowKey) ([]rowKey, error) {
+func (f *erasureFilter) pseudonymizeLocked(ctx context.Context, keys []RowKey) ([]RowKey, error) {
 	ts, err := f.loadToErase(ctx)
 	if err != nil {
 		return nil, err
@@ -186,7 +188,7 @@ func (f *erasureFilter) pseudonymizeLocked(ctx context.Context, keys []rowKey) (
 	more := locks{}
 	for _, e := range set.Enrollments {
 		if person, t := ts.person(e.Person, always); t != nil {
-			more.add(true, rowKey{enrollment, e.CourseID, person}.lock())
+			more.add(true, RowKey{Enrollment, e.CourseID, person}.lock())
 		}
 	}
 	if err := f.extend(ctx, more); err != nil {
@@ -280,7 +282,7 @@ func (s *Store) erasePayloads(ctx context.Context, x erasure, found matches, o E
 		if v.status != "pending" || o.Read == nil {
 			continue
 		}
-		if _, err := s.Apply(ctx, []int64{v.id}, 0, o.Read); err != nil && transient(err) {
+		if _, err := s.Apply(ctx, []int64{v.id}, 0, o.Read); err != nil && pg.Transient(err) {
 			return err
 		}
 	}

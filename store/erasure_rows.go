@@ -9,22 +9,23 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"rollcall/facts"
+	"rollcall/store/pg"
 )
 
 // How stored rows that name erased people are pseudonymized.
 
 // pseudonymizeRows pseudonymizes rows that name erased people, and returns their
 // keys as they are now. The rows' locks are held.
-func (f *erasureFilter) pseudonymizeRows(ctx context.Context, keys []rowKey) (now []rowKey, err error) {
-	defer wrap(&err, "store.pseudonymizeRows(%d)", len(keys))
+func (f *erasureFilter) pseudonymizeRows(ctx context.Context, keys []RowKey) (now []RowKey, err error) {
+	defer pg.Wrap(&err, "store.pseudonymizeRows(%d)", len(keys))
 	set, err := readRows(ctx, f.tx, keys, false)
 	if err != nil {
 		return nil, err
 	}
 	var changed []purchase
-	first := map[rowKey]time.Time{}
+	first := map[RowKey]time.Time{}
 	for _, p := range purchasesOf(&set, asStored) {
-		now, first[p.rowKey] = append(now, p.rowKey), always
+		now, first[p.RowKey] = append(now, p.RowKey), always
 		if f.tombstones.purchase(p) {
 			changed = append(changed, p)
 		}
@@ -43,10 +44,10 @@ func (f *erasureFilter) pseudonymizeRows(ctx context.Context, keys []rowKey) (no
 func (f *erasureFilter) writePurchases(ctx context.Context, changed []purchase) error {
 	rows := map[string][]any{}
 	for _, p := range changed {
-		rows[p.kind] = append(rows[p.kind], p.fact)
+		rows[p.Kind] = append(rows[p.Kind], p.fact)
 	}
 	for kind, some := range rows {
-		if err := f.writeNames(ctx, kindOf(kind), some); err != nil {
+		if err := f.writeNames(ctx, KindOf(kind), some); err != nil {
 			return err
 		}
 	}
@@ -64,19 +65,19 @@ func (f *erasureFilter) writeNames(ctx context.Context, k FactKind, rows any) er
 		UPDATE `+k.Table+` f
 		SET (`+strings.Join(columns, ", ")+`) = ROW (`+qualify("n", columns)+`)
 		FROM json_populate_recordset(NULL::`+k.Table+`, $1) n
-		WHERE (`+k.key("f")+`) = (`+k.key("n")+`)`, string(text))
+		WHERE (`+k.KeySQL("f")+`) = (`+k.KeySQL("n")+`)`, string(text))
 	return err
 }
 
 // pseudonymizeEnrollments pseudonymizes enrollments, whose keys name people. One
 // that goes under another key joins what is kept under that key already.
-func (f *erasureFilter) pseudonymizeEnrollments(ctx context.Context, rows []facts.Enrollment) (now []rowKey, err error) {
+func (f *erasureFilter) pseudonymizeEnrollments(ctx context.Context, rows []facts.Enrollment) (now []RowKey, err error) {
 	var changed, moved []facts.Enrollment
 	var courses, persons []string
 	for _, e := range rows {
 		person := e.Person
 		named := f.tombstones.enrollment(&e, asStored)
-		now = append(now, rowKey{enrollment, e.CourseID, e.Person})
+		now = append(now, RowKey{Enrollment, e.CourseID, e.Person})
 		switch {
 		case e.Person != person:
 			moved, courses, persons = append(moved, e), append(courses, e.CourseID), append(persons, person)
@@ -85,7 +86,7 @@ func (f *erasureFilter) pseudonymizeEnrollments(ctx context.Context, rows []fact
 		}
 	}
 	if len(changed) > 0 {
-		if err := f.writeNames(ctx, kindOf(enrollment), changed); err != nil {
+		if err := f.writeNames(ctx, KindOf(Enrollment), changed); err != nil {
 			return nil, err
 		}
 	}

@@ -10,12 +10,13 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"rollcall/facts"
+	"rollcall/store/pg"
 )
 
 // matches is what was found of a person.
 type matches struct {
 	ids    []identity
-	rows   []rowKey
+	rows   []RowKey
 	events []received
 }
 
@@ -110,53 +111,53 @@ func (m matches) names() (names []string) {
 
 // rowsInStore finds the rows of a store that are of a person: those of the
 // customers at their addresses, and those on no list that name them.
-func rowsInStore(ctx context.Context, q querier, store string, ids []identity) (found []rowKey, err error) {
-	defer wrap(&err, "store.rowsInStore(%q)", store)
+func rowsInStore(ctx context.Context, q pg.Querier, store string, ids []identity) (found []RowKey, err error) {
+	defer pg.Wrap(&err, "store.rowsInStore(%q)", store)
 	return keysOfRows(ctx, q, `
 		SELECT kind, a, b
 		FROM facts
 		WHERE customer_id IN (SELECT id FROM customers WHERE store_id = $1 AND email = ANY($2))
-		UNION `+unionAll(func(k FactKind) string {
+		UNION `+UnionAll(func(k FactKind) string {
 		return `
-		SELECT '` + k.Name + `', ` + k.key("f") + `
+		SELECT '` + k.Name + `', ` + k.KeySQL("f") + `
 		FROM ` + k.Table + ` f
 		WHERE f.store_id = $1
 		  AND f.customer_id IS NULL
-		  AND (f.leans && $3::text[] OR ` + namesAddress(k.Table, "f", "$2::text[]") + `)`
+		  AND (f.leans && $3::text[] OR ` + NamesAddress(k.Table, "f", "$2::text[]") + `)`
 	}), store, valuesOf(anAddress, ids), dependencies(ids))
 }
 
 // eventsOfStoreOnly leaves the events that tell of rows of a store and of nothing
 // else. person is the pseudonym under which enrollments may be kept already.
-func eventsOfStoreOnly(ctx context.Context, q querier, events []received, store, person string) (left []received, err error) {
-	var all []rowKey
+func eventsOfStoreOnly(ctx context.Context, q pg.Querier, events []received, store, person string) (left []received, err error) {
+	var all []RowKey
 	for _, v := range events {
 		all = append(all, v.rows()...)
 		for _, f := range v.set.Enrollments {
-			all = append(all, rowKey{enrollment, f.CourseID, "user:" + person})
+			all = append(all, RowKey{Enrollment, f.CourseID, "user:" + person})
 		}
 	}
 	kinds, as, bs := splitKeys(all)
 	ofStore, err := keysOfRows(ctx, q, `SELECT f.kind, f.a, f.b`+givenFacts+` WHERE f.store_id = $4`, kinds, as, bs, store)
-	in := map[rowKey]bool{}
+	in := map[RowKey]bool{}
 	for _, k := range ofStore {
 		in[k] = true
 	}
 	return slices.DeleteFunc(events, func(v received) bool {
 		keys := v.rows()
-		return len(keys) == 0 || len(v.set.Users) > 0 || slices.ContainsFunc(keys, func(k rowKey) bool {
-			return !in[k] && !(k.kind == enrollment && in[rowKey{enrollment, k.a, "user:" + person}])
+		return len(keys) == 0 || len(v.set.Users) > 0 || slices.ContainsFunc(keys, func(k RowKey) bool {
+			return !in[k] && !(k.Kind == Enrollment && in[RowKey{Enrollment, k.A, "user:" + person}])
 		})
 	}), err
 }
 
 // rows are those that an event tells of or, if it has no facts, the payments that
 // it is about.
-func (v received) rows() []rowKey {
+func (v received) rows() []RowKey {
 	keys := rowsIn(v.set)
 	for _, o := range v.about.money {
 		if account, id, _ := strings.Cut(o.value, "/"); len(rowsIn(v.set)) == 0 && !strings.HasPrefix(id, "ch_") {
-			keys = append(keys, rowKey{payment, account, id})
+			keys = append(keys, RowKey{Payment, account, id})
 		}
 	}
 	return keys
@@ -182,8 +183,8 @@ type received struct {
 // eventsNaming returns the events with ids above from, up to to, that name any of the
 // identities and have their payloads: in their text, headers included, or in
 // their facts.
-func eventsNaming(ctx context.Context, q querier, ids []identity, from, to int64) (found []received, err error) {
-	defer wrap(&err, "store.eventsNaming(%d, %d)", from, to)
+func eventsNaming(ctx context.Context, q pg.Querier, ids []identity, from, to int64) (found []received, err error) {
+	defer pg.Wrap(&err, "store.eventsNaming(%d, %d)", from, to)
 	sought := map[identity]bool{}
 	var needles []string
 	for _, i := range ids {
@@ -203,7 +204,7 @@ func eventsNaming(ctx context.Context, q querier, ids []identity, from, to int64
 
 // readEvents reads the events with ids above from, up to to, whose payload or headers
 // may name one of the needles. What is written with escapes is read, too.
-func readEvents(ctx context.Context, q querier, from, to int64, needles []string) ([]received, error) {
+func readEvents(ctx context.Context, q pg.Querier, from, to int64, needles []string) ([]received, error) {
 	return queryAll(ctx, q, func(row pgx.CollectableRow) (r received, err error) {
 		var headers []byte
 		e := &r.event

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"rollcall/facts"
+	"rollcall/store/pg"
 )
 
 // A person erased from one store only is still known to the others. What they
@@ -18,22 +19,22 @@ func (f *erasureFilter) pseudonymizeInStores(ctx context.Context, rows []resolut
 	if err != nil || ts == nil || !ts.inStores {
 		return rows, err
 	}
-	defer wrap(&err, "store.pseudonymizeInStores(%d)", len(rows))
+	defer pg.Wrap(&err, "store.pseudonymizeInStores(%d)", len(rows))
 	for {
 		found, err := f.findInStores(ctx, rows)
 		if err != nil || len(found) == 0 {
 			return rows, err
 		}
-		keys, any := make([]rowKey, len(rows)), false
+		keys, any := make([]RowKey, len(rows)), false
 		for i, r := range rows {
-			keys[i] = r.rowKey
+			keys[i] = r.RowKey
 			if t := found[r.whose()]; t != nil {
 				var changed bool
-				if keys[i], changed, err = f.pseudonymizeInStore(ctx, r.rowKey, t); err != nil {
+				if keys[i], changed, err = f.pseudonymizeInStore(ctx, r.RowKey, t); err != nil {
 					return nil, err
 				}
 				any = any || changed
-				f.inStores[r.rowKey] = changed || f.inStores[r.rowKey] || anonymous(r.whose().email)
+				f.inStores[r.RowKey] = changed || f.inStores[r.RowKey] || Anonymous(r.whose().email)
 			}
 		}
 		if !any {
@@ -66,7 +67,7 @@ func (f *erasureFilter) findInStores(ctx context.Context, rows []resolution) (ma
 			continue
 		}
 		stores = append(stores, at.store)
-		if anonymous(at.email) {
+		if Anonymous(at.email) {
 			person := at.email[:len(at.email)-len(anonymousDomain)]
 			persons, asked[person] = append(persons, person), at.email
 			continue
@@ -88,18 +89,18 @@ func (f *erasureFilter) findInStores(ctx context.Context, rows []resolution) (ma
 
 // pseudonymizeInStore pseudonymizes one row, if it began before its person was
 // erased, and returns its key as it is now.
-func (f *erasureFilter) pseudonymizeInStore(ctx context.Context, k rowKey, t *tombstone) (key rowKey, changed bool, err error) {
+func (f *erasureFilter) pseudonymizeInStore(ctx context.Context, k RowKey, t *tombstone) (key RowKey, changed bool, err error) {
 	more := locks{}
 	more.add(false, "user:"+t.person)
 	key = k
-	if k.kind == enrollment {
-		key.b = "user:" + t.person
+	if k.Kind == Enrollment {
+		key.B = "user:" + t.person
 		more.add(true, key.lock())
 	}
 	if err := f.extend(ctx, more); err != nil {
 		return k, false, err
 	}
-	set, err := readRows(ctx, f.tx, []rowKey{k}, false)
+	set, err := readRows(ctx, f.tx, []RowKey{k}, false)
 	if err != nil {
 		return k, false, err
 	}
@@ -112,11 +113,11 @@ func (f *erasureFilter) pseudonymizeInStore(ctx context.Context, k rowKey, t *to
 		return k, false, nil
 	}
 	e := &set.Enrollments[0]
-	e.Person, e.Email, e.Name = key.b, "", ""
+	e.Person, e.Email, e.Name = key.B, "", ""
 	if err := upsert(ctx, f.tx, facts.Set{Enrollments: set.Enrollments}, nil); err != nil {
 		return k, false, err
 	}
-	return key, true, f.removeEnrollments(ctx, []string{k.a}, []string{k.b})
+	return key, true, f.removeEnrollments(ctx, []string{k.A}, []string{k.B})
 }
 
 // ownAll makes the anonymous person the buyer in all parts of a row.

@@ -15,6 +15,7 @@ import (
 
 	"rollcall/facts"
 	"rollcall/store"
+	"rollcall/store/pg"
 )
 
 // listsSQL tells the lists, erased people as nobody.
@@ -398,7 +399,7 @@ func TestFootprint(t *testing.T) {
 	if err != nil || f.Anything() || f.ErasedAt == nil {
 		t.Errorf("afterwards there is %+v %v", f, err)
 	}
-	var bad *store.BadParam
+	var bad *pg.BadParam
 	for _, p := range []store.Erasing{{}, {Email: "ann"}, {Email: "a\x00@x.example"}, {Email: query(t, url, `SELECT email FROM customers WHERE email LIKE 'erased-%' LIMIT 1`)[0]}} {
 		if _, err := s.Footprint(t.Context(), p, store.EraseOptions{}); !errors.As(err, &bad) {
 			t.Errorf("%+v: %v", p, err)

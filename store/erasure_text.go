@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+
+	"rollcall/store/pg"
 )
 
 // What is kept about somebody beside facts and payloads: checkouts they left,
@@ -57,7 +59,7 @@ var mentions = []mention{
 	{
 		table: "customer_merges",
 		store: "store_id",
-		where: namesAddress("customer_merges", "customer_merges", "@addresses") + ` AND @store IN ('', store_id) AND merged_at <= @before`,
+		where: NamesAddress("customer_merges", "customer_merges", "@addresses") + ` AND @store IN ('', store_id) AND merged_at <= @before`,
 	},
 	{
 		table: "checkouts",
@@ -71,7 +73,7 @@ var mentions = []mention{
 	{
 		table: "backfill_previews",
 		store: "store_id",
-		where: namesAddress("backfill_previews", "backfill_previews", "@addresses") + ` AND @store IN ('', store_id)`,
+		where: NamesAddress("backfill_previews", "backfill_previews", "@addresses") + ` AND @store IN ('', store_id)`,
 	},
 	{
 		table: "backfill_errors",
@@ -146,7 +148,7 @@ func replaceNames(columns ...string) string {
 const erasedReason = "it named a person who was erased"
 
 // mentionArgs are the arguments of the SQL of mentions.
-func mentionArgs(ids []identity, rows []rowKey, x erasure) pgx.NamedArgs {
+func mentionArgs(ids []identity, rows []RowKey, x erasure) pgx.NamedArgs {
 	places := []string{}
 	for _, k := range rows {
 		places = append(places, k.place())
@@ -183,7 +185,7 @@ func pattern(ids []identity) string {
 
 // eraseText removes or rewords what was written.
 func (f *erasureFilter) eraseText(ctx context.Context, args pgx.NamedArgs) (err error) {
-	defer wrap(&err, "store.eraseText")
+	defer pg.Wrap(&err, "store.eraseText")
 	var batch pgx.Batch
 	for _, m := range mentions {
 		if m.set == "" {
@@ -198,7 +200,7 @@ func (f *erasureFilter) eraseText(ctx context.Context, args pgx.NamedArgs) (err 
 // eraseNotes removes the notes about customers that no longer exist as their rows,
 // or those under a former key, were pseudonymized, and what is known of their merges.
 func (f *erasureFilter) eraseNotes(ctx context.Context, rows []resolution, former []customer) (err error) {
-	defer wrap(&err, "store.eraseNotes")
+	defer pg.Wrap(&err, "store.eraseNotes")
 	var ids []int64
 	var stores, emails []string
 	add := func(id int64, store, email string) {
@@ -208,7 +210,7 @@ func (f *erasureFilter) eraseNotes(ctx context.Context, rows []resolution, forme
 		add(c.id, c.store, c.email)
 	}
 	for _, r := range rows {
-		if r.OldEmail != nil && !anonymous(*r.OldEmail) && r.attachable() && anonymous(*r.Email) {
+		if r.OldEmail != nil && !Anonymous(*r.OldEmail) && r.attachable() && Anonymous(*r.Email) {
 			add(*r.OldID, *r.OldStore, *r.OldEmail)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"rollcall/facts"
+	"rollcall/store/pg"
 )
 
 // Who was erased, see docs/erasure.md. A tombstone is a keyed hash of an identity
@@ -26,8 +27,8 @@ const (
 	anonymousDomain = "@erased.invalid" // ends their addresses, which cannot exist (RFC 2606)
 )
 
-// anonymous tells whether an address is that of an erased person.
-func anonymous(email string) bool { return strings.HasSuffix(email, anonymousDomain) }
+// Anonymous tells whether an address is that of an erased person.
+func Anonymous(email string) bool { return strings.HasSuffix(email, anonymousDomain) }
 
 // tombstone is what is known of an erased identity.
 type tombstone struct {
@@ -53,7 +54,7 @@ func (f *erasureFilter) load(ctx context.Context) (_ *tombstones, err error) {
 	if f.loaded {
 		return f.tombstones, nil
 	}
-	defer wrap(&err, "store.erasureFilter.load")
+	defer pg.Wrap(&err, "store.erasureFilter.load")
 	ts := &tombstones{known: map[identity]*tombstone{}}
 	var any bool
 	if ts.key, any, ts.inStores, err = erasureKey(ctx, f.tx); err != nil {
@@ -105,7 +106,7 @@ func (ts *tombstones) of(i identity, at time.Time) *tombstone {
 
 // find looks up the identities that were not looked up yet.
 func (ts *tombstones) find(ctx context.Context, tx pgx.Tx, ids []identity) (err error) {
-	defer wrap(&err, "store.tombstones.find(%d)", len(ids))
+	defer pg.Wrap(&err, "store.tombstones.find(%d)", len(ids))
 	asked := map[string]identity{}
 	var hashes [][]byte
 	for _, i := range ids {
@@ -173,10 +174,10 @@ func (ts *tombstones) findInAccounts(ctx context.Context, tx pgx.Tx, all []facts
 // to be the same person's. Those rows are pseudonymized at once or, where there may
 // be very many, left as they are for now. What is not facts is left to
 // FinishErasures. The gate is held. It returns the rows to be attached.
-func (f *erasureFilter) add(ctx context.Context, found discoveries, atOnce bool) (again []rowKey, err error) {
-	defer wrap(&err, "store.erasureFilter.add(%d)", len(found))
+func (f *erasureFilter) add(ctx context.Context, found discoveries, atOnce bool) (again []RowKey, err error) {
+	defer pg.Wrap(&err, "store.erasureFilter.add(%d)", len(found))
 	var all []identity
-	var rows []rowKey
+	var rows []RowKey
 	for len(found) > 0 {
 		if err := f.write(ctx, found); err != nil {
 			return nil, err

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"rollcall/store/pg"
 )
 
 // EventFilter is a question for a list of events; the zero value asks for all.
@@ -24,61 +26,61 @@ type EventFilter struct {
 	Limit   int    // most events on the page
 }
 
-// eventSort is the only order of events: newest first.
-const eventSort = "-id"
+// EventSort is the only order of events: newest first.
+const EventSort = "-id"
 
 // substring is a kind of values that are sought in a text, whatever their case.
-var substring = &ParamKind{Schema: Text.Schema, sql: func(value string) (string, string, bool) {
+var substring = &pg.ParamKind{Schema: pg.Text.Schema, BuildSQL: func(value string) (string, string, bool) {
 	return likeLiteral.Replace(value), "'%' || $? || '%'", true
 }}
 
 // Params are the filters.
-func (f *EventFilter) Params() []Param {
-	return []Param{
-		{Name: "id", Value: &f.EventID, Kind: Text, // meets has its condition
+func (f *EventFilter) Params() []pg.Param {
+	return []pg.Param{
+		{Name: "id", Value: &f.EventID, Kind: pg.Text, // meets has its condition
 			Label: "Id", Doc: "Only the one with this id: the sender's, or the inbox's.", Example: "evt_1Qx"},
 		{Name: "source", Value: &f.Source, SQL: "e.source = $?",
-			Choices: choices("", "Any source", "stripe", "Stripe", "clerk", "Clerk", "platform", "Platform"),
+			Choices: pg.Choices("", "Any source", "stripe", "Stripe", "clerk", "Clerk", "platform", "Platform"),
 			Label:   "Source", Doc: "Only what this sender sent.", Example: "stripe"},
 		{Name: "status", Value: &f.Status, SQL: "e.status = $?", Schema: "EventStatus",
-			Choices: choices("", "Any status", "pending", "Pending", "failed", "Failed", "ignored", "Ignored", "processed", "Processed"),
+			Choices: pg.Choices("", "Any status", "pending", "Pending", "failed", "Failed", "ignored", "Ignored", "processed", "Processed"),
 			Label:   "Status", Doc: "Only those in this state.", Example: "failed"},
-		{Name: "type", Value: &f.Type, Kind: Text, SQL: "e.type = $?",
+		{Name: "type", Value: &f.Type, Kind: pg.Text, SQL: "e.type = $?",
 			Label: "Type", Doc: "Only those of this type.", Example: "charge.refunded"},
 		{Name: "error", Value: &f.Error, Kind: substring, SQL: "e.last_error ILIKE $?",
 			Label: "Error has", Doc: "Only those whose `last_error` has this in it.", Example: "deadlock"},
-		{Name: "since", Value: &f.Since, Kind: Moment, SQL: "e.received_at >= $?",
+		{Name: "since", Value: &f.Since, Kind: pg.Moment, SQL: "e.received_at >= $?",
 			Label: "Received since", Doc: "Only those received then or later.", Example: "2026-01-12T10:00:00Z"},
-		{Name: "until", Value: &f.Until, Kind: Moment, SQL: "e.received_at < $?",
+		{Name: "until", Value: &f.Until, Kind: pg.Moment, SQL: "e.received_at < $?",
 			Label: "Received before", Doc: "Only those received before.", Example: "12h"},
 	}
 }
 
 // all are the filters, and where the page before ended.
-func (f *EventFilter) all() []Param { return append(f.Params(), cursorParam(&f.Cursor)) }
+func (f *EventFilter) all() []pg.Param { return append(f.Params(), pg.CursorParam(&f.Cursor)) }
 
 // ParseEventFilter reads the query parameters of a list of events; its errors
 // are *BadParam. Empty parameters count as absent, as forms send them.
 func ParseEventFilter(q url.Values) (EventFilter, error) {
 	var f EventFilter
-	err := readParams(q, f.all(), &f.Limit)
+	err := pg.ReadParams(q, f.all(), &f.Limit)
 	if err == nil {
-		f, _, err = f.check()
+		f, _, err = f.Check()
 	}
 	return f, err
 }
 
 // Values are the query parameters that ask for f.
-func (f EventFilter) Values() url.Values { return paramValues(f.all(), f.Limit) }
+func (f EventFilter) Values() url.Values { return pg.ParamValues(f.all(), f.Limit) }
 
 // Narrow tells whether f asks for fewer than all events.
-func (f EventFilter) Narrow() bool { return given(f.Params()) }
+func (f EventFilter) Narrow() bool { return pg.Given(f.Params()) }
 
 // At is f with ages counted back from a time: the same events, whenever they
 // are asked for.
 func (f EventFilter) At(now time.Time) EventFilter {
 	for _, moment := range []*string{&f.Since, &f.Until} {
-		if ages.MatchString(*moment) {
+		if pg.Ages.MatchString(*moment) {
 			*moment = before(now, *moment).UTC().Format(time.RFC3339Nano)
 		}
 	}
@@ -100,29 +102,29 @@ func before(now time.Time, age string) time.Time {
 	return now.AddDate(0, 0, -7*n)
 }
 
-// check fills in the default and finds where the page before ended.
-func (f EventFilter) check() (EventFilter, *position, error) {
-	f.Limit = cmp.Or(f.Limit, DefaultLimit)
-	if err := checkParams(f.all()); err != nil {
+// Check fills in the default and finds where the page before ended.
+func (f EventFilter) Check() (EventFilter, *pg.Position, error) {
+	f.Limit = cmp.Or(f.Limit, pg.DefaultLimit)
+	if err := pg.CheckParams(f.all()); err != nil {
 		return f, nil, err
 	}
-	after, err := decodeCursor(f.Cursor, eventSort)
+	after, err := pg.DecodeCursor(f.Cursor, EventSort)
 	return f, after, err
 }
 
-// meets adds what f asks of an event e.
-func (f EventFilter) meets(w *conditions) {
-	w.addParams("", f.Params())
+// Meets adds what f asks of an event e.
+func (f EventFilter) Meets(w *pg.Conditions) {
+	w.AddParams("", f.Params())
 	if f.EventID != "" {
-		w.add("(e.event_id = $? OR e.id = "+w.arg(inboxID(f.EventID))+")", f.EventID)
+		w.Add("(e.event_id = $? OR e.id = "+w.Arg(InboxID(f.EventID))+")", f.EventID)
 	}
 }
 
 // likeLiteral makes of a text a pattern for itself.
 var likeLiteral = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
 
-// inboxID is the id in the inbox that ref may be, or 0, which is nobody's.
-func inboxID(ref string) int64 {
+// InboxID is the id in the inbox that ref may be, or 0, which is nobody's.
+func InboxID(ref string) int64 {
 	id, err := strconv.ParseInt(ref, 10, 64)
 	if err != nil {
 		return 0
@@ -130,30 +132,30 @@ func inboxID(ref string) int64 {
 	return id
 }
 
-// open lists the statuses with an index to themselves that f may be about; nil
+// Open lists the statuses with an index to themselves that f may be about; nil
 // if it may be about others.
-func (f EventFilter) open() []string {
+func (f EventFilter) Open() []string {
 	if f.Error == "" && (f.Status == "" || f.Status == "processed") {
 		return nil
 	}
 	return slices.DeleteFunc([]string{"pending", "failed", "ignored"}, func(status string) bool { return f.Status != "" && f.Status != status })
 }
 
-// received are ids among which all events are that were received since f.Since
+// Received are ids among which all events are that were received since f.Since
 // and until f.Until: from first on, and below end.
-func (s *Store) received(ctx context.Context, f EventFilter) (first, end int64, err error) {
+func (s *Store) Received(ctx context.Context, f EventFilter) (first, end int64, err error) {
 	first, end = 0, math.MaxInt64
 	for _, bound := range []struct {
 		moment, slack string
 		id            *int64
 	}{{f.Since, "-1 minute", &first}, {f.Until, "1 minute", &end}} {
-		text, cast, ok := parseMoment(bound.moment)
+		text, cast, ok := pg.ParseMoment(bound.moment)
 		if !ok {
 			continue
 		}
-		w := &conditions{args: &arguments{}}
-		w.add(cast+" + "+w.arg(bound.slack)+"::text::interval", text)
-		if err := s.pool.QueryRow(ctx, `SELECT `+firstReceived(w.String()), *w.args...).Scan(bound.id); err != nil {
+		w := &pg.Conditions{Args: &pg.Arguments{}}
+		w.Add(cast+" + "+w.Arg(bound.slack)+"::text::interval", text)
+		if err := s.Pool.QueryRow(ctx, `SELECT `+FirstReceived(w.String()), *w.Args...).Scan(bound.id); err != nil {
 			return first, end, err
 		}
 	}
@@ -171,6 +173,6 @@ func (f EventFilter) Reopen(now time.Time, statuses ...string) ReopenFilter {
 		statuses = slices.DeleteFunc(statuses, func(status string) bool { return status == "processed" })
 	}
 	r := ReopenFilter{Statuses: statuses, Source: f.Source, Type: f.Type, EventID: f.EventID, Error: f.Error}
-	r.Since, r.Until = momentTime(f.Since), momentTime(f.Until)
+	r.Since, r.Until = MomentTime(f.Since), MomentTime(f.Until)
 	return r
 }

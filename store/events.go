@@ -8,10 +8,12 @@ import (
 	"rollcall/facts"
 
 	"github.com/jackc/pgx/v5"
+
+	"rollcall/store/pg"
 )
 
-// sources are those that an event can come from.
-var sources = []string{"stripe", "clerk", "platform"}
+// Sources are those that an event can come from.
+var Sources = []string{"stripe", "clerk", "platform"}
 
 // Event is a row of the inbox. Its JSON is the API's.
 type Event struct {
@@ -37,8 +39,8 @@ type Event struct {
 	Notes   []string        `json:"notes,omitempty"` // which fields were passed over, see PassedOver
 }
 
-// told is the event as readers take it.
-func (e Event) told() facts.Event {
+// Told is the event as readers take it.
+func (e Event) Told() facts.Event {
 	return facts.Event{Source: e.Source, ID: e.EventID, Type: e.Type, Account: e.Account, Livemode: e.Livemode, OccurredAt: e.OccurredAt, ReceivedAt: e.ReceivedAt, Payload: e.Payload}
 }
 
@@ -48,16 +50,16 @@ func (e Event) PassedOver(read Reader) []string {
 	if e.Payload == nil {
 		return nil
 	}
-	set, err := read(e.told())
+	set, err := read(e.Told())
 	if err != nil {
 		return nil
 	}
 	return set.Notes
 }
 
-// selectEvents reads all that scanEvent scans. Payload, headers and what more
+// SelectEvents reads all that scanEvent scans. Payload, headers and what more
 // there is are SQL.
-func selectEvents(payload, headers string, more ...string) string {
+func SelectEvents(payload, headers string, more ...string) string {
 	return `
 		SELECT
 			e.id,
@@ -79,14 +81,14 @@ func selectEvents(payload, headers string, more ...string) string {
 		FROM webhook_events e`
 }
 
-// oneEvent is scanEvent for a row without more.
-func oneEvent(row pgx.CollectableRow) (Event, error) { return scanEvent(row) }
+// OneEvent is scanEvent for a row without more.
+func OneEvent(row pgx.CollectableRow) (Event, error) { return ScanEvent(row) }
 
-func scanEvent(row pgx.CollectableRow, more ...any) (e Event, err error) {
+func ScanEvent(row pgx.CollectableRow, more ...any) (e Event, err error) {
 	var payload, headers *string
 	err = row.Scan(append([]any{&e.ID, &e.Source, &e.EventID, &e.Type, &e.Account, &e.APIVersion, &e.Livemode, &e.OccurredAt, &e.ReceivedAt,
 		&e.Status, &e.Attempts, &e.LastError, &e.ProcessedAt, &e.PrunedAt, &e.PrunedFor, &payload, &headers}, more...)...)
-	e.OccurredAt, e.ReceivedAt, e.ProcessedAt, e.PrunedAt = e.OccurredAt.UTC(), e.ReceivedAt.UTC(), utc(e.ProcessedAt), utc(e.PrunedAt)
+	e.OccurredAt, e.ReceivedAt, e.ProcessedAt, e.PrunedAt = e.OccurredAt.UTC(), e.ReceivedAt.UTC(), pg.UTC(e.ProcessedAt), pg.UTC(e.PrunedAt)
 	if payload != nil {
 		e.Payload = json.RawMessage(*payload)
 	}
@@ -96,11 +98,11 @@ func scanEvent(row pgx.CollectableRow, more ...any) (e Event, err error) {
 	return e, err
 }
 
-// someEvents is how many of the events that fail, or wait, are looked at.
-const someEvents = 10_000
+// SomeEvents is how many of the events that fail, or wait, are looked at.
+const SomeEvents = 10_000
 
-// kindsSQL hops through the sources and types of events in their index.
-const kindsSQL = `
+// KindsSQL hops through the sources and types of events in their index.
+const KindsSQL = `
 		WITH RECURSIVE kinds AS (
 			(SELECT source, type FROM webhook_events ORDER BY source, type LIMIT 1)
 			UNION ALL
@@ -117,10 +119,10 @@ const kindsSQL = `
 			) next
 		)`
 
-// firstReceived is SQL for the id from which on events were received at a moment
+// FirstReceived is SQL for the id from which on events were received at a moment
 // or later. Ids follow the order of arrival but for the length of an insert, so
 // that it is found by halving: no index on the time has to be kept.
-func firstReceived(moment string) string {
+func FirstReceived(moment string) string {
 	return `(
 			WITH RECURSIVE search AS (
 				SELECT

@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"rollcall/store"
+	"rollcall/store/customers"
 )
 
 // The law: whatever was told, an explanation adds up to the row, and every fact
@@ -30,11 +31,11 @@ func TestExplanationAddsUp(t *testing.T) {
 			t.Fatalf("%v", err)
 		}
 		for _, at := range all {
-			c, err := h.store.Customer(context.Background(), at[0], at[1])
+			c, err := customers.New(h.store).Customer(context.Background(), at[0], at[1])
 			if err != nil {
 				t.Fatalf("%v", err)
 			}
-			e, err := h.store.Explain(context.Background(), at[0], at[1])
+			e, err := customers.New(h.store).Explain(context.Background(), at[0], at[1])
 			if err != nil {
 				t.Fatalf("%v", err)
 			}
@@ -52,7 +53,7 @@ func collectPairs(rows pgx.Rows) ([][2]string, error) {
 }
 
 // unexplained lists what an explanation leaves open of a customer.
-func unexplained(c store.Customer, e store.Explanation) (wrong []string) {
+func unexplained(c customers.Customer, e customers.Explanation) (wrong []string) {
 	check := func(what string, want, got any) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			wrong = append(wrong, what+" (-row +explained): "+diff)
@@ -91,8 +92,8 @@ func unexplained(c store.Customer, e store.Explanation) (wrong []string) {
 }
 
 // astray lists facts whose explanation does not end at the store that they are in.
-func astray(e store.Explanation) (wrong []string) {
-	check := func(ref string, r *store.StoreReason) {
+func astray(e customers.Explanation) (wrong []string) {
+	check := func(ref string, r *customers.StoreReason) {
 		switch {
 		case r == nil:
 			wrong = append(wrong, ref+" is in the store for no reason")
@@ -138,7 +139,7 @@ func sumOf(all []store.Money) map[string]int64 {
 	return sum
 }
 
-func moneyOf(all []store.TotalReason) []store.Money {
+func moneyOf(all []customers.TotalReason) []store.Money {
 	out := []store.Money{}
 	for _, t := range all {
 		out = append(out, t.Money)
@@ -146,25 +147,25 @@ func moneyOf(all []store.TotalReason) []store.Money {
 	return out
 }
 
-func coursesOf(c store.Customer) (all []string) {
+func coursesOf(c customers.Customer) (all []string) {
 	for _, course := range c.Courses {
 		all = append(all, course.ID+" "+course.Title+" true")
 	}
 	return all
 }
 
-func coursesOfExplanation(e store.Explanation) (all []string) {
+func coursesOfExplanation(e customers.Explanation) (all []string) {
 	for _, course := range e.Courses {
 		all = append(all, fmt.Sprint(course.ID, " ", course.Title, " ", len(course.Because) > 0))
 	}
 	return all
 }
 
-func typeOf(e store.Explanation) string {
+func typeOf(e customers.Explanation) string {
 	switch {
 	case len(e.Subscriptions) > 0:
 		return "subscription"
-	case slices.ContainsFunc(e.Payments, func(p store.PaymentFact) bool { return p.Gross.Amount > 0 }):
+	case slices.ContainsFunc(e.Payments, func(p customers.PaymentFact) bool { return p.Gross.Amount > 0 }):
 		return "paying"
 	}
 	return "lead"
@@ -172,7 +173,7 @@ func typeOf(e store.Explanation) string {
 
 // dangling lists refs that name no fact, addresses that nobody gave and origins
 // that are no event of the inbox.
-func dangling(e store.Explanation) (wrong []string) {
+func dangling(e customers.Explanation) (wrong []string) {
 	var all []store.Origin
 	facts := map[string]bool{}
 	note := func(ref string, origins []store.Origin) {
@@ -235,7 +236,7 @@ func dangling(e store.Explanation) (wrong []string) {
 	return wrong
 }
 
-func refsOf(e store.Explanation) [][]string {
+func refsOf(e customers.Explanation) [][]string {
 	all := [][]string{e.Type.Because, e.Status.Because, e.Source.Because}
 	for _, t := range e.TotalSpent {
 		all = append(all, t.Because)

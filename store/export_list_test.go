@@ -12,14 +12,16 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 
-	"rollcall/store"
+	"rollcall/store/customers"
+	"rollcall/store/pg"
+	"rollcall/store/status"
 )
 
 // exported collects what an export writes.
-func exported(t testing.TB, l *lists, f store.Filter) (all []store.Customer) {
+func exported(t testing.TB, l *lists, f customers.Filter) (all []customers.Customer) {
 	t.Helper()
 	calls := 0
-	err := l.ExportCustomers(t.Context(), f, func(some []store.Customer) error {
+	err := customers.New(l.Store).ExportCustomers(t.Context(), f, func(some []customers.Customer) error {
 		if calls++; (calls == 1) != (len(some) == 0) {
 			t.Errorf("%+v: call %d with %d customers", f, calls, len(some))
 		}
@@ -33,10 +35,10 @@ func exported(t testing.TB, l *lists, f store.Filter) (all []store.Customer) {
 }
 
 // listed pages through a list.
-func listed(t testing.TB, l *lists, f store.Filter) (all []store.Customer) {
+func listed(t testing.TB, l *lists, f customers.Filter) (all []customers.Customer) {
 	t.Helper()
 	for f.Limit = 100; ; {
-		page, next, err := l.Customers(t.Context(), f)
+		page, next, err := customers.New(l.Store).Customers(t.Context(), f)
 		if err != nil {
 			t.Fatalf("%+v: %v", f, err)
 		}
@@ -56,7 +58,7 @@ func TestExportIsTheList(t *testing.T) {
 			courses = (SELECT coalesce(jsonb_agg(jsonb_build_object('id', id, 'progress', 33.5)), '[]') FROM unnest(course_ids) id),
 			subscriptions = '[{"id": "sub_1", "status": "active", "plan": "\"Pro\"", "amount": 1900, "currency": "usd"}]',
 			source_kind = 'free_course', source_product_id = 'store_a_p2'`)
-	for _, f := range []store.Filter{{}, {Type: "lead"}, {Status: "inactive"}, {Course: "shared"}, {Product: "store_a_p1"}, {NotProduct: "store_a_p1"}, {Course: "shared", ProgressMin: "30"},
+	for _, f := range []customers.Filter{{}, {Type: "lead"}, {Status: "inactive"}, {Course: "shared"}, {Product: "store_a_p1"}, {NotProduct: "store_a_p1"}, {Course: "shared", ProgressMin: "30"},
 		{Source: "free_course", SpentMin: "9.95"}, {Query: "mixing"}, {Query: "ada"}, {Query: "nobody"}} {
 		for _, f.Sort = range allSorts {
 			f.Store = "store_a"
@@ -66,7 +68,7 @@ func TestExportIsTheList(t *testing.T) {
 		}
 	}
 	for _, nobody := range []string{"none", "a\x00", "\xff"} {
-		if got := exported(t, l, store.Filter{Store: nobody}); len(got) != 0 {
+		if got := exported(t, l, customers.Filter{Store: nobody}); len(got) != 0 {
 			t.Errorf("%q: %v", nobody, got)
 		}
 	}
@@ -81,7 +83,7 @@ func TestExportOfMany(t *testing.T) {
 			SELECT 'store_a', 'p' || i || '@example.com', CASE WHEN i % 3 > 0 THEN now() - i % 100 * interval '1 s' END
 			FROM generate_series(1, $1::int) i`, n)
 		for _, sort := range []string{"-last_activity", "email"} {
-			f := store.Filter{Store: "store_a", Sort: sort}
+			f := customers.Filter{Store: "store_a", Sort: sort}
 			if diff := gocmp.Diff(listed(t, l, f), exported(t, l, f)); diff != "" {
 				t.Errorf("%d by %s: -list +export\n%s", n, sort, diff)
 			}
@@ -98,13 +100,13 @@ func TestExportIsOfOneMoment(t *testing.T) {
 		SELECT 'store_a', 'p' || i || '@example.com', '2026-01-01'::timestamptz - i * interval '1 min'
 		FROM generate_series(1, 3000) i`)
 	var want, got []string
-	for _, c := range listed(t, l, store.Filter{Store: "store_a"}) {
+	for _, c := range listed(t, l, customers.Filter{Store: "store_a"}) {
 		if c.Email != "p2990@example.com" {
 			want = append(want, c.ID)
 		}
 	}
 	calls := 0
-	err := l.ExportCustomers(t.Context(), store.Filter{Store: "store_a"}, func(some []store.Customer) error {
+	err := customers.New(l.Store).ExportCustomers(t.Context(), customers.Filter{Store: "store_a"}, func(some []customers.Customer) error {
 		if calls++; calls == 2 {
 			l.exec(t, `UPDATE customers SET last_activity_at = '2026-01-02'::timestamptz + id * interval '1 s'`)
 			l.exec(t, `INSERT INTO customers (store_id, email) VALUES ('store_a', 'new@example.com')`)
@@ -126,8 +128,8 @@ func TestExportHoldsNoConnection(t *testing.T) {
 	l.fill(t, 30)
 	hang, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	err := l.ExportCustomers(t.Context(), store.Filter{Store: "store_a"}, func(some []store.Customer) error {
-		for l.Pool().AcquiredConns() > 0 && len(some) > 0 { // what is read ahead is given back soon
+	err := customers.New(l.Store).ExportCustomers(t.Context(), customers.Filter{Store: "store_a"}, func(some []customers.Customer) error {
+		for status.New(l.Store).PoolStats().AcquiredConns() > 0 && len(some) > 0 { // what is read ahead is given back soon
 			if hang.Err() != nil {
 				return errors.New("a connection is held while the reader has not read on")
 			}
@@ -144,11 +146,11 @@ func TestExportHoldsNoConnection(t *testing.T) {
 func TestExportEndsEarly(t *testing.T) {
 	l := openLists(t)
 	l.fill(t, 30)
-	f := store.Filter{Store: "store_a"}
+	f := customers.Filter{Store: "store_a"}
 	enough := errors.New("enough")
 	for _, at := range []int{1, 2} {
 		calls := 0
-		err := l.ExportCustomers(t.Context(), f, func([]store.Customer) error {
+		err := customers.New(l.Store).ExportCustomers(t.Context(), f, func([]customers.Customer) error {
 			if calls++; calls == at {
 				return enough
 			}
@@ -159,7 +161,7 @@ func TestExportEndsEarly(t *testing.T) {
 		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	err := l.ExportCustomers(ctx, f, func([]store.Customer) error { cancel(); return nil })
+	err := customers.New(l.Store).ExportCustomers(ctx, f, func([]customers.Customer) error { cancel(); return nil })
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
@@ -186,16 +188,16 @@ func TestParseExport(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		f, err := store.ParseExport("store_a", q)
-		var bad *store.BadParam
+		f, err := customers.ParseExport("store_a", q)
+		var bad *pg.BadParam
 		if want == "" && (err != nil || f.Store != "store_a") || want != "" && (!errors.As(err, &bad) || !strings.HasPrefix(err.Error(), want)) {
 			t.Errorf("%.40q: %+v, %v", query, f, err)
 		}
 	}
-	var bad *store.BadParam
-	never := func([]store.Customer) error { return fmt.Errorf("called") }
-	for _, f := range []store.Filter{{Sort: "x"}, {Type: "x"}, {Cursor: "x"}} {
-		if err := open(t).ExportCustomers(t.Context(), f, never); !errors.As(err, &bad) {
+	var bad *pg.BadParam
+	never := func([]customers.Customer) error { return fmt.Errorf("called") }
+	for _, f := range []customers.Filter{{Sort: "x"}, {Type: "x"}, {Cursor: "x"}} {
+		if err := customers.New(open(t)).ExportCustomers(t.Context(), f, never); !errors.As(err, &bad) {
 			t.Errorf("%+v: %v", f, err)
 		}
 	}

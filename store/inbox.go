@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"rollcall/store/pg"
 )
 
 // NewEvent is a verified webhook on its way into the inbox.
@@ -34,15 +36,15 @@ type Inserted struct {
 // When it returns without error every event is committed (now or before).
 // Duplicates within events are allowed: the first becomes the row.
 func (s *Store) InsertEvents(ctx context.Context, events []NewEvent) (_ []Inserted, err error) {
-	defer wrap(&err, "store.InsertEvents(%d)", len(events))
-	in, err := insertEvents(ctx, s.pool, events)
-	if Unavailable(err) {
-		s.written.doubt()
+	defer pg.Wrap(&err, "store.InsertEvents(%d)", len(events))
+	in, err := insertEvents(ctx, s.Pool, events)
+	if pg.Unavailable(err) {
+		s.Written.Doubt()
 	}
 	return in, err
 }
 
-func insertEvents(ctx context.Context, q querier, events []NewEvent) ([]Inserted, error) {
+func insertEvents(ctx context.Context, q pg.Querier, events []NewEvent) ([]Inserted, error) {
 	n := len(events)
 	var (
 		sources, ids, types, accounts, versions = make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]string, n)

@@ -12,16 +12,17 @@ import (
 
 	"rollcall/facts"
 	"rollcall/store"
+	"rollcall/store/inbox"
 )
 
 // changed tells what became of an event's word, a line for each fact.
 func changed(t testing.TB, s *store.Store, ref string) (lines []string) {
 	t.Helper()
-	event, err := s.Event(t.Context(), ref)
+	event, err := inbox.New(s).Event(t.Context(), ref)
 	if err != nil {
 		t.Fatal(err)
 	}
-	all, _, err := s.EventFacts(t.Context(), event, facts.Read)
+	all, _, err := inbox.New(s).EventFacts(t.Context(), event, facts.Read)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,11 +94,11 @@ func TestEventFactsNotKept(t *testing.T) {
 		if want == nil {
 			continue
 		}
-		event, err := s.Event(t.Context(), events[i].EventID)
+		event, err := inbox.New(s).Event(t.Context(), events[i].EventID)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := s.EventFacts(t.Context(), event, facts.Read); !errors.As(err, want) {
+		if _, _, err := inbox.New(s).EventFacts(t.Context(), event, facts.Read); !errors.As(err, want) {
 			t.Errorf("%s: %v", event.Type, err)
 		}
 	}
@@ -111,11 +112,11 @@ func TestEventFactsOfFixtures(t *testing.T) {
 	apply(t, s, events, 7)
 	stands, told := map[string]bool{}, map[string]bool{}
 	for _, e := range events {
-		event, err := s.Event(t.Context(), e.EventID)
+		event, err := inbox.New(s).Event(t.Context(), e.EventID)
 		if err != nil {
 			t.Fatal(err)
 		}
-		all, _, err := s.EventFacts(context.Background(), event, facts.Read)
+		all, _, err := inbox.New(s).EventFacts(context.Background(), event, facts.Read)
 		if err != nil {
 			if event.Status != "ignored" || !strings.Contains(*event.LastError, err.Error()) {
 				t.Errorf("%s is %s: %v", e.EventID, event.Status, err)
@@ -124,11 +125,11 @@ func TestEventFactsOfFixtures(t *testing.T) {
 		}
 		for _, f := range all {
 			told[f.Ref] = true
-			stands[f.Ref] = stands[f.Ref] || f.Standing == store.Stands || f.Standing == store.Partly
-			if e.Type == "session.created" && f.Standing == store.Newer {
+			stands[f.Ref] = stands[f.Ref] || f.Standing == inbox.Stands || f.Standing == inbox.Partly
+			if e.Type == "session.created" && f.Standing == inbox.Newer {
 				continue // a later sign-in: nobody keeps whose word that is
 			}
-			if f.Standing == store.NotKept || (f.Newer != nil) != (f.Standing == store.Newer || f.Standing == store.Partly) || (len(f.Words()) == 0) != (f.Standing == store.Named) {
+			if f.Standing == inbox.NotKept || (f.Newer != nil) != (f.Standing == inbox.Newer || f.Standing == inbox.Partly) || (len(f.Words()) == 0) != (f.Standing == inbox.Named) {
 				t.Errorf("%s: %s %s %v", e.EventID, f.Ref, f.Standing, f.Words())
 			}
 		}
@@ -144,7 +145,7 @@ func TestEventFactsOfFixtures(t *testing.T) {
 }
 
 func TestEventFactWords(t *testing.T) {
-	f := store.EventFact{Says: map[string]any{"b": "x", "a": 12345678.0, "empty": "", "none": nil, "paid": false, "list": []any{"<", 1.5}}}
+	f := inbox.EventFact{Says: map[string]any{"b": "x", "a": 12345678.0, "empty": "", "none": nil, "paid": false, "list": []any{"<", 1.5}}}
 	if got := fmt.Sprint(f.Words()); got != `[[a 12345678] [b x] [list ["\u003c",1.5]] [paid false]]` {
 		t.Error(got)
 	}
@@ -159,11 +160,11 @@ func TestEventNotes(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, want := range []bool{true, false} {
-		event, err := s.Event(t.Context(), fmt.Sprint(in[i].ID))
+		event, err := inbox.New(s).Event(t.Context(), fmt.Sprint(in[i].ID))
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, notes, err := s.EventFacts(t.Context(), event, facts.Read)
+		_, notes, err := inbox.New(s).EventFacts(t.Context(), event, facts.Read)
 		if err != nil || (len(notes) == 1 && strings.Contains(notes[0], "enrolled_at")) != want || !slices.Equal(notes, event.PassedOver(facts.Read)) {
 			t.Errorf("%s: %q %v", event.Type, notes, err)
 		}

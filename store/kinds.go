@@ -24,13 +24,13 @@ type FactKind struct {
 	Plan    string    // SQL of the rows that one is about, see planSQL
 
 	// Keys are those of the rows that a set tells of.
-	Keys func(facts.Set) []rowKey
+	Keys func(facts.Set) []RowKey
 }
 
 // FactKinds are all kinds of facts, in the order in which they are listed.
 var FactKinds = []FactKind{
 	{
-		Name:    enrollment,
+		Name:    Enrollment,
 		Alias:   "e",
 		Table:   "enrollments",
 		Key:     [2]string{"course_id", "person"},
@@ -39,12 +39,12 @@ var FactKinds = []FactKind{
 		History: "courses",
 		Plan:    enrollmentPlan,
 		Label:   "enrollment of %[2]s in course %[1]s",
-		Keys: func(set facts.Set) []rowKey {
-			return keysIn(set.Enrollments, func(f facts.Enrollment) rowKey { return rowKey{enrollment, f.CourseID, f.Person} })
+		Keys: func(set facts.Set) []RowKey {
+			return keysIn(set.Enrollments, func(f facts.Enrollment) RowKey { return RowKey{Enrollment, f.CourseID, f.Person} })
 		},
 	},
 	{
-		Name:    payment,
+		Name:    Payment,
 		Alias:   "p",
 		Table:   "payments",
 		Key:     [2]string{"account", "id"},
@@ -53,12 +53,12 @@ var FactKinds = []FactKind{
 		Lock:    "pay:",
 		History: "courses",
 		Plan:    paymentPlan,
-		Keys: func(set facts.Set) []rowKey {
-			return keysIn(set.Payments, func(f facts.Payment) rowKey { return rowKey{payment, f.Account, f.ID} })
+		Keys: func(set facts.Set) []RowKey {
+			return keysIn(set.Payments, func(f facts.Payment) RowKey { return RowKey{Payment, f.Account, f.ID} })
 		},
 	},
 	{
-		Name:    subscription,
+		Name:    Subscription,
 		Alias:   "s",
 		Table:   "subscriptions",
 		Key:     [2]string{"account", "id"},
@@ -67,28 +67,28 @@ var FactKinds = []FactKind{
 		Lock:    "sub:",
 		History: "subscriptions",
 		Plan:    subscriptionPlan,
-		Keys: func(set facts.Set) []rowKey {
-			return keysIn(set.Subscriptions, func(f facts.Subscription) rowKey { return rowKey{subscription, f.Account, f.ID} })
+		Keys: func(set facts.Set) []RowKey {
+			return keysIn(set.Subscriptions, func(f facts.Subscription) RowKey { return RowKey{Subscription, f.Account, f.ID} })
 		},
 	},
 }
 
-func keysIn[F any](said []F, key func(F) rowKey) (keys []rowKey) {
+func keysIn[F any](said []F, key func(F) RowKey) (keys []RowKey) {
 	for _, f := range said {
 		keys = append(keys, key(f))
 	}
 	return keys
 }
 
-// kindOf finds a kind by its name.
-func kindOf(name string) FactKind {
+// KindOf finds a kind by its name.
+func KindOf(name string) FactKind {
 	return FactKinds[slices.IndexFunc(FactKinds, func(k FactKind) bool { return k.Name == name })]
 }
 
 // byKind splits keys into the two columns that SQL unnests, kind by kind.
-func byKind(keys []rowKey) iter.Seq2[FactKind, [2][]string] {
+func byKind(keys []RowKey) iter.Seq2[FactKind, [2][]string] {
 	return func(yield func(FactKind, [2][]string) bool) {
-		columns := keyArrays(keys)
+		columns := KeyArrays(keys)
 		for _, k := range FactKinds {
 			if c, ok := columns[k.Name]; ok && !yield(k, c) {
 				return
@@ -97,11 +97,11 @@ func byKind(keys []rowKey) iter.Seq2[FactKind, [2][]string] {
 	}
 }
 
-// unionAll joins queries of each kind, but those that are empty.
-func unionAll(about func(FactKind) string) string { return joinKinds("\nUNION ALL\n", about) }
+// UnionAll joins queries of each kind, but those that are empty.
+func UnionAll(about func(FactKind) string) string { return joinKinds("\nUNION ALL\n", about) }
 
-// perKind lists SQL about each kind.
-func perKind(about func(FactKind) string) string { return joinKinds(", ", about) }
+// PerKind lists SQL about each kind.
+func PerKind(about func(FactKind) string) string { return joinKinds(", ", about) }
 
 func joinKinds(between string, about func(FactKind) string) string {
 	var parts []string
@@ -114,23 +114,23 @@ func joinKinds(between string, about func(FactKind) string) string {
 }
 
 // rowsIn are the rows that a set tells of.
-func rowsIn(set facts.Set) (keys []rowKey) {
+func rowsIn(set facts.Set) (keys []RowKey) {
 	for _, k := range FactKinds {
 		keys = append(keys, k.Keys(set)...)
 	}
 	return keys
 }
 
-// key is SQL for the key of a row that goes by an alias.
-func (k FactKind) key(alias string) string {
+// KeySQL is SQL for the key of a row that goes by an alias.
+func (k FactKind) KeySQL(alias string) string {
 	return fmt.Sprintf("%[1]s.%[2]s, %[1]s.%[3]s", alias, k.Key[0], k.Key[1])
 }
 
-// keyOf is the key of a row of a kind: its two columns.
-func keyOf(kind, a, b string) rowKey { return rowKey{kind, a, b} }
+// KeyOf is the key of a row of a kind: its two columns.
+func KeyOf(kind, a, b string) RowKey { return RowKey{kind, a, b} }
 
 // isOf tells whether a row is of a kind.
-func (k rowKey) isOf(kind FactKind) bool { return k.kind == kind.Name }
+func (k RowKey) isOf(kind FactKind) bool { return k.Kind == kind.Name }
 
 // is is SQL for whether a row that goes by an alias has the key (a, b) of another.
 func (k FactKind) is(alias, other string) string {
@@ -145,8 +145,8 @@ func (k FactKind) resolved() []string {
 	return append([]string{"store_id", "customer_email", "unattached"}, k.Derived...)
 }
 
-// given is SQL for the rows with the keys $1 and $2, by an alias.
-func (k FactKind) given(alias string) string {
+// GivenRows is SQL for the rows with the keys $1 and $2, by an alias.
+func (k FactKind) GivenRows(alias string) string {
 	return `
 		FROM unnest($1::text[], $2::text[]) AS k(a, b)
 		JOIN ` + k.Table + ` ` + alias + ` ON ` + k.is(alias, "k")
@@ -237,9 +237,9 @@ func (c IdentityColumn) address(alias string) string {
 	return ""
 }
 
-// namesAddress is SQL for whether a row of a table, by its alias, names an
+// NamesAddress is SQL for whether a row of a table, by its alias, names an
 // address of the array given.
-func namesAddress(table, alias, addresses string) string {
+func NamesAddress(table, alias, addresses string) string {
 	var ways []string
 	for _, c := range identityColumns {
 		switch address := c.address(alias); {
@@ -255,4 +255,4 @@ func namesAddress(table, alias, addresses string) string {
 	return "(" + strings.Join(ways, " OR ") + ")"
 }
 
-const leaningSQL = `SELECT DISTINCT customer_id FROM facts WHERE leans && $1::text[] AND customer_id IS NOT NULL`
+const LeaningSQL = `SELECT DISTINCT customer_id FROM facts WHERE leans && $1::text[] AND customer_id IS NOT NULL`

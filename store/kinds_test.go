@@ -54,7 +54,7 @@ func TestColumnsThatNamePeople(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
-	rows, err := s.pool.Query(t.Context(), `
+	rows, err := s.Pool.Query(t.Context(), `
 		SELECT c.table_name || '.' || c.column_name, c.column_name || ' ' || coalesce(col_description(format('%I', c.table_name)::regclass, c.ordinal_position), '')
 		FROM information_schema.columns c
 		JOIN information_schema.tables t USING (table_schema, table_name)
@@ -101,7 +101,7 @@ func TestFactsAreLookedUp(t *testing.T) {
 	}
 	t.Cleanup(s.Close)
 	for _, sql := range plans.Many {
-		if _, err := s.pool.Exec(t.Context(), sql); err != nil {
+		if _, err := s.Pool.Exec(t.Context(), sql); err != nil {
 			t.Fatalf("%s: %v", sql, err)
 		}
 	}
@@ -111,10 +111,10 @@ func TestFactsAreLookedUp(t *testing.T) {
 	}{
 		"how many a customer has": {`SELECT id, (SELECT count(*) FROM facts WHERE customer_id = c.id) FROM unnest($1::bigint[]) AS c(id)`, []any{[]int64{1, 2}}},
 		"whether one has any":     {`SELECT id FROM unnest($1::bigint[]) AS c(id) WHERE NOT EXISTS (SELECT FROM facts WHERE customer_id = c.id)`, []any{[]int64{1, 2}}},
-		"who leans on a person":   {leaningSQL, []any{[]string{"user:user_1"}}},
+		"who leans on a person":   {LeaningSQL, []any{[]string{"user:user_1"}}},
 	} {
 		for _, mode := range []string{"force_custom_plan", "force_generic_plan"} {
-			err := s.look(t.Context(), func(tx pgx.Tx) error {
+			err := s.Snapshot(t.Context(), func(tx pgx.Tx) error {
 				_, err := tx.Exec(t.Context(), `SET LOCAL plan_cache_mode = `+mode)
 				for _, scan := range plans.Explain(t, tx, q.sql, q.args...).Scans() {
 					t.Errorf("%s, %s: %s", name, mode, scan)
@@ -136,11 +136,11 @@ func TestFactsView(t *testing.T) {
 	}
 	t.Cleanup(s.Close)
 	for _, sql := range plans.Many {
-		if _, err := s.pool.Exec(t.Context(), sql); err != nil {
+		if _, err := s.Pool.Exec(t.Context(), sql); err != nil {
 			t.Fatalf("%s: %v", sql, err)
 		}
 	}
-	rows, err := s.pool.Query(t.Context(), `SELECT DISTINCT kind FROM facts`)
+	rows, err := s.Pool.Query(t.Context(), `SELECT DISTINCT kind FROM facts`)
 	if err != nil {
 		t.Fatal(err)
 	}

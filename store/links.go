@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"rollcall/facts"
+	"rollcall/store/pg"
 )
 
 // Links lead from what a fact names to the store and the person it belongs to:
@@ -19,11 +20,11 @@ import (
 
 // Relations of links.
 const (
-	ownerLink   = "owner"   // store → user
-	accountLink = "account" // store → Stripe account
-	storeLink   = "store"   // product → store, or its owner
-	stripeLink  = "stripe"  // product → Stripe price or product
-	addressLink = "address" // user → verified address
+	OwnerLink   = "owner"   // store → user
+	AccountLink = "account" // store → Stripe account
+	StoreLink   = "store"   // product → store, or its owner
+	StripeLink  = "stripe"  // product → Stripe price or product
+	AddressLink = "address" // user → verified address
 )
 
 // What a subject names when it names no price, or no product of Stripe's, any more.
@@ -58,28 +59,28 @@ func (n *namings) name(relation, subject, object string, withdrawn bool, v facts
 func linksOf(set facts.Set) (n namings) {
 	for _, f := range set.Stores {
 		if f.Version != "" {
-			n.name(ownerLink, f.ID, f.OwnerUserID, slices.Contains(f.Withdrawn, "owner_user_id"), f.Version)
-			n.name(accountLink, f.ID, f.StripeAccountID, slices.Contains(f.Withdrawn, "stripe_account_id"), f.Version)
+			n.name(OwnerLink, f.ID, f.OwnerUserID, slices.Contains(f.Withdrawn, "owner_user_id"), f.Version)
+			n.name(AccountLink, f.ID, f.StripeAccountID, slices.Contains(f.Withdrawn, "stripe_account_id"), f.Version)
 		}
 	}
 	for _, f := range set.Products {
 		if f.Version == "" {
 			continue
 		}
-		n.name(storeLink, f.ID, f.StoreRef, slices.Contains(f.Withdrawn, "store_id"), f.Version)
+		n.name(StoreLink, f.ID, f.StoreRef, slices.Contains(f.Withdrawn, "store_id"), f.Version)
 		for _, id := range append(slices.Clone(f.StripePriceIDs), f.StripeProductIDs...) {
-			n.name(stripeLink, f.ID, id, false, f.Version)
+			n.name(StripeLink, f.ID, id, false, f.Version)
 		}
 		if slices.Contains(f.Withdrawn, "stripe_price_ids") {
-			n.add(stripeLink, f.ID, noPrices, f.Version.Withdrawal())
+			n.add(StripeLink, f.ID, noPrices, f.Version.Withdrawal())
 		}
 		if slices.Contains(f.Withdrawn, "stripe_product_ids") {
-			n.add(stripeLink, f.ID, noProducts, f.Version.Withdrawal())
+			n.add(StripeLink, f.ID, noProducts, f.Version.Withdrawal())
 		}
 	}
 	for _, f := range set.Users {
 		if f.Version != "" {
-			n.name(addressLink, f.ID, f.Email, false, f.Version)
+			n.name(AddressLink, f.ID, f.Email, false, f.Version)
 		}
 	}
 	return n
@@ -92,7 +93,7 @@ type link struct{ relation, subject, object string }
 // facts lead: the subject named another object before, or the object belonged to
 // another subject. With w.everyone all are returned.
 func (w *work) saveLinks(ctx context.Context, set facts.Set) (changed []link, err error) {
-	defer wrap(&err, "store.saveLinks")
+	defer pg.Wrap(&err, "store.saveLinks")
 	n := linksOf(set)
 	if len(n.relations) == 0 {
 		return nil, nil
@@ -153,17 +154,17 @@ const saveLinksSQL = `
 // link ever named; of products theirs too. Addresses lead on to the customers of
 // Stripe who have them.
 func (w *work) linkedKeys(ctx context.Context, changed []link) (keys, refs, products []string, err error) {
-	defer wrap(&err, "store.linkedKeys(%d)", len(changed))
+	defer pg.Wrap(&err, "store.linkedKeys(%d)", len(changed))
 	var relations, subjects []string
 	for _, l := range changed {
 		relations, subjects = append(relations, l.relation), append(subjects, l.subject)
 		switch l.relation {
-		case storeLink: // every name of the product's leads to its store
-			relations, subjects = append(relations, stripeLink), append(subjects, l.subject)
+		case StoreLink: // every name of the product's leads to its store
+			relations, subjects = append(relations, StripeLink), append(subjects, l.subject)
 			products = append(products, l.subject)
-		case stripeLink:
+		case StripeLink:
 			products = append(products, l.subject)
-		case ownerLink:
+		case OwnerLink:
 			refs = append(refs, l.subject)
 		}
 	}
@@ -180,13 +181,13 @@ func (w *work) linkedKeys(ctx context.Context, changed []link) (keys, refs, prod
 	var l link
 	_, err = pgx.ForEachRow(rows, []any{&l.relation, &l.object}, func() error {
 		switch l.relation {
-		case ownerLink:
+		case OwnerLink:
 			keys, refs = append(keys, "store:"+l.object), append(refs, l.object)
-		case accountLink:
+		case AccountLink:
 			keys = append(keys, "account:"+l.object)
-		case stripeLink:
+		case StripeLink:
 			keys = append(keys, l.object)
-		case addressLink:
+		case AddressLink:
 			keys = append(keys, "mail:"+l.object)
 		}
 		return nil
@@ -204,12 +205,12 @@ func (w *work) linkedKeys(ctx context.Context, changed []link) (keys, refs, prod
 // of it.
 type pick func(link string) string
 
-func itsSubject(link string) string { return "(" + link + ").subject" }
+func ItsSubject(link string) string { return "(" + link + ").subject" }
 func itsObject(link string) string  { return "(" + link + ").object" }
 
-// allOfIt is a link as linkRow reads it; NULL if there is none.
-func allOfIt(link string) string {
-	return "CASE WHEN " + itsSubject(link) + " IS NOT NULL THEN to_jsonb(" + link + ") END"
+// AllOfIt is a link as linkRow reads it; NULL if there is none.
+func AllOfIt(link string) string {
+	return "CASE WHEN " + ItsSubject(link) + " IS NOT NULL THEN to_jsonb(" + link + ") END"
 }
 
 // linkOf is the object that a subject names at a time, or else the first after;
@@ -218,23 +219,23 @@ func linkOf(relation, subject, at string) string {
 	return itsObject("link_of('" + relation + "', " + subject + ", " + at + ")")
 }
 
-// linkTo picks from the link by which an object is named at a time, or else the
+// LinkTo picks from the link by which an object is named at a time, or else the
 // first after: by the subject that named it last.
-func linkTo(picked pick, relation, object, at string) string { //nolint:unparam // as its siblings take a time
+func LinkTo(picked pick, relation, object, at string) string { //nolint:unparam // as its siblings take a time
 	return picked("link_to('" + relation + "', " + object + ", " + at + ")")
 }
 
 // notWithdrawn leaves out links l that their subject took back before a time.
 func notWithdrawn(at string) string { return "NOT link_withdrawn(l, " + at + ")" }
 
-// storeOwned picks from the link of the store that a user owned at a time.
-func storeOwned(picked pick, user, at string) string {
+// StoreOwned picks from the link of the store that a user owned at a time.
+func StoreOwned(picked pick, user, at string) string {
 	return picked("store_owned(" + user + ", " + at + ")")
 }
 
-// storeNamed is the store that ref names at a time: by its id, which most do, or its
+// StoreNamed is the store that ref names at a time: by its id, which most do, or its
 // owner's.
-func storeNamed(ref, at string) string {
+func StoreNamed(ref, at string) string {
 	return "coalesce((SELECT s.id FROM stores s WHERE s.id = " + ref + "), store_named(" + ref + ", " + at + "))"
 }
 
@@ -246,11 +247,11 @@ func productHome(product, at string) string {
 
 // ownedLink is the link by which ref names a store, if it is its owner's.
 func ownedLink(ref, at string) string {
-	return `CASE WHEN (SELECT known.id FROM stores known WHERE known.id = ` + ref + `) IS NULL THEN ` + storeOwned(allOfIt, ref, at) + ` END`
+	return `CASE WHEN (SELECT known.id FROM stores known WHERE known.id = ` + ref + `) IS NULL THEN ` + StoreOwned(AllOfIt, ref, at) + ` END`
 }
 
-// addressOwner picks from the link of the user to whom what happened at an address
+// AddressOwner picks from the link of the user to whom what happened at an address
 // at a time belongs.
-func addressOwner(picked pick, email, at string) string {
+func AddressOwner(picked pick, email, at string) string {
 	return picked("address_owner(" + email + ", " + at + ")")
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"rollcall/facts"
+	"rollcall/store/pg"
 )
 
 // Locks keep two transactions from missing each other: one that brings a user
@@ -82,7 +83,7 @@ func (l locks) sorted() (hashes []int64, exclusive []bool) {
 
 // take waits for all keys of l, in order.
 func (l locks) take(ctx context.Context, tx pgx.Tx) (err error) {
-	defer wrap(&err, "locks.take(%d)", len(l))
+	defer pg.Wrap(&err, "locks.take(%d)", len(l))
 	if len(l) == 0 {
 		return nil
 	}
@@ -101,7 +102,7 @@ func enter(ctx context.Context, tx pgx.Tx, alone bool) error {
 
 // try takes all keys of l without waiting and tells whether it got them.
 func (l locks) try(ctx context.Context, tx pgx.Tx) (got bool, err error) {
-	defer wrap(&err, "locks.try(%d)", len(l))
+	defer pg.Wrap(&err, "locks.try(%d)", len(l))
 	if len(l) == 0 {
 		return true, nil
 	}
@@ -113,12 +114,12 @@ func (l locks) try(ctx context.Context, tx pgx.Tx) (got bool, err error) {
 }
 
 // The keys of facts, as their rows' leans column spells them.
-func payKey(account, id string) string { return "pay:" + account + "/" + id }
-func subKey(account, id string) string { return "sub:" + account + "/" + id }
-func cusKey(account, id string) string { return "cus:" + account + "/" + id }
+func payKey(account, id string) string       { return "pay:" + account + "/" + id }
+func subKey(account, id string) string       { return "sub:" + account + "/" + id }
+func CustomerLock(account, id string) string { return "cus:" + account + "/" + id }
 
 // lock is the key of a row's own lock.
-func (k rowKey) lock() string { return kindOf(k.kind).Lock + k.a + "/" + k.b }
+func (k RowKey) lock() string { return KindOf(k.Kind).Lock + k.A + "/" + k.B }
 
 // ownLocks are the keys of what a set says.
 func ownLocks(set facts.Set) locks {
@@ -131,7 +132,7 @@ func ownLocks(set facts.Set) locks {
 		}
 	}
 	for _, f := range set.StripeCustomers {
-		l.add(true, cusKey(f.Account, f.ID))
+		l.add(true, CustomerLock(f.Account, f.ID))
 		if f.Email != "" { // its payments go where the address leads
 			l.add(false, "mail:"+f.Email)
 		}

@@ -1,15 +1,19 @@
 package store
 
-import "context"
+import (
+	"context"
+
+	"rollcall/store/pg"
+)
 
 // MaySee tells whether a Clerk user owns the store or is a member of it. Of a
 // store that does not exist nobody is, by the same query.
 func (s *Store) MaySee(ctx context.Context, user, store string) (may bool, err error) {
-	defer wrap(&err, "store.MaySee(%q, %q)", user, store)
-	if user == "" || !storable(user) || !storable(store) {
+	defer pg.Wrap(&err, "store.MaySee(%q, %q)", user, store)
+	if user == "" || !pg.Storable(user) || !pg.Storable(store) {
 		return false, nil
 	}
-	err = s.pool.QueryRow(ctx, `
+	err = s.Pool.QueryRow(ctx, `
 		SELECT EXISTS (
 			SELECT
 			FROM stores

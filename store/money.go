@@ -17,9 +17,9 @@ var (
 // Digits is how many of an amount's digits come after the decimal point.
 func (m Money) Digits() int { return facts.Digits(m.Currency) }
 
-// add adds an amount of the same currency. Like minor_units, which sums them in SQL,
+// Add adds an amount of the same currency. Like minor_units, which sums them in SQL,
 // it stops at the most that there can be: a sum never turns negative.
-func (m *Money) add(amount int64) {
+func (m *Money) Add(amount int64) {
 	switch sum := m.Amount + amount; {
 	case m.Amount > 0 && amount > 0 && sum < 0:
 		m.Amount = math.MaxInt64

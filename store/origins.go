@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"rollcall/facts"
+	"rollcall/store/pg"
 )
 
 // Origin is where something that a fact says comes from. Facts keep the newest
@@ -32,13 +33,13 @@ type FromEvent struct {
 	Status     *string    `json:"status"`
 }
 
-// said are the versions of a fact, by what of it they are of.
-type said map[string]facts.Version
+// Said are the versions of a fact, by what of it they are of.
+type Said map[string]facts.Version
 
-// origins reads versions, the oldest first. Source is who said the fact: of a
+// Origins reads versions, the oldest first. Source is who said the fact: of a
 // payment who claims it, while the rest is Stripe's word. What came from one
 // place is one origin.
-func (v said) origins(source string) []Origin {
+func (v Said) Origins(source string) []Origin {
 	out := []Origin{}
 	for _, of := range slices.Sorted(maps.Keys(v)) {
 		p, ok := v[of].Provenance()
@@ -48,7 +49,7 @@ func (v said) origins(source string) []Origin {
 		o := Origin{Of: []string{of}, Via: p.Via, At: p.At}
 		if p.Event != "" {
 			o.Event = &FromEvent{Source: source, EventID: p.Event}
-			if _, isPayment := v[payment]; isPayment && of != payment {
+			if _, isPayment := v[Payment]; isPayment && of != Payment {
 				o.Event.Source = "stripe"
 			}
 		}
@@ -71,7 +72,7 @@ func (o Origin) same(other Origin) bool {
 	return o.Event == other.Event && o.Via == other.Via && o.At.Equal(other.At)
 }
 
-const eventsOfSQL = `
+const EventsOfSQL = `
 	SELECT
 		e.id,
 		e.source,
@@ -83,8 +84,8 @@ const eventsOfSQL = `
 	FROM unnest($1::text[], $2::text[]) AS k(source, event_id)
 	JOIN webhook_events e ON e.source = k.source AND e.event_id = k.event_id`
 
-// lookUp fills in the events of origins, of any number of facts, in one query.
-func lookUp(ctx context.Context, tx pgx.Tx, all ...[]Origin) error {
+// LookUp fills in the events of origins, of any number of facts, in one query.
+func LookUp(ctx context.Context, tx pgx.Tx, all ...[]Origin) error {
 	type key struct{ source, id string }
 	waiting := map[key][]*FromEvent{}
 	for _, origins := range all {
@@ -102,13 +103,13 @@ func lookUp(ctx context.Context, tx pgx.Tx, all ...[]Origin) error {
 	for k := range waiting {
 		sources, ids = append(sources, k.source), append(ids, k.id)
 	}
-	rows, err := tx.Query(ctx, eventsOfSQL, sources, ids)
+	rows, err := tx.Query(ctx, EventsOfSQL, sources, ids)
 	if err != nil {
 		return err
 	}
 	var e FromEvent
 	_, err = pgx.ForEachRow(rows, []any{&e.ID, &e.Source, &e.EventID, &e.Type, &e.OccurredAt, &e.ReceivedAt, &e.Status}, func() error {
-		e.OccurredAt, e.ReceivedAt = utc(e.OccurredAt), utc(e.ReceivedAt)
+		e.OccurredAt, e.ReceivedAt = pg.UTC(e.OccurredAt), pg.UTC(e.ReceivedAt)
 		for _, into := range waiting[key{e.Source, e.EventID}] {
 			*into = e
 		}

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"rollcall/store/pg"
 )
 
 // Waiting is an inbox row that waits to be applied.
@@ -18,8 +20,8 @@ type Waiting struct {
 // applied by now: nobody tried them within grace of their arrival, or within
 // grace of when the queue's back-off would have. Their jobs may be lost.
 func (s *Store) Overdue(ctx context.Context, grace time.Duration, limit int) (_ []Waiting, err error) {
-	defer wrap(&err, "store.Overdue")
-	rows, err := s.pool.Query(ctx, `
+	defer pg.Wrap(&err, "store.Overdue")
+	rows, err := s.Pool.Query(ctx, `
 		SELECT id, source, coalesce(traceparent, '')
 		FROM webhook_events
 		WHERE status = 'pending'

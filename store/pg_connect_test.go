@@ -9,6 +9,7 @@ import (
 	"rollcall/internal/testing/testdb"
 	"rollcall/migrations"
 	"rollcall/store"
+	"rollcall/store/pg"
 )
 
 // A host that is gone without a word, so that nothing refuses a connection to
@@ -53,7 +54,7 @@ func TestHostGone(t *testing.T) {
 func TestReadyNeedsTheSchema(t *testing.T) {
 	t.Parallel()
 	database := testdb.Postgres(t)
-	for schema, want := range map[int64]error{0: nil, migrations.Newest(): nil, migrations.Newest() + 1: store.ErrNotMigrated} {
+	for schema, want := range map[int64]error{0: nil, migrations.Newest(): nil, migrations.Newest() + 1: pg.ErrNotMigrated} {
 		s, err := store.Open(t.Context(), database, store.Options{Schema: schema})
 		if err != nil {
 			t.Fatal(err)

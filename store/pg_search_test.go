@@ -14,6 +14,8 @@ import (
 	"pgregory.net/rapid"
 
 	"rollcall/store"
+	"rollcall/store/customers"
+	"rollcall/store/status"
 )
 
 // called fills a store with people of these names ("": none), pN@x.example the
@@ -26,9 +28,9 @@ func (l *lists) called(t testing.TB, names ...string) {
 }
 
 // list returns who is on a page: their names, or addresses where they have none.
-func list(t testing.TB, s *store.Store, f store.Filter) (who []string) {
+func list(t testing.TB, s *store.Store, f customers.Filter) (who []string) {
 	t.Helper()
-	page, _, err := s.Customers(t.Context(), f)
+	page, _, err := customers.New(s).Customers(t.Context(), f)
 	if err != nil {
 		t.Fatalf("%+v: %v", f, err)
 	}
@@ -61,8 +63,8 @@ func TestSearch(t *testing.T) {
 		"ann@x": nil, "p9@x": {"Ann Marie Petit"}, "9@x.exa": {"Ann Marie Petit"}, "petit marie": {"Ann Marie Petit"}, "marie-petit": {"Ann Marie Petit"}, "annmarie": nil,
 	} {
 		for _, budget := range []int{5000, 1} {
-			l.SetWalkBudget(budget)
-			got := list(t, l.Store, store.Filter{Store: "s1", Query: q, Sort: "first_seen"})
+			l.Store.WalkBudget = budget
+			got := list(t, l.Store, customers.Filter{Store: "s1", Query: q, Sort: "first_seen"})
 			if diff := gocmp.Diff(want, got); diff != "" {
 				t.Errorf("%s: -want +got\n%s", q, diff)
 			}
@@ -70,7 +72,7 @@ func TestSearch(t *testing.T) {
 	}
 	// What has no word asks for nobody in particular.
 	for _, q := range []string{"-", " , ", "'", "—", "…", "()"} {
-		if got := list(t, l.Store, store.Filter{Store: "s1", Query: q}); len(got) != 10 {
+		if got := list(t, l.Store, customers.Filter{Store: "s1", Query: q}); len(got) != 10 {
 			t.Errorf("%q: %q", q, got)
 		}
 	}
@@ -86,22 +88,22 @@ func TestSearchAndSortOfWhatWasTold(t *testing.T) {
 	}
 	apply(t, s, events, 3)
 	want := []string{"Åsa", "Ben", "Émile", "eva", "Finch Ronald", "mia6@x.example", "Sean O’Neill", "zoe"}
-	if diff := gocmp.Diff(want, list(t, s, store.Filter{Store: "s1", Sort: "name"})); diff != "" {
+	if diff := gocmp.Diff(want, list(t, s, customers.Filter{Store: "s1", Sort: "name"})); diff != "" {
 		t.Error(diff)
 	}
 	slices.Reverse(want)
-	if diff := gocmp.Diff(want, list(t, s, store.Filter{Store: "s1", Sort: "-name"})); diff != "" {
+	if diff := gocmp.Diff(want, list(t, s, customers.Filter{Store: "s1", Sort: "-name"})); diff != "" {
 		t.Error(diff)
 	}
-	if got := list(t, s, store.Filter{Store: "s1", Query: "ronald finch"}); len(got) != 1 {
+	if got := list(t, s, customers.Filter{Store: "s1", Query: "ronald finch"}); len(got) != 1 {
 		t.Error(got)
 	}
 	for _, q := range []string{"jean-luc's", "lucs jean", "S1, jean"} {
-		if lines := storeLines(t, s, store.StoreFilter{Query: q, Limit: 5}); len(lines) != 1 {
+		if lines := storeLines(t, s, status.StoreFilter{Query: q, Limit: 5}); len(lines) != 1 {
 			t.Errorf("%s: %+v", q, lines)
 		}
 	}
-	if lines := storeLines(t, s, store.StoreFilter{Query: "jean s2", Limit: 5}); len(lines) != 0 {
+	if lines := storeLines(t, s, status.StoreFilter{Query: "jean s2", Limit: 5}); len(lines) != 0 {
 		t.Errorf("%+v", lines)
 	}
 }
@@ -160,7 +162,7 @@ func TestSearchFindsAnySpelling(t *testing.T) {
 			}
 			q += w + rapid.SampledFrom([]string{" ", ", ", "、", "\u3000 "}).Draw(rt, "between")
 		}
-		if got := list(t, l.Store, store.Filter{Store: "s1", Query: strings.TrimSpace(q)}); len(got) != 1 || got[0] != name {
+		if got := list(t, l.Store, customers.Filter{Store: "s1", Query: strings.TrimSpace(q)}); len(got) != 1 || got[0] != name {
 			rt.Fatalf("%q is not found by %q: %q", name, q, got)
 		}
 		any := strings.ReplaceAll(rapid.String().Draw(rt, "any"), "\x00", "")
@@ -194,7 +196,7 @@ func TestSortByName(t *testing.T) {
 			order[i] = ""
 		}
 		l.called(t, order...)
-		if diff := gocmp.Diff(want, list(t, l.Store, store.Filter{Store: "s1", Sort: "name"})); diff != "" {
+		if diff := gocmp.Diff(want, list(t, l.Store, customers.Filter{Store: "s1", Sort: "name"})); diff != "" {
 			t.Errorf("-want +got\n%s", diff)
 		}
 	}
@@ -217,10 +219,10 @@ func TestNamePagesLoseNobody(t *testing.T) {
 			names[i] = strings.ReplaceAll(names[i], "\x00", "")
 		}
 		l.called(t, names...)
-		f := store.Filter{Store: "s1", Limit: rapid.IntRange(1, 20).Draw(rt, "limit"), Sort: "name"}
+		f := customers.Filter{Store: "s1", Limit: rapid.IntRange(1, 20).Draw(rt, "limit"), Sort: "name"}
 		if rapid.Bool().Draw(rt, "sought") {
 			f.Query = "x.example"
-			l.SetWalkBudget(rapid.SampledFrom([]int{1, 10, 5000}).Draw(rt, "budget"))
+			l.Store.WalkBudget = rapid.SampledFrom([]int{1, 10, 5000}).Draw(rt, "budget")
 		}
 		up := l.all(rt, f)
 		f.Sort = "-name"

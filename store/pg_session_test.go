@@ -20,6 +20,7 @@ import (
 	"rollcall/internal/testing/ha"
 	"rollcall/internal/testing/testdb"
 	"rollcall/migrations"
+	"rollcall/store/pg"
 )
 
 // wire stands between us and Postgres. Cut, it passes nothing on any more and
@@ -126,7 +127,7 @@ func vanish(t *testing.T, database, way string) {
 	<-inHand
 	patience, stop := context.WithTimeout(t.Context(), 30*time.Second) // else the server waits for two hours
 	defer stop()
-	if _, err := direct.pool.Exec(patience, `SELECT FROM webhook_events WHERE id = $1 FOR UPDATE`, in[0].ID); err != nil {
+	if _, err := direct.Pool.Exec(patience, `SELECT FROM webhook_events WHERE id = $1 FOR UPDATE`, in[0].ID); err != nil {
 		t.Fatalf("the row is still held: %v", err)
 	}
 	if out, err := direct.Apply(t.Context(), []int64{in[0].ID}, 0, facts.Read); err != nil || out.Processed != 1 {
@@ -151,7 +152,7 @@ func TestVanishedWorkerFreesItsRows(t *testing.T) {
 		}
 		defer s.Close()
 		var got string
-		if err := s.pool.QueryRow(t.Context(), `SHOW idle_in_transaction_session_timeout`).Scan(&got); err != nil || got != want {
+		if err := s.Pool.QueryRow(t.Context(), `SHOW idle_in_transaction_session_timeout`).Scan(&got); err != nil || got != want {
 			t.Errorf("%s %v, want %s", got, err, want)
 		}
 	}
@@ -179,7 +180,7 @@ func TestVanishedWorkerBehindPgBouncer(t *testing.T) {
 	}
 	defer s.Close()
 	var left int
-	if err := s.pool.QueryRow(t.Context(), `SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in%'`).Scan(&left); err != nil || left != 0 {
+	if err := s.Pool.QueryRow(t.Context(), `SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in%'`).Scan(&left); err != nil || left != 0 {
 		t.Errorf("%d transactions are still open: %v", left, err)
 	}
 }
@@ -193,7 +194,7 @@ func TestSessionSettings(t *testing.T) {
 	}
 	defer s.Close()
 	var got string
-	err = s.pool.QueryRow(t.Context(), `
+	err = s.Pool.QueryRow(t.Context(), `
 		SELECT concat_ws(' ', current_setting('tcp_keepalives_idle'), current_setting('tcp_keepalives_interval'), current_setting('tcp_keepalives_count'),
 			current_setting('tcp_user_timeout'), current_setting('client_connection_check_interval'))`).Scan(&got)
 	if want := "10 5 3 25000 10s"; err != nil || got != want {
@@ -214,12 +215,12 @@ func TestEndedSessionIsAnOutage(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = s.Apply(t.Context(), []int64{in[0].ID}, 0, func(e facts.Event) (facts.Set, error) {
-		if _, err := s.pool.Exec(t.Context(), `SELECT FROM webhook_events WHERE id = $1 FOR UPDATE`, in[0].ID); err != nil {
+		if _, err := s.Pool.Exec(t.Context(), `SELECT FROM webhook_events WHERE id = $1 FOR UPDATE`, in[0].ID); err != nil {
 			t.Error(err)
 		}
 		return facts.Read(e)
 	})
-	if !Unavailable(err) {
+	if !pg.Unavailable(err) {
 		t.Errorf("%v is no outage", err)
 	}
 	patient, err := Open(t.Context(), database, Options{})
@@ -236,7 +237,7 @@ func TestEndedSessionIsAnOutage(t *testing.T) {
 func TestHeldSessions(t *testing.T) {
 	s := opened(t, testdb.Inbox(t, 1))
 	for what, held := range map[string]int{`SELECT FROM webhook_events FOR UPDATE`: 1, `SELECT FROM webhook_events`: 0} {
-		tx, err := s.pool.Begin(t.Context())
+		tx, err := s.Pool.Begin(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -247,7 +248,7 @@ func TestHeldSessions(t *testing.T) {
 		if err != nil || len(found) != held || held == 1 && (found[0].PID != int32(tx.Conn().PgConn().PID()) || found[0].Tables != 1) {
 			t.Errorf("%s: %+v %v", what, found, err)
 		}
-		if found, err := s.HeldSessions(t.Context(), HeldLong); err != nil || len(found) != 0 {
+		if found, err := s.HeldSessions(t.Context(), pg.HeldLong); err != nil || len(found) != 0 {
 			t.Errorf("%s: %+v %v, so soon", what, found, err)
 		}
 		if err := tx.Rollback(t.Context()); err != nil {
@@ -273,12 +274,12 @@ func TestWorkerClocks(t *testing.T) {
 	if err != nil || len(clocks) != 2 || clocks[0].Worker != "b:2" || clocks[0].Ahead.Round(time.Hour) != 24*time.Hour || clocks[1].Ahead.Round(time.Hour) != -time.Hour {
 		t.Errorf("%+v %v", clocks, err)
 	}
-	if _, err := s.pool.Exec(t.Context(), `UPDATE worker_clocks SET seen_at = seen_at - interval '11 minutes' WHERE worker = 'b:2'`); err != nil {
+	if _, err := s.Pool.Exec(t.Context(), `UPDATE worker_clocks SET seen_at = seen_at - interval '11 minutes' WHERE worker = 'b:2'`); err != nil {
 		t.Fatal(err)
 	}
 	note("a:1", 0)
 	var left int
-	if err := s.pool.QueryRow(t.Context(), `SELECT count(*) FROM worker_clocks`).Scan(&left); err != nil || left != 1 {
+	if err := s.Pool.QueryRow(t.Context(), `SELECT count(*) FROM worker_clocks`).Scan(&left); err != nil || left != 1 {
 		t.Errorf("%d rows are left: %v", left, err)
 	}
 }
@@ -293,16 +294,16 @@ func newRole(t *testing.T) (owner *Store, as func(password, name string) string)
 		t.Fatal(err)
 	}
 	role := fmt.Sprintf("reader_%d", time.Now().UnixNano())
-	if _, err := owner.pool.Exec(t.Context(), `CREATE ROLE `+role+` LOGIN PASSWORD 'right'`); err != nil {
+	if _, err := owner.Pool.Exec(t.Context(), `CREATE ROLE `+role+` LOGIN PASSWORD 'right'`); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := owner.pool.Exec(t.Context(), `GRANT SELECT ON ALL TABLES IN SCHEMA public TO `+role); err != nil {
+	if _, err := owner.Pool.Exec(t.Context(), `GRANT SELECT ON ALL TABLES IN SCHEMA public TO `+role); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		defer owner.Close()
 		for _, sql := range []string{`DROP OWNED BY ` + role, `DROP ROLE ` + role} {
-			if _, err := owner.pool.Exec(context.Background(), sql); err != nil {
+			if _, err := owner.Pool.Exec(context.Background(), sql); err != nil {
 				t.Error(err)
 			}
 		}
@@ -322,7 +323,7 @@ func TestReadyMeansAble(t *testing.T) {
 	owner, as := newRole(t)
 	must := func(sql string) {
 		t.Helper()
-		if _, err := owner.pool.Exec(t.Context(), sql); err != nil {
+		if _, err := owner.Pool.Exec(t.Context(), sql); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -331,7 +332,7 @@ func TestReadyMeansAble(t *testing.T) {
 		"a role that may only read": {as("right", ""), "not_allowed"},
 		"a wrong password":          {as("wrong", ""), "refused"},
 		"no such database":          {as("right", "nowhere"), "refused"},
-		"the owner":                 {owner.pool.Config().ConnString(), "ok"},
+		"the owner":                 {owner.Pool.Config().ConnString(), "ok"},
 	} {
 		s, err := Open(t.Context(), c.url, Options{})
 		if err != nil {
@@ -339,10 +340,10 @@ func TestReadyMeansAble(t *testing.T) {
 		}
 		defer s.Close()
 		err = s.Ready(t.Context())
-		if got := Trouble(err); got != c.want || err != nil && strings.Contains(err.Error(), "wrong") {
+		if got := pg.Trouble(err); got != c.want || err != nil && strings.Contains(err.Error(), "wrong") {
 			t.Errorf("%s: %s (%v), want %s", name, got, err, c.want)
 		}
-		if _, err := s.InsertEvents(t.Context(), []NewEvent{event}); c.want != "ok" && !Unavailable(err) {
+		if _, err := s.InsertEvents(t.Context(), []NewEvent{event}); c.want != "ok" && !pg.Unavailable(err) {
 			t.Errorf("%s: %v is the sender's fault", name, err)
 		}
 	}
@@ -354,10 +355,10 @@ func TestReadyMeansAble(t *testing.T) {
 	must(`CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = 'disk_full'; END $$;
 		CREATE TRIGGER full_disk BEFORE INSERT ON webhook_events FOR EACH ROW EXECUTE FUNCTION full_disk()`)
 	event.EventID = "evt_2"
-	if _, err := owner.InsertEvents(t.Context(), []NewEvent{event}); !Unavailable(err) {
+	if _, err := owner.InsertEvents(t.Context(), []NewEvent{event}); !pg.Unavailable(err) {
 		t.Errorf("a full disk: %v", err)
 	}
-	if err := owner.Ready(t.Context()); Trouble(err) != "full" {
+	if err := owner.Ready(t.Context()); pg.Trouble(err) != "full" {
 		t.Errorf("%v", err)
 	}
 	must(`DROP TRIGGER full_disk ON webhook_events`)
@@ -365,7 +366,7 @@ func TestReadyMeansAble(t *testing.T) {
 		t.Error(err)
 	}
 	var n int
-	if err := owner.pool.QueryRow(t.Context(), `SELECT count(*) FROM webhook_events WHERE type = 'readiness.probe'`).Scan(&n); err != nil || n != 0 {
+	if err := owner.Pool.QueryRow(t.Context(), `SELECT count(*) FROM webhook_events WHERE type = 'readiness.probe'`).Scan(&n); err != nil || n != 0 {
 		t.Errorf("%d probes stayed: %v", n, err)
 	}
 }

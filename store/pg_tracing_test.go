@@ -10,12 +10,14 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"rollcall/store/pg"
 )
 
 // A log that is given an error writes its plain text, under whatever name.
 func TestPlainErrors(t *testing.T) {
 	var out strings.Builder
-	log := slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{ReplaceAttr: PlainErrors}))
+	log := slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{ReplaceAttr: pg.PlainErrors}))
 	raised := &pgconn.PgError{Severity: "ERROR", Code: "P0001", Message: "no place for ava"}
 	log.With("before", errors.New("ava@x.example")).Warn("failed", "error", fmt.Errorf("a: %w", raised), "none", error(nil), "n", 7, "any", []int{1})
 	_, line, _ := strings.Cut(out.String(), " ")
@@ -42,13 +44,13 @@ func TestErrorsInPublic(t *testing.T) {
 		{fmt.Errorf("b: %w", context.DeadlineExceeded), "b: context deadline exceeded", "timeout"},
 		{fmt.Errorf("b: %w", context.Canceled), "b: context canceled", "cancelled"},
 		{fmt.Errorf("b: %w", io.ErrUnexpectedEOF), "b: unexpected EOF", "unavailable"},
-		{ErrNotFound, "not found", "not found"},
-		{fmt.Errorf("c: %w", errAgain), "c: " + errAgain.Error(), "again, with more locks"},
+		{pg.ErrNotFound, "not found", "not found"},
+		{fmt.Errorf("c: %w", pg.ErrAgain), "c: " + pg.ErrAgain.Error(), "again, with more locks"},
 	} {
-		if got := Plain(c.err); got != c.plain {
+		if got := pg.Plain(c.err); got != c.plain {
 			t.Errorf("Plain(%v) is %q, want %q", c.err, got, c.plain)
 		}
-		if got := Fault(c.err); got != c.fault {
+		if got := pg.Fault(c.err); got != c.fault {
 			t.Errorf("Fault(%v) is %q, want %q", c.err, got, c.fault)
 		}
 	}

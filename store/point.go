@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+
+	"rollcall/store/pg"
 )
 
 // Where rows point: at the customer they belong to, or nowhere and why.
@@ -13,7 +15,7 @@ import (
 // point writes rows' resolutions where they differ, and returns the customers
 // that those now point at, if any.
 func (w *work) point(ctx context.Context, rows []resolution, p *places) (pointed []*int64, err error) {
-	defer wrap(&err, "store.point(%d)", len(rows))
+	defer pg.Wrap(&err, "store.point(%d)", len(rows))
 	type columns struct {
 		a, b                          []string
 		store, email, product, reason []*string
@@ -23,22 +25,22 @@ func (w *work) point(ctx context.Context, rows []resolution, p *places) (pointed
 	}
 	byKind := map[string]*columns{}
 	for _, r := range rows {
-		c := byKind[r.kind]
+		c := byKind[r.Kind]
 		if c == nil {
 			c = &columns{}
-			byKind[r.kind] = c
+			byKind[r.Kind] = c
 		}
 		var id *int64
 		if r.attachable() {
-			id = ptr(p.at[address{*r.Store, *r.Email}])
+			id = Ptr(p.at[address{*r.Store, *r.Email}])
 		}
-		c.a, c.b = append(c.a, r.a), append(c.b, r.b)
+		c.a, c.b = append(c.a, r.A), append(c.b, r.B)
 		c.store, c.email, c.product, c.reason = append(c.store, r.Store), append(c.email, r.Email), append(c.product, r.Product), append(c.reason, r.Unattached)
 		c.sold = append(c.sold, r.Sold)
 		c.customer, c.refunded, c.disputed = append(c.customer, id), append(c.refunded, r.Refunded), append(c.disputed, r.Disputed)
 	}
 	for kind, c := range byKind {
-		found, err := w.tx.Query(ctx, kindOf(kind).pointSQL(), c.a, c.b, c.store, c.email, c.product, c.reason, c.customer, c.refunded, c.disputed, c.sold)
+		found, err := w.tx.Query(ctx, KindOf(kind).pointSQL(), c.a, c.b, c.store, c.email, c.product, c.reason, c.customer, c.refunded, c.disputed, c.sold)
 		if err != nil {
 			return nil, err
 		}
@@ -89,7 +91,7 @@ func (k FactKind) pointSQL() string {
 // unsettle takes the address off attached rows about which something was said
 // that their customers do not show yet: so the next attachment sees that they
 // are to be derived.
-func (w *work) unsettle(ctx context.Context, rows []rowKey) error {
+func (w *work) unsettle(ctx context.Context, rows []RowKey) error {
 	for kind, k := range byKind(rows) {
 		if _, err := w.tx.Exec(ctx, kind.setSQL("customer_email = NULL")+` AND f.customer_id IS NOT NULL`, k[0], k[1]); err != nil {
 			return err

@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"github.com/jackc/pgx/v5"
+
+	"rollcall/store/pg"
 )
 
 // rebuildChunk is how many rows one transaction of a rebuild attaches.
@@ -40,13 +42,13 @@ func ofFacts() (stages []stageOf) {
 // found and mended: 0 is the promise. It may run beside live traffic. progress,
 // if not nil, is told after each chunk how many facts have been looked at.
 func (s *Store) Rebuild(ctx context.Context, store string, progress func(done int)) (total Changes, err error) {
-	defer wrap(&err, "store.Rebuild(%q)", store)
+	defer pg.Wrap(&err, "store.Rebuild(%q)", store)
 	done := 0
 	for _, stage := range stages {
 		if store != "" && !stage.store {
 			continue
 		}
-		for last := (rowKey{kind: stage.name}); ; {
+		for last := (RowKey{Kind: stage.name}); ; {
 			keys, changes, err := s.rebuildStep(ctx, store, last, s.reattach)
 			total.add(changes)
 			if err != nil {
@@ -68,15 +70,15 @@ func (s *Store) Rebuild(ctx context.Context, store string, progress func(done in
 }
 
 // attaching attaches rows.
-type attaching func(context.Context, []rowKey) (Changes, error)
+type attaching func(context.Context, []RowKey) (Changes, error)
 
 // rebuildStep does a stage, or of facts of a kind (the stage) those of a chunk
 // after the last: attach attaches them, and they are returned. None: the stage is
 // done.
-func (s *Store) rebuildStep(ctx context.Context, store string, last rowKey, attach attaching) (
-	keys []rowKey, changes Changes, err error,
+func (s *Store) rebuildStep(ctx context.Context, store string, last RowKey, attach attaching) (
+	keys []RowKey, changes Changes, err error,
 ) {
-	switch last.kind {
+	switch last.Kind {
 	case theProducts:
 		changes.Facts, err = s.settleProducts(ctx)
 	case theAddresses:
@@ -94,7 +96,7 @@ func (s *Store) rebuildStep(ctx context.Context, store string, last rowKey, atta
 }
 
 // reattach attaches rows that are there already.
-func (s *Store) reattach(ctx context.Context, keys []rowKey) (changes Changes, err error) {
+func (s *Store) reattach(ctx context.Context, keys []RowKey) (changes Changes, err error) {
 	err = s.transact(ctx, func(ctx context.Context, w *work) error {
 		own := locks{}
 		for _, k := range keys {
@@ -114,17 +116,17 @@ func (s *Store) reattach(ctx context.Context, keys []rowKey) (changes Changes, e
 }
 
 // keysAfter is the next chunk of rows of a kind, in the order of their keys.
-func (s *Store) keysAfter(ctx context.Context, store string, last rowKey) ([]rowKey, error) {
-	rows, err := s.pool.Query(ctx, kindOf(last.kind).keysAfterSQL(), last.a, last.b, store, rebuildChunk)
+func (s *Store) keysAfter(ctx context.Context, store string, last RowKey) ([]RowKey, error) {
+	rows, err := s.Pool.Query(ctx, KindOf(last.Kind).keysAfterSQL(), last.A, last.B, store, rebuildChunk)
 	if err != nil {
 		return nil, err
 	}
-	return keysOfKind(last.kind, rows)
+	return KeysOfKind(last.Kind, rows)
 }
 
 // keysAfterSQL finds the next $4 rows behind the key ($1, $2), of store $3 or all.
 func (k FactKind) keysAfterSQL() string {
-	key := k.key("f")
+	key := k.KeySQL("f")
 	return `
 		SELECT ` + key + `
 		FROM ` + k.Table + ` f

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"rollcall/store/pg"
 )
 
 // Rules is the version of the rules by which facts are resolved and customers
@@ -31,9 +33,9 @@ func (d Derivation) Pending() bool { return d.Rules < d.Needed }
 
 // Derivation reads it.
 func (s *Store) Derivation(ctx context.Context) (d Derivation, err error) {
-	defer wrap(&err, "store.Derivation")
+	defer pg.Wrap(&err, "store.Derivation")
 	d.Needed = Rules
-	err = s.pool.QueryRow(ctx, `
+	err = s.Pool.QueryRow(ctx, `
 		SELECT rules, facts, differences, last_error, started_at, finished_at
 		FROM derivation`).Scan(&d.Rules, &d.Facts, &d.Differences, &d.LastError, &d.StartedAt, &d.FinishedAt)
 	return d, err
@@ -42,7 +44,7 @@ func (s *Store) Derivation(ctx context.Context) (d Derivation, err error) {
 // rederiving is where a run is.
 type rederiving struct {
 	stage string
-	last  rowKey
+	last  RowKey
 }
 
 // Rederive derives everything again, if that was last done by earlier rules, and
@@ -52,9 +54,9 @@ type rederiving struct {
 func (s *Store) Rederive(ctx context.Context, grace time.Duration, rest func(context.Context) error) (
 	finished bool, err error,
 ) {
-	defer wrap(&err, "store.Rederive")
+	defer pg.Wrap(&err, "store.Rederive")
 	at, err := s.takeRederiving(ctx, grace)
-	if errors.Is(err, pgx.ErrNoRows) || Outdated(err) { // nothing to do, or not yet
+	if errors.Is(err, pgx.ErrNoRows) || pg.Outdated(err) { // nothing to do, or not yet
 		return false, nil
 	}
 	for err == nil && !finished {
@@ -68,11 +70,11 @@ func (s *Store) Rederive(ctx context.Context, grace time.Duration, rest func(con
 	if errors.Is(err, pgx.ErrNoRows) { // another goes on with it, or a rebuild did it
 		return false, nil
 	}
-	if err != nil && !transient(err) {
-		_, noted := s.pool.Exec(ctx, `
+	if err != nil && !pg.Transient(err) {
+		_, noted := s.Pool.Exec(ctx, `
 			UPDATE derivation
 			SET last_error = $1
-			WHERE target = $2`, asText(err.Error()), Rules)
+			WHERE target = $2`, AsText(err.Error()), Rules)
 		err = errors.Join(err, noted)
 	}
 	return finished, err
@@ -80,7 +82,7 @@ func (s *Store) Rederive(ctx context.Context, grace time.Duration, rest func(con
 
 // takeRederiving takes the run that is to be gone on with, or begins one.
 func (s *Store) takeRederiving(ctx context.Context, grace time.Duration) (at rederiving, err error) {
-	err = s.pool.QueryRow(ctx, `
+	err = s.Pool.QueryRow(ctx, `
 		UPDATE derivation SET
 			target      = $1,
 			stage       = CASE WHEN target = $1 THEN stage ELSE $3 END,
@@ -92,8 +94,8 @@ func (s *Store) takeRederiving(ctx context.Context, grace time.Duration) (at red
 			moved_at    = clock_timestamp()
 		WHERE rules < $1
 		  AND (target IS NULL OR target < $1 OR target = $1 AND moved_at < clock_timestamp() - $2::interval)
-		RETURNING stage, after_a, after_b`, Rules, grace, stages[0].name).Scan(&at.stage, &at.last.a, &at.last.b)
-	at.last.kind = at.stage
+		RETURNING stage, after_a, after_b`, Rules, grace, stages[0].name).Scan(&at.stage, &at.last.A, &at.last.B)
+	at.last.Kind = at.stage
 	return at, err
 }
 
@@ -109,11 +111,11 @@ func (s *Store) rederiveStep(ctx context.Context, at rederiving) (finished bool,
 	if len(keys) > 0 {
 		next.last = keys[len(keys)-1]
 	} else if i := 1 + slices.IndexFunc(stages, func(s stageOf) bool { return s.name == at.stage }); i < len(stages) {
-		next = rederiving{stages[i].name, rowKey{kind: stages[i].name}}
+		next = rederiving{stages[i].name, RowKey{Kind: stages[i].name}}
 	} else {
 		finished = true
 	}
-	err = s.pool.QueryRow(ctx, `
+	err = s.Pool.QueryRow(ctx, `
 		UPDATE derivation SET
 			stage       = $5,
 			after_a     = $6,
@@ -126,17 +128,17 @@ func (s *Store) rederiveStep(ctx context.Context, at rederiving) (finished bool,
 			finished_at = CASE WHEN $10 THEN now() END,
 			target      = CASE WHEN NOT $10 THEN target END
 		WHERE (target, stage, after_a, after_b) = ($1, $2, $3, $4)
-		RETURNING true`, Rules, at.stage, at.last.a, at.last.b, next.stage, next.last.a, next.last.b,
+		RETURNING true`, Rules, at.stage, at.last.A, at.last.B, next.stage, next.last.A, next.last.B,
 		len(keys), changes.Sum(), finished).Scan(new(bool))
 	return finished, next, err
 }
 
 // reattachApart attaches rows. One that cannot be, because its customer cannot be
 // computed, keeps back no other: audits name it.
-func (s *Store) reattachApart(ctx context.Context, keys []rowKey) (changes Changes, err error) {
+func (s *Store) reattachApart(ctx context.Context, keys []RowKey) (changes Changes, err error) {
 	changes, err = s.reattach(ctx, keys)
 	switch {
-	case !permanent(err):
+	case !pg.Permanent(err):
 		return changes, err
 	case len(keys) == 1:
 		return changes, nil
@@ -153,7 +155,7 @@ func (s *Store) reattachApart(ctx context.Context, keys []rowKey) (changes Chang
 
 // derived writes down that a rebuild derived everything.
 func (s *Store) derived(ctx context.Context, changes Changes) error {
-	_, err := s.pool.Exec(ctx, `
+	_, err := s.Pool.Exec(ctx, `
 		UPDATE derivation
 		SET rules = $1, target = NULL, differences = $2, last_error = NULL, finished_at = now()
 		WHERE rules < $1`, Rules, changes.Sum())

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"rollcall/store/pg"
 )
 
 // ReopenFilter says which closed events are to be applied again. All of what is
@@ -38,8 +40,8 @@ func (f ReopenFilter) LogValue() slog.Value {
 		slog.Int64("after", f.After), slog.Int64("through", f.Through))
 }
 
-// momentTime is a moment that is no age, or zero.
-func momentTime(moment string) time.Time {
+// MomentTime is a moment that is no age, or zero.
+func MomentTime(moment string) time.Time {
 	for _, layout := range []string{time.DateOnly, time.RFC3339Nano} {
 		if t, err := time.Parse(layout, moment); err == nil {
 			return t
@@ -59,8 +61,8 @@ func (f ReopenFilter) asked() EventFilter {
 	return EventFilter{Source: f.Source, Type: f.Type, EventID: f.EventID, Error: f.Error, Since: moment(f.Since), Until: moment(f.Until)}
 }
 
-// reopenChunk is how many events one transaction of Reopen takes.
-const reopenChunk = 5000
+// ReopenChunk is how many events one transaction of Reopen takes.
+const ReopenChunk = 5000
 
 // Reopen makes closed events pending again and returns them, oldest first, for
 // the caller to enqueue; the sweeper would find them too. It goes in chunks, so
@@ -69,7 +71,7 @@ const reopenChunk = 5000
 // event, not only at what it changes. Events whose payload is gone are passed
 // over: there is nothing to apply.
 func (s *Store) Reopen(ctx context.Context, f ReopenFilter) (opened []Waiting, err error) {
-	defer wrap(&err, "store.Reopen")
+	defer pg.Wrap(&err, "store.Reopen")
 	if err := f.check(); err != nil {
 		return nil, err
 	}
@@ -78,7 +80,7 @@ func (s *Store) Reopen(ctx context.Context, f ReopenFilter) (opened []Waiting, e
 		return nil, err
 	}
 	for f.Most == 0 || len(opened) < f.Most {
-		limit := reopenChunk
+		limit := ReopenChunk
 		if f.Most > 0 {
 			limit = min(limit, f.Most-len(opened))
 		}
@@ -95,7 +97,7 @@ func (s *Store) Reopen(ctx context.Context, f ReopenFilter) (opened []Waiting, e
 // CountReopen counts, up to most, the events that Reopen would take, and names
 // the last id there is now: with it as Through, none that come later are meant.
 func (s *Store) CountReopen(ctx context.Context, f ReopenFilter, most int) (n, through int64, err error) {
-	defer wrap(&err, "store.CountReopen")
+	defer pg.Wrap(&err, "store.CountReopen")
 	if err := f.check(); err != nil {
 		return 0, 0, err
 	}
@@ -103,15 +105,15 @@ func (s *Store) CountReopen(ctx context.Context, f ReopenFilter, most int) (n, t
 		return 0, 0, err
 	}
 	w := f.conditions()
-	rows, err := s.pool.Query(ctx, `
+	rows, err := s.Pool.Query(ctx, `
 		SELECT count(*)
 		FROM (
 			SELECT
 			FROM webhook_events e
 			WHERE e.payload IS NOT NULL
 			  AND `+w.String()+`
-			LIMIT `+w.arg(most)+`
-		) e`, append([]any{pgx.QueryExecModeCacheDescribe}, *w.args...)...)
+			LIMIT `+w.Arg(most)+`
+		) e`, append([]any{pgx.QueryExecModeCacheDescribe}, *w.Args...)...)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -121,12 +123,12 @@ func (s *Store) CountReopen(ctx context.Context, f ReopenFilter, most int) (n, t
 
 // bound narrows the ids down to those there are, and to the times asked for.
 func (s *Store) bound(ctx context.Context, f ReopenFilter) (ReopenFilter, error) {
-	first, end, err := s.received(ctx, f.asked())
+	first, end, err := s.Received(ctx, f.asked())
 	if err != nil {
 		return f, err
 	}
 	var last int64
-	if err := s.pool.QueryRow(ctx, `SELECT coalesce(max(id), 0) FROM webhook_events`).Scan(&last); err != nil {
+	if err := s.Pool.QueryRow(ctx, `SELECT coalesce(max(id), 0) FROM webhook_events`).Scan(&last); err != nil {
 		return f, err
 	}
 	if f.Through > 0 {
@@ -138,45 +140,45 @@ func (s *Store) bound(ctx context.Context, f ReopenFilter) (ReopenFilter, error)
 
 func (f ReopenFilter) check() error {
 	if len(f.Statuses) == 0 {
-		return badParam("status", "is missing: say whether failed, processed or ignored events are meant")
+		return pg.Refuse("status", "is missing: say whether failed, processed or ignored events are meant")
 	}
 	for _, status := range f.Statuses {
-		if err := oneOf("status", status, "processed", "ignored", "failed"); err != nil {
+		if err := pg.OneOf("status", status, "processed", "ignored", "failed"); err != nil {
 			return err
 		}
 	}
-	_, _, err := f.asked().check()
+	_, _, err := f.asked().Check()
 	return err
 }
 
 // conditions are what an event e must meet.
-func (f ReopenFilter) conditions() *conditions {
-	w := &conditions{args: &arguments{}}
-	w.add("e.id > $?", f.After)
-	w.add("e.id <= $?", f.Through)
+func (f ReopenFilter) conditions() *pg.Conditions {
+	w := &pg.Conditions{Args: &pg.Arguments{}}
+	w.Add("e.id > $?", f.After)
+	w.Add("e.id <= $?", f.Through)
 	if len(f.Statuses) == 1 { // an index has these in order
-		w.add("e.status = $?", f.Statuses[0])
+		w.Add("e.status = $?", f.Statuses[0])
 	} else {
-		w.add("e.status = ANY($?)", f.Statuses)
+		w.Add("e.status = ANY($?)", f.Statuses)
 	}
 	if f.IDs != nil {
-		w.add("e.id = ANY($?)", f.IDs)
+		w.Add("e.id = ANY($?)", f.IDs)
 	}
-	f.asked().meets(w)
+	f.asked().Meets(w)
 	return w
 }
 
 // reopen takes the next chunk.
 func (s *Store) reopen(ctx context.Context, f ReopenFilter, limit int) ([]Waiting, error) {
 	w := f.conditions()
-	rows, err := s.pool.Query(ctx, `
+	rows, err := s.Pool.Query(ctx, `
 		WITH chosen AS (
 			SELECT e.id
 			FROM webhook_events e
 			WHERE e.payload IS NOT NULL
 			  AND `+w.String()+`
 			ORDER BY e.id
-			LIMIT `+w.arg(limit)+`
+			LIMIT `+w.Arg(limit)+`
 			FOR UPDATE
 		)
 		UPDATE webhook_events e
@@ -193,7 +195,7 @@ func (s *Store) reopen(ctx context.Context, f ReopenFilter, limit int) ([]Waitin
 		RETURNING
 			e.id,
 			e.source,
-			''`, append([]any{pgx.QueryExecModeCacheDescribe}, *w.args...)...)
+			''`, append([]any{pgx.QueryExecModeCacheDescribe}, *w.Args...)...)
 	if err != nil {
 		return nil, err
 	}

@@ -4,23 +4,25 @@ import (
 	"context"
 
 	"github.com/jackc/pgx/v5"
+
+	"rollcall/store/pg"
 )
 
 // Kinds of rows that belong to a customer.
 const (
-	payment      = "payment"
-	enrollment   = "enrollment"
-	subscription = "subscription"
+	Payment      = "payment"
+	Enrollment   = "enrollment"
+	Subscription = "subscription"
 )
 
-// rowKey names such a row: (account, id) of a payment or subscription,
+// RowKey names such a row: (account, id) of a payment or subscription,
 // (course, person) of an enrollment.
-type rowKey struct{ kind, a, b string }
+type RowKey struct{ Kind, A, B string }
 
 // resolution is what a row's facts come to: the store and address it belongs
 // to, or why it belongs nowhere yet; and where it points now.
 type resolution struct {
-	rowKey
+	RowKey
 	Store      *string
 	Email      *string
 	Product    *string
@@ -42,7 +44,7 @@ func (r resolution) attachable() bool { return r.Unattached == nil }
 // ends lists the addresses, now and before, at which a row that is nothing but
 // the end of an enrollment ends it, or did until now.
 func (r resolution) ends() (addresses []string) {
-	if !r.WasEnd && (r.kind != enrollment || r.Unattached == nil || *r.Unattached != "never_enrolled") {
+	if !r.WasEnd && (r.Kind != Enrollment || r.Unattached == nil || *r.Unattached != "never_enrolled") {
 		return nil
 	}
 	for _, a := range []*string{r.Email, r.Was} {
@@ -58,31 +60,31 @@ func (r resolution) ends() (addresses []string) {
 // one is not the other.
 func (r resolution) moved() bool {
 	return r.OldEmail != nil && r.attachable() && *r.OldStore == *r.Store && *r.OldEmail != *r.Email &&
-		!anonymous(*r.OldEmail) && !anonymous(*r.Email)
+		!Anonymous(*r.OldEmail) && !Anonymous(*r.Email)
 }
 
 // inPlace tells whether an enrollment is where it belongs. It takes nothing else
 // from its resolution, so then there is nothing to do about it.
 func (r resolution) inPlace() bool {
-	return r.kind == enrollment && r.attachable() && r.OldEmail != nil && *r.OldEmail == *r.Email && *r.OldStore == *r.Store &&
+	return r.Kind == Enrollment && r.attachable() && r.OldEmail != nil && *r.OldEmail == *r.Email && *r.OldStore == *r.Store &&
 		r.Was != nil && *r.Was == *r.Email // else unsettled
 }
 
-// keysOfKind reads rows of two columns as keys of a kind.
-func keysOfKind(kind string, rows pgx.Rows) ([]rowKey, error) {
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (rowKey, error) {
-		k := rowKey{kind: kind}
-		return k, row.Scan(&k.a, &k.b)
+// KeysOfKind reads rows of two columns as keys of a kind.
+func KeysOfKind(kind string, rows pgx.Rows) ([]RowKey, error) {
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (RowKey, error) {
+		k := RowKey{Kind: kind}
+		return k, row.Scan(&k.A, &k.B)
 	})
 }
 
-// keyArrays splits row keys by kind into columns for unnest.
-func keyArrays(keys []rowKey) (out map[string][2][]string) {
+// KeyArrays splits row keys by kind into columns for unnest.
+func KeyArrays(keys []RowKey) (out map[string][2][]string) {
 	out = map[string][2][]string{}
 	for _, k := range keys {
-		c := out[k.kind]
-		c[0], c[1] = append(c[0], k.a), append(c[1], k.b)
-		out[k.kind] = c
+		c := out[k.Kind]
+		c[0], c[1] = append(c[0], k.A), append(c[1], k.B)
+		out[k.Kind] = c
 	}
 	return out
 }
@@ -90,8 +92,8 @@ func keyArrays(keys []rowKey) (out map[string][2][]string) {
 // resolve works out where rows belong, from facts alone. platformTypes are the
 // product types (and plans, Stripe prices and products) whose sales are the
 // platform's own.
-func resolve(ctx context.Context, tx pgx.Tx, keys []rowKey, platformTypes []string) (_ []resolution, err error) {
-	defer wrap(&err, "store.resolve(%d)", len(keys))
+func resolve(ctx context.Context, tx pgx.Tx, keys []RowKey, platformTypes []string) (_ []resolution, err error) {
+	defer pg.Wrap(&err, "store.resolve(%d)", len(keys))
 	var out []resolution
 	for kind, columns := range byKind(keys) {
 		rows, err := tx.Query(ctx, kind.resolveSQL(), columns[0], columns[1], platformTypes)
@@ -99,8 +101,8 @@ func resolve(ctx context.Context, tx pgx.Tx, keys []rowKey, platformTypes []stri
 			return nil, err
 		}
 		some, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (r resolution, err error) {
-			r.kind = kind.Name
-			err = row.Scan(&r.a, &r.b, &r.Store, &r.Email, &r.Product, &r.Sold, &r.Unattached, &r.Refunded, &r.Disputed, &r.OldID, &r.OldStore, &r.OldEmail, &r.Was, &r.WasEnd, &r.Buyer)
+			r.Kind = kind.Name
+			err = row.Scan(&r.A, &r.B, &r.Store, &r.Email, &r.Product, &r.Sold, &r.Unattached, &r.Refunded, &r.Disputed, &r.OldID, &r.OldStore, &r.OldEmail, &r.Was, &r.WasEnd, &r.Buyer)
 			return r, err
 		})
 		if err != nil {
@@ -214,7 +216,7 @@ var (
 				NULL::text AS was, false AS was_end, p.amount
 			FROM unnest($1::text[], $2::text[]) AS k(a, b)
 			JOIN payments p ON p.account = k.a AND p.id = k.b
-			LEFT JOIN subscriptions f ON f.account = p.account AND f.id = p.subscription` + ownIntents + `
+			LEFT JOIN subscriptions f ON f.account = p.account AND f.id = p.subscription` + OwnIntents + `
 			-- Per charge: its running total as of the time it was told, corrected by
 			-- the refund objects that changed since; and at least what those say. A
 			-- charge in another currency than the sale gives back its share of it.
@@ -246,7 +248,7 @@ var (
 								max(r.charge_amount) OVER (PARTITION BY coalesce(r.charge, r.id)) AS charged,
 								max(r.captured) OVER (PARTITION BY coalesce(r.charge, r.id)) AS taken
 							FROM refunds r
-							WHERE ` + ownRefunds + `
+							WHERE ` + OwnRefunds + `
 						) r
 					) r
 					GROUP BY r.of_charge
@@ -255,7 +257,7 @@ var (
 			LEFT JOIN LATERAL (
 				SELECT minor_units(sum(CASE WHEN d.currency = p.currency THEN d.amount ELSE p.amount END)) AS amount
 				FROM disputes d
-				WHERE d.withdrawn AND ` + ownDisputes + `
+				WHERE d.withdrawn AND ` + OwnDisputes + `
 			) lost ON true
 		)`
 )
@@ -265,7 +267,7 @@ var (
 const (
 	enrolledAt   = `LEAST(f.enrolled_at, f.first_said_at, CASE WHEN f.first_said_at IS NULL THEN version_time(f.version) END)`
 	subscribedAt = `coalesce(f.started_at, f.checkout_at)`
-	paidAt       = `LEAST(p.paid_at, CASE WHEN p.kind = 'purchase' THEN version_time(p.claim_version) END)`
+	PaidAt       = `LEAST(p.paid_at, CASE WHEN p.kind = 'purchase' THEN version_time(p.claim_version) END)`
 )
 
 // namesOurs tells whether the intent or the charge of payment p names a store, a
@@ -284,9 +286,9 @@ func sameHand(customer, others, user string) string {
 	return `CASE WHEN coalesce((` + customer + ` LIKE '` + anonymousPrefix + `%') = (` + others + ` LIKE '` + anonymousPrefix + `%'), true) THEN ` + user + ` END`
 }
 
-// ownIntents are the payment intents whose refunds and disputes are those of
+// OwnIntents are the payment intents whose refunds and disputes are those of
 // payment p: itself, or those that paid this invoice; and their charges.
-const ownIntents = `
+const OwnIntents = `
 			LEFT JOIN LATERAL (
 				SELECT array_agg(x.id) AS ids, min(x.destination) AS destination,
 					bool_or(x.kind = 'checkout' AND x.paid) AS checkout
@@ -306,13 +308,13 @@ const ownIntents = `
 					) AS charges
 			) own ON true`
 
-// ownRefunds and ownDisputes find those of payment p by its ownIntents. What an
+// OwnRefunds and ownDisputes find those of payment p by its ownIntents. What an
 // export tells of refunds does not add to what Stripe tells.
 const (
-	ownRefunds = `r.account = p.account
+	OwnRefunds = `r.account = p.account
 							  AND (r.payment_intent = ANY(own.ids) OR r.charge = ANY(own.charges))
 							  AND (r.version > '0' OR p.claim_version < '3')`
-	ownDisputes = `d.account = p.account AND (d.payment_intent = ANY(own.ids) OR d.charge = ANY(own.charges))`
+	OwnDisputes = `d.account = p.account AND (d.payment_intent = ANY(own.ids) OR d.charge = ANY(own.charges))`
 )
 
 // platformSubscription says whether subscription f is a sale of the platform
@@ -341,11 +343,11 @@ var resolveTail = `
 				ELSE 'no_email'
 			END,
 			coalesce(c.refunded, 0), coalesce(minor_units(LEAST(c.disputed, c.amount::numeric - c.refunded)), 0),
-			c.customer_id, old.store_id, old.email, c.was, c.was_end, buyer.email` + resolved
+			c.customer_id, old.store_id, old.email, c.was, c.was_end, buyer.email` + Resolved
 
-// resolved are the contexts c, with the products sold, the store, the buyer and
+// Resolved are the contexts c, with the products sold, the store, the buyer and
 // the customer of old that each comes to.
-var resolved = `
+var Resolved = `
 		FROM context c
 		LEFT JOIN LATERAL (
 			SELECT array_agg(p.id ORDER BY p.nth) AS products,
@@ -363,7 +365,7 @@ var resolved = `
 						LEFT JOIN LATERAL (
 							SELECT found.id, EXISTS (SELECT FROM links l WHERE l.relation = 'stripe' AND l.object = x.id AND l.since <= c.at) AS known
 							FROM jsonb_array_elements_text(line.value -> 'stripe') WITH ORDINALITY AS x(id, nth)
-							CROSS JOIN LATERAL (SELECT ` + linkTo(itsSubject, stripeLink, "x.id", "c.at") + ` AS id) found
+							CROSS JOIN LATERAL (SELECT ` + LinkTo(ItsSubject, StripeLink, "x.id", "c.at") + ` AS id) found
 							WHERE found.id IS NOT NULL
 							  AND (c.account = '' OR ` + ofAccountsStore("found.id") + `)
 							ORDER BY x.nth
@@ -378,7 +380,7 @@ var resolved = `
 			) p
 		) sold ON true
 		LEFT JOIN LATERAL (
-			SELECT CASE WHEN c.account <> '' THEN ` + firstStore(accountWays) + ` ELSE ` + firstStore(storeWays) + ` END AS id
+			SELECT CASE WHEN c.account <> '' THEN ` + firstStore(AccountWays) + ` ELSE ` + firstStore(StoreWays) + ` END AS id
 		) store ON true
 		-- Whoever owns a connected account can write any user's id into metadata.
 		LEFT JOIN LATERAL (SELECT c.account = '' OR coalesce(reported_in(c.user_ref, store.id), false) AS counts) named ON true
@@ -392,6 +394,6 @@ var resolved = `
 			-- Whoever owns a connected account can write any address on its objects: that
 			-- must not tell where its user is now.
 			LEFT JOIN users owner ON c.account = '' AND owner.id = CASE WHEN EXISTS (SELECT FROM links l WHERE l.relation = 'address' AND l.object = typed.email)
-				THEN ` + addressOwner(itsSubject, "typed.email", "c.at") + ` END
+				THEN ` + AddressOwner(ItsSubject, "typed.email", "c.at") + ` END
 		) buyer ON true
 		LEFT JOIN LATERAL (SELECT store_id, email FROM customers WHERE id = c.customer_id OFFSET 0) old ON true`

@@ -4,34 +4,34 @@ import "strings"
 
 // A way leads from what a fact names to a store. The first that leads to one is
 // taken, and is what an explanation tells: both are written from these lists.
-type way struct {
-	via   string
-	store string // SQL for the store's id; null: this way leads nowhere
-	key   string // SQL for what the fact names
-	links string // SQL for the links that lead from there to the store, a JSON list
+type Way struct {
+	Via   string
+	Store string // SQL for the store's id; null: this way leads nowhere
+	Key   string // SQL for what the fact names
+	Links string // SQL for the links that lead from there to the store, a JSON list
 }
 
-// accountWays are those of what happened on a connected account: it belongs to
+// AccountWays are those of what happened on a connected account: it belongs to
 // the account's store, whatever its owner wrote into metadata; that only chooses
 // among stores of one account.
-var accountWays = []way{
+var AccountWays = []Way{
 	{"account", ofTheAccount("named.id"), "c.account", jsonList(ofTheAccount(heldLink))},
-	{"account", linkTo(itsSubject, accountLink, "c.account", "c.at"), "c.account", jsonList(linkTo(allOfIt, accountLink, "c.account", "c.at"))},
+	{"account", LinkTo(ItsSubject, AccountLink, "c.account", "c.at"), "c.account", jsonList(LinkTo(AllOfIt, AccountLink, "c.account", "c.at"))},
 }
 
-// storeWays are those of what happened on the platform's own account, or on none.
-var storeWays = []way{
-	{"named", storeNamed("c.store_ref", "c.at"), "c.store_ref", jsonList(ownedLink("c.store_ref", "c.at"))},
+// StoreWays are those of what happened on the platform's own account, or on none.
+var StoreWays = []Way{
+	{"named", StoreNamed("c.store_ref", "c.at"), "c.store_ref", jsonList(ownedLink("c.store_ref", "c.at"))},
 	{"product", ofTheProducts("s.id"), ofTheProducts("s.product"), ofTheProducts(jsonList(priceLink, homeLink, ownedLink("s.ref", "c.at")))},
-	{"destination", linkTo(itsSubject, accountLink, "c.destination", "c.at"), "c.destination", jsonList(linkTo(allOfIt, accountLink, "c.destination", "c.at"))},
-	{"creator", storeOwned(itsSubject, "c.creator_ref", "c.at"), "c.creator_ref", jsonList(storeOwned(allOfIt, "c.creator_ref", "c.at"))},
+	{"destination", LinkTo(ItsSubject, AccountLink, "c.destination", "c.at"), "c.destination", jsonList(LinkTo(AllOfIt, AccountLink, "c.destination", "c.at"))},
+	{"creator", StoreOwned(ItsSubject, "c.creator_ref", "c.at"), "c.creator_ref", jsonList(StoreOwned(AllOfIt, "c.creator_ref", "c.at"))},
 }
 
 // firstStore is SQL for the store that the first of the ways leads to.
-func firstStore(ways []way) string {
+func firstStore(ways []Way) string {
 	var stores []string
 	for _, w := range ways {
-		stores = append(stores, w.store)
+		stores = append(stores, w.Store)
 	}
 	return "coalesce(" + strings.Join(stores, ", ") + ")"
 }
@@ -42,7 +42,7 @@ func ofTheAccount(what string) string {
 	return `(
 					SELECT ` + what + `
 					FROM (
-						SELECT ` + storeNamed("c.store_ref", "c.at") + ` AS id, 0 AS nth
+						SELECT ` + StoreNamed("c.store_ref", "c.at") + ` AS id, 0 AS nth
 						UNION ALL
 						SELECT s.id, s.nth FROM (` + storeOfProducts + `) s
 					) named
@@ -73,11 +73,11 @@ const homeLink = `(
 
 // priceLink is the link by which what Stripe calls a line is product s.
 var priceLink = `(
-						SELECT ` + linkTo(allOfIt, stripeLink, "x.id", "c.at") + `
+						SELECT ` + LinkTo(AllOfIt, StripeLink, "x.id", "c.at") + `
 						FROM jsonb_array_elements(c.lines) line
 						CROSS JOIN LATERAL jsonb_array_elements_text(line.value -> 'stripe') x(id)
 						WHERE s.product IS DISTINCT FROM c.product_ref
-						  AND ` + linkTo(itsSubject, stripeLink, "x.id", "c.at") + ` = s.product
+						  AND ` + LinkTo(ItsSubject, StripeLink, "x.id", "c.at") + ` = s.product
 						LIMIT 1
 					)`
 

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"rollcall/facts"
+	"rollcall/store/pg"
 )
 
 // Addresses have one spelling, made when they are read. Rows that were written
@@ -25,7 +26,7 @@ const respellChunk = 500
 
 // respell gives every address its spelling, and returns how many were moved.
 func (s *Store) respell(ctx context.Context) (moved int64, err error) {
-	defer wrap(&err, "store.respell")
+	defer pg.Wrap(&err, "store.respell")
 	found, err := s.misspelled(ctx)
 	if err != nil {
 		return 0, err
@@ -53,7 +54,7 @@ func (s *Store) misspelled(ctx context.Context) (found []string, err error) {
 			sql += ` UNION SELECT ` + address + ` FROM ` + c.Table + ` t WHERE ` + maybeMisspelled(address) + c.only()
 		}
 	}
-	rows, err := s.pool.Query(ctx, sql)
+	rows, err := s.Pool.Query(ctx, sql)
 	if err != nil {
 		return nil, err
 	}

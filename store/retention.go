@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"time"
+
+	"rollcall/store/pg"
 )
 
 // Payloads that are not kept for good. Their rows stay: a duplicate of an event
@@ -13,8 +15,8 @@ import (
 // the next call may go on from there. One caller at a time does it; another one
 // meanwhile finds nothing to do, and so does one behind the end.
 func (s *Store) PruneOld(ctx context.Context, from time.Time, keep time.Duration, limit int) (pruned int, last time.Time, err error) {
-	defer wrap(&err, "store.PruneOld")
-	err = s.pool.QueryRow(ctx, pruneSQL, from, keep, limit).Scan(&pruned, &last)
+	defer pg.Wrap(&err, "store.PruneOld")
+	err = s.Pool.QueryRow(ctx, pruneSQL, from, keep, limit).Scan(&pruned, &last)
 	return pruned, last.UTC(), err
 }
 

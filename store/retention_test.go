@@ -18,7 +18,7 @@ import (
 // kept lists the events that have their payloads, by their ids and statuses.
 func (s *Store) kept(t *testing.T) []string {
 	t.Helper()
-	rows, err := s.pool.Query(t.Context(), `SELECT id || ' ' || status FROM webhook_events WHERE payload IS NOT NULL ORDER BY id`)
+	rows, err := s.Pool.Query(t.Context(), `SELECT id || ' ' || status FROM webhook_events WHERE payload IS NOT NULL ORDER BY id`)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +44,7 @@ func opened(t *testing.T, url string) *Store {
 func openOldInbox(t *testing.T) *Store {
 	t.Helper()
 	s := opened(t, testdb.Inbox(t, 20))
-	if _, err := s.pool.Exec(t.Context(), `UPDATE webhook_events SET received_at = now() - id * interval '1 day'`); err != nil {
+	if _, err := s.Pool.Exec(t.Context(), `UPDATE webhook_events SET received_at = now() - id * interval '1 day'`); err != nil {
 		t.Fatal(err)
 	}
 	return s
@@ -88,7 +88,7 @@ func TestPruneOld(t *testing.T) {
 		t.Errorf("a duplicate of a pruned event: %+v %v", in, err)
 	}
 	var gone bool
-	err = s.pool.QueryRow(t.Context(), `
+	err = s.Pool.QueryRow(t.Context(), `
 		SELECT payload IS NULL AND pruned_at IS NOT NULL AND pruned_for = 'age' AND event_id = 'evt_10'
 		FROM webhook_events
 		WHERE id = 11`).Scan(&gone)
@@ -103,7 +103,7 @@ func TestReopenPruned(t *testing.T) {
 	if _, _, err := s.PruneOld(t.Context(), time.Time{}, 15*24*time.Hour, 100); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.pool.Exec(t.Context(), `UPDATE webhook_events SET payload = NULL, pruned_at = now(), pruned_for = 'erasure' WHERE id = 1`); err != nil {
+	if _, err := s.Pool.Exec(t.Context(), `UPDATE webhook_events SET payload = NULL, pruned_at = now(), pruned_for = 'erasure' WHERE id = 1`); err != nil {
 		t.Fatal(err)
 	}
 	closed := ReopenFilter{Statuses: []string{"processed", "ignored", "failed"}, IDs: []int64{1, 2, 16, 17, 18}}
@@ -132,7 +132,7 @@ func TestPayloadsAreKeptBySchema(t *testing.T) {
 		`UPDATE webhook_events SET payload = NULL, pruned_at = now(), pruned_for = 'age' WHERE id = 5`,
 		`WITH gone AS (SELECT 1) UPDATE webhook_events SET payload = NULL, pruned_at = now(), pruned_for = 'age', status = 'pending', processed_at = NULL WHERE id = 1`,
 	} {
-		if _, err := s.pool.Exec(t.Context(), sql); err == nil || !strings.Contains(err.Error(), "webhook_events_p") {
+		if _, err := s.Pool.Exec(t.Context(), sql); err == nil || !strings.Contains(err.Error(), "webhook_events_p") {
 			t.Errorf("%s: %v", sql, err)
 		}
 	}
@@ -142,7 +142,7 @@ func TestPayloadsAreKeptBySchema(t *testing.T) {
 // finds nothing to do, and does not wait.
 func TestPruneOneAtATime(t *testing.T) {
 	s := openOldInbox(t)
-	tx, err := s.pool.Begin(t.Context())
+	tx, err := s.Pool.Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,12 +177,12 @@ func TestPruneIsIndexed(t *testing.T) {
 			SELECT 'stripe', 'evt_' || i, 'x', now(), now() - i * interval '1 minute', '{}', 'processed', now() FROM generate_series(1, 20000) i`,
 		`ANALYZE webhook_events`,
 	} {
-		if _, err := s.pool.Exec(t.Context(), sql); err != nil {
+		if _, err := s.Pool.Exec(t.Context(), sql); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for days, limit := range map[int]int{0: 500, 1: 500, 13: 500, 30: 10} {
-		plan := plans.Explain(t, s.pool, pruneSQL, time.Time{}, time.Duration(days)*24*time.Hour, limit)
+		plan := plans.Explain(t, s.Pool, pruneSQL, time.Time{}, time.Duration(days)*24*time.Hour, limit)
 		scans := slices.DeleteFunc(plan.Scans(), func(node string) bool { return strings.HasPrefix(node, "ModifyTable") })
 		if len(scans) > 0 || !strings.Contains(fmt.Sprint(plan), "webhook_events_prunable") {
 			t.Errorf("%d days: %v\n%+v", days, scans, plan)

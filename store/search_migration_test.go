@@ -14,7 +14,7 @@ import (
 
 	"rollcall/internal/testing/testdb"
 	"rollcall/migrations"
-	"rollcall/store"
+	"rollcall/store/customers"
 )
 
 // migrator migrates a database up and down, version by version.
@@ -55,7 +55,7 @@ func TestSearchMigrates(t *testing.T) {
 		query(t, url, `SELECT words FROM customer_index ORDER BY customer_id`)); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff([]string{"Åsa", "b-c@x.example", "Émile", "Sean O’Neill", "山田 太郎"}, list(t, s, store.Filter{Store: "s1", Sort: "name"})); diff != "" {
+	if diff := cmp.Diff([]string{"Åsa", "b-c@x.example", "Émile", "Sean O’Neill", "山田 太郎"}, list(t, s, customers.Filter{Store: "s1", Sort: "name"})); diff != "" {
 		t.Error(diff)
 	}
 	migrate(func(ctx context.Context) ([]*goose.MigrationResult, error) { return p.DownTo(ctx, beforeSearch) })

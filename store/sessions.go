@@ -4,15 +4,17 @@ import (
 	"context"
 	"crypto/sha256"
 	"time"
+
+	"rollcall/store/pg"
 )
 
 // EndSession makes an operator's session worthless from now on, everywhere. The
 // row is kept until the session would have expired, and then removed by the next
 // one that ends.
 func (s *Store) EndSession(ctx context.Context, session string, expires time.Time) (err error) {
-	defer wrap(&err, "store.EndSession")
+	defer pg.Wrap(&err, "store.EndSession")
 	hash := sha256.Sum256([]byte(session))
-	_, err = s.pool.Exec(ctx, `
+	_, err = s.Pool.Exec(ctx, `
 		WITH expired AS (
 			DELETE FROM ended_sessions
 			WHERE expires_at < now()
@@ -25,16 +27,16 @@ func (s *Store) EndSession(ctx context.Context, session string, expires time.Tim
 
 // SessionEnded tells whether EndSession was called for a session.
 func (s *Store) SessionEnded(ctx context.Context, session string) (ended bool, err error) {
-	defer wrap(&err, "store.SessionEnded")
+	defer pg.Wrap(&err, "store.SessionEnded")
 	hash := sha256.Sum256([]byte(session))
-	err = s.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM ended_sessions WHERE hash = $1)`, hash[:]).Scan(&ended)
+	err = s.Pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM ended_sessions WHERE hash = $1)`, hash[:]).Scan(&ended)
 	return ended, err
 }
 
 // IDKey is the key under which ids are shown outside: 32 random bytes that stay
 // as they are for the life of the database.
 func (s *Store) IDKey(ctx context.Context) (key []byte, err error) {
-	defer wrap(&err, "store.IDKey")
-	err = s.pool.QueryRow(ctx, `SELECT key FROM id_key`).Scan(&key)
+	defer pg.Wrap(&err, "store.IDKey")
+	err = s.Pool.QueryRow(ctx, `SELECT key FROM id_key`).Scan(&key)
 	return key, err
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"rollcall/store"
+	"rollcall/store/status"
 )
 
 // Deliveries are counted by the hour; of a source whose deliveries nobody has
@@ -30,7 +31,7 @@ func TestTrafficDeliveries(t *testing.T) {
 	query(t, url, `INSERT INTO webhook_events (source, event_id, type, occurred_at, received_at, payload)
 		SELECT source, source || n, 'x', now(), $1::timestamptz - interval '90 minutes', '{}'
 		FROM generate_series(1, 3) n, unnest(ARRAY['stripe', 'clerk']) source RETURNING 'x'`, last)
-	traffic, err := s.Traffic(t.Context(), hour.Add(-48*time.Hour), hour)
+	traffic, err := status.New(s).Traffic(t.Context(), hour.Add(-48*time.Hour), hour)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +43,7 @@ func TestTrafficDeliveries(t *testing.T) {
 	if diff := cmp.Diff(want, traffic.Deliveries); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
-	if later, err := s.Traffic(t.Context(), hour.Add(time.Hour), hour); err != nil || len(later.Deliveries) > 0 {
+	if later, err := status.New(s).Traffic(t.Context(), hour.Add(time.Hour), hour); err != nil || len(later.Deliveries) > 0 {
 		t.Errorf("%+v %v", later.Deliveries, err)
 	}
 }
@@ -64,7 +65,7 @@ func TestTrafficEvents(t *testing.T) {
 	insert("clerk", "d", "pending", 0, now.Add(-5*time.Minute))
 	insert("clerk", "d", "pending", 2, now.Add(-2*time.Minute))
 	insert("clerk", "d", "pending", 12, now.Add(-10*time.Minute)) // its pause is longer
-	traffic, err := s.Traffic(t.Context(), now.Add(-time.Hour), now)
+	traffic, err := status.New(s).Traffic(t.Context(), now.Add(-time.Hour), now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +78,7 @@ func TestTrafficEvents(t *testing.T) {
 	}
 	// What an operator had applied again came long ago, and waits since just now.
 	query(t, url, `UPDATE webhook_events SET attempts = 1, attempted_at = NULL, received_at = now() - interval '90 days' WHERE type = 'c' RETURNING 'x'`)
-	if traffic, err = s.Traffic(t.Context(), now.Add(-time.Hour), now); err != nil {
+	if traffic, err = status.New(s).Traffic(t.Context(), now.Add(-time.Hour), now); err != nil {
 		t.Fatal(err)
 	}
 	if o := traffic.Overdue; o.Count != 2 || o.Oldest == nil || now.Sub(*o.Oldest).Round(time.Minute) != 5*time.Minute {
@@ -100,7 +101,7 @@ func TestTrafficRecovered(t *testing.T) {
 			SELECT r.*, 1, timestamptz '2026-03-01 00:00Z' + interval '%d hours', now(), CASE WHEN status <> 'running' THEN now() END
 			FROM (VALUES (%s)) r(kind, status, options, started_by, dry_run) RETURNING 'x'`, n, run))
 	}
-	traffic, err := s.Traffic(t.Context(), time.Now(), time.Now())
+	traffic, err := status.New(s).Traffic(t.Context(), time.Now(), time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +127,7 @@ func TestMigrationCountsDeliveries(t *testing.T) {
 	query(t, url, `INSERT INTO webhook_events (source, event_id, type, occurred_at, received_at, payload)
 		SELECT 'clerk', n::text, 'x', now(), date_trunc('hour', now(), 'UTC') - n * interval '1 day' + interval '5 minutes', '{}' FROM generate_series(1, 40) n RETURNING 'x'`)
 	query(t, url, "INSERT INTO webhook_deliveries"+seed+" RETURNING source")
-	traffic, err := s.Traffic(t.Context(), time.Now().Add(-1000*time.Hour), time.Now())
+	traffic, err := status.New(s).Traffic(t.Context(), time.Now().Add(-1000*time.Hour), time.Now())
 	if err != nil || len(traffic.Deliveries) != 27 && len(traffic.Deliveries) != 28 {
 		t.Errorf("%d hours, %v", len(traffic.Deliveries), err)
 	}

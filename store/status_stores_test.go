@@ -9,13 +9,15 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"rollcall/store"
+	"rollcall/store/pg"
+	"rollcall/store/status"
 )
 
 // storeLines pages through the stores.
-func storeLines(t testing.TB, s *store.Store, f store.StoreFilter) (all []store.StoreLine) {
+func storeLines(t testing.TB, s *store.Store, f status.StoreFilter) (all []status.StoreLine) {
 	t.Helper()
 	for {
-		page, next, err := s.StoreLines(t.Context(), f)
+		page, next, err := status.New(s).StoreLines(t.Context(), f)
 		if err != nil || len(page) > f.Limit || next != "" && len(page) < f.Limit {
 			t.Fatalf("%+v: %d, next %q: %v", f, len(page), next, err)
 		}
@@ -35,7 +37,7 @@ func TestStoreLines(t *testing.T) {
 		e.enrolled("c1", `"email":"a@x.example"`), e.enrolled("c2", `"email":"a@x.example"`), e.enrolled("c1", `"email":"b@x.example"`),
 		e.sale("pi_7", "a@x.example", `{"storeId":"s1","productId":"p"}`), e.sale("pi_8", "c@x.example", `{"storeId":"s3","productId":"p"}`),
 	}, 1)
-	tell := func(f store.StoreFilter) (lines []string) {
+	tell := func(f status.StoreFilter) (lines []string) {
 		for _, l := range storeLines(t, s, f) {
 			name := "?"
 			if l.Name != nil {
@@ -47,19 +49,19 @@ func TestStoreLines(t *testing.T) {
 	}
 	s1, s3, s9 := "s1 Zoë's Beats 2 3 1 0 2 false true", "s3 ? 1 0 1 0 0 false true", "s9 Empty 100% 0 0 0 0 0 false false"
 	for _, limit := range []int{1, 2, 3, 50} {
-		if diff := gocmp.Diff([]string{s1, s3, s9}, tell(store.StoreFilter{Limit: limit})); diff != "" {
+		if diff := gocmp.Diff([]string{s1, s3, s9}, tell(status.StoreFilter{Limit: limit})); diff != "" {
 			t.Errorf("limit %d: %s", limit, diff)
 		}
 	}
 	for q, want := range map[string][]string{"ZOE": {s1}, "%": {s9}, "s3": {s3}, "_": nil, `\`: nil, "empty 100": {s9}, "nobody": nil} {
-		if diff := gocmp.Diff(want, tell(store.StoreFilter{Query: q, Limit: 1})); diff != "" {
+		if diff := gocmp.Diff(want, tell(status.StoreFilter{Query: q, Limit: 1})); diff != "" {
 			t.Errorf("%s: %s", q, diff)
 		}
 	}
 	if err := s.FoldFigures(t.Context()); err != nil { // makes no difference
 		t.Fatal(err)
 	}
-	if diff := gocmp.Diff([]string{s1, s3, s9}, tell(store.StoreFilter{Limit: 2})); diff != "" {
+	if diff := gocmp.Diff([]string{s1, s3, s9}, tell(status.StoreFilter{Limit: 2})); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -71,13 +73,13 @@ func TestStoreLinesManyCustomers(t *testing.T) {
 	exec(t, url, `
 		INSERT INTO enrollments (course_id, person, version, email_version, store_version, name_version, progress_version, enrolled_version, completed_version, deleted_version, store_id, customer_id, unattached)
 		SELECT 'c' || n, 'email:' || email, 'v', '', '', '', '', '', '', '', store_id, id, NULL FROM customers CROSS JOIN generate_series(1, 3) n`)
-	for _, l := range storeLines(t, s, store.StoreFilter{Limit: 3}) {
+	for _, l := range storeLines(t, s, status.StoreFilter{Limit: 3}) {
 		if l.Customers != 1000 || !l.Rough || l.Facts["enrollment"] != 3000 {
 			t.Errorf("%+v", l)
 		}
 	}
 	var ids []string
-	for _, l := range storeLines(t, s, store.StoreFilter{Limit: 2, Sort: "id"}) {
+	for _, l := range storeLines(t, s, status.StoreFilter{Limit: 2, Sort: "id"}) {
 		ids = append(ids, l.ID)
 	}
 	if len(ids) != 7 || !slices.IsSorted(ids) {
@@ -86,13 +88,13 @@ func TestStoreLinesManyCustomers(t *testing.T) {
 }
 
 func TestParseStoreFilter(t *testing.T) {
-	got, err := store.ParseStoreFilter(values(t, "q=a+b&sort=id&limit=3"))
-	if diff := gocmp.Diff(store.StoreFilter{Query: "a b", Sort: "id", Limit: 3}, got); err != nil || diff != "" || got.Values().Encode() != "q=a+b&sort=id" {
+	got, err := status.ParseStoreFilter(values(t, "q=a+b&sort=id&limit=3"))
+	if diff := gocmp.Diff(status.StoreFilter{Query: "a b", Sort: "id", Limit: 3}, got); err != nil || diff != "" || got.Values().Encode() != "q=a+b&sort=id" {
 		t.Errorf("%v %s", err, diff)
 	}
 	for query, name := range map[string]string{"sort=name": "sort", "q=%00": "q", "limit=101": "limit", "type=x": "type", "cursor=x": "cursor"} {
-		var bad *store.BadParam
-		if _, err := store.ParseStoreFilter(values(t, query)); !errors.As(err, &bad) || bad.Name != name {
+		var bad *pg.BadParam
+		if _, err := status.ParseStoreFilter(values(t, query)); !errors.As(err, &bad) || bad.Name != name {
 			t.Errorf("%s: %v", query, err)
 		}
 	}

@@ -7,12 +7,14 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"rollcall/store/pg"
 )
 
 // Store writes. Safe for concurrent use.
 type Store struct {
-	*DB
-	platformTypes []string
+	*pg.DB
+	PlatformTypes []string
 }
 
 // Options of Open. The first three are those of a Connection.
@@ -28,11 +30,11 @@ type Options struct {
 
 // Open is a Store in the database at url; see Connect.
 func Open(ctx context.Context, url string, o Options) (*Store, error) {
-	db, err := Connect(ctx, url, Connection{Conns: o.Conns, Schema: o.Schema, Idle: o.Idle})
+	db, err := pg.Connect(ctx, url, pg.Connection{Conns: o.Conns, Schema: o.Schema, Idle: o.Idle})
 	if err != nil {
 		return nil, fmt.Errorf("store.Open: %w", err)
 	}
-	return &Store{DB: db, platformTypes: append([]string{}, o.PlatformTypes...)}, nil
+	return &Store{DB: db, PlatformTypes: append([]string{}, o.PlatformTypes...)}, nil
 }
 
 // Apart returns a Store of the same database with so many connections of its own:
@@ -42,5 +44,5 @@ func (s *Store) Apart(ctx context.Context, conns int32) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("store.Apart: %w", err)
 	}
-	return &Store{DB: db, platformTypes: s.platformTypes}, nil
+	return &Store{DB: db, PlatformTypes: s.PlatformTypes}, nil
 }

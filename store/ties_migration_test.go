@@ -3,7 +3,7 @@ package store_test
 import (
 	"testing"
 
-	"rollcall/store"
+	"rollcall/store/customers"
 )
 
 const beforeTies = 16 // the migration before those of ties and sums
@@ -28,10 +28,10 @@ func TestTiesAndSumsMigrate(t *testing.T) {
 	}
 	wantRows(t, url, `SELECT id || ' ' || coalesce(owner_user_id, 'none') FROM stores ORDER BY id`, "s1 none", "s2 user_1")
 	wantRows(t, url, `SELECT spent::text FROM customers ORDER BY email`, `[{"amount": 9223372036854775807, "currency": "eur"}, {"amount": 5, "currency": "usd"}]`, `[{"amount": 7, "currency": "usd"}]`)
-	if got := list(t, s, store.Filter{Store: "s2", Sort: "email"}); len(got) != 2 {
+	if got := list(t, s, customers.Filter{Store: "s2", Sort: "email"}); len(got) != 2 {
 		t.Errorf("listed: %q", got)
 	}
-	if figures, err := s.Stats(t.Context(), store.Filter{Store: "s2"}); err != nil || len(figures.Revenue) != 2 || figures.Revenue[1].Amount != 12 {
+	if figures, err := customers.New(s).Stats(t.Context(), customers.Filter{Store: "s2"}); err != nil || len(figures.Revenue) != 2 || figures.Revenue[1].Amount != 12 {
 		t.Errorf("%+v %v", figures, err)
 	}
 	if _, err := p.DownTo(t.Context(), beforeTies); err != nil {

@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"github.com/jackc/pgx/v5"
+
+	"rollcall/store/pg"
 )
 
 // AttachedAgain is what became of facts that were attached once more.
@@ -19,16 +21,16 @@ type AttachedAgain struct {
 // routine that attaches all: up to most of them, from f.Cursor on. It helps
 // where what was missing has come, and was not seen to be leaned on.
 func (s *Store) AttachAgain(ctx context.Context, f OffFilter, most int) (a AttachedAgain, err error) {
-	defer wrap(&err, "store.AttachAgain(%q)", f.Reason)
+	defer pg.Wrap(&err, "store.AttachAgain(%q)", f.Reason)
 	for a.Next = f.Cursor; a.Looked < int64(most); {
 		f.Cursor, f.Limit = a.Next, min(rebuildChunk, most-int(a.Looked))
-		page, next, err := f.page(ctx, s.pool, readKeys)
+		page, next, err := f.Page(ctx, s.Pool, readKeys)
 		if err != nil {
 			return a, err
 		}
-		keys := make([]rowKey, len(page))
+		keys := make([]RowKey, len(page))
 		for i, fact := range page {
-			keys[i] = fact.key
+			keys[i] = fact.Key
 		}
 		if err := s.tryAttach(ctx, keys, &a); err != nil {
 			return a, err
@@ -43,7 +45,7 @@ func (s *Store) AttachAgain(ctx context.Context, f OffFilter, most int) (a Attac
 
 // tryAttach attaches facts. Those that cannot be are found by halving, so that
 // one keeps back no other.
-func (s *Store) tryAttach(ctx context.Context, keys []rowKey, a *AttachedAgain) error {
+func (s *Store) tryAttach(ctx context.Context, keys []RowKey, a *AttachedAgain) error {
 	if len(keys) == 0 {
 		return nil
 	}
@@ -53,7 +55,7 @@ func (s *Store) tryAttach(ctx context.Context, keys []rowKey, a *AttachedAgain) 
 		n, err := s.attachedOf(ctx, keys)
 		a.Attached += n
 		return err
-	case transient(err):
+	case pg.Transient(err):
 		return err
 	case len(keys) == 1:
 		if a.Failed++; a.Error == "" {
@@ -69,11 +71,11 @@ func (s *Store) tryAttach(ctx context.Context, keys []rowKey, a *AttachedAgain) 
 }
 
 // attachedOf counts those of the facts that are on a list.
-func (s *Store) attachedOf(ctx context.Context, keys []rowKey) (n int64, err error) {
-	err = s.look(ctx, func(tx pgx.Tx) error {
+func (s *Store) attachedOf(ctx context.Context, keys []RowKey) (n int64, err error) {
+	err = s.Snapshot(ctx, func(tx pgx.Tx) error {
 		for kind, k := range byKind(keys) {
 			var some int64
-			err := tx.QueryRow(ctx, `SELECT count(*)`+kind.given("f")+` WHERE f.customer_id IS NOT NULL`, k[0], k[1]).Scan(&some)
+			err := tx.QueryRow(ctx, `SELECT count(*)`+kind.GivenRows("f")+` WHERE f.customer_id IS NOT NULL`, k[0], k[1]).Scan(&some)
 			if err != nil {
 				return err
 			}

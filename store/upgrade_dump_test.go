@@ -20,6 +20,7 @@ import (
 	"rollcall/facts"
 	"rollcall/internal/embedded"
 	"rollcall/store"
+	"rollcall/store/customers"
 )
 
 // writeDump is where TestUpgrade writes the database that it makes.
@@ -93,7 +94,7 @@ func noteOn(t *testing.T, s *store.Store, url, storeID, email, body string) {
 	if len(id) != 1 {
 		t.Fatalf("%d customers at %s in %s", len(id), email, storeID)
 	}
-	if _, err := s.AddNote(context.Background(), storeID, id[0], store.NewNote{Body: body, Author: "admin"}); err != nil {
+	if _, err := customers.New(s).AddNote(context.Background(), storeID, id[0], customers.NewNote{Body: body, Author: "admin"}); err != nil {
 		t.Fatal(err)
 	}
 }

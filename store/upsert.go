@@ -13,17 +13,18 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"rollcall/facts"
+	"rollcall/store/pg"
 )
 
 // A factTable says how the facts of one table merge. Every rule is a maximum,
 // so the row that results does not depend on the order in which facts come.
-type factTable struct {
-	name         string
-	keys         []string
-	main         string            // the version that a message has as a whole
+type FactTable struct {
+	Name         string
+	Keys         []string
+	Main         string            // the version that a message has as a whole
 	keepsEarlier bool              // has a column for what an earlier version named; else every message names all
 	things       []thing           // what messages name, each by the newest that does
-	groups       []versioned       // columns with a version of their own
+	Groups       []versioned       // columns with a version of their own
 	merges       map[string]string // columns with a rule of their own: OR, GREATEST, LEAST, or SQL of t and e
 	sql          string            // upserts
 	// tellingSQL upserts and returns what became of rows.
@@ -33,7 +34,7 @@ type factTable struct {
 // versioned is a version column and the columns it guards. Of contexts (JSON)
 // each member stays as the newest that named it says.
 type versioned struct {
-	version  string
+	Version  string
 	columns  []string
 	contexts []string
 }
@@ -62,10 +63,10 @@ var contextThings = things("store_ref, product_ref, product_kind, product_type, 
 
 // The tables of facts.
 var (
-	usersTable           = newTable[facts.User]("users", "id", "version", things("email, name, image_url, time_zone"), map[string]string{"last_seen_at": "GREATEST"}, versioned{version: "deleted_version"})
-	stripeCustomersTable = newTable[facts.StripeCustomer]("stripe_customers", "account id", "version", things("email, name"), nil, versioned{version: "deleted_version"})
-	storesTable          = newTable[facts.Store]("stores", "id", "version", things("name, member_user_ids, time_zone"), map[string]string{"member_user_ids": membersRule})
-	productsTable        = newTable[facts.Product]("products", "id", "version", things("kind, title, price_amount price_currency, items"), nil, versioned{version: "deleted_version"})
+	UsersTable           = newTable[facts.User]("users", "id", "version", things("email, name, image_url, time_zone"), map[string]string{"last_seen_at": "GREATEST"}, versioned{Version: "deleted_version"})
+	StripeCustomersTable = newTable[facts.StripeCustomer]("stripe_customers", "account id", "version", things("email, name"), nil, versioned{Version: "deleted_version"})
+	StoresTable          = newTable[facts.Store]("stores", "id", "version", things("name, member_user_ids, time_zone"), map[string]string{"member_user_ids": membersRule})
+	productsTable        = newTable[facts.Product]("products", "id", "version", things("kind, title, price_amount price_currency, items"), nil, versioned{Version: "deleted_version"})
 	enrollmentsTable     = newTable[facts.Enrollment]("enrollments", "course_id person", "version", nil,
 		map[string]string{
 			"said_at": "GREATEST", "first_said_at": "LEAST",
@@ -75,25 +76,25 @@ var (
 				WHEN e.peak_progress = t.peak_progress THEN LEAST(t.progressed_at, e.progressed_at)
 				ELSE t.progressed_at END`,
 		},
-		versioned{version: "email_version", columns: []string{"email"}},
-		versioned{version: "store_version", columns: []string{"store_ref"}},
-		versioned{version: "name_version", columns: []string{"name"}},
-		versioned{version: "progress_version", columns: []string{"progress"}},
-		versioned{version: "enrolled_version", columns: []string{"enrolled_at"}},
-		versioned{version: "completed_version", columns: []string{"completed_at", "completed_with_progress"}},
-		versioned{version: "deleted_version"})
+		versioned{Version: "email_version", columns: []string{"email"}},
+		versioned{Version: "store_version", columns: []string{"store_ref"}},
+		versioned{Version: "name_version", columns: []string{"name"}},
+		versioned{Version: "progress_version", columns: []string{"progress"}},
+		versioned{Version: "enrolled_version", columns: []string{"enrolled_at"}},
+		versioned{Version: "completed_version", columns: []string{"completed_at", "completed_with_progress"}},
+		versioned{Version: "deleted_version"})
 	paymentsTable = newTable[facts.Payment]("payments", "account id", "claim_version",
 		slices.Concat(alwaysNamed("claimed_by kind claim_paid claim_amount claim_currency paid_at"), contextThings, things("subscription")), nil,
-		versioned{version: "intent_version", contexts: []string{"intent"}},
-		versioned{version: "charge_version", contexts: []string{"charge"}},
-		versioned{version: "invoice_version", columns: []string{"invoice"}},
-		versioned{version: "destination_version", columns: []string{"destination"}})
+		versioned{Version: "intent_version", contexts: []string{"intent"}},
+		versioned{Version: "charge_version", contexts: []string{"charge"}},
+		versioned{Version: "invoice_version", columns: []string{"invoice"}},
+		versioned{Version: "destination_version", columns: []string{"destination"}})
 	// What a refund or dispute belongs to never changes, nor does what was captured
 	// shrink; one that leaves it out does not take it back.
-	refundsTable = newTable[facts.Refund]("refunds", "account id", "version",
+	RefundsTable = newTable[facts.Refund]("refunds", "account id", "version",
 		alwaysNamed("cumulative amount currency status created_at said_at"),
 		map[string]string{"charge": "GREATEST", "payment_intent": "GREATEST", "charge_amount": "GREATEST", "captured": "GREATEST"})
-	disputesTable = newTable[facts.Dispute]("disputes", "account id", "version",
+	DisputesTable = newTable[facts.Dispute]("disputes", "account id", "version",
 		alwaysNamed("amount currency status withdrawn"), map[string]string{"charge": "GREATEST", "payment_intent": "GREATEST"})
 	subscriptionsTable = newTable[facts.Subscription]("subscriptions", "account id", "version",
 		slices.Concat(alwaysNamed("status ended_at"), alwaysNamed("cancel_at_period_end cancel_at cancellation"), alwaysNamed("paused"), things("current_period_end, currency, started_at, destination"),
@@ -127,19 +128,19 @@ const membersRule = `CASE
 				WHEN e.member_user_ids_said > t.member_user_ids_said THEN e.member_user_ids
 				ELSE t.member_user_ids END`
 
-func ptr[T any](v T) *T { return &v }
+func Ptr[T any](v T) *T { return &v }
 
 // newTable describes the table of fact type F. Of the struct's columns those
 // belong to it that are named here.
-func newTable[F any](name, keys, main string, named []thing, merges map[string]string, groups ...versioned) factTable {
-	t := factTable{name: name, keys: strings.Fields(keys), main: main, things: named, merges: merges, groups: groups}
-	own := append(append([]string{}, t.keys...), main, "earlier")
+func newTable[F any](name, keys, main string, named []thing, merges map[string]string, groups ...versioned) FactTable {
+	t := FactTable{Name: name, Keys: strings.Fields(keys), Main: main, things: named, merges: merges, Groups: groups}
+	own := append(append([]string{}, t.Keys...), main, "earlier")
 	for _, n := range named {
 		own = append(own, n.columns...)
 	}
 	own = slices.AppendSeq(own, maps.Keys(merges))
 	for _, g := range groups {
-		own = slices.Concat(own, []string{g.version}, g.columns, g.contexts)
+		own = slices.Concat(own, []string{g.Version}, g.columns, g.contexts)
 	}
 	all := slices.DeleteFunc(columnsOf(reflect.TypeFor[F]()), func(c string) bool { return !slices.Contains(own, c) })
 	t.keepsEarlier = slices.Contains(all, "earlier")
@@ -168,22 +169,22 @@ func columnsOf(t reflect.Type) []string {
 // upsert writes the statement. Its one parameter is a JSON array of facts, no
 // two with the same key; rows are taken in the order of their keys, so that two
 // transactions never wait for each other crosswise.
-func (t factTable) upsert(columns []string) string {
+func (t FactTable) upsert(columns []string) string {
 	var set, changed []string
 	assign := func(column, value string) { set = append(set, column+" = "+t.rows(value)) }
 	differs := func(condition string) { changed = append(changed, t.rows(condition)) }
-	for _, g := range t.groups {
-		newer := fmt.Sprintf("e.%[1]s > t.%[1]s", g.version)
+	for _, g := range t.Groups {
+		newer := fmt.Sprintf("e.%[1]s > t.%[1]s", g.Version)
 		differs(newer)
 		for _, c := range g.columns {
 			assign(c, fmt.Sprintf("CASE WHEN %[2]s THEN e.%[1]s ELSE t.%[1]s END", c, newer))
 		}
 		for _, c := range g.contexts {
-			merged := fmt.Sprintf("merge_context(t.%[1]s, t.%[2]s, e.%[1]s, e.%[2]s)", c, g.version)
+			merged := fmt.Sprintf("merge_context(t.%[1]s, t.%[2]s, e.%[1]s, e.%[2]s)", c, g.Version)
 			assign(c, merged)
 			differs(merged + " IS DISTINCT FROM t." + c)
 		}
-		assign(g.version, fmt.Sprintf("GREATEST(t.%[1]s, e.%[1]s)", g.version))
+		assign(g.Version, fmt.Sprintf("GREATEST(t.%[1]s, e.%[1]s)", g.Version))
 	}
 	for c, rule := range t.merges {
 		switch rule {
@@ -196,7 +197,7 @@ func (t factTable) upsert(columns []string) string {
 		assign(c, rule)
 		differs(fmt.Sprintf("(%s) IS DISTINCT FROM t.%s", rule, c))
 	}
-	differs(fmt.Sprintf("e.%[1]s > t.%[1]s", t.main))
+	differs(fmt.Sprintf("e.%[1]s > t.%[1]s", t.Main))
 	var kept []string
 	for _, n := range t.things {
 		newer := t.since(n, "e") + " > " + t.since(n, "t")
@@ -208,9 +209,9 @@ func (t factTable) upsert(columns []string) string {
 		}
 		kept = append(kept, fmt.Sprintf("'%s', GREATEST(%s, %s)", n.columns[0], t.since(n, "t"), t.since(n, "e")))
 	}
-	assign(t.main, fmt.Sprintf("GREATEST(t.%[1]s, e.%[1]s)", t.main))
+	assign(t.Main, fmt.Sprintf("GREATEST(t.%[1]s, e.%[1]s)", t.Main))
 	if t.keepsEarlier {
-		assign("earlier", fmt.Sprintf("earlier_of(GREATEST(t.%[1]s, e.%[1]s), jsonb_build_object(%[2]s))", t.main, strings.Join(kept, ", ")))
+		assign("earlier", fmt.Sprintf("earlier_of(GREATEST(t.%[1]s, e.%[1]s), jsonb_build_object(%[2]s))", t.Main, strings.Join(kept, ", ")))
 	}
 	list := strings.Join(columns, ", ")
 	return fmt.Sprintf(`
@@ -219,16 +220,16 @@ func (t factTable) upsert(columns []string) string {
 		ON CONFLICT (%[3]s) DO UPDATE SET
 			%[4]s
 		WHERE %[5]s`,
-		t.name, list, strings.Join(t.keys, ", "), strings.Join(set, ",\n\t\t\t"), strings.Join(changed, " OR "))
+		t.Name, list, strings.Join(t.Keys, ", "), strings.Join(set, ",\n\t\t\t"), strings.Join(changed, " OR "))
 }
 
 // since is SQL for the version by which row t or e names a thing; empty if it
 // does not.
-func (t factTable) since(n thing, row string) string {
+func (t FactTable) since(n thing, row string) string {
 	if !t.keepsEarlier {
-		return row + "." + t.main
+		return row + "." + t.Main
 	}
-	version := fmt.Sprintf("coalesce(%[1]s.earlier ->> '%[2]s', %[1]s.%[3]s) COLLATE \"C\"", row, n.columns[0], t.main)
+	version := fmt.Sprintf("coalesce(%[1]s.earlier ->> '%[2]s', %[1]s.%[3]s) COLLATE \"C\"", row, n.columns[0], t.Main)
 	if n.always {
 		return version
 	}
@@ -240,7 +241,7 @@ func (t factTable) since(n thing, row string) string {
 }
 
 // said puts the version of what a rule calls COLUMN_said.
-func (t factTable) said(rule string) string {
+func (t FactTable) said(rule string) string {
 	for _, n := range t.things {
 		for _, row := range []string{"t", "e"} {
 			rule = strings.ReplaceAll(rule, row+"."+n.columns[0]+"_said", t.since(n, row))
@@ -251,10 +252,10 @@ func (t factTable) said(rule string) string {
 
 // rows names the row that is there, t, and the one to be merged into it, e, as
 // the statement knows them.
-func (t factTable) rows(sql string) string {
+func (t FactTable) rows(sql string) string {
 	return rowNames.ReplaceAllStringFunc(sql, func(m string) string {
 		if m == "t." {
-			return t.name + "."
+			return t.Name + "."
 		}
 		return "EXCLUDED."
 	})
@@ -263,34 +264,34 @@ func (t factTable) rows(sql string) string {
 var rowNames = regexp.MustCompile(`\b[te]\.`)
 
 // factKey names a fact: its table, and its key with slashes.
-type factKey struct{ table, key string }
+type factKey struct{ table, Key string }
 
-// tableRows are facts of one table.
-type tableRows struct {
-	table *factTable
-	keys  []factKey
-	rows  []any // pointers to the facts
+// TableRows are facts of one table.
+type TableRows struct {
+	Table *FactTable
+	Keys  []factKey
+	Rows  []any // pointers to the facts
 }
 
-func rowsOf[F any](t *factTable, rows []F, key func(*F) string) tableRows {
-	r := tableRows{t, make([]factKey, len(rows)), make([]any, len(rows))}
+func rowsOf[F any](t *FactTable, rows []F, key func(*F) string) TableRows {
+	r := TableRows{t, make([]factKey, len(rows)), make([]any, len(rows))}
 	for i := range rows {
-		r.keys[i], r.rows[i] = factKey{t.name, key(&rows[i])}, &rows[i]
+		r.Keys[i], r.Rows[i] = factKey{t.Name, key(&rows[i])}, &rows[i]
 	}
 	return r
 }
 
-// tablesOf sorts the facts of a set by table.
-func tablesOf(set facts.Set) []tableRows {
-	return []tableRows{
-		rowsOf(&usersTable, set.Users, func(f *facts.User) string { return f.ID }),
-		rowsOf(&stripeCustomersTable, set.StripeCustomers, func(f *facts.StripeCustomer) string { return f.Account + "/" + f.ID }),
-		rowsOf(&storesTable, set.Stores, func(f *facts.Store) string { return f.ID }),
+// TablesOf sorts the facts of a set by table.
+func TablesOf(set facts.Set) []TableRows {
+	return []TableRows{
+		rowsOf(&UsersTable, set.Users, func(f *facts.User) string { return f.ID }),
+		rowsOf(&StripeCustomersTable, set.StripeCustomers, func(f *facts.StripeCustomer) string { return f.Account + "/" + f.ID }),
+		rowsOf(&StoresTable, set.Stores, func(f *facts.Store) string { return f.ID }),
 		rowsOf(&productsTable, set.Products, func(f *facts.Product) string { return f.ID }),
 		rowsOf(&enrollmentsTable, set.Enrollments, func(f *facts.Enrollment) string { return f.CourseID + "/" + f.Person }),
 		rowsOf(&paymentsTable, set.Payments, func(f *facts.Payment) string { return f.Account + "/" + f.ID }),
-		rowsOf(&refundsTable, set.Refunds, func(f *facts.Refund) string { return f.Account + "/" + f.ID }),
-		rowsOf(&disputesTable, set.Disputes, func(f *facts.Dispute) string { return f.Account + "/" + f.ID }),
+		rowsOf(&RefundsTable, set.Refunds, func(f *facts.Refund) string { return f.Account + "/" + f.ID }),
+		rowsOf(&DisputesTable, set.Disputes, func(f *facts.Dispute) string { return f.Account + "/" + f.ID }),
 		rowsOf(&checkoutsTable, set.Checkouts, func(f *facts.Checkout) string { return f.Account + "/" + f.ID }),
 		rowsOf(&failedInvoicesTable, set.FailedInvoices, func(f *facts.FailedInvoice) string { return f.Account + "/" + f.ID }),
 		rowsOf(&subscriptionsTable, set.Subscriptions, func(f *facts.Subscription) string { return f.Account + "/" + f.ID }),
@@ -300,12 +301,12 @@ func tablesOf(set facts.Set) []tableRows {
 // upsert merges all facts of a set into their tables, in one round trip.
 // outcomes, unless nil, learns what became of those that were new or different.
 func upsert(ctx context.Context, tx pgx.Tx, set facts.Set, outcomes map[factKey]outcome) (err error) {
-	defer wrap(&err, "store.upsert")
+	defer pg.Wrap(&err, "store.upsert")
 	var batch pgx.Batch
 	if outcomes != nil {
 		batch.Queue(`SET LOCAL enable_hashjoin = on`) // for joins among what was looked up
 	}
-	for _, t := range tablesOf(set) {
+	for _, t := range TablesOf(set) {
 		if err := t.queue(&batch, outcomes); err != nil {
 			return err
 		}
@@ -321,28 +322,28 @@ func upsert(ctx context.Context, tx pgx.Tx, set facts.Set, outcomes map[factKey]
 
 // queue adds the statements for rows: one, unless a key comes more than once,
 // as a statement can touch a row only once.
-func (t tableRows) queue(b *pgx.Batch, outcomes map[factKey]outcome) error {
-	for len(t.rows) > 0 {
-		var now, later tableRows
-		seen := make(map[factKey]bool, len(t.keys))
-		for i, k := range t.keys {
+func (t TableRows) queue(b *pgx.Batch, outcomes map[factKey]outcome) error {
+	for len(t.Rows) > 0 {
+		var now, later TableRows
+		seen := make(map[factKey]bool, len(t.Keys))
+		for i, k := range t.Keys {
 			to := &now
 			if seen[k] {
 				to = &later
 			}
 			seen[k] = true
-			to.keys, to.rows = append(to.keys, k), append(to.rows, t.rows[i])
+			to.Keys, to.Rows = append(to.Keys, k), append(to.Rows, t.Rows[i])
 		}
-		text, err := json.Marshal(now.rows)
+		text, err := json.Marshal(now.Rows)
 		if err != nil {
 			return err
 		}
 		if outcomes == nil {
-			b.Queue(t.table.sql, string(text))
+			b.Queue(t.Table.sql, string(text))
 		} else {
-			b.Queue(t.table.tellingSQL, string(text)).Query(func(found pgx.Rows) error { return learn(outcomes, t.table.name, found) })
+			b.Queue(t.Table.tellingSQL, string(text)).Query(func(found pgx.Rows) error { return learn(outcomes, t.Table.Name, found) })
 		}
-		t.keys, t.rows = later.keys, later.rows
+		t.Keys, t.Rows = later.Keys, later.Rows
 	}
 	return nil
 }

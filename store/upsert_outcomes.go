@@ -14,20 +14,20 @@ import (
 
 // keysOf lists the facts of a set.
 func keysOf(set facts.Set) (keys []factKey) {
-	for _, t := range tablesOf(set) {
-		keys = append(keys, t.keys...)
+	for _, t := range TablesOf(set) {
+		keys = append(keys, t.Keys...)
 	}
 	return keys
 }
 
 // telling writes the statement that upserts like t.sql and returns, for each row
 // that is new or differs in more than its versions, its key and whether it is new.
-func (t factTable) telling(columns []string) string {
-	guards := append([]string{t.main, "earlier"}, t.keys...)
-	for _, g := range t.groups {
-		guards = append(guards, g.version)
+func (t FactTable) telling(columns []string) string {
+	guards := append([]string{t.Main, "earlier"}, t.Keys...)
+	for _, g := range t.Groups {
+		guards = append(guards, g.Version)
 	}
-	if t.name == "refunds" {
+	if t.Name == "refunds" {
 		guards = append(guards, "said_at") // of an object that is read: when it was read
 	}
 	var content, key []string
@@ -36,12 +36,12 @@ func (t factTable) telling(columns []string) string {
 			content = append(content, c)
 		}
 	}
-	for _, k := range t.keys {
+	for _, k := range t.Keys {
 		key = append(key, "m."+k)
 	}
-	for _, g := range t.groups {
-		if strings.HasPrefix(g.version, "deleted") { // a tombstone is content
-			content = append(content, "("+g.version+" <> '')")
+	for _, g := range t.Groups {
+		if strings.HasPrefix(g.Version, "deleted") { // a tombstone is content
+			content = append(content, "("+g.Version+" <> '')")
 		}
 	}
 	return fmt.Sprintf(`
@@ -56,7 +56,7 @@ func (t factTable) telling(columns []string) string {
 		FROM m
 		LEFT JOIN old o USING (%[2]s)
 		WHERE o.%[5]s IS NULL OR (%[6]s) IS DISTINCT FROM (%[7]s)`,
-		t.name, strings.Join(t.keys, ", "), t.sql, strings.Join(key, ", "), t.keys[len(t.keys)-1],
+		t.Name, strings.Join(t.Keys, ", "), t.sql, strings.Join(key, ", "), t.Keys[len(t.Keys)-1],
 		qualify("m", content), qualify("o", content))
 }
 
@@ -77,7 +77,7 @@ func qualify(table string, columns []string) string {
 func learn(outcomes map[factKey]outcome, table string, found pgx.Rows) error {
 	k := factKey{table: table}
 	var isNew bool
-	_, err := pgx.ForEachRow(found, []any{&k.key, &isNew}, func() error {
+	_, err := pgx.ForEachRow(found, []any{&k.Key, &isNew}, func() error {
 		o := updated
 		if isNew {
 			o = created
@@ -88,11 +88,11 @@ func learn(outcomes map[factKey]outcome, table string, found pgx.Rows) error {
 	return err
 }
 
-// words are the versions of the things that a message names, by the first column
+// Words are the versions of the things that a message names, by the first column
 // of each; of one that names none, that of the message.
-func (t factTable) words(says map[string]any) map[string]facts.Version {
+func (t FactTable) Words(says map[string]any) map[string]facts.Version {
 	said := map[string]facts.Version{}
-	version, _ := says[t.main].(string)
+	version, _ := says[t.Main].(string)
 	if version == "" {
 		return said
 	}
@@ -104,11 +104,11 @@ func (t factTable) words(says map[string]any) map[string]facts.Version {
 	earlier, _ := says["earlier"].(map[string]any)
 	for thing, v := range earlier {
 		if _, named := said[thing]; named {
-			said[thing] = facts.Version(*orEmpty(text(v)))
+			said[thing] = facts.Version(*OrEmpty(Text(v)))
 		}
 	}
 	if len(said) == 0 {
-		said[t.main] = facts.Version(version)
+		said[t.Main] = facts.Version(version)
 	}
 	return said
 }
@@ -118,8 +118,8 @@ func (n thing) in(row map[string]any) bool {
 	return n.always || slices.ContainsFunc(n.columns, func(c string) bool { return row[c] != nil })
 }
 
-// kept is the version by which a row names a thing, or that in a column.
-func (t factTable) kept(row map[string]any, column string) facts.Version {
+// Kept is the version by which a row names a thing, or that in a column.
+func (t FactTable) Kept(row map[string]any, column string) facts.Version {
 	for _, n := range t.things {
 		if n.columns[0] != column {
 			continue
@@ -128,23 +128,23 @@ func (t factTable) kept(row map[string]any, column string) facts.Version {
 			return ""
 		}
 		earlier, _ := row["earlier"].(map[string]any)
-		if v := text(earlier[column]); v != nil {
+		if v := Text(earlier[column]); v != nil {
 			return facts.Version(*v)
 		}
-		column = t.main
+		column = t.Main
 	}
-	return facts.Version(*orEmpty(text(row[column])))
+	return facts.Version(*OrEmpty(Text(row[column])))
 }
 
-// text is a value of JSON that is a text.
-func text(value any) *string {
+// Text is a value of JSON that is a text.
+func Text(value any) *string {
 	if s, ok := value.(string); ok {
 		return &s
 	}
 	return nil
 }
 
-func orEmpty(s *string) *string {
+func OrEmpty(s *string) *string {
 	if s == nil {
 		return new(string)
 	}

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"rollcall/store/pg"
 )
 
 // What happened when is told by the clock of Postgres, the one that all share. A
@@ -12,8 +14,8 @@ import (
 
 // Now is the time by the clock of Postgres.
 func (s *Store) Now(ctx context.Context) (now time.Time, err error) {
-	defer wrap(&err, "store.Now")
-	err = s.pool.QueryRow(ctx, `SELECT clock_timestamp()`).Scan(&now)
+	defer pg.Wrap(&err, "store.Now")
+	err = s.Pool.QueryRow(ctx, `SELECT clock_timestamp()`).Scan(&now)
 	return now.UTC(), err
 }
 
@@ -29,8 +31,8 @@ const clocksFor = 10 * time.Minute
 // NoteClock compares a worker's clock with that of Postgres, and keeps the
 // difference.
 func (s *Store) NoteClock(ctx context.Context, worker string, now time.Time) (err error) {
-	defer wrap(&err, "store.NoteClock(%q)", worker)
-	_, err = s.pool.Exec(ctx, `
+	defer pg.Wrap(&err, "store.NoteClock(%q)", worker)
+	_, err = s.Pool.Exec(ctx, `
 		WITH gone AS (
 			DELETE FROM worker_clocks WHERE seen_at < clock_timestamp() - $3::interval AND worker <> $1
 		)
@@ -43,8 +45,8 @@ func (s *Store) NoteClock(ctx context.Context, worker string, now time.Time) (er
 // WorkerClocks lists the clocks of the workers that run, the ones furthest off
 // first.
 func (s *Store) WorkerClocks(ctx context.Context) (_ []WorkerClock, err error) {
-	defer wrap(&err, "store.WorkerClocks")
-	rows, err := s.pool.Query(ctx, `
+	defer pg.Wrap(&err, "store.WorkerClocks")
+	rows, err := s.Pool.Query(ctx, `
 		SELECT worker, extract(epoch FROM ahead)::float8
 		FROM worker_clocks
 		WHERE seen_at > clock_timestamp() - $1::interval

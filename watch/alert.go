@@ -16,7 +16,7 @@ import (
 	svix "github.com/svix/svix-webhooks/go"
 
 	"rollcall/internal/outbound"
-	"rollcall/store"
+	"rollcall/store/status"
 )
 
 // Alert tells somebody of changes: one message each, signed the Standard
@@ -82,10 +82,10 @@ type changed struct {
 
 // messageID is the same however often a change is told: who hears it twice can
 // tell.
-func messageID(k store.ChangeKey) string { return k.Watch + ":" + strconv.FormatInt(k.Number, 10) }
+func messageID(k status.ChangeKey) string { return k.Watch + ":" + strconv.FormatInt(k.Number, 10) }
 
 // Tell tells of a change. Anything but a 2xx is an error, a redirect too.
-func (a *Alert) Tell(ctx context.Context, c store.WatchChange, now time.Time) error {
+func (a *Alert) Tell(ctx context.Context, c status.WatchChange, now time.Time) error {
 	body, err := json.Marshal(message{"watch.changed", c.MadeAt, changed{c.Watch, c.State, c.Was, c.Since, c.Detail, c.Fix}})
 	if err != nil {
 		return err

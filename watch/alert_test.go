@@ -14,14 +14,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 	svix "github.com/svix/svix-webhooks/go"
 
-	"rollcall/store"
+	"rollcall/store/status"
 )
 
 const secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
-var change = store.WatchChange{
-	ChangeKey: store.ChangeKey{Watch: "source_silent/stripe", Number: 3},
-	State:     store.Problem, Was: store.OK, Since: noon, Detail: "nothing has come", Fix: "rollcall doctor", MadeAt: noon.Add(2 * time.Minute), Attempts: 1,
+var change = status.WatchChange{
+	ChangeKey: status.ChangeKey{Watch: "source_silent/stripe", Number: 3},
+	State:     status.Problem, Was: status.OK, Since: noon, Detail: "nothing has come", Fix: "rollcall doctor", MadeAt: noon.Add(2 * time.Minute), Attempts: 1,
 }
 
 // loopback are the networks of the tests' own servers.

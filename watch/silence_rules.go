@@ -9,6 +9,7 @@ import (
 
 	"rollcall/store"
 	"rollcall/store/finding"
+	"rollcall/store/status"
 )
 
 // rhythm is how a source has been sending.
@@ -19,7 +20,7 @@ type rhythm struct {
 	recovered time.Time         // what came before has been brought in otherwise; zero: nothing was
 }
 
-func rhythmOf(source string, seen store.Traffic) rhythm {
+func rhythmOf(source string, seen status.Traffic) rhythm {
 	r := rhythm{source: source, now: seen.At, recovered: seen.Recovered[source]}
 	for _, d := range seen.Deliveries {
 		if d.Source == source && !d.Hour.After(seen.At) {

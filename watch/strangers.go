@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"rollcall/store"
+	"rollcall/store/status"
 )
 
 // Anybody can send to the receivers. What is refused before a signature was found
@@ -79,7 +80,7 @@ func countIn(kept []store.Delivered, g gap) (n int64) {
 // Unsigned counts the deliveries of the last hours that no secret of ours has signed,
 // beside those of the source that came in: a stranger's, or of a second endpoint whose
 // secret is missing. No watch tells of them, or strangers could raise alarms.
-func Unsigned(source string, seen store.Traffic) (unsigned, signed int64) {
+func Unsigned(source string, seen status.Traffic) (unsigned, signed int64) {
 	r := rhythmOf(source, seen)
 	return r.count(badSignature), r.count(store.Accepted, store.Duplicate)
 }

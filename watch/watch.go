@@ -10,8 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"rollcall/store"
 	"rollcall/store/finding"
+	"rollcall/store/status"
 )
 
 // Kinds of watches. Their names are these, with what they watch behind a slash.
@@ -30,9 +30,9 @@ var Kinds = []string{Silent, Signatures, Refused, Failing, Overdue}
 const Weeks = 28 * 24 * time.Hour
 
 // Judge tells what each watch looks like at one moment: a kind, and what is watched.
-func Judge(seen store.Traffic) []finding.Finding {
+func Judge(seen status.Traffic) []finding.Finding {
 	var all []finding.Finding
-	for _, source := range store.Sources() {
+	for _, source := range status.Sources() {
 		r := rhythmOf(source, seen).own()
 		for kind, judge := range map[string]func(rhythm) finding.Finding{
 			Silent: silent, Signatures: signatures, Refused: refused,
@@ -52,16 +52,16 @@ func Judge(seen store.Traffic) []finding.Finding {
 
 // Next is what the watches become: each keeps its state until it has looked
 // otherwise for long enough. One that is not judged any more looks ok.
-func Next(seen store.Traffic, now []store.Watch) []store.Watch {
-	byName := map[string]store.Watch{}
+func Next(seen status.Traffic, now []status.Watch) []status.Watch {
+	byName := map[string]status.Watch{}
 	for _, w := range now {
 		byName[w.Name] = w
 	}
-	var next []store.Watch
+	var next []status.Watch
 	for _, v := range Judge(seen) {
 		w, known := byName[v.Name()]
 		if !known {
-			w = store.Watch{Name: v.Name(), State: store.OK, Since: seen.At}
+			w = status.Watch{Name: v.Name(), State: status.OK, Since: seen.At}
 		}
 		next = append(next, step(w, v, seen.At))
 		delete(byName, v.Name())
@@ -83,7 +83,7 @@ const (
 )
 
 // step returns the next state of a watch, given its state and what it looks like now.
-func step(w store.Watch, v finding.Finding, now time.Time) store.Watch {
+func step(w status.Watch, v finding.Finding, now time.Time) status.Watch {
 	w.CheckedAt = now
 	state, fix := string(v.Severity), strings.Join(v.Fix, "\n")
 	if state == w.State {
@@ -111,7 +111,7 @@ func worseThan(a, b string) bool {
 }
 
 // failing judges the events of one type.
-func failing(f store.FailingEvents) finding.Finding {
+func failing(f status.FailingEvents) finding.Finding {
 	v := finding.Finding{Kind: Failing, Subject: f.Source + "/" + f.Type, Severity: finding.Warning,
 		What: fmt.Sprintf("%s of type %s from %s could not be applied yet, and will be retried", events(f.Trying), f.Type, f.Source),
 		Fix:  []string{"rollcall events list --source " + f.Source + " --status pending"}}
@@ -131,7 +131,7 @@ const (
 )
 
 // overdue judges what waits in the inbox.
-func overdue(seen store.Traffic) finding.Finding {
+func overdue(seen status.Traffic) finding.Finding {
 	v := finding.Finding{Kind: Overdue, Severity: finding.OK}
 	if seen.Overdue.Oldest == nil {
 		return v

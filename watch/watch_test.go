@@ -8,6 +8,7 @@ import (
 
 	"rollcall/store"
 	"rollcall/store/finding"
+	"rollcall/store/status"
 )
 
 // noon is when the watches of the tests look: a Wednesday.
@@ -123,11 +124,11 @@ func TestRhythms(t *testing.T) {
 		{"strangers without a signature, for weeks", Refused + "/stripe", join(busy(0), hours(missingSignature, 9, ago(2*week), noon, always)), noon, "ok"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			v := judged(t, store.Traffic{At: c.now, Deliveries: c.came}, c.watch)
+			v := judged(t, status.Traffic{At: c.now, Deliveries: c.came}, c.watch)
 			if v.State != c.state {
 				t.Errorf("it is %s, want %s: %s", v.State, c.state, v.Detail)
 			}
-			if (v.State == store.OK) != (v.Detail == "" && v.Fix == "") {
+			if (v.State == status.OK) != (v.Detail == "" && v.Fix == "") {
 				t.Errorf("says %q and %q", v.Detail, v.Fix)
 			}
 		})
@@ -138,7 +139,7 @@ func TestRhythms(t *testing.T) {
 type verdict struct{ Name, State, Detail, Fix string }
 
 // judged is the verdict on one watch.
-func judged(t *testing.T, seen store.Traffic, name string) verdict {
+func judged(t *testing.T, seen status.Traffic, name string) verdict {
 	t.Helper()
 	all := Judge(seen)
 	i := slices.IndexFunc(all, func(v finding.Finding) bool { return v.Name() == name })
@@ -151,12 +152,12 @@ func judged(t *testing.T, seen store.Traffic, name string) verdict {
 // What a backfill has brought in is not lost, whatever was refused.
 func TestRecovered(t *testing.T) {
 	refusals := hours(badSignature, 5, ago(80*time.Hour), noon, always)
-	seen := store.Traffic{At: noon, Deliveries: refusals}
-	if v := judged(t, seen, Refused+"/stripe"); v.State != store.Problem || !strings.Contains(v.Detail, "given up") || !strings.Contains(v.Fix, "stripe-events") {
+	seen := status.Traffic{At: noon, Deliveries: refusals}
+	if v := judged(t, seen, Refused+"/stripe"); v.State != status.Problem || !strings.Contains(v.Detail, "given up") || !strings.Contains(v.Fix, "stripe-events") {
 		t.Errorf("%+v", v)
 	}
 	seen.Recovered = map[string]time.Time{"stripe": ago(30 * time.Minute)}
-	if v := judged(t, seen, Refused+"/stripe"); v.State != store.OK {
+	if v := judged(t, seen, Refused+"/stripe"); v.State != status.OK {
 		t.Errorf("%+v", v)
 	}
 }
@@ -164,14 +165,14 @@ func TestRecovered(t *testing.T) {
 // The texts name what a person needs.
 func TestDetails(t *testing.T) {
 	came := ago(40 * time.Minute)
-	seen := store.Traffic{At: noon,
+	seen := status.Traffic{At: noon,
 		Deliveries: join(hours(store.Accepted, 100, ago(4*week), ago(8*time.Hour), always),
 			of("clerk", hours(badSignature, 5, ago(20*time.Hour), noon, always))),
-		Failing: []store.FailingEvents{
+		Failing: []status.FailingEvents{
 			{Source: "stripe", Type: "invoice.paid", Failed: 3, Trying: 1},
 			{Source: "clerk", Type: "user.updated", Trying: 1},
 		},
-		Overdue: store.OverdueEvents{Count: 7, Oldest: &came},
+		Overdue: status.OverdueEvents{Count: 7, Oldest: &came},
 	}
 	for name, want := range map[string]verdict{
 		Silent + "/stripe": {State: "problem", Fix: "rollcall backfill start stripe-events --account all --follow",
@@ -197,8 +198,8 @@ func TestDetails(t *testing.T) {
 // states: a letter each.
 func looks(t *testing.T, minutes string) (states string, changes int) {
 	t.Helper()
-	means := map[rune]string{'o': store.OK, 'w': store.Warning, 'p': store.Problem}
-	w := store.Watch{Name: "w", State: store.OK, Since: noon}
+	means := map[rune]string{'o': status.OK, 'w': status.Warning, 'p': status.Problem}
+	w := status.Watch{Name: "w", State: status.OK, Since: noon}
 	for i, look := range minutes {
 		was := w.State
 		w = step(w, finding.Finding{Severity: finding.Severity(means[look]), What: means[look]}, noon.Add(time.Duration(i)*time.Minute))
@@ -237,30 +238,30 @@ func TestStatesDoNotFlap(t *testing.T) {
 // Watches that are not judged any more, as of events that were mended, end ok;
 // and since tells when a state began to show.
 func TestNext(t *testing.T) {
-	seen := store.Traffic{At: noon, Failing: []store.FailingEvents{{Source: "stripe", Type: "x", Failed: 1}}}
-	var watches []store.Watch
-	is := func(minute int, want string) store.Watch {
+	seen := status.Traffic{At: noon, Failing: []status.FailingEvents{{Source: "stripe", Type: "x", Failed: 1}}}
+	var watches []status.Watch
+	is := func(minute int, want string) status.Watch {
 		t.Helper()
 		seen.At = noon.Add(time.Duration(minute) * time.Minute)
 		watches = Next(seen, watches)
-		i := slices.IndexFunc(watches, func(w store.Watch) bool { return w.Name == Failing+"/stripe/x" })
+		i := slices.IndexFunc(watches, func(w status.Watch) bool { return w.Name == Failing+"/stripe/x" })
 		if i < 0 || watches[i].State != want || !watches[i].CheckedAt.Equal(seen.At) {
 			t.Fatalf("minute %d: %+v, want %s", minute, watches, want)
 		}
 		return watches[i]
 	}
-	is(0, store.OK)
-	is(1, store.OK)
-	if w := is(2, store.Problem); !w.Since.Equal(noon) || w.Fix == "" {
+	is(0, status.OK)
+	is(1, status.OK)
+	if w := is(2, status.Problem); !w.Since.Equal(noon) || w.Fix == "" {
 		t.Errorf("%+v", w)
 	}
 	seen.Failing = nil
-	is(3, store.Problem)
-	is(12, store.Problem)
-	if w := is(13, store.OK); !w.Since.Equal(noon.Add(3*time.Minute)) || w.Detail != "" || w.Fix != "" {
+	is(3, status.Problem)
+	is(12, status.Problem)
+	if w := is(13, status.OK); !w.Since.Equal(noon.Add(3*time.Minute)) || w.Detail != "" || w.Fix != "" {
 		t.Errorf("%+v", w)
 	}
-	if n := 1 + 1 + 3*len(store.Sources()); len(watches) != n {
+	if n := 1 + 1 + 3*len(status.Sources()); len(watches) != n {
 		t.Errorf("%d watches, want %d", len(watches), n)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"unicode/utf16"
 
 	"rollcall/store"
+	"rollcall/store/inbox"
 )
 
 // The pages for operators, under /admin.
@@ -131,9 +132,9 @@ func form(w http.ResponseWriter, r *http.Request) error {
 
 // standings are what became of an event's word about a fact.
 var standings = map[string]string{
-	store.Stands:  "is the latest word",
-	store.Partly:  "partly overtaken by a newer word",
-	store.Newer:   "overtaken by a newer word",
-	store.Named:   "only names it",
-	store.NotKept: "not applied",
+	inbox.Stands:  "is the latest word",
+	inbox.Partly:  "partly overtaken by a newer word",
+	inbox.Newer:   "overtaken by a newer word",
+	inbox.Named:   "only names it",
+	inbox.NotKept: "not applied",
 }

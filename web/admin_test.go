@@ -11,6 +11,7 @@ import (
 
 	"rollcall/internal/testing/testdb"
 	"rollcall/store"
+	"rollcall/store/status"
 )
 
 // page asks for a page of the operators', which must be there.
@@ -227,7 +228,7 @@ func TestStoresPage(t *testing.T) {
 	if bad := x.get(t, "/admin/stores?sort=x", asAdmin); bad.StatusCode != 400 || !strings.Contains(bad.text, "sort: ") {
 		t.Errorf("%d %s", bad.StatusCode, bad.text)
 	}
-	if all := pages[store.StoreLine](t, x, "/api/admin/stores?limit=7"); len(all) != 60 || all[7].ID != "store_07" || all[7].Customers != 3 {
+	if all := pages[status.StoreLine](t, x, "/api/admin/stores?limit=7"); len(all) != 60 || all[7].ID != "store_07" || all[7].Customers != 3 {
 		t.Errorf("%d", len(all))
 	}
 	if bad := x.get(t, "/api/admin/stores?page=2", asAdmin); bad.StatusCode != 400 || fmt.Sprint(bad.code(t)) != "invalid_parameter" {

@@ -6,6 +6,9 @@ import (
 
 	"rollcall/facts"
 	"rollcall/store"
+	"rollcall/store/customers"
+	"rollcall/store/inbox"
+	"rollcall/store/status"
 )
 
 // listCustomers answers a page of a store's list.
@@ -14,7 +17,7 @@ func (s *Site) listCustomers(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	customers, next, err := s.cfg.Store.Customers(r.Context(), filter)
+	customers, next, err := customers.New(s.cfg.Store).Customers(r.Context(), filter)
 	if err != nil {
 		return err
 	}
@@ -24,17 +27,17 @@ func (s *Site) listCustomers(w http.ResponseWriter, r *http.Request) error {
 }
 
 // customerFilter is what the request asks of its store's list.
-func (s *Site) customerFilter(r *http.Request) (store.Filter, error) {
+func (s *Site) customerFilter(r *http.Request) (customers.Filter, error) {
 	q, err := s.listQuery(r)
 	if err != nil {
-		return store.Filter{}, err
+		return customers.Filter{}, err
 	}
-	return store.ParseFilter(r.PathValue("store"), q)
+	return customers.ParseFilter(r.PathValue("store"), q)
 }
 
 // showCustomer answers one customer of a store.
 func (s *Site) showCustomer(w http.ResponseWriter, r *http.Request) error {
-	customer, err := s.cfg.Store.Customer(r.Context(), r.PathValue("store"), r.PathValue("id"))
+	customer, err := customers.New(s.cfg.Store).Customer(r.Context(), r.PathValue("store"), r.PathValue("id"))
 	if err != nil {
 		return err
 	}
@@ -50,9 +53,9 @@ func (s *Site) showStats(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	var stats store.Stats
+	var stats customers.Stats
 	err = s.counting(r.Context(), filter.Quick(), func() error {
-		stats, err = s.cfg.Store.Stats(r.Context(), filter)
+		stats, err = customers.New(s.cfg.Store).Stats(r.Context(), filter)
 		return err
 	})
 	if err != nil {
@@ -78,11 +81,11 @@ func (s *Site) listEvents(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	events, next, err := s.cfg.Store.Events(r.Context(), filter)
+	events, next, err := inbox.New(s.cfg.Store).Events(r.Context(), filter)
 	if err != nil {
 		return err
 	}
-	counts, err := s.cfg.Store.EventCounts(r.Context())
+	counts, err := status.New(s.cfg.Store).EventCounts(r.Context())
 	if err != nil {
 		return err
 	}
@@ -92,7 +95,7 @@ func (s *Site) listEvents(w http.ResponseWriter, r *http.Request) error {
 
 // showEvent answers one event with its payload.
 func (s *Site) showEvent(w http.ResponseWriter, r *http.Request) error {
-	event, err := s.cfg.Store.Event(r.Context(), r.PathValue("id"))
+	event, err := inbox.New(s.cfg.Store).Event(r.Context(), r.PathValue("id"))
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 
 	"rollcall/history"
 	"rollcall/store"
+	"rollcall/store/pg"
 )
 
 // Backfills as pages: what the API of backfills.go does, by hand.
@@ -157,7 +158,7 @@ func (s *Site) backfillForm(w http.ResponseWriter, r *http.Request) error {
 	if err == nil {
 		b, err = s.beginBackfill(r.Context(), asked, admitted(r).name())
 	}
-	var wrong *store.BadParam
+	var wrong *pg.BadParam
 	var running *store.AlreadyRunning
 	switch {
 	case errors.As(err, &wrong):
@@ -182,7 +183,7 @@ func formOf(q url.Values) (asked newBackfill, err error) {
 		File: text("file"), AsOf: text("as_of"), DryRun: q.Get("dry_run") != ""}
 	if size := text("chunk_size"); size != "" {
 		if asked.ChunkSize, err = strconv.Atoi(size); err != nil {
-			err = &store.BadParam{Name: "chunk_size", Reason: "must be a number"}
+			err = &pg.BadParam{Name: "chunk_size", Reason: "must be a number"}
 		}
 	}
 	return asked, err
@@ -239,7 +240,7 @@ func (s *Site) backfillPage(w http.ResponseWriter, r *http.Request) error {
 func (s *Site) findings(ctx context.Context, page *runPage, after string) error {
 	from, err := strconv.ParseInt(cmp.Or(after, "0"), 36, 64)
 	if err != nil {
-		return &store.BadParam{Name: "errors", Reason: "is damaged; leave it out to start from the beginning"}
+		return &pg.BadParam{Name: "errors", Reason: "is damaged; leave it out to start from the beginning"}
 	}
 	found, err := s.cfg.Store.BackfillErrors(ctx, page.Run.ID, from, pageFindings+1)
 	if err != nil {

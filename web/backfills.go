@@ -8,6 +8,7 @@ import (
 
 	"rollcall/internal/actions"
 	"rollcall/store"
+	"rollcall/store/pg"
 )
 
 // listBackfills answers a page of the runs, the newest first.
@@ -30,7 +31,7 @@ func (s *Site) showBackfill(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	f, err := s.cfg.Store.FullBackfill(r.Context(), id, store.MaxLimit)
+	f, err := s.cfg.Store.FullBackfill(r.Context(), id, pg.MaxLimit)
 	if err != nil {
 		return err
 	}
@@ -144,7 +145,7 @@ func (s *Site) importFile(file string) (string, error) {
 		return "", nil
 	}
 	if s.cfg.ImportDir == "" {
-		return "", &store.BadParam{Name: "file", Reason: "cannot be read: set IMPORT_DIR, for serve and work, to the folder that exports are in; " +
+		return "", &pg.BadParam{Name: "file", Reason: "cannot be read: set IMPORT_DIR, for serve and work, to the folder that exports are in; " +
 			"or run `rollcall backfill start convex FILE`"}
 	}
 	within := file
@@ -155,7 +156,7 @@ func (s *Site) importFile(file string) (string, error) {
 		}
 	}
 	if within = filepath.Clean(within); within == "." || !filepath.IsLocal(within) {
-		return "", &store.BadParam{Name: "file", Reason: "must be in the folder that IMPORT_DIR names: give its name there"}
+		return "", &pg.BadParam{Name: "file", Reason: "must be in the folder that IMPORT_DIR names: give its name there"}
 	}
 	return within, nil
 }

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"rollcall/store"
+	"rollcall/store/pg"
 )
 
 // What requests about backfills say, read strictly: what is asked for and not
@@ -33,7 +33,7 @@ func timeOf(name, text string) (*time.Time, error) {
 			return &t, nil
 		}
 	}
-	return nil, &store.BadParam{Name: name, Reason: fmt.Sprintf("%q is no time: write 2026-01-12T10:00:00Z, or 2026-01-12", text)}
+	return nil, &pg.BadParam{Name: name, Reason: fmt.Sprintf("%q is no time: write 2026-01-12T10:00:00Z, or 2026-01-12", text)}
 }
 
 // page is the part of a list by ids that is asked for.
@@ -51,16 +51,16 @@ func pageBy(r *http.Request, number func(cursor string) (int64, bool)) (p page, 
 	if err != nil {
 		return p, err
 	}
-	p.limit = store.DefaultLimit
+	p.limit = pg.DefaultLimit
 	for name, values := range q {
 		value := values[len(values)-1]
 		switch {
 		case name != "limit" && name != "cursor":
-			return p, &store.BadParam{Name: name, Reason: "is not known; allowed are cursor and limit"}
+			return p, &pg.BadParam{Name: name, Reason: "is not known; allowed are cursor and limit"}
 		case value == "": // as forms send what is left out
 		case name == "limit":
-			if p.limit, err = strconv.Atoi(value); err != nil || p.limit < 1 || p.limit > store.MaxLimit {
-				return p, &store.BadParam{Name: name, Reason: fmt.Sprintf("must be a number from 1 to %d", store.MaxLimit)}
+			if p.limit, err = strconv.Atoi(value); err != nil || p.limit < 1 || p.limit > pg.MaxLimit {
+				return p, &pg.BadParam{Name: name, Reason: fmt.Sprintf("must be a number from 1 to %d", pg.MaxLimit)}
 			}
 		default:
 			var ok bool

@@ -12,7 +12,7 @@ import (
 	"github.com/clerk/clerk-sdk-go/v2/jwks"
 	"github.com/go-jose/go-jose/v3"
 
-	"rollcall/store"
+	"rollcall/store/pg"
 )
 
 const (
@@ -85,7 +85,7 @@ func (k *keyring) ask(ctx context.Context) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if err != nil {
-		k.log.Warn("the keys of Clerk's sessions cannot be had; those known stay good", "error", clip(store.Plain(err)))
+		k.log.Warn("the keys of Clerk's sessions cannot be had; those known stay good", "error", clip(pg.Plain(err)))
 		k.until = k.asked.Add(keysGrace)
 		return
 	}

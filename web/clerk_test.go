@@ -21,6 +21,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"rollcall/store/customers"
 )
 
 // Tokens are made here by hand: a library that signs and checks agrees with its
@@ -161,7 +163,7 @@ func TestClerkSettings(t *testing.T) {
 func TestEndedSessionsAndTokens(t *testing.T) {
 	x := open(t, clerkSite)
 	token := x.token(t, "s")
-	if _, err := x.cfg.Store.RevokeToken(t.Context(), token.ID); err != nil {
+	if _, err := customers.New(x.cfg.Store).RevokeToken(t.Context(), token.ID); err != nil {
 		t.Fatal(err)
 	}
 	ended := sessionOf("u").with(claims{"exp": now.Unix() - 60})

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"rollcall/store"
+	"rollcall/store/customers"
 )
 
 // columns are the cells of a row, as customer writes them.
@@ -48,7 +49,7 @@ func (s *sheet) WriteTo(w io.Writer) (int64, error) {
 	return s.out.WriteTo(w)
 }
 
-func (s *sheet) customer(c *store.Customer) {
+func (s *sheet) customer(c *customers.Customer) {
 	s.row = s.row[:0]
 	s.own(c.ID)
 	s.foreign(c.Email)
@@ -83,7 +84,7 @@ func (s *sheet) time(at *time.Time) {
 }
 
 // courses adds how many there are, which, and how many of them are completed.
-func (s *sheet) courses(all []store.Course) {
+func (s *sheet) courses(all []customers.Course) {
 	s.cell = s.cell[:0]
 	completed := 0
 	for i, c := range all {
@@ -99,7 +100,7 @@ func (s *sheet) courses(all []store.Course) {
 	s.own(strconv.Itoa(completed))
 }
 
-func (s *sheet) purchases(all []store.Purchase) {
+func (s *sheet) purchases(all []customers.Purchase) {
 	s.cell = s.cell[:0]
 	for i, p := range all {
 		s.part(i, cmp.Or(text(p.Title), p.Kind), " (")
@@ -113,7 +114,7 @@ func (s *sheet) purchases(all []store.Purchase) {
 	s.foreign(string(s.cell))
 }
 
-func (s *sheet) subscriptions(all []store.Subscription) {
+func (s *sheet) subscriptions(all []customers.Subscription) {
 	s.cell = s.cell[:0]
 	for i, v := range all {
 		s.part(i, cmp.Or(text(v.Plan), v.ID), " (", v.Status)

@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"rollcall/store"
+	"rollcall/store/customers"
 )
 
 func TestDefused(t *testing.T) {
@@ -75,9 +76,9 @@ func TestDefusedEverywhere(t *testing.T) {
 // BenchmarkSheet measures a row.
 func BenchmarkSheet(b *testing.B) {
 	at, title := now, "All about mixing, part 7"
-	c := store.Customer{ID: "4711", Email: "person4711@example.com", Name: &title, Type: "paying", Status: "active", FirstSeenAt: &at, LastActivityAt: &at,
-		TotalSpent: []store.Money{{Amount: 1999, Currency: "usd"}}, Courses: []store.Course{{Title: title, Progress: 45}, {Title: title, Progress: 100}},
-		Purchases: []store.Purchase{{Title: &title, Amount: 1999, Currency: "usd"}}}
+	c := customers.Customer{ID: "4711", Email: "person4711@example.com", Name: &title, Type: "paying", Status: "active", FirstSeenAt: &at, LastActivityAt: &at,
+		TotalSpent: []store.Money{{Amount: 1999, Currency: "usd"}}, Courses: []customers.Course{{Title: title, Progress: 45}, {Title: title, Progress: 100}},
+		Purchases: []customers.Purchase{{Title: &title, Amount: 1999, Currency: "usd"}}}
 	s := newSheet()
 	for b.Loop() {
 		s.customer(&c)

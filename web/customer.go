@@ -4,7 +4,7 @@ import (
 	"net/http"
 	"time"
 
-	"rollcall/store"
+	"rollcall/store/customers"
 )
 
 // What hangs on one customer: why they are as they are, what happened to them,
@@ -12,7 +12,7 @@ import (
 
 // explainCustomer answers why a customer's row is as it is.
 func (s *Site) explainCustomer(w http.ResponseWriter, r *http.Request) error {
-	explanation, err := s.cfg.Store.Explain(r.Context(), r.PathValue("store"), r.PathValue("id"))
+	explanation, err := customers.New(s.cfg.Store).Explain(r.Context(), r.PathValue("store"), r.PathValue("id"))
 	if err != nil {
 		return err
 	}
@@ -28,11 +28,11 @@ func (s *Site) showTimeline(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	filter, err := store.ParseTimelineFilter(q)
+	filter, err := customers.ParseTimelineFilter(q)
 	if err != nil {
 		return err
 	}
-	entries, next, err := s.cfg.Store.Timeline(r.Context(), r.PathValue("store"), r.PathValue("id"), filter)
+	entries, next, err := customers.New(s.cfg.Store).Timeline(r.Context(), r.PathValue("store"), r.PathValue("id"), filter)
 	if err != nil {
 		return err
 	}
@@ -60,7 +60,7 @@ type customerNote struct {
 }
 
 // shownNote makes one of the store's ready to be shown to who asks.
-func (s *Site) shownNote(r *http.Request, n store.Note) customerNote {
+func (s *Site) shownNote(r *http.Request, n customers.Note) customerNote {
 	writer := func(name string) string {
 		if admitted(r).admin {
 			return name // operators know tokens by their numbers
@@ -75,7 +75,7 @@ func (s *Site) shownNote(r *http.Request, n store.Note) customerNote {
 	return shown
 }
 
-func (s *Site) shownNotes(r *http.Request, all []store.Note) []customerNote {
+func (s *Site) shownNotes(r *http.Request, all []customers.Note) []customerNote {
 	shown := make([]customerNote, len(all))
 	for i, n := range all {
 		shown[i] = s.shownNote(r, n)
@@ -89,7 +89,7 @@ func (s *Site) listNotes(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	notes, err := s.cfg.Store.Notes(r.Context(), r.PathValue("store"), r.PathValue("id"), p.from, p.limit+1)
+	notes, err := customers.New(s.cfg.Store).Notes(r.Context(), r.PathValue("store"), r.PathValue("id"), p.from, p.limit+1)
 	if err != nil {
 		return err
 	}
@@ -103,8 +103,8 @@ type noteBody struct {
 }
 
 // newNote is what who asks writes in a note.
-func newNote(r *http.Request, body string) store.NewNote {
-	return store.NewNote{Body: body, Author: admitted(r).name()}
+func newNote(r *http.Request, body string) customers.NewNote {
+	return customers.NewNote{Body: body, Author: admitted(r).name()}
 }
 
 // addNote writes a note, and says where it is.
@@ -113,7 +113,7 @@ func (s *Site) addNote(w http.ResponseWriter, r *http.Request) error {
 	if err := readJSON(w, r, &sent); err != nil {
 		return err
 	}
-	added, err := s.cfg.Store.AddNote(r.Context(), r.PathValue("store"), r.PathValue("id"), newNote(r, sent.Body))
+	added, err := customers.New(s.cfg.Store).AddNote(r.Context(), r.PathValue("store"), r.PathValue("id"), newNote(r, sent.Body))
 	if err != nil {
 		return err
 	}
@@ -129,7 +129,7 @@ func (s *Site) editNote(w http.ResponseWriter, r *http.Request) error {
 	if err := readJSON(w, r, &sent); err != nil {
 		return err
 	}
-	edited, err := s.cfg.Store.EditNote(r.Context(), r.PathValue("store"), r.PathValue("id"), r.PathValue("note"), newNote(r, sent.Body))
+	edited, err := customers.New(s.cfg.Store).EditNote(r.Context(), r.PathValue("store"), r.PathValue("id"), r.PathValue("note"), newNote(r, sent.Body))
 	if err != nil {
 		return err
 	}
@@ -139,7 +139,7 @@ func (s *Site) editNote(w http.ResponseWriter, r *http.Request) error {
 
 // deleteNote removes a note.
 func (s *Site) deleteNote(w http.ResponseWriter, r *http.Request) error {
-	err := s.cfg.Store.DeleteNote(r.Context(), r.PathValue("store"), r.PathValue("id"), r.PathValue("note"))
+	err := customers.New(s.cfg.Store).DeleteNote(r.Context(), r.PathValue("store"), r.PathValue("id"), r.PathValue("note"))
 	if err != nil {
 		return err
 	}

@@ -8,7 +8,8 @@ import (
 	"slices"
 	"strconv"
 
-	"rollcall/store"
+	"rollcall/store/customers"
+	"rollcall/store/pg"
 )
 
 const (
@@ -18,10 +19,10 @@ const (
 
 // customerPage is what customer.html shows.
 type customerPage struct {
-	Store    store.StoreInfo
-	Customer store.Customer
-	Why      store.Explanation
-	Timeline []store.Entry
+	Store    customers.StoreInfo
+	Customer customers.Customer
+	Why      customers.Explanation
+	Timeline []customers.Entry
 	Earlier  string // URL of what was before; empty at the beginning
 	Notes    []customerNote
 	Draft    string // of a note that could not be kept
@@ -45,7 +46,7 @@ func (s *Site) customer(w http.ResponseWriter, r *http.Request) error {
 		http.Redirect(w, r, address(page.URL, q), http.StatusSeeOther)
 		return nil
 	}
-	filter := store.TimelineFilter{Cursor: q.Get("before"), Limit: pageEntries}
+	filter := customers.TimelineFilter{Cursor: q.Get("before"), Limit: pageEntries}
 	if isPart(r) {
 		if err := s.timeline(r, &page, filter); err != nil {
 			return err
@@ -64,25 +65,25 @@ func (s *Site) newCustomerPage(r *http.Request) customerPage {
 
 // showCustomerPage reads and writes all of the page; failed has the note that
 // could not be kept, if there is one.
-func (s *Site) showCustomerPage(w http.ResponseWriter, r *http.Request, f store.TimelineFilter, failed customerPage) (err error) {
+func (s *Site) showCustomerPage(w http.ResponseWriter, r *http.Request, f customers.TimelineFilter, failed customerPage) (err error) {
 	ctx, storeID, id := r.Context(), r.PathValue("store"), r.PathValue("id")
 	page := s.newCustomerPage(r)
 	page.Draft, page.Editing, page.Wrong, page.Version = failed.Draft, failed.Editing, failed.Wrong, s.cfg.Version
-	if page.Customer, err = s.cfg.Store.Customer(ctx, storeID, id); err != nil {
+	if page.Customer, err = customers.New(s.cfg.Store).Customer(ctx, storeID, id); err != nil {
 		return err
 	}
-	if page.Why, err = s.cfg.Store.Explain(ctx, storeID, id); err != nil {
+	if page.Why, err = customers.New(s.cfg.Store).Explain(ctx, storeID, id); err != nil {
 		return err
 	}
 	if err := s.timeline(r, &page, f); err != nil {
 		return err
 	}
-	notes, err := s.cfg.Store.Notes(ctx, storeID, id, 0, pageNotes)
+	notes, err := customers.New(s.cfg.Store).Notes(ctx, storeID, id, 0, pageNotes)
 	if err != nil {
 		return err
 	}
 	page.Notes = s.shownNotes(r, notes)
-	if page.Store, err = s.cfg.Store.Store(ctx, storeID); err != nil {
+	if page.Store, err = customers.New(s.cfg.Store).Store(ctx, storeID); err != nil {
 		return err
 	}
 	status := http.StatusOK
@@ -95,12 +96,12 @@ func (s *Site) showCustomerPage(w http.ResponseWriter, r *http.Request, f store.
 
 // Reduced tells whether of what was paid anything was given back or disputed.
 func (p customerPage) Reduced() bool {
-	return slices.ContainsFunc(p.Why.Payments, func(f store.PaymentFact) bool { return f.Refunded.Amount != 0 || f.Disputed.Amount != 0 })
+	return slices.ContainsFunc(p.Why.Payments, func(f customers.PaymentFact) bool { return f.Refunded.Amount != 0 || f.Disputed.Amount != 0 })
 }
 
 // timeline reads a part of what happened.
-func (s *Site) timeline(r *http.Request, page *customerPage, f store.TimelineFilter) error {
-	entries, next, err := s.cfg.Store.Timeline(r.Context(), r.PathValue("store"), r.PathValue("id"), f)
+func (s *Site) timeline(r *http.Request, page *customerPage, f customers.TimelineFilter) error {
+	entries, next, err := customers.New(s.cfg.Store).Timeline(r.Context(), r.PathValue("store"), r.PathValue("id"), f)
 	if err != nil {
 		return err
 	}
@@ -130,20 +131,20 @@ func (s *Site) noteForm(w http.ResponseWriter, r *http.Request) error {
 	var err error
 	note := r.PathValue("note")
 	if note != "" {
-		_, err = s.cfg.Store.EditNote(ctx, storeID, id, note, newNote(r, text))
+		_, err = customers.New(s.cfg.Store).EditNote(ctx, storeID, id, note, newNote(r, text))
 	} else {
-		_, err = s.cfg.Store.AddNote(ctx, storeID, id, newNote(r, text))
+		_, err = customers.New(s.cfg.Store).AddNote(ctx, storeID, id, newNote(r, text))
 	}
-	var wrong *store.BadParam
+	var wrong *pg.BadParam
 	if errors.As(err, &wrong) {
-		return s.showCustomerPage(w, r, store.TimelineFilter{Limit: pageEntries}, customerPage{Draft: text, Editing: s.editing(note), Wrong: "The note " + wrong.Reason + "."})
+		return s.showCustomerPage(w, r, customers.TimelineFilter{Limit: pageEntries}, customerPage{Draft: text, Editing: s.editing(note), Wrong: "The note " + wrong.Reason + "."})
 	}
 	return s.backToNotes(w, r, err)
 }
 
 // noteDeleted takes the button of a note.
 func (s *Site) noteDeleted(w http.ResponseWriter, r *http.Request) error {
-	return s.backToNotes(w, r, s.cfg.Store.DeleteNote(r.Context(), r.PathValue("store"), r.PathValue("id"), r.PathValue("note")))
+	return s.backToNotes(w, r, customers.New(s.cfg.Store).DeleteNote(r.Context(), r.PathValue("store"), r.PathValue("id"), r.PathValue("note")))
 }
 
 // backToNotes shows the page again, unless something failed.

@@ -11,6 +11,7 @@ import (
 
 	"rollcall/facts"
 	"rollcall/store"
+	"rollcall/store/customers"
 )
 
 // enroll tells that ann is in a course of store "a/b c", and returns the address
@@ -179,7 +180,7 @@ func TestCustomerAPIRefuses(t *testing.T) {
 			t.Errorf("%s %s %.30s: %d %s, want %s", c.method, c.path, c.body, got.StatusCode, got.text, c.want)
 		}
 	}
-	notes, err := x.cfg.Store.Notes(t.Context(), "a/b c", "1", 0, 10)
+	notes, err := customers.New(x.cfg.Store).Notes(t.Context(), "a/b c", "1", 0, 10)
 	if err != nil || len(notes) != 1 || notes[0].Body != "Mine" || notes[0].CreatedAt.Location() != time.UTC {
 		t.Errorf("%+v %v", notes, err)
 	}

@@ -8,7 +8,8 @@ import (
 	"strconv"
 	"time"
 
-	"rollcall/store"
+	"rollcall/store/customers"
+	"rollcall/store/pg"
 )
 
 // chartDays is how many days the chart of newcomers shows.
@@ -20,9 +21,9 @@ const countable = 5000
 
 // customersPage is what customers.html shows.
 type customersPage struct {
-	Store     store.StoreInfo
-	Filter    store.Filter
-	Customers []store.Customer
+	Store     customers.StoreInfo
+	Filter    customers.Filter
+	Customers []customers.Customer
 	Next      string // URL of what comes after; empty at the end
 	Menus     []menu
 	Sorts     []option
@@ -42,7 +43,7 @@ type customersPage struct {
 
 // figures are the numbers above the list.
 type figures struct {
-	store.Stats
+	customers.Stats
 	Tiles   []tile
 	Days    []bar
 	Came    int64 // in all these days
@@ -67,21 +68,21 @@ func (s *Site) customers(w http.ResponseWriter, r *http.Request) error {
 	}
 	counted := q.Has("count")
 	q.Del("count")
-	for _, f := range new(store.Filter).Params() { // what the form says of a course that was not chosen
+	for _, f := range new(customers.Filter).Params() { // what the form says of a course that was not chosen
 		if f.Of != nil && q.Get(f.Of.Name) == "" {
 			q.Del(f.Name)
 		}
 	}
-	filter, wrongFilter := store.ParseFilter(r.PathValue("store"), q)
+	filter, wrongFilter := customers.ParseFilter(r.PathValue("store"), q)
 	err = cmp.Or(err, wrongFilter)
 	page := customersPage{Filter: filter, IsAdmin: admitted(r).admin, Version: s.cfg.Version}
-	var wrong *store.BadParam
+	var wrong *pg.BadParam
 	if errors.As(err, &wrong) {
-		page.Wrong, page.Filter = wrong.Error(), store.Filter{Store: filter.Store, Sort: store.DefaultSort}
+		page.Wrong, page.Filter = wrong.Error(), customers.Filter{Store: filter.Store, Sort: customers.DefaultSort}
 		return s.show(w, r, page)
 	}
 	page.urls()
-	if page.Customers, page.Next, err = s.cfg.Store.Customers(r.Context(), filter); err != nil {
+	if page.Customers, page.Next, err = customers.New(s.cfg.Store).Customers(r.Context(), filter); err != nil {
 		return err
 	}
 	s.ids().customers(page.Customers)
@@ -100,10 +101,10 @@ func (s *Site) customers(w http.ResponseWriter, r *http.Request) error {
 
 // show writes the page, or its results alone to a script.
 func (s *Site) show(w http.ResponseWriter, r *http.Request, page customersPage) (err error) {
-	if page.Store, err = s.cfg.Store.Store(r.Context(), page.Filter.Store); err != nil {
+	if page.Store, err = customers.New(s.cfg.Store).Store(r.Context(), page.Filter.Store); err != nil {
 		return err
 	}
-	last, err := s.cfg.Store.LastCustomer(r.Context())
+	last, err := customers.New(s.cfg.Store).LastCustomer(r.Context())
 	if err != nil {
 		return err
 	}
@@ -137,14 +138,14 @@ func (s *Site) figure(r *http.Request, p *customersPage, counted bool) error {
 	since := today.AddDate(0, 0, 1-chartDays)
 	p.Figures.OfAll, p.Figures.Counted = !p.Filter.Narrow(), counted
 	if !p.Filter.Quick() && !counted {
-		among, err := s.cfg.Store.Stats(r.Context(), store.Filter{Store: p.Filter.Store, Type: p.Filter.Type, Status: p.Filter.Status, Source: p.Filter.Source})
+		among, err := customers.New(s.cfg.Store).Stats(r.Context(), customers.Filter{Store: p.Filter.Store, Type: p.Filter.Type, Status: p.Filter.Status, Source: p.Filter.Source})
 		if err != nil || among.Total > countable {
 			return err // Known stays false
 		}
 	}
-	var days []store.Day
+	var days []customers.Day
 	err := s.counting(r.Context(), p.Filter.Quick(), func() (err error) {
-		p.Figures.Stats, days, err = s.cfg.Store.Figures(r.Context(), p.Filter, since)
+		p.Figures.Stats, days, err = customers.New(s.cfg.Store).Figures(r.Context(), p.Filter, since)
 		return err
 	})
 	if !counted && (errors.Is(err, errCrowd) || errors.Is(err, errBusy)) {
@@ -221,7 +222,7 @@ func address(path string, q url.Values) string {
 // bar is a day of the chart. Places and sizes are those of its drawing, which
 // is chartHeight high and has chartStep for each day.
 type bar struct {
-	store.Day
+	customers.Day
 	X, Y, Height int
 }
 
@@ -231,7 +232,7 @@ const (
 )
 
 // bars draws the days from since to today, those without newcomers too.
-func bars(days []store.Day, since, today time.Time) (out []bar, came int64) {
+func bars(days []customers.Day, since, today time.Time) (out []bar, came int64) {
 	most := int64(4) // a few newcomers are few to the eye too
 	of := map[time.Time]int64{}
 	for _, d := range days {
@@ -243,7 +244,7 @@ func bars(days []store.Day, since, today time.Time) (out []bar, came int64) {
 	for at := since; !at.After(today); at = at.AddDate(0, 0, 1) {
 		n := of[at]
 		height := int((n*chartHeight + most - 1) / most)
-		out = append(out, bar{store.Day{Date: at, Customers: n}, len(out) * chartStep, chartHeight - height, height})
+		out = append(out, bar{customers.Day{Date: at, Customers: n}, len(out) * chartStep, chartHeight - height, height})
 		came += n
 	}
 	return out, came

@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/net/html"
 
-	"rollcall/store"
+	"rollcall/store/customers"
 )
 
 // people adds n customers to store_a.
@@ -239,18 +239,18 @@ func TestInitials(t *testing.T) {
 	for name, want := range map[string]string{
 		"John Doe": "JD", "ada": "A", "": "P", "Żaneta de la Wójcik": "ŻW", "森 花": "森花", "<script>": "S", "🎹": "P", "O'Brien, Pat": "OP", "  ": "P", "Ærø ß": "Æß",
 	} {
-		if got := initials(store.Customer{Email: "p@example.com", Name: &name}); got != want {
+		if got := initials(customers.Customer{Email: "p@example.com", Name: &name}); got != want {
 			t.Errorf("%q: %q, want %q", name, got, want)
 		}
 	}
-	if got := initials(store.Customer{Email: "_@x"}); got != "X" {
+	if got := initials(customers.Customer{Email: "_@x"}); got != "X" {
 		t.Errorf("%q", got)
 	}
 }
 
 func TestCalled(t *testing.T) {
 	ann, none := "Ann", ""
-	for want, c := range map[string]store.Customer{
+	for want, c := range map[string]customers.Customer{
 		"Ann":             {Email: "ann@x.example", Name: &ann},
 		"ann@x.example":   {Email: "ann@x.example", Name: &none},
 		"Somebody erased": {Email: "erased-abc@erased.invalid"},

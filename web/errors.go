@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"rollcall/store"
+	"rollcall/store/pg"
 )
 
 // askTimeout limits how long a request may keep Postgres busy without progress.
@@ -52,7 +53,7 @@ var (
 // where kinds of errors become statuses.
 func explain(err error) *failure {
 	var told *failure
-	var bad *store.BadParam
+	var bad *pg.BadParam
 	var running *store.AlreadyRunning
 	var wrong *store.WrongStatus
 	switch {
@@ -66,11 +67,11 @@ func explain(err error) *failure {
 	case errors.As(err, &wrong):
 		return &failure{http.StatusConflict, "wrong_status", fmt.Sprintf(
 			"Backfill %d is %s: this can be done only to one that is %s.", wrong.ID, wrong.Status, wrong.Want)}
-	case errors.Is(err, store.ErrNotFound):
+	case errors.Is(err, pg.ErrNotFound):
 		return errNotFound
-	case store.TimedOut(err):
+	case pg.TimedOut(err):
 		return errSlow
-	case store.Unavailable(err), store.Outdated(err), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+	case pg.Unavailable(err), pg.Outdated(err), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return errAway
 	}
 	return errInternal

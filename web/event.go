@@ -14,13 +14,14 @@ import (
 
 	"rollcall/facts"
 	"rollcall/store"
+	"rollcall/store/inbox"
 )
 
 // eventPage is what event.html shows.
 type eventPage struct {
 	adminPage
 	Event    store.Event
-	Facts    []store.EventFact // that it speaks of
+	Facts    []inbox.EventFact // that it speaks of
 	Silent   string            // why it speaks of none
 	Notes    []string          // which fields were passed over
 	Headers  [][2]string
@@ -34,7 +35,7 @@ type eventPage struct {
 // event shows one event whole, or to a script what became of it.
 func (s *Site) event(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Vary", "HX-Request, HX-Target")
-	event, err := s.cfg.Store.Event(r.Context(), r.PathValue("id"))
+	event, err := inbox.New(s.cfg.Store).Event(r.Context(), r.PathValue("id"))
 	if err != nil {
 		return err
 	}
@@ -58,14 +59,14 @@ func (s *Site) event(w http.ResponseWriter, r *http.Request) error {
 
 // eventFacts tells what an event says and which of its fields were passed over, or
 // why it says nothing.
-func (s *Site) eventFacts(r *http.Request, e store.Event) (all []store.EventFact, notes []string, silent string, err error) {
+func (s *Site) eventFacts(r *http.Request, e store.Event) (all []inbox.EventFact, notes []string, silent string, err error) {
 	if e.PrunedAt != nil {
 		return nil, nil, "its payload is gone", nil
 	}
 	if err := s.loadIDs(r.Context()); err != nil {
 		return nil, nil, "", err
 	}
-	all, notes, err = s.cfg.Store.EventFacts(r.Context(), e, facts.Read)
+	all, notes, err = inbox.New(s.cfg.Store).EventFacts(r.Context(), e, facts.Read)
 	var ignored *facts.Ignored
 	var bad *facts.Malformed
 	if errors.As(err, &ignored) || errors.As(err, &bad) {
@@ -131,7 +132,7 @@ func laidOutSize(payload []byte) (size int) {
 
 // showEventFacts answers what an event says, and what became of that.
 func (s *Site) showEventFacts(w http.ResponseWriter, r *http.Request) error {
-	event, err := s.cfg.Store.Event(r.Context(), r.PathValue("id"))
+	event, err := inbox.New(s.cfg.Store).Event(r.Context(), r.PathValue("id"))
 	if err != nil {
 		return err
 	}
@@ -140,9 +141,9 @@ func (s *Site) showEventFacts(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	writeJSON(w, http.StatusOK, struct {
-		Facts  []store.EventFact `json:"facts"`
+		Facts  []inbox.EventFact `json:"facts"`
 		Silent string            `json:"silent"` // why it says nothing
 		Notes  []string          `json:"notes"`  // which fields were passed over
-	}{append([]store.EventFact{}, all...), silent, append([]string{}, notes...)})
+	}{append([]inbox.EventFact{}, all...), silent, append([]string{}, notes...)})
 	return nil
 }

@@ -9,6 +9,9 @@ import (
 	"strings"
 
 	"rollcall/store"
+	"rollcall/store/inbox"
+	"rollcall/store/pg"
+	"rollcall/store/status"
 )
 
 // eventsPage is what events.html shows.
@@ -54,7 +57,7 @@ func (s *Site) events(w http.ResponseWriter, r *http.Request) error {
 	page.Opened, _ = strconv.Atoi(q.Get("opened"))
 	q.Del("opened")
 	page.Filter, err = store.ParseEventFilter(q)
-	var wrong *store.BadParam
+	var wrong *pg.BadParam
 	if errors.As(err, &wrong) {
 		page.Wrong, page.Filter = wrong.Error(), store.EventFilter{}
 		return s.showEvents(w, r, &page)
@@ -63,7 +66,7 @@ func (s *Site) events(w http.ResponseWriter, r *http.Request) error {
 		return s.showCounts(w, r, &page)
 	}
 	var next string
-	if page.Events, next, err = s.cfg.Store.Events(r.Context(), page.Filter); err != nil {
+	if page.Events, next, err = inbox.New(s.cfg.Store).Events(r.Context(), page.Filter); err != nil {
 		return err
 	}
 	if next != "" {
@@ -79,7 +82,7 @@ func (s *Site) events(w http.ResponseWriter, r *http.Request) error {
 
 // showEvents writes the page, or its results alone to a script.
 func (s *Site) showEvents(w http.ResponseWriter, r *http.Request, page *eventsPage) error {
-	kinds, err := s.cfg.Store.EventKinds(r.Context(), store.EventFilter{Source: page.Filter.Source})
+	kinds, err := inbox.New(s.cfg.Store).EventKinds(r.Context(), store.EventFilter{Source: page.Filter.Source})
 	if err != nil {
 		return err
 	}
@@ -129,7 +132,7 @@ func (s *Site) eventCounts(r *http.Request) (map[string]int64, []string, error) 
 	if v := s.vitals(r.Context()); v.Inbox != nil {
 		return v.Inbox.Counts, v.Inbox.Rough, nil
 	}
-	return s.cfg.Store.RoughEventCounts(r.Context())
+	return status.New(s.cfg.Store).RoughEventCounts(r.Context())
 }
 
 // statusTile is a count that leads to what it counts.
@@ -219,13 +222,13 @@ func (s *Site) eventStates(w http.ResponseWriter, r *http.Request) error {
 	var ids []int64
 	for text := range strings.SplitSeq(q.Get("ids"), ",") {
 		id, err := strconv.ParseInt(text, 10, 64)
-		if err != nil || len(ids) >= store.MaxLimit {
-			return &store.BadParam{Name: "ids", Reason: "must be up to 100 ids of events, separated by commas"}
+		if err != nil || len(ids) >= pg.MaxLimit {
+			return &pg.BadParam{Name: "ids", Reason: "must be up to 100 ids of events, separated by commas"}
 		}
 		ids = append(ids, id)
 	}
 	var page statesPage
-	if page.Events, err = s.cfg.Store.EventsWithIDs(r.Context(), ids); err != nil {
+	if page.Events, err = inbox.New(s.cfg.Store).EventsWithIDs(r.Context(), ids); err != nil {
 		return err
 	}
 	page.Waiting = waiting(page.Events)

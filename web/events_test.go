@@ -18,6 +18,7 @@ import (
 	"rollcall/facts"
 	"rollcall/migrations"
 	"rollcall/store"
+	"rollcall/store/inbox"
 )
 
 func migrated(t testing.TB, database string) string {
@@ -54,7 +55,7 @@ func enrolledIn(id, who string) store.NewEvent {
 // status is what has become of an event.
 func (x *site) status(t testing.TB, id int64) string {
 	t.Helper()
-	e, err := x.cfg.Store.Event(t.Context(), fmt.Sprint(id))
+	e, err := inbox.New(x.cfg.Store).Event(t.Context(), fmt.Sprint(id))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,11 +148,11 @@ func TestEventPage(t *testing.T) {
 	wants(t, x.page(t, "/admin/events/2"), "is the latest word", "None were kept")
 	wants(t, x.page(t, "/admin/events/3"), `Not on a list: <a href="/admin/unattached/user_unknown">`, "Clerk has never reported its user")
 	var told struct {
-		Facts  []store.EventFact
+		Facts  []inbox.EventFact
 		Silent string
 	}
 	unmarshal(t, x.get(t, "/api/admin/events/evt_1/facts", asAdmin), &told)
-	if len(told.Facts) != 1 || told.Facts[0].Standing != store.Newer || told.Facts[0].Customers[0].Email != "ann@x.example" || told.Facts[0].Says["progress"] != 10.0 || *told.Facts[0].Newer.Event.ID != ids[1] {
+	if len(told.Facts) != 1 || told.Facts[0].Standing != inbox.Newer || told.Facts[0].Customers[0].Email != "ann@x.example" || told.Facts[0].Says["progress"] != 10.0 || *told.Facts[0].Newer.Event.ID != ids[1] {
 		t.Errorf("%+v", told)
 	}
 	x.take(t, store.NewEvent{Source: "platform", EventID: "evt_4", Type: "party.thrown", OccurredAt: now, Payload: []byte(`{}`)})

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"rollcall/store"
+	"rollcall/store/customers"
 )
 
 const (
@@ -26,7 +26,7 @@ func (s *Site) exportCustomers(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	filter, err := store.ParseExport(r.PathValue("store"), q)
+	filter, err := customers.ParseExport(r.PathValue("store"), q)
 	if err != nil {
 		return err
 	}
@@ -44,7 +44,7 @@ func (s *Site) exportCustomers(w http.ResponseWriter, r *http.Request) error {
 	ctx, cancel := context.WithTimeoutCause(r.Context(), exportLife, errReader)
 	defer cancel()
 	checked := time.Now()
-	err = s.cfg.Store.ExportCustomers(ctx, filter, func(customers []store.Customer) error {
+	err = customers.New(s.cfg.Store).ExportCustomers(ctx, filter, func(customers []customers.Customer) error {
 		if time.Since(checked) >= s.live.check {
 			if err := s.stillMay(r); err != nil {
 				return fmt.Errorf("%w may not have it any more: %w", errReader, err)
@@ -97,7 +97,7 @@ type download struct {
 }
 
 // write sends customers, and with the first of them, or none, the head.
-func (d *download) write(customers []store.Customer) error {
+func (d *download) write(customers []customers.Customer) error {
 	if !d.begun {
 		d.begun = true
 		d.header()

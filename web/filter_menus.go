@@ -4,12 +4,13 @@ import (
 	"cmp"
 	"slices"
 
-	"rollcall/store"
+	"rollcall/store/customers"
+	"rollcall/store/pg"
 )
 
 // menu is a choice of one parameter of the filter.
 type menu struct {
-	store.Param
+	pg.Param
 	Options []option // none: a number is typed
 	Chosen  string
 }
@@ -51,20 +52,20 @@ func (p *customersPage) menus() {
 }
 
 // options are the values of a filter to choose from; none: they are typed.
-func (p *customersPage) options(f store.Param) []option {
+func (p *customersPage) options(f pg.Param) []option {
 	switch f.Kind {
-	case store.CourseID:
+	case customers.CourseID:
 		return p.sold("course")
-	case store.ProductID:
+	case customers.ProductID:
 		return p.sold("")
-	case store.Moment:
+	case pg.Moment:
 		return ages
 	}
 	return choicesOf(f)
 }
 
 // choicesOf are the values that a parameter allows.
-func choicesOf(p store.Param) (options []option) {
+func choicesOf(p pg.Param) (options []option) {
 	for _, c := range p.Choices {
 		options = append(options, option{Value: c.Value, Label: c.Label})
 	}

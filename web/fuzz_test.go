@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"rollcall/store"
+	"rollcall/store/pg"
 )
 
 // Whatever a link says, one leads on within this site: as browsers read it.
@@ -37,12 +37,12 @@ func FuzzPageOf(f *testing.F) {
 	f.Fuzz(func(t *testing.T, query string) {
 		r := &http.Request{Method: http.MethodGet, URL: &url.URL{Path: "/api/admin/backfills", RawQuery: query}}
 		p, err := pageOf(r)
-		var bad *store.BadParam
+		var bad *pg.BadParam
 		var told *failure
 		switch {
 		case err != nil && !errors.As(err, &bad) && !errors.As(err, &told):
 			t.Errorf("%q: %T %v", query, err, err)
-		case err == nil && (p.limit < 1 || p.limit > store.MaxLimit || p.from < 0):
+		case err == nil && (p.limit < 1 || p.limit > pg.MaxLimit || p.from < 0):
 			t.Errorf("%q: %+v", query, p)
 		}
 	})

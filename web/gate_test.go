@@ -14,7 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"rollcall/store"
+	"rollcall/store/customers"
 )
 
 // locked runs something while nobody can read the table of customers.
@@ -87,7 +87,7 @@ func (x *site) tokens(t testing.TB, stores ...string) (tokens []as) {
 	t.Helper()
 	for _, id := range stores {
 		x.exec(t, `INSERT INTO stores (id, name, version) VALUES ($1, $1, 'v')`, id)
-		made, err := x.cfg.Store.CreateToken(t.Context(), store.NewToken{Store: id, Name: "test"})
+		made, err := customers.New(x.cfg.Store).CreateToken(t.Context(), customers.NewToken{Store: id, Name: "test"})
 		if err != nil {
 			t.Fatal(err)
 		}

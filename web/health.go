@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"time"
 
-	"rollcall/store"
+	"rollcall/store/pg"
 )
 
 // readyTimeout is how long /readyz waits for Postgres and Redis.
@@ -70,7 +70,7 @@ func ask(ctx context.Context, ping func(context.Context) error) <-chan string {
 		defer cancel()
 		select {
 		case err := <-pinged:
-			answer <- store.Trouble(err)
+			answer <- pg.Trouble(err)
 		case <-ctx.Done():
 			answer <- "away"
 		}

@@ -19,6 +19,7 @@ import (
 	"rollcall/internal/testing/testdb"
 	"rollcall/jobs"
 	"rollcall/store"
+	"rollcall/store/pg"
 )
 
 func TestMain(m *testing.M) { testdb.Main(browser.Around(m)) }
@@ -76,7 +77,7 @@ func openOn(t testing.TB, database, redis string, config func(*Config)) *site {
 	cfg := Config{Store: db, Redis: opt, AdminToken: token, Version: "v1", ImportDir: "/exports",
 		Scrapes: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "figures") }),
 		Now:     func() time.Time { return now },
-		Log:     slog.New(slog.NewJSONHandler(x.log, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: store.PlainErrors}))}
+		Log:     slog.New(slog.NewJSONHandler(x.log, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: pg.PlainErrors}))}
 	if config != nil {
 		config(&cfg)
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"rollcall/store"
+	"rollcall/store/customers"
 )
 
 const (
@@ -112,10 +113,10 @@ func (l *live) newcomers(seen []int64) (came map[int64]string, err error) {
 	var last int64
 	if len(seen) > 0 {
 		last = slices.Max(seen)
-	} else if last, err = l.store.LastCustomer(ctx); err != nil {
+	} else if last, err = customers.New(l.store).LastCustomer(ctx); err != nil {
 		return nil, err
 	}
-	return l.store.Newcomers(ctx, last-liveOverlap)
+	return customers.New(l.store).Newcomers(ctx, last-liveOverlap)
 }
 
 // wake wakes those who watch the lists that somebody new came to.
@@ -150,7 +151,7 @@ func (s *Site) watch(w http.ResponseWriter, r *http.Request) error {
 		return &failure{http.StatusBadRequest, "invalid_parameter", "after: take the address as the page of the list has it"}
 	}
 	q.Del("after")
-	filter, err := store.ParseFilter(r.PathValue("store"), q)
+	filter, err := customers.ParseFilter(r.PathValue("store"), q)
 	if err != nil {
 		return err
 	}
@@ -165,7 +166,7 @@ func (s *Site) watch(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("X-Accel-Buffering", "no")
 	return s.sendNews(w, r, news, func(ctx context.Context) (n int, err error) {
 		err = s.counting(ctx, false, func() error {
-			n, err = s.cfg.Store.CountNewcomers(ctx, filter, after)
+			n, err = customers.New(s.cfg.Store).CountNewcomers(ctx, filter, after)
 			return err
 		})
 		return n, err

@@ -8,7 +8,7 @@ import (
 
 	"github.com/klauspost/compress/gzhttp"
 
-	"rollcall/store"
+	"rollcall/store/pg"
 )
 
 // pagePolicy lets our pages load what is ours and nothing else (no script or
@@ -56,7 +56,7 @@ func (s *Site) recovered(w *recorder, r *http.Request, cause any) (cut bool) {
 	if cause == nil || cause == http.ErrAbortHandler { //nolint:errorlint // as net/http compares it
 		return cause != nil
 	}
-	s.cfg.Log.ErrorContext(r.Context(), "panic", "route", routeOf(r), "cause", store.WithoutAddresses(fmt.Sprint(cause)), "stack", string(debug.Stack()))
+	s.cfg.Log.ErrorContext(r.Context(), "panic", "route", routeOf(r), "cause", pg.WithoutAddresses(fmt.Sprint(cause)), "stack", string(debug.Stack()))
 	if w.status != 0 {
 		return true
 	}

@@ -16,7 +16,7 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 
 	"rollcall/jobs"
-	"rollcall/store"
+	"rollcall/store/pg"
 )
 
 // metrics is what a site counts.
@@ -127,7 +127,7 @@ func endSpan(span trace.Span, r *http.Request, seen *recorder) {
 			attribute.String("http.route", routeOf(r)),
 			attribute.Int("http.response.status_code", seen.status))
 		if seen.status >= 500 {
-			span.SetStatus(codes.Error, store.Fault(tellingOf(r.Context()).err))
+			span.SetStatus(codes.Error, pg.Fault(tellingOf(r.Context()).err))
 		}
 	}
 	span.End()
@@ -167,7 +167,7 @@ func (s *Site) log(r *http.Request, seen *recorder, took time.Duration) {
 	}
 	attrs := []slog.Attr{
 		slog.String("method", clip(r.Method)),
-		slog.String("path", clip(store.WithoutAddresses(r.URL.Path))),
+		slog.String("path", clip(pg.WithoutAddresses(r.URL.Path))),
 		slog.String("route", routeOf(r)),
 		slog.Int("status", seen.status),
 		slog.Int64("bytes", seen.bytes),

@@ -14,6 +14,8 @@ import (
 	"strings"
 
 	"rollcall/store"
+	"rollcall/store/customers"
+	"rollcall/store/pg"
 )
 
 // Ids as pages and the API show them. The database numbers its rows in the order
@@ -106,7 +108,7 @@ func (o *opaque) plain(scope, text string) (string, error) {
 	return string(plain), nil
 }
 
-var errCursor = &store.BadParam{Name: "cursor",
+var errCursor = &pg.BadParam{Name: "cursor",
 	Reason: "is damaged; take next_cursor as it was given, or leave it out to start from the beginning"}
 
 // loadIDs reads the key, once. It comes before ids.
@@ -138,14 +140,14 @@ func (o *opaque) customer(number string) string {
 }
 
 // customers writes the ids of customers as they are shown.
-func (o *opaque) customers(all []store.Customer) {
+func (o *opaque) customers(all []customers.Customer) {
 	for i := range all {
 		all[i].ID = o.customer(all[i].ID)
 	}
 }
 
 // entries does the same to the rows of ours that entries of a timeline refer to.
-func (o *opaque) entries(all []store.Entry) {
+func (o *opaque) entries(all []customers.Entry) {
 	for i := range all {
 		kind := map[string]string{"first_seen": customerID, "note": noteID, "merged": mergeID}[all[i].Kind]
 		prefix, number, _ := strings.Cut(all[i].Ref, ":")

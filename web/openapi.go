@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"rollcall/store"
+	"rollcall/store/customers"
+	"rollcall/store/pg"
 )
 
 // openAPIText is written by hand, but for the filters of lists, for which it
@@ -39,7 +41,7 @@ func (s *Site) describe(w http.ResponseWriter, r *http.Request) error {
 // once, as several paths have them.
 func describeFilters(text string) string {
 	var refs, components, events []string
-	for _, p := range new(store.Filter).Params() {
+	for _, p := range new(customers.Filter).Params() {
 		name := componentName(p.Name)
 		refs = append(refs, filterRef(name))
 		components = append(components, fmt.Sprintf("%q: %s", name, describeFilter(p)))
@@ -68,7 +70,7 @@ func componentName(param string) (name string) {
 }
 
 // describeFilter is a parameter as OpenAPI has it.
-func describeFilter(p store.Param) string {
+func describeFilter(p pg.Param) string {
 	doc, schema := p.Doc, any(map[string]any{"type": "string", "enum": p.Values()})
 	if p.Schema != "" {
 		schema = map[string]string{"$ref": "#/components/schemas/" + p.Schema}

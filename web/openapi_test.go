@@ -21,7 +21,7 @@ import (
 	"github.com/getkin/kin-openapi/routers/gorillamux"
 	"github.com/google/go-cmp/cmp"
 
-	"rollcall/store"
+	"rollcall/store/customers"
 )
 
 // description is openapi.json, read and found valid.
@@ -278,7 +278,7 @@ func TestFiltersAreInTheDocs(t *testing.T) {
 		t.Fatal(err)
 	}
 	table := "| parameter | | example |\n|---|---|---|\n"
-	for _, p := range new(store.Filter).Params() {
+	for _, p := range new(customers.Filter).Params() {
 		doc := p.Doc
 		if p.Choices != nil {
 			doc = strings.TrimSuffix(doc, ".") + ": `" + strings.Join(p.Values(), "`, `") + "`."

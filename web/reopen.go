@@ -10,6 +10,8 @@ import (
 
 	"rollcall/internal/actions"
 	"rollcall/store"
+	"rollcall/store/inbox"
+	"rollcall/store/pg"
 )
 
 // Events that are closed are applied again: retried if they failed, replayed
@@ -118,12 +120,12 @@ type reopenOrder struct {
 func readReopenOrder(q url.Values) (o reopenOrder, err error) {
 	var known bool
 	if o.reopening, known = reopenings[q.Get("do")]; !known {
-		return o, &store.BadParam{Name: "do", Reason: "must be retry or replay"}
+		return o, &pg.BadParam{Name: "do", Reason: "must be retry or replay"}
 	}
 	for name, into := range map[string]*int64{"after": &o.after, "through": &o.through} {
 		if text := q.Get(name); text != "" {
 			if *into, err = strconv.ParseInt(text, 10, 64); err != nil || *into < 0 {
-				return o, &store.BadParam{Name: name, Reason: "must be the id of an event"}
+				return o, &pg.BadParam{Name: name, Reason: "must be the id of an event"}
 			}
 		}
 	}
@@ -171,7 +173,7 @@ func (s *Site) reopenMany(w http.ResponseWriter, r *http.Request) error {
 // reopenOne makes a handler of the button of one event.
 func (s *Site) reopenOne(do string) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		event, err := s.cfg.Store.Event(r.Context(), r.PathValue("id"))
+		event, err := inbox.New(s.cfg.Store).Event(r.Context(), r.PathValue("id"))
 		if err != nil {
 			return err
 		}

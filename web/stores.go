@@ -4,20 +4,21 @@ import (
 	"errors"
 	"net/http"
 
-	"rollcall/store"
+	"rollcall/store/pg"
+	"rollcall/store/status"
 )
 
 // storesPage is what stores.html shows.
 type storesPage struct {
 	adminPage
-	Filter store.StoreFilter
-	Stores []store.StoreLine
+	Filter status.StoreFilter
+	Stores []status.StoreLine
 	Next   string
 	Sorts  []option
 	Wrong  string
 }
 
-var storeSorts = []option{{Value: store.DefaultStoreSort, Label: "Longest lists first"}, {Value: "id", Label: "By id"}}
+var storeSorts = []option{{Value: status.DefaultStoreSort, Label: "Longest lists first"}, {Value: "id", Label: "By id"}}
 
 // stores lists the stores as a page, or more of them to a script.
 func (s *Site) stores(w http.ResponseWriter, r *http.Request) error {
@@ -27,13 +28,13 @@ func (s *Site) stores(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	page := storesPage{adminPage: s.adminPage("stores", "Stores")}
-	page.Filter, err = store.ParseStoreFilter(q)
+	page.Filter, err = status.ParseStoreFilter(q)
 	page.Sorts = menu{Options: storeSorts}.choose(page.Filter.Sort).Options
-	var wrong *store.BadParam
+	var wrong *pg.BadParam
 	code, next := http.StatusOK, ""
 	if errors.As(err, &wrong) {
 		page.Wrong, code = wrong.Error(), http.StatusBadRequest
-	} else if page.Stores, next, err = s.cfg.Store.StoreLines(r.Context(), page.Filter); err != nil {
+	} else if page.Stores, next, err = status.New(s.cfg.Store).StoreLines(r.Context(), page.Filter); err != nil {
 		return err
 	}
 	if next != "" {
@@ -58,14 +59,14 @@ func (s *Site) listStores(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	f, err := store.ParseStoreFilter(q)
+	f, err := status.ParseStoreFilter(q)
 	if err != nil {
 		return err
 	}
-	lines, next, err := s.cfg.Store.StoreLines(r.Context(), f)
+	lines, next, err := status.New(s.cfg.Store).StoreLines(r.Context(), f)
 	if err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, newList(append([]store.StoreLine{}, lines...), next))
+	writeJSON(w, http.StatusOK, newList(append([]status.StoreLine{}, lines...), next))
 	return nil
 }

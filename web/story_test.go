@@ -13,6 +13,7 @@ import (
 	"rollcall/facts"
 	"rollcall/internal/scenario"
 	"rollcall/store"
+	"rollcall/store/customers"
 )
 
 // tell has the demo's scenario and the samples of real payloads told to a site, as
@@ -85,13 +86,13 @@ func TestStoryAsDescribed(t *testing.T) {
 	people, events := 0, 0
 	for _, s := range x.tell(t) {
 		at := "/api/stores/" + url.PathEscape(s)
-		for _, c := range pages[store.Customer](t, x, at+"/customers?limit=7") {
+		for _, c := range pages[customers.Customer](t, x, at+"/customers?limit=7") {
 			people++
 			one := at + "/customers/" + c.ID
 			x.get(t, one, asAdmin)
 			x.get(t, one+"/explain", asAdmin)
 			x.send(t, "POST", one+"/notes", `{"body": "x"}`, asAdmin, asJSON)
-			if happened := pages[store.Entry](t, x, one+"/timeline?limit=9"); len(happened) < 2 {
+			if happened := pages[customers.Entry](t, x, one+"/timeline?limit=9"); len(happened) < 2 {
 				t.Errorf("%s: %+v", one, happened)
 			}
 		}

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/text/message"
 
 	"rollcall/store"
+	"rollcall/store/customers"
 )
 
 // functions are what templates may call.
@@ -179,7 +180,7 @@ func ago(now, t time.Time) string {
 
 // products are the titles of what else a customer has, each once: things bought
 // that are no courses, and plans.
-func products(c store.Customer) (titles []string) {
+func products(c customers.Customer) (titles []string) {
 	add := func(title *string) {
 		if title != nil && !slices.Contains(titles, *title) {
 			titles = append(titles, *title)
@@ -197,7 +198,7 @@ func products(c store.Customer) (titles []string) {
 }
 
 // called is what a customer goes by.
-func called(c store.Customer) string {
+func called(c customers.Customer) string {
 	if c.Name != nil && *c.Name != "" {
 		return *c.Name
 	}
@@ -208,7 +209,7 @@ func called(c store.Customer) string {
 }
 
 // initials are the first letters of the first and the last name, or of the address.
-func initials(c store.Customer) string {
+func initials(c customers.Customer) string {
 	name := ""
 	if c.Name != nil {
 		name = *c.Name

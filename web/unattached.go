@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"rollcall/store"
+	"rollcall/store/checks"
+	"rollcall/store/pg"
 )
 
 // unattachedPage is what unattached.html shows.
@@ -19,12 +21,12 @@ type unattachedPage struct {
 
 // offReason is a reason, with the address of its facts.
 type offReason struct {
-	store.OffReason
+	checks.OffReason
 	URL       string
 	AttachURL string
 }
 
-func offReasonOf(r store.OffReason, of string) offReason {
+func offReasonOf(r checks.OffReason, of string) offReason {
 	base := "/admin/unattached/" + url.PathEscape(r.Reason)
 	q := url.Values{}
 	if of != "" {
@@ -39,7 +41,7 @@ func (s *Site) unattached(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	reasons, err := s.cfg.Store.OffReasons(r.Context(), of)
+	reasons, err := checks.New(s.cfg.Store).OffReasons(r.Context(), of)
 	if err != nil {
 		return err
 	}
@@ -64,10 +66,10 @@ func storeOf(r *http.Request) (string, error) {
 	}
 	for name := range q {
 		if name != "store" {
-			return "", &store.BadParam{Name: name, Reason: "is not known; allowed are store"}
+			return "", &pg.BadParam{Name: name, Reason: "is not known; allowed are store"}
 		}
 	}
-	f, err := store.ParseOffFilter("", q)
+	f, err := checks.ParseOffFilter("", q)
 	return f.Store, err
 }
 
@@ -92,11 +94,11 @@ func (s *Site) unattachedFacts(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	done, goOn := takeDone(q)
-	f, err := store.ParseOffFilter(r.PathValue("reason"), q)
+	f, err := checks.ParseOffFilter(r.PathValue("reason"), q)
 	if err != nil {
 		return err
 	}
-	reason, err := store.WhyOff(f.Reason)
+	reason, err := checks.WhyOff(f.Reason)
 	if err != nil {
 		return err
 	}
@@ -106,7 +108,7 @@ func (s *Site) unattachedFacts(w http.ResponseWriter, r *http.Request) error {
 		page.GoOn = address("/admin/unattached/"+url.PathEscape(f.Reason)+"/attach", withQuery(storeQuery(f.Store), "cursor", goOn))
 	}
 	var next string
-	if page.Facts, next, err = s.cfg.Store.OffFacts(r.Context(), f); err != nil {
+	if page.Facts, next, err = checks.New(s.cfg.Store).OffFacts(r.Context(), f); err != nil {
 		return err
 	}
 	if next != "" {
@@ -163,7 +165,7 @@ func (s *Site) attachForm(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	f, err := store.ParseOffFilter(r.PathValue("reason"), q)
+	f, err := checks.ParseOffFilter(r.PathValue("reason"), q)
 	if err != nil {
 		return err
 	}
@@ -181,7 +183,7 @@ func (s *Site) attachForm(w http.ResponseWriter, r *http.Request) error {
 
 // attachAgain attaches facts again, step by step for as long as that may take.
 func (s *Site) attachAgain(r *http.Request, f store.OffFilter) (done store.AttachedAgain, err error) {
-	if _, err := store.WhyOff(f.Reason); err != nil {
+	if _, err := checks.WhyOff(f.Reason); err != nil {
 		return done, err
 	}
 	defer func() {
@@ -209,7 +211,7 @@ func (s *Site) listOffReasons(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	reasons, err := s.cfg.Store.OffReasons(r.Context(), of)
+	reasons, err := checks.New(s.cfg.Store).OffReasons(r.Context(), of)
 	if err != nil {
 		return err
 	}
@@ -223,7 +225,7 @@ func (s *Site) listOffFacts(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	facts, next, err := s.cfg.Store.OffFacts(r.Context(), f)
+	facts, next, err := checks.New(s.cfg.Store).OffFacts(r.Context(), f)
 	if err != nil {
 		return err
 	}
@@ -250,8 +252,8 @@ func offFilter(r *http.Request) (f store.OffFilter, err error) {
 	if err != nil {
 		return f, err
 	}
-	if f, err = store.ParseOffFilter(r.PathValue("reason"), q); err == nil {
-		_, err = store.WhyOff(f.Reason)
+	if f, err = checks.ParseOffFilter(r.PathValue("reason"), q); err == nil {
+		_, err = checks.WhyOff(f.Reason)
 	}
 	return f, err
 }

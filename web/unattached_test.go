@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"rollcall/store"
+	"rollcall/store/checks"
 )
 
 // missing tells of enrollments whose user is not known.
@@ -71,7 +72,7 @@ func TestUnattachedAPI(t *testing.T) {
 	x := open(t, nil)
 	x.missing(t, 5)
 	got := x.get(t, "/api/admin/unattached?store=store_a", asAdmin)
-	var list struct{ Data []store.OffReason }
+	var list struct{ Data []checks.OffReason }
 	unmarshal(t, got, &list)
 	if len(list.Data) != 1 || list.Data[0].Count != 5 || list.Data[0].Kinds["enrollment"] != 5 || len(list.Data[0].Examples) != 3 || list.Data[0].Remedy.Commands[0] != "rollcall backfill start clerk --follow" {
 		t.Errorf("%s", got.text)

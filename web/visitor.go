@@ -15,7 +15,8 @@ import (
 	"strings"
 	"time"
 
-	"rollcall/store"
+	"rollcall/store/customers"
+	"rollcall/store/pg"
 )
 
 // visitor is who asks, as far as we can tell. The zero value is a stranger.
@@ -77,15 +78,15 @@ func (s *Site) holder(r *http.Request, token string) visitor {
 
 // tokenOf returns the store's token that it is; the zero one if it is none. The
 // error is that it has ended, or of Postgres.
-func (s *Site) tokenOf(ctx context.Context, token string) (store.Token, error) {
-	t, err := s.cfg.Store.UseToken(ctx, token, s.cfg.Now())
+func (s *Site) tokenOf(ctx context.Context, token string) (customers.Token, error) {
+	t, err := customers.New(s.cfg.Store).UseToken(ctx, token, s.cfg.Now())
 	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return store.Token{}, nil
+	case errors.Is(err, pg.ErrNotFound):
+		return customers.Token{}, nil
 	case err != nil:
-		return store.Token{}, err
+		return customers.Token{}, err
 	case t.State(s.cfg.Now()) != "active":
-		return store.Token{}, errEnded
+		return customers.Token{}, errEnded
 	}
 	return t, nil
 }

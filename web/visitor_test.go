@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"rollcall/store"
+	"rollcall/store/customers"
 )
 
 // standing is what a visitor is to store_a.
@@ -135,7 +135,7 @@ func clerkUsers(t *testing.T) []caller {
 func programs(t *testing.T, x *site) []caller {
 	a, b := x.token(t, "store_a"), x.token(t, "store_b")
 	revoked, expired := x.token(t, "store_a"), x.token(t, "store_a")
-	if _, err := x.cfg.Store.RevokeToken(t.Context(), revoked.ID); err != nil {
+	if _, err := customers.New(x.cfg.Store).RevokeToken(t.Context(), revoked.ID); err != nil {
 		t.Fatal(err)
 	}
 	x.exec(t, `UPDATE store_tokens SET created_at = '2025-01-01', expires_at = $2 WHERE id = $1`, expired.ID, now)
@@ -151,15 +151,15 @@ func programs(t *testing.T, x *site) []caller {
 		{"store token, revoked", withBearer(revoked.Secret), nobody},
 		{"store token, cut", withBearer(a.Secret[:len(a.Secret)-1]), nobody},
 		{"store token, upper case", withBearer(strings.ToUpper(a.Secret)), nobody},
-		{"store token, made up", withBearer(store.TokenPrefix + strings.Repeat("a", 40)), nobody},
+		{"store token, made up", withBearer(customers.TokenPrefix + strings.Repeat("a", 40)), nobody},
 		{"store token, as cookie", withCookie(a.Secret), nobody},
 		{"store token, as Clerk's cookie", withClerk(a.Secret), nobody},
 	}
 }
 
-func (x *site) token(t testing.TB, id string) store.MadeToken {
+func (x *site) token(t testing.TB, id string) customers.MadeToken {
 	t.Helper()
-	made, err := x.cfg.Store.CreateToken(t.Context(), store.NewToken{Store: id})
+	made, err := customers.New(x.cfg.Store).CreateToken(t.Context(), customers.NewToken{Store: id})
 	if err != nil {
 		t.Fatal(err)
 	}

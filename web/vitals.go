@@ -15,19 +15,19 @@ import (
 	"github.com/hibiken/asynq"
 	"golang.org/x/sync/singleflight"
 
-	"rollcall/store"
 	"rollcall/store/finding"
+	"rollcall/store/status"
 	"rollcall/watch"
 )
 
 // vitals tell operators how all of it is faring; their JSON is the API's.
 type vitals struct {
-	At       time.Time     `json:"at"`
-	Postgres string        `json:"postgres"` // as store.Trouble says
-	Redis    string        `json:"redis"`    // ok or away
-	Inbox    *store.Vitals `json:"inbox"`    // null: Postgres is away, or too slow to tell
-	Queues   []queue       `json:"queues"`   // null: Redis is away
-	Workers  []worker      `json:"workers"`  // null: Redis is away
+	At       time.Time      `json:"at"`
+	Postgres string         `json:"postgres"` // as store.Trouble says
+	Redis    string         `json:"redis"`    // ok or away
+	Inbox    *status.Vitals `json:"inbox"`    // null: Postgres is away, or too slow to tell
+	Queues   []queue        `json:"queues"`   // null: Redis is away
+	Workers  []worker       `json:"workers"`  // null: Redis is away
 }
 
 // queue is what waits in Redis.
@@ -96,7 +96,7 @@ func (s *Site) look(ctx context.Context) vitals {
 	if v.Postgres == "ok" {
 		ctx, cancel := context.WithTimeout(ctx, pulsePatience)
 		defer cancel()
-		inbox, err := s.cfg.Store.Vitals(ctx)
+		inbox, err := status.New(s.cfg.Store).Vitals(ctx)
 		if err == nil {
 			v.Inbox = &inbox
 		} else {
@@ -222,16 +222,16 @@ func (s *Site) notes(v vitals) (notes []note) {
 		notes = append(notes, noteOf(w))
 	}
 	failed := v.Inbox.Counts["failed"]
-	add(failed > 0 && !told[watch.Failing+store.Problem], finding.Problem, plural(int(failed), "event")+" failed.", "/admin/events?status=failed", "Review")
+	add(failed > 0 && !told[watch.Failing+status.Problem], finding.Problem, plural(int(failed), "event")+" failed.", "/admin/events?status=failed", "Review")
 	if e := v.Inbox.OldestPending; e != nil {
 		waits := s.cfg.Now().Sub(e.ReceivedAt)
-		add(waits > slow && !told[watch.Overdue+store.Warning] && !told[watch.Overdue+store.Problem], finding.Warning, "An event has waited for "+lasted(waits)+".", "/admin/events/"+strconv.FormatInt(e.ID, 10), "Look at it")
+		add(waits > slow && !told[watch.Overdue+status.Warning] && !told[watch.Overdue+status.Problem], finding.Warning, "An event has waited for "+lasted(waits)+".", "/admin/events/"+strconv.FormatInt(e.ID, 10), "Look at it")
 	}
 	return notes
 }
 
 // noteOf tells of a watch that is not ok, and leads to the events it is about.
-func noteOf(w store.Watch) note {
+func noteOf(w status.Watch) note {
 	kind, subject := w.Parts()
 	n := note{Since: &w.Since, Link: "Look at the events", Finding: finding.Finding{Kind: kind, Subject: subject, Severity: finding.Severity(w.State), What: w.Detail + "."}}
 	if w.Fix != "" {

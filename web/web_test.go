@@ -15,7 +15,7 @@ import (
 	"rollcall/internal/testing/testdb"
 	"rollcall/jobs"
 	"rollcall/migrations"
-	"rollcall/store"
+	"rollcall/store/customers"
 )
 
 var asAdmin = withBearer(token)
@@ -231,7 +231,7 @@ func TestHealth(t *testing.T) {
 	if away.StatusCode != 503 || away.code(t) != "unavailable" || away.Header.Get("Retry-After") == "" || strings.Contains(away.text, "store.") {
 		t.Errorf("%d %s", away.StatusCode, away.text)
 	}
-	if program := x.get(t, "/api/stores/a/customers", withBearer(store.TokenPrefix+"x")); program.StatusCode != 503 || program.code(t) != "unavailable" {
+	if program := x.get(t, "/api/stores/a/customers", withBearer(customers.TokenPrefix+"x")); program.StatusCode != 503 || program.code(t) != "unavailable" {
 		t.Errorf("%d %s", program.StatusCode, program.text) // whether it is a token cannot be told
 	}
 	if page := x.get(t, "/store/a/customers", asAdmin); page.StatusCode != 503 || !strings.Contains(page.text, "database") {

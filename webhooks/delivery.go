@@ -12,6 +12,7 @@ import (
 
 	"rollcall/jobs"
 	"rollcall/store"
+	"rollcall/store/pg"
 )
 
 // arrival is a delivery on its way through, and what is to be told of it. None
@@ -78,7 +79,7 @@ func about(e store.NewEvent) []attribute.KeyValue {
 
 func (r *Receiver) log(ctx context.Context, d *arrival, took time.Duration) {
 	level, what := slog.LevelInfo, "webhook "+d.code
-	attrs := []slog.Attr{slog.String("source", d.source), slog.String("path", clip(store.WithoutAddresses(d.path))), slog.Int("status", d.status)}
+	attrs := []slog.Attr{slog.String("source", d.source), slog.String("path", clip(pg.WithoutAddresses(d.path))), slog.Int("status", d.status)}
 	if d.event.EventID != "" {
 		attrs = append(attrs, slog.String("event", d.event.EventID), slog.String("type", d.event.Type), slog.Int("bytes", len(d.event.Payload)))
 	}
@@ -101,7 +102,7 @@ func (r *Receiver) insert(ctx context.Context, events []store.NewEvent) ([]store
 	began := time.Now()
 	out, err := r.cfg.Store.InsertEvents(ctx, events)
 	if span := trace.SpanFromContext(ctx); err != nil && span.IsRecording() {
-		span.SetStatus(codes.Error, store.Fault(err))
+		span.SetStatus(codes.Error, pg.Fault(err))
 	}
 	r.metrics.group.Observe(float64(len(events)))
 	r.metrics.commit.Observe(time.Since(began).Seconds())

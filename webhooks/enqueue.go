@@ -14,7 +14,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"rollcall/jobs"
-	"rollcall/store"
+	"rollcall/store/pg"
 )
 
 const (
@@ -84,7 +84,7 @@ func (h *hinter) enqueue(r row) {
 	ctx, span := h.span(ctx, r)
 	defer span.End()
 	if err := h.jobs.EnqueueEvent(ctx, r.source, r.id, ""); err != nil {
-		span.SetStatus(codes.Error, store.Fault(err))
+		span.SetStatus(codes.Error, pg.Fault(err))
 		h.failed.Add(1)
 		h.complain(err)
 		return

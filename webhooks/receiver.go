@@ -21,6 +21,7 @@ import (
 
 	"rollcall/jobs"
 	"rollcall/store"
+	"rollcall/store/pg"
 )
 
 // Inserter keeps events; *store.Store does.
@@ -253,7 +254,7 @@ func explain(err error) *refusal {
 		return told
 	case refusesData(err):
 		return &refusal{unstorable, "the database does not take this body: is it nested very deeply, or does it hold characters that are none?", err}
-	case store.Unavailable(err), errors.As(err, new(*pgconn.PgError)), errors.Is(err, context.DeadlineExceeded), errors.Is(err, errClosed), errors.Is(err, errFull):
+	case pg.Unavailable(err), errors.As(err, new(*pgconn.PgError)), errors.Is(err, context.DeadlineExceeded), errors.Is(err, errClosed), errors.Is(err, errFull):
 		return &refusal{unavailable, "the event could not be stored just now: send it again after the seconds in Retry-After", err}
 	}
 	return &refusal{internal, "something went wrong here and the event is not stored: send it again", err}

@@ -13,6 +13,7 @@ import (
 	"rollcall/history"
 	"rollcall/jobs"
 	"rollcall/store"
+	"rollcall/store/pg"
 )
 
 // Source is a history to bring in.
@@ -49,7 +50,7 @@ func (w *Worker) backfill(ctx context.Context, t *asynq.Task) error {
 	defer func() { closeSource(source) }()
 	for end, number := time.Now().Add(stint), job.Chunk; ; {
 		c, err := w.cfg.Store.OpenChunk(ctx, job.Backfill, number, lease*w.cfg.Grace)
-		if errors.Is(err, store.ErrNotFound) {
+		if errors.Is(err, pg.ErrNotFound) {
 			return nil // done, in other hands, not to be done yet, or not to be done at all
 		}
 		if err != nil {

@@ -10,6 +10,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"rollcall/store"
+	"rollcall/store/pg"
 )
 
 // try is a chunk of a backfill in hand, and what is told of it: a line in the
@@ -44,7 +45,7 @@ func (t *try) end(ctx context.Context, err error) {
 	t.log(ctx, took, err)
 	span := trace.SpanFromContext(ctx)
 	if err != nil {
-		span.SetStatus(codes.Error, store.Fault(err))
+		span.SetStatus(codes.Error, pg.Fault(err))
 	}
 	span.SetAttributes(attribute.String("rollcall.outcome", t.outcome))
 	span.End()

@@ -14,6 +14,7 @@ import (
 
 	"rollcall/jobs"
 	"rollcall/store"
+	"rollcall/store/pg"
 )
 
 // What is told of jobs: each is one line in the log, a count, and a span. Events
@@ -48,7 +49,7 @@ func (w *Worker) observed(next asynq.Handler) asynq.Handler {
 		err := next.ProcessTask(context.WithValue(ctx, noteKey{}, n), t)
 		n.conclude(err)
 		if err != nil {
-			span.SetStatus(codes.Error, store.Fault(err))
+			span.SetStatus(codes.Error, pg.Fault(err))
 		}
 		return err
 	})

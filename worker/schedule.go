@@ -9,6 +9,7 @@ import (
 
 	"rollcall/jobs"
 	"rollcall/store"
+	"rollcall/store/status"
 )
 
 const (
@@ -39,7 +40,7 @@ func (w *Worker) schedule(ctx context.Context) (stop func(), err error) {
 // cure for an endpoint that was down.
 func (w *Worker) hourly(ctx context.Context, _ *asynq.Task) error {
 	noteOf(ctx).what = "hourly look at Stripe's events"
-	started, asOf, err := w.cfg.Store.LastBackfill(ctx, store.StripeEvents, store.HourlySchedule)
+	started, asOf, err := w.cfg.Store.LastBackfill(ctx, store.StripeEvents, status.HourlySchedule)
 	if err != nil {
 		return err
 	}
@@ -56,7 +57,7 @@ func (w *Worker) hourly(ctx context.Context, _ *asynq.Task) error {
 		since := asOf.Add(-hourlyOverlap)
 		o.Since = &since
 	}
-	b, err := w.cfg.Store.StartBackfill(ctx, store.NewBackfill{Kind: store.StripeEvents, Options: o, StartedBy: store.HourlySchedule})
+	b, err := w.cfg.Store.StartBackfill(ctx, store.NewBackfill{Kind: store.StripeEvents, Options: o, StartedBy: status.HourlySchedule})
 	var running *store.AlreadyRunning
 	if errors.As(err, &running) {
 		w.cfg.Log.InfoContext(ctx, "no hourly look at Stripe's events: a backfill of them has not ended", "backfill", running.Backfill.ID, "status", running.Backfill.Status)

@@ -9,13 +9,14 @@ import (
 	"github.com/hibiken/asynq"
 
 	"rollcall/jobs"
-	"rollcall/store"
+	"rollcall/store/pg"
+	"rollcall/store/status"
 	"rollcall/watch"
 )
 
 // Alerter tells somebody of a change; *watch.Alert does.
 type Alerter interface {
-	Tell(ctx context.Context, c store.WatchChange, now time.Time) error
+	Tell(ctx context.Context, c status.WatchChange, now time.Time) error
 }
 
 const (
@@ -60,7 +61,7 @@ func (w *Worker) lookAtWatches(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	due, err := w.cfg.Store.LookAtWatches(ctx, store.WatchRound{
+	due, err := status.New(w.cfg.Store).LookAtWatches(ctx, status.WatchRound{
 		Now: now, Every: w.cfg.Watch, Since: now.Add(-watch.Weeks), Alert: w.cfg.Alert != nil, Next: watch.Next,
 	})
 	if err != nil {
@@ -84,7 +85,7 @@ func (w *Worker) sweepAlerts(ctx context.Context, round string) error {
 	if err != nil {
 		return err
 	}
-	due, err := w.cfg.Store.DueAlerts(ctx, now.Add(-alertGrace), alertLimit)
+	due, err := status.New(w.cfg.Store).DueAlerts(ctx, now.Add(-alertGrace), alertLimit)
 	if err != nil {
 		return err
 	}
@@ -107,8 +108,8 @@ func (w *Worker) alert(ctx context.Context, t *asynq.Task) error {
 	if err != nil {
 		return err
 	}
-	c, err := w.cfg.Store.TakeAlert(ctx, store.ChangeKey(job), now, now.Add(alertLease))
-	if errors.Is(err, store.ErrNotFound) {
+	c, err := status.New(w.cfg.Store).TakeAlert(ctx, status.ChangeKey(job), now, now.Add(alertLease))
+	if errors.Is(err, pg.ErrNotFound) {
 		return nil
 	}
 	if err != nil {
@@ -120,10 +121,10 @@ func (w *Worker) alert(ctx context.Context, t *asynq.Task) error {
 		return err
 	}
 	if failed == nil {
-		return w.cfg.Store.AlertDelivered(ctx, c.ChangeKey, now)
+		return status.New(w.cfg.Store).AlertDelivered(ctx, c.ChangeKey, now)
 	}
 	delay := alertDelay(c.Attempts)
-	if err := w.cfg.Store.AlertFailed(ctx, c.ChangeKey, failed, now.Add(delay)); err != nil {
+	if err := status.New(w.cfg.Store).AlertFailed(ctx, c.ChangeKey, failed, now.Add(delay)); err != nil {
 		return err
 	}
 	w.cfg.Log.Warn("nobody could be told of a change of a watch; it is tried again", "watch", c.Watch, "change", c.Number, "tries", c.Attempts, "error", failed)

@@ -14,7 +14,7 @@ import (
 
 	svix "github.com/svix/svix-webhooks/go"
 
-	"rollcall/store"
+	"rollcall/store/status"
 	"rollcall/watch"
 )
 
@@ -206,7 +206,7 @@ func TestChangesOfBeforeAreNotTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.config.Alert = alert
-	if due, err := s.config.Store.DueAlerts(t.Context(), s.config.Now().Add(time.Hour), 10); err != nil || len(due) > 0 {
+	if due, err := status.New(s.config.Store).DueAlerts(t.Context(), s.config.Now().Add(time.Hour), 10); err != nil || len(due) > 0 {
 		t.Errorf("due %v, %v", due, err)
 	}
 	ear.wants(0)
@@ -230,12 +230,12 @@ func TestWatchesAreKept(t *testing.T) {
 		}
 		now = now.Add(time.Minute)
 	}
-	all, err := s.config.Store.Watches(t.Context())
+	all, err := status.New(s.config.Store).Watches(t.Context())
 	if err != nil || len(all) < 10 {
 		t.Fatalf("%+v %v", all, err)
 	}
 	first, since := all[0], time.Date(2026, 3, 18, 12, 0, 0, 0, time.UTC)
-	if first.Name != theWatch || first.State != store.Problem || !first.Since.Equal(since) || !first.CheckedAt.Equal(since.Add(2*time.Minute)) || first.Fix == "" || first.Changes != 1 || first.Leaning != nil {
+	if first.Name != theWatch || first.State != status.Problem || !first.Since.Equal(since) || !first.CheckedAt.Equal(since.Add(2*time.Minute)) || first.Fix == "" || first.Changes != 1 || first.Leaning != nil {
 		t.Errorf("%+v", first)
 	}
 	s.is(`NOT EXISTS (SELECT FROM webhook_deliveries)`)

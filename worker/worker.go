@@ -21,6 +21,7 @@ import (
 	"rollcall/history"
 	"rollcall/jobs"
 	"rollcall/store"
+	"rollcall/store/pg"
 )
 
 // Config of a Worker. Store, Redis and Log are required.
@@ -182,7 +183,7 @@ func (w *Worker) start(ctx context.Context, server *asynq.Server, mux *asynq.Ser
 // outage tells whether an event was not even tried, because Postgres is away or
 // this worker ends. A transaction that took too long is no outage.
 func outage(err error) bool {
-	return errors.Is(err, context.Canceled) || store.Outdated(err) || store.Unavailable(err) && !errors.Is(err, context.DeadlineExceeded)
+	return errors.Is(err, context.Canceled) || pg.Outdated(err) || pg.Unavailable(err) && !errors.Is(err, context.DeadlineExceeded)
 }
 
 // applyEvent is the job that applies one event. It runs beside others whose

@@ -6,6 +6,7 @@ import (
 
 	"rollcall/cmd/rollcall/internal/doctor"
 	"rollcall/store"
+	"rollcall/store/pg"
 )
 
 type auditCmd struct {
@@ -83,7 +84,7 @@ func (c auditCmd) accounts(e *env, s *store.Store) (accounts []string, err error
 	} else {
 		accounts, err = s.StoreAccounts(e, c.Store)
 	}
-	if errors.Is(err, store.ErrNotFound) {
+	if errors.Is(err, pg.ErrNotFound) {
 		return nil, fmt.Errorf("store %q does not exist", c.Store)
 	}
 	return append([]string{""}, accounts...), err

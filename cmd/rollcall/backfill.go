@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"rollcall/store"
+	"rollcall/store/pg"
 )
 
 type backfillCmd struct {
@@ -86,7 +87,7 @@ var flagOf = map[string]string{"accounts": "account", "chunk_size": "chunk", "as
 func (e *env) aboutBackfill(err error, id int64) error {
 	var running *store.AlreadyRunning
 	var wrong *store.WrongStatus
-	var bad *store.BadParam
+	var bad *pg.BadParam
 	switch {
 	case errors.As(err, &running):
 		b := running.Backfill
@@ -100,7 +101,7 @@ func (e *env) aboutBackfill(err error, id int64) error {
 			name = flag
 		}
 		return usageError(fmt.Sprintf("--%s: %s", name, bad.Reason))
-	case errors.Is(err, store.ErrNotFound):
+	case errors.Is(err, pg.ErrNotFound):
 		return fmt.Errorf("there is no backfill %d; `rollcall backfill list%s` shows their ids", id, e.dataFlag())
 	}
 	return err

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"rollcall/store"
+	"rollcall/store/pg"
 )
 
 const (
@@ -112,7 +113,7 @@ func (f *follower) follow(ctx context.Context, b store.Backfill) (store.Backfill
 		switch {
 		case err == nil:
 			b, f.away = next, false
-		case store.Unavailable(err) && ctx.Err() == nil:
+		case pg.Unavailable(err) && ctx.Err() == nil:
 			f.tellAway()
 		default:
 			return b, err

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"rollcall/store"
+	"rollcall/store/pg"
 )
 
 type backfillListCmd struct {
@@ -17,8 +18,8 @@ type backfillListCmd struct {
 }
 
 func (c backfillListCmd) Run(e *env) error {
-	if c.Limit < 1 || c.Limit > store.MaxLimit {
-		return usageError(fmt.Sprintf("--limit must be from 1 to %d", store.MaxLimit))
+	if c.Limit < 1 || c.Limit > pg.MaxLimit {
+		return usageError(fmt.Sprintf("--limit must be from 1 to %d", pg.MaxLimit))
 	}
 	s, err := e.open()
 	if err != nil {

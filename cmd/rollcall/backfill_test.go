@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"rollcall/store"
+	"rollcall/store/pg"
 )
 
 func ptrTo[T any](v T) *T { return &v }
@@ -165,7 +166,7 @@ func TestFollowNoWorker(t *testing.T) {
 // TestFollowOutage: a database that is away is waited for; other errors are not.
 func TestFollowOutage(t *testing.T) {
 	away := &awayError{}
-	if !store.Unavailable(away) {
+	if !pg.Unavailable(away) {
 		t.Fatal("this is no error of an outage")
 	}
 	last, _, told, err := play(t, []scene{
@@ -174,7 +175,7 @@ func TestFollowOutage(t *testing.T) {
 	if err != nil || last.Seen != 9 || strings.Count(told, "the database does not answer") != 1 {
 		t.Errorf("%+v %q %v", last, told, err)
 	}
-	if _, _, _, err = play(t, []scene{{b: at("running", 0, 0)}, {err: store.ErrNotFound}}); !errors.Is(err, store.ErrNotFound) {
+	if _, _, _, err = play(t, []scene{{b: at("running", 0, 0)}, {err: pg.ErrNotFound}}); !errors.Is(err, pg.ErrNotFound) {
 		t.Error(err)
 	}
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/redis/go-redis/v9"
 
-	"rollcall/store"
+	"rollcall/store/pg"
 	"rollcall/webhooks"
 )
 
@@ -354,7 +354,7 @@ func (c *Config) platformTypes() []string {
 func (c *Config) logger(w io.Writer) *slog.Logger {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(c.LogLevel)) // checked
-	options := &slog.HandlerOptions{Level: level, ReplaceAttr: store.PlainErrors}
+	options := &slog.HandlerOptions{Level: level, ReplaceAttr: pg.PlainErrors}
 	log := slog.New(tracedHandler{slog.NewTextHandler(w, options)})
 	if c.LogFormat == "json" {
 		log = slog.New(tracedHandler{slog.NewJSONHandler(w, options)})

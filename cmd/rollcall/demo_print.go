@@ -8,7 +8,7 @@ import (
 
 	"rollcall/cmd/rollcall/internal/demo"
 	"rollcall/cmd/rollcall/internal/show"
-	"rollcall/store"
+	"rollcall/store/customers"
 )
 
 // listed is how many customers of a list are printed.
@@ -41,13 +41,13 @@ func printLists(w io.Writer, p *demo.Player) {
 	t.print(w)
 }
 
-func statsText(s store.Stats) string {
+func statsText(s customers.Stats) string {
 	return fmt.Sprintf("%s: %s, %d paying, %s; %d active; %s",
 		count(int(s.Total), "customer"), count(int(s.Leads), "lead"), s.Paying, count(int(s.Subscribers), "subscriber"), s.Active, monies(s.Revenue))
 }
 
 // has is all that a customer has: courses, what else was bought, plans.
-func has(c store.Customer) string {
+func has(c customers.Customer) string {
 	prices := map[string]string{}
 	for _, p := range c.Purchases {
 		prices[deref(p.ProductID)] = " (" + priceText(p) + ")"
@@ -71,7 +71,7 @@ func has(c store.Customer) string {
 	return strings.Join(parts, " · ")
 }
 
-func priceText(p store.Purchase) string {
+func priceText(p customers.Purchase) string {
 	text := money(p.Amount, p.Currency)
 	if p.Refunded > 0 {
 		text += ", " + money(p.Refunded, p.Currency) + " refunded"

@@ -10,6 +10,7 @@ import (
 
 	"rollcall/facts"
 	"rollcall/store"
+	"rollcall/store/checks"
 	"rollcall/store/reasons"
 )
 
@@ -240,7 +241,7 @@ func (w *ward) visit(p patient, told map[string]bool) {
 	}
 	out, again := w.sh("rollcall doctor --json "+p.args, nil)
 	var r struct {
-		All store.Person `json:"all"`
+		All checks.Person `json:"all"`
 	}
 	if err := json.Unmarshal([]byte(out), &r); err != nil || again != status {
 		w.Fatalf("status %d, then %d: %v\n%s", status, again, err, out)

@@ -28,6 +28,7 @@ import (
 	"rollcall/migrations"
 	"rollcall/store"
 	"rollcall/store/finding"
+	"rollcall/store/status"
 	"rollcall/webhooks"
 )
 
@@ -214,7 +215,7 @@ func (w *ward) sql(statements ...string) {
 func (w *ward) settled() {
 	w.Helper()
 	w.until("an empty inbox", func() bool {
-		counts, err := w.store.EventCounts(w.Context())
+		counts, err := status.New(w.store).EventCounts(w.Context())
 		return err == nil && counts["pending"] == 0
 	})
 }

@@ -23,6 +23,8 @@ import (
 	"rollcall/internal/testing/stripefake"
 	"rollcall/jobs"
 	"rollcall/store"
+	"rollcall/store/customers"
+	"rollcall/store/status"
 )
 
 // Whom the test erases: words that are nobody else's.
@@ -95,7 +97,7 @@ func (h erasing) hear(ask bool, events ...store.NewEvent) {
 func (h erasing) closed() {
 	h.t.Helper()
 	h.until("no event is pending", func() bool {
-		counts, err := h.store.EventCounts(h.t.Context())
+		counts, err := status.New(h.store).EventCounts(h.t.Context())
 		return err == nil && counts["pending"] == 0
 	})
 }
@@ -320,11 +322,11 @@ func (h erasing) wantsNothing(words ...string) {
 
 func (h erasing) note(email, text string) {
 	h.t.Helper()
-	page, _, err := h.store.Customers(h.t.Context(), store.Filter{Store: "s1", Query: email})
+	page, _, err := customers.New(h.store).Customers(h.t.Context(), customers.Filter{Store: "s1", Query: email})
 	if err != nil || len(page) != 1 {
 		h.t.Fatalf("%+v %v", page, err)
 	}
-	if _, err := h.store.AddNote(h.t.Context(), "s1", page[0].ID, store.NewNote{Body: text, Author: "admin"}); err != nil {
+	if _, err := customers.New(h.store).AddNote(h.t.Context(), "s1", page[0].ID, customers.NewNote{Body: text, Author: "admin"}); err != nil {
 		h.t.Fatal(err)
 	}
 }
@@ -332,7 +334,7 @@ func (h erasing) note(email, text string) {
 // figures are those of the list, as text.
 func (h erasing) figures() string {
 	h.t.Helper()
-	st, err := h.store.Stats(h.t.Context(), store.Filter{Store: "s1"})
+	st, err := customers.New(h.store).Stats(h.t.Context(), customers.Filter{Store: "s1"})
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -10,6 +10,9 @@ import (
 
 	"rollcall/facts"
 	"rollcall/store"
+	"rollcall/store/inbox"
+	"rollcall/store/pg"
+	"rollcall/store/status"
 )
 
 type eventsCmd struct {
@@ -37,11 +40,11 @@ func (c eventsListCmd) Run(e *env) error {
 		return err
 	}
 	defer s.Close()
-	events, next, err := s.Events(e, store.EventFilter{Source: c.Source, Status: c.Status, Type: c.Type, Limit: c.Limit})
+	events, next, err := inbox.New(s).Events(e, store.EventFilter{Source: c.Source, Status: c.Status, Type: c.Type, Limit: c.Limit})
 	if err != nil {
 		return plain(err)
 	}
-	counts, err := s.EventCounts(e)
+	counts, err := status.New(s).EventCounts(e)
 	if err != nil {
 		return err
 	}
@@ -78,7 +81,7 @@ func countsLine(counts map[string]int64) string {
 
 // plain takes the wrapping off an error that is about what was typed.
 func plain(err error) error {
-	var bad *store.BadParam
+	var bad *pg.BadParam
 	if errors.As(err, &bad) {
 		return usageError(fmt.Sprintf("--%s: %s", bad.Name, bad.Reason))
 	}
@@ -109,8 +112,8 @@ func (c eventsShowCmd) Run(e *env) error {
 }
 
 func find(e *env, s *store.Store, ref string) (store.Event, error) {
-	v, err := s.Event(e, ref)
-	if errors.Is(err, store.ErrNotFound) {
+	v, err := inbox.New(s).Event(e, ref)
+	if errors.Is(err, pg.ErrNotFound) {
 		return v, fmt.Errorf("there is no event %q; `rollcall events list` shows their ids", ref)
 	}
 	return v, err

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"rollcall/store/finding"
+	"rollcall/store/status"
 	"rollcall/watch"
 	"rollcall/webhooks"
 )
@@ -45,7 +46,7 @@ func TestFloodRaisesNoAlarm(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	seen, err := s.Traffic(t.Context(), time.Now().Add(-watch.Weeks), time.Now())
+	seen, err := status.New(s).Traffic(t.Context(), time.Now().Add(-watch.Weeks), time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,8 @@ import (
 	"strconv"
 	"time"
 
-	"rollcall/store"
+	"rollcall/store/customers"
+	"rollcall/store/pg"
 )
 
 type tokenCmd struct {
@@ -34,7 +35,7 @@ func (c tokenCreateCmd) Run(e *env) error {
 		return err
 	}
 	defer s.Close()
-	t, err := s.CreateToken(e, store.NewToken{Store: c.Store, Name: c.Name, Expires: c.Expires.at})
+	t, err := customers.New(s).CreateToken(e, customers.NewToken{Store: c.Store, Name: c.Name, Expires: c.Expires.at})
 	if err != nil {
 		return plain(err)
 	}
@@ -60,7 +61,7 @@ type tokenListCmd struct {
 
 // listedToken is a token as list tells of it.
 type listedToken struct {
-	store.Token
+	customers.Token
 	State string `json:"state"` // active, expired or revoked
 }
 
@@ -70,7 +71,7 @@ func (c tokenListCmd) Run(e *env) error {
 		return err
 	}
 	defer s.Close()
-	tokens, err := s.Tokens(e, c.Store)
+	tokens, err := customers.New(s).Tokens(e, c.Store)
 	if err != nil {
 		return err
 	}
@@ -121,8 +122,8 @@ func (c tokenRevokeCmd) Run(e *env) error {
 		return err
 	}
 	defer s.Close()
-	t, err := s.RevokeToken(e, id)
-	if errors.Is(err, store.ErrNotFound) {
+	t, err := customers.New(s).RevokeToken(e, id)
+	if errors.Is(err, pg.ErrNotFound) {
 		return fmt.Errorf("there is no token %d; `rollcall token list` shows their ids", id)
 	}
 	if err != nil {

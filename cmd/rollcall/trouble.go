@@ -17,6 +17,7 @@ import (
 	"rollcall/cmd/rollcall/internal/show"
 	"rollcall/migrations"
 	"rollcall/store"
+	"rollcall/store/pg"
 )
 
 // Errors of Postgres and Redis become words for operators here, whichever command
@@ -48,7 +49,7 @@ func (c *Config) trouble(err error) *trouble {
 	var malformed *pgconn.ParseConfigError
 	var away *pgconn.ConnectError
 	var refused *pgconn.PgError
-	var call *store.Error
+	var call *pg.Error
 	switch {
 	case errors.As(err, &told):
 		return told
@@ -59,12 +60,12 @@ func (c *Config) trouble(err error) *trouble {
 		told = unread(malformed)
 	case errors.As(err, &away):
 		told = c.noConnection(away)
-	case store.Outdated(err):
+	case pg.Outdated(err):
 		told = &trouble{what: c.database() + " lacks a table, column or function of this version", do: "run `" + c.at("rollcall migrate up") + "`",
 			fix: []string{c.at("rollcall migrate status")}}
 	case errors.As(err, &refused):
 		told = c.refusal(refused)
-	case errors.As(err, &call) && store.Unavailable(err):
+	case errors.As(err, &call) && pg.Unavailable(err):
 		told = &trouble{what: c.database() + " went away: " + reason(err), do: "run this again when it answers", fix: []string{show.IsReady}}
 	default:
 		return nil
@@ -225,7 +226,7 @@ func (e *env) checkSchema(url string) error {
 		lacks = "has no schema of Rollcall"
 	}
 	up := e.at("rollcall migrate up")
-	return &trouble{what: e.database() + " " + lacks, do: "run `" + up + "`", fix: []string{up}, err: store.ErrNotMigrated}
+	return &trouble{what: e.database() + " " + lacks, do: "run `" + up + "`", fix: []string{up}, err: pg.ErrNotMigrated}
 }
 
 // at adds to a command where the servers are, if it cannot know.

@@ -12,6 +12,7 @@ import (
 	"rollcall/internal/testing/ha"
 	"rollcall/migrations"
 	"rollcall/store"
+	"rollcall/store/pg"
 	"rollcall/webhooks"
 )
 
@@ -152,7 +153,7 @@ func TestFormerPrimary(t *testing.T) {
 		_, err := writer.InsertEvents(t.Context(), []store.NewEvent{{Source: webhooks.Stripe, EventID: "evt_1", Type: "ping", OccurredAt: time.Now(), Payload: []byte(`{}`)}})
 		return err
 	}
-	if err := insert(); !store.Unavailable(err) {
+	if err := insert(); !pg.Unavailable(err) {
 		t.Errorf("from the former primary: %v", err)
 	}
 	if err := insert(); err != nil {

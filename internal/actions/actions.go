@@ -13,6 +13,7 @@ import (
 
 	"rollcall/history"
 	"rollcall/store"
+	"rollcall/store/pg"
 )
 
 // Jobs tells the queue of rows; see jobs.Client.
@@ -54,7 +55,7 @@ func CheckStreams(only []string) error {
 	streams := history.StripeStreams()
 	for _, name := range only {
 		if !slices.Contains(streams, name) {
-			return &store.BadParam{Name: "only", Reason: fmt.Sprintf("%q is not one of %s", name, strings.Join(streams, ", "))}
+			return &pg.BadParam{Name: "only", Reason: fmt.Sprintf("%q is not one of %s", name, strings.Join(streams, ", "))}
 		}
 	}
 	return nil
@@ -71,7 +72,7 @@ func (a Actions) accounts(ctx context.Context, written []string) (ids []string, 
 			id = ""
 		}
 		if id != "" && !strings.HasPrefix(id, "acct_") {
-			return nil, &store.BadParam{Name: "accounts", Reason: fmt.Sprintf("%q is no account: give some of acct_… and platform, or all alone", id)}
+			return nil, &pg.BadParam{Name: "accounts", Reason: fmt.Sprintf("%q is no account: give some of acct_… and platform, or all alone", id)}
 		}
 		if !slices.Contains(ids, id) {
 			ids = append(ids, id)

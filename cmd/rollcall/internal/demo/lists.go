@@ -16,13 +16,14 @@ import (
 
 	"rollcall/internal/scenario"
 	"rollcall/store"
+	"rollcall/store/customers"
 	"rollcall/web"
 )
 
 // List is what the API says of one store.
 type List struct {
-	Customers []store.Customer
-	Stats     store.Stats
+	Customers []customers.Customer
+	Stats     customers.Stats
 }
 
 // pageSize is small, so that a list takes several pages.
@@ -45,7 +46,7 @@ func (p *Player) readLists(ctx context.Context) (customers int, err error) {
 func (p *Player) readList(ctx context.Context, base string) (l List, err error) {
 	for cursor := ""; ; {
 		var page struct {
-			Data       []store.Customer
+			Data       []customers.Customer
 			NextCursor *string `json:"next_cursor"`
 		}
 		query := url.Values{"sort": {"-last_activity"}, "limit": {fmt.Sprint(pageSize)}, "cursor": {cursor}}
@@ -154,7 +155,7 @@ var fields = strings.Fields("name type status source spent refunded courses purc
 	"customers leads paying subscribers active revenue")
 
 // rowOf is a customer as the API gives them, in the scenario's words.
-func rowOf(c store.Customer) scenario.Row {
+func rowOf(c customers.Customer) scenario.Row {
 	var courses, purchases, plans []string
 	for _, v := range c.Courses {
 		courses = append(courses, fmt.Sprintf("%s %.3g %%", v.Title, v.Progress))
@@ -178,7 +179,7 @@ func rowOf(c store.Customer) scenario.Row {
 	}
 }
 
-func figuresOf(s store.Stats) scenario.Row {
+func figuresOf(s customers.Stats) scenario.Row {
 	return scenario.Row{
 		"customers": fmt.Sprint(s.Total), "leads": fmt.Sprint(s.Leads), "paying": fmt.Sprint(s.Paying),
 		"subscribers": fmt.Sprint(s.Subscribers), "active": fmt.Sprint(s.Active), "revenue": monies(s.Revenue),

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"rollcall/internal/scenario"
-	"rollcall/store"
+	"rollcall/store/customers"
 )
 
 // TestCompare: the demo sees what is missing, wrong, or too much.
@@ -18,7 +18,7 @@ func TestCompare(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := Player{Scenario: s}
-	figures := len(compareRow("", s.Stores[0].Row, figuresOf(store.Stats{}))) - 1 // the name is right
+	figures := len(compareRow("", s.Stores[0].Row, figuresOf(customers.Stats{}))) - 1 // the name is right
 	if got := compare(s.Stores[0], List{}); len(got) != len(s.Stores[0].Customers)+figures || figures < 5 {
 		t.Errorf("%d differences to an empty list: %q", len(got), got)
 	}
@@ -33,7 +33,7 @@ func TestCompare(t *testing.T) {
 	if len(differences) != 2 || !strings.Contains(differences[0], `spent is "$298.00", the scenario says "$299.00"`) {
 		t.Errorf("%q", differences)
 	}
-	p.Lists = map[string]List{"store_aurora": {Customers: []store.Customer{{Email: "who@example.com"}, {Email: "who@example.com"}}}}
+	p.Lists = map[string]List{"store_aurora": {Customers: []customers.Customer{{Email: "who@example.com"}, {Email: "who@example.com"}}}}
 	p.Sent = Sent{Events: 2, Accepted: 1, Counts: map[string]int64{"failed": 1}}
 	all := strings.Join(p.Differences(), "\n")
 	for _, want := range []string{

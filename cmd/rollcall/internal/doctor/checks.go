@@ -4,7 +4,7 @@ import (
 	"context"
 	"slices"
 
-	"rollcall/store"
+	"rollcall/store/checks"
 	"rollcall/store/finding"
 	"rollcall/watch"
 )
@@ -86,7 +86,7 @@ var common = finding.Kinds{
 // allChecks are our own checks and those of the database alone.
 func allChecks() []check {
 	all := slices.Clone(own)
-	for _, c := range store.Checks {
+	for _, c := range checks.Checks {
 		all = append(all, check{c.Name, schema, c.Kinds, func(d *doctor, ctx context.Context) error {
 			found, err := c.Run(d.checkup, ctx)
 			for _, f := range found {

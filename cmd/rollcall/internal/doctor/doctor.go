@@ -15,7 +15,10 @@ import (
 
 	"rollcall/cmd/rollcall/internal/show"
 	"rollcall/store"
+	"rollcall/store/checks"
 	"rollcall/store/finding"
+	"rollcall/store/pg"
+	"rollcall/store/status"
 )
 
 // Options are what a doctor is asked.
@@ -68,13 +71,13 @@ type doctor struct {
 	now       func() time.Time
 	current   bool // the schema is
 	store     *store.Store
-	checkup   *store.Checkup
+	checkup   *checks.Checkup
 	queue     asynq.RedisConnOpt
 	workers   int    // that are at work
 	asked     bool   // whether Redis could tell that
 	onlyStore string // the one that unknown things most likely belong to
-	seen      *store.Traffic
-	watches   []store.Watch
+	seen      *status.Traffic
+	watches   []status.Watch
 	findings  []finding.Finding
 }
 
@@ -118,7 +121,7 @@ func (d *doctor) examine(ctx context.Context, checks []check) Report {
 		err := c.look(d, limited)
 		cancel()
 		switch {
-		case err != nil && c.needs == schema && store.Unavailable(err):
+		case err != nil && c.needs == schema && pg.Unavailable(err):
 			d.lost(err)
 		case err != nil:
 			why, fix := d.failure(c, err)

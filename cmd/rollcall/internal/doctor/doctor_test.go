@@ -13,9 +13,11 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"rollcall/cmd/rollcall/internal/show"
-	"rollcall/store"
+	"rollcall/store/checks"
 	"rollcall/store/finding"
+	"rollcall/store/pg"
 	"rollcall/store/reasons"
+	"rollcall/store/status"
 	"rollcall/watch"
 )
 
@@ -28,14 +30,14 @@ func TestDoctorJudges(t *testing.T) {
 		judge func(*doctor)
 		want  string // kind and severity; empty: all is well
 	}{
-		{"old Postgres", func(d *doctor) { d.judgeDatabase(store.Database{Version: 140009}) }, "database_old warning"},
-		{"a standby", func(d *doctor) { d.judgeDatabase(store.Database{Version: 170001, ReadOnly: true, Standby: true}) }, "database_read_only problem"},
+		{"old Postgres", func(d *doctor) { d.judgeDatabase(checks.Database{Version: 140009}) }, "database_old warning"},
+		{"a standby", func(d *doctor) { d.judgeDatabase(checks.Database{Version: 170001, ReadOnly: true, Standby: true}) }, "database_read_only problem"},
 		{"clocks agree", func(d *doctor) { d.judgeClock(at, at.Add(3*time.Second)) }, ""},
 		{"a clock is ahead", func(d *doctor) { d.judgeClock(at, at.Add(-time.Minute)) }, "clock_off warning"},
 		{"a clock is behind", func(d *doctor) { d.judgeClock(at, at.Add(3*time.Minute)) }, "clock_off problem"},
 		{"a worker's clock is ahead", func(d *doctor) { d.clockAgrees("h:1", "worker h:1", 24*time.Hour) }, "clock_off problem"},
 		{"a session is silent", func(d *doctor) {
-			d.judgeSessions([]store.HeldSession{{PID: 7, Application: "psql", Since: long, Tables: 1}})
+			d.judgeSessions([]pg.HeldSession{{PID: 7, Application: "psql", Since: long, Tables: 1}})
 		}, "session_held problem"},
 		{"no session is", func(d *doctor) { d.judgeSessions(nil) }, ""},
 		{"Postgres can", func(d *doctor) { d.judgeAble(nil) }, ""},
@@ -45,9 +47,9 @@ func TestDoctorJudges(t *testing.T) {
 		{"Redis 6.2", func(d *doctor) { d.judgeRedisVersion("redis_version:6.2.14\r\n") }, "redis_old warning"},
 		{"Redis 5", func(d *doctor) { d.judgeRedisVersion("redis_version:5.0.3\r\n") }, "redis_old problem"},
 		{"something that is no Redis", func(d *doctor) { d.judgeRedisVersion("dragonfly") }, ""},
-		{"nobody looks", func(d *doctor) { d.asked, d.workers, d.watches = true, 2, []store.Watch{{CheckedAt: long}} }, "watches_stale warning"},
+		{"nobody looks", func(d *doctor) { d.asked, d.workers, d.watches = true, 2, []status.Watch{{CheckedAt: long}} }, "watches_stale warning"},
 		{"somebody looks", func(d *doctor) {
-			d.asked, d.workers, d.watches = true, 2, []store.Watch{{CheckedAt: long}, {CheckedAt: recently}}
+			d.asked, d.workers, d.watches = true, 2, []status.Watch{{CheckedAt: long}, {CheckedAt: recently}}
 		}, ""},
 		{"nobody is there to look", func(d *doctor) { d.asked, d.watches = true, nil }, ""},
 	} {

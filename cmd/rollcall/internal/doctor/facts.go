@@ -9,7 +9,9 @@ import (
 
 	"rollcall/cmd/rollcall/internal/show"
 	"rollcall/store"
+	"rollcall/store/checks"
 	"rollcall/store/finding"
+	"rollcall/store/pg"
 	"rollcall/store/reasons"
 )
 
@@ -79,8 +81,8 @@ func rebuild(storeID string) []string {
 }
 
 // weightOf is how much a reason weighs.
-func weightOf(u store.Unattached) finding.Severity {
-	ours := func(m store.Missing) bool { return m.Ours > 0 }
+func weightOf(u checks.Unattached) finding.Severity {
+	ours := func(m checks.Missing) bool { return m.Ours > 0 }
 	if u.Stranger != "" && !slices.ContainsFunc(u.Missing, ours) {
 		return finding.Severity(u.Stranger)
 	}
@@ -89,7 +91,7 @@ func weightOf(u store.Unattached) finding.Severity {
 
 // fixOf is what fixes facts on no list for a reason: the reason's commands, filled
 // in with what is known of that which the facts wait for.
-func (d *doctor) fixOf(ctx context.Context, u store.Unattached) (fix []string, err error) {
+func (d *doctor) fixOf(ctx context.Context, u checks.Unattached) (fix []string, err error) {
 	for _, command := range u.Fix {
 		switch {
 		case command == reasons.Rebuild:
@@ -108,7 +110,7 @@ func (d *doctor) fixOf(ctx context.Context, u store.Unattached) (fix []string, e
 }
 
 // fillIn is what the platform has to report, for each of what facts wait for.
-func (d *doctor) fillIn(ctx context.Context, u store.Unattached) (fix []string, err error) {
+func (d *doctor) fillIn(ctx context.Context, u checks.Unattached) (fix []string, err error) {
 	for _, m := range u.Missing {
 		command := ""
 		switch user, named := strings.CutPrefix(m.Key, "user:"); {
@@ -140,7 +142,7 @@ func (d *doctor) checkCatalogue(ctx context.Context) error {
 		}
 		for _, p := range homeless {
 			f.Examples = append(f.Examples, finding.Example{What: fmt.Sprintf("%s (%s)%s", p.ID, p.Title, whyHomeless(p))})
-			m := store.Missing{Key: "product:" + p.ID}
+			m := checks.Missing{Key: "product:" + p.ID}
 			if p.StoreRef != "" && p.Owned == 0 {
 				m.Key = "store:" + p.StoreRef
 			}
@@ -168,7 +170,7 @@ func (d *doctor) checkCatalogue(ctx context.Context) error {
 // maxFixes is how many commands a finding gives for as many things of its kind.
 const maxFixes = 5
 
-func whyHomeless(p store.HomelessProduct) string {
+func whyHomeless(p checks.HomelessProduct) string {
 	switch {
 	case p.StoreRef == "":
 		return ": it names none"
@@ -178,7 +180,7 @@ func whyHomeless(p store.HomelessProduct) string {
 
 // namedByOwner tells of stores that are named by a user's id, those whose user
 // owns none apart. Of several the one owned first is meant.
-func (d *doctor) namedByOwner(all []store.NamedByOwner) {
+func (d *doctor) namedByOwner(all []checks.NamedByOwner) {
 	known := finding.Finding{Kind: "stores_named_by_owner", Subject: "known", Severity: finding.OK}
 	unknown := finding.Finding{Kind: "stores_named_by_owner", Subject: "unknown", Severity: finding.Warning}
 	for _, n := range all {
@@ -221,7 +223,7 @@ func storesAre(n int64) string {
 func (d *doctor) checkStore(ctx context.Context) error {
 	d.onlyStore = d.Store
 	_, err := d.store.StoreAccounts(ctx, d.Store)
-	if !errors.Is(err, store.ErrNotFound) {
+	if !errors.Is(err, pg.ErrNotFound) {
 		return err
 	}
 	d.find(finding.Finding{Kind: "store_unheard", Subject: d.Store, Severity: finding.Problem, What: fmt.Sprintf("store %s does not exist: no event has mentioned it", d.Store),
@@ -272,10 +274,10 @@ func (d *doctor) untoldStores(ctx context.Context) error {
 }
 
 // ownerOf says whose a store is.
-func (d *doctor) ownerOf(ctx context.Context, s store.UntoldStore) (string, error) {
+func (d *doctor) ownerOf(ctx context.Context, s checks.UntoldStore) (string, error) {
 	name, members, account := "<NAME>", []string(nil), ""
 	if s.Known {
-		known, err := d.store.ToldStore(ctx, s.ID)
+		known, err := checks.New(d.store).ToldStore(ctx, s.ID)
 		if err != nil {
 			return "", err
 		}

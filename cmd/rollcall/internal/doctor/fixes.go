@@ -10,7 +10,8 @@ import (
 
 	"rollcall/cmd/rollcall/internal/show"
 	"rollcall/facts"
-	"rollcall/store"
+	"rollcall/store/checks"
+	"rollcall/store/pg"
 )
 
 // What only the platform knows is mended by an event of its, as a command. It
@@ -56,15 +57,15 @@ func (d *doctor) storeOrPlaceholder() string { return cmp.Or(d.onlyStore, "<STOR
 
 // homeFor is the command that says which store facts belong to that name a thing
 // of which that is not known.
-func (d *doctor) homeFor(ctx context.Context, m store.Missing) (string, error) {
+func (d *doctor) homeFor(ctx context.Context, m checks.Missing) (string, error) {
 	kind, id, _ := strings.Cut(m.Key, ":")
 	switch {
 	case kind == "product":
 		// What happened while the product named its owner goes by that: only the
 		// owner's store can be told afterwards.
-		p, err := d.store.ToldProduct(ctx, id)
+		p, err := checks.New(d.store).ToldProduct(ctx, id)
 		if err == nil && strings.HasPrefix(p.StoreRef, "user_") {
-			return d.homeFor(ctx, store.Missing{Key: "store:" + p.StoreRef})
+			return d.homeFor(ctx, checks.Missing{Key: "store:" + p.StoreRef})
 		}
 		return d.productHome(ctx, id, "")
 	case kind == "account":
@@ -88,8 +89,8 @@ func (d *doctor) homeFor(ctx context.Context, m store.Missing) (string, error) {
 // productHome says which store a product belongs to, and, if it is known by an
 // id of Stripe's, which that is.
 func (d *doctor) productHome(ctx context.Context, id, stripe string) (string, error) {
-	p, err := d.store.ToldProduct(ctx, id)
-	if errors.Is(err, store.ErrNotFound) {
+	p, err := checks.New(d.store).ToldProduct(ctx, id)
+	if errors.Is(err, pg.ErrNotFound) {
 		p, err = facts.Product{ID: id, Kind: "course"}, nil
 		if stripe != "" {
 			p.Kind = "<KIND>"
@@ -124,9 +125,9 @@ func ids(name string, values []string) object {
 func (d *doctor) storeWith(ctx context.Context, lacks func(*facts.Store) bool) (string, error) {
 	s := facts.Store{ID: "<STORE>"}
 	if d.onlyStore != "" {
-		known, err := d.store.ToldStore(ctx, d.onlyStore)
+		known, err := checks.New(d.store).ToldStore(ctx, d.onlyStore)
 		switch {
-		case errors.Is(err, store.ErrNotFound):
+		case errors.Is(err, pg.ErrNotFound):
 			s.ID = d.onlyStore
 		case err != nil:
 			return "", err

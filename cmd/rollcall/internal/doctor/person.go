@@ -12,22 +12,25 @@ import (
 	"rollcall/cmd/rollcall/internal/show"
 	"rollcall/facts"
 	"rollcall/store"
+	"rollcall/store/checks"
+	"rollcall/store/customers"
+	"rollcall/store/pg"
 	"rollcall/store/reasons"
 )
 
 // personReport is what a doctor has to say of one person, store by store.
 type personReport struct {
-	User         string        `json:"user"`  // asked for
-	Email        string        `json:"email"` // asked for
-	Store        string        `json:"store"`
-	CheckedAt    time.Time     `json:"checked_at"`
-	Known        bool          `json:"known"`    // somebody has told of them
-	Sentence     string        `json:"sentence"` // who they are, or that nobody knows them
-	Stores       []personStore `json:"stores"`
-	NoStore      []offList     `json:"no_store"` // what they did, of which no store is known
-	Events       []mention     `json:"events"`   // that speak of them and are not applied
-	Fix          []string      `json:"fix"`      // where nobody knows them
-	store.Person `json:"all"`
+	User          string        `json:"user"`  // asked for
+	Email         string        `json:"email"` // asked for
+	Store         string        `json:"store"`
+	CheckedAt     time.Time     `json:"checked_at"`
+	Known         bool          `json:"known"`    // somebody has told of them
+	Sentence      string        `json:"sentence"` // who they are, or that nobody knows them
+	Stores        []personStore `json:"stores"`
+	NoStore       []offList     `json:"no_store"` // what they did, of which no store is known
+	Events        []mention     `json:"events"`   // that speak of them and are not applied
+	Fix           []string      `json:"fix"`      // where nobody knows them
+	checks.Person `json:"all"`
 }
 
 // personStore is one store's list, and why somebody is on it or not.
@@ -65,7 +68,7 @@ type mention struct {
 
 // person explains one person.
 func (d *doctor) person(ctx context.Context) (well bool, err error) {
-	q := store.PersonQuery{User: strings.TrimSpace(deref(d.User)), Email: facts.Email(deref(d.Email)), Store: d.Store}
+	q := checks.PersonQuery{User: strings.TrimSpace(deref(d.User)), Email: facts.Email(deref(d.Email)), Store: d.Store}
 	switch {
 	case d.User != nil && q.User == "":
 		return false, Usage("--user: give the id of a Clerk user, for example user_2abc")
@@ -76,12 +79,12 @@ func (d *doctor) person(ctx context.Context) (well bool, err error) {
 		return false, err
 	}
 	if d.onlyStore = d.Store; d.Store == "" {
-		if d.onlyStore, err = d.store.OnlyStore(ctx); err != nil {
+		if d.onlyStore, err = checks.New(d.store).OnlyStore(ctx); err != nil {
 			return false, err
 		}
 	}
 	r := personReport{User: q.User, Email: q.Email, Store: q.Store, CheckedAt: d.now().UTC(), Stores: []personStore{}, NoStore: []offList{}, Events: []mention{}, Fix: []string{}}
-	if r.Person, err = d.store.Person(ctx, q); err != nil {
+	if r.Person, err = checks.New(d.store).Person(ctx, q); err != nil {
 		return false, err
 	}
 	if err := d.tell(ctx, &r); err != nil {
@@ -140,7 +143,7 @@ func (d *doctor) tell(ctx context.Context, r *personReport) error {
 		}
 	}
 	for _, s := range byStore {
-		info, err := d.store.Store(ctx, s.StoreID)
+		info, err := customers.New(d.store).Store(ctx, s.StoreID)
 		if err != nil {
 			return err
 		}
@@ -156,7 +159,7 @@ func (d *doctor) tell(ctx context.Context, r *personReport) error {
 
 // place puts a fact that is on no list where it belongs in the report, and sees
 // to it that its store is in it.
-func (d *doctor) place(ctx context.Context, f store.PersonalFact, at func(string) *personStore, r *personReport) error {
+func (d *doctor) place(ctx context.Context, f checks.PersonalFact, at func(string) *personStore, r *personReport) error {
 	var s *personStore
 	if f.StoreID != nil {
 		s = at(*f.StoreID)
@@ -178,11 +181,11 @@ func (d *doctor) place(ctx context.Context, f store.PersonalFact, at func(string
 
 // entries are the customers at the person's addresses, and those that what they
 // did counts for.
-func entries(r personReport) (all []store.PersonCustomer) {
+func entries(r personReport) (all []checks.PersonCustomer) {
 	all = append(all, r.Customers...)
 	for _, f := range r.Facts {
-		if f.CustomerID != nil && f.StoreID != nil && f.Email != nil && !slices.ContainsFunc(all, func(c store.PersonCustomer) bool { return c.ID == *f.CustomerID }) {
-			all = append(all, store.PersonCustomer{ID: *f.CustomerID, StoreID: *f.StoreID, Email: *f.Email})
+		if f.CustomerID != nil && f.StoreID != nil && f.Email != nil && !slices.ContainsFunc(all, func(c checks.PersonCustomer) bool { return c.ID == *f.CustomerID }) {
+			all = append(all, checks.PersonCustomer{ID: *f.CustomerID, StoreID: *f.StoreID, Email: *f.Email})
 		}
 	}
 	return all
@@ -237,14 +240,14 @@ func (d *doctor) unheardOf(r personReport) []string {
 }
 
 // offList says why a fact is on no list.
-func (d *doctor) offList(ctx context.Context, f store.PersonalFact) (offList, error) {
+func (d *doctor) offList(ctx context.Context, f checks.PersonalFact) (offList, error) {
 	o := offList{Ref: f.Ref, Reason: *f.Reason, Rightly: f.Rightly, Sentence: fmt.Sprintf("%s: missing: %s.", described(f), f.Meaning), Fix: []string{}}
 	if f.Rightly {
 		o.Sentence = fmt.Sprintf("%s: not expected on a list: it is one of the %s.", described(f), f.Meaning)
 		return o, nil
 	}
 	reason, _ := reasons.Find(*f.Reason)
-	u := store.Unattached{Reason: reason, Missing: []store.Missing{{Reason: *f.Reason, Key: f.Missing}}}
+	u := checks.Unattached{Reason: reason, Missing: []checks.Missing{{Reason: *f.Reason, Key: f.Missing}}}
 	if f.Kind == "enrollment" {
 		u.Missing[0].Course = deref(f.Product)
 	}
@@ -254,7 +257,7 @@ func (d *doctor) offList(ctx context.Context, f store.PersonalFact) (offList, er
 }
 
 // described says what a fact is: "Enrollment in Mixing Basics (enrollment:…)".
-func described(f store.PersonalFact) string {
+func described(f checks.PersonalFact) string {
 	of := deref(f.Title)
 	if of == "" {
 		of = "something unnamed"
@@ -296,9 +299,9 @@ func (d *doctor) mention(e store.Event) mention {
 }
 
 // explain says why an entry is on a list.
-func (d *doctor) explain(ctx context.Context, s *personStore, c store.PersonCustomer, r personReport) error {
-	x, err := d.store.Explain(ctx, c.StoreID, c.ID)
-	if errors.Is(err, store.ErrNotFound) {
+func (d *doctor) explain(ctx context.Context, s *personStore, c checks.PersonCustomer, r personReport) error {
+	x, err := customers.New(d.store).Explain(ctx, c.StoreID, c.ID)
+	if errors.Is(err, pg.ErrNotFound) {
 		s.OffList = append(s.OffList, offList{Ref: "customer:" + c.ID, Reason: "people_missing", Fix: d.complete(rebuild(c.StoreID)),
 			Sentence: fmt.Sprintf("Facts point at customer %s, who is gone.", show.Visible(c.ID))})
 		return nil
@@ -332,7 +335,7 @@ func (d *doctor) explain(ctx context.Context, s *personStore, c store.PersonCust
 }
 
 // inStore says what led to the store.
-func inStore(r *store.StoreReason) string {
+func inStore(r *customers.StoreReason) string {
 	if r == nil {
 		return ""
 	}
@@ -346,7 +349,7 @@ func ended(active bool) string {
 	return ", which has ended"
 }
 
-func paidFor(p store.PaymentFact) string {
+func paidFor(p customers.PaymentFact) string {
 	text := fmt.Sprintf("Paid %s for %s (%s)", show.Money(p.Gross.Amount, p.Gross.Currency), cmp.Or(deref(p.Title), "something unnamed"), p.Ref)
 	if p.Gross.Amount == 0 {
 		text = fmt.Sprintf("Ordered %s for free (%s)", cmp.Or(deref(p.Title), "something unnamed"), p.Ref)
@@ -361,7 +364,7 @@ func paidFor(p store.PaymentFact) string {
 }
 
 // addressFrom says what made this the address of an entry.
-func addressFrom(x store.Explanation, o store.EmailOrigin) string {
+func addressFrom(x customers.Explanation, o customers.EmailOrigin) string {
 	of := strings.Join(o.Facts[:min(len(o.Facts), 3)], ", ")
 	switch {
 	case o.Via == "address":
@@ -382,7 +385,7 @@ func addressFrom(x store.Explanation, o store.EmailOrigin) string {
 
 // elsewhere says of facts that count for an entry that they were made with
 // another address.
-func elsewhere(c store.PersonCustomer, r personReport) (why []string) {
+func elsewhere(c checks.PersonCustomer, r personReport) (why []string) {
 	for _, f := range r.Facts {
 		if f.CustomerID != nil && *f.CustomerID == c.ID && f.Typed != nil && facts.Email(*f.Typed) != c.Email {
 			why = append(why, fmt.Sprintf("%s was made with %s, and counts here: who it is of has this address.", f.Ref, *f.Typed))

@@ -9,8 +9,9 @@ import (
 
 	"rollcall/cmd/rollcall/internal/show"
 	"rollcall/migrations"
-	"rollcall/store"
+	"rollcall/store/checks"
 	"rollcall/store/finding"
+	"rollcall/store/pg"
 )
 
 const (
@@ -47,21 +48,21 @@ func (d *doctor) checkDatabase(ctx context.Context) error {
 	ping, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
 	before := d.now()
-	db, err := s.Database(ping)
+	db, err := checks.New(s).Database(ping)
 	took := d.now().Sub(before)
 	if err != nil {
 		s.Close()
 		d.find(d.away(err))
 		return nil
 	}
-	d.store, d.checkup = s, s.Checkup(d.Store, d.Options.Examples)
+	d.store, d.checkup = s, checks.New(s).Checkup(d.Store, d.Options.Examples)
 	d.fine("Postgres %d.%d answers in %s", db.Version/10000, db.Version%10000, took.Round(time.Millisecond))
 	d.judgeDatabase(db)
 	d.judgeClock(before.Add(took/2), db.Now)
 	return nil
 }
 
-func (d *doctor) judgeDatabase(db store.Database) {
+func (d *doctor) judgeDatabase(db checks.Database) {
 	if db.ReadOnly {
 		f := finding.Finding{Kind: "database_read_only", Severity: finding.Problem,
 			What: "Postgres takes no writes: default_transaction_read_only is on",
@@ -119,7 +120,7 @@ func (d *doctor) clockAgrees(subject, whose string, ahead time.Duration) bool {
 // that hold rows, and at the clocks of the workers.
 func (d *doctor) checkSessions(ctx context.Context) error {
 	ready := d.store.Ready(ctx)
-	held, err := d.store.HeldSessions(ctx, store.HeldLong)
+	held, err := d.store.HeldSessions(ctx, pg.HeldLong)
 	if err != nil {
 		return err
 	}
@@ -143,7 +144,7 @@ func (d *doctor) checkSessions(ctx context.Context) error {
 // takes no writes are told of elsewhere.
 func (d *doctor) judgeAble(err error) {
 	f := finding.Finding{Kind: "database_not_able", Severity: finding.Problem}
-	switch store.Trouble(err) {
+	switch pg.Trouble(err) {
 	case "ok":
 		d.fine("Postgres can store webhooks")
 		return
@@ -160,7 +161,7 @@ func (d *doctor) judgeAble(err error) {
 	d.find(f)
 }
 
-func (d *doctor) judgeSessions(held []store.HeldSession) {
+func (d *doctor) judgeSessions(held []pg.HeldSession) {
 	for _, h := range held {
 		d.find(finding.Finding{Kind: "session_held", Subject: fmt.Sprint(h.PID), Severity: finding.Problem,
 			What: fmt.Sprintf("%s has held rows of %s since %s and says nothing", h.String(), show.Count(int(h.Tables), "table"), h.Since.Format(time.RFC3339)),
@@ -211,7 +212,7 @@ func (d *doctor) checkSchema(ctx context.Context) error {
 		if err := d.checkStore(ctx); err != nil {
 			return err
 		}
-	} else if d.onlyStore, err = d.store.OnlyStore(ctx); err != nil {
+	} else if d.onlyStore, err = checks.New(d.store).OnlyStore(ctx); err != nil {
 		return err
 	}
 	d.fine("the schema is current")

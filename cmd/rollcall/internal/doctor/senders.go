@@ -9,20 +9,21 @@ import (
 	"rollcall/cmd/rollcall/internal/show"
 	"rollcall/store"
 	"rollcall/store/finding"
+	"rollcall/store/status"
 	"rollcall/watch"
 )
 
 // traffic is what came lately, read once.
-func (d *doctor) traffic(ctx context.Context) (store.Traffic, error) {
+func (d *doctor) traffic(ctx context.Context) (status.Traffic, error) {
 	if d.seen != nil {
 		return *d.seen, nil
 	}
 	now := d.now().UTC()
-	seen, err := d.store.Traffic(ctx, now.Add(-watch.Weeks), now)
+	seen, err := status.New(d.store).Traffic(ctx, now.Add(-watch.Weeks), now)
 	if err != nil {
 		return seen, err
 	}
-	if d.watches, err = d.store.Watches(ctx); err != nil {
+	if d.watches, err = status.New(d.store).Watches(ctx); err != nil {
 		return seen, err
 	}
 	d.seen = &seen
@@ -31,13 +32,13 @@ func (d *doctor) traffic(ctx context.Context) (store.Traffic, error) {
 
 // verdicts are what the watches of some kinds look like now: a doctor does not wait
 // until a state has lasted.
-func (d *doctor) verdicts(seen store.Traffic, kinds ...string) (some []finding.Finding) {
+func (d *doctor) verdicts(seen status.Traffic, kinds ...string) (some []finding.Finding) {
 	for _, f := range watch.Judge(seen) {
 		if !slices.Contains(kinds, f.Kind) || f.Severity == finding.OK {
 			continue
 		}
 		for _, w := range d.watches {
-			if w.Name == f.Name() && w.State != store.OK {
+			if w.Name == f.Name() && w.State != status.OK {
 				f.What += fmt.Sprintf(" (since %s)", w.Since.Format("2006-01-02 15:04 UTC"))
 			}
 		}
@@ -56,7 +57,7 @@ func (d *doctor) checkSenders(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, source := range store.Sources() {
+	for _, source := range status.Sources() {
 		d.refusedForSecrets(source, seen)
 		switch last := lastKept(source, seen); {
 		case slices.Contains(unheard, source):
@@ -65,7 +66,7 @@ func (d *doctor) checkSenders(ctx context.Context) error {
 			d.fine("%s sent last %s", source, show.Ago(d.now().Sub(last)))
 		}
 	}
-	for _, source := range store.Sources() {
+	for _, source := range status.Sources() {
 		d.unsigned(source, seen)
 	}
 	for _, f := range d.verdicts(seen, watch.Silent, watch.Signatures, watch.Refused) {
@@ -76,7 +77,7 @@ func (d *doctor) checkSenders(ctx context.Context) error {
 
 // unsigned tells of deliveries that no secret here has signed, beside others that one
 // has. No watch does: anybody can send them.
-func (d *doctor) unsigned(source string, seen store.Traffic) {
+func (d *doctor) unsigned(source string, seen status.Traffic) {
 	bad, good := watch.Unsigned(source, seen)
 	if bad == 0 || good == 0 {
 		return
@@ -87,7 +88,7 @@ func (d *doctor) unsigned(source string, seen store.Traffic) {
 }
 
 // lastKept is when something came in last from a source.
-func lastKept(source string, seen store.Traffic) (last time.Time) {
+func lastKept(source string, seen status.Traffic) (last time.Time) {
 	for _, c := range seen.Deliveries {
 		if c.Source == source && (c.Outcome == store.Accepted || c.Outcome == store.Duplicate) && c.Last.After(last) {
 			last = c.Last
@@ -98,7 +99,7 @@ func lastKept(source string, seen store.Traffic) (last time.Time) {
 
 // refusedForSecrets tells of deliveries that found no secrets set, and nothing
 // has come in since.
-func (d *doctor) refusedForSecrets(source string, seen store.Traffic) {
+func (d *doctor) refusedForSecrets(source string, seen status.Traffic) {
 	var n int64
 	last := lastKept(source, seen)
 	for _, c := range seen.Deliveries {
@@ -156,7 +157,7 @@ func (d *doctor) checkEvents(ctx context.Context) error {
 }
 
 // describeFailing adds which events fail, and why.
-func (d *doctor) describeFailing(f *finding.Finding, e store.FailingEvents) {
+func (d *doctor) describeFailing(f *finding.Finding, e status.FailingEvents) {
 	f.Count = e.Failed + e.Trying
 	for i, id := range e.Events[:min(len(e.Events), d.Options.Examples)] {
 		text := fmt.Sprintf("event %d", id)

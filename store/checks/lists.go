@@ -1,0 +1,156 @@
+package checks
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"rollcall/store"
+	"rollcall/store/finding"
+	"rollcall/store/pg"
+)
+
+// lists compares the lists with their facts, store by store; the worst come first.
+func (c *Checkup) lists(ctx context.Context) (all []finding.Finding, err error) {
+	for _, look := range []func(context.Context) ([]finding.Finding, error){c.missing, c.strays, c.mismatched} {
+		found, err := look(ctx)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, found...)
+	}
+	return all, nil
+}
+
+// byStore runs a query for a kind of findings, one for each store: its id, the count,
+// the numbers that words are about, and examples.
+func (c *Checkup) byStore(ctx context.Context, kind string, s finding.Severity, words func(n, m int64) string, sql string) ([]finding.Finding, error) {
+	return collect(ctx, c, func(row pgx.CollectableRow) (finding.Finding, error) {
+		var n, m int64
+		var examples []string
+		f := finding.Finding{Kind: kind, Severity: s, Fix: []string{"rollcall rebuild"}}
+		err := row.Scan(&f.Subject, &n, &m, &examples)
+		f.Count, f.What, f.Examples = n, "store "+f.Subject+": "+words(n, m), finding.Texts(examples)
+		if kind == "lists_off" {
+			f.Count += m
+		}
+		if finding.Plain(f.Subject) {
+			f.Fix[0] += " --store " + f.Subject
+		}
+		return f, err
+	}, sql, c.only, c.examples)
+}
+
+// missing finds facts that are written down as on a list, and point at no customer of
+// it.
+func (c *Checkup) missing(ctx context.Context) ([]finding.Finding, error) {
+	words := func(people, facts int64) string {
+		return counted(people, "customer") + " missing from the list, according to " + counted(facts, "fact")
+	}
+	return c.byStore(ctx, "people_missing", finding.Problem, words, `
+		SELECT
+			coalesce(store_id, ''),
+			count(DISTINCT customer_email) AS people,
+			count(*),
+			coalesce((array_agg(DISTINCT customer_email))[1:$2], '{}')
+		FROM (
+			SELECT f.store_id, f.customer_email
+			FROM facts f
+			LEFT JOIN customers c ON c.id = f.customer_id
+			WHERE f.customer_id IS NOT NULL
+			  AND ($1 = '' OR f.store_id = $1)
+			  AND (c.id IS NULL OR (c.store_id, c.email) IS DISTINCT FROM (f.store_id, f.customer_email))
+		) f
+		GROUP BY store_id
+		ORDER BY people DESC, 1
+		LIMIT 100`)
+}
+
+// strays finds customers without facts.
+func (c *Checkup) strays(ctx context.Context) ([]finding.Finding, error) {
+	words := func(n, _ int64) string { return counted(n, "customer") + " without any facts" }
+	return c.byStore(ctx, "customers_stray", finding.Warning, words, `
+		SELECT
+			store_id,
+			count(*) AS customers,
+			0,
+			(array_agg(email ORDER BY id))[1:$2]
+		FROM customers c
+		WHERE ($1 = '' OR store_id = $1)
+		  AND NOT EXISTS (SELECT FROM facts WHERE customer_id = c.id)
+		GROUP BY store_id
+		ORDER BY customers DESC, store_id
+		LIMIT 100`)
+}
+
+// someEntries is how many of the newest customers are compared with their
+// entries word by word; of the others only whether there is one.
+const someEntries = 2000
+
+// mismatched compares the search entries and figures of lists with their customers.
+func (c *Checkup) mismatched(ctx context.Context) ([]finding.Finding, error) {
+	words := func(entries, figures int64) string {
+		return counted(entries, "customer") + " with a wrong search entry, " + counted(figures, "wrong figure")
+	}
+	return c.byStore(ctx, "lists_off", finding.Warning, words, fmt.Sprintf(`
+		SELECT
+			store_id,
+			sum(entries)::bigint,
+			sum(figures)::bigint,
+			(array_agg(example))[1:$2]
+		FROM (
+			SELECT c.store_id, 1 AS entries, 0 AS figures, c.email || ' has no entry' AS example
+			FROM customers c
+			LEFT JOIN customer_index i ON i.customer_id = c.id
+			WHERE i.customer_id IS NULL AND ($1 = '' OR c.store_id = $1)
+			UNION ALL
+			SELECT i.store_id, 1, 0, 'customer ' || i.customer_id || ' has an entry and is gone'`+store.IndexedTooMuch+`
+			UNION ALL
+			SELECT x.store_id, 1, 0, 'the entry of customer ' || x.customer_id || ' differs'
+			FROM (%s AND c.id > (SELECT coalesce(max(id), 0) - %d FROM customers) AND EXISTS (SELECT FROM customer_index WHERE customer_id = c.id)) x
+			UNION ALL
+			SELECT store_id, 0, 1, figure || ' of ' || facet || ' is ' || kept || ' and should be ' || should
+			FROM (%s) f
+		) off
+		GROUP BY store_id
+		ORDER BY sum(entries + figures) DESC, store_id
+		LIMIT 100`, store.Misindexed, someEntries, store.FiguresOff))
+}
+
+// UntoldStore is a store that has customers, and that the platform has not told
+// of, or not whose it is: nobody but operators can look at its list.
+type UntoldStore struct {
+	ID        string
+	Known     bool // it is told of, without an owner
+	Customers int64
+}
+
+// UntoldStores finds them, those of most customers first.
+func (c *Checkup) UntoldStores(ctx context.Context) (_ []UntoldStore, err error) {
+	defer pg.Wrap(&err, "store.Checkup.UntoldStores")
+	// One look into the index per store, not per customer.
+	return collect(ctx, c, pgx.RowToStructByPos[UntoldStore], `
+		WITH RECURSIVE listed(id) AS (
+			(SELECT store_id FROM customers ORDER BY store_id LIMIT 1)
+			UNION ALL
+			SELECT (SELECT store_id FROM customers WHERE store_id > l.id ORDER BY store_id LIMIT 1)
+			FROM listed l
+			WHERE l.id IS NOT NULL
+		)
+		SELECT
+			l.id,
+			s.id IS NOT NULL,
+			(
+				SELECT coalesce(sum(amount), 0)::bigint
+				FROM (SELECT * FROM customer_figures UNION ALL SELECT * FROM customer_figure_changes) f
+				WHERE f.store_id = l.id AND f.figure = 'people'
+			) AS people
+		FROM listed l
+		LEFT JOIN stores s ON s.id = l.id
+		WHERE l.id IS NOT NULL
+		  AND ($1 = '' OR l.id = $1)
+		  AND s.owner_user_id IS NULL
+		ORDER BY people DESC, l.id
+		LIMIT 1000`, c.only)
+}

@@ -1,0 +1,357 @@
+package checks
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"rollcall/store/reasons"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"rollcall/store"
+	"rollcall/store/pg"
+)
+
+// PersonQuery asks for somebody, by a Clerk user's id, an address, or both.
+type PersonQuery struct {
+	User  string
+	Email string // as facts.Email writes it
+	Store string // only facts of this store, or of none that is known; "" is all
+}
+
+// Person is all that is known of somebody.
+type Person struct {
+	Users           []store.PersonFact `json:"users"`
+	StripeCustomers []store.PersonFact `json:"stripe_customers"`
+	Emails          []string           `json:"emails"` // that they were looked for by
+	Customers       []PersonCustomer   `json:"customers"`
+	Facts           []PersonalFact     `json:"facts"`
+	Merges          []PersonMerge      `json:"merges"`
+	Events          []store.Event      `json:"events"`     // that speak of them and are not applied: pending, failed, ignored
+	Unsearched      []string           `json:"unsearched"` // where to look took too long
+	More            bool               `json:"more"`       // there are more facts than these
+}
+
+// Known tells whether anybody ever told of them.
+func (p Person) Known() bool {
+	return len(p.Users)+len(p.StripeCustomers)+len(p.Customers)+len(p.Facts)+len(p.Merges)+len(p.Events) > 0
+}
+
+// PersonCustomer is an entry of a list.
+type PersonCustomer struct {
+	ID      string `json:"id"`
+	StoreID string `json:"store_id"`
+	Email   string `json:"email"`
+}
+
+// PersonMerge is a customer of theirs who turned out to be another.
+type PersonMerge struct {
+	StoreID  string    `json:"store_id"`
+	From     string    `json:"from"` // address
+	Into     string    `json:"into"`
+	MergedAt time.Time `json:"merged_at"`
+}
+
+// PersonalFact is an enrollment, payment, subscription or expired checkout of
+// somebody's: on which list it is, or why on none.
+type PersonalFact struct {
+	Ref        string         `json:"ref"`
+	Kind       string         `json:"kind"`
+	StoreID    *string        `json:"store_id"` // null: no store is known
+	CustomerID *string        `json:"customer_id"`
+	Email      *string        `json:"email"` // that it counts for
+	Product    *string        `json:"product_id"`
+	Title      *string        `json:"title"`
+	Amount     *store.Money   `json:"amount"`
+	At         *time.Time     `json:"at"`
+	User       *string        `json:"user"`    // that it names
+	Typed      *string        `json:"typed"`   // address that it was made with
+	Reason     *string        `json:"reason"`  // null: it is on a list
+	Meaning    string         `json:"meaning"` // of the reason
+	Rightly    bool           `json:"rightly"` // it makes nobody a customer
+	Missing    string         `json:"missing"` // key of what it waits for; may be empty
+	Origins    []store.Origin `json:"origins"`
+}
+
+const (
+	// mostFacts is how many facts of one person are told.
+	mostFacts = 300
+	// mostMentions is how many events that speak of somebody are told.
+	mostMentions = 20
+)
+
+// Person looks somebody up: by what names them, by their verified addresses, and
+// by the addresses typed in with facts. It writes nothing.
+func (s *Reader) Person(ctx context.Context, q PersonQuery) (p Person, err error) {
+	defer pg.Wrap(&err, "store.Person")
+	p = Person{Users: []store.PersonFact{}, StripeCustomers: []store.PersonFact{}, Emails: []string{}, Customers: []PersonCustomer{}, Facts: []PersonalFact{}, Merges: []PersonMerge{}, Events: []store.Event{}, Unsearched: []string{}}
+	if !pg.Storable(q.User + q.Email + q.Store) {
+		return p, nil // nobody is called that
+	}
+	l := lookup{Checkup: s.Checkup(q.Store, 0), q: q, p: &p}
+	for _, step := range []func(context.Context) error{l.people, l.lists, l.facts, l.checkouts, l.mentions} {
+		if err := step(ctx); err != nil {
+			return p, err
+		}
+	}
+	return p, l.look(ctx, func(tx pgx.Tx) error {
+		var all [][]store.Origin
+		for _, f := range p.Facts {
+			all = append(all, f.Origins)
+		}
+		for _, f := range append(slices.Clone(p.Users), p.StripeCustomers...) {
+			all = append(all, f.Origins)
+		}
+		return store.LookUp(ctx, tx, all...)
+	})
+}
+
+// lookup is the looking up of one person.
+type lookup struct {
+	*Checkup
+	q PersonQuery
+	p *Person
+}
+
+// people finds the user and the users of the address, and Stripe's customers of
+// any of their addresses.
+func (l *lookup) people(ctx context.Context) (err error) {
+	collectPerson := func(source string) pgx.RowToFunc[store.PersonFact] {
+		return func(row pgx.CollectableRow) (f store.PersonFact, err error) {
+			var versions store.Said
+			err = row.Scan(&f.Ref, &f.Kind, &f.Account, &f.ID, &f.Email, &f.Name, &f.Deleted, &f.LastVerified, &versions)
+			f.Origins = versions.Origins(source)
+			return f, err
+		}
+	}
+	l.p.Users, err = collect(ctx, l.Checkup, collectPerson("clerk"), `
+		SELECT 'user:' || id, 'user', '', id, coalesce(email, ''), name, deleted_version <> '', `+store.LastVerified("users")+`, jsonb_build_object('user', version, 'address', earlier ->> 'email', 'end', deleted_version)
+		FROM users
+		WHERE id = $1 OR email = nullif($2, '')
+		ORDER BY id`, l.q.User, l.q.Email)
+	if err != nil {
+		return err
+	}
+	if l.q.Email != "" {
+		l.p.Emails = append(l.p.Emails, l.q.Email)
+	}
+	for _, u := range l.p.Users {
+		if u.Email != "" && !slices.Contains(l.p.Emails, u.Email) {
+			l.p.Emails = append(l.p.Emails, u.Email)
+		}
+	}
+	l.p.StripeCustomers, err = collect(ctx, l.Checkup, collectPerson("stripe"), `
+		SELECT `+store.RefOf("stripe_customer", "account", "id")+`, 'stripe_customer', account, id, email, name, deleted_version <> '', false, jsonb_build_object('stripe_customer', version, 'end', deleted_version)
+		FROM stripe_customers
+		WHERE email = ANY($1)
+		ORDER BY account, id
+		LIMIT 100`, l.p.Emails)
+	return err
+}
+
+// lists finds the entries of their addresses, and those that were merged away.
+func (l *lookup) lists(ctx context.Context) (err error) {
+	l.p.Customers, err = collect(ctx, l.Checkup, pgx.RowToStructByPos[PersonCustomer], `
+		SELECT id::text, store_id, email
+		FROM customers
+		WHERE email = ANY($1) AND ($2 = '' OR store_id = $2)
+		ORDER BY store_id, id
+		LIMIT 100`, l.p.Emails, l.q.Store)
+	if err != nil {
+		return err
+	}
+	l.p.Merges, err = collect(ctx, l.Checkup, func(row pgx.CollectableRow) (m PersonMerge, err error) {
+		err = row.Scan(&m.StoreID, &m.From, &m.Into, &m.MergedAt)
+		m.MergedAt = m.MergedAt.UTC()
+		return m, err
+	}, `
+		SELECT store_id, from_email, into_email, merged_at
+		FROM customer_merges
+		WHERE from_email = ANY($1) AND ($2 = '' OR store_id = $2)
+		ORDER BY id
+		LIMIT 100`, l.p.Emails, l.q.Store)
+	return err
+}
+
+// facts finds enrollments, payments and subscriptions: those that name the
+// person, those on the lists found, and those made with one of the addresses.
+func (l *lookup) facts(ctx context.Context) error {
+	for _, kind := range store.FactKinds {
+		keys, err := l.keys(ctx, kind)
+		if err != nil {
+			return err
+		}
+		if len(keys) > mostFacts {
+			keys, l.p.More = keys[:mostFacts], true
+		}
+		columns := store.KeyArrays(keys)[kind.Name]
+		some, err := collect(ctx, l.Checkup, scanPersonal(kind.Name), personalSQL(kind), columns[0], columns[1], l.q.Store)
+		if err != nil {
+			return err
+		}
+		l.p.Facts = append(l.p.Facts, some...)
+	}
+	return nil
+}
+
+// keys finds the facts of a kind.
+func (l *lookup) keys(ctx context.Context, kind store.FactKind) (keys []store.RowKey, err error) {
+	var leans, ids []string
+	if l.q.User != "" {
+		leans = append(leans, "user:"+l.q.User)
+	}
+	for _, u := range l.p.Users {
+		leans = append(leans, u.Ref)
+	}
+	for _, c := range l.p.StripeCustomers {
+		leans = append(leans, store.CustomerLock(c.Account, c.ID))
+	}
+	for _, c := range l.p.Customers {
+		ids = append(ids, c.ID)
+	}
+	seen := map[store.RowKey]bool{}
+	add := func(condition string, arg any) error {
+		err := l.look(ctx, func(tx pgx.Tx) error {
+			rows, err := tx.Query(ctx, fmt.Sprintf(`SELECT %s FROM %s f WHERE %s LIMIT %d`, kind.KeySQL("f"), kind.Table, condition, mostFacts+1), arg)
+			if err != nil {
+				return err
+			}
+			some, err := store.KeysOfKind(kind.Name, rows)
+			for _, k := range some {
+				if !seen[k] {
+					seen[k], keys = true, append(keys, k)
+				}
+			}
+			return err
+		})
+		if cutShort(err) {
+			l.p.Unsearched = append(l.p.Unsearched, kind.Table)
+			return nil
+		}
+		return err
+	}
+	if err := add(`leans && $1::text[]`, leans); err != nil {
+		return nil, err
+	}
+	if err := add(`customer_id = ANY($1::text[]::bigint[])`, ids); err != nil {
+		return nil, err
+	}
+	if len(l.p.Emails) == 0 {
+		return keys, nil
+	}
+	// This reads the whole table: a question about one person is worth that.
+	return keys, add(store.NamesAddress(kind.Table, "f", "$1::text[]"), l.p.Emails)
+}
+
+// cutShort tells whether a statement took longer than it may.
+func cutShort(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.Code == "57014"
+}
+
+// personalSQL describes the facts of a kind with keys $1 and $2, of store $3, of
+// none, or if that is empty of all.
+func personalSQL(kind store.FactKind) string {
+	of := kind.Alias
+	return fmt.Sprintf(`
+		SELECT
+			d.ref,
+			%[1]s.store_id,
+			%[1]s.customer_id::text,
+			%[1]s.customer_email,
+			d.product,
+			%[2]s,
+			d.amount,
+			d.at,
+			d.who,
+			d.typed,
+			split_part(%[1]s.unattached, ':', 1),
+			coalesce(missing.key, ''),
+			d.counted,
+			d.source,
+			d.said
+		%[3]s
+		CROSS JOIN LATERAL (SELECT %[4]s) AS d(ref, product, amount, at, who, typed, counted, source, said)
+		LEFT JOIN LATERAL (%[5]s) missing ON true
+		WHERE $3 = '' OR %[1]s.store_id = $3 OR %[1]s.store_id IS NULL
+		ORDER BY d.at, d.ref`,
+		of, store.TitleOf("d.product", of+".store_id"), kind.GivenRows(of), personalColumns[kind.Name], missingKey("split_part("+of+".unattached, ':', 1)", of+".leans"))
+}
+
+// personalColumns describe a fact of each kind, as personalSQL lists it.
+var personalColumns = map[string]string{
+	store.Enrollment: store.RefOf(store.Enrollment, "e.course_id", "e.person") + `, e.course_id, NULL::jsonb, e.enrolled_at, e.user_ref,
+			coalesce(e.email, CASE WHEN e.person LIKE 'email:%' THEN substr(e.person, 7) END), NULL::text, 'platform', ` + store.EnrollmentSaid,
+	store.Payment: store.RefOf(store.Payment, "p.account", "p.id") + `, coalesce(p.product_id, p.product_ref, p.intent ->> 'product_ref'), ` + store.MoneyReceived + `,
+			p.paid_at, coalesce(p.user_ref, p.intent ->> 'user_ref'), coalesce(p.email, p.charge ->> 'email', p.intent ->> 'email'),
+			CASE WHEN p.unattached = 'counted_elsewhere' THEN ` + store.CountedAs + ` END, ` + store.PaymentSource + `, ` + store.PaymentSaid,
+	store.Subscription: store.RefOf(store.Subscription, "s.account", "s.id") + `, coalesce(s.product_id, s.product_ref, s.checkout ->> 'product_ref'), ` + store.MoneyOf("s.amount", "s.currency") + `,
+			coalesce(s.started_at, s.checkout_at), coalesce(s.user_ref, s.checkout ->> 'user_ref'), coalesce(s.email, s.checkout ->> 'email'),
+			NULL::text, 'stripe', ` + store.SubscriptionSaid,
+}
+
+func scanPersonal(kind string) pgx.RowToFunc[PersonalFact] {
+	return func(row pgx.CollectableRow) (f PersonalFact, err error) {
+		var source string
+		var counted *string
+		var versions store.Said
+		err = row.Scan(&f.Ref, &f.StoreID, &f.CustomerID, &f.Email, &f.Product, &f.Title, &f.Amount, &f.At, &f.User, &f.Typed, &f.Reason, &f.Missing, &counted, &source, &versions)
+		f.Kind, f.At, f.Origins = kind, pg.UTC(f.At), versions.Origins(source)
+		if f.Reason != nil {
+			reason, _ := reasons.Find(*f.Reason)
+			f.Meaning, f.Rightly = reason.Text()+store.CountedWith(counted), reason.Right
+		}
+		return f, err
+	}
+}
+
+// lowerASCII folds A–Z, as lower does under COLLATE "C": kİm is not kim.
+func lowerASCII(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'A' && r <= 'Z' {
+			r += 'a' - 'A'
+		}
+		return r
+	}, s)
+}
+
+// mentions finds events that speak of the person and were not applied, among the
+// newest of each status.
+func (l *lookup) mentions(ctx context.Context) error {
+	var needles []string
+	for _, name := range append([]string{l.q.User}, l.p.Emails...) {
+		if text, err := json.Marshal(name); name != "" && err == nil {
+			needles = append(needles, lowerASCII(strconv.Quote(name)), lowerASCII(string(text)))
+		}
+	}
+	if len(needles) == 0 {
+		return nil
+	}
+	var err error
+	l.p.Events, err = collect(ctx, l.Checkup, store.OneEvent, store.SelectEvents("NULL::text", "NULL::text")+`
+		WHERE e.id IN (
+			SELECT id
+			FROM unnest(ARRAY['pending', 'failed', 'ignored']) AS s(status)
+			CROSS JOIN LATERAL (
+				SELECT id, lower(payload::text COLLATE "C") AS payload
+				FROM webhook_events
+				WHERE status = s.status
+				ORDER BY id DESC
+				LIMIT $2
+			) newest
+			WHERE EXISTS (SELECT FROM unnest($1::text[]) n(needle) WHERE strpos(newest.payload, n.needle) > 0)
+		)
+		ORDER BY e.id DESC
+		LIMIT $3`, needles, store.SomeEvents/2, mostMentions)
+	if cutShort(err) {
+		l.p.Unsearched, err = append(l.p.Unsearched, "webhook_events"), nil
+	}
+	return err
+}

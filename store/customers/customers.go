@@ -1,0 +1,296 @@
+package customers
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"rollcall/store"
+	"rollcall/store/pg"
+)
+
+// Customer is one person on the list of one store. Its JSON is the API's.
+type Customer struct {
+	ID             string         `json:"id"`
+	StoreID        string         `json:"store_id"`
+	Email          string         `json:"email"`
+	Name           *string        `json:"name"`
+	ImageURL       *string        `json:"image_url"`
+	Type           string         `json:"type"`   // lead, paying or subscription
+	Status         string         `json:"status"` // active or inactive
+	Source         Source         `json:"source"`
+	TotalSpent     []store.Money  `json:"total_spent"` // per currency, net of refunds and lost disputes
+	Refunded       []store.Money  `json:"refunded"`
+	FirstSeenAt    *time.Time     `json:"first_seen_at"`
+	LastActivityAt *time.Time     `json:"last_activity_at"`
+	LastActivity   string         `json:"-"` // what it was, see Activities; empty if unknown
+	Courses        []Course       `json:"courses"`
+	Purchases      []Purchase     `json:"purchases"`
+	Subscriptions  []Subscription `json:"subscriptions"`
+}
+
+// Source is the first thing that brought a customer.
+type Source struct {
+	Kind      *string `json:"kind"` // free_course, course_purchase, product_purchase or subscription
+	ProductID *string `json:"product_id"`
+	Title     *string `json:"title"`
+}
+
+// Anonymous tells whether the customer stands for somebody who was erased.
+func (c Customer) Anonymous() bool { return store.Anonymous(c.Email) }
+
+// Course is one that a customer is in.
+type Course struct {
+	ID          string     `json:"id"`
+	Title       string     `json:"title"`
+	Progress    float64    `json:"progress"` // percent
+	EnrolledAt  *time.Time `json:"enrolled_at"`
+	CompletedAt *time.Time `json:"completed_at"`
+}
+
+// Purchase is one that was paid once; Amount and Refunded are minor units.
+type Purchase struct {
+	ProductID   *string    `json:"product_id"`
+	Title       *string    `json:"title"`
+	Kind        string     `json:"kind"`
+	Amount      int64      `json:"amount"`
+	Currency    string     `json:"currency"`
+	Refunded    int64      `json:"refunded"`
+	PurchasedAt *time.Time `json:"purchased_at"`
+	Lines       []SaleLine `json:"lines,omitempty"` // what it was for, if that is several products
+}
+
+// SaleLine is one product of several that were bought at once; Amount is minor
+// units, nil where nobody told it.
+type SaleLine struct {
+	ProductID *string `json:"product_id"`
+	Title     *string `json:"title"`
+	Kind      string  `json:"kind"`
+	Amount    *int64  `json:"amount"`
+}
+
+// Subscription is one that a customer has or had; Amount is minor units per
+// period.
+type Subscription struct {
+	ID               string     `json:"id"`
+	Status           string     `json:"status"`
+	Plan             *string    `json:"plan"`
+	Amount           *int64     `json:"amount"`
+	Currency         *string    `json:"currency"`
+	CurrentPeriodEnd *time.Time `json:"current_period_end"`
+}
+
+// listed is a customer as read, with what is not shown.
+type listed struct {
+	Customer
+	id    int64
+	key   *string    // what the list is sorted by, see order
+	plans [][]string // products of each subscription
+}
+
+// Customer returns one customer of a store; ErrNotFound also for one of another
+// store.
+func (s *Reader) Customer(ctx context.Context, storeID, id string) (_ Customer, err error) {
+	defer pg.Wrap(&err, "store.Customer(%q, %q)", storeID, id)
+	n, err := strconv.ParseInt(id, 10, 64)
+	if err != nil || strconv.FormatInt(n, 10) != id || !pg.Storable(storeID) {
+		return Customer{}, pg.ErrNotFound
+	}
+	rows, err := s.Pool.Query(ctx, selectCustomers("NULL")+` customers c
+		WHERE c.store_id = $1 AND c.id = $2`, storeID, n)
+	if err != nil {
+		return Customer{}, err
+	}
+	row, err := pgx.CollectExactlyOneRow(rows, scanCustomer)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Customer{}, pg.ErrNotFound
+	}
+	if err != nil {
+		return Customer{}, err
+	}
+	one := []listed{row}
+	err = s.addTitles(ctx, storeID, one)
+	return one[0].Customer, err
+}
+
+// listedColumn is an expression on customers c, and where it is read into.
+type listedColumn struct {
+	sql  string
+	into any
+}
+
+// columns are all that is read of a customer; key is SQL.
+func (c *listed) columns(key string, subscriptions *[]listedSubscription) []listedColumn {
+	return []listedColumn{
+		{"c.id", &c.id},
+		{"c.store_id", &c.StoreID},
+		{"c.email", &c.Email},
+		{"c.name", &c.Name},
+		{"c.image_url", &c.ImageURL},
+		{"c.type", &c.Type},
+		{"c.status", &c.Status},
+		{"c.source_kind", &c.Source.Kind},
+		{"c.source_product_id", &c.Source.ProductID},
+		{"c.spent", listOf[store.Money]{&c.TotalSpent}},
+		{"c.refunded", listOf[store.Money]{&c.Refunded}},
+		{"c.first_seen_at", &c.FirstSeenAt},
+		{"c.last_activity_at", &c.LastActivityAt},
+		{"coalesce(c.last_activity, '')", &c.LastActivity},
+		{"c.courses", listOf[Course]{&c.Courses}},
+		{"c.purchases", listOf[Purchase]{&c.Purchases}},
+		{"c.subscriptions", listOf[listedSubscription]{subscriptions}},
+		{key + " AS key_text", &c.key},
+	}
+}
+
+// selectCustomers reads all that scanCustomer scans, of the c that is to follow;
+// key is SQL.
+func selectCustomers(key string) string {
+	var all []string
+	for _, column := range new(listed).columns(key, nil) {
+		all = append(all, column.sql)
+	}
+	return "\n\t\tSELECT\n\t\t\t" + strings.Join(all, ",\n\t\t\t") + "\n\t\tFROM"
+}
+
+func scanCustomer(row pgx.CollectableRow) (c listed, err error) {
+	var subscriptions []listedSubscription
+	var into []any
+	for _, column := range c.columns("", &subscriptions) {
+		into = append(into, column.into)
+	}
+	err = row.Scan(into...)
+	c.ID = strconv.FormatInt(c.id, 10)
+	c.FirstSeenAt, c.LastActivityAt = pg.UTC(c.FirstSeenAt), pg.UTC(c.LastActivityAt)
+	c.Subscriptions = make([]Subscription, len(subscriptions))
+	for i, s := range subscriptions {
+		c.Subscriptions[i] = s.Subscription
+		c.plans = append(c.plans, s.products())
+	}
+	return c, err
+}
+
+// untitled is a title to be filled in: that of a product.
+type untitled struct {
+	product string
+	title   *string
+}
+
+// untitled lists the titles that a customer lacks. A plan without a name of its
+// own is called as its products, and a cart too.
+func (c *listed) untitled() (missing []untitled) {
+	want := func(product *string, title **string) {
+		if product != nil && *title == nil {
+			*title = new(string)
+			missing = append(missing, untitled{*product, *title})
+		}
+	}
+	want(c.Source.ProductID, &c.Source.Title)
+	for i := range c.Courses {
+		missing = append(missing, untitled{c.Courses[i].ID, &c.Courses[i].Title})
+	}
+	for i := range c.Purchases {
+		p := &c.Purchases[i]
+		for j := range p.Lines {
+			want(p.Lines[j].ProductID, &p.Lines[j].Title)
+		}
+		if len(p.Lines) == 0 {
+			want(p.ProductID, &p.Title)
+		}
+	}
+	return missing
+}
+
+// products are those of the subscription, by id.
+func (s listedSubscription) products() []string {
+	if len(s.Products) == 0 && s.ProductID != nil {
+		return []string{*s.ProductID}
+	}
+	return s.Products
+}
+
+// uncalled lists the products whose titles a customer lacks.
+func (c *listed) uncalled() (products []string) {
+	add := func(product *string) {
+		if product != nil {
+			products = append(products, *product)
+		}
+	}
+	add(c.Source.ProductID)
+	for _, course := range c.Courses {
+		products = append(products, course.ID)
+	}
+	for _, p := range c.Purchases {
+		add(p.ProductID)
+		for _, l := range p.Lines {
+			add(l.ProductID)
+		}
+	}
+	return append(products, slices.Concat(c.plans...)...)
+}
+
+// call fills in the titles that a customer lacks, by product; carts and plans of
+// several products are called by all of them.
+func (c *listed) call(title func(product string) string) {
+	for _, m := range c.untitled() {
+		*m.title = title(m.product)
+	}
+	for i := range c.Purchases {
+		var parts []string
+		for _, l := range c.Purchases[i].Lines {
+			if l.Title != nil {
+				parts = append(parts, *l.Title)
+			}
+		}
+		if len(parts) > 0 {
+			c.Purchases[i].Title = store.Ptr(strings.Join(parts, ", "))
+		}
+	}
+	for i, products := range c.plans {
+		if c.Subscriptions[i].Plan == nil && len(products) > 0 {
+			var parts []string
+			for _, id := range products {
+				parts = append(parts, title(id))
+			}
+			c.Subscriptions[i].Plan = store.Ptr(strings.Join(parts, ", "))
+		}
+	}
+}
+
+// addTitles fills in what things are called, as the store's own products say.
+// What the store does not know is called by its id.
+func (s *Reader) addTitles(ctx context.Context, storeID string, rows []listed) error {
+	products := map[string]string{} // id to title
+	for i := range rows {
+		for _, id := range rows[i].uncalled() {
+			products[id] = id
+		}
+	}
+	if len(products) == 0 {
+		return nil
+	}
+	found, err := s.Pool.Query(ctx, `
+		SELECT
+			id,
+			title
+		FROM products
+		WHERE id = ANY($1) AND $2 = ANY(store_ids) AND title <> ''`, slices.Collect(maps.Keys(products)), storeID)
+	if err != nil {
+		return err
+	}
+	var id, title string
+	_, err = pgx.ForEachRow(found, []any{&id, &title}, func() error {
+		products[id] = title
+		return nil
+	})
+	for i := range rows {
+		rows[i].call(func(product string) string { return products[product] })
+	}
+	return err
+}

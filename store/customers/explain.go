@@ -1,0 +1,307 @@
+package customers
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"rollcall/store/reasons"
+
+	"github.com/jackc/pgx/v5"
+
+	"rollcall/store"
+	"rollcall/store/pg"
+)
+
+// Explain tells why a customer's row is as it is; ErrNotFound also for a
+// customer of another store. All is read of one moment, by as many queries
+// however many facts there are.
+func (s *Reader) Explain(ctx context.Context, storeID, id string) (_ Explanation, err error) {
+	defer pg.Wrap(&err, "store.Explain(%q, %q)", storeID, id)
+	n, err := customerID(storeID, id)
+	if err != nil {
+		return Explanation{}, err
+	}
+	x := explainer{platform: s.store.PlatformTypes, stores: map[string]*StoreReason{}}
+	err = s.Snapshot(ctx, func(tx pgx.Tx) error {
+		x.tx = tx
+		return x.explain(ctx, storeID, n)
+	})
+	return x.e, err
+}
+
+// explainer makes an explanation, on one snapshot.
+type explainer struct {
+	tx       pgx.Tx
+	platform []string
+	row      listed
+	facts    explained
+	stores   map[string]*StoreReason // by the ref of the fact
+	e        Explanation
+}
+
+// explained are a customer's facts, as factsSQL reads them.
+type explained struct {
+	payments []struct {
+		PaymentFact
+		Source string     `json:"source"`
+		Said   store.Said `json:"said"`
+	}
+	enrollments []struct {
+		EnrollmentFact
+		Said store.Said `json:"said"`
+	}
+	subscriptions []struct {
+		SubscriptionFact
+		Said store.Said `json:"said"`
+	}
+	courses []struct{ ID, Title string }
+	source  *struct { // nil: nothing speaks of the customer any more
+		At    *time.Time
+		Title *string
+	}
+	people, invoices []string // keys to find other facts by
+}
+
+func (x *explainer) explain(ctx context.Context, storeID string, id int64) error {
+	var err error
+	if x.row, err = customerRow(ctx, x.tx, storeID, id); err != nil {
+		return err
+	}
+	x.e = Explanation{CustomerID: x.row.ID, StoreID: storeID}
+	if err := x.readFacts(ctx); err != nil {
+		return err
+	}
+	if err := x.readAround(ctx); err != nil {
+		return err
+	}
+	x.leadToStores()
+	if err := titleLinks(ctx, x.tx, x.e.storeReasons()); err != nil {
+		return err
+	}
+	x.reasons()
+	return store.LookUp(ctx, x.tx, x.e.origins()...)
+}
+
+// customerRow reads a customer, without titles.
+func customerRow(ctx context.Context, tx pgx.Tx, storeID string, id int64) (listed, error) {
+	rows, err := tx.Query(ctx, selectCustomers("NULL")+` customers c
+		WHERE c.store_id = $1 AND c.id = $2`, storeID, id)
+	if err != nil {
+		return listed{}, err
+	}
+	row, err := pgx.CollectExactlyOneRow(rows, scanCustomer)
+	if errors.Is(err, pgx.ErrNoRows) {
+		err = pg.ErrNotFound
+	}
+	return row, err
+}
+
+// readFacts reads what the customer is derived from.
+func (x *explainer) readFacts(ctx context.Context) error {
+	f := &x.facts
+	var batch pgx.Batch
+	batch.Queue(`SET LOCAL enable_hashjoin = on`) // as when they are derived
+	batch.Queue(factsSQL, []int64{x.row.id}, []string{x.row.StoreID}, []string{x.row.Email}).QueryRow(func(row pgx.Row) error {
+		return row.Scan(&f.payments, &f.enrollments, &f.subscriptions, &f.courses, &f.source, &f.people, &f.invoices)
+	})
+	batch.Queue(`SET LOCAL enable_hashjoin = off`)
+	if err := x.tx.SendBatch(ctx, &batch).Close(); err != nil {
+		return err
+	}
+	x.e.Payments = make([]PaymentFact, len(f.payments))
+	for i, p := range f.payments {
+		p.Origins, p.PaidAt = p.Said.Origins(p.Source), p.PaidAt.UTC()
+		p.Refunds, p.Disputes = []RefundFact{}, []DisputeFact{}
+		x.e.Payments[i] = p.PaymentFact
+	}
+	x.e.Enrollments = make([]EnrollmentFact, len(f.enrollments))
+	for i, e := range f.enrollments {
+		e.Origins, e.EnrolledAt, e.CompletedAt = e.Said.Origins("platform"), pg.UTC(e.EnrolledAt), pg.UTC(e.CompletedAt)
+		x.e.Enrollments[i] = e.EnrollmentFact
+	}
+	x.e.Subscriptions = make([]SubscriptionFact, len(f.subscriptions))
+	for i, s := range f.subscriptions {
+		s.Origins, s.StartedAt, s.CurrentPeriodEnd, s.EndedAt = s.Said.Origins("stripe"), pg.UTC(s.StartedAt), pg.UTC(s.CurrentPeriodEnd), pg.UTC(s.EndedAt)
+		x.e.Subscriptions[i] = s.SubscriptionFact
+	}
+	return nil
+}
+
+// readAround reads what hangs on the facts, in one round trip.
+func (x *explainer) readAround(ctx context.Context) error {
+	x.e.People, x.e.Uncounted, x.e.MergedAddresses = []store.PersonFact{}, []UncountedFact{}, []MergedAddress{}
+	x.e.Email = EmailReason{Value: x.row.Email, Because: []EmailOrigin{}}
+	var batch pgx.Batch
+	all := store.KeyArrays(x.keys())
+	for _, kind := range []string{store.Payment, store.Enrollment, store.Subscription} {
+		keys := all[kind]
+		batch.Queue(whySQL(store.KindOf(kind)), keys[0], keys[1], x.platform).Query(x.collectWhy)
+		if kind == store.Payment {
+			batch.Queue(backSQL, keys[0], keys[1]).Query(x.collectBack)
+		}
+	}
+	batch.Queue(uncountedPaymentsSQL, x.e.StoreID, x.facts.people, x.row.id, x.facts.invoices).Query(x.collectUncounted)
+	batch.Queue(uncountedSubscriptionsSQL, x.e.StoreID, x.facts.people).Query(x.collectUncounted)
+	batch.Queue(uncountedEnrollmentsSQL, x.e.StoreID, x.facts.people, x.row.id, x.row.Email).Query(x.collectUncounted)
+	batch.Queue(mergedOf("$1", "$2"), x.e.StoreID, x.row.id).Query(x.collectMerges)
+	return x.tx.SendBatch(ctx, &batch).Close()
+}
+
+// keys are those of the facts.
+func (x *explainer) keys() (keys []store.RowKey) {
+	for _, p := range x.e.Payments {
+		keys = append(keys, store.KeyOf(store.Payment, p.Account, p.ID))
+	}
+	for _, e := range x.e.Enrollments {
+		keys = append(keys, store.KeyOf(store.Enrollment, e.CourseID, e.Person))
+	}
+	for _, s := range x.e.Subscriptions {
+		keys = append(keys, store.KeyOf(store.Subscription, s.Account, s.ID))
+	}
+	return keys
+}
+
+// collectWhy notes who gave facts their address, and what led to their store.
+func (x *explainer) collectWhy(rows pgx.Rows) error {
+	var fact string
+	var email, typed, home *string // only null for facts about to be attached elsewhere
+	var at *time.Time
+	var person *struct {
+		store.PersonFact
+		Said store.Said `json:"said"`
+	}
+	var proof *linkRow
+	var taken *wayTaken
+	_, err := pgx.ForEachRow(rows, []any{&fact, &email, &person, &typed, &proof, &at, &home, &taken}, func() error {
+		if home != nil && taken != nil {
+			x.stores[fact] = taken.reason(*home, at)
+		}
+		switch {
+		case person == nil:
+			x.e.Email.lead(EmailOrigin{Via: "given"}, fact)
+		case typed != nil && proof != nil:
+			link := proof.reason(at)
+			x.e.Email.lead(EmailOrigin{Via: "address", Person: &person.Ref, Address: typed, Proof: &link}, fact)
+		default:
+			x.e.Email.lead(EmailOrigin{Via: person.Kind, Person: &person.Ref}, fact)
+		}
+		if person != nil && !slices.ContainsFunc(x.e.People, func(known store.PersonFact) bool { return known.Ref == person.Ref }) {
+			person.Origins = person.Said.Origins(map[string]string{"user": "clerk", "stripe_customer": "stripe"}[person.Kind])
+			x.e.People = append(x.e.People, person.PersonFact)
+		}
+		email, typed, home, person, proof, taken = nil, nil, nil, nil, nil, nil // read into anew
+		return nil
+	})
+	return err
+}
+
+// lead adds a fact to those that lead to somebody's address.
+func (r *EmailReason) lead(o EmailOrigin, fact string) {
+	i := slices.IndexFunc(r.Because, func(known EmailOrigin) bool {
+		return known.Via == o.Via && same(known.Person, o.Person) && same(known.Address, o.Address)
+	})
+	if i < 0 {
+		r.Because = append(r.Because, o)
+		i = len(r.Because) - 1
+	}
+	r.Because[i].Facts = append(r.Because[i].Facts, fact)
+}
+
+func same(a, b *string) bool { return a == b || a != nil && b != nil && *a == *b }
+
+// collectBack adds refunds and disputes to their payments.
+func (x *explainer) collectBack(rows pgx.Rows) error {
+	var of string
+	var refunds []struct {
+		RefundFact
+		Said store.Said `json:"said"`
+	}
+	var disputes []struct {
+		DisputeFact
+		Said store.Said `json:"said"`
+	}
+	_, err := pgx.ForEachRow(rows, []any{&of, &refunds, &disputes}, func() error {
+		p := &x.e.Payments[slices.IndexFunc(x.e.Payments, func(p PaymentFact) bool { return p.Ref == of })]
+		for _, r := range refunds {
+			r.Origins, r.At = r.Said.Origins("stripe"), r.At.UTC()
+			p.Refunds = append(p.Refunds, r.RefundFact)
+		}
+		for _, d := range disputes {
+			d.Origins = d.Said.Origins("stripe")
+			p.Disputes = append(p.Disputes, d.DisputeFact)
+		}
+		refunds, disputes = nil, nil // read into anew
+		return nil
+	})
+	return err
+}
+
+// collectUncounted adds facts that count for nobody.
+func (x *explainer) collectUncounted(rows pgx.Rows) error {
+	var u UncountedFact
+	var source string
+	var counted *string
+	var versions store.Said
+	_, err := pgx.ForEachRow(rows, []any{&u.Ref, &u.Title, &u.Amount, &u.At, &u.Reason, &counted, &source, &versions}, func() error {
+		u.At, u.Origins = pg.UTC(u.At), versions.Origins(source)
+		reason, _ := reasons.Find(u.Reason) // behind it may be an error of ours
+		u.Reason, u.Meaning = reason.Code, reason.Text()+store.CountedWith(counted)
+		x.e.Uncounted = append(x.e.Uncounted, u)
+		u, versions = UncountedFact{}, nil // read into anew
+		return nil
+	})
+	return err
+}
+
+func (x *explainer) collectMerges(rows pgx.Rows) error {
+	var id int64
+	var m MergedAddress
+	_, err := pgx.ForEachRow(rows, []any{&id, &m.Email, &m.MergedAt}, func() error {
+		m.MergedAt = m.MergedAt.UTC()
+		x.e.MergedAddresses = append(x.e.MergedAddresses, m)
+		return nil
+	})
+	return err
+}
+
+// Origins lists those of all facts; what the pointers in them lead to is the
+// explanation's own.
+func (e *Explanation) Origins() [][]store.Origin { return e.origins() }
+
+// origins lists those of all facts.
+func (e *Explanation) origins() (all [][]store.Origin) {
+	for _, p := range e.Payments {
+		all = append(all, p.Origins)
+		for _, r := range p.Refunds {
+			all = append(all, r.Origins)
+		}
+		for _, d := range p.Disputes {
+			all = append(all, d.Origins)
+		}
+	}
+	for _, f := range e.Enrollments {
+		all = append(all, f.Origins)
+	}
+	for _, f := range e.Subscriptions {
+		all = append(all, f.Origins)
+	}
+	for _, f := range e.People {
+		all = append(all, f.Origins)
+	}
+	for _, f := range e.Uncounted {
+		all = append(all, f.Origins)
+	}
+	for _, r := range e.storeReasons() {
+		for _, l := range r.Links {
+			all = append(all, l.Origins)
+		}
+	}
+	for _, b := range e.Email.Because {
+		if b.Proof != nil {
+			all = append(all, b.Proof.Origins)
+		}
+	}
+	return all
+}

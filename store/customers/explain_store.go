@@ -1,0 +1,172 @@
+package customers
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"rollcall/facts"
+	"rollcall/store"
+	"rollcall/store/pg"
+)
+
+// What led from facts to their store: which link, and as of when.
+
+// linkRow is a row of links.
+type linkRow struct {
+	Relation string `json:"relation"`
+	Subject  string `json:"subject"`
+	Object   string `json:"object"`
+	Since    string `json:"since"`
+	Hearsay  bool   `json:"hearsay"`
+}
+
+// reason is the link, as seen by what happened at a time.
+func (l linkRow) reason(at *time.Time) LinkReason {
+	version, source := facts.Version(l.Since), "platform"
+	if l.Hearsay {
+		version = "-" + version
+	}
+	if l.Relation == store.AddressLink {
+		source = "clerk"
+	}
+	r := LinkReason{Relation: l.Relation, Subject: l.Subject, Object: l.Object, Origins: store.Said{"link": version}.Origins(source)}
+	if p, ok := version.Provenance(); ok {
+		r.Since = p.At
+		r.Later = at != nil && p.At.After(*at)
+	}
+	return r
+}
+
+// wayTaken is the way that led from a fact to its store.
+type wayTaken struct {
+	Via   string    `json:"via"`
+	Key   string    `json:"key"`
+	Links []linkRow `json:"links"`
+}
+
+func (w wayTaken) reason(store string, at *time.Time) *StoreReason {
+	r := &StoreReason{StoreID: store, Via: w.Via, Key: w.Key, At: pg.UTC(at), Links: []LinkReason{}}
+	for _, l := range w.Links {
+		r.Links = append(r.Links, l.reason(at))
+	}
+	if len(r.Links) > 0 {
+		if r.Via == "named" { // only a store that is named by its owner has a link
+			r.Via = "owner"
+		}
+		r.Since = &r.deciding().Since
+	}
+	return r
+}
+
+// deciding is the link that the sentence is about: of a product, that to its store.
+func (r *StoreReason) deciding() *LinkReason {
+	i := slices.IndexFunc(r.Links, func(l LinkReason) bool { return l.Relation != store.StripeLink })
+	return &r.Links[max(i, 0)]
+}
+
+// leadToStores gives each fact what led to its store.
+func (x *explainer) leadToStores() {
+	for i, f := range x.e.Payments {
+		x.e.Payments[i].StoreBecause = x.stores[f.Ref]
+	}
+	for i, f := range x.e.Enrollments {
+		x.e.Enrollments[i].StoreBecause = x.stores[f.Ref]
+	}
+	for i, f := range x.e.Subscriptions {
+		x.e.Subscriptions[i].StoreBecause = x.stores[f.Ref]
+	}
+}
+
+// storeReasons lists what led to the store.
+func (e *Explanation) storeReasons() (all []*StoreReason) {
+	for _, f := range e.Payments {
+		all = append(all, f.StoreBecause)
+	}
+	for _, f := range e.Enrollments {
+		all = append(all, f.StoreBecause)
+	}
+	for _, f := range e.Subscriptions {
+		all = append(all, f.StoreBecause)
+	}
+	return slices.DeleteFunc(all, func(r *StoreReason) bool { return r == nil })
+}
+
+// titleLinks says what the products are called, and makes the sentences.
+func titleLinks(ctx context.Context, tx pgx.Tx, all []*StoreReason) error {
+	var ids []string
+	for _, r := range all {
+		for _, l := range r.Links {
+			if l.Relation == store.StoreLink {
+				ids = append(ids, l.Subject)
+			}
+		}
+	}
+	titles := map[string]string{}
+	if len(ids) > 0 {
+		rows, err := tx.Query(ctx, `SELECT id, title FROM unnest($1::text[]) AS k(id) JOIN products USING (id) WHERE title <> ''`, ids)
+		if err != nil {
+			return err
+		}
+		var id, title string
+		if _, err := pgx.ForEachRow(rows, []any{&id, &title}, func() error { titles[id] = title; return nil }); err != nil {
+			return err
+		}
+	}
+	for _, r := range all {
+		for i, l := range r.Links {
+			if title, ok := titles[l.Subject]; ok && l.Relation == store.StoreLink {
+				r.Links[i].Title = &title
+			}
+		}
+		r.Why = r.sentence()
+	}
+	return nil
+}
+
+// sentence tells it to people, to go on from the name of the fact.
+func (r *StoreReason) sentence() string {
+	if len(r.Links) == 0 {
+		if r.Via == "product" { // cannot be: a product leads on by its link
+			return fmt.Sprintf("Its product %s is in this store.", r.Key)
+		}
+		return fmt.Sprintf("It names this store, %s.", r.Key)
+	}
+	l := r.deciding()
+	switch r.Via {
+	case "account":
+		return fmt.Sprintf("Its Stripe account %s belonged to this store%s.", r.Key, r.when(l))
+	case "owner":
+		return fmt.Sprintf("It names %s, who owned this store%s.", r.Key, r.when(l))
+	case "destination":
+		return fmt.Sprintf("Its money goes on to the Stripe account %s, which belonged to this store%s.", r.Key, r.when(l))
+	case "creator":
+		return fmt.Sprintf("It names the creator %s, who owned this store%s.", r.Key, r.when(l))
+	}
+	text := fmt.Sprintf("Its product %s was in this store%s.", *cmp.Or(l.Title, &r.Key), r.when(l))
+	if first := r.Links[0]; first.Relation == store.StripeLink {
+		text += fmt.Sprintf(" Stripe calls that product %s.", first.Object)
+	}
+	if last := r.Links[len(r.Links)-1]; last.Relation == store.OwnerLink {
+		text += fmt.Sprintf(" The product names %s, who owned this store%s.", last.Object, r.when(&last))
+	}
+	return text
+}
+
+// when tells as of when a link led to the store.
+func (r *StoreReason) when(l *LinkReason) string {
+	switch told := l.Since.Format(shortDay); {
+	case r.At == nil:
+		return fmt.Sprintf(" (reported on %s)", told)
+	case l.Later:
+		return fmt.Sprintf(" from %s on, the first report of it; this happened earlier, on %s", told, r.At.Format(shortDay))
+	default:
+		return fmt.Sprintf(" on %s (reported on %s)", r.At.Format(shortDay), told)
+	}
+}
+
+const shortDay = "2 Jan 2006"

@@ -1,0 +1,208 @@
+package customers
+
+import (
+	"cmp"
+	"context"
+	"math"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
+
+	"rollcall/store/pg"
+)
+
+const (
+	exportBatch = 250 // customers that are read, and passed on, at a time
+	// exportTimeout bounds the statement that finds who is on a list.
+	exportTimeout = 45 * time.Second
+)
+
+// ParseExport reads the query parameters of an export of store's customers:
+// those of the list, but for where to begin and how many. Its errors are
+// *BadParam.
+func ParseExport(store string, q url.Values) (Filter, error) {
+	for _, name := range []string{"cursor", "limit"} {
+		if slices.ContainsFunc(q[name], func(v string) bool { return v != "" }) {
+			return Filter{}, pg.Refuse(name, "is for pages; an export is the whole list: leave it out")
+		}
+	}
+	return ParseFilter(store, q)
+}
+
+// ExportCustomers passes the whole of a list to write, in the order of f.Sort:
+// first, as soon as Postgres answers, nobody; then some customers at a time, in a
+// slice that is used again. It ends with the first error of write. What is wrong
+// with f is a *BadParam; f.Limit does not count.
+//
+// Who is on the list, and where, is found at one moment and kept as ids, eight
+// bytes each; so whoever moves meanwhile is neither lost nor there twice. Their rows
+// are read some at a time. No connection is held while write writes, however
+// long that takes.
+func (s *Reader) ExportCustomers(ctx context.Context, f Filter, write func([]Customer) error) (err error) {
+	defer pg.Wrap(&err, "store.ExportCustomers(%q)", f.Store)
+	f, after, err := f.check()
+	if err == nil && after != nil {
+		err = pg.Refuse("cursor", "is for pages")
+	}
+	if err != nil {
+		return err
+	}
+	if !pg.Storable(f.Store) {
+		return write(nil)
+	}
+	e := &export{Reader: s, list: f.Store, full: make(chan []Customer), free: make(chan []Customer, 2)}
+	e.batch = make([]Customer, 0, exportBatch)
+	e.free <- make([]Customer, 0, exportBatch)
+	if err := e.turn(ctx, func() (err error) { e.titles, err = titlesOf(ctx, s.Pool, f.Store); return err }); err != nil {
+		return err
+	}
+	if err := write(nil); err != nil {
+		return err
+	}
+	var ids []int64
+	if err := e.turn(ctx, func() (err error) { ids, err = s.listedIDs(ctx, f); return err }); err != nil {
+		return err
+	}
+	return e.run(ctx, ids, write)
+}
+
+// listedIDs are the ids of all on a list, in its order, as of one moment.
+func (s *Reader) listedIDs(ctx context.Context, f Filter) (ids []int64, err error) {
+	err = pgx.BeginTxFunc(ctx, s.Pool, pg.Bounded(exportTimeout), func(tx pgx.Tx) error {
+		q, err := s.survey(ctx, tx, f)
+		if err != nil || len(q.facets) == 0 {
+			return err
+		}
+		q.idsOnly = true
+		for _, in := range q.spans(nil) {
+			sql, args := q.walk(in, math.MaxInt, 0)
+			rows, err := tx.Query(ctx, sql, append([]any{pgx.QueryExecModeCacheDescribe}, args...)...)
+			if err != nil {
+				return err
+			}
+			var id int64
+			if _, err := pgx.ForEachRow(rows, []any{&id}, func() error {
+				ids = append(ids, id)
+				return nil
+			}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return ids, err
+}
+
+// titlesOf are the titles of a store's products, by id.
+func titlesOf(ctx context.Context, db pg.Querier, store string) (map[string]string, error) {
+	titles := map[string]string{}
+	rows, err := db.Query(ctx, `
+		SELECT
+			id,
+			title
+		FROM products
+		WHERE store_id = $1 AND title <> ''`, store)
+	if err != nil {
+		return nil, err
+	}
+	var id, title string
+	_, err = pgx.ForEachRow(rows, []any{&id, &title}, func() error {
+		titles[id] = title
+		return nil
+	})
+	return titles, err
+}
+
+// export is one that is under way. While some customers are written the next are
+// read.
+type export struct {
+	*Reader
+	list   string            // whose it is
+	titles map[string]string // of the store's products, by id
+	batch  []Customer        // to be written next
+	full   chan []Customer   // to be written
+	free   chan []Customer   // was written: to be filled again
+}
+
+// turn does something with a connection. Exports take turns at few of them, so
+// that others find one.
+func (e *export) turn(ctx context.Context, do func() error) error {
+	select {
+	case e.Exports <- struct{}{}:
+		defer func() { <-e.Exports }()
+		return do()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (e *export) run(ctx context.Context, ids []int64, write func([]Customer) error) error {
+	var failed error // of write; that the reading fails may follow from it
+	both, stopped := errgroup.WithContext(ctx)
+	both.Go(func() error {
+		defer close(e.full)
+		for some := range slices.Chunk(ids, exportBatch) {
+			if err := e.turn(ctx, func() error { return e.read(ctx, some) }); err != nil {
+				return err
+			}
+			if err := e.flush(stopped); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	both.Go(func() error {
+		for batch := range e.full {
+			if failed = write(batch); failed != nil {
+				return failed
+			}
+			e.free <- batch[:0]
+		}
+		return nil
+	})
+	err := both.Wait()
+	return cmp.Or(failed, err)
+}
+
+// read fills the batch with some customers, in the order of their ids' slice.
+// Those who are gone by now are left out.
+func (e *export) read(ctx context.Context, ids []int64) error {
+	rows, err := e.Pool.Query(ctx, selectCustomers("NULL::text")+`
+		unnest($2::bigint[]) WITH ORDINALITY AS w (id, place)
+		JOIN customers c ON c.id = w.id AND c.store_id = $1
+		ORDER BY w.place`, e.list, ids)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		row, err := scanCustomer(rows)
+		if err != nil {
+			return err
+		}
+		row.call(func(product string) string { return cmp.Or(e.titles[product], product) })
+		e.batch = append(e.batch, row.Customer)
+	}
+	return rows.Err()
+}
+
+// flush gives the batch away, for an empty one.
+func (e *export) flush(stopped context.Context) error {
+	if len(e.batch) == 0 {
+		return nil
+	}
+	select {
+	case e.full <- e.batch:
+	case <-stopped.Done():
+		return stopped.Err()
+	}
+	select {
+	case e.batch = <-e.free:
+	case <-stopped.Done():
+		return stopped.Err()
+	}
+	return nil
+}

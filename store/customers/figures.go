@@ -1,0 +1,204 @@
+package customers
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"rollcall/store"
+	"rollcall/store/pg"
+)
+
+// Stats are the figures of a list.
+type Stats struct {
+	Total       int64         `json:"total"`
+	Leads       int64         `json:"leads"`
+	Paying      int64         `json:"paying"`
+	Subscribers int64         `json:"subscribers"`
+	Active      int64         `json:"active"`
+	Revenue     []store.Money `json:"revenue"` // the sum of everybody's TotalSpent; 0 where all was given back
+}
+
+// Day is how many customers were first seen on a day (UTC).
+type Day struct {
+	Date      time.Time
+	Customers int64
+}
+
+// Stats counts who meets f and adds up what they spent, per currency. Sort,
+// cursor and limit of f do not matter. What is wrong with f is a *BadParam.
+func (s *Reader) Stats(ctx context.Context, f Filter) (Stats, error) {
+	st, _, err := s.Figures(ctx, f, time.Time{})
+	return st, err
+}
+
+// Figures are the Stats of f and, from the day of since on, the days on which
+// any of them were first seen, in order; none if since is zero.
+func (s *Reader) Figures(ctx context.Context, f Filter, since time.Time) (st Stats, days []Day, err error) {
+	defer pg.Wrap(&err, "store.Figures(%q)", f.Store)
+	st.Revenue = []store.Money{}
+	f.Sort, f.Cursor, f.Limit = "", "", 0
+	if f, _, err = f.check(); err != nil || !pg.Storable(f.Store) {
+		return st, nil, err
+	}
+	err = pgx.BeginTxFunc(ctx, s.Pool, pg.Bounded(s.CountTimeout), func(tx pgx.Tx) error {
+		q, err := s.survey(ctx, tx, f)
+		if err != nil || len(q.facets) == 0 {
+			return err
+		}
+		sql, args := q.kept(firstFigure(since))
+		if !f.Quick() {
+			sql, args = q.counted(since)
+		}
+		rows, err := tx.Query(ctx, sql, append([]any{pgx.QueryExecModeCacheDescribe}, args...)...)
+		if err != nil {
+			return err
+		}
+		var figure figure
+		_, err = pgx.ForEachRow(rows, []any{&figure.facet, &figure.name, &figure.amount}, func() error {
+			days = figure.addTo(&st, days)
+			return nil
+		})
+		return err
+	})
+	slices.SortFunc(st.Revenue, func(a, b store.Money) int { return cmp.Compare(a.Currency, b.Currency) })
+	return st, days, err
+}
+
+// Quick tells whether the figures of f are kept; else all who meet it are
+// looked at.
+func (f Filter) Quick() bool { return !f.withinFacets() }
+
+// firstFigure is the least name of a figure that is asked for: days come before
+// all others.
+func firstFigure(since time.Time) string {
+	if since.IsZero() {
+		return "day:~"
+	}
+	return "day:" + since.UTC().Format(time.DateOnly)
+}
+
+// kept reads the figures that are kept, from a name on, folded or not.
+func (q *question) kept(first string) (string, pg.Arguments) {
+	return `
+		SELECT
+			facet,
+			figure,
+			minor_units(sum(amount))
+		FROM (` + keptFigures + ` AND figure >= $3
+		) f
+		GROUP BY facet, figure
+		ORDER BY figure`, pg.Arguments{q.Filter.Store, q.facets, first}
+}
+
+// keptFigures are those of facets $2 of store $1; what follows narrows both halves.
+const keptFigures = `
+			SELECT facet, figure, amount FROM (
+				SELECT store_id, facet, figure, amount FROM customer_figures
+				UNION ALL
+				SELECT store_id, facet, figure, amount FROM customer_figure_changes
+			) f
+			WHERE store_id = $1 AND facet = ANY($2)`
+
+// counted counts the same figures among those who meet the filter. Few spend in
+// several currencies: what they have beyond the first is added apart, so that
+// all others are read in one quick pass.
+func (q *question) counted(since time.Time) (string, pg.Arguments) {
+	var args pg.Arguments
+	from, where := q.meets(&args)
+	these := from + `
+			WHERE ` + where.String()
+	days := ""
+	if !since.IsZero() {
+		days = `
+		UNION ALL
+		SELECT '', 'day:' || to_char(c.first_seen_at AT TIME ZONE 'UTC', 'YYYY-MM-DD'), count(*)
+		FROM ` + these + `
+			  AND isfinite(c.first_seen_at)
+			  AND c.first_seen_at >= ` + args.Add(since.UTC().Truncate(24*time.Hour)) + `
+		GROUP BY 2`
+	}
+	return `
+		WITH first AS (
+			SELECT
+				c.facet,
+				c.spent -> 0 ->> 'currency' AS currency,
+				count(*) AS people,
+				minor_units(sum((c.spent -> 0 ->> 'amount')::bigint)) AS amount
+			FROM ` + these + `
+			GROUP BY 1, 2
+		)
+		SELECT facet, 'people' AS figure, people FROM first
+		UNION ALL
+		SELECT facet, 'spent:' || currency, amount FROM first WHERE currency IS NOT NULL
+		UNION ALL
+		SELECT '', 'spent:' || m.currency, minor_units(sum(m.amount))
+		FROM (
+			SELECT c.spent - 0 AS others
+			FROM ` + these + `
+			  AND jsonb_array_length(c.spent) > 1
+		) c
+		CROSS JOIN LATERAL jsonb_to_recordset(c.others) AS m(amount bigint, currency text)
+		GROUP BY 2` + days + `
+		ORDER BY figure`, args
+}
+
+// figure is one as it is kept.
+type figure struct {
+	facet, name string
+	amount      int64
+}
+
+// addTo adds it to those shown.
+func (f figure) addTo(st *Stats, days []Day) []Day {
+	kind, of, _ := strings.Cut(f.name, ":")
+	switch kind {
+	case "people":
+		st.add(f.facet, f.amount)
+	case "spent":
+		st.money(of).Add(f.amount)
+	case "payers":
+		if f.amount > 0 {
+			st.money(of)
+		}
+	case "day":
+		date, err := time.Parse(time.DateOnly, of)
+		if n := len(days); err == nil && n > 0 && days[n-1].Date.Equal(date) {
+			days[n-1].Customers += f.amount
+		} else if err == nil {
+			days = append(days, Day{date, f.amount})
+		}
+	}
+	return days
+}
+
+// add counts customers of a facet.
+func (st *Stats) add(facet string, people int64) {
+	is := strings.Split(facet, "/")
+	st.Total += people
+	switch is[0] {
+	case "lead":
+		st.Leads += people
+	case "paying":
+		st.Paying += people
+	case "subscription":
+		st.Subscribers += people
+	}
+	if is[1] == "active" {
+		st.Active += people
+	}
+}
+
+// money is the revenue in a currency.
+func (st *Stats) money(currency string) *store.Money {
+	i := slices.IndexFunc(st.Revenue, func(m store.Money) bool { return m.Currency == currency })
+	if i < 0 {
+		i = len(st.Revenue)
+		st.Revenue = append(st.Revenue, store.Money{Currency: currency})
+	}
+	return &st.Revenue[i]
+}

@@ -1,0 +1,298 @@
+package customers
+
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"rollcall/store/pg"
+)
+
+// Lists stay quick however long they are. A page is read from an index that has
+// the order asked for, facet by facet, the facets merged: no row is read that
+// is not shown. What else is asked for is looked up row by row on the way, which
+// is quick unless those who meet it are few. So that walk begins with a few rows,
+// goes on to walkBudget if they promise a full page by then, and else gives way:
+// those who meet the filter are sought by what is rarest of them, and sorted.
+//
+// firstSteps is the part of the walkBudget that is walked to see what the rest
+// would bring.
+const firstSteps = 30
+
+// Customers returns a page of a store's list and the cursor of the next one,
+// empty at the end. What is wrong with f is a *BadParam.
+func (s *Reader) Customers(ctx context.Context, f Filter) (page []Customer, next string, err error) {
+	defer pg.Wrap(&err, "store.Customers(%q)", f.Store)
+	f, after, err := f.check()
+	if err != nil {
+		return nil, "", err
+	}
+	page = []Customer{}
+	if !pg.Storable(f.Store) {
+		return page, "", nil
+	}
+	q, err := s.survey(ctx, s.Pool, f)
+	if err != nil || len(q.facets) == 0 {
+		return page, "", err
+	}
+	rows, err := q.read(ctx, after)
+	if err != nil {
+		return nil, "", err
+	}
+	if len(rows) > f.Limit {
+		rows = rows[:f.Limit]
+		last := rows[f.Limit-1]
+		next = pg.Position{Sort: f.Sort, Key: last.key, ID: last.id}.Encode()
+	}
+	if err := s.addTitles(ctx, f.Store, rows); err != nil {
+		return nil, "", err
+	}
+	for _, r := range rows {
+		page = append(page, r.Customer)
+	}
+	return page, next, nil
+}
+
+// question is a filter, with what the database had to be asked first.
+type question struct {
+	Filter
+	*Reader
+	facets   []string // those to read, of those that the store has
+	every    bool     // whether these are all
+	patterns []string // the words sought, for LIKE
+	titled   []string // what can be had whose title has all those words, as customer_index names it
+	passes   bool     // whether a walk may read rows that it does not return
+	people   int64    // if so: how long it may get, about
+	idsOnly  bool     // whether a walk is for ids alone
+}
+
+// survey asks what kinds of customer the store has, and what the words sought
+// may be found in.
+func (s *Reader) survey(ctx context.Context, db pg.Querier, f Filter) (*question, error) {
+	q := &question{Filter: f, Reader: s}
+	var all []string
+	// The facets are hopped through in the index, one look-up each.
+	err := db.QueryRow(ctx, `
+		WITH RECURSIVE facets AS (
+			(SELECT facet FROM customers WHERE store_id = $1 ORDER BY facet LIMIT 1)
+			UNION ALL
+			SELECT (SELECT c.facet FROM customers c WHERE c.store_id = $1 AND c.facet > f.facet ORDER BY c.facet LIMIT 1)
+			FROM facets f
+			WHERE f.facet IS NOT NULL
+		),
+		sought AS (
+			SELECT `+pg.PatternsOf("$2")+` AS patterns
+		)
+		SELECT
+			ARRAY(SELECT facet FROM facets WHERE facet IS NOT NULL),
+			(SELECT patterns FROM sought),
+			ARRAY(
+				SELECT unnest(ARRAY['course:' || p.id, 'product:' || p.id])
+				FROM products p
+				CROSS JOIN sought
+				WHERE p.store_id = $1 AND patterns <> '{}' AND fold(p.title) LIKE ALL (patterns)
+			)`, f.Store, pg.WordsOf(f.Query)).Scan(&all, &q.patterns, &q.titled)
+	if err != nil {
+		return nil, err
+	}
+	q.facets = f.facetsOf(all)
+	by, _ := orderOf(f.Sort)
+	q.every = len(q.facets) == len(all)
+	q.passes = f.withinFacets() || !by.facets && !q.every
+	if q.passes {
+		counted := all
+		if by.facets {
+			counted = q.facets
+		}
+		q.people, err = people(ctx, db, f.Store, counted)
+	}
+	return q, err
+}
+
+// people is how many customers a store has in some facets, by its figures.
+func people(ctx context.Context, db pg.Querier, store string, facets []string) (n int64, err error) {
+	err = db.QueryRow(ctx, `
+		SELECT coalesce(sum(amount), 0)::bigint
+		FROM (`+keptFigures+` AND figure = 'people') f`, store, facets).Scan(&n)
+	return n, err
+}
+
+// read reads up to one row more than the limit, from after on.
+func (q *question) read(ctx context.Context, after *pg.Position) (rows []listed, err error) {
+	if q.passes && q.people > int64(q.WalkBudget) {
+		return q.find(ctx, after)
+	}
+	for _, in := range q.spans(after) {
+		sql, args := q.walk(in, q.Limit+1-len(rows), 0)
+		more, err := q.query(ctx, sql, args)
+		if rows = append(rows, more...); err != nil || len(rows) > q.Limit {
+			return rows, err
+		}
+	}
+	return rows, nil
+}
+
+// find reads them of a long list that has others between: by a walk, as far as
+// that is worth it, or by a seek.
+func (q *question) find(ctx context.Context, after *pg.Position) ([]listed, error) {
+	first := q.spans(after)[0]
+	for budget := max(1, q.WalkBudget/firstSteps); ; budget = q.WalkBudget {
+		sql, args := q.walk(first, q.Limit+1, budget)
+		rows, err := q.query(ctx, sql, args)
+		if err != nil || len(rows) > q.Limit {
+			return rows, err
+		}
+		if budget == q.WalkBudget || len(rows)*firstSteps <= q.Limit {
+			sql, args := q.seek(after)
+			return q.query(ctx, sql, args)
+		}
+	}
+}
+
+// query runs a statement. Where rows are passed over it is planned for its very
+// arguments: how many a course or a word has decides how it is best answered.
+// Else it is planned once, which takes longer than to run it.
+func (q *question) query(ctx context.Context, sql string, args pg.Arguments) ([]listed, error) {
+	if q.passes {
+		args = append([]any{pgx.QueryExecModeCacheDescribe}, args...)
+	}
+	rows, err := q.Pool.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, scanCustomer)
+}
+
+// span is a range of an order: what comes after a place (nil: all), among those
+// that have a key or those that have none.
+type span struct {
+	after   *pg.Position
+	without bool
+}
+
+// spans are what is left of the order. Rows without a key come last in both
+// directions: no single range of an index has the others first and them last.
+func (q *question) spans(after *pg.Position) (left []span) {
+	by, _ := orderOf(q.Sort)
+	if after == nil || after.Key != nil {
+		left = []span{{after, false}}
+		after = nil
+	}
+	if by.null {
+		left = append(left, span{after, true})
+	}
+	return left
+}
+
+// walk reads n rows in order, passing over those who do not meet the filter; if
+// budget is not 0, it ends when it has read so many.
+func (q *question) walk(in span, n, budget int) (string, pg.Arguments) {
+	by, direction := orderOf(q.Sort)
+	var args pg.Arguments
+	limit := ""
+	switch {
+	case !q.passes:
+		limit = " LIMIT " + strconv.Itoa(n) // in the text: a plan for any number would be none for few
+	case budget > 0:
+		limit = " LIMIT " + args.Add(budget)
+	}
+	sorted := " ORDER BY key" + direction + ", id" + direction
+	rest := &pg.Conditions{Args: &args}
+	if !by.facets && !q.every {
+		rest.Add("c.facet = ANY($?)", q.facets)
+	}
+	q.own(rest)
+	entry := &pg.Conditions{Args: &args}
+	q.indexed(entry)
+	if len(entry.SQL) > 0 {
+		// OFFSET 0 keeps it a look-up for each row.
+		rest.SQL = append(rest.SQL, "EXISTS (SELECT FROM customer_index i WHERE i.customer_id = c.id AND "+entry.String()+" OFFSET 0)")
+	}
+	columns := selectCustomers(by.text("c.key"))
+	if q.idsOnly {
+		columns = "SELECT c.id FROM"
+	}
+	return columns + ` (
+			SELECT *
+			FROM (
+				` + strings.Join(q.branches(in, sorted+limit, &args), "\n\t\t\t\tUNION ALL\n\t\t\t\t") + `
+			) c` + sorted + limit + `
+		) c
+		WHERE ` + rest.String() + sorted + " LIMIT " + strconv.Itoa(n), args
+}
+
+// branches are the statements that read a span, one for each facet if the
+// order has them; sorted ends each.
+func (q *question) branches(in span, sorted string, args *pg.Arguments) (branches []string) {
+	by, direction := orderOf(q.Sort)
+	all := &pg.Conditions{Args: args}
+	all.Add("c.store_id = $?", q.Filter.Store)
+	switch {
+	case by.null && in.without:
+		all.SQL = append(all.SQL, by.key+" IS NULL")
+	case by.null:
+		all.SQL = append(all.SQL, by.key+" IS NOT NULL")
+	}
+	all.AddParams(by.key, q.Params())
+	if in.after != nil {
+		all.SQL = append(all.SQL, by.after(in.after, direction, all))
+	}
+	branch := "(SELECT c.*, " + by.key + " AS key FROM customers c WHERE " + all.String()
+	if !by.facets {
+		return []string{branch + sorted + ")"}
+	}
+	for _, facet := range q.facets {
+		branches = append(branches, branch+" AND c.facet = "+args.Add(facet)+sorted+")")
+	}
+	return branches
+}
+
+// seek finds all who meet the filter, then sorts them.
+func (q *question) seek(after *pg.Position) (string, pg.Arguments) {
+	by, direction := orderOf(q.Sort)
+	var args pg.Arguments
+	from, where := q.meets(&args)
+	if after != nil {
+		left := by.after(after, direction, where)
+		switch {
+		case by.null && after.Key != nil:
+			left = "(" + left + " OR " + by.key + " IS NULL)"
+		case by.null:
+			left = by.key + " IS NULL AND " + left
+		}
+		where.SQL = append(where.SQL, left)
+	}
+	sorted := " ORDER BY key" + direction + " NULLS LAST, id" + direction
+	return `
+		WITH found AS MATERIALIZED (
+			SELECT
+				c.id,
+				` + by.key + ` AS key
+			FROM ` + from + `
+			WHERE ` + where.String() + `
+		)` + selectCustomers(by.text("c.key")) + ` (
+			SELECT
+				c.*,
+				f.key
+			FROM (SELECT * FROM found` + sorted + ` LIMIT ` + args.Add(q.Limit+1) + `) f
+			JOIN customers c ON c.id = f.id
+		) c` + sorted, args
+}
+
+// meets is the FROM and WHERE of all customers c who meet the filter.
+func (q *question) meets(args *pg.Arguments) (from string, where *pg.Conditions) {
+	where, from = &pg.Conditions{Args: args}, "customers c"
+	q.indexed(where)
+	if len(where.SQL) > 0 {
+		where.Add("i.store_id = $?", q.Filter.Store)
+		from = "customer_index i JOIN customers c ON c.id = i.customer_id"
+	}
+	where.Add("c.store_id = $?", q.Filter.Store)
+	if !q.every || from == "customers c" { // all of them too: an index has each in order
+		where.Add("c.facet = ANY($?)", q.facets)
+	}
+	q.own(where)
+	return from, where
+}

@@ -1,0 +1,83 @@
+package customers
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"rollcall/internal/testing/testdb"
+	"rollcall/store"
+	"rollcall/store/pg"
+)
+
+// A range of the order that a list has is where its walk begins; and who is
+// sought is found and sorted by indexes, without a look at the rows of those who
+// are not on the page.
+func TestListsReadIndexes(t *testing.T) {
+	s, err := store.Open(t.Context(), testdb.Postgres(t), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	for _, sql := range []string{
+		`INSERT INTO customers (store_id, email, first_seen_at, last_activity_at)
+			SELECT 's', 'p' || i || '@x.example', now() - i * interval '1 h', now() - i * interval '1 min' FROM generate_series(1, 20000) i`,
+		`VACUUM ANALYZE customers, customer_index`,
+	} {
+		if _, err := s.Pool.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	plan := func(q string, statement func(*question) (string, pg.Arguments)) string {
+		t.Helper()
+		values, err := url.ParseQuery(q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := ParseFilter("s", values)
+		if err != nil {
+			t.Fatal(err)
+		}
+		asked, err := New(s).survey(t.Context(), s.Pool, f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sql, args := statement(asked)
+		rows, err := s.Pool.Query(t.Context(), "EXPLAIN "+sql, append([]any{pgx.QueryExecModeExec}, args...)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Join(lines, "\n")
+	}
+	walk := plan("last_activity_before=5d", func(q *question) (string, pg.Arguments) { return q.walk(q.spans(nil)[0], 51, 500) })
+	if begins := strings.SplitAfterN(walk, "Index Cond: ", 2); len(begins) < 2 || !strings.Contains(strings.SplitN(begins[1], "\n", 2)[0], "last_activity_at <") {
+		t.Errorf("the walk does not begin at its range:\n%s", walk)
+	}
+	seek := plan("first_seen_before=700d", func(q *question) (string, pg.Arguments) { return q.seek(nil) })
+	if !strings.Contains(seek, "Index Only Scan using customers_first_seen") {
+		t.Errorf("the seek reads rows:\n%s", seek)
+	}
+	for _, sort := range []string{"name", "-name"} {
+		for _, after := range []*pg.Position{nil, {Sort: sort, Key: new("p700@x.example"), ID: 700}} {
+			named := plan("sort="+sort, func(q *question) (string, pg.Arguments) { return q.walk(q.spans(after)[0], 51, 0) })
+			if !strings.Contains(named, "using customers_name") || strings.Contains(named, "Sort") || after != nil && !strings.Contains(named, "ROW(") {
+				t.Errorf("sort=%s after %v does not begin there in its index:\n%s", sort, after, named)
+			}
+		}
+	}
+	sought := plan("q=p12345@+example,+x", func(q *question) (string, pg.Arguments) { return q.seek(nil) })
+	_, cond, _ := strings.Cut(sought, "Bitmap Index Scan on customer_index_all")
+	_, cond, _ = strings.Cut(cond, "Index Cond: ")
+	cond, _, _ = strings.Cut(cond, "\n")
+	for _, word := range []string{"p12345@", "example", "x"} {
+		if !strings.Contains(cond, "(words ~~ '%"+word+"%'::text)") {
+			t.Errorf("%s is not looked up in the index:\n%s", word, sought)
+		}
+	}
+}

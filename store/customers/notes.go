@@ -1,0 +1,221 @@
+package customers
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5"
+
+	"rollcall/store/pg"
+)
+
+// Notes are kept under a customer's address, see migrations/0009_notes.sql.
+
+// maxNote is the length of the longest note, in characters.
+const maxNote = 5000
+
+// Note is what somebody of a store wrote about a customer. Its JSON is the API's.
+type Note struct {
+	ID        int64     `json:"id,string"`
+	Body      string    `json:"body"`
+	Author    string    `json:"author"` // admin, user:<id> or token:<id>
+	Editor    string    `json:"editor"` // who edited it last, as Author; empty: nobody
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// NewNote is a note to be written.
+type NewNote struct {
+	Body   string // 1 to 5,000 characters, without the space around them
+	Author string // as Note.Author
+}
+
+// parseID reads an id as we write it; ok is false for whatever else, which is
+// nobody's id.
+func parseID(text string) (id int64, ok bool) {
+	id, err := strconv.ParseInt(text, 10, 64)
+	return id, err == nil && strconv.FormatInt(id, 10) == text
+}
+
+// customerID reads the id of a customer of a store; the error is ErrNotFound.
+func customerID(storeID, id string) (int64, error) {
+	n, ok := parseID(id)
+	if !ok || !pg.Storable(storeID) {
+		return 0, pg.ErrNotFound
+	}
+	return n, nil
+}
+
+// Notes returns up to limit notes about a customer, the newest first: those
+// written before the note with the id before, or (0) the latest. ErrNotFound
+// also for a customer of another store.
+func (s *Reader) Notes(ctx context.Context, storeID, customer string, before int64, limit int) (_ []Note, err error) {
+	defer pg.Wrap(&err, "store.Notes(%q, %q)", storeID, customer)
+	id, err := customerID(storeID, customer)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := s.Pool.Query(ctx, notesSQL, storeID, id, before, limit)
+	if err != nil {
+		return nil, err
+	}
+	found, err := pgx.CollectRows(rows, scanNote)
+	if err == nil && len(found) == 0 {
+		err = pg.ErrNotFound
+	}
+	notes := []Note{}
+	for _, n := range found {
+		if n != nil {
+			notes = append(notes, *n)
+		}
+	}
+	return notes, err
+}
+
+const notesSQL = `
+	SELECT
+		n.id,
+		n.body,
+		n.author,
+		n.editor,
+		n.created_at,
+		n.updated_at
+	FROM customers c
+	-- A customer without any makes one empty row.
+	LEFT JOIN LATERAL (
+		SELECT *
+		FROM customer_notes
+		WHERE store_id = c.store_id
+		  AND email = c.email
+		  AND ($3::bigint = 0 OR id < $3)
+		ORDER BY id DESC
+		LIMIT $4
+	) n ON true
+	WHERE c.store_id = $1
+	  AND c.id = $2
+	ORDER BY n.id DESC`
+
+// scanNote reads a note, or nil of an empty row.
+func scanNote(row pgx.CollectableRow) (*Note, error) {
+	var id *int64
+	var body, author, editor *string
+	var created, updated *time.Time
+	if err := row.Scan(&id, &body, &author, &editor, &created, &updated); err != nil || id == nil {
+		return nil, err
+	}
+	n := &Note{ID: *id, Body: *body, Author: *author, CreatedAt: created.UTC(), UpdatedAt: updated.UTC()}
+	if editor != nil {
+		n.Editor = *editor
+	}
+	return n, nil
+}
+
+// AddNote writes a note about a customer. The error is ErrNotFound, also for a
+// customer of another store, or a *BadParam.
+func (s *Reader) AddNote(ctx context.Context, storeID, customer string, n NewNote) (_ Note, err error) {
+	defer pg.Wrap(&err, "store.AddNote(%q, %q)", storeID, customer)
+	id, err := customerID(storeID, customer)
+	if err != nil {
+		return Note{}, err
+	}
+	body, err := noteBody(n.Body)
+	if err != nil {
+		return Note{}, err
+	}
+	// The row is held until the note is in: a move of the customer, which takes
+	// notes along once it has changed the row, waits or has happened.
+	return s.oneNote(ctx, `
+		WITH home AS (
+			SELECT store_id, email
+			FROM customers
+			WHERE store_id = $1 AND id = $2
+			FOR KEY SHARE
+		)
+		INSERT INTO customer_notes (store_id, email, body, author)
+		SELECT store_id, email, $3, $4
+		FROM home
+		RETURNING id, body, author, editor, created_at, updated_at`, storeID, id, body, n.Author)
+}
+
+// EditNote writes a note anew. Its author stays; edit.Author is its editor now.
+// Errors are as AddNote's.
+func (s *Reader) EditNote(ctx context.Context, storeID, customer, note string, edit NewNote) (_ Note, err error) {
+	defer pg.Wrap(&err, "store.EditNote(%q, %q, %q)", storeID, customer, note)
+	id, err := customerID(storeID, customer)
+	if err != nil {
+		return Note{}, err
+	}
+	body, err := noteBody(edit.Body)
+	if err != nil {
+		return Note{}, err
+	}
+	n, _ := parseID(note)
+	return s.oneNote(ctx, `
+		UPDATE customer_notes n
+		SET
+			body = $4,
+			editor = $5,
+			updated_at = now()
+		FROM customers c
+		WHERE c.store_id = $1
+		  AND c.id = $2
+		  AND n.id = $3
+		  AND n.store_id = c.store_id
+		  AND n.email = c.email
+		RETURNING n.id, n.body, n.author, n.editor, n.created_at, n.updated_at`, storeID, id, n, body, edit.Author)
+}
+
+// DeleteNote removes a note. ErrNotFound also for one about somebody else.
+func (s *Reader) DeleteNote(ctx context.Context, storeID, customer, note string) (err error) {
+	defer pg.Wrap(&err, "store.DeleteNote(%q, %q, %q)", storeID, customer, note)
+	id, err := customerID(storeID, customer)
+	if err != nil {
+		return err
+	}
+	n, _ := parseID(note)
+	_, err = s.oneNote(ctx, `
+		DELETE FROM customer_notes n
+		USING customers c
+		WHERE c.store_id = $1
+		  AND c.id = $2
+		  AND n.id = $3
+		  AND n.store_id = c.store_id
+		  AND n.email = c.email
+		RETURNING n.id, n.body, n.author, n.editor, n.created_at, n.updated_at`, storeID, id, n)
+	return err
+}
+
+// oneNote runs a statement that returns the note it is about, or nothing.
+func (s *Reader) oneNote(ctx context.Context, sql string, args ...any) (Note, error) {
+	rows, err := s.Pool.Query(ctx, sql, args...)
+	if err != nil {
+		return Note{}, err
+	}
+	n, err := pgx.CollectExactlyOneRow(rows, scanNote)
+	if errors.Is(err, pgx.ErrNoRows) {
+		err = pg.ErrNotFound
+	}
+	if err != nil {
+		return Note{}, err
+	}
+	return *n, nil
+}
+
+// noteBody cleans what was written, and refuses what cannot be kept. Forms send
+// the end of a line as two characters.
+func noteBody(body string) (string, error) {
+	body = strings.TrimSpace(strings.ReplaceAll(body, "\r\n", "\n"))
+	switch n := utf8.RuneCountInString(body); {
+	case !pg.Storable(body):
+		return "", pg.Refuse("body", "holds characters that are none; send UTF-8 without NUL")
+	case n == 0:
+		return "", pg.Refuse("body", "is empty; write 1 to %d characters", maxNote)
+	case n > maxNote:
+		return "", pg.Refuse("body", "is %d characters long, at most %d are allowed", n, maxNote)
+	}
+	return body, nil
+}

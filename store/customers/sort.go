@@ -1,0 +1,68 @@
+package customers
+
+import (
+	"regexp"
+	"strings"
+	"time"
+
+	"rollcall/store/pg"
+)
+
+// order is a way to sort customers. Its key is the expression of an index on
+// customers, so that a page is read from there and no others are looked at.
+type order struct {
+	key    string
+	text   func(key string) string // SQL of the text from which cast makes the very same value
+	cast   string
+	valid  func(string) bool // whether cast can read it
+	facets bool              // the index has an order of its own for each facet
+	null   bool              // the key may be NULL: those come last, up and down
+	alone  bool              // no two customers of a store have the same key
+}
+
+var orders = map[string]order{
+	"last_activity": {key: "c.last_activity_at", text: exactTime, cast: "timestamptz", valid: isTime, facets: true, null: true},
+	"first_seen":    {key: "c.first_seen_at", text: exactTime, cast: "timestamptz", valid: isTime, facets: true, null: true},
+	"spent":         {key: "c.spent_rank", text: plain, cast: "numeric", valid: regexp.MustCompile(`^-?[0-9]{1,100}(\.[0-9]{1,100})?$`).MatchString, facets: true},
+	"name":          {key: "left(coalesce(nullif(c.name, ''), c.email), 200) COLLATE names", text: plain, cast: "text", valid: pg.Storable},
+	"email":         {key: "c.email", text: plain, cast: "text", valid: pg.Storable, alone: true},
+}
+
+// orderOf is the order that a sort parameter names, and "" or " DESC".
+func orderOf(sort string) (by order, direction string) {
+	name, descending := strings.CutPrefix(sort, "-")
+	if descending {
+		direction = " DESC"
+	}
+	return orders[name], direction
+}
+
+// reads tells whether key can be one of this order.
+func (by order) reads(key *string) bool { return key == nil && by.null || key != nil && by.valid(*key) }
+
+// after is the SQL condition of what comes after a position, among those that
+// have a key if it has one, else among those without.
+func (by order) after(at *pg.Position, direction string, c *pg.Conditions) string {
+	comparison := " > "
+	if direction != "" {
+		comparison = " < "
+	}
+	switch {
+	case at.Key == nil:
+		return "c.id" + comparison + c.Arg(at.ID)
+	case by.alone:
+		return by.key + comparison + c.Arg(*at.Key) + "::text::" + by.cast
+	}
+	return "(" + by.key + ", c.id)" + comparison + "(" + c.Arg(*at.Key) + "::text::" + by.cast + ", " + c.Arg(at.ID) + "::bigint)"
+}
+
+func plain(key string) string { return key + "::text" }
+
+func exactTime(key string) string {
+	return "to_char(" + key + ` AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`
+}
+
+func isTime(s string) bool {
+	t, err := time.Parse(time.RFC3339Nano, s)
+	return err == nil && pg.InReach(t)
+}

@@ -1,0 +1,55 @@
+package customers
+
+import (
+	"context"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"rollcall/store/pg"
+)
+
+// StoreInfo is what a store is called and what it offers.
+type StoreInfo struct {
+	ID       string
+	Name     string // its id until the platform tells its name
+	Products []ProductInfo
+}
+
+// ProductInfo is a product as its store calls it.
+type ProductInfo struct {
+	ID    string
+	Title string // its id if it has none
+	Kind  string
+}
+
+// maxOffer is how many products are listed of a store.
+const maxOffer = 1000
+
+// Store tells of a store, with its products by title; of one that nobody has
+// told of yet, no more than its id.
+func (s *Reader) Store(ctx context.Context, id string) (info StoreInfo, err error) {
+	defer pg.Wrap(&err, "store.Store(%q)", id)
+	info.ID = id
+	if !pg.Storable(id) {
+		info.Name = strings.ToValidUTF8(id, "\ufffd")
+		return info, nil
+	}
+	if err := s.Pool.QueryRow(ctx, `SELECT coalesce((SELECT nullif(name, '') FROM stores WHERE id = $1), $1)`, id).Scan(&info.Name); err != nil {
+		return info, err
+	}
+	rows, err := s.Pool.Query(ctx, `
+		SELECT
+			id,
+			coalesce(nullif(title, ''), id) AS title,
+			coalesce(kind, 'other')
+		FROM products
+		WHERE store_id = $1
+		ORDER BY lower(title), id
+		LIMIT $2`, id, maxOffer)
+	if err != nil {
+		return info, err
+	}
+	info.Products, err = pgx.CollectRows(rows, pgx.RowToStructByPos[ProductInfo])
+	return info, err
+}

@@ -1,0 +1,57 @@
+package customers
+
+import (
+	"slices"
+	"strings"
+
+	"rollcall/store/pg"
+)
+
+// facetsOf are those of a store's facets that f asks for; parts that it leaves
+// open may be any.
+func (f Filter) facetsOf(all []string) (facets []string) {
+	var want []string
+	for _, p := range f.Params() {
+		if p.On == onFacet {
+			want = append(want, *p.Value)
+		}
+	}
+	for _, facet := range all {
+		is := strings.SplitN(facet, "/", len(want))
+		if !slices.ContainsFunc([]int{0, 1, 2}, func(i int) bool { return want[i] != "" && want[i] != is[i] }) {
+			facets = append(facets, facet)
+		}
+	}
+	return facets
+}
+
+// withinFacets tells whether f asks for fewer than all of its facets.
+func (f Filter) withinFacets() bool {
+	return pg.Given(slices.DeleteFunc(f.Params(), func(p pg.Param) bool { return p.On == onFacet }))
+}
+
+// own adds what f asks of a customer c beyond its facet.
+func (f Filter) own(w *pg.Conditions) {
+	w.AddParams(onRow, f.Params())
+	of := &pg.Conditions{Args: w.Args}
+	of.AddParams(onCourse, f.Params())
+	if len(of.SQL) > 0 {
+		of.Add("k.id = $?", f.Course)
+		w.SQL = append(w.SQL, "EXISTS (SELECT FROM jsonb_to_recordset(c.courses) AS k(id text, progress float8) WHERE "+of.String()+")")
+	}
+}
+
+// indexed adds what f asks of a customer's entry i in customer_index, which is
+// what they have and what they are called.
+func (q *question) indexed(w *pg.Conditions) {
+	w.AddParams(onEntry, q.Params())
+	// Each by itself: the index of trigrams knows no LIKE ALL.
+	called := &pg.Conditions{Args: w.Args}
+	for _, pattern := range q.patterns {
+		called.Add("i.words LIKE $?", pattern)
+	}
+	if len(q.titled) > 0 {
+		called.SQL = []string{"(" + called.String() + " OR i.has && " + w.Arg(q.titled) + ")"}
+	}
+	w.SQL = append(w.SQL, called.SQL...)
+}

@@ -1,0 +1,313 @@
+package inbox
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"rollcall/facts"
+	"rollcall/store"
+	"rollcall/store/pg"
+	"rollcall/store/reasons"
+)
+
+// What an event changed: each fact that it speaks of, whether its word still
+// stands there, and on whose list that fact is. Nothing is written down about
+// this when the event is applied: the payload is read once more, and compared
+// with what is kept.
+
+// EventFact is a fact that an event speaks of.
+type EventFact struct {
+	Kind      string         `json:"kind"` // payment, enrollment, user, …: the table, in the singular
+	Ref       string         `json:"ref"`
+	Says      map[string]any `json:"says"`     // what the event says of it
+	Standing  string         `json:"standing"` // see the constants
+	Newer     *store.Origin  `json:"newer"`    // whose word stands there, where a newer one does
+	StoreID   *string        `json:"store_id"` // of the store it belongs to
+	Customers []CustomerRef  `json:"customers"`
+	More      bool           `json:"more"`   // there are further customers
+	Reason    *string        `json:"reason"` // why it is on no list, where it could be
+	Meaning   *string        `json:"meaning"`
+
+	table *store.FactTable
+	said  map[string]facts.Version // versions that the event brings, by their columns
+	row   map[string]any           // as kept; nil if it is not
+}
+
+// What became of an event's word about a fact.
+const (
+	Stands  = "stands"   // it is what we go by
+	Partly  = "partly"   // some of it is, of the rest a newer word is
+	Newer   = "newer"    // a newer word stands there
+	Named   = "named"    // it says no more than that the fact exists
+	NotKept = "not_kept" // it was not applied, or not yet
+)
+
+// CustomerRef is a customer whom a fact belongs to.
+type CustomerRef struct {
+	ID      string `json:"id"`
+	StoreID string `json:"store_id"`
+	Email   string `json:"email"`
+}
+
+// maxCustomers is how many customers of a fact are named.
+const maxCustomers = 20
+
+// EventFacts reads an event once more and tells what became of what it says. The
+// error of the reader (*facts.Ignored, *facts.Malformed) is returned as it is:
+// such an event says nothing. Notes say in words which fields were passed over.
+func (s *Reader) EventFacts(ctx context.Context, e store.Event, read store.Reader) (out []EventFact, notes []string, err error) {
+	set, err := read(e.Told())
+	if err != nil {
+		return nil, nil, err
+	}
+	defer pg.Wrap(&err, "store.EventFacts(%d)", e.ID)
+	for _, t := range store.TablesOf(set) {
+		for i := range t.Rows {
+			f, err := newEventFact(t, i)
+			if err != nil {
+				return nil, nil, err
+			}
+			out = append(out, f)
+		}
+	}
+	err = s.Snapshot(ctx, func(tx pgx.Tx) error {
+		if err := readKept(ctx, tx, out); err != nil {
+			return err
+		}
+		for i := range out {
+			out[i].stand()
+		}
+		if err := findCustomers(ctx, tx, out); err != nil {
+			return err
+		}
+		return store.LookUp(ctx, tx, newerOf(out)...)
+	})
+	return out, set.Notes, err
+}
+
+// newEventFact is the fact in row i, as the event tells it.
+func newEventFact(t store.TableRows, i int) (EventFact, error) {
+	f := EventFact{Kind: strings.TrimSuffix(t.Table.Name, "s"), Customers: []CustomerRef{}, table: t.Table, said: map[string]facts.Version{}}
+	f.Ref = f.Kind + ":" + strings.TrimPrefix(t.Keys[i].Key, "/")
+	text, err := json.Marshal(t.Rows[i])
+	if err != nil {
+		return f, err
+	}
+	if err := json.Unmarshal(text, &f.Says); err != nil {
+		return f, err
+	}
+	f.said = t.Table.Words(f.Says)
+	for _, g := range t.Table.Groups {
+		if version, _ := f.Says[g.Version].(string); version != "" {
+			f.said[g.Version] = facts.Version(version)
+		}
+		delete(f.Says, g.Version)
+	}
+	delete(f.Says, t.Table.Main)
+	delete(f.Says, "earlier")
+	return f, nil
+}
+
+// readKept reads the facts as they are kept, one query for each table.
+func readKept(ctx context.Context, tx pgx.Tx, all []EventFact) error {
+	keys := map[*store.FactTable][]map[string]any{}
+	for _, f := range all {
+		key := map[string]any{}
+		for _, k := range f.table.Keys {
+			key[k] = f.Says[k]
+		}
+		keys[f.table] = append(keys[f.table], key)
+	}
+	for t, keys := range keys {
+		text, err := json.Marshal(keys)
+		if err != nil {
+			return err
+		}
+		rows, err := tx.Query(ctx, fmt.Sprintf(`
+			SELECT to_jsonb(t)
+			FROM (SELECT DISTINCT %[2]s FROM json_populate_recordset(NULL::%[1]s, $1)) k
+			JOIN %[1]s t USING (%[2]s)`, t.Name, strings.Join(t.Keys, ", ")), string(text))
+		if err != nil {
+			return err
+		}
+		kept, err := pgx.CollectRows(rows, pgx.RowTo[map[string]any])
+		if err != nil {
+			return err
+		}
+		for i := range all {
+			if all[i].table == t {
+				all[i].find(kept)
+			}
+		}
+	}
+	return nil
+}
+
+// find notes which of the rows is the fact as it is kept.
+func (f *EventFact) find(kept []map[string]any) {
+	for _, row := range kept {
+		if !slices.ContainsFunc(f.table.Keys, func(k string) bool { return row[k] != f.Says[k] }) {
+			f.row = row
+		}
+	}
+}
+
+// stand compares the versions that the event brings with those that are kept.
+func (f *EventFact) stand() {
+	f.StoreID = store.Text(f.row["store_id"])
+	if f.table == &store.StoresTable {
+		f.StoreID = store.Text(f.Says["id"])
+	}
+	var stands, overtaken int
+	var newest facts.Version
+	for column, mine := range f.said {
+		kept := f.table.Kept(f.row, column)
+		switch {
+		case kept == mine:
+			stands++
+		case kept > mine:
+			overtaken++
+			newest = max(newest, kept)
+		}
+	}
+	switch {
+	case f.row == nil:
+		f.Standing = NotKept
+	case len(f.said) == 0 && f.table == &store.UsersTable: // sign-ins: the latest counts, whoever tells of it
+		f.Standing = f.latest()
+	case len(f.said) == 0:
+		f.Standing, f.Says = Named, map[string]any{}
+	case stands+overtaken < len(f.said):
+		f.Standing = NotKept
+	case overtaken == 0:
+		f.Standing = Stands
+	default:
+		f.Standing = Partly
+		if stands == 0 {
+			f.Standing = Newer
+		}
+		f.Newer = f.origin(newest)
+	}
+}
+
+// latest tells what became of a fact that has no version.
+func (f *EventFact) latest() string {
+	kept, said := store.Text(f.row["last_seen_at"]), store.Text(f.Says["last_seen_at"])
+	switch {
+	case kept == nil || said == nil || store.MomentTime(*kept).Before(store.MomentTime(*said)):
+		return NotKept
+	case store.MomentTime(*kept).After(store.MomentTime(*said)):
+		return Newer
+	}
+	return Stands
+}
+
+// origin is where a version comes from.
+func (f *EventFact) origin(v facts.Version) *store.Origin {
+	source := "platform"
+	if f.table == &store.UsersTable {
+		source = "clerk"
+	} else if kind := store.Text(f.row["kind"]); f.table.Keys[0] == "account" && *store.OrEmpty(kind) != "purchase" {
+		source = "stripe"
+	}
+	origins := store.Said{f.Kind: v}.Origins(source)
+	if len(origins) == 0 {
+		return nil
+	}
+	return &origins[0]
+}
+
+// newerOf are the origins of newer words, for lookUp.
+func newerOf(all []EventFact) (origins [][]store.Origin) {
+	for _, f := range all {
+		if f.Newer != nil {
+			origins = append(origins, []store.Origin{*f.Newer})
+		}
+	}
+	return origins
+}
+
+// findCustomers tells on whose lists facts are, or why on none.
+func findCustomers(ctx context.Context, tx pgx.Tx, all []EventFact) error {
+	for i := range all {
+		f := &all[i]
+		if f.row == nil {
+			continue
+		}
+		if reason := store.Text(f.row["unattached"]); reason != nil {
+			why, _ := reasons.Find(*reason)
+			f.Reason, f.Meaning = &why.Code, &why.Means
+			continue
+		}
+		sql, args := f.customersSQL()
+		if sql == "" {
+			continue
+		}
+		rows, err := tx.Query(ctx, `
+			SELECT
+				c.id::text,
+				c.store_id,
+				c.email
+			FROM (`+sql+`) f
+			CROSS JOIN LATERAL (SELECT id, store_id, email FROM customers WHERE id = f.customer_id OFFSET 0) c
+			ORDER BY c.id
+			LIMIT `+fmt.Sprint(maxCustomers+1), args...)
+		if err != nil {
+			return err
+		}
+		if f.Customers, err = pgx.CollectRows(rows, pgx.RowToStructByPos[CustomerRef]); err != nil {
+			return err
+		}
+		if f.More = len(f.Customers) > maxCustomers; f.More {
+			f.Customers = f.Customers[:maxCustomers]
+		}
+	}
+	return nil
+}
+
+// customersSQL finds the ids of the customers whom a fact belongs to, or who lean
+// on a person. On stores and products too many do to be of interest.
+func (f *EventFact) customersSQL() (string, []any) {
+	if id, ok := f.row["customer_id"]; ok {
+		return `SELECT $1::bigint AS customer_id`, []any{id}
+	}
+	switch f.table {
+	case &store.RefundsTable, &store.DisputesTable:
+		return `
+				SELECT p.customer_id
+				FROM payments i
+				JOIN payments p ON p.account = i.account AND p.id IN (i.id, i.invoice)
+				WHERE i.account = $1 AND i.id = $2 AND p.customer_id IS NOT NULL`, []any{f.row["account"], f.row["payment_intent"]}
+	case &store.UsersTable:
+		return store.LeaningSQL, []any{[]string{"user:" + *store.OrEmpty(store.Text(f.row["id"]))}}
+	case &store.StripeCustomersTable:
+		return store.LeaningSQL, []any{[]string{store.CustomerLock(*store.OrEmpty(store.Text(f.row["account"])), *store.OrEmpty(store.Text(f.row["id"])))}}
+	}
+	return "", nil
+}
+
+// Words lists what the event says of the fact, by name, for people.
+func (f EventFact) Words() (words [][2]string) {
+	for _, name := range slices.Sorted(maps.Keys(f.Says)) {
+		value := f.Says[name]
+		if value == nil || value == "" {
+			continue
+		}
+		said, ok := value.(string)
+		if !ok {
+			raw, err := json.Marshal(value)
+			if err != nil {
+				panic(err) // it came from JSON
+			}
+			said = string(raw)
+		}
+		words = append(words, [2]string{name, said})
+	}
+	return words
+}

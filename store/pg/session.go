@@ -1,0 +1,99 @@
+package pg
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// A client that vanishes without a word (power, network) leaves its transaction
+// open on the server, and the rows that it locked are passed over. Postgres ends
+// such a session only when TCP does: after two hours. Ours ask for less, so that
+// no row is held for a minute.
+
+// idleLimit is how long a transaction may wait for its client.
+const idleLimit = 30 * time.Second
+
+// sessionSettings are what a session asks for, in the terms of Postgres. Not all
+// servers have all of them.
+var sessionSettings = []struct{ name, value string }{
+	{"tcp_keepalives_idle", "10"}, // seconds
+	{"tcp_keepalives_interval", "5"},
+	{"tcp_keepalives_count", "3"},
+	{"tcp_user_timeout", "25000"},                 // ms: of an answer that is not confirmed
+	{"client_connection_check_interval", "10000"}, // ms: of a statement whose client is gone
+}
+
+// IdleIn is SQL that limits how long this transaction may wait for its client.
+// Behind a pooler that is all we can ask: its sessions are others' too.
+func IdleIn(limit time.Duration) string {
+	return fmt.Sprintf("SET LOCAL idle_in_transaction_session_timeout = %d", limit.Milliseconds())
+}
+
+// prepare makes the settings of a connection that is nobody else's. What the URL
+// says goes before; what a server does not have is left.
+func prepare(limit time.Duration, told map[string]string) func(context.Context, *pgx.Conn) error {
+	var sql strings.Builder
+	for _, s := range append(sessionSettings, struct{ name, value string }{"idle_in_transaction_session_timeout", fmt.Sprint(limit.Milliseconds())}) {
+		if _, ok := told[s.name]; !ok {
+			fmt.Fprintf(&sql, "BEGIN PERFORM set_config('%s', '%s', false); EXCEPTION WHEN OTHERS THEN NULL; END;\n", s.name, s.value)
+		}
+	}
+	block := "DO $$ BEGIN\n" + sql.String() + "END $$"
+	return func(ctx context.Context, conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, block, pgx.QueryExecModeSimpleProtocol)
+		return err
+	}
+}
+
+// HeldSession is a session that has held a transaction open for long.
+type HeldSession struct {
+	PID         int32     `json:"pid"`
+	Application string    `json:"application"`
+	Client      string    `json:"client"` // its address; empty: the server's own machine
+	State       string    `json:"state"`  // active, or idle in transaction
+	Since       time.Time `json:"since"`  // when the transaction began
+	Tables      int64     `json:"tables"` // how many of our tables it holds rows of
+}
+
+// String names the session to an operator.
+func (h HeldSession) String() string {
+	return fmt.Sprintf("session %d (%s, from %s)", h.PID, cmp.Or(h.Application, "no name given"), cmp.Or(h.Client, "the server's own machine"))
+}
+
+// HeldLong is for how long a session may be silent before operators are told of it.
+const HeldLong = 2 * time.Minute
+
+// HeldSessions lists sessions that hold rows of this database and have waited for
+// their client for longer than that, the oldest first. Sessions of other roles
+// are seen by a superuser and by members of pg_read_all_stats alone.
+func (db *DB) HeldSessions(ctx context.Context, longer time.Duration) (_ []HeldSession, err error) {
+	defer Wrap(&err, "store.HeldSessions")
+	rows, err := db.Pool.Query(ctx, `
+		SELECT a.pid, a.application_name, coalesce(host(a.client_addr), ''), a.state, a.xact_start, l.tables
+		FROM pg_stat_activity a
+		CROSS JOIN LATERAL (
+			SELECT count(DISTINCT c.oid) AS tables
+			FROM pg_locks l
+			JOIN pg_class c ON c.oid = l.relation AND c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace
+			WHERE l.pid = a.pid AND l.granted AND l.mode <> 'AccessShareLock'
+		) l
+		WHERE a.datname = current_database()
+		  AND a.pid <> pg_backend_pid()
+		  AND a.state LIKE 'idle in transaction%'
+		  AND a.state_change < clock_timestamp() - $1::interval
+		  AND l.tables > 0
+		ORDER BY a.xact_start`, longer)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (h HeldSession, err error) {
+		err = row.Scan(&h.PID, &h.Application, &h.Client, &h.State, &h.Since, &h.Tables)
+		h.Since = h.Since.UTC()
+		return h, err
+	})
+}

@@ -1,0 +1,61 @@
+package pg
+
+import (
+	"cmp"
+	"strconv"
+	"strings"
+)
+
+// Arguments are those of a statement.
+type Arguments []any
+
+// Add adds an argument and returns its placeholder.
+func (a *Arguments) Add(arg any) string {
+	*a = append(*a, arg)
+	return "$" + strconv.Itoa(len(*a))
+}
+
+// Conditions are what a row must meet. Several of one statement share its
+// arguments.
+type Conditions struct {
+	SQL  []string
+	Args *Arguments
+}
+
+// Add adds a condition in which each $? stands for arg.
+func (c *Conditions) Add(condition string, arg any) {
+	c.SQL = append(c.SQL, strings.ReplaceAll(condition, "$?", c.Arg(arg)))
+}
+
+// Arg adds an argument and returns its placeholder.
+func (c *Conditions) Arg(arg any) string { return c.Args.Add(arg) }
+
+// AddIf adds a condition unless value is empty.
+func (c *Conditions) AddIf(condition, value string) {
+	if value != "" {
+		c.Add(condition, value)
+	}
+}
+
+func (c *Conditions) String() string {
+	if len(c.SQL) == 0 {
+		return "true"
+	}
+	return strings.Join(c.SQL, "\n\t\t  AND ")
+}
+
+// AddParams adds the conditions of those params that are given and whose On
+// begins with on.
+func (c *Conditions) AddParams(on string, params []Param) {
+	for _, p := range params {
+		if *p.Value == "" || p.SQL == "" || !strings.HasPrefix(p.On, on) {
+			continue
+		}
+		sql, arg := p.SQL, *cmp.Or(p.Arg, p.Value)
+		if p.Kind != nil && p.Kind.BuildSQL != nil {
+			text, made, _ := p.Kind.BuildSQL(arg)
+			sql, arg = strings.ReplaceAll(sql, "$?", made), text
+		}
+		c.Add(sql, arg)
+	}
+}

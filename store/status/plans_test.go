@@ -1,0 +1,54 @@
+package status
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"rollcall/internal/testing/plans"
+	"rollcall/internal/testing/testdb"
+	"rollcall/store"
+)
+
+// What is looked at every minute, and what a doctor asks of indexes, is looked
+// up, however large the inbox and the tables are. The newest of the inbox are
+// read by its key, up to a limit.
+func TestWatchesLookUp(t *testing.T) {
+	s, err := store.Open(t.Context(), testdb.Postgres(t), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	few := []string{`UPDATE webhook_events SET status = 'processed', processed_at = now() WHERE id % 100 > 0`, `ANALYZE webhook_events`} // are open
+	for _, sql := range slices.Concat(plans.Many, few) {
+		if _, err := s.Pool.Exec(t.Context(), sql); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+	}
+	now := time.Now()
+	for name, q := range map[string]struct {
+		sql     string
+		args    []any
+		allowed []string // table or index
+	}{
+		"deliveries": {store.DeliveriesSQL, []any{now, store.Accepted, store.NewestEvents}, []string{"webhook_deliveries", "webhook_events_pkey"}},
+		"failing":    {failingSQL, []any{store.SomeEvents, seldomFails, someTypes}, nil},
+		"overdue":    {overdueSQL, []any{now, store.SomeEvents}, nil},
+		"due alerts": {`SELECT watch FROM watch_changes WHERE alert = 'due' AND coalesce(held_until, made_at) < $1 ORDER BY made_at`, []any{now}, []string{"watch_changes_due"}},
+	} {
+		err := s.Snapshot(t.Context(), func(tx pgx.Tx) error {
+			for _, scan := range plans.Explain(t, tx, q.sql, q.args...).Scans() {
+				if !slices.ContainsFunc(q.allowed, func(of string) bool { return strings.Contains(scan, of) }) {
+					t.Errorf("%s: %s", name, scan)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}

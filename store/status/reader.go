@@ -1,0 +1,17 @@
+// Package status tells how everything is: counts, rates, deliveries, backfills, stores and watches. It
+// writes only watches.
+package status
+
+import (
+	"rollcall/store"
+	"rollcall/store/pg"
+)
+
+// Reader tells how everything is. Safe for concurrent use.
+type Reader struct {
+	*pg.DB
+	store *store.Store
+}
+
+// New returns the Reader of a store.
+func New(s *store.Store) *Reader { return &Reader{s.DB, s} }

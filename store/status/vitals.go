@@ -1,0 +1,197 @@
+package status
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"rollcall/store/reasons"
+
+	"github.com/jackc/pgx/v5"
+
+	"rollcall/store"
+	"rollcall/store/pg"
+)
+
+// Vitals tell how what we keep is faring, for those who ask every few seconds.
+type Vitals struct {
+	Counts        map[string]int64 `json:"counts"`         // of events, by status
+	Rough         []string         `json:"rough"`          // statuses whose count is not exact, see RoughEventCounts
+	OldestPending *store.Event     `json:"oldest_pending"` // nil: none waits
+	Sources       []SourceVitals   `json:"sources"`        // all, those without events too
+	Unattached    map[string]int64 `json:"unattached"`     // facts that wait for somebody to say something, by reason; of each kind, up to MaxWaiting
+	Watches       []Watch          `json:"watches"`        // that are not ok, the worst first
+	Backfills     []store.Backfill `json:"backfills"`      // that have not ended, the newest first
+	Held          []pg.HeldSession `json:"held_sessions"`  // that hold rows and have been silent for long
+}
+
+// SourceVitals tell what comes from one source.
+type SourceVitals struct {
+	Source     string       `json:"source"`
+	LastMinute Rate         `json:"last_minute"`
+	LastHour   Rate         `json:"last_hour"`
+	Last       *store.Event `json:"last"` // the newest; nil: none ever came
+}
+
+// Rate is how many events were received in some time.
+type Rate struct {
+	Events int64 `json:"events"`
+	Rough  bool  `json:"rough"` // an estimate: there were too many to count so often
+}
+
+const (
+	// MaxWaiting is up to how many facts of a kind and reason Vitals count.
+	MaxWaiting = 100_000
+	// maxRunning bounds the runs that they list.
+	maxRunning = 20
+)
+
+// Vitals reads them; however much there is, that is some look-ups in indexes.
+func (s *Reader) Vitals(ctx context.Context) (v Vitals, err error) {
+	defer pg.Wrap(&err, "store.Vitals")
+	if v.Counts, v.Rough, err = s.RoughEventCounts(ctx); err != nil {
+		return v, err
+	}
+	v.Rough = append([]string{}, v.Rough...)
+	if v.OldestPending, err = s.oldestPending(ctx); err != nil {
+		return v, err
+	}
+	if v.Sources, err = s.sourceVitals(ctx); err != nil {
+		return v, err
+	}
+	if v.Unattached, err = s.waitingFacts(ctx); err != nil {
+		return v, err
+	}
+	if v.Watches, err = s.Watches(ctx); err != nil {
+		return v, err
+	}
+	v.Watches = slices.DeleteFunc(v.Watches, func(w Watch) bool { return w.State == OK })
+	if v.Backfills, err = s.runningBackfills(ctx); err != nil {
+		return v, err
+	}
+	v.Held, err = s.HeldSessions(ctx, pg.HeldLong)
+	v.Held = append([]pg.HeldSession{}, v.Held...)
+	return v, err
+}
+
+// oldestPending is the first event that waits since it came, if one of the first
+// does.
+func (s *Reader) oldestPending(ctx context.Context) (*store.Event, error) {
+	rows, err := s.Pool.Query(ctx, store.SelectEvents("NULL::text", "NULL::text")+`
+		WHERE e.id = (
+			SELECT min(id)
+			FROM (SELECT id, attempts, attempted_at FROM webhook_events WHERE status = 'pending' ORDER BY id LIMIT $1) waiting
+			WHERE `+arrived+`
+		)`, pendingSample)
+	if err != nil {
+		return nil, err
+	}
+	events, err := pgx.CollectRows(rows, store.OneEvent)
+	if len(events) == 0 {
+		return nil, err
+	}
+	return &events[0], err
+}
+
+func (s *Reader) sourceVitals(ctx context.Context) ([]SourceVitals, error) {
+	newest, err := s.newestOfSources(ctx)
+	if err != nil {
+		return nil, err
+	}
+	minute, err := s.rates(ctx, time.Minute)
+	if err != nil {
+		return nil, err
+	}
+	hour, err := s.rates(ctx, time.Hour)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]SourceVitals, len(store.Sources))
+	for i, name := range store.Sources {
+		out[i] = SourceVitals{Source: name, LastMinute: minute[name], LastHour: hour[name]}
+		for j := range newest {
+			if newest[j].Source == name {
+				out[i].Last = &newest[j]
+			}
+		}
+	}
+	return out, nil
+}
+
+// newestOfSources is the newest event of each source that there is one of.
+func (s *Reader) newestOfSources(ctx context.Context) ([]store.Event, error) {
+	rows, err := s.Pool.Query(ctx, store.KindsSQL+store.SelectEvents("NULL::text", "NULL::text")+`
+		JOIN (
+			SELECT max(newest.id) AS id
+			FROM kinds k
+			CROSS JOIN LATERAL (
+				SELECT max(e.id) AS id
+				FROM webhook_events e
+				WHERE e.source = k.source AND e.type = k.type
+			) newest
+			GROUP BY k.source
+		) n ON n.id = e.id`)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, store.OneEvent)
+}
+
+// rateLooks is how many events are looked at for a rate. If more came, one of
+// every two or three or hundred is, any of them, and stands for the others.
+const rateLooks = 2000
+
+// rates counts what came from each source within the last while.
+func (s *Reader) rates(ctx context.Context, within time.Duration) (map[string]Rate, error) {
+	return s.ratesBy(ctx, within, rateLooks)
+}
+
+func (s *Reader) ratesBy(ctx context.Context, within time.Duration, looks int64) (map[string]Rate, error) {
+	var first, last int64
+	err := s.Pool.QueryRow(ctx, `
+		SELECT
+			`+store.FirstReceived("now() - $1::interval")+`,
+			(SELECT coalesce(max(id), 0) FROM webhook_events)`, within).Scan(&first, &last)
+	if err != nil {
+		return nil, err
+	}
+	step := max(1, (last-first+looks)/looks)
+	rows, err := s.Pool.Query(ctx, `
+		SELECT
+			e.source,
+			count(*) * $3::bigint
+		FROM generate_series($1::bigint, $2::bigint, $3::bigint) AS g(id)
+		CROSS JOIN LATERAL (SELECT source FROM webhook_events WHERE id = g.id + abs(hashint8(g.id)::bigint) % $3::bigint OFFSET 0) e
+		GROUP BY e.source`, first, last, step)
+	if err != nil {
+		return nil, err
+	}
+	rates := map[string]Rate{}
+	var source string
+	var n int64
+	_, err = pgx.ForEachRow(rows, []any{&source, &n}, func() error {
+		rates[source] = Rate{n, step > 1}
+		return nil
+	})
+	return rates, err
+}
+
+func (s *Reader) runningBackfills(ctx context.Context) ([]store.Backfill, error) {
+	rows, err := s.Pool.Query(ctx, `
+		SELECT`+store.BackfillColumns+`
+		FROM backfills
+		WHERE status IN ('queued', 'running', 'paused')
+		ORDER BY id DESC
+		LIMIT $1`, maxRunning)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[store.Backfill])
+}
+
+// waitingFacts counts facts on no list by reason, without those that belong on
+// none.
+func (s *Reader) waitingFacts(ctx context.Context) (map[string]int64, error) {
+	counts, err := store.UnattachedQuestion{Reasons: reasons.Missing(), Most: MaxWaiting}.Count(ctx, s.Pool)
+	return store.ByReason(counts), err
+}

@@ -1,0 +1,180 @@
+package status
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"rollcall/store"
+	"rollcall/store/pg"
+)
+
+// States of a watch, from good to bad.
+const (
+	OK      = "ok"
+	Warning = "warning"
+	Problem = "problem"
+)
+
+// Watch is one thing that is looked at every minute, and how it is. Its JSON is
+// for those who show it.
+type Watch struct {
+	Name         string     `json:"name"`  // source_silent/stripe, events_failing/stripe/invoice.paid
+	State        string     `json:"state"` // ok, warning or problem
+	Since        time.Time  `json:"since"` // when the state began
+	Detail       string     `json:"detail"`
+	Fix          string     `json:"fix"`     // commands, a line each; empty if all is well
+	Leaning      *string    `json:"leaning"` // the state it seems to be in, for too short a time to count
+	LeaningSince *time.Time `json:"leaning_since"`
+	Changes      int64      `json:"changes"`    // how often its state has changed
+	CheckedAt    time.Time  `json:"checked_at"` // when it was looked at last
+}
+
+// Parts are the kind of the watch, and what it watches.
+func (w Watch) Parts() (kind, subject string) {
+	kind, subject, _ = strings.Cut(w.Name, "/")
+	return kind, subject
+}
+
+// Watches lists the watches, the worst first. It is empty until a worker has
+// looked for the first time.
+func (s *Reader) Watches(ctx context.Context) (_ []Watch, err error) {
+	defer pg.Wrap(&err, "store.Watches")
+	rows, err := s.Pool.Query(ctx, watchesSQL)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, scanWatch)
+}
+
+const watchesSQL = `
+	SELECT
+		name,
+		state,
+		since,
+		detail,
+		fix,
+		leaning,
+		leaning_since,
+		changes,
+		checked_at
+	FROM watches
+	ORDER BY
+		array_position(ARRAY['problem', 'warning', 'ok'], state),
+		name`
+
+func scanWatch(row pgx.CollectableRow) (w Watch, err error) {
+	w, err = pgx.RowToStructByPos[Watch](row)
+	w.Since, w.LeaningSince, w.CheckedAt = w.Since.UTC(), pg.UTC(w.LeaningSince), w.CheckedAt.UTC()
+	return w, err
+}
+
+// WatchRound is one look at the watches.
+type WatchRound struct {
+	Now   time.Time
+	Every time.Duration                  // how often that is to happen, whichever worker does it
+	Since time.Time                      // how far back traffic is looked at
+	Alert bool                           // changes are to be told to somebody
+	Next  func(Traffic, []Watch) []Watch // what becomes of the watches, see package watch
+}
+
+// ChangeKey names a change of a watch.
+type ChangeKey struct {
+	Watch  string
+	Number int64
+}
+
+// LookAtWatches looks at the watches, keeps what they become, and returns the
+// changes that somebody is to be told of. Of workers that do so at the same
+// time, or within one round, one does it and the others find nothing to do.
+func (s *Reader) LookAtWatches(ctx context.Context, r WatchRound) (due []ChangeKey, err error) {
+	defer pg.Wrap(&err, "store.LookAtWatches")
+	err = s.InTx(ctx, func(tx pgx.Tx) error {
+		turn, err := ourTurn(ctx, tx, r)
+		if err != nil || !turn {
+			return err
+		}
+		traffic, err := readTraffic(ctx, tx, r.Since, r.Now)
+		if err != nil {
+			return err
+		}
+		rows, err := tx.Query(ctx, watchesSQL)
+		if err != nil {
+			return err
+		}
+		before, err := pgx.CollectRows(rows, scanWatch)
+		if err != nil {
+			return err
+		}
+		due, err = keepWatches(ctx, tx, r, before, r.Next(traffic, before))
+		return err
+	})
+	return due, err
+}
+
+// watchLock is the lock of whoever looks.
+const watchLock = `SELECT pg_try_advisory_xact_lock(hashtextextended('watches', 0))`
+
+// ourTurn takes the lock, unless another has it or has just been.
+func ourTurn(ctx context.Context, tx pgx.Tx, r WatchRound) (turn bool, err error) {
+	if err := tx.QueryRow(ctx, watchLock).Scan(&turn); err != nil || !turn {
+		return false, err
+	}
+	var last *time.Time
+	if err := tx.QueryRow(ctx, `SELECT max(checked_at) FROM watches`).Scan(&last); err != nil {
+		return false, err
+	}
+	// A time far ahead is of a clock that was wrong.
+	return last == nil || r.Now.Sub(*last).Abs() >= r.Every*3/4, nil
+}
+
+// keepWatches writes what the watches become, and what changed.
+func keepWatches(ctx context.Context, tx pgx.Tx, r WatchRound, before, after []Watch) (due []ChangeKey, err error) {
+	was := map[string]string{}
+	for _, w := range before {
+		was[w.Name] = w.State
+	}
+	var batch pgx.Batch
+	for _, w := range after {
+		old, known := was[w.Name]
+		if !known {
+			old = OK
+		}
+		changed := w.State != old
+		if changed {
+			w.Changes++
+		}
+		batch.Queue(keepWatchSQL, w.Name, w.State, w.Since, w.Detail, w.Fix, w.Leaning, w.LeaningSince, w.Changes, w.CheckedAt)
+		if !changed {
+			continue
+		}
+		alert := "none"
+		if r.Alert {
+			alert, due = "due", append(due, ChangeKey{w.Name, w.Changes})
+		}
+		batch.Queue(`
+			INSERT INTO watch_changes (watch, number, state, was, since, detail, fix, made_at, alert)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`, w.Name, w.Changes, w.State, old, w.Since, w.Detail, w.Fix, r.Now, alert)
+	}
+	batch.Queue(`DELETE FROM webhook_deliveries WHERE hour < $1`, r.Now.Add(-store.KeepDeliveries))
+	batch.Queue(`DELETE FROM watch_changes WHERE made_at < $1`, r.Now.Add(-keepChanges))
+	return due, tx.SendBatch(ctx, &batch).Close()
+}
+
+// keepChanges is how long changes are kept, told or not.
+const keepChanges = 90 * 24 * time.Hour
+
+const keepWatchSQL = `
+	INSERT INTO watches (name, state, since, detail, fix, leaning, leaning_since, changes, checked_at)
+	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+	ON CONFLICT (name) DO UPDATE SET
+		state = EXCLUDED.state,
+		since = EXCLUDED.since,
+		detail = EXCLUDED.detail,
+		fix = EXCLUDED.fix,
+		leaning = EXCLUDED.leaning,
+		leaning_since = EXCLUDED.leaning_since,
+		changes = EXCLUDED.changes,
+		checked_at = EXCLUDED.checked_at`
