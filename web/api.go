@@ -2,7 +2,6 @@ package web
 
 import (
 	"net/http"
-	"net/url"
 
 	"rollcall/facts"
 	"rollcall/store"
@@ -102,34 +101,4 @@ func (s *Site) showEvent(w http.ResponseWriter, r *http.Request) error {
 	event.Notes = event.PassedOver(facts.Read)
 	writeJSON(w, http.StatusOK, event)
 	return nil
-}
-
-// query is the request's, or an error: a parameter that net/http cannot read
-// would be dropped, and the list be one that nobody asked for.
-func query(r *http.Request) (url.Values, error) {
-	q, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil {
-		return nil, errQuery
-	}
-	return q, nil
-}
-
-// listScope is what cursors of a store's list belong to.
-func listScope(r *http.Request) string { return "customers of " + r.PathValue("store") }
-
-// listQuery is the request's query of a store's list, with the store's cursor.
-func (s *Site) listQuery(r *http.Request) (url.Values, error) {
-	return s.queryWith(r, "cursor", listScope(r))
-}
-
-// queryWith is the request's query with what a cursor of ours in it stands for.
-// One that is given twice is for the store to refuse.
-func (s *Site) queryWith(r *http.Request, name, scope string) (url.Values, error) {
-	q, err := query(r)
-	if err != nil || len(q[name]) != 1 {
-		return q, err
-	}
-	plain, err := s.ids().plain(scope, q.Get(name))
-	q[name] = []string{plain}
-	return q, err
 }

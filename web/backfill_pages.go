@@ -290,12 +290,3 @@ func (s *Site) orderForm(what string, order func(context.Context, int64) (store.
 		return nil
 	}
 }
-
-// AccountsText is what the form's field said.
-func (n newBackfill) AccountsText() string {
-	accounts := slices.Clone(n.Accounts)
-	for i, a := range accounts {
-		accounts[i] = cmp.Or(a, "platform")
-	}
-	return strings.Join(accounts, ", ")
-}

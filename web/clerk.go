@@ -15,18 +15,6 @@ import (
 	"github.com/go-jose/go-jose/v3/jwt"
 )
 
-// Clerk says whose session tokens are taken: whoever is signed in there is
-// signed in here. Without Key and SecretKey none are.
-type Clerk struct {
-	Key       *rsa.PublicKey // what they are signed with; nil: the keys that Clerk's API tells
-	SecretKey string         // to ask it with
-	APIBase   string         // where it is; empty: where it always is
-	Issuer    string         // what "iss" has to be, as a URL; empty: anything that looks like Clerk's
-	// Parties are the origins that "azp" may name: where people sign in. If it is
-	// empty any may be named, or none. One that is no origin matches no token.
-	Parties []string
-}
-
 const clerkLeeway = 5 * time.Second // by which Clerk's clock may differ from ours
 
 // ParseClerkKey reads the public key of a Clerk instance as its dashboard shows

@@ -2,7 +2,6 @@ package web
 
 import (
 	"net/http"
-	"time"
 
 	"rollcall/store/customers"
 )
@@ -44,45 +43,6 @@ func (s *Site) showTimeline(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// timelineScope is what cursors of a customer's timeline belong to.
-func timelineScope(r *http.Request) string {
-	return "timeline of " + r.PathValue("id") + " in " + r.PathValue("store")
-}
-
-// customerNote is a note as it is shown. Its JSON is the API's.
-type customerNote struct {
-	ID        string    `json:"id"`
-	Body      string    `json:"body"`
-	Author    string    `json:"author"` // admin, user:<Clerk id> or token:<id>
-	Editor    *string   `json:"editor"` // who edited it last, as author; null: nobody
-	CreatedAt time.Time `json:"created_at"`
-	UpdatedAt time.Time `json:"updated_at"`
-}
-
-// shownNote makes one of the store's ready to be shown to who asks.
-func (s *Site) shownNote(r *http.Request, n customers.Note) customerNote {
-	writer := func(name string) string {
-		if admitted(r).admin {
-			return name // operators know tokens by their numbers
-		}
-		return s.ids().author(name)
-	}
-	shown := customerNote{s.ids().id(noteID, n.ID), n.Body, writer(n.Author), nil, n.CreatedAt, n.UpdatedAt}
-	if n.Editor != "" {
-		editor := writer(n.Editor)
-		shown.Editor = &editor
-	}
-	return shown
-}
-
-func (s *Site) shownNotes(r *http.Request, all []customers.Note) []customerNote {
-	shown := make([]customerNote, len(all))
-	for i, n := range all {
-		shown[i] = s.shownNote(r, n)
-	}
-	return shown
-}
-
 // listNotes answers a page of the notes about a customer, the newest first.
 func (s *Site) listNotes(w http.ResponseWriter, r *http.Request) error {
 	p, err := pageBy(r, func(cursor string) (int64, bool) { return s.ids().number(noteID, cursor) })
@@ -95,16 +55,6 @@ func (s *Site) listNotes(w http.ResponseWriter, r *http.Request) error {
 	}
 	writeJSON(w, http.StatusOK, cutBy(s.shownNotes(r, notes), p.limit, func(n customerNote) string { return n.ID }))
 	return nil
-}
-
-// noteBody is what is sent to write a note.
-type noteBody struct {
-	Body string `json:"body"`
-}
-
-// newNote is what who asks writes in a note.
-func newNote(r *http.Request, body string) customers.NewNote {
-	return customers.NewNote{Body: body, Author: admitted(r).name()}
 }
 
 // addNote writes a note, and says where it is.

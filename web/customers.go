@@ -52,13 +52,6 @@ type figures struct {
 	Counted bool  // asked for by hand
 }
 
-// tile is a number that leads to those it counts.
-type tile struct {
-	Label, URL string
-	N          int64
-	On         bool
-}
-
 // customers shows a store's list as a page, or what of it a script asks for.
 func (s *Site) customers(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Vary", "HX-Request")
@@ -124,12 +117,6 @@ func (s *Site) show(w http.ResponseWriter, r *http.Request, page customersPage) 
 		s.page(w, http.StatusOK, "customers.html", page)
 	}
 	return nil
-}
-
-// isPart tells whether a script of ours asks for a part of a page. One that
-// restores a page from history wants all of it.
-func isPart(r *http.Request) bool {
-	return r.Header.Get("HX-Request") == "true" && r.Header.Get("HX-History-Restore-Request") != "true"
 }
 
 // figure fills in the numbers above the list.
@@ -209,14 +196,6 @@ func (p *customersPage) at(name, value string) string {
 	q := p.Filter.Values()
 	q.Set(name, value)
 	return address(p.ListURL, q)
-}
-
-// address is a path with a query, if there is one.
-func address(path string, q url.Values) string {
-	if len(q) == 0 {
-		return path
-	}
-	return path + "?" + q.Encode()
 }
 
 // bar is a day of the chart. Places and sizes are those of its drawing, which

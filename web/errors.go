@@ -3,11 +3,9 @@ package web
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"rollcall/store"
@@ -139,36 +137,6 @@ func (s *Site) refuse(w http.ResponseWriter, r *http.Request, f *failure) {
 		return
 	}
 	s.page(w, f.Status, "failure.html", s.failurePage(r, f))
-}
-
-func isAPI(r *http.Request) bool {
-	return r.URL.Path == "/api" || strings.HasPrefix(r.URL.Path, "/api/")
-}
-
-// list is the form of every list.
-type list struct {
-	Data any     `json:"data"`
-	Next *string `json:"next_cursor"` // null at the end
-}
-
-func newList(data any, next string) list {
-	if next == "" {
-		return list{data, nil}
-	}
-	return list{data, &next}
-}
-
-// writeJSON writes body; one that does not marshal is a bug and panics.
-func writeJSON(w http.ResponseWriter, status int, body any) {
-	var text bytes.Buffer
-	encoder := json.NewEncoder(&text)
-	encoder.SetEscapeHTML(false) // nosniff and the content type see to that
-	if err := encoder.Encode(body); err != nil {
-		panic(err)
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	w.Write(text.Bytes()) // whoever asked may be gone; there is nobody else to tell
 }
 
 // page writes a page; a template that fails is a bug and panics.

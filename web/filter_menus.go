@@ -2,26 +2,10 @@ package web
 
 import (
 	"cmp"
-	"slices"
 
 	"rollcall/store/customers"
 	"rollcall/store/pg"
 )
-
-// menu is a choice of one parameter of the filter.
-type menu struct {
-	pg.Param
-	Options []option // none: a number is typed
-	Chosen  string
-}
-
-type option struct {
-	Value, Label string
-	On           bool
-}
-
-// chip is a part of the filter that is on, with the address of the list without it.
-type chip struct{ Label, URL string }
 
 // ages are the moments to choose from; others may stand in the address.
 var ages = []option{{Label: "Any time"}, {Value: "1d", Label: "1 day"}, {Value: "7d", Label: "7 days"}, {Value: "30d", Label: "30 days"}, {Value: "90d", Label: "90 days"}, {Value: "365d", Label: "1 year"}}
@@ -70,21 +54,6 @@ func choicesOf(p pg.Param) (options []option) {
 		options = append(options, option{Value: c.Value, Label: c.Label})
 	}
 	return options
-}
-
-// choose puts a value on, as an option of its own if there is none.
-func (m menu) choose(value string) menu {
-	m.Chosen = value
-	m.Options = slices.Clone(m.Options)
-	known := false
-	for i := range m.Options {
-		m.Options[i].On = m.Options[i].Value == value
-		known = known || m.Options[i].On
-	}
-	if !known && len(m.Options) > 0 {
-		m.Options = append(m.Options, option{value, value, true})
-	}
-	return m
 }
 
 // sold are the store's products of a kind, or (kind "") of all kinds.

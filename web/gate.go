@@ -171,15 +171,6 @@ func (s *Site) counting(ctx context.Context, kept bool, count func() error) erro
 	return count()
 }
 
-// party is whom a visitor's requests are counted to: all tokens of a store are
-// one, however many it has.
-func (v visitor) party() string {
-	if v.store != "" && !v.admin {
-		return "store:" + v.store
-	}
-	return v.name()
-}
-
 // retryAfter is what Retry-After says with a failure, in seconds; 0: nothing.
 func retryAfter(f *failure) string {
 	switch f {
@@ -192,3 +183,5 @@ func retryAfter(f *failure) string {
 	}
 	return ""
 }
+
+const tryEvery = 6 * time.Second // also what Retry-After says

@@ -224,3 +224,10 @@ func (s *Site) awaitNews(r *http.Request, news *watcher, life <-chan time.Time) 
 		}
 	}
 }
+
+// count is the number of pages that watch.
+func (l *live) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.watchers)
+}

@@ -7,16 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
-	"strings"
 )
-
-// monitoringPath is where asynqmon, the page of the queue's own makers, is. It
-// has no protection of its own: see routes and guarded.
-const monitoringPath = "/monitoring"
-
-func underMonitoring(r *http.Request) bool {
-	return r.URL.Path == monitoringPath || strings.HasPrefix(r.URL.Path, monitoringPath+"/")
-}
 
 // monitor shows asynqmon. Payloads are shown as they are: ids, no data.
 func (s *Site) monitor(w http.ResponseWriter, r *http.Request) error {

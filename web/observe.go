@@ -50,13 +50,6 @@ func newMetrics(reg prometheus.Registerer, l *live) *metrics {
 	}
 }
 
-// count is the number of pages that watch.
-func (l *live) count() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.watchers)
-}
-
 // telling is what is told of a request beside its answer: handlers fill it in.
 type telling struct {
 	who  string // was admitted

@@ -15,7 +15,6 @@ import (
 
 	"rollcall/store"
 	"rollcall/store/customers"
-	"rollcall/store/pg"
 )
 
 // Ids as pages and the API show them. The database numbers its rows in the order
@@ -107,9 +106,6 @@ func (o *opaque) plain(scope, text string) (string, error) {
 	}
 	return string(plain), nil
 }
-
-var errCursor = &pg.BadParam{Name: "cursor",
-	Reason: "is damaged; take next_cursor as it was given, or leave it out to start from the beginning"}
 
 // loadIDs reads the key, once. It comes before ids.
 func (s *Site) loadIDs(ctx context.Context) error {

@@ -7,15 +7,6 @@ import (
 	"strings"
 )
 
-// audience is who a route is for.
-type audience int
-
-const (
-	anyone  audience = iota // machines that ask how we are, and those who are about to sign in
-	admins                  // operators, with the admin token or a session made from it
-	sellers                 // whoever may see the store named by {store}, admins included
-)
-
 // route is one thing that may be asked for.
 type route struct {
 	method string // GET answers HEAD too; "" is any
@@ -24,9 +15,6 @@ type route struct {
 	who    audience
 	handle handler
 }
-
-// handler answers a request or returns why not; see failures.
-type handler func(w http.ResponseWriter, r *http.Request) error
 
 // routes lists every route of the site once: its map.
 func (s *Site) routes() []route {

@@ -7,9 +7,6 @@ import (
 	"time"
 )
 
-// maxForm is the size of the largest form that is read, in bytes.
-const maxForm = 16 << 10
-
 // signInForm is what signin.html shows.
 type signInForm struct {
 	Next  string // where to go afterwards
@@ -32,23 +29,6 @@ func (s *Site) signInPage(w http.ResponseWriter, r *http.Request) error {
 	s.page(w, http.StatusOK, "signin.html", form)
 	return nil
 }
-
-// leadToSignIn sends a browser in which no operator is signed in to the form, and
-// a script of ours with it: its page may have been open for long.
-func leadToSignIn(w http.ResponseWriter, r *http.Request) {
-	next := r.URL.RequestURI()
-	if isPart(r) {
-		if at, err := url.Parse(r.Header.Get("HX-Current-URL")); err == nil {
-			next = at.RequestURI()
-		}
-		w.Header().Set("HX-Redirect", signInPath(next))
-		w.WriteHeader(http.StatusUnauthorized)
-		return
-	}
-	http.Redirect(w, r, signInPath(next), http.StatusSeeOther)
-}
-
-func signInPath(next string) string { return address("/signin", url.Values{"next": {next}}) }
 
 // signIn takes the form: the token for a session.
 func (s *Site) signIn(w http.ResponseWriter, r *http.Request) error {
@@ -105,25 +85,6 @@ func (s *Site) setSession(w http.ResponseWriter, r *http.Request, value string, 
 	})
 }
 
-// byHTTPS tells whether the visitor came by https: to us, to a proxy that we trust
-// and that says so, or because there is no other way (PUBLIC_URL).
-func (s *Site) byHTTPS(r *http.Request) bool {
-	if r.TLS != nil || strings.HasPrefix(s.cfg.PublicURL, "https:") {
-		return true
-	}
-	proto, _, _ := strings.Cut(r.Header.Get("X-Forwarded-Proto"), ",") // of several proxies the first
-	return s.trusts(peer(r)) && strings.EqualFold(strings.TrimSpace(proto), "https")
-}
-
-// failurePage is what failure.html shows.
-type failurePage struct {
-	*failure
-	Creators bool   // whether it could be seen by creators, had they signed in
-	SignIn   string // where they do, and come back from; empty if that is not known
-	Next     string // where operators want to go once they have signed in
-	Operator bool   // whether one asks: there is a start page for them
-}
-
 func (s *Site) failurePage(r *http.Request, f *failure) failurePage {
 	session, _ := s.admin.session(r, s.cfg.Now())
 	p := failurePage{failure: f, Next: whereFrom(r), Operator: session != ""}
@@ -131,18 +92,6 @@ func (s *Site) failurePage(r *http.Request, f *failure) failurePage {
 		p.Creators, p.SignIn = true, s.signInAddress(r)
 	}
 	return p
-}
-
-// whereFrom is the page that a request is for, or that a form was on.
-func whereFrom(r *http.Request) string {
-	if r.Method != http.MethodPost {
-		return r.URL.RequestURI()
-	}
-	from, err := url.Parse(r.Referer())
-	if err != nil || from.Host != r.Host {
-		return "/"
-	}
-	return from.RequestURI()
 }
 
 // signInAddress is the marketplace's own page, told where to send people back to.
@@ -162,16 +111,4 @@ func (s *Site) signInAddress(r *http.Request) string {
 	q.Set("redirect_url", back.String())
 	u.RawQuery = q.Encode()
 	return u.String()
-}
-
-// localPath returns next if it is a path on this site, else the start page.
-// Browsers read a backslash as a slash and skip tabs and line ends, so that
-// "/\host" and "/\t/host" lead elsewhere.
-func localPath(next string) string {
-	u, err := url.Parse(next)
-	if err != nil || u.IsAbs() || u.Host != "" || !strings.HasPrefix(next, "/") || strings.HasPrefix(next, "//") ||
-		strings.ContainsFunc(next, func(r rune) bool { return r == '\\' || r < ' ' }) {
-		return "/"
-	}
-	return next
 }

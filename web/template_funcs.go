@@ -12,12 +12,14 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf16"
 
 	"golang.org/x/text/language"
 	"golang.org/x/text/message"
 
 	"rollcall/store"
 	"rollcall/store/customers"
+	"rollcall/store/inbox"
 )
 
 // functions are what templates may call.
@@ -242,4 +244,94 @@ func hue(email string) string {
 	h := fnv.New32a()
 	h.Write([]byte(email))
 	return fmt.Sprintf("hue-%d", h.Sum32()%hues)
+}
+
+// tab is a link between the pages.
+type tab struct{ Name, URL, Label string }
+
+var tabs = []tab{
+	{"health", "/admin", "Health"},
+	{"events", "/admin/events", "Events"},
+	{"unattached", "/admin/unattached", "Missing"},
+	{"backfills", "/admin/backfills", "Backfills"},
+	{"stores", "/admin/stores", "Stores"},
+	{"queues", monitoringPath, "Queues"},
+}
+
+// adminFunctions are what the templates of these pages may call.
+func (s *Site) adminFunctions() template.FuncMap {
+	return template.FuncMap{
+		"tabs":    func() []tab { return tabs },
+		"lasted":  lasted,
+		"waited":  func(t time.Time) string { return lasted(s.cfg.Now().Sub(t)) },
+		"visible": visible,
+		"number":  func(n int) string { return english.Sprint(n) },
+		"many":    func(n int64, what string) string { return plural(int(n), what) },
+		"reason":  func(reason string) string { return strings.ReplaceAll(reason, "_", " ") },
+		"person":  func(who string) string { return strings.TrimPrefix(strings.TrimPrefix(who, "email:"), "user:") },
+		"stands":  func(standing string) string { return standings[standing] },
+		"exact":   func(t *time.Time) string { return t.UTC().Format("2 January 2006, 15:04:05 UTC") },
+		"seconds": func(s float64) string { return lasted(time.Duration(s * float64(time.Second))) },
+		"rate":    func(n float64) string { return english.Sprintf("%d a second", int64(n)) },
+		"tries":   tries,
+		"capital": func(text string) string { return strings.ToUpper(text[:1]) + text[1:] },
+		"done":    func(b store.BackfillStream) string { return english.Sprintf("%d of %d", b.Chunks-b.Open, b.Chunks) },
+	}
+}
+
+// lasted is a time as people say it, in the two units that matter.
+func lasted(d time.Duration) string {
+	d = max(0, d)
+	switch {
+	case d < time.Second:
+		return english.Sprintf("%d ms", d.Milliseconds())
+	case d < time.Minute:
+		return english.Sprintf("%d s", int(d.Seconds()))
+	case d < time.Hour:
+		return english.Sprintf("%d min %d s", int(d.Minutes()), int(d.Seconds())%60)
+	case d < 48*time.Hour:
+		return english.Sprintf("%d h %d min", int(d.Hours()), int(d.Minutes())%60)
+	}
+	return plural(int(d.Hours()/24), "day")
+}
+
+func tries(n int) string {
+	if n == 1 {
+		return "1 try"
+	}
+	return english.Sprintf("%d tries", n)
+}
+
+// visible is text with what would hide in it, or turn around what stands beside
+// it, written as JSON writes it.
+func visible(text string) string {
+	if !strings.ContainsFunc(text, hides) {
+		return text
+	}
+	var b strings.Builder
+	for _, r := range text {
+		if hides(r) {
+			for _, unit := range utf16.Encode([]rune{r}) {
+				fmt.Fprintf(&b, `\u%04x`, unit)
+			}
+			continue
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// hides tells whether a character has no looks of its own: controls, and the
+// marks that order text from right to left.
+func hides(r rune) bool {
+	return unicode.In(r, unicode.Cf, unicode.Co, unicode.Cc, unicode.Zl, unicode.Zp) && r != '\n' && r != '\t'
+}
+
+// standings are what became of an event's word about a fact.
+var standings = map[string]string{
+	inbox.Stands:  "is the latest word",
+	inbox.Partly:  "partly overtaken by a newer word",
+	inbox.Newer:   "overtaken by a newer word",
+	inbox.Named:   "only names it",
+	inbox.NotKept: "not applied",
 }

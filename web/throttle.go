@@ -3,8 +3,6 @@ package web
 import (
 	"context"
 	"net/http"
-	"net/netip"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,8 +25,6 @@ var (
 )
 
 const (
-	tryEvery = 6 * time.Second // also what Retry-After says
-
 	triesKept  = time.Hour // at least, unless too many fail
 	maxClients = 10_000    // of a generation, some megabyte
 
@@ -124,51 +120,4 @@ func (t *throttle) allowsEverywhere(ctx context.Context, of string, l tryLimit) 
 	}
 	t.away.Store(time.Now().Add(triesAway).UnixNano())
 	return true
-}
-
-// client is where a request comes from: one address of IPv4, or all those that
-// one household or server has of IPv6. A proxy that we trust says who asked it;
-// what others write into the header is worth nothing.
-func (s *Site) client(r *http.Request) netip.Prefix {
-	at := peer(r)
-	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-	for i := len(hops) - 1; i >= 0 && s.trusts(at); i-- {
-		hop, err := readHop(strings.TrimSpace(hops[i]))
-		if err != nil {
-			break // the trusted one that let this through has to answer for it
-		}
-		at = hop
-	}
-	bits := 32
-	if at.Is6() {
-		bits = 64
-	}
-	network, _ := at.WithZone("").Prefix(bits) // fails for the zero one, which is what is meant
-	return network
-}
-
-// peer is who a request came from directly: often a proxy. It is the zero address
-// on a Unix socket: all are one there.
-func peer(r *http.Request) netip.Addr {
-	at, _ := netip.ParseAddrPort(r.RemoteAddr)
-	return at.Addr().Unmap()
-}
-
-// readHop reads an address as proxies write it, some with a port.
-func readHop(text string) (netip.Addr, error) {
-	if at, err := netip.ParseAddrPort(text); err == nil {
-		return at.Addr().Unmap(), nil
-	}
-	at, err := netip.ParseAddr(text)
-	return at.Unmap(), err
-}
-
-// trusts tells whether an address is one of our own proxies.
-func (s *Site) trusts(at netip.Addr) bool {
-	for _, network := range s.cfg.TrustedProxies {
-		if network.Contains(at.WithZone("")) {
-			return true
-		}
-	}
-	return false
 }

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"maps"
 	"mime"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,8 +18,54 @@ import (
 	"rollcall/store/pg"
 )
 
-// What requests about backfills say, read strictly: what is asked for and not
-// understood would be taken for done.
+// isAdminPage tells whether a page for operators is asked for, to look at.
+func isAdminPage(r *http.Request) bool {
+	return (r.URL.Path == "/admin" || strings.HasPrefix(r.URL.Path, "/admin/")) && (r.Method == http.MethodGet || r.Method == http.MethodHead)
+}
+
+// isPartOf tells whether a script of ours asks for the part of a page with an id.
+func isPartOf(r *http.Request, id string) bool {
+	return isPart(r) && r.Header.Get("HX-Target") == id
+}
+
+// form reads a form that was sent to a page.
+func form(w http.ResponseWriter, r *http.Request) error {
+	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	if err := r.ParseForm(); err != nil {
+		return errForm
+	}
+	return nil
+}
+
+// query is the request's, or an error: a parameter that net/http cannot read
+// would be dropped, and the list be one that nobody asked for.
+func query(r *http.Request) (url.Values, error) {
+	q, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, errQuery
+	}
+	return q, nil
+}
+
+// listScope is what cursors of a store's list belong to.
+func listScope(r *http.Request) string { return "customers of " + r.PathValue("store") }
+
+// listQuery is the request's query of a store's list, with the store's cursor.
+func (s *Site) listQuery(r *http.Request) (url.Values, error) {
+	return s.queryWith(r, "cursor", listScope(r))
+}
+
+// queryWith is the request's query with what a cursor of ours in it stands for.
+// One that is given twice is for the store to refuse.
+func (s *Site) queryWith(r *http.Request, name, scope string) (url.Values, error) {
+	q, err := query(r)
+	if err != nil || len(q[name]) != 1 {
+		return q, err
+	}
+	plain, err := s.ids().plain(scope, q.Get(name))
+	q[name] = []string{plain}
+	return q, err
+}
 
 // maxBody is the size of the largest JSON body that is read, in bytes.
 const maxBody = 64 << 10
@@ -159,4 +207,91 @@ func namesOf(v any) []string {
 
 func badBody(format string, args ...any) error {
 	return &failure{http.StatusBadRequest, "invalid_body", fmt.Sprintf(format, args...)}
+}
+
+// timelineScope is what cursors of a customer's timeline belong to.
+func timelineScope(r *http.Request) string {
+	return "timeline of " + r.PathValue("id") + " in " + r.PathValue("store")
+}
+
+// isPart tells whether a script of ours asks for a part of a page. One that
+// restores a page from history wants all of it.
+func isPart(r *http.Request) bool {
+	return r.Header.Get("HX-Request") == "true" && r.Header.Get("HX-History-Restore-Request") != "true"
+}
+
+// address is a path with a query, if there is one.
+func address(path string, q url.Values) string {
+	if len(q) == 0 {
+		return path
+	}
+	return path + "?" + q.Encode()
+}
+
+func isAPI(r *http.Request) bool {
+	return r.URL.Path == "/api" || strings.HasPrefix(r.URL.Path, "/api/")
+}
+
+// list is the form of every list.
+type list struct {
+	Data any     `json:"data"`
+	Next *string `json:"next_cursor"` // null at the end
+}
+
+func newList(data any, next string) list {
+	if next == "" {
+		return list{data, nil}
+	}
+	return list{data, &next}
+}
+
+// writeJSON writes body; one that does not marshal is a bug and panics.
+func writeJSON(w http.ResponseWriter, status int, body any) {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false) // nosniff and the content type see to that
+	if err := encoder.Encode(body); err != nil {
+		panic(err)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	w.Write(text.Bytes()) // whoever asked may be gone; there is nobody else to tell
+}
+
+// monitoringPath is where asynqmon, the page of the queue's own makers, is. It
+// has no protection of its own: see routes and guarded.
+const monitoringPath = "/monitoring"
+
+func underMonitoring(r *http.Request) bool {
+	return r.URL.Path == monitoringPath || strings.HasPrefix(r.URL.Path, monitoringPath+"/")
+}
+
+var errCursor = &pg.BadParam{Name: "cursor",
+	Reason: "is damaged; take next_cursor as it was given, or leave it out to start from the beginning"}
+
+// maxForm is the size of the largest form that is read, in bytes.
+const maxForm = 16 << 10
+
+// whereFrom is the page that a request is for, or that a form was on.
+func whereFrom(r *http.Request) string {
+	if r.Method != http.MethodPost {
+		return r.URL.RequestURI()
+	}
+	from, err := url.Parse(r.Referer())
+	if err != nil || from.Host != r.Host {
+		return "/"
+	}
+	return from.RequestURI()
+}
+
+// localPath returns next if it is a path on this site, else the start page.
+// Browsers read a backslash as a slash and skip tabs and line ends, so that
+// "/\host" and "/\t/host" lead elsewhere.
+func localPath(next string) string {
+	u, err := url.Parse(next)
+	if err != nil || u.IsAbs() || u.Host != "" || !strings.HasPrefix(next, "/") || strings.HasPrefix(next, "//") ||
+		strings.ContainsFunc(next, func(r rune) bool { return r == '\\' || r < ' ' }) {
+		return "/"
+	}
+	return next
 }
