@@ -48,14 +48,6 @@ func (p *customersPage) options(f pg.Param) []option {
 	return choicesOf(f)
 }
 
-// choicesOf are the values that a parameter allows.
-func choicesOf(p pg.Param) (options []option) {
-	for _, c := range p.Choices {
-		options = append(options, option{Value: c.Value, Label: c.Label})
-	}
-	return options
-}
-
 // sold are the store's products of a kind, or (kind "") of all kinds.
 func (p *customersPage) sold(kind string) []option {
 	options := []option{{Label: "Any"}}

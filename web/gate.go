@@ -185,3 +185,13 @@ func retryAfter(f *failure) string {
 }
 
 const tryEvery = 6 * time.Second // also what Retry-After says
+
+// inside is how many are in a gate or wait at it.
+func (g *gate) inside() (n int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, l := range g.lanes {
+		n += int(l.n)
+	}
+	return n
+}

@@ -61,16 +61,6 @@ func (x *site) asking(t testing.TB, g *gate, n int, path string, who as) (end fu
 	return func() { cancel(); all.Wait() }
 }
 
-// inside is how many are in a gate or wait at it.
-func (g *gate) inside() (n int) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for _, l := range g.lanes {
-		n += int(l.n)
-	}
-	return n
-}
-
 // await waits for what comes soon, or never.
 func (x *site) await(t testing.TB, there func() bool) {
 	t.Helper()

@@ -42,3 +42,11 @@ func (m menu) choose(value string) menu {
 	}
 	return m
 }
+
+// choicesOf are the values that a parameter allows.
+func choicesOf(p pg.Param) (options []option) {
+	for _, c := range p.Choices {
+		options = append(options, option{Value: c.Value, Label: c.Label})
+	}
+	return options
+}
