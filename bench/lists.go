@@ -13,6 +13,7 @@ import (
 
 	"rollcall/jobs"
 	"rollcall/web"
+	"rollcall/web/core"
 )
 
 // What the lists are to keep, in milliseconds, and how many times as long as the
@@ -88,7 +89,7 @@ func (s *system) lists(ctx context.Context, r *Report, customers int) error {
 // asker asks a site of ours over one kept connection, one question after the other.
 type asker struct {
 	base   string
-	site   *web.Site
+	site   *web.Server
 	server *http.Server
 	client *http.Client
 }
@@ -99,7 +100,7 @@ func (s *system) openSite() (*asker, error) {
 	if err != nil {
 		return nil, err
 	}
-	site, err := web.New(web.Config{Store: s.store, Redis: redis, Jobs: s.jobs, AdminToken: adminToken, Log: logged()})
+	site, err := web.New(core.Config{Store: s.store, Redis: redis, Jobs: s.jobs, AdminToken: adminToken, Log: logged()})
 	if err != nil {
 		return nil, err
 	}

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"rollcall/internal/testing/browser"
-	"rollcall/web"
+	"rollcall/web/access"
 )
 
 // tell sends an event of the platform, signed.
@@ -27,7 +27,7 @@ func (s *system) tell(id, typ, data string) {
 func (s *system) signedIn(path string) *browser.Page {
 	s.t.Helper()
 	p := browser.Open(s.t, s.http.URL, browser.Desktop)
-	p.Go(strings.TrimPrefix(web.SignInLink(s.http.URL, adminToken, time.Now()), s.http.URL))
+	p.Go(strings.TrimPrefix(access.SignInLink(s.http.URL, adminToken, time.Now()), s.http.URL))
 	p.Has("h1", "Health")
 	p.Go(path)
 	return p

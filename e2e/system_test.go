@@ -24,6 +24,7 @@ import (
 	"rollcall/migrations"
 	"rollcall/store"
 	"rollcall/web"
+	"rollcall/web/core"
 	"rollcall/webhooks"
 	"rollcall/worker"
 )
@@ -97,7 +98,7 @@ func newSystemOn(t *testing.T, servers *embedded.Servers, by eyes) *system {
 	}
 	client := jobs.NewClient(redis)
 	receiver := webhooks.New(webhooks.Config{Store: s, Jobs: client, Secrets: secrets, Logger: by.log, Traces: by.traces})
-	site, err := web.New(web.Config{Store: s, Redis: redis, Jobs: client, AdminToken: adminToken, Log: by.log, Traces: by.traces})
+	site, err := web.New(core.Config{Store: s, Redis: redis, Jobs: client, AdminToken: adminToken, Log: by.log, Traces: by.traces})
 	if err != nil {
 		t.Fatal(err)
 	}

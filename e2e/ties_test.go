@@ -20,6 +20,7 @@ import (
 	"rollcall/facts"
 	"rollcall/jobs"
 	"rollcall/web"
+	"rollcall/web/core"
 	"rollcall/webhooks"
 )
 
@@ -168,7 +169,7 @@ func newDoors(t *testing.T, s *system) doors {
 	if err != nil {
 		t.Fatal(err)
 	}
-	site, err := web.New(web.Config{Store: s.store, Redis: redis, Jobs: s.jobs, Clerk: web.Clerk{Key: &key.PublicKey}, Log: blind.log})
+	site, err := web.New(core.Config{Store: s.store, Redis: redis, Jobs: s.jobs, Clerk: core.Clerk{Key: &key.PublicKey}, Log: blind.log})
 	if err != nil {
 		t.Fatal(err)
 	}

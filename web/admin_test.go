@@ -12,6 +12,8 @@ import (
 	"rollcall/internal/testing/testdb"
 	"rollcall/store"
 	"rollcall/store/status"
+	"rollcall/web/core"
+	"rollcall/web/operators"
 )
 
 // page asks for a page of the operators', which must be there.
@@ -62,7 +64,7 @@ func TestAdminNavigation(t *testing.T) {
 		if strings.Count(text, `aria-current="page"`) != 1 {
 			t.Errorf("%s: more than one is current", path)
 		}
-		for _, tab := range tabs {
+		for _, tab := range core.Tabs {
 			wants(t, text, `<a href="`+tab.URL+`"`)
 		}
 		if inline := regexp.MustCompile(`<script>|<style|\sstyle=|\son[a-z]+=`).FindString(text); inline != "" {
@@ -89,7 +91,7 @@ func TestHostileWords(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = x.cfg.Store.InsertEvents(t.Context(), []store.NewEvent{
+	_, err = x.Cfg.Store.InsertEvents(t.Context(), []store.NewEvent{
 		{Source: "platform", EventID: "a" + evil + rtl, Type: evil + rtl, Account: evil, APIVersion: evil, OccurredAt: now, Payload: payload, Headers: headers},
 		{Source: "platform", EventID: "b", Type: "enrollment.upserted", OccurredAt: now, Payload: payload},
 	})
@@ -128,14 +130,14 @@ func TestPayloadShown(t *testing.T) {
 		"no UTF-8":   {"{\"a\":\"\xff\u200f\"}", "{\n  \"a\": \"\ufffd\\u200f\"\n}", false},
 		"no JSON":    {`{"a":`, `{"a":`, true},
 	} {
-		text, raw := laidOut([]byte(c.payload))
-		if !strings.HasPrefix(text, c.want) || raw != c.raw || len(text) > maxLaidOut {
+		text, raw := operators.LaidOut([]byte(c.payload))
+		if !strings.HasPrefix(text, c.want) || raw != c.raw || len(text) > operators.MaxLaidOut {
 			t.Errorf("%s: %v %d bytes: %.100s", name, raw, len(text), text)
 		}
 	}
 	x := open(t, nil)
 	large := `{"data":{"object":{"id":"cus_1","name":"` + strings.Repeat("<", 1<<20-100) + `"}}}`
-	if _, err := x.cfg.Store.InsertEvents(t.Context(), []store.NewEvent{{Source: "stripe", EventID: "e", Type: "customer.created", OccurredAt: now, Payload: []byte(large)}}); err != nil {
+	if _, err := x.Cfg.Store.InsertEvents(t.Context(), []store.NewEvent{{Source: "stripe", EventID: "e", Type: "customer.created", OccurredAt: now, Payload: []byte(large)}}); err != nil {
 		t.Fatal(err)
 	}
 	if text := x.page(t, "/admin/events/1"); strings.Count(text, "&lt;") < 1<<20-100 {
@@ -145,12 +147,12 @@ func TestPayloadShown(t *testing.T) {
 
 func TestVisible(t *testing.T) {
 	for text, want := range map[string]string{"": "", "plain é 日本 \t\n": "plain é 日本 \t\n", "a\u202eb": `a\u202eb`, "\x00\u2028\ufeff\u00ad": `\u0000\u2028\ufeff\u00ad`, "\U000e0041": `\udb40\udc41`} {
-		if got := visible(text); got != want {
+		if got := core.Visible(text); got != want {
 			t.Errorf("%q: %q", text, got)
 		}
 	}
 	for d, want := range map[time.Duration]string{-time.Second: "0 ms", 20 * time.Millisecond: "20 ms", 59 * time.Second: "59 s", 61 * time.Second: "1 min 1 s", 25 * time.Hour: "25 h 0 min", 49 * time.Hour: "2 days"} {
-		if got := lasted(d); got != want {
+		if got := core.Lasted(d); got != want {
 			t.Errorf("%v: %s", d, got)
 		}
 	}
@@ -163,12 +165,12 @@ func TestHealthPage(t *testing.T) {
 	x.exec(t, `INSERT INTO stores (id, version) VALUES ('store_a', 'v')`)
 	x.fillEvents(t)
 	x.begin(t, `{"kind": "clerk"}`)
-	look := func() string { x.pulse.until = time.Time{}; return x.page(t, "/admin") }
+	look := func() string { x.operators.Pulse.Until = time.Time{}; return x.page(t, "/admin") }
 	wants(t, look(), "Postgres</b> answers", "Redis</b> answers", "Workers</b> none", "No worker is running", "1 event failed.",
 		`href="/admin/events?status=failed"`, "charge.refunded", `<a id="s-clerk" href="/admin/events?source=clerk">`, "Nothing is missing", `href="/admin/backfills/1"`)
 	part := x.page(t, "/admin", asScript)
 	wants(t, part, `<div id="vitals"`, "!<html")
-	var v vitals
+	var v operators.Vitals
 	unmarshal(t, x.get(t, "/api/admin/health", asAdmin), &v)
 	if v.Postgres != "ok" || v.Redis != "ok" || v.Inbox.Counts["processed"] != 2 || v.Inbox.OldestPending.EventID != "evt_1" || v.Workers == nil || len(v.Inbox.Sources) != 3 {
 		t.Errorf("%+v", v)
@@ -185,7 +187,7 @@ func TestHealthPage(t *testing.T) {
 		('bad_signatures/clerk', 'ok', now(), '', '', now())`)
 	wants(t, look(), "nothing from clerk for 9 hours.", "12 January 2026, 07:00 UTC", "<pre>rollcall backfill start clerk</pre>", `href="/admin/events?source=clerk"`,
 		"1 event &lt;of&gt; type.", `href="/admin/events?source=stripe&amp;status=failed&amp;type=charge.refunded"`, "!1 event failed.", "!bad_signatures")
-	x.pulse.until = time.Time{}
+	x.operators.Pulse.Until = time.Time{}
 	unmarshal(t, x.get(t, "/api/admin/health", asAdmin), &v)
 	if len(v.Inbox.Watches) != 2 || v.Inbox.Watches[0].Name != "events_failing/stripe/charge.refunded" {
 		t.Errorf("%+v", v.Inbox.Watches)
@@ -201,7 +203,7 @@ func TestHealthPage(t *testing.T) {
 
 func TestMonitoringReadOnly(t *testing.T) {
 	redis := testdb.Redis(t)
-	x := openOn(t, testdb.Postgres(t), redis, func(c *Config) { c.MonitoringReadOnly = true })
+	x := openOn(t, testdb.Postgres(t), redis, func(c *core.Config) { c.MonitoringReadOnly = true })
 	if got := x.send(t, "POST", "/monitoring/api/queues/stripe:pause", "", asAdmin); got.StatusCode != 405 {
 		t.Errorf("%d %s", got.StatusCode, got.text)
 	}

@@ -10,13 +10,15 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"rollcall/store"
+	"rollcall/web/core"
+	"rollcall/web/operators"
 )
 
 // A run is begun by the form, with all its options; what is wrong is told where
 // it was written, and begins nothing.
 func TestBackfillForm(t *testing.T) {
 	jobs := &asked{}
-	x := open(t, func(c *Config) { c.Jobs = jobs })
+	x := open(t, func(c *core.Config) { c.Jobs = jobs })
 	x.exec(t, `INSERT INTO stores (id, stripe_account_id, version) VALUES ('a', 'acct_1', 'v')`)
 	wants(t, x.page(t, "/admin/backfills"), "No run yet", `<option value="clerk" data-takes="" selected>`, `<option value="convex" data-takes="file">`, `name="only" value="refunds"`, "!aria-invalid")
 	for body, want := range map[string]string{
@@ -85,11 +87,11 @@ func TestRunProgress(t *testing.T) {
 	x := open(t, nil)
 	expected, began := int64(1000), now.Add(-10*time.Second)
 	b := store.Backfill{ID: 3, Status: "running", Expected: &expected, Seen: 400, StartedAt: &began}
-	r := x.run(b, sample{})
+	r := x.operators.Run(b, operators.Sample{})
 	if r.Percent != 40 || r.Rate != 40 || r.Left != 15*time.Second || !r.Live {
 		t.Errorf("%+v", r)
 	}
-	live := x.liveURL(r, sample{})
+	live := x.operators.LiveURL(r, operators.Sample{})
 	if live != fmt.Sprintf("/admin/backfills/3?at=%d&seen=400", now.UnixMilli()) {
 		t.Errorf("%s", live)
 	}
@@ -97,19 +99,19 @@ func TestRunProgress(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	since := readSample(3, u.Query())
+	since := operators.ReadSample(3, u.Query())
 	b.Seen = 600
-	if r := x.run(b, sample{3, since.seen, since.at.Add(-4 * time.Second)}); r.Rate != 50 || r.Left != 8*time.Second {
+	if r := x.operators.Run(b, operators.Sample{Run: 3, Seen: since.Seen, At: since.At.Add(-4 * time.Second)}); r.Rate != 50 || r.Left != 8*time.Second {
 		t.Errorf("%+v", r)
 	}
-	if again := x.liveURL(r, sample{3, 400, now.Add(-4 * time.Second)}); !strings.Contains(again, "seen=400") {
+	if again := x.operators.LiveURL(r, operators.Sample{Run: 3, Seen: 400, At: now.Add(-4 * time.Second)}); !strings.Contains(again, "seen=400") {
 		t.Errorf("a fresh sample is given up: %s", again)
 	}
-	if again := x.liveURL(r, sample{3, 100, now.Add(-6 * time.Second)}); !strings.Contains(again, "seen=400") {
+	if again := x.operators.LiveURL(r, operators.Sample{Run: 3, Seen: 100, At: now.Add(-6 * time.Second)}); !strings.Contains(again, "seen=400") {
 		t.Errorf("an old sample is kept: %s", again)
 	}
 	for _, odd := range []store.Backfill{{ID: 3, Status: "queued"}, {ID: 3, Status: "paused", Expected: &expected, Seen: 2000, StartedAt: &began}, {ID: 3, Status: "running", StartedAt: &now}} {
-		if r := x.run(odd, sample{}); r.Rate != 0 || r.Left != 0 || r.Percent > 100 {
+		if r := x.operators.Run(odd, operators.Sample{}); r.Rate != 0 || r.Left != 0 || r.Percent > 100 {
 			t.Errorf("%+v", r)
 		}
 	}
@@ -134,7 +136,7 @@ func TestBackfillPages(t *testing.T) {
 			t.Errorf("%s: %d", bad, got.StatusCode)
 		}
 	}
-	if diff := cmp.Diff("platform, acct_1", newBackfill{Accounts: []string{"", "acct_1"}}.AccountsText()); diff != "" {
+	if diff := cmp.Diff("platform, acct_1", core.NewBackfill{Accounts: []string{"", "acct_1"}}.AccountsText()); diff != "" {
 		t.Error(diff)
 	}
 }

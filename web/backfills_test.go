@@ -15,6 +15,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"rollcall/store"
+	"rollcall/web/access"
+	"rollcall/web/core"
 )
 
 const backfills = "/api/admin/backfills"
@@ -51,7 +53,7 @@ func (a answer) form() string {
 
 func TestStartBackfill(t *testing.T) {
 	jobs := &asked{}
-	x := open(t, func(c *Config) { c.Jobs = jobs })
+	x := open(t, func(c *core.Config) { c.Jobs = jobs })
 	got := x.begin(t, `{"kind": "courses", "store": "store_a", "chunk_size": 50}`)
 	want := `{"id":1,"kind":"courses","scope":"store_a","options":{"store":"store_a","as_of"},"dry_run":false,"status":"queued","reason":null,` +
 		`"expected":null,"seen":0,"created":0,"updated":0,"unchanged":0,"errors":0,"customers":0,"chunk_size":50,"started_by":"api",` +
@@ -93,7 +95,7 @@ func TestStartOptions(t *testing.T) {
 
 // TestStartWithoutQueue: a run that could not be enqueued is begun all the same.
 func TestStartWithoutQueue(t *testing.T) {
-	x := open(t, func(c *Config) { c.Jobs = &asked{err: errors.New("Redis is away")} })
+	x := open(t, func(c *core.Config) { c.Jobs = &asked{err: errors.New("Redis is away")} })
 	if got := x.begin(t, `{"kind": "clerk"}`); got.StatusCode != 202 || strings.Contains(got.text, "Redis") {
 		t.Errorf("%d %s", got.StatusCode, got.text)
 	}
@@ -108,7 +110,7 @@ func TestStartWithoutQueue(t *testing.T) {
 // TestStartRefused: what cannot be meant is told, and begins nothing.
 func TestStartRefused(t *testing.T) {
 	jobs := &asked{}
-	x := open(t, func(c *Config) { c.Jobs = jobs })
+	x := open(t, func(c *core.Config) { c.Jobs = jobs })
 	for body, want := range map[string]string{
 		``:                             "400 invalid_body: not one JSON object",
 		`null`:                         "400 invalid_body: not one JSON object",
@@ -119,20 +121,20 @@ func TestStartRefused(t *testing.T) {
 		`{"Kind": "clerk"}`:            `400 invalid_body: \"Kind\" is not known`,
 		`{"kind": 7}`:                  "400 invalid_body: kind cannot be a number",
 		`{"kind": "stripe", "only": "customers"}`: "400 invalid_body: only cannot be a string",
-		`{}`:                                                "400 invalid_parameter: kind",
-		`{"kind": "boats"}`:                                 `400 invalid_parameter: kind: \"boats\" is not one of clerk`,
-		`{"kind": "clerk", "chunk_size": 501}`:              "400 invalid_parameter: chunk_size: 501",
-		`{"kind": "clerk", "chunk_size": -1}`:               "400 invalid_parameter: chunk_size",
-		`{"kind": "clerk", "store": "a"}`:                   "400 invalid_parameter: store",
-		`{"kind": "courses", "store": "a\u0000b"}`:          "400 invalid_parameter: store",
-		`{"kind": "stripe", "since": "yesterday"}`:          "400 invalid_parameter: since",
-		`{"kind": "stripe", "as_of": "12"}`:                 "400 invalid_parameter: as_of",
-		`{"kind": "stripe", "as_of": "2999-01-01"}`:         "400 invalid_parameter: as_of: 2999-01-01T00:00:00Z is in the future",
-		`{"kind": "stripe", "accounts": ["cus_1"]}`:         "400 invalid_parameter: accounts",
-		`{"kind": "stripe", "accounts": ["all", "acct_1"]}`: "400 invalid_parameter: accounts",
-		`{"kind": "convex"}`:                                "400 invalid_parameter: file",
-		`{"kind": "convex", "file": "/etc/a.zip"}`:          "400 invalid_parameter: file: must be in the folder",
-		`{"kind": "` + strings.Repeat("x", maxBody) + `"}`:  "413 too_large",
+		`{}`:                                                    "400 invalid_parameter: kind",
+		`{"kind": "boats"}`:                                     `400 invalid_parameter: kind: \"boats\" is not one of clerk`,
+		`{"kind": "clerk", "chunk_size": 501}`:                  "400 invalid_parameter: chunk_size: 501",
+		`{"kind": "clerk", "chunk_size": -1}`:                   "400 invalid_parameter: chunk_size",
+		`{"kind": "clerk", "store": "a"}`:                       "400 invalid_parameter: store",
+		`{"kind": "courses", "store": "a\u0000b"}`:              "400 invalid_parameter: store",
+		`{"kind": "stripe", "since": "yesterday"}`:              "400 invalid_parameter: since",
+		`{"kind": "stripe", "as_of": "12"}`:                     "400 invalid_parameter: as_of",
+		`{"kind": "stripe", "as_of": "2999-01-01"}`:             "400 invalid_parameter: as_of: 2999-01-01T00:00:00Z is in the future",
+		`{"kind": "stripe", "accounts": ["cus_1"]}`:             "400 invalid_parameter: accounts",
+		`{"kind": "stripe", "accounts": ["all", "acct_1"]}`:     "400 invalid_parameter: accounts",
+		`{"kind": "convex"}`:                                    "400 invalid_parameter: file",
+		`{"kind": "convex", "file": "/etc/a.zip"}`:              "400 invalid_parameter: file: must be in the folder",
+		`{"kind": "` + strings.Repeat("x", core.MaxBody) + `"}`: "413 too_large",
 	} {
 		got := x.begin(t, body)
 		code := fmt.Sprint(got.StatusCode, " ", got.code(t))
@@ -159,7 +161,7 @@ func TestImportFolder(t *testing.T) {
 			"..": "", ".": "", "/exports": "", "/exports/../etc/passwd": "", "../etc/passwd": "", "/etc/passwd": "", "in/../../x": "", "/exportsx/a": ""},
 		"": {"a.zip": "", "/exports/a.zip": "", "/etc/passwd": ""},
 	} {
-		x := open(t, func(c *Config) { c.ImportDir = dir })
+		x := open(t, func(c *core.Config) { c.ImportDir = dir })
 		for file, want := range files {
 			body, _ := json.Marshal(map[string]string{"kind": "convex", "file": file})
 			got := x.begin(t, string(body))
@@ -295,7 +297,7 @@ func TestListBackfills(t *testing.T) {
 // operator's cookie does nothing.
 func TestBackfillsFromElsewhere(t *testing.T) {
 	x := open(t, nil)
-	session := withCookie(x.admin.sign(forSession, now.Add(time.Hour)))
+	session := withCookie(x.access.Admin.Sign(access.ForSession, now.Add(time.Hour)))
 	x.begin(t, `{"kind": "clerk"}`)
 	for _, path := range []string{"", "/1/pause", "/1/resume", "/1/cancel"} {
 		for _, from := range []as{withHeader("Sec-Fetch-Site", "cross-site"), withHeader("Origin", "https://evil.example")} {

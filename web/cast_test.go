@@ -8,6 +8,8 @@ import (
 
 	"rollcall/internal/testing/browser"
 	"rollcall/store"
+	"rollcall/web/access"
+	"rollcall/web/core"
 )
 
 // told is an event as a source tells it, some time ago.
@@ -96,7 +98,7 @@ const listPath = "/store/studio/customers"
 // visit opens a site with the studio in a browser, signed in as an operator.
 func visit(t *testing.T, look browser.Look, events ...told) (*site, *browser.Page) {
 	t.Helper()
-	x := open(t, func(c *Config) { c.Now = time.Now })
+	x := open(t, func(c *core.Config) { c.Now = time.Now })
 	if len(events) == 0 {
 		events = studio()
 	}
@@ -111,6 +113,6 @@ func (x *site) browse(t *testing.T, look browser.Look) *browser.Page {
 	// What is chosen before the answer has come takes its place; htmx says so.
 	p.Allow("htmx:sendAbort")
 	p.Allow("htmx:afterRequest")
-	p.Cookie(sessionCookie, x.admin.sign(forSession, time.Now().Add(time.Hour)))
+	p.Cookie(access.SessionCookie, x.access.Admin.Sign(access.ForSession, time.Now().Add(time.Hour)))
 	return p
 }

@@ -7,11 +7,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"rollcall/web/access"
+	"rollcall/web/core"
 )
 
 // withSession sends a token in a cookie of Clerk's with a suffix.
 func withSession(suffix, token string) as {
-	return func(r *http.Request) { r.AddCookie(&http.Cookie{Name: clerkCookie + suffix, Value: token}) }
+	return func(r *http.Request) { r.AddCookie(&http.Cookie{Name: access.ClerkCookie + suffix, Value: token}) }
 }
 
 // together is all of them in one request.
@@ -74,8 +77,8 @@ func TestClerkCookies(t *testing.T) {
 				return sign(t, otherKey, claims{"kid": fmt.Sprint("ins_o", i)}, sessionOf("u").with(claims{"iss": fmt.Sprintf("https://clerk.o%d.example", i)}))
 			}), withSession("_z", c.good)), 200},
 			{"many of rubbish", both(many(200, func(i int) string { return fmt.Sprint("a.b.", i) }), withSession("_z", c.good)), 200},
-			{"as many forged as are tried, less one", both(many(mostTried-1, forged), withSession("_z", c.good)), 200},
-			{"more forged than are tried", both(many(mostTried, forged), withSession("_z", c.good)), 401},
+			{"as many forged as are tried, less one", both(many(access.MostTried-1, forged), withSession("_z", c.good)), 200},
+			{"more forged than are tried", both(many(access.MostTried, forged), withSession("_z", c.good)), 401},
 			{"all of other instances", both(withClerk(c.foreign), withSession("_abc123", c.foreign)), 401},
 			{"other names", together(withSession("s", c.good), withSession("-x", c.good), withHeader("__session", c.good)), 401},
 		} {
@@ -109,7 +112,7 @@ func TestClerkCookiesDoubt(t *testing.T) {
 		t.Fatalf("%d %s", got.StatusCode, got.text)
 	}
 	k.set("") // Clerk is away
-	clock.Store(int64(keysEvery))
+	clock.Store(int64(access.KeysEvery))
 	for _, who := range []as{both(withClerk(c.foreign), withSession("_a", c.good)), both(withSession("_a", c.good), withClerk(c.foreign))} {
 		if got := x.get(t, "/api/stores/s/stats", who); got.StatusCode != 200 {
 			t.Errorf("another instance's cookie hides a good one: %d %s", got.StatusCode, got.text)
@@ -128,8 +131,8 @@ func TestClerkCookiesAskForNoKey(t *testing.T) {
 	c := newJar(t)
 	k := newKeyServer(t, jwkOf(clerkKey, keyID))
 	var later time.Duration
-	x := open(t, func(cfg *Config) {
-		cfg.Clerk = Clerk{SecretKey: "sk_test_x", APIBase: k.URL + "/v1"} // any of Clerk's issuers
+	x := open(t, func(cfg *core.Config) {
+		cfg.Clerk = core.Clerk{SecretKey: "sk_test_x", APIBase: k.URL + "/v1"} // any of Clerk's issuers
 		cfg.Now = func() time.Time { return now.Add(later) }
 	})
 	x.exec(t, `INSERT INTO stores (id, owner_user_id, version) VALUES ('s', 'user_owner', 'v')`)
@@ -140,7 +143,7 @@ func TestClerkCookiesAskForNoKey(t *testing.T) {
 		}
 	}
 	ask(withClerk(c.good), 200, 1)
-	later = keysEvery
+	later = access.KeysEvery
 	ask(both(withClerk(c.foreign), withSession("_abc123", c.good)), 200, 1)
 	ask(withClerk(c.foreign), 401, 2)
 }
@@ -217,7 +220,7 @@ func TestOrigin(t *testing.T) {
 		"":                                 "",
 		`"https://app.example.com"`:        "",
 	} {
-		if got, ok := Origin(text); got != want || ok != (want != "") {
+		if got, ok := core.Origin(text); got != want || ok != (want != "") {
 			t.Errorf("%q: %q %t, want %q", text, got, ok, want)
 		}
 	}
@@ -230,7 +233,7 @@ func TestOrigin(t *testing.T) {
 		"https://clerk.example.com.evil.example": "https://clerk.example.com.evil.example",
 		"":                                       "",
 	} {
-		if got := sameForm(text); got != want {
+		if got := core.SameForm(text); got != want {
 			t.Errorf("%q: %q, want %q", text, got, want)
 		}
 	}
@@ -238,7 +241,7 @@ func TestOrigin(t *testing.T) {
 
 // A header full of cookies takes no longer than the few that are checked.
 func BenchmarkHostileCookies(b *testing.B) {
-	s := newSessions(Clerk{Key: &clerkKey.PublicKey, Issuer: issuer}, func() time.Time { return now }, nil)
+	s := access.NewSessions(core.Clerk{Key: &clerkKey.PublicKey, Issuer: issuer}, func() time.Time { return now }, nil)
 	full := func(token func(int) string) *http.Request {
 		r := &http.Request{Header: http.Header{}}
 		for i := 0; len(r.Header.Get("Cookie")) < 60<<10; i++ {
@@ -254,7 +257,7 @@ func BenchmarkHostileCookies(b *testing.B) {
 	} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
-				if id, _ := s.firstUser(b.Context(), clerkTokens(r)); id != "" {
+				if id, _ := s.FirstUser(b.Context(), access.ClerkTokens(r)); id != "" {
 					b.Fatal(id)
 				}
 			}
@@ -265,7 +268,7 @@ func BenchmarkHostileCookies(b *testing.B) {
 // Each value is tried once, in the order in which the browser sends them.
 func TestClerkTokens(t *testing.T) {
 	r := &http.Request{Header: http.Header{"Cookie": {"a=1; __session=x; __session_1=y; __session=x; __session=z; __session_=w; __client_uat_1=5; rollcall_session=v", "__session_2=u"}}}
-	if got, want := clerkTokens(r), []string{"x", "y", "z", "w", "u"}; !slices.Equal(got, want) {
+	if got, want := access.ClerkTokens(r), []string{"x", "y", "z", "w", "u"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
 }

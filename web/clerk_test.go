@@ -23,6 +23,8 @@ import (
 	"time"
 
 	"rollcall/store/customers"
+	"rollcall/web/access"
+	"rollcall/web/core"
 )
 
 // Tokens are made here by hand: a library that signs and checks agrees with its
@@ -105,7 +107,7 @@ func base64JSON(v any) string {
 }
 
 func withClerk(token string) as {
-	return func(r *http.Request) { r.AddCookie(&http.Cookie{Name: clerkCookie, Value: token}) }
+	return func(r *http.Request) { r.AddCookie(&http.Cookie{Name: access.ClerkCookie, Value: token}) }
 }
 
 // Without settings nobody's sessions are taken; without issuer and parties those
@@ -114,43 +116,43 @@ func TestClerkSettings(t *testing.T) {
 	owner := func(more claims) as { return withBearer(sign(t, clerkKey, nil, sessionOf("user_owner").with(more))) }
 	for _, c := range []struct {
 		name string
-		set  Clerk
+		set  core.Clerk
 		who  as
 		want int
 	}{
-		{"no Clerk", Clerk{Issuer: issuer}, owner(nil), 401},
-		{"key alone", Clerk{Key: &clerkKey.PublicKey}, owner(nil), 200},
-		{"key alone, other party", Clerk{Key: &clerkKey.PublicKey}, owner(claims{"azp": "https://elsewhere.example"}), 200},
-		{"key alone, no party", Clerk{Key: &clerkKey.PublicKey}, owner(claims{"azp": nil}), 200},
-		{"key alone, development", Clerk{Key: &clerkKey.PublicKey}, owner(claims{"iss": "https://happy-cat-1.clerk.accounts.dev"}), 200},
-		{"key alone, no such issuer", Clerk{Key: &clerkKey.PublicKey}, owner(claims{"iss": "https://evil.example"}), 401},
-		{"issuer of a proxy", Clerk{Key: &clerkKey.PublicKey, Issuer: "https://market.example/__clerk"}, owner(claims{"iss": "https://market.example/__clerk"}), 200},
-		{"issuer of a proxy, with a slash", Clerk{Key: &clerkKey.PublicKey, Issuer: "https://market.example/__clerk/"}, owner(claims{"iss": "https://market.example/__clerk"}), 200},
-		{"issuer of a proxy, other path", Clerk{Key: &clerkKey.PublicKey, Issuer: "https://market.example/__clerk"}, owner(claims{"iss": "https://market.example/__CLERK"}), 401},
-		{"issuer with a slash", Clerk{Key: &clerkKey.PublicKey, Issuer: issuer + "/"}, owner(nil), 200},
-		{"issuer with a slash in the token", Clerk{Key: &clerkKey.PublicKey, Issuer: issuer}, owner(claims{"iss": issuer + "/"}), 200},
-		{"issuer in upper case", Clerk{Key: &clerkKey.PublicKey, Issuer: strings.ToUpper(issuer)}, owner(nil), 200},
-		{"issuer with its port", Clerk{Key: &clerkKey.PublicKey, Issuer: issuer + ":443"}, owner(nil), 200},
-		{"issuer by http", Clerk{Key: &clerkKey.PublicKey, Issuer: "http://clerk.market.example"}, owner(nil), 401},
-		{"issuer, longer", Clerk{Key: &clerkKey.PublicKey, Issuer: issuer}, owner(claims{"iss": issuer + ".evil.example"}), 401},
-		{"no issuer in the token", Clerk{Key: &clerkKey.PublicKey, Issuer: issuer}, owner(claims{"iss": nil}), 401},
-		{"issuer that is no URL", Clerk{Key: &clerkKey.PublicKey, Issuer: "clerk.market.example"}, owner(nil), 401},
-		{"party with a slash", Clerk{Key: &clerkKey.PublicKey, Parties: []string{party + "/"}}, owner(nil), 200},
-		{"party in upper case", Clerk{Key: &clerkKey.PublicKey, Parties: []string{strings.ToUpper(party)}}, owner(nil), 200},
-		{"party with its port", Clerk{Key: &clerkKey.PublicKey, Parties: []string{party + ":443"}}, owner(nil), 200},
-		{"party with a path", Clerk{Key: &clerkKey.PublicKey, Parties: []string{party + "/sign-in"}}, owner(nil), 200},
-		{"party with another port", Clerk{Key: &clerkKey.PublicKey, Parties: []string{party + ":8443"}}, owner(nil), 401},
-		{"party by http", Clerk{Key: &clerkKey.PublicKey, Parties: []string{"http://market.example"}}, owner(nil), 401},
-		{"azp in upper case", Clerk{Key: &clerkKey.PublicKey, Parties: []string{party}}, owner(claims{"azp": strings.ToUpper(party) + ":443/"}), 200},
-		{"party without a scheme", Clerk{Key: &clerkKey.PublicKey, Parties: []string{"market.example"}}, owner(nil), 401},
-		{"party and azp without a scheme", Clerk{Key: &clerkKey.PublicKey, Parties: []string{"market.example"}}, owner(claims{"azp": "market.example"}), 401},
-		{"a party without a scheme beside a good one", Clerk{Key: &clerkKey.PublicKey, Parties: []string{"market.example", party}}, owner(nil), 200},
-		{"other key", Clerk{Key: &otherKey.PublicKey}, owner(nil), 401},
-		{"audience", Clerk{Key: &clerkKey.PublicKey}, owner(claims{"aud": "convex"}), 200},
-		{"without typ", Clerk{Key: &clerkKey.PublicKey}, withBearer(sign(t, clerkKey, claims{"typ": nil}, sessionOf("user_owner"))), 200},
+		{"no Clerk", core.Clerk{Issuer: issuer}, owner(nil), 401},
+		{"key alone", core.Clerk{Key: &clerkKey.PublicKey}, owner(nil), 200},
+		{"key alone, other party", core.Clerk{Key: &clerkKey.PublicKey}, owner(claims{"azp": "https://elsewhere.example"}), 200},
+		{"key alone, no party", core.Clerk{Key: &clerkKey.PublicKey}, owner(claims{"azp": nil}), 200},
+		{"key alone, development", core.Clerk{Key: &clerkKey.PublicKey}, owner(claims{"iss": "https://happy-cat-1.clerk.accounts.dev"}), 200},
+		{"key alone, no such issuer", core.Clerk{Key: &clerkKey.PublicKey}, owner(claims{"iss": "https://evil.example"}), 401},
+		{"issuer of a proxy", core.Clerk{Key: &clerkKey.PublicKey, Issuer: "https://market.example/__clerk"}, owner(claims{"iss": "https://market.example/__clerk"}), 200},
+		{"issuer of a proxy, with a slash", core.Clerk{Key: &clerkKey.PublicKey, Issuer: "https://market.example/__clerk/"}, owner(claims{"iss": "https://market.example/__clerk"}), 200},
+		{"issuer of a proxy, other path", core.Clerk{Key: &clerkKey.PublicKey, Issuer: "https://market.example/__clerk"}, owner(claims{"iss": "https://market.example/__CLERK"}), 401},
+		{"issuer with a slash", core.Clerk{Key: &clerkKey.PublicKey, Issuer: issuer + "/"}, owner(nil), 200},
+		{"issuer with a slash in the token", core.Clerk{Key: &clerkKey.PublicKey, Issuer: issuer}, owner(claims{"iss": issuer + "/"}), 200},
+		{"issuer in upper case", core.Clerk{Key: &clerkKey.PublicKey, Issuer: strings.ToUpper(issuer)}, owner(nil), 200},
+		{"issuer with its port", core.Clerk{Key: &clerkKey.PublicKey, Issuer: issuer + ":443"}, owner(nil), 200},
+		{"issuer by http", core.Clerk{Key: &clerkKey.PublicKey, Issuer: "http://clerk.market.example"}, owner(nil), 401},
+		{"issuer, longer", core.Clerk{Key: &clerkKey.PublicKey, Issuer: issuer}, owner(claims{"iss": issuer + ".evil.example"}), 401},
+		{"no issuer in the token", core.Clerk{Key: &clerkKey.PublicKey, Issuer: issuer}, owner(claims{"iss": nil}), 401},
+		{"issuer that is no URL", core.Clerk{Key: &clerkKey.PublicKey, Issuer: "clerk.market.example"}, owner(nil), 401},
+		{"party with a slash", core.Clerk{Key: &clerkKey.PublicKey, Parties: []string{party + "/"}}, owner(nil), 200},
+		{"party in upper case", core.Clerk{Key: &clerkKey.PublicKey, Parties: []string{strings.ToUpper(party)}}, owner(nil), 200},
+		{"party with its port", core.Clerk{Key: &clerkKey.PublicKey, Parties: []string{party + ":443"}}, owner(nil), 200},
+		{"party with a path", core.Clerk{Key: &clerkKey.PublicKey, Parties: []string{party + "/sign-in"}}, owner(nil), 200},
+		{"party with another port", core.Clerk{Key: &clerkKey.PublicKey, Parties: []string{party + ":8443"}}, owner(nil), 401},
+		{"party by http", core.Clerk{Key: &clerkKey.PublicKey, Parties: []string{"http://market.example"}}, owner(nil), 401},
+		{"azp in upper case", core.Clerk{Key: &clerkKey.PublicKey, Parties: []string{party}}, owner(claims{"azp": strings.ToUpper(party) + ":443/"}), 200},
+		{"party without a scheme", core.Clerk{Key: &clerkKey.PublicKey, Parties: []string{"market.example"}}, owner(nil), 401},
+		{"party and azp without a scheme", core.Clerk{Key: &clerkKey.PublicKey, Parties: []string{"market.example"}}, owner(claims{"azp": "market.example"}), 401},
+		{"a party without a scheme beside a good one", core.Clerk{Key: &clerkKey.PublicKey, Parties: []string{"market.example", party}}, owner(nil), 200},
+		{"other key", core.Clerk{Key: &otherKey.PublicKey}, owner(nil), 401},
+		{"audience", core.Clerk{Key: &clerkKey.PublicKey}, owner(claims{"aud": "convex"}), 200},
+		{"without typ", core.Clerk{Key: &clerkKey.PublicKey}, withBearer(sign(t, clerkKey, claims{"typ": nil}, sessionOf("user_owner"))), 200},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			x := open(t, func(cfg *Config) { cfg.Clerk = c.set })
+			x := open(t, func(cfg *core.Config) { cfg.Clerk = c.set })
 			x.exec(t, `INSERT INTO stores (id, owner_user_id, version) VALUES ('s', 'user_owner', 'v')`)
 			if got := x.get(t, "/api/stores/s/customers", c.who); got.StatusCode != c.want {
 				t.Errorf("%d, want %d: %s", got.StatusCode, c.want, got.text)
@@ -163,12 +165,12 @@ func TestClerkSettings(t *testing.T) {
 func TestEndedSessionsAndTokens(t *testing.T) {
 	x := open(t, clerkSite)
 	token := x.token(t, "s")
-	if _, err := customers.New(x.cfg.Store).RevokeToken(t.Context(), token.ID); err != nil {
+	if _, err := customers.New(x.Cfg.Store).RevokeToken(t.Context(), token.ID); err != nil {
 		t.Fatal(err)
 	}
 	ended := sessionOf("u").with(claims{"exp": now.Unix() - 60})
 	for name, who := range map[string]as{"session": withBearer(sign(t, clerkKey, nil, ended)), "cookie": withClerk(sign(t, clerkKey, nil, ended)), "token": withBearer(token.Secret)} {
-		for range triesOfClient.atOnce + 1 { // none of them is a guess
+		for range access.TriesOfClient.AtOnce + 1 { // none of them is a guess
 			if got := x.get(t, "/api/stores/s/stats", who); got.StatusCode != 401 || got.code(t) != "unauthorized" || !strings.Contains(got.text, "expired or was revoked") || got.Header.Get("WWW-Authenticate") == "" {
 				t.Fatalf("%s: %d %s", name, got.StatusCode, got.text)
 			}
@@ -183,12 +185,12 @@ func TestParseClerkKey(t *testing.T) {
 	private := pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(clerkKey)})
 	ed := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: []byte("x")})
 	for _, good := range []string{clerkPEM, strings.ReplaceAll(clerkPEM, "\n", `\n`), strings.TrimSpace(clerkPEM)} {
-		if key, err := ParseClerkKey(good); err != nil || !key.Equal(&clerkKey.PublicKey) {
+		if key, err := access.ParseClerkKey(good); err != nil || !key.Equal(&clerkKey.PublicKey) {
 			t.Errorf("%q: %v", good, err)
 		}
 	}
 	for _, bad := range []string{"", "x", string(private), string(ed), clerkPEM[:200]} {
-		if _, err := ParseClerkKey(bad); err == nil {
+		if _, err := access.ParseClerkKey(bad); err == nil {
 			t.Errorf("%q is taken for a key", bad)
 		}
 	}
@@ -248,8 +250,8 @@ func jwkOf(key *rsa.PrivateKey, id string) claims {
 // openKeys is a site that asks for its keys, and its clock.
 func openKeys(t *testing.T, k *keyServer) (*site, *atomic.Int64) {
 	clock := &atomic.Int64{}
-	x := open(t, func(c *Config) {
-		c.Clerk = Clerk{SecretKey: "sk_test_x", APIBase: k.URL + "/v1", Issuer: issuer}
+	x := open(t, func(c *core.Config) {
+		c.Clerk = core.Clerk{SecretKey: "sk_test_x", APIBase: k.URL + "/v1", Issuer: issuer}
 		c.Now = func() time.Time { return now.Add(time.Duration(clock.Load())) }
 	})
 	x.exec(t, `INSERT INTO stores (id, owner_user_id, version) VALUES ('s', 'user_owner', 'v')`)
@@ -273,23 +275,23 @@ func TestKeys(t *testing.T) {
 	ask(clerkKey, keyID, 200, 1)
 	ask(otherKey, keyID, 401, 1)
 	ask(otherKey, "ins_2", 401, 1) // too soon to ask again
-	clock.Store(int64(keysEvery))
+	clock.Store(int64(access.KeysEvery))
 	ask(otherKey, "ins_2", 401, 2)
 	ask(otherKey, "ins_3", 401, 2)
 	k.say(jwkOf(clerkKey, keyID), jwkOf(otherKey, "ins_2")) // a new key
-	clock.Store(2 * int64(keysEvery))
+	clock.Store(2 * int64(access.KeysEvery))
 	ask(clerkKey, keyID, 200, 2)
 	ask(otherKey, "ins_2", 200, 3)
 	ask(clerkKey, keyID, 200, 3)
 	k.say(jwkOf(otherKey, "ins_2")) // the old one is withdrawn
-	clock.Store(2*int64(keysEvery) + int64(keysLife))
+	clock.Store(2*int64(access.KeysEvery) + int64(access.KeysLife))
 	ask(otherKey, "ins_2", 200, 4)
 	ask(clerkKey, keyID, 401, 4)
 	k.set("") // Clerk is away: what is known stays good, and of others nothing can be told
-	clock.Store(2*int64(keysEvery) + 2*int64(keysLife))
+	clock.Store(2*int64(access.KeysEvery) + 2*int64(access.KeysLife))
 	ask(otherKey, "ins_2", 200, 5)
 	ask(clerkKey, keyID, 503, 5)
-	clock.Add(int64(keysEvery))
+	clock.Add(int64(access.KeysEvery))
 	ask(clerkKey, keyID, 503, 6)
 	ask(otherKey, "ins_2", 200, 6)
 	if !strings.Contains(x.log.String(), "keys of Clerk's sessions cannot be had") || strings.Contains(x.log.String(), "sk_test_x") {
@@ -349,7 +351,7 @@ func TestKeysAway(t *testing.T) {
 	if away.StatusCode != 503 || away.code(t) != "unavailable" || away.Header.Get("Retry-After") == "" || !strings.Contains(away.text, "Clerk") {
 		t.Errorf("%d %s", away.StatusCode, away.text)
 	}
-	for name, who := range map[string]as{"admin": asAdmin, "admin's cookie": withCookie(x.admin.sign(forSession, now.Add(time.Hour))), "token": withBearer(x.token(t, "s").Secret)} {
+	for name, who := range map[string]as{"admin": asAdmin, "admin's cookie": withCookie(x.access.Admin.Sign(access.ForSession, now.Add(time.Hour))), "token": withBearer(x.token(t, "s").Secret)} {
 		if got := x.get(t, "/api/stores/s/stats", session, who); got.StatusCode != 200 {
 			t.Errorf("%s: %d %s", name, got.StatusCode, got.text)
 		}

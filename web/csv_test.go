@@ -10,6 +10,7 @@ import (
 
 	"rollcall/store"
 	"rollcall/store/customers"
+	"rollcall/web/creators"
 )
 
 func TestDefused(t *testing.T) {
@@ -45,7 +46,7 @@ func TestDefused(t *testing.T) {
 		"Mixing - a start; 10 - 9": "Mixing - a start; 10 - 9",
 		"\xff=1":                   "\xff=1",
 	} {
-		if got := defused(text); got != want {
+		if got := creators.Defused(text); got != want {
 			t.Errorf("%q is %q, want %q", text, got, want)
 		}
 	}
@@ -58,13 +59,13 @@ func TestDefusedEverywhere(t *testing.T) {
 	text := rapid.StringOf(rapid.RuneFrom([]rune(formulas + ",;\"' ab\t\r\n\u00a0")))
 	rapid.Check(t, func(t *rapid.T) {
 		in := text.Draw(t, "text")
-		out := defused(in)
+		out := creators.Defused(in)
 		for _, cell := range strings.FieldsFunc(out, func(r rune) bool { return strings.ContainsRune(",;\t\r\n", r) }) {
 			if first, _ := utf8.DecodeRuneInString(strings.TrimLeft(cell, "\u00a0 \"")); strings.ContainsRune(formulas, first) {
 				t.Fatalf("%q became %q, where %q is a formula", in, out, cell)
 			}
 		}
-		if again := defused(out); again != out {
+		if again := creators.Defused(out); again != out {
 			t.Fatalf("%q became %q, then %q", in, out, again)
 		}
 		if strings.ReplaceAll(out, "'", "") != strings.ReplaceAll(in, "'", "") {
@@ -79,9 +80,9 @@ func BenchmarkSheet(b *testing.B) {
 	c := customers.Customer{ID: "4711", Email: "person4711@example.com", Name: &title, Type: "paying", Status: "active", FirstSeenAt: &at, LastActivityAt: &at,
 		TotalSpent: []store.Money{{Amount: 1999, Currency: "usd"}}, Courses: []customers.Course{{Title: title, Progress: 45}, {Title: title, Progress: 100}},
 		Purchases: []customers.Purchase{{Title: &title, Amount: 1999, Currency: "usd"}}}
-	s := newSheet()
+	s := creators.NewSheet()
 	for b.Loop() {
-		s.customer(&c)
+		s.Customer(&c)
 		if _, err := s.WriteTo(io.Discard); err != nil {
 			b.Fatal(err)
 		}

@@ -12,6 +12,7 @@ import (
 	"rollcall/facts"
 	"rollcall/store"
 	"rollcall/store/customers"
+	"rollcall/web/core"
 )
 
 // enroll tells that ann is in a course of store "a/b c", and returns the address
@@ -20,14 +21,14 @@ func (x *site) enroll(t testing.TB) string {
 	t.Helper()
 	event := store.NewEvent{Source: "platform", EventID: "evt_1", Type: "enrollment.upserted", OccurredAt: now,
 		Payload: []byte(`{"data":{"course_id":"c1","store_id":"a/b c","email":"ann@x.example","enrolled_at":"2026-01-12T09:00:00+01:00"}}`)}
-	in, err := x.cfg.Store.InsertEvents(t.Context(), []store.NewEvent{event})
+	in, err := x.Cfg.Store.InsertEvents(t.Context(), []store.NewEvent{event})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if out, err := x.cfg.Store.Apply(t.Context(), []int64{in[0].ID}, 0, facts.Read); err != nil || out.Processed != 1 {
+	if out, err := x.Cfg.Store.Apply(t.Context(), []int64{in[0].ID}, 0, facts.Read); err != nil || out.Processed != 1 {
 		t.Fatalf("%+v %v", out, err)
 	}
-	return "/api/stores/a%2Fb%20c/customers/" + x.id(t, customerID, 1)
+	return "/api/stores/a%2Fb%20c/customers/" + x.id(t, core.CustomerID, 1)
 }
 
 // received hides when an event came in.
@@ -41,7 +42,7 @@ func TestExplainAPI(t *testing.T) {
 	x := open(t, nil)
 	ann := x.enroll(t)
 	got := x.get(t, ann+"/explain", asAdmin)
-	want := `{"customer_id":"` + x.id(t, customerID, 1) + `","store_id":"a/b c",` +
+	want := `{"customer_id":"` + x.id(t, core.CustomerID, 1) + `","store_id":"a/b c",` +
 		`"email":{"value":"ann@x.example","because":[{"via":"given","person":null,"address":null,"proof":null,"facts":["enrollment:c1/email:ann@x.example"]}]},` +
 		`"type":{"value":"lead","why":"Has never paid: all there is was free.","because":["enrollment:c1/email:ann@x.example"]},` +
 		`"status":{"value":"active","why":"Is in a course, owns something bought, or is subscribed.","because":["enrollment:c1/email:ann@x.example"]},` +
@@ -69,7 +70,7 @@ func TestTimelineAPI(t *testing.T) {
 		t.Fatalf("%d %s", first.StatusCode, diff)
 	}
 	last := x.get(t, ann+"/timeline?limit=5&cursor="+form.FindStringSubmatch(first.text)[1], asAdmin)
-	want = `{"data":[{"at":"2026-01-12T08:00:00Z","at_latest":false,"kind":"first_seen","title":null,"product_id":null,"money":null,"text":null,"ref":"customer:` + x.id(t, customerID, 1) + `","origins":[]}],"next_cursor":null}` + "\n"
+	want = `{"data":[{"at":"2026-01-12T08:00:00Z","at_latest":false,"kind":"first_seen","title":null,"product_id":null,"money":null,"text":null,"ref":"customer:` + x.id(t, core.CustomerID, 1) + `","origins":[]}],"next_cursor":null}` + "\n"
 	if diff := cmp.Diff(want, last.text); diff != "" {
 		t.Error(diff)
 	}
@@ -83,7 +84,7 @@ func TestNotesAPI(t *testing.T) {
 	}
 	times := regexp.MustCompile(`"(created|updated)_at":"[^"]+Z"`)
 	hide := func(a answer) string { return times.ReplaceAllString(a.text, `"${1}_at"`) }
-	first, second := x.id(t, noteID, 1), x.id(t, noteID, 2)
+	first, second := x.id(t, core.NoteID, 1), x.id(t, core.NoteID, 2)
 	added := x.send(t, "POST", ann+"/notes", `{"body":" <b>Called\n"}`, asAdmin, asJSON)
 	want := `{"id":"` + first + `","body":"<b>Called","author":"admin","editor":null,"created_at","updated_at"}` + "\n"
 	if hide(added) != want || added.StatusCode != 201 || added.Header.Get("Location") != ann+"/notes/"+first {
@@ -114,14 +115,14 @@ func TestNoteNamesItsEditor(t *testing.T) {
 	x := open(t, clerkSite)
 	x.sellersOf(t)
 	secret := x.token(t, "store_a")
-	list, page := "/api/stores/store_a/customers/"+x.id(t, customerID, 1), "/store/store_a/customers/"+x.id(t, customerID, 1)
+	list, page := "/api/stores/store_a/customers/"+x.id(t, core.CustomerID, 1), "/store/store_a/customers/"+x.id(t, core.CustomerID, 1)
 	owner, program := withClerk(sign(t, clerkKey, nil, sessionOf("user_owner"))), withBearer(secret.Secret)
 	added := x.send(t, "POST", list+"/notes", `{"body":"Owes us"}`, program, asJSON)
 	form := strings.Replace(added.Header.Get("Location"), list, page, 1)
 	if got := x.send(t, "POST", form, "body=Owes+us+nothing", owner); got.StatusCode != 303 {
 		t.Fatalf("%d %s", got.StatusCode, got.text)
 	}
-	wrote := "token:" + x.id(t, tokenID, secret.ID)
+	wrote := "token:" + x.id(t, core.TokenID, secret.ID)
 	if got := x.get(t, list+"/notes", owner); !strings.Contains(got.text, `"author":"`+wrote+`","editor":"user:user_owner"`) {
 		t.Errorf("%s", got.text)
 	}
@@ -180,7 +181,7 @@ func TestCustomerAPIRefuses(t *testing.T) {
 			t.Errorf("%s %s %.30s: %d %s, want %s", c.method, c.path, c.body, got.StatusCode, got.text, c.want)
 		}
 	}
-	notes, err := customers.New(x.cfg.Store).Notes(t.Context(), "a/b c", "1", 0, 10)
+	notes, err := customers.New(x.Cfg.Store).Notes(t.Context(), "a/b c", "1", 0, 10)
 	if err != nil || len(notes) != 1 || notes[0].Body != "Mine" || notes[0].CreatedAt.Location() != time.UTC {
 		t.Errorf("%+v %v", notes, err)
 	}

@@ -12,6 +12,8 @@ import (
 	"golang.org/x/net/html"
 
 	"rollcall/store/customers"
+	"rollcall/web/core"
+	"rollcall/web/creators"
 )
 
 // people adds n customers to store_a.
@@ -107,7 +109,7 @@ func TestCustomersPageParts(t *testing.T) {
 func TestCustomersPageCounts(t *testing.T) {
 	x := open(t, nil)
 	x.fill(t)
-	x.people(t, countable)
+	x.people(t, creators.Countable)
 	page := x.get(t, "/store/store_a/customers?spent_min=1", asAdmin)
 	count := link(t, page.text, "Count them")
 	if strings.Contains(page.text, "in all") || strings.Count(page.text, `class="card person"`) != 50 || count != "/store/store_a/customers?count=1&spent_min=1" {
@@ -124,8 +126,8 @@ func TestCustomersPageCounts(t *testing.T) {
 // A page that watches hears of those who come, if they meet its filter.
 // after is the parameter of a page on which a customer is the last known.
 func (x *site) after(t testing.TB, store string, last int) string {
-	x.id(t, customerID, 1) // reads the key
-	return x.ids().cursor("newcomers of "+store, fmt.Sprint(last))
+	x.id(t, core.CustomerID, 1) // reads the key
+	return x.Ids().Cursor("newcomers of "+store, fmt.Sprint(last))
 }
 
 func TestLive(t *testing.T) {
@@ -189,7 +191,7 @@ func TestCustomerPageNotes(t *testing.T) {
 	x := open(t, nil)
 	x.fill(t)
 	x.people(t, 1)
-	page := "/store/store_a/customers/" + x.id(t, customerID, 1)
+	page := "/store/store_a/customers/" + x.id(t, core.CustomerID, 1)
 	add := func(body string) answer {
 		return x.send(t, "POST", page+"/notes", url.Values{"body": {body}}.Encode(), asAdmin)
 	}
@@ -217,7 +219,7 @@ func TestCustomerPageNotes(t *testing.T) {
 	if got := x.get(t, page, asAdmin); strings.Contains(got.text, "Better") {
 		t.Error("still there")
 	}
-	for _, path := range []string{"/store/store_b/customers/" + x.id(t, customerID, 1), "/store/store_a/customers/" + x.id(t, customerID, 99), "/store/store_a/customers/x"} {
+	for _, path := range []string{"/store/store_b/customers/" + x.id(t, core.CustomerID, 1), "/store/store_a/customers/" + x.id(t, core.CustomerID, 99), "/store/store_a/customers/x"} {
 		if got := x.get(t, path, asAdmin); got.StatusCode != 404 {
 			t.Errorf("%s: %d", path, got.StatusCode)
 		}
@@ -229,7 +231,7 @@ func TestAgo(t *testing.T) {
 		0: "just now", 59 * time.Second: "just now", time.Minute: "1 minute ago", 2*time.Hour + time.Minute: "2 hours ago", 47 * time.Hour: "1 day ago",
 		8 * 24 * time.Hour: "1 week ago", 40 * 24 * time.Hour: "1 month ago", 800 * 24 * time.Hour: "2 years ago", -time.Second: "just now", -48 * time.Hour: "on 14 January 2026",
 	} {
-		if got := ago(now, now.Add(-d)); got != want {
+		if got := core.Ago(now, now.Add(-d)); got != want {
 			t.Errorf("%v: %q, want %q", d, got, want)
 		}
 	}
@@ -239,11 +241,11 @@ func TestInitials(t *testing.T) {
 	for name, want := range map[string]string{
 		"John Doe": "JD", "ada": "A", "": "P", "Żaneta de la Wójcik": "ŻW", "森 花": "森花", "<script>": "S", "🎹": "P", "O'Brien, Pat": "OP", "  ": "P", "Ærø ß": "Æß",
 	} {
-		if got := initials(customers.Customer{Email: "p@example.com", Name: &name}); got != want {
+		if got := core.Initials(customers.Customer{Email: "p@example.com", Name: &name}); got != want {
 			t.Errorf("%q: %q, want %q", name, got, want)
 		}
 	}
-	if got := initials(customers.Customer{Email: "_@x"}); got != "X" {
+	if got := core.Initials(customers.Customer{Email: "_@x"}); got != "X" {
 		t.Errorf("%q", got)
 	}
 }
@@ -255,7 +257,7 @@ func TestCalled(t *testing.T) {
 		"ann@x.example":   {Email: "ann@x.example", Name: &none},
 		"Somebody erased": {Email: "erased-abc@erased.invalid"},
 	} {
-		if got := called(c); got != want {
+		if got := core.Called(c); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}

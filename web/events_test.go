@@ -19,6 +19,8 @@ import (
 	"rollcall/migrations"
 	"rollcall/store"
 	"rollcall/store/inbox"
+	"rollcall/web/core"
+	"rollcall/web/operators"
 )
 
 func migrated(t testing.TB, database string) string {
@@ -33,13 +35,13 @@ func migrated(t testing.TB, database string) string {
 // ids. What cannot be applied stays as it is then.
 func (x *site) take(t testing.TB, events ...store.NewEvent) (ids []int64) {
 	t.Helper()
-	in, err := x.cfg.Store.InsertEvents(t.Context(), events)
+	in, err := x.Cfg.Store.InsertEvents(t.Context(), events)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, e := range in {
 		ids = append(ids, e.ID)
-		if _, err := x.cfg.Store.Apply(t.Context(), []int64{e.ID}, 0, facts.Read); err != nil && !errors.As(err, new(*store.DeriveError)) {
+		if _, err := x.Cfg.Store.Apply(t.Context(), []int64{e.ID}, 0, facts.Read); err != nil && !errors.As(err, new(*store.DeriveError)) {
 			t.Fatal(err)
 		}
 	}
@@ -55,7 +57,7 @@ func enrolledIn(id, who string) store.NewEvent {
 // status is what has become of an event.
 func (x *site) status(t testing.TB, id int64) string {
 	t.Helper()
-	e, err := inbox.New(x.cfg.Store).Event(t.Context(), fmt.Sprint(id))
+	e, err := inbox.New(x.Cfg.Store).Event(t.Context(), fmt.Sprint(id))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +68,7 @@ func TestEventsPage(t *testing.T) {
 	x := open(t, nil)
 	wants(t, x.page(t, "/admin/events"), "Nothing received yet")
 	x.fillEvents(t)
-	x.pulse.until = now
+	x.operators.Pulse.Until = now
 	all := x.page(t, "/admin/events")
 	wants(t, all, `<a href="/admin/events/1">`, "charge.refunded", "evt_1", "unknown", `id="state-5"><span class="state failed">failed</span>`,
 		`href="/admin/reopen?do=retry"`, `href="/admin/events?status=failed"`, `<option value="product.upserted">`, `hx-get="/admin/event-states?ids=1"`)
@@ -144,7 +146,7 @@ func TestEventPage(t *testing.T) {
 	two.OccurredAt = now.AddDate(0, 0, 1)
 	ids := x.take(t, one, two, enrolledIn("evt_3", `"user_id":"user_1"`))
 	old := x.page(t, "/admin/events/evt_1")
-	wants(t, old, "overtaken by a newer word", fmt.Sprintf(`<a href="/admin/events/%d">`, ids[1]), `<a href="/store/store_a/customers/`+x.id(t, customerID, 1)+`"><bdi>ann@x.example</bdi></a>`, "curl/8", `action="/admin/events/1/replay"`, "!hx-trigger")
+	wants(t, old, "overtaken by a newer word", fmt.Sprintf(`<a href="/admin/events/%d">`, ids[1]), `<a href="/store/store_a/customers/`+x.id(t, core.CustomerID, 1)+`"><bdi>ann@x.example</bdi></a>`, "curl/8", `action="/admin/events/1/replay"`, "!hx-trigger")
 	wants(t, x.page(t, "/admin/events/2"), "is the latest word", "None were kept")
 	wants(t, x.page(t, "/admin/events/3"), `Not on a list: <a href="/admin/unattached/user_unknown">`, "Clerk has never reported its user")
 	var told struct {
@@ -174,7 +176,7 @@ func TestEventPage(t *testing.T) {
 // by whom; the page then keeps itself up to date.
 func TestRetryOne(t *testing.T) {
 	jobs := &asked{}
-	x := open(t, func(c *Config) { c.Jobs = jobs })
+	x := open(t, func(c *core.Config) { c.Jobs = jobs })
 	x.fillEvents(t)
 	wants(t, x.page(t, "/admin/events/5"), `action="/admin/events/5/retry"`, "given up", "why", "!hx-trigger")
 	if to := x.submit(t, "/admin/events/5/retry", ""); to != "/admin/events/5" || x.status(t, 5) != "pending" {
@@ -221,7 +223,7 @@ func TestReopenIsLoggedPlainly(t *testing.T) {
 // All that match are retried or replayed, after a page that tells how many.
 func TestReopenMany(t *testing.T) {
 	jobs := &asked{}
-	x := open(t, func(c *Config) { c.Jobs = jobs })
+	x := open(t, func(c *core.Config) { c.Jobs = jobs })
 	x.exec(t, `
 		INSERT INTO webhook_events (source, event_id, type, occurred_at, payload, status, processed_at, last_error)
 		SELECT 'stripe', 'evt_' || i, 'invoice.paid', now(), '{}', s, CASE WHEN s = 'processed' THEN now() END, CASE WHEN s = 'failed' THEN 'no room ' || i END
@@ -262,13 +264,13 @@ func TestReopenMany(t *testing.T) {
 // More than a request can take are taken in portions, each event once.
 func TestReopenInPortions(t *testing.T) {
 	const more = 5_000
-	x := open(t, func(c *Config) { c.Jobs = &asked{} })
+	x := open(t, func(c *core.Config) { c.Jobs = &asked{} })
 	x.exec(t, `
 		INSERT INTO webhook_events (source, event_id, type, occurred_at, payload, status, processed_at)
-		SELECT 'stripe', 'evt_' || i, 'a', now(), '{}', 'processed', now() FROM generate_series(1, $1::int) i`, reopenPortion+more+7)
+		SELECT 'stripe', 'evt_' || i, 'a', now(), '{}', 'processed', now() FROM generate_series(1, $1::int) i`, operators.ReopenPortion+more+7)
 	wants(t, x.page(t, "/admin/reopen?do=replay"), "Replay more than 100,000 events?")
-	to := x.submit(t, "/admin/reopen", fmt.Sprintf("do=replay&through=%d", reopenPortion+more+2))
-	if want := fmt.Sprintf("/admin/reopen?after=%d&do=replay&opened=%[1]d&through=%d", reopenPortion, reopenPortion+more+2); to != want {
+	to := x.submit(t, "/admin/reopen", fmt.Sprintf("do=replay&through=%d", operators.ReopenPortion+more+2))
+	if want := fmt.Sprintf("/admin/reopen?after=%d&do=replay&opened=%[1]d&through=%d", operators.ReopenPortion, operators.ReopenPortion+more+2); to != want {
 		t.Fatalf("%s, want %s", to, want)
 	}
 	// Those of the first portion are applied meanwhile: they do not come round.
@@ -277,14 +279,14 @@ func TestReopenInPortions(t *testing.T) {
 	if to := x.submit(t, "/admin/reopen", to[strings.Index(to, "?")+1:]); to != "/admin/events?opened=5002" {
 		t.Errorf("%s", to)
 	}
-	if x.status(t, 1) != "processed" || x.status(t, reopenPortion+more+2) != "pending" || x.status(t, reopenPortion+more+3) != "processed" {
+	if x.status(t, 1) != "processed" || x.status(t, operators.ReopenPortion+more+2) != "pending" || x.status(t, operators.ReopenPortion+more+3) != "processed" {
 		t.Error("other events were opened than those meant")
 	}
 }
 
 func TestReopenAPI(t *testing.T) {
 	jobs := &asked{err: errors.New("Redis is away")}
-	x := open(t, func(c *Config) { c.Jobs = jobs })
+	x := open(t, func(c *core.Config) { c.Jobs = jobs })
 	x.fillEvents(t)
 	post := func(do, body string) answer {
 		return x.send(t, "POST", "/api/admin/events/"+do, body, asAdmin, asJSON)
@@ -314,7 +316,7 @@ func TestReopenStops(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	r := httptest.NewRequest("POST", "/admin/reopen", nil).WithContext(ctx)
-	if _, err := x.reopen(r, "replay", store.ReopenFilter{Statuses: []string{"processed"}}); !errors.Is(err, context.Canceled) || x.status(t, 2) != "processed" {
+	if _, err := x.operators.Reopen(r, "replay", store.ReopenFilter{Statuses: []string{"processed"}}); !errors.Is(err, context.Canceled) || x.status(t, 2) != "processed" {
 		t.Errorf("%v", err)
 	}
 }

@@ -13,6 +13,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
+
+	"rollcall/web/core"
+	"rollcall/web/creators"
 )
 
 const csvPath = "/api/stores/store_a/customers.csv"
@@ -47,11 +50,11 @@ func TestExport(t *testing.T) {
 	x.fillSheet(t)
 	got := x.get(t, csvPath+"?sort=-first_seen&type=&status=", asAdmin)
 	want := csvHead +
-		x.id(t, customerID, 1) + `,ada@example.com,Ada Ż,subscription,active,free_course,"Mixing, ""101""",2026-01-02 03:04:05,2026-02-01 00:00:00,` +
+		x.id(t, core.CustomerID, 1) + `,ada@example.com,Ada Ż,subscription,active,free_course,"Mixing, ""101""",2026-01-02 03:04:05,2026-02-01 00:00:00,` +
 		`2,"Mixing, ""101"" (33.5 %); course_x (100 %)",1,"Mixing, ""101"" (299.00 USD, refunded 5.00 USD); other (5800 JPY)",` +
 		`"'=Club() (active, period ends 2026-03-01); sub_2 (canceled)",5800 JPY; 299.00 USD,5.00 USD` + "\r\n" +
-		x.id(t, customerID, 3) + `,'-c@example.com,"'=HYPERLINK(""http://evil.example"",""x"")",lead,active,,,2026-01-01 00:00:00,,0,,0,,,,` + "\r\n" +
-		x.id(t, customerID, 2) + `,b@example.com,,lead,inactive,,,,,0,,0,,,,` + "\r\n"
+		x.id(t, core.CustomerID, 3) + `,'-c@example.com,"'=HYPERLINK(""http://evil.example"",""x"")",lead,active,,,2026-01-01 00:00:00,,0,,0,,,,` + "\r\n" +
+		x.id(t, core.CustomerID, 2) + `,b@example.com,,lead,inactive,,,,,0,,0,,,,` + "\r\n"
 	if diff := cmp.Diff(want, got.text); diff != "" || got.StatusCode != 200 {
 		t.Errorf("%d %s", got.StatusCode, diff)
 	}
@@ -65,7 +68,7 @@ func TestExport(t *testing.T) {
 			t.Errorf("%s: %q", name, got.Header.Get(name))
 		}
 	}
-	if rows, err := csv.NewReader(strings.NewReader(got.text)).ReadAll(); err != nil || len(rows) != 4 || len(rows[0]) != len(columns) {
+	if rows, err := csv.NewReader(strings.NewReader(got.text)).ReadAll(); err != nil || len(rows) != 4 || len(rows[0]) != len(creators.Columns) {
 		t.Errorf("%v %v", rows, err)
 	}
 	if few := x.get(t, csvPath+"?status=inactive", asAdmin); strings.Count(few.text, "\r\n") != 2 || !strings.Contains(few.text, "b@example.com") {
@@ -206,7 +209,7 @@ func TestExportWithoutReader(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			x := open(t, nil)
 			x.many(t)
-			x.handler = LimitWrites(x.handler, 100*time.Millisecond)
+			x.handler = core.LimitWrites(x.handler, 100*time.Millisecond)
 			done := x.ended()
 			res, body := x.beginExport(t)
 			leave(x, res)
@@ -227,20 +230,20 @@ func TestExportWithoutReader(t *testing.T) {
 func TestExportIsProlonged(t *testing.T) {
 	x := open(t, nil)
 	x.many(t)
-	if err := x.loadIDs(t.Context()); err != nil {
+	if err := x.LoadIDs(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	const limit = 200 * time.Millisecond
 	x.handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := limited(r.Context(), limit)
+		ctx, cancel := core.Limited(r.Context(), limit)
 		defer cancel()
 		r.SetPathValue("store", "store_a")
-		if err := x.exportCustomers(w, r.WithContext(ctx)); err != nil {
+		if err := x.creators.ExportCustomers(w, r.WithContext(ctx)); err != nil {
 			t.Error(err)
 		}
 	})
 	_, body := x.beginExport(t)
-	over, cancel := limited(t.Context(), limit)
+	over, cancel := core.Limited(t.Context(), limit)
 	defer cancel()
 	<-over.Done() // the reader takes its time
 	if _, err := io.Copy(io.Discard, body); err != nil {
@@ -249,20 +252,20 @@ func TestExportIsProlonged(t *testing.T) {
 }
 
 func TestLimited(t *testing.T) {
-	ended, cancel := limited(t.Context(), time.Hour)
+	ended, cancel := core.Limited(t.Context(), time.Hour)
 	defer cancel()
-	prolong(ended, 0)
+	core.Prolong(ended, 0)
 	<-ended.Done()
-	if cause := context.Cause(ended); cause != context.DeadlineExceeded || hungUp(ended) {
+	if cause := context.Cause(ended); cause != context.DeadlineExceeded || core.HungUp(ended) {
 		t.Error(cause)
 	}
 	asked, hangUp := context.WithCancel(t.Context())
-	gone, cancel := limited(asked, time.Hour)
+	gone, cancel := core.Limited(asked, time.Hour)
 	defer cancel()
 	hangUp()
 	<-gone.Done()
-	if !hungUp(gone) {
+	if !core.HungUp(gone) {
 		t.Error(context.Cause(gone))
 	}
-	prolong(t.Context(), time.Hour) // one without a limit
+	core.Prolong(t.Context(), time.Hour) // one without a limit
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"rollcall/store/customers"
+	"rollcall/web/core"
 )
 
 // locked runs something while nobody can read the table of customers.
@@ -40,7 +41,7 @@ func (x *site) locked(t testing.TB, do func()) {
 
 // asking sends requests that will not be answered for now, and returns what ends
 // them. It returns once the gate knows of all of them.
-func (x *site) asking(t testing.TB, g *gate, n int, path string, who as) (end func()) {
+func (x *site) asking(t testing.TB, g *core.Gate, n int, path string, who as) (end func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	var all sync.WaitGroup
@@ -57,7 +58,7 @@ func (x *site) asking(t testing.TB, g *gate, n int, path string, who as) (end fu
 			}
 		})
 	}
-	x.await(t, func() bool { return g.inside() >= n })
+	x.await(t, func() bool { return g.Inside() >= n })
 	return func() { cancel(); all.Wait() }
 }
 
@@ -77,7 +78,7 @@ func (x *site) tokens(t testing.TB, stores ...string) (tokens []as) {
 	t.Helper()
 	for _, id := range stores {
 		x.exec(t, `INSERT INTO stores (id, name, version) VALUES ($1, $1, 'v')`, id)
-		made, err := customers.New(x.cfg.Store).CreateToken(t.Context(), customers.NewToken{Store: id, Name: "test"})
+		made, err := customers.New(x.Cfg.Store).CreateToken(t.Context(), customers.NewToken{Store: id, Name: "test"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -93,7 +94,7 @@ func TestOneVisitorLeavesRoom(t *testing.T) {
 	x := open(t, nil)
 	who := x.tokens(t, "greedy", "other")
 	x.locked(t, func() {
-		end := x.asking(t, x.gates.requests, 60, "/api/stores/greedy/customers", who[0])
+		end := x.asking(t, x.Gates.Requests, 60, "/api/stores/greedy/customers", who[0])
 		defer end()
 		if got := x.get(t, "/api/stores/other/customers/x/notes", who[1]); got.StatusCode != 404 {
 			t.Errorf("another visitor: %d %s", got.StatusCode, got.text)
@@ -111,16 +112,16 @@ func TestRefusedAtGates(t *testing.T) {
 	x := open(t, nil)
 	who := x.tokens(t, "greedy", "other")
 	const counted = "/stats?q=ann"
-	x.gates.requests.each = 100
-	x.gates.counts.limits = limits{each: 1, line: 1, patience: time.Hour}
+	x.Gates.Requests.Each = 100
+	x.Gates.Counts.Limits = core.Limits{Each: 1, Line: 1, Patience: time.Hour}
 	x.locked(t, func() {
-		end := x.asking(t, x.gates.counts, 2, "/api/stores/greedy"+counted, who[0])
+		end := x.asking(t, x.Gates.Counts, 2, "/api/stores/greedy"+counted, who[0])
 		defer end()
 		if got := x.get(t, "/api/stores/greedy"+counted, who[0]); got.StatusCode != 429 || got.code(t) != "too_many_requests" || got.Header.Get("Retry-After") == "" {
 			t.Errorf("the visitor's own limit: %d %v %s", got.StatusCode, got.Header, got.text)
 		}
-		x.gates.counts.turns.TryAcquire(1) // the last
-		x.gates.counts.patience = 0
+		x.Gates.Counts.Turns.TryAcquire(1) // the last
+		x.Gates.Counts.Patience = 0
 		if got := x.get(t, "/api/stores/other"+counted, who[1]); got.StatusCode != 503 || got.code(t) != "busy" || got.Header.Get("Retry-After") == "" {
 			t.Errorf("the limit of all: %d %v %s", got.StatusCode, got.Header, got.text)
 		}
@@ -129,12 +130,12 @@ func TestRefusedAtGates(t *testing.T) {
 
 func TestGate(t *testing.T) {
 	t.Parallel()
-	refused := newMetrics(nil, newLive(nil, nil)).refused
-	g := newGate("test", limits{each: 2, all: 3, line: 1, patience: 0}, refused)
+	refused := core.NewMetrics(nil).Refused
+	g := core.NewGate("test", core.Limits{Each: 2, All: 3, Line: 1, Patience: 0}, refused)
 	var leave []func()
 	enter := func(visitor string, want error) {
 		t.Helper()
-		end, err := g.enter(t.Context(), visitor)
+		end, err := g.Enter(t.Context(), visitor)
 		if !errors.Is(err, want) {
 			t.Fatalf("%s: %v, want %v", visitor, err, want)
 		}
@@ -144,20 +145,20 @@ func TestGate(t *testing.T) {
 	}
 	enter("a", nil)
 	enter("a", nil)
-	enter("a", errCrowd) // waits for no time
+	enter("a", core.ErrCrowd) // waits for no time
 	enter("b", nil)
-	enter("c", errBusy)
+	enter("c", core.ErrBusy)
 	leave[0]()
 	enter("c", nil)
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := g.enter(gone, "b"); !errors.Is(err, context.Canceled) {
+	if _, err := g.Enter(gone, "b"); !errors.Is(err, context.Canceled) {
 		t.Errorf("who has hung up: %v", err)
 	}
 	for _, end := range leave[1:] {
 		end()
 	}
-	if n := g.inside(); n != 0 || len(g.lanes) != 0 {
+	if n := g.Inside(); n != 0 || len(g.Lanes) != 0 {
 		t.Errorf("%d are still in", n)
 	}
 }
@@ -165,8 +166,8 @@ func TestGate(t *testing.T) {
 // Who waits is let in in turn, behind nobody's second request.
 func TestGateTakesTurns(t *testing.T) {
 	t.Parallel()
-	g := newGate("test", limits{each: 1, all: 1, line: 100, patience: time.Hour}, newMetrics(nil, newLive(nil, nil)).refused)
-	first, err := g.enter(t.Context(), "greedy")
+	g := core.NewGate("test", core.Limits{Each: 1, All: 1, Line: 100, Patience: time.Hour}, core.NewMetrics(nil).Refused)
+	first, err := g.Enter(t.Context(), "greedy")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,7 +175,7 @@ func TestGateTakesTurns(t *testing.T) {
 	order := make(chan string, 60)
 	ask := func(visitor string) {
 		served.Go(func() {
-			if end, err := g.enter(t.Context(), visitor); err == nil {
+			if end, err := g.Enter(t.Context(), visitor); err == nil {
 				order <- visitor
 				end()
 			}
@@ -184,9 +185,9 @@ func TestGateTakesTurns(t *testing.T) {
 		ask("greedy")
 	}
 	x := &site{}
-	x.await(t, func() bool { return g.inside() == 51 })
+	x.await(t, func() bool { return g.Inside() == 51 })
 	ask("other")
-	x.await(t, func() bool { return g.inside() == 52 })
+	x.await(t, func() bool { return g.Inside() == 52 })
 	first()
 	served.Wait()
 	close(order)
@@ -208,13 +209,13 @@ func TestLastingRequestsAreLimited(t *testing.T) {
 	x := open(t, nil)
 	who := x.tokens(t, "greedy", "other")
 	for _, c := range []struct {
-		gate *gate
+		gate *core.Gate
 		path string
-	}{{x.gates.watches, "/store/%s/customers/live"}, {x.gates.exports, "/api/stores/%s/customers.csv"}} {
-		c.gate.limits.patience = 0
+	}{{x.Gates.Watches, "/store/%s/customers/live"}, {x.Gates.Exports, "/api/stores/%s/customers.csv"}} {
+		c.gate.Limits.Patience = 0
 		var ends []func()
-		for range c.gate.each + int64(c.gate.line) {
-			end, err := c.gate.enter(t.Context(), "store:greedy")
+		for range c.gate.Each + int64(c.gate.Line) {
+			end, err := c.gate.Enter(t.Context(), "store:greedy")
 			if err != nil {
 				break
 			}
@@ -222,7 +223,7 @@ func TestLastingRequestsAreLimited(t *testing.T) {
 		}
 		pathOf := func(store string) string {
 			path := fmt.Sprintf(c.path, store)
-			if c.gate == x.gates.watches {
+			if c.gate == x.Gates.Watches {
 				path += "?after=" + x.after(t, store, 0)
 			}
 			return path
@@ -235,7 +236,7 @@ func TestLastingRequestsAreLimited(t *testing.T) {
 		for _, end := range ends[1:] {
 			defer end()
 		}
-		c.gate.turns.TryAcquire(c.gate.all - int64(len(ends)) + 1) // all places are taken
+		c.gate.Turns.TryAcquire(c.gate.All - int64(len(ends)) + 1) // all places are taken
 		got = x.get(t, pathOf("other"), who[1])
 		if got.StatusCode != 503 || got.Header.Get("Retry-After") == "" || strings.HasPrefix(c.path, "/api") && got.code(t) != "busy" {
 			t.Errorf("%s: %d %v %s", c.path, got.StatusCode, got.Header, got.text)
@@ -245,7 +246,7 @@ func TestLastingRequestsAreLimited(t *testing.T) {
 
 // What Postgres ended as it took too long is said to be so.
 func TestTooSlow(t *testing.T) {
-	if got := explain(fmt.Errorf("store.Figures: %w", &pgconn.PgError{Code: "57014"})); got != errSlow || retryAfter(got) == "" {
+	if got := core.Explain(fmt.Errorf("store.Figures: %w", &pgconn.PgError{Code: "57014"})); got != core.ErrSlow || core.RetryAfter(got) == "" {
 		t.Errorf("%+v", got)
 	}
 }

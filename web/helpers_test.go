@@ -20,6 +20,8 @@ import (
 	"rollcall/jobs"
 	"rollcall/store"
 	"rollcall/store/pg"
+	"rollcall/web/access"
+	"rollcall/web/core"
 )
 
 func TestMain(m *testing.M) { testdb.Main(browser.Around(m)) }
@@ -31,7 +33,7 @@ var now = time.Date(2026, 1, 12, 10, 0, 0, 0, time.UTC)
 
 // site is a Site on a real network, Postgres and Redis.
 type site struct {
-	*Site
+	*Server
 	url      string
 	database string
 	log      *syncBuffer
@@ -58,12 +60,12 @@ func (s *syncBuffer) String() string {
 }
 
 // open starts a site on a database of its own; config may change what it is made of.
-func open(t testing.TB, config func(*Config)) *site {
+func open(t testing.TB, config func(*core.Config)) *site {
 	t.Helper()
 	return openOn(t, testdb.Postgres(t), testdb.Redis(t), config)
 }
 
-func openOn(t testing.TB, database, redis string, config func(*Config)) *site {
+func openOn(t testing.TB, database, redis string, config func(*core.Config)) *site {
 	t.Helper()
 	opt, err := jobs.ParseRedis(redis)
 	if err != nil {
@@ -74,14 +76,14 @@ func openOn(t testing.TB, database, redis string, config func(*Config)) *site {
 		t.Fatal(err)
 	}
 	x := &site{database: database, log: &syncBuffer{}}
-	cfg := Config{Store: db, Redis: opt, AdminToken: token, Version: "v1", ImportDir: "/exports",
+	cfg := core.Config{Store: db, Redis: opt, AdminToken: token, Version: "v1", ImportDir: "/exports",
 		Scrapes: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "figures") }),
 		Now:     func() time.Time { return now },
 		Log:     slog.New(slog.NewJSONHandler(x.log, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: pg.PlainErrors}))}
 	if config != nil {
 		config(&cfg)
 	}
-	if x.Site, err = New(cfg); err != nil {
+	if x.Server, err = New(cfg); err != nil {
 		t.Fatal(err)
 	}
 	server := httptest.NewServer(x)
@@ -153,7 +155,7 @@ func withBasic(password string) as {
 }
 
 func withCookie(value string) as {
-	return func(r *http.Request) { r.AddCookie(&http.Cookie{Name: sessionCookie, Value: value}) }
+	return func(r *http.Request) { r.AddCookie(&http.Cookie{Name: access.SessionCookie, Value: value}) }
 }
 
 func withHeader(name, value string) as {
@@ -190,7 +192,7 @@ func (x *site) send(t testing.TB, method, path, body string, who ...as) answer {
 		t.Fatal(err)
 	}
 	got := answer{res, string(text)}
-	if isAPI(r) {
+	if core.IsAPI(r) {
 		if err := describedAs(r, got); err != nil {
 			t.Errorf("%s %s: %d %.500s\nis not as openapi.json has it: %v", method, path, res.StatusCode, text, err)
 		}

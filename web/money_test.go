@@ -7,6 +7,7 @@ import (
 	"golang.org/x/text/language"
 
 	"rollcall/store"
+	"rollcall/web/core"
 )
 
 func TestDecimalMoney(t *testing.T) {
@@ -30,7 +31,7 @@ func TestDecimalMoney(t *testing.T) {
 		{math.MinInt64, "usd", "-92233720368547758.08 USD"},
 		{math.MaxInt64, "jpy", "9223372036854775807 JPY"},
 	} {
-		if got := string(appendMoney(nil, store.Money{Amount: c.amount, Currency: c.currency})); got != c.want {
+		if got := string(core.AppendMoney(nil, store.Money{Amount: c.amount, Currency: c.currency})); got != c.want {
 			t.Errorf("%d %s is %q, want %q", c.amount, c.currency, got, c.want)
 		}
 	}
@@ -66,7 +67,7 @@ func TestFormatMoney(t *testing.T) {
 		{"hi", 12345678, "inr", "₹1,23,456.78"},
 		{"und", 29900, "eur", "€299.00"},
 	} {
-		if got := FormatMoney(store.Money{Amount: c.amount, Currency: c.currency}, language.MustParse(c.lang)); got != c.want {
+		if got := core.FormatMoney(store.Money{Amount: c.amount, Currency: c.currency}, language.MustParse(c.lang)); got != c.want {
 			t.Errorf("%d %s in %s is %q, want %q", c.amount, c.currency, c.lang, got, c.want)
 		}
 	}
@@ -74,6 +75,6 @@ func TestFormatMoney(t *testing.T) {
 
 func BenchmarkFormatMoney(b *testing.B) {
 	for b.Loop() {
-		FormatMoney(store.Money{Amount: 29900, Currency: "usd"}, language.AmericanEnglish)
+		core.FormatMoney(store.Money{Amount: 29900, Currency: "usd"}, language.AmericanEnglish)
 	}
 }

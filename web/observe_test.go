@@ -8,13 +8,15 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+
+	"rollcall/web/core"
 )
 
 // Requests are counted and traced by their routes: whatever the paths, there are
 // no more series than routes, methods and statuses.
 func TestRequestsAreCountedByRoute(t *testing.T) {
 	spans := tracetest.NewInMemoryExporter()
-	x := open(t, func(c *Config) {
+	x := open(t, func(c *core.Config) {
 		c.Metrics, c.Traces = prometheus.NewRegistry(), sdk.NewTracerProvider(sdk.WithSyncer(spans))
 	})
 	for _, path := range []string{"/api/stores/a/customers", "/api/stores/b/customers?q=x", "/api/stores/c/customers", "/nowhere/1", "/nowhere/2", "/healthz", "/"} {
@@ -36,11 +38,11 @@ func TestRequestsAreCountedByRoute(t *testing.T) {
 		{"/{$}", "GET", "303"}:                          1,
 		{"/signin", "other", "405"}:                     1,
 	} {
-		if got := testutil.ToFloat64(x.metrics.requests.WithLabelValues(series[0], series[1], series[2])); got != want {
+		if got := testutil.ToFloat64(x.Metrics.Requests.WithLabelValues(series[0], series[1], series[2])); got != want {
 			t.Errorf("%v: %v, want %v", series, got, want)
 		}
 	}
-	if n := testutil.CollectAndCount(x.metrics.requests); n != 5 {
+	if n := testutil.CollectAndCount(x.Metrics.Requests); n != 5 {
 		t.Errorf("%d series, want 5", n)
 	}
 	names := map[string]int{}
@@ -55,11 +57,11 @@ func TestRequestsAreCountedByRoute(t *testing.T) {
 // Pages that watch are counted while they do.
 func TestWatchersAreCounted(t *testing.T) {
 	reg := prometheus.NewRegistry()
-	x := open(t, func(c *Config) { c.Metrics = reg })
-	_, leave := x.live.join("a")
-	x.live.join("b")
+	x := open(t, func(c *core.Config) { c.Metrics = reg })
+	_, leave := x.creators.Live.Join("a")
+	x.creators.Live.Join("b")
 	leave()
-	if got := x.live.count(); got != 1 {
+	if got := x.creators.Live.Count(); got != 1 {
 		t.Errorf("%d watch", got)
 	}
 	if n, err := testutil.GatherAndCount(reg, "rollcall_web_watchers"); err != nil || n != 1 {

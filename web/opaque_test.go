@@ -9,15 +9,17 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"rollcall/web/core"
 )
 
 // id is how the site shows a number of the database.
 func (x *site) id(t testing.TB, kind string, n int64) string {
 	t.Helper()
-	if err := x.loadIDs(t.Context()); err != nil {
+	if err := x.LoadIDs(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	return x.ids().id(kind, n)
+	return x.Ids().Id(kind, n)
 }
 
 // startOfIDs is where every sequence goes on in TestIDsTellNothing.
@@ -87,21 +89,21 @@ func TestIDsCannotBeMadeUp(t *testing.T) {
 	x := open(t, clerkSite)
 	x.sellersOf(t)
 	program := withBearer(x.token(t, "store_a").Secret)
-	list, mine := "/api/stores/store_a/customers/", x.id(t, customerID, 1)
+	list, mine := "/api/stores/store_a/customers/", x.id(t, core.CustomerID, 1)
 	if got := x.get(t, list+mine, program); got.StatusCode != 200 || !strings.Contains(got.text, `"id":"`+mine+`"`) {
 		t.Errorf("%d %s", got.StatusCode, got.text)
 	}
-	unknown := x.get(t, list+x.id(t, customerID, 99), program)
+	unknown := x.get(t, list+x.id(t, core.CustomerID, 99), program)
 	if unknown.StatusCode != 404 {
 		t.Errorf("%d %s", unknown.StatusCode, unknown.text)
 	}
 	for _, id := range []string{"1", "x", strings.Repeat("a", 26), mine[:25], mine + "a", strings.ToUpper(mine), mine[:25] + "b",
-		x.id(t, noteID, 1), x.id(t, customerID, 2), x.id(t, customerID, 1<<62), "%00", strings.Repeat("a", 9000)} {
+		x.id(t, core.NoteID, 1), x.id(t, core.CustomerID, 2), x.id(t, core.CustomerID, 1<<62), "%00", strings.Repeat("a", 9000)} {
 		if got := x.get(t, list+id, program); got.StatusCode != 404 || cmp.Diff(unknown.text, got.text) != "" {
 			t.Errorf("%.40s: %d %s", id, got.StatusCode, got.text)
 		}
 	}
-	next := x.ids().cursor("customers of store_b", "eyJzb3J0IjoiLWxhc3RfYWN0aXZpdHkiLCJpZCI6MX0")
+	next := x.Ids().Cursor("customers of store_b", "eyJzb3J0IjoiLWxhc3RfYWN0aXZpdHkiLCJpZCI6MX0")
 	for _, cursor := range []string{"eyJzb3J0IjoiLWxhc3RfYWN0aXZpdHkiLCJpZCI6MX0", "x", strings.Repeat("A", 60), next} {
 		for _, path := range []string{"/api/stores/store_a/customers", list + mine + "/timeline", list + mine + "/notes"} {
 			if got := x.get(t, path+"?cursor="+cursor, program); got.StatusCode != 400 || got.code(t) != "invalid_parameter" {
@@ -116,7 +118,7 @@ func TestIDsCannotBeMadeUp(t *testing.T) {
 func TestOperatorsMayUseNumbers(t *testing.T) {
 	x := open(t, nil)
 	x.fill(t)
-	shown := x.id(t, customerID, 1)
+	shown := x.id(t, core.CustomerID, 1)
 	if got := x.get(t, "/api/stores/store_a/customers/1", asAdmin); got.StatusCode != 200 || !strings.Contains(got.text, shown) {
 		t.Errorf("%d %s", got.StatusCode, got.text)
 	}

@@ -22,6 +22,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"rollcall/store/customers"
+	"rollcall/web/api"
+	"rollcall/web/core"
+	"rollcall/web/creators"
+	"rollcall/web/operators"
 )
 
 // description is openapi.json, read and found valid.
@@ -32,7 +36,7 @@ type description struct {
 
 var described = sync.OnceValues(func() (d description, err error) {
 	loader := openapi3.NewLoader()
-	if d.T, err = loader.LoadFromData(openAPI); err != nil {
+	if d.T, err = loader.LoadFromData(api.OpenAPI); err != nil {
 		return d, err
 	}
 	if err := d.Validate(loader.Context); err != nil {
@@ -94,7 +98,7 @@ func TestDescriptionIsWhole(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	who := map[audience]string{anyone: "", admins: "admin", sellers: "store admin"}
+	who := map[core.Audience]string{core.Anyone: "", core.Admins: "admin", core.Sellers: "store admin"}
 	var want, got []string
 	for _, r := range open(t, nil).routes() {
 		if strings.HasPrefix(r.path, "/api/") {
@@ -172,9 +176,9 @@ func TestBodiesAreThoseDescribed(t *testing.T) {
 	x := open(t, nil)
 	x.fill(t)
 	address := strings.NewReplacer("{store}", "store_a", "{id}", "1")
-	for path, taken := range map[string]any{backfills: newBackfill{}, "/api/admin/events/retry": newReopening{}, "/api/admin/events/replay": newReopening{}, "/api/stores/{store}/customers/{id}/notes": noteBody{}} {
+	for path, taken := range map[string]any{backfills: core.NewBackfill{}, "/api/admin/events/retry": operators.NewReopening{}, "/api/admin/events/replay": operators.NewReopening{}, "/api/stores/{store}/customers/{id}/notes": core.NoteBody{}} {
 		body := d.Paths.Value(path).Post.RequestBody.Value.Content["application/json"]
-		if diff := cmp.Diff(namesOf(taken), slices.Sorted(maps.Keys(body.Schema.Value.Properties))); diff != "" {
+		if diff := cmp.Diff(core.NamesOf(taken), slices.Sorted(maps.Keys(body.Schema.Value.Properties))); diff != "" {
 			t.Errorf("%s: -taken +described\n%s", path, diff)
 		}
 		example, err := json.Marshal(body.Example)
@@ -233,7 +237,7 @@ func TestDescriptionIsStrict(t *testing.T) {
 func TestDescriptionIsServed(t *testing.T) {
 	x := open(t, nil)
 	got := x.get(t, "/api/openapi.json")
-	if got.StatusCode != 200 || got.text != string(openAPI) || got.Header.Get("Content-Type") != "application/json" {
+	if got.StatusCode != 200 || got.text != string(api.OpenAPI) || got.Header.Get("Content-Type") != "application/json" {
 		t.Errorf("%d %v", got.StatusCode, got.Header)
 	}
 	tag := got.Header.Get("ETag")
@@ -256,7 +260,7 @@ func TestDocs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	names := slices.Clone(columns)
+	names := slices.Clone(creators.Columns)
 	for _, p := range d.Paths.Value("/api/stores/{store}/customers").Get.Parameters {
 		names = append(names, p.Value.Name)
 	}

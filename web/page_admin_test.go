@@ -16,7 +16,7 @@ func (x *site) ail(t *testing.T) (event int64) {
 		{Source: "platform", EventID: "evt_party", Type: "party.thrown", OccurredAt: now, Payload: []byte(`{}`)}}
 	in[0].Headers = []byte(`{"User-Agent":"curl/8.5.0","X-Forwarded-For":"203.0.113.9"}`)
 	event = x.take(t, in...)[0]
-	if _, err := x.cfg.Store.InsertEvents(t.Context(), []store.NewEvent{enrolledIn("evt_waits", `"user_id":"user_lost"`)}); err != nil {
+	if _, err := x.Cfg.Store.InsertEvents(t.Context(), []store.NewEvent{enrolledIn("evt_waits", `"user_id":"user_lost"`)}); err != nil {
 		t.Fatal(err)
 	}
 	x.begin(t, `{"kind": "clerk"}`)

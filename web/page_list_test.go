@@ -298,7 +298,7 @@ func (x *site) cursorAfter(t *testing.T, last string) string {
 func TestPageTrouble(t *testing.T) {
 	x, p := visit(t, browser.Desktop)
 	p.Go(listPath)
-	x.cfg.Store.Close()
+	x.Cfg.Store.Close()
 	p.Expect("500 " + listPath)
 	p.Expect("Response Status Error Code 500")
 	p.Choose("#sort", "name")

@@ -6,10 +6,12 @@ import (
 	"time"
 
 	"rollcall/internal/testing/browser"
+	"rollcall/web/access"
+	"rollcall/web/core"
 )
 
 func TestPageSignIn(t *testing.T) {
-	x := open(t, func(c *Config) { c.Now = time.Now })
+	x := open(t, func(c *core.Config) { c.Now = time.Now })
 	x.hear(t, studio()...)
 	for _, look := range []browser.Look{browser.Desktop, without} {
 		p := browser.Open(t, x.url, look)
@@ -29,10 +31,10 @@ func TestPageSignIn(t *testing.T) {
 		p.Go(listPath)
 		p.Has("h2", "401")
 
-		p.Go(strings.TrimPrefix(SignInLink(x.url, token, time.Now()), x.url))
+		p.Go(strings.TrimPrefix(access.SignInLink(x.url, token, time.Now()), x.url))
 		p.Until(`location.pathname === "/admin" && location.search === ""`) // the link is gone from the address
 		p.Has("h1", "Health")
-		p.Go("/signin?link=" + x.admin.sign(forLink, time.Now().Add(-time.Minute)))
+		p.Go("/signin?link=" + x.access.Admin.Sign(access.ForLink, time.Now().Add(-time.Minute)))
 		p.Has(".error", "has expired or was cut short")
 	}
 }
@@ -40,14 +42,14 @@ func TestPageSignIn(t *testing.T) {
 // Creators come with their session at Clerk, see no more than their store, and
 // sign out there.
 func TestPageCreator(t *testing.T) {
-	x := open(t, func(c *Config) {
+	x := open(t, func(c *core.Config) {
 		clerkSite(c)
 		c.Now = time.Now
 	})
 	x.hear(t, studio()...)
 	p := browser.Open(t, x.url, browser.Desktop)
 	session := sessionOf("user_owner").with(claims{"iat": time.Now().Unix(), "nbf": time.Now().Unix(), "exp": time.Now().Add(time.Hour).Unix()})
-	p.Cookie(clerkCookie, sign(t, clerkKey, nil, session))
+	p.Cookie(access.ClerkCookie, sign(t, clerkKey, nil, session))
 	p.Go(listPath)
 	same(t, "buttons", []string{"Download CSV"}, p.Texts("header nav > *"))
 	p.Click(".person h2 a")

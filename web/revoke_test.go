@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"rollcall/internal/testing/testdb"
+	"rollcall/web/access"
+	"rollcall/web/core"
 )
 
 // signInByForm signs in as an operator by the form, and returns the cookie's value.
@@ -54,7 +56,7 @@ func TestSignOutEndsCopies(t *testing.T) {
 			t.Errorf("with the token beside it: %d", got.StatusCode)
 		}
 	}
-	changed := openOn(t, database, redis, func(c *Config) { c.AdminToken = "another token of 25" })
+	changed := openOn(t, database, redis, func(c *core.Config) { c.AdminToken = "another token of 25" })
 	if got := changed.get(t, "/api/admin/events", withCookie(other)); got.StatusCode != 401 {
 		t.Errorf("the token was changed: %d", got.StatusCode)
 	}
@@ -64,12 +66,12 @@ func TestSignOutEndsCopies(t *testing.T) {
 // ended sessions; what has expired leaves it.
 func TestEndedSessionsAreFew(t *testing.T) {
 	x := open(t, nil)
-	for _, cookie := range []string{"x", "9999999999.x.y", x.admin.sign(forSession, now), x.admin.sign(forLink, now.Add(time.Hour))} {
+	for _, cookie := range []string{"x", "9999999999.x.y", x.access.Admin.Sign(access.ForSession, now), x.access.Admin.Sign(access.ForLink, now.Add(time.Hour))} {
 		x.send(t, "POST", "/signout", "", withCookie(cookie))
 	}
 	x.wantCount(t, `SELECT count(*) FROM ended_sessions`, 0)
 	x.exec(t, `INSERT INTO ended_sessions (hash, expires_at) VALUES ('\x00', now() - interval '1 s'), ('\x01', now() + interval '1 h')`)
-	x.send(t, "POST", "/signout", "", withCookie(x.admin.sign(forSession, now.Add(time.Hour))))
+	x.send(t, "POST", "/signout", "", withCookie(x.access.Admin.Sign(access.ForSession, now.Add(time.Hour))))
 	x.wantCount(t, `SELECT count(*) FROM ended_sessions`, 2)
 }
 
@@ -112,7 +114,7 @@ func TestLiveEndsWithTheRight(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			x, clock := throttled(t)
-			x.live.check, x.clock = time.Millisecond, clock
+			x.creators.Live.Check, x.clock = time.Millisecond, clock
 			who := c.who(t, x)
 			after := "/store/store_a/customers/live?after=" + x.after(t, "store_a", 99)
 			stream := x.stream(t, after, who)
@@ -166,7 +168,7 @@ func (w *onWrite) Write(b []byte) (int, error) {
 // An export that is under way ends when its reader may not have it any more.
 func TestExportEndsWithTheRight(t *testing.T) {
 	x := open(t, nil)
-	x.live.check = 0
+	x.creators.Live.Check = 0
 	x.exec(t, `INSERT INTO stores (id, name, version) VALUES ('store_a', 'A', '1')`)
 	x.exec(t, `INSERT INTO customers (store_id, email) SELECT 'store_a', 'buyer' || n || '@x.example' FROM generate_series(1000, 2000) n`)
 	secret := x.token(t, "store_a").Secret

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"rollcall/web/core"
 )
 
 // route is one thing that may be asked for.
@@ -12,82 +14,82 @@ type route struct {
 	method string // GET answers HEAD too; "" is any
 	path   string // pattern of http.ServeMux
 	caller string // who calls it
-	who    audience
-	handle handler
+	who    core.Audience
+	handle core.Handler
 }
 
 // routes lists every route of the site once: its map.
-func (s *Site) routes() []route {
+func (s *Server) routes() []route {
 	return []route{
-		{"GET", "/api/stores/{store}/customers", "a creator's programs", sellers, s.listCustomers},
-		{"GET", csvRoute, "creators, for their spreadsheets", sellers, s.exportCustomers},
-		{"GET", "/api/stores/{store}/customers/{id}", "a creator's programs", sellers, s.showCustomer},
-		{"GET", "/api/stores/{store}/customers/{id}/explain", "a creator's programs", sellers, s.explainCustomer},
-		{"GET", "/api/stores/{store}/customers/{id}/timeline", "a creator's programs", sellers, s.showTimeline},
-		{"GET", "/api/stores/{store}/customers/{id}/notes", "a creator's programs", sellers, s.listNotes},
-		{"POST", "/api/stores/{store}/customers/{id}/notes", "a creator's programs", sellers, s.addNote},
-		{"PATCH", "/api/stores/{store}/customers/{id}/notes/{note}", "a creator's programs", sellers, s.editNote},
-		{"DELETE", "/api/stores/{store}/customers/{id}/notes/{note}", "a creator's programs", sellers, s.deleteNote},
-		{"GET", "/api/stores/{store}/stats", "a creator's programs", sellers, s.showStats},
-		{"GET", "/store/{store}/customers", "creators", sellers, s.customers},
-		{"GET", livePath, "the script of the page above", sellers, s.watch},
-		{"GET", "/store/{store}/customers/{id}", "creators", sellers, s.customer},
-		{"POST", "/store/{store}/customers/{id}/notes", "the form on the page above", sellers, s.noteForm},
-		{"POST", "/store/{store}/customers/{id}/notes/{note}", "the form of a note", sellers, s.noteForm},
-		{"POST", "/store/{store}/customers/{id}/notes/{note}/delete", "the button of a note", sellers, s.noteDeleted},
-		{"GET", "/api/admin/events", "operators' programs", admins, s.listEvents},
-		{"GET", "/api/admin/events/{id}", "operators' programs", admins, s.showEvent},
-		{"GET", "/api/admin/backfills", "operators' programs", admins, s.listBackfills},
-		{"POST", "/api/admin/backfills", "operators' programs", admins, s.startBackfill},
-		{"GET", "/api/admin/backfills/{id}", "operators' programs", admins, s.showBackfill},
-		{"GET", "/api/admin/backfills/{id}/errors", "operators' programs", admins, s.listBackfillErrors},
-		{"POST", "/api/admin/backfills/{id}/pause", "operators' programs", admins, s.orderBackfill(s.cfg.Store.PauseBackfill)},
-		{"POST", "/api/admin/backfills/{id}/resume", "operators' programs", admins, s.orderBackfill(s.cfg.Store.ResumeBackfill)},
-		{"POST", "/api/admin/backfills/{id}/cancel", "operators' programs", admins, s.orderBackfill(s.cfg.Store.CancelBackfill)},
-		{"GET", "/api/admin/events/{id}/facts", "operators' programs", admins, s.showEventFacts},
-		{"POST", "/api/admin/events/retry", "operators' programs", admins, s.reopenAPI("retry")},
-		{"POST", "/api/admin/events/replay", "operators' programs", admins, s.reopenAPI("replay")},
-		{"GET", "/api/admin/health", "operators' programs", admins, s.showHealth},
-		{"GET", "/api/admin/unattached", "operators' programs", admins, s.listOffReasons},
-		{"GET", "/api/admin/unattached/{reason}", "operators' programs", admins, s.listOffFacts},
-		{"POST", "/api/admin/unattached/{reason}/attach", "operators' programs", admins, s.attachAPI},
-		{"GET", "/api/admin/stores", "operators' programs", admins, s.listStores},
-		{"GET", "/api/openapi.json", "whoever writes a program for it", anyone, s.describe},
-		{"GET", "/admin", "operators", admins, s.health},
-		{"GET", "/admin/events", "operators", admins, s.events},
-		{"GET", "/admin/event-states", "the script of the page above", admins, s.eventStates},
-		{"GET", "/admin/events/{id}", "operators", admins, s.event},
-		{"POST", "/admin/events/{id}/retry", "a button of the page above", admins, s.reopenOne("retry")},
-		{"POST", "/admin/events/{id}/replay", "a button of the page above", admins, s.reopenOne("replay")},
-		{"GET", "/admin/reopen", "operators, before many events are applied again", admins, s.reopenPageOf},
-		{"POST", "/admin/reopen", "the form of the page above", admins, s.reopenMany},
-		{"GET", "/admin/unattached", "operators", admins, s.unattached},
-		{"GET", "/admin/unattached/{reason}", "operators", admins, s.unattachedFacts},
-		{"POST", "/admin/unattached/{reason}/attach", "a button of the pages above", admins, s.attachForm},
-		{"GET", "/admin/backfills", "operators", admins, s.backfills},
-		{"POST", "/admin/backfills", "the form of the page above", admins, s.backfillForm},
-		{"GET", "/admin/backfills/{id}", "operators", admins, s.backfillPage},
-		{"POST", "/admin/backfills/{id}/pause", "a button of the page above", admins, s.orderForm("pause", s.cfg.Store.PauseBackfill)},
-		{"POST", "/admin/backfills/{id}/resume", "a button of the page above", admins, s.orderForm("resume", s.cfg.Store.ResumeBackfill)},
-		{"POST", "/admin/backfills/{id}/cancel", "a button of the page above", admins, s.orderForm("cancel", s.cfg.Store.CancelBackfill)},
-		{"GET", "/admin/stores", "operators", admins, s.stores},
-		{"GET", "/admin/{$}", "operators who type a slash too many", anyone, s.start},
-		{"GET", "/{$}", "operators, to find the rest", anyone, s.start},
-		{"GET", "/signin", "operators", anyone, s.signInPage},
-		{"POST", "/signin", "the form of the page above", anyone, s.signIn},
-		{"POST", "/signout", "the button on every page", anyone, s.signOut},
-		{"", monitoringPath, "operators, by hand", admins, s.monitor},
-		{"", monitoringPath + "/", "operators, and asynqmon's own page", admins, s.monitor},
-		{"GET", "/metrics", "Prometheus with the admin token, and operators by hand", admins, s.scrape},
-		{"GET", "/healthz", "process supervisors: restart me?", anyone, s.healthz},
-		{"GET", "/readyz", "load balancers: send me requests?", anyone, s.readyz},
-		{"GET", "/assets/{file}", "our pages", anyone, s.asset},
+		{"GET", "/api/stores/{store}/customers", "a creator's programs", core.Sellers, s.api.ListCustomers},
+		{"GET", core.CsvRoute, "creators, for their spreadsheets", core.Sellers, s.creators.ExportCustomers},
+		{"GET", "/api/stores/{store}/customers/{id}", "a creator's programs", core.Sellers, s.api.ShowCustomer},
+		{"GET", "/api/stores/{store}/customers/{id}/explain", "a creator's programs", core.Sellers, s.api.ExplainCustomer},
+		{"GET", "/api/stores/{store}/customers/{id}/timeline", "a creator's programs", core.Sellers, s.api.ShowTimeline},
+		{"GET", "/api/stores/{store}/customers/{id}/notes", "a creator's programs", core.Sellers, s.api.ListNotes},
+		{"POST", "/api/stores/{store}/customers/{id}/notes", "a creator's programs", core.Sellers, s.api.AddNote},
+		{"PATCH", "/api/stores/{store}/customers/{id}/notes/{note}", "a creator's programs", core.Sellers, s.api.EditNote},
+		{"DELETE", "/api/stores/{store}/customers/{id}/notes/{note}", "a creator's programs", core.Sellers, s.api.DeleteNote},
+		{"GET", "/api/stores/{store}/stats", "a creator's programs", core.Sellers, s.api.ShowStats},
+		{"GET", "/store/{store}/customers", "creators", core.Sellers, s.creators.Customers},
+		{"GET", core.LivePath, "the script of the page above", core.Sellers, s.creators.Watch},
+		{"GET", "/store/{store}/customers/{id}", "creators", core.Sellers, s.creators.Customer},
+		{"POST", "/store/{store}/customers/{id}/notes", "the form on the page above", core.Sellers, s.creators.NoteForm},
+		{"POST", "/store/{store}/customers/{id}/notes/{note}", "the form of a note", core.Sellers, s.creators.NoteForm},
+		{"POST", "/store/{store}/customers/{id}/notes/{note}/delete", "the button of a note", core.Sellers, s.creators.NoteDeleted},
+		{"GET", "/api/admin/events", "operators' programs", core.Admins, s.api.ListEvents},
+		{"GET", "/api/admin/events/{id}", "operators' programs", core.Admins, s.api.ShowEvent},
+		{"GET", "/api/admin/backfills", "operators' programs", core.Admins, s.api.ListBackfills},
+		{"POST", "/api/admin/backfills", "operators' programs", core.Admins, s.api.StartBackfill},
+		{"GET", "/api/admin/backfills/{id}", "operators' programs", core.Admins, s.api.ShowBackfill},
+		{"GET", "/api/admin/backfills/{id}/errors", "operators' programs", core.Admins, s.api.ListBackfillErrors},
+		{"POST", "/api/admin/backfills/{id}/pause", "operators' programs", core.Admins, s.api.OrderBackfill(s.Cfg.Store.PauseBackfill)},
+		{"POST", "/api/admin/backfills/{id}/resume", "operators' programs", core.Admins, s.api.OrderBackfill(s.Cfg.Store.ResumeBackfill)},
+		{"POST", "/api/admin/backfills/{id}/cancel", "operators' programs", core.Admins, s.api.OrderBackfill(s.Cfg.Store.CancelBackfill)},
+		{"GET", "/api/admin/events/{id}/facts", "operators' programs", core.Admins, s.operators.ShowEventFacts},
+		{"POST", "/api/admin/events/retry", "operators' programs", core.Admins, s.operators.ReopenAPI("retry")},
+		{"POST", "/api/admin/events/replay", "operators' programs", core.Admins, s.operators.ReopenAPI("replay")},
+		{"GET", "/api/admin/health", "operators' programs", core.Admins, s.operators.ShowHealth},
+		{"GET", "/api/admin/unattached", "operators' programs", core.Admins, s.operators.ListOffReasons},
+		{"GET", "/api/admin/unattached/{reason}", "operators' programs", core.Admins, s.operators.ListOffFacts},
+		{"POST", "/api/admin/unattached/{reason}/attach", "operators' programs", core.Admins, s.operators.AttachAPI},
+		{"GET", "/api/admin/stores", "operators' programs", core.Admins, s.operators.ListStores},
+		{"GET", "/api/openapi.json", "whoever writes a program for it", core.Anyone, s.api.Describe},
+		{"GET", "/admin", "operators", core.Admins, s.operators.Health},
+		{"GET", "/admin/events", "operators", core.Admins, s.operators.Events},
+		{"GET", "/admin/event-states", "the script of the page above", core.Admins, s.operators.EventStates},
+		{"GET", "/admin/events/{id}", "operators", core.Admins, s.operators.Event},
+		{"POST", "/admin/events/{id}/retry", "a button of the page above", core.Admins, s.operators.ReopenOne("retry")},
+		{"POST", "/admin/events/{id}/replay", "a button of the page above", core.Admins, s.operators.ReopenOne("replay")},
+		{"GET", "/admin/reopen", "operators, before many events are applied again", core.Admins, s.operators.ReopenPageOf},
+		{"POST", "/admin/reopen", "the form of the page above", core.Admins, s.operators.ReopenMany},
+		{"GET", "/admin/unattached", "operators", core.Admins, s.operators.Unattached},
+		{"GET", "/admin/unattached/{reason}", "operators", core.Admins, s.operators.UnattachedFacts},
+		{"POST", "/admin/unattached/{reason}/attach", "a button of the pages above", core.Admins, s.operators.AttachForm},
+		{"GET", "/admin/backfills", "operators", core.Admins, s.operators.Backfills},
+		{"POST", "/admin/backfills", "the form of the page above", core.Admins, s.operators.BackfillForm},
+		{"GET", "/admin/backfills/{id}", "operators", core.Admins, s.operators.BackfillPage},
+		{"POST", "/admin/backfills/{id}/pause", "a button of the page above", core.Admins, s.operators.OrderForm("pause", s.Cfg.Store.PauseBackfill)},
+		{"POST", "/admin/backfills/{id}/resume", "a button of the page above", core.Admins, s.operators.OrderForm("resume", s.Cfg.Store.ResumeBackfill)},
+		{"POST", "/admin/backfills/{id}/cancel", "a button of the page above", core.Admins, s.operators.OrderForm("cancel", s.Cfg.Store.CancelBackfill)},
+		{"GET", "/admin/stores", "operators", core.Admins, s.operators.Stores},
+		{"GET", "/admin/{$}", "operators who type a slash too many", core.Anyone, s.start},
+		{"GET", "/{$}", "operators, to find the rest", core.Anyone, s.start},
+		{"GET", "/signin", "operators", core.Anyone, s.access.SignInPage},
+		{"POST", "/signin", "the form of the page above", core.Anyone, s.access.SignIn},
+		{"POST", "/signout", "the button on every page", core.Anyone, s.access.SignOut},
+		{"", core.MonitoringPath, "operators, by hand", core.Admins, s.operators.Monitor},
+		{"", core.MonitoringPath + "/", "operators, and asynqmon's own page", core.Admins, s.operators.Monitor},
+		{"GET", "/metrics", "Prometheus with the admin token, and operators by hand", core.Admins, s.operators.Scrape},
+		{"GET", "/healthz", "process supervisors: restart me?", core.Anyone, s.operators.Healthz},
+		{"GET", "/readyz", "load balancers: send me requests?", core.Anyone, s.operators.Readyz},
+		{"GET", "/assets/{file}", "our pages", core.Anyone, s.Asset},
 	}
 }
 
 // mux dispatches by path, then by method, so that a wrong method is answered in
 // our form and names the right ones.
-func (s *Site) mux() *http.ServeMux {
+func (s *Server) mux() *http.ServeMux {
 	byPath := map[string][]route{}
 	for _, r := range s.routes() {
 		byPath[r.path] = append(byPath[r.path], r)
@@ -95,18 +97,18 @@ func (s *Site) mux() *http.ServeMux {
 	mux := http.NewServeMux()
 	for path, routes := range byPath {
 		for i := range routes {
-			if r := &routes[i]; r.who != anyone && r.path != livePath && r.path != csvRoute {
-				r.handle = s.gates.requests.through(r.handle)
+			if r := &routes[i]; r.who != core.Anyone && r.path != core.LivePath && r.path != core.CsvRoute {
+				r.handle = s.Gates.Requests.Through(r.handle)
 			}
 		}
-		mux.Handle(path, s.answer(s.dispatch(routes)))
+		mux.Handle(path, s.Answer(s.dispatch(routes)))
 	}
-	mux.Handle("/", s.answer(func(http.ResponseWriter, *http.Request) error { return errNoRoute }))
+	mux.Handle("/", s.Answer(func(http.ResponseWriter, *http.Request) error { return core.ErrNoRoute }))
 	return mux
 }
 
 // dispatch picks the route of the request's method and lets in who may come in.
-func (s *Site) dispatch(routes []route) handler {
+func (s *Server) dispatch(routes []route) core.Handler {
 	var allow []string
 	for _, r := range routes {
 		allow = append(allow, r.method)
@@ -120,18 +122,18 @@ func (s *Site) dispatch(routes []route) handler {
 		})
 		if i < 0 {
 			w.Header().Set("Allow", strings.Join(allow, ", "))
-			return errMethod
+			return core.ErrMethod
 		}
-		v, err := s.admit(routes[i].who, r)
+		v, err := s.Admit(routes[i].who, r)
 		if err != nil {
 			return err
 		}
-		tellingOf(r.Context()).who = v.who()
-		if routes[i].who == sellers {
-			if err := s.named(r, v); err != nil {
+		core.TellingOf(r.Context()).Who = v.Who()
+		if routes[i].who == core.Sellers {
+			if err := s.Named(r, v); err != nil {
 				return err
 			}
 		}
-		return routes[i].handle(w, r.WithContext(context.WithValue(r.Context(), visitorKey{}, v)))
+		return routes[i].handle(w, r.WithContext(context.WithValue(r.Context(), core.VisitorKey{}, v)))
 	}
 }

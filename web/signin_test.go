@@ -6,6 +6,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"rollcall/web/access"
+	"rollcall/web/core"
 )
 
 func TestSignIn(t *testing.T) {
@@ -29,11 +32,11 @@ func TestSignIn(t *testing.T) {
 	if got := x.get(t, "/admin", withCookie(cookie.Value)); got.StatusCode != 200 {
 		t.Errorf("%d %s", got.StatusCode, got.text)
 	}
-	if got := x.send(t, "POST", "/signin", "token="+strings.Repeat("x", maxForm)); got.StatusCode != 400 {
+	if got := x.send(t, "POST", "/signin", "token="+strings.Repeat("x", core.MaxForm)); got.StatusCode != 400 {
 		t.Errorf("a large form: %d", got.StatusCode)
 	}
 	out := x.send(t, "POST", "/signout", "", withCookie(cookie.Value))
-	if gone := out.Cookies()[0]; out.StatusCode != 303 || gone.Value != "" || gone.MaxAge >= 0 || gone.Path != "/" || gone.Name != sessionCookie {
+	if gone := out.Cookies()[0]; out.StatusCode != 303 || gone.Value != "" || gone.MaxAge >= 0 || gone.Path != "/" || gone.Name != access.SessionCookie {
 		t.Errorf("%d %v", out.StatusCode, gone)
 	}
 }
@@ -55,7 +58,7 @@ func TestSecureCookies(t *testing.T) {
 		t.Error("a stranger's word is believed")
 	}
 	for url, want := range map[string]bool{"https://lists.example": true, "http://lists.example": false} {
-		if got := secure(open(t, func(c *Config) { c.PublicURL = url }), ""); got != want {
+		if got := secure(open(t, func(c *core.Config) { c.PublicURL = url }), ""); got != want {
 			t.Errorf("%s: %v", url, got)
 		}
 	}
@@ -63,9 +66,9 @@ func TestSecureCookies(t *testing.T) {
 
 func TestSignInLink(t *testing.T) {
 	at := now
-	x := open(t, func(c *Config) { c.Now = func() time.Time { return at } })
-	link := strings.TrimPrefix(SignInLink(x.url, token, now), x.url)
-	at = now.Add(linkLife - time.Second)
+	x := open(t, func(c *core.Config) { c.Now = func() time.Time { return at } })
+	link := strings.TrimPrefix(access.SignInLink(x.url, token, now), x.url)
+	at = now.Add(access.LinkLife - time.Second)
 	in := x.get(t, link+"&next=/monitoring/")
 	if in.StatusCode != 303 || in.Header.Get("Location") != "/monitoring/" {
 		t.Fatalf("%d %v", in.StatusCode, in.Header)
@@ -73,8 +76,8 @@ func TestSignInLink(t *testing.T) {
 	if got := x.get(t, "/api/admin/events", withCookie(in.Cookies()[0].Value)); got.StatusCode != 200 {
 		t.Errorf("%d %s", got.StatusCode, got.text)
 	}
-	at = now.Add(linkLife)
-	for _, bad := range []string{link, link + "x", "/signin?link=1.x", "/signin?link=" + x.admin.sign(forSession, at.Add(time.Hour)), SignInLink("", "other", at)} {
+	at = now.Add(access.LinkLife)
+	for _, bad := range []string{link, link + "x", "/signin?link=1.x", "/signin?link=" + x.access.Admin.Sign(access.ForSession, at.Add(time.Hour)), access.SignInLink("", "other", at)} {
 		if got := x.get(t, bad); got.StatusCode != 200 || got.Header.Get("Set-Cookie") != "" || !strings.Contains(got.text, "expired") {
 			t.Errorf("%s: %d %v", bad, got.StatusCode, got.Header)
 		}
@@ -90,7 +93,7 @@ func TestLocalPath(t *testing.T) {
 		"//evil.example": "/", "///evil.example": "/", "https://evil.example/": "/", "/\\evil.example": "/", "\\\\evil.example": "/", "/\t/evil.example": "/",
 		"/\n/evil.example": "/", "javascript:alert(1)": "/", "evil.example": "/", "http:evil": "/", " //evil.example": "/", "/%": "/",
 	} {
-		if got := localPath(next); got != want {
+		if got := core.LocalPath(next); got != want {
 			t.Errorf("%q: %q, want %q", next, got, want)
 		}
 	}
@@ -101,7 +104,7 @@ func TestLocalPath(t *testing.T) {
 func TestCrossOrigin(t *testing.T) {
 	x := open(t, clerkSite)
 	x.sellersOf(t)
-	session := withCookie(x.admin.sign(forSession, now.Add(time.Hour)))
+	session := withCookie(x.access.Admin.Sign(access.ForSession, now.Add(time.Hour)))
 	cookies := []as{session, withClerk(sign(t, clerkKey, nil, sessionOf("user_owner")))}
 	requests := []string{"POST /monitoring/api/queues/stripe:pause", "DELETE /monitoring/api/queues/x", "POST /api/admin/events", "POST /api/stores/store_a/customers"}
 	for _, route := range x.routes() {
@@ -138,8 +141,8 @@ func TestPageForStrangers(t *testing.T) {
 		w := httptest.NewRecorder()
 		// As a route of a page will be: /store/{store}/customers.
 		mux := http.NewServeMux()
-		mux.HandleFunc("/store/{store}/customers", func(w http.ResponseWriter, r *http.Request) { x.refuse(w, r, errStranger) })
-		mux.HandleFunc("/monitoring", func(w http.ResponseWriter, r *http.Request) { x.refuse(w, r, errStranger) })
+		mux.HandleFunc("/store/{store}/customers", func(w http.ResponseWriter, r *http.Request) { x.Refuse(w, r, core.ErrStranger) })
+		mux.HandleFunc("/monitoring", func(w http.ResponseWriter, r *http.Request) { x.Refuse(w, r, core.ErrStranger) })
 		mux.ServeHTTP(w, r)
 		if w.Code != 401 {
 			t.Errorf("%d", w.Code)
@@ -148,7 +151,7 @@ func TestPageForStrangers(t *testing.T) {
 	}
 	const path = "/store/a%2Fb/customers?q=x&sort=name"
 	operators := `href="/signin?next=%2fstore%2fa%252Fb%2fcustomers%3fq%3dx%26sort%3dname"`
-	linked := open(t, func(c *Config) { clerkSite(c); c.SignInURL = "https://market.example/sign-in?from=rollcall#/x" })
+	linked := open(t, func(c *core.Config) { clerkSite(c); c.SignInURL = "https://market.example/sign-in?from=rollcall#/x" })
 	link := `href="https://market.example/sign-in?from=rollcall&amp;redirect_url=http%3A%2F%2Flists.example%2Fstore%2Fa%252Fb%2Fcustomers%3Fq%3Dx%26sort%3Dname#/x"`
 	if got := page(linked, path); !strings.Contains(got, link) || !strings.Contains(got, operators) {
 		t.Errorf("no link in %s", got)
@@ -156,7 +159,7 @@ func TestPageForStrangers(t *testing.T) {
 	if got := page(linked, path, "X-Forwarded-Proto", "https"); !strings.Contains(got, "redirect_url=http%3A%2F%2Flists") {
 		t.Errorf("a stranger's word is believed: %s", got)
 	}
-	public := open(t, func(c *Config) {
+	public := open(t, func(c *core.Config) {
 		clerkSite(c)
 		c.SignInURL, c.PublicURL = "https://market.example/sign-in", "https://app.example"
 	})

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"rollcall/web/core"
 )
 
 // Clients who ask and ask and never read are cut off, whatever they ask for.
@@ -20,7 +22,7 @@ func TestWhoNeverReads(t *testing.T) {
 	mux := http.NewServeMux()
 	mux.Handle("/", x)
 	mux.HandleFunc("/other", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, strings.Repeat("x", 1<<20)) })
-	server := httptest.NewUnstartedServer(LimitWrites(mux, 50*time.Millisecond))
+	server := httptest.NewUnstartedServer(core.LimitWrites(mux, 50*time.Millisecond))
 	server.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
 		c.(*net.TCPConn).SetWriteBuffer(4 << 10) // soon full
 		return ctx
@@ -52,7 +54,7 @@ func TestWhoNeverReads(t *testing.T) {
 func TestWritesArriveWhole(t *testing.T) {
 	t.Parallel()
 	whole := strings.Repeat("x", 8<<20)
-	server := httptest.NewServer(LimitWrites(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	server := httptest.NewServer(core.LimitWrites(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		io.WriteString(w, whole)
 		http.NewResponseController(w).Flush()
 	}), time.Minute))

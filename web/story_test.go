@@ -66,7 +66,7 @@ func samples(t testing.TB) (events []store.NewEvent) {
 
 func (x *site) apply(t testing.TB, events []store.NewEvent) {
 	t.Helper()
-	in, err := x.cfg.Store.InsertEvents(t.Context(), events)
+	in, err := x.Cfg.Store.InsertEvents(t.Context(), events)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +74,7 @@ func (x *site) apply(t testing.TB, events []store.NewEvent) {
 	for _, row := range in {
 		ids = append(ids, row.ID)
 	}
-	if out, err := x.cfg.Store.Apply(t.Context(), ids, 0, facts.Read); err != nil || len(out.Malformed) > 0 {
+	if out, err := x.Cfg.Store.Apply(t.Context(), ids, 0, facts.Read); err != nil || len(out.Malformed) > 0 {
 		t.Fatalf("%+v %v", out, err)
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"golang.org/x/sync/errgroup"
+
+	"rollcall/web/core"
 )
 
 // hostileValues are such that no parameter means, or just so.
@@ -55,11 +57,11 @@ type sweep struct {
 // TestNothingHostileIsOurFault: whatever a request says, in its path, its query or
 // its body, the answer is never that something went wrong here.
 func TestNothingHostileIsOurFault(t *testing.T) {
-	x := open(t, func(c *Config) { c.Jobs = &asked{} })
+	x := open(t, func(c *core.Config) { c.Jobs = &asked{} })
 	x.hear(t, studio()...)
 	x.take(t, enrolledIn("evt_lost", `"user_id":"user_lost"`))
 	x.begin(t, `{"kind": "clerk"}`)
-	x.live.end() // a stream that is let in ends at once
+	x.creators.Live.End() // a stream that is let in ends at once
 	s := &sweep{site: x, t: t}
 	s.group.SetLimit(8)
 	for _, route := range x.routes() {
@@ -81,10 +83,10 @@ func TestNothingHostileIsOurFault(t *testing.T) {
 // path is that of a route, with parts that exist.
 func (s *sweep) path(r route) string {
 	id := "1"
-	if r.who == sellers {
-		id = s.id(s.t, customerID, 1)
+	if r.who == core.Sellers {
+		id = s.id(s.t, core.CustomerID, 1)
 	}
-	return strings.NewReplacer("{store}", "studio", "{id}", id, "{note}", s.id(s.t, noteID, 1), "{reason}", "user_unknown", "{$}", "", "{file}", "style.css").Replace(r.path)
+	return strings.NewReplacer("{store}", "studio", "{id}", id, "{note}", s.id(s.t, core.NoteID, 1), "{reason}", "user_unknown", "{$}", "", "{file}", "style.css").Replace(r.path)
 }
 
 // ask sends a request as an operator, who gets furthest.
@@ -139,7 +141,7 @@ func (s *sweep) params(r route) (names []string) {
 }
 
 func (s *sweep) queries(r route) {
-	for _, none := range []string{"/assets/", monitoringPath, "/metrics", "/healthz", "/readyz", "/api/openapi.json"} {
+	for _, none := range []string{"/assets/", core.MonitoringPath, "/metrics", "/healthz", "/readyz", "/api/openapi.json"} {
 		if strings.HasPrefix(r.path, none) {
 			return // reads no query of ours
 		}
@@ -174,8 +176,8 @@ func (s *sweep) cursors(r route) {
 		name, scope string
 		sorts       []string
 	}{
-		"/api/stores/{store}/customers": {"cursor", "customers of studio", []string{"-last_activity", "first_seen", "spent", "name", "-email"}},
-		livePath:                        {"after", "newcomers of studio", []string{"email"}},
+		"/api/stores/{store}/customers":               {"cursor", "customers of studio", []string{"-last_activity", "first_seen", "spent", "name", "-email"}},
+		core.LivePath:                                 {"after", "newcomers of studio", []string{"email"}},
 		"/api/stores/{store}/customers/{id}/timeline": {"cursor", "timeline of 1 in studio", []string{"-at"}},
 		"/store/{store}/customers/{id}":               {"before", "timeline of 1 in studio", []string{"-at"}},
 		"/api/admin/events":                           {"cursor", "", []string{"-id"}},
@@ -190,7 +192,7 @@ func (s *sweep) cursors(r route) {
 			text := base64.RawURLEncoding.EncodeToString([]byte(plain))
 			query := "?" + list.name + "=" + url.QueryEscape(text)
 			if list.scope != "" {
-				query = "?" + list.name + "=" + url.QueryEscape(s.ids().cursor(list.scope, text))
+				query = "?" + list.name + "=" + url.QueryEscape(s.Ids().Cursor(list.scope, text))
 			}
 			if len(list.sorts) > 1 {
 				query += "&sort=" + sort
@@ -243,7 +245,7 @@ func (s *sweep) forms(r route) {
 			s.ask(r.method, s.path(r), "application/x-www-form-urlencoded", name+"="+url.QueryEscape(value)+"&"+rest)
 		}
 	}
-	for _, body := range []string{"%", "a;b", "%00", strings.Repeat("a", maxForm+1)} {
+	for _, body := range []string{"%", "a;b", "%00", strings.Repeat("a", core.MaxForm+1)} {
 		s.ask(r.method, s.path(r), "application/x-www-form-urlencoded", body)
 		s.ask(r.method, s.path(r), "multipart/form-data; boundary=x", body)
 	}

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"rollcall/internal/testing/testdb"
+	"rollcall/web/access"
+	"rollcall/web/core"
 )
 
 func from(address string) as { return withHeader("X-Forwarded-For", address) }
@@ -20,7 +22,7 @@ func from(address string) as { return withHeader("X-Forwarded-For", address) }
 // throttled is a site behind a proxy, and its clock.
 func throttled(t *testing.T) (*site, *atomic.Int64) {
 	clock := &atomic.Int64{}
-	x := open(t, func(c *Config) {
+	x := open(t, func(c *core.Config) {
 		clerkSite(c)
 		c.Now = func() time.Time { return now.Add(time.Duration(clock.Load())) }
 	})
@@ -71,7 +73,7 @@ func TestThrottle(t *testing.T) {
 					t.Errorf("%v", got.Header)
 				}
 			}
-			for i := range triesOfClient.atOnce - 1 {
+			for i := range access.TriesOfClient.AtOnce - 1 {
 				check("wrong"+strconv.Itoa(i), "192.0.2.1", wrong)
 			}
 			check("wrong", "192.0.2.1", 429)
@@ -89,7 +91,7 @@ func TestThrottleIPv6(t *testing.T) {
 	try := func(token, address string) int {
 		return x.get(t, "/api/admin/events", withBearer(token), from(address)).StatusCode
 	}
-	for i := range triesOfClient.atOnce {
+	for i := range access.TriesOfClient.AtOnce {
 		if got := try("wrong", fmt.Sprintf("2001:db8:1:1::%x", i)); got != 401 {
 			t.Fatalf("try %d of a /64: %d", i, got)
 		}
@@ -97,7 +99,7 @@ func TestThrottleIPv6(t *testing.T) {
 	if got := try("wrong", "2001:db8:1:1:ffff::1"); got != 429 {
 		t.Errorf("one too many of a /64: %d", got)
 	}
-	for i := range triesOfSite.atOnce - triesOfClient.atOnce {
+	for i := range access.TriesOfSite.AtOnce - access.TriesOfClient.AtOnce {
 		if got := try("wrong", fmt.Sprintf("2001:db8:1:%x::1", 2+i)); got != 401 {
 			t.Fatalf("try %d of a /48: %d", i, got)
 		}
@@ -120,7 +122,7 @@ func TestThrottleTogether(t *testing.T) {
 	try := func(x *site) int {
 		return x.get(t, "/api/admin/events", withBearer("wrong"), from("192.0.2.1")).StatusCode
 	}
-	for i := range triesOfClient.atOnce {
+	for i := range access.TriesOfClient.AtOnce {
 		if got := try([]*site{one, two}[i%2]); got != 401 {
 			t.Fatalf("try %d: %d", i, got)
 		}
@@ -129,7 +131,7 @@ func TestThrottleTogether(t *testing.T) {
 		t.Errorf("one too many: %d and %d", a, b)
 	}
 	alone := openOn(t, database, "redis://127.0.0.1:1", clerkSite)
-	for i := range triesOfClient.atOnce {
+	for i := range access.TriesOfClient.AtOnce {
 		if got := try(alone); got != 401 {
 			t.Fatalf("without Redis, try %d: %d", i, got)
 		}
@@ -144,7 +146,7 @@ func TestThrottleTogether(t *testing.T) {
 
 func TestThrottleAnswers(t *testing.T) {
 	x, _ := throttled(t)
-	for range triesOfClient.atOnce {
+	for range access.TriesOfClient.AtOnce {
 		x.get(t, "/api/admin/events", withBearer("wrong"))
 	}
 	if got := x.get(t, "/api/admin/events", withBearer("wrong")); got.StatusCode != 429 || got.code(t) != "too_many_requests" {
@@ -156,7 +158,7 @@ func TestThrottleAnswers(t *testing.T) {
 		"store token": withBearer(x.token(t, "store_a").Secret),
 		"Clerk":       withBearer(sign(t, clerkKey, nil, sessionOf("user_owner"))),
 		"both":        both(withBearer("wrong"), withClerk(sign(t, clerkKey, nil, sessionOf("user_owner")))),
-		"cookie":      withCookie(x.admin.sign(forSession, now.Add(time.Hour))),
+		"cookie":      withCookie(x.access.Admin.Sign(access.ForSession, now.Add(time.Hour))),
 	} {
 		if got := x.get(t, "/api/stores/store_a/stats", who); got.StatusCode != 200 {
 			t.Errorf("%s: %d %s", name, got.StatusCode, got.text)
@@ -185,7 +187,7 @@ func TestThrottleAtOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if heard.Load() != int32(triesOfClient.atOnce) {
+	if heard.Load() != int32(access.TriesOfClient.AtOnce) {
 		t.Errorf("%d tries were heard", heard.Load())
 	}
 }
@@ -197,7 +199,7 @@ func TestThrottleAll(t *testing.T) {
 	try := func(n int) int {
 		return x.get(t, "/api/admin/events", withBearer("wrong"), from(fmt.Sprintf("10.0.0.%d", n))).StatusCode
 	}
-	for i := range triesOfAll.atOnce {
+	for i := range access.TriesOfAll.AtOnce {
 		if got := try(i); got != 401 {
 			t.Fatalf("client %d: %d", i, got)
 		}
@@ -206,38 +208,40 @@ func TestThrottleAll(t *testing.T) {
 	if never, again := try(200), try(200); never != 401 || again != 429 {
 		t.Errorf("one too many: %d, then %d", never, again)
 	}
-	clock.Store(int64(triesOfAll.every))
+	clock.Store(int64(access.TriesOfAll.Every))
 	if one, more := try(1), try(2); one != 401 || more != 429 {
 		t.Errorf("a second later: %d, then %d", one, more)
 	}
 }
 
 // redisAway lets the throttle count by the site's clock alone.
-func (x *site) redisAway() { x.throttle.away.Store(math.MaxInt64) }
+func (x *site) redisAway() { x.access.Throttle.Away.Store(math.MaxInt64) }
 
 // However many fail, not more than two generations are remembered, and those
 // not for ever.
 func TestThrottleForgets(t *testing.T) {
-	th := newThrottle(nil)
-	try := func(n int, at time.Time) bool { return th.allowsHere(strconv.Itoa(n), tryLimit{1, 24 * time.Hour}, at) }
-	for i := range 3*maxClients + 10 {
+	th := access.NewThrottle(nil)
+	try := func(n int, at time.Time) bool {
+		return th.AllowsHere(strconv.Itoa(n), access.TryLimit{AtOnce: 1, Every: 24 * time.Hour}, at)
+	}
+	for i := range 3*access.MaxClients + 10 {
 		try(i, now)
 	}
-	if len(th.young) != 10 || len(th.old) != maxClients {
-		t.Errorf("%d and %d are remembered", len(th.young), len(th.old))
+	if len(th.Young) != 10 || len(th.Old) != access.MaxClients {
+		t.Errorf("%d and %d are remembered", len(th.Young), len(th.Old))
 	}
-	if try(2*maxClients, now) || !try(0, now) {
+	if try(2*access.MaxClients, now) || !try(0, now) {
 		t.Error("the wrong ones are remembered")
 	}
-	try(1, now.Add(triesKept))
-	if try(2, now.Add(2*triesKept)); len(th.young)+len(th.old) != 2 {
-		t.Errorf("%d and %d are remembered", len(th.young), len(th.old))
+	try(1, now.Add(access.TriesKept))
+	if try(2, now.Add(2*access.TriesKept)); len(th.Young)+len(th.Old) != 2 {
+		t.Errorf("%d and %d are remembered", len(th.Young), len(th.Old))
 	}
 }
 
 // TestClient: where a request comes from, which only our own proxies may say.
 func TestClient(t *testing.T) {
-	x := &Site{cfg: Config{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}}}
+	x := &core.Site{Cfg: core.Config{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}}}
 	for _, c := range []struct {
 		peer      string
 		forwarded []string
@@ -261,7 +265,7 @@ func TestClient(t *testing.T) {
 	} {
 		r := httptest.NewRequest("GET", "/", nil)
 		r.RemoteAddr, r.Header = c.peer, http.Header{"X-Forwarded-For": c.forwarded}
-		if got := x.client(r).String(); got != c.want {
+		if got := x.Client(r).String(); got != c.want {
 			t.Errorf("%s, forwarded for %q: %s, want %s", c.peer, c.forwarded, got, c.want)
 		}
 	}

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"rollcall/store/customers"
+	"rollcall/web/access"
+	"rollcall/web/core"
 )
 
 // standing is what a visitor is to store_a.
@@ -33,12 +35,12 @@ type caller struct {
 // callers are all kinds of visitors to a site with stores: everybody that comes
 // to mind, honest or not.
 func callers(t *testing.T, x *site) []caller {
-	return append(append(operators(x), clerkUsers(t)...), programs(t, x)...)
+	return append(append(anOperator(x), clerkUsers(t)...), programs(t, x)...)
 }
 
-// operators have, or had, or pretend to have, the admin token.
-func operators(x *site) []caller {
-	session := x.admin.sign(forSession, now.Add(time.Hour))
+// anOperator have, or had, or pretend to have, the admin token.
+func anOperator(x *site) []caller {
+	session := x.access.Admin.Sign(access.ForSession, now.Add(time.Hour))
 	return []caller{
 		{"nobody", stranger, nobody},
 		{"wrong token", withBearer("wrong"), nobody},
@@ -53,13 +55,13 @@ func operators(x *site) []caller {
 		{"basic, wrong", withBasic("wrong"), nobody},
 		{"basic, empty", withBasic(""), nobody},
 		{"cookie", withCookie(session), operator},
-		{"cookie, expired", withCookie(x.admin.sign(forSession, now)), nobody},
+		{"cookie, expired", withCookie(x.access.Admin.Sign(access.ForSession, now)), nobody},
 		{"cookie, tampered", withCookie("9" + session), nobody},
 		{"cookie, cut", withCookie(session[:len(session)-1]), nobody},
 		{"cookie, unsigned", withCookie(strings.Split(session, ".")[0] + "."), nobody},
-		{"cookie, of a link", withCookie(x.admin.sign(forLink, now.Add(time.Hour))), nobody},
-		{"cookie, other key", withCookie(admin{"x"}.sign(forSession, now.Add(time.Hour))), nobody},
-		{"cookie, empty key", withCookie(admin{""}.sign(forSession, now.Add(time.Hour))), nobody},
+		{"cookie, of a link", withCookie(x.access.Admin.Sign(access.ForLink, now.Add(time.Hour))), nobody},
+		{"cookie, other key", withCookie(access.Admin{Token: "x"}.Sign(access.ForSession, now.Add(time.Hour))), nobody},
+		{"cookie, empty key", withCookie(access.Admin{Token: ""}.Sign(access.ForSession, now.Add(time.Hour))), nobody},
 		{"cookie, the token", withCookie(token), nobody},
 		{"cookie and a wrong token", both(withCookie(session), withBearer("wrong")), operator},
 	}
@@ -135,7 +137,7 @@ func clerkUsers(t *testing.T) []caller {
 func programs(t *testing.T, x *site) []caller {
 	a, b := x.token(t, "store_a"), x.token(t, "store_b")
 	revoked, expired := x.token(t, "store_a"), x.token(t, "store_a")
-	if _, err := customers.New(x.cfg.Store).RevokeToken(t.Context(), revoked.ID); err != nil {
+	if _, err := customers.New(x.Cfg.Store).RevokeToken(t.Context(), revoked.ID); err != nil {
 		t.Fatal(err)
 	}
 	x.exec(t, `UPDATE store_tokens SET created_at = '2025-01-01', expires_at = $2 WHERE id = $1`, expired.ID, now)
@@ -159,7 +161,7 @@ func programs(t *testing.T, x *site) []caller {
 
 func (x *site) token(t testing.TB, id string) customers.MadeToken {
 	t.Helper()
-	made, err := customers.New(x.cfg.Store).CreateToken(t.Context(), customers.NewToken{Store: id})
+	made, err := customers.New(x.Cfg.Store).CreateToken(t.Context(), customers.NewToken{Store: id})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,8 +184,8 @@ func (x *site) sellersOf(t testing.TB) {
 }
 
 // clerkSite is a site that takes Clerk's sessions, behind a proxy.
-func clerkSite(c *Config) {
-	c.Clerk = Clerk{Key: &clerkKey.PublicKey, Issuer: issuer, Parties: []string{"https://other.example", party}}
+func clerkSite(c *core.Config) {
+	c.Clerk = core.Clerk{Key: &clerkKey.PublicKey, Issuer: issuer, Parties: []string{"https://other.example", party}}
 	c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 }
 
@@ -213,7 +215,7 @@ func TestEveryRouteEveryVisitor(t *testing.T) {
 			if want := answers(route, c.is); !strings.Contains(want, fmt.Sprint(got.StatusCode)) {
 				t.Errorf("%s %s as %s: %d, want %s: %.300s", method, route.path, c.name, got.StatusCode, want, got.text)
 			}
-			if route.who != sellers || c.is > somebody {
+			if route.who != core.Sellers || c.is > somebody {
 				continue
 			}
 			if none := x.send(t, method, missing, "", c.as, fromAnywhere); none.StatusCode != got.StatusCode || strings.ReplaceAll(none.text, "none", "store_a") != got.text {
@@ -226,11 +228,11 @@ func TestEveryRouteEveryVisitor(t *testing.T) {
 // answers are the statuses that a visitor may get.
 func answers(r route, is standing) string {
 	switch {
-	case r.who == sellers && is == somebody:
+	case r.who == core.Sellers && is == somebody:
 		return "404"
-	case r.who == admins && is != operator && r.method == "GET" && strings.HasPrefix(r.path, "/admin"):
+	case r.who == core.Admins && is != operator && r.method == "GET" && strings.HasPrefix(r.path, "/admin"):
 		return "303 401" // to the sign-in, unless they sent what should have opened it
-	case r.who == sellers && is == nobody, r.who == admins && is != operator:
+	case r.who == core.Sellers && is == nobody, r.who == core.Admins && is != operator:
 		return "401"
 	case r.path == "/signin" && r.method == "POST":
 		return "401" // the form has no token
@@ -257,9 +259,9 @@ func (x *site) pathOf(t *testing.T, pattern, store string) string {
 	t.Helper()
 	id := "1"
 	if strings.Contains(pattern, "{store}") {
-		id = x.id(t, customerID, 1)
+		id = x.id(t, core.CustomerID, 1)
 	}
-	path := strings.NewReplacer("{store}", store, "{id}", id, "{note}", x.id(t, noteID, 1), "{reason}", "user_unknown", "{$}", "", "{file}", "style.css").Replace(pattern)
+	path := strings.NewReplacer("{store}", store, "{id}", id, "{note}", x.id(t, core.NoteID, 1), "{reason}", "user_unknown", "{$}", "", "{file}", "style.css").Replace(pattern)
 	if strings.Contains(path, "{") {
 		t.Fatalf("%s: say here what stands for its parts", pattern)
 	}
@@ -293,20 +295,20 @@ func TestOthersLearnNothing(t *testing.T) {
 			}
 		}
 	}
-	if got := x.get(t, "/api/stores/store_b/customers/"+x.id(t, customerID, 2), other); got.StatusCode != 200 {
+	if got := x.get(t, "/api/stores/store_b/customers/"+x.id(t, core.CustomerID, 2), other); got.StatusCode != 200 {
 		t.Errorf("their own: %d %s", got.StatusCode, got.text)
 	}
-	if got := x.get(t, "/api/stores/store_b/customers/"+x.id(t, customerID, 1), program); got.StatusCode != 404 {
+	if got := x.get(t, "/api/stores/store_b/customers/"+x.id(t, core.CustomerID, 1), program); got.StatusCode != 404 {
 		t.Errorf("another's customer in a store of one's own: %d %s", got.StatusCode, got.text)
 	}
 }
 
 // Without ADMIN_TOKEN only what operators alone may do says so.
 func TestNoAdminToken(t *testing.T) {
-	x := open(t, func(c *Config) { clerkSite(c); c.AdminToken = "" })
+	x := open(t, func(c *core.Config) { clerkSite(c); c.AdminToken = "" })
 	x.sellersOf(t)
-	pretenders := []as{stranger, withBearer(""), withBasic(""), withCookie(admin{""}.sign(forSession, now.Add(time.Hour)))}
-	for _, path := range []string{"/api/admin/events", "/monitoring/", "/signin", "/signin?link=" + admin{""}.sign(forLink, now.Add(time.Hour))} {
+	pretenders := []as{stranger, withBearer(""), withBasic(""), withCookie(access.Admin{Token: ""}.Sign(access.ForSession, now.Add(time.Hour)))}
+	for _, path := range []string{"/api/admin/events", "/monitoring/", "/signin", "/signin?link=" + access.Admin{Token: ""}.Sign(access.ForLink, now.Add(time.Hour))} {
 		for _, who := range pretenders {
 			if got := x.get(t, path, who); got.StatusCode != 503 || !strings.Contains(got.text, "ADMIN_TOKEN") {
 				t.Errorf("%s: %d %s", path, got.StatusCode, got.text)

@@ -8,78 +8,57 @@ package web
 import (
 	"embed"
 	"fmt"
-	"html/template"
-	"log/slog"
 	"net/http"
-	"strings"
-	"time"
 
-	"github.com/hibiken/asynq"
-	"github.com/hibiken/asynqmon"
-	"github.com/redis/go-redis/v9"
+	"rollcall/web/access"
+	"rollcall/web/api"
+	"rollcall/web/core"
+	"rollcall/web/creators"
+	"rollcall/web/operators"
 )
 
 //go:embed templates/*.html assets
 var files embed.FS
 
-// New returns a Site. It connects to nothing yet.
-func New(cfg Config) (*Site, error) {
-	if cfg.Log == nil {
-		cfg.Log = slog.Default()
-	}
-	if cfg.Now == nil {
-		cfg.Now = time.Now
-	}
-	if cfg.Ready == nil {
-		cfg.Ready = cfg.Store.Ready
-	}
-	client, ok := cfg.Redis.MakeRedisClient().(redis.UniversalClient)
-	if !ok {
-		return nil, fmt.Errorf("web.New: no client for a Redis of type %T", cfg.Redis)
-	}
-	s := &Site{
-		cfg:        cfg,
-		admin:      admin{token: cfg.AdminToken},
-		sessions:   newSessions(cfg.Clerk, cfg.Now, cfg.Log),
-		throttle:   newThrottle(client),
-		redis:      client,
-		monitoring: asynqmon.New(asynqmon.Options{RootPath: monitoringPath, RedisConnOpt: cfg.Redis, ReadOnly: cfg.MonitoringReadOnly}),
-		live:       newLive(cfg.Store, cfg.Log),
-		pulse:      &pulse{inspector: asynq.NewInspectorFromRedisClient(client)},
-		hashes:     hashAssets(),
-	}
-	s.metrics = newMetrics(cfg.Metrics, s.live)
-	s.gates = newGates(cfg.Store.Conns(), s.metrics.refused)
-	var err error
-	if s.pages, err = template.New("").Funcs(s.functions()).ParseFS(files, "templates/*.html"); err != nil {
-		return nil, fmt.Errorf("web.New: %w", err)
-	}
-	s.monitoringPolicy = policyFor(s.monitoring)
-	s.policy = pagePolicy
-	if cfg.Pictures {
-		s.policy = strings.Replace(pagePolicy, "img-src 'self'", "img-src 'self' https:", 1)
-	}
-	pages, err := compressed(s.mux())
+// Server answers all requests but webhooks. Make it with New, end it with Close.
+type Server struct {
+	*core.Site
+	access    *access.Access
+	creators  *creators.Pages
+	operators *operators.Pages
+	api       *api.API
+	handler   http.Handler
+}
+
+// New returns a Server. It connects to nothing yet.
+func New(cfg core.Config) (*Server, error) {
+	site, err := core.NewSite(cfg, files)
 	if err != nil {
 		return nil, fmt.Errorf("web.New: %w", err)
 	}
-	s.handler = s.observed(s.guarded(pages))
+	s := &Server{Site: site, access: access.New(site), creators: creators.New(site), operators: operators.New(site), api: api.New(site)}
+	if s.handler, err = site.Handler(s.mux()); err != nil {
+		return nil, fmt.Errorf("web.New: %w", err)
+	}
 	return s, nil
 }
 
+// Leave makes /readyz say that no more requests are to be sent here.
+func (s *Server) Leave() { s.operators.Leave() }
+
 // EndWatches ends the requests that would go on for minutes: pages that watch for
 // newcomers. They ask again, of whoever is there then.
-func (s *Site) EndWatches() { s.live.end() }
+func (s *Server) EndWatches() { s.creators.Live.End() }
 
 // Close ends what is still being watched and closes the connections to Redis.
-func (s *Site) Close() error {
-	s.live.end()
-	err := s.monitoring.Close()
-	if e := s.redis.Close(); err == nil {
+func (s *Server) Close() error {
+	s.creators.Live.End()
+	err := s.operators.Close()
+	if e := s.Redis.Close(); err == nil {
 		err = e
 	}
 	return err
 }
 
 // ServeHTTP answers a request.
-func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }

@@ -16,6 +16,8 @@ import (
 	"rollcall/jobs"
 	"rollcall/migrations"
 	"rollcall/store/customers"
+	"rollcall/web/access"
+	"rollcall/web/core"
 )
 
 var asAdmin = withBearer(token)
@@ -149,7 +151,7 @@ func TestAdminLeadsToSignIn(t *testing.T) {
 	if got := x.get(t, "/admin/events?status=failed"); got.StatusCode != 303 || got.Header.Get("Location") != signIn {
 		t.Errorf("%d %v", got.StatusCode, got.Header)
 	}
-	ended := withCookie(x.admin.sign(forSession, now))
+	ended := withCookie(x.access.Admin.Sign(access.ForSession, now))
 	poll := x.get(t, "/admin/events/1", ended, withHeader("HX-Request", "true"), withHeader("HX-Current-URL", x.url+"/admin/events?status=failed"))
 	if poll.StatusCode != 401 || poll.Header.Get("HX-Redirect") != signIn || poll.text != "" {
 		t.Errorf("%d %v %s", poll.StatusCode, poll.Header, poll.text)
@@ -244,9 +246,9 @@ func TestHealth(t *testing.T) {
 
 func TestPanicsAndLog(t *testing.T) {
 	x := open(t, nil)
-	x.handler = x.observed(x.guarded(x.answer(func(w http.ResponseWriter, r *http.Request) error {
+	x.handler = x.Observed(x.Guarded(x.Answer(func(w http.ResponseWriter, r *http.Request) error {
 		if r.URL.Path == "/late" {
-			writeJSON(w, 200, "half")
+			core.WriteJSON(w, 200, "half")
 		}
 		if r.URL.Path == "/error" {
 			return context.Canceled

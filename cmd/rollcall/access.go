@@ -7,7 +7,8 @@ import (
 	"net/netip"
 	"strings"
 
-	"rollcall/web"
+	"rollcall/web/access"
+	"rollcall/web/core"
 )
 
 // The settings that say who may look, as the web takes them.
@@ -26,10 +27,10 @@ func (c *Config) checkAccess() error {
 
 // clerk is how Clerk's session tokens are checked. Settings that are of no use
 // let nobody in who would not get in without them.
-func (c *Config) clerk() (web.Clerk, error) {
+func (c *Config) clerk() (core.Clerk, error) {
 	key, _ := c.clerkKey() // unusable tells of it
 	parties, err := c.parties()
-	return web.Clerk{
+	return core.Clerk{
 		Key: key, SecretKey: given(c.ClerkSecretKey), APIBase: given(c.ClerkAPIBase),
 		Issuer: given(c.ClerkIssuer), Parties: parties,
 	}, err
@@ -39,7 +40,7 @@ func (c *Config) clerkKey() (*rsa.PublicKey, error) {
 	if c.ClerkJWTKey == nil {
 		return nil, nil
 	}
-	return web.ParseClerkKey(*c.ClerkJWTKey)
+	return access.ParseClerkKey(*c.ClerkJWTKey)
 }
 
 // parties are origins, or were meant to be.

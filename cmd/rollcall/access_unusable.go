@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"rollcall/cmd/rollcall/internal/doctor"
-	"rollcall/web"
+	"rollcall/web/core"
 )
 
 // unusable lists the settings that have a value with which they cannot work. No text repeats a value: it may be a secret that belongs
@@ -25,7 +25,7 @@ func (c *Config) unusable() (all []doctor.Setting) {
 	}
 	parties, _ := c.parties() // an empty list stops the start
 	for i, party := range parties {
-		if _, ok := web.Origin(party); !ok {
+		if _, ok := core.Origin(party); !ok {
 			return append(all, doctor.Setting{Name: "CLERK_AUTHORIZED_PARTIES", Text: fmt.Sprintf(
 				"CLERK_AUTHORIZED_PARTIES: entry %d of %d is not an origin and matches no session. Write scheme and host, as https://app.example.com; wildcards are not supported",
 				i+1, len(parties)), Value: "<ORIGINS>"})
@@ -74,7 +74,7 @@ func kindOfKey(text string) string {
 // isWebAddress tells whether a text is a URL of the web.
 func isWebAddress(text string) bool {
 	u, err := url.Parse(text)
-	_, ok := web.Origin(text)
+	_, ok := core.Origin(text)
 	return err == nil && ok && (u.Scheme == "https" || u.Scheme == "http")
 }
 

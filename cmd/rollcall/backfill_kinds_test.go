@@ -90,7 +90,7 @@ func kindsOfAPI(t *testing.T) []string {
 			Schemas map[string]struct{ Enum []string }
 		}
 	}
-	if err := json.Unmarshal([]byte(read(t, "../../web/openapi.json")), &api); err != nil {
+	if err := json.Unmarshal([]byte(read(t, "../../web/api/openapi.json")), &api); err != nil {
 		t.Fatal(err)
 	}
 	return api.Components.Schemas["BackfillKind"].Enum

@@ -15,7 +15,7 @@ import (
 	"rollcall/internal/embedded"
 	"rollcall/jobs"
 	"rollcall/migrations"
-	"rollcall/web"
+	"rollcall/web/access"
 )
 
 type devCmd struct{}
@@ -175,7 +175,7 @@ func (d *dev) serveAndWork(ctx context.Context, l net.Listener, w *site, t *tele
 // publish tells other commands where all this is.
 func (d *dev) publish(at where) error {
 	c := d.env.Config
-	d.signIn = web.SignInLink(d.url, given(c.AdminToken), time.Now())
+	d.signIn = access.SignInLink(d.url, given(c.AdminToken), time.Now())
 	if d.servers == nil {
 		return nil
 	}

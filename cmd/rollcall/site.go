@@ -18,6 +18,7 @@ import (
 	"rollcall/migrations"
 	"rollcall/store"
 	"rollcall/web"
+	"rollcall/web/core"
 	"rollcall/webhooks"
 )
 
@@ -29,7 +30,7 @@ type site struct {
 	probe    *store.Store // those of /readyz
 	jobs     *jobs.Client
 	receiver *webhooks.Receiver
-	web      *web.Site
+	web      *web.Server
 	server   *http.Server
 	leaving  atomic.Bool // has been told to stop
 }
@@ -67,7 +68,7 @@ func (e *env) newSite(s *store.Store, redis asynq.RedisConnOpt, t *telemetry) (*
 	w.receiver = webhooks.New(webhooks.Config{
 		Store: w.door, Jobs: w.jobs, Secrets: secrets, Logger: t.log, Counter: w.door, Metrics: t.registry, Traces: t.traces,
 	})
-	w.web, err = web.New(web.Config{
+	w.web, err = web.New(core.Config{
 		Store: s, Ready: w.probe.Ready, Redis: redis, Jobs: w.jobs, Log: t.log, Metrics: t.registry, Traces: t.traces, Version: versionText(),
 		AdminToken: given(e.AdminToken), Clerk: who, SignInURL: given(e.SignInURL), PublicURL: strings.TrimRight(given(e.PublicURL), "/"),
 		TrustedProxies: proxies, Scrapes: t.handler(), ImportDir: given(e.ImportDir),
@@ -110,7 +111,7 @@ func (w *site) disconnect() {
 
 func newServer(h http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
-		Handler:           web.LimitWrites(h, stallTimeout),
+		Handler:           core.LimitWrites(h, stallTimeout),
 		ReadHeaderTimeout: readHeaderTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,

@@ -17,7 +17,7 @@ import (
 	"rollcall/internal/scenario"
 	"rollcall/store"
 	"rollcall/store/customers"
-	"rollcall/web"
+	"rollcall/web/core"
 )
 
 // List is what the API says of one store.
@@ -189,7 +189,7 @@ func figuresOf(s customers.Stats) scenario.Row {
 func moment(t *time.Time) string { return deref(t).UTC().Format(time.RFC3339) }
 
 func money(amount int64, currency string) string {
-	return web.FormatMoney(store.Money{Amount: amount, Currency: currency}, language.AmericanEnglish)
+	return core.FormatMoney(store.Money{Amount: amount, Currency: currency}, language.AmericanEnglish)
 }
 
 func monies(all []store.Money) string {

@@ -15,7 +15,7 @@ import (
 	"golang.org/x/text/message"
 
 	"rollcall/store"
-	"rollcall/web"
+	"rollcall/web/core"
 )
 
 var english = message.NewPrinter(language.AmericanEnglish)
@@ -33,7 +33,7 @@ func Count(n int, what string) string {
 
 // Money writes minor units with their currency: $299.00, ¥5,800.
 func Money(amount int64, currency string) string {
-	return web.FormatMoney(store.Money{Amount: amount, Currency: currency}, language.AmericanEnglish)
+	return core.FormatMoney(store.Money{Amount: amount, Currency: currency}, language.AmericanEnglish)
 }
 
 // Types are how the types of customers are shown.

@@ -1,0 +1,116 @@
+package access
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"rollcall/web/core"
+)
+
+// signInForm is what signin.html shows.
+type signInForm struct {
+	Next  string // where to go afterwards
+	Error string
+}
+
+// SignInPage shows the form, or signs in whoever comes with a valid link. The
+// link is gone from the address at once, by the redirect.
+func (s *Access) SignInPage(w http.ResponseWriter, r *http.Request) error {
+	if s.Cfg.AdminToken == "" {
+		return core.ErrNoToken
+	}
+	form := signInForm{Next: core.LocalPath(r.FormValue("next"))}
+	if link := r.FormValue("link"); link != "" {
+		if _, ok := s.Admin.signed(ForLink, link, s.Cfg.Now()); ok {
+			return s.enter(w, r, form.Next)
+		}
+		form.Error = "That sign-in link has expired or was cut short. Ask for a new one, or sign in with the admin token."
+	}
+	s.Page(w, http.StatusOK, "signin.html", form)
+	return nil
+}
+
+// SignIn takes the form: the token for a session.
+func (s *Access) SignIn(w http.ResponseWriter, r *http.Request) error {
+	if s.Cfg.AdminToken == "" {
+		return core.ErrNoToken
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, core.MaxForm)
+	if err := r.ParseForm(); err != nil {
+		return core.ErrForm
+	}
+	form := signInForm{Next: core.LocalPath(r.PostForm.Get("next"))}
+	if s.Admin.is(strings.TrimSpace(r.PostForm.Get("token"))) {
+		return s.enter(w, r, form.Next)
+	}
+	if err := s.wrong(r); err != nil {
+		return err
+	}
+	form.Error = "That is not the admin token. It is the value of ADMIN_TOKEN where the server was started."
+	s.Page(w, http.StatusUnauthorized, "signin.html", form)
+	return nil
+}
+
+// enter begins a session and goes on to a local path.
+func (s *Access) enter(w http.ResponseWriter, r *http.Request, next string) error {
+	until := s.Cfg.Now().Add(sessionLife)
+	s.setSession(w, r, s.Admin.Sign(ForSession, until), sessionLife)
+	http.Redirect(w, r, next, http.StatusSeeOther)
+	return nil
+}
+
+// SignOut ends the session, in this browser and wherever else somebody has a copy
+// of its cookie.
+func (s *Access) SignOut(w http.ResponseWriter, r *http.Request) error {
+	if session, until := s.Admin.session(r, s.Cfg.Now()); session != "" {
+		if err := s.Cfg.Store.EndSession(r.Context(), session, until); err != nil {
+			return err
+		}
+	}
+	s.setSession(w, r, "", -time.Second)
+	http.Redirect(w, r, "/signin", http.StatusSeeOther)
+	return nil
+}
+
+// setSession sets the cookie; a negative life takes it away.
+func (s *Access) setSession(w http.ResponseWriter, r *http.Request, value string, life time.Duration) {
+	http.SetCookie(w, &http.Cookie{
+		Name:     SessionCookie,
+		Value:    value,
+		Path:     "/",
+		MaxAge:   int(life / time.Second),
+		Secure:   s.ByHTTPS(r),
+		HttpOnly: true,
+		SameSite: http.SameSiteLaxMode,
+	})
+}
+
+func (s *Access) failurePage(r *http.Request, f *core.Failure) core.FailurePage {
+	session, _ := s.Admin.session(r, s.Cfg.Now())
+	p := core.FailurePage{Failure: f, Next: core.WhereFrom(r), Operator: session != ""}
+	if r.PathValue("store") != "" && s.Sessions != nil {
+		p.Creators, p.SignIn = true, s.signInAddress(r)
+	}
+	return p
+}
+
+// signInAddress is the marketplace's own page, told where to send people back to.
+func (s *Access) signInAddress(r *http.Request) string {
+	u, err := url.Parse(s.Cfg.SignInURL)
+	if err != nil || s.Cfg.SignInURL == "" {
+		return ""
+	}
+	back := url.URL{Scheme: "http", Host: r.Host, Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}
+	if s.ByHTTPS(r) {
+		back.Scheme = "https"
+	}
+	if public, err := url.Parse(s.Cfg.PublicURL); err == nil && public.Host != "" {
+		back.Scheme, back.Host = public.Scheme, public.Host
+	}
+	q := u.Query()
+	q.Set("redirect_url", back.String())
+	u.RawQuery = q.Encode()
+	return u.String()
+}

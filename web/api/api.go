@@ -1,0 +1,105 @@
+package api
+
+import (
+	"net/http"
+
+	"rollcall/facts"
+	"rollcall/store"
+	"rollcall/store/customers"
+	"rollcall/store/inbox"
+	"rollcall/store/status"
+	"rollcall/web/core"
+)
+
+// ListCustomers answers a page of a store's list.
+func (s *API) ListCustomers(w http.ResponseWriter, r *http.Request) error {
+	filter, err := s.customerFilter(r)
+	if err != nil {
+		return err
+	}
+	customers, next, err := customers.New(s.Cfg.Store).Customers(r.Context(), filter)
+	if err != nil {
+		return err
+	}
+	s.Ids().Customers(customers)
+	core.WriteJSON(w, http.StatusOK, core.NewList(customers, s.Ids().Cursor(core.ListScope(r), next)))
+	return nil
+}
+
+// customerFilter is what the request asks of its store's list.
+func (s *API) customerFilter(r *http.Request) (customers.Filter, error) {
+	q, err := s.ListQuery(r)
+	if err != nil {
+		return customers.Filter{}, err
+	}
+	return customers.ParseFilter(r.PathValue("store"), q)
+}
+
+// ShowCustomer answers one customer of a store.
+func (s *API) ShowCustomer(w http.ResponseWriter, r *http.Request) error {
+	customer, err := customers.New(s.Cfg.Store).Customer(r.Context(), r.PathValue("store"), r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	customer.ID = s.Ids().Customer(customer.ID)
+	core.WriteJSON(w, http.StatusOK, customer)
+	return nil
+}
+
+// ShowStats answers the figures of a store's list, or of those on it who meet a
+// filter.
+func (s *API) ShowStats(w http.ResponseWriter, r *http.Request) error {
+	filter, err := s.customerFilter(r)
+	if err != nil {
+		return err
+	}
+	var stats customers.Stats
+	err = s.Counting(r.Context(), filter.Quick(), func() error {
+		stats, err = customers.New(s.Cfg.Store).Stats(r.Context(), filter)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	core.WriteJSON(w, http.StatusOK, stats)
+	return nil
+}
+
+// eventList is a list of events, and how many there are of each status.
+type eventList struct {
+	core.List
+	Counts map[string]int64 `json:"counts"`
+}
+
+// ListEvents answers a page of the inbox.
+func (s *API) ListEvents(w http.ResponseWriter, r *http.Request) error {
+	q, err := core.Query(r)
+	if err != nil {
+		return err
+	}
+	filter, err := store.ParseEventFilter(q)
+	if err != nil {
+		return err
+	}
+	events, next, err := inbox.New(s.Cfg.Store).Events(r.Context(), filter)
+	if err != nil {
+		return err
+	}
+	counts, err := status.New(s.Cfg.Store).EventCounts(r.Context())
+	if err != nil {
+		return err
+	}
+	core.WriteJSON(w, http.StatusOK, eventList{core.NewList(events, next), counts})
+	return nil
+}
+
+// ShowEvent answers one event with its payload.
+func (s *API) ShowEvent(w http.ResponseWriter, r *http.Request) error {
+	event, err := inbox.New(s.Cfg.Store).Event(r.Context(), r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	event.Notes = event.PassedOver(facts.Read)
+	core.WriteJSON(w, http.StatusOK, event)
+	return nil
+}

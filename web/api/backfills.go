@@ -1,0 +1,92 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+
+	"rollcall/store"
+	"rollcall/store/pg"
+	"rollcall/web/core"
+)
+
+// ListBackfills answers a page of the runs, the newest first.
+func (s *API) ListBackfills(w http.ResponseWriter, r *http.Request) error {
+	p, err := core.PageOf(r)
+	if err != nil {
+		return err
+	}
+	runs, err := s.Cfg.Store.Backfills(r.Context(), p.From, p.Limit+1)
+	if err != nil {
+		return err
+	}
+	core.WriteJSON(w, http.StatusOK, core.Cut(runs, p.Limit, func(b store.Backfill) int64 { return b.ID }))
+	return nil
+}
+
+// ShowBackfill answers one run.
+func (s *API) ShowBackfill(w http.ResponseWriter, r *http.Request) error {
+	id, err := core.IdOf(r)
+	if err != nil {
+		return err
+	}
+	f, err := s.Cfg.Store.FullBackfill(r.Context(), id, pg.MaxLimit)
+	if err != nil {
+		return err
+	}
+	core.WriteJSON(w, http.StatusOK, f)
+	return nil
+}
+
+// ListBackfillErrors answers a page of what a run could not use, and of its
+// notes, in the order found.
+func (s *API) ListBackfillErrors(w http.ResponseWriter, r *http.Request) error {
+	id, err := core.IdOf(r)
+	if err != nil {
+		return err
+	}
+	p, err := core.PageOf(r)
+	if err != nil {
+		return err
+	}
+	if _, err := s.Cfg.Store.Backfill(r.Context(), id); err != nil {
+		return err // an empty list would say that all went well
+	}
+	found, err := s.Cfg.Store.BackfillErrors(r.Context(), id, p.From, p.Limit+1)
+	if err != nil {
+		return err
+	}
+	core.WriteJSON(w, http.StatusOK, core.Cut(found, p.Limit, func(e store.BackfillError) int64 { return e.ID }))
+	return nil
+}
+
+// OrderBackfill makes a handler of a word to one run.
+func (s *API) OrderBackfill(order func(context.Context, int64) (store.Backfill, error)) core.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		id, err := core.IdOf(r)
+		if err != nil {
+			return err
+		}
+		b, err := order(r.Context(), id)
+		if err != nil {
+			return err
+		}
+		core.WriteJSON(w, http.StatusOK, b)
+		return nil
+	}
+}
+
+// StartBackfill begins a run, and says where to look at it.
+func (s *API) StartBackfill(w http.ResponseWriter, r *http.Request) error {
+	var asked core.NewBackfill
+	if err := core.ReadJSON(w, r, &asked); err != nil {
+		return err
+	}
+	b, err := s.BeginBackfill(r.Context(), asked, "api")
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Location", "/api/admin/backfills/"+strconv.FormatInt(b.ID, 10))
+	core.WriteJSON(w, http.StatusAccepted, b)
+	return nil
+}

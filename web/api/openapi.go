@@ -1,0 +1,87 @@
+package api
+
+import (
+	"bytes"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"rollcall/store"
+	"rollcall/store/customers"
+	"rollcall/store/pg"
+	"rollcall/web/core"
+)
+
+// openAPIText is written by hand, but for the filters of lists, for which it
+// names CustomerFilters and EventFilters.
+//
+//go:embed openapi.json
+var openAPIText string
+
+// OpenAPI describes the API to programs. The tests hold it against the routes,
+// and every answer of theirs against it.
+var OpenAPI = []byte(describeFilters(openAPIText))
+
+var openAPITag = core.Tag(core.Hash(OpenAPI))
+
+// Describe answers what the API is. It may be kept, and is asked for again in
+// vain until we are another version.
+func (s *API) Describe(w http.ResponseWriter, r *http.Request) error {
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "public, no-cache")
+	h.Set("ETag", openAPITag)
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(OpenAPI))
+	return nil
+}
+
+// describeFilters describes filters as their lists have them: those of customers
+// once, as several paths have them.
+func describeFilters(text string) string {
+	var refs, components, events []string
+	for _, p := range new(customers.Filter).Params() {
+		name := componentName(p.Name)
+		refs = append(refs, filterRef(name))
+		components = append(components, fmt.Sprintf("%q: %s", name, describeFilter(p)))
+	}
+	for _, p := range new(store.EventFilter).Params() {
+		events = append(events, describeFilter(p))
+	}
+	return strings.NewReplacer(
+		filterRef("CustomerFilters"), strings.Join(refs, ",\n          "),
+		`"CustomerFilters": {}`, strings.Join(components, ",\n      "),
+		filterRef("EventFilters"), strings.Join(events, ",\n          "),
+	).Replace(text)
+}
+
+func filterRef(name string) string { return `{"$ref": "#/components/parameters/` + name + `"}` }
+
+// componentName is what the description calls a filter: NotCourse for not_course.
+func componentName(param string) (name string) {
+	if param == "q" {
+		return "Search"
+	}
+	for word := range strings.SplitSeq(param, "_") {
+		name += strings.ToUpper(word[:1]) + word[1:]
+	}
+	return name
+}
+
+// describeFilter is a parameter as OpenAPI has it.
+func describeFilter(p pg.Param) string {
+	doc, schema := p.Doc, any(map[string]any{"type": "string", "enum": p.Values()})
+	if p.Schema != "" {
+		schema = map[string]string{"$ref": "#/components/schemas/" + p.Schema}
+	}
+	if p.Kind != nil {
+		doc, schema = doc+p.Kind.Doc, json.RawMessage(p.Kind.Schema)
+	}
+	text, err := json.Marshal(map[string]any{"name": p.Name, "in": "query", "description": doc, "schema": schema, "example": p.Example})
+	if err != nil {
+		panic(err) // texts and numbers
+	}
+	return string(text)
+}

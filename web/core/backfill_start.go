@@ -1,0 +1,91 @@
+package core
+
+import (
+	"cmp"
+	"context"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"rollcall/internal/actions"
+	"rollcall/store"
+	"rollcall/store/pg"
+)
+
+// AccountsText is what the form's field said.
+func (n NewBackfill) AccountsText() string {
+	accounts := slices.Clone(n.Accounts)
+	for i, a := range accounts {
+		accounts[i] = cmp.Or(a, "platform")
+	}
+	return strings.Join(accounts, ", ")
+}
+
+// BeginBackfill begins a run for somebody, and asks the workers for it.
+func (s *Site) BeginBackfill(ctx context.Context, asked NewBackfill, by string) (b store.Backfill, err error) {
+	n, err := asked.check()
+	if err != nil {
+		return b, err
+	}
+	if n.Options.File, err = s.importFile(n.Options.File); err != nil {
+		return b, err
+	}
+	n.StartedBy = by
+	return s.Actions().StartBackfill(ctx, n)
+}
+
+// Actions are what operators do here and from the command line alike.
+func (s *Site) Actions() actions.Actions {
+	return actions.Actions{Store: s.Cfg.Store, Jobs: s.Cfg.Jobs, Unqueued: func(sentence string, err error) {
+		s.Cfg.Log.Warn(sentence, "error", err)
+	}}
+}
+
+// NewBackfill is the body of a start.
+type NewBackfill struct {
+	Kind      string   `json:"kind"`
+	Store     string   `json:"store"`
+	Since     string   `json:"since"`
+	Only      []string `json:"only"`
+	Accounts  []string `json:"accounts"` // acct_…; "" is the platform's own; ["all"] that and every store's
+	File      string   `json:"file"`     // in IMPORT_DIR, where the workers see it
+	AsOf      string   `json:"as_of"`
+	ChunkSize int      `json:"chunk_size"`
+	DryRun    bool     `json:"dry_run"`
+}
+
+// check reads what is not for the store to judge.
+func (n NewBackfill) check() (out store.NewBackfill, err error) {
+	out = store.NewBackfill{Kind: n.Kind, DryRun: n.DryRun, ChunkSize: n.ChunkSize,
+		Options: store.BackfillOptions{Store: n.Store, Only: n.Only, Accounts: n.Accounts, File: n.File}}
+	if out.Options.Since, err = timeOf("since", n.Since); err != nil {
+		return out, err
+	}
+	if out.Options.AsOf, err = timeOf("as_of", n.AsOf); err != nil {
+		return out, err
+	}
+	return out, nil
+}
+
+// importFile is the path of an export in the folder for exports, from there on.
+// Nothing is looked up: what is there only the workers see.
+func (s *Site) importFile(file string) (string, error) {
+	if file == "" {
+		return "", nil
+	}
+	if s.Cfg.ImportDir == "" {
+		return "", &pg.BadParam{Name: "file", Reason: "cannot be read: set IMPORT_DIR, for serve and work, to the folder that exports are in; " +
+			"or run `rollcall backfill start convex FILE`"}
+	}
+	within := file
+	if filepath.IsAbs(file) {
+		var err error
+		if within, err = filepath.Rel(s.Cfg.ImportDir, file); err != nil {
+			within = ""
+		}
+	}
+	if within = filepath.Clean(within); within == "." || !filepath.IsLocal(within) {
+		return "", &pg.BadParam{Name: "file", Reason: "must be in the folder that IMPORT_DIR names: give its name there"}
+	}
+	return within, nil
+}

@@ -1,0 +1,94 @@
+package core
+
+import (
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"strings"
+
+	"github.com/klauspost/compress/gzhttp"
+
+	"rollcall/store/pg"
+)
+
+// pagePolicy lets our pages load what is ours and nothing else (no script or
+// style inside a page either), send forms only to us, and be framed by nobody.
+const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// compressed sends what is text by less. Its size is blurred a little, so that
+// nobody who can put words into a page learns from that what else is in it.
+func compressed(next http.Handler) (http.Handler, error) {
+	wrap, err := gzhttp.NewWrapper(gzhttp.RandomJitter(32, 0, false),
+		gzhttp.ContentTypes([]string{"text/html", "text/css", "text/javascript", "application/json", "image/svg+xml"}))
+	if err != nil {
+		return nil, err
+	}
+	zipped := wrap(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/live") || strings.HasSuffix(r.URL.Path, ".csv") || underMonitoring(r) {
+			next.ServeHTTP(w, r) // streams, and what is not ours
+			return
+		}
+		zipped.ServeHTTP(w, r)
+	}), nil
+}
+
+// Guarded adds what every answer has and every request goes through.
+func (s *Site) Guarded(next http.Handler) http.Handler {
+	protection := http.NewCrossOriginProtection()
+	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.Refuse(w, r, errCrossSite) }))
+	next = protection.Handler(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", s.policy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Frame-Options", "DENY")
+		// Not "no-referrer": with it browsers send "Origin: null" with our own forms.
+		h.Set("Referrer-Policy", "same-origin")
+		h.Set("Cache-Control", "no-store")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// recovered sees to a request whose handler panicked, if it did. Where it is
+// too late for a 500 the answer has to be cut off, or it would be taken for whole.
+func (s *Site) recovered(w *recorder, r *http.Request, cause any) (cut bool) {
+	if cause == nil || cause == http.ErrAbortHandler { //nolint:errorlint // as net/http compares it
+		return cause != nil
+	}
+	s.Cfg.Log.ErrorContext(r.Context(), "panic", "route", routeOf(r), "cause", pg.WithoutAddresses(fmt.Sprint(cause)), "stack", string(debug.Stack()))
+	if w.status != 0 {
+		return true
+	}
+	s.Refuse(w, r, errInternal)
+	return false
+}
+
+// Clip shortens what a stranger wrote for the log.
+func Clip(s string) string { return s[:min(len(s), 200)] }
+
+// recorder notes what was answered.
+type recorder struct {
+	http.ResponseWriter
+	status int // 0: nothing yet
+	bytes  int64
+}
+
+func (w *recorder) WriteHeader(status int) {
+	if w.status == 0 {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *recorder) Write(b []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	n, err := w.ResponseWriter.Write(b)
+	w.bytes += int64(n)
+	return n, err
+}
+
+// Unwrap is for http.ResponseController.
+func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -1,0 +1,80 @@
+package core
+
+import (
+	"math"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/currency"
+	"golang.org/x/text/language"
+	"golang.org/x/text/message"
+	"golang.org/x/text/number"
+
+	"rollcall/store"
+)
+
+// FormatMoney writes an amount for people who read lang: $299.00, ¥5,800 or
+// 299,00 €. Spaces in it do not break.
+func FormatMoney(m store.Money, lang language.Tag) string {
+	p := message.NewPrinter(lang)
+	sign, whole, part := split(m)
+	figure := p.Sprint(number.Decimal(whole))
+	if digits := m.Digits(); digits > 0 {
+		// Of "0.05" in the language's digits all but the first.
+		zero := p.Sprint(number.Decimal(float64(part)/math.Pow10(digits), number.Scale(digits)))
+		_, size := utf8.DecodeRuneInString(zero)
+		figure += zero[size:]
+	}
+	symbol := strings.ToUpper(m.Currency)
+	if unit, err := currency.ParseISO(m.Currency); err == nil {
+		symbol = p.Sprint(currency.Symbol(unit))
+	}
+	return sign + place(symbol, figure, lang)
+}
+
+const nbsp = "\u00a0"
+
+// place puts a symbol before a figure or behind it, as CLDR's patterns for the
+// language have it; x/text has the symbols, but not those.
+func place(symbol, figure string, lang language.Tag) string {
+	base, _ := lang.Base()
+	region, _ := lang.Region()
+	last, _ := utf8.DecodeLastRuneInString(symbol)
+	switch where := base.String(); {
+	case where == "nl", where == "pt" && region.String() == "BR", where == "de" && strings.Contains("AT CH LI", region.String()):
+		return symbol + nbsp + figure
+	case where == "es" && region.String() != "ES": // as in the Americas
+	case strings.Contains("bg ca cs da de el es et fi fr hr hu is it lt lv nb no pl pt ro ru sk sl sr sv uk vi", where):
+		return figure + nbsp + symbol
+	}
+	if unicode.IsLetter(last) {
+		return symbol + nbsp + figure
+	}
+	return symbol + figure
+}
+
+// AppendMoney writes an amount for machines: 299.00 USD, 5800 JPY.
+func AppendMoney(to []byte, m store.Money) []byte {
+	sign, whole, part := split(m)
+	to = append(to, sign...)
+	to = strconv.AppendUint(to, whole, 10)
+	if digits := m.Digits(); digits > 0 {
+		text := strconv.FormatUint(part, 10)
+		to = append(to, '.')
+		to = append(to, "000"[:digits-len(text)]...)
+		to = append(to, text...)
+	}
+	to = append(to, ' ')
+	return append(to, strings.ToUpper(m.Currency)...)
+}
+
+// split takes an amount apart at its decimal point.
+func split(m store.Money) (sign string, whole, part uint64) {
+	amount, per := uint64(m.Amount), uint64(math.Pow10(m.Digits()))
+	if m.Amount < 0 {
+		sign, amount = "-", -amount // right for the least int64, too
+	}
+	return sign, amount / per, amount % per
+}

@@ -1,0 +1,297 @@
+package core
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"mime"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"rollcall/store/pg"
+)
+
+// isAdminPage tells whether a page for operators is asked for, to look at.
+func isAdminPage(r *http.Request) bool {
+	return (r.URL.Path == "/admin" || strings.HasPrefix(r.URL.Path, "/admin/")) && (r.Method == http.MethodGet || r.Method == http.MethodHead)
+}
+
+// IsPartOf tells whether a script of ours asks for the part of a page with an id.
+func IsPartOf(r *http.Request, id string) bool {
+	return IsPart(r) && r.Header.Get("HX-Target") == id
+}
+
+// Form reads a form that was sent to a page.
+func Form(w http.ResponseWriter, r *http.Request) error {
+	r.Body = http.MaxBytesReader(w, r.Body, MaxForm)
+	if err := r.ParseForm(); err != nil {
+		return ErrForm
+	}
+	return nil
+}
+
+// Query is the request's, or an error: a parameter that net/http cannot read
+// would be dropped, and the list be one that nobody asked for.
+func Query(r *http.Request) (url.Values, error) {
+	q, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, errQuery
+	}
+	return q, nil
+}
+
+// ListScope is what cursors of a store's list belong to.
+func ListScope(r *http.Request) string { return "customers of " + r.PathValue("store") }
+
+// ListQuery is the request's query of a store's list, with the store's cursor.
+func (s *Site) ListQuery(r *http.Request) (url.Values, error) {
+	return s.QueryWith(r, "cursor", ListScope(r))
+}
+
+// QueryWith is the request's query with what a cursor of ours in it stands for.
+// One that is given twice is for the store to refuse.
+func (s *Site) QueryWith(r *http.Request, name, scope string) (url.Values, error) {
+	q, err := Query(r)
+	if err != nil || len(q[name]) != 1 {
+		return q, err
+	}
+	plain, err := s.Ids().plain(scope, q.Get(name))
+	q[name] = []string{plain}
+	return q, err
+}
+
+// MaxBody is the size of the largest JSON body that is read, in bytes.
+const MaxBody = 64 << 10
+
+// timeOf reads a time, or a day (its beginning, UTC); nil if none was given.
+func timeOf(name, text string) (*time.Time, error) {
+	if text == "" {
+		return nil, nil
+	}
+	for _, form := range []string{time.RFC3339, time.DateOnly} {
+		t, err := time.Parse(form, text)
+		if t = t.UTC(); err == nil && t.Year() >= 1 && t.Year() <= 9999 {
+			return &t, nil
+		}
+	}
+	return nil, &pg.BadParam{Name: name, Reason: fmt.Sprintf("%q is no time: write 2026-01-12T10:00:00Z, or 2026-01-12", text)}
+}
+
+// page is the part of a list by ids that is asked for.
+type page struct {
+	From  int64 // the last id of the page before; 0: there is none
+	Limit int
+}
+
+// PageOf reads limit and cursor, and refuses whatever else is there.
+func PageOf(r *http.Request) (page, error) { return PageBy(r, fromBase36) }
+
+// PageBy does the same of a list whose cursors are read by number.
+func PageBy(r *http.Request, number func(cursor string) (int64, bool)) (p page, err error) {
+	q, err := Query(r)
+	if err != nil {
+		return p, err
+	}
+	p.Limit = pg.DefaultLimit
+	for name, values := range q {
+		value := values[len(values)-1]
+		switch {
+		case name != "limit" && name != "cursor":
+			return p, &pg.BadParam{Name: name, Reason: "is not known; allowed are cursor and limit"}
+		case value == "": // as forms send what is left out
+		case name == "limit":
+			if p.Limit, err = strconv.Atoi(value); err != nil || p.Limit < 1 || p.Limit > pg.MaxLimit {
+				return p, &pg.BadParam{Name: name, Reason: fmt.Sprintf("must be a number from 1 to %d", pg.MaxLimit)}
+			}
+		default:
+			var ok bool
+			if p.From, ok = number(value); !ok || p.From < 1 {
+				return p, ErrCursor
+			}
+		}
+	}
+	return p, nil
+}
+
+// fromBase36 reads the cursors of operators' lists.
+func fromBase36(cursor string) (int64, bool) {
+	n, err := strconv.ParseInt(cursor, 36, 64)
+	return n, err == nil
+}
+
+// Cut makes a list of one row more than fits, if there are that many.
+func Cut[T any](rows []T, limit int, id func(T) int64) List {
+	return CutBy(rows, limit, func(row T) string { return strconv.FormatInt(id(row), 36) })
+}
+
+// CutBy does the same with the cursor that belongs to a row.
+func CutBy[T any](rows []T, limit int, cursor func(T) string) List {
+	if len(rows) <= limit {
+		return NewList(append([]T{}, rows...), "")
+	}
+	return NewList(rows[:limit], cursor(rows[limit-1]))
+}
+
+// IdOf is the id in the address. What cannot be one is nobody's.
+func IdOf(r *http.Request) (int64, error) {
+	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
+	if err != nil {
+		return 0, errNotFound
+	}
+	return id, nil
+}
+
+// ReadJSON reads a request's body, one JSON object, into v. A name that v does
+// not have is an error: what it stands for would not be done.
+func ReadJSON(w http.ResponseWriter, r *http.Request, v any) error {
+	text, err := bodyOf(w, r)
+	if err != nil {
+		return err
+	}
+	var sent map[string]json.RawMessage
+	if err := json.Unmarshal(text, &sent); err != nil || sent == nil {
+		return BadBody("The body is not one JSON object.")
+	}
+	known := NamesOf(v)
+	for _, name := range slices.Sorted(maps.Keys(sent)) {
+		if !slices.Contains(known, name) {
+			return BadBody("%q is not known; allowed are %s.", name, strings.Join(known, ", "))
+		}
+	}
+	var wrong *json.UnmarshalTypeError
+	if err := json.Unmarshal(text, v); errors.As(err, &wrong) {
+		return BadBody("%s cannot be a %s.", wrong.Field, wrong.Value)
+	} else if err != nil {
+		return BadBody("The body cannot be read.")
+	}
+	return nil
+}
+
+// bodyOf is a request's body, if it says that it is JSON. Forms of other sites
+// cannot say so.
+func bodyOf(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || kind != "application/json" {
+		return nil, errBodyType
+	}
+	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
+	var large *http.MaxBytesError
+	if errors.As(err, &large) {
+		return nil, errBodySize
+	}
+	if err != nil {
+		return nil, BadBody("The body did not arrive whole.")
+	}
+	return text, nil
+}
+
+// NamesOf are the names that v has in JSON.
+func NamesOf(v any) []string {
+	text, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // a type of ours
+	}
+	var names map[string]json.RawMessage
+	if err := json.Unmarshal(text, &names); err != nil {
+		panic(err)
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+func BadBody(format string, args ...any) error {
+	return &Failure{http.StatusBadRequest, "invalid_body", fmt.Sprintf(format, args...)}
+}
+
+// TimelineScope is what cursors of a customer's timeline belong to.
+func TimelineScope(r *http.Request) string {
+	return "timeline of " + r.PathValue("id") + " in " + r.PathValue("store")
+}
+
+// IsPart tells whether a script of ours asks for a part of a page. One that
+// restores a page from history wants all of it.
+func IsPart(r *http.Request) bool {
+	return r.Header.Get("HX-Request") == "true" && r.Header.Get("HX-History-Restore-Request") != "true"
+}
+
+// Address is a path with a query, if there is one.
+func Address(path string, q url.Values) string {
+	if len(q) == 0 {
+		return path
+	}
+	return path + "?" + q.Encode()
+}
+
+func IsAPI(r *http.Request) bool {
+	return r.URL.Path == "/api" || strings.HasPrefix(r.URL.Path, "/api/")
+}
+
+// List is the form of every list.
+type List struct {
+	Data any     `json:"data"`
+	Next *string `json:"next_cursor"` // null at the end
+}
+
+func NewList(data any, next string) List {
+	if next == "" {
+		return List{data, nil}
+	}
+	return List{data, &next}
+}
+
+// WriteJSON writes body; one that does not marshal is a bug and panics.
+func WriteJSON(w http.ResponseWriter, status int, body any) {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false) // nosniff and the content type see to that
+	if err := encoder.Encode(body); err != nil {
+		panic(err)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	w.Write(text.Bytes()) // whoever asked may be gone; there is nobody else to tell
+}
+
+// MonitoringPath is where asynqmon, the page of the queue's own makers, is. It
+// has no protection of its own: see routes and guarded.
+const MonitoringPath = "/monitoring"
+
+func underMonitoring(r *http.Request) bool {
+	return r.URL.Path == MonitoringPath || strings.HasPrefix(r.URL.Path, MonitoringPath+"/")
+}
+
+var ErrCursor = &pg.BadParam{Name: "cursor",
+	Reason: "is damaged; take next_cursor as it was given, or leave it out to start from the beginning"}
+
+// MaxForm is the size of the largest form that is read, in bytes.
+const MaxForm = 16 << 10
+
+// WhereFrom is the page that a request is for, or that a form was on.
+func WhereFrom(r *http.Request) string {
+	if r.Method != http.MethodPost {
+		return r.URL.RequestURI()
+	}
+	from, err := url.Parse(r.Referer())
+	if err != nil || from.Host != r.Host {
+		return "/"
+	}
+	return from.RequestURI()
+}
+
+// LocalPath returns next if it is a path on this site, else the start page.
+// Browsers read a backslash as a slash and skip tabs and line ends, so that
+// "/\host" and "/\t/host" lead elsewhere.
+func LocalPath(next string) string {
+	u, err := url.Parse(next)
+	if err != nil || u.IsAbs() || u.Host != "" || !strings.HasPrefix(next, "/") || strings.HasPrefix(next, "//") ||
+		strings.ContainsFunc(next, func(r rune) bool { return r == '\\' || r < ' ' }) {
+		return "/"
+	}
+	return next
+}

@@ -1,0 +1,337 @@
+package core
+
+import (
+	"fmt"
+	"hash/fnv"
+	"html/template"
+	"maps"
+	"math"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf16"
+
+	"golang.org/x/text/language"
+	"golang.org/x/text/message"
+
+	"rollcall/store"
+	"rollcall/store/customers"
+	"rollcall/store/inbox"
+)
+
+// Functions are what templates may call.
+func (s *Site) functions() template.FuncMap {
+	all := template.FuncMap{
+		"asset":    s.Hashes.Url,
+		"money":    money,
+		"count":    func(n int64) string { return English.Sprint(n) },
+		"plural":   Plural,
+		"percent":  percent,
+		"ago":      func(t *time.Time) string { return Ago(s.Cfg.Now(), *t) },
+		"stamp":    func(t *time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"day":      func(t *time.Time) string { return t.UTC().Format("2 January 2006") },
+		"moment":   func(t *time.Time) string { return t.UTC().Format("2 January 2006, 15:04 UTC") },
+		"initials": Initials,
+		"hue":      hue,
+		"products": products,
+		"pictures": func() bool { return s.Cfg.Pictures },
+		"kind":     func(kind string) string { return kinds[kind] },
+		"did":      func(activity string) string { return activities[activity] },
+		"source":   func(kind *string) string { return sourceNames[*kind] },
+		"path":     url.PathEscape,
+		"event":    func(kind string) string { return happenings[kind] },
+		"by":       by,
+		"heard":    heard,
+		"plain":    func(word string) string { return strings.ReplaceAll(word, "_", " ") },
+		"at":       func(t time.Time) *time.Time { return &t },
+		"called":   Called,
+	}
+	maps.Copy(all, s.adminFunctions())
+	return all
+}
+
+var English = message.NewPrinter(language.AmericanEnglish)
+
+// kinds are what a creator calls the types of customers.
+var kinds = map[string]string{"lead": "Lead", "paying": "Customer", "subscription": "Subscriber"}
+
+// activities are what a customer did last, as derived.
+var activities = map[string]string{
+	"enrollment":      "Course enrollment",
+	"progress":        "Course progress",
+	"completion":      "Course completed",
+	"course_purchase": "Course purchase",
+	"purchase":        "Purchase",
+	"subscription":    "Subscription",
+	"payment":         "Subscription payment",
+	"sign_in":         "Sign-in",
+	"":                "Active",
+}
+
+// sourceNames are the kinds of what brought a customer.
+var sourceNames = map[string]string{
+	"free_course":      "Free course",
+	"course_purchase":  "Course purchase",
+	"product_purchase": "Product purchase",
+	"subscription":     "Subscription",
+}
+
+// happenings are the kinds of what a timeline tells.
+var happenings = map[string]string{
+	"first_seen":            "First seen",
+	"enrolled":              "Enrolled",
+	"completed":             "Completed",
+	"enrollment_ended":      "Enrollment ended",
+	"bought":                "Bought",
+	"refunded":              "Refunded",
+	"refund_failed":         "Refund failed",
+	"dispute_opened":        "Payment disputed",
+	"dispute_won":           "Dispute won",
+	"dispute_lost":          "Dispute lost",
+	"dispute_closed":        "Dispute closed",
+	"subscription_started":  "Subscribed",
+	"subscription_paid":     "Paid for the subscription",
+	"subscription_renewed":  "Renewed",
+	"subscription_past_due": "Renewal not paid",
+	"subscription_paused":   "Subscription paused",
+	"subscription_canceled": "Canceled, runs to the end of its period",
+	"subscription_ended":    "Subscription ended",
+	"merged":                "Joined with another address",
+	"note":                  "Note",
+	"signed_in":             "Signed in",
+}
+
+// by is who wrote a note.
+func by(author string) string {
+	kind, id, _ := strings.Cut(author, ":")
+	switch kind {
+	case "user":
+		return "team member " + id
+	case "token":
+		return "a program, with token " + id
+	}
+	return "an operator"
+}
+
+// heard tells where a fact comes from, where that is no event.
+func heard(o store.Origin) string {
+	switch o.Via {
+	case "export":
+		return "an export that was imported"
+	case "invoice":
+		return "a copy on an invoice"
+	}
+	return "a backfill"
+}
+
+// notations are how the currencies with a home of their own are written there.
+var notations = map[string]language.Tag{
+	"eur": language.German,
+	"gbp": language.BritishEnglish,
+	"jpy": language.Japanese,
+	"chf": language.MustParse("de-CH"),
+	"sek": language.Swedish,
+	"nok": language.Norwegian,
+	"dkk": language.Danish,
+	"pln": language.Polish,
+	"czk": language.Czech,
+	"huf": language.Hungarian,
+	"brl": language.BrazilianPortuguese,
+	"inr": language.MustParse("en-IN"),
+}
+
+// money writes an amount as its buyers do: $299.00, 2.900,00 €, ¥5,800.
+func money(m store.Money) string {
+	lang, ok := notations[m.Currency]
+	if !ok {
+		lang = language.AmericanEnglish
+	}
+	return FormatMoney(m, lang)
+}
+
+// Plural is "1 course" or "2 courses".
+func Plural(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return English.Sprint(n) + " " + what
+}
+
+func percent(progress float64) string { return strconv.FormatFloat(math.Floor(progress), 'f', -1, 64) }
+
+// Ago tells how long ago t was, as people say it.
+func Ago(now, t time.Time) string {
+	const day = 24 * time.Hour
+	d := now.Sub(t)
+	for _, unit := range []struct {
+		size time.Duration
+		name string
+	}{{365 * day, "year"}, {30 * day, "month"}, {7 * day, "week"}, {day, "day"}, {time.Hour, "hour"}, {time.Minute, "minute"}} {
+		if n := int(d / unit.size); n >= 1 {
+			return Plural(n, unit.name) + " ago"
+		}
+	}
+	if d < -time.Minute {
+		return "on " + t.UTC().Format("2 January 2006")
+	}
+	return "just now"
+}
+
+// products are the titles of what else a customer has, each once: things bought
+// that are no courses, and plans.
+func products(c customers.Customer) (titles []string) {
+	add := func(title *string) {
+		if title != nil && !slices.Contains(titles, *title) {
+			titles = append(titles, *title)
+		}
+	}
+	for _, p := range c.Purchases {
+		if p.Kind != "course" {
+			add(p.Title)
+		}
+	}
+	for _, sub := range c.Subscriptions {
+		add(sub.Plan)
+	}
+	return titles
+}
+
+// Called is what a customer goes by.
+func Called(c customers.Customer) string {
+	if c.Name != nil && *c.Name != "" {
+		return *c.Name
+	}
+	if c.Anonymous() {
+		return "Somebody erased"
+	}
+	return c.Email
+}
+
+// Initials are the first letters of the first and the last name, or of the address.
+func Initials(c customers.Customer) string {
+	name := ""
+	if c.Name != nil {
+		name = *c.Name
+	}
+	words := strings.FieldsFunc(name, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsMark(r) && r != '\'' && r != '.' })
+	if len(words) == 0 {
+		words = []string{c.Email}
+	}
+	first := firstLetter(words[0])
+	if last := words[len(words)-1]; len(words) > 1 {
+		first += firstLetter(last)
+	}
+	return strings.ToUpper(first)
+}
+
+func firstLetter(word string) string {
+	for _, r := range word {
+		if unicode.IsLetter(r) || unicode.IsNumber(r) {
+			return string(r)
+		}
+	}
+	return "?"
+}
+
+// hues is how many colours style.css has for initials.
+const hues = 12
+
+// hue is a customer's own colour: it follows from the address, so that it stays.
+func hue(email string) string {
+	h := fnv.New32a()
+	h.Write([]byte(email))
+	return fmt.Sprintf("hue-%d", h.Sum32()%hues)
+}
+
+// tab is a link between the pages.
+type tab struct{ Name, URL, Label string }
+
+var Tabs = []tab{
+	{"health", "/admin", "Health"},
+	{"events", "/admin/events", "Events"},
+	{"unattached", "/admin/unattached", "Missing"},
+	{"backfills", "/admin/backfills", "Backfills"},
+	{"stores", "/admin/stores", "Stores"},
+	{"queues", MonitoringPath, "Queues"},
+}
+
+// adminFunctions are what the templates of these pages may call.
+func (s *Site) adminFunctions() template.FuncMap {
+	return template.FuncMap{
+		"tabs":    func() []tab { return Tabs },
+		"lasted":  Lasted,
+		"waited":  func(t time.Time) string { return Lasted(s.Cfg.Now().Sub(t)) },
+		"visible": Visible,
+		"number":  func(n int) string { return English.Sprint(n) },
+		"many":    func(n int64, what string) string { return Plural(int(n), what) },
+		"reason":  func(reason string) string { return strings.ReplaceAll(reason, "_", " ") },
+		"person":  func(who string) string { return strings.TrimPrefix(strings.TrimPrefix(who, "email:"), "user:") },
+		"stands":  func(standing string) string { return standings[standing] },
+		"exact":   func(t *time.Time) string { return t.UTC().Format("2 January 2006, 15:04:05 UTC") },
+		"seconds": func(s float64) string { return Lasted(time.Duration(s * float64(time.Second))) },
+		"rate":    func(n float64) string { return English.Sprintf("%d a second", int64(n)) },
+		"tries":   tries,
+		"capital": func(text string) string { return strings.ToUpper(text[:1]) + text[1:] },
+		"done":    func(b store.BackfillStream) string { return English.Sprintf("%d of %d", b.Chunks-b.Open, b.Chunks) },
+	}
+}
+
+// Lasted is a time as people say it, in the two units that matter.
+func Lasted(d time.Duration) string {
+	d = max(0, d)
+	switch {
+	case d < time.Second:
+		return English.Sprintf("%d ms", d.Milliseconds())
+	case d < time.Minute:
+		return English.Sprintf("%d s", int(d.Seconds()))
+	case d < time.Hour:
+		return English.Sprintf("%d min %d s", int(d.Minutes()), int(d.Seconds())%60)
+	case d < 48*time.Hour:
+		return English.Sprintf("%d h %d min", int(d.Hours()), int(d.Minutes())%60)
+	}
+	return Plural(int(d.Hours()/24), "day")
+}
+
+func tries(n int) string {
+	if n == 1 {
+		return "1 try"
+	}
+	return English.Sprintf("%d tries", n)
+}
+
+// Visible is text with what would hide in it, or turn around what stands beside
+// it, written as JSON writes it.
+func Visible(text string) string {
+	if !strings.ContainsFunc(text, hides) {
+		return text
+	}
+	var b strings.Builder
+	for _, r := range text {
+		if hides(r) {
+			for _, unit := range utf16.Encode([]rune{r}) {
+				fmt.Fprintf(&b, `\u%04x`, unit)
+			}
+			continue
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// hides tells whether a character has no looks of its own: controls, and the
+// marks that order text from right to left.
+func hides(r rune) bool {
+	return unicode.In(r, unicode.Cf, unicode.Co, unicode.Cc, unicode.Zl, unicode.Zp) && r != '\n' && r != '\t'
+}
+
+// standings are what became of an event's word about a fact.
+var standings = map[string]string{
+	inbox.Stands:  "is the latest word",
+	inbox.Partly:  "partly overtaken by a newer word",
+	inbox.Newer:   "overtaken by a newer word",
+	inbox.Named:   "only names it",
+	inbox.NotKept: "not applied",
+}

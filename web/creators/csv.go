@@ -1,0 +1,216 @@
+package creators
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/csv"
+	"io"
+	"strconv"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"rollcall/store"
+	"rollcall/store/customers"
+	"rollcall/web/core"
+)
+
+// Columns are the cells of a row, as customer writes them.
+var Columns = []string{
+	"id", "email", "name", "type", "status", "source", "source_title", "first_seen_utc", "last_activity_utc",
+	"course_count", "courses", "completed_count", "purchases", "subscriptions", "total_spent", "refunded",
+}
+
+// sheet is a list of customers as CSV, in the making. Lists in a cell are
+// separated by semicolons.
+type sheet struct {
+	out  bytes.Buffer
+	csv  *csv.Writer // to out
+	row  []string
+	cell []byte // one that is made of parts
+}
+
+func NewSheet() *sheet {
+	s := &sheet{}
+	s.csv = csv.NewWriter(&s.out)
+	s.csv.UseCRLF = true
+	return s
+}
+
+// head writes what comes before the rows. Without the mark in front Excel takes
+// the text for one of Windows' old character sets.
+func (s *sheet) head() {
+	s.out.WriteString("\ufeff")
+	s.csv.Write(Columns) // a buffer takes whatever comes
+}
+
+// WriteTo writes the rows so far, and begins anew.
+func (s *sheet) WriteTo(w io.Writer) (int64, error) {
+	s.csv.Flush()
+	return s.out.WriteTo(w)
+}
+
+func (s *sheet) Customer(c *customers.Customer) {
+	s.row = s.row[:0]
+	s.own(c.ID)
+	s.foreign(c.Email)
+	s.foreign(text(c.Name))
+	s.own(c.Type)
+	s.own(c.Status)
+	s.own(text(c.Source.Kind))
+	s.foreign(text(c.Source.Title))
+	s.time(c.FirstSeenAt)
+	s.time(c.LastActivityAt)
+	s.courses(c.Courses)
+	s.purchases(c.Purchases)
+	s.subscriptions(c.Subscriptions)
+	s.monies(c.TotalSpent)
+	s.monies(c.Refunded)
+	s.csv.Write(s.row)
+}
+
+// own adds a cell of ours: a number, a time, a word.
+func (s *sheet) own(cell string) { s.row = append(s.row, cell) }
+
+// foreign adds a cell that holds what others wrote.
+func (s *sheet) foreign(cell string) { s.own(Defused(cell)) }
+
+// time adds a time in the form that spreadsheets know as one.
+func (s *sheet) time(at *time.Time) {
+	cell := ""
+	if at != nil {
+		cell = at.UTC().Format(time.DateTime)
+	}
+	s.own(cell)
+}
+
+// courses adds how many there are, which, and how many of them are completed.
+func (s *sheet) courses(all []customers.Course) {
+	s.cell = s.cell[:0]
+	completed := 0
+	for i, c := range all {
+		s.part(i, c.Title, " (")
+		s.cell = strconv.AppendFloat(s.cell, c.Progress, 'f', -1, 64)
+		s.cell = append(s.cell, " %)"...)
+		if c.CompletedAt != nil || c.Progress >= 100 {
+			completed++
+		}
+	}
+	s.own(strconv.Itoa(len(all)))
+	s.foreign(string(s.cell))
+	s.own(strconv.Itoa(completed))
+}
+
+func (s *sheet) purchases(all []customers.Purchase) {
+	s.cell = s.cell[:0]
+	for i, p := range all {
+		s.part(i, cmp.Or(text(p.Title), p.Kind), " (")
+		s.cell = core.AppendMoney(s.cell, store.Money{Amount: p.Amount, Currency: p.Currency})
+		if p.Refunded > 0 {
+			s.cell = append(s.cell, ", refunded "...)
+			s.cell = core.AppendMoney(s.cell, store.Money{Amount: p.Refunded, Currency: p.Currency})
+		}
+		s.cell = append(s.cell, ')')
+	}
+	s.foreign(string(s.cell))
+}
+
+func (s *sheet) subscriptions(all []customers.Subscription) {
+	s.cell = s.cell[:0]
+	for i, v := range all {
+		s.part(i, cmp.Or(text(v.Plan), v.ID), " (", v.Status)
+		if v.CurrentPeriodEnd != nil {
+			s.cell = v.CurrentPeriodEnd.UTC().AppendFormat(append(s.cell, ", period ends "...), time.DateOnly)
+		}
+		s.cell = append(s.cell, ')')
+	}
+	s.foreign(string(s.cell))
+}
+
+func (s *sheet) monies(all []store.Money) {
+	s.cell = s.cell[:0]
+	for i, m := range all {
+		s.part(i)
+		s.cell = core.AppendMoney(s.cell, m)
+	}
+	s.own(string(s.cell))
+}
+
+// part begins part i of a cell.
+func (s *sheet) part(i int, texts ...string) {
+	if i > 0 {
+		s.cell = append(s.cell, "; "...)
+	}
+	for _, text := range texts {
+		s.cell = append(s.cell, text...)
+	}
+}
+
+func text(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
+// Defused returns text that spreadsheets do not run as a formula: one that
+// begins like a formula gets an apostrophe before it. A part behind a separator
+// counts as a beginning, as a spreadsheet that splits at semicolons would make a
+// cell of it; what is not seen there (spaces, quotes) does not count.
+// See https://owasp.org/www-community/attacks/CSV_Injection.
+func Defused(text string) string {
+	var out []byte
+	copied, begin, open := 0, 0, true // open: nothing seen since begin
+	for i, size := 0, 1; i < len(text); i, size = i+size, 1 {
+		is := runes[text[i]]
+		if text[i] >= utf8.RuneSelf {
+			var r rune
+			r, size = utf8.DecodeRuneInString(text[i:])
+			is = kindOf(r)
+		}
+		if open && (is == starts || is == splits && begin == 0 && text[i] < ' ') {
+			out = append(append(out, text[copied:begin]...), '\'')
+			copied, open = begin, false
+		}
+		switch {
+		case is == splits:
+			begin, open = i+size, true
+		case is != unseen:
+			open = false
+		}
+	}
+	if out == nil {
+		return text
+	}
+	return string(append(out, text[copied:]...))
+}
+
+// What a rune is to a spreadsheet that looks for formulas.
+const (
+	seen   = iota
+	unseen // passed over before a formula
+	splits // may end a cell
+	starts // a formula
+)
+
+// runes are the kinds of those that are one byte.
+var runes = func() (all [256]byte) {
+	for r := range rune(utf8.RuneSelf) {
+		all[r] = kindOf(r)
+	}
+	return all
+}()
+
+// kindOf is what r is. The wide forms are those that East Asian keyboards write.
+func kindOf(r rune) byte {
+	switch r {
+	case '=', '+', '-', '@', '＝', '＋', '－', '＠':
+		return starts
+	case ',', ';', '\t', '\r', '\n':
+		return splits
+	}
+	if r <= ' ' || r == '"' || r > unicode.MaxASCII && unicode.In(r, unicode.Z, unicode.Cc, unicode.Cf) {
+		return unseen
+	}
+	return seen
+}

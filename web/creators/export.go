@@ -1,0 +1,148 @@
+package creators
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"rollcall/store/customers"
+	"rollcall/web/core"
+)
+
+const (
+	// exportPause is how long the next rows may take, or a reader to take 64 KiB.
+	exportPause = time.Minute
+	// exportLife is how long an export may take: places are few.
+	exportLife = 2 * time.Hour
+)
+
+// ExportCustomers answers the whole of a store's list as CSV, at the pace of its
+// reader: see LimitWrites for who does not read.
+func (s *Pages) ExportCustomers(w http.ResponseWriter, r *http.Request) error {
+	q, err := core.Query(r)
+	if err != nil {
+		return err
+	}
+	filter, err := customers.ParseExport(r.PathValue("store"), q)
+	if err != nil {
+		return err
+	}
+	d := &download{ResponseWriter: w, r: r, rows: NewSheet(),
+		name: "customers-" + fileName(filter.Store) + s.Cfg.Now().UTC().Format("-2006-01-02") + ".csv"}
+	if r.Method == http.MethodHead {
+		d.header()
+		return nil
+	}
+	leave, err := s.Gates.Exports.Enter(r.Context(), core.Admitted(r).Party())
+	if err != nil {
+		return err
+	}
+	defer leave()
+	ctx, cancel := context.WithTimeoutCause(r.Context(), exportLife, errReader)
+	defer cancel()
+	checked := time.Now()
+	err = customers.New(s.Cfg.Store).ExportCustomers(ctx, filter, func(customers []customers.Customer) error {
+		if time.Since(checked) >= s.Live.Check {
+			if err := s.stillMay(r); err != nil {
+				return fmt.Errorf("%w may not have it any more: %w", errReader, err)
+			}
+			checked = time.Now()
+		}
+		s.Ids().Customers(customers)
+		return d.write(customers)
+	})
+	if err != nil && errors.Is(context.Cause(ctx), errReader) {
+		err = fmt.Errorf("%w took longer than %v", errReader, exportLife)
+	}
+	if err != nil && d.begun {
+		s.broken(r, err)
+	}
+	return err
+}
+
+// stillMay tells whether who asked for a store may still see it. A session token of
+// Clerk's lasts for a minute, and what it was admitted to may last longer.
+func (s *Pages) stillMay(r *http.Request) error {
+	if v := core.Admitted(r); v.User != "" && !v.Admin {
+		return s.AdmitTo(r.Context(), r.PathValue("store"), v)
+	}
+	_, err := s.Admit(core.Sellers, r)
+	return err
+}
+
+// broken cuts off an answer that has begun: half a list must not pass for whole.
+func (s *Pages) broken(r *http.Request, err error) {
+	switch {
+	case errors.Is(err, errReader):
+		s.Cfg.Log.Info("an export was cut off: its reader is gone, or took nothing any more", "path", core.Clip(r.URL.Path), "error", err)
+	case !core.HungUp(r.Context()):
+		s.Cfg.Log.Error("an export broke off", "path", core.Clip(r.URL.Path), "error", err)
+	}
+	panic(http.ErrAbortHandler)
+}
+
+// errReader is what went wrong if it is not ours.
+var errReader = errors.New("the reader")
+
+// download is an answer that comes some rows at a time.
+type download struct {
+	http.ResponseWriter
+	r     *http.Request
+	name  string
+	begun bool
+	rows  *sheet
+}
+
+// write sends customers, and with the first of them, or none, the head.
+func (d *download) write(customers []customers.Customer) error {
+	if !d.begun {
+		d.begun = true
+		d.header()
+		d.rows.head()
+	}
+	for i := range customers {
+		d.rows.Customer(&customers[i])
+	}
+	_, err := d.rows.WriteTo(d)
+	if err == nil {
+		err = http.NewResponseController(d.ResponseWriter).Flush()
+	}
+	if err != nil {
+		err = fmt.Errorf("%w: %w", errReader, err)
+	}
+	return err
+}
+
+// Write sends some bytes at a time: as long as the reader takes them, the request
+// goes on.
+func (d *download) Write(b []byte) (n int, err error) {
+	for part := range slices.Chunk(b, core.StallBytes) {
+		core.Prolong(d.r.Context(), exportPause)
+		m, err := d.ResponseWriter.Write(part)
+		if n += m; err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+func (d *download) header() {
+	h := d.Header()
+	h.Set("Content-Type", "text/csv; charset=utf-8; header=present")
+	h.Set("Content-Disposition", `attachment; filename="`+d.name+`"`)
+}
+
+// fileName is what every file system takes of s as part of a name.
+func fileName(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || r == '_' || r == '-' {
+			return r
+		}
+		return '-'
+	}, s)
+	return s[:min(len(s), 60)]
+}

@@ -1,0 +1,87 @@
+package creators
+
+import (
+	"cmp"
+
+	"rollcall/store/customers"
+	"rollcall/store/pg"
+	"rollcall/web/core"
+)
+
+// ages are the moments to choose from; others may stand in the address.
+var ages = []core.Option{{Label: "Any time"}, {Value: "1d", Label: "1 day"}, {Value: "7d", Label: "7 days"}, {Value: "30d", Label: "30 days"}, {Value: "90d", Label: "90 days"}, {Value: "365d", Label: "1 year"}}
+
+var sorts = []core.Option{
+	{Value: "-last_activity", Label: "Latest active first"},
+	{Value: "last_activity", Label: "Longest inactive first"},
+	{Value: "-first_seen", Label: "Newest first"},
+	{Value: "first_seen", Label: "Oldest first"},
+	{Value: "-spent", Label: "Most spent first"},
+	{Value: "spent", Label: "Least spent first"},
+	{Value: "name", Label: "Name, A to Z"},
+	{Value: "-name", Label: "Name, Z to A"},
+	{Value: "email", Label: "E-mail, A to Z"},
+	{Value: "-email", Label: "E-mail, Z to A"},
+}
+
+// menus fills in the menus, with what is on chosen in them, and the chips.
+func (p *customersPage) menus() {
+	for _, f := range p.Filter.Params() {
+		if f.Label != "" {
+			m := core.Menu{Param: f, Options: p.options(f)}
+			p.Menus = append(p.Menus, m.Choose(*f.Value))
+		}
+	}
+	p.Sorts = core.Menu{Options: sorts}.Choose(p.Filter.Sort).Options
+	p.chips()
+}
+
+// options are the values of a filter to choose from; none: they are typed.
+func (p *customersPage) options(f pg.Param) []core.Option {
+	switch f.Kind {
+	case customers.CourseID:
+		return p.sold("course")
+	case customers.ProductID:
+		return p.sold("")
+	case pg.Moment:
+		return ages
+	}
+	return core.ChoicesOf(f)
+}
+
+// sold are the store's products of a kind, or (kind "") of all kinds.
+func (p *customersPage) sold(kind string) []core.Option {
+	options := []core.Option{{Label: "Any"}}
+	for _, x := range p.Store.Products {
+		if kind == "" || x.Kind == kind {
+			options = append(options, core.Option{Value: x.ID, Label: x.Title})
+		}
+	}
+	return options
+}
+
+// chips says in words what of the filter is on.
+func (p *customersPage) chips() {
+	if p.Filter.Query != "" {
+		p.Chips = append(p.Chips, core.Chip{Label: "“" + p.Filter.Query + "”", URL: p.with("q", "")})
+	}
+	for _, m := range p.Menus {
+		if m.Chosen == "" {
+			continue
+		}
+		text := m.Chosen
+		for _, o := range m.Options {
+			if o.On {
+				text = o.Label
+			}
+		}
+		p.Open = true
+		without := []string{m.Name, ""}
+		for _, f := range p.Menus { // nothing is left for what says more of it
+			if f.Of != nil && f.Of.Name == m.Name {
+				without = append(without, f.Name, "")
+			}
+		}
+		p.Chips = append(p.Chips, core.Chip{Label: cmp.Or(m.Chip, m.Label) + ": " + text, URL: p.with(without...)})
+	}
+}

@@ -1,0 +1,293 @@
+package operators
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"rollcall/history"
+	"rollcall/store"
+	"rollcall/store/pg"
+	"rollcall/web/core"
+)
+
+// Backfills as pages: what the API of backfills.go does, by hand.
+
+const (
+	pageRuns     = 20 // on the list, at a time
+	pageFindings = 50 // of a run's errors and notes
+)
+
+// runsPage is what backfills.html shows.
+type runsPage struct {
+	adminPage
+	Runs    []run
+	Earlier string // URL of those before; empty at the beginning
+	Form    core.NewBackfill
+	Kinds   []store.BackfillKind
+	Streams []core.Option // Stripe's lists
+	Wrong   string        // why the form cannot be done
+	Field   string        // which of its fields is wrong
+	LiveURL string
+}
+
+// run is a backfill as people see it.
+type run struct {
+	store.Backfill
+	URL     string
+	Live    bool // it changes by itself
+	Percent int  // of what is expected, when that is known
+	Rate    float64
+	Left    time.Duration // about; 0: that cannot be told
+	Options []field
+	Orders  []string // what can be done with it now
+}
+
+// Sample is how far a run was at a time. Its rate is worked out from there.
+type Sample struct {
+	Run, Seen int64
+	At        time.Time
+}
+
+// sampleLife is over how long a rate is worked out.
+const sampleLife = 5 * time.Second
+
+// Run tells how far a backfill is, since an earlier sample of it if there is one.
+func (s *Pages) Run(b store.Backfill, since Sample) run {
+	r := run{Backfill: b, URL: "/admin/backfills/" + strconv.FormatInt(b.ID, 10)}
+	switch b.Status {
+	case "queued", "running":
+		r.Live, r.Orders = true, []string{"pause", "cancel"}
+	case "paused", "failed":
+		r.Orders = []string{"resume", "cancel"}
+	}
+	if b.Expected != nil {
+		r.Percent = int(min(100, 100*float64(b.Seen)/max(1, float64(*b.Expected))))
+	}
+	if since.Run != b.ID && b.StartedAt != nil {
+		since = Sample{b.ID, 0, *b.StartedAt}
+	}
+	if took := s.Cfg.Now().Sub(since.At).Seconds(); b.Status == "running" && since.Run == b.ID && took > 0 && b.Seen > since.Seen {
+		r.Rate = float64(b.Seen-since.Seen) / took
+		if b.Expected != nil && *b.Expected > b.Seen {
+			r.Left = time.Duration(float64(*b.Expected-b.Seen) / r.Rate * float64(time.Second))
+		}
+	}
+	r.Options = optionsOf(b)
+	return r
+}
+
+// optionsOf are what a run was asked for, beside its kind.
+func optionsOf(b store.Backfill) (options []field) {
+	add := func(name, value string) {
+		if value != "" {
+			options = append(options, field{name, value})
+		}
+	}
+	o := b.Options
+	add("store", o.Store)
+	if o.Since != nil {
+		add("since", o.Since.UTC().Format(time.RFC3339))
+	}
+	add("only", strings.Join(o.Only, ", "))
+	var accounts []string
+	for _, a := range o.Accounts {
+		accounts = append(accounts, cmp.Or(a, "platform"))
+	}
+	add("accounts", strings.Join(accounts, ", "))
+	add("file", o.File)
+	if b.DryRun {
+		add("dry run", "changes nothing")
+	}
+	return options
+}
+
+// Backfills shows the runs, with the form of a new one, or the runs alone to a
+// script.
+func (s *Pages) Backfills(w http.ResponseWriter, r *http.Request) error {
+	w.Header().Set("Vary", "HX-Request")
+	return s.showRuns(w, r, runsPage{Form: core.NewBackfill{Kind: store.BackfillKinds[0].Name}})
+}
+
+// showRuns writes the page; wrong has the form that could not be done, if there
+// is one.
+func (s *Pages) showRuns(w http.ResponseWriter, r *http.Request, page runsPage) error {
+	p, err := core.PageOf(r)
+	if err != nil {
+		return err
+	}
+	page.adminPage, page.LiveURL, page.Kinds = s.adminPage("backfills", "Backfills"), r.URL.RequestURI(), store.BackfillKinds
+	for _, name := range history.StripeStreams() {
+		page.Streams = append(page.Streams, core.Option{Value: name, Label: strings.ReplaceAll(name, "_", " "), On: slices.Contains(page.Form.Only, name)})
+	}
+	runs, err := s.Cfg.Store.Backfills(r.Context(), p.From, pageRuns+1)
+	if err != nil {
+		return err
+	}
+	if len(runs) > pageRuns {
+		runs = runs[:pageRuns]
+		page.Earlier = core.Address("/admin/backfills", url.Values{"cursor": {strconv.FormatInt(runs[pageRuns-1].ID, 36)}})
+	}
+	for _, b := range runs {
+		page.Runs = append(page.Runs, s.Run(b, Sample{}))
+	}
+	switch {
+	case core.IsPartOf(r, "runs"):
+		s.Page(w, http.StatusOK, "runs", page)
+	case page.Wrong != "":
+		s.Page(w, http.StatusBadRequest, "backfills.html", page)
+	default:
+		s.Page(w, http.StatusOK, "backfills.html", page)
+	}
+	return nil
+}
+
+// BackfillForm begins a run that a form asks for. What is wrong with it is shown
+// where it was written.
+func (s *Pages) BackfillForm(w http.ResponseWriter, r *http.Request) error {
+	if err := core.Form(w, r); err != nil {
+		return err
+	}
+	asked, err := formOf(r.PostForm)
+	var b store.Backfill
+	if err == nil {
+		b, err = s.BeginBackfill(r.Context(), asked, core.Admitted(r).Name())
+	}
+	var wrong *pg.BadParam
+	var running *store.AlreadyRunning
+	switch {
+	case errors.As(err, &wrong):
+		return s.showRuns(w, r, runsPage{Form: asked, Wrong: wrong.Reason, Field: wrong.Name})
+	case errors.As(err, &running):
+		return s.showRuns(w, r, runsPage{Form: asked, Wrong: core.Explain(err).Message, Field: "kind"})
+	case err != nil:
+		return err
+	}
+	s.audit(r, "an operator starts a backfill", "backfill", b.ID, "kind", b.Kind, "scope", b.Scope, "dry_run", b.DryRun)
+	http.Redirect(w, r, "/admin/backfills/"+strconv.FormatInt(b.ID, 10), http.StatusSeeOther)
+	return nil
+}
+
+// formOf reads the form of a new run.
+func formOf(q url.Values) (asked core.NewBackfill, err error) {
+	text := func(name string) string { return strings.TrimSpace(q.Get(name)) }
+	words := func(name string) []string {
+		return strings.FieldsFunc(text(name), func(r rune) bool { return r == ',' || r == ' ' })
+	}
+	asked = core.NewBackfill{Kind: text("kind"), Store: text("store"), Since: text("since"), Only: q["only"], Accounts: words("accounts"),
+		File: text("file"), AsOf: text("as_of"), DryRun: q.Get("dry_run") != ""}
+	if size := text("chunk_size"); size != "" {
+		if asked.ChunkSize, err = strconv.Atoi(size); err != nil {
+			err = &pg.BadParam{Name: "chunk_size", Reason: "must be a number"}
+		}
+	}
+	return asked, err
+}
+
+// runPage is what backfill.html shows.
+type runPage struct {
+	adminPage
+	Run      run
+	Streams  []store.BackfillStream
+	Findings []store.BackfillError
+	Further  string // URL of the next errors; empty at the end
+	LiveURL  string // of how far it is, with a sample to compare it with
+}
+
+// BackfillPage shows one run, or to a script how far it is.
+func (s *Pages) BackfillPage(w http.ResponseWriter, r *http.Request) error {
+	w.Header().Set("Vary", "HX-Request, HX-Target")
+	id, err := core.IdOf(r)
+	if err != nil {
+		return err
+	}
+	q, err := core.Query(r)
+	if err != nil {
+		return err
+	}
+	b, err := s.Cfg.Store.Backfill(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	page := runPage{adminPage: s.adminPage("backfills", "Backfill "+strconv.FormatInt(id, 10))}
+	since := ReadSample(id, q)
+	page.Run = s.Run(b, since)
+	page.LiveURL = s.LiveURL(page.Run, since)
+	if page.Streams, err = s.Cfg.Store.BackfillStreams(r.Context(), id); err != nil {
+		return err
+	}
+	if core.IsPartOf(r, "run") {
+		s.Page(w, http.StatusOK, "run", page)
+		return nil
+	}
+	if err := s.findings(r.Context(), &page, q.Get("errors")); err != nil {
+		return err
+	}
+	name := "backfill.html"
+	if core.IsPart(r) {
+		name = "findings"
+	}
+	s.Page(w, http.StatusOK, name, page)
+	return nil
+}
+
+// findings reads a page of a run's errors and notes, behind the one named.
+func (s *Pages) findings(ctx context.Context, page *runPage, after string) error {
+	from, err := strconv.ParseInt(cmp.Or(after, "0"), 36, 64)
+	if err != nil {
+		return &pg.BadParam{Name: "errors", Reason: "is damaged; leave it out to start from the beginning"}
+	}
+	found, err := s.Cfg.Store.BackfillErrors(ctx, page.Run.ID, from, pageFindings+1)
+	if err != nil {
+		return err
+	}
+	if len(found) > pageFindings {
+		found = found[:pageFindings]
+		page.Further = core.Address(page.Run.URL, url.Values{"errors": {strconv.FormatInt(found[pageFindings-1].ID, 36)}})
+	}
+	page.Findings = found
+	return nil
+}
+
+// ReadSample is the sample that a live address carries.
+func ReadSample(id int64, q url.Values) Sample {
+	seen, err := strconv.ParseInt(q.Get("seen"), 10, 64)
+	at, err2 := strconv.ParseInt(q.Get("at"), 10, 64)
+	if err != nil || err2 != nil {
+		return Sample{}
+	}
+	return Sample{id, seen, time.UnixMilli(at)}
+}
+
+// LiveURL is where a script asks how far a run is: with the sample it has, or
+// once that is old with a new one.
+func (s *Pages) LiveURL(r run, since Sample) string {
+	if now := s.Cfg.Now(); since.Run != r.ID || now.Sub(since.At) > sampleLife {
+		since = Sample{r.ID, r.Seen, now}
+	}
+	return core.Address(r.URL, url.Values{"seen": {strconv.FormatInt(since.Seen, 10)}, "at": {strconv.FormatInt(since.At.UnixMilli(), 10)}})
+}
+
+// OrderForm makes a handler of a button of a run.
+func (s *Pages) OrderForm(what string, order func(context.Context, int64) (store.Backfill, error)) core.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		id, err := core.IdOf(r)
+		if err != nil {
+			return err
+		}
+		b, err := order(r.Context(), id)
+		var wrong *store.WrongStatus
+		if err != nil && !errors.As(err, &wrong) { // else it is as the page will show
+			return err
+		}
+		s.audit(r, "an operator orders a backfill", "what", what, "backfill", id, "status", b.Status)
+		http.Redirect(w, r, "/admin/backfills/"+strconv.FormatInt(id, 10), http.StatusSeeOther)
+		return nil
+	}
+}

@@ -1,0 +1,150 @@
+package operators
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"rollcall/facts"
+	"rollcall/store"
+	"rollcall/store/inbox"
+	"rollcall/web/core"
+)
+
+// eventPage is what event.html shows.
+type eventPage struct {
+	adminPage
+	Event    store.Event
+	Facts    []inbox.EventFact // that it speaks of
+	Silent   string            // why it speaks of none
+	Notes    []string          // which fields were passed over
+	Headers  [][2]string
+	Payload  string
+	Raw      bool // the payload is shown as it came: laid out, it would be too long
+	URL      string
+	Closed   bool // nothing is to be awaited
+	SameType string
+}
+
+// Event shows one event whole, or to a script what became of it.
+func (s *Pages) Event(w http.ResponseWriter, r *http.Request) error {
+	w.Header().Set("Vary", "HX-Request, HX-Target")
+	event, err := inbox.New(s.Cfg.Store).Event(r.Context(), r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	page := eventPage{adminPage: s.adminPage("events", cmp.Or(core.Visible(event.Type), "Event")), Event: event, Closed: event.Status != "pending"}
+	page.URL = "/admin/events/" + strconv.FormatInt(event.ID, 10)
+	page.SameType = core.Address("/admin/events", url.Values{"source": {event.Source}, "type": {event.Type}})
+	if event.PrunedAt == nil {
+		if page.Facts, page.Notes, page.Silent, err = s.eventFacts(r, event); err != nil {
+			return err
+		}
+	}
+	if core.IsPartOf(r, "fate") {
+		s.Page(w, http.StatusOK, "fate", page)
+		return nil
+	}
+	page.Headers = headersOf(event.Headers)
+	page.Payload, page.Raw = LaidOut(event.Payload)
+	s.Page(w, http.StatusOK, "event.html", page)
+	return nil
+}
+
+// eventFacts tells what an event says and which of its fields were passed over, or
+// why it says nothing.
+func (s *Pages) eventFacts(r *http.Request, e store.Event) (all []inbox.EventFact, notes []string, silent string, err error) {
+	if e.PrunedAt != nil {
+		return nil, nil, "its payload is gone", nil
+	}
+	if err := s.LoadIDs(r.Context()); err != nil {
+		return nil, nil, "", err
+	}
+	all, notes, err = inbox.New(s.Cfg.Store).EventFacts(r.Context(), e, facts.Read)
+	var ignored *facts.Ignored
+	var bad *facts.Malformed
+	if errors.As(err, &ignored) || errors.As(err, &bad) {
+		return nil, nil, err.Error(), nil
+	}
+	for _, f := range all {
+		for i := range f.Customers {
+			f.Customers[i].ID = s.Ids().Customer(f.Customers[i].ID)
+		}
+	}
+	return all, notes, "", err
+}
+
+// headersOf are the headers that were kept, by name.
+func headersOf(text json.RawMessage) (headers [][2]string) {
+	var kept map[string]string
+	if json.Unmarshal(text, &kept) != nil {
+		return nil // none were kept
+	}
+	for _, name := range slices.Sorted(maps.Keys(kept)) {
+		headers = append(headers, [2]string{name, kept[name]})
+	}
+	return headers
+}
+
+// MaxLaidOut is up to how many bytes a payload is laid out to: one that is
+// nested deeply grows without end.
+const MaxLaidOut = 4 << 20
+
+// LaidOut is a payload with a line for each value, and nothing hidden in it; raw
+// if that would be too long.
+func LaidOut(payload []byte) (text string, raw bool) {
+	var out bytes.Buffer
+	if laidOutSize(payload) > MaxLaidOut || json.Indent(&out, payload, "", "  ") != nil {
+		return core.Visible(strings.ToValidUTF8(string(payload), "\ufffd")), true
+	}
+	return core.Visible(strings.ToValidUTF8(out.String(), "\ufffd")), false
+}
+
+// laidOutSize is about how long a payload becomes: each value begins a line,
+// indented as deep as it is.
+func laidOutSize(payload []byte) (size int) {
+	depth, inText := 0, false
+	for i := 0; i < len(payload); i++ {
+		switch c := payload[i]; {
+		case inText && c == '\\':
+			i++
+		case c == '"':
+			inText = !inText
+		case inText:
+		case c == '{', c == '[':
+			depth++
+			size += 2 * depth
+		case c == '}', c == ']':
+			size += 2 * depth
+			depth--
+		case c == ',':
+			size += 2 * depth
+		}
+	}
+	return size + len(payload)
+}
+
+// ShowEventFacts answers what an event says, and what became of that.
+func (s *Pages) ShowEventFacts(w http.ResponseWriter, r *http.Request) error {
+	event, err := inbox.New(s.Cfg.Store).Event(r.Context(), r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	all, notes, silent, err := s.eventFacts(r, event)
+	if err != nil {
+		return err
+	}
+	core.WriteJSON(w, http.StatusOK, struct {
+		Facts  []inbox.EventFact `json:"facts"`
+		Silent string            `json:"silent"` // why it says nothing
+		Notes  []string          `json:"notes"`  // which fields were passed over
+	}{append([]inbox.EventFact{}, all...), silent, append([]string{}, notes...)})
+	return nil
+}

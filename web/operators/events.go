@@ -1,0 +1,238 @@
+package operators
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"rollcall/store"
+	"rollcall/store/inbox"
+	"rollcall/store/pg"
+	"rollcall/store/status"
+	"rollcall/web/core"
+)
+
+// eventsPage is what events.html shows.
+type eventsPage struct {
+	adminPage
+	Filter    store.EventFilter
+	Events    []store.Event
+	Next      string // URL of what comes after; empty at the end
+	Waiting   string // URL of what became of those that are pending; empty if none is
+	Sources   []core.Option
+	Statuses  []core.Option
+	Types     []string
+	Chips     []core.Chip
+	Open      bool   // the menus: one of them is on
+	Wrong     string // why the filter cannot be used
+	Tiles     []statusTile
+	Opened    int // events that are to be applied again, as was just asked for
+	PageURL   string
+	RetryURL  string // where all that match are retried, or replayed
+	ReplayURL string
+}
+
+// eventOptions are the values that parameters of the list allow, by their names.
+var eventOptions = func() map[string][]core.Option {
+	all := map[string][]core.Option{}
+	for _, p := range new(store.EventFilter).Params() {
+		all[p.Name] = core.ChoicesOf(p)
+	}
+	return all
+}()
+
+// eventStatuses are the statuses as people see them.
+var eventStatuses = eventOptions["status"][1:]
+
+// Events shows the inbox as a page, or what of it a script asks for.
+func (s *Pages) Events(w http.ResponseWriter, r *http.Request) error {
+	w.Header().Set("Vary", "HX-Request, HX-Target")
+	q, err := core.Query(r)
+	if err != nil {
+		return err
+	}
+	page := eventsPage{adminPage: s.adminPage("events", "Events")}
+	page.Opened, _ = strconv.Atoi(q.Get("opened"))
+	q.Del("opened")
+	page.Filter, err = store.ParseEventFilter(q)
+	var wrong *pg.BadParam
+	if errors.As(err, &wrong) {
+		page.Wrong, page.Filter = wrong.Error(), store.EventFilter{}
+		return s.showEvents(w, r, &page)
+	}
+	if core.IsPartOf(r, "counts") {
+		return s.showCounts(w, r, &page)
+	}
+	var next string
+	if page.Events, next, err = inbox.New(s.Cfg.Store).Events(r.Context(), page.Filter); err != nil {
+		return err
+	}
+	if next != "" {
+		page.Next = page.with("cursor", next)
+	}
+	page.Waiting = waiting(page.Events)
+	if core.IsPart(r) && page.Filter.Cursor != "" {
+		s.Page(w, http.StatusOK, "eventrows", page)
+		return nil
+	}
+	return s.showEvents(w, r, &page)
+}
+
+// showEvents writes the page, or its results alone to a script.
+func (s *Pages) showEvents(w http.ResponseWriter, r *http.Request, page *eventsPage) error {
+	kinds, err := inbox.New(s.Cfg.Store).EventKinds(r.Context(), store.EventFilter{Source: page.Filter.Source})
+	if err != nil {
+		return err
+	}
+	for _, k := range kinds {
+		page.Types = append(page.Types, k.Type)
+	}
+	if err := s.fillCounts(r, page); err != nil {
+		return err
+	}
+	page.menus()
+	name, status := "events.html", http.StatusOK
+	switch {
+	case core.IsPart(r):
+		name = "eventresults"
+		if page.Wrong == "" {
+			w.Header().Set("HX-Push-Url", page.PageURL)
+		}
+	case page.Wrong != "":
+		status = http.StatusBadRequest
+	}
+	s.Page(w, status, name, page)
+	return nil
+}
+
+// showCounts writes how many events there are of each status, and no more.
+func (s *Pages) showCounts(w http.ResponseWriter, r *http.Request, page *eventsPage) error {
+	if err := s.fillCounts(r, page); err != nil {
+		return err
+	}
+	page.menus()
+	s.Page(w, http.StatusOK, "eventcounts", page)
+	return nil
+}
+
+// fillCounts fills in how many events there are of each status, as of a moment ago.
+func (s *Pages) fillCounts(r *http.Request, page *eventsPage) error {
+	counts, rough, err := s.eventCounts(r)
+	page.Tiles = statusTiles(counts, rough, func(status string) string { return page.with("status", status) })
+	for i, o := range eventStatuses {
+		page.Tiles[i].On = o.Value == page.Filter.Status
+	}
+	return err
+}
+
+// eventCounts are those of the vitals, if there are any; else they are counted.
+func (s *Pages) eventCounts(r *http.Request) (map[string]int64, []string, error) {
+	if v := s.vitals(r.Context()); v.Inbox != nil {
+		return v.Inbox.Counts, v.Inbox.Rough, nil
+	}
+	return status.New(s.Cfg.Store).RoughEventCounts(r.Context())
+}
+
+// statusTile is a count that leads to what it counts.
+type statusTile struct {
+	core.Tile
+	Text string
+}
+
+// statusTiles are the counts, and how they are written where they are rough.
+func statusTiles(counts map[string]int64, rough []string, url func(status string) string) (tiles []statusTile) {
+	for _, o := range eventStatuses {
+		n := counts[o.Value]
+		t := statusTile{core.Tile{Label: o.Label, URL: url(o.Value), N: n}, core.English.Sprint(n)}
+		switch {
+		case !slices.Contains(rough, o.Value):
+		case o.Value == "processed", o.Value == "ignored":
+			t.Text = "≈ " + t.Text
+		default:
+			t.Text += " or more"
+		}
+		tiles = append(tiles, t)
+	}
+	return tiles
+}
+
+// with is the address of the list with a parameter changed, from its beginning.
+func (p *eventsPage) with(name, value string) string {
+	f := p.Filter
+	f.Cursor, f.Limit = "", 0
+	q := f.Values()
+	if q.Del(name); value != "" {
+		q.Set(name, value)
+	}
+	return core.Address("/admin/events", q)
+}
+
+// menus fills in the menus, with what is on chosen in them, and the links.
+func (p *eventsPage) menus() {
+	f := p.Filter
+	p.Sources = core.Menu{Options: eventOptions["source"]}.Choose(f.Source).Options
+	p.Statuses = core.Menu{Options: eventOptions["status"]}.Choose(f.Status).Options
+	p.PageURL = p.with("", "")
+	p.Open = f.Type != "" || f.Error != "" || f.Since != "" || f.Until != ""
+	p.Chips = nil
+	for _, c := range f.Params() {
+		if *c.Value != "" {
+			p.Chips = append(p.Chips, core.Chip{Label: c.Label + ": " + *c.Value, URL: p.with(c.Name, "")})
+		}
+	}
+	p.RetryURL, p.ReplayURL = reopenURL("retry", f), reopenURL("replay", f)
+}
+
+// reopenURL is where all events that a filter asks for are retried or replayed.
+func reopenURL(do string, f store.EventFilter) string {
+	f.Cursor, f.Limit = "", 0
+	q := f.Values()
+	q.Set("do", do)
+	return core.Address("/admin/reopen", q)
+}
+
+// waiting is where a script asks what became of those events that are pending.
+func waiting(events []store.Event) string {
+	var ids []string
+	for _, e := range events {
+		if e.Status == "pending" {
+			ids = append(ids, strconv.FormatInt(e.ID, 10))
+		}
+	}
+	if len(ids) == 0 {
+		return ""
+	}
+	return core.Address("/admin/event-states", url.Values{"ids": {strings.Join(ids, ",")}})
+}
+
+// statesPage is what became of some events.
+type statesPage struct {
+	Events  []store.Event
+	Waiting string // where to ask on; empty once none is pending
+}
+
+// EventStates tells the script of a list what became of events in it.
+func (s *Pages) EventStates(w http.ResponseWriter, r *http.Request) error {
+	q, err := core.Query(r)
+	if err != nil {
+		return err
+	}
+	var ids []int64
+	for text := range strings.SplitSeq(q.Get("ids"), ",") {
+		id, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || len(ids) >= pg.MaxLimit {
+			return &pg.BadParam{Name: "ids", Reason: "must be up to 100 ids of events, separated by commas"}
+		}
+		ids = append(ids, id)
+	}
+	var page statesPage
+	if page.Events, err = inbox.New(s.Cfg.Store).EventsWithIDs(r.Context(), ids); err != nil {
+		return err
+	}
+	page.Waiting = waiting(page.Events)
+	s.Page(w, http.StatusOK, "eventstates", page)
+	return nil
+}

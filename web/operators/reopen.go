@@ -1,0 +1,240 @@
+package operators
+
+import (
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+
+	"rollcall/internal/actions"
+	"rollcall/store"
+	"rollcall/store/inbox"
+	"rollcall/store/pg"
+	"rollcall/web/core"
+)
+
+// Events that are closed are applied again: retried if they failed, replayed
+// whatever became of them. That makes their rows pending; the queue is told of
+// the first, and the workers' sweep finds the rest.
+
+// reopening is a way to apply events again.
+type reopening struct {
+	Do       string // as in addresses
+	Verb     string
+	Statuses []string
+	Says     string // to an operator who is about to
+}
+
+var reopenings = map[string]reopening{
+	"retry":  {"retry", "Retry", actions.Retry, "Events that were given up are applied again, as if they had just come."},
+	"replay": {"replay", "Replay", actions.Replay, "Events are read and applied again, whatever became of them. Nothing counts twice."},
+}
+
+const (
+	// ReopenPortion is how many events one request opens; then the operator is
+	// asked to go on. It takes some seconds.
+	ReopenPortion = 100_000
+	// reopenHints is of how many the queue is told at once.
+	reopenHints = 1_000
+	// reopenCounted is up to how many are counted before, and for how long.
+	reopenCounted  = 100_000
+	reopenPatience = 4 * time.Second
+)
+
+// reopenPage is what reopen.html shows.
+type reopenPage struct {
+	adminPage
+	reopening
+	Filter   store.EventFilter
+	Chips    []core.Chip
+	N        int64
+	Many     bool  // there are more than N
+	Counted  bool  // they could be counted by the way
+	Opened   int   // by the request before
+	After    int64 // which took them up to here
+	Through  int64 // later events are not meant
+	Fields   []field
+	ListURL  string
+	Everyone bool // no filter narrows them down
+}
+
+// field is a hidden one of a form.
+type field struct{ Name, Value string }
+
+// ReopenPageOf shows what would be applied again, and a button.
+func (s *Pages) ReopenPageOf(w http.ResponseWriter, r *http.Request) error {
+	q, err := core.Query(r)
+	if err != nil {
+		return err
+	}
+	o, err := readReopenOrder(q)
+	if err != nil {
+		return err
+	}
+	page := reopenPage{adminPage: s.adminPage("events", o.Verb+" events"), reopening: o.reopening, After: o.after, Through: o.through, Opened: o.opened}
+	page.Filter = o.filter.At(s.Cfg.Now()) // the same when the button is pressed
+	list := eventsPage{Filter: o.filter}
+	list.menus()
+	page.Chips, page.ListURL, page.Everyone = list.Chips, list.PageURL, !o.filter.Narrow()
+	f := o.reopenFilter(s.Cfg.Now())
+	if len(f.Statuses) > 0 {
+		short, cancel := core.Limited(r.Context(), reopenPatience)
+		defer cancel()
+		page.N, page.Through, err = s.Cfg.Store.CountReopen(short, f, reopenCounted+1)
+		if page.Counted = err == nil; err != nil && (short.Err() == nil || r.Context().Err() != nil) {
+			return err
+		}
+		if page.Many = page.N > reopenCounted; page.Many {
+			page.N = reopenCounted
+		}
+	} else {
+		page.Counted = true
+	}
+	page.Fields = page.fields()
+	s.Page(w, http.StatusOK, "reopen.html", page)
+	return nil
+}
+
+// fields are what the form has to say.
+func (p *reopenPage) fields() (fields []field) {
+	q := p.Filter.Values()
+	q.Set("do", p.Do)
+	q.Set("after", strconv.FormatInt(p.After, 10))
+	q.Set("through", strconv.FormatInt(p.Through, 10))
+	for _, name := range slices.Sorted(maps.Keys(q)) {
+		fields = append(fields, field{name, q.Get(name)})
+	}
+	return fields
+}
+
+// reopenOrder is what a form or an address asks for.
+type reopenOrder struct {
+	reopening
+	filter         store.EventFilter
+	after, through int64
+	opened         int
+}
+
+// readReopenOrder takes an order out of a form's values, or an address'.
+func readReopenOrder(q url.Values) (o reopenOrder, err error) {
+	var known bool
+	if o.reopening, known = reopenings[q.Get("do")]; !known {
+		return o, &pg.BadParam{Name: "do", Reason: "must be retry or replay"}
+	}
+	for name, into := range map[string]*int64{"after": &o.after, "through": &o.through} {
+		if text := q.Get(name); text != "" {
+			if *into, err = strconv.ParseInt(text, 10, 64); err != nil || *into < 0 {
+				return o, &pg.BadParam{Name: name, Reason: "must be the id of an event"}
+			}
+		}
+	}
+	o.opened, _ = strconv.Atoi(q.Get("opened"))
+	for _, name := range []string{"do", "after", "through", "opened"} {
+		q.Del(name)
+	}
+	o.filter, err = store.ParseEventFilter(q)
+	return o, err
+}
+
+func (o reopenOrder) reopenFilter(now time.Time) store.ReopenFilter {
+	f := o.filter.Reopen(now, slices.Clone(o.Statuses)...)
+	f.After, f.Through = o.after, o.through
+	return f
+}
+
+// ReopenMany takes the form of the page above.
+func (s *Pages) ReopenMany(w http.ResponseWriter, r *http.Request) error {
+	if err := core.Form(w, r); err != nil {
+		return err
+	}
+	o, err := readReopenOrder(r.PostForm)
+	if err != nil {
+		return err
+	}
+	done, err := s.Reopen(r, o.Do, o.reopenFilter(s.Cfg.Now()))
+	if err != nil {
+		return err
+	}
+	q := o.filter.Values()
+	q.Set("opened", strconv.Itoa(done.Opened))
+	if done.After > 0 { // there may be more
+		q.Set("do", o.Do)
+		q.Set("after", strconv.FormatInt(done.After, 10))
+		q.Set("through", strconv.FormatInt(o.through, 10))
+		http.Redirect(w, r, core.Address("/admin/reopen", q), http.StatusSeeOther)
+		return nil
+	}
+	q.Del("status") // it is another now
+	http.Redirect(w, r, core.Address("/admin/events", q), http.StatusSeeOther)
+	return nil
+}
+
+// ReopenOne makes a handler of the button of one event.
+func (s *Pages) ReopenOne(do string) core.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		event, err := inbox.New(s.Cfg.Store).Event(r.Context(), r.PathValue("id"))
+		if err != nil {
+			return err
+		}
+		if _, err := s.Reopen(r, do, store.ReopenFilter{Statuses: reopenings[do].Statuses, IDs: []int64{event.ID}}); err != nil {
+			return err
+		}
+		http.Redirect(w, r, "/admin/events/"+strconv.FormatInt(event.ID, 10), http.StatusSeeOther)
+		return nil
+	}
+}
+
+// Reopen opens one portion of events, and tells the queue of the first.
+func (s *Pages) Reopen(r *http.Request, do string, f store.ReopenFilter) (done actions.Reopened, err error) {
+	if len(f.Statuses) == 0 {
+		return done, nil
+	}
+	defer func() {
+		s.audit(r, "an operator has events applied again", "what", do, "events", done.Opened, "filter", f, "error", err)
+	}()
+	return s.Actions().Reopen(r.Context(), actions.Reopening{
+		Do: do, Filter: f, Most: ReopenPortion, Hints: reopenHints, Step: func() { core.Prolong(r.Context(), core.AskTimeout) },
+	})
+}
+
+// NewReopening is the body of a retry or replay: which events.
+type NewReopening struct {
+	IDs     []int64 `json:"ids"` // the inbox's; or else a filter, as of the list
+	Source  string  `json:"source"`
+	Status  string  `json:"status"`
+	Type    string  `json:"type"`
+	ID      string  `json:"id"`
+	Error   string  `json:"error"`
+	Since   string  `json:"since"`
+	Until   string  `json:"until"`
+	All     bool    `json:"all"` // without any of these: all events
+	After   int64   `json:"after"`
+	Through int64   `json:"through"`
+}
+
+// ReopenAPI makes a handler of what operators' programs ask for.
+func (s *Pages) ReopenAPI(do string) core.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		var asked NewReopening
+		if err := core.ReadJSON(w, r, &asked); err != nil {
+			return err
+		}
+		f := store.EventFilter{Source: asked.Source, Status: asked.Status, Type: asked.Type, EventID: asked.ID, Error: asked.Error, Since: asked.Since, Until: asked.Until}
+		if asked.IDs == nil && !f.Narrow() && !asked.All {
+			return core.BadBody(`Say which events: their ids, a filter, or "all": true.`)
+		}
+		if _, err := store.ParseEventFilter(f.Values()); err != nil {
+			return err
+		}
+		reopen := reopenOrder{reopenings[do], f, asked.After, asked.Through, 0}.reopenFilter(s.Cfg.Now())
+		reopen.IDs = asked.IDs
+		done, err := s.Reopen(r, do, reopen)
+		if err != nil {
+			return err
+		}
+		core.WriteJSON(w, http.StatusOK, done)
+		return nil
+	}
+}

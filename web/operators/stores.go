@@ -1,0 +1,73 @@
+package operators
+
+import (
+	"errors"
+	"net/http"
+
+	"rollcall/store/pg"
+	"rollcall/store/status"
+	"rollcall/web/core"
+)
+
+// storesPage is what stores.html shows.
+type storesPage struct {
+	adminPage
+	Filter status.StoreFilter
+	Stores []status.StoreLine
+	Next   string
+	Sorts  []core.Option
+	Wrong  string
+}
+
+var storeSorts = []core.Option{{Value: status.DefaultStoreSort, Label: "Longest lists first"}, {Value: "id", Label: "By id"}}
+
+// Stores lists the stores as a page, or more of them to a script.
+func (s *Pages) Stores(w http.ResponseWriter, r *http.Request) error {
+	w.Header().Set("Vary", "HX-Request")
+	q, err := core.Query(r)
+	if err != nil {
+		return err
+	}
+	page := storesPage{adminPage: s.adminPage("stores", "Stores")}
+	page.Filter, err = status.ParseStoreFilter(q)
+	page.Sorts = core.Menu{Options: storeSorts}.Choose(page.Filter.Sort).Options
+	var wrong *pg.BadParam
+	code, next := http.StatusOK, ""
+	if errors.As(err, &wrong) {
+		page.Wrong, code = wrong.Error(), http.StatusBadRequest
+	} else if page.Stores, next, err = status.New(s.Cfg.Store).StoreLines(r.Context(), page.Filter); err != nil {
+		return err
+	}
+	if next != "" {
+		page.Next = core.Address("/admin/stores", withQuery(page.Filter.Values(), "cursor", next))
+	}
+	switch {
+	case core.IsPart(r) && page.Filter.Cursor != "":
+		s.Page(w, code, "storerows", page)
+	case core.IsPart(r):
+		page.Filter.Cursor = ""
+		w.Header().Set("HX-Push-Url", core.Address("/admin/stores", page.Filter.Values()))
+		s.Page(w, http.StatusOK, "storeresults", page)
+	default:
+		s.Page(w, code, "stores.html", page)
+	}
+	return nil
+}
+
+// ListStores answers a page of the stores.
+func (s *Pages) ListStores(w http.ResponseWriter, r *http.Request) error {
+	q, err := core.Query(r)
+	if err != nil {
+		return err
+	}
+	f, err := status.ParseStoreFilter(q)
+	if err != nil {
+		return err
+	}
+	lines, next, err := status.New(s.Cfg.Store).StoreLines(r.Context(), f)
+	if err != nil {
+		return err
+	}
+	core.WriteJSON(w, http.StatusOK, core.NewList(append([]status.StoreLine{}, lines...), next))
+	return nil
+}

@@ -1,0 +1,260 @@
+package operators
+
+import (
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"rollcall/store"
+	"rollcall/store/checks"
+	"rollcall/store/pg"
+	"rollcall/web/core"
+)
+
+// unattachedPage is what unattached.html shows.
+type unattachedPage struct {
+	adminPage
+	Store   string // only its facts; "" is all
+	Reasons []offReason
+	Right   []offReason // of facts that belong on no list
+}
+
+// offReason is a reason, with the address of its facts.
+type offReason struct {
+	checks.OffReason
+	URL       string
+	AttachURL string
+}
+
+func offReasonOf(r checks.OffReason, of string) offReason {
+	base := "/admin/unattached/" + url.PathEscape(r.Reason)
+	q := url.Values{}
+	if of != "" {
+		q.Set("store", of)
+	}
+	return offReason{r, core.Address(base, q), core.Address(base+"/attach", q)}
+}
+
+// Unattached shows why facts are on no list.
+func (s *Pages) Unattached(w http.ResponseWriter, r *http.Request) error {
+	of, err := storeOf(r)
+	if err != nil {
+		return err
+	}
+	reasons, err := checks.New(s.Cfg.Store).OffReasons(r.Context(), of)
+	if err != nil {
+		return err
+	}
+	page := unattachedPage{adminPage: s.adminPage("unattached", "Missing"), Store: of}
+	for _, reason := range reasons {
+		if reason.Remedy == nil {
+			page.Right = append(page.Right, offReasonOf(reason, of))
+			continue
+		}
+		page.Reasons = append(page.Reasons, offReasonOf(reason, of))
+	}
+	s.Page(w, http.StatusOK, "unattached.html", page)
+	return nil
+}
+
+// storeOf is the store that a page or list is asked to be of; nothing else may
+// be asked.
+func storeOf(r *http.Request) (string, error) {
+	q, err := core.Query(r)
+	if err != nil {
+		return "", err
+	}
+	for name := range q {
+		if name != "store" {
+			return "", &pg.BadParam{Name: name, Reason: "is not known; allowed are store"}
+		}
+	}
+	f, err := checks.ParseOffFilter("", q)
+	return f.Store, err
+}
+
+// offPage is what reason.html shows.
+type offPage struct {
+	adminPage
+	offReason
+	Store  string
+	Facts  []store.OffFact
+	Next   string // URL of what comes after; empty at the end
+	Done   *store.AttachedAgain
+	GoOn   string // where the button goes that attaches the rest
+	AllURL string
+}
+
+// UnattachedFacts shows the facts on no list for a reason, or more of them to a
+// script.
+func (s *Pages) UnattachedFacts(w http.ResponseWriter, r *http.Request) error {
+	w.Header().Set("Vary", "HX-Request")
+	q, err := core.Query(r)
+	if err != nil {
+		return err
+	}
+	done, goOn := takeDone(q)
+	f, err := checks.ParseOffFilter(r.PathValue("reason"), q)
+	if err != nil {
+		return err
+	}
+	reason, err := checks.WhyOff(f.Reason)
+	if err != nil {
+		return err
+	}
+	page := offPage{adminPage: s.adminPage("unattached", "Missing"), offReason: offReasonOf(reason, f.Store), Store: f.Store, Done: done}
+	page.AllURL = core.Address("/admin/unattached", storeQuery(f.Store))
+	if goOn != "" {
+		page.GoOn = core.Address("/admin/unattached/"+url.PathEscape(f.Reason)+"/attach", withQuery(storeQuery(f.Store), "cursor", goOn))
+	}
+	var next string
+	if page.Facts, next, err = checks.New(s.Cfg.Store).OffFacts(r.Context(), f); err != nil {
+		return err
+	}
+	if next != "" {
+		page.Next = core.Address("/admin/unattached/"+url.PathEscape(f.Reason), withQuery(storeQuery(f.Store), "cursor", next))
+	}
+	name := "reason.html"
+	if core.IsPart(r) {
+		name = "offfacts"
+	}
+	s.Page(w, http.StatusOK, name, page)
+	return nil
+}
+
+func storeQuery(of string) url.Values { return withQuery(url.Values{}, "store", of) }
+
+// withQuery adds a parameter, unless it is empty.
+func withQuery(q url.Values, name, value string) url.Values {
+	if value != "" {
+		q.Set(name, value)
+	}
+	return q
+}
+
+// takeDone takes out of an address what the form before it did.
+func takeDone(q url.Values) (done *store.AttachedAgain, goOn string) {
+	numbers := map[string]int64{}
+	for _, name := range []string{"looked", "attached", "failed"} {
+		if n, err := strconv.ParseInt(q.Get(name), 10, 64); err == nil {
+			numbers[name] = n
+		}
+		q.Del(name)
+	}
+	goOn = q.Get("go_on")
+	q.Del("go_on")
+	if _, ok := numbers["looked"]; !ok {
+		return nil, ""
+	}
+	return &store.AttachedAgain{Looked: numbers["looked"], Attached: numbers["attached"], Failed: numbers["failed"]}, goOn
+}
+
+const (
+	// attachTime is how long one request attaches facts again; then the operator
+	// is asked to go on.
+	attachTime = 8 * time.Second
+	attachStep = 400
+)
+
+// AttachForm takes the button that attaches facts again.
+func (s *Pages) AttachForm(w http.ResponseWriter, r *http.Request) error {
+	if err := core.Form(w, r); err != nil {
+		return err
+	}
+	q, err := core.Query(r)
+	if err != nil {
+		return err
+	}
+	f, err := checks.ParseOffFilter(r.PathValue("reason"), q)
+	if err != nil {
+		return err
+	}
+	done, err := s.attachAgain(r, f)
+	if err != nil {
+		return err
+	}
+	back := withQuery(storeQuery(f.Store), "go_on", done.Next)
+	for name, n := range map[string]int64{"looked": done.Looked, "attached": done.Attached, "failed": done.Failed} {
+		back.Set(name, strconv.FormatInt(n, 10))
+	}
+	http.Redirect(w, r, core.Address("/admin/unattached/"+url.PathEscape(f.Reason), back), http.StatusSeeOther)
+	return nil
+}
+
+// attachAgain attaches facts again, step by step for as long as that may take.
+func (s *Pages) attachAgain(r *http.Request, f store.OffFilter) (done store.AttachedAgain, err error) {
+	if _, err := checks.WhyOff(f.Reason); err != nil {
+		return done, err
+	}
+	defer func() {
+		s.audit(r, "an operator has facts attached again", "reason", f.Reason, "store", f.Store, "looked", done.Looked, "attached", done.Attached, "failed", done.Failed)
+	}()
+	for began := time.Now(); time.Since(began) < attachTime; {
+		some, err := s.Cfg.Store.AttachAgain(r.Context(), f, attachStep)
+		if err != nil {
+			return done, err
+		}
+		done.Looked, done.Attached, done.Failed = done.Looked+some.Looked, done.Attached+some.Attached, done.Failed+some.Failed
+		if done.Error == "" {
+			done.Error = some.Error
+		}
+		if f.Cursor, done.Next = some.Next, some.Next; some.Next == "" {
+			break
+		}
+	}
+	return done, nil
+}
+
+// ListOffReasons answers why facts are on no list.
+func (s *Pages) ListOffReasons(w http.ResponseWriter, r *http.Request) error {
+	of, err := storeOf(r)
+	if err != nil {
+		return err
+	}
+	reasons, err := checks.New(s.Cfg.Store).OffReasons(r.Context(), of)
+	if err != nil {
+		return err
+	}
+	core.WriteJSON(w, http.StatusOK, core.NewList(reasons, ""))
+	return nil
+}
+
+// ListOffFacts answers a page of the facts on no list for a reason.
+func (s *Pages) ListOffFacts(w http.ResponseWriter, r *http.Request) error {
+	f, err := offFilter(r)
+	if err != nil {
+		return err
+	}
+	facts, next, err := checks.New(s.Cfg.Store).OffFacts(r.Context(), f)
+	if err != nil {
+		return err
+	}
+	core.WriteJSON(w, http.StatusOK, core.NewList(facts, next))
+	return nil
+}
+
+// AttachAPI attaches facts again, as operators' programs ask for.
+func (s *Pages) AttachAPI(w http.ResponseWriter, r *http.Request) error {
+	f, err := offFilter(r)
+	if err != nil {
+		return err
+	}
+	done, err := s.attachAgain(r, f)
+	if err != nil {
+		return err
+	}
+	core.WriteJSON(w, http.StatusOK, done)
+	return nil
+}
+
+func offFilter(r *http.Request) (f store.OffFilter, err error) {
+	q, err := core.Query(r)
+	if err != nil {
+		return f, err
+	}
+	if f, err = checks.ParseOffFilter(r.PathValue("reason"), q); err == nil {
+		_, err = checks.WhyOff(f.Reason)
+	}
+	return f, err
+}

@@ -1,0 +1,296 @@
+package operators
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"golang.org/x/sync/singleflight"
+
+	"rollcall/store/finding"
+	"rollcall/store/status"
+	"rollcall/watch"
+	"rollcall/web/core"
+)
+
+// Vitals tell operators how all of it is faring; their JSON is the API's.
+type Vitals struct {
+	At       time.Time      `json:"at"`
+	Postgres string         `json:"postgres"` // as store.Trouble says
+	Redis    string         `json:"redis"`    // ok or away
+	Inbox    *status.Vitals `json:"inbox"`    // null: Postgres is away, or too slow to tell
+	Queues   []queue        `json:"queues"`   // null: Redis is away
+	Workers  []worker       `json:"workers"`  // null: Redis is away
+}
+
+// queue is what waits in Redis.
+type queue struct {
+	Name     string  `json:"name"`
+	Paused   bool    `json:"paused"`
+	Waiting  int     `json:"waiting"`
+	InHand   int     `json:"in_hand"`
+	Later    int     `json:"later"`    // at a later time, or to be tried again
+	GivenUp  int     `json:"given_up"` // by the queue; the row says what became of the event
+	Latency  float64 `json:"latency"`  // of the oldest that waits, in seconds
+	Today    int     `json:"today"`    // worked through since midnight, UTC
+	Failures int     `json:"failures"` // of these, tries that failed
+}
+
+// worker is a process that works.
+type worker struct {
+	Host    string    `json:"host"`
+	PID     int       `json:"pid"`
+	Started time.Time `json:"started_at"`
+	InHand  int       `json:"in_hand"`
+	Stops   bool      `json:"stops"` // it takes nothing new
+}
+
+const (
+	// pulseLife is how old vitals may be that somebody is shown: who looks every
+	// two seconds, with however many others, costs one look each second.
+	pulseLife = time.Second
+	// pulsePatience is how long a look may take.
+	pulsePatience = 3 * time.Second
+)
+
+// Pulse takes the vitals for all who ask.
+type Pulse struct {
+	looks     singleflight.Group
+	Inspector *asynq.Inspector // on the client of the Site
+
+	mu    sync.Mutex
+	last  Vitals
+	Until time.Time
+}
+
+// vitals are those of now, or of a moment ago.
+func (s *Pages) vitals(ctx context.Context) Vitals {
+	p := s.Pulse
+	p.mu.Lock()
+	last, fresh := p.last, time.Now().Before(p.Until)
+	p.mu.Unlock()
+	if fresh {
+		return last
+	}
+	v, _, _ := p.looks.Do("vitals", func() (any, error) {
+		v := s.look(context.WithoutCancel(ctx)) // others wait for it too
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.last, p.Until = v, time.Now().Add(pulseLife)
+		return v, nil
+	})
+	return v.(Vitals)
+}
+
+// look asks all there is, at once; what does not answer is away.
+func (s *Pages) look(ctx context.Context) Vitals {
+	redis, postgres, queues := s.pingRedis(ctx), ask(ctx, s.Cfg.Store.Ready), s.askQueues()
+	v := Vitals{At: s.Cfg.Now().UTC(), Postgres: <-postgres, Redis: <-redis}
+	if v.Postgres == "ok" {
+		ctx, cancel := context.WithTimeout(ctx, pulsePatience)
+		defer cancel()
+		inbox, err := status.New(s.Cfg.Store).Vitals(ctx)
+		if err == nil {
+			v.Inbox = &inbox
+		} else {
+			s.Cfg.Log.Warn("the vitals could not be taken", "error", err)
+		}
+	}
+	select {
+	case r := <-queues:
+		if found, ok := r.Val.(found); ok && r.Err == nil && v.Redis == "ok" {
+			v.Queues, v.Workers = found.queues, found.workers
+		}
+	case <-time.After(readyTimeout):
+		v.Redis = "away"
+	}
+	return v
+}
+
+// found is what Redis tells.
+type found struct {
+	queues  []queue
+	workers []worker
+}
+
+// askQueues asks on the side, once at a time: asynq heeds no context, and a
+// Redis that hangs must not gather those who wait for it.
+func (s *Pages) askQueues() <-chan singleflight.Result {
+	return s.Pulse.looks.DoChan("queues", func() (any, error) {
+		queues, err := s.queues()
+		if err != nil {
+			return nil, err
+		}
+		servers, err := s.Pulse.Inspector.Servers()
+		return found{queues, workersOf(servers)}, err
+	})
+}
+
+// queues are those in Redis, by their names.
+func (s *Pages) queues() ([]queue, error) {
+	names, err := s.Pulse.Inspector.Queues()
+	if err != nil {
+		return nil, err
+	}
+	slices.Sort(names)
+	out := []queue{}
+	for _, name := range names {
+		q, err := s.Pulse.Inspector.GetQueueInfo(name)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, queue{Name: name, Paused: q.Paused, Waiting: q.Pending, InHand: q.Active, Later: q.Scheduled + q.Retry, GivenUp: q.Archived,
+			Latency: q.Latency.Seconds(), Today: q.Processed, Failures: q.Failed})
+	}
+	return out, nil
+}
+
+// workersOf puts together what belongs to one process: it has a server for
+// events and one for backfills.
+func workersOf(servers []*asynq.ServerInfo) []worker {
+	out := []worker{}
+	for _, s := range servers {
+		i := slices.IndexFunc(out, func(w worker) bool { return w.Host == s.Host && w.PID == s.PID })
+		if i < 0 {
+			i = len(out)
+			out = append(out, worker{Host: s.Host, PID: s.PID, Started: s.Started.UTC()})
+		}
+		out[i].InHand += len(s.ActiveWorkers)
+		out[i].Stops = out[i].Stops || s.Status != "active"
+	}
+	slices.SortFunc(out, func(a, b worker) int { return cmp.Or(cmp.Compare(a.Host, b.Host), cmp.Compare(a.PID, b.PID)) })
+	return out
+}
+
+// note is a finding that an operator should know of.
+type note struct {
+	finding.Finding
+	Since     *time.Time // when it began; nil: unknown
+	URL, Link string     // where to look, and the link's text
+}
+
+// Bad tells whether something is wrong; else it is only worth a look.
+func (n note) Bad() bool { return n.Severity == finding.Problem }
+
+// troubles are what it means that Postgres is not ok, as store.Trouble names it.
+var troubles = map[string]string{
+	"away":         "Postgres does not answer.",
+	"not_migrated": "The database schema is not current: run rollcall migrate up.",
+	"read_only":    "Postgres takes no writes.",
+	"not_allowed":  "The role of DATABASE_URL may not write the inbox: see rollcall doctor.",
+	"refused":      "Postgres refuses the login, or has no such database: check DATABASE_URL.",
+	"full":         "Postgres is out of disk, memory or connections.",
+}
+
+// slow is how long an event may wait before that is noted.
+const slow = time.Minute
+
+// notes are what the vitals come to.
+func (s *Pages) notes(v Vitals) (notes []note) {
+	add := func(when bool, severity finding.Severity, text, url, link string) {
+		if when {
+			notes = append(notes, note{Finding: finding.Finding{Severity: severity, What: text}, URL: url, Link: link})
+		}
+	}
+	trouble, troubled := troubles[v.Postgres]
+	add(troubled, finding.Problem, trouble+" Senders are asked to retry; nothing is lost.", "", "")
+	add(v.Postgres == "ok" && v.Inbox == nil, finding.Problem, "Postgres is responding too slowly to show the inbox.", "", "")
+	add(v.Redis == "away", finding.Problem, "Redis does not answer. Events are stored, and applied when it is back.", "", "")
+	add(v.Workers != nil && len(v.Workers) == 0, finding.Problem, "No worker is running. Events are stored, and applied once one is: rollcall work.", "", "")
+	for _, q := range v.Queues {
+		add(q.Paused, finding.Warning, "The queue "+q.Name+" is paused.", core.MonitoringPath+"/queues/"+q.Name, "Queues")
+	}
+	if v.Inbox == nil {
+		return notes
+	}
+	for _, h := range v.Inbox.Held {
+		notes = append(notes, note{Since: &h.Since, Finding: finding.Finding{Severity: finding.Problem,
+			What: "The idle database " + h.String() + " holds rows: what needs them waits.",
+			Fix:  []string{fmt.Sprintf(`psql "$DATABASE_URL" -c 'SELECT pg_terminate_backend(%d)'`, h.PID)}}})
+	}
+	told := map[string]bool{}
+	for _, w := range v.Inbox.Watches {
+		kind, _ := w.Parts()
+		told[kind+w.State] = true
+		notes = append(notes, noteOf(w))
+	}
+	failed := v.Inbox.Counts["failed"]
+	add(failed > 0 && !told[watch.Failing+status.Problem], finding.Problem, core.Plural(int(failed), "event")+" failed.", "/admin/events?status=failed", "Review")
+	if e := v.Inbox.OldestPending; e != nil {
+		waits := s.Cfg.Now().Sub(e.ReceivedAt)
+		add(waits > slow && !told[watch.Overdue+status.Warning] && !told[watch.Overdue+status.Problem], finding.Warning, "An event has waited for "+core.Lasted(waits)+".", "/admin/events/"+strconv.FormatInt(e.ID, 10), "Look at it")
+	}
+	return notes
+}
+
+// noteOf tells of a watch that is not ok, and leads to the events it is about.
+func noteOf(w status.Watch) note {
+	kind, subject := w.Parts()
+	n := note{Since: &w.Since, Link: "Look at the events", Finding: finding.Finding{Kind: kind, Subject: subject, Severity: finding.Severity(w.State), What: w.Detail + "."}}
+	if w.Fix != "" {
+		n.Fix = strings.Split(w.Fix, "\n")
+	}
+	source, eventType, _ := strings.Cut(subject, "/")
+	q := url.Values{}
+	switch kind {
+	case watch.Failing:
+		q.Set("type", eventType)
+		q.Set("status", "pending")
+		if n.Bad() {
+			q.Set("status", "failed")
+		}
+	case watch.Overdue:
+		q.Set("status", "pending")
+	}
+	if source != "" {
+		q.Set("source", source)
+	}
+	n.URL = "/admin/events?" + q.Encode()
+	return n
+}
+
+// healthPage is what health.html shows.
+type healthPage struct {
+	adminPage
+	Vitals
+	Notes []note
+	Tiles []statusTile
+	Off   int64 // facts on no list that wait for somebody to say something
+	Runs  []run
+}
+
+// Health shows operators how all of it is faring.
+func (s *Pages) Health(w http.ResponseWriter, r *http.Request) error {
+	w.Header().Set("Vary", "HX-Request")
+	page := healthPage{adminPage: s.adminPage("health", "Health"), Vitals: s.vitals(r.Context())}
+	page.Notes = s.notes(page.Vitals)
+	if page.Inbox != nil {
+		page.Tiles = statusTiles(page.Inbox.Counts, page.Inbox.Rough, func(status string) string { return "/admin/events?status=" + status })
+		for _, n := range page.Inbox.Unattached {
+			page.Off += n
+		}
+		for _, b := range page.Inbox.Backfills {
+			page.Runs = append(page.Runs, s.Run(b, Sample{}))
+		}
+	}
+	name := "health.html"
+	if core.IsPart(r) {
+		name = "vitals"
+	}
+	s.Page(w, http.StatusOK, name, page)
+	return nil
+}
+
+// ShowHealth answers the same to programs.
+func (s *Pages) ShowHealth(w http.ResponseWriter, r *http.Request) error {
+	core.WriteJSON(w, http.StatusOK, s.vitals(r.Context()))
+	return nil
+}
