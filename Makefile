@@ -8,7 +8,7 @@ ARGS    :=
 FUZZTIME := 30s
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test demo build test test-long race fuzz lint vulnerabilities bench screenshots
+.PHONY: help setup setup-test demo build test test-long race fuzz lint vulnerabilities docs bench screenshots
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ lint: ## formatting, go vet, golangci-lint (.golangci.yml), go.mod and go.sum
 
 vulnerabilities: ## known faults of dependencies; asks vuln.go.dev
 	go tool -modfile=tools/go.mod govulncheck ./...
+
+docs: ## settings in README.md and .env.example, from cmd/rollcall/config.go
+	go generate ./cmd/rollcall
 
 bench: setup ## measure throughput and latency
 	go run ./bench $(ARGS)

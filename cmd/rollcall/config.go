@@ -47,7 +47,7 @@ type Config struct {
 
 	// AdminToken opens everything: all stores' lists, the inbox, /monitoring.
 	// At least 16 characters; `openssl rand -hex 32` makes a good one.
-	AdminToken *string `name:"admin-token" env:"ADMIN_TOKEN" group:"web" placeholder:"TOKEN" help:"Opens the pages and the API of every store, and /monitoring. At least 16 characters."`
+	AdminToken *string `name:"admin-token" env:"ADMIN_TOKEN" group:"web" placeholder:"TOKEN" help:"Opens the pages and the API of every store, and /monitoring. At least 16 characters; make one by: openssl rand -hex 32."`
 
 	// ClerkJWTKey lets in whoever is signed in with Clerk: creators, who see the
 	// stores that they own or are members of. It is the public key of the Clerk
@@ -95,7 +95,7 @@ type Config struct {
 
 	// PlatformSecrets are what the platform signs its own events with: whsec_
 	// and 24 or more random bytes in base64.
-	PlatformSecrets *string `name:"platform-webhook-secrets" env:"PLATFORM_WEBHOOK_SECRETS" group:"webhooks" placeholder:"LIST" help:"Signing secrets (whsec_…) of the platform's own events, comma-separated."`
+	PlatformSecrets *string `name:"platform-webhook-secrets" env:"PLATFORM_WEBHOOK_SECRETS" group:"webhooks" placeholder:"LIST" help:"Signing secrets of the platform's own events, comma-separated: whsec_ and 24 or more random bytes in base64."`
 
 	// MetricsListen is where the process answers those who watch it: /metrics for
 	// Prometheus and /healthz. work has no other address. On LISTEN, which others may
@@ -119,14 +119,14 @@ type Config struct {
 
 	// StripeAPIKey reads the history that Stripe has kept: sk_…, or better a
 	// restricted key, rk_…, that may only read.
-	StripeAPIKey *string `name:"stripe-api-key" env:"STRIPE_API_KEY" group:"history" placeholder:"KEY" help:"Stripe's API key (sk_… or rk_…; one that may only read will do), for backfills from Stripe."`
+	StripeAPIKey *string `name:"stripe-api-key" env:"STRIPE_API_KEY" group:"history" placeholder:"KEY" help:"Stripe's API key (sk_… or rk_…; one that may only read will do), for work: backfills, and the hourly search for events that never arrived."`
 
 	// StripeAPIBase is where Stripe's API is, if not where it always is.
 	StripeAPIBase *string `name:"stripe-api-base" env:"STRIPE_API_BASE" group:"history" placeholder:"URL" help:"Stripe's API, if not https://api.stripe.com."`
 
 	// ClerkSecretKey reads the users that Clerk has kept; and, where serve has no
 	// CLERK_JWT_KEY, the keys of its sessions.
-	ClerkSecretKey *string `name:"clerk-secret-key" env:"CLERK_SECRET_KEY" group:"history" placeholder:"KEY" help:"Clerk's secret key (sk_…), for backfills from Clerk."`
+	ClerkSecretKey *string `name:"clerk-secret-key" env:"CLERK_SECRET_KEY" group:"history" placeholder:"KEY" help:"Clerk's secret key (sk_…), for work: backfills. For serve: instead of CLERK_JWT_KEY."`
 
 	// ClerkAPIBase is where Clerk's API is, if not where it always is.
 	ClerkAPIBase *string `name:"clerk-api-base" env:"CLERK_API_BASE" group:"history" placeholder:"URL" help:"Clerk's API, if not https://api.clerk.com/v1."`
@@ -141,7 +141,7 @@ type Config struct {
 
 	// AlertSecret is what those messages are signed with, the Standard Webhooks
 	// way: whsec_ and 24 or more random bytes in base64.
-	AlertSecret *string `name:"alert-webhook-secret" env:"ALERT_WEBHOOK_SECRET" group:"alerts" placeholder:"SECRET" help:"Signing secret (whsec_…) of what is sent to ALERT_WEBHOOK_URL."`
+	AlertSecret *string `name:"alert-webhook-secret" env:"ALERT_WEBHOOK_SECRET" group:"alerts" placeholder:"SECRET" help:"Signing secret of what is sent to ALERT_WEBHOOK_URL: whsec_ and 24 or more random bytes in base64."`
 
 	// AllowedNetworks are networks that are not public, and that requests to URLs
 	// which somebody gave us may reach all the same. Without it they reach public

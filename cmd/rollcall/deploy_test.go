@@ -247,7 +247,12 @@ func TestCommandsInTexts(t *testing.T) {
 
 // TestLinks: what a document refers to is there, down to the heading.
 func TestLinks(t *testing.T) {
-	for _, name := range documents(t) {
+	contributors := []string{"../../CONTRIBUTING.md", "../../CHANGELOG.md", "../../SECURITY.md"}
+	decisions, err := filepath.Glob("../../docs/decisions/*.md")
+	if err != nil || len(decisions) == 0 {
+		t.Fatal("no decisions:", err)
+	}
+	for _, name := range slices.Concat(documents(t), contributors, decisions) {
 		for _, m := range regexp.MustCompile(`\]\(([^)#:]*)(?:#([^)]*))?\)`).FindAllStringSubmatch(readFile(t, name), -1) {
 			target := name
 			if m[1] != "" {

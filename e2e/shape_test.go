@@ -1,0 +1,127 @@
+package e2e
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+// Limits of the shape of Go code. Generated files are not measured.
+const (
+	maxFile     = 400 // lines of a file without tests
+	maxFunction = 60  // lines of a function's body, outside tests
+	maxLine     = 120 // characters; a tab is one
+)
+
+// Lines over maxLine that there still are. Both numbers may only fall, and go to 0:
+// the test fails if there are more, and if there are fewer than it says here.
+const (
+	longLinesOfCode  = 903
+	longLinesOfTests = 1914
+)
+
+// longFunctions are the functions that may be longer than maxFunction, with the reason.
+var longFunctions = map[string]string{
+	"web/routes.go routes": "the table of all routes, one line each",
+}
+
+// TestShape: files, functions and lines stay short.
+func TestShape(t *testing.T) {
+	var code, tests int
+	found := map[string]bool{}
+	for path, text := range goFiles(t) {
+		long := longLines(text)
+		if strings.HasSuffix(path, "_test.go") {
+			tests += long
+			continue
+		}
+		code += long
+		if n := strings.Count(text, "\n"); n > maxFile {
+			t.Errorf("%s has %d lines; at most %d are allowed", path, n, maxFile)
+		}
+		for name, lines := range functions(t, path, text) {
+			if lines <= maxFunction {
+				continue
+			}
+			found[path+" "+name] = true
+			if longFunctions[path+" "+name] == "" {
+				t.Errorf("%s: %s has %d lines; at most %d are allowed", path, name, lines, maxFunction)
+			}
+		}
+	}
+	for name := range longFunctions {
+		if !found[name] {
+			t.Errorf("%s is in longFunctions, but is short or gone", name)
+		}
+	}
+	countLong(t, "longLinesOfCode", code, longLinesOfCode)
+	countLong(t, "longLinesOfTests", tests, longLinesOfTests)
+}
+
+func countLong(t *testing.T, name string, got, want int) {
+	t.Helper()
+	if got > want {
+		t.Errorf("%d lines are longer than %d characters, %d are allowed: wrap the new ones", got, maxLine, want)
+	} else if got < want {
+		t.Errorf("%d lines are longer than %d characters, fewer than before: set %s to %d", got, maxLine, name, got)
+	}
+}
+
+func longLines(text string) (n int) {
+	for line := range strings.Lines(text) {
+		if utf8.RuneCountInString(strings.TrimRight(line, "\n")) > maxLine {
+			n++
+		}
+	}
+	return n
+}
+
+// goFiles are the texts of the Go files of the repository by their paths.
+func goFiles(t *testing.T) map[string]string {
+	t.Helper()
+	files := map[string]string{}
+	err := fs.WalkDir(os.DirFS(".."), ".", func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && (entry.Name() == "testdata" || len(path) > 1 && strings.HasPrefix(entry.Name(), ".")):
+			return fs.SkipDir
+		case filepath.Ext(path) != ".go":
+			return nil
+		}
+		text, err := os.ReadFile(filepath.Join("..", path))
+		files[path] = string(text)
+		return err
+	})
+	if err != nil || len(files) < 100 {
+		t.Fatalf("%d files: %v", len(files), err)
+	}
+	return files
+}
+
+// functions are the functions of a file, with the lines of their bodies.
+func functions(t *testing.T, path, text string) map[string]int {
+	t.Helper()
+	positions := token.NewFileSet()
+	file, err := parser.ParseFile(positions, path, text, parser.SkipObjectResolution|parser.ParseComments)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ast.IsGenerated(file) {
+		return nil
+	}
+	line := func(p token.Pos) int { return positions.Position(p).Line }
+	lines := map[string]int{}
+	for _, d := range file.Decls {
+		if f, ok := d.(*ast.FuncDecl); ok && f.Body != nil {
+			lines[f.Name.Name] = max(lines[f.Name.Name], line(f.Body.Rbrace)-line(f.Body.Lbrace)-1)
+		}
+	}
+	return lines
+}
