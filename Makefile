@@ -8,7 +8,7 @@ ARGS    :=
 FUZZTIME := 30s
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test demo build test test-long race fuzz lint vulnerabilities docs bench screenshots
+.PHONY: help setup setup-test demo build test test-long race fuzz vet lint vulnerabilities docs bench screenshots
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,7 +25,7 @@ demo: setup build ## play a marketplace's days at a Rollcall of your own
 build: ## bin/rollcall, one static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/rollcall ./cmd/rollcall
 
-test: setup-test lint ## all that CI checks
+test: setup-test vet ## all that CI checks
 	go test -timeout 15m ./... $(ARGS)
 
 test-long: setup-test ## the laws under many more draws (-rapid.checks=300)
@@ -44,12 +44,14 @@ fuzz: ## random input for all that reads strangers' bytes, each target for FUZZT
 		done; \
 	done
 
-lint: ## formatting, go vet, golangci-lint (.golangci.yml), go.mod and go.sum
+vet: ## formatting, go vet, go.mod and go.sum
 	@unformatted=$$(gofmt -l .); \
 	if [ -n "$$unformatted" ]; then echo "not formatted; run gofmt -w on:" $$unformatted >&2; exit 1; fi
 	go vet ./...
-	go tool -modfile=tools/go.mod golangci-lint run ./...
 	go mod tidy -diff
+
+lint: vet ## the same, and golangci-lint (.golangci.yml): its first run compiles it
+	go tool -modfile=tools/go.mod golangci-lint run ./...
 
 vulnerabilities: ## known faults of dependencies; asks vuln.go.dev
 	go tool -modfile=tools/go.mod govulncheck ./...
