@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -120,13 +119,4 @@ func explain(is, should json.RawMessage) string {
 		return "it is not what its facts come to"
 	}
 	return unlike(old, now)
-}
-
-// cut splits a statement of ours at a text that it has.
-func cut(sql, at string) (before, after string) {
-	before, after, found := strings.Cut(sql, at)
-	if !found {
-		panic("a statement has no " + at)
-	}
-	return before, after
 }

@@ -213,12 +213,10 @@ func columnsOfTable(table, ways string) (columns []IdentityColumn) {
 	return columns
 }
 
-// columnsNaming lists the columns of a table that name people, in one of the ways
-// given or, without any, in all but copies.
-func columnsNaming(table string, ways ...string) (columns []string) {
+// columnsNaming lists the columns of a table that name people, except for copies.
+func columnsNaming(table string) (columns []string) {
 	for _, c := range identityColumns {
-		wanted := slices.Contains(ways, c.Names) || len(ways) == 0 && c.Names != aCopy
-		if c.Table == table && wanted {
+		if c.Table == table && c.Names != aCopy {
 			columns = append(columns, c.Column)
 		}
 	}
