@@ -173,7 +173,7 @@ func late(all []scenario.Event, waves ...[]scenario.Event) (n int) {
 	for _, e := range all {
 		if e.Type == "user.created" || e.Type == "store.upserted" || e.Type == "product.upserted" {
 			var body struct{ Data struct{ ID string } }
-			json.Unmarshal(e.Body, &body) // it was marshalled by us
+			_ = json.Unmarshal(e.Body, &body) // it was marshalled by us
 			unknown[e.ID] = `"` + body.Data.ID + `"`
 		}
 	}

@@ -112,7 +112,7 @@ func (d *doctor) fixOf(ctx context.Context, u checks.Unattached) (fix []string, 
 // fillIn is what the platform has to report, for each of what facts wait for.
 func (d *doctor) fillIn(ctx context.Context, u checks.Unattached) (fix []string, err error) {
 	for _, m := range u.Missing {
-		command := ""
+		var command string
 		switch user, named := strings.CutPrefix(m.Key, "user:"); {
 		case !named:
 			if command, err = d.homeFor(ctx, m); err != nil {
@@ -171,8 +171,7 @@ func (d *doctor) checkCatalogue(ctx context.Context) error {
 const maxFixes = 5
 
 func whyHomeless(p checks.HomelessProduct) string {
-	switch {
-	case p.StoreRef == "":
+	if p.StoreRef == "" {
 		return ": it names none"
 	}
 	return fmt.Sprintf(": it names user %s, who owns no store that we know", p.StoreRef)
