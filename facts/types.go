@@ -6,14 +6,13 @@ import (
 	"time"
 )
 
-// The fact types. Each is one row of the table of the same name; the JSON names
-// are the columns. A row is keyed by the source's own id, with the Connect
-// account where the id is one's own. A thing that a version names (a store, an
-// address, the lines) stays until a greater version names another: what a message
-// leaves out is no news. Empty versions say nothing.
+// The fact types. Each is a row of the table of the same name; the JSON names are the columns. Its
+// key is the source's own id, plus the Connect account where ids are per account. A group of fields
+// (a store, an address, the lines) stays until a greater version sets it again: a field that a
+// message leaves out does not change. Empty versions have no facts.
 //
-// Earlier is how old the things are that an earlier version named last, by the
-// first column of each; the rest is of Version. A message has none.
+// Earlier holds versions of groups that an earlier version set last, by their first columns; the
+// other groups have Version. A message has none.
 
 // Earlier maps the first column of a group to its version.
 type Earlier map[string]Version

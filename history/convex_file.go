@@ -8,8 +8,7 @@ import (
 	"syscall"
 )
 
-// openFile opens the file of an export: in the folder dir, or if there is none
-// wherever its path says.
+// openFile opens an export: in the folder dir, or without one at its path.
 func openFile(dir, name string) (*os.File, fs.FileInfo, error) {
 	if dir != "" {
 		return openWithin(dir, name)
@@ -28,12 +27,12 @@ func openFile(dir, name string) (*os.File, fs.FileInfo, error) {
 	return closedIf(err, f, info)
 }
 
-// readOnly waits for nobody: a named pipe opens at once, and is then refused.
+// readOnly does not block: a named pipe opens at once and is then refused.
 const readOnly = os.O_RDONLY | syscall.O_NONBLOCK
 
-// openWithin opens a regular file in a folder. Symbolic links that lead out of it
-// are not followed. Whatever is wrong is told in the same words, so that the error
-// says nothing of any other file, not even whether it exists.
+// openWithin opens a regular file in a folder. It does not follow symbolic links out of it. All
+// errors have the same text, so that they reveal nothing about other files, not even their
+// existence.
 func openWithin(dir, name string) (*os.File, fs.FileInfo, error) {
 	none := refused("%s: no regular file of this name can be read in the folder that IMPORT_DIR names where this worker runs: put the export there", name)
 	if filepath.IsAbs(name) {
@@ -59,7 +58,7 @@ func openWithin(dir, name string) (*os.File, fs.FileInfo, error) {
 	return closedIf(err, f, info)
 }
 
-// closedIf closes a file that is not to be read.
+// closedIf closes a file that will not be read.
 func closedIf(err error, f *os.File, info fs.FileInfo) (*os.File, fs.FileInfo, error) {
 	if err != nil {
 		f.Close()

@@ -15,22 +15,21 @@ import (
 	"github.com/stripe/stripe-go/v76"
 )
 
-// stripePause is how long to leave Stripe alone when it asks for that but does
-// not say for how long.
+// stripePause is how long to pause when Stripe asks for it without a duration.
 const stripePause = 2 * time.Second
 
-// lostAccount is the error of reading a Connect account that does not let us.
+// lostAccount is the error of a Connect account without permission to read it.
 type lostAccount struct{ message string }
 
 func (e *lostAccount) Error() string { return e.message }
 
-// missing is the error of naming an object that is not there.
+// missing is the error of an object that does not exist.
 type missing struct{ message string }
 
 func (e *missing) Error() string { return e.message }
 
-// explain tells apart what Stripe's answers mean for a reader. No text holds
-// the key, or what an answer that is not Stripe's may hold.
+// explain classifies Stripe's errors. The texts contain neither the key nor anything from an answer
+// that is not Stripe's.
 func (a *stripeAPI) explain(ctx context.Context, err error) error {
 	var said *stripe.Error
 	var broken *url.Error
@@ -68,8 +67,7 @@ func (a *stripeAPI) explainStatus(e *stripe.Error) error {
 	return refused("%v", said)
 }
 
-// mayPass tells an error that may be over at once from one that stays, or that
-// asks for time.
+// mayPass separates temporary errors from permanent ones and from requests for a pause.
 func mayPass(err error) bool {
 	var later *Later
 	var refused *Refused
@@ -78,7 +76,7 @@ func mayPass(err error) bool {
 	return err != nil && !errors.As(err, &later) && !errors.As(err, &refused) && !errors.As(err, &lost) && !errors.As(err, &gone)
 }
 
-// retryAfter is how long Stripe asks to be left alone.
+// retryAfter returns the pause that Stripe asks for.
 func retryAfter(e *stripe.Error) time.Duration {
 	if e.LastResponse != nil {
 		if seconds, err := strconv.ParseFloat(e.LastResponse.Header.Get("Retry-After"), 64); err == nil && seconds > 0 && seconds < 24*60*60 {
@@ -88,7 +86,7 @@ func retryAfter(e *stripe.Error) time.Duration {
 	return stripePause
 }
 
-// keys are Stripe's API keys, whole or masked, as its messages repeat them.
+// keys matches Stripe's API keys, whole or masked, as its messages repeat them.
 var keys = regexp.MustCompile(`\b[a-z]{2}_(live|test|org)_[\w*]+|\b[a-z]{2}_\w*\*[\w*]*`)
 
 func (a *stripeAPI) scrub(message string) string {

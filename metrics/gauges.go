@@ -9,7 +9,7 @@ import (
 	"rollcall/store/status"
 )
 
-// descriptions lists what a State tells, beside its pool.
+// descriptions lists the metrics of a State, except its pool's.
 var descriptions []*prometheus.Desc
 
 func describe(name, help string, labels ...string) *prometheus.Desc {
@@ -63,11 +63,10 @@ func arrivals(s *store.Store) func(context.Context) ([]prometheus.Metric, error)
 	}
 }
 
-// backfillStatuses are those of a run, which all are told always.
+// backfillStatuses lists the statuses of a run, which are always reported.
 var backfillStatuses = []string{"queued", "running", "paused", "completed", "completed_with_errors", "failed", "cancelled"}
 
-// backfills tells of each kind and status, so that the first run that fails is a
-// rise from zero.
+// backfills reports each kind and status, so that the first failed run is a rise from zero.
 func backfills(s *store.Store) func(context.Context) ([]prometheus.Metric, error) {
 	return func(ctx context.Context) (all []prometheus.Metric, err error) {
 		runs, err := status.New(s).BackfillGauges(ctx)
@@ -106,7 +105,7 @@ func unattached(s *store.Store) func(context.Context) ([]prometheus.Metric, erro
 	}
 }
 
-// watchStates are the values of a watch's states.
+// watchStates maps a watch's states to values.
 var watchStates = map[string]float64{status.OK: 0, status.Warning: 1, status.Problem: 2}
 
 func watches(s *store.Store) func(context.Context) ([]prometheus.Metric, error) {
@@ -120,7 +119,7 @@ func watches(s *store.Store) func(context.Context) ([]prometheus.Metric, error) 
 	}
 }
 
-// lists tells of every type and status, those without customers too.
+// lists reports every type and status, even those without customers.
 func lists(s *store.Store) func(context.Context) ([]prometheus.Metric, error) {
 	return func(ctx context.Context) (all []prometheus.Metric, err error) {
 		g, err := status.New(s).ListGauges(ctx)

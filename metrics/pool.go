@@ -7,8 +7,7 @@ import (
 	"rollcall/store/status"
 )
 
-// pool tells how the connections to Postgres are used. It asks nobody, so it is
-// there when nothing else is.
+// pool reports the use of Postgres connections. It sends no query, so it works during an outage.
 type pool struct{ store *store.Store }
 
 var (
@@ -20,14 +19,12 @@ var (
 	poolGone  = prometheus.NewDesc("rollcall_db_pool_cancelled_acquires_total", "Times that whoever waited for a connection gave up.", nil, nil)
 )
 
-// Describe lists what Collect tells.
 func (p *pool) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{poolConns, poolMost, poolTakes, poolWaits, poolSpent, poolGone} {
 		ch <- d
 	}
 }
 
-// Collect tells how the pool is.
 func (p *pool) Collect(ch chan<- prometheus.Metric) {
 	s := status.New(p.store).PoolStats()
 	for state, n := range map[string]int32{"in_use": s.AcquiredConns(), "idle": s.IdleConns(), "opening": s.ConstructingConns()} {
