@@ -88,7 +88,8 @@ func (x *ConvexExport) readEnrollment(d *convexEnrollment) (row ConvexRow, err e
 		return row, errors.New("an enrollment needs courseId and userId")
 	}
 	v := x.heard(&d.convexDoc)
-	e := Enrollment{CourseID: string(d.CourseID), Person: x.person(d.UserID), EnrolledAt: at, EnrolledVersion: v, Version: v}
+	e := Enrollment{CourseID: string(d.CourseID), Person: x.person(d.UserID), EnrolledAt: at, EnrolledVersion: v,
+		Version: v}
 	if percent, ok := clampPercent(string(d.Progress)); ok {
 		e.Progress, e.ProgressVersion = &percent, v
 		e.rise(*at)
@@ -227,7 +228,8 @@ func (d *convexPurchase) isItem(amount int64) bool {
 // enrolledBy returns the enrollment of a course's purchase. The enrollments table overrides it.
 func (x *ConvexExport) enrolledBy(d *convexPurchase, at *time.Time) Enrollment {
 	v := x.created + Version(d.ID)
-	e := Enrollment{CourseID: string(d.CourseID), Person: x.person(d.UserID), EnrolledAt: at, EnrolledVersion: v, Version: v}
+	e := Enrollment{CourseID: string(d.CourseID), Person: x.person(d.UserID), EnrolledAt: at, EnrolledVersion: v,
+		Version: v}
 	if d.StoreID != "" {
 		e.StoreRef, e.StoreVersion = string(d.StoreID), v
 	}
@@ -238,9 +240,11 @@ func (x *ConvexExport) enrolledBy(d *convexPurchase, at *time.Time) Enrollment {
 func (x *ConvexExport) payment(d *convexPurchase, paid Money, at *time.Time) Payment {
 	user, email := x.named(d.UserID)
 	p := Payment{
-		ID: string(d.ID), ClaimedBy: string(d.ID), Kind: "purchase", Paid: true, Amount: &paid.Amount, Currency: paid.Currency,
+		ID: string(d.ID), ClaimedBy: string(d.ID), Kind: "purchase", Paid: true, Amount: &paid.Amount,
+		Currency: paid.Currency,
 		Context: Context{
-			StoreRef: string(d.StoreID), UserRef: user, Email: email, StripeCustomer: string(d.CustomerID), ProductType: string(d.ProductType),
+			StoreRef: string(d.StoreID), UserRef: user, Email: email, StripeCustomer: string(d.CustomerID),
+			ProductType: string(d.ProductType),
 		},
 		PaidAt: at, ClaimVersion: x.claimed + Version(d.ID),
 	}

@@ -139,7 +139,8 @@ func unfit(r rune) bool {
 
 // domains maps as in UTS 46, but allows hyphens and underscores, which are in use. A joiner stays
 // only where it changes how a script is written, as it then distinguishes registered domains.
-var domains = idna.New(idna.MapForLookup(), idna.Transitional(false), idna.StrictDomainName(false), idna.CheckHyphens(false))
+var domains = idna.New(idna.MapForLookup(), idna.Transitional(false), idna.StrictDomainName(false),
+	idna.CheckHyphens(false))
 
 // spellDomain returns the domain in Unicode and lower case. An invalid domain is only composed,
 // with A–Z folded.
@@ -195,7 +196,8 @@ func Spellings(email string) []string {
 		inASCII = domain
 	}
 	var out []string
-	for _, l := range []string{local, normal(norm.NFD, local), lowerBeyondASCII(local), normal(norm.NFD, lowerBeyondASCII(local))} {
+	for _, l := range []string{local, normal(norm.NFD, local), lowerBeyondASCII(local),
+		normal(norm.NFD, lowerBeyondASCII(local))} {
 		for _, d := range []string{domain, norm.NFD.String(domain), inASCII} {
 			if s := l + "@" + d; s != email && !slices.Contains(out, s) {
 				out = append(out, s)

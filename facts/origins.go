@@ -38,7 +38,8 @@ func (v Version) Provenance() (p Provenance, ok bool) {
 // afterTotal returns the id after a charge's total, see readCharge. Stripe's ids show their type.
 func afterTotal(id string) string {
 	total, rest, found := strings.Cut(id, " ")
-	if found && len(total) >= totalDigits && strings.Trim(total, "0123456789") == "" && (rest == "" || strings.HasPrefix(rest, "evt_")) {
+	if found && len(total) >= totalDigits && strings.Trim(total, "0123456789") == "" &&
+		(rest == "" || strings.HasPrefix(rest, "evt_")) {
 		return rest
 	}
 	return id

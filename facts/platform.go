@@ -31,7 +31,8 @@ func readPlatform(e Event) (Set, error) {
 		return Set{}, &Ignored{"no use for platform events of type " + e.Type}
 	}
 	if !e.ReceivedAt.IsZero() && e.OccurredAt.After(e.ReceivedAt.Add(MaxAhead)) { // stored before the receiver refused such events
-		return Set{}, malformed("%s (%s): timestamp %s is more than an hour after the event was received, at %s: send it again with the time of the change",
+		return Set{}, malformed("%s (%s): timestamp %s is more than an hour after the event was received, at %s: send it "+
+			"again with the time of the change",
 			e.Type, e.ID, e.OccurredAt.UTC().Format(time.RFC3339), e.ReceivedAt.UTC().Format(time.RFC3339))
 	}
 	var body struct{ Data json.RawMessage }
@@ -52,7 +53,8 @@ func readPlatform(e Event) (Set, error) {
 
 func readStore(o origin, f *fields) Set {
 	return Set{Stores: []Store{{
-		ID: f.required("id"), Name: f.name("name"), OwnerUserID: f.id("owner_user_id"), MemberUserIDs: f.members("member_user_ids"),
+		ID: f.required("id"), Name: f.name("name"), OwnerUserID: f.id("owner_user_id"),
+		MemberUserIDs:   f.members("member_user_ids"),
 		StripeAccountID: f.id("stripe_account_id"), TimeZone: f.timeZone("timezone"), Version: o.version(rankUpdated),
 		Withdrawn: f.withdrawn("owner_user_id", "member_user_ids", "stripe_account_id"),
 	}}}
@@ -71,7 +73,8 @@ func (f *fields) timeZone(field string) string {
 func readProduct(o origin, f *fields) Set {
 	p := Product{
 		ID: f.required("id"), StoreRef: f.id("store_id"), Kind: f.kind("kind"), Title: f.name("title"), Items: f.ids("items"),
-		StripeProductIDs: f.ids("stripe_product_ids"), StripePriceIDs: f.ids("stripe_price_ids"), Version: o.version(rankUpdated),
+		StripeProductIDs: f.ids("stripe_product_ids"), StripePriceIDs: f.ids("stripe_price_ids"),
+		Version:   o.version(rankUpdated),
 		Withdrawn: f.withdrawn("store_id", "items", "stripe_product_ids", "stripe_price_ids"),
 	}
 	if price := f.price("price"); price != nil {
@@ -149,18 +152,19 @@ func (f *fields) person() (p person) {
 // null means not completed.
 func readEnrollment(o origin, f *fields) Set {
 	who := f.person()
-	e := Enrollment{CourseID: f.required("course_id"), Person: who.key, Email: who.email, StoreRef: f.id("store_id"), Name: f.name("name"), Progress: f.percent("progress")}
+	e := Enrollment{CourseID: f.required("course_id"), Person: who.key, Email: who.email, StoreRef: f.id("store_id"),
+		Name: f.name("name"), Progress: f.percent("progress")}
 	e.EnrolledAt, e.CompletedAt = f.time("enrolled_at"), f.time("completed_at")
 	v := o.version(rankUpdated)
-	said := func(there bool) Version {
+	versionIf := func(there bool) Version {
 		if there {
 			return v
 		}
 		return ""
 	}
-	e.EmailVersion, e.StoreVersion, e.NameVersion = said(e.Email != ""), said(e.StoreRef != ""), said(e.Name != "")
-	e.ProgressVersion, e.EnrolledVersion = said(e.Progress != nil), said(e.EnrolledAt != nil)
-	e.CompletedVersion = said(e.CompletedAt != nil || f.given("completed_at") && f.empty("completed_at"))
+	e.EmailVersion, e.StoreVersion, e.NameVersion = versionIf(e.Email != ""), versionIf(e.StoreRef != ""), versionIf(e.Name != "")
+	e.ProgressVersion, e.EnrolledVersion = versionIf(e.Progress != nil), versionIf(e.EnrolledAt != nil)
+	e.CompletedVersion = versionIf(e.CompletedAt != nil || f.given("completed_at") && f.empty("completed_at"))
 	e.CompletedWithProgress = e.CompletedAt != nil && e.Progress != nil
 	e.rise(o.at)
 	e.SaidAt, e.FirstSaidAt, e.Version = &o.at, &o.at, v
@@ -168,7 +172,8 @@ func readEnrollment(o origin, f *fields) Set {
 }
 
 func readEnrollmentDeleted(o origin, f *fields) Set {
-	return Set{Enrollments: []Enrollment{{Person: f.person().key, CourseID: f.required("course_id"), DeletedVersion: o.version(rankDeleted)}}}
+	return Set{Enrollments: []Enrollment{{Person: f.person().key, CourseID: f.required("course_id"),
+		DeletedVersion: o.version(rankDeleted)}}}
 }
 
 // readPurchase reads money received outside Stripe. If the platform sends a payment intent's id,
@@ -185,7 +190,8 @@ func readPurchase(o origin, f *fields) Set {
 	}
 	return Set{Payments: []Payment{{
 		ID: id, ClaimedBy: id, Kind: "purchase", Paid: true, Amount: &m.Amount, Currency: m.Currency,
-		Context: Context{StoreRef: f.id("store_id"), ProductRef: product, UserRef: who.user, Email: who.email, Name: f.name("name")},
-		PaidAt:  at, ClaimVersion: claim(claimRecorded, o.version(rankUpdated)),
+		Context: Context{StoreRef: f.id("store_id"), ProductRef: product, UserRef: who.user, Email: who.email,
+			Name: f.name("name")},
+		PaidAt: at, ClaimVersion: claim(claimRecorded, o.version(rankUpdated)),
 	}}}
 }

@@ -191,8 +191,10 @@ func (c Context) named() int {
 // or fills empty fields of c from a less reliable context.
 func (c Context) or(other Context) Context {
 	for _, f := range []struct{ to, from *string }{
-		{&c.StoreRef, &other.StoreRef}, {&c.ProductType, &other.ProductType}, {&c.Plan, &other.Plan}, {&c.UserRef, &other.UserRef},
-		{&c.CreatorRef, &other.CreatorRef}, {&c.StripeCustomer, &other.StripeCustomer}, {&c.Email, &other.Email}, {&c.Name, &other.Name},
+		{&c.StoreRef, &other.StoreRef}, {&c.ProductType, &other.ProductType}, {&c.Plan, &other.Plan},
+		{&c.UserRef, &other.UserRef},
+		{&c.CreatorRef, &other.CreatorRef}, {&c.StripeCustomer, &other.StripeCustomer}, {&c.Email, &other.Email},
+		{&c.Name, &other.Name},
 	} {
 		*f.to = first(*f.to, *f.from)
 	}

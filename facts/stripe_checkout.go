@@ -176,9 +176,11 @@ func readKeptCheckout(o origin, s stripeSession) (Set, error) {
 
 func (s stripeSession) kept(o origin, rank int) Checkout {
 	c := Checkout{
-		Account: o.account, ID: s.id(), Status: string(s.Status), Context: s.context(), Amount: s.AmountTotal.ptr(), Currency: currency(s.Currency),
+		Account: o.account, ID: s.id(), Status: string(s.Status), Context: s.context(), Amount: s.AmountTotal.ptr(),
+		Currency:    currency(s.Currency),
 		RecoveryURL: string(s.AfterExpiration.Recovery.URL), RecoveryUntil: s.AfterExpiration.Recovery.ExpiresAt.time(),
-		RecoveredFrom: string(s.RecoveredFrom), Promotions: string(s.Consent.Promotions), StartedAt: s.Created.time(), Version: o.version(rank),
+		RecoveredFrom: string(s.RecoveredFrom), Promotions: string(s.Consent.Promotions), StartedAt: s.Created.time(),
+		Version: o.version(rank),
 	}
 	s.readLines(&c.Context)
 	return c

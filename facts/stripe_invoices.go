@@ -137,7 +137,8 @@ func readInvoiceLink(o origin, in stripeInvoice) (set Set, err error) {
 	}
 	if c := in.context(); c.StripeCustomer != "" && c.Email != "" {
 		set.StripeCustomers = []StripeCustomer{{
-			Account: o.account, ID: c.StripeCustomer, Email: c.Email, Name: c.Name, Version: hearsay(version(*o.moment(in.Created), rankUpdated, in.id()+" "+c.Email+" "+c.Name)),
+			Account: o.account, ID: c.StripeCustomer, Email: c.Email, Name: c.Name,
+			Version: hearsay(version(*o.moment(in.Created), rankUpdated, in.id()+" "+c.Email+" "+c.Name)),
 		}}
 	}
 	return set, nil

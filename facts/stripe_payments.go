@@ -122,7 +122,8 @@ func readCharge(o origin, ch stripeCharge) (set Set, err error) {
 		total := fmt.Sprintf("%0*d %s", totalDigits, max(ch.AmountRefunded.value, 0), o.id)
 		set.Refunds = []Refund{{
 			Account: o.account, ID: string(ch.ID), Charge: string(ch.ID), PaymentIntent: string(ch.PaymentIntent),
-			Cumulative: true, ChargeAmount: ch.Amount.ptr(), Captured: ch.AmountCaptured.orNil(), Amount: ch.AmountRefunded.value, Currency: currency(ch.Currency),
+			Cumulative: true, ChargeAmount: ch.Amount.ptr(), Captured: ch.AmountCaptured.orNil(),
+			Amount: ch.AmountRefunded.value, Currency: currency(ch.Currency),
 			CreatedAt: ch.Created.time(), SaidAt: o.at, Version: version(o.at, rankUpdated, total),
 		}}
 	}
@@ -180,7 +181,8 @@ func (o origin) withLink(set Set, intent objectID) Set {
 }
 
 // disputeRanks orders a dispute's events within one second.
-var disputeRanks = map[string]int{"created": rankCreated, "updated": rankUpdated, "funds_withdrawn": 30 + generation, "closed": 40 + generation, "funds_reinstated": 50 + generation}
+var disputeRanks = map[string]int{"created": rankCreated, "updated": rankUpdated, "funds_withdrawn": 30 + generation,
+	"closed": 40 + generation, "funds_reinstated": 50 + generation}
 
 type stripeDispute struct {
 	stripeObject
@@ -200,8 +202,10 @@ func readDispute(o origin, d stripeDispute) (Set, error) {
 	for _, t := range d.BalanceTransactions {
 		moved += float64(t.Amount.value)
 	}
-	withdrawn := moved < 0 || d.Status == "lost" || strings.HasPrefix(string(d.Status), "appeal_") || o.typ == "charge.dispute.funds_withdrawn"
-	if d.Status == "won" || d.Status == "prevented" || strings.HasPrefix(string(d.Status), "warning_") || o.typ == "charge.dispute.funds_reinstated" {
+	withdrawn := moved < 0 || d.Status == "lost" || strings.HasPrefix(string(d.Status), "appeal_") ||
+		o.typ == "charge.dispute.funds_withdrawn"
+	if d.Status == "won" || d.Status == "prevented" || strings.HasPrefix(string(d.Status), "warning_") ||
+		o.typ == "charge.dispute.funds_reinstated" {
 		withdrawn = false
 	}
 	rank := disputeRanks[o.typ[strings.LastIndexByte(o.typ, '.')+1:]]

@@ -114,8 +114,9 @@ func readSubscription(o origin, s stripeSubscription) (Set, error) {
 		Account: o.account, ID: string(s.ID), Status: string(s.Status), Context: contextOf(s.Metadata),
 		Destination: passedOn(s.TransferData, s.OnBehalfOf), Currency: currency(s.Currency),
 		StartedAt: max(s.StartDate, 0).time(), EndedAt: s.EndedAt.time(),
-		CancelAtPeriodEnd: bool(s.CancelAtPeriodEnd) || s.CancelAt > 0, CancelAt: s.CancelAt.time(), Cancellation: s.Cancellation,
-		Paused: bool(s.PauseCollection || s.Pause), Version: o.version(rank), EverActive: s.everActive(),
+		CancelAtPeriodEnd: bool(s.CancelAtPeriodEnd) || s.CancelAt > 0, CancelAt: s.CancelAt.time(),
+		Cancellation: s.Cancellation,
+		Paused:       bool(s.PauseCollection || s.Pause), Version: o.version(rank), EverActive: s.everActive(),
 	}
 	sub.StripeCustomer = string(s.Customer)
 	if sub.StartedAt == nil {

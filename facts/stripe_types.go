@@ -4,8 +4,9 @@ import "slices"
 
 // stripeFamilies lists the types of the families in stripeReaders.
 var stripeFamilies = map[string][]string{
-	"charge.dispute.":        {"created", "updated", "closed", "funds_withdrawn", "funds_reinstated"},
-	"customer.subscription.": {"created", "updated", "deleted", "paused", "resumed", "trial_will_end", "pending_update_applied", "pending_update_expired"},
+	"charge.dispute.": {"created", "updated", "closed", "funds_withdrawn", "funds_reinstated"},
+	"customer.subscription.": {"created", "updated", "deleted", "paused", "resumed", "trial_will_end",
+		"pending_update_applied", "pending_update_expired"},
 }
 
 // stripeSince maps a type to the first API version that sends it.

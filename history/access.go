@@ -48,7 +48,8 @@ func heldFacts(_ Access, run store.Backfill) (Source, error) {
 func (a Access) clerk() ClerkConfig { return ClerkConfig{Key: a.ClerkKey, BaseURL: a.ClerkBase} }
 
 func (a Access) stripe(run store.Backfill) StripeConfig {
-	return StripeConfig{Key: a.StripeKey, BaseURL: a.StripeBase, Mode: a.StripeMode, Options: run.Options, Budget: a.Budget}
+	return StripeConfig{Key: a.StripeKey, BaseURL: a.StripeBase, Mode: a.StripeMode, Options: run.Options,
+		Budget: a.Budget}
 }
 
 // convex opens an export. Pages and the API name a file in the folder. An absolute path comes from

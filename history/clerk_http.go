@@ -67,21 +67,22 @@ func (t clerkTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		body = nil // the status is enough
 	}
-	return nil, &clerkStatus{response.StatusCode, response.Header.Get("Retry-After"), clerkMessage(response.StatusCode, body)}
+	return nil, &clerkStatus{response.StatusCode, response.Header.Get("Retry-After"),
+		clerkMessage(response.StatusCode, body)}
 }
 
 // clerkMessage returns the message of a Clerk error body, or "".
 func clerkMessage(status int, body []byte) string {
-	var said struct {
+	var answer struct {
 		Errors []struct {
 			Message string `json:"message"`
 		} `json:"errors"`
 	}
-	if json.Unmarshal(body, &said) != nil || len(said.Errors) == 0 || said.Errors[0].Message == "" {
+	if json.Unmarshal(body, &answer) != nil || len(answer.Errors) == 0 || answer.Errors[0].Message == "" {
 		return http.StatusText(status)
 	}
 	const most = 200
-	message := []rune(said.Errors[0].Message)
+	message := []rune(answer.Errors[0].Message)
 	return string(message[:min(len(message), most)])
 }
 
@@ -136,7 +137,8 @@ func explainClerk(ctx context.Context, err error) error {
 func (e *clerkStatus) explain() error {
 	switch {
 	case e.code == http.StatusUnauthorized, e.code == http.StatusForbidden:
-		return refused("Clerk does not accept the key in CLERK_SECRET_KEY (%d): it is mistyped, revoked or of another instance; copy a valid one from Clerk's dashboard", e.code)
+		return refused("Clerk does not accept the key in CLERK_SECRET_KEY (%d): it is mistyped, revoked or of another "+
+			"instance; copy a valid one from Clerk's dashboard", e.code)
 	case e.code == http.StatusTooManyRequests:
 		return &Later{clerkRetry(e.retryAfter), e}
 	case e.code >= 500, e.code == http.StatusRequestTimeout:

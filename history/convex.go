@@ -87,7 +87,8 @@ func (c *Convex) Read(ctx context.Context, at store.Position, limit int) (store.
 		return store.Page{}, fmt.Errorf("history.Convex: cursor %s: %w", at.Cursor, err)
 	}
 	if cursor.Export != c.export.print || c.export.tables[at.Stream] == nil {
-		return store.Page{}, refused("%s is not the file any more that this backfill began with: put that one back, or cancel and start a new backfill", c.path)
+		return store.Page{}, refused("%s is not the file any more that this backfill began with: put that one back, or "+
+			"cancel and start a new backfill", c.path)
 	}
 	page, err := c.page(ctx, at.Stream, cursor, limit)
 	if err != nil {
@@ -195,7 +196,8 @@ func (c *Convex) seek(ctx context.Context, table string, at convexCursor) error 
 func (c *Convex) row(page *store.Page, table string, line []byte, long error) {
 	place := table + ", line " + strconv.FormatInt(c.lines.line, 10)
 	if long != nil {
-		page.Items = append(page.Items, store.Item{Place: place, Err: fmt.Errorf("line %d of %s %w", c.lines.line, table, long)})
+		page.Items = append(page.Items, store.Item{Place: place,
+			Err: fmt.Errorf("line %d of %s %w", c.lines.line, table, long)})
 		return
 	}
 	if len(line) == 0 {
@@ -212,7 +214,8 @@ func (c *Convex) row(page *store.Page, table string, line []byte, long error) {
 	if e := read.Failed; e != nil {
 		page.Notes = append(page.Notes, store.Finding{
 			Place: place, What: fmt.Sprintf("%s (%s)", e.ID, e.Type),
-			Why: fmt.Sprintf("was refused by the old system (%s): backfill stripe or stripe-events brings what it said", e.Error),
+			Why: fmt.Sprintf("was refused by the old system (%s): backfill stripe or stripe-events brings what it said",
+				e.Error),
 		})
 	}
 	page.Items = append(page.Items, item)
@@ -221,6 +224,7 @@ func (c *Convex) row(page *store.Page, table string, line []byte, long error) {
 func damaged(table string, line int64, cause error) store.Item {
 	return store.Item{
 		Place: fmt.Sprintf("%s, after line %d", table, line),
-		Err:   fmt.Errorf("%s is damaged after line %d (%w); rows after it could not be read: export again", table, line, cause),
+		Err: fmt.Errorf("%s is damaged after line %d (%w); rows after it could not be read: export again", table, line,
+			cause),
 	}
 }

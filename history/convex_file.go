@@ -15,7 +15,8 @@ func openFile(dir, name string) (*os.File, fs.FileInfo, error) {
 	}
 	f, err := os.OpenFile(name, readOnly, 0)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
-		return nil, nil, refused("%v: give the path of an export (npx convex export --path FILE.zip) that the workers can read", err)
+		return nil, nil, refused("%v: give the path of an export (npx convex export --path FILE.zip) that the workers "+
+			"can read", err)
 	}
 	if err != nil {
 		return nil, nil, err
@@ -34,7 +35,8 @@ const readOnly = os.O_RDONLY | syscall.O_NONBLOCK
 // errors have the same text, so that they reveal nothing about other files, not even their
 // existence.
 func openWithin(dir, name string) (*os.File, fs.FileInfo, error) {
-	none := refused("%s: no regular file of this name can be read in the folder that IMPORT_DIR names where this worker runs: put the export there", name)
+	none := refused("%s: no regular file of this name can be read in the folder that IMPORT_DIR names where this "+
+		"worker runs: put the export there", name)
 	if filepath.IsAbs(name) {
 		within, err := filepath.Rel(dir, name)
 		if err != nil {
@@ -44,7 +46,8 @@ func openWithin(dir, name string) (*os.File, fs.FileInfo, error) {
 	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return nil, nil, refused("the folder that IMPORT_DIR names cannot be opened where this worker runs: create it, readable for the worker, and start a new backfill")
+		return nil, nil, refused("the folder that IMPORT_DIR names cannot be opened where this worker runs: create it, " +
+			"readable for the worker, and start a new backfill")
 	}
 	defer root.Close()
 	f, err := root.OpenFile(name, readOnly, 0)

@@ -59,7 +59,8 @@ func (c *Convex) readPeople(ctx context.Context) (knownUsers, error) {
 			known[row.Person.ID] = *row.Person
 		}
 	}
-	return nil, refused("%s names users by the _id of their documents, and has more than %d: put Clerk's ids into the tables that name users, and export again", c.path, maxUsers)
+	return nil, refused("%s names users by the _id of their documents, and has more than %d: put Clerk's ids into the "+
+		"tables that name users, and export again", c.path, maxUsers)
 }
 
 // onlyOfDisk returns the error if the disk caused it, as a retry may then succeed.

@@ -81,7 +81,8 @@ func openArchive(f *os.File, name string, info fs.FileInfo) (*zip.Reader, error)
 	}
 	var head [4]byte
 	if _, err := f.ReadAt(head[:], 0); err == nil && string(head[:]) == "PK\x03\x04" {
-		return nil, refused("%s is cut short or damaged: the list of contents at its end is missing; download it again, or export again", name)
+		return nil, refused("%s is cut short or damaged: the list of contents at its end is missing; download it again, "+
+			"or export again", name)
 	}
 	return nil, refused("%s is no zip file: it begins with %q; give the .zip that npx convex export makes", name, head[:])
 }
@@ -101,7 +102,8 @@ func (e *export) find(archive *zip.Reader, name string) error {
 			}
 			continue
 		case e.tables[table] != nil:
-			return refused("%s holds the table %s twice (%s and %s): give one export alone", name, table, e.tables[table].Name, f.Name)
+			return refused("%s holds the table %s twice (%s and %s): give one export alone", name, table, e.tables[table].Name,
+				f.Name)
 		}
 		folders[folder] = true
 		e.tables[table] = f
@@ -109,10 +111,12 @@ func (e *export) find(archive *zip.Reader, name string) error {
 	}
 	e.print = fmt.Sprintf("%016x", hash.Sum64())
 	if len(folders) > 1 {
-		return refused("%s holds several exports, in %s: give one export alone", name, strings.Join(quoted(slices.Sorted(maps.Keys(folders))), " and "))
+		return refused("%s holds several exports, in %s: give one export alone", name,
+			strings.Join(quoted(slices.Sorted(maps.Keys(folders))), " and "))
 	}
 	if len(e.tables) == 0 {
-		return refused("%s holds none of the tables of a marketplace (%s; found: %s): give an export of the deployment that kept them",
+		return refused("%s holds none of the tables of a marketplace (%s; found: %s): give an export of the deployment "+
+			"that kept them",
 			name, strings.Join(facts.ConvexTables, ", "), found(archive))
 	}
 	return e.check(name)
@@ -160,12 +164,14 @@ func (e *export) check(name string) error {
 	var packed, unpacked uint64
 	for table, f := range e.tables {
 		if f.Flags&1 != 0 || f.Method != zip.Store && f.Method != zip.Deflate {
-			return refused("%s: table %s is encrypted or packed in a way that is not known (method %d): zip it again without", name, table, f.Method)
+			return refused("%s: table %s is encrypted or packed in a way that is not known (method %d): zip it again without",
+				name, table, f.Method)
 		}
 		packed, unpacked = packed+f.CompressedSize64, unpacked+f.UncompressedSize64
 	}
 	if unpacked > maxUnpacked || unpacked > minSuspect && unpacked/max(packed, 1) > maxRatio {
-		return refused("%s unpacks to %d MiB from %d, which no export does (at most %d GiB, and %d to 1): export again", name, unpacked>>20, packed>>20, maxUnpacked>>30, maxRatio)
+		return refused("%s unpacks to %d MiB from %d, which no export does (at most %d GiB, and %d to 1): export again", name,
+			unpacked>>20, packed>>20, maxUnpacked>>30, maxRatio)
 	}
 	return nil
 }
@@ -188,7 +194,8 @@ func (e *export) notes() (notes []store.Finding) {
 		if why == "" {
 			why = "no use for a table of this name is known"
 		}
-		notes = append(notes, store.Finding{Place: table, What: "table " + table, Why: fmt.Sprintf("table %s is not imported: %s", table, why)})
+		notes = append(notes, store.Finding{Place: table, What: "table " + table,
+			Why: fmt.Sprintf("table %s is not imported: %s", table, why)})
 	}
 	return notes
 }

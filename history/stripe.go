@@ -46,7 +46,10 @@ var stripeStreams = []stream{
 	{name: "refunds", path: "/v1/refunds", expand: "data.charge"},
 	{name: "disputes", path: "/v1/disputes"},
 	{name: "checkout_sessions", path: "/v1/checkout/sessions", expand: "data.line_items",
-		child: childList{"line_items", func(id string) (string, string) { return "/v1/checkout/sessions/" + id + "/line_items", "" }}},
+		child: childList{"line_items", func(id string) (string,
+			string) {
+			return "/v1/checkout/sessions/" + id + "/line_items", ""
+		}}},
 }
 
 // StripeStreams lists the valid names in Options.Only.
@@ -93,13 +96,16 @@ func (s *Stripe) Read(ctx context.Context, at store.Position, limit int) (store.
 	if i < 0 {
 		return store.Page{}, refused("Stripe has no stream %q", at.Stream)
 	}
-	return s.read(ctx, stripeStreams[i], at, limit, func(w window, asOf time.Time, raw json.RawMessage) (store.Item, error) {
+	return s.read(ctx, stripeStreams[i], at, limit, func(w window, asOf time.Time, raw json.RawMessage) (store.Item,
+		error) {
 		return s.item(ctx, stripeStreams[i], w.Account, asOf, raw)
 	})
 }
 
 // item reads one object.
-func (s *Stripe) item(ctx context.Context, from stream, account string, asOf time.Time, raw json.RawMessage) (store.Item, error) {
+func (s *Stripe) item(
+	ctx context.Context, from stream, account string, asOf time.Time, raw json.RawMessage,
+) (store.Item, error) {
 	head, item := s.head(account, raw)
 	if item.Err != nil || !s.wanted(head) {
 		return item, nil
@@ -194,7 +200,8 @@ func unreadable(s stream, account string, cause error) (store.Page, error) {
 	}
 	return store.Page{Items: []store.Item{{
 		Place: s.name + " of " + account,
-		Err: fmt.Errorf("the Connect account %s cannot be read: %w; if its owner has taken back the platform's access they must connect it again, else check the account's id",
+		Err: fmt.Errorf("the Connect account %s cannot be read: %w; if its owner has taken back the platform's access "+
+			"they must connect it again, else check the account's id",
 			account, cause),
 	}}}, nil
 }

@@ -21,7 +21,9 @@ type childList struct {
 
 // complete returns the object with all entries of its child list, if they are needed. It reads the
 // rest page by page.
-func (l lister) complete(ctx context.Context, c childList, account string, h head, raw json.RawMessage) (json.RawMessage, error) {
+func (l lister) complete(
+	ctx context.Context, c childList, account string, h head, raw json.RawMessage,
+) (json.RawMessage, error) {
 	if c.field == "" {
 		return raw, nil
 	}
@@ -45,7 +47,9 @@ func (l lister) complete(ctx context.Context, c childList, account string, h hea
 
 // children reads a child list to its end. If the object or the last entry was just deleted, the
 // list ends there.
-func (l lister) children(ctx context.Context, c childList, account, id string, list rawList) ([]json.RawMessage, error) {
+func (l lister) children(
+	ctx context.Context, c childList, account, id string, list rawList,
+) ([]json.RawMessage, error) {
 	path, subscription := c.where(id)
 	entries := list.Data
 	for list.HasMore && len(list.Data) > 0 {

@@ -31,13 +31,13 @@ func (e *missing) Error() string { return e.message }
 // explain classifies Stripe's errors. The texts contain neither the key nor anything from an answer
 // that is not Stripe's.
 func (a *stripeAPI) explain(ctx context.Context, err error) error {
-	var said *stripe.Error
+	var answer *stripe.Error
 	var broken *url.Error
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case errors.As(err, &said):
-		return a.explainStatus(said)
+	case errors.As(err, &answer):
+		return a.explainStatus(answer)
 	case errors.As(err, &broken) && errors.Is(err, errBudget):
 		return broken.Err
 	case errors.As(err, &broken):
@@ -49,22 +49,23 @@ func (a *stripeAPI) explain(ctx context.Context, err error) error {
 }
 
 func (a *stripeAPI) explainStatus(e *stripe.Error) error {
-	said := fmt.Errorf("Stripe answered %d: %s", e.HTTPStatusCode, a.scrub(e.Msg))
+	err := fmt.Errorf("Stripe answered %d: %s", e.HTTPStatusCode, a.scrub(e.Msg))
 	switch {
 	case e.HTTPStatusCode == http.StatusTooManyRequests:
-		return &Later{retryAfter(e), said}
+		return &Later{retryAfter(e), err}
 	case e.HTTPStatusCode >= 500 || e.HTTPStatusCode == http.StatusConflict || e.Code == stripe.ErrorCodeLockTimeout:
-		return said
+		return err
 	case e.Code == stripe.ErrorCodeAccountInvalid || e.Code == "platform_account_required":
-		return &lostAccount{said.Error()}
+		return &lostAccount{err.Error()}
 	case e.HTTPStatusCode == http.StatusUnauthorized:
-		return refused("Stripe does not accept the key in STRIPE_API_KEY: it is mistyped, expired or rolled; copy a valid one from Stripe's dashboard")
+		return refused("Stripe does not accept the key in STRIPE_API_KEY: it is mistyped, expired or rolled; copy a " +
+			"valid one from Stripe's dashboard")
 	case e.HTTPStatusCode == http.StatusForbidden:
-		return &lostAccount{said.Error()}
+		return &lostAccount{err.Error()}
 	case e.Code == stripe.ErrorCodeResourceMissing:
-		return &missing{said.Error()}
+		return &missing{err.Error()}
 	}
-	return refused("%v", said)
+	return refused("%v", err)
 }
 
 // mayPass separates temporary errors from permanent ones and from requests for a pause.
@@ -73,13 +74,15 @@ func mayPass(err error) bool {
 	var refused *Refused
 	var lost *lostAccount
 	var gone *missing
-	return err != nil && !errors.As(err, &later) && !errors.As(err, &refused) && !errors.As(err, &lost) && !errors.As(err, &gone)
+	return err != nil && !errors.As(err, &later) && !errors.As(err, &refused) && !errors.As(err, &lost) &&
+		!errors.As(err, &gone)
 }
 
 // retryAfter returns the pause that Stripe asks for.
 func retryAfter(e *stripe.Error) time.Duration {
 	if e.LastResponse != nil {
-		if seconds, err := strconv.ParseFloat(e.LastResponse.Header.Get("Retry-After"), 64); err == nil && seconds > 0 && seconds < 24*60*60 {
+		if seconds, err := strconv.ParseFloat(e.LastResponse.Header.Get("Retry-After"),
+			64); err == nil && seconds > 0 && seconds < 24*60*60 {
 			return time.Duration(seconds * float64(time.Second))
 		}
 	}

@@ -84,7 +84,8 @@ func readEnvelope(account string, raw json.RawMessage) (store.NewEvent, error) {
 	}
 	switch {
 	case e.Type == "" || !storable(e.ID) || !storable(e.Type) || !storable(e.Account) || !storable(e.APIVersion):
-		return store.NewEvent{}, errors.New("the event has no type, or its id, type, account or api_version is longer than 255 bytes or no plain text")
+		return store.NewEvent{}, errors.New("the event has no type, or its id, type, account or api_version is longer " +
+			"than 255 bytes or no plain text")
 	case e.Created <= 0 || e.Created > maxSeconds:
 		return store.NewEvent{}, errors.New(`the event's "created" is no time in seconds`)
 	}

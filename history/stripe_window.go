@@ -99,7 +99,9 @@ func (w window) afresh() window {
 type itemReader func(w window, asOf time.Time, raw json.RawMessage) (store.Item, error)
 
 // read returns the page at a position of a stream.
-func (l lister) read(ctx context.Context, s stream, at store.Position, limit int, read itemReader) (page store.Page, err error) {
+func (l lister) read(
+	ctx context.Context, s stream, at store.Position, limit int, read itemReader,
+) (page store.Page, err error) {
 	var w window
 	if err := json.Unmarshal(at.Cursor, &w); err != nil {
 		return page, refused("the position in %s cannot be read: %v", s.name, err)
@@ -160,7 +162,8 @@ func (l lister) next(s stream, w window, data []json.RawMessage, whole bool) (po
 		}
 	}
 	if last.ID == "" || last.Created <= 0 {
-		return nil, refused("the list of %s cannot be followed: the last entry of a page has no id, or no time it was created", s.name)
+		return nil, refused("the list of %s cannot be followed: the last entry of a page has no id, or no time it was "+
+			"created", s.name)
 	}
 	if !whole {
 		w.After, w.Last = last.ID, last.Created

@@ -147,7 +147,9 @@ func (c *Client) EnqueueHourly(ctx context.Context) error {
 		asynq.Queue(BackfillQueue), asynq.MaxRetry(3))
 }
 
-func (c *Client) enqueue(ctx context.Context, typ string, payload any, id, round string, options ...asynq.Option) error {
+func (c *Client) enqueue(
+	ctx context.Context, typ string, payload any, id, round string, options ...asynq.Option,
+) error {
 	text, err := json.Marshal(payload)
 	if err != nil {
 		return err

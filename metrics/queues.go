@@ -12,8 +12,10 @@ import (
 )
 
 var (
-	queueTasks   = describe("rollcall_queue_tasks", "Jobs in a queue, by state: pending, active, scheduled, retry, archived or completed.", "queue", "state")
-	queueLatency = describe("rollcall_queue_latency_seconds", "Time that the oldest pending job of a queue has waited.", "queue")
+	queueTasks = describe("rollcall_queue_tasks", "Jobs in a queue, by state: pending, active, scheduled, retry, "+
+		"archived or completed.", "queue", "state")
+	queueLatency = describe("rollcall_queue_latency_seconds", "Time that the oldest pending job of a queue has waited.",
+		"queue")
 	queuePaused  = describe("rollcall_queue_paused", "1 if somebody has paused the queue.", "queue")
 	queueWorkers = describe("rollcall_queue_workers", "Workers that are alive and take jobs of a queue.", "queue")
 )

@@ -57,7 +57,7 @@ func (o Options) lock(ctx context.Context, db *sql.DB) (context.Context, func(),
 	defer bound.Stop()
 	tick := time.NewTicker(lockEvery)
 	defer tick.Stop()
-	var told Holder
+	var reported Holder
 	for {
 		tx, err := tryLock(ctx, db)
 		if err != nil {
@@ -71,15 +71,15 @@ func (o Options) lock(ctx context.Context, db *sql.DB) (context.Context, func(),
 		if err != nil {
 			return nil, nil, err
 		}
-		if held && h != told {
-			if told = h; o.Tell != nil {
+		if held && h != reported {
+			if reported = h; o.Tell != nil {
 				o.Tell(h)
 			}
 		}
 		select {
 		case <-tick.C:
 		case <-bound.C:
-			return nil, nil, &Locked{told, o.Wait}
+			return nil, nil, &Locked{reported, o.Wait}
 		case <-ctx.Done():
 			return nil, nil, ctx.Err()
 		}

@@ -84,7 +84,8 @@ func messageID(k status.ChangeKey) string { return k.Watch + ":" + strconv.Forma
 
 // Tell delivers a change. Any answer except 2xx is an error, including redirects.
 func (a *Alert) Tell(ctx context.Context, c status.WatchChange, now time.Time) error {
-	body, err := json.Marshal(message{"watch.changed", c.MadeAt, changed{c.Watch, c.State, c.Was, c.Since, c.Detail, c.Fix}})
+	body, err := json.Marshal(message{"watch.changed", c.MadeAt,
+		changed{c.Watch, c.State, c.Was, c.Since, c.Detail, c.Fix}})
 	if err != nil {
 		return err
 	}

@@ -136,7 +136,8 @@ const (
 	unstorable       = "unstorable"
 )
 
-var Outcomes = []string{badSignature, missingSignature, notConfigured, wrongMethod, tooOld, tooNew, unavailable, internal, incomplete,
+var Outcomes = []string{badSignature, missingSignature, notConfigured, wrongMethod, tooOld, tooNew, unavailable,
+	internal, incomplete,
 	badEncoding, badJSON, badField, noID, noType, noTime, unstorable}
 
 // count adds up recent deliveries with certain outcomes.
@@ -169,8 +170,11 @@ func signatures(r rhythm) finding.Finding {
 		return finding.Finding{Severity: finding.OK}
 	}
 	return finding.Finding{Severity: finding.Problem,
-		What: fmt.Sprintf("Rejected %d webhooks from %s in the last hours: their signature doesn't match %s, and no other has come %s. Check that it contains this endpoint's signing secret, and that no proxy changes bodies. If the sender's dashboard shows no failures, they are a stranger's, and the sender is silent", bad, r.source, variable[r.source], since),
-		Fix:  []string{newSecret(r.source)}}
+		What: fmt.Sprintf("Rejected %d webhooks from %s in the last hours: their signature doesn't match %s, and no "+
+			"other has come %s. Check that it contains this endpoint's signing secret, and that no proxy changes bodies. If "+
+			"the sender's dashboard shows no failures, they are a stranger's, and the sender is silent", bad, r.source,
+			variable[r.source], since),
+		Fix: []string{newSecret(r.source)}}
 }
 
 // lastKept returns when a delivery was last accepted; zero if never.
@@ -283,7 +287,8 @@ func refused(r rhythm) finding.Finding {
 	lasted, given := s.last.Sub(s.first), s.first.Add(horizon[r.source])
 	going := r.now.Sub(s.last) <= betweenTries && !r.passed(s)
 	lost := lasted >= horizon[r.source] && r.now.Sub(s.last) <= lostFor || going && !r.now.Before(given)
-	since := fmt.Sprintf("%s from %s were refused since %s (%s)", deliveries(s.count), r.source, stamp(s.first), s.because())
+	since := fmt.Sprintf("%s from %s were refused since %s (%s)", deliveries(s.count), r.source, stamp(s.first),
+		s.because())
 	switch {
 	case s.count < fewBad || lasted < refusedFor || !going && !lost:
 		return v

@@ -73,7 +73,8 @@ func readTime(raw json.RawMessage, field string) (time.Time, error) {
 	t, err := parseTime(raw)
 	if err != nil || t.Unix() <= 0 || t.Unix() > maxSeconds {
 		return time.Time{}, refuse(invalidField,
-			`the body's %q is no time: write RFC 3339, as in "2026-01-12T10:00:00Z", or seconds or milliseconds since 1970`, field)
+			`the body's %q is no time: write RFC 3339, as in "2026-01-12T10:00:00Z", or seconds or milliseconds since 1970`,
+			field)
 	}
 	return t.UTC(), nil
 }

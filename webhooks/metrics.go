@@ -80,8 +80,9 @@ func newMetrics(reg prometheus.Registerer, h *asyncEnqueuer, b *budget) *metrics
 	m.received.WithLabelValues(noSource, results[unknownSource])
 	for result, n := range map[string]*atomic.Int64{"enqueued": &h.enqueued, "failed": &h.failed, "dropped": &h.dropped} {
 		with.NewCounterFunc(prometheus.CounterOpts{
-			Name:        "rollcall_webhook_enqueues_total",
-			Help:        "Jobs asked for right after a delivery. What failed, or was dropped as Redis was too slow, the sweep asks for.",
+			Name: "rollcall_webhook_enqueues_total",
+			Help: "Jobs asked for right after a delivery. What failed, or was dropped as Redis was too slow, the " +
+				"sweep asks for.",
 			ConstLabels: prometheus.Labels{"result": result},
 		}, func() float64 { return float64(n.Load()) })
 	}

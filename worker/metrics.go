@@ -37,7 +37,8 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	m := &metrics{
 		jobs: with.NewCounterVec(prometheus.CounterOpts{
 			Name: "rollcall_jobs_total",
-			Help: "Jobs that ended, by type and outcome: done, nothing (done already, along with another's), retry, postponed (not tried: Postgres is away, or the worker ends), given_up or panic.",
+			Help: "Jobs that ended, by type and outcome: done, nothing (done already, along with another's), retry, " +
+				"postponed (not tried: Postgres is away, or the worker ends), given_up or panic.",
 		}, []string{"type", "outcome"}),
 		jobTook: with.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "rollcall_job_duration_seconds",
@@ -46,11 +47,13 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		}, []string{"type", "outcome"}),
 		applied: with.NewCounterVec(prometheus.CounterOpts{
 			Name: "rollcall_events_applied_total",
-			Help: "Events that left the inbox, by what became of them: processed, ignored or failed. Those applied again count again.",
+			Help: "Events that left the inbox, by what became of them: processed, ignored or failed. Those applied again " +
+				"count again.",
 		}, []string{"source", "status"}),
 		latency: with.NewHistogramVec(prometheus.HistogramOpts{
-			Name:    "rollcall_event_latency_seconds",
-			Help:    "Time from an event's receipt to the commit of what it changes. Events that an operator had applied again are left out.",
+			Name: "rollcall_event_latency_seconds",
+			Help: "Time from an event's receipt to the commit of what it changes. Events that an operator had applied " +
+				"again are left out.",
 			Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200},
 		}, []string{"source"}),
 		group: with.NewHistogram(prometheus.HistogramOpts{
