@@ -124,10 +124,12 @@ func (s *system) backfill(ctx context.Context, r *Report, n int) error {
 	if err != nil {
 		return err
 	}
-	r.add(fmt.Sprintf("(e) courses, %d facts", n), took.Seconds(), "s", fmt.Sprintf("%.0f facts/s", float64(n)/took.Seconds()))
+	r.add(fmt.Sprintf("(e) courses, %d facts", n), took.Seconds(), "s",
+		fmt.Sprintf("%.0f facts/s", float64(n)/took.Seconds()))
 	r.add("    per fact", float64(took.Microseconds())/float64(n), "µs", "")
 	r.add("    bare statements", bare.Seconds(), "s", "one INSERT … SELECT … GROUP BY and one UPDATE")
 	r.add("    ratio", took.Seconds()/bare.Seconds(), "×", "of the bare limit's time")
-	r.add("    second run", again.Seconds(), "s", fmt.Sprintf("nothing to change: %.1f times as fast", took.Seconds()/again.Seconds()))
+	r.add("    second run", again.Seconds(), "s", fmt.Sprintf("nothing to change: %.1f times as fast",
+		took.Seconds()/again.Seconds()))
 	return stop()
 }

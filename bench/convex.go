@@ -40,7 +40,8 @@ func convexDecode(ctx context.Context, r *Report, rows int) error {
 	if err != nil {
 		return err
 	}
-	r.add("(g) Convex rows decoded", perSecond, "/s", fmt.Sprintf("into facts, %d purchases, %.1f GB unpacked", rows, float64(size)/1e9))
+	r.add("(g) Convex rows decoded", perSecond, "/s", fmt.Sprintf("into facts, %d purchases, %.1f GB unpacked", rows,
+		float64(size)/1e9))
 	r.add("    bare decoder", bare, "/s", "the same lines, json.Unmarshal into a struct")
 	r.add("    ratio", 100*perSecond/bare, "%", "of the bare decoder's speed")
 	r.add("    heap", heap, "MB", "at most, while it was read")

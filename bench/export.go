@@ -23,7 +23,9 @@ func (s *system) export(ctx context.Context, r *Report, a *asker, n int) error {
 	}
 	var heap float64
 	began := time.Now()
-	size, err := watchHeap(&heap, func() (int64, error) { return download(ctx, a.base+"/api/stores/"+longest+"/customers.csv") })
+	size, err := watchHeap(&heap, func() (int64, error) {
+		return download(ctx, a.base+"/api/stores/"+longest+"/customers.csv")
+	})
 	if err != nil {
 		return err
 	}

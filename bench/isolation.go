@@ -66,7 +66,8 @@ func (s *system) isolation(ctx context.Context, r *Report, customers, events int
 		return err
 	}
 	ratio := percentile(crowded, 0.99) / percentile(quiet, 0.99)
-	r.add("(j) webhooks, quiet, p50", percentile(quiet, 0.50), "ms", fmt.Sprintf("%d signed ones, 50/s; a list of %d customers", events, customers))
+	r.add("(j) webhooks, quiet, p50", percentile(quiet, 0.50), "ms",
+		fmt.Sprintf("%d signed ones, 50/s; a list of %d customers", events, customers))
 	r.add("    p99", percentile(quiet, 0.99), "ms", "")
 	r.add("    in the crowd, p50", percentile(crowded, 0.50), "ms", "all accepted; "+there)
 	r.add("    p99", percentile(crowded, 0.99), "ms", "")
@@ -108,7 +109,8 @@ func (s *system) startServe(ctx context.Context, settings ...string) (*exec.Cmd,
 		return nil, "", err
 	}
 	cmd := exec.CommandContext(ctx, binary, "serve")
-	cmd.Env = append(append(os.Environ(), "DATABASE_URL="+s.servers.DatabaseURL, "REDIS_URL="+s.servers.RedisURL, "LISTEN="+listen, "DRAIN_DELAY=0",
+	cmd.Env = append(append(os.Environ(), "DATABASE_URL="+s.servers.DatabaseURL, "REDIS_URL="+s.servers.RedisURL,
+		"LISTEN="+listen, "DRAIN_DELAY=0",
 		"STRIPE_WEBHOOK_SECRETS="+secret, "ADMIN_TOKEN="+adminToken, "LOG_LEVEL=error"), settings...)
 	if err := cmd.Start(); err != nil {
 		return nil, "", err
@@ -150,7 +152,8 @@ func (s *system) gather(ctx context.Context, base string) (leave func() string, 
 	}
 	args := []string{"-n", "19", self, "-crowd", base}
 	for i := range greedyStores {
-		made, err := customers.New(s.store).CreateToken(ctx, customers.NewToken{Store: fmt.Sprint("store_", i), Name: "bench"})
+		made, err := customers.New(s.store).CreateToken(ctx,
+			customers.NewToken{Store: fmt.Sprint("store_", i), Name: "bench"})
 		if err != nil {
 			return nil, err
 		}
@@ -202,14 +205,17 @@ func beCrowd(ctx context.Context, base string, tokens []string) {
 
 // String tells who was there, and what became of them.
 func (c *crowd) String() string {
-	return fmt.Sprintf("%d readers (%d answers, %d refusals), %d exporters who read nothing, %d slow clients, %d senders of unsigned bodies of 1 MiB (%d refused as unsigned, %d for memory)",
-		greedyReaders, c.answered.Load(), c.refused.Load(), deafExporters, slowClients, unsignedCount, c.unsigned.Load(), c.overloaded.Load())
+	return fmt.Sprintf("%d readers (%d answers, %d refusals), %d exporters who read nothing, %d slow clients, %d "+
+		"senders of unsigned bodies of 1 MiB (%d refused as unsigned, %d for memory)",
+		greedyReaders, c.answered.Load(), c.refused.Load(), deafExporters, slowClients, unsignedCount, c.unsigned.Load(),
+		c.overloaded.Load())
 }
 
 // read asks questions that count a whole list, one after the other.
 func (c *crowd) read(base, store, token string, n int) {
 	for i := 0; c.ctx.Err() == nil; i++ {
-		r, err := http.NewRequestWithContext(c.ctx, http.MethodGet, fmt.Sprintf("%s/api/stores/%s/stats?spent_min=%d&q=e", base, store, n*1000+i), nil)
+		r, err := http.NewRequestWithContext(c.ctx, http.MethodGet,
+			fmt.Sprintf("%s/api/stores/%s/stats?spent_min=%d&q=e", base, store, n*1000+i), nil)
 		if err != nil {
 			return
 		}
@@ -263,7 +269,8 @@ var megabyte = bytes.Repeat([]byte("x"), unsignedSize)
 
 // flood sends one unsigned body, whose headers are as they should be.
 func (c *crowd) flood() {
-	r, err := http.NewRequestWithContext(c.ctx, http.MethodPost, "http://"+c.host+"/webhooks/stripe", bytes.NewReader(megabyte))
+	r, err := http.NewRequestWithContext(c.ctx, http.MethodPost, "http://"+c.host+"/webhooks/stripe",
+		bytes.NewReader(megabyte))
 	if err != nil {
 		return
 	}

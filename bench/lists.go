@@ -65,7 +65,8 @@ func (s *system) lists(ctx context.Context, r *Report, customers int) error {
 	if err != nil {
 		return err
 	}
-	r.add("(h) customers of one store", float64(customers), "", fmt.Sprintf("%s; loaded and proved in %.0f s", size, time.Since(began).Seconds()))
+	r.add("(h) customers of one store", float64(customers), "",
+		fmt.Sprintf("%s; loaded and proved in %.0f s", size, time.Since(began).Seconds()))
 	a, err := s.openSite()
 	if err != nil {
 		return err
@@ -108,7 +109,8 @@ func (s *system) openSite() (*asker, error) {
 	if err != nil {
 		return nil, errors.Join(err, site.Close())
 	}
-	a := &asker{"http://" + l.Addr().String(), site, &http.Server{Handler: site, ReadTimeout: 10 * time.Second}, &http.Client{}}
+	a := &asker{"http://" + l.Addr().String(), site, &http.Server{Handler: site, ReadTimeout: 10 * time.Second},
+		&http.Client{}}
 	go a.server.Serve(l)
 	return a, nil
 }
@@ -164,7 +166,9 @@ var noData = []byte(`{"data":[]`)
 // time asks for one path after the other, round and round. The first few times
 // do not count: they fill what an idle server has forgotten. Who finds nobody
 // where somebody should be found measures nothing.
-func (a *asker) time(ctx context.Context, paths []string, encoding string, nobody bool) (each []time.Duration, err error) {
+func (a *asker) time(
+	ctx context.Context, paths []string, encoding string, nobody bool,
+) (each []time.Duration, err error) {
 	const forgotten = 3
 	start := time.Now()
 	for i := range often + forgotten {

@@ -24,7 +24,8 @@ type load struct {
 }
 
 func newLoad(url string) *load {
-	return &load{url, &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections, DisableCompression: true}}}
+	return &load{url, &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: connections,
+		MaxConnsPerHost: connections, DisableCompression: true}}}
 }
 
 // padding brings an event to the 3 KB that Stripe's sessions have.

@@ -51,7 +51,8 @@ func (s *system) writeMarket(ctx context.Context, most int) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, conn.Close(ctx)) }()
-	if _, err := conn.Exec(ctx, fmt.Sprintf("SET work_mem = '256MB'; SET maintenance_work_mem = '512MB'; SET bench.customers = '%d'", most)); err != nil {
+	if _, err := conn.Exec(ctx, fmt.Sprintf("SET work_mem = '256MB'; SET maintenance_work_mem = '512MB'; SET "+
+		"bench.customers = '%d'", most)); err != nil {
 		return err
 	}
 	if err := withoutIndexes(ctx, conn, []string{"users", "enrollments", "payments", "subscriptions"}, func() error {
@@ -60,7 +61,8 @@ func (s *system) writeMarket(ctx context.Context, most int) (err error) {
 	}); err != nil {
 		return err
 	}
-	return withoutIndexes(ctx, conn, []string{"customers", "customer_index"}, func() error { return writeCustomers(ctx, conn) })
+	return withoutIndexes(ctx, conn, []string{"customers", "customer_index"},
+		func() error { return writeCustomers(ctx, conn) })
 }
 
 // writeCustomers writes all customers, chunk by chunk; what is kept beside them
@@ -141,5 +143,6 @@ func (s *system) marketSize(ctx context.Context) (text string, err error) {
 			(SELECT count(*) FROM enrollments WHERE store_id = $1),
 			(SELECT count(*) FROM payments WHERE store_id = $1),
 			pg_database_size(current_database())::float8 / 1e9`, longest).Scan(&people, &stores, &enrollments, &payments, &bytes)
-	return fmt.Sprintf("with %d enrollments and %d payments; %d customers in all %d stores, %.1f GB", enrollments, payments, people, stores, bytes), err
+	return fmt.Sprintf("with %d enrollments and %d payments; %d customers in all %d stores, %.1f GB", enrollments,
+		payments, people, stores, bytes), err
 }

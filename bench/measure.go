@@ -99,7 +99,8 @@ func (s *system) apply(ctx context.Context, r *Report, n int) error {
 		return err
 	}
 	total := time.Since(start)
-	r.add("(b) POST to customer row", float64(n)/total.Seconds(), "/s", fmt.Sprintf("new buyers; all posted after %.1f s of %.1f s", posted.Seconds(), total.Seconds()))
+	r.add("(b) POST to customer row", float64(n)/total.Seconds(), "/s",
+		fmt.Sprintf("new buyers; all posted after %.1f s of %.1f s", posted.Seconds(), total.Seconds()))
 	var customers int
 	if err := s.pool.QueryRow(ctx, `SELECT count(*) FROM customers`).Scan(&customers); err != nil {
 		return err

@@ -29,7 +29,8 @@ func (s *system) memory(ctx context.Context, r *Report, n int) error {
 	processes := map[string]*exec.Cmd{}
 	for _, name := range []string{"serve", "work"} {
 		cmd := exec.CommandContext(ctx, binary, name)
-		cmd.Env = append(os.Environ(), "DATABASE_URL="+s.servers.DatabaseURL, "REDIS_URL="+s.servers.RedisURL, "LISTEN="+listen,
+		cmd.Env = append(os.Environ(), "DATABASE_URL="+s.servers.DatabaseURL, "REDIS_URL="+s.servers.RedisURL,
+			"LISTEN="+listen,
 			"STRIPE_WEBHOOK_SECRETS="+secret, "ADMIN_TOKEN=bench-0123456789abcdef0123456789abcdef", "LOG_LEVEL=error")
 		cmd.Stderr = os.Stderr
 		if err := cmd.Start(); err != nil {

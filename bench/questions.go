@@ -112,7 +112,8 @@ func filters() []question {
 		ofList("last_activity_after", each("last_activity_after=%dd", days...)...),
 		ofList("last_activity_before", each("last_activity_before=%dd", long...)...),
 		ofList("four filters", each("type=paying&course=%s&spent_min=100&last_activity_after=90d", popular...)...),
-		ofList("four filters, few meet them", each("type=paying&course=%s&spent_min=500&first_seen_before=800d", medium...)...),
+		ofList("four filters, few meet them", each("type=paying&course=%s&spent_min=500&first_seen_before=800d",
+			medium...)...),
 	}
 }
 

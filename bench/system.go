@@ -110,7 +110,8 @@ func (s *system) work(ctx context.Context) (stop func() error, err error) {
 	if err != nil {
 		return nil, err
 	}
-	w := worker.New(worker.Config{Store: s.store, Redis: redis, Log: logged(), Metrics: prometheus.NewRegistry(), Grace: time.Minute})
+	w := worker.New(worker.Config{Store: s.store, Redis: redis, Log: logged(), Metrics: prometheus.NewRegistry(),
+		Grace: time.Minute})
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan error, 1)
 	go func() { done <- w.Run(ctx) }()

@@ -52,7 +52,8 @@ func (s *system) besideBackfill(ctx context.Context, r *Report, n int) error {
 	rate := float64(b.Seen-before) / time.Since(began).Seconds()
 	r.add("(f) visible, 200/s, p50", percentile(alone, 0.50), "ms", "POST to customer row")
 	r.add("    p95", percentile(alone, 0.95), "ms", "")
-	r.add("    beside a backfill, p50", percentile(beside, 0.50), "ms", fmt.Sprintf("which does %.0f facts/s meanwhile", rate))
+	r.add("    beside a backfill, p50", percentile(beside, 0.50), "ms",
+		fmt.Sprintf("which does %.0f facts/s meanwhile", rate))
 	r.add("    p95", percentile(beside, 0.95), "ms", "")
 	if _, err := s.store.CancelBackfill(ctx, b.ID); err != nil {
 		return err

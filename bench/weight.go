@@ -26,7 +26,8 @@ func (a *asker) weigh(ctx context.Context, r *Report) error {
 		if err != nil {
 			return err
 		}
-		r.add("    weight of the "+of.name, float64(len(packed))/1024, "KiB", fmt.Sprintf("as sent to who accepts gzip; else %.1f", float64(len(plain))/1024))
+		r.add("    weight of the "+of.name, float64(len(packed))/1024, "KiB",
+			fmt.Sprintf("as sent to who accepts gzip; else %.1f", float64(len(plain))/1024))
 	}
 	page, err := a.get(ctx, pagePath, "identity")
 	if err != nil {
@@ -41,7 +42,8 @@ func (a *asker) weigh(ctx context.Context, r *Report) error {
 		}
 		weight += len(part)
 	}
-	r.add("    weight of its parts", float64(weight)/1024, "KiB", fmt.Sprintf("as sent to who accepts gzip: %s", strings.Join(own, ", ")))
+	r.add("    weight of its parts", float64(weight)/1024, "KiB",
+		fmt.Sprintf("as sent to who accepts gzip: %s", strings.Join(own, ", ")))
 	r.add("    requests to other hosts", float64(len(foreign)), "", strings.Join(foreign, ", "))
 	return nil
 }

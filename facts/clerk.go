@@ -4,10 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"time"
-	_ "time/tzdata" // what a zone is must not depend on the machine
+	_ "time/tzdata" // time zones must not depend on the machine
 )
 
-// How Clerk's objects are read.
+// Readers of Clerk objects.
 
 func readClerk(e Event) (Set, error) {
 	var body struct{ Data json.RawMessage }
@@ -28,10 +28,9 @@ func readClerk(e Event) (Set, error) {
 	return Set{}, &Ignored{"no use for Clerk events of type " + e.Type}
 }
 
-// ReadClerkUser reads a user as Clerk's API gives it; read is when it did, which
-// counts only for an object that does not say when it was updated. An event of
-// the same state says the same, so it does not matter which of the two comes
-// last. The error is *Malformed.
+// ReadClerkUser reads a user from Clerk's API. read is the time of reading, which only matters if
+// the object does not say when it was updated. An event about the same state gives the same facts,
+// so their order does not matter. The error is *Malformed.
 func ReadClerkUser(read time.Time, user []byte) (Set, error) {
 	set, err := readUser(origin{at: read}, stripNUL(user))
 	if err != nil {
@@ -58,9 +57,8 @@ type clerkUser struct {
 	} `json:"email_addresses"`
 }
 
-// verified is the primary address if it is verified, else another that is: no
-// other may join a user with purchases, as anybody can sign up with somebody
-// else's and leave it unverified.
+// verified returns the primary address if it is verified, else another verified one. Unverified
+// addresses must not link a user to purchases: anyone can sign up with another person's address.
 func (u clerkUser) verified() (address string) {
 	for _, e := range u.Emails {
 		if e.Verification == nil || e.Verification.Status != "verified" {
@@ -74,10 +72,10 @@ func (u clerkUser) verified() (address string) {
 	return address
 }
 
-// timeZone is what the platform wrote down for the user, where it is one.
+// timeZone returns the zone that the platform stored for the user, if it is valid.
 func (u clerkUser) timeZone() string { return timeZone(u.PublicMetadata.get("timezone", "timeZone")) }
 
-// timeZone is a zone of the tz database; anything else is none.
+// timeZone returns a zone of the tz database, or "".
 func timeZone(zone string) string {
 	if _, err := time.LoadLocation(zone); zone == "" || zone == "Local" || err != nil {
 		return ""
@@ -85,11 +83,10 @@ func timeZone(zone string) string {
 	return zone
 }
 
-// readUser reads a user. A deletion carries nothing but the id: it is a
-// tombstone beside what was known, which their purchases still need. Activity is
-// the last sign-in, the same thing that session.created tells, so that users
-// listed by the API and users heard of by events come out alike; last_active_at
-// moves without any event.
+// readUser reads a user. A deletion only has the id; it becomes a tombstone and keeps the older
+// data, which the user's purchases still need. Activity is the last sign-in, as in session.created.
+// So users have the same activity whether they came from the API or from events. last_active_at
+// changes without an event.
 func readUser(o origin, data json.RawMessage) (Set, error) {
 	var u clerkUser
 	if err := json.Unmarshal(data, &u); err != nil {
@@ -104,7 +101,7 @@ func readUser(o origin, data json.RawMessage) (Set, error) {
 	}
 	at := o.at
 	if t := u.UpdatedAt.time(); t != nil {
-		at = *t // the object's own clock: finer than the event's, and the same on a re-read
+		at = *t // the object's own time: more precise than the event's, and the same in the API
 	}
 	return Set{Users: []User{{
 		ID: u.ID, Email: u.verified(), ImageURL: string(u.ImageURL), LastSeenAt: u.LastSignInAt.time(),
@@ -113,8 +110,8 @@ func readUser(o origin, data json.RawMessage) (Set, error) {
 	}}}, nil
 }
 
-// readSession reads a sign-in as the user's activity, unless an admin signed in
-// in their place (actor).
+// readSession reads a sign-in as the user's activity, unless an admin impersonated the user
+// (actor).
 func readSession(data json.RawMessage) (Set, error) {
 	var s struct {
 		UserID    text   `json:"user_id"`
@@ -134,8 +131,8 @@ func readSession(data json.RawMessage) (Set, error) {
 	return Set{Users: []User{{ID: id, LastSeenAt: at}}}, nil
 }
 
-// millis is a time in milliseconds, with a fraction in some exports; below
-// 10^12 it is taken for seconds, as some of Clerk's own examples are.
+// millis is a time in milliseconds; some exports have fractions. Numbers below 10^12 are seconds,
+// as in some of Clerk's examples.
 type millis float64
 
 func (m *millis) UnmarshalJSON(b []byte) error {

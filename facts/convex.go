@@ -6,13 +6,12 @@ import (
 	"time"
 )
 
-// How an export of a Convex deployment is read: the tables that a marketplace
-// kept before. It is what somebody copied of what Clerk, Stripe and the platform
-// say, so all of it is hearsay: it stands only until they are heard themselves,
-// whenever that is.
+// Readers of a Convex export: the tables of the marketplace's former app. They are copies of data
+// of Clerk, Stripe and the platform, so all of it is hearsay: it counts only until the original is
+// received.
 
-// ConvexTables lists the tables that are read, in the order that brings the
-// fewest rows which lean on something not told yet.
+// ConvexTables lists the tables to read, in the order with the fewest references to rows not yet
+// read.
 var ConvexTables = []string{
 	"users", "stores", "courses", "digitalProducts", "bundles",
 	"enrollments", "purchases", "refunds",
@@ -36,15 +35,14 @@ var convexReaders = map[string]func(*ConvexExport, []byte) (ConvexRow, error){
 	"webhookEvents":            fromLine((*ConvexExport).readEvent),
 }
 
-// ConvexExport is an export as of a time. What a later one says beats an
-// earlier one.
+// ConvexExport is an export made at a time. A later export wins.
 type ConvexExport struct {
-	// Person finds a document of the users table by its _id. Other documents name
-	// users by that, or by Clerk's id. Nil: nobody is found.
+	// Person finds a document of the users table by its _id. Other documents refer to users by _id
+	// or by Clerk's id. If nil, none is found.
 	Person func(id string) (ConvexPerson, bool)
 
 	asOf                               time.Time
-	created, updated, deleted, claimed Version // all but the documents' ids, as there are many of those
+	created, updated, deleted, claimed Version // shared by all documents, as there are many
 }
 
 // NewConvexExport returns an export made at asOf.
@@ -59,29 +57,28 @@ func NewConvexExport(asOf time.Time) *ConvexExport {
 	return x
 }
 
-// ConvexRow is what a row comes to. A row that says nothing has its reason among
-// Passed.
+// ConvexRow holds the facts of a row. If there are none, Passed has the reason.
 type ConvexRow struct {
 	Facts    Set
 	Customer *ConvexCustomer
 	Failed   *ConvexEvent
 	Person   *ConvexPerson // of a row of users
-	Passed   []string      // what of it was passed over, as "without a Clerk id": a few texts, none of which holds what a row does
+	Passed   []string      // what was skipped and why, for example "without a Clerk id": a few fixed texts
 }
 
-// ConvexPerson is who a document of the users table is.
+// ConvexPerson identifies a document of the users table.
 type ConvexPerson struct {
 	ID      string // the document's
 	ClerkID string // or empty
 	Email   string // or empty
 }
 
-// pass notes that a row was passed over, or something of it.
+// pass notes why the row, or a part of it, was skipped.
 func (r *ConvexRow) pass(why string) { r.Passed = append(r.Passed, why) }
 
-// named finds who a document names: by Clerk's id, by the token of a session with
-// Clerk, or by the _id of a document of users. Of one that is known by no id of
-// Clerk's it is the address. What is found nowhere is taken for an id.
+// named finds the person that a document names: by Clerk's id, by the token of a Clerk session, or
+// by the _id in users. A person without a Clerk id is returned as an address. An unknown value
+// counts as an id.
 func (x *ConvexExport) named(id convexID) (user, email string) {
 	if strings.HasPrefix(string(id), "user_") {
 		return string(id), ""
@@ -100,29 +97,27 @@ func (x *ConvexExport) named(id convexID) (user, email string) {
 	return string(id), ""
 }
 
-// subjectOf is Clerk's id in a tokenIdentifier: the issuer, a bar, the id.
+// subjectOf returns Clerk's id from a tokenIdentifier (issuer, bar, id).
 // https://docs.convex.dev/auth/functions-auth
 func subjectOf(token string) string {
 	_, subject, _ := strings.Cut(token, "|")
 	return ref(subject)
 }
 
-// ConvexCustomer is an entry of the customer list that was kept, only to be
-// compared.
+// ConvexCustomer is an entry of the former customer list, used only for comparison.
 type ConvexCustomer struct {
 	StoreRef string
 	Email    string
-	Spent    *int64 // minor units; nil where the entry has no whole number
+	Spent    *int64 // minor units; nil if not a whole number
 }
 
-// ConvexEvent is a webhook event of Stripe that was answered with success and
-// not carried out.
+// ConvexEvent is a Stripe event that the former app acknowledged but did not process.
 type ConvexEvent struct {
 	ID, Type, Error string
 }
 
-// Read reads a line of a table: one document. The error is *Malformed; its text
-// does not name the table.
+// Read reads a line of a table, which is one document. The error is *Malformed; its text does not
+// name the table.
 func (x *ConvexExport) Read(table string, line []byte) (ConvexRow, error) {
 	read, ok := convexReaders[table]
 	if !ok {
@@ -135,7 +130,7 @@ func (x *ConvexExport) Read(table string, line []byte) (ConvexRow, error) {
 	return row, nil
 }
 
-// convexDoc is what all documents have.
+// convexDoc holds the fields that all documents have.
 type convexDoc struct {
 	ID        convexID `json:"_id"`
 	CreatedAt number   `json:"_creationTime"` // milliseconds
@@ -148,10 +143,10 @@ func (d *convexDoc) check() error {
 	return nil
 }
 
-// made is when the document was made, if it says so.
+// made returns when the document was created, if known.
 func (d *convexDoc) made() *time.Time { return d.CreatedAt.time() }
 
-// at is when the document was made, which is when what it tells happened.
+// at returns when the document was created, which is when its facts happened.
 func (d *convexDoc) at() (*time.Time, error) {
 	if err := d.check(); err != nil {
 		return nil, err
@@ -163,7 +158,7 @@ func (d *convexDoc) at() (*time.Time, error) {
 	return at, nil
 }
 
-// heard is the version of what a document says of something.
+// heard returns the version of a document's facts.
 func (x *ConvexExport) heard(d *convexDoc) Version { return x.updated + Version(d.ID) }
 
 type convexUser struct {
@@ -179,8 +174,8 @@ type convexUser struct {
 	ImageURL   words    `json:"imageUrl"`
 }
 
-// readUser reads a user. One without a Clerk id says nothing of itself; others
-// may name it, and its address is known then.
+// readUser reads a user. A user without a Clerk id has no facts, but others may refer to it, and
+// then its address is known.
 func (x *ConvexExport) readUser(u *convexUser) (row ConvexRow, err error) {
 	id := first(string(u.ClerkID), string(u.ClerkUser), string(u.ExternalID), subjectOf(string(u.Token)))
 	row.Person = &ConvexPerson{ID: string(u.ID), ClerkID: id, Email: Email(string(u.Email))}
@@ -222,8 +217,8 @@ type convexCustomer struct {
 	TotalSpent number   `json:"totalSpent"` // minor units
 }
 
-// readCustomer reads an entry of the old list: purchases name it, and its
-// figures can be compared. Where no address was known it holds a user's id.
+// readCustomer reads an entry of the former list: purchases refer to it, and its figures are
+// compared. If the address was unknown, the entry has a user's id instead.
 func (x *ConvexExport) readCustomer(c *convexCustomer) (row ConvexRow, err error) {
 	address := Email(string(c.Email))
 	if address == "" {

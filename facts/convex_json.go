@@ -12,11 +12,11 @@ import (
 	"unicode/utf8"
 )
 
-// The pieces that Convex documents are decoded with. Numbers come in two
-// formats: since March 2026 whole ones as 1 and others as 1.0, before that whole
-// ones as strings. A field of an unexpected shape reads as absent.
+// Types to decode fields of Convex documents. Numbers have two formats: since March 2026 whole
+// numbers are 1 and others 1.0; before that whole numbers were strings. A field of an unexpected
+// shape counts as absent.
 
-// plain returns the text of a JSON string that has no escapes: nearly all.
+// plain returns the text of a JSON string without escapes, which is the common case.
 func plain(b []byte) (string, bool) {
 	if len(b) < 2 || b[0] != '"' || !utf8.Valid(b) {
 		return "", false
@@ -29,7 +29,7 @@ func plain(b []byte) (string, bool) {
 	return string(b[1 : len(b)-1]), true
 }
 
-// words is a string; anything else is empty.
+// words is a string; other values are empty.
 type words string
 
 func (w *words) UnmarshalJSON(b []byte) error {
@@ -41,8 +41,8 @@ func (w *words) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// currency reads a currency. Where none is written it is the old app's only one, the
-// US dollar; what another text was meant to be nobody knows.
+// currency reads a currency. If it is missing, it is the former app's only one, the US dollar. Any
+// other text is an error, as its meaning is unknown.
 func (w words) currency() (string, error) {
 	c := lowerASCII(strings.TrimSpace(string(w)))
 	if c == "" {
@@ -54,7 +54,7 @@ func (w words) currency() (string, error) {
 	return c, nil
 }
 
-// minorIn reads an amount of minor units and its currency.
+// minorIn reads an amount in minor units and its currency.
 func (n number) minorIn(field string, w words) (Money, error) {
 	amount, err := n.minor()
 	if err != nil {
@@ -64,7 +64,7 @@ func (n number) minorIn(field string, w words) (Money, error) {
 	return Money{amount, currency}, err
 }
 
-// convexID is a string that names something.
+// convexID is an id.
 type convexID string
 
 func (o *convexID) UnmarshalJSON(b []byte) error {
@@ -74,7 +74,7 @@ func (o *convexID) UnmarshalJSON(b []byte) error {
 	return err
 }
 
-// idList is a list of ids; what is none in it is left out.
+// idList is a list of ids; other entries are left out.
 type idList []string
 
 func (l *idList) UnmarshalJSON(b []byte) error {
@@ -90,7 +90,7 @@ func (l *idList) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// flag is true only where true is written.
+// flag is true only for the value true.
 type flag bool
 
 func (f *flag) UnmarshalJSON(b []byte) error {
@@ -98,8 +98,7 @@ func (f *flag) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// number is a number as it is written; empty where there is none. What is not
-// a number stays as it is, for the error that says so.
+// number is a number as written; empty if absent. Invalid values are kept for the error message.
 type number string
 
 func (n *number) UnmarshalJSON(b []byte) error {
@@ -114,7 +113,7 @@ func (n *number) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// quoted is the number for an error's text.
+// quoted returns the number for an error message.
 func (n number) quoted() string {
 	if n == "" {
 		return "(missing)"
@@ -123,7 +122,7 @@ func (n number) quoted() string {
 	return strconv.Quote(string(n[:min(len(n), most)]))
 }
 
-// float reads a finite number; older exports write NaN as a string.
+// float reads a finite number. Older exports write NaN as a string.
 func (n number) float() (float64, error) {
 	f, err := strconv.ParseFloat(string(n), 64)
 	if err == nil && (math.IsNaN(f) || math.IsInf(f, 0)) {
@@ -141,8 +140,7 @@ func (n number) time() *time.Time {
 	return millis(ms).time()
 }
 
-// minor reads an amount of minor units, which is not negative. What arithmetic in
-// floats left below them is rounded.
+// minor reads a nonnegative amount in minor units. It rounds away errors of float arithmetic.
 func (n number) minor() (int64, error) {
 	amount, exact, err := n.shifted(0)
 	if f, ok := decimal(string(n)); err == nil && !exact && (!ok || math.Abs(f-float64(amount)) >= dust) {
@@ -151,7 +149,7 @@ func (n number) minor() (int64, error) {
 	return within(amount, n, err)
 }
 
-// within refuses amounts that no sale has.
+// within rejects amounts above the maximum.
 func within(amount int64, n number, err error) (int64, error) {
 	switch {
 	case err != nil:
@@ -164,22 +162,21 @@ func within(amount int64, n number, err error) (int64, error) {
 	return amount, nil
 }
 
-// major reads a price in major units. What is below the currency's last decimal
-// was left there by arithmetic in floats, and is rounded.
+// major reads a price in major units. Digits below the currency's last decimal are float errors and
+// are rounded.
 func (n number) major(currency string) (int64, error) {
 	amount, _, err := n.shifted(Digits(currency))
 	return within(amount, n, err)
 }
 
-// decimalForm are the numbers that JSON and people write; exponents are bounded
-// because the digits are written out.
+// decimalForm matches decimal numbers. Exponents are bounded because the digits are written out.
 var decimalForm = regexp.MustCompile(`^-?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,3})?$`)
 
-// shifted is the number times ten to the power of places, rounded to a whole number
-// with halves away from zero, and whether it was one. Floats cannot hold most amounts.
+// shifted returns n times ten to the power of places, rounded to a whole number (halves away from
+// zero), and whether it was whole. Floats cannot hold most amounts.
 func (n number) shifted(places int) (whole int64, exact bool, err error) {
 	if n, err := strconv.ParseInt(strings.TrimSuffix(string(n), ".0"), 10, 64); err == nil && places == 0 {
-		return n, true, nil // nearly all
+		return n, true, nil // the common case
 	}
 	r, ok := new(big.Rat), len(n) <= 400 && decimalForm.MatchString(string(n))
 	if ok {

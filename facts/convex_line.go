@@ -8,12 +8,11 @@ import (
 	"time"
 )
 
-// How a line of an export becomes a document. Exports have millions of lines of
-// which few fields are read: taking the object apart by hand, once it is known
-// to be good JSON, costs about half of what json.Unmarshal does.
+// Parses a line of an export into a document. Exports have millions of lines, of which few fields
+// are read. Splitting a validated object by hand takes about half the time of json.Unmarshal.
 
-// fromLine makes the reader of a document a reader of lines. All fields of a
-// document know how to read themselves.
+// fromLine turns a reader of documents into a reader of lines. All document fields implement
+// json.Unmarshaler.
 func fromLine[D any](read func(*ConvexExport, *D) (ConvexRow, error)) func(*ConvexExport, []byte) (ConvexRow, error) {
 	fields := map[string][]int{}
 	for _, f := range reflect.VisibleFields(reflect.TypeFor[D]()) {
@@ -46,11 +45,10 @@ func fromLine[D any](read func(*ConvexExport, *D) (ConvexRow, error)) func(*Conv
 
 var errNoObject = errors.New("a document must be an object")
 
-// eachField calls f with the keys of an object, as they are written between
-// their quotes, and their values.
+// eachField calls f with an object's keys (as written between quotes) and values.
 func eachField(line []byte, f func(key, value []byte) error) error {
 	if !json.Valid(line) {
-		return json.Unmarshal(line, new(any)) // to have it said what is wrong
+		return json.Unmarshal(line, new(any)) // returns the syntax error
 	}
 	i := skipSpace(line, 0)
 	if line[i] != '{' {
@@ -81,7 +79,7 @@ func skipSpace(b []byte, i int) int {
 	return i
 }
 
-// endOfText is where the string that begins at i has ended.
+// endOfText returns the end of the string that begins at i.
 func endOfText(b []byte, i int) int {
 	for i++; b[i] != '"'; i++ {
 		if b[i] == '\\' {
@@ -91,7 +89,7 @@ func endOfText(b []byte, i int) int {
 	return i + 1
 }
 
-// endOfValue is where the value that begins at i has ended.
+// endOfValue returns the end of the value that begins at i.
 func endOfValue(b []byte, i int) int {
 	for depth := 0; ; {
 		switch b[i] {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// What a Convex export says was sold: products, purchases, subscriptions.
+// Readers of what a Convex export has about sales: products, purchases, subscriptions.
 
 type convexProduct struct {
 	convexDoc
@@ -37,8 +37,8 @@ func (x *ConvexExport) readBundle(p *convexProduct) (ConvexRow, error) {
 	return x.product(p, "bundle")
 }
 
-// product reads a product of the store it names, or of the only store of the
-// user who made it. A deleted one is still what was once sold.
+// product reads a product of the store it names, or of the only store of its creator. A deleted
+// product stays, as it was sold.
 func (x *ConvexExport) product(d *convexProduct, kind string) (row ConvexRow, err error) {
 	user, _ := x.named(d.UserID)
 	creator, _ := x.named(d.CreatorID)
@@ -88,7 +88,8 @@ func (x *ConvexExport) readEnrollment(d *convexEnrollment) (row ConvexRow, err e
 		return row, errors.New("an enrollment needs courseId and userId")
 	}
 	v := x.heard(&d.convexDoc)
-	e := Enrollment{CourseID: string(d.CourseID), Person: x.person(d.UserID), EnrolledAt: at, EnrolledVersion: v, Version: v}
+	e := Enrollment{CourseID: string(d.CourseID), Person: x.person(d.UserID), EnrolledAt: at, EnrolledVersion: v,
+		Version: v}
 	if percent, ok := clampPercent(string(d.Progress)); ok {
 		e.Progress, e.ProgressVersion = &percent, v
 		e.rise(*at)
@@ -99,7 +100,7 @@ func (x *ConvexExport) readEnrollment(d *convexEnrollment) (row ConvexRow, err e
 	return row, nil
 }
 
-// person is who a document names, as part of an enrollment's key.
+// person returns the person of a document, as part of an enrollment's key.
 func (x *ConvexExport) person(id convexID) string {
 	user, email := x.named(id)
 	if email != "" {
@@ -130,12 +131,12 @@ type convexPurchase struct {
 	PurchasedAt   number   `json:"purchasedAt"`  // milliseconds
 }
 
-// stripeIDs are the ids that Stripe may know the purchase by.
+// stripeIDs are the ids that Stripe may have for the purchase.
 func (d *convexPurchase) stripeIDs() []convexID {
 	return []convexID{d.TransactionID, d.IntentID, d.PaymentID, d.PurchaseID, d.SessionID, d.CheckoutID}
 }
 
-// transaction is the payment intent, or an id that is none of Stripe's.
+// transaction is the payment intent, or an id that is not Stripe's.
 func (d *convexPurchase) transaction() string {
 	for _, id := range d.stripeIDs() {
 		if id != "" && !strings.HasPrefix(string(id), sessionPrefix) {
@@ -145,10 +146,9 @@ func (d *convexPurchase) transaction() string {
 	return ""
 }
 
-// sessionPrefix begins the id of a Checkout session.
 const sessionPrefix = "cs_"
 
-// session is the Checkout session that Stripe knows the purchase by.
+// session is the purchase's Checkout session in Stripe.
 func (d *convexPurchase) session() string {
 	for _, id := range d.stripeIDs() {
 		if strings.HasPrefix(string(id), sessionPrefix) {
@@ -158,7 +158,7 @@ func (d *convexPurchase) session() string {
 	return ""
 }
 
-// boughtAt is when it was bought, if it says so.
+// boughtAt returns the time of the purchase, if known.
 func (d *convexPurchase) boughtAt() *time.Time {
 	if t := d.PurchaseDate.time(); t != nil {
 		return t
@@ -166,9 +166,9 @@ func (d *convexPurchase) boughtAt() *time.Time {
 	return d.PurchasedAt.time()
 }
 
-// state tells whether it was completed, and whether it was refunded since; if it
-// was neither, why. A schema without a status has rows only of what was
-// completed: one with an amount, and a date of purchase or an id of Stripe's.
+// state reports whether a purchase was completed and whether it was refunded later, or else why it
+// does not count. Rows of a schema without a status are complete if they have an amount and a
+// purchase date or a Stripe id.
 func (d *convexPurchase) state() (completed, refunded bool, why string) {
 	switch status := strings.ToLower(strings.TrimSpace(string(d.Status))); status {
 	case "completed", "complete", "succeeded", "paid":
@@ -186,8 +186,7 @@ func (d *convexPurchase) state() (completed, refunded bool, why string) {
 	return false, false, "of a status that is not known (known are completed, refunded, pending, failed)"
 }
 
-// readPurchase reads a purchase: money, a course to be in, or both. Only what
-// was completed counts.
+// readPurchase reads a purchase: money, an enrollment, or both. Only completed purchases count.
 func (x *ConvexExport) readPurchase(d *convexPurchase) (row ConvexRow, err error) {
 	completed, refunded, why := d.state()
 	if !completed {
@@ -220,31 +219,32 @@ func (x *ConvexExport) readPurchase(d *convexPurchase) (row ConvexRow, err error
 	return row, nil
 }
 
-// isItem tells whether the row has no money to it: a free course, or a part of
-// something whose money is in a row of its own, with the same transaction.
+// isItem reports whether the row has no money: a free course, or a part of a purchase whose money
+// is in another row with the same transaction.
 func (d *convexPurchase) isItem(amount int64) bool {
 	return amount == 0 && (d.CourseID != "" || d.ProductID != "" && d.transaction() != "")
 }
 
-// enrolledBy is the enrollment that goes with a course's purchase. What the
-// table of enrollments says of it counts for more.
+// enrolledBy returns the enrollment of a course's purchase. The enrollments table overrides it.
 func (x *ConvexExport) enrolledBy(d *convexPurchase, at *time.Time) Enrollment {
 	v := x.created + Version(d.ID)
-	e := Enrollment{CourseID: string(d.CourseID), Person: x.person(d.UserID), EnrolledAt: at, EnrolledVersion: v, Version: v}
+	e := Enrollment{CourseID: string(d.CourseID), Person: x.person(d.UserID), EnrolledAt: at, EnrolledVersion: v,
+		Version: v}
 	if d.StoreID != "" {
 		e.StoreRef, e.StoreVersion = string(d.StoreID), v
 	}
 	return e
 }
 
-// payment keys the money by its payment intent, so that Stripe's own word about
-// it replaces this one.
+// payment keys the money by payment intent, so that Stripe's own data replaces it.
 func (x *ConvexExport) payment(d *convexPurchase, paid Money, at *time.Time) Payment {
 	user, email := x.named(d.UserID)
 	p := Payment{
-		ID: string(d.ID), ClaimedBy: string(d.ID), Kind: "purchase", Paid: true, Amount: &paid.Amount, Currency: paid.Currency,
+		ID: string(d.ID), ClaimedBy: string(d.ID), Kind: "purchase", Paid: true, Amount: &paid.Amount,
+		Currency: paid.Currency,
 		Context: Context{
-			StoreRef: string(d.StoreID), UserRef: user, Email: email, StripeCustomer: string(d.CustomerID), ProductType: string(d.ProductType),
+			StoreRef: string(d.StoreID), UserRef: user, Email: email, StripeCustomer: string(d.CustomerID),
+			ProductType: string(d.ProductType),
 		},
 		PaidAt: at, ClaimVersion: x.claimed + Version(d.ID),
 	}
@@ -272,7 +272,7 @@ type convexRefund struct {
 	StripeRefundID convexID `json:"stripeRefundId"`
 }
 
-// readRefund reads a refund that was carried out, of an order that is named.
+// readRefund reads a completed refund of a known order.
 func (x *ConvexExport) readRefund(d *convexRefund) (row ConvexRow, err error) {
 	switch strings.ToLower(string(d.Status)) {
 	case "completed", "processed", "succeeded", "refunded":
@@ -293,7 +293,7 @@ func (x *ConvexExport) readRefund(d *convexRefund) (row ConvexRow, err error) {
 	}
 	id := first(string(d.StripeRefundID), ref("convex:"+string(d.ID)))
 	row.Facts.Refunds = []Refund{x.refund(&d.convexDoc, id, string(d.OrderID), given.Amount, given.Currency)}
-	row.Facts.Payments = []Payment{{ID: string(d.OrderID)}} // a bare row, as a refund of Stripe's brings
+	row.Facts.Payments = []Payment{{ID: string(d.OrderID)}} // a bare row, as a refund from Stripe makes
 	return row, nil
 }
 
@@ -304,7 +304,7 @@ func (x *ConvexExport) refund(d *convexDoc, id, payment string, amount int64, cu
 	}
 }
 
-// convexMembership is a row of any of the tables of subscriptions.
+// convexMembership is a row of any subscription table.
 type convexMembership struct {
 	convexDoc
 	UserID               convexID `json:"userId"`
@@ -325,8 +325,8 @@ type convexMembership struct {
 	CancelAtPeriodEnd    flag     `json:"cancelAtPeriodEnd"`
 }
 
-// readMembership reads a subscription, never its money: that is Stripe's
-// invoices' to tell. Of what Stripe bills, the old app made up the period's end.
+// readMembership reads a subscription without its money, which comes from Stripe's invoices. The
+// former app invented the period's end of subscriptions that Stripe bills, so that is not read.
 func (x *ConvexExport) readMembership(d *convexMembership) (row ConvexRow, err error) {
 	at, err := d.at()
 	if err != nil {
@@ -371,7 +371,7 @@ func (x *ConvexExport) readMembership(d *convexMembership) (row ConvexRow, err e
 	return row, nil
 }
 
-// subscriptionStatus is Stripe's word for a status.
+// subscriptionStatus maps a status to Stripe's term.
 func subscriptionStatus(s string) string {
 	switch s = strings.ToLower(strings.TrimSpace(s)); s {
 	case "cancelled", "canceled", "expired", "ended":

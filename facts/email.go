@@ -10,22 +10,22 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// One spelling of email addresses. Two addresses that reach the same mailbox by
-// the rules of the standards have the same spelling here, and no two others do:
-// whoever proves one address must never be taken for the owner of another.
+// Email addresses are normalised to one spelling. Two addresses have the same spelling exactly if
+// standards say that they reach the same mailbox. A person who proves one address must never pass
+// as the owner of another.
 
-// maxEmail is the longest address in bytes (RFC 5321, 4.5.3.1.3, erratum 1690).
+// maxEmail is the maximum length in bytes (RFC 5321, 4.5.3.1.3, erratum 1690).
 const maxEmail = 254
 
-// maxSaid bounds what is looked at to find an address: a display name and the
-// address, and no more than can be gone through quickly.
+// maxSaid limits the input that is searched for an address (a display name and the address), so
+// that it stays fast.
 const maxSaid = 4096
 
-// Email returns the one spelling of an address, or "" for what cannot be one.
-// It peels "mailto:" and "Name <address>", removes invisible characters,
-// composes the rest (NFC, but for what that would make an ASCII letter), folds A–Z,
-// and gives the domain in its Unicode form (UTS 46). Beyond A–Z the part before the @ keeps its case: İ is not i, and a
-// mailbox is its provider's to compare. Email(Email(s)) is Email(s).
+// Email returns the normalised spelling of an address, or "" if it cannot be one. It removes
+// "mailto:", "Name <address>" and invisible characters, composes the rest (NFC, except where that
+// makes an ASCII letter), folds A–Z, and writes the domain in Unicode (UTS 46). Other letters
+// before the @ keep their case: İ is not i, and only the mailbox's provider can compare them.
+// Email(Email(s)) is Email(s).
 func Email(s string) string {
 	s = strings.TrimSpace(s)
 	if len(s) > maxSaid {
@@ -34,8 +34,8 @@ func Email(s string) string {
 	if plainAddress(s) {
 		return checkedAddress(lowerASCII(s))
 	}
-	// One pass settles nearly every address. What a domain decodes to may need
-	// another; what never settles has no spelling.
+	// One pass is nearly always enough. A decoded domain may need another; an address that never
+	// settles has no spelling.
 	for range 4 {
 		next := spell(s)
 		if next == s || next == "" {
@@ -46,7 +46,7 @@ func Email(s string) string {
 	return ""
 }
 
-// plainAddress tells whether folding A–Z is all that s needs.
+// plainAddress reports whether s needs only the folding of A–Z.
 func plainAddress(s string) bool {
 	for i := range len(s) {
 		if s[i] <= ' ' || s[i] >= 0x7f || s[i] == '<' {
@@ -69,7 +69,7 @@ func lowerASCII(s string) string {
 	}, s)
 }
 
-// spell is one pass of Email over what is not plain.
+// spell is one pass of Email over an address that is not plain.
 func spell(s string) string {
 	if !utf8.ValidString(s) {
 		return ""
@@ -83,8 +83,8 @@ func spell(s string) string {
 	return checkedAddress(lowerASCII(local) + "@" + spellDomain(s[at+1:]))
 }
 
-// normal is s in a normal form, but for the few letters that it takes for ASCII ones
-// (the Kelvin sign for K): to a mailbox's provider they are others.
+// normal returns s in a normal form, except the few letters that the form maps to ASCII (Kelvin
+// sign to K): for a mailbox's provider they differ.
 func normal(form norm.Form, s string) string {
 	var b strings.Builder
 	for {
@@ -98,12 +98,12 @@ func normal(form norm.Form, s string) string {
 	}
 }
 
-// seemsASCII tells of the letters beyond ASCII whose normal forms are within it.
+// seemsASCII reports the non-ASCII letters whose normal form is ASCII.
 func seemsASCII(r rune) bool {
 	return r == '\u212a' || r == '\u1fef' || r == '\u037e' // Kelvin sign, Greek varia and question mark
 }
 
-// peel takes off what programs and people put around an address.
+// peel removes what programs and people put around an address.
 func peel(s string) string {
 	for {
 		s = strings.TrimSpace(s)
@@ -111,7 +111,7 @@ func peel(s string) string {
 		if open := strings.LastIndexByte(s, '<'); open >= 0 && strings.HasSuffix(s, ">") {
 			inner = s[open+1 : len(s)-1]
 		} else if hasPrefixFold(s, "mailto:") {
-			inner, _, _ = strings.Cut(s[len("mailto:"):], "?") // behind it are the subject and so on
+			inner, _, _ = strings.Cut(s[len("mailto:"):], "?") // the subject and so on follow
 		}
 		if inner == s {
 			return s
@@ -127,23 +127,23 @@ func checkedAddress(s string) string {
 	case at < 1 || at == len(s)-1 || len(s) > maxEmail || strings.ContainsFunc(s, unfit):
 		return ""
 	case strings.Contains(s[:at], "@") && !(at > 1 && s[0] == '"' && s[at-1] == '"'):
-		return "" // only a quoted part before the @ may hold another
+		return "" // only a quoted local part may contain another
 	}
 	return s
 }
 
-// unfit characters cannot be in an address: they part it from something else.
+// unfit reports characters that cannot be in an address but separate it from other text.
 func unfit(r rune) bool {
 	return unicode.IsSpace(r) || unicode.IsControl(r) || r == '<' || r == '>' || r == ',' || r == ';'
 }
 
-// domains maps as UTS 46 has it, and lets pass what is in use (hyphens,
-// underscores). A joiner stays only where it makes a difference to how a script
-// is written: there it tells two registered domains apart.
-var domains = idna.New(idna.MapForLookup(), idna.Transitional(false), idna.StrictDomainName(false), idna.CheckHyphens(false))
+// domains maps as in UTS 46, but allows hyphens and underscores, which are in use. A joiner stays
+// only where it changes how a script is written, as it then distinguishes registered domains.
+var domains = idna.New(idna.MapForLookup(), idna.Transitional(false), idna.StrictDomainName(false),
+	idna.CheckHyphens(false))
 
-// spellDomain is the domain in Unicode and lower case. One that cannot be
-// registered is only composed, with A–Z folded.
+// spellDomain returns the domain in Unicode and lower case. An invalid domain is only composed,
+// with A–Z folded.
 func spellDomain(d string) string {
 	for _, try := range []string{d, strings.Map(notJoiner, d)} {
 		if u, err := domains.ToUnicode(try); err == nil && strings.IndexFunc(u, unfit) < 0 {
@@ -153,14 +153,14 @@ func spellDomain(d string) string {
 	return strings.TrimRight(lowerASCII(norm.NFC.String(strings.Map(notJoiner, d))), ".")
 }
 
-// The zero-width non-joiner and joiner. Some scripts and emoji are written with
-// them; elsewhere they are invisible.
+// The zero-width non-joiner and joiner. Some scripts and emoji need them; elsewhere they are
+// invisible.
 const (
 	zwnj = '\u200c'
 	zwj  = '\u200d'
 )
 
-// visible drops invisible characters for strings.Map, but joiners.
+// visible drops invisible characters except joiners, for strings.Map.
 func visible(r rune) rune {
 	if r != zwnj && r != zwj && invisible(r) {
 		return -1
@@ -175,18 +175,16 @@ func notJoiner(r rune) rune {
 	return r
 }
 
-// invisible tells of format characters (Cf: byte order mark, soft hyphen, marks
-// of direction) and of those that are shown as nothing (Default_Ignorable).
+// invisible reports format characters (Cf: byte order mark, soft hyphen, direction marks) and
+// others that are shown as nothing (Default_Ignorable).
 func invisible(r rune) bool {
 	return r >= 0x80 && unicode.In(r, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
 }
 
-// Spellings returns the other spellings under which an address in our spelling
-// may stand in payloads and in rows of older versions: composed or decomposed,
-// its domain in Unicode or ASCII, and as the first versions had it, which
-// lower-cased every letter (strings.ToLower). The last may be somebody else's
-// spelling by the rules of Email (ü for Ü), but never one in plain ASCII letters
-// for another one (i for İ).
+// Spellings returns other spellings of a normalised address that may occur in payloads and in rows
+// of older versions: composed or decomposed, the domain in Unicode or ASCII, and all lower case
+// (strings.ToLower), as the first versions wrote it. The last may be another address by the rules
+// of Email (ü for Ü), but never ASCII letters for others (i for İ).
 func Spellings(email string) []string {
 	at := strings.LastIndexByte(email, '@')
 	if at < 1 || plainAddress(email) {
@@ -198,7 +196,8 @@ func Spellings(email string) []string {
 		inASCII = domain
 	}
 	var out []string
-	for _, l := range []string{local, normal(norm.NFD, local), lowerBeyondASCII(local), normal(norm.NFD, lowerBeyondASCII(local))} {
+	for _, l := range []string{local, normal(norm.NFD, local), lowerBeyondASCII(local),
+		normal(norm.NFD, lowerBeyondASCII(local))} {
 		for _, d := range []string{domain, norm.NFD.String(domain), inASCII} {
 			if s := l + "@" + d; s != email && !slices.Contains(out, s) {
 				out = append(out, s)
@@ -208,7 +207,7 @@ func Spellings(email string) []string {
 	return out
 }
 
-// lowerBeyondASCII is strings.ToLower, but for letters that it takes for ASCII ones.
+// lowerBeyondASCII is strings.ToLower, except for letters that it maps to ASCII.
 func lowerBeyondASCII(s string) string {
 	return strings.Map(func(r rune) rune {
 		if l := unicode.ToLower(r); l >= utf8.RuneSelf {
@@ -218,12 +217,11 @@ func lowerBeyondASCII(s string) string {
 	}, s)
 }
 
-// maxName bounds what a person or a product is called, in runes.
+// maxName is the maximum length of a person's or product's name, in runes.
 const maxName = 1000
 
-// name joins parts with single spaces. Invisible characters at its ends are
-// dropped, so a name of nothing else is none; within it they stay, as emoji and
-// some scripts need them.
+// name joins parts with single spaces. It removes invisible characters at both ends, so a name of
+// only those is empty. Inside they stay, as emoji and some scripts need them.
 func name(parts ...string) string {
 	s := trimInvisible(strings.Join(strings.Fields(strings.Join(parts, " ")), " "))
 	if r := []rune(s); len(r) > maxName {
@@ -232,7 +230,7 @@ func name(parts ...string) string {
 	return s
 }
 
-// braillePattern is shown as nothing, too, though it is a symbol by its class.
+// braillePattern is a symbol by its class, but shown as nothing.
 const braillePattern = '\u2800'
 
 func blank(r rune) bool { return unicode.IsSpace(r) || invisible(r) || r == braillePattern }
@@ -249,9 +247,8 @@ func trimInvisible(s string) string {
 	return s
 }
 
-// endsSign tells whether r, invisible itself, belongs to the sign before it: a
-// joiner to the half letter that it makes (Malayalam names end so), a variation
-// selector or the tags of a flag to an emoji.
+// endsSign reports whether r, itself invisible, belongs to the sign before it. Joiners belong to
+// half letters (Malayalam names end so), variation selectors and flag tags to emoji.
 func endsSign(before string, r rune) bool {
 	last, _ := utf8.DecodeLastRuneInString(before)
 	switch {

@@ -1,6 +1,6 @@
-// Package facts reads what the outsiders said. It holds the fact types and one
-// pure function per kind of object that reads them out of a payload; webhooks
-// and backfills use the same functions. Nothing here touches a database.
+// Package facts reads facts from the payloads of Stripe, Clerk and the platform. It holds the fact
+// types and one pure function per kind of object; webhooks and backfills use the same functions. It
+// does not use a database.
 package facts
 
 import (
@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Event is a kept webhook, as the inbox holds it.
+// Event is a stored webhook event.
 type Event struct {
 	Source     string // stripe, clerk or platform
 	ID         string // the sender's id
@@ -18,16 +18,14 @@ type Event struct {
 	Account    string // Stripe Connect account, or empty
 	Livemode   *bool
 	OccurredAt time.Time
-	ReceivedAt time.Time // zero: by no webhook
+	ReceivedAt time.Time // zero if no webhook brought it
 	Payload    []byte
 }
 
-// Set is all the facts that an event (or a page of a backfill) says. A nil
-// slice says nothing.
+// Set holds all facts of an event, or of a page of a backfill. A nil slice has no facts.
 type Set struct {
-	// At is when what the set tells happened. Of an object that was read it is the
-	// object's own time, not that of the reading; of an event, which has its own,
-	// it is left open, as of what has to do with nobody. Zero is long ago.
+	// At is when the facts happened. If an object was read from an API, At is the object's own
+	// time. Events have their own time, so for them At stays zero, as for facts without a person.
 	At time.Time
 
 	Users           []User
@@ -42,12 +40,11 @@ type Set struct {
 	Checkouts       []Checkout
 	FailedInvoices  []FailedInvoice
 
-	// Notes say in words which fields were passed over, as they could not be used,
-	// and what to write instead.
+	// Notes describe fields that could not be used, and what to write instead.
 	Notes []string
 }
 
-// happened says when what a set tells did; a set that tells nothing has no time.
+// happened sets the time of a set. An empty set has none.
 func (s Set) happened(at time.Time) Set {
 	if len(s.Users)+len(s.StripeCustomers)+len(s.Enrollments)+len(s.Payments)+len(s.Subscriptions)+len(s.Checkouts)+len(s.FailedInvoices) > 0 {
 		s.At = at
@@ -55,7 +52,7 @@ func (s Set) happened(at time.Time) Set {
 	return s
 }
 
-// Add appends all facts of other to s, whose time stays.
+// Add appends all facts of other to s and keeps the time of s.
 func (s *Set) Add(other Set) {
 	s.Users = append(s.Users, other.Users...)
 	s.StripeCustomers = append(s.StripeCustomers, other.StripeCustomers...)
@@ -71,22 +68,20 @@ func (s *Set) Add(other Set) {
 	s.Notes = append(s.Notes, other.Notes...)
 }
 
-// Ignored is the error for good input that Rollcall has no use for. The event
-// is kept and marked so.
+// Ignored is the error for valid input that Rollcall does not need. The event is stored as ignored.
 type Ignored struct{ Reason string }
 
 func (e *Ignored) Error() string { return e.Reason }
 
-// Malformed is the error for an event of a known type whose object cannot be
-// read. Trying again does not help; the text says what is wrong with it.
+// Malformed is the error for an event of a known type whose object cannot be read. A retry does not
+// help; the text names the fault.
 type Malformed struct{ Reason string }
 
 func (e *Malformed) Error() string { return e.Reason }
 
 func malformed(format string, args ...any) error { return &Malformed{fmt.Sprintf(format, args...)} }
 
-// Read returns what an event says. It is pure: the same event always says the
-// same. The error is *Ignored or *Malformed.
+// Read returns the facts of an event. It is pure. The error is *Ignored or *Malformed.
 func Read(e Event) (Set, error) {
 	e.Payload = stripNUL(e.Payload)
 	switch e.Source {
@@ -100,19 +95,18 @@ func Read(e Event) (Set, error) {
 	return Set{}, &Ignored{fmt.Sprintf("unknown source %q", e.Source)}
 }
 
-// Version orders the versions of one object: the source's time, then a rank of
-// the event's type, then the event's id; so it compares as text, byte by byte,
-// and two versions of the same second still have one winner.
+// Version orders the versions of one object: by the source's time, the rank of the event's type,
+// and the event's id. It compares bytewise as text, so one of several versions of the same second
+// wins.
 type Version string
 
-// Ranks of event types within one instant. They end in the generation of the
-// readers: an event that is read again by newer readers, which see more in it,
-// replaces what older ones made of it, and nothing else.
+// Ranks of event types at the same time. They end in the generation of the readers. So when newer
+// readers, which read more, read an event again, they replace only what older readers made of it.
 const (
 	rankCreated   = 10 + generation
 	rankUpdated   = 20 + generation
-	rankChanged   = 25 + generation // of a thing that an update says it changed
-	rankWithdrawn = 70 + generation // of a link that a message takes back
+	rankChanged   = 25 + generation // of a field that an update changed
+	rankWithdrawn = 70 + generation // of a link that a message removes
 	rankFinal     = 80 + generation // the object's status is terminal
 	rankDeleted   = 90 + generation
 
@@ -123,23 +117,22 @@ func version(t time.Time, rank int, id string) Version {
 	return Version(fmt.Sprintf("%s %02d %s", t.UTC().Format(stampLayout), rank, id))
 }
 
-// stampLayout is how a version writes its time.
+// stampLayout is the time format in a version.
 const stampLayout = "2006-01-02T15:04:05.000000Z"
 
-// Withdrawal is the version of the links that a message takes back. It is greater
-// than any by which a link is named at the same time, whatever the events' ids: a
-// revocation that shares its second with a grant must not be lost.
+// Withdrawal is the version of removed links. It is greater than any version of the same time that
+// sets a link, whatever the events' ids. A revocation must win against a grant of the same second.
 func (v Version) Withdrawal() Version {
 	stamp, rest, _ := strings.Cut(string(v), " ")
 	_, id, _ := strings.Cut(rest, " ")
 	return Version(fmt.Sprintf("%s %02d %s", stamp, rankWithdrawn, id))
 }
 
-// hearsay is a version below any that an object has of itself: what an invoice
-// copied of its customer holds until the customer is heard.
+// hearsay returns a version below all versions of the object itself. For example, an invoice's copy
+// of the customer's data is used until the customer itself is received.
 func hearsay(v Version) Version { return "-" + v }
 
-// rankOf ranks an event by the last word of its type.
+// rankOf ranks an event by the last part of its type.
 func rankOf(eventType string) int {
 	switch eventType[strings.LastIndexByte(eventType, '.')+1:] {
 	case "created":
@@ -150,8 +143,8 @@ func rankOf(eventType string) int {
 	return rankUpdated
 }
 
-// stripNUL removes the escape \u0000 from JSON text: it is legal there, but no
-// Postgres text can hold it.
+// stripNUL removes the escape \u0000 from JSON text: it is valid there, but Postgres text cannot
+// hold it.
 func stripNUL(payload []byte) []byte {
 	if !bytes.Contains(payload, []byte(`\u0000`)) {
 		return payload
@@ -172,11 +165,10 @@ func stripNUL(payload []byte) []byte {
 	return out
 }
 
-// maxID is the longest id taken seriously: Stripe's own limit, and well under
-// what an index can hold.
+// maxID is the maximum length of an id. It is Stripe's limit, and well below an index entry's.
 const maxID = 255
 
-// ref cleans an id that an object names; one that is too long names nothing.
+// ref cleans a referenced id; an id that is too long becomes empty.
 func ref(s string) string {
 	s = strings.TrimSpace(s)
 	if len(s) > maxID {
@@ -185,7 +177,7 @@ func ref(s string) string {
 	return s
 }
 
-// first returns the first string that is not empty.
+// first returns the first nonempty string.
 func first(values ...string) string {
 	for _, v := range values {
 		if v != "" {

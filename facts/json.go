@@ -11,11 +11,10 @@ import (
 	"unicode/utf8"
 )
 
-// The tolerant pieces that payloads are decoded with. Versions of an API differ
-// in shape; a field of an unexpected shape reads as absent, because one odd
-// field must not cost the rest of the object.
+// Tolerant types to decode payloads. API versions differ in shape. A field of an unexpected shape
+// counts as absent, so that one odd field does not lose the rest of the object.
 
-// objectID is an id, given bare or as the whole object ("expanded").
+// objectID is an id, either bare or in the whole object ("expanded").
 type objectID string
 
 func (o *objectID) UnmarshalJSON(b []byte) error {
@@ -23,7 +22,7 @@ func (o *objectID) UnmarshalJSON(b []byte) error {
 	if json.Unmarshal(b, &s) != nil {
 		var obj struct{ ID string }
 		if json.Unmarshal(b, &obj) != nil {
-			return nil // of another shape: names nothing
+			return nil // unexpected shape: no id
 		}
 		s = obj.ID
 	}
@@ -31,7 +30,7 @@ func (o *objectID) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// text is a string; anything else is empty.
+// text is a string; other values are empty.
 type text string
 
 func (t *text) UnmarshalJSON(b []byte) error {
@@ -61,11 +60,11 @@ func (u unix) time() *time.Time {
 	return &t
 }
 
-// maxUnix is the end of the year 9999, the last a version can be written in.
+// maxUnix is the end of the year 9999, the last that a version can hold.
 const maxUnix = 253402300799
 
-// metadata is Stripe's map of free text, written by whoever made the object.
-// Numbers and truth values, which Stripe's API makes text of, read as that text.
+// metadata is Stripe's map of free text, written by the object's creator. Numbers and booleans,
+// which Stripe's API turns into text, are read as that text.
 type metadata map[string]string
 
 func (m *metadata) UnmarshalJSON(b []byte) error {
@@ -82,7 +81,7 @@ func (m *metadata) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// scalar is the text of a JSON string, whole number or truth value.
+// scalar returns the text of a JSON string, whole number or boolean.
 func scalar(b []byte) (string, bool) {
 	if string(b) == "true" || string(b) == "false" {
 		return string(b), true
@@ -90,7 +89,7 @@ func scalar(b []byte) (string, bool) {
 	return idText(b)
 }
 
-// idText is the text of a JSON string or whole number.
+// idText returns the text of a JSON string or whole number.
 func idText(b []byte) (string, bool) {
 	var s string
 	if len(b) > 0 && b[0] == '"' {
@@ -100,12 +99,11 @@ func idText(b []byte) (string, bool) {
 	return whole(string(b))
 }
 
-// whole is the text of a whole number: its digits, however it is written.
-// Databases with integer keys, and languages whose numbers are all floats, give
-// ids so.
+// whole returns the digits of a whole number in any notation. Ids from databases with integer keys,
+// and from languages with only floats, look so.
 func whole(number string) (string, bool) {
 	if number != "" && strings.Trim(strings.TrimPrefix(number, "-"), "0123456789") == "" {
-		return number, true // also where no float could hold it
+		return number, true // even if no float could hold it
 	}
 	const exact = 1 << 53
 	f, err := strconv.ParseFloat(number, 64)
@@ -115,7 +113,7 @@ func whole(number string) (string, bool) {
 	return strconv.FormatInt(int64(f), 10), true
 }
 
-// get reads the first of the keys that is there, in camelCase or snake_case.
+// get returns the first of the keys that exists, in camelCase or snake_case.
 func (m metadata) get(keys ...string) string {
 	for _, k := range keys {
 		if v := first(ref(m[k]), ref(m[snake(k)])); v != "" {
@@ -125,14 +123,13 @@ func (m metadata) get(keys ...string) string {
 	return ""
 }
 
-// maxMetadata is how many characters of a metadata value Stripe keeps; apps cut
-// longer ones themselves, as Stripe refuses them.
+// maxMetadata is Stripe's limit for a metadata value, in characters. Apps must cut longer values.
 // https://docs.stripe.com/metadata
 const maxMetadata = 500
 
-// list reads several ids in one value, each once, in their order: a JSON list of
-// text or numbers, ids with commas between them, or one id. Where the value was
-// cut off, the id at the cut is left out: what is left of it may be another's.
+// list reads several ids from one value, without repetitions: a JSON list of text or numbers, ids
+// separated by commas, or one id. If the value was cut off, it leaves out the last id, whose rest
+// could be another id.
 func (m metadata) list(key string) []string { //nolint:unparam // as get
 	value := first(m[key], m[snake(key)])
 	var entries []json.RawMessage
@@ -152,7 +149,7 @@ func (m metadata) list(key string) []string { //nolint:unparam // as get
 	return ids
 }
 
-// addID adds an id that is one and is not there yet.
+// addID adds a valid id that is not in the list yet.
 func addID(ids []string, id string) []string {
 	if id = ref(id); id != "" && !slices.Contains(ids, id) {
 		ids = append(ids, id)
@@ -160,11 +157,11 @@ func addID(ids []string, id string) []string {
 	return ids
 }
 
-// brokenList reads a list that is no whole JSON.
+// brokenList reads a list that is incomplete JSON.
 func brokenList(value string) (ids []string) {
 	inner, isJSON := strings.CutPrefix(strings.TrimSpace(value), "[")
 	if strings.ContainsAny(inner, "{[") {
-		return nil // of objects, or one: which of its texts are ids cannot be told
+		return nil // objects: which of their texts are ids is unknown
 	}
 	cut := utf8.RuneCountInString(value) >= maxMetadata
 	if isJSON {
@@ -184,10 +181,10 @@ func brokenList(value string) (ids []string) {
 // listPart is an entry of a list.
 type listPart struct {
 	text         string
-	closed, last bool // it ended with its quotation mark; nothing comes after it
+	closed, last bool // it ended with its quotation mark; it is the last entry
 }
 
-// listed takes a list apart at its commas, but for those in quotation marks.
+// listed splits a list at its commas, except those in quotation marks.
 func listed(s string) iter.Seq[listPart] {
 	return func(yield func(listPart) bool) {
 		for more := true; more; {
@@ -207,7 +204,7 @@ func listed(s string) iter.Seq[listPart] {
 	}
 }
 
-// leadingText is the text in quotation marks that s begins with, if it ends.
+// leadingText returns the quoted text at the start of s, if it is complete.
 func leadingText(s string) (string, bool) {
 	if s == "" || s[0] != '"' && s[0] != '\'' {
 		return "", false

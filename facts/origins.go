@@ -5,15 +5,14 @@ import (
 	"time"
 )
 
-// Provenance is what a version tells of where it comes from.
+// Provenance is the origin of a version.
 type Provenance struct {
-	Via   string    // event, backfill (read from an API), export, or what an invoice or the catalogue copied
-	At    time.Time // the source's own time; of an object read from an API or an export, when that was
-	Event string    // the sender's id of the event; empty if it came by none
+	Via   string    // event, backfill (from an API), export, or what an invoice or the catalogue copied
+	At    time.Time // the source's own time; of an object from an API or an export, the time of reading
+	Event string    // the sender's id of the event, if any
 }
 
-// Provenance reads a version, or the version of a claim. ok is false if it is
-// empty, as of what was never said.
+// Provenance parses a version, or the version of a claim. ok is false if it is empty.
 func (v Version) Provenance() (p Provenance, ok bool) {
 	s := string(v)
 	if len(s) > 2 && s[1] == ' ' { // the rank of a claim
@@ -21,7 +20,7 @@ func (v Version) Provenance() (p Provenance, ok bool) {
 	}
 	s, heard := strings.CutPrefix(s, string(hearsay("")))
 	stamp, rest, _ := strings.Cut(s, " ")
-	_, id, _ := strings.Cut(rest, " ") // behind the rank of the type
+	_, id, _ := strings.Cut(rest, " ") // after the rank of the type
 	at, err := time.Parse(stampLayout, stamp)
 	if err != nil {
 		return p, false
@@ -36,17 +35,17 @@ func (v Version) Provenance() (p Provenance, ok bool) {
 	return p, true
 }
 
-// afterTotal is the id behind a charge's total, see readCharge; Stripe's ids
-// say what they are of.
+// afterTotal returns the id after a charge's total, see readCharge. Stripe's ids show their type.
 func afterTotal(id string) string {
 	total, rest, found := strings.Cut(id, " ")
-	if found && len(total) >= totalDigits && strings.Trim(total, "0123456789") == "" && (rest == "" || strings.HasPrefix(rest, "evt_")) {
+	if found && len(total) >= totalDigits && strings.Trim(total, "0123456789") == "" &&
+		(rest == "" || strings.HasPrefix(rest, "evt_")) {
 		return rest
 	}
 	return id
 }
 
-// viaOf tells by an id how it got here: hearsay carries that of its document.
+// viaOf derives from an id how it was received. Hearsay has the id of its document.
 func viaOf(heard bool, id string) string {
 	switch {
 	case !heard && id == "":
@@ -61,12 +60,11 @@ func viaOf(heard bool, id string) string {
 	return "export"
 }
 
-// Anonymous is the version without what it may tell of a person: of hearsay only the
-// id of the invoice is left that it was copied from. Other versions have no more
-// than the id of an event and stay. Of hearsay of one moment none is newer then,
-// and without what it tells of the person all of it says the same.
+// Anonymous returns the version without personal data. Hearsay keeps only the id of the invoice
+// that it was copied from; other versions hold just an event id and stay. Hearsay of the same time
+// then has equal versions, but without the personal data its content is equal, too.
 func (v Version) Anonymous() Version {
-	parts := strings.SplitN(string(v), " ", 3) // time, rank, words
+	parts := strings.SplitN(string(v), " ", 3) // time, rank, content
 	if !strings.HasPrefix(string(v), string(hearsay(""))) || len(parts) < 3 {
 		return v
 	}

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// How the platform's own events are read. Their shape is our contract: what it
-// asks for and is not there is an error that names the field.
+// Readers of platform events. Their format is our contract: if a required field is missing, the
+// error names it.
 
 var platformReaders = map[string]func(origin, *fields) Set{
 	"store.upserted":      readStore,
@@ -20,9 +20,9 @@ var platformReaders = map[string]func(origin, *fields) Set{
 	"purchase.recorded":   readPurchase,
 }
 
-// MaxAhead is how far a time that orders versions may lie ahead of ours. Until it has
-// come nothing else said of the same thing would count. The receiver allows less; here
-// its clock and that of Postgres may differ, too.
+// MaxAhead is how far in the future a time that orders versions may be. Until then it would
+// override all other events about the object. The receiver allows less; here the clocks of the
+// receiver and of Postgres may also differ.
 const MaxAhead = time.Hour
 
 func readPlatform(e Event) (Set, error) {
@@ -30,8 +30,9 @@ func readPlatform(e Event) (Set, error) {
 	if !ok {
 		return Set{}, &Ignored{"no use for platform events of type " + e.Type}
 	}
-	if !e.ReceivedAt.IsZero() && e.OccurredAt.After(e.ReceivedAt.Add(MaxAhead)) { // kept before the receiver refused it
-		return Set{}, malformed("%s (%s): timestamp %s is more than an hour after the event was received, at %s: send it again with the time of the change",
+	if !e.ReceivedAt.IsZero() && e.OccurredAt.After(e.ReceivedAt.Add(MaxAhead)) { // stored before the receiver refused such events
+		return Set{}, malformed("%s (%s): timestamp %s is more than an hour after the event was received, at %s: send it "+
+			"again with the time of the change",
 			e.Type, e.ID, e.OccurredAt.UTC().Format(time.RFC3339), e.ReceivedAt.UTC().Format(time.RFC3339))
 	}
 	var body struct{ Data json.RawMessage }
@@ -52,7 +53,8 @@ func readPlatform(e Event) (Set, error) {
 
 func readStore(o origin, f *fields) Set {
 	return Set{Stores: []Store{{
-		ID: f.required("id"), Name: f.name("name"), OwnerUserID: f.id("owner_user_id"), MemberUserIDs: f.members("member_user_ids"),
+		ID: f.required("id"), Name: f.name("name"), OwnerUserID: f.id("owner_user_id"),
+		MemberUserIDs:   f.members("member_user_ids"),
 		StripeAccountID: f.id("stripe_account_id"), TimeZone: f.timeZone("timezone"), Version: o.version(rankUpdated),
 		Withdrawn: f.withdrawn("owner_user_id", "member_user_ids", "stripe_account_id"),
 	}}}
@@ -71,7 +73,8 @@ func (f *fields) timeZone(field string) string {
 func readProduct(o origin, f *fields) Set {
 	p := Product{
 		ID: f.required("id"), StoreRef: f.id("store_id"), Kind: f.kind("kind"), Title: f.name("title"), Items: f.ids("items"),
-		StripeProductIDs: f.ids("stripe_product_ids"), StripePriceIDs: f.ids("stripe_price_ids"), Version: o.version(rankUpdated),
+		StripeProductIDs: f.ids("stripe_product_ids"), StripePriceIDs: f.ids("stripe_price_ids"),
+		Version:   o.version(rankUpdated),
 		Withdrawn: f.withdrawn("store_id", "items", "stripe_product_ids", "stripe_price_ids"),
 	}
 	if price := f.price("price"); price != nil {
@@ -80,8 +83,7 @@ func readProduct(o origin, f *fields) Set {
 	return Set{Products: []Product{p}}
 }
 
-// kind reads one of Kinds, which must be there: what may be attached to a product
-// hangs on it.
+// kind reads one of Kinds. It is required, as it decides what can be attached to a product.
 func (f *fields) kind(field string) string {
 	text, _ := idText(f.raw[field])
 	kind := strings.ToLower(strings.TrimSpace(text))
@@ -98,14 +100,13 @@ func readProductDeleted(o origin, f *fields) Set {
 	return Set{Products: []Product{{ID: f.required("id"), DeletedVersion: o.version(rankDeleted)}}}
 }
 
-// Money is an amount in the currency's minor units: 29900 of usd is $299.00,
-// 5800 of jpy is ¥5,800.
+// Money is an amount in the currency's minor units: 29900 usd is $299.00, 5800 jpy is ¥5,800.
 type Money struct {
 	Amount   int64  `json:"amount"`
 	Currency string `json:"currency"`
 }
 
-// price reads what a product costs, which sales do not depend on.
+// price reads a product's price, which sales do not depend on.
 func (f *fields) price(field string) *Money {
 	if f.empty(field) {
 		return nil
@@ -123,13 +124,13 @@ func (f *fields) price(field string) *Money {
 	return &m
 }
 
-// person is who a platform event is about.
+// person is the person of a platform event.
 type person struct {
 	user, email string
-	key         string // as part of an enrollment's key; the user's id where known
+	key         string // as part of an enrollment's key; the user's id if known
 }
 
-// person reads who it is about. One that is named in one way is enough.
+// person reads the event's person. One valid name (id or email) is enough.
 func (f *fields) person() (p person) {
 	p.user, p.email = f.id("user_id"), f.email("email")
 	switch {
@@ -147,22 +148,23 @@ func (f *fields) person() (p person) {
 	return p
 }
 
-// readEnrollment reads an enrollment. What is left out, or null, is no news; but
-// a completed_at of null says that it is not completed.
+// readEnrollment reads an enrollment. A missing or null field changes nothing, except completed_at:
+// null means not completed.
 func readEnrollment(o origin, f *fields) Set {
 	who := f.person()
-	e := Enrollment{CourseID: f.required("course_id"), Person: who.key, Email: who.email, StoreRef: f.id("store_id"), Name: f.name("name"), Progress: f.percent("progress")}
+	e := Enrollment{CourseID: f.required("course_id"), Person: who.key, Email: who.email, StoreRef: f.id("store_id"),
+		Name: f.name("name"), Progress: f.percent("progress")}
 	e.EnrolledAt, e.CompletedAt = f.time("enrolled_at"), f.time("completed_at")
 	v := o.version(rankUpdated)
-	said := func(there bool) Version {
+	versionIf := func(there bool) Version {
 		if there {
 			return v
 		}
 		return ""
 	}
-	e.EmailVersion, e.StoreVersion, e.NameVersion = said(e.Email != ""), said(e.StoreRef != ""), said(e.Name != "")
-	e.ProgressVersion, e.EnrolledVersion = said(e.Progress != nil), said(e.EnrolledAt != nil)
-	e.CompletedVersion = said(e.CompletedAt != nil || f.given("completed_at") && f.empty("completed_at"))
+	e.EmailVersion, e.StoreVersion, e.NameVersion = versionIf(e.Email != ""), versionIf(e.StoreRef != ""), versionIf(e.Name != "")
+	e.ProgressVersion, e.EnrolledVersion = versionIf(e.Progress != nil), versionIf(e.EnrolledAt != nil)
+	e.CompletedVersion = versionIf(e.CompletedAt != nil || f.given("completed_at") && f.empty("completed_at"))
 	e.CompletedWithProgress = e.CompletedAt != nil && e.Progress != nil
 	e.rise(o.at)
 	e.SaidAt, e.FirstSaidAt, e.Version = &o.at, &o.at, v
@@ -170,11 +172,12 @@ func readEnrollment(o origin, f *fields) Set {
 }
 
 func readEnrollmentDeleted(o origin, f *fields) Set {
-	return Set{Enrollments: []Enrollment{{Person: f.person().key, CourseID: f.required("course_id"), DeletedVersion: o.version(rankDeleted)}}}
+	return Set{Enrollments: []Enrollment{{Person: f.person().key, CourseID: f.required("course_id"),
+		DeletedVersion: o.version(rankDeleted)}}}
 }
 
-// readPurchase reads money taken outside Stripe. Should the platform give the
-// payment intent's id, Stripe's own word about it outranks this one.
+// readPurchase reads money received outside Stripe. If the platform sends a payment intent's id,
+// Stripe's own data outranks this purchase.
 func readPurchase(o origin, f *fields) Set {
 	id, product, who := f.required("id"), f.required("product_id"), f.person()
 	m, err := f.money()
@@ -187,7 +190,8 @@ func readPurchase(o origin, f *fields) Set {
 	}
 	return Set{Payments: []Payment{{
 		ID: id, ClaimedBy: id, Kind: "purchase", Paid: true, Amount: &m.Amount, Currency: m.Currency,
-		Context: Context{StoreRef: f.id("store_id"), ProductRef: product, UserRef: who.user, Email: who.email, Name: f.name("name")},
-		PaidAt:  at, ClaimVersion: claim(claimRecorded, o.version(rankUpdated)),
+		Context: Context{StoreRef: f.id("store_id"), ProductRef: product, UserRef: who.user, Email: who.email,
+			Name: f.name("name")},
+		PaidAt: at, ClaimVersion: claim(claimRecorded, o.version(rankUpdated)),
 	}}}
 }

@@ -11,15 +11,14 @@ import (
 	"time"
 )
 
-// The fields of a platform event. What a field says is read in every shape that
-// leaves no doubt. A field that is needed and cannot be used is an error; any
-// other is passed over with a note, and the rest counts.
+// Readers of the fields of platform events. They accept every unambiguous form. A required field
+// that cannot be used is an error; an optional one is skipped with a note.
 
-// fields is the data of an event, and what was found about it.
+// fields holds the data of an event and the problems found in it.
 type fields struct {
 	raw   map[string]json.RawMessage
 	notes []string
-	err   error // the first of what is needed and cannot be used
+	err   error // the first required field that cannot be used
 }
 
 func fieldsOf(data []byte) (*fields, error) {
@@ -40,10 +39,10 @@ func (f *fields) fail(format string, args ...any) {
 	}
 }
 
-// given tells whether a field is there, as null or not.
+// given reports whether a field exists, even as null.
 func (f *fields) given(field string) bool { return f.raw[field] != nil }
 
-// empty tells whether a field says that there is nothing, or says nothing.
+// empty reports whether a field is missing or has an empty value.
 func (f *fields) empty(field string) bool {
 	switch strings.Join(strings.Fields(string(f.raw[field])), "") {
 	case "", "null", `""`, "[]":
@@ -52,7 +51,7 @@ func (f *fields) empty(field string) bool {
 	return false
 }
 
-// withdrawn lists those of fields that are there, and say that there is nothing.
+// withdrawn lists the named fields that exist and are empty.
 func (f *fields) withdrawn(names ...string) (out []string) {
 	for _, n := range names {
 		if f.given(n) && f.empty(n) {
@@ -62,7 +61,7 @@ func (f *fields) withdrawn(names ...string) (out []string) {
 	return out
 }
 
-// got quotes what came for a field, for the text that says it cannot be used.
+// got quotes a field's value for an error or note.
 func got(raw []byte) string {
 	const most = 40
 	switch s := strings.TrimSpace(string(raw)); {
@@ -85,7 +84,7 @@ func got(raw []byte) string {
 
 const idShape = "must be 1 to 255 characters"
 
-// required reads an id that must be there.
+// required reads a required id.
 func (f *fields) required(field string) string {
 	text, _ := idText(f.raw[field])
 	id := ref(text)
@@ -95,7 +94,7 @@ func (f *fields) required(field string) string {
 	return id
 }
 
-// id reads an id that may be left out.
+// id reads an optional id.
 func (f *fields) id(field string) string {
 	if f.empty(field) {
 		return ""
@@ -108,8 +107,8 @@ func (f *fields) id(field string) string {
 	return id
 }
 
-// ids reads a list of ids, each once, in their order; nil where it says nothing
-// that can be used. One id alone is a list of it.
+// ids reads a list of ids without repetitions; nil if nothing in it can be used. A single id counts
+// as a list.
 func (f *fields) ids(field string) []string {
 	entries, ok := f.list(field)
 	if !ok {
@@ -124,12 +123,12 @@ func (f *fields) ids(field string) []string {
 		ids = addID(ids, text)
 	}
 	if len(ids) == 0 && len(entries) > 0 {
-		return nil // all were odd: that does not say that there are none
+		return nil // all entries were invalid, which is not the same as an empty list
 	}
 	return ids
 }
 
-// list is the entries of a field; false where it is left out, or no list.
+// list returns the entries of a field; false if it is missing or no list.
 func (f *fields) list(field string) (entries []json.RawMessage, ok bool) {
 	switch {
 	case !f.given(field):
@@ -146,9 +145,9 @@ func (f *fields) list(field string) (entries []json.RawMessage, ok bool) {
 	return nil, false
 }
 
-// members reads who may see a store's list, each once, sorted: the same members
-// are the same row. One that cannot be an id is an error: left out, somebody
-// would be locked out in silence.
+// members reads the people with access to a store's list, sorted and without repetitions, so that
+// the same members make the same row. An invalid id is an error: skipping it would silently lock a
+// person out.
 func (f *fields) members(field string) []string {
 	if !f.given(field) {
 		return nil
@@ -169,7 +168,7 @@ func (f *fields) members(field string) []string {
 	return ids
 }
 
-// name reads what a person or a thing is called.
+// name reads the name of a person or product.
 func (f *fields) name(field string) string {
 	text, ok := scalar(f.raw[field])
 	if !ok && !f.empty(field) {
@@ -178,8 +177,8 @@ func (f *fields) name(field string) string {
 	return name(text)
 }
 
-// email reads an address. What came instead of one is not quoted: it may tell of
-// a person all the same, and nobody would find it there.
+// email reads an address. An invalid value is not quoted: it may contain personal data that an
+// erasure would not find.
 func (f *fields) email(field string) string {
 	text, _ := idText(f.raw[field])
 	address := Email(text)
@@ -189,7 +188,7 @@ func (f *fields) email(field string) string {
 	return address
 }
 
-// numeral is the text of a JSON number, or of a string that may hold one.
+// numeral returns the text of a JSON number, or of a string.
 func numeral(raw []byte) string {
 	if len(raw) > 0 && raw[0] == '"' {
 		text, _ := idText(raw)
@@ -198,7 +197,7 @@ func numeral(raw []byte) string {
 	return string(raw)
 }
 
-// decimal reads a finite number in decimal digits.
+// decimal reads a finite decimal number.
 func decimal(s string) (float64, bool) {
 	if s == "" || strings.Trim(s, "+-.0123456789eE") != "" { // no NaN, no Infinity, no 0x1p4
 		return 0, false
@@ -207,8 +206,7 @@ func decimal(s string) (float64, bool) {
 	return n, err == nil && !math.IsInf(n, 0)
 }
 
-// percent reads a progress. Lessons that were added or dropped, and sums of
-// floats, make more than 100 of it: that is all there is.
+// percent reads progress. Changed lessons and float sums can exceed 100, which then counts as 100.
 func (f *fields) percent(field string) *float64 {
 	if f.empty(field) {
 		return nil
@@ -221,26 +219,23 @@ func (f *fields) percent(field string) *float64 {
 	return &p
 }
 
-// clampPercent reads a percentage, to six decimals and within 0 and 100.
+// clampPercent reads a percentage, rounded to six decimals and limited to 0–100.
 func clampPercent(s string) (float64, bool) {
 	n, ok := decimal(strings.TrimSpace(s))
 	const decimals = 1e6
 	return math.Round(max(0, min(100, n))*decimals) / decimals, ok
 }
 
-// maxAmount is the largest amount, in minor units, of every source. Up to it floats
-// are exact, so it came as it was meant, and nothing that is sold costs as much:
-// Stripe's own amounts have at most twelve digits. Sums are numeric; one
-// that not even a bigint holds, of more than 9,223 such amounts, shows as the most
-// it holds.
+// maxAmount is the maximum amount of all sources, in minor units. Floats are exact up to it, and no
+// product costs as much: Stripe's amounts have at most twelve digits. Sums are numeric; one beyond
+// a bigint (more than 9,223 such amounts) shows the maximum.
 const maxAmount = 1_000_000_000_000_000
 
-// dust is how far from a whole number arithmetic in floats may leave an amount.
-// No currency's minor unit is parted so finely: 1999.99 is somebody's dollars,
-// not a number of cents.
+// dust is how far float errors may move an amount from a whole number. Larger fractions are no
+// errors: 1999.99 are dollars, not cents.
 const dust = 0.0005
 
-// amount reads money in minor units that must be there.
+// amount reads a required amount in minor units.
 func amount(raw []byte) (int64, error) {
 	n, ok := decimal(numeral(raw))
 	switch near := math.Round(n); {
@@ -255,7 +250,7 @@ func amount(raw []byte) (int64, error) {
 	}
 }
 
-// code reads a currency that must be there, in lower case.
+// code reads a required currency, in lower case.
 func code(raw []byte) (string, error) {
 	text, _ := idText(raw)
 	text = lowerASCII(strings.TrimSpace(text))
@@ -269,7 +264,7 @@ func isCurrency(s string) bool {
 	return len(s) == 3 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz") == ""
 }
 
-// money reads the fields amount and currency, which must be there.
+// money reads the required fields amount and currency.
 func (f *fields) money() (m Money, err error) {
 	if m.Amount, err = amount(f.raw["amount"]); err != nil {
 		return m, fmt.Errorf("amount %w", err)
@@ -280,15 +275,14 @@ func (f *fields) money() (m Money, err error) {
 	return m, nil
 }
 
-// Numbers are times: seconds since 1970 below maxSeconds (the year 5138), from
-// there on milliseconds (in 1973). Numbers below minSeconds (in 1973) are more
-// likely a day written as 20260131, a year or a count.
+// Numbers are times: below maxSeconds (the year 5138) seconds since 1970, from there milliseconds
+// (in 1973). Numbers below minSeconds (in 1973) are more likely a date like 20260131, a year or a
+// count.
 const (
 	minSeconds = 100_000_000
 	maxSeconds = 100_000_000_000
 )
 
-// time reads a moment.
 func (f *fields) time(field string) *time.Time {
 	if f.empty(field) {
 		return nil
@@ -300,8 +294,8 @@ func (f *fields) time(field string) *time.Time {
 	return t
 }
 
-// moment reads RFC 3339, a day (its beginning in UTC), or seconds or milliseconds
-// since 1970, as a number or as text.
+// moment reads RFC 3339, a date (midnight UTC), or seconds or milliseconds since 1970 as number or
+// text.
 func moment(raw []byte) *time.Time {
 	s := numeral(raw)
 	if n, ok := decimal(s); ok {

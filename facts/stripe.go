@@ -8,12 +8,10 @@ import (
 	"time"
 )
 
-// How Stripe's objects are read. Shapes of API 2023-10-16 and of 2025-03-31
-// (basil) and later are told apart by the fields that are there, never by the
-// version's name: the same event may be rendered in either.
+// Readers of Stripe objects. API 2023-10-16 and 2025-03-31 (basil) or later differ in shape. The
+// readers go by the fields, never by the version: an event may be rendered in either.
 
-// stripeReaders maps event types, or families of them ending in a dot, to the
-// reader of their object.
+// stripeReaders maps an event type, or a family of types ending in a dot, to its reader.
 var stripeReaders = map[string]func(origin, []byte) (Set, error){
 	"checkout.session.completed":               fromEvent(readCheckout),
 	"checkout.session.expired":                 fromEvent(readKeptCheckout),
@@ -37,8 +35,8 @@ var stripeReaders = map[string]func(origin, []byte) (Set, error){
 	"customer.subscription.":                   fromEvent(readSubscription),
 }
 
-// origin is where a version of an object comes from: an event, or a read of
-// the API (then the type is empty and the time that of the read).
+// origin is where an object's version comes from: an event, or a read from the API (without a type,
+// at the time of the read).
 type origin struct {
 	account string
 	id      string // of the event
@@ -47,15 +45,15 @@ type origin struct {
 	changed previous
 }
 
-// previous are the values that an update's event says the object had before, by
-// field: these fields it changed, the others it merely carries.
+// previous holds the values before an update, by field. The update changed these fields; the others
+// are only repeated.
 type previous map[string]json.RawMessage
 
 func (p previous) has(fields ...string) bool {
 	return slices.ContainsFunc(fields, func(f string) bool { _, ok := p[f]; return ok })
 }
 
-// text is a previous value that is a text.
+// text returns a previous value that is a string.
 func (p previous) text(field string) (s string) {
 	_ = json.Unmarshal(p[field], &s)
 	return s
@@ -63,9 +61,8 @@ func (p previous) text(field string) (s string) {
 
 func (o origin) version(rank int) Version { return version(o.at, rank, o.id) }
 
-// moment is the first of an object's own times that is there. What customers
-// are made of takes its times from the objects, so that an event and a read of
-// the API say the same; the origin's time stands in for an object without any.
+// moment returns the first of an object's own times. Customers use the objects' times, so that an
+// event and the API give the same result. An object without a time gets the origin's.
 func (o origin) moment(times ...unix) *time.Time {
 	for _, t := range times {
 		if at := t.time(); at != nil {
@@ -75,7 +72,7 @@ func (o origin) moment(times ...unix) *time.Time {
 	return &o.at
 }
 
-// readerOf finds the reader of an event type, its own or its family's.
+// readerOf finds the reader of an event type or its family.
 func readerOf(eventType string) (read func(origin, []byte) (Set, error), ok bool) {
 	read, ok = stripeReaders[eventType]
 	for i := len(eventType) - 1; !ok && i > 0; i-- {
@@ -86,7 +83,7 @@ func readerOf(eventType string) (read func(origin, []byte) (Set, error), ok bool
 	return read, ok
 }
 
-// StripeReads tells whether Stripe's events of a type say anything to us.
+// StripeReads reports whether events of a type are used.
 func StripeReads(eventType string) bool {
 	_, ok := readerOf(eventType)
 	return ok
@@ -104,7 +101,7 @@ func readStripe(e Event) (Set, error) {
 	return set, nil
 }
 
-// stripeObject is what all objects of Stripe have.
+// stripeObject holds the fields that all Stripe objects have.
 type stripeObject struct {
 	ID      objectID
 	Created unix
@@ -112,7 +109,7 @@ type stripeObject struct {
 
 func (o stripeObject) id() string { return string(o.ID) }
 
-// since is when what the object tells happened, as far as it says so itself.
+// since returns when the object's facts happened, if it has that time.
 func (o stripeObject) since() unix { return o.Created }
 
 // identified is any object with an id.
@@ -121,8 +118,8 @@ type identified interface {
 	since() unix
 }
 
-// fromEvent makes the reader of an object a reader of the events that carry it.
-// The payload is decoded once: it is most of the work.
+// fromEvent turns a reader of objects into a reader of events. The payload is decoded once, which
+// is most of the work.
 func fromEvent[T identified](read func(origin, T) (Set, error)) func(origin, []byte) (Set, error) {
 	return func(o origin, payload []byte) (Set, error) {
 		var body struct {
@@ -143,8 +140,7 @@ func fromEvent[T identified](read func(origin, T) (Set, error)) func(origin, []b
 	}
 }
 
-// contextOf reads the ids that metadata names. Amounts in metadata are never
-// read: they are the app's arithmetic, not Stripe's.
+// contextOf reads the ids in metadata. It ignores amounts, which the app computed and not Stripe.
 func contextOf(m metadata) Context {
 	c := Context{
 		StoreRef:    m.get("storeId"),
@@ -170,7 +166,7 @@ func contextOf(m metadata) Context {
 	for _, id := range courses {
 		c.Named = append(c.Named, Line{Ref: id, Kind: "course"})
 	}
-	if isStripeID(c.ProductRef) { // what the platform calls it, the catalogue tells
+	if isStripeID(c.ProductRef) { // the catalogue knows the platform's id
 		c.Named = append(c.Named, Line{Ref: c.ProductRef, Kind: c.ProductKind, Stripe: []string{c.ProductRef}})
 		c.ProductRef = ""
 	}
@@ -183,7 +179,7 @@ func isStripeID(id string) bool {
 
 func (c Context) namesProduct() bool { return c.ProductRef != "" || len(c.Named) > 0 }
 
-// named is how many products c names.
+// named returns how many products c names.
 func (c Context) named() int {
 	n := len(c.Named)
 	if c.ProductRef != "" && !slices.ContainsFunc(c.Named, func(l Line) bool { return l.Ref == c.ProductRef }) {
@@ -192,11 +188,13 @@ func (c Context) named() int {
 	return n
 }
 
-// or fills in what c leaves open from another context, less to be believed.
+// or fills empty fields of c from a less reliable context.
 func (c Context) or(other Context) Context {
 	for _, f := range []struct{ to, from *string }{
-		{&c.StoreRef, &other.StoreRef}, {&c.ProductType, &other.ProductType}, {&c.Plan, &other.Plan}, {&c.UserRef, &other.UserRef},
-		{&c.CreatorRef, &other.CreatorRef}, {&c.StripeCustomer, &other.StripeCustomer}, {&c.Email, &other.Email}, {&c.Name, &other.Name},
+		{&c.StoreRef, &other.StoreRef}, {&c.ProductType, &other.ProductType}, {&c.Plan, &other.Plan},
+		{&c.UserRef, &other.UserRef},
+		{&c.CreatorRef, &other.CreatorRef}, {&c.StripeCustomer, &other.StripeCustomer}, {&c.Email, &other.Email},
+		{&c.Name, &other.Name},
 	} {
 		*f.to = first(*f.to, *f.from)
 	}
@@ -207,8 +205,7 @@ func (c Context) or(other Context) Context {
 	return c
 }
 
-// kindOfType guesses a product's kind from metadata productType, until the
-// platform itself says it.
+// kindOfType guesses a product's kind from metadata productType, until the platform sends it.
 func kindOfType(productType string) string {
 	switch strings.ToLower(productType) {
 	case "course", "bundle", "coaching", "membership":
@@ -232,7 +229,7 @@ func readCustomer(o origin, c stripeCustomer) (Set, error) {
 	if c.Deleted || rankOf(o.typ) == rankDeleted {
 		sc.DeletedVersion = o.version(rankDeleted)
 	}
-	if !c.Deleted { // the event still carries the whole object, the API does not
+	if !c.Deleted { // unlike the API, the event still has the whole object
 		sc.Email, sc.Name, sc.Version = Email(string(c.Email)), name(string(c.Name)), o.version(rankOf(o.typ))
 	}
 	return Set{StripeCustomers: []StripeCustomer{sc}}, nil
@@ -240,7 +237,7 @@ func readCustomer(o origin, c stripeCustomer) (Set, error) {
 
 var errNoCurrency = errors.New("money without a three-letter currency")
 
-// currency lower-cases an ISO 4217 code, three ASCII letters; anything else is "".
+// currency returns an ISO 4217 code (three ASCII letters) in lower case, else "".
 func currency(s text) string {
 	if c := lowerASCII(string(s)); isCurrency(c) {
 		return c

@@ -9,13 +9,12 @@ import (
 	"strings"
 )
 
-// Amounts of Stripe's. One that cannot be used costs nobody their place on a list:
-// it is passed over, and the event says so.
+// Amounts in Stripe objects. An amount that cannot be used is skipped with a note; the person still
+// stays on the list.
 
-// minor is an amount in minor units: a whole number, or one but for a float's
-// dust, of at most maxAmount. Anything else is none, and odd is what came instead.
-// Stripe's own amounts have at most twelve digits.
-// https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts
+// minor is an amount in minor units: a whole number, except for float dust, of at most maxAmount.
+// For any other value it is empty, and odd holds the value. Stripe's amounts have at most twelve
+// digits. https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts
 type minor struct {
 	value int64
 	odd   string
@@ -35,7 +34,7 @@ func (m *minor) UnmarshalJSON(b []byte) error {
 
 func (m minor) ptr() *int64 { return &m.value }
 
-// orNil is the amount, if there is one.
+// orNil returns the amount, or nil.
 func (m *minor) orNil() *int64 {
 	if m == nil || m.odd != "" {
 		return nil
@@ -45,7 +44,7 @@ func (m *minor) orNil() *int64 {
 
 const noAmount = "is no amount: the most is 10^15 minor units"
 
-// readNoting reads an object, and notes which of its amounts were passed over.
+// readNoting reads an object and notes its skipped amounts.
 func readNoting[T any](read func(origin, T) (Set, error), o origin, object T) (Set, error) {
 	set, err := read(o, object)
 	set.Notes = append(oddAmounts(reflect.ValueOf(object), ""), set.Notes...)
@@ -54,8 +53,7 @@ func readNoting[T any](read func(origin, T) (Set, error), o origin, object T) (S
 
 var minorType = reflect.TypeFor[minor]()
 
-// oddAmounts says in words which amounts of a value could not be used, by their
-// fields' places.
+// oddAmounts describes the amounts of a value that cannot be used, by their paths.
 func oddAmounts(v reflect.Value, place string) (notes []string) {
 	switch kind := v.Kind(); {
 	case v.Type() == minorType:
@@ -76,7 +74,7 @@ func oddAmounts(v reflect.Value, place string) (notes []string) {
 	return notes
 }
 
-// placeOf is the place of a field, as JSON names it.
+// placeOf returns the path of a field in JSON.
 func placeOf(f reflect.StructField, place string) string {
 	if f.Anonymous {
 		return place
@@ -95,7 +93,7 @@ func inside(place, name string) string {
 	return place + "." + name
 }
 
-// times is so many of an amount; false if that is beyond any.
+// times multiplies an amount; false if the result exceeds the maximum.
 func times(amount, quantity int64) (int64, bool) {
 	product := amount * quantity
 	return product, math.Abs(float64(amount)*float64(quantity)) <= maxAmount

@@ -6,11 +6,10 @@ import (
 	"time"
 )
 
-// How objects are read that Stripe's API gave, not an event. The readers are
-// those of the events; what differs is that the API shows every object in every
-// state, and that events are told only of some.
+// Readers of objects from Stripe's API. They are the events' readers, but the API shows objects in
+// all states, and events report only some of them.
 
-// apiReaders maps the kinds of objects, as their field "object" names them.
+// apiReaders maps an object's field "object" to its reader.
 var apiReaders = map[string]func(origin, []byte) (Set, error){
 	"customer":         fromAPI(readCustomer),
 	"product":          fromAPI(readStripeProduct),
@@ -23,17 +22,16 @@ var apiReaders = map[string]func(origin, []byte) (Set, error){
 	"dispute":          fromAPI(readDispute),
 }
 
-// ReadStripeObject returns what an object of Stripe's API says: the same as the
-// events that told of it, as of the time it was read. kind is its field
-// "object", account the Connect account it was read from (empty: the
-// platform's own). The error is *Ignored or *Malformed.
+// ReadStripeObject returns the facts of an object from Stripe's API, the same as the events about
+// it, as of the time of the read. kind is its field "object"; account is the Connect account that
+// it was read from (empty: the platform's own). The error is *Ignored or *Malformed.
 func ReadStripeObject(kind, account string, read time.Time, raw []byte) (Set, error) {
 	reader, ok := apiReaders[kind]
 	if !ok {
 		return Set{}, &Ignored{"no use for Stripe objects of kind " + kind}
 	}
-	// Events' times are whole seconds, rounded down. An event of the second in
-	// which we read may tell of something later: in a tie it must win.
+	// Event times are rounded down to seconds. An event of the same second may be newer than this
+	// read, so it must win a tie.
 	at := read.UTC().Truncate(time.Second)
 	set, err := reader(origin{account: account, at: at}, stripNUL(raw))
 	if err != nil {
@@ -42,7 +40,7 @@ func ReadStripeObject(kind, account string, read time.Time, raw []byte) (Set, er
 	return set, nil
 }
 
-// fromAPI makes the reader of an object a reader of its JSON.
+// fromAPI turns a reader of objects into a reader of JSON.
 func fromAPI[T identified](read func(origin, T) (Set, error)) func(origin, []byte) (Set, error) {
 	return func(o origin, raw []byte) (Set, error) {
 		var object T
@@ -57,7 +55,7 @@ func fromAPI[T identified](read func(origin, T) (Set, error)) func(origin, []byt
 	}
 }
 
-// readListedCheckout leaves out sessions that are open: no event tells of those.
+// readListedCheckout skips open sessions, which have no event either.
 func readListedCheckout(o origin, s stripeSession) (Set, error) {
 	switch s.Status {
 	case "complete":
@@ -68,7 +66,7 @@ func readListedCheckout(o origin, s stripeSession) (Set, error) {
 	return Set{}, nil
 }
 
-// readListedIntent leaves out intents that brought no money.
+// readListedIntent skips intents that did not succeed.
 func readListedIntent(o origin, pi stripePaymentIntent) (Set, error) {
 	if pi.Status != "succeeded" {
 		return Set{}, nil
@@ -76,8 +74,8 @@ func readListedIntent(o origin, pi stripePaymentIntent) (Set, error) {
 	return readPaymentIntent(o, pi)
 }
 
-// readListedInvoice claims the money of paid invoices; of others it reads, as of
-// a failed one, only what they belong to.
+// readListedInvoice claims the money of paid invoices. Of other invoices it only reads their
+// references, like a failed one's.
 func readListedInvoice(o origin, in stripeInvoice) (Set, error) {
 	if in.Status == "paid" {
 		return readPaidInvoice(o, in)
@@ -112,13 +110,13 @@ func readStripeProduct(o origin, p stripeProduct) (Set, error) {
 	}}}, nil
 }
 
-// readPrice reads nothing. Whatever names a price names its product too, and
-// one row per product of ours has no room for what many prices say of it; a
-// price that names one itself is read where it is sold, on the session.
+// readPrice reads nothing. Objects that refer to a price also refer to its product. One row per
+// product cannot hold the data of many prices; a price that names our product itself is read at the
+// sale, in the session.
 func readPrice(origin, stripeObject) (Set, error) { return Set{}, nil }
 
-// NeedsWholeList tells whether all entries of an object's own list matter, the
-// ones beyond those that it holds included: each is a product that was sold.
+// NeedsWholeList reports whether all entries of an object's list are needed, even those beyond its
+// first page: each one is a product that was sold.
 func NeedsWholeList(kind string, raw []byte) bool {
 	if kind == "checkout.session" {
 		var s stripeSession

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Checkout sessions: what was bought, by whom.
+// Checkout sessions: products and buyers.
 
 type stripeSession struct {
 	stripeObject
@@ -22,7 +22,7 @@ type stripeSession struct {
 	Details         *struct{ Email, Name text } `json:"customer_details"`
 	Status          text
 	Metadata        metadata
-	LineItems       *struct{ Data []lineItem } `json:"line_items"` // only read by the API, and only if asked for
+	LineItems       *struct{ Data []lineItem } `json:"line_items"` // only in the API, and only on request
 	Consent         struct{ Promotions text }
 	RecoveredFrom   objectID `json:"recovered_from"`
 	AfterExpiration struct {
@@ -39,7 +39,7 @@ type lineItem struct {
 	AmountTotal *minor `json:"amount_total"`
 }
 
-// stripePrice is a price, or a plan as it was called before.
+// stripePrice is a price, or an older plan.
 type stripePrice struct {
 	ID         objectID
 	Product    expandedProduct
@@ -57,7 +57,7 @@ type recurring struct {
 	IntervalCount minor `json:"interval_count"`
 }
 
-// UnmarshalJSON reads a price given whole, or its id alone.
+// UnmarshalJSON reads a whole price or its id.
 func (p *stripePrice) UnmarshalJSON(b []byte) error {
 	type whole stripePrice
 	if !strings.HasPrefix(string(b), "{") {
@@ -66,8 +66,7 @@ func (p *stripePrice) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, (*whole)(p))
 }
 
-// expandedProduct is a product of Stripe's: its id, and its metadata if it is
-// given whole.
+// expandedProduct is a Stripe product: its id and, if expanded, its metadata.
 type expandedProduct struct {
 	objectID
 	metadata metadata
@@ -81,8 +80,8 @@ func (p *expandedProduct) UnmarshalJSON(b []byte) error {
 	return p.objectID.UnmarshalJSON(b)
 }
 
-// line is what is sold at the price. Of a price's metadata only the product
-// counts: a person named there is whoever made the price.
+// line returns what is sold at the price. Of the price's metadata it uses only the product: a
+// person there is the price's creator.
 func (p *stripePrice) line(own metadata) Line {
 	if p == nil {
 		p = &stripePrice{}
@@ -105,8 +104,8 @@ func (p *stripePrice) line(own metadata) Line {
 	return l
 }
 
-// context reads the session's own metadata, and the buyer. Of a payment link the
-// buyer can write client_reference_id into the URL, so there it names nobody.
+// context reads the session's metadata and buyer. With a payment link, buyers can put
+// client_reference_id into the URL, so it is ignored there.
 func (s stripeSession) context() Context {
 	c := contextOf(s.Metadata)
 	if s.PaymentLink == "" {
@@ -119,8 +118,8 @@ func (s stripeSession) context() Context {
 	return c
 }
 
-// readLines adds what was sold, and tells whether there was anything to add: the
-// session's own metadata comes first, unless there are more pieces than it names.
+// readLines adds the items sold and reports whether there were any to add. The session's metadata
+// comes first, unless there are more items than it names.
 func (s stripeSession) readLines(c *Context) bool {
 	if s.LineItems == nil || len(s.LineItems.Data) <= c.named() {
 		return false
@@ -136,15 +135,15 @@ func (s stripeSession) readLines(c *Context) bool {
 	return found
 }
 
-// readCheckout reads a Checkout session. In payment mode it claims the money of
-// its payment intent, or is an order without money; in subscription mode it
-// tells whose subscription it is: the invoice claims the money. The buyer's
-// address is the one given at the checkout (customer_details), never a prefill.
+// readCheckout reads a Checkout session. In payment mode it claims the money of its payment intent,
+// or is an order without money. In subscription mode it names the subscription's person, and the
+// invoice claims the money. The buyer's address is the one entered at checkout (customer_details),
+// never a prefilled one.
 func readCheckout(o origin, s stripeSession) (Set, error) {
 	c := s.context()
 	rank := rankUpdated
 	if strings.HasPrefix(o.typ, "checkout.session.async_") {
-		rank = rankFinal // always after completed, even in its second
+		rank = rankFinal // always after completed, even in the same second
 	}
 	if s.Mode == "payment" && currency(s.Currency) == "" {
 		return Set{}, errNoCurrency
@@ -166,8 +165,8 @@ func readCheckout(o origin, s stripeSession) (Set, error) {
 	return set, nil
 }
 
-// readKeptCheckout reads a session that expired: nothing was sold by it, but a
-// buyer who is known, or has an address to go to, may go on where they left off.
+// readKeptCheckout reads an expired session. It sold nothing, but a known or reachable buyer may
+// resume it.
 func readKeptCheckout(o origin, s stripeSession) (Set, error) {
 	if c := s.context(); c.Email+c.UserRef+c.StripeCustomer+string(s.AfterExpiration.Recovery.URL) == "" {
 		return Set{}, nil
@@ -177,16 +176,18 @@ func readKeptCheckout(o origin, s stripeSession) (Set, error) {
 
 func (s stripeSession) kept(o origin, rank int) Checkout {
 	c := Checkout{
-		Account: o.account, ID: s.id(), Status: string(s.Status), Context: s.context(), Amount: s.AmountTotal.ptr(), Currency: currency(s.Currency),
+		Account: o.account, ID: s.id(), Status: string(s.Status), Context: s.context(), Amount: s.AmountTotal.ptr(),
+		Currency:    currency(s.Currency),
 		RecoveryURL: string(s.AfterExpiration.Recovery.URL), RecoveryUntil: s.AfterExpiration.Recovery.ExpiresAt.time(),
-		RecoveredFrom: string(s.RecoveredFrom), Promotions: string(s.Consent.Promotions), StartedAt: s.Created.time(), Version: o.version(rank),
+		RecoveredFrom: string(s.RecoveredFrom), Promotions: string(s.Consent.Promotions), StartedAt: s.Created.time(),
+		Version: o.version(rank),
 	}
 	s.readLines(&c.Context)
 	return c
 }
 
-// payment is the claim of a session in payment mode. A claim that knows the
-// line items is the same claim, better told: it stays whichever comes later.
+// payment is the claim of a session in payment mode. A claim with line items is the same claim with
+// more detail; it stays, whichever comes later.
 func (s stripeSession) payment(o origin, c Context, paid bool, rank int) Payment {
 	strength := claimUnpaid
 	if lines := s.readLines(&c); paid && lines {

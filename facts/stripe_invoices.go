@@ -2,8 +2,7 @@ package facts
 
 import "cmp"
 
-// Stripe invoices and what pays them, whose shape changed most with 2025-03-31
-// (basil).
+// Stripe invoices and their payments; their shape changed most with 2025-03-31 (basil).
 
 type stripeInvoice struct {
 	stripeObject
@@ -51,7 +50,7 @@ type invoiceLine struct {
 	}
 }
 
-// line is what the invoice's line is for, in any shape.
+// line returns what an invoice line is for, in any shape.
 func (l invoiceLine) line() Line {
 	price := l.Price
 	if price == nil {
@@ -75,10 +74,10 @@ func appendIDs(ids []string, more ...objectID) []string {
 	return ids
 }
 
-// since is when it was paid, if it was.
+// since returns when the invoice was paid, if it was.
 func (in stripeInvoice) since() unix { return max(in.Created, in.Transitions.PaidAt) }
 
-// details is what the invoice says of its subscription, in either shape.
+// details returns the invoice's subscription details, in either shape.
 func (in stripeInvoice) details() subscriptionDetails {
 	d := in.SubscriptionDetails
 	if in.Parent != nil {
@@ -88,8 +87,8 @@ func (in stripeInvoice) details() subscriptionDetails {
 	return d
 }
 
-// context reads the invoice's own metadata first, then its subscription's
-// (a snapshot), then its lines'.
+// context reads the metadata of the invoice, then of its subscription (a snapshot), then of its
+// lines.
 func (in stripeInvoice) context() Context {
 	c := contextOf(in.Metadata).or(contextOf(in.details().Metadata))
 	for _, l := range in.Lines.Data {
@@ -102,16 +101,15 @@ func (in stripeInvoice) context() Context {
 	return c
 }
 
-// whose is what the metadata of a part says of the whole: all but the product,
-// which is the part's.
+// whose reads a part's metadata that applies to the whole: all except the product.
 func whose(m metadata) Context {
 	c := contextOf(m)
 	c.ProductRef, c.ProductKind, c.Named = "", "", nil
 	return c
 }
 
-// readPaidInvoice reads invoice.paid, the only event that claims an invoice's
-// money, with amount_paid, the only figure that was really paid.
+// readPaidInvoice reads invoice.paid, the only event that claims an invoice's money. amount_paid is
+// the only amount that was really paid.
 func readPaidInvoice(o origin, in stripeInvoice) (Set, error) {
 	if currency(in.Currency) == "" {
 		return Set{}, errNoCurrency
@@ -130,24 +128,24 @@ func readPaidInvoice(o origin, in stripeInvoice) (Set, error) {
 	return set, err
 }
 
-// readInvoiceLink reads only which payment intent an invoice was (or was to be)
-// paid by, and whom it was sent to, as of the invoice's own time: it is not
-// rewritten when they change (and if it were, the words decide). invoice.payment_succeeded is invoice.paid's twin:
-// no second claim.
+// readInvoiceLink only reads an invoice's payment intent and recipient, as of the invoice's own
+// time: invoices are not rewritten when these change. invoice.payment_succeeded is a twin of
+// invoice.paid and makes no second claim.
 func readInvoiceLink(o origin, in stripeInvoice) (set Set, err error) {
 	if in.PaymentIntent != "" {
 		set.Payments = []Payment{o.link(in.PaymentIntent, in.ID, "")}
 	}
 	if c := in.context(); c.StripeCustomer != "" && c.Email != "" {
 		set.StripeCustomers = []StripeCustomer{{
-			Account: o.account, ID: c.StripeCustomer, Email: c.Email, Name: c.Name, Version: hearsay(version(*o.moment(in.Created), rankUpdated, in.id()+" "+c.Email+" "+c.Name)),
+			Account: o.account, ID: c.StripeCustomer, Email: c.Email, Name: c.Name,
+			Version: hearsay(version(*o.moment(in.Created), rankUpdated, in.id()+" "+c.Email+" "+c.Name)),
 		}}
 	}
 	return set, nil
 }
 
-// readFailedInvoice reads, beside what it belongs to, when Stripe tries again and
-// where the buyer can pay.
+// readFailedInvoice reads the invoice's references, when Stripe retries, and where the buyer can
+// pay.
 func readFailedInvoice(o origin, in stripeInvoice) (Set, error) {
 	set, err := readInvoiceLink(o, in)
 	if err != nil || in.Attempts.value == 0 || in.Status == "void" {
@@ -169,8 +167,7 @@ type stripeInvoicePayment struct {
 	}
 }
 
-// readInvoicePayment reads, since basil, the only link from an invoice to the
-// payment intent that paid it.
+// readInvoicePayment reads what since basil is the only link from an invoice to its payment intent.
 func readInvoicePayment(o origin, ip stripeInvoicePayment) (Set, error) {
 	if ip.Payment.PaymentIntent == "" || ip.Invoice == "" {
 		return Set{}, nil

@@ -12,7 +12,7 @@ type transferData struct {
 	Destination objectID
 }
 
-// passedOn is the account that a charge's money goes on to.
+// passedOn is the account that receives a charge's money.
 func passedOn(t *transferData, onBehalfOf objectID) string {
 	if t != nil && t.Destination != "" {
 		return string(t.Destination)
@@ -20,8 +20,7 @@ func passedOn(t *transferData, onBehalfOf objectID) string {
 	return string(onBehalfOf)
 }
 
-// link is the bare row of a payment intent: what invoice it pays and where the
-// money goes. It claims nothing.
+// link returns the bare row of a payment intent: its invoice and destination. It claims nothing.
 func (o origin) link(intent, invoice objectID, destination string) Payment {
 	p := Payment{Account: o.account, ID: string(intent)}
 	if invoice != "" {
@@ -49,9 +48,9 @@ type stripePaymentIntent struct {
 	Metadata       metadata
 }
 
-// readPaymentIntent reads an intent that succeeded. It claims its money if it
-// names a product; else it is believed to have paid what somebody else claims,
-// as the session of a delayed method or of a manual capture does before it is.
+// readPaymentIntent reads a succeeded intent. If it names a product, it claims its money. Else it
+// only confirms the payment of another claim, such as a session with a delayed method or a manual
+// capture.
 func readPaymentIntent(o origin, pi stripePaymentIntent) (Set, error) {
 	p := o.link(pi.ID, pi.Invoice, passedOn(pi.TransferData, pi.OnBehalfOf))
 	c := contextOf(pi.Metadata)
@@ -69,7 +68,7 @@ func readPaymentIntent(o origin, pi stripePaymentIntent) (Set, error) {
 		p.Amount, p.Currency, p.Context, p.PaidAt = pi.AmountReceived.ptr(), currency(pi.Currency), c, o.moment(pi.Created)
 		p.ClaimVersion = claim(claimIntent, o.version(rankUpdated))
 	}
-	for _, ch := range append(pi.Charges.Data, stripeCharge(pi.LatestCharge)) { // whole in old versions of the API, or if asked for
+	for _, ch := range append(pi.Charges.Data, stripeCharge(pi.LatestCharge)) { // whole in old API versions, or on request
 		o.addBuyer(&p, ch)
 	}
 	return Set{Payments: []Payment{p}}, nil
@@ -91,7 +90,7 @@ type stripeCharge struct {
 	Metadata       metadata
 }
 
-// wholeCharge is a charge where it was asked for, else (its id alone) nothing.
+// wholeCharge is an expanded charge; a bare id reads as empty.
 type wholeCharge stripeCharge
 
 func (c *wholeCharge) UnmarshalJSON(b []byte) error {
@@ -101,30 +100,30 @@ func (c *wholeCharge) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// addBuyer notes on the row of a payment intent what its charge says of the
-// buyer: where nobody else does, the address of billing_details is theirs.
+// addBuyer adds the charge's buyer to the row of a payment intent. The address in billing_details
+// is used if no other source has one.
 func (o origin) addBuyer(p *Payment, ch stripeCharge) {
 	c := contextOf(ch.Metadata)
 	c.Email, c.Name = Email(first(string(ch.Billing.Email), string(ch.ReceiptEmail))), name(string(ch.Billing.Name))
 	c.StripeCustomer = string(ch.Customer)
-	c.Named = nil // the intent's own, copied
+	c.Named = nil // a copy of the intent's own
 	if c.Email != "" || c.UserRef != "" || c.StripeCustomer != "" || c.StoreRef != "" || c.ProductRef != "" {
 		p.Charge, p.ChargeVersion = &c, o.version(rankUpdated)
 	}
 }
 
-// totalDigits is how wide a charge's total is written, to compare as text.
+// totalDigits is the width of a charge's total, so that totals compare as text.
 const totalDigits = 16
 
-// readCharge reads what a charge says has been refunded of it: a running total,
-// to be set, never added. Among totals of one second the larger is the later.
-// What was authorized and never captured is in Stripe's total, too.
+// readCharge reads a charge's refunded total. The total is set, never added. Among totals of one
+// second the larger is later. Stripe's total includes money that was authorized but never captured.
 func readCharge(o origin, ch stripeCharge) (set Set, err error) {
 	if ch.AmountRefunded.value > 0 || o.typ == "charge.refunded" {
 		total := fmt.Sprintf("%0*d %s", totalDigits, max(ch.AmountRefunded.value, 0), o.id)
 		set.Refunds = []Refund{{
 			Account: o.account, ID: string(ch.ID), Charge: string(ch.ID), PaymentIntent: string(ch.PaymentIntent),
-			Cumulative: true, ChargeAmount: ch.Amount.ptr(), Captured: ch.AmountCaptured.orNil(), Amount: ch.AmountRefunded.value, Currency: currency(ch.Currency),
+			Cumulative: true, ChargeAmount: ch.Amount.ptr(), Captured: ch.AmountCaptured.orNil(),
+			Amount: ch.AmountRefunded.value, Currency: currency(ch.Currency),
 			CreatedAt: ch.Created.time(), SaidAt: o.at, Version: version(o.at, rankUpdated, total),
 		}}
 	}
@@ -145,8 +144,8 @@ type stripeRefund struct {
 	Status        text
 }
 
-// refundedCharge is a charge's id, or, where it was asked for, the whole charge:
-// then it tells what share of it a refund is, in whatever currency.
+// refundedCharge is a charge's id, or the expanded charge, which shows the refunded share in any
+// currency.
 type refundedCharge struct {
 	objectID
 	amount *int64
@@ -173,7 +172,7 @@ func readRefund(o origin, r stripeRefund) (Set, error) {
 	return o.withLink(set, r.PaymentIntent), nil
 }
 
-// withLink adds the bare row of a payment intent that a refund or dispute names.
+// withLink adds the bare row of the payment intent of a refund or dispute.
 func (o origin) withLink(set Set, intent objectID) Set {
 	if intent != "" {
 		set.Payments = append(set.Payments, o.link(intent, "", ""))
@@ -182,7 +181,8 @@ func (o origin) withLink(set Set, intent objectID) Set {
 }
 
 // disputeRanks orders a dispute's events within one second.
-var disputeRanks = map[string]int{"created": rankCreated, "updated": rankUpdated, "funds_withdrawn": 30 + generation, "closed": 40 + generation, "funds_reinstated": 50 + generation}
+var disputeRanks = map[string]int{"created": rankCreated, "updated": rankUpdated, "funds_withdrawn": 30 + generation,
+	"closed": 40 + generation, "funds_reinstated": 50 + generation}
 
 type stripeDispute struct {
 	stripeObject
@@ -194,16 +194,18 @@ type stripeDispute struct {
 	BalanceTransactions []struct{ Amount minor } `json:"balance_transactions"`
 }
 
-// readDispute reads a dispute. Its balance transactions tell whether the money
-// is gone; an inquiry (warning_…) moves none, a won one gives it back. An appeal
-// (appeal_…) follows a lost one: until it is won the money stays gone.
+// readDispute reads a dispute. Its balance transactions show whether the money is withdrawn. An
+// inquiry (warning_…) moves none; a won dispute returns it. An appeal (appeal_…) follows a lost
+// dispute, and the money stays withdrawn until it is won.
 func readDispute(o origin, d stripeDispute) (Set, error) {
-	var moved float64 // of which only the sign counts
+	var moved float64 // only the sign matters
 	for _, t := range d.BalanceTransactions {
 		moved += float64(t.Amount.value)
 	}
-	withdrawn := moved < 0 || d.Status == "lost" || strings.HasPrefix(string(d.Status), "appeal_") || o.typ == "charge.dispute.funds_withdrawn"
-	if d.Status == "won" || d.Status == "prevented" || strings.HasPrefix(string(d.Status), "warning_") || o.typ == "charge.dispute.funds_reinstated" {
+	withdrawn := moved < 0 || d.Status == "lost" || strings.HasPrefix(string(d.Status), "appeal_") ||
+		o.typ == "charge.dispute.funds_withdrawn"
+	if d.Status == "won" || d.Status == "prevented" || strings.HasPrefix(string(d.Status), "warning_") ||
+		o.typ == "charge.dispute.funds_reinstated" {
 		withdrawn = false
 	}
 	rank := disputeRanks[o.typ[strings.LastIndexByte(o.typ, '.')+1:]]

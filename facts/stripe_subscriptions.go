@@ -31,7 +31,7 @@ type stripeSubscription struct {
 	Discount          *stripeDiscount
 	Discounts         []stripeDiscount
 	Metadata          metadata
-	Plan              *stripePrice // of old, with one item
+	Plan              *stripePrice // in old versions, with one item
 	Items             struct{ Data []subscriptionItem }
 }
 
@@ -45,7 +45,7 @@ type subscriptionItem struct {
 	Metadata         metadata
 }
 
-// present tells whether there is an object.
+// present reports whether there is an object.
 type present bool
 
 func (p *present) UnmarshalJSON(b []byte) error {
@@ -53,7 +53,7 @@ func (p *present) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// stripeDiscount is a discount given whole; of an id alone nothing is known.
+// stripeDiscount is an expanded discount; a bare id reads as empty.
 type stripeDiscount struct {
 	Coupon *stripeCoupon
 	Source struct{ Coupon *stripeCoupon } // since clover
@@ -66,11 +66,11 @@ type stripeCoupon struct {
 
 func (d *stripeDiscount) UnmarshalJSON(b []byte) error {
 	type whole stripeDiscount
-	_ = json.Unmarshal(b, (*whole)(d)) // an id, or a coupon's id: nothing is known of it
+	_ = json.Unmarshal(b, (*whole)(d)) // a bare id stays empty
 	return nil
 }
 
-// discountOf adds up discounts; nil if none is known.
+// discountOf combines discounts; nil if none is known.
 func discountOf(all []stripeDiscount) (d *Discount) {
 	for _, one := range all {
 		c := cmp.Or(one.Coupon, one.Source.Coupon)
@@ -86,7 +86,7 @@ func discountOf(all []stripeDiscount) (d *Discount) {
 	return d
 }
 
-// off takes a discount off an amount.
+// off subtracts a discount from an amount.
 func (d *Discount) off(amount int64) int64 {
 	if d == nil {
 		return amount
@@ -94,7 +94,7 @@ func (d *Discount) off(amount int64) int64 {
 	return max(0, int64(math.Round(float64(amount)*(1-d.PercentOff/100)))-d.AmountOff)
 }
 
-// since is when the current period began: it was renewed then.
+// since returns when the current period began, which is the last renewal.
 func (s stripeSubscription) since() unix {
 	at := max(s.Created, s.PeriodStart)
 	for _, item := range s.Items.Data {
@@ -103,8 +103,8 @@ func (s stripeSubscription) since() unix {
 	return at
 }
 
-// readSubscription reads a subscription. canceled_at only says that somebody
-// asked: the end is the status canceled, with ended_at.
+// readSubscription reads a subscription. canceled_at is only the time of the request; the end is
+// the status canceled, with ended_at.
 func readSubscription(o origin, s stripeSubscription) (Set, error) {
 	if s.Status == "" {
 		return Set{}, errors.New("the subscription has no status")
@@ -114,8 +114,9 @@ func readSubscription(o origin, s stripeSubscription) (Set, error) {
 		Account: o.account, ID: string(s.ID), Status: string(s.Status), Context: contextOf(s.Metadata),
 		Destination: passedOn(s.TransferData, s.OnBehalfOf), Currency: currency(s.Currency),
 		StartedAt: max(s.StartDate, 0).time(), EndedAt: s.EndedAt.time(),
-		CancelAtPeriodEnd: bool(s.CancelAtPeriodEnd) || s.CancelAt > 0, CancelAt: s.CancelAt.time(), Cancellation: s.Cancellation,
-		Paused: bool(s.PauseCollection || s.Pause), Version: o.version(rank), EverActive: s.everActive(),
+		CancelAtPeriodEnd: bool(s.CancelAtPeriodEnd) || s.CancelAt > 0, CancelAt: s.CancelAt.time(),
+		Cancellation: s.Cancellation,
+		Paused:       bool(s.PauseCollection || s.Pause), Version: o.version(rank), EverActive: s.everActive(),
 	}
 	sub.StripeCustomer = string(s.Customer)
 	if sub.StartedAt == nil {
@@ -128,8 +129,8 @@ func readSubscription(o origin, s stripeSubscription) (Set, error) {
 	return Set{Subscriptions: []Subscription{sub}, Notes: notes}, nil
 }
 
-// subscriptionThings are what an update can change, by the first column of each
-// and the fields of the object that it comes from.
+// subscriptionThings maps the groups that an update can change (by first column) to the object's
+// fields.
 var subscriptionThings = map[string][]string{
 	"status":               {"status"},
 	"cancel_at_period_end": {"cancel_at_period_end", "cancel_at", "cancellation_details"},
@@ -138,8 +139,7 @@ var subscriptionThings = map[string][]string{
 	"lines":                {"items", "plan", "quantity", "discount", "discounts"},
 }
 
-// order tells updates of one second apart: what one says it changed is newer
-// than what another merely carries.
+// order sorts updates of the same second: a changed value is newer than a repeated one.
 func (s *Subscription) order(o origin) {
 	carried, changed := Earlier{}, false
 	for thing, fields := range subscriptionThings {
@@ -160,12 +160,12 @@ func (s *Subscription) order(o origin) {
 	}
 }
 
-// saysWhat tells whether it names what is subscribed to.
+// saysWhat reports whether the subscription names a product.
 func (s *Subscription) saysWhat() bool {
 	return len(s.Lines) > 0 || s.Amount != nil || s.PlanName != "" || s.Discount != nil
 }
 
-// invoiceStatus is the status of an invoice given whole; a bare id has none.
+// invoiceStatus is the status of an expanded invoice; a bare id has none.
 type invoiceStatus string
 
 func (i *invoiceStatus) UnmarshalJSON(b []byte) error {
@@ -176,9 +176,9 @@ func (i *invoiceStatus) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// readItems reads what is subscribed to, what a period of it costs and when the
-// current one ends. A price without an amount (by tiers, or metered) leaves the
-// cost unknown, and so does one beyond any amount, with a note.
+// readItems reads the items, their cost per period, and the end of the current period. A price
+// without an amount (tiered or metered) leaves the cost unknown. So does an amount above the
+// maximum, with a note.
 func (s stripeSubscription) readItems(sub *Subscription) (notes []string) {
 	end := s.CurrentPeriodEnd
 	items := s.Items.Data
@@ -218,13 +218,13 @@ func (s stripeSubscription) readItems(sub *Subscription) (notes []string) {
 	return notes
 }
 
-// unit is what one of the item costs; nil if the price has no amount.
+// unit returns the item's unit price; nil if the price has no amount.
 func (i subscriptionItem) unit() *minor {
 	price := cmp.Or(i.Price, i.Plan, &stripePrice{})
 	return cmp.Or(price.UnitAmount, price.Amount)
 }
 
-// line is the item with what a period of it costs, its own discounts taken off.
+// line returns the item with its cost per period, less its own discounts.
 func (i subscriptionItem) line() Line {
 	price := cmp.Or(i.Price, i.Plan, &stripePrice{})
 	l := price.line(i.Metadata)
@@ -242,7 +242,7 @@ func (i subscriptionItem) line() Line {
 	return l
 }
 
-// subscriptionRank puts terminal states above others of the same second.
+// subscriptionRank ranks terminal states above others of the same second.
 func subscriptionRank(eventType, status string) int {
 	if status == "canceled" || status == "incomplete_expired" {
 		return max(rankFinal, rankOf(eventType))
@@ -250,10 +250,10 @@ func subscriptionRank(eventType, status string) int {
 	return min(rankOf(eventType), rankUpdated)
 }
 
-// everActive tells whether the object shows that the subscription once ran.
-// Unpaid and paused come only after trialing, active or past_due; canceled too,
-// unless it was called off within the day that Stripe leaves a first payment,
-// and the invoice (which only a read of the API can show) is not a paid one.
+// everActive reports whether the object shows that the subscription once ran. Unpaid and paused
+// only follow trialing, active or past_due. So does canceled, with one exception: cancellation
+// within the day that Stripe allows for the first payment, unless the invoice (only in the API) is
+// paid.
 func (s stripeSubscription) everActive() bool {
 	switch s.Status {
 	case "trialing", "active", "past_due", "unpaid", "paused":

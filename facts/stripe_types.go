@@ -2,20 +2,21 @@ package facts
 
 import "slices"
 
-// stripeFamilies are the types of the families in stripeReaders.
+// stripeFamilies lists the types of the families in stripeReaders.
 var stripeFamilies = map[string][]string{
-	"charge.dispute.":        {"created", "updated", "closed", "funds_withdrawn", "funds_reinstated"},
-	"customer.subscription.": {"created", "updated", "deleted", "paused", "resumed", "trial_will_end", "pending_update_applied", "pending_update_expired"},
+	"charge.dispute.": {"created", "updated", "closed", "funds_withdrawn", "funds_reinstated"},
+	"customer.subscription.": {"created", "updated", "deleted", "paused", "resumed", "trial_will_end",
+		"pending_update_applied", "pending_update_expired"},
 }
 
-// stripeSince are the versions of Stripe's API since which a type can be sent.
+// stripeSince maps a type to the first API version that sends it.
 var stripeSince = map[string]string{
 	"refund.failed":        "2024-10-28.acacia",
 	"invoice_payment.paid": "2025-03-31.basil",
 }
 
-// StripeTypes lists the types of Stripe's events that are read and that an
-// endpoint of an API version can send, in order; all with version "".
+// StripeTypes lists the event types that are read and that an endpoint of an API version can send,
+// sorted. Version "" returns all.
 func StripeTypes(version string) (types []string) {
 	for name := range stripeReaders {
 		if members, ok := stripeFamilies[name]; ok {

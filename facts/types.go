@@ -6,25 +6,24 @@ import (
 	"time"
 )
 
-// The fact types. Each is one row of the table of the same name; the JSON names
-// are the columns. A row is keyed by the source's own id, with the Connect
-// account where the id is one's own. A thing that a version names (a store, an
-// address, the lines) stays until a greater version names another: what a message
-// leaves out is no news. Empty versions say nothing.
+// The fact types. Each is a row of the table of the same name; the JSON names are the columns. Its
+// key is the source's own id, plus the Connect account where ids are per account. A group of fields
+// (a store, an address, the lines) stays until a greater version sets it again: a field that a
+// message leaves out does not change. Empty versions have no facts.
 //
-// Earlier is how old the things are that an earlier version named last, by the
-// first column of each; the rest is of Version. A message has none.
+// Earlier holds versions of groups that an earlier version set last, by their first columns; the
+// other groups have Version. A message has none.
 
-// Earlier are versions by the first column of the thing that they named.
+// Earlier maps the first column of a group to its version.
 type Earlier map[string]Version
 
-// User is a person as Clerk knows them.
+// User is a Clerk user.
 type User struct {
 	ID             string     `json:"id"`
-	Email          string     `json:"email,omitempty"` // verified, the primary if that is; else empty
+	Email          string     `json:"email,omitempty"` // verified, preferably the primary one; else empty
 	Name           string     `json:"name,omitempty"`
 	ImageURL       string     `json:"image_url,omitempty"`
-	TimeZone       string     `json:"time_zone,omitempty"`    // as the tz database names it
+	TimeZone       string     `json:"time_zone,omitempty"`    // from the tz database
 	LastSeenAt     *time.Time `json:"last_seen_at,omitempty"` // the latest one counts
 	Version        Version    `json:"version"`
 	Earlier        Earlier    `json:"earlier,omitempty"`
@@ -42,45 +41,45 @@ type StripeCustomer struct {
 	DeletedVersion Version `json:"deleted_version"`
 }
 
-// Store is a creator's shop.
+// Store is a creator's store.
 type Store struct {
 	ID              string   `json:"id"`
 	Name            string   `json:"name,omitempty"`
 	OwnerUserID     string   `json:"owner_user_id,omitempty"`
-	MemberUserIDs   []string `json:"member_user_ids"` // who may see its list beside the owner; sorted; nil says nothing
+	MemberUserIDs   []string `json:"member_user_ids"` // people with access to its list besides the owner; sorted; nil: no information
 	StripeAccountID string   `json:"stripe_account_id,omitempty"`
-	TimeZone        string   `json:"time_zone,omitempty"` // as the tz database names it
+	TimeZone        string   `json:"time_zone,omitempty"` // from the tz database
 	Version         Version  `json:"version"`
 	Earlier         Earlier  `json:"earlier,omitempty"`
-	Withdrawn       []string `json:"-"` // JSON names of the links that it says are no more: null, "" or [] was written
+	Withdrawn       []string `json:"-"` // JSON names of removed links, sent as null, "" or []
 }
 
-// Product is anything that can be enrolled in or bought.
+// Product can be enrolled in or bought.
 type Product struct {
 	ID               string   `json:"id"`
-	StoreRef         string   `json:"store_ref,omitempty"` // a store's id, or (old rows) its owner's
+	StoreRef         string   `json:"store_ref,omitempty"` // a store's id, or in old rows its owner's
 	Kind             string   `json:"kind,omitempty"`
 	Title            string   `json:"title,omitempty"`
 	PriceAmount      *int64   `json:"price_amount,omitempty"` // minor units
 	PriceCurrency    string   `json:"price_currency,omitempty"`
-	Items            []string `json:"items"` // of a bundle: product ids; nil says nothing
+	Items            []string `json:"items"` // product ids of a bundle; nil: no information
 	StripeProductIDs []string `json:"stripe_product_ids,omitempty"`
 	StripePriceIDs   []string `json:"stripe_price_ids,omitempty"`
 	Version          Version  `json:"version"`
 	Earlier          Earlier  `json:"earlier,omitempty"`
 	DeletedVersion   Version  `json:"deleted_version"`
-	Withdrawn        []string `json:"-"` // JSON names of the links that it says are no more: null, "" or [] was written
+	Withdrawn        []string `json:"-"` // JSON names of removed links, sent as null, "" or []
 }
 
 // Kinds of Product.
 var Kinds = []string{"course", "digital", "bundle", "coaching", "membership", "other"}
 
-// Enrollment is a course × a person, as the platform says it. What an event
-// leaves out it does not change, so each optional column has its own version.
+// Enrollment is a person in a course, as the platform sends it. A field that an event leaves out
+// stays, so each optional column has its own version.
 type Enrollment struct {
 	CourseID        string     `json:"course_id"`
 	Person          string     `json:"person"`          // "user:…" or "email:…"
-	Email           string     `json:"email,omitempty"` // beside a user's id; an address that is the person stays there
+	Email           string     `json:"email,omitempty"` // in addition to a user's id; if the address is the person, it stays there
 	EmailVersion    Version    `json:"email_version"`
 	StoreRef        string     `json:"store_ref,omitempty"`
 	StoreVersion    Version    `json:"store_version"`
@@ -91,23 +90,22 @@ type Enrollment struct {
 	EnrolledAt      *time.Time `json:"enrolled_at,omitempty"`
 	EnrolledVersion Version    `json:"enrolled_version"`
 	CompletedAt     *time.Time `json:"completed_at,omitempty"`
-	// CompletedWithProgress: the message told both, so a lower progress told later
-	// takes the completion back.
+	// CompletedWithProgress: the message had both, so a later message with lower progress reverts
+	// the completion.
 	CompletedWithProgress bool       `json:"completed_with_progress,omitempty"`
 	CompletedVersion      Version    `json:"completed_version"`
-	PeakProgress          *float64   `json:"peak_progress,omitempty"` // the greatest one counts,
-	ProgressedAt          *time.Time `json:"progressed_at,omitempty"` // as of when it was told first
+	PeakProgress          *float64   `json:"peak_progress,omitempty"` // the maximum counts,
+	ProgressedAt          *time.Time `json:"progressed_at,omitempty"` // and when it was first reached
 	SaidAt                *time.Time `json:"said_at,omitempty"`       // latest upsert
 	FirstSaidAt           *time.Time `json:"first_said_at,omitempty"` // earliest upsert
 	Version               Version    `json:"version"`
 	DeletedVersion        Version    `json:"deleted_version"`
 }
 
-// Context is what an object says of where it belongs: the ids it names, not yet
-// looked up, and its own idea of the buyer.
+// Context holds the references of an object: ids, not yet resolved, and the buyer's data.
 type Context struct {
 	StoreRef       string  `json:"store_ref,omitempty"`   // a store's id, or its owner's
-	ProductRef     string  `json:"product_ref,omitempty"` // ours, from metadata
+	ProductRef     string  `json:"product_ref,omitempty"` // our id, from metadata
 	ProductKind    string  `json:"product_kind,omitempty"`
 	ProductType    string  `json:"product_type,omitempty"` // metadata productType, as written
 	Plan           string  `json:"plan,omitempty"`
@@ -116,12 +114,12 @@ type Context struct {
 	StripeCustomer string  `json:"stripe_customer,omitempty"`
 	Email          string  `json:"email,omitempty"`
 	Name           string  `json:"name,omitempty"`
-	Named          []Line  `json:"named,omitempty"`   // products that metadata names beside ProductRef
-	Lines          []Line  `json:"lines,omitempty"`   // what is sold, piece by piece
-	Earlier        Earlier `json:"earlier,omitempty"` // of what an object says, that of the whole object
+	Named          []Line  `json:"named,omitempty"`   // further products in metadata
+	Lines          []Line  `json:"lines,omitempty"`   // the items sold
+	Earlier        Earlier `json:"earlier,omitempty"` // versions of groups; else the whole object's
 }
 
-// Catalogue lists the Stripe price and product ids of what is sold.
+// Catalogue lists the Stripe price and product ids of the items sold.
 func (c Context) Catalogue() (ids []string) {
 	for _, l := range slices.Concat(c.Named, c.Lines) {
 		ids = append(ids, l.Stripe...)
@@ -129,40 +127,39 @@ func (c Context) Catalogue() (ids []string) {
 	return ids
 }
 
-// Line is one product of a sale or a subscription, as told: by our id, by ids of
-// Stripe's, or both.
+// Line is one product of a sale or subscription, named by our id, by Stripe ids, or both.
 type Line struct {
-	Ref           string   `json:"ref,omitempty"` // ours, from metadata
+	Ref           string   `json:"ref,omitempty"` // our id, from metadata
 	Kind          string   `json:"kind,omitempty"`
 	Stripe        []string `json:"stripe,omitempty"`   // price and product ids
-	Amount        *int64   `json:"amount,omitempty"`   // minor units, of all of the line; of a subscription, per period
-	Quantity      int64    `json:"quantity,omitempty"` // 0: not told
+	Amount        *int64   `json:"amount,omitempty"`   // minor units of the whole line; per period for a subscription
+	Quantity      int64    `json:"quantity,omitempty"` // 0: unknown
 	Interval      string   `json:"interval,omitempty"` // of a price: day, week, month, year
 	IntervalCount int64    `json:"interval_count,omitempty"`
 
 	Discount *Discount `json:"discount,omitempty"` // of this item alone; taken off Amount
 }
 
-// Intent is what a payment intent says, whoever claims its money.
+// Intent is the payment intent's own data, whichever object claims its money.
 type Intent struct {
 	Context
-	Received   *int64 `json:"received,omitempty"` // minor units that it brought; nil: it did not succeed
+	Received   *int64 `json:"received,omitempty"` // minor units received; nil: it did not succeed
 	Currency   string `json:"currency,omitempty"`
-	Uncaptured int64  `json:"uncaptured,omitempty"` // what was authorized and never taken
+	Uncaptured int64  `json:"uncaptured,omitempty"` // authorized but never captured
 }
 
-// Claims on a payment's money. A greater one replaces a lesser one whole, so a
-// payment told by several objects counts once, in any order.
+// Claims on a payment's money. A greater claim replaces a smaller one completely. So a payment that
+// several objects report counts once, in any order.
 const (
-	claimHeard    = 0 // told by an export: less than anybody's own word, even that it is unpaid
+	claimHeard    = 0 // from an export: below all other sources, even unpaid
 	claimUnpaid   = 1 // a checkout not paid yet
-	claimRecorded = 2 // told by the platform
+	claimRecorded = 2 // from the platform
 	claimIntent   = 3 // a payment intent that itself names a product
 	claimCheckout = 4 // a paid Checkout session, or a paid invoice
 	claimItemised = 5 // a paid session that names no product, but whose line items were read
 )
 
-// Says is what the intent says of where it belongs; nil of none.
+// Says returns the intent's context; nil without an intent.
 func (i *Intent) Says() *Context {
 	if i == nil {
 		return nil
@@ -170,10 +167,9 @@ func (i *Intent) Says() *Context {
 	return &i.Context
 }
 
-// Payment is one line of the money ledger, keyed by payment intent, by paid
-// invoice, by the session of an order without a payment, or by the platform's
-// own purchase id. A row without a claim is a bare payment intent: no income,
-// it only links refunds and disputes to their payment.
+// Payment is one line of the money ledger. Its key is the payment intent, the paid invoice, the
+// session of an order without a payment, or the platform's purchase id. A row without a claim is a
+// bare payment intent: no income, only a link from refunds and disputes to their payment.
 type Payment struct {
 	Account      string  `json:"account"`
 	ID           string  `json:"id"`
@@ -188,35 +184,34 @@ type Payment struct {
 	PaidAt             *time.Time `json:"paid_at,omitempty"`
 	Intent             *Intent    `json:"intent,omitempty"`
 	IntentVersion      Version    `json:"intent_version"`
-	Charge             *Context   `json:"charge,omitempty"` // what the charge says of the buyer, where better sources are silent
+	Charge             *Context   `json:"charge,omitempty"` // buyer data of the charge, used if better sources have none
 	ChargeVersion      Version    `json:"charge_version"`
-	Invoice            string     `json:"invoice,omitempty"` // of a payment intent: whose money this also is
+	Invoice            string     `json:"invoice,omitempty"` // of a payment intent: the invoice with the same money
 	InvoiceVersion     Version    `json:"invoice_version"`
-	Destination        string     `json:"destination,omitempty"` // account the money is passed on to
+	Destination        string     `json:"destination,omitempty"` // account that receives the money
 	DestinationVersion Version    `json:"destination_version"`
 }
 
 func claim(rank int, v Version) Version { return Version(strconv.Itoa(rank)) + " " + v }
 
-// Refund is a refund object (re_…), or, with Cumulative, what a charge (ch_…)
-// says has been refunded of it so far.
+// Refund is a refund object (re_…) or, if Cumulative, a charge's (ch_…) refunded total.
 type Refund struct {
 	Account       string     `json:"account"`
 	ID            string     `json:"id"`
 	Charge        string     `json:"charge,omitempty"`
 	PaymentIntent string     `json:"payment_intent,omitempty"`
 	Cumulative    bool       `json:"cumulative"`
-	ChargeAmount  *int64     `json:"charge_amount,omitempty"` // of a total: what was charged, to tell the share refunded
-	Captured      *int64     `json:"captured,omitempty"`      // of that, what was taken: the rest is no refund
+	ChargeAmount  *int64     `json:"charge_amount,omitempty"` // of a total: the amount charged, to compute the refunded share
+	Captured      *int64     `json:"captured,omitempty"`      // the part of it that was captured; the rest is no refund
 	Amount        int64      `json:"amount"`                  // minor units
 	Currency      string     `json:"currency"`
 	Status        string     `json:"status,omitempty"`
 	CreatedAt     *time.Time `json:"created_at,omitempty"`
-	SaidAt        time.Time  `json:"said_at"` // when the source said so
+	SaidAt        time.Time  `json:"said_at"` // the source's own time
 	Version       Version    `json:"version"`
 }
 
-// Dispute is a chargeback or an inquiry. Withdrawn: its money is gone for now.
+// Dispute is a chargeback or an inquiry. Withdrawn: the money is currently gone.
 type Dispute struct {
 	Account       string  `json:"account"`
 	ID            string  `json:"id"`
@@ -229,9 +224,8 @@ type Dispute struct {
 	Version       Version `json:"version"`
 }
 
-// Subscription is a Stripe subscription, with what the Checkout session that
-// began it says beside it: either may come first, and only the session may say
-// that it is a sale of the platform itself.
+// Subscription is a Stripe subscription, joined with the Checkout session that began it. They come
+// in any order, and only the session can show that the platform itself is the seller.
 type Subscription struct {
 	Account     string   `json:"account"`
 	ID          string   `json:"id"`
@@ -239,42 +233,42 @@ type Subscription struct {
 	StatusMoves []string `json:"status_moves,omitempty"` // see Move
 	Context
 	Destination       string        `json:"destination,omitempty"`
-	Amount            *int64        `json:"amount,omitempty"` // minor units per period, discounts taken off; nil: not told
+	Amount            *int64        `json:"amount,omitempty"` // minor units per period, less discounts; nil: unknown
 	Currency          string        `json:"currency,omitempty"`
 	PlanName          string        `json:"plan_name,omitempty"`
 	StartedAt         *time.Time    `json:"started_at,omitempty"`
 	CurrentPeriodEnd  *time.Time    `json:"current_period_end,omitempty"`
-	CancelAtPeriodEnd bool          `json:"cancel_at_period_end"` // it is to end, at CancelAt or with the period
+	CancelAtPeriodEnd bool          `json:"cancel_at_period_end"` // ends at CancelAt or with the period
 	CancelAt          *time.Time    `json:"cancel_at,omitempty"`
 	Cancellation      *Cancellation `json:"cancellation,omitempty"`
 	Paused            bool          `json:"paused"`
 	Discount          *Discount     `json:"discount,omitempty"`
 	EndedAt           *time.Time    `json:"ended_at,omitempty"`
 	Version           Version       `json:"version"`
-	EverActive        bool          `json:"ever_active"` // once true, true for good
+	EverActive        bool          `json:"ever_active"` // never becomes false again
 	Checkout          *Context      `json:"checkout,omitempty"`
 	CheckoutAt        *time.Time    `json:"checkout_at,omitempty"`
 	CheckoutVersion   Version       `json:"checkout_version"`
 }
 
-// Move writes down that an event changed a status: of several in one second, the
-// one whose end no other begins with came last.
+// Move records a status change of an event. Among several in one second, the last is the one whose
+// new status no other starts from.
 func Move(from, to, event string) string { return from + ">" + to + " " + event }
 
-// Cancellation is why a subscription ends, as Stripe words it.
+// Cancellation is why a subscription ends, in Stripe's terms.
 type Cancellation struct {
 	Reason   string `json:"reason,omitempty"`   // cancellation_requested, payment_failed, …
 	Feedback string `json:"feedback,omitempty"` // too_expensive, unused, …
 }
 
-// Discount is what a subscription is cheaper by.
+// Discount is a subscription's discount.
 type Discount struct {
 	PercentOff float64 `json:"percent_off,omitempty"`
 	AmountOff  int64   `json:"amount_off,omitempty"` // minor units per period
 }
 
-// Checkout is a Checkout session that is worth keeping beside what it sold: it
-// expired, was recovered, or asked for consent to promotions.
+// Checkout is a Checkout session with information beyond its sale: it expired, was recovered, or
+// asked for consent to promotions.
 type Checkout struct {
 	Account string `json:"account"`
 	ID      string `json:"id"`
@@ -305,7 +299,7 @@ type FailedInvoice struct {
 	Earlier        Earlier    `json:"earlier,omitempty"`
 }
 
-// rise notes the progress as the greatest so far, told at a time.
+// rise records a new maximum of the progress, reached at a time.
 func (e *Enrollment) rise(at time.Time) {
 	if e.Progress != nil && *e.Progress > 0 {
 		e.PeakProgress, e.ProgressedAt = e.Progress, &at

@@ -7,23 +7,22 @@ import (
 	"rollcall/store"
 )
 
-// Source is a history to bring in. Read returns the page at a position, of at
-// most about limit objects; at the empty position, where to begin. A source that
-// is an io.Closer is closed after use.
+// Source is a history to import. Read returns the page at a position, with about limit objects at
+// most. The empty position is the start. A source that is an io.Closer is closed after use.
 type Source interface {
 	Read(ctx context.Context, at store.Position, limit int) (store.Page, error)
 }
 
-// Access says how the sources are reached.
+// Access configures access to the sources.
 type Access struct {
-	StripeKey, StripeBase string // base URLs: empty are their own
-	StripeMode            string // live or test: objects of the other mode are passed over; any, or empty: none
+	StripeKey, StripeBase string // base URLs: empty means the vendors' own
+	StripeMode            string // live or test: objects of the other mode are skipped; empty: none is
 	ClerkKey, ClerkBase   string
-	ImportDir             string  // the folder of exports; empty: only whole paths are read
-	Budget                *Budget // of requests to Stripe; nil: as fast as it goes
+	ImportDir             string  // the folder of exports; empty: files are read by absolute path
+	Budget                *Budget // of requests to Stripe; nil: unlimited
 }
 
-// sources opens the source of each kind of store.BackfillKinds.
+// sources maps each kind in store.BackfillKinds to its source.
 var sources = map[string]func(Access, store.Backfill) (Source, error){
 	"courses":          heldFacts,
 	"subscriptions":    heldFacts,
@@ -33,7 +32,7 @@ var sources = map[string]func(Access, store.Backfill) (Source, error){
 	"convex":           Access.convex,
 }
 
-// Open opens the source of a run. An error that no further try can cure is *Refused.
+// Open opens the source of a run. An error that a retry cannot fix is *Refused.
 func (a Access) Open(run store.Backfill) (Source, error) {
 	open, ok := sources[run.Kind]
 	if !ok {
@@ -49,11 +48,12 @@ func heldFacts(_ Access, run store.Backfill) (Source, error) {
 func (a Access) clerk() ClerkConfig { return ClerkConfig{Key: a.ClerkKey, BaseURL: a.ClerkBase} }
 
 func (a Access) stripe(run store.Backfill) StripeConfig {
-	return StripeConfig{Key: a.StripeKey, BaseURL: a.StripeBase, Mode: a.StripeMode, Options: run.Options, Budget: a.Budget}
+	return StripeConfig{Key: a.StripeKey, BaseURL: a.StripeBase, Mode: a.StripeMode, Options: run.Options,
+		Budget: a.Budget}
 }
 
-// convex opens an export. Pages and the API name a file in the folder. A whole
-// path was given by the command line, and by a person who can reach the database.
+// convex opens an export. Pages and the API name a file in the folder. An absolute path comes from
+// the command line, from a person with access to the database.
 func (a Access) convex(run store.Backfill) (Source, error) {
 	if a.ImportDir == "" && !filepath.IsAbs(run.Options.File) {
 		return nil, refused("%s is a file in the folder that IMPORT_DIR names, "+

@@ -10,22 +10,22 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Requests per second that a Budget grants unless told otherwise. Stripe allows
-// 100 in all and 25 of one operation: the rest is for live traffic.
+// Default requests per second of a Budget. Stripe allows 100 in total and 25 of one operation; the
+// rest is for live traffic.
 const (
 	DefaultRate          = 50
 	DefaultOperationRate = 20
 )
 
-// Budget is how many requests we may send to Stripe: one budget, in Redis, for
-// all workers that share the Redis. It is safe for concurrent use.
+// Budget limits the requests to Stripe. It is stored in Redis and shared by all workers. It is safe
+// for concurrent use.
 type Budget struct {
 	limiter        *redis_rate.Limiter
 	all, operation redis_rate.Limit
 }
 
-// NewBudget makes a budget of all requests per second, and of operation requests
-// per second of one operation; zero means the default.
+// NewBudget returns a budget of all requests per second in total, and operation requests per second
+// of one operation; zero means the default.
 func NewBudget(client redis.UniversalClient, all, operation int) (*Budget, error) {
 	if all < 0 || operation < 0 {
 		return nil, errors.New("a rate of requests must not be negative")
@@ -39,16 +39,16 @@ func NewBudget(client redis.UniversalClient, all, operation int) (*Budget, error
 	return &Budget{redis_rate.NewLimiter(client), rate(all), rate(operation)}, nil
 }
 
-// rate is n requests per second. After a rest a fifth of them may come at once,
-// not all: a second's burst on top of the second's rate would be twice the rate.
+// rate is n requests per second, with bursts of a fifth of them: a burst of n would allow twice the
+// rate in one second.
 func rate(n int) redis_rate.Limit {
 	return redis_rate.Limit{Rate: n, Period: time.Second, Burst: max(n/5, 1)}
 }
 
-// Wait returns when a request of an operation (as "GET /v1/customers") may be
-// sent. The error is the context's, or Redis's.
+// Wait returns when a request of an operation (for example "GET /v1/customers") may be sent. The
+// error is the context's or Redis's.
 func (b *Budget) Wait(ctx context.Context, operation string) error {
-	// The narrow gate first: waiting there takes nothing from others.
+	// The narrower limit first, as waiting for it takes nothing from other operations.
 	if err := b.wait(ctx, "rollcall:stripe:operation:"+operation, b.operation); err != nil {
 		return err
 	}

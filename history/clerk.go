@@ -14,29 +14,27 @@ import (
 	"rollcall/store"
 )
 
-// ClerkConfig says how to reach Clerk's API.
+// ClerkConfig configures access to Clerk's API.
 type ClerkConfig struct {
 	Key     string           // secret key, sk_…
-	BaseURL string           // "" is Clerk's own, https://api.clerk.com/v1
-	Timeout time.Duration    // of one request; 0 is 30 s
-	Now     func() time.Time // nil is time.Now
+	BaseURL string           // empty: https://api.clerk.com/v1
+	Timeout time.Duration    // of one request; 0: 30 s
+	Now     func() time.Time // nil: time.Now
 }
 
-// Clerk reads the users that Clerk has kept, oldest first, so that those who
-// sign up meanwhile come last. Users deleted meanwhile, or before, it cannot
-// tell: Clerk lists no deletions.
+// Clerk reads Clerk's users, oldest first, so that new sign-ups come last. It cannot find deleted
+// users, as Clerk lists no deletions.
 //
-// It goes by the time of creation, as deep offsets are slow and shift with every
-// deletion. Each page begins again with the users of the last one's last
-// millisecond, those already read being passed over; so it does not matter
-// whether created_at_after includes its time, how many share a millisecond, or
-// how many users a page really holds.
+// It pages by time of creation, as deep offsets are slow and shift with every deletion. Each page
+// starts with the users of the previous page's last millisecond and skips those already read. So it
+// does not matter whether created_at_after is inclusive, how many users share a millisecond, or how
+// many users a page has.
 type Clerk struct {
 	users *user.Client
 	now   func() time.Time
 }
 
-// NewClerk returns a source of users. Without a key it is *Refused.
+// NewClerk returns a source of users. Without a key the error is *Refused.
 func NewClerk(c ClerkConfig) (*Clerk, error) {
 	users, err := newClerkClient(c)
 	if err != nil {
@@ -49,24 +47,24 @@ func NewClerk(c ClerkConfig) (*Clerk, error) {
 	return &Clerk{users, now}, nil
 }
 
-// clerkCursor is a place in the list of users.
+// clerkCursor is a position in the list of users.
 type clerkCursor struct {
-	From   int64    `json:"from"`   // created_at of the last user read; all before it are read
-	Seen   []string `json:"seen"`   // keys of the users of that millisecond that are read
-	Offset int64    `json:"offset"` // users from there on to skip, when a page holds nothing but read ones
+	From   int64    `json:"from"`   // created_at of the last user read
+	Seen   []string `json:"seen"`   // keys of the users already read of that millisecond
+	Offset int64    `json:"offset"` // users to skip from there, when a page has no new ones
 	Read   int64    `json:"read"`   // users read so far
 }
 
-// maxSeen bounds a cursor. It only matters where more users than this were made
-// in one millisecond, and some of them are deleted while they are read.
+// maxSeen limits a cursor. It only matters if more users than this share a millisecond and some of
+// them are deleted during the import.
 const maxSeen = 20000
 
 const usersStream = "users"
 
-// clerkMost is the most users that Clerk puts on a page.
+// clerkMost is Clerk's maximum page size.
 const clerkMost = 500
 
-// Read returns the page at a position. The list is read in one chain.
+// Read returns the page at a position. The list is read sequentially.
 func (c *Clerk) Read(ctx context.Context, at store.Position, limit int) (store.Page, error) {
 	if at.Stream == "" {
 		return c.plan(ctx)
@@ -76,7 +74,7 @@ func (c *Clerk) Read(ctx context.Context, at store.Position, limit int) (store.P
 		return store.Page{}, fmt.Errorf("history.Clerk: cursor %s: %w", at.Cursor, err)
 	}
 	read := c.now()
-	rows, err := c.list(ctx, cursor, max(2, min(limit, clerkMost))) // at 1, the overlap would be all
+	rows, err := c.list(ctx, cursor, max(2, min(limit, clerkMost))) // with 1, the page would only have the overlap
 	if err != nil {
 		return store.Page{}, err
 	}
@@ -99,14 +97,13 @@ func (c *Clerk) plan(ctx context.Context) (store.Page, error) {
 func (c clerkCursor) position() store.Position {
 	text, err := json.Marshal(c)
 	if err != nil {
-		panic(err) // a struct of numbers and text
+		panic(err) // cannot fail: numbers and text
 	}
 	return store.Position{Stream: usersStream, Cursor: text}
 }
 
-// audit ends the list: it asks Clerk how many users there are up to the last
-// one, as users came and went since the plan. If there are more than were read,
-// that is an error to show.
+// audit ends the list: it asks Clerk for the current number of users up to the last one. If that is
+// more than were read, it reports an error.
 func (c *Clerk) audit(ctx context.Context, page *store.Page, at clerkCursor) error {
 	params := &user.ListParams{}
 	if at.From > 0 {
@@ -128,10 +125,10 @@ func (c *Clerk) audit(ctx context.Context, page *store.Page, at clerkCursor) err
 	return nil
 }
 
-// clerkRow is a user as it was sent, and what the list is ordered by.
+// clerkRow is a user as received, with its sort keys.
 type clerkRow struct {
 	raw       json.RawMessage
-	key       string // the id, or what stands for it
+	key       string // the id or a substitute
 	createdAt int64  // milliseconds
 }
 
@@ -153,8 +150,7 @@ func (r clerkRow) item(read time.Time) store.Item {
 	return store.Item{Place: r.key, Facts: set, Err: err}
 }
 
-// advance takes from a page of the list what was not read before, and returns
-// where to go on, or nil at the end.
+// advance returns the new users of a page and the next position, or nil at the end.
 func (c clerkCursor) advance(rows []clerkRow, read time.Time) (page store.Page, next *clerkCursor) {
 	seen := make(map[string]bool, len(c.Seen))
 	for _, key := range c.Seen {
@@ -163,8 +159,8 @@ func (c clerkCursor) advance(rows []clerkRow, read time.Time) (page store.Page, 
 	known := func(r clerkRow) bool { return seen[r.key] || r.createdAt > 0 && r.createdAt < c.From }
 	n := clerkCursor{From: c.From, Seen: c.Seen, Offset: c.Offset, Read: c.Read}
 	if c.Offset > 0 && (len(rows) == 0 || !known(rows[0])) {
-		// Users before were deleted, and unread ones slid under the offset. What is
-		// read must stay the head of the list: nothing of this page is taken.
+		// Users before the offset were deleted, so unread ones moved below it. This page is
+		// dropped, so that no user is skipped.
 		n.Offset /= 2
 		return page, &n
 	}
@@ -181,7 +177,7 @@ func (c clerkCursor) advance(rows []clerkRow, read time.Time) (page store.Page, 
 	n.Read += int64(fresh)
 	switch {
 	case fresh == 0 && len(rows) < 2:
-		return page, nil // nothing, or only the user that the last page ended with
+		return page, nil // nothing, or only the last page's last user
 	case n.From > c.From:
 		n.Offset, n.Seen = 0, lastOf(rows, n.From)
 	default:
@@ -191,8 +187,7 @@ func (c clerkCursor) advance(rows []clerkRow, read time.Time) (page store.Page, 
 	return page, &n
 }
 
-// lastOf returns the keys of the users of a page that may come again on a page
-// from the given millisecond on.
+// lastOf returns the keys of a page's users that may repeat on a page from the given millisecond.
 func lastOf(rows []clerkRow, from int64) (keys []string) {
 	for _, r := range rows {
 		if r.createdAt >= from || r.createdAt <= 0 {

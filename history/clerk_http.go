@@ -15,12 +15,11 @@ import (
 	"github.com/clerk/clerk-sdk-go/v2/user"
 )
 
-// clerkTimeout is how long one request to Clerk may take: pages of 500 users
-// often need more than the 5 s of the SDK's own client.
+// clerkTimeout limits one request to Clerk. Pages of 500 users often need more than the 5 s of the
+// SDK's client.
 const clerkTimeout = 30 * time.Second
 
-// clerkPause is how long to leave Clerk alone when it asks for that but does not
-// say for how long: it counts requests over 10 s.
+// clerkPause is how long to pause when Clerk asks for it without a duration: its limit is per 10 s.
 const clerkPause = 10 * time.Second
 
 func newClerkClient(c ClerkConfig) (*user.Client, error) {
@@ -44,7 +43,7 @@ func newClerkClient(c ClerkConfig) (*user.Client, error) {
 	return user.NewClient(config), nil
 }
 
-// clerkStatus is an answer of Clerk that is no success.
+// clerkStatus is an error answer of Clerk.
 type clerkStatus struct {
 	code       int
 	retryAfter string
@@ -53,11 +52,10 @@ type clerkStatus struct {
 
 func (e *clerkStatus) Error() string { return fmt.Sprintf("Clerk answered %d: %s", e.code, e.message) }
 
-// clerkTransport makes every answer that is no success a *clerkStatus: the SDK
-// keeps the status only of answers that hold what it expects of an error.
+// clerkTransport turns every error answer into a *clerkStatus. The SDK only keeps the status of
+// answers with the expected error format.
 type clerkTransport struct{ next http.RoundTripper }
 
-// RoundTrip sends one request.
 func (t clerkTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	response, err := t.next.RoundTrip(r)
 	if err != nil || response.StatusCode == http.StatusOK {
@@ -67,31 +65,32 @@ func (t clerkTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	const most = 64 << 10
 	body, err := io.ReadAll(io.LimitReader(response.Body, most))
 	if err != nil {
-		body = nil // the status says enough
+		body = nil // the status is enough
 	}
-	return nil, &clerkStatus{response.StatusCode, response.Header.Get("Retry-After"), clerkMessage(response.StatusCode, body)}
+	return nil, &clerkStatus{response.StatusCode, response.Header.Get("Retry-After"),
+		clerkMessage(response.StatusCode, body)}
 }
 
-// clerkMessage is what an error's body says, if it is Clerk's own.
+// clerkMessage returns the message of a Clerk error body, or "".
 func clerkMessage(status int, body []byte) string {
-	var said struct {
+	var answer struct {
 		Errors []struct {
 			Message string `json:"message"`
 		} `json:"errors"`
 	}
-	if json.Unmarshal(body, &said) != nil || len(said.Errors) == 0 || said.Errors[0].Message == "" {
+	if json.Unmarshal(body, &answer) != nil || len(answer.Errors) == 0 || answer.Errors[0].Message == "" {
 		return http.StatusText(status)
 	}
 	const most = 200
-	message := []rune(said.Errors[0].Message)
+	message := []rune(answer.Errors[0].Message)
 	return string(message[:min(len(message), most)])
 }
 
-// clerkUsers is a page of the list as it was sent: the SDK's own type refuses
-// the whole page for one odd field of one user.
+// clerkUsers is a page of the list as received. The SDK's type rejects a whole page if one field of
+// one user is odd.
 type clerkUsers []json.RawMessage
 
-// Read makes it an answer of the SDK.
+// Read implements the SDK's response interface.
 func (*clerkUsers) Read(*clerk.APIResponse) {}
 
 func (c *Clerk) list(ctx context.Context, at clerkCursor, limit int) ([]clerkRow, error) {
@@ -107,7 +106,7 @@ func (c *Clerk) list(ctx context.Context, at clerkCursor, limit int) ([]clerkRow
 		return nil, explainClerk(ctx, err)
 	}
 	if users == nil {
-		return nil, errClerkUnreadable // a list that is empty says so
+		return nil, errClerkUnreadable // an empty list would be []
 	}
 	rows := make([]clerkRow, len(users))
 	for i, raw := range users {
@@ -118,8 +117,7 @@ func (c *Clerk) list(ctx context.Context, at clerkCursor, limit int) ([]clerkRow
 
 var errClerkUnreadable = errors.New("Clerk's answer cannot be read: it was cut short, or is not Clerk's")
 
-// explainClerk tells apart what Clerk's answers mean for a reader. No text holds
-// the key.
+// explainClerk classifies Clerk's errors. The texts do not contain the key.
 func explainClerk(ctx context.Context, err error) error {
 	var status *clerkStatus
 	var broken *url.Error
@@ -139,7 +137,8 @@ func explainClerk(ctx context.Context, err error) error {
 func (e *clerkStatus) explain() error {
 	switch {
 	case e.code == http.StatusUnauthorized, e.code == http.StatusForbidden:
-		return refused("Clerk does not accept the key in CLERK_SECRET_KEY (%d): it is mistyped, revoked or of another instance; copy a valid one from Clerk's dashboard", e.code)
+		return refused("Clerk does not accept the key in CLERK_SECRET_KEY (%d): it is mistyped, revoked or of another "+
+			"instance; copy a valid one from Clerk's dashboard", e.code)
 	case e.code == http.StatusTooManyRequests:
 		return &Later{clerkRetry(e.retryAfter), e}
 	case e.code >= 500, e.code == http.StatusRequestTimeout:
@@ -148,7 +147,7 @@ func (e *clerkStatus) explain() error {
 	return refused("%v: is CLERK_API_BASE right?", e)
 }
 
-// clerkRetry is how long Clerk asks to be left alone.
+// clerkRetry returns the pause that Clerk asks for.
 func clerkRetry(header string) time.Duration {
 	if seconds, err := strconv.Atoi(header); err == nil && seconds > 0 && seconds < 24*60*60 {
 		return time.Duration(seconds) * time.Second

@@ -15,21 +15,18 @@ import (
 	"rollcall/store"
 )
 
-// ConvexConfig says which export to read.
+// ConvexConfig names the export to read.
 type ConvexConfig struct {
-	// Options name the file, and the time as of which it speaks (the file's own
-	// if there is none).
+	// Options name the file, and the time of the export (default: the file's own).
 	Options store.BackfillOptions
-	// Dir is the only folder that files are read in. Empty: a file is read wherever
-	// its path says.
+	// Dir is the only folder that files are read from. If empty, a file is read from its path.
 	Dir string
 }
 
-// Convex reads a snapshot export of a Convex deployment, table after table, line
-// after line, never holding more than one line, and who is who where users are
-// named by documents (see knownUsers). It keeps the place it has come
-// to in the file, so reading on costs nothing; beginning elsewhere costs
-// unpacking the table up to there.
+// Convex reads a snapshot export of a Convex deployment, table by table and line by line. It holds
+// one line in memory, plus the users' ids where documents refer to them (see knownUsers). It
+// remembers its position in the file, so continuing is free; any other position requires unpacking
+// the table up to there.
 type Convex struct {
 	dir, path string
 	asOf      *time.Time
@@ -38,18 +35,17 @@ type Convex struct {
 	export *export // nil until the first Read
 	reader *facts.ConvexExport
 	table  string
-	lines  *lines // the table's, nil while none is open
+	lines  *lines // of the open table, or nil
 
-	people  knownUsers // nil until a row names one by the _id
-	trouble error      // of reading them
+	people  knownUsers // nil until a row refers to a user by _id
+	trouble error      // error of reading people
 }
 
-// NewConvex returns a source of the export. The file is opened by the first Read.
+// NewConvex returns a source of the export. The first Read opens the file.
 func NewConvex(c ConvexConfig) *Convex {
 	return &Convex{dir: c.Dir, path: c.Options.File, asOf: c.Options.AsOf}
 }
 
-// Close closes the file.
 func (c *Convex) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -62,7 +58,6 @@ func (c *Convex) Close() error {
 	return err
 }
 
-// shut closes the open table.
 func (c *Convex) shut() {
 	if c.lines != nil {
 		c.lines.close()
@@ -70,14 +65,14 @@ func (c *Convex) shut() {
 	}
 }
 
-// convexCursor is a place in a table.
+// convexCursor is a position in a table.
 type convexCursor struct {
 	Line   int64  `json:"line"`   // lines before it
 	Offset int64  `json:"offset"` // bytes before it, unpacked
-	Export string `json:"export"` // which export it is a place in
+	Export string `json:"export"` // identifies the export
 }
 
-// Read returns the page at a position. An export is read in one chain.
+// Read returns the page at a position. An export is read sequentially.
 func (c *Convex) Read(ctx context.Context, at store.Position, limit int) (store.Page, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -92,11 +87,12 @@ func (c *Convex) Read(ctx context.Context, at store.Position, limit int) (store.
 		return store.Page{}, fmt.Errorf("history.Convex: cursor %s: %w", at.Cursor, err)
 	}
 	if cursor.Export != c.export.print || c.export.tables[at.Stream] == nil {
-		return store.Page{}, refused("%s is not the file any more that this backfill began with: put that one back, or cancel and start a new backfill", c.path)
+		return store.Page{}, refused("%s is not the file any more that this backfill began with: put that one back, or "+
+			"cancel and start a new backfill", c.path)
 	}
 	page, err := c.page(ctx, at.Stream, cursor, limit)
 	if err != nil {
-		c.shut() // wherever it has come to, that is no place to read on from
+		c.shut() // its position is unknown now
 		return store.Page{}, err
 	}
 	return page, nil
@@ -118,7 +114,7 @@ func (c *Convex) open() error {
 	return nil
 }
 
-// beginning is the position at the head of a table, or none.
+// beginning returns the position at a table's start, or nil.
 func (c *Convex) beginning(table string) []store.Position {
 	if table == "" {
 		return nil
@@ -130,7 +126,7 @@ func (c *Convex) position(table string, at convexCursor) []store.Position {
 	at.Export = c.export.print
 	text, err := json.Marshal(at)
 	if err != nil {
-		panic(err) // a struct of numbers and text
+		panic(err) // cannot fail: numbers and text
 	}
 	return []store.Position{{Stream: table, Cursor: text}}
 }
@@ -138,8 +134,8 @@ func (c *Convex) position(table string, at convexCursor) []store.Position {
 // pageBytes ends a page early, so that long lines do not make long transactions.
 const pageBytes = 64 << 20
 
-// page reads up to limit rows of a table. Damage to the file costs the rest of
-// its table; the next one goes on.
+// page reads up to limit rows of a table. Damage to the file loses the rest of its table; the next
+// table follows.
 func (c *Convex) page(ctx context.Context, table string, at convexCursor, limit int) (page store.Page, err error) {
 	page.Items = make([]store.Item, 0, min(limit, 5000))
 	c.trouble = nil
@@ -161,7 +157,7 @@ func (c *Convex) page(ctx context.Context, table string, at convexCursor, limit 
 	case err == nil:
 		page.Next = c.position(table, convexCursor{Line: c.lines.line, Offset: c.lines.offset})
 		return page, nil
-	case ctx.Err() != nil || errors.As(err, &unreadable): // the disk's fault, or nobody's: try again
+	case ctx.Err() != nil || errors.As(err, &unreadable): // a disk error, or cancelled: retry
 		return page, err
 	case !errors.Is(err, io.EOF):
 		page.Items = append(page.Items, damaged(table, max(c.line(), at.Line), err))
@@ -178,7 +174,7 @@ func (c *Convex) line() int64 {
 	return c.lines.line
 }
 
-// seek makes the table's lines go on at a place.
+// seek moves the table's lines to a position.
 func (c *Convex) seek(ctx context.Context, table string, at convexCursor) error {
 	if c.lines != nil && c.table == table && c.lines.offset == at.Offset {
 		return nil
@@ -196,12 +192,12 @@ func (c *Convex) seek(ctx context.Context, table string, at convexCursor) error 
 	return nil
 }
 
-// row adds to a page what a line says. A line that cannot be used is no error
-// of the page's.
+// row adds a line to a page. An invalid line is an error of its item, not of the page.
 func (c *Convex) row(page *store.Page, table string, line []byte, long error) {
 	place := table + ", line " + strconv.FormatInt(c.lines.line, 10)
 	if long != nil {
-		page.Items = append(page.Items, store.Item{Place: place, Err: fmt.Errorf("line %d of %s %w", c.lines.line, table, long)})
+		page.Items = append(page.Items, store.Item{Place: place,
+			Err: fmt.Errorf("line %d of %s %w", c.lines.line, table, long)})
 		return
 	}
 	if len(line) == 0 {
@@ -218,7 +214,8 @@ func (c *Convex) row(page *store.Page, table string, line []byte, long error) {
 	if e := read.Failed; e != nil {
 		page.Notes = append(page.Notes, store.Finding{
 			Place: place, What: fmt.Sprintf("%s (%s)", e.ID, e.Type),
-			Why: fmt.Sprintf("was refused by the old system (%s): backfill stripe or stripe-events brings what it said", e.Error),
+			Why: fmt.Sprintf("was refused by the old system (%s): backfill stripe or stripe-events brings what it said",
+				e.Error),
 		})
 	}
 	page.Items = append(page.Items, item)
@@ -227,6 +224,7 @@ func (c *Convex) row(page *store.Page, table string, line []byte, long error) {
 func damaged(table string, line int64, cause error) store.Item {
 	return store.Item{
 		Place: fmt.Sprintf("%s, after line %d", table, line),
-		Err:   fmt.Errorf("%s is damaged after line %d (%w); rows after it could not be read: export again", table, line, cause),
+		Err: fmt.Errorf("%s is damaged after line %d (%w); rows after it could not be read: export again", table, line,
+			cause),
 	}
 }

@@ -8,15 +8,15 @@ import (
 	"syscall"
 )
 
-// openFile opens the file of an export: in the folder dir, or if there is none
-// wherever its path says.
+// openFile opens an export: in the folder dir, or without one at its path.
 func openFile(dir, name string) (*os.File, fs.FileInfo, error) {
 	if dir != "" {
 		return openWithin(dir, name)
 	}
 	f, err := os.OpenFile(name, readOnly, 0)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
-		return nil, nil, refused("%v: give the path of an export (npx convex export --path FILE.zip) that the workers can read", err)
+		return nil, nil, refused("%v: give the path of an export (npx convex export --path FILE.zip) that the workers "+
+			"can read", err)
 	}
 	if err != nil {
 		return nil, nil, err
@@ -28,14 +28,15 @@ func openFile(dir, name string) (*os.File, fs.FileInfo, error) {
 	return closedIf(err, f, info)
 }
 
-// readOnly waits for nobody: a named pipe opens at once, and is then refused.
+// readOnly does not block: a named pipe opens at once and is then refused.
 const readOnly = os.O_RDONLY | syscall.O_NONBLOCK
 
-// openWithin opens a regular file in a folder. Symbolic links that lead out of it
-// are not followed. Whatever is wrong is told in the same words, so that the error
-// says nothing of any other file, not even whether it exists.
+// openWithin opens a regular file in a folder. It does not follow symbolic links out of it. All
+// errors have the same text, so that they reveal nothing about other files, not even their
+// existence.
 func openWithin(dir, name string) (*os.File, fs.FileInfo, error) {
-	none := refused("%s: no regular file of this name can be read in the folder that IMPORT_DIR names where this worker runs: put the export there", name)
+	none := refused("%s: no regular file of this name can be read in the folder that IMPORT_DIR names where this "+
+		"worker runs: put the export there", name)
 	if filepath.IsAbs(name) {
 		within, err := filepath.Rel(dir, name)
 		if err != nil {
@@ -45,7 +46,8 @@ func openWithin(dir, name string) (*os.File, fs.FileInfo, error) {
 	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return nil, nil, refused("the folder that IMPORT_DIR names cannot be opened where this worker runs: create it, readable for the worker, and start a new backfill")
+		return nil, nil, refused("the folder that IMPORT_DIR names cannot be opened where this worker runs: create it, " +
+			"readable for the worker, and start a new backfill")
 	}
 	defer root.Close()
 	f, err := root.OpenFile(name, readOnly, 0)
@@ -59,7 +61,7 @@ func openWithin(dir, name string) (*os.File, fs.FileInfo, error) {
 	return closedIf(err, f, info)
 }
 
-// closedIf closes a file that is not to be read.
+// closedIf closes a file that will not be read.
 func closedIf(err error, f *os.File, info fs.FileInfo) (*os.File, fs.FileInfo, error) {
 	if err != nil {
 		f.Close()

@@ -8,39 +8,39 @@ import (
 	"io"
 )
 
-// lines reads a table line by line and counts what it has read.
+// lines reads a table line by line and counts lines and bytes.
 type lines struct {
 	packed io.ReadCloser
 	r      *bufio.Reader
 	long   []byte // of a line longer than r's buffer
 	line   int64  // lines read
-	offset int64  // bytes read, of the table unpacked
+	offset int64  // bytes read of the unpacked table
 }
 
 const (
 	lineBuffer = 256 << 10
-	// maxLine is many times the 1 MiB that a document may be.
+	// maxLine is many times a document's limit of 1 MiB.
 	maxLine = 16 << 20
 )
 
-// mark is the byte order mark that some editors put first.
+// mark is the byte order mark that some editors write first.
 var mark = []byte("\ufeff")
 
-// errLongLine is for a line that was passed over.
+// errLongLine is the error of a skipped line.
 var errLongLine = errors.New("is longer than 16 MiB")
 
 func newLines(packed io.ReadCloser) *lines {
 	return &lines{packed: packed, r: bufio.NewReaderSize(packed, lineBuffer)}
 }
 
-func (l *lines) close() { l.packed.Close() } // nothing was written: no error matters
+func (l *lines) close() { l.packed.Close() } // read-only: errors are harmless
 
-// next returns the next line without the white space around it and a byte order
-// mark before it, valid until the one after. At the end it is io.EOF; errLongLine is about this line alone. The
-// last line of a file that breaks off is never returned.
+// next returns the next line, without surrounding white space and byte order mark, valid until the
+// next call. At the end it returns io.EOF; errLongLine only concerns this line. An incomplete last
+// line is never returned.
 func (l *lines) next() ([]byte, error) {
 	if cap(l.long) > 4*lineBuffer {
-		l.long = nil // one long line is no reason to hold its room for good
+		l.long = nil // frees the memory of a long line
 	}
 	l.long = l.long[:0]
 	var length int64
@@ -52,7 +52,7 @@ func (l *lines) next() ([]byte, error) {
 		if err != nil && !full && (!errors.Is(err, io.EOF) || length == 0) {
 			return nil, err
 		}
-		if length > maxLine+1 { // the newline is no part of it
+		if length > maxLine+1 { // without the newline
 			l.long = nil
 		} else if full || len(l.long) > 0 {
 			l.long = append(l.long, part...)
@@ -69,7 +69,7 @@ func (l *lines) next() ([]byte, error) {
 	}
 }
 
-// skip passes over so many bytes.
+// skip skips n bytes.
 func (l *lines) skip(ctx context.Context, n int64) error {
 	const step = 64 << 20
 	for n > 0 {
@@ -80,7 +80,7 @@ func (l *lines) skip(ctx context.Context, n int64) error {
 		l.offset += passed
 		n -= passed
 		if errors.Is(err, io.EOF) {
-			return io.ErrUnexpectedEOF // what was there before is not any more
+			return io.ErrUnexpectedEOF // the file has become shorter
 		}
 		if err != nil {
 			return err

@@ -9,19 +9,17 @@ import (
 	"rollcall/facts"
 )
 
-// Most apps name users by Clerk's id. In those that name them by the _id of their
-// document, the table of users is read once more, before the first row that
-// names one so, and kept: who has which _id is all that is held of an export
-// beside a page, about 200 bytes for each user. Reading on after an interruption
-// does the same again.
+// Most apps refer to users by Clerk's id. If an app refers to them by _id, the users table is read
+// once more, before the first row with such a reference. Its ids stay in memory, about 200 bytes
+// per user. After an interruption it is read again.
 
-// maxUsers is the most users that are kept: some 400 MB.
+// maxUsers limits the users in memory: about 400 MB.
 const maxUsers = 2_000_000
 
 // knownUsers are the documents of the users table, by _id.
 type knownUsers map[string]facts.ConvexPerson
 
-// person finds a user for the reader. What goes wrong ends the page: see trouble.
+// person finds a user for the reader. Errors end the page: see trouble.
 func (c *Convex) person(ctx context.Context, id string) (facts.ConvexPerson, bool) {
 	if c.people == nil && c.trouble == nil {
 		c.people, c.trouble = c.readPeople(ctx)
@@ -30,8 +28,7 @@ func (c *Convex) person(ctx context.Context, id string) (facts.ConvexPerson, boo
 	return p, ok
 }
 
-// readPeople reads the users table for who is who. Damage to it is told where it
-// is read as a table.
+// readPeople reads the ids of the users table. Damage is reported when the table itself is read.
 func (c *Convex) readPeople(ctx context.Context) (knownUsers, error) {
 	known := knownUsers{}
 	table := c.export.tables["users"]
@@ -62,10 +59,11 @@ func (c *Convex) readPeople(ctx context.Context) (knownUsers, error) {
 			known[row.Person.ID] = *row.Person
 		}
 	}
-	return nil, refused("%s names users by the _id of their documents, and has more than %d: put Clerk's ids into the tables that name users, and export again", c.path, maxUsers)
+	return nil, refused("%s names users by the _id of their documents, and has more than %d: put Clerk's ids into the "+
+		"tables that name users, and export again", c.path, maxUsers)
 }
 
-// onlyOfDisk is the error if it is the disk's, which may be better the next time.
+// onlyOfDisk returns the error if the disk caused it, as a retry may then succeed.
 func onlyOfDisk(err error) error {
 	var unreadable *fs.PathError
 	if errors.As(err, &unreadable) {

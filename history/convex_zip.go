@@ -18,26 +18,25 @@ import (
 	"rollcall/store"
 )
 
-// export is an export's file, found to be one.
+// export is an opened and checked export file.
 type export struct {
 	file     *os.File
 	modified time.Time
 	tables   map[string]*zip.File // those that are read, by name
-	others   []string             // names of the other tables that hold rows
-	print    string               // tells this file from another
+	others   []string             // names of other tables with rows
+	print    string               // identifies the file
 }
 
-// Limits on what an export unpacks to. Its rows are never held, so a file made
-// to unpack without end would only cost time, but all of it. A packed size
-// cannot lie (archive/zip checks it), and tables of JSON pack ten to fifty to
-// one; a stretch of one repeated byte packs a thousand to one.
+// Limits of unpacking. Rows are not kept in memory, so a zip bomb would only cost time, but without
+// end. A packed size is reliable (archive/zip checks it). Tables of JSON pack ten to fifty to one;
+// one repeated byte packs a thousand to one.
 const (
 	maxUnpacked = 200 << 30
 	maxRatio    = 500
-	minSuspect  = 1 << 30 // smaller ones may be packed as they like
+	minSuspect  = 1 << 30 // smaller files are not checked
 )
 
-// whyNot tells of tables that are known and not imported.
+// whyNot maps known tables that are not imported to the reason.
 var whyNot = map[string]string{
 	"leadSubmissions":      "a form that was filled in makes nobody a customer",
 	"emailContacts":        "an address on a mailing list makes nobody a customer",
@@ -47,8 +46,7 @@ var whyNot = map[string]string{
 	"userCredits":          "it is what users pay the platform itself",
 }
 
-// openExport opens a file and finds its tables. What is wrong with it is
-// *Refused.
+// openExport opens a file and finds its tables. Its error is *Refused.
 func openExport(dir, name string) (_ *export, err error) {
 	f, info, err := openFile(dir, name)
 	if err != nil {
@@ -83,12 +81,13 @@ func openArchive(f *os.File, name string, info fs.FileInfo) (*zip.Reader, error)
 	}
 	var head [4]byte
 	if _, err := f.ReadAt(head[:], 0); err == nil && string(head[:]) == "PK\x03\x04" {
-		return nil, refused("%s is cut short or damaged: the list of contents at its end is missing; download it again, or export again", name)
+		return nil, refused("%s is cut short or damaged: the list of contents at its end is missing; download it again, "+
+			"or export again", name)
 	}
 	return nil, refused("%s is no zip file: it begins with %q; give the .zip that npx convex export makes", name, head[:])
 }
 
-// find sorts the contents into tables, and checks that they are one export.
+// find sorts the contents into tables and checks that they are one export.
 func (e *export) find(archive *zip.Reader, name string) error {
 	folders := map[string]bool{}
 	hash := fnv.New64a()
@@ -103,7 +102,8 @@ func (e *export) find(archive *zip.Reader, name string) error {
 			}
 			continue
 		case e.tables[table] != nil:
-			return refused("%s holds the table %s twice (%s and %s): give one export alone", name, table, e.tables[table].Name, f.Name)
+			return refused("%s holds the table %s twice (%s and %s): give one export alone", name, table, e.tables[table].Name,
+				f.Name)
 		}
 		folders[folder] = true
 		e.tables[table] = f
@@ -111,18 +111,19 @@ func (e *export) find(archive *zip.Reader, name string) error {
 	}
 	e.print = fmt.Sprintf("%016x", hash.Sum64())
 	if len(folders) > 1 {
-		return refused("%s holds several exports, in %s: give one export alone", name, strings.Join(quoted(slices.Sorted(maps.Keys(folders))), " and "))
+		return refused("%s holds several exports, in %s: give one export alone", name,
+			strings.Join(quoted(slices.Sorted(maps.Keys(folders))), " and "))
 	}
 	if len(e.tables) == 0 {
-		return refused("%s holds none of the tables of a marketplace (%s; found: %s): give an export of the deployment that kept them",
+		return refused("%s holds none of the tables of a marketplace (%s; found: %s): give an export of the deployment "+
+			"that kept them",
 			name, strings.Join(facts.ConvexTables, ", "), found(archive))
 	}
 	return e.check(name)
 }
 
-// tableOf takes a path in an export apart: a folder around it all, the table. It
-// is false for what belongs to components, to stored files and to Convex itself.
-// Exports that were packed again on Windows may have backslashes.
+// tableOf splits a path in an export into its outer folder and table. It is false for files of
+// components, stored files and Convex's own. Exports repacked on Windows may have backslashes.
 func tableOf(name string) (folder, table string, ok bool) {
 	dir, ok := strings.CutSuffix(strings.ReplaceAll(name, `\`, "/"), "/documents.jsonl")
 	folder, table = path.Split(dir)
@@ -142,7 +143,7 @@ func quoted(folders []string) []string {
 	return folders
 }
 
-// found names the first of what a file holds.
+// found names the first entries of a file.
 func found(archive *zip.Reader) string {
 	const most = 5
 	var names []string
@@ -158,22 +159,24 @@ func found(archive *zip.Reader) string {
 	return strings.Join(names, ", ")
 }
 
-// check refuses what cannot be unpacked, and what never ends.
+// check refuses files that cannot be unpacked or that are zip bombs.
 func (e *export) check(name string) error {
 	var packed, unpacked uint64
 	for table, f := range e.tables {
 		if f.Flags&1 != 0 || f.Method != zip.Store && f.Method != zip.Deflate {
-			return refused("%s: table %s is encrypted or packed in a way that is not known (method %d): zip it again without", name, table, f.Method)
+			return refused("%s: table %s is encrypted or packed in a way that is not known (method %d): zip it again without",
+				name, table, f.Method)
 		}
 		packed, unpacked = packed+f.CompressedSize64, unpacked+f.UncompressedSize64
 	}
 	if unpacked > maxUnpacked || unpacked > minSuspect && unpacked/max(packed, 1) > maxRatio {
-		return refused("%s unpacks to %d MiB from %d, which no export does (at most %d GiB, and %d to 1): export again", name, unpacked>>20, packed>>20, maxUnpacked>>30, maxRatio)
+		return refused("%s unpacks to %d MiB from %d, which no export does (at most %d GiB, and %d to 1): export again", name,
+			unpacked>>20, packed>>20, maxUnpacked>>30, maxRatio)
 	}
 	return nil
 }
 
-// after is the first table with rows after the given one, "" being before all.
+// after returns the next table with rows; "" stands before all.
 func (e *export) after(table string) string {
 	for _, t := range facts.ConvexTables[slices.Index(facts.ConvexTables, table)+1:] {
 		if f := e.tables[t]; f != nil && f.UncompressedSize64 > 0 {
@@ -183,7 +186,7 @@ func (e *export) after(table string) string {
 	return ""
 }
 
-// notes tells which tables are left.
+// notes reports the tables that are skipped.
 func (e *export) notes() (notes []store.Finding) {
 	slices.Sort(e.others)
 	for _, table := range e.others {
@@ -191,7 +194,8 @@ func (e *export) notes() (notes []store.Finding) {
 		if why == "" {
 			why = "no use for a table of this name is known"
 		}
-		notes = append(notes, store.Finding{Place: table, What: "table " + table, Why: fmt.Sprintf("table %s is not imported: %s", table, why)})
+		notes = append(notes, store.Finding{Place: table, What: "table " + table,
+			Why: fmt.Sprintf("table %s is not imported: %s", table, why)})
 	}
 	return notes
 }

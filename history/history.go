@@ -1,7 +1,6 @@
-// Package history reads what the outsiders have kept: Stripe's and Clerk's
-// lists, by their APIs, and exports of Convex. It reads page by page from
-// positions that survive a restart, and says what it read in facts; what
-// becomes of those is the store's business.
+// Package history reads data that Stripe, Clerk and Convex hold: lists of Stripe's and Clerk's
+// APIs, and exports of Convex. It reads page by page from positions that survive a restart, and
+// returns facts for the store.
 package history
 
 import (
@@ -9,7 +8,7 @@ import (
 	"time"
 )
 
-// Later is the error of a source that asks to be left alone for a while.
+// Later is the error of a source that asks for a pause.
 type Later struct {
 	After time.Duration
 	Err   error
@@ -20,8 +19,7 @@ func (e *Later) Error() string {
 }
 func (e *Later) Unwrap() error { return e.Err }
 
-// Refused is the error that no further try can cure. Its text says to a person
-// what is wrong and what to do.
+// Refused is an error that a retry cannot fix. Its text says what is wrong and what to do.
 type Refused struct{ Reason string }
 
 func (e *Refused) Error() string { return e.Reason }

@@ -13,28 +13,27 @@ import (
 	"rollcall/store"
 )
 
-// StripeConfig is what it takes to read Stripe.
+// StripeConfig configures a reader of Stripe.
 type StripeConfig struct {
 	Key     string                // STRIPE_API_KEY
-	BaseURL string                // empty: Stripe's own
-	Mode    string                // live or test: objects of the other mode are passed over; any, or empty: none
+	BaseURL string                // empty: Stripe's API
+	Mode    string                // live or test: objects of the other mode are skipped; empty: none is
 	Options store.BackfillOptions // of the run: Since, Only, Accounts, AsOf
-	Budget  *Budget               // nil: as fast as it goes
+	Budget  *Budget               // nil: unlimited
 	Timeout time.Duration         // of one request; 0: a minute
 	Now     func() time.Time      // nil: time.Now
 }
 
-// stream is one of Stripe's lists, and how to read it.
+// stream is one of Stripe's lists and its reader.
 type stream struct {
 	name   string
 	path   string
-	status string // asked for; empty: the list has no such parameter, or nothing hidden
+	status string // query parameter; empty: the list has none, or hides nothing
 	expand string
 	child  childList
 }
 
-// stripeStreams are the lists read by kind stripe, in the order in which what
-// one names was in another before.
+// stripeStreams lists the streams of kind stripe, ordered so that referenced objects come first.
 var stripeStreams = []stream{
 	{name: "products", path: "/v1/products"},
 	{name: "prices", path: "/v1/prices"},
@@ -43,14 +42,17 @@ var stripeStreams = []stream{
 		child: childList{"items", func(id string) (string, string) { return "/v1/subscription_items", id }}},
 	{name: "invoices", path: "/v1/invoices",
 		child: childList{"lines", func(id string) (string, string) { return "/v1/invoices/" + id + "/lines", "" }}},
-	{name: "payment_intents", path: "/v1/payment_intents", expand: "data.latest_charge"}, // of a guest only the charge has the address
+	{name: "payment_intents", path: "/v1/payment_intents", expand: "data.latest_charge"}, // only the charge has a guest's address
 	{name: "refunds", path: "/v1/refunds", expand: "data.charge"},
 	{name: "disputes", path: "/v1/disputes"},
 	{name: "checkout_sessions", path: "/v1/checkout/sessions", expand: "data.line_items",
-		child: childList{"line_items", func(id string) (string, string) { return "/v1/checkout/sessions/" + id + "/line_items", "" }}},
+		child: childList{"line_items", func(id string) (string,
+			string) {
+			return "/v1/checkout/sessions/" + id + "/line_items", ""
+		}}},
 }
 
-// StripeStreams lists what Options.Only may name.
+// StripeStreams lists the valid names in Options.Only.
 func StripeStreams() []string {
 	names := make([]string, len(stripeStreams))
 	for i, s := range stripeStreams {
@@ -59,8 +61,7 @@ func StripeStreams() []string {
 	return names
 }
 
-// Stripe reads the history that Stripe's API holds, for backfills of kind
-// stripe: the objects themselves, as they are when they are read.
+// Stripe reads current objects from Stripe's API, for backfills of kind stripe.
 type Stripe struct {
 	lister
 	streams []stream
@@ -86,7 +87,7 @@ func NewStripe(c StripeConfig) (*Stripe, error) {
 	return s, nil
 }
 
-// Read returns the page at a position; that of the empty one is the plan.
+// Read returns the page at a position. The empty position returns the plan.
 func (s *Stripe) Read(ctx context.Context, at store.Position, limit int) (store.Page, error) {
 	if at.Stream == "" {
 		return s.plan(s.streams), nil
@@ -95,13 +96,16 @@ func (s *Stripe) Read(ctx context.Context, at store.Position, limit int) (store.
 	if i < 0 {
 		return store.Page{}, refused("Stripe has no stream %q", at.Stream)
 	}
-	return s.read(ctx, stripeStreams[i], at, limit, func(w window, asOf time.Time, raw json.RawMessage) (store.Item, error) {
+	return s.read(ctx, stripeStreams[i], at, limit, func(w window, asOf time.Time, raw json.RawMessage) (store.Item,
+		error) {
 		return s.item(ctx, stripeStreams[i], w.Account, asOf, raw)
 	})
 }
 
 // item reads one object.
-func (s *Stripe) item(ctx context.Context, from stream, account string, asOf time.Time, raw json.RawMessage) (store.Item, error) {
+func (s *Stripe) item(
+	ctx context.Context, from stream, account string, asOf time.Time, raw json.RawMessage,
+) (store.Item, error) {
 	head, item := s.head(account, raw)
 	if item.Err != nil || !s.wanted(head) {
 		return item, nil
@@ -117,7 +121,7 @@ func (s *Stripe) item(ctx context.Context, from stream, account string, asOf tim
 	return item, nil
 }
 
-// lister is what both of Stripe's sources share: reading lists by windows.
+// lister is shared by both Stripe sources: it reads lists in windows.
 type lister struct {
 	api     *stripeAPI
 	mode    string
@@ -140,7 +144,7 @@ func newLister(c StripeConfig) (lister, error) {
 	return lister{api, c.Mode, c.Options}, nil
 }
 
-// overlap is how far beyond its start a run looks: as far as clocks may differ.
+// overlap is how far a run reads beyond its start, to allow for clock differences.
 const overlap = 5 * time.Minute
 
 // plan begins one window for each account and stream.
@@ -165,7 +169,7 @@ func (l lister) plan(streams []stream) (page store.Page) {
 	return page
 }
 
-// head is what is read of every object before it is read in earnest.
+// head holds the fields that are read from every object first.
 type head struct {
 	ID       string
 	Object   string
@@ -173,7 +177,7 @@ type head struct {
 	Livemode *bool
 }
 
-// head reads an object's head, and begins its item.
+// head reads an object's head and begins its item.
 func (l lister) head(account string, raw json.RawMessage) (h head, item store.Item) {
 	err := json.Unmarshal(raw, &h)
 	item.Place = strings.TrimSpace(h.ID + " " + account)
@@ -183,21 +187,21 @@ func (l lister) head(account string, raw json.RawMessage) (h head, item store.It
 	return h, item
 }
 
-// wanted tells whether an object is of the mode that counts; some kinds do not
-// say which they are of.
+// wanted reports whether an object has the right mode. Some kinds have no mode.
 func (l lister) wanted(h head) bool {
 	return h.Livemode == nil || l.mode == "" || l.mode == "any" || *h.Livemode == (l.mode == "live")
 }
 
-// unreadable is the page of an account that does not let us read it: it must
-// not stand in the way of the others.
+// unreadable is the page of an account that Rollcall may not read. It must not block the other
+// accounts.
 func unreadable(s stream, account string, cause error) (store.Page, error) {
 	if account == "" {
 		return store.Page{}, refused("STRIPE_API_KEY may not read %s: %v; give the key the right to read them", s.name, cause)
 	}
 	return store.Page{Items: []store.Item{{
 		Place: s.name + " of " + account,
-		Err: fmt.Errorf("the Connect account %s cannot be read: %w; if its owner has taken back the platform's access they must connect it again, else check the account's id",
+		Err: fmt.Errorf("the Connect account %s cannot be read: %w; if its owner has taken back the platform's access "+
+			"they must connect it again, else check the account's id",
 			account, cause),
 	}}}, nil
 }

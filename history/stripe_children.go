@@ -11,24 +11,25 @@ import (
 	"rollcall/facts"
 )
 
-// childList is a list inside an object, of which the object holds only the
-// first ten entries.
+// childList is a list inside an object, which holds only its first ten entries.
 type childList struct {
 	field string
-	// where gives the path of the whole list of an object, and, where the path
-	// does not say it, the subscription to ask for.
+	// where returns the path of an object's whole list and, if the path lacks it, the subscription
+	// parameter.
 	where func(id string) (path, subscription string)
 }
 
-// complete returns the object with all entries of its child list, where they
-// matter: the rest of the list is read page by page.
-func (l lister) complete(ctx context.Context, c childList, account string, h head, raw json.RawMessage) (json.RawMessage, error) {
+// complete returns the object with all entries of its child list, if they are needed. It reads the
+// rest page by page.
+func (l lister) complete(
+	ctx context.Context, c childList, account string, h head, raw json.RawMessage,
+) (json.RawMessage, error) {
 	if c.field == "" {
 		return raw, nil
 	}
 	var object map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &object); err != nil {
-		return raw, nil // the reader will say what is wrong with it
+		return raw, nil // the reader will report the fault
 	}
 	var list rawList
 	if json.Unmarshal(object[c.field], &list) != nil || !list.HasMore || !facts.NeedsWholeList(h.Object, raw) {
@@ -44,9 +45,11 @@ func (l lister) complete(ctx context.Context, c childList, account string, h hea
 	return json.Marshal(object)
 }
 
-// children reads a child list to its end. One whose object or whose last entry
-// has just been deleted ends with what was there.
-func (l lister) children(ctx context.Context, c childList, account, id string, list rawList) ([]json.RawMessage, error) {
+// children reads a child list to its end. If the object or the last entry was just deleted, the
+// list ends there.
+func (l lister) children(
+	ctx context.Context, c childList, account, id string, list rawList,
+) ([]json.RawMessage, error) {
 	path, subscription := c.where(id)
 	entries := list.Data
 	for list.HasMore && len(list.Data) > 0 {
@@ -74,8 +77,8 @@ func (l lister) children(ctx context.Context, c childList, account, id string, l
 	return entries, nil
 }
 
-// entries reads a page of a child list, with a second try: the object's own
-// page would have to be read again for it.
+// entries reads a page of a child list and retries once; otherwise the object's whole page would be
+// read again.
 func (l lister) entries(ctx context.Context, account, path string, q *form.Values) (*rawList, error) {
 	page, _, err := l.api.list(ctx, account, path, q)
 	if mayPass(err) && ctx.Err() == nil {

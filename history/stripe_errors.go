@@ -15,30 +15,29 @@ import (
 	"github.com/stripe/stripe-go/v76"
 )
 
-// stripePause is how long to leave Stripe alone when it asks for that but does
-// not say for how long.
+// stripePause is how long to pause when Stripe asks for it without a duration.
 const stripePause = 2 * time.Second
 
-// lostAccount is the error of reading a Connect account that does not let us.
+// lostAccount is the error of a Connect account without permission to read it.
 type lostAccount struct{ message string }
 
 func (e *lostAccount) Error() string { return e.message }
 
-// missing is the error of naming an object that is not there.
+// missing is the error of an object that does not exist.
 type missing struct{ message string }
 
 func (e *missing) Error() string { return e.message }
 
-// explain tells apart what Stripe's answers mean for a reader. No text holds
-// the key, or what an answer that is not Stripe's may hold.
+// explain classifies Stripe's errors. The texts contain neither the key nor anything from an answer
+// that is not Stripe's.
 func (a *stripeAPI) explain(ctx context.Context, err error) error {
-	var said *stripe.Error
+	var answer *stripe.Error
 	var broken *url.Error
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case errors.As(err, &said):
-		return a.explainStatus(said)
+	case errors.As(err, &answer):
+		return a.explainStatus(answer)
 	case errors.As(err, &broken) && errors.Is(err, errBudget):
 		return broken.Err
 	case errors.As(err, &broken):
@@ -50,45 +49,47 @@ func (a *stripeAPI) explain(ctx context.Context, err error) error {
 }
 
 func (a *stripeAPI) explainStatus(e *stripe.Error) error {
-	said := fmt.Errorf("Stripe answered %d: %s", e.HTTPStatusCode, a.scrub(e.Msg))
+	err := fmt.Errorf("Stripe answered %d: %s", e.HTTPStatusCode, a.scrub(e.Msg))
 	switch {
 	case e.HTTPStatusCode == http.StatusTooManyRequests:
-		return &Later{retryAfter(e), said}
+		return &Later{retryAfter(e), err}
 	case e.HTTPStatusCode >= 500 || e.HTTPStatusCode == http.StatusConflict || e.Code == stripe.ErrorCodeLockTimeout:
-		return said
+		return err
 	case e.Code == stripe.ErrorCodeAccountInvalid || e.Code == "platform_account_required":
-		return &lostAccount{said.Error()}
+		return &lostAccount{err.Error()}
 	case e.HTTPStatusCode == http.StatusUnauthorized:
-		return refused("Stripe does not accept the key in STRIPE_API_KEY: it is mistyped, expired or rolled; copy a valid one from Stripe's dashboard")
+		return refused("Stripe does not accept the key in STRIPE_API_KEY: it is mistyped, expired or rolled; copy a " +
+			"valid one from Stripe's dashboard")
 	case e.HTTPStatusCode == http.StatusForbidden:
-		return &lostAccount{said.Error()}
+		return &lostAccount{err.Error()}
 	case e.Code == stripe.ErrorCodeResourceMissing:
-		return &missing{said.Error()}
+		return &missing{err.Error()}
 	}
-	return refused("%v", said)
+	return refused("%v", err)
 }
 
-// mayPass tells an error that may be over at once from one that stays, or that
-// asks for time.
+// mayPass separates temporary errors from permanent ones and from requests for a pause.
 func mayPass(err error) bool {
 	var later *Later
 	var refused *Refused
 	var lost *lostAccount
 	var gone *missing
-	return err != nil && !errors.As(err, &later) && !errors.As(err, &refused) && !errors.As(err, &lost) && !errors.As(err, &gone)
+	return err != nil && !errors.As(err, &later) && !errors.As(err, &refused) && !errors.As(err, &lost) &&
+		!errors.As(err, &gone)
 }
 
-// retryAfter is how long Stripe asks to be left alone.
+// retryAfter returns the pause that Stripe asks for.
 func retryAfter(e *stripe.Error) time.Duration {
 	if e.LastResponse != nil {
-		if seconds, err := strconv.ParseFloat(e.LastResponse.Header.Get("Retry-After"), 64); err == nil && seconds > 0 && seconds < 24*60*60 {
+		if seconds, err := strconv.ParseFloat(e.LastResponse.Header.Get("Retry-After"),
+			64); err == nil && seconds > 0 && seconds < 24*60*60 {
 			return time.Duration(seconds * float64(time.Second))
 		}
 	}
 	return stripePause
 }
 
-// keys are Stripe's API keys, whole or masked, as its messages repeat them.
+// keys matches Stripe's API keys, whole or masked, as its messages repeat them.
 var keys = regexp.MustCompile(`\b[a-z]{2}_(live|test|org)_[\w*]+|\b[a-z]{2}_\w*\*[\w*]*`)
 
 func (a *stripeAPI) scrub(message string) string {

@@ -13,18 +13,18 @@ import (
 	"rollcall/store"
 )
 
-// eventsKept is how far back Stripe's list of events goes.
+// eventsKept is how long Stripe lists events.
 const eventsKept = 30 * 24 * time.Hour
 
 // eventStream is the only stream of kind stripe-events.
 var eventStream = stream{name: "events", path: "/v1/events"}
 
-// StripeEvents reads Stripe's own list of events, for backfills of kind
-// stripe-events: what never reached the endpoint goes into the inbox from here.
+// StripeEvents reads Stripe's list of events, for backfills of kind stripe-events: events that
+// never reached the endpoint go into the inbox.
 type StripeEvents struct{ lister }
 
-// NewStripeEvents makes a source of Stripe's events. Without Options.Since it
-// goes back as far as Stripe keeps them. Its error is *Refused.
+// NewStripeEvents returns a source of Stripe events. Without Options.Since it reads as far back as
+// Stripe lists them. Its error is *Refused.
 func NewStripeEvents(c StripeConfig) (*StripeEvents, error) {
 	l, err := newLister(c)
 	if err != nil {
@@ -33,7 +33,7 @@ func NewStripeEvents(c StripeConfig) (*StripeEvents, error) {
 	return &StripeEvents{l}, nil
 }
 
-// Read returns the page at a position; that of the empty one is the plan.
+// Read returns the page at a position. The empty position returns the plan.
 func (s *StripeEvents) Read(ctx context.Context, at store.Position, limit int) (store.Page, error) {
 	switch at.Stream {
 	case "":
@@ -54,7 +54,7 @@ func (s *StripeEvents) Read(ctx context.Context, at store.Position, limit int) (
 	return store.Page{}, refused("Stripe's list of events has no stream %q", at.Stream)
 }
 
-// item reads one event, as its webhook would have been received.
+// item reads one event as if its webhook had been received.
 func (s *StripeEvents) item(account string, raw json.RawMessage) store.Item {
 	head, item := s.head(account, raw)
 	if item.Err != nil || !s.wanted(head) {
@@ -69,8 +69,7 @@ func (s *StripeEvents) item(account string, raw json.RawMessage) store.Item {
 	return item
 }
 
-// readEnvelope reads what the inbox holds of an event. It takes nothing that
-// the inbox could not store.
+// readEnvelope reads what the inbox stores of an event. It rejects what the inbox could not store.
 func readEnvelope(account string, raw json.RawMessage) (store.NewEvent, error) {
 	var e struct {
 		ID         string
@@ -85,7 +84,8 @@ func readEnvelope(account string, raw json.RawMessage) (store.NewEvent, error) {
 	}
 	switch {
 	case e.Type == "" || !storable(e.ID) || !storable(e.Type) || !storable(e.Account) || !storable(e.APIVersion):
-		return store.NewEvent{}, errors.New("the event has no type, or its id, type, account or api_version is longer than 255 bytes or no plain text")
+		return store.NewEvent{}, errors.New("the event has no type, or its id, type, account or api_version is longer " +
+			"than 255 bytes or no plain text")
 	case e.Created <= 0 || e.Created > maxSeconds:
 		return store.NewEvent{}, errors.New(`the event's "created" is no time in seconds`)
 	}
@@ -101,7 +101,7 @@ func readEnvelope(account string, raw json.RawMessage) (store.NewEvent, error) {
 // maxSeconds is the end of the year 9999.
 const maxSeconds = 253402300799
 
-// storable tells whether the inbox takes s as the text of a column.
+// storable reports whether a text column of the inbox accepts s.
 func storable(s string) bool {
 	return len(s) <= 255 && utf8.ValidString(s) && !strings.ContainsRune(s, 0)
 }

@@ -13,12 +13,10 @@ import (
 	"github.com/stripe/stripe-go/v76/form"
 )
 
-// stripeTimeout is how long one request to Stripe may take.
 const stripeTimeout = 60 * time.Second
 
-// stripeAPI reads lists of Stripe's API as they are, in JSON: stripe-go's own
-// types would drop what they do not know. Failed pages are tried again by the
-// worker, not here.
+// stripeAPI reads Stripe's lists as JSON, as stripe-go's types would drop unknown fields. The
+// worker retries failed pages.
 type stripeAPI struct {
 	key     string
 	backend stripe.Backend
@@ -36,7 +34,7 @@ func newStripeAPI(c StripeConfig) (*stripeAPI, error) {
 	config := &stripe.BackendConfig{
 		EnableTelemetry:   stripe.Bool(false),
 		MaxNetworkRetries: stripe.Int64(0),
-		LeveledLogger:     &stripe.LeveledLogger{Level: stripe.LevelNull}, // its errors hold parts of answers
+		LeveledLogger:     &stripe.LeveledLogger{Level: stripe.LevelNull}, // its errors contain parts of answers
 		HTTPClient: &http.Client{
 			Transport:     newTransport(c),
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -49,10 +47,10 @@ func newStripeAPI(c StripeConfig) (*stripeAPI, error) {
 	return api, nil
 }
 
-// transport sends requests as the budget allows, each with its own time limit:
-// the client's would include the wait for the budget.
+// transport sends requests within the budget. Each has its own time limit, as the client's would
+// include the wait for the budget.
 type transport struct {
-	budget  *Budget // nil: as fast as it goes
+	budget  *Budget // nil: unlimited
 	timeout time.Duration
 	next    http.RoundTripper
 }
@@ -65,7 +63,6 @@ func newTransport(c StripeConfig) transport {
 	return t
 }
 
-// RoundTrip sends one request.
 func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if t.budget != nil {
 		if err := t.budget.Wait(r.Context(), operation(r)); err != nil {
@@ -82,7 +79,7 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// cancelling is a body whose request is over when it is closed.
+// cancelling is a body that ends its request when it is closed.
 type cancelling struct {
 	io.ReadCloser
 	cancel context.CancelFunc
@@ -93,12 +90,11 @@ func (c cancelling) Close() error {
 	return c.ReadCloser.Close()
 }
 
-// operation names what a request does, the same for all ids: Stripe counts
-// requests so.
+// operation names a request without its ids, as Stripe counts them.
 func operation(r *http.Request) string {
 	parts := strings.Split(r.URL.Path, "/")
 	for i, p := range parts {
-		// The API's own words are lower-case letters; every id has something else.
+		// The API's path elements are lower-case letters; ids contain other characters.
 		if p != "v1" && strings.ContainsAny(p, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") {
 			parts[i] = "{id}"
 		}
@@ -113,8 +109,8 @@ type rawList struct {
 	Data    []json.RawMessage `json:"data"`
 }
 
-// list reads one page of a list as an account sees it (empty: the platform's
-// own), and when that was, by Stripe's clock as far as it can be told.
+// list reads a page of a list of an account (empty: the platform's own). It also returns the time
+// of reading, by Stripe's clock if known.
 func (a *stripeAPI) list(ctx context.Context, account, path string, query *form.Values) (*rawList, time.Time, error) {
 	params := &stripe.Params{Context: ctx}
 	if account != "" {
@@ -132,8 +128,8 @@ func (a *stripeAPI) list(ctx context.Context, account, path string, query *form.
 	return &page, readAt(start, a.now().Sub(start), page.LastResponse.Header), nil
 }
 
-// readAt is a time at which all of an answer was true already: events that
-// happened later must count as newer, and they are dated by Stripe's clock.
+// readAt returns a time at which the whole answer was already true. Later events must count as
+// newer, and Stripe's clock dates them.
 func readAt(start time.Time, took time.Duration, header http.Header) time.Time {
 	if date, err := http.ParseTime(header.Get("Date")); err == nil && date.Add(-took).Before(start) {
 		return date.Add(-took)

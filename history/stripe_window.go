@@ -13,22 +13,22 @@ import (
 	"rollcall/store"
 )
 
-// window is a part of one of Stripe's lists: the objects of an account that
-// were created from Since (inclusive) until Until (exclusive), in seconds, and
-// of those the ones that the list, which is newest first, has behind After.
+// window is a part of a Stripe list: the objects of an account created from Since (inclusive) until
+// Until (exclusive), in seconds. Lists are newest first, and the window continues behind the object
+// After.
 type window struct {
 	Account string `json:"account,omitempty"`
 	Since   int64  `json:"since,omitempty"` // 0: from the first one
 	Until   int64  `json:"until"`
 	After   string `json:"after,omitempty"` // id of the last object read
-	Last    int64  `json:"last,omitempty"`  // when that was created
-	Depth   int    `json:"depth,omitempty"` // how often a part was split off until here
+	Last    int64  `json:"last,omitempty"`  // when it was created
+	Depth   int    `json:"depth,omitempty"` // how many splits led to this window
 }
 
 func (w window) position(stream string) store.Position {
 	cursor, err := json.Marshal(w)
 	if err != nil {
-		panic(err) // strings and numbers
+		panic(err) // cannot fail: strings and numbers
 	}
 	return store.Position{Stream: stream, Cursor: cursor}
 }
@@ -51,21 +51,20 @@ func (w window) query(s stream, limit int) *form.Values {
 	return q
 }
 
-// maxPage is the most that Stripe puts on a page.
+// maxPage is Stripe's maximum page size.
 const maxPage = 100
 
-// Windows are split as long as that helps: the first page of a window tells how
-// long a time it covers; what is older than firstSpan such times is split off
-// for another worker, and growth times as much at each next depth. A small
-// history is read in a row, a long one by up to maxDepth+1 workers at once.
+// Long windows are split. The first page of a window shows how much time it covers. What is older
+// than firstSpan such times becomes a window for another worker, and growth times as much at each
+// further depth. A short history is read sequentially, a long one by up to maxDepth+1 workers.
 const (
 	firstSpan = 8
 	growth    = 4
 	maxDepth  = 5
 )
 
-// rest is what is left of a window after a page with objects of newest to
-// oldest, which ended with last, in windows that share no object.
+// rest returns the rest of a window after a page, as windows without common objects. The page had
+// objects from newest to oldest and ended with last.
 func (w window) rest(newest, oldest int64, last head) []window {
 	next := w
 	next.After, next.Last = last.ID, last.Created
@@ -76,8 +75,8 @@ func (w window) rest(newest, oldest int64, last head) []window {
 	for range w.Depth {
 		reach *= growth
 	}
-	// All objects of one second stay on one side: those read so far are no
-	// older than oldest, so the older part has none of them.
+	// All objects of one second stay on one side: the older part has none that were read, as those
+	// are no older than oldest.
 	cut := oldest - reach
 	if cut <= max(w.Since, 1) {
 		return []window{next}
@@ -88,8 +87,8 @@ func (w window) rest(newest, oldest int64, last head) []window {
 	return []window{next, older}
 }
 
-// afresh is the window to read when the object that it should go on behind has
-// been deleted: what was created in the same second is read again.
+// afresh is the window to read if the object After was deleted. It reads objects of the same second
+// again.
 func (w window) afresh() window {
 	w.Until = min(w.Until, w.Last+1)
 	w.After, w.Last = "", 0
@@ -100,7 +99,9 @@ func (w window) afresh() window {
 type itemReader func(w window, asOf time.Time, raw json.RawMessage) (store.Item, error)
 
 // read returns the page at a position of a stream.
-func (l lister) read(ctx context.Context, s stream, at store.Position, limit int, read itemReader) (page store.Page, err error) {
+func (l lister) read(
+	ctx context.Context, s stream, at store.Position, limit int, read itemReader,
+) (page store.Page, err error) {
 	var w window
 	if err := json.Unmarshal(at.Cursor, &w); err != nil {
 		return page, refused("the position in %s cannot be read: %v", s.name, err)
@@ -120,8 +121,8 @@ func (l lister) read(ctx context.Context, s stream, at store.Position, limit int
 			return failed(s, w.Account, err)
 		}
 		if err != nil {
-			// Keep what was read, and go on behind it: a page with many lists
-			// inside might never be read without one failure.
+			// Keep what was read and continue behind it. A page with many lists inside might
+			// otherwise never succeed.
 			page.Next, err = l.next(s, w, list.Data[:i], false)
 			return page, err
 		}
@@ -133,8 +134,7 @@ func (l lister) read(ctx context.Context, s stream, at store.Position, limit int
 	return page, err
 }
 
-// failed turns an error of reading a page into one of the run, or into a page
-// that says so.
+// failed turns an error into an error of the run, or into a page that reports it.
 func failed(s stream, account string, err error) (store.Page, error) {
 	var lost *lostAccount
 	var gone *missing
@@ -147,11 +147,11 @@ func failed(s stream, account string, err error) (store.Page, error) {
 	return store.Page{}, err
 }
 
-// next lists the positions of what is left behind a page, or part of one, which
-// must not be split: how long a time it covers says nothing.
+// next returns the positions after a page, or after a part of one. A part must not be split, as the
+// time that it covers means nothing.
 func (l lister) next(s stream, w window, data []json.RawMessage, whole bool) (positions []store.Position, err error) {
 	if len(data) == 0 {
-		return nil, errUnreadable // more of nothing
+		return nil, errUnreadable // an empty page with more behind it
 	}
 	newest, oldest := int64(0), int64(math.MaxInt64)
 	var last head
@@ -162,7 +162,8 @@ func (l lister) next(s stream, w window, data []json.RawMessage, whole bool) (po
 		}
 	}
 	if last.ID == "" || last.Created <= 0 {
-		return nil, refused("the list of %s cannot be followed: the last entry of a page has no id, or no time it was created", s.name)
+		return nil, refused("the list of %s cannot be followed: the last entry of a page has no id, or no time it was "+
+			"created", s.name)
 	}
 	if !whole {
 		w.After, w.Last = last.ID, last.Created

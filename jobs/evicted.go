@@ -8,21 +8,19 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// A Redis that evicts may throw away a job's data and keep its id. A server of asynq
-// that takes such an id puts it among the jobs in hand, gives it to nobody, as there
-// is nothing to give, and rests as if the queue were empty: the id is in hand for
-// ever, and those that wait hold up the ones behind them. If Redis throws away the
-// leases, nobody learns that a job's worker is gone.
+// A Redis with an eviction policy may delete a job's data but keep its id. An asynq server that
+// takes such an id moves it to the active jobs, starts nothing, and pauses as if the queue were
+// empty. The id stays active forever, and waiting ones delay the jobs behind them. If Redis evicts
+// the leases, asynq does not notice that a job's worker died.
 
 const (
-	evictedAtOnce = 5000             // in a list, of those that are there longest
-	newLease      = 30 * time.Second // as asynq's
+	evictedAtOnce = 5000             // of a list, oldest first
+	newLease      = 30 * time.Second // the same as asynq's
 )
 
-// evicted counts the jobs of a queue that are so. With ARGV[4] it ends that: ids
-// without data are dropped, and a job without a lease gets one, which its worker
-// extends, or asynq finds expired. asynq changes all of them in one step, so that
-// no job is found in the middle of one.
+// evicted counts the broken jobs of a queue. With ARGV[4] it also repairs them: it drops ids
+// without data, and gives a new lease to jobs without one. Their worker extends the lease, or asynq
+// finds it expired. asynq changes all of these keys in one step, so no job is seen half-changed.
 var evicted = redis.NewScript(`
 local found, release = 0, ARGV[4] ~= ""
 local function empty(id)
@@ -65,14 +63,13 @@ for _, id in ipairs(redis.call("LRANGE", KEYS[2], -tonumber(ARGV[3]), -1)) do
 end
 return found`)
 
-// Evicted counts the jobs whose data or leases Redis threw away.
+// Evicted counts the jobs whose data or leases Redis evicted.
 func Evicted(ctx context.Context, client redis.UniversalClient) (int64, error) {
 	return inAllQueues(ctx, client, time.Now().Unix(), "")
 }
 
-// ReleaseEvicted drops those jobs, or gives them new leases, and returns how many.
-// Nothing is lost with them: rows say what is still to be done, and a sweep asks
-// for it again.
+// ReleaseEvicted drops those jobs, or gives them new leases, and returns their number. No work is
+// lost: the rows hold what is pending, and the sweep enqueues it again.
 func ReleaseEvicted(ctx context.Context, client redis.UniversalClient) (int64, error) {
 	now := time.Now()
 	return inAllQueues(ctx, client, now.Unix(), now.Add(newLease).Unix())
@@ -81,7 +78,8 @@ func ReleaseEvicted(ctx context.Context, client redis.UniversalClient) (int64, e
 func inAllQueues(ctx context.Context, client redis.UniversalClient, now int64, lease any) (all int64, err error) {
 	for _, queue := range AllQueues() {
 		key := "asynq:{" + queue + "}:"
-		n, err := evicted.Run(ctx, client, []string{key + "pending", key + "active", key + "lease"}, key+"t:", now, evictedAtOnce, lease).Int64()
+		n, err := evicted.Run(ctx, client, []string{key + "pending", key + "active", key + "lease"},
+			key+"t:", now, evictedAtOnce, lease).Int64()
 		if err != nil {
 			return all, fmt.Errorf("jobs: looking for evicted jobs of %s: %w", queue, err)
 		}

@@ -9,13 +9,12 @@ import (
 	"github.com/hibiken/asynq"
 )
 
-// forgetPage is how many jobs are asked for at once.
+// forgetPage is the page size of a listing.
 const forgetPage = 1000
 
-// Forget deletes the jobs whose last error has any of the names in it, which are
-// in lower case, and returns how many. Nothing is lost with them: rows say what
-// is still to be done, and a sweep asks for it again. A job itself carries
-// nothing but ids of rows.
+// Forget deletes the jobs whose last error contains one of names (in lower case), and returns their
+// number. No work is lost: the rows hold what is pending, and the sweep enqueues it again. A job's
+// payload holds only ids of rows.
 func Forget(opt asynq.RedisConnOpt, names []string) (deleted int, err error) {
 	i := asynq.NewInspector(opt)
 	defer i.Close()
@@ -27,7 +26,7 @@ func Forget(opt asynq.RedisConnOpt, names []string) (deleted int, err error) {
 		for _, list := range []func(string, ...asynq.ListOption) ([]*asynq.TaskInfo, error){
 			i.ListPendingTasks, i.ListScheduledTasks, i.ListRetryTasks, i.ListArchivedTasks,
 		} {
-			ids, err := naming(queue, list, names)
+			ids, err := mentioning(queue, list, names)
 			if err != nil {
 				return deleted, fmt.Errorf("jobs.Forget: %w", err)
 			}
@@ -43,8 +42,10 @@ func Forget(opt asynq.RedisConnOpt, names []string) (deleted int, err error) {
 	return deleted, nil
 }
 
-// naming lists the ids of jobs whose last error has any of the names in it.
-func naming(queue string, list func(string, ...asynq.ListOption) ([]*asynq.TaskInfo, error), names []string) (ids []string, err error) {
+// mentioning lists the ids of jobs whose last error contains one of names.
+func mentioning(
+	queue string, list func(string, ...asynq.ListOption) ([]*asynq.TaskInfo, error), names []string,
+) (ids []string, err error) {
 	for page := 1; ; page++ {
 		tasks, err := list(queue, asynq.Page(page), asynq.PageSize(forgetPage))
 		if err != nil && !errors.Is(err, asynq.ErrQueueNotFound) {

@@ -1,7 +1,6 @@
-// Package jobs is the vocabulary of the queue: every job's type, payload, queue
-// and retries, and how to enqueue it. A job carries an id, never data: the row
-// it names is the truth, the job only says "look here". Its headers name the
-// trace it belongs to, if any.
+// Package jobs defines the jobs: type, payload, queue, retries, and how to enqueue them. A job
+// carries only the id of a row, never data; the row is authoritative. Its headers carry the trace
+// context, if any.
 package jobs
 
 import (
@@ -17,31 +16,31 @@ import (
 	"github.com/hibiken/asynq"
 )
 
-// Types of jobs.
+// Job types.
 const (
 	TypeEvent    = "event:apply"     // apply one inbox event
-	TypeBackfill = "backfill:chunk"  // do one chunk of a backfill
-	TypeHourly   = "backfill:hourly" // start what is to be brought in every hour
-	TypeAlert    = "watch:alert"     // tell of one change of a watch
+	TypeBackfill = "backfill:chunk"  // process one chunk of a backfill
+	TypeHourly   = "backfill:hourly" // start the hourly import
+	TypeAlert    = "watch:alert"     // deliver one change of a watch
 )
 
-// Queues of the worker and their weights: people (clerk) before money before
-// the platform's bulk, because facts lean on people. No queue starves.
+// Queues of the worker and their weights. People (clerk) and money come before the platform's bulk,
+// because facts depend on people. No queue starves.
 var Queues = map[string]int{
 	"clerk":    4,
 	"stripe":   4,
 	"platform": 3,
 }
 
-// BackfillQueue is the queue of backfills. It has handlers of its own: history
-// never keeps what happens now waiting.
+// BackfillQueue is the queue of backfills. It has its own handlers, so that history never delays
+// current events.
 const BackfillQueue = "backfills"
 
-// AlertQueue is the queue of alerts, done beside events: who waits for one does
-// not wait for history.
+// AlertQueue is the queue of alerts. The event handlers process it, so that history never delays
+// alerts.
 const AlertQueue = "alerts"
 
-// AllQueues lists the queues of everything, sorted.
+// AllQueues lists all queues, sorted.
 func AllQueues() []string {
 	all := append(slices.Collect(maps.Keys(Queues)), BackfillQueue, AlertQueue)
 	slices.Sort(all)
@@ -49,16 +48,16 @@ func AllQueues() []string {
 }
 
 const (
-	// EventRetries is above what the row allows: the row decides when an event
-	// has been tried often enough, and the queue must not give up before it.
+	// EventRetries exceeds the limit of the row, which decides when an event has failed. The queue
+	// must not archive the job before.
 	EventRetries = 30
 	eventTimeout = 15 * time.Minute
 
-	// ChunkRetries is above what the chunk's row allows, which decides.
+	// ChunkRetries exceeds the limit of the chunk's row, which decides.
 	ChunkRetries = 1000
 	chunkTimeout = 30 * time.Minute
 
-	// AlertRetries last for some days; then the sweep asks again.
+	// AlertRetries last for some days; then the sweep enqueues the alert again.
 	AlertRetries = 1000
 	alertTimeout = time.Minute
 )
@@ -110,25 +109,22 @@ func ParseAlert(t *asynq.Task) (Alert, error) {
 // Client puts jobs into Redis. Safe for concurrent use.
 type Client struct{ asynq *asynq.Client }
 
-// NewClient returns a client for the Redis that opt describes. It does not
-// connect: a Redis that is away shows when a job is enqueued.
+// NewClient returns a client for the Redis that opt describes. It does not connect: if Redis is
+// down, enqueueing fails.
 func NewClient(opt asynq.RedisConnOpt) *Client { return &Client{asynq.NewClient(opt)} }
 
-// Close closes the connection.
 func (c *Client) Close() error { return c.asynq.Close() }
 
-// EnqueueEvent asks for the inbox row id of a source to be applied. round tells
-// apart a repeated request for the same row: an id once used stays taken in
-// asynq for as long as its key exists, archived included, so the first request
-// is round "" and later ones name their occasion ("sweep-29412", "retry-…").
-// A request that is there already is no error.
+// EnqueueEvent enqueues an inbox row. round distinguishes repeated requests for the same row, as
+// asynq reserves a job id while its key exists, even archived. The first request has round "";
+// later ones name their occasion ("sweep-29412", "retry-…"). A request that is already queued is no
+// error.
 func (c *Client) EnqueueEvent(ctx context.Context, source string, id int64, round string) error {
 	return c.enqueue(ctx, TypeEvent, Event{ID: id}, fmt.Sprintf("event:%d", id), round,
 		asynq.Queue(source), asynq.MaxRetry(EventRetries), asynq.Timeout(eventTimeout))
 }
 
-// EnqueueBackfill asks for a chunk of a backfill to be done. round is as in
-// EnqueueEvent.
+// EnqueueBackfill enqueues a chunk of a backfill; round as in EnqueueEvent.
 func (c *Client) EnqueueBackfill(ctx context.Context, backfill int64, chunk int, round string) error {
 	return c.EnqueueBackfillIn(ctx, Backfill{backfill, chunk}, round, 0)
 }
@@ -139,19 +135,21 @@ func (c *Client) EnqueueBackfillIn(ctx context.Context, b Backfill, round string
 		asynq.Queue(BackfillQueue), asynq.MaxRetry(ChunkRetries), asynq.Timeout(chunkTimeout), asynq.ProcessIn(delay))
 }
 
-// EnqueueAlert asks for a change of a watch to be told. round is as in
-// EnqueueEvent.
+// EnqueueAlert enqueues a change of a watch; round as in EnqueueEvent.
 func (c *Client) EnqueueAlert(ctx context.Context, a Alert, round string) error {
 	return c.enqueue(ctx, TypeAlert, a, fmt.Sprintf("alert:%s:%d", a.Watch, a.Number), round,
 		asynq.Queue(AlertQueue), asynq.MaxRetry(AlertRetries), asynq.Timeout(alertTimeout))
 }
 
-// EnqueueHourly asks for the hourly job now.
+// EnqueueHourly enqueues the hourly job.
 func (c *Client) EnqueueHourly(ctx context.Context) error {
-	return c.enqueue(ctx, TypeHourly, nil, "hourly", time.Now().UTC().Format("2006-01-02T15:04"), asynq.Queue(BackfillQueue), asynq.MaxRetry(3))
+	return c.enqueue(ctx, TypeHourly, nil, "hourly", time.Now().UTC().Format("2006-01-02T15:04"),
+		asynq.Queue(BackfillQueue), asynq.MaxRetry(3))
 }
 
-func (c *Client) enqueue(ctx context.Context, typ string, payload any, id, round string, options ...asynq.Option) error {
+func (c *Client) enqueue(
+	ctx context.Context, typ string, payload any, id, round string, options ...asynq.Option,
+) error {
 	text, err := json.Marshal(payload)
 	if err != nil {
 		return err
@@ -159,9 +157,10 @@ func (c *Client) enqueue(ctx context.Context, typ string, payload any, id, round
 	if round != "" {
 		id += ":" + round
 	}
-	_, err = c.asynq.EnqueueContext(ctx, asynq.NewTaskWithHeaders(typ, text, headers(ctx)), append(options, asynq.TaskID(id))...)
+	_, err = c.asynq.EnqueueContext(ctx, asynq.NewTaskWithHeaders(typ, text, headers(ctx)),
+		append(options, asynq.TaskID(id))...)
 	if errors.Is(err, asynq.ErrTaskIDConflict) {
-		return nil // ours, or one that is waiting already: either way it is in the queue
+		return nil // already in the queue
 	}
 	if err != nil {
 		return fmt.Errorf("jobs: enqueueing %s: %w", id, err)
@@ -169,7 +168,7 @@ func (c *Client) enqueue(ctx context.Context, typ string, payload any, id, round
 	return nil
 }
 
-// After is the error of a job that is not to be tried again before a time.
+// After is the error of a job that must not be retried before Delay has passed.
 type After struct {
 	Delay time.Duration
 	Err   error
@@ -178,8 +177,8 @@ type After struct {
 func (e *After) Error() string { return e.Err.Error() }
 func (e *After) Unwrap() error { return e.Err }
 
-// RetryDelay is the pause before try n+1: doubling from one second up to ten
-// minutes, each shifted by up to half so that a crowd does not return at once.
+// RetryDelay is the pause before try n+1. It doubles from one second up to ten minutes; jitter of
+// up to half spreads the retries.
 func RetryDelay(n int, err error, _ *asynq.Task) time.Duration {
 	var after *After
 	if errors.As(err, &after) {

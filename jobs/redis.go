@@ -33,7 +33,7 @@ func ParseRedis(raw string) (asynq.RedisConnOpt, error) {
 // form splits a URL into TLS, kind, login, hosts, path and query.
 var form = regexp.MustCompile(`^redis(s?)(|-sentinel|-cluster)://([^/?#]*@)?([^/?#@]*)(/[^?#]*)?(?:\?([^#]*))?$`)
 
-// servers is what a Redis URL says; login, host and path are as in the URL.
+// servers are the parts of a Redis URL, unparsed.
 type servers struct {
 	tls, kind, login string
 	hosts            []string
@@ -62,17 +62,22 @@ func parseRedis(raw string) (asynq.RedisConnOpt, error) {
 	case s.kind == "-sentinel":
 		return asynq.RedisFailoverClientOpt{
 			MasterName: master, SentinelAddrs: addrs, Username: one.Username, Password: one.Password, DB: one.DB,
-			SentinelUsername: query.Get("sentinel_user"), SentinelPassword: query.Get("sentinel_password"), TLSConfig: one.TLSConfig,
+			SentinelUsername: query.Get("sentinel_user"), SentinelPassword: query.Get("sentinel_password"),
+			TLSConfig: one.TLSConfig,
 		}, nil
 	case s.kind == "" && len(addrs) == 1:
-		return asynq.RedisClientOpt{Addr: addrs[0], Username: one.Username, Password: one.Password, DB: one.DB, TLSConfig: one.TLSConfig}, nil
+		return asynq.RedisClientOpt{
+			Addr: addrs[0], Username: one.Username, Password: one.Password, DB: one.DB, TLSConfig: one.TLSConfig,
+		}, nil
 	case one.DB != 0:
 		return nil, errors.New("a cluster has no databases but 0")
 	}
-	return asynq.RedisClusterClientOpt{Addrs: addrs, Username: one.Username, Password: one.Password, TLSConfig: one.TLSConfig}, nil
+	return asynq.RedisClusterClientOpt{
+		Addrs: addrs, Username: one.Username, Password: one.Password, TLSConfig: one.TLSConfig,
+	}, nil
 }
 
-// parseServers reads one URL, or a list of them that differ in their hosts alone.
+// parseServers reads one URL, or a list of URLs that differ only in their hosts.
 func parseServers(raw string) (all servers, err error) {
 	for i, one := range splitURLs(raw) {
 		m := form.FindStringSubmatch(one)
@@ -89,8 +94,7 @@ func parseServers(raw string) (all servers, err error) {
 	return all, nil
 }
 
-// splitURLs splits a list at the commas before a scheme: hosts and passwords may have
-// commas too.
+// splitURLs splits a list at the commas before a scheme. Hosts and passwords may contain commas.
 func splitURLs(raw string) (urls []string) {
 	for _, part := range strings.Split(raw, ",") {
 		if n := len(urls); n == 0 || strings.Contains(part, "://") {
@@ -102,7 +106,7 @@ func splitURLs(raw string) (urls []string) {
 	return urls
 }
 
-// parseQuery refuses parameters that would be ignored.
+// parseQuery rejects parameters that would be ignored.
 func (s servers) parseQuery() (url.Values, error) {
 	query, err := url.ParseQuery(s.query)
 	for name := range query {
@@ -118,7 +122,7 @@ func (s servers) parseQuery() (url.Values, error) {
 
 var errNoURL = errors.New("is not a URL: characters of a password may have to be written as %XX")
 
-// parseHosts parses the URL host by host and returns the options that hosts share.
+// parseHosts parses one URL per host and returns the options that all hosts share.
 func (s servers) parseHosts() (one *redis.Options, addrs []string, err error) {
 	for _, host := range s.hosts {
 		if host == "" || host[0] == ':' {
@@ -128,7 +132,7 @@ func (s servers) parseHosts() (one *redis.Options, addrs []string, err error) {
 			host += ":26379"
 		}
 		one, err = redis.ParseURL("redis" + s.tls + "://" + s.login + host + "/" + strings.TrimPrefix(s.path, "/"))
-		if quotes := new(url.Error); errors.As(err, &quotes) { // the URL, password included
+		if quotes := new(url.Error); errors.As(err, &quotes) { // it quotes the URL, password included
 			return nil, nil, errNoURL
 		} else if err == nil && one.DB < 0 {
 			err = fmt.Errorf("database %d is negative", one.DB)
@@ -139,7 +143,7 @@ func (s servers) parseHosts() (one *redis.Options, addrs []string, err error) {
 		addrs = append(addrs, one.Addr)
 	}
 	if one.TLSConfig != nil {
-		one.TLSConfig.ServerName = "" // each connection checks the name that it was made to
+		one.TLSConfig.ServerName = "" // each connection verifies the host that it connects to
 	}
 	return one, addrs, nil
 }

@@ -9,17 +9,16 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// A trace travels as W3C Trace Context (https://www.w3.org/TR/trace-context/):
-// in a request's headers, in a job's headers, and, because jobs are lost, in the
-// inbox row. What is not sampled does not travel.
+// A trace is passed on as W3C Trace Context (https://www.w3.org/TR/trace-context/): in the headers
+// of requests and jobs and, because jobs can be lost, in the inbox row. Only sampled traces are
+// passed on.
 
 const traceparent = "traceparent"
 
-// Traceparent names the span that ctx is in, as a traceparent header does; empty
-// where nobody traces.
+// Traceparent returns the traceparent header of ctx's span, or "" without a sampled trace.
 func Traceparent(ctx context.Context) string { return headers(ctx)[traceparent] }
 
-// WithTraceparent returns ctx in the span that a traceparent names, if it does.
+// WithTraceparent returns ctx in the span that a traceparent names. An invalid one changes nothing.
 func WithTraceparent(ctx context.Context, named string) context.Context {
 	if named == "" {
 		return ctx
@@ -27,16 +26,15 @@ func WithTraceparent(ctx context.Context, named string) context.Context {
 	return propagation.TraceContext{}.Extract(ctx, propagation.MapCarrier{traceparent: named})
 }
 
-// InTrace returns ctx in the span in which a job was asked for, if there was one.
+// InTrace returns ctx in the span that enqueued the job, if there was one.
 func InTrace(ctx context.Context, t *asynq.Task) context.Context {
 	return WithTraceparent(ctx, t.Headers()[traceparent])
 }
 
-// Named returns a link to the span that a request's traceparent names, if it does.
-// A request begins a trace of our own, linked to its sender's: one that went on
-// with that would let strangers decide what is sampled, by the flag that the header
-// holds and by the id that ratios are told by. (OpenTelemetry's libraries call this
-// a public endpoint.)
+// Named returns a link to the span in a request's traceparent header, if there is one. A request
+// begins its own trace, which only links to the sender's. If it continued the sender's trace,
+// strangers could control sampling, by the flag in the header or by the trace id. (OpenTelemetry
+// calls this a public endpoint.)
 func Named(h http.Header) []trace.Link {
 	sender := trace.SpanContextFromContext(WithTraceparent(context.Background(), h.Get(traceparent)))
 	if !sender.IsValid() {
@@ -45,7 +43,7 @@ func Named(h http.Header) []trace.Link {
 	return []trace.Link{{SpanContext: sender}}
 }
 
-// headers are a job's, nil where nobody traces.
+// headers returns a job's headers; nil without a sampled trace.
 func headers(ctx context.Context) map[string]string {
 	if !trace.SpanContextFromContext(ctx).IsSampled() {
 		return nil

@@ -9,7 +9,7 @@ import (
 	"rollcall/store/status"
 )
 
-// descriptions lists what a State tells, beside its pool.
+// descriptions lists the metrics of a State, except its pool's.
 var descriptions []*prometheus.Desc
 
 func describe(name, help string, labels ...string) *prometheus.Desc {
@@ -19,21 +19,33 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 }
 
 var (
-	figuresReadable = describe("rollcall_figures_readable", "1 if the figures could be read from Postgres or Redis, 0 if not: then they are missing here.", "figures")
-	figuresTook     = describe("rollcall_figures_read_seconds", "Time that the last look at the figures took.", "figures")
+	figuresReadable = describe("rollcall_figures_readable",
+		"1 if the figures could be read from Postgres or Redis, 0 if not: then they are missing here.", "figures")
+	figuresTook = describe("rollcall_figures_read_seconds", "Time that the last look at the figures took.", "figures")
 
-	inboxEvents   = describe("rollcall_inbox_events", "Events in the inbox, by status. Above 50,000 those processed are an estimate.", "status")
-	inboxOldest   = describe("rollcall_inbox_oldest_pending_seconds", "Time that the oldest pending event of a source has waited, 0 if none is pending. Events that an operator had applied again count once they were tried.", "source")
-	inboxLast     = describe("rollcall_last_event_timestamp_seconds", "When the last event of a source came; missing if none ever did.", "source")
-	backfillRuns  = describe("rollcall_backfills", "Backfills, by kind and status.", "kind", "status")
-	backfillSeen  = describe("rollcall_backfill_objects_seen", "Objects that the running backfills of a kind have looked at.", "kind")
-	backfillAll   = describe("rollcall_backfill_objects_expected", "Objects that the running backfills of a kind have to look at, as far as their sources can tell.", "kind")
-	backfillWrong = describe("rollcall_backfill_objects_failed", "Objects that the running backfills of a kind could not use.", "kind")
-	backfillMoved = describe("rollcall_backfill_progress_timestamp_seconds", "Last progress of the running backfill of a kind that has made none for longest.", "kind")
-	unattachedBy  = describe("rollcall_unattached_facts", "Facts that should be on a list and are on none, by kind and reason.", "kind", "reason")
-	watchState    = describe("rollcall_watch_state", "How a watch over those who send events is: 0 ok, 1 warning, 2 problem. Of events that fail, the subject is source/type.", "kind", "subject")
-	customers     = describe("rollcall_customers", "Customers on all lists together, by type and status.", "type", "status")
-	stores        = describe("rollcall_stores", "Stores that the platform has told of.")
+	inboxEvents = describe("rollcall_inbox_events", "Events in the inbox, by status. Above 50,000 those processed "+
+		"are an estimate.", "status")
+	inboxOldest = describe("rollcall_inbox_oldest_pending_seconds",
+		"Time that the oldest pending event of a source has waited, 0 if none is pending. Events that an operator had "+
+			"applied again count once they were tried.", "source")
+	inboxLast = describe("rollcall_last_event_timestamp_seconds",
+		"When the last event of a source came; missing if none ever did.", "source")
+	backfillRuns = describe("rollcall_backfills", "Backfills, by kind and status.", "kind", "status")
+	backfillSeen = describe("rollcall_backfill_objects_seen",
+		"Objects that the running backfills of a kind have looked at.", "kind")
+	backfillAll = describe("rollcall_backfill_objects_expected",
+		"Objects that the running backfills of a kind have to look at, as far as their sources can tell.", "kind")
+	backfillWrong = describe("rollcall_backfill_objects_failed",
+		"Objects that the running backfills of a kind could not use.", "kind")
+	backfillMoved = describe("rollcall_backfill_progress_timestamp_seconds",
+		"Last progress of the running backfill of a kind that has made none for longest.", "kind")
+	unattachedBy = describe("rollcall_unattached_facts",
+		"Facts that should be on a list and are on none, by kind and reason.", "kind", "reason")
+	watchState = describe("rollcall_watch_state", "How a watch over those who send events is: 0 ok, 1 warning, 2 "+
+		"problem. Of events that fail, the subject is source/type.", "kind", "subject")
+	customers = describe("rollcall_customers", "Customers on all lists together, by type and status.", "type",
+		"status")
+	stores = describe("rollcall_stores", "Stores that the platform has told of.")
 )
 
 func gauge(d *prometheus.Desc, value float64, labels ...string) prometheus.Metric {
@@ -63,11 +75,11 @@ func arrivals(s *store.Store) func(context.Context) ([]prometheus.Metric, error)
 	}
 }
 
-// backfillStatuses are those of a run, which all are told always.
-var backfillStatuses = []string{"queued", "running", "paused", "completed", "completed_with_errors", "failed", "cancelled"}
+// backfillStatuses lists the statuses of a run, which are always reported.
+var backfillStatuses = []string{"queued", "running", "paused", "completed", "completed_with_errors", "failed",
+	"cancelled"}
 
-// backfills tells of each kind and status, so that the first run that fails is a
-// rise from zero.
+// backfills reports each kind and status, so that the first failed run is a rise from zero.
 func backfills(s *store.Store) func(context.Context) ([]prometheus.Metric, error) {
 	return func(ctx context.Context) (all []prometheus.Metric, err error) {
 		runs, err := status.New(s).BackfillGauges(ctx)
@@ -106,7 +118,7 @@ func unattached(s *store.Store) func(context.Context) ([]prometheus.Metric, erro
 	}
 }
 
-// watchStates are the values of a watch's states.
+// watchStates maps a watch's states to values.
 var watchStates = map[string]float64{status.OK: 0, status.Warning: 1, status.Problem: 2}
 
 func watches(s *store.Store) func(context.Context) ([]prometheus.Metric, error) {
@@ -120,7 +132,7 @@ func watches(s *store.Store) func(context.Context) ([]prometheus.Metric, error) 
 	}
 }
 
-// lists tells of every type and status, those without customers too.
+// lists reports every type and status, even those without customers.
 func lists(s *store.Store) func(context.Context) ([]prometheus.Metric, error) {
 	return func(ctx context.Context) (all []prometheus.Metric, err error) {
 		g, err := status.New(s).ListGauges(ctx)

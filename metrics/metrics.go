@@ -1,6 +1,5 @@
-// Package metrics tells Prometheus how Rollcall is: what waits in Postgres and
-// in Redis, looked up when somebody scrapes. What happens in a process is counted
-// where it happens (webhooks, worker, web), into the same registry.
+// Package metrics exports Rollcall's state to Prometheus: figures of Postgres and Redis, read at
+// each scrape. The packages webhooks, worker and web count their own events in the same registry.
 package metrics
 
 import (
@@ -14,10 +13,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// scrapesAtOnce bounds what those who scrape can ask of a process.
+// scrapesAtOnce limits concurrent scrapes of a process.
 const scrapesAtOnce = 8
 
-// NewRegistry returns a registry with what every process tells of itself.
+// NewRegistry returns a registry with the metrics of the process itself.
 func NewRegistry(version string) *prometheus.Registry {
 	r := prometheus.NewRegistry()
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
@@ -30,8 +29,7 @@ func NewRegistry(version string) *prometheus.Registry {
 	return r
 }
 
-// Handler answers scrapes of a registry. What cannot be read is left out and
-// logged; the rest is answered.
+// Handler answers scrapes of a registry. Metrics that cannot be read are logged and left out.
 func Handler(r *prometheus.Registry, log *slog.Logger) http.Handler {
 	return promhttp.HandlerFor(r, promhttp.HandlerOpts{
 		ErrorLog:            slog.NewLogLogger(log.Handler(), slog.LevelWarn),
@@ -42,9 +40,9 @@ func Handler(r *prometheus.Registry, log *slog.Logger) http.Handler {
 }
 
 const (
-	// scrapeTimeout is how long a scrape waits for what is looked up; what is not
-	// there by then is left out. Prometheus itself gives up after ten seconds.
+	// scrapeTimeout is how long a scrape waits for figures; later ones are left out. Prometheus
+	// itself stops waiting after ten seconds.
 	scrapeTimeout = 4 * time.Second
-	// figureTimeout is how long one figure may take of that.
+	// figureTimeout is the part of that for one figure.
 	figureTimeout = 2 * time.Second
 )

@@ -7,30 +7,34 @@ import (
 	"rollcall/store/status"
 )
 
-// pool tells how the connections to Postgres are used. It asks nobody, so it is
-// there when nothing else is.
+// pool reports the use of Postgres connections. It sends no query, so it works during an outage.
 type pool struct{ store *store.Store }
 
 var (
-	poolConns = prometheus.NewDesc("rollcall_db_pool_connections", "Connections to Postgres of this process, by state: in_use, idle or opening. Those that serve keeps apart for webhooks and /readyz are left out.", []string{"state"}, nil)
-	poolMost  = prometheus.NewDesc("rollcall_db_pool_connections_max", "Connections that this process may have at most, of the same.", nil, nil)
+	poolConns = prometheus.NewDesc("rollcall_db_pool_connections",
+		"Connections to Postgres of this process, by state: in_use, idle or opening. Those that serve keeps apart for "+
+			"webhooks and /readyz are left out.", []string{"state"}, nil)
+	poolMost = prometheus.NewDesc("rollcall_db_pool_connections_max",
+		"Connections that this process may have at most, of the same.", nil, nil)
 	poolTakes = prometheus.NewDesc("rollcall_db_pool_acquires_total", "Times that a connection was taken.", nil, nil)
-	poolWaits = prometheus.NewDesc("rollcall_db_pool_waits_total", "Times that all connections were in use, and one had to be waited for.", nil, nil)
-	poolSpent = prometheus.NewDesc("rollcall_db_pool_wait_seconds_total", "Time spent waiting for a connection while all were in use.", nil, nil)
-	poolGone  = prometheus.NewDesc("rollcall_db_pool_cancelled_acquires_total", "Times that whoever waited for a connection gave up.", nil, nil)
+	poolWaits = prometheus.NewDesc("rollcall_db_pool_waits_total",
+		"Times that all connections were in use, and one had to be waited for.", nil, nil)
+	poolSpent = prometheus.NewDesc("rollcall_db_pool_wait_seconds_total",
+		"Time spent waiting for a connection while all were in use.", nil, nil)
+	poolGone = prometheus.NewDesc("rollcall_db_pool_cancelled_acquires_total",
+		"Times that whoever waited for a connection gave up.", nil, nil)
 )
 
-// Describe lists what Collect tells.
 func (p *pool) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{poolConns, poolMost, poolTakes, poolWaits, poolSpent, poolGone} {
 		ch <- d
 	}
 }
 
-// Collect tells how the pool is.
 func (p *pool) Collect(ch chan<- prometheus.Metric) {
 	s := status.New(p.store).PoolStats()
-	for state, n := range map[string]int32{"in_use": s.AcquiredConns(), "idle": s.IdleConns(), "opening": s.ConstructingConns()} {
+	for state, n := range map[string]int32{"in_use": s.AcquiredConns(), "idle": s.IdleConns(),
+		"opening": s.ConstructingConns()} {
 		ch <- gauge(poolConns, float64(n), state)
 	}
 	ch <- gauge(poolMost, float64(s.MaxConns()))

@@ -12,14 +12,16 @@ import (
 )
 
 var (
-	queueTasks   = describe("rollcall_queue_tasks", "Jobs in a queue, by state: pending, active, scheduled, retry, archived or completed.", "queue", "state")
-	queueLatency = describe("rollcall_queue_latency_seconds", "Time that the oldest pending job of a queue has waited.", "queue")
+	queueTasks = describe("rollcall_queue_tasks", "Jobs in a queue, by state: pending, active, scheduled, retry, "+
+		"archived or completed.", "queue", "state")
+	queueLatency = describe("rollcall_queue_latency_seconds", "Time that the oldest pending job of a queue has waited.",
+		"queue")
 	queuePaused  = describe("rollcall_queue_paused", "1 if somebody has paused the queue.", "queue")
 	queueWorkers = describe("rollcall_queue_workers", "Workers that are alive and take jobs of a queue.", "queue")
 )
 
-// queues tells of our queues; others that may be in this Redis are nobody's
-// business here. A queue that nobody has put a job into yet is empty.
+// queues reports Rollcall's queues and ignores others in the same Redis. A queue without any job
+// yet is empty.
 func queues(in *asynq.Inspector) func(context.Context) ([]prometheus.Metric, error) {
 	return func(context.Context) (all []prometheus.Metric, err error) {
 		workers, err := workersOf(in)
@@ -57,8 +59,7 @@ func ofQueue(name string, info *asynq.QueueInfo) (all []prometheus.Metric) {
 	return append(all, gauge(queueLatency, info.Latency.Seconds(), name), gauge(queuePaused, paused, name))
 }
 
-// workersOf counts, by queue, the servers that have given a sign of life within
-// the last seconds.
+// workersOf counts, by queue, the servers that were alive within the last seconds.
 func workersOf(in *asynq.Inspector) (map[string]int, error) {
 	servers, err := in.Servers()
 	if err != nil {

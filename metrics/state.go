@@ -21,17 +21,16 @@ type Config struct {
 	Now   func() time.Time // time.Now if nil
 }
 
-// State is a collector of what stands in Postgres and Redis. Every process of a
-// system says the same of it. What was looked up is kept for some seconds, so
-// that many who scrape cost no more than one; what cannot be looked up is missing
-// from the answer, and rollcall_figures_readable says so, and the rest is there.
+// State collects figures of Postgres and Redis. All processes of a system report the same figures.
+// They are cached for some seconds, so that many scrapes cost no more than one. Figures that cannot
+// be read are left out, which rollcall_figures_readable shows.
 type State struct {
 	postgres, redis []*figure
 	pool            *pool
 	inspector       *asynq.Inspector
 }
 
-// New returns a State. It connects to nothing yet.
+// New returns a State. It does not connect yet.
 func New(cfg Config) *State {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -58,7 +57,6 @@ func (s *State) all() []*figure { return append(append([]*figure{}, s.postgres..
 // Close closes the connection to Redis.
 func (s *State) Close() error { return s.inspector.Close() }
 
-// Describe lists what Collect may tell.
 func (s *State) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range descriptions {
 		ch <- d
@@ -66,9 +64,8 @@ func (s *State) Describe(ch chan<- *prometheus.Desc) {
 	s.pool.Describe(ch)
 }
 
-// Collect looks everything up that is not known from a moment ago. Postgres is
-// asked one thing after another, so that a scrape takes one connection of the
-// pool and no more.
+// Collect reads all figures that are not cached. It queries Postgres sequentially, so that a scrape
+// uses only one connection of the pool.
 func (s *State) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout)
 	defer cancel()
@@ -84,21 +81,21 @@ func (s *State) Collect(ch chan<- prometheus.Metric) {
 	s.pool.Collect(ch)
 }
 
-// figure is something to be looked up, and what was found last.
+// figure is a query with its last result.
 type figure struct {
 	name   string
-	keep   time.Duration // how long what was found is good
+	keep   time.Duration // how long a result is valid
 	read   func(context.Context) ([]prometheus.Metric, error)
 	now    func() time.Time
 	log    *slog.Logger
 	seldom rate.Sometimes
 
 	mu   sync.Mutex
-	busy chan struct{} // closed when the look that is going on ends; nil if none is
+	busy chan struct{} // closed when the current query ends; nil if none is running
 	last found
 }
 
-// found is what a look at a figure came to.
+// found is the result of a query.
 type found struct {
 	at      time.Time
 	took    time.Duration
@@ -106,7 +103,7 @@ type found struct {
 	err     error
 }
 
-// collect tells the figure, and whether it could be had.
+// collect reports the figure and whether it could be read.
 func (f *figure) collect(ctx context.Context, ch chan<- prometheus.Metric) {
 	is, ok := f.get(ctx)
 	readable := 0.0
@@ -120,9 +117,8 @@ func (f *figure) collect(ctx context.Context, ch chan<- prometheus.Metric) {
 	ch <- prometheus.MustNewConstMetric(figuresTook, prometheus.GaugeValue, is.took.Seconds(), f.name)
 }
 
-// get returns what is known, if that is fresh; else it looks, or waits for the
-// one who does. It is not ok if that does not end while ctx lasts: it goes on
-// then, for the next one to find.
+// get returns the cached result if it is fresh. Otherwise it queries, or waits for the running
+// query. It is not ok if ctx ends before; the query continues for the next caller.
 func (f *figure) get(ctx context.Context) (_ found, ok bool) {
 	f.mu.Lock()
 	if f.busy == nil && !f.last.at.IsZero() && f.now().Sub(f.last.at) < f.keep {
@@ -145,8 +141,8 @@ func (f *figure) get(ctx context.Context) (_ found, ok bool) {
 	return f.last, ok
 }
 
-// look looks the figure up. One that hangs (the queue's client heeds no context)
-// keeps no further look from being waited for, but is the only one going on.
+// look runs the query. A query may hang, as the queue's client ignores contexts. Then callers wait
+// with a limit, and no second query starts.
 func (f *figure) look() {
 	ctx, cancel := context.WithTimeout(context.Background(), figureTimeout)
 	defer cancel()

@@ -13,15 +13,15 @@ import (
 	"github.com/pressly/goose/v3/lock"
 )
 
-// lockEvery is how often a lock that another has is asked for.
+// lockEvery is the interval of attempts to get a lock that is taken.
 const lockEvery = 200 * time.Millisecond
 
-// Holder is a session of Postgres that holds the lock of migrations.
+// Holder is the Postgres session that holds the migration lock.
 type Holder struct {
 	PID         int
 	Application string
-	Client      string    // address; empty: on the machine of Postgres, or not to be seen
-	Since       time.Time // zero: not to be seen
+	Client      string    // address; empty: the same machine as Postgres, or unknown
+	Since       time.Time // zero: unknown
 }
 
 func (h Holder) String() string {
@@ -35,7 +35,7 @@ func (h Holder) String() string {
 	return s + ")"
 }
 
-// Locked is the error of waiting too long for another that migrates.
+// Locked is the error of waiting too long for another migration.
 type Locked struct {
 	Holder Holder
 	Waited time.Duration
@@ -47,18 +47,17 @@ func (e *Locked) Error() string {
 		"psql \"$DATABASE_URL\" -c 'SELECT pg_terminate_backend(%d)'", e.Waited, e.Holder, e.Holder.PID)
 }
 
-// lock waits for its turn, and returns what gives it up. If the lock is lost, the
-// context returned ends.
+// lock waits for the lock and returns a function that releases it. If the lock is lost, the
+// returned context ends.
 //
-// It is goose's advisory lock, by the same id, but held by a transaction: goose's
-// own is a session's, which behind a pooler may be locked on one connection and
-// unlocked on another.
+// It uses the id of goose's advisory lock, but a transaction holds it. Goose's own lock belongs to
+// a session. Behind a pooler, a session may lock on one connection and unlock on another.
 func (o Options) lock(ctx context.Context, db *sql.DB) (context.Context, func(), error) {
 	bound := time.NewTimer(o.Wait)
 	defer bound.Stop()
 	tick := time.NewTicker(lockEvery)
 	defer tick.Stop()
-	var told Holder
+	var reported Holder
 	for {
 		tx, err := tryLock(ctx, db)
 		if err != nil {
@@ -72,24 +71,23 @@ func (o Options) lock(ctx context.Context, db *sql.DB) (context.Context, func(),
 		if err != nil {
 			return nil, nil, err
 		}
-		if held && h != told {
-			if told = h; o.Tell != nil {
+		if held && h != reported {
+			if reported = h; o.Tell != nil {
 				o.Tell(h)
 			}
 		}
 		select {
 		case <-tick.C:
 		case <-bound.C:
-			return nil, nil, &Locked{told, o.Wait}
+			return nil, nil, &Locked{reported, o.Wait}
 		case <-ctx.Done():
 			return nil, nil, ctx.Err()
 		}
 	}
 }
 
-// tryLock returns a transaction that holds the lock, or nil. It does not wait
-// within a statement: that would keep the other's CREATE INDEX CONCURRENTLY
-// waiting for it.
+// tryLock returns a transaction that holds the lock, or nil. It does not wait within a statement,
+// as that would block the other's CREATE INDEX CONCURRENTLY.
 func tryLock(ctx context.Context, db *sql.DB) (*sql.Tx, error) {
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
@@ -103,7 +101,6 @@ func tryLock(ctx context.Context, db *sql.DB) (*sql.Tx, error) {
 	return tx, nil
 }
 
-// holder finds the session that holds the lock.
 func holder(ctx context.Context, db *sql.DB) (h Holder, held bool, err error) {
 	var since sql.NullTime
 	err = db.QueryRowContext(ctx, `
@@ -123,8 +120,8 @@ func holder(ctx context.Context, db *sql.DB) (h Holder, held bool, err error) {
 	return h, err == nil, err
 }
 
-// hold gives signs of life while the lock is held, as Postgres ends a transaction
-// that gives none. The context it returns ends when the lock is lost.
+// hold keeps the lock's transaction active, as Postgres ends an idle one. The returned context ends
+// when the lock is lost.
 func hold(ctx context.Context, tx *sql.Tx) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	var beating sync.WaitGroup
@@ -146,11 +143,11 @@ func hold(ctx context.Context, tx *sql.Tx) (context.Context, func()) {
 	return ctx, func() {
 		cancel(nil)
 		beating.Wait()
-		tx.Rollback() // no error of it matters: it wrote nothing, and ends with its connection
+		tx.Rollback() // errors are harmless: it wrote nothing
 	}
 }
 
-// errAfter ends a transaction that came to nothing.
+// errAfter ends a failed transaction.
 func errAfter(tx driver.Tx, err error) error {
 	if back := tx.Rollback(); !errors.Is(back, sql.ErrTxDone) {
 		err = errors.Join(err, back)

@@ -16,16 +16,14 @@ import (
 )
 
 const (
-	// versionTable lists the migrations that are applied. It is Rollcall's own.
+	// versionTable is Rollcall's own list of applied migrations.
 	versionTable = "rollcall_migrations"
-	// formerTable did so before. It is goose's default, so another program's
-	// table may have this name.
+	// formerTable was that list before. It is goose's default name, so another program may use it.
 	formerTable = "goose_db_version"
 )
 
-// Foreign is the error of a database in which tables stand that are not
-// Rollcall's, under names that Rollcall needs, or another program's list of
-// migrations.
+// Foreign is the error of a database with tables of another program under names that Rollcall
+// needs, or with another program's list of migrations.
 type Foreign struct{ Tables []string }
 
 func (e *Foreign) Error() string {
@@ -35,9 +33,9 @@ func (e *Foreign) Error() string {
 		strings.Join(e.Tables, ", "))
 }
 
-// state is what a database has of Rollcall's schema.
+// state is the part of Rollcall's schema that a database has.
 type state struct {
-	table   string // where the migrations are listed; empty: nowhere yet
+	table   string // the list of migrations; empty: none yet
 	applied map[int64]time.Time
 }
 
@@ -46,11 +44,10 @@ type file struct {
 	version int64
 	name    string
 	creates []string // tables, views and indexes
-	tables  []string // of these
+	tables  []string // only the tables among them
 }
 
-// created finds what a migration creates. What it creates only if it is missing
-// cannot clash.
+// created matches what a migration creates. CREATE … IF NOT EXISTS cannot clash.
 var created = regexp.MustCompile(`(?m)^\s*CREATE (?:UNIQUE |MATERIALIZED )?(TABLE|VIEW|INDEX)(?: CONCURRENTLY)? ` +
 	`(\w+)\s*(?:\(|AS\b|ON\b)`)
 
@@ -83,9 +80,8 @@ func sources() ([]file, error) {
 	return all, nil
 }
 
-// look tells what a database has of the schema. It writes nothing, and waits for
-// no migration that runs. Of a database that is not Rollcall's the error is a
-// *Foreign.
+// look reads the state of a database. It writes nothing and does not wait for running migrations.
+// If the database belongs to another program, the error is a *Foreign.
 func look(ctx context.Context, db *sql.DB) (s state, err error) {
 	all, err := sources()
 	if err != nil {
@@ -105,7 +101,7 @@ func look(ctx context.Context, db *sql.DB) (s state, err error) {
 		former.table = formerTable
 		former.applied, err = appliedVersions(ctx, db, formerTable)
 		switch {
-		case len(former.applied) == 0: // it says nothing, whoever made it
+		case len(former.applied) == 0: // an empty list proves nothing
 		case former.ours(all, stands):
 			s = former
 		default:
@@ -121,8 +117,7 @@ func look(ctx context.Context, db *sql.DB) (s state, err error) {
 	return s, nil
 }
 
-// standing are those of the names that Rollcall uses that are taken in the schema
-// in which tables are made.
+// standing returns the names used by Rollcall that exist in the schema of new tables.
 func standing(ctx context.Context, db *sql.DB, all []file) (map[string]bool, error) {
 	names := []string{versionTable, formerTable}
 	for _, f := range all {
@@ -156,8 +151,8 @@ func standing(ctx context.Context, db *sql.DB, all []file) (map[string]bool, err
 	return stands, rows.Err()
 }
 
-// ours tells whether a list of migrations under goose's default name is
-// Rollcall's: it has our versions only, and what they create is there.
+// ours reports whether a list under goose's default name is Rollcall's: it only has our versions,
+// and their tables exist.
 func (s state) ours(all []file, stands map[string]bool) bool {
 	known := maps.Clone(s.applied)
 	for _, f := range all {
@@ -172,8 +167,8 @@ func (s state) ours(all []file, stands map[string]bool) bool {
 	return len(known) == 0
 }
 
-// clashes are the names that migrations yet to be applied need and that are
-// taken, though none of those applied made them.
+// clashes returns the existing names that pending migrations need and that no applied migration
+// created.
 func (s state) clashes(all []file, stands map[string]bool) (names []string) {
 	own := map[string]bool{}
 	for _, f := range all {
@@ -193,7 +188,6 @@ func (s state) clashes(all []file, stands map[string]bool) (names []string) {
 	return names
 }
 
-// appliedVersions reads a list of migrations.
 func appliedVersions(ctx context.Context, db *sql.DB, table string) (map[int64]time.Time, error) {
 	rows, err := db.QueryContext(ctx, `
 		SELECT version_id, tstamp
@@ -216,9 +210,8 @@ func appliedVersions(ctx context.Context, db *sql.DB, table string) (map[int64]t
 	return applied, rows.Err()
 }
 
-// moveOver gives an existing list of ours its own name, in one transaction. A
-// copy stays behind for programs of an earlier version: they go on being ready,
-// and find nothing to migrate.
+// moveOver copies our list to its new name, in one transaction. The old one stays for programs of
+// an earlier version, which remain ready and find nothing to migrate.
 func moveOver(ctx context.Context, db *sql.DB) error {
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {

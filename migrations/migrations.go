@@ -1,5 +1,5 @@
-// Package migrations holds the database schema: one goose file per subject,
-// embedded, applied in order under a lock.
+// Package migrations holds the database schema: one embedded goose file per subject, applied in
+// order under a lock.
 package migrations
 
 import (
@@ -24,37 +24,35 @@ func Newest() int64 {
 	names, _ := fs.Glob(files, "*.sql")
 	newest, err := goose.NumericComponent(slices.Max(names))
 	if err != nil {
-		panic(err) // a file of ours
+		panic(err) // cannot fail: our own file
 	}
 	return newest
 }
 
-// Status is one migration and when it was applied (empty: not yet).
+// Status is a migration and when it was applied (empty: not yet).
 type Status struct {
 	Version   int64  `json:"version"`
 	Name      string `json:"name"`
 	AppliedAt string `json:"applied_at,omitempty"`
 }
 
-// DefaultWait is how long Up waits for another that migrates.
+// DefaultWait is how long Up waits for another migration.
 const DefaultWait = 10 * time.Minute
 
 // Options of UpWith.
 type Options struct {
-	Wait time.Duration // how long to wait for another that migrates; 0: not at all
-	Tell func(Holder)  // told whom it waits for, when that changes; may be nil
+	Wait time.Duration // how long to wait for another migration; 0: not at all
+	Tell func(Holder)  // called with the session it waits for, when that changes; may be nil
 }
 
-// Up applies every migration that is missing from the database at url and
-// returns those it applied. Several processes may call it at once: a lock lets
-// one work and the others find nothing left. It waits for DefaultWait.
+// Up applies all missing migrations to the database at url and returns them. Several processes may
+// call it at once; a lock lets one do the work. It waits for DefaultWait.
 func Up(ctx context.Context, url string) ([]Status, error) {
 	return UpWith(ctx, url, Options{Wait: DefaultWait})
 }
 
-// UpWith is Up with options. Of a lock that stays taken the error is a *Locked,
-// of a database that belongs to another program a *Foreign; both say what to do.
-// Nothing was changed then.
+// UpWith is Up with options. If the lock stays taken, the error is a *Locked; if the database
+// belongs to another program, a *Foreign. Both say what to do, and nothing was changed.
 func UpWith(ctx context.Context, url string, o Options) (applied []Status, err error) {
 	defer func() {
 		if err != nil {
@@ -83,7 +81,7 @@ func UpWith(ctx context.Context, url string, o Options) (applied []Status, err e
 	return run(ctx, db)
 }
 
-// run applies what is missing. The lock is held.
+// run applies the missing migrations. The caller holds the lock.
 func run(ctx context.Context, db *sql.DB) (applied []Status, err error) {
 	root, err := fs.Sub(files, ".")
 	if err != nil {
@@ -103,8 +101,8 @@ func run(ctx context.Context, db *sql.DB) (applied []Status, err error) {
 	return applied, err
 }
 
-// Current lists all migrations with their state in the database at url. It
-// writes nothing and waits for nobody, a migration at work included.
+// Current lists all migrations with their state in the database at url. It writes nothing and does
+// not wait for a running migration.
 func Current(ctx context.Context, url string) (all []Status, err error) {
 	defer func() {
 		if err != nil {
@@ -125,9 +123,8 @@ func Current(ctx context.Context, url string) (all []Status, err error) {
 	return all, nil
 }
 
-// Lag compares the database at url with the embedded files: which of them are
-// not applied there, and which versions are applied that are none of them. Like
-// Current it writes nothing and waits for nobody.
+// Lag compares the database at url with the embedded files. It returns the versions that are not
+// applied, and the applied ones that are unknown. It writes nothing and does not wait.
 func Lag(ctx context.Context, url string) (missing []Status, unknown []int64, err error) {
 	s, known, err := lookAt(ctx, url)
 	if err != nil {
@@ -142,7 +139,6 @@ func Lag(ctx context.Context, url string) (missing []Status, unknown []int64, er
 	return missing, slices.Sorted(maps.Keys(s.applied)), nil
 }
 
-// lookAt looks at the database at url, and lists the migrations.
 func lookAt(ctx context.Context, url string) (state, []file, error) {
 	db, err := open(url)
 	if err != nil {
@@ -157,15 +153,13 @@ func lookAt(ctx context.Context, url string) (state, []file, error) {
 	return s, all, err
 }
 
-// connectTimeout bounds the try at one of several hosts.
+// connectTimeout limits the connection attempt to one of several hosts.
 const connectTimeout = 5 * time.Second
 
-// applicationName is how Postgres lists the sessions of a migration, unless the
-// URL names them.
+// applicationName identifies a migration's sessions in Postgres, unless the URL sets a name.
 const applicationName = "rollcall migrate"
 
-// open opens the database. Nothing in it leans on a session, so that it works
-// through a pooler too.
+// open opens the database. It does not depend on sessions, so it works through a pooler.
 func open(url string) (*sql.DB, error) {
 	cfg, err := pgx.ParseConfig(url)
 	if err != nil {

@@ -10,15 +10,13 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 )
 
-// gone is after how long without a sign of life Postgres ends a transaction of a
-// migration, and with it the lock: its process was stopped, or its machine or
-// network is gone. A statement may take as long as it needs.
+// gone is how long a migration's client may be unresponsive before Postgres ends its transaction,
+// and with it the lock. A statement may take any time.
 var gone = time.Minute
 
 // connector makes connections whose transactions end with their client.
 type connector struct{ cfg *pgx.ConnConfig }
 
-// Connect makes a connection.
 func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 	conn, err := stdlib.GetConnector(*c.cfg).Connect(ctx)
 	if err != nil {
@@ -27,15 +25,13 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 	return session{conn.(*stdlib.Conn)}, nil
 }
 
-// Driver is the driver of the connections.
 func (c connector) Driver() driver.Driver { return stdlib.GetDefaultDriver() }
 
-// session is a connection. What it sets, it sets for a transaction: behind a
-// pooler the next one may be on another.
+// session is a connection. Its settings are per transaction, as the next one may use another
+// connection of a pooler.
 type session struct{ *stdlib.Conn }
 
-// BeginTx begins a transaction that outlives its client by a minute at most, and
-// is bounded by nothing else.
+// BeginTx begins a transaction that ends at most a minute after its client and has no other limit.
 func (s session) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, error) {
 	tx, err := s.Conn.BeginTx(ctx, o)
 	if err != nil {
@@ -52,9 +48,8 @@ func (s session) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, er
 	return tx, nil
 }
 
-// setSQL sets what this version of Postgres has. A client whose machine is gone
-// shows by keepalives, or while a statement runs by a look at the connection; a
-// process that is stopped, by doing nothing.
+// setSQL sets what this version of Postgres supports. Keepalives, or checks during a statement,
+// detect a lost machine; the idle timeout detects a stopped process.
 const setSQL = `
 	SELECT set_config(s.name, v.setting::text, true)
 	FROM (SELECT $1::text::int AS gone) ms

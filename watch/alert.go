@@ -19,8 +19,8 @@ import (
 	"rollcall/store/status"
 )
 
-// Alert tells somebody of changes: one message each, signed the Standard
-// Webhooks way (https://www.standardwebhooks.com).
+// Alert sends changes to an address, one message each, signed as Standard Webhooks
+// (https://www.standardwebhooks.com).
 type Alert struct {
 	url    string
 	signer *svix.Webhook
@@ -28,16 +28,15 @@ type Alert struct {
 }
 
 const (
-	// alertTimeout bounds one telling, from the dial to the end of the answer.
+	// alertTimeout limits one delivery, from the dial to the end of the answer.
 	alertTimeout = 10 * time.Second
-	// maxAnswer is how much of an answer is read, so that its connection can be
-	// used again.
+	// maxAnswer is how much of an answer is read, so that the connection can be reused.
 	maxAnswer = 4 << 10
 )
 
-// NewAlert tells by POST to address, which must be a public one or in one of the
-// allowed networks. The errors say what is wrong with address or secret, and
-// repeat neither: an address may have a secret in its path.
+// NewAlert sends by POST to address, which must be public or in one of the allowed networks. Errors
+// describe the fault of address or secret without quoting them: an address may have a secret in its
+// path.
 func NewAlert(address, secret string, allowed []netip.Prefix) (*Alert, error) {
 	if err := CheckAddress(address); err != nil {
 		return nil, err
@@ -47,12 +46,12 @@ func NewAlert(address, secret string, allowed []netip.Prefix) (*Alert, error) {
 		return nil, errors.New("the secret is no whsec_ and base64")
 	}
 	client := outbound.NewClient(alertTimeout, allowed)
-	// Only the one that was named may answer.
+	// Redirects are not followed.
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &Alert{url: address, signer: signer, client: client}, nil
 }
 
-// CheckAddress tells what is wrong with an address to tell, if anything.
+// CheckAddress reports what is wrong with an alert address.
 func CheckAddress(address string) error {
 	u, err := url.Parse(address)
 	switch {
@@ -80,13 +79,13 @@ type changed struct {
 	Fix    string    `json:"fix"`
 }
 
-// messageID is the same however often a change is told: who hears it twice can
-// tell.
+// messageID is the same for every delivery of a change, so that receivers can detect repetitions.
 func messageID(k status.ChangeKey) string { return k.Watch + ":" + strconv.FormatInt(k.Number, 10) }
 
-// Tell tells of a change. Anything but a 2xx is an error, a redirect too.
+// Tell delivers a change. Any answer except 2xx is an error, including redirects.
 func (a *Alert) Tell(ctx context.Context, c status.WatchChange, now time.Time) error {
-	body, err := json.Marshal(message{"watch.changed", c.MadeAt, changed{c.Watch, c.State, c.Was, c.Since, c.Detail, c.Fix}})
+	body, err := json.Marshal(message{"watch.changed", c.MadeAt,
+		changed{c.Watch, c.State, c.Was, c.Since, c.Detail, c.Fix}})
 	if err != nil {
 		return err
 	}
@@ -109,15 +108,14 @@ func (a *Alert) Tell(ctx context.Context, c status.WatchChange, now time.Time) e
 		return withoutAddress(err)
 	}
 	defer res.Body.Close()
-	io.Copy(io.Discard, io.LimitReader(res.Body, maxAnswer)) // what it says does not matter
+	io.Copy(io.Discard, io.LimitReader(res.Body, maxAnswer)) // the content is not used
 	if res.StatusCode < 200 || res.StatusCode > 299 {
 		return fmt.Errorf("answered %d", res.StatusCode)
 	}
 	return nil
 }
 
-// withoutAddress takes the address off an error of the HTTP client, which goes
-// into logs and tables.
+// withoutAddress removes the address from an HTTP client's error, which goes into logs and tables.
 func withoutAddress(err error) error {
 	var wrapped *url.Error
 	if errors.As(err, &wrapped) {

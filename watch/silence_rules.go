@@ -12,12 +12,12 @@ import (
 	"rollcall/store/status"
 )
 
-// rhythm is how a source has been sending.
+// rhythm is the sending history of a source.
 type rhythm struct {
 	source    string
 	now       time.Time
 	hours     []store.Delivered // of the source, by hour
-	recovered time.Time         // what came before has been brought in otherwise; zero: nothing was
+	recovered time.Time         // earlier gaps were imported by a backfill; zero: none was
 }
 
 func rhythmOf(source string, seen status.Traffic) rhythm {
@@ -31,7 +31,7 @@ func rhythmOf(source string, seen status.Traffic) rhythm {
 	return r
 }
 
-// kept are the hours in which deliveries came into the inbox.
+// kept returns the hours in which the inbox accepted deliveries.
 func (r rhythm) kept() (kept []store.Delivered) {
 	for _, d := range r.hours {
 		if isKept(d) {
@@ -46,22 +46,19 @@ func isKept(d store.Delivered) bool {
 }
 
 const (
-	// aWeek is when each weekday has been seen once. Before that, a pause may
-	// just be the first weekend.
+	// aWeek covers every weekday once. Before that, a pause may be the first weekend.
 	aWeek = 8 * 24 * time.Hour
-	// fewHours is how many hours of deliveries make no rhythm yet.
+	// fewHours is how many hours with deliveries are too few for a rhythm.
 	fewHours = 6
-	// forgiven is how many of the longest pauses may have been outages.
+	// forgiven is how many of the longest pauses count as outages.
 	forgiven = 2
-	// leastPause is below what hours can tell, leastMost what a source may pause
-	// in any case.
+	// leastPause is the resolution of hourly counts; leastMost is a pause that is always allowed.
 	leastPause = time.Hour
 	leastMost  = 3 * time.Hour
 )
 
-// pause is how long the source pauses now, and how long it may: some times the
-// longest pause of the last weeks, which knows of nights and weekends. ok is
-// false while there is no rhythm to go by.
+// pause returns the current pause and the allowed one: a multiple of the longest pause of the last
+// weeks, which includes nights and weekends. ok is false without enough history.
 func (r rhythm) pause() (now, usual, most time.Duration, ok bool) {
 	kept := r.kept()
 	if len(kept) < fewHours {
@@ -92,8 +89,8 @@ func (r rhythm) pause() (now, usual, most time.Duration, ok bool) {
 	return r.now.Sub(end), usual, max(times*usual, leastMost), true
 }
 
-// silent judges whether a source that used to send has fallen silent. One whose
-// deliveries come and are refused is not: others tell of that.
+// silent checks whether a source has stopped sending. A source whose deliveries are refused is not
+// silent; other watches report that.
 func silent(r rhythm) finding.Finding {
 	v := finding.Finding{Severity: finding.OK}
 	now, usual, most, ok := r.pause()
@@ -109,19 +106,17 @@ func silent(r rhythm) finding.Finding {
 	return v
 }
 
-// comes are outcomes of deliveries that a source has sent, most likely, and that
-// were refused.
+// comes lists the reasons of refused deliveries that most likely came from the source.
 var comes = []string{badSignature, notConfigured, tooOld, tooNew, unavailable, internal}
 
-// missed are the commands that bring in what a source has sent in vain.
+// missed maps a source to the command that imports refused events.
 var missed = map[string]string{
 	"clerk":    "rollcall backfill start clerk --follow",
 	"stripe":   "rollcall backfill start stripe-events --account all --follow",
 	"platform": "rollcall events list --source platform",
 }
 
-// The outcomes of deliveries that the watches tell apart, as webhooks names
-// them: its tests compare Outcomes with what it says.
+// The outcomes that the watches use, named as in webhooks: its tests compare Outcomes.
 const (
 	badSignature     = "invalid_signature"
 	missingSignature = "missing_signature"
@@ -141,11 +136,11 @@ const (
 	unstorable       = "unstorable"
 )
 
-// Outcomes lists them.
-var Outcomes = []string{badSignature, missingSignature, notConfigured, wrongMethod, tooOld, tooNew, unavailable, internal, incomplete,
+var Outcomes = []string{badSignature, missingSignature, notConfigured, wrongMethod, tooOld, tooNew, unavailable,
+	internal, incomplete,
 	badEncoding, badJSON, badField, noID, noType, noTime, unstorable}
 
-// count adds up the deliveries of the last hours that came to certain outcomes.
+// count adds up recent deliveries with certain outcomes.
 func (r rhythm) count(outcomes ...string) (n int64) {
 	since := r.now.Add(-signatureHours).Truncate(time.Hour)
 	for _, d := range r.hours {
@@ -157,14 +152,14 @@ func (r rhythm) count(outcomes ...string) (n int64) {
 }
 
 const (
-	// signatureHours is how far back bad signatures are told of.
+	// signatureHours is how long bad signatures are reported.
 	signatureHours = 2 * time.Hour
-	// fewBad is how many bad signatures are no sign of anything.
+	// fewBad is how many bad signatures are too few to report.
 	fewBad = 3
 )
 
-// signatures judges deliveries that no secret of ours has signed, while none that one
-// has comes in. Nothing proves that they are the source's own, so it says so.
+// signatures checks for deliveries with wrong signatures while no valid one arrives. The source may
+// not have sent them, and the text says so.
 func signatures(r rhythm) finding.Finding {
 	last, since := r.lastKept(), "in the last four weeks"
 	if !last.IsZero() {
@@ -175,11 +170,14 @@ func signatures(r rhythm) finding.Finding {
 		return finding.Finding{Severity: finding.OK}
 	}
 	return finding.Finding{Severity: finding.Problem,
-		What: fmt.Sprintf("Rejected %d webhooks from %s in the last hours: their signature doesn't match %s, and no other has come %s. Check that it contains this endpoint's signing secret, and that no proxy changes bodies. If the sender's dashboard shows no failures, they are a stranger's, and the sender is silent", bad, r.source, variable[r.source], since),
-		Fix:  []string{newSecret(r.source)}}
+		What: fmt.Sprintf("Rejected %d webhooks from %s in the last hours: their signature doesn't match %s, and no "+
+			"other has come %s. Check that it contains this endpoint's signing secret, and that no proxy changes bodies. If "+
+			"the sender's dashboard shows no failures, they are a stranger's, and the sender is silent", bad, r.source,
+			variable[r.source], since),
+		Fix: []string{newSecret(r.source)}}
 }
 
-// lastKept is when a delivery came in last; zero if none did.
+// lastKept returns when a delivery was last accepted; zero if never.
 func (r rhythm) lastKept() (last time.Time) {
 	for _, d := range r.kept() {
 		if d.Last.After(last) {
@@ -189,30 +187,30 @@ func (r rhythm) lastKept() (last time.Time) {
 	return last
 }
 
-// after is r with the deliveries of later than a moment.
+// after returns r without the deliveries up to a moment.
 func (r rhythm) after(moment time.Time) rhythm {
 	r.hours = slices.DeleteFunc(slices.Clone(r.hours), func(d store.Delivered) bool { return !d.Last.After(moment) })
 	return r
 }
 
-// newSecret is the command that sets a further signing secret.
+// newSecret returns the command that adds a signing secret.
 func newSecret(source string) string {
 	return "export " + variable[source] + "=whsec_NEW,whsec_OLD   # where serve runs, then restart it"
 }
 
-// SecretsOf is the variable that holds the signing secrets of a source.
+// SecretsOf returns the environment variable with a source's signing secrets.
 func SecretsOf(source string) string { return variable[source] }
 
-// variable is what the secrets of a source are set by.
+// variable maps a source to the environment variable with its secrets.
 var variable = map[string]string{
 	"clerk":    "CLERK_WEBHOOK_SECRETS",
 	"stripe":   "STRIPE_WEBHOOK_SECRETS",
 	"platform": "PLATFORM_WEBHOOK_SECRETS",
 }
 
-// horizon is how long a sender tries again. Clerk makes eight attempts in about
-// 27 and a half hours (docs.svix.com/retries), Stripe tries for three days
-// (docs.stripe.com/webhooks); of the platform nobody knows, so a day.
+// horizon is how long a sender retries. Clerk makes eight attempts in about 27.5 hours
+// (docs.svix.com/retries), Stripe retries for three days (docs.stripe.com/webhooks). The platform's
+// is unknown, so one day is assumed.
 var horizon = map[string]time.Duration{
 	"clerk":    27*time.Hour + 35*time.Minute,
 	"stripe":   72 * time.Hour,
@@ -220,26 +218,26 @@ var horizon = map[string]time.Duration{
 }
 
 const (
-	// betweenTries is the longest pause between two attempts at one delivery.
+	// betweenTries is the longest pause between two attempts of one delivery.
 	betweenTries = 12 * time.Hour
-	// refusedFor is how long something is refused before it is worth a word.
+	// refusedFor is how long deliveries are refused before it is reported.
 	refusedFor = time.Hour
-	// lostFor is how long to remind of what was refused until it was given up.
+	// lostFor is how long lost deliveries are reported.
 	lostFor = 7 * 24 * time.Hour
 )
 
-// streak is a time in which deliveries were refused again and again.
+// streak is a period of repeated refusals.
 type streak struct {
 	first, last time.Time
 	count       int64
 	reasons     map[string]int64
 }
 
-// passing are the reasons that pass by themselves, or with a setting: once
-// anything comes in again, so does what was refused for them and is tried again.
+// passing lists temporary reasons and those that a setting fixes. When deliveries are accepted
+// again, the retries of these are, too.
 var passing = []string{badSignature, missingSignature, notConfigured, tooOld, tooNew, unavailable, internal, incomplete}
 
-// refusals is the last streak of refusals of what may be the source's own.
+// refusals returns the last streak of refusals that may be the source's own deliveries.
 func (r rhythm) refusals() streak {
 	s := streak{reasons: map[string]int64{}}
 	for _, d := range slices.Backward(r.hours) {
@@ -267,12 +265,12 @@ func (s *streak) add(d store.Delivered) {
 	s.reasons[d.Outcome] += d.Count
 }
 
-// keptBetween tells whether anything came into the inbox between two moments.
+// keptBetween reports whether a delivery was accepted between two moments.
 func (r rhythm) keptBetween(from, to time.Time) bool {
 	return slices.ContainsFunc(r.hours, func(d store.Delivered) bool { return isKept(d) && d.Last.After(from) && d.First.Before(to) })
 }
 
-// passed tells whether all that was refused lately comes in by itself.
+// passed reports whether retries bring in everything that was refused lately.
 func (r rhythm) passed(s streak) bool {
 	for reason := range s.reasons {
 		if !slices.Contains(passing, reason) {
@@ -282,15 +280,15 @@ func (r rhythm) passed(s streak) bool {
 	return r.keptBetween(s.last.Truncate(time.Hour), r.now)
 }
 
-// refused judges what we refuse: its sender tries again for some time, and then
-// it is lost to us.
+// refused checks for refused deliveries. Their sender retries for some time; then they are lost.
 func refused(r rhythm) finding.Finding {
 	v := finding.Finding{Severity: finding.OK}
 	s := r.refusals()
 	lasted, given := s.last.Sub(s.first), s.first.Add(horizon[r.source])
 	going := r.now.Sub(s.last) <= betweenTries && !r.passed(s)
 	lost := lasted >= horizon[r.source] && r.now.Sub(s.last) <= lostFor || going && !r.now.Before(given)
-	since := fmt.Sprintf("%s from %s were refused since %s (%s)", deliveries(s.count), r.source, stamp(s.first), s.because())
+	since := fmt.Sprintf("%s from %s were refused since %s (%s)", deliveries(s.count), r.source, stamp(s.first),
+		s.because())
 	switch {
 	case s.count < fewBad || lasted < refusedFor || !going && !lost:
 		return v
@@ -308,7 +306,7 @@ func refused(r rhythm) finding.Finding {
 	return v
 }
 
-// because lists reasons, the most frequent first.
+// because lists reasons, most frequent first.
 func (s streak) because() string {
 	var parts []string
 	for _, reason := range s.byCount() {
@@ -326,7 +324,7 @@ func (s streak) byCount() []string {
 	})
 }
 
-// fix is what ends the refusals, and what brings in what was lost by them.
+// fix returns what ends the refusals, and what imports the lost events.
 func (s streak) fix(source string) []string {
 	cure := "rollcall doctor"
 	switch s.byCount()[0] {
@@ -340,5 +338,5 @@ func (s streak) fix(source string) []string {
 
 func deliveries(n int64) string { return fmt.Sprintf("%d deliveries", n) }
 
-// stamp is a time, to the minute.
+// stamp formats a time to the minute.
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }

@@ -8,19 +8,18 @@ import (
 	"rollcall/store/status"
 )
 
-// Anybody can send to the receivers. What is refused before a signature was found
-// right may be a stranger's, or of a sender whose secret is not set here; nothing in
-// it proves which. What tells them apart is what a stranger cannot do: keep the
-// sender's own deliveries away. So such refusals count only in a gap, a time in which
-// the source should have sent and nothing of it came in.
+// Anyone can send to the receivers. A delivery without a valid signature may come from a stranger,
+// or from a sender whose secret is missing here; its content proves neither. But a stranger cannot
+// stop the sender's own deliveries. So such refusals only count in a gap: a time in which the
+// source should have sent and no delivery was accepted.
 
-// proven are the refusals of deliveries that bear a right signature.
+// proven lists the refusals of deliveries with a valid signature.
 var proven = []string{badEncoding, badJSON, badField, noID, noType, noTime, unstorable, internal}
 
-// gap is a time between two deliveries of a source that came in.
+// gap is a time between two accepted deliveries of a source.
 type gap struct{ from, to time.Time }
 
-// own is r without the refusals that are most likely strangers'.
+// own returns r without the refusals that most likely belong to strangers.
 func (r rhythm) own() rhythm {
 	gaps := r.gaps()
 	r.hours = slices.DeleteFunc(slices.Clone(r.hours), func(d store.Delivered) bool {
@@ -30,8 +29,8 @@ func (r rhythm) own() rhythm {
 	return r
 }
 
-// gaps are the times in which the source should have sent and nothing came in. Before
-// the first delivery is one: of a source that never sent, nobody knows what is usual.
+// gaps returns the times in which the source should have sent and no delivery was accepted. The
+// time before the first delivery is a gap, as nothing is known about it.
 func (r rhythm) gaps() (all []gap) {
 	kept := r.kept()
 	if len(kept) == 0 {
@@ -50,8 +49,8 @@ func (r rhythm) gaps() (all []gap) {
 	return all
 }
 
-// missed tells whether the source should have sent in a gap: it did so in the same
-// hours of most earlier weeks, or, if there are none, it seldom pauses for that long.
+// missed reports whether the source should have sent in a gap. It should if it sent in the same
+// hours of most earlier weeks. Without such weeks, it should if pauses of that length are rare.
 func (r rhythm) missed(kept []store.Delivered, g gap) bool {
 	weeks, sent := 0, 0
 	for back := 7 * 24 * time.Hour; back < Weeks && !g.from.Add(-back).Before(kept[0].First); back += 7 * 24 * time.Hour {
@@ -67,7 +66,7 @@ func (r rhythm) missed(kept []store.Delivered, g gap) bool {
 	return !ok || g.to.Sub(g.from) > max(2*usual, leastMost)
 }
 
-// countIn adds up deliveries of the hours within a gap.
+// countIn adds up deliveries within a gap.
 func countIn(kept []store.Delivered, g gap) (n int64) {
 	for _, d := range kept {
 		if d.Last.After(g.from) && d.First.Before(g.to) {
@@ -77,9 +76,9 @@ func countIn(kept []store.Delivered, g gap) (n int64) {
 	return n
 }
 
-// Unsigned counts the deliveries of the last hours that no secret of ours has signed,
-// beside those of the source that came in: a stranger's, or of a second endpoint whose
-// secret is missing. No watch tells of them, or strangers could raise alarms.
+// Unsigned counts recent deliveries with wrong signatures while the source's own were accepted.
+// They come from strangers, or from a second endpoint whose secret is missing. No watch reports
+// them, as strangers could then raise alarms.
 func Unsigned(source string, seen status.Traffic) (unsigned, signed int64) {
 	r := rhythmOf(source, seen)
 	return r.count(badSignature), r.count(store.Accepted, store.Duplicate)

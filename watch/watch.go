@@ -1,7 +1,6 @@
-// Package watch tells whether those who send webhooks still do, and are
-// understood. Each watch is a rule without state: what came, and what became of
-// it, in; how that looks, out. A state changes only when it has looked otherwise
-// for a while, and each change is told once (see Alert).
+// Package watch checks that senders still send webhooks and that Rollcall can process them. Each
+// watch is a stateless rule from statistics to a verdict. A state changes only after a verdict has
+// held for a while, and each change is sent once (see Alert).
 package watch
 
 import (
@@ -14,22 +13,21 @@ import (
 	"rollcall/store/status"
 )
 
-// Kinds of watches. Their names are these, with what they watch behind a slash.
+// Kinds of watches. A watch's name is its kind, a slash and its subject.
 const (
-	Silent     = "source_silent"  // a source that used to send, and does not
-	Signatures = "bad_signatures" // deliveries that no secret of ours has signed
-	Refused    = "retries_ending" // deliveries we refuse until their sender gives up
-	Failing    = "events_failing" // events of one type that cannot be applied
-	Overdue    = "events_overdue" // events that wait and nobody applies
+	Silent     = "source_silent"  // a source that used to send has stopped
+	Signatures = "bad_signatures" // deliveries with wrong signatures
+	Refused    = "retries_ending" // refused deliveries that their sender will stop retrying
+	Failing    = "events_failing" // events of one type that fail
+	Overdue    = "events_overdue" // pending events that no worker applies
 )
 
-// Kinds lists them.
 var Kinds = []string{Silent, Signatures, Refused, Failing, Overdue}
 
-// Weeks is how far back a rhythm reaches.
+// Weeks is the length of the history.
 const Weeks = 28 * 24 * time.Hour
 
-// Judge tells what each watch looks like at one moment: a kind, and what is watched.
+// Judge returns the current verdict of each watch.
 func Judge(seen status.Traffic) []finding.Finding {
 	var all []finding.Finding
 	for _, source := range status.Sources() {
@@ -50,8 +48,8 @@ func Judge(seen status.Traffic) []finding.Finding {
 	return all
 }
 
-// Next is what the watches become: each keeps its state until it has looked
-// otherwise for long enough. One that is not judged any more looks ok.
+// Next returns the next states of the watches. A state changes after a different verdict has held
+// for long enough. A watch without a verdict counts as ok.
 func Next(seen status.Traffic, now []status.Watch) []status.Watch {
 	byName := map[string]status.Watch{}
 	for _, w := range now {
@@ -75,14 +73,13 @@ func Next(seen status.Traffic, now []status.Watch) []status.Watch {
 }
 
 const (
-	// worseAfter is how long a watch must look worse before it is so: one odd
-	// minute is nobody's business.
+	// worseAfter is how long a worse verdict must hold: one bad minute is not reported.
 	worseAfter = 2 * time.Minute
-	// betterAfter is longer, so that what comes and goes is told once.
+	// betterAfter is longer, so that a recurring problem is reported once.
 	betterAfter = 10 * time.Minute
 )
 
-// step returns the next state of a watch, given its state and what it looks like now.
+// step returns a watch's next state, given its state and a new verdict.
 func step(w status.Watch, v finding.Finding, now time.Time) status.Watch {
 	w.CheckedAt = now
 	state, fix := string(v.Severity), strings.Join(v.Fix, "\n")
@@ -105,16 +102,17 @@ func step(w status.Watch, v finding.Finding, now time.Time) status.Watch {
 	return w
 }
 
-// worseThan tells whether a state is worse than another.
+// worseThan reports whether a state is worse than another.
 func worseThan(a, b string) bool {
 	return finding.Severity(a).Rank() > finding.Severity(b).Rank()
 }
 
-// failing judges the events of one type.
+// failing checks the events of one type.
 func failing(f status.FailingEvents) finding.Finding {
 	v := finding.Finding{Kind: Failing, Subject: f.Source + "/" + f.Type, Severity: finding.Warning,
-		What: fmt.Sprintf("%s of type %s from %s could not be applied yet, and will be retried", events(f.Trying), f.Type, f.Source),
-		Fix:  []string{"rollcall events list --source " + f.Source + " --status pending"}}
+		What: fmt.Sprintf("%s of type %s from %s could not be applied yet, and will be retried", events(f.Trying), f.Type,
+			f.Source),
+		Fix: []string{"rollcall events list --source " + f.Source + " --status pending"}}
 	if f.Failed > 0 {
 		v.Severity, v.Fix[0] = finding.Problem, "rollcall events retry --source "+f.Source
 		if finding.Plain(f.Type) {
@@ -130,7 +128,7 @@ const (
 	overdueFails = 30 * time.Minute
 )
 
-// overdue judges what waits in the inbox.
+// overdue checks the pending events of the inbox.
 func overdue(seen status.Traffic) finding.Finding {
 	v := finding.Finding{Kind: Overdue, Severity: finding.OK}
 	if seen.Overdue.Oldest == nil {
@@ -157,7 +155,7 @@ func events(n int64) string {
 	return fmt.Sprintf("%d events", n)
 }
 
-// Span says a duration, roughly: 40 minutes, 9 hours, 3 days.
+// Span formats a duration roughly: 40 minutes, 9 hours, 3 days.
 func Span(d time.Duration) string {
 	n, unit := int(d/time.Minute), "minute"
 	switch {

@@ -15,9 +15,9 @@ import (
 )
 
 const (
-	groupEvents  = 256      // events in one statement, at most
-	groupBytes   = 8 << 20  // bytes after which a statement takes no further event
-	waitingBytes = 64 << 20 // bytes that may wait for a statement before we say no
+	groupEvents  = 256      // maximum number of events in one statement
+	groupBytes   = 8 << 20  // a statement takes no further event after that many bytes
+	waitingBytes = 64 << 20 // bytes that may wait for a statement; beyond them, deliveries are refused
 )
 
 var (
@@ -25,12 +25,11 @@ var (
 	errFull   = errors.New("too many deliveries are waiting for Postgres")
 )
 
-// batcher commits events in groups. One insert is in flight at a time; what
-// arrives meanwhile goes together into the next. A lone event goes at once:
-// nothing ever waits for company, and groups grow with the load by themselves.
+// batcher commits events in groups. One insert is in flight at a time; events that arrive meanwhile
+// share the next. A lone event is inserted at once. So groups grow with the load.
 type batcher struct {
 	insert  func(context.Context, []store.NewEvent) ([]store.Inserted, error)
-	kept    func(row)     // told of every new row; must not block
+	onNew   func(row)     // called with every new row; must not block
 	timeout time.Duration // of one insert, and of one event's wait
 	tracer  trace.Tracer
 
@@ -46,7 +45,7 @@ type batcher struct {
 type waiter struct {
 	ctx   context.Context // ends when the caller stops waiting
 	event store.NewEvent
-	done  chan outcome // takes one without a reader
+	done  chan outcome // buffered: takes one outcome without a reader
 }
 
 type outcome struct {
@@ -55,9 +54,9 @@ type outcome struct {
 	group trace.SpanContext // of the insert that it was part of
 }
 
-// add keeps an event and returns once it is committed. After the timeout it
-// returns context.DeadlineExceeded, and the event may or may not be kept. Of ctx
-// only the trace counts: a sender who hangs up changes nothing.
+// add stores an event and returns once it is committed. After the timeout it returns
+// context.DeadlineExceeded, and the event may or may not be stored. ctx only carries the trace: a
+// sender who hangs up does not cancel the insert.
 func (b *batcher) add(ctx context.Context, event store.NewEvent) (store.Inserted, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), b.timeout)
 	defer cancel()
@@ -78,7 +77,7 @@ func (b *batcher) add(ctx context.Context, event store.NewEvent) (store.Inserted
 	}
 }
 
-// join queues w and makes sure that somebody is at work.
+// join queues w and starts run if it is not running.
 func (b *batcher) join(w *waiter) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -97,7 +96,7 @@ func (b *batcher) join(w *waiter) error {
 	return nil
 }
 
-// run commits group after group until nobody is waiting.
+// run commits groups until no event is waiting.
 func (b *batcher) run() {
 	for group := b.next(); len(group) > 0; group = b.next() {
 		ctx, cancel := context.WithTimeout(context.Background(), b.timeout)
@@ -106,8 +105,8 @@ func (b *batcher) run() {
 	}
 }
 
-// next takes the longest waiting, without those who stopped waiting. If there
-// are none, it marks the run as ended.
+// next takes the events that have waited longest, and drops those whose callers have stopped
+// waiting. If none is left, it marks the run as ended.
 func (b *batcher) next() []*waiter {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -125,8 +124,8 @@ func (b *batcher) next() []*waiter {
 	return group
 }
 
-// commit inserts a group and answers its callers. If Postgres refuses what is
-// in it, each goes alone, so that one odd body fails nobody but its sender.
+// commit inserts a group and answers its callers. If Postgres refuses the data, each event is
+// inserted alone, so that one bad body affects only its sender.
 func (b *batcher) commit(ctx context.Context, group []*waiter) {
 	events := make([]store.NewEvent, len(group))
 	for i, w := range group {
@@ -147,30 +146,31 @@ func (b *batcher) commit(ctx context.Context, group []*waiter) {
 			continue
 		}
 		if !inserted[i].Duplicate {
-			b.kept(row{w.event.Source, inserted[i].ID, w.event.Traceparent})
+			b.onNew(row{w.event.Source, inserted[i].ID, w.event.Traceparent})
 		}
 		w.done <- outcome{inserted[i], nil, span.SpanContext()}
 	}
 }
 
-// groupSpan begins the trace of a group, linked to those of its events; none if
-// none of them is traced.
+// groupSpan begins the trace of a group, linked to the traces of its events. Without traced events
+// it begins none.
 func (b *batcher) groupSpan(ctx context.Context, group []*waiter) (context.Context, trace.Span) {
 	to := links(group)
 	if len(to) == 0 {
 		return ctx, trace.SpanFromContext(ctx)
 	}
-	return b.tracer.Start(ctx, "insert group", trace.WithNewRoot(), trace.WithLinks(to...), trace.WithAttributes(attribute.Int("rollcall.events", len(group))))
+	return b.tracer.Start(ctx, "insert group", trace.WithNewRoot(), trace.WithLinks(to...),
+		trace.WithAttributes(attribute.Int("rollcall.events", len(group))))
 }
 
-// refusesData tells whether Postgres refused the data, not the doing: class 22
-// is data exceptions, 54 limits such as the depth of nested JSON.
+// refusesData reports whether Postgres refused the data itself. Class 22 is data exceptions, class
+// 54 is limits such as the depth of nested JSON.
 func refusesData(err error) bool {
 	var pg *pgconn.PgError
 	return errors.As(err, &pg) && (strings.HasPrefix(pg.Code, "22") || strings.HasPrefix(pg.Code, "54"))
 }
 
-// close lets nobody join any more and returns when those who did are answered.
+// close accepts no further events and returns when all waiting callers are answered.
 func (b *batcher) close() {
 	b.mu.Lock()
 	b.closed = true

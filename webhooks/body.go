@@ -10,31 +10,31 @@ import (
 	"time"
 )
 
-// firstBytes is the memory a body gets before any of it has arrived: most events
-// fit. It then grows by growth, as more arrives, so that nobody gets memory for
-// announcing a large body.
+// firstBytes is the memory that a body gets before any of it has arrived. Most events fit. The
+// buffer grows by growth as more arrives, so announcing a large body allocates nothing.
 const (
 	firstBytes = 4 << 10
 	growth     = 4
-	largeBody  = 64 << 10 // one at a time is verified
+	largeBody  = 64 << 10 // larger bodies are verified one at a time
 )
 
-// errOverloaded ends the reading of a body that there is no memory for.
-var errOverloaded = &refusal{Code: overloaded, Message: "this server is reading as many bodies as it has memory for: send the event again after the seconds in Retry-After"}
+// errOverloaded ends the reading of a body for lack of memory.
+var errOverloaded = &refusal{Code: overloaded,
+	Message: "this server is reading as many bodies as it has memory for: " +
+		"send the event again after the seconds in Retry-After"}
 
-// budget bounds the memory of all bodies that are being read. Anybody can send
-// one, as a signature can only be checked over the whole. Once the budget is
-// used up, the bodies that hold the most for the longest are cut off: a signed
-// event is small and arrives at once, so that is none. Nobody waits. What was cut
-// off gives its memory back a moment later; until then up to twice the budget is
-// in use, and beyond that everybody is refused.
+// budget bounds the memory of all bodies that are being read. Anyone can send a body, as only a
+// complete one can be verified. When the budget is used up, it cuts off the bodies that hold the
+// most memory for the longest. Signed events are small and arrive at once, so they are not among
+// them. A body that is cut off frees its memory a moment later. Until then up to twice the budget
+// is in use; beyond that all bodies are refused. No body waits.
 type budget struct {
 	limit int64
 
 	mu      sync.Mutex
 	used    int64
-	leaving int64             // held by those cut off; part of used
-	reading map[*reading]bool // those not cut off
+	leaving int64             // held by bodies that were cut off; part of used
+	reading map[*reading]bool // bodies that were not cut off
 }
 
 // reading is one body on its way in.
@@ -42,21 +42,20 @@ type reading struct {
 	began time.Time
 	held  int64
 	cut   bool
-	stop  func() // makes the read under way fail
+	stop  func() // makes the current read fail
 }
 
 func newBudget(limit int64) *budget {
 	return &budget{limit: limit, reading: map[*reading]bool{}}
 }
 
-// bytes is the memory in use.
 func (b *budget) bytes() int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.used
 }
 
-// begin counts a body in. Each is ended with end.
+// begin registers a body; end removes it.
 func (b *budget) begin(stop func()) *reading {
 	r := &reading{began: time.Now(), stop: stop}
 	b.mu.Lock()
@@ -65,7 +64,7 @@ func (b *budget) begin(stop func()) *reading {
 	return r
 }
 
-// end gives back what a body held.
+// end frees the memory of a body.
 func (b *budget) end(r *reading) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -76,7 +75,7 @@ func (b *budget) end(r *reading) {
 	delete(b.reading, r)
 }
 
-// take gives n more bytes to a body, and cuts off others to make up for them.
+// take gives n more bytes to a body, and cuts off others to stay within the budget.
 func (b *budget) take(r *reading, n int64) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -98,7 +97,7 @@ func (b *budget) take(r *reading, n int64) error {
 	return nil
 }
 
-// give takes n bytes back.
+// give returns n bytes of a body to the budget.
 func (b *budget) give(r *reading, n int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -109,11 +108,10 @@ func (b *budget) give(r *reading, n int64) {
 	}
 }
 
-// sample is among how many the worst is sought, of as many as there are: Go
-// begins its walk through a map anywhere.
+// sample is how many bodies worst compares. Go iterates over maps in random order.
 const sample = 64
 
-// worst is a body that holds much for long.
+// worst returns a body that has held much memory for long.
 func (b *budget) worst() (worst *reading) {
 	now, most, seen := time.Now(), -1.0, 0
 	for r := range b.reading {
@@ -127,14 +125,14 @@ func (b *budget) worst() (worst *reading) {
 	return worst
 }
 
-// buffers are kept for the next body, so that a flood makes no garbage.
+// buffers are reused for later bodies, so that a flood makes no garbage.
 type buffers struct {
 	sizes []int64
 	pools []sync.Pool
 }
 
-// newBuffers has sizes for bodies of up to limit bytes, and one for a byte more,
-// which shows that a body is too large.
+// newBuffers has sizes for bodies of up to limit bytes, plus one byte that shows that a body is too
+// large.
 func newBuffers(limit int64) *buffers {
 	b := &buffers{}
 	for size := int64(firstBytes); size < limit; size *= growth {
@@ -158,11 +156,11 @@ func (b *buffers) put(buffer *[]byte) {
 	b.pools[slices.Index(b.sizes, int64(cap(*buffer)))].Put(buffer)
 }
 
-// read reads the whole body, or nothing of it counts. It is the caller's until
-// done is called, and counts as being read until then.
+// read reads a whole body. The body belongs to the caller until done is called, and uses the budget
+// until then.
 func (r *Receiver) read(w http.ResponseWriter, req *http.Request) (body []byte, done func(), err error) {
 	control := http.NewResponseController(w)
-	// Neither call fails on a connection of net/http's.
+	// Neither call fails on a net/http connection.
 	control.SetReadDeadline(time.Now().Add(r.cfg.BodyTimeout))
 	reading := r.budget.begin(func() { control.SetReadDeadline(time.Unix(1, 0)) })
 	buffer, err := r.readAll(reading, req)
@@ -172,20 +170,19 @@ func (r *Receiver) read(w http.ResponseWriter, req *http.Request) (body []byte, 
 		}
 		r.budget.end(reading)
 	}
-	var told *refusal
+	var known *refusal
 	switch {
 	case reading.isCut(r.budget):
 		return nil, done, errOverloaded
 	case err == nil:
 		control.SetReadDeadline(time.Time{})
 		return *buffer, done, nil
-	case errors.As(err, &told):
+	case errors.As(err, &known):
 		return nil, done, err
 	}
 	return nil, done, &refusal{incompleteBody, "the body did not arrive whole: send the event again", err}
 }
 
-// isCut tells whether a body was cut off.
 func (r *reading) isCut(b *budget) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -212,7 +209,7 @@ func (r *Receiver) readAll(of *reading, req *http.Request) (buffer *[]byte, err 
 	return buffer, tooLarge(r.cfg.BodyLimit)
 }
 
-// fill reads until a body is whole, or its buffer full.
+// fill reads until the body is complete or its buffer is full.
 func fill(buffer *[]byte, req *http.Request) (whole bool, err error) {
 	for body := *buffer; len(body) < cap(body); {
 		n, err := req.Body.Read(body[len(body):cap(body)])

@@ -21,9 +21,9 @@ type clerkEnvelope struct {
 	Timestamp json.RawMessage `json:"timestamp"`
 }
 
-// readClerk takes the event id from the headers: the body has none. Clerk's
-// timestamp is documented in milliseconds and exemplified in seconds; where it
-// is missing, the time of sending stands in.
+// readClerk takes the event id from the headers, as the body has none. Clerk documents its
+// timestamp in milliseconds, but shows seconds in examples. If it is missing, the time of sending
+// replaces it.
 func readClerk(header http.Header, body []byte, _ time.Time) (store.NewEvent, error) {
 	var e clerkEnvelope
 	if err := decode(body, &e); err != nil {
@@ -46,11 +46,10 @@ func readClerk(header http.Header, body []byte, _ time.Time) (store.NewEvent, er
 	return store.NewEvent{EventID: m.id, Type: e.Type, OccurredAt: at, Payload: body}, nil
 }
 
-// redact is the one exception to keeping raw bytes. An email.created or
-// sms.created event holds a code that signs its reader in as somebody else, or
-// a link that does. Nothing here needs it, and a code that was never written
-// cannot leak from a database, a backup or an admin's page. The row is kept
-// without it, so that the delivery is still seen and counted.
+// redact is the one exception to storing raw bytes. An email.created or sms.created event holds a
+// code or link that signs its reader in as another user. Rollcall does not need it, and a code that
+// was never written cannot leak from a database, a backup or an admin page. The row is stored
+// without it, so that the delivery is still visible and counted.
 func redact(typ string, at time.Time) []byte {
 	payload, _ := json.Marshal(struct { // cannot fail: strings and a number
 		Type      string `json:"type"`

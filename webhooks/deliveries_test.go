@@ -73,9 +73,9 @@ func (s sender) kept(id string, body []byte) []inboxRow {
 	return []inboxRow{row}
 }
 
-// delivery is a line of the tables: what is sent, what is answered, what is
+// deliveryCase is a line of the tables: what is sent, what is answered, what is
 // then in the inbox.
-type delivery struct {
+type deliveryCase struct {
 	name   string
 	method string // POST
 	path   string // that of the source
@@ -89,15 +89,15 @@ type delivery struct {
 }
 
 // common are the deliveries that every source treats alike.
-func (s sender) common(t testing.TB) []delivery {
+func (s sender) common(t testing.TB) []deliveryCase {
 	const id, typ = "evt_1", `"thing.happened"`
 	body := s.event(id, typ, `{"a":1}`)
 	good, rows := s.sign(t, 0, id, body, now), s.kept(id, body)
-	signed := func(name, body, what string) delivery {
-		return delivery{name: name, header: s.sign(t, 0, id, []byte(body), now), body: []byte(body), code: 400, what: what}
+	signed := func(name, body, what string) deliveryCase {
+		return deliveryCase{name: name, header: s.sign(t, 0, id, []byte(body), now), body: []byte(body), code: 400, what: what}
 	}
 	odd := s.event(id, typ, `{"nul":"\u0000","lone":"\ud800","big":1e999999,"twice":1,"twice":2, "é":"日本"}`)
-	return []delivery{
+	return []deliveryCase{
 		{name: "genuine", header: good, body: body, code: 200, what: "accepted", rows: rows},
 		{name: "second secret", header: s.sign(t, 1, id, body, now), body: body, code: 200, what: "accepted", rows: rows},
 		{name: "one signature of two", header: twoSignatures(good), body: body, code: 200, what: "accepted", rows: rows},
@@ -167,7 +167,7 @@ func TestDeliveries(t *testing.T) {
 	}
 }
 
-func (b *bench) runAll(t *testing.T, source string, deliveries []delivery) {
+func (b *bench) runAll(t *testing.T, source string, deliveries []deliveryCase) {
 	for _, d := range deliveries {
 		t.Run(d.name, func(t *testing.T) {
 			b.empty(t)
@@ -176,7 +176,7 @@ func (b *bench) runAll(t *testing.T, source string, deliveries []delivery) {
 	}
 }
 
-func (b *bench) run(t *testing.T, source string, d delivery) {
+func (b *bench) run(t *testing.T, source string, d deliveryCase) {
 	var got answer
 	for range max(d.times, 1) {
 		got = b.send(t, cmp.Or(d.method, "POST"), cmp.Or(d.path, "/webhooks/"+source), d.header, d.body)

@@ -15,46 +15,45 @@ import (
 	"rollcall/store/pg"
 )
 
-// arrival is a delivery on its way through, and what is to be told of it. None
-// of that is its payload.
-type arrival struct {
+// delivery collects what the log, the trace and the metrics report of one request. It excludes the
+// payload.
+type delivery struct {
 	began  time.Time
 	path   string
-	source string         // nobody until it is known
-	event  store.NewEvent // as far as it was read
-	row    int64          // of the inbox; 0 unless it is new there
-	code   string         // accepted, duplicate or a refusal's
+	source string         // noSource until it is known
+	event  store.NewEvent // the fields read so far
+	row    int64          // the inbox row; 0 unless it is new
+	code   string         // accepted, duplicate or the code of a refusal
 	status int
-	err    error // why it was refused, for our log only
+	err    error // why it was refused, for the log only
 }
 
-// begin starts the trace of a delivery, linked to the sender's.
-func (r *Receiver) begin(req *http.Request) (context.Context, *arrival) {
+// begin starts the trace of a delivery, linked to the sender's trace.
+func (r *Receiver) begin(req *http.Request) (context.Context, *delivery) {
 	options := []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindServer)}
 	if r.cfg.Traces != nil {
 		options = append(options, trace.WithLinks(jobs.Named(req.Header)...))
 	}
 	ctx, _ := r.tracer.Start(req.Context(), "receive", options...)
-	return ctx, &arrival{began: time.Now(), path: req.URL.Path, source: nobody}
+	return ctx, &delivery{began: time.Now(), path: req.URL.Path, source: noSource}
 }
 
-// end tells of a delivery that is answered: in the figures, its trace and the
-// log, in one line.
-func (r *Receiver) end(ctx context.Context, d *arrival) {
+// end reports an answered delivery: metrics, trace and one line in the log.
+func (r *Receiver) end(ctx context.Context, d *delivery) {
 	took := time.Since(d.began)
 	r.metrics.answered(d.source, d.code, took)
-	if d.source != nobody {
-		r.tally.add(d.source, d.code, r.cfg.Now())
+	if d.source != noSource {
+		r.counts.add(d.source, d.code, r.cfg.Now())
 	}
 	r.endSpan(ctx, d)
 	if d.code != notConfigured && d.code != overloaded {
 		r.log(ctx, d, took)
 		return
 	}
-	r.seldom.Do(func() { r.log(ctx, d, took) })
+	r.logLimit.Do(func() { r.log(ctx, d, took) })
 }
 
-func (r *Receiver) endSpan(ctx context.Context, d *arrival) {
+func (r *Receiver) endSpan(ctx context.Context, d *delivery) {
 	span := trace.SpanFromContext(ctx)
 	if !span.IsRecording() {
 		return
@@ -68,7 +67,7 @@ func (r *Receiver) endSpan(ctx context.Context, d *arrival) {
 	span.End()
 }
 
-// about names an event in a trace.
+// about returns a trace's attributes for an event.
 func about(e store.NewEvent) []attribute.KeyValue {
 	return []attribute.KeyValue{
 		attribute.String("rollcall.source", e.Source),
@@ -77,11 +76,13 @@ func about(e store.NewEvent) []attribute.KeyValue {
 	}
 }
 
-func (r *Receiver) log(ctx context.Context, d *arrival, took time.Duration) {
+func (r *Receiver) log(ctx context.Context, d *delivery, took time.Duration) {
 	level, what := slog.LevelInfo, "webhook "+d.code
-	attrs := []slog.Attr{slog.String("source", d.source), slog.String("path", clip(pg.WithoutAddresses(d.path))), slog.Int("status", d.status)}
+	attrs := []slog.Attr{slog.String("source", d.source),
+		slog.String("path", clip(pg.WithoutAddresses(d.path))), slog.Int("status", d.status)}
 	if d.event.EventID != "" {
-		attrs = append(attrs, slog.String("event", d.event.EventID), slog.String("type", d.event.Type), slog.Int("bytes", len(d.event.Payload)))
+		attrs = append(attrs, slog.String("event", d.event.EventID), slog.String("type", d.event.Type),
+			slog.Int("bytes", len(d.event.Payload)))
 	}
 	if d.row != 0 {
 		attrs = append(attrs, slog.Int64("row", d.row))
@@ -96,8 +97,7 @@ func (r *Receiver) log(ctx context.Context, d *arrival, took time.Duration) {
 	r.cfg.Logger.LogAttrs(ctx, level, what, append(attrs, slog.Duration("took", took))...)
 }
 
-// insert keeps a group of events. Its span is in a trace of its own, linked to
-// those of the events.
+// insert stores a group of events. Its span has its own trace, linked to the traces of the events.
 func (r *Receiver) insert(ctx context.Context, events []store.NewEvent) ([]store.Inserted, error) {
 	began := time.Now()
 	out, err := r.cfg.Store.InsertEvents(ctx, events)
@@ -109,7 +109,7 @@ func (r *Receiver) insert(ctx context.Context, events []store.NewEvent) ([]store
 	return out, err
 }
 
-// links are to the traces of those events that are traced.
+// links returns links to the events that are traced.
 func links(group []*waiter) (all []trace.Link) {
 	for _, w := range group {
 		if w.event.Traceparent != "" {

@@ -11,61 +11,61 @@ import (
 	"rollcall/store"
 )
 
-// Counter adds up what became of deliveries; *store.Store does.
+// Counter adds up the outcomes of deliveries; *store.Store implements it.
 type Counter interface {
 	CountDeliveries(ctx context.Context, counts []store.Delivered) error
 }
 
 const (
-	tallyEvery   = 5 * time.Second
-	tallyTimeout = 5 * time.Second // of one writing
-	// tallyHours is how many hours of counts wait for a Postgres that is away.
-	// There are some twenty outcomes of three sources in each.
-	tallyHours = 7 * 24
+	writeEvery   = 5 * time.Second
+	writeTimeout = 5 * time.Second // of one write
+	// maxHours is how many hours of counts are kept while Postgres is down. Each hour has about
+	// twenty outcomes for each of three sources.
+	maxHours = 7 * 24
 )
 
-// tally counts what became of deliveries, by source, outcome and hour, and
-// writes that down behind the back of the answers: what is refused leaves no
-// other trace. Counting takes no longer than a lock that nobody holds for long,
-// and nobody waits for the writing; if that fails, the counts stay for the next.
-type tally struct {
-	counter Counter // nil: nothing is counted
-	log     *slog.Logger
-	seldom  rate.Sometimes
-	ending  chan struct{}
-	ended   sync.WaitGroup
+// deliveryCounts counts deliveries by source, outcome and hour, and writes the counts
+// asynchronously: a refused delivery leaves no other trace. Counting takes only a short lock. If a
+// write fails, its counts are added to the next one.
+type deliveryCounts struct {
+	counter  Counter // nil: nothing is counted
+	log      *slog.Logger
+	logLimit rate.Sometimes
+	ending   chan struct{}
+	ended    sync.WaitGroup
 
 	mu     sync.Mutex
-	counts map[tallyKey]*store.Delivered
+	counts map[countKey]*store.Delivered
 }
 
-type tallyKey struct {
+type countKey struct {
 	source, outcome string
 	hour            time.Time
 }
 
-func newTally(counter Counter, log *slog.Logger) *tally {
-	t := &tally{counter: counter, log: log, seldom: rate.Sometimes{Interval: time.Minute}, ending: make(chan struct{}), counts: map[tallyKey]*store.Delivered{}}
+func newDeliveryCounts(counter Counter, log *slog.Logger) *deliveryCounts {
+	t := &deliveryCounts{counter: counter, log: log, logLimit: rate.Sometimes{Interval: time.Minute},
+		ending: make(chan struct{}), counts: map[countKey]*store.Delivered{}}
 	if counter != nil {
 		t.ended.Go(t.writeUntilClosed)
 	}
 	return t
 }
 
-// add counts a delivery.
-func (t *tally) add(source, outcome string, at time.Time) {
+func (t *deliveryCounts) add(source, outcome string, at time.Time) {
 	if t.counter == nil {
 		return
 	}
 	at = at.UTC()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.put(store.Delivered{Source: source, Outcome: outcome, Hour: at.Truncate(time.Hour), Count: 1, First: at, Last: at})
+	t.addLocked(store.Delivered{Source: source, Outcome: outcome, Hour: at.Truncate(time.Hour),
+		Count: 1, First: at, Last: at})
 }
 
-// put adds to what is counted, under the lock.
-func (t *tally) put(d store.Delivered) {
-	k := tallyKey{d.Source, d.Outcome, d.Hour}
+// addLocked adds to the counts; the caller holds the lock.
+func (t *deliveryCounts) addLocked(d store.Delivered) {
+	k := countKey{d.Source, d.Outcome, d.Hour}
 	c := t.counts[k]
 	if c == nil {
 		t.counts[k] = &d
@@ -80,8 +80,8 @@ func (t *tally) put(d store.Delivered) {
 	}
 }
 
-func (t *tally) writeUntilClosed() {
-	tick := time.NewTicker(tallyEvery)
+func (t *deliveryCounts) writeUntilClosed() {
+	tick := time.NewTicker(writeEvery)
 	defer tick.Stop()
 	for {
 		select {
@@ -94,12 +94,12 @@ func (t *tally) writeUntilClosed() {
 	}
 }
 
-// write writes down what was counted since the last time. A writing whose
-// answer is lost counts twice: better than not at all.
-func (t *tally) write() {
+// write stores what was counted since the last write. If Postgres commits but its answer is lost,
+// deliveries count twice, which is better than losing them.
+func (t *deliveryCounts) write() {
 	t.mu.Lock()
 	counts := t.counts
-	t.counts = map[tallyKey]*store.Delivered{}
+	t.counts = map[countKey]*store.Delivered{}
 	t.mu.Unlock()
 	if len(counts) == 0 {
 		return
@@ -108,16 +108,16 @@ func (t *tally) write() {
 	for _, c := range counts {
 		list = append(list, *c)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), tallyTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
 	defer cancel()
 	if err := t.counter.CountDeliveries(ctx, list); err != nil {
-		t.putBack(list)
-		t.seldom.Do(func() { t.log.Warn("deliveries are counted, but the counts could not be written yet", "error", err) })
+		t.restore(list)
+		t.logLimit.Do(func() { t.log.Warn("deliveries are counted, but the counts could not be written yet", "error", err) })
 	}
 }
 
-// putBack keeps counts for the next writing, but for those of long ago.
-func (t *tally) putBack(list []store.Delivered) {
+// restore keeps counts for the next write, except very old ones.
+func (t *deliveryCounts) restore(list []store.Delivered) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	var newest time.Time
@@ -127,14 +127,14 @@ func (t *tally) putBack(list []store.Delivered) {
 		}
 	}
 	for _, d := range list {
-		if newest.Sub(d.Hour) < tallyHours*time.Hour {
-			t.put(d)
+		if newest.Sub(d.Hour) < maxHours*time.Hour {
+			t.addLocked(d)
 		}
 	}
 }
 
-// close writes down what is left. What is added later is lost.
-func (t *tally) close() {
+// close writes the remaining counts. Later ones are lost.
+func (t *deliveryCounts) close() {
 	close(t.ending)
 	t.ended.Wait()
 }

@@ -87,7 +87,7 @@ func TestTalliesAddUp(t *testing.T) {
 			for n := range 20 {
 				b.deliver(t, fmt.Sprint("evt_", i, "_", n))
 				if n%5 == 0 {
-					b.tally.write()
+					b.counts.write()
 				}
 			}
 			b.Close()
@@ -121,20 +121,20 @@ func (f *forgetful) CountDeliveries(_ context.Context, counts []store.Delivered)
 func TestTallyOutlivesAnOutage(t *testing.T) {
 	counter := &forgetful{failing: true}
 	b := open(t, testdb.Postgres(t), testdb.Redis(t), func(c *Config) { c.Counter = counter })
-	old := now.Add(-(tallyHours + 1) * time.Hour)
-	b.tally.add(Stripe, internal, old)
-	b.tally.add(Stripe, store.Accepted, now.Add(-time.Minute))
-	b.tally.write()
+	old := now.Add(-(maxHours + 1) * time.Hour)
+	b.counts.add(Stripe, internal, old)
+	b.counts.add(Stripe, store.Accepted, now.Add(-time.Minute))
+	b.counts.write()
 	if got := b.deliver(t, "evt_1"); got.code != 200 {
 		t.Errorf("%+v", got)
 	}
-	b.tally.add(Stripe, store.Accepted, now.Add(-2*time.Minute))
-	b.tally.write()
+	b.counts.add(Stripe, store.Accepted, now.Add(-2*time.Minute))
+	b.counts.write()
 	counter.mu.Lock()
 	counter.failing = false
 	counter.mu.Unlock()
-	b.tally.write()
-	b.tally.write()
+	b.counts.write()
+	b.counts.write()
 	b.Close()
 	hour := now.Truncate(time.Hour)
 	last := hour.Add(-time.Hour)

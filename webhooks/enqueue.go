@@ -24,18 +24,18 @@ const (
 	drainTimeout   = 5 * time.Second // of Close
 )
 
-// hinter tells the queue about new rows, behind the back of the answer: a row
-// is safe without, and the sweeper asks for every row that the queue forgot. So
-// when Redis is away or slow, hints are dropped and nobody waits.
-type hinter struct {
-	jobs    Enqueuer
-	log     *slog.Logger
-	tracer  trace.Tracer
-	rows    chan row
-	ctx     context.Context // ends when draining took too long
-	stop    context.CancelFunc
-	workers sync.WaitGroup
-	seldom  rate.Sometimes // one line per second of an outage, not per event
+// asyncEnqueuer enqueues new rows without delaying the answer. The rows are safe in Postgres, and
+// the sweep enqueues every row that is missing in the queue. So while Redis is down or slow, rows
+// are dropped here and no request waits.
+type asyncEnqueuer struct {
+	jobs     Enqueuer
+	log      *slog.Logger
+	tracer   trace.Tracer
+	rows     chan row
+	ctx      context.Context // ends when draining took too long
+	stop     context.CancelFunc
+	workers  sync.WaitGroup
+	logLimit rate.Sometimes // at most one line per second during an outage
 
 	enqueued, failed, dropped atomic.Int64
 }
@@ -49,8 +49,9 @@ type row struct {
 	traceparent string // of its delivery, if that is traced
 }
 
-func newHinter(jobs Enqueuer, log *slog.Logger, tracer trace.Tracer) *hinter {
-	h := &hinter{jobs: jobs, log: log, tracer: tracer, rows: make(chan row, enqueueBuffer), seldom: rate.Sometimes{Interval: time.Second}}
+func newAsyncEnqueuer(jobs Enqueuer, log *slog.Logger, tracer trace.Tracer) *asyncEnqueuer {
+	h := &asyncEnqueuer{jobs: jobs, log: log, tracer: tracer, rows: make(chan row, enqueueBuffer),
+		logLimit: rate.Sometimes{Interval: time.Second}}
 	h.ctx, h.stop = context.WithCancel(context.Background())
 	for range enqueueWorkers {
 		h.workers.Go(h.work)
@@ -58,8 +59,8 @@ func newHinter(jobs Enqueuer, log *slog.Logger, tracer trace.Tracer) *hinter {
 	return h
 }
 
-// hint never blocks.
-func (h *hinter) hint(r row) {
+// add never blocks.
+func (h *asyncEnqueuer) add(r row) {
 	select {
 	case h.rows <- r:
 	default:
@@ -68,7 +69,7 @@ func (h *hinter) hint(r row) {
 	}
 }
 
-func (h *hinter) work() {
+func (h *asyncEnqueuer) work() {
 	for r := range h.rows {
 		if h.ctx.Err() != nil {
 			h.dropped.Add(1)
@@ -78,7 +79,7 @@ func (h *hinter) work() {
 	}
 }
 
-func (h *hinter) enqueue(r row) {
+func (h *asyncEnqueuer) enqueue(r row) {
 	ctx, cancel := context.WithTimeout(h.ctx, enqueueTimeout)
 	defer cancel()
 	ctx, span := h.span(ctx, r)
@@ -92,8 +93,8 @@ func (h *hinter) enqueue(r row) {
 	h.enqueued.Add(1)
 }
 
-// span goes on with the trace of a row's delivery, if there is one.
-func (h *hinter) span(ctx context.Context, r row) (context.Context, trace.Span) {
+// span continues the trace of a row's delivery, if there is one.
+func (h *asyncEnqueuer) span(ctx context.Context, r row) (context.Context, trace.Span) {
 	if r.traceparent == "" {
 		return ctx, trace.SpanFromContext(ctx)
 	}
@@ -101,14 +102,15 @@ func (h *hinter) span(ctx context.Context, r row) (context.Context, trace.Span) 
 		trace.WithAttributes(attribute.String("rollcall.source", r.source), attribute.Int64("rollcall.row", r.id)))
 }
 
-func (h *hinter) complain(err error) {
-	h.seldom.Do(func() {
-		h.log.Warn("could not enqueue events; the sweeper will", "error", err, "failed", h.failed.Load(), "dropped", h.dropped.Load())
+func (h *asyncEnqueuer) complain(err error) {
+	h.logLimit.Do(func() {
+		h.log.Warn("could not enqueue events; the sweeper will", "error", err,
+			"failed", h.failed.Load(), "dropped", h.dropped.Load())
 	})
 }
 
-// close passes on what is buffered, for drainTimeout at most. No hint may follow.
-func (h *hinter) close() {
+// close enqueues the buffered rows, for at most drainTimeout. add must not be called afterwards.
+func (h *asyncEnqueuer) close() {
 	close(h.rows)
 	drained := make(chan struct{})
 	go func() { h.workers.Wait(); close(drained) }()

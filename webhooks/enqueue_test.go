@@ -22,16 +22,16 @@ func deaf(end chan struct{}) queue {
 	return func(context.Context) error { <-end; return errors.New("gone") }
 }
 
-func newTestHinter(q queue) (*hinter, *bytes.Buffer) {
+func newTestEnqueuer(q queue) (*asyncEnqueuer, *bytes.Buffer) {
 	var log bytes.Buffer
-	return newHinter(q, slog.New(slog.NewTextHandler(&log, nil)), tracer(nil)), &log
+	return newAsyncEnqueuer(q, slog.New(slog.NewTextHandler(&log, nil)), tracer(nil)), &log
 }
 
 func TestCloseDrainsTheBuffer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h, log := newTestHinter(func(context.Context) error { time.Sleep(time.Millisecond); return nil })
+		h, log := newTestEnqueuer(func(context.Context) error { time.Sleep(time.Millisecond); return nil })
 		for i := range 1000 {
-			h.hint(row{source: Stripe, id: int64(i)})
+			h.add(row{source: Stripe, id: int64(i)})
 		}
 		h.close()
 		if h.enqueued.Load() != 1000 || log.Len() > 0 {
@@ -43,15 +43,15 @@ func TestCloseDrainsTheBuffer(t *testing.T) {
 func TestHintNeverWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		end := make(chan struct{})
-		h, log := newTestHinter(deaf(end))
+		h, log := newTestEnqueuer(deaf(end))
 		began := time.Now()
 		const more = 100
 		for i := range enqueueWorkers {
-			h.hint(row{source: Stripe, id: int64(i)})
+			h.add(row{source: Stripe, id: int64(i)})
 		}
 		synctest.Wait() // the workers hang, the buffer is empty
 		for i := range enqueueBuffer + more {
-			h.hint(row{source: Stripe, id: int64(i)})
+			h.add(row{source: Stripe, id: int64(i)})
 		}
 		if time.Since(began) != 0 || h.dropped.Load() != more {
 			t.Errorf("dropped %d after %s, want %d at once", h.dropped.Load(), time.Since(began), more)
@@ -74,9 +74,9 @@ func TestHintNeverWaits(t *testing.T) {
 // An outage of ten seconds is told about once a second, not once an event.
 func TestOutageIsLoggedSeldom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h, log := newTestHinter(func(context.Context) error { return errors.New("connection refused") })
+		h, log := newTestEnqueuer(func(context.Context) error { return errors.New("connection refused") })
 		for range 1000 {
-			h.hint(row{source: Clerk, id: 1})
+			h.add(row{source: Clerk, id: 1})
 			time.Sleep(10 * time.Millisecond) // of the bubble's clock
 		}
 		h.close()
@@ -93,12 +93,12 @@ func TestEnqueueHasATimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var ended atomic.Int64
 		began := time.Now()
-		h, _ := newTestHinter(func(ctx context.Context) error {
+		h, _ := newTestEnqueuer(func(ctx context.Context) error {
 			<-ctx.Done()
 			ended.Store(int64(time.Since(began)))
 			return ctx.Err()
 		})
-		h.hint(row{source: Platform, id: 1})
+		h.add(row{source: Platform, id: 1})
 		h.close()
 		if time.Duration(ended.Load()) != enqueueTimeout || h.failed.Load() != 1 {
 			t.Errorf("ended after %s, failed %d", time.Duration(ended.Load()), h.failed.Load())

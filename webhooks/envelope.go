@@ -11,14 +11,13 @@ import (
 	"unicode/utf8"
 )
 
-// maxName is the longest event id or type, in bytes. Both are indexed, and
-// Postgres refuses an index entry of about 2,700.
+// maxName is the maximum length of an event id or type, in bytes. Both are indexed, and Postgres
+// refuses index entries above about 2,700 bytes.
 const maxName = 255
 
-// decode reads the fields of an envelope out of body, which must be what the
-// inbox's json column takes: one object, in UTF-8, without raw control bytes
-// (escaped ones, \u0000 and lone surrogates included, are fine: json keeps the
-// text as it is). Everything else in the body is only checked to be JSON.
+// decode reads the envelope's fields from body. The body must fit the inbox's json column: one
+// object, in UTF-8, without raw control bytes. Escaped ones, including \u0000 and lone surrogates,
+// are fine, as json stores the text unchanged. The rest of the body is only checked to be JSON.
 func decode(body []byte, envelope any) error {
 	if !utf8.Valid(body) {
 		return refuse(invalidEncoding, "the body is not UTF-8: send the JSON in UTF-8, uncompressed")
@@ -36,8 +35,8 @@ func decode(body []byte, envelope any) error {
 	return nil
 }
 
-// checkNames makes sure that the id and type of an event can be kept. where
-// says what the id was read from.
+// checkNames checks that the event's id and type can be stored. where names the place that the id
+// was read from.
 func checkNames(id, where, typ string) error {
 	switch {
 	case id == "":
@@ -52,32 +51,35 @@ func checkNames(id, where, typ string) error {
 	return nil
 }
 
-// storable tells whether Postgres takes s as the text of a column.
+// storable reports whether Postgres accepts s as text.
 func storable(s string) bool {
 	return len(s) <= maxName && utf8.ValidString(s) && !strings.ContainsRune(s, 0)
 }
 
-// milliseconds tells apart numbers of seconds and of milliseconds since 1970:
-// from here on they are milliseconds (10^12 s is the year 33658, 10^12 ms 2001).
+// milliseconds separates seconds from milliseconds since 1970: larger numbers are milliseconds
+// (10^12 s is the year 33658, 10^12 ms 2001).
 const milliseconds = 1e12
 
-// maxSeconds is the end of the year 9999, the last that RFC 3339 can write.
+// maxSeconds is the end of the year 9999, the last one in RFC 3339.
 const maxSeconds = 253402300799
 
-// readTime reads the time in a field of the body, as the senders write it: an
-// RFC 3339 string, or a number of seconds or milliseconds since 1970.
+// readTime reads a time field of the body: an RFC 3339 string, or seconds or milliseconds since
+// 1970.
 func readTime(raw json.RawMessage, field string) (time.Time, error) {
 	if absent(raw) {
-		return time.Time{}, refuse(missingTimestamp, `the body has no %q: say when it happened, as in "2026-01-12T10:00:00Z"`, field)
+		return time.Time{}, refuse(missingTimestamp,
+			`the body has no %q: say when it happened, as in "2026-01-12T10:00:00Z"`, field)
 	}
 	t, err := parseTime(raw)
 	if err != nil || t.Unix() <= 0 || t.Unix() > maxSeconds {
-		return time.Time{}, refuse(invalidField, `the body's %q is no time: write RFC 3339, as in "2026-01-12T10:00:00Z", or seconds or milliseconds since 1970`, field)
+		return time.Time{}, refuse(invalidField,
+			`the body's %q is no time: write RFC 3339, as in "2026-01-12T10:00:00Z", or seconds or milliseconds since 1970`,
+			field)
 	}
 	return t.UTC(), nil
 }
 
-// parseTime goes through float64, which is exact to the microsecond until 2255.
+// parseTime uses float64, which is exact to the microsecond until 2255.
 func parseTime(raw json.RawMessage) (time.Time, error) {
 	var text string
 	if json.Unmarshal(raw, &text) == nil {
@@ -90,5 +92,5 @@ func parseTime(raw json.RawMessage) (time.Time, error) {
 	return time.UnixMicro(int64(math.Round(min(max(n, 0), 1e12) * 1e6))), err
 }
 
-// absent tells whether a field was left out of the body, or is null.
+// absent reports whether a field is missing or null.
 func absent(raw json.RawMessage) bool { return len(raw) == 0 || string(raw) == "null" }

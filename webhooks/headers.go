@@ -8,19 +8,19 @@ import (
 	"sync"
 )
 
-// maxHeaders is how much of a request's headers is kept, in bytes of JSON.
+// maxHeaders is how much of a request's headers is stored, in bytes of JSON.
 const maxHeaders = 4 << 10
 
-// What the names and the values of headers have in them that open something, or
-// prove who somebody is. It is better to keep one too few.
+// Headers whose names or values match may hold credentials. They are not stored; a false match does
+// no harm.
 var (
-	secretNames  = []string{"auth", "sign", "cookie", "token", "secret", "key", "passw", "credential", "session", "jwt", "assertion", "csrf", "xsrf", "cert", "otp"}
+	secretNames = []string{"auth", "sign", "cookie", "token", "secret", "key", "passw",
+		"credential", "session", "jwt", "assertion", "csrf", "xsrf", "cert", "otp"}
 	secretValues = []string{"earer ", "asic ", "whsec_", "sk_", "rk_", "eyJ", "v1=", "v1,", "-----B"}
 )
 
-// keptHeaders are a request's headers as the inbox keeps them, for people who
-// look at how an event came: {"Name": "value"}, in the order of their names,
-// without what opens something. Those that do not fit any more are left out.
+// keptHeaders returns the headers that the inbox stores, so that operators can inspect a delivery:
+// {"Name": "value"}, sorted by name, without credentials. Headers beyond maxHeaders are left out.
 func keptHeaders(req *http.Request) []byte {
 	names := make([]string, 0, 16)
 	for name := range req.Header {
@@ -37,7 +37,7 @@ func keptHeaders(req *http.Request) []byte {
 	return append(kept, '}')
 }
 
-// appendHeader adds one header, unless its value is to be left out.
+// appendHeader adds one header, unless its value may be secret.
 func appendHeader(kept []byte, name, value string) []byte {
 	if len(kept)+len(name)+len(value) > maxHeaders || hasAny(value, secretValues) {
 		return kept
@@ -53,13 +53,13 @@ func appendHeader(kept []byte, name, value string) []byte {
 	return with
 }
 
-// appendText adds text as JSON; what is no UTF-8 in it is replaced.
+// appendText adds text as JSON and replaces invalid UTF-8.
 func appendText(kept []byte, text string) []byte {
 	for i := range len(text) {
 		if c := text[i]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' {
 			quoted, err := json.Marshal(text)
 			if err != nil {
-				panic(err) // a string
+				panic(err) // cannot fail: a string
 			}
 			return append(kept, quoted...)
 		}
@@ -71,29 +71,27 @@ func hasAny(text string, parts []string) bool {
 	return slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(text, part) })
 }
 
-// judged remembers of names whether their values are secret: senders use the
-// same few again and again.
-var judged struct {
+// nameCache remembers which header names are secret: senders use the same few names.
+var nameCache struct {
 	sync.RWMutex
 	names map[string]bool
 }
 
-// maxJudged bounds what is remembered.
-const maxJudged = 1000
+const maxCached = 1000
 
 func isSecret(name string) bool {
-	judged.RLock()
-	secret, known := judged.names[name]
-	judged.RUnlock()
+	nameCache.RLock()
+	secret, known := nameCache.names[name]
+	nameCache.RUnlock()
 	if known {
 		return secret
 	}
 	secret = hasAny(strings.ToLower(name), secretNames)
-	judged.Lock()
-	defer judged.Unlock()
-	if judged.names == nil || len(judged.names) >= maxJudged {
-		judged.names = map[string]bool{}
+	nameCache.Lock()
+	defer nameCache.Unlock()
+	if nameCache.names == nil || len(nameCache.names) >= maxCached {
+		nameCache.names = map[string]bool{}
 	}
-	judged.names[name] = secret
+	nameCache.names[name] = secret
 	return secret
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
-// results is what an answer's code counts as; several codes that mean the same
-// to whoever looks at a graph are one.
+// results maps the code of an answer to the label of the metric. Codes that look alike on a graph
+// share a label.
 var results = map[string]string{
 	accepted:         accepted,
 	duplicate:        duplicate,
@@ -34,10 +34,9 @@ var results = map[string]string{
 	internal:         "error",
 }
 
-// nobody is the source of a request that names none.
-const nobody = "unknown"
+// noSource is the source of a request that names none.
+const noSource = "unknown"
 
-// metrics is what a receiver counts.
 type metrics struct {
 	received *prometheus.CounterVec
 	took     *prometheus.HistogramVec
@@ -45,8 +44,8 @@ type metrics struct {
 	commit   prometheus.Histogram
 }
 
-// newMetrics registers with reg, if that is not nil.
-func newMetrics(reg prometheus.Registerer, h *hinter, b *budget) *metrics {
+// newMetrics registers with reg unless it is nil.
+func newMetrics(reg prometheus.Registerer, h *asyncEnqueuer, b *budget) *metrics {
 	with := promauto.With(reg)
 	with.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "rollcall_webhook_body_bytes",
@@ -78,18 +77,18 @@ func newMetrics(reg prometheus.Registerer, h *hinter, b *budget) *metrics {
 			m.received.WithLabelValues(source, result)
 		}
 	}
-	m.received.WithLabelValues(nobody, results[unknownSource])
+	m.received.WithLabelValues(noSource, results[unknownSource])
 	for result, n := range map[string]*atomic.Int64{"enqueued": &h.enqueued, "failed": &h.failed, "dropped": &h.dropped} {
 		with.NewCounterFunc(prometheus.CounterOpts{
-			Name:        "rollcall_webhook_enqueues_total",
-			Help:        "Jobs asked for right after a delivery. What failed, or was dropped as Redis was too slow, the sweep asks for.",
+			Name: "rollcall_webhook_enqueues_total",
+			Help: "Jobs asked for right after a delivery. What failed, or was dropped as Redis was too slow, the " +
+				"sweep asks for.",
 			ConstLabels: prometheus.Labels{"result": result},
 		}, func() float64 { return float64(n.Load()) })
 	}
 	return m
 }
 
-// answered counts a delivery.
 func (m *metrics) answered(source, code string, took time.Duration) {
 	result := results[code]
 	m.received.WithLabelValues(source, result).Inc()

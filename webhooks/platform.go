@@ -19,10 +19,9 @@ type platformEnvelope struct {
 	Data      json.RawMessage `json:"data"`
 }
 
-// readPlatform holds the platform to the contract {"type","timestamp","data"}:
-// the contract is ours, so whoever breaks it is told at once. Timestamp orders
-// versions of the same thing, so none may be made up here, and none may lie ahead:
-// what it fixed could not be changed before that time has come.
+// readPlatform requires the contract {"type","timestamp","data"}. The contract is ours, so a
+// violation is refused at once. The timestamp orders versions of the same object, so it is never
+// invented and must not be in the future: later events could not override such a version.
 func readPlatform(header http.Header, body []byte, now time.Time) (store.NewEvent, error) {
 	var e platformEnvelope
 	if err := decode(body, &e); err != nil {
@@ -41,7 +40,8 @@ func readPlatform(header http.Header, body []byte, now time.Time) (store.NewEven
 			at.Format(time.RFC3339Nano), minutes, now.UTC().Format(time.RFC3339))
 	}
 	if absent(e.Data) || e.Data[0] != '{' {
-		return store.NewEvent{}, refuse(invalidField, `the body's "data" is not an object: it holds the fields of the event's type`)
+		return store.NewEvent{}, refuse(invalidField,
+			`the body's "data" is not an object: it holds the fields of the event's type`)
 	}
 	return store.NewEvent{EventID: m.id, Type: e.Type, OccurredAt: at, Payload: body}, nil
 }

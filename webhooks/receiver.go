@@ -24,29 +24,29 @@ import (
 	"rollcall/store/pg"
 )
 
-// Inserter keeps events; *store.Store does.
+// Inserter stores events; *store.Store implements it.
 type Inserter interface {
 	InsertEvents(ctx context.Context, events []store.NewEvent) ([]store.Inserted, error)
 }
 
-// Enqueuer asks for an inbox row to be applied; *jobs.Client does.
+// Enqueuer enqueues an inbox row; *jobs.Client implements it.
 type Enqueuer interface {
 	EnqueueEvent(ctx context.Context, source string, id int64, round string) error
 }
 
-// Config is what a Receiver is made of. Store and Jobs are required.
+// Config configures a Receiver. Store and Jobs are required.
 type Config struct {
 	Store   Inserter
 	Jobs    Enqueuer
-	Secrets map[string][]Secret   // by source; one without is answered 503
+	Secrets map[string][]Secret   // by source; a source without any is answered 503
 	Logger  *slog.Logger          // slog.Default() if nil
-	Counter Counter               // of what became of deliveries; nil: it is not counted
-	Metrics prometheus.Registerer // takes what is counted; nil: nobody does
-	Traces  trace.TracerProvider  // nil: nobody traces
+	Counter Counter               // of delivery outcomes; nil: not counted
+	Metrics prometheus.Registerer // nil: no metrics
+	Traces  trace.TracerProvider  // nil: no traces
 
 	Now           func() time.Time // time.Now if nil
 	BodyLimit     int64            // bytes; 1 MiB if 0
-	BodyBudget    int64            // bytes of all bodies that are being read; 16 MiB if 0
+	BodyBudget    int64            // bytes of all bodies being read; 16 MiB if 0
 	BodyTimeout   time.Duration    // how long a sender may take to send a body; 10 s if 0
 	InsertTimeout time.Duration    // how long a sender waits for Postgres; 10 s if 0
 }
@@ -54,41 +54,41 @@ type Config struct {
 // Receiver is the http.Handler of POST /webhooks/{source}. A 200 means that the
 // event is committed in Postgres. Make it with New, end it with Close.
 type Receiver struct {
-	cfg     Config
-	budget  *budget
-	buffers *buffers
-	large   sync.Mutex // held while a large body is verified
-	batch   batcher
-	hinter  *hinter
-	tally   *tally
-	metrics *metrics
-	tracer  trace.Tracer
-	seldom  rate.Sometimes // for what anybody can cause without a signature
-	close   sync.Once
+	cfg      Config
+	budget   *budget
+	buffers  *buffers
+	large    sync.Mutex // held while a large body is verified
+	batch    batcher
+	enqueuer *asyncEnqueuer
+	counts   *deliveryCounts
+	metrics  *metrics
+	tracer   trace.Tracer
+	logLimit rate.Sometimes // for log lines that anyone can cause without a signature
+	close    sync.Once
 
 	accepted, duplicates, refused, failed atomic.Int64
 }
 
-// Stats counts since the start. Enqueue figures lag behind the answers.
+// Stats are counts since the start. The Enqueue figures lag behind the answers.
 type Stats struct {
 	Accepted, Duplicates int64 // answered 200
 	Refused              int64 // answered 4xx
 	Failed               int64 // answered 5xx
 
 	Enqueued       int64
-	EnqueueFailed  int64 // Redis said no or did not answer
-	EnqueueDropped int64 // not even asked: the buffer was full, or Close could not wait
+	EnqueueFailed  int64 // Redis refused or did not answer
+	EnqueueDropped int64 // never sent: the buffer was full, or Close timed out
 }
 
-// New returns a Receiver at work.
+// New returns a running Receiver.
 func New(cfg Config) *Receiver {
 	cfg = cfg.withDefaults()
-	r := &Receiver{cfg: cfg, tracer: tracer(cfg.Traces), seldom: rate.Sometimes{Interval: time.Minute}}
+	r := &Receiver{cfg: cfg, tracer: tracer(cfg.Traces), logLimit: rate.Sometimes{Interval: time.Minute}}
 	r.budget, r.buffers = newBudget(cfg.BodyBudget), newBuffers(cfg.BodyLimit)
-	r.hinter = newHinter(cfg.Jobs, cfg.Logger, r.tracer)
-	r.tally = newTally(cfg.Counter, cfg.Logger)
-	r.metrics = newMetrics(cfg.Metrics, r.hinter, r.budget)
-	r.batch.insert, r.batch.tracer, r.batch.kept, r.batch.timeout = r.insert, r.tracer, r.hinter.hint, cfg.InsertTimeout
+	r.enqueuer = newAsyncEnqueuer(cfg.Jobs, cfg.Logger, r.tracer)
+	r.counts = newDeliveryCounts(cfg.Counter, cfg.Logger)
+	r.metrics = newMetrics(cfg.Metrics, r.enqueuer, r.budget)
+	r.batch.insert, r.batch.tracer, r.batch.onNew, r.batch.timeout = r.insert, r.tracer, r.enqueuer.add, cfg.InsertTimeout
 	return r
 }
 
@@ -113,45 +113,42 @@ func tracer(p trace.TracerProvider) trace.Tracer {
 	return p.Tracer("rollcall/webhooks")
 }
 
-// Close answers the deliveries that wait for Postgres, passes on to the queue
-// what it can within a few seconds and ends. Deliveries after it get 503. Call
-// it after http.Server.Shutdown; again does nothing.
+// Close answers the deliveries that wait for Postgres and enqueues what it can within a few
+// seconds. Later deliveries get 503. Call it after http.Server.Shutdown; calling it again does
+// nothing.
 func (r *Receiver) Close() {
 	r.close.Do(func() {
 		r.batch.close()
-		r.hinter.close() // after the batch: its last rows are hinted at too
-		r.tally.close()
+		r.enqueuer.close() // after the batch, which adds its last rows
+		r.counts.close()
 	})
 }
 
-// Stats returns the counters.
 func (r *Receiver) Stats() Stats {
 	return Stats{
 		Accepted:       r.accepted.Load(),
 		Duplicates:     r.duplicates.Load(),
 		Refused:        r.refused.Load(),
 		Failed:         r.failed.Load(),
-		Enqueued:       r.hinter.enqueued.Load(),
-		EnqueueFailed:  r.hinter.failed.Load(),
-		EnqueueDropped: r.hinter.dropped.Load(),
+		Enqueued:       r.enqueuer.enqueued.Load(),
+		EnqueueFailed:  r.enqueuer.failed.Load(),
+		EnqueueDropped: r.enqueuer.dropped.Load(),
 	}
 }
 
-// ServeHTTP receives one delivery.
 func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	ctx, d := r.begin(req)
 	if err := r.receive(ctx, w, req, d); err != nil {
-		r.sayNo(w, d, explain(err))
+		r.writeError(w, d, explain(err))
 	} else {
-		r.sayYes(w, d)
+		r.writeOK(w, d)
 	}
 	r.end(ctx, d)
 }
 
-// receive is the one way in. The order matters: no body is read that its headers
-// show to be refused, nothing is looked at before its signature, and nothing is
-// answered before it is committed.
-func (r *Receiver) receive(ctx context.Context, w http.ResponseWriter, req *http.Request, d *arrival) error {
+// receive handles all deliveries. The order matters: headers are checked before the body is read,
+// the signature before the content, and the commit comes before the answer.
+func (r *Receiver) receive(ctx context.Context, w http.ResponseWriter, req *http.Request, d *delivery) error {
 	src, err := route(req)
 	if err != nil {
 		return err
@@ -172,7 +169,7 @@ func (r *Receiver) receive(ctx context.Context, w http.ResponseWriter, req *http
 	return err
 }
 
-// route finds the source that a request is for.
+// route finds the source of a request.
 func route(req *http.Request) (*source, error) {
 	src, ok := sources[strings.TrimPrefix(req.URL.Path, "/webhooks/")]
 	if !ok {
@@ -184,11 +181,13 @@ func route(req *http.Request) (*source, error) {
 	return src, nil
 }
 
-// open reads a delivery and verifies it. Its body counts as being read until
-// its signature is checked: after that it is a friend's.
-func (r *Receiver) open(ctx context.Context, w http.ResponseWriter, req *http.Request, src *source) (store.NewEvent, error) {
+// open reads a delivery and verifies it. The body uses the budget until its signature is checked;
+// after that its sender is trusted.
+func (r *Receiver) open(
+	ctx context.Context, w http.ResponseWriter, req *http.Request, src *source,
+) (store.NewEvent, error) {
 	if err := r.precheck(req, src); err != nil {
-		w.Header().Set("Connection", "close") // else net/http reads the body after all
+		w.Header().Set("Connection", "close") // else net/http still reads the body
 		return store.NewEvent{}, err
 	}
 	body, done, err := r.read(w, req)
@@ -197,18 +196,18 @@ func (r *Receiver) open(ctx context.Context, w http.ResponseWriter, req *http.Re
 		w.Header().Set("Connection", "close")
 		return store.NewEvent{}, err
 	}
-	if len(body) > largeBody { // so that many of them leave the processor to others, and make few copies
+	if len(body) > largeBody { // so that large bodies make few copies and leave CPU time to others
 		r.large.Lock()
 		defer r.large.Unlock()
 	}
 	_, verify := r.tracer.Start(ctx, "verify")
 	defer verify.End()
 	event, err := src.open(r.cfg.Secrets[src.name], req.Header, body, r.cfg.Now())
-	event.Payload = bytes.Clone(event.Payload) // the body's buffer is for others now
+	event.Payload = bytes.Clone(event.Payload) // the body's buffer will be reused
 	return event, err
 }
 
-// precheck refuses what the headers alone show to be refused.
+// precheck refuses a request by its headers alone.
 func (r *Receiver) precheck(req *http.Request, src *source) error {
 	if err := src.check(req.Header, r.cfg.Now()); err != nil {
 		return err
@@ -219,7 +218,7 @@ func (r *Receiver) precheck(req *http.Request, src *source) error {
 	return nil
 }
 
-func (r *Receiver) sayYes(w http.ResponseWriter, d *arrival) {
+func (r *Receiver) writeOK(w http.ResponseWriter, d *delivery) {
 	counter := &r.accepted
 	if d.code == duplicate {
 		counter = &r.duplicates
@@ -229,8 +228,8 @@ func (r *Receiver) sayYes(w http.ResponseWriter, d *arrival) {
 	reply(w, d.status, map[string]string{"status": d.code})
 }
 
-// sayNo is the one place where an error becomes an answer.
-func (r *Receiver) sayNo(w http.ResponseWriter, d *arrival, no *refusal) {
+// writeError is the only place that turns an error into an answer.
+func (r *Receiver) writeError(w http.ResponseWriter, d *delivery, no *refusal) {
 	d.code, d.status, d.err = no.Code, statuses[no.Code], no
 	switch no.Code {
 	case methodNotAllowed:
@@ -246,25 +245,28 @@ func (r *Receiver) sayNo(w http.ResponseWriter, d *arrival, no *refusal) {
 	reply(w, d.status, map[string]*refusal{"error": no})
 }
 
-// explain turns an error into what its sender may know of it.
+// explain turns an error into what its sender may see.
 func explain(err error) *refusal {
-	var told *refusal
+	var known *refusal
 	switch {
-	case errors.As(err, &told):
-		return told
+	case errors.As(err, &known):
+		return known
 	case refusesData(err):
-		return &refusal{unstorable, "the database does not take this body: is it nested very deeply, or does it hold characters that are none?", err}
-	case pg.Unavailable(err), errors.As(err, new(*pgconn.PgError)), errors.Is(err, context.DeadlineExceeded), errors.Is(err, errClosed), errors.Is(err, errFull):
-		return &refusal{unavailable, "the event could not be stored just now: send it again after the seconds in Retry-After", err}
+		return &refusal{unstorable,
+			"the database does not take this body: is it nested very deeply, or does it hold characters that are none?", err}
+	case pg.Unavailable(err), errors.As(err, new(*pgconn.PgError)),
+		errors.Is(err, context.DeadlineExceeded), errors.Is(err, errClosed), errors.Is(err, errFull):
+		return &refusal{unavailable,
+			"the event could not be stored just now: send it again after the seconds in Retry-After", err}
 	}
 	return &refusal{internal, "something went wrong here and the event is not stored: send it again", err}
 }
 
-// clip shortens what a stranger wrote for the log.
+// clip shortens untrusted text for the log.
 func clip(s string) string { return s[:min(len(s), 100)] }
 
 func reply(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(body) // the sender may be gone; there is nobody else to tell
+	json.NewEncoder(w).Encode(body) // the sender may be gone, so an error is ignored
 }

@@ -7,13 +7,13 @@ import (
 	"rollcall/store"
 )
 
-// What a sender is told that an event is, where it was taken.
+// How an accepted event is described to its sender.
 const (
 	accepted  = store.Accepted
 	duplicate = store.Duplicate
 )
 
-// The codes of the errors a sender is told.
+// The error codes that senders see.
 const (
 	unknownSource    = "unknown_source"
 	methodNotAllowed = "method_not_allowed"
@@ -36,7 +36,7 @@ const (
 	internal         = "internal"
 )
 
-// statuses is the one place where a code becomes an HTTP status.
+// statuses maps each code to its HTTP status.
 var statuses = map[string]int{
 	unknownSource:    http.StatusNotFound,
 	methodNotAllowed: http.StatusMethodNotAllowed,
@@ -59,11 +59,11 @@ var statuses = map[string]int{
 	internal:         http.StatusInternalServerError,
 }
 
-// refusal is why a delivery was not accepted, in words for its sender.
+// refusal explains to the sender why a delivery was not accepted.
 type refusal struct {
 	Code    string `json:"code"`    // a key of statuses
-	Message string `json:"message"` // what happened and what to do; anybody may read it
-	cause   error  // for our log only, may be nil
+	Message string `json:"message"` // what happened and what to do; must not be confidential
+	cause   error  // for the log only; may be nil
 }
 
 func (r *refusal) Error() string {

@@ -1,8 +1,7 @@
-// Package webhooks receives what Stripe, Clerk and the platform send. Untrusted
-// bytes live here and nowhere else: a delivery is verified over its raw bytes,
-// its envelope is read, and it is kept in the inbox before the sender hears 200.
-// There is one receive path, and one file per source with its verification, its
-// signing and its envelope.
+// Package webhooks receives events from Stripe, Clerk and the platform. Only this package handles
+// untrusted bytes: it verifies a delivery over its raw bytes, reads its envelope and stores it in
+// the inbox before it answers 200. All sources share one receive path; each has a file with its
+// verification, signing and envelope.
 package webhooks
 
 import (
@@ -15,32 +14,30 @@ import (
 	"rollcall/store"
 )
 
-// The sources, as they stand in /webhooks/{source} and in webhook_events.source.
+// The sources, as in /webhooks/{source} and in webhook_events.source.
 const (
 	Stripe   = "stripe"
 	Clerk    = "clerk"
 	Platform = "platform"
 )
 
-// tolerance is how far the time a sender signed may lie from ours, either way.
-// Both vendors' libraries use five minutes.
+// tolerance is the maximum distance between the signed time and the current time, in both
+// directions. Both vendors' libraries use five minutes.
 const tolerance = 5 * time.Minute
 
-// source is one sender of webhooks. Its functions are pure: the same bytes,
-// secrets and time give the same answer.
+// source is one sender of webhooks. Its functions are pure.
 type source struct {
 	name     string
-	variable string // the environment variable that lists its secrets
+	variable string // the environment variable with its secrets
 
-	// secret says what is wrong with a signing secret, if anything, without
-	// repeating it.
+	// secret reports what is wrong with a signing secret, without quoting it.
 	secret func(string) error
-	// check refuses what the headers alone show that verify would refuse, and
-	// what was not signed at about now.
+	// check refuses deliveries by their headers: those that verify would refuse, and those with a
+	// wrong time.
 	check func(header http.Header, now time.Time) error
-	// verify accepts a delivery that passed check and that one of secrets signed.
+	// verify accepts a delivery that passed check and was signed with one of secrets.
 	verify func(secrets []Secret, header http.Header, body []byte) error
-	// envelope reads what the inbox needs out of a delivery verified at now.
+	// envelope reads what the inbox needs from a delivery verified at now.
 	envelope func(header http.Header, body []byte, now time.Time) (store.NewEvent, error)
 }
 
@@ -50,8 +47,7 @@ var sources = map[string]*source{
 	Platform: {Platform, "PLATFORM_WEBHOOK_SECRETS", CheckSvixSecret, checkSvix, verifySvix, readPlatform},
 }
 
-// open verifies a delivery and reads its envelope, in this order: nothing of
-// an unsigned body is looked at.
+// open verifies a delivery and then reads its envelope, so that unsigned bodies are never parsed.
 func (s *source) open(secrets []Secret, header http.Header, body []byte, now time.Time) (store.NewEvent, error) {
 	if err := s.signed(secrets, header, body, now); err != nil {
 		return store.NewEvent{}, err
@@ -61,7 +57,7 @@ func (s *source) open(secrets []Secret, header http.Header, body []byte, now tim
 	return event, err
 }
 
-// signed accepts a delivery that one of secrets signed at about now.
+// signed accepts a delivery that was signed with one of secrets at about now.
 func (s *source) signed(secrets []Secret, header http.Header, body []byte, now time.Time) error {
 	if err := s.check(header, now); err != nil {
 		return err
@@ -69,18 +65,16 @@ func (s *source) signed(secrets []Secret, header http.Header, body []byte, now t
 	return s.verify(secrets, header, body)
 }
 
-// Secret is a signing secret that ParseSecrets found well formed. It does not
-// print itself.
+// Secret is a well-formed signing secret from ParseSecrets. It does not print itself.
 type Secret struct{ value string }
 
 func (Secret) String() string   { return "[secret]" }
 func (Secret) GoString() string { return "[secret]" }
 
-// ParseSecrets reads the comma-separated signing secrets of a source, several
-// while one is being rotated. An empty list is no secrets: that source is then
-// answered 503. An element that is empty or malformed is an error that names the
-// source's variable and never the secret: both vendors' libraries would take an
-// empty secret, and with it every forgery.
+// ParseSecrets reads the comma-separated signing secrets of a source; there are several during a
+// rotation. An empty list is valid: that source is then answered 503. An empty or malformed element
+// is an error that names the source's variable and never the secret. Both vendors' libraries would
+// accept an empty secret, and with it every forgery.
 func ParseSecrets(name, list string) ([]Secret, error) {
 	src, ok := sources[name]
 	if !ok {
@@ -102,7 +96,7 @@ func ParseSecrets(name, list string) ([]Secret, error) {
 
 const secretPrefix = "whsec_"
 
-// afterPrefix returns what stands behind whsec_ in a secret.
+// afterPrefix returns the part of a secret after whsec_.
 func afterPrefix(secret string) (string, error) {
 	if secret == "" {
 		return "", errors.New("is empty; remove the comma or put a secret there")
@@ -114,14 +108,16 @@ func afterPrefix(secret string) (string, error) {
 	return rest, nil
 }
 
-// checkTime refuses a delivery signed too long ago (a replay) or in the future
-// (a replay prepared for later, or a clock that is off).
+// checkTime refuses a delivery signed too long ago (a replay) or in the future (a prepared replay,
+// or a wrong clock).
 func checkTime(signed, now time.Time) error {
 	switch age := now.Sub(signed); {
 	case age > tolerance:
-		return refuse(timestampTooOld, "the signature is more than %s old: send the event again with a new signature, or set the clocks right", minutes)
+		return refuse(timestampTooOld,
+			"the signature is more than %s old: send the event again with a new signature, or set the clocks right", minutes)
 	case age < -tolerance:
-		return refuse(timestampTooNew, "the signature is more than %s in the future: set the clock of the sender, or of this server, right", minutes)
+		return refuse(timestampTooNew,
+			"the signature is more than %s in the future: set the clock of the sender, or of this server, right", minutes)
 	}
 	return nil
 }

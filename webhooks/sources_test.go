@@ -22,10 +22,10 @@ func TestStripeDeliveries(t *testing.T) {
 	row := func(body, id string) inboxRow {
 		return inboxRow{Source: Stripe, EventID: id, Type: "a.b", OccurredAt: time.Unix(1768212000, 0).UTC(), Payload: body, Status: "pending"}
 	}
-	accept := func(name, body string, rows ...inboxRow) delivery {
-		return delivery{name: name, header: SignStripe(stripeSecrets[0], []byte(body), now), body: []byte(body), code: 200, what: "accepted", rows: rows}
+	accept := func(name, body string, rows ...inboxRow) deliveryCase {
+		return deliveryCase{name: name, header: SignStripe(stripeSecrets[0], []byte(body), now), body: []byte(body), code: 200, what: "accepted", rows: rows}
 	}
-	refused := func(name, body, what string) delivery {
+	refused := func(name, body, what string) deliveryCase {
 		d := accept(name, body)
 		d.code, d.what = 400, what
 		return d
@@ -33,7 +33,7 @@ func TestStripeDeliveries(t *testing.T) {
 	const oldest = `{"id":"evt_1","type":"a.b","created":1768212000,"api_version":null,"account":null,"request":"req_1"}`
 	const context = `{"id":"evt_1","type":"a.b","created":1768212000,"context":"acct_1/x"}`
 	b := open(t, testdb.Postgres(t), testdb.Redis(t), nil)
-	b.runAll(t, Stripe, []delivery{
+	b.runAll(t, Stripe, []deliveryCase{
 		accept("another API version", string(basil), inboxRow{Stripe, "evt_1ChloeInvPaidBasil0001", "invoice.paid", "", "2025-03-31.basil", new(false), time.Unix(1768298402, 0).UTC(), string(basil), "pending"}),
 		accept("no API version", oldest, row(oldest, "evt_1")),
 		accept("context instead of account", context, row(context, "evt_1")),
@@ -57,15 +57,15 @@ func TestStripeDeliveries(t *testing.T) {
 
 // stripeHeaders are signatures as they should not be, and one as the library
 // reads it: the last t= is the one signed, so it is the one whose age counts.
-func stripeHeaders(body string, row inboxRow) []delivery {
+func stripeHeaders(body string, row inboxRow) []deliveryCase {
 	signature := func(at time.Time) string {
 		return fmt.Sprintf("v1=%x", webhook.ComputeSignature(at, []byte(body), stripeSecrets[0]))
 	}
-	with := func(name, value string, code int, what string, rows ...inboxRow) delivery {
-		return delivery{name: name, header: http.Header{"Stripe-Signature": {value}}, body: []byte(body), code: code, what: what, rows: rows}
+	with := func(name, value string, code int, what string, rows ...inboxRow) deliveryCase {
+		return deliveryCase{name: name, header: http.Header{"Stripe-Signature": {value}}, body: []byte(body), code: code, what: what, rows: rows}
 	}
 	old := now.Add(-time.Hour)
-	return []delivery{
+	return []deliveryCase{
 		with("only v0", "t=1768212000,v0="+strings.TrimPrefix(signature(now), "v1="), 400, invalidSignature),
 		with("no time", signature(time.Time{}), 400, timestampTooOld),
 		with("time no number", "t=now,"+signature(now), 400, invalidSignature),
@@ -82,9 +82,9 @@ func TestClerkDeliveries(t *testing.T) {
 	row := func(typ string, at time.Time, payload string) inboxRow {
 		return inboxRow{Source: Clerk, EventID: "msg_1", Type: typ, OccurredAt: at, Payload: payload, Status: "pending"}
 	}
-	accept := func(name, body string, row inboxRow) delivery {
+	accept := func(name, body string, row inboxRow) deliveryCase {
 		header := svixHeader(t, SignClerk, svixSecrets[0], "msg_1", []byte(body), now)
-		return delivery{name: name, header: header, body: []byte(body), code: 200, what: "accepted", rows: []inboxRow{row}}
+		return deliveryCase{name: name, header: header, body: []byte(body), code: 200, what: "accepted", rows: []inboxRow{row}}
 	}
 	created := time.UnixMilli(1768211401000).UTC()
 	const seconds, none, null = `{"type":"a.b","timestamp":1768210200}`, `{"type":"a.b"}`, `{"type":"a.b","timestamp":null}`
@@ -107,15 +107,15 @@ func TestClerkDeliveries(t *testing.T) {
 }
 
 func TestPlatformDeliveries(t *testing.T) {
-	try := func(name, body string, code int, what string, at time.Time) delivery {
-		d := delivery{name: name, body: []byte(body), code: code, what: what}
+	try := func(name, body string, code int, what string, at time.Time) deliveryCase {
+		d := deliveryCase{name: name, body: []byte(body), code: code, what: what}
 		d.header = svixHeader(t, SignPlatform, svixSecrets[0], "msg_1", d.body, now)
 		if code == 200 {
 			d.rows = []inboxRow{{Source: Platform, EventID: "msg_1", Type: "a.b", OccurredAt: at, Payload: body, Status: "pending"}}
 		}
 		return d
 	}
-	refused := func(name, body, what string) delivery { return try(name, body, 400, what, time.Time{}) }
+	refused := func(name, body, what string) deliveryCase { return try(name, body, 400, what, time.Time{}) }
 	const good = `{"type":"a.b","timestamp":"2026-01-12T10:00:00Z","data":{}}`
 	aliases := try("svix-… headers", good, 200, "accepted", now)
 	aliases.header = svixHeader(t, SignClerk, svixSecrets[0], "msg_1", []byte(good), now)
@@ -160,8 +160,8 @@ func TestPlatformTimestampAhead(t *testing.T) {
 }
 
 // svixHeaders are headers of Standard Webhooks as they should not be.
-func svixHeaders(t *testing.T, sign func(secret, id string, body []byte, t time.Time) (http.Header, error), body string) []delivery {
-	with := func(name, id string, change func(http.Header), what string) delivery {
+func svixHeaders(t *testing.T, sign func(secret, id string, body []byte, t time.Time) (http.Header, error), body string) []deliveryCase {
+	with := func(name, id string, change func(http.Header), what string) deliveryCase {
 		header := svixHeader(t, sign, svixSecrets[0], id, []byte(body), now)
 		for _, prefix := range []string{"svix", "webhook"} {
 			if header.Get(prefix+"-id") == "" {
@@ -171,7 +171,7 @@ func svixHeaders(t *testing.T, sign func(secret, id string, body []byte, t time.
 		if change != nil {
 			change(header)
 		}
-		return delivery{name: name, header: header, body: []byte(body), code: 400, what: what}
+		return deliveryCase{name: name, header: header, body: []byte(body), code: 400, what: what}
 	}
 	set := func(name, value string) func(http.Header) {
 		return func(h http.Header) {
@@ -182,7 +182,7 @@ func svixHeaders(t *testing.T, sign func(secret, id string, body []byte, t time.
 			}
 		}
 	}
-	return []delivery{
+	return []deliveryCase{
 		with("no id", "", nil, missingSignature),
 		with("another id", "msg_1", set("id", "msg_2"), invalidSignature),
 		with("another timestamp", "msg_1", set("timestamp", "1768212001"), invalidSignature),

@@ -26,8 +26,8 @@ func SignStripe(secret string, body []byte, t time.Time) http.Header {
 	}
 }
 
-// checkStripeSecret wants whsec_ and something behind it; Stripe does not say
-// what, so far it is 32 characters or more.
+// checkStripeSecret requires whsec_ and a plausible rest. Stripe does not document its form; so far
+// it has had 32 characters or more.
 func checkStripeSecret(secret string) error {
 	rest, err := afterPrefix(secret)
 	switch {
@@ -39,14 +39,15 @@ func checkStripeSecret(secret string) error {
 	return nil
 }
 
-// checkStripe refuses a delivery without a signature, or with one of another
-// time. The library's own check of the time accepts the future and takes no clock.
+// checkStripe refuses a delivery without a signature or with a wrong time. The library's own check
+// accepts future times and takes no clock.
 func checkStripe(header http.Header, now time.Time) error {
 	value := header.Get(stripeHeader)
 	if value == "" {
-		return refuse(missingSignature, "there is no %s header: only deliveries signed by Stripe are taken; does a proxy strip it?", stripeHeader)
+		return refuse(missingSignature,
+			"there is no %s header: only deliveries signed by Stripe are taken; does a proxy strip it?", stripeHeader)
 	}
-	var signed time.Time // the last t= counts, as in the library: that is the one that was signed
+	var signed time.Time // as in the library, the last t= is the signed one
 	hashes := 0
 	for part := range strings.SplitSeq(value, ",") {
 		if digits, ok := strings.CutPrefix(part, "t="); ok {
@@ -66,10 +67,12 @@ func checkStripe(header http.Header, now time.Time) error {
 	return checkTime(signed, now)
 }
 
-var errStripeSignature = refuse(invalidSignature, "no v1 signature in %s fits the body and a secret of STRIPE_WEBHOOK_SECRETS: is this endpoint's signing secret listed there, and does a proxy change the body?", stripeHeader)
+var errStripeSignature = refuse(invalidSignature,
+	"no v1 signature in %s fits the body and a secret of STRIPE_WEBHOOK_SECRETS: "+
+		"is this endpoint's signing secret listed there, and does a proxy change the body?", stripeHeader)
 
-// verifyStripe checks the signature alone. It is never ConstructEvent, which
-// also decodes the event and refuses every API version but its own.
+// verifyStripe only checks the signature. It does not use ConstructEvent, which also decodes the
+// event and refuses all API versions except its own.
 func verifyStripe(secrets []Secret, header http.Header, body []byte) error {
 	for _, secret := range secrets {
 		if webhook.ValidatePayloadIgnoringTolerance(body, header.Get(stripeHeader), secret.value) == nil {
@@ -79,9 +82,9 @@ func verifyStripe(secrets []Secret, header http.Header, body []byte) error {
 	return errStripeSignature
 }
 
-// stripeEnvelope is the part of an Event that the inbox reads. Created is a
-// number of seconds, and in thin v2 events (object "v2.core.event") a string;
-// APIVersion is null in very old events and absent in thin ones.
+// stripeEnvelope holds the fields of an Event that the inbox needs. Created is a number of seconds,
+// in thin v2 events (object "v2.core.event") a string. APIVersion is null in very old events and
+// missing in thin ones.
 type stripeEnvelope struct {
 	ID         string          `json:"id"`
 	Type       string          `json:"type"`
@@ -100,7 +103,8 @@ func readStripe(_ http.Header, body []byte, _ time.Time) (store.NewEvent, error)
 		return store.NewEvent{}, err
 	}
 	if !storable(e.Account) || !storable(e.APIVersion) {
-		return store.NewEvent{}, refuse(invalidField, `the body's "account" or "api_version" is longer than %d bytes or no plain text`, maxName)
+		return store.NewEvent{}, refuse(invalidField,
+			`the body's "account" or "api_version" is longer than %d bytes or no plain text`, maxName)
 	}
 	created, err := readTime(e.Created, "created")
 	if err != nil {

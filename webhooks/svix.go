@@ -13,12 +13,11 @@ import (
 	svix "github.com/svix/svix-webhooks/go"
 )
 
-// Clerk and the platform sign alike: the Standard Webhooks scheme, which is
-// Svix's (https://www.standardwebhooks.com). Only the names of the headers
-// differ, and each may use the other's.
+// Clerk and the platform use the same scheme, Standard Webhooks, which comes from Svix
+// (https://www.standardwebhooks.com). Only the header names differ; each sender may use either set.
 
-// signSvix returns the headers of a message id sent at t, named prefix-id,
-// prefix-timestamp and prefix-signature.
+// signSvix returns the headers of a message, named prefix-id, prefix-timestamp and
+// prefix-signature.
 func signSvix(prefix, secret, id string, body []byte, t time.Time) (http.Header, error) {
 	wh, err := svix.NewWebhook(secret)
 	if err != nil {
@@ -32,9 +31,9 @@ func signSvix(prefix, secret, id string, body []byte, t time.Time) (http.Header,
 	return header, err
 }
 
-// CheckSvixSecret tells what is wrong with a signing secret, without repeating
-// it: it must be whsec_ and a base64 key. Svix makes 24 bytes and
-// Standard Webhooks asks for at least that; 16 still cannot be guessed.
+// CheckSvixSecret reports what is wrong with a signing secret, without quoting it. It must be
+// whsec_ and a base64 key. Svix makes 24 bytes, which is the minimum of Standard Webhooks; 16 bytes
+// still cannot be guessed.
 func CheckSvixSecret(secret string) error {
 	rest, err := afterPrefix(secret)
 	if err != nil {
@@ -50,10 +49,10 @@ func CheckSvixSecret(secret string) error {
 	return nil
 }
 
-// message is what the headers of a Standard Webhooks delivery say.
+// message holds the signature headers of a Standard Webhooks delivery.
 type message struct{ id, timestamp, signature string }
 
-// svixMessage reads svix-* headers, or webhook-* where one of those is missing.
+// svixMessage reads the svix-* headers, or webhook-* if one of those is missing.
 func svixMessage(header http.Header) (message, bool) {
 	for _, prefix := range []string{"Svix", "Webhook"} {
 		m := message{header.Get(prefix + "-Id"), header.Get(prefix + "-Timestamp"), header.Get(prefix + "-Signature")}
@@ -64,7 +63,7 @@ func svixMessage(header http.Header) (message, bool) {
 	return message{}, false
 }
 
-// header is m alone, so that the library verifies the id that we keep.
+// header contains m alone, so that the library verifies the id that is stored.
 func (m message) header() http.Header {
 	return http.Header{"Svix-Id": {m.id}, "Svix-Timestamp": {m.timestamp}, "Svix-Signature": {m.signature}}
 }
@@ -74,15 +73,17 @@ func (m message) time() time.Time {
 	return time.Unix(seconds, 0)
 }
 
-// checkSvix refuses a delivery without a signature, or with one of another time:
-// the library's own check of the time takes no clock.
+// checkSvix refuses a delivery without a signature or with a wrong time. The library's own check
+// takes no clock.
 func checkSvix(header http.Header, now time.Time) error {
 	m, ok := svixMessage(header)
 	if !ok {
-		return refuse(missingSignature, "the headers webhook-id, webhook-timestamp and webhook-signature (or svix-…) are not all there: only signed deliveries are taken; does a proxy strip them?")
+		return refuse(missingSignature,
+			"the headers webhook-id, webhook-timestamp and webhook-signature (or svix-…) are not all there: "+
+				"only signed deliveries are taken; does a proxy strip them?")
 	}
-	// What is signed is id.time.body with nothing to say where each begins, so
-	// that an id holding the start of a body could be cut in another place.
+	// The signed text is id.time.body without lengths. An id that contains the start of a body
+	// could therefore be split elsewhere.
 	if strings.ContainsRune(m.id, '{') {
 		return refuse(invalidSignature, "the event's id has a { in it: no signature is taken over such an id")
 	}
@@ -97,9 +98,10 @@ func checkSvix(header http.Header, now time.Time) error {
 	return errSvixSignature
 }
 
-var errSvixSignature = refuse(invalidSignature, "no v1 signature in the webhook-signature (or svix-signature) header fits id, timestamp, body and a secret of this endpoint: is its signing secret configured here, and does a proxy change the body?")
+var errSvixSignature = refuse(invalidSignature,
+	"no v1 signature in the webhook-signature (or svix-signature) header fits id, timestamp, body "+
+		"and a secret of this endpoint: is its signing secret configured here, and does a proxy change the body?")
 
-// verifySvix checks the signature by the library.
 func verifySvix(secrets []Secret, header http.Header, body []byte) error {
 	m, _ := svixMessage(header)
 	signed := m.header()

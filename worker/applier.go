@@ -14,28 +14,26 @@ import (
 )
 
 const (
-	// lanes is how many transactions apply events at once.
-	lanes = 2
-	// maxBatch bounds the events that one transaction was asked for,
-	// maxNeighbours those that it takes along.
-	maxBatch      = 128
-	maxNeighbours = 256
-	// applyTimeout bounds one transaction; asynq's own limit is longer. Most
-	// take milliseconds, but a product that turns out to be a course touches
-	// everybody who bought it.
+	// transactions is how many transactions apply events at the same time.
+	transactions = 2
+	// maxBatch limits the requested events of one transaction, maxExtra the pending ones that it
+	// adds.
+	maxBatch = 128
+	maxExtra = 256
+	// applyTimeout limits one transaction; asynq's limit is longer. Most take milliseconds, but a
+	// product that turns out to be a course affects everyone who bought it.
 	applyTimeout = 10 * time.Minute
 )
 
-// errMalformed is what becomes of an event that cannot be read. Its row says why.
+// errMalformed marks an event that cannot be read. Its row has the reason.
 var errMalformed = errors.New("malformed event, given up")
 
-// applier lets events that wait at the same time share a transaction: while
-// the lanes are busy the next events gather; a lone one goes at once, with
-// whatever else waits in the inbox: their jobs, when they come, find them done.
-// When a shared transaction fails, its events are tried one by one and without
-// neighbours, so that one bad event costs the others nothing but time.
+// applier lets waiting events share a transaction. While all transactions are busy, the next events
+// gather. A lone event starts at once and adds other pending events of the inbox; their jobs then
+// find them done. If a shared transaction fails, its events are retried one by one without extra
+// events. So one bad event only delays the others.
 type applier struct {
-	run    func(ctx context.Context, ids []int64, neighbours int) (store.Outcome, error)
+	run    func(ctx context.Context, ids []int64, extra int) (store.Outcome, error)
 	tracer trace.Tracer
 	queue  chan request
 	done   sync.WaitGroup
@@ -43,11 +41,11 @@ type applier struct {
 
 type request struct {
 	id     int64
-	span   trace.Span // of its job
-	result chan reply // buffered: nobody waits for a caller that has gone
+	span   trace.Span // of the job
+	result chan reply // buffered: the caller may be gone
 }
 
-// reply is what became of an event; the zero one if there was nothing to do.
+// reply is the result of an event; zero if it was not pending.
 type reply struct {
 	event store.Handled
 	err   error
@@ -55,32 +53,32 @@ type reply struct {
 
 func newApplier(run func(context.Context, []int64, int) (store.Outcome, error), tracer trace.Tracer) *applier {
 	a := &applier{run: run, tracer: tracer, queue: make(chan request, handlers)}
-	for range lanes {
-		a.done.Go(a.lane)
+	for range transactions {
+		a.done.Go(a.runTransactions)
 	}
 	return a
 }
 
-// apply returns when the event is applied and committed, or has failed. The
-// event is the zero one if it was not to be applied, or could not be looked up.
+// apply returns when the event is committed or has failed. The event is zero if it was not pending
+// or could not be read from the database.
 func (a *applier) apply(ctx context.Context, id int64) (store.Handled, error) {
 	r := request{id, trace.SpanFromContext(ctx), make(chan reply, 1)}
 	a.queue <- r
 	select {
-	case re := <-r.result:
-		return re.event, re.err
+	case answer := <-r.result:
+		return answer.event, answer.err
 	case <-ctx.Done():
 		return store.Handled{}, ctx.Err()
 	}
 }
 
-// close ends the lanes once the queue is empty. Nobody may call apply any more.
+// close returns when the queue is empty. apply must not be called any more.
 func (a *applier) close() {
 	close(a.queue)
 	a.done.Wait()
 }
 
-func (a *applier) lane() {
+func (a *applier) runTransactions() {
 	for first := range a.queue {
 		batch := []request{first}
 		for len(batch) < maxBatch {
@@ -99,12 +97,12 @@ func (a *applier) lane() {
 }
 
 func (a *applier) applyBatch(batch []request) {
-	out, err := a.applyIDs(batch, maxNeighbours)
+	out, err := a.applyIDs(batch, maxExtra)
 	if err == nil {
 		return
 	}
 	for i, r := range batch {
-		if !outage(err) { // else none would fare better alone
+		if !outage(err) { // in an outage, each alone would fail, too
 			out, err = a.applyIDs(batch[i:i+1], 0)
 		}
 		if err != nil {
@@ -113,7 +111,7 @@ func (a *applier) applyBatch(batch []request) {
 	}
 }
 
-// eventOf finds an event among those that were in hand.
+// eventOf returns the event with the id, or zero.
 func eventOf(out store.Outcome, id int64) store.Handled {
 	if i := slices.IndexFunc(out.Events, func(e store.Handled) bool { return e.ID == id }); i >= 0 {
 		return out.Events[i]
@@ -121,9 +119,8 @@ func eventOf(out store.Outcome, id int64) store.Handled {
 	return store.Handled{}
 }
 
-// applyIDs applies a batch in one transaction and, if that succeeds, answers
-// its requests.
-func (a *applier) applyIDs(batch []request, neighbours int) (store.Outcome, error) {
+// applyIDs applies a batch in one transaction and, if it succeeds, answers its requests.
+func (a *applier) applyIDs(batch []request, extra int) (store.Outcome, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), applyTimeout)
 	defer cancel()
 	ctx, end := a.traced(ctx, batch)
@@ -132,7 +129,7 @@ func (a *applier) applyIDs(batch []request, neighbours int) (store.Outcome, erro
 	for i, r := range batch {
 		ids[i] = r.id
 	}
-	out, err := a.run(ctx, ids, neighbours)
+	out, err := a.run(ctx, ids, extra)
 	if err != nil {
 		return out, err
 	}
@@ -146,8 +143,8 @@ func (a *applier) applyIDs(batch []request, neighbours int) (store.Outcome, erro
 	return out, nil
 }
 
-// traced returns ctx in the trace of a lone request; in one of its own, linked
-// to the others', where several share a transaction.
+// traced returns ctx in the trace of a lone request. A shared transaction gets its own trace,
+// linked to the others.
 func (a *applier) traced(ctx context.Context, batch []request) (context.Context, func()) {
 	if len(batch) == 1 {
 		return trace.ContextWithSpan(ctx, batch[0].span), func() {}
@@ -161,6 +158,7 @@ func (a *applier) traced(ctx context.Context, batch []request) (context.Context,
 	if len(links) == 0 {
 		return ctx, func() {}
 	}
-	ctx, span := a.tracer.Start(ctx, "apply group", trace.WithNewRoot(), trace.WithLinks(links...), trace.WithAttributes(attribute.Int("rollcall.jobs", len(batch))))
+	ctx, span := a.tracer.Start(ctx, "apply group", trace.WithNewRoot(), trace.WithLinks(links...),
+		trace.WithAttributes(attribute.Int("rollcall.jobs", len(batch))))
 	return ctx, func() { span.End() }
 }

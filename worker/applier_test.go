@@ -33,7 +33,7 @@ func TestApplierGathers(t *testing.T) {
 			}
 		})
 	}
-	for i := range lanes { // each lane busy with one event
+	for i := range transactions { // each lane busy with one event
 		apply(int64(i))
 		<-started
 	}
@@ -43,7 +43,7 @@ func TestApplierGathers(t *testing.T) {
 	close(hold)
 	callers.Wait()
 	a.close()
-	if total := len(sizes); total < lanes+1 || slices.Max(sizes) < maxBatch/lanes || sizes[0] != 1 {
+	if total := len(sizes); total < transactions+1 || slices.Max(sizes) < maxBatch/transactions || sizes[0] != 1 {
 		t.Errorf("transactions of %v events", sizes)
 	}
 }

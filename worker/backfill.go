@@ -16,63 +16,61 @@ import (
 	"rollcall/store/pg"
 )
 
-// Source is a history to bring in.
+// Source is a history to import.
 type Source = history.Source
 
 const (
-	// lease is how many times the grace a chunk is in one pair of hands: for
-	// longer, its holder counts as dead.
+	// lease times the grace is how long a worker may hold a chunk. After that it counts as dead.
 	lease = 6
-	// stint is how long one job goes on from chunk to chunk by itself, with its
-	// source open, before it leaves the next one to whoever is free: an export
-	// has to be unpacked anew up to where it was.
-	stint = 10 * time.Minute
-	// chunksAtOnce is the number of chunks in hand at once, most of them waiting
-	// for somebody's API; writersAtOnce of them may write.
+	// maxRun is how long one job continues with further chunks. Its source stays open: another job
+	// would have to unpack an export again up to its position.
+	maxRun = 10 * time.Minute
+	// chunksAtOnce limits the chunks in progress, which mostly wait for an API. At most
+	// writersAtOnce of them write.
 	chunksAtOnce  = 4
 	writersAtOnce = 2
-	// giveWay is how long a chunk waits for webhooks that are to be applied; a
-	// stream of them that never ends does not stop it.
-	giveWay = 500 * time.Millisecond
+	// webhookWait is how long a chunk waits for pending webhooks. An endless stream of them does
+	// not stop it.
+	webhookWait = 500 * time.Millisecond
 )
 
-// backfill is the job that does a chunk of a backfill, and those that follow
-// from it. The chunk's row decides whether it is still to be done, so the job
-// may come twice, or not at all: then the sweep asks again.
+// backfill is the job that processes a chunk of a backfill and the chunks after it. The chunk's row
+// decides whether it is pending. So the job may run twice; if it is lost, the sweep enqueues it
+// again.
 func (w *Worker) backfill(ctx context.Context, t *asynq.Task) error {
 	job, err := jobs.ParseBackfill(t)
 	if err != nil {
 		return err
 	}
-	n := noteOf(ctx)
+	n := reportOf(ctx)
 	n.level, n.attrs = slog.LevelDebug, []slog.Attr{slog.Int64("backfill", job.Backfill), slog.Int("chunk", job.Chunk)}
 	var source Source
 	defer func() { closeSource(source) }()
-	for end, number := time.Now().Add(stint), job.Chunk; ; {
+	for end, number := time.Now().Add(maxRun), job.Chunk; ; {
 		c, err := w.cfg.Store.OpenChunk(ctx, job.Backfill, number, lease*w.cfg.Grace)
 		if errors.Is(err, pg.ErrNotFound) {
-			return nil // done, in other hands, not to be done yet, or not to be done at all
+			return nil // done, held by another worker, not due yet, or cancelled
 		}
 		if err != nil {
 			return err
 		}
 		next, err := w.chunk(ctx, &source, c)
 		if err != nil {
-			return w.leave(ctx, job, c, err)
+			return w.retryLater(ctx, job, c, err)
 		}
-		if c.Number == 0 || len(next) == 0 || w.ends(ctx) || time.Now().After(end) {
-			return w.askFor(ctx, job.Backfill, next)
+		if c.Number == 0 || len(next) == 0 || w.stopping(ctx) || time.Now().After(end) {
+			return w.enqueueChunks(ctx, job.Backfill, next)
 		}
-		if err := w.askFor(ctx, job.Backfill, next[1:]); err != nil {
+		if err := w.enqueueChunks(ctx, job.Backfill, next[1:]); err != nil {
 			return err
 		}
 		number = next[0]
 	}
 }
 
-// leave ends a job whose chunk c has failed. If that is not the job's own, which
-// is done, it gets a job to be tried again by.
-func (w *Worker) leave(ctx context.Context, job jobs.Backfill, c store.Chunk, err error) error {
+// retryLater ends a job after its chunk c failed. If c is not the job's own chunk, which is done, c
+// gets a job of its own.
+func (w *Worker) retryLater(ctx context.Context, job jobs.Backfill, c store.Chunk, err error) error {
 	if c.Number == job.Chunk || errors.Is(err, asynq.SkipRetry) {
 		return err
 	}
@@ -82,14 +80,16 @@ func (w *Worker) leave(ctx context.Context, job jobs.Backfill, c store.Chunk, er
 		delay = after.Delay
 	}
 	round := fmt.Sprintf("try-%d-%d", c.Attempts, time.Now().Unix())
-	if err := w.jobs.EnqueueBackfillIn(context.WithoutCancel(ctx), jobs.Backfill{Backfill: c.Backfill, Chunk: c.Number}, round, delay); err != nil {
-		w.cfg.Log.WarnContext(ctx, "chunk not enqueued; the sweep will ask for it", "backfill", c.Backfill, "chunk", c.Number, "error", err)
+	again := jobs.Backfill{Backfill: c.Backfill, Chunk: c.Number}
+	if err := w.jobs.EnqueueBackfillIn(context.WithoutCancel(ctx), again, round, delay); err != nil {
+		w.cfg.Log.WarnContext(ctx, "chunk not enqueued; the sweep will ask for it",
+			"backfill", c.Backfill, "chunk", c.Number, "error", err)
 	}
 	return nil
 }
 
-// ends tells whether this worker is to stop.
-func (w *Worker) ends(ctx context.Context) bool {
+// stopping reports whether this worker is shutting down.
+func (w *Worker) stopping(ctx context.Context) bool {
 	select {
 	case <-w.ending:
 		return true
@@ -100,14 +100,14 @@ func (w *Worker) ends(ctx context.Context) bool {
 
 func closeSource(s Source) {
 	if c, ok := s.(io.Closer); ok {
-		c.Close() // it was only read
+		c.Close() // read-only, so an error is harmless
 	}
 }
 
-// chunk does a chunk by the job's source, which it opens if it is nil, and
-// tells of it. It returns the chunks that follow.
+// chunk processes and reports one chunk. It opens the job's source if that is nil, and returns the
+// chunks that follow.
 func (w *Worker) chunk(ctx context.Context, source *Source, c store.Chunk) (next []int, err error) {
-	ctx, t := w.tryChunk(ctx, c)
+	ctx, t := w.beginChunk(ctx, c)
 	defer func() { t.end(ctx, err) }()
 	if *source == nil {
 		if *source, err = w.cfg.Sources(c.Run); err != nil {
@@ -137,7 +137,7 @@ func (w *Worker) applyChunk(ctx context.Context, source Source, c store.Chunk) (
 	if done, err = w.cfg.Store.ApplyChunk(apply, c, page); err != nil {
 		return done, err
 	}
-	if done.Status == "" { // paused or ended meanwhile: whoever resumes it need not wait for us
+	if done.Status == "" { // paused or ended meanwhile: free the chunk at once
 		return done, w.cfg.Store.ReleaseChunk(apply, c)
 	}
 	for _, e := range done.Events {
@@ -153,10 +153,10 @@ func (w *Worker) applyChunk(ctx context.Context, source Source, c store.Chunk) (
 	return done, nil
 }
 
-// mayWrite waits until a chunk may write. Where webhooks come in, one chunk
-// writes at a time and leaves the rest to them.
+// mayWrite waits until a chunk may write. While webhooks are pending, only one chunk writes at a
+// time.
 func (w *Worker) mayWrite(ctx context.Context) (release func(), err error) {
-	busy, err := w.cfg.Store.AwaitEvents(ctx, giveWay)
+	busy, err := w.cfg.Store.AwaitEvents(ctx, webhookWait)
 	if err != nil {
 		return nil, err
 	}
@@ -170,13 +170,12 @@ func (w *Worker) mayWrite(ctx context.Context) (release func(), err error) {
 	return func() { w.writers.Release(n) }, nil
 }
 
-// sourceError is an error of a source. However much it looks like one of our
-// own connections, it says nothing about our database.
+// sourceError is an error of a source. Even if it looks like a connection error, Postgres is fine.
 type sourceError struct{ error }
 
 func (e *sourceError) Unwrap() error { return e.error }
 
-// read reads a chunk's page. A source that panics has failed like any other.
+// read reads a chunk's page and turns a panic of the source into an error.
 func (w *Worker) read(ctx context.Context, source Source, c store.Chunk) (page store.Page, err error) {
 	ctx, span := w.tracer.Start(ctx, "read")
 	defer span.End()
@@ -191,8 +190,8 @@ func (w *Worker) read(ctx context.Context, source Source, c store.Chunk) (page s
 	return source.Read(ctx, c.Position, c.Run.ChunkSize)
 }
 
-// askFor enqueues chunks. If it cannot, the sweep will.
-func (w *Worker) askFor(ctx context.Context, backfill int64, numbers []int) error {
+// enqueueChunks enqueues chunks. If that fails, the sweep will enqueue them.
+func (w *Worker) enqueueChunks(ctx context.Context, backfill int64, numbers []int) error {
 	for _, n := range numbers {
 		if err := w.jobs.EnqueueBackfill(ctx, backfill, n, ""); err != nil {
 			w.cfg.Log.WarnContext(ctx, "chunks not enqueued; the sweep will ask for them", "backfill", backfill, "error", err)
@@ -202,13 +201,13 @@ func (w *Worker) askFor(ctx context.Context, backfill int64, numbers []int) erro
 	return nil
 }
 
-// chunkFailed writes down why a chunk failed, and says when to try it again.
-func (w *Worker) chunkFailed(ctx context.Context, t *try, err error) error {
+// chunkFailed stores why a chunk failed, and returns an error with the delay of its retry.
+func (w *Worker) chunkFailed(ctx context.Context, t *chunkAttempt, err error) error {
 	c := t.chunk
-	var theirs *sourceError
+	var fromSource *sourceError
 	ended := ctx.Err() != nil
 	ctx = context.WithoutCancel(ctx)
-	if ended || outage(err) && !errors.As(err, &theirs) {
+	if ended || outage(err) && !errors.As(err, &fromSource) {
 		if release := w.cfg.Store.ReleaseChunk(ctx, c); release != nil {
 			w.cfg.Log.Debug("chunk not released; its lease will end", "error", release)
 		}
@@ -236,7 +235,7 @@ func (w *Worker) chunkFailed(ctx context.Context, t *try, err error) error {
 	return &jobs.After{Delay: delay, Err: err}
 }
 
-// sweepChunks asks again for chunks of runs that make no progress.
+// sweepChunks enqueues the chunks of runs that make no progress.
 func (w *Worker) sweepChunks(ctx context.Context, round string) error {
 	overdue, err := w.cfg.Store.OverdueChunks(ctx, w.cfg.Grace, sweepLimit)
 	if err != nil {

@@ -13,30 +13,30 @@ import (
 	"rollcall/store/pg"
 )
 
-// try is a chunk of a backfill in hand, and what is told of it: a line in the
-// log, a count and a span.
-type try struct {
+// chunkAttempt is one attempt at a chunk of a backfill. It is reported as a log line, a count and a
+// span.
+type chunkAttempt struct {
 	worker  *Worker
 	chunk   store.Chunk
 	began   time.Time
 	applied store.Applied
-	outcome string        // unless it follows from the error
-	delay   time.Duration // of the next try, if there is one
+	outcome string        // if it does not follow from the error
+	delay   time.Duration // until the next attempt, if there is one
 }
 
-// tryChunk begins one.
-func (w *Worker) tryChunk(ctx context.Context, c store.Chunk) (context.Context, *try) {
+// beginChunk begins an attempt.
+func (w *Worker) beginChunk(ctx context.Context, c store.Chunk) (context.Context, *chunkAttempt) {
 	ctx, _ = w.tracer.Start(ctx, "chunk", trace.WithAttributes(
 		attribute.Int64("rollcall.backfill", c.Backfill),
 		attribute.String("rollcall.kind", c.Run.Kind),
 		attribute.Int("rollcall.chunk", c.Number),
 		attribute.String("rollcall.stream", c.Stream),
 		attribute.Int("rollcall.attempt", c.Attempts+1)))
-	return ctx, &try{worker: w, chunk: c, began: time.Now()}
+	return ctx, &chunkAttempt{worker: w, chunk: c, began: time.Now()}
 }
 
-// end tells what became of it.
-func (t *try) end(ctx context.Context, err error) {
+// end reports the result.
+func (t *chunkAttempt) end(ctx context.Context, err error) {
 	took := time.Since(t.began)
 	if t.outcome == "" {
 		t.outcome = outcomeOf(err)
@@ -51,8 +51,7 @@ func (t *try) end(ctx context.Context, err error) {
 	span.End()
 }
 
-// log writes the line of the chunk.
-func (t *try) log(ctx context.Context, took time.Duration, err error) {
+func (t *chunkAttempt) log(ctx context.Context, took time.Duration, err error) {
 	what, level := "chunk done", slog.LevelInfo
 	switch t.outcome {
 	case retry:
@@ -63,7 +62,8 @@ func (t *try) log(ctx context.Context, took time.Duration, err error) {
 		what, level = "backfill failed", slog.LevelError
 	}
 	c := t.chunk
-	attrs := []slog.Attr{slog.Int64("backfill", c.Backfill), slog.String("kind", c.Run.Kind), slog.Int("chunk", c.Number), slog.String("stream", c.Stream),
+	attrs := []slog.Attr{slog.Int64("backfill", c.Backfill), slog.String("kind", c.Run.Kind),
+		slog.Int("chunk", c.Number), slog.String("stream", c.Stream),
 		slog.Int("attempt", c.Attempts+1), slog.String("outcome", t.outcome),
 		slog.Int64("objects", t.applied.Seen), slog.Int64("errors", t.applied.Errors), slog.Duration("took", took)}
 	if err != nil {

@@ -10,17 +10,16 @@ import (
 	"rollcall/store"
 )
 
-// The outcomes of a job, and of a chunk.
+// The outcomes of jobs and chunks.
 const (
 	done      = "done"
-	nothing   = "nothing"   // it had been done already, along with another's
-	retry     = "retry"     // it failed and is tried again
-	postponed = "postponed" // it was not even tried: Postgres is away, or this worker ends
-	givenUp   = "given_up"  // no further try could help
+	nothing   = "nothing"   // another job had already done it
+	retry     = "retry"     // failed, will be retried
+	postponed = "postponed" // not tried: Postgres is down, or the worker is shutting down
+	givenUp   = "given_up"  // further tries cannot help
 	panicked  = "panic"
 )
 
-// metrics is what a worker counts.
 type metrics struct {
 	jobs      *prometheus.CounterVec
 	jobTook   *prometheus.HistogramVec
@@ -32,13 +31,14 @@ type metrics struct {
 	swept     *prometheus.CounterVec
 }
 
-// newMetrics registers with reg, if that is not nil.
+// newMetrics registers with reg unless it is nil.
 func newMetrics(reg prometheus.Registerer) *metrics {
 	with := promauto.With(reg)
 	m := &metrics{
 		jobs: with.NewCounterVec(prometheus.CounterOpts{
 			Name: "rollcall_jobs_total",
-			Help: "Jobs that ended, by type and outcome: done, nothing (done already, along with another's), retry, postponed (not tried: Postgres is away, or the worker ends), given_up or panic.",
+			Help: "Jobs that ended, by type and outcome: done, nothing (done already, along with another's), retry, " +
+				"postponed (not tried: Postgres is away, or the worker ends), given_up or panic.",
 		}, []string{"type", "outcome"}),
 		jobTook: with.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "rollcall_job_duration_seconds",
@@ -47,17 +47,19 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		}, []string{"type", "outcome"}),
 		applied: with.NewCounterVec(prometheus.CounterOpts{
 			Name: "rollcall_events_applied_total",
-			Help: "Events that left the inbox, by what became of them: processed, ignored or failed. Those applied again count again.",
+			Help: "Events that left the inbox, by what became of them: processed, ignored or failed. Those applied again " +
+				"count again.",
 		}, []string{"source", "status"}),
 		latency: with.NewHistogramVec(prometheus.HistogramOpts{
-			Name:    "rollcall_event_latency_seconds",
-			Help:    "Time from an event's receipt to the commit of what it changes. Events that an operator had applied again are left out.",
+			Name: "rollcall_event_latency_seconds",
+			Help: "Time from an event's receipt to the commit of what it changes. Events that an operator had applied " +
+				"again are left out.",
 			Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200},
 		}, []string{"source"}),
 		group: with.NewHistogram(prometheus.HistogramOpts{
 			Name:    "rollcall_apply_group_events",
 			Help:    "Events that one transaction applied: more under load.",
-			Buckets: []float64{1, 2, 4, 8, 16, 32, 64, 128, 256, maxBatch + maxNeighbours},
+			Buckets: []float64{1, 2, 4, 8, 16, 32, 64, 128, 256, maxBatch + maxExtra},
 		}),
 		chunks: with.NewCounterVec(prometheus.CounterOpts{
 			Name: "rollcall_backfill_chunks_total",
@@ -77,7 +79,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	return m
 }
 
-// begin makes all series begin at zero, so that the first of a kind is a rise.
+// begin starts all series at zero, so that their first event is a rise.
 func (m *metrics) begin() {
 	for source := range jobs.Queues {
 		for _, status := range []string{"processed", "ignored", "failed"} {
@@ -101,13 +103,13 @@ func (m *metrics) begin() {
 	m.swept.WithLabelValues("chunks")
 }
 
-// job counts a job that ended.
+// job counts a finished job.
 func (m *metrics) job(typ, outcome string, took time.Duration) {
 	m.jobs.WithLabelValues(typ, outcome).Inc()
 	m.jobTook.WithLabelValues(typ, outcome).Observe(took.Seconds())
 }
 
-// handled counts the events that a transaction closed.
+// handled counts the events that a transaction finished.
 func (m *metrics) handled(events []store.Handled) {
 	if len(events) > 0 {
 		m.group.Observe(float64(len(events)))
@@ -123,7 +125,7 @@ func (m *metrics) handled(events []store.Handled) {
 	}
 }
 
-// chunk counts a chunk that was tried.
+// chunk counts an attempt at a chunk.
 func (m *metrics) chunk(kind, outcome string, took time.Duration) {
 	m.chunks.WithLabelValues(kind, outcome).Inc()
 	m.chunkTook.WithLabelValues(kind).Observe(took.Seconds())

@@ -17,36 +17,36 @@ import (
 	"rollcall/store/pg"
 )
 
-// What is told of jobs: each is one line in the log, a count, and a span. Events
-// that a transaction takes along are told of when they are applied; their own
-// jobs, when they come, find nothing to do and are lines for debugging only.
+// Each job is reported as a log line, a count and a span. Events that a transaction adds are
+// reported when they are applied. Their own jobs then find nothing to do and are only logged at
+// debug level.
 
-// note is what a handler tells of its job beside its error.
-type note struct {
+// jobReport is what a handler reports about its job in addition to the error.
+type jobReport struct {
 	what    string
 	level   slog.Level
 	outcome string
 	attrs   []slog.Attr
 }
 
-// noteKey is where a job's context has its note.
-type noteKey struct{}
+// reportKey is the key of a job's report in its context.
+type reportKey struct{}
 
-// noteOf is the note of the job in hand; what is noted outside of one is lost.
-func noteOf(ctx context.Context) *note {
-	if n, ok := ctx.Value(noteKey{}).(*note); ok {
+// reportOf returns the current job's report. Outside of a job it is discarded.
+func reportOf(ctx context.Context) *jobReport {
+	if n, ok := ctx.Value(reportKey{}).(*jobReport); ok {
 		return n
 	}
-	return &note{}
+	return &jobReport{}
 }
 
-// observed is around every job.
+// observed wraps every job.
 func (w *Worker) observed(next asynq.Handler) asynq.Handler {
 	return asynq.HandlerFunc(func(ctx context.Context, t *asynq.Task) error {
-		began, n := time.Now(), &note{what: t.Type()}
+		began, n := time.Now(), &jobReport{what: t.Type()}
 		ctx, span := w.jobSpan(ctx, t)
-		defer func() { w.ended(ctx, t, n, time.Since(began)); span.End() }()
-		err := next.ProcessTask(context.WithValue(ctx, noteKey{}, n), t)
+		defer func() { w.finished(ctx, t, n, time.Since(began)); span.End() }()
+		err := next.ProcessTask(context.WithValue(ctx, reportKey{}, n), t)
 		n.conclude(err)
 		if err != nil {
 			span.SetStatus(codes.Error, pg.Fault(err))
@@ -55,8 +55,8 @@ func (w *Worker) observed(next asynq.Handler) asynq.Handler {
 	})
 }
 
-// conclude fills in what follows from the job's error.
-func (n *note) conclude(err error) {
+// conclude sets what follows from the job's error.
+func (n *jobReport) conclude(err error) {
 	if n.outcome == "" {
 		n.outcome = outcomeOf(err)
 	}
@@ -69,7 +69,7 @@ func (n *note) conclude(err error) {
 	}
 }
 
-// outcomeOf is the outcome that an error is.
+// outcomeOf maps an error to an outcome.
 func outcomeOf(err error) string {
 	switch {
 	case err == nil:
@@ -82,9 +82,9 @@ func outcomeOf(err error) string {
 	return retry
 }
 
-// ended tells of a job. A backfill's is told of chunk by chunk.
-func (w *Worker) ended(ctx context.Context, t *asynq.Task, n *note, took time.Duration) {
-	if n.outcome == "" { // a panic, which asynq makes an error of
+// finished reports a job. Backfills are reported per chunk instead.
+func (w *Worker) finished(ctx context.Context, t *asynq.Task, n *jobReport, took time.Duration) {
+	if n.outcome == "" { // a panic, which asynq turns into an error
 		n.outcome, n.level = panicked, slog.LevelError
 	}
 	w.metrics.job(t.Type(), n.outcome, took)
@@ -92,8 +92,8 @@ func (w *Worker) ended(ctx context.Context, t *asynq.Task, n *note, took time.Du
 	w.cfg.Log.LogAttrs(ctx, n.level, n.what, append(attrs, slog.Duration("took", took))...)
 }
 
-// aboutEvent names an event in a line of the log. Of one that could not even be
-// looked up, the row and the source are known.
+// aboutEvent returns the log attributes of an event. If it could not be read, only row and source
+// are known.
 func aboutEvent(e store.Handled) []slog.Attr {
 	attrs := []slog.Attr{slog.String("source", e.Source), slog.Int64("row", e.ID)}
 	if e.EventID == "" {
@@ -103,7 +103,7 @@ func aboutEvent(e store.Handled) []slog.Attr {
 		slog.Int("attempt", e.Attempt), slog.Duration("waited", e.Waited))
 }
 
-// traceEvent names an event in a trace.
+// traceEvent returns the trace attributes of an event.
 func traceEvent(e store.Handled) []attribute.KeyValue {
 	return []attribute.KeyValue{
 		attribute.String("rollcall.source", e.Source),
@@ -122,9 +122,8 @@ func tracer(p trace.TracerProvider) trace.Tracer {
 	return p.Tracer("rollcall/worker")
 }
 
-// jobSpan begins a job's span. An event's job belongs to the trace of its
-// delivery, and to none if that is not traced; others begin one of their own,
-// linked to whoever asked for them.
+// jobSpan begins a job's span. An event's job continues the trace of its delivery, if there is one.
+// Other jobs begin a trace, linked to the one that enqueued them.
 func (w *Worker) jobSpan(ctx context.Context, t *asynq.Task) (context.Context, trace.Span) {
 	asked := trace.SpanContextFromContext(jobs.InTrace(ctx, t))
 	o := []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindConsumer)}
@@ -139,10 +138,10 @@ func (w *Worker) jobSpan(ctx context.Context, t *asynq.Task) (context.Context, t
 	return w.tracer.Start(ctx, "job "+t.Type(), o...)
 }
 
-// apply applies events in one transaction, and tells of all that it took along.
-func (w *Worker) apply(ctx context.Context, ids []int64, neighbours int) (store.Outcome, error) {
+// apply applies events in one transaction and reports all events in it.
+func (w *Worker) apply(ctx context.Context, ids []int64, extra int) (store.Outcome, error) {
 	began := time.Now()
-	out, err := w.cfg.Store.Apply(ctx, ids, neighbours, w.cfg.Read)
+	out, err := w.cfg.Store.Apply(ctx, ids, extra, w.cfg.Read)
 	w.metrics.handled(out.Events)
 	asked := map[int64]bool{}
 	for _, id := range ids {
@@ -154,23 +153,22 @@ func (w *Worker) apply(ctx context.Context, ids []int64, neighbours int) (store.
 			w.traceShared(own, ctx, e, shared{began, out.Commit})
 		}
 		if err == nil && !asked[e.ID] {
-			w.told(own, e)
+			w.logExtra(own, e)
 		}
 	}
 	return out, err
 }
 
-// told writes the line of an event that was taken along.
-func (w *Worker) told(ctx context.Context, e store.Handled) {
-	what, level := words(e, true, nil)
+// logExtra logs an event that was added to a transaction.
+func (w *Worker) logExtra(ctx context.Context, e store.Handled) {
+	what, level := describe(e, true, nil)
 	w.cfg.Log.LogAttrs(ctx, level, what, append(aboutEvent(e), slog.Bool("taken_along", true))...)
 }
 
-// tellEvent notes what became of the event that a job was about. found tells
-// whether it was still to be done.
-func tellEvent(ctx context.Context, e store.Handled, found bool, err error) {
-	n := noteOf(ctx)
-	n.what, n.level = words(e, found, err)
+// reportEvent reports the event of a job. found says whether it was still pending.
+func reportEvent(ctx context.Context, e store.Handled, found bool, err error) {
+	n := reportOf(ctx)
+	n.what, n.level = describe(e, found, err)
 	n.attrs = aboutEvent(e)
 	if !found && err == nil {
 		n.outcome = nothing
@@ -178,8 +176,8 @@ func tellEvent(ctx context.Context, e store.Handled, found bool, err error) {
 	trace.SpanFromContext(ctx).SetAttributes(traceEvent(e)...)
 }
 
-// words say what became of an event.
-func words(e store.Handled, found bool, err error) (what string, level slog.Level) {
+// describe returns the log message of an event.
+func describe(e store.Handled, found bool, err error) (what string, level slog.Level) {
 	switch {
 	case errors.Is(err, errMalformed), err == nil && e.Status == "failed":
 		return "event cannot be read; see `rollcall events show`", slog.LevelWarn
@@ -195,24 +193,25 @@ func words(e store.Handled, found bool, err error) (what string, level slog.Leve
 	return "event not applied; it is tried again", slog.LevelError
 }
 
-// shared is the time of a transaction that events had in common.
+// shared is the duration of a transaction with several events.
 type shared struct {
 	began  time.Time
 	commit time.Duration
 }
 
-// traceShared puts a transaction that several events shared into the trace of
-// one of them: what it did in detail is in a trace of its own, linked from here.
-// A transaction for one event alone is in that event's trace already.
+// traceShared adds a shared transaction to the trace of one of its events. The details are in the
+// transaction's own trace, linked from here. A transaction with one event is already in that
+// event's trace.
 func (w *Worker) traceShared(own, common context.Context, e store.Handled, s shared) {
-	mine, theirs := trace.SpanContextFromContext(own), trace.SpanContextFromContext(common)
-	if !mine.IsSampled() || mine.TraceID() == theirs.TraceID() {
+	mine, shared := trace.SpanContextFromContext(own), trace.SpanContextFromContext(common)
+	if !mine.IsSampled() || mine.TraceID() == shared.TraceID() {
 		return
 	}
 	now := time.Now()
-	link := trace.WithLinks(trace.Link{SpanContext: theirs})
+	link := trace.WithLinks(trace.Link{SpanContext: shared})
 	own, apply := w.tracer.Start(own, "apply", trace.WithTimestamp(s.began), link, trace.WithAttributes(traceEvent(e)...))
-	_, commit := w.tracer.Start(own, "commit", trace.WithTimestamp(now.Add(-s.commit)), trace.WithAttributes(traceEvent(e)...))
+	_, commit := w.tracer.Start(own, "commit", trace.WithTimestamp(now.Add(-s.commit)),
+		trace.WithAttributes(traceEvent(e)...))
 	commit.End(trace.WithTimestamp(now))
 	apply.End(trace.WithTimestamp(now))
 }

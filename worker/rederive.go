@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// rederiveUntil derives again, until ctx ends, what an earlier version derived by
-// other rules. Of several workers one does, and where it stopped another goes on.
+// rederiveUntil derives customers again that an earlier version derived with other rules, until ctx
+// ends. One worker does it at a time; another continues where it stopped.
 func (w *Worker) rederiveUntil(ctx context.Context) {
 	tick := time.NewTicker(w.cfg.Sweep)
 	defer tick.Stop()
@@ -16,7 +16,7 @@ func (w *Worker) rederiveUntil(ctx context.Context) {
 			return
 		case <-tick.C:
 			finished, err := w.cfg.Store.Rederive(ctx, lease*w.cfg.Grace, func(ctx context.Context) error {
-				_, err := w.cfg.Store.AwaitEvents(ctx, giveWay)
+				_, err := w.cfg.Store.AwaitEvents(ctx, webhookWait)
 				return err
 			})
 			switch {

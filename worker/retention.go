@@ -10,16 +10,16 @@ import (
 )
 
 const (
-	// pruneBatch is how many payloads one transaction takes away: some tens of
-	// milliseconds' work.
+	// pruneBatch is how many payloads one transaction deletes. That takes some tens of
+	// milliseconds.
 	pruneBatch = 500
-	// pruneRest is the least pause between two rounds of looking for old payloads.
-	pruneRest = time.Minute
+	// prunePause is the minimum pause between two searches for old payloads.
+	prunePause = time.Minute
 )
 
-// tidyUntil does, until ctx ends, what is in no hurry: it goes on with erasures
-// that were begun, and takes away payloads that are old enough.
-func (w *Worker) tidyUntil(ctx context.Context) {
+// cleanUpUntil does the work without urgency until ctx ends: it resumes interrupted erasures and
+// deletes old payloads.
+func (w *Worker) cleanUpUntil(ctx context.Context) {
 	tick := time.NewTicker(w.cfg.Sweep)
 	defer tick.Stop()
 	var pruned time.Time
@@ -29,7 +29,7 @@ func (w *Worker) tidyUntil(ctx context.Context) {
 			return
 		case now := <-tick.C:
 			err := w.cfg.Store.FinishErasures(ctx, lease*w.cfg.Grace, store.EraseOptions{Forget: w.forgetJobs})
-			if w.cfg.Retain > 0 && now.Sub(pruned) >= min(pruneRest, w.cfg.Retain) {
+			if w.cfg.Retain > 0 && now.Sub(pruned) >= min(prunePause, w.cfg.Retain) {
 				pruned = now
 				err = errors.Join(err, w.prune(ctx))
 			}
@@ -40,15 +40,14 @@ func (w *Worker) tidyUntil(ctx context.Context) {
 	}
 }
 
-// forgetJobs deletes the jobs whose last error has any of the names in it.
+// forgetJobs deletes the jobs whose last error contains one of names.
 func (w *Worker) forgetJobs(names []string) error {
 	_, err := jobs.Forget(w.cfg.Redis, names)
 	return err
 }
 
-// prune takes away the payloads of closed events that are older than they are
-// kept, batch by batch. Each batch is a transaction of its own: to be killed in the middle
-// costs nothing.
+// prune deletes the payloads of closed events after the retention time. Each batch is its own
+// transaction, so an interruption loses nothing.
 func (w *Worker) prune(ctx context.Context) error {
 	total := 0
 	for from := (time.Time{}); ; {
@@ -61,7 +60,7 @@ func (w *Worker) prune(ctx context.Context) error {
 			break
 		}
 		from = last
-		if _, err := w.cfg.Store.AwaitEvents(ctx, giveWay); err != nil {
+		if _, err := w.cfg.Store.AwaitEvents(ctx, webhookWait); err != nil {
 			return err
 		}
 	}

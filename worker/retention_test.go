@@ -97,5 +97,5 @@ func TestTidyEnds(t *testing.T) {
 	if err := s.prune(ctx); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-	s.tidyUntil(ctx)
+	s.cleanUpUntil(ctx)
 }

@@ -13,15 +13,15 @@ import (
 )
 
 const (
-	// hourlyOverlap is how far the hourly look at Stripe's own list of events
-	// reaches back beyond the last one: an event may be listed late.
+	// hourlyOverlap is how far each hourly import reaches back before the last one: Stripe may list
+	// an event late.
 	hourlyOverlap = time.Hour
-	// hourlyPause is the least time between two: each worker's scheduler asks.
+	// hourlyPause is the minimum time between two imports, as each worker's scheduler enqueues one.
 	hourlyPause = 50 * time.Minute
 )
 
-// schedule asks for the hourly job, at once and then every hour, until ctx
-// ends. Every worker does; the rows tell whether it is time.
+// schedule enqueues the hourly job, at once and then every hour, until ctx ends. All workers do;
+// the rows show whether it is due.
 func (w *Worker) schedule(ctx context.Context) (stop func(), err error) {
 	if !w.cfg.Hourly {
 		return func() {}, nil
@@ -30,16 +30,17 @@ func (w *Worker) schedule(ctx context.Context) (stop func(), err error) {
 		w.cfg.Log.Warn("hourly look at Stripe's events not asked for; the next hour's will be", "error", err)
 	}
 	s := asynq.NewScheduler(w.cfg.Redis, &asynq.SchedulerOpts{Logger: asynqLog{w.cfg.Log}, LogLevel: asynq.WarnLevel})
-	if _, err := s.Register("@hourly", asynq.NewTask(jobs.TypeHourly, nil), asynq.Queue(jobs.BackfillQueue), asynq.MaxRetry(3)); err != nil {
+	if _, err := s.Register("@hourly", asynq.NewTask(jobs.TypeHourly, nil),
+		asynq.Queue(jobs.BackfillQueue), asynq.MaxRetry(3)); err != nil {
 		return nil, err
 	}
 	return s.Shutdown, s.Start()
 }
 
-// hourly is the job that fetches the events which Stripe has and we do not: the
-// cure for an endpoint that was down.
+// hourly is the job that fetches events which Stripe has and Rollcall lacks, for example after an
+// endpoint was down.
 func (w *Worker) hourly(ctx context.Context, _ *asynq.Task) error {
-	noteOf(ctx).what = "hourly look at Stripe's events"
+	reportOf(ctx).what = "hourly look at Stripe's events"
 	started, asOf, err := w.cfg.Store.LastBackfill(ctx, store.StripeEvents, status.HourlySchedule)
 	if err != nil {
 		return err
@@ -57,14 +58,17 @@ func (w *Worker) hourly(ctx context.Context, _ *asynq.Task) error {
 		since := asOf.Add(-hourlyOverlap)
 		o.Since = &since
 	}
-	b, err := w.cfg.Store.StartBackfill(ctx, store.NewBackfill{Kind: store.StripeEvents, Options: o, StartedBy: status.HourlySchedule})
+	b, err := w.cfg.Store.StartBackfill(ctx, store.NewBackfill{
+		Kind: store.StripeEvents, Options: o, StartedBy: status.HourlySchedule,
+	})
 	var running *store.AlreadyRunning
 	if errors.As(err, &running) {
-		w.cfg.Log.InfoContext(ctx, "no hourly look at Stripe's events: a backfill of them has not ended", "backfill", running.Backfill.ID, "status", running.Backfill.Status)
+		w.cfg.Log.InfoContext(ctx, "no hourly look at Stripe's events: a backfill of them has not ended",
+			"backfill", running.Backfill.ID, "status", running.Backfill.Status)
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	return w.askFor(ctx, b.ID, []int{0})
+	return w.enqueueChunks(ctx, b.ID, []int{0})
 }

@@ -14,16 +14,15 @@ import (
 )
 
 const (
-	// sweepWindow is how long one round of a sweep is remembered by its job
-	// ids: an event is asked for at most once in it, by however many workers.
+	// sweepWindow is how long job ids of a sweep stay the same. Within it, all workers together
+	// enqueue an event at most once.
 	sweepWindow = 30 * time.Second
 	sweepLimit  = 5000
 )
 
-// sweepUntil asks again, every few seconds until ctx ends, for events and
-// chunks whose jobs were lost: Redis was away when they came, was emptied, or a worker died
-// with them in hand. The rows say what is still to be done. It also folds what
-// changed into the figures of the lists.
+// sweepUntil enqueues events and chunks again whose jobs were lost, every few seconds until ctx
+// ends. Jobs are lost when Redis is down or emptied, or when a worker dies. The rows show what is
+// pending. The sweep also updates the lists' figures.
 func (w *Worker) sweepUntil(ctx context.Context) {
 	client, _ := w.cfg.Redis.MakeRedisClient().(redis.UniversalClient)
 	if client != nil {
@@ -48,8 +47,8 @@ func (w *Worker) sweepUntil(ctx context.Context) {
 	}
 }
 
-// noteClock lets doctor see whether this machine's clock is off. Nothing is decided
-// by it: what is old is so by the clock of Postgres.
+// noteClock stores this machine's clock, so that doctor can check it. Decisions about age use the
+// clock of Postgres.
 func (w *Worker) noteClock(ctx context.Context) {
 	host, err := os.Hostname()
 	if err == nil {
@@ -78,23 +77,24 @@ func (w *Worker) sweep(ctx context.Context, now time.Time) error {
 	return errors.Join(w.sweepChunks(ctx, round), w.sweepAlerts(ctx, round))
 }
 
-// releaseEvicted drops jobs whose data Redis threw away: they would hold up their
-// queue, and be in hand for ever.
+// releaseEvicted drops jobs whose data Redis evicted. They would delay their queue and stay active
+// forever.
 func (w *Worker) releaseEvicted(ctx context.Context, client redis.UniversalClient) {
 	if client == nil {
 		return
 	}
 	n, err := jobs.ReleaseEvicted(ctx, client)
 	if n > 0 {
-		w.cfg.Log.Warn("Redis threw away data of jobs, which is asked for again: set its maxmemory-policy to noeviction", "jobs", n)
+		w.cfg.Log.Warn("Redis threw away data of jobs, which is asked for again: set its maxmemory-policy to noeviction",
+			"jobs", n)
 	}
 	if err != nil && ctx.Err() == nil {
 		w.cfg.Log.Debug("evicted jobs not released", "error", err)
 	}
 }
 
-// announceQueues writes the queues' names where inspectors look for them: after
-// a FLUSHALL a running asynq client does not, and the queues stay invisible.
+// announceQueues writes the queues' names for inspectors. After a FLUSHALL a running asynq client
+// does not, and the queues would stay invisible.
 func (w *Worker) announceQueues(ctx context.Context, client redis.UniversalClient) {
 	if client == nil {
 		return

@@ -14,23 +14,22 @@ import (
 	"rollcall/watch"
 )
 
-// Alerter tells somebody of a change; *watch.Alert does.
+// Alerter delivers a change; *watch.Alert implements it.
 type Alerter interface {
 	Tell(ctx context.Context, c status.WatchChange, now time.Time) error
 }
 
 const (
-	// alertLease is how long a change is in one worker's hands: longer than
-	// telling of it takes.
+	// alertLease is how long a worker may hold a change, longer than its delivery takes.
 	alertLease = 30 * time.Second
 	// alertGrace is how long a change may be due before its job counts as lost.
 	alertGrace = 15 * time.Second
 	alertLimit = 100 // of one sweep
-	// alertMost is the longest pause between two tries.
-	alertMost = 10 * time.Minute
+	// maxAlertPause is the maximum pause between two tries.
+	maxAlertPause = 10 * time.Minute
 )
 
-// now is the time by the clock that all workers share.
+// now returns the time of the clock that all workers share.
 func (w *Worker) now(ctx context.Context) (time.Time, error) {
 	if w.cfg.Now != nil {
 		return w.cfg.Now().UTC(), nil
@@ -38,12 +37,12 @@ func (w *Worker) now(ctx context.Context) (time.Time, error) {
 	return w.cfg.Store.Now(ctx)
 }
 
-// watchUntil looks at the watches, now and then until ctx ends.
+// watchUntil checks the watches regularly until ctx ends.
 func (w *Worker) watchUntil(ctx context.Context) {
 	tick := time.NewTicker(w.cfg.Watch)
 	defer tick.Stop()
 	for {
-		if err := w.lookAtWatches(ctx); err != nil && ctx.Err() == nil {
+		if err := w.checkWatches(ctx); err != nil && ctx.Err() == nil {
 			w.cfg.Log.Warn("the watches could not be looked at; the next look tries again", "error", err)
 		}
 		select {
@@ -54,9 +53,9 @@ func (w *Worker) watchUntil(ctx context.Context) {
 	}
 }
 
-// lookAtWatches looks once, and asks for what changed to be told. The rows say
-// what is to be told: a job that gets lost is asked for again by the sweep.
-func (w *Worker) lookAtWatches(ctx context.Context) error {
+// checkWatches checks the watches once and enqueues their changes. The rows hold the undelivered
+// changes, so the sweep replaces lost jobs.
+func (w *Worker) checkWatches(ctx context.Context) error {
 	now, err := w.now(ctx)
 	if err != nil {
 		return err
@@ -76,7 +75,7 @@ func (w *Worker) lookAtWatches(ctx context.Context) error {
 	return nil
 }
 
-// sweepAlerts asks again for changes that nobody was told of in time.
+// sweepAlerts enqueues changes again that were not delivered in time.
 func (w *Worker) sweepAlerts(ctx context.Context, round string) error {
 	if w.cfg.Alert == nil {
 		return nil
@@ -97,11 +96,11 @@ func (w *Worker) sweepAlerts(ctx context.Context, round string) error {
 	return nil
 }
 
-// alert is the job that tells of a change. Who dies between the telling and the
-// note of it tells a second time, with the same id.
+// alert is the job that delivers a change. A worker that dies after sending, but before storing
+// that, causes a second delivery with the same id.
 func (w *Worker) alert(ctx context.Context, t *asynq.Task) error {
 	job, err := jobs.ParseAlert(t)
-	if err != nil || w.cfg.Alert == nil { // another worker's sweep asks again
+	if err != nil || w.cfg.Alert == nil { // another worker's sweep enqueues it again
 		return err
 	}
 	now, err := w.now(ctx)
@@ -116,7 +115,7 @@ func (w *Worker) alert(ctx context.Context, t *asynq.Task) error {
 		return err
 	}
 	failed := w.cfg.Alert.Tell(ctx, c, now)
-	ctx = context.WithoutCancel(ctx) // what was told is noted, whatever ends
+	ctx = context.WithoutCancel(ctx) // a delivery is stored even if ctx has ended
 	if now, err = w.now(ctx); err != nil {
 		return err
 	}
@@ -127,13 +126,13 @@ func (w *Worker) alert(ctx context.Context, t *asynq.Task) error {
 	if err := status.New(w.cfg.Store).AlertFailed(ctx, c.ChangeKey, failed, now.Add(delay)); err != nil {
 		return err
 	}
-	w.cfg.Log.Warn("nobody could be told of a change of a watch; it is tried again", "watch", c.Watch, "change", c.Number, "tries", c.Attempts, "error", failed)
-	return &jobs.After{Delay: delay + time.Second, Err: failed} // asynq's times are whole seconds: not before the row's
+	w.cfg.Log.Warn("nobody could be told of a change of a watch; it is tried again",
+		"watch", c.Watch, "change", c.Number, "tries", c.Attempts, "error", failed)
+	return &jobs.After{Delay: delay + time.Second, Err: failed} // asynq rounds to seconds: never before the row is due
 }
 
-// alertDelay is the pause after try n: doubling from one second, each shifted
-// by up to half.
+// alertDelay is the pause after try n. It doubles from one second, with jitter of up to half.
 func alertDelay(n int) time.Duration {
-	d := min(time.Second<<min(n-1, 16), alertMost)
+	d := min(time.Second<<min(n-1, 16), maxAlertPause)
 	return d/2 + rand.N(d)
 }

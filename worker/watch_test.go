@@ -177,7 +177,7 @@ func TestOneWorkerLooks(t *testing.T) {
 			looks.Go(func() {
 				w := New(s.config)
 				defer w.jobs.Close()
-				if err := w.lookAtWatches(t.Context()); err != nil {
+				if err := w.checkWatches(t.Context()); err != nil {
 					t.Error(err)
 				}
 			})
@@ -225,7 +225,7 @@ func TestWatchesAreKept(t *testing.T) {
 	w := New(s.config)
 	defer w.jobs.Close()
 	for range 3 {
-		if err := w.lookAtWatches(t.Context()); err != nil {
+		if err := w.checkWatches(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		now = now.Add(time.Minute)

@@ -1,5 +1,5 @@
-// Package worker does the jobs: it applies events, works through backfills,
-// sweeps up what jobs were lost of, and watches whether those who send still do. It holds no state; any number of workers may run.
+// Package worker runs the jobs: it applies events, processes backfills, replaces lost jobs, and
+// watches whether the senders still send. It holds no state; any number of workers may run.
 package worker
 
 import (
@@ -29,56 +29,52 @@ type Config struct {
 	Store *store.Store
 	Redis asynq.RedisConnOpt
 	Log   *slog.Logger
-	// Read tells what an event says; facts.Read unless a test or a setting
-	// (the mode of Stripe's events) wraps it.
+	// Read reads the facts from an event. It is facts.Read unless a test or a setting (the mode of
+	// Stripe's events) wraps it.
 	Read store.Reader
-	// Sources opens the history that a backfill brings in. Nil: as history.Access
-	// does without keys.
+	// Sources opens the history of a backfill. If nil, history.Access without keys does.
 	Sources func(store.Backfill) (Source, error)
-	// Hourly asks for Stripe's own list of events every hour.
+	// Hourly imports Stripe's list of recent events every hour.
 	Hourly bool
-	// Alert tells of changes of the watches. Nil: they are only kept.
+	// Alert delivers changes of the watches. If nil, they are only stored.
 	Alert Alerter
-	// Watch is how often the watches are looked at, by one of the workers.
+	// Watch is how often one of the workers checks the watches.
 	Watch time.Duration
-	// Now is the clock that watches and alerts go by; time.Now unless a test has
-	// another.
+	// Now is the clock of watches and alerts; time.Now if nil.
 	Now func() time.Time
-	// Retain is how long the payloads of closed events are kept; 0: for good.
+	// Retain is how long payloads of closed events are kept; 0 keeps them forever.
 	Retain time.Duration
-	// Sweep is how often lost jobs are looked for, Grace how long an event may
-	// wait before its job counts as lost.
+	// Sweep is the interval of searches for lost jobs. Grace is how long an event may wait before
+	// its job counts as lost.
 	Sweep time.Duration
 	Grace time.Duration
 
-	Metrics prometheus.Registerer // takes what is counted; nil: nobody does
-	Traces  trace.TracerProvider  // nil: nobody traces
+	Metrics prometheus.Registerer // nil: no metrics
+	Traces  trace.TracerProvider  // nil: no traces
 }
 
-// Worker works through the queues.
+// Worker processes the queues.
 type Worker struct {
 	cfg     Config
-	server  *asynq.Server // of events, and alerts
-	history *asynq.Server // of backfills, so that neither waits for the other
+	server  *asynq.Server // of events and alerts
+	history *asynq.Server // of backfills; separate, so that neither delays the other
 	jobs    *jobs.Client
 	applier *applier
-	writers *semaphore.Weighted // chunks of backfills that write
-	ending  chan struct{}       // closed when the worker is to stop
+	writers *semaphore.Weighted // limits the chunks that write
+	ending  chan struct{}       // closed when the worker must stop
 	metrics *metrics
 	tracer  trace.Tracer
 }
 
 const (
-	// handlers is the number of jobs in hand at once. They mostly wait for the
-	// transaction that their events share.
-	handlers = 2 * lanes * maxBatch
-	// pollEvery is how long an idle worker sleeps between looks at the queue:
-	// it bounds the time from POST to customer.
+	// handlers is the number of concurrent jobs. They mostly wait for their shared transaction.
+	handlers = 2 * transactions * maxBatch
+	// pollEvery is how long an idle worker sleeps between looks at the queue. It limits the time
+	// from a webhook to the updated customer.
 	pollEvery = 15 * time.Millisecond
-	// historyPollEvery is the same for backfills, which are in no such hurry.
+	// historyPollEvery is the same for backfills, which are less urgent.
 	historyPollEvery = 200 * time.Millisecond
-	// shutdownTimeout is how long jobs in hand may take to finish on shutdown;
-	// then they go back to the queue.
+	// shutdownTimeout is how long running jobs may take on shutdown; then they return to the queue.
 	shutdownTimeout = 10 * time.Second
 )
 
@@ -125,8 +121,8 @@ func (w *Worker) newServer(queues map[string]int, concurrency int, poll time.Dur
 	})
 }
 
-// Run works until ctx ends, then finishes the jobs in hand or hands them back.
-// A Redis that is away does not end it: it waits for it to return.
+// Run works until ctx ends, then finishes its jobs or returns them to the queue. If Redis is down,
+// it waits.
 func (w *Worker) Run(ctx context.Context) error {
 	defer w.jobs.Close()
 	events, history := asynq.NewServeMux(), asynq.NewServeMux()
@@ -148,7 +144,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	}
 	var beside sync.WaitGroup
 	beside.Go(func() { w.watchUntil(ctx) })
-	beside.Go(func() { w.tidyUntil(ctx) })
+	beside.Go(func() { w.cleanUpUntil(ctx) })
 	beside.Go(func() { w.rederiveUntil(ctx) })
 	w.sweepUntil(ctx)
 	close(w.ending)
@@ -160,8 +156,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	return nil
 }
 
-// start starts a server, again and again while Redis does not answer, as it
-// refuses to start without.
+// start starts a server. It retries while Redis does not answer, as asynq then fails to start.
 func (w *Worker) start(ctx context.Context, server *asynq.Server, mux *asynq.ServeMux) error {
 	seldom := rate.Sometimes{First: 1, Interval: time.Minute}
 	for {
@@ -170,7 +165,8 @@ func (w *Worker) start(ctx context.Context, server *asynq.Server, mux *asynq.Ser
 			return server.Start(mux)
 		}
 		seldom.Do(func() {
-			w.cfg.Log.Warn("Redis does not answer; webhooks are still kept, and will be worked through when it does", "error", err)
+			w.cfg.Log.Warn("Redis does not answer; webhooks are still kept, and will be worked through when it does",
+				"error", err)
 		})
 		select {
 		case <-ctx.Done():
@@ -180,15 +176,15 @@ func (w *Worker) start(ctx context.Context, server *asynq.Server, mux *asynq.Ser
 	}
 }
 
-// outage tells whether an event was not even tried, because Postgres is away or
-// this worker ends. A transaction that took too long is no outage.
+// outage reports whether an event was not even tried because Postgres is down or this worker is
+// stopping. A transaction that timed out is no outage.
 func outage(err error) bool {
-	return errors.Is(err, context.Canceled) || pg.Outdated(err) || pg.Unavailable(err) && !errors.Is(err, context.DeadlineExceeded)
+	return errors.Is(err, context.Canceled) || pg.Outdated(err) ||
+		pg.Unavailable(err) && !errors.Is(err, context.DeadlineExceeded)
 }
 
-// applyEvent is the job that applies one event. It runs beside others whose
-// events share a transaction, and may run twice at once: the row's lock and
-// status make that harmless.
+// applyEvent is the job that applies one event. Its transaction is shared with other jobs. It may
+// run twice at once: the row's lock and status make that harmless.
 func (w *Worker) applyEvent(ctx context.Context, t *asynq.Task) error {
 	job, err := jobs.ParseEvent(t)
 	if err != nil {
@@ -196,25 +192,25 @@ func (w *Worker) applyEvent(ctx context.Context, t *asynq.Task) error {
 	}
 	event, err := w.applier.apply(ctx, job.ID)
 	found := event.ID != 0
-	if !found { // it had been applied, or could not even be looked up
+	if !found { // already applied, or the row could not be read
 		event.ID = job.ID
 		event.Source, _ = asynq.GetQueueName(ctx)
 	}
 	if err != nil {
 		event.Status, err = w.settle(ctx, event, err)
 	}
-	tellEvent(ctx, event, found, err)
+	reportEvent(ctx, event, found, err)
 	return err
 }
 
-// settle writes down why an event could not be applied, where that has not been
-// done yet, and returns its status now and what the queue is to know.
+// settle stores why an event could not be applied, unless that is stored already. It returns the
+// event's status and the error for the queue.
 func (w *Worker) settle(ctx context.Context, e store.Handled, err error) (status string, _ error) {
 	var derive *store.DeriveError
 	switch {
 	case errors.Is(err, errMalformed):
 		return e.Status, fmt.Errorf("event %d: %w: %w", e.ID, err, asynq.SkipRetry)
-	case outage(err), errors.As(err, &derive): // not tried, or recorded with the facts already
+	case outage(err), errors.As(err, &derive): // not tried, or already recorded with the facts
 		return e.Status, err
 	}
 	status, mark := w.cfg.Store.MarkAttempt(context.WithoutCancel(ctx), e.ID, err)
@@ -227,7 +223,7 @@ func (w *Worker) settle(ctx context.Context, e store.Handled, err error) (status
 	return status, err
 }
 
-// asynqLog writes asynq's lines to slog.
+// asynqLog passes asynq's log lines to slog.
 type asynqLog struct{ log *slog.Logger }
 
 func (l asynqLog) Debug(args ...any) { l.log.Debug("asynq: " + fmt.Sprint(args...)) }

@@ -72,7 +72,8 @@ func (a Actions) accounts(ctx context.Context, written []string) (ids []string, 
 			id = ""
 		}
 		if id != "" && !strings.HasPrefix(id, "acct_") {
-			return nil, &pg.BadParam{Name: "accounts", Reason: fmt.Sprintf("%q is no account: give some of acct_… and platform, or all alone", id)}
+			return nil, &pg.BadParam{Name: "accounts", Reason: fmt.Sprintf("%q is no account: give some of acct_… and "+
+				"platform, or all alone", id)}
 		}
 		if !slices.Contains(ids, id) {
 			ids = append(ids, id)

@@ -100,7 +100,8 @@ func postgresMajor(program string) int {
 }
 
 func missingPostgres(major int, seen []string) error {
-	const how = "run `make setup`, or install it (Debian, Ubuntu: apt-get install postgresql; Homebrew: brew install postgresql)"
+	const how = "run `make setup`, or install it (Debian, Ubuntu: apt-get install postgresql; Homebrew: brew install " +
+		"postgresql)"
 	if len(seen) == 0 {
 		return fmt.Errorf("%w: postgres, neither on PATH nor in the usual folders; %s", ErrMissing, how)
 	}
@@ -108,13 +109,15 @@ func missingPostgres(major int, seen []string) error {
 	if major == 0 {
 		return fmt.Errorf("%w: postgres %d or newer (found only %s); %s", ErrMissing, oldestPostgres, have, how)
 	}
-	return fmt.Errorf("%w: postgres %d, which made the data there is (found %s); install that version or choose another data folder (--data)",
+	return fmt.Errorf("%w: postgres %d, which made the data there is (found %s); install that version or choose "+
+		"another data folder (--data)",
 		ErrMissing, major, have)
 }
 
 // redisServer returns the program's path.
 func (s *search) redisServer() (string, error) {
-	return s.find("redis-server", "run `make setup`, or install it (Debian, Ubuntu: apt-get install redis-server; Homebrew: brew install redis)")
+	return s.find("redis-server", "run `make setup`, or install it (Debian, Ubuntu: apt-get install redis-server; "+
+		"Homebrew: brew install redis)")
 }
 
 // Find returns the path of a program for tests.

@@ -94,7 +94,8 @@ func postgresHome(dir string) (string, *account, error) {
 	existing, err := filepath.EvalSymlinks(home)
 	if err == nil {
 		if !acct.reaches(existing) {
-			return "", nil, fmt.Errorf("the account %s, which runs postgres, cannot reach %s; make the folders above it passable (chmod o+x) or choose another one (--data)",
+			return "", nil, fmt.Errorf("the account %s, which runs postgres, cannot reach %s; make the folders above it "+
+				"passable (chmod o+x) or choose another one (--data)",
 				acct.name, existing)
 		}
 		return existing, acct, nil

@@ -111,7 +111,8 @@ func dataVersion(data string) (int, error) {
 	}
 	major, err := strconv.Atoi(string(bytes.TrimSpace(text)))
 	if err != nil {
-		return 0, fmt.Errorf("%s holds %q, no version of postgres: the data is damaged; choose another data folder (--data)", file, text)
+		return 0, fmt.Errorf("%s holds %q, no version of postgres: the data is damaged; choose another data folder (--data)",
+			file, text)
 	}
 	return major, nil
 }

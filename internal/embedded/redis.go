@@ -89,7 +89,8 @@ func (d *disposable) Start(ctx context.Context) error {
 	if aside == "" || asideErr != nil {
 		return errors.Join(err, asideErr)
 	}
-	d.Log.Error("Redis does not start with its data: the data is put aside, and Redis starts empty. Nothing is lost: workers ask for the work again",
+	d.Log.Error("Redis does not start with its data: the data is put aside, and Redis starts empty. Nothing is lost: "+
+		"workers ask for the work again",
 		"aside", aside, "log", d.Path+".log")
 	return d.Daemon.Start(ctx)
 }

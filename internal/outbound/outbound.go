@@ -64,7 +64,8 @@ func newGuard(allowed []netip.Prefix) guard {
 	denied := slices.DeleteFunc(slices.Clone(clouds), func(p netip.Prefix) bool {
 		return slices.ContainsFunc(allowed, func(a netip.Prefix) bool { return a.Overlaps(p) })
 	})
-	return guard{ssrf.New(ssrf.WithAnyPort(), ssrf.WithAllowedV4Prefixes(v4...), ssrf.WithAllowedV6Prefixes(v6...), ssrf.WithDeniedV4Prefixes(denied...))}
+	return guard{ssrf.New(ssrf.WithAnyPort(), ssrf.WithAllowedV4Prefixes(v4...), ssrf.WithAllowedV6Prefixes(v6...),
+		ssrf.WithDeniedV4Prefixes(denied...))}
 }
 
 // clouds are public addresses at which a cloud answers its own machines alone:

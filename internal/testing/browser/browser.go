@@ -105,5 +105,6 @@ func find(places []string) (string, error) {
 			return program, nil
 		}
 	}
-	return "", errors.New("no Chromium here: install the package chromium (apt-get install chromium), as `make setup-test` does")
+	return "", errors.New("no Chromium here: install the package chromium (apt-get install chromium), as `make " +
+		"setup-test` does")
 }

@@ -17,7 +17,8 @@ func (p *Page) Download(selector string) (name, content string) {
 	defer cancel()
 	dir := p.t.TempDir()
 	_, err := chromedp.CallBrowser(ctx, browser.SetDownloadBehavior, browser.SetDownloadBehaviorParams{
-		Behavior: browser.SetDownloadBehaviorBehaviorAllow, BrowserContextID: chromedp.FromContext(p.ctx).BrowserContextID, DownloadPath: dir, EventsEnabled: new(true)})
+		Behavior: browser.SetDownloadBehaviorBehaviorAllow, BrowserContextID: chromedp.FromContext(p.ctx).BrowserContextID,
+		DownloadPath: dir, EventsEnabled: new(true)})
 	if err != nil {
 		p.t.Fatalf("download %s: %v", selector, err)
 	}

@@ -265,7 +265,8 @@ func (p *Page) Lists(selector string, want ...string) {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	p.Until(fmt.Sprintf(`JSON.stringify([...document.querySelectorAll(%q)].map(e => e.innerText)) === JSON.stringify(%s)`, selector, texts))
+	p.Until(fmt.Sprintf(`JSON.stringify([...document.querySelectorAll(%q)].map(e => e.innerText)) === JSON.stringify(%s)`,
+		selector, texts))
 }
 
 // Texts are what the elements found say, as it is shown, with each run of space as one.

@@ -141,6 +141,7 @@ func (p *Page) Hear(text string) {
 // unexpected are the troubles that nobody expected.
 func (p *Page) unexpected() []string {
 	return slices.DeleteFunc(slices.Clone(p.troubles), func(text string) bool {
-		return slices.ContainsFunc(slices.Concat(p.expected, p.allowed), func(want string) bool { return strings.Contains(text, want) })
+		return slices.ContainsFunc(slices.Concat(p.expected, p.allowed),
+			func(want string) bool { return strings.Contains(text, want) })
 	})
 }

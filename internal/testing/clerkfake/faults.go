@@ -38,7 +38,8 @@ func (c *Clerk) guard(right http.Handler) http.Handler {
 }
 
 func fail(w http.ResponseWriter, status int, code, message string) {
-	answer(w, status, map[string]any{"errors": []any{map[string]any{"code": code, "message": message, "long_message": message}}})
+	answer(w, status, map[string]any{"errors": []any{map[string]any{"code": code, "message": message,
+		"long_message": message}}})
 }
 
 // TooMany answers 429; an empty retryAfter leaves the header out.

@@ -34,7 +34,8 @@ func StartRedisCluster(ctx context.Context) (_ *RedisCluster, err error) {
 	}()
 	c := &RedisCluster{group: g}
 	for i := range 2 * clusterPrimaries {
-		_, err := g.start(ctx, fmt.Sprintf("redis-%d", i), nil, "databases 1", "masterauth "+g.password, "repl-diskless-sync-delay 0",
+		_, err := g.start(ctx, fmt.Sprintf("redis-%d", i), nil, "databases 1", "masterauth "+g.password,
+			"repl-diskless-sync-delay 0",
 			"cluster-enabled yes", "cluster-node-timeout 1000", fmt.Sprintf("cluster-port %d", embedded.FreePort()))
 		if err != nil {
 			return nil, err
@@ -54,7 +55,8 @@ func (c *RedisCluster) join(ctx context.Context) error {
 	first := c.nodes[0]
 	for i, n := range c.nodes {
 		if i < clusterPrimaries {
-			if err := n.client.ClusterAddSlotsRange(ctx, i*clusterSlots/clusterPrimaries, (i+1)*clusterSlots/clusterPrimaries-1).Err(); err != nil {
+			if err := n.client.ClusterAddSlotsRange(ctx, i*clusterSlots/clusterPrimaries,
+				(i+1)*clusterSlots/clusterPrimaries-1).Err(); err != nil {
 				return err
 			}
 		}
@@ -66,7 +68,8 @@ func (c *RedisCluster) join(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := await(ctx, "nodes that know of each other", func(ctx context.Context) bool { return c.all(ctx, "cluster_known_nodes:6") }); err != nil {
+	if err := await(ctx, "nodes that know of each other",
+		func(ctx context.Context) bool { return c.all(ctx, "cluster_known_nodes:6") }); err != nil {
 		return err
 	}
 	for i, n := range c.nodes[clusterPrimaries:] {

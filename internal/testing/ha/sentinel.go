@@ -42,7 +42,8 @@ func StartSentinels(ctx context.Context) (_ *Sentinels, err error) {
 		}
 		s.sentinels = append(s.sentinels, n)
 	}
-	s.URL = fmt.Sprintf("redis-sentinel://:%s@%s/%s/0?sentinel_password=%[1]s", g.password, addrs(s.sentinels), sentinelMaster)
+	s.URL = fmt.Sprintf("redis-sentinel://:%s@%s/%s/0?sentinel_password=%[1]s", g.password, addrs(s.sentinels),
+		sentinelMaster)
 	return s, await(ctx, "sentinels that know of each other", s.ready)
 }
 
@@ -59,7 +60,9 @@ func (g *group) replicated(ctx context.Context) (data []*node, err error) {
 		}
 		data = append(data, n)
 	}
-	return data, await(ctx, "replicas", func(ctx context.Context) bool { return replicates(ctx, data[1]) && replicates(ctx, data[2]) })
+	return data, await(ctx, "replicas", func(ctx context.Context) bool {
+		return replicates(ctx, data[1]) && replicates(ctx, data[2])
+	})
 }
 
 // watch is what a sentinel is told of the primary.

@@ -60,7 +60,8 @@ func (s *Server) answer(r *http.Request, to target) answer {
 		return refusal(http.StatusUnauthorized, "", "", "Invalid API Key provided: "+masked(key))
 	case s.lost[account]:
 		return refusal(http.StatusForbidden, "account_invalid", "", fmt.Sprintf(
-			"The provided key '%s' does not have access to account '%s' (or that account does not exist). Application access may have been revoked.", masked(Key), account))
+			"The provided key '%s' does not have access to account '%s' (or that account does not exist). Application "+
+				"access may have been revoked.", masked(Key), account))
 	case r.Method != http.MethodGet || to.kind == "":
 		return refusal(http.StatusNotFound, "", "", fmt.Sprintf("Unrecognized request URL (%s: %s).", r.Method, r.URL.Path))
 	case to.child != "":
@@ -162,7 +163,8 @@ func matches(o Object, query url.Values) bool {
 
 // allowed are the parameters of lists; Stripe refuses others.
 var allowed = append([]string{
-	"limit", "starting_after", "ending_before", "expand[]", "created[gte]", "created[gt]", "created[lte]", "created[lt]", "status",
+	"limit", "starting_after", "ending_before", "expand[]", "created[gte]", "created[gt]", "created[lte]", "created[lt]",
+	"status",
 }, filters...)
 
 // pageOf cuts a page out of a sorted list. anywhere, if given, tells a cursor

@@ -72,7 +72,8 @@ func claim(ctx context.Context, opts *redis.Options) (int, error) {
 		}
 		client.Del(ctx, claimKey(number))
 	}
-	return 0, fmt.Errorf("all %d databases of the Redis at %s are taken or hold data; raise `databases` in its configuration",
+	return 0, fmt.Errorf("all %d databases of the Redis at %s are taken or hold data; raise `databases` in its "+
+		"configuration",
 		total, opts.Addr)
 }
 
