@@ -10,9 +10,9 @@ import (
 )
 
 type auditCmd struct {
-	Store    string `name:"store" placeholder:"ID" help:"Only what concerns this store."`
-	Against  string `name:"against" placeholder:"WHOM" enum:"facts,stripe,clerk" default:"facts" help:"What to compare with: facts (what we hold with itself), stripe or clerk (their APIs)."`
-	Fix      bool   `name:"fix" help:"Fix what differs, then compare again."`
+	Store    string `name:"store" placeholder:"ID" help:"Only this store."`
+	Against  string `name:"against" placeholder:"SOURCE" enum:"facts,stripe,clerk" default:"facts" help:"What to compare with: facts (stored data with itself), stripe or clerk (their APIs)."`
+	Fix      bool   `name:"fix" help:"Fix the differences, then compare again."`
 	Examples int    `name:"examples" placeholder:"N" default:"5" help:"Show at most N examples of each difference (${default})."`
 	JSON     bool   `name:"json" help:"Print JSON."`
 }
@@ -115,7 +115,7 @@ func (c auditCmd) audit(e *env, with auditing) error {
 		return err
 	}
 	if !report.Clean() {
-		return errors.Join(c.explain(e), errSaid)
+		return errors.Join(c.explain(e), errReported)
 	}
 	return nil
 }

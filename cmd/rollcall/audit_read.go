@@ -77,7 +77,7 @@ func (c auditCmd) bringIn(e *env, kind string, options store.BackfillOptions) er
 		people.out = e.err
 	}
 	err := startFlags{Follow: true}.start(&people, kind, options)
-	if errors.Is(err, errSaid) && e.Err() == nil {
+	if errors.Is(err, errReported) && e.Err() == nil {
 		return nil
 	}
 	return err

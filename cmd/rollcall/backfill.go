@@ -10,12 +10,12 @@ import (
 )
 
 type backfillCmd struct {
-	Start  backfillStartCmd  `cmd:"" help:"Begin a run: courses, subscriptions, stripe, clerk, convex, stripe-events."`
+	Start  backfillStartCmd  `cmd:"" help:"Start a run: courses, subscriptions, stripe, clerk, convex, stripe-events."`
 	List   backfillListCmd   `cmd:"" help:"List the runs, newest first."`
-	Show   backfillShowCmd   `cmd:"" help:"Show a run: how far it is, what it waits for, and what it could not use."`
-	Pause  backfillPauseCmd  `cmd:"" help:"Let a run rest, once the chunks in hand are done."`
-	Resume backfillResumeCmd `cmd:"" help:"Let a run that is paused, or has failed, go on where it was."`
-	Cancel backfillCancelCmd `cmd:"" help:"End a run for good. What it brought in stays."`
+	Show   backfillShowCmd   `cmd:"" help:"Show a run: its progress, what it waits for, and its errors."`
+	Pause  backfillPauseCmd  `cmd:"" help:"Pause a run after its current chunks."`
+	Resume backfillResumeCmd `cmd:"" help:"Resume a paused or failed run where it stopped."`
+	Cancel backfillCancelCmd `cmd:"" help:"Cancel a run. Imported data stays."`
 }
 
 type backfillPauseCmd struct{ backfillOrder }

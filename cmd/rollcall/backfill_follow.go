@@ -35,7 +35,7 @@ func (c startFlags) follow(e *env, s *store.Store, b store.Backfill) error {
 	b, err := f.follow(e, b)
 	if e.Err() != nil {
 		fmt.Fprintf(e.err, "%s goes on without you. Look at it: %s, or end it: %s\n", title(b), e.backfillCommand("show", b.ID), e.backfillCommand("cancel", b.ID))
-		return errSaid
+		return errReported
 	}
 	if err != nil {
 		return e.aboutBackfill(err, b.ID)
@@ -70,7 +70,7 @@ func (c startFlags) conclude(e *env, s *store.Store, b store.Backfill) error {
 		err = printJSON(e.out, b)
 	}
 	if err == nil && b.Status != "completed" {
-		err = errSaid
+		err = errReported
 	}
 	return err
 }

@@ -14,8 +14,8 @@ import (
 )
 
 type demoCmd struct {
-	Exit bool   `name:"exit" help:"Stop when the lists are printed: status 0 if they are what the scenario says, else 1."`
-	Seed uint64 `name:"seed" placeholder:"N" help:"Shuffle as an earlier demo did, which printed this number."`
+	Exit bool   `name:"exit" help:"Stop after printing the lists: status 0 if they match the scenario, else 1."`
+	Seed uint64 `name:"seed" placeholder:"N" help:"Shuffle like the earlier demo that printed this number."`
 }
 
 // Help is shown below the usage.
@@ -42,7 +42,7 @@ func (c demoCmd) Run(e *env) error {
 			return err
 		}
 		if !right {
-			return errSaid
+			return errReported
 		}
 		return nil
 	}

@@ -8,8 +8,8 @@ import (
 )
 
 type doctorCmd struct {
-	Store    string  `name:"store" placeholder:"ID" help:"Only what concerns this store."`
-	User     *string `name:"user" placeholder:"ID" xor:"person" help:"Explain this Clerk user: what is known, and why they are on a list or not."`
+	Store    string  `name:"store" placeholder:"ID" help:"Only this store."`
+	User     *string `name:"user" placeholder:"ID" xor:"person" help:"Explain this Clerk user: stored data, and why they are on a list or not."`
 	Email    *string `name:"email" placeholder:"ADDRESS" xor:"person" help:"Explain the person with this address."`
 	Examples int     `name:"examples" placeholder:"N" default:"5" help:"Show at most N examples of each finding (${default})."`
 	JSON     bool    `name:"json" help:"Print JSON."`
@@ -34,7 +34,7 @@ func (c doctorCmd) Run(e *env) error {
 	case errors.As(err, &wrong):
 		return usageError(wrong)
 	case err == nil && !well:
-		return errSaid
+		return errReported
 	}
 	return err
 }

@@ -14,9 +14,9 @@ import (
 )
 
 type eraseCmd struct {
-	Email  string `name:"email" required:"" placeholder:"ADDRESS" help:"Who: whoever has or had this address."`
-	Store  string `name:"store" placeholder:"ID" help:"Only what this store has of them; the user, and other stores, keep theirs."`
-	DryRun bool   `name:"dry-run" help:"Say what would be erased, and change nothing."`
+	Email  string `name:"email" required:"" placeholder:"ADDRESS" help:"The person who has or had this address."`
+	Store  string `name:"store" placeholder:"ID" help:"Only the data of this store; the user and other stores keep theirs."`
+	DryRun bool   `name:"dry-run" help:"Show what would be erased, and change nothing."`
 	Yes    bool   `name:"yes" help:"Do not ask."`
 }
 

@@ -19,9 +19,9 @@ import (
 )
 
 type eventsSendCmd struct {
-	Type string `arg:"" name:"type" help:"The event's type, as product.upserted."`
+	Type string `arg:"" name:"type" help:"The event's type, for example product.upserted."`
 	Data string `arg:"" name:"data" help:"Its data, a JSON object."`
-	To   string `name:"to" placeholder:"URL" help:"Where serve is. Without it: the dev or demo running on --data, else LISTEN."`
+	To   string `name:"to" placeholder:"URL" help:"Address of serve. Without it: the dev or demo running on --data, else LISTEN."`
 }
 
 // Help is shown below the usage.

@@ -10,12 +10,12 @@ import (
 )
 
 type migrateCmd struct {
-	Up     migrateUpCmd     `cmd:"" help:"Apply the migrations that are missing. Any number may run at once: one works, the others wait and find nothing left."`
+	Up     migrateUpCmd     `cmd:"" help:"Apply missing migrations. Several may run at once: one works, the others wait."`
 	Status migrateStatusCmd `cmd:"" help:"List the migrations and when each was applied."`
 }
 
 type migrateUpCmd struct {
-	Wait time.Duration `name:"wait" placeholder:"DURATION" default:"10m" help:"How long to wait for another that migrates (${default}); 0s: not at all."`
+	Wait time.Duration `name:"wait" placeholder:"DURATION" default:"10m" help:"How long to wait for another migration (${default}); 0s: do not wait."`
 	JSON bool          `name:"json" help:"Print the applied migrations as JSON."`
 }
 

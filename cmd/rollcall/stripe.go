@@ -15,14 +15,14 @@ import (
 )
 
 type stripeCmd struct {
-	Setup stripeSetupCmd `cmd:"" help:"Make the webhook endpoint in Stripe, for exactly the events that are read."`
+	Setup stripeSetupCmd `cmd:"" help:"Create the webhook endpoint in Stripe, for exactly the events that Rollcall reads."`
 }
 
 type stripeSetupCmd struct {
-	URL        string `name:"url" required:"" placeholder:"URL" help:"Where Stripe finds this Rollcall from outside: https://rollcall.example.com/webhooks/stripe."`
-	Connect    bool   `name:"connect" help:"For events on connected accounts: a second endpoint, with a secret of its own."`
-	APIVersion string `name:"api-version" placeholder:"V" default:"2023-10-16" help:"Version of Stripe's API that the endpoint's events are written in (${default}). It cannot be changed later."`
-	DryRun     bool   `name:"dry-run" help:"Say what would be done, and do nothing."`
+	URL        string `name:"url" required:"" placeholder:"URL" help:"Public address of this Rollcall's Stripe webhooks: https://rollcall.example.com/webhooks/stripe."`
+	Connect    bool   `name:"connect" help:"Create a second endpoint, for events on connected accounts; it has its own secret."`
+	APIVersion string `name:"api-version" placeholder:"V" default:"2023-10-16" help:"Stripe API version of the endpoint's events (${default}). It cannot be changed later."`
+	DryRun     bool   `name:"dry-run" help:"Show what would be done, and do nothing."`
 	JSON       bool   `name:"json" help:"Print JSON."`
 }
 
