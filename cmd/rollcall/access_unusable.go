@@ -87,7 +87,7 @@ func (c *Config) absent() (all []doctor.Setting) {
 		}
 	}
 	if c.AdminToken == nil {
-		all = append(all, doctor.Setting{Name: "ADMIN_TOKEN", Text: "ADMIN_TOKEN is not set: nobody can look at the inbox, the queues, or at every store's list"})
+		all = append(all, doctor.Setting{Name: "ADMIN_TOKEN", Text: "ADMIN_TOKEN is not set: no one can see the inbox, the queues, or the lists of all stores"})
 	}
 	if c.ClerkJWTKey == nil && c.ClerkSecretKey == nil {
 		all = append(all, doctor.Setting{Name: "CLERK_JWT_KEY", Text: "CLERK_JWT_KEY is not set, nor is CLERK_SECRET_KEY: creators cannot sign in; only their programs get in, with tokens"})

@@ -21,13 +21,13 @@ type auditCmd struct {
 func (auditCmd) Help() string {
 	return `Without --fix nothing is written, and nothing is blocked.
 
-Against facts: every fact that resolves to a store and an address must point at that customer, and every customer must be what its facts come to; --fix resolves and derives again, as rebuild does. Facts on no list that wait for something are listed with what is missing; they are not differences.
+Against facts: every fact that resolves to a store and an address must point at that customer, and every customer must match its facts. --fix resolves and derives again, as rebuild does. Missing facts are listed with the reason; they are not differences.
 
-Against stripe (needs STRIPE_API_KEY): the sales, invoices, refunds, disputes and subscriptions of Stripe's API must be here, with the same amounts and status; with --store, those of its Connect account and of the platform's own that belong to it. --fix starts a backfill of kind stripe and follows it.
+Against stripe (needs STRIPE_API_KEY): all sales, invoices, refunds, disputes and subscriptions in Stripe must be stored, with the same amounts and status. With --store, these are the ones of its Connect account, and its own on the platform's account. --fix starts a backfill of kind stripe and follows it.
 
-Against clerk (needs CLERK_SECRET_KEY): Clerk's users must be here, with the same verified address and name, and those it has deleted must be known to be. --fix starts a backfill of kind clerk and follows it, and notes the deleted.
+Against clerk (needs CLERK_SECRET_KEY): all Clerk users must be stored, with the same verified address and name, and deleted users marked as deleted. --fix starts a backfill of kind clerk, follows it, and marks deleted users.
 
-PLATFORM_PRODUCT_TYPES must be what the workers have. Status 0: nothing differs, or with --fix nothing does any longer; 1: something differs, or could not be compared; 2: a mistake on the command line.`
+PLATFORM_PRODUCT_TYPES must be the same as for the workers. Status 0: no differences, or with --fix none left; 1: differences, or data that could not be compared; 2: an invalid command line.`
 }
 
 // auditing compares with one source, and mends.
@@ -101,7 +101,7 @@ func (c auditCmd) audit(e *env, with auditing) error {
 	if c.Fix && !found.Clean() {
 		if !c.JSON {
 			printDifferences(e.out, found)
-			fmt.Fprintf(e.out, "\nMending …\n")
+			fmt.Fprintf(e.out, "\nFixing …\n")
 		}
 		if err := with.mend(found); err != nil {
 			return err

@@ -53,19 +53,19 @@ func (c backfillOrder) give(e *env, order func(*store.Store, context.Context, in
 func became(b store.Backfill) string {
 	switch b.Status {
 	case "paused":
-		return title(b) + " is paused; chunks in hand are finished first."
+		return title(b) + " is paused; current chunks are finished first."
 	case "cancelled":
-		return title(b) + " is cancelled. What it has brought in stays."
+		return title(b) + " is cancelled. Imported data stays."
 	}
-	return title(b) + " goes on where it was."
+	return title(b) + " resumes where it stopped."
 }
 
 // next is what one may do with a run now.
 func (e *env) next(b store.Backfill) string {
 	if b.Status == "paused" {
-		return "Let it go on: " + e.backfillCommand("resume", b.ID)
+		return "Resume it: " + e.backfillCommand("resume", b.ID)
 	}
-	return "Look at it: " + e.backfillCommand("show", b.ID)
+	return "Show it: " + e.backfillCommand("show", b.ID)
 }
 
 // backfillCommand is a command about a run, as it can be typed here.
@@ -91,10 +91,10 @@ func (e *env) aboutBackfill(err error, id int64) error {
 	switch {
 	case errors.As(err, &running):
 		b := running.Backfill
-		return fmt.Errorf("backfill %d of this kind and scope is %s, and a second one would do the same: look at it with `%s`, or end it with `%s`",
+		return fmt.Errorf("backfill %d of this kind and scope is %s, and a second one would do the same: show it with `%s`, or cancel it with `%s`",
 			b.ID, b.Status, e.backfillCommand("show", b.ID), e.backfillCommand("cancel", b.ID))
 	case errors.As(err, &wrong):
-		return fmt.Errorf("backfill %d is %s: this can be done only to one that is %s", wrong.ID, wrong.Status, wrong.Want)
+		return fmt.Errorf("backfill %d is %s: this is possible only if it is %s", wrong.ID, wrong.Status, wrong.Want)
 	case errors.As(err, &bad):
 		name := bad.Name
 		if flag, other := flagOf[name]; other {

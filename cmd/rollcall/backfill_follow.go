@@ -34,7 +34,7 @@ func (c startFlags) follow(e *env, s *store.Store, b store.Backfill) error {
 	fmt.Fprintf(people, "%s is queued.\n", title(b))
 	b, err := f.follow(e, b)
 	if e.Err() != nil {
-		fmt.Fprintf(e.err, "%s goes on without you. Look at it: %s, or end it: %s\n", title(b), e.backfillCommand("show", b.ID), e.backfillCommand("cancel", b.ID))
+		fmt.Fprintf(e.err, "%s keeps running. Show it: %s, or cancel it: %s\n", title(b), e.backfillCommand("show", b.ID), e.backfillCommand("cancel", b.ID))
 		return errReported
 	}
 	if err != nil {
@@ -64,7 +64,7 @@ func (c startFlags) conclude(e *env, s *store.Store, b store.Backfill) error {
 		fmt.Fprintf(people, "  … and more: %s --errors 1000\n", e.backfillCommand("show", b.ID))
 	}
 	if b.Status == "failed" {
-		fmt.Fprintf(people, "When that is mended, let it go on where it was: %s\n", e.backfillCommand("resume", b.ID))
+		fmt.Fprintf(people, "Fix the cause, then resume: %s\n", e.backfillCommand("resume", b.ID))
 	}
 	if c.JSON {
 		err = printJSON(e.out, b)
@@ -137,7 +137,7 @@ func (f *follower) tell(b store.Backfill) {
 func (f *follower) tellAway() {
 	if !f.away {
 		f.away = true
-		f.line(f.err, "the database does not answer; the run goes on when it does")
+		f.line(f.err, "the database does not answer; the run resumes when it does")
 	}
 }
 

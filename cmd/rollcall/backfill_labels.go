@@ -27,7 +27,7 @@ func closing(b store.Backfill) string {
 	case b.Status == "failed":
 		return fmt.Sprintf("%s failed after %s: %s", title(b), soFar(b), deref(b.Reason))
 	case b.Status == "cancelled":
-		return fmt.Sprintf("%s was cancelled after %s; what it brought in stays", title(b), soFar(b))
+		return fmt.Sprintf("%s was cancelled after %s; imported data stays", title(b), soFar(b))
 	case kindOf(b).Facts:
 		return counted(b)
 	}

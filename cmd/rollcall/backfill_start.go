@@ -23,7 +23,7 @@ type backfillStartCmd struct {
 
 // Help is shown below the usage.
 func (backfillStartCmd) Help() string {
-	return `A run is a row in the database, and the workers do it in chunks: it goes on where it was whatever is killed meanwhile, and never counts anything twice. Doing one again changes nothing that is right already.`
+	return `A run is a row in the database, and workers process it in chunks. An interrupted run resumes, and nothing counts twice. Repeating a run does not change correct data.`
 }
 
 // startFlags are those that every kind takes.
@@ -44,7 +44,7 @@ type startFactsFlags struct {
 
 // Help is shown below the usage.
 func (startFactsFlags) Help() string {
-	return `Asks no one outside: it attaches facts that are here already to the customers they belong to. An object counts as created if it brought a new customer, else as updated.`
+	return `Attaches stored facts to their customers, without requests to Stripe or Clerk. An object counts as created if it brought a new customer, else as updated.`
 }
 
 type startStripeCmd struct {
@@ -56,7 +56,7 @@ type startStripeCmd struct {
 
 // Help is shown below the usage.
 func (startStripeCmd) Help() string {
-	return `Needs STRIPE_API_KEY where the workers run. All of them together ask Stripe at a rate that leaves room for live traffic.`
+	return `Needs STRIPE_API_KEY where the workers run. Their common request rate leaves room for live traffic.`
 }
 
 type startStripeEventsCmd struct {
@@ -67,7 +67,7 @@ type startStripeEventsCmd struct {
 
 // Help is shown below the usage.
 func (startStripeEventsCmd) Help() string {
-	return `The cure for an endpoint that was down: what it missed is put into the inbox, and applied as if it had come by webhook. Needs STRIPE_API_KEY where the workers run.`
+	return `Use it after an endpoint was down: missed events go into the inbox, and are applied like webhooks. Needs STRIPE_API_KEY where the workers run.`
 }
 
 type startClerkCmd struct{ startFlags }
@@ -85,7 +85,7 @@ type startConvexCmd struct {
 
 // Help is shown below the usage.
 func (startConvexCmd) Help() string {
-	return `What a purchase of the export and Stripe both tell counts once, and Stripe's amounts win. A line that cannot be read is noted and passed over. Keep the file until the run has ended.`
+	return `A purchase that is in the export and in Stripe counts once, with Stripe's amounts. A line that cannot be read is reported and skipped. Keep the file until the run has ended.`
 }
 
 func (c startCoursesCmd) Run(e *env) error {

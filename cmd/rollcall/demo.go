@@ -20,7 +20,7 @@ type demoCmd struct {
 
 // Help is shown below the usage.
 func (demoCmd) Help() string {
-	return `Does what dev does, on a database of its own that is emptied first (so the data of dev on the same folder is left alone). It loads the history of a store that was there before and lets backfills bring its customers in; then it plays some weeks of three other stores: Clerk, Stripe and the platform send signed webhooks over HTTP, late, repeated and in random order. Then it prints the customer lists, as the API gives them, and compares them with what the scenario says.`
+	return `Runs like dev, on its own database, which it empties first; the data of dev in the same folder stays. It loads the history of one store and imports its customers by backfills. Then it plays some weeks of three other stores: Clerk, Stripe and the platform send signed webhooks over HTTP, late, repeated and in random order. At last it prints the customer lists from the API, and compares them with the scenario.`
 }
 
 func (c demoCmd) Run(e *env) error {
@@ -47,7 +47,7 @@ func (c demoCmd) Run(e *env) error {
 		return nil
 	}
 	d.describe(e.out, "/store/store_aurora/customers")
-	fmt.Fprintln(e.out, "What the demo played is gone when it ends.")
+	fmt.Fprintln(e.out, "The demo's data is deleted when it stops.")
 	return d.wait(e)
 }
 

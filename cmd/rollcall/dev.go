@@ -22,7 +22,7 @@ type devCmd struct{}
 
 // Help is shown below the usage.
 func (devCmd) Help() string {
-	return `Starts a private Postgres and Redis (from the programs installed here) with their data in --data, migrates, and serves and works in this one process. Secrets and an ADMIN_TOKEN are made up once and kept in the data folder, unless the environment gives them; DATABASE_URL and REDIS_URL, if set, are used instead of the private servers. A private server that dies is started again; data that Redis does not start with is put aside, as workers know what is still to be done. Other commands find all this by --data. Ctrl-C stops it; the data stays.`
+	return `Starts a private Postgres and Redis (from the programs installed here) with their data in --data, migrates, and serves and works in this one process. Secrets and an ADMIN_TOKEN are generated once and stored in the data folder, unless the environment has them; DATABASE_URL and REDIS_URL, if set, are used instead of the private servers. A private server that dies is started again; data that Redis cannot start with is moved aside, and workers enqueue pending work again. Other commands find the servers by --data. Ctrl-C stops it; the data stays.`
 }
 
 func (devCmd) Run(e *env) error {

@@ -22,11 +22,11 @@ type eraseCmd struct {
 
 // Help is shown below the usage.
 func (eraseCmd) Help() string {
-	return `Removes a person from everything that is kept: names, addresses, ids, notes, and the payloads of webhooks that name them. What they paid and took stays as somebody's without a name, so that a store's figures stay true. Late webhooks and backfills about what was before bring nobody back; what the person does from now on makes a new customer.
+	return `Removes a person from all stored data: names, addresses, ids, notes, and the payloads of webhooks that name them. Sales and courses are kept, anonymised, so that a store's figures stay correct. Late webhooks and backfills do not bring the person back; new activity creates a new customer.
 
-Stripe and Clerk keep what they have: delete the customer at Stripe and the user at Clerk first, and cancel what is still paid for. Backups, and logs, are yours to see to: docs/erasure.md.
+Stripe and Clerk keep their data: first delete the customer at Stripe and the user at Clerk, and cancel subscriptions. Backups and logs are your task: docs/erasure.md.
 
-It reads the whole inbox, some times over. If it is interrupted, a worker goes on with it, or the same command again.`
+The command reads the whole inbox, several times. If it is interrupted, a worker finishes it, or run it again.`
 }
 
 func (c eraseCmd) Run(e *env) error {
@@ -78,12 +78,12 @@ func (c eraseCmd) who() string {
 // ask wants a yes from whoever sits at the terminal.
 func ask(e *env, question string) error {
 	if info, err := os.Stdin.Stat(); err != nil || info.Mode()&os.ModeCharDevice == 0 {
-		return usageError("nobody is there to be asked: add --yes, or --dry-run to see what would be erased")
+		return usageError("there is no terminal to confirm on: add --yes, or --dry-run to see what would be erased")
 	}
 	fmt.Fprint(e.err, question)
 	answer, err := bufio.NewReader(os.Stdin).ReadString('\n')
 	if err != nil {
-		return usageError("nobody answers: add --yes, or --dry-run to see what would be erased")
+		return usageError("no answer: add --yes, or --dry-run to see what would be erased")
 	}
 	if strings.TrimSpace(answer) != "yes" {
 		return errors.New("nothing is erased")
@@ -94,13 +94,13 @@ func ask(e *env, question string) error {
 // left tells what is left to do.
 func (c eraseCmd) left() string {
 	if c.Store != "" {
-		return fmt.Sprintf("This is about store %s alone: the user, and other stores, keep theirs.\n%s", c.Store, leftToDo)
+		return fmt.Sprintf("This covers only store %s: the user, and other stores, keep theirs.\n%s", c.Store, leftToDo)
 	}
 	return leftToDo
 }
 
 const (
-	sinceThen = "Older events that come late, and backfills, bring nobody back; what the person does from now on makes a new customer."
+	sinceThen = "Late events and backfills do not bring the person back; new activity creates a new customer."
 	// leftToDo is what is left to do.
 	leftToDo = `Stripe and Clerk still hold their data. If it is not done yet:
   Stripe  cancel what they still pay for, then delete the customer (Customers → … → Delete customer);
@@ -124,7 +124,7 @@ func (c eraseCmd) print(w io.Writer, f store.Footprint) {
 		}
 	}
 	fmt.Fprintln(w)
-	t := table{head: []string{"TABLE", "STORE", "ROWS", "WHAT BECOMES OF THEM"}}
+	t := table{head: []string{"TABLE", "STORE", "ROWS", "RESULT"}}
 	for _, trace := range f.Traces {
 		t.add(trace.Table, orDash(trace.Store), fmt.Sprint(trace.Count), fates[trace.Fate])
 	}
@@ -150,7 +150,7 @@ func someOf(addresses []string) string {
 // fates says to people what becomes of rows.
 var fates = map[string]string{
 	"removed":   "removed",
-	"anonymous": "kept, as those of somebody without a name",
+	"anonymous": "kept, anonymised",
 	"emptied":   "kept, without the payload",
 	"reworded":  "kept, without the name of the person",
 }
@@ -158,7 +158,7 @@ var fates = map[string]string{
 // printRemarks tells what is not erased, and why.
 func (c eraseCmd) printRemarks(w io.Writer, f store.Footprint) {
 	if f.Waiting > 0 {
-		fmt.Fprintf(w, "%s that name them wait to be applied; that is done first.\n", count(int(f.Waiting), "event"))
+		fmt.Fprintf(w, "%s about them are pending and are applied first.\n", count(int(f.Waiting), "event"))
 	}
 	for _, email := range f.Elsewhere {
 		fmt.Fprintf(w, "One of these users has the address %s now, which is not erased with them: run this again with that.\n", email)
@@ -167,6 +167,6 @@ func (c eraseCmd) printRemarks(w io.Writer, f store.Footprint) {
 		fmt.Fprintf(w, "Their payloads also hold %s. If one of these is theirs too, run this again with it.\n", someOf(f.Typed))
 	}
 	for _, id := range f.Staff {
-		fmt.Fprintf(w, "They own store %s, or are a member of it: that stays, as the platform says so.\n", id)
+		fmt.Fprintf(w, "They own store %s, or are a member of it: that stays, because the platform reports it.\n", id)
 	}
 }

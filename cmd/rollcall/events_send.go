@@ -26,7 +26,7 @@ type eventsSendCmd struct {
 
 // Help is shown below the usage.
 func (eventsSendCmd) Help() string {
-	return `Says something in the platform's place: signs an event of its with the first of PLATFORM_WEBHOOK_SECRETS, as of now, and posts it to /webhooks/platform. docs/events.md has the types. What the platform says later, or has said with a later time, wins.`
+	return `Signs a platform event with the first of PLATFORM_WEBHOOK_SECRETS, dated now, and posts it to /webhooks/platform. docs/events.md has the types. An event from the platform with a later time wins.`
 }
 
 // sendTimeout bounds a posting; the receiver itself waits for Postgres for ten
@@ -98,7 +98,7 @@ func (c eventsSendCmd) send(e *env, to, secret string) error {
 	for _, note := range sent.PassedOver(facts.Read) {
 		fmt.Fprintf(e.out, "not used: %s\n", harmless(note))
 	}
-	_, err = fmt.Fprintf(e.out, "%s, as event %s; `rollcall events show %s%s` tells what became of it\n", answer.Status, id, id, e.dataFlag())
+	_, err = fmt.Fprintf(e.out, "%s, as event %s; `rollcall events show %s%s` shows its result\n", answer.Status, id, id, e.dataFlag())
 	return err
 }
 

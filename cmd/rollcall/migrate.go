@@ -21,9 +21,9 @@ type migrateUpCmd struct {
 
 // Help is shown below the usage.
 func (migrateUpCmd) Help() string {
-	return `Looks first: where tables of another program stand under names that Rollcall needs, it changes nothing and names them.
+	return `Checks first whether another program has tables with names that Rollcall needs. Then it names them and changes nothing.
 
-While another migrates, it says which process of Postgres that is, and waits. A migration whose process stands still, or whose machine is gone, is ended by Postgres within a minute; nothing that it had not finished is left.`
+While another migration runs, the command shows its Postgres process, and waits. If that process hangs, or its machine is gone, Postgres ends it within a minute and rolls its work back.`
 }
 
 func (c migrateUpCmd) Run(e *env) error {

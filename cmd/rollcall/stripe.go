@@ -28,7 +28,7 @@ type stripeSetupCmd struct {
 
 // Help is shown below the usage.
 func (stripeSetupCmd) Help() string {
-	return `Uses STRIPE_API_KEY, which must be allowed to write webhook endpoints. The signing secret is printed on stdout: list it in STRIPE_WEBHOOK_SECRETS. Where there is an endpoint for this URL already, its events are brought up to date; Stripe does not tell its secret again.`
+	return `Uses STRIPE_API_KEY, which must be allowed to write webhook endpoints. The signing secret is printed on stdout: list it in STRIPE_WEBHOOK_SECRETS. If this URL already has an endpoint, its events are updated; Stripe does not show its secret again.`
 }
 
 // endpoint is what became of the endpoint.

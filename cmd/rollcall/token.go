@@ -26,7 +26,7 @@ type tokenCreateCmd struct {
 
 // Help is shown below the usage.
 func (tokenCreateCmd) Help() string {
-	return `Prints the token on stdout, and about it on stderr. A program sends it as "Authorization: Bearer TOKEN" to /api/stores/ID/customers and what is below.`
+	return `Prints the token on stdout, and its details on stderr. A program sends it as "Authorization: Bearer TOKEN" to /api/stores/ID/customers and the paths below.`
 }
 
 func (c tokenCreateCmd) Run(e *env) error {

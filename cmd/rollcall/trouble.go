@@ -100,7 +100,7 @@ func (c *Config) noConnection(e *pgconn.ConnectError) *trouble {
 		return &trouble{what: fmt.Sprintf("%s has no database %q", server, e.Config.Database), do: "create it, or correct DATABASE_URL; then run `rollcall migrate up`",
 			fix: []string{createDatabase(e.Config), "rollcall migrate up"}}
 	}
-	return &trouble{what: server + " takes no connection: " + said.Message, do: "see to that, then run this again", fix: []string{show.IsReady}}
+	return &trouble{what: server + " takes no connection: " + said.Message, do: "fix that, then run this again", fix: []string{show.IsReady}}
 }
 
 // refusal explains what Postgres would not do.
@@ -119,7 +119,7 @@ func (c *Config) refusal(e *pgconn.PgError) *trouble {
 	case strings.HasPrefix(e.Code, "53"), strings.HasPrefix(e.Code, "57P"), strings.HasPrefix(e.Code, "08"):
 		t.do, t.fix = "run this again when it answers", []string{show.IsReady}
 	default:
-		t.do = "its log tells more (SQLSTATE " + e.Code + ")"
+		t.do = "its log has more (SQLSTATE " + e.Code + ")"
 	}
 	return t
 }

@@ -106,7 +106,7 @@ func (p *Player) Differences() []string {
 		all = append(all, fmt.Sprintf("the inbox holds %d events, the scenario has %d", kept, p.Sent.Events))
 	}
 	if n := p.Sent.Counts["failed"]; n > 0 {
-		all = append(all, fmt.Sprintf("%d events failed; `rollcall events list --status failed` tells why", n))
+		all = append(all, fmt.Sprintf("%d events failed; `rollcall events list --status failed` shows why", n))
 	}
 	if p.Sent.Accepted != p.Sent.Events {
 		all = append(all, fmt.Sprintf("%d deliveries were answered as new, the scenario has %d events", p.Sent.Accepted, p.Sent.Events))

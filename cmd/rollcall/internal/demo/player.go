@@ -286,7 +286,7 @@ func (p *Player) settle(ctx context.Context) error {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			return fmt.Errorf("%d events are still pending after %v; `rollcall events list --status pending` tells more", pending, patience)
+			return fmt.Errorf("%d events are still pending after %v; `rollcall events list --status pending` shows them", pending, patience)
 		case <-tick:
 		}
 	}

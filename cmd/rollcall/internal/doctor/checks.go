@@ -62,7 +62,7 @@ var own = []check{
 	{"facts", schema, finding.Kinds{
 		{"facts_unattached", "enrollments, payments or subscriptions that are missing from a list, each for a reason"},
 		{"facts_rightly_unattached", "enrollments, payments or subscriptions that are not expected on a list"},
-		{"facts_forgotten", "facts on no list although nothing about them is missing any more"},
+		{"facts_forgotten", "facts missing from lists although nothing blocks them any more"},
 	}, (*doctor).checkFacts},
 	{"catalogue", schema, finding.Kinds{
 		{"products_homeless", "courses or products without a store"},

@@ -49,7 +49,7 @@ func (d *doctor) checkFacts(ctx context.Context) error {
 		return err
 	}
 	if forgotten.Count > 0 {
-		d.find(finding.Finding{Kind: "facts_forgotten", Severity: finding.Problem, Count: forgotten.Count, What: fmt.Sprintf("%s on no list though nothing is missing for them any more", factsAre(forgotten.Count)),
+		d.find(finding.Finding{Kind: "facts_forgotten", Severity: finding.Problem, Count: forgotten.Count, What: fmt.Sprintf("%s missing from lists though nothing blocks them any more", factsAre(forgotten.Count)),
 			Examples: examplesOf(forgotten.Examples), Fix: []string{d.mend()}})
 	} else if !missing {
 		d.fine("every enrollment, payment and subscription is on the list it belongs to")
@@ -136,9 +136,9 @@ func (d *doctor) checkCatalogue(ctx context.Context) error {
 		return err
 	}
 	if n > 0 {
-		f := finding.Finding{Kind: "products_homeless", Severity: finding.Warning, Count: n, What: show.Count(int(n), "course or product") + " without a store: who enrolls or buys is on no list, unless the store is named with it"}
+		f := finding.Finding{Kind: "products_homeless", Severity: finding.Warning, Count: n, What: show.Count(int(n), "course or product") + " without a store: people who enroll or buy are missing, unless the event names the store"}
 		if n > 1 {
-			f.What = fmt.Sprintf("%s courses or products without a store: who enrolls or buys is on no list, unless the store is named with it", show.Number(n))
+			f.What = fmt.Sprintf("%s courses or products without a store: people who enroll or buy are missing, unless the event names the store", show.Number(n))
 		}
 		for _, p := range homeless {
 			f.Examples = append(f.Examples, finding.Example{What: fmt.Sprintf("%s (%s)%s", p.ID, p.Title, whyHomeless(p))})
@@ -256,7 +256,7 @@ func (d *doctor) untoldStores(ctx context.Context) error {
 	if err != nil || len(all) == 0 {
 		return err
 	}
-	f := finding.Finding{Kind: "stores_untold", Severity: finding.Warning, Count: int64(len(all)), What: show.Count(len(all), "store") + " with customers and no known owner: only operators can look at the list"}
+	f := finding.Finding{Kind: "stores_untold", Severity: finding.Warning, Count: int64(len(all)), What: show.Count(len(all), "store") + " with customers and no known owner: only operators can see the list"}
 	for _, s := range all {
 		if len(f.Examples) < d.Options.Examples {
 			f.Examples = append(f.Examples, finding.Example{What: fmt.Sprintf("%s, with %s", s.ID, show.Count(int(s.Customers), "customer"))})

@@ -204,7 +204,7 @@ func (d *doctor) checkSchema(ctx context.Context) error {
 	}
 	d.current = true
 	if n := len(unknown); n > 0 {
-		d.find(finding.Finding{Kind: "schema_ahead", Severity: finding.Warning, Count: int64(n), What: fmt.Sprintf("the schema has %s that this program does not know: it is older than what has migrated", show.Count(n, "migration")),
+		d.find(finding.Finding{Kind: "schema_ahead", Severity: finding.Warning, Count: int64(n), What: fmt.Sprintf("the schema has %s that this program does not know: a newer version migrated the database", show.Count(n, "migration")),
 			Examples: finding.Texts([]string{strings.Trim(fmt.Sprint(unknown), "[]")}), Fix: []string{"rollcall version   # and install the newer one here"}})
 		return nil
 	}

@@ -71,7 +71,7 @@ func (c Options) printPerson(w io.Writer, r personReport) error {
 		c.printPersonStore(w, s)
 	}
 	if len(r.NoStore) > 0 {
-		fmt.Fprintf(w, "\nOf no store that is known:\n")
+		fmt.Fprintf(w, "\nWithout a known store:\n")
 		c.printOffList(w, r.NoStore)
 	}
 	for _, m := range r.Events {
@@ -79,10 +79,10 @@ func (c Options) printPerson(w io.Writer, r personReport) error {
 		printFixes(w, "  ", m.Fix)
 	}
 	if r.More {
-		fmt.Fprintf(w, "\nThere are more facts than these.\n")
+		fmt.Fprintf(w, "\nThere are more facts.\n")
 	}
 	if len(r.Unsearched) > 0 {
-		fmt.Fprintf(w, "\nTo look for the address in all of %s took too long: what was made with it, and counts for another, is not told.\n", strings.Join(r.Unsearched, ", "))
+		fmt.Fprintf(w, "\nSearching all of %s for the address took too long: facts that it was used for, and that belong to another address, are not shown.\n", strings.Join(r.Unsearched, ", "))
 	}
 	return nil
 }
@@ -100,7 +100,7 @@ func (c Options) printPersonStore(w io.Writer, s personStore) {
 	case len(s.OffList) > 0:
 		fmt.Fprintln(w, "  Not on the list.")
 	default:
-		fmt.Fprintln(w, "  Not on the list: nobody has told that they enrolled, bought or subscribed here.")
+		fmt.Fprintln(w, "  Not on the list: no enrollment, purchase or subscription here was reported.")
 	}
 	for _, n := range s.Notes {
 		fmt.Fprintf(w, "  %s\n", n)

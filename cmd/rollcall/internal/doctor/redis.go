@@ -99,7 +99,7 @@ func (d *doctor) checkNode(ctx context.Context, n node) error {
 	for _, name := range []string{"maxmemory-policy", "maxmemory", "appendonly"} {
 		got, err := n.ConfigGet(ctx, name).Result()
 		if err != nil {
-			d.find(finding.Finding{Kind: "redis_mute", Severity: finding.Note, What: "Redis does not tell its settings (" + err.Error() + "): see to maxmemory-policy noeviction where it is run",
+			d.find(finding.Finding{Kind: "redis_mute", Severity: finding.Note, What: "Redis does not show its settings (" + err.Error() + "): check maxmemory-policy noeviction at the provider",
 				Fix: []string{n.command("CONFIG GET maxmemory-policy")}})
 			return nil
 		}
@@ -107,7 +107,7 @@ func (d *doctor) checkNode(ctx context.Context, n node) error {
 	}
 	d.judgePolicy(n, settings)
 	if settings["appendonly"] == "no" {
-		d.find(finding.Finding{Kind: "redis_forgets", Severity: finding.Note, What: "Redis keeps no log on disk (appendonly no): after a restart the sweep has to ask for all that waits",
+		d.find(finding.Finding{Kind: "redis_forgets", Severity: finding.Note, What: "Redis keeps no log on disk (appendonly no): after a restart the sweep has to enqueue all pending work again",
 			Fix: []string{n.command("CONFIG SET appendonly yes"), n.command("CONFIG REWRITE")}})
 	}
 	info, err := n.Info(ctx, "server").Result()
@@ -124,7 +124,7 @@ func (d *doctor) judgePolicy(n node, settings map[string]string) {
 		d.fine("Redis evicts nothing")
 		return
 	}
-	f := finding.Finding{Kind: "redis_evicts", Severity: finding.Problem, What: "Redis throws jobs away when it is full: maxmemory-policy is " + policy,
+	f := finding.Finding{Kind: "redis_evicts", Severity: finding.Problem, What: "Redis evicts jobs when it is full: maxmemory-policy is " + policy,
 		Fix: []string{n.command("CONFIG SET maxmemory-policy noeviction"), n.command("CONFIG REWRITE")}}
 	if settings["maxmemory"] == "0" {
 		f.Severity, f.What = finding.Warning, "Redis would throw jobs away once it has a limit: maxmemory-policy is "+policy
@@ -176,7 +176,7 @@ func (d *doctor) checkWorkers(ctx context.Context) error {
 	}
 	switch {
 	case len(without) > 0:
-		d.find(finding.Finding{Kind: "workers_missing", Severity: finding.Problem, What: "no worker serves the queues " + strings.Join(without, ", ") + ": what comes in is kept, and nobody applies it",
+		d.find(finding.Finding{Kind: "workers_missing", Severity: finding.Problem, What: "no worker serves the queues " + strings.Join(without, ", ") + ": webhooks are stored, but not applied",
 			Fix: []string{"rollcall work"}})
 	default:
 		d.fine("%s at work", show.Count(d.workers, "worker"))
@@ -190,7 +190,7 @@ func (d *doctor) evicted(ctx context.Context) error {
 	defer client.Close()
 	n, err := jobs.Evicted(ctx, client)
 	if n > 0 {
-		d.find(finding.Finding{Kind: "jobs_evicted", Severity: finding.Warning, Count: n, What: show.Count(int(n), "job") + " without data, which Redis threw away: the queue is held up until the sweep of a worker releases them",
+		d.find(finding.Finding{Kind: "jobs_evicted", Severity: finding.Warning, Count: n, What: show.Count(int(n), "job") + " without data, which Redis evicted: they block the queue until the sweep of a worker removes them",
 			Fix: []string{show.RedisCLI + " CONFIG SET maxmemory-policy noeviction", "rollcall work"}})
 	}
 	return err

@@ -185,6 +185,6 @@ func (d *doctor) staleWatches() {
 	if !d.asked || d.workers == 0 || d.now().Sub(last) < watchesRest {
 		return
 	}
-	d.find(finding.Finding{Kind: "watches_stale", Severity: finding.Warning, What: "workers are there, and none has looked at the watches for " + watch.Span(watchesRest) + " or more: are they of an older version?",
+	d.find(finding.Finding{Kind: "watches_stale", Severity: finding.Warning, What: "workers run, but none has updated the watches for " + watch.Span(watchesRest) + " or more: are they of an older version?",
 		Fix: []string{"rollcall version   # and restart the workers with it"}})
 }
