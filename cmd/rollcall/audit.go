@@ -30,7 +30,7 @@ Against clerk (needs CLERK_SECRET_KEY): all Clerk users must be stored, with the
 PLATFORM_PRODUCT_TYPES must be the same as for the workers. Status 0: no differences, or with --fix none left; 1: differences, or data that could not be compared; 2: an invalid command line.`
 }
 
-// auditing compares with one source, and mends.
+// auditing compares stored data with one source, and fixes differences.
 type auditing interface {
 	look() (store.Audit, error)
 	mend(store.Audit) error
@@ -61,7 +61,7 @@ func (c auditCmd) Run(e *env) error {
 	return c.audit(e, with)
 }
 
-// check refuses what cannot be meant, and names what is missing.
+// check rejects invalid combinations of flags, and names missing settings.
 func (c auditCmd) check(e *env) error {
 	switch {
 	case c.Examples < 0:
@@ -90,8 +90,7 @@ func (c auditCmd) accounts(e *env, s *store.Store) (accounts []string, err error
 	return append([]string{""}, accounts...), err
 }
 
-// audit looks, mends if it is asked to, and then looks again: only that tells
-// whether all is well.
+// audit compares and, with --fix, fixes the differences and compares again.
 func (c auditCmd) audit(e *env, with auditing) error {
 	found, err := with.look()
 	if err != nil {
@@ -120,7 +119,7 @@ func (c auditCmd) audit(e *env, with auditing) error {
 	return nil
 }
 
-// explain says if the differences go by themselves.
+// explain adds whether the differences resolve themselves.
 func (c auditCmd) explain(e *env) error {
 	d, err := e.derivation()
 	if err == nil && d.Pending() {
@@ -133,7 +132,7 @@ func (c auditCmd) options(progress func(int64)) store.AuditOptions {
 	return store.AuditOptions{Store: c.Store, Examples: c.Examples, Progress: progress}
 }
 
-// factsAuditing compares what we hold with itself.
+// factsAuditing compares stored data with itself.
 type factsAuditing struct {
 	auditCmd
 	e *env
@@ -153,8 +152,8 @@ func (a factsAuditing) mend(store.Audit) error {
 	return err
 }
 
-// derivation tells by which rules the customers are derived, where the schema is
-// current.
+// derivation returns the progress of deriving by this version's rules, if the schema
+// is current.
 func (e *env) derivation() (store.Derivation, error) {
 	s, err := e.open()
 	if err != nil {

@@ -26,7 +26,7 @@ func (c backfillPauseCmd) Run(e *env) error  { return c.give(e, (*store.Store).P
 func (c backfillResumeCmd) Run(e *env) error { return c.give(e, (*store.Store).ResumeBackfill) }
 func (c backfillCancelCmd) Run(e *env) error { return c.give(e, (*store.Store).CancelBackfill) }
 
-// backfillOrder is a word to one run.
+// backfillOrder is a command for one run: pause, resume or cancel.
 type backfillOrder struct {
 	ID   int64 `arg:"" name:"id" help:"The run's id: the first column of list."`
 	JSON bool  `name:"json" help:"Print JSON."`
@@ -49,7 +49,7 @@ func (c backfillOrder) give(e *env, order func(*store.Store, context.Context, in
 	return err
 }
 
-// became tells what an order led to.
+// became describes the result of an order.
 func became(b store.Backfill) string {
 	switch b.Status {
 	case "paused":
@@ -60,7 +60,7 @@ func became(b store.Backfill) string {
 	return title(b) + " resumes where it stopped."
 }
 
-// next is what one may do with a run now.
+// next suggests the next command for a run.
 func (e *env) next(b store.Backfill) string {
 	if b.Status == "paused" {
 		return "Resume it: " + e.backfillCommand("resume", b.ID)
@@ -82,8 +82,8 @@ func title(b store.Backfill) string { return fmt.Sprintf("Backfill %d (%s)", b.I
 // flagOf are the flags of start whose names are not those of the options.
 var flagOf = map[string]string{"accounts": "account", "chunk_size": "chunk", "as_of": "as-of"}
 
-// aboutBackfill says an error of the store as whoever typed the command needs
-// it. id is the run it was about, 0 for a new one.
+// aboutBackfill turns an error of the store into one for the command line. id is the
+// run, 0 for a new one.
 func (e *env) aboutBackfill(err error, id int64) error {
 	var running *store.AlreadyRunning
 	var wrong *store.WrongStatus

@@ -13,13 +13,13 @@ import (
 
 const (
 	lookEvery     = 250 * time.Millisecond // at a run that is followed
-	tellEvery     = 2 * time.Second        // where each telling is a line
-	takenWithin   = 10 * time.Second       // by a worker, or something is amiss
+	tellEvery     = 2 * time.Second        // between progress lines
+	takenWithin   = 10 * time.Second       // by a worker, or none is running
 	findingsShown = 5                      // at the end; show has more
 )
 
-// follow stays with a run until it has ended, and tells of it. To a program
-// that reads JSON, people's lines would be noise: they go to stderr.
+// follow shows a run's progress until it ends. With --json the lines for people go to
+// stderr.
 func (c startFlags) follow(e *env, s *store.Store, b store.Backfill) error {
 	people := e.out
 	if c.JSON {
@@ -48,7 +48,7 @@ func (c startFlags) follow(e *env, s *store.Store, b store.Backfill) error {
 	return c.conclude(e, s, b)
 }
 
-// conclude tells of what a run could not use, and makes its status the command's.
+// conclude prints a run's errors, and turns its status into the command's.
 func (c startFlags) conclude(e *env, s *store.Store, b store.Backfill) error {
 	people := e.out
 	if c.JSON {
@@ -75,7 +75,7 @@ func (c startFlags) conclude(e *env, s *store.Store, b store.Backfill) error {
 	return err
 }
 
-// follower looks at a run again and again.
+// follower polls a run.
 type follower struct {
 	get         func(context.Context, int64) (store.Backfill, error)
 	tick        <-chan time.Time
@@ -84,9 +84,9 @@ type follower struct {
 	gauge       gauge
 
 	began  time.Time
-	found  bool // how much there is to do is told
+	found  bool // the number of objects is printed
 	warned bool // that no worker takes it
-	away   bool // the database, and it is told
+	away   bool // the database, and this is printed
 }
 
 // gauge shows how far a run is.
@@ -121,7 +121,7 @@ func (f *follower) follow(ctx context.Context, b store.Backfill) (store.Backfill
 	}
 }
 
-// tell tells what is new of a run.
+// tell prints the changes of a run.
 func (f *follower) tell(b store.Backfill) {
 	if !f.found && b.Expected != nil {
 		f.found = true
@@ -154,8 +154,7 @@ func (e *env) gauge() gauge {
 	return &lineGauge{w: e.err}
 }
 
-// lineGauge tells of every change of status, and now and then of the progress
-// between them.
+// lineGauge prints every change of status, and sometimes the progress between them.
 type lineGauge struct {
 	w      io.Writer
 	told   string // the last line
@@ -170,7 +169,7 @@ func (g *lineGauge) show(b store.Backfill, at time.Time) {
 	}
 	first := g.status == ""
 	g.told, g.status, g.at = text, b.Status, at
-	if !first || b.Status != "queued" { // that it is queued was said at the start
+	if !first || b.Status != "queued" { // "queued" was printed at the start
 		fmt.Fprintln(g.w, text)
 	}
 }

@@ -25,7 +25,7 @@ func (demoCmd) Help() string {
 
 func (c demoCmd) Run(e *env) error {
 	if e.LogLevel == "info" {
-		e.LogLevel = "error" // it provokes warnings on purpose, amid what it prints
+		e.LogLevel = "error" // the demo causes warnings on purpose
 	}
 	e.StripeMode = new("any") // the scenario has test events
 	fmt.Fprintln(e.err, "Starting …")
@@ -51,7 +51,7 @@ func (c demoCmd) Run(e *env) error {
 	return d.wait(e)
 }
 
-// play plays the scenario and tells whether the lists agree with it.
+// play plays the scenario and reports whether the lists match it.
 func (c demoCmd) play(e *env, d *dev) (right bool, err error) {
 	if c.Seed == 0 {
 		c.Seed = rand.Uint64N(999999) + 1
@@ -72,7 +72,7 @@ func (c demoCmd) play(e *env, d *dev) (right bool, err error) {
 	return len(differences) == 0, verdict(e.out, differences)
 }
 
-// target is what the demo needs to know of a dev.
+// target is where the demo sends its events.
 func (d *dev) target() demo.Target {
 	c, bar := d.env.Config, d.env.progress()
 	secret := func(list *string) string {
@@ -95,7 +95,7 @@ func (d *dev) target() demo.Target {
 	}
 }
 
-// bringPast loads what happened before, and brings it in by backfills.
+// bringPast loads older data, and imports it by backfills.
 func bringPast(e *env, p *demo.Player) error {
 	customers, err := p.LoadPast(e)
 	if err != nil {

@@ -58,7 +58,7 @@ func (e *env) startDev(log *slog.Logger, prepare func(where) (where, func() erro
 		return nil, err
 	}
 	if e.StripeMode == nil {
-		e.StripeMode = new("any") // whoever develops sends test events
+		e.StripeMode = new("any") // developers send test events
 	}
 	e.warnOfUnusable(log)
 	l, err := bind("LISTEN", "--listen", e.listen()) // first: it is quick, and the likeliest to fail
@@ -70,7 +70,7 @@ func (e *env) startDev(log *slog.Logger, prepare func(where) (where, func() erro
 		if err != nil {
 			l.Close()
 			if e.Err() != nil {
-				err = e.Err() // a signal: what it cut short is no news
+				err = e.Err() // interrupted by a signal, which is no error
 			}
 			err = errors.Join(err, d.close())
 		}
@@ -172,7 +172,7 @@ func (d *dev) serveAndWork(ctx context.Context, l net.Listener, w *site, t *tele
 	return errors.Join(err, <-done)
 }
 
-// publish tells other commands where all this is.
+// publish writes the addresses of the servers for other commands.
 func (d *dev) publish(at where) error {
 	c := d.env.Config
 	d.signIn = access.SignInLink(d.url, given(c.AdminToken), time.Now())

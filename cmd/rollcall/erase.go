@@ -67,7 +67,7 @@ func (c eraseCmd) Run(e *env) error {
 	return err
 }
 
-// who says whom, and where, is meant.
+// who names the person and the store, for messages.
 func (c eraseCmd) who() string {
 	if c.Store != "" {
 		return c.Email + " in store " + c.Store
@@ -75,7 +75,7 @@ func (c eraseCmd) who() string {
 	return c.Email
 }
 
-// ask wants a yes from whoever sits at the terminal.
+// ask requires a yes on the terminal.
 func ask(e *env, question string) error {
 	if info, err := os.Stdin.Stat(); err != nil || info.Mode()&os.ModeCharDevice == 0 {
 		return usageError("there is no terminal to confirm on: add --yes, or --dry-run to see what would be erased")
@@ -91,7 +91,7 @@ func ask(e *env, question string) error {
 	return nil
 }
 
-// left tells what is left to do.
+// left lists what the operator still has to do.
 func (c eraseCmd) left() string {
 	if c.Store != "" {
 		return fmt.Sprintf("This covers only store %s: the user, and other stores, keep theirs.\n%s", c.Store, leftToDo)
@@ -101,7 +101,6 @@ func (c eraseCmd) left() string {
 
 const (
 	sinceThen = "Late events and backfills do not bring the person back; new activity creates a new customer."
-	// leftToDo is what is left to do.
 	leftToDo = `Stripe and Clerk still hold their data. If it is not done yet:
   Stripe  cancel what they still pay for, then delete the customer (Customers → … → Delete customer);
           personal data of guests and of past payments: Stripe's form for data deletion requests
@@ -110,7 +109,7 @@ Backups and logs made before now name them as before: docs/erasure.md says which
 `
 )
 
-// print tells people what is held of a person.
+// print prints the stored data of a person.
 func (c eraseCmd) print(w io.Writer, f store.Footprint) {
 	if f.ErasedAt != nil {
 		fmt.Fprintf(w, "Erased already at %s; since then:\n", f.ErasedAt.UTC().Format(time.RFC3339))
@@ -147,7 +146,7 @@ func someOf(addresses []string) string {
 	return strings.Join(addresses, ", ") + more
 }
 
-// fates says to people what becomes of rows.
+// fates describes what an erasure does to rows.
 var fates = map[string]string{
 	"removed":   "removed",
 	"anonymous": "kept, anonymised",
@@ -155,7 +154,7 @@ var fates = map[string]string{
 	"reworded":  "kept, without the name of the person",
 }
 
-// printRemarks tells what is not erased, and why.
+// printRemarks prints what is not erased, and why.
 func (c eraseCmd) printRemarks(w io.Writer, f store.Footprint) {
 	if f.Waiting > 0 {
 		fmt.Fprintf(w, "%s about them are pending and are applied first.\n", count(int(f.Waiting), "event"))

@@ -79,7 +79,7 @@ func countsLine(counts map[string]int64) string {
 		counts["pending"], counts["processed"], counts["ignored"], counts["failed"])
 }
 
-// plain takes the wrapping off an error that is about what was typed.
+// plain unwraps an error about an argument.
 func plain(err error) error {
 	var bad *pg.BadParam
 	if errors.As(err, &bad) {
@@ -119,7 +119,7 @@ func find(e *env, s *store.Store, ref string) (store.Event, error) {
 	return v, err
 }
 
-// prunedFor says to people why a payload is gone.
+// prunedFor describes why a payload was deleted.
 var prunedFor = map[string]string{
 	"age":     "it was older than RETAIN_PAYLOADS keeps any",
 	"erasure": "it named a person who was erased",

@@ -57,7 +57,7 @@ func (c eventsSendCmd) Run(e *env) error {
 	return c.send(e, strings.TrimRight(to, "/")+"/webhooks/platform", strings.TrimSpace(secret))
 }
 
-// placeholder is what doctor writes into data that it cannot know.
+// placeholder matches what doctor writes for unknown values.
 var placeholder = regexp.MustCompile(`<[A-Z][A-Z ]*>`)
 
 // send signs and posts, and prints what was answered.
@@ -110,7 +110,7 @@ func (e *env) fill() {
 	}
 	r, err := e.running("DATABASE_URL")
 	if err != nil {
-		return // whoever needs the servers says so
+		return // commands that need the servers report it
 	}
 	for to, note := range map[**string]string{
 		&e.StripeSecrets: "stripe_webhook_secrets", &e.ClerkSecrets: "clerk_webhook_secrets",

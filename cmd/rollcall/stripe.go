@@ -31,7 +31,7 @@ func (stripeSetupCmd) Help() string {
 	return `Uses STRIPE_API_KEY, which must be allowed to write webhook endpoints. The signing secret is printed on stdout: list it in STRIPE_WEBHOOK_SECRETS. If this URL already has an endpoint, its events are updated; Stripe does not show its secret again.`
 }
 
-// endpoint is what became of the endpoint.
+// endpoint is the result of setup.
 type endpoint struct {
 	ID         string   `json:"id"`
 	URL        string   `json:"url"`
@@ -142,7 +142,7 @@ func (c stripeSetupCmd) update(api webhookendpoint.Client, e *env, there *stripe
 	return want, err
 }
 
-// print tells a person; the secret alone is on stdout.
+// print prints the result on stderr, and only the secret on stdout.
 func (w endpoint) print(e *env) error {
 	what := map[string]string{
 		"created":      "Created endpoint " + w.ID,
@@ -164,7 +164,7 @@ func (w endpoint) print(e *env) error {
 	return err
 }
 
-// stripeProblem says what Stripe refused, and never the key.
+// stripeProblem describes Stripe's error, without the key.
 func stripeProblem(err error) error {
 	var refused *stripe.Error
 	if errors.As(err, &refused) {

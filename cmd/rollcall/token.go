@@ -59,7 +59,7 @@ type tokenListCmd struct {
 	JSON  bool   `name:"json" help:"Print JSON."`
 }
 
-// listedToken is a token as list tells of it.
+// listedToken is a token as list prints it.
 type listedToken struct {
 	customers.Token
 	State string `json:"state"` // active, expired or revoked

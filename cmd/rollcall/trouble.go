@@ -20,9 +20,8 @@ import (
 	"rollcall/store/pg"
 )
 
-// Errors of Postgres and Redis become words for operators here, whichever command
-// met them: one line that names the server and the database, and says what to do.
-// The URL is never repeated: it may hold a password.
+// This file turns errors of Postgres and Redis into one line that names the server and
+// the database, and says what to do. It never repeats the URL: it may hold a password.
 
 // trouble is a database that cannot do what a command needs.
 type trouble struct {
@@ -35,7 +34,7 @@ type trouble struct {
 func (t *trouble) Error() string { return t.what + ": " + t.do }
 func (t *trouble) Unwrap() error { return t.err }
 
-// inWords explains an error of Postgres, and leaves others as they are.
+// inWords explains an error of Postgres, and returns others unchanged.
 func (c *Config) inWords(err error) error {
 	if t := c.trouble(err); t != nil {
 		return t
@@ -43,7 +42,7 @@ func (c *Config) inWords(err error) error {
 	return err
 }
 
-// trouble finds out what an error of Postgres means, nil if err is none.
+// trouble explains an error of Postgres, nil if err is none.
 func (c *Config) trouble(err error) *trouble {
 	var told *trouble
 	var malformed *pgconn.ParseConfigError
@@ -74,15 +73,15 @@ func (c *Config) trouble(err error) *trouble {
 	return told
 }
 
-// unread explains a URL that cannot be read, and repeats nothing of it: what was
-// meant as a password may stand anywhere in it.
+// unread explains an invalid URL without repeating any of it: a password may be
+// anywhere in it.
 func unread(e *pgconn.ParseConfigError) *trouble {
 	text := e.Error()
 	return &trouble{what: "DATABASE_URL cannot be read: " + text[strings.LastIndexByte(text, '`')+len("`: "):],
 		do: "write postgres://user:password@host/database, with %XX for special characters of the password"}
 }
 
-// noConnection explains why no connection came about.
+// noConnection explains why the connection failed.
 func (c *Config) noConnection(e *pgconn.ConnectError) *trouble {
 	server, correct := "Postgres at "+addresses(e.Config), "correct DATABASE_URL"
 	if c.DatabaseURL == nil {
@@ -103,7 +102,7 @@ func (c *Config) noConnection(e *pgconn.ConnectError) *trouble {
 	return &trouble{what: server + " takes no connection: " + said.Message, do: "fix that, then run this again", fix: []string{show.IsReady}}
 }
 
-// refusal explains what Postgres would not do.
+// refusal explains an error that Postgres returned.
 func (c *Config) refusal(e *pgconn.PgError) *trouble {
 	t := &trouble{what: c.database() + " refuses this: " + e.Message, fix: []string{show.PSQL("SELECT 1")}}
 	switch {
@@ -161,7 +160,7 @@ func createDatabase(cfg *pgconn.Config) string {
 	return fmt.Sprintf("createdb -h %s -p %d -U %s %s", quote(cfg.Host), cfg.Port, quote(cfg.User), quote(cfg.Database))
 }
 
-// redisTrouble says which Redis cannot be asked, and why.
+// redisTrouble names the Redis that does not answer, and the reason.
 func redisTrouble(opt asynq.RedisConnOpt, err error) string {
 	var at []string
 	switch o := opt.(type) {
@@ -179,7 +178,7 @@ func redisTrouble(opt asynq.RedisConnOpt, err error) string {
 	return "Redis at " + strings.Join(at, ", ") + " does not answer (" + reason(err) + ")"
 }
 
-// reason says in few words why a server was not reached.
+// reason is the short reason why a server was not reached.
 func reason(err error) string {
 	var name *net.DNSError
 	var network net.Error
@@ -214,8 +213,8 @@ func innermost(err error) error {
 	}
 }
 
-// checkSchema tells whether the database at url has the schema that this program
-// needs: a command that goes by tables says so before it begins.
+// checkSchema checks whether the database at url has the schema that this program
+// needs, before a command uses its tables.
 func (e *env) checkSchema(url string) error {
 	missing, _, err := migrations.Lag(e, url)
 	if err != nil || len(missing) == 0 {
@@ -229,7 +228,7 @@ func (e *env) checkSchema(url string) error {
 	return &trouble{what: e.database() + " " + lacks, do: "run `" + up + "`", fix: []string{up}, err: pg.ErrNotMigrated}
 }
 
-// at adds to a command where the servers are, if it cannot know.
+// at adds the address of the servers to a command that needs it.
 func (c *Config) at(command string) string {
 	if c.DatabaseURL == nil {
 		return command + c.dataFlag()
