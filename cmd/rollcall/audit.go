@@ -33,7 +33,7 @@ PLATFORM_PRODUCT_TYPES must be the same as for the workers. Status 0: no differe
 // auditing compares stored data with one source, and fixes differences.
 type auditing interface {
 	look() (store.Audit, error)
-	mend(store.Audit) error
+	fix(store.Audit) error
 }
 
 func (c auditCmd) Run(e *env) error {
@@ -102,7 +102,7 @@ func (c auditCmd) audit(e *env, with auditing) error {
 			printDifferences(e.out, found)
 			fmt.Fprintf(e.out, "\nFixing …\n")
 		}
-		if err := with.mend(found); err != nil {
+		if err := with.fix(found); err != nil {
 			return err
 		}
 		report.Mended = found.Differences
@@ -145,7 +145,7 @@ func (a factsAuditing) look() (store.Audit, error) {
 	return a.s.AuditFacts(a.e, a.options(func(done int64) { bar.show("%s facts and customers looked at", number(done)) }))
 }
 
-func (a factsAuditing) mend(store.Audit) error {
+func (a factsAuditing) fix(store.Audit) error {
 	bar := a.e.progress()
 	defer bar.clear()
 	_, err := a.s.MendFacts(a.e, a.options(func(done int64) { bar.show("%s facts resolved again", number(done)) }))

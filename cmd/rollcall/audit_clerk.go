@@ -103,15 +103,15 @@ func deleted(ctx context.Context, users *user.Client, id string) (bool, error) {
 }
 
 // fix marks deleted users, and imports the others again.
-func (a *clerkAuditing) mend(found store.Audit) error {
+func (a *clerkAuditing) fix(found store.Audit) error {
 	for gone := range slices.Chunk(a.gone, confirmAtOnce) {
 		var users []facts.User
 		for _, id := range gone {
-			said, err := tombstone(id, time.Now().UTC())
+			deleted, err := tombstone(id, time.Now().UTC())
 			if err != nil {
 				return err
 			}
-			users = append(users, said.Users...)
+			users = append(users, deleted.Users...)
 		}
 		if _, err := a.s.TellUsers(a.e, users); err != nil {
 			return err

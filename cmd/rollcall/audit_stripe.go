@@ -34,7 +34,7 @@ func (a *stripeAuditing) look() (store.Audit, error) {
 }
 
 // fix reads all of Stripe's lists: a sale's customer or product may be missing too.
-func (a *stripeAuditing) mend(store.Audit) error {
+func (a *stripeAuditing) fix(store.Audit) error {
 	accounts := make([]string, len(a.accounts))
 	for i, account := range a.accounts {
 		if accounts[i] = account; account == "" {

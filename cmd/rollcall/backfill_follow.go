@@ -13,7 +13,7 @@ import (
 
 const (
 	lookEvery     = 250 * time.Millisecond // at a run that is followed
-	tellEvery     = 2 * time.Second        // between progress lines
+	printEvery    = 2 * time.Second        // between progress lines
 	takenWithin   = 10 * time.Second       // by a worker, or none is running
 	findingsShown = 5                      // at the end; show has more
 )
@@ -100,7 +100,7 @@ func (f *follower) follow(ctx context.Context, b store.Backfill) (store.Backfill
 	f.began = f.now()
 	defer f.gauge.clear()
 	for {
-		f.tell(b)
+		f.report(b)
 		if b.EndedAt != nil {
 			return b, nil
 		}
@@ -121,8 +121,8 @@ func (f *follower) follow(ctx context.Context, b store.Backfill) (store.Backfill
 	}
 }
 
-// tell prints the changes of a run.
-func (f *follower) tell(b store.Backfill) {
+// report prints the changes of a run.
+func (f *follower) report(b store.Backfill) {
 	if !f.found && b.Expected != nil {
 		f.found = true
 		f.line(f.people, opening(b))
@@ -164,7 +164,7 @@ type lineGauge struct {
 
 func (g *lineGauge) show(b store.Backfill, at time.Time) {
 	text := progressText(b)
-	if b.EndedAt != nil || text == g.told || b.Status == g.status && at.Sub(g.at) < tellEvery {
+	if b.EndedAt != nil || text == g.told || b.Status == g.status && at.Sub(g.at) < printEvery {
 		return // the end is told by the follower
 	}
 	first := g.status == ""

@@ -101,7 +101,7 @@ func (c eraseCmd) left() string {
 
 const (
 	sinceThen = "Late events and backfills do not bring the person back; new activity creates a new customer."
-	leftToDo = `Stripe and Clerk still hold their data. If it is not done yet:
+	leftToDo  = `Stripe and Clerk still hold their data. If it is not done yet:
   Stripe  cancel what they still pay for, then delete the customer (Customers → … → Delete customer);
           personal data of guests and of past payments: Stripe's form for data deletion requests
   Clerk   delete the user (Users → … → Delete user)

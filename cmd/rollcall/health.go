@@ -33,11 +33,11 @@ func (c healthCmd) Run(e *env) error {
 		return fmt.Errorf("%s does not answer (%s)", c.URL, reason(err))
 	}
 	defer resp.Body.Close()
-	said, err := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
 	if err != nil {
 		return err
 	}
-	text := strings.TrimSpace(string(said))
+	text := strings.TrimSpace(string(body))
 	if resp.StatusCode != http.StatusOK {
 		return fmt.Errorf("%s answers %s: %s", c.URL, resp.Status, text)
 	}

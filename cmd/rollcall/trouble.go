@@ -44,33 +44,33 @@ func (c *Config) inWords(err error) error {
 
 // trouble explains an error of Postgres, nil if err is none.
 func (c *Config) trouble(err error) *trouble {
-	var told *trouble
+	var explained *trouble
 	var malformed *pgconn.ParseConfigError
 	var away *pgconn.ConnectError
 	var refused *pgconn.PgError
 	var call *pg.Error
 	switch {
-	case errors.As(err, &told):
-		return told
+	case errors.As(err, &explained):
+		return explained
 	case errors.Is(err, store.ErrErasureKey):
-		told = &trouble{what: c.database() + ": people were erased, and table erasure_key is empty or holds another key", do: "restore the key (docs/erasure.md), then run this again",
+		explained = &trouble{what: c.database() + ": people were erased, and table erasure_key is empty or holds another key", do: "restore the key (docs/erasure.md), then run this again",
 			fix: []string{c.at("rollcall doctor")}}
 	case errors.As(err, &malformed):
-		told = unread(malformed)
+		explained = unread(malformed)
 	case errors.As(err, &away):
-		told = c.noConnection(away)
+		explained = c.noConnection(away)
 	case pg.Outdated(err):
-		told = &trouble{what: c.database() + " lacks a table, column or function of this version", do: "run `" + c.at("rollcall migrate up") + "`",
+		explained = &trouble{what: c.database() + " lacks a table, column or function of this version", do: "run `" + c.at("rollcall migrate up") + "`",
 			fix: []string{c.at("rollcall migrate status")}}
 	case errors.As(err, &refused):
-		told = c.refusal(refused)
+		explained = c.refusal(refused)
 	case errors.As(err, &call) && pg.Unavailable(err):
-		told = &trouble{what: c.database() + " went away: " + reason(err), do: "run this again when it answers", fix: []string{show.IsReady}}
+		explained = &trouble{what: c.database() + " went away: " + reason(err), do: "run this again when it answers", fix: []string{show.IsReady}}
 	default:
 		return nil
 	}
-	told.err = err
-	return told
+	explained.err = err
+	return explained
 }
 
 // unread explains an invalid URL without repeating any of it: a password may be
@@ -87,19 +87,19 @@ func (c *Config) noConnection(e *pgconn.ConnectError) *trouble {
 	if c.DatabaseURL == nil {
 		correct = "restart the rollcall dev or demo on " + c.Data
 	}
-	var said *pgconn.PgError
-	if !errors.As(e, &said) {
+	var answer *pgconn.PgError
+	if !errors.As(e, &answer) {
 		return &trouble{what: server + " does not answer (" + reason(e) + ")", do: "start it, or " + correct, fix: []string{show.IsReady}}
 	}
 	switch {
-	case strings.HasPrefix(said.Code, "28"):
-		return &trouble{what: server + " refuses the login: " + said.Message, do: "correct the user and the password in DATABASE_URL",
+	case strings.HasPrefix(answer.Code, "28"):
+		return &trouble{what: server + " refuses the login: " + answer.Message, do: "correct the user and the password in DATABASE_URL",
 			fix: []string{show.PSQL("SELECT 1")}}
-	case said.Code == "3D000":
+	case answer.Code == "3D000":
 		return &trouble{what: fmt.Sprintf("%s has no database %q", server, e.Config.Database), do: "create it, or correct DATABASE_URL; then run `rollcall migrate up`",
 			fix: []string{createDatabase(e.Config), "rollcall migrate up"}}
 	}
-	return &trouble{what: server + " takes no connection: " + said.Message, do: "fix that, then run this again", fix: []string{show.IsReady}}
+	return &trouble{what: server + " takes no connection: " + answer.Message, do: "fix that, then run this again", fix: []string{show.IsReady}}
 }
 
 // refusal explains an error that Postgres returned.
@@ -171,9 +171,9 @@ func redisTrouble(opt asynq.RedisConnOpt, err error) string {
 	case asynq.RedisClusterClientOpt:
 		at = o.Addrs
 	}
-	var said redis.Error
-	if errors.As(err, &said) {
-		return "Redis at " + strings.Join(at, ", ") + " refuses: " + said.Error()
+	var answer redis.Error
+	if errors.As(err, &answer) {
+		return "Redis at " + strings.Join(at, ", ") + " refuses: " + answer.Error()
 	}
 	return "Redis at " + strings.Join(at, ", ") + " does not answer (" + reason(err) + ")"
 }

@@ -9,7 +9,7 @@ import (
 	"rollcall/watch"
 )
 
-// own are the checks of more than the database, in the order in which they are made.
+// own are the checks that need more than the database, in their order.
 var own = []check{
 	{"settings", nothing, finding.Kinds{
 		{"setting_malformed", "a setting that serve or work would refuse to start with"},

@@ -32,7 +32,7 @@ func (c Options) print(w io.Writer, r Report) error {
 	return nil
 }
 
-// printFinding prints one, with its examples and what mends it.
+// printFinding prints a finding, its examples and its fix.
 func printFinding(w io.Writer, f finding.Finding) {
 	name := f.Kind
 	if f.Subject != "" {
@@ -60,7 +60,7 @@ func printFixes(w io.Writer, indent string, fix []string) {
 	}
 }
 
-// printPerson prints what there is to say of one person.
+// printPerson prints the report about one person.
 func (c Options) printPerson(w io.Writer, r personReport) error {
 	if c.JSON {
 		return show.JSON(w, r)
@@ -115,18 +115,18 @@ func nameOf(s personStore) string {
 	return show.Visible(s.Name + " (" + s.StoreID + ")")
 }
 
-// printOffList prints some of what is on no list for each reason; JSON has all.
+// printOffList prints some unattached facts for each reason; JSON has all.
 func (c Options) printOffList(w io.Writer, all []offList) {
-	told := map[string]int{}
+	shown := map[string]int{}
 	for _, o := range all {
-		if told[o.Reason]++; told[o.Reason] > max(c.Examples, 1) {
+		if shown[o.Reason]++; shown[o.Reason] > max(c.Examples, 1) {
 			continue
 		}
 		fmt.Fprintf(w, "  %s\n", o.Sentence)
 		printFixes(w, "    ", o.Fix)
 	}
-	for _, reason := range slices.Sorted(maps.Keys(told)) {
-		if more := told[reason] - max(c.Examples, 1); more > 0 {
+	for _, reason := range slices.Sorted(maps.Keys(shown)) {
+		if more := shown[reason] - max(c.Examples, 1); more > 0 {
 			fmt.Fprintf(w, "  … and %s more (%s)\n", show.Number(int64(more)), reason)
 		}
 	}
@@ -135,14 +135,14 @@ func (c Options) printOffList(w io.Writer, all []offList) {
 // maxExample is how many characters of an example are printed; JSON has all.
 const maxExample = 400
 
-// Report is what a doctor found, what weighs most first.
+// Report holds the findings, most severe first.
 type Report struct {
 	Store     string            `json:"store"`
 	CheckedAt time.Time         `json:"checked_at"`
 	Findings  []finding.Finding `json:"findings"`
 }
 
-// Weighty tells whether there is a warning or a problem.
+// Weighty reports whether there is a warning or a problem.
 func (r Report) Weighty() bool {
 	return r.Count(finding.Problem)+r.Count(finding.Warning) > 0
 }
@@ -156,5 +156,5 @@ func (r Report) Count(s finding.Severity) (n int) {
 	return n
 }
 
-// safe tells whether a text can stand in a command as it is shown.
+// safe reports whether a text can be pasted in a command as shown.
 func safe(s string) bool { return s != "" && show.Visible(s) == s }
