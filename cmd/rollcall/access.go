@@ -11,10 +11,10 @@ import (
 	"rollcall/web/core"
 )
 
-// The settings that say who may look, as the web takes them.
+// The access settings, in the form that web needs.
 
-// checkAccess refuses what is malformed of them, if nothing could be done without.
-// What only keeps creators out is for unusable to tell: webhooks arrive here too.
+// checkAccess rejects malformed access settings that stop the start. Settings that only
+// keep creators out are reported by unusable, because webhooks must still arrive.
 func (c *Config) checkAccess() error {
 	_, partiesErr := c.parties()
 	_, proxiesErr := c.proxies()
@@ -25,10 +25,9 @@ func (c *Config) checkAccess() error {
 		checkAddress("SIGN_IN_URL", c.SignInURL, "https://example.com/sign-in"))
 }
 
-// clerk is how Clerk's session tokens are checked. Settings that are of no use
-// let nobody in who would not get in without them.
+// clerk configures the check of Clerk's session tokens. Unusable settings match no session.
 func (c *Config) clerk() (core.Clerk, error) {
-	key, _ := c.clerkKey() // unusable tells of it
+	key, _ := c.clerkKey() // unusable reports the error
 	parties, err := c.parties()
 	return core.Clerk{
 		Key: key, SecretKey: given(c.ClerkSecretKey), APIBase: given(c.ClerkAPIBase),
@@ -69,8 +68,8 @@ func readNetworks(name string, list *string) (all []netip.Prefix, err error) {
 	return all, err
 }
 
-// readList takes a list apart at its commas. One that is set to nothing is
-// refused: it would stand for everything.
+// readList splits a list at its commas. It rejects an empty list, which would mean
+// everything.
 func readList(name string, list *string) ([]string, error) {
 	all := strings.FieldsFunc(given(list), func(r rune) bool { return r == ',' || r == ' ' })
 	if list != nil && len(all) == 0 {

@@ -10,8 +10,8 @@ import (
 	"rollcall/web/core"
 )
 
-// unusable lists the settings that have a value with which they cannot work. No text repeats a value: it may be a secret that belongs
-// in another variable.
+// unusable lists settings whose value has no effect. No text repeats a value: it may be
+// a secret that belongs in another variable.
 func (c *Config) unusable() (all []doctor.Setting) {
 	if _, err := c.clerkKey(); err != nil {
 		all = append(all, doctor.Setting{Name: "CLERK_JWT_KEY", Text: fmt.Sprintf(
@@ -49,7 +49,7 @@ func (c *Config) warnOfUnusable(log *slog.Logger) {
 	}
 }
 
-// kindOfKey says what somebody has set in place of Clerk's public key.
+// kindOfKey describes a value that is not Clerk's public key.
 func kindOfKey(text string) string {
 	_, header, _ := strings.Cut(text, "-----BEGIN ")
 	header, _, isPEM := strings.Cut(header, "-----")
@@ -71,15 +71,14 @@ func kindOfKey(text string) string {
 	return "not a public key"
 }
 
-// isWebAddress tells whether a text is a URL of the web.
+// isWebAddress reports whether a text is an http or https URL.
 func isWebAddress(text string) bool {
 	u, err := url.Parse(text)
 	_, ok := core.Origin(text)
 	return err == nil && ok && (u.Scheme == "https" || u.Scheme == "http")
 }
 
-// absent lists the settings of serve that are not set, and what does not work
-// without them.
+// absent lists the unset settings of serve, and what does not work without them.
 func (c *Config) absent() (all []doctor.Setting) {
 	for _, v := range c.secretVariables() {
 		if v.list == nil {
@@ -87,7 +86,7 @@ func (c *Config) absent() (all []doctor.Setting) {
 		}
 	}
 	if c.AdminToken == nil {
-		all = append(all, doctor.Setting{Name: "ADMIN_TOKEN", Text: "ADMIN_TOKEN is not set: nobody can look at the inbox, the queues, or at every store's list"})
+		all = append(all, doctor.Setting{Name: "ADMIN_TOKEN", Text: "ADMIN_TOKEN is not set: no one can see the inbox, the queues, or the lists of all stores"})
 	}
 	if c.ClerkJWTKey == nil && c.ClerkSecretKey == nil {
 		all = append(all, doctor.Setting{Name: "CLERK_JWT_KEY", Text: "CLERK_JWT_KEY is not set, nor is CLERK_SECRET_KEY: creators cannot sign in; only their programs get in, with tokens"})

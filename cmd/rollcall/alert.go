@@ -11,8 +11,8 @@ import (
 	"rollcall/worker"
 )
 
-// checkAlert refuses what is malformed of the settings of alerts, and one
-// without the other: nothing is sent unsigned.
+// checkAlert rejects malformed alert settings, and a URL without a secret: alerts are
+// never sent unsigned.
 func (c *Config) checkAlert() error {
 	if _, err := c.allowedNetworks(); err != nil {
 		return err
@@ -37,7 +37,7 @@ func (c *Config) checkAlert() error {
 	return nil
 }
 
-// alert is who is told when a watch changes; nil: nobody.
+// alert is the receiver of watch changes, nil if there is none.
 func (c *Config) alert() (worker.Alerter, error) {
 	if c.AlertURL == nil {
 		return nil, nil
@@ -53,7 +53,7 @@ func (c *Config) alert() (worker.Alerter, error) {
 	return a, nil
 }
 
-// allowedNetworks are those that are not public and may be sent to all the same.
+// allowedNetworks are the private networks that alerts may be sent to.
 func (c *Config) allowedNetworks() ([]netip.Prefix, error) {
 	return readNetworks(outbound.Setting, c.AllowedNetworks)
 }

@@ -10,9 +10,9 @@ import (
 )
 
 type auditCmd struct {
-	Store    string `name:"store" placeholder:"ID" help:"Only what concerns this store."`
-	Against  string `name:"against" placeholder:"WHOM" enum:"facts,stripe,clerk" default:"facts" help:"What to compare with: facts (what we hold with itself), stripe or clerk (their APIs)."`
-	Fix      bool   `name:"fix" help:"Fix what differs, then compare again."`
+	Store    string `name:"store" placeholder:"ID" help:"Only this store."`
+	Against  string `name:"against" placeholder:"SOURCE" enum:"facts,stripe,clerk" default:"facts" help:"What to compare with: facts (stored data with itself), stripe or clerk (their APIs)."`
+	Fix      bool   `name:"fix" help:"Fix the differences, then compare again."`
 	Examples int    `name:"examples" placeholder:"N" default:"5" help:"Show at most N examples of each difference (${default})."`
 	JSON     bool   `name:"json" help:"Print JSON."`
 }
@@ -21,19 +21,19 @@ type auditCmd struct {
 func (auditCmd) Help() string {
 	return `Without --fix nothing is written, and nothing is blocked.
 
-Against facts: every fact that resolves to a store and an address must point at that customer, and every customer must be what its facts come to; --fix resolves and derives again, as rebuild does. Facts on no list that wait for something are listed with what is missing; they are not differences.
+Against facts: every fact that resolves to a store and an address must point at that customer, and every customer must match its facts. --fix resolves and derives again, as rebuild does. Missing facts are listed with the reason; they are not differences.
 
-Against stripe (needs STRIPE_API_KEY): the sales, invoices, refunds, disputes and subscriptions of Stripe's API must be here, with the same amounts and status; with --store, those of its Connect account and of the platform's own that belong to it. --fix starts a backfill of kind stripe and follows it.
+Against stripe (needs STRIPE_API_KEY): all sales, invoices, refunds, disputes and subscriptions in Stripe must be stored, with the same amounts and status. With --store, these are the ones of its Connect account, and its own on the platform's account. --fix starts a backfill of kind stripe and follows it.
 
-Against clerk (needs CLERK_SECRET_KEY): Clerk's users must be here, with the same verified address and name, and those it has deleted must be known to be. --fix starts a backfill of kind clerk and follows it, and notes the deleted.
+Against clerk (needs CLERK_SECRET_KEY): all Clerk users must be stored, with the same verified address and name, and deleted users marked as deleted. --fix starts a backfill of kind clerk, follows it, and marks deleted users.
 
-PLATFORM_PRODUCT_TYPES must be what the workers have. Status 0: nothing differs, or with --fix nothing does any longer; 1: something differs, or could not be compared; 2: a mistake on the command line.`
+PLATFORM_PRODUCT_TYPES must be the same as for the workers. Status 0: no differences, or with --fix none left; 1: differences, or data that could not be compared; 2: an invalid command line.`
 }
 
-// auditing compares with one source, and mends.
+// auditing compares stored data with one source, and fixes differences.
 type auditing interface {
 	look() (store.Audit, error)
-	mend(store.Audit) error
+	fix(store.Audit) error
 }
 
 func (c auditCmd) Run(e *env) error {
@@ -61,7 +61,7 @@ func (c auditCmd) Run(e *env) error {
 	return c.audit(e, with)
 }
 
-// check refuses what cannot be meant, and names what is missing.
+// check rejects invalid combinations of flags, and names missing settings.
 func (c auditCmd) check(e *env) error {
 	switch {
 	case c.Examples < 0:
@@ -90,8 +90,7 @@ func (c auditCmd) accounts(e *env, s *store.Store) (accounts []string, err error
 	return append([]string{""}, accounts...), err
 }
 
-// audit looks, mends if it is asked to, and then looks again: only that tells
-// whether all is well.
+// audit compares and, with --fix, fixes the differences and compares again.
 func (c auditCmd) audit(e *env, with auditing) error {
 	found, err := with.look()
 	if err != nil {
@@ -101,9 +100,9 @@ func (c auditCmd) audit(e *env, with auditing) error {
 	if c.Fix && !found.Clean() {
 		if !c.JSON {
 			printDifferences(e.out, found)
-			fmt.Fprintf(e.out, "\nMending …\n")
+			fmt.Fprintf(e.out, "\nFixing …\n")
 		}
-		if err := with.mend(found); err != nil {
+		if err := with.fix(found); err != nil {
 			return err
 		}
 		report.Mended = found.Differences
@@ -115,12 +114,12 @@ func (c auditCmd) audit(e *env, with auditing) error {
 		return err
 	}
 	if !report.Clean() {
-		return errors.Join(c.explain(e), errSaid)
+		return errors.Join(c.explain(e), errReported)
 	}
 	return nil
 }
 
-// explain says if the differences go by themselves.
+// explain adds whether the differences resolve themselves.
 func (c auditCmd) explain(e *env) error {
 	d, err := e.derivation()
 	if err == nil && d.Pending() {
@@ -133,7 +132,7 @@ func (c auditCmd) options(progress func(int64)) store.AuditOptions {
 	return store.AuditOptions{Store: c.Store, Examples: c.Examples, Progress: progress}
 }
 
-// factsAuditing compares what we hold with itself.
+// factsAuditing compares stored data with itself.
 type factsAuditing struct {
 	auditCmd
 	e *env
@@ -146,15 +145,15 @@ func (a factsAuditing) look() (store.Audit, error) {
 	return a.s.AuditFacts(a.e, a.options(func(done int64) { bar.show("%s facts and customers looked at", number(done)) }))
 }
 
-func (a factsAuditing) mend(store.Audit) error {
+func (a factsAuditing) fix(store.Audit) error {
 	bar := a.e.progress()
 	defer bar.clear()
 	_, err := a.s.MendFacts(a.e, a.options(func(done int64) { bar.show("%s facts resolved again", number(done)) }))
 	return err
 }
 
-// derivation tells by which rules the customers are derived, where the schema is
-// current.
+// derivation returns the progress of deriving by this version's rules, if the schema
+// is current.
 func (e *env) derivation() (store.Derivation, error) {
 	s, err := e.open()
 	if err != nil {

@@ -23,7 +23,7 @@ type clerkAuditing struct {
 	e *env
 	s *store.Store
 
-	stuck []facts.User // of the last look: what a backfill would not mend
+	stuck []facts.User // users of the last comparison that a backfill would not fix
 	gone  []string
 }
 
@@ -49,8 +49,8 @@ func (a *clerkAuditing) look() (store.Audit, error) {
 // confirmAtOnce is how many unlisted users are looked up from one query.
 const confirmAtOnce = 500
 
-// confirm asks Clerk for each user it does not list: the list may have moved
-// while it was read, and nobody is to be called deleted for that.
+// confirm requests each unlisted user from Clerk, because the list may have shifted
+// while it was read.
 func (a *clerkAuditing) confirm(audit *store.ClerkAudit) error {
 	users := user.NewClient(a.e.clerkConfig())
 	a.gone = nil
@@ -86,8 +86,8 @@ func (e *env) clerkConfig() *clerk.ClientConfig {
 	return c
 }
 
-// deleted tells whether Clerk says itself that it has no such user; any other
-// answer that is no user tells nothing.
+// deleted reports whether Clerk answers that the user does not exist. Other errors
+// prove nothing.
 func deleted(ctx context.Context, users *user.Client, id string) (bool, error) {
 	_, err := users.Get(ctx, id)
 	var answer *clerk.APIErrorResponse
@@ -102,16 +102,16 @@ func deleted(ctx context.Context, users *user.Client, id string) (bool, error) {
 	return false, fmt.Errorf("Clerk answered %d about user %s", answer.HTTPStatusCode, id)
 }
 
-// mend notes who is deleted, and has the others read anew.
-func (a *clerkAuditing) mend(found store.Audit) error {
+// fix marks deleted users, and imports the others again.
+func (a *clerkAuditing) fix(found store.Audit) error {
 	for gone := range slices.Chunk(a.gone, confirmAtOnce) {
 		var users []facts.User
 		for _, id := range gone {
-			said, err := tombstone(id, time.Now().UTC())
+			deleted, err := tombstone(id, time.Now().UTC())
 			if err != nil {
 				return err
 			}
-			users = append(users, said.Users...)
+			users = append(users, deleted.Users...)
 		}
 		if _, err := a.s.TellUsers(a.e, users); err != nil {
 			return err
@@ -126,7 +126,7 @@ func (a *clerkAuditing) mend(found store.Audit) error {
 	return a.bringIn(a.e, "clerk", store.BackfillOptions{})
 }
 
-// tombstone is what Clerk's event of a deletion says.
+// tombstone returns the facts of Clerk's deletion event.
 func tombstone(id string, at time.Time) (facts.Set, error) {
 	payload, err := json.Marshal(map[string]any{"data": map[string]any{"id": id, "deleted": true}})
 	if err != nil {

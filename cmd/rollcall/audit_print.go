@@ -9,7 +9,7 @@ import (
 	"rollcall/store/finding"
 )
 
-// auditReport is what an audit came to, as JSON.
+// auditReport is the result of an audit, as JSON.
 type auditReport struct {
 	Against     string            `json:"against"`
 	Store       string            `json:"store"`
@@ -35,7 +35,7 @@ func (c auditCmd) print(e *env, r auditReport) error {
 	return nil
 }
 
-// printDifferences tells what was looked at, and what differs.
+// printDifferences prints what was compared, and the differences.
 func printDifferences(w io.Writer, a store.Audit) {
 	looked := fmt.Sprintf("%s and %s", count(int(a.Facts), "fact"), count(int(a.Customers), "customer"))
 	if a.Objects > 0 || a.Facts == 0 && a.Customers == 0 && len(a.Unresolved) == 0 {
@@ -65,7 +65,7 @@ func printKinds(w io.Writer, kinds []finding.Finding) {
 // maxExample is how many characters of an example are printed; JSON has all.
 const maxExample = 400
 
-// printOffLists tells why facts are on no list though nothing differs.
+// printOffLists prints why facts are unattached, apart from differences.
 func printOffLists(w io.Writer, a store.Audit) {
 	if len(a.Unresolved) > 0 {
 		fmt.Fprintf(w, "\nMissing, waiting for something (these are not differences):\n")
@@ -80,7 +80,7 @@ func printOffLists(w io.Writer, a store.Audit) {
 // maxStores is how many stores that agree are printed; JSON has all.
 const maxStores = 20
 
-// printMoney prints what came to each store, those that differ first.
+// printMoney prints each store's revenue, with differences first.
 func printMoney(w io.Writer, a store.Audit) {
 	if len(a.Money) == 0 {
 		return

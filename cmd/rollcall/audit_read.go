@@ -43,11 +43,10 @@ func (e *env) readHistory(kind string, options store.BackfillOptions, page func(
 	return nil
 }
 
-// tries is how often a request is made that fails for no lasting reason.
+// tries is how often a request is sent that fails temporarily.
 const tries = 8
 
-// patiently does something again for as long as that may help: after the time
-// that was asked for, or after longer and longer ones.
+// patiently retries temporary failures, after the requested pause or growing ones.
 func (e *env) patiently(do func() error) error {
 	for n := 1; ; n++ {
 		err := do()
@@ -69,15 +68,15 @@ func (e *env) patiently(do func() error) error {
 	}
 }
 
-// bringIn mends by a backfill, and stays with it until it has ended. If it could
-// not use everything it says so itself; another look tells what is left to mend.
+// bringIn runs a backfill and follows it until it ends. The backfill prints its own
+// errors; the next comparison shows what is left.
 func (c auditCmd) bringIn(e *env, kind string, options store.BackfillOptions) error {
 	people := *e
 	if c.JSON {
 		people.out = e.err
 	}
 	err := startFlags{Follow: true}.start(&people, kind, options)
-	if errors.Is(err, errSaid) && e.Err() == nil {
+	if errors.Is(err, errReported) && e.Err() == nil {
 		return nil
 	}
 	return err

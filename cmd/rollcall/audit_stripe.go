@@ -6,8 +6,7 @@ import (
 	"rollcall/store"
 )
 
-// moneyStreams are the lists of Stripe's that sales, refunds, disputes and
-// subscriptions are told by.
+// moneyStreams are the Stripe lists with sales, refunds, disputes and subscriptions.
 var moneyStreams = []string{"subscriptions", "invoices", "payment_intents", "refunds", "disputes", "checkout_sessions"}
 
 // stripeAuditing compares with Stripe's API.
@@ -34,9 +33,8 @@ func (a *stripeAuditing) look() (store.Audit, error) {
 	return audit.Finish(a.e)
 }
 
-// mend reads all of Stripe's lists: a sale may be of a customer or a product
-// that was never told either.
-func (a *stripeAuditing) mend(store.Audit) error {
+// fix reads all of Stripe's lists: a sale's customer or product may be missing too.
+func (a *stripeAuditing) fix(store.Audit) error {
 	accounts := make([]string, len(a.accounts))
 	for i, account := range a.accounts {
 		if accounts[i] = account; account == "" {

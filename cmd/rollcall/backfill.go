@@ -10,12 +10,12 @@ import (
 )
 
 type backfillCmd struct {
-	Start  backfillStartCmd  `cmd:"" help:"Begin a run: courses, subscriptions, stripe, clerk, convex, stripe-events."`
+	Start  backfillStartCmd  `cmd:"" help:"Start a run: courses, subscriptions, stripe, clerk, convex, stripe-events."`
 	List   backfillListCmd   `cmd:"" help:"List the runs, newest first."`
-	Show   backfillShowCmd   `cmd:"" help:"Show a run: how far it is, what it waits for, and what it could not use."`
-	Pause  backfillPauseCmd  `cmd:"" help:"Let a run rest, once the chunks in hand are done."`
-	Resume backfillResumeCmd `cmd:"" help:"Let a run that is paused, or has failed, go on where it was."`
-	Cancel backfillCancelCmd `cmd:"" help:"End a run for good. What it brought in stays."`
+	Show   backfillShowCmd   `cmd:"" help:"Show a run: its progress, what it waits for, and its errors."`
+	Pause  backfillPauseCmd  `cmd:"" help:"Pause a run after its current chunks."`
+	Resume backfillResumeCmd `cmd:"" help:"Resume a paused or failed run where it stopped."`
+	Cancel backfillCancelCmd `cmd:"" help:"Cancel a run. Imported data stays."`
 }
 
 type backfillPauseCmd struct{ backfillOrder }
@@ -26,7 +26,7 @@ func (c backfillPauseCmd) Run(e *env) error  { return c.give(e, (*store.Store).P
 func (c backfillResumeCmd) Run(e *env) error { return c.give(e, (*store.Store).ResumeBackfill) }
 func (c backfillCancelCmd) Run(e *env) error { return c.give(e, (*store.Store).CancelBackfill) }
 
-// backfillOrder is a word to one run.
+// backfillOrder is a command for one run: pause, resume or cancel.
 type backfillOrder struct {
 	ID   int64 `arg:"" name:"id" help:"The run's id: the first column of list."`
 	JSON bool  `name:"json" help:"Print JSON."`
@@ -49,23 +49,23 @@ func (c backfillOrder) give(e *env, order func(*store.Store, context.Context, in
 	return err
 }
 
-// became tells what an order led to.
+// became describes the result of an order.
 func became(b store.Backfill) string {
 	switch b.Status {
 	case "paused":
-		return title(b) + " is paused; chunks in hand are finished first."
+		return title(b) + " is paused; current chunks are finished first."
 	case "cancelled":
-		return title(b) + " is cancelled. What it has brought in stays."
+		return title(b) + " is cancelled. Imported data stays."
 	}
-	return title(b) + " goes on where it was."
+	return title(b) + " resumes where it stopped."
 }
 
-// next is what one may do with a run now.
+// next suggests the next command for a run.
 func (e *env) next(b store.Backfill) string {
 	if b.Status == "paused" {
-		return "Let it go on: " + e.backfillCommand("resume", b.ID)
+		return "Resume it: " + e.backfillCommand("resume", b.ID)
 	}
-	return "Look at it: " + e.backfillCommand("show", b.ID)
+	return "Show it: " + e.backfillCommand("show", b.ID)
 }
 
 // backfillCommand is a command about a run, as it can be typed here.
@@ -82,8 +82,8 @@ func title(b store.Backfill) string { return fmt.Sprintf("Backfill %d (%s)", b.I
 // flagOf are the flags of start whose names are not those of the options.
 var flagOf = map[string]string{"accounts": "account", "chunk_size": "chunk", "as_of": "as-of"}
 
-// aboutBackfill says an error of the store as whoever typed the command needs
-// it. id is the run it was about, 0 for a new one.
+// aboutBackfill turns an error of the store into one for the command line. id is the
+// run, 0 for a new one.
 func (e *env) aboutBackfill(err error, id int64) error {
 	var running *store.AlreadyRunning
 	var wrong *store.WrongStatus
@@ -91,10 +91,10 @@ func (e *env) aboutBackfill(err error, id int64) error {
 	switch {
 	case errors.As(err, &running):
 		b := running.Backfill
-		return fmt.Errorf("backfill %d of this kind and scope is %s, and a second one would do the same: look at it with `%s`, or end it with `%s`",
+		return fmt.Errorf("backfill %d of this kind and scope is %s, and a second one would do the same: show it with `%s`, or cancel it with `%s`",
 			b.ID, b.Status, e.backfillCommand("show", b.ID), e.backfillCommand("cancel", b.ID))
 	case errors.As(err, &wrong):
-		return fmt.Errorf("backfill %d is %s: this can be done only to one that is %s", wrong.ID, wrong.Status, wrong.Want)
+		return fmt.Errorf("backfill %d is %s: this is possible only if it is %s", wrong.ID, wrong.Status, wrong.Want)
 	case errors.As(err, &bad):
 		name := bad.Name
 		if flag, other := flagOf[name]; other {

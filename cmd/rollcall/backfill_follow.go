@@ -13,13 +13,13 @@ import (
 
 const (
 	lookEvery     = 250 * time.Millisecond // at a run that is followed
-	tellEvery     = 2 * time.Second        // where each telling is a line
-	takenWithin   = 10 * time.Second       // by a worker, or something is amiss
+	printEvery    = 2 * time.Second        // between progress lines
+	takenWithin   = 10 * time.Second       // by a worker, or none is running
 	findingsShown = 5                      // at the end; show has more
 )
 
-// follow stays with a run until it has ended, and tells of it. To a program
-// that reads JSON, people's lines would be noise: they go to stderr.
+// follow shows a run's progress until it ends. With --json the lines for people go to
+// stderr.
 func (c startFlags) follow(e *env, s *store.Store, b store.Backfill) error {
 	people := e.out
 	if c.JSON {
@@ -34,8 +34,8 @@ func (c startFlags) follow(e *env, s *store.Store, b store.Backfill) error {
 	fmt.Fprintf(people, "%s is queued.\n", title(b))
 	b, err := f.follow(e, b)
 	if e.Err() != nil {
-		fmt.Fprintf(e.err, "%s goes on without you. Look at it: %s, or end it: %s\n", title(b), e.backfillCommand("show", b.ID), e.backfillCommand("cancel", b.ID))
-		return errSaid
+		fmt.Fprintf(e.err, "%s keeps running. Show it: %s, or cancel it: %s\n", title(b), e.backfillCommand("show", b.ID), e.backfillCommand("cancel", b.ID))
+		return errReported
 	}
 	if err != nil {
 		return e.aboutBackfill(err, b.ID)
@@ -48,7 +48,7 @@ func (c startFlags) follow(e *env, s *store.Store, b store.Backfill) error {
 	return c.conclude(e, s, b)
 }
 
-// conclude tells of what a run could not use, and makes its status the command's.
+// conclude prints a run's errors, and turns its status into the command's.
 func (c startFlags) conclude(e *env, s *store.Store, b store.Backfill) error {
 	people := e.out
 	if c.JSON {
@@ -64,18 +64,18 @@ func (c startFlags) conclude(e *env, s *store.Store, b store.Backfill) error {
 		fmt.Fprintf(people, "  … and more: %s --errors 1000\n", e.backfillCommand("show", b.ID))
 	}
 	if b.Status == "failed" {
-		fmt.Fprintf(people, "When that is mended, let it go on where it was: %s\n", e.backfillCommand("resume", b.ID))
+		fmt.Fprintf(people, "Fix the cause, then resume: %s\n", e.backfillCommand("resume", b.ID))
 	}
 	if c.JSON {
 		err = printJSON(e.out, b)
 	}
 	if err == nil && b.Status != "completed" {
-		err = errSaid
+		err = errReported
 	}
 	return err
 }
 
-// follower looks at a run again and again.
+// follower polls a run.
 type follower struct {
 	get         func(context.Context, int64) (store.Backfill, error)
 	tick        <-chan time.Time
@@ -84,9 +84,9 @@ type follower struct {
 	gauge       gauge
 
 	began  time.Time
-	found  bool // how much there is to do is told
+	found  bool // the number of objects is printed
 	warned bool // that no worker takes it
-	away   bool // the database, and it is told
+	away   bool // the database, and this is printed
 }
 
 // gauge shows how far a run is.
@@ -100,7 +100,7 @@ func (f *follower) follow(ctx context.Context, b store.Backfill) (store.Backfill
 	f.began = f.now()
 	defer f.gauge.clear()
 	for {
-		f.tell(b)
+		f.report(b)
 		if b.EndedAt != nil {
 			return b, nil
 		}
@@ -121,8 +121,8 @@ func (f *follower) follow(ctx context.Context, b store.Backfill) (store.Backfill
 	}
 }
 
-// tell tells what is new of a run.
-func (f *follower) tell(b store.Backfill) {
+// report prints the changes of a run.
+func (f *follower) report(b store.Backfill) {
 	if !f.found && b.Expected != nil {
 		f.found = true
 		f.line(f.people, opening(b))
@@ -137,7 +137,7 @@ func (f *follower) tell(b store.Backfill) {
 func (f *follower) tellAway() {
 	if !f.away {
 		f.away = true
-		f.line(f.err, "the database does not answer; the run goes on when it does")
+		f.line(f.err, "the database does not answer; the run resumes when it does")
 	}
 }
 
@@ -154,8 +154,7 @@ func (e *env) gauge() gauge {
 	return &lineGauge{w: e.err}
 }
 
-// lineGauge tells of every change of status, and now and then of the progress
-// between them.
+// lineGauge prints every change of status, and sometimes the progress between them.
 type lineGauge struct {
 	w      io.Writer
 	told   string // the last line
@@ -165,12 +164,12 @@ type lineGauge struct {
 
 func (g *lineGauge) show(b store.Backfill, at time.Time) {
 	text := progressText(b)
-	if b.EndedAt != nil || text == g.told || b.Status == g.status && at.Sub(g.at) < tellEvery {
+	if b.EndedAt != nil || text == g.told || b.Status == g.status && at.Sub(g.at) < printEvery {
 		return // the end is told by the follower
 	}
 	first := g.status == ""
 	g.told, g.status, g.at = text, b.Status, at
-	if !first || b.Status != "queued" { // that it is queued was said at the start
+	if !first || b.Status != "queued" { // "queued" was printed at the start
 		fmt.Fprintln(g.w, text)
 	}
 }

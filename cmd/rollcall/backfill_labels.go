@@ -12,7 +12,7 @@ import (
 
 func kindOf(b store.Backfill) store.BackfillKind { return store.BackfillKindOf(b.Kind) }
 
-// opening tells how much there is to do, of a run that knows.
+// opening is the line with a run's expected number of objects, if known.
 func opening(b store.Backfill) string {
 	n := number(*b.Expected)
 	if kindOf(b).Facts {
@@ -21,20 +21,20 @@ func opening(b store.Backfill) string {
 	return fmt.Sprintf("Found %s %s", n, kindOf(b).Found)
 }
 
-// closing tells what became of a run that has ended.
+// closing is the line with the result of a run that has ended.
 func closing(b store.Backfill) string {
 	switch {
 	case b.Status == "failed":
 		return fmt.Sprintf("%s failed after %s: %s", title(b), soFar(b), deref(b.Reason))
 	case b.Status == "cancelled":
-		return fmt.Sprintf("%s was cancelled after %s; what it brought in stays", title(b), soFar(b))
+		return fmt.Sprintf("%s was cancelled after %s; imported data stays", title(b), soFar(b))
 	case kindOf(b).Facts:
 		return counted(b)
 	}
 	return countedFully(b)
 }
 
-// counted is the fixed line: what was looked at and is right already counts as updated.
+// counted is the fixed line: unchanged objects count as updated.
 func counted(b store.Backfill) string {
 	form := "%s complete: %d created, %d updated, %d errors"
 	if b.DryRun {
@@ -48,13 +48,13 @@ func countedFully(b store.Backfill) string {
 	kind := kindOf(b)
 	form := "%s complete: %s %s read, %s created, %s updated, %s unchanged, %s errors; %s new customers"
 	if b.DryRun {
-		// Each page was undone before the next: who would come of several cannot be told.
+		// Each page is rolled back before the next, so new customers cannot be counted.
 		form = "%s (dry run) complete: %s %s read, %s would be created, %s would be updated, %s are as they should be, %s errors%.0s"
 	}
 	return fmt.Sprintf(form, kind.Title, number(b.Seen), kind.Objects, number(b.Created), number(b.Updated), number(b.Unchanged), number(b.Errors), number(b.Customers))
 }
 
-// passedOver is what a closing line says of what was passed over, if anything was.
+// passedOver is the part of a closing line about skipped rows, if any.
 func passedOver(passed []store.Passed) string {
 	if len(passed) == 0 {
 		return ""

@@ -14,7 +14,7 @@ import (
 
 type backfillListCmd struct {
 	Limit int  `name:"limit" default:"20" placeholder:"N" help:"Most runs listed (${default}), 100 at most."`
-	JSON  bool `name:"json" help:"Print JSON, as the API's."`
+	JSON  bool `name:"json" help:"Print JSON, as the API does."`
 }
 
 func (c backfillListCmd) Run(e *env) error {
@@ -95,7 +95,7 @@ func took(b store.Backfill, now time.Time) string {
 type backfillShowCmd struct {
 	ID     int64 `arg:"" name:"id" help:"The run's id: the first column of list."`
 	Errors int   `name:"errors" default:"20" placeholder:"N" help:"Most errors and notes shown (${default})."`
-	JSON   bool  `name:"json" help:"Print JSON, as the API's."`
+	JSON   bool  `name:"json" help:"Print JSON, as the API does."`
 }
 
 func (c backfillShowCmd) Run(e *env) error {

@@ -13,25 +13,25 @@ import (
 )
 
 type backfillStartCmd struct {
-	Courses       startCoursesCmd       `cmd:"" help:"Put everyone who enrolled in or bought a course on the lists, from the facts we hold."`
-	Subscriptions startSubscriptionsCmd `cmd:"" help:"Put everyone with an active subscription on the lists, from the facts we hold."`
-	Stripe        startStripeCmd        `cmd:"" help:"Read what Stripe has kept: customers, sales, invoices, subscriptions, refunds, disputes."`
+	Courses       startCoursesCmd       `cmd:"" help:"Put everyone who enrolled in or bought a course on the lists, from stored facts."`
+	Subscriptions startSubscriptionsCmd `cmd:"" help:"Put everyone with an active subscription on the lists, from stored facts."`
+	Stripe        startStripeCmd        `cmd:"" help:"Read history from Stripe: customers, sales, invoices, subscriptions, refunds, disputes."`
 	Clerk         startClerkCmd         `cmd:"" help:"Read all users from Clerk."`
 	Convex        startConvexCmd        `cmd:"" help:"Read a snapshot export of Convex."`
-	StripeEvents  startStripeEventsCmd  `cmd:"" name:"stripe-events" help:"Fetch Stripe's events of the last 30 days that never reached us."`
+	StripeEvents  startStripeEventsCmd  `cmd:"" name:"stripe-events" help:"Fetch Stripe events of the last 30 days that never arrived."`
 }
 
 // Help is shown below the usage.
 func (backfillStartCmd) Help() string {
-	return `A run is a row in the database, and the workers do it in chunks: it goes on where it was whatever is killed meanwhile, and never counts anything twice. Doing one again changes nothing that is right already.`
+	return `A run is a row in the database, and workers process it in chunks. An interrupted run resumes, and nothing counts twice. Repeating a run does not change correct data.`
 }
 
 // startFlags are those that every kind takes.
 type startFlags struct {
-	Follow bool `name:"follow" help:"Stay and show how far it is, until it has ended: status 0 if all went well, else 1. Ctrl-C leaves it running."`
-	DryRun bool `name:"dry-run" help:"Count what would be done, note some examples of it, and change nothing."`
-	Chunk  int  `name:"chunk" placeholder:"N" help:"Objects in a chunk, which is done whole or not at all."`
-	JSON   bool `name:"json" help:"Print JSON: the run as it is now, or with --follow as it ended."`
+	Follow bool `name:"follow" help:"Show progress until the run ends: status 0 on success, else 1. Ctrl-C leaves it running."`
+	DryRun bool `name:"dry-run" help:"Count what the run would do, show examples, and change nothing."`
+	Chunk  int  `name:"chunk" placeholder:"N" help:"Objects per chunk. A chunk is applied as a whole."`
+	JSON   bool `name:"json" help:"Print the run as JSON; with --follow, when it has ended."`
 }
 
 type startCoursesCmd struct{ startFactsFlags }
@@ -44,30 +44,30 @@ type startFactsFlags struct {
 
 // Help is shown below the usage.
 func (startFactsFlags) Help() string {
-	return `Asks no one outside: it attaches facts that are here already to the customers they belong to. An object counts as created if it brought a new customer, else as updated.`
+	return `Attaches stored facts to their customers, without requests to Stripe or Clerk. An object counts as created if it brought a new customer, else as updated.`
 }
 
 type startStripeCmd struct {
-	Since   since    `name:"since" placeholder:"TIME" help:"Only what was made since: a day (2026-01-12), a time (2026-01-12T10:00:00Z) or how long ago (90d, 36h)."`
-	Only    []string `name:"only" placeholder:"LIST" help:"Only these of Stripe's lists, comma-separated, as customers,invoices."`
-	Account []string `name:"account" placeholder:"LIST" help:"Connect accounts (acct_…), comma-separated; platform is the platform's own, all is that and every store's. Without it: the platform's own."`
+	Since   since    `name:"since" placeholder:"TIME" help:"Only objects created since: a day (2026-01-12), a time (2026-01-12T10:00:00Z) or how long ago (90d, 36h)."`
+	Only    []string `name:"only" placeholder:"LIST" help:"Only these Stripe lists, comma-separated, for example customers,invoices."`
+	Account []string `name:"account" placeholder:"LIST" help:"Connect accounts (acct_…), comma-separated. platform is the platform's own account; all adds those of the stores. Without it: platform."`
 	startFlags
 }
 
 // Help is shown below the usage.
 func (startStripeCmd) Help() string {
-	return `Needs STRIPE_API_KEY where the workers run. All of them together ask Stripe at a rate that leaves room for live traffic.`
+	return `Needs STRIPE_API_KEY where the workers run. Their common request rate leaves room for live traffic.`
 }
 
 type startStripeEventsCmd struct {
-	Since   since    `name:"since" placeholder:"TIME" help:"Only events made since: a day (2026-01-12), a time (2026-01-12T10:00:00Z) or how long ago (7d, 36h). Stripe keeps them for 30 days."`
-	Account []string `name:"account" placeholder:"LIST" help:"Connect accounts (acct_…), comma-separated; platform is the platform's own, all is that and every store's. Without it: the platform's own."`
+	Since   since    `name:"since" placeholder:"TIME" help:"Only events created since: a day (2026-01-12), a time (2026-01-12T10:00:00Z) or how long ago (7d, 36h). Stripe keeps them for 30 days."`
+	Account []string `name:"account" placeholder:"LIST" help:"Connect accounts (acct_…), comma-separated. platform is the platform's own account; all adds those of the stores. Without it: platform."`
 	startFlags
 }
 
 // Help is shown below the usage.
 func (startStripeEventsCmd) Help() string {
-	return `The cure for an endpoint that was down: what it missed is put into the inbox, and applied as if it had come by webhook. Needs STRIPE_API_KEY where the workers run.`
+	return `Use it after an endpoint was down: missed events go into the inbox, and are applied like webhooks. Needs STRIPE_API_KEY where the workers run.`
 }
 
 type startClerkCmd struct{ startFlags }
@@ -78,14 +78,14 @@ func (startClerkCmd) Help() string {
 }
 
 type startConvexCmd struct {
-	File string     `arg:"" name:"file" help:"The export, a zip. The workers read it, at this same path: they must be on this machine, or see the same files."`
-	AsOf *time.Time `name:"as-of" placeholder:"TIME" help:"When the export was made, as 2026-01-12T10:00:00Z: of two exports the later one wins. Without it: the file's own time."`
+	File string     `arg:"" name:"file" help:"The export, a zip. Workers read it at this path: they need this machine or the same files."`
+	AsOf *time.Time `name:"as-of" placeholder:"TIME" help:"When the export was created, for example 2026-01-12T10:00:00Z. Of two exports the later one wins. Without it: the time of the file."`
 	startFlags
 }
 
 // Help is shown below the usage.
 func (startConvexCmd) Help() string {
-	return `What a purchase of the export and Stripe both tell counts once, and Stripe's amounts win. A line that cannot be read is noted and passed over. Keep the file until the run has ended.`
+	return `A purchase that is in the export and in Stripe counts once, with Stripe's amounts. A line that cannot be read is reported and skipped. Keep the file until the run has ended.`
 }
 
 func (c startCoursesCmd) Run(e *env) error {

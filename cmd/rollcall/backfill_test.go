@@ -55,8 +55,8 @@ func TestBackfillClosings(t *testing.T) {
 		"Backfill (dry run) complete: 50 would be created, 8 would be updated, 2 errors":                                               run(func(b *store.Backfill) { b.DryRun = true }),
 		"Clerk backfill (dry run) complete: 60 users read, 50 would be created, 5 would be updated, 3 are as they should be, 2 errors": run(func(b *store.Backfill) { b.DryRun, b.Kind = true, "clerk" }),
 		"Backfill 3 (courses) failed after 60 of 125 course purchases: the key is refused":                                             run(func(b *store.Backfill) { b.Status, b.Reason = "failed", ptrTo("the key is refused") }),
-		"Backfill 3 (courses) was cancelled after 60 of 125 course purchases; what it brought in stays":                                run(func(b *store.Backfill) { b.Status = "cancelled" }),
-		"Backfill 3 (stripe) was cancelled after 60 objects; what it brought in stays":                                                 run(func(b *store.Backfill) { b.Status, b.Kind, b.Expected = "cancelled", "stripe", nil }),
+		"Backfill 3 (courses) was cancelled after 60 of 125 course purchases; imported data stays":                                     run(func(b *store.Backfill) { b.Status = "cancelled" }),
+		"Backfill 3 (stripe) was cancelled after 60 objects; imported data stays":                                                      run(func(b *store.Backfill) { b.Status, b.Kind, b.Expected = "cancelled", "stripe", nil }),
 	} {
 		if got := closing(b); got != want {
 			t.Errorf("got  %s\nwant %s", got, want)

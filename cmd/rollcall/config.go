@@ -20,9 +20,9 @@ import (
 	"rollcall/webhooks"
 )
 
-// Config is every setting there is. Each field is a flag and, but for Data, an
-// environment variable; this is the only place that reads either. A nil pointer
-// is a variable that is not set, which is not the same as one set to nothing.
+// Config holds all settings. Each field is a flag and, except Data, an environment
+// variable; nothing else reads either. A nil pointer is a variable that is not set,
+// which differs from an empty one.
 type Config struct {
 	// DatabaseURL says where Postgres is: postgres://user:password@host/database,
 	// several hosts with ?target_session_attrs=read-write, or PgBouncer.
@@ -33,57 +33,54 @@ type Config struct {
 	// rediss for TLS. It must run with maxmemory-policy noeviction.
 	RedisURL *string `name:"redis-url" env:"REDIS_URL" group:"servers" placeholder:"URL" help:"Redis, as redis://:password@host; also redis-sentinel://, redis-cluster://, or a comma-separated list for a cluster. Without it: that of the dev or demo running on --data."`
 
-	// Data is the folder in which dev and demo keep their servers, and in which
-	// other commands look for them.
+	// Data is the folder with the private servers of dev and demo.
 	Data string `name:"data" group:"servers" placeholder:"DIR" default:"${data}" help:"Folder of the private servers of dev and demo (${default})."`
 
-	// Listen is where serve, dev and demo take requests.
-	Listen *string `name:"listen" env:"LISTEN" group:"web" placeholder:"ADDR" help:"Address to take requests on (127.0.0.1:8080). Port 0 takes a free one."`
+	// Listen is the address of serve, dev and demo.
+	Listen *string `name:"listen" env:"LISTEN" group:"web" placeholder:"ADDR" help:"Address to listen on (127.0.0.1:8080). Port 0 picks a free one."`
 
-	// DrainDelay is how long serve goes on taking requests after SIGTERM, while
-	// /readyz says that it will not for long. It should be longer than what the
-	// balancer in front takes to notice.
-	DrainDelay time.Duration `name:"drain-delay" env:"DRAIN_DELAY" group:"web" placeholder:"DURATION" default:"5s" help:"How long serve still takes requests after SIGTERM, while /readyz answers 503, so that balancers send it no more (${default})."`
+	// DrainDelay is how long serve still accepts requests after SIGTERM, while /readyz
+	// answers 503. It should be longer than the load balancer takes to notice.
+	DrainDelay time.Duration `name:"drain-delay" env:"DRAIN_DELAY" group:"web" placeholder:"DURATION" default:"5s" help:"How long serve still accepts requests after SIGTERM (${default}). Meanwhile /readyz answers 503, so that load balancers stop sending them."`
 
 	// AdminToken opens everything: all stores' lists, the inbox, /monitoring.
 	// At least 16 characters; `openssl rand -hex 32` makes a good one.
-	AdminToken *string `name:"admin-token" env:"ADMIN_TOKEN" group:"web" placeholder:"TOKEN" help:"Opens the pages and the API of every store, and /monitoring. At least 16 characters; make one by: openssl rand -hex 32."`
+	AdminToken *string `name:"admin-token" env:"ADMIN_TOKEN" group:"web" placeholder:"TOKEN" help:"Gives access to the pages and the API of every store, and to /monitoring. At least 16 characters; generate one with: openssl rand -hex 32."`
 
-	// ClerkJWTKey lets in whoever is signed in with Clerk: creators, who see the
-	// stores that they own or are members of. It is the public key of the Clerk
-	// instance, a PEM text. Without it the keys are asked of Clerk's API, if
-	// CLERK_SECRET_KEY is set.
-	ClerkJWTKey *string `name:"clerk-jwt-key" env:"CLERK_JWT_KEY" group:"web" placeholder:"PEM" help:"Public key of the Clerk instance, to let creators in by their Clerk session; \\n may stand for its line ends. Without it: those that Clerk's API tells, with CLERK_SECRET_KEY."`
+	// ClerkJWTKey is the public key (PEM) of the Clerk instance. Creators who are signed
+	// in with Clerk see the stores that they own or are members of. Without it, Rollcall
+	// reads the keys from Clerk's API, if CLERK_SECRET_KEY is set.
+	ClerkJWTKey *string `name:"clerk-jwt-key" env:"CLERK_JWT_KEY" group:"web" placeholder:"PEM" help:"Public key of the Clerk instance: creators sign in with their Clerk session. \\n may stand for its line ends. Without it: the keys from Clerk's API, with CLERK_SECRET_KEY."`
 
-	// ClerkIssuer is what the tokens' "iss" must be, the Frontend API URL of the
-	// instance; without it, anything that looks like one.
-	ClerkIssuer *string `name:"clerk-issuer" env:"CLERK_ISSUER" group:"web" placeholder:"URL" help:"Frontend API URL of the Clerk instance: sessions of others are refused."`
+	// ClerkIssuer is the required "iss" of the tokens, the Frontend API URL of the
+	// instance; without it, any URL that looks like one.
+	ClerkIssuer *string `name:"clerk-issuer" env:"CLERK_ISSUER" group:"web" placeholder:"URL" help:"Frontend API URL of the Clerk instance. Sessions of other instances are rejected."`
 
-	// ClerkParties are the origins where creators sign in. With it a session of
+	// ClerkParties are the origins where creators sign in. Rollcall rejects sessions of
 	// another application on the same Clerk instance, or of a page on another
-	// subdomain, opens nothing here. A cookie that names no origin is accepted.
-	ClerkParties *string `name:"clerk-authorized-parties" env:"CLERK_AUTHORIZED_PARTIES" group:"web" placeholder:"LIST" help:"Origins (https://app.example.com) whose Clerk sessions are taken, comma-separated. Without it: all."`
+	// subdomain. A cookie without an origin is accepted.
+	ClerkParties *string `name:"clerk-authorized-parties" env:"CLERK_AUTHORIZED_PARTIES" group:"web" placeholder:"LIST" help:"Origins (https://app.example.com) whose Clerk sessions are accepted, comma-separated. Without it: all."`
 
-	// SignInURL is where creators sign in. Pages that they may not see yet link to
-	// it, with themselves as redirect_url.
-	SignInURL *string `name:"sign-in-url" env:"SIGN_IN_URL" group:"web" placeholder:"URL" help:"Where creators sign in: pages link to it, with redirect_url behind it to come back."`
+	// SignInURL is where creators sign in. Pages that need a sign-in link to it, with
+	// their own address as redirect_url.
+	SignInURL *string `name:"sign-in-url" env:"SIGN_IN_URL" group:"web" placeholder:"URL" help:"Where creators sign in: pages link to it, with redirect_url as the way back."`
 
-	// PublicURL is where visitors find the site. If it is of https, cookies are
-	// Secure whatever the proxy in front says.
-	PublicURL *string `name:"public-url" env:"PUBLIC_URL" group:"web" placeholder:"URL" help:"Where visitors find the site, as https://rollcall.example.com: with https, cookies are always Secure. Without it, a proxy of TRUSTED_PROXIES says how they came."`
+	// PublicURL is the public address of the site. With https, cookies are always
+	// Secure, whatever a proxy reports.
+	PublicURL *string `name:"public-url" env:"PUBLIC_URL" group:"web" placeholder:"URL" help:"Public address of the site, for example https://rollcall.example.com. With https, cookies are always Secure. Without it, the proxies in TRUSTED_PROXIES report the scheme."`
 
-	// CustomerPictures shows customers' pictures on the pages. Browsers load them
-	// from where Clerk keeps them, which so learns who looks at whom.
+	// CustomerPictures shows customers' pictures on the pages. Browsers load them from
+	// Clerk's servers, so Clerk learns which customers a visitor views.
 	CustomerPictures bool `name:"customer-pictures" env:"CUSTOMER_PICTURES" group:"web" help:"Show customers' pictures, which browsers load from Clerk's servers, instead of their initials."`
 
-	// MonitoringReadOnly lets /monitoring show the queues and change nothing in
-	// them: no queue is paused there and no job deleted.
-	MonitoringReadOnly bool `name:"monitoring-read-only" env:"MONITORING_READ_ONLY" group:"web" help:"Let /monitoring show the queues, and change nothing in them."`
+	// MonitoringReadOnly makes /monitoring read-only: no one pauses a queue or deletes
+	// a job there.
+	MonitoringReadOnly bool `name:"monitoring-read-only" env:"MONITORING_READ_ONLY" group:"web" help:"Make /monitoring read-only."`
 
-	// TrustedProxies are the networks that requests come through. A proxy that is not
-	// named here is not believed: all its clients are one to us, so that the wrong
-	// tokens of one count as the others', and they seem to come by http.
-	TrustedProxies *string `name:"trusted-proxies" env:"TRUSTED_PROXIES" group:"web" placeholder:"LIST" help:"Networks (10.0.0.0/8) of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed, comma-separated."`
+	// TrustedProxies are the networks of the proxies in front. Rollcall ignores the headers
+	// of other proxies: all their clients then share one address and one limit of wrong
+	// tokens, and appear to use http.
+	TrustedProxies *string `name:"trusted-proxies" env:"TRUSTED_PROXIES" group:"web" placeholder:"LIST" help:"Networks (10.0.0.0/8) of proxies whose X-Forwarded-For and X-Forwarded-Proto are trusted, comma-separated."`
 
 	// StripeSecrets are the signing secrets of the Stripe endpoints, separated
 	// by commas: the platform's own, the Connect endpoint's, and while one is
@@ -93,66 +90,60 @@ type Config struct {
 	// ClerkSecrets are the signing secrets of the Clerk endpoint.
 	ClerkSecrets *string `name:"clerk-webhook-secrets" env:"CLERK_WEBHOOK_SECRETS" group:"webhooks" placeholder:"LIST" help:"Signing secrets (whsec_…) of the Clerk endpoint, comma-separated."`
 
-	// PlatformSecrets are what the platform signs its own events with: whsec_
-	// and 24 or more random bytes in base64.
+	// PlatformSecrets sign the platform's own events.
 	PlatformSecrets *string `name:"platform-webhook-secrets" env:"PLATFORM_WEBHOOK_SECRETS" group:"webhooks" placeholder:"LIST" help:"Signing secrets of the platform's own events, comma-separated: whsec_ and 24 or more random bytes in base64."`
 
-	// MetricsListen is where the process answers those who watch it: /metrics for
-	// Prometheus and /healthz. work has no other address. On LISTEN, which others may
-	// reach, serve, dev and demo answer scrapes to operators alone.
-	MetricsListen *string `name:"metrics-listen" env:"METRICS_LISTEN" group:"watch" placeholder:"ADDR" help:"Address for /metrics and /healthz alone, as 127.0.0.1:9090. serve answers /metrics on --listen too, but to operators alone; work nowhere else."`
+	// MetricsListen is the address for /metrics and /healthz. work has no other address.
+	// On LISTEN, which may be public, serve, dev and demo answer /metrics only to operators.
+	MetricsListen *string `name:"metrics-listen" env:"METRICS_LISTEN" group:"watch" placeholder:"ADDR" help:"Separate address for /metrics and /healthz, for example 127.0.0.1:9090. serve also answers /metrics on --listen, but only to operators; work has no other address."`
 
 	// PlatformProductTypes are the product types (metadata productType or plan,
 	// or Stripe price and product ids) that the platform sells to its creators.
-	// Such sales make nobody a store's customer.
-	PlatformProductTypes string `name:"platform-product-types" env:"PLATFORM_PRODUCT_TYPES" group:"rules" placeholder:"LIST" default:"ppr_pro,creator_plan,credit_package" help:"Product types of the platform's own sales, which make nobody a store's customer (${default})."`
+	// Their buyers are no store's customers.
+	PlatformProductTypes string `name:"platform-product-types" env:"PLATFORM_PRODUCT_TYPES" group:"rules" placeholder:"LIST" default:"ppr_pro,creator_plan,credit_package" help:"Product types of the platform's own sales (${default}). Their buyers are no store's customers."`
 
-	// StripeMode is which of Stripe's events count. A live Connect endpoint gets
-	// test events too, which anybody with an account connected to it can cause for
-	// free; those of the other mode are kept and marked ignored.
-	StripeMode *string `name:"stripe-mode" env:"STRIPE_MODE" group:"rules" placeholder:"MODE" help:"Which of Stripe's events count: live, test or any (live; of dev and demo, any). Others are kept and marked ignored."`
+	// StripeMode selects which Stripe events count. A live Connect endpoint also receives
+	// test events, which anyone with a connected account can cause for free.
+	StripeMode *string `name:"stripe-mode" env:"STRIPE_MODE" group:"rules" placeholder:"MODE" help:"Which Stripe events count: live, test or any (live; in dev and demo, any). Others are stored and marked ignored."`
 
-	// RetainPayloads is how long the payload of an event is kept that was applied
-	// or ignored: 90d, 36h. Its row stays, so that a duplicate is still known for
-	// one; but it cannot be applied again.
-	RetainPayloads *string `name:"retain-payloads" env:"RETAIN_PAYLOADS" group:"keep" placeholder:"SPAN" help:"How long payloads of events are kept that were applied or ignored, as 90d; the row stays. Without it: for good."`
+	// RetainPayloads is how long to keep the payloads of applied and ignored events. The
+	// row stays, so that duplicates are still recognised; but it cannot be applied again.
+	RetainPayloads *string `name:"retain-payloads" env:"RETAIN_PAYLOADS" group:"keep" placeholder:"SPAN" help:"How long to keep payloads of applied and ignored events, for example 90d; the row stays. Without it: forever."`
 
-	// StripeAPIKey reads the history that Stripe has kept: sk_…, or better a
-	// restricted key, rk_…, that may only read.
-	StripeAPIKey *string `name:"stripe-api-key" env:"STRIPE_API_KEY" group:"history" placeholder:"KEY" help:"Stripe's API key (sk_… or rk_…; one that may only read will do), for work: backfills, and the hourly search for events that never arrived."`
+	// StripeAPIKey reads history from Stripe: sk_…, or better a restricted key that may
+	// only read, rk_….
+	StripeAPIKey *string `name:"stripe-api-key" env:"STRIPE_API_KEY" group:"history" placeholder:"KEY" help:"Stripe API key (sk_… or rk_…; a read-only key is enough), for work: backfills, and the hourly search for events that never arrived."`
 
-	// StripeAPIBase is where Stripe's API is, if not where it always is.
-	StripeAPIBase *string `name:"stripe-api-base" env:"STRIPE_API_BASE" group:"history" placeholder:"URL" help:"Stripe's API, if not https://api.stripe.com."`
+	// StripeAPIBase replaces the address of Stripe's API.
+	StripeAPIBase *string `name:"stripe-api-base" env:"STRIPE_API_BASE" group:"history" placeholder:"URL" help:"Address of Stripe's API, if not https://api.stripe.com."`
 
-	// ClerkSecretKey reads the users that Clerk has kept; and, where serve has no
-	// CLERK_JWT_KEY, the keys of its sessions.
-	ClerkSecretKey *string `name:"clerk-secret-key" env:"CLERK_SECRET_KEY" group:"history" placeholder:"KEY" help:"Clerk's secret key (sk_…), for work: backfills. For serve: instead of CLERK_JWT_KEY."`
+	// ClerkSecretKey reads users from Clerk and, if serve has no CLERK_JWT_KEY, the keys
+	// of its sessions.
+	ClerkSecretKey *string `name:"clerk-secret-key" env:"CLERK_SECRET_KEY" group:"history" placeholder:"KEY" help:"Clerk secret key (sk_…), for work: backfills. For serve: instead of CLERK_JWT_KEY."`
 
-	// ClerkAPIBase is where Clerk's API is, if not where it always is.
-	ClerkAPIBase *string `name:"clerk-api-base" env:"CLERK_API_BASE" group:"history" placeholder:"URL" help:"Clerk's API, if not https://api.clerk.com/v1."`
+	// ClerkAPIBase replaces the address of Clerk's API.
+	ClerkAPIBase *string `name:"clerk-api-base" env:"CLERK_API_BASE" group:"history" placeholder:"URL" help:"Address of Clerk's API, if not https://api.clerk.com/v1."`
 
-	// ImportDir is the only folder that Convex exports are read in. Pages and the API
-	// name files in it; without it they can name none, and only the command line can.
-	ImportDir *string `name:"import-dir" env:"IMPORT_DIR" group:"imports" placeholder:"DIR" help:"Folder that Convex exports are read in, and no other; set it for serve and work. Without it, only 'backfill start convex FILE' can name a file."`
+	// ImportDir is the only folder that Convex exports are read from. Pages and the API
+	// name files in it; without it, only the command line can name files.
+	ImportDir *string `name:"import-dir" env:"IMPORT_DIR" group:"imports" placeholder:"DIR" help:"The only folder that Convex exports are read from; set it for serve and work. Without it, only 'backfill start convex FILE' can name a file."`
 
-	// AlertURL is told, by a signed POST, when a source of webhooks falls silent or
-	// is refused, or events fail, and when that is over (docs/doctor.md).
-	AlertURL *string `name:"alert-webhook-url" env:"ALERT_WEBHOOK_URL" group:"alerts" placeholder:"URL" help:"Is told by a signed POST when a watch changes: a source falls silent or is refused, events fail, or all is well again."`
+	// AlertURL receives alerts about silent or rejected sources and failing events
+	// (docs/doctor.md).
+	AlertURL *string `name:"alert-webhook-url" env:"ALERT_WEBHOOK_URL" group:"alerts" placeholder:"URL" help:"Receives a signed POST when a watch changes: a source falls silent or is rejected, events fail, or everything works again."`
 
-	// AlertSecret is what those messages are signed with, the Standard Webhooks
-	// way: whsec_ and 24 or more random bytes in base64.
-	AlertSecret *string `name:"alert-webhook-secret" env:"ALERT_WEBHOOK_SECRET" group:"alerts" placeholder:"SECRET" help:"Signing secret of what is sent to ALERT_WEBHOOK_URL: whsec_ and 24 or more random bytes in base64."`
+	// AlertSecret signs the alerts, as in Standard Webhooks.
+	AlertSecret *string `name:"alert-webhook-secret" env:"ALERT_WEBHOOK_SECRET" group:"alerts" placeholder:"SECRET" help:"Signing secret for ALERT_WEBHOOK_URL: whsec_ and 24 or more random bytes in base64."`
 
-	// AllowedNetworks are networks that are not public, and that requests to URLs
-	// which somebody gave us may reach all the same. Without it they reach public
-	// addresses alone (docs/security.md).
-	AllowedNetworks *string `name:"allowed-private-networks" env:"ALLOWED_PRIVATE_NETWORKS" group:"alerts" placeholder:"LIST" help:"Private networks (10.1.0.0/16) that ALERT_WEBHOOK_URL may lead to, comma-separated. Without it: public addresses alone."`
+	// AllowedNetworks are the private networks that requests to configured URLs may
+	// reach. Without it they reach only public addresses (docs/security.md).
+	AllowedNetworks *string `name:"allowed-private-networks" env:"ALLOWED_PRIVATE_NETWORKS" group:"alerts" placeholder:"LIST" help:"Private networks (10.1.0.0/16) that ALERT_WEBHOOK_URL may lead to, comma-separated. Without it: only public addresses."`
 
-	// LogLevel is the least that is logged, to stderr.
-	LogLevel string `name:"log-level" env:"LOG_LEVEL" group:"logs" placeholder:"LEVEL" default:"info" help:"Least that is logged: debug, info, warn or error (${default})."`
+	// LogLevel is the lowest level that is logged, to stderr.
+	LogLevel string `name:"log-level" env:"LOG_LEVEL" group:"logs" placeholder:"LEVEL" default:"info" help:"Lowest level to log: debug, info, warn or error (${default})."`
 
 	// LogFormat is text for people, json for machines.
-	LogFormat string `name:"log-format" env:"LOG_FORMAT" group:"logs" placeholder:"FORMAT" default:"text" help:"How it is logged: text or json (${default})."`
+	LogFormat string `name:"log-format" env:"LOG_FORMAT" group:"logs" placeholder:"FORMAT" default:"text" help:"Log format: text or json (${default})."`
 }
 
 var groups = []kong.Group{
@@ -162,13 +153,13 @@ var groups = []kong.Group{
 	{Key: "history", Title: "History:"},
 	{Key: "imports", Title: "Imports:"},
 	{Key: "rules", Title: "What counts:"},
-	{Key: "keep", Title: "What is kept:"},
+	{Key: "keep", Title: "Retention:"},
 	{Key: "alerts", Title: "Alerts:"},
-	{Key: "watch", Title: "Watching (traces: see OTEL_EXPORTER_OTLP_ENDPOINT in docs/metrics.md):"},
+	{Key: "watch", Title: "Monitoring (traces: see OTEL_EXPORTER_OTLP_ENDPOINT in docs/metrics.md):"},
 	{Key: "logs", Title: "Logs (to stderr):"},
 }
 
-// groupsOf are the groups of settings that a command uses, where not all.
+// groupsOf are the groups of settings that each command uses; others use all.
 var groupsOf = map[string][]string{
 	"serve":    {"servers", "web", "webhooks", "imports", "rules", "watch", "logs"},
 	"work":     {"servers", "history", "imports", "rules", "keep", "alerts", "watch", "logs"},

@@ -14,18 +14,18 @@ import (
 )
 
 type demoCmd struct {
-	Exit bool   `name:"exit" help:"Stop when the lists are printed: status 0 if they are what the scenario says, else 1."`
-	Seed uint64 `name:"seed" placeholder:"N" help:"Shuffle as an earlier demo did, which printed this number."`
+	Exit bool   `name:"exit" help:"Stop after printing the lists: status 0 if they match the scenario, else 1."`
+	Seed uint64 `name:"seed" placeholder:"N" help:"Shuffle like the earlier demo that printed this number."`
 }
 
 // Help is shown below the usage.
 func (demoCmd) Help() string {
-	return `Does what dev does, on a database of its own that is emptied first (so the data of dev on the same folder is left alone). It loads the history of a store that was there before and lets backfills bring its customers in; then it plays some weeks of three other stores: Clerk, Stripe and the platform send signed webhooks over HTTP, late, repeated and in random order. Then it prints the customer lists, as the API gives them, and compares them with what the scenario says.`
+	return `Runs like dev, on its own database, which it empties first; the data of dev in the same folder stays. It loads the history of one store and imports its customers by backfills. Then it plays some weeks of three other stores: Clerk, Stripe and the platform send signed webhooks over HTTP, late, repeated and in random order. At last it prints the customer lists from the API, and compares them with the scenario.`
 }
 
 func (c demoCmd) Run(e *env) error {
 	if e.LogLevel == "info" {
-		e.LogLevel = "error" // it provokes warnings on purpose, amid what it prints
+		e.LogLevel = "error" // the demo causes warnings on purpose
 	}
 	e.StripeMode = new("any") // the scenario has test events
 	fmt.Fprintln(e.err, "Starting …")
@@ -42,16 +42,16 @@ func (c demoCmd) Run(e *env) error {
 			return err
 		}
 		if !right {
-			return errSaid
+			return errReported
 		}
 		return nil
 	}
 	d.describe(e.out, "/store/store_aurora/customers")
-	fmt.Fprintln(e.out, "What the demo played is gone when it ends.")
+	fmt.Fprintln(e.out, "The demo's data is deleted when it stops.")
 	return d.wait(e)
 }
 
-// play plays the scenario and tells whether the lists agree with it.
+// play plays the scenario and reports whether the lists match it.
 func (c demoCmd) play(e *env, d *dev) (right bool, err error) {
 	if c.Seed == 0 {
 		c.Seed = rand.Uint64N(999999) + 1
@@ -72,7 +72,7 @@ func (c demoCmd) play(e *env, d *dev) (right bool, err error) {
 	return len(differences) == 0, verdict(e.out, differences)
 }
 
-// target is what the demo needs to know of a dev.
+// target is where the demo sends its events.
 func (d *dev) target() demo.Target {
 	c, bar := d.env.Config, d.env.progress()
 	secret := func(list *string) string {
@@ -95,7 +95,7 @@ func (d *dev) target() demo.Target {
 	}
 }
 
-// bringPast loads what happened before, and brings it in by backfills.
+// bringPast loads older data, and imports it by backfills.
 func bringPast(e *env, p *demo.Player) error {
 	customers, err := p.LoadPast(e)
 	if err != nil {

@@ -14,9 +14,9 @@ import (
 	"rollcall/jobs"
 )
 
-// The demo begins with nothing, twice in a row too, and must not cost anybody
-// their data: it makes a database of its own beside the one given, and takes
-// only an empty Redis database, or one that an earlier demo has marked as its.
+// The demo starts empty each time, and must not destroy data: it creates its own
+// database beside the given one, and uses only an empty Redis database, or one that
+// an earlier demo has marked.
 
 const (
 	demoMark    = "rollcall:demo"

@@ -33,7 +33,7 @@ func printLists(w io.Writer, p *demo.Player) {
 		}
 		fmt.Fprintf(w, "\n  %s\n", statsText(l.Stats))
 	}
-	fmt.Fprintf(w, "\nOn no list, and rightly so:\n")
+	fmt.Fprintf(w, "\nNot expected on a list:\n")
 	t := table{head: []string{"NAME", "EMAIL", "WHY"}, indent: "  "}
 	for _, a := range p.Scenario.Absent {
 		t.add(a["name"], a["email"], a["absent"])

@@ -22,7 +22,7 @@ type devCmd struct{}
 
 // Help is shown below the usage.
 func (devCmd) Help() string {
-	return `Starts a private Postgres and Redis (from the programs installed here) with their data in --data, migrates, and serves and works in this one process. Secrets and an ADMIN_TOKEN are made up once and kept in the data folder, unless the environment gives them; DATABASE_URL and REDIS_URL, if set, are used instead of the private servers. A private server that dies is started again; data that Redis does not start with is put aside, as workers know what is still to be done. Other commands find all this by --data. Ctrl-C stops it; the data stays.`
+	return `Starts a private Postgres and Redis (from the programs installed here) with their data in --data, migrates, and serves and works in this one process. Secrets and an ADMIN_TOKEN are generated once and stored in the data folder, unless the environment has them; DATABASE_URL and REDIS_URL, if set, are used instead of the private servers. A private server that dies is started again; data that Redis cannot start with is moved aside, and workers enqueue pending work again. Other commands find the servers by --data. Ctrl-C stops it; the data stays.`
 }
 
 func (devCmd) Run(e *env) error {
@@ -58,7 +58,7 @@ func (e *env) startDev(log *slog.Logger, prepare func(where) (where, func() erro
 		return nil, err
 	}
 	if e.StripeMode == nil {
-		e.StripeMode = new("any") // whoever develops sends test events
+		e.StripeMode = new("any") // developers send test events
 	}
 	e.warnOfUnusable(log)
 	l, err := bind("LISTEN", "--listen", e.listen()) // first: it is quick, and the likeliest to fail
@@ -70,7 +70,7 @@ func (e *env) startDev(log *slog.Logger, prepare func(where) (where, func() erro
 		if err != nil {
 			l.Close()
 			if e.Err() != nil {
-				err = e.Err() // a signal: what it cut short is no news
+				err = e.Err() // interrupted by a signal, which is no error
 			}
 			err = errors.Join(err, d.close())
 		}
@@ -172,7 +172,7 @@ func (d *dev) serveAndWork(ctx context.Context, l net.Listener, w *site, t *tele
 	return errors.Join(err, <-done)
 }
 
-// publish tells other commands where all this is.
+// publish writes the addresses of the servers for other commands.
 func (d *dev) publish(at where) error {
 	c := d.env.Config
 	d.signIn = access.SignInLink(d.url, given(c.AdminToken), time.Now())

@@ -8,8 +8,8 @@ import (
 )
 
 type doctorCmd struct {
-	Store    string  `name:"store" placeholder:"ID" help:"Only what concerns this store."`
-	User     *string `name:"user" placeholder:"ID" xor:"person" help:"Explain this Clerk user: what is known, and why they are on a list or not."`
+	Store    string  `name:"store" placeholder:"ID" help:"Only this store."`
+	User     *string `name:"user" placeholder:"ID" xor:"person" help:"Explain this Clerk user: stored data, and why they are on a list or not."`
 	Email    *string `name:"email" placeholder:"ADDRESS" xor:"person" help:"Explain the person with this address."`
 	Examples int     `name:"examples" placeholder:"N" default:"5" help:"Show at most N examples of each finding (${default})."`
 	JSON     bool    `name:"json" help:"Print JSON."`
@@ -17,11 +17,11 @@ type doctorCmd struct {
 
 // Help is shown below the usage.
 func (doctorCmd) Help() string {
-	return `Checks everything that can keep a customer off a list: settings, Postgres, Redis, workers, senders that fell silent or are rejected, events that failed, facts on no list and what they wait for, lists that do not match their facts. Each finding comes with the command that fixes it. Nothing is written, and a check that fails does not stop the others.
+	return `Checks everything that can keep a customer off a list: settings, Postgres, Redis, workers, senders that fell silent or are rejected, failed events, missing facts and the reasons, lists that do not match their facts. Each finding comes with the command that fixes it. The doctor writes nothing, and a check that fails does not stop the others.
 
 With --user or --email it explains one person, store by store: on the list, and why; or not, and what is missing. Facts whose store is unknown are always included.
 
-docs/doctor.md has every finding. Status 0: no warning or problem; 1: a warning or a problem, or the person is missing from a list that they may belong to; 2: a mistake on the command line.`
+docs/doctor.md has every finding. Status 0: no warning or problem; 1: a warning or a problem, or the person is missing from a list that they may belong to; 2: an invalid command line.`
 }
 
 func (c doctorCmd) Run(e *env) error {
@@ -34,7 +34,7 @@ func (c doctorCmd) Run(e *env) error {
 	case errors.As(err, &wrong):
 		return usageError(wrong)
 	case err == nil && !well:
-		return errSaid
+		return errReported
 	}
 	return err
 }

@@ -14,19 +14,19 @@ import (
 )
 
 type eraseCmd struct {
-	Email  string `name:"email" required:"" placeholder:"ADDRESS" help:"Who: whoever has or had this address."`
-	Store  string `name:"store" placeholder:"ID" help:"Only what this store has of them; the user, and other stores, keep theirs."`
-	DryRun bool   `name:"dry-run" help:"Say what would be erased, and change nothing."`
+	Email  string `name:"email" required:"" placeholder:"ADDRESS" help:"The person who has or had this address."`
+	Store  string `name:"store" placeholder:"ID" help:"Only the data of this store; the user and other stores keep theirs."`
+	DryRun bool   `name:"dry-run" help:"Show what would be erased, and change nothing."`
 	Yes    bool   `name:"yes" help:"Do not ask."`
 }
 
 // Help is shown below the usage.
 func (eraseCmd) Help() string {
-	return `Removes a person from everything that is kept: names, addresses, ids, notes, and the payloads of webhooks that name them. What they paid and took stays as somebody's without a name, so that a store's figures stay true. Late webhooks and backfills about what was before bring nobody back; what the person does from now on makes a new customer.
+	return `Removes a person from all stored data: names, addresses, ids, notes, and the payloads of webhooks that name them. Sales and courses are kept, anonymised, so that a store's figures stay correct. Late webhooks and backfills do not bring the person back; new activity creates a new customer.
 
-Stripe and Clerk keep what they have: delete the customer at Stripe and the user at Clerk first, and cancel what is still paid for. Backups, and logs, are yours to see to: docs/erasure.md.
+Stripe and Clerk keep their data: first delete the customer at Stripe and the user at Clerk, and cancel subscriptions. Backups and logs are your task: docs/erasure.md.
 
-It reads the whole inbox, some times over. If it is interrupted, a worker goes on with it, or the same command again.`
+The command reads the whole inbox, several times. If it is interrupted, a worker finishes it, or run it again.`
 }
 
 func (c eraseCmd) Run(e *env) error {
@@ -67,7 +67,7 @@ func (c eraseCmd) Run(e *env) error {
 	return err
 }
 
-// who says whom, and where, is meant.
+// who names the person and the store, for messages.
 func (c eraseCmd) who() string {
 	if c.Store != "" {
 		return c.Email + " in store " + c.Store
@@ -75,15 +75,15 @@ func (c eraseCmd) who() string {
 	return c.Email
 }
 
-// ask wants a yes from whoever sits at the terminal.
+// ask requires a yes on the terminal.
 func ask(e *env, question string) error {
 	if info, err := os.Stdin.Stat(); err != nil || info.Mode()&os.ModeCharDevice == 0 {
-		return usageError("nobody is there to be asked: add --yes, or --dry-run to see what would be erased")
+		return usageError("there is no terminal to confirm on: add --yes, or --dry-run to see what would be erased")
 	}
 	fmt.Fprint(e.err, question)
 	answer, err := bufio.NewReader(os.Stdin).ReadString('\n')
 	if err != nil {
-		return usageError("nobody answers: add --yes, or --dry-run to see what would be erased")
+		return usageError("no answer: add --yes, or --dry-run to see what would be erased")
 	}
 	if strings.TrimSpace(answer) != "yes" {
 		return errors.New("nothing is erased")
@@ -91,18 +91,17 @@ func ask(e *env, question string) error {
 	return nil
 }
 
-// left tells what is left to do.
+// left lists what the operator still has to do.
 func (c eraseCmd) left() string {
 	if c.Store != "" {
-		return fmt.Sprintf("This is about store %s alone: the user, and other stores, keep theirs.\n%s", c.Store, leftToDo)
+		return fmt.Sprintf("This covers only store %s: the user, and other stores, keep theirs.\n%s", c.Store, leftToDo)
 	}
 	return leftToDo
 }
 
 const (
-	sinceThen = "Older events that come late, and backfills, bring nobody back; what the person does from now on makes a new customer."
-	// leftToDo is what is left to do.
-	leftToDo = `Stripe and Clerk still hold their data. If it is not done yet:
+	sinceThen = "Late events and backfills do not bring the person back; new activity creates a new customer."
+	leftToDo  = `Stripe and Clerk still hold their data. If it is not done yet:
   Stripe  cancel what they still pay for, then delete the customer (Customers → … → Delete customer);
           personal data of guests and of past payments: Stripe's form for data deletion requests
   Clerk   delete the user (Users → … → Delete user)
@@ -110,7 +109,7 @@ Backups and logs made before now name them as before: docs/erasure.md says which
 `
 )
 
-// print tells people what is held of a person.
+// print prints the stored data of a person.
 func (c eraseCmd) print(w io.Writer, f store.Footprint) {
 	if f.ErasedAt != nil {
 		fmt.Fprintf(w, "Erased already at %s; since then:\n", f.ErasedAt.UTC().Format(time.RFC3339))
@@ -124,7 +123,7 @@ func (c eraseCmd) print(w io.Writer, f store.Footprint) {
 		}
 	}
 	fmt.Fprintln(w)
-	t := table{head: []string{"TABLE", "STORE", "ROWS", "WHAT BECOMES OF THEM"}}
+	t := table{head: []string{"TABLE", "STORE", "ROWS", "RESULT"}}
 	for _, trace := range f.Traces {
 		t.add(trace.Table, orDash(trace.Store), fmt.Sprint(trace.Count), fates[trace.Fate])
 	}
@@ -147,18 +146,18 @@ func someOf(addresses []string) string {
 	return strings.Join(addresses, ", ") + more
 }
 
-// fates says to people what becomes of rows.
+// fates describes what an erasure does to rows.
 var fates = map[string]string{
 	"removed":   "removed",
-	"anonymous": "kept, as those of somebody without a name",
+	"anonymous": "kept, anonymised",
 	"emptied":   "kept, without the payload",
 	"reworded":  "kept, without the name of the person",
 }
 
-// printRemarks tells what is not erased, and why.
+// printRemarks prints what is not erased, and why.
 func (c eraseCmd) printRemarks(w io.Writer, f store.Footprint) {
 	if f.Waiting > 0 {
-		fmt.Fprintf(w, "%s that name them wait to be applied; that is done first.\n", count(int(f.Waiting), "event"))
+		fmt.Fprintf(w, "%s about them are pending and are applied first.\n", count(int(f.Waiting), "event"))
 	}
 	for _, email := range f.Elsewhere {
 		fmt.Fprintf(w, "One of these users has the address %s now, which is not erased with them: run this again with that.\n", email)
@@ -167,6 +166,6 @@ func (c eraseCmd) printRemarks(w io.Writer, f store.Footprint) {
 		fmt.Fprintf(w, "Their payloads also hold %s. If one of these is theirs too, run this again with it.\n", someOf(f.Typed))
 	}
 	for _, id := range f.Staff {
-		fmt.Fprintf(w, "They own store %s, or are a member of it: that stays, as the platform says so.\n", id)
+		fmt.Fprintf(w, "They own store %s, or are a member of it: that stays, because the platform reports it.\n", id)
 	}
 }

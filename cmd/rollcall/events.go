@@ -19,16 +19,16 @@ type eventsCmd struct {
 	List   eventsListCmd   `cmd:"" help:"List events, newest first, and count them."`
 	Show   eventsShowCmd   `cmd:"" help:"Show one event with its payload."`
 	Retry  eventsRetryCmd  `cmd:"" help:"Try failed events again."`
-	Replay eventsReplayCmd `cmd:"" help:"Apply events again, whatever became of them; once more or many times changes nothing."`
-	Send   eventsSendCmd   `cmd:"" help:"Say something in the platform's place: sign an event and post it."`
+	Replay eventsReplayCmd `cmd:"" help:"Apply events again, whatever their status. Repeating is safe."`
+	Send   eventsSendCmd   `cmd:"" help:"Send a platform event yourself: sign it and post it."`
 }
 
 type eventsListCmd struct {
 	Source string `name:"source" placeholder:"SOURCE" help:"Only events from stripe, clerk or platform."`
 	Status string `name:"status" placeholder:"STATUS" help:"Only pending, processed, ignored or failed events."`
-	Type   string `name:"type" placeholder:"TYPE" help:"Only events of this type, as invoice.paid."`
-	Limit  int    `name:"limit" default:"50" placeholder:"N" help:"Most events listed (${default}), 100 at most."`
-	JSON   bool   `name:"json" help:"Print JSON, as the API's."`
+	Type   string `name:"type" placeholder:"TYPE" help:"Only events of this type, for example invoice.paid."`
+	Limit  int    `name:"limit" default:"50" placeholder:"N" help:"Number of events to list (${default}), at most 100."`
+	JSON   bool   `name:"json" help:"Print JSON, as the API does."`
 }
 
 func (c eventsListCmd) Run(e *env) error {
@@ -79,7 +79,7 @@ func countsLine(counts map[string]int64) string {
 		counts["pending"], counts["processed"], counts["ignored"], counts["failed"])
 }
 
-// plain takes the wrapping off an error that is about what was typed.
+// plain unwraps an error about an argument.
 func plain(err error) error {
 	var bad *pg.BadParam
 	if errors.As(err, &bad) {
@@ -89,7 +89,7 @@ func plain(err error) error {
 }
 
 type eventsShowCmd struct {
-	ID   string `arg:"" name:"id" help:"The event's id: that of the inbox (the first column of list) or the sender's."`
+	ID   string `arg:"" name:"id" help:"The event's id: from the inbox (the first column of list) or from the sender."`
 	JSON bool   `name:"json" help:"Print JSON."`
 }
 
@@ -119,7 +119,7 @@ func find(e *env, s *store.Store, ref string) (store.Event, error) {
 	return v, err
 }
 
-// prunedFor says to people why a payload is gone.
+// prunedFor describes why a payload was deleted.
 var prunedFor = map[string]string{
 	"age":     "it was older than RETAIN_PAYLOADS keeps any",
 	"erasure": "it named a person who was erased",

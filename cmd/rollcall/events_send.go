@@ -19,14 +19,14 @@ import (
 )
 
 type eventsSendCmd struct {
-	Type string `arg:"" name:"type" help:"The event's type, as product.upserted."`
+	Type string `arg:"" name:"type" help:"The event's type, for example product.upserted."`
 	Data string `arg:"" name:"data" help:"Its data, a JSON object."`
-	To   string `name:"to" placeholder:"URL" help:"Where serve is. Without it: the dev or demo running on --data, else LISTEN."`
+	To   string `name:"to" placeholder:"URL" help:"Address of serve. Without it: the dev or demo running on --data, else LISTEN."`
 }
 
 // Help is shown below the usage.
 func (eventsSendCmd) Help() string {
-	return `Says something in the platform's place: signs an event of its with the first of PLATFORM_WEBHOOK_SECRETS, as of now, and posts it to /webhooks/platform. docs/events.md has the types. What the platform says later, or has said with a later time, wins.`
+	return `Signs a platform event with the first of PLATFORM_WEBHOOK_SECRETS, dated now, and posts it to /webhooks/platform. docs/events.md has the types. An event from the platform with a later time wins.`
 }
 
 // sendTimeout bounds a posting; the receiver itself waits for Postgres for ten
@@ -57,7 +57,7 @@ func (c eventsSendCmd) Run(e *env) error {
 	return c.send(e, strings.TrimRight(to, "/")+"/webhooks/platform", strings.TrimSpace(secret))
 }
 
-// placeholder is what doctor writes into data that it cannot know.
+// placeholder matches what doctor writes for unknown values.
 var placeholder = regexp.MustCompile(`<[A-Z][A-Z ]*>`)
 
 // send signs and posts, and prints what was answered.
@@ -98,7 +98,7 @@ func (c eventsSendCmd) send(e *env, to, secret string) error {
 	for _, note := range sent.PassedOver(facts.Read) {
 		fmt.Fprintf(e.out, "not used: %s\n", harmless(note))
 	}
-	_, err = fmt.Fprintf(e.out, "%s, as event %s; `rollcall events show %s%s` tells what became of it\n", answer.Status, id, id, e.dataFlag())
+	_, err = fmt.Fprintf(e.out, "%s, as event %s; `rollcall events show %s%s` shows its result\n", answer.Status, id, id, e.dataFlag())
 	return err
 }
 
@@ -110,7 +110,7 @@ func (e *env) fill() {
 	}
 	r, err := e.running("DATABASE_URL")
 	if err != nil {
-		return // whoever needs the servers says so
+		return // commands that need the servers report it
 	}
 	for to, note := range map[**string]string{
 		&e.StripeSecrets: "stripe_webhook_secrets", &e.ClerkSecrets: "clerk_webhook_secrets",

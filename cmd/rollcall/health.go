@@ -18,7 +18,7 @@ const healthTimeout = 3 * time.Second
 
 // Help is shown below the usage.
 func (healthCmd) Help() string {
-	return `Asks a running server how it is, prints the answer, and ends with status 0 if that is 200. It is for supervisors where there is no curl, as in the container image. serve answers /healthz (it lives) and /readyz (it takes requests: Postgres is there, and migrated); work answers /healthz at METRICS_LISTEN, if that is set.`
+	return `Checks a running server, prints the answer, and ends with status 0 if that is 200. It is for supervisors without curl, for example in the container image. serve answers /healthz (it lives) and /readyz (it takes requests: Postgres is there, and migrated); work answers /healthz at METRICS_LISTEN, if that is set.`
 }
 
 func (c healthCmd) Run(e *env) error {
@@ -33,11 +33,11 @@ func (c healthCmd) Run(e *env) error {
 		return fmt.Errorf("%s does not answer (%s)", c.URL, reason(err))
 	}
 	defer resp.Body.Close()
-	said, err := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
 	if err != nil {
 		return err
 	}
-	text := strings.TrimSpace(string(said))
+	text := strings.TrimSpace(string(body))
 	if resp.StatusCode != http.StatusOK {
 		return fmt.Errorf("%s answers %s: %s", c.URL, resp.Status, text)
 	}

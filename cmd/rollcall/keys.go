@@ -12,8 +12,8 @@ import (
 	"path/filepath"
 )
 
-// keys are the secrets that dev makes up. They are kept in the data folder,
-// readable by its owner alone, so that what was given them once goes on working.
+// keys are the secrets that dev generates. It stores them in the data folder, readable
+// only by its owner, so that they stay valid.
 type keys struct {
 	Stripe     string `json:"stripe_webhook_secret"`
 	Clerk      string `json:"clerk_webhook_secret"`

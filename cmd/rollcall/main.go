@@ -1,6 +1,5 @@
-// Command rollcall keeps the customer list of every store on a course
-// marketplace true. README.md says how to use it; `rollcall --help` lists its
-// commands.
+// Command rollcall keeps a correct customer list for every store on a course
+// marketplace. README.md explains its use; `rollcall --help` lists its commands.
 package main
 
 import (
@@ -19,30 +18,32 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// commandLine is everything that can be written behind "rollcall".
+// commandLine is the grammar of the command line.
 type commandLine struct {
 	Config `embed:""`
 
 	Dev      devCmd      `cmd:"" help:"Run everything in this process, on a private Postgres and Redis."`
-	Demo     demoCmd     `cmd:"" help:"Like dev, then play some weeks of a marketplace at it and show the lists."`
+	Demo     demoCmd     `cmd:"" help:"Run like dev, then play some weeks of a marketplace and show the lists."`
 	Serve    serveCmd    `cmd:"" help:"Receive webhooks and serve the pages and the API."`
-	Work     workCmd     `cmd:"" help:"Work through what was received."`
-	Health   healthCmd   `cmd:"" help:"Ask a running server how it is, for supervisors without curl."`
-	Migrate  migrateCmd  `cmd:"" help:"Bring the database schema up to date, or tell whether it is."`
-	Events   eventsCmd   `cmd:"" help:"Look at the inbox: list, show, retry, replay; send an event of the platform's."`
-	Backfill backfillCmd `cmd:"" help:"Bring in history: start, list, show, pause, resume, cancel."`
-	Audit    auditCmd    `cmd:"" help:"Compare what we hold with itself, with Stripe or with Clerk, and tell every difference."`
-	Doctor   doctorCmd   `cmd:"" help:"Find what keeps people off their lists, with the command that mends it; or tell why one person is on a list or not."`
-	Erase    eraseCmd    `cmd:"" help:"Erase a person from all that is kept, and keep what stores took as nobody's."`
-	Rebuild  rebuildCmd  `cmd:"" help:"Derive every customer again from the facts, and tell what was wrong."`
-	Stripe   stripeCmd   `cmd:"" help:"Set Stripe up: setup makes the webhook endpoint."`
-	Token    tokenCmd    `cmd:"" help:"Tokens that open one store's API to a program: create, list, revoke."`
+	Work     workCmd     `cmd:"" help:"Apply received events and run backfills."`
+	Health   healthCmd   `cmd:"" help:"Check a running server, for supervisors without curl."`
+	Migrate  migrateCmd  `cmd:"" help:"Migrate the database schema, or show its state."`
+	Events   eventsCmd   `cmd:"" help:"Show the inbox and apply events again: list, show, retry, replay; send a platform event."`
+	Backfill backfillCmd `cmd:"" help:"Import history: start, list, show, pause, resume, cancel."`
+	Audit    auditCmd    `cmd:"" help:"Compare stored data with itself, with Stripe or with Clerk, and report every difference."`
+	Doctor   doctorCmd   `cmd:"" help:"Find why people are missing from lists, with the command that fixes it; or explain why one person is on a list or not."`
+	Erase    eraseCmd    `cmd:"" help:"Erase a person's data; sales stay, anonymised."`
+	Rebuild  rebuildCmd  `cmd:"" help:"Recompute every customer from the facts, fix and report the differences."`
+	Stripe   stripeCmd   `cmd:"" help:"Set up Stripe: setup creates the webhook endpoint."`
+	Token    tokenCmd    `cmd:"" help:"Manage tokens that give programs access to one store's API: create, list, revoke."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 }
 
-const description = `Rollcall keeps the customer list of every store on a course marketplace true: it receives the webhooks of Clerk, Stripe and the platform, and keeps one customer per email per store.
+const description = `Rollcall keeps a correct customer list for every store on a course marketplace. ` +
+	`It receives the webhooks of Clerk, Stripe and the platform, and keeps one customer per email per store.
 
-Try it: rollcall demo. Every setting is a flag and an environment variable; secrets belong into the environment, where other users of the machine cannot read them.`
+Try it: rollcall demo. Every setting is a flag and an environment variable. ` +
+	`Put secrets in the environment, where other users of the machine cannot read them.`
 
 // Exit codes.
 const (
@@ -50,14 +51,14 @@ const (
 	exitUsage  = 2
 )
 
-// usageError is a command line that cannot be meant, found while running it.
+// usageError is an invalid command line that is found only while the command runs.
 type usageError string
 
 func (e usageError) Error() string { return string(e) }
 
 func main() {
-	// Live memory is small and garbage plentiful: collecting it a third as often
-	// costs some tens of megabytes and saves a good part of the time.
+	// Live memory is small and garbage plentiful: fewer collections cost some tens
+	// of megabytes and save much time.
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(300)
 	}
@@ -65,7 +66,7 @@ func main() {
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// env is what a command runs in.
+// env is the environment of a command: context, settings and output.
 type env struct {
 	context.Context // ends with SIGINT or SIGTERM
 	Config
@@ -78,7 +79,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 		kong.Name("rollcall"),
 		kong.Description(description),
 		kong.Writers(stdout, stderr),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true, NoExpandSubcommands: true, WrapUpperBound: 100}),
+		kong.ConfigureHelp(kong.HelpOptions{
+			Compact: true, FlagsLast: true, NoExpandSubcommands: true, WrapUpperBound: 100}),
 		kong.ExplicitGroups(groups),
 		kong.Help(help),
 		kong.Vars{"data": defaultData()})
@@ -90,8 +92,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	defer stop()
-	cli.Config.logger(stderr) // for what the client of Redis has to say
-	if !lenient[command.Command()] {
+	cli.Config.logger(stderr) // the Redis client logs too
+	if !commandsWithoutConfig[command.Command()] {
 		err = cli.Config.check()
 	}
 	if err == nil {
@@ -104,7 +106,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	case errors.As(err, &wrong):
 		fmt.Fprintln(stderr, "rollcall:", err)
 		return exitUsage
-	case errors.Is(err, errSaid):
+	case errors.Is(err, errReported):
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
 		fmt.Fprintln(stderr, "rollcall: interrupted")
 	default:
@@ -113,12 +115,11 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return exitFailed
 }
 
-// lenient are the commands that run with malformed settings, too: two need
-// none, the other tells what is wrong with them.
-var lenient = map[string]bool{"version": true, "health": true, "health <url>": true, "doctor": true}
+// commandsWithoutConfig run despite invalid settings: version and health need
+// none, and doctor reports what is wrong with them.
+var commandsWithoutConfig = map[string]bool{"version": true, "health": true, "health <url>": true, "doctor": true}
 
-// help shows of the settings only those that the command uses. The others are
-// taken all the same.
+// help shows only the settings that the command uses, though it accepts all.
 func help(options kong.HelpOptions, ctx *kong.Context) error {
 	name, _, _ := strings.Cut(ctx.Command(), " ")
 	if uses, listed := groupsOf[name]; listed {
@@ -129,15 +130,16 @@ func help(options kong.HelpOptions, ctx *kong.Context) error {
 	return kong.DefaultHelpPrinter(options, ctx)
 }
 
-// errSaid is the error of a command that has told all about it already.
-var errSaid = errors.New("failed, and said so")
+// errReported is the error of a command that has already printed its error.
+var errReported = errors.New("failed, and reported it")
 
-// usage says where to look after a mistake on the command line.
+// usage is the hint after a mistake on the command line.
 func usage(err error) string {
 	var wrong *kong.ParseError
 	if errors.As(err, &wrong) && wrong.Context != nil {
 		if command := wrong.Context.Command(); command != "" {
-			return fmt.Sprintf("Run \"rollcall %s --help\" to see what it takes.", wrong.Context.Selected().FullPath()[len("rollcall "):])
+			return fmt.Sprintf("Run \"rollcall %s --help\" to see its arguments.",
+				wrong.Context.Selected().FullPath()[len("rollcall "):])
 		}
 	}
 	return `Run "rollcall --help" to see the commands.`

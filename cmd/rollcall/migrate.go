@@ -10,20 +10,20 @@ import (
 )
 
 type migrateCmd struct {
-	Up     migrateUpCmd     `cmd:"" help:"Apply the migrations that are missing. Any number may run at once: one works, the others wait and find nothing left."`
+	Up     migrateUpCmd     `cmd:"" help:"Apply missing migrations. Several may run at once: one works, the others wait."`
 	Status migrateStatusCmd `cmd:"" help:"List the migrations and when each was applied."`
 }
 
 type migrateUpCmd struct {
-	Wait time.Duration `name:"wait" placeholder:"DURATION" default:"10m" help:"How long to wait for another that migrates (${default}); 0s: not at all."`
+	Wait time.Duration `name:"wait" placeholder:"DURATION" default:"10m" help:"How long to wait for another migration (${default}); 0s: do not wait."`
 	JSON bool          `name:"json" help:"Print the applied migrations as JSON."`
 }
 
 // Help is shown below the usage.
 func (migrateUpCmd) Help() string {
-	return `Looks first: where tables of another program stand under names that Rollcall needs, it changes nothing and names them.
+	return `Checks first whether another program has tables with names that Rollcall needs. Then it names them and changes nothing.
 
-While another migrates, it says which process of Postgres that is, and waits. A migration whose process stands still, or whose machine is gone, is ended by Postgres within a minute; nothing that it had not finished is left.`
+While another migration runs, the command shows its Postgres process, and waits. If that process hangs, or its machine is gone, Postgres ends it within a minute and rolls its work back.`
 }
 
 func (c migrateUpCmd) Run(e *env) error {

@@ -7,8 +7,7 @@ import (
 	"rollcall/webhooks"
 )
 
-// stripeMode is which of Stripe's events count: of production, live ones. Whoever
-// wants test events as well says so.
+// stripeMode is which Stripe events count; by default live ones.
 func (c *Config) stripeMode() string {
 	if c.StripeMode == nil {
 		return "live"
@@ -16,7 +15,7 @@ func (c *Config) stripeMode() string {
 	return *c.StripeMode
 }
 
-// read tells what an event says, passing over Stripe's events of the other mode.
+// read reads an event into facts, and ignores Stripe events of the other mode.
 func (c *Config) read() func(facts.Event) (facts.Set, error) {
 	mode := c.stripeMode()
 	if mode == "any" {

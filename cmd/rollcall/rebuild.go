@@ -13,7 +13,7 @@ type rebuildCmd struct {
 
 // Help is shown below the usage.
 func (rebuildCmd) Help() string {
-	return `Every fact is resolved again and every customer derived again from its facts. What comes out different is mended and counted. 0 differences is the promise; others mean a defect, or rows changed by hand. PLATFORM_PRODUCT_TYPES must be what the workers have. It may run beside live traffic, and exits with 0 when all is mended, however much that was.`
+	return `Resolves every fact and derives every customer again. Differences are fixed and counted. There should be 0; others mean a defect, or rows changed by hand. PLATFORM_PRODUCT_TYPES must be the same as for the workers. The command may run beside live traffic, and exits with 0 when everything is fixed, even after differences.`
 }
 
 func (c rebuildCmd) Run(e *env) error {
@@ -52,7 +52,7 @@ func (c rebuildCmd) Run(e *env) error {
 		{changes.Kept, "entries of the search, or figures of a list, were off"},
 	} {
 		if d.n > 0 {
-			fmt.Fprintf(e.out, "%6d %s (mended)\n", d.n, d.what)
+			fmt.Fprintf(e.out, "%6d %s (fixed)\n", d.n, d.what)
 		}
 	}
 	return nil

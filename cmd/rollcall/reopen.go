@@ -16,7 +16,7 @@ import (
 // them. The rows are what counts: with Redis away, the sweeper asks later.
 
 type eventsRetryCmd struct {
-	IDs    []string `arg:"" optional:"" name:"id" help:"Ids of failed events: of the inbox, or the sender's."`
+	IDs    []string `arg:"" optional:"" name:"id" help:"Ids of failed events: from the inbox or from the sender."`
 	All    bool     `name:"all" help:"All failed events."`
 	Source string   `name:"source" placeholder:"SOURCE" help:"Failed events from stripe, clerk or platform."`
 	Type   string   `name:"type" placeholder:"TYPE" help:"Failed events of this type."`
@@ -36,10 +36,10 @@ func (c eventsRetryCmd) Run(e *env) error {
 }
 
 type eventsReplayCmd struct {
-	IDs    []string  `arg:"" optional:"" name:"id" help:"Ids of events: of the inbox, or the sender's."`
+	IDs    []string  `arg:"" optional:"" name:"id" help:"Ids of events: from the inbox or from the sender."`
 	Source string    `name:"source" placeholder:"SOURCE" help:"Events from stripe, clerk or platform."`
 	Type   string    `name:"type" placeholder:"TYPE" help:"Events of this type."`
-	Since  time.Time `name:"since" placeholder:"TIME" help:"Events received at this time or later, as 2026-01-12T10:00:00Z."`
+	Since  time.Time `name:"since" placeholder:"TIME" help:"Events received at this time or later, for example 2026-01-12T10:00:00Z."`
 	JSON   bool      `name:"json" help:"Print JSON."`
 }
 

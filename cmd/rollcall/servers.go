@@ -22,7 +22,7 @@ const (
 	noteTypes    = "platform_product_types" // what is the platform's own sale there is so for rebuild too
 )
 
-// databaseURL is where Postgres is: as told, or that of a running dev or demo.
+// databaseURL is the configured Postgres, or that of a running dev or demo.
 func (c *Config) databaseURL() (string, error) {
 	if c.DatabaseURL != nil {
 		return *c.DatabaseURL, nil
@@ -34,7 +34,7 @@ func (c *Config) databaseURL() (string, error) {
 	return r.DatabaseURL, nil
 }
 
-// redis is where Redis is, likewise.
+// redis is the configured Redis, or that of a running dev or demo.
 func (c *Config) redis() (asynq.RedisConnOpt, error) {
 	if c.RedisURL != nil {
 		return jobs.ParseRedis(*c.RedisURL)
@@ -63,8 +63,8 @@ func (c *Config) running(variable string) (embedded.Record, error) {
 	return r, nil
 }
 
-// open opens the store of a command that is over soon: it fails at once if the
-// database cannot be used.
+// open opens the store of a short command: it fails at once if the database is not
+// usable.
 func (e *env) open() (*store.Store, error) {
 	url, err := e.databaseURL()
 	if err == nil {
@@ -76,8 +76,7 @@ func (e *env) open() (*store.Store, error) {
 	return e.openUnchecked()
 }
 
-// openUnchecked opens the store at databaseURL for those who go on while Postgres
-// is away.
+// openUnchecked opens the store for commands that keep running while Postgres is away.
 func (e *env) openUnchecked() (*store.Store, error) {
 	url, err := e.databaseURL()
 	if err != nil {
@@ -93,10 +92,10 @@ func (e *env) openUnchecked() (*store.Store, error) {
 	return e.openAt(url)
 }
 
-// openBoth opens the store of a command and tells where Redis is.
+// openBoth opens the store of a command, and returns the address of Redis.
 func (e *env) openBoth() (*store.Store, asynq.RedisConnOpt, error) { return e.both(e.open) }
 
-// openBothUnchecked is openBoth for those who go on while Postgres is away.
+// openBothUnchecked is openBoth for commands that keep running while Postgres is away.
 func (e *env) openBothUnchecked() (*store.Store, asynq.RedisConnOpt, error) {
 	return e.both(e.openUnchecked)
 }

@@ -32,7 +32,7 @@ type site struct {
 	receiver *webhooks.Receiver
 	web      *web.Server
 	server   *http.Server
-	leaving  atomic.Bool // has been told to stop
+	leaving  atomic.Bool // is shutting down
 }
 
 // Limits of a request. Bodies have their own, in the handlers.
@@ -43,11 +43,11 @@ const (
 	stallTimeout      = 30 * time.Second // for each 64 KiB of an answer
 	idleTimeout       = 2 * time.Minute
 	maxHeaderBytes    = 64 << 10
-	drainTimeout      = 20 * time.Second // for requests in hand when told to stop
+	drainTimeout      = 20 * time.Second // for requests under way at shutdown
 )
 
-// newSite puts a site together. It connects to nothing yet: with Postgres away
-// senders get 503, with Redis away events are kept all the same.
+// newSite builds a site without connecting: while Postgres is away senders get 503,
+// and while Redis is away events are still stored.
 func (e *env) newSite(s *store.Store, redis asynq.RedisConnOpt, t *telemetry) (*site, error) {
 	secrets, err := e.secrets()
 	if err != nil {
@@ -82,7 +82,7 @@ func (e *env) newSite(s *store.Store, redis asynq.RedisConnOpt, t *telemetry) (*
 	mux := http.NewServeMux()
 	mux.Handle("/webhooks/", w.receiver)
 	mux.Handle("/", w.web)
-	w.server = newServer(w.polite(mux), t.log)
+	w.server = newServer(w.closeWhenDraining(mux), t.log)
 	w.server.RegisterOnShutdown(w.web.EndWatches)
 	return w, nil
 }
@@ -117,13 +117,13 @@ func newServer(h http.Handler, log *slog.Logger) *http.Server {
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // what strangers do wrong
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // errors of clients
 	}
 }
 
-// polite tells whoever comes once we are leaving that this connection will not
-// be kept: idle ones are closed at the end, perhaps while a request is on its way.
-func (w *site) polite(next http.Handler) http.Handler {
+// closeWhenDraining closes each connection after its answer during shutdown. Idle ones
+// would be closed at the end, perhaps while a request is on its way.
+func (w *site) closeWhenDraining(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if w.leaving.Load() {
 			rw.Header().Set("Connection", "close")
@@ -132,9 +132,8 @@ func (w *site) polite(next http.Handler) http.Handler {
 	})
 }
 
-// serve takes requests until ctx ends; for delay longer, while balancers learn
-// from /readyz to send no more; answers those in hand, and passes what came on to
-// the queue.
+// serve accepts requests until ctx ends, and for delay longer, so that load balancers
+// see /readyz fail. Then it answers requests under way, and enqueues received events.
 func (w *site) serve(ctx context.Context, l net.Listener, delay time.Duration) error {
 	failed := make(chan error, 1)
 	go func() { failed <- w.server.Serve(l) }()
@@ -189,10 +188,10 @@ func baseURL(l net.Listener) string {
 	return "http://" + net.JoinHostPort(host, port)
 }
 
-// schemaPatience is how long to wait between looks at a database that is away.
+// schemaPatience is the pause between checks of a database that is away.
 const schemaPatience = 5 * time.Second
 
-// warnOfSchema says once, when Postgres answers, if its schema is not current.
+// warnOfSchema logs once, when Postgres answers, if its schema is not current.
 func warnOfSchema(ctx context.Context, log *slog.Logger, url string) {
 	for told := false; ctx.Err() == nil; {
 		all, err := migrations.Current(ctx, url)
@@ -217,7 +216,7 @@ func warnOfSchema(ctx context.Context, log *slog.Logger, url string) {
 	}
 }
 
-// warnOfMissing names what is not set and what that means.
+// warnOfMissing logs unset settings and their consequences.
 func (c *Config) warnOfMissing(log *slog.Logger) {
 	for _, a := range c.absent() {
 		log.Warn(a.Text)

@@ -15,23 +15,23 @@ import (
 )
 
 type stripeCmd struct {
-	Setup stripeSetupCmd `cmd:"" help:"Make the webhook endpoint in Stripe, for exactly the events that are read."`
+	Setup stripeSetupCmd `cmd:"" help:"Create the webhook endpoint in Stripe, for exactly the events that Rollcall reads."`
 }
 
 type stripeSetupCmd struct {
-	URL        string `name:"url" required:"" placeholder:"URL" help:"Where Stripe finds this Rollcall from outside: https://rollcall.example.com/webhooks/stripe."`
-	Connect    bool   `name:"connect" help:"For events on connected accounts: a second endpoint, with a secret of its own."`
-	APIVersion string `name:"api-version" placeholder:"V" default:"2023-10-16" help:"Version of Stripe's API that the endpoint's events are written in (${default}). It cannot be changed later."`
-	DryRun     bool   `name:"dry-run" help:"Say what would be done, and do nothing."`
+	URL        string `name:"url" required:"" placeholder:"URL" help:"Public address of this Rollcall's Stripe webhooks: https://rollcall.example.com/webhooks/stripe."`
+	Connect    bool   `name:"connect" help:"Create a second endpoint, for events on connected accounts; it has its own secret."`
+	APIVersion string `name:"api-version" placeholder:"V" default:"2023-10-16" help:"Stripe API version of the endpoint's events (${default}). It cannot be changed later."`
+	DryRun     bool   `name:"dry-run" help:"Show what would be done, and do nothing."`
 	JSON       bool   `name:"json" help:"Print JSON."`
 }
 
 // Help is shown below the usage.
 func (stripeSetupCmd) Help() string {
-	return `Uses STRIPE_API_KEY, which must be allowed to write webhook endpoints. The signing secret is printed on stdout: list it in STRIPE_WEBHOOK_SECRETS. Where there is an endpoint for this URL already, its events are brought up to date; Stripe does not tell its secret again.`
+	return `Uses STRIPE_API_KEY, which must be allowed to write webhook endpoints. The signing secret is printed on stdout: list it in STRIPE_WEBHOOK_SECRETS. If this URL already has an endpoint, its events are updated; Stripe does not show its secret again.`
 }
 
-// endpoint is what became of the endpoint.
+// endpoint is the result of setup.
 type endpoint struct {
 	ID         string   `json:"id"`
 	URL        string   `json:"url"`
@@ -142,7 +142,7 @@ func (c stripeSetupCmd) update(api webhookendpoint.Client, e *env, there *stripe
 	return want, err
 }
 
-// print tells a person; the secret alone is on stdout.
+// print prints the result on stderr, and only the secret on stdout.
 func (w endpoint) print(e *env) error {
 	what := map[string]string{
 		"created":      "Created endpoint " + w.ID,
@@ -164,7 +164,7 @@ func (w endpoint) print(e *env) error {
 	return err
 }
 
-// stripeProblem says what Stripe refused, and never the key.
+// stripeProblem describes Stripe's error, without the key.
 func stripeProblem(err error) error {
 	var refused *stripe.Error
 	if errors.As(err, &refused) {

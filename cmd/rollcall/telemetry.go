@@ -17,12 +17,12 @@ import (
 	"rollcall/store"
 )
 
-// telemetry is how a process is watched: what it counts, and its traces.
+// telemetry holds the metrics and traces of a process.
 type telemetry struct {
 	log      *slog.Logger
 	registry *prometheus.Registry
 	state    *metrics.State
-	traces   trace.TracerProvider // nil: nobody traces
+	traces   trace.TracerProvider // nil: tracing is off
 	flush    func(context.Context) error
 	server   *http.Server // at METRICS_LISTEN; nil: there is none
 	url      string       // of that
@@ -31,8 +31,8 @@ type telemetry struct {
 // flushTimeout is how long the last traces may take on their way at the end.
 const flushTimeout = 5 * time.Second
 
-// watch makes a process watchable, and takes scrapes at METRICS_LISTEN if that
-// is set. End it with close.
+// watch sets up metrics and traces, and answers scrapes at METRICS_LISTEN if that is
+// set. End it with close.
 func (e *env) watch(s *store.Store, redis asynq.RedisConnOpt, log *slog.Logger) (*telemetry, error) {
 	traces, flush, err := newTraces(e, log)
 	if err != nil {
@@ -56,7 +56,7 @@ func (e *env) watch(s *store.Store, redis asynq.RedisConnOpt, log *slog.Logger) 
 // handler answers scrapes.
 func (t *telemetry) handler() http.Handler { return metrics.Handler(t.registry, t.log) }
 
-// serve answers those who watch, in the background.
+// serve answers scrapes, in the background.
 func (t *telemetry) serve(l net.Listener) {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", t.handler())

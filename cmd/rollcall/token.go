@@ -12,21 +12,21 @@ import (
 )
 
 type tokenCmd struct {
-	Create tokenCreateCmd `cmd:"" help:"Make a token for a store. It is shown this once: only its hash is kept."`
-	List   tokenListCmd   `cmd:"" help:"List tokens: for what, when used last, and whether they are still good."`
-	Revoke tokenRevokeCmd `cmd:"" help:"Make a token worthless, from now on."`
+	Create tokenCreateCmd `cmd:"" help:"Create a token for a store. It is printed only once: Rollcall stores only its hash."`
+	List   tokenListCmd   `cmd:"" help:"List tokens: their store and name, last use, and whether they are still valid."`
+	Revoke tokenRevokeCmd `cmd:"" help:"Revoke a token."`
 }
 
 type tokenCreateCmd struct {
-	Store   string  `name:"store" required:"" placeholder:"ID" help:"The store whose customers it opens, and no other's."`
-	Name    string  `name:"name" placeholder:"TEXT" help:"What it is for, to tell it from others."`
-	Expires expires `name:"expires" placeholder:"WHEN" help:"When it ends: in how long (90d, 36h), a day (2027-01-12) or a time (2027-01-12T10:00:00Z). Without it: when it is revoked."`
+	Store   string  `name:"store" required:"" placeholder:"ID" help:"The store that the token gives access to."`
+	Name    string  `name:"name" placeholder:"TEXT" help:"What the token is for."`
+	Expires expires `name:"expires" placeholder:"WHEN" help:"When it expires: after a span (90d, 36h), a day (2027-01-12) or a time (2027-01-12T10:00:00Z). Without it: never."`
 	JSON    bool    `name:"json" help:"Print JSON."`
 }
 
 // Help is shown below the usage.
 func (tokenCreateCmd) Help() string {
-	return `Prints the token on stdout, and about it on stderr. A program sends it as "Authorization: Bearer TOKEN" to /api/stores/ID/customers and what is below.`
+	return `Prints the token on stdout, and its details on stderr. A program sends it as "Authorization: Bearer TOKEN" to /api/stores/ID/customers and the paths below.`
 }
 
 func (c tokenCreateCmd) Run(e *env) error {
@@ -59,7 +59,7 @@ type tokenListCmd struct {
 	JSON  bool   `name:"json" help:"Print JSON."`
 }
 
-// listedToken is a token as list tells of it.
+// listedToken is a token as list prints it.
 type listedToken struct {
 	customers.Token
 	State string `json:"state"` // active, expired or revoked
@@ -109,7 +109,7 @@ func dateTime(t *time.Time) string {
 }
 
 type tokenRevokeCmd struct {
-	ID string `arg:"" name:"id" help:"The token's id, the first column of list; not the token."`
+	ID string `arg:"" name:"id" help:"The token's id (the first column of list), not the token itself."`
 }
 
 func (c tokenRevokeCmd) Run(e *env) error {

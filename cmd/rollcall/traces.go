@@ -24,8 +24,8 @@ import (
 // Those that say whether there are traces at all are read here; the library
 // reads the rest: headers, timeouts, sampling, names of the service.
 
-// tracing tells whether the environment asks for traces, and refuses what it
-// asks for that cannot be had.
+// tracing reports whether the environment enables traces, and rejects unsupported
+// settings.
 func tracing() (bool, error) {
 	exporter := os.Getenv("OTEL_TRACES_EXPORTER")
 	protocol := cmp.Or(os.Getenv("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"), os.Getenv("OTEL_EXPORTER_OTLP_PROTOCOL"), "http/protobuf")
@@ -47,8 +47,8 @@ func tracing() (bool, error) {
 	return true, nil
 }
 
-// newTraces returns what makes spans, nil if nobody asks for them, and what
-// sends off those that have not been sent at the end.
+// newTraces returns the tracer provider, nil if tracing is off, and a function that
+// flushes the last spans.
 func newTraces(ctx context.Context, log *slog.Logger) (trace.TracerProvider, func(context.Context) error, error) {
 	on, err := tracing()
 	if err != nil || !on {
@@ -65,7 +65,7 @@ func newTraces(ctx context.Context, log *slog.Logger) (trace.TracerProvider, fun
 	service, err := resource.New(ctx,
 		resource.WithAttributes(attribute.String("service.name", "rollcall"), attribute.String("service.version", versionText())),
 		resource.WithTelemetrySDK(),
-		resource.WithFromEnv()) // the last one to speak of something wins
+		resource.WithFromEnv()) // later options win
 	if err != nil {
 		return nil, nil, fmt.Errorf("OTEL_RESOURCE_ATTRIBUTES: %w", err)
 	}

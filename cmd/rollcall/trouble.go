@@ -20,9 +20,8 @@ import (
 	"rollcall/store/pg"
 )
 
-// Errors of Postgres and Redis become words for operators here, whichever command
-// met them: one line that names the server and the database, and says what to do.
-// The URL is never repeated: it may hold a password.
+// This file turns errors of Postgres and Redis into one line that names the server and
+// the database, and says what to do. It never repeats the URL: it may hold a password.
 
 // trouble is a database that cannot do what a command needs.
 type trouble struct {
@@ -35,7 +34,7 @@ type trouble struct {
 func (t *trouble) Error() string { return t.what + ": " + t.do }
 func (t *trouble) Unwrap() error { return t.err }
 
-// inWords explains an error of Postgres, and leaves others as they are.
+// inWords explains an error of Postgres, and returns others unchanged.
 func (c *Config) inWords(err error) error {
 	if t := c.trouble(err); t != nil {
 		return t
@@ -43,67 +42,67 @@ func (c *Config) inWords(err error) error {
 	return err
 }
 
-// trouble finds out what an error of Postgres means, nil if err is none.
+// trouble explains an error of Postgres, nil if err is none.
 func (c *Config) trouble(err error) *trouble {
-	var told *trouble
+	var explained *trouble
 	var malformed *pgconn.ParseConfigError
 	var away *pgconn.ConnectError
 	var refused *pgconn.PgError
 	var call *pg.Error
 	switch {
-	case errors.As(err, &told):
-		return told
+	case errors.As(err, &explained):
+		return explained
 	case errors.Is(err, store.ErrErasureKey):
-		told = &trouble{what: c.database() + ": people were erased, and table erasure_key is empty or holds another key", do: "restore the key (docs/erasure.md), then run this again",
+		explained = &trouble{what: c.database() + ": people were erased, and table erasure_key is empty or holds another key", do: "restore the key (docs/erasure.md), then run this again",
 			fix: []string{c.at("rollcall doctor")}}
 	case errors.As(err, &malformed):
-		told = unread(malformed)
+		explained = unread(malformed)
 	case errors.As(err, &away):
-		told = c.noConnection(away)
+		explained = c.noConnection(away)
 	case pg.Outdated(err):
-		told = &trouble{what: c.database() + " lacks a table, column or function of this version", do: "run `" + c.at("rollcall migrate up") + "`",
+		explained = &trouble{what: c.database() + " lacks a table, column or function of this version", do: "run `" + c.at("rollcall migrate up") + "`",
 			fix: []string{c.at("rollcall migrate status")}}
 	case errors.As(err, &refused):
-		told = c.refusal(refused)
+		explained = c.refusal(refused)
 	case errors.As(err, &call) && pg.Unavailable(err):
-		told = &trouble{what: c.database() + " went away: " + reason(err), do: "run this again when it answers", fix: []string{show.IsReady}}
+		explained = &trouble{what: c.database() + " went away: " + reason(err), do: "run this again when it answers", fix: []string{show.IsReady}}
 	default:
 		return nil
 	}
-	told.err = err
-	return told
+	explained.err = err
+	return explained
 }
 
-// unread explains a URL that cannot be read, and repeats nothing of it: what was
-// meant as a password may stand anywhere in it.
+// unread explains an invalid URL without repeating any of it: a password may be
+// anywhere in it.
 func unread(e *pgconn.ParseConfigError) *trouble {
 	text := e.Error()
 	return &trouble{what: "DATABASE_URL cannot be read: " + text[strings.LastIndexByte(text, '`')+len("`: "):],
 		do: "write postgres://user:password@host/database, with %XX for special characters of the password"}
 }
 
-// noConnection explains why no connection came about.
+// noConnection explains why the connection failed.
 func (c *Config) noConnection(e *pgconn.ConnectError) *trouble {
 	server, correct := "Postgres at "+addresses(e.Config), "correct DATABASE_URL"
 	if c.DatabaseURL == nil {
 		correct = "restart the rollcall dev or demo on " + c.Data
 	}
-	var said *pgconn.PgError
-	if !errors.As(e, &said) {
+	var answer *pgconn.PgError
+	if !errors.As(e, &answer) {
 		return &trouble{what: server + " does not answer (" + reason(e) + ")", do: "start it, or " + correct, fix: []string{show.IsReady}}
 	}
 	switch {
-	case strings.HasPrefix(said.Code, "28"):
-		return &trouble{what: server + " refuses the login: " + said.Message, do: "correct the user and the password in DATABASE_URL",
+	case strings.HasPrefix(answer.Code, "28"):
+		return &trouble{what: server + " refuses the login: " + answer.Message, do: "correct the user and the password in DATABASE_URL",
 			fix: []string{show.PSQL("SELECT 1")}}
-	case said.Code == "3D000":
+	case answer.Code == "3D000":
 		return &trouble{what: fmt.Sprintf("%s has no database %q", server, e.Config.Database), do: "create it, or correct DATABASE_URL; then run `rollcall migrate up`",
 			fix: []string{createDatabase(e.Config), "rollcall migrate up"}}
 	}
-	return &trouble{what: server + " takes no connection: " + said.Message, do: "see to that, then run this again", fix: []string{show.IsReady}}
+	return &trouble{what: server + " takes no connection: " + answer.Message, do: "fix that, then run this again", fix: []string{show.IsReady}}
 }
 
-// refusal explains what Postgres would not do.
+// refusal explains an error that Postgres returned.
 func (c *Config) refusal(e *pgconn.PgError) *trouble {
 	t := &trouble{what: c.database() + " refuses this: " + e.Message, fix: []string{show.PSQL("SELECT 1")}}
 	switch {
@@ -119,7 +118,7 @@ func (c *Config) refusal(e *pgconn.PgError) *trouble {
 	case strings.HasPrefix(e.Code, "53"), strings.HasPrefix(e.Code, "57P"), strings.HasPrefix(e.Code, "08"):
 		t.do, t.fix = "run this again when it answers", []string{show.IsReady}
 	default:
-		t.do = "its log tells more (SQLSTATE " + e.Code + ")"
+		t.do = "its log has more (SQLSTATE " + e.Code + ")"
 	}
 	return t
 }
@@ -161,7 +160,7 @@ func createDatabase(cfg *pgconn.Config) string {
 	return fmt.Sprintf("createdb -h %s -p %d -U %s %s", quote(cfg.Host), cfg.Port, quote(cfg.User), quote(cfg.Database))
 }
 
-// redisTrouble says which Redis cannot be asked, and why.
+// redisTrouble names the Redis that does not answer, and the reason.
 func redisTrouble(opt asynq.RedisConnOpt, err error) string {
 	var at []string
 	switch o := opt.(type) {
@@ -172,14 +171,14 @@ func redisTrouble(opt asynq.RedisConnOpt, err error) string {
 	case asynq.RedisClusterClientOpt:
 		at = o.Addrs
 	}
-	var said redis.Error
-	if errors.As(err, &said) {
-		return "Redis at " + strings.Join(at, ", ") + " refuses: " + said.Error()
+	var answer redis.Error
+	if errors.As(err, &answer) {
+		return "Redis at " + strings.Join(at, ", ") + " refuses: " + answer.Error()
 	}
 	return "Redis at " + strings.Join(at, ", ") + " does not answer (" + reason(err) + ")"
 }
 
-// reason says in few words why a server was not reached.
+// reason is the short reason why a server was not reached.
 func reason(err error) string {
 	var name *net.DNSError
 	var network net.Error
@@ -214,8 +213,8 @@ func innermost(err error) error {
 	}
 }
 
-// checkSchema tells whether the database at url has the schema that this program
-// needs: a command that goes by tables says so before it begins.
+// checkSchema checks whether the database at url has the schema that this program
+// needs, before a command uses its tables.
 func (e *env) checkSchema(url string) error {
 	missing, _, err := migrations.Lag(e, url)
 	if err != nil || len(missing) == 0 {
@@ -229,7 +228,7 @@ func (e *env) checkSchema(url string) error {
 	return &trouble{what: e.database() + " " + lacks, do: "run `" + up + "`", fix: []string{up}, err: pg.ErrNotMigrated}
 }
 
-// at adds to a command where the servers are, if it cannot know.
+// at adds the address of the servers to a command that needs it.
 func (c *Config) at(command string) string {
 	if c.DatabaseURL == nil {
 		return command + c.dataFlag()

@@ -14,11 +14,10 @@ import (
 // toRewrite are the texts that still have words of CONTRIBUTING's table. The list
 // may only get shorter, until it is empty: a text on it that has none fails the test.
 var toRewrite = []string{
-	"README.md", "access.md", "admin.md", "api.md", "architecture.md", "backfills.md", "deploy.md",
-	"doctor.md", "erasure.md", "events.md", "metrics.md", "rules.md", "scale.md", "security.md",
+	"api.md", "metrics.md",
 	"customer.html", "customers.html", "event.html", "events.html", "stores.html",
 
-	"help", "openapi.json",
+	"openapi.json",
 }
 
 // TestWords: no text that users read has a word that CONTRIBUTING.md excludes.

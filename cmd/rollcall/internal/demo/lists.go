@@ -20,7 +20,7 @@ import (
 	"rollcall/web/core"
 )
 
-// List is what the API says of one store.
+// List is one store's list from the API.
 type List struct {
 	Customers []customers.Customer
 	Stats     customers.Stats
@@ -91,8 +91,8 @@ func (p *Player) do(req *http.Request) (status int, body string, err error) {
 	return resp.StatusCode, strings.TrimSpace(string(text)), err
 }
 
-// Differences are all between what is and what the scenario says: the lists, the
-// backfills, and that the inbox holds every event once.
+// Differences compares lists, backfills and inbox with the scenario. The inbox must hold
+// every event once.
 func (p *Player) Differences() []string {
 	all := slices.Clone(p.Missed)
 	for _, s := range p.Scenario.Stores {
@@ -106,7 +106,7 @@ func (p *Player) Differences() []string {
 		all = append(all, fmt.Sprintf("the inbox holds %d events, the scenario has %d", kept, p.Sent.Events))
 	}
 	if n := p.Sent.Counts["failed"]; n > 0 {
-		all = append(all, fmt.Sprintf("%d events failed; `rollcall events list --status failed` tells why", n))
+		all = append(all, fmt.Sprintf("%d events failed; `rollcall events list --status failed` shows why", n))
 	}
 	if p.Sent.Accepted != p.Sent.Events {
 		all = append(all, fmt.Sprintf("%d deliveries were answered as new, the scenario has %d events", p.Sent.Accepted, p.Sent.Events))
@@ -154,7 +154,7 @@ func compareRow(where string, want, got scenario.Row) (differences []string) {
 var fields = strings.Fields("name type status source spent refunded courses purchases subscriptions first_seen last_activity " +
 	"customers leads paying subscribers active revenue")
 
-// rowOf is a customer as the API gives them, in the scenario's words.
+// rowOf turns a customer from the API into a row of the scenario.
 func rowOf(c customers.Customer) scenario.Row {
 	var courses, purchases, plans []string
 	for _, v := range c.Courses {

@@ -1,6 +1,6 @@
-// Package demo plays the recorded scenario at a running Rollcall, as its senders would:
+// Package demo sends the recorded scenario to a running Rollcall, as real senders would:
 // signed webhooks over HTTP, late, repeated and out of order. Then it reads the lists
-// as a program would, and compares them with what the scenario says.
+// as a program would, and compares them with the scenario.
 package demo
 
 import (
@@ -37,11 +37,11 @@ type Target struct {
 	AdminToken string
 	Secrets    map[string]string                      // by source
 	Keep       func(context.Context, facts.Set) error // stores facts and attaches none
-	Show       func(format string, args ...any)       // says what is being done
-	Clear      func()                                 // takes that away
+	Show       func(format string, args ...any)       // shows the current step
+	Clear      func()                                 // clears that line
 }
 
-// Sent is what was sent, and what became of it.
+// Sent counts the sent events and their results.
 type Sent struct {
 	Events, Requests int
 	Doubled          int              // events sent twice
@@ -58,7 +58,7 @@ type Player struct {
 	Scenario *scenario.Scenario
 	Sent     Sent
 	Lists    map[string]List // of all stores, once they are read
-	Missed   []string        // what backfills did otherwise than the scenario says
+	Missed   []string        // how backfills differ from the scenario
 
 	at     Target
 	random *rand.Rand
@@ -74,9 +74,8 @@ func New(at Target, seed uint64) (*Player, error) {
 	}, err
 }
 
-// LoadPast stores what happened before Rollcall ran, as a move from another system
-// would, and returns how many customers the stores have by it: none, until backfills
-// have run.
+// LoadPast stores older data, like a move from another system, and returns how many
+// customers the stores have then: none, until backfills have run.
 func (p *Player) LoadPast(ctx context.Context) (customers int, err error) {
 	var past facts.Set
 	for _, e := range p.Scenario.Past {
@@ -93,8 +92,7 @@ func (p *Player) LoadPast(ctx context.Context) (customers int, err error) {
 	return p.readLists(ctx)
 }
 
-// Backfill starts a run of a kind as an admin would, and waits for its end. The scenario
-// says what it must do.
+// Backfill runs a kind like an operator, and compares the result with the scenario.
 func (p *Player) Backfill(ctx context.Context, want scenario.Row) (b store.Backfill, err error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -224,7 +222,7 @@ func (p *Player) perform(ctx context.Context, events []scenario.Event) error {
 	return p.settle(ctx)
 }
 
-// send signs an event and posts it. Like a real sender it tries again when told to.
+// send signs and posts an event. Like a real sender it retries on 503.
 func (p *Player) send(ctx context.Context, e scenario.Event, secret string) (status int, body string, err error) {
 	header, err := sign(e, secret)
 	if err != nil {
@@ -254,8 +252,7 @@ func sign(e scenario.Event, secret string) (http.Header, error) {
 	return webhooks.SignStripe(secret, e.Body, time.Now()), nil
 }
 
-// forge sends an event signed with a secret that is not ours. It must be
-// refused, and leave nothing.
+// forge sends an event with a wrong signature. It must be rejected without a trace.
 func (p *Player) forge(ctx context.Context, e scenario.Event) error {
 	e.ID = "evt_forged"
 	status, body, err := p.send(ctx, e, forgers)
@@ -286,7 +283,7 @@ func (p *Player) settle(ctx context.Context) error {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			return fmt.Errorf("%d events are still pending after %v; `rollcall events list --status pending` tells more", pending, patience)
+			return fmt.Errorf("%d events are still pending after %v; `rollcall events list --status pending` shows them", pending, patience)
 		case <-tick:
 		}
 	}

@@ -9,7 +9,7 @@ import (
 	"rollcall/watch"
 )
 
-// own are the checks of more than the database, in the order in which they are made.
+// own are the checks that need more than the database, in their order.
 var own = []check{
 	{"settings", nothing, finding.Kinds{
 		{"setting_malformed", "a setting that serve or work would refuse to start with"},
@@ -62,7 +62,7 @@ var own = []check{
 	{"facts", schema, finding.Kinds{
 		{"facts_unattached", "enrollments, payments or subscriptions that are missing from a list, each for a reason"},
 		{"facts_rightly_unattached", "enrollments, payments or subscriptions that are not expected on a list"},
-		{"facts_forgotten", "facts on no list although nothing about them is missing any more"},
+		{"facts_forgotten", "facts missing from lists although nothing blocks them any more"},
 	}, (*doctor).checkFacts},
 	{"catalogue", schema, finding.Kinds{
 		{"products_homeless", "courses or products without a store"},

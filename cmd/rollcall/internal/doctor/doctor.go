@@ -1,4 +1,4 @@
-// Package doctor looks for what keeps people off their lists, and explains why a
+// Package doctor finds why people are missing from lists, and explains why a
 // person is on a list or not. Each finding comes with the commands that fix it.
 package doctor
 
@@ -21,16 +21,16 @@ import (
 	"rollcall/store/status"
 )
 
-// Options are what a doctor is asked.
+// Options are the flags of the command.
 type Options struct {
-	Store    string  // only what concerns this store; "" is all
+	Store    string  // only this store; "" is all
 	User     *string // explain this Clerk user
 	Email    *string // explain who has this address
 	Examples int     // of each finding, at most
 	JSON     bool
 }
 
-// Host is what a doctor needs of the command line that it runs in.
+// Host is what the command line provides.
 type Host struct {
 	Out           io.Writer
 	Progress      func(text string)           // shows what is being done; "" clears it
@@ -51,8 +51,8 @@ type Usage string
 
 func (u Usage) Error() string { return string(u) }
 
-// Run examines everything, or explains one person, and prints a report. It is well
-// if nothing weighs: no warning, no problem, nobody missing.
+// Run examines everything, or explains one person, and prints a report. It returns well
+// if there is no warning or problem, and no one is missing.
 func Run(ctx context.Context, h Host, o Options) (well bool, err error) {
 	d := &doctor{Host: h, Options: o, now: time.Now}
 	defer d.close()
@@ -63,8 +63,7 @@ func Run(ctx context.Context, h Host, o Options) (well bool, err error) {
 	return !report.Weighty(), o.print(h.Out, report)
 }
 
-// doctor goes through checks. What a check needs and an earlier one found away
-// is nil.
+// doctor runs checks. What an earlier check found away is nil.
 type doctor struct {
 	Host
 	Options
@@ -74,7 +73,7 @@ type doctor struct {
 	checkup   *checks.Checkup
 	queue     asynq.RedisConnOpt
 	workers   int    // that are at work
-	asked     bool   // whether Redis could tell that
+	asked     bool   // whether Redis answered that
 	onlyStore string // the one that unknown things most likely belong to
 	seen      *status.Traffic
 	watches   []status.Watch
@@ -87,7 +86,7 @@ func (d *doctor) close() {
 	}
 }
 
-// need is what a check cannot do without.
+// need is what a check requires.
 type need int
 
 const (
@@ -96,7 +95,7 @@ const (
 	schema       // a Postgres that answers and has our tables
 )
 
-// check looks at one thing.
+// check examines one thing.
 type check struct {
 	name  string
 	needs need
@@ -107,13 +106,13 @@ type check struct {
 // checkTimeout bounds one check. Its statements have a bound of their own.
 const checkTimeout = 2 * time.Minute
 
-// examine makes checks, each whatever became of the others.
+// examine runs checks, each independent of the others' failures.
 func (d *doctor) examine(ctx context.Context, checks []check) Report {
 	defer d.Progress("")
 	report := Report{Store: d.Store, CheckedAt: d.now().UTC()}
 	for _, c := range checks {
 		if c.needs == schema && (d.store == nil || !d.current) || c.needs == queue && d.queue == nil {
-			continue // said already
+			continue // reported already
 		}
 		d.Progress("looking at the " + c.name + " …")
 		before := len(d.findings)
@@ -141,14 +140,14 @@ func (d *doctor) examine(ctx context.Context, checks []check) Report {
 	return report
 }
 
-// lost tells that Postgres went away in the middle: what needs it is left out.
+// lost reports that Postgres went away; checks that need it are skipped.
 func (d *doctor) lost(err error) {
 	d.close()
 	d.store = nil
 	d.find(d.away(err))
 }
 
-// failure says why a check failed, and what to look at.
+// failure explains why a check failed, and where to look.
 func (d *doctor) failure(c check, err error) (why string, fix []string) {
 	why, fix, known := d.Explain(err)
 	switch {
@@ -162,8 +161,7 @@ func (d *doctor) failure(c check, err error) (why string, fix []string) {
 	return err.Error(), []string{show.IsReady}
 }
 
-// find adds a finding, shown so that it does nothing to a terminal. It is about one
-// thing unless it says how many.
+// find adds a finding, escaped for terminals. Its count is 1 if not set.
 func (d *doctor) find(f finding.Finding) {
 	if f.Kind != "" {
 		f.Count = max(f.Count, 1)
@@ -176,7 +174,7 @@ func (d *doctor) find(f finding.Finding) {
 	d.findings = append(d.findings, f)
 }
 
-// complete adds to our own commands where the servers are.
+// complete adds the servers' addresses to Rollcall's commands.
 func (d *doctor) complete(commands []string) []string {
 	out := []string{}
 	for _, command := range commands {
@@ -196,7 +194,7 @@ func (d *doctor) some(texts []string) []finding.Example {
 	return finding.Texts(texts[:min(len(texts), d.Options.Examples)])
 }
 
-// fine says that all is well with something.
+// fine reports that a check passed.
 func (d *doctor) fine(format string, args ...any) {
 	d.find(finding.Finding{Severity: finding.OK, What: fmt.Sprintf(format, args...)})
 }

@@ -23,7 +23,7 @@ func examplesOf(found []finding.Example) (all []finding.Example) {
 	return all
 }
 
-// checkFacts tells why facts are on no list.
+// checkFacts reports why facts are unattached.
 func (d *doctor) checkFacts(ctx context.Context) error {
 	all, err := d.checkup.Unattached(ctx)
 	if err != nil {
@@ -49,8 +49,8 @@ func (d *doctor) checkFacts(ctx context.Context) error {
 		return err
 	}
 	if forgotten.Count > 0 {
-		d.find(finding.Finding{Kind: "facts_forgotten", Severity: finding.Problem, Count: forgotten.Count, What: fmt.Sprintf("%s on no list though nothing is missing for them any more", factsAre(forgotten.Count)),
-			Examples: examplesOf(forgotten.Examples), Fix: []string{d.mend()}})
+		d.find(finding.Finding{Kind: "facts_forgotten", Severity: finding.Problem, Count: forgotten.Count, What: fmt.Sprintf("%s missing from lists though nothing blocks them any more", factsAre(forgotten.Count)),
+			Examples: examplesOf(forgotten.Examples), Fix: []string{d.rebuildCommand()}})
 	} else if !missing {
 		d.fine("every enrollment, payment and subscription is on the list it belongs to")
 	}
@@ -64,8 +64,8 @@ func factsAre(n int64) string {
 	return show.Number(n) + " facts are"
 }
 
-// mend is the command that attaches and derives again.
-func (d *doctor) mend() string {
+// rebuildCommand is the command that attaches and derives again.
+func (d *doctor) rebuildCommand() string {
 	if safe(d.Store) {
 		return "rollcall audit --fix --store " + show.Quote(d.Store)
 	}
@@ -80,7 +80,7 @@ func rebuild(storeID string) []string {
 	return []string{"rollcall rebuild --store " + show.Quote(storeID)}
 }
 
-// weightOf is how much a reason weighs.
+// weightOf is the severity of a reason.
 func weightOf(u checks.Unattached) finding.Severity {
 	ours := func(m checks.Missing) bool { return m.Ours > 0 }
 	if u.Stranger != "" && !slices.ContainsFunc(u.Missing, ours) {
@@ -89,13 +89,12 @@ func weightOf(u checks.Unattached) finding.Severity {
 	return finding.Severity(u.Weight)
 }
 
-// fixOf is what fixes facts on no list for a reason: the reason's commands, filled
-// in with what is known of that which the facts wait for.
+// fixOf fills the commands of a reason in, as far as the missing data is known.
 func (d *doctor) fixOf(ctx context.Context, u checks.Unattached) (fix []string, err error) {
 	for _, command := range u.Fix {
 		switch {
 		case command == reasons.Rebuild:
-			fix = append(fix, d.mend())
+			fix = append(fix, d.rebuildCommand())
 		case strings.Contains(command, "<"):
 			filled, err := d.fillIn(ctx, u)
 			if err != nil {
@@ -128,17 +127,16 @@ func (d *doctor) fillIn(ctx context.Context, u checks.Unattached) (fix []string,
 	return fix, nil
 }
 
-// checkCatalogue looks for products without a store, and stores that are named
-// by somebody's user id.
+// checkCatalogue finds products without a store, and stores named by a user id.
 func (d *doctor) checkCatalogue(ctx context.Context) error {
 	homeless, n, err := d.checkup.HomelessProducts(ctx)
 	if err != nil {
 		return err
 	}
 	if n > 0 {
-		f := finding.Finding{Kind: "products_homeless", Severity: finding.Warning, Count: n, What: show.Count(int(n), "course or product") + " without a store: who enrolls or buys is on no list, unless the store is named with it"}
+		f := finding.Finding{Kind: "products_homeless", Severity: finding.Warning, Count: n, What: show.Count(int(n), "course or product") + " without a store: people who enroll or buy are missing, unless the event names the store"}
 		if n > 1 {
-			f.What = fmt.Sprintf("%s courses or products without a store: who enrolls or buys is on no list, unless the store is named with it", show.Number(n))
+			f.What = fmt.Sprintf("%s courses or products without a store: people who enroll or buy are missing, unless the event names the store", show.Number(n))
 		}
 		for _, p := range homeless {
 			f.Examples = append(f.Examples, finding.Example{What: fmt.Sprintf("%s (%s)%s", p.ID, p.Title, whyHomeless(p))})
@@ -177,8 +175,8 @@ func whyHomeless(p checks.HomelessProduct) string {
 	return fmt.Sprintf(": it names user %s, who owns no store that we know", p.StoreRef)
 }
 
-// namedByOwner tells of stores that are named by a user's id, those whose user
-// owns none apart. Of several the one owned first is meant.
+// namedByOwner reports stores named by a user id, and apart from these, users who own
+// no store. Of several stores the one owned first counts.
 func (d *doctor) namedByOwner(all []checks.NamedByOwner) {
 	known := finding.Finding{Kind: "stores_named_by_owner", Subject: "known", Severity: finding.OK}
 	unknown := finding.Finding{Kind: "stores_named_by_owner", Subject: "unknown", Severity: finding.Warning}
@@ -218,7 +216,7 @@ func storesAre(n int64) string {
 	return show.Number(n) + " stores are"
 }
 
-// checkStore looks whether anybody has spoken of the store that is asked for.
+// checkStore checks that some event has mentioned the requested store.
 func (d *doctor) checkStore(ctx context.Context) error {
 	d.onlyStore = d.Store
 	_, err := d.store.StoreAccounts(ctx, d.Store)
@@ -233,7 +231,7 @@ func (d *doctor) checkStore(ctx context.Context) error {
 // restoreKey is the command that restores the key of the erasures.
 const restoreKey = `pg_restore --data-only --dbname="$DATABASE_URL" <KEY FILE>`
 
-// checkErasures tells whether the tombstones of erased people can be read.
+// checkErasures checks that the tombstones of erased people are readable.
 func (d *doctor) checkErasures(ctx context.Context) error {
 	state, tombstones, err := d.checkup.ErasureKey(ctx)
 	if err != nil || state == store.KeyFits || tombstones == 0 {
@@ -249,13 +247,13 @@ func (d *doctor) checkErasures(ctx context.Context) error {
 	return nil
 }
 
-// untoldStores tells of stores whose creators cannot look.
+// untoldStores reports stores without a known owner.
 func (d *doctor) untoldStores(ctx context.Context) error {
 	all, err := d.checkup.UntoldStores(ctx)
 	if err != nil || len(all) == 0 {
 		return err
 	}
-	f := finding.Finding{Kind: "stores_untold", Severity: finding.Warning, Count: int64(len(all)), What: show.Count(len(all), "store") + " with customers and no known owner: only operators can look at the list"}
+	f := finding.Finding{Kind: "stores_untold", Severity: finding.Warning, Count: int64(len(all)), What: show.Count(len(all), "store") + " with customers and no known owner: only operators can see the list"}
 	for _, s := range all {
 		if len(f.Examples) < d.Options.Examples {
 			f.Examples = append(f.Examples, finding.Example{What: fmt.Sprintf("%s, with %s", s.ID, show.Count(int(s.Customers), "customer"))})
@@ -272,7 +270,7 @@ func (d *doctor) untoldStores(ctx context.Context) error {
 	return nil
 }
 
-// ownerOf says whose a store is.
+// ownerOf is the command that sets a store's owner.
 func (d *doctor) ownerOf(ctx context.Context, s checks.UntoldStore) (string, error) {
 	name, members, account := "<NAME>", []string(nil), ""
 	if s.Known {
@@ -285,7 +283,7 @@ func (d *doctor) ownerOf(ctx context.Context, s checks.UntoldStore) (string, err
 	return send("store.upserted", object{"id", s.ID}, object{"name", name}, object{"owner_user_id", "<CLERK USER>"}, ids("member_user_ids", members), object{"stripe_account_id", account}), nil
 }
 
-// Deriving tells how far deriving all customers again is.
+// Deriving describes the progress of deriving all customers again.
 func Deriving(d store.Derivation) string {
 	text := "the workers derive every customer again by the rules of this version: "
 	if d.StartedAt == nil {
@@ -298,7 +296,7 @@ func Deriving(d store.Derivation) string {
 	return text
 }
 
-// checkDerivation looks whether the customers are derived by this program's rules.
+// checkDerivation checks that customers are derived by this program's rules.
 func (d *doctor) checkDerivation(ctx context.Context) error {
 	at, err := d.store.Derivation(ctx)
 	if err != nil || !at.Pending() {

@@ -14,9 +14,8 @@ import (
 	"rollcall/store/pg"
 )
 
-// What only the platform knows is mended by an event of its, as a command. It
-// says of a store or product all that was told of it before: what such an event
-// leaves out is no longer so.
+// Data that only the platform has is fixed by a platform event. The command repeats all
+// that was reported about a store or product, because the event replaces it.
 
 // object is a field of an event's data.
 type object struct {
@@ -24,8 +23,7 @@ type object struct {
 	value any
 }
 
-// send is the command that says an event in the platform's place. Fields that
-// are nothing are left out.
+// send is the command that sends a platform event, without its empty fields.
 func send(typ string, fields ...object) string {
 	var data bytes.Buffer
 	out := json.NewEncoder(&data)
@@ -55,14 +53,13 @@ func shown(text string) string {
 // storeOrPlaceholder is the store that something unknown most likely belongs to.
 func (d *doctor) storeOrPlaceholder() string { return cmp.Or(d.onlyStore, "<STORE>") }
 
-// homeFor is the command that says which store facts belong to that name a thing
-// of which that is not known.
+// homeFor is the command that reports the store of a thing, for the facts that name it.
 func (d *doctor) homeFor(ctx context.Context, m checks.Missing) (string, error) {
 	kind, id, _ := strings.Cut(m.Key, ":")
 	switch {
 	case kind == "product":
-		// What happened while the product named its owner goes by that: only the
-		// owner's store can be told afterwards.
+		// While the product named its owner, facts resolve by the owner: only the
+		// owner's store can be reported afterwards.
 		p, err := checks.New(d.store).ToldProduct(ctx, id)
 		if err == nil && strings.HasPrefix(p.StoreRef, "user_") {
 			return d.homeFor(ctx, checks.Missing{Key: "store:" + p.StoreRef})
@@ -86,8 +83,7 @@ func (d *doctor) homeFor(ctx context.Context, m checks.Missing) (string, error) 
 	return "rollcall events send product.upserted '{\"id\":\"<PRODUCT>\",\"store_id\":\"<STORE>\",\"kind\":\"<KIND>\"}'", nil
 }
 
-// productHome says which store a product belongs to, and, if it is known by an
-// id of Stripe's, which that is.
+// productHome reports a product's store and, if known, its Stripe id.
 func (d *doctor) productHome(ctx context.Context, id, stripe string) (string, error) {
 	p, err := checks.New(d.store).ToldProduct(ctx, id)
 	if errors.Is(err, pg.ErrNotFound) {
@@ -120,8 +116,8 @@ func ids(name string, values []string) object {
 	return object{name, values}
 }
 
-// storeWith says the store that most likely lacks something with that, unless
-// it has another of it already.
+// storeWith reports the most likely store together with a field, unless the store
+// already has another value.
 func (d *doctor) storeWith(ctx context.Context, lacks func(*facts.Store) bool) (string, error) {
 	s := facts.Store{ID: "<STORE>"}
 	if d.onlyStore != "" {
@@ -144,8 +140,7 @@ func (d *doctor) storeWith(ctx context.Context, lacks func(*facts.Store) bool) (
 		ids("member_user_ids", s.MemberUserIDs), object{"stripe_account_id", s.StripeAccountID}), nil
 }
 
-// enrollmentWith says the address of somebody in a course, which their user has
-// not verified.
+// enrollmentWith reports the unverified address of a user in a course.
 func enrollmentWith(course, user string) string {
 	return send("enrollment.upserted", object{"course_id", course}, object{"user_id", user}, object{"email", "<ADDRESS>"})
 }

@@ -18,27 +18,27 @@ import (
 	"rollcall/store/reasons"
 )
 
-// personReport is what a doctor has to say of one person, store by store.
+// personReport explains one person, store by store.
 type personReport struct {
 	User          string        `json:"user"`  // asked for
 	Email         string        `json:"email"` // asked for
 	Store         string        `json:"store"`
 	CheckedAt     time.Time     `json:"checked_at"`
-	Known         bool          `json:"known"`    // somebody has told of them
-	Sentence      string        `json:"sentence"` // who they are, or that nobody knows them
+	Known         bool          `json:"known"`    // some source has reported them
+	Sentence      string        `json:"sentence"` // who they are, or that they are unknown
 	Stores        []personStore `json:"stores"`
-	NoStore       []offList     `json:"no_store"` // what they did, of which no store is known
-	Events        []mention     `json:"events"`   // that speak of them and are not applied
-	Fix           []string      `json:"fix"`      // where nobody knows them
+	NoStore       []offList     `json:"no_store"` // facts without a known store
+	Events        []mention     `json:"events"`   // that mention them and are not applied
+	Fix           []string      `json:"fix"`      // if they are unknown
 	checks.Person `json:"all"`
 }
 
-// personStore is one store's list, and why somebody is on it or not.
+// personStore explains why the person is on a store's list or not.
 type personStore struct {
 	StoreID string     `json:"store_id"`
 	Name    string     `json:"name"`
 	Listed  []listedAs `json:"listed"`   // their entries; none: they are not on the list
-	OffList []offList  `json:"off_list"` // what they did that is on no list, and entries that are gone
+	OffList []offList  `json:"off_list"` // unattached facts, and entries that are gone
 	Notes   []string   `json:"notes"`
 }
 
@@ -50,7 +50,7 @@ type listedAs struct {
 	Why        []string `json:"why"`
 }
 
-// offList is a fact on no list, and why.
+// offList is an unattached fact, and why.
 type offList struct {
 	Ref      string   `json:"ref"`
 	Reason   string   `json:"reason"`
@@ -59,7 +59,7 @@ type offList struct {
 	Fix      []string `json:"fix"`
 }
 
-// mention is an event that speaks of somebody.
+// mention is an event that mentions the person.
 type mention struct {
 	ID       int64    `json:"id"`
 	Sentence string   `json:"sentence"`
@@ -87,7 +87,7 @@ func (d *doctor) person(ctx context.Context) (well bool, err error) {
 	if r.Person, err = checks.New(d.store).Person(ctx, q); err != nil {
 		return false, err
 	}
-	if err := d.tell(ctx, &r); err != nil {
+	if err := d.describe(ctx, &r); err != nil {
 		return false, err
 	}
 	return !r.weighty(), d.printPerson(d.Out, r)
@@ -100,20 +100,20 @@ func deref[T any](p *T) (v T) {
 	return v
 }
 
-// weighty tells whether they may be missing from a list.
+// weighty reports whether they may be missing from a list.
 func (r personReport) weighty() bool {
 	missing := func(f offList) bool { return !f.Rightly }
 	return !r.Known || len(r.Events) > 0 || slices.ContainsFunc(r.NoStore, missing) ||
 		slices.ContainsFunc(r.Stores, func(s personStore) bool { return slices.ContainsFunc(s.OffList, missing) })
 }
 
-// name is how the person was asked for.
+// name is the requested address or user id.
 func (r personReport) name() string {
 	return show.Visible(cmp.Or(r.Email, r.User))
 }
 
-// tell makes sentences of what is known.
-func (d *doctor) tell(ctx context.Context, r *personReport) error {
+// describe turns the stored data into sentences.
+func (d *doctor) describe(ctx context.Context, r *personReport) error {
 	r.Known = r.Person.Known()
 	r.Sentence = d.whoIs(*r)
 	if !r.Known {
@@ -157,8 +157,7 @@ func (d *doctor) tell(ctx context.Context, r *personReport) error {
 	return nil
 }
 
-// place puts a fact that is on no list where it belongs in the report, and sees
-// to it that its store is in it.
+// place adds a fact's store to the report, and the fact if it is unattached.
 func (d *doctor) place(ctx context.Context, f checks.PersonalFact, at func(string) *personStore, r *personReport) error {
 	var s *personStore
 	if f.StoreID != nil {
@@ -179,8 +178,7 @@ func (d *doctor) place(ctx context.Context, f checks.PersonalFact, at func(strin
 	return nil
 }
 
-// entries are the customers at the person's addresses, and those that what they
-// did counts for.
+// entries are the customers at the person's addresses, and those with their facts.
 func entries(r personReport) (all []checks.PersonCustomer) {
 	all = append(all, r.Customers...)
 	for _, f := range r.Facts {
@@ -191,7 +189,7 @@ func entries(r personReport) (all []checks.PersonCustomer) {
 	return all
 }
 
-// whoIs says in a sentence who somebody is.
+// whoIs describes the person in one sentence.
 func (d *doctor) whoIs(r personReport) string {
 	if !r.Known {
 		where := ""
@@ -229,7 +227,7 @@ func (d *doctor) whoIs(r personReport) string {
 	return fmt.Sprintf("%s is %s.", r.name(), strings.Join(parts, "; "))
 }
 
-// unheardOf is what may make somebody known of whom nobody told.
+// unheardOf are the commands that may bring in an unknown person.
 func (d *doctor) unheardOf(r personReport) []string {
 	fix := []string{"rollcall backfill start clerk --follow", "rollcall backfill start stripe --account all --follow"}
 	who := object{"email", r.Email}
@@ -239,7 +237,7 @@ func (d *doctor) unheardOf(r personReport) []string {
 	return append(fix, send("enrollment.upserted", object{"course_id", "<COURSE>"}, object{"store_id", d.storeOrPlaceholder()}, who))
 }
 
-// offList says why a fact is on no list.
+// offList explains why a fact is unattached.
 func (d *doctor) offList(ctx context.Context, f checks.PersonalFact) (offList, error) {
 	o := offList{Ref: f.Ref, Reason: *f.Reason, Rightly: f.Rightly, Sentence: fmt.Sprintf("%s: missing: %s.", described(f), f.Meaning), Fix: []string{}}
 	if f.Rightly {
@@ -256,7 +254,7 @@ func (d *doctor) offList(ctx context.Context, f checks.PersonalFact) (offList, e
 	return o, err
 }
 
-// described says what a fact is: "Enrollment in Mixing Basics (enrollment:…)".
+// described names a fact: "Enrollment in Mixing Basics (enrollment:…)".
 func described(f checks.PersonalFact) string {
 	of := deref(f.Title)
 	if of == "" {
@@ -276,7 +274,7 @@ func described(f checks.PersonalFact) string {
 	return show.Visible(text)
 }
 
-// mention says what became of an event.
+// mention describes an event's result.
 func (d *doctor) mention(e store.Event) mention {
 	m := mention{ID: e.ID, Fix: []string{}}
 	text := fmt.Sprintf("Event %d (%s from %s, received %s) speaks of them and ", e.ID, e.Type, e.Source, e.ReceivedAt.Format("2006-01-02 15:04 UTC"))
@@ -298,7 +296,7 @@ func (d *doctor) mention(e store.Event) mention {
 	return m
 }
 
-// explain says why an entry is on a list.
+// explain explains why an entry is on a list.
 func (d *doctor) explain(ctx context.Context, s *personStore, c checks.PersonCustomer, r personReport) error {
 	x, err := customers.New(d.store).Explain(ctx, c.StoreID, c.ID)
 	if errors.Is(err, pg.ErrNotFound) {
@@ -334,7 +332,7 @@ func (d *doctor) explain(ctx context.Context, s *personStore, c checks.PersonCus
 	return nil
 }
 
-// inStore says what led to the store.
+// inStore explains what led to the store.
 func inStore(r *customers.StoreReason) string {
 	if r == nil {
 		return ""
@@ -363,7 +361,7 @@ func paidFor(p customers.PaymentFact) string {
 	return text + "."
 }
 
-// addressFrom says what made this the address of an entry.
+// addressFrom explains the address of an entry.
 func addressFrom(x customers.Explanation, o customers.EmailOrigin) string {
 	of := strings.Join(o.Facts[:min(len(o.Facts), 3)], ", ")
 	switch {
@@ -383,8 +381,7 @@ func addressFrom(x customers.Explanation, o customers.EmailOrigin) string {
 	return fmt.Sprintf("The address was given with %s.", of)
 }
 
-// elsewhere says of facts that count for an entry that they were made with
-// another address.
+// elsewhere lists an entry's facts that were made with another address.
 func elsewhere(c checks.PersonCustomer, r personReport) (why []string) {
 	for _, f := range r.Facts {
 		if f.CustomerID != nil && *f.CustomerID == c.ID && f.Typed != nil && facts.Email(*f.Typed) != c.Email {

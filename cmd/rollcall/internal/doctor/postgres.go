@@ -25,7 +25,7 @@ const (
 	clockFails = 2 * time.Minute
 )
 
-// away tells that Postgres cannot be asked.
+// away reports that Postgres is not usable.
 func (d *doctor) away(err error) finding.Finding {
 	why, fix, known := d.Explain(err)
 	if !known {
@@ -34,7 +34,7 @@ func (d *doctor) away(err error) finding.Finding {
 	return finding.Finding{Kind: "database_away", Severity: finding.Problem, What: why, Fix: fix}
 }
 
-// checkDatabase opens the database and looks how it is set up.
+// checkDatabase opens the database and checks its setup.
 func (d *doctor) checkDatabase(ctx context.Context) error {
 	s, err := d.OpenUnchecked()
 	if err != nil {
@@ -116,8 +116,8 @@ func (d *doctor) clockAgrees(subject, whose string, ahead time.Duration) bool {
 	return false
 }
 
-// checkSessions looks whether Postgres can do what a webhook needs, at the sessions
-// that hold rows, and at the clocks of the workers.
+// checkSessions checks that Postgres can store webhooks, sessions that hold rows, and
+// the workers' clocks.
 func (d *doctor) checkSessions(ctx context.Context) error {
 	ready := d.store.Ready(ctx)
 	held, err := d.store.HeldSessions(ctx, pg.HeldLong)
@@ -140,8 +140,8 @@ func (d *doctor) checkSessions(ctx context.Context) error {
 	return nil
 }
 
-// judgeAble tells why webhooks could not be stored. The schema and a server that
-// takes no writes are told of elsewhere.
+// judgeAble reports why webhooks could not be stored. Other checks cover the schema and
+// read-only servers.
 func (d *doctor) judgeAble(err error) {
 	f := finding.Finding{Kind: "database_not_able", Severity: finding.Problem}
 	switch pg.Trouble(err) {
@@ -172,7 +172,7 @@ func (d *doctor) judgeSessions(held []pg.HeldSession) {
 	}
 }
 
-// checkSchema looks which migrations are applied.
+// checkSchema checks which migrations are applied.
 func (d *doctor) checkSchema(ctx context.Context) error {
 	if d.store == nil {
 		return nil
@@ -204,7 +204,7 @@ func (d *doctor) checkSchema(ctx context.Context) error {
 	}
 	d.current = true
 	if n := len(unknown); n > 0 {
-		d.find(finding.Finding{Kind: "schema_ahead", Severity: finding.Warning, Count: int64(n), What: fmt.Sprintf("the schema has %s that this program does not know: it is older than what has migrated", show.Count(n, "migration")),
+		d.find(finding.Finding{Kind: "schema_ahead", Severity: finding.Warning, Count: int64(n), What: fmt.Sprintf("the schema has %s that this program does not know: a newer version migrated the database", show.Count(n, "migration")),
 			Examples: finding.Texts([]string{strings.Trim(fmt.Sprint(unknown), "[]")}), Fix: []string{"rollcall version   # and install the newer one here"}})
 		return nil
 	}

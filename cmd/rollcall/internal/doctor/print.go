@@ -32,7 +32,7 @@ func (c Options) print(w io.Writer, r Report) error {
 	return nil
 }
 
-// printFinding prints one, with its examples and what mends it.
+// printFinding prints a finding, its examples and its fix.
 func printFinding(w io.Writer, f finding.Finding) {
 	name := f.Kind
 	if f.Subject != "" {
@@ -60,7 +60,7 @@ func printFixes(w io.Writer, indent string, fix []string) {
 	}
 }
 
-// printPerson prints what there is to say of one person.
+// printPerson prints the report about one person.
 func (c Options) printPerson(w io.Writer, r personReport) error {
 	if c.JSON {
 		return show.JSON(w, r)
@@ -71,7 +71,7 @@ func (c Options) printPerson(w io.Writer, r personReport) error {
 		c.printPersonStore(w, s)
 	}
 	if len(r.NoStore) > 0 {
-		fmt.Fprintf(w, "\nOf no store that is known:\n")
+		fmt.Fprintf(w, "\nWithout a known store:\n")
 		c.printOffList(w, r.NoStore)
 	}
 	for _, m := range r.Events {
@@ -79,10 +79,10 @@ func (c Options) printPerson(w io.Writer, r personReport) error {
 		printFixes(w, "  ", m.Fix)
 	}
 	if r.More {
-		fmt.Fprintf(w, "\nThere are more facts than these.\n")
+		fmt.Fprintf(w, "\nThere are more facts.\n")
 	}
 	if len(r.Unsearched) > 0 {
-		fmt.Fprintf(w, "\nTo look for the address in all of %s took too long: what was made with it, and counts for another, is not told.\n", strings.Join(r.Unsearched, ", "))
+		fmt.Fprintf(w, "\nSearching all of %s for the address took too long: facts that it was used for, and that belong to another address, are not shown.\n", strings.Join(r.Unsearched, ", "))
 	}
 	return nil
 }
@@ -100,7 +100,7 @@ func (c Options) printPersonStore(w io.Writer, s personStore) {
 	case len(s.OffList) > 0:
 		fmt.Fprintln(w, "  Not on the list.")
 	default:
-		fmt.Fprintln(w, "  Not on the list: nobody has told that they enrolled, bought or subscribed here.")
+		fmt.Fprintln(w, "  Not on the list: no enrollment, purchase or subscription here was reported.")
 	}
 	for _, n := range s.Notes {
 		fmt.Fprintf(w, "  %s\n", n)
@@ -115,18 +115,18 @@ func nameOf(s personStore) string {
 	return show.Visible(s.Name + " (" + s.StoreID + ")")
 }
 
-// printOffList prints some of what is on no list for each reason; JSON has all.
+// printOffList prints some unattached facts for each reason; JSON has all.
 func (c Options) printOffList(w io.Writer, all []offList) {
-	told := map[string]int{}
+	shown := map[string]int{}
 	for _, o := range all {
-		if told[o.Reason]++; told[o.Reason] > max(c.Examples, 1) {
+		if shown[o.Reason]++; shown[o.Reason] > max(c.Examples, 1) {
 			continue
 		}
 		fmt.Fprintf(w, "  %s\n", o.Sentence)
 		printFixes(w, "    ", o.Fix)
 	}
-	for _, reason := range slices.Sorted(maps.Keys(told)) {
-		if more := told[reason] - max(c.Examples, 1); more > 0 {
+	for _, reason := range slices.Sorted(maps.Keys(shown)) {
+		if more := shown[reason] - max(c.Examples, 1); more > 0 {
 			fmt.Fprintf(w, "  … and %s more (%s)\n", show.Number(int64(more)), reason)
 		}
 	}
@@ -135,14 +135,14 @@ func (c Options) printOffList(w io.Writer, all []offList) {
 // maxExample is how many characters of an example are printed; JSON has all.
 const maxExample = 400
 
-// Report is what a doctor found, what weighs most first.
+// Report holds the findings, most severe first.
 type Report struct {
 	Store     string            `json:"store"`
 	CheckedAt time.Time         `json:"checked_at"`
 	Findings  []finding.Finding `json:"findings"`
 }
 
-// Weighty tells whether there is a warning or a problem.
+// Weighty reports whether there is a warning or a problem.
 func (r Report) Weighty() bool {
 	return r.Count(finding.Problem)+r.Count(finding.Warning) > 0
 }
@@ -156,5 +156,5 @@ func (r Report) Count(s finding.Severity) (n int) {
 	return n
 }
 
-// safe tells whether a text can stand in a command as it is shown.
+// safe reports whether a text can be pasted in a command as shown.
 func safe(s string) bool { return s != "" && show.Visible(s) == s }

@@ -19,7 +19,7 @@ import (
 	"rollcall/store/finding"
 )
 
-// node is a Redis that answers, and how to speak to it by hand.
+// node is a Redis that answers, and how to reach it by redis-cli.
 type node struct {
 	redis.Cmdable
 	cli string
@@ -28,7 +28,7 @@ type node struct {
 // command is a Redis command that can be pasted.
 func (n node) command(words string) string { return n.cli + " " + words }
 
-// checkRedis looks whether Redis answers, and how each of its masters is set up.
+// checkRedis checks that Redis answers, and the setup of each master.
 func (d *doctor) checkRedis(ctx context.Context) error {
 	opt, err := d.Redis()
 	if err != nil {
@@ -50,7 +50,7 @@ func (d *doctor) checkRedis(ctx context.Context) error {
 		return d.checkNode(ctx, nodeAt(ctx, client, opt))
 	}
 	return cluster.ForEachMaster(ctx, func(ctx context.Context, c *redis.Client) error {
-		mu.Lock() // findings are no one's to add to at the same time
+		mu.Lock() // guards the findings
 		defer mu.Unlock()
 		return d.checkNode(ctx, node{c, cliAt(c.Options().Addr)})
 	})
@@ -91,7 +91,7 @@ func cliAt(addr string) string {
 	return fmt.Sprintf(`redis-cli -h %s -p %s --no-auth-warning -a "$REDIS_PASSWORD"`, show.Quote(host), show.Quote(port))
 }
 
-// oldRedis is below what the queue needs, tooOldRedis below what it can do with.
+// oldRedis is below the supported version, tooOldRedis below the required one.
 var oldRedis, tooOldRedis = [2]int{7, 0}, [2]int{6, 2}
 
 func (d *doctor) checkNode(ctx context.Context, n node) error {
@@ -99,7 +99,7 @@ func (d *doctor) checkNode(ctx context.Context, n node) error {
 	for _, name := range []string{"maxmemory-policy", "maxmemory", "appendonly"} {
 		got, err := n.ConfigGet(ctx, name).Result()
 		if err != nil {
-			d.find(finding.Finding{Kind: "redis_mute", Severity: finding.Note, What: "Redis does not tell its settings (" + err.Error() + "): see to maxmemory-policy noeviction where it is run",
+			d.find(finding.Finding{Kind: "redis_mute", Severity: finding.Note, What: "Redis does not show its settings (" + err.Error() + "): check maxmemory-policy noeviction at the provider",
 				Fix: []string{n.command("CONFIG GET maxmemory-policy")}})
 			return nil
 		}
@@ -107,7 +107,7 @@ func (d *doctor) checkNode(ctx context.Context, n node) error {
 	}
 	d.judgePolicy(n, settings)
 	if settings["appendonly"] == "no" {
-		d.find(finding.Finding{Kind: "redis_forgets", Severity: finding.Note, What: "Redis keeps no log on disk (appendonly no): after a restart the sweep has to ask for all that waits",
+		d.find(finding.Finding{Kind: "redis_forgets", Severity: finding.Note, What: "Redis keeps no log on disk (appendonly no): after a restart the sweep has to enqueue all pending work again",
 			Fix: []string{n.command("CONFIG SET appendonly yes"), n.command("CONFIG REWRITE")}})
 	}
 	info, err := n.Info(ctx, "server").Result()
@@ -124,7 +124,7 @@ func (d *doctor) judgePolicy(n node, settings map[string]string) {
 		d.fine("Redis evicts nothing")
 		return
 	}
-	f := finding.Finding{Kind: "redis_evicts", Severity: finding.Problem, What: "Redis throws jobs away when it is full: maxmemory-policy is " + policy,
+	f := finding.Finding{Kind: "redis_evicts", Severity: finding.Problem, What: "Redis evicts jobs when it is full: maxmemory-policy is " + policy,
 		Fix: []string{n.command("CONFIG SET maxmemory-policy noeviction"), n.command("CONFIG REWRITE")}}
 	if settings["maxmemory"] == "0" {
 		f.Severity, f.What = finding.Warning, "Redis would throw jobs away once it has a limit: maxmemory-policy is "+policy
@@ -149,7 +149,7 @@ func (d *doctor) judgeRedisVersion(info string) {
 	d.find(f)
 }
 
-// checkWorkers looks who works, and whether a queue is paused.
+// checkWorkers checks the running workers, and paused queues.
 func (d *doctor) checkWorkers(ctx context.Context) error {
 	inspector := asynq.NewInspector(d.queue)
 	defer inspector.Close()
@@ -176,7 +176,7 @@ func (d *doctor) checkWorkers(ctx context.Context) error {
 	}
 	switch {
 	case len(without) > 0:
-		d.find(finding.Finding{Kind: "workers_missing", Severity: finding.Problem, What: "no worker serves the queues " + strings.Join(without, ", ") + ": what comes in is kept, and nobody applies it",
+		d.find(finding.Finding{Kind: "workers_missing", Severity: finding.Problem, What: "no worker serves the queues " + strings.Join(without, ", ") + ": webhooks are stored, but not applied",
 			Fix: []string{"rollcall work"}})
 	default:
 		d.fine("%s at work", show.Count(d.workers, "worker"))
@@ -184,21 +184,20 @@ func (d *doctor) checkWorkers(ctx context.Context) error {
 	return errors.Join(d.paused(ctx), d.evicted(ctx))
 }
 
-// evicted looks for jobs that Redis threw away. Workers release them within a minute.
+// evicted finds jobs that Redis evicted. Workers remove them within a minute.
 func (d *doctor) evicted(ctx context.Context) error {
 	client, _ := d.queue.MakeRedisClient().(redis.UniversalClient)
 	defer client.Close()
 	n, err := jobs.Evicted(ctx, client)
 	if n > 0 {
-		d.find(finding.Finding{Kind: "jobs_evicted", Severity: finding.Warning, Count: n, What: show.Count(int(n), "job") + " without data, which Redis threw away: the queue is held up until the sweep of a worker releases them",
+		d.find(finding.Finding{Kind: "jobs_evicted", Severity: finding.Warning, Count: n, What: show.Count(int(n), "job") + " without data, which Redis evicted: they block the queue until the sweep of a worker removes them",
 			Fix: []string{show.RedisCLI + " CONFIG SET maxmemory-policy noeviction", "rollcall work"}})
 	}
 	return err
 }
 
-// paused looks for queues that somebody has paused on the monitoring page. It
-// looks at asynq's own keys: the inspector fails on a queue that it knows of no
-// job in, and for a job that lost its data.
+// paused finds queues that were paused on the monitoring page. It reads asynq's keys,
+// because the inspector fails on queues without jobs, and on jobs without data.
 func (d *doctor) paused(ctx context.Context) error {
 	client, _ := d.queue.MakeRedisClient().(redis.UniversalClient)
 	defer client.Close()

@@ -13,7 +13,7 @@ import (
 	"rollcall/watch"
 )
 
-// traffic is what came lately, read once.
+// traffic holds recent deliveries, read once.
 func (d *doctor) traffic(ctx context.Context) (status.Traffic, error) {
 	if d.seen != nil {
 		return *d.seen, nil
@@ -30,8 +30,7 @@ func (d *doctor) traffic(ctx context.Context) (status.Traffic, error) {
 	return seen, nil
 }
 
-// verdicts are what the watches of some kinds look like now: a doctor does not wait
-// until a state has lasted.
+// verdicts are the current verdicts of some watches, however briefly they have lasted.
 func (d *doctor) verdicts(seen status.Traffic, kinds ...string) (some []finding.Finding) {
 	for _, f := range watch.Judge(seen) {
 		if !slices.Contains(kinds, f.Kind) || f.Severity == finding.OK {
@@ -47,7 +46,7 @@ func (d *doctor) verdicts(seen status.Traffic, kinds ...string) (some []finding.
 	return some
 }
 
-// checkSenders looks whether those who send still do, and are understood.
+// checkSenders checks that sources still send, and that their webhooks are accepted.
 func (d *doctor) checkSenders(ctx context.Context) error {
 	seen, err := d.traffic(ctx)
 	if err != nil {
@@ -75,8 +74,8 @@ func (d *doctor) checkSenders(ctx context.Context) error {
 	return nil
 }
 
-// unsigned tells of deliveries that no secret here has signed, beside others that one
-// has. No watch does: anybody can send them.
+// unsigned reports deliveries without a valid signature beside valid ones. No watch
+// does so, because anyone can send them.
 func (d *doctor) unsigned(source string, seen status.Traffic) {
 	bad, good := watch.Unsigned(source, seen)
 	if bad == 0 || good == 0 {
@@ -87,7 +86,7 @@ func (d *doctor) unsigned(source string, seen status.Traffic) {
 		Fix:  []string{"export " + watch.SecretsOf(source) + "=whsec_NEW,whsec_OLD   # where serve runs, if the sender's dashboard shows that an endpoint fails"}})
 }
 
-// lastKept is when something came in last from a source.
+// lastKept is the time of a source's last stored event.
 func lastKept(source string, seen status.Traffic) (last time.Time) {
 	for _, c := range seen.Deliveries {
 		if c.Source == source && (c.Outcome == store.Accepted || c.Outcome == store.Duplicate) && c.Last.After(last) {
@@ -97,8 +96,8 @@ func lastKept(source string, seen status.Traffic) (last time.Time) {
 	return last
 }
 
-// refusedForSecrets tells of deliveries that found no secrets set, and nothing
-// has come in since.
+// refusedForSecrets reports deliveries that were rejected for lack of secrets, if
+// nothing has been stored since.
 func (d *doctor) refusedForSecrets(source string, seen status.Traffic) {
 	var n int64
 	last := lastKept(source, seen)
@@ -116,7 +115,7 @@ func (d *doctor) refusedForSecrets(source string, seen status.Traffic) {
 		Fix:  []string{"export " + name + "=<SECRET>   # where serve runs, then restart it"}})
 }
 
-// firstWords are the commands that make a source known for the first time.
+// firstWords are the commands that set up a source.
 func (d *doctor) firstWords(source string) []string {
 	switch source {
 	case "stripe":
@@ -133,7 +132,7 @@ func (d *doctor) firstWords(source string) []string {
 	return []string{`rollcall events send store.upserted '{"id":"<STORE>","name":"<NAME>","owner_user_id":"<CLERK USER>"}'`}
 }
 
-// checkEvents looks what became of events.
+// checkEvents checks for failed and overdue events.
 func (d *doctor) checkEvents(ctx context.Context) error {
 	seen, err := d.traffic(ctx)
 	if err != nil {
@@ -171,10 +170,10 @@ func (d *doctor) describeFailing(f *finding.Finding, e status.FailingEvents) {
 	}
 }
 
-// watchesRest is how long nobody may have looked at the watches.
+// watchesRest is how old the last update of the watches may be.
 const watchesRest = 10 * time.Minute
 
-// staleWatches tells when nobody looks at the watches though somebody works.
+// staleWatches reports that workers run but do not update the watches.
 func (d *doctor) staleWatches() {
 	var last time.Time
 	for _, w := range d.watches {
@@ -185,6 +184,6 @@ func (d *doctor) staleWatches() {
 	if !d.asked || d.workers == 0 || d.now().Sub(last) < watchesRest {
 		return
 	}
-	d.find(finding.Finding{Kind: "watches_stale", Severity: finding.Warning, What: "workers are there, and none has looked at the watches for " + watch.Span(watchesRest) + " or more: are they of an older version?",
+	d.find(finding.Finding{Kind: "watches_stale", Severity: finding.Warning, What: "workers run, but none has updated the watches for " + watch.Span(watchesRest) + " or more: are they of an older version?",
 		Fix: []string{"rollcall version   # and restart the workers with it"}})
 }

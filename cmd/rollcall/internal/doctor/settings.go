@@ -8,8 +8,7 @@ import (
 	"rollcall/store/finding"
 )
 
-// Settings are those of serve and work that a command sees, and what is wrong with
-// them.
+// Settings are the settings of serve and work that a command sees, and their faults.
 type Settings struct {
 	Malformed  []error // each begins with the setting's name
 	Absent     []Setting
@@ -18,15 +17,15 @@ type Settings struct {
 	StripeMode string // live, test or any
 }
 
-// Setting is one that cannot do its work. The service runs without what it is for.
+// Setting is a setting without effect. The service runs without its function.
 type Setting struct {
 	Name  string
 	Text  string // what is wrong, and what follows; never its value, which may be a secret
 	Value string // what a shell is to set it to
 }
 
-// checkSettings looks at the settings that this command sees. Those of serve and
-// work may be others: what they are without shows elsewhere, too.
+// checkSettings checks the settings that this command sees. serve and work may have
+// others.
 func (d *doctor) checkSettings(context.Context) error {
 	for _, err := range d.Settings.Malformed {
 		name, _, _ := strings.Cut(err.Error(), " ")
@@ -60,7 +59,7 @@ func valueFor(name string) string {
 	return "<VALUE>"
 }
 
-// modes looks whether Stripe's key is of the mode whose events count.
+// modes checks that Stripe's key is of the mode whose events count.
 func (d *doctor) modes() {
 	_, kind, _ := strings.Cut(d.Settings.StripeKey, "_") // sk_test_…, rk_live_…
 	mode, _, _ := strings.Cut(kind, "_")

@@ -101,7 +101,7 @@ func JSON(w io.Writer, v any) error {
 // PSQL is a statement as a command.
 func PSQL(statement string) string { return `psql "$DATABASE_URL" -c ` + Quote(statement) }
 
-// IsReady is the command that asks whether Postgres answers, whoever may log in.
+// IsReady is the command that checks whether Postgres answers; it needs no login.
 const IsReady = `pg_isready -d "$DATABASE_URL"`
 
 // Busy is the command that shows what Postgres is busy with.
