@@ -86,10 +86,10 @@ func (s *Store) Apply(ctx context.Context, ids []int64, neighbours int, read Rea
 		said := make([]facts.Set, len(events))
 		for i, e := range events {
 			said[i], said[i].At = e.set, e.event.OccurredAt
-			w.everyone = w.everyone || e.attempts > 0
+			w.allDependents = w.allDependents || e.attempts > 0
 		}
 		w.erasure.events = events
-		rows, err := w.say(ctx, said...)
+		rows, err := w.upsertFacts(ctx, said...)
 		if err != nil {
 			return err
 		}
@@ -169,7 +169,7 @@ func (w *work) lockEvents(ctx context.Context, ids []int64, neighbours int, read
 			}
 			e.Source, e.EventID, e.Type, e.Attempt = v.Source, v.ID, v.Type, e.attempts+1
 			e.set, err = read(e.event)
-			return e, e.judge(err)
+			return e, e.setStatus(err)
 		})
 		events = append(events, some...)
 		return err
@@ -189,7 +189,7 @@ const pendingSQL = `
 	WHERE status = 'pending'`
 
 // judge turns what reading came to into the row's next status.
-func (e *pendingEvent) judge(err error) error {
+func (e *pendingEvent) setStatus(err error) error {
 	var ignored *facts.Ignored
 	var bad *facts.Malformed
 	switch {
@@ -242,7 +242,7 @@ func (w *work) fail(ctx context.Context, id int64, cause error, limit int) (stat
 // markFailed says on rows that are on no list yet why they could not be put there.
 // Those that are on one show that it is not derived from them as they are.
 func (w *work) markFailed(ctx context.Context, rows []RowKey, cause error) error {
-	if err := w.unsettle(ctx, rows); err != nil {
+	if err := w.markUnderived(ctx, rows); err != nil {
 		return err
 	}
 	var batch pgx.Batch

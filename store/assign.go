@@ -235,7 +235,7 @@ func (w *work) takeOver(ctx context.Context, from, to int64) error {
 			)
 			UPDATE `+kind.Table+` SET customer_id = $2 WHERE ctid IN (SELECT ctid FROM held)`, from, to)
 		if pg.LockNotAvailable(err) {
-			w.want[gate] = true // try again when nobody else is at work
+			w.want[globalLock] = true // try again when nobody else is at work
 			return pg.ErrAgain
 		}
 		if err != nil {

@@ -41,14 +41,14 @@ func (c *Changes) add(o Changes) {
 
 // work is one transaction that says facts and attaches rows.
 type work struct {
-	tx       pgx.Tx
-	platform []string // product types of the platform's own sales
-	want     locks    // to be taken at the start of the next try
-	held     locks
-	everyone bool // attach dependents even where nothing they lean on changed
-	settled  bool // rows are looked at again, nothing new is said
-	divide   bool // items are tried apart, as all together failed
-	dry      bool // all is undone at the end, so comparing with it would mislead
+	tx            pgx.Tx
+	platform      []string // product types of the platform's own sales
+	want          locks    // to be taken at the start of the next try
+	held          locks
+	allDependents bool // attach dependents even where nothing they lean on changed
+	recheck       bool // rows are looked at again, nothing new is said
+	splitItems    bool // items are tried apart, as all together failed
+	dryRun        bool // all is undone at the end, so comparing with it would mislead
 
 	customers locks // of customers, taken so far; locks on these come last
 
@@ -72,10 +72,10 @@ type attached struct {
 func (s *Store) transact(ctx context.Context, do func(context.Context, *work) error) error {
 	want := locks{}
 	for try := 1; ; try++ {
-		if try > 3 || len(want) > want.most() {
-			want[gate] = true // alone, so nothing can be missing
+		if try > 3 || len(want) > want.maxKeys() {
+			want[globalLock] = true // alone, so nothing can be missing
 		}
-		w := &work{platform: s.PlatformTypes, want: want, held: locks{}, customers: locks{}, divide: want[divided]}
+		w := &work{platform: s.PlatformTypes, want: want, held: locks{}, customers: locks{}, splitItems: want[splitLock]}
 		w.erasure = &erasureFilter{work: w, inStores: map[RowKey]bool{}}
 		endCommit := func(*error) {}
 		err := pgx.BeginFunc(ctx, s.Pool, func(tx pgx.Tx) (err error) {
@@ -92,8 +92,8 @@ func (s *Store) transact(ctx context.Context, do func(context.Context, *work) er
 			return err
 		})
 		endCommit(&err)
-		if pg.OutOfLocks(err) && !want[gate] {
-			want[gate] = true // one lock instead of many
+		if pg.OutOfLocks(err) && !want[globalLock] {
+			want[globalLock] = true // one lock instead of many
 			continue
 		}
 		if !errors.Is(err, pg.ErrAgain) {
@@ -105,17 +105,17 @@ func (s *Store) transact(ctx context.Context, do func(context.Context, *work) er
 // lock takes the locks of what is about to be said, and those that an earlier
 // try found missing.
 func (w *work) lock(ctx context.Context, own locks) error {
-	if w.want[gate] {
-		w.held[gate] = true
-		return enter(ctx, w.tx, true)
+	if w.want[globalLock] {
+		w.held[globalLock] = true
+		return lockGlobal(ctx, w.tx, true)
 	}
-	if err := enter(ctx, w.tx, false); err != nil {
+	if err := lockGlobal(ctx, w.tx, false); err != nil {
 		return err
 	}
 	for k, exclusive := range own {
 		w.want.add(exclusive, k)
 	}
-	if len(w.want) > w.want.most() {
+	if len(w.want) > w.want.maxKeys() {
 		return pg.ErrAgain // too many to hold one by one
 	}
 	for k, exclusive := range w.want {
@@ -127,7 +127,7 @@ func (w *work) lock(ctx context.Context, own locks) error {
 // extend takes further locks without waiting, or asks for another try.
 func (w *work) extend(ctx context.Context, more locks) error {
 	missing := w.held.missing(more)
-	got, err := len(w.held)+len(missing) <= w.held.most(), error(nil)
+	got, err := len(w.held)+len(missing) <= w.held.maxKeys(), error(nil)
 	if got {
 		got, err = missing.try(ctx, w.tx)
 	}
@@ -149,17 +149,17 @@ func (w *work) extend(ctx context.Context, more locks) error {
 func (s *Store) Keep(ctx context.Context, set facts.Set) (err error) {
 	defer pg.Wrap(&err, "store.Keep")
 	return s.transact(ctx, func(ctx context.Context, w *work) error {
-		rows, err := w.say(ctx, set)
+		rows, err := w.upsertFacts(ctx, set)
 		if err != nil {
 			return err
 		}
-		return w.unsettle(ctx, rows)
+		return w.markUnderived(ctx, rows)
 	})
 }
 
 // say locks, upserts and tells which rows are to be attached now: those the
 // sets bring and those that lean on what they changed.
-func (w *work) say(ctx context.Context, said ...facts.Set) (_ []RowKey, err error) {
+func (w *work) upsertFacts(ctx context.Context, said ...facts.Set) (_ []RowKey, err error) {
 	ctx, end := pg.Traced(ctx, "say")
 	defer end(&err)
 	own := locks{}
@@ -202,7 +202,7 @@ func (w *work) say(ctx context.Context, said ...facts.Set) (_ []RowKey, err erro
 	if err != nil {
 		return nil, err
 	}
-	return w.affected(ctx, set, slices.Concat(unlinked, unstarted, erased), append(provided, changed...))
+	return w.dependents(ctx, set, slices.Concat(unlinked, unstarted, erased), append(provided, changed...))
 }
 
 // attach points rows at their customers and derives those customers.
@@ -220,13 +220,13 @@ func (w *work) attach(ctx context.Context, keys []RowKey) (changes Changes, err 
 	if rows, err = w.erasure.pseudonymizeInStores(ctx, rows); err != nil {
 		return changes, err
 	}
-	if w.settled {
+	if w.recheck {
 		rows = slices.DeleteFunc(rows, resolution.inPlace)
 	}
 	if err := w.lockCustomers(ctx, rows, w.former); err != nil {
 		return changes, err
 	}
-	if err := w.stillThere(ctx, rows); err != nil {
+	if err := w.checkUnmoved(ctx, rows); err != nil {
 		return changes, err
 	}
 	tombstoned, err := w.tombstoned(ctx, rows)
@@ -238,7 +238,7 @@ func (w *work) attach(ctx context.Context, keys []RowKey) (changes Changes, err 
 		return changes, err
 	}
 	changes.Merged = merged
-	pointed, err := w.point(ctx, rows, places)
+	pointed, err := w.setCustomers(ctx, rows, places)
 	if err != nil {
 		return changes, err
 	}
@@ -265,7 +265,7 @@ func (w *work) attach(ctx context.Context, keys []RowKey) (changes Changes, err 
 // its address in whatever store, so it locks the whole address. Some customers
 // are left by rows that are gone.
 func (w *work) lockCustomers(ctx context.Context, rows []resolution, former []customer) error {
-	if w.held[gate] {
+	if w.held[globalLock] {
 		return nil
 	}
 	l := locks{}
@@ -287,7 +287,7 @@ func (w *work) lockCustomers(ctx context.Context, rows []resolution, former []cu
 		l.add(false, "address:"+c.email)
 	}
 	if len(w.held)+len(l) > 2*maxLocks {
-		w.want[gate] = true
+		w.want[globalLock] = true
 		return pg.ErrAgain
 	}
 	w.customers.merge(l)
@@ -296,7 +296,7 @@ func (w *work) lockCustomers(ctx context.Context, rows []resolution, former []cu
 
 // stillThere asks for another try if, before their customers were locked, a
 // merge took rows over to another customer or moved the one they point at.
-func (w *work) stillThere(ctx context.Context, rows []resolution) error {
+func (w *work) checkUnmoved(ctx context.Context, rows []resolution) error {
 	var attached []RowKey
 	old := map[RowKey]resolution{}
 	for _, r := range rows {

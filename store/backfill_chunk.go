@@ -90,7 +90,7 @@ func (w *work) applyPage(ctx context.Context, c Chunk, items []Item) (t *tally, 
 	if err != nil {
 		return nil, err
 	}
-	w.tx, w.held, w.dry, t = savepoint, held.clone(), true, newTally()
+	w.tx, w.held, w.dryRun, t = savepoint, held.clone(), true, newTally()
 	err = w.attempt(ctx, items, t)
 	w.tx, w.held = outer, held
 	if back := savepoint.Rollback(ctx); err == nil {

@@ -103,12 +103,12 @@ const planTail = `, numbered AS (
 // ofStore narrows rows of a table down to those of the store $3: attached to
 // it, or attached nowhere yet and leaning on it or on one of its products.
 func ofStore(table string) string {
-	return `($3 = '' OR ` + table + `.store_id = $3 OR ` + table + `.store_id IS NULL AND ` + leansOnStore(table, "$3") + `)`
+	return `($3 = '' OR ` + table + `.store_id = $3 OR ` + table + `.store_id IS NULL AND ` + dependsOnStore(table, "$3") + `)`
 }
 
 // leansOnStore is SQL for whether a row of a table leans on a store, or on one of
 // its products.
-func leansOnStore(table, store string) string {
+func dependsOnStore(table, store string) string {
 	return table + `.leans && (
 			SELECT array_agg(key)
 			FROM (
@@ -161,17 +161,17 @@ func (w *work) attachRows(ctx context.Context, items []Item, t *tally) error {
 	if err := w.lock(ctx, own); err != nil {
 		return err
 	}
-	rows, err := w.neighbours(ctx, keys, nil)
+	rows, err := w.withDependents(ctx, keys, nil)
 	if err != nil {
 		return err
 	}
 	if paid := paymentKeysOf(rows); len(paid) > 0 { // an invoice's payment intents may not be attached either
-		if rows, err = w.neighbours(ctx, rows, paid); err != nil {
+		if rows, err = w.withDependents(ctx, rows, paid); err != nil {
 			return err
 		}
 	}
-	w.settled, w.attached = true, attached{}
-	defer func() { w.settled = false }()
+	w.recheck, w.attached = true, attached{}
+	defer func() { w.recheck = false }()
 	if _, err := w.attach(ctx, rows); err != nil {
 		return err
 	}

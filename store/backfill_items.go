@@ -96,7 +96,7 @@ func AsText(s string) string {
 // Locks taken since a savepoint are lost with it, so before anything is divided
 // the transaction begins again, and takes all that were needed at its start.
 func (w *work) attempt(ctx context.Context, items []Item, t *tally) error {
-	if w.divide {
+	if w.splitItems {
 		if err := w.lock(ctx, nil); err != nil {
 			return err
 		}
@@ -116,9 +116,9 @@ func (w *work) attempt(ctx context.Context, items []Item, t *tally) error {
 	if errors.Is(err, pg.ErrAgain) || pg.Transient(err) {
 		return err
 	}
-	if !w.divide {
+	if !w.splitItems {
 		w.want.merge(w.customers)
-		w.want[divided] = true
+		w.want[splitLock] = true
 		return pg.ErrAgain
 	}
 	w.held = held
@@ -169,7 +169,7 @@ func (w *work) rowsOf(ctx context.Context, item Item) ([]RowKey, error) {
 	if item.row != nil {
 		return []RowKey{*item.row}, nil
 	}
-	return w.say(ctx, item.Facts)
+	return w.upsertFacts(ctx, item.Facts)
 }
 
 func (l locks) clone() locks { return maps.Clone(l) }
@@ -198,7 +198,7 @@ func (w *work) applyItems(ctx context.Context, items []Item, t *tally) error {
 		default:
 			said = append(said, i)
 		}
-		if i.Old != nil && !w.dry {
+		if i.Old != nil && !w.dryRun {
 			old = append(old, i)
 		}
 	}
@@ -211,7 +211,7 @@ func (w *work) applyItems(ctx context.Context, items []Item, t *tally) error {
 	if err := w.attachRows(ctx, rows, t); err != nil {
 		return err
 	}
-	if err := w.sayItems(ctx, said, t); err != nil {
+	if err := w.upsertItems(ctx, said, t); err != nil {
 		return err
 	}
 	if err := w.receive(ctx, events, t); err != nil {
@@ -223,7 +223,7 @@ func (w *work) applyItems(ctx context.Context, items []Item, t *tally) error {
 // sayItems says the facts of items and attaches what they touch. An item counts
 // as created if it brought a fact that was not there, as updated if one came
 // out different.
-func (w *work) sayItems(ctx context.Context, items []Item, t *tally) error {
+func (w *work) upsertItems(ctx context.Context, items []Item, t *tally) error {
 	if len(items) == 0 {
 		return nil
 	}
@@ -233,7 +233,7 @@ func (w *work) sayItems(ctx context.Context, items []Item, t *tally) error {
 	}
 	w.outcomes = map[factKey]outcome{}
 	defer func() { w.outcomes = nil }()
-	rows, err := w.say(ctx, said...)
+	rows, err := w.upsertFacts(ctx, said...)
 	if err != nil {
 		return err
 	}
@@ -259,7 +259,7 @@ func (w *work) sayItems(ctx context.Context, items []Item, t *tally) error {
 
 // sample notes what a dry run would have done with an item, if anything.
 func (w *work) sample(i Item, o outcome, t *tally) {
-	if !w.dry || o == unchanged {
+	if !w.dryRun || o == unchanged {
 		return
 	}
 	t.note(Finding{Place: i.Place, What: "would be " + map[outcome]string{created: "created", updated: "updated"}[o], Why: "a dry run changes nothing"})

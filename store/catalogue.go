@@ -102,7 +102,7 @@ func (w *work) catalogueChanges(ctx context.Context, set facts.Set, before map[s
 	for key, now := range after {
 		was := before[key]
 		more.add(false, append(was.leans, now.leans...)...)
-		if !w.everyone && was.state == now.state {
+		if !w.allDependents && was.state == now.state {
 			continue
 		}
 		keys = append(append(keys, was.keys...), now.keys...)

@@ -42,10 +42,10 @@ func platformUsers(set facts.Set) (keys []string) {
 // of a set named until now: the set may name others.
 func (w *work) formerUsers(ctx context.Context, set facts.Set) (keys []string, err error) {
 	defer pg.Wrap(&err, "store.formerUsers")
-	found := &neighbourhood{tx: w.tx, found: map[RowKey]bool{}, users: map[string]bool{}, more: locks{}}
+	found := &dependentSearch{tx: w.tx, found: map[RowKey]bool{}, users: map[string]bool{}, more: locks{}}
 	own := rowsIn(facts.Set{Payments: set.Payments, Subscriptions: set.Subscriptions})
 	for kind, k := range byKind(own) {
-		if _, err := found.look(ctx, kind.Name, kind.byKeySQL(), false, k[0], k[1]); err != nil {
+		if _, err := found.find(ctx, kind.Name, kind.byKeySQL(), false, k[0], k[1]); err != nil {
 			return nil, err
 		}
 	}
@@ -53,7 +53,7 @@ func (w *work) formerUsers(ctx context.Context, set facts.Set) (keys []string, e
 }
 
 // noteUsers notes whom a row of the platform names.
-func (n *neighbourhood) noteUsers(k RowKey, leans []string) {
+func (n *dependentSearch) noteUsers(k RowKey, leans []string) {
 	if k.Kind != Enrollment && k.A != "" {
 		return
 	}
@@ -66,15 +66,15 @@ func (n *neighbourhood) noteUsers(k RowKey, leans []string) {
 
 // lookConnected adds the rows of connected accounts that name the users noted, and
 // the invoices of such subscriptions.
-func (n *neighbourhood) lookConnected(ctx context.Context) error {
+func (n *dependentSearch) findConnected(ctx context.Context) error {
 	if len(n.users) == 0 {
 		return nil
 	}
 	users := slices.Collect(maps.Keys(n.users))
 	n.more.add(true, users...)
-	n.leaning++ // whoever brings such a row waits for the users' locks, so look once these are held
+	n.dependents++ // whoever brings such a row waits for the users' locks, so look once these are held
 	before := maps.Clone(n.found)
-	if _, err := n.look(ctx, Subscription, KindOf(Subscription).connectedSQL(), false, users); err != nil {
+	if _, err := n.find(ctx, Subscription, KindOf(Subscription).connectedSQL(), false, users); err != nil {
 		return err
 	}
 	var subscriptions []string
@@ -85,11 +85,11 @@ func (n *neighbourhood) lookConnected(ctx context.Context) error {
 	}
 	if len(subscriptions) > 0 {
 		n.more.add(true, subscriptions...)
-		if _, err := n.look(ctx, Payment, KindOf(Payment).byLeanSQL(), false, subscriptions); err != nil {
+		if _, err := n.find(ctx, Payment, KindOf(Payment).dependentsSQL(), false, subscriptions); err != nil {
 			return err
 		}
 	}
-	_, err := n.look(ctx, Payment, KindOf(Payment).connectedSQL(), false, users)
+	_, err := n.find(ctx, Payment, KindOf(Payment).connectedSQL(), false, users)
 	return err
 }
 

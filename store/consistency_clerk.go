@@ -33,7 +33,7 @@ func (a *ClerkAudit) Page(ctx context.Context, items []Item) error {
 	if err != nil {
 		return err
 	}
-	_, err = a.say(ctx, items, func(set facts.Set) facts.Set { return facts.Set{Users: set.Users} })
+	_, err = a.add(ctx, items, func(set facts.Set) facts.Set { return facts.Set{Users: set.Users} })
 	return err
 }
 
@@ -69,14 +69,14 @@ func (a *ClerkAudit) Finish(ctx context.Context) (_ Audit, stuck []facts.User, e
 	if err := a.plan(ctx); err != nil {
 		return a.audit, nil, err
 	}
-	if err := a.ask(ctx, "user_missing", `
+	if err := a.compare(ctx, "user_missing", `
 		SELECT 'user ' || t.id, coalesce(t.email, 'without a verified address'), 'nothing is known of them here'
 		FROM users t
 		LEFT JOIN @kept.users h USING (id)
 		WHERE t.version <> '' AND coalesce(h.version, '') = ''`); err != nil {
 		return a.audit, nil, err
 	}
-	if err := a.ask(ctx, "user_differs", `
+	if err := a.compare(ctx, "user_differs", `
 		SELECT 'user ' || t.id, coalesce(t.email, 'without a verified address'),
 			concat_ws('; ',
 				CASE WHEN t.email IS DISTINCT FROM h.email THEN format('the address is %s here, and %s at Clerk', coalesce(h.email, 'none'), coalesce(t.email, 'none')) END,
@@ -118,7 +118,7 @@ func (s *Store) TellUsers(ctx context.Context, users []facts.User) (changes Chan
 			u.Version += facts.Version("~" + time.Now().UTC().Format(time.RFC3339Nano))
 		}
 		err := s.transact(ctx, func(ctx context.Context, w *work) error {
-			rows, err := w.say(ctx, facts.Set{At: at.At, Users: []facts.User{u}})
+			rows, err := w.upsertFacts(ctx, facts.Set{At: at.At, Users: []facts.User{u}})
 			if err != nil {
 				return err
 			}

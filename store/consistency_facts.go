@@ -68,7 +68,7 @@ func (s *Store) AuditFacts(ctx context.Context, o AuditOptions) (_ Audit, err er
 func (s *Store) MendFacts(ctx context.Context, o AuditOptions) (total Changes, err error) {
 	defer pg.Wrap(&err, "store.MendFacts(%q)", o.Store)
 	if o.Store != "" {
-		if total, err = s.mendStore(ctx, o); err != nil {
+		if total, err = s.fixStore(ctx, o); err != nil {
 			return total, err
 		}
 	}
@@ -83,7 +83,7 @@ func (s *Store) MendFacts(ctx context.Context, o AuditOptions) (total Changes, e
 
 // mendStore does what a rebuild of one store leaves out: facts of its that are
 // written down as another's, or nobody's.
-func (s *Store) mendStore(ctx context.Context, o AuditOptions) (total Changes, err error) {
+func (s *Store) fixStore(ctx context.Context, o AuditOptions) (total Changes, err error) {
 	a := &Auditor{Store: s, AuditOptions: o, Found: NewDifferences(0), Touched: map[uint64]bool{}}
 	if err := a.products(ctx); err != nil {
 		return total, err
@@ -109,7 +109,7 @@ func (s *Store) mendStore(ctx context.Context, o AuditOptions) (total Changes, e
 // at a customer of its, and those that lean on it or on one of its products:
 // some of these may belong to it.
 func Concerns(table string) string {
-	return `($1 = '' OR ` + table + `.store_id = $1 OR ` + leansOnStore(table, "$1") + ` OR EXISTS (SELECT FROM customers WHERE id = ` + table + `.customer_id AND store_id = $1))`
+	return `($1 = '' OR ` + table + `.store_id = $1 OR ` + dependsOnStore(table, "$1") + ` OR EXISTS (SELECT FROM customers WHERE id = ` + table + `.customer_id AND store_id = $1))`
 }
 
 // eachChunk runs do for all facts, or those that concern the store.
@@ -137,13 +137,13 @@ func (a *Auditor) eachChunk(ctx context.Context, do func([]RowKey) error) error 
 			}
 			last = keys[len(keys)-1]
 			a.audit.Facts += int64(len(keys))
-			a.tell()
+			a.reportProgress()
 		}
 	}
 	return nil
 }
 
-func (a *Auditor) tell() {
+func (a *Auditor) reportProgress() {
 	if a.Progress != nil {
 		a.Progress(a.audit.Facts + a.audit.Customers)
 	}

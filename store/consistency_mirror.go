@@ -78,7 +78,7 @@ func (m *mirror) Close() error {
 
 // say takes in the facts of a page's items, and returns the items that could
 // not be read, after noting them as differences: nothing is known of them.
-func (m *mirror) say(ctx context.Context, items []Item, keep func(facts.Set) facts.Set) (unread []Item, err error) {
+func (m *mirror) add(ctx context.Context, items []Item, keep func(facts.Set) facts.Set) (unread []Item, err error) {
 	defer pg.Wrap(&err, "store.mirror.say")
 	var set facts.Set
 	for _, item := range items {
@@ -116,7 +116,7 @@ func (m *mirror) analyze() string { return "ANALYZE " + strings.Join(m.tables, "
 
 // ask runs a comparison, counts what it finds and keeps the first examples.
 // The query selects place, what and why; @kept is the schema of our tables.
-func (m *mirror) ask(ctx context.Context, kind, sql string, args ...any) (err error) {
+func (m *mirror) compare(ctx context.Context, kind, sql string, args ...any) (err error) {
 	defer pg.Wrap(&err, "store.mirror.ask(%s)", kind)
 	rows, err := m.tx.Query(ctx, fmt.Sprintf(`
 		SELECT count(*) OVER (), d.place, d.what, d.why

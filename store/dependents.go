@@ -35,7 +35,7 @@ func providedBy(set facts.Set) []string {
 
 // affected finds the rows to attach: those that a set brings, own, and those
 // that lean on the keys provided. It takes the locks of what they lean on in turn.
-func (w *work) affected(ctx context.Context, set facts.Set, own []RowKey, provided []string) (_ []RowKey, err error) {
+func (w *work) dependents(ctx context.Context, set facts.Set, own []RowKey, provided []string) (_ []RowKey, err error) {
 	defer pg.Wrap(&err, "store.affected")
 	own = append(own, rowsIn(set)...)
 	for _, f := range set.Payments {
@@ -47,7 +47,7 @@ func (w *work) affected(ctx context.Context, set facts.Set, own []RowKey, provid
 	if err != nil {
 		return nil, err
 	}
-	return w.neighbours(ctx, append(own, adrift...), provided)
+	return w.withDependents(ctx, append(own, adrift...), provided)
 }
 
 // linkedInvoices finds the invoices that payment intents are linked to before
@@ -134,7 +134,7 @@ func (w *work) paymentsOfCharges(ctx context.Context, set facts.Set) ([]RowKey, 
 // invoices that payment intents among them pay; and extends the locks over all of it.
 // A row that leans on a key may have changed before its own lock was had: so
 // rows are looked for again until nothing found was not locked before.
-func (w *work) neighbours(ctx context.Context, own []RowKey, provided []string) ([]RowKey, error) {
+func (w *work) withDependents(ctx context.Context, own []RowKey, provided []string) ([]RowKey, error) {
 	keys := locks{}
 	keys.add(true, provided...)
 	keys.add(true, w.reported...)
@@ -142,11 +142,11 @@ func (w *work) neighbours(ctx context.Context, own []RowKey, provided []string) 
 		return nil, err
 	}
 	for {
-		n, err := w.lookAround(ctx, own, provided)
+		n, err := w.findDependents(ctx, own, provided)
 		if err != nil {
 			return nil, err
 		}
-		settled := n.leaning == 0 || len(w.held.missing(n.more)) == 0
+		settled := n.dependents == 0 || len(w.held.missing(n.more)) == 0
 		if err := w.extend(ctx, n.more); err != nil {
 			return nil, err
 		}
@@ -158,24 +158,24 @@ func (w *work) neighbours(ctx context.Context, own []RowKey, provided []string) 
 
 // lookAround looks once. Subscriptions come first: whatever becomes of one, its
 // invoices lean on it.
-func (w *work) lookAround(ctx context.Context, own []RowKey, provided []string) (*neighbourhood, error) {
-	n := &neighbourhood{tx: w.tx, found: map[RowKey]bool{}, users: map[string]bool{}, more: locks{}}
+func (w *work) findDependents(ctx context.Context, own []RowKey, provided []string) (*dependentSearch, error) {
+	n := &dependentSearch{tx: w.tx, found: map[RowKey]bool{}, users: map[string]bool{}, more: locks{}}
 	for _, user := range w.reported {
 		n.users[user] = true
 	}
 	byKey := KeyArrays(own)
 	for _, kind := range slices.Backward(FactKinds) {
 		if k := byKey[kind.Name]; len(k[0]) > 0 {
-			if _, err := n.look(ctx, kind.Name, kind.byKeySQL(), true, k[0], k[1]); err != nil {
+			if _, err := n.find(ctx, kind.Name, kind.byKeySQL(), true, k[0], k[1]); err != nil {
 				return nil, err
 			}
 		}
 		if len(provided) > 0 {
-			leaning, err := n.look(ctx, kind.Name, kind.byLeanSQL(), false, provided)
+			leaning, err := n.find(ctx, kind.Name, kind.dependentsSQL(), false, provided)
 			if err != nil {
 				return nil, err
 			}
-			n.leaning += leaning
+			n.dependents += leaning
 		}
 		if kind.Name == Subscription {
 			for k := range n.found {
@@ -184,24 +184,24 @@ func (w *work) lookAround(ctx context.Context, own []RowKey, provided []string) 
 			}
 		}
 	}
-	if err := n.lookConnected(ctx); err != nil {
+	if err := n.findConnected(ctx); err != nil {
 		return nil, err
 	}
-	return n, n.lookInvoices(ctx)
+	return n, n.findInvoices(ctx)
 }
 
 // neighbourhood is what a look around has found so far.
-type neighbourhood struct {
-	tx      pgx.Tx
-	found   map[RowKey]bool
-	users   map[string]bool // keys of those whom the platform's rows among them name
-	more    locks           // that are needed to touch what was found
-	leaning int             // rows found by a key they lean on
+type dependentSearch struct {
+	tx         pgx.Tx
+	found      map[RowKey]bool
+	users      map[string]bool // keys of those whom the platform's rows among them name
+	more       locks           // that are needed to touch what was found
+	dependents int             // rows found by a key they lean on
 }
 
 // lookInvoices adds the invoices that the payment intents among what was found
 // pay: their money, and where it goes on to, is the invoice's too.
-func (n *neighbourhood) lookInvoices(ctx context.Context) error {
+func (n *dependentSearch) findInvoices(ctx context.Context) error {
 	var accounts, ids []string
 	for k := range n.more {
 		if invoice, ok := strings.CutPrefix(k, "pay:"); ok {
@@ -214,13 +214,13 @@ func (n *neighbourhood) lookInvoices(ctx context.Context) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	_, err := n.look(ctx, Payment, KindOf(Payment).byKeySQL(), true, accounts, ids)
+	_, err := n.find(ctx, Payment, KindOf(Payment).byKeySQL(), true, accounts, ids)
 	return err
 }
 
 // look adds what a query finds. A row is locked exclusively if it was found by
 // its own key; else shared, as the key it leans on is held exclusively.
-func (n *neighbourhood) look(ctx context.Context, kind, sql string, exclusive bool, args ...any) (found int, err error) {
+func (n *dependentSearch) find(ctx context.Context, kind, sql string, exclusive bool, args ...any) (found int, err error) {
 	rows, err := n.tx.Query(ctx, sql, args...)
 	if err != nil {
 		return 0, err
@@ -240,17 +240,17 @@ func (n *neighbourhood) look(ctx context.Context, kind, sql string, exclusive bo
 
 // leansOf is SQL for all keys that row f leans on. The address that it was made
 // with has an index of its own, which costs less to write.
-const leansOf = `CASE WHEN f.mail IS NULL THEN f.leans ELSE array_append(f.leans, 'mail:' || f.mail) END`
+const dependsOnSQL = `CASE WHEN f.mail IS NULL THEN f.leans ELSE array_append(f.leans, 'mail:' || f.mail) END`
 
 // byKeySQL finds rows by their keys $1 and $2, with what they lean on.
 func (k FactKind) byKeySQL() string {
-	return `SELECT ` + k.KeySQL("f") + `, ` + leansOf + k.GivenRows("f")
+	return `SELECT ` + k.KeySQL("f") + `, ` + dependsOnSQL + k.GivenRows("f")
 }
 
 // byLeanSQL finds the rows that lean on any of the keys $1.
-func (k FactKind) byLeanSQL() string {
+func (k FactKind) dependentsSQL() string {
 	found := `
-		SELECT ` + k.KeySQL("f") + `, ` + leansOf + `
+		SELECT ` + k.KeySQL("f") + `, ` + dependsOnSQL + `
 		FROM ` + k.Table + ` f
 		WHERE `
 	return found + `f.leans && $1::text[]
@@ -260,7 +260,7 @@ func (k FactKind) byLeanSQL() string {
 // connectedSQL finds the rows of connected accounts that lean on any of the keys $1.
 func (k FactKind) connectedSQL() string {
 	return `
-		SELECT ` + k.KeySQL("f") + `, ` + leansOf + `
+		SELECT ` + k.KeySQL("f") + `, ` + dependsOnSQL + `
 		FROM ` + k.Table + ` f
 		WHERE f.leans && $1::text[] AND f.account <> ''`
 }

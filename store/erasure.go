@@ -111,7 +111,7 @@ func (x erasure) tombstone() tombstone {
 
 // alone takes the gate: what others upsert now is upserted before, or after.
 func (w *work) alone(ctx context.Context) error {
-	w.want[gate] = true
+	w.want[globalLock] = true
 	return w.lock(ctx, nil)
 }
 

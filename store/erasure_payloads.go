@@ -216,7 +216,7 @@ func (f *erasureFilter) redactFindings(ctx context.Context, all []Finding) (err 
 	if len(all) == 0 {
 		return nil
 	}
-	if err := enter(ctx, f.tx, f.want[gate]); err != nil { // nothing may have been upserted yet
+	if err := lockGlobal(ctx, f.tx, f.want[globalLock]); err != nil { // nothing may have been upserted yet
 		return err
 	}
 	ts, err := f.load(ctx)

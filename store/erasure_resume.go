@@ -164,7 +164,7 @@ func (f *erasureFilter) eraseRows(ctx context.Context, x erasure, keys []RowKey)
 			return err
 		}
 	}
-	rows, err := f.neighbours(ctx, keys, nil)
+	rows, err := f.withDependents(ctx, keys, nil)
 	if err != nil {
 		return err
 	}
@@ -258,7 +258,7 @@ func (f *erasureFilter) removePeople(ctx context.Context, x erasure, looked []id
 	if err != nil {
 		return err
 	}
-	rows, err := f.neighbours(ctx, nil, append(depending, keys...))
+	rows, err := f.withDependents(ctx, nil, append(depending, keys...))
 	if err != nil {
 		return err
 	}

@@ -255,4 +255,4 @@ func NamesAddress(table, alias, addresses string) string {
 	return "(" + strings.Join(ways, " OR ") + ")"
 }
 
-const LeaningSQL = `SELECT DISTINCT customer_id FROM facts WHERE leans && $1::text[] AND customer_id IS NOT NULL`
+const DependentCustomersSQL = `SELECT DISTINCT customer_id FROM facts WHERE leans && $1::text[] AND customer_id IS NOT NULL`

@@ -98,7 +98,7 @@ func (w *work) saveLinks(ctx context.Context, set facts.Set) (changed []link, er
 	if len(n.relations) == 0 {
 		return nil, nil
 	}
-	rows, err := w.tx.Query(ctx, saveLinksSQL, n.relations, n.subjects, n.objects, n.since, n.hearsay, w.everyone)
+	rows, err := w.tx.Query(ctx, saveLinksSQL, n.relations, n.subjects, n.objects, n.since, n.hearsay, w.allDependents)
 	if err != nil {
 		return nil, err
 	}
@@ -203,25 +203,25 @@ func (w *work) linkedKeys(ctx context.Context, changed []link) (keys, refs, prod
 
 // pick is what is read of a link that leads somewhere: where it leads, or the whole
 // of it.
-type pick func(link string) string
+type linkPart func(link string) string
 
-func ItsSubject(link string) string { return "(" + link + ").subject" }
-func itsObject(link string) string  { return "(" + link + ").object" }
+func LinkSubject(link string) string { return "(" + link + ").subject" }
+func linkObject(link string) string  { return "(" + link + ").object" }
 
 // AllOfIt is a link as linkRow reads it; NULL if there is none.
-func AllOfIt(link string) string {
-	return "CASE WHEN " + ItsSubject(link) + " IS NOT NULL THEN to_jsonb(" + link + ") END"
+func LinkJSON(link string) string {
+	return "CASE WHEN " + LinkSubject(link) + " IS NOT NULL THEN to_jsonb(" + link + ") END"
 }
 
 // linkOf is the object that a subject names at a time, or else the first after;
 // NULL if none, or if it was withdrawn.
 func linkOf(relation, subject, at string) string {
-	return itsObject("link_of('" + relation + "', " + subject + ", " + at + ")")
+	return linkObject("link_of('" + relation + "', " + subject + ", " + at + ")")
 }
 
 // LinkTo picks from the link by which an object is named at a time, or else the
 // first after: by the subject that named it last.
-func LinkTo(picked pick, relation, object, at string) string { //nolint:unparam // as its siblings take a time
+func LinkTo(picked linkPart, relation, object, at string) string { //nolint:unparam // as its siblings take a time
 	return picked("link_to('" + relation + "', " + object + ", " + at + ")")
 }
 
@@ -229,7 +229,7 @@ func LinkTo(picked pick, relation, object, at string) string { //nolint:unparam 
 func notWithdrawn(at string) string { return "NOT link_withdrawn(l, " + at + ")" }
 
 // StoreOwned picks from the link of the store that a user owned at a time.
-func StoreOwned(picked pick, user, at string) string {
+func StoreOwned(picked linkPart, user, at string) string {
 	return picked("store_owned(" + user + ", " + at + ")")
 }
 
@@ -247,11 +247,11 @@ func productHome(product, at string) string {
 
 // ownedLink is the link by which ref names a store, if it is its owner's.
 func ownedLink(ref, at string) string {
-	return `CASE WHEN (SELECT known.id FROM stores known WHERE known.id = ` + ref + `) IS NULL THEN ` + StoreOwned(AllOfIt, ref, at) + ` END`
+	return `CASE WHEN (SELECT known.id FROM stores known WHERE known.id = ` + ref + `) IS NULL THEN ` + StoreOwned(LinkJSON, ref, at) + ` END`
 }
 
 // AddressOwner picks from the link of the user to whom what happened at an address
 // at a time belongs.
-func AddressOwner(picked pick, email, at string) string {
+func AddressOwner(picked linkPart, email, at string) string {
 	return picked("address_owner(" + email + ", " + at + ")")
 }

@@ -28,18 +28,18 @@ type locks map[string]bool // key → exclusive
 
 // gate is held shared by every transaction, and exclusively by one so large
 // that locking key by key would fill Postgres's lock table.
-const gate = "gate"
+const globalLock = "gate"
 
 // divided is held by a transaction that tries items apart: one at a time does.
-const divided = "divided"
+const splitLock = "divided"
 
 // maxLocks is the number of keys above which a transaction takes the gate.
 const maxLocks = 1500
 
 // most is the number of keys to be held one by one. Items tried apart need
 // their customers' locks from the start too, which others take on top.
-func (l locks) most() int {
-	if l[divided] {
+func (l locks) maxKeys() int {
+	if l[splitLock] {
 		return 2 * maxLocks
 	}
 	return maxLocks
@@ -55,7 +55,7 @@ func (l locks) add(exclusive bool, keys ...string) {
 // missing returns what of want is not held.
 func (l locks) missing(want locks) locks {
 	out := locks{}
-	if l[gate] {
+	if l[globalLock] {
 		return out // held exclusively: all is held
 	}
 	for k, exclusive := range want {
@@ -96,8 +96,8 @@ func (l locks) take(ctx context.Context, tx pgx.Tx) (err error) {
 
 // enter passes the gate, first of all: shared, or (alone) when nobody else is
 // in, to keep it shut for others.
-func enter(ctx context.Context, tx pgx.Tx, alone bool) error {
-	return locks{gate: alone}.take(ctx, tx)
+func lockGlobal(ctx context.Context, tx pgx.Tx, alone bool) error {
+	return locks{globalLock: alone}.take(ctx, tx)
 }
 
 // try takes all keys of l without waiting and tells whether it got them.

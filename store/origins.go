@@ -34,12 +34,12 @@ type FromEvent struct {
 }
 
 // Said are the versions of a fact, by what of it they are of.
-type Said map[string]facts.Version
+type Versions map[string]facts.Version
 
 // Origins reads versions, the oldest first. Source is who said the fact: of a
 // payment who claims it, while the rest is Stripe's word. What came from one
 // place is one origin.
-func (v Said) Origins(source string) []Origin {
+func (v Versions) Origins(source string) []Origin {
 	out := []Origin{}
 	for _, of := range slices.Sorted(maps.Keys(v)) {
 		p, ok := v[of].Provenance()

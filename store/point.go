@@ -14,7 +14,7 @@ import (
 
 // point writes rows' resolutions where they differ, and returns the customers
 // that those now point at, if any.
-func (w *work) point(ctx context.Context, rows []resolution, p *places) (pointed []*int64, err error) {
+func (w *work) setCustomers(ctx context.Context, rows []resolution, p *places) (pointed []*int64, err error) {
 	defer pg.Wrap(&err, "store.point(%d)", len(rows))
 	type columns struct {
 		a, b                          []string
@@ -40,7 +40,7 @@ func (w *work) point(ctx context.Context, rows []resolution, p *places) (pointed
 		c.customer, c.refunded, c.disputed = append(c.customer, id), append(c.refunded, r.Refunded), append(c.disputed, r.Disputed)
 	}
 	for kind, c := range byKind {
-		found, err := w.tx.Query(ctx, KindOf(kind).pointSQL(), c.a, c.b, c.store, c.email, c.product, c.reason, c.customer, c.refunded, c.disputed, c.sold)
+		found, err := w.tx.Query(ctx, KindOf(kind).setCustomersSQL(), c.a, c.b, c.store, c.email, c.product, c.reason, c.customer, c.refunded, c.disputed, c.sold)
 		if err != nil {
 			return nil, err
 		}
@@ -56,7 +56,7 @@ func (w *work) point(ctx context.Context, rows []resolution, p *places) (pointed
 // stale picks the customers to derive. Nothing new was said if w.settled, so
 // customers none of whose rows came or went are as they were.
 func (w *work) stale(all []customer, pointed []*int64) []customer {
-	if !w.settled {
+	if !w.recheck {
 		return all
 	}
 	reached := map[int64]bool{}
@@ -65,17 +65,17 @@ func (w *work) stale(all []customer, pointed []*int64) []customer {
 			reached[*id] = true
 		}
 	}
-	return slices.DeleteFunc(all, func(c customer) bool { return !reached[c.id] && w.lives(c) })
+	return slices.DeleteFunc(all, func(c customer) bool { return !reached[c.id] && w.inUse(c) })
 }
 
 // lives tells whether somebody lives at a customer's address, as rows of this
 // attachment resolve to it; else rows have left it.
-func (w *work) lives(c customer) bool {
+func (w *work) inUse(c customer) bool {
 	return w.attached.at[address{c.store, c.email}] == c.id
 }
 
 // pointSQL writes down what rows come to, where that is not there yet.
-func (k FactKind) pointSQL() string {
+func (k FactKind) setCustomersSQL() string {
 	columns := append(k.resolved(), "customer_id")
 	is, should := qualify("f", columns), qualify("r", columns)
 	return `
@@ -91,7 +91,7 @@ func (k FactKind) pointSQL() string {
 // unsettle takes the address off attached rows about which something was said
 // that their customers do not show yet: so the next attachment sees that they
 // are to be derived.
-func (w *work) unsettle(ctx context.Context, rows []RowKey) error {
+func (w *work) markUnderived(ctx context.Context, rows []RowKey) error {
 	for kind, k := range byKind(rows) {
 		if _, err := w.tx.Exec(ctx, kind.setSQL("customer_email = NULL")+` AND f.customer_id IS NOT NULL`, k[0], k[1]); err != nil {
 			return err

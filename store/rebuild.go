@@ -105,7 +105,7 @@ func (s *Store) reattach(ctx context.Context, keys []RowKey) (changes Changes, e
 		if err := w.lock(ctx, own); err != nil {
 			return err
 		}
-		rows, err := w.neighbours(ctx, keys, nil)
+		rows, err := w.withDependents(ctx, keys, nil)
 		if err != nil {
 			return err
 		}
@@ -138,7 +138,7 @@ func (k FactKind) keysAfterSQL() string {
 // settleProducts resolves anew which store each product belongs to.
 func (s *Store) settleProducts(ctx context.Context) (changed int64, err error) {
 	err = s.transact(ctx, func(ctx context.Context, w *work) error {
-		w.want[gate] = true
+		w.want[globalLock] = true
 		if err := w.lock(ctx, nil); err != nil {
 			return err
 		}
@@ -161,7 +161,7 @@ func (s *Store) settleProducts(ctx context.Context) (changed int64, err error) {
 func (s *Store) removeStrays(ctx context.Context, store string) (int64, error) {
 	var changes Changes
 	err := s.transact(ctx, func(ctx context.Context, w *work) error {
-		w.want[gate] = true
+		w.want[globalLock] = true
 		if err := w.lock(ctx, nil); err != nil {
 			return err
 		}

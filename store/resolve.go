@@ -148,7 +148,7 @@ var (
 				coalesce(f.product_kind, f.checkout ->> 'product_kind') AS product_kind,
 				coalesce(f.named, f.checkout -> 'named', '[]') || coalesce(f.lines, f.checkout -> 'lines', '[]') AS lines,
 				true AS billed,
-				coalesce(f.user_ref, ` + sameHand("f.stripe_customer", "f.checkout ->> 'stripe_customer'", "f.checkout ->> 'user_ref'") + `) AS user_ref,
+				coalesce(f.user_ref, ` + userOfSameCustomer("f.stripe_customer", "f.checkout ->> 'stripe_customer'", "f.checkout ->> 'user_ref'") + `) AS user_ref,
 				coalesce(f.creator_ref, f.checkout ->> 'creator_ref') AS creator_ref,
 				f.destination,
 				coalesce(f.stripe_customer, f.checkout ->> 'stripe_customer') AS stripe_customer,
@@ -180,8 +180,8 @@ var (
 				END AS lines,
 				p.subscription IS NOT NULL AS billed,
 				coalesce(p.user_ref, p.intent ->> 'user_ref', p.charge ->> 'user_ref',
-					` + sameHand(ownCustomer, "f.stripe_customer", "f.user_ref") + `,
-					` + sameHand(ownCustomer, "f.checkout ->> 'stripe_customer'", "f.checkout ->> 'user_ref'") + `) AS user_ref,
+					` + userOfSameCustomer(ownCustomer, "f.stripe_customer", "f.user_ref") + `,
+					` + userOfSameCustomer(ownCustomer, "f.checkout ->> 'stripe_customer'", "f.checkout ->> 'user_ref'") + `) AS user_ref,
 				coalesce(p.creator_ref, p.intent ->> 'creator_ref', p.charge ->> 'creator_ref', f.creator_ref, f.checkout ->> 'creator_ref') AS creator_ref,
 				coalesce(p.destination, linked.destination, f.destination) AS destination,
 				coalesce(p.stripe_customer, p.intent ->> 'stripe_customer', p.charge ->> 'stripe_customer', f.stripe_customer, f.checkout ->> 'stripe_customer') AS stripe_customer,
@@ -282,7 +282,7 @@ const ownCustomer = `coalesce(p.stripe_customer, p.intent ->> 'stripe_customer',
 // sameHand is SQL for the user that another object names, if it may speak for
 // one of that customer: what was paid before somebody was erased is not that of
 // the same person come anew, though it be for one subscription.
-func sameHand(customer, others, user string) string {
+func userOfSameCustomer(customer, others, user string) string {
 	return `CASE WHEN coalesce((` + customer + ` LIKE '` + anonymousPrefix + `%') = (` + others + ` LIKE '` + anonymousPrefix + `%'), true) THEN ` + user + ` END`
 }
 
@@ -365,7 +365,7 @@ var Resolved = `
 						LEFT JOIN LATERAL (
 							SELECT found.id, EXISTS (SELECT FROM links l WHERE l.relation = 'stripe' AND l.object = x.id AND l.since <= c.at) AS known
 							FROM jsonb_array_elements_text(line.value -> 'stripe') WITH ORDINALITY AS x(id, nth)
-							CROSS JOIN LATERAL (SELECT ` + LinkTo(ItsSubject, StripeLink, "x.id", "c.at") + ` AS id) found
+							CROSS JOIN LATERAL (SELECT ` + LinkTo(LinkSubject, StripeLink, "x.id", "c.at") + ` AS id) found
 							WHERE found.id IS NOT NULL
 							  AND (c.account = '' OR ` + ofAccountsStore("found.id") + `)
 							ORDER BY x.nth
@@ -394,6 +394,6 @@ var Resolved = `
 			-- Whoever owns a connected account can write any address on its objects: that
 			-- must not tell where its user is now.
 			LEFT JOIN users owner ON c.account = '' AND owner.id = CASE WHEN EXISTS (SELECT FROM links l WHERE l.relation = 'address' AND l.object = typed.email)
-				THEN ` + AddressOwner(ItsSubject, "typed.email", "c.at") + ` END
+				THEN ` + AddressOwner(LinkSubject, "typed.email", "c.at") + ` END
 		) buyer ON true
 		LEFT JOIN LATERAL (SELECT store_id, email FROM customers WHERE id = c.customer_id OFFSET 0) old ON true`

@@ -15,16 +15,16 @@ type Way struct {
 // the account's store, whatever its owner wrote into metadata; that only chooses
 // among stores of one account.
 var AccountWays = []Way{
-	{"account", ofTheAccount("named.id"), "c.account", jsonList(ofTheAccount(heldLink))},
-	{"account", LinkTo(ItsSubject, AccountLink, "c.account", "c.at"), "c.account", jsonList(LinkTo(AllOfIt, AccountLink, "c.account", "c.at"))},
+	{"account", fromAccountStore("named.id"), "c.account", jsonList(fromAccountStore(heldLink))},
+	{"account", LinkTo(LinkSubject, AccountLink, "c.account", "c.at"), "c.account", jsonList(LinkTo(LinkJSON, AccountLink, "c.account", "c.at"))},
 }
 
 // StoreWays are those of what happened on the platform's own account, or on none.
 var StoreWays = []Way{
 	{"named", StoreNamed("c.store_ref", "c.at"), "c.store_ref", jsonList(ownedLink("c.store_ref", "c.at"))},
-	{"product", ofTheProducts("s.id"), ofTheProducts("s.product"), ofTheProducts(jsonList(priceLink, homeLink, ownedLink("s.ref", "c.at")))},
-	{"destination", LinkTo(ItsSubject, AccountLink, "c.destination", "c.at"), "c.destination", jsonList(LinkTo(AllOfIt, AccountLink, "c.destination", "c.at"))},
-	{"creator", StoreOwned(ItsSubject, "c.creator_ref", "c.at"), "c.creator_ref", jsonList(StoreOwned(AllOfIt, "c.creator_ref", "c.at"))},
+	{"product", fromProductStore("s.id"), fromProductStore("s.product"), fromProductStore(jsonList(priceLink, homeLink, ownedLink("s.ref", "c.at")))},
+	{"destination", LinkTo(LinkSubject, AccountLink, "c.destination", "c.at"), "c.destination", jsonList(LinkTo(LinkJSON, AccountLink, "c.destination", "c.at"))},
+	{"creator", StoreOwned(LinkSubject, "c.creator_ref", "c.at"), "c.creator_ref", jsonList(StoreOwned(LinkJSON, "c.creator_ref", "c.at"))},
 }
 
 // firstStore is SQL for the store that the first of the ways leads to.
@@ -38,7 +38,7 @@ func firstStore(ways []Way) string {
 
 // ofTheAccount reads of the store, among those that had the account, that the
 // fact or its products name.
-func ofTheAccount(what string) string {
+func fromAccountStore(what string) string {
 	return `(
 					SELECT ` + what + `
 					FROM (
@@ -58,7 +58,7 @@ func ofTheAccount(what string) string {
 const heldLink = `(SELECT to_jsonb(l) FROM links l WHERE l.relation = 'account' AND l.object = c.account AND l.subject = named.id AND l.since = held.since)`
 
 // ofTheProducts reads of the first product that leads to a store.
-func ofTheProducts(what string) string {
+func fromProductStore(what string) string {
 	return `(SELECT ` + what + ` FROM (` + storeOfProducts + `) s WHERE s.id IS NOT NULL ORDER BY s.nth LIMIT 1)`
 }
 
@@ -73,11 +73,11 @@ const homeLink = `(
 
 // priceLink is the link by which what Stripe calls a line is product s.
 var priceLink = `(
-						SELECT ` + LinkTo(AllOfIt, StripeLink, "x.id", "c.at") + `
+						SELECT ` + LinkTo(LinkJSON, StripeLink, "x.id", "c.at") + `
 						FROM jsonb_array_elements(c.lines) line
 						CROSS JOIN LATERAL jsonb_array_elements_text(line.value -> 'stripe') x(id)
 						WHERE s.product IS DISTINCT FROM c.product_ref
-						  AND ` + LinkTo(ItsSubject, StripeLink, "x.id", "c.at") + ` = s.product
+						  AND ` + LinkTo(LinkSubject, StripeLink, "x.id", "c.at") + ` = s.product
 						LIMIT 1
 					)`
 

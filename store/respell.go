@@ -104,7 +104,7 @@ func (w *work) respell(ctx context.Context, addresses []string) error {
 	if err != nil {
 		return err
 	}
-	rows, err := w.neighbours(ctx, distinct(append(before, after...)), nil)
+	rows, err := w.withDependents(ctx, distinct(append(before, after...)), nil)
 	if err != nil {
 		return err
 	}

@@ -23,12 +23,12 @@ type FactTable struct {
 	Keys         []string
 	Main         string            // the version that a message has as a whole
 	keepsEarlier bool              // has a column for what an earlier version named; else every message names all
-	things       []thing           // what messages name, each by the newest that does
+	columnSets   []columnSet       // what messages name, each by the newest that does
 	Groups       []versioned       // columns with a version of their own
 	merges       map[string]string // columns with a rule of their own: OR, GREATEST, LEAST, or SQL of t and e
-	sql          string            // upserts
+	upsertSQL    string            // upserts
 	// tellingSQL upserts and returns what became of rows.
-	tellingSQL string
+	outcomesSQL string
 }
 
 // versioned is a version column and the columns it guards. Of contexts (JSON)
@@ -42,31 +42,31 @@ type versioned struct {
 // thing is columns that messages name together. A message that leaves all of
 // them out is no news of it: it stays as the newest that named it says, whose
 // version is in earlier, by the first column, if it is not the row's newest.
-type thing struct {
+type columnSet struct {
 	columns []string
 	always  bool // named by every message, whatever it is
 }
 
 // things reads "a b, c": a and b are one thing, c is another.
-func things(list string) (all []thing) {
+func columnSets(list string) (all []columnSet) {
 	for part := range strings.SplitSeq(list, ",") {
-		all = append(all, thing{columns: strings.Fields(part)})
+		all = append(all, columnSet{columns: strings.Fields(part)})
 	}
 	return all
 }
 
 // alwaysNamed are columns that every message tells.
-func alwaysNamed(list string) []thing { return []thing{{strings.Fields(list), true}} }
+func alwaysNamed(list string) []columnSet { return []columnSet{{strings.Fields(list), true}} }
 
 // contextThings are the things that a facts.Context names.
-var contextThings = things("store_ref, product_ref, product_kind, product_type, plan, user_ref, creator_ref, stripe_customer, email, name, named, lines")
+var contextColumns = columnSets("store_ref, product_ref, product_kind, product_type, plan, user_ref, creator_ref, stripe_customer, email, name, named, lines")
 
 // The tables of facts.
 var (
-	UsersTable           = newTable[facts.User]("users", "id", "version", things("email, name, image_url, time_zone"), map[string]string{"last_seen_at": "GREATEST"}, versioned{Version: "deleted_version"})
-	StripeCustomersTable = newTable[facts.StripeCustomer]("stripe_customers", "account id", "version", things("email, name"), nil, versioned{Version: "deleted_version"})
-	StoresTable          = newTable[facts.Store]("stores", "id", "version", things("name, member_user_ids, time_zone"), map[string]string{"member_user_ids": membersRule})
-	productsTable        = newTable[facts.Product]("products", "id", "version", things("kind, title, price_amount price_currency, items"), nil, versioned{Version: "deleted_version"})
+	UsersTable           = newTable[facts.User]("users", "id", "version", columnSets("email, name, image_url, time_zone"), map[string]string{"last_seen_at": "GREATEST"}, versioned{Version: "deleted_version"})
+	StripeCustomersTable = newTable[facts.StripeCustomer]("stripe_customers", "account id", "version", columnSets("email, name"), nil, versioned{Version: "deleted_version"})
+	StoresTable          = newTable[facts.Store]("stores", "id", "version", columnSets("name, member_user_ids, time_zone"), map[string]string{"member_user_ids": membersRule})
+	productsTable        = newTable[facts.Product]("products", "id", "version", columnSets("kind, title, price_amount price_currency, items"), nil, versioned{Version: "deleted_version"})
 	enrollmentsTable     = newTable[facts.Enrollment]("enrollments", "course_id person", "version", nil,
 		map[string]string{
 			"said_at": "GREATEST", "first_said_at": "LEAST",
@@ -84,7 +84,7 @@ var (
 		versioned{Version: "completed_version", columns: []string{"completed_at", "completed_with_progress"}},
 		versioned{Version: "deleted_version"})
 	paymentsTable = newTable[facts.Payment]("payments", "account id", "claim_version",
-		slices.Concat(alwaysNamed("claimed_by kind claim_paid claim_amount claim_currency paid_at"), contextThings, things("subscription")), nil,
+		slices.Concat(alwaysNamed("claimed_by kind claim_paid claim_amount claim_currency paid_at"), contextColumns, columnSets("subscription")), nil,
 		versioned{Version: "intent_version", contexts: []string{"intent"}},
 		versioned{Version: "charge_version", contexts: []string{"charge"}},
 		versioned{Version: "invoice_version", columns: []string{"invoice"}},
@@ -97,14 +97,14 @@ var (
 	DisputesTable = newTable[facts.Dispute]("disputes", "account id", "version",
 		alwaysNamed("amount currency status withdrawn"), map[string]string{"charge": "GREATEST", "payment_intent": "GREATEST"})
 	subscriptionsTable = newTable[facts.Subscription]("subscriptions", "account id", "version",
-		slices.Concat(alwaysNamed("status ended_at"), alwaysNamed("cancel_at_period_end cancel_at cancellation"), alwaysNamed("paused"), things("current_period_end, currency, started_at, destination"),
-			slices.DeleteFunc(slices.Clone(contextThings), func(t thing) bool { return t.columns[0] == "lines" }), things("lines amount plan_name discount")),
+		slices.Concat(alwaysNamed("status ended_at"), alwaysNamed("cancel_at_period_end cancel_at cancellation"), alwaysNamed("paused"), columnSets("current_period_end, currency, started_at, destination"),
+			slices.DeleteFunc(slices.Clone(contextColumns), func(t columnSet) bool { return t.columns[0] == "lines" }), columnSets("lines amount plan_name discount")),
 		map[string]string{"ever_active": "OR", "status": statusRule, "status_moves": movesRule},
 		versioned{"checkout_version", []string{"checkout_at"}, []string{"checkout"}})
 	checkoutsTable = newTable[facts.Checkout]("checkouts", "account id", "version",
-		slices.Concat(contextThings, things("status, amount currency, recovery_url recovery_until, recovered_from, promotions, started_at")), nil)
+		slices.Concat(contextColumns, columnSets("status, amount currency, recovery_url recovery_until, recovered_from, promotions, started_at")), nil)
 	failedInvoicesTable = newTable[facts.FailedInvoice]("failed_invoices", "account id", "version",
-		slices.Concat(alwaysNamed("attempts next_attempt_at hosted_url amount_due currency"), things("subscription, stripe_customer")), nil)
+		slices.Concat(alwaysNamed("attempts next_attempt_at hosted_url amount_due currency"), columnSets("subscription, stripe_customer")), nil)
 )
 
 // Which of several changes of a subscription's status in one second came last,
@@ -132,8 +132,8 @@ func Ptr[T any](v T) *T { return &v }
 
 // newTable describes the table of fact type F. Of the struct's columns those
 // belong to it that are named here.
-func newTable[F any](name, keys, main string, named []thing, merges map[string]string, groups ...versioned) FactTable {
-	t := FactTable{Name: name, Keys: strings.Fields(keys), Main: main, things: named, merges: merges, Groups: groups}
+func newTable[F any](name, keys, main string, named []columnSet, merges map[string]string, groups ...versioned) FactTable {
+	t := FactTable{Name: name, Keys: strings.Fields(keys), Main: main, columnSets: named, merges: merges, Groups: groups}
 	own := append(append([]string{}, t.Keys...), main, "earlier")
 	for _, n := range named {
 		own = append(own, n.columns...)
@@ -144,8 +144,8 @@ func newTable[F any](name, keys, main string, named []thing, merges map[string]s
 	}
 	all := slices.DeleteFunc(columnsOf(reflect.TypeFor[F]()), func(c string) bool { return !slices.Contains(own, c) })
 	t.keepsEarlier = slices.Contains(all, "earlier")
-	t.sql = t.upsert(all)
-	t.tellingSQL = t.telling(all)
+	t.upsertSQL = t.upsertStatement(all)
+	t.outcomesSQL = t.outcomesStatement(all)
 	return t
 }
 
@@ -169,10 +169,10 @@ func columnsOf(t reflect.Type) []string {
 // upsert writes the statement. Its one parameter is a JSON array of facts, no
 // two with the same key; rows are taken in the order of their keys, so that two
 // transactions never wait for each other crosswise.
-func (t FactTable) upsert(columns []string) string {
+func (t FactTable) upsertStatement(columns []string) string {
 	var set, changed []string
-	assign := func(column, value string) { set = append(set, column+" = "+t.rows(value)) }
-	differs := func(condition string) { changed = append(changed, t.rows(condition)) }
+	assign := func(column, value string) { set = append(set, column+" = "+t.withRowNames(value)) }
+	differs := func(condition string) { changed = append(changed, t.withRowNames(condition)) }
 	for _, g := range t.Groups {
 		newer := fmt.Sprintf("e.%[1]s > t.%[1]s", g.Version)
 		differs(newer)
@@ -193,21 +193,21 @@ func (t FactTable) upsert(columns []string) string {
 		case "GREATEST", "LEAST":
 			rule = fmt.Sprintf("%[2]s(t.%[1]s, e.%[1]s)", c, rule)
 		}
-		rule = t.said(rule)
+		rule = t.withVersions(rule)
 		assign(c, rule)
 		differs(fmt.Sprintf("(%s) IS DISTINCT FROM t.%s", rule, c))
 	}
 	differs(fmt.Sprintf("e.%[1]s > t.%[1]s", t.Main))
 	var kept []string
-	for _, n := range t.things {
-		newer := t.since(n, "e") + " > " + t.since(n, "t")
+	for _, n := range t.columnSets {
+		newer := t.versionSQL(n, "e") + " > " + t.versionSQL(n, "t")
 		differs(newer)
 		for _, c := range n.columns {
 			if t.merges[c] == "" {
 				assign(c, fmt.Sprintf("CASE WHEN %[2]s THEN e.%[1]s ELSE t.%[1]s END", c, newer))
 			}
 		}
-		kept = append(kept, fmt.Sprintf("'%s', GREATEST(%s, %s)", n.columns[0], t.since(n, "t"), t.since(n, "e")))
+		kept = append(kept, fmt.Sprintf("'%s', GREATEST(%s, %s)", n.columns[0], t.versionSQL(n, "t"), t.versionSQL(n, "e")))
 	}
 	assign(t.Main, fmt.Sprintf("GREATEST(t.%[1]s, e.%[1]s)", t.Main))
 	if t.keepsEarlier {
@@ -225,7 +225,7 @@ func (t FactTable) upsert(columns []string) string {
 
 // since is SQL for the version by which row t or e names a thing; empty if it
 // does not.
-func (t FactTable) since(n thing, row string) string {
+func (t FactTable) versionSQL(n columnSet, row string) string {
 	if !t.keepsEarlier {
 		return row + "." + t.Main
 	}
@@ -241,10 +241,10 @@ func (t FactTable) since(n thing, row string) string {
 }
 
 // said puts the version of what a rule calls COLUMN_said.
-func (t FactTable) said(rule string) string {
-	for _, n := range t.things {
+func (t FactTable) withVersions(rule string) string {
+	for _, n := range t.columnSets {
 		for _, row := range []string{"t", "e"} {
-			rule = strings.ReplaceAll(rule, row+"."+n.columns[0]+"_said", t.since(n, row))
+			rule = strings.ReplaceAll(rule, row+"."+n.columns[0]+"_said", t.versionSQL(n, row))
 		}
 	}
 	return rule
@@ -252,7 +252,7 @@ func (t FactTable) said(rule string) string {
 
 // rows names the row that is there, t, and the one to be merged into it, e, as
 // the statement knows them.
-func (t FactTable) rows(sql string) string {
+func (t FactTable) withRowNames(sql string) string {
 	return rowNames.ReplaceAllStringFunc(sql, func(m string) string {
 		if m == "t." {
 			return t.Name + "."
@@ -339,9 +339,9 @@ func (t TableRows) queue(b *pgx.Batch, outcomes map[factKey]outcome) error {
 			return err
 		}
 		if outcomes == nil {
-			b.Queue(t.Table.sql, string(text))
+			b.Queue(t.Table.upsertSQL, string(text))
 		} else {
-			b.Queue(t.Table.tellingSQL, string(text)).Query(func(found pgx.Rows) error { return learn(outcomes, t.Table.Name, found) })
+			b.Queue(t.Table.outcomesSQL, string(text)).Query(func(found pgx.Rows) error { return recordOutcomes(outcomes, t.Table.Name, found) })
 		}
 		t.Keys, t.Rows = later.Keys, later.Rows
 	}

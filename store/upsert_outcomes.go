@@ -22,7 +22,7 @@ func keysOf(set facts.Set) (keys []factKey) {
 
 // telling writes the statement that upserts like t.sql and returns, for each row
 // that is new or differs in more than its versions, its key and whether it is new.
-func (t FactTable) telling(columns []string) string {
+func (t FactTable) outcomesStatement(columns []string) string {
 	guards := append([]string{t.Main, "earlier"}, t.Keys...)
 	for _, g := range t.Groups {
 		guards = append(guards, g.Version)
@@ -56,7 +56,7 @@ func (t FactTable) telling(columns []string) string {
 		FROM m
 		LEFT JOIN old o USING (%[2]s)
 		WHERE o.%[5]s IS NULL OR (%[6]s) IS DISTINCT FROM (%[7]s)`,
-		t.Name, strings.Join(t.Keys, ", "), t.sql, strings.Join(key, ", "), t.Keys[len(t.Keys)-1],
+		t.Name, strings.Join(t.Keys, ", "), t.upsertSQL, strings.Join(key, ", "), t.Keys[len(t.Keys)-1],
 		qualify("m", content), qualify("o", content))
 }
 
@@ -74,7 +74,7 @@ func qualify(table string, columns []string) string {
 }
 
 // learn notes what a telling statement returned.
-func learn(outcomes map[factKey]outcome, table string, found pgx.Rows) error {
+func recordOutcomes(outcomes map[factKey]outcome, table string, found pgx.Rows) error {
 	k := factKey{table: table}
 	var isNew bool
 	_, err := pgx.ForEachRow(found, []any{&k.Key, &isNew}, func() error {
@@ -90,13 +90,13 @@ func learn(outcomes map[factKey]outcome, table string, found pgx.Rows) error {
 
 // Words are the versions of the things that a message names, by the first column
 // of each; of one that names none, that of the message.
-func (t FactTable) Words(says map[string]any) map[string]facts.Version {
+func (t FactTable) NamedVersions(says map[string]any) map[string]facts.Version {
 	said := map[string]facts.Version{}
 	version, _ := says[t.Main].(string)
 	if version == "" {
 		return said
 	}
-	for _, n := range t.things {
+	for _, n := range t.columnSets {
 		if n.in(says) {
 			said[n.columns[0]] = facts.Version(version)
 		}
@@ -104,7 +104,7 @@ func (t FactTable) Words(says map[string]any) map[string]facts.Version {
 	earlier, _ := says["earlier"].(map[string]any)
 	for thing, v := range earlier {
 		if _, named := said[thing]; named {
-			said[thing] = facts.Version(*OrEmpty(Text(v)))
+			said[thing] = facts.Version(*EmptyIfNil(JSONString(v)))
 		}
 	}
 	if len(said) == 0 {
@@ -114,13 +114,13 @@ func (t FactTable) Words(says map[string]any) map[string]facts.Version {
 }
 
 // in tells whether a row, or a message, names the thing.
-func (n thing) in(row map[string]any) bool {
+func (n columnSet) in(row map[string]any) bool {
 	return n.always || slices.ContainsFunc(n.columns, func(c string) bool { return row[c] != nil })
 }
 
 // Kept is the version by which a row names a thing, or that in a column.
-func (t FactTable) Kept(row map[string]any, column string) facts.Version {
-	for _, n := range t.things {
+func (t FactTable) VersionOf(row map[string]any, column string) facts.Version {
+	for _, n := range t.columnSets {
 		if n.columns[0] != column {
 			continue
 		}
@@ -128,23 +128,23 @@ func (t FactTable) Kept(row map[string]any, column string) facts.Version {
 			return ""
 		}
 		earlier, _ := row["earlier"].(map[string]any)
-		if v := Text(earlier[column]); v != nil {
+		if v := JSONString(earlier[column]); v != nil {
 			return facts.Version(*v)
 		}
 		column = t.Main
 	}
-	return facts.Version(*OrEmpty(Text(row[column])))
+	return facts.Version(*EmptyIfNil(JSONString(row[column])))
 }
 
 // Text is a value of JSON that is a text.
-func Text(value any) *string {
+func JSONString(value any) *string {
 	if s, ok := value.(string); ok {
 		return &s
 	}
 	return nil
 }
 
-func OrEmpty(s *string) *string {
+func EmptyIfNil(s *string) *string {
 	if s == nil {
 		return new(string)
 	}
