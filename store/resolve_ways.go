@@ -2,24 +2,23 @@ package store
 
 import "strings"
 
-// A way leads from what a fact names to a store. The first that leads to one is
-// taken, and is what an explanation tells: both are written from these lists.
+// A Way leads from what a fact names to a store. The first Way with a result is
+// used. Resolution and explanation both use these lists.
 type Way struct {
 	Via   string
-	Store string // SQL for the store's id; null: this way leads nowhere
+	Store string // SQL for the store's id; NULL: no result
 	Key   string // SQL for what the fact names
 	Links string // SQL for the links that lead from there to the store, a JSON list
 }
 
-// AccountWays are those of what happened on a connected account: it belongs to
-// the account's store, whatever its owner wrote into metadata; that only chooses
-// among stores of one account.
+// AccountWays are for facts of a connected account. They belong to a store of the
+// account. Metadata, which the account's owner writes, only chooses among these.
 var AccountWays = []Way{
 	{"account", fromAccountStore("named.id"), "c.account", jsonList(fromAccountStore(heldLink))},
 	{"account", LinkTo(LinkSubject, AccountLink, "c.account", "c.at"), "c.account", jsonList(LinkTo(LinkJSON, AccountLink, "c.account", "c.at"))},
 }
 
-// StoreWays are those of what happened on the platform's own account, or on none.
+// StoreWays are for facts of the platform's own account, or of none.
 var StoreWays = []Way{
 	{"named", StoreNamed("c.store_ref", "c.at"), "c.store_ref", jsonList(ownedLink("c.store_ref", "c.at"))},
 	{"product", fromProductStore("s.id"), fromProductStore("s.product"), fromProductStore(jsonList(priceLink, homeLink, ownedLink("s.ref", "c.at")))},
@@ -62,7 +61,7 @@ func fromProductStore(what string) string {
 	return `(SELECT ` + what + ` FROM (` + storeOfProducts + `) s WHERE s.id IS NOT NULL ORDER BY s.nth LIMIT 1)`
 }
 
-// homeLink is the link by which product s was in its store.
+// homeLink is the link from product s to its store.
 const homeLink = `(
 						SELECT to_jsonb(l)
 						FROM links l
@@ -71,7 +70,7 @@ const homeLink = `(
 						LIMIT 1
 					)`
 
-// priceLink is the link by which what Stripe calls a line is product s.
+// priceLink is the link from a line's Stripe price or product to product s.
 var priceLink = `(
 						SELECT ` + LinkTo(LinkJSON, StripeLink, "x.id", "c.at") + `
 						FROM jsonb_array_elements(c.lines) line
@@ -81,12 +80,12 @@ var priceLink = `(
 						LIMIT 1
 					)`
 
-// jsonList is SQL for a JSON list of those values that there are.
+// jsonList is SQL for a JSON list of the values that are not NULL.
 func jsonList(values ...string) string {
 	return "to_jsonb(array_remove(ARRAY[" + strings.Join(values, ", ") + "]::jsonb[], NULL))"
 }
 
-// storeOfProducts are the stores that sold's products were in, in their order.
+// storeOfProducts are the stores of the products sold, in their order.
 var storeOfProducts = `
 					SELECT home.id, p.nth, p.id AS product, home.ref
 					FROM unnest(sold.products) WITH ORDINALITY AS p(id, nth)
