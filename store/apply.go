@@ -190,7 +190,7 @@ const pendingSQL = `
 	FROM webhook_events
 	WHERE status = 'pending'`
 
-// judge turns what reading came to into the row's next status.
+// setStatus derives the row's next status from the reader's error.
 func (e *pendingEvent) setStatus(err error) error {
 	var ignored *facts.Ignored
 	var bad *facts.Malformed

@@ -160,8 +160,8 @@ func (s *Store) Keep(ctx context.Context, set facts.Set) (err error) {
 	})
 }
 
-// say locks, upserts and tells which rows are to be attached now: those the
-// sets bring and those that lean on what they changed.
+// upsertFacts locks and upserts facts. It returns the rows to attach: those of the
+// sets and those that depend on what changed.
 func (w *work) upsertFacts(ctx context.Context, sets ...facts.Set) (_ []RowKey, err error) {
 	ctx, end := pg.Traced(ctx, "say")
 	defer end(&err)
@@ -297,8 +297,8 @@ func (w *work) lockCustomers(ctx context.Context, rows []resolution, former []cu
 	return l.take(ctx, w.tx)
 }
 
-// stillThere asks for another try if, before their customers were locked, a
-// merge took rows over to another customer or moved the one they point at.
+// checkUnmoved returns ErrAgain if another transaction merged or moved the rows'
+// customers before these were locked.
 func (w *work) checkUnmoved(ctx context.Context, rows []resolution) error {
 	var attached []RowKey
 	old := map[RowKey]resolution{}

@@ -279,9 +279,9 @@ const namesOurs = `coalesce(p.intent ->> 'store_ref', p.intent ->> 'creator_ref'
 // ownCustomer is the Stripe customer that payment p itself names.
 const ownCustomer = `coalesce(p.stripe_customer, p.intent ->> 'stripe_customer', p.charge ->> 'stripe_customer')`
 
-// sameHand is SQL for the user that another object names, if it may speak for
-// one of that customer: what was paid before somebody was erased is not that of
-// the same person come anew, though it be for one subscription.
+// userOfSameCustomer is SQL for the user that another object names, unless just one
+// of the two customers is erased. An erased person who returns is a new customer,
+// even if both objects are of one subscription.
 func userOfSameCustomer(customer, others, user string) string {
 	return `CASE WHEN coalesce((` + customer + ` LIKE '` + anonymousPrefix + `%') = (` + others +
 		` LIKE '` + anonymousPrefix + `%'), true) THEN ` + user + ` END`

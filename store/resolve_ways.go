@@ -35,8 +35,8 @@ func firstStore(ways []Way) string {
 	return "coalesce(" + strings.Join(stores, ", ") + ")"
 }
 
-// ofTheAccount reads of the store, among those that had the account, that the
-// fact or its products name.
+// fromAccountStore selects from the account's store that the fact or its products
+// name.
 func fromAccountStore(what string) string {
 	return `(
 					SELECT ` + what + `
@@ -56,7 +56,7 @@ func fromAccountStore(what string) string {
 // heldLink is the link by which such a store first had the account.
 const heldLink = `(SELECT to_jsonb(l) FROM links l WHERE l.relation = 'account' AND l.object = c.account AND l.subject = named.id AND l.since = held.since)`
 
-// ofTheProducts reads of the first product that leads to a store.
+// fromProductStore selects from the first product that has a store.
 func fromProductStore(what string) string {
 	return `(SELECT ` + what + ` FROM (` + storeOfProducts + `) s WHERE s.id IS NOT NULL ORDER BY s.nth LIMIT 1)`
 }
