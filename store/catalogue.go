@@ -15,8 +15,8 @@ import (
 // new title is shown at once, without touching a row.
 
 // entry is a store or product of the catalogue at one moment: what resolution
-// and derivation read of it, as text; the keys that rows lean on it by; and the
-// keys that it leans on itself.
+// and derivation read of it, as text; the keys that rows depend on it by; and the
+// keys that it depends on itself.
 type entry struct {
 	state string
 	keys  []string
@@ -65,7 +65,7 @@ func (w *work) catalogue(ctx context.Context, set facts.Set) (_ map[string]entry
 	return entries, err
 }
 
-// catalogueChanges returns the keys that rows lean on of what is no longer as it
+// catalogueChanges returns the keys that rows depend on of what is no longer as it
 // was before the set was said: stores, products, links, and other products that
 // changed with them. Keys of before count too: what a store no longer is has to
 // be let go of.
@@ -117,7 +117,7 @@ func (w *work) catalogueChanges(ctx context.Context, set facts.Set, before map[s
 		}
 	}
 	more.add(true, keys...)
-	if err := w.extend(ctx, more); err != nil { // before settling: nobody may slip in behind it
+	if err := w.extend(ctx, more); err != nil { // before reading, so that no other transaction adds dependents after it
 		return nil, err
 	}
 	if len(keys) == 0 {
@@ -145,7 +145,7 @@ func (w *work) withAddressees(ctx context.Context, keys []string) ([]string, err
 	}
 	more := locks{}
 	more.add(true, keys...)
-	if err := w.extend(ctx, more); err != nil { // before looking: nobody may slip in behind it
+	if err := w.extend(ctx, more); err != nil { // before the search, so that no other transaction adds dependents after it
 		return nil, err
 	}
 	rows, err := w.tx.Query(ctx, `SELECT 'cus:' || account || '/' || id FROM stripe_customers WHERE email = ANY($1)`, emails)

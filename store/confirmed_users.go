@@ -15,7 +15,7 @@ import (
 // that user in the account's store (reported_in, in the schema). So rows of
 // connected accounts are attached again with the platform's rows of their users.
 
-// platformUsers are the keys of users whom the platform's rows in a set name.
+// platformUsers are the keys of users that the platform's rows in a set name.
 func platformUsers(set facts.Set) (keys []string) {
 	add := func(account string, contexts ...*facts.Context) {
 		for _, c := range contexts {
@@ -38,7 +38,7 @@ func platformUsers(set facts.Set) (keys []string) {
 	return keys
 }
 
-// formerUsers are the keys of users whom the platform's payments and subscriptions
+// formerUsers are the keys of users that the platform's payments and subscriptions
 // of a set named until now: the set may name others.
 func (w *work) formerUsers(ctx context.Context, set facts.Set) (keys []string, err error) {
 	defer pg.Wrap(&err, "store.formerUsers")

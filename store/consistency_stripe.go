@@ -137,7 +137,7 @@ type StoreMoney struct {
 	StripeRefunded int64  `json:"stripe_refunded"`
 }
 
-// Agrees tells whether both sides are the same.
+// Agrees reports whether both sides are the same.
 func (m StoreMoney) Agrees() bool { return m.Paid == m.StripePaid && m.Refunded == m.StripeRefunded }
 
 // money adds up by store: that of our row, or, where we have none, the one that

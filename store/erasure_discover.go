@@ -161,7 +161,7 @@ func (f *erasureFilter) eraseDiscovered(ctx context.Context) error {
 	}
 }
 
-// addDiscovered makes tombstones of discoveries once the gate is held. They are rare.
+// addDiscovered makes tombstones of discoveries once globalLock is held. They are rare.
 func (f *erasureFilter) addDiscovered(ctx context.Context, found discoveries) ([]RowKey, error) {
 	if !f.held[globalLock] {
 		f.want[globalLock] = true

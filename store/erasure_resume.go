@@ -83,7 +83,7 @@ func (s *Store) eraseRound(ctx context.Context, x erasure, o EraseOptions) (done
 	return s.closeErasure(ctx, x, found.ids)
 }
 
-// searchErasure finds all that there is to be removed now, and tells whether that
+// searchErasure finds all that there is to be removed now, and reports whether that
 // leads to names which were not known when it began.
 func (s *Store) searchErasure(ctx context.Context, x erasure, o EraseOptions) (found matches, fresh bool, err error) {
 	progress := func(done, all int64) error {

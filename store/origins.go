@@ -64,7 +64,7 @@ func (v Versions) Origins(source string) []Origin {
 	return out
 }
 
-// same tells whether two come from one place.
+// same reports whether two come from one place.
 func (o Origin) same(other Origin) bool {
 	if o.Event != nil && other.Event != nil {
 		return o.Event.Source == other.Event.Source && o.Event.EventID == other.Event.EventID

@@ -39,7 +39,7 @@ func ofFacts() (stages []stageOf) {
 
 // Rebuild resolves every fact anew and derives every customer from its facts
 // again, of one store or (store "") of all, and returns the differences it
-// found and mended: 0 is the promise. It may run beside live traffic. progress,
+// found and fixed: 0 is the promise. It may run beside live traffic. progress,
 // if not nil, is told after each chunk how many facts have been looked at.
 func (s *Store) Rebuild(ctx context.Context, store string, progress func(done int)) (total Changes, err error) {
 	defer pg.Wrap(&err, "store.Rebuild(%q)", store)

@@ -36,7 +36,7 @@ type UnattachedQuestion struct {
 	Reasons []string
 	Most    int64  // of each kind and reason; 0: all
 	Store   string // only its facts; "" is all
-	Leaning bool   // with a store: those as well that belong to none and lean on it or on its products
+	Leaning bool   // with a store: those as well that belong to none and depend on it or on its products
 }
 
 // Count counts facts by kind and reason, those of which there are none too.

@@ -8,7 +8,7 @@ import (
 	"rollcall/store/pg"
 )
 
-// AttachedAgain is what became of facts that were attached once more.
+// AttachedAgain is the result of facts that were attached once more.
 type AttachedAgain struct {
 	Looked   int64  `json:"looked"`      // at so many
 	Attached int64  `json:"attached"`    // are on a list now
