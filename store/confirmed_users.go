@@ -10,9 +10,9 @@ import (
 	"rollcall/store/pg"
 )
 
-// The owner of a connected account can write any user's id into its metadata, and
-// would see whose it is. There an id counts only once the platform has reported
-// that user in the account's store (reported_in, in the schema). So rows of
+// The owner of a connected account can write any user's id into metadata, and would
+// then see that user's address. So an id counts there only once the platform has
+// reported that user in the account's store (SQL function reported_in). Rows of
 // connected accounts are attached again with the platform's rows of their users.
 
 // platformUsers are the keys of users that the platform's rows in a set name.
@@ -39,7 +39,7 @@ func platformUsers(set facts.Set) (keys []string) {
 }
 
 // formerUsers are the keys of users that the platform's payments and subscriptions
-// of a set named until now: the set may name others.
+// in a set named before: the set may name others.
 func (w *work) formerUsers(ctx context.Context, set facts.Set) (keys []string, err error) {
 	defer pg.Wrap(&err, "store.formerUsers")
 	found := &dependentSearch{tx: w.tx, found: map[RowKey]bool{}, users: map[string]bool{}, more: locks{}}
@@ -52,19 +52,19 @@ func (w *work) formerUsers(ctx context.Context, set facts.Set) (keys []string, e
 	return slices.Collect(maps.Keys(found.users)), nil
 }
 
-// noteUsers notes whom a row of the platform names.
-func (n *dependentSearch) noteUsers(k RowKey, leans []string) {
+// noteUsers records the users that a row of the platform names.
+func (n *dependentSearch) noteUsers(k RowKey, dependsOn []string) {
 	if k.Kind != Enrollment && k.A != "" {
 		return
 	}
-	for _, l := range leans {
+	for _, l := range dependsOn {
 		if strings.HasPrefix(l, "user:") {
 			n.users[l] = true
 		}
 	}
 }
 
-// lookConnected adds the rows of connected accounts that name the users noted, and
+// findConnected adds the rows of connected accounts that name the users noted, and
 // the invoices of such subscriptions.
 func (n *dependentSearch) findConnected(ctx context.Context) error {
 	if len(n.users) == 0 {
@@ -72,7 +72,7 @@ func (n *dependentSearch) findConnected(ctx context.Context) error {
 	}
 	users := slices.Collect(maps.Keys(n.users))
 	n.more.add(true, users...)
-	n.dependents++ // whoever brings such a row waits for the users' locks, so look once these are held
+	n.dependents++ // such rows need the users' locks, so search again once these are held
 	before := maps.Clone(n.found)
 	if _, err := n.find(ctx, Subscription, KindOf(Subscription).connectedSQL(), false, users); err != nil {
 		return err
@@ -94,7 +94,7 @@ func (n *dependentSearch) findConnected(ctx context.Context) error {
 }
 
 // ofAccountsStore is SQL for whether a product was ever in a store that ever had the
-// connected account: its owner can name any price, and would learn whose it is.
+// connected account: the account's owner can name any price, and would learn its store.
 func ofAccountsStore(product string) string {
 	return `EXISTS (
 								SELECT FROM products pr

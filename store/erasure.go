@@ -109,7 +109,7 @@ func (x erasure) tombstone() tombstone {
 	return tombstone{erasure: x.id, person: x.person, at: x.at}
 }
 
-// alone takes globalLock: what others upsert now is upserted before, or after.
+// alone takes globalLock: other upserts run before or after it.
 func (w *work) alone(ctx context.Context) error {
 	w.want[globalLock] = true
 	return w.lock(ctx, nil)
