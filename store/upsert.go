@@ -59,15 +59,20 @@ func columnSets(list string) (all []columnSet) {
 func alwaysNamed(list string) []columnSet { return []columnSet{{strings.Fields(list), true}} }
 
 // contextColumns are the column sets of a facts.Context.
-var contextColumns = columnSets("store_ref, product_ref, product_kind, product_type, plan, user_ref, creator_ref, stripe_customer, email, name, named, lines")
+var contextColumns = columnSets("store_ref, product_ref, product_kind, product_type, plan, user_ref, creator_ref, stripe_customer, " +
+	"email, name, named, lines")
 
 // The tables of facts.
 var (
-	UsersTable           = newTable[facts.User]("users", "id", "version", columnSets("email, name, image_url, time_zone"), map[string]string{"last_seen_at": "GREATEST"}, versioned{Version: "deleted_version"})
-	StripeCustomersTable = newTable[facts.StripeCustomer]("stripe_customers", "account id", "version", columnSets("email, name"), nil, versioned{Version: "deleted_version"})
-	StoresTable          = newTable[facts.Store]("stores", "id", "version", columnSets("name, member_user_ids, time_zone"), map[string]string{"member_user_ids": membersRule})
-	productsTable        = newTable[facts.Product]("products", "id", "version", columnSets("kind, title, price_amount price_currency, items"), nil, versioned{Version: "deleted_version"})
-	enrollmentsTable     = newTable[facts.Enrollment]("enrollments", "course_id person", "version", nil,
+	UsersTable = newTable[facts.User]("users", "id", "version", columnSets("email, name, image_url, time_zone"),
+		map[string]string{"last_seen_at": "GREATEST"}, versioned{Version: "deleted_version"})
+	StripeCustomersTable = newTable[facts.StripeCustomer]("stripe_customers", "account id", "version", columnSets("email, name"),
+		nil, versioned{Version: "deleted_version"})
+	StoresTable = newTable[facts.Store]("stores", "id", "version", columnSets("name, member_user_ids, time_zone"),
+		map[string]string{"member_user_ids": membersRule})
+	productsTable = newTable[facts.Product]("products", "id", "version", columnSets("kind, title, price_amount price_currency, items"),
+		nil, versioned{Version: "deleted_version"})
+	enrollmentsTable = newTable[facts.Enrollment]("enrollments", "course_id person", "version", nil,
 		map[string]string{
 			"said_at": "GREATEST", "first_said_at": "LEAST",
 			"peak_progress": "GREATEST",
@@ -97,8 +102,10 @@ var (
 	DisputesTable = newTable[facts.Dispute]("disputes", "account id", "version",
 		alwaysNamed("amount currency status withdrawn"), map[string]string{"charge": "GREATEST", "payment_intent": "GREATEST"})
 	subscriptionsTable = newTable[facts.Subscription]("subscriptions", "account id", "version",
-		slices.Concat(alwaysNamed("status ended_at"), alwaysNamed("cancel_at_period_end cancel_at cancellation"), alwaysNamed("paused"), columnSets("current_period_end, currency, started_at, destination"),
-			slices.DeleteFunc(slices.Clone(contextColumns), func(t columnSet) bool { return t.columns[0] == "lines" }), columnSets("lines amount plan_name discount")),
+		slices.Concat(alwaysNamed("status ended_at"), alwaysNamed("cancel_at_period_end cancel_at cancellation"), alwaysNamed("paused"),
+			columnSets("current_period_end, currency, started_at, destination"),
+			slices.DeleteFunc(slices.Clone(contextColumns), func(t columnSet) bool { return t.columns[0] == "lines" }),
+			columnSets("lines amount plan_name discount")),
 		map[string]string{"ever_active": "OR", "status": statusRule, "status_moves": movesRule},
 		versioned{"checkout_version", []string{"checkout_at"}, []string{"checkout"}})
 	checkoutsTable = newTable[facts.Checkout]("checkouts", "account id", "version",
