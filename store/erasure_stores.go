@@ -46,7 +46,7 @@ func (f *erasureFilter) pseudonymizeInStores(ctx context.Context, rows []resolut
 	}
 }
 
-// whose returns the row's store and buyer, even if the buyer is not a customer.
+// buyerAddress returns the row's store and buyer, even if the buyer is not a customer.
 func (r resolution) buyerAddress() address {
 	if r.Store == nil || r.Buyer == nil {
 		return address{}

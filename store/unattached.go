@@ -97,7 +97,7 @@ type OffFilter struct {
 	Store   string // id of their store; "" is any
 	Cursor  string // end of the page before
 	Limit   int
-	leaning bool // as in unattachedQuestion
+	leaning bool // as in UnattachedQuestion
 }
 
 // OffSort is the only order of such a list: enrollments, then payments, then
