@@ -79,7 +79,7 @@ func (m *mirror) Close() error {
 // add stores the facts of a page's items, and returns the items that could
 // not be read, after noting them as differences: nothing is known of them.
 func (m *mirror) add(ctx context.Context, items []Item, keep func(facts.Set) facts.Set) (unread []Item, err error) {
-	defer pg.Wrap(&err, "store.mirror.say")
+	defer pg.Wrap(&err, "store.mirror.add")
 	var set facts.Set
 	for _, item := range items {
 		if item.Err != nil {
