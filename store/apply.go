@@ -13,25 +13,25 @@ import (
 	"rollcall/store/reasons"
 )
 
-// Outcome counts what became of the events of one Apply.
+// Outcome counts the results of one Apply.
 type Outcome struct {
 	Processed int
 	Ignored   int
-	Malformed []int64 // given up at once, as trying again cannot help
+	Malformed []int64 // failed at once: a retry cannot help
 	Changes   Changes
-	Events    []Handled     // all that were in hand, those of a failed Apply too
+	Events    []Handled     // all that were locked, also if Apply failed
 	Commit    time.Duration // how long the commit took
 }
 
-// Handled is an event that an Apply had in hand, and what became of it.
+// Handled is an event that Apply locked, and its result.
 type Handled struct {
 	ID          int64 // of the inbox
 	Source      string
 	EventID     string // the sender's
 	Type        string
-	Attempt     int           // which try it was, from 1
-	Status      string        // the row's now; pending: it is to be tried again
-	Reopened    bool          // an operator asked for it again, and this was the first try since
+	Attempt     int           // number of the attempt, from 1
+	Status      string        // of the row now; pending: it will be retried
+	Reopened    bool          // an operator reopened it, and this was the first attempt since
 	Waited      time.Duration // from its receipt to the commit
 	Traceparent string        // as NewEvent has it
 }
@@ -45,10 +45,10 @@ func (e *DeriveError) Error() string {
 }
 func (e *DeriveError) Unwrap() error { return e.Err }
 
-// Reader tells what an event says: facts.Read, or what is wrapped around it.
+// Reader reads the facts of an event: facts.Read, or a wrapper.
 type Reader func(facts.Event) (facts.Set, error)
 
-// pendingEvent is a locked inbox row and what was read out of it.
+// pendingEvent is a locked inbox row and the facts read from it.
 type pendingEvent struct {
 	Handled
 	attempts int // before this one
@@ -58,17 +58,15 @@ type pendingEvent struct {
 }
 
 // Apply works through the events with the given inbox ids in one transaction:
-// lock, read, upsert, attach, derive, mark. Rows that are processed already, or
-// that another worker holds, are passed over, so calling it again, or twice at
-// once, changes nothing more.
+// lock, read, upsert, attach, derive, mark. It skips rows that are processed
+// already or that another worker holds, so repeated or concurrent calls are safe.
 //
-// With neighbours, up to that many other events that wait for their first try
-// are taken along: under load a transaction costs nearly the same for more.
+// It also takes up to extra events that wait for their first attempt: under load
+// a transaction costs nearly the same for more events.
 //
 // If deriving fails, an Apply of one event keeps the facts and returns a
-// *DeriveError; an Apply of several keeps nothing, for the caller to try them
-// one by one.
-func (s *Store) Apply(ctx context.Context, ids []int64, neighbours int, read Reader) (out Outcome, err error) {
+// *DeriveError. An Apply of several keeps nothing: the caller tries them singly.
+func (s *Store) Apply(ctx context.Context, ids []int64, extra int, read Reader) (out Outcome, err error) {
 	defer pg.Wrap(&err, "store.Apply(%v)", summary(ids))
 	ctx, end := pg.Traced(ctx, "apply")
 	defer end(&err)
@@ -76,20 +74,20 @@ func (s *Store) Apply(ctx context.Context, ids []int64, neighbours int, read Rea
 	var locked, applied time.Time
 	err = s.transact(ctx, func(ctx context.Context, w *work) error {
 		out, failure = Outcome{}, nil
-		events, err := w.lockEvents(ctx, ids, neighbours, read)
+		events, err := w.lockEvents(ctx, ids, extra, read)
 		if err != nil || len(events) == 0 {
 			return err
 		}
 		locked = time.Now()
 		out.handle(events)
 		defer func() { applied = time.Now() }()
-		said := make([]facts.Set, len(events))
+		sets := make([]facts.Set, len(events))
 		for i, e := range events {
-			said[i], said[i].At = e.set, e.event.OccurredAt
-			w.everyone = w.everyone || e.attempts > 0
+			sets[i], sets[i].At = e.set, e.event.OccurredAt
+			w.allDependents = w.allDependents || e.attempts > 0
 		}
 		w.erasure.events = events
-		rows, err := w.say(ctx, said...)
+		rows, err := w.upsertFacts(ctx, sets...)
 		if err != nil {
 			return err
 		}
@@ -124,15 +122,15 @@ func summary(ids []int64) any {
 	return fmt.Sprintf("%d events", len(ids))
 }
 
-// handle notes which events are in hand.
+// handle records the locked events.
 func (o *Outcome) handle(events []pendingEvent) {
 	for _, e := range events {
 		o.Events = append(o.Events, e.Handled)
 	}
 }
 
-// end notes how long the events had waited when their transaction was over, and
-// that they still do if it failed.
+// end records how long the events had waited when their transaction ended. If it
+// failed, they are still pending.
 func (o *Outcome) end(locked, applied time.Time, err error) {
 	for i := range o.Events {
 		o.Events[i].Waited += time.Since(locked)
@@ -158,26 +156,30 @@ func (o *Outcome) count(events []pendingEvent) {
 	}
 }
 
-// lockEvents locks those of the rows that are still pending and in nobody
-// else's hands, and some neighbours, and reads them.
-func (w *work) lockEvents(ctx context.Context, ids []int64, neighbours int, read Reader) (events []pendingEvent, err error) {
+// lockEvents locks and reads those of the rows that are still pending and
+// unlocked, and up to extra other events.
+func (w *work) lockEvents(ctx context.Context, ids []int64, extra int, read Reader) (
+	events []pendingEvent, err error,
+) {
 	collect := func(rows pgx.Rows) error {
 		some, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (e pendingEvent, err error) {
 			v := &e.event
-			if err := row.Scan(&e.ID, &e.attempts, &v.Source, &v.ID, &v.Type, &v.Account, &v.Livemode, &v.OccurredAt, &v.ReceivedAt, &v.Payload, &e.Waited, &e.Reopened, &e.Traceparent); err != nil {
+			if err := row.Scan(&e.ID, &e.attempts, &v.Source, &v.ID, &v.Type, &v.Account, &v.Livemode,
+				&v.OccurredAt, &v.ReceivedAt, &v.Payload, &e.Waited, &e.Reopened, &e.Traceparent); err != nil {
 				return e, err
 			}
 			e.Source, e.EventID, e.Type, e.Attempt = v.Source, v.ID, v.Type, e.attempts+1
 			e.set, err = read(e.event)
-			return e, e.judge(err)
+			return e, e.setStatus(err)
 		})
 		events = append(events, some...)
 		return err
 	}
 	var batch pgx.Batch
 	batch.Queue(pendingSQL+` AND id = ANY($1) ORDER BY id FOR UPDATE SKIP LOCKED`, ids).Query(collect)
-	if neighbours > 0 {
-		batch.Queue(pendingSQL+` AND attempts = 0 AND id <> ALL($1) ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED`, ids, neighbours).Query(collect)
+	if extra > 0 {
+		batch.Queue(pendingSQL+` AND attempts = 0 AND id <> ALL($1) ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED`,
+			ids, extra).Query(collect)
 	}
 	return events, w.tx.SendBatch(ctx, &batch).Close()
 }
@@ -188,8 +190,8 @@ const pendingSQL = `
 	FROM webhook_events
 	WHERE status = 'pending'`
 
-// judge turns what reading came to into the row's next status.
-func (e *pendingEvent) judge(err error) error {
+// setStatus derives the row's next status from the reader's error.
+func (e *pendingEvent) setStatus(err error) error {
 	var ignored *facts.Ignored
 	var bad *facts.Malformed
 	switch {
@@ -220,8 +222,8 @@ func (w *work) attachOrKeep(ctx context.Context, rows []RowKey) (changes Changes
 	return changes, err
 }
 
-// keepPending records on an event, and on its rows that are on no list yet,
-// that deriving failed, and returns the event's status now.
+// keepPending records on an event and on its unattached rows that deriving
+// failed. It returns the event's new status.
 func (w *work) keepPending(ctx context.Context, e pendingEvent, rows []RowKey, failure *DeriveError) (status string, err error) {
 	if status, err = w.fail(ctx, e.ID, failure, MaxAttempts); err != nil {
 		return "", err
@@ -229,8 +231,8 @@ func (w *work) keepPending(ctx context.Context, e pendingEvent, rows []RowKey, f
 	return status, w.markFailed(ctx, rows, failure.Err)
 }
 
-// fail records why an attempt at an event failed; the last one allowed makes it
-// failed or, if its payload may not be kept, ignored. It returns its status now.
+// fail records why an attempt failed. After the last one allowed the event is
+// failed or, if its payload must not be kept, ignored. It returns the new status.
 func (w *work) fail(ctx context.Context, id int64, cause error, limit int) (status string, err error) {
 	err = w.tx.QueryRow(ctx, failSQL, id, cause.Error(), limit).Scan(&status)
 	if err == nil && status == "failed" {
@@ -239,15 +241,16 @@ func (w *work) fail(ctx context.Context, id int64, cause error, limit int) (stat
 	return status, err
 }
 
-// markFailed says on rows that are on no list yet why they could not be put there.
-// Those that are on one show that it is not derived from them as they are.
+// markFailed records on unattached rows why they could not be attached, and marks
+// attached rows as not derived yet.
 func (w *work) markFailed(ctx context.Context, rows []RowKey, cause error) error {
-	if err := w.unsettle(ctx, rows); err != nil {
+	if err := w.markUnderived(ctx, rows); err != nil {
 		return err
 	}
 	var batch pgx.Batch
 	for kind, k := range byKind(rows) {
-		batch.Queue(kind.setSQL("unattached = $3")+` AND f.customer_id IS NULL`, k[0], k[1], reasons.DeriveFailed+": "+cause.Error())
+		batch.Queue(kind.setSQL("unattached = $3")+` AND f.customer_id IS NULL`,
+			k[0], k[1], reasons.DeriveFailed+": "+cause.Error())
 	}
 	if batch.Len() == 0 {
 		return nil
@@ -271,8 +274,8 @@ func (w *work) mark(ctx context.Context, events []pendingEvent) (err error) {
 	return err
 }
 
-// MaxAttempts is how often an event is tried before its row becomes failed, for
-// a person to look at and retry. With the queue's back-off, about two hours.
+// MaxAttempts is how often an event is tried before its row becomes failed and
+// waits for an operator. With the queue's back-off, about two hours.
 const MaxAttempts = 20
 
 const failSQL = `
@@ -282,10 +285,10 @@ const failSQL = `
 	WHERE id = $1 AND status = 'pending'
 	RETURNING status`
 
-// MarkAttempt records why an attempt at an event failed; the last one allowed
-// makes the row failed, and so does at once what no further try can help. One
-// that names somebody erased is ignored instead, as it is not kept to be looked
-// at. It returns the row's status now, empty if it was not pending any more.
+// MarkAttempt records why an attempt at an event failed. The row becomes failed
+// after the last attempt allowed, or at once if cause is permanent. An event that
+// names an erased person becomes ignored instead, since its payload must not be
+// kept. It returns the row's new status, empty if the row was no longer pending.
 func (s *Store) MarkAttempt(ctx context.Context, id int64, cause error) (status string, err error) {
 	defer pg.Wrap(&err, "store.MarkAttempt(%d)", id)
 	limit := MaxAttempts

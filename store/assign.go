@@ -19,12 +19,12 @@ type customer struct {
 
 type address struct{ store, email string }
 
-// places knows which customer lives at which address, and which others are to
-// be derived because rows left them.
+// places maps addresses to customers, and lists the customers that rows left: these
+// must be derived too.
 type places struct {
 	at     map[address]int64
 	left   map[int64]customer
-	movers []mover // whose notes go with them
+	movers []mover // their notes move with them
 }
 
 func (p *places) add(c customer) {
@@ -37,7 +37,7 @@ func (p *places) add(c customer) {
 func (p *places) all() []customer {
 	var out []customer
 	for a, id := range p.at {
-		delete(p.left, id) // it lives at its new address
+		delete(p.left, id) // it moved to its new address
 		out = append(out, customer{id, a.store, a.email})
 	}
 	for _, c := range p.left {
@@ -47,10 +47,10 @@ func (p *places) all() []customer {
 	return out
 }
 
-// place sees to it that every address that rows resolve to has a customer's id.
-// A customer all of whose rows move to an address where nobody lives moves
-// there and keeps its id; where somebody does, the older of the two stays and
-// the merge is logged. Ids without a row yet get theirs when derived.
+// place assigns a customer id to every address that rows resolve to. If all rows of a
+// customer move to an unused address, the customer moves and keeps its id. If the
+// address has a customer, the older of the two stays, and the merge is logged.
+// derive inserts the rows of new ids.
 func (w *work) place(ctx context.Context, rows []resolution) (_ *places, merged int64, err error) {
 	defer pg.Wrap(&err, "store.place(%d)", len(rows))
 	p := &places{at: map[address]int64{}, left: map[int64]customer{}}
@@ -79,9 +79,9 @@ func (w *work) place(ctx context.Context, rows []resolution) (_ *places, merged 
 	return p, merged, w.allocate(ctx, p, wanted)
 }
 
-// findCustomers fills in who lives at the wanted addresses. It asks by email
-// alone, which only one index can answer, and leaves out other stores here: on
-// a young table the planner would take any index that begins with the store.
+// findCustomers fills in the customers of the wanted addresses. It queries by email
+// alone and filters stores here: on a small table the planner would otherwise
+// choose any index that begins with the store.
 func (w *work) findCustomers(ctx context.Context, p *places, wanted []address) error {
 	emails := make([]string, len(wanted))
 	for i, a := range wanted {
@@ -101,7 +101,7 @@ func (w *work) findCustomers(ctx context.Context, p *places, wanted []address) e
 	return err
 }
 
-// allocate gives ids to addresses where nobody lives yet.
+// allocate gives ids to addresses without a customer.
 func (w *work) allocate(ctx context.Context, p *places, wanted []address) error {
 	var empty []address
 	for _, a := range wanted {
@@ -128,14 +128,14 @@ func (w *work) allocate(ctx context.Context, p *places, wanted []address) error 
 	return nil
 }
 
-// mover is a customer all of whose rows leave for another address.
+// mover is a customer whose rows all leave for another address.
 type mover struct {
 	customer
 	to   address
 	rows int64
 }
 
-// move carries out the moves and merges among rows. Rare: an address changed.
+// move carries out moves and merges. They are rare: an address must have changed.
 func (w *work) move(ctx context.Context, rows []resolution, p *places) (merged int64, err error) {
 	movers, err := w.movers(ctx, rows)
 	if err != nil || len(movers) == 0 {
@@ -144,7 +144,7 @@ func (w *work) move(ctx context.Context, rows []resolution, p *places) (merged i
 	p.movers = movers
 	for _, m := range movers {
 		if _, wanted := p.at[address{m.store, m.email}]; wanted {
-			continue // others come to where it lives: it stays for them
+			continue // other rows join its address, so it stays
 		}
 		there := p.at[m.to]
 		if there == 0 {
@@ -159,8 +159,8 @@ func (w *work) move(ctx context.Context, rows []resolution, p *places) (merged i
 	return merged, nil
 }
 
-// movers are the customers that no row is left to, oldest first, each with the
-// first address in order that its rows go to.
+// movers are the customers that keep no row, oldest first, each with the
+// alphabetically first address that its rows go to.
 func (w *work) movers(ctx context.Context, rows []resolution) ([]mover, error) {
 	leaving := map[int64]*mover{}
 	for _, r := range rows {
@@ -207,9 +207,9 @@ func (w *work) movers(ctx context.Context, rows []resolution) ([]mover, error) {
 	return out, err
 }
 
-// merge joins a mover with the customer that lives where it moves. If the mover
-// is the older it takes the place over, with the other's rows; those may be in
-// another worker's hands, so they are taken without waiting or not at all.
+// merge joins a mover with the customer at its new address. If the mover is older,
+// it takes the other's rows over. Another worker may have locked these, so merge
+// never waits for them.
 func (w *work) merge(ctx context.Context, m mover, there int64, p *places) error {
 	from, into := customer{m.id, m.store, m.email}, customer{there, m.to.store, m.to.email}
 	if m.id < there {
@@ -235,7 +235,7 @@ func (w *work) takeOver(ctx context.Context, from, to int64) error {
 			)
 			UPDATE `+kind.Table+` SET customer_id = $2 WHERE ctid IN (SELECT ctid FROM held)`, from, to)
 		if pg.LockNotAvailable(err) {
-			w.want[gate] = true // try again when nobody else is at work
+			w.want[globalLock] = true // try again without concurrent transactions
 			return pg.ErrAgain
 		}
 		if err != nil {
@@ -245,9 +245,9 @@ func (w *work) takeOver(ctx context.Context, from, to int64) error {
 	return nil
 }
 
-// carryNotes takes the notes about movers along to their new addresses, all of
-// them in one statement: of two who swap addresses each keeps their own. It
-// comes after the customers' rows are written; see AddNote.
+// carryNotes moves the movers' notes to their new addresses, in one statement, so
+// that two who swap addresses keep their own. It runs after the customers' rows
+// are written; see AddNote.
 func (w *work) carryNotes(ctx context.Context, movers []mover) error {
 	if len(movers) == 0 {
 		return nil

@@ -12,19 +12,19 @@ import (
 	"rollcall/store/pg"
 )
 
-// Attach and derive: the one routine by which facts become customers. Webhooks,
-// backfills and rebuilds all come through here. Given rows, it resolves each to
-// (store, email), sees to the customers, points the rows at them, and derives
-// those customers anew from all their facts.
+// Attach and derive: the one routine that turns facts into customers. Webhooks,
+// backfills and rebuilds all use it. It resolves each row to (store, email), finds
+// or creates the customers, points the rows at them, and derives those customers
+// from all their facts.
 
 // Changes counts what an attachment changed; all zero if nothing was wrong.
 type Changes struct {
-	Facts   int64 `json:"facts"`   // rows that now point elsewhere, or for another reason nowhere
+	Facts   int64 `json:"facts"`   // rows with another customer, or another reason to have none
 	Created int64 `json:"created"` // customers
 	Updated int64 `json:"updated"`
 	Deleted int64 `json:"deleted"`
 	Merged  int64 `json:"merged"`
-	Kept    int64 `json:"kept"` // entries of the search, and figures, that were off
+	Kept    int64 `json:"kept"` // search entries and figures that were wrong
 }
 
 // Sum is the number of differences found.
@@ -39,43 +39,44 @@ func (c *Changes) add(o Changes) {
 	c.Kept += o.Kept
 }
 
-// work is one transaction that says facts and attaches rows.
+// work is one transaction that upserts facts and attaches rows.
 type work struct {
-	tx       pgx.Tx
-	platform []string // product types of the platform's own sales
-	want     locks    // to be taken at the start of the next try
-	held     locks
-	everyone bool // attach dependents even where nothing they lean on changed
-	settled  bool // rows are looked at again, nothing new is said
-	divide   bool // items are tried apart, as all together failed
-	dry      bool // all is undone at the end, so comparing with it would mislead
+	tx            pgx.Tx
+	platform      []string // product types that are the platform's own sales
+	want          locks    // to be taken at the start of the next try
+	held          locks
+	allDependents bool // attach dependents even if nothing they depend on changed
+	recheck       bool // rows are attached again without new facts
+	splitItems    bool // items are tried one by one, as all together failed
+	dryRun        bool // the transaction is rolled back
 
-	customers locks // of customers, taken so far; locks on these come last
+	customers locks // on customers, taken so far; always after all others
 
-	erasure  *erasureFilter // through which facts and rows pass
-	former   []customer     // whose enrollments went under another key
-	reported []string       // keys of users whom the platform reports, or reported until now
+	erasure  *erasureFilter // pseudonymizes facts and rows
+	former   []customer     // customers whose enrollments changed their key
+	reported []string       // keys of users that the platform reports, or reported before this set
 
-	outcomes map[factKey]outcome // unless nil: what became of the facts said
-	attached attached            // what the last attachment did
+	outcomes map[factKey]outcome // result per upserted fact, unless nil
+	attached attached            // result of the last attach
 }
 
-// attached is what an attachment did, row by row and customer by customer.
+// attached is the result of attach per row and per customer.
 type attached struct {
 	rows      []resolution
-	at        map[address]int64 // whose customers live where
-	customers map[int64]bool    // those written: whether each is new
+	at        map[address]int64 // customer ids by address
+	customers map[int64]bool    // customers written: whether each is new
 }
 
-// transact runs do in a transaction, again with more locks for as long as do
-// finds some missing. What do is given is good for that try only.
+// transact runs do in a transaction. While do finds locks missing, it starts over
+// with these. Each try has its own work.
 func (s *Store) transact(ctx context.Context, do func(context.Context, *work) error) error {
 	want := locks{}
 	for try := 1; ; try++ {
-		if try > 3 || len(want) > want.most() {
-			want[gate] = true // alone, so nothing can be missing
+		if try > 3 || len(want) > want.maxKeys() {
+			want[globalLock] = true // alone, so nothing can be missing
 		}
-		w := &work{platform: s.PlatformTypes, want: want, held: locks{}, customers: locks{}, divide: want[divided]}
+		w := &work{platform: s.PlatformTypes, want: want, held: locks{}, customers: locks{},
+			splitItems: want[splitLock]}
 		w.erasure = &erasureFilter{work: w, inStores: map[RowKey]bool{}}
 		endCommit := func(*error) {}
 		err := pgx.BeginFunc(ctx, s.Pool, func(tx pgx.Tx) (err error) {
@@ -83,7 +84,9 @@ func (s *Store) transact(ctx context.Context, do func(context.Context, *work) er
 			// Every statement here looks up rows by key. Plans made while tables
 			// were small must not scan them when they are large, nor be made
 			// anew each time.
-			if _, err := tx.Exec(ctx, `SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL jit = off; SET LOCAL plan_cache_mode = force_generic_plan; `+pg.IdleIn(s.Idle)); err != nil {
+			if _, err := tx.Exec(ctx, `SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off;
+				SET LOCAL enable_mergejoin = off; SET LOCAL jit = off;
+				SET LOCAL plan_cache_mode = force_generic_plan; `+pg.IdleIn(s.Idle)); err != nil {
 				return err
 			}
 			if err = do(ctx, w); err == nil {
@@ -92,8 +95,8 @@ func (s *Store) transact(ctx context.Context, do func(context.Context, *work) er
 			return err
 		})
 		endCommit(&err)
-		if pg.OutOfLocks(err) && !want[gate] {
-			want[gate] = true // one lock instead of many
+		if pg.OutOfLocks(err) && !want[globalLock] {
+			want[globalLock] = true // one lock instead of many
 			continue
 		}
 		if !errors.Is(err, pg.ErrAgain) {
@@ -102,20 +105,20 @@ func (s *Store) transact(ctx context.Context, do func(context.Context, *work) er
 	}
 }
 
-// lock takes the locks of what is about to be said, and those that an earlier
-// try found missing.
+// lock takes the locks of the facts to upsert, and those that an earlier try
+// found missing.
 func (w *work) lock(ctx context.Context, own locks) error {
-	if w.want[gate] {
-		w.held[gate] = true
-		return enter(ctx, w.tx, true)
+	if w.want[globalLock] {
+		w.held[globalLock] = true
+		return lockGlobal(ctx, w.tx, true)
 	}
-	if err := enter(ctx, w.tx, false); err != nil {
+	if err := lockGlobal(ctx, w.tx, false); err != nil {
 		return err
 	}
 	for k, exclusive := range own {
 		w.want.add(exclusive, k)
 	}
-	if len(w.want) > w.want.most() {
+	if len(w.want) > w.want.maxKeys() {
 		return pg.ErrAgain // too many to hold one by one
 	}
 	for k, exclusive := range w.want {
@@ -124,10 +127,10 @@ func (w *work) lock(ctx context.Context, own locks) error {
 	return w.want.take(ctx, w.tx)
 }
 
-// extend takes further locks without waiting, or asks for another try.
+// extend takes more locks without waiting, or returns ErrAgain for another try.
 func (w *work) extend(ctx context.Context, more locks) error {
 	missing := w.held.missing(more)
-	got, err := len(w.held)+len(missing) <= w.held.most(), error(nil)
+	got, err := len(w.held)+len(missing) <= w.held.maxKeys(), error(nil)
 	if got {
 		got, err = missing.try(ctx, w.tx)
 	}
@@ -144,32 +147,32 @@ func (w *work) extend(ctx context.Context, more locks) error {
 	return nil
 }
 
-// Keep says facts without attaching them: for loads in bulk, to be followed by
-// the backfills courses and subscriptions.
+// Keep upserts facts without attaching them. Run the backfills courses and
+// subscriptions after such a bulk load.
 func (s *Store) Keep(ctx context.Context, set facts.Set) (err error) {
 	defer pg.Wrap(&err, "store.Keep")
 	return s.transact(ctx, func(ctx context.Context, w *work) error {
-		rows, err := w.say(ctx, set)
+		rows, err := w.upsertFacts(ctx, set)
 		if err != nil {
 			return err
 		}
-		return w.unsettle(ctx, rows)
+		return w.markUnderived(ctx, rows)
 	})
 }
 
-// say locks, upserts and tells which rows are to be attached now: those the
-// sets bring and those that lean on what they changed.
-func (w *work) say(ctx context.Context, said ...facts.Set) (_ []RowKey, err error) {
+// upsertFacts locks and upserts facts. It returns the rows to attach: those of the
+// sets and those that depend on what changed.
+func (w *work) upsertFacts(ctx context.Context, sets ...facts.Set) (_ []RowKey, err error) {
 	ctx, end := pg.Traced(ctx, "say")
 	defer end(&err)
 	own := locks{}
-	for _, set := range said {
+	for _, set := range sets {
 		own.merge(ownLocks(set))
 	}
 	if err := w.lock(ctx, own); err != nil {
 		return nil, err
 	}
-	set, err := w.erasure.pseudonymize(ctx, said)
+	set, err := w.erasure.pseudonymize(ctx, sets)
 	if err != nil {
 		return nil, err
 	}
@@ -202,7 +205,7 @@ func (w *work) say(ctx context.Context, said ...facts.Set) (_ []RowKey, err erro
 	if err != nil {
 		return nil, err
 	}
-	return w.affected(ctx, set, slices.Concat(unlinked, unstarted, erased), append(provided, changed...))
+	return w.dependents(ctx, set, slices.Concat(unlinked, unstarted, erased), append(provided, changed...))
 }
 
 // attach points rows at their customers and derives those customers.
@@ -220,13 +223,13 @@ func (w *work) attach(ctx context.Context, keys []RowKey) (changes Changes, err 
 	if rows, err = w.erasure.pseudonymizeInStores(ctx, rows); err != nil {
 		return changes, err
 	}
-	if w.settled {
+	if w.recheck {
 		rows = slices.DeleteFunc(rows, resolution.inPlace)
 	}
 	if err := w.lockCustomers(ctx, rows, w.former); err != nil {
 		return changes, err
 	}
-	if err := w.stillThere(ctx, rows); err != nil {
+	if err := w.checkUnmoved(ctx, rows); err != nil {
 		return changes, err
 	}
 	tombstoned, err := w.tombstoned(ctx, rows)
@@ -238,7 +241,7 @@ func (w *work) attach(ctx context.Context, keys []RowKey) (changes Changes, err 
 		return changes, err
 	}
 	changes.Merged = merged
-	pointed, err := w.point(ctx, rows, places)
+	pointed, err := w.setCustomers(ctx, rows, places)
 	if err != nil {
 		return changes, err
 	}
@@ -260,12 +263,12 @@ func (w *work) attach(ctx context.Context, keys []RowKey) (changes Changes, err 
 	return changes, w.erasure.eraseNotes(ctx, rows, former)
 }
 
-// lockCustomers locks every customer that rows leave or go to. Everybody takes
-// these last, in order, so waiting here is safe. A tombstone ends courses under
-// its address in whatever store, so it locks the whole address. Some customers
-// are left by rows that are gone.
+// lockCustomers locks every customer that rows leave or join. All transactions
+// take these locks last and in order, so waiting here is safe. An enrollment's
+// tombstone ends the course under its address in any store, so it locks the
+// whole address. Customers in former are left by rows that no longer exist.
 func (w *work) lockCustomers(ctx context.Context, rows []resolution, former []customer) error {
-	if w.held[gate] {
+	if w.held[globalLock] {
 		return nil
 	}
 	l := locks{}
@@ -287,16 +290,16 @@ func (w *work) lockCustomers(ctx context.Context, rows []resolution, former []cu
 		l.add(false, "address:"+c.email)
 	}
 	if len(w.held)+len(l) > 2*maxLocks {
-		w.want[gate] = true
+		w.want[globalLock] = true
 		return pg.ErrAgain
 	}
 	w.customers.merge(l)
 	return l.take(ctx, w.tx)
 }
 
-// stillThere asks for another try if, before their customers were locked, a
-// merge took rows over to another customer or moved the one they point at.
-func (w *work) stillThere(ctx context.Context, rows []resolution) error {
+// checkUnmoved returns ErrAgain if another transaction merged or moved the rows'
+// customers before these were locked.
+func (w *work) checkUnmoved(ctx context.Context, rows []resolution) error {
 	var attached []RowKey
 	old := map[RowKey]resolution{}
 	for _, r := range rows {
@@ -313,7 +316,8 @@ func (w *work) stillThere(ctx context.Context, rows []resolution) error {
 		now := resolution{RowKey: RowKey{Kind: kind.Name}}
 		_, err = pgx.ForEachRow(found, []any{&now.A, &now.B, &now.OldID, &now.OldEmail}, func() error {
 			was := old[now.RowKey]
-			if now.OldID == nil || *now.OldID != *was.OldID || (now.OldEmail == nil) != (was.OldEmail == nil) || now.OldEmail != nil && *now.OldEmail != *was.OldEmail {
+			if now.OldID == nil || *now.OldID != *was.OldID || (now.OldEmail == nil) != (was.OldEmail == nil) ||
+				now.OldEmail != nil && *now.OldEmail != *was.OldEmail {
 				return pg.ErrAgain
 			}
 			return nil
@@ -325,16 +329,16 @@ func (w *work) stillThere(ctx context.Context, rows []resolution) error {
 	return nil
 }
 
-// pointersSQL finds where rows point. Like every look at customers it must not be a
-// join that a planner could turn around: on a young table it would.
+// pointersSQL finds the customers of rows. OFFSET 0 keeps the planner from starting
+// the join at customers, which it would do on a small table.
 func (k FactKind) pointersSQL() string {
 	return `
 	SELECT ` + k.KeySQL("f") + `, f.customer_id, c.email` + k.GivenRows("f") + `
 	LEFT JOIN LATERAL (SELECT email FROM customers WHERE id = f.customer_id OFFSET 0) c ON true`
 }
 
-// tombstoned finds the customers whose courses are ended by rows that are
-// nothing but a tombstone: under the address, where the enrollment has a user.
+// tombstoned finds the customers whose courses are ended by rows that hold only a
+// tombstone: it names the address, and the enrollment itself names a user.
 func (w *work) tombstoned(ctx context.Context, rows []resolution) ([]customer, error) {
 	var emails, courses []string
 	for _, r := range rows {

@@ -23,11 +23,10 @@ type Chunk struct {
 	Run      Backfill
 }
 
-// maxFindings is how many errors, and as many notes, a run keeps in words. All
-// are counted.
+// maxFindings is how many errors, and how many notes, a run stores. It counts all.
 const maxFindings = 1000
 
-// Applied is what became of a chunk.
+// Applied is the result of a chunk.
 type Applied struct {
 	Next   []int     // numbers of the chunks that may be done next
 	Events []Waiting // put into the inbox, to be enqueued
@@ -36,11 +35,10 @@ type Applied struct {
 	Errors int64     // of them, those that could not be used
 }
 
-// ApplyChunk writes what a page says, counts it, and writes down the chunks
-// that follow, in one transaction. A chunk that was done meanwhile, or whose
-// run was paused or ended, changes nothing. An item that Postgres refuses for
-// good, or whose customer cannot be derived, is put among the errors; the
-// others of its page are not held up.
+// ApplyChunk applies and counts the items of a page and inserts the chunks that
+// follow, in one transaction. It changes nothing if the chunk is done or its run
+// paused or ended. An item that Postgres rejects for good, or whose customer cannot
+// be derived, becomes an error; the others of its page are still applied.
 func (s *Store) ApplyChunk(ctx context.Context, c Chunk, page Page) (out Applied, err error) {
 	defer pg.Wrap(&err, "store.ApplyChunk(%d, %d)", c.Backfill, c.Number)
 	ctx, end := pg.Traced(ctx, "apply")
@@ -64,7 +62,7 @@ func (s *Store) ApplyChunk(ctx context.Context, c Chunk, page Page) (out Applied
 	return out, err
 }
 
-// lockChunk makes sure that nobody else does the chunk, and that it is to be done.
+// lockChunk locks the chunk and reports whether it is still open.
 func (w *work) lockChunk(ctx context.Context, c Chunk) (open bool, err error) {
 	err = w.tx.QueryRow(ctx, `
 		SELECT b.status = 'running'
@@ -78,8 +76,7 @@ func (w *work) lockChunk(ctx context.Context, c Chunk) (open bool, err error) {
 	return open, err
 }
 
-// applyPage does what the items of a page ask for. A dry run does it too, and
-// then undoes it.
+// applyPage applies the items of a page. A dry run rolls this back at the end.
 func (w *work) applyPage(ctx context.Context, c Chunk, items []Item) (t *tally, err error) {
 	if !c.Run.DryRun {
 		t = newTally()
@@ -90,7 +87,7 @@ func (w *work) applyPage(ctx context.Context, c Chunk, items []Item) (t *tally, 
 	if err != nil {
 		return nil, err
 	}
-	w.tx, w.held, w.dry, t = savepoint, held.clone(), true, newTally()
+	w.tx, w.held, w.dryRun, t = savepoint, held.clone(), true, newTally()
 	err = w.attempt(ctx, items, t)
 	w.tx, w.held = outer, held
 	if back := savepoint.Rollback(ctx); err == nil {
@@ -104,8 +101,8 @@ func (w *work) applyPage(ctx context.Context, c Chunk, items []Item) (t *tally, 
 	return t, err
 }
 
-// preview corrects the count of a dry run by whom an earlier chunk of it would
-// have brought already, and keeps a sample of those it would.
+// preview subtracts from the count of a dry run the customers that an earlier chunk
+// of it would have created, and stores a sample of the rest.
 func (w *work) preview(ctx context.Context, backfill int64, t *tally) error {
 	var stores, emails []string
 	for _, a := range t.brought {
@@ -138,8 +135,8 @@ func (w *work) preview(ctx context.Context, backfill int64, t *tally) error {
 	return nil
 }
 
-// closeChunk counts what was done, says what follows, and ends the run if
-// nothing does. The run's row is locked late and briefly: others work on it too.
+// closeChunk counts the results, inserts the next chunks, and ends the run if there
+// are none. It locks the run's row late, as concurrent chunks need it too.
 func (w *work) closeChunk(ctx context.Context, c Chunk, page Page, t *tally, out *Applied) error {
 	notes := slices.Clone(page.Notes) // this may be tried again
 	if err := w.erasure.redactFindings(ctx, notes); err != nil {
@@ -176,10 +173,9 @@ func (w *work) closeChunk(ctx context.Context, c Chunk, page Page, t *tally, out
 	return w.noteUnattached(ctx, c)
 }
 
-// noteUnattached tells, at the end of a run, how many facts are on no list and
-// what is missing for it: nobody shall have to ask. What the kinds that attach facts
-// come upon is among their errors already, so they tell of the rest: what nobody
-// has tried yet.
+// noteUnattached notes at the end of a run how many facts are unattached, and why.
+// Kinds that attach facts have these among their errors already, so their runs note
+// only facts that were never tried.
 func (w *work) noteUnattached(ctx context.Context, c Chunk) error {
 	asked := UnattachedQuestion{Reasons: reasons.Missing()}
 	if BackfillKindOf(c.Run.Kind).Facts {
@@ -200,7 +196,7 @@ func (w *work) noteUnattached(ctx context.Context, c Chunk) error {
 	return w.keepFindings(ctx, c.Backfill, newTally(), notes)
 }
 
-// writeNext writes down the chunks that follow, numbered from first on.
+// writeNext inserts the chunks that follow, numbered from first on.
 func (w *work) writeNext(ctx context.Context, backfill int64, first int, next []Position) (numbers []int, err error) {
 	if len(next) == 0 {
 		return nil, nil
@@ -227,7 +223,7 @@ func (w *work) markDone(ctx context.Context, c Chunk, objects int64) error {
 	return err
 }
 
-// keepFindings writes down errors and notes, up to a number of each.
+// keepFindings stores errors and notes, up to maxFindings of each.
 func (w *work) keepFindings(ctx context.Context, backfill int64, t *tally, notes []Finding) error {
 	all := slices.Concat(t.findings, findings(notes, true))
 	if len(all) == 0 {
@@ -250,7 +246,7 @@ func (w *work) keepFindings(ctx context.Context, backfill int64, t *tally, notes
 }
 
 // finish ends the run if none of its chunks is open. The run's row is locked by
-// then, so of two last chunks the later one sees the other done.
+// then, so the later of two concurrent last chunks sees the other done.
 func (w *work) finish(ctx context.Context, backfill int64) (status string, err error) {
 	var expected *int64
 	var seen int64

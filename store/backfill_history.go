@@ -8,9 +8,8 @@ import (
 	"rollcall/store/reasons"
 )
 
-// The backfills of facts that we hold already: each course enrollment and
-// course purchase, or each active subscription, is attached and its customer
-// derived, whatever is there now.
+// The backfills of stored facts: each course enrollment and course purchase, or each
+// active subscription, is attached again and its customer derived.
 
 // FactsHistory is the source of the kinds courses and subscriptions.
 type FactsHistory struct {
@@ -18,12 +17,12 @@ type FactsHistory struct {
 	Store string // only facts of this store; "" is all
 }
 
-// rowList is the cursor of a chunk: the very rows it is about.
+// rowList is the cursor of a chunk: the keys of its rows.
 type rowList struct {
 	Rows [][3]string `json:"rows"` // kind and key of each
 }
 
-// Read returns the rows of a chunk; of the plan, how to find them all.
+// Read returns the rows of a chunk or, for the plan, the SQL that finds all.
 func (h FactsHistory) Read(_ context.Context, at Position, _ int) (Page, error) {
 	if at.Stream == "" {
 		return Page{plan: planSQL(h.Kind)}, nil
@@ -40,7 +39,7 @@ func (h FactsHistory) Read(_ context.Context, at Position, _ int) (Page, error) 
 	return Page{Items: items}, nil
 }
 
-// place says to a person which row it is.
+// place names the row for people.
 func (k RowKey) place() string {
 	label := KindOf(k.Kind).Label
 	switch {
@@ -52,9 +51,9 @@ func (k RowKey) place() string {
 	return k.Kind + " " + k.B
 }
 
-// planSQL finds what a backfill of facts is about and writes a chunk for each
-// $2 rows. The list is made once, so what is seen is what was counted; sorted by
-// person, so that most customers are derived once. $3 is a store or empty.
+// planSQL finds the rows of a backfill of facts and inserts a chunk for each $2 rows.
+// The list is made once, so the total is exact. It is sorted by person, so that most
+// customers are derived once. $3 is a store or empty.
 func planSQL(history string) string {
 	return `
 	WITH courses AS (
@@ -71,7 +70,7 @@ func planSQL(history string) string {
 	)` + planTail
 }
 
-// The rest of what planSQL reads of each kind: whose rows f are, and which are meant.
+// The rest of planSQL per kind: the person of rows f, and the condition.
 var (
 	enrollmentPlan = `, f.person
 		FROM enrollments f
@@ -101,14 +100,14 @@ const planTail = `, numbered AS (
 	SELECT count(*), coalesce(max(chunk) + 1, 0)::int FROM numbered`
 
 // ofStore narrows rows of a table down to those of the store $3: attached to
-// it, or attached nowhere yet and leaning on it or on one of its products.
+// it, or unattached and dependent on it or on one of its products.
 func ofStore(table string) string {
-	return `($3 = '' OR ` + table + `.store_id = $3 OR ` + table + `.store_id IS NULL AND ` + leansOnStore(table, "$3") + `)`
+	return `($3 = '' OR ` + table + `.store_id = $3 OR ` + table + `.store_id IS NULL AND ` + dependsOnStore(table, "$3") + `)`
 }
 
-// leansOnStore is SQL for whether a row of a table leans on a store, or on one of
+// dependsOnStore is SQL for whether a row of a table depends on a store, or on one of
 // its products.
-func leansOnStore(table, store string) string {
+func dependsOnStore(table, store string) string {
 	return table + `.leans && (
 			SELECT array_agg(key)
 			FROM (
@@ -122,7 +121,7 @@ func leansOnStore(table, store string) string {
 
 // fanOut writes the chunks of a backfill of facts, and closes the plan.
 func (w *work) fanOut(ctx context.Context, c Chunk, plan string, out *Applied) error {
-	// This one does read whole tables.
+	// This statement reads whole tables.
 	if _, err := w.tx.Exec(ctx, `SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on; SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL work_mem = '64MB'`); err != nil {
 		return err
 	}
@@ -147,8 +146,8 @@ func (w *work) fanOut(ctx context.Context, c Chunk, plan string, out *Applied) e
 	return err
 }
 
-// attachRows attaches rows that are there already. One counts as created if it
-// brought a new customer, as updated if it or its customer came out different.
+// attachRows attaches stored rows. A row counts as created if its customer is new,
+// as updated if it or its customer changed.
 func (w *work) attachRows(ctx context.Context, items []Item, t *tally) error {
 	if len(items) == 0 {
 		return nil
@@ -161,17 +160,17 @@ func (w *work) attachRows(ctx context.Context, items []Item, t *tally) error {
 	if err := w.lock(ctx, own); err != nil {
 		return err
 	}
-	rows, err := w.neighbours(ctx, keys, nil)
+	rows, err := w.withDependents(ctx, keys, nil)
 	if err != nil {
 		return err
 	}
 	if paid := paymentKeysOf(rows); len(paid) > 0 { // an invoice's payment intents may not be attached either
-		if rows, err = w.neighbours(ctx, rows, paid); err != nil {
+		if rows, err = w.withDependents(ctx, rows, paid); err != nil {
 			return err
 		}
 	}
-	w.settled, w.attached = true, attached{}
-	defer func() { w.settled = false }()
+	w.recheck, w.attached = true, attached{}
+	defer func() { w.recheck = false }()
 	if _, err := w.attach(ctx, rows); err != nil {
 		return err
 	}
@@ -180,7 +179,7 @@ func (w *work) attachRows(ctx context.Context, items []Item, t *tally) error {
 	return nil
 }
 
-// paymentKeysOf lists the keys that other rows lean on payments by.
+// paymentKeysOf lists the keys of payments that other rows depend on.
 func paymentKeysOf(rows []RowKey) (keys []string) {
 	for _, k := range rows {
 		if k.Kind == Payment {
@@ -190,7 +189,7 @@ func paymentKeysOf(rows []RowKey) (keys []string) {
 	return keys
 }
 
-// countRows counts what became of each item's row.
+// countRows counts the result of each item's row.
 func (w *work) countRows(items []Item, t *tally) {
 	byKey := make(map[RowKey]resolution, len(w.attached.rows))
 	for _, r := range w.attached.rows {
@@ -221,7 +220,7 @@ func (w *work) countRows(items []Item, t *tally) {
 	}
 }
 
-// bringNew takes note of the new customers of an attachment.
+// bringNew records the new customers of an attachment.
 func (t *tally) bringNew(a attached) {
 	for at, id := range a.at {
 		if a.customers[id] {
@@ -231,8 +230,8 @@ func (t *tally) bringNew(a attached) {
 	}
 }
 
-// unresolved counts a row that belongs to no customer: as an error if somebody may
-// be missing for it.
+// unresolved counts a row that belongs to no customer: as an error if a
+// customer may be missing because of it.
 func (t *tally) unresolved(place, unattached string) {
 	reason, _ := reasons.Find(unattached)
 	if reason.Right {

@@ -14,7 +14,7 @@ import (
 	"rollcall/store/pg"
 )
 
-// tally is what items came to: counts, and what is to be told of them.
+// tally is the result of items: counts and findings.
 type tally struct {
 	seen, created, updated, unchanged, errors int64
 	customers                                 int64            // new on the lists
@@ -53,7 +53,7 @@ func (t *tally) note(f Finding) {
 	t.findings = append(t.findings, BackfillError{Finding: f, Note: true})
 }
 
-// Outcomes of an item, or of a fact that it says.
+// Outcomes of an item, or of one of its facts.
 type outcome int
 
 const (
@@ -80,8 +80,8 @@ func findings(plain []Finding, note bool) (out []BackfillError) {
 	return out
 }
 
-// AsText makes a text fit for a column: valid, without the one character that
-// Postgres cannot hold, and not endless.
+// AsText makes a text fit for a column: valid UTF-8, without NUL, and cut to a
+// maximal length.
 func AsText(s string) string {
 	const most = 2000
 	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "")
@@ -91,12 +91,12 @@ func AsText(s string) string {
 	return s
 }
 
-// attempt applies items within a savepoint. If that fails for good they are
-// divided, again and again, until those at fault stand alone and are told of.
-// Locks taken since a savepoint are lost with it, so before anything is divided
-// the transaction begins again, and takes all that were needed at its start.
+// attempt applies items within a savepoint. On a permanent failure it splits them,
+// again and again, until it finds the faulty ones and reports these. A rollback to a
+// savepoint releases the locks taken since. So before any split the transaction
+// starts over, and takes all locks at its start.
 func (w *work) attempt(ctx context.Context, items []Item, t *tally) error {
-	if w.divide {
+	if w.splitItems {
 		if err := w.lock(ctx, nil); err != nil {
 			return err
 		}
@@ -116,9 +116,9 @@ func (w *work) attempt(ctx context.Context, items []Item, t *tally) error {
 	if errors.Is(err, pg.ErrAgain) || pg.Transient(err) {
 		return err
 	}
-	if !w.divide {
+	if !w.splitItems {
 		w.want.merge(w.customers)
-		w.want[divided] = true
+		w.want[splitLock] = true
 		return pg.ErrAgain
 	}
 	w.held = held
@@ -132,8 +132,8 @@ func (w *work) attempt(ctx context.Context, items []Item, t *tally) error {
 	return w.keepAlone(ctx, items[0], err, t)
 }
 
-// keepAlone stores the facts of an item whose customer could not be computed,
-// and says so on its rows: they are on no list, but not lost.
+// keepAlone stores the facts of an item whose customer could not be derived, and
+// records that reason on its rows.
 func (w *work) keepAlone(ctx context.Context, item Item, cause error, t *tally) error {
 	outer, f := w.tx, Finding{Place: item.Place, What: "kept, but its customer cannot be computed", Why: cause.Error()}
 	if item.Event != nil {
@@ -164,12 +164,12 @@ func (w *work) keepAlone(ctx context.Context, item Item, cause error, t *tally) 
 	return nil
 }
 
-// rowsOf says an item's facts, if it brings any, and returns the rows it is about.
+// rowsOf upserts an item's facts, if any, and returns its rows.
 func (w *work) rowsOf(ctx context.Context, item Item) ([]RowKey, error) {
 	if item.row != nil {
 		return []RowKey{*item.row}, nil
 	}
-	return w.say(ctx, item.Facts)
+	return w.upsertFacts(ctx, item.Facts)
 }
 
 func (l locks) clone() locks { return maps.Clone(l) }
@@ -181,9 +181,9 @@ func (l locks) merge(other locks) {
 	}
 }
 
-// applyItems does what items ask for.
+// applyItems applies items by their kind.
 func (w *work) applyItems(ctx context.Context, items []Item, t *tally) error {
-	var rows, said, events, old []Item
+	var rows, withFacts, events, old []Item
 	var unread []Finding
 	for _, i := range items {
 		t.seen++
@@ -196,9 +196,9 @@ func (w *work) applyItems(ctx context.Context, items []Item, t *tally) error {
 		case i.Event != nil:
 			events = append(events, i)
 		default:
-			said = append(said, i)
+			withFacts = append(withFacts, i)
 		}
-		if i.Old != nil && !w.dry {
+		if i.Old != nil && !w.dryRun {
 			old = append(old, i)
 		}
 	}
@@ -211,7 +211,7 @@ func (w *work) applyItems(ctx context.Context, items []Item, t *tally) error {
 	if err := w.attachRows(ctx, rows, t); err != nil {
 		return err
 	}
-	if err := w.sayItems(ctx, said, t); err != nil {
+	if err := w.upsertItems(ctx, withFacts, t); err != nil {
 		return err
 	}
 	if err := w.receive(ctx, events, t); err != nil {
@@ -220,20 +220,19 @@ func (w *work) applyItems(ctx context.Context, items []Item, t *tally) error {
 	return w.compare(ctx, old, t)
 }
 
-// sayItems says the facts of items and attaches what they touch. An item counts
-// as created if it brought a fact that was not there, as updated if one came
-// out different.
-func (w *work) sayItems(ctx context.Context, items []Item, t *tally) error {
+// upsertItems upserts the facts of items and attaches the rows concerned. An item
+// counts as created if one of its facts is new, as updated if one changed.
+func (w *work) upsertItems(ctx context.Context, items []Item, t *tally) error {
 	if len(items) == 0 {
 		return nil
 	}
-	said := make([]facts.Set, len(items))
+	sets := make([]facts.Set, len(items))
 	for i, item := range items {
-		said[i] = item.Facts
+		sets[i] = item.Facts
 	}
 	w.outcomes = map[factKey]outcome{}
 	defer func() { w.outcomes = nil }()
-	rows, err := w.say(ctx, said...)
+	rows, err := w.upsertFacts(ctx, sets...)
 	if err != nil {
 		return err
 	}
@@ -249,7 +248,7 @@ func (w *work) sayItems(ctx context.Context, items []Item, t *tally) error {
 		if len(i.Passed) == 0 || i.Old != nil || len(keysOf(i.Facts)) > 0 {
 			t.count(o)
 		}
-		if !w.erasure.namesErased(nth) { // else its place may be somebody's id
+		if !w.erasure.namesErased(nth) { // else its place may be the id of an erased person
 			w.sample(i, o, t)
 		}
 	}
@@ -257,16 +256,16 @@ func (w *work) sayItems(ctx context.Context, items []Item, t *tally) error {
 	return nil
 }
 
-// sample notes what a dry run would have done with an item, if anything.
+// sample notes what a dry run would have done with an item.
 func (w *work) sample(i Item, o outcome, t *tally) {
-	if !w.dry || o == unchanged {
+	if !w.dryRun || o == unchanged {
 		return
 	}
 	t.note(Finding{Place: i.Place, What: "would be " + map[outcome]string{created: "created", updated: "updated"}[o], Why: "a dry run changes nothing"})
 }
 
-// claim is the outcome of an item's facts, the greatest one. Only the first
-// item to speak of a new fact has created it.
+// claim is the greatest outcome of an item's facts. A new fact counts as created
+// only for the first item that has it.
 func (w *work) claim(set facts.Set) (most outcome) {
 	for _, k := range keysOf(set) {
 		o, ok := w.outcomes[k]
@@ -281,7 +280,7 @@ func (w *work) claim(set facts.Set) (most outcome) {
 	return most
 }
 
-// receive puts events into the inbox that never reached us.
+// receive inserts events that were never delivered into the inbox.
 func (w *work) receive(ctx context.Context, items []Item, t *tally) error {
 	if len(items) == 0 {
 		return nil
@@ -308,13 +307,13 @@ func (w *work) receive(ctx context.Context, items []Item, t *tally) error {
 	return nil
 }
 
-// compare notes where a list kept before differs from ours: whom nothing that
-// was imported speaks of, and who is said to have spent something else.
+// compare notes where an older list differs from ours: customers without any facts,
+// and customers with another amount spent.
 func (w *work) compare(ctx context.Context, items []Item, t *tally) error {
 	if len(items) == 0 {
 		return nil
 	}
-	items = slices.DeleteFunc(items, func(i Item) bool { // nobody shall be told to miss them
+	items = slices.DeleteFunc(items, func(i Item) bool { // erased people are not missing
 		return w.erasure.isErased(facts.Email(i.Old.Email), i.Facts.At)
 	})
 	refs, emails, spent := make([]string, len(items)), make([]string, len(items)), make([]*int64, len(items))
@@ -333,13 +332,13 @@ func (w *work) compare(ctx context.Context, items []Item, t *tally) error {
 		return err
 	}
 	var nth int
-	var nobody, missing bool
+	var unknown, missing bool
 	var ours string
-	_, err = pgx.ForEachRow(rows, []any{&nth, &nobody, &missing, &ours}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&nth, &unknown, &missing, &ours}, func() error {
 		item := items[nth]
 		f := Finding{Place: item.Place, What: item.Old.Email + " in store " + item.Old.StoreRef}
 		switch {
-		case nobody:
+		case unknown:
 			f.Why = "the list kept before has no address for this customer"
 		case missing:
 			f.Why = "is on the list kept before, but nothing that was imported says what they took"

@@ -75,7 +75,7 @@ func (s *Store) ChunkFailed(ctx context.Context, c Chunk, cause error, after tim
 }
 
 // FailBackfill ends a run that cannot go on, with the reason. It may be resumed
-// when that is mended.
+// when that is fixed.
 func (s *Store) FailBackfill(ctx context.Context, id int64, reason string) (err error) {
 	defer pg.Wrap(&err, "store.FailBackfill(%d)", id)
 	_, err = s.Pool.Exec(ctx, `
@@ -149,7 +149,7 @@ func (s *Store) HeardAccounts(ctx context.Context) (_ []string, err error) {
 }
 
 // AwaitEvents returns when no event waits to be applied, or after most: what
-// happens now goes before what has happened long ago. busy tells whether any
+// happens now goes before what has happened long ago. busy reports whether any
 // did, or came within the last second.
 func (s *Store) AwaitEvents(ctx context.Context, most time.Duration) (busy bool, err error) {
 	defer pg.Wrap(&err, "store.AwaitEvents")

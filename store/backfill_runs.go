@@ -228,7 +228,7 @@ func (s *Store) PauseBackfill(ctx context.Context, id int64) (Backfill, error) {
 }
 
 // ResumeBackfill lets a run go on that was paused, or that failed for a reason
-// which has been mended. The sweep asks for its chunks; if the last of them was
+// which has been fixed. The sweep asks for its chunks; if the last of them was
 // done meanwhile, the run ends now.
 func (s *Store) ResumeBackfill(ctx context.Context, id int64) (Backfill, error) {
 	return s.order(ctx, id, `

@@ -10,20 +10,19 @@ import (
 	"rollcall/store/pg"
 )
 
-// Stores and products are leaned on by very many rows, which need attaching
-// anew only when something that resolution or derivation reads has changed: a
-// new title is shown at once, without touching a row.
+// Very many rows depend on stores and products. They are attached again only if
+// something changed that resolution or derivation reads. A new title needs no change
+// of rows.
 
-// entry is a store or product of the catalogue at one moment: what resolution
-// and derivation read of it, as text; the keys that rows lean on it by; and the
-// keys that it leans on itself.
+// entry is a snapshot of a store or product: state, as resolution and derivation read
+// it; keys, by which rows depend on it; and the keys that it depends on itself.
 type entry struct {
-	state string
-	keys  []string
-	leans []string
+	state     string
+	keys      []string
+	dependsOn []string
 }
 
-// catalogue reads the entries of the stores and products that a set speaks of.
+// catalogue reads the entries of the stores and products in a set.
 func (w *work) catalogue(ctx context.Context, set facts.Set) (_ map[string]entry, err error) {
 	if len(set.Stores) == 0 && len(set.Products) == 0 {
 		return nil, nil
@@ -58,17 +57,16 @@ func (w *work) catalogue(ctx context.Context, set facts.Set) (_ map[string]entry
 	entries := map[string]entry{}
 	var key string
 	var e entry
-	_, err = pgx.ForEachRow(rows, []any{&key, &e.state, &e.keys, &e.leans}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&key, &e.state, &e.keys, &e.dependsOn}, func() error {
 		entries[key] = e
 		return nil
 	})
 	return entries, err
 }
 
-// catalogueChanges returns the keys that rows lean on of what is no longer as it
-// was before the set was said: stores, products, links, and other products that
-// changed with them. Keys of before count too: what a store no longer is has to
-// be let go of.
+// catalogueChanges returns the keys, old and new, of all stores, products and links
+// that the set changed, and of products that changed with them. Rows that depend on
+// an old key must be attached again too.
 func (w *work) catalogueChanges(ctx context.Context, set facts.Set, before map[string]entry) (keys []string, err error) {
 	defer pg.Wrap(&err, "store.catalogueChanges")
 	links, err := w.saveLinks(ctx, set)
@@ -101,8 +99,8 @@ func (w *work) catalogueChanges(ctx context.Context, set facts.Set, before map[s
 	keys = linked
 	for key, now := range after {
 		was := before[key]
-		more.add(false, append(was.leans, now.leans...)...)
-		if !w.everyone && was.state == now.state {
+		more.add(false, append(was.dependsOn, now.dependsOn...)...)
+		if !w.allDependents && was.state == now.state {
 			continue
 		}
 		keys = append(append(keys, was.keys...), now.keys...)
@@ -117,7 +115,7 @@ func (w *work) catalogueChanges(ctx context.Context, set facts.Set, before map[s
 		}
 	}
 	more.add(true, keys...)
-	if err := w.extend(ctx, more); err != nil { // before settling: nobody may slip in behind it
+	if err := w.extend(ctx, more); err != nil { // before reading, so that no other transaction adds dependents after it
 		return nil, err
 	}
 	if len(keys) == 0 {
@@ -131,8 +129,8 @@ func (w *work) catalogueChanges(ctx context.Context, set facts.Set, before map[s
 	return append(append(keys, settled...), bundles...), err
 }
 
-// withAddressees adds to the keys of addresses those of Stripe's customers who
-// have them: what these bought goes where their address leads.
+// withAddressees adds, for keys of addresses, the keys of Stripe customers with that
+// address: their purchases depend on it.
 func (w *work) withAddressees(ctx context.Context, keys []string) ([]string, error) {
 	var emails []string
 	for _, k := range keys {
@@ -145,7 +143,7 @@ func (w *work) withAddressees(ctx context.Context, keys []string) ([]string, err
 	}
 	more := locks{}
 	more.add(true, keys...)
-	if err := w.extend(ctx, more); err != nil { // before looking: nobody may slip in behind it
+	if err := w.extend(ctx, more); err != nil { // before the search, so that no other transaction adds dependents after it
 		return nil, err
 	}
 	rows, err := w.tx.Query(ctx, `SELECT 'cus:' || account || '/' || id FROM stripe_customers WHERE email = ANY($1)`, emails)

@@ -10,12 +10,12 @@ import (
 	"rollcall/store/pg"
 )
 
-// The owner of a connected account can write any user's id into its metadata, and
-// would see whose it is. There an id counts only once the platform has reported
-// that user in the account's store (reported_in, in the schema). So rows of
+// The owner of a connected account can write any user's id into metadata, and would
+// then see that user's address. So an id counts there only once the platform has
+// reported that user in the account's store (SQL function reported_in). Rows of
 // connected accounts are attached again with the platform's rows of their users.
 
-// platformUsers are the keys of users whom the platform's rows in a set name.
+// platformUsers are the keys of users that the platform's rows in a set name.
 func platformUsers(set facts.Set) (keys []string) {
 	add := func(account string, contexts ...*facts.Context) {
 		for _, c := range contexts {
@@ -38,43 +38,43 @@ func platformUsers(set facts.Set) (keys []string) {
 	return keys
 }
 
-// formerUsers are the keys of users whom the platform's payments and subscriptions
-// of a set named until now: the set may name others.
+// formerUsers are the keys of users that the platform's payments and subscriptions
+// in a set named before: the set may name others.
 func (w *work) formerUsers(ctx context.Context, set facts.Set) (keys []string, err error) {
 	defer pg.Wrap(&err, "store.formerUsers")
-	found := &neighbourhood{tx: w.tx, found: map[RowKey]bool{}, users: map[string]bool{}, more: locks{}}
+	found := &dependentSearch{tx: w.tx, found: map[RowKey]bool{}, users: map[string]bool{}, more: locks{}}
 	own := rowsIn(facts.Set{Payments: set.Payments, Subscriptions: set.Subscriptions})
 	for kind, k := range byKind(own) {
-		if _, err := found.look(ctx, kind.Name, kind.byKeySQL(), false, k[0], k[1]); err != nil {
+		if _, err := found.find(ctx, kind.Name, kind.byKeySQL(), false, k[0], k[1]); err != nil {
 			return nil, err
 		}
 	}
 	return slices.Collect(maps.Keys(found.users)), nil
 }
 
-// noteUsers notes whom a row of the platform names.
-func (n *neighbourhood) noteUsers(k RowKey, leans []string) {
+// noteUsers records the users that a row of the platform names.
+func (n *dependentSearch) noteUsers(k RowKey, dependsOn []string) {
 	if k.Kind != Enrollment && k.A != "" {
 		return
 	}
-	for _, l := range leans {
+	for _, l := range dependsOn {
 		if strings.HasPrefix(l, "user:") {
 			n.users[l] = true
 		}
 	}
 }
 
-// lookConnected adds the rows of connected accounts that name the users noted, and
+// findConnected adds the rows of connected accounts that name the users noted, and
 // the invoices of such subscriptions.
-func (n *neighbourhood) lookConnected(ctx context.Context) error {
+func (n *dependentSearch) findConnected(ctx context.Context) error {
 	if len(n.users) == 0 {
 		return nil
 	}
 	users := slices.Collect(maps.Keys(n.users))
 	n.more.add(true, users...)
-	n.leaning++ // whoever brings such a row waits for the users' locks, so look once these are held
+	n.dependents++ // such rows need the users' locks, so search again once these are held
 	before := maps.Clone(n.found)
-	if _, err := n.look(ctx, Subscription, KindOf(Subscription).connectedSQL(), false, users); err != nil {
+	if _, err := n.find(ctx, Subscription, KindOf(Subscription).connectedSQL(), false, users); err != nil {
 		return err
 	}
 	var subscriptions []string
@@ -85,16 +85,16 @@ func (n *neighbourhood) lookConnected(ctx context.Context) error {
 	}
 	if len(subscriptions) > 0 {
 		n.more.add(true, subscriptions...)
-		if _, err := n.look(ctx, Payment, KindOf(Payment).byLeanSQL(), false, subscriptions); err != nil {
+		if _, err := n.find(ctx, Payment, KindOf(Payment).dependentsSQL(), false, subscriptions); err != nil {
 			return err
 		}
 	}
-	_, err := n.look(ctx, Payment, KindOf(Payment).connectedSQL(), false, users)
+	_, err := n.find(ctx, Payment, KindOf(Payment).connectedSQL(), false, users)
 	return err
 }
 
 // ofAccountsStore is SQL for whether a product was ever in a store that ever had the
-// connected account: its owner can name any price, and would learn whose it is.
+// connected account: the account's owner can name any price, and would learn its store.
 func ofAccountsStore(product string) string {
 	return `EXISTS (
 								SELECT FROM products pr

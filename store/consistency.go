@@ -11,7 +11,7 @@ import (
 	"rollcall/store/finding"
 )
 
-// An audit tells whether what we hold is what it should be: compared with
+// An audit reports whether what we hold is what it should be: compared with
 // itself, or with what Stripe or Clerk hold. It writes nothing.
 
 // AuditOptions narrow an audit down.
@@ -54,7 +54,7 @@ func (d Differences) MarshalJSON() ([]byte, error) {
 	return json.Marshal(out)
 }
 
-// Clean tells whether nothing differs.
+// Clean reports whether nothing differs.
 func (a Audit) Clean() bool { return len(a.Differences) == 0 }
 
 // Count is the number of differences.

@@ -12,11 +12,10 @@ import (
 	"rollcall/store/pg"
 )
 
-// ClerkAudit compares the users that we hold with those that Clerk's API lists.
-// It is fed page by page.
+// ClerkAudit compares the stored users with those that Clerk's API lists, page by page.
 type ClerkAudit struct{ *mirror }
 
-// NewClerkAudit begins an audit. It has to be closed.
+// NewClerkAudit begins an audit. The caller must close it.
 func (s *Store) NewClerkAudit(ctx context.Context, o AuditOptions) (_ *ClerkAudit, err error) {
 	defer pg.Wrap(&err, "store.NewClerkAudit")
 	m, err := s.newMirror(ctx, o, "users")
@@ -26,20 +25,19 @@ func (s *Store) NewClerkAudit(ctx context.Context, o AuditOptions) (_ *ClerkAudi
 	return &ClerkAudit{m}, nil
 }
 
-// Page takes in a page of users. Those who were erased here are not to be
-// missed, though Clerk still has them.
+// Page adds a page of users, except erased ones, which Clerk may still have.
 func (a *ClerkAudit) Page(ctx context.Context, items []Item) error {
 	items, err := (&erasureFilter{work: &work{tx: a.tx}}).withoutErased(ctx, items)
 	if err != nil {
 		return err
 	}
-	_, err = a.say(ctx, items, func(set facts.Set) facts.Set { return facts.Set{Users: set.Users} })
+	_, err = a.add(ctx, items, func(set facts.Set) facts.Set { return facts.Set{Users: set.Users} })
 	return err
 }
 
-// Unlisted returns up to limit users that we hold, and do not know to be
-// deleted, whom Clerk does not list; those after an id, in the order of their
-// ids. Call it after the last page. Whether they are deleted is for Clerk to say.
+// Unlisted returns up to limit stored users that are not deleted here and that Clerk
+// does not list, ordered by id, after an id. Call it after the last page. Only Clerk
+// knows whether they are deleted.
 func (a *ClerkAudit) Unlisted(ctx context.Context, after string, limit int) (_ []string, err error) {
 	defer pg.Wrap(&err, "store.ClerkAudit.Unlisted")
 	rows, err := a.tx.Query(ctx, strings.ReplaceAll(`
@@ -56,27 +54,27 @@ func (a *ClerkAudit) Unlisted(ctx context.Context, after string, limit int) (_ [
 	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
 
-// Gone counts a user whom Clerk has deleted.
+// Gone counts a user that Clerk has deleted.
 func (a *ClerkAudit) Gone(id string) {
 	a.found.add("user_gone", 1, finding.Example{Place: "user " + id, What: "deleted", Why: "Clerk has deleted them; here they are not known to be"})
 }
 
-// Finish compares, and returns as well users of ours whom a backfill would not
-// mend, as they are of the very version that Clerk has, and yet not the same: up
-// to maxStuck of them, as Clerk has them, to be told to TellUsers.
+// Finish compares. It also returns users that a backfill would not fix, because they
+// differ from Clerk's although the version is the same: up to maxStuck, as Clerk has
+// them, for TellUsers.
 func (a *ClerkAudit) Finish(ctx context.Context) (_ Audit, stuck []facts.User, err error) {
 	defer pg.Wrap(&err, "store.ClerkAudit.Finish")
 	if err := a.plan(ctx); err != nil {
 		return a.audit, nil, err
 	}
-	if err := a.ask(ctx, "user_missing", `
+	if err := a.compare(ctx, "user_missing", `
 		SELECT 'user ' || t.id, coalesce(t.email, 'without a verified address'), 'nothing is known of them here'
 		FROM users t
 		LEFT JOIN @kept.users h USING (id)
 		WHERE t.version <> '' AND coalesce(h.version, '') = ''`); err != nil {
 		return a.audit, nil, err
 	}
-	if err := a.ask(ctx, "user_differs", `
+	if err := a.compare(ctx, "user_differs", `
 		SELECT 'user ' || t.id, coalesce(t.email, 'without a verified address'),
 			concat_ws('; ',
 				CASE WHEN t.email IS DISTINCT FROM h.email THEN format('the address is %s here, and %s at Clerk', coalesce(h.email, 'none'), coalesce(t.email, 'none')) END,
@@ -100,16 +98,16 @@ func (a *ClerkAudit) Finish(ctx context.Context) (_ Audit, stuck []facts.User, e
 	return a.audit, stuck, err
 }
 
-// maxStuck bounds what one Finish returns; another audit finds the rest.
+// maxStuck is how many users Finish returns; another audit finds the rest.
 const maxStuck = 1000
 
-// userDiffers leaves out users of whom we have heard since Clerk was read.
+// userDiffers excludes users that changed here since Clerk was read.
 const userDiffers = `(t.email, t.name) IS DISTINCT FROM (h.email, h.name)
 		  AND h.version <> '' AND split_part(h.version, 'Z', 1) <= split_part(t.version, 'Z', 1)`
 
-// TellUsers says users, and attaches again what leans on them. A user's version
-// is put above all others of its instant, so that it wins over a row that was
-// changed by hand, and loses against whatever Clerk says later.
+// TellUsers upserts users and attaches the rows that depend on them. A user gets the
+// highest version of its instant: it wins over a row that was changed by hand, and
+// loses against later events from Clerk.
 func (s *Store) TellUsers(ctx context.Context, users []facts.User) (changes Changes, err error) {
 	defer pg.Wrap(&err, "store.TellUsers(%d)", len(users))
 	for _, u := range users {
@@ -118,7 +116,7 @@ func (s *Store) TellUsers(ctx context.Context, users []facts.User) (changes Chan
 			u.Version += facts.Version("~" + time.Now().UTC().Format(time.RFC3339Nano))
 		}
 		err := s.transact(ctx, func(ctx context.Context, w *work) error {
-			rows, err := w.say(ctx, facts.Set{At: at.At, Users: []facts.User{u}})
+			rows, err := w.upsertFacts(ctx, facts.Set{At: at.At, Users: []facts.User{u}})
 			if err != nil {
 				return err
 			}

@@ -33,7 +33,7 @@ func (a *Auditor) customers(ctx context.Context) error {
 		}
 		last = ids[len(ids)-1]
 		a.audit.Customers += int64(len(ids))
-		a.tell()
+		a.reportProgress()
 	}
 }
 

@@ -15,10 +15,10 @@ import (
 	"rollcall/store/pg"
 )
 
-// AuditChunk is how many facts one snapshot of an audit looks at.
+// AuditChunk is how many facts an audit reads per snapshot.
 const AuditChunk = 500
 
-// Auditor compares what we hold with itself.
+// Auditor checks that the stored data is consistent.
 type Auditor struct {
 	*Store
 	AuditOptions
@@ -26,17 +26,17 @@ type Auditor struct {
 	audit Audit
 
 	// touched are the addresses that misplaced facts leave or belong to, as
-	// hashes; true: nobody lives there yet. Figures that are off there need no
-	// explanation of their own.
+	// hashes; true: no customer there yet. Wrong figures there need no explanation
+	// of their own.
 	Touched map[uint64]bool
 }
 
-// maxTouched bounds touched. Beyond it, customers of misplaced facts are told
-// like any others whose figures differ.
+// maxTouched bounds touched. Beyond it, customers of misplaced facts are reported
+// like all others whose figures differ.
 const maxTouched = 500_000
 
-// AuditFacts compares every fact with where it belongs, and every customer with
-// its facts. It takes no locks, and may run beside live traffic.
+// AuditFacts compares every fact with its resolution, and every customer with its
+// facts. It takes no locks, and may run beside live traffic.
 func (s *Store) AuditFacts(ctx context.Context, o AuditOptions) (_ Audit, err error) {
 	defer pg.Wrap(&err, "store.AuditFacts(%q)", o.Store)
 	a := &Auditor{Store: s, AuditOptions: o, Found: NewDifferences(o.Examples), Touched: map[uint64]bool{}}
@@ -57,18 +57,18 @@ func (s *Store) AuditFacts(ctx context.Context, o AuditOptions) (_ Audit, err er
 		return a.audit, err
 	}
 	a.audit.Differences = a.Found.list()
-	// What was never attached is a difference already.
+	// A fact that was never attached is a difference already.
 	asked := UnattachedQuestion{Reasons: reasons.Attached(), Store: o.Store, Leaning: true}
 	a.audit.Unresolved, a.audit.Rightly, err = UnattachedFacts(ctx, s.Pool, asked, o.Examples)
 	return a.audit, err
 }
 
-// MendFacts mends what AuditFacts finds, by resolving and deriving again, and
-// returns what that changed.
+// MendFacts fixes what AuditFacts finds, by resolving and deriving again, and
+// returns the changes.
 func (s *Store) MendFacts(ctx context.Context, o AuditOptions) (total Changes, err error) {
 	defer pg.Wrap(&err, "store.MendFacts(%q)", o.Store)
 	if o.Store != "" {
-		if total, err = s.mendStore(ctx, o); err != nil {
+		if total, err = s.fixStore(ctx, o); err != nil {
 			return total, err
 		}
 	}
@@ -81,9 +81,9 @@ func (s *Store) MendFacts(ctx context.Context, o AuditOptions) (total Changes, e
 	return total, err
 }
 
-// mendStore does what a rebuild of one store leaves out: facts of its that are
-// written down as another's, or nobody's.
-func (s *Store) mendStore(ctx context.Context, o AuditOptions) (total Changes, err error) {
+// fixStore fixes what a rebuild of one store skips: its facts that are stored as
+// another store's, or without one.
+func (s *Store) fixStore(ctx context.Context, o AuditOptions) (total Changes, err error) {
 	a := &Auditor{Store: s, AuditOptions: o, Found: NewDifferences(0), Touched: map[uint64]bool{}}
 	if err := a.products(ctx); err != nil {
 		return total, err
@@ -105,11 +105,10 @@ func (s *Store) mendStore(ctx context.Context, o AuditOptions) (total Changes, e
 	return total, err
 }
 
-// Concerns narrows rows of a table down to those of store $1, those that point
-// at a customer of its, and those that lean on it or on one of its products:
-// some of these may belong to it.
+// Concerns is SQL for whether a row of a table may belong to store $1: it has the
+// store, points at a customer of the store, or depends on it or one of its products.
 func Concerns(table string) string {
-	return `($1 = '' OR ` + table + `.store_id = $1 OR ` + leansOnStore(table, "$1") + ` OR EXISTS (SELECT FROM customers WHERE id = ` + table + `.customer_id AND store_id = $1))`
+	return `($1 = '' OR ` + table + `.store_id = $1 OR ` + dependsOnStore(table, "$1") + ` OR EXISTS (SELECT FROM customers WHERE id = ` + table + `.customer_id AND store_id = $1))`
 }
 
 // eachChunk runs do for all facts, or those that concern the store.
@@ -137,29 +136,29 @@ func (a *Auditor) eachChunk(ctx context.Context, do func([]RowKey) error) error 
 			}
 			last = keys[len(keys)-1]
 			a.audit.Facts += int64(len(keys))
-			a.tell()
+			a.reportProgress()
 		}
 	}
 	return nil
 }
 
-func (a *Auditor) tell() {
+func (a *Auditor) reportProgress() {
 	if a.Progress != nil {
 		a.Progress(a.audit.Facts + a.audit.Customers)
 	}
 }
 
-// misplaced is a fact that is not as it is resolved now.
+// misplaced is a fact that differs from its present resolution.
 type misplaced struct {
 	RowKey
 	is, should fields
 	pointed    bool    // at a customer, there or not
 	attachable bool    // it belongs to a customer
 	old, to    address // where it is, and where it belongs; empty if nowhere
-	lives      bool    // somebody is there where it belongs
+	lives      bool    // there is a customer where it belongs
 }
 
-// Facts looks at a chunk of facts, and returns those that are misplaced.
+// Facts checks a chunk of facts, and returns those that are misplaced.
 func (a *Auditor) Facts(ctx context.Context, keys []RowKey) (wrong []RowKey, err error) {
 	err = a.Snapshot(ctx, func(tx pgx.Tx) error {
 		for kind, k := range byKind(keys) {
@@ -183,7 +182,7 @@ func (a *Auditor) Facts(ctx context.Context, keys []RowKey) (wrong []RowKey, err
 	return wrong, err
 }
 
-// misplaced names what is wrong with a fact.
+// misplaced adds a difference for a fact.
 func (a *Auditor) misplaced(m misplaced) {
 	f := finding.Example{Place: m.place(), What: m.to.text()}
 	var kind string
@@ -230,8 +229,8 @@ func (at address) hash() uint64 {
 	return h.Sum64()
 }
 
-// touch notes that misplaced facts concern an address, and tells whether
-// somebody is newly found missing there.
+// touch notes that misplaced facts concern an address, and reports whether it is
+// the first that lacks its customer there.
 func (a *Auditor) touch(at address, missing bool) bool {
 	if at.email == "" || len(a.Touched) >= maxTouched {
 		return missing
@@ -243,7 +242,7 @@ func (a *Auditor) touch(at address, missing bool) bool {
 }
 
 // misplacedSQL finds, among the facts with keys $1 and $2, those that
-// are not as they are resolved now; $3 is as in resolve, $4 a store or empty.
+// differ from their present resolution; $3 is as in resolve, $4 a store or empty.
 func (k FactKind) misplacedSQL() string {
 	names := map[string]string{"store_id": "store", "customer_email": "email", "unattached": "reason", "product_id": "product"}
 	var is, should []string
@@ -266,7 +265,7 @@ func (k FactKind) misplacedSQL() string {
 		k.resolveSQL(), resolvedColumns, k.Table, k.is("f", "r"), strings.Join(is, ", "), strings.Join(should, ", "))
 }
 
-// products looks whether every product is known as its store's.
+// products checks whether every product has its store.
 func (a *Auditor) products(ctx context.Context) error {
 	return a.Snapshot(ctx, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `

@@ -76,10 +76,10 @@ func (m *mirror) Close() error {
 	return m.conn.Close(ctx) // undoes what was not committed
 }
 
-// say takes in the facts of a page's items, and returns the items that could
+// add stores the facts of a page's items, and returns the items that could
 // not be read, after noting them as differences: nothing is known of them.
-func (m *mirror) say(ctx context.Context, items []Item, keep func(facts.Set) facts.Set) (unread []Item, err error) {
-	defer pg.Wrap(&err, "store.mirror.say")
+func (m *mirror) add(ctx context.Context, items []Item, keep func(facts.Set) facts.Set) (unread []Item, err error) {
+	defer pg.Wrap(&err, "store.mirror.add")
 	var set facts.Set
 	for _, item := range items {
 		if item.Err != nil {
@@ -99,7 +99,7 @@ func (m *mirror) say(ctx context.Context, items []Item, keep func(facts.Set) fac
 	return unread, nil
 }
 
-// plan gives the planner figures and leave to read whole tables: what comes
+// plan analyzes the tables and lets the planner read whole tables: what comes
 // now compares all with all.
 func (m *mirror) plan(ctx context.Context) error {
 	_, err := m.tx.Exec(ctx, m.analyze()+`
@@ -111,13 +111,13 @@ func (m *mirror) plan(ctx context.Context) error {
 	return err
 }
 
-// analyze looks at the mirror's tables alone.
+// analyze covers only the mirror's tables.
 func (m *mirror) analyze() string { return "ANALYZE " + strings.Join(m.tables, ", ") + ";" }
 
-// ask runs a comparison, counts what it finds and keeps the first examples.
+// compare runs a query, counts its differences and stores the first examples.
 // The query selects place, what and why; @kept is the schema of our tables.
-func (m *mirror) ask(ctx context.Context, kind, sql string, args ...any) (err error) {
-	defer pg.Wrap(&err, "store.mirror.ask(%s)", kind)
+func (m *mirror) compare(ctx context.Context, kind, sql string, args ...any) (err error) {
+	defer pg.Wrap(&err, "store.mirror.compare(%s)", kind)
 	rows, err := m.tx.Query(ctx, fmt.Sprintf(`
 		SELECT count(*) OVER (), d.place, d.what, d.why
 		FROM (%s) AS d(place, what, why)

@@ -48,7 +48,7 @@ func (s *Store) NewStripeAudit(ctx context.Context, o AuditOptions, accounts []s
 
 // Page takes in a page of Stripe's.
 func (a *StripeAudit) Page(ctx context.Context, items []Item) error {
-	unread, err := a.say(ctx, items, func(set facts.Set) facts.Set {
+	unread, err := a.add(ctx, items, func(set facts.Set) facts.Set {
 		return facts.Set{Payments: set.Payments, Refunds: set.Refunds, Disputes: set.Disputes, Subscriptions: set.Subscriptions}
 	})
 	for _, item := range unread {
@@ -70,12 +70,12 @@ func (a *StripeAudit) Finish(ctx context.Context) (_ Audit, err error) {
 		return a.audit, err
 	}
 	for _, c := range stripeDiffers {
-		if err := a.ask(ctx, c.kind, c.sql, a.o.Store); err != nil {
+		if err := a.compare(ctx, c.kind, c.sql, a.o.Store); err != nil {
 			return a.audit, err
 		}
 	}
 	for _, c := range stripeUnlisted {
-		if err := a.ask(ctx, c.kind, c.sql, a.o.Store, a.accounts, a.asOf, a.asOf.Format("2006-01-02T15:04:05.000000Z")); err != nil {
+		if err := a.compare(ctx, c.kind, c.sql, a.o.Store, a.accounts, a.asOf, a.asOf.Format("2006-01-02T15:04:05.000000Z")); err != nil {
 			return a.audit, err
 		}
 	}
@@ -137,7 +137,7 @@ type StoreMoney struct {
 	StripeRefunded int64  `json:"stripe_refunded"`
 }
 
-// Agrees tells whether both sides are the same.
+// Agrees reports whether both sides are the same.
 func (m StoreMoney) Agrees() bool { return m.Paid == m.StripePaid && m.Refunded == m.StripeRefunded }
 
 // money adds up by store: that of our row, or, where we have none, the one that

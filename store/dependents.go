@@ -12,8 +12,8 @@ import (
 	"rollcall/store/pg"
 )
 
-// providedBy lists the keys that a set speaks for and other rows lean on.
-// Stores and products are not among them: see catalogueChanges.
+// providedBy lists the keys of a set that other rows depend on, except stores and
+// products: see catalogueChanges.
 func providedBy(set facts.Set) []string {
 	var keys []string
 	for _, f := range set.Users {
@@ -26,32 +26,34 @@ func providedBy(set facts.Set) []string {
 		keys = append(keys, subKey(f.Account, f.ID))
 	}
 	for _, f := range set.Payments {
-		if f.Kind == "invoice" { // its payment intents lean on it
+		if f.Kind == "invoice" { // its payment intents depend on it
 			keys = append(keys, payKey(f.Account, f.ID))
 		}
 	}
 	return keys
 }
 
-// affected finds the rows to attach: those that a set brings, own, and those
-// that lean on the keys provided. It takes the locks of what they lean on in turn.
-func (w *work) affected(ctx context.Context, set facts.Set, own []RowKey, provided []string) (_ []RowKey, err error) {
-	defer pg.Wrap(&err, "store.affected")
+// dependents finds the rows to attach: own, those of the set, and those that depend
+// on the keys provided. It locks what these depend on.
+func (w *work) dependents(ctx context.Context, set facts.Set, own []RowKey, provided []string) (
+	_ []RowKey, err error,
+) {
+	defer pg.Wrap(&err, "store.dependents")
 	own = append(own, rowsIn(set)...)
 	for _, f := range set.Payments {
-		if f.Kind == "checkout" && f.ClaimedBy != f.ID { // an export may have told it by its session
+		if f.Kind == "checkout" && f.ClaimedBy != f.ID { // an export may have it under its session
 			own = append(own, RowKey{Payment, f.Account, f.ClaimedBy})
 		}
 	}
-	adrift, err := w.paymentsOfCharges(ctx, set)
+	ofCharges, err := w.paymentsOfCharges(ctx, set)
 	if err != nil {
 		return nil, err
 	}
-	return w.neighbours(ctx, append(own, adrift...), provided)
+	return w.withDependents(ctx, append(own, ofCharges...), provided)
 }
 
-// linkedInvoices finds the invoices that payment intents are linked to before
-// the set says to which they are: one may lose its payment intent to another.
+// linkedInvoices finds the invoices that the set's payments are linked to before the
+// upsert: an invoice may lose its payment intent to another.
 func (w *work) linkedInvoices(ctx context.Context, set facts.Set) ([]RowKey, error) {
 	var accounts, ids []string
 	for _, f := range set.Payments {
@@ -73,8 +75,8 @@ func (w *work) linkedInvoices(ctx context.Context, set facts.Set) ([]RowKey, err
 	return KeysOfKind(Payment, rows)
 }
 
-// unstarted finds the subscriptions that never were active and that payments of
-// the set are for, or were until now: what is paid is not rightly on no list.
+// unstarted finds the subscriptions that never were active and that the set's
+// payments are for, or were before: a paid one is unattached for another reason.
 func (w *work) unstarted(ctx context.Context, set facts.Set) ([]RowKey, error) {
 	var accounts, ids, subscriptions []string
 	for _, f := range set.Payments {
@@ -97,8 +99,8 @@ func (w *work) unstarted(ctx context.Context, set facts.Set) ([]RowKey, error) {
 	return KeysOfKind(Subscription, rows)
 }
 
-// paymentsOfCharges finds the payments of refunds and disputes that name only
-// their charge: others have told which payment that charge is of.
+// paymentsOfCharges finds the payments of refunds and disputes that name only their
+// charge, by other refunds and disputes of that charge.
 func (w *work) paymentsOfCharges(ctx context.Context, set facts.Set) ([]RowKey, error) {
 	var accounts, charges []string
 	for _, f := range set.Refunds {
@@ -130,52 +132,52 @@ func (w *work) paymentsOfCharges(ctx context.Context, set facts.Set) ([]RowKey, 
 	return KeysOfKind(Payment, rows)
 }
 
-// neighbours adds to own rows all rows leaning on the provided keys, and the
-// invoices that payment intents among them pay; and extends the locks over all of it.
-// A row that leans on a key may have changed before its own lock was had: so
-// rows are looked for again until nothing found was not locked before.
-func (w *work) neighbours(ctx context.Context, own []RowKey, provided []string) ([]RowKey, error) {
+// withDependents adds to own all rows that depend on the provided keys, and the
+// invoices of payment intents among them, and locks them all. A dependent row may
+// change before it is locked, so the search repeats until all that it finds was
+// locked before.
+func (w *work) withDependents(ctx context.Context, own []RowKey, provided []string) ([]RowKey, error) {
 	keys := locks{}
 	keys.add(true, provided...)
 	keys.add(true, w.reported...)
-	if err := w.extend(ctx, keys); err != nil { // before looking: nobody may slip in behind it
+	if err := w.extend(ctx, keys); err != nil { // before the search, so that no other transaction adds dependents after it
 		return nil, err
 	}
 	for {
-		n, err := w.lookAround(ctx, own, provided)
+		n, err := w.findDependents(ctx, own, provided)
 		if err != nil {
 			return nil, err
 		}
-		settled := n.leaning == 0 || len(w.held.missing(n.more)) == 0
+		complete := n.dependents == 0 || len(w.held.missing(n.more)) == 0
 		if err := w.extend(ctx, n.more); err != nil {
 			return nil, err
 		}
-		if settled {
+		if complete {
 			return slices.Collect(maps.Keys(n.found)), nil
 		}
 	}
 }
 
-// lookAround looks once. Subscriptions come first: whatever becomes of one, its
-// invoices lean on it.
-func (w *work) lookAround(ctx context.Context, own []RowKey, provided []string) (*neighbourhood, error) {
-	n := &neighbourhood{tx: w.tx, found: map[RowKey]bool{}, users: map[string]bool{}, more: locks{}}
+// findDependents searches once. Subscriptions come first, because their invoices
+// depend on them.
+func (w *work) findDependents(ctx context.Context, own []RowKey, provided []string) (*dependentSearch, error) {
+	n := &dependentSearch{tx: w.tx, found: map[RowKey]bool{}, users: map[string]bool{}, more: locks{}}
 	for _, user := range w.reported {
 		n.users[user] = true
 	}
 	byKey := KeyArrays(own)
 	for _, kind := range slices.Backward(FactKinds) {
 		if k := byKey[kind.Name]; len(k[0]) > 0 {
-			if _, err := n.look(ctx, kind.Name, kind.byKeySQL(), true, k[0], k[1]); err != nil {
+			if _, err := n.find(ctx, kind.Name, kind.byKeySQL(), true, k[0], k[1]); err != nil {
 				return nil, err
 			}
 		}
 		if len(provided) > 0 {
-			leaning, err := n.look(ctx, kind.Name, kind.byLeanSQL(), false, provided)
+			found, err := n.find(ctx, kind.Name, kind.dependentsSQL(), false, provided)
 			if err != nil {
 				return nil, err
 			}
-			n.leaning += leaning
+			n.dependents += found
 		}
 		if kind.Name == Subscription {
 			for k := range n.found {
@@ -184,24 +186,24 @@ func (w *work) lookAround(ctx context.Context, own []RowKey, provided []string) 
 			}
 		}
 	}
-	if err := n.lookConnected(ctx); err != nil {
+	if err := n.findConnected(ctx); err != nil {
 		return nil, err
 	}
-	return n, n.lookInvoices(ctx)
+	return n, n.findInvoices(ctx)
 }
 
-// neighbourhood is what a look around has found so far.
-type neighbourhood struct {
-	tx      pgx.Tx
-	found   map[RowKey]bool
-	users   map[string]bool // keys of those whom the platform's rows among them name
-	more    locks           // that are needed to touch what was found
-	leaning int             // rows found by a key they lean on
+// dependentSearch is the state of one search.
+type dependentSearch struct {
+	tx         pgx.Tx
+	found      map[RowKey]bool
+	users      map[string]bool // keys of users that the platform's rows among them name
+	more       locks           // needed for the rows found
+	dependents int             // number of rows found by a key that they depend on
 }
 
-// lookInvoices adds the invoices that the payment intents among what was found
-// pay: their money, and where it goes on to, is the invoice's too.
-func (n *neighbourhood) lookInvoices(ctx context.Context) error {
+// findInvoices adds the invoices that the payment intents found pay, because an
+// invoice takes its refunds and destination from them.
+func (n *dependentSearch) findInvoices(ctx context.Context) error {
 	var accounts, ids []string
 	for k := range n.more {
 		if invoice, ok := strings.CutPrefix(k, "pay:"); ok {
@@ -214,53 +216,53 @@ func (n *neighbourhood) lookInvoices(ctx context.Context) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	_, err := n.look(ctx, Payment, KindOf(Payment).byKeySQL(), true, accounts, ids)
+	_, err := n.find(ctx, Payment, KindOf(Payment).byKeySQL(), true, accounts, ids)
 	return err
 }
 
-// look adds what a query finds. A row is locked exclusively if it was found by
-// its own key; else shared, as the key it leans on is held exclusively.
-func (n *neighbourhood) look(ctx context.Context, kind, sql string, exclusive bool, args ...any) (found int, err error) {
+// find adds the rows of a query. A row found by its own key is locked exclusively;
+// others shared, as the key that they depend on is locked exclusively.
+func (n *dependentSearch) find(ctx context.Context, kind, sql string, exclusive bool, args ...any) (found int, err error) {
 	rows, err := n.tx.Query(ctx, sql, args...)
 	if err != nil {
 		return 0, err
 	}
 	k := RowKey{Kind: kind}
-	var leans []string
-	_, err = pgx.ForEachRow(rows, []any{&k.A, &k.B, &leans}, func() error {
+	var dependsOn []string
+	_, err = pgx.ForEachRow(rows, []any{&k.A, &k.B, &dependsOn}, func() error {
 		found++
 		n.found[k] = true
-		n.noteUsers(k, leans)
-		n.more.add(false, leans...)
+		n.noteUsers(k, dependsOn)
+		n.more.add(false, dependsOn...)
 		n.more.add(exclusive, k.lock())
 		return nil
 	})
 	return found, err
 }
 
-// leansOf is SQL for all keys that row f leans on. The address that it was made
-// with has an index of its own, which costs less to write.
-const leansOf = `CASE WHEN f.mail IS NULL THEN f.leans ELSE array_append(f.leans, 'mail:' || f.mail) END`
+// dependsOnSQL is SQL for all keys that row f depends on. Its address has a column
+// and an index of its own, which costs less to write.
+const dependsOnSQL = `CASE WHEN f.mail IS NULL THEN f.leans ELSE array_append(f.leans, 'mail:' || f.mail) END`
 
-// byKeySQL finds rows by their keys $1 and $2, with what they lean on.
+// byKeySQL finds rows by their keys $1 and $2, with the keys that they depend on.
 func (k FactKind) byKeySQL() string {
-	return `SELECT ` + k.KeySQL("f") + `, ` + leansOf + k.GivenRows("f")
+	return `SELECT ` + k.KeySQL("f") + `, ` + dependsOnSQL + k.GivenRows("f")
 }
 
-// byLeanSQL finds the rows that lean on any of the keys $1.
-func (k FactKind) byLeanSQL() string {
+// dependentsSQL finds the rows that depend on any of the keys $1.
+func (k FactKind) dependentsSQL() string {
 	found := `
-		SELECT ` + k.KeySQL("f") + `, ` + leansOf + `
+		SELECT ` + k.KeySQL("f") + `, ` + dependsOnSQL + `
 		FROM ` + k.Table + ` f
 		WHERE `
 	return found + `f.leans && $1::text[]
 		UNION ALL` + found + `f.mail = ANY(ARRAY(SELECT substr(key, 6) FROM unnest($1::text[]) key WHERE key LIKE 'mail:%'))`
 }
 
-// connectedSQL finds the rows of connected accounts that lean on any of the keys $1.
+// connectedSQL finds the rows of connected accounts that depend on any of the keys $1.
 func (k FactKind) connectedSQL() string {
 	return `
-		SELECT ` + k.KeySQL("f") + `, ` + leansOf + `
+		SELECT ` + k.KeySQL("f") + `, ` + dependsOnSQL + `
 		FROM ` + k.Table + ` f
 		WHERE f.leans && $1::text[] AND f.account <> ''`
 }

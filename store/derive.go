@@ -11,13 +11,12 @@ import (
 	"rollcall/store/pg"
 )
 
-// deriveChunk is how many customers one statement derives. Planners guess that
-// a parameter holds few rows and join accordingly: beyond some hundreds the time
-// would grow with the square.
+// deriveChunk is how many customers one statement derives. The planner assumes few
+// rows in a parameter: beyond some hundreds the time would grow quadratically.
 const deriveChunk = 256
 
-// derive computes customers anew from all rows that point at them, and writes
-// those that come out different. A customer that nothing points at is deleted.
+// derive computes customers from all rows that point at them, and writes those that
+// changed. A customer without rows is deleted.
 func (w *work) derive(ctx context.Context, customers []customer) (changes Changes, err error) {
 	defer pg.Wrap(&err, "store.derive(%d)", len(customers))
 	if len(customers) == 0 {
@@ -30,7 +29,7 @@ func (w *work) derive(ctx context.Context, customers []customer) (changes Change
 		all[i] = c.id
 	}
 	var batch pgx.Batch
-	batch.Queue(`SET LOCAL enable_hashjoin = on`) // for joins among what was looked up
+	batch.Queue(`SET LOCAL enable_hashjoin = on`) // for joins among rows already found by key
 	batch.Queue(deleteSQL, all).Exec(func(tag pgconn.CommandTag) error {
 		changes.Deleted = tag.RowsAffected()
 		return nil
@@ -64,8 +63,8 @@ func (w *work) countDerived(rows pgx.Rows, c *Changes) error {
 	return err
 }
 
-// deleteSQL removes the customers among $1 that nothing points at. It comes
-// before the others are written: one of those may take over an address.
+// deleteSQL deletes the customers among $1 without rows. It runs before the others
+// are written: one of those may take over an address.
 const deleteSQL = `
 DELETE FROM customers c
 WHERE c.id = ANY($1)

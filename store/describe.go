@@ -31,10 +31,10 @@ func MoneyOf(amount, currency string) string {
 
 // The versions of facts, as said reads them, and who says payments.
 const (
-	PaymentSource    = `CASE WHEN p.kind = 'purchase' THEN 'platform' ELSE 'stripe' END`
-	PaymentSaid      = `jsonb_build_object('payment', p.claim_version, 'intent', p.intent_version, 'charge', nullif(p.charge_version, ''), 'invoice', p.invoice_version, 'destination', p.destination_version)`
-	SubscriptionSaid = `jsonb_build_object('subscription', s.version, 'checkout', s.checkout_version)`
-	EnrollmentSaid   = `jsonb_build_object('enrollment', e.version, 'email', e.email_version, 'store', e.store_version, 'name', e.name_version,
+	PaymentSource        = `CASE WHEN p.kind = 'purchase' THEN 'platform' ELSE 'stripe' END`
+	PaymentVersions      = `jsonb_build_object('payment', p.claim_version, 'intent', p.intent_version, 'charge', nullif(p.charge_version, ''), 'invoice', p.invoice_version, 'destination', p.destination_version)`
+	SubscriptionVersions = `jsonb_build_object('subscription', s.version, 'checkout', s.checkout_version)`
+	EnrollmentVersions   = `jsonb_build_object('enrollment', e.version, 'email', e.email_version, 'store', e.store_version, 'name', e.name_version,
 				'progress', e.progress_version, 'enrolled_at', e.enrolled_version, 'completed_at', e.completed_version, 'end', e.deleted_version)`
 )
 

@@ -109,9 +109,9 @@ func (x erasure) tombstone() tombstone {
 	return tombstone{erasure: x.id, person: x.person, at: x.at}
 }
 
-// alone takes the gate: what others upsert now is upserted before, or after.
+// alone takes globalLock: other upserts run before or after it.
 func (w *work) alone(ctx context.Context) error {
-	w.want[gate] = true
+	w.want[globalLock] = true
 	return w.lock(ctx, nil)
 }
 
@@ -163,7 +163,7 @@ const boughtSQL = `
 	ON CONFLICT DO NOTHING`
 
 // erase makes the tombstones of an erasure for all that its person is known by, and
-// notes in clear that it is to be looked for. The gate is held.
+// notes in clear that it is to be looked for. globalLock is held.
 func (f *erasureFilter) erase(ctx context.Context, x erasure, ids []identity) (err error) {
 	defer pg.Wrap(&err, "store.erasureFilter.erase(%d, %d)", x.id, len(ids))
 	ts, err := f.loadToErase(ctx)
@@ -195,7 +195,7 @@ func (f *erasureFilter) erase(ctx context.Context, x erasure, ids []identity) (e
 }
 
 // eraseInStore makes the tombstones of addresses in a store, and of the anonymous
-// user whom the facts there are of from now on. It returns what is erased
+// user that the facts there are of from now on. It returns what is erased
 // everywhere: the customers of the store's own Stripe account. What else the person
 // is known by stays theirs.
 func (f *erasureFilter) eraseInStore(ctx context.Context, x erasure, ids []identity) (everywhere []identity, err error) {

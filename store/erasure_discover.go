@@ -161,10 +161,10 @@ func (f *erasureFilter) eraseDiscovered(ctx context.Context) error {
 	}
 }
 
-// addDiscovered makes tombstones of discoveries once the gate is held. They are rare.
+// addDiscovered makes tombstones of discoveries once globalLock is held. They are rare.
 func (f *erasureFilter) addDiscovered(ctx context.Context, found discoveries) ([]RowKey, error) {
-	if !f.held[gate] {
-		f.want[gate] = true
+	if !f.held[globalLock] {
+		f.want[globalLock] = true
 		return nil, pg.ErrAgain
 	}
 	return f.add(ctx, found, true)

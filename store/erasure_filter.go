@@ -98,10 +98,10 @@ func (f *erasureFilter) complete(ctx context.Context) (rows []RowKey, err error)
 // reset discards what was looked up in a savepoint that was rolled back.
 func (f *erasureFilter) reset() { f.tombstones, f.loaded, f.named = nil, false, nil }
 
-// namesErased tells whether one of the sets upserted last names an erased person.
+// namesErased reports whether one of the sets upserted last names an erased person.
 func (f *erasureFilter) namesErased(nth int) bool { return nth < len(f.named) && f.named[nth] }
 
-// isErased tells whether an address was erased, for what happened at a time. It
+// isErased reports whether an address was erased, for what happened at a time. It
 // has to be among those of the facts upserted.
 func (f *erasureFilter) isErased(email string, at time.Time) bool {
 	return f.tombstones.of(identity{anAddress, email}, at) != nil

@@ -297,7 +297,7 @@ func rowsNaming(ctx context.Context, q pg.Querier, ids []identity) (found []RowK
 	return append(found, named...), err
 }
 
-// rowsLeaning finds the rows that lean on any of the keys.
+// rowsLeaning finds the rows that depend on any of the keys.
 func rowsLeaning(ctx context.Context, q pg.Querier, keys []string) ([]RowKey, error) {
 	if len(keys) == 0 {
 		return nil, nil

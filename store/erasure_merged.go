@@ -88,7 +88,7 @@ func (f *erasureFilter) pseudonymizeParts(p purchase, first time.Time, people ma
 	return changed
 }
 
-// peopleBehind finds the erased people whom rows name by pseudonyms.
+// peopleBehind finds the erased people that rows name by pseudonyms.
 func (f *erasureFilter) peopleBehind(ctx context.Context, rows []purchase) (map[string]*tombstone, error) {
 	var pseudonyms []string
 	var customers []identity

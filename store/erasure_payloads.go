@@ -63,7 +63,7 @@ func namedInText(named []identity, text, account string) []identity {
 	return idsInText(named, text, "cus_", func(id string) identity { return identity{aStripeCustomer, account + "/" + id} })
 }
 
-// outsideAddress tells whether a character ends an address in a text.
+// outsideAddress reports whether a character ends an address in a text.
 func outsideAddress(r rune) bool {
 	return unicode.IsSpace(r) || strings.ContainsRune(`"'<>()[]{},;:\/=&?|`, r)
 }
@@ -152,7 +152,7 @@ func (f *erasureFilter) giveUp(ctx context.Context, id int64) (status string, er
 	return "ignored", f.emptyPayloads(ctx, []int64{id}, notApplied)
 }
 
-// erased tells whether an event names an erased person, anywhere in payload and
+// erased reports whether an event names an erased person, anywhere in payload and
 // headers, or is about an object of one. Whatever happens to money that was paid
 // before the erasure belongs to what was before.
 func (ts *tombstones) erased(r received) bool {
@@ -216,7 +216,7 @@ func (f *erasureFilter) redactFindings(ctx context.Context, all []Finding) (err 
 	if len(all) == 0 {
 		return nil
 	}
-	if err := enter(ctx, f.tx, f.want[gate]); err != nil { // nothing may have been upserted yet
+	if err := lockGlobal(ctx, f.tx, f.want[globalLock]); err != nil { // nothing may have been upserted yet
 		return err
 	}
 	ts, err := f.load(ctx)

@@ -43,7 +43,7 @@ const (
 	reworded = "reworded"
 )
 
-// Anything tells whether there is anything of the person.
+// Anything reports whether there is anything of the person.
 func (f Footprint) Anything() bool { return len(f.Traces) > 0 || f.Waiting > 0 }
 
 // Names are all that the person is known by, in lower case.

@@ -12,7 +12,7 @@ import (
 // itself: so it makes no difference whether facts are merged before or after.
 
 // always is the time of what is pseudonymized whenever it happened: the end of
-// something begins nothing, so it brings nobody back.
+// something begins nothing, so it brings no one back.
 var always time.Time
 
 // pseudonymize returns a set with erased people under pseudonyms, and tells
@@ -43,7 +43,7 @@ func (ts *tombstones) pseudonymize(set facts.Set) (_ facts.Set, named bool) {
 }
 
 // startOf is when a checkout began that is told of at a time: that it expires
-// brings nobody back.
+// brings no one back.
 func startOf(f facts.Checkout, at time.Time) time.Time {
 	if f.StartedAt != nil && f.StartedAt.Before(at) {
 		return *f.StartedAt
@@ -182,7 +182,7 @@ func (ts *tombstones) buyer(c *facts.Context, account string, at time.Time) bool
 	return true
 }
 
-// typed pseudonymizes what was typed beside an id, and tells whether that changes it.
+// typed pseudonymizes what was typed beside an id, and reports whether that changes it.
 func (t *tombstone) typed(c *facts.Context) bool {
 	email, name := c.Email, c.Name
 	if c.Email != "" {

@@ -83,7 +83,7 @@ func (s *Store) eraseRound(ctx context.Context, x erasure, o EraseOptions) (done
 	return s.closeErasure(ctx, x, found.ids)
 }
 
-// searchErasure finds all that there is to be removed now, and tells whether that
+// searchErasure finds all that there is to be removed now, and reports whether that
 // leads to names which were not known when it began.
 func (s *Store) searchErasure(ctx context.Context, x erasure, o EraseOptions) (found matches, fresh bool, err error) {
 	progress := func(done, all int64) error {
@@ -164,7 +164,7 @@ func (f *erasureFilter) eraseRows(ctx context.Context, x erasure, keys []RowKey)
 			return err
 		}
 	}
-	rows, err := f.neighbours(ctx, keys, nil)
+	rows, err := f.withDependents(ctx, keys, nil)
 	if err != nil {
 		return err
 	}
@@ -258,7 +258,7 @@ func (f *erasureFilter) removePeople(ctx context.Context, x erasure, looked []id
 	if err != nil {
 		return err
 	}
-	rows, err := f.neighbours(ctx, nil, append(depending, keys...))
+	rows, err := f.withDependents(ctx, nil, append(depending, keys...))
 	if err != nil {
 		return err
 	}

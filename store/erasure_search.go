@@ -92,7 +92,7 @@ func distinctEvents(all []received) []received {
 	return slices.CompactFunc(all, func(a, b received) bool { return a.id == b.id })
 }
 
-// has tells whether an identity is the person's.
+// has reports whether an identity is the person's.
 func (m matches) has(i identity) bool {
 	_, found := slices.BinarySearchFunc(m.ids, i, compareIdentities)
 	return found
@@ -164,13 +164,13 @@ func (v received) rows() []RowKey {
 }
 
 // eventsPerSearch is how many ids of the inbox one statement searches: no index
-// leads to payloads that name somebody.
+// leads to payloads that name a person.
 const eventsPerSearch = 5000
 
 // maxNeedles is how many words are looked for in each payload.
 const maxNeedles = 100
 
-// received is an event that names somebody who is searched for.
+// received is an event that names a person who is searched for.
 type received struct {
 	id     int64
 	status string

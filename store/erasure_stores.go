@@ -28,13 +28,13 @@ func (f *erasureFilter) pseudonymizeInStores(ctx context.Context, rows []resolut
 		keys, any := make([]RowKey, len(rows)), false
 		for i, r := range rows {
 			keys[i] = r.RowKey
-			if t := found[r.whose()]; t != nil {
+			if t := found[r.buyerAddress()]; t != nil {
 				var changed bool
 				if keys[i], changed, err = f.pseudonymizeInStore(ctx, r.RowKey, t); err != nil {
 					return nil, err
 				}
 				any = any || changed
-				f.inStores[r.RowKey] = changed || f.inStores[r.RowKey] || Anonymous(r.whose().email)
+				f.inStores[r.RowKey] = changed || f.inStores[r.RowKey] || Anonymous(r.buyerAddress().email)
 			}
 		}
 		if !any {
@@ -46,8 +46,8 @@ func (f *erasureFilter) pseudonymizeInStores(ctx context.Context, rows []resolut
 	}
 }
 
-// whose returns the row's store and buyer, even if the buyer is not a customer.
-func (r resolution) whose() address {
+// buyerAddress returns the row's store and buyer, even if the buyer is not a customer.
+func (r resolution) buyerAddress() address {
 	if r.Store == nil || r.Buyer == nil {
 		return address{}
 	}
@@ -62,7 +62,7 @@ func (f *erasureFilter) findInStores(ctx context.Context, rows []resolution) (ma
 	var hashes [][]byte
 	var stores, persons []string
 	for _, r := range rows {
-		at := r.whose()
+		at := r.buyerAddress()
 		if at.email == "" {
 			continue
 		}

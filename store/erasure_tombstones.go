@@ -27,7 +27,7 @@ const (
 	anonymousDomain = "@erased.invalid" // ends their addresses, which cannot exist (RFC 2606)
 )
 
-// Anonymous tells whether an address is that of an erased person.
+// Anonymous reports whether an address is that of an erased person.
 func Anonymous(email string) bool { return strings.HasSuffix(email, anonymousDomain) }
 
 // tombstone is what is known of an erased identity.
@@ -42,14 +42,14 @@ func (t tombstone) address() string { return t.person + anonymousDomain }
 // tombstones are those that a transaction has looked up.
 type tombstones struct {
 	key      []byte
-	inStores bool // somebody was erased from one store only
+	inStores bool // a person was erased from one store only
 	known    map[identity]*tombstone
 
 	inAccounts map[address]*tombstone // by Connect account: of addresses in its only store
 }
 
 // load returns the tombstones, nil if no person was ever erased. It asks once per
-// transaction, which holds the gate by then, so no erasure begins meanwhile.
+// transaction, which holds globalLock by then, so no erasure begins meanwhile.
 func (f *erasureFilter) load(ctx context.Context) (_ *tombstones, err error) {
 	if f.loaded {
 		return f.tombstones, nil
@@ -173,7 +173,7 @@ func (ts *tombstones) findInAccounts(ctx context.Context, tx pgx.Tx, all []facts
 // add makes tombstones of identities, and of those that the rows naming them show
 // to be the same person's. Those rows are pseudonymized at once or, where there may
 // be very many, left as they are for now. What is not facts is left to
-// FinishErasures. The gate is held. It returns the rows to be attached.
+// FinishErasures. globalLock is held. It returns the rows to be attached.
 func (f *erasureFilter) add(ctx context.Context, found discoveries, atOnce bool) (again []RowKey, err error) {
 	defer pg.Wrap(&err, "store.erasureFilter.add(%d)", len(found))
 	var all []identity

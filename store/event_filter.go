@@ -73,7 +73,7 @@ func ParseEventFilter(q url.Values) (EventFilter, error) {
 // Values are the query parameters that ask for f.
 func (f EventFilter) Values() url.Values { return pg.ParamValues(f.all(), f.Limit) }
 
-// Narrow tells whether f asks for fewer than all events.
+// Narrow reports whether f asks for fewer than all events.
 func (f EventFilter) Narrow() bool { return pg.Given(f.Params()) }
 
 // At is f with ages counted back from a time: the same events, whenever they

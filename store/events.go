@@ -39,7 +39,7 @@ type Event struct {
 	Notes   []string        `json:"notes,omitempty"` // which fields were passed over, see PassedOver
 }
 
-// Told is the event as readers take it.
+// Told converts the event for a Reader.
 func (e Event) Told() facts.Event {
 	return facts.Event{Source: e.Source, ID: e.EventID, Type: e.Type, Account: e.Account, Livemode: e.Livemode, OccurredAt: e.OccurredAt, ReceivedAt: e.ReceivedAt, Payload: e.Payload}
 }
@@ -57,7 +57,7 @@ func (e Event) PassedOver(read Reader) []string {
 	return set.Notes
 }
 
-// SelectEvents reads all that scanEvent scans. Payload, headers and what more
+// SelectEvents reads all columns that ScanEvent scans. Payload, headers and what more
 // there is are SQL.
 func SelectEvents(payload, headers string, more ...string) string {
 	return `
@@ -81,7 +81,7 @@ func SelectEvents(payload, headers string, more ...string) string {
 		FROM webhook_events e`
 }
 
-// OneEvent is scanEvent for a row without more.
+// OneEvent is ScanEvent for a row without more.
 func OneEvent(row pgx.CollectableRow) (Event, error) { return ScanEvent(row) }
 
 func ScanEvent(row pgx.CollectableRow, more ...any) (e Event, err error) {

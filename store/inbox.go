@@ -25,7 +25,7 @@ type NewEvent struct {
 	Traceparent string
 }
 
-// Inserted says what became of a NewEvent: its row's id, or that an event of
+// Inserted is the result of a NewEvent: its row's id, or that an event of
 // that source and id was there already.
 type Inserted struct {
 	ID        int64

@@ -9,21 +9,21 @@ import (
 	"rollcall/facts"
 )
 
-// FactKind is a kind of fact that belongs to a customer. What every kind has in
-// common is done by walking over FactKinds.
+// FactKind is a kind of fact that belongs to a customer. Common code iterates over
+// FactKinds.
 type FactKind struct {
-	Name    string    // as references and the API have it
-	Alias   string    // what its rows go by in SQL that is of this kind alone
+	Name    string    // in references and the API
+	Alias   string    // of its rows in SQL for this kind alone
 	Table   string    // which has the columns store_id, customer_email, customer_id, unattached, leans and mail
 	Key     [2]string // the columns of its primary key
 	Derived []string  // further columns that follow from resolving a row: of product_id, sold, refunded and disputed
 	Context string    // SQL that begins to resolve the rows with keys $1 and $2, see resolveSQL
-	Lock    string    // what the key of a row's lock begins with
-	Label   string    // how a row is called: %[1]s and %[2]s are its key. Empty: by its kind, its id and its account
+	Lock    string    // prefix of the key of a row's lock
+	Label   string    // names a row by its key %[1]s and %[2]s. Empty: by kind, id and account
 	History string    // the kind of backfill that attaches all rows again
-	Plan    string    // SQL of the rows that one is about, see planSQL
+	Plan    string    // SQL for the rows of that backfill, see planSQL
 
-	// Keys are those of the rows that a set tells of.
+	// Keys are those of the rows in a set.
 	Keys func(facts.Set) []RowKey
 }
 
@@ -73,8 +73,8 @@ var FactKinds = []FactKind{
 	},
 }
 
-func keysIn[F any](said []F, key func(F) RowKey) (keys []RowKey) {
-	for _, f := range said {
+func keysIn[F any](list []F, key func(F) RowKey) (keys []RowKey) {
+	for _, f := range list {
 		keys = append(keys, key(f))
 	}
 	return keys
@@ -97,7 +97,7 @@ func byKind(keys []RowKey) iter.Seq2[FactKind, [2][]string] {
 	}
 }
 
-// UnionAll joins queries of each kind, but those that are empty.
+// UnionAll joins the queries of all kinds that are not empty.
 func UnionAll(about func(FactKind) string) string { return joinKinds("\nUNION ALL\n", about) }
 
 // PerKind lists SQL about each kind.
@@ -113,7 +113,7 @@ func joinKinds(between string, about func(FactKind) string) string {
 	return strings.Join(parts, between)
 }
 
-// rowsIn are the rows that a set tells of.
+// rowsIn are the keys of the rows in a set.
 func rowsIn(set facts.Set) (keys []RowKey) {
 	for _, k := range FactKinds {
 		keys = append(keys, k.Keys(set)...)
@@ -129,7 +129,7 @@ func (k FactKind) KeySQL(alias string) string {
 // KeyOf is the key of a row of a kind: its two columns.
 func KeyOf(kind, a, b string) RowKey { return RowKey{kind, a, b} }
 
-// isOf tells whether a row is of a kind.
+// isOf reports whether a row is of a kind.
 func (k RowKey) isOf(kind FactKind) bool { return k.Kind == kind.Name }
 
 // is is SQL for whether a row that goes by an alias has the key (a, b) of another.
@@ -137,7 +137,7 @@ func (k FactKind) is(alias, other string) string {
 	return fmt.Sprintf("%[1]s.%[2]s = %[4]s.a AND %[1]s.%[3]s = %[4]s.b", alias, k.Key[0], k.Key[1], other)
 }
 
-// ofStripe tells whether Stripe tells of the kind: its rows are of an account.
+// ofStripe reports whether Stripe reports the kind: its rows have an account.
 func (k FactKind) ofStripe() bool { return k.Key[0] == "account" }
 
 // resolved lists the columns that resolving a row sets, beside customer_id.
@@ -164,8 +164,8 @@ const (
 	aName       = "name"         // what a person is called, or looks like
 	aContext    = "context"      // JSON of what an object says of its buyer: user_ref, stripe_customer, email, name
 	pastAddress = "past_address" // an address as it was spelled then, which stays
-	anyText     = "text"         // text or JSON that may name anybody
-	itsAge      = "versions"     // JSON of when the other columns were told
+	anyText     = "text"         // text or JSON that may name any person
+	itsAge      = "versions"     // JSON of the versions of the other columns
 	aCopy       = "copy"         // generated or derived from other columns, and written with these
 )
 
@@ -199,7 +199,7 @@ var identityColumns = slices.Concat(
 	columnsOfTable("webhook_events", "text payload headers last_error"),
 )
 
-// ofContext are the columns of an object of Stripe's that tells of its buyer.
+// ofContext are the columns of a Stripe object about its buyer.
 const ofContext = "user user_ref, stripe_customer stripe_customer, address email, name name, versions earlier"
 
 // columnsOfTable reads a list of ways to name people, each with its columns.
@@ -253,4 +253,4 @@ func NamesAddress(table, alias, addresses string) string {
 	return "(" + strings.Join(ways, " OR ") + ")"
 }
 
-const LeaningSQL = `SELECT DISTINCT customer_id FROM facts WHERE leans && $1::text[] AND customer_id IS NOT NULL`
+const DependentCustomersSQL = `SELECT DISTINCT customer_id FROM facts WHERE leans && $1::text[] AND customer_id IS NOT NULL`

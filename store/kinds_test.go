@@ -111,7 +111,7 @@ func TestFactsAreLookedUp(t *testing.T) {
 	}{
 		"how many a customer has": {`SELECT id, (SELECT count(*) FROM facts WHERE customer_id = c.id) FROM unnest($1::bigint[]) AS c(id)`, []any{[]int64{1, 2}}},
 		"whether one has any":     {`SELECT id FROM unnest($1::bigint[]) AS c(id) WHERE NOT EXISTS (SELECT FROM facts WHERE customer_id = c.id)`, []any{[]int64{1, 2}}},
-		"who leans on a person":   {LeaningSQL, []any{[]string{"user:user_1"}}},
+		"who leans on a person":   {DependentCustomersSQL, []any{[]string{"user:user_1"}}},
 	} {
 		for _, mode := range []string{"force_custom_plan", "force_generic_plan"} {
 			err := s.Snapshot(t.Context(), func(tx pgx.Tx) error {

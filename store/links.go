@@ -11,12 +11,11 @@ import (
 	"rollcall/store/pg"
 )
 
-// Links lead from what a fact names to the store and the person it belongs to:
-// whose a store or an account is, which store sells a product, what Stripe calls
-// it, and whose an address is. Each naming is kept with its version. A fact is
-// resolved by the link in force at its own time, else by the first after it: what
-// is told later moves nothing that happened before, and what is left out ends
-// nothing.
+// Links lead from the ids of a fact to its store and buyer: the owner of a store,
+// the store of an account or product, a product's Stripe ids, the user of an
+// address. Each link is stored with its version. A fact is resolved by the link in
+// force at its own time, else by the first one after it. So a later link does not
+// move earlier facts, and a message without a link does not end one.
 
 // Relations of links.
 const (
@@ -27,7 +26,7 @@ const (
 	AddressLink = "address" // user → verified address
 )
 
-// What a subject names when it names no price, or no product of Stripe's, any more.
+// Objects of a product that has withdrawn its Stripe prices, or Stripe products.
 const (
 	noPrices   = "-price"
 	noProducts = "-prod"
@@ -45,7 +44,7 @@ func (n *namings) add(relation, subject, object string, v facts.Version) {
 	n.since, n.hearsay = append(n.since, since), append(n.hearsay, hearsay)
 }
 
-// name adds what a subject names as object, if anything, or that it withdrew it.
+// name adds the link from subject to object, if any, or its withdrawal.
 func (n *namings) name(relation, subject, object string, withdrawn bool, v facts.Version) {
 	switch {
 	case object != "":
@@ -86,19 +85,19 @@ func linksOf(set facts.Set) (n namings) {
 	return n
 }
 
-// link is a link that changed: who or what may be resolved otherwise now.
+// link is a link that changed, so that facts may resolve differently.
 type link struct{ relation, subject, object string }
 
-// saveLinks keeps the links that a set names, and returns those that change where
-// facts lead: the subject named another object before, or the object belonged to
-// another subject. With w.everyone all are returned.
+// saveLinks stores the links of a set, and returns those that change resolutions:
+// the subject had another object before, or the object another subject. With
+// w.allDependents it returns all.
 func (w *work) saveLinks(ctx context.Context, set facts.Set) (changed []link, err error) {
 	defer pg.Wrap(&err, "store.saveLinks")
 	n := linksOf(set)
 	if len(n.relations) == 0 {
 		return nil, nil
 	}
-	rows, err := w.tx.Query(ctx, saveLinksSQL, n.relations, n.subjects, n.objects, n.since, n.hearsay, w.everyone)
+	rows, err := w.tx.Query(ctx, saveLinksSQL, n.relations, n.subjects, n.objects, n.since, n.hearsay, w.allDependents)
 	if err != nil {
 		return nil, err
 	}
@@ -108,16 +107,15 @@ func (w *work) saveLinks(ctx context.Context, set facts.Set) (changed []link, er
 }
 
 // saveLinksSQL compares each new link with the one before it, of its subject or
-// (account, stripe) of its object: if both name the same, nothing changes. Links
-// saved together are not seen by each other, so what one of them changes the others
-// may not tell; that one does.
+// (account, stripe) of its object. If both name the same, nothing changes. Links
+// saved together do not see each other, but the one that makes a change is returned.
 const saveLinksSQL = `
-	WITH told AS (
+	WITH given AS (
 		SELECT DISTINCT *
 		FROM unnest($1::text[], $2::text[], $3::text[], $4::text[] COLLATE "C", $5::bool[]) AS l(relation, subject, object, since, hearsay)
 	), saved AS (
 		INSERT INTO links (relation, subject, object, since, hearsay)
-		SELECT relation, subject, object, since, hearsay FROM told ORDER BY relation, subject, since, object
+		SELECT relation, subject, object, since, hearsay FROM given ORDER BY relation, subject, since, object
 		ON CONFLICT DO NOTHING
 		RETURNING relation, subject, object, since, hearsay
 	)
@@ -142,24 +140,23 @@ const saveLinksSQL = `
 			SELECT FROM links l
 			WHERE l.relation = n.relation AND l.subject = n.subject AND l.object IN ('', '` + noPrices + `', '` + noProducts + `')
 	   )
-	   OR n.relation = 'owner' AND EXISTS ( -- of two owners named at one time neither is one
+	   OR n.relation = 'owner' AND EXISTS ( -- two owners at one time cancel each other
 			SELECT FROM links l
 			WHERE l.relation = n.relation AND l.subject = n.subject AND l.object <> n.object
 			  AND l.since BETWEEN left(n.since, 27) AND left(n.since, 27) || '~'
 	   )
 	UNION
-	SELECT relation, subject, object FROM told WHERE $6`
+	SELECT relation, subject, object FROM given WHERE $6`
 
-// linkedKeys are the keys that facts lean on of all that a subject of a changed
-// link ever named; of products theirs too. Addresses lead on to the customers of
-// Stripe who have them.
+// linkedKeys are the keys of all objects that the subjects of changed links ever
+// named, and of products among the subjects: facts depend on these keys.
 func (w *work) linkedKeys(ctx context.Context, changed []link) (keys, refs, products []string, err error) {
 	defer pg.Wrap(&err, "store.linkedKeys(%d)", len(changed))
 	var relations, subjects []string
 	for _, l := range changed {
 		relations, subjects = append(relations, l.relation), append(subjects, l.subject)
 		switch l.relation {
-		case StoreLink: // every name of the product's leads to its store
+		case StoreLink: // all Stripe ids of the product lead to its store
 			relations, subjects = append(relations, StripeLink), append(subjects, l.subject)
 			products = append(products, l.subject)
 		case StripeLink:
@@ -198,60 +195,60 @@ func (w *work) linkedKeys(ctx context.Context, changed []link) (keys, refs, prod
 	return keys, refs, products, err
 }
 
-// The links in force, as SQL: calls of the functions that the schema has for them.
-// Arguments are SQL; at is a version as moment makes it.
+// The links in force, as SQL that calls functions of the schema. Arguments are SQL;
+// at is a version as made by function moment.
 
-// pick is what is read of a link that leads somewhere: where it leads, or the whole
-// of it.
-type pick func(link string) string
+// linkPart is SQL for a part of a link: its subject, its object, or all of it.
+type linkPart func(link string) string
 
-func ItsSubject(link string) string { return "(" + link + ").subject" }
-func itsObject(link string) string  { return "(" + link + ").object" }
+// LinkSubject is SQL for the subject of a link.
+func LinkSubject(link string) string { return "(" + link + ").subject" }
+func linkObject(link string) string  { return "(" + link + ").object" }
 
-// AllOfIt is a link as linkRow reads it; NULL if there is none.
-func AllOfIt(link string) string {
-	return "CASE WHEN " + ItsSubject(link) + " IS NOT NULL THEN to_jsonb(" + link + ") END"
+// LinkJSON is SQL for a whole link as JSON; NULL if there is none.
+func LinkJSON(link string) string {
+	return "CASE WHEN " + LinkSubject(link) + " IS NOT NULL THEN to_jsonb(" + link + ") END"
 }
 
-// linkOf is the object that a subject names at a time, or else the first after;
-// NULL if none, or if it was withdrawn.
+// linkOf is SQL for the object of a subject at a time, else the first after it;
+// NULL if there is none, or if it was withdrawn.
 func linkOf(relation, subject, at string) string {
-	return itsObject("link_of('" + relation + "', " + subject + ", " + at + ")")
+	return linkObject("link_of('" + relation + "', " + subject + ", " + at + ")")
 }
 
-// LinkTo picks from the link by which an object is named at a time, or else the
-// first after: by the subject that named it last.
-func LinkTo(picked pick, relation, object, at string) string { //nolint:unparam // as its siblings take a time
-	return picked("link_to('" + relation + "', " + object + ", " + at + ")")
+// LinkTo is SQL for part of the newest link to an object at a time, else of the
+// first after it.
+func LinkTo(part linkPart, relation, object, at string) string { //nolint:unparam // as its siblings take a time
+	return part("link_to('" + relation + "', " + object + ", " + at + ")")
 }
 
-// notWithdrawn leaves out links l that their subject took back before a time.
+// notWithdrawn excludes links l that their subject withdrew before a time.
 func notWithdrawn(at string) string { return "NOT link_withdrawn(l, " + at + ")" }
 
-// StoreOwned picks from the link of the store that a user owned at a time.
-func StoreOwned(picked pick, user, at string) string {
-	return picked("store_owned(" + user + ", " + at + ")")
+// StoreOwned is SQL for part of the link to a user from the store owned at a time.
+func StoreOwned(part linkPart, user, at string) string {
+	return part("store_owned(" + user + ", " + at + ")")
 }
 
-// StoreNamed is the store that ref names at a time: by its id, which most do, or its
-// owner's.
+// StoreNamed is SQL for the store that ref names at a time: by the store's id, as
+// most do, or its owner's.
 func StoreNamed(ref, at string) string {
 	return "coalesce((SELECT s.id FROM stores s WHERE s.id = " + ref + "), store_named(" + ref + ", " + at + "))"
 }
 
-// productHome reads the store that a product was in at a time, id, and the name
-// that it had for it, ref.
+// productHome is SQL for the store of a product at a time: its id, and ref as the
+// product names it.
 func productHome(product, at string) string {
 	return "SELECT home.id, home.ref FROM product_home(" + product + ", " + at + ") home"
 }
 
-// ownedLink is the link by which ref names a store, if it is its owner's.
+// ownedLink is SQL for the owner's link, if ref is the id of a store's owner.
 func ownedLink(ref, at string) string {
-	return `CASE WHEN (SELECT known.id FROM stores known WHERE known.id = ` + ref + `) IS NULL THEN ` + StoreOwned(AllOfIt, ref, at) + ` END`
+	return `CASE WHEN (SELECT known.id FROM stores known WHERE known.id = ` + ref + `) IS NULL THEN ` + StoreOwned(LinkJSON, ref, at) + ` END`
 }
 
-// AddressOwner picks from the link of the user to whom what happened at an address
-// at a time belongs.
-func AddressOwner(picked pick, email, at string) string {
-	return picked("address_owner(" + email + ", " + at + ")")
+// AddressOwner is SQL for part of the link from the user who owns an address at a
+// time.
+func AddressOwner(part linkPart, email, at string) string {
+	return part("address_owner(" + email + ", " + at + ")")
 }

@@ -13,33 +13,32 @@ import (
 	"rollcall/store/pg"
 )
 
-// Locks keep two transactions from missing each other: one that brings a user
-// and one that brings the user's enrollment would each not see the other, and
-// the enrollment would stay unattached for good. So a transaction holds, until
-// it commits, advisory locks on
+// Locks keep two transactions from missing each other. If one upserts a user and
+// another that user's enrollment at once, neither sees the other's row, and the
+// enrollment would stay unattached. So a transaction holds advisory locks on
 //
-//   - what it says (its own rows and the ids others lean on): exclusive;
-//   - what the rows it attaches lean on, and those rows: shared;
-//   - the customers it derives: exclusive, taken last.
+//   - its facts (their rows and the ids that others depend on): exclusive;
+//   - the rows that it attaches, and what they depend on: shared;
+//   - the customers that it derives: exclusive, taken last.
 //
-// Waiting happens only while taking a sorted list with nothing held before it,
-// or for customers, which come last for everybody: there is no circle to wait in.
+// A transaction waits only for a sorted list of locks while it holds none, or for
+// customers, which all transactions lock last. So there are no deadlocks.
 type locks map[string]bool // key → exclusive
 
-// gate is held shared by every transaction, and exclusively by one so large
-// that locking key by key would fill Postgres's lock table.
-const gate = "gate"
+// globalLock is held shared by every transaction, and exclusively by one with so
+// many keys that they would fill Postgres's lock table.
+const globalLock = "gate"
 
-// divided is held by a transaction that tries items apart: one at a time does.
-const divided = "divided"
+// splitLock is held by a transaction that tries items one by one: only one may.
+const splitLock = "divided"
 
-// maxLocks is the number of keys above which a transaction takes the gate.
+// maxLocks is the number of keys above which a transaction takes globalLock.
 const maxLocks = 1500
 
-// most is the number of keys to be held one by one. Items tried apart need
-// their customers' locks from the start too, which others take on top.
-func (l locks) most() int {
-	if l[divided] {
+// maxKeys is the number of keys that may be held one by one. With splitLock it
+// includes those of customers, which other transactions take in addition.
+func (l locks) maxKeys() int {
+	if l[splitLock] {
 		return 2 * maxLocks
 	}
 	return maxLocks
@@ -52,11 +51,11 @@ func (l locks) add(exclusive bool, keys ...string) {
 	}
 }
 
-// missing returns what of want is not held.
+// missing returns the locks of want that l does not hold.
 func (l locks) missing(want locks) locks {
 	out := locks{}
-	if l[gate] {
-		return out // held exclusively: all is held
+	if l[globalLock] {
+		return out // includes all others
 	}
 	for k, exclusive := range want {
 		if held, ok := l[k]; !ok || exclusive && !held {
@@ -66,7 +65,7 @@ func (l locks) missing(want locks) locks {
 	return out
 }
 
-// sorted returns the keys' hashes in the one order that all take them in.
+// sorted returns the keys' hashes in the order in which all transactions lock.
 func (l locks) sorted() (hashes []int64, exclusive []bool) {
 	merged := map[int64]bool{}
 	for k, x := range l {
@@ -94,13 +93,13 @@ func (l locks) take(ctx context.Context, tx pgx.Tx) (err error) {
 	return err
 }
 
-// enter passes the gate, first of all: shared, or (alone) when nobody else is
-// in, to keep it shut for others.
-func enter(ctx context.Context, tx pgx.Tx, alone bool) error {
-	return locks{gate: alone}.take(ctx, tx)
+// lockGlobal takes globalLock, before all other locks: shared, or exclusively if
+// alone.
+func lockGlobal(ctx context.Context, tx pgx.Tx, alone bool) error {
+	return locks{globalLock: alone}.take(ctx, tx)
 }
 
-// try takes all keys of l without waiting and tells whether it got them.
+// try takes all keys of l without waiting and reports whether it got them.
 func (l locks) try(ctx context.Context, tx pgx.Tx) (got bool, err error) {
 	defer pg.Wrap(&err, "locks.try(%d)", len(l))
 	if len(l) == 0 {
@@ -113,7 +112,7 @@ func (l locks) try(ctx context.Context, tx pgx.Tx) (got bool, err error) {
 	return got, err
 }
 
-// The keys of facts, as their rows' leans column spells them.
+// The keys of facts, as in column leans.
 func payKey(account, id string) string       { return "pay:" + account + "/" + id }
 func subKey(account, id string) string       { return "sub:" + account + "/" + id }
 func CustomerLock(account, id string) string { return "cus:" + account + "/" + id }
@@ -121,10 +120,10 @@ func CustomerLock(account, id string) string { return "cus:" + account + "/" + i
 // lock is the key of a row's own lock.
 func (k RowKey) lock() string { return KindOf(k.Kind).Lock + k.A + "/" + k.B }
 
-// ownLocks are the keys of what a set says.
+// ownLocks are the keys of the facts in a set.
 func ownLocks(set facts.Set) locks {
 	l := locks{}
-	l.add(true, platformUsers(set)...) // rows of connected accounts wait for a report of their user
+	l.add(true, platformUsers(set)...) // rows of connected accounts depend on a report of their user
 	for _, f := range set.Users {
 		l.add(true, "user:"+f.ID)
 		if f.Email != "" {
@@ -133,7 +132,7 @@ func ownLocks(set facts.Set) locks {
 	}
 	for _, f := range set.StripeCustomers {
 		l.add(true, CustomerLock(f.Account, f.ID))
-		if f.Email != "" { // its payments go where the address leads
+		if f.Email != "" { // its payments depend on the address
 			l.add(false, "mail:"+f.Email)
 		}
 	}
@@ -152,10 +151,10 @@ func ownLocks(set facts.Set) locks {
 		if f.Kind == "checkout" {
 			l.add(true, payKey(f.Account, f.ClaimedBy))
 		}
-		if f.Subscription != "" { // one that never was active is resolved anew with it
+		if f.Subscription != "" { // a subscription that never was active is resolved again
 			l.add(true, subKey(f.Account, f.Subscription))
 		}
-		if f.Invoice != "" { // its invoice is resolved anew with it
+		if f.Invoice != "" { // its invoice is resolved again
 			l.add(true, payKey(f.Account, f.Invoice))
 		}
 	}

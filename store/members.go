@@ -6,7 +6,7 @@ import (
 	"rollcall/store/pg"
 )
 
-// MaySee tells whether a Clerk user owns the store or is a member of it. Of a
+// MaySee reports whether a Clerk user owns the store or is a member of it. Of a
 // store that does not exist nobody is, by the same query.
 func (s *Store) MaySee(ctx context.Context, user, store string) (may bool, err error) {
 	defer pg.Wrap(&err, "store.MaySee(%q, %q)", user, store)

@@ -12,17 +12,17 @@ import (
 	"rollcall/store/pg"
 )
 
-// Origin is where something that a fact says comes from. Facts keep the newest
-// word only, so that is whose origin this is.
+// Origin is the source of part of a fact. Facts keep only the newest values, so it is
+// the source of these.
 type Origin struct {
-	Of    []string   `json:"of"`    // what of the fact: itself ("payment", "enrollment", …), or "progress", "intent", "checkout", …
-	Via   string     `json:"via"`   // event; backfill or export, read then; invoice, which had copied it
+	Of    []string   `json:"of"`    // parts of the fact: itself ("payment", "enrollment", …), or "progress", "intent", "checkout", …
+	Via   string     `json:"via"`   // event, backfill, export, or invoice, which had copied it
 	At    time.Time  `json:"at"`    // the source's time; of a backfill or export, that of the reading
-	Event *FromEvent `json:"event"` // null if it came by none
+	Event *FromEvent `json:"event"` // null if the source is no event
 }
 
-// FromEvent is an event of the inbox. Of one that is not there (any more) only
-// the source and its id are known.
+// FromEvent is an event of the inbox. If it is no longer there, only source and
+// EventID are set.
 type FromEvent struct {
 	ID         *int64     `json:"id"` // the inbox's
 	Source     string     `json:"source"`
@@ -33,13 +33,12 @@ type FromEvent struct {
 	Status     *string    `json:"status"`
 }
 
-// Said are the versions of a fact, by what of it they are of.
-type Said map[string]facts.Version
+// Versions maps each column group of a fact to its version.
+type Versions map[string]facts.Version
 
-// Origins reads versions, the oldest first. Source is who said the fact: of a
-// payment who claims it, while the rest is Stripe's word. What came from one
-// place is one origin.
-func (v Said) Origins(source string) []Origin {
+// Origins converts versions, oldest first, and combines parts of one origin. source is
+// the sender of the fact; of a payment only of its claim, the rest is from Stripe.
+func (v Versions) Origins(source string) []Origin {
 	out := []Origin{}
 	for _, of := range slices.Sorted(maps.Keys(v)) {
 		p, ok := v[of].Provenance()
@@ -64,7 +63,7 @@ func (v Said) Origins(source string) []Origin {
 	return out
 }
 
-// same tells whether two come from one place.
+// same reports whether two origins are equal.
 func (o Origin) same(other Origin) bool {
 	if o.Event != nil && other.Event != nil {
 		return o.Event.Source == other.Event.Source && o.Event.EventID == other.Event.EventID
@@ -72,6 +71,7 @@ func (o Origin) same(other Origin) bool {
 	return o.Event == other.Event && o.Via == other.Via && o.At.Equal(other.At)
 }
 
+// EventsOfSQL finds events by source $1 and id $2.
 const EventsOfSQL = `
 	SELECT
 		e.id,

@@ -17,8 +17,8 @@ type Waiting struct {
 }
 
 // Overdue lists up to limit pending events, oldest first, that should have been
-// applied by now: nobody tried them within grace of their arrival, or within
-// grace of when the queue's back-off would have. Their jobs may be lost.
+// applied by now: no worker tried them within grace of their arrival, or of their
+// next attempt by the queue's back-off. Their jobs may be lost.
 func (s *Store) Overdue(ctx context.Context, grace time.Duration, limit int) (_ []Waiting, err error) {
 	defer pg.Wrap(&err, "store.Overdue")
 	rows, err := s.Pool.Query(ctx, `

@@ -10,12 +10,10 @@ import (
 	"rollcall/store/pg"
 )
 
-// Where rows point: at the customer they belong to, or nowhere and why.
-
-// point writes rows' resolutions where they differ, and returns the customers
-// that those now point at, if any.
-func (w *work) point(ctx context.Context, rows []resolution, p *places) (pointed []*int64, err error) {
-	defer pg.Wrap(&err, "store.point(%d)", len(rows))
+// setCustomers writes the resolutions that changed, and returns the new customer of
+// each, nil if unattached.
+func (w *work) setCustomers(ctx context.Context, rows []resolution, p *places) (pointed []*int64, err error) {
+	defer pg.Wrap(&err, "store.setCustomers(%d)", len(rows))
 	type columns struct {
 		a, b                          []string
 		store, email, product, reason []*string
@@ -35,12 +33,13 @@ func (w *work) point(ctx context.Context, rows []resolution, p *places) (pointed
 			id = Ptr(p.at[address{*r.Store, *r.Email}])
 		}
 		c.a, c.b = append(c.a, r.A), append(c.b, r.B)
-		c.store, c.email, c.product, c.reason = append(c.store, r.Store), append(c.email, r.Email), append(c.product, r.Product), append(c.reason, r.Unattached)
-		c.sold = append(c.sold, r.Sold)
-		c.customer, c.refunded, c.disputed = append(c.customer, id), append(c.refunded, r.Refunded), append(c.disputed, r.Disputed)
+		c.store, c.email, c.product = append(c.store, r.Store), append(c.email, r.Email), append(c.product, r.Product)
+		c.reason, c.sold, c.customer = append(c.reason, r.Unattached), append(c.sold, r.Sold), append(c.customer, id)
+		c.refunded, c.disputed = append(c.refunded, r.Refunded), append(c.disputed, r.Disputed)
 	}
 	for kind, c := range byKind {
-		found, err := w.tx.Query(ctx, KindOf(kind).pointSQL(), c.a, c.b, c.store, c.email, c.product, c.reason, c.customer, c.refunded, c.disputed, c.sold)
+		found, err := w.tx.Query(ctx, KindOf(kind).setCustomersSQL(),
+			c.a, c.b, c.store, c.email, c.product, c.reason, c.customer, c.refunded, c.disputed, c.sold)
 		if err != nil {
 			return nil, err
 		}
@@ -53,10 +52,10 @@ func (w *work) point(ctx context.Context, rows []resolution, p *places) (pointed
 	return pointed, nil
 }
 
-// stale picks the customers to derive. Nothing new was said if w.settled, so
-// customers none of whose rows came or went are as they were.
+// stale selects the customers to derive. On a recheck there are no new facts, so
+// only customers that rows joined or left can have changed.
 func (w *work) stale(all []customer, pointed []*int64) []customer {
-	if !w.settled {
+	if !w.recheck {
 		return all
 	}
 	reached := map[int64]bool{}
@@ -65,17 +64,17 @@ func (w *work) stale(all []customer, pointed []*int64) []customer {
 			reached[*id] = true
 		}
 	}
-	return slices.DeleteFunc(all, func(c customer) bool { return !reached[c.id] && w.lives(c) })
+	return slices.DeleteFunc(all, func(c customer) bool { return !reached[c.id] && w.inUse(c) })
 }
 
-// lives tells whether somebody lives at a customer's address, as rows of this
-// attachment resolve to it; else rows have left it.
-func (w *work) lives(c customer) bool {
+// inUse reports whether rows of this attachment resolve to the customer; otherwise
+// rows have left it.
+func (w *work) inUse(c customer) bool {
 	return w.attached.at[address{c.store, c.email}] == c.id
 }
 
-// pointSQL writes down what rows come to, where that is not there yet.
-func (k FactKind) pointSQL() string {
+// setCustomersSQL writes the resolutions of rows where they differ.
+func (k FactKind) setCustomersSQL() string {
 	columns := append(k.resolved(), "customer_id")
 	is, should := qualify("f", columns), qualify("r", columns)
 	return `
@@ -88,10 +87,9 @@ func (k FactKind) pointSQL() string {
 	RETURNING r.customer_id`
 }
 
-// unsettle takes the address off attached rows about which something was said
-// that their customers do not show yet: so the next attachment sees that they
-// are to be derived.
-func (w *work) unsettle(ctx context.Context, rows []RowKey) error {
+// markUnderived clears the address of attached rows whose new facts their customers
+// do not show yet, so that the next attachment derives these.
+func (w *work) markUnderived(ctx context.Context, rows []RowKey) error {
 	for kind, k := range byKind(rows) {
 		if _, err := w.tx.Exec(ctx, kind.setSQL("customer_email = NULL")+` AND f.customer_id IS NOT NULL`, k[0], k[1]); err != nil {
 			return err

@@ -14,10 +14,10 @@ const rebuildChunk = 200
 
 // The stages of a rebuild beside the kinds of facts.
 const (
-	theProducts  = "products"  // the stores that they belong to
+	theProducts  = "products"  // their stores
 	theAddresses = "addresses" // their spelling
 	theStrays    = "strays"    // customers without facts
-	theKept      = "kept"      // what lists are searched and counted by
+	theKept      = "kept"      // search index and figures of lists
 )
 
 // stageOf a rebuild.
@@ -26,8 +26,8 @@ type stageOf struct {
 	store bool
 }
 
-// stages are those of a rebuild, in their order. What is not a store's own is left
-// out of a rebuild of one store.
+// stages are all stages in order. A rebuild of one store skips those that concern
+// all stores.
 var stages = slices.Concat([]stageOf{{theProducts, false}, {theAddresses, false}}, ofFacts(), []stageOf{{theStrays, true}, {theKept, true}})
 
 func ofFacts() (stages []stageOf) {
@@ -37,10 +37,10 @@ func ofFacts() (stages []stageOf) {
 	return stages
 }
 
-// Rebuild resolves every fact anew and derives every customer from its facts
-// again, of one store or (store "") of all, and returns the differences it
-// found and mended: 0 is the promise. It may run beside live traffic. progress,
-// if not nil, is told after each chunk how many facts have been looked at.
+// Rebuild resolves every fact and derives every customer again, of one store or
+// (store "") of all. It returns the differences that it found and fixed, which should
+// be 0. It may run beside live traffic. It calls progress, if not nil, after each chunk
+// with the number of facts done.
 func (s *Store) Rebuild(ctx context.Context, store string, progress func(done int)) (total Changes, err error) {
 	defer pg.Wrap(&err, "store.Rebuild(%q)", store)
 	done := 0
@@ -72,9 +72,8 @@ func (s *Store) Rebuild(ctx context.Context, store string, progress func(done in
 // attaching attaches rows.
 type attaching func(context.Context, []RowKey) (Changes, error)
 
-// rebuildStep does a stage, or of facts of a kind (the stage) those of a chunk
-// after the last: attach attaches them, and they are returned. None: the stage is
-// done.
+// rebuildStep runs a stage or, if the stage is a kind of fact, attaches and returns
+// the chunk of facts after the last. No facts means that the stage is done.
 func (s *Store) rebuildStep(ctx context.Context, store string, last RowKey, attach attaching) (
 	keys []RowKey, changes Changes, err error,
 ) {
@@ -95,7 +94,7 @@ func (s *Store) rebuildStep(ctx context.Context, store string, last RowKey, atta
 	return keys, changes, err
 }
 
-// reattach attaches rows that are there already.
+// reattach attaches stored rows again.
 func (s *Store) reattach(ctx context.Context, keys []RowKey) (changes Changes, err error) {
 	err = s.transact(ctx, func(ctx context.Context, w *work) error {
 		own := locks{}
@@ -105,7 +104,7 @@ func (s *Store) reattach(ctx context.Context, keys []RowKey) (changes Changes, e
 		if err := w.lock(ctx, own); err != nil {
 			return err
 		}
-		rows, err := w.neighbours(ctx, keys, nil)
+		rows, err := w.withDependents(ctx, keys, nil)
 		if err != nil {
 			return err
 		}
@@ -135,10 +134,10 @@ func (k FactKind) keysAfterSQL() string {
 		LIMIT $4`
 }
 
-// settleProducts resolves anew which store each product belongs to.
+// settleProducts resolves the store of each product again.
 func (s *Store) settleProducts(ctx context.Context) (changed int64, err error) {
 	err = s.transact(ctx, func(ctx context.Context, w *work) error {
-		w.want[gate] = true
+		w.want[globalLock] = true
 		if err := w.lock(ctx, nil); err != nil {
 			return err
 		}
@@ -161,7 +160,7 @@ func (s *Store) settleProducts(ctx context.Context) (changed int64, err error) {
 func (s *Store) removeStrays(ctx context.Context, store string) (int64, error) {
 	var changes Changes
 	err := s.transact(ctx, func(ctx context.Context, w *work) error {
-		w.want[gate] = true
+		w.want[globalLock] = true
 		if err := w.lock(ctx, nil); err != nil {
 			return err
 		}

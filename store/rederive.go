@@ -28,7 +28,7 @@ type Derivation struct {
 	FinishedAt  *time.Time `json:"finished_at"`
 }
 
-// Pending tells whether customers are yet to be derived by the program's rules.
+// Pending reports whether customers are yet to be derived by the program's rules.
 func (d Derivation) Pending() bool { return d.Rules < d.Needed }
 
 // Derivation reads it.
@@ -48,7 +48,7 @@ type rederiving struct {
 }
 
 // Rederive derives everything again, if that was last done by earlier rules, and
-// tells whether it came to the end. A run that moved within grace is in another
+// reports whether it came to the end. A run that moved within grace is in another
 // worker's hands. It goes on where the last one stopped. rest, if not nil, is
 // called between two chunks.
 func (s *Store) Rederive(ctx context.Context, grace time.Duration, rest func(context.Context) error) (

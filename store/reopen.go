@@ -67,7 +67,7 @@ const ReopenChunk = 5000
 // Reopen makes closed events pending again and returns them, oldest first, for
 // the caller to enqueue; the sweeper would find them too. It goes in chunks, so
 // after an error those that are returned are open and the rest are as before.
-// Attempts are kept: they tell Apply to look at everything that leans on the
+// Attempts are kept: they tell Apply to look at everything that depends on the
 // event, not only at what it changes. Events whose payload is gone are passed
 // over: there is nothing to apply.
 func (s *Store) Reopen(ctx context.Context, f ReopenFilter) (opened []Waiting, err error) {

@@ -15,34 +15,34 @@ const (
 	Subscription = "subscription"
 )
 
-// RowKey names such a row: (account, id) of a payment or subscription,
+// RowKey identifies such a row: (account, id) of a payment or subscription,
 // (course, person) of an enrollment.
 type RowKey struct{ Kind, A, B string }
 
-// resolution is what a row's facts come to: the store and address it belongs
-// to, or why it belongs nowhere yet; and where it points now.
+// resolution is the result of resolving a row: its store and address, or why it is
+// unattached; and the customer that it points at now.
 type resolution struct {
 	RowKey
 	Store      *string
 	Email      *string
 	Product    *string
-	Sold       *string // all products, as JSON: what is kept in sold
+	Sold       *string // all products, as JSON: column sold
 	Unattached *string // reason
 	Refunded   int64   // of a payment, minor units
 	Disputed   int64
-	OldID      *int64 // customer it points at now, which may be gone
+	OldID      *int64 // present customer, which may be deleted
 	OldStore   *string
 	OldEmail   *string
-	Was        *string // of an enrollment: the address it was resolved to before
-	WasEnd     bool    // an enrollment that was nothing but an end before
-	Buyer      *string // whose it is, wherever it belongs
+	Was        *string // of an enrollment: the address of the resolution before
+	WasEnd     bool    // the enrollment held only its end before
+	Buyer      *string // the buyer's address, also if the row is unattached
 }
 
-// attachable tells whether the row belongs to a customer.
+// attachable reports whether the row belongs to a customer.
 func (r resolution) attachable() bool { return r.Unattached == nil }
 
-// ends lists the addresses, now and before, at which a row that is nothing but
-// the end of an enrollment ends it, or did until now.
+// ends lists the addresses, new and old, at which a row that holds only the end of
+// an enrollment ends it, or did so before.
 func (r resolution) ends() (addresses []string) {
 	if !r.WasEnd && (r.Kind != Enrollment || r.Unattached == nil || *r.Unattached != "never_enrolled") {
 		return nil
@@ -55,19 +55,18 @@ func (r resolution) ends() (addresses []string) {
 	return addresses
 }
 
-// moved tells whether the row leaves the customer it points at for another
-// address in the same store. Who is erased, or comes anew, does not move: the
-// one is not the other.
+// moved reports whether the row leaves its customer for another address in the
+// same store. An erased person who returns has not moved: the two stay unconnected.
 func (r resolution) moved() bool {
 	return r.OldEmail != nil && r.attachable() && *r.OldStore == *r.Store && *r.OldEmail != *r.Email &&
 		!Anonymous(*r.OldEmail) && !Anonymous(*r.Email)
 }
 
-// inPlace tells whether an enrollment is where it belongs. It takes nothing else
-// from its resolution, so then there is nothing to do about it.
+// inPlace reports whether an enrollment already has its customer. Nothing else of
+// its resolution is stored, so there is nothing to write then.
 func (r resolution) inPlace() bool {
 	return r.Kind == Enrollment && r.attachable() && r.OldEmail != nil && *r.OldEmail == *r.Email && *r.OldStore == *r.Store &&
-		r.Was != nil && *r.Was == *r.Email // else unsettled
+		r.Was != nil && *r.Was == *r.Email // NULL: not derived yet
 }
 
 // KeysOfKind reads rows of two columns as keys of a kind.
@@ -89,8 +88,8 @@ func KeyArrays(keys []RowKey) (out map[string][2][]string) {
 	return out
 }
 
-// resolve works out where rows belong, from facts alone. platformTypes are the
-// product types (and plans, Stripe prices and products) whose sales are the
+// resolve finds the store and buyer of rows, from facts alone. Sales of the
+// platformTypes (product types, plans, Stripe prices and products) are the
 // platform's own.
 func resolve(ctx context.Context, tx pgx.Tx, keys []RowKey, platformTypes []string) (_ []resolution, err error) {
 	defer pg.Wrap(&err, "store.resolve(%d)", len(keys))
@@ -102,7 +101,8 @@ func resolve(ctx context.Context, tx pgx.Tx, keys []RowKey, platformTypes []stri
 		}
 		some, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (r resolution, err error) {
 			r.Kind = kind.Name
-			err = row.Scan(&r.A, &r.B, &r.Store, &r.Email, &r.Product, &r.Sold, &r.Unattached, &r.Refunded, &r.Disputed, &r.OldID, &r.OldStore, &r.OldEmail, &r.Was, &r.WasEnd, &r.Buyer)
+			err = row.Scan(&r.A, &r.B, &r.Store, &r.Email, &r.Product, &r.Sold, &r.Unattached, &r.Refunded, &r.Disputed,
+				&r.OldID, &r.OldStore, &r.OldEmail, &r.Was, &r.WasEnd, &r.Buyer)
 			return r, err
 		})
 		if err != nil {
@@ -119,9 +119,9 @@ func (k FactKind) resolveSQL() string { return k.Context + resolveTail }
 // resolvedColumns are those that resolveSQL returns.
 const resolvedColumns = `a, b, store_id, customer_email, product_id, sold, unattached, refunded, disputed, customer_id, old_store, old_email, was, was_end, buyer`
 
-// Each kind of row first states its context: the ids it names (its own, then
-// its subscription's, then those of that one's checkout), when it happened, and
-// what keeps it off any list. The rest of the resolution is the same for all.
+// Each kind of row has its own context: the ids it names (its own, then its
+// subscription's, then those of the subscription's checkout), when it happened,
+// and why it is unattached, if so. The rest of the resolution is the same for all.
 var (
 	enrollmentContext = `
 		WITH context AS (
@@ -148,7 +148,7 @@ var (
 				coalesce(f.product_kind, f.checkout ->> 'product_kind') AS product_kind,
 				coalesce(f.named, f.checkout -> 'named', '[]') || coalesce(f.lines, f.checkout -> 'lines', '[]') AS lines,
 				true AS billed,
-				coalesce(f.user_ref, ` + sameHand("f.stripe_customer", "f.checkout ->> 'stripe_customer'", "f.checkout ->> 'user_ref'") + `) AS user_ref,
+				coalesce(f.user_ref, ` + userOfSameCustomer("f.stripe_customer", "f.checkout ->> 'stripe_customer'", "f.checkout ->> 'user_ref'") + `) AS user_ref,
 				coalesce(f.creator_ref, f.checkout ->> 'creator_ref') AS creator_ref,
 				f.destination,
 				coalesce(f.stripe_customer, f.checkout ->> 'stripe_customer') AS stripe_customer,
@@ -169,7 +169,7 @@ var (
 	paymentContext = `
 		WITH context AS (
 			SELECT p.account AS a, p.id AS b, p.customer_id,
-				moment(p.paid_at) AS at, -- as it was told, and so the same when it is told again
+				moment(p.paid_at) AS at, -- as reported, so a repeated report resolves the same
 				p.account,
 				coalesce(p.store_ref, p.intent ->> 'store_ref', p.charge ->> 'store_ref', f.store_ref, f.checkout ->> 'store_ref') AS store_ref,
 				coalesce(p.product_ref, p.intent ->> 'product_ref', p.charge ->> 'product_ref', f.product_ref, f.checkout ->> 'product_ref') AS product_ref,
@@ -180,8 +180,8 @@ var (
 				END AS lines,
 				p.subscription IS NOT NULL AS billed,
 				coalesce(p.user_ref, p.intent ->> 'user_ref', p.charge ->> 'user_ref',
-					` + sameHand(ownCustomer, "f.stripe_customer", "f.user_ref") + `,
-					` + sameHand(ownCustomer, "f.checkout ->> 'stripe_customer'", "f.checkout ->> 'user_ref'") + `) AS user_ref,
+					` + userOfSameCustomer(ownCustomer, "f.stripe_customer", "f.user_ref") + `,
+					` + userOfSameCustomer(ownCustomer, "f.checkout ->> 'stripe_customer'", "f.checkout ->> 'user_ref'") + `) AS user_ref,
 				coalesce(p.creator_ref, p.intent ->> 'creator_ref', p.charge ->> 'creator_ref', f.creator_ref, f.checkout ->> 'creator_ref') AS creator_ref,
 				coalesce(p.destination, linked.destination, f.destination) AS destination,
 				coalesce(p.stripe_customer, p.intent ->> 'stripe_customer', p.charge ->> 'stripe_customer', f.stripe_customer, f.checkout ->> 'stripe_customer') AS stripe_customer,
@@ -190,14 +190,14 @@ var (
 					WHEN p.claim_version = '' AND coalesce((p.intent ->> 'received')::bigint, 0) <= 0 THEN 'bare_payment'
 					WHEN p.claim_version <> '' AND NOT p.paid THEN 'unpaid'
 					-- An invoice and its payment intent are the same money. A checkout
-					-- (invoice_creation) tells most of it; else the invoice does.
+					-- (invoice_creation) has the most detail; without one the invoice counts.
 					WHEN p.kind = 'invoice' AND linked.checkout THEN 'counted_elsewhere'
 					WHEN (p.kind IN ('intent', 'purchase') OR p.claim_version = '') AND EXISTS (
 						SELECT FROM payments i
 						WHERE i.account = p.account AND i.id = p.invoice AND i.kind = 'invoice'
 					) THEN 'counted_elsewhere'
-					-- An export may know a sale by its session alone: Stripe's own word of it,
-					-- by the payment intent, counts.
+					-- An export may know only a sale's session. Then Stripe's own report of
+					-- its payment intent counts.
 					WHEN p.kind = 'purchase' AND p.id LIKE 'cs\_%' AND EXISTS (
 						SELECT FROM payments i
 						WHERE i.account = p.account AND i.claimed_by = p.id AND i.kind = 'checkout' AND i.id <> i.claimed_by
@@ -206,8 +206,8 @@ var (
 						OR coalesce(p.charge ->> 'product_type' = ANY($3) OR p.charge ->> 'plan' = ANY($3), false)
 						OR p.intent ->> 'product_type' = ANY($3) OR p.intent ->> 'plan' = ANY($3)
 						OR ` + platformSubscription + ` THEN 'platform_sale'
-					-- It brought money, and nothing says for what. Connected accounts sell on
-					-- their own, too: there it is asked about only if it names anything of ours.
+					-- It brought money, and no checkout claims it. Connected accounts have sales
+					-- of their own: such a payment matters only if it names an id of ours.
 					WHEN p.claim_version = '' AND p.account <> '' AND NOT ` + namesOurs + ` THEN 'foreign_payment'
 					WHEN p.claim_version = '' THEN 'unclaimed_payment'
 				END AS blocked,
@@ -217,11 +217,11 @@ var (
 			FROM unnest($1::text[], $2::text[]) AS k(a, b)
 			JOIN payments p ON p.account = k.a AND p.id = k.b
 			LEFT JOIN subscriptions f ON f.account = p.account AND f.id = p.subscription` + OwnIntents + `
-			-- Per charge: its running total as of the time it was told, corrected by
-			-- the refund objects that changed since; and at least what those say. A
-			-- charge in another currency than the sale gives back its share of it.
-			-- What was authorized and never captured was never paid: Stripe counts
-			-- its release among the refunds, in the total and (since 2024) as a refund.
+			-- Per charge: its reported running total, corrected by the refund objects that
+			-- changed later, and at least the sum of these. A charge in another currency
+			-- than the sale refunds its share of the sale. An amount that was authorized
+			-- and never captured was never paid. Yet Stripe counts its release as refunded,
+			-- in the total and (since 2024) as a refund object.
 			LEFT JOIN LATERAL (
 				SELECT minor_units(sum(CASE
 					WHEN c.uncaptured > 0 AND c.total IS NOT NULL THEN GREATEST(0, c.total - c.uncaptured)
@@ -262,16 +262,16 @@ var (
 		)`
 )
 
-// When a fact happened: the links in force then are those that lead to where it
-// belongs. What the platform says happened no later than it said so.
+// When a fact happened: the links in force at that time resolve it. What the
+// platform reports happened no later than its report.
 const (
 	enrolledAt   = `LEAST(f.enrolled_at, f.first_said_at, CASE WHEN f.first_said_at IS NULL THEN version_time(f.version) END)`
 	subscribedAt = `coalesce(f.started_at, f.checkout_at)`
 	PaidAt       = `LEAST(p.paid_at, CASE WHEN p.kind = 'purchase' THEN version_time(p.claim_version) END)`
 )
 
-// namesOurs tells whether the intent or the charge of payment p names a store, a
-// creator or a user of Clerk's.
+// namesOurs is SQL for whether the intent or charge of payment p names a store, a
+// creator or a Clerk user.
 const namesOurs = `coalesce(p.intent ->> 'store_ref', p.intent ->> 'creator_ref', p.charge ->> 'store_ref', p.charge ->> 'creator_ref',
 						CASE WHEN p.intent ->> 'user_ref' LIKE 'user\_%' THEN p.intent ->> 'user_ref' END,
 						CASE WHEN p.charge ->> 'user_ref' LIKE 'user\_%' THEN p.charge ->> 'user_ref' END) IS NOT NULL`
@@ -279,11 +279,12 @@ const namesOurs = `coalesce(p.intent ->> 'store_ref', p.intent ->> 'creator_ref'
 // ownCustomer is the Stripe customer that payment p itself names.
 const ownCustomer = `coalesce(p.stripe_customer, p.intent ->> 'stripe_customer', p.charge ->> 'stripe_customer')`
 
-// sameHand is SQL for the user that another object names, if it may speak for
-// one of that customer: what was paid before somebody was erased is not that of
-// the same person come anew, though it be for one subscription.
-func sameHand(customer, others, user string) string {
-	return `CASE WHEN coalesce((` + customer + ` LIKE '` + anonymousPrefix + `%') = (` + others + ` LIKE '` + anonymousPrefix + `%'), true) THEN ` + user + ` END`
+// userOfSameCustomer is SQL for the user that another object names, unless just one
+// of the two customers is erased. An erased person who returns is a new customer,
+// even if both objects are of one subscription.
+func userOfSameCustomer(customer, others, user string) string {
+	return `CASE WHEN coalesce((` + customer + ` LIKE '` + anonymousPrefix + `%') = (` + others +
+		` LIKE '` + anonymousPrefix + `%'), true) THEN ` + user + ` END`
 }
 
 // OwnIntents are the payment intents whose refunds and disputes are those of
@@ -308,8 +309,8 @@ const OwnIntents = `
 					) AS charges
 			) own ON true`
 
-// OwnRefunds and ownDisputes find those of payment p by its ownIntents. What an
-// export tells of refunds does not add to what Stripe tells.
+// OwnRefunds and OwnDisputes find those of payment p by OwnIntents. Refunds from an
+// export do not add to those that Stripe reports.
 const (
 	OwnRefunds = `r.account = p.account
 							  AND (r.payment_intent = ANY(own.ids) OR r.charge = ANY(own.charges))
@@ -317,16 +318,16 @@ const (
 	OwnDisputes = `d.account = p.account AND (d.payment_intent = ANY(own.ids) OR d.charge = ANY(own.charges))`
 )
 
-// platformSubscription says whether subscription f is a sale of the platform
-// itself: by its own metadata, its session's, or its Stripe price or product.
+// platformSubscription is SQL for whether subscription f is a sale of the platform
+// itself, by its own metadata, its session's, or its Stripe price or product.
 const platformSubscription = `
 					coalesce(f.product_type = ANY($3) OR f.plan = ANY($3), false)
 					OR coalesce(f.checkout ->> 'product_type' = ANY($3) OR f.checkout ->> 'plan' = ANY($3), false)
 					OR coalesce(f.catalogue && $3, false)`
 
-// resolveTail looks up the products, then the store, then the address, as links
-// had it when it happened, and says what is missing. What is billed by period goes
-// by its prices where the catalogue knows them: metadata is not kept up.
+// resolveTail finds the products, the store and the address by the links in force
+// at that time, and names what is missing. Rows billed by period use their prices
+// if the catalogue has them, because metadata goes stale.
 var resolveTail = `
 		SELECT c.a, c.b, store.id,
 			CASE WHEN c.blocked IS NULL OR c.blocked = 'never_enrolled' THEN buyer.email END,
@@ -345,8 +346,8 @@ var resolveTail = `
 			coalesce(c.refunded, 0), coalesce(minor_units(LEAST(c.disputed, c.amount::numeric - c.refunded)), 0),
 			c.customer_id, old.store_id, old.email, c.was, c.was_end, buyer.email` + Resolved
 
-// Resolved are the contexts c, with the products sold, the store, the buyer and
-// the customer of old that each comes to.
+// Resolved joins each context c with its products (sold), store, buyer and present
+// customer (old).
 var Resolved = `
 		FROM context c
 		LEFT JOIN LATERAL (
@@ -365,7 +366,7 @@ var Resolved = `
 						LEFT JOIN LATERAL (
 							SELECT found.id, EXISTS (SELECT FROM links l WHERE l.relation = 'stripe' AND l.object = x.id AND l.since <= c.at) AS known
 							FROM jsonb_array_elements_text(line.value -> 'stripe') WITH ORDINALITY AS x(id, nth)
-							CROSS JOIN LATERAL (SELECT ` + LinkTo(ItsSubject, StripeLink, "x.id", "c.at") + ` AS id) found
+							CROSS JOIN LATERAL (SELECT ` + LinkTo(LinkSubject, StripeLink, "x.id", "c.at") + ` AS id) found
 							WHERE found.id IS NOT NULL
 							  AND (c.account = '' OR ` + ofAccountsStore("found.id") + `)
 							ORDER BY x.nth
@@ -382,7 +383,7 @@ var Resolved = `
 		LEFT JOIN LATERAL (
 			SELECT CASE WHEN c.account <> '' THEN ` + firstStore(AccountWays) + ` ELSE ` + firstStore(StoreWays) + ` END AS id
 		) store ON true
-		-- Whoever owns a connected account can write any user's id into metadata.
+		-- The owner of a connected account can write any user's id into metadata.
 		LEFT JOIN LATERAL (SELECT c.account = '' OR coalesce(reported_in(c.user_ref, store.id), false) AS counts) named ON true
 		LEFT JOIN LATERAL (
 			SELECT coalesce(own.email, owner.email, typed.email) AS email, coalesce(own.version, '') <> '' AS known,
@@ -391,9 +392,9 @@ var Resolved = `
 			LEFT JOIN users own ON own.id = c.user_ref AND named.counts
 			LEFT JOIN stripe_customers s ON s.account = c.account AND s.id = c.stripe_customer
 			CROSS JOIN LATERAL (SELECT CASE WHEN own.email IS NULL THEN coalesce(s.email, c.email) END AS email) typed
-			-- Whoever owns a connected account can write any address on its objects: that
-			-- must not tell where its user is now.
+			-- The owner of a connected account can write any address on its objects. This
+			-- must not disclose the present address of its user.
 			LEFT JOIN users owner ON c.account = '' AND owner.id = CASE WHEN EXISTS (SELECT FROM links l WHERE l.relation = 'address' AND l.object = typed.email)
-				THEN ` + AddressOwner(ItsSubject, "typed.email", "c.at") + ` END
+				THEN ` + AddressOwner(LinkSubject, "typed.email", "c.at") + ` END
 		) buyer ON true
 		LEFT JOIN LATERAL (SELECT store_id, email FROM customers WHERE id = c.customer_id OFFSET 0) old ON true`

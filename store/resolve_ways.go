@@ -2,29 +2,28 @@ package store
 
 import "strings"
 
-// A way leads from what a fact names to a store. The first that leads to one is
-// taken, and is what an explanation tells: both are written from these lists.
+// A Way leads from what a fact names to a store. The first Way with a result is
+// used. Resolution and explanation both use these lists.
 type Way struct {
 	Via   string
-	Store string // SQL for the store's id; null: this way leads nowhere
+	Store string // SQL for the store's id; NULL: no result
 	Key   string // SQL for what the fact names
 	Links string // SQL for the links that lead from there to the store, a JSON list
 }
 
-// AccountWays are those of what happened on a connected account: it belongs to
-// the account's store, whatever its owner wrote into metadata; that only chooses
-// among stores of one account.
+// AccountWays are for facts of a connected account. They belong to a store of the
+// account. Metadata, which the account's owner writes, only chooses among these.
 var AccountWays = []Way{
-	{"account", ofTheAccount("named.id"), "c.account", jsonList(ofTheAccount(heldLink))},
-	{"account", LinkTo(ItsSubject, AccountLink, "c.account", "c.at"), "c.account", jsonList(LinkTo(AllOfIt, AccountLink, "c.account", "c.at"))},
+	{"account", fromAccountStore("named.id"), "c.account", jsonList(fromAccountStore(heldLink))},
+	{"account", LinkTo(LinkSubject, AccountLink, "c.account", "c.at"), "c.account", jsonList(LinkTo(LinkJSON, AccountLink, "c.account", "c.at"))},
 }
 
-// StoreWays are those of what happened on the platform's own account, or on none.
+// StoreWays are for facts of the platform's own account, or of none.
 var StoreWays = []Way{
 	{"named", StoreNamed("c.store_ref", "c.at"), "c.store_ref", jsonList(ownedLink("c.store_ref", "c.at"))},
-	{"product", ofTheProducts("s.id"), ofTheProducts("s.product"), ofTheProducts(jsonList(priceLink, homeLink, ownedLink("s.ref", "c.at")))},
-	{"destination", LinkTo(ItsSubject, AccountLink, "c.destination", "c.at"), "c.destination", jsonList(LinkTo(AllOfIt, AccountLink, "c.destination", "c.at"))},
-	{"creator", StoreOwned(ItsSubject, "c.creator_ref", "c.at"), "c.creator_ref", jsonList(StoreOwned(AllOfIt, "c.creator_ref", "c.at"))},
+	{"product", fromProductStore("s.id"), fromProductStore("s.product"), fromProductStore(jsonList(priceLink, homeLink, ownedLink("s.ref", "c.at")))},
+	{"destination", LinkTo(LinkSubject, AccountLink, "c.destination", "c.at"), "c.destination", jsonList(LinkTo(LinkJSON, AccountLink, "c.destination", "c.at"))},
+	{"creator", StoreOwned(LinkSubject, "c.creator_ref", "c.at"), "c.creator_ref", jsonList(StoreOwned(LinkJSON, "c.creator_ref", "c.at"))},
 }
 
 // firstStore is SQL for the store that the first of the ways leads to.
@@ -36,9 +35,9 @@ func firstStore(ways []Way) string {
 	return "coalesce(" + strings.Join(stores, ", ") + ")"
 }
 
-// ofTheAccount reads of the store, among those that had the account, that the
-// fact or its products name.
-func ofTheAccount(what string) string {
+// fromAccountStore selects from the account's store that the fact or its products
+// name.
+func fromAccountStore(what string) string {
 	return `(
 					SELECT ` + what + `
 					FROM (
@@ -57,12 +56,12 @@ func ofTheAccount(what string) string {
 // heldLink is the link by which such a store first had the account.
 const heldLink = `(SELECT to_jsonb(l) FROM links l WHERE l.relation = 'account' AND l.object = c.account AND l.subject = named.id AND l.since = held.since)`
 
-// ofTheProducts reads of the first product that leads to a store.
-func ofTheProducts(what string) string {
+// fromProductStore selects from the first product that has a store.
+func fromProductStore(what string) string {
 	return `(SELECT ` + what + ` FROM (` + storeOfProducts + `) s WHERE s.id IS NOT NULL ORDER BY s.nth LIMIT 1)`
 }
 
-// homeLink is the link by which product s was in its store.
+// homeLink is the link from product s to its store.
 const homeLink = `(
 						SELECT to_jsonb(l)
 						FROM links l
@@ -71,22 +70,22 @@ const homeLink = `(
 						LIMIT 1
 					)`
 
-// priceLink is the link by which what Stripe calls a line is product s.
+// priceLink is the link from a line's Stripe price or product to product s.
 var priceLink = `(
-						SELECT ` + LinkTo(AllOfIt, StripeLink, "x.id", "c.at") + `
+						SELECT ` + LinkTo(LinkJSON, StripeLink, "x.id", "c.at") + `
 						FROM jsonb_array_elements(c.lines) line
 						CROSS JOIN LATERAL jsonb_array_elements_text(line.value -> 'stripe') x(id)
 						WHERE s.product IS DISTINCT FROM c.product_ref
-						  AND ` + LinkTo(ItsSubject, StripeLink, "x.id", "c.at") + ` = s.product
+						  AND ` + LinkTo(LinkSubject, StripeLink, "x.id", "c.at") + ` = s.product
 						LIMIT 1
 					)`
 
-// jsonList is SQL for a JSON list of those values that there are.
+// jsonList is SQL for a JSON list of the values that are not NULL.
 func jsonList(values ...string) string {
 	return "to_jsonb(array_remove(ARRAY[" + strings.Join(values, ", ") + "]::jsonb[], NULL))"
 }
 
-// storeOfProducts are the stores that sold's products were in, in their order.
+// storeOfProducts are the stores of the products sold, in their order.
 var storeOfProducts = `
 					SELECT home.id, p.nth, p.id AS product, home.ref
 					FROM unnest(sold.products) WITH ORDINALITY AS p(id, nth)

@@ -66,7 +66,7 @@ func (s *Store) misspelled(ctx context.Context) (found []string, err error) {
 }
 
 // respell moves some addresses over, and attaches the rows that name them. The
-// gate is held.
+// transaction holds globalLock.
 func (w *work) respell(ctx context.Context, addresses []string) error {
 	spelled, keys := make([]string, len(addresses)), make([]string, 0, 2*len(addresses))
 	for i, a := range addresses {
@@ -104,7 +104,7 @@ func (w *work) respell(ctx context.Context, addresses []string) error {
 	if err != nil {
 		return err
 	}
-	rows, err := w.neighbours(ctx, distinct(append(before, after...)), nil)
+	rows, err := w.withDependents(ctx, distinct(append(before, after...)), nil)
 	if err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ func (s *Store) EndSession(ctx context.Context, session string, expires time.Tim
 	return err
 }
 
-// SessionEnded tells whether EndSession was called for a session.
+// SessionEnded reports whether EndSession was called for a session.
 func (s *Store) SessionEnded(ctx context.Context, session string) (ended bool, err error) {
 	defer pg.Wrap(&err, "store.SessionEnded")
 	hash := sha256.Sum256([]byte(session))

@@ -14,32 +14,32 @@ import (
 	"rollcall/store/reasons"
 )
 
-// Facts on no list: how many there are for each reason, and which they are. What
-// the reasons mean is in package reasons.
+// Unattached facts: counts per reason, and lists. Package reasons describes the
+// reasons.
 
-// UnattachedFor is SQL for whether a row is on no list for a reason (SQL). It
-// repeats the conditions of the indexes, or Postgres would not use them: rows that
-// were never attached have another one.
+// UnattachedFor is SQL for whether a row is unattached for a reason (SQL). It repeats
+// the conditions of the indexes, or Postgres would not use them. Rows that were never
+// attached have an index of their own.
 func UnattachedFor(alias, reason string) string {
 	return strings.ReplaceAll(`split_part(@unattached, ':', 1) = `+reason+` AND @unattached <> 'not_derived'`, "@", alias)
 }
 
-// UnattachedCount counts facts of a kind that are on no list for a reason.
+// UnattachedCount counts facts of a kind that are unattached for a reason.
 type UnattachedCount struct {
 	Kind   string // enrollment, payment or subscription
 	Reason string
 	Facts  int64
 }
 
-// UnattachedQuestion asks how many facts are on no list.
+// UnattachedQuestion selects the unattached facts to count.
 type UnattachedQuestion struct {
 	Reasons []string
 	Most    int64  // of each kind and reason; 0: all
 	Store   string // only its facts; "" is all
-	Leaning bool   // with a store: those as well that belong to none and lean on it or on its products
+	Leaning bool   // with a store: also facts without one that depend on it or its products
 }
 
-// Count counts facts by kind and reason, those of which there are none too.
+// Count counts facts by kind and reason, zeros included.
 func (u UnattachedQuestion) Count(ctx context.Context, q pg.Querier) ([]UnattachedCount, error) {
 	args := []any{u.Reasons, nil}
 	if u.Most > 0 {
@@ -66,9 +66,9 @@ func (u UnattachedQuestion) Scope(table string) string {
 	return ` AND store_id = $3`
 }
 
-// UnattachedSQL counts the facts of a kind that are on no list, for each of the
-// reasons $1 up to $2, in an index: no other reason's rows are read, and right ones
-// stand on half of all payments.
+// UnattachedSQL counts the unattached facts of a kind for each of the reasons $1, up
+// to $2. An index keeps it from reading rows of other reasons: half of all payments
+// are unattached as expected.
 func UnattachedSQL(kind FactKind, scope string) string {
 	count := func(of, is string) string {
 		return `
@@ -91,16 +91,16 @@ func ByReason(counts []UnattachedCount) map[string]int64 {
 	return sums
 }
 
-// OffFilter is a question for facts on no list.
+// OffFilter selects a list of unattached facts.
 type OffFilter struct {
 	Reason  string // required
 	Store   string // id of their store; "" is any
-	Cursor  string // where the page before ended
+	Cursor  string // end of the page before
 	Limit   int
-	leaning bool // as in unattachedQuestion
+	leaning bool // as in UnattachedQuestion
 }
 
-// OffSort is the only order of these: enrollments, then payments, then
+// OffSort is the only order of such a list: enrollments, then payments, then
 // subscriptions, each by their keys.
 const OffSort = "kind"
 
@@ -152,18 +152,18 @@ func (f OffFilter) Conditions(after RowKey) *pg.Conditions {
 	return w
 }
 
-// OffFact is a fact on no list.
+// OffFact is an unattached fact.
 type OffFact struct {
 	Ref       string     `json:"ref"`
 	Kind      string     `json:"kind"`
 	Who       string     `json:"who"` // user:…, an address, or a Stripe customer, as far as it says
 	StoreID   *string    `json:"store_id"`
 	StoreName *string    `json:"store_name"`
-	Title     *string    `json:"title"` // of what was enrolled in or bought
+	Title     *string    `json:"title"` // of the course or product
 	Amount    *Money     `json:"amount"`
 	At        *time.Time `json:"at"`
 	Reason    string     `json:"reason"`
-	Error     *string    `json:"error"` // why its customer could not be computed
+	Error     *string    `json:"error"` // why its customer could not be derived
 	Origins   []Origin   `json:"origins"`
 	Key       RowKey
 }
@@ -206,7 +206,7 @@ func (f OffFilter) Page(ctx context.Context, q pg.Querier, read offReader) (page
 	return page, "", nil
 }
 
-// readKeys is an offReader of the keys, and of whose the facts are.
+// readKeys is an offReader of keys and buyers.
 func readKeys(kind FactKind) (selecting string, scan pgx.RowToFunc[OffFact]) {
 	selecting = `
 		SELECT ` + kind.KeySQL(kind.Alias) + `, ` + WhoOf(kind) + `, ` + kind.Alias + `.store_id
@@ -217,7 +217,7 @@ func readKeys(kind FactKind) (selecting string, scan pgx.RowToFunc[OffFact]) {
 	}
 }
 
-// WhoOf is SQL for whom a fact of a kind names as its buyer.
+// WhoOf is SQL for the buyer that a fact of a kind names.
 func WhoOf(kind FactKind) string {
 	if kind.Name == Enrollment {
 		return "e.person"

@@ -8,18 +8,18 @@ import (
 	"rollcall/store/pg"
 )
 
-// AttachedAgain is what became of facts that were attached once more.
+// AttachedAgain is the result of AttachAgain.
 type AttachedAgain struct {
-	Looked   int64  `json:"looked"`      // at so many
-	Attached int64  `json:"attached"`    // are on a list now
-	Failed   int64  `json:"failed"`      // of these the customer cannot be computed
-	Error    string `json:"error"`       // why, of the first
-	Next     string `json:"next_cursor"` // where to go on; empty at the end
+	Looked   int64  `json:"looked"`      // number of facts tried
+	Attached int64  `json:"attached"`    // now attached
+	Failed   int64  `json:"failed"`      // their customers cannot be derived
+	Error    string `json:"error"`       // of the first failure
+	Next     string `json:"next_cursor"` // empty at the end
 }
 
-// AttachAgain attaches facts on no list for a reason once more, through the one
-// routine that attaches all: up to most of them, from f.Cursor on. It helps
-// where what was missing has come, and was not seen to be leaned on.
+// AttachAgain attaches up to most facts that are unattached for a reason again, from
+// f.Cursor on. It helps if the missing object has arrived, but the dependency of the
+// facts was not detected.
 func (s *Store) AttachAgain(ctx context.Context, f OffFilter, most int) (a AttachedAgain, err error) {
 	defer pg.Wrap(&err, "store.AttachAgain(%q)", f.Reason)
 	for a.Next = f.Cursor; a.Looked < int64(most); {
@@ -43,8 +43,8 @@ func (s *Store) AttachAgain(ctx context.Context, f OffFilter, most int) (a Attac
 	return a, nil
 }
 
-// tryAttach attaches facts. Those that cannot be are found by halving, so that
-// one keeps back no other.
+// tryAttach attaches facts. It finds those that fail by halving, so that the others
+// are still attached.
 func (s *Store) tryAttach(ctx context.Context, keys []RowKey, a *AttachedAgain) error {
 	if len(keys) == 0 {
 		return nil
@@ -70,7 +70,7 @@ func (s *Store) tryAttach(ctx context.Context, keys []RowKey, a *AttachedAgain) 
 	return s.tryAttach(ctx, keys[half:], a)
 }
 
-// attachedOf counts those of the facts that are on a list.
+// attachedOf counts the facts that are attached.
 func (s *Store) attachedOf(ctx context.Context, keys []RowKey) (n int64, err error) {
 	err = s.Snapshot(ctx, func(tx pgx.Tx) error {
 		for kind, k := range byKind(keys) {

@@ -16,58 +16,63 @@ import (
 	"rollcall/store/pg"
 )
 
-// A factTable says how the facts of one table merge. Every rule is a maximum,
-// so the row that results does not depend on the order in which facts come.
+// A FactTable defines how the facts of one table merge. Every rule is a maximum, so
+// the resulting row does not depend on the order of the facts.
 type FactTable struct {
 	Name         string
 	Keys         []string
-	Main         string            // the version that a message has as a whole
-	keepsEarlier bool              // has a column for what an earlier version named; else every message names all
-	things       []thing           // what messages name, each by the newest that does
+	Main         string            // column of the message's version
+	keepsEarlier bool              // column earlier has versions of column sets; without it every message names all
+	columnSets   []columnSet       // each keeps the values of the newest message that names it
 	Groups       []versioned       // columns with a version of their own
 	merges       map[string]string // columns with a rule of their own: OR, GREATEST, LEAST, or SQL of t and e
-	sql          string            // upserts
-	// tellingSQL upserts and returns what became of rows.
-	tellingSQL string
+	upsertSQL    string            // upserts
+	// outcomesSQL upserts and returns the rows that are new or changed.
+	outcomesSQL string
 }
 
-// versioned is a version column and the columns it guards. Of contexts (JSON)
-// each member stays as the newest that named it says.
+// versioned is a version column and the columns that it guards. In contexts (JSON)
+// each member keeps the value of the newest message that names it.
 type versioned struct {
 	Version  string
 	columns  []string
 	contexts []string
 }
 
-// thing is columns that messages name together. A message that leaves all of
-// them out is no news of it: it stays as the newest that named it says, whose
-// version is in earlier, by the first column, if it is not the row's newest.
-type thing struct {
+// columnSet is columns that messages name together. A message without any of them
+// leaves their values as they are. Column earlier holds the version of these values
+// under the first column's name, unless it is the row's newest.
+type columnSet struct {
 	columns []string
-	always  bool // named by every message, whatever it is
+	always  bool // every message names it
 }
 
-// things reads "a b, c": a and b are one thing, c is another.
-func things(list string) (all []thing) {
+// columnSets parses "a b, c": a and b are one set, c is another.
+func columnSets(list string) (all []columnSet) {
 	for part := range strings.SplitSeq(list, ",") {
-		all = append(all, thing{columns: strings.Fields(part)})
+		all = append(all, columnSet{columns: strings.Fields(part)})
 	}
 	return all
 }
 
-// alwaysNamed are columns that every message tells.
-func alwaysNamed(list string) []thing { return []thing{{strings.Fields(list), true}} }
+// alwaysNamed is a set that every message names.
+func alwaysNamed(list string) []columnSet { return []columnSet{{strings.Fields(list), true}} }
 
-// contextThings are the things that a facts.Context names.
-var contextThings = things("store_ref, product_ref, product_kind, product_type, plan, user_ref, creator_ref, stripe_customer, email, name, named, lines")
+// contextColumns are the column sets of a facts.Context.
+var contextColumns = columnSets("store_ref, product_ref, product_kind, product_type, plan, user_ref, creator_ref, stripe_customer, " +
+	"email, name, named, lines")
 
 // The tables of facts.
 var (
-	UsersTable           = newTable[facts.User]("users", "id", "version", things("email, name, image_url, time_zone"), map[string]string{"last_seen_at": "GREATEST"}, versioned{Version: "deleted_version"})
-	StripeCustomersTable = newTable[facts.StripeCustomer]("stripe_customers", "account id", "version", things("email, name"), nil, versioned{Version: "deleted_version"})
-	StoresTable          = newTable[facts.Store]("stores", "id", "version", things("name, member_user_ids, time_zone"), map[string]string{"member_user_ids": membersRule})
-	productsTable        = newTable[facts.Product]("products", "id", "version", things("kind, title, price_amount price_currency, items"), nil, versioned{Version: "deleted_version"})
-	enrollmentsTable     = newTable[facts.Enrollment]("enrollments", "course_id person", "version", nil,
+	UsersTable = newTable[facts.User]("users", "id", "version", columnSets("email, name, image_url, time_zone"),
+		map[string]string{"last_seen_at": "GREATEST"}, versioned{Version: "deleted_version"})
+	StripeCustomersTable = newTable[facts.StripeCustomer]("stripe_customers", "account id", "version", columnSets("email, name"),
+		nil, versioned{Version: "deleted_version"})
+	StoresTable = newTable[facts.Store]("stores", "id", "version", columnSets("name, member_user_ids, time_zone"),
+		map[string]string{"member_user_ids": membersRule})
+	productsTable = newTable[facts.Product]("products", "id", "version", columnSets("kind, title, price_amount price_currency, items"),
+		nil, versioned{Version: "deleted_version"})
+	enrollmentsTable = newTable[facts.Enrollment]("enrollments", "course_id person", "version", nil,
 		map[string]string{
 			"said_at": "GREATEST", "first_said_at": "LEAST",
 			"peak_progress": "GREATEST",
@@ -84,31 +89,33 @@ var (
 		versioned{Version: "completed_version", columns: []string{"completed_at", "completed_with_progress"}},
 		versioned{Version: "deleted_version"})
 	paymentsTable = newTable[facts.Payment]("payments", "account id", "claim_version",
-		slices.Concat(alwaysNamed("claimed_by kind claim_paid claim_amount claim_currency paid_at"), contextThings, things("subscription")), nil,
+		slices.Concat(alwaysNamed("claimed_by kind claim_paid claim_amount claim_currency paid_at"), contextColumns, columnSets("subscription")), nil,
 		versioned{Version: "intent_version", contexts: []string{"intent"}},
 		versioned{Version: "charge_version", contexts: []string{"charge"}},
 		versioned{Version: "invoice_version", columns: []string{"invoice"}},
 		versioned{Version: "destination_version", columns: []string{"destination"}})
-	// What a refund or dispute belongs to never changes, nor does what was captured
-	// shrink; one that leaves it out does not take it back.
+	// The payment of a refund or dispute never changes, and the captured amount never
+	// falls. A message without them does not remove them.
 	RefundsTable = newTable[facts.Refund]("refunds", "account id", "version",
 		alwaysNamed("cumulative amount currency status created_at said_at"),
 		map[string]string{"charge": "GREATEST", "payment_intent": "GREATEST", "charge_amount": "GREATEST", "captured": "GREATEST"})
 	DisputesTable = newTable[facts.Dispute]("disputes", "account id", "version",
 		alwaysNamed("amount currency status withdrawn"), map[string]string{"charge": "GREATEST", "payment_intent": "GREATEST"})
 	subscriptionsTable = newTable[facts.Subscription]("subscriptions", "account id", "version",
-		slices.Concat(alwaysNamed("status ended_at"), alwaysNamed("cancel_at_period_end cancel_at cancellation"), alwaysNamed("paused"), things("current_period_end, currency, started_at, destination"),
-			slices.DeleteFunc(slices.Clone(contextThings), func(t thing) bool { return t.columns[0] == "lines" }), things("lines amount plan_name discount")),
+		slices.Concat(alwaysNamed("status ended_at"), alwaysNamed("cancel_at_period_end cancel_at cancellation"), alwaysNamed("paused"),
+			columnSets("current_period_end, currency, started_at, destination"),
+			slices.DeleteFunc(slices.Clone(contextColumns), func(t columnSet) bool { return t.columns[0] == "lines" }),
+			columnSets("lines amount plan_name discount")),
 		map[string]string{"ever_active": "OR", "status": statusRule, "status_moves": movesRule},
 		versioned{"checkout_version", []string{"checkout_at"}, []string{"checkout"}})
 	checkoutsTable = newTable[facts.Checkout]("checkouts", "account id", "version",
-		slices.Concat(contextThings, things("status, amount currency, recovery_url recovery_until, recovered_from, promotions, started_at")), nil)
+		slices.Concat(contextColumns, columnSets("status, amount currency, recovery_url recovery_until, recovered_from, promotions, started_at")), nil)
 	failedInvoicesTable = newTable[facts.FailedInvoice]("failed_invoices", "account id", "version",
-		slices.Concat(alwaysNamed("attempts next_attempt_at hosted_url amount_due currency"), things("subscription, stripe_customer")), nil)
+		slices.Concat(alwaysNamed("attempts next_attempt_at hosted_url amount_due currency"), columnSets("subscription, stripe_customer")), nil)
 )
 
-// Which of several changes of a subscription's status in one second came last,
-// their order tells: the one whose end is no other's beginning.
+// Of several status changes of a subscription in one second, the last one is that
+// whose new status no other starts from.
 const (
 	sameSecond = `left(t.status_said, 27) = left(e.status_said, 27) AND substr(GREATEST(t.status_said, e.status_said), 29, 2) < '80'`
 	movesRule  = `CASE
@@ -120,20 +127,21 @@ const (
 				CASE WHEN e.status_said > t.status_said THEN e.status ELSE t.status END)`
 )
 
-// Of several lists of members told at one time, who is on all of them is one: what
-// opens less wins, whatever the events' ids, so that no revocation is lost.
+// Of several member lists with one time, only those on all lists are members. So no
+// revocation is lost, independent of the events' ids.
 const membersRule = `CASE
 				WHEN t.member_user_ids IS NOT NULL AND left(t.member_user_ids_said, 27) = left(e.member_user_ids_said, 27)
 					THEN ARRAY(SELECT unnest(t.member_user_ids) INTERSECT SELECT unnest(e.member_user_ids) ORDER BY 1)
 				WHEN e.member_user_ids_said > t.member_user_ids_said THEN e.member_user_ids
 				ELSE t.member_user_ids END`
 
+// Ptr returns a pointer to v.
 func Ptr[T any](v T) *T { return &v }
 
-// newTable describes the table of fact type F. Of the struct's columns those
-// belong to it that are named here.
-func newTable[F any](name, keys, main string, named []thing, merges map[string]string, groups ...versioned) FactTable {
-	t := FactTable{Name: name, Keys: strings.Fields(keys), Main: main, things: named, merges: merges, Groups: groups}
+// newTable describes the table of fact type F. Its columns are the fields of F that
+// the arguments name.
+func newTable[F any](name, keys, main string, named []columnSet, merges map[string]string, groups ...versioned) FactTable {
+	t := FactTable{Name: name, Keys: strings.Fields(keys), Main: main, columnSets: named, merges: merges, Groups: groups}
 	own := append(append([]string{}, t.Keys...), main, "earlier")
 	for _, n := range named {
 		own = append(own, n.columns...)
@@ -144,13 +152,13 @@ func newTable[F any](name, keys, main string, named []thing, merges map[string]s
 	}
 	all := slices.DeleteFunc(columnsOf(reflect.TypeFor[F]()), func(c string) bool { return !slices.Contains(own, c) })
 	t.keepsEarlier = slices.Contains(all, "earlier")
-	t.sql = t.upsert(all)
-	t.tellingSQL = t.telling(all)
+	t.upsertSQL = t.upsertStatement(all)
+	t.outcomesSQL = t.outcomesStatement(all)
 	return t
 }
 
 // columnsOf lists the JSON names of a struct's fields, embedded ones included.
-// A field that JSON leaves out ("-") is no column.
+// A field with the tag "-" is not a column.
 func columnsOf(t reflect.Type) []string {
 	var names []string
 	for f := range t.Fields() {
@@ -166,13 +174,12 @@ func columnsOf(t reflect.Type) []string {
 	return names
 }
 
-// upsert writes the statement. Its one parameter is a JSON array of facts, no
-// two with the same key; rows are taken in the order of their keys, so that two
-// transactions never wait for each other crosswise.
-func (t FactTable) upsert(columns []string) string {
+// upsertStatement builds the statement. Its parameter is a JSON array of facts with
+// distinct keys. It upserts in the order of keys, so that transactions do not deadlock.
+func (t FactTable) upsertStatement(columns []string) string {
 	var set, changed []string
-	assign := func(column, value string) { set = append(set, column+" = "+t.rows(value)) }
-	differs := func(condition string) { changed = append(changed, t.rows(condition)) }
+	assign := func(column, value string) { set = append(set, column+" = "+t.withRowNames(value)) }
+	differs := func(condition string) { changed = append(changed, t.withRowNames(condition)) }
 	for _, g := range t.Groups {
 		newer := fmt.Sprintf("e.%[1]s > t.%[1]s", g.Version)
 		differs(newer)
@@ -193,21 +200,21 @@ func (t FactTable) upsert(columns []string) string {
 		case "GREATEST", "LEAST":
 			rule = fmt.Sprintf("%[2]s(t.%[1]s, e.%[1]s)", c, rule)
 		}
-		rule = t.said(rule)
+		rule = t.withVersions(rule)
 		assign(c, rule)
 		differs(fmt.Sprintf("(%s) IS DISTINCT FROM t.%s", rule, c))
 	}
 	differs(fmt.Sprintf("e.%[1]s > t.%[1]s", t.Main))
 	var kept []string
-	for _, n := range t.things {
-		newer := t.since(n, "e") + " > " + t.since(n, "t")
+	for _, n := range t.columnSets {
+		newer := t.versionSQL(n, "e") + " > " + t.versionSQL(n, "t")
 		differs(newer)
 		for _, c := range n.columns {
 			if t.merges[c] == "" {
 				assign(c, fmt.Sprintf("CASE WHEN %[2]s THEN e.%[1]s ELSE t.%[1]s END", c, newer))
 			}
 		}
-		kept = append(kept, fmt.Sprintf("'%s', GREATEST(%s, %s)", n.columns[0], t.since(n, "t"), t.since(n, "e")))
+		kept = append(kept, fmt.Sprintf("'%s', GREATEST(%s, %s)", n.columns[0], t.versionSQL(n, "t"), t.versionSQL(n, "e")))
 	}
 	assign(t.Main, fmt.Sprintf("GREATEST(t.%[1]s, e.%[1]s)", t.Main))
 	if t.keepsEarlier {
@@ -223,9 +230,9 @@ func (t FactTable) upsert(columns []string) string {
 		t.Name, list, strings.Join(t.Keys, ", "), strings.Join(set, ",\n\t\t\t"), strings.Join(changed, " OR "))
 }
 
-// since is SQL for the version by which row t or e names a thing; empty if it
-// does not.
-func (t FactTable) since(n thing, row string) string {
+// versionSQL is SQL for the version of a column set in row t or e; empty if it is
+// not named.
+func (t FactTable) versionSQL(n columnSet, row string) string {
 	if !t.keepsEarlier {
 		return row + "." + t.Main
 	}
@@ -240,19 +247,19 @@ func (t FactTable) since(n thing, row string) string {
 	return fmt.Sprintf("CASE WHEN %s THEN '' ELSE %s END", strings.Join(nulls, " AND "), version)
 }
 
-// said puts the version of what a rule calls COLUMN_said.
-func (t FactTable) said(rule string) string {
-	for _, n := range t.things {
+// withVersions replaces COLUMN_said in a rule by the version of that column set.
+func (t FactTable) withVersions(rule string) string {
+	for _, n := range t.columnSets {
 		for _, row := range []string{"t", "e"} {
-			rule = strings.ReplaceAll(rule, row+"."+n.columns[0]+"_said", t.since(n, row))
+			rule = strings.ReplaceAll(rule, row+"."+n.columns[0]+"_said", t.versionSQL(n, row))
 		}
 	}
 	return rule
 }
 
-// rows names the row that is there, t, and the one to be merged into it, e, as
-// the statement knows them.
-func (t FactTable) rows(sql string) string {
+// withRowNames replaces t, the stored row, and e, the row to merge, by their names in
+// the statement.
+func (t FactTable) withRowNames(sql string) string {
 	return rowNames.ReplaceAllStringFunc(sql, func(m string) string {
 		if m == "t." {
 			return t.Name + "."
@@ -263,7 +270,7 @@ func (t FactTable) rows(sql string) string {
 
 var rowNames = regexp.MustCompile(`\b[te]\.`)
 
-// factKey names a fact: its table, and its key with slashes.
+// factKey identifies a fact: its table, and its key joined by slashes.
 type factKey struct{ table, Key string }
 
 // TableRows are facts of one table.
@@ -281,7 +288,7 @@ func rowsOf[F any](t *FactTable, rows []F, key func(*F) string) TableRows {
 	return r
 }
 
-// TablesOf sorts the facts of a set by table.
+// TablesOf groups the facts of a set by table.
 func TablesOf(set facts.Set) []TableRows {
 	return []TableRows{
 		rowsOf(&UsersTable, set.Users, func(f *facts.User) string { return f.ID }),
@@ -299,12 +306,12 @@ func TablesOf(set facts.Set) []TableRows {
 }
 
 // upsert merges all facts of a set into their tables, in one round trip.
-// outcomes, unless nil, learns what became of those that were new or different.
+// Unless outcomes is nil, it records the facts that were new or different.
 func upsert(ctx context.Context, tx pgx.Tx, set facts.Set, outcomes map[factKey]outcome) (err error) {
 	defer pg.Wrap(&err, "store.upsert")
 	var batch pgx.Batch
 	if outcomes != nil {
-		batch.Queue(`SET LOCAL enable_hashjoin = on`) // for joins among what was looked up
+		batch.Queue(`SET LOCAL enable_hashjoin = on`) // for joins among rows already found by key
 	}
 	for _, t := range TablesOf(set) {
 		if err := t.queue(&batch, outcomes); err != nil {
@@ -320,8 +327,8 @@ func upsert(ctx context.Context, tx pgx.Tx, set facts.Set, outcomes map[factKey]
 	return tx.SendBatch(ctx, &batch).Close()
 }
 
-// queue adds the statements for rows: one, unless a key comes more than once,
-// as a statement can touch a row only once.
+// queue adds the statements for rows: one per repetition of a key, as a statement
+// can touch a row only once.
 func (t TableRows) queue(b *pgx.Batch, outcomes map[factKey]outcome) error {
 	for len(t.Rows) > 0 {
 		var now, later TableRows
@@ -339,9 +346,11 @@ func (t TableRows) queue(b *pgx.Batch, outcomes map[factKey]outcome) error {
 			return err
 		}
 		if outcomes == nil {
-			b.Queue(t.Table.sql, string(text))
+			b.Queue(t.Table.upsertSQL, string(text))
 		} else {
-			b.Queue(t.Table.tellingSQL, string(text)).Query(func(found pgx.Rows) error { return learn(outcomes, t.Table.Name, found) })
+			b.Queue(t.Table.outcomesSQL, string(text)).Query(func(found pgx.Rows) error {
+				return recordOutcomes(outcomes, t.Table.Name, found)
+			})
 		}
 		t.Keys, t.Rows = later.Keys, later.Rows
 	}

@@ -10,7 +10,7 @@ import (
 	"rollcall/facts"
 )
 
-// Upserts that tell what became of each fact: a backfill counts them.
+// Upserts that return the outcome of each fact, for the counts of a backfill.
 
 // keysOf lists the facts of a set.
 func keysOf(set facts.Set) (keys []factKey) {
@@ -20,15 +20,15 @@ func keysOf(set facts.Set) (keys []factKey) {
 	return keys
 }
 
-// telling writes the statement that upserts like t.sql and returns, for each row
-// that is new or differs in more than its versions, its key and whether it is new.
-func (t FactTable) telling(columns []string) string {
+// outcomesStatement builds the statement that upserts like t.upsertSQL. For each row
+// that is new or changed in more than versions it returns the key and whether it is new.
+func (t FactTable) outcomesStatement(columns []string) string {
 	guards := append([]string{t.Main, "earlier"}, t.Keys...)
 	for _, g := range t.Groups {
 		guards = append(guards, g.Version)
 	}
 	if t.Name == "refunds" {
-		guards = append(guards, "said_at") // of an object that is read: when it was read
+		guards = append(guards, "said_at") // of an object fetched from Stripe: when it was fetched
 	}
 	var content, key []string
 	for _, c := range columns {
@@ -56,7 +56,7 @@ func (t FactTable) telling(columns []string) string {
 		FROM m
 		LEFT JOIN old o USING (%[2]s)
 		WHERE o.%[5]s IS NULL OR (%[6]s) IS DISTINCT FROM (%[7]s)`,
-		t.Name, strings.Join(t.Keys, ", "), t.sql, strings.Join(key, ", "), t.Keys[len(t.Keys)-1],
+		t.Name, strings.Join(t.Keys, ", "), t.upsertSQL, strings.Join(key, ", "), t.Keys[len(t.Keys)-1],
 		qualify("m", content), qualify("o", content))
 }
 
@@ -73,8 +73,8 @@ func qualify(table string, columns []string) string {
 	return strings.Join(out, ", ")
 }
 
-// learn notes what a telling statement returned.
-func learn(outcomes map[factKey]outcome, table string, found pgx.Rows) error {
+// recordOutcomes adds the rows that outcomesSQL returned to outcomes.
+func recordOutcomes(outcomes map[factKey]outcome, table string, found pgx.Rows) error {
 	k := factKey{table: table}
 	var isNew bool
 	_, err := pgx.ForEachRow(found, []any{&k.Key, &isNew}, func() error {
@@ -88,39 +88,39 @@ func learn(outcomes map[factKey]outcome, table string, found pgx.Rows) error {
 	return err
 }
 
-// Words are the versions of the things that a message names, by the first column
-// of each; of one that names none, that of the message.
-func (t FactTable) Words(says map[string]any) map[string]facts.Version {
-	said := map[string]facts.Version{}
-	version, _ := says[t.Main].(string)
+// NamedVersions are the versions of the column sets that a message names, by the
+// first column of each. If it names none, it is the message's own version.
+func (t FactTable) NamedVersions(message map[string]any) map[string]facts.Version {
+	versions := map[string]facts.Version{}
+	version, _ := message[t.Main].(string)
 	if version == "" {
-		return said
+		return versions
 	}
-	for _, n := range t.things {
-		if n.in(says) {
-			said[n.columns[0]] = facts.Version(version)
+	for _, n := range t.columnSets {
+		if n.in(message) {
+			versions[n.columns[0]] = facts.Version(version)
 		}
 	}
-	earlier, _ := says["earlier"].(map[string]any)
-	for thing, v := range earlier {
-		if _, named := said[thing]; named {
-			said[thing] = facts.Version(*OrEmpty(Text(v)))
+	earlier, _ := message["earlier"].(map[string]any)
+	for set, v := range earlier {
+		if _, named := versions[set]; named {
+			versions[set] = facts.Version(*EmptyIfNil(JSONString(v)))
 		}
 	}
-	if len(said) == 0 {
-		said[t.Main] = facts.Version(version)
+	if len(versions) == 0 {
+		versions[t.Main] = facts.Version(version)
 	}
-	return said
+	return versions
 }
 
-// in tells whether a row, or a message, names the thing.
-func (n thing) in(row map[string]any) bool {
+// in reports whether a row or message names the column set.
+func (n columnSet) in(row map[string]any) bool {
 	return n.always || slices.ContainsFunc(n.columns, func(c string) bool { return row[c] != nil })
 }
 
-// Kept is the version by which a row names a thing, or that in a column.
-func (t FactTable) Kept(row map[string]any, column string) facts.Version {
-	for _, n := range t.things {
+// VersionOf is the version in a row of a column set, or that in a version column.
+func (t FactTable) VersionOf(row map[string]any, column string) facts.Version {
+	for _, n := range t.columnSets {
 		if n.columns[0] != column {
 			continue
 		}
@@ -128,23 +128,24 @@ func (t FactTable) Kept(row map[string]any, column string) facts.Version {
 			return ""
 		}
 		earlier, _ := row["earlier"].(map[string]any)
-		if v := Text(earlier[column]); v != nil {
+		if v := JSONString(earlier[column]); v != nil {
 			return facts.Version(*v)
 		}
 		column = t.Main
 	}
-	return facts.Version(*OrEmpty(Text(row[column])))
+	return facts.Version(*EmptyIfNil(JSONString(row[column])))
 }
 
-// Text is a value of JSON that is a text.
-func Text(value any) *string {
+// JSONString returns a decoded JSON value if it is a string.
+func JSONString(value any) *string {
 	if s, ok := value.(string); ok {
 		return &s
 	}
 	return nil
 }
 
-func OrEmpty(s *string) *string {
+// EmptyIfNil returns s, or a pointer to an empty string.
+func EmptyIfNil(s *string) *string {
 	if s == nil {
 		return new(string)
 	}

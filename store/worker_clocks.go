@@ -9,8 +9,8 @@ import (
 	"rollcall/store/pg"
 )
 
-// What happened when is told by the clock of Postgres, the one that all share. A
-// machine whose clock is off must not delete, alarm or start anything for it.
+// All times are by the clock of Postgres, which all workers share. A worker with a
+// wrong clock must not delete, alert or start anything because of it.
 
 // Now is the time by the clock of Postgres.
 func (s *Store) Now(ctx context.Context) (now time.Time, err error) {
@@ -25,7 +25,7 @@ type WorkerClock struct {
 	Ahead  time.Duration // of Postgres; negative: behind it
 }
 
-// clocksFor is how long a worker that says no more is remembered.
+// clocksFor is how long a silent worker is remembered.
 const clocksFor = 10 * time.Minute
 
 // NoteClock compares a worker's clock with that of Postgres, and keeps the

@@ -67,7 +67,7 @@ func (c *Checkup) NamedByOwner(ctx context.Context) (_ []NamedByOwner, err error
 			n.ref,
 			sum(n.products)::bigint,
 			sum(n.facts)::bigint AS facts,
-			coalesce(`+store.StoreOwned(store.ItsSubject, "n.ref", store.Forever)+`, ''),
+			coalesce(`+store.StoreOwned(store.LinkSubject, "n.ref", store.Forever)+`, ''),
 			ARRAY(SELECT id FROM stores WHERE owner_user_id = n.ref ORDER BY id LIMIT 5)
 		FROM (
 			SELECT store_ref AS ref, 1 AS products, 0 AS facts FROM products WHERE store_ref LIKE 'user\_%' AND deleted_version = ''

@@ -125,7 +125,7 @@ type lookup struct {
 func (l *lookup) people(ctx context.Context) (err error) {
 	collectPerson := func(source string) pgx.RowToFunc[store.PersonFact] {
 		return func(row pgx.CollectableRow) (f store.PersonFact, err error) {
-			var versions store.Said
+			var versions store.Versions
 			err = row.Scan(&f.Ref, &f.Kind, &f.Account, &f.ID, &f.Email, &f.Name, &f.Deleted, &f.LastVerified, &versions)
 			f.Origins = versions.Origins(source)
 			return f, err
@@ -288,20 +288,20 @@ func personalSQL(kind store.FactKind) string {
 // personalColumns describe a fact of each kind, as personalSQL lists it.
 var personalColumns = map[string]string{
 	store.Enrollment: store.RefOf(store.Enrollment, "e.course_id", "e.person") + `, e.course_id, NULL::jsonb, e.enrolled_at, e.user_ref,
-			coalesce(e.email, CASE WHEN e.person LIKE 'email:%' THEN substr(e.person, 7) END), NULL::text, 'platform', ` + store.EnrollmentSaid,
+			coalesce(e.email, CASE WHEN e.person LIKE 'email:%' THEN substr(e.person, 7) END), NULL::text, 'platform', ` + store.EnrollmentVersions,
 	store.Payment: store.RefOf(store.Payment, "p.account", "p.id") + `, coalesce(p.product_id, p.product_ref, p.intent ->> 'product_ref'), ` + store.MoneyReceived + `,
 			p.paid_at, coalesce(p.user_ref, p.intent ->> 'user_ref'), coalesce(p.email, p.charge ->> 'email', p.intent ->> 'email'),
-			CASE WHEN p.unattached = 'counted_elsewhere' THEN ` + store.CountedAs + ` END, ` + store.PaymentSource + `, ` + store.PaymentSaid,
+			CASE WHEN p.unattached = 'counted_elsewhere' THEN ` + store.CountedAs + ` END, ` + store.PaymentSource + `, ` + store.PaymentVersions,
 	store.Subscription: store.RefOf(store.Subscription, "s.account", "s.id") + `, coalesce(s.product_id, s.product_ref, s.checkout ->> 'product_ref'), ` + store.MoneyOf("s.amount", "s.currency") + `,
 			coalesce(s.started_at, s.checkout_at), coalesce(s.user_ref, s.checkout ->> 'user_ref'), coalesce(s.email, s.checkout ->> 'email'),
-			NULL::text, 'stripe', ` + store.SubscriptionSaid,
+			NULL::text, 'stripe', ` + store.SubscriptionVersions,
 }
 
 func scanPersonal(kind string) pgx.RowToFunc[PersonalFact] {
 	return func(row pgx.CollectableRow) (f PersonalFact, err error) {
 		var source string
 		var counted *string
-		var versions store.Said
+		var versions store.Versions
 		err = row.Scan(&f.Ref, &f.StoreID, &f.CustomerID, &f.Email, &f.Product, &f.Title, &f.Amount, &f.At, &f.User, &f.Typed, &f.Reason, &f.Missing, &counted, &source, &versions)
 		f.Kind, f.At, f.Origins = kind, pg.UTC(f.At), versions.Origins(source)
 		if f.Reason != nil {

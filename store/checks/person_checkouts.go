@@ -46,8 +46,8 @@ var checkoutsSQL = `
 	) c
 	CROSS JOIN LATERAL (
 		SELECT CASE
-			WHEN c.account <> '' THEN ` + store.LinkTo(store.ItsSubject, store.AccountLink, "c.account", "c.at") + `
-			ELSE coalesce(` + store.StoreNamed("c.store_ref", "c.at") + `, (product_home(c.product_ref, c.at)).id, ` + store.StoreOwned(store.ItsSubject, "c.creator_ref", "c.at") + `)
+			WHEN c.account <> '' THEN ` + store.LinkTo(store.LinkSubject, store.AccountLink, "c.account", "c.at") + `
+			ELSE coalesce(` + store.StoreNamed("c.store_ref", "c.at") + `, (product_home(c.product_ref, c.at)).id, ` + store.StoreOwned(store.LinkSubject, "c.creator_ref", "c.at") + `)
 		END AS id
 	) store
 	WHERE $4 = '' OR store.id = $4 OR store.id IS NULL
@@ -55,7 +55,7 @@ var checkoutsSQL = `
 	LIMIT $5`
 
 func scanCheckout(row pgx.CollectableRow) (f PersonalFact, err error) {
-	var versions store.Said
+	var versions store.Versions
 	err = row.Scan(&f.Ref, &f.StoreID, &f.Product, &f.Title, &f.Amount, &f.At, &f.User, &f.Typed, &versions)
 	unpaid, _ := reasons.Find("unpaid")
 	f.Kind, f.At, f.Origins, f.Reason = "checkout", pg.UTC(f.At), versions.Origins("stripe"), &unpaid.Code

@@ -45,7 +45,7 @@ func (s *Reader) OffFacts(ctx context.Context, f store.OffFilter) (page []store.
 func readOffFact(kind store.FactKind) (selecting string, scan pgx.RowToFunc[store.OffFact]) {
 	source := map[string]string{store.Enrollment: "platform", store.Subscription: "stripe"}[kind.Name]
 	return offFactSQL[kind.Name], func(row pgx.CollectableRow) (o store.OffFact, err error) {
-		var versions store.Said
+		var versions store.Versions
 		of := source
 		o.Kind, o.Key.Kind = kind.Name, kind.Name
 		err = row.Scan(&o.Key.A, &o.Key.B, &o.Who, &o.StoreID, &o.StoreName, &o.Title, &o.Amount, &o.At, &o.Reason, &of, &versions)
@@ -80,7 +80,7 @@ var offFactSQL = map[string]string{
 			coalesce(e.enrolled_at, e.first_said_at) AS at,
 			e.unattached,
 			'platform' AS source,
-			` + store.EnrollmentSaid + ` AS said
+			` + store.EnrollmentVersions + ` AS said
 		FROM enrollments e
 		LEFT JOIN stores st ON st.id = e.store_id`,
 	store.Payment: `
@@ -95,7 +95,7 @@ var offFactSQL = map[string]string{
 			p.paid_at AS at,
 			p.unattached,
 			` + store.PaymentSource + ` AS source,
-			` + store.PaymentSaid + ` AS said
+			` + store.PaymentVersions + ` AS said
 		FROM payments p
 		LEFT JOIN stores st ON st.id = p.store_id`,
 	store.Subscription: `
@@ -110,7 +110,7 @@ var offFactSQL = map[string]string{
 			coalesce(s.started_at, s.checkout_at) AS at,
 			s.unattached,
 			'stripe' AS source,
-			` + store.SubscriptionSaid + ` AS said
+			` + store.SubscriptionVersions + ` AS said
 		FROM subscriptions s
 		LEFT JOIN stores st ON st.id = s.store_id`,
 }

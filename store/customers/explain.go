@@ -45,16 +45,16 @@ type explainer struct {
 type explained struct {
 	payments []struct {
 		PaymentFact
-		Source string     `json:"source"`
-		Said   store.Said `json:"said"`
+		Source string         `json:"source"`
+		Said   store.Versions `json:"said"`
 	}
 	enrollments []struct {
 		EnrollmentFact
-		Said store.Said `json:"said"`
+		Said store.Versions `json:"said"`
 	}
 	subscriptions []struct {
 		SubscriptionFact
-		Said store.Said `json:"said"`
+		Said store.Versions `json:"said"`
 	}
 	courses []struct{ ID, Title string }
 	source  *struct { // nil: nothing speaks of the customer any more
@@ -170,7 +170,7 @@ func (x *explainer) collectWhy(rows pgx.Rows) error {
 	var at *time.Time
 	var person *struct {
 		store.PersonFact
-		Said store.Said `json:"said"`
+		Said store.Versions `json:"said"`
 	}
 	var proof *linkRow
 	var taken *wayTaken
@@ -216,11 +216,11 @@ func (x *explainer) collectBack(rows pgx.Rows) error {
 	var of string
 	var refunds []struct {
 		RefundFact
-		Said store.Said `json:"said"`
+		Said store.Versions `json:"said"`
 	}
 	var disputes []struct {
 		DisputeFact
-		Said store.Said `json:"said"`
+		Said store.Versions `json:"said"`
 	}
 	_, err := pgx.ForEachRow(rows, []any{&of, &refunds, &disputes}, func() error {
 		p := &x.e.Payments[slices.IndexFunc(x.e.Payments, func(p PaymentFact) bool { return p.Ref == of })]
@@ -243,7 +243,7 @@ func (x *explainer) collectUncounted(rows pgx.Rows) error {
 	var u UncountedFact
 	var source string
 	var counted *string
-	var versions store.Said
+	var versions store.Versions
 	_, err := pgx.ForEachRow(rows, []any{&u.Ref, &u.Title, &u.Amount, &u.At, &u.Reason, &counted, &source, &versions}, func() error {
 		u.At, u.Origins = pg.UTC(u.At), versions.Origins(source)
 		reason, _ := reasons.Find(u.Reason) // behind it may be an error of ours

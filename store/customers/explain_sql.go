@@ -50,7 +50,7 @@ SELECT
 				` + unlocks + ` AS courses,
 				NOT pay.recurring AND sale.other AND (pay.amount = 0 OR pay.net > 0) AS active,
 				` + store.PaymentSource + ` AS source,
-				` + store.PaymentSaid + ` AS said
+				` + store.PaymentVersions + ` AS said
 			FROM pay
 			JOIN sale ON sale.account = pay.account AND sale.payment = pay.id
 			CROSS JOIN LATERAL (SELECT * FROM payments WHERE account = pay.account AND id = pay.id OFFSET 0) p
@@ -68,7 +68,7 @@ SELECT
 				e.enrolled_at,
 				e.completed_at,
 				coalesce((SELECT live FROM course WHERE id = e.course_id), false) AS active,
-				` + store.EnrollmentSaid + ` AS said
+				` + store.EnrollmentVersions + ` AS said
 			FROM enrolled e
 		) f
 	) AS enrollments,
@@ -88,7 +88,7 @@ SELECT
 				coalesce(s.cancel_at_period_end, false) AS cancel_at_period_end,
 				s.ended_at,
 				s.state NOT IN ('canceled', 'incomplete_expired') AS active,
-				` + store.SubscriptionSaid + ` AS said
+				` + store.SubscriptionVersions + ` AS said
 			FROM subs s
 		) f
 	) AS subscriptions,
@@ -159,7 +159,7 @@ SELECT
 			'name', s.name, 'deleted', s.deleted_version <> '', 'last_verified', false, 'said', jsonb_build_object('stripe_customer', s.version, 'end', s.deleted_version))
 	END AS person,
 	CASE WHEN buyer.proved THEN buyer.typed END AS typed,
-	CASE WHEN buyer.proved THEN ` + store.AddressOwner(store.AllOfIt, "buyer.typed", "c.at") + ` END AS proof,
+	CASE WHEN buyer.proved THEN ` + store.AddressOwner(store.LinkJSON, "buyer.typed", "c.at") + ` END AS proof,
 	version_time(c.at) AS at,
 	store.id AS store,
 	CASE WHEN c.account <> '' THEN ` + firstWay(store.AccountWays) + ` ELSE ` + firstWay(store.StoreWays) + ` END AS way` + store.Resolved + `
@@ -191,7 +191,7 @@ SELECT
 	p.unattached AS reason,
 	CASE WHEN p.unattached = 'counted_elsewhere' THEN ` + store.CountedAs + ` END AS counted,
 	` + store.PaymentSource + ` AS source,
-	` + store.PaymentSaid + ` AS said
+	` + store.PaymentVersions + ` AS said
 FROM (
 	SELECT account, id FROM payments WHERE leans && $2::text[] AND store_id = $1 AND ` + theirs("payments") + `
 	UNION
@@ -212,7 +212,7 @@ SELECT
 	s.unattached AS reason,
 	NULL AS counted,
 	'stripe' AS source,
-	` + store.SubscriptionSaid + ` AS said
+	` + store.SubscriptionVersions + ` AS said
 FROM (SELECT * FROM subscriptions WHERE leans && $2::text[] AND ` + theirs("subscriptions") + ` OFFSET 0) s
 WHERE s.store_id = $1
   AND s.unattached IS NOT NULL
@@ -229,7 +229,7 @@ SELECT
 	e.unattached AS reason,
 	NULL AS counted,
 	'platform' AS source,
-	` + store.EnrollmentSaid + ` AS said
+	` + store.EnrollmentVersions + ` AS said
 FROM (
 	SELECT course_id, person FROM enrollments WHERE leans && $2::text[]
 	UNION

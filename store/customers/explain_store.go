@@ -34,7 +34,7 @@ func (l linkRow) reason(at *time.Time) LinkReason {
 	if l.Relation == store.AddressLink {
 		source = "clerk"
 	}
-	r := LinkReason{Relation: l.Relation, Subject: l.Subject, Object: l.Object, Origins: store.Said{"link": version}.Origins(source)}
+	r := LinkReason{Relation: l.Relation, Subject: l.Subject, Object: l.Object, Origins: store.Versions{"link": version}.Origins(source)}
 	if p, ok := version.Provenance(); ok {
 		r.Since = p.At
 		r.Later = at != nil && p.At.After(*at)

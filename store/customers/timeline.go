@@ -113,7 +113,7 @@ func entries(ctx context.Context, tx pgx.Tx, c listed, before *string, limit int
 
 func scanEntry(row pgx.CollectableRow) (e Entry, err error) {
 	var source string
-	var versions store.Said
+	var versions store.Versions
 	err = row.Scan(&e.key, &e.At, &e.AtLatest, &e.Kind, &e.Ref, &e.Title, &e.ProductID, &e.Money, &e.Text, &source, &versions)
 	e.At, e.Origins = e.At.UTC(), versions.Origins(source)
 	return e, err

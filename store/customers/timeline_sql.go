@@ -64,7 +64,7 @@ entries AS (
 	CROSS JOIN LATERAL (SELECT id, first_seen_at FROM customers WHERE id = t.id OFFSET 0) c
 	UNION ALL
 	SELECT coalesce(s.started_at, s.checkout_at), false, 1, 'subscription_started', ` + store.RefOf("subscription", "s.account", "s.id") + `,
-		s.title, s.product_id, s.amount, s.currency, NULL, 'stripe', ` + store.SubscriptionSaid + `
+		s.title, s.product_id, s.amount, s.currency, NULL, 'stripe', ` + store.SubscriptionVersions + `
 	FROM plans s
 	UNION ALL
 	SELECT ` + store.PaidAt + `, false, 2,

@@ -102,7 +102,7 @@ func newEventFact(t store.TableRows, i int) (EventFact, error) {
 	if err := json.Unmarshal(text, &f.Says); err != nil {
 		return f, err
 	}
-	f.said = t.Table.Words(f.Says)
+	f.said = t.Table.NamedVersions(f.Says)
 	for _, g := range t.Table.Groups {
 		if version, _ := f.Says[g.Version].(string); version != "" {
 			f.said[g.Version] = facts.Version(version)
@@ -160,14 +160,14 @@ func (f *EventFact) find(kept []map[string]any) {
 
 // stand compares the versions that the event brings with those that are kept.
 func (f *EventFact) stand() {
-	f.StoreID = store.Text(f.row["store_id"])
+	f.StoreID = store.JSONString(f.row["store_id"])
 	if f.table == &store.StoresTable {
-		f.StoreID = store.Text(f.Says["id"])
+		f.StoreID = store.JSONString(f.Says["id"])
 	}
 	var stands, overtaken int
 	var newest facts.Version
 	for column, mine := range f.said {
-		kept := f.table.Kept(f.row, column)
+		kept := f.table.VersionOf(f.row, column)
 		switch {
 		case kept == mine:
 			stands++
@@ -198,7 +198,7 @@ func (f *EventFact) stand() {
 
 // latest tells what became of a fact that has no version.
 func (f *EventFact) latest() string {
-	kept, said := store.Text(f.row["last_seen_at"]), store.Text(f.Says["last_seen_at"])
+	kept, said := store.JSONString(f.row["last_seen_at"]), store.JSONString(f.Says["last_seen_at"])
 	switch {
 	case kept == nil || said == nil || store.MomentTime(*kept).Before(store.MomentTime(*said)):
 		return NotKept
@@ -213,10 +213,10 @@ func (f *EventFact) origin(v facts.Version) *store.Origin {
 	source := "platform"
 	if f.table == &store.UsersTable {
 		source = "clerk"
-	} else if kind := store.Text(f.row["kind"]); f.table.Keys[0] == "account" && *store.OrEmpty(kind) != "purchase" {
+	} else if kind := store.JSONString(f.row["kind"]); f.table.Keys[0] == "account" && *store.EmptyIfNil(kind) != "purchase" {
 		source = "stripe"
 	}
-	origins := store.Said{f.Kind: v}.Origins(source)
+	origins := store.Versions{f.Kind: v}.Origins(source)
 	if len(origins) == 0 {
 		return nil
 	}
@@ -240,7 +240,7 @@ func findCustomers(ctx context.Context, tx pgx.Tx, all []EventFact) error {
 		if f.row == nil {
 			continue
 		}
-		if reason := store.Text(f.row["unattached"]); reason != nil {
+		if reason := store.JSONString(f.row["unattached"]); reason != nil {
 			why, _ := reasons.Find(*reason)
 			f.Reason, f.Meaning = &why.Code, &why.Means
 			continue
@@ -285,9 +285,9 @@ func (f *EventFact) customersSQL() (string, []any) {
 				JOIN payments p ON p.account = i.account AND p.id IN (i.id, i.invoice)
 				WHERE i.account = $1 AND i.id = $2 AND p.customer_id IS NOT NULL`, []any{f.row["account"], f.row["payment_intent"]}
 	case &store.UsersTable:
-		return store.LeaningSQL, []any{[]string{"user:" + *store.OrEmpty(store.Text(f.row["id"]))}}
+		return store.DependentCustomersSQL, []any{[]string{"user:" + *store.EmptyIfNil(store.JSONString(f.row["id"]))}}
 	case &store.StripeCustomersTable:
-		return store.LeaningSQL, []any{[]string{store.CustomerLock(*store.OrEmpty(store.Text(f.row["account"])), *store.OrEmpty(store.Text(f.row["id"])))}}
+		return store.DependentCustomersSQL, []any{[]string{store.CustomerLock(*store.EmptyIfNil(store.JSONString(f.row["account"])), *store.EmptyIfNil(store.JSONString(f.row["id"])))}}
 	}
 	return "", nil
 }
