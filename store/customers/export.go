@@ -183,7 +183,7 @@ func (e *export) read(ctx context.Context, ids []int64) error {
 		if err != nil {
 			return err
 		}
-		row.call(func(product string) string { return cmp.Or(e.titles[product], product) })
+		row.fillTitles(func(product string) string { return cmp.Or(e.titles[product], product) })
 		e.batch = append(e.batch, row.Customer)
 	}
 	return rows.Err()
