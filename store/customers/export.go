@@ -35,6 +35,9 @@ func ParseExport(store string, q url.Values) (Filter, error) {
 // slice, once Postgres answers, then batches in a slice that is reused. It ends with
 // the first error of write; a filter that is not valid is a *pg.BadParam. It ignores
 // f.Limit.
+//
+// One statement lists the ids, so that customers who move meanwhile are neither lost
+// nor repeated. The rows are then read in batches. No connection is held during write.
 func (s *Reader) ExportCustomers(ctx context.Context, f Filter, write func([]Customer) error) (err error) {
 	defer pg.Wrap(&err, "store.ExportCustomers(%q)", f.Store)
 	f, after, err := f.check()

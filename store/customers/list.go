@@ -15,6 +15,8 @@ import (
 // are checked row by row on the way, which is fast unless matches are rare. So a walk
 // first reads a few rows, then up to walkBudget if that promises a full page.
 // Otherwise a seek finds all matches by their rarest condition and sorts them.
+//
+// firstSteps is the fraction of walkBudget that is read to estimate the rest.
 const firstSteps = 30
 
 // Customers returns a page of a store's list and the cursor of the next one, empty at
