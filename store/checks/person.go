@@ -34,7 +34,7 @@ type Person struct {
 	Customers       []PersonCustomer   `json:"customers"`
 	Facts           []PersonalFact     `json:"facts"`
 	Merges          []PersonMerge      `json:"merges"`
-	Events          []store.Event      `json:"events"`     // that mention them and were not applied: pending, failed, ignored
+	Events          []store.Event      `json:"events"`     // that mention them and are not applied
 	Unsearched      []string           `json:"unsearched"` // what took too long to search
 	More            bool               `json:"more"`       // there are further facts
 }

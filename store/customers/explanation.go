@@ -48,7 +48,7 @@ type EmailReason struct {
 
 // EmailOrigin is a person with the address, and the facts that lead to them.
 type EmailOrigin struct {
-	Via     string      `json:"via"`     // user, address (typed in, and verified by a user), stripe_customer, or given: part of the fact itself
+	Via     string      `json:"via"`     // user, address (typed in, verified), stripe_customer, or given (by the fact)
 	Person  *string     `json:"person"`  // ref; null if given
 	Address *string     `json:"address"` // typed in and verified; null unless via address
 	Proof   *LinkReason `json:"proof"`   // the user's first report of it; null unless via address
@@ -106,7 +106,7 @@ type PaymentFact struct {
 	Ref          string         `json:"ref"`
 	Account      string         `json:"account"` // Stripe Connect account, or empty
 	ID           string         `json:"id"`
-	Kind         string         `json:"kind"`       // the object that claims the money: checkout, invoice, intent or purchase
+	Kind         string         `json:"kind"`       // of the claiming object: checkout, invoice, intent or purchase
 	ClaimedBy    *string        `json:"claimed_by"` // id of that object
 	ProductID    *string        `json:"product_id"`
 	ProductKind  string         `json:"product_kind"`

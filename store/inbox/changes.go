@@ -47,7 +47,7 @@ const (
 	NotKept = "not_kept" // the event was not applied, or not yet
 )
 
-// CustomerRef refers to a customer whom a fact belongs to.
+// CustomerRef refers to a customer that a fact belongs to.
 type CustomerRef struct {
 	ID      string `json:"id"`
 	StoreID string `json:"store_id"`

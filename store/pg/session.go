@@ -32,8 +32,8 @@ func IdleIn(limit time.Duration) string {
 	return fmt.Sprintf("SET LOCAL idle_in_transaction_session_timeout = %d", limit.Milliseconds())
 }
 
-// prepare makes the settings of a connection that is nobody else's. What the URL
-// says goes before; what a server does not have is left.
+// prepare applies the settings to a new connection. Settings in the URL (told) win;
+// those that the server lacks are skipped.
 func prepare(limit time.Duration, told map[string]string) func(context.Context, *pgx.Conn) error {
 	var sql strings.Builder
 	for _, s := range append(sessionSettings, struct{ name, value string }{"idle_in_transaction_session_timeout", fmt.Sprint(limit.Milliseconds())}) {

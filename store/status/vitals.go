@@ -19,7 +19,7 @@ type Vitals struct {
 	Rough         []string         `json:"rough"`          // statuses whose count is not exact, see RoughEventCounts
 	OldestPending *store.Event     `json:"oldest_pending"` // nil: none is pending
 	Sources       []SourceVitals   `json:"sources"`        // all sources
-	Unattached    map[string]int64 `json:"unattached"`     // missing facts that wait for an event, by reason; up to maxWaiting of each kind
+	Unattached    map[string]int64 `json:"unattached"`     // waiting facts by reason; up to maxWaiting of each kind
 	Watches       []Watch          `json:"watches"`        // those that are not ok, the worst first
 	Backfills     []store.Backfill `json:"backfills"`      // those that have not ended, the newest first
 	Held          []pg.HeldSession `json:"held_sessions"`  // those that hold rows and are silent
