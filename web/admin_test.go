@@ -165,7 +165,7 @@ func TestHealthPage(t *testing.T) {
 	x.exec(t, `INSERT INTO stores (id, version) VALUES ('store_a', 'v')`)
 	x.fillEvents(t)
 	x.begin(t, `{"kind": "clerk"}`)
-	look := func() string { x.operators.Pulse.Until = time.Time{}; return x.page(t, "/admin") }
+	look := func() string { x.operators.Status.Until = time.Time{}; return x.page(t, "/admin") }
 	wants(t, look(), "Postgres</b> answers", "Redis</b> answers", "Workers</b> none", "No worker is running", "1 event failed.",
 		`href="/admin/events?status=failed"`, "charge.refunded", `<a id="s-clerk" href="/admin/events?source=clerk">`, "Nothing is missing", `href="/admin/backfills/1"`)
 	part := x.page(t, "/admin", asScript)
@@ -187,7 +187,7 @@ func TestHealthPage(t *testing.T) {
 		('bad_signatures/clerk', 'ok', now(), '', '', now())`)
 	wants(t, look(), "nothing from clerk for 9 hours.", "12 January 2026, 07:00 UTC", "<pre>rollcall backfill start clerk</pre>", `href="/admin/events?source=clerk"`,
 		"1 event &lt;of&gt; type.", `href="/admin/events?source=stripe&amp;status=failed&amp;type=charge.refunded"`, "!1 event failed.", "!bad_signatures")
-	x.operators.Pulse.Until = time.Time{}
+	x.operators.Status.Until = time.Time{}
 	unmarshal(t, x.get(t, "/api/admin/health", asAdmin), &v)
 	if len(v.Inbox.Watches) != 2 || v.Inbox.Watches[0].Name != "events_failing/stripe/charge.refunded" {
 		t.Errorf("%+v", v.Inbox.Watches)

@@ -127,7 +127,7 @@ func TestCustomersPageCounts(t *testing.T) {
 // after is the parameter of a page on which a customer is the last known.
 func (x *site) after(t testing.TB, store string, last int) string {
 	x.id(t, core.CustomerID, 1) // reads the key
-	return x.Ids().Cursor("newcomers of "+store, fmt.Sprint(last))
+	return x.IDs().Cursor("newcomers of "+store, fmt.Sprint(last))
 }
 
 func TestLive(t *testing.T) {

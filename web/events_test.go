@@ -68,7 +68,7 @@ func TestEventsPage(t *testing.T) {
 	x := open(t, nil)
 	wants(t, x.page(t, "/admin/events"), "Nothing received yet")
 	x.fillEvents(t)
-	x.operators.Pulse.Until = now
+	x.operators.Status.Until = now
 	all := x.page(t, "/admin/events")
 	wants(t, all, `<a href="/admin/events/1">`, "charge.refunded", "evt_1", "unknown", `id="state-5"><span class="state failed">failed</span>`,
 		`href="/admin/reopen?do=retry"`, `href="/admin/events?status=failed"`, `<option value="product.upserted">`, `hx-get="/admin/event-states?ids=1"`)

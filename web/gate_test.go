@@ -113,7 +113,7 @@ func TestRefusedAtGates(t *testing.T) {
 	who := x.tokens(t, "greedy", "other")
 	const counted = "/stats?q=ann"
 	x.Gates.Requests.Each = 100
-	x.Gates.Counts.Limits = core.Limits{Each: 1, Line: 1, Patience: time.Hour}
+	x.Gates.Counts.Limits = core.Limits{Each: 1, Line: 1, MaxWait: time.Hour}
 	x.locked(t, func() {
 		end := x.asking(t, x.Gates.Counts, 2, "/api/stores/greedy"+counted, who[0])
 		defer end()
@@ -121,7 +121,7 @@ func TestRefusedAtGates(t *testing.T) {
 			t.Errorf("the visitor's own limit: %d %v %s", got.StatusCode, got.Header, got.text)
 		}
 		x.Gates.Counts.Turns.TryAcquire(1) // the last
-		x.Gates.Counts.Patience = 0
+		x.Gates.Counts.MaxWait = 0
 		if got := x.get(t, "/api/stores/other"+counted, who[1]); got.StatusCode != 503 || got.code(t) != "busy" || got.Header.Get("Retry-After") == "" {
 			t.Errorf("the limit of all: %d %v %s", got.StatusCode, got.Header, got.text)
 		}
@@ -131,7 +131,7 @@ func TestRefusedAtGates(t *testing.T) {
 func TestGate(t *testing.T) {
 	t.Parallel()
 	refused := core.NewMetrics(nil).Refused
-	g := core.NewGate("test", core.Limits{Each: 2, All: 3, Line: 1, Patience: 0}, refused)
+	g := core.NewGate("test", core.Limits{Each: 2, All: 3, Line: 1, MaxWait: 0}, refused)
 	var leave []func()
 	enter := func(visitor string, want error) {
 		t.Helper()
@@ -166,7 +166,7 @@ func TestGate(t *testing.T) {
 // Who waits is let in in turn, behind nobody's second request.
 func TestGateTakesTurns(t *testing.T) {
 	t.Parallel()
-	g := core.NewGate("test", core.Limits{Each: 1, All: 1, Line: 100, Patience: time.Hour}, core.NewMetrics(nil).Refused)
+	g := core.NewGate("test", core.Limits{Each: 1, All: 1, Line: 100, MaxWait: time.Hour}, core.NewMetrics(nil).Refused)
 	first, err := g.Enter(t.Context(), "greedy")
 	if err != nil {
 		t.Fatal(err)
@@ -212,7 +212,7 @@ func TestLastingRequestsAreLimited(t *testing.T) {
 		gate *core.Gate
 		path string
 	}{{x.Gates.Watches, "/store/%s/customers/live"}, {x.Gates.Exports, "/api/stores/%s/customers.csv"}} {
-		c.gate.Limits.Patience = 0
+		c.gate.Limits.MaxWait = 0
 		var ends []func()
 		for range c.gate.Each + int64(c.gate.Line) {
 			end, err := c.gate.Enter(t.Context(), "store:greedy")

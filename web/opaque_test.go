@@ -19,7 +19,7 @@ func (x *site) id(t testing.TB, kind string, n int64) string {
 	if err := x.LoadIDs(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	return x.Ids().Id(kind, n)
+	return x.IDs().ID(kind, n)
 }
 
 // startOfIDs is where every sequence goes on in TestIDsTellNothing.
@@ -103,7 +103,7 @@ func TestIDsCannotBeMadeUp(t *testing.T) {
 			t.Errorf("%.40s: %d %s", id, got.StatusCode, got.text)
 		}
 	}
-	next := x.Ids().Cursor("customers of store_b", "eyJzb3J0IjoiLWxhc3RfYWN0aXZpdHkiLCJpZCI6MX0")
+	next := x.IDs().Cursor("customers of store_b", "eyJzb3J0IjoiLWxhc3RfYWN0aXZpdHkiLCJpZCI6MX0")
 	for _, cursor := range []string{"eyJzb3J0IjoiLWxhc3RfYWN0aXZpdHkiLCJpZCI6MX0", "x", strings.Repeat("A", 60), next} {
 		for _, path := range []string{"/api/stores/store_a/customers", list + mine + "/timeline", list + mine + "/notes"} {
 			if got := x.get(t, path+"?cursor="+cursor, program); got.StatusCode != 400 || got.code(t) != "invalid_parameter" {

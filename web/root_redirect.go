@@ -4,7 +4,7 @@ import (
 	"net/http"
 )
 
-// start leads to the operators' pages; strangers come to the sign-in from there.
+// start redirects to the operators' pages, which send strangers to the sign-in.
 func (s *Server) start(w http.ResponseWriter, r *http.Request) error {
 	http.Redirect(w, r, "/admin", http.StatusSeeOther)
 	return nil

@@ -9,20 +9,20 @@ import (
 	"rollcall/web/core"
 )
 
-// route is one thing that may be asked for.
+// route is a method and path, with its handler.
 type route struct {
-	method string // GET answers HEAD too; "" is any
+	method string // GET includes HEAD; "": any
 	path   string // pattern of http.ServeMux
-	caller string // who calls it
+	caller string // says who calls it
 	who    core.Audience
 	handle core.Handler
 }
 
-// routes lists every route of the site once: its map.
+// routes lists every route of the site.
 func (s *Server) routes() []route {
 	return []route{
 		{"GET", "/api/stores/{store}/customers", "a creator's programs", core.Sellers, s.api.ListCustomers},
-		{"GET", core.CsvRoute, "creators, for their spreadsheets", core.Sellers, s.creators.ExportCustomers},
+		{"GET", core.CSVRoute, "creators, for their spreadsheets", core.Sellers, s.creators.ExportCustomers},
 		{"GET", "/api/stores/{store}/customers/{id}", "a creator's programs", core.Sellers, s.api.ShowCustomer},
 		{"GET", "/api/stores/{store}/customers/{id}/explain", "a creator's programs", core.Sellers, s.api.ExplainCustomer},
 		{"GET", "/api/stores/{store}/customers/{id}/timeline", "a creator's programs", core.Sellers, s.api.ShowTimeline},
@@ -87,8 +87,8 @@ func (s *Server) routes() []route {
 	}
 }
 
-// mux dispatches by path, then by method, so that a wrong method is answered in
-// our form and names the right ones.
+// mux dispatches by path, then by method, so that the answer to a wrong method has
+// the site's form and names the allowed ones.
 func (s *Server) mux() *http.ServeMux {
 	byPath := map[string][]route{}
 	for _, r := range s.routes() {
@@ -97,7 +97,7 @@ func (s *Server) mux() *http.ServeMux {
 	mux := http.NewServeMux()
 	for path, routes := range byPath {
 		for i := range routes {
-			if r := &routes[i]; r.who != core.Anyone && r.path != core.LivePath && r.path != core.CsvRoute {
+			if r := &routes[i]; r.who != core.Anyone && r.path != core.LivePath && r.path != core.CSVRoute {
 				r.handle = s.Gates.Requests.Through(r.handle)
 			}
 		}
@@ -107,7 +107,7 @@ func (s *Server) mux() *http.ServeMux {
 	return mux
 }
 
-// dispatch picks the route of the request's method and lets in who may come in.
+// dispatch selects the route by method, and admits the visitor.
 func (s *Server) dispatch(routes []route) core.Handler {
 	var allow []string
 	for _, r := range routes {
@@ -128,7 +128,7 @@ func (s *Server) dispatch(routes []route) core.Handler {
 		if err != nil {
 			return err
 		}
-		core.TellingOf(r.Context()).Who = v.Who()
+		core.LogOf(r.Context()).Who = v.Who()
 		if routes[i].who == core.Sellers {
 			if err := s.Named(r, v); err != nil {
 				return err

@@ -31,7 +31,7 @@ func TestAssets(t *testing.T) {
 			}
 		}
 	}
-	if at, err := x.Hashes.Url("none.css"); err == nil {
+	if at, err := x.Hashes.URL("none.css"); err == nil {
 		t.Errorf("an asset that is not there is at %s", at)
 	}
 }

@@ -192,7 +192,7 @@ func (s *sweep) cursors(r route) {
 			text := base64.RawURLEncoding.EncodeToString([]byte(plain))
 			query := "?" + list.name + "=" + url.QueryEscape(text)
 			if list.scope != "" {
-				query = "?" + list.name + "=" + url.QueryEscape(s.Ids().Cursor(list.scope, text))
+				query = "?" + list.name + "=" + url.QueryEscape(s.IDs().Cursor(list.scope, text))
 			}
 			if len(list.sorts) > 1 {
 				query += "&sort=" + sort

@@ -1,8 +1,6 @@
-// Package web is what people and programs look at: the customer lists, as pages
-// and as JSON, and for operators the inbox, the backfills and the queue's
-// monitoring. Of what it shows it changes notes about customers; and it has events
-// applied and facts attached again, and backfills begun, paused, resumed and
-// cancelled.
+// Package web serves everything but webhooks: customer lists as pages and JSON, and
+// for operators the inbox, backfills and queue monitoring. It writes notes about
+// customers, reopens events, attaches facts again and controls backfills.
 package web
 
 import (
@@ -20,7 +18,8 @@ import (
 //go:embed templates/*.html assets
 var files embed.FS
 
-// Server answers all requests but webhooks. Make it with New, end it with Close.
+// Server serves pages and API. Make it with New, end it with Close. Safe for
+// concurrent use.
 type Server struct {
 	*core.Site
 	access    *access.Access
@@ -30,7 +29,7 @@ type Server struct {
 	handler   http.Handler
 }
 
-// New returns a Server. It connects to nothing yet.
+// New returns a Server. It does not connect.
 func New(cfg core.Config) (*Server, error) {
 	site, err := core.NewSite(cfg, files)
 	if err != nil {
@@ -43,14 +42,13 @@ func New(cfg core.Config) (*Server, error) {
 	return s, nil
 }
 
-// Leave makes /readyz say that no more requests are to be sent here.
+// Leave makes /readyz ask for no more requests, before the server stops.
 func (s *Server) Leave() { s.operators.Leave() }
 
-// EndWatches ends the requests that would go on for minutes: pages that watch for
-// newcomers. They ask again, of whoever is there then.
+// EndWatches ends the long polls. The browsers connect again, to another server.
 func (s *Server) EndWatches() { s.creators.Live.End() }
 
-// Close ends what is still being watched and closes the connections to Redis.
+// Close ends the long polls and closes the connections to Redis.
 func (s *Server) Close() error {
 	s.creators.Live.End()
 	err := s.operators.Close()

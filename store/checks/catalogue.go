@@ -11,17 +11,16 @@ import (
 	"rollcall/store/pg"
 )
 
-// HomelessProduct is a product of which no store is known.
+// HomelessProduct is a product without a known store.
 type HomelessProduct struct {
 	ID       string
 	Title    string // its id if it has none
-	StoreRef string // what it names as its store; empty: nothing
-	Owned    int64  // how many stores that one owns, if it is a user
+	StoreRef string // the store that it names; empty: none
+	Owned    int64  // how many stores StoreRef owns, if it is a user
 }
 
-// HomelessProducts lists the products without a store, and counts them. Those
-// that were deleted count too, if anybody is enrolled in them or has paid: that
-// is told by facts on no list. With a store, those that name it or its owner.
+// HomelessProducts lists and counts the products without a store, deleted ones too if
+// facts depend on them. With a store, only those that name it or its owner.
 func (c *Checkup) HomelessProducts(ctx context.Context) (all []HomelessProduct, count int64, err error) {
 	defer pg.Wrap(&err, "store.Checkup.HomelessProducts")
 	type row struct {
@@ -50,16 +49,16 @@ const homelessSQL = `
 	ORDER BY p.id
 	LIMIT greatest($2, 1)`
 
-// NamedByOwner is a store that is named by its owner's user id instead of its own.
+// NamedByOwner is a user id that products or payments name instead of a store's id.
 type NamedByOwner struct {
 	Owner    string
 	Products int64
 	Facts    int64
-	Store    string   // the one that is meant now: of several the one owned first; empty: none is known
-	Stores   []string // that are this user's
+	Store    string   // the store in use now: the first that the user owned; empty: unknown
+	Stores   []string // all stores of the user
 }
 
-// NamedByOwner lists them, those by most facts first.
+// NamedByOwner lists these users, those with most facts first.
 func (c *Checkup) NamedByOwner(ctx context.Context) (_ []NamedByOwner, err error) {
 	defer pg.Wrap(&err, "store.Checkup.NamedByOwner")
 	return collect(ctx, c, pgx.RowToStructByPos[NamedByOwner], `
@@ -80,21 +79,20 @@ func (c *Checkup) NamedByOwner(ctx context.Context) (_ []NamedByOwner, err error
 		LIMIT 1000`, c.only)
 }
 
-// OnlyStore is the id of the only store that was told of; empty if there are
-// several, or none.
+// OnlyStore is the id of the only known store; empty if there are several, or none.
 func (s *Reader) OnlyStore(ctx context.Context) (id string, err error) {
 	defer pg.Wrap(&err, "store.OnlyStore")
 	err = s.Pool.QueryRow(ctx, `SELECT coalesce((SELECT min(id) FROM (SELECT id FROM stores LIMIT 2) s HAVING count(*) = 1), '')`).Scan(&id)
 	return id, err
 }
 
-// ToldStore is a store as it was told last; ErrNotFound if it never was.
+// ToldStore is the latest version of a store; ErrNotFound if none was reported.
 func (s *Reader) ToldStore(ctx context.Context, id string) (_ facts.Store, err error) {
 	defer pg.Wrap(&err, "store.ToldStore(%q)", id)
 	return told[facts.Store](ctx, s, "stores", id)
 }
 
-// ToldProduct is a product as it was told last; ErrNotFound if it never was.
+// ToldProduct is the latest version of a product; ErrNotFound if none was reported.
 func (s *Reader) ToldProduct(ctx context.Context, id string) (_ facts.Product, err error) {
 	defer pg.Wrap(&err, "store.ToldProduct(%q)", id)
 	return told[facts.Product](ctx, s, "products", id)

@@ -12,25 +12,24 @@ import (
 	"rollcall/store/pg"
 )
 
-// Checkup looks for what may keep a customer off a list. Unlike an audit it
-// does not resolve every fact: it asks what indexes and whole columns tell in
-// seconds, of a million rows too. It writes nothing.
+// Checkup finds what may keep customers off a list. Unlike an audit it does not
+// resolve every fact: it uses indexes and whole columns, and takes seconds for a
+// million rows. It writes nothing.
 type Checkup struct {
 	store    *store.Store
-	only     string // what concerns this store; "" is all
-	examples int    // of each kind, at most
+	only     string // only this store; "": all
+	examples int    // maximum for each kind
 }
 
-// Checkup begins one, of what concerns a store or (store "") of all.
+// Checkup returns a Checkup of one store, or of all if storeID is empty.
 func (s *Reader) Checkup(storeID string, examples int) *Checkup {
 	return &Checkup{store: s.store, only: storeID, examples: examples}
 }
 
-// checkupTimeout bounds each statement of a checkup. One that takes longer is
-// an error of that check alone.
+// checkupTimeout limits each statement. A slower one fails its own check only.
 const checkupTimeout = "30s"
 
-// look runs do on one snapshot, in which nothing can be written.
+// look runs do in a read-only snapshot.
 func (c *Checkup) look(ctx context.Context, do func(pgx.Tx) error) error {
 	return pgx.BeginTxFunc(ctx, c.store.Pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `SET LOCAL statement_timeout = '`+checkupTimeout+`'; SET LOCAL jit = off; SET LOCAL work_mem = '64MB'; SET LOCAL plan_cache_mode = force_custom_plan`); err != nil {
@@ -40,7 +39,7 @@ func (c *Checkup) look(ctx context.Context, do func(pgx.Tx) error) error {
 	})
 }
 
-// collect runs a query of a checkup and reads its rows.
+// collect runs a query and scans its rows.
 func collect[T any](ctx context.Context, c *Checkup, into pgx.RowToFunc[T], sql string, args ...any) (out []T, err error) {
 	err = c.look(ctx, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, sql, args...)
@@ -53,16 +52,15 @@ func collect[T any](ctx context.Context, c *Checkup, into pgx.RowToFunc[T], sql 
 	return out, err
 }
 
-// Check looks at one thing in the database. Its commands are for a database that
-// DATABASE_URL leads to.
+// Check is one check of the database. Its commands need DATABASE_URL.
 type Check struct {
 	Name  string
-	Kinds finding.Kinds // that it can find
-	Fine  string        // said if it finds nothing
+	Kinds finding.Kinds // of findings
+	Fine  string        // text if it finds nothing
 	Run   func(*Checkup, context.Context) ([]finding.Finding, error)
 }
 
-// Checks are all that need nothing but the database.
+// Checks are all checks that need only the database.
 var Checks = []Check{
 	{"users", finding.Kinds{
 		{"users_unknown", "users named by facts that Clerk never reported"},
@@ -92,20 +90,20 @@ func counted(n int64, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// Database is how a database is set up.
+// Database is the configuration of a database.
 type Database struct {
-	Name      string    // as it stands in a statement
-	Version   int       // as Postgres numbers them: 150018
-	ReadOnly  bool      // nothing can be written: a standby, or told so
-	Standby   bool      // it follows another, and is written by that alone
+	Name      string    // quoted for SQL
+	Version   int       // server_version_num, for example 150018
+	ReadOnly  bool      // a standby, or set to read-only
+	Standby   bool      // a replica
 	Encoding  string    // UTF8
-	Lacks     []string  // extensions that the schema needs and that are not there
-	Invalid   []string  // indexes that are there and not used, as their making broke off
-	Unindexed bool      // the index that lists are searched by is not there
+	Lacks     []string  // missing extensions
+	Invalid   []string  // indexes that were not built completely, and are not used
+	Unindexed bool      // the search index of lists is missing
 	Now       time.Time // its clock
 }
 
-// Database tells how the database is set up.
+// Database reads the configuration of the database.
 func (s *Reader) Database(ctx context.Context) (d Database, err error) {
 	defer pg.Wrap(&err, "store.Database")
 	err = s.Pool.QueryRow(ctx, `

@@ -9,7 +9,7 @@ import (
 	"rollcall/store/pg"
 )
 
-// ErasureKey tells how the key fits, and how many tombstones were made with it.
+// ErasureKey compares the key with the tombstones, and counts those made with it.
 func (c *Checkup) ErasureKey(ctx context.Context) (state store.KeyState, tombstones int64, err error) {
 	defer pg.Wrap(&err, "store.Checkup.ErasureKey")
 	err = c.look(ctx, func(tx pgx.Tx) error {

@@ -15,7 +15,7 @@ import (
 	"rollcall/store/pg"
 )
 
-// Unattached are the facts that are on no list for one reason.
+// Unattached are the facts that are missing for one reason.
 type Unattached struct {
 	reasons.Reason
 	Count    int64
@@ -23,18 +23,18 @@ type Unattached struct {
 	Missing  []Missing // what they wait for
 }
 
-// Missing is something that facts lean on, by its key (user:…, product:…,
-// account:…, store:…, or Stripe's price_… or prod_…), and how many do. An empty
-// key: they name nothing at all.
+// Missing is the key of something that facts depend on (user:…, product:…, account:…,
+// store:…, or Stripe's price_… or prod_…), with their number. An empty key: they name
+// nothing.
 type Missing struct {
 	Reason string
 	Key    string
 	Count  int64
-	Ours   int64  // of these, how many name something of the platform's own: no strangers' sales
-	Course string // of an enrollment among them
+	Ours   int64  // how many of these name an object of the platform
+	Course string // the course of one of these enrollments
 }
 
-// missingKeys are the patterns of what facts on no list wait for, reason by reason.
+// missingKeys is SQL for patterns of missing keys, by reason.
 var missingKeys = func() string {
 	var rows []string
 	for _, r := range reasons.All {
@@ -45,7 +45,7 @@ var missingKeys = func() string {
 	return "(VALUES " + strings.Join(rows, ", ") + ")"
 }()
 
-// missingKey is SQL for what a fact on no list for a reason waits for.
+// missingKey is SQL for the key that an unattached fact waits for.
 func missingKey(reason, leans string) string {
 	return `
 			SELECT l.key
@@ -56,15 +56,14 @@ func missingKey(reason, leans string) string {
 }
 
 const (
-	// someFacts is how many of the facts on no list for each reason are looked
-	// at for what they wait for.
+	// someFacts is how many facts of each reason are searched for missing keys.
 	someFacts = 20_000
-	// someMissing is how many of the things waited for are told of each reason.
+	// someMissing is how many missing keys are listed for each reason.
 	someMissing = 5
 )
 
-// Unattached lists why facts are on no list: first the reasons for which
-// somebody may be missing, those of most facts first.
+// Unattached lists why facts are missing: first the reasons that may hide a customer,
+// those with most facts first.
 func (c *Checkup) Unattached(ctx context.Context) (all []Unattached, err error) {
 	defer pg.Wrap(&err, "store.Checkup.Unattached")
 	var missing, right []finding.Finding
@@ -86,7 +85,7 @@ func (c *Checkup) Unattached(ctx context.Context) (all []Unattached, err error) 
 	return all, err
 }
 
-// waitingFor finds what facts on no list for a reason wait for.
+// waitingFor finds what the facts of a reason wait for.
 func (c *Checkup) waitingFor(ctx context.Context, u *Unattached) (err error) {
 	parts := store.UnionAll(func(k store.FactKind) string {
 		course := "NULL"
@@ -110,9 +109,8 @@ func (c *Checkup) waitingFor(ctx context.Context, u *Unattached) (err error) {
 	return err
 }
 
-// Forgotten finds facts that are on no list though nothing keeps them off any
-// more: what they leaned on came, and they were not attached again. Of very many
-// facts on no list only some are looked at.
+// Forgotten finds facts that could be attached by now but were not attached again. It
+// samples very long lists.
 func (c *Checkup) Forgotten(ctx context.Context) (_ finding.Finding, err error) {
 	defer pg.Wrap(&err, "store.Checkup.Forgotten")
 	a := &store.Auditor{Store: c.store, AuditOptions: store.AuditOptions{Store: c.only, Examples: c.examples}, Found: store.NewDifferences(c.examples), Touched: map[uint64]bool{}}
@@ -146,8 +144,8 @@ func (c *Checkup) Forgotten(ctx context.Context) (_ finding.Finding, err error) 
 	return finding.Finding{}, nil
 }
 
-// unknownUsers finds users that the platform names and Clerk never reported: on a
-// connected account its owner may write any id.
+// unknownUsers finds users that the platform names and Clerk never reported. On a
+// connected account, its owner may write any id.
 func (c *Checkup) unknownUsers(ctx context.Context) ([]finding.Finding, error) {
 	var facts, deleted int64
 	var examples []string

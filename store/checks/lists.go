@@ -11,7 +11,7 @@ import (
 	"rollcall/store/pg"
 )
 
-// lists compares the lists with their facts, store by store; the worst come first.
+// lists compares the lists with their facts, store by store, the worst first.
 func (c *Checkup) lists(ctx context.Context) (all []finding.Finding, err error) {
 	for _, look := range []func(context.Context) ([]finding.Finding, error){c.missing, c.strays, c.mismatched} {
 		found, err := look(ctx)
@@ -23,8 +23,8 @@ func (c *Checkup) lists(ctx context.Context) (all []finding.Finding, err error) 
 	return all, nil
 }
 
-// byStore runs a query for a kind of findings, one for each store: its id, the count,
-// the numbers that words are about, and examples.
+// byStore runs a query that returns a finding for each store: its id, a count, the
+// numbers for words, and examples.
 func (c *Checkup) byStore(ctx context.Context, kind string, s finding.Severity, words func(n, m int64) string, sql string) ([]finding.Finding, error) {
 	return collect(ctx, c, func(row pgx.CollectableRow) (finding.Finding, error) {
 		var n, m int64
@@ -42,8 +42,7 @@ func (c *Checkup) byStore(ctx context.Context, kind string, s finding.Severity, 
 	}, sql, c.only, c.examples)
 }
 
-// missing finds facts that are written down as on a list, and point at no customer of
-// it.
+// missing finds facts that are marked as on a list, but have no customer there.
 func (c *Checkup) missing(ctx context.Context) ([]finding.Finding, error) {
 	words := func(people, facts int64) string {
 		return counted(people, "customer") + " missing from the list, according to " + counted(facts, "fact")
@@ -84,11 +83,11 @@ func (c *Checkup) strays(ctx context.Context) ([]finding.Finding, error) {
 		LIMIT 100`)
 }
 
-// someEntries is how many of the newest customers are compared with their
-// entries word by word; of the others only whether there is one.
+// someEntries is how many of the newest customers are fully compared with their
+// entries; of the others only whether an entry exists.
 const someEntries = 2000
 
-// mismatched compares the search entries and figures of lists with their customers.
+// mismatched compares search entries and figures with the customers.
 func (c *Checkup) mismatched(ctx context.Context) ([]finding.Finding, error) {
 	words := func(entries, figures int64) string {
 		return counted(entries, "customer") + " with a wrong search entry, " + counted(figures, "wrong figure")
@@ -118,18 +117,18 @@ func (c *Checkup) mismatched(ctx context.Context) ([]finding.Finding, error) {
 		LIMIT 100`, store.Misindexed, someEntries, store.FiguresOff))
 }
 
-// UntoldStore is a store that has customers, and that the platform has not told
-// of, or not whose it is: nobody but operators can look at its list.
+// UntoldStore is a store with customers that the platform has not reported, or whose
+// owner is unknown: only operators can see its list.
 type UntoldStore struct {
 	ID        string
-	Known     bool // it is told of, without an owner
+	Known     bool // it was reported, without an owner
 	Customers int64
 }
 
-// UntoldStores finds them, those of most customers first.
+// UntoldStores lists them, those with most customers first.
 func (c *Checkup) UntoldStores(ctx context.Context) (_ []UntoldStore, err error) {
 	defer pg.Wrap(&err, "store.Checkup.UntoldStores")
-	// One look into the index per store, not per customer.
+	// One look-up in the index for each store, not for each customer.
 	return collect(ctx, c, pgx.RowToStructByPos[UntoldStore], `
 		WITH RECURSIVE listed(id) AS (
 			(SELECT store_id FROM customers ORDER BY store_id LIMIT 1)

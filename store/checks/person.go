@@ -19,39 +19,39 @@ import (
 	"rollcall/store/pg"
 )
 
-// PersonQuery asks for somebody, by a Clerk user's id, an address, or both.
+// PersonQuery selects a person by Clerk user id, address, or both.
 type PersonQuery struct {
 	User  string
-	Email string // as facts.Email writes it
-	Store string // only facts of this store, or of none that is known; "" is all
+	Email string // normalised by facts.Email
+	Store string // only facts of this store, or of no known one; "": all
 }
 
-// Person is all that is known of somebody.
+// Person is everything known about a person.
 type Person struct {
 	Users           []store.PersonFact `json:"users"`
 	StripeCustomers []store.PersonFact `json:"stripe_customers"`
-	Emails          []string           `json:"emails"` // that they were looked for by
+	Emails          []string           `json:"emails"` // that the search used
 	Customers       []PersonCustomer   `json:"customers"`
 	Facts           []PersonalFact     `json:"facts"`
 	Merges          []PersonMerge      `json:"merges"`
-	Events          []store.Event      `json:"events"`     // that speak of them and are not applied: pending, failed, ignored
-	Unsearched      []string           `json:"unsearched"` // where to look took too long
-	More            bool               `json:"more"`       // there are more facts than these
+	Events          []store.Event      `json:"events"`     // that mention them and are not applied
+	Unsearched      []string           `json:"unsearched"` // what took too long to search
+	More            bool               `json:"more"`       // there are further facts
 }
 
-// Known tells whether anybody ever told of them.
+// Known tells whether any source ever mentioned the person.
 func (p Person) Known() bool {
 	return len(p.Users)+len(p.StripeCustomers)+len(p.Customers)+len(p.Facts)+len(p.Merges)+len(p.Events) > 0
 }
 
-// PersonCustomer is an entry of a list.
+// PersonCustomer is an entry of the person on a list.
 type PersonCustomer struct {
 	ID      string `json:"id"`
 	StoreID string `json:"store_id"`
 	Email   string `json:"email"`
 }
 
-// PersonMerge is a customer of theirs who turned out to be another.
+// PersonMerge is a customer of the person that was merged into another.
 type PersonMerge struct {
 	StoreID  string    `json:"store_id"`
 	From     string    `json:"from"` // address
@@ -59,41 +59,41 @@ type PersonMerge struct {
 	MergedAt time.Time `json:"merged_at"`
 }
 
-// PersonalFact is an enrollment, payment, subscription or expired checkout of
-// somebody's: on which list it is, or why on none.
+// PersonalFact is a person's enrollment, payment, subscription or expired checkout,
+// with its list, or why it is missing.
 type PersonalFact struct {
 	Ref        string         `json:"ref"`
 	Kind       string         `json:"kind"`
-	StoreID    *string        `json:"store_id"` // null: no store is known
+	StoreID    *string        `json:"store_id"` // null: unknown
 	CustomerID *string        `json:"customer_id"`
-	Email      *string        `json:"email"` // that it counts for
+	Email      *string        `json:"email"` // of its customer
 	Product    *string        `json:"product_id"`
 	Title      *string        `json:"title"`
 	Amount     *store.Money   `json:"amount"`
 	At         *time.Time     `json:"at"`
 	User       *string        `json:"user"`    // that it names
-	Typed      *string        `json:"typed"`   // address that it was made with
+	Typed      *string        `json:"typed"`   // the address typed in
 	Reason     *string        `json:"reason"`  // null: it is on a list
 	Meaning    string         `json:"meaning"` // of the reason
-	Rightly    bool           `json:"rightly"` // it makes nobody a customer
-	Missing    string         `json:"missing"` // key of what it waits for; may be empty
+	Rightly    bool           `json:"rightly"` // as expected: it makes no customer
+	Missing    string         `json:"missing"` // the key that it waits for; may be empty
 	Origins    []store.Origin `json:"origins"`
 }
 
 const (
-	// mostFacts is how many facts of one person are told.
+	// mostFacts is how many facts of a person are returned.
 	mostFacts = 300
-	// mostMentions is how many events that speak of somebody are told.
+	// mostMentions is how many unapplied events are returned.
 	mostMentions = 20
 )
 
-// Person looks somebody up: by what names them, by their verified addresses, and
-// by the addresses typed in with facts. It writes nothing.
+// Person finds a person by id, by verified addresses, and by addresses typed in with
+// facts. It writes nothing.
 func (s *Reader) Person(ctx context.Context, q PersonQuery) (p Person, err error) {
 	defer pg.Wrap(&err, "store.Person")
 	p = Person{Users: []store.PersonFact{}, StripeCustomers: []store.PersonFact{}, Emails: []string{}, Customers: []PersonCustomer{}, Facts: []PersonalFact{}, Merges: []PersonMerge{}, Events: []store.Event{}, Unsearched: []string{}}
 	if !pg.Storable(q.User + q.Email + q.Store) {
-		return p, nil // nobody is called that
+		return p, nil // no person can have such an id
 	}
 	l := lookup{Checkup: s.Checkup(q.Store, 0), q: q, p: &p}
 	for _, step := range []func(context.Context) error{l.people, l.lists, l.facts, l.checkouts, l.mentions} {
@@ -113,15 +113,15 @@ func (s *Reader) Person(ctx context.Context, q PersonQuery) (p Person, err error
 	})
 }
 
-// lookup is the looking up of one person.
+// lookup is the search for one person.
 type lookup struct {
 	*Checkup
 	q PersonQuery
 	p *Person
 }
 
-// people finds the user and the users of the address, and Stripe's customers of
-// any of their addresses.
+// people finds the user, the users of the address, and the Stripe customers of any of
+// their addresses.
 func (l *lookup) people(ctx context.Context) (err error) {
 	collectPerson := func(source string) pgx.RowToFunc[store.PersonFact] {
 		return func(row pgx.CollectableRow) (f store.PersonFact, err error) {
@@ -156,7 +156,7 @@ func (l *lookup) people(ctx context.Context) (err error) {
 	return err
 }
 
-// lists finds the entries of their addresses, and those that were merged away.
+// lists finds the entries of the addresses, and merged ones.
 func (l *lookup) lists(ctx context.Context) (err error) {
 	l.p.Customers, err = collect(ctx, l.Checkup, pgx.RowToStructByPos[PersonCustomer], `
 		SELECT id::text, store_id, email
@@ -180,8 +180,8 @@ func (l *lookup) lists(ctx context.Context) (err error) {
 	return err
 }
 
-// facts finds enrollments, payments and subscriptions: those that name the
-// person, those on the lists found, and those made with one of the addresses.
+// facts finds enrollments, payments and subscriptions that name the person, are on the
+// lists found, or were made with one of the addresses.
 func (l *lookup) facts(ctx context.Context) error {
 	for _, kind := range store.FactKinds {
 		keys, err := l.keys(ctx, kind)
@@ -246,18 +246,18 @@ func (l *lookup) keys(ctx context.Context, kind store.FactKind) (keys []store.Ro
 	if len(l.p.Emails) == 0 {
 		return keys, nil
 	}
-	// This reads the whole table: a question about one person is worth that.
+	// This reads the whole table, which is acceptable for one person.
 	return keys, add(store.NamesAddress(kind.Table, "f", "$1::text[]"), l.p.Emails)
 }
 
-// cutShort tells whether a statement took longer than it may.
+// cutShort tells whether a statement timed out.
 func cutShort(err error) bool {
 	var pg *pgconn.PgError
 	return errors.As(err, &pg) && pg.Code == "57014"
 }
 
-// personalSQL describes the facts of a kind with keys $1 and $2, of store $3, of
-// none, or if that is empty of all.
+// personalSQL describes the facts of a kind with keys $1 and $2, of store $3 and of no
+// known store; of all if $3 is empty.
 func personalSQL(kind store.FactKind) string {
 	of := kind.Alias
 	return fmt.Sprintf(`
@@ -285,7 +285,7 @@ func personalSQL(kind store.FactKind) string {
 		of, store.TitleOf("d.product", of+".store_id"), kind.GivenRows(of), personalColumns[kind.Name], missingKey("split_part("+of+".unattached, ':', 1)", of+".leans"))
 }
 
-// personalColumns describe a fact of each kind, as personalSQL lists it.
+// personalColumns are the columns of personalSQL for each kind of fact.
 var personalColumns = map[string]string{
 	store.Enrollment: store.RefOf(store.Enrollment, "e.course_id", "e.person") + `, e.course_id, NULL::jsonb, e.enrolled_at, e.user_ref,
 			coalesce(e.email, CASE WHEN e.person LIKE 'email:%' THEN substr(e.person, 7) END), NULL::text, 'platform', ` + store.EnrollmentVersions,
@@ -312,7 +312,7 @@ func scanPersonal(kind string) pgx.RowToFunc[PersonalFact] {
 	}
 }
 
-// lowerASCII folds A–Z, as lower does under COLLATE "C": kİm is not kim.
+// lowerASCII folds A–Z, like lower under COLLATE "C": kİm is not kim.
 func lowerASCII(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r >= 'A' && r <= 'Z' {
@@ -322,8 +322,8 @@ func lowerASCII(s string) string {
 	}, s)
 }
 
-// mentions finds events that speak of the person and were not applied, among the
-// newest of each status.
+// mentions finds unapplied events that mention the person, among the newest of each
+// status.
 func (l *lookup) mentions(ctx context.Context) error {
 	var needles []string
 	for _, name := range append([]string{l.q.User}, l.p.Emails...) {

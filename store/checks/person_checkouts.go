@@ -11,8 +11,8 @@ import (
 	"rollcall/store/pg"
 )
 
-// checkouts finds sessions that expired: what the person was about to buy. They
-// make nobody a customer, but show that somebody was here.
+// checkouts finds expired sessions. They make no customer, but show that the person
+// was about to buy.
 func (l *lookup) checkouts(ctx context.Context) error {
 	users, customers := []string{l.q.User}, []string{}
 	for _, u := range l.p.Users {
@@ -26,7 +26,7 @@ func (l *lookup) checkouts(ctx context.Context) error {
 	return err
 }
 
-// checkoutsSQL finds a session's store by the links that a payment's is found by.
+// checkoutsSQL finds a session's store by the same links as a payment's.
 var checkoutsSQL = `
 	SELECT
 		` + store.RefOf("checkout", "c.account", "c.id") + `,

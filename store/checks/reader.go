@@ -1,5 +1,5 @@
-// Package checks looks for what is wrong: facts that are missing from lists, lists that differ from
-// their facts, what a person's facts are.
+// Package checks finds what is wrong: missing facts, lists that differ from their
+// facts, and what is known about a person.
 package checks
 
 import (
@@ -7,7 +7,7 @@ import (
 	"rollcall/store/pg"
 )
 
-// Reader looks for what is wrong. Safe for concurrent use.
+// Reader runs checks. Safe for concurrent use.
 type Reader struct {
 	*pg.DB
 	store *store.Store

@@ -10,24 +10,24 @@ import (
 	"rollcall/store/reasons"
 )
 
-// Remedy is what to do about a reason.
+// Remedy is the fix for a reason.
 type Remedy struct {
 	Words    string   `json:"words"`
 	Commands []string `json:"commands"`
-	Actions  []string `json:"actions"` // what can be done from here, see reasons.Reason
+	Actions  []string `json:"actions"` // buttons for it, see reasons.Reason
 }
 
-// OffReason is a reason to be on no list, and the facts that it holds for.
+// OffReason is a reason why facts are missing, with their number.
 type OffReason struct {
 	Reason   string           `json:"reason"`
 	Meaning  string           `json:"meaning"`
-	Remedy   *Remedy          `json:"remedy"` // nil: they belong on no list
+	Remedy   *Remedy          `json:"remedy"` // nil: they are not expected on a list
 	Count    int64            `json:"count"`
 	Kinds    map[string]int64 `json:"kinds"` // enrollment, payment, subscription
 	Examples []store.OffFact  `json:"examples"`
 }
 
-// WhyOff tells what a reason means, and what to do; ErrNotFound of what is none.
+// WhyOff returns a reason by its code, or ErrNotFound.
 func WhyOff(code string) (OffReason, error) {
 	reason, found := reasons.Find(code)
 	if !found || reason.Code != code {
@@ -40,12 +40,12 @@ func WhyOff(code string) (OffReason, error) {
 	return r, nil
 }
 
-// offExamples is how many facts a reason is shown with.
+// offExamples is how many example facts a reason has.
 const offExamples = 3
 
-// OffReasons lists why facts are on no list, of one store or (store "") of all:
-// first what something is to be done about, each by how many there are. Of one
-// store, those that were never attached cannot be told.
+// OffReasons lists why facts are missing, of one store or (store "") of all: first
+// reasons with a remedy, then by number. It leaves out facts of a store that were
+// never attached, as their store is unknown.
 func (s *Reader) OffReasons(ctx context.Context, storeID string) (_ []OffReason, err error) {
 	defer pg.Wrap(&err, "store.OffReasons(%q)", storeID)
 	asked := store.UnattachedQuestion{Reasons: reasons.Codes(), Store: storeID}

@@ -12,8 +12,8 @@ import (
 	"rollcall/store/pg"
 )
 
-// ParseOffFilter reads the query parameters of a list of the facts on no list
-// for a reason; its errors are *BadParam.
+// ParseOffFilter parses the query of a list of missing facts. Its errors are
+// *pg.BadParam.
 func ParseOffFilter(reason string, q url.Values) (store.OffFilter, error) {
 	f := store.OffFilter{Reason: reason}
 	err := pg.ReadParams(q, []pg.Param{{Name: "store", Value: &f.Store}, pg.CursorParam(&f.Cursor)}, &f.Limit)
@@ -23,8 +23,8 @@ func ParseOffFilter(reason string, q url.Values) (store.OffFilter, error) {
 	return f, err
 }
 
-// OffFacts returns a page of the facts on no list for a reason, and the cursor
-// of the next one, empty at the end. What is wrong with f is a *BadParam.
+// OffFacts returns a page of the facts that are missing for a reason, and the cursor
+// of the next one, empty at the end. A filter that is not valid is a *pg.BadParam.
 func (s *Reader) OffFacts(ctx context.Context, f store.OffFilter) (page []store.OffFact, next string, err error) {
 	defer pg.Wrap(&err, "store.OffFacts(%q)", f.Reason)
 	snapshot := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
@@ -41,7 +41,7 @@ func (s *Reader) OffFacts(ctx context.Context, f store.OffFilter) (page []store.
 	return page, next, err
 }
 
-// readOffFact is an offReader of all there is to tell.
+// readOffFact reads all columns of a store.OffFact.
 func readOffFact(kind store.FactKind) (selecting string, scan pgx.RowToFunc[store.OffFact]) {
 	source := map[string]string{store.Enrollment: "platform", store.Subscription: "stripe"}[kind.Name]
 	return offFactSQL[kind.Name], func(row pgx.CollectableRow) (o store.OffFact, err error) {
@@ -66,7 +66,7 @@ func refOfKey(k store.RowKey) string {
 	return fmt.Sprintf("%s:%s/%s", k.Kind, k.A, k.B)
 }
 
-// offFactSQL reads facts of each kind, under their aliases.
+// offFactSQL are the columns of each kind of fact, under its alias.
 var offFactSQL = map[string]string{
 	store.Enrollment: `
 		SELECT

@@ -15,15 +15,15 @@ import (
 )
 
 const (
-	// backfillRests is how long a run may be without a sign of progress: longer
-	// than a source may ask us to wait.
+	// backfillRests is how long a run may show no progress: longer than the delay that a
+	// source may request.
 	backfillRests = 15 * time.Minute
-	// someBackfills is how many of the newest runs are looked at.
+	// someBackfills is how many of the newest runs are checked.
 	someBackfills = 500
 )
 
-// backfills finds runs that do not go on, or ended badly, and that no later one of the
-// same kind and scope has made up for.
+// backfills finds runs that are stuck or ended badly, and that no later run of the same
+// kind and scope replaced.
 func (c *Checkup) backfills(ctx context.Context) ([]finding.Finding, error) {
 	return collect(ctx, c, func(row pgx.CollectableRow) (finding.Finding, error) {
 		var b store.Backfill
@@ -48,7 +48,7 @@ func (c *Checkup) backfills(ctx context.Context) ([]finding.Finding, error) {
 		ORDER BY id DESC`, c.only, backfillRests, someBackfills)
 }
 
-// troubled says what is wrong with a run that is stuck, paused or ended badly.
+// troubled describes a run that is stuck, paused or ended badly.
 func troubled(b store.Backfill, stuck bool) finding.Finding {
 	show, resume := fmt.Sprintf("rollcall backfill show %d", b.ID), fmt.Sprintf("rollcall backfill resume %d", b.ID)
 	f := finding.Finding{Subject: fmt.Sprint(b.ID), Severity: finding.Problem, Fix: []string{show, resume}}
@@ -89,7 +89,7 @@ func startAgain(b store.Backfill) string {
 	return command + " --follow"
 }
 
-// events finds events that are kept out, and changes of watches that nobody took.
+// events finds ignored events of the other mode, and undelivered alerts.
 func (c *Checkup) events(ctx context.Context) ([]finding.Finding, error) {
 	modes, err := c.otherMode(ctx)
 	if err != nil {
@@ -99,11 +99,11 @@ func (c *Checkup) events(ctx context.Context) ([]finding.Finding, error) {
 	return append(modes, alerts...), err
 }
 
-// otherMode finds Stripe events that were ignored because of STRIPE_MODE and could be
-// applied still, among the newest that were ignored: test events rightly, live ones
-// hardly.
+// otherMode finds Stripe events that were ignored because of STRIPE_MODE and could still
+// be applied, among the newest ignored ones. Test events are expected there, live ones
+// are not.
 func (c *Checkup) otherMode(ctx context.Context) (all []finding.Finding, err error) {
-	var live, test, taken int64 // taken: live events that were applied, among the newest of all
+	var live, test, taken int64 // taken: applied live events among the newest of all
 	var firstLive, firstTest *time.Time
 	err = c.look(ctx, func(tx pgx.Tx) error {
 		return tx.QueryRow(ctx, `
@@ -140,11 +140,11 @@ func (c *Checkup) otherMode(ctx context.Context) (all []finding.Finding, err err
 	return all, err
 }
 
-// undelivered finds changes of watches that were tried in vain, or that no worker tries
-// to deliver.
+// undelivered finds changes of watches that could not be delivered, or that no worker
+// tries to deliver.
 func (c *Checkup) undelivered(ctx context.Context) ([]finding.Finding, error) {
-	var since *time.Time // of the oldest
-	var why *string      // of the last try; nil: there was none
+	var since *time.Time // the oldest change
+	var why *string      // the last attempt's error; nil: there was no attempt
 	f := finding.Finding{Kind: "alerts_untold", Severity: finding.Warning, Fix: []string{"export ALERT_WEBHOOK_URL=<URL>   # where work runs, then restart it"}}
 	err := c.look(ctx, func(tx pgx.Tx) error {
 		return tx.QueryRow(ctx, `
@@ -168,7 +168,7 @@ func (c *Checkup) undelivered(ctx context.Context) ([]finding.Finding, error) {
 	return []finding.Finding{f}, nil
 }
 
-// Unheard lists the sources that no event has ever come from.
+// Unheard lists the sources without any event.
 func (c *Checkup) Unheard(ctx context.Context) (_ []string, err error) {
 	defer pg.Wrap(&err, "store.Checkup.Unheard")
 	return collect(ctx, c, pgx.RowTo[string], unheardSQL, store.Sources)

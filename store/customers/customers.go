@@ -15,7 +15,7 @@ import (
 	"rollcall/store/pg"
 )
 
-// Customer is one person on the list of one store. Its JSON is the API's.
+// Customer is a person on the list of a store. Its JSON is the API's.
 type Customer struct {
 	ID             string         `json:"id"`
 	StoreID        string         `json:"store_id"`
@@ -29,23 +29,23 @@ type Customer struct {
 	Refunded       []store.Money  `json:"refunded"`
 	FirstSeenAt    *time.Time     `json:"first_seen_at"`
 	LastActivityAt *time.Time     `json:"last_activity_at"`
-	LastActivity   string         `json:"-"` // what it was, see Activities; empty if unknown
+	LastActivity   string         `json:"-"` // what it was; empty if unknown
 	Courses        []Course       `json:"courses"`
 	Purchases      []Purchase     `json:"purchases"`
 	Subscriptions  []Subscription `json:"subscriptions"`
 }
 
-// Source is the first thing that brought a customer.
+// Source is the first thing that brought a customer to the store.
 type Source struct {
 	Kind      *string `json:"kind"` // free_course, course_purchase, product_purchase or subscription
 	ProductID *string `json:"product_id"`
 	Title     *string `json:"title"`
 }
 
-// Anonymous tells whether the customer stands for somebody who was erased.
+// Anonymous tells whether the customer stands for an erased person.
 func (c Customer) Anonymous() bool { return store.Anonymous(c.Email) }
 
-// Course is one that a customer is in.
+// Course is a course that a customer is in.
 type Course struct {
 	ID          string     `json:"id"`
 	Title       string     `json:"title"`
@@ -54,7 +54,7 @@ type Course struct {
 	CompletedAt *time.Time `json:"completed_at"`
 }
 
-// Purchase is one that was paid once; Amount and Refunded are minor units.
+// Purchase is a one-time purchase. Amount and Refunded are minor units.
 type Purchase struct {
 	ProductID   *string    `json:"product_id"`
 	Title       *string    `json:"title"`
@@ -63,11 +63,11 @@ type Purchase struct {
 	Currency    string     `json:"currency"`
 	Refunded    int64      `json:"refunded"`
 	PurchasedAt *time.Time `json:"purchased_at"`
-	Lines       []SaleLine `json:"lines,omitempty"` // what it was for, if that is several products
+	Lines       []SaleLine `json:"lines,omitempty"` // its products, if there are several
 }
 
-// SaleLine is one product of several that were bought at once; Amount is minor
-// units, nil where nobody told it.
+// SaleLine is one of several products bought at once. Amount is minor units; nil if
+// unknown.
 type SaleLine struct {
 	ProductID *string `json:"product_id"`
 	Title     *string `json:"title"`
@@ -75,8 +75,7 @@ type SaleLine struct {
 	Amount    *int64  `json:"amount"`
 }
 
-// Subscription is one that a customer has or had; Amount is minor units per
-// period.
+// Subscription is a current or past subscription. Amount is minor units per period.
 type Subscription struct {
 	ID               string     `json:"id"`
 	Status           string     `json:"status"`
@@ -86,16 +85,15 @@ type Subscription struct {
 	CurrentPeriodEnd *time.Time `json:"current_period_end"`
 }
 
-// listed is a customer as read, with what is not shown.
+// listed is a customer as read, with columns that are not shown.
 type listed struct {
 	Customer
 	id    int64
-	key   *string    // what the list is sorted by, see order
+	key   *string    // sort key, see order
 	plans [][]string // products of each subscription
 }
 
-// Customer returns one customer of a store; ErrNotFound also for one of another
-// store.
+// Customer returns a customer of a store; ErrNotFound also for another store's.
 func (s *Reader) Customer(ctx context.Context, storeID, id string) (_ Customer, err error) {
 	defer pg.Wrap(&err, "store.Customer(%q, %q)", storeID, id)
 	n, err := strconv.ParseInt(id, 10, 64)
@@ -119,13 +117,13 @@ func (s *Reader) Customer(ctx context.Context, storeID, id string) (_ Customer, 
 	return one[0].Customer, err
 }
 
-// listedColumn is an expression on customers c, and where it is read into.
+// listedColumn is an expression on customers c, and its destination.
 type listedColumn struct {
 	sql  string
 	into any
 }
 
-// columns are all that is read of a customer; key is SQL.
+// columns are all columns of a customer; key is SQL.
 func (c *listed) columns(key string, subscriptions *[]listedSubscription) []listedColumn {
 	return []listedColumn{
 		{"c.id", &c.id},
@@ -149,8 +147,7 @@ func (c *listed) columns(key string, subscriptions *[]listedSubscription) []list
 	}
 }
 
-// selectCustomers reads all that scanCustomer scans, of the c that is to follow;
-// key is SQL.
+// selectCustomers selects columns of customers c, for a FROM to follow; key is SQL.
 func selectCustomers(key string) string {
 	var all []string
 	for _, column := range new(listed).columns(key, nil) {
@@ -176,24 +173,24 @@ func scanCustomer(row pgx.CollectableRow) (c listed, err error) {
 	return c, err
 }
 
-// untitled is a title to be filled in: that of a product.
-type untitled struct {
+// missingTitle is the title of a product that has yet to be filled in.
+type missingTitle struct {
 	product string
 	title   *string
 }
 
-// untitled lists the titles that a customer lacks. A plan without a name of its
-// own is called as its products, and a cart too.
-func (c *listed) untitled() (missing []untitled) {
+// missingTitles lists the missing titles. A plan without a name, like a cart, is
+// named after its products.
+func (c *listed) missingTitles() (missing []missingTitle) {
 	want := func(product *string, title **string) {
 		if product != nil && *title == nil {
 			*title = new(string)
-			missing = append(missing, untitled{*product, *title})
+			missing = append(missing, missingTitle{*product, *title})
 		}
 	}
 	want(c.Source.ProductID, &c.Source.Title)
 	for i := range c.Courses {
-		missing = append(missing, untitled{c.Courses[i].ID, &c.Courses[i].Title})
+		missing = append(missing, missingTitle{c.Courses[i].ID, &c.Courses[i].Title})
 	}
 	for i := range c.Purchases {
 		p := &c.Purchases[i]
@@ -207,7 +204,7 @@ func (c *listed) untitled() (missing []untitled) {
 	return missing
 }
 
-// products are those of the subscription, by id.
+// products are the subscription's products, by id.
 func (s listedSubscription) products() []string {
 	if len(s.Products) == 0 && s.ProductID != nil {
 		return []string{*s.ProductID}
@@ -215,8 +212,8 @@ func (s listedSubscription) products() []string {
 	return s.Products
 }
 
-// uncalled lists the products whose titles a customer lacks.
-func (c *listed) uncalled() (products []string) {
+// untitledProducts lists the products whose titles are missing.
+func (c *listed) untitledProducts() (products []string) {
 	add := func(product *string) {
 		if product != nil {
 			products = append(products, *product)
@@ -235,10 +232,10 @@ func (c *listed) uncalled() (products []string) {
 	return append(products, slices.Concat(c.plans...)...)
 }
 
-// call fills in the titles that a customer lacks, by product; carts and plans of
-// several products are called by all of them.
-func (c *listed) call(title func(product string) string) {
-	for _, m := range c.untitled() {
+// fillTitles fills in missing titles. Carts and plans of several products get all
+// their products' titles.
+func (c *listed) fillTitles(title func(product string) string) {
+	for _, m := range c.missingTitles() {
 		*m.title = title(m.product)
 	}
 	for i := range c.Purchases {
@@ -263,12 +260,11 @@ func (c *listed) call(title func(product string) string) {
 	}
 }
 
-// addTitles fills in what things are called, as the store's own products say.
-// What the store does not know is called by its id.
+// addTitles fills in titles of the store's own products, and the ids of others.
 func (s *Reader) addTitles(ctx context.Context, storeID string, rows []listed) error {
 	products := map[string]string{} // id to title
 	for i := range rows {
-		for _, id := range rows[i].uncalled() {
+		for _, id := range rows[i].untitledProducts() {
 			products[id] = id
 		}
 	}
@@ -290,7 +286,7 @@ func (s *Reader) addTitles(ctx context.Context, storeID string, rows []listed) e
 		return nil
 	})
 	for i := range rows {
-		rows[i].call(func(product string) string { return products[product] })
+		rows[i].fillTitles(func(product string) string { return products[product] })
 	}
 	return err
 }

@@ -14,9 +14,8 @@ import (
 	"rollcall/store/pg"
 )
 
-// Explain tells why a customer's row is as it is; ErrNotFound also for a
-// customer of another store. All is read of one moment, by as many queries
-// however many facts there are.
+// Explain explains a customer's row, from one snapshot and with a fixed number of
+// queries. ErrNotFound also for a customer of another store.
 func (s *Reader) Explain(ctx context.Context, storeID, id string) (_ Explanation, err error) {
 	defer pg.Wrap(&err, "store.Explain(%q, %q)", storeID, id)
 	n, err := customerID(storeID, id)
@@ -31,13 +30,13 @@ func (s *Reader) Explain(ctx context.Context, storeID, id string) (_ Explanation
 	return x.e, err
 }
 
-// explainer makes an explanation, on one snapshot.
+// explainer builds an explanation from one snapshot.
 type explainer struct {
 	tx       pgx.Tx
 	platform []string
 	row      listed
 	facts    explained
-	stores   map[string]*StoreReason // by the ref of the fact
+	stores   map[string]*StoreReason // by the fact's ref
 	e        Explanation
 }
 
@@ -57,11 +56,11 @@ type explained struct {
 		Said store.Versions `json:"said"`
 	}
 	courses []struct{ ID, Title string }
-	source  *struct { // nil: nothing speaks of the customer any more
+	source  *struct { // nil: no fact mentions the customer any more
 		At    *time.Time
 		Title *string
 	}
-	people, invoices []string // keys to find other facts by
+	people, invoices []string // keys to find other facts
 }
 
 func (x *explainer) explain(ctx context.Context, storeID string, id int64) error {
@@ -98,11 +97,11 @@ func customerRow(ctx context.Context, tx pgx.Tx, storeID string, id int64) (list
 	return row, err
 }
 
-// readFacts reads what the customer is derived from.
+// readFacts reads the facts that the customer is derived from.
 func (x *explainer) readFacts(ctx context.Context) error {
 	f := &x.facts
 	var batch pgx.Batch
-	batch.Queue(`SET LOCAL enable_hashjoin = on`) // as when they are derived
+	batch.Queue(`SET LOCAL enable_hashjoin = on`) // as during derivation
 	batch.Queue(factsSQL, []int64{x.row.id}, []string{x.row.StoreID}, []string{x.row.Email}).QueryRow(func(row pgx.Row) error {
 		return row.Scan(&f.payments, &f.enrollments, &f.subscriptions, &f.courses, &f.source, &f.people, &f.invoices)
 	})
@@ -129,7 +128,7 @@ func (x *explainer) readFacts(ctx context.Context) error {
 	return nil
 }
 
-// readAround reads what hangs on the facts, in one round trip.
+// readAround reads what depends on the facts, in one round trip.
 func (x *explainer) readAround(ctx context.Context) error {
 	x.e.People, x.e.Uncounted, x.e.MergedAddresses = []store.PersonFact{}, []UncountedFact{}, []MergedAddress{}
 	x.e.Email = EmailReason{Value: x.row.Email, Because: []EmailOrigin{}}
@@ -149,7 +148,7 @@ func (x *explainer) readAround(ctx context.Context) error {
 	return x.tx.SendBatch(ctx, &batch).Close()
 }
 
-// keys are those of the facts.
+// keys are the facts' keys.
 func (x *explainer) keys() (keys []store.RowKey) {
 	for _, p := range x.e.Payments {
 		keys = append(keys, store.KeyOf(store.Payment, p.Account, p.ID))
@@ -163,10 +162,10 @@ func (x *explainer) keys() (keys []store.RowKey) {
 	return keys
 }
 
-// collectWhy notes who gave facts their address, and what led to their store.
+// collectWhy records where facts have their address from, and the links to their store.
 func (x *explainer) collectWhy(rows pgx.Rows) error {
 	var fact string
-	var email, typed, home *string // only null for facts about to be attached elsewhere
+	var email, typed, home *string // null only for facts about to be attached elsewhere
 	var at *time.Time
 	var person *struct {
 		store.PersonFact
@@ -191,13 +190,13 @@ func (x *explainer) collectWhy(rows pgx.Rows) error {
 			person.Origins = person.Said.Origins(map[string]string{"user": "clerk", "stripe_customer": "stripe"}[person.Kind])
 			x.e.People = append(x.e.People, person.PersonFact)
 		}
-		email, typed, home, person, proof, taken = nil, nil, nil, nil, nil, nil // read into anew
+		email, typed, home, person, proof, taken = nil, nil, nil, nil, nil, nil // new variables for each row
 		return nil
 	})
 	return err
 }
 
-// lead adds a fact to those that lead to somebody's address.
+// lead adds a fact to an origin of the address.
 func (r *EmailReason) lead(o EmailOrigin, fact string) {
 	i := slices.IndexFunc(r.Because, func(known EmailOrigin) bool {
 		return known.Via == o.Via && same(known.Person, o.Person) && same(known.Address, o.Address)
@@ -232,13 +231,13 @@ func (x *explainer) collectBack(rows pgx.Rows) error {
 			d.Origins = d.Said.Origins("stripe")
 			p.Disputes = append(p.Disputes, d.DisputeFact)
 		}
-		refunds, disputes = nil, nil // read into anew
+		refunds, disputes = nil, nil // new variables for each row
 		return nil
 	})
 	return err
 }
 
-// collectUncounted adds facts that count for nobody.
+// collectUncounted adds facts that count for no customer.
 func (x *explainer) collectUncounted(rows pgx.Rows) error {
 	var u UncountedFact
 	var source string
@@ -246,10 +245,10 @@ func (x *explainer) collectUncounted(rows pgx.Rows) error {
 	var versions store.Versions
 	_, err := pgx.ForEachRow(rows, []any{&u.Ref, &u.Title, &u.Amount, &u.At, &u.Reason, &counted, &source, &versions}, func() error {
 		u.At, u.Origins = pg.UTC(u.At), versions.Origins(source)
-		reason, _ := reasons.Find(u.Reason) // behind it may be an error of ours
+		reason, _ := reasons.Find(u.Reason) // an error may follow the code
 		u.Reason, u.Meaning = reason.Code, reason.Text()+store.CountedWith(counted)
 		x.e.Uncounted = append(x.e.Uncounted, u)
-		u, versions = UncountedFact{}, nil // read into anew
+		u, versions = UncountedFact{}, nil // new variables for each row
 		return nil
 	})
 	return err
@@ -266,11 +265,10 @@ func (x *explainer) collectMerges(rows pgx.Rows) error {
 	return err
 }
 
-// Origins lists those of all facts; what the pointers in them lead to is the
-// explanation's own.
+// Origins lists the origins of all facts. They share memory with the explanation.
 func (e *Explanation) Origins() [][]store.Origin { return e.origins() }
 
-// origins lists those of all facts.
+// origins lists the origins of all facts.
 func (e *Explanation) origins() (all [][]store.Origin) {
 	for _, p := range e.Payments {
 		all = append(all, p.Origins)

@@ -8,8 +8,7 @@ import (
 	"rollcall/store/pg"
 )
 
-// reasons fills in why the row says what it says: the values are the row's, the
-// facts are those that speak for them.
+// reasons fills in the reasons: values from the row, and the facts that support them.
 func (x *explainer) reasons() {
 	x.e.Type = x.typeReason()
 	x.e.Courses = x.courseReasons()
@@ -45,7 +44,7 @@ func (x *explainer) typeReason() Reason {
 	return r
 }
 
-// statusReason names what has not ended.
+// statusReason lists what has not ended.
 func (x *explainer) statusReason() Reason {
 	r := Reason{Value: x.row.Status, Why: "All there was has ended, or was given back.", Because: []string{}}
 	for _, c := range x.e.Courses {
@@ -88,14 +87,14 @@ func (x *explainer) courseReasons() []CourseReason {
 	return out
 }
 
-// sourceReason finds what happened when the source did, of the same product.
+// sourceReason finds what happened at the source's time, for the same product.
 func (x *explainer) sourceReason() SourceReason {
 	r := SourceReason{Source: x.row.Source, Because: []string{}}
 	if x.facts.source == nil {
 		return r
 	}
 	r.At, r.Title = pg.UTC(x.facts.source.At), x.facts.source.Title
-	if r.At == nil { // a subscription of which nobody said when it began
+	if r.At == nil { // a subscription with an unknown start
 		return r
 	}
 	of := func(product *string) bool {
@@ -121,7 +120,7 @@ func (x *explainer) sourceReason() SourceReason {
 	return r
 }
 
-// totalReasons adds up payments beside what the row says they come to.
+// totalReasons sums up payments, for comparison with the row's totals.
 func (x *explainer) totalReasons() []TotalReason {
 	out := []TotalReason{}
 	for _, m := range x.row.TotalSpent {

@@ -6,11 +6,11 @@ import (
 	"rollcall/store"
 )
 
-// What Explain and Timeline read. Both begin with derivation, as what derives
-// customers does: what they tell cannot be another arithmetic than the list's.
+// SQL of Explain and Timeline. Both begin with the derivation that makes the
+// customers, so that their figures cannot differ from the list's.
 
-// unlocks lists the courses that a payment unlocks; see bought in derivation,
-// which no longer knows by which payment.
+// unlocks lists the courses that a payment unlocks. See bought in the derivation,
+// which drops the payment.
 const unlocks = `ARRAY(
 				SELECT l.product
 				FROM line l
@@ -24,9 +24,8 @@ const unlocks = `ARRAY(
 				ORDER BY 1
 			)`
 
-// factsSQL reads the facts of one customer, a JSON list of each kind; what the
-// source is called and when it was; and the keys by which other facts of the same people, and of
-// the same money, can be found.
+// factsSQL reads the facts of one customer, a JSON list of each kind; the source's
+// title and time; and the keys of other facts of the same people and payments.
 var factsSQL = store.DerivationSQL + `
 SELECT
 	(
@@ -144,9 +143,9 @@ SELECT
 FROM unnest($1::text[], $2::text[]) AS k(a, b)
 JOIN payments p ON p.account = k.a AND p.id = k.b` + store.OwnIntents
 
-// whySQL tells, of the facts of a kind with keys $1 and $2, what led to their
-// store and who gave them their address: it resolves them as ever, $3 as there,
-// and reads beside it by which way, and by which links, that came out.
+// whySQL reads, for facts of a kind with keys $1 and $2, the links to their store and
+// where their address is from. It resolves them as usual ($3 as there), and also
+// returns the way and the links.
 func whySQL(kind store.FactKind) string {
 	return kind.Context + `
 SELECT
@@ -168,7 +167,7 @@ LEFT JOIN stripe_customers s ON s.account = c.account AND s.id = c.stripe_custom
 ORDER BY 1`
 }
 
-// firstWay is SQL for the first of the ways that leads to a store, as a wayTaken.
+// firstWay is SQL for the first way that leads to a store, as a wayTaken.
 func firstWay(ways []store.Way) string {
 	text := "CASE"
 	for _, w := range ways {
@@ -178,10 +177,10 @@ func firstWay(ways []store.Way) string {
 	return text + " END"
 }
 
-// The facts of store $1 that lean on the people $2 and belong to no customer,
-// though they would be customer $3's.
+// Facts of store $1 that depend on the people $2 and belong to no customer, though
+// they would be customer $3's.
 var (
-	// Of the invoices $4 it is the same money, whatever store it names.
+	// Payments of the invoices $4 are the same money, whatever store they name.
 	uncountedPaymentsSQL = `
 SELECT
 	` + store.RefOf("payment", "p.account", "p.id") + ` AS ref,
@@ -218,8 +217,8 @@ WHERE s.store_id = $1
   AND s.unattached IS NOT NULL
 ORDER BY 1`
 
-	// What is said of address $4, or of its users, in a course that the customer
-	// is in may be its end. Another store's is that one's own business.
+	// An enrollment of address $4 or its users, in one of the customer's courses, may be
+	// its end. Other stores' enrollments are left out.
 	uncountedEnrollmentsSQL = `
 SELECT
 	` + store.RefOf("enrollment", "e.course_id", "e.person") + ` AS ref,
@@ -247,17 +246,16 @@ WHERE (e.store_id = $1 OR e.store_id IS NULL AND EXISTS (SELECT FROM enrollments
 ORDER BY 1`
 )
 
-// theirs is SQL for whether a row of a table really is of the people $2 of store $1.
-// On a connected account a user's id counts only if the platform reported the user
-// there: else it would tell the account's owner whose address it goes with.
+// theirs is SQL for whether a row really belongs to the people $2 of store $1. On a
+// connected account a user's id counts only if the platform reported that user there:
+// otherwise the account's owner would learn the user's address.
 func theirs(table string) string {
 	return `(` + table + `.account = '' OR ` + table + `.leans && ARRAY(
 		SELECT key FROM unnest($2::text[]) key WHERE key NOT LIKE 'user:%' OR reported_in(substr(key, 6), $1)
 	))`
 }
 
-// mergedOf is SQL for whom a customer of a store was merged with, and whom those
-// had been merged with before.
+// mergedOf is SQL for the customers that were merged into a customer, directly or not.
 func mergedOf(store, id string) string {
 	return `
 WITH RECURSIVE merged AS (

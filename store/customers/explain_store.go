@@ -14,7 +14,7 @@ import (
 	"rollcall/store/pg"
 )
 
-// What led from facts to their store: which link, and as of when.
+// The links from facts to their store, with their times.
 
 // linkRow is a row of links.
 type linkRow struct {
@@ -25,7 +25,7 @@ type linkRow struct {
 	Hearsay  bool   `json:"hearsay"`
 }
 
-// reason is the link, as seen by what happened at a time.
+// reason is the link, compared with the time at.
 func (l linkRow) reason(at *time.Time) LinkReason {
 	version, source := facts.Version(l.Since), "platform"
 	if l.Hearsay {
@@ -42,7 +42,7 @@ func (l linkRow) reason(at *time.Time) LinkReason {
 	return r
 }
 
-// wayTaken is the way that led from a fact to its store.
+// wayTaken is the way from a fact to its store.
 type wayTaken struct {
 	Via   string    `json:"via"`
 	Key   string    `json:"key"`
@@ -55,7 +55,7 @@ func (w wayTaken) reason(store string, at *time.Time) *StoreReason {
 		r.Links = append(r.Links, l.reason(at))
 	}
 	if len(r.Links) > 0 {
-		if r.Via == "named" { // only a store that is named by its owner has a link
+		if r.Via == "named" { // has a link only if the owner names the store
 			r.Via = "owner"
 		}
 		r.Since = &r.deciding().Since
@@ -63,13 +63,13 @@ func (w wayTaken) reason(store string, at *time.Time) *StoreReason {
 	return r
 }
 
-// deciding is the link that the sentence is about: of a product, that to its store.
+// deciding is the link that the sentence is about: of a product, the one to its store.
 func (r *StoreReason) deciding() *LinkReason {
 	i := slices.IndexFunc(r.Links, func(l LinkReason) bool { return l.Relation != store.StripeLink })
 	return &r.Links[max(i, 0)]
 }
 
-// leadToStores gives each fact what led to its store.
+// leadToStores sets the store reason of each fact.
 func (x *explainer) leadToStores() {
 	for i, f := range x.e.Payments {
 		x.e.Payments[i].StoreBecause = x.stores[f.Ref]
@@ -82,7 +82,7 @@ func (x *explainer) leadToStores() {
 	}
 }
 
-// storeReasons lists what led to the store.
+// storeReasons lists all store reasons.
 func (e *Explanation) storeReasons() (all []*StoreReason) {
 	for _, f := range e.Payments {
 		all = append(all, f.StoreBecause)
@@ -96,7 +96,7 @@ func (e *Explanation) storeReasons() (all []*StoreReason) {
 	return slices.DeleteFunc(all, func(r *StoreReason) bool { return r == nil })
 }
 
-// titleLinks says what the products are called, and makes the sentences.
+// titleLinks sets the products' titles, and writes the sentences.
 func titleLinks(ctx context.Context, tx pgx.Tx, all []*StoreReason) error {
 	var ids []string
 	for _, r := range all {
@@ -128,10 +128,10 @@ func titleLinks(ctx context.Context, tx pgx.Tx, all []*StoreReason) error {
 	return nil
 }
 
-// sentence tells it to people, to go on from the name of the fact.
+// sentence explains the reason; it continues after the name of the fact.
 func (r *StoreReason) sentence() string {
 	if len(r.Links) == 0 {
-		if r.Via == "product" { // cannot be: a product leads on by its link
+		if r.Via == "product" { // impossible: a product leads on by its link
 			return fmt.Sprintf("Its product %s is in this store.", r.Key)
 		}
 		return fmt.Sprintf("It names this store, %s.", r.Key)
@@ -157,7 +157,7 @@ func (r *StoreReason) sentence() string {
 	return text
 }
 
-// when tells as of when a link led to the store.
+// when says as of when a link led to the store.
 func (r *StoreReason) when(l *LinkReason) string {
 	switch told := l.Since.Format(shortDay); {
 	case r.At == nil:

@@ -15,14 +15,13 @@ import (
 )
 
 const (
-	exportBatch = 250 // customers that are read, and passed on, at a time
-	// exportTimeout bounds the statement that finds who is on a list.
+	exportBatch = 250 // customers that are read and written at a time
+	// exportTimeout limits the statement that lists the ids.
 	exportTimeout = 45 * time.Second
 )
 
-// ParseExport reads the query parameters of an export of store's customers:
-// those of the list, but for where to begin and how many. Its errors are
-// *BadParam.
+// ParseExport parses the query of an export of store's customers: the list's
+// parameters without cursor and limit. Its errors are *pg.BadParam.
 func ParseExport(store string, q url.Values) (Filter, error) {
 	for _, name := range []string{"cursor", "limit"} {
 		if slices.ContainsFunc(q[name], func(v string) bool { return v != "" }) {
@@ -32,15 +31,13 @@ func ParseExport(store string, q url.Values) (Filter, error) {
 	return ParseFilter(store, q)
 }
 
-// ExportCustomers passes the whole of a list to write, in the order of f.Sort:
-// first, as soon as Postgres answers, nobody; then some customers at a time, in a
-// slice that is used again. It ends with the first error of write. What is wrong
-// with f is a *BadParam; f.Limit does not count.
+// ExportCustomers passes a whole list to write, in the order of f.Sort: first an empty
+// slice, once Postgres answers, then batches in a slice that is reused. It ends with
+// the first error of write; a filter that is not valid is a *pg.BadParam. It ignores
+// f.Limit.
 //
-// Who is on the list, and where, is found at one moment and kept as ids, eight
-// bytes each; so whoever moves meanwhile is neither lost nor there twice. Their rows
-// are read some at a time. No connection is held while write writes, however
-// long that takes.
+// One statement lists the ids, so that customers who move meanwhile are neither lost
+// nor repeated. The rows are then read in batches. No connection is held during write.
 func (s *Reader) ExportCustomers(ctx context.Context, f Filter, write func([]Customer) error) (err error) {
 	defer pg.Wrap(&err, "store.ExportCustomers(%q)", f.Store)
 	f, after, err := f.check()
@@ -69,10 +66,10 @@ func (s *Reader) ExportCustomers(ctx context.Context, f Filter, write func([]Cus
 	return e.run(ctx, ids, write)
 }
 
-// listedIDs are the ids of all on a list, in its order, as of one moment.
+// listedIDs are the ids of a list, in its order, from one snapshot.
 func (s *Reader) listedIDs(ctx context.Context, f Filter) (ids []int64, err error) {
 	err = pgx.BeginTxFunc(ctx, s.Pool, pg.Bounded(exportTimeout), func(tx pgx.Tx) error {
-		q, err := s.survey(ctx, tx, f)
+		q, err := s.prepare(ctx, tx, f)
 		if err != nil || len(q.facets) == 0 {
 			return err
 		}
@@ -116,19 +113,18 @@ func titlesOf(ctx context.Context, db pg.Querier, store string) (map[string]stri
 	return titles, err
 }
 
-// export is one that is under way. While some customers are written the next are
-// read.
+// export is a running export: it reads a batch while it writes another.
 type export struct {
 	*Reader
-	list   string            // whose it is
+	list   string            // the store
 	titles map[string]string // of the store's products, by id
-	batch  []Customer        // to be written next
-	full   chan []Customer   // to be written
-	free   chan []Customer   // was written: to be filled again
+	batch  []Customer        // the batch in the making
+	full   chan []Customer   // batches to write
+	free   chan []Customer   // written batches, to be reused
 }
 
-// turn does something with a connection. Exports take turns at few of them, so
-// that others find one.
+// turn runs do when one of the few connections for exports is free; the rest stay for
+// other requests.
 func (e *export) turn(ctx context.Context, do func() error) error {
 	select {
 	case e.Exports <- struct{}{}:
@@ -140,7 +136,7 @@ func (e *export) turn(ctx context.Context, do func() error) error {
 }
 
 func (e *export) run(ctx context.Context, ids []int64, write func([]Customer) error) error {
-	var failed error // of write; that the reading fails may follow from it
+	var failed error // of write, which may make the reading fail
 	both, stopped := errgroup.WithContext(ctx)
 	both.Go(func() error {
 		defer close(e.full)
@@ -167,8 +163,8 @@ func (e *export) run(ctx context.Context, ids []int64, write func([]Customer) er
 	return cmp.Or(failed, err)
 }
 
-// read fills the batch with some customers, in the order of their ids' slice.
-// Those who are gone by now are left out.
+// read fills batches with the customers of ids, in their order, without those that
+// are gone.
 func (e *export) read(ctx context.Context, ids []int64) error {
 	rows, err := e.Pool.Query(ctx, selectCustomers("NULL::text")+`
 		unnest($2::bigint[]) WITH ORDINALITY AS w (id, place)
@@ -183,13 +179,13 @@ func (e *export) read(ctx context.Context, ids []int64) error {
 		if err != nil {
 			return err
 		}
-		row.call(func(product string) string { return cmp.Or(e.titles[product], product) })
+		row.fillTitles(func(product string) string { return cmp.Or(e.titles[product], product) })
 		e.batch = append(e.batch, row.Customer)
 	}
 	return rows.Err()
 }
 
-// flush gives the batch away, for an empty one.
+// flush passes the batch on, and takes an empty one.
 func (e *export) flush(stopped context.Context) error {
 	if len(e.batch) == 0 {
 		return nil

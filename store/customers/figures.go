@@ -20,24 +20,24 @@ type Stats struct {
 	Paying      int64         `json:"paying"`
 	Subscribers int64         `json:"subscribers"`
 	Active      int64         `json:"active"`
-	Revenue     []store.Money `json:"revenue"` // the sum of everybody's TotalSpent; 0 where all was given back
+	Revenue     []store.Money `json:"revenue"` // the sum of all TotalSpent; 0 if everything was refunded
 }
 
-// Day is how many customers were first seen on a day (UTC).
+// Day is the number of customers first seen on a day (UTC).
 type Day struct {
 	Date      time.Time
 	Customers int64
 }
 
-// Stats counts who meets f and adds up what they spent, per currency. Sort,
-// cursor and limit of f do not matter. What is wrong with f is a *BadParam.
+// Stats counts the matches of f and sums what they spent, per currency. It ignores
+// sort, cursor and limit. A filter that is not valid is a *pg.BadParam.
 func (s *Reader) Stats(ctx context.Context, f Filter) (Stats, error) {
 	st, _, err := s.Figures(ctx, f, time.Time{})
 	return st, err
 }
 
-// Figures are the Stats of f and, from the day of since on, the days on which
-// any of them were first seen, in order; none if since is zero.
+// Figures are the Stats of f and, from the day of since on, the days on which matches
+// were first seen, in order; none if since is zero.
 func (s *Reader) Figures(ctx context.Context, f Filter, since time.Time) (st Stats, days []Day, err error) {
 	defer pg.Wrap(&err, "store.Figures(%q)", f.Store)
 	st.Revenue = []store.Money{}
@@ -46,11 +46,11 @@ func (s *Reader) Figures(ctx context.Context, f Filter, since time.Time) (st Sta
 		return st, nil, err
 	}
 	err = pgx.BeginTxFunc(ctx, s.Pool, pg.Bounded(s.CountTimeout), func(tx pgx.Tx) error {
-		q, err := s.survey(ctx, tx, f)
+		q, err := s.prepare(ctx, tx, f)
 		if err != nil || len(q.facets) == 0 {
 			return err
 		}
-		sql, args := q.kept(firstFigure(since))
+		sql, args := q.stored(firstFigure(since))
 		if !f.Quick() {
 			sql, args = q.counted(since)
 		}
@@ -69,12 +69,10 @@ func (s *Reader) Figures(ctx context.Context, f Filter, since time.Time) (st Sta
 	return st, days, err
 }
 
-// Quick tells whether the figures of f are kept; else all who meet it are
-// looked at.
+// Quick tells whether the figures of f are stored; otherwise all matches are read.
 func (f Filter) Quick() bool { return !f.withinFacets() }
 
-// firstFigure is the least name of a figure that is asked for: days come before
-// all others.
+// firstFigure is the least name of a requested figure. Days sort before all others.
 func firstFigure(since time.Time) string {
 	if since.IsZero() {
 		return "day:~"
@@ -82,21 +80,21 @@ func firstFigure(since time.Time) string {
 	return "day:" + since.UTC().Format(time.DateOnly)
 }
 
-// kept reads the figures that are kept, from a name on, folded or not.
-func (q *question) kept(first string) (string, pg.Arguments) {
+// stored reads the stored figures from a name on, folded or not.
+func (q *listQuery) stored(first string) (string, pg.Arguments) {
 	return `
 		SELECT
 			facet,
 			figure,
 			minor_units(sum(amount))
-		FROM (` + keptFigures + ` AND figure >= $3
+		FROM (` + storedFigures + ` AND figure >= $3
 		) f
 		GROUP BY facet, figure
 		ORDER BY figure`, pg.Arguments{q.Filter.Store, q.facets, first}
 }
 
-// keptFigures are those of facets $2 of store $1; what follows narrows both halves.
-const keptFigures = `
+// storedFigures are those of facets $2 of store $1. What follows narrows both halves.
+const storedFigures = `
 			SELECT facet, figure, amount FROM (
 				SELECT store_id, facet, figure, amount FROM customer_figures
 				UNION ALL
@@ -104,10 +102,10 @@ const keptFigures = `
 			) f
 			WHERE store_id = $1 AND facet = ANY($2)`
 
-// counted counts the same figures among those who meet the filter. Few spend in
-// several currencies: what they have beyond the first is added apart, so that
-// all others are read in one quick pass.
-func (q *question) counted(since time.Time) (string, pg.Arguments) {
+// counted calculates the same figures from the matches. Few customers spend in several
+// currencies: their further currencies are added separately, so that one pass over the
+// others stays fast.
+func (q *listQuery) counted(since time.Time) (string, pg.Arguments) {
 	var args pg.Arguments
 	from, where := q.meets(&args)
 	these := from + `
@@ -147,13 +145,13 @@ func (q *question) counted(since time.Time) (string, pg.Arguments) {
 		ORDER BY figure`, args
 }
 
-// figure is one as it is kept.
+// figure is a stored figure.
 type figure struct {
 	facet, name string
 	amount      int64
 }
 
-// addTo adds it to those shown.
+// addTo adds the figure to st or days.
 func (f figure) addTo(st *Stats, days []Day) []Day {
 	kind, of, _ := strings.Cut(f.name, ":")
 	switch kind {

@@ -12,38 +12,37 @@ import (
 	"rollcall/store/pg"
 )
 
-// DefaultSort shows the latest active first.
+// DefaultSort is by last activity, the latest first.
 const DefaultSort = "-last_activity"
 
-// Filter is a question for a list of customers: the list, its figures and its
-// export all take it. The zero values of all but Store ask for everybody, the
-// latest active first.
+// Filter selects customers of a list, for the list, its figures and its export. Except
+// Store, zero values select all, sorted by DefaultSort.
 type Filter struct {
 	Store  string
 	Type   string // lead, paying or subscription
 	Status string // active or inactive
-	Source string // kind of what brought them, see Source
+	Source string // kind of their Source
 
-	Course      string // id of a course they are in
-	NotCourse   string // id of a course they are not in
-	Completed   string // yes or no: whether they have finished Course
+	Course      string // id of a course that they are in
+	NotCourse   string // id of a course that they are not in
+	Completed   string // yes or no: whether they have completed Course
 	ProgressMin string // least and most progress in Course, percent
 	ProgressMax string
-	Product     string // id of a product they bought or subscribed to
-	NotProduct  string // id of a product they did not
-	SpentMin    string // least they spent in one currency, in major units: 99.50
+	Product     string // id of a product that they bought or subscribed to
+	NotProduct  string // id of a product that they did not
+	SpentMin    string // least spent in one currency, in major units: 99.50
 
-	// Moments, see parseMoment: at or after, and before.
+	// Moments, see pg.ParseMoment: at or after, and before.
 	FirstSeenAfter, FirstSeenBefore       string
 	LastActivityAfter, LastActivityBefore string
 
-	Query  string // words, each part of their name or email, or all of the title of something they have
+	Query  string // words: each in name or email, or all in the title of a product that they have
 	Sort   string // a key of orders, "-" before it for descending
-	Cursor string // where the page before ended
-	Limit  int    // most customers on the page
+	Cursor string // end of the previous page
+	Limit  int    // maximum number on the page
 }
 
-// Kinds of values of a list of customers.
+// Kinds of values of customer filters.
 var (
 	CourseID  = &pg.ParamKind{Schema: pg.Text.Schema}
 	ProductID = &pg.ParamKind{Schema: pg.Text.Schema}
@@ -51,20 +50,20 @@ var (
 	Amount    = &pg.ParamKind{Schema: `{"type": "string", "pattern": "^[0-9]{1,12}(\\.[0-9]{1,3})?$"}`, Check: checkAmount}
 )
 
-// What a filter of customers is a condition of.
+// The row that a filter is a condition of.
 const (
-	onFacet  = "facet" // a part of the facet: these come first, in its order
-	onEntry  = "i"     // what they have and are called, in customer_index
+	onFacet  = "facet" // a part of the facet: first, in the order of its parts
+	onEntry  = "i"     // their products and names, in customer_index
 	onCourse = "k"     // the course named by Course, in c.courses
-	onRow    = "c."    // begins all that is asked of a customer's row
+	onRow    = "c."    // the customer's row
 
 	onSpent        = onRow + "spent_rank"
 	onFirstSeen    = onRow + "first_seen_at"
 	onLastActivity = onRow + "last_activity_at"
 )
 
-// Params are the filters. To add one, add it to Filter and here; one that pages
-// show by a menu has a Label.
+// Params are the filters. To add one, add it to Filter and here. One with a Label has
+// a menu on pages.
 func (f *Filter) Params() []pg.Param {
 	course := pg.Param{Name: "course", Value: &f.Course, Kind: CourseID, On: onEntry, SQL: "i.has @> ARRAY['course:' || $?]",
 		Label: "Enrolled in", Doc: "Only those in the course with this id.", Example: "course_1"}
@@ -103,7 +102,7 @@ func (f *Filter) Params() []pg.Param {
 			Label: "Active within", Doc: "Only those active then or later.", Example: "2026-01-31T10:00:00Z"},
 		{Name: "last_activity_before", Value: &f.LastActivityBefore, Kind: pg.Moment, On: onLastActivity, SQL: "c.last_activity_at < $?",
 			Label: "Not active for", Doc: "Only those not active since.", Example: "6w"},
-		{Name: "q", Value: &f.Query, Kind: pg.Search, // survey makes patterns of it
+		{Name: "q", Value: &f.Query, Kind: pg.Search, // prepare makes patterns of it
 			Doc: "Only those with all these words, in any order, in their name and address, or in the title of one thing they have. " +
 				"White space, commas and semicolons separate words. Part of a word is enough; case, accents, and kinds of apostrophes, " +
 				"quotation marks, hyphens and white space do not matter.",
@@ -111,19 +110,19 @@ func (f *Filter) Params() []pg.Param {
 	}
 }
 
-// completedSQL are the conditions of completed, by its value.
+// completedSQL are the conditions of completed, by value.
 var completedSQL = map[string]string{
 	"yes": "i.has @> ARRAY['completed:' || $?]",
 	"no":  "NOT i.has @> ARRAY['completed:' || $?]",
 }
 
-// all are the filters, and the parameters of a page.
+// all are the filters and the page's parameters.
 func (f *Filter) all() []pg.Param {
 	return append(f.Params(), pg.Param{Name: "sort", Value: &f.Sort, Default: DefaultSort}, pg.CursorParam(&f.Cursor))
 }
 
-// ParseFilter reads the query parameters of a list of store's customers; its
-// errors are *BadParam. Empty parameters count as absent, as forms send them.
+// ParseFilter parses the query of a list of store's customers. Its errors are
+// *pg.BadParam. Empty parameters count as absent, because forms send them.
 func ParseFilter(store string, q url.Values) (Filter, error) {
 	f := Filter{Store: store}
 	err := pg.ReadParams(q, f.all(), &f.Limit)
@@ -133,15 +132,13 @@ func ParseFilter(store string, q url.Values) (Filter, error) {
 	return f, err
 }
 
-// Values are the query parameters that ask for f: those that are not as they
-// would be anyway.
+// Values is the query for f, without parameters at their defaults.
 func (f Filter) Values() url.Values { return pg.ParamValues(f.all(), f.Limit) }
 
-// Narrow tells whether f asks for fewer than everybody.
+// Narrow tells whether f has any condition.
 func (f Filter) Narrow() bool { return pg.Given(f.Params()) }
 
-// check fills in the defaults and finds where the page before ended (nil: this
-// is the first).
+// check sets the defaults and decodes the cursor (nil: the first page).
 func (f Filter) check() (Filter, *pg.Position, error) {
 	f.Limit = cmp.Or(f.Limit, pg.DefaultLimit)
 	if err := pg.CheckParams(f.all()); err != nil {

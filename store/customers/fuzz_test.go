@@ -71,7 +71,7 @@ func FuzzFilter(f *testing.F) {
 		}
 		w := &pg.Conditions{Args: &pg.Arguments{}}
 		got.own(w)
-		(&question{Filter: got, patterns: []string{got.Query}}).indexed(w)
+		(&listQuery{Filter: got, patterns: []string{got.Query}}).indexed(w)
 		wantArguments(t, w)
 	})
 }

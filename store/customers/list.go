@@ -10,19 +10,17 @@ import (
 	"rollcall/store/pg"
 )
 
-// Lists stay quick however long they are. A page is read from an index that has
-// the order asked for, facet by facet, the facets merged: no row is read that
-// is not shown. What else is asked for is looked up row by row on the way, which
-// is quick unless those who meet it are few. So that walk begins with a few rows,
-// goes on to walkBudget if they promise a full page by then, and else gives way:
-// those who meet the filter are sought by what is rarest of them, and sorted.
+// Lists stay fast at any length. A page is read from an index with the requested
+// order, facet by facet, merged: no row is read without being shown. Other conditions
+// are checked row by row on the way, which is fast unless matches are rare. So a walk
+// first reads a few rows, then up to walkBudget if that promises a full page.
+// Otherwise a seek finds all matches by their rarest condition and sorts them.
 //
-// firstSteps is the part of the walkBudget that is walked to see what the rest
-// would bring.
+// firstSteps is the fraction of walkBudget that is read to estimate the rest.
 const firstSteps = 30
 
-// Customers returns a page of a store's list and the cursor of the next one,
-// empty at the end. What is wrong with f is a *BadParam.
+// Customers returns a page of a store's list and the cursor of the next one, empty at
+// the end. A filter that is not valid is a *pg.BadParam.
 func (s *Reader) Customers(ctx context.Context, f Filter) (page []Customer, next string, err error) {
 	defer pg.Wrap(&err, "store.Customers(%q)", f.Store)
 	f, after, err := f.check()
@@ -33,7 +31,7 @@ func (s *Reader) Customers(ctx context.Context, f Filter) (page []Customer, next
 	if !pg.Storable(f.Store) {
 		return page, "", nil
 	}
-	q, err := s.survey(ctx, s.Pool, f)
+	q, err := s.prepare(ctx, s.Pool, f)
 	if err != nil || len(q.facets) == 0 {
 		return page, "", err
 	}
@@ -55,25 +53,24 @@ func (s *Reader) Customers(ctx context.Context, f Filter) (page []Customer, next
 	return page, next, nil
 }
 
-// question is a filter, with what the database had to be asked first.
-type question struct {
+// listQuery is a filter with what a first query found about it.
+type listQuery struct {
 	Filter
 	*Reader
-	facets   []string // those to read, of those that the store has
-	every    bool     // whether these are all
-	patterns []string // the words sought, for LIKE
-	titled   []string // what can be had whose title has all those words, as customer_index names it
-	passes   bool     // whether a walk may read rows that it does not return
-	people   int64    // if so: how long it may get, about
-	idsOnly  bool     // whether a walk is for ids alone
+	facets   []string // to read, of those that the store has
+	every    bool     // whether these are all of the store's
+	patterns []string // the words of the search, for LIKE
+	titled   []string // entries of customer_index whose title has all those words
+	passes   bool     // whether a walk may skip rows
+	people   int64    // if so: about how long it may get
+	idsOnly  bool     // whether only ids are read
 }
 
-// survey asks what kinds of customer the store has, and what the words sought
-// may be found in.
-func (s *Reader) survey(ctx context.Context, db pg.Querier, f Filter) (*question, error) {
-	q := &question{Filter: f, Reader: s}
+// prepare reads the store's facets, and the products that the search may match.
+func (s *Reader) prepare(ctx context.Context, db pg.Querier, f Filter) (*listQuery, error) {
+	q := &listQuery{Filter: f, Reader: s}
 	var all []string
-	// The facets are hopped through in the index, one look-up each.
+	// Skips through the index, one look-up for each facet.
 	err := db.QueryRow(ctx, `
 		WITH RECURSIVE facets AS (
 			(SELECT facet FROM customers WHERE store_id = $1 ORDER BY facet LIMIT 1)
@@ -111,16 +108,16 @@ func (s *Reader) survey(ctx context.Context, db pg.Querier, f Filter) (*question
 	return q, err
 }
 
-// people is how many customers a store has in some facets, by its figures.
+// people is the number of a store's customers in some facets, by its figures.
 func people(ctx context.Context, db pg.Querier, store string, facets []string) (n int64, err error) {
 	err = db.QueryRow(ctx, `
 		SELECT coalesce(sum(amount), 0)::bigint
-		FROM (`+keptFigures+` AND figure = 'people') f`, store, facets).Scan(&n)
+		FROM (`+storedFigures+` AND figure = 'people') f`, store, facets).Scan(&n)
 	return n, err
 }
 
-// read reads up to one row more than the limit, from after on.
-func (q *question) read(ctx context.Context, after *pg.Position) (rows []listed, err error) {
+// read reads the rows after a position, up to one more than the limit.
+func (q *listQuery) read(ctx context.Context, after *pg.Position) (rows []listed, err error) {
 	if q.passes && q.people > int64(q.WalkBudget) {
 		return q.find(ctx, after)
 	}
@@ -134,9 +131,9 @@ func (q *question) read(ctx context.Context, after *pg.Position) (rows []listed,
 	return rows, nil
 }
 
-// find reads them of a long list that has others between: by a walk, as far as
-// that is worth it, or by a seek.
-func (q *question) find(ctx context.Context, after *pg.Position) ([]listed, error) {
+// find reads rows of a list with others between: by a walk if that is fast, else by a
+// seek.
+func (q *listQuery) find(ctx context.Context, after *pg.Position) ([]listed, error) {
 	first := q.spans(after)[0]
 	for budget := max(1, q.WalkBudget/firstSteps); ; budget = q.WalkBudget {
 		sql, args := q.walk(first, q.Limit+1, budget)
@@ -151,10 +148,10 @@ func (q *question) find(ctx context.Context, after *pg.Position) ([]listed, erro
 	}
 }
 
-// query runs a statement. Where rows are passed over it is planned for its very
-// arguments: how many a course or a word has decides how it is best answered.
-// Else it is planned once, which takes longer than to run it.
-func (q *question) query(ctx context.Context, sql string, args pg.Arguments) ([]listed, error) {
+// query runs a statement. If rows may be skipped it is planned for its arguments, as
+// the number of matches decides the best plan. Otherwise the plan is cached, because
+// planning takes longer than running.
+func (q *listQuery) query(ctx context.Context, sql string, args pg.Arguments) ([]listed, error) {
 	if q.passes {
 		args = append([]any{pgx.QueryExecModeCacheDescribe}, args...)
 	}
@@ -165,16 +162,15 @@ func (q *question) query(ctx context.Context, sql string, args pg.Arguments) ([]
 	return pgx.CollectRows(rows, scanCustomer)
 }
 
-// span is a range of an order: what comes after a place (nil: all), among those
-// that have a key or those that have none.
+// span is a range of an order: after a position (nil: all), with or without a key.
 type span struct {
 	after   *pg.Position
 	without bool
 }
 
-// spans are what is left of the order. Rows without a key come last in both
-// directions: no single range of an index has the others first and them last.
-func (q *question) spans(after *pg.Position) (left []span) {
+// spans are the ranges left in the order. Rows without a key come last in both
+// directions, which no single range of an index gives.
+func (q *listQuery) spans(after *pg.Position) (left []span) {
 	by, _ := orderOf(q.Sort)
 	if after == nil || after.Key != nil {
 		left = []span{{after, false}}
@@ -186,15 +182,15 @@ func (q *question) spans(after *pg.Position) (left []span) {
 	return left
 }
 
-// walk reads n rows in order, passing over those who do not meet the filter; if
-// budget is not 0, it ends when it has read so many.
-func (q *question) walk(in span, n, budget int) (string, pg.Arguments) {
+// walk reads n rows in order and skips those that do not match; a budget other than 0
+// limits the rows read.
+func (q *listQuery) walk(in span, n, budget int) (string, pg.Arguments) {
 	by, direction := orderOf(q.Sort)
 	var args pg.Arguments
 	limit := ""
 	switch {
 	case !q.passes:
-		limit = " LIMIT " + strconv.Itoa(n) // in the text: a plan for any number would be none for few
+		limit = " LIMIT " + strconv.Itoa(n) // a literal: a plan for any number does not suit a few
 	case budget > 0:
 		limit = " LIMIT " + args.Add(budget)
 	}
@@ -223,9 +219,9 @@ func (q *question) walk(in span, n, budget int) (string, pg.Arguments) {
 		WHERE ` + rest.String() + sorted + " LIMIT " + strconv.Itoa(n), args
 }
 
-// branches are the statements that read a span, one for each facet if the
-// order has them; sorted ends each.
-func (q *question) branches(in span, sorted string, args *pg.Arguments) (branches []string) {
+// branches are the statements that read a span: one for each facet if the order has
+// facets. Each ends with sorted.
+func (q *listQuery) branches(in span, sorted string, args *pg.Arguments) (branches []string) {
 	by, direction := orderOf(q.Sort)
 	all := &pg.Conditions{Args: args}
 	all.Add("c.store_id = $?", q.Filter.Store)
@@ -249,8 +245,8 @@ func (q *question) branches(in span, sorted string, args *pg.Arguments) (branche
 	return branches
 }
 
-// seek finds all who meet the filter, then sorts them.
-func (q *question) seek(after *pg.Position) (string, pg.Arguments) {
+// seek finds all matches, then sorts them.
+func (q *listQuery) seek(after *pg.Position) (string, pg.Arguments) {
 	by, direction := orderOf(q.Sort)
 	var args pg.Arguments
 	from, where := q.meets(&args)
@@ -281,8 +277,8 @@ func (q *question) seek(after *pg.Position) (string, pg.Arguments) {
 		) c` + sorted, args
 }
 
-// meets is the FROM and WHERE of all customers c who meet the filter.
-func (q *question) meets(args *pg.Arguments) (from string, where *pg.Conditions) {
+// meets is the FROM and WHERE of all matching customers c.
+func (q *listQuery) meets(args *pg.Arguments) (from string, where *pg.Conditions) {
 	where, from = &pg.Conditions{Args: args}, "customers c"
 	q.indexed(where)
 	if len(where.SQL) > 0 {
@@ -290,7 +286,7 @@ func (q *question) meets(args *pg.Arguments) (from string, where *pg.Conditions)
 		from = "customer_index i JOIN customers c ON c.id = i.customer_id"
 	}
 	where.Add("c.store_id = $?", q.Filter.Store)
-	if !q.every || from == "customers c" { // all of them too: an index has each in order
+	if !q.every || from == "customers c" { // the list of all too: an index has them in order
 		where.Add("c.facet = ANY($?)", q.facets)
 	}
 	q.own(where)

@@ -30,7 +30,7 @@ func TestListsReadIndexes(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	plan := func(q string, statement func(*question) (string, pg.Arguments)) string {
+	plan := func(q string, statement func(*listQuery) (string, pg.Arguments)) string {
 		t.Helper()
 		values, err := url.ParseQuery(q)
 		if err != nil {
@@ -40,7 +40,7 @@ func TestListsReadIndexes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		asked, err := New(s).survey(t.Context(), s.Pool, f)
+		asked, err := New(s).prepare(t.Context(), s.Pool, f)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -55,23 +55,23 @@ func TestListsReadIndexes(t *testing.T) {
 		}
 		return strings.Join(lines, "\n")
 	}
-	walk := plan("last_activity_before=5d", func(q *question) (string, pg.Arguments) { return q.walk(q.spans(nil)[0], 51, 500) })
+	walk := plan("last_activity_before=5d", func(q *listQuery) (string, pg.Arguments) { return q.walk(q.spans(nil)[0], 51, 500) })
 	if begins := strings.SplitAfterN(walk, "Index Cond: ", 2); len(begins) < 2 || !strings.Contains(strings.SplitN(begins[1], "\n", 2)[0], "last_activity_at <") {
 		t.Errorf("the walk does not begin at its range:\n%s", walk)
 	}
-	seek := plan("first_seen_before=700d", func(q *question) (string, pg.Arguments) { return q.seek(nil) })
+	seek := plan("first_seen_before=700d", func(q *listQuery) (string, pg.Arguments) { return q.seek(nil) })
 	if !strings.Contains(seek, "Index Only Scan using customers_first_seen") {
 		t.Errorf("the seek reads rows:\n%s", seek)
 	}
 	for _, sort := range []string{"name", "-name"} {
 		for _, after := range []*pg.Position{nil, {Sort: sort, Key: new("p700@x.example"), ID: 700}} {
-			named := plan("sort="+sort, func(q *question) (string, pg.Arguments) { return q.walk(q.spans(after)[0], 51, 0) })
+			named := plan("sort="+sort, func(q *listQuery) (string, pg.Arguments) { return q.walk(q.spans(after)[0], 51, 0) })
 			if !strings.Contains(named, "using customers_name") || strings.Contains(named, "Sort") || after != nil && !strings.Contains(named, "ROW(") {
 				t.Errorf("sort=%s after %v does not begin there in its index:\n%s", sort, after, named)
 			}
 		}
 	}
-	sought := plan("q=p12345@+example,+x", func(q *question) (string, pg.Arguments) { return q.seek(nil) })
+	sought := plan("q=p12345@+example,+x", func(q *listQuery) (string, pg.Arguments) { return q.seek(nil) })
 	_, cond, _ := strings.Cut(sought, "Bitmap Index Scan on customer_index_all")
 	_, cond, _ = strings.Cut(cond, "Index Cond: ")
 	cond, _, _ = strings.Cut(cond, "\n")

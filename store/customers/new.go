@@ -8,19 +8,18 @@ import (
 	"rollcall/store/pg"
 )
 
-// MaxNewcomers is how far CountNewcomers counts.
-const MaxNewcomers = 100
+// maxNewcomers is the highest count of CountNewcomers.
+const maxNewcomers = 100
 
-// LastCustomer is the greatest id of a customer, 0 if there is none.
+// LastCustomer is the greatest id of a customer; 0 if there is none.
 func (s *Reader) LastCustomer(ctx context.Context) (id int64, err error) {
 	defer pg.Wrap(&err, "store.LastCustomer")
 	err = s.Pool.QueryRow(ctx, `SELECT coalesce(max(id), 0) FROM customers`).Scan(&id)
 	return id, err
 }
 
-// Newcomers are the customers whose ids are greater than after: whose list each
-// came to. Ids become visible in another order than they are given, so ask from
-// some way back and leave out those seen before.
+// Newcomers are the stores of customers with ids greater than after, by id. Ids become
+// visible out of order, so start some ids back and ignore those seen before.
 func (s *Reader) Newcomers(ctx context.Context, after int64) (_ map[int64]string, err error) {
 	defer pg.Wrap(&err, "store.Newcomers(%d)", after)
 	rows, err := s.Pool.Query(ctx, `SELECT id, store_id FROM customers WHERE id > $1`, after)
@@ -37,22 +36,22 @@ func (s *Reader) Newcomers(ctx context.Context, after int64) (_ map[int64]string
 	return came, err
 }
 
-// CountNewcomers counts the customers who meet f and whose ids are greater than
-// after, up to MaxNewcomers. What is wrong with f is a *BadParam.
+// CountNewcomers counts the matches of f with ids greater than after, up to
+// maxNewcomers. A filter that is not valid is a *pg.BadParam.
 func (s *Reader) CountNewcomers(ctx context.Context, f Filter, after int64) (n int, err error) {
 	defer pg.Wrap(&err, "store.CountNewcomers(%q, %d)", f.Store, after)
 	if f, _, err = f.check(); err != nil || !pg.Storable(f.Store) {
 		return 0, err
 	}
 	err = pgx.BeginTxFunc(ctx, s.Pool, pg.Bounded(s.CountTimeout), func(tx pgx.Tx) error {
-		q, err := s.survey(ctx, tx, f)
+		q, err := s.prepare(ctx, tx, f)
 		if err != nil || len(q.facets) == 0 {
 			return err
 		}
 		var args pg.Arguments
 		from, where := q.meets(&args)
 		where.Add("c.id > $?", after)
-		return tx.QueryRow(ctx, `SELECT count(*) FROM (SELECT FROM `+from+` WHERE `+where.String()+` LIMIT `+args.Add(MaxNewcomers)+`) c`,
+		return tx.QueryRow(ctx, `SELECT count(*) FROM (SELECT FROM `+from+` WHERE `+where.String()+` LIMIT `+args.Add(maxNewcomers)+`) c`,
 			append([]any{pgx.QueryExecModeCacheDescribe}, args...)...).Scan(&n)
 	})
 	return n, err

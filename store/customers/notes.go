@@ -13,35 +13,34 @@ import (
 	"rollcall/store/pg"
 )
 
-// Notes are kept under a customer's address, see migrations/0009_notes.sql.
+// Notes are stored by a customer's address, see migrations/0009_notes.sql.
 
-// maxNote is the length of the longest note, in characters.
+// maxNote is the maximum length of a note in characters.
 const maxNote = 5000
 
-// Note is what somebody of a store wrote about a customer. Its JSON is the API's.
+// Note is a note about a customer, written for a store. Its JSON is the API's.
 type Note struct {
 	ID        int64     `json:"id,string"`
 	Body      string    `json:"body"`
 	Author    string    `json:"author"` // admin, user:<id> or token:<id>
-	Editor    string    `json:"editor"` // who edited it last, as Author; empty: nobody
+	Editor    string    `json:"editor"` // of the last edit, as Author; empty: none
 	CreatedAt time.Time `json:"created_at"`
 	UpdatedAt time.Time `json:"updated_at"`
 }
 
-// NewNote is a note to be written.
+// NewNote is the text and author of a note to write.
 type NewNote struct {
-	Body   string // 1 to 5,000 characters, without the space around them
+	Body   string // 1 to 5,000 characters after trimming
 	Author string // as Note.Author
 }
 
-// parseID reads an id as we write it; ok is false for whatever else, which is
-// nobody's id.
+// parseID parses an id as Rollcall writes it; ok is false for any other text.
 func parseID(text string) (id int64, ok bool) {
 	id, err := strconv.ParseInt(text, 10, 64)
 	return id, err == nil && strconv.FormatInt(id, 10) == text
 }
 
-// customerID reads the id of a customer of a store; the error is ErrNotFound.
+// customerID parses the id of a store's customer; the error is ErrNotFound.
 func customerID(storeID, id string) (int64, error) {
 	n, ok := parseID(id)
 	if !ok || !pg.Storable(storeID) {
@@ -50,9 +49,9 @@ func customerID(storeID, id string) (int64, error) {
 	return n, nil
 }
 
-// Notes returns up to limit notes about a customer, the newest first: those
-// written before the note with the id before, or (0) the latest. ErrNotFound
-// also for a customer of another store.
+// Notes returns up to limit notes about a customer, the newest first, written before
+// the note with the id before (0: from the newest). ErrNotFound also for a customer of
+// another store.
 func (s *Reader) Notes(ctx context.Context, storeID, customer string, before int64, limit int) (_ []Note, err error) {
 	defer pg.Wrap(&err, "store.Notes(%q, %q)", storeID, customer)
 	id, err := customerID(storeID, customer)
@@ -99,7 +98,7 @@ const notesSQL = `
 	  AND c.id = $2
 	ORDER BY n.id DESC`
 
-// scanNote reads a note, or nil of an empty row.
+// scanNote scans a note; nil for an empty row.
 func scanNote(row pgx.CollectableRow) (*Note, error) {
 	var id *int64
 	var body, author, editor *string
@@ -115,7 +114,7 @@ func scanNote(row pgx.CollectableRow) (*Note, error) {
 }
 
 // AddNote writes a note about a customer. The error is ErrNotFound, also for a
-// customer of another store, or a *BadParam.
+// customer of another store, or a *pg.BadParam.
 func (s *Reader) AddNote(ctx context.Context, storeID, customer string, n NewNote) (_ Note, err error) {
 	defer pg.Wrap(&err, "store.AddNote(%q, %q)", storeID, customer)
 	id, err := customerID(storeID, customer)
@@ -126,7 +125,8 @@ func (s *Reader) AddNote(ctx context.Context, storeID, customer string, n NewNot
 	if err != nil {
 		return Note{}, err
 	}
-	// The row is held until the note is in: a move of the customer, which takes
+	// The row lock makes a move of the customer wait until the note is in: a move changes
+	// the row first, then takes its notes along.
 	// notes along once it has changed the row, waits or has happened.
 	return s.oneNote(ctx, `
 		WITH home AS (
@@ -141,8 +141,8 @@ func (s *Reader) AddNote(ctx context.Context, storeID, customer string, n NewNot
 		RETURNING id, body, author, editor, created_at, updated_at`, storeID, id, body, n.Author)
 }
 
-// EditNote writes a note anew. Its author stays; edit.Author is its editor now.
-// Errors are as AddNote's.
+// EditNote replaces the text of a note; edit.Author becomes its Editor. Errors are as
+// in AddNote.
 func (s *Reader) EditNote(ctx context.Context, storeID, customer, note string, edit NewNote) (_ Note, err error) {
 	defer pg.Wrap(&err, "store.EditNote(%q, %q, %q)", storeID, customer, note)
 	id, err := customerID(storeID, customer)
@@ -169,7 +169,7 @@ func (s *Reader) EditNote(ctx context.Context, storeID, customer, note string, e
 		RETURNING n.id, n.body, n.author, n.editor, n.created_at, n.updated_at`, storeID, id, n, body, edit.Author)
 }
 
-// DeleteNote removes a note. ErrNotFound also for one about somebody else.
+// DeleteNote deletes a note. ErrNotFound also if it is about another customer.
 func (s *Reader) DeleteNote(ctx context.Context, storeID, customer, note string) (err error) {
 	defer pg.Wrap(&err, "store.DeleteNote(%q, %q, %q)", storeID, customer, note)
 	id, err := customerID(storeID, customer)
@@ -189,7 +189,7 @@ func (s *Reader) DeleteNote(ctx context.Context, storeID, customer, note string)
 	return err
 }
 
-// oneNote runs a statement that returns the note it is about, or nothing.
+// oneNote runs a statement that returns its note, or nothing.
 func (s *Reader) oneNote(ctx context.Context, sql string, args ...any) (Note, error) {
 	rows, err := s.Pool.Query(ctx, sql, args...)
 	if err != nil {
@@ -205,8 +205,7 @@ func (s *Reader) oneNote(ctx context.Context, sql string, args ...any) (Note, er
 	return *n, nil
 }
 
-// noteBody cleans what was written, and refuses what cannot be kept. Forms send
-// the end of a line as two characters.
+// noteBody trims and checks the text. Forms send CR LF line ends.
 func noteBody(body string) (string, error) {
 	body = strings.TrimSpace(strings.ReplaceAll(body, "\r\n", "\n"))
 	switch n := utf8.RuneCountInString(body); {

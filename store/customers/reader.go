@@ -1,5 +1,5 @@
-// Package customers reads the customer lists: filters, figures, exports, a customer with the reasons
-// for every figure, the timeline. It writes only notes, tokens and ended sessions.
+// Package customers reads the customer lists: filters, figures, exports, explanations
+// and timelines. It writes only notes, tokens and ended sessions.
 package customers
 
 import (

@@ -8,16 +8,16 @@ import (
 	"rollcall/store/pg"
 )
 
-// order is a way to sort customers. Its key is the expression of an index on
-// customers, so that a page is read from there and no others are looked at.
+// order is a way to sort customers. Its key is the expression of an index on customers,
+// so that a page reads no other rows.
 type order struct {
 	key    string
-	text   func(key string) string // SQL of the text from which cast makes the very same value
+	text   func(key string) string // SQL of text that cast turns into the same value
 	cast   string
 	valid  func(string) bool // whether cast can read it
 	facets bool              // the index has an order of its own for each facet
 	null   bool              // the key may be NULL: those come last, up and down
-	alone  bool              // no two customers of a store have the same key
+	alone  bool              // the key is unique in a store
 }
 
 var orders = map[string]order{
@@ -37,11 +37,11 @@ func orderOf(sort string) (by order, direction string) {
 	return orders[name], direction
 }
 
-// reads tells whether key can be one of this order.
+// reads tells whether key can be a key of this order.
 func (by order) reads(key *string) bool { return key == nil && by.null || key != nil && by.valid(*key) }
 
-// after is the SQL condition of what comes after a position, among those that
-// have a key if it has one, else among those without.
+// after is the SQL condition for rows after a position, among those that have a key,
+// or lack one, as the position does.
 func (by order) after(at *pg.Position, direction string, c *pg.Conditions) string {
 	comparison := " > "
 	if direction != "" {

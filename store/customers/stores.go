@@ -9,25 +9,24 @@ import (
 	"rollcall/store/pg"
 )
 
-// StoreInfo is what a store is called and what it offers.
+// StoreInfo is the name of a store and its products.
 type StoreInfo struct {
 	ID       string
-	Name     string // its id until the platform tells its name
+	Name     string // its id until the platform reports its name
 	Products []ProductInfo
 }
 
-// ProductInfo is a product as its store calls it.
+// ProductInfo is a product of a store.
 type ProductInfo struct {
 	ID    string
 	Title string // its id if it has none
 	Kind  string
 }
 
-// maxOffer is how many products are listed of a store.
+// maxOffer is the maximum number of products of a StoreInfo.
 const maxOffer = 1000
 
-// Store tells of a store, with its products by title; of one that nobody has
-// told of yet, no more than its id.
+// Store returns a store with its products by title; only the id if it is unknown.
 func (s *Reader) Store(ctx context.Context, id string) (info StoreInfo, err error) {
 	defer pg.Wrap(&err, "store.Store(%q)", id)
 	info.ID = id

@@ -11,39 +11,37 @@ import (
 	"rollcall/store/pg"
 )
 
-// Entry is something that happened to a customer. Its JSON is the API's. Kinds:
+// Entry is an event in a customer's timeline. Its JSON is the API's. Kinds:
 // first_seen, enrolled, completed, enrollment_ended, bought, refunded,
 // refund_failed, dispute_opened, dispute_won, dispute_lost, dispute_closed,
 // subscription_started, subscription_paid (the first time), subscription_renewed,
 // subscription_past_due, subscription_paused, subscription_canceled (will end with
-// its period), subscription_ended, merged, note, signed_in (the last time). Of a
-// dispute, and of a subscription's troubles, facts keep only how they stand.
+// its period), subscription_ended, merged, note, signed_in (the last time). Of
+// disputes and subscriptions, facts have only the current state.
 type Entry struct {
 	At        time.Time      `json:"at"`
-	AtLatest  bool           `json:"at_latest"` // it happened at At or before: that is when it was read, or last told
+	AtLatest  bool           `json:"at_latest"` // it happened at At or before: At is when it was read or last reported
 	Kind      string         `json:"kind"`      // see timelineSQL
 	Title     *string        `json:"title"`
 	ProductID *string        `json:"product_id"`
-	Money     *store.Money   `json:"money"`   // paid, given back, in dispute, or the price of a period
-	Text      *string        `json:"text"`    // of a note what it says, of a merge the address
+	Money     *store.Money   `json:"money"`   // paid, refunded, disputed, or the price of a period
+	Text      *string        `json:"text"`    // the text of a note, the address of a merge
 	Ref       string         `json:"ref"`     // of the fact, as in Explanation; or course:…, note:…, merge:…, customer:…
 	Origins   []store.Origin `json:"origins"` // where known
 
-	key string // its place among all
+	key string // sort key
 }
 
-// TimelineFilter is the part of a timeline that is asked for; the zero value is
-// its newest.
+// TimelineFilter selects a page of a timeline; the zero value is the newest.
 type TimelineFilter struct {
-	Cursor string // where the page before ended
-	Limit  int    // most entries on the page
+	Cursor string // end of the previous page
+	Limit  int    // maximum number on the page
 }
 
-// timelineSort is the only order of entries: newest first.
+// timelineSort is the only order: newest first.
 const timelineSort = "-at"
 
-// ParseTimelineFilter reads the query parameters of a timeline; its errors are
-// *BadParam.
+// ParseTimelineFilter parses the query of a timeline. Its errors are *pg.BadParam.
 func ParseTimelineFilter(q url.Values) (TimelineFilter, error) {
 	var f TimelineFilter
 	err := pg.ReadParams(q, []pg.Param{pg.CursorParam(&f.Cursor)}, &f.Limit)
@@ -53,10 +51,10 @@ func ParseTimelineFilter(q url.Values) (TimelineFilter, error) {
 	return f, err
 }
 
-// Timeline returns a page of what happened to a customer, newest first, and the
-// cursor of the next one, empty at the end: all that facts tell with a time, the
-// notes, and what became of the customer's row. ErrNotFound also for a customer
-// of another store; what is wrong with f is a *BadParam.
+// Timeline returns a page of a customer's timeline, newest first, and the cursor of
+// the next one, empty at the end. It has all facts with a time, notes, and changes of
+// the customer's row. ErrNotFound also for a customer of another store; a filter that
+// is not valid is a *pg.BadParam.
 func (s *Reader) Timeline(ctx context.Context, storeID, customer string, f TimelineFilter) (page []Entry, next string, err error) {
 	defer pg.Wrap(&err, "store.Timeline(%q, %q)", storeID, customer)
 	id, err := customerID(storeID, customer)
@@ -97,11 +95,11 @@ func (s *Reader) Timeline(ctx context.Context, storeID, customer string, f Timel
 	return page, next, err
 }
 
-// entries reads up to limit entries whose keys come before one.
+// entries reads up to limit entries with keys before a given one.
 func entries(ctx context.Context, tx pgx.Tx, c listed, before *string, limit int) (found []Entry, err error) {
 	found = []Entry{}
 	var batch pgx.Batch
-	batch.Queue(`SET LOCAL enable_hashjoin = on`) // as when customers are derived
+	batch.Queue(`SET LOCAL enable_hashjoin = on`) // as during derivation
 	batch.Queue(timelineSQL, []int64{c.id}, []string{c.StoreID}, []string{c.Email}, before, limit).Query(func(rows pgx.Rows) error {
 		some, err := pgx.CollectRows(rows, scanEntry)
 		found = append(found, some...)

@@ -4,16 +4,13 @@ import (
 	"rollcall/store"
 )
 
-// readLate is SQL that tells whether a version came by no event: then its time
-// is that of a reading, and what it tells happened before.
+// readLate is SQL for whether a version came from no event: its time is that of the
+// reading, and the fact happened before.
 func readLate(version string) string { return version + ` ~ '^-| $'` }
 
-// timelineSQL looks up whatever lies outside the derivation by LATERAL … OFFSET
-// 0, which no planner turns into a join that reads a whole table.
-//
-// It lists what happened to one customer ($1 to $3 as in derivation),
-// the newest first: up to $5 entries whose keys come before $4. The key is the
-// time, as text, the rank of the kind among things of one moment, and the ref.
+// timelineSQL lists the timeline of a customer ($1 to $3 as in the derivation), the
+// newest first: up to $5 entries with keys before $4. The key is the time as text, the
+// rank of the kind at one moment, and the ref.
 var timelineSQL = store.DerivationSQL + `,
 titled AS (
 	SELECT p.*, ` + store.TitleOf("p.product_id", "t.store_id") + ` AS title,

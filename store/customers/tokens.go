@@ -16,16 +16,16 @@ import (
 )
 
 const (
-	// TokenPrefix begins every store token, so that people and scanners of
-	// leaked secrets know one when they see it.
+	// TokenPrefix begins every store token, so that people and secret scanners recognise
+	// it.
 	TokenPrefix = "rc_"
 
 	tokenBytes   = 25          // random ones: 200 bits, 40 letters and digits
 	maxTokenName = 200         // characters
-	usedEvery    = time.Minute // how closely the last use is known
+	usedEvery    = time.Minute // precision of the last use
 )
 
-// Token is what is kept of a store's token, which is not the token itself.
+// Token is the stored record of a store's token, without the secret.
 type Token struct {
 	ID         int64      `json:"id"`
 	StoreID    string     `json:"store_id"`
@@ -36,7 +36,7 @@ type Token struct {
 	RevokedAt  *time.Time `json:"revoked_at"`
 }
 
-// State is what the token is worth: active, expired or revoked.
+// State is active, expired or revoked.
 func (t Token) State(now time.Time) string {
 	switch {
 	case t.RevokedAt != nil:
@@ -47,7 +47,7 @@ func (t Token) State(now time.Time) string {
 	return "active"
 }
 
-// tokenColumns are those of a Token, in its order.
+// tokenColumns are the columns of a Token.
 const tokenColumns = `
 			id,
 			store_id,
@@ -57,21 +57,21 @@ const tokenColumns = `
 			expires_at,
 			revoked_at`
 
-// NewToken is a token to be made.
+// NewToken describes a token to create.
 type NewToken struct {
 	Store   string
-	Name    string     // what it is for, in the words of whoever makes it
+	Name    string     // its purpose, in its maker's words
 	Expires *time.Time // nil: never
 }
 
-// MadeToken is a token that was made just now.
+// MadeToken is a new token with its secret.
 type MadeToken struct {
 	Token
-	Secret string `json:"token"` // what the program sends; kept nowhere, so nobody can tell it again
-	Known  bool   `json:"-"`     // whether we have heard of the store
+	Secret string `json:"token"` // sent by the program; not stored, so it cannot be shown again
+	Known  bool   `json:"-"`     // whether the store is known
 }
 
-// CreateToken makes a token for a store. What is wrong with n is a *BadParam.
+// CreateToken makes a token for a store. The error for bad input is a *pg.BadParam.
 func (s *Reader) CreateToken(ctx context.Context, n NewToken) (t MadeToken, err error) {
 	defer pg.Wrap(&err, "store.CreateToken(%q)", n.Store)
 	if err := n.check(); err != nil {
@@ -87,7 +87,7 @@ func (s *Reader) CreateToken(ctx context.Context, n NewToken) (t MadeToken, err 
 	return t, err
 }
 
-// check refuses what cannot be a token.
+// check checks the store, name and expiry.
 func (n NewToken) check() error {
 	switch {
 	case strings.TrimSpace(n.Store) != n.Store || n.Store == "" || len(n.Store) > pg.MaxParam || !pg.Storable(n.Store):
@@ -100,21 +100,21 @@ func (n NewToken) check() error {
 	return nil
 }
 
-// newSecret makes up a token: letters and digits, which a double click selects.
+// newSecret generates a token of letters and digits, which a double click selects.
 func newSecret() string {
 	b := make([]byte, tokenBytes)
 	rand.Read(b) // never fails
 	return TokenPrefix + strings.ToLower(base32.StdEncoding.EncodeToString(b))
 }
 
-// hashOf is what is kept of a token. No salt and no slow hash: those are for
-// what people think up.
+// hashOf is the stored hash of a token. It is fast and unsalted: slow ones are for
+// secrets that people invent.
 func hashOf(secret string) []byte {
 	hash := sha256.Sum256([]byte(secret))
 	return hash[:]
 }
 
-// scanToken reads tokenColumns, and what else was asked for behind them.
+// scanToken scans tokenColumns and any further columns.
 func scanToken(row pgx.Row, more ...any) (t Token, err error) {
 	err = row.Scan(append([]any{&t.ID, &t.StoreID, &t.Name, &t.CreatedAt, &t.LastUsedAt, &t.ExpiresAt, &t.RevokedAt}, more...)...)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -124,9 +124,8 @@ func scanToken(row pgx.Row, more ...any) (t Token, err error) {
 	return t, err
 }
 
-// UseToken finds the token of a program that asks for something now, and notes
-// that it was used. Its State says whether it is still good; ErrNotFound is one
-// that never was.
+// UseToken finds a token by its secret, and records the use. Its State says whether it
+// is valid; ErrNotFound if there is none.
 func (s *Reader) UseToken(ctx context.Context, secret string, now time.Time) (t Token, err error) {
 	defer pg.Wrap(&err, "store.UseToken")
 	if !strings.HasPrefix(secret, TokenPrefix) {
@@ -140,7 +139,7 @@ func (s *Reader) UseToken(ctx context.Context, secret string, now time.Time) (t 
 	if err != nil || t.State(now) != "active" || t.LastUsedAt != nil && t.LastUsedAt.After(due) {
 		return t, err
 	}
-	// Of many requests at once the first writes, and the others find it done.
+	// Of concurrent requests only the first writes.
 	_, err = s.Pool.Exec(ctx, `
 		UPDATE store_tokens
 		SET last_used_at = $2
@@ -149,7 +148,7 @@ func (s *Reader) UseToken(ctx context.Context, secret string, now time.Time) (t 
 	return t, err
 }
 
-// Tokens lists the tokens of a store, or of all if it is empty, in the order made.
+// Tokens lists the tokens of a store, or of all if it is empty, in order of creation.
 func (s *Reader) Tokens(ctx context.Context, store string) (_ []Token, err error) {
 	defer pg.Wrap(&err, "store.Tokens(%q)", store)
 	if !pg.Storable(store) {
@@ -166,8 +165,8 @@ func (s *Reader) Tokens(ctx context.Context, store string) (_ []Token, err error
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (Token, error) { return scanToken(row) })
 }
 
-// RevokeToken makes a token worthless from now on; one that is revoked keeps its
-// time. ErrNotFound if there is none of that id.
+// RevokeToken revokes a token; a revoked one keeps its time. ErrNotFound if there is
+// none with that id.
 func (s *Reader) RevokeToken(ctx context.Context, id int64) (t Token, err error) {
 	defer pg.Wrap(&err, "store.RevokeToken(%d)", id)
 	return scanToken(s.Pool.QueryRow(ctx, `

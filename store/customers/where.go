@@ -7,8 +7,7 @@ import (
 	"rollcall/store/pg"
 )
 
-// facetsOf are those of a store's facets that f asks for; parts that it leaves
-// open may be any.
+// facetsOf selects the facets that f allows.
 func (f Filter) facetsOf(all []string) (facets []string) {
 	var want []string
 	for _, p := range f.Params() {
@@ -25,12 +24,12 @@ func (f Filter) facetsOf(all []string) (facets []string) {
 	return facets
 }
 
-// withinFacets tells whether f asks for fewer than all of its facets.
+// withinFacets tells whether f has conditions beyond the facet.
 func (f Filter) withinFacets() bool {
 	return pg.Given(slices.DeleteFunc(f.Params(), func(p pg.Param) bool { return p.On == onFacet }))
 }
 
-// own adds what f asks of a customer c beyond its facet.
+// own adds f's conditions on a customer c, without the facet.
 func (f Filter) own(w *pg.Conditions) {
 	w.AddParams(onRow, f.Params())
 	of := &pg.Conditions{Args: w.Args}
@@ -41,11 +40,11 @@ func (f Filter) own(w *pg.Conditions) {
 	}
 }
 
-// indexed adds what f asks of a customer's entry i in customer_index, which is
-// what they have and what they are called.
-func (q *question) indexed(w *pg.Conditions) {
+// indexed adds f's conditions on a customer's entry i in customer_index: products and
+// names.
+func (q *listQuery) indexed(w *pg.Conditions) {
 	w.AddParams(onEntry, q.Params())
-	// Each by itself: the index of trigrams knows no LIKE ALL.
+	// Separate conditions, because the trigram index does not support LIKE ALL.
 	called := &pg.Conditions{Args: w.Args}
 	for _, pattern := range q.patterns {
 		called.Add("i.words LIKE $?", pattern)

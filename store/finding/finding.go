@@ -1,5 +1,5 @@
-// Package finding says what a check found: one form for the doctor, the audits,
-// the watches and the health page.
+// Package finding defines what a check found, for the doctor, audits, watches and the
+// health page.
 package finding
 
 import (
@@ -8,33 +8,33 @@ import (
 	"strings"
 )
 
-// Severity is how much a finding weighs.
+// Severity is how serious a finding is.
 type Severity string
 
 // Severities, from good to bad.
 const (
 	OK      Severity = "ok"
 	Note    Severity = "note"    // worth knowing
-	Warning Severity = "warning" // a customer may be missing, or will be
-	Problem Severity = "problem" // a customer is missing, most likely, or nothing works
+	Warning Severity = "warning" // a customer may be missing, now or later
+	Problem Severity = "problem" // a customer is probably missing, or nothing works
 )
 
-// Rank orders severities: the worse, the higher.
+// Rank orders severities, the worst last.
 func (s Severity) Rank() int {
 	return slices.Index([]Severity{OK, Note, Warning, Problem}, s)
 }
 
-// Finding is one thing that a check found. Its JSON is for programs.
+// Finding is something that a check found. Its JSON is for programs.
 type Finding struct {
 	Check    string    `json:"check"`   // the check's name
-	Kind     string    `json:"kind"`    // what was found; empty: all is well
-	Subject  string    `json:"subject"` // of the kind: a source, a reason, a store
+	Kind     string    `json:"kind"`    // of finding; empty: nothing wrong
+	Subject  string    `json:"subject"` // what the kind is about: a source, a reason, a store
 	Severity Severity  `json:"severity"`
 	What     string    `json:"what"`  // one line
 	Means    string    `json:"means"` // the kind's meaning
 	Count    int64     `json:"count"`
 	Examples []Example `json:"examples"`
-	Fix      []string  `json:"fix"` // commands, in order; what stands in <ANGLES> is for the operator to fill in
+	Fix      []string  `json:"fix"` // commands, in order; the operator fills in <ANGLES>
 }
 
 // Name is the kind and subject as one text, for example source_silent/stripe.
@@ -47,7 +47,7 @@ type Example struct {
 	Why   string // may be empty
 }
 
-// Texts are examples of one text each.
+// Texts makes an example of each text.
 func Texts(texts []string) (all []Example) {
 	for _, text := range texts {
 		all = append(all, Example{What: text})
@@ -59,7 +59,7 @@ func (e Example) String() string {
 	return strings.Join(slices.DeleteFunc([]string{e.Place, e.What, e.Why}, func(s string) bool { return s == "" }), ": ")
 }
 
-// MarshalText writes an example as one text.
+// MarshalText writes an example as text.
 func (e Example) MarshalText() ([]byte, error) { return []byte(e.String()), nil }
 
 // UnmarshalText reads what MarshalText wrote.
@@ -68,17 +68,16 @@ func (e *Example) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// plain is a text that a shell takes as it is.
+// plain matches text that needs no quotes in a shell.
 var plain = regexp.MustCompile(`^[A-Za-z0-9/.][A-Za-z0-9_.:@/-]*$`)
 
-// Plain tells whether a text can stand in a command as it is.
+// Plain tells whether text needs no quotes in a command.
 func Plain(text string) bool { return plain.MatchString(text) }
 
-// Kinds are kinds of findings in the order in which they are shown, each with its
-// meaning.
+// Kinds are kinds of findings with their meanings, in the order shown.
 type Kinds [][2]string
 
-// Means is the meaning of a kind.
+// Means is the meaning of a kind; it panics on an unknown one.
 func (k Kinds) Means(name string) string {
 	for _, kind := range k {
 		if kind[0] == name {

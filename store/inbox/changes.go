@@ -16,51 +16,50 @@ import (
 	"rollcall/store/reasons"
 )
 
-// What an event changed: each fact that it speaks of, whether its word still
-// stands there, and on whose list that fact is. Nothing is written down about
-// this when the event is applied: the payload is read once more, and compared
-// with what is kept.
+// What an event changed: its facts, whether its values still stand, and the lists that
+// the facts are on. Applying an event records nothing of this: the payload is read
+// again and compared with the stored rows.
 
-// EventFact is a fact that an event speaks of.
+// EventFact is a fact that an event contains.
 type EventFact struct {
 	Kind      string         `json:"kind"` // payment, enrollment, user, …: the table, in the singular
 	Ref       string         `json:"ref"`
-	Says      map[string]any `json:"says"`     // what the event says of it
+	Says      map[string]any `json:"says"`     // the event's values
 	Standing  string         `json:"standing"` // see the constants
-	Newer     *store.Origin  `json:"newer"`    // whose word stands there, where a newer one does
+	Newer     *store.Origin  `json:"newer"`    // origin of a newer value, if one stands
 	StoreID   *string        `json:"store_id"` // of the store it belongs to
 	Customers []CustomerRef  `json:"customers"`
 	More      bool           `json:"more"`   // there are further customers
-	Reason    *string        `json:"reason"` // why it is on no list, where it could be
+	Reason    *string        `json:"reason"` // why it is missing from every list, if it could be on one
 	Meaning   *string        `json:"meaning"`
 
 	table *store.FactTable
-	said  map[string]facts.Version // versions that the event brings, by their columns
-	row   map[string]any           // as kept; nil if it is not
+	said  map[string]facts.Version // versions in the event, by their columns
+	row   map[string]any           // as stored; nil if it is not
 }
 
-// What became of an event's word about a fact.
+// Standings of an event's values of a fact.
 const (
-	Stands  = "stands"   // it is what we go by
-	Partly  = "partly"   // some of it is, of the rest a newer word is
-	Newer   = "newer"    // a newer word stands there
-	Named   = "named"    // it says no more than that the fact exists
-	NotKept = "not_kept" // it was not applied, or not yet
+	Stands  = "stands"   // all of them are current
+	Partly  = "partly"   // some are current, the others have newer values
+	Newer   = "newer"    // newer values stand
+	Named   = "named"    // the event says only that the fact exists
+	NotKept = "not_kept" // the event was not applied, or not yet
 )
 
-// CustomerRef is a customer whom a fact belongs to.
+// CustomerRef refers to a customer that a fact belongs to.
 type CustomerRef struct {
 	ID      string `json:"id"`
 	StoreID string `json:"store_id"`
 	Email   string `json:"email"`
 }
 
-// maxCustomers is how many customers of a fact are named.
+// maxCustomers is how many customers of a fact are listed.
 const maxCustomers = 20
 
-// EventFacts reads an event once more and tells what became of what it says. The
-// error of the reader (*facts.Ignored, *facts.Malformed) is returned as it is:
-// such an event says nothing. Notes say in words which fields were passed over.
+// EventFacts reads an event again and compares its facts with the stored rows. Notes
+// name the fields that were skipped. The reader's errors (*facts.Ignored,
+// *facts.Malformed) are returned as they are: such an event contains no facts.
 func (s *Reader) EventFacts(ctx context.Context, e store.Event, read store.Reader) (out []EventFact, notes []string, err error) {
 	set, err := read(e.Told())
 	if err != nil {
@@ -77,11 +76,11 @@ func (s *Reader) EventFacts(ctx context.Context, e store.Event, read store.Reade
 		}
 	}
 	err = s.Snapshot(ctx, func(tx pgx.Tx) error {
-		if err := readKept(ctx, tx, out); err != nil {
+		if err := readStored(ctx, tx, out); err != nil {
 			return err
 		}
 		for i := range out {
-			out[i].stand()
+			out[i].compare()
 		}
 		if err := findCustomers(ctx, tx, out); err != nil {
 			return err
@@ -91,7 +90,7 @@ func (s *Reader) EventFacts(ctx context.Context, e store.Event, read store.Reade
 	return out, set.Notes, err
 }
 
-// newEventFact is the fact in row i, as the event tells it.
+// newEventFact is the fact in row i of the event.
 func newEventFact(t store.TableRows, i int) (EventFact, error) {
 	f := EventFact{Kind: strings.TrimSuffix(t.Table.Name, "s"), Customers: []CustomerRef{}, table: t.Table, said: map[string]facts.Version{}}
 	f.Ref = f.Kind + ":" + strings.TrimPrefix(t.Keys[i].Key, "/")
@@ -114,8 +113,8 @@ func newEventFact(t store.TableRows, i int) (EventFact, error) {
 	return f, nil
 }
 
-// readKept reads the facts as they are kept, one query for each table.
-func readKept(ctx context.Context, tx pgx.Tx, all []EventFact) error {
+// readStored reads the stored rows of the facts, one query for each table.
+func readStored(ctx context.Context, tx pgx.Tx, all []EventFact) error {
 	keys := map[*store.FactTable][]map[string]any{}
 	for _, f := range all {
 		key := map[string]any{}
@@ -149,7 +148,7 @@ func readKept(ctx context.Context, tx pgx.Tx, all []EventFact) error {
 	return nil
 }
 
-// find notes which of the rows is the fact as it is kept.
+// find sets f.row to the stored row of the fact, if there is one.
 func (f *EventFact) find(kept []map[string]any) {
 	for _, row := range kept {
 		if !slices.ContainsFunc(f.table.Keys, func(k string) bool { return row[k] != f.Says[k] }) {
@@ -158,8 +157,8 @@ func (f *EventFact) find(kept []map[string]any) {
 	}
 }
 
-// stand compares the versions that the event brings with those that are kept.
-func (f *EventFact) stand() {
+// compare sets the standing, from the versions of the event and the stored row.
+func (f *EventFact) compare() {
 	f.StoreID = store.JSONString(f.row["store_id"])
 	if f.table == &store.StoresTable {
 		f.StoreID = store.JSONString(f.Says["id"])
@@ -179,7 +178,7 @@ func (f *EventFact) stand() {
 	switch {
 	case f.row == nil:
 		f.Standing = NotKept
-	case len(f.said) == 0 && f.table == &store.UsersTable: // sign-ins: the latest counts, whoever tells of it
+	case len(f.said) == 0 && f.table == &store.UsersTable: // sign-ins: the latest counts, from any source
 		f.Standing = f.latest()
 	case len(f.said) == 0:
 		f.Standing, f.Says = Named, map[string]any{}
@@ -196,7 +195,7 @@ func (f *EventFact) stand() {
 	}
 }
 
-// latest tells what became of a fact that has no version.
+// latest is the standing of a fact without versions.
 func (f *EventFact) latest() string {
 	kept, said := store.JSONString(f.row["last_seen_at"]), store.JSONString(f.Says["last_seen_at"])
 	switch {
@@ -208,7 +207,7 @@ func (f *EventFact) latest() string {
 	return Stands
 }
 
-// origin is where a version comes from.
+// origin is the origin of a version.
 func (f *EventFact) origin(v facts.Version) *store.Origin {
 	source := "platform"
 	if f.table == &store.UsersTable {
@@ -223,7 +222,7 @@ func (f *EventFact) origin(v facts.Version) *store.Origin {
 	return &origins[0]
 }
 
-// newerOf are the origins of newer words, for lookUp.
+// newerOf are the origins of newer values, for lookUp.
 func newerOf(all []EventFact) (origins [][]store.Origin) {
 	for _, f := range all {
 		if f.Newer != nil {
@@ -233,7 +232,7 @@ func newerOf(all []EventFact) (origins [][]store.Origin) {
 	return origins
 }
 
-// findCustomers tells on whose lists facts are, or why on none.
+// findCustomers sets the customers of the facts, or why they have none.
 func findCustomers(ctx context.Context, tx pgx.Tx, all []EventFact) error {
 	for i := range all {
 		f := &all[i]
@@ -271,8 +270,8 @@ func findCustomers(ctx context.Context, tx pgx.Tx, all []EventFact) error {
 	return nil
 }
 
-// customersSQL finds the ids of the customers whom a fact belongs to, or who lean
-// on a person. On stores and products too many do to be of interest.
+// customersSQL finds the ids of a fact's customers, or of a person's. For stores and
+// products it finds none: there are too many to be of interest.
 func (f *EventFact) customersSQL() (string, []any) {
 	if id, ok := f.row["customer_id"]; ok {
 		return `SELECT $1::bigint AS customer_id`, []any{id}
@@ -292,7 +291,7 @@ func (f *EventFact) customersSQL() (string, []any) {
 	return "", nil
 }
 
-// Words lists what the event says of the fact, by name, for people.
+// Words lists the event's values by name, as text.
 func (f EventFact) Words() (words [][2]string) {
 	for _, name := range slices.Sorted(maps.Keys(f.Says)) {
 		value := f.Says[name]

@@ -10,10 +10,10 @@ import (
 	"rollcall/store/pg"
 )
 
-// Events returns a page of the inbox, newest first and without payloads, and
-// the cursor of the next one, empty at the end. A page may hold fewer events than
-// the limit, or none, and not be the last: see walkBudget. What is wrong with f
-// is a *BadParam.
+// Events returns a page of the inbox, newest first and without payloads, and the
+// cursor of the next one, empty at the end. A page that is not the last may hold fewer
+// events than the limit, or none: see eventWalk. A filter that is not valid is a
+// *pg.BadParam.
 func (s *Reader) Events(ctx context.Context, f store.EventFilter) (events []store.Event, next string, err error) {
 	defer pg.Wrap(&err, "store.Events")
 	f, after, err := f.Check()
@@ -31,8 +31,8 @@ func (s *Reader) Events(ctx context.Context, f store.EventFilter) (events []stor
 	return events, next, err
 }
 
-// Event returns one event with its payload, by its id in the inbox or by the
-// sender's. Of several that ref fits, the inbox's id wins, then the newest.
+// Event returns one event with its payload, by its id in the inbox or the sender's. If
+// several match, the inbox's id wins, then the newest.
 func (s *Reader) Event(ctx context.Context, ref string) (_ store.Event, err error) {
 	defer pg.Wrap(&err, "store.Event(%q)", ref)
 	if !pg.Storable(ref) {
@@ -55,8 +55,7 @@ func (s *Reader) Event(ctx context.Context, ref string) (_ store.Event, err erro
 	return event, err
 }
 
-// EventsWithIDs returns those events of the inbox that have one of the ids,
-// newest first and without payloads.
+// EventsWithIDs returns the events with these ids, newest first and without payloads.
 func (s *Reader) EventsWithIDs(ctx context.Context, ids []int64) (_ []store.Event, err error) {
 	defer pg.Wrap(&err, "store.EventsWithIDs(%d)", len(ids))
 	rows, err := s.Pool.Query(ctx, store.SelectEvents("NULL::text", "NULL::text")+`

@@ -9,14 +9,13 @@ import (
 	"rollcall/store/pg"
 )
 
-// However many events there are, a page of them is read along an index that has
-// them in order: of the statuses with an index to themselves, of the types asked
-// for, or of all. What else is asked for is looked at on the way. Where little
-// of that is met, the walk ends after the store's walkBudget of rows, and so does
-// the page, however short: its cursor says where to go on.
+// A page of events is read along an ordered index: of statuses that have their own, of
+// the requested types, or of all. Other conditions are checked on the way. Where
+// matches are rare, the walk ends after walkBudget rows, and the page with it, however
+// short: its cursor continues there.
 
-// maxWays is in how many kinds of events a type or a source is looked for; if
-// there are more, all events are.
+// maxWays is the maximum number of kinds of events to walk along; with more, the walk
+// is along all events.
 const maxWays = 200
 
 // eventWalk reads events with ids from first on and below end.
@@ -24,12 +23,12 @@ type eventWalk struct {
 	store.EventFilter
 	args       pg.Arguments
 	ways       string // SQL: a row for each range of an index
-	of         string // what of an event e puts it into such a range
+	of         string // SQL: the column of an event e that selects the range
 	first, end int64
 	budget     int // rows, in each range
 }
 
-// walkEvents decides along which index to walk.
+// walkEvents chooses the index to walk along.
 func (s *Reader) walkEvents(ctx context.Context, f store.EventFilter, after *pg.Position) (*eventWalk, error) {
 	w := &eventWalk{EventFilter: f, ways: "(SELECT) AS way", of: "true"}
 	var err error
@@ -63,7 +62,7 @@ func (s *Reader) walkEvents(ctx context.Context, f store.EventFilter, after *pg.
 	return w, nil
 }
 
-// along walks along kinds of events.
+// along sets the walk to follow kinds of events.
 func (w *eventWalk) along(kinds []EventKind) {
 	sources, types := make([]string, len(kinds)), make([]string, len(kinds))
 	for i, k := range kinds {
@@ -73,8 +72,8 @@ func (w *eventWalk) along(kinds []EventKind) {
 	w.of = "e.source = way.source AND e.type = way.type"
 }
 
-// SQL reads one event more than the limit in each range, of those that meet the
-// filter, and the last one that was looked at if that is where the budget ended.
+// SQL reads one matching event more than the limit in each range, and the last row
+// read if the budget ended there.
 func (w *eventWalk) SQL() string {
 	budget, fits := w.args.Add(w.budget), &pg.Conditions{Args: &w.args}
 	w.Meets(fits)
@@ -107,17 +106,17 @@ func (w *eventWalk) SQL() string {
 		ORDER BY e.id DESC`
 }
 
-// step is an event that a walk came to.
+// step is an event that a walk reached.
 type step struct {
 	store.Event
-	fits bool // it meets the filter
+	fits bool // it matches
 	last bool // the budget of its range ended with it
 }
 
-// read returns the page and where the next one begins, 0 at the end.
+// read returns the page and where the next one begins; 0 at the end.
 func (w *eventWalk) read(ctx context.Context, s *Reader) (page []store.Event, next int64, err error) {
 	sql := w.SQL()
-	// Planned for its very arguments: how many events a status has decides.
+	// Planned for its arguments: the number of events with a status decides.
 	rows, err := s.Pool.Query(ctx, sql, append([]any{pgx.QueryExecModeCacheDescribe}, w.args...)...)
 	if err != nil {
 		return nil, 0, err
@@ -134,15 +133,14 @@ func (w *eventWalk) read(ctx context.Context, s *Reader) (page []store.Event, ne
 		if len(page) > w.Limit {
 			return page[:w.Limit], page[w.Limit-1].ID, err
 		}
-		if x.last { // what is further down has not all been looked at
+		if x.last { // rows further down were not all read
 			return page, x.ID, err
 		}
 	}
 	return page, 0, err
 }
 
-// eventsNamed are the ids of the events that ref may mean: that of the inbox,
-// or the sender's.
+// eventsNamed are the ids of events that ref may mean: the inbox's id or the sender's.
 func (s *Reader) eventsNamed(ctx context.Context, ref string) ([]int64, error) {
 	rows, err := s.Pool.Query(ctx, `
 		SELECT id
@@ -155,14 +153,14 @@ func (s *Reader) eventsNamed(ctx context.Context, ref string) ([]int64, error) {
 	return pgx.CollectRows(rows, pgx.RowTo[int64])
 }
 
-// EventKind is a type of a source's events.
+// EventKind is a source and a type of event.
 type EventKind struct {
 	Source string
 	Type   string
 }
 
-// EventKinds lists those that there are events of, of the source and type that
-// f asks for, in the order of their names. They are hopped through in the index.
+// EventKinds lists the kinds of events that match f's source and type, by name. It
+// skips through the index.
 func (s *Reader) EventKinds(ctx context.Context, f store.EventFilter) (_ []EventKind, err error) {
 	defer pg.Wrap(&err, "store.EventKinds")
 	rows, err := s.Pool.Query(ctx, store.KindsSQL+`

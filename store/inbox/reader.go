@@ -1,4 +1,4 @@
-// Package inbox reads the events that came in, and what each changed.
+// Package inbox reads received events, and what each one changed.
 package inbox
 
 import (

@@ -12,20 +12,19 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// What may stand behind DATABASE_URL: one server, several of which one takes
-// writes, or a pooler. See docs/scale.md.
+// DATABASE_URL may name one server, several of which one is writable, or a pooler.
+// See docs/scale.md.
 
 const (
-	// connectTimeout bounds the try at one of several hosts, so that one that is
-	// gone without a word leaves time for the next.
+	// connectTimeout limits the attempt at one of several hosts, so that one that does
+	// not answer leaves time for the next.
 	connectTimeout = 3 * time.Second
-	// pingTimeout is for connections that have been idle: after it they count as
-	// those of a server that is gone.
+	// pingTimeout is for idle connections: after it the server counts as gone.
 	pingTimeout = 2 * time.Second
 )
 
-// newPool opens a pool whose connections outlive neither a failover nor the
-// server's turning read-only. What the URL says goes before what is chosen here.
+// newPool opens a pool that drops its connections after a failover and when the
+// server turns read-only. Settings in the URL override the defaults here.
 func newPool(ctx context.Context, url string, c Connection) (pool *pgxpool.Pool, err error) {
 	cfg, err := pgxpool.ParseConfig(url)
 	if err != nil {
@@ -40,7 +39,7 @@ func newPool(ctx context.Context, url string, c Connection) (pool *pgxpool.Pool,
 	if cfg.PingTimeout == 0 {
 		cfg.PingTimeout = pingTimeout
 	}
-	told, err := pgconn.ParseConfig(url) // pgx's own takes its parameters out
+	told, err := pgconn.ParseConfig(url) // pgxpool removes the pool's parameters
 	if err != nil {
 		return nil, fmt.Errorf("DATABASE_URL: %w", err)
 	}
@@ -59,7 +58,7 @@ func newPool(ctx context.Context, url string, c Connection) (pool *pgxpool.Pool,
 	keep := cfg.ConnConfig.OnPgError
 	cfg.ConnConfig.OnPgError = func(conn *pgconn.PgConn, e *pgconn.PgError) bool {
 		if e.Code == takesNoWrites {
-			pool.Reset() // those that are idle lead to the same server
+			pool.Reset() // the idle ones lead to the same server
 			return false
 		}
 		return keep(conn, e)
@@ -68,21 +67,19 @@ func newPool(ctx context.Context, url string, c Connection) (pool *pgxpool.Pool,
 	return pool, err
 }
 
-// takesNoWrites is the code of the error of a server that takes no writes: it was the primary and
-// is no more, or is to be none soon.
+// takesNoWrites is the error code of a server that is not, or no longer, the primary.
 const takesNoWrites = "25006"
 
-// pooler finds out whether a pooler stands between us and Postgres. In
-// transaction mode it gives each transaction whichever connection is free, so a
-// statement prepared before may not be there, or be another's: then what is
-// remembered of a statement is its description alone, which is ours.
+// pooler detects a pooler before Postgres. In transaction mode each transaction may
+// get another connection, so a prepared statement may be missing or another client's.
+// Then only the descriptions of statements are cached.
 type pooler struct {
 	mu    sync.Mutex
 	known bool
 	there bool
 }
 
-// choose sets how a connection to be made executes statements.
+// choose sets how a new connection executes statements.
 func (p *pooler) choose(ctx context.Context, cfg *pgx.ConnConfig) (err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -98,8 +95,8 @@ func (p *pooler) choose(ctx context.Context, cfg *pgx.ConnConfig) (err error) {
 	return nil
 }
 
-// pooled asks for the number of the process at the other end, which a pooler
-// that hands connections around cannot know when it greets.
+// pooled compares process ids: a pooler that shares connections cannot know the
+// backend's when it greets.
 func pooled(ctx context.Context, cfg *pgx.ConnConfig) (_ bool, err error) {
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {

@@ -6,25 +6,26 @@ import (
 	"encoding/json"
 )
 
-// Position is the last row of a page: what a cursor says. The id breaks ties.
+// Position is the last row of a page, as a cursor encodes it. The id breaks ties.
 type Position struct {
 	Sort string  `json:"sort"`
 	Key  *string `json:"key,omitempty"` // nil: NULL
 	ID   int64   `json:"id"`
 }
 
-// ErrCursor says no more than this: a cursor is ours to write and to read.
+// ErrCursor gives no details, because only Rollcall writes cursors.
 var ErrCursor = Refuse("cursor", "is damaged; take next_cursor as it was given, or leave it out to start from the beginning")
 
+// Encode returns the position as a cursor.
 func (p Position) Encode() string {
 	text, err := json.Marshal(p)
 	if err != nil {
-		panic(err) // strings and a number
+		panic(err) // strings and numbers always marshal
 	}
 	return base64.RawURLEncoding.EncodeToString(text)
 }
 
-// DecodeCursor reads a cursor of a list sorted by sort; nil if there is none.
+// DecodeCursor decodes a cursor of a list with this sort; nil if it is empty.
 func DecodeCursor(cursor, sort string) (*Position, error) {
 	if cursor == "" {
 		return nil, nil

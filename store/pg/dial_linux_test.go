@@ -30,7 +30,7 @@ func TestSilenceIsLimited(t *testing.T) {
 			}
 			return value
 		}
-		if got := option(TCPUserTimeout); got != int(silence.Milliseconds()) {
+		if got := option(tcpUserTimeout); got != int(silence.Milliseconds()) {
 			t.Errorf("what is sent may stay unconfirmed for %d ms", got)
 		}
 		if got := option(syscall.TCP_KEEPIDLE) + option(syscall.TCP_KEEPCNT)*option(syscall.TCP_KEEPINTVL); got != int(silence.Seconds()) {

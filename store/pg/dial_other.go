@@ -4,5 +4,5 @@ package pg
 
 import "syscall"
 
-// limitSilence has nothing to set here.
+// limitSilence does nothing on other systems.
 func limitSilence(string, string, syscall.RawConn) error { return nil }

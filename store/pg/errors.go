@@ -13,52 +13,50 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// ErrNotFound is returned when the row asked for does not exist (or belongs to
-// another store, which callers cannot tell apart).
+// ErrNotFound is returned for a row that does not exist or belongs to another store;
+// callers cannot distinguish the two.
 var ErrNotFound = errors.New("not found")
 
-// ErrAgain asks for the whole transaction to be tried again, with more locks
-// than it knew of when it began.
+// ErrAgain asks to repeat the whole transaction with more locks.
 var ErrAgain = errors.New("locks found missing on the way")
 
-// Error is an error of a call to the store.
+// Error adds the call to an error of the store.
 type Error struct {
-	Call string // as store.Event("1")
+	Call string // for example store.Event("1")
 	Err  error
 }
 
 func (e *Error) Error() string { return e.Call + ": " + e.Err.Error() }
 func (e *Error) Unwrap() error { return e.Err }
 
-// Wrap adds the call to *err, once per function: defer wrap(&err, "store.X(%d)", id).
+// Wrap adds the call to *err; use it once per function: defer wrap(&err, "store.X(%d)", id).
 func Wrap(err *error, format string, args ...any) {
 	if *err != nil {
 		*err = &Error{fmt.Sprintf(format, args...), *err}
 	}
 }
 
-// Refusal is an error of our own that ends once an operator has done what it says.
+// Refusal is an error that lasts until an operator does what it says.
 type Refusal string
 
 func (r Refusal) Error() string { return string(r) }
 
-// serversTrouble are the codes of errors, or their classes, that the server or its
-// set-up is to blame for, whatever is asked of it.
+// serversTrouble are codes of errors, or their classes, that the server or its setup
+// causes, whatever the statement.
 var serversTrouble = []string{
 	"08",             // connection
-	"25P03", "25P04", // it ended our session, as we did not speak for too long
+	"25P03", "25P04", // it ended an idle session
 	"28",       // login refused
 	"3D",       // no such database
-	"42501",    // the role may not do this
+	"42501",    // the role lacks a privilege
 	"53",       // out of disk, memory or connections
-	"57P",      // it shuts down or starts up
+	"57P",      // shutdown or startup
 	"58", "F0", // its disk or its configuration
 	takesNoWrites,
 }
 
-// Unavailable tells whether err means that Postgres could not be reached, shut
-// down in the middle, was not the primary, is not able to do what is asked of it, or
-// that we refuse for now, so that trying again later is the cure.
+// Unavailable tells whether to try again later: Postgres was unreachable, shut down,
+// not the primary or unable to work, or err is a Refusal.
 func Unavailable(err error) bool {
 	if err == nil {
 		return false
@@ -75,8 +73,8 @@ func Unavailable(err error) bool {
 		isNetwork(err)
 }
 
-// Outdated tells whether err is of a schema that lacks a table, a column or a
-// function: that of an older program. Trying again once it is migrated is the cure.
+// Outdated tells whether the schema lacks a table, column or function, and so must be
+// migrated first.
 func Outdated(err error) bool {
 	var pg *pgconn.PgError
 	return errors.As(err, &pg) && (pg.Code == "42P01" || pg.Code == "42703" || pg.Code == "42883")
@@ -89,20 +87,20 @@ func OutOfLocks(err error) bool {
 }
 
 // Permanent tells whether Postgres refused the data itself (classes 22 and 23):
-// trying the same again cannot help.
+// trying again cannot help.
 func Permanent(err error) bool {
 	var pg *pgconn.PgError
 	return errors.As(err, &pg) && (strings.HasPrefix(pg.Code, "22") || strings.HasPrefix(pg.Code, "23"))
 }
 
-// LockNotAvailable tells whether err is a refusal of NOWAIT.
+// LockNotAvailable tells whether NOWAIT failed.
 func LockNotAvailable(err error) bool {
 	var pg *pgconn.PgError
 	return errors.As(err, &pg) && pg.Code == "55P03"
 }
 
-// Transient tells whether trying the same again may well succeed: the server
-// was away, or refused a lock or a serialization.
+// Transient tells whether trying again may succeed: the server was away, or refused a
+// lock or a serialization.
 func Transient(err error) bool {
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) && (strings.HasPrefix(pg.Code, "40") || pg.Code == "55P03" || pg.Code == "57014") {
@@ -111,13 +109,13 @@ func Transient(err error) bool {
 	return Unavailable(err) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// TimedOut tells whether Postgres ended a statement that took too long.
+// TimedOut tells whether Postgres ended a slow statement.
 func TimedOut(err error) bool {
 	var pg *pgconn.PgError
 	return errors.As(err, &pg) && pg.Code == "57014"
 }
 
-// isNetwork tells a broken or refused connection from an answer of Postgres.
+// isNetwork tells whether a connection broke or was refused.
 func isNetwork(err error) bool {
 	var connect *pgconn.ConnectError
 	var network net.Error

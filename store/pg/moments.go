@@ -5,12 +5,11 @@ import (
 	"time"
 )
 
-// Ages are moments counted back from now: 12h, 30d, 6w.
+// Ages matches moments counted back from now: 12h, 30d, 6w.
 var Ages = regexp.MustCompile(`^[0-9]{1,5}[hdw]$`)
 
-// ParseMoment reads a moment: a day (its beginning, UTC), a time, or an age.
-// The SQL reads what is returned with cast; an age is counted back from the
-// database's own now.
+// ParseMoment parses a moment: a day (its beginning, UTC), a time, or an age. The
+// result is SQL text with its cast; an age counts back from the database's now().
 func ParseMoment(value string) (text, cast string, ok bool) {
 	if Ages.MatchString(value) {
 		unit := map[byte]string{'h': " hours", 'd': " days", 'w': " weeks"}[value[len(value)-1]]
@@ -24,8 +23,7 @@ func ParseMoment(value string) (text, cast string, ok bool) {
 	return "", "", false
 }
 
-// InReach tells whether a time can be written in the four digits that a year has in
-// JSON and in what Postgres reads.
+// InReach tells whether the year of t has four digits, as JSON and Postgres require.
 func InReach(t time.Time) bool {
 	year := t.UTC().Year()
 	return year >= 1 && year <= 9999

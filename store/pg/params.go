@@ -12,39 +12,38 @@ import (
 	"unicode/utf8"
 )
 
-// Limits of what may be asked for.
+// Limits of parameters.
 const (
 	DefaultLimit = 50
 	MaxLimit     = 100
 
 	maxQuery = 200  // characters of a search
-	MaxParam = 4000 // bytes of any other parameter; a cursor may carry a long name
+	MaxParam = 4000 // bytes of any other parameter; a cursor may hold a long name
 )
 
-// Param is a query parameter of a list: all that is known of it. From it follow
-// how a query is read and written, the conditions of the list, and how pages and
-// the API's description show the parameter.
+// Param defines a query parameter of a list. Parsing, the list's conditions, pages
+// and the API's description all follow from it.
 type Param struct {
 	Name    string
-	Value   *string    // in the filter that it is a parameter of; empty if it is not given
-	Default string     // what it is if it is not given
-	Kind    *ParamKind // of its values; nil: any text
-	Choices []Choice   // the values allowed, the empty one for its label; nil: any of the kind
-	Of      *Param     // the parameter that this one says more of, and needs
+	Value   *string    // in its filter; empty if it is not given
+	Default string     // the value if it is not given
+	Kind    *ParamKind // kind of its values; nil: any text
+	Choices []Choice   // allowed values, the empty one for its label; nil: any of the kind
+	Of      *Param     // the parameter that this one requires
 
-	// The condition that it adds, and the row that this is a condition of, if the
-	// list has several. $? stands for the value, or for Arg if it has one.
+	// The condition that it adds, and the row that On belongs to if the list has
+	// several. $? stands for the value, or for Arg if that is set.
 	On, SQL string
 	Arg     *string
 
-	Label   string // on a page; empty: it has no menu
-	Chip    string // a shorter label, for the chip of a value that is on
+	Label   string // of its menu; empty: none
+	Chip    string // a shorter label, for chips
 	Doc     string
 	Example any
-	Schema  string // the name of the schema of Choices in the API's description; empty: it is none by itself
+	Schema  string // name of the schema of Choices in the API's description; empty: inline
 }
 
-// Choices makes choices of values, each before its label.
+// Choices makes choices of pairs of a value and its label.
 func Choices(valuesAndLabels ...string) (all []Choice) {
 	for pair := range slices.Chunk(valuesAndLabels, 2) {
 		all = append(all, Choice{pair[0], pair[1]})
@@ -52,18 +51,18 @@ func Choices(valuesAndLabels ...string) (all []Choice) {
 	return all
 }
 
-// Choice is an allowed value, and what pages call it.
+// Choice is an allowed value and its label.
 type Choice struct{ Value, Label string }
 
 // ParamKind is a kind of values.
 type ParamKind struct {
 	Schema   string // JSON Schema
-	Doc      string // follows the Doc of a parameter
+	Doc      string // appended to a parameter's Doc
 	Check    func(name, value string) error
-	BuildSQL func(value string) (arg, sql string, ok bool) // an argument, and SQL that makes the value of it; nil: the value itself
+	BuildSQL func(value string) (arg, sql string, ok bool) // an argument, and SQL that converts it; nil: the value itself
 }
 
-// Kinds of values of any list.
+// Kinds of values of all lists.
 var (
 	Text   = &ParamKind{Schema: `{"type": "string"}`}
 	Search = &ParamKind{Schema: fmt.Sprintf(`{"type": "string", "maxLength": %d}`, maxQuery), Check: checkSearch}
@@ -75,8 +74,8 @@ var (
 	}
 )
 
-// BadParam is a query parameter that cannot be used as it is. Its text is meant
-// for whoever asked: it says what is allowed.
+// BadParam is a query parameter that is not valid. Its text is for the client: it
+// says what is allowed.
 type BadParam struct {
 	Name   string
 	Reason string
@@ -88,11 +87,11 @@ func Refuse(name, format string, args ...any) error {
 	return &BadParam{name, fmt.Sprintf(format, args...)}
 }
 
-// CursorParam is the parameter that says where the page before ended.
+// CursorParam is the parameter for the end of the previous page.
 func CursorParam(cursor *string) Param { return Param{Name: "cursor", Value: cursor} }
 
 // ReadParams reads q into params and limit. An unknown parameter is an error: a
-// misspelt filter would otherwise show everybody.
+// misspelt filter would otherwise show all rows.
 func ReadParams(q url.Values, params []Param, limit *int) error {
 	allowed := []string{}
 	for _, p := range params {
@@ -117,7 +116,7 @@ func ReadParams(q url.Values, params []Param, limit *int) error {
 	return nil
 }
 
-// CheckParams fills in the defaults, and says what is wrong with a value.
+// CheckParams sets the defaults and checks the values.
 func CheckParams(params []Param) error {
 	for _, p := range params {
 		*p.Value = cmp.Or(*p.Value, p.Default)
@@ -145,7 +144,7 @@ func (p Param) check(value string) error {
 	return nil
 }
 
-// Values are those allowed; none: any of the kind.
+// Values are the allowed values; none: any of the kind.
 func (p Param) Values() (values []string) {
 	for _, c := range p.Choices {
 		if c.Value != "" {
@@ -155,8 +154,7 @@ func (p Param) Values() (values []string) {
 	return values
 }
 
-// ParamValues are the query parameters that ask for what params and limit say:
-// those that are not as they would be anyway.
+// ParamValues is the query for params and limit, without those at their defaults.
 func ParamValues(params []Param, limit int) url.Values {
 	q := url.Values{}
 	for _, p := range params {
@@ -170,12 +168,12 @@ func ParamValues(params []Param, limit int) url.Values {
 	return q
 }
 
-// Given tells whether any of params is.
+// Given tells whether any of params has a value.
 func Given(params []Param) bool {
 	return slices.ContainsFunc(params, func(p Param) bool { return *p.Value != "" })
 }
 
-// single is the one value of a parameter, without the space around it.
+// single is a parameter's only value, trimmed.
 func single(name string, values []string) (string, error) {
 	if len(values) != 1 {
 		return "", Refuse(name, "is given %d times, once is allowed", len(values))
@@ -215,8 +213,8 @@ func checkSearch(name, value string) error {
 	return nil
 }
 
-// Storable tells whether Postgres takes s as text. What it does not take is the
-// name of nothing that is stored.
+// Storable tells whether Postgres can store s as text. If not, s cannot be the name
+// of a stored row either.
 func Storable(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
 
 func UTC(t *time.Time) *time.Time {

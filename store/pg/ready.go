@@ -13,18 +13,17 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// ErrNotMigrated is returned when the database has no schema yet, or an older one
-// than the program needs.
+// ErrNotMigrated is returned if the schema is missing or older than required.
 var ErrNotMigrated = errors.New("the database schema is not current; run `rollcall migrate up`")
 
-// errReadOnly is returned by Ready for a server that takes no writes.
+// errReadOnly is Ready's error for a server that takes no writes.
 var errReadOnly = errors.New("the server takes no writes: with several hosts in DATABASE_URL, add target_session_attrs=read-write")
 
-// errNotAllowed is returned by Ready for a role that lacks a privilege.
+// errNotAllowed is Ready's error for a role without a required privilege.
 var errNotAllowed = errors.New("the role of DATABASE_URL lacks a privilege")
 
-// Ready tells whether Postgres can do what a webhook needs: it answers, has the
-// schema, and this role may write the inbox, and can.
+// Ready checks that Postgres can store a webhook: it answers, has the schema, and
+// this role can write to the inbox.
 func (db *DB) Ready(ctx context.Context) error {
 	var migrated, writes bool
 	var lacks []string
@@ -46,7 +45,7 @@ func (db *DB) Ready(ctx context.Context) error {
 	case err != nil:
 		return err
 	case !writes:
-		db.Pool.Reset() // so that the next look is at whoever takes them by then
+		db.Pool.Reset() // so that the next check finds the new primary
 		return errReadOnly
 	case !migrated:
 		return ErrNotMigrated
@@ -56,18 +55,18 @@ func (db *DB) Ready(ctx context.Context) error {
 	return db.Written.try(ctx, db)
 }
 
-// writeProbe writes to the inbox, and takes it back: a disk that is full shows
-// only so. It does so now and then, as each try leaves a dead row to be vacuumed.
+// writeProbe writes to the inbox and rolls back, which shows whether the disk is
+// full. It runs rarely, because each attempt leaves a dead row to vacuum.
 type writeProbe struct {
 	mu   sync.Mutex
-	good time.Time // when it last could
+	good time.Time // the last success
 }
 
-// writeProbeEvery is for how long a write that succeeded is taken as proof.
+// writeProbeEvery is how long a successful write counts.
 const writeProbeEvery = 10 * time.Second
 
-// probeBytes is the size of what is written: about that of a webhook once it is
-// compressed, so that it needs as much room in the table.
+// probeBytes is about the size of a compressed webhook, so that it needs as much room
+// in the table.
 const probeBytes = 2000
 
 func (p *writeProbe) try(ctx context.Context, db *DB) error {
@@ -77,7 +76,7 @@ func (p *writeProbe) try(ctx context.Context, db *DB) error {
 		return nil
 	}
 	err := db.InTx(ctx, func(tx pgx.Tx) error {
-		// Under a number below all others: those that events get have no gaps for it.
+		// A number below all others leaves no gap in the ids of events.
 		_, err := tx.Exec(ctx, `
 			INSERT INTO webhook_events (id, source, event_id, type, occurred_at, payload)
 			OVERRIDING SYSTEM VALUE
@@ -93,7 +92,7 @@ func (p *writeProbe) try(ctx context.Context, db *DB) error {
 	return err
 }
 
-// Doubt lets the next look try again, as another write has just failed.
+// Doubt makes the next check write again, because another write failed.
 func (p *writeProbe) Doubt() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -102,9 +101,9 @@ func (p *writeProbe) Doubt() {
 
 var errTakenBack = errors.New("written, and taken back")
 
-// Trouble says in one word why Ready failed: not_migrated, read_only, not_allowed
-// (the role lacks a privilege), refused (the login, or there is no such database),
-// full (disk, memory or connections) or away; "ok" of no error.
+// Trouble is one word for Ready's error: not_migrated, read_only, not_allowed (the
+// role lacks a privilege), refused (login or database name), full (disk, memory or
+// connections) or away; "ok" without an error.
 func Trouble(err error) string {
 	var pg *pgconn.PgError
 	code := ""

@@ -6,9 +6,9 @@ import (
 	"unicode"
 )
 
-// WordsOf are the words of a search, each of which must be found, in any order.
-// Hyphens do not separate: "jean-luc" is sought as it stands. A full stop at the
-// end is that of an initial or of a sentence.
+// WordsOf splits a search into words, which may occur in any order. A hyphen does not
+// split: "jean-luc" is one word. A full stop at the end is dropped, as after an
+// initial.
 func WordsOf(query string) (words []string) {
 	for _, word := range strings.FieldsFunc(query, separates) {
 		if word = strings.TrimRight(word, ".…"); word != "" && !slices.Contains(words, word) {
@@ -22,9 +22,9 @@ func separates(r rune) bool {
 	return unicode.IsSpace(r) || strings.ContainsRune(",;،؛，；﹐﹔､、", r)
 }
 
-// PatternsOf is the SQL of an array of LIKE patterns that find words in a folded
-// text, the longest first: fewest have that. A word of which folding leaves
-// nothing, as of a lone dash, is none.
+// PatternsOf is SQL for an array of LIKE patterns that match the words in folded text.
+// The longest comes first, as it matches least. A word that folds to nothing, such as
+// a lone dash, is left out.
 func PatternsOf(words string) string {
 	return `ARRAY(
 				SELECT '%' || replace(replace(replace(folded, '\', '\\'), '%', '\%'), '_', '\_') || '%'

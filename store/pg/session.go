@@ -10,32 +10,30 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// A client that vanishes without a word (power, network) leaves its transaction
-// open on the server, and the rows that it locked are passed over. Postgres ends
-// such a session only when TCP does: after two hours. Ours ask for less, so that
-// no row is held for a minute.
+// A client that vanishes (power, network) leaves its transaction open, and its locked
+// rows are skipped. Postgres ends such a session with its TCP connection, after two
+// hours. These settings free the rows within a minute.
 
 // idleLimit is how long a transaction may wait for its client.
 const idleLimit = 30 * time.Second
 
-// sessionSettings are what a session asks for, in the terms of Postgres. Not all
-// servers have all of them.
+// sessionSettings are the settings of a session. Not all servers have all of them.
 var sessionSettings = []struct{ name, value string }{
 	{"tcp_keepalives_idle", "10"}, // seconds
 	{"tcp_keepalives_interval", "5"},
 	{"tcp_keepalives_count", "3"},
-	{"tcp_user_timeout", "25000"},                 // ms: of an answer that is not confirmed
-	{"client_connection_check_interval", "10000"}, // ms: of a statement whose client is gone
+	{"tcp_user_timeout", "25000"},                 // ms: for an unconfirmed answer
+	{"client_connection_check_interval", "10000"}, // ms: for a statement whose client is gone
 }
 
-// IdleIn is SQL that limits how long this transaction may wait for its client.
-// Behind a pooler that is all we can ask: its sessions are others' too.
+// IdleIn is SQL that limits how long this transaction may wait for its client. A
+// pooler allows no more than that, as it shares its sessions.
 func IdleIn(limit time.Duration) string {
 	return fmt.Sprintf("SET LOCAL idle_in_transaction_session_timeout = %d", limit.Milliseconds())
 }
 
-// prepare makes the settings of a connection that is nobody else's. What the URL
-// says goes before; what a server does not have is left.
+// prepare applies the settings to a new connection. Settings in the URL (told) win;
+// those that the server lacks are skipped.
 func prepare(limit time.Duration, told map[string]string) func(context.Context, *pgx.Conn) error {
 	var sql strings.Builder
 	for _, s := range append(sessionSettings, struct{ name, value string }{"idle_in_transaction_session_timeout", fmt.Sprint(limit.Milliseconds())}) {
@@ -50,27 +48,27 @@ func prepare(limit time.Duration, told map[string]string) func(context.Context, 
 	}
 }
 
-// HeldSession is a session that has held a transaction open for long.
+// HeldSession is a session with a transaction that has been open for long.
 type HeldSession struct {
 	PID         int32     `json:"pid"`
 	Application string    `json:"application"`
-	Client      string    `json:"client"` // its address; empty: the server's own machine
+	Client      string    `json:"client"` // its address; empty: local
 	State       string    `json:"state"`  // active, or idle in transaction
 	Since       time.Time `json:"since"`  // when the transaction began
-	Tables      int64     `json:"tables"` // how many of our tables it holds rows of
+	Tables      int64     `json:"tables"` // number of Rollcall's tables with rows that it holds
 }
 
-// String names the session to an operator.
+// String describes the session for an operator.
 func (h HeldSession) String() string {
 	return fmt.Sprintf("session %d (%s, from %s)", h.PID, cmp.Or(h.Application, "no name given"), cmp.Or(h.Client, "the server's own machine"))
 }
 
-// HeldLong is for how long a session may be silent before operators are told of it.
+// HeldLong is how long a session may be silent before it is reported.
 const HeldLong = 2 * time.Minute
 
-// HeldSessions lists sessions that hold rows of this database and have waited for
-// their client for longer than that, the oldest first. Sessions of other roles
-// are seen by a superuser and by members of pg_read_all_stats alone.
+// HeldSessions lists the sessions of this database that hold rows and have waited for
+// their client for longer, the oldest first. Only superusers and members of
+// pg_read_all_stats see other roles' sessions.
 func (db *DB) HeldSessions(ctx context.Context, longer time.Duration) (_ []HeldSession, err error) {
 	defer Wrap(&err, "store.HeldSessions")
 	rows, err := db.Pool.Query(ctx, `

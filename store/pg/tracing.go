@@ -14,9 +14,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Traced begins a part of the trace that ctx is in, and returns what ends it, to
-// be given the part's error: defer end(&err). Where nobody traces it costs next
-// to nothing, and the store needs no setting for it.
+// Traced begins a span of ctx's trace. The returned function ends it with the error:
+// defer end(&err). Without tracing it costs next to nothing.
 func Traced(ctx context.Context, name string, attributes ...attribute.KeyValue) (context.Context, func(*error)) {
 	parent := trace.SpanFromContext(ctx)
 	if !parent.IsRecording() {
@@ -31,8 +30,8 @@ func Traced(ctx context.Context, name string, attributes ...attribute.KeyValue) 
 	}
 }
 
-// Fault names the kind of an error in a word or two, which hold nothing of what
-// the error is about: for traces and figures, which others may read.
+// Fault names the kind of an error in a word or two, without its data: traces and
+// metrics may be read by others.
 func Fault(err error) string {
 	var pg *pgconn.PgError
 	switch {
@@ -54,16 +53,14 @@ func Fault(err error) string {
 	return "error"
 }
 
-// addresses are what looks like an address in an error's text.
+// addresses matches email addresses in an error's text.
 var addresses = regexp.MustCompile(`[^\s"'<>(),;:=]+@[^\s"'<>(),;:=]+`)
 
-// plainClasses are the classes of Postgres' errors whose messages speak of the
-// server, of tables and of constraints, and quote no values.
+// plainClasses are the classes of Postgres errors whose messages quote no values.
 var plainClasses = []string{"08", "23", "28", "3D", "40", "42", "53", "55", "57", "58"}
 
-// Plain is an error's text as a log may hold it: without the values that
-// Postgres quotes in some of its messages, for which their code stands, and
-// without addresses. The rows concerned keep the whole of it.
+// Plain is an error's text for a log, without addresses; a Postgres error that quotes
+// values is replaced by its code. The rows concerned keep the full text.
 func Plain(err error) string {
 	if err == nil {
 		return ""
@@ -71,8 +68,7 @@ func Plain(err error) string {
 	return WithoutAddresses(unquoted(err, err.Error()))
 }
 
-// PlainErrors lets a log have Plain's text of whatever error it is given: it is
-// the ReplaceAttr of the handler of every log.
+// PlainErrors is the ReplaceAttr of every log handler: it logs errors by Plain.
 func PlainErrors(_ []string, a slog.Attr) slog.Attr {
 	if a.Value.Kind() == slog.KindAny {
 		if err, ok := a.Value.Any().(error); ok {
@@ -82,7 +78,7 @@ func PlainErrors(_ []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// WithoutAddresses is a text for a log, without what looks like an address.
+// WithoutAddresses is text for a log, without email addresses.
 func WithoutAddresses(text string) string {
 	if !strings.Contains(text, "@") {
 		return text
@@ -90,9 +86,9 @@ func WithoutAddresses(text string) string {
 	return addresses.ReplaceAllString(text, "…")
 }
 
-// unquoted replaces in text what Postgres says in err, and in all errors in it.
+// unquoted replaces, in text, the messages of all Postgres errors in err.
 func unquoted(err error, text string) string {
-	pg, ok := err.(*pgconn.PgError) //nolint:errorlint // goes through the tree itself
+	pg, ok := err.(*pgconn.PgError) //nolint:errorlint // walks the tree itself
 	if ok && !slices.Contains(plainClasses, pg.Code[:min(2, len(pg.Code))]) {
 		return strings.ReplaceAll(text, pg.Error(), "SQLSTATE "+pg.Code)
 	}

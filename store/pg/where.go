@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Arguments are those of a statement.
+// Arguments are the arguments of a statement.
 type Arguments []any
 
 // Add adds an argument and returns its placeholder.
@@ -15,8 +15,7 @@ func (a *Arguments) Add(arg any) string {
 	return "$" + strconv.Itoa(len(*a))
 }
 
-// Conditions are what a row must meet. Several of one statement share its
-// arguments.
+// Conditions are the conditions of a WHERE clause. Several of a statement share Args.
 type Conditions struct {
 	SQL  []string
 	Args *Arguments
@@ -44,8 +43,8 @@ func (c *Conditions) String() string {
 	return strings.Join(c.SQL, "\n\t\t  AND ")
 }
 
-// AddParams adds the conditions of those params that are given and whose On
-// begins with on.
+// AddParams adds the conditions of those params that are given and whose On begins
+// with on.
 func (c *Conditions) AddParams(on string, params []Param) {
 	for _, p := range params {
 		if *p.Value == "" || p.SQL == "" || !strings.HasPrefix(p.On, on) {

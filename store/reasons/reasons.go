@@ -1,6 +1,6 @@
-// Package reasons lists why an enrollment, payment or subscription is on no
-// customer list: what each reason means, what to do about it, and the commands
-// that fix it. Every command, page, metric and document reads this one list.
+// Package reasons lists why an enrollment, payment or subscription is on no customer
+// list: the meaning of each reason, and the commands that fix it. All commands, pages,
+// metrics and documents read this list.
 package reasons
 
 import (
@@ -8,25 +8,24 @@ import (
 	"strings"
 )
 
-// The reasons that no fact resolves to: what was loaded in bulk has the one, what
-// could not be derived the other, with the error behind it.
+// Reasons that no fact resolves to: one is for bulk loads, the other for failed
+// derivations and is followed by the error.
 const (
 	NotDerived   = "not_derived"
 	DeriveFailed = "derive_failed"
 )
 
-// Rebuild is the command that attaches every fact again.
+// Rebuild is the command that attaches all facts again.
 const Rebuild = "rollcall rebuild"
 
-// What facts weigh that are missing from a list.
+// Weights of missing facts.
 const (
 	note    = "note"    // worth knowing
-	warning = "warning" // somebody may be missing, and may well stay so
-	problem = "problem" // somebody is missing, most likely
+	warning = "warning" // a customer may be missing, perhaps for good
+	problem = "problem" // a customer is probably missing
 )
 
-// What the operators' pages can do themselves, beside starting a backfill by the
-// name of its kind.
+// Actions of the operators' pages, besides starting a backfill by its kind.
 const (
 	attach = "attach" // attach the facts again
 	retry  = "retry"  // retry the failed events
@@ -42,18 +41,18 @@ const (
 // Reason is why a fact is on no list.
 type Reason struct {
 	Code  string
-	Right bool   // the fact belongs on no list: nothing is to be done, and all below Means is empty
-	Means string // of one fact, or (Right) of many
+	Right bool   // the fact is not expected on a list; the fields below Means are empty
+	Means string // about one fact, or (Right) about many
 
-	Do       string   // what to do, in words
-	Fix      []string // the commands that do it, run in order; a person or the doctor fills in the <ANGLES>
-	Actions  []string // which of them the operators' pages offer as buttons
+	Do       string   // the fix in words
+	Fix      []string // commands, in order; a person or the doctor fills in the <ANGLES>
+	Actions  []string // those that the operators' pages offer as buttons
 	Weight   string   // note, warning or problem
-	Stranger string   // the weight where the facts name nothing of the platform's own; empty: the same
-	Waits    []string // patterns (LIKE) of the key, of those it leans on, that it waits for: the first that matches
+	Stranger string   // weight if the facts name no object of the platform; empty: the same
+	Waits    []string // LIKE patterns; the first that matches one of its keys is what it waits for
 }
 
-// All are the reasons, in the order in which they are told.
+// All are the reasons, in the order in which they are shown.
 var All = []Reason{
 	{
 		Code:    NotDerived,
@@ -92,7 +91,7 @@ var All = []Reason{
 		},
 		Actions:  []string{attach},
 		Weight:   problem,
-		Stranger: note, // connected accounts sell on their own, too
+		Stranger: note, // connected accounts also sell on their own
 		Waits:    []string{`account:%`},
 	},
 	{
@@ -165,7 +164,7 @@ var All = []Reason{
 	{Code: "not_started", Right: true, Means: "subscriptions that never began, and were never paid"},
 }
 
-// Text is what a reason means, and what to do about it.
+// Text is a reason's meaning and fix.
 func (r Reason) Text() string {
 	if r.Do == "" {
 		return r.Means
@@ -173,8 +172,8 @@ func (r Reason) Text() string {
 	return r.Means + ". " + r.Do
 }
 
-// Find finds a reason by its code, or by what stands in a column unattached:
-// a code, maybe with an error behind it.
+// Find returns a reason by its code, or by the content of a column unattached: a code,
+// perhaps followed by an error.
 func Find(unattached string) (Reason, bool) {
 	code, _, _ := strings.Cut(unattached, ":")
 	i := slices.IndexFunc(All, func(r Reason) bool { return r.Code == code })
@@ -184,14 +183,13 @@ func Find(unattached string) (Reason, bool) {
 	return All[i], true
 }
 
-// Codes are those of all reasons.
+// Codes are the codes of all reasons.
 func Codes() []string { return codes(func(Reason) bool { return true }) }
 
-// Attached are the codes of the reasons of facts that were attached once: all but
-// NotDerived.
+// Attached are the codes of facts that were attached once: all but NotDerived.
 func Attached() []string { return codes(func(r Reason) bool { return r.Code != NotDerived }) }
 
-// Missing are the codes of the reasons for which somebody may be missing.
+// Missing are the codes for which a customer may be missing.
 func Missing() []string { return codes(func(r Reason) bool { return !r.Right }) }
 
 func codes(of func(Reason) bool) (all []string) {

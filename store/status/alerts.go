@@ -11,7 +11,7 @@ import (
 	"rollcall/store/pg"
 )
 
-// WatchChange is a change of a watch, to be told.
+// WatchChange is a change of a watch, to deliver as an alert.
 type WatchChange struct {
 	ChangeKey
 	State    string
@@ -20,11 +20,11 @@ type WatchChange struct {
 	Detail   string
 	Fix      string
 	MadeAt   time.Time
-	Attempts int // at telling, this one included
+	Attempts int // to deliver it, this one included
 }
 
-// TakeAlert takes a change in hand to tell of it, until a time; ErrNotFound if
-// that is done, or not to be done now: it is in other hands, or failed just now.
+// TakeAlert claims a change for delivery until a time. ErrNotFound if it was delivered,
+// another worker has it, or it failed just now.
 func (s *Reader) TakeAlert(ctx context.Context, k ChangeKey, now, until time.Time) (c WatchChange, err error) {
 	defer pg.Wrap(&err, "store.TakeAlert(%q, %d)", k.Watch, k.Number)
 	c.ChangeKey = k
@@ -52,7 +52,7 @@ func (s *Reader) TakeAlert(ctx context.Context, k ChangeKey, now, until time.Tim
 	return c, err
 }
 
-// AlertDelivered notes that somebody was told of a change.
+// AlertDelivered records that a change was delivered.
 func (s *Reader) AlertDelivered(ctx context.Context, k ChangeKey, now time.Time) (err error) {
 	defer pg.Wrap(&err, "store.AlertDelivered(%q, %d)", k.Watch, k.Number)
 	_, err = s.Pool.Exec(ctx, `
@@ -66,8 +66,7 @@ func (s *Reader) AlertDelivered(ctx context.Context, k ChangeKey, now time.Time)
 	return err
 }
 
-// AlertFailed notes why nobody could be told of a change, and that it is not to
-// be tried again before a time.
+// AlertFailed records why a delivery failed, and when to try again.
 func (s *Reader) AlertFailed(ctx context.Context, k ChangeKey, cause error, until time.Time) (err error) {
 	defer pg.Wrap(&err, "store.AlertFailed(%q, %d)", k.Watch, k.Number)
 	_, err = s.Pool.Exec(ctx, `
@@ -79,8 +78,8 @@ func (s *Reader) AlertFailed(ctx context.Context, k ChangeKey, cause error, unti
 	return err
 }
 
-// DueAlerts lists up to limit changes that somebody should have been told of
-// before a time, the oldest first: their jobs may be lost.
+// DueAlerts lists up to limit changes that should have been delivered before a time,
+// the oldest first: their jobs may be lost.
 func (s *Reader) DueAlerts(ctx context.Context, before time.Time, limit int) (_ []ChangeKey, err error) {
 	defer pg.Wrap(&err, "store.DueAlerts")
 	rows, err := s.Pool.Query(ctx, `

@@ -10,35 +10,35 @@ import (
 	"rollcall/store/pg"
 )
 
-// Sources lists those that an event can come from.
+// Sources lists the sources of events.
 func Sources() []string { return append([]string{}, store.Sources...) }
 
-// Traffic is what came lately and what became of it: all that watches look at.
+// Traffic is recent events and deliveries: everything that watches check.
 type Traffic struct {
 	At         time.Time
 	Deliveries []store.Delivered
 	Failing    []FailingEvents
 	Overdue    OverdueEvents
-	Recovered  map[string]time.Time // by source: what was sent before is here by a backfill, too
+	Recovered  map[string]time.Time // by source: a backfill also read everything sent before this time
 }
 
-// FailingEvents are those of one type that cannot be applied.
+// FailingEvents are the events of one type that fail.
 type FailingEvents struct {
 	Source string
 	Type   string
-	Failed int64   // given up
-	Trying int64   // tried several times, and tried again
-	Error  string  // of the newest that failed, else of the newest that is tried
-	Events []int64 // some of them, by their ids in the inbox, the newest first
+	Failed int64   // failed
+	Trying int64   // tried several times, to be retried
+	Error  string  // of the newest failed event, else of the newest retried one
+	Events []int64 // ids in the inbox of some, the newest first
 }
 
-// OverdueEvents are those that should have been applied by now.
+// OverdueEvents are the events that should have been applied by now.
 type OverdueEvents struct {
 	Count  int64
-	Oldest *time.Time // when it came; nil if there is none
+	Oldest *time.Time // when it was received; nil if there is none
 }
 
-// Traffic looks at what came since a time, as of now.
+// Traffic reads the traffic since a time, as of now.
 func (s *Reader) Traffic(ctx context.Context, since, now time.Time) (t Traffic, err error) {
 	defer pg.Wrap(&err, "store.Traffic")
 	err = pgx.BeginTxFunc(ctx, s.Pool, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
@@ -64,15 +64,14 @@ func readTraffic(ctx context.Context, tx pgx.Tx, since, now time.Time) (t Traffi
 }
 
 const (
-	// seldomFails is how often an event may fail without being worth a word.
+	// seldomFails is how many failures of an event are not reported.
 	seldomFails = 3
-	// someTypes is how many types of failing events are told apart.
+	// someTypes is how many types of failing events are distinguished.
 	someTypes = 50
 )
 
-// failingEvents lists the types of events that fail, those of most events
-// first. Of very many events, only the newest that failed and the oldest that
-// wait are looked at.
+// failingEvents lists the types of failing events, those with most first. It samples
+// the newest failed events and the oldest waiting ones.
 func failingEvents(ctx context.Context, tx pgx.Tx) (_ []FailingEvents, err error) {
 	defer pg.Wrap(&err, "store.failingEvents")
 	rows, err := tx.Query(ctx, failingSQL, store.SomeEvents, seldomFails, someTypes)
@@ -101,8 +100,8 @@ const failingSQL = `
 	ORDER BY failed DESC, trying DESC, source, type
 	LIMIT $3`
 
-// overdueEvents counts the events that are still pending without having been
-// tried within a minute of when they came, or were to be tried.
+// overdueEvents counts pending events that were not tried within a minute of when they
+// were due.
 func overdueEvents(ctx context.Context, tx pgx.Tx, now time.Time) (o OverdueEvents, err error) {
 	defer pg.Wrap(&err, "store.overdueEvents")
 	err = tx.QueryRow(ctx, overdueSQL, now, store.SomeEvents).Scan(&o.Count, &o.Oldest)
@@ -116,9 +115,8 @@ const overdueSQL = `
 	WHERE coalesce(attempted_at + LEAST(2 ^ attempts, 600) * interval '1.5 s', received_at) < $1::timestamptz - interval '1 minute'
 	  AND ` + arrived
 
-// recovered tells until when what each source sent is here by a backfill, too:
-// one that read all that the source keeps; or, of Stripe, the hourly one, each
-// run of which begins where the last ended.
+// recovered is the time, by source, up to which a backfill also read everything: a full
+// one, or for Stripe the hourly one, each run of which continues the last.
 func recovered(ctx context.Context, tx pgx.Tx) (_ map[string]time.Time, err error) {
 	defer pg.Wrap(&err, "store.recovered")
 	until := map[string]time.Time{}
@@ -143,5 +141,5 @@ func recovered(ctx context.Context, tx pgx.Tx) (_ map[string]time.Time, err erro
 	return until, nil
 }
 
-// HourlySchedule is whom the hourly backfills are started by.
+// HourlySchedule is the StartedBy of hourly backfills.
 const HourlySchedule = "the hourly schedule"

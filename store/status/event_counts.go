@@ -8,39 +8,35 @@ import (
 	"rollcall/store/pg"
 )
 
-// countExactly is the number of events up to which they are counted one by one,
-// which takes some tenths of a second.
+// countExactly is the number of events up to which all are counted exactly, which takes
+// some tenths of a second.
 const countExactly = 2_000_000
 
-// EventCounts returns how many events there are of each status, all four always.
-// Those that an operator acts on, pending and failed, are exact and read from an
-// index that holds nothing else. Of the processed, the many, the figure is what
-// remains of the total; above countExactly that total is Postgres' own estimate.
+// EventCounts returns the number of events of each of the four statuses. Pending and
+// failed are exact, from an index of their own. Processed is the rest of the total,
+// which above countExactly is Postgres's estimate.
 func (s *Reader) EventCounts(ctx context.Context) (_ map[string]int64, err error) {
 	defer pg.Wrap(&err, "store.EventCounts")
 	counts, _, err := s.CountEvents(ctx, countExactly, nil)
 	return counts, err
 }
 
-// countOften is up to how many events of a status are counted for those who ask
-// every few seconds.
+// countOften is the limit of exact counts by status for frequent requests.
 const countOften = 50_000
 
-// RoughEventCounts are EventCounts for those who ask again and again: much
-// sooner, and with more than countOften of a status not exact. These are named:
-// there are about as many that are processed or ignored, and as many or more
-// that are pending or have failed.
+// RoughEventCounts are EventCounts for frequent requests: faster, and not exact above
+// countOften. rough names the statuses that are not exact: of processed and ignored
+// the count is an estimate, of pending and failed a minimum.
 func (s *Reader) RoughEventCounts(ctx context.Context) (counts map[string]int64, rough []string, err error) {
 	defer pg.Wrap(&err, "store.RoughEventCounts")
 	return s.CountEvents(ctx, countOften, store.Ptr(countOften))
 }
 
-// CountEvents counts all events one by one up to exactly, and of each other
-// status up to most.
+// CountEvents counts all events exactly up to exactly, and each other status up to most.
 func (s *Reader) CountEvents(ctx context.Context, exactly int64, most *int) (_ map[string]int64, rough []string, err error) {
 	var total, open, pending, failed, ignored int64
 	var many bool
-	// One statement, so that the figures are of one moment.
+	// One statement, so that the counts are of one moment.
 	err = s.Pool.QueryRow(ctx, `
 		WITH estimate AS MATERIALIZED (
 			-- Rows per page as of the last ANALYZE, times the pages there are now.

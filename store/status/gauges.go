@@ -13,39 +13,38 @@ import (
 	"rollcall/store/pg"
 )
 
-// What a scrape of the metrics asks for, every few seconds and of every process:
-// so each of these is cheap on tables of millions, and none waits for a lock.
+// Queries of a metrics scrape, every few seconds and by every process. Each is cheap on
+// millions of rows, and none waits for a lock.
 
-// PoolStats tells how the connections are used. It asks nobody.
+// PoolStats are the statistics of the pool. It makes no query.
 func (s *Reader) PoolStats() *pgxpool.Stat { return s.Pool.Stat() }
 
-// EventGauges are EventCounts, but that above countOften the processed are what
-// remains of an estimate of all: Postgres' own.
+// EventGauges are EventCounts, but above countOften the processed are the rest of
+// Postgres's estimate.
 func (s *Reader) EventGauges(ctx context.Context) (counts map[string]int64, err error) {
 	defer pg.Wrap(&err, "store.EventGauges")
 	counts, _, err = s.CountEvents(ctx, countOften, nil)
 	return counts, err
 }
 
-// Arrivals tells of a source how long its oldest pending event has waited, and
-// when the last one came.
+// Arrivals is how long a source's oldest pending event has waited, and when its last
+// event came.
 type Arrivals struct {
 	Source string
 	Oldest time.Duration // 0 if none is pending
 	Last   *time.Time    // nil if none ever came
 }
 
-// pendingSample is how many pending events are looked at from either end. With
-// more than twice as many, those in the middle are younger than the first and
-// older than the last: then the oldest is at least as old as it is said to be.
+// pendingSample is how many of the oldest and of the newest pending events are read.
+// With more than twice as many, Oldest is a minimum.
 const pendingSample = 20_000
 
-// arrived is met by pending events but for those that an operator had applied
-// again and nobody has tried since: they came long ago, which says nothing.
+// arrived excludes pending events that an operator reopened and that were not tried
+// since: when they came means nothing.
 const arrived = "(attempts = 0 OR attempted_at IS NOT NULL)"
 
-// arrivalsSQL tells how long events wait, and which came last. The last one
-// is found by looking up each type of the source, of which there are some dozens.
+// arrivalsSQL reads the waiting time, and the last event by a look-up for each of a
+// source's types, of which there are some dozens.
 const arrivalsSQL = `
 	WITH RECURSIVE pending AS MATERIALIZED (
 		(SELECT source, received_at, attempts, attempted_at FROM webhook_events WHERE status = 'pending' ORDER BY id LIMIT $2)
@@ -73,7 +72,7 @@ const arrivalsSQL = `
 		(SELECT e.received_at FROM webhook_events e WHERE e.id = l.id)
 	FROM latest l`
 
-// Arrivals tells of each source how its events come and wait.
+// Arrivals reads the Arrivals of each source.
 func (s *Reader) Arrivals(ctx context.Context) (_ []Arrivals, err error) {
 	defer pg.Wrap(&err, "store.Arrivals")
 	rows, err := s.Pool.Query(ctx, arrivalsSQL, store.Sources, pendingSample)
@@ -83,17 +82,17 @@ func (s *Reader) Arrivals(ctx context.Context) (_ []Arrivals, err error) {
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[Arrivals])
 }
 
-// BackfillGauges is how the runs of a kind stand that have a status.
+// BackfillGauges are the totals of the runs of a kind with a status.
 type BackfillGauges struct {
 	Kind, Status string
 	Runs         int64
-	Seen         int64 // objects looked at
-	Expected     int64 // objects to look at, as far as the sources could tell
+	Seen         int64 // objects read
+	Expected     int64 // objects to read, as far as the sources report that
 	Errors       int64
-	Moved        time.Time // the last sign of progress of the run that has shown none for longest
+	Moved        time.Time // the least recent sign of progress among the runs
 }
 
-// BackfillGauges counts the runs, by kind and status. Dry runs count too.
+// BackfillGauges counts the runs by kind and status, dry runs included.
 func (s *Reader) BackfillGauges(ctx context.Context) (_ []BackfillGauges, err error) {
 	defer pg.Wrap(&err, "store.BackfillGauges")
 	rows, err := s.Pool.Query(ctx, `
@@ -113,20 +112,20 @@ func (s *Reader) BackfillGauges(ctx context.Context) (_ []BackfillGauges, err er
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[BackfillGauges])
 }
 
-// UnattachedCounts counts the facts that should be on a list and are on none, by
-// kind and reason, all of them always.
+// UnattachedCounts counts the missing facts by kind and reason; each combination is
+// always present.
 func (s *Reader) UnattachedCounts(ctx context.Context) (_ []store.UnattachedCount, err error) {
 	defer pg.Wrap(&err, "store.UnattachedCounts")
 	return store.UnattachedQuestion{Reasons: reasons.Missing()}.Count(ctx, s.Pool)
 }
 
-// ListGauges is how long all lists are together.
+// ListGauges is the total length of all lists.
 type ListGauges struct {
 	Stores    int64
 	Customers []FacetSize
 }
 
-// FacetSize is how many customers have a type and a status.
+// FacetSize is the number of customers with a type and status.
 type FacetSize struct {
 	Type, Status string
 	Customers    int64
@@ -138,8 +137,8 @@ const listGaugesSQL = `
 	WHERE figure = 'people'
 	GROUP BY 1, 2`
 
-// ListGauges adds up the figures that are kept of each list; what changed since
-// they were folded, some seconds ago, is not among them.
+// ListGauges sums the stored figures of all lists, without the changes of the last
+// seconds, which are not yet folded in.
 func (s *Reader) ListGauges(ctx context.Context) (g ListGauges, err error) {
 	defer pg.Wrap(&err, "store.ListGauges")
 	if err := s.Pool.QueryRow(ctx, `SELECT count(*) FROM stores`).Scan(&g.Stores); err != nil {

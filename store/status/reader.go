@@ -1,5 +1,5 @@
-// Package status tells how everything is: counts, rates, deliveries, backfills, stores and watches. It
-// writes only watches.
+// Package status reads the state of the system: counts, rates, deliveries, backfills,
+// stores and watches. It writes only watches.
 package status
 
 import (
@@ -7,7 +7,7 @@ import (
 	"rollcall/store/pg"
 )
 
-// Reader tells how everything is. Safe for concurrent use.
+// Reader reads the state of the system. Safe for concurrent use.
 type Reader struct {
 	*pg.DB
 	store *store.Store

@@ -14,46 +14,44 @@ import (
 	"rollcall/store/pg"
 )
 
-// StoreFilter is a question for a list of stores; the zero value asks for all,
-// those with the longest lists first.
+// StoreFilter selects stores; the zero value all, sorted by DefaultStoreSort.
 type StoreFilter struct {
 	Query  string // words, each part of a name or an id
 	Sort   string // -customers or id
-	Cursor string // where the page before ended
-	Limit  int    // most stores on the page
+	Cursor string // end of the previous page
+	Limit  int    // maximum number on the page
 }
 
-// DefaultStoreSort shows the longest lists first.
+// DefaultStoreSort is by number of customers, the largest first.
 const DefaultStoreSort = "-customers"
 
-// StoreLine is a store at a glance.
+// StoreLine is a store with its figures.
 type StoreLine struct {
 	ID             string           `json:"id"`
-	Name           *string          `json:"name"` // null: the platform has not told it yet
+	Name           *string          `json:"name"` // null: the platform has not reported it
 	Customers      int64            `json:"customers"`
-	Facts          map[string]int64 `json:"facts"`      // that are on its list: enrollment, payment, subscription
-	Rough          bool             `json:"rough"`      // facts are worked out from those of some customers
-	Unattached     int64            `json:"unattached"` // facts of it that wait for somebody to say something, up to MaxUnattached
+	Facts          map[string]int64 `json:"facts"`      // facts on its list by kind: enrollment, payment, subscription
+	Rough          bool             `json:"rough"`      // Facts is an estimate from some customers
+	Unattached     int64            `json:"unattached"` // its missing facts that wait for an event, up to maxUnattached
 	LastActivityAt *time.Time       `json:"last_activity_at"`
 }
 
 const (
-	// MaxUnattached is up to how many unattached facts of a store are counted.
-	MaxUnattached = 10_000
-	// storeSample is of how many customers of each store facts are counted. The
-	// others of a longer list are taken to have as many.
+	// maxUnattached is the highest count of a store's missing facts.
+	maxUnattached = 10_000
+	// storeSample is how many customers' facts are counted for each store; the others of a
+	// longer list are assumed to have as many.
 	storeSample = 200
 )
 
-// params are the filter's query parameters.
+// params are the filter's parameters.
 func (f *StoreFilter) params() []pg.Param {
 	return []pg.Param{{Name: "q", Value: &f.Query},
 		{Name: "sort", Value: &f.Sort, Default: DefaultStoreSort, Choices: pg.Choices(DefaultStoreSort, "Longest lists first", "id", "By id")},
 		pg.CursorParam(&f.Cursor)}
 }
 
-// ParseStoreFilter reads the query parameters of a list of stores; its errors
-// are *BadParam.
+// ParseStoreFilter parses the query of a list of stores. Its errors are *pg.BadParam.
 func ParseStoreFilter(q url.Values) (StoreFilter, error) {
 	var f StoreFilter
 	err := pg.ReadParams(q, f.params(), &f.Limit)
@@ -63,7 +61,7 @@ func ParseStoreFilter(q url.Values) (StoreFilter, error) {
 	return f, err
 }
 
-// Values are the query parameters that ask for f.
+// Values is the query for f.
 func (f StoreFilter) Values() url.Values { return pg.ParamValues(f.params(), 0) }
 
 func (f StoreFilter) check() (StoreFilter, *pg.Position, error) {
@@ -78,9 +76,9 @@ func (f StoreFilter) check() (StoreFilter, *pg.Position, error) {
 	return f, at, err
 }
 
-// StoreLines returns a page of the stores that the platform has told of, or that
-// have customers, and the cursor of the next one, empty at the end. What is
-// wrong with f is a *BadParam.
+// StoreLines returns a page of the stores that were reported or have customers, and
+// the cursor of the next one, empty at the end. A filter that is not valid is a
+// *pg.BadParam.
 func (s *Reader) StoreLines(ctx context.Context, f StoreFilter) (page []StoreLine, next string, err error) {
 	defer pg.Wrap(&err, "store.StoreLines")
 	f, after, err := f.check()
@@ -101,12 +99,12 @@ func (s *Reader) StoreLines(ctx context.Context, f StoreFilter) (page []StoreLin
 	if len(page) > f.Limit {
 		page = page[:f.Limit]
 		last := page[f.Limit-1]
-		next = pg.Position{Sort: f.Sort, Key: &last.ID, ID: last.Customers + 1}.Encode() // an id of 0 is none
+		next = pg.Position{Sort: f.Sort, Key: &last.ID, ID: last.Customers + 1}.Encode() // an id must not be 0
 	}
 	return page, next, s.lookInto(ctx, page)
 }
 
-// sql asks for one store more than the limit.
+// sql reads one store more than the limit.
 func (f StoreFilter) sql(after *pg.Position) (string, pg.Arguments) {
 	w := &pg.Conditions{Args: &pg.Arguments{}}
 	if words := pg.WordsOf(f.Query); len(words) > 0 {
@@ -152,13 +150,13 @@ func (f StoreFilter) sql(after *pg.Position) (string, pg.Arguments) {
 		LIMIT ` + w.Arg(f.Limit+1), *w.Args
 }
 
-// lookInto fills in what is looked up store by store.
+// lookInto fills in the figures of each store.
 func (s *Reader) lookInto(ctx context.Context, page []StoreLine) error {
 	ids, at := make([]string, len(page)), map[string]*StoreLine{}
 	for i := range page {
 		ids[i], at[page[i].ID] = page[i].ID, &page[i]
 	}
-	rows, err := s.Pool.Query(ctx, storesSQL, ids, storeSample, reasons.Missing(), MaxUnattached)
+	rows, err := s.Pool.Query(ctx, storesSQL, ids, storeSample, reasons.Missing(), maxUnattached)
 	if err != nil {
 		return err
 	}
@@ -172,13 +170,13 @@ func (s *Reader) lookInto(ctx context.Context, page []StoreLine) error {
 		for kind, n := range counts {
 			counts[kind] = l.ofAll(n, looked)
 		}
-		counts, last = nil, nil // read into anew
+		counts, last = nil, nil // new variables for each row
 		return nil
 	})
 	return err
 }
 
-// ofAll is how many facts all customers have, if those looked at have n.
+// ofAll extrapolates n facts of looked customers to all customers.
 func (l *StoreLine) ofAll(n, looked int64) int64 {
 	if looked == 0 || looked >= l.Customers {
 		return n
@@ -186,8 +184,8 @@ func (l *StoreLine) ofAll(n, looked int64) int64 {
 	return n * l.Customers / looked
 }
 
-// storesSQL looks into stores $1: at the facts of their first $2 customers, at
-// up to $4 facts on no list for reasons $3, and at when somebody was last active.
+// storesSQL reads the figures of stores $1: the facts of their first $2 customers, up to
+// $4 missing facts for reasons $3, and the last activity.
 var storesSQL = `
 	SELECT
 		s.id,

@@ -13,40 +13,40 @@ import (
 	"rollcall/store/pg"
 )
 
-// Vitals tell how what we keep is faring, for those who ask every few seconds.
+// Vitals are the state of the system, for requests every few seconds.
 type Vitals struct {
-	Counts        map[string]int64 `json:"counts"`         // of events, by status
+	Counts        map[string]int64 `json:"counts"`         // events by status
 	Rough         []string         `json:"rough"`          // statuses whose count is not exact, see RoughEventCounts
-	OldestPending *store.Event     `json:"oldest_pending"` // nil: none waits
-	Sources       []SourceVitals   `json:"sources"`        // all, those without events too
-	Unattached    map[string]int64 `json:"unattached"`     // facts that wait for somebody to say something, by reason; of each kind, up to MaxWaiting
-	Watches       []Watch          `json:"watches"`        // that are not ok, the worst first
-	Backfills     []store.Backfill `json:"backfills"`      // that have not ended, the newest first
-	Held          []pg.HeldSession `json:"held_sessions"`  // that hold rows and have been silent for long
+	OldestPending *store.Event     `json:"oldest_pending"` // nil: none is pending
+	Sources       []SourceVitals   `json:"sources"`        // all sources
+	Unattached    map[string]int64 `json:"unattached"`     // waiting facts by reason; up to maxWaiting of each kind
+	Watches       []Watch          `json:"watches"`        // those that are not ok, the worst first
+	Backfills     []store.Backfill `json:"backfills"`      // those that have not ended, the newest first
+	Held          []pg.HeldSession `json:"held_sessions"`  // those that hold rows and are silent
 }
 
-// SourceVitals tell what comes from one source.
+// SourceVitals are the recent events of a source.
 type SourceVitals struct {
 	Source     string       `json:"source"`
 	LastMinute Rate         `json:"last_minute"`
 	LastHour   Rate         `json:"last_hour"`
-	Last       *store.Event `json:"last"` // the newest; nil: none ever came
+	Last       *store.Event `json:"last"` // the newest; nil: there is none
 }
 
-// Rate is how many events were received in some time.
+// Rate is the number of events received within a time.
 type Rate struct {
 	Events int64 `json:"events"`
-	Rough  bool  `json:"rough"` // an estimate: there were too many to count so often
+	Rough  bool  `json:"rough"` // an estimate: there were too many to count
 }
 
 const (
-	// MaxWaiting is up to how many facts of a kind and reason Vitals count.
-	MaxWaiting = 100_000
-	// maxRunning bounds the runs that they list.
+	// maxWaiting is the highest count of missing facts of a kind and reason.
+	maxWaiting = 100_000
+	// maxRunning is the maximum number of backfills in Vitals.
 	maxRunning = 20
 )
 
-// Vitals reads them; however much there is, that is some look-ups in indexes.
+// Vitals reads the state with some look-ups in indexes, whatever the size of tables.
 func (s *Reader) Vitals(ctx context.Context) (v Vitals, err error) {
 	defer pg.Wrap(&err, "store.Vitals")
 	if v.Counts, v.Rough, err = s.RoughEventCounts(ctx); err != nil {
@@ -74,8 +74,8 @@ func (s *Reader) Vitals(ctx context.Context) (v Vitals, err error) {
 	return v, err
 }
 
-// oldestPending is the first event that waits since it came, if one of the first
-// does.
+// oldestPending is the oldest pending event that was not reopened, among the oldest
+// pendingSample.
 func (s *Reader) oldestPending(ctx context.Context) (*store.Event, error) {
 	rows, err := s.Pool.Query(ctx, store.SelectEvents("NULL::text", "NULL::text")+`
 		WHERE e.id = (
@@ -118,7 +118,7 @@ func (s *Reader) sourceVitals(ctx context.Context) ([]SourceVitals, error) {
 	return out, nil
 }
 
-// newestOfSources is the newest event of each source that there is one of.
+// newestOfSources are the newest events of each source.
 func (s *Reader) newestOfSources(ctx context.Context) ([]store.Event, error) {
 	rows, err := s.Pool.Query(ctx, store.KindsSQL+store.SelectEvents("NULL::text", "NULL::text")+`
 		JOIN (
@@ -137,11 +137,11 @@ func (s *Reader) newestOfSources(ctx context.Context) ([]store.Event, error) {
 	return pgx.CollectRows(rows, store.OneEvent)
 }
 
-// rateLooks is how many events are looked at for a rate. If more came, one of
-// every two or three or hundred is, any of them, and stands for the others.
+// rateLooks is how many events are read for a rate. Of more events it reads a random
+// one of every few.
 const rateLooks = 2000
 
-// rates counts what came from each source within the last while.
+// rates counts the events of each source within a time.
 func (s *Reader) rates(ctx context.Context, within time.Duration) (map[string]Rate, error) {
 	return s.ratesBy(ctx, within, rateLooks)
 }
@@ -189,9 +189,8 @@ func (s *Reader) runningBackfills(ctx context.Context) ([]store.Backfill, error)
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[store.Backfill])
 }
 
-// waitingFacts counts facts on no list by reason, without those that belong on
-// none.
+// waitingFacts counts missing facts by reason, without those not expected on a list.
 func (s *Reader) waitingFacts(ctx context.Context) (map[string]int64, error) {
-	counts, err := store.UnattachedQuestion{Reasons: reasons.Missing(), Most: MaxWaiting}.Count(ctx, s.Pool)
+	counts, err := store.UnattachedQuestion{Reasons: reasons.Missing(), Most: maxWaiting}.Count(ctx, s.Pool)
 	return store.ByReason(counts), err
 }

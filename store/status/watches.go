@@ -18,28 +18,26 @@ const (
 	Problem = "problem"
 )
 
-// Watch is one thing that is looked at every minute, and how it is. Its JSON is
-// for those who show it.
+// Watch is the state of something that is checked every minute. Its JSON is the API's.
 type Watch struct {
 	Name         string     `json:"name"`  // source_silent/stripe, events_failing/stripe/invoice.paid
 	State        string     `json:"state"` // ok, warning or problem
 	Since        time.Time  `json:"since"` // when the state began
 	Detail       string     `json:"detail"`
-	Fix          string     `json:"fix"`     // commands, a line each; empty if all is well
-	Leaning      *string    `json:"leaning"` // the state it seems to be in, for too short a time to count
+	Fix          string     `json:"fix"`     // commands, one per line; empty if the state is ok
+	Leaning      *string    `json:"leaning"` // a new state that has not lasted long enough to count
 	LeaningSince *time.Time `json:"leaning_since"`
-	Changes      int64      `json:"changes"`    // how often its state has changed
-	CheckedAt    time.Time  `json:"checked_at"` // when it was looked at last
+	Changes      int64      `json:"changes"`    // number of changes of state
+	CheckedAt    time.Time  `json:"checked_at"` // time of the last check
 }
 
-// Parts are the kind of the watch, and what it watches.
+// Parts are the watch's kind and subject.
 func (w Watch) Parts() (kind, subject string) {
 	kind, subject, _ = strings.Cut(w.Name, "/")
 	return kind, subject
 }
 
-// Watches lists the watches, the worst first. It is empty until a worker has
-// looked for the first time.
+// Watches lists the watches, the worst first; none before a worker's first check.
 func (s *Reader) Watches(ctx context.Context) (_ []Watch, err error) {
 	defer pg.Wrap(&err, "store.Watches")
 	rows, err := s.Pool.Query(ctx, watchesSQL)
@@ -71,24 +69,24 @@ func scanWatch(row pgx.CollectableRow) (w Watch, err error) {
 	return w, err
 }
 
-// WatchRound is one look at the watches.
+// WatchRound is one check of the watches.
 type WatchRound struct {
 	Now   time.Time
-	Every time.Duration                  // how often that is to happen, whichever worker does it
-	Since time.Time                      // how far back traffic is looked at
-	Alert bool                           // changes are to be told to somebody
-	Next  func(Traffic, []Watch) []Watch // what becomes of the watches, see package watch
+	Every time.Duration                  // interval, for all workers together
+	Since time.Time                      // how far back traffic is read
+	Alert bool                           // whether changes are delivered as alerts
+	Next  func(Traffic, []Watch) []Watch // computes the new watches, see package watch
 }
 
-// ChangeKey names a change of a watch.
+// ChangeKey identifies a change of a watch.
 type ChangeKey struct {
 	Watch  string
 	Number int64
 }
 
-// LookAtWatches looks at the watches, keeps what they become, and returns the
-// changes that somebody is to be told of. Of workers that do so at the same
-// time, or within one round, one does it and the others find nothing to do.
+// LookAtWatches checks the watches, stores the result, and returns the changes to
+// deliver. Of concurrent workers, or within one interval, only one does it; the others
+// return none.
 func (s *Reader) LookAtWatches(ctx context.Context, r WatchRound) (due []ChangeKey, err error) {
 	defer pg.Wrap(&err, "store.LookAtWatches")
 	err = s.InTx(ctx, func(tx pgx.Tx) error {
@@ -114,10 +112,10 @@ func (s *Reader) LookAtWatches(ctx context.Context, r WatchRound) (due []ChangeK
 	return due, err
 }
 
-// watchLock is the lock of whoever looks.
+// watchLock makes sure that only one worker checks.
 const watchLock = `SELECT pg_try_advisory_xact_lock(hashtextextended('watches', 0))`
 
-// ourTurn takes the lock, unless another has it or has just been.
+// ourTurn takes the lock, unless another worker has it or checked just now.
 func ourTurn(ctx context.Context, tx pgx.Tx, r WatchRound) (turn bool, err error) {
 	if err := tx.QueryRow(ctx, watchLock).Scan(&turn); err != nil || !turn {
 		return false, err
@@ -126,11 +124,11 @@ func ourTurn(ctx context.Context, tx pgx.Tx, r WatchRound) (turn bool, err error
 	if err := tx.QueryRow(ctx, `SELECT max(checked_at) FROM watches`).Scan(&last); err != nil {
 		return false, err
 	}
-	// A time far ahead is of a clock that was wrong.
+	// A time far ahead comes from a wrong clock.
 	return last == nil || r.Now.Sub(*last).Abs() >= r.Every*3/4, nil
 }
 
-// keepWatches writes what the watches become, and what changed.
+// keepWatches stores the new watches and their changes.
 func keepWatches(ctx context.Context, tx pgx.Tx, r WatchRound, before, after []Watch) (due []ChangeKey, err error) {
 	was := map[string]string{}
 	for _, w := range before {
@@ -163,7 +161,7 @@ func keepWatches(ctx context.Context, tx pgx.Tx, r WatchRound, before, after []W
 	return due, tx.SendBatch(ctx, &batch).Close()
 }
 
-// keepChanges is how long changes are kept, told or not.
+// keepChanges is how long changes are kept, delivered or not.
 const keepChanges = 90 * 24 * time.Hour
 
 const keepWatchSQL = `

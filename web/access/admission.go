@@ -20,15 +20,15 @@ import (
 	"rollcall/web/core"
 )
 
-// Access tells who a visitor is, and lets in who may come in.
+// Access authenticates visitors and admits them to routes. Safe for concurrent use.
 type Access struct {
 	*core.Site
 	Admin    Admin
-	Sessions *Sessions // of Clerk; nil: its users are not let in
+	Sessions *Sessions // of Clerk; nil: its users are not admitted
 	Throttle *Throttle
 }
 
-// New returns the access to a site, and makes the site ask it.
+// New returns the access control of s, and sets s.Admit.
 func New(s *core.Site) *Access {
 	a := &Access{
 		Site:     s,
@@ -41,8 +41,8 @@ func New(s *core.Site) *Access {
 	return a
 }
 
-// visitor finds out who asks. One proof that holds is enough, as a browser
-// sends along what it once was told.
+// visitor authenticates the sender of a request. One valid proof is enough, because
+// browsers also send old ones.
 func (s *Access) visitor(r *http.Request) core.Visitor {
 	signedIn, ended := s.signedIn(r)
 	if signedIn {
@@ -60,8 +60,8 @@ func (s *Access) visitor(r *http.Request) core.Visitor {
 	return v
 }
 
-// signedIn tells whether the request has the session of an operator who has not
-// signed out since. The error is Postgres's, which knows who has.
+// signedIn tells whether the request has a valid operator's session that was not
+// signed out of. The error is Postgres's.
 func (s *Access) signedIn(r *http.Request) (bool, error) {
 	session, _ := s.Admin.session(r, s.Cfg.Now())
 	if session == "" {
@@ -71,9 +71,9 @@ func (s *Access) signedIn(r *http.Request) (bool, error) {
 	return err == nil && !ended, err
 }
 
-// holder finds out whose a token is. The admin's comes last: it is the one that
-// could be guessed, so what is nobody's counts as a try at it. The right one is
-// heard however many wrong ones came before: behind one address there may be many.
+// holder finds the owner of a token. The admin's comes last: only that one could be
+// guessed, so an unknown token counts as a try at it. The right one is always
+// accepted, because many people may share an address.
 func (s *Access) holder(r *http.Request, token string) core.Visitor {
 	user, err := s.Sessions.user(r.Context(), token, s.Sessions.party)
 	if user != "" || err != nil {
@@ -89,8 +89,8 @@ func (s *Access) holder(r *http.Request, token string) core.Visitor {
 	return core.Visitor{Doubt: s.wrong(r)}
 }
 
-// tokenOf returns the store's token that it is; the zero one if it is none. The
-// error is that it has ended, or of Postgres.
+// tokenOf finds a store's token; the zero Token if there is none. The error says
+// that it has ended, or is Postgres's.
 func (s *Access) tokenOf(ctx context.Context, token string) (customers.Token, error) {
 	t, err := customers.New(s.Cfg.Store).UseToken(ctx, token, s.Cfg.Now())
 	switch {
@@ -104,8 +104,8 @@ func (s *Access) tokenOf(ctx context.Context, token string) (customers.Token, er
 	return t, nil
 }
 
-// admit returns the one who asks if they belong to the audience. Whoever does
-// not gets the same answer whether or not what they ask for exists.
+// admit returns the visitor if they belong to the audience. The refusal is the same
+// whether or not the requested object exists.
 func (s *Access) admit(who core.Audience, r *http.Request) (core.Visitor, error) {
 	if who == core.Anyone {
 		return core.Visitor{}, nil
@@ -129,27 +129,26 @@ const (
 	LinkLife      = 24 * time.Hour
 )
 
-// Admin is the one who has the admin token. Sessions and sign-in links are a
-// time of expiry and a random word, with a signature made from the token: they
-// hold no secret, and all end when the token is changed. Those that are signed out
-// of before are listed in Postgres.
+// Admin checks the admin token. Sessions and sign-in links are an expiry and a random
+// word, signed with a key made from the token: they hold no secret, and a new token
+// ends all of them. Postgres lists those that were signed out of.
 type Admin struct{ Token string }
 
-// is compares hashes, so that neither length nor contents show in the time it
-// takes. An empty token is nobody's.
+// is compares hashes, so that its duration shows neither length nor contents. An
+// empty token never matches.
 func (a Admin) is(token string) bool {
 	want, got := sha256.Sum256([]byte(a.Token)), sha256.Sum256([]byte(token))
 	return subtle.ConstantTimeCompare(want[:], got[:]) == 1 && a.Token != ""
 }
 
-// What a signature is for; one made for a link does not open a session.
+// Purposes of signatures: a signature for a link does not open a session.
 const (
 	ForSession = "session"
 	ForLink    = "link"
 )
 
 func (a Admin) Sign(purpose string, until time.Time) string {
-	said := strconv.FormatInt(until.Unix(), 10) + "." + rand.Text() // of two made in one second, each has its end
+	said := strconv.FormatInt(until.Unix(), 10) + "." + rand.Text() // so that two of one second differ
 	return said + "." + base64.RawURLEncoding.EncodeToString(a.mac(purpose, said))
 }
 
@@ -159,8 +158,8 @@ func (a Admin) mac(purpose, said string) []byte {
 	return mac.Sum(nil)
 }
 
-// signed tells until when value, signed for the purpose, is good; ok is false if
-// it is not, or not any more.
+// signed returns the expiry of a value signed for the purpose; ok is false if the
+// signature is not valid or has expired.
 func (a Admin) signed(purpose, value string, now time.Time) (until time.Time, ok bool) {
 	cut := max(0, strings.LastIndexByte(value, '.'))
 	said, signature := value[:cut], strings.TrimPrefix(value[cut:], ".")
@@ -174,8 +173,8 @@ func (a Admin) signed(purpose, value string, now time.Time) (until time.Time, ok
 	return until, err == nil && now.Before(until)
 }
 
-// session is that of a request, with its end; empty if there is no good one. It
-// may have been signed out of.
+// session is the request's session and its expiry; empty if there is no valid one.
+// It does not know of sign-outs.
 func (a Admin) session(r *http.Request, now time.Time) (session string, until time.Time) {
 	cookie, err := r.Cookie(SessionCookie)
 	if err != nil {
@@ -188,9 +187,8 @@ func (a Admin) session(r *http.Request, now time.Time) (session string, until ti
 	return cookie.Value, until
 }
 
-// SignInLink returns a URL that signs in whoever opens it, for a day and as
-// often as they like: for the terminal of the one who started the server, as
-// dev and demo print it. baseURL is where the Site is, without a slash at its end.
+// SignInLink returns a URL that signs in anyone who opens it, as often as they like
+// for a day. The commands dev and demo print it. baseURL has no slash at its end.
 func SignInLink(baseURL, adminToken string, now time.Time) string {
 	link := Admin{adminToken}.Sign(ForLink, now.Add(LinkLife))
 	return baseURL + "/signin?" + url.Values{"link": {link}}.Encode()

@@ -17,10 +17,10 @@ import (
 	"rollcall/web/core"
 )
 
-const clerkLeeway = 5 * time.Second // by which Clerk's clock may differ from ours
+const clerkLeeway = 5 * time.Second // of Clerk's clock
 
-// ParseClerkKey reads the public key of a Clerk instance as its dashboard shows
-// it, a PEM text. Where line ends do not fit, "\n" stands for them.
+// ParseClerkKey parses a Clerk instance's public key as its dashboard shows it, in
+// PEM. "\n" may stand for line ends.
 func ParseClerkKey(text string) (*rsa.PublicKey, error) {
 	jwk, err := clerk.JSONWebKeyFromPEM(strings.ReplaceAll(text, `\n`, "\n"))
 	if err != nil {
@@ -33,16 +33,16 @@ func ParseClerkKey(text string) (*rsa.PublicKey, error) {
 	return key, nil
 }
 
-// Sessions knows Clerk's session tokens.
+// Sessions verifies Clerk's session tokens. Safe for concurrent use.
 type Sessions struct {
 	cfg     core.Clerk
-	keys    *keyring // where there is no key in cfg
+	keys    *keyring // if cfg has no key
 	now     func() time.Time
-	issuer  string   // of cfg, as sameForm has it
-	parties []string // the same of its origins
+	issuer  string   // cfg's, by core.SameForm
+	parties []string // cfg's, by core.Origin
 }
 
-// NewSessions returns nil if cfg takes no tokens.
+// NewSessions returns nil if cfg allows no tokens.
 func NewSessions(cfg core.Clerk, now func() time.Time, log *slog.Logger) *Sessions {
 	if cfg.Key == nil && cfg.SecretKey == "" {
 		return nil
@@ -55,17 +55,17 @@ func NewSessions(cfg core.Clerk, now func() time.Time, log *slog.Logger) *Sessio
 		if origin, ok := core.Origin(party); ok {
 			party = origin
 		}
-		s.parties = append(s.parties, party) // a useless one too: no party at all would allow any
+		s.parties = append(s.parties, party) // also one that matches nothing: an empty list would allow any
 	}
 	return s
 }
 
-// Now makes it the SDK's clock.
+// Now implements the SDK's clock.
 func (s *Sessions) Now() time.Time { return s.now() }
 
-// user returns who a token was made out to; none if it is no token of ours.
-// The error is a *failure: a token that has ended, or that cannot be checked.
-// party tells which "azp" may stand in it.
+// user returns the user of a token; "" if it is not a token of this instance. The
+// error is a *core.Failure: the token has expired, or cannot be checked. party says
+// which "azp" is allowed.
 func (s *Sessions) user(ctx context.Context, token string, party func(azp string) bool) (id string, err error) {
 	if s == nil || strings.Count(token, ".") != 2 {
 		return "", nil
@@ -79,11 +79,11 @@ func (s *Sessions) user(ctx context.Context, token string, party func(azp string
 		return "", err
 	}
 	var more struct {
-		Status string `json:"sts"` // pending: signed in, but with something left to do first
+		Status string `json:"sts"` // pending: signed in, but a step is left
 	}
 	said, err := clerkjwt.Verify(ctx, &clerkjwt.VerifyParams{
 		Token: token, JWK: key, Clock: s, Leeway: clerkLeeway,
-		IsSatellite:             s.issuer != "", // the SDK then leaves the issuer to us: it knows no equal URLs
+		IsSatellite:             s.issuer != "", // the SDK compares issuers literally, issued does not
 		AuthorizedPartyHandler:  party,
 		CustomClaimsConstructor: func(context.Context) any { return &more },
 	})
@@ -96,30 +96,29 @@ func (s *Sessions) user(ctx context.Context, token string, party func(azp string
 	return said.Subject, nil
 }
 
-// forSessions tells tokens of sessions from others that Clerk signs with the
-// same key, as those it hands to a third party's programs (at+jwt).
+// forSessions tells session tokens from others with the same key, such as those for
+// third parties' programs (at+jwt).
 func forSessions(h jose.Header) bool {
 	typ, has := h.ExtraHeaders[jose.HeaderType]
 	return !has || typ == "JWT"
 }
 
-// issued tells whether a token's issuer is the one that is set. Where none is,
-// the SDK takes anything like Clerk's domains.
+// issued tells whether a token has the configured issuer. Without one, the SDK
+// accepts anything like Clerk's domains.
 func (s *Sessions) issued(iss string) bool { return s.issuer == "" || core.SameForm(iss) == s.issuer }
 
-// party tells whether an "azp" names one of the origins that are set.
+// party tells whether an "azp" is a configured origin.
 func (s *Sessions) party(azp string) bool {
 	origin, ok := core.Origin(azp)
 	return len(s.parties) == 0 || ok && slices.Contains(s.parties, origin)
 }
 
-// partyOrNone is for cookies. Clerk's "azp" is the Origin header of the request
-// that minted the token, and browsers send none when they open a page: Clerk's
-// own redirects mint cookies without it, which would lock people out until a page
-// of the marketplace renews them. An "azp" that names another origin is refused.
+// partyOrNone is for cookies. Clerk's "azp" is the Origin header of the request that
+// minted the token, which browsers leave out when they open a page. Clerk's own
+// redirects mint such cookies. An "azp" with another origin is refused.
 func (s *Sessions) partyOrNone(azp string) bool { return azp == "" || s.party(azp) }
 
-// key returns the key with an id, nil if there is none.
+// key returns a key by id; nil if there is none.
 func (s *Sessions) key(ctx context.Context, id string) (*clerk.JSONWebKey, error) {
 	if s.cfg.Key != nil {
 		return &clerk.JSONWebKey{Key: s.cfg.Key, Algorithm: string(jose.RS256)}, nil

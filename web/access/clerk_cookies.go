@@ -12,15 +12,15 @@ import (
 )
 
 const (
-	ClerkCookie = "__session" // where Clerk's script keeps the token in a browser
-	// MostTried is how many of a request's cookies are checked at most, so that a
-	// header full of them costs no more than these signatures.
+	ClerkCookie = "__session" // set by Clerk's script
+	// MostTried is how many cookies of a request are verified at most, to limit the cost
+	// of a header full of them.
 	MostTried = 8
 )
 
-// ClerkTokens returns what Clerk's cookies of a request hold, each value once.
-// A host with several Clerk instances has a `__session_SUFFIX` for each of them,
-// and the plain `__session` belongs to whichever wrote it last.
+// ClerkTokens returns the values of a request's Clerk cookies, each once. A host with
+// several Clerk instances has a `__session_SUFFIX` for each; the plain `__session`
+// belongs to the one that wrote it last.
 func ClerkTokens(r *http.Request) (tokens []string) {
 	seen := map[string]bool{}
 	for _, c := range r.Cookies() {
@@ -32,9 +32,8 @@ func ClerkTokens(r *http.Request) (tokens []string) {
 	return tokens
 }
 
-// FirstUser returns the user of the first cookie that verifies. A cookie of
-// another instance, or an expired one, hides no good one. The error says why no
-// cookie counts; it is nil if none is a token of ours.
+// FirstUser returns the user of the first cookie that verifies, even among expired or
+// foreign ones. The error says why none does; nil if none is a token of this instance.
 func (s *Sessions) FirstUser(ctx context.Context, tokens []string) (id string, doubt error) {
 	if s == nil {
 		return "", nil
@@ -45,16 +44,16 @@ func (s *Sessions) FirstUser(ctx context.Context, tokens []string) (id string, d
 		if id != "" {
 			return id, nil
 		}
-		if err != nil && !errors.Is(doubt, core.ErrNoKeys) { // one that cannot be checked may be good
+		if err != nil && !errors.Is(doubt, core.ErrNoKeys) { // a token that cannot be checked may be valid
 			doubt = err
 		}
 	}
 	return "", doubt
 }
 
-// likelyFirst puts the tokens that promise to verify before all others: those
-// that developers collect on localhost would use up the tries, and asking Clerk
-// for the key of a foreign one takes time.
+// likelyFirst moves tokens that will probably verify to the front. Developers collect
+// others on localhost, which would use up the tries, and a foreign key costs a
+// request to Clerk.
 func (s *Sessions) likelyFirst(tokens []string) []string {
 	var likely, others []string
 	for _, token := range tokens {
@@ -67,7 +66,7 @@ func (s *Sessions) likelyFirst(tokens []string) []string {
 	return append(likely, others...)
 }
 
-// promising reads a token without checking its signature, so it proves nothing.
+// promising reads a token without its signature, so it proves nothing.
 func (s *Sessions) promising(token string) bool {
 	parsed, err := jwt.ParseSigned(token)
 	if err != nil || len(parsed.Headers) != 1 {

@@ -17,13 +17,13 @@ import (
 )
 
 const (
-	keysTimeout = 3 * time.Second  // of asking for them
-	KeysEvery   = 10 * time.Second // most often that they are asked for
-	KeysLife    = time.Hour        // how long a key is good that Clerk has withdrawn meanwhile
-	keysGrace   = time.Minute      // more for those known, each time they cannot be had
+	keysTimeout = 3 * time.Second  // of the request
+	KeysEvery   = 10 * time.Second // minimum time between requests
+	KeysLife    = time.Hour        // how long a withdrawn key may stay valid
+	keysGrace   = time.Minute      // extension for known keys after each failed request
 )
 
-// keyring holds the keys that Clerk's API tells, by id.
+// keyring caches the keys of Clerk's API by id. Safe for concurrent use.
 type keyring struct {
 	client *jwks.Client
 	now    func() time.Time
@@ -31,11 +31,11 @@ type keyring struct {
 
 	mu    sync.Mutex
 	keys  map[string]*clerk.JSONWebKey
-	until time.Time // when they have to be asked for again
+	until time.Time // when they expire
 
-	asking sync.Mutex // one asks, and whoever needs the answer waits
+	asking sync.Mutex // held during a request; others wait for its answer
 	asked  time.Time
-	failed error // of the last time
+	failed error // of the last request
 }
 
 func newKeyring(cfg core.Clerk, now func() time.Time, log *slog.Logger) *keyring {
@@ -51,8 +51,8 @@ func newKeyring(cfg core.Clerk, now func() time.Time, log *slog.Logger) *keyring
 	return &keyring{client: jwks.NewClient(config), now: now, log: log}
 }
 
-// get returns a key. One that is not known is asked for, as keys change; but
-// not for everyone who makes up an id.
+// get returns a key. It requests an unknown one, as keys change, but not for each
+// id that somebody invents.
 func (k *keyring) get(ctx context.Context, id string) (*clerk.JSONWebKey, error) {
 	if key := k.known(id); key != nil {
 		return key, nil
@@ -78,7 +78,7 @@ func (k *keyring) known(id string) *clerk.JSONWebKey {
 	return k.keys[id]
 }
 
-// ask fetches the keys. Whoever began it may hang up: others wait for it.
+// ask fetches the keys. It ignores the caller's cancellation, because others wait too.
 func (k *keyring) ask(ctx context.Context) {
 	k.asked = k.now()
 	set, err := k.client.Get(context.WithoutCancel(ctx), &jwks.GetParams{})
@@ -98,7 +98,7 @@ func (k *keyring) ask(ctx context.Context) {
 	}
 }
 
-// signs tells whether a key is of the one kind that Clerk signs sessions with.
+// signs tells whether a key is of the kind that signs Clerk's sessions.
 func signs(key *clerk.JSONWebKey) bool {
 	if key == nil || key.KeyID == "" || key.Algorithm != string(jose.RS256) {
 		return false

@@ -9,14 +9,14 @@ import (
 	"rollcall/web/core"
 )
 
-// signInForm is what signin.html shows.
+// signInForm is the data of signin.html.
 type signInForm struct {
-	Next  string // where to go afterwards
+	Next  string // where to go after signing in
 	Error string
 }
 
-// SignInPage shows the form, or signs in whoever comes with a valid link. The
-// link is gone from the address at once, by the redirect.
+// SignInPage shows the form, or signs in the holder of a valid link; the redirect
+// removes the link from the address.
 func (s *Access) SignInPage(w http.ResponseWriter, r *http.Request) error {
 	if s.Cfg.AdminToken == "" {
 		return core.ErrNoToken
@@ -32,7 +32,7 @@ func (s *Access) SignInPage(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// SignIn takes the form: the token for a session.
+// SignIn handles the form: it exchanges the token for a session.
 func (s *Access) SignIn(w http.ResponseWriter, r *http.Request) error {
 	if s.Cfg.AdminToken == "" {
 		return core.ErrNoToken
@@ -53,7 +53,7 @@ func (s *Access) SignIn(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// enter begins a session and goes on to a local path.
+// enter begins a session and redirects to a local path.
 func (s *Access) enter(w http.ResponseWriter, r *http.Request, next string) error {
 	until := s.Cfg.Now().Add(sessionLife)
 	s.setSession(w, r, s.Admin.Sign(ForSession, until), sessionLife)
@@ -61,8 +61,7 @@ func (s *Access) enter(w http.ResponseWriter, r *http.Request, next string) erro
 	return nil
 }
 
-// SignOut ends the session, in this browser and wherever else somebody has a copy
-// of its cookie.
+// SignOut ends the session for every copy of its cookie.
 func (s *Access) SignOut(w http.ResponseWriter, r *http.Request) error {
 	if session, until := s.Admin.session(r, s.Cfg.Now()); session != "" {
 		if err := s.Cfg.Store.EndSession(r.Context(), session, until); err != nil {
@@ -74,7 +73,7 @@ func (s *Access) SignOut(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// setSession sets the cookie; a negative life takes it away.
+// setSession sets the cookie; a negative life deletes it.
 func (s *Access) setSession(w http.ResponseWriter, r *http.Request, value string, life time.Duration) {
 	http.SetCookie(w, &http.Cookie{
 		Name:     SessionCookie,
@@ -96,7 +95,7 @@ func (s *Access) failurePage(r *http.Request, f *core.Failure) core.FailurePage 
 	return p
 }
 
-// signInAddress is the marketplace's own page, told where to send people back to.
+// signInAddress is the marketplace's sign-in page, with the page to return to.
 func (s *Access) signInAddress(r *http.Request) string {
 	u, err := url.Parse(s.Cfg.SignInURL)
 	if err != nil || s.Cfg.SignInURL == "" {

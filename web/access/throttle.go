@@ -14,47 +14,47 @@ import (
 	"rollcall/web/core"
 )
 
-// TryLimit is how many wrong tokens may be sent at once, and after how long one more.
+// TryLimit allows a burst of wrong tokens, then one each interval.
 type TryLimit struct {
 	AtOnce int
 	Every  time.Duration
 }
 
 var (
-	TriesOfClient = TryLimit{10, core.TryEvery}   // an address of IPv4, a /64 of IPv6
-	TriesOfSite   = TryLimit{30, 2 * time.Second} // a /48 of IPv6, which has 65,536 of those
+	TriesOfClient = TryLimit{10, core.TryEvery}   // an IPv4 address, an IPv6 /64
+	TriesOfSite   = TryLimit{30, 2 * time.Second} // an IPv6 /48, which has 65,536 of those
 	TriesOfAll    = TryLimit{100, time.Second}    // all clients together
 )
 
 const (
-	TriesKept  = time.Hour // at least, unless too many fail
-	MaxClients = 10_000    // of a generation, some megabyte
+	TriesKept  = time.Hour // at least, unless MaxClients fail
+	MaxClients = 10_000    // of a generation: about a megabyte
 
-	triesPatience = 500 * time.Millisecond // with Redis
-	triesAway     = 5 * time.Second        // after which Redis is asked again
+	redisTimeout = 500 * time.Millisecond // of a call
+	redisRetry   = 5 * time.Second        // after a failed call
 )
 
-// Throttle limits wrong tokens. It is asked about wrong ones alone: the right one
-// passes always, or anybody behind the same address could lock its owner out. All
-// processes count together in Redis. Each counts for itself as well: what it knows
-// to be too much is not asked about, and it is all there is while Redis is away.
+// Throttle limits wrong tokens. Right ones always pass: otherwise anyone behind the
+// same address could lock their owner out. All processes count together in Redis.
+// Each also counts alone: it asks Redis only below its own limits, and these remain
+// while Redis is away. Safe for concurrent use.
 type Throttle struct {
 	shared *redis_rate.Limiter
-	Away   atomic.Int64 // until when Redis is not asked, in Unix nanoseconds
+	Away   atomic.Int64 // when Redis is asked again, in Unix nanoseconds
 
 	mu sync.Mutex
-	// Those who failed, in two generations: when the young one is full, or old
-	// enough, it takes the other's place, and what is in that is forgotten.
+	// Clients that failed, in two generations. When Young is full or old, it becomes
+	// Old, and the clients in Old are forgotten.
 	Young, Old map[string]*rate.Limiter
-	began      time.Time // the young one
+	began      time.Time // of Young
 }
 
 func NewThrottle(client redis.UniversalClient) *Throttle {
 	return &Throttle{shared: redis_rate.NewLimiter(client), Young: map[string]*rate.Limiter{}}
 }
 
-// wrong counts a wrong token; the error is that there were too many. While all
-// together send too many, one is too many of a client, but for its first.
+// wrong counts a wrong token; the error says that there were too many. While all
+// clients together exceed the limit, each may fail only once.
 func (s *Access) wrong(r *http.Request) error {
 	now, client := s.Cfg.Now(), s.Client(r)
 	first := !s.Throttle.known(client.String())
@@ -68,14 +68,14 @@ func (s *Access) wrong(r *http.Request) error {
 	return nil
 }
 
-// known tells whether a client failed before, at this process.
+// known tells whether this process saw the client fail before.
 func (t *Throttle) known(client string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.Young[client] != nil || t.Old[client] != nil
 }
 
-// allows counts one more of a client's, or of many clients'.
+// allows counts a try of a client or network, and tells whether the limit allows it.
 func (t *Throttle) allows(ctx context.Context, of string, l TryLimit, now time.Time) bool {
 	return t.AllowsHere(of, l, now) && t.allowsEverywhere(ctx, of, l)
 }
@@ -97,8 +97,8 @@ func (t *Throttle) AllowsHere(of string, l TryLimit, now time.Time) bool {
 	return failures.AllowN(now, 1)
 }
 
-// allowsEverywhere asks Redis. The client of Redis does not heed a context once it
-// reads, so this waits beside it.
+// allowsEverywhere counts in Redis. Its client ignores contexts while it reads, so the
+// call runs in a goroutine.
 func (t *Throttle) allowsEverywhere(ctx context.Context, of string, l TryLimit) bool {
 	if time.Now().UnixNano() < t.Away.Load() {
 		return true
@@ -118,8 +118,8 @@ func (t *Throttle) allowsEverywhere(ctx context.Context, of string, l TryLimit) 
 		if a.error == nil {
 			return a.Allowed > 0
 		}
-	case <-time.After(triesPatience):
+	case <-time.After(redisTimeout):
 	}
-	t.Away.Store(time.Now().Add(triesAway).UnixNano())
+	t.Away.Store(time.Now().Add(redisRetry).UnixNano())
 	return true
 }

@@ -21,12 +21,12 @@ func (s *API) ListCustomers(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	s.Ids().Customers(customers)
-	core.WriteJSON(w, http.StatusOK, core.NewList(customers, s.Ids().Cursor(core.ListScope(r), next)))
+	s.IDs().Customers(customers)
+	core.WriteJSON(w, http.StatusOK, core.NewList(customers, s.IDs().Cursor(core.ListScope(r), next)))
 	return nil
 }
 
-// customerFilter is what the request asks of its store's list.
+// customerFilter is the filter in the request's query.
 func (s *API) customerFilter(r *http.Request) (customers.Filter, error) {
 	q, err := s.ListQuery(r)
 	if err != nil {
@@ -41,13 +41,12 @@ func (s *API) ShowCustomer(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	customer.ID = s.Ids().Customer(customer.ID)
+	customer.ID = s.IDs().Customer(customer.ID)
 	core.WriteJSON(w, http.StatusOK, customer)
 	return nil
 }
 
-// ShowStats answers the figures of a store's list, or of those on it who meet a
-// filter.
+// ShowStats answers the figures of a store's list, or of a filter's matches.
 func (s *API) ShowStats(w http.ResponseWriter, r *http.Request) error {
 	filter, err := s.customerFilter(r)
 	if err != nil {
@@ -65,7 +64,7 @@ func (s *API) ShowStats(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// eventList is a list of events, and how many there are of each status.
+// eventList is a list of events with the counts by status.
 type eventList struct {
 	core.List
 	Counts map[string]int64 `json:"counts"`

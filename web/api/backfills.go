@@ -26,7 +26,7 @@ func (s *API) ListBackfills(w http.ResponseWriter, r *http.Request) error {
 
 // ShowBackfill answers one run.
 func (s *API) ShowBackfill(w http.ResponseWriter, r *http.Request) error {
-	id, err := core.IdOf(r)
+	id, err := core.IDOf(r)
 	if err != nil {
 		return err
 	}
@@ -38,10 +38,9 @@ func (s *API) ShowBackfill(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// ListBackfillErrors answers a page of what a run could not use, and of its
-// notes, in the order found.
+// ListBackfillErrors answers a page of a run's errors and notes, in the order found.
 func (s *API) ListBackfillErrors(w http.ResponseWriter, r *http.Request) error {
-	id, err := core.IdOf(r)
+	id, err := core.IDOf(r)
 	if err != nil {
 		return err
 	}
@@ -50,7 +49,7 @@ func (s *API) ListBackfillErrors(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if _, err := s.Cfg.Store.Backfill(r.Context(), id); err != nil {
-		return err // an empty list would say that all went well
+		return err // an empty list would look like success
 	}
 	found, err := s.Cfg.Store.BackfillErrors(r.Context(), id, p.From, p.Limit+1)
 	if err != nil {
@@ -60,10 +59,10 @@ func (s *API) ListBackfillErrors(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// OrderBackfill makes a handler of a word to one run.
+// OrderBackfill handles an action on one run.
 func (s *API) OrderBackfill(order func(context.Context, int64) (store.Backfill, error)) core.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		id, err := core.IdOf(r)
+		id, err := core.IDOf(r)
 		if err != nil {
 			return err
 		}
@@ -76,7 +75,7 @@ func (s *API) OrderBackfill(order func(context.Context, int64) (store.Backfill, 
 	}
 }
 
-// StartBackfill begins a run, and says where to look at it.
+// StartBackfill starts a run; Location is its URL.
 func (s *API) StartBackfill(w http.ResponseWriter, r *http.Request) error {
 	var asked core.NewBackfill
 	if err := core.ReadJSON(w, r, &asked); err != nil {

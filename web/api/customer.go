@@ -7,22 +7,19 @@ import (
 	"rollcall/web/core"
 )
 
-// What hangs on one customer: why they are as they are, what happened to them,
-// and what is noted about them.
-
 // ExplainCustomer answers why a customer's row is as it is.
 func (s *API) ExplainCustomer(w http.ResponseWriter, r *http.Request) error {
 	explanation, err := customers.New(s.Cfg.Store).Explain(r.Context(), r.PathValue("store"), r.PathValue("id"))
 	if err != nil {
 		return err
 	}
-	explanation.CustomerID = s.Ids().Customer(explanation.CustomerID)
+	explanation.CustomerID = s.IDs().Customer(explanation.CustomerID)
 	core.HideEvents(core.Admitted(r), explanation.Origins()...)
 	core.WriteJSON(w, http.StatusOK, explanation)
 	return nil
 }
 
-// ShowTimeline answers a page of what happened to a customer, the newest first.
+// ShowTimeline answers a page of a customer's timeline, the newest first.
 func (s *API) ShowTimeline(w http.ResponseWriter, r *http.Request) error {
 	q, err := s.QueryWith(r, "cursor", core.TimelineScope(r))
 	if err != nil {
@@ -36,17 +33,17 @@ func (s *API) ShowTimeline(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	s.Ids().Entries(entries)
+	s.IDs().Entries(entries)
 	for _, e := range entries {
 		core.HideEvents(core.Admitted(r), e.Origins)
 	}
-	core.WriteJSON(w, http.StatusOK, core.NewList(entries, s.Ids().Cursor(core.TimelineScope(r), next)))
+	core.WriteJSON(w, http.StatusOK, core.NewList(entries, s.IDs().Cursor(core.TimelineScope(r), next)))
 	return nil
 }
 
-// ListNotes answers a page of the notes about a customer, the newest first.
+// ListNotes answers a page of a customer's notes, the newest first.
 func (s *API) ListNotes(w http.ResponseWriter, r *http.Request) error {
-	p, err := core.PageBy(r, func(cursor string) (int64, bool) { return s.Ids().Number(core.NoteID, cursor) })
+	p, err := core.PageBy(r, func(cursor string) (int64, bool) { return s.IDs().Number(core.NoteID, cursor) })
 	if err != nil {
 		return err
 	}
@@ -58,7 +55,7 @@ func (s *API) ListNotes(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// AddNote writes a note, and says where it is.
+// AddNote writes a note; Location is its URL.
 func (s *API) AddNote(w http.ResponseWriter, r *http.Request) error {
 	var sent core.NoteBody
 	if err := core.ReadJSON(w, r, &sent); err != nil {
@@ -74,7 +71,7 @@ func (s *API) AddNote(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// EditNote writes a note anew.
+// EditNote replaces the text of a note.
 func (s *API) EditNote(w http.ResponseWriter, r *http.Request) error {
 	var sent core.NoteBody
 	if err := core.ReadJSON(w, r, &sent); err != nil {
@@ -88,7 +85,7 @@ func (s *API) EditNote(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// DeleteNote removes a note.
+// DeleteNote deletes a note.
 func (s *API) DeleteNote(w http.ResponseWriter, r *http.Request) error {
 	err := customers.New(s.Cfg.Store).DeleteNote(r.Context(), r.PathValue("store"), r.PathValue("id"), r.PathValue("note"))
 	if err != nil {

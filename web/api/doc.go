@@ -1,10 +1,10 @@
-// Package api answers programs in JSON.
+// Package api serves the JSON API.
 package api
 
 import "rollcall/web/core"
 
-// API answers programs.
+// API serves the JSON API of a site.
 type API struct{ *core.Site }
 
-// New returns the API of a site.
+// New returns the API of s.
 func New(s *core.Site) *API { return &API{s} }

@@ -15,20 +15,18 @@ import (
 	"rollcall/web/core"
 )
 
-// openAPIText is written by hand, but for the filters of lists, for which it
-// names CustomerFilters and EventFilters.
+// openAPIText is written by hand, except for filters: CustomerFilters and
+// EventFilters are replaced.
 //
 //go:embed openapi.json
 var openAPIText string
 
-// OpenAPI describes the API to programs. The tests hold it against the routes,
-// and every answer of theirs against it.
+// OpenAPI is the API's description. Tests compare routes and answers with it.
 var OpenAPI = []byte(describeFilters(openAPIText))
 
 var openAPITag = core.Tag(core.Hash(OpenAPI))
 
-// Describe answers what the API is. It may be kept, and is asked for again in
-// vain until we are another version.
+// Describe answers the description. Its ETag changes only with a new version.
 func (s *API) Describe(w http.ResponseWriter, r *http.Request) error {
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
@@ -38,8 +36,8 @@ func (s *API) Describe(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// describeFilters describes filters as their lists have them: those of customers
-// once, as several paths have them.
+// describeFilters inserts the filters: those of customers once, because several
+// paths refer to them.
 func describeFilters(text string) string {
 	var refs, components, events []string
 	for _, p := range new(customers.Filter).Params() {
@@ -59,7 +57,7 @@ func describeFilters(text string) string {
 
 func filterRef(name string) string { return `{"$ref": "#/components/parameters/` + name + `"}` }
 
-// componentName is what the description calls a filter: NotCourse for not_course.
+// componentName is the name of a filter in the description: NotCourse for not_course.
 func componentName(param string) (name string) {
 	if param == "q" {
 		return "Search"
@@ -70,7 +68,7 @@ func componentName(param string) (name string) {
 	return name
 }
 
-// describeFilter is a parameter as OpenAPI has it.
+// describeFilter is a filter as an OpenAPI parameter.
 func describeFilter(p pg.Param) string {
 	doc, schema := p.Doc, any(map[string]any{"type": "string", "enum": p.Values()})
 	if p.Schema != "" {
@@ -81,7 +79,7 @@ func describeFilter(p pg.Param) string {
 	}
 	text, err := json.Marshal(map[string]any{"name": p.Name, "in": "query", "description": doc, "schema": schema, "example": p.Example})
 	if err != nil {
-		panic(err) // texts and numbers
+		panic(err) // texts and numbers always marshal
 	}
 	return string(text)
 }

@@ -12,7 +12,7 @@ import (
 	"rollcall/store/pg"
 )
 
-// AccountsText is what the form's field said.
+// AccountsText is n.Accounts as the form's field holds them.
 func (n NewBackfill) AccountsText() string {
 	accounts := slices.Clone(n.Accounts)
 	for i, a := range accounts {
@@ -21,7 +21,7 @@ func (n NewBackfill) AccountsText() string {
 	return strings.Join(accounts, ", ")
 }
 
-// BeginBackfill begins a run for somebody, and asks the workers for it.
+// BeginBackfill checks and starts a run on behalf of by, and enqueues its job.
 func (s *Site) BeginBackfill(ctx context.Context, asked NewBackfill, by string) (b store.Backfill, err error) {
 	n, err := asked.check()
 	if err != nil {
@@ -34,27 +34,27 @@ func (s *Site) BeginBackfill(ctx context.Context, asked NewBackfill, by string) 
 	return s.Actions().StartBackfill(ctx, n)
 }
 
-// Actions are what operators do here and from the command line alike.
+// Actions are the operations that pages share with the command line.
 func (s *Site) Actions() actions.Actions {
 	return actions.Actions{Store: s.Cfg.Store, Jobs: s.Cfg.Jobs, Unqueued: func(sentence string, err error) {
 		s.Cfg.Log.Warn(sentence, "error", err)
 	}}
 }
 
-// NewBackfill is the body of a start.
+// NewBackfill is the body of a request to start a backfill.
 type NewBackfill struct {
 	Kind      string   `json:"kind"`
 	Store     string   `json:"store"`
 	Since     string   `json:"since"`
 	Only      []string `json:"only"`
-	Accounts  []string `json:"accounts"` // acct_…; "" is the platform's own; ["all"] that and every store's
+	Accounts  []string `json:"accounts"` // acct_…; "": the platform's own; ["all"]: that and every store's
 	File      string   `json:"file"`     // in IMPORT_DIR, where the workers see it
 	AsOf      string   `json:"as_of"`
 	ChunkSize int      `json:"chunk_size"`
 	DryRun    bool     `json:"dry_run"`
 }
 
-// check reads what is not for the store to judge.
+// check parses the times. The store checks everything else.
 func (n NewBackfill) check() (out store.NewBackfill, err error) {
 	out = store.NewBackfill{Kind: n.Kind, DryRun: n.DryRun, ChunkSize: n.ChunkSize,
 		Options: store.BackfillOptions{Store: n.Store, Only: n.Only, Accounts: n.Accounts, File: n.File}}
@@ -67,8 +67,8 @@ func (n NewBackfill) check() (out store.NewBackfill, err error) {
 	return out, nil
 }
 
-// importFile is the path of an export in the folder for exports, from there on.
-// Nothing is looked up: what is there only the workers see.
+// importFile is file's path inside IMPORT_DIR. It looks nothing up: only the
+// workers see that folder.
 func (s *Site) importFile(file string) (string, error) {
 	if file == "" {
 		return "", nil

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// ByHTTPS tells whether the visitor came by https: to us, to a proxy that we trust
-// and that says so, or because there is no other way (PUBLIC_URL).
+// ByHTTPS tells whether the visitor uses https: directly, through a trusted proxy
+// that says so, or because PUBLIC_URL allows nothing else.
 func (s *Site) ByHTTPS(r *http.Request) bool {
 	if r.TLS != nil || strings.HasPrefix(s.Cfg.PublicURL, "https:") {
 		return true
@@ -16,16 +16,15 @@ func (s *Site) ByHTTPS(r *http.Request) bool {
 	return s.trusts(peer(r)) && strings.EqualFold(strings.TrimSpace(proto), "https")
 }
 
-// Client is where a request comes from: one address of IPv4, or all those that
-// one household or server has of IPv6. A proxy that we trust says who asked it;
-// what others write into the header is worth nothing.
+// Client is the network that a request comes from: an IPv4 address or an IPv6 /64,
+// which one household or server has. Only trusted proxies' headers count.
 func (s *Site) Client(r *http.Request) netip.Prefix {
 	at := peer(r)
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
 	for i := len(hops) - 1; i >= 0 && s.trusts(at); i-- {
 		hop, err := ReadHop(strings.TrimSpace(hops[i]))
 		if err != nil {
-			break // the trusted one that let this through has to answer for it
+			break // a trusted proxy passed a malformed header
 		}
 		at = hop
 	}
@@ -33,12 +32,12 @@ func (s *Site) Client(r *http.Request) netip.Prefix {
 	if at.Is6() {
 		bits = 64
 	}
-	network, _ := at.WithZone("").Prefix(bits) // fails for the zero one, which is what is meant
+	network, _ := at.WithZone("").Prefix(bits) // fails for the zero address, and returns the zero prefix
 	return network
 }
 
-// peer is who a request came from directly: often a proxy. It is the zero address
-// on a Unix socket: all are one there.
+// peer is the address of the connection, often a proxy's. All connections on a Unix
+// socket have the zero address.
 func peer(r *http.Request) netip.Addr {
 	at, _ := netip.ParseAddrPort(r.RemoteAddr)
 	return at.Addr().Unmap()
@@ -53,7 +52,7 @@ func ReadHop(text string) (netip.Addr, error) {
 	return at.Unmap(), err
 }
 
-// trusts tells whether an address is one of our own proxies.
+// trusts tells whether at is a trusted proxy.
 func (s *Site) trusts(at netip.Addr) bool {
 	for _, network := range s.Cfg.TrustedProxies {
 		if network.Contains(at.WithZone("")) {

@@ -12,10 +12,10 @@ import (
 	"rollcall/store/pg"
 )
 
-// AskTimeout limits how long a request may keep Postgres busy without progress.
+// AskTimeout limits how long a request may use Postgres without progress.
 const AskTimeout = 20 * time.Second
 
-// Failure is why a request got no answer, in words for whoever asked.
+// Failure is the answer to a request that failed.
 type Failure struct {
 	Status  int    `json:"-"`
 	Code    string `json:"code"`
@@ -24,6 +24,7 @@ type Failure struct {
 
 func (f *Failure) Error() string { return f.Code + ": " + f.Message }
 
+// The failures that have an answer of their own.
 var (
 	ErrNoRoute   = &Failure{http.StatusNotFound, "not_found", "There is nothing at this address."}
 	errNotFound  = &Failure{http.StatusNotFound, "not_found", "There is no such thing here."}
@@ -42,13 +43,12 @@ var (
 	ErrCrowd     = &Failure{http.StatusTooManyRequests, "too_many_requests", "You have as many requests of this kind under way as one visitor may: wait for one to end, then try again."}
 	ErrSlow      = &Failure{http.StatusServiceUnavailable, "too_slow", "The database took too long to count or find those who meet this filter: narrow it down, or try again later."}
 	errInternal  = &Failure{http.StatusInternalServerError, "internal", "Something went wrong here; the log of the server says what."}
-	// As the receiver of webhooks says it of its secrets: no other token would
-	// do, so this is not the visitor's mistake but something to be set up.
+	// 503, as the receiver answers without secrets: it is not the visitor's mistake.
 	ErrNoToken = &Failure{http.StatusServiceUnavailable, "not_configured", "This is for operators, and this server has none: set ADMIN_TOKEN and start it again."}
 )
 
-// Explain turns an error into what whoever asked may know of it: the one place
-// where kinds of errors become statuses.
+// Explain turns an error into the answer that a visitor may see. Only here do kinds
+// of errors become statuses.
 func Explain(err error) *Failure {
 	var told *Failure
 	var bad *pg.BadParam
@@ -75,8 +75,8 @@ func Explain(err error) *Failure {
 	return errInternal
 }
 
-// Answer makes a handler of ours one of net/http's: an error becomes an answer
-// and, if it is our fault, goes into the log.
+// Answer makes an http.Handler of h: an error becomes an answer, and is logged if
+// the fault is the server's.
 func (s *Site) Answer(h Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := Limited(r.Context(), AskTimeout)
@@ -86,17 +86,17 @@ func (s *Site) Answer(h Handler) http.Handler {
 			return
 		}
 		f := Explain(err)
-		if f.Status >= 500 && r.Context().Err() == nil { // else they have hung up
-			TellingOf(r.Context()).err = err
+		if f.Status >= 500 && r.Context().Err() == nil { // else the client hung up
+			LogOf(r.Context()).err = err
 		}
 		s.Refuse(w, r, f)
 	})
 }
 
-// limitKey is where a context has its limit.
+// limitKey is the context key of the timer that Limited sets.
 type limitKey struct{}
 
-// Limited returns a context that ends after d, unless it is prolonged before.
+// Limited returns a context that ends after d, unless Prolong postpones that.
 func Limited(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	timer := time.AfterFunc(d, func() { cancel(context.DeadlineExceeded) })
@@ -106,19 +106,19 @@ func Limited(ctx context.Context, d time.Duration) (context.Context, context.Can
 	}
 }
 
-// Prolong gives a request that makes progress d from now on.
+// Prolong makes the limit of ctx end d from now.
 func Prolong(ctx context.Context, d time.Duration) {
 	if timer, ok := ctx.Value(limitKey{}).(*time.Timer); ok {
 		timer.Reset(d)
 	}
 }
 
-// HungUp tells whether whoever asked is gone.
+// HungUp tells whether the client is gone.
 func HungUp(ctx context.Context) bool { return errors.Is(context.Cause(ctx), context.Canceled) }
 
-// Refuse answers a request that failed, as JSON to programs, else as a page.
+// Refuse answers a request that failed: JSON for programs, a page for browsers.
 func (s *Site) Refuse(w http.ResponseWriter, r *http.Request, f *Failure) {
-	TellingOf(r.Context()).code = f.Code
+	LogOf(r.Context()).code = f.Code
 	if wait := RetryAfter(f); wait != "" {
 		w.Header().Set("Retry-After", wait)
 	}
@@ -139,7 +139,7 @@ func (s *Site) Refuse(w http.ResponseWriter, r *http.Request, f *Failure) {
 	s.Page(w, f.Status, "failure.html", s.FailurePage(r, f))
 }
 
-// Page writes a page; a template that fails is a bug and panics.
+// Page renders a template. A template that fails is a bug and panics.
 func (s *Site) Page(w http.ResponseWriter, status int, name string, data any) {
 	var text bytes.Buffer
 	if err := s.pages.ExecuteTemplate(&text, name, data); err != nil {

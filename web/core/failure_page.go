@@ -5,8 +5,8 @@ import (
 	"net/url"
 )
 
-// leadToSignIn sends a browser in which no operator is signed in to the form, and
-// a script of ours with it: its page may have been open for long.
+// leadToSignIn sends a browser without an operator's session to the form. It also
+// redirects htmx, whose page may have been open for long.
 func leadToSignIn(w http.ResponseWriter, r *http.Request) {
 	next := r.URL.RequestURI()
 	if IsPart(r) {
@@ -22,11 +22,11 @@ func leadToSignIn(w http.ResponseWriter, r *http.Request) {
 
 func signInPath(next string) string { return Address("/signin", url.Values{"next": {next}}) }
 
-// FailurePage is what failure.html shows.
+// FailurePage is the data of failure.html.
 type FailurePage struct {
 	*Failure
-	Creators bool   // whether it could be seen by creators, had they signed in
-	SignIn   string // where they do, and come back from; empty if that is not known
-	Next     string // where operators want to go once they have signed in
-	Operator bool   // whether one asks: there is a start page for them
+	Creators bool   // whether creators could see it after signing in
+	SignIn   string // where creators sign in and return from; empty if unknown
+	Next     string // where operators return to after signing in
+	Operator bool   // whether the visitor is an operator, who has a start page
 }

@@ -12,43 +12,44 @@ import (
 	"golang.org/x/sync/semaphore"
 )
 
-// Limits are how much of a kind may be under way at a time.
+// Limits are how many requests of a kind may run at a time.
 type Limits struct {
-	Each     int64         // for one visitor
-	All      int64         // for all together
-	Line     int           // of one visitor that wait for a turn
-	Patience time.Duration // how long each waits
+	Each    int64         // for one visitor
+	All     int64         // for all together
+	Line    int           // how many requests of one visitor may wait
+	MaxWait time.Duration // how long each may wait
 }
 
-// gates keep visitors from hurting each other: whoever asks for much waits
-// behind themselves. What is not let in is told when to come again.
+// gates keep visitors from slowing each other down: requests of one visitor wait
+// for each other. Those refused are told when to try again.
 type gates struct {
-	Requests *Gate // all that is asked of Postgres but for the two below
-	Counts   *Gate // counting those who meet a filter, which may read a whole list
-	Exports  *Gate // lists as CSV
-	Watches  *Gate // pages that wait for news
+	Requests *Gate // everything that uses Postgres, except the two below
+	Counts   *Gate // counts of filtered customers, which may read a whole list
+	Exports  *Gate // CSV exports
+	Watches  *Gate // long polls
 }
 
 const (
 	exportsEach, exportsAll = 2, 16
 	watchesEach, watchesAll = 20, 1000
-	patience                = 10 * time.Second
+	maxWait                 = 10 * time.Second
 )
 
-// newGates fit a pool of connections: one visitor leaves half of it to others,
-// and half is never counting.
+// newGates sizes the gates for a pool of connections: one visitor uses at most half
+// of it, and so do counts.
 func newGates(conns int, refused *prometheus.CounterVec) gates {
 	half := int64(max(1, conns/2))
 	return gates{
-		Requests: NewGate("requests", Limits{half, math.MaxInt64, 64, patience}, refused),
-		Counts:   NewGate("counts", Limits{1, half, 16, patience}, refused),
-		Exports:  NewGate("exports", Limits{exportsEach, exportsAll, 4, patience}, refused),
+		Requests: NewGate("requests", Limits{half, math.MaxInt64, 64, maxWait}, refused),
+		Counts:   NewGate("counts", Limits{1, half, 16, maxWait}, refused),
+		Exports:  NewGate("exports", Limits{exportsEach, exportsAll, 4, maxWait}, refused),
 		Watches:  NewGate("watches", Limits{watchesEach, watchesAll, 0, 0}, refused),
 	}
 }
 
-// Gate lets visitors in by turns: first among their own requests, then among all
-// visitors, so that everybody comes in turn however much one asks.
+// Gate limits concurrency: first each visitor's, then that of all visitors
+// together. All visitors get turns, however many requests one of them sends.
+// Safe for concurrent use.
 type Gate struct {
 	Limits
 	name    string
@@ -56,30 +57,31 @@ type Gate struct {
 	refused *prometheus.CounterVec
 
 	mu    sync.Mutex
-	Lanes map[string]*lane // of visitors who are in or wait
+	Lanes map[string]*lane // by visitor; only those who are in or wait
 }
 
-// lane is one visitor's.
+// lane is the queue of one visitor.
 type lane struct {
 	turns *semaphore.Weighted
 	n     int64 // in or waiting
 }
 
+// NewGate returns a gate. refused counts refusals by gate and limit.
 func NewGate(name string, l Limits, refused *prometheus.CounterVec) *Gate {
-	for _, limit := range []string{"visitor", "all"} { // so that the first is a rise from zero
+	for _, limit := range []string{"visitor", "all"} { // so that the first refusal is a rise from zero
 		refused.WithLabelValues(name, limit)
 	}
 	return &Gate{Limits: l, name: name, Turns: semaphore.NewWeighted(l.All), refused: refused, Lanes: map[string]*lane{}}
 }
 
-// Enter lets a visitor in, after a while perhaps. Who is in leaves by leave. The
-// error says which limit is reached, or that ctx has ended.
+// Enter waits for a turn; the visitor ends it with leave. The error says which
+// limit is reached, or that ctx has ended.
 func (g *Gate) Enter(ctx context.Context, visitor string) (leave func(), err error) {
 	l := g.join(visitor)
 	if l == nil {
 		return nil, g.refuse(ErrCrowd, "visitor")
 	}
-	wait, cancel := context.WithTimeout(ctx, g.Patience)
+	wait, cancel := context.WithTimeout(ctx, g.MaxWait)
 	defer cancel()
 	if err := take(wait, l.turns); err != nil {
 		g.part(visitor)
@@ -97,7 +99,7 @@ func (g *Gate) Enter(ctx context.Context, visitor string) (leave func(), err err
 	}, nil
 }
 
-// take takes a turn, also where there is no time to wait for one.
+// take acquires a turn, even if ctx has already ended.
 func take(ctx context.Context, turns *semaphore.Weighted) error {
 	if turns.TryAcquire(1) {
 		return nil
@@ -105,7 +107,7 @@ func take(ctx context.Context, turns *semaphore.Weighted) error {
 	return turns.Acquire(ctx, 1)
 }
 
-// join puts a visitor's request in line; nil if that is too long.
+// join adds a request of the visitor to their lane; nil if the lane is full.
 func (g *Gate) join(visitor string) *lane {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -121,7 +123,7 @@ func (g *Gate) join(visitor string) *lane {
 	return l
 }
 
-// part takes it out again. A lane that nobody is in is forgotten.
+// part removes a request from the lane, and the lane if it is empty.
 func (g *Gate) part(visitor string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -131,7 +133,7 @@ func (g *Gate) part(visitor string) {
 	}
 }
 
-// outOf tells why nobody was let in: who has hung up is not refused.
+// outOf returns why Enter failed. A client that hung up does not count as refused.
 func (g *Gate) outOf(ctx context.Context, f *Failure, limit string) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -156,8 +158,7 @@ func (g *Gate) Through(h Handler) Handler {
 	}
 }
 
-// Counting runs what counts on a list behind the gate for that, unless the
-// figures are kept.
+// Counting runs count behind the gate for counts; directly if the figures are kept.
 func (s *Site) Counting(ctx context.Context, kept bool, count func() error) error {
 	if kept {
 		return count()
@@ -171,7 +172,7 @@ func (s *Site) Counting(ctx context.Context, kept bool, count func() error) erro
 	return count()
 }
 
-// RetryAfter is what Retry-After says with a failure, in seconds; 0: nothing.
+// RetryAfter is the value of Retry-After for f, in seconds; empty: none.
 func RetryAfter(f *Failure) string {
 	switch f {
 	case errAway, ErrNoKeys, ErrBusy, ErrCrowd:
@@ -184,9 +185,10 @@ func RetryAfter(f *Failure) string {
 	return ""
 }
 
-const TryEvery = 6 * time.Second // also what Retry-After says
+// TryEvery is how often a wrong token may be tried once the limit is reached.
+const TryEvery = 6 * time.Second
 
-// Inside is how many are in a gate or wait at it.
+// Inside is the number of requests that are in the gate or wait for it.
 func (g *Gate) Inside() (n int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

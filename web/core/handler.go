@@ -2,14 +2,15 @@ package core
 
 import "net/http"
 
-// Audience is who a route is for.
+// Audience says who may use a route.
 type Audience int
 
+// The audiences of routes.
 const (
-	Anyone  Audience = iota // machines that ask how we are, and those who are about to sign in
-	Admins                  // operators, with the admin token or a session made from it
-	Sellers                 // whoever may see the store named by {store}, admins included
+	Anyone  Audience = iota // probes, and people who are about to sign in
+	Admins                  // operators: the admin token, or a session made from it
+	Sellers                 // all who may see the store in the path, admins included
 )
 
-// Handler answers a request or returns why not; see failures.
+// Handler answers a request, or returns an error that Explain understands.
 type Handler func(w http.ResponseWriter, r *http.Request) error

@@ -6,29 +6,30 @@ import (
 	"rollcall/store/pg"
 )
 
-// Tile is a number that leads to those it counts.
+// Tile is a count that links to the customers it counts.
 type Tile struct {
 	Label, URL string
 	N          int64
 	On         bool
 }
 
-// Menu is a choice of one parameter of the filter.
+// Menu is a control for one parameter of a filter.
 type Menu struct {
 	pg.Param
-	Options []Option // none: a number is typed
+	Options []Option // none: an input for a number
 	Chosen  string
 }
 
+// Option is a value of a Menu.
 type Option struct {
 	Value, Label string
 	On           bool
 }
 
-// Chip is a part of the filter that is on, with the address of the list without it.
+// Chip is an active filter; URL is the list without it.
 type Chip struct{ Label, URL string }
 
-// Choose puts a value on, as an option of its own if there is none.
+// Choose selects a value, and adds an option for it if there is none.
 func (m Menu) Choose(value string) Menu {
 	m.Chosen = value
 	m.Options = slices.Clone(m.Options)
@@ -43,7 +44,7 @@ func (m Menu) Choose(value string) Menu {
 	return m
 }
 
-// ChoicesOf are the values that a parameter allows.
+// ChoicesOf are the values that a parameter allows, as options.
 func ChoicesOf(p pg.Param) (options []Option) {
 	for _, c := range p.Choices {
 		options = append(options, Option{Value: c.Value, Label: c.Label})

@@ -11,12 +11,12 @@ import (
 	"rollcall/store/pg"
 )
 
-// pagePolicy lets our pages load what is ours and nothing else (no script or
-// style inside a page either), send forms only to us, and be framed by nobody.
+// pagePolicy lets pages load only files of this site, no inline script or style, and
+// send forms only to this site. No site may frame them.
 const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
-// compressed sends what is text by less. Its size is blurred a little, so that
-// nobody who can put words into a page learns from that what else is in it.
+// compressed compresses text. It adds jitter to the size, so that an attacker who can
+// put text into a page does not learn the rest from its size (BREACH).
 func compressed(next http.Handler) (http.Handler, error) {
 	wrap, err := gzhttp.NewWrapper(gzhttp.RandomJitter(32, 0, false),
 		gzhttp.ContentTypes([]string{"text/html", "text/css", "text/javascript", "application/json", "image/svg+xml"}))
@@ -26,14 +26,14 @@ func compressed(next http.Handler) (http.Handler, error) {
 	zipped := wrap(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(r.URL.Path, "/live") || strings.HasSuffix(r.URL.Path, ".csv") || underMonitoring(r) {
-			next.ServeHTTP(w, r) // streams, and what is not ours
+			next.ServeHTTP(w, r) // streams, and asynqmon's pages
 			return
 		}
 		zipped.ServeHTTP(w, r)
 	}), nil
 }
 
-// Guarded adds what every answer has and every request goes through.
+// Guarded sets the headers of every answer and refuses cross-site requests.
 func (s *Site) Guarded(next http.Handler) http.Handler {
 	protection := http.NewCrossOriginProtection()
 	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.Refuse(w, r, errCrossSite) }))
@@ -43,15 +43,15 @@ func (s *Site) Guarded(next http.Handler) http.Handler {
 		h.Set("Content-Security-Policy", s.policy)
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("X-Frame-Options", "DENY")
-		// Not "no-referrer": with it browsers send "Origin: null" with our own forms.
+		// "no-referrer" would make browsers send "Origin: null" with our own forms.
 		h.Set("Referrer-Policy", "same-origin")
 		h.Set("Cache-Control", "no-store")
 		next.ServeHTTP(w, r)
 	})
 }
 
-// recovered sees to a request whose handler panicked, if it did. Where it is
-// too late for a 500 the answer has to be cut off, or it would be taken for whole.
+// recovered answers a request whose handler panicked. After the first byte a 500 is
+// too late: the connection must be cut, or the answer would look complete.
 func (s *Site) recovered(w *recorder, r *http.Request, cause any) (cut bool) {
 	if cause == nil || cause == http.ErrAbortHandler { //nolint:errorlint // as net/http compares it
 		return cause != nil
@@ -64,10 +64,10 @@ func (s *Site) recovered(w *recorder, r *http.Request, cause any) (cut bool) {
 	return false
 }
 
-// Clip shortens what a stranger wrote for the log.
+// Clip shortens a visitor's text for the log.
 func Clip(s string) string { return s[:min(len(s), 200)] }
 
-// recorder notes what was answered.
+// recorder notes the status and size of an answer.
 type recorder struct {
 	http.ResponseWriter
 	status int // 0: nothing yet

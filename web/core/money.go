@@ -15,14 +15,14 @@ import (
 	"rollcall/store"
 )
 
-// FormatMoney writes an amount for people who read lang: $299.00, ¥5,800 or
-// 299,00 €. Spaces in it do not break.
+// FormatMoney writes an amount in the language lang: $299.00, ¥5,800 or 299,00 €.
+// Its spaces do not break.
 func FormatMoney(m store.Money, lang language.Tag) string {
 	p := message.NewPrinter(lang)
 	sign, whole, part := split(m)
 	figure := p.Sprint(number.Decimal(whole))
 	if digits := m.Digits(); digits > 0 {
-		// Of "0.05" in the language's digits all but the first.
+		// The digits of "0.05" in this language, without the first.
 		zero := p.Sprint(number.Decimal(float64(part)/math.Pow10(digits), number.Scale(digits)))
 		_, size := utf8.DecodeRuneInString(zero)
 		figure += zero[size:]
@@ -36,8 +36,8 @@ func FormatMoney(m store.Money, lang language.Tag) string {
 
 const nbsp = "\u00a0"
 
-// place puts a symbol before a figure or behind it, as CLDR's patterns for the
-// language have it; x/text has the symbols, but not those.
+// place puts a symbol before or behind a figure, as CLDR does for the language.
+// x/text has the symbols, but not their places.
 func place(symbol, figure string, lang language.Tag) string {
 	base, _ := lang.Base()
 	region, _ := lang.Region()
@@ -55,7 +55,7 @@ func place(symbol, figure string, lang language.Tag) string {
 	return symbol + figure
 }
 
-// AppendMoney writes an amount for machines: 299.00 USD, 5800 JPY.
+// AppendMoney writes an amount for programs: 299.00 USD, 5800 JPY.
 func AppendMoney(to []byte, m store.Money) []byte {
 	sign, whole, part := split(m)
 	to = append(to, sign...)
@@ -70,11 +70,11 @@ func AppendMoney(to []byte, m store.Money) []byte {
 	return append(to, strings.ToUpper(m.Currency)...)
 }
 
-// split takes an amount apart at its decimal point.
+// split splits an amount at its decimal point.
 func split(m store.Money) (sign string, whole, part uint64) {
 	amount, per := uint64(m.Amount), uint64(math.Pow10(m.Digits()))
 	if m.Amount < 0 {
-		sign, amount = "-", -amount // right for the least int64, too
+		sign, amount = "-", -amount // correct for the least int64, too
 	}
 	return sign, amount / per, amount % per
 }

@@ -7,25 +7,25 @@ import (
 	"rollcall/store/customers"
 )
 
-// CustomerNote is a note as it is shown. Its JSON is the API's.
+// CustomerNote is a note as pages and the API show it.
 type CustomerNote struct {
 	ID        string    `json:"id"`
 	Body      string    `json:"body"`
 	Author    string    `json:"author"` // admin, user:<Clerk id> or token:<id>
-	Editor    *string   `json:"editor"` // who edited it last, as author; null: nobody
+	Editor    *string   `json:"editor"` // of the last edit, as author; null: none
 	CreatedAt time.Time `json:"created_at"`
 	UpdatedAt time.Time `json:"updated_at"`
 }
 
-// ShownNote makes one of the store's ready to be shown to who asks.
+// ShownNote converts a note of the store for the visitor of r.
 func (s *Site) ShownNote(r *http.Request, n customers.Note) CustomerNote {
 	writer := func(name string) string {
 		if Admitted(r).Admin {
-			return name // operators know tokens by their numbers
+			return name // operators use the numbers of tokens
 		}
-		return s.Ids().author(name)
+		return s.IDs().author(name)
 	}
-	shown := CustomerNote{s.Ids().Id(NoteID, n.ID), n.Body, writer(n.Author), nil, n.CreatedAt, n.UpdatedAt}
+	shown := CustomerNote{s.IDs().ID(NoteID, n.ID), n.Body, writer(n.Author), nil, n.CreatedAt, n.UpdatedAt}
 	if n.Editor != "" {
 		editor := writer(n.Editor)
 		shown.Editor = &editor
@@ -33,6 +33,7 @@ func (s *Site) ShownNote(r *http.Request, n customers.Note) CustomerNote {
 	return shown
 }
 
+// ShownNotes converts notes, see ShownNote.
 func (s *Site) ShownNotes(r *http.Request, all []customers.Note) []CustomerNote {
 	shown := make([]CustomerNote, len(all))
 	for i, n := range all {
@@ -41,12 +42,12 @@ func (s *Site) ShownNotes(r *http.Request, all []customers.Note) []CustomerNote 
 	return shown
 }
 
-// NoteBody is what is sent to write a note.
+// NoteBody is the body of a request to write a note.
 type NoteBody struct {
 	Body string `json:"body"`
 }
 
-// NewNote is what who asks writes in a note.
+// NewNote is a note whose author is the visitor of r.
 func NewNote(r *http.Request, body string) customers.NewNote {
 	return customers.NewNote{Body: body, Author: Admitted(r).Name()}
 }

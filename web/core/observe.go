@@ -19,14 +19,14 @@ import (
 	"rollcall/store/pg"
 )
 
-// metrics is what a site counts.
+// metrics are the site's counters.
 type metrics struct {
 	Requests *prometheus.CounterVec
 	took     *prometheus.HistogramVec
 	Refused  *prometheus.CounterVec
 }
 
-// NewMetrics registers with reg, if that is not nil.
+// NewMetrics makes the metrics, and registers them unless reg is nil.
 func NewMetrics(reg prometheus.Registerer) *metrics {
 	with := promauto.With(reg)
 	return &metrics{
@@ -46,46 +46,44 @@ func NewMetrics(reg prometheus.Registerer) *metrics {
 	}
 }
 
-// telling is what is told of a request beside its answer: handlers fill it in.
-type telling struct {
-	Who  string // was admitted
-	code string // of the failure
-	err  error  // whose fault is ours
+// requestLog collects fields for the access log; handlers fill it in.
+type requestLog struct {
+	Who  string // the visitor's name
+	code string // of the Failure
+	err  error  // the server's fault
 }
 
-// tellingKey is where a request's context has its telling.
-type tellingKey struct{}
+// requestLogKey is the context key of the requestLog.
+type requestLogKey struct{}
 
-// TellingOf is that of a request; outside of one, what is told is lost.
-func TellingOf(ctx context.Context) *telling {
-	if t, ok := ctx.Value(tellingKey{}).(*telling); ok {
+// LogOf is the requestLog of a request; without a request, a new one that is dropped.
+func LogOf(ctx context.Context) *requestLog {
+	if t, ok := ctx.Value(requestLogKey{}).(*requestLog); ok {
 		return t
 	}
-	return &telling{}
+	return &requestLog{}
 }
 
-// quiet are the routes of those who ask every few seconds. Their lines are for
-// debugging, and nobody traces them.
+// quiet are the routes of probes: logged at debug level, and not traced.
 var quiet = []string{"/healthz", "/readyz"}
 
-// The routes whose requests last: as long as somebody looks, or reads.
+// Routes whose requests last: long polls and exports.
 const (
 	LivePath = "/store/{store}/customers/live"
-	CsvRoute = "/api/stores/{store}/customers.csv"
+	CSVRoute = "/api/stores/{store}/customers.csv"
 )
 
-// Observed makes of each request a line in the log, a count and a span, and
-// turns a panic into a 500. The query is told nowhere: it may hold a sign-in link
-// or a person's name.
+// Observed logs, counts and traces each request, and turns a panic into a 500. It
+// never logs the query, which may hold a sign-in link or a person's name.
 func (s *Site) Observed(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		began, told := time.Now(), &telling{}
+		began, told := time.Now(), &requestLog{}
 		ctx, span := s.span(r)
-		r = r.WithContext(context.WithValue(ctx, tellingKey{}, told)) // the mux notes its pattern there
+		r = r.WithContext(context.WithValue(ctx, requestLogKey{}, told)) // the mux sets its Pattern
 		seen := &recorder{ResponseWriter: w}
 		defer func() {
 			cut := s.recovered(seen, r, recover())
-			if seen.status == 0 && !cut { // nothing was written: net/http answers for us
+			if seen.status == 0 && !cut { // net/http writes the header
 				seen.status = http.StatusOK
 			}
 			took := time.Since(began)
@@ -100,7 +98,7 @@ func (s *Site) Observed(next http.Handler) http.Handler {
 	})
 }
 
-// span begins the trace of a request, linked to the visitor's.
+// span begins the request's trace, linked to the visitor's own.
 func (s *Site) span(r *http.Request) (context.Context, trace.Span) {
 	if s.Cfg.Traces == nil || slices.Contains(quiet, r.URL.Path) {
 		return r.Context(), noop.Span{}
@@ -116,13 +114,13 @@ func endSpan(span trace.Span, r *http.Request, seen *recorder) {
 			attribute.String("http.route", routeOf(r)),
 			attribute.Int("http.response.status_code", seen.status))
 		if seen.status >= 500 {
-			span.SetStatus(codes.Error, pg.Fault(TellingOf(r.Context()).err))
+			span.SetStatus(codes.Error, pg.Fault(LogOf(r.Context()).err))
 		}
 	}
 	span.End()
 }
 
-// count counts a request.
+// count counts a request and its duration.
 func (s *Site) count(r *http.Request, seen *recorder, took time.Duration) {
 	route, method := routeOf(r), methodOf(r)
 	s.Metrics.Requests.WithLabelValues(route, method, strconv.Itoa(seen.status)).Inc()
@@ -131,8 +129,7 @@ func (s *Site) count(r *http.Request, seen *recorder, took time.Duration) {
 	}
 }
 
-// routeOf is the pattern of a request's route, never its path: there are as many
-// of those as anybody likes.
+// routeOf is the pattern of the request's route: a bounded label, unlike the path.
 func routeOf(r *http.Request) string {
 	if r.Pattern == "" || r.Pattern == "/" {
 		return "other"
@@ -140,7 +137,7 @@ func routeOf(r *http.Request) string {
 	return r.Pattern
 }
 
-// methodOf is a request's method, if it is one of the usual ones.
+// methodOf is the request's method if it is a usual one, else "other".
 func methodOf(r *http.Request) string {
 	if slices.Contains([]string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}, r.Method) {
 		return r.Method
@@ -148,9 +145,9 @@ func methodOf(r *http.Request) string {
 	return "other"
 }
 
-// log writes the line of a request.
+// log writes the request's line.
 func (s *Site) log(r *http.Request, seen *recorder, took time.Duration) {
-	told, level := TellingOf(r.Context()), slog.LevelInfo
+	told, level := LogOf(r.Context()), slog.LevelInfo
 	if slices.Contains(quiet, r.URL.Path) {
 		level = slog.LevelDebug
 	}

@@ -17,14 +17,11 @@ import (
 	"rollcall/store/customers"
 )
 
-// Ids as pages and the API show them. The database numbers its rows in the order
-// they come, over all stores: a creator who sees a few numbers knows how many
-// customers everybody else has. So a number leaves this package only enciphered,
-// under a key that the database keeps, and whatever deciphers to no number is the
-// id of nothing. Operators may also send the number itself, which the command
-// line shows them.
+// Pages and the API show enciphered ids. The database numbers rows over all stores:
+// plain numbers would tell a creator how many customers the others have. The key
+// is in the database. Operators may also send plain numbers, as the CLI prints them.
 
-// Kinds of ids. An id of one kind is none of another. At most 8 bytes each.
+// Kinds of ids; an id of one kind is not valid as another. At most 8 bytes each.
 const (
 	CustomerID = "customer"
 	NoteID     = "note"
@@ -34,11 +31,11 @@ const (
 
 // opaque enciphers ids and cursors.
 type opaque struct {
-	block cipher.Block // of ids: one block holds the kind and the number, so an id is always written the same
-	aead  cipher.AEAD  // of cursors, which hold ids and whatever a list is sorted by
+	block cipher.Block // of ids: one block for kind and number, so that an id has one form
+	aead  cipher.AEAD  // of cursors, which hold ids and sort keys
 }
 
-// newOpaque derives a key for each use from the database's.
+// newOpaque derives the two keys from the database's.
 func newOpaque(key []byte) (*opaque, error) {
 	derived, err := hkdf.Key(sha256.New, key, nil, "rollcall ids and cursors", 64)
 	if err != nil {
@@ -56,11 +53,11 @@ func newOpaque(key []byte) (*opaque, error) {
 	return &opaque{ids, aead}, err
 }
 
-// idText writes a block as 26 lower-case letters and digits.
+// idText encodes a block as 26 lower-case letters and digits.
 var idText = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
-// Id is how a number is shown.
-func (o *opaque) Id(kind string, n int64) string {
+// ID enciphers a number.
+func (o *opaque) ID(kind string, n int64) string {
 	var block [aes.BlockSize]byte
 	copy(block[:8], kind)
 	binary.BigEndian.PutUint64(block[8:], uint64(n))
@@ -68,7 +65,7 @@ func (o *opaque) Id(kind string, n int64) string {
 	return idText.EncodeToString(block[:])
 }
 
-// Number is what id made text of; ok is false for any other text.
+// Number deciphers what ID returned; ok is false for any other text.
 func (o *opaque) Number(kind, text string) (n int64, ok bool) {
 	var block [aes.BlockSize]byte
 	if len(text) != idText.EncodedLen(len(block)) {
@@ -79,11 +76,10 @@ func (o *opaque) Number(kind, text string) (n int64, ok bool) {
 	}
 	o.block.Decrypt(block[:], block[:])
 	n = int64(binary.BigEndian.Uint64(block[8:]))
-	return n, n >= 0 && o.Id(kind, n) == text // of several texts of one block only ours counts
+	return n, n >= 0 && o.ID(kind, n) == text // other encodings of the same block are refused
 }
 
-// Cursor is how a cursor of the store's is shown; the empty one stays empty.
-// scope is the list that it belongs to.
+// Cursor enciphers a cursor of the store, for use in scope only; empty stays empty.
 func (o *opaque) Cursor(scope, plain string) string {
 	if plain == "" {
 		return ""
@@ -91,7 +87,7 @@ func (o *opaque) Cursor(scope, plain string) string {
 	return base64.RawURLEncoding.EncodeToString(o.aead.Seal(nil, nil, []byte(plain), []byte(scope)))
 }
 
-// plain is what cursor made text of, in the same scope.
+// plain deciphers what Cursor returned for the same scope.
 func (o *opaque) plain(scope, text string) (string, error) {
 	if text == "" {
 		return "", nil
@@ -107,7 +103,7 @@ func (o *opaque) plain(scope, text string) (string, error) {
 	return string(plain), nil
 }
 
-// LoadIDs reads the key, once. It comes before ids.
+// LoadIDs reads the key once. It must be called before IDs.
 func (s *Site) LoadIDs(ctx context.Context) error {
 	if s.opaque.Load() != nil {
 		return nil
@@ -123,48 +119,48 @@ func (s *Site) LoadIDs(ctx context.Context) error {
 	return err
 }
 
-// Ids is what ids are enciphered with, once loadIDs has been called.
-func (s *Site) Ids() *opaque { return s.opaque.Load() }
+// IDs enciphers ids. LoadIDs must have been called.
+func (s *Site) IDs() *opaque { return s.opaque.Load() }
 
-// Customer is how a customer's number, as the store writes it, is shown.
+// Customer enciphers a customer's number, as the store writes it.
 func (o *opaque) Customer(number string) string {
 	n, err := strconv.ParseInt(number, 10, 64)
 	if err != nil {
-		panic(err) // the store's own
+		panic(err) // the store writes numbers only
 	}
-	return o.Id(CustomerID, n)
+	return o.ID(CustomerID, n)
 }
 
-// Customers writes the ids of customers as they are shown.
+// Customers enciphers the ids of all.
 func (o *opaque) Customers(all []customers.Customer) {
 	for i := range all {
 		all[i].ID = o.Customer(all[i].ID)
 	}
 }
 
-// Entries does the same to the rows of ours that entries of a timeline refer to.
+// Entries enciphers the rows' numbers in the refs of timeline entries.
 func (o *opaque) Entries(all []customers.Entry) {
 	for i := range all {
 		kind := map[string]string{"first_seen": CustomerID, "note": NoteID, "merged": mergeID}[all[i].Kind]
 		prefix, number, _ := strings.Cut(all[i].Ref, ":")
 		if n, err := strconv.ParseInt(number, 10, 64); kind != "" && err == nil {
-			all[i].Ref = prefix + ":" + o.Id(kind, n)
+			all[i].Ref = prefix + ":" + o.ID(kind, n)
 		}
 	}
 }
 
-// author is how a note's author is shown: tokens are numbered as well.
+// author is a note's author; the numbers of tokens are enciphered.
 func (o *opaque) author(name string) string {
 	number, is := strings.CutPrefix(name, "token:")
 	n, err := strconv.ParseInt(number, 10, 64)
 	if !is || err != nil {
 		return name
 	}
-	return "token:" + o.Id(TokenID, n)
+	return "token:" + o.ID(TokenID, n)
 }
 
-// HideEvents takes the inbox's numbers away from who is no operator: those of
-// all stores' events count on together. The sender's own ids stay.
+// HideEvents removes the inbox's event numbers, which count over all stores, unless
+// v is an operator. The senders' own ids stay.
 func HideEvents(v Visitor, all ...[]store.Origin) {
 	if v.Admin {
 		return
@@ -178,15 +174,15 @@ func HideEvents(v Visitor, all ...[]store.Origin) {
 	}
 }
 
-// Named puts the numbers in place of the ids in the path. What is no id of ours
-// is answered as the id of nothing.
+// Named replaces the ids in the path by numbers. The error of an unknown id is
+// errNotFound.
 func (s *Site) Named(r *http.Request, v Visitor) error {
 	if err := s.LoadIDs(r.Context()); err != nil {
 		return err
 	}
 	for name, kind := range map[string]string{"id": CustomerID, "note": NoteID} {
 		text := r.PathValue(name)
-		if n, ok := s.Ids().Number(kind, text); ok {
+		if n, ok := s.IDs().Number(kind, text); ok {
 			r.SetPathValue(name, strconv.FormatInt(n, 10))
 		} else if text != "" && !(v.Admin && IsNumber(text)) {
 			return errNotFound

@@ -8,9 +8,8 @@ import (
 )
 
 // Origin returns the origin of a URL as browsers write it, and so Clerk's "azp":
-// scheme and host in lower case, and the port unless it is the scheme's usual
-// one. It drops what follows the host. ok is false if the text has no scheme or
-// no host, or a wildcard for one: no browser sends such an origin.
+// scheme and host in lower case, and the port unless it is the default. ok is false
+// without a scheme or host, and for a wildcard: browsers send no such origin.
 func Origin(text string) (origin string, ok bool) {
 	u, err := url.Parse(strings.TrimSpace(text))
 	if err != nil || u.Scheme == "" || u.Hostname() == "" || strings.Contains(u.Host, "*") {
@@ -26,14 +25,13 @@ func Origin(text string) (origin string, ok bool) {
 	if port := u.Port(); port != "" && port != usualPorts[u.Scheme] {
 		host += ":" + port
 	}
-	return u.Scheme + "://" + host, true // Parse has put the scheme in lower case
+	return u.Scheme + "://" + host, true // Parse lower-cases the scheme
 }
 
 var usualPorts = map[string]string{"http": "80", "https": "443"}
 
-// SameForm is a URL or an origin in the form in which two of them are compared:
-// an origin as browsers write it, and a path without a slash at its end. What is
-// neither stays as it is, and equals nothing that Clerk writes.
+// SameForm normalises a URL or origin for comparisons: the origin as browsers write
+// it, the path without a slash at its end. Other text stays as it is.
 func SameForm(text string) string {
 	origin, ok := Origin(text)
 	if !ok {

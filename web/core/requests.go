@@ -18,17 +18,17 @@ import (
 	"rollcall/store/pg"
 )
 
-// isAdminPage tells whether a page for operators is asked for, to look at.
+// isAdminPage tells whether the request views a page for operators.
 func isAdminPage(r *http.Request) bool {
 	return (r.URL.Path == "/admin" || strings.HasPrefix(r.URL.Path, "/admin/")) && (r.Method == http.MethodGet || r.Method == http.MethodHead)
 }
 
-// IsPartOf tells whether a script of ours asks for the part of a page with an id.
+// IsPartOf tells whether htmx requests the part of a page that has this id.
 func IsPartOf(r *http.Request, id string) bool {
 	return IsPart(r) && r.Header.Get("HX-Target") == id
 }
 
-// Form reads a form that was sent to a page.
+// Form parses the form of a request.
 func Form(w http.ResponseWriter, r *http.Request) error {
 	r.Body = http.MaxBytesReader(w, r.Body, MaxForm)
 	if err := r.ParseForm(); err != nil {
@@ -37,8 +37,8 @@ func Form(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// Query is the request's, or an error: a parameter that net/http cannot read
-// would be dropped, and the list be one that nobody asked for.
+// Query is the request's query. It fails where net/http would drop a malformed
+// parameter, and so show another list than requested.
 func Query(r *http.Request) (url.Values, error) {
 	q, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
@@ -47,30 +47,30 @@ func Query(r *http.Request) (url.Values, error) {
 	return q, nil
 }
 
-// ListScope is what cursors of a store's list belong to.
+// ListScope is the scope of cursors of a store's list.
 func ListScope(r *http.Request) string { return "customers of " + r.PathValue("store") }
 
-// ListQuery is the request's query of a store's list, with the store's cursor.
+// ListQuery is the query of a store's list, its cursor deciphered.
 func (s *Site) ListQuery(r *http.Request) (url.Values, error) {
 	return s.QueryWith(r, "cursor", ListScope(r))
 }
 
-// QueryWith is the request's query with what a cursor of ours in it stands for.
-// One that is given twice is for the store to refuse.
+// QueryWith is the request's query, with the cursor called name deciphered. A
+// repeated cursor stays: the store refuses it.
 func (s *Site) QueryWith(r *http.Request, name, scope string) (url.Values, error) {
 	q, err := Query(r)
 	if err != nil || len(q[name]) != 1 {
 		return q, err
 	}
-	plain, err := s.Ids().plain(scope, q.Get(name))
+	plain, err := s.IDs().plain(scope, q.Get(name))
 	q[name] = []string{plain}
 	return q, err
 }
 
-// MaxBody is the size of the largest JSON body that is read, in bytes.
+// MaxBody is the size of the largest JSON body, in bytes.
 const MaxBody = 64 << 10
 
-// timeOf reads a time, or a day (its beginning, UTC); nil if none was given.
+// timeOf parses a time or a day (its beginning, UTC); nil if text is empty.
 func timeOf(name, text string) (*time.Time, error) {
 	if text == "" {
 		return nil, nil
@@ -84,16 +84,16 @@ func timeOf(name, text string) (*time.Time, error) {
 	return nil, &pg.BadParam{Name: name, Reason: fmt.Sprintf("%q is no time: write 2026-01-12T10:00:00Z, or 2026-01-12", text)}
 }
 
-// page is the part of a list by ids that is asked for.
+// page is the requested part of a list that is ordered by id.
 type page struct {
 	From  int64 // the last id of the page before; 0: there is none
 	Limit int
 }
 
-// PageOf reads limit and cursor, and refuses whatever else is there.
+// PageOf reads limit and cursor, and refuses other parameters.
 func PageOf(r *http.Request) (page, error) { return PageBy(r, fromBase36) }
 
-// PageBy does the same of a list whose cursors are read by number.
+// PageBy is PageOf for lists with cursors of their own, which number reads.
 func PageBy(r *http.Request, number func(cursor string) (int64, bool)) (p page, err error) {
 	q, err := Query(r)
 	if err != nil {
@@ -105,7 +105,7 @@ func PageBy(r *http.Request, number func(cursor string) (int64, bool)) (p page, 
 		switch {
 		case name != "limit" && name != "cursor":
 			return p, &pg.BadParam{Name: name, Reason: "is not known; allowed are cursor and limit"}
-		case value == "": // as forms send what is left out
+		case value == "": // forms send empty fields
 		case name == "limit":
 			if p.Limit, err = strconv.Atoi(value); err != nil || p.Limit < 1 || p.Limit > pg.MaxLimit {
 				return p, &pg.BadParam{Name: name, Reason: fmt.Sprintf("must be a number from 1 to %d", pg.MaxLimit)}
@@ -120,18 +120,18 @@ func PageBy(r *http.Request, number func(cursor string) (int64, bool)) (p page, 
 	return p, nil
 }
 
-// fromBase36 reads the cursors of operators' lists.
+// fromBase36 reads a cursor of an operators' list.
 func fromBase36(cursor string) (int64, bool) {
 	n, err := strconv.ParseInt(cursor, 36, 64)
 	return n, err == nil
 }
 
-// Cut makes a list of one row more than fits, if there are that many.
+// Cut makes a list of rows, of which there is one more than limit if others follow.
 func Cut[T any](rows []T, limit int, id func(T) int64) List {
 	return CutBy(rows, limit, func(row T) string { return strconv.FormatInt(id(row), 36) })
 }
 
-// CutBy does the same with the cursor that belongs to a row.
+// CutBy is Cut with the cursor of a row.
 func CutBy[T any](rows []T, limit int, cursor func(T) string) List {
 	if len(rows) <= limit {
 		return NewList(append([]T{}, rows...), "")
@@ -139,8 +139,8 @@ func CutBy[T any](rows []T, limit int, cursor func(T) string) List {
 	return NewList(rows[:limit], cursor(rows[limit-1]))
 }
 
-// IdOf is the id in the address. What cannot be one is nobody's.
-func IdOf(r *http.Request) (int64, error) {
+// IDOf is the id in the path; errNotFound if it is not a number.
+func IDOf(r *http.Request) (int64, error) {
 	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
 	if err != nil {
 		return 0, errNotFound
@@ -148,8 +148,8 @@ func IdOf(r *http.Request) (int64, error) {
 	return id, nil
 }
 
-// ReadJSON reads a request's body, one JSON object, into v. A name that v does
-// not have is an error: what it stands for would not be done.
+// ReadJSON reads a request's body, one JSON object, into v. It refuses names that v
+// lacks: what they ask for would not be done.
 func ReadJSON(w http.ResponseWriter, r *http.Request, v any) error {
 	text, err := bodyOf(w, r)
 	if err != nil {
@@ -174,8 +174,8 @@ func ReadJSON(w http.ResponseWriter, r *http.Request, v any) error {
 	return nil
 }
 
-// bodyOf is a request's body, if it says that it is JSON. Forms of other sites
-// cannot say so.
+// bodyOf is a request's body, if its content type is JSON, which forms of other
+// sites cannot send.
 func bodyOf(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || kind != "application/json" {
@@ -192,7 +192,7 @@ func bodyOf(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	return text, nil
 }
 
-// NamesOf are the names that v has in JSON.
+// NamesOf are the names of v's members in JSON.
 func NamesOf(v any) []string {
 	text, err := json.Marshal(v)
 	if err != nil {
@@ -205,22 +205,23 @@ func NamesOf(v any) []string {
 	return slices.Sorted(maps.Keys(names))
 }
 
+// BadBody is the failure of a malformed body.
 func BadBody(format string, args ...any) error {
 	return &Failure{http.StatusBadRequest, "invalid_body", fmt.Sprintf(format, args...)}
 }
 
-// TimelineScope is what cursors of a customer's timeline belong to.
+// TimelineScope is the scope of cursors of a customer's timeline.
 func TimelineScope(r *http.Request) string {
 	return "timeline of " + r.PathValue("id") + " in " + r.PathValue("store")
 }
 
-// IsPart tells whether a script of ours asks for a part of a page. One that
-// restores a page from history wants all of it.
+// IsPart tells whether htmx requests a part of a page. To restore a page from
+// history it needs all of it.
 func IsPart(r *http.Request) bool {
 	return r.Header.Get("HX-Request") == "true" && r.Header.Get("HX-History-Restore-Request") != "true"
 }
 
-// Address is a path with a query, if there is one.
+// Address is path with the query q, if it has any.
 func Address(path string, q url.Values) string {
 	if len(q) == 0 {
 		return path
@@ -228,16 +229,18 @@ func Address(path string, q url.Values) string {
 	return path + "?" + q.Encode()
 }
 
+// IsAPI tells whether the request is for the API.
 func IsAPI(r *http.Request) bool {
 	return r.URL.Path == "/api" || strings.HasPrefix(r.URL.Path, "/api/")
 }
 
-// List is the form of every list.
+// List is the JSON of every list.
 type List struct {
 	Data any     `json:"data"`
 	Next *string `json:"next_cursor"` // null at the end
 }
 
+// NewList is a list whose next page begins at next; empty: there is none.
 func NewList(data any, next string) List {
 	if next == "" {
 		return List{data, nil}
@@ -245,34 +248,35 @@ func NewList(data any, next string) List {
 	return List{data, &next}
 }
 
-// WriteJSON writes body; one that does not marshal is a bug and panics.
+// WriteJSON writes body. It panics if body does not marshal, which is a bug.
 func WriteJSON(w http.ResponseWriter, status int, body any) {
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)
-	encoder.SetEscapeHTML(false) // nosniff and the content type see to that
+	encoder.SetEscapeHTML(false) // nosniff and the content type suffice
 	if err := encoder.Encode(body); err != nil {
 		panic(err)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	w.Write(text.Bytes()) // whoever asked may be gone; there is nobody else to tell
+	w.Write(text.Bytes()) // the client may be gone
 }
 
-// MonitoringPath is where asynqmon, the page of the queue's own makers, is. It
-// has no protection of its own: see routes and guarded.
+// MonitoringPath is the path of asynqmon, the queue monitor. It has no protection
+// of its own: routes and Guarded add that.
 const MonitoringPath = "/monitoring"
 
 func underMonitoring(r *http.Request) bool {
 	return r.URL.Path == MonitoringPath || strings.HasPrefix(r.URL.Path, MonitoringPath+"/")
 }
 
+// ErrCursor refuses a cursor that this server did not make.
 var ErrCursor = &pg.BadParam{Name: "cursor",
 	Reason: "is damaged; take next_cursor as it was given, or leave it out to start from the beginning"}
 
-// MaxForm is the size of the largest form that is read, in bytes.
+// MaxForm is the size of the largest form, in bytes.
 const MaxForm = 16 << 10
 
-// WhereFrom is the page that a request is for, or that a form was on.
+// WhereFrom is the page that a request is for, or whose form it sends.
 func WhereFrom(r *http.Request) string {
 	if r.Method != http.MethodPost {
 		return r.URL.RequestURI()
@@ -284,9 +288,9 @@ func WhereFrom(r *http.Request) string {
 	return from.RequestURI()
 }
 
-// LocalPath returns next if it is a path on this site, else the start page.
-// Browsers read a backslash as a slash and skip tabs and line ends, so that
-// "/\host" and "/\t/host" lead elsewhere.
+// LocalPath returns next if it is a path on this site, else "/". Browsers read a
+// backslash as a slash and skip tabs and line ends: "/\host" and "/\t/host" lead
+// elsewhere.
 func LocalPath(next string) string {
 	u, err := url.Parse(next)
 	if err != nil || u.IsAbs() || u.Host != "" || !strings.HasPrefix(next, "/") || strings.HasPrefix(next, "//") ||

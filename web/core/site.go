@@ -22,60 +22,59 @@ import (
 	"rollcall/store"
 )
 
-// Config is what a Site is made of. Store and Redis are required.
+// Config configures a Site. Store and Redis are required.
 type Config struct {
 	Store      *store.Store
-	Redis      asynq.RedisConnOpt // shown at /monitoring, and by /readyz; it may be away
-	Jobs       actions.Jobs       // told of new backfills, and of events to be applied again; nil: the workers find them
-	AdminToken string             // opens everything; empty: nobody has it
-	Clerk      Clerk              // whose users see the stores that they own or are members of
-	SignInURL  string             // where those users sign in: strangers' pages link to it
-	Pictures   bool               // shows customers' pictures, which their browsers load from Clerk's servers
-	// ImportDir is the folder that operators may name Convex exports in. It is the
-	// workers that read there, perhaps on another machine. Empty: they can name none.
+	Redis      asynq.RedisConnOpt // shown at /monitoring and by /readyz; may be down
+	Jobs       actions.Jobs       // enqueues backfills and reopened events; nil: the workers find them
+	AdminToken string             // allows everything; empty: none is valid
+	Clerk      Clerk              // its users see the stores that they own or are members of
+	SignInURL  string             // where Clerk's users sign in; linked for strangers
+	Pictures   bool               // shows customers' pictures, loaded from Clerk's servers by the browser
+	// ImportDir is the folder of Convex exports. The workers read it, perhaps on
+	// another machine. Empty: operators cannot name an export.
 	ImportDir string
-	// MonitoringReadOnly lets /monitoring show the queues and change nothing.
+	// MonitoringReadOnly makes /monitoring read-only.
 	MonitoringReadOnly bool
 	Log                *slog.Logger // slog.Default() if nil
 	Version            string       // of this program, shown by /healthz
-	// PublicURL is where visitors find the site, without a slash at its end. If it
-	// is of https, cookies are always Secure. Empty: wherever a request says.
+	// PublicURL is the site's address, without a slash at its end. With https, cookies
+	// are always Secure. Empty: the address in each request.
 	PublicURL string
-	// TrustedProxies are where requests come through: of those, X-Forwarded-For and
-	// X-Forwarded-Proto are believed. They matter to whom wrong tokens are counted,
-	// and to whether cookies are Secure.
+	// TrustedProxies may set X-Forwarded-For and X-Forwarded-Proto, which decide whose
+	// wrong tokens are counted together, and whether cookies are Secure.
 	TrustedProxies []netip.Prefix
 	Now            func() time.Time // time.Now if nil
-	// Ready asks Postgres for /readyz. It is Store.Ready if nil, which waits for a
-	// connection behind all who look at lists.
+	// Ready checks Postgres for /readyz. If nil it is Store.Ready, which waits for a
+	// connection behind requests for lists.
 	Ready func(context.Context) error
 
-	Metrics prometheus.Registerer // takes what is counted; nil: nobody does
-	Scrapes http.Handler          // answers /metrics to operators; nil: there are none
-	Traces  trace.TracerProvider  // nil: nobody traces
+	Metrics prometheus.Registerer // for the site's metrics; nil: none are registered
+	Scrapes http.Handler          // answers /metrics to operators; nil: not found
+	Traces  trace.TracerProvider  // nil: no traces
 }
 
-// Site is what all pages and the API share: how they answer, and what they may ask.
-// The rooms embed it.
+// Site is what pages and API share: configuration, templates, gates, answers. Each
+// room embeds it. Safe for concurrent use.
 type Site struct {
 	Cfg              Config
 	Redis            redis.UniversalClient
 	Gates            gates
 	Metrics          *metrics
 	MonitoringPolicy string // Content-Security-Policy of asynqmon's pages
-	// Admit returns who asks, if they belong to the audience.
+	// Admit returns the visitor, or an error if they do not belong to the audience.
 	Admit func(Audience, *http.Request) (Visitor, error)
-	// FailurePage is what failure.html shows of a failure.
+	// FailurePage is the data of failure.html.
 	FailurePage func(*http.Request, *Failure) any
 
 	files  fs.FS
-	Hashes hashes // of the assets
+	Hashes hashes // of assets
 	pages  *template.Template
-	policy string                 // Content-Security-Policy of our own pages
-	opaque atomic.Pointer[opaque] // see Ids
+	policy string                 // Content-Security-Policy of the site's pages
+	opaque atomic.Pointer[opaque] // see IDs
 }
 
-// NewSite returns a Site with the templates and assets of files. It connects to nothing yet.
+// NewSite returns a Site with the templates and assets in files. It does not connect.
 func NewSite(cfg Config, files fs.FS) (*Site, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
@@ -100,20 +99,19 @@ func NewSite(cfg Config, files fs.FS) (*Site, error) {
 	return s, err
 }
 
-// Handler wraps the site's routes in what goes for all of them.
+// Handler wraps the routes in the middleware that all of them need.
 func (s *Site) Handler(routes http.Handler) (http.Handler, error) {
 	pages, err := compressed(routes)
 	return s.Observed(s.Guarded(pages)), err
 }
 
-// Clerk says whose session tokens are taken: whoever is signed in there is
-// signed in here. Without Key and SecretKey none are.
+// Clerk says whose session tokens are valid. Without Key and SecretKey none are.
 type Clerk struct {
-	Key       *rsa.PublicKey // what they are signed with; nil: the keys that Clerk's API tells
-	SecretKey string         // to ask it with
-	APIBase   string         // where it is; empty: where it always is
-	Issuer    string         // what "iss" has to be, as a URL; empty: anything that looks like Clerk's
-	// Parties are the origins that "azp" may name: where people sign in. If it is
-	// empty any may be named, or none. One that is no origin matches no token.
+	Key       *rsa.PublicKey // of the signatures; nil: the keys that Clerk's API lists
+	SecretKey string         // for Clerk's API
+	APIBase   string         // its URL; empty: the public one
+	Issuer    string         // the URL that "iss" must be; empty: any that looks like Clerk's
+	// Parties are the origins that "azp" may name, where people sign in. Empty: any, or
+	// none. An entry that is not an origin matches no token.
 	Parties []string
 }

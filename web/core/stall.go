@@ -6,17 +6,16 @@ import (
 	"time"
 )
 
-// StallBytes are written at a time: a reader who takes so many within the time
-// for a write goes on for as long as there is something to read.
+// StallBytes is the size of a write: a client that reads this much within the time
+// of a write may go on as long as the answer lasts.
 const StallBytes = 64 << 10
 
-// LimitWrites ends the connections of those who do not read: each 64 KiB of
-// every answer must be taken within stall. There is no limit for the whole of an
-// answer, as streams and exports last. A reader of 45 KB/s needs 1.5 s.
+// LimitWrites closes the connection of a client that does not read 64 KiB within
+// stall. The whole answer has no limit, because streams and exports last.
 func LimitWrites(next http.Handler, stall time.Duration) http.Handler {
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		w := &limitedWriter{rw, http.NewResponseController(rw), stall}
-		defer w.extend() // for what net/http has yet to send
+		defer w.extend() // for the rest that net/http sends
 		next.ServeHTTP(w, r)
 	})
 }
@@ -27,8 +26,7 @@ type limitedWriter struct {
 	stall   time.Duration
 }
 
-// extend gives the next write its time. It does not fail on a connection of
-// net/http's.
+// extend renews the deadline. It does not fail on net/http's connections.
 func (w *limitedWriter) extend() { w.control.SetWriteDeadline(time.Now().Add(w.stall)) }
 
 func (w *limitedWriter) Write(b []byte) (n int, err error) {

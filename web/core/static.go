@@ -8,8 +8,8 @@ import (
 	"net/http"
 )
 
-// Asset serves a file that our pages refer to. Under an address that names its
-// contents, as hashes.url makes them, it is good for ever; else for minutes.
+// Asset serves an asset. An address with its hash, as from hashes.URL, may be cached
+// for ever, others for minutes.
 func (s *Site) Asset(w http.ResponseWriter, r *http.Request) error {
 	name := r.PathValue("file")
 	hash, ok := s.Hashes[name]
@@ -26,7 +26,7 @@ func (s *Site) Asset(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// hashes are those of the assets, by name.
+// hashes are the hashes of the assets by name.
 type hashes map[string]string
 
 func hashAssets(files fs.FS) hashes {
@@ -40,20 +40,20 @@ func hashAssets(files fs.FS) hashes {
 		return err
 	})
 	if err != nil {
-		panic(err) // they are in the program
+		panic(err) // they are embedded
 	}
 	return all
 }
 
-// Url is the address of an asset, for templates.
-func (all hashes) Url(name string) (string, error) {
+// URL is the address of an asset, for templates.
+func (all hashes) URL(name string) (string, error) {
 	if all[name] == "" {
 		return "", fmt.Errorf("there is no asset %q", name)
 	}
 	return "/assets/" + name + "?v=" + all[name], nil
 }
 
-// Tag is a weak one: what is sent may be compressed.
+// Tag is a weak ETag, because the answer may be compressed.
 func Tag(hash string) string { return `W/"` + hash + `"` }
 
 func Hash(text []byte) string {

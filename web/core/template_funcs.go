@@ -22,10 +22,10 @@ import (
 	"rollcall/store/inbox"
 )
 
-// Functions are what templates may call.
+// functions are the functions of all templates.
 func (s *Site) functions() template.FuncMap {
 	all := template.FuncMap{
-		"asset":    s.Hashes.Url,
+		"asset":    s.Hashes.URL,
 		"money":    money,
 		"count":    func(n int64) string { return English.Sprint(n) },
 		"plural":   Plural,
@@ -55,10 +55,10 @@ func (s *Site) functions() template.FuncMap {
 
 var English = message.NewPrinter(language.AmericanEnglish)
 
-// kinds are what a creator calls the types of customers.
+// kinds are the labels of customers' types.
 var kinds = map[string]string{"lead": "Lead", "paying": "Customer", "subscription": "Subscriber"}
 
-// activities are what a customer did last, as derived.
+// activities are the labels of customers' last activities.
 var activities = map[string]string{
 	"enrollment":      "Course enrollment",
 	"progress":        "Course progress",
@@ -71,7 +71,7 @@ var activities = map[string]string{
 	"":                "Active",
 }
 
-// sourceNames are the kinds of what brought a customer.
+// sourceNames are the labels of customers' sources.
 var sourceNames = map[string]string{
 	"free_course":      "Free course",
 	"course_purchase":  "Course purchase",
@@ -79,7 +79,7 @@ var sourceNames = map[string]string{
 	"subscription":     "Subscription",
 }
 
-// happenings are the kinds of what a timeline tells.
+// happenings are the labels of timeline entries.
 var happenings = map[string]string{
 	"first_seen":            "First seen",
 	"enrolled":              "Enrolled",
@@ -104,7 +104,7 @@ var happenings = map[string]string{
 	"signed_in":             "Signed in",
 }
 
-// by is who wrote a note.
+// by is the author of a note, as shown.
 func by(author string) string {
 	kind, id, _ := strings.Cut(author, ":")
 	switch kind {
@@ -116,7 +116,7 @@ func by(author string) string {
 	return "an operator"
 }
 
-// heard tells where a fact comes from, where that is no event.
+// heard is where a fact that came by no event comes from.
 func heard(o store.Origin) string {
 	switch o.Via {
 	case "export":
@@ -127,7 +127,7 @@ func heard(o store.Origin) string {
 	return "a backfill"
 }
 
-// notations are how the currencies with a home of their own are written there.
+// notations are the languages in whose notation some currencies are written.
 var notations = map[string]language.Tag{
 	"eur": language.German,
 	"gbp": language.BritishEnglish,
@@ -143,7 +143,7 @@ var notations = map[string]language.Tag{
 	"inr": language.MustParse("en-IN"),
 }
 
-// money writes an amount as its buyers do: $299.00, 2.900,00 €, ¥5,800.
+// money writes an amount as its currency's users do: $299.00, 2.900,00 €, ¥5,800.
 func money(m store.Money) string {
 	lang, ok := notations[m.Currency]
 	if !ok {
@@ -162,7 +162,7 @@ func Plural(n int, what string) string {
 
 func percent(progress float64) string { return strconv.FormatFloat(math.Floor(progress), 'f', -1, 64) }
 
-// Ago tells how long ago t was, as people say it.
+// Ago says how long ago t was.
 func Ago(now, t time.Time) string {
 	const day = 24 * time.Hour
 	d := now.Sub(t)
@@ -180,8 +180,8 @@ func Ago(now, t time.Time) string {
 	return "just now"
 }
 
-// products are the titles of what else a customer has, each once: things bought
-// that are no courses, and plans.
+// products are the titles of a customer's products that are not courses, and of
+// plans, each once.
 func products(c customers.Customer) (titles []string) {
 	add := func(title *string) {
 		if title != nil && !slices.Contains(titles, *title) {
@@ -199,7 +199,7 @@ func products(c customers.Customer) (titles []string) {
 	return titles
 }
 
-// Called is what a customer goes by.
+// Called is the name that a customer is shown by.
 func Called(c customers.Customer) string {
 	if c.Name != nil && *c.Name != "" {
 		return *c.Name
@@ -210,7 +210,7 @@ func Called(c customers.Customer) string {
 	return c.Email
 }
 
-// Initials are the first letters of the first and the last name, or of the address.
+// Initials are a customer's first letters: of first and last name, or of the address.
 func Initials(c customers.Customer) string {
 	name := ""
 	if c.Name != nil {
@@ -236,17 +236,17 @@ func firstLetter(word string) string {
 	return "?"
 }
 
-// hues is how many colours style.css has for initials.
+// hues is the number of colours for initials in style.css.
 const hues = 12
 
-// hue is a customer's own colour: it follows from the address, so that it stays.
+// hue is the number of a customer's colour, derived from the address.
 func hue(email string) string {
 	h := fnv.New32a()
 	h.Write([]byte(email))
 	return fmt.Sprintf("hue-%d", h.Sum32()%hues)
 }
 
-// tab is a link between the pages.
+// tab is a link in the navigation.
 type tab struct{ Name, URL, Label string }
 
 var Tabs = []tab{
@@ -258,7 +258,7 @@ var Tabs = []tab{
 	{"queues", MonitoringPath, "Queues"},
 }
 
-// adminFunctions are what the templates of these pages may call.
+// adminFunctions are the functions of the operators' templates.
 func (s *Site) adminFunctions() template.FuncMap {
 	return template.FuncMap{
 		"tabs":    func() []tab { return Tabs },
@@ -279,7 +279,7 @@ func (s *Site) adminFunctions() template.FuncMap {
 	}
 }
 
-// Lasted is a time as people say it, in the two units that matter.
+// Lasted writes a duration in its two largest units.
 func Lasted(d time.Duration) string {
 	d = max(0, d)
 	switch {
@@ -302,8 +302,8 @@ func tries(n int) string {
 	return English.Sprintf("%d tries", n)
 }
 
-// Visible is text with what would hide in it, or turn around what stands beside
-// it, written as JSON writes it.
+// Visible escapes, as JSON does, characters that are invisible or change the
+// direction of text.
 func Visible(text string) string {
 	if !strings.ContainsFunc(text, hides) {
 		return text
@@ -321,13 +321,12 @@ func Visible(text string) string {
 	return b.String()
 }
 
-// hides tells whether a character has no looks of its own: controls, and the
-// marks that order text from right to left.
+// hides tells whether r is invisible: a control, or a mark of text direction.
 func hides(r rune) bool {
 	return unicode.In(r, unicode.Cf, unicode.Co, unicode.Cc, unicode.Zl, unicode.Zp) && r != '\n' && r != '\t'
 }
 
-// standings are what became of an event's word about a fact.
+// standings are the labels of an event fact's standing.
 var standings = map[string]string{
 	inbox.Stands:  "is the latest word",
 	inbox.Partly:  "partly overtaken by a newer word",

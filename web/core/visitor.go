@@ -7,8 +7,7 @@ import (
 	"strings"
 )
 
-// Party is whom a visitor's requests are counted to: all tokens of a store are
-// one, however many it has.
+// Party is the visitor for the limits: all tokens of a store are one party.
 func (v Visitor) Party() string {
 	if v.Store != "" && !v.Admin {
 		return "store:" + v.Store
@@ -16,25 +15,25 @@ func (v Visitor) Party() string {
 	return v.Name()
 }
 
-// Visitor is who asks, as far as we can tell. The zero value is a stranger.
+// Visitor is the authenticated sender of a request. The zero value is a stranger.
 type Visitor struct {
 	Admin bool
-	User  string // Clerk's id of who is signed in there
-	Store string // whose token a program sent
-	Token int64  // that token's id
-	Doubt error  // why it cannot be told who asks, or is no longer
+	User  string // the Clerk user's id
+	Store string // of the token that a program sent
+	Token int64  // id of that token
+	Doubt error  // why the visitor is unknown, or no longer valid
 }
 
-// VisitorKey is where a request's context has who was admitted.
+// VisitorKey is the context key of a request's Visitor.
 type VisitorKey struct{}
 
-// Admitted is who was let in to what the request asks for.
+// Admitted is the Visitor that was admitted to the request.
 func Admitted(r *http.Request) Visitor {
 	v, _ := r.Context().Value(VisitorKey{}).(Visitor)
 	return v
 }
 
-// Name is what a visitor goes by where something is theirs.
+// Name is the visitor as an author: admin, user:<id> or token:<id>.
 func (v Visitor) Name() string {
 	switch {
 	case v.Admin:
@@ -45,7 +44,7 @@ func (v Visitor) Name() string {
 	return "user:" + v.User
 }
 
-// Who is the same in the log; empty for a stranger.
+// Who is the visitor's name for the log; empty for a stranger.
 func (v Visitor) Who() string {
 	if !v.Admin && v.Store == "" && v.User == "" {
 		return ""
@@ -53,8 +52,8 @@ func (v Visitor) Who() string {
 	return v.Name()
 }
 
-// Presented is the token that a program sent: as a bearer, or as the password
-// of whatever user.
+// Presented is the token that a program sent: as a bearer, or as the password of
+// any user name.
 func Presented(r *http.Request) string {
 	if _, password, ok := r.BasicAuth(); ok {
 		return password
@@ -71,8 +70,8 @@ func bearer(r *http.Request) string {
 	return strings.TrimSpace(token)
 }
 
-// AdmitTo returns nil if somebody whom we know may see a store. To others it
-// does not exist, and looking for it takes as long as if it did not.
+// AdmitTo returns nil if a known visitor may see a store. To others it does not
+// exist, and the lookup takes as long as if it did not.
 func (s *Site) AdmitTo(ctx context.Context, id string, v Visitor) error {
 	if v.Store == id && id != "" {
 		return nil

@@ -1,13 +1,13 @@
-// Package creators holds the pages of those who have a store: their customers.
+// Package creators serves the pages of creators: their customers.
 package creators
 
 import "rollcall/web/core"
 
-// Pages are the pages of a site for creators.
+// Pages serves the creators' pages of a site.
 type Pages struct {
 	*core.Site
 	Live *Live
 }
 
-// New returns the pages of a site.
+// New returns the creators' pages of s.
 func New(s *core.Site) *Pages { return &Pages{s, newLive(s)} }

@@ -15,19 +15,18 @@ import (
 	"rollcall/web/core"
 )
 
-// Columns are the cells of a row, as customer writes them.
+// Columns are the header of the CSV, in the order of customer's cells.
 var Columns = []string{
 	"id", "email", "name", "type", "status", "source", "source_title", "first_seen_utc", "last_activity_utc",
 	"course_count", "courses", "completed_count", "purchases", "subscriptions", "total_spent", "refunded",
 }
 
-// sheet is a list of customers as CSV, in the making. Lists in a cell are
-// separated by semicolons.
+// sheet writes customers as CSV. Semicolons separate the entries of a cell.
 type sheet struct {
 	out  bytes.Buffer
-	csv  *csv.Writer // to out
+	csv  *csv.Writer // into out
 	row  []string
-	cell []byte // one that is made of parts
+	cell []byte // a cell in the making
 }
 
 func NewSheet() *sheet {
@@ -37,14 +36,14 @@ func NewSheet() *sheet {
 	return s
 }
 
-// head writes what comes before the rows. Without the mark in front Excel takes
-// the text for one of Windows' old character sets.
+// head writes the byte order mark and the header. Without the mark Excel reads an
+// old Windows character set.
 func (s *sheet) head() {
 	s.out.WriteString("\ufeff")
-	s.csv.Write(Columns) // a buffer takes whatever comes
+	s.csv.Write(Columns) // a buffer never fails
 }
 
-// WriteTo writes the rows so far, and begins anew.
+// WriteTo writes the rows so far and clears them.
 func (s *sheet) WriteTo(w io.Writer) (int64, error) {
 	s.csv.Flush()
 	return s.out.WriteTo(w)
@@ -69,13 +68,13 @@ func (s *sheet) Customer(c *customers.Customer) {
 	s.csv.Write(s.row)
 }
 
-// own adds a cell of ours: a number, a time, a word.
+// own adds a cell that Rollcall made: a number, a time, a word.
 func (s *sheet) own(cell string) { s.row = append(s.row, cell) }
 
-// foreign adds a cell that holds what others wrote.
+// foreign adds a cell with text from outside.
 func (s *sheet) foreign(cell string) { s.own(Defused(cell)) }
 
-// time adds a time in the form that spreadsheets know as one.
+// time adds a time in a form that spreadsheets recognise.
 func (s *sheet) time(at *time.Time) {
 	cell := ""
 	if at != nil {
@@ -84,7 +83,7 @@ func (s *sheet) time(at *time.Time) {
 	s.own(cell)
 }
 
-// courses adds how many there are, which, and how many of them are completed.
+// courses adds three cells: the number of courses, their titles, how many are completed.
 func (s *sheet) courses(all []customers.Course) {
 	s.cell = s.cell[:0]
 	completed := 0
@@ -136,7 +135,7 @@ func (s *sheet) monies(all []store.Money) {
 	s.own(string(s.cell))
 }
 
-// part begins part i of a cell.
+// part appends part i of a cell.
 func (s *sheet) part(i int, texts ...string) {
 	if i > 0 {
 		s.cell = append(s.cell, "; "...)
@@ -153,14 +152,13 @@ func text(s *string) string {
 	return *s
 }
 
-// Defused returns text that spreadsheets do not run as a formula: one that
-// begins like a formula gets an apostrophe before it. A part behind a separator
-// counts as a beginning, as a spreadsheet that splits at semicolons would make a
-// cell of it; what is not seen there (spaces, quotes) does not count.
+// Defused returns text that spreadsheets do not run as a formula: an apostrophe
+// goes before the beginning of one. Text behind a separator counts as a beginning,
+// as a spreadsheet may split there. Spaces and quotes before it do not count.
 // See https://owasp.org/www-community/attacks/CSV_Injection.
 func Defused(text string) string {
 	var out []byte
-	copied, begin, open := 0, 0, true // open: nothing seen since begin
+	copied, begin, open := 0, 0, true // open: nothing visible since begin
 	for i, size := 0, 1; i < len(text); i, size = i+size, 1 {
 		is := runes[text[i]]
 		if text[i] >= utf8.RuneSelf {
@@ -185,15 +183,15 @@ func Defused(text string) string {
 	return string(append(out, text[copied:]...))
 }
 
-// What a rune is to a spreadsheet that looks for formulas.
+// Kinds of characters, for a spreadsheet that looks for formulas.
 const (
 	seen   = iota
-	unseen // passed over before a formula
+	unseen // skipped before a formula
 	splits // may end a cell
-	starts // a formula
+	starts // begins a formula
 )
 
-// runes are the kinds of those that are one byte.
+// runes are the kinds of the one-byte characters.
 var runes = func() (all [256]byte) {
 	for r := range rune(utf8.RuneSelf) {
 		all[r] = kindOf(r)
@@ -201,7 +199,7 @@ var runes = func() (all [256]byte) {
 	return all
 }()
 
-// kindOf is what r is. The wide forms are those that East Asian keyboards write.
+// kindOf is the kind of r, wide forms of East Asian keyboards included.
 func kindOf(r rune) byte {
 	switch r {
 	case '=', '+', '-', '@', '＝', '＋', '－', '＠':

@@ -14,36 +14,35 @@ import (
 )
 
 const (
-	pageEntries = 20  // of the timeline, at a time
-	pageNotes   = 100 // the newest; there are seldom more
+	pageEntries = 20  // of the timeline
+	pageNotes   = 100 // the newest; more are rare
 )
 
-// customerPage is what customer.html shows.
+// customerPage is the data of customer.html.
 type customerPage struct {
 	Store    customers.StoreInfo
 	Customer customers.Customer
 	Why      customers.Explanation
 	Timeline []customers.Entry
-	Earlier  string // URL of what was before; empty at the beginning
+	Earlier  string // URL of earlier entries; empty: none
 	Notes    []core.CustomerNote
-	Draft    string // of a note that could not be kept
-	Editing  string // which one it was to be; empty: a new one
-	Wrong    string // why not
+	Draft    string // of a note that was refused
+	Editing  string // the id of that note; empty: a new one
+	Wrong    string // why it was refused
 	ListURL  string
 	URL      string
 	IsAdmin  bool
 	Version  string
 }
 
-// Customer shows a customer's own page, or to a script the next part of its
-// timeline.
+// Customer shows the page of a customer, or for htmx the next part of the timeline.
 func (s *Pages) Customer(w http.ResponseWriter, r *http.Request) error {
 	q, err := s.QueryWith(r, "before", core.TimelineScope(r))
 	if err != nil {
 		return err
 	}
 	page := s.newCustomerPage(r)
-	if core.IsNumber(path.Base(r.URL.Path)) { // an operator's shortcut; others can be given the address it leads to
+	if core.IsNumber(path.Base(r.URL.Path)) { // an operator's shortcut, redirected to the address that others can use
 		http.Redirect(w, r, core.Address(page.URL, q), http.StatusSeeOther)
 		return nil
 	}
@@ -58,14 +57,13 @@ func (s *Pages) Customer(w http.ResponseWriter, r *http.Request) error {
 	return s.showCustomerPage(w, r, filter, customerPage{})
 }
 
-// newCustomerPage is the page of the customer whom the request names.
+// newCustomerPage is the page of the customer in the path.
 func (s *Pages) newCustomerPage(r *http.Request) customerPage {
 	list := "/store/" + url.PathEscape(r.PathValue("store")) + "/customers"
-	return customerPage{ListURL: list, URL: list + "/" + s.Ids().Customer(r.PathValue("id")), IsAdmin: core.Admitted(r).Admin}
+	return customerPage{ListURL: list, URL: list + "/" + s.IDs().Customer(r.PathValue("id")), IsAdmin: core.Admitted(r).Admin}
 }
 
-// showCustomerPage reads and writes all of the page; failed has the note that
-// could not be kept, if there is one.
+// showCustomerPage reads and writes the page; failed has a note that was refused.
 func (s *Pages) showCustomerPage(w http.ResponseWriter, r *http.Request, f customers.TimelineFilter, failed customerPage) (err error) {
 	ctx, storeID, id := r.Context(), r.PathValue("store"), r.PathValue("id")
 	page := s.newCustomerPage(r)
@@ -95,12 +93,12 @@ func (s *Pages) showCustomerPage(w http.ResponseWriter, r *http.Request, f custo
 	return nil
 }
 
-// Reduced tells whether of what was paid anything was given back or disputed.
+// Reduced tells whether any payment was refunded or disputed.
 func (p customerPage) Reduced() bool {
 	return slices.ContainsFunc(p.Why.Payments, func(f customers.PaymentFact) bool { return f.Refunded.Amount != 0 || f.Disputed.Amount != 0 })
 }
 
-// timeline reads a part of what happened.
+// timeline reads a page of the timeline.
 func (s *Pages) timeline(r *http.Request, page *customerPage, f customers.TimelineFilter) error {
 	entries, next, err := customers.New(s.Cfg.Store).Timeline(r.Context(), r.PathValue("store"), r.PathValue("id"), f)
 	if err != nil {
@@ -108,21 +106,21 @@ func (s *Pages) timeline(r *http.Request, page *customerPage, f customers.Timeli
 	}
 	page.Timeline = entries
 	if next != "" {
-		page.Earlier = core.Address(page.URL, url.Values{"before": {s.Ids().Cursor(core.TimelineScope(r), next)}})
+		page.Earlier = core.Address(page.URL, url.Values{"before": {s.IDs().Cursor(core.TimelineScope(r), next)}})
 	}
 	return nil
 }
 
-// editing is how the number of a note is shown; empty for a new one.
+// editing is a note's number as an id; empty for a new note.
 func (s *Pages) editing(number string) string {
 	n, err := strconv.ParseInt(number, 10, 64)
 	if err != nil {
 		return ""
 	}
-	return s.Ids().Id(core.NoteID, n)
+	return s.IDs().ID(core.NoteID, n)
 }
 
-// NoteForm takes the form of a new note, or of one that is written anew.
+// NoteForm handles the form that adds or edits a note.
 func (s *Pages) NoteForm(w http.ResponseWriter, r *http.Request) error {
 	r.Body = http.MaxBytesReader(w, r.Body, core.MaxBody)
 	if err := r.ParseForm(); err != nil {
@@ -143,12 +141,12 @@ func (s *Pages) NoteForm(w http.ResponseWriter, r *http.Request) error {
 	return s.backToNotes(w, r, err)
 }
 
-// NoteDeleted takes the button of a note.
+// NoteDeleted handles the delete button of a note.
 func (s *Pages) NoteDeleted(w http.ResponseWriter, r *http.Request) error {
 	return s.backToNotes(w, r, customers.New(s.Cfg.Store).DeleteNote(r.Context(), r.PathValue("store"), r.PathValue("id"), r.PathValue("note")))
 }
 
-// backToNotes shows the page again, unless something failed.
+// backToNotes redirects to the page, unless err is set.
 func (s *Pages) backToNotes(w http.ResponseWriter, r *http.Request, err error) error {
 	if err != nil {
 		return err

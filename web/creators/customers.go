@@ -13,31 +13,31 @@ import (
 	"rollcall/web/core"
 )
 
-// chartDays is how many days the chart of newcomers shows.
+// chartDays is the number of days in the chart of new customers.
 const chartDays = 30
 
-// Countable is among how many people those who meet a filter are counted by the
-// way. Among more, who wants it asks for it: no page reads a million rows.
+// Countable is the longest list on which a filter's matches are counted unasked. On
+// longer ones a person asks for the count: no page reads a million rows.
 const Countable = 5000
 
-// customersPage is what customers.html shows.
+// customersPage is the data of customers.html.
 type customersPage struct {
 	Store     customers.StoreInfo
 	Filter    customers.Filter
 	Customers []customers.Customer
-	Next      string // URL of what comes after; empty at the end
+	Next      string // URL of the next page; empty at the end
 	Menus     []core.Menu
 	Sorts     []core.Option
 	Chips     []core.Chip
-	Open      bool   // the menus: one of them is on
-	Wrong     string // why the filter cannot be used
+	Open      bool   // whether the menus are unfolded: one of them is set
+	Wrong     string // why the filter is not valid
 	Figures   figures
 	ListURL   string // without a filter
-	PageURL   string // of this list, from its beginning
+	PageURL   string // of the first page with this filter
 	CSVURL    string
 	LiveURL   string
 	CountURL  string
-	Part      bool // not the page but its results, for a script, and what elsewhere follows from them
+	Part      bool // only the results and what follows from them, for htmx
 	IsAdmin   bool
 	Version   string
 }
@@ -47,13 +47,13 @@ type figures struct {
 	customers.Stats
 	Tiles   []core.Tile
 	Days    []bar
-	Came    int64 // in all these days
-	Known   bool  // false: there are too many to count by the way
-	OfAll   bool  // of the whole list, not of a part
-	Counted bool  // asked for by hand
+	Came    int64 // in all days of the chart
+	Known   bool  // false: the list is too long to count unasked
+	OfAll   bool  // of the whole list, without a filter
+	Counted bool  // a person asked for the count
 }
 
-// Customers shows a store's list as a page, or what of it a script asks for.
+// Customers shows a store's list, or for htmx a part of it.
 func (s *Pages) Customers(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Vary", "HX-Request")
 	q, err := s.ListQuery(r)
@@ -62,7 +62,7 @@ func (s *Pages) Customers(w http.ResponseWriter, r *http.Request) error {
 	}
 	counted := q.Has("count")
 	q.Del("count")
-	for _, f := range new(customers.Filter).Params() { // what the form says of a course that was not chosen
+	for _, f := range new(customers.Filter).Params() { // fields about a course that was not chosen
 		if f.Of != nil && q.Get(f.Of.Name) == "" {
 			q.Del(f.Name)
 		}
@@ -79,9 +79,9 @@ func (s *Pages) Customers(w http.ResponseWriter, r *http.Request) error {
 	if page.Customers, page.Next, err = customers.New(s.Cfg.Store).Customers(r.Context(), filter); err != nil {
 		return err
 	}
-	s.Ids().Customers(page.Customers)
+	s.IDs().Customers(page.Customers)
 	if page.Next != "" {
-		page.Next = page.at("cursor", s.Ids().Cursor(core.ListScope(r), page.Next))
+		page.Next = page.at("cursor", s.IDs().Cursor(core.ListScope(r), page.Next))
 	}
 	if core.IsPart(r) && filter.Cursor != "" {
 		s.Page(w, http.StatusOK, "rows", page)
@@ -93,7 +93,7 @@ func (s *Pages) Customers(w http.ResponseWriter, r *http.Request) error {
 	return s.show(w, r, page)
 }
 
-// show writes the page, or its results alone to a script.
+// show writes the page, or only its results.
 func (s *Pages) show(w http.ResponseWriter, r *http.Request, page customersPage) (err error) {
 	if page.Store, err = customers.New(s.Cfg.Store).Store(r.Context(), page.Filter.Store); err != nil {
 		return err
@@ -103,7 +103,7 @@ func (s *Pages) show(w http.ResponseWriter, r *http.Request, page customersPage)
 		return err
 	}
 	page.urls()
-	page.LiveURL = page.live(s.Ids().Cursor(liveScope(r), strconv.FormatInt(last, 10)))
+	page.LiveURL = page.live(s.IDs().Cursor(liveScope(r), strconv.FormatInt(last, 10)))
 	page.menus()
 	page.Part = core.IsPart(r)
 	switch {
@@ -120,7 +120,7 @@ func (s *Pages) show(w http.ResponseWriter, r *http.Request, page customersPage)
 	return nil
 }
 
-// figure fills in the numbers above the list.
+// figure fills in the figures.
 func (s *Pages) figure(r *http.Request, p *customersPage, counted bool) error {
 	today := s.Cfg.Now().UTC().Truncate(24 * time.Hour)
 	since := today.AddDate(0, 0, 1-chartDays)
@@ -155,7 +155,7 @@ func (s *Pages) figure(r *http.Request, p *customersPage, counted bool) error {
 	return nil
 }
 
-// urls fills in the addresses around the list.
+// urls fills in the page's links.
 func (p *customersPage) urls() {
 	base := "/store/" + url.PathEscape(p.Filter.Store) + "/customers"
 	p.ListURL = base
@@ -165,7 +165,7 @@ func (p *customersPage) urls() {
 	p.CountURL = p.with("count", "1")
 }
 
-// live is where the page hears of those who come after a customer.
+// live is the URL of the long poll for customers newer than last.
 func (p *customersPage) live(last string) string {
 	q := p.query()
 	q.Del("sort")
@@ -173,14 +173,14 @@ func (p *customersPage) live(last string) string {
 	return core.Address(p.ListURL+"/live", q)
 }
 
-// query is the filter without what belongs to one page of it.
+// query is the filter's query without the cursor and limit.
 func (p *customersPage) query() url.Values {
 	f := p.Filter
 	f.Cursor, f.Limit = "", 0
 	return f.Values()
 }
 
-// with is the address of the list with some parameters changed, from its beginning.
+// with is the URL of the first page with some parameters changed.
 func (p *customersPage) with(nameValues ...string) string {
 	q := p.query()
 	for i := 0; i < len(nameValues); i += 2 {
@@ -192,15 +192,15 @@ func (p *customersPage) with(nameValues ...string) string {
 	return core.Address(p.ListURL, q)
 }
 
-// at is the address of another page of the same list.
+// at is the URL of the list with one parameter set.
 func (p *customersPage) at(name, value string) string {
 	q := p.Filter.Values()
 	q.Set(name, value)
 	return core.Address(p.ListURL, q)
 }
 
-// bar is a day of the chart. Places and sizes are those of its drawing, which
-// is chartHeight high and has chartStep for each day.
+// bar is a day of the chart, in the coordinates of its drawing: chartHeight high,
+// chartStep wide for each day.
 type bar struct {
 	customers.Day
 	X, Y, Height int
@@ -211,9 +211,9 @@ const (
 	chartStep   = 8
 )
 
-// bars draws the days from since to today, those without newcomers too.
+// bars makes a bar for each day from since to today.
 func bars(days []customers.Day, since, today time.Time) (out []bar, came int64) {
-	most := int64(4) // a few newcomers are few to the eye too
+	most := int64(4) // so that a few new customers look like a few
 	of := map[time.Time]int64{}
 	for _, d := range days {
 		if !d.Date.After(today) {

@@ -14,14 +14,14 @@ import (
 )
 
 const (
-	// exportPause is how long the next rows may take, or a reader to take 64 KiB.
+	// exportPause limits the time to the next rows, or for a client to read 64 KiB.
 	exportPause = time.Minute
-	// exportLife is how long an export may take: places are few.
+	// exportLife limits an export, as few may run at a time.
 	exportLife = 2 * time.Hour
 )
 
-// ExportCustomers answers the whole of a store's list as CSV, at the pace of its
-// reader: see LimitWrites for who does not read.
+// ExportCustomers streams a store's list as CSV, at the client's pace; LimitWrites
+// ends those of clients that do not read.
 func (s *Pages) ExportCustomers(w http.ResponseWriter, r *http.Request) error {
 	q, err := core.Query(r)
 	if err != nil {
@@ -52,7 +52,7 @@ func (s *Pages) ExportCustomers(w http.ResponseWriter, r *http.Request) error {
 			}
 			checked = time.Now()
 		}
-		s.Ids().Customers(customers)
+		s.IDs().Customers(customers)
 		return d.write(customers)
 	})
 	if err != nil && errors.Is(context.Cause(ctx), errReader) {
@@ -64,8 +64,8 @@ func (s *Pages) ExportCustomers(w http.ResponseWriter, r *http.Request) error {
 	return err
 }
 
-// stillMay tells whether who asked for a store may still see it. A session token of
-// Clerk's lasts for a minute, and what it was admitted to may last longer.
+// stillMay tells whether the visitor may still see the store. Clerk's session tokens
+// last a minute, an export may last longer.
 func (s *Pages) stillMay(r *http.Request) error {
 	if v := core.Admitted(r); v.User != "" && !v.Admin {
 		return s.AdmitTo(r.Context(), r.PathValue("store"), v)
@@ -74,7 +74,7 @@ func (s *Pages) stillMay(r *http.Request) error {
 	return err
 }
 
-// broken cuts off an answer that has begun: half a list must not pass for whole.
+// broken cuts off an answer that has begun, so that half a list never looks complete.
 func (s *Pages) broken(r *http.Request, err error) {
 	switch {
 	case errors.Is(err, errReader):
@@ -85,10 +85,10 @@ func (s *Pages) broken(r *http.Request, err error) {
 	panic(http.ErrAbortHandler)
 }
 
-// errReader is what went wrong if it is not ours.
+// errReader is the error of a client that stopped reading.
 var errReader = errors.New("the reader")
 
-// download is an answer that comes some rows at a time.
+// download streams an export.
 type download struct {
 	http.ResponseWriter
 	r     *http.Request
@@ -97,7 +97,7 @@ type download struct {
 	rows  *sheet
 }
 
-// write sends customers, and with the first of them, or none, the head.
+// write sends customers; the first call, even without any, also sends the header.
 func (d *download) write(customers []customers.Customer) error {
 	if !d.begun {
 		d.begun = true
@@ -117,8 +117,7 @@ func (d *download) write(customers []customers.Customer) error {
 	return err
 }
 
-// Write sends some bytes at a time: as long as the reader takes them, the request
-// goes on.
+// Write sends b in small pieces, and prolongs the request as the client reads them.
 func (d *download) Write(b []byte) (n int, err error) {
 	for part := range slices.Chunk(b, core.StallBytes) {
 		core.Prolong(d.r.Context(), exportPause)
@@ -136,7 +135,7 @@ func (d *download) header() {
 	h.Set("Content-Disposition", `attachment; filename="`+d.name+`"`)
 }
 
-// fileName is what every file system takes of s as part of a name.
+// fileName is s without the characters that file systems refuse.
 func fileName(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || r == '_' || r == '-' {

@@ -8,7 +8,7 @@ import (
 	"rollcall/web/core"
 )
 
-// ages are the moments to choose from; others may stand in the address.
+// ages are the options for moments; the URL may hold others.
 var ages = []core.Option{{Label: "Any time"}, {Value: "1d", Label: "1 day"}, {Value: "7d", Label: "7 days"}, {Value: "30d", Label: "30 days"}, {Value: "90d", Label: "90 days"}, {Value: "365d", Label: "1 year"}}
 
 var sorts = []core.Option{
@@ -24,7 +24,7 @@ var sorts = []core.Option{
 	{Value: "-email", Label: "E-mail, Z to A"},
 }
 
-// menus fills in the menus, with what is on chosen in them, and the chips.
+// menus fills in the menus, with the filter's values chosen, and the chips.
 func (p *customersPage) menus() {
 	for _, f := range p.Filter.Params() {
 		if f.Label != "" {
@@ -36,7 +36,7 @@ func (p *customersPage) menus() {
 	p.chips()
 }
 
-// options are the values of a filter to choose from; none: they are typed.
+// options are a filter's values; none: an input.
 func (p *customersPage) options(f pg.Param) []core.Option {
 	switch f.Kind {
 	case customers.CourseID:
@@ -49,7 +49,7 @@ func (p *customersPage) options(f pg.Param) []core.Option {
 	return core.ChoicesOf(f)
 }
 
-// sold are the store's products of a kind, or (kind "") of all kinds.
+// sold are the store's products of a kind; of all kinds if it is "".
 func (p *customersPage) sold(kind string) []core.Option {
 	options := []core.Option{{Label: "Any"}}
 	for _, x := range p.Store.Products {
@@ -60,7 +60,7 @@ func (p *customersPage) sold(kind string) []core.Option {
 	return options
 }
 
-// chips says in words what of the filter is on.
+// chips makes a chip for each active filter.
 func (p *customersPage) chips() {
 	if p.Filter.Query != "" {
 		p.Chips = append(p.Chips, core.Chip{Label: "“" + p.Filter.Query + "”", URL: p.with("q", "")})
@@ -77,7 +77,7 @@ func (p *customersPage) chips() {
 		}
 		p.Open = true
 		without := []string{m.Name, ""}
-		for _, f := range p.Menus { // nothing is left for what says more of it
+		for _, f := range p.Menus { // also without parameters that depend on it
 			if f.Of != nil && f.Of.Name == m.Name {
 				without = append(without, f.Name, "")
 			}

@@ -21,36 +21,35 @@ import (
 )
 
 const (
-	// liveEvery is how often newcomers are looked for, while somebody watches.
+	// liveEvery is how often Live looks for new customers while a page waits.
 	liveEvery = time.Second
-	// liveOverlap is how many ids each look goes back: transactions that began
-	// earlier may end later.
+	// liveOverlap is how many ids each look goes back: an earlier transaction may
+	// commit later.
 	liveOverlap = 1000
-	// liveQuiet is after how long without news a line is sent that keeps the
-	// connection open.
+	// liveQuiet is the time without news after which a comment keeps the connection open.
 	liveQuiet = 15 * time.Second
-	// liveCheck is how often it is looked whether who watches still may.
+	// liveCheck is how often Live checks that the visitor may still see the list.
 	liveCheck = 3 * time.Second
-	// liveLife is how long a connection lasts. The browser then opens another,
-	// unless who is signed in may no longer look.
+	// liveLife limits a connection. The browser then opens another, if the visitor may
+	// still see the list.
 	liveLife = 10 * time.Minute
 )
 
-// Live tells pages that somebody is new on their list. One look a second serves
-// all pages of this process; while nobody watches there is none.
+// Live notifies pages of new customers on their lists. One query a second serves all
+// pages of this process; without pages there is none. Safe for concurrent use.
 type Live struct {
 	store *store.Store
 	log   *slog.Logger
-	ended chan struct{} // closed at the end
+	ended chan struct{} // closed by End
 	End   func()
-	Check time.Duration // liveCheck, but in tests
+	Check time.Duration // liveCheck, except in tests
 
 	mu       sync.Mutex
 	watchers map[*watcher]bool
 	looking  bool
 }
 
-// watcher is one page: whose list it shows, and what wakes it.
+// watcher is one page that waits: its store, and what wakes it.
 type watcher struct {
 	store string
 	wake  chan struct{}
@@ -66,7 +65,7 @@ func newLive(s *core.Site) *Live {
 	return l
 }
 
-// Join adds a watcher; leave takes it away.
+// Join adds a watcher; leave removes it.
 func (l *Live) Join(store string) (w *watcher, leave func()) {
 	w = &watcher{store, make(chan struct{}, 1)}
 	l.mu.Lock()
@@ -83,7 +82,7 @@ func (l *Live) Join(store string) (w *watcher, leave func()) {
 	}
 }
 
-// goOn tells whether anybody watches; if not, looking ends with that.
+// goOn tells whether a page waits; if none does, look ends.
 func (l *Live) goOn() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -91,11 +90,11 @@ func (l *Live) goOn() bool {
 	return l.looking
 }
 
-// look looks for newcomers until nobody watches.
+// look queries for new customers until no page waits.
 func (l *Live) look() {
 	tick := time.NewTicker(liveEvery)
 	defer tick.Stop()
-	var seen map[int64]string // nil: the first look only learns who is there
+	var seen map[int64]string // nil: the first look only sets the baseline
 	for l.goOn() {
 		came, err := l.newcomers(slices.Collect(maps.Keys(seen)))
 		if err != nil {
@@ -114,7 +113,7 @@ func (l *Live) look() {
 	}
 }
 
-// newcomers are the latest customers, from some way before the last seen on.
+// newcomers are the latest customers, from liveOverlap ids before the last on.
 func (l *Live) newcomers(seen []int64) (came map[int64]string, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), core.AskTimeout)
 	defer cancel()
@@ -127,7 +126,7 @@ func (l *Live) newcomers(seen []int64) (came map[int64]string, err error) {
 	return customers.New(l.store).Newcomers(ctx, last-liveOverlap)
 }
 
-// wake wakes those who watch the lists that somebody new came to.
+// wake wakes the watchers of lists with new customers.
 func (l *Live) wake(came, seen map[int64]string) {
 	stores := map[string]bool{}
 	for id, store := range came {
@@ -141,17 +140,17 @@ func (l *Live) wake(came, seen map[int64]string) {
 		if stores[w.store] {
 			select {
 			case w.wake <- struct{}{}:
-			default: // is to be woken already
+			default: // is about to wake
 			}
 		}
 	}
 }
 
-// liveScope is what the parameter "after" belongs to.
+// liveScope is the scope of the parameter "after".
 func liveScope(r *http.Request) string { return "newcomers of " + r.PathValue("store") }
 
-// Watch sends, as server-sent events, how many customers who meet the filter
-// came after the one whom the parameter "after" stands for: whenever one did.
+// Watch sends, as server-sent events, the number of matching customers that are newer
+// than the one in "after".
 func (s *Pages) Watch(w http.ResponseWriter, r *http.Request) error {
 	q, err := s.QueryWith(r, "after", liveScope(r))
 	after, no := strconv.ParseInt(q.Get("after"), 10, 64)
@@ -181,8 +180,8 @@ func (s *Pages) Watch(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// sendNews counts at once and each time it is woken, until who asked is gone, may
-// not look any more, or has watched long enough.
+// sendNews counts at once and each time it is woken, until the client is gone, may no
+// longer see the list, or liveLife is over.
 func (s *Pages) sendNews(w http.ResponseWriter, r *http.Request, news *watcher, count func(context.Context) (int, error)) error {
 	out := http.NewResponseController(w)
 	life := time.After(liveLife)
@@ -191,7 +190,7 @@ func (s *Pages) sendNews(w http.ResponseWriter, r *http.Request, news *watcher, 
 		n, err := count(r.Context())
 		line := ":\n\n"
 		switch {
-		case errors.Is(err, core.ErrCrowd), errors.Is(err, core.ErrBusy): // the next look counts
+		case errors.Is(err, core.ErrCrowd), errors.Is(err, core.ErrBusy): // counted at the next wake
 		case err != nil:
 			return nil // too late for an answer; the browser tries again
 		case n != told:
@@ -208,8 +207,8 @@ func (s *Pages) sendNews(w http.ResponseWriter, r *http.Request, news *watcher, 
 	}
 }
 
-// awaitNews returns true when a line is due, false when the watch is over: a
-// token was revoked, a member removed, a session has ended.
+// awaitNews returns true when a line is due; false when the watch ends, for example
+// because the visitor may no longer see the list.
 func (s *Pages) awaitNews(r *http.Request, news *watcher, life <-chan time.Time) bool {
 	quiet, check := time.After(liveQuiet), time.NewTicker(s.Live.Check)
 	defer check.Stop()
@@ -222,7 +221,7 @@ func (s *Pages) awaitNews(r *http.Request, news *watcher, life <-chan time.Time)
 		case <-check.C:
 			if _, err := s.Admit(core.Sellers, r); err != nil && core.Explain(err).Status < http.StatusInternalServerError {
 				return false
-			} // who cannot be asked about for now hears nothing meanwhile: that takes Postgres too
+			} // while Postgres is away there is no news either
 		case <-life:
 			return false
 		case <-s.Live.ended:
@@ -233,7 +232,7 @@ func (s *Pages) awaitNews(r *http.Request, news *watcher, life <-chan time.Time)
 	}
 }
 
-// Count is the number of pages that watch.
+// Count is the number of pages that wait.
 func (l *Live) Count() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -17,48 +17,46 @@ import (
 	"rollcall/web/core"
 )
 
-// Backfills as pages: what the API of backfills.go does, by hand.
-
 const (
-	pageRuns     = 20 // on the list, at a time
+	pageRuns     = 20 // on a page of the list
 	pageFindings = 50 // of a run's errors and notes
 )
 
-// runsPage is what backfills.html shows.
+// runsPage is the data of backfills.html.
 type runsPage struct {
 	adminPage
 	Runs    []run
-	Earlier string // URL of those before; empty at the beginning
+	Earlier string // URL of earlier runs; empty: none
 	Form    core.NewBackfill
 	Kinds   []store.BackfillKind
 	Streams []core.Option // Stripe's lists
-	Wrong   string        // why the form cannot be done
-	Field   string        // which of its fields is wrong
+	Wrong   string        // why the form is not valid
+	Field   string        // the field that is wrong
 	LiveURL string
 }
 
-// run is a backfill as people see it.
+// run is a backfill as pages show it.
 type run struct {
 	store.Backfill
 	URL     string
-	Live    bool // it changes by itself
-	Percent int  // of what is expected, when that is known
+	Live    bool // it has not ended
+	Percent int  // of the expected number, if that is known
 	Rate    float64
-	Left    time.Duration // about; 0: that cannot be told
+	Left    time.Duration // an estimate; 0: unknown
 	Options []field
-	Orders  []string // what can be done with it now
+	Orders  []string // the actions that are possible now
 }
 
-// Sample is how far a run was at a time. Its rate is worked out from there.
+// Sample is the progress of a run at a time, to calculate its rate.
 type Sample struct {
 	Run, Seen int64
 	At        time.Time
 }
 
-// sampleLife is over how long a rate is worked out.
+// sampleLife is the period over which a rate is calculated.
 const sampleLife = 5 * time.Second
 
-// Run tells how far a backfill is, since an earlier sample of it if there is one.
+// Run is a backfill with its rate since an earlier Sample, if that is not zero.
 func (s *Pages) Run(b store.Backfill, since Sample) run {
 	r := run{Backfill: b, URL: "/admin/backfills/" + strconv.FormatInt(b.ID, 10)}
 	switch b.Status {
@@ -83,7 +81,7 @@ func (s *Pages) Run(b store.Backfill, since Sample) run {
 	return r
 }
 
-// optionsOf are what a run was asked for, beside its kind.
+// optionsOf are the options of a run, without its kind.
 func optionsOf(b store.Backfill) (options []field) {
 	add := func(name, value string) {
 		if value != "" {
@@ -108,15 +106,13 @@ func optionsOf(b store.Backfill) (options []field) {
 	return options
 }
 
-// Backfills shows the runs, with the form of a new one, or the runs alone to a
-// script.
+// Backfills shows the runs and the form of a new one; to htmx only the runs.
 func (s *Pages) Backfills(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Vary", "HX-Request")
 	return s.showRuns(w, r, runsPage{Form: core.NewBackfill{Kind: store.BackfillKinds[0].Name}})
 }
 
-// showRuns writes the page; wrong has the form that could not be done, if there
-// is one.
+// showRuns writes the page; page.Wrong is set if the form was refused.
 func (s *Pages) showRuns(w http.ResponseWriter, r *http.Request, page runsPage) error {
 	p, err := core.PageOf(r)
 	if err != nil {
@@ -148,8 +144,7 @@ func (s *Pages) showRuns(w http.ResponseWriter, r *http.Request, page runsPage) 
 	return nil
 }
 
-// BackfillForm begins a run that a form asks for. What is wrong with it is shown
-// where it was written.
+// BackfillForm starts a run. Errors are shown at their fields.
 func (s *Pages) BackfillForm(w http.ResponseWriter, r *http.Request) error {
 	if err := core.Form(w, r); err != nil {
 		return err
@@ -174,7 +169,7 @@ func (s *Pages) BackfillForm(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// formOf reads the form of a new run.
+// formOf parses the form of a new run.
 func formOf(q url.Values) (asked core.NewBackfill, err error) {
 	text := func(name string) string { return strings.TrimSpace(q.Get(name)) }
 	words := func(name string) []string {
@@ -190,20 +185,20 @@ func formOf(q url.Values) (asked core.NewBackfill, err error) {
 	return asked, err
 }
 
-// runPage is what backfill.html shows.
+// runPage is the data of backfill.html.
 type runPage struct {
 	adminPage
 	Run      run
 	Streams  []store.BackfillStream
 	Findings []store.BackfillError
 	Further  string // URL of the next errors; empty at the end
-	LiveURL  string // of how far it is, with a sample to compare it with
+	LiveURL  string // of the progress, with a Sample to compare with
 }
 
-// BackfillPage shows one run, or to a script how far it is.
+// BackfillPage shows one run, or to htmx its progress.
 func (s *Pages) BackfillPage(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Vary", "HX-Request, HX-Target")
-	id, err := core.IdOf(r)
+	id, err := core.IDOf(r)
 	if err != nil {
 		return err
 	}
@@ -237,7 +232,7 @@ func (s *Pages) BackfillPage(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// findings reads a page of a run's errors and notes, behind the one named.
+// findings reads a page of a run's errors and notes, after the one named.
 func (s *Pages) findings(ctx context.Context, page *runPage, after string) error {
 	from, err := strconv.ParseInt(cmp.Or(after, "0"), 36, 64)
 	if err != nil {
@@ -255,7 +250,7 @@ func (s *Pages) findings(ctx context.Context, page *runPage, after string) error
 	return nil
 }
 
-// ReadSample is the sample that a live address carries.
+// ReadSample parses the Sample in a live URL.
 func ReadSample(id int64, q url.Values) Sample {
 	seen, err := strconv.ParseInt(q.Get("seen"), 10, 64)
 	at, err2 := strconv.ParseInt(q.Get("at"), 10, 64)
@@ -265,8 +260,8 @@ func ReadSample(id int64, q url.Values) Sample {
 	return Sample{id, seen, time.UnixMilli(at)}
 }
 
-// LiveURL is where a script asks how far a run is: with the sample it has, or
-// once that is old with a new one.
+// LiveURL is where htmx requests a run's progress: with since, or a new Sample once
+// since is old.
 func (s *Pages) LiveURL(r run, since Sample) string {
 	if now := s.Cfg.Now(); since.Run != r.ID || now.Sub(since.At) > sampleLife {
 		since = Sample{r.ID, r.Seen, now}
@@ -274,16 +269,16 @@ func (s *Pages) LiveURL(r run, since Sample) string {
 	return core.Address(r.URL, url.Values{"seen": {strconv.FormatInt(since.Seen, 10)}, "at": {strconv.FormatInt(since.At.UnixMilli(), 10)}})
 }
 
-// OrderForm makes a handler of a button of a run.
+// OrderForm handles a button of a run: what is the action's name.
 func (s *Pages) OrderForm(what string, order func(context.Context, int64) (store.Backfill, error)) core.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		id, err := core.IdOf(r)
+		id, err := core.IDOf(r)
 		if err != nil {
 			return err
 		}
 		b, err := order(r.Context(), id)
 		var wrong *store.WrongStatus
-		if err != nil && !errors.As(err, &wrong) { // else it is as the page will show
+		if err != nil && !errors.As(err, &wrong) { // else the page shows its status
 			return err
 		}
 		s.audit(r, "an operator orders a backfill", "what", what, "backfill", id, "status", b.Status)

@@ -18,22 +18,22 @@ import (
 	"rollcall/web/core"
 )
 
-// eventPage is what event.html shows.
+// eventPage is the data of event.html.
 type eventPage struct {
 	adminPage
 	Event    store.Event
-	Facts    []inbox.EventFact // that it speaks of
-	Silent   string            // why it speaks of none
-	Notes    []string          // which fields were passed over
+	Facts    []inbox.EventFact // that it contains
+	Silent   string            // why it contains none
+	Notes    []string          // which fields were skipped
 	Headers  [][2]string
 	Payload  string
-	Raw      bool // the payload is shown as it came: laid out, it would be too long
+	Raw      bool // the payload is shown as received: indented, it would be too long
 	URL      string
-	Closed   bool // nothing is to be awaited
+	Closed   bool // it is not pending
 	SameType string
 }
 
-// Event shows one event whole, or to a script what became of it.
+// Event shows one event, or to htmx its outcome.
 func (s *Pages) Event(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Vary", "HX-Request, HX-Target")
 	event, err := inbox.New(s.Cfg.Store).Event(r.Context(), r.PathValue("id"))
@@ -58,8 +58,7 @@ func (s *Pages) Event(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// eventFacts tells what an event says and which of its fields were passed over, or
-// why it says nothing.
+// eventFacts are an event's facts and the fields that were skipped, or why it has none.
 func (s *Pages) eventFacts(r *http.Request, e store.Event) (all []inbox.EventFact, notes []string, silent string, err error) {
 	if e.PrunedAt != nil {
 		return nil, nil, "its payload is gone", nil
@@ -75,17 +74,17 @@ func (s *Pages) eventFacts(r *http.Request, e store.Event) (all []inbox.EventFac
 	}
 	for _, f := range all {
 		for i := range f.Customers {
-			f.Customers[i].ID = s.Ids().Customer(f.Customers[i].ID)
+			f.Customers[i].ID = s.IDs().Customer(f.Customers[i].ID)
 		}
 	}
 	return all, notes, "", err
 }
 
-// headersOf are the headers that were kept, by name.
+// headersOf are the stored headers, by name.
 func headersOf(text json.RawMessage) (headers [][2]string) {
 	var kept map[string]string
 	if json.Unmarshal(text, &kept) != nil {
-		return nil // none were kept
+		return nil // none are stored
 	}
 	for _, name := range slices.Sorted(maps.Keys(kept)) {
 		headers = append(headers, [2]string{name, kept[name]})
@@ -93,12 +92,11 @@ func headersOf(text json.RawMessage) (headers [][2]string) {
 	return headers
 }
 
-// MaxLaidOut is up to how many bytes a payload is laid out to: one that is
-// nested deeply grows without end.
+// MaxLaidOut limits the size of an indented payload in bytes: deep nesting multiplies it.
 const MaxLaidOut = 4 << 20
 
-// LaidOut is a payload with a line for each value, and nothing hidden in it; raw
-// if that would be too long.
+// LaidOut indents a payload and makes hidden characters visible; raw if it would be
+// too long.
 func LaidOut(payload []byte) (text string, raw bool) {
 	var out bytes.Buffer
 	if laidOutSize(payload) > MaxLaidOut || json.Indent(&out, payload, "", "  ") != nil {
@@ -107,8 +105,7 @@ func LaidOut(payload []byte) (text string, raw bool) {
 	return core.Visible(strings.ToValidUTF8(out.String(), "\ufffd")), false
 }
 
-// laidOutSize is about how long a payload becomes: each value begins a line,
-// indented as deep as it is.
+// laidOutSize estimates the size of the indented payload.
 func laidOutSize(payload []byte) (size int) {
 	depth, inText := 0, false
 	for i := 0; i < len(payload); i++ {
@@ -131,7 +128,7 @@ func laidOutSize(payload []byte) (size int) {
 	return size + len(payload)
 }
 
-// ShowEventFacts answers what an event says, and what became of that.
+// ShowEventFacts answers an event's facts and their standing.
 func (s *Pages) ShowEventFacts(w http.ResponseWriter, r *http.Request) error {
 	event, err := inbox.New(s.Cfg.Store).Event(r.Context(), r.PathValue("id"))
 	if err != nil {
@@ -143,8 +140,8 @@ func (s *Pages) ShowEventFacts(w http.ResponseWriter, r *http.Request) error {
 	}
 	core.WriteJSON(w, http.StatusOK, struct {
 		Facts  []inbox.EventFact `json:"facts"`
-		Silent string            `json:"silent"` // why it says nothing
-		Notes  []string          `json:"notes"`  // which fields were passed over
+		Silent string            `json:"silent"` // why it contains no facts
+		Notes  []string          `json:"notes"`  // which fields were skipped
 	}{append([]inbox.EventFact{}, all...), silent, append([]string{}, notes...)})
 	return nil
 }

@@ -15,27 +15,27 @@ import (
 	"rollcall/web/core"
 )
 
-// eventsPage is what events.html shows.
+// eventsPage is the data of events.html.
 type eventsPage struct {
 	adminPage
 	Filter    store.EventFilter
 	Events    []store.Event
-	Next      string // URL of what comes after; empty at the end
-	Waiting   string // URL of what became of those that are pending; empty if none is
+	Next      string // URL of the next page; empty at the end
+	Waiting   string // URL of the states of pending events; empty if none is
 	Sources   []core.Option
 	Statuses  []core.Option
 	Types     []string
 	Chips     []core.Chip
-	Open      bool   // the menus: one of them is on
-	Wrong     string // why the filter cannot be used
+	Open      bool   // whether the menus are unfolded: one of them is set
+	Wrong     string // why the filter is not valid
 	Tiles     []statusTile
-	Opened    int // events that are to be applied again, as was just asked for
+	Opened    int // the number of events that were just reopened
 	PageURL   string
-	RetryURL  string // where all that match are retried, or replayed
+	RetryURL  string // of the page that retries or replays all matches
 	ReplayURL string
 }
 
-// eventOptions are the values that parameters of the list allow, by their names.
+// eventOptions are the options of the list's parameters, by name.
 var eventOptions = func() map[string][]core.Option {
 	all := map[string][]core.Option{}
 	for _, p := range new(store.EventFilter).Params() {
@@ -44,10 +44,10 @@ var eventOptions = func() map[string][]core.Option {
 	return all
 }()
 
-// eventStatuses are the statuses as people see them.
+// eventStatuses are the options for a status.
 var eventStatuses = eventOptions["status"][1:]
 
-// Events shows the inbox as a page, or what of it a script asks for.
+// Events shows the inbox, or for htmx a part of it.
 func (s *Pages) Events(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Vary", "HX-Request, HX-Target")
 	q, err := core.Query(r)
@@ -81,7 +81,7 @@ func (s *Pages) Events(w http.ResponseWriter, r *http.Request) error {
 	return s.showEvents(w, r, &page)
 }
 
-// showEvents writes the page, or its results alone to a script.
+// showEvents writes the page, or only its results.
 func (s *Pages) showEvents(w http.ResponseWriter, r *http.Request, page *eventsPage) error {
 	kinds, err := inbox.New(s.Cfg.Store).EventKinds(r.Context(), store.EventFilter{Source: page.Filter.Source})
 	if err != nil {
@@ -108,7 +108,7 @@ func (s *Pages) showEvents(w http.ResponseWriter, r *http.Request, page *eventsP
 	return nil
 }
 
-// showCounts writes how many events there are of each status, and no more.
+// showCounts writes only the tiles.
 func (s *Pages) showCounts(w http.ResponseWriter, r *http.Request, page *eventsPage) error {
 	if err := s.fillCounts(r, page); err != nil {
 		return err
@@ -118,7 +118,7 @@ func (s *Pages) showCounts(w http.ResponseWriter, r *http.Request, page *eventsP
 	return nil
 }
 
-// fillCounts fills in how many events there are of each status, as of a moment ago.
+// fillCounts fills in the tiles; the counts may be a moment old.
 func (s *Pages) fillCounts(r *http.Request, page *eventsPage) error {
 	counts, rough, err := s.eventCounts(r)
 	page.Tiles = statusTiles(counts, rough, func(status string) string { return page.with("status", status) })
@@ -128,7 +128,7 @@ func (s *Pages) fillCounts(r *http.Request, page *eventsPage) error {
 	return err
 }
 
-// eventCounts are those of the vitals, if there are any; else they are counted.
+// eventCounts are the cached counts, or else new ones.
 func (s *Pages) eventCounts(r *http.Request) (map[string]int64, []string, error) {
 	if v := s.vitals(r.Context()); v.Inbox != nil {
 		return v.Inbox.Counts, v.Inbox.Rough, nil
@@ -136,13 +136,13 @@ func (s *Pages) eventCounts(r *http.Request) (map[string]int64, []string, error)
 	return status.New(s.Cfg.Store).RoughEventCounts(r.Context())
 }
 
-// statusTile is a count that leads to what it counts.
+// statusTile is a count that links to its events.
 type statusTile struct {
 	core.Tile
 	Text string
 }
 
-// statusTiles are the counts, and how they are written where they are rough.
+// statusTiles makes the tiles; rough counts are marked.
 func statusTiles(counts map[string]int64, rough []string, url func(status string) string) (tiles []statusTile) {
 	for _, o := range eventStatuses {
 		n := counts[o.Value]
@@ -159,7 +159,7 @@ func statusTiles(counts map[string]int64, rough []string, url func(status string
 	return tiles
 }
 
-// with is the address of the list with a parameter changed, from its beginning.
+// with is the URL of the first page with one parameter changed.
 func (p *eventsPage) with(name, value string) string {
 	f := p.Filter
 	f.Cursor, f.Limit = "", 0
@@ -170,7 +170,7 @@ func (p *eventsPage) with(name, value string) string {
 	return core.Address("/admin/events", q)
 }
 
-// menus fills in the menus, with what is on chosen in them, and the links.
+// menus fills in the menus and links.
 func (p *eventsPage) menus() {
 	f := p.Filter
 	p.Sources = core.Menu{Options: eventOptions["source"]}.Choose(f.Source).Options
@@ -186,7 +186,7 @@ func (p *eventsPage) menus() {
 	p.RetryURL, p.ReplayURL = reopenURL("retry", f), reopenURL("replay", f)
 }
 
-// reopenURL is where all events that a filter asks for are retried or replayed.
+// reopenURL is the page that retries or replays all matches of a filter.
 func reopenURL(do string, f store.EventFilter) string {
 	f.Cursor, f.Limit = "", 0
 	q := f.Values()
@@ -194,7 +194,7 @@ func reopenURL(do string, f store.EventFilter) string {
 	return core.Address("/admin/reopen", q)
 }
 
-// waiting is where a script asks what became of those events that are pending.
+// waiting is the URL of the states of those events that are pending.
 func waiting(events []store.Event) string {
 	var ids []string
 	for _, e := range events {
@@ -208,13 +208,13 @@ func waiting(events []store.Event) string {
 	return core.Address("/admin/event-states", url.Values{"ids": {strings.Join(ids, ",")}})
 }
 
-// statesPage is what became of some events.
+// statesPage is the data of the states of some events.
 type statesPage struct {
 	Events  []store.Event
-	Waiting string // where to ask on; empty once none is pending
+	Waiting string // URL of the next request; empty once none is pending
 }
 
-// EventStates tells the script of a list what became of events in it.
+// EventStates answers htmx with the states of events on the list.
 func (s *Pages) EventStates(w http.ResponseWriter, r *http.Request) error {
 	q, err := core.Query(r)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"rollcall/web/core"
 )
 
-// Monitor shows asynqmon. Payloads are shown as they are: ids, no data.
+// Monitor serves asynqmon. Its payloads are ids, not data.
 func (s *Pages) Monitor(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Content-Security-Policy", s.MonitoringPolicy)
 	s.monitoring.ServeHTTP(w, r)
@@ -20,11 +20,10 @@ func (s *Pages) Monitor(w http.ResponseWriter, r *http.Request) error {
 
 var inlineScript = regexp.MustCompile(`(?s)<script>(.*?)</script>`)
 
-// PolicyFor allows what asynqmon's page needs: its scripts, the inline ones by
-// their hashes, and the styles that its components insert. It does not need the
-// fonts it asks Google for: without them it looks the same in the system's, and
-// nobody else can put styles into an operator's page.
-func PolicyFor(monitoring http.Handler) string {
+// policyFor allows asynqmon's scripts, the inline ones by hash, and inline styles,
+// which its components insert. It leaves out Google's fonts: the system's fonts look
+// the same, and no other site can style an operator's page.
+func policyFor(monitoring http.Handler) string {
 	index := &buffer{header: http.Header{}}
 	monitoring.ServeHTTP(index, &http.Request{Method: http.MethodGet, URL: &url.URL{Path: core.MonitoringPath}})
 	scripts := "'self'"
@@ -36,7 +35,7 @@ func PolicyFor(monitoring http.Handler) string {
 		"style-src 'self' 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 }
 
-// buffer is an answer that stays here.
+// buffer keeps an answer.
 type buffer struct {
 	bytes.Buffer
 	header http.Header
@@ -45,8 +44,8 @@ type buffer struct {
 func (b *buffer) Header() http.Header { return b.header }
 func (b *buffer) WriteHeader(int)     {}
 
-// Scrape answers what this process counts. At METRICS_LISTEN, which the outside
-// does not reach, it is answered to anybody.
+// Scrape serves the process's metrics. METRICS_LISTEN, which must not be public,
+// serves them to anyone.
 func (s *Pages) Scrape(w http.ResponseWriter, r *http.Request) error {
 	if s.Cfg.Scrapes == nil {
 		return core.ErrNoRoute

@@ -1,5 +1,4 @@
-// Package operators holds the pages of those who run Rollcall, and what machines
-// ask of its health.
+// Package operators serves the pages and API of operators, and the health checks.
 package operators
 
 import (
@@ -12,25 +11,25 @@ import (
 	"rollcall/web/core"
 )
 
-// Pages are the pages of a site for operators.
+// Pages serves the operators' pages of a site.
 type Pages struct {
 	*core.Site
-	Pulse      *Pulse
+	Status     *statusCache
 	monitoring *asynqmon.HTTPHandler
 	readying   singleflight.Group
 	leaving    atomic.Bool
 }
 
-// New returns the pages of a site.
+// New returns the operators' pages of s.
 func New(s *core.Site) *Pages {
 	p := &Pages{
 		Site:       s,
-		Pulse:      &Pulse{Inspector: asynq.NewInspectorFromRedisClient(s.Redis)},
+		Status:     &statusCache{Inspector: asynq.NewInspectorFromRedisClient(s.Redis)},
 		monitoring: asynqmon.New(asynqmon.Options{RootPath: core.MonitoringPath, RedisConnOpt: s.Cfg.Redis, ReadOnly: s.Cfg.MonitoringReadOnly}),
 	}
-	s.MonitoringPolicy = PolicyFor(p.monitoring)
+	s.MonitoringPolicy = policyFor(p.monitoring)
 	return p
 }
 
-// Close closes the connections of the queues' monitor.
+// Close closes the queue monitor's connections.
 func (s *Pages) Close() error { return s.monitoring.Close() }

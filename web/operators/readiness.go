@@ -12,23 +12,23 @@ import (
 // readyTimeout is how long /readyz waits for Postgres and Redis.
 const readyTimeout = time.Second
 
-// Healthz tells that this process lives; nothing that it depends on counts, as
-// restarting it would not bring those back.
+// Healthz reports that the process lives. It checks nothing that a restart would
+// not fix.
 func (s *Pages) Healthz(w http.ResponseWriter, r *http.Request) error {
 	core.WriteJSON(w, http.StatusOK, map[string]string{"status": "ok", "version": s.Cfg.Version})
 	return nil
 }
 
-// readiness is what /readyz answers: Redis is "ok" or "away", Postgres as
-// store.Trouble says.
+// readiness is the answer of /readyz: Redis is "ok" or "away", Postgres a result of
+// pg.Trouble.
 type readiness struct {
 	Status   string `json:"status"` // ready, not_ready or leaving
 	Postgres string `json:"postgres"`
 	Redis    string `json:"redis"`
 }
 
-// Readyz tells whether to send requests here. Only Postgres decides: without
-// Redis everything is still received, kept and shown, and worked on later.
+// Readyz reports whether to send requests here. Only Postgres decides: without Redis
+// events are still received and pages shown.
 func (s *Pages) Readyz(w http.ResponseWriter, r *http.Request) error {
 	redis := s.pingRedis(r.Context())
 	postgres := ask(r.Context(), s.askReady)
@@ -43,7 +43,7 @@ func (s *Pages) Readyz(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// askReady asks Postgres, once for all who ask at the same time: anybody may.
+// askReady checks Postgres once for all concurrent requests, as anyone may send them.
 func (s *Pages) askReady(context.Context) error {
 	_, err, _ := s.readying.Do("", func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.Background(), readyTimeout)
@@ -53,16 +53,15 @@ func (s *Pages) askReady(context.Context) error {
 	return err
 }
 
-// Leave makes /readyz say that no more requests are to be sent here. Those that
-// come are answered all the same.
+// Leave makes /readyz ask for no more requests. Those that come are still answered.
 func (s *Pages) Leave() { s.leaving.Store(true) }
 
 func (s *Pages) pingRedis(ctx context.Context) <-chan string {
 	return ask(ctx, func(ctx context.Context) error { return s.Redis.Ping(ctx).Err() })
 }
 
-// ask pings on the side and answers within readyTimeout: the Redis client does
-// not heed a context once it reads.
+// ask pings asynchronously and answers within readyTimeout: the Redis client
+// ignores a context while it reads.
 func ask(ctx context.Context, ping func(context.Context) error) <-chan string {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	pinged, answer := make(chan error, 1), make(chan string, 1)

@@ -15,16 +15,16 @@ import (
 	"rollcall/web/core"
 )
 
-// Events that are closed are applied again: retried if they failed, replayed
-// whatever became of them. That makes their rows pending; the queue is told of
-// the first, and the workers' sweep finds the rest.
+// Closed events are reopened to be applied again: a retry takes failed ones, a
+// replay all. Reopening makes the rows pending and enqueues the first; the
+// workers' sweep finds the rest.
 
-// reopening is a way to apply events again.
+// reopening is a retry or a replay.
 type reopening struct {
-	Do       string // as in addresses
+	Do       string // as in URLs
 	Verb     string
 	Statuses []string
-	Says     string // to an operator who is about to
+	Says     string // the question to the operator
 }
 
 var reopenings = map[string]reopening{
@@ -33,37 +33,37 @@ var reopenings = map[string]reopening{
 }
 
 const (
-	// ReopenPortion is how many events one request opens; then the operator is
-	// asked to go on. It takes some seconds.
+	// ReopenPortion is how many events one request reopens, in some seconds; then the
+	// operator is asked to continue.
 	ReopenPortion = 100_000
-	// reopenHints is of how many the queue is told at once.
+	// reopenHints is how many events are enqueued at once.
 	reopenHints = 1_000
-	// reopenCounted is up to how many are counted before, and for how long.
+	// reopenCounted limits the count before, and reopenCounting its time.
 	reopenCounted  = 100_000
-	reopenPatience = 4 * time.Second
+	reopenCounting = 4 * time.Second
 )
 
-// reopenPage is what reopen.html shows.
+// reopenPage is the data of reopen.html.
 type reopenPage struct {
 	adminPage
 	reopening
 	Filter   store.EventFilter
 	Chips    []core.Chip
 	N        int64
-	Many     bool  // there are more than N
-	Counted  bool  // they could be counted by the way
-	Opened   int   // by the request before
-	After    int64 // which took them up to here
-	Through  int64 // later events are not meant
+	Many     bool  // more than N match
+	Counted  bool  // the count did not time out
+	Opened   int   // by the previous request
+	After    int64 // the last id that it reopened
+	Through  int64 // later events are left out
 	Fields   []field
 	ListURL  string
-	Everyone bool // no filter narrows them down
+	Everyone bool // there is no filter
 }
 
-// field is a hidden one of a form.
+// field is a hidden field of a form.
 type field struct{ Name, Value string }
 
-// ReopenPageOf shows what would be applied again, and a button.
+// ReopenPageOf shows what a retry or replay would reopen, and a button.
 func (s *Pages) ReopenPageOf(w http.ResponseWriter, r *http.Request) error {
 	q, err := core.Query(r)
 	if err != nil {
@@ -74,13 +74,13 @@ func (s *Pages) ReopenPageOf(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	page := reopenPage{adminPage: s.adminPage("events", o.Verb+" events"), reopening: o.reopening, After: o.after, Through: o.through, Opened: o.opened}
-	page.Filter = o.filter.At(s.Cfg.Now()) // the same when the button is pressed
+	page.Filter = o.filter.At(s.Cfg.Now()) // so that the button means the same events
 	list := eventsPage{Filter: o.filter}
 	list.menus()
 	page.Chips, page.ListURL, page.Everyone = list.Chips, list.PageURL, !o.filter.Narrow()
 	f := o.reopenFilter(s.Cfg.Now())
 	if len(f.Statuses) > 0 {
-		short, cancel := core.Limited(r.Context(), reopenPatience)
+		short, cancel := core.Limited(r.Context(), reopenCounting)
 		defer cancel()
 		page.N, page.Through, err = s.Cfg.Store.CountReopen(short, f, reopenCounted+1)
 		if page.Counted = err == nil; err != nil && (short.Err() == nil || r.Context().Err() != nil) {
@@ -97,7 +97,7 @@ func (s *Pages) ReopenPageOf(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// fields are what the form has to say.
+// fields are the hidden fields of the form.
 func (p *reopenPage) fields() (fields []field) {
 	q := p.Filter.Values()
 	q.Set("do", p.Do)
@@ -109,7 +109,7 @@ func (p *reopenPage) fields() (fields []field) {
 	return fields
 }
 
-// reopenOrder is what a form or an address asks for.
+// reopenOrder is the parsed form or query.
 type reopenOrder struct {
 	reopening
 	filter         store.EventFilter
@@ -117,7 +117,7 @@ type reopenOrder struct {
 	opened         int
 }
 
-// readReopenOrder takes an order out of a form's values, or an address'.
+// readReopenOrder parses a form or a query.
 func readReopenOrder(q url.Values) (o reopenOrder, err error) {
 	var known bool
 	if o.reopening, known = reopenings[q.Get("do")]; !known {
@@ -144,7 +144,7 @@ func (o reopenOrder) reopenFilter(now time.Time) store.ReopenFilter {
 	return f
 }
 
-// ReopenMany takes the form of the page above.
+// ReopenMany handles the form of ReopenPageOf.
 func (s *Pages) ReopenMany(w http.ResponseWriter, r *http.Request) error {
 	if err := core.Form(w, r); err != nil {
 		return err
@@ -159,19 +159,19 @@ func (s *Pages) ReopenMany(w http.ResponseWriter, r *http.Request) error {
 	}
 	q := o.filter.Values()
 	q.Set("opened", strconv.Itoa(done.Opened))
-	if done.After > 0 { // there may be more
+	if done.After > 0 { // more may follow
 		q.Set("do", o.Do)
 		q.Set("after", strconv.FormatInt(done.After, 10))
 		q.Set("through", strconv.FormatInt(o.through, 10))
 		http.Redirect(w, r, core.Address("/admin/reopen", q), http.StatusSeeOther)
 		return nil
 	}
-	q.Del("status") // it is another now
+	q.Del("status") // it has changed
 	http.Redirect(w, r, core.Address("/admin/events", q), http.StatusSeeOther)
 	return nil
 }
 
-// ReopenOne makes a handler of the button of one event.
+// ReopenOne handles the button of one event.
 func (s *Pages) ReopenOne(do string) core.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		event, err := inbox.New(s.Cfg.Store).Event(r.Context(), r.PathValue("id"))
@@ -186,7 +186,7 @@ func (s *Pages) ReopenOne(do string) core.Handler {
 	}
 }
 
-// Reopen opens one portion of events, and tells the queue of the first.
+// Reopen reopens one portion of events and enqueues the first.
 func (s *Pages) Reopen(r *http.Request, do string, f store.ReopenFilter) (done actions.Reopened, err error) {
 	if len(f.Statuses) == 0 {
 		return done, nil
@@ -199,9 +199,9 @@ func (s *Pages) Reopen(r *http.Request, do string, f store.ReopenFilter) (done a
 	})
 }
 
-// NewReopening is the body of a retry or replay: which events.
+// NewReopening is the body of a retry or replay: which events to reopen.
 type NewReopening struct {
-	IDs     []int64 `json:"ids"` // the inbox's; or else a filter, as of the list
+	IDs     []int64 `json:"ids"` // of the inbox; or else a filter, as of the list
 	Source  string  `json:"source"`
 	Status  string  `json:"status"`
 	Type    string  `json:"type"`
@@ -209,12 +209,12 @@ type NewReopening struct {
 	Error   string  `json:"error"`
 	Since   string  `json:"since"`
 	Until   string  `json:"until"`
-	All     bool    `json:"all"` // without any of these: all events
+	All     bool    `json:"all"` // all events; excludes the others
 	After   int64   `json:"after"`
 	Through int64   `json:"through"`
 }
 
-// ReopenAPI makes a handler of what operators' programs ask for.
+// ReopenAPI handles a retry or replay by a program.
 func (s *Pages) ReopenAPI(do string) core.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		var asked NewReopening

@@ -9,7 +9,7 @@ import (
 	"rollcall/web/core"
 )
 
-// storesPage is what stores.html shows.
+// storesPage is the data of stores.html.
 type storesPage struct {
 	adminPage
 	Filter status.StoreFilter
@@ -21,7 +21,7 @@ type storesPage struct {
 
 var storeSorts = []core.Option{{Value: status.DefaultStoreSort, Label: "Longest lists first"}, {Value: "id", Label: "By id"}}
 
-// Stores lists the stores as a page, or more of them to a script.
+// Stores shows the stores, or for htmx the next page of them.
 func (s *Pages) Stores(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Vary", "HX-Request")
 	q, err := core.Query(r)

@@ -12,15 +12,15 @@ import (
 	"rollcall/web/core"
 )
 
-// unattachedPage is what unattached.html shows.
+// unattachedPage is the data of unattached.html.
 type unattachedPage struct {
 	adminPage
-	Store   string // only its facts; "" is all
+	Store   string // only its facts; "": all
 	Reasons []offReason
-	Right   []offReason // of facts that belong on no list
+	Right   []offReason // reasons of facts that are not expected on a list
 }
 
-// offReason is a reason, with the address of its facts.
+// offReason is a reason with the URL of its facts.
 type offReason struct {
 	checks.OffReason
 	URL       string
@@ -36,7 +36,7 @@ func offReasonOf(r checks.OffReason, of string) offReason {
 	return offReason{r, core.Address(base, q), core.Address(base+"/attach", q)}
 }
 
-// Unattached shows why facts are on no list.
+// Unattached shows why facts are missing.
 func (s *Pages) Unattached(w http.ResponseWriter, r *http.Request) error {
 	of, err := storeOf(r)
 	if err != nil {
@@ -58,8 +58,7 @@ func (s *Pages) Unattached(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// storeOf is the store that a page or list is asked to be of; nothing else may
-// be asked.
+// storeOf is the store parameter, the only one allowed.
 func storeOf(r *http.Request) (string, error) {
 	q, err := core.Query(r)
 	if err != nil {
@@ -74,20 +73,20 @@ func storeOf(r *http.Request) (string, error) {
 	return f.Store, err
 }
 
-// offPage is what reason.html shows.
+// offPage is the data of reason.html.
 type offPage struct {
 	adminPage
 	offReason
 	Store  string
 	Facts  []store.OffFact
-	Next   string // URL of what comes after; empty at the end
+	Next   string // URL of the next page; empty at the end
 	Done   *store.AttachedAgain
-	GoOn   string // where the button goes that attaches the rest
+	GoOn   string // URL of the form that attaches the rest
 	AllURL string
 }
 
-// UnattachedFacts shows the facts on no list for a reason, or more of them to a
-// script.
+// UnattachedFacts shows the facts that are missing for a reason, or for htmx the
+// next page of them.
 func (s *Pages) UnattachedFacts(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Vary", "HX-Request")
 	q, err := core.Query(r)
@@ -125,7 +124,7 @@ func (s *Pages) UnattachedFacts(w http.ResponseWriter, r *http.Request) error {
 
 func storeQuery(of string) url.Values { return withQuery(url.Values{}, "store", of) }
 
-// withQuery adds a parameter, unless it is empty.
+// withQuery sets a parameter unless value is empty.
 func withQuery(q url.Values, name, value string) url.Values {
 	if value != "" {
 		q.Set(name, value)
@@ -133,7 +132,7 @@ func withQuery(q url.Values, name, value string) url.Values {
 	return q
 }
 
-// takeDone takes out of an address what the form before it did.
+// takeDone removes the previous form's result from a query, and returns it.
 func takeDone(q url.Values) (done *store.AttachedAgain, goOn string) {
 	numbers := map[string]int64{}
 	for _, name := range []string{"looked", "attached", "failed"} {
@@ -151,13 +150,13 @@ func takeDone(q url.Values) (done *store.AttachedAgain, goOn string) {
 }
 
 const (
-	// attachTime is how long one request attaches facts again; then the operator
-	// is asked to go on.
+	// attachTime is how long one request attaches facts; then the operator is asked to
+	// continue.
 	attachTime = 8 * time.Second
 	attachStep = 400
 )
 
-// AttachForm takes the button that attaches facts again.
+// AttachForm handles the button that attaches facts again.
 func (s *Pages) AttachForm(w http.ResponseWriter, r *http.Request) error {
 	if err := core.Form(w, r); err != nil {
 		return err
@@ -182,7 +181,7 @@ func (s *Pages) AttachForm(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// attachAgain attaches facts again, step by step for as long as that may take.
+// attachAgain attaches facts step by step, for up to attachTime.
 func (s *Pages) attachAgain(r *http.Request, f store.OffFilter) (done store.AttachedAgain, err error) {
 	if _, err := checks.WhyOff(f.Reason); err != nil {
 		return done, err
@@ -206,7 +205,7 @@ func (s *Pages) attachAgain(r *http.Request, f store.OffFilter) (done store.Atta
 	return done, nil
 }
 
-// ListOffReasons answers why facts are on no list.
+// ListOffReasons answers why facts are missing, with counts.
 func (s *Pages) ListOffReasons(w http.ResponseWriter, r *http.Request) error {
 	of, err := storeOf(r)
 	if err != nil {
@@ -220,7 +219,7 @@ func (s *Pages) ListOffReasons(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// ListOffFacts answers a page of the facts on no list for a reason.
+// ListOffFacts answers a page of the facts that are missing for a reason.
 func (s *Pages) ListOffFacts(w http.ResponseWriter, r *http.Request) error {
 	f, err := offFilter(r)
 	if err != nil {
@@ -234,7 +233,7 @@ func (s *Pages) ListOffFacts(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// AttachAPI attaches facts again, as operators' programs ask for.
+// AttachAPI attaches facts again for a program.
 func (s *Pages) AttachAPI(w http.ResponseWriter, r *http.Request) error {
 	f, err := offFilter(r)
 	if err != nil {

@@ -21,59 +21,59 @@ import (
 	"rollcall/web/core"
 )
 
-// Vitals tell operators how all of it is faring; their JSON is the API's.
+// Vitals are the state of the whole system. Their JSON is the API's.
 type Vitals struct {
 	At       time.Time      `json:"at"`
-	Postgres string         `json:"postgres"` // as store.Trouble says
-	Redis    string         `json:"redis"`    // ok or away
-	Inbox    *status.Vitals `json:"inbox"`    // null: Postgres is away, or too slow to tell
+	Postgres string         `json:"postgres"` // a result of pg.Trouble
+	Redis    string         `json:"redis"`    // "ok" or "away"
+	Inbox    *status.Vitals `json:"inbox"`    // null: Postgres is away or too slow
 	Queues   []queue        `json:"queues"`   // null: Redis is away
 	Workers  []worker       `json:"workers"`  // null: Redis is away
 }
 
-// queue is what waits in Redis.
+// queue is a queue in Redis.
 type queue struct {
 	Name     string  `json:"name"`
 	Paused   bool    `json:"paused"`
 	Waiting  int     `json:"waiting"`
 	InHand   int     `json:"in_hand"`
-	Later    int     `json:"later"`    // at a later time, or to be tried again
-	GivenUp  int     `json:"given_up"` // by the queue; the row says what became of the event
-	Latency  float64 `json:"latency"`  // of the oldest that waits, in seconds
-	Today    int     `json:"today"`    // worked through since midnight, UTC
-	Failures int     `json:"failures"` // of these, tries that failed
+	Later    int     `json:"later"`    // scheduled, or to be retried
+	GivenUp  int     `json:"given_up"` // by the queue; the event's row has its status
+	Latency  float64 `json:"latency"`  // age of the oldest job, in seconds
+	Today    int     `json:"today"`    // processed since midnight, UTC
+	Failures int     `json:"failures"` // failed tries among these
 }
 
-// worker is a process that works.
+// worker is a worker process.
 type worker struct {
 	Host    string    `json:"host"`
 	PID     int       `json:"pid"`
 	Started time.Time `json:"started_at"`
 	InHand  int       `json:"in_hand"`
-	Stops   bool      `json:"stops"` // it takes nothing new
+	Stops   bool      `json:"stops"` // it is stopping
 }
 
 const (
-	// pulseLife is how old vitals may be that somebody is shown: who looks every
-	// two seconds, with however many others, costs one look each second.
-	pulseLife = time.Second
-	// pulsePatience is how long a look may take.
-	pulsePatience = 3 * time.Second
+	// statusMaxAge is how old cached vitals may be: however many pages poll, each second
+	// has one query.
+	statusMaxAge = time.Second
+	// statusTimeout limits the query.
+	statusTimeout = 3 * time.Second
 )
 
-// Pulse takes the vitals for all who ask.
-type Pulse struct {
+// statusCache takes the vitals once for all concurrent requests.
+type statusCache struct {
 	looks     singleflight.Group
-	Inspector *asynq.Inspector // on the client of the Site
+	Inspector *asynq.Inspector // on the Site's client
 
 	mu    sync.Mutex
 	last  Vitals
 	Until time.Time
 }
 
-// vitals are those of now, or of a moment ago.
+// vitals are those of now, or cached ones.
 func (s *Pages) vitals(ctx context.Context) Vitals {
-	p := s.Pulse
+	p := s.Status
 	p.mu.Lock()
 	last, fresh := p.last, time.Now().Before(p.Until)
 	p.mu.Unlock()
@@ -81,21 +81,21 @@ func (s *Pages) vitals(ctx context.Context) Vitals {
 		return last
 	}
 	v, _, _ := p.looks.Do("vitals", func() (any, error) {
-		v := s.look(context.WithoutCancel(ctx)) // others wait for it too
+		v := s.look(context.WithoutCancel(ctx)) // other requests wait for it too
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		p.last, p.Until = v, time.Now().Add(pulseLife)
+		p.last, p.Until = v, time.Now().Add(statusMaxAge)
 		return v, nil
 	})
 	return v.(Vitals)
 }
 
-// look asks all there is, at once; what does not answer is away.
+// look queries Postgres and Redis concurrently; one that does not answer is away.
 func (s *Pages) look(ctx context.Context) Vitals {
 	redis, postgres, queues := s.pingRedis(ctx), ask(ctx, s.Cfg.Store.Ready), s.askQueues()
 	v := Vitals{At: s.Cfg.Now().UTC(), Postgres: <-postgres, Redis: <-redis}
 	if v.Postgres == "ok" {
-		ctx, cancel := context.WithTimeout(ctx, pulsePatience)
+		ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 		defer cancel()
 		inbox, err := status.New(s.Cfg.Store).Vitals(ctx)
 		if err == nil {
@@ -115,35 +115,35 @@ func (s *Pages) look(ctx context.Context) Vitals {
 	return v
 }
 
-// found is what Redis tells.
+// found is the answer of Redis.
 type found struct {
 	queues  []queue
 	workers []worker
 }
 
-// askQueues asks on the side, once at a time: asynq heeds no context, and a
-// Redis that hangs must not gather those who wait for it.
+// askQueues asks asynchronously, one query at a time: asynq ignores contexts, and a
+// Redis that hangs must not pile up goroutines.
 func (s *Pages) askQueues() <-chan singleflight.Result {
-	return s.Pulse.looks.DoChan("queues", func() (any, error) {
+	return s.Status.looks.DoChan("queues", func() (any, error) {
 		queues, err := s.queues()
 		if err != nil {
 			return nil, err
 		}
-		servers, err := s.Pulse.Inspector.Servers()
+		servers, err := s.Status.Inspector.Servers()
 		return found{queues, workersOf(servers)}, err
 	})
 }
 
-// queues are those in Redis, by their names.
+// queues are the queues in Redis, by name.
 func (s *Pages) queues() ([]queue, error) {
-	names, err := s.Pulse.Inspector.Queues()
+	names, err := s.Status.Inspector.Queues()
 	if err != nil {
 		return nil, err
 	}
 	slices.Sort(names)
 	out := []queue{}
 	for _, name := range names {
-		q, err := s.Pulse.Inspector.GetQueueInfo(name)
+		q, err := s.Status.Inspector.GetQueueInfo(name)
 		if err != nil {
 			return nil, err
 		}
@@ -153,8 +153,7 @@ func (s *Pages) queues() ([]queue, error) {
 	return out, nil
 }
 
-// workersOf puts together what belongs to one process: it has a server for
-// events and one for backfills.
+// workersOf groups the servers of each process: one for events, one for backfills.
 func workersOf(servers []*asynq.ServerInfo) []worker {
 	out := []worker{}
 	for _, s := range servers {
@@ -170,17 +169,17 @@ func workersOf(servers []*asynq.ServerInfo) []worker {
 	return out
 }
 
-// note is a finding that an operator should know of.
+// note is a finding on the health page.
 type note struct {
 	finding.Finding
-	Since     *time.Time // when it began; nil: unknown
-	URL, Link string     // where to look, and the link's text
+	Since     *time.Time // its beginning; nil: unknown
+	URL, Link string     // a link and its text
 }
 
-// Bad tells whether something is wrong; else it is only worth a look.
+// Bad tells whether something is wrong, not only worth a look.
 func (n note) Bad() bool { return n.Severity == finding.Problem }
 
-// troubles are what it means that Postgres is not ok, as store.Trouble names it.
+// troubles are the meanings of pg.Trouble's results.
 var troubles = map[string]string{
 	"away":         "Postgres does not answer.",
 	"not_migrated": "The database schema is not current: run rollcall migrate up.",
@@ -190,10 +189,10 @@ var troubles = map[string]string{
 	"full":         "Postgres is out of disk, memory or connections.",
 }
 
-// slow is how long an event may wait before that is noted.
+// slow is how long an event may wait without a note.
 const slow = time.Minute
 
-// notes are what the vitals come to.
+// notes are what the vitals show that an operator should know.
 func (s *Pages) notes(v Vitals) (notes []note) {
 	add := func(when bool, severity finding.Severity, text, url, link string) {
 		if when {
@@ -231,7 +230,7 @@ func (s *Pages) notes(v Vitals) (notes []note) {
 	return notes
 }
 
-// noteOf tells of a watch that is not ok, and leads to the events it is about.
+// noteOf makes a note of a watch that is not ok, with a link to its events.
 func noteOf(w status.Watch) note {
 	kind, subject := w.Parts()
 	n := note{Since: &w.Since, Link: "Look at the events", Finding: finding.Finding{Kind: kind, Subject: subject, Severity: finding.Severity(w.State), What: w.Detail + "."}}
@@ -257,17 +256,17 @@ func noteOf(w status.Watch) note {
 	return n
 }
 
-// healthPage is what health.html shows.
+// healthPage is the data of health.html.
 type healthPage struct {
 	adminPage
 	Vitals
 	Notes []note
 	Tiles []statusTile
-	Off   int64 // facts on no list that wait for somebody to say something
+	Off   int64 // missing facts that wait for an event
 	Runs  []run
 }
 
-// Health shows operators how all of it is faring.
+// Health shows the state of the system.
 func (s *Pages) Health(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Vary", "HX-Request")
 	page := healthPage{adminPage: s.adminPage("health", "Health"), Vitals: s.vitals(r.Context())}
@@ -289,7 +288,7 @@ func (s *Pages) Health(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// ShowHealth answers the same to programs.
+// ShowHealth answers the vitals.
 func (s *Pages) ShowHealth(w http.ResponseWriter, r *http.Request) error {
 	core.WriteJSON(w, http.StatusOK, s.vitals(r.Context()))
 	return nil
