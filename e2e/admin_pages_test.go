@@ -66,7 +66,7 @@ func TestFailedEventIsRetriedOnItsPage(t *testing.T) {
 	p.Has("#list", "progress is written as <nobody> expects")
 	p.Click("#list .what a")
 	p.Has("h1", "enrollment.upserted")
-	p.Has("#fate", "failed given up, after 1 try")
+	p.Has("#fate", "failed gave up, after 1 attempt")
 	p.Has(".payload", `"email": "ann@mail.example"`)
 
 	reader.is.Store(true)
@@ -77,8 +77,8 @@ func TestFailedEventIsRetriedOnItsPage(t *testing.T) {
 	here(p)
 	here(list)
 	close(reader.may)
-	p.Has("#fate", "processed applied, after 2 tries")
-	p.Has("#fate", "enrollment:mixing/email:ann@mail.example is the latest word")
+	p.Has("#fate", "processed applied, after 2 attempts")
+	p.Has("#fate", "enrollment:mixing/email:ann@mail.example current")
 	list.Has("#list li:first-child .state", "processed")
 	list.Has("#n-Failed", "0")
 	for _, page := range []*browser.Page{p, list} {

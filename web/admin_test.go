@@ -166,7 +166,7 @@ func TestHealthPage(t *testing.T) {
 	x.fillEvents(t)
 	x.begin(t, `{"kind": "clerk"}`)
 	look := func() string { x.operators.Pulse.Until = time.Time{}; return x.page(t, "/admin") }
-	wants(t, look(), "Postgres</b> answers", "Redis</b> answers", "Workers</b> none", "No worker is running", "1 event failed.",
+	wants(t, look(), "Postgres</b> up", "Redis</b> up", "Workers</b> none", "No worker is running", "1 event failed.",
 		`href="/admin/events?status=failed"`, "charge.refunded", `<a id="s-clerk" href="/admin/events?source=clerk">`, "Nothing is missing", `href="/admin/backfills/1"`)
 	part := x.page(t, "/admin", asScript)
 	wants(t, part, `<div id="vitals"`, "!<html")
@@ -193,12 +193,12 @@ func TestHealthPage(t *testing.T) {
 		t.Errorf("%+v", v.Inbox.Watches)
 	}
 	must(servers.StopRedis())
-	wants(t, look(), "Redis</b> is away", "Workers</b> unknown", "Events are stored", "charge.refunded")
+	wants(t, look(), "Redis</b> down", "Workers</b> unknown", "Events are stored", "charge.refunded")
 	must(servers.StopPostgres())
-	wants(t, look(), "Postgres</b> is away", "nothing is lost", "!charge.refunded")
+	wants(t, look(), "Postgres</b> down", "nothing is lost", "!charge.refunded")
 	must(servers.StartPostgres(t.Context()))
 	must(servers.StartRedis(t.Context()))
-	wants(t, look(), "Postgres</b> answers", "Redis</b> answers", "charge.refunded")
+	wants(t, look(), "Postgres</b> up", "Redis</b> up", "charge.refunded")
 }
 
 func TestMonitoringReadOnly(t *testing.T) {
@@ -222,7 +222,7 @@ func TestStoresPage(t *testing.T) {
 	if next == nil || strings.Count(first, `<li class="card store">`) != 50 {
 		t.Fatalf("%d stores: %s", strings.Count(first, `<li class="card store">`), first)
 	}
-	wants(t, first, `<a href="/store/store_07/customers"><bdi>Beats &amp; Co</bdi></a>`, "<strong>3</strong>", "<em>not told yet</em>")
+	wants(t, first, `<a href="/store/store_07/customers"><bdi>Beats &amp; Co</bdi></a>`, "<strong>3</strong>", "<em>name unknown</em>")
 	rest := x.page(t, next[1], asScript)
 	wants(t, rest, "store_59", "!<html", "!further")
 	wants(t, x.page(t, "/admin/stores?q=BEATS"), "store_07", "!store_08")

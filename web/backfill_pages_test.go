@@ -42,7 +42,7 @@ func TestBackfillForm(t *testing.T) {
 		"kind=clerk&store=a":                             {"does not take it", `name="store" value="a"`, `aria-invalid="true"`},
 		"kind=convex&file=/x.zip":                        {"must be in the folder", `value="/x.zip"`},
 		"kind=stripe&accounts=cus_1":                     {"is no account", `value="cus_1"`},
-		"kind=stripe&accounts=platform&since=x":          {"is no time", `value="platform"`, `value="x"`},
+		"kind=stripe&accounts=platform&since=x":          {"is not a time", `value="platform"`, `value="x"`},
 		"kind=stripe&only=boats":                         {"is not one of products, prices, customers"},
 		"kind=stripe&only=refunds&since=x":               {`value="refunds" checked`},
 		"kind=clerk&chunk_size=many":                     {"must be a number"},

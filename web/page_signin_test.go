@@ -59,5 +59,5 @@ func TestPageCreator(t *testing.T) {
 	p.Has(".notes .hint", "team member user_owner")
 	p.Expect("404 /store/other/customers")
 	p.Go("/store/other/customers")
-	p.Has("main", "There is no such thing here")
+	p.Has("main", "It may have been removed")
 }

@@ -62,7 +62,7 @@ func (s *Pages) Event(w http.ResponseWriter, r *http.Request) error {
 // why it says nothing.
 func (s *Pages) eventFacts(r *http.Request, e store.Event) (all []inbox.EventFact, notes []string, silent string, err error) {
 	if e.PrunedAt != nil {
-		return nil, nil, "its payload is gone", nil
+		return nil, nil, "the payload was deleted", nil
 	}
 	if err := s.LoadIDs(r.Context()); err != nil {
 		return nil, nil, "", err
