@@ -77,5 +77,5 @@ func TestNewCustomersAppear(t *testing.T) {
 	all.Lists("#live a", "1 new")
 	all.Click("#live a")
 	all.Lists(".person h2", "Dan", "Ann", "Cat", "Ben")
-	all.Has(".person:nth-child(2)", "90 %")
+	all.Has(".person:nth-child(2)", "90%")
 }

@@ -112,7 +112,7 @@ func TestHostileWords(t *testing.T) {
 		text := regexp.MustCompile(` value="[^"]*"`).ReplaceAllString(x.page(t, path), "")
 		wants(t, text, "!"+evil, "!\u202e", "!\u2066", "!\x01")
 	}
-	wants(t, x.page(t, "/admin/events/1"), "&lt;script&gt;alert(", `\u202etxt.exe\u2066\u0001`, "X-Evil", "Nothing, as told above")
+	wants(t, x.page(t, "/admin/events/1"), "&lt;script&gt;alert(", `\u202etxt.exe\u2066\u0001`, "X-Evil", "None (see the error above)")
 	wants(t, x.page(t, "/admin/events/2"), "enrollment:&lt;script&gt;", "not applied")
 }
 
