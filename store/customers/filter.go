@@ -12,16 +12,17 @@ import (
 	"rollcall/store/pg"
 )
 
-// DefaultSort shows recently active customers first.
+// DefaultSort shows the latest active first.
 const DefaultSort = "-last_activity"
 
-// Filter selects customers of a store, for the list, its figures and its export.
-// With Store alone it selects all, recently active first.
+// Filter is a question for a list of customers: the list, its figures and its
+// export all take it. The zero values of all but Store ask for everybody, the
+// latest active first.
 type Filter struct {
 	Store  string
 	Type   string // lead, paying or subscription
 	Status string // active or inactive
-	Source string // a kind of Source
+	Source string // kind of what brought them, see Source
 
 	Course      string // id of a course they are in
 	NotCourse   string // id of a course they are not in
@@ -134,10 +135,11 @@ func ParseFilter(store string, q url.Values) (Filter, error) {
 	return f, err
 }
 
-// Values are the query parameters for f, without those that have their default.
+// Values are the query parameters that ask for f: those that are not as they
+// would be anyway.
 func (f Filter) Values() url.Values { return pg.ParamValues(f.all(), f.Limit) }
 
-// Narrow reports whether any filter is set.
+// Narrow tells whether f asks for fewer than everybody.
 func (f Filter) Narrow() bool { return pg.Given(f.Params()) }
 
 // check fills in the defaults and finds where the page before ended (nil: this

@@ -42,7 +42,8 @@ var (
 	ErrCrowd     = &Failure{http.StatusTooManyRequests, "too_many_requests", "You have too many requests of this kind running. Wait for one to end, then try again."}
 	ErrSlow      = &Failure{http.StatusServiceUnavailable, "too_slow", "The database took too long. Narrow the filter, or try again later."}
 	errInternal  = &Failure{http.StatusInternalServerError, "internal", "Something went wrong. The server's log has the details."}
-	// No other token would do, so this is not the visitor's mistake.
+	// As the receiver of webhooks says it of its secrets: no other token would
+	// do, so this is not the visitor's mistake but something to be set up.
 	ErrNoToken = &Failure{http.StatusServiceUnavailable, "not_configured", "This is for operators, but ADMIN_TOKEN is not set. Set it and restart the server."}
 )
 

@@ -263,7 +263,7 @@ type healthPage struct {
 	Vitals
 	Notes []note
 	Tiles []statusTile
-	Off   int64 // unattached facts that should be attached
+	Off   int64 // facts on no list that wait for somebody to say something
 	Runs  []run
 }
 
