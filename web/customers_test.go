@@ -253,8 +253,8 @@ func TestInitials(t *testing.T) {
 func TestCalled(t *testing.T) {
 	ann, none := "Ann", ""
 	for want, c := range map[string]customers.Customer{
-		"Ann":             {Email: "ann@x.example", Name: &ann},
-		"ann@x.example":   {Email: "ann@x.example", Name: &none},
+		"Ann":              {Email: "ann@x.example", Name: &ann},
+		"ann@x.example":    {Email: "ann@x.example", Name: &none},
 		"Deleted customer": {Email: "erased-abc@erased.invalid"},
 	} {
 		if got := core.Called(c); got != want {
