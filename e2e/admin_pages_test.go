@@ -115,7 +115,7 @@ func TestFailedEventsAreRetriedTogether(t *testing.T) {
 	}
 	s.until("all are applied", `count(*) = 3 FROM webhook_events WHERE status = 'processed'`)
 	p.Go("/admin/reopen?do=retry")
-	p.Has("h2", "No event matches")
+	p.Has("h2", "No events match")
 }
 
 // steps is a history of some users, each a chunk that waits until it may go on.

@@ -214,7 +214,7 @@ func TestMonitoringReadOnly(t *testing.T) {
 
 func TestStoresPage(t *testing.T) {
 	x := open(t, nil)
-	wants(t, x.page(t, "/admin/stores"), "No store yet")
+	wants(t, x.page(t, "/admin/stores"), "No stores yet")
 	x.exec(t, `INSERT INTO customers (store_id, email) SELECT 'store_' || lpad((i % 60)::text, 2, '0'), 'p' || i || '@x.example' FROM generate_series(1, 180) i`)
 	x.exec(t, `INSERT INTO stores (id, name, version) VALUES ('store_07', 'Beats & Co', 'v')`)
 	first := x.page(t, "/admin/stores")
@@ -226,7 +226,7 @@ func TestStoresPage(t *testing.T) {
 	rest := x.page(t, next[1], asScript)
 	wants(t, rest, "store_59", "!<html", "!further")
 	wants(t, x.page(t, "/admin/stores?q=BEATS"), "store_07", "!store_08")
-	wants(t, x.page(t, "/admin/stores?q=nobody"), "No store matches")
+	wants(t, x.page(t, "/admin/stores?q=nobody"), "No stores match")
 	if bad := x.get(t, "/admin/stores?sort=x", asAdmin); bad.StatusCode != 400 || !strings.Contains(bad.text, "sort: ") {
 		t.Errorf("%d %s", bad.StatusCode, bad.text)
 	}

@@ -57,7 +57,7 @@ func TestCustomersPage(t *testing.T) {
 		t.Errorf("%d %.300s", rows.StatusCode, rows.text)
 	}
 	whole := x.get(t, next, asAdmin)
-	if !strings.Contains(whole.text, "<html") || !strings.Contains(whole.text, "To the beginning of the list") || strings.Count(whole.text, `class="card person"`) != 11 {
+	if !strings.Contains(whole.text, "<html") || !strings.Contains(whole.text, "Back to the start of the list") || strings.Count(whole.text, `class="card person"`) != 11 {
 		t.Errorf("%.300s", whole.text)
 	}
 }
@@ -111,7 +111,7 @@ func TestCustomersPageCounts(t *testing.T) {
 	x.fill(t)
 	x.people(t, creators.Countable)
 	page := x.get(t, "/store/store_a/customers?spent_min=1", asAdmin)
-	count := link(t, page.text, "Count them")
+	count := link(t, page.text, "Count matches")
 	if strings.Contains(page.text, "<span>All<") || strings.Count(page.text, `class="card person"`) != 50 || count != "/store/store_a/customers?count=1&spent_min=1" {
 		t.Errorf("%s %.2000s", count, page.text)
 	}

@@ -66,7 +66,7 @@ func (x *site) status(t testing.TB, id int64) string {
 
 func TestEventsPage(t *testing.T) {
 	x := open(t, nil)
-	wants(t, x.page(t, "/admin/events"), "Nothing received yet")
+	wants(t, x.page(t, "/admin/events"), "No events yet")
 	x.fillEvents(t)
 	x.operators.Pulse.Until = now
 	all := x.page(t, "/admin/events")
@@ -75,7 +75,7 @@ func TestEventsPage(t *testing.T) {
 	wants(t, x.page(t, "/admin/events?status=failed&source="), "p_2", "!evt_1", "Retry all that match", `href="/admin/reopen?do=retry&amp;status=failed"`, "Status: failed")
 	wants(t, x.page(t, "/admin/events?id=msg_1"), "msg_1", "!msg_2")
 	wants(t, x.page(t, "/admin/events?error=WHY&since=2026-01-01&until=2100-01-01"), "p_2", "!p_1", "Error has: WHY", `value="WHY"`)
-	wants(t, x.page(t, "/admin/events?type=none"), "No event matches")
+	wants(t, x.page(t, "/admin/events?type=none"), "No events match")
 	wants(t, x.page(t, "/admin/events?opened=3"), "3 events are to be applied again.")
 	for _, bad := range []string{"status=open", "since=yesterday", "page=2", "cursor=x", "source=paypal"} {
 		if got := x.get(t, "/admin/events?"+bad, asAdmin); got.StatusCode != 400 || !strings.Contains(got.text, "That filter isn’t valid") {
@@ -160,7 +160,7 @@ func TestEventPage(t *testing.T) {
 	x.take(t, store.NewEvent{Source: "platform", EventID: "evt_4", Type: "party.thrown", OccurredAt: now, Payload: []byte(`{}`)})
 	x.exec(t, `UPDATE webhook_events SET payload = NULL, headers = NULL, pruned_at = now(), pruned_for = 'age' WHERE event_id = 'evt_2'`)
 	unmarshal(t, x.get(t, "/api/admin/events/evt_2/facts", asAdmin), &told)
-	if told.Silent != "its payload is gone" || len(told.Facts) > 0 {
+	if told.Silent != "the payload was deleted" || len(told.Facts) > 0 {
 		t.Errorf("%+v", told)
 	}
 	unmarshal(t, x.get(t, "/api/admin/events/evt_4/facts", asAdmin), &told)
@@ -185,7 +185,7 @@ func TestRetryOne(t *testing.T) {
 	if diff := cmp.Diff([]string{"platform 5 retry"}, jobs.all); diff != "" {
 		t.Error(diff)
 	}
-	wants(t, x.page(t, "/admin/events/5"), `<div id="fate" data-live hx-get="/admin/events/5" hx-trigger="every 1s"`, "waits for a worker", "!/retry")
+	wants(t, x.page(t, "/admin/events/5"), `<div id="fate" data-live hx-get="/admin/events/5" hx-trigger="every 1s"`, "waiting for a worker", "!/retry")
 	wants(t, x.page(t, "/admin/events/5", asScript, withHeader("HX-Target", "fate")), `<div id="fate"`, "!<html", "!Payload")
 	for _, path := range []string{"/admin/events/5/retry", "/admin/events/2/retry"} { // once more, and one that did not fail
 		x.submit(t, path, "")
@@ -240,10 +240,10 @@ func TestReopenMany(t *testing.T) {
 	if diff := cmp.Diff([]string{"stripe 12 retry", "stripe 15 retry", "stripe 18 retry"}, jobs.all); diff != "" {
 		t.Error(diff)
 	}
-	wants(t, x.page(t, "/admin/reopen?do=retry"), "Retry 7 events?", "All that failed.")
-	wants(t, x.page(t, "/admin/reopen?do=replay&status=processed"), "Replay 20 events?", "Nothing counts twice")
-	wants(t, x.page(t, "/admin/reopen?do=replay&status=pending"), "No event matches", "!<form method=\"post\" action=\"/admin/reopen\"")
-	wants(t, x.page(t, "/admin/reopen?do=retry&status=processed"), "No event matches")
+	wants(t, x.page(t, "/admin/reopen?do=retry"), "Retry 7 events?", "All failed events.")
+	wants(t, x.page(t, "/admin/reopen?do=replay&status=processed"), "Replay 20 events?", "Nothing is counted twice")
+	wants(t, x.page(t, "/admin/reopen?do=replay&status=pending"), "No events match", "!<form method=\"post\" action=\"/admin/reopen\"")
+	wants(t, x.page(t, "/admin/reopen?do=retry&status=processed"), "No events match")
 	if to := x.submit(t, "/admin/reopen", "do=replay&through=10"); to != "/admin/events?opened=10" || x.status(t, 10) != "pending" || x.status(t, 11) != "processed" {
 		t.Errorf("%s", to)
 	}

@@ -37,7 +37,7 @@ func TestPageCustomer(t *testing.T) {
 		day := time.Now().UTC().Add(-20 * day).Format("2 January 2006")
 		same(t, "purchases", []string{"Drum Kit Vol. 1 " + day, "$100.00", "$25.00", "$75.00", "$0.00"}, p.Texts("#what tbody td"))
 		same(t, "timeline", []string{"Payment disputed Drum Kit Vol. 1 · $75.00", "Refunded Drum Kit Vol. 1 · $25.00", "Bought Drum Kit Vol. 1 · $100.00", "Joined"}, p.Texts(".timeline li p:first-child"))
-		same(t, "money", []string{"$100.00 paid, $25.00 given back, $75.00 disputed: payment:pi_rita"}, p.Texts(".reasons div:nth-child(3) dd"))
+		same(t, "money", []string{"$100.00 paid, $25.00 refunded, $75.00 disputed: payment:pi_rita"}, p.Texts(".reasons div:nth-child(3) dd"))
 		same(t, "facts", []string{"payment:pi_rita checkout of $100.00 for Drum Kit Vol. 1",
 			"In this store: It names this store, studio.", "↳ refund:re_rita refund $25.00, succeeded", "↳ dispute:dp_rita dispute of $75.00, needs response, money withdrawn"},
 			cutAll(p.Texts(".facts p"), ", "+day))
@@ -62,7 +62,7 @@ func TestPageCustomer(t *testing.T) {
 	p.Has("#what .rows", "Inner Circle")
 	p.Has("#what .rows", "$19.00")
 	p.Go(x.customerPath(t, "Lena Voss"))
-	same(t, "nothing", []string{"In no course.", "Nothing bought."}, p.Texts(".none"))
+	same(t, "nothing", []string{"No courses yet", "No purchases yet"}, p.Texts(".none"))
 }
 
 // cutAll cuts each text at what follows.

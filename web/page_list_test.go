@@ -253,7 +253,7 @@ func TestPageNobody(t *testing.T) {
 			{listPath + "?q=nobody&type=lead", "No customers match these filters", listPath},
 			{listPath + "?spent_min=abc", `spent_min: "abc" is not allowed`, listPath},
 			{listPath + "?typo=1", "typo", listPath},
-			{listPath + "?cursor=" + end, "That is the end", ""},
+			{listPath + "?cursor=" + end, "End of the list", ""},
 		} {
 			p.Look(browser.Look{Width: 1280, Height: 900, NoScript: !script})
 			if strings.Contains(c.path, "spent_min") || strings.Contains(c.path, "typo") {
@@ -308,5 +308,5 @@ func TestPageTrouble(t *testing.T) {
 		t.Errorf("%d rows are left", n)
 	}
 	p.Go(listPath)
-	p.Has("main", "Something went wrong here")
+	p.Has("main", "Something went wrong")
 }
