@@ -109,7 +109,7 @@ func TestFailedEventsAreRetriedTogether(t *testing.T) {
 	p.Has(".ask", "Type: enrollment.upserted")
 	reader.is.Store(true)
 	p.Click("#go")
-	p.Has(".said", "3 events are to be applied again.")
+	p.Has(".said", "3 events are pending again.")
 	if at := p.Address(); at != "/admin/events?opened=3&type=enrollment.upserted" {
 		t.Error(at)
 	}

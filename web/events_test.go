@@ -74,9 +74,9 @@ func TestEventsPage(t *testing.T) {
 		`href="/admin/reopen?do=retry"`, `href="/admin/events?status=failed"`, `<option value="product.upserted">`, `hx-get="/admin/event-states?ids=1"`)
 	wants(t, x.page(t, "/admin/events?status=failed&source="), "p_2", "!evt_1", "Retry all that match", `href="/admin/reopen?do=retry&amp;status=failed"`, "Status: failed")
 	wants(t, x.page(t, "/admin/events?id=msg_1"), "msg_1", "!msg_2")
-	wants(t, x.page(t, "/admin/events?error=WHY&since=2026-01-01&until=2100-01-01"), "p_2", "!p_1", "Error has: WHY", `value="WHY"`)
+	wants(t, x.page(t, "/admin/events?error=WHY&since=2026-01-01&until=2100-01-01"), "p_2", "!p_1", "Error contains: WHY", `value="WHY"`)
 	wants(t, x.page(t, "/admin/events?type=none"), "No events match")
-	wants(t, x.page(t, "/admin/events?opened=3"), "3 events are to be applied again.")
+	wants(t, x.page(t, "/admin/events?opened=3"), "3 events are pending again.")
 	for _, bad := range []string{"status=open", "since=yesterday", "page=2", "cursor=x", "source=paypal"} {
 		if got := x.get(t, "/admin/events?"+bad, asAdmin); got.StatusCode != 400 || !strings.Contains(got.text, "That filter isn’t valid") {
 			t.Errorf("%s: %d %s", bad, got.StatusCode, got.text)
@@ -148,7 +148,7 @@ func TestEventPage(t *testing.T) {
 	old := x.page(t, "/admin/events/evt_1")
 	wants(t, old, "replaced by a newer event", fmt.Sprintf(`<a href="/admin/events/%d">`, ids[1]), `<a href="/store/store_a/customers/`+x.id(t, core.CustomerID, 1)+`"><bdi>ann@x.example</bdi></a>`, "curl/8", `action="/admin/events/1/replay"`, "!hx-trigger")
 	wants(t, x.page(t, "/admin/events/2"), "current", "No headers are stored")
-	wants(t, x.page(t, "/admin/events/3"), `Not on a list: <a href="/admin/unattached/user_unknown">`, "Clerk has never reported its user")
+	wants(t, x.page(t, "/admin/events/3"), `Missing: <a href="/admin/unattached/user_unknown">`, "Clerk has never reported its user")
 	var told struct {
 		Facts  []inbox.EventFact
 		Silent string
@@ -229,7 +229,7 @@ func TestReopenMany(t *testing.T) {
 		SELECT 'stripe', 'evt_' || i, 'invoice.paid', now(), '{}', s, CASE WHEN s = 'processed' THEN now() END, CASE WHEN s = 'failed' THEN 'no room ' || i END
 		FROM (SELECT i, CASE WHEN i % 3 = 0 THEN 'failed' ELSE 'processed' END AS s FROM generate_series(1, 30) i) e`)
 	asks := x.page(t, "/admin/reopen?do=retry&error=no+room+1")
-	wants(t, asks, "Retry 3 events?", "Error has: no room 1", `<input type="hidden" name="error" value="no room 1">`, `<input type="hidden" name="through" value="30">`)
+	wants(t, asks, "Retry 3 events?", "Error contains: no room 1", `<input type="hidden" name="error" value="no room 1">`, `<input type="hidden" name="through" value="30">`)
 	form := url.Values{}
 	for _, m := range regexp.MustCompile(`name="(\w+)" value="([^"]*)"`).FindAllStringSubmatch(asks[strings.Index(asks, `action="/admin/reopen"`):], -1) {
 		form.Set(m[1], m[2])
@@ -275,7 +275,7 @@ func TestReopenInPortions(t *testing.T) {
 	}
 	// Those of the first portion are applied meanwhile: they do not come round.
 	x.exec(t, `UPDATE webhook_events SET status = 'processed', processed_at = now() WHERE id <= 1000`)
-	wants(t, x.page(t, to), "100,000 events are to be applied again. That was one portion of them.", "Replay 5,002 events")
+	wants(t, x.page(t, to), "100,000 events are pending again. There may be more.", "Replay 5,002 events")
 	if to := x.submit(t, "/admin/reopen", to[strings.Index(to, "?")+1:]); to != "/admin/events?opened=5002" {
 		t.Errorf("%s", to)
 	}
