@@ -66,7 +66,7 @@ func TestFailedEventIsRetriedOnItsPage(t *testing.T) {
 	p.Has("#list", "progress is written as <nobody> expects")
 	p.Click("#list .what a")
 	p.Has("h1", "enrollment.upserted")
-	p.Has("#fate", "failed given up, after 1 try")
+	p.Has("#fate", "failed gave up, after 1 attempt")
 	p.Has(".payload", `"email": "ann@mail.example"`)
 
 	reader.is.Store(true)
@@ -77,8 +77,8 @@ func TestFailedEventIsRetriedOnItsPage(t *testing.T) {
 	here(p)
 	here(list)
 	close(reader.may)
-	p.Has("#fate", "processed applied, after 2 tries")
-	p.Has("#fate", "enrollment:mixing/email:ann@mail.example is the latest word")
+	p.Has("#fate", "processed applied, after 2 attempts")
+	p.Has("#fate", "enrollment:mixing/email:ann@mail.example current")
 	list.Has("#list li:first-child .state", "processed")
 	list.Has("#n-Failed", "0")
 	for _, page := range []*browser.Page{p, list} {
@@ -109,13 +109,13 @@ func TestFailedEventsAreRetriedTogether(t *testing.T) {
 	p.Has(".ask", "Type: enrollment.upserted")
 	reader.is.Store(true)
 	p.Click("#go")
-	p.Has(".said", "3 events are to be applied again.")
+	p.Has(".said", "3 events are pending again.")
 	if at := p.Address(); at != "/admin/events?opened=3&type=enrollment.upserted" {
 		t.Error(at)
 	}
 	s.until("all are applied", `count(*) = 3 FROM webhook_events WHERE status = 'processed'`)
 	p.Go("/admin/reopen?do=retry")
-	p.Has("h2", "No event matches")
+	p.Has("h2", "No events match")
 }
 
 // steps is a history of some users, each a chunk that waits until it may go on.

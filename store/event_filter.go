@@ -38,21 +38,21 @@ var substring = &pg.ParamKind{Schema: pg.Text.Schema, BuildSQL: func(value strin
 func (f *EventFilter) Params() []pg.Param {
 	return []pg.Param{
 		{Name: "id", Value: &f.EventID, Kind: pg.Text, // meets has its condition
-			Label: "Id", Doc: "Only the one with this id: the sender's, or the inbox's.", Example: "evt_1Qx"},
+			Label: "Id", Doc: "Only the event with this id: the sender's id, or the id in the inbox.", Example: "evt_1Qx"},
 		{Name: "source", Value: &f.Source, SQL: "e.source = $?",
 			Choices: pg.Choices("", "Any source", "stripe", "Stripe", "clerk", "Clerk", "platform", "Platform"),
-			Label:   "Source", Doc: "Only what this sender sent.", Example: "stripe"},
+			Label:   "Source", Doc: "Only events from this source.", Example: "stripe"},
 		{Name: "status", Value: &f.Status, SQL: "e.status = $?", Schema: "EventStatus",
 			Choices: pg.Choices("", "Any status", "pending", "Pending", "failed", "Failed", "ignored", "Ignored", "processed", "Processed"),
-			Label:   "Status", Doc: "Only those in this state.", Example: "failed"},
+			Label:   "Status", Doc: "Only events with this status.", Example: "failed"},
 		{Name: "type", Value: &f.Type, Kind: pg.Text, SQL: "e.type = $?",
-			Label: "Type", Doc: "Only those of this type.", Example: "charge.refunded"},
+			Label: "Type", Doc: "Only events of this type.", Example: "charge.refunded"},
 		{Name: "error", Value: &f.Error, Kind: substring, SQL: "e.last_error ILIKE $?",
-			Label: "Error has", Doc: "Only those whose `last_error` has this in it.", Example: "deadlock"},
+			Label: "Error contains", Doc: "Only events whose `last_error` contains this text.", Example: "deadlock"},
 		{Name: "since", Value: &f.Since, Kind: pg.Moment, SQL: "e.received_at >= $?",
-			Label: "Received since", Doc: "Only those received then or later.", Example: "2026-01-12T10:00:00Z"},
+			Label: "Received since", Doc: "Only events received at this time or later.", Example: "2026-01-12T10:00:00Z"},
 		{Name: "until", Value: &f.Until, Kind: pg.Moment, SQL: "e.received_at < $?",
-			Label: "Received before", Doc: "Only those received before.", Example: "12h"},
+			Label: "Received before", Doc: "Only events received before this time.", Example: "12h"},
 	}
 }
 

@@ -165,7 +165,7 @@ type OffFact struct {
 	Reason    string     `json:"reason"`
 	Error     *string    `json:"error"` // why its customer could not be derived
 	Origins   []Origin   `json:"origins"`
-	Key       RowKey
+	Key       RowKey     `json:"-"`
 }
 
 // offReader reads facts of a kind: SQL that selects from its table, by its alias,

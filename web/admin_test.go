@@ -112,7 +112,7 @@ func TestHostileWords(t *testing.T) {
 		text := regexp.MustCompile(` value="[^"]*"`).ReplaceAllString(x.page(t, path), "")
 		wants(t, text, "!"+evil, "!\u202e", "!\u2066", "!\x01")
 	}
-	wants(t, x.page(t, "/admin/events/1"), "&lt;script&gt;alert(", `\u202etxt.exe\u2066\u0001`, "X-Evil", "Nothing, as told above")
+	wants(t, x.page(t, "/admin/events/1"), "&lt;script&gt;alert(", `\u202etxt.exe\u2066\u0001`, "X-Evil", "None (see the error above)")
 	wants(t, x.page(t, "/admin/events/2"), "enrollment:&lt;script&gt;", "not applied")
 }
 
@@ -166,7 +166,7 @@ func TestHealthPage(t *testing.T) {
 	x.fillEvents(t)
 	x.begin(t, `{"kind": "clerk"}`)
 	look := func() string { x.operators.Status.Until = time.Time{}; return x.page(t, "/admin") }
-	wants(t, look(), "Postgres</b> answers", "Redis</b> answers", "Workers</b> none", "No worker is running", "1 event failed.",
+	wants(t, look(), "Postgres</b> up", "Redis</b> up", "Workers</b> none", "No worker is running", "1 event failed.",
 		`href="/admin/events?status=failed"`, "charge.refunded", `<a id="s-clerk" href="/admin/events?source=clerk">`, "Nothing is missing", `href="/admin/backfills/1"`)
 	part := x.page(t, "/admin", asScript)
 	wants(t, part, `<div id="vitals"`, "!<html")
@@ -193,12 +193,12 @@ func TestHealthPage(t *testing.T) {
 		t.Errorf("%+v", v.Inbox.Watches)
 	}
 	must(servers.StopRedis())
-	wants(t, look(), "Redis</b> is away", "Workers</b> unknown", "Events are stored", "charge.refunded")
+	wants(t, look(), "Redis</b> down", "Workers</b> unknown", "Events are stored", "charge.refunded")
 	must(servers.StopPostgres())
-	wants(t, look(), "Postgres</b> is away", "nothing is lost", "!charge.refunded")
+	wants(t, look(), "Postgres</b> down", "nothing is lost", "!charge.refunded")
 	must(servers.StartPostgres(t.Context()))
 	must(servers.StartRedis(t.Context()))
-	wants(t, look(), "Postgres</b> answers", "Redis</b> answers", "charge.refunded")
+	wants(t, look(), "Postgres</b> up", "Redis</b> up", "charge.refunded")
 }
 
 func TestMonitoringReadOnly(t *testing.T) {
@@ -214,7 +214,7 @@ func TestMonitoringReadOnly(t *testing.T) {
 
 func TestStoresPage(t *testing.T) {
 	x := open(t, nil)
-	wants(t, x.page(t, "/admin/stores"), "No store yet")
+	wants(t, x.page(t, "/admin/stores"), "No stores yet")
 	x.exec(t, `INSERT INTO customers (store_id, email) SELECT 'store_' || lpad((i % 60)::text, 2, '0'), 'p' || i || '@x.example' FROM generate_series(1, 180) i`)
 	x.exec(t, `INSERT INTO stores (id, name, version) VALUES ('store_07', 'Beats & Co', 'v')`)
 	first := x.page(t, "/admin/stores")
@@ -222,11 +222,11 @@ func TestStoresPage(t *testing.T) {
 	if next == nil || strings.Count(first, `<li class="card store">`) != 50 {
 		t.Fatalf("%d stores: %s", strings.Count(first, `<li class="card store">`), first)
 	}
-	wants(t, first, `<a href="/store/store_07/customers"><bdi>Beats &amp; Co</bdi></a>`, "<strong>3</strong>", "<em>not told yet</em>")
+	wants(t, first, `<a href="/store/store_07/customers"><bdi>Beats &amp; Co</bdi></a>`, "<strong>3</strong>", "<em>name unknown</em>")
 	rest := x.page(t, next[1], asScript)
 	wants(t, rest, "store_59", "!<html", "!further")
 	wants(t, x.page(t, "/admin/stores?q=BEATS"), "store_07", "!store_08")
-	wants(t, x.page(t, "/admin/stores?q=nobody"), "No store matches")
+	wants(t, x.page(t, "/admin/stores?q=nobody"), "No stores match")
 	if bad := x.get(t, "/admin/stores?sort=x", asAdmin); bad.StatusCode != 400 || !strings.Contains(bad.text, "sort: ") {
 		t.Errorf("%d %s", bad.StatusCode, bad.text)
 	}

@@ -20,7 +20,7 @@ func TestBackfillForm(t *testing.T) {
 	jobs := &asked{}
 	x := open(t, func(c *core.Config) { c.Jobs = jobs })
 	x.exec(t, `INSERT INTO stores (id, stripe_account_id, version) VALUES ('a', 'acct_1', 'v')`)
-	wants(t, x.page(t, "/admin/backfills"), "No run yet", `<option value="clerk" data-takes="" selected>`, `<option value="convex" data-takes="file">`, `name="only" value="refunds"`, "!aria-invalid")
+	wants(t, x.page(t, "/admin/backfills"), "No backfills yet", `<option value="clerk" data-takes="" selected>`, `<option value="convex" data-takes="file">`, `name="only" value="refunds"`, "!aria-invalid")
 	for body, want := range map[string]string{
 		"kind=clerk&store=&since=&accounts=&file=&as_of=&chunk_size=":                                                  `"kind":"clerk","scope":""`,
 		"kind=stripe&since=2026-01-12&only=refunds&only=customers&accounts=platform%2C+acct_1&chunk_size=50&dry_run=1": `"scope":",acct_1","options":{"since":"2026-01-12T00:00:00Z","only":["refunds","customers"],"accounts":["","acct_1"]`,
@@ -40,9 +40,9 @@ func TestBackfillForm(t *testing.T) {
 	for body, want := range map[string][]string{
 		"kind=boats":                                     {"is not one of clerk", `name="kind" aria-invalid="true"`},
 		"kind=clerk&store=a":                             {"does not take it", `name="store" value="a"`, `aria-invalid="true"`},
-		"kind=convex&file=/x.zip":                        {"must be in the folder", `value="/x.zip"`},
+		"kind=convex&file=/x.zip":                        {"must be the name of a file in IMPORT_DIR", `value="/x.zip"`},
 		"kind=stripe&accounts=cus_1":                     {"is no account", `value="cus_1"`},
-		"kind=stripe&accounts=platform&since=x":          {"is no time", `value="platform"`, `value="x"`},
+		"kind=stripe&accounts=platform&since=x":          {"is not a time", `value="platform"`, `value="x"`},
 		"kind=stripe&only=boats":                         {"is not one of products, prices, customers"},
 		"kind=stripe&only=refunds&since=x":               {`value="refunds" checked`},
 		"kind=clerk&chunk_size=many":                     {"must be a number"},
@@ -67,7 +67,7 @@ func TestBackfillButtons(t *testing.T) {
 	x := open(t, nil)
 	x.begin(t, `{"kind": "clerk"}`)
 	page := "/admin/backfills/1"
-	wants(t, x.page(t, page), "It waits for a worker", page+"/pause", page+"/cancel", "!/resume", `hx-trigger="every 1s"`)
+	wants(t, x.page(t, page), "Waiting for a worker", page+"/pause", page+"/cancel", "!/resume", `hx-trigger="every 1s"`)
 	for _, c := range []struct{ order, want string }{{"pause", "paused"}, {"pause", "paused"}, {"resume", "queued"}, {"cancel", "cancelled"}, {"resume", "cancelled"}} {
 		if to := x.submit(t, page+"/"+c.order, ""); to != page {
 			t.Errorf("%s", to)

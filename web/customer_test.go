@@ -126,10 +126,10 @@ func TestNoteNamesItsEditor(t *testing.T) {
 	if got := x.get(t, list+"/notes", owner); !strings.Contains(got.text, `"author":"`+wrote+`","editor":"user:user_owner"`) {
 		t.Errorf("%s", got.text)
 	}
-	if got := x.get(t, page, owner); !strings.Contains(got.text, "a program, with token "+wrote[6:]) || !strings.Contains(got.text, "edited by team member user_owner") {
+	if got := x.get(t, page, owner); !strings.Contains(got.text, "API token "+wrote[6:]) || !strings.Contains(got.text, "edited by team member user_owner") {
 		t.Errorf("%s", got.text)
 	}
-	if got := x.get(t, page, asAdmin); !strings.Contains(got.text, fmt.Sprint("a program, with token ", secret.ID, ",")) {
+	if got := x.get(t, page, asAdmin); !strings.Contains(got.text, fmt.Sprint("API token ", secret.ID, ",")) {
 		t.Errorf("operators know tokens by their numbers: %s", got.text)
 	}
 }

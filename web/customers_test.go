@@ -38,7 +38,7 @@ func TestCustomersPage(t *testing.T) {
 		t.Fatalf("%d %v", page.StatusCode, page.Header)
 	}
 	for _, want := range []string{
-		"<title>Customers of Ada&#39;s &lt;b&gt;beats&lt;/b&gt;", "<strong>61</strong> <span>in all", ">Person 2<", ">p1@example.com<",
+		"<title>Customers of Ada&#39;s &lt;b&gt;beats&lt;/b&gt;", "<strong>61</strong> <span>All", ">Person 2<", ">p1@example.com<",
 		"2.900,00\u00a0€", "￥5,800", "1 hour ago", "29 new in 30 days", `href="/api/stores/store_a/customers.csv"`, "Show more",
 	} {
 		if !strings.Contains(page.text, want) {
@@ -57,7 +57,7 @@ func TestCustomersPage(t *testing.T) {
 		t.Errorf("%d %.300s", rows.StatusCode, rows.text)
 	}
 	whole := x.get(t, next, asAdmin)
-	if !strings.Contains(whole.text, "<html") || !strings.Contains(whole.text, "To the beginning of the list") || strings.Count(whole.text, `class="card person"`) != 11 {
+	if !strings.Contains(whole.text, "<html") || !strings.Contains(whole.text, "Back to the start of the list") || strings.Count(whole.text, `class="card person"`) != 11 {
 		t.Errorf("%.300s", whole.text)
 	}
 }
@@ -95,9 +95,9 @@ func TestCustomersPageParts(t *testing.T) {
 		}
 	}
 	for path, want := range map[string]string{
-		"/store/store_a/customers?q=zzz":                         "Nobody matches",
-		"/store/none/customers":                                  "Nobody here yet",
-		"/store/store_a/customers?last_activity_before=2020-1-1": "That cannot be asked",
+		"/store/store_a/customers?q=zzz":                         "No customers match these filters",
+		"/store/none/customers":                                  "No customers yet",
+		"/store/store_a/customers?last_activity_before=2020-1-1": "That filter isn’t valid",
 	} {
 		if got := x.get(t, path, asAdmin); !strings.Contains(got.text, want) {
 			t.Errorf("%s: %d, no %q", path, got.StatusCode, want)
@@ -111,14 +111,14 @@ func TestCustomersPageCounts(t *testing.T) {
 	x.fill(t)
 	x.people(t, creators.Countable)
 	page := x.get(t, "/store/store_a/customers?spent_min=1", asAdmin)
-	count := link(t, page.text, "Count them")
-	if strings.Contains(page.text, "in all") || strings.Count(page.text, `class="card person"`) != 50 || count != "/store/store_a/customers?count=1&spent_min=1" {
+	count := link(t, page.text, "Count matches")
+	if strings.Contains(page.text, "<span>All<") || strings.Count(page.text, `class="card person"`) != 50 || count != "/store/store_a/customers?count=1&spent_min=1" {
 		t.Errorf("%s %.2000s", count, page.text)
 	}
-	if got := x.get(t, count, asAdmin); !strings.Contains(got.text, "<strong>5,000</strong> <span>in all") {
+	if got := x.get(t, count, asAdmin); !strings.Contains(got.text, "<strong>5,000</strong> <span>All") {
 		t.Errorf("%.2000s", got.text)
 	}
-	if got := x.get(t, "/store/store_a/customers?type=lead&spent_min=0", asAdmin); !strings.Contains(got.text, "<strong>1</strong> <span>in all") {
+	if got := x.get(t, "/store/store_a/customers?type=lead&spent_min=0", asAdmin); !strings.Contains(got.text, "<strong>1</strong> <span>All") {
 		t.Errorf("%.2000s", got.text)
 	}
 }
@@ -253,9 +253,9 @@ func TestInitials(t *testing.T) {
 func TestCalled(t *testing.T) {
 	ann, none := "Ann", ""
 	for want, c := range map[string]customers.Customer{
-		"Ann":             {Email: "ann@x.example", Name: &ann},
-		"ann@x.example":   {Email: "ann@x.example", Name: &none},
-		"Somebody erased": {Email: "erased-abc@erased.invalid"},
+		"Ann":              {Email: "ann@x.example", Name: &ann},
+		"ann@x.example":    {Email: "ann@x.example", Name: &none},
+		"Deleted customer": {Email: "erased-abc@erased.invalid"},
 	} {
 		if got := core.Called(c); got != want {
 			t.Errorf("%q, want %q", got, want)

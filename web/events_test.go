@@ -66,7 +66,7 @@ func (x *site) status(t testing.TB, id int64) string {
 
 func TestEventsPage(t *testing.T) {
 	x := open(t, nil)
-	wants(t, x.page(t, "/admin/events"), "Nothing received yet")
+	wants(t, x.page(t, "/admin/events"), "No events yet")
 	x.fillEvents(t)
 	x.operators.Status.Until = now
 	all := x.page(t, "/admin/events")
@@ -74,11 +74,11 @@ func TestEventsPage(t *testing.T) {
 		`href="/admin/reopen?do=retry"`, `href="/admin/events?status=failed"`, `<option value="product.upserted">`, `hx-get="/admin/event-states?ids=1"`)
 	wants(t, x.page(t, "/admin/events?status=failed&source="), "p_2", "!evt_1", "Retry all that match", `href="/admin/reopen?do=retry&amp;status=failed"`, "Status: failed")
 	wants(t, x.page(t, "/admin/events?id=msg_1"), "msg_1", "!msg_2")
-	wants(t, x.page(t, "/admin/events?error=WHY&since=2026-01-01&until=2100-01-01"), "p_2", "!p_1", "Error has: WHY", `value="WHY"`)
-	wants(t, x.page(t, "/admin/events?type=none"), "No event matches")
-	wants(t, x.page(t, "/admin/events?opened=3"), "3 events are to be applied again.")
+	wants(t, x.page(t, "/admin/events?error=WHY&since=2026-01-01&until=2100-01-01"), "p_2", "!p_1", "Error contains: WHY", `value="WHY"`)
+	wants(t, x.page(t, "/admin/events?type=none"), "No events match")
+	wants(t, x.page(t, "/admin/events?opened=3"), "3 events are pending again.")
 	for _, bad := range []string{"status=open", "since=yesterday", "page=2", "cursor=x", "source=paypal"} {
-		if got := x.get(t, "/admin/events?"+bad, asAdmin); got.StatusCode != 400 || !strings.Contains(got.text, "That cannot be asked") {
+		if got := x.get(t, "/admin/events?"+bad, asAdmin); got.StatusCode != 400 || !strings.Contains(got.text, "That filter isn’t valid") {
 			t.Errorf("%s: %d %s", bad, got.StatusCode, got.text)
 		}
 	}
@@ -129,7 +129,7 @@ func TestEventStates(t *testing.T) {
 	text := x.page(t, "/admin/event-states?ids=1,2,99")
 	wants(t, text, `<span id="state-2" hx-swap-oob="true"><span class="state processed">`, `<span id="state-1" hx-swap-oob="true"><span class="state pending">`, `hx-get="/admin/event-states?ids=1"`, "!state-99")
 	x.exec(t, `UPDATE webhook_events SET status = 'processed', processed_at = now(), attempts = 3 WHERE id = 1`)
-	wants(t, x.page(t, "/admin/event-states?ids=1"), "processed", "3 tries", "!hx-get")
+	wants(t, x.page(t, "/admin/event-states?ids=1"), "processed", "3 attempts", "!hx-get")
 	for _, bad := range []string{"", "ids=", "ids=x", "ids=1,,2", "ids=" + strings.Repeat("1,", 100) + "1"} {
 		if got := x.get(t, "/admin/event-states?"+bad, asAdmin); got.StatusCode != 400 {
 			t.Errorf("%s: %d", bad, got.StatusCode)
@@ -146,9 +146,9 @@ func TestEventPage(t *testing.T) {
 	two.OccurredAt = now.AddDate(0, 0, 1)
 	ids := x.take(t, one, two, enrolledIn("evt_3", `"user_id":"user_1"`))
 	old := x.page(t, "/admin/events/evt_1")
-	wants(t, old, "overtaken by a newer word", fmt.Sprintf(`<a href="/admin/events/%d">`, ids[1]), `<a href="/store/store_a/customers/`+x.id(t, core.CustomerID, 1)+`"><bdi>ann@x.example</bdi></a>`, "curl/8", `action="/admin/events/1/replay"`, "!hx-trigger")
-	wants(t, x.page(t, "/admin/events/2"), "is the latest word", "None were kept")
-	wants(t, x.page(t, "/admin/events/3"), `Not on a list: <a href="/admin/unattached/user_unknown">`, "Clerk has never reported its user")
+	wants(t, old, "replaced by a newer event", fmt.Sprintf(`<a href="/admin/events/%d">`, ids[1]), `<a href="/store/store_a/customers/`+x.id(t, core.CustomerID, 1)+`"><bdi>ann@x.example</bdi></a>`, "curl/8", `action="/admin/events/1/replay"`, "!hx-trigger")
+	wants(t, x.page(t, "/admin/events/2"), "current", "No headers are stored")
+	wants(t, x.page(t, "/admin/events/3"), `Missing: <a href="/admin/unattached/user_unknown">`, "Clerk has never reported its user")
 	var told struct {
 		Facts  []inbox.EventFact
 		Silent string
@@ -160,7 +160,7 @@ func TestEventPage(t *testing.T) {
 	x.take(t, store.NewEvent{Source: "platform", EventID: "evt_4", Type: "party.thrown", OccurredAt: now, Payload: []byte(`{}`)})
 	x.exec(t, `UPDATE webhook_events SET payload = NULL, headers = NULL, pruned_at = now(), pruned_for = 'age' WHERE event_id = 'evt_2'`)
 	unmarshal(t, x.get(t, "/api/admin/events/evt_2/facts", asAdmin), &told)
-	if told.Silent != "its payload is gone" || len(told.Facts) > 0 {
+	if told.Silent != "the payload was deleted" || len(told.Facts) > 0 {
 		t.Errorf("%+v", told)
 	}
 	unmarshal(t, x.get(t, "/api/admin/events/evt_4/facts", asAdmin), &told)
@@ -178,14 +178,14 @@ func TestRetryOne(t *testing.T) {
 	jobs := &asked{}
 	x := open(t, func(c *core.Config) { c.Jobs = jobs })
 	x.fillEvents(t)
-	wants(t, x.page(t, "/admin/events/5"), `action="/admin/events/5/retry"`, "given up", "why", "!hx-trigger")
+	wants(t, x.page(t, "/admin/events/5"), `action="/admin/events/5/retry"`, "gave up", "why", "!hx-trigger")
 	if to := x.submit(t, "/admin/events/5/retry", ""); to != "/admin/events/5" || x.status(t, 5) != "pending" {
 		t.Errorf("%s %s", to, x.status(t, 5))
 	}
 	if diff := cmp.Diff([]string{"platform 5 retry"}, jobs.all); diff != "" {
 		t.Error(diff)
 	}
-	wants(t, x.page(t, "/admin/events/5"), `<div id="fate" data-live hx-get="/admin/events/5" hx-trigger="every 1s"`, "waits for a worker", "!/retry")
+	wants(t, x.page(t, "/admin/events/5"), `<div id="fate" data-live hx-get="/admin/events/5" hx-trigger="every 1s"`, "waiting for a worker", "!/retry")
 	wants(t, x.page(t, "/admin/events/5", asScript, withHeader("HX-Target", "fate")), `<div id="fate"`, "!<html", "!Payload")
 	for _, path := range []string{"/admin/events/5/retry", "/admin/events/2/retry"} { // once more, and one that did not fail
 		x.submit(t, path, "")
@@ -229,7 +229,7 @@ func TestReopenMany(t *testing.T) {
 		SELECT 'stripe', 'evt_' || i, 'invoice.paid', now(), '{}', s, CASE WHEN s = 'processed' THEN now() END, CASE WHEN s = 'failed' THEN 'no room ' || i END
 		FROM (SELECT i, CASE WHEN i % 3 = 0 THEN 'failed' ELSE 'processed' END AS s FROM generate_series(1, 30) i) e`)
 	asks := x.page(t, "/admin/reopen?do=retry&error=no+room+1")
-	wants(t, asks, "Retry 3 events?", "Error has: no room 1", `<input type="hidden" name="error" value="no room 1">`, `<input type="hidden" name="through" value="30">`)
+	wants(t, asks, "Retry 3 events?", "Error contains: no room 1", `<input type="hidden" name="error" value="no room 1">`, `<input type="hidden" name="through" value="30">`)
 	form := url.Values{}
 	for _, m := range regexp.MustCompile(`name="(\w+)" value="([^"]*)"`).FindAllStringSubmatch(asks[strings.Index(asks, `action="/admin/reopen"`):], -1) {
 		form.Set(m[1], m[2])
@@ -240,10 +240,10 @@ func TestReopenMany(t *testing.T) {
 	if diff := cmp.Diff([]string{"stripe 12 retry", "stripe 15 retry", "stripe 18 retry"}, jobs.all); diff != "" {
 		t.Error(diff)
 	}
-	wants(t, x.page(t, "/admin/reopen?do=retry"), "Retry 7 events?", "All that failed.")
-	wants(t, x.page(t, "/admin/reopen?do=replay&status=processed"), "Replay 20 events?", "Nothing counts twice")
-	wants(t, x.page(t, "/admin/reopen?do=replay&status=pending"), "No event matches", "!<form method=\"post\" action=\"/admin/reopen\"")
-	wants(t, x.page(t, "/admin/reopen?do=retry&status=processed"), "No event matches")
+	wants(t, x.page(t, "/admin/reopen?do=retry"), "Retry 7 events?", "All failed events.")
+	wants(t, x.page(t, "/admin/reopen?do=replay&status=processed"), "Replay 20 events?", "Nothing is counted twice")
+	wants(t, x.page(t, "/admin/reopen?do=replay&status=pending"), "No events match", "!<form method=\"post\" action=\"/admin/reopen\"")
+	wants(t, x.page(t, "/admin/reopen?do=retry&status=processed"), "No events match")
 	if to := x.submit(t, "/admin/reopen", "do=replay&through=10"); to != "/admin/events?opened=10" || x.status(t, 10) != "pending" || x.status(t, 11) != "processed" {
 		t.Errorf("%s", to)
 	}
@@ -275,7 +275,7 @@ func TestReopenInPortions(t *testing.T) {
 	}
 	// Those of the first portion are applied meanwhile: they do not come round.
 	x.exec(t, `UPDATE webhook_events SET status = 'processed', processed_at = now() WHERE id <= 1000`)
-	wants(t, x.page(t, to), "100,000 events are to be applied again. That was one portion of them.", "Replay 5,002 events")
+	wants(t, x.page(t, to), "100,000 events are pending again. There may be more.", "Replay 5,002 events")
 	if to := x.submit(t, "/admin/reopen", to[strings.Index(to, "?")+1:]); to != "/admin/events?opened=5002" {
 		t.Errorf("%s", to)
 	}

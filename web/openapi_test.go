@@ -144,7 +144,7 @@ func TestParametersAreThoseDescribed(t *testing.T) {
 		for _, p := range item.Get.Parameters {
 			want = append(want, p.Value.Name)
 			asked := url.Values{p.Value.Name: {fmt.Sprint(p.Value.Example)}}
-			if strings.Contains(p.Value.Description, "named by `course`") {
+			if strings.Contains(p.Value.Description, "given by `course`") {
 				asked.Set("course", "course_1")
 			}
 			if p.Value.Name == "cursor" { // each list has its own

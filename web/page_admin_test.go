@@ -49,7 +49,7 @@ func adminStates(t *testing.T, x *site) []state {
 			p.Choose("#kind", "convex")
 			p.Type("#file", "../x.zip")
 			p.Click("#start")
-			p.Has("#wrong", "must be in the folder")
+			p.Has("#wrong", "must be the name of a file")
 		}},
 		{name: "run", path: "/admin/backfills/1"},
 		{name: "run failed", path: "/admin/backfills/2"},

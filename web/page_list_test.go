@@ -33,14 +33,14 @@ func TestPageList(t *testing.T) {
 	x.exec(t, `UPDATE customers SET name = NULL WHERE name = 'Lena Voss'`)
 	p.Go(listPath)
 	same(t, "rows", []string{
-		"AL Ann Lee ann.lee@mail.example Course enrollment · 2 hours ago Mixing Basics 40 % – Lead Active 1 course",
-		"BS Bob Stone bob.stone@mail.example Course enrollment · 3 hours ago Mixing Basics 100 % Mastering in the Box 10 % $299.00 Customer Active 2 courses",
-		"ZM Zoë Müller zoe.muller@mail.example Purchase · 5 days ago Drum Kit Vol. 1 25,00 € Customer Active",
-		"RO Rita Okafor rita.okafor@mail.example Purchase · 2 weeks ago Drum Kit Vol. 1 $0.00 Customer Inactive",
-		"IM Ivo Marek ivo.marek@mail.example Subscription payment · 2 months ago Inner Circle $19.00 Subscriber Active",
-		"L lena.voss@mail.example Course enrollment · 2 months ago – Lead Inactive",
+		"AL Ann Lee ann.lee@mail.example Course enrollment · 2 hours ago Mixing Basics 40% – Lead Current 1 course",
+		"BS Bob Stone bob.stone@mail.example Course enrollment · 3 hours ago Mixing Basics 100% Mastering in the Box 10% $299.00 Customer Current 2 courses",
+		"ZM Zoë Müller zoe.muller@mail.example Purchase · 5 days ago Drum Kit Vol. 1 25,00 € Customer Current",
+		"RO Rita Okafor rita.okafor@mail.example Purchase · 2 weeks ago Drum Kit Vol. 1 $0.00 Customer Past",
+		"IM Ivo Marek ivo.marek@mail.example Subscription payment · 2 months ago Inner Circle $19.00 Subscriber Current",
+		"L lena.voss@mail.example Course enrollment · 2 months ago – Lead Past",
 	}, p.Texts(".person"))
-	same(t, "tiles", []string{"6 in all", "2 Leads", "3 Customers", "1 Subscribers", "4 Active", "Revenue 25,00 € $318.00", "3 new in 30 days"}, p.Texts(".tiles > li"))
+	same(t, "tiles", []string{"6 All", "2 Leads", "3 Customers", "1 Subscribers", "4 Current", "Revenue 25,00 € $318.00", "3 new in 30 days"}, p.Texts(".tiles > li"))
 	same(t, "days with newcomers", []string{"20", "5", "0"}, browser.Eval[[]string](p, `(() => {
 		const bars = [...document.querySelectorAll(".chart rect")];
 		return bars.flatMap((bar, i) => bar.getBoundingClientRect().height > 0 ? String(bars.length - 1 - i) : []);
@@ -67,7 +67,7 @@ func TestPageFilters(t *testing.T) {
 	listed(p, "Zoë Müller")
 	at(p, "product=drums&spent_min=20&type=paying")
 	same(t, "chips", []string{"Type: Customers ×", "Bought: Drum Kit Vol. 1 ×", "Spent at least: 20 ×", "Clear all"}, p.Texts(".chips li"))
-	same(t, "tiles", []string{"1 in all", "0 Leads", "1 Customers", "0 Subscribers", "1 Active", "Revenue 25,00 €", "1 new in 30 days"}, p.Texts(".tiles > li"))
+	same(t, "tiles", []string{"1 All", "0 Leads", "1 Customers", "0 Subscribers", "1 Current", "Revenue 25,00 €", "1 new in 30 days"}, p.Texts(".tiles > li"))
 
 	chosen := func() string {
 		return browser.Eval[string](p, `[...document.querySelectorAll("#f-type, #f-product, #f-spent_min, #sort")].map(e => e.value).join()`)
@@ -112,7 +112,7 @@ func TestPageCourseFilters(t *testing.T) {
 	p.Type("#f-progress_min", "50\t")
 	listed(p, "Bob Stone")
 	p.Choose("#f-not_course", "mastering")
-	p.Has(".empty", "Nobody matches")
+	p.Has(".empty", "No customers match these filters")
 	p.Click(`.chips li:nth-child(2) a`)
 	at(p, "not_course=mastering&status=active")
 	listed(p, "Ann Lee", "Zoë Müller", "Ivo Marek")
@@ -126,7 +126,7 @@ func TestPageSearchAndSort(t *testing.T) {
 	} {
 		p.Type("#q", c.typed)
 		if c.name == "" {
-			p.Has(".empty", "Nobody matches")
+			p.Has(".empty", "No customers match these filters")
 		} else {
 			listed(p, c.name)
 		}
@@ -230,7 +230,7 @@ func TestPageDownload(t *testing.T) {
 	listed(p, "Rita Okafor", "Zoë Müller")
 	download("Rita Okafor", "Zoë Müller")
 	p.Choose("#f-type", "subscription")
-	p.Has(".empty", "Nobody matches")
+	p.Has(".empty", "No customers match these filters")
 	download()
 	p.Back()
 	listed(p, "Rita Okafor", "Zoë Müller")
@@ -249,11 +249,11 @@ func TestPageNobody(t *testing.T) {
 	end := x.cursorAfter(t, "lena.voss@mail.example")
 	for _, script := range []bool{true, false} {
 		for _, c := range []struct{ path, says, leadsTo string }{
-			{"/store/new/customers", "Nobody here yet", ""},
-			{listPath + "?q=nobody&type=lead", "Nobody matches", listPath},
+			{"/store/new/customers", "No customers yet", ""},
+			{listPath + "?q=nobody&type=lead", "No customers match these filters", listPath},
 			{listPath + "?spent_min=abc", `spent_min: "abc" is not allowed`, listPath},
 			{listPath + "?typo=1", "typo", listPath},
-			{listPath + "?cursor=" + end, "That is the end", ""},
+			{listPath + "?cursor=" + end, "End of the list", ""},
 		} {
 			p.Look(browser.Look{Width: 1280, Height: 900, NoScript: !script})
 			if strings.Contains(c.path, "spent_min") || strings.Contains(c.path, "typo") {
@@ -308,5 +308,5 @@ func TestPageTrouble(t *testing.T) {
 		t.Errorf("%d rows are left", n)
 	}
 	p.Go(listPath)
-	p.Has("main", "Something went wrong here")
+	p.Has("main", "Something went wrong")
 }

@@ -22,7 +22,7 @@ func TestPageSignIn(t *testing.T) {
 		p.Until(`location.pathname === "/signin" && document.activeElement.id === "token"`)
 		p.Expect("401 /signin")
 		p.Press("not the token\r")
-		p.Has(".error", "That is not the admin token")
+		p.Has(".error", "Wrong admin token")
 		p.Type("#token", token+"\r")
 		at(p, "type=lead") // where they wanted to go
 		listed(p, "Ann Lee", "Lena Voss")
@@ -35,7 +35,7 @@ func TestPageSignIn(t *testing.T) {
 		p.Until(`location.pathname === "/admin" && location.search === ""`) // the link is gone from the address
 		p.Has("h1", "Health")
 		p.Go("/signin?link=" + x.access.Admin.Sign(access.ForLink, time.Now().Add(-time.Minute)))
-		p.Has(".error", "has expired or was cut short")
+		p.Has(".error", "has expired or is incomplete")
 	}
 }
 
@@ -59,5 +59,5 @@ func TestPageCreator(t *testing.T) {
 	p.Has(".notes .hint", "team member user_owner")
 	p.Expect("404 /store/other/customers")
 	p.Go("/store/other/customers")
-	p.Has("main", "There is no such thing here")
+	p.Has("main", "It may have been removed")
 }

@@ -18,7 +18,7 @@ func TestSignIn(t *testing.T) {
 		t.Errorf("%d %s", form.StatusCode, form.text)
 	}
 	wrong := x.send(t, "POST", "/signin", "token=wrong&next=/monitoring/")
-	if wrong.StatusCode != 401 || !strings.Contains(wrong.text, "not the admin token") || !strings.Contains(wrong.text, `value="/monitoring/"`) || wrong.Header.Get("Set-Cookie") != "" {
+	if wrong.StatusCode != 401 || !strings.Contains(wrong.text, "Wrong admin token") || !strings.Contains(wrong.text, `value="/monitoring/"`) || wrong.Header.Get("Set-Cookie") != "" {
 		t.Errorf("%d %s", wrong.StatusCode, wrong.text)
 	}
 	right := x.send(t, "POST", "/signin", "next=/monitoring/%3Fa%3Db&token=+the+admin%27s+token+")

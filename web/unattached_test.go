@@ -57,8 +57,8 @@ func TestAttachAgainButton(t *testing.T) {
 	if want := "/admin/unattached/user_unknown?attached=1&failed=0&looked=3&store=store_a"; to != want {
 		t.Errorf("%s", to)
 	}
-	wants(t, x.page(t, to), "Looked at 3 facts: 1 is on a list now.", "!Go on", "user_000", "!user_001")
-	wants(t, x.page(t, "/admin/unattached/user_unknown?attached=5&failed=2&looked=9&go_on=abc&store=a"), "Looked at 9 facts: 5 are on a list now, of 2 the customer cannot be computed", "There are more.",
+	wants(t, x.page(t, to), "Checked 3 facts: 1 is on a list now.", "!Go on", "user_000", "!user_001")
+	wants(t, x.page(t, "/admin/unattached/user_unknown?attached=5&failed=2&looked=9&go_on=abc&store=a"), "Checked 9 facts: 5 are on a list now; 2 failed, because the customer could not be computed", "There are more.",
 		`action="/admin/unattached/user_unknown/attach?cursor=abc&amp;store=a"`)
 	wants(t, x.log.String(), `"msg":"an operator has facts attached again","who":"admin","from":"127.0.0.1","reason":"user_unknown","store":"store_a","looked":3,"attached":1,"failed":0`)
 	for _, path := range []string{"boredom/attach", "user_unknown/attach?cursor=x"} {

@@ -106,7 +106,7 @@ func TestUnknownAndWrong(t *testing.T) {
 		}
 	}
 	for _, path := range []string{"/nothing", "/assets/", "/assets/none.css", "/assets/..%2Fweb.go", "/store"} {
-		if got := x.get(t, path); got.StatusCode != 404 || !strings.Contains(got.text, "nothing at this address") {
+		if got := x.get(t, path); got.StatusCode != 404 || !strings.Contains(got.text, "Page not found") {
 			t.Errorf("%s: %d %s", path, got.StatusCode, got.text)
 		}
 	}

@@ -66,46 +66,48 @@ const (
 // a menu on pages.
 func (f *Filter) Params() []pg.Param {
 	course := pg.Param{Name: "course", Value: &f.Course, Kind: CourseID, On: onEntry, SQL: "i.has @> ARRAY['course:' || $?]",
-		Label: "Enrolled in", Doc: "Only those in the course with this id.", Example: "course_1"}
+		Label: "Enrolled in", Doc: "Only customers enrolled in the course with this id.", Example: "course_1"}
 	return []pg.Param{
 		{Name: "type", Value: &f.Type, On: onFacet, Schema: "CustomerType",
-			Choices: pg.Choices("", "Everybody", "lead", "Leads", "paying", "Customers", "subscription", "Subscribers"),
+			Choices: pg.Choices("", "All", "lead", "Leads", "paying", "Customers", "subscription", "Subscribers"),
 			Label:   "Type", Doc: "Only customers of this type.", Example: "paying"},
 		{Name: "status", Value: &f.Status, On: onFacet, Schema: "CustomerStatus",
-			Choices: pg.Choices("", "Any", "active", "Active", "inactive", "Inactive"),
-			Label:   "Status", Doc: "Only those in this state.", Example: "active"},
+			Choices: pg.Choices("", "Any", "active", "Current", "inactive", "Past"),
+			Label:   "Status", Doc: "Only customers with this status.", Example: "active"},
 		{Name: "source", Value: &f.Source, On: onFacet,
-			Choices: pg.Choices("", "Anything", "free_course", "Free course", "course_purchase", "Course purchase",
+			Choices: pg.Choices("", "Any", "free_course", "Free course", "course_purchase", "Course purchase",
 				"product_purchase", "Product purchase", "subscription", "Subscription"),
-			Label: "Came by", Doc: "Only those whom this brought.", Example: "free_course"},
+			Label: "Source", Doc: "Only customers who came from this source.", Example: "free_course"},
 		course,
 		{Name: "completed", Value: &f.Completed, Of: &course, On: onEntry, SQL: completedSQL[f.Completed], Arg: &f.Course,
-			Choices: pg.Choices("", "Either way", "yes", "Completed", "no", "Not completed"), Label: "… and completed it", Chip: "Course",
-			Doc: "Only those who have finished, or not, the course named by `course`.", Example: "yes"},
+			Choices: pg.Choices("", "Any", "yes", "Completed", "no", "Not completed"), Label: "… and completed it", Chip: "Course",
+			Doc: "Only customers who have completed, or not completed, the course given by `course`.", Example: "yes"},
 		{Name: "progress_min", Value: &f.ProgressMin, Kind: Percent, Of: &course, On: onCourse, SQL: "k.progress >= $?::text::float8",
-			Label: "… progress from, %", Chip: "Progress from", Doc: "Least progress in the course named by `course`, percent.", Example: 50},
+			Label: "… progress at least, %", Chip: "Progress at least",
+			Doc: "Minimum progress in the course given by `course`, in percent.", Example: 50},
 		{Name: "progress_max", Value: &f.ProgressMax, Kind: Percent, Of: &course, On: onCourse, SQL: "k.progress <= $?::text::float8",
-			Label: "… progress to, %", Chip: "Progress to", Doc: "Most progress in the course named by `course`, percent.", Example: 99.5},
+			Label: "… progress at most, %", Chip: "Progress at most",
+			Doc: "Maximum progress in the course given by `course`, in percent.", Example: 99.5},
 		{Name: "not_course", Value: &f.NotCourse, Kind: CourseID, On: onEntry, SQL: "NOT i.has @> ARRAY['course:' || $?]",
-			Label: "Not enrolled in", Doc: "Only those who are not in the course with this id.", Example: "course_2"},
+			Label: "Not enrolled in", Doc: "Only customers not enrolled in the course with this id.", Example: "course_2"},
 		{Name: "product", Value: &f.Product, Kind: ProductID, On: onEntry, SQL: "i.has @> ARRAY['product:' || $?]",
-			Label: "Bought", Doc: "Only those who bought, or subscribed to, the product with this id.", Example: "beat_pack"},
+			Label: "Bought", Doc: "Only customers who bought, or subscribed to, the product with this id.", Example: "beat_pack"},
 		{Name: "not_product", Value: &f.NotProduct, Kind: ProductID, On: onEntry, SQL: "NOT i.has @> ARRAY['product:' || $?]",
-			Label: "Not bought", Doc: "Only those who did not buy, or subscribe to, the product with this id.", Example: "beat_pack"},
+			Label: "Not bought", Doc: "Only customers who did not buy, or subscribe to, the product with this id.", Example: "beat_pack"},
 		{Name: "spent_min", Value: &f.SpentMin, Kind: Amount, On: onSpent, SQL: "c.spent_rank >= $?::text::numeric",
-			Label: "Spent at least", Doc: "The least that they spent in any one currency, in its major unit.", Example: "99.50"},
+			Label: "Spent at least", Doc: "Minimum spend in any one currency, in its major unit.", Example: "99.50"},
 		{Name: "first_seen_after", Value: &f.FirstSeenAfter, Kind: pg.Moment, On: onFirstSeen, SQL: "c.first_seen_at >= $?",
-			Label: "First seen within", Doc: "Only those first seen then or later.", Example: "30d"},
+			Label: "Joined in the last", Doc: "Only customers first seen at this time or later.", Example: "30d"},
 		{Name: "first_seen_before", Value: &f.FirstSeenBefore, Kind: pg.Moment, On: onFirstSeen, SQL: "c.first_seen_at < $?",
-			Label: "First seen before the last", Doc: "Only those first seen before.", Example: "2026-01-31"},
+			Label: "Joined longer ago than", Doc: "Only customers first seen before this time.", Example: "2026-01-31"},
 		{Name: "last_activity_after", Value: &f.LastActivityAfter, Kind: pg.Moment, On: onLastActivity, SQL: "c.last_activity_at >= $?",
-			Label: "Active within", Doc: "Only those active then or later.", Example: "2026-01-31T10:00:00Z"},
+			Label: "Active in the last", Doc: "Only customers active at this time or later.", Example: "2026-01-31T10:00:00Z"},
 		{Name: "last_activity_before", Value: &f.LastActivityBefore, Kind: pg.Moment, On: onLastActivity, SQL: "c.last_activity_at < $?",
-			Label: "Not active for", Doc: "Only those not active since.", Example: "6w"},
+			Label: "Inactive for", Doc: "Only customers not active since this time.", Example: "6w"},
 		{Name: "q", Value: &f.Query, Kind: pg.Search, // prepare makes patterns of it
-			Doc: "Only those with all these words, in any order, in their name and address, or in the title of one thing they have. " +
-				"White space, commas and semicolons separate words. Part of a word is enough; case, accents, and kinds of apostrophes, " +
-				"quotation marks, hyphens and white space do not matter.",
+			Doc: "Only customers with all these words in their name and email, or in the title of one course or product. " +
+				"Words are separated by white space, commas or semicolons, and may be in any order. Part of a word is enough. " +
+				"Case, accents and kinds of apostrophes, quotation marks, hyphens and white space do not matter.",
 			Example: "doe"},
 	}
 }
@@ -169,7 +171,7 @@ var amounts = regexp.MustCompile(`^[0-9]{1,12}(\.[0-9]{1,3})?$`)
 
 func checkAmount(name, value string) error {
 	if !amounts.MatchString(value) {
-		return pg.Refuse(name, "%q is not allowed; give an amount as in 99 or 99.50", value)
+		return pg.Refuse(name, "%q is not allowed; give an amount, for example 99 or 99.50", value)
 	}
 	return nil
 }

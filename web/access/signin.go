@@ -26,7 +26,7 @@ func (s *Access) SignInPage(w http.ResponseWriter, r *http.Request) error {
 		if _, ok := s.Admin.signed(ForLink, link, s.Cfg.Now()); ok {
 			return s.enter(w, r, form.Next)
 		}
-		form.Error = "That sign-in link has expired or was cut short. Ask for a new one, or sign in with the admin token."
+		form.Error = "This sign-in link has expired or is incomplete. Get a new one, or use the admin token."
 	}
 	s.Page(w, http.StatusOK, "signin.html", form)
 	return nil
@@ -48,7 +48,7 @@ func (s *Access) SignIn(w http.ResponseWriter, r *http.Request) error {
 	if err := s.wrong(r); err != nil {
 		return err
 	}
-	form.Error = "That is not the admin token. It is the value of ADMIN_TOKEN where the server was started."
+	form.Error = "Wrong admin token. Use the server's ADMIN_TOKEN."
 	s.Page(w, http.StatusUnauthorized, "signin.html", form)
 	return nil
 }

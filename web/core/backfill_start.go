@@ -74,7 +74,7 @@ func (s *Site) importFile(file string) (string, error) {
 		return "", nil
 	}
 	if s.Cfg.ImportDir == "" {
-		return "", &pg.BadParam{Name: "file", Reason: "cannot be read: set IMPORT_DIR, for serve and work, to the folder that exports are in; " +
+		return "", &pg.BadParam{Name: "file", Reason: "cannot be read: set IMPORT_DIR, for serve and work, to the folder with the exports; " +
 			"or run `rollcall backfill start convex FILE`"}
 	}
 	within := file
@@ -85,7 +85,7 @@ func (s *Site) importFile(file string) (string, error) {
 		}
 	}
 	if within = filepath.Clean(within); within == "." || !filepath.IsLocal(within) {
-		return "", &pg.BadParam{Name: "file", Reason: "must be in the folder that IMPORT_DIR names: give its name there"}
+		return "", &pg.BadParam{Name: "file", Reason: "must be the name of a file in IMPORT_DIR"}
 	}
 	return within, nil
 }

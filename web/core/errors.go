@@ -26,25 +26,25 @@ func (f *Failure) Error() string { return f.Code + ": " + f.Message }
 
 // The failures that have an answer of their own.
 var (
-	ErrNoRoute   = &Failure{http.StatusNotFound, "not_found", "There is nothing at this address."}
-	errNotFound  = &Failure{http.StatusNotFound, "not_found", "There is no such thing here."}
-	ErrMethod    = &Failure{http.StatusMethodNotAllowed, "method_not_allowed", "This address does not take that method; the Allow header names those it takes."}
-	ErrStranger  = &Failure{http.StatusUnauthorized, "unauthorized", "Send a token that may see this: Authorization: Bearer TOKEN."}
-	ErrForm      = &Failure{http.StatusBadRequest, "invalid_form", "The form did not arrive whole: send it again."}
+	ErrNoRoute   = &Failure{http.StatusNotFound, "not_found", "Page not found."}
+	errNotFound  = &Failure{http.StatusNotFound, "not_found", "Not found. It may have been removed, or you don't have access."}
+	ErrMethod    = &Failure{http.StatusMethodNotAllowed, "method_not_allowed", "This method is not allowed here. See the Allow header."}
+	ErrStranger  = &Failure{http.StatusUnauthorized, "unauthorized", "Send a token with access to this: Authorization: Bearer TOKEN."}
+	ErrForm      = &Failure{http.StatusBadRequest, "invalid_form", "The form is incomplete. Send it again."}
 	errBodyType  = &Failure{http.StatusUnsupportedMediaType, "unsupported_media_type", "Send the body as JSON: Content-Type: application/json."}
-	errBodySize  = &Failure{http.StatusRequestEntityTooLarge, "too_large", "The body is larger than what is taken here, 64 KiB."}
-	errQuery     = &Failure{http.StatusBadRequest, "invalid_parameter", "The part of the address after the question mark cannot be read: check its % signs."}
-	errCrossSite = &Failure{http.StatusForbidden, "cross_origin", "This was sent by a page of another site, so nothing was done."}
-	ErrEnded     = &Failure{http.StatusUnauthorized, "unauthorized", "This token has expired or was revoked: send another."}
-	ErrTooMany   = &Failure{http.StatusTooManyRequests, "too_many_requests", "Too many wrong tokens were sent, from your address or from all together: wait some seconds before you try another. The right one is taken at any time."}
-	ErrNoKeys    = &Failure{http.StatusServiceUnavailable, "unavailable", "Clerk does not tell its keys just now, so its sessions cannot be checked: try again in a few seconds."}
-	errAway      = &Failure{http.StatusServiceUnavailable, "unavailable", "The database does not answer just now: try again in a few seconds."}
-	ErrBusy      = &Failure{http.StatusServiceUnavailable, "busy", "This server has as many requests of this kind under way as it takes at a time: try again in some seconds."}
-	ErrCrowd     = &Failure{http.StatusTooManyRequests, "too_many_requests", "You have as many requests of this kind under way as one visitor may: wait for one to end, then try again."}
-	ErrSlow      = &Failure{http.StatusServiceUnavailable, "too_slow", "The database took too long to count or find those who meet this filter: narrow it down, or try again later."}
-	errInternal  = &Failure{http.StatusInternalServerError, "internal", "Something went wrong here; the log of the server says what."}
+	errBodySize  = &Failure{http.StatusRequestEntityTooLarge, "too_large", "The body is larger than 64 KiB."}
+	errQuery     = &Failure{http.StatusBadRequest, "invalid_parameter", "The query string is not valid. Check its % signs."}
+	errCrossSite = &Failure{http.StatusForbidden, "cross_origin", "This request came from a page of another site, so it was rejected."}
+	ErrEnded     = &Failure{http.StatusUnauthorized, "unauthorized", "This token has expired or was revoked. Send another one."}
+	ErrTooMany   = &Failure{http.StatusTooManyRequests, "too_many_requests", "Too many wrong tokens were sent. Wait a few seconds before you try another one. The right token always works."}
+	ErrNoKeys    = &Failure{http.StatusServiceUnavailable, "unavailable", "Clerk's keys are not available, so sessions cannot be checked. Try again in a few seconds."}
+	errAway      = &Failure{http.StatusServiceUnavailable, "unavailable", "The database is not available. Try again in a few seconds."}
+	ErrBusy      = &Failure{http.StatusServiceUnavailable, "busy", "The server is busy with other requests of this kind. Try again in a few seconds."}
+	ErrCrowd     = &Failure{http.StatusTooManyRequests, "too_many_requests", "You have too many requests of this kind running. Wait for one to end, then try again."}
+	ErrSlow      = &Failure{http.StatusServiceUnavailable, "too_slow", "The database took too long. Narrow the filter, or try again later."}
+	errInternal  = &Failure{http.StatusInternalServerError, "internal", "Something went wrong. The server's log has the details."}
 	// 503, as the receiver answers without secrets: it is not the visitor's mistake.
-	ErrNoToken = &Failure{http.StatusServiceUnavailable, "not_configured", "This is for operators, and this server has none: set ADMIN_TOKEN and start it again."}
+	ErrNoToken = &Failure{http.StatusServiceUnavailable, "not_configured", "This is for operators, but ADMIN_TOKEN is not set. Set it and restart the server."}
 )
 
 // Explain turns an error into the answer that a visitor may see. Only here do kinds
@@ -61,10 +61,10 @@ func Explain(err error) *Failure {
 		return &Failure{http.StatusBadRequest, "invalid_parameter", bad.Error()}
 	case errors.As(err, &running):
 		return &Failure{http.StatusConflict, "already_running", fmt.Sprintf(
-			"Backfill %d of this kind and scope is %s: look at it, or cancel it first.", running.Backfill.ID, running.Backfill.Status)}
+			"Backfill %d of this kind and scope is %s. Wait for it, or cancel it first.", running.Backfill.ID, running.Backfill.Status)}
 	case errors.As(err, &wrong):
 		return &Failure{http.StatusConflict, "wrong_status", fmt.Sprintf(
-			"Backfill %d is %s: this can be done only to one that is %s.", wrong.ID, wrong.Status, wrong.Want)}
+			"Backfill %d is %s. This works only for a backfill that is %s.", wrong.ID, wrong.Status, wrong.Want)}
 	case errors.Is(err, pg.ErrNotFound):
 		return errNotFound
 	case pg.TimedOut(err):

@@ -81,7 +81,7 @@ func timeOf(name, text string) (*time.Time, error) {
 			return &t, nil
 		}
 	}
-	return nil, &pg.BadParam{Name: name, Reason: fmt.Sprintf("%q is no time: write 2026-01-12T10:00:00Z, or 2026-01-12", text)}
+	return nil, &pg.BadParam{Name: name, Reason: fmt.Sprintf("%q is not a time; write 2026-01-12T10:00:00Z or 2026-01-12", text)}
 }
 
 // page is the requested part of a list that is ordered by id.
@@ -157,7 +157,7 @@ func ReadJSON(w http.ResponseWriter, r *http.Request, v any) error {
 	}
 	var sent map[string]json.RawMessage
 	if err := json.Unmarshal(text, &sent); err != nil || sent == nil {
-		return BadBody("The body is not one JSON object.")
+		return BadBody("The body is not a JSON object.")
 	}
 	known := NamesOf(v)
 	for _, name := range slices.Sorted(maps.Keys(sent)) {
@@ -167,9 +167,9 @@ func ReadJSON(w http.ResponseWriter, r *http.Request, v any) error {
 	}
 	var wrong *json.UnmarshalTypeError
 	if err := json.Unmarshal(text, v); errors.As(err, &wrong) {
-		return BadBody("%s cannot be a %s.", wrong.Field, wrong.Value)
+		return BadBody("%s must not be a %s.", wrong.Field, wrong.Value)
 	} else if err != nil {
-		return BadBody("The body cannot be read.")
+		return BadBody("The body is not valid.")
 	}
 	return nil
 }
@@ -187,7 +187,7 @@ func bodyOf(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 		return nil, errBodySize
 	}
 	if err != nil {
-		return nil, BadBody("The body did not arrive whole.")
+		return nil, BadBody("The body is incomplete.")
 	}
 	return text, nil
 }
@@ -271,7 +271,7 @@ func underMonitoring(r *http.Request) bool {
 
 // ErrCursor refuses a cursor that this server did not make.
 var ErrCursor = &pg.BadParam{Name: "cursor",
-	Reason: "is damaged; take next_cursor as it was given, or leave it out to start from the beginning"}
+	Reason: "is not valid; use next_cursor unchanged, or omit it to start from the beginning"}
 
 // MaxForm is the size of the largest form, in bytes.
 const MaxForm = 16 << 10

@@ -81,7 +81,7 @@ var sourceNames = map[string]string{
 
 // happenings are the labels of timeline entries.
 var happenings = map[string]string{
-	"first_seen":            "First seen",
+	"first_seen":            "Joined",
 	"enrolled":              "Enrolled",
 	"completed":             "Completed",
 	"enrollment_ended":      "Enrollment ended",
@@ -93,13 +93,13 @@ var happenings = map[string]string{
 	"dispute_lost":          "Dispute lost",
 	"dispute_closed":        "Dispute closed",
 	"subscription_started":  "Subscribed",
-	"subscription_paid":     "Paid for the subscription",
+	"subscription_paid":     "Subscription paid",
 	"subscription_renewed":  "Renewed",
 	"subscription_past_due": "Renewal not paid",
 	"subscription_paused":   "Subscription paused",
-	"subscription_canceled": "Canceled, runs to the end of its period",
+	"subscription_canceled": "Canceled, runs until the end of the period",
 	"subscription_ended":    "Subscription ended",
-	"merged":                "Joined with another address",
+	"merged":                "Merged with another address",
 	"note":                  "Note",
 	"signed_in":             "Signed in",
 }
@@ -111,7 +111,7 @@ func by(author string) string {
 	case "user":
 		return "team member " + id
 	case "token":
-		return "a program, with token " + id
+		return "API token " + id
 	}
 	return "an operator"
 }
@@ -120,11 +120,11 @@ func by(author string) string {
 func heard(o store.Origin) string {
 	switch o.Via {
 	case "export":
-		return "an export that was imported"
+		return "Imported from a file"
 	case "invoice":
-		return "a copy on an invoice"
+		return "Copied from an invoice"
 	}
-	return "a backfill"
+	return "Imported by a backfill"
 }
 
 // notations are the languages in whose notation some currencies are written.
@@ -205,7 +205,7 @@ func Called(c customers.Customer) string {
 		return *c.Name
 	}
 	if c.Anonymous() {
-		return "Somebody erased"
+		return "Deleted customer"
 	}
 	return c.Email
 }
@@ -297,9 +297,9 @@ func Lasted(d time.Duration) string {
 
 func tries(n int) string {
 	if n == 1 {
-		return "1 try"
+		return "1 attempt"
 	}
-	return English.Sprintf("%d tries", n)
+	return English.Sprintf("%d attempts", n)
 }
 
 // Visible escapes, as JSON does, characters that are invisible or change the
@@ -328,9 +328,9 @@ func hides(r rune) bool {
 
 // standings are the labels of an event fact's standing.
 var standings = map[string]string{
-	inbox.Stands:  "is the latest word",
-	inbox.Partly:  "partly overtaken by a newer word",
-	inbox.Newer:   "overtaken by a newer word",
-	inbox.Named:   "only names it",
+	inbox.Stands:  "current",
+	inbox.Partly:  "partly replaced by a newer event",
+	inbox.Newer:   "replaced by a newer event",
+	inbox.Named:   "only mentioned",
 	inbox.NotKept: "not applied",
 }

@@ -146,11 +146,12 @@ func (s *Pages) figure(r *http.Request, p *customersPage, counted bool) error {
 	p.Figures.Known = true
 	p.Figures.Days, p.Figures.Came = bars(days, since, today)
 	p.Figures.Tiles = []core.Tile{
-		{Label: "in all", URL: p.with("type", "", "status", ""), N: stats.Total, On: p.Filter.Type == "" && p.Filter.Status == ""},
+		{Label: "All", URL: p.with("type", "", "status", ""), N: stats.Total,
+			On: p.Filter.Type == "" && p.Filter.Status == ""},
 		{Label: "Leads", URL: p.with("type", "lead"), N: stats.Leads, On: p.Filter.Type == "lead"},
 		{Label: "Customers", URL: p.with("type", "paying"), N: stats.Paying, On: p.Filter.Type == "paying"},
 		{Label: "Subscribers", URL: p.with("type", "subscription"), N: stats.Subscribers, On: p.Filter.Type == "subscription"},
-		{Label: "Active", URL: p.with("status", "active"), N: stats.Active, On: p.Filter.Status == "active"},
+		{Label: "Current", URL: p.with("status", "active"), N: stats.Active, On: p.Filter.Status == "active"},
 	}
 	return nil
 }

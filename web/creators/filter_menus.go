@@ -9,19 +9,20 @@ import (
 )
 
 // ages are the options for moments; the URL may hold others.
-var ages = []core.Option{{Label: "Any time"}, {Value: "1d", Label: "1 day"}, {Value: "7d", Label: "7 days"}, {Value: "30d", Label: "30 days"}, {Value: "90d", Label: "90 days"}, {Value: "365d", Label: "1 year"}}
+var ages = []core.Option{{Label: "Any time"}, {Value: "1d", Label: "1 day"}, {Value: "7d", Label: "7 days"},
+	{Value: "30d", Label: "30 days"}, {Value: "90d", Label: "90 days"}, {Value: "365d", Label: "1 year"}}
 
 var sorts = []core.Option{
-	{Value: "-last_activity", Label: "Latest active first"},
-	{Value: "last_activity", Label: "Longest inactive first"},
+	{Value: "-last_activity", Label: "Recently active"},
+	{Value: "last_activity", Label: "Least recently active"},
 	{Value: "-first_seen", Label: "Newest first"},
 	{Value: "first_seen", Label: "Oldest first"},
-	{Value: "-spent", Label: "Most spent first"},
-	{Value: "spent", Label: "Least spent first"},
+	{Value: "-spent", Label: "Highest spend first"},
+	{Value: "spent", Label: "Lowest spend first"},
 	{Value: "name", Label: "Name, A to Z"},
 	{Value: "-name", Label: "Name, Z to A"},
-	{Value: "email", Label: "E-mail, A to Z"},
-	{Value: "-email", Label: "E-mail, Z to A"},
+	{Value: "email", Label: "Email, A to Z"},
+	{Value: "-email", Label: "Email, Z to A"},
 }
 
 // menus fills in the menus, with the filter's values chosen, and the chips.

@@ -155,7 +155,7 @@ func (s *Pages) Watch(w http.ResponseWriter, r *http.Request) error {
 	q, err := s.QueryWith(r, "after", liveScope(r))
 	after, no := strconv.ParseInt(q.Get("after"), 10, 64)
 	if err != nil || no != nil {
-		return &core.Failure{Status: http.StatusBadRequest, Code: "invalid_parameter", Message: "after: take the address as the page of the list has it"}
+		return &core.Failure{Status: http.StatusBadRequest, Code: "invalid_parameter", Message: "after: use the address from the list's page"}
 	}
 	q.Del("after")
 	filter, err := customers.ParseFilter(r.PathValue("store"), q)

@@ -236,7 +236,7 @@ func (s *Pages) BackfillPage(w http.ResponseWriter, r *http.Request) error {
 func (s *Pages) findings(ctx context.Context, page *runPage, after string) error {
 	from, err := strconv.ParseInt(cmp.Or(after, "0"), 36, 64)
 	if err != nil {
-		return &pg.BadParam{Name: "errors", Reason: "is damaged; leave it out to start from the beginning"}
+		return &pg.BadParam{Name: "errors", Reason: "is not valid; omit it to start from the beginning"}
 	}
 	found, err := s.Cfg.Store.BackfillErrors(ctx, page.Run.ID, from, pageFindings+1)
 	if err != nil {

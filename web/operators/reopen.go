@@ -28,8 +28,8 @@ type reopening struct {
 }
 
 var reopenings = map[string]reopening{
-	"retry":  {"retry", "Retry", actions.Retry, "Events that were given up are applied again, as if they had just come."},
-	"replay": {"replay", "Replay", actions.Replay, "Events are read and applied again, whatever became of them. Nothing counts twice."},
+	"retry":  {"retry", "Retry", actions.Retry, "Failed events are applied again, as if they had just been received."},
+	"replay": {"replay", "Replay", actions.Replay, "Events are read and applied again, whatever their status. Nothing is counted twice."},
 }
 
 const (

@@ -19,7 +19,7 @@ type storesPage struct {
 	Wrong  string
 }
 
-var storeSorts = []core.Option{{Value: status.DefaultStoreSort, Label: "Longest lists first"}, {Value: "id", Label: "By id"}}
+var storeSorts = []core.Option{{Value: status.DefaultStoreSort, Label: "Most customers first"}, {Value: "id", Label: "Store id"}}
 
 // Stores shows the stores, or for htmx the next page of them.
 func (s *Pages) Stores(w http.ResponseWriter, r *http.Request) error {

@@ -181,9 +181,9 @@ func (n note) Bad() bool { return n.Severity == finding.Problem }
 
 // troubles are the meanings of pg.Trouble's results.
 var troubles = map[string]string{
-	"away":         "Postgres does not answer.",
-	"not_migrated": "The database schema is not current: run rollcall migrate up.",
-	"read_only":    "Postgres takes no writes.",
+	"away":         "Postgres is down.",
+	"not_migrated": "The database schema is not up to date: run rollcall migrate up.",
+	"read_only":    "Postgres is read-only.",
 	"not_allowed":  "The role of DATABASE_URL may not write the inbox: see rollcall doctor.",
 	"refused":      "Postgres refuses the login, or has no such database: check DATABASE_URL.",
 	"full":         "Postgres is out of disk, memory or connections.",
@@ -200,10 +200,10 @@ func (s *Pages) notes(v Vitals) (notes []note) {
 		}
 	}
 	trouble, troubled := troubles[v.Postgres]
-	add(troubled, finding.Problem, trouble+" Senders are asked to retry; nothing is lost.", "", "")
+	add(troubled, finding.Problem, trouble+" Senders retry, so nothing is lost.", "", "")
 	add(v.Postgres == "ok" && v.Inbox == nil, finding.Problem, "Postgres is responding too slowly to show the inbox.", "", "")
-	add(v.Redis == "away", finding.Problem, "Redis does not answer. Events are stored, and applied when it is back.", "", "")
-	add(v.Workers != nil && len(v.Workers) == 0, finding.Problem, "No worker is running. Events are stored, and applied once one is: rollcall work.", "", "")
+	add(v.Redis == "away", finding.Problem, "Redis is down. Events are stored, and applied when it is back.", "", "")
+	add(v.Workers != nil && len(v.Workers) == 0, finding.Problem, "No worker is running. Events are stored, and applied when one runs: rollcall work.", "", "")
 	for _, q := range v.Queues {
 		add(q.Paused, finding.Warning, "The queue "+q.Name+" is paused.", core.MonitoringPath+"/queues/"+q.Name, "Queues")
 	}
@@ -212,7 +212,7 @@ func (s *Pages) notes(v Vitals) (notes []note) {
 	}
 	for _, h := range v.Inbox.Held {
 		notes = append(notes, note{Since: &h.Since, Finding: finding.Finding{Severity: finding.Problem,
-			What: "The idle database " + h.String() + " holds rows: what needs them waits.",
+			What: "The idle database " + h.String() + " has rows locked: other sessions wait for them.",
 			Fix:  []string{fmt.Sprintf(`psql "$DATABASE_URL" -c 'SELECT pg_terminate_backend(%d)'`, h.PID)}}})
 	}
 	told := map[string]bool{}
@@ -225,7 +225,7 @@ func (s *Pages) notes(v Vitals) (notes []note) {
 	add(failed > 0 && !told[watch.Failing+status.Problem], finding.Problem, core.Plural(int(failed), "event")+" failed.", "/admin/events?status=failed", "Review")
 	if e := v.Inbox.OldestPending; e != nil {
 		waits := s.Cfg.Now().Sub(e.ReceivedAt)
-		add(waits > slow && !told[watch.Overdue+status.Warning] && !told[watch.Overdue+status.Problem], finding.Warning, "An event has waited for "+core.Lasted(waits)+".", "/admin/events/"+strconv.FormatInt(e.ID, 10), "Look at it")
+		add(waits > slow && !told[watch.Overdue+status.Warning] && !told[watch.Overdue+status.Problem], finding.Warning, "An event has waited for "+core.Lasted(waits)+".", "/admin/events/"+strconv.FormatInt(e.ID, 10), "Review")
 	}
 	return notes
 }
@@ -233,7 +233,7 @@ func (s *Pages) notes(v Vitals) (notes []note) {
 // noteOf makes a note of a watch that is not ok, with a link to its events.
 func noteOf(w status.Watch) note {
 	kind, subject := w.Parts()
-	n := note{Since: &w.Since, Link: "Look at the events", Finding: finding.Finding{Kind: kind, Subject: subject, Severity: finding.Severity(w.State), What: w.Detail + "."}}
+	n := note{Since: &w.Since, Link: "Review events", Finding: finding.Finding{Kind: kind, Subject: subject, Severity: finding.Severity(w.State), What: w.Detail + "."}}
 	if w.Fix != "" {
 		n.Fix = strings.Split(w.Fix, "\n")
 	}
