@@ -112,11 +112,11 @@ func TestStartRefused(t *testing.T) {
 	jobs := &asked{}
 	x := open(t, func(c *core.Config) { c.Jobs = jobs })
 	for body, want := range map[string]string{
-		``:                             "400 invalid_body: not one JSON object",
-		`null`:                         "400 invalid_body: not one JSON object",
-		`[]`:                           "400 invalid_body: not one JSON object",
-		`{"kind": "clerk"`:             "400 invalid_body: not one JSON object",
-		`{"kind": "clerk"} {}`:         "400 invalid_body: not one JSON object",
+		``:                             "400 invalid_body: not a JSON object",
+		`null`:                         "400 invalid_body: not a JSON object",
+		`[]`:                           "400 invalid_body: not a JSON object",
+		`{"kind": "clerk"`:             "400 invalid_body: not a JSON object",
+		`{"kind": "clerk"} {}`:         "400 invalid_body: not a JSON object",
 		`{"kind": "clerk", "knid": 1}`: `400 invalid_body: \"knid\" is not known; allowed are accounts, as_of, chunk_size, dry_run, file, kind, only, since, store`,
 		`{"Kind": "clerk"}`:            `400 invalid_body: \"Kind\" is not known`,
 		`{"kind": 7}`:                  "400 invalid_body: kind must not be a number",
@@ -133,7 +133,7 @@ func TestStartRefused(t *testing.T) {
 		`{"kind": "stripe", "accounts": ["cus_1"]}`:             "400 invalid_parameter: accounts",
 		`{"kind": "stripe", "accounts": ["all", "acct_1"]}`:     "400 invalid_parameter: accounts",
 		`{"kind": "convex"}`:                                    "400 invalid_parameter: file",
-		`{"kind": "convex", "file": "/etc/a.zip"}`:              "400 invalid_parameter: file: must be in the folder",
+		`{"kind": "convex", "file": "/etc/a.zip"}`:              "400 invalid_parameter: file: must be the name of a file in IMPORT_DIR",
 		`{"kind": "` + strings.Repeat("x", core.MaxBody) + `"}`: "413 too_large",
 	} {
 		got := x.begin(t, body)
