@@ -35,7 +35,7 @@ func TestReadmeListsStripeTypes(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, list, _ := strings.Cut(string(text), "Tick these events")
-	list, _, _ = strings.Cut(list, "Others do no harm")
+	list, _, _ = strings.Cut(list, "Other events do no harm")
 	var named []string
 	last := ""
 	for i, part := range strings.Split(list, "`") {

@@ -133,7 +133,7 @@ func TestStartRefused(t *testing.T) {
 		`{"kind": "stripe", "accounts": ["cus_1"]}`:             "400 invalid_parameter: accounts",
 		`{"kind": "stripe", "accounts": ["all", "acct_1"]}`:     "400 invalid_parameter: accounts",
 		`{"kind": "convex"}`:                                    "400 invalid_parameter: file",
-		`{"kind": "convex", "file": "/etc/a.zip"}`:              "400 invalid_parameter: file: must be the name of a file in IMPORT_DIR",
+		`{"kind": "convex", "file": "/etc/a.zip"}`:              "400 invalid_parameter: file: must be the name of a file",
 		`{"kind": "` + strings.Repeat("x", core.MaxBody) + `"}`: "413 too_large",
 	} {
 		got := x.begin(t, body)
