@@ -82,7 +82,7 @@ var ailments = []ailment{
 		says: "is not a URL", fill: map[string]string{"<FRONTEND API URL>": "https://Clerk.example.com/"}},
 	{kind: "setting_unusable", subject: "CLERK_AUTHORIZED_PARTIES", severity: finding.Warning, env: map[string]string{"CLERK_AUTHORIZED_PARTIES": "https://example.com,app.example.com"},
 		says: "entry 2 of 2", fill: map[string]string{"<ORIGINS>": "https://example.com:443, https://app.example.com/"}},
-	{kind: "setting_missing", subject: "ADMIN_TOKEN", severity: finding.Note, env: map[string]string{"ADMIN_TOKEN": unset}, says: "every store's list"},
+	{kind: "setting_missing", subject: "ADMIN_TOKEN", severity: finding.Note, env: map[string]string{"ADMIN_TOKEN": unset}, says: "the lists of all stores"},
 	{kind: "setting_missing", subject: "STRIPE_WEBHOOK_SECRETS", severity: finding.Problem, cause: said(counts("stripe", "not_configured", 3, 1, 1)),
 		says: "3 so far", fill: map[string]string{"<SECRET>": wardStripe}, cure: func(w *ward) { w.sells() }},
 	{kind: "settings_disagree", subject: "STRIPE_API_KEY", severity: finding.Warning, env: map[string]string{"STRIPE_MODE": "live", "STRIPE_API_KEY": "rk_test_1"},

@@ -182,7 +182,7 @@ var patients = []patient{
 		says: []string{"not expected on a list: it is one of the subscriptions that never began, and were never paid."}},
 
 	{name: "nobody", args: "--email who@x.example", says: []string{"who@x.example is unknown: no Clerk user", "rollcall backfill start clerk", `'{"course_id":"<COURSE>","store_id":"<STORE>","email":"who@x.example"}'`}},
-	{name: "nobody, asked of a store", args: "--user user_who --store s1", told: []store.NewEvent{shop}, says: []string{"user_who is unknown in store s1", "Store Aurora (s1)", "nobody has told that they enrolled, bought or subscribed here"}},
+	{name: "nobody, asked of a store", args: "--user user_who --store s1", told: []store.NewEvent{shop}, says: []string{"user_who is unknown in store s1", "Store Aurora (s1)", "no enrollment, purchase or subscription here was reported"}},
 	{name: "an event that failed speaks of them", args: "--email ava@x.example", sql: []string{`INSERT INTO webhook_events (source, event_id, type, occurred_at, payload, status, last_error)
 		VALUES ('platform', 'e', 'enrollment.upserted', now(), '{"data":{"email":"Ava@x.example"}}', 'failed', 'progress 900')`, `INSERT INTO webhook_events (source, event_id, type, occurred_at, payload) VALUES ('clerk', 'f', 'x', now(), '{"e":"not-ava@x.example"}')`},
 		says: []string{"unknown to Clerk", "(enrollment.upserted from platform, received", "speaks of them and could not be applied: progress 900.", "rollcall events retry "}, never: []string{"waits"}},

@@ -14,7 +14,7 @@ import (
 // toRewrite are the texts that still have words of CONTRIBUTING's table. The list
 // may only get shorter, until it is empty: a text on it that has none fails the test.
 var toRewrite = []string{
-	"api.md", "metrics.md",
+	"metrics.md",
 }
 
 // TestWords: no text that users read has a word that CONTRIBUTING.md excludes.
