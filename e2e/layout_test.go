@@ -22,6 +22,7 @@ var imports = map[string][]string{
 	"rollcall/internal/testing/clerkfake":  {},
 	"rollcall/internal/testing/ha":         {"rollcall/internal/embedded"},
 	"rollcall/internal/testing/plans":      {},
+	"rollcall/internal/testing/storetest":  {"rollcall/internal/testing/testdb", "rollcall/store"},
 	"rollcall/internal/testing/stripefake": {},
 	"rollcall/internal/testing/testdb":     {"rollcall/internal/embedded", "rollcall/migrations"},
 	"rollcall/jobs":                        {},

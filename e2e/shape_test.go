@@ -22,8 +22,8 @@ const (
 // Lines over maxLine that there still are. Both numbers may only fall, and go to 0:
 // the test fails if there are more, and if there are fewer than it says here.
 const (
-	longLinesOfCode  = 675
-	longLinesOfTests = 1969
+	longLinesOfCode  = 674
+	longLinesOfTests = 1967
 )
 
 // longFunctions are the functions that may be longer than maxFunction, with the reason.

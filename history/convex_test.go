@@ -238,7 +238,7 @@ func TestConvexLayout(t *testing.T) {
 	for _, n := range notes {
 		why = append(why, n.Why)
 	}
-	if want := []string{"table boats is not imported: no use for a table of this name is known", "table leadSubmissions is not imported: a form that was filled in makes nobody a customer"}; !slices.Equal(why, want) {
+	if want := []string{"table boats is not imported: no use for a table of this name is known", "table leadSubmissions is not imported: a filled-in form makes no customer"}; !slices.Equal(why, want) {
 		t.Errorf("%q", why)
 	}
 }

@@ -38,8 +38,8 @@ const (
 
 // whyNot maps known tables that are not imported to the reason.
 var whyNot = map[string]string{
-	"leadSubmissions":      "a form that was filled in makes nobody a customer",
-	"emailContacts":        "an address on a mailing list makes nobody a customer",
+	"leadSubmissions":      "a filled-in form makes no customer",
+	"emailContacts":        "an address on a mailing list makes no customer",
 	"emailContactActivity": "what became of mails is not kept",
 	"pprProSubscriptions":  "it is what users pay the platform itself",
 	"userSubscriptions":    "it is what users pay the platform itself",

@@ -45,7 +45,7 @@ var (
 		"problem. Of events that fail, the subject is source/type.", "kind", "subject")
 	customers = describe("rollcall_customers", "Customers on all lists together, by type and status.", "type",
 		"status")
-	stores = describe("rollcall_stores", "Stores that the platform has told of.")
+	stores = describe("rollcall_stores", "Stores that the platform has reported.")
 )
 
 func gauge(d *prometheus.Desc, value float64, labels ...string) prometheus.Metric {

@@ -22,7 +22,7 @@ var (
 	poolSpent = prometheus.NewDesc("rollcall_db_pool_wait_seconds_total",
 		"Time spent waiting for a connection while all were in use.", nil, nil)
 	poolGone = prometheus.NewDesc("rollcall_db_pool_cancelled_acquires_total",
-		"Times that whoever waited for a connection gave up.", nil, nil)
+		"Waits for a connection that ended without one.", nil, nil)
 )
 
 func (p *pool) Describe(ch chan<- *prometheus.Desc) {

@@ -16,7 +16,7 @@ var (
 		"archived or completed.", "queue", "state")
 	queueLatency = describe("rollcall_queue_latency_seconds", "Time that the oldest pending job of a queue has waited.",
 		"queue")
-	queuePaused  = describe("rollcall_queue_paused", "1 if somebody has paused the queue.", "queue")
+	queuePaused  = describe("rollcall_queue_paused", "1 if the queue is paused.", "queue")
 	queueWorkers = describe("rollcall_queue_workers", "Workers that are alive and take jobs of a queue.", "queue")
 )
 

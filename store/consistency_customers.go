@@ -102,12 +102,12 @@ type differing struct {
 // differs names what is wrong with a customer.
 func (a *Auditor) differs(c customer, d differing) {
 	at := address{c.store, c.email}
-	kind, why := "customer_without_facts", "nothing that was told speaks of them"
+	kind, why := "customer_without_facts", "no fact mentions them"
 	if d.Should != nil {
 		kind, why = "customer_differs", explain(d.Is, *d.Should)
 	}
 	if _, touched := a.Touched[at.hash()]; touched {
-		kind, why = "customer_of_misplaced_facts", "facts of theirs are misplaced, and mended with them"
+		kind, why = "customer_of_misplaced_facts", "their facts are misplaced, and fixed with them"
 	}
 	a.Found.add(kind, 1, finding.Example{Place: "store " + c.store, What: c.email, Why: why})
 }

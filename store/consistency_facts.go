@@ -188,13 +188,14 @@ func (a *Auditor) misplaced(m misplaced) {
 	var kind string
 	switch {
 	case m.attachable && !m.pointed:
-		kind, f.Why = "fact_on_no_list", "it points at nobody"+quoted(" ", m.is["reason"])
+		kind, f.Why = "fact_on_no_list", "it points at no customer"+quoted(" ", m.is["reason"])
 	case m.attachable && m.old.email == "":
 		kind, f.Why = "fact_on_missing_customer", "the customer it points at is gone"
 	case m.attachable && m.old != m.to:
 		kind, f.Why = "fact_on_another_list", "it points at "+m.old.text()
 	case !m.attachable && m.pointed:
-		kind, f.What, f.Why = "fact_should_be_on_none", m.old.text(), "it belongs to nobody"+quoted(" ", m.should["reason"])
+		kind, f.What = "fact_should_be_on_none", m.old.text()
+		f.Why = "it belongs to no customer" + quoted(" ", m.should["reason"])
 	case !m.attachable && string(m.is["reason"]) != string(m.should["reason"]):
 		kind, f.Why = "fact_for_another_reason", unlike(m.is, m.should)
 	default:
@@ -209,7 +210,7 @@ func (a *Auditor) misplaced(m misplaced) {
 
 func (at address) text() string {
 	if at.email == "" {
-		return "nobody"
+		return "no customer"
 	}
 	return at.email + " of store " + at.store
 }

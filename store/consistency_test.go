@@ -106,7 +106,7 @@ var damages = []struct {
 	told      string   // by an example
 }{
 	{"pointer lost", `UPDATE payments SET customer_id = NULL, unattached = 'not_derived' WHERE id = 'pi_1'`, "s1",
-		[]string{"fact_on_no_list 1", "customer_of_misplaced_facts 1"}, "payment pi_1 ann@x.example of store s1 it points at nobody (not_derived)"},
+		[]string{"fact_on_no_list 1", "customer_of_misplaced_facts 1"}, "payment pi_1 ann@x.example of store s1 it points at no customer (not_derived)"},
 	{"never attached", `UPDATE payments SET customer_id = NULL, unattached = 'not_derived', store_id = NULL, customer_email = NULL WHERE id = 'pi_2'; DELETE FROM customers WHERE store_id = 's2'`, "s2",
 		nil, ""},
 	{"customer deleted", `DELETE FROM customers WHERE email = 'ann@x.example'`, "s1",
@@ -114,7 +114,7 @@ var damages = []struct {
 	{"another's pointer", `UPDATE enrollments SET customer_id = (SELECT id FROM customers WHERE email = 'cy@x.example') WHERE person = 'email:bob@x.example'`, "s1",
 		[]string{"fact_on_another_list 1", "customer_of_misplaced_facts 1"}, "enrollment of email:bob@x.example in course c1 bob@x.example of store s1 it points at cy@x.example of store s2"},
 	{"pointer too many", `UPDATE payments SET customer_id = (SELECT id FROM customers WHERE email = 'cy@x.example'), unattached = NULL WHERE id = 'pi_3'`, "s2",
-		[]string{"fact_should_be_on_none 1", "customer_of_misplaced_facts 1"}, "payment pi_3 cy@x.example of store s2 it belongs to nobody (no_store)"},
+		[]string{"fact_should_be_on_none 1", "customer_of_misplaced_facts 1"}, "payment pi_3 cy@x.example of store s2 it belongs to no customer (no_store)"},
 	{"another reason", `UPDATE enrollments SET unattached = 'no_store' WHERE person = 'user:user_unheard'`, "s1",
 		[]string{"fact_for_another_reason 1"}, `reason is "no_store" and should be "user_unknown"`},
 	{"refund lost", `UPDATE payments SET refunded = 0 WHERE id = 'pi_1'`, "s1",

@@ -126,9 +126,6 @@ func (k FactKind) KeySQL(alias string) string {
 	return fmt.Sprintf("%[1]s.%[2]s, %[1]s.%[3]s", alias, k.Key[0], k.Key[1])
 }
 
-// KeyOf is the key of a row of a kind: its two columns.
-func KeyOf(kind, a, b string) RowKey { return RowKey{kind, a, b} }
-
 // isOf reports whether a row is of a kind.
 func (k RowKey) isOf(kind FactKind) bool { return k.Kind == kind.Name }
 
@@ -253,4 +250,5 @@ func NamesAddress(table, alias, addresses string) string {
 	return "(" + strings.Join(ways, " OR ") + ")"
 }
 
+// DependentCustomersSQL finds the customers of the facts that depend on the keys $1.
 const DependentCustomersSQL = `SELECT DISTINCT customer_id FROM facts WHERE leans && $1::text[] AND customer_id IS NOT NULL`

@@ -218,7 +218,7 @@ func linkOf(relation, subject, at string) string {
 
 // LinkTo is SQL for part of the newest link to an object at a time, else of the
 // first after it.
-func LinkTo(part linkPart, relation, object, at string) string { //nolint:unparam // as its siblings take a time
+func LinkTo(part linkPart, relation, object, at string) string {
 	return part("link_to('" + relation + "', " + object + ", " + at + ")")
 }
 

@@ -126,7 +126,7 @@ func (w *Worker) alert(ctx context.Context, t *asynq.Task) error {
 	if err := status.New(w.cfg.Store).AlertFailed(ctx, c.ChangeKey, failed, now.Add(delay)); err != nil {
 		return err
 	}
-	w.cfg.Log.Warn("nobody could be told of a change of a watch; it is tried again",
+	w.cfg.Log.Warn("the alert about a watch was not delivered; retrying",
 		"watch", c.Watch, "change", c.Number, "tries", c.Attempts, "error", failed)
 	return &jobs.After{Delay: delay + time.Second, Err: failed} // asynq rounds to seconds: never before the row is due
 }

@@ -173,7 +173,7 @@ func zipAt(path string) (string, error) {
 
 // whoAsks is the account and the machine that a command runs on.
 func whoAsks() string {
-	name := "somebody"
+	name := "unknown"
 	if u, err := user.Current(); err == nil {
 		name = u.Username
 	}

@@ -11,30 +11,14 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// toRewrite are the texts that still have words of CONTRIBUTING's table. The list
-// may only get shorter, until it is empty: a text on it that has none fails the test.
-var toRewrite = []string{
-	"metrics.md",
-}
-
 // TestWords: no text that users read has a word that CONTRIBUTING.md excludes.
 func TestWords(t *testing.T) {
 	excluded := excludedWords(t)
-	texts := readTexts(t)
-	for name, text := range texts {
+	for name, text := range readTexts(t) {
 		found := excluded.FindAllString(text, -1)
 		slices.Sort(found)
-		found = slices.Compact(found)
-		switch listed := slices.Contains(toRewrite, name); {
-		case len(found) > 0 && !listed:
+		if found = slices.Compact(found); len(found) > 0 {
 			t.Errorf("%s has %q: CONTRIBUTING.md (Words) says what to write instead", name, found)
-		case len(found) == 0 && listed:
-			t.Errorf("%s has none of the words any more: take it off toRewrite", name)
-		}
-	}
-	for _, name := range toRewrite {
-		if _, ok := texts[name]; !ok {
-			t.Errorf("%s is on toRewrite, and is no text", name)
 		}
 	}
 }

@@ -8,18 +8,15 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"rollcall/internal/testing/plans"
-	"rollcall/internal/testing/testdb"
+	"rollcall/internal/testing/storetest"
 	"rollcall/store"
 	"rollcall/store/pg"
 )
 
-// Why ever facts are on no list, their list is read along an index in its order: never all rows, never sorted.
+// For any reason, the list of missing facts is read along an index in its order:
+// never all rows, never sorted.
 func TestUnattachedListWalksIndexes(t *testing.T) {
-	s, err := store.Open(t.Context(), testdb.Postgres(t), store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
+	s := storetest.Open(t)
 	for _, sql := range slices.Concat([]string{
 		`INSERT INTO webhook_events (source, event_id, type, occurred_at, payload, status, processed_at, last_error)
 			SELECT (ARRAY['stripe', 'clerk', 'platform'])[1 + i % 3], 'e' || i, (ARRAY['a', 'b', 'c', 'd'])[1 + i / 3 % 4], now(), '{}', s, CASE WHEN s IN ('processed', 'ignored') THEN now() END, CASE WHEN s IN ('failed', 'ignored') THEN 'why' END
@@ -33,7 +30,7 @@ func TestUnattachedListWalksIndexes(t *testing.T) {
 	}
 	for _, f := range []store.OffFilter{{Reason: "user_unknown"}, {Reason: "derive_failed", Store: "s1"}} {
 		f.Limit = pg.DefaultLimit
-		w := f.Conditions(store.KeyOf(store.Enrollment, "p3", ""))
+		w := f.Conditions(store.RowKey{Kind: store.Enrollment, A: "p3"})
 		sql := offFactSQL[store.Enrollment] + " WHERE " + w.String() + " ORDER BY " + store.KindOf(store.Enrollment).KeySQL("e") + " LIMIT 50"
 		got := plans.Explain(t, s.Pool, sql, append([]any{pgx.QueryExecModeExec}, *w.Args...)...)
 		for _, wrong := range append(got.Scans(), got.Sorts(0)...) {

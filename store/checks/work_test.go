@@ -4,18 +4,13 @@ import (
 	"testing"
 	"time"
 
-	"rollcall/internal/testing/testdb"
-	"rollcall/store"
+	"rollcall/internal/testing/storetest"
 )
 
 // Nobody is told of events that were ignored because of their mode if they
 // cannot be replayed any more: that would never end.
 func TestOtherModePruned(t *testing.T) {
-	s, err := store.Open(t.Context(), testdb.Postgres(t), store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
+	s := storetest.Open(t)
 	if _, err := s.Pool.Exec(t.Context(), `
 		INSERT INTO webhook_events (source, event_id, type, livemode, occurred_at, received_at, payload, status, processed_at, last_error)
 		SELECT 'stripe', 'evt_' || n, 'invoice.paid', n % 2 = 0, now(), now() - n * interval '1 day', '{}', 'ignored', now(), 'an event of Stripe''s other mode: STRIPE_MODE is x'

@@ -151,13 +151,13 @@ func (x *explainer) readAround(ctx context.Context) error {
 // keys are the facts' keys.
 func (x *explainer) keys() (keys []store.RowKey) {
 	for _, p := range x.e.Payments {
-		keys = append(keys, store.KeyOf(store.Payment, p.Account, p.ID))
+		keys = append(keys, store.RowKey{Kind: store.Payment, A: p.Account, B: p.ID})
 	}
 	for _, e := range x.e.Enrollments {
-		keys = append(keys, store.KeyOf(store.Enrollment, e.CourseID, e.Person))
+		keys = append(keys, store.RowKey{Kind: store.Enrollment, A: e.CourseID, B: e.Person})
 	}
 	for _, s := range x.e.Subscriptions {
-		keys = append(keys, store.KeyOf(store.Subscription, s.Account, s.ID))
+		keys = append(keys, store.RowKey{Kind: store.Subscription, A: s.Account, B: s.ID})
 	}
 	return keys
 }

@@ -7,8 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"rollcall/internal/testing/testdb"
-	"rollcall/store"
+	"rollcall/internal/testing/storetest"
 	"rollcall/store/pg"
 )
 
@@ -16,11 +15,7 @@ import (
 // sought is found and sorted by indexes, without a look at the rows of those who
 // are not on the page.
 func TestListsReadIndexes(t *testing.T) {
-	s, err := store.Open(t.Context(), testdb.Postgres(t), store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
+	s := storetest.Open(t)
 	for _, sql := range []string{
 		`INSERT INTO customers (store_id, email, first_seen_at, last_activity_at)
 			SELECT 's', 'p' || i || '@x.example', now() - i * interval '1 h', now() - i * interval '1 min' FROM generate_series(1, 20000) i`,

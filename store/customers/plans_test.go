@@ -6,22 +6,13 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"rollcall/internal/testing/plans"
-	"rollcall/internal/testing/testdb"
+	"rollcall/internal/testing/storetest"
 	"rollcall/store"
 )
 
 // All that the page of a customer reads, it looks up.
 func TestCustomersPageLooksUp(t *testing.T) {
-	s, err := store.Open(t.Context(), testdb.Postgres(t), store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
-	for _, sql := range plans.Many {
-		if _, err := s.Pool.Exec(t.Context(), sql); err != nil {
-			t.Fatalf("%s: %v", sql, err)
-		}
-	}
+	s := storetest.Open(t, plans.Many...)
 	ids, stores, emails, keys := []int64{1}, []string{"s"}, []string{"a@x.example"}, []string{"user:1"}
 	for name, q := range map[string]struct {
 		sql  string

@@ -13,6 +13,7 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 
+	"rollcall/internal/testing/storetest"
 	"rollcall/internal/testing/testdb"
 	"rollcall/store"
 	"rollcall/store/pg"
@@ -24,11 +25,7 @@ var statuses = []string{"pending", "processed", "ignored", "failed"}
 // openInbox opens a store with n events, of every source, status and type.
 func openInbox(t *testing.T, n int) (*store.Store, []store.Event) {
 	t.Helper()
-	s, err := store.Open(t.Context(), testdb.Inbox(t, n), store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
+	s := storetest.OpenAt(t, testdb.Inbox(t, n))
 	return s, allEvents(t, s, store.EventFilter{Limit: pg.MaxLimit})
 }
 

@@ -11,30 +11,15 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"rollcall/internal/testing/plans"
-	"rollcall/internal/testing/testdb"
+	"rollcall/internal/testing/storetest"
 	"rollcall/store"
 	"rollcall/store/reasons"
 )
 
-func openGauges(t *testing.T, sql ...string) *store.Store {
-	t.Helper()
-	s, err := store.Open(t.Context(), testdb.Postgres(t), store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
-	for _, q := range sql {
-		if _, err := s.Pool.Exec(t.Context(), q); err != nil {
-			t.Fatalf("%s: %v", q, err)
-		}
-	}
-	return s
-}
-
 func TestArrivals(t *testing.T) {
 	t.Parallel()
 	const event = `INSERT INTO webhook_events (source, event_id, type, occurred_at, received_at, payload, status, attempts, attempted_at, processed_at) `
-	s := openGauges(t,
+	s := storetest.Open(t,
 		event+`VALUES ('stripe', '1', 'a', now(), now() - interval '9 hours', '{}', 'pending', 1, NULL, NULL)`,  // applied again
 		event+`VALUES ('stripe', '2', 'b', now(), now() - interval '3 hours', '{}', 'pending', 1, now(), NULL)`, // failed once
 		event+`VALUES ('stripe', '3', 'a', now(), now() - interval '1 hour', '{}', 'pending', 0, NULL, NULL)`,
@@ -60,7 +45,7 @@ func TestArrivals(t *testing.T) {
 
 func TestUnattachedCounts(t *testing.T) {
 	t.Parallel()
-	s := openGauges(t,
+	s := storetest.Open(t,
 		`INSERT INTO payments (account, id, claim_version, intent_version, invoice_version, destination_version, unattached)
 			SELECT '', 'pi_' || i, '', '', '', '', r
 			FROM unnest(ARRAY['user_unknown', 'user_unknown', 'unpaid', 'counted_elsewhere', 'derive_failed: ERROR: x', 'derive_failed: ERROR: y', 'no_email']) WITH ORDINALITY AS u(r, i)`,
@@ -87,7 +72,7 @@ func TestUnattachedCounts(t *testing.T) {
 
 func TestBackfillAndListGauges(t *testing.T) {
 	t.Parallel()
-	s := openGauges(t,
+	s := storetest.Open(t,
 		`INSERT INTO backfills (kind, scope, status, chunk_size, started_by, started_at, moved_at, seen, expected, errors) VALUES
 			('stripe', 'a', 'running', 1, 't', now(), '2026-01-01', 10, 40, 2),
 			('stripe', 'b', 'running', 1, 't', now(), '2026-01-02', 5, NULL, 0),
@@ -123,7 +108,7 @@ func TestBackfillAndListGauges(t *testing.T) {
 // None of what a scrape asks for reads a large table, or an index of one, whole.
 func TestGaugesLookUp(t *testing.T) {
 	t.Parallel()
-	s := openGauges(t, append(slices.Clone(plans.Many[:len(plans.Many)-1]),
+	s := storetest.Open(t, append(slices.Clone(plans.Many[:len(plans.Many)-1]),
 		`INSERT INTO webhook_events (source, event_id, type, occurred_at, payload, status, processed_at)
 			SELECT 'stripe', 'old_' || i, 'type.' || i % 12, now(), '{}', 'processed', now() FROM generate_series(1, 60000) i`,
 		`INSERT INTO customer_figures (store_id, facet, figure, amount)
@@ -152,7 +137,7 @@ func TestGaugesLookUp(t *testing.T) {
 // However many wait, they are counted exactly: an alert looks for a rise.
 func TestEventGaugesAreExact(t *testing.T) {
 	t.Parallel()
-	s := openGauges(t, `INSERT INTO webhook_events (source, event_id, type, occurred_at, payload)
+	s := storetest.Open(t, `INSERT INTO webhook_events (source, event_id, type, occurred_at, payload)
 		SELECT 'stripe', 'e' || i, 'a', now(), '{}' FROM generate_series(1, 60000) i`, `ANALYZE webhook_events`)
 	counts, err := New(s).EventGauges(t.Context())
 	if diff := gocmp.Diff(map[string]int64{"pending": 60000, "processed": 0, "ignored": 0, "failed": 0}, counts); err != nil || diff != "" {

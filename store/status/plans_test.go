@@ -9,7 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"rollcall/internal/testing/plans"
-	"rollcall/internal/testing/testdb"
+	"rollcall/internal/testing/storetest"
 	"rollcall/store"
 )
 
@@ -17,17 +17,8 @@ import (
 // up, however large the inbox and the tables are. The newest of the inbox are
 // read by its key, up to a limit.
 func TestWatchesLookUp(t *testing.T) {
-	s, err := store.Open(t.Context(), testdb.Postgres(t), store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
 	few := []string{`UPDATE webhook_events SET status = 'processed', processed_at = now() WHERE id % 100 > 0`, `ANALYZE webhook_events`} // are open
-	for _, sql := range slices.Concat(plans.Many, few) {
-		if _, err := s.Pool.Exec(t.Context(), sql); err != nil {
-			t.Fatalf("%s: %v", sql, err)
-		}
-	}
+	s := storetest.Open(t, slices.Concat(plans.Many, few)...)
 	now := time.Now()
 	for name, q := range map[string]struct {
 		sql     string

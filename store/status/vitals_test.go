@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"rollcall/internal/testing/storetest"
 	"rollcall/internal/testing/testdb"
 
 	gocmp "github.com/google/go-cmp/cmp"
@@ -12,16 +13,12 @@ import (
 )
 
 func TestVitals(t *testing.T) {
-	empty := openGauges(t)
+	empty := storetest.Open(t)
 	v, err := New(empty).Vitals(t.Context())
 	if err != nil || v.OldestPending != nil || len(v.Sources) != 3 || v.Sources[0].Last != nil || len(v.Backfills) != 0 || v.Unattached == nil {
 		t.Errorf("%+v %v", v, err)
 	}
-	s, err := store.Open(t.Context(), testdb.Inbox(t, 90), store.Options{}) // thirty of each source
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
+	s := storetest.OpenAt(t, testdb.Inbox(t, 90)) // thirty of each source
 	_, err = s.Pool.Exec(t.Context(), `UPDATE webhook_events SET received_at = now() - (max - id) * interval '2 minutes' FROM (SELECT max(id) AS max FROM webhook_events) m`)
 	if err != nil {
 		t.Fatal(err)
@@ -75,7 +72,7 @@ func TestVitals(t *testing.T) {
 
 // Of more events than are looked at, the rate is that of a sample.
 func TestRoughRates(t *testing.T) {
-	s := openGauges(t)
+	s := storetest.Open(t)
 	_, err := s.Pool.Exec(t.Context(), `
 		INSERT INTO webhook_events (source, event_id, type, occurred_at, payload)
 		SELECT CASE WHEN i % 10 = 0 THEN 'clerk' ELSE 'stripe' END, 'evt_' || i, 'x', now(), '{}'

@@ -2,6 +2,7 @@ package core
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -36,6 +37,9 @@ func FormatMoney(m store.Money, lang language.Tag) string {
 
 const nbsp = "\u00a0"
 
+// symbolLast are the languages that write a symbol after the figure.
+var symbolLast = strings.Fields("bg ca cs da de el es et fi fr hr hu is it lt lv nb no pl pt ro ru sk sl sr sv uk vi")
+
 // place puts a symbol before or behind a figure, as CLDR does for the language.
 // x/text has the symbols, but not their places.
 func place(symbol, figure string, lang language.Tag) string {
@@ -43,10 +47,11 @@ func place(symbol, figure string, lang language.Tag) string {
 	region, _ := lang.Region()
 	last, _ := utf8.DecodeLastRuneInString(symbol)
 	switch where := base.String(); {
-	case where == "nl", where == "pt" && region.String() == "BR", where == "de" && strings.Contains("AT CH LI", region.String()):
+	case where == "nl", where == "pt" && region.String() == "BR",
+		where == "de" && slices.Contains([]string{"AT", "CH", "LI"}, region.String()):
 		return symbol + nbsp + figure
 	case where == "es" && region.String() != "ES": // as in the Americas
-	case strings.Contains("bg ca cs da de el es et fi fr hr hu is it lt lv nb no pl pt ro ru sk sl sr sv uk vi", where):
+	case slices.Contains(symbolLast, where):
 		return figure + nbsp + symbol
 	}
 	if unicode.IsLetter(last) {

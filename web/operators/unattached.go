@@ -36,13 +36,18 @@ func offReasonOf(r checks.OffReason, of string) offReason {
 	return offReason{r, core.Address(base, q), core.Address(base+"/attach", q)}
 }
 
+// offReasons lists why facts are missing, of the store that the request asks for.
+func (s *Pages) offReasons(r *http.Request) (of string, reasons []checks.OffReason, err error) {
+	if of, err = storeOf(r); err != nil {
+		return "", nil, err
+	}
+	reasons, err = checks.New(s.Cfg.Store).OffReasons(r.Context(), of)
+	return of, reasons, err
+}
+
 // Unattached shows why facts are missing.
 func (s *Pages) Unattached(w http.ResponseWriter, r *http.Request) error {
-	of, err := storeOf(r)
-	if err != nil {
-		return err
-	}
-	reasons, err := checks.New(s.Cfg.Store).OffReasons(r.Context(), of)
+	of, reasons, err := s.offReasons(r)
 	if err != nil {
 		return err
 	}
@@ -207,11 +212,7 @@ func (s *Pages) attachAgain(r *http.Request, f store.OffFilter) (done store.Atta
 
 // ListOffReasons answers why facts are missing, with counts.
 func (s *Pages) ListOffReasons(w http.ResponseWriter, r *http.Request) error {
-	of, err := storeOf(r)
-	if err != nil {
-		return err
-	}
-	reasons, err := checks.New(s.Cfg.Store).OffReasons(r.Context(), of)
+	_, reasons, err := s.offReasons(r)
 	if err != nil {
 		return err
 	}
