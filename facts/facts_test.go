@@ -115,6 +115,24 @@ func TestMetadata(t *testing.T) {
 	}
 }
 
+// A course that is the only product named is no news of others that were named.
+func TestMetadataOfOneCourse(t *testing.T) {
+	course := []Line{{Ref: "c1", Kind: "course"}}
+	for _, c := range []struct {
+		m    metadata
+		want []Line
+	}{
+		{metadata{"courseId": "c1"}, nil},
+		{metadata{"courseId": "c1", "bundleId": "b1"}, course},
+		{metadata{"courseId": "c1", "courseIds": `["c1"]`}, course},
+		{metadata{"courseIds": `["c1"]`}, course},
+	} {
+		if diff := cmp.Diff(c.want, contextOf(c.m).Named); diff != "" {
+			t.Errorf("%v: %s", c.m, diff)
+		}
+	}
+}
+
 func TestStripNUL(t *testing.T) {
 	for in, want := range map[string]string{
 		`{"a":"x\u0000y"}`: `{"a":"xy"}`, `{"a":"\\u0000"}`: `{"a":"\\u0000"}`, `{"a":"\\\u0000"}`: `{"a":"\\"}`, `{}`: `{}`,

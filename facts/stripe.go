@@ -149,18 +149,21 @@ func contextOf(m metadata) Context {
 		ProductType: m.get("productType"),
 		Plan:        m.get("plan"),
 	}
+	keys := 0
 	for _, k := range []struct{ key, kind string }{
 		{"courseId", "course"}, {"bundleId", "bundle"}, {"productId", ""},
 		{"beatId", "digital"}, {"tierId", "membership"}, {"planId", "membership"},
 	} {
 		if id := m.get(k.key); id != "" {
-			c.ProductRef, c.ProductKind = id, k.kind
-			break
+			if keys++; keys == 1 {
+				c.ProductRef, c.ProductKind = id, k.kind
+			}
 		}
 	}
 	c.ProductKind = first(c.ProductKind, kindOfType(c.ProductType))
+	// A course that is the only product named is ProductRef alone: that is no news of others.
 	courses := m.list("courseIds")
-	if id := m.get("courseId"); id != "" && !slices.Contains(courses, id) {
+	if id := m.get("courseId"); id != "" && keys+len(courses) > 1 && !slices.Contains(courses, id) {
 		courses = append(courses, id)
 	}
 	for _, id := range courses {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -249,4 +250,22 @@ func TestForeignPriceOnConnectedAccount(t *testing.T) {
 		}
 		sound(t, h.store)
 	}
+}
+
+// A user who proves an address anew after they were deleted owns what guests did there.
+func TestAddressProvedAnewAfterDeletion(t *testing.T) {
+	s, url := openURL(t)
+	proves := func(nth int, second time.Duration, email string) store.NewEvent {
+		at := storyStart.Add(second * time.Second)
+		return drawer{at: at, nth: nth}.event("clerk", "user.updated", "", userPayload("user_1", "Ann", at, address(email, "verified")))
+	}
+	apply(t, s, []store.NewEvent{
+		proves(6, 2, "ann@x.example"),
+		drawer{at: storyStart, nth: 2}.event("clerk", "user.deleted", "", `{"data":{"id":"user_1","deleted":true}}`),
+		proves(3, 0, "dot@x.example"),
+		drawer{at: storyStart, nth: 1}.platform("store.upserted", `{"id":"s1","name":"One"}`),
+		drawer{at: storyStart, nth: 4}.platform("enrollment.upserted", `{"course_id":"c1","store_id":"s1","email":"dot@x.example"}`),
+		proves(5, 1, "dot@x.example"), // late
+	}, 1)
+	wantRows(t, url, `SELECT email FROM customers`, "ann@x.example")
 }

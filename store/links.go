@@ -140,6 +140,9 @@ const saveLinksSQL = `
 			SELECT FROM links l
 			WHERE l.relation = n.relation AND l.subject = n.subject AND l.object IN ('', '` + noPrices + `', '` + noProducts + `')
 	   )
+	   OR n.relation = 'address' AND EXISTS ( -- a user who was deleted proves it anew
+			SELECT FROM users u WHERE u.id = n.subject AND u.deleted_version <> ''
+	   )
 	   OR n.relation = 'owner' AND EXISTS ( -- two owners at one time cancel each other
 			SELECT FROM links l
 			WHERE l.relation = n.relation AND l.subject = n.subject AND l.object <> n.object

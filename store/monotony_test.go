@@ -33,6 +33,30 @@ func TestSayingLessTakesNobodyAway(t *testing.T) {
 	})
 }
 
+// A later message that names one course alone, and not the list, leaves the list as it
+// was: on a sale, and on a subscription whose price names another product.
+func TestCourseAloneLeavesTheList(t *testing.T) {
+	s, url := openURL(t)
+	var e teller
+	subscription := func(metadata string) store.NewEvent {
+		return e.stripe("customer.subscription.updated", "", `{"id":"sub_1","status":"active","customer":"cus_1","created":1772442000,
+			"metadata":`+metadata+`,"items":{"data":[{"price":{"id":"price_1","unit_amount":900,"currency":"usd"}}]}}`)
+	}
+	apply(t, s, []store.NewEvent{
+		e.platform("store.upserted", `{"id":"s1","name":"One"}`),
+		e.platform("product.upserted", `{"id":"plan","store_id":"s1","kind":"membership","title":"P","stripe_price_ids":["price_1"]}`),
+		e.sale("pi_1", "ann@x.example", `{"storeId":"s1","courseId":"c1","courseIds":"c1,c2"}`),
+		subscription(`{"storeId":"s1","courseId":"c3","courseIds":"c3,c4"}`),
+		e.sale("pi_1", "ann@x.example", `{"storeId":"s1","courseId":"c1"}`),
+		subscription(`{"storeId":"s1","courseId":"c3"}`),
+		e.sale("pi_2", "bob@x.example", `{"storeId":"s1","courseId":"c5"}`),
+	}, 1)
+	wantRows(t, url, `
+		SELECT id || ' ' || (SELECT string_agg(p ->> 'id', ' ' ORDER BY p ->> 'id') FROM jsonb_array_elements(sold) p)
+		FROM (SELECT id, sold FROM payments UNION ALL SELECT id, sold FROM subscriptions) f
+		ORDER BY 1`, "pi_1 c1 c2", "pi_2 c5", "sub_1 c3 c4 plan")
+}
+
 // weakeningsBegin is when they are told: after all of the story.
 var weakeningsBegin = storyStart.Add(time.Hour)
 

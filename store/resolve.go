@@ -146,7 +146,9 @@ var (
 				coalesce(f.store_ref, f.checkout ->> 'store_ref') AS store_ref,
 				coalesce(f.product_ref, f.checkout ->> 'product_ref') AS product_ref,
 				coalesce(f.product_kind, f.checkout ->> 'product_kind') AS product_kind,
-				coalesce(f.named, f.checkout -> 'named', '[]') || coalesce(f.lines, f.checkout -> 'lines', '[]') AS lines,
+				coalesce(f.named, f.checkout -> 'named', '[]')
+					|| ` + courseLine("f.product_kind", "f.product_ref", "f.checkout ->> 'product_kind'", "f.checkout ->> 'product_ref'") + `
+					|| coalesce(f.lines, f.checkout -> 'lines', '[]') AS lines,
 				true AS billed,
 				coalesce(f.user_ref, ` + userOfSameCustomer("f.stripe_customer", "f.checkout ->> 'stripe_customer'", "f.checkout ->> 'user_ref'") + `) AS user_ref,
 				coalesce(f.creator_ref, f.checkout ->> 'creator_ref') AS creator_ref,
@@ -175,8 +177,12 @@ var (
 				coalesce(p.product_ref, p.intent ->> 'product_ref', p.charge ->> 'product_ref', f.product_ref, f.checkout ->> 'product_ref') AS product_ref,
 				coalesce(p.product_kind, p.intent ->> 'product_kind', p.charge ->> 'product_kind', f.product_kind, f.checkout ->> 'product_kind') AS product_kind,
 				CASE WHEN coalesce(p.product_ref, p.intent ->> 'product_ref', p.charge ->> 'product_ref') IS NULL
-					THEN coalesce(p.named, p.intent -> 'named', f.named, f.checkout -> 'named', '[]') || coalesce(p.lines, f.lines, f.checkout -> 'lines', '[]')
-					ELSE coalesce(p.named, p.intent -> 'named', '[]') || coalesce(p.lines, '[]')
+					THEN coalesce(p.named, p.intent -> 'named', f.named, f.checkout -> 'named', '[]')
+						|| ` + courseLine("f.product_kind", "f.product_ref", "f.checkout ->> 'product_kind'", "f.checkout ->> 'product_ref'") + `
+						|| coalesce(p.lines, f.lines, f.checkout -> 'lines', '[]')
+					ELSE coalesce(p.named, p.intent -> 'named', '[]')
+						|| ` + courseLine("p.product_kind", "p.product_ref", "p.intent ->> 'product_kind'", "p.intent ->> 'product_ref'") + `
+						|| coalesce(p.lines, '[]')
 				END AS lines,
 				p.subscription IS NOT NULL AS billed,
 				coalesce(p.user_ref, p.intent ->> 'user_ref', p.charge ->> 'user_ref',
@@ -269,6 +275,17 @@ const (
 	subscribedAt = `coalesce(f.started_at, f.checkout_at)`
 	PaidAt       = `LEAST(p.paid_at, CASE WHEN p.kind = 'purchase' THEN version_time(p.claim_version) END)`
 )
+
+// courseLine is SQL for the course that metadata names as the product, as a list of
+// lines: of the object itself, else of the other. It counts even if another object
+// names another product, or prices say what a period is for.
+func courseLine(kind, ref, otherKind, otherRef string) string {
+	return `CASE
+							WHEN ` + kind + ` = 'course' THEN jsonb_build_array(jsonb_build_object('ref', ` + ref + `, 'kind', 'course'))
+							WHEN ` + otherKind + ` = 'course' THEN jsonb_build_array(jsonb_build_object('ref', ` + otherRef + `, 'kind', 'course'))
+							ELSE '[]'
+						END`
+}
 
 // namesOurs is SQL for whether the intent or charge of payment p names a store, a
 // creator or a Clerk user.
