@@ -44,9 +44,6 @@ func aboutOf(e facts.Event, set facts.Set) (a about) {
 		return a
 	}
 	a.walk(body.Data.Object, e.Account)
-	if m, ok := body.Data.Object["metadata"].(map[string]any); ok {
-		a.walk([]any{m["userId"], m["submitterId"]}, e.Account)
-	}
 	for _, field := range []string{"id", "payment_intent", "charge"} {
 		id, ok := body.Data.Object[field].(string)
 		if whole, expanded := body.Data.Object[field].(map[string]any); expanded {
@@ -64,7 +61,9 @@ func (a *about) walk(value any, account string) {
 	switch v := value.(type) {
 	case map[string]any:
 		for field, inner := range v {
-			if !slices.Contains(foreignFields, field) {
+			if m, ok := inner.(map[string]any); ok && field == "metadata" { // an invoice has its subscription's, too
+				a.walk([]any{m["userId"], m["submitterId"]}, account)
+			} else if !slices.Contains(foreignFields, field) {
 				a.walk(inner, account)
 			}
 		}
