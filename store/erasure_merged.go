@@ -64,7 +64,7 @@ func (f *erasureFilter) pseudonymizeWhole(ctx context.Context, first map[RowKey]
 // pseudonymizeParts pseudonymizes the parts of one row, and adds to found the
 // Stripe customers as whom erased people bought.
 func (f *erasureFilter) pseudonymizeParts(p purchase, first time.Time, people map[string]*tombstone, found discoveries) (changed bool) {
-	if t := people[p.buyer()]; t != nil {
+	if t := people[p.erasedBuyer()]; t != nil {
 		for _, by := range p.parts {
 			if by.UserRef+by.StripeCustomer == "" {
 				changed = t.typed(by.Context) || changed
@@ -117,12 +117,12 @@ func pseudonymIn(c *facts.Context) string {
 	return ""
 }
 
-// buyer is the pseudonym in the first part that names a buyer, if any: the parts
-// after it count only where it is silent.
-func (p purchase) buyer() string {
+// erasedBuyer is the first pseudonym by which any part names a buyer, if one does. A
+// part that names another buyer may come later, when what was typed is gone.
+func (p purchase) erasedBuyer() string {
 	for _, by := range p.parts {
-		if by.UserRef+by.StripeCustomer+by.Email != "" {
-			return pseudonymIn(by.Context)
+		if pseudonym := pseudonymIn(by.Context); pseudonym != "" {
+			return pseudonym
 		}
 	}
 	return ""
