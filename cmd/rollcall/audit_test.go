@@ -22,7 +22,6 @@ import (
 	"rollcall/internal/testing/clerkfake"
 	"rollcall/internal/testing/stripefake"
 	"rollcall/internal/testing/testdb"
-	"rollcall/migrations"
 	"rollcall/store"
 )
 
@@ -36,22 +35,19 @@ type house struct {
 
 func newHouse(t *testing.T, stripe *stripefake.Server, clerkURL string) *house {
 	t.Helper()
-	servers := testdb.Private(t)
-	if _, err := migrations.Up(t.Context(), servers.DatabaseURL); err != nil {
-		t.Fatal(err)
-	}
+	database, redis := testdb.Postgres(t), testdb.Redis(t)
 	types := []string{"ppr_pro", "creator_plan", "credit_package"}
-	s, err := store.Open(t.Context(), servers.DatabaseURL, store.Options{PlatformTypes: types})
+	s, err := store.Open(t.Context(), database, store.Options{PlatformTypes: types})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
-	h := &house{t, s, servers.DatabaseURL, []string{
-		"--database-url", servers.DatabaseURL, "--redis-url", servers.RedisURL,
+	h := &house{t, s, database, []string{
+		"--database-url", database, "--redis-url", redis,
 		"--stripe-api-key", stripefake.Key, "--stripe-api-base", stripe.URL, "--clerk-secret-key", clerkfake.Key, "--clerk-api-base", clerkURL,
 	}}
 	h.work(&env{Context: t.Context(), Config: Config{
-		DatabaseURL: &servers.DatabaseURL, RedisURL: &servers.RedisURL, StripeMode: new("any"), PlatformProductTypes: strings.Join(types, ","),
+		DatabaseURL: &database, RedisURL: &redis, StripeMode: new("any"), PlatformProductTypes: strings.Join(types, ","),
 		StripeAPIKey: ptrTo(stripefake.Key), StripeAPIBase: &stripe.URL, ClerkSecretKey: ptrTo(clerkfake.Key), ClerkAPIBase: &clerkURL,
 	}})
 	return h
@@ -245,6 +241,7 @@ var stripeDamages = []struct {
 // Every difference from Stripe is named, in the store it concerns and no other,
 // while nothing is written; --fix mends it.
 func TestAuditAgainstStripe(t *testing.T) {
+	t.Parallel()
 	fake := stripefake.New(t)
 	h := newHouse(t, fake, "http://127.0.0.1:1")
 	objects := saleObjects()
@@ -293,6 +290,7 @@ func TestAuditAgainstStripe(t *testing.T) {
 // the audit runs, and those whose ids are not Stripe's, are none of them; of an
 // account that cannot be read nobody says that it lists nothing.
 func TestAuditOfWhatStripeDoesNotList(t *testing.T) {
+	t.Parallel()
 	fake := stripefake.New(t)
 	h := newHouse(t, fake, "http://127.0.0.1:1")
 	objects := saleObjects()
@@ -341,6 +339,7 @@ func clerkWithUsers(t *testing.T, fake *clerkfake.Clerk, there map[string]clerkf
 
 // Users are compared, and nobody is called deleted without Clerk saying so.
 func TestAuditAgainstClerk(t *testing.T) {
+	t.Parallel()
 	fake, there := clerkfake.New(t), map[string]clerkfake.User{}
 	h := newHouse(t, stripefake.New(t), clerkWithUsers(t, fake, there))
 	for _, id := range []string{"user_1", "user_2", "user_3"} {

@@ -28,6 +28,7 @@ type ailment struct {
 	leave         string            // commands with this are for people, and not run here
 	cure          func(*ward)       // what people, or senders, do instead of or after the commands
 	stays         bool              // it is no ailment that goes
+	alone         bool              // it is a setting of the Redis of all wards
 }
 
 // enrolled makes an enrollment of a user in a course whose store is known.
@@ -103,12 +104,12 @@ var ailments = []ailment{
 		cure: said(`DELETE FROM rollcall_migrations WHERE version_id = 9999`)},
 
 	{kind: "redis_away", severity: finding.Problem, env: map[string]string{"REDIS_URL": "redis://:hushhush@127.0.0.1:1"}, says: "does not answer", leave: "redis-cli"},
-	{kind: "redis_evicts", severity: finding.Warning, cause: func(w *ward) { w.redis("CONFIG SET maxmemory-policy allkeys-lru") }, says: "allkeys-lru"},
-	{kind: "redis_evicts", severity: finding.Problem, cause: func(w *ward) {
+	{kind: "redis_evicts", alone: true, severity: finding.Warning, cause: func(w *ward) { w.redis("CONFIG SET maxmemory-policy allkeys-lru") }, says: "allkeys-lru"},
+	{kind: "redis_evicts", alone: true, severity: finding.Problem, cause: func(w *ward) {
 		w.redis("CONFIG SET maxmemory-policy volatile-ttl", "CONFIG SET maxmemory 1gb")
 		w.Cleanup(func() { w.redis("CONFIG SET maxmemory 0") })
 	}, says: "volatile-ttl"},
-	{kind: "redis_forgets", severity: finding.Note, says: "appendonly no", cause: func(w *ward) { w.redis("CONFIG SET appendonly no") }},
+	{kind: "redis_forgets", alone: true, severity: finding.Note, says: "appendonly no", cause: func(w *ward) { w.redis("CONFIG SET appendonly no") }},
 	{kind: "workers_missing", severity: finding.Problem, idle: true, says: "no worker serves the queues alerts, backfills, clerk, platform, stripe", leave: "rollcall work", cure: (*ward).work},
 	{kind: "jobs_evicted", severity: finding.Warning, idle: true, says: "2 jobs without data", cause: func(w *ward) {
 		opt, err := jobs.ParseRedis(w.env["REDIS_URL"])

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -194,19 +195,25 @@ var patients = []patient{
 // Each way of being on a list, and each reason for not being on one, is told, in
 // words and in JSON.
 func TestDoctorTellsOfAPerson(t *testing.T) {
+	t.Parallel()
 	h := newHospital(t)
-	told := map[string]bool{}
-	for _, p := range patients {
-		t.Run(p.name, func(t *testing.T) { h.newWard(t, true).visit(p, told) })
-	}
+	var told sync.Map // reasons
+	t.Run("each", func(t *testing.T) {
+		for _, p := range patients {
+			t.Run(p.name, func(t *testing.T) {
+				t.Parallel()
+				h.newWard(t, true).visit(p, &told)
+			})
+		}
+	})
 	for _, reason := range reasons.Codes() {
-		if !told[reason] {
+		if _, is := told.Load(reason); !is {
 			t.Errorf("nobody is on no list for %s", reason)
 		}
 	}
 }
 
-func (w *ward) visit(p patient, told map[string]bool) {
+func (w *ward) visit(p patient, told *sync.Map) {
 	for i, e := range p.told {
 		e.EventID, e.OccurredAt = fmt.Sprint("evt_", i), toldAt.Add(time.Duration(i)*time.Minute)
 		if strings.Contains(string(e.Payload), `\u001b[31m`) {
@@ -248,7 +255,7 @@ func (w *ward) visit(p patient, told map[string]bool) {
 	}
 	for _, f := range r.All.Facts {
 		if f.Reason != nil {
-			told[*f.Reason] = true
+			told.Store(*f.Reason, true)
 		}
 		if len(f.Origins) == 0 && p.sql == nil || slices.ContainsFunc(f.Origins, func(o store.Origin) bool { return o.Event != nil && o.Event.ID == nil }) {
 			w.Errorf("%s comes from no event: %+v", f.Ref, f.Origins)
@@ -259,6 +266,7 @@ func (w *ward) visit(p patient, told map[string]bool) {
 // What cannot be anybody is a mistake on the command line, shown so that it does
 // nothing; nothing is written to.
 func TestDoctorRefuses(t *testing.T) {
+	t.Parallel()
 	w := newHospital(t).newWard(t, true)
 	for args, want := range map[string]string{
 		`--email ''`:                     "--email: ",

@@ -17,10 +17,16 @@ import (
 // Whatever ails is named, with a command that mends it; mended, it is named no
 // more.
 func TestDoctorFindsAndMends(t *testing.T) {
+	t.Parallel()
 	h := newHospital(t)
 	found := map[string]bool{}
 	for _, a := range ailments {
-		t.Run(strings.TrimSpace(a.kind+" "+a.subject+" "+a.args), func(t *testing.T) { h.treat(t, a) })
+		t.Run(strings.TrimSpace(a.kind+" "+a.subject+" "+a.args), func(t *testing.T) {
+			if !a.alone {
+				t.Parallel()
+			}
+			h.treat(t, a)
+		})
 		found[a.kind] = true
 		if a.kind == "facts_unattached" && !a.stays {
 			found[a.subject] = true
@@ -142,6 +148,7 @@ func (a ailment) prescription(fix []string) string {
 
 // A house in order has nothing to find but what nobody can mend from here.
 func TestDoctorFindsNothing(t *testing.T) {
+	t.Parallel()
 	w := newHospital(t).newWard(t, false)
 	w.say("store.upserted", `{"id":"s1","name":"One","owner_user_id":"user_o"}`)
 	w.signsUp("user_1", "ava@x.example")

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,7 +37,7 @@ import (
 type hospital struct {
 	servers  *embedded.Servers
 	database *url.URL
-	wards    int
+	wards    atomic.Int64
 }
 
 const wardTemplate = "ward_template"
@@ -106,11 +107,11 @@ EQIDAQAB
 // newWard makes a ward; idle ones have no worker.
 func (h *hospital) newWard(t *testing.T, idle bool) *ward {
 	t.Helper()
-	h.wards++
-	name := fmt.Sprintf("ward_%d", h.wards)
+	number := h.wards.Add(1)
+	name := fmt.Sprintf("ward_%d", number)
 	h.exec(t, "CREATE DATABASE "+name+" TEMPLATE "+wardTemplate)
 	w := &ward{T: t, clerk: clerkfake.New(t), stripe: stripefake.New(t), stop: func() {}}
-	database, redis := h.at(name), fmt.Sprintf("%s%d", strings.TrimSuffix(h.servers.RedisURL, "0"), h.wards)
+	database, redis := h.at(name), fmt.Sprintf("%s%d", strings.TrimSuffix(h.servers.RedisURL, "0"), number)
 	secrets, svix, token := wardStripe, wardSvix, "0123456789abcdef"
 	w.config = Config{
 		DatabaseURL: &database, RedisURL: &redis, Listen: ptrTo("127.0.0.1:0"), StripeMode: new("any"), PlatformProductTypes: "creator_plan", LogLevel: "error", LogFormat: "text",
