@@ -56,6 +56,7 @@ func shown(t *testing.T, s *store.Store, storeID string) string {
 // it is stays unknown to them until the platform reports that user in their store,
 // in whatever order all this arrives.
 func TestUserIDsOnConnectedAccounts(t *testing.T) {
+	t.Parallel()
 	const secret = `{"data":{"id":"user_ann","first_name":"Ann","last_name":"Secret","image_url":"https://img.example/ann","last_sign_in_at":1768211000000,
 		"primary_email_address_id":"i","email_addresses":[{"id":"i","email_address":"ann@home.example","verification":{"status":"verified"}}]}}`
 	const session = `{"id":"cs_1","mode":"payment","payment_status":"paid","amount_total":1000,"currency":"usd","payment_intent":"pi_1","customer_details":{"email":%q},%s}`

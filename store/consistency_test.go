@@ -8,7 +8,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
-	"pgregory.net/rapid"
 
 	"rollcall/store"
 )
@@ -138,6 +137,7 @@ var damages = []struct {
 // Every damage is named, with an example, and nothing is written; the mending
 // mends it, and then nothing is found.
 func TestAuditNamesAndMends(t *testing.T) {
+	t.Parallel()
 	for _, d := range damages {
 		t.Run(d.name, func(t *testing.T) {
 			s, url := audited(t)
@@ -202,23 +202,9 @@ func TestAuditOfWhatCannotBeDerived(t *testing.T) {
 	}
 }
 
-// Whatever is told in whatever order, an audit finds nothing.
-func TestAuditOfStories(t *testing.T) {
-	rapid.Check(t, func(r *rapid.T) {
-		s, url := openURL(t)
-		apply(t, s, drawStory(r), rapid.IntRange(1, 5).Draw(r, "batch"))
-		if found, a := audit(t, s, ""); found != nil {
-			r.Fatalf("%+v", a.Differences)
-		}
-		n := len(query(t, url, `SELECT id FROM payments UNION ALL SELECT person FROM enrollments UNION ALL SELECT id FROM subscriptions`))
-		if _, a := audit(t, s, ""); a.Facts != int64(n) {
-			r.Fatalf("%d of %d facts looked at", a.Facts, n)
-		}
-	})
-}
-
 // While events are applied, an audit never sees half of one.
 func TestAuditBesideTraffic(t *testing.T) {
+	t.Parallel()
 	s, _ := audited(t)
 	traffic, stop := context.WithCancel(context.Background())
 	wrong := make(chan error, 1)

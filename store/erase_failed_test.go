@@ -23,6 +23,7 @@ const (
 // nothing of them: whether it waited when they were erased or came later,
 // whether what it says is kept or not.
 func TestErasedEventsThatFail(t *testing.T) {
+	t.Parallel()
 	var e teller
 	in := e.enrolled("c9", `"email":"ann@x.example","name":"Ann Stripe"`)
 	by := withHeaders(e.enrolled("c9", `"email":"bob@x.example"`), `{"Referer":"https://x.example/?by=ann@x.example"}`)

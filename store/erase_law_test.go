@@ -18,6 +18,7 @@ import (
 // it, again or for the first time, in any order, ends as to erase them at its
 // end; and what each store took is as if nobody had been erased.
 func TestErasureDoesNotDependOnOrder(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	rapid.Check(t, func(t *rapid.T) {
 		events := drawStoryOf(t, true)

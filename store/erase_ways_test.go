@@ -227,6 +227,7 @@ func TestEraseSomebodyLarge(t *testing.T) {
 // Somebody is erased while workers apply a story about them, and backfills say
 // it once more: the end is that of erasing them last.
 func TestEraseBesideOthers(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	rapid.Check(t, func(t *rapid.T) {
 		events, who := drawStoryOf(t, true), store.Erasing{Email: "ann@x.example"}

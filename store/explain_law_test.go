@@ -18,6 +18,7 @@ import (
 // The law: whatever was told, an explanation adds up to the row, and every fact
 // in it came from an event that is there.
 func TestExplanationAddsUp(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	rapid.Check(t, func(t *rapid.T) {
 		events := drawStory(t)

@@ -183,31 +183,27 @@ func sameList(t *testing.T, want, got []string) {
 
 // Every fixture goes in by itself, into an empty house.
 func TestFixturesAlone(t *testing.T) {
-	ctx := context.Background()
+	t.Parallel()
+	h := newHouse(t)
 	for _, e := range fixtureEvents(t, func(string) bool { return true }) {
-		t.Run(e.EventID, func(t *testing.T) {
-			s := open(t)
-			apply(t, s, []store.NewEvent{e}, 1)
-			if diff, err := s.Rebuild(ctx, "", nil); err != nil || diff.Sum() != 0 {
-				t.Errorf("rebuild: %+v %v", diff, err)
-			}
-		})
+		t.Run(e.EventID, func(t *testing.T) { h.told(t, []store.NewEvent{e}, plan{batch: 1, workers: 1}) })
 	}
 }
 
 // All of the main stories, in any order and any batches, end in the manifest's totals.
 func TestFixturesTogether(t *testing.T) {
-	want := expectedList(t)
+	t.Parallel()
+	want, h := expectedList(t), newHouse(t)
 	for seed := range uint64(20) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
-			s, url := openURL(t)
+			h.empty(t)
 			events := fixtureEvents(t, func(story string) bool { return !alternative[story] })
 			events = append(events, events...) // everything twice
 			random := rand.New(rand.NewPCG(seed, 0))
 			random.Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })
-			apply(t, s, events, 1+random.IntN(40))
-			sameList(t, want, query(t, url, listSQL))
-			if diff, err := s.Rebuild(context.Background(), "", nil); err != nil || diff.Sum() != 0 {
+			apply(t, h.store, events, 1+random.IntN(40))
+			sameList(t, want, h.lines(t, listSQL))
+			if diff, err := h.store.Rebuild(context.Background(), "", nil); err != nil || diff.Sum() != 0 {
 				t.Errorf("rebuild: %+v %v", diff, err)
 			}
 		})

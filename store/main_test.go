@@ -2,13 +2,21 @@ package store_test
 
 import (
 	"context"
+	"flag"
 	"testing"
 
 	"rollcall/internal/testing/testdb"
 	"rollcall/store"
 )
 
-func TestMain(m *testing.M) { testdb.Main(m) }
+// TestMain lowers how many cases a law draws: here each is a story in a database,
+// told in many orders. The seeds are new in every run; -rapid.checks=300 draws more.
+func TestMain(m *testing.M) {
+	if err := flag.Set("rapid.checks", "25"); err != nil {
+		panic(err)
+	}
+	testdb.Main(m)
+}
 
 // platformTypes is the default of PLATFORM_PRODUCT_TYPES.
 var platformTypes = []string{"ppr_pro", "creator_plan", "credit_package"}
