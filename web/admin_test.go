@@ -51,6 +51,7 @@ var asScript = withHeader("HX-Request", "true")
 
 // Every page marks where it is, and leads to the others.
 func TestAdminNavigation(t *testing.T) {
+	t.Parallel()
 	x := open(t, nil)
 	x.fill(t)
 	x.begin(t, `{"kind": "clerk"}`)
@@ -160,6 +161,7 @@ func TestVisible(t *testing.T) {
 
 // Whatever is away is shown as away; what else can be told is told.
 func TestHealthPage(t *testing.T) {
+	t.Parallel()
 	servers := testdb.Private(t)
 	x := openOn(t, migrated(t, servers.DatabaseURL), servers.RedisURL, nil)
 	x.exec(t, `INSERT INTO stores (id, version) VALUES ('store_a', 'v')`)

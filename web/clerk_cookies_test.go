@@ -40,6 +40,7 @@ func newJar(t *testing.T) jar {
 // A good session is found wherever Clerk has put it, and whatever else the
 // browser has kept, by a key that is set and by one that Clerk is asked for.
 func TestClerkCookies(t *testing.T) {
+	t.Parallel()
 	c := newJar(t)
 	forged := func(n int) string {
 		return sign(t, otherKey, nil, sessionOf(fmt.Sprint("user_", n)))

@@ -113,6 +113,7 @@ func withClerk(token string) as {
 // Without settings nobody's sessions are taken; without issuer and parties those
 // of the key's instance are, wherever they were begun.
 func TestClerkSettings(t *testing.T) {
+	t.Parallel()
 	owner := func(more claims) as { return withBearer(sign(t, clerkKey, nil, sessionOf("user_owner").with(more))) }
 	for _, c := range []struct {
 		name string

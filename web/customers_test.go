@@ -107,6 +107,7 @@ func TestCustomersPageParts(t *testing.T) {
 
 // In a long list nobody is counted on the way, unless that is asked for.
 func TestCustomersPageCounts(t *testing.T) {
+	t.Parallel()
 	x := open(t, nil)
 	x.fill(t)
 	x.people(t, creators.Countable)
@@ -131,6 +132,7 @@ func (x *site) after(t testing.TB, store string, last int) string {
 }
 
 func TestLive(t *testing.T) {
+	t.Parallel()
 	x := open(t, nil)
 	x.fill(t)
 	first := x.after(t, "store_a", 1)

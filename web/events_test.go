@@ -263,6 +263,7 @@ func TestReopenMany(t *testing.T) {
 
 // More than a request can take are taken in portions, each event once.
 func TestReopenInPortions(t *testing.T) {
+	t.Parallel()
 	const more = 5_000
 	x := open(t, func(c *core.Config) { c.Jobs = &asked{} })
 	x.exec(t, `

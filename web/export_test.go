@@ -181,6 +181,7 @@ func TestExportBeginsAtOnce(t *testing.T) {
 
 // Half a list does not pass for whole, and the log tells.
 func TestExportBreaksOff(t *testing.T) {
+	t.Parallel()
 	x := open(t, nil)
 	x.many(t)
 	_, body := x.beginExport(t)
@@ -202,6 +203,7 @@ func TestExportBreaksOff(t *testing.T) {
 
 // A reader who takes nothing, or goes away, holds nothing.
 func TestExportWithoutReader(t *testing.T) {
+	t.Parallel()
 	for name, leave := range map[string]func(*site, *http.Response){
 		"asleep": func(*site, *http.Response) {},
 		"gone":   func(_ *site, res *http.Response) { res.Body.Close() },
@@ -228,6 +230,7 @@ func TestExportWithoutReader(t *testing.T) {
 
 // An export that goes on is not ended by the limit that other requests have.
 func TestExportIsProlonged(t *testing.T) {
+	t.Parallel()
 	x := open(t, nil)
 	x.many(t)
 	if err := x.LoadIDs(t.Context()); err != nil {

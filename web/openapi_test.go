@@ -126,6 +126,7 @@ var allowed = regexp.MustCompile(`allowed are ([a-z_, ]+)`)
 // TestParametersAreThoseDescribed: a list says what it takes when it is asked
 // for something else.
 func TestParametersAreThoseDescribed(t *testing.T) {
+	t.Parallel()
 	d, err := described()
 	if err != nil {
 		t.Fatal(err)

@@ -57,45 +57,59 @@ func states(t *testing.T, x *site) []state {
 // it, in light and dark, on a desktop and a phone; and on no width must it be
 // scrolled sideways.
 func TestPageAccess(t *testing.T) {
-	x, operator := visit(t, browser.Desktop)
-	x.hear(t, told{"platform", "store.upserted", day, `{"id":"new","name":"Brand New"}`})
-	stranger := browser.Open(t, x.url, browser.Desktop)
-	for _, s := range append(states(t, x), adminStates(t, x)...) {
-		p := operator
-		if s.stranger {
-			p = stranger
-		}
-		if s.expect != "" {
-			p.Expect(s.expect)
-		}
-		p.Look(browser.Desktop)
-		p.Go(s.path)
-		if s.prepare != nil {
-			s.prepare(p)
-		}
-		p.Until("true")
-		all := looks()
-		for _, name := range slices.Sorted(maps.Keys(all)) {
-			p.Look(all[name])
-			accessible(t, p, s.name+", "+name)
-			p.Shot(s.name + ", " + name)
-		}
-		for _, width := range []int64{320, 390, 768, 1280} {
-			p.Look(browser.Look{Width: width, Height: 900})
-			if over := p.Overflow(); over > 0 {
-				t.Errorf("%s is %d pixels wider than %d", s.name, over, width)
+	t.Parallel()
+	for who, states := range map[string]func(*testing.T, *site) []state{"creators": states, "operators": adminStates} {
+		t.Run(who, func(t *testing.T) {
+			t.Parallel()
+			x, operator := visit(t, browser.Desktop)
+			x.hear(t, told{"platform", "store.upserted", day, `{"id":"new","name":"Brand New"}`})
+			stranger := browser.Open(t, x.url, browser.Desktop)
+			for _, s := range states(t, x) {
+				p := operator
+				if s.stranger {
+					p = stranger
+				}
+				s.check(t, p)
 			}
-		}
+			// What looks at all this is not blind.
+			button := `(document.querySelector("main").insertAdjacentHTML("beforeend", "<button></button>"), true)`
+			browser.Eval[bool](operator, button)
+			if got := violations(t, operator); len(got) != 1 {
+				t.Errorf("a button without a name: %q", got)
+			}
+		})
 	}
-	// What looks at all this is not blind.
-	browser.Eval[bool](operator, `(document.querySelector("main").insertAdjacentHTML("beforeend", "<button></button>"), true)`)
-	if got := violations(t, operator); len(got) != 1 {
-		t.Errorf("a button without a name: %q", got)
+}
+
+// check looks at a page in one state, in every way there is.
+func (s state) check(t *testing.T, p *browser.Page) {
+	t.Helper()
+	if s.expect != "" {
+		p.Expect(s.expect)
+	}
+	p.Look(browser.Desktop)
+	p.Go(s.path)
+	if s.prepare != nil {
+		s.prepare(p)
+	}
+	p.Until("true")
+	all := looks()
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		p.Look(all[name])
+		accessible(t, p, s.name+", "+name)
+		p.Shot(s.name + ", " + name)
+	}
+	for _, width := range []int64{320, 390, 768, 1280} {
+		p.Look(browser.Look{Width: width, Height: 900})
+		if over := p.Overflow(); over > 0 {
+			t.Errorf("%s is %d pixels wider than %d", s.name, over, width)
+		}
 	}
 }
 
 // Everything can be done by the keyboard alone, and it shows where one is.
 func TestPageKeyboard(t *testing.T) {
+	t.Parallel()
 	_, p := visit(t, browser.Desktop)
 	p.Go(listPath)
 	focus := func() string {
@@ -145,6 +159,7 @@ func TestPageKeyboard(t *testing.T) {
 
 // Motion is left out where it is not wanted.
 func TestPageCalm(t *testing.T) {
+	t.Parallel()
 	_, p := visit(t, browser.Desktop)
 	for _, calm := range []bool{false, true} {
 		p.Look(browser.Look{Width: 1280, Height: 900, Calm: calm})

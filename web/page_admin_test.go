@@ -61,6 +61,7 @@ func adminStates(t *testing.T, x *site) []state {
 // Whatever texts come in by webhooks, the operators' pages show them as what
 // they are.
 func TestPageAdminHostile(t *testing.T) {
+	t.Parallel()
 	x, p := visit(t, browser.Desktop, attack()...)
 	evil := hostile["script"] + hostile["override"] + hostile["long"][:900]
 	x.exec(t, `UPDATE webhook_events SET status = 'failed', processed_at = NULL, last_error = $1, type = type || $1, account = $1 WHERE id = 2`, evil)
@@ -82,6 +83,7 @@ func TestPageAdminHostile(t *testing.T) {
 // What stays up to date does not take the focus away, nor what is marked, and
 // leaves a page alone that nobody sees.
 func TestPageVitalsKeepTheirPlace(t *testing.T) {
+	t.Parallel()
 	x, p := visit(t, browser.Desktop)
 	x.ail(t)
 	p.Go("/admin")

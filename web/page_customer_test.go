@@ -27,6 +27,7 @@ func (x *site) customerPath(t *testing.T, name string) string {
 }
 
 func TestPageCustomer(t *testing.T) {
+	t.Parallel()
 	x, p := visit(t, browser.Desktop)
 	for _, look := range []browser.Look{browser.Desktop, without} {
 		p.Look(look)
@@ -75,6 +76,7 @@ func cutAll(texts []string, at string) []string {
 
 // A long story is told in parts, the newest first, with a script or without.
 func TestPageTimeline(t *testing.T) {
+	t.Parallel()
 	events := studio()
 	for i := range 41 { // with the first payment, two more of the start, and first seen: 44
 		ago := time.Duration(50-i) * day
@@ -111,6 +113,7 @@ func TestPageTimeline(t *testing.T) {
 }
 
 func TestPageNotes(t *testing.T) {
+	t.Parallel()
 	x, p := visit(t, browser.Desktop)
 	path := x.customerPath(t, "Ann Lee")
 	for _, look := range []browser.Look{browser.Desktop, without} {
@@ -145,6 +148,7 @@ func TestPageNotes(t *testing.T) {
 
 // A note that cannot be kept is given back, where it was written.
 func TestPageNotesRefused(t *testing.T) {
+	t.Parallel()
 	x, p := visit(t, browser.Desktop)
 	path := x.customerPath(t, "Ann Lee")
 	p.Go(path)

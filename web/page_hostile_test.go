@@ -93,6 +93,7 @@ func tame(t *testing.T, p *browser.Page, what string) {
 
 // Whatever texts come in by webhooks, pages show them as what they are.
 func TestPageHostile(t *testing.T) {
+	t.Parallel()
 	x, p := visit(t, browser.Desktop, attack()...)
 	list := "/store/" + url.PathEscape(hostileStore) + "/customers"
 	api := "/api/stores/" + url.PathEscape(hostileStore) + "/customers"

@@ -29,6 +29,7 @@ func same(t *testing.T, what string, want, got []string) {
 }
 
 func TestPageList(t *testing.T) {
+	t.Parallel()
 	x, p := visit(t, browser.Desktop)
 	x.exec(t, `UPDATE customers SET name = NULL WHERE name = 'Lena Voss'`)
 	p.Go(listPath)
@@ -56,6 +57,7 @@ func TestPageList(t *testing.T) {
 // What is chosen narrows the list at once, and is in the address: so it can be
 // undone part by part, gone back from, and passed on.
 func TestPageFilters(t *testing.T) {
+	t.Parallel()
 	_, p := visit(t, browser.Desktop)
 	p.Go(listPath)
 	p.Click(".filter summary")
@@ -101,6 +103,7 @@ func TestPageFilters(t *testing.T) {
 
 // Filters of a course are asked together with it, and forgotten with it.
 func TestPageCourseFilters(t *testing.T) {
+	t.Parallel()
 	_, p := visit(t, browser.Desktop)
 	p.Go(listPath + "?status=active")
 	p.Choose("#f-completed", "no")
@@ -119,6 +122,7 @@ func TestPageCourseFilters(t *testing.T) {
 }
 
 func TestPageSearchAndSort(t *testing.T) {
+	t.Parallel()
 	_, p := visit(t, browser.Desktop)
 	p.Go(listPath)
 	for _, c := range []struct{ typed, name string }{
@@ -152,6 +156,7 @@ func TestPageSearchAndSort(t *testing.T) {
 // The list goes on as far as there are people, each once and in order: by
 // scrolling, by the button, and by the link that it is without a script.
 func TestPageScroll(t *testing.T) {
+	t.Parallel()
 	x, p := visit(t, browser.Desktop)
 	x.hear(t, crowd(120)...)
 	var api struct{ Data []struct{ Name string } }
@@ -209,6 +214,7 @@ func TestPageScroll(t *testing.T) {
 // The download is the list that is shown, whether the page came with its filter
 // or was filtered since.
 func TestPageDownload(t *testing.T) {
+	t.Parallel()
 	_, p := visit(t, browser.Desktop)
 	download := func(want ...string) {
 		t.Helper()
@@ -242,6 +248,7 @@ func TestPageDownload(t *testing.T) {
 
 // What a list says that has nobody to show.
 func TestPageNobody(t *testing.T) {
+	t.Parallel()
 	x, p := visit(t, browser.Desktop)
 	x.hear(t, told{"platform", "store.upserted", time.Hour, `{"id":"new","name":"Brand New"}`})
 	var last struct{ Next string }
@@ -296,6 +303,7 @@ func (x *site) cursorAfter(t *testing.T, last string) string {
 // A database that is away is said where the list would be, and the list that is
 // there stays.
 func TestPageTrouble(t *testing.T) {
+	t.Parallel()
 	x, p := visit(t, browser.Desktop)
 	p.Go(listPath)
 	x.Cfg.Store.Close()

@@ -11,6 +11,7 @@ import (
 )
 
 func TestPageSignIn(t *testing.T) {
+	t.Parallel()
 	x := open(t, func(c *core.Config) { c.Now = time.Now })
 	x.hear(t, studio()...)
 	for _, look := range []browser.Look{browser.Desktop, without} {
@@ -42,6 +43,7 @@ func TestPageSignIn(t *testing.T) {
 // Creators come with their session at Clerk, see no more than their store, and
 // sign out there.
 func TestPageCreator(t *testing.T) {
+	t.Parallel()
 	x := open(t, func(c *core.Config) {
 		clerkSite(c)
 		c.Now = time.Now

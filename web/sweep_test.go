@@ -3,6 +3,7 @@ package web
 import (
 	"encoding/base64"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -49,21 +50,27 @@ var moreParams = []string{"after", "before", "through", "count", "do", "opened",
 // sweep asks for everything there is with hostile values.
 type sweep struct {
 	*site
-	t     *testing.T
-	group errgroup.Group
-	asked atomic.Int32
+	t      *testing.T
+	client *http.Transport // keeps a connection for each asker
+	group  errgroup.Group
+	asked  atomic.Int32
 }
+
+// askers are how many requests are under way at once.
+const askers = 8
 
 // TestNothingHostileIsOurFault: whatever a request says, in its path, its query or
 // its body, the answer is never that something went wrong here.
 func TestNothingHostileIsOurFault(t *testing.T) {
+	t.Parallel()
 	x := open(t, func(c *core.Config) { c.Jobs = &asked{} })
 	x.hear(t, studio()...)
 	x.take(t, enrolledIn("evt_lost", `"user_id":"user_lost"`))
 	x.begin(t, `{"kind": "clerk"}`)
 	x.creators.Live.End() // a stream that is let in ends at once
-	s := &sweep{site: x, t: t}
-	s.group.SetLimit(8)
+	s := &sweep{site: x, t: t, client: &http.Transport{MaxIdleConnsPerHost: askers}}
+	defer s.client.CloseIdleConnections()
+	s.group.SetLimit(askers)
 	for _, route := range x.routes() {
 		s.paths(route)
 		switch {
@@ -101,11 +108,12 @@ func (s *sweep) ask(method, path, kind, body string) {
 		r.URL.Opaque = strings.TrimPrefix(s.url, "http:") + path // as it stands, whatever stands there
 		asAdmin(r)
 		r.Header.Set("Content-Type", kind)
-		res, err := http.DefaultTransport.RoundTrip(r)
+		res, err := s.client.RoundTrip(r)
 		if err != nil {
 			s.t.Errorf("%s %.300s %.300q: %v", method, path, body, err)
 			return nil
 		}
+		io.Copy(io.Discard, res.Body) // or the connection is not used again
 		res.Body.Close()
 		if res.StatusCode >= 500 {
 			s.t.Errorf("%s %.300s %.300q: %d", method, path, body, res.StatusCode)

@@ -206,6 +206,7 @@ func TestMonitoring(t *testing.T) {
 }
 
 func TestHealth(t *testing.T) {
+	t.Parallel()
 	servers := testdb.Private(t)
 	x := openOn(t, servers.DatabaseURL, servers.RedisURL, nil)
 	check := func(path, want string) {
