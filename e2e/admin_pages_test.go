@@ -54,7 +54,8 @@ func here(p *browser.Page) { browser.Eval[bool](p, `(window.here = true)`) }
 // An operator finds a failed event, mends what made it fail, retries it on its
 // page, and sees it applied there and on the list, without a reload.
 func TestFailedEventIsRetriedOnItsPage(t *testing.T) {
-	s := newSystem(t)
+	t.Parallel()
+	s := newSharedSystem(t)
 	reader := &mended{may: make(chan struct{})}
 	s.startWorkerAs(reader.read, nil)
 	s.tell("p1", "store.upserted", `{"id":"studio","name":"Aurora"}`)
@@ -93,7 +94,8 @@ func TestFailedEventIsRetriedOnItsPage(t *testing.T) {
 // Without a script as with one: all that failed are retried, after a page that
 // tells how many they are.
 func TestFailedEventsAreRetriedTogether(t *testing.T) {
-	s := newSystem(t)
+	t.Parallel()
+	s := newSharedSystem(t)
 	reader := &mended{may: make(chan struct{})}
 	close(reader.may)
 	s.startWorkerAs(reader.read, nil)
@@ -148,7 +150,8 @@ func (s *steps) Read(ctx context.Context, at store.Position, _ int) (page store.
 // A backfill is begun by the form, followed without a reload, paused, resumed,
 // and seen to its end.
 func TestBackfillOnThePage(t *testing.T) {
-	s := newSystem(t)
+	t.Parallel()
+	s := newSharedSystem(t)
 	source := &steps{make(chan struct{})}
 	s.startWorkerAs(facts.Read, func(store.Backfill) (worker.Source, error) { return source, nil })
 	p := s.signedIn("/admin/backfills")

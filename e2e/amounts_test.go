@@ -55,6 +55,7 @@ func (s *system) column(sql string) (out []string) {
 // A purchase that the platform says cost more than anything costs fails its event
 // and hurts nobody else's figures.
 func TestPurchaseBeyondAnyAmount(t *testing.T) {
+	t.Parallel()
 	s := newSharedSystem(t)
 	buy := func(id, amount string) {
 		s.tell("msg_"+id, "purchase.recorded", fmt.Sprintf(`{"id":%q,"product_id":"p1","store_id":"s1","email":"%s@x.example","amount":%s,"currency":"usd"}`, id, id, amount))
@@ -80,6 +81,7 @@ func TestPurchaseBeyondAnyAmount(t *testing.T) {
 // An amount of Stripe's that is beyond any is passed over, in words that the event
 // shows; who paid it is on the list all the same.
 func TestStripeAmountBeyondAny(t *testing.T) {
+	t.Parallel()
 	s := newSharedSystem(t)
 	s.tell("msg_1", "store.upserted", `{"id":"s1","stripe_account_id":"acct_1"}`)
 	session := `{"id":"cs_%[1]d","object":"checkout.session","mode":"payment","payment_status":"paid","amount_total":%[2]s,"currency":"usd","payment_intent":"pi_%[1]d","customer_details":{"email":"buyer%[1]d@x.example"},"metadata":{"storeId":"s1","productId":"p1"}}`
@@ -112,6 +114,7 @@ func TestStripeAmountBeyondAny(t *testing.T) {
 // A database into which amounts beyond any came before they were refused can be
 // rebuilt, and shows all that it holds.
 func TestPoisonedSums(t *testing.T) {
+	t.Parallel()
 	s := newSharedSystem(t)
 	s.tell("msg_1", "store.upserted", `{"id":"s1"}`)
 	for i, who := range []string{"a", "a", "a", "b", "c"} {

@@ -77,6 +77,7 @@ func (s *system) wantEnd(id int64, want string) {
 
 // Redis emptied again and again while a backfill runs: it goes on by itself.
 func TestBackfillRedisEmptied(t *testing.T) {
+	t.Parallel()
 	s := newSystem(t)
 	s.enrolled(600)
 	s.startWorker()
@@ -98,7 +99,8 @@ func TestBackfillRedisEmptied(t *testing.T) {
 
 // Workers killed in the middle: the next one goes on where they were.
 func TestBackfillWorkerKilled(t *testing.T) {
-	s := newSystem(t)
+	t.Parallel()
+	s := newSharedSystem(t)
 	s.enrolled(600)
 	id := s.backfill(store.NewBackfill{Kind: "courses", ChunkSize: 2})
 	for part := range 2 {
@@ -116,7 +118,8 @@ func TestBackfillWorkerKilled(t *testing.T) {
 // Paused, a run stands still; resumed, it goes on; cancelled, it is over, and
 // what it brought stays. While it has not ended a second one is refused.
 func TestBackfillOrders(t *testing.T) {
-	s := newSystem(t)
+	t.Parallel()
+	s := newSharedSystem(t)
 	s.enrolled(400)
 	ctx := context.Background()
 	id := s.backfill(store.NewBackfill{Kind: "courses", ChunkSize: 1})
@@ -165,7 +168,8 @@ func TestBackfillOrders(t *testing.T) {
 
 // What cannot be used is told of and counted, and holds nobody up.
 func TestBackfillErrors(t *testing.T) {
-	s := newSystem(t)
+	t.Parallel()
+	s := newSharedSystem(t)
 	s.enrolled(20)
 	for _, sql := range []string{
 		`INSERT INTO enrollments (course_id, person, email_version, store_version, version, name_version, progress_version, enrolled_version, completed_version, said_at, first_said_at, deleted_version)
@@ -193,6 +197,7 @@ func TestBackfillErrors(t *testing.T) {
 
 // Facts whose customer cannot be computed are kept, and say so.
 func TestBackfillKeepsWhatItCannotDerive(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t, &past{})
 	p.exec(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no such person'; END $$`)
 	p.exec(`CREATE TRIGGER refuse BEFORE INSERT ON customers FOR EACH ROW WHEN (NEW.email LIKE 'ava%') EXECUTE FUNCTION refuse()`)
@@ -216,6 +221,7 @@ func TestBackfillKeepsWhatItCannotDerive(t *testing.T) {
 // What is passed over is counted over all chunks, told at the end, and is no error;
 // a dry run says the same.
 func TestBackfillPassedOver(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "export.zip")
 	var export bytes.Buffer
 	z := zip.NewWriter(&export)
@@ -251,7 +257,8 @@ func TestBackfillPassedOver(t *testing.T) {
 
 // A dry run counts what a real one would do, and leaves nothing behind.
 func TestBackfillDryRun(t *testing.T) {
-	s := newSystem(t)
+	t.Parallel()
+	s := newSharedSystem(t)
 	s.enrolled(30)
 	s.startWorker()
 	dry := s.ended(s.backfill(store.NewBackfill{Kind: "courses", ChunkSize: 7, DryRun: true}))
@@ -270,6 +277,7 @@ func TestBackfillDryRun(t *testing.T) {
 // Stripe and Clerk at their worst, and a run still comes to what a good day
 // comes to: the whole history, nothing doubled.
 func TestBackfillAtTheirWorst(t *testing.T) {
+	t.Parallel()
 	good := newPast(t, 40)
 	calm := newPlace(t, good)
 	calm.keep("platform")
@@ -279,7 +287,7 @@ func TestBackfillAtTheirWorst(t *testing.T) {
 	bad := newPast(t, 40)
 	bad.stripe.Faults(stripefake.Faults{LimitEvery: 5, RetryAfter: time.Second, FailEvery: 7, CutEvery: 4})
 	bad.clerk.Fail(clerkfake.TooMany("1"), clerkfake.Status(500), clerkfake.Cut, clerkfake.Short)
-	s := newSystem(t)
+	s := newSharedSystem(t)
 	rough := &place{T: t, store: s.store, pool: s.pool, past: bad}
 	rough.keep("platform")
 	s.startWorkerWith(bad)
@@ -298,8 +306,9 @@ func TestBackfillAtTheirWorst(t *testing.T) {
 
 // Events that never reached us are fetched from Stripe's own list, once.
 func TestBackfillStripeEvents(t *testing.T) {
+	t.Parallel()
 	p := newPast(t, 12)
-	s := newSystem(t)
+	s := newSharedSystem(t)
 	rough := &place{T: t, store: s.store, pool: s.pool, past: p}
 	now := time.Now().Unix()
 	var missed, all int

@@ -18,6 +18,7 @@ const sales = 2000
 
 // Redis holds only ids of work: emptying it in the middle, twice, loses nothing.
 func TestRedisEmptied(t *testing.T) {
+	t.Parallel()
 	s := newSystem(t)
 	s.startWorker()
 	opt, err := redis.ParseURL(s.servers.RedisURL)
@@ -43,6 +44,7 @@ func TestRedisEmptied(t *testing.T) {
 // Redis away for the length of the posting: every POST is still answered 200,
 // and the events are worked through when it is back.
 func TestRedisAway(t *testing.T) {
+	t.Parallel()
 	s := newSystem(t)
 	if err := s.servers.StopRedis(); err != nil {
 		t.Fatal(err)
@@ -57,6 +59,7 @@ func TestRedisAway(t *testing.T) {
 
 // Redis that goes away and returns while the worker works.
 func TestRedisRestarted(t *testing.T) {
+	t.Parallel()
 	s := newSystem(t)
 	s.startWorker()
 	s.postAll(0, sales/2)
@@ -73,7 +76,8 @@ func TestRedisRestarted(t *testing.T) {
 // A worker killed in the middle, and its successor stopped in the middle: a
 // third finds what they had in hand.
 func TestWorkerKilled(t *testing.T) {
-	s := newSystem(t)
+	t.Parallel()
+	s := newSharedSystem(t)
 	first := s.workerProcess()
 	var posting errgroup.Group
 	posting.Go(func() error { s.postAll(0, sales); return nil })
@@ -98,6 +102,7 @@ func TestWorkerKilled(t *testing.T) {
 // Postgres killed while a worker works: what was acknowledged is kept, and the
 // worker goes on when it is back.
 func TestPostgresKilled(t *testing.T) {
+	t.Parallel()
 	s := newSystem(t)
 	s.postAll(0, sales)
 	s.startWorker()
@@ -119,6 +124,7 @@ func TestPostgresKilled(t *testing.T) {
 // Twenty workers at once on the events of one customer: no deadlock, no lost
 // update, and nothing for a rebuild to mend.
 func TestTwentyWorkersOneCustomer(t *testing.T) {
+	t.Parallel()
 	s := newSystem(t)
 	ctx := context.Background()
 	const n = 400

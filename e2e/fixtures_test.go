@@ -79,7 +79,8 @@ const (
 // Every sample, signed by its source, shuffled and sent twice over HTTP, ends in
 // the lists that the API shows.
 func TestFixturesOverHTTP(t *testing.T) {
-	s := newSystem(t)
+	t.Parallel()
+	s := newSharedSystem(t)
 	s.startWorker()
 	all := mainStories(t)
 	twice := append(slices.Clone(all), all...)

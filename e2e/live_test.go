@@ -36,7 +36,8 @@ func (s *system) signedIn(path string) *browser.Page {
 // Who comes is told to the pages that show their list, and are shown when
 // somebody asks to see them: until then nothing moves.
 func TestNewCustomersAppear(t *testing.T) {
-	s := newSystem(t)
+	t.Parallel()
+	s := newSharedSystem(t)
 	s.startWorker()
 	s.tell("p1", "store.upserted", `{"id":"studio","name":"Aurora"}`)
 	s.tell("p2", "product.upserted", `{"id":"mixing","store_id":"studio","kind":"course","title":"Mixing Basics"}`)

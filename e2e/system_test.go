@@ -39,7 +39,7 @@ const (
 	patience = 2 * time.Minute
 )
 
-// system is a Rollcall on servers of its own.
+// system is a Rollcall on servers of its own, or on those that tests share.
 type system struct {
 	t       *testing.T
 	servers *embedded.Servers
@@ -60,29 +60,32 @@ var blind = eyes{log: slog.New(slog.DiscardHandler)}
 
 func newSystem(t *testing.T) *system {
 	t.Helper()
-	return newWatchedSystem(t, blind)
-}
-
-func newWatchedSystem(t *testing.T, by eyes) *system {
-	t.Helper()
 	servers := testdb.Private(t)
 	if _, err := migrations.Up(t.Context(), servers.DatabaseURL); err != nil {
 		t.Fatal(err)
 	}
-	return newSystemOn(t, servers, by)
+	return newSystemOn(t, servers, blind)
 }
 
 // newSharedSystem is a Rollcall with databases of its own on the servers that all
 // tests share: for those that stop no server.
 func newSharedSystem(t *testing.T) *system {
 	t.Helper()
-	return newSystemOn(t, &embedded.Servers{DatabaseURL: testdb.Postgres(t), RedisURL: testdb.Redis(t)}, blind)
+	return newWatchedSystem(t, blind)
+}
+
+func newWatchedSystem(t *testing.T, by eyes) *system {
+	t.Helper()
+	return newSystemOn(t, &embedded.Servers{DatabaseURL: testdb.Postgres(t), RedisURL: testdb.Redis(t)}, by)
 }
 
 func newSystemOn(t *testing.T, servers *embedded.Servers, by eyes) *system {
 	t.Helper()
 	ctx := context.Background()
 	s, err := store.Open(ctx, servers.DatabaseURL, store.Options{})
+	if err == nil {
+		_, err = s.Rebuild(ctx, "", nil) // or workers would, and attach what tests put there
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -63,6 +63,7 @@ const (
 // Of who may see a store, what is said at one timestamp ends the same in every
 // order and with any message ids: the version that opens less wins.
 func TestRevocationTies(t *testing.T) {
+	t.Parallel()
 	s := newSharedSystem(t)
 	doors := newDoors(t, s)
 	type telling struct {

@@ -256,7 +256,7 @@ func TestTraceOutlivesTheQueue(t *testing.T) {
 	}
 	client := redis.NewClient(opt)
 	defer client.Close()
-	if err := client.FlushAll(context.Background()).Err(); err != nil {
+	if err := client.FlushDB(context.Background()).Err(); err != nil {
 		t.Fatal(err)
 	}
 	s.startWorker()

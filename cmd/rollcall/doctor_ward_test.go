@@ -53,6 +53,14 @@ func newHospital(t *testing.T) *hospital {
 	if _, err := migrations.Up(t.Context(), h.at(wardTemplate)); err != nil {
 		t.Fatal(err)
 	}
+	s, err := store.Open(t.Context(), h.at(wardTemplate), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if _, err := s.Rebuild(t.Context(), "", nil); err != nil { // or workers would, and attach what ails
+		t.Fatal(err)
+	}
 	return h
 }
 
