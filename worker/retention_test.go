@@ -18,6 +18,7 @@ func TestWorkersPrune(t *testing.T) {
 	t.Parallel()
 	for name, retain := range map[string]time.Duration{"for ninety days": 90 * 24 * time.Hour, "for good": 0} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := newSite(t, nil)
 			s.config.Retain = retain
 			s.exec(fmt.Sprintf(`
