@@ -80,6 +80,9 @@ func newSite(t *testing.T, sources func(store.Backfill) (Source, error)) *site {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
+	if _, err := s.Rebuild(t.Context(), "", nil); err != nil { // or workers would, and attach what tests put there
+		t.Fatal(err)
+	}
 	pool, err := pgxpool.New(t.Context(), url)
 	if err != nil {
 		t.Fatal(err)

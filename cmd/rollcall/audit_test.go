@@ -42,6 +42,9 @@ func newHouse(t *testing.T, stripe *stripefake.Server, clerkURL string) *house {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
+	if _, err := s.Rebuild(t.Context(), "", nil); err != nil { // or the worker would, and fix what a test damages
+		t.Fatal(err)
+	}
 	h := &house{t, s, database, []string{
 		"--database-url", database, "--redis-url", redis,
 		"--stripe-api-key", stripefake.Key, "--stripe-api-base", stripe.URL, "--clerk-secret-key", clerkfake.Key, "--clerk-api-base", clerkURL,
