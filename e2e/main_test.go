@@ -56,5 +56,5 @@ func newWatchedWorker(database, redis string, sources func(store.Backfill) (work
 	if err != nil {
 		return nil, err
 	}
-	return worker.New(worker.Config{Store: s, Redis: opt, Log: by.log, Traces: by.traces, Sources: sources, Sweep: sweepEvery, Grace: grace}), nil
+	return worker.New(worker.Config{Store: s, Redis: opt, Log: by.log, Traces: by.traces, Sources: sources, Sweep: sweepEvery, Grace: by.grace}), nil
 }

@@ -54,9 +54,10 @@ type system struct {
 type eyes struct {
 	log    *slog.Logger
 	traces trace.TracerProvider
+	grace  time.Duration // of workers, before they look for lost jobs
 }
 
-var blind = eyes{log: slog.New(slog.DiscardHandler)}
+var blind = eyes{log: slog.New(slog.DiscardHandler), grace: grace}
 
 func newSystem(t *testing.T) *system {
 	t.Helper()
