@@ -8,6 +8,7 @@ import (
 
 	"github.com/hibiken/asynq"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
 	"golang.org/x/time/rate"
 
 	"rollcall/store"
@@ -27,7 +28,7 @@ type Config struct {
 type State struct {
 	postgres, redis []*figure
 	pool            *pool
-	inspector       *asynq.Inspector
+	redisClient     redis.UniversalClient
 }
 
 // New returns a State. It does not connect yet.
@@ -35,7 +36,7 @@ func New(cfg Config) *State {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	s := &State{pool: &pool{cfg.Store}, inspector: asynq.NewInspector(cfg.Redis)}
+	s := &State{pool: &pool{cfg.Store}, redisClient: cfg.Redis.MakeRedisClient().(redis.UniversalClient)}
 	s.postgres = []*figure{
 		{name: "arrivals", keep: 5 * time.Second, read: arrivals(cfg.Store)},
 		{name: "inbox", keep: 15 * time.Second, read: inbox(cfg.Store)},
@@ -44,7 +45,7 @@ func New(cfg Config) *State {
 		{name: "watches", keep: 15 * time.Second, read: watches(cfg.Store)},
 		{name: "lists", keep: time.Minute, read: lists(cfg.Store)},
 	}
-	s.redis = []*figure{{name: "queues", keep: 5 * time.Second, read: queues(s.inspector)}}
+	s.redis = []*figure{{name: "queues", keep: 5 * time.Second, read: queues(s.redisClient)}}
 	for _, f := range s.all() {
 		f.now, f.log = cfg.Now, cfg.Log
 		f.seldom = rate.Sometimes{First: 1, Interval: time.Minute}
@@ -55,7 +56,7 @@ func New(cfg Config) *State {
 func (s *State) all() []*figure { return append(append([]*figure{}, s.postgres...), s.redis...) }
 
 // Close closes the connection to Redis.
-func (s *State) Close() error { return s.inspector.Close() }
+func (s *State) Close() error { return s.redisClient.Close() }
 
 func (s *State) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range descriptions {

@@ -1,20 +1,18 @@
 package operators
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/hibiken/asynq"
 	"golang.org/x/sync/singleflight"
 
+	"rollcall/jobs"
 	"rollcall/store/finding"
 	"rollcall/store/status"
 	"rollcall/watch"
@@ -27,30 +25,8 @@ type Vitals struct {
 	Postgres string         `json:"postgres"` // a result of pg.Trouble
 	Redis    string         `json:"redis"`    // "ok" or "away"
 	Inbox    *status.Vitals `json:"inbox"`    // null: Postgres is away or too slow
-	Queues   []queue        `json:"queues"`   // null: Redis is away
-	Workers  []worker       `json:"workers"`  // null: Redis is away
-}
-
-// queue is a queue in Redis.
-type queue struct {
-	Name     string  `json:"name"`
-	Paused   bool    `json:"paused"`
-	Waiting  int     `json:"waiting"`
-	InHand   int     `json:"in_hand"`
-	Later    int     `json:"later"`    // scheduled, or to be retried
-	GivenUp  int     `json:"given_up"` // by the queue; the event's row has its status
-	Latency  float64 `json:"latency"`  // age of the oldest job, in seconds
-	Today    int     `json:"today"`    // processed since midnight, UTC
-	Failures int     `json:"failures"` // failed tries among these
-}
-
-// worker is a worker process.
-type worker struct {
-	Host    string    `json:"host"`
-	PID     int       `json:"pid"`
-	Started time.Time `json:"started_at"`
-	InHand  int       `json:"in_hand"`
-	Stops   bool      `json:"stops"` // it is stopping
+	Queues   []jobs.Queue   `json:"queues"`   // null: Redis is away
+	Workers  []jobs.Worker  `json:"workers"`  // null: Redis is away
 }
 
 const (
@@ -63,9 +39,7 @@ const (
 
 // statusCache takes the vitals once for all concurrent requests.
 type statusCache struct {
-	looks     singleflight.Group
-	Inspector *asynq.Inspector // on the Site's client
-
+	looks singleflight.Group
 	mu    sync.Mutex
 	last  Vitals
 	Until time.Time
@@ -106,8 +80,8 @@ func (s *Pages) look(ctx context.Context) Vitals {
 	}
 	select {
 	case r := <-queues:
-		if found, ok := r.Val.(found); ok && r.Err == nil && v.Redis == "ok" {
-			v.Queues, v.Workers = found.queues, found.workers
+		if is, ok := r.Val.(jobs.Snapshot); ok && r.Err == nil && v.Redis == "ok" {
+			v.Queues, v.Workers = is.Queues, is.Workers
 		}
 	case <-time.After(readyTimeout):
 		v.Redis = "away"
@@ -115,58 +89,10 @@ func (s *Pages) look(ctx context.Context) Vitals {
 	return v
 }
 
-// found is the answer of Redis.
-type found struct {
-	queues  []queue
-	workers []worker
-}
-
-// askQueues asks asynchronously, one query at a time: asynq ignores contexts, and a
-// Redis that hangs must not pile up goroutines.
+// askQueues asks asynchronously, one query at a time: the Redis client ignores contexts while it
+// reads, and a Redis that hangs must not pile up goroutines.
 func (s *Pages) askQueues() <-chan singleflight.Result {
-	return s.Status.looks.DoChan("queues", func() (any, error) {
-		queues, err := s.queues()
-		if err != nil {
-			return nil, err
-		}
-		servers, err := s.Status.Inspector.Servers()
-		return found{queues, workersOf(servers)}, err
-	})
-}
-
-// queues are the queues in Redis, by name.
-func (s *Pages) queues() ([]queue, error) {
-	names, err := s.Status.Inspector.Queues()
-	if err != nil {
-		return nil, err
-	}
-	slices.Sort(names)
-	out := []queue{}
-	for _, name := range names {
-		q, err := s.Status.Inspector.GetQueueInfo(name)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, queue{Name: name, Paused: q.Paused, Waiting: q.Pending, InHand: q.Active, Later: q.Scheduled + q.Retry, GivenUp: q.Archived,
-			Latency: q.Latency.Seconds(), Today: q.Processed, Failures: q.Failed})
-	}
-	return out, nil
-}
-
-// workersOf groups the servers of each process: one for events, one for backfills.
-func workersOf(servers []*asynq.ServerInfo) []worker {
-	out := []worker{}
-	for _, s := range servers {
-		i := slices.IndexFunc(out, func(w worker) bool { return w.Host == s.Host && w.PID == s.PID })
-		if i < 0 {
-			i = len(out)
-			out = append(out, worker{Host: s.Host, PID: s.PID, Started: s.Started.UTC()})
-		}
-		out[i].InHand += len(s.ActiveWorkers)
-		out[i].Stops = out[i].Stops || s.Status != "active"
-	}
-	slices.SortFunc(out, func(a, b worker) int { return cmp.Or(cmp.Compare(a.Host, b.Host), cmp.Compare(a.PID, b.PID)) })
-	return out
+	return s.Status.looks.DoChan("queues", func() (any, error) { return jobs.Inspect(context.Background(), s.Redis) })
 }
 
 // note is a finding on the health page.

@@ -2,7 +2,6 @@ package doctor
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -149,73 +148,53 @@ func (d *doctor) judgeRedisVersion(info string) {
 	d.find(f)
 }
 
-// checkWorkers checks the running workers, and paused queues.
+// checkWorkers checks the running workers, paused queues, and evicted jobs.
 func (d *doctor) checkWorkers(ctx context.Context) error {
-	inspector := asynq.NewInspector(d.queue)
-	defer inspector.Close()
-	servers, err := inspector.Servers()
+	client, _ := d.queue.MakeRedisClient().(redis.UniversalClient)
+	defer client.Close()
+	is, err := jobs.Inspect(ctx, client)
 	if err != nil {
 		return err
 	}
 	d.asked = true
-	served := map[string]int{}
-	for _, s := range servers {
-		if s.Status != "active" {
-			continue
-		}
-		for queue := range s.Queues {
-			served[queue]++
-		}
-	}
-	d.workers = served[jobs.BackfillQueue] // each worker has one server of these
-	var without []string
-	for _, queue := range jobs.AllQueues() {
-		if served[queue] == 0 {
-			without = append(without, queue)
-		}
-	}
-	switch {
-	case len(without) > 0:
-		d.find(finding.Finding{Kind: "workers_missing", Severity: finding.Problem, What: "no worker serves the queues " + strings.Join(without, ", ") + ": webhooks are stored, but not applied",
-			Fix: []string{"rollcall work"}})
-	default:
+	d.workers = is.Serving[jobs.BackfillQueue] // each worker has one server of these
+	without := slices.DeleteFunc(jobs.AllQueues(), func(queue string) bool { return is.Serving[queue] > 0 })
+	if len(without) > 0 {
+		d.find(finding.Finding{
+			Kind: "workers_missing", Severity: finding.Problem,
+			What: "no worker serves the queues " + strings.Join(without, ", ") + ": webhooks are stored, but not applied",
+			Fix:  []string{"rollcall work"},
+		})
+	} else {
 		d.fine("%s at work", show.Count(d.workers, "worker"))
 	}
-	return errors.Join(d.paused(ctx), d.evicted(ctx))
+	d.paused(is)
+	return d.evicted(ctx, client)
+}
+
+// paused finds queues that were paused on the monitoring page.
+func (d *doctor) paused(is jobs.Snapshot) {
+	for _, name := range jobs.AllQueues() {
+		if q := is.Of(name); q.Paused {
+			d.find(finding.Finding{
+				Kind: "queue_paused", Subject: name, Severity: finding.Problem,
+				What: fmt.Sprintf("the queue %s is paused, with %s waiting in it", name, show.Count(q.Waiting, "job")),
+				Fix:  []string{show.RedisCLI + " DEL '" + jobs.KeyOf(name) + "paused'"},
+			})
+		}
+	}
 }
 
 // evicted finds jobs that Redis evicted. Workers remove them within a minute.
-func (d *doctor) evicted(ctx context.Context) error {
-	client, _ := d.queue.MakeRedisClient().(redis.UniversalClient)
-	defer client.Close()
+func (d *doctor) evicted(ctx context.Context, client redis.UniversalClient) error {
 	n, err := jobs.Evicted(ctx, client)
 	if n > 0 {
-		d.find(finding.Finding{Kind: "jobs_evicted", Severity: finding.Warning, Count: n, What: show.Count(int(n), "job") + " without data, which Redis evicted: they block the queue until the sweep of a worker removes them",
-			Fix: []string{show.RedisCLI + " CONFIG SET maxmemory-policy noeviction", "rollcall work"}})
+		d.find(finding.Finding{
+			Kind: "jobs_evicted", Severity: finding.Warning, Count: n,
+			What: show.Count(int(n), "job") + " without data, which Redis evicted: they block the queue until the " +
+				"sweep of a worker removes them",
+			Fix: []string{show.RedisCLI + " CONFIG SET maxmemory-policy noeviction", "rollcall work"},
+		})
 	}
 	return err
-}
-
-// paused finds queues that were paused on the monitoring page. It reads asynq's keys,
-// because the inspector fails on queues without jobs, and on jobs without data.
-func (d *doctor) paused(ctx context.Context) error {
-	client, _ := d.queue.MakeRedisClient().(redis.UniversalClient)
-	defer client.Close()
-	for _, queue := range jobs.AllQueues() {
-		key := "asynq:{" + queue + "}:"
-		paused, err := client.Exists(ctx, key+"paused").Result()
-		if err != nil {
-			return err
-		}
-		if paused == 0 {
-			continue
-		}
-		waiting, err := client.LLen(ctx, key+"pending").Result()
-		if err != nil {
-			return err
-		}
-		d.find(finding.Finding{Kind: "queue_paused", Subject: queue, Severity: finding.Problem, What: fmt.Sprintf("the queue %s is paused, with %s waiting in it", queue, show.Count(int(waiting), "job")),
-			Fix: []string{show.RedisCLI + " DEL '" + key + "paused'"}})
-	}
-	return nil
 }
