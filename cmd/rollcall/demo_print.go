@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"rollcall/cmd/rollcall/internal/demo"
-	"rollcall/cmd/rollcall/internal/show"
+	"rollcall/internal/show"
 	"rollcall/store/customers"
 )
 

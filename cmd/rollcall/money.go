@@ -1,11 +1,6 @@
 package main
 
-import (
-	"strings"
-
-	"rollcall/cmd/rollcall/internal/show"
-	"rollcall/store"
-)
+import "rollcall/internal/show"
 
 // What nearly every command prints with, by short names.
 var (
@@ -14,16 +9,8 @@ var (
 	count     = show.Count
 	harmless  = show.Visible
 	money     = show.Money
-	number    = show.Number
+	monies    = show.Monies
+	number    = show.Number[int64]
 	printJSON = show.JSON
 	quote     = show.Quote
 )
-
-// monies writes amounts of several currencies, which are never added up.
-func monies(all []store.Money) string {
-	var texts []string
-	for _, m := range all {
-		texts = append(texts, money(m.Amount, m.Currency))
-	}
-	return strings.Join(texts, " + ")
-}

@@ -2,9 +2,9 @@ package main
 
 import (
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
+
+	"rollcall/internal/moment"
 )
 
 // since is a time, as a day, a time, or how long ago.
@@ -39,26 +39,13 @@ func (x *expires) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// maxSpan is further away than anything that can be asked for.
-const maxSpan = 100 * 365 * 24 * time.Hour
-
 // readTime reads a day, a time, or a span (90d, 36h), which alone is above zero.
 func readTime(text string) (at time.Time, span time.Duration, ok bool) {
-	for _, form := range []string{time.DateOnly, time.RFC3339} {
-		if at, err := time.Parse(form, text); err == nil {
-			return at, 0, true
-		}
+	if at, ok = moment.Parse(text); ok {
+		return at, 0, true
 	}
-	span, err := time.ParseDuration(text)
-	if days, found := strings.CutSuffix(text, "d"); found {
-		var n int
-		n, err = strconv.Atoi(days)
-		span = time.Duration(n) * 24 * time.Hour
-		if n > int(maxSpan/(24*time.Hour)) {
-			return at, 0, false // the multiplication may have run over
-		}
-	}
-	return at, span, err == nil && span > 0 && span <= maxSpan
+	span, ok = moment.ParseSpan(text)
+	return at, span, ok
 }
 
 // deref is the zero value of what is not there.

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/singleflight"
 
+	"rollcall/internal/show"
 	"rollcall/jobs"
 	"rollcall/store/finding"
 	"rollcall/store/status"
@@ -148,10 +149,10 @@ func (s *Pages) notes(v Vitals) (notes []note) {
 		notes = append(notes, noteOf(w))
 	}
 	failed := v.Inbox.Counts["failed"]
-	add(failed > 0 && !told[watch.Failing+status.Problem], finding.Problem, core.Plural(int(failed), "event")+" failed.", "/admin/events?status=failed", "Review")
+	add(failed > 0 && !told[watch.Failing+status.Problem], finding.Problem, show.Plural(int(failed), "event")+" failed.", "/admin/events?status=failed", "Review")
 	if e := v.Inbox.OldestPending; e != nil {
 		waits := s.Cfg.Now().Sub(e.ReceivedAt)
-		add(waits > slow && !told[watch.Overdue+status.Warning] && !told[watch.Overdue+status.Problem], finding.Warning, "An event has waited for "+core.Lasted(waits)+".", "/admin/events/"+strconv.FormatInt(e.ID, 10), "Review")
+		add(waits > slow && !told[watch.Overdue+status.Warning] && !told[watch.Overdue+status.Problem], finding.Warning, "An event has waited for "+show.Lasted(waits)+".", "/admin/events/"+strconv.FormatInt(e.ID, 10), "Review")
 	}
 	return notes
 }
