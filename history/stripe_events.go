@@ -82,7 +82,8 @@ func readEnvelope(account string, raw json.RawMessage) (store.NewEvent, error) {
 		return store.NewEvent{}, errors.New("the event's fields are not of the types that Stripe's events have")
 	}
 	switch {
-	case e.Type == "" || !store.FitsName(e.ID) || !store.FitsName(e.Type) || !store.FitsName(e.Account) || !store.FitsName(e.APIVersion):
+	case e.Type == "" || !store.FitsName(e.ID) || !store.FitsName(e.Type),
+		!store.FitsName(e.Account) || !store.FitsName(e.APIVersion):
 		return store.NewEvent{}, errors.New("the event has no type, or its id, type, account or api_version is longer " +
 			"than 255 bytes or no plain text")
 	case e.Created <= 0 || e.Created > maxSeconds:

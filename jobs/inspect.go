@@ -56,17 +56,17 @@ func (s Snapshot) Of(name string) Queue {
 // Inspect looks at the queues and the workers. It reads asynq's keys, because asynq's inspector
 // fails on queues that hold jobs without data (see evicted).
 func Inspect(ctx context.Context, client redis.UniversalClient) (s Snapshot, err error) {
+	s = Snapshot{Queues: []Queue{}, Workers: []Worker{}, Serving: map[string]int{}}
 	servers, err := asynq.NewInspectorFromRedisClient(client).Servers()
 	if err != nil {
 		return s, fmt.Errorf("jobs.Inspect: workers: %w", err)
 	}
-	s.Workers, s.Serving = workersOf(servers), servingOf(servers)
+	s.addWorkers(servers)
 	names, err := client.SMembers(ctx, "asynq:queues").Result()
 	if err != nil {
 		return s, fmt.Errorf("jobs.Inspect: %w", err)
 	}
 	slices.Sort(names)
-	s.Queues = []Queue{}
 	for _, name := range names {
 		q, err := inspectQueue(ctx, client, name)
 		if err != nil {
@@ -110,34 +110,25 @@ func inspectQueue(ctx context.Context, client redis.UniversalClient, name string
 	return q, nil
 }
 
-// workersOf groups the servers of each process: one for events, one for backfills.
-func workersOf(servers []*asynq.ServerInfo) []Worker {
-	out := []Worker{}
-	for _, s := range servers {
-		i := slices.IndexFunc(out, func(w Worker) bool { return w.Host == s.Host && w.PID == s.PID })
+// addWorkers groups the servers of each process, one for events and one for backfills, and counts
+// by queue those that were alive within the last seconds.
+func (s *Snapshot) addWorkers(servers []*asynq.ServerInfo) {
+	for _, server := range servers {
+		i := slices.IndexFunc(s.Workers, func(w Worker) bool { return w.Host == server.Host && w.PID == server.PID })
 		if i < 0 {
-			i = len(out)
-			out = append(out, Worker{Host: s.Host, PID: s.PID, Started: s.Started.UTC()})
+			i = len(s.Workers)
+			s.Workers = append(s.Workers, Worker{Host: server.Host, PID: server.PID, Started: server.Started.UTC()})
 		}
-		out[i].InHand += len(s.ActiveWorkers)
-		out[i].Stops = out[i].Stops || s.Status != "active"
-	}
-	slices.SortFunc(out, func(a, b Worker) int {
-		return cmp.Or(cmp.Compare(a.Host, b.Host), cmp.Compare(a.PID, b.PID))
-	})
-	return out
-}
-
-// servingOf counts, by queue, the servers that were alive within the last seconds.
-func servingOf(servers []*asynq.ServerInfo) map[string]int {
-	by := map[string]int{}
-	for _, s := range servers {
-		if s.Status != "active" {
+		s.Workers[i].InHand += len(server.ActiveWorkers)
+		if server.Status != "active" {
+			s.Workers[i].Stops = true
 			continue
 		}
-		for queue := range s.Queues {
-			by[queue]++
+		for queue := range server.Queues {
+			s.Serving[queue]++
 		}
 	}
-	return by
+	slices.SortFunc(s.Workers, func(a, b Worker) int {
+		return cmp.Or(cmp.Compare(a.Host, b.Host), cmp.Compare(a.PID, b.PID))
+	})
 }

@@ -21,7 +21,8 @@ func TestInspect(t *testing.T) {
 	defer redisClient.Close()
 	client, inspector := NewClient(opt), asynq.NewInspectorFromRedisClient(redisClient)
 	defer client.Close()
-	if is, err := Inspect(ctx, redisClient); err != nil || len(is.Queues) > 0 || is.Of("clerk") != (Queue{Name: "clerk"}) {
+	is, err := Inspect(ctx, redisClient)
+	if err != nil || len(is.Queues) > 0 || is.Of("clerk") != (Queue{Name: "clerk"}) {
 		t.Errorf("before the first job: %+v, %v", is, err)
 	}
 	for id := range int64(2) {
@@ -35,8 +36,7 @@ func TestInspect(t *testing.T) {
 	if err := inspector.PauseQueue("stripe"); err != nil {
 		t.Fatal(err)
 	}
-	is, err := Inspect(ctx, redisClient)
-	if err != nil {
+	if is, err = Inspect(ctx, redisClient); err != nil {
 		t.Fatal(err)
 	}
 	if latency := is.Of("stripe").Latency; latency <= 0 || latency > 3600 {

@@ -181,7 +181,10 @@ func TestOddBodyFallsAlone(t *testing.T) {
 	}
 	defer inbox.Close()
 	var kept []int64
-	b := &batcher{insert: inbox.InsertEvents, timeout: 10 * time.Second, tracer: jobs.Tracer(nil, ""), onNew: func(r row) { kept = append(kept, r.id) }}
+	b := &batcher{
+		insert: inbox.InsertEvents, timeout: 10 * time.Second, tracer: jobs.Tracer(nil, ""),
+		onNew: func(r row) { kept = append(kept, r.id) },
+	}
 	var group []*waiter
 	for i, payload := range []string{`{}`, `{"torn":`, `{}`, "{\"nul\":\"\x00\"}", "{\"latin1\":\"\xe9\"}", `{}`} {
 		event := store.NewEvent{Source: Stripe, EventID: fmt.Sprint(i % 5), Type: "a.b", OccurredAt: now, Payload: []byte(payload)}

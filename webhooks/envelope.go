@@ -41,7 +41,8 @@ func checkNames(id, where, typ string) error {
 	case typ == "":
 		return refuse(missingType, `the event has no type: it belongs into the body's "type"`)
 	case !store.FitsName(id):
-		return refuse(invalidField, "the event's id in %s is longer than %d bytes or no plain text", where, store.MaxName)
+		return refuse(invalidField, "the event's id in %s is longer than %d bytes or no plain text", where,
+			store.MaxName)
 	case !store.FitsName(typ):
 		return refuse(invalidField, `the body's "type" is longer than %d bytes or no plain text`, store.MaxName)
 	}

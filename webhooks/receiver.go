@@ -82,7 +82,9 @@ type Stats struct {
 // New returns a running Receiver.
 func New(cfg Config) *Receiver {
 	cfg = cfg.withDefaults()
-	r := &Receiver{cfg: cfg, tracer: jobs.Tracer(cfg.Traces, "rollcall/webhooks"), logLimit: rate.Sometimes{Interval: time.Minute}}
+	r := &Receiver{
+		cfg: cfg, tracer: jobs.Tracer(cfg.Traces, "rollcall/webhooks"), logLimit: rate.Sometimes{Interval: time.Minute},
+	}
 	r.budget, r.buffers = newBudget(cfg.BodyBudget), newBuffers(cfg.BodyLimit)
 	r.enqueuer = newAsyncEnqueuer(cfg.Jobs, cfg.Logger, r.tracer)
 	r.counts = newDeliveryCounts(cfg.Counter, cfg.Logger)

@@ -78,7 +78,10 @@ func TestApplierFallsBackToOneByOne(t *testing.T) {
 // A caller that gives up leaves nobody waiting.
 func TestApplierCallerGone(t *testing.T) {
 	hold := make(chan struct{})
-	a := newApplier(func(context.Context, []int64, int) (store.Outcome, error) { <-hold; return store.Outcome{}, nil }, jobs.Tracer(nil, ""))
+	a := newApplier(func(context.Context, []int64, int) (store.Outcome, error) {
+		<-hold
+		return store.Outcome{}, nil
+	}, jobs.Tracer(nil, ""))
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	if _, err := a.apply(ctx, 1); !errors.Is(err, context.Canceled) {
@@ -92,7 +95,10 @@ func TestApplierCallerGone(t *testing.T) {
 func TestApplierOutage(t *testing.T) {
 	away := &pgconn.PgError{Code: "57P01"}
 	calls := 0
-	a := newApplier(func(context.Context, []int64, int) (store.Outcome, error) { calls++; return store.Outcome{}, away }, jobs.Tracer(nil, ""))
+	a := newApplier(func(context.Context, []int64, int) (store.Outcome, error) {
+		calls++
+		return store.Outcome{}, away
+	}, jobs.Tracer(nil, ""))
 	batch := make([]request, 5)
 	for i := range batch {
 		batch[i] = request{id: int64(i), result: make(chan reply, 1)}

@@ -66,7 +66,8 @@ func TestMoneyIn(t *testing.T) {
 		{"hi", 12345678, "inr", "₹1,23,456.78"},
 		{"und", 29900, "eur", "€299.00"},
 	} {
-		if got := MoneyIn(language.MustParse(c.lang), store.Money{Amount: c.amount, Currency: c.currency}); got != c.want {
+		m := store.Money{Amount: c.amount, Currency: c.currency}
+		if got := MoneyIn(language.MustParse(c.lang), m); got != c.want {
 			t.Errorf("%d %s in %s is %q, want %q", c.amount, c.currency, c.lang, got, c.want)
 		}
 	}

@@ -41,7 +41,8 @@ func (s *Pages) Event(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	page := eventPage{adminPage: s.adminPage("events", cmp.Or(show.VisibleLines(event.Type), "Event")), Event: event, Closed: event.Status != "pending"}
+	page := eventPage{Event: event, Closed: event.Status != "pending"}
+	page.adminPage = s.adminPage("events", cmp.Or(show.VisibleLines(event.Type), "Event"))
 	page.URL = "/admin/events/" + strconv.FormatInt(event.ID, 10)
 	page.SameType = core.Address("/admin/events", url.Values{"source": {event.Source}, "type": {event.Type}})
 	if event.PrunedAt == nil {

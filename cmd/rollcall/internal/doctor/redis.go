@@ -162,8 +162,9 @@ func (d *doctor) checkWorkers(ctx context.Context) error {
 	if len(without) > 0 {
 		d.find(finding.Finding{
 			Kind: "workers_missing", Severity: finding.Problem,
-			What: "no worker serves the queues " + strings.Join(without, ", ") + ": webhooks are stored, but not applied",
-			Fix:  []string{"rollcall work"},
+			What: "no worker serves the queues " + strings.Join(without, ", ") +
+				": webhooks are stored, but not applied",
+			Fix: []string{"rollcall work"},
 		})
 	} else {
 		d.fine("%s at work", show.Count(d.workers, "worker"))
