@@ -142,30 +142,26 @@ func (d *dev) run(l net.Listener, at where) error {
 		s.Close()
 		return err
 	}
+	p := process{s, redis, t}
 	w, err := e.newSite(s, redis, t)
 	if err != nil {
-		s.Close()
-		return errors.Join(err, t.close())
+		p.close()
+		return err
 	}
 	d.metrics = cmp.Or(t.url, d.url) + "/metrics"
 	ctx, cancel := context.WithCancel(context.WithoutCancel(e))
 	d.stop = cancel
 	go func() {
-		d.ended <- d.serveAndWork(ctx, l, w, t)
-		s.Close()
+		d.ended <- d.serveAndWork(ctx, l, w, p)
+		p.close()
 		close(d.ended)
 	}()
 	return nil
 }
 
 // serveAndWork stops receiving before it stops working.
-func (d *dev) serveAndWork(ctx context.Context, l net.Listener, w *site, t *telemetry) error {
-	defer t.close()
-	redis, err := jobs.ParseRedis(d.at.redis)
-	if err != nil {
-		return errors.Join(err, w.close())
-	}
-	at, closeSources, err := d.env.newWorker(w.store, redis, t)
+func (d *dev) serveAndWork(ctx context.Context, l net.Listener, w *site, p process) error {
+	at, closeSources, err := d.env.newWorker(p.store, p.redis, p.telemetry)
 	if err != nil {
 		return errors.Join(err, w.close())
 	}
