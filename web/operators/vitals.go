@@ -128,11 +128,14 @@ func (s *Pages) notes(v Vitals) (notes []note) {
 	}
 	trouble, troubled := troubles[v.Postgres]
 	add(troubled, finding.Problem, trouble+" Senders retry, so nothing is lost.", "", "")
-	add(v.Postgres == "ok" && v.Inbox == nil, finding.Problem, "Postgres is responding too slowly to show the inbox.", "", "")
+	add(v.Postgres == "ok" && v.Inbox == nil, finding.Problem, "Postgres is responding too slowly to show the inbox.",
+		"", "")
 	add(v.Redis == "away", finding.Problem, "Redis is down. Events are stored, and applied when it is back.", "", "")
-	add(v.Workers != nil && len(v.Workers) == 0, finding.Problem, "No worker is running. Events are stored, and applied when one runs: rollcall work.", "", "")
+	add(v.Workers != nil && len(v.Workers) == 0, finding.Problem,
+		"No worker is running. Events are stored, and applied when one runs: rollcall work.", "", "")
 	for _, q := range v.Queues {
-		add(q.Paused, finding.Warning, "The queue "+q.Name+" is paused.", core.MonitoringPath+"/queues/"+q.Name, "Queues")
+		add(q.Paused, finding.Warning, "The queue "+q.Name+" is paused.",
+			core.MonitoringPath+"/queues/"+q.Name, "Queues")
 	}
 	if v.Inbox == nil {
 		return notes
@@ -149,10 +152,13 @@ func (s *Pages) notes(v Vitals) (notes []note) {
 		notes = append(notes, noteOf(w))
 	}
 	failed := v.Inbox.Counts["failed"]
-	add(failed > 0 && !told[watch.Failing+status.Problem], finding.Problem, show.Plural(int(failed), "event")+" failed.", "/admin/events?status=failed", "Review")
+	add(failed > 0 && !told[watch.Failing+status.Problem], finding.Problem,
+		show.Plural(int(failed), "event")+" failed.", "/admin/events?status=failed", "Review")
 	if e := v.Inbox.OldestPending; e != nil {
 		waits := s.Cfg.Now().Sub(e.ReceivedAt)
-		add(waits > slow && !told[watch.Overdue+status.Warning] && !told[watch.Overdue+status.Problem], finding.Warning, "An event has waited for "+show.Lasted(waits)+".", "/admin/events/"+strconv.FormatInt(e.ID, 10), "Review")
+		known := told[watch.Overdue+status.Warning] || told[watch.Overdue+status.Problem]
+		add(waits > slow && !known, finding.Warning, "An event has waited for "+show.Lasted(waits)+".",
+			"/admin/events/"+strconv.FormatInt(e.ID, 10), "Review")
 	}
 	return notes
 }
@@ -160,7 +166,9 @@ func (s *Pages) notes(v Vitals) (notes []note) {
 // noteOf makes a note of a watch that is not ok, with a link to its events.
 func noteOf(w status.Watch) note {
 	kind, subject := w.Parts()
-	n := note{Since: &w.Since, Link: "Review events", Finding: finding.Finding{Kind: kind, Subject: subject, Severity: finding.Severity(w.State), What: w.Detail + "."}}
+	n := note{Since: &w.Since, Link: "Review events", Finding: finding.Finding{
+		Kind: kind, Subject: subject, Severity: finding.Severity(w.State), What: w.Detail + ".",
+	}}
 	if w.Fix != "" {
 		n.Fix = strings.Split(w.Fix, "\n")
 	}
@@ -199,7 +207,9 @@ func (s *Pages) Health(w http.ResponseWriter, r *http.Request) error {
 	page := healthPage{adminPage: s.adminPage("health", "Health"), Vitals: s.vitals(r.Context())}
 	page.Notes = s.notes(page.Vitals)
 	if page.Inbox != nil {
-		page.Tiles = statusTiles(page.Inbox.Counts, page.Inbox.Rough, func(status string) string { return "/admin/events?status=" + status })
+		page.Tiles = statusTiles(page.Inbox.Counts, page.Inbox.Rough, func(status string) string {
+			return "/admin/events?status=" + status
+		})
 		for _, n := range page.Inbox.Unattached {
 			page.Off += n
 		}

@@ -31,14 +31,16 @@ func (n node) command(words string) string { return n.cli + " " + words }
 func (d *doctor) checkRedis(ctx context.Context) error {
 	opt, err := d.Redis()
 	if err != nil {
-		d.find(finding.Finding{Kind: "redis_away", Severity: finding.Problem, What: err.Error(), Fix: []string{"export REDIS_URL=redis://<HOST>"}})
+		d.find(finding.Finding{Kind: "redis_away", Severity: finding.Problem, What: err.Error(),
+			Fix: []string{"export REDIS_URL=redis://<HOST>"}})
 		return nil
 	}
 	client, _ := opt.MakeRedisClient().(redis.UniversalClient)
 	defer client.Close()
 	before := d.now()
 	if err := soon(ctx, func(ctx context.Context) error { return client.Ping(ctx).Err() }); err != nil {
-		d.find(finding.Finding{Kind: "redis_away", Severity: finding.Problem, What: show.Visible(d.RedisTrouble(opt, err)), Fix: []string{show.RedisCLI + " PING"}})
+		d.find(finding.Finding{Kind: "redis_away", Severity: finding.Problem,
+			What: show.Visible(d.RedisTrouble(opt, err)), Fix: []string{show.RedisCLI + " PING"}})
 		return nil
 	}
 	d.queue = opt
@@ -98,7 +100,9 @@ func (d *doctor) checkNode(ctx context.Context, n node) error {
 	for _, name := range []string{"maxmemory-policy", "maxmemory", "appendonly"} {
 		got, err := n.ConfigGet(ctx, name).Result()
 		if err != nil {
-			d.find(finding.Finding{Kind: "redis_mute", Severity: finding.Note, What: "Redis does not show its settings (" + err.Error() + "): check maxmemory-policy noeviction at the provider",
+			d.find(finding.Finding{Kind: "redis_mute", Severity: finding.Note,
+				What: "Redis does not show its settings (" + err.Error() + "): check maxmemory-policy noeviction at the " +
+					"provider",
 				Fix: []string{n.command("CONFIG GET maxmemory-policy")}})
 			return nil
 		}
@@ -106,7 +110,9 @@ func (d *doctor) checkNode(ctx context.Context, n node) error {
 	}
 	d.judgePolicy(n, settings)
 	if settings["appendonly"] == "no" {
-		d.find(finding.Finding{Kind: "redis_forgets", Severity: finding.Note, What: "Redis keeps no log on disk (appendonly no): after a restart the sweep has to enqueue all pending work again",
+		d.find(finding.Finding{Kind: "redis_forgets", Severity: finding.Note,
+			What: "Redis keeps no log on disk (appendonly no): after a restart the sweep has to enqueue all pending " +
+				"work again",
 			Fix: []string{n.command("CONFIG SET appendonly yes"), n.command("CONFIG REWRITE")}})
 	}
 	info, err := n.Info(ctx, "server").Result()
@@ -123,8 +129,9 @@ func (d *doctor) judgePolicy(n node, settings map[string]string) {
 		d.fine("Redis evicts nothing")
 		return
 	}
-	f := finding.Finding{Kind: "redis_evicts", Severity: finding.Problem, What: "Redis evicts jobs when it is full: maxmemory-policy is " + policy,
-		Fix: []string{n.command("CONFIG SET maxmemory-policy noeviction"), n.command("CONFIG REWRITE")}}
+	f := finding.Finding{Kind: "redis_evicts", Severity: finding.Problem,
+		What: "Redis evicts jobs when it is full: maxmemory-policy is " + policy,
+		Fix:  []string{n.command("CONFIG SET maxmemory-policy noeviction"), n.command("CONFIG REWRITE")}}
 	if settings["maxmemory"] == "0" {
 		f.Severity, f.What = finding.Warning, "Redis would throw jobs away once it has a limit: maxmemory-policy is "+policy
 	}
@@ -141,7 +148,9 @@ func (d *doctor) judgeRedisVersion(info string) {
 	if majorErr != nil || slices.Compare(version[:], oldRedis[:]) >= 0 {
 		return
 	}
-	f := finding.Finding{Kind: "redis_old", Severity: finding.Warning, What: "Redis is of version " + text + "; 7 or later is needed", Fix: []string{"redis-server --version   # bring it to 7 or later"}}
+	f := finding.Finding{Kind: "redis_old", Severity: finding.Warning,
+		What: "Redis is of version " + text + "; 7 or later is needed",
+		Fix:  []string{"redis-server --version   # bring it to 7 or later"}}
 	if slices.Compare(version[:], tooOldRedis[:]) < 0 {
 		f.Severity = finding.Problem
 	}
