@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
-	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -83,7 +82,8 @@ func readEnvelope(account string, raw json.RawMessage) (store.NewEvent, error) {
 		return store.NewEvent{}, errors.New("the event's fields are not of the types that Stripe's events have")
 	}
 	switch {
-	case e.Type == "" || !storable(e.ID) || !storable(e.Type) || !storable(e.Account) || !storable(e.APIVersion):
+	case e.Type == "" || !store.FitsName(e.ID) || !store.FitsName(e.Type),
+		!store.FitsName(e.Account) || !store.FitsName(e.APIVersion):
 		return store.NewEvent{}, errors.New("the event has no type, or its id, type, account or api_version is longer " +
 			"than 255 bytes or no plain text")
 	case e.Created <= 0 || e.Created > maxSeconds:
@@ -100,8 +100,3 @@ func readEnvelope(account string, raw json.RawMessage) (store.NewEvent, error) {
 
 // maxSeconds is the end of the year 9999.
 const maxSeconds = 253402300799
-
-// storable reports whether a text column of the inbox accepts s.
-func storable(s string) bool {
-	return len(s) <= 255 && utf8.ValidString(s) && !strings.ContainsRune(s, 0)
-}

@@ -77,7 +77,7 @@ func ReleaseEvicted(ctx context.Context, client redis.UniversalClient) (int64, e
 
 func inAllQueues(ctx context.Context, client redis.UniversalClient, now int64, lease any) (all int64, err error) {
 	for _, queue := range AllQueues() {
-		key := "asynq:{" + queue + "}:"
+		key := KeyOf(queue)
 		n, err := evicted.Run(ctx, client, []string{key + "pending", key + "active", key + "lease"},
 			key+"t:", now, evictedAtOnce, lease).Int64()
 		if err != nil {

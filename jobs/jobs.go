@@ -47,6 +47,9 @@ func AllQueues() []string {
 	return all
 }
 
+// KeyOf is how asynq's keys of a queue begin.
+func KeyOf(queue string) string { return "asynq:{" + queue + "}:" }
+
 const (
 	// EventRetries exceeds the limit of the row, which decides when an event has failed. The queue
 	// must not archive the job before.

@@ -7,6 +7,7 @@ import (
 	"github.com/hibiken/asynq"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 )
 
 // A trace is passed on as W3C Trace Context (https://www.w3.org/TR/trace-context/): in the headers
@@ -14,6 +15,14 @@ import (
 // passed on.
 
 const traceparent = "traceparent"
+
+// Tracer returns a tracer of p; of nil, one that records nothing.
+func Tracer(p trace.TracerProvider, name string) trace.Tracer {
+	if p == nil {
+		p = noop.NewTracerProvider()
+	}
+	return p.Tracer(name)
+}
 
 // Traceparent returns the traceparent header of ctx's span, or "" without a sampled trace.
 func Traceparent(ctx context.Context) string { return headers(ctx)[traceparent] }

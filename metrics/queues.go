@@ -2,11 +2,9 @@ package metrics
 
 import (
 	"context"
-	"fmt"
-	"slices"
 
-	"github.com/hibiken/asynq"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
 
 	"rollcall/jobs"
 )
@@ -22,57 +20,29 @@ var (
 
 // queues reports Rollcall's queues and ignores others in the same Redis. A queue without any job
 // yet is empty.
-func queues(in *asynq.Inspector) func(context.Context) ([]prometheus.Metric, error) {
-	return func(context.Context) (all []prometheus.Metric, err error) {
-		workers, err := workersOf(in)
+func queues(client redis.UniversalClient) func(context.Context) ([]prometheus.Metric, error) {
+	return func(ctx context.Context) (all []prometheus.Metric, err error) {
+		is, err := jobs.Inspect(ctx, client)
 		if err != nil {
 			return nil, err
 		}
-		known, err := in.Queues()
-		if err != nil {
-			return nil, fmt.Errorf("queues: %w", err)
-		}
 		for _, name := range jobs.AllQueues() {
-			info := &asynq.QueueInfo{}
-			if slices.Contains(known, name) {
-				if info, err = in.GetQueueInfo(name); err != nil {
-					return nil, fmt.Errorf("queue %s: %w", name, err)
-				}
-			}
-			all = append(append(all, ofQueue(name, info)...), gauge(queueWorkers, float64(workers[name]), name))
+			all = append(append(all, ofQueue(is.Of(name))...), gauge(queueWorkers, float64(is.Serving[name]), name))
 		}
 		return all, nil
 	}
 }
 
-func ofQueue(name string, info *asynq.QueueInfo) (all []prometheus.Metric) {
+func ofQueue(q jobs.Queue) (all []prometheus.Metric) {
 	for state, n := range map[string]int{
-		"pending": info.Pending, "active": info.Active, "scheduled": info.Scheduled,
-		"retry": info.Retry, "archived": info.Archived, "completed": info.Completed,
+		"pending": q.Waiting, "active": q.InHand, "scheduled": q.Scheduled,
+		"retry": q.Retry, "archived": q.GivenUp, "completed": q.Completed,
 	} {
-		all = append(all, gauge(queueTasks, float64(n), name, state))
+		all = append(all, gauge(queueTasks, float64(n), q.Name, state))
 	}
 	paused := 0.0
-	if info.Paused {
+	if q.Paused {
 		paused = 1
 	}
-	return append(all, gauge(queueLatency, info.Latency.Seconds(), name), gauge(queuePaused, paused, name))
-}
-
-// workersOf counts, by queue, the servers that were alive within the last seconds.
-func workersOf(in *asynq.Inspector) (map[string]int, error) {
-	servers, err := in.Servers()
-	if err != nil {
-		return nil, fmt.Errorf("workers: %w", err)
-	}
-	by := map[string]int{}
-	for _, s := range servers {
-		if s.Status != "active" {
-			continue
-		}
-		for queue := range s.Queues {
-			by[queue]++
-		}
-	}
-	return by, nil
+	return append(all, gauge(queueLatency, q.Latency, q.Name), gauge(queuePaused, paused, q.Name))
 }

@@ -1,13 +1,17 @@
 package metrics
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hibiken/asynq"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/singleflight"
 	"golang.org/x/time/rate"
 
 	"rollcall/store"
@@ -27,7 +31,7 @@ type Config struct {
 type State struct {
 	postgres, redis []*figure
 	pool            *pool
-	inspector       *asynq.Inspector
+	redisClient     redis.UniversalClient
 }
 
 // New returns a State. It does not connect yet.
@@ -35,7 +39,7 @@ func New(cfg Config) *State {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	s := &State{pool: &pool{cfg.Store}, inspector: asynq.NewInspector(cfg.Redis)}
+	s := &State{pool: &pool{cfg.Store}, redisClient: cfg.Redis.MakeRedisClient().(redis.UniversalClient)}
 	s.postgres = []*figure{
 		{name: "arrivals", keep: 5 * time.Second, read: arrivals(cfg.Store)},
 		{name: "inbox", keep: 15 * time.Second, read: inbox(cfg.Store)},
@@ -44,7 +48,7 @@ func New(cfg Config) *State {
 		{name: "watches", keep: 15 * time.Second, read: watches(cfg.Store)},
 		{name: "lists", keep: time.Minute, read: lists(cfg.Store)},
 	}
-	s.redis = []*figure{{name: "queues", keep: 5 * time.Second, read: queues(s.inspector)}}
+	s.redis = []*figure{{name: "queues", keep: 5 * time.Second, read: queues(s.redisClient)}}
 	for _, f := range s.all() {
 		f.now, f.log = cfg.Now, cfg.Log
 		f.seldom = rate.Sometimes{First: 1, Interval: time.Minute}
@@ -55,7 +59,7 @@ func New(cfg Config) *State {
 func (s *State) all() []*figure { return append(append([]*figure{}, s.postgres...), s.redis...) }
 
 // Close closes the connection to Redis.
-func (s *State) Close() error { return s.inspector.Close() }
+func (s *State) Close() error { return s.redisClient.Close() }
 
 func (s *State) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range descriptions {
@@ -90,9 +94,8 @@ type figure struct {
 	log    *slog.Logger
 	seldom rate.Sometimes
 
-	mu   sync.Mutex
-	busy chan struct{} // closed when the current query ends; nil if none is running
-	last found
+	looks singleflight.Group
+	last  atomic.Pointer[found] // nil at first
 }
 
 // found is the result of a query.
@@ -120,30 +123,21 @@ func (f *figure) collect(ctx context.Context, ch chan<- prometheus.Metric) {
 // get returns the cached result if it is fresh. Otherwise it queries, or waits for the running
 // query. It is not ok if ctx ends before; the query continues for the next caller.
 func (f *figure) get(ctx context.Context) (_ found, ok bool) {
-	f.mu.Lock()
-	if f.busy == nil && !f.last.at.IsZero() && f.now().Sub(f.last.at) < f.keep {
-		defer f.mu.Unlock()
-		return f.last, true
+	last := f.last.Load()
+	if last != nil && f.now().Sub(last.at) < f.keep {
+		return *last, true
 	}
-	if f.busy == nil {
-		f.busy = make(chan struct{})
-		go f.look()
-	}
-	busy := f.busy
-	f.mu.Unlock()
 	select {
-	case <-busy:
-		ok = true
+	case looked := <-f.looks.DoChan("", func() (any, error) { return f.look(), nil }):
+		return looked.Val.(found), true
 	case <-ctx.Done():
+		return *cmp.Or(last, &found{}), false
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.last, ok
 }
 
 // look runs the query. A query may hang, as the queue's client ignores contexts. Then callers wait
 // with a limit, and no second query starts.
-func (f *figure) look() {
+func (f *figure) look() found {
 	ctx, cancel := context.WithTimeout(context.Background(), figureTimeout)
 	defer cancel()
 	began := time.Now()
@@ -151,9 +145,7 @@ func (f *figure) look() {
 	if err != nil {
 		f.seldom.Do(func() { f.log.Warn("figures could not be read", "figures", f.name, "error", err) })
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.last = found{f.now(), time.Since(began), metrics, err}
-	close(f.busy)
-	f.busy = nil
+	is := found{f.now(), time.Since(began), metrics, err}
+	f.last.Store(&is)
+	return is
 }

@@ -1,8 +1,10 @@
 package store
 
 import (
+	"cmp"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -75,6 +77,27 @@ func BackfillKindOf(name string) BackfillKind {
 		return BackfillKind{}
 	}
 	return BackfillKinds[i]
+}
+
+// Written are the options as people write them, as texts by their names in JSON.
+func (o BackfillOptions) Written() map[string]string {
+	texts := map[string]string{}
+	for name, values := range o.named() {
+		if name == "accounts" {
+			values = AccountNames(values)
+		}
+		texts[name] = strings.Join(values, ", ")
+	}
+	return texts
+}
+
+// AccountNames are ids of Connect accounts as people write them: "" is the platform's own.
+func AccountNames(ids []string) []string {
+	names := slices.Clone(ids)
+	for i, id := range ids {
+		names[i] = cmp.Or(id, "platform")
+	}
+	return names
 }
 
 // named are the options that are given, as texts, by their names in JSON. as_of is

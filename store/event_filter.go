@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"rollcall/internal/moment"
 	"rollcall/store/pg"
 )
 
@@ -79,27 +80,12 @@ func (f EventFilter) Narrow() bool { return pg.Given(f.Params()) }
 // At is f with ages counted back from a time: the same events, whenever they
 // are asked for.
 func (f EventFilter) At(now time.Time) EventFilter {
-	for _, moment := range []*string{&f.Since, &f.Until} {
-		if pg.Ages.MatchString(*moment) {
-			*moment = before(now, *moment).UTC().Format(time.RFC3339Nano)
+	for _, bound := range []*string{&f.Since, &f.Until} {
+		if age, ok := moment.ParseAge(*bound); ok {
+			*bound = age.Before(now).UTC().Format(time.RFC3339Nano)
 		}
 	}
 	return f
-}
-
-// before is the time that an age is before another.
-func before(now time.Time, age string) time.Time {
-	n, err := strconv.Atoi(age[:len(age)-1])
-	if err != nil {
-		panic(err) // five digits at most
-	}
-	switch age[len(age)-1] {
-	case 'h':
-		return now.Add(-time.Duration(n) * time.Hour)
-	case 'd':
-		return now.AddDate(0, 0, -n)
-	}
-	return now.AddDate(0, 0, -7*n)
 }
 
 // Check fills in the default and finds where the page before ended.

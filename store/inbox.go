@@ -9,6 +9,13 @@ import (
 	"rollcall/store/pg"
 )
 
+// MaxName is the maximum length of an event's id, type, account and API version, in bytes. The
+// first two are indexed, and Postgres refuses index entries above about 2,700 bytes.
+const MaxName = 255
+
+// FitsName reports whether s can be such a name.
+func FitsName(s string) bool { return len(s) <= MaxName && pg.Storable(s) }
+
 // NewEvent is a verified webhook on its way into the inbox.
 type NewEvent struct {
 	Source     string // stripe, clerk or platform

@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"rollcall/internal/moment"
 	"rollcall/store/pg"
 )
 
@@ -41,24 +42,21 @@ func (f ReopenFilter) LogValue() slog.Value {
 }
 
 // MomentTime is a moment that is no age, or zero.
-func MomentTime(moment string) time.Time {
-	for _, layout := range []string{time.DateOnly, time.RFC3339Nano} {
-		if t, err := time.Parse(layout, moment); err == nil {
-			return t
-		}
-	}
-	return time.Time{}
+func MomentTime(text string) time.Time {
+	t, _ := moment.Parse(text)
+	return t
 }
 
 // asked is f as a filter of a list; statuses and ids are apart.
 func (f ReopenFilter) asked() EventFilter {
-	moment := func(t time.Time) string {
+	written := func(t time.Time) string {
 		if t.IsZero() {
 			return ""
 		}
 		return t.UTC().Format(time.RFC3339Nano)
 	}
-	return EventFilter{Source: f.Source, Type: f.Type, EventID: f.EventID, Error: f.Error, Since: moment(f.Since), Until: moment(f.Until)}
+	return EventFilter{Source: f.Source, Type: f.Type, EventID: f.EventID, Error: f.Error,
+		Since: written(f.Since), Until: written(f.Until)}
 }
 
 // ReopenChunk is how many events one transaction of Reopen takes.

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"rollcall/internal/show"
 	"rollcall/internal/testing/testdb"
 	"rollcall/store"
 	"rollcall/store/status"
@@ -148,12 +149,12 @@ func TestPayloadShown(t *testing.T) {
 
 func TestVisible(t *testing.T) {
 	for text, want := range map[string]string{"": "", "plain é 日本 \t\n": "plain é 日本 \t\n", "a\u202eb": `a\u202eb`, "\x00\u2028\ufeff\u00ad": `\u0000\u2028\ufeff\u00ad`, "\U000e0041": `\udb40\udc41`} {
-		if got := core.Visible(text); got != want {
+		if got := show.VisibleLines(text); got != want {
 			t.Errorf("%q: %q", text, got)
 		}
 	}
 	for d, want := range map[time.Duration]string{-time.Second: "0 ms", 20 * time.Millisecond: "20 ms", 59 * time.Second: "59 s", 61 * time.Second: "1 min 1 s", 25 * time.Hour: "25 h 0 min", 49 * time.Hour: "2 days"} {
-		if got := core.Lasted(d); got != want {
+		if got := show.Lasted(d); got != want {
 			t.Errorf("%v: %s", d, got)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"rollcall/internal/testing/testdb"
+	"rollcall/jobs"
 	"rollcall/store"
 )
 
@@ -34,7 +35,7 @@ func (g *gate) insert(ctx context.Context, events []store.NewEvent) ([]store.Ins
 
 func newGate() (*gate, *batcher) {
 	g := &gate{open: make(chan error)}
-	return g, &batcher{insert: g.insert, onNew: func(row) {}, timeout: 10 * time.Second, tracer: tracer(nil)}
+	return g, &batcher{insert: g.insert, onNew: func(row) {}, timeout: 10 * time.Second, tracer: jobs.Tracer(nil, "")}
 }
 
 // addAll adds n events from as many goroutines and returns when all wait. Every
@@ -180,7 +181,10 @@ func TestOddBodyFallsAlone(t *testing.T) {
 	}
 	defer inbox.Close()
 	var kept []int64
-	b := &batcher{insert: inbox.InsertEvents, timeout: 10 * time.Second, tracer: tracer(nil), onNew: func(r row) { kept = append(kept, r.id) }}
+	b := &batcher{
+		insert: inbox.InsertEvents, timeout: 10 * time.Second, tracer: jobs.Tracer(nil, ""),
+		onNew: func(r row) { kept = append(kept, r.id) },
+	}
 	var group []*waiter
 	for i, payload := range []string{`{}`, `{"torn":`, `{}`, "{\"nul\":\"\x00\"}", "{\"latin1\":\"\xe9\"}", `{}`} {
 		event := store.NewEvent{Source: Stripe, EventID: fmt.Sprint(i % 5), Type: "a.b", OccurredAt: now, Payload: []byte(payload)}

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"rollcall/jobs"
 )
 
 // queue is an Enqueuer made of a function.
@@ -24,7 +26,7 @@ func deaf(end chan struct{}) queue {
 
 func newTestEnqueuer(q queue) (*asyncEnqueuer, *bytes.Buffer) {
 	var log bytes.Buffer
-	return newAsyncEnqueuer(q, slog.New(slog.NewTextHandler(&log, nil)), tracer(nil)), &log
+	return newAsyncEnqueuer(q, slog.New(slog.NewTextHandler(&log, nil)), jobs.Tracer(nil, "")), &log
 }
 
 func TestCloseDrainsTheBuffer(t *testing.T) {

@@ -6,14 +6,11 @@ import (
 	"errors"
 	"math"
 	"strconv"
-	"strings"
 	"time"
 	"unicode/utf8"
-)
 
-// maxName is the maximum length of an event id or type, in bytes. Both are indexed, and Postgres
-// refuses index entries above about 2,700 bytes.
-const maxName = 255
+	"rollcall/store"
+)
 
 // decode reads the envelope's fields from body. The body must fit the inbox's json column: one
 // object, in UTF-8, without raw control bytes. Escaped ones, including \u0000 and lone surrogates,
@@ -43,17 +40,13 @@ func checkNames(id, where, typ string) error {
 		return refuse(missingID, "the event has no id: it belongs into %s", where)
 	case typ == "":
 		return refuse(missingType, `the event has no type: it belongs into the body's "type"`)
-	case !storable(id):
-		return refuse(invalidField, "the event's id in %s is longer than %d bytes or no plain text", where, maxName)
-	case !storable(typ):
-		return refuse(invalidField, `the body's "type" is longer than %d bytes or no plain text`, maxName)
+	case !store.FitsName(id):
+		return refuse(invalidField, "the event's id in %s is longer than %d bytes or no plain text", where,
+			store.MaxName)
+	case !store.FitsName(typ):
+		return refuse(invalidField, `the body's "type" is longer than %d bytes or no plain text`, store.MaxName)
 	}
 	return nil
-}
-
-// storable reports whether Postgres accepts s as text.
-func storable(s string) bool {
-	return len(s) <= maxName && utf8.ValidString(s) && !strings.ContainsRune(s, 0)
 }
 
 // milliseconds separates seconds from milliseconds since 1970: larger numbers are milliseconds

@@ -16,7 +16,6 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/trace"
-	"go.opentelemetry.io/otel/trace/noop"
 	"golang.org/x/time/rate"
 
 	"rollcall/jobs"
@@ -83,7 +82,9 @@ type Stats struct {
 // New returns a running Receiver.
 func New(cfg Config) *Receiver {
 	cfg = cfg.withDefaults()
-	r := &Receiver{cfg: cfg, tracer: tracer(cfg.Traces), logLimit: rate.Sometimes{Interval: time.Minute}}
+	r := &Receiver{
+		cfg: cfg, tracer: jobs.Tracer(cfg.Traces, "rollcall/webhooks"), logLimit: rate.Sometimes{Interval: time.Minute},
+	}
 	r.budget, r.buffers = newBudget(cfg.BodyBudget), newBuffers(cfg.BodyLimit)
 	r.enqueuer = newAsyncEnqueuer(cfg.Jobs, cfg.Logger, r.tracer)
 	r.counts = newDeliveryCounts(cfg.Counter, cfg.Logger)
@@ -104,13 +105,6 @@ func (c Config) withDefaults() Config {
 	c.BodyTimeout = cmp.Or(c.BodyTimeout, 10*time.Second)
 	c.InsertTimeout = cmp.Or(c.InsertTimeout, 10*time.Second)
 	return c
-}
-
-func tracer(p trace.TracerProvider) trace.Tracer {
-	if p == nil {
-		p = noop.NewTracerProvider()
-	}
-	return p.Tracer("rollcall/webhooks")
 }
 
 // Close answers the deliveries that wait for Postgres and enqueues what it can within a few

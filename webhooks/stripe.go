@@ -102,9 +102,9 @@ func readStripe(_ http.Header, body []byte, _ time.Time) (store.NewEvent, error)
 	if err := checkNames(e.ID, `the body's "id"`, e.Type); err != nil {
 		return store.NewEvent{}, err
 	}
-	if !storable(e.Account) || !storable(e.APIVersion) {
+	if !store.FitsName(e.Account) || !store.FitsName(e.APIVersion) {
 		return store.NewEvent{}, refuse(invalidField,
-			`the body's "account" or "api_version" is longer than %d bytes or no plain text`, maxName)
+			`the body's "account" or "api_version" is longer than %d bytes or no plain text`, store.MaxName)
 	}
 	created, err := readTime(e.Created, "created")
 	if err != nil {

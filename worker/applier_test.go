@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"rollcall/jobs"
 	"rollcall/store"
 )
 
@@ -24,7 +25,7 @@ func TestApplierGathers(t *testing.T) {
 		started <- struct{}{}
 		<-hold
 		return store.Outcome{}, nil
-	}, tracer(nil))
+	}, jobs.Tracer(nil, ""))
 	var callers sync.WaitGroup
 	apply := func(id int64) {
 		callers.Go(func() {
@@ -59,7 +60,7 @@ func TestApplierFallsBackToOneByOne(t *testing.T) {
 			return store.Outcome{Malformed: ids}, nil
 		}
 		return store.Outcome{}, nil
-	}, tracer(nil))
+	}, jobs.Tracer(nil, ""))
 	batch := make([]request, 6)
 	for i := range batch {
 		batch[i] = request{id: int64(i), result: make(chan reply, 1)}
@@ -77,7 +78,10 @@ func TestApplierFallsBackToOneByOne(t *testing.T) {
 // A caller that gives up leaves nobody waiting.
 func TestApplierCallerGone(t *testing.T) {
 	hold := make(chan struct{})
-	a := newApplier(func(context.Context, []int64, int) (store.Outcome, error) { <-hold; return store.Outcome{}, nil }, tracer(nil))
+	a := newApplier(func(context.Context, []int64, int) (store.Outcome, error) {
+		<-hold
+		return store.Outcome{}, nil
+	}, jobs.Tracer(nil, ""))
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	if _, err := a.apply(ctx, 1); !errors.Is(err, context.Canceled) {
@@ -91,7 +95,10 @@ func TestApplierCallerGone(t *testing.T) {
 func TestApplierOutage(t *testing.T) {
 	away := &pgconn.PgError{Code: "57P01"}
 	calls := 0
-	a := newApplier(func(context.Context, []int64, int) (store.Outcome, error) { calls++; return store.Outcome{}, away }, tracer(nil))
+	a := newApplier(func(context.Context, []int64, int) (store.Outcome, error) {
+		calls++
+		return store.Outcome{}, away
+	}, jobs.Tracer(nil, ""))
 	batch := make([]request, 5)
 	for i := range batch {
 		batch[i] = request{id: int64(i), result: make(chan reply, 1)}

@@ -123,7 +123,10 @@ func TestOutcomes(t *testing.T) {
 // A handler that panics is told of like any that fails, and asynq still sees it.
 func TestPanicIsTold(t *testing.T) {
 	var log strings.Builder
-	w := &Worker{cfg: Config{Log: slog.New(slog.NewTextHandler(&log, nil))}, metrics: newMetrics(nil), tracer: tracer(nil)}
+	w := &Worker{
+		cfg:     Config{Log: slog.New(slog.NewTextHandler(&log, nil))},
+		metrics: newMetrics(nil), tracer: jobs.Tracer(nil, ""),
+	}
 	func() {
 		defer func() {
 			if recover() == nil {

@@ -10,7 +10,6 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
-	"go.opentelemetry.io/otel/trace/noop"
 
 	"rollcall/jobs"
 	"rollcall/store"
@@ -113,13 +112,6 @@ func traceEvent(e store.Handled) []attribute.KeyValue {
 		attribute.Int64("rollcall.row", e.ID),
 		attribute.Int("rollcall.attempt", e.Attempt),
 	}
-}
-
-func tracer(p trace.TracerProvider) trace.Tracer {
-	if p == nil {
-		p = noop.NewTracerProvider()
-	}
-	return p.Tracer("rollcall/worker")
 }
 
 // jobSpan begins a job's span. An event's job continues the trace of its delivery, if there is one.

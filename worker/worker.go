@@ -97,7 +97,7 @@ func New(cfg Config) *Worker {
 	}
 	w := &Worker{
 		cfg: cfg, jobs: jobs.NewClient(cfg.Redis), writers: semaphore.NewWeighted(writersAtOnce), ending: make(chan struct{}),
-		metrics: newMetrics(cfg.Metrics), tracer: tracer(cfg.Traces),
+		metrics: newMetrics(cfg.Metrics), tracer: jobs.Tracer(cfg.Traces, "rollcall/worker"),
 	}
 	w.applier = newApplier(w.apply, w.tracer)
 	queues := maps.Clone(jobs.Queues)

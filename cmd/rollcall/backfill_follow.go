@@ -45,15 +45,20 @@ func (c startFlags) follow(e *env, s *store.Store, b store.Backfill) error {
 		return err
 	}
 	fmt.Fprintln(people, closing(b)+passedOver(passed))
-	return c.conclude(e, s, b)
+	if err := printErrors(e, people, s, b); err != nil {
+		return err
+	}
+	if c.JSON {
+		err = printJSON(e.out, b)
+	}
+	if err == nil && b.Status != "completed" {
+		err = errReported
+	}
+	return err
 }
 
-// conclude prints a run's errors, and turns its status into the command's.
-func (c startFlags) conclude(e *env, s *store.Store, b store.Backfill) error {
-	people := e.out
-	if c.JSON {
-		people = e.err
-	}
+// printErrors prints a run's errors, and how to go on from them.
+func printErrors(e *env, people io.Writer, s *store.Store, b store.Backfill) error {
 	findings, err := s.BackfillErrors(e, b.ID, 0, findingsShown+1)
 	if err != nil {
 		return err
@@ -66,13 +71,7 @@ func (c startFlags) conclude(e *env, s *store.Store, b store.Backfill) error {
 	if b.Status == "failed" {
 		fmt.Fprintf(people, "Fix the cause, then resume: %s\n", e.backfillCommand("resume", b.ID))
 	}
-	if c.JSON {
-		err = printJSON(e.out, b)
-	}
-	if err == nil && b.Status != "completed" {
-		err = errReported
-	}
-	return err
+	return nil
 }
 
 // follower polls a run.

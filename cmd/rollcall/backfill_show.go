@@ -33,9 +33,7 @@ func (c backfillListCmd) Run(e *env) error {
 	more := len(runs) > c.Limit
 	runs = runs[:min(len(runs), c.Limit)]
 	if c.JSON {
-		return printJSON(e.out, struct {
-			Data []store.Backfill `json:"data"`
-		}{append([]store.Backfill{}, runs...)})
+		return printList(e.out, runs)
 	}
 	if len(runs) == 0 {
 		fmt.Fprintln(e.out, "No backfill has been started yet. `rollcall backfill start --help` lists the kinds.")
@@ -129,18 +127,10 @@ func (c backfillShowCmd) Run(e *env) error {
 	return nil
 }
 
-// showRun prints a run for people; lines without a value are left out.
+// showRun prints a run for people.
 func showRun(w io.Writer, b store.Backfill, now time.Time) {
-	line := func(name, value string) {
-		if value != "" {
-			fmt.Fprintf(w, "%-12s %s\n", name, value)
-		}
-	}
-	at := func(name string, t *time.Time) {
-		if t != nil {
-			line(name, t.Format(time.RFC3339))
-		}
-	}
+	line := lines{w}.add
+	at := func(name string, t *time.Time) { lines{w}.addTime(name, t, time.RFC3339) }
 	line("backfill", fmt.Sprint(b.ID))
 	line("kind", b.Kind)
 	line("scope", cmp.Or(b.Options.File, scopeText(b)))
@@ -204,4 +194,93 @@ func printFindings(w io.Writer, findings []store.BackfillError) {
 		t.add(kind, clip(f.Place, 50), clip(f.What, 60), clip(f.Why, 200))
 	}
 	t.print(w)
+}
+
+// The lines of a run, before and after. Those of the kinds that attach facts are
+// read by programs too: they stay as they are, with bare numbers.
+
+func kindOf(b store.Backfill) store.BackfillKind { return store.BackfillKindOf(b.Kind) }
+
+// opening is the line with a run's expected number of objects, if known.
+func opening(b store.Backfill) string {
+	n := number(*b.Expected)
+	if kindOf(b).Facts {
+		n = fmt.Sprint(*b.Expected)
+	}
+	return fmt.Sprintf("Found %s %s", n, kindOf(b).Found)
+}
+
+// closing is the line with the result of a run that has ended.
+func closing(b store.Backfill) string {
+	switch {
+	case b.Status == "failed":
+		return fmt.Sprintf("%s failed after %s: %s", title(b), soFar(b), deref(b.Reason))
+	case b.Status == "cancelled":
+		return fmt.Sprintf("%s was cancelled after %s; imported data stays", title(b), soFar(b))
+	case kindOf(b).Facts:
+		return counted(b)
+	}
+	return countedFully(b)
+}
+
+// counted is the fixed line: unchanged objects count as updated.
+func counted(b store.Backfill) string {
+	form := "%s complete: %d created, %d updated, %d errors"
+	if b.DryRun {
+		form = "%s (dry run) complete: %d would be created, %d would be updated, %d errors"
+	}
+	return fmt.Sprintf(form, kindOf(b).Title, b.Created, b.Updated+b.Unchanged, b.Errors)
+}
+
+// countedFully is the line of the kinds that read from outside.
+func countedFully(b store.Backfill) string {
+	kind := kindOf(b)
+	form := "%s complete: %s %s read, %s created, %s updated, %s unchanged, %s errors; %s new customers"
+	if b.DryRun {
+		// Each page is rolled back before the next, so new customers cannot be counted.
+		form = "%s (dry run) complete: %s %s read, %s would be created, %s would be updated, %s are as they should be, %s errors%.0s"
+	}
+	return fmt.Sprintf(form, kind.Title, number(b.Seen), kind.Objects, number(b.Created), number(b.Updated), number(b.Unchanged), number(b.Errors), number(b.Customers))
+}
+
+// passedOver is the part of a closing line about skipped rows, if any.
+func passedOver(passed []store.Passed) string {
+	if len(passed) == 0 {
+		return ""
+	}
+	return "; passed over: " + strings.Join(passedLines(passed), "; ")
+}
+
+// passedLines are as "1 purchase not completed (pending)".
+func passedLines(passed []store.Passed) (lines []string) {
+	for _, p := range passed {
+		objects := p.Stream
+		if p.Objects == 1 {
+			objects = strings.TrimSuffix(objects, "s")
+		}
+		lines = append(lines, number(p.Objects)+" "+objects+" "+p.Reason)
+	}
+	return lines
+}
+
+// soFar is how far a run is: "60 of 125 course purchases".
+func soFar(b store.Backfill) string {
+	if b.Expected != nil {
+		return fmt.Sprintf("%s of %s %s", number(b.Seen), number(*b.Expected), kindOf(b).Objects)
+	}
+	return fmt.Sprintf("%s %s", number(b.Seen), kindOf(b).Objects)
+}
+
+// progressText is how far a run is, on a line of its own.
+func progressText(b store.Backfill) string {
+	parts := []string{fmt.Sprintf("%s: %s", b.Status, soFar(b))}
+	for _, c := range []struct {
+		n    int64
+		what string
+	}{{b.Created, "created"}, {b.Updated, "updated"}, {b.Unchanged, "unchanged"}, {b.Errors, "errors"}} {
+		if c.n > 0 {
+			parts = append(parts, number(c.n)+" "+c.what)
+		}
+	}
+	return strings.Join(parts, ", ")
 }

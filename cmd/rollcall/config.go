@@ -16,6 +16,7 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/redis/go-redis/v9"
 
+	"rollcall/internal/moment"
 	"rollcall/store/pg"
 	"rollcall/webhooks"
 )
@@ -258,7 +259,7 @@ func checkSpan(name string, span *string) error {
 	if err := notEmpty(name, span); err != nil || span == nil {
 		return err
 	}
-	if _, d, ok := readTime(*span); !ok || d == 0 {
+	if _, ok := moment.ParseSpan(*span); !ok {
 		return fmt.Errorf("%s is %q: write how long, as 90d or 36h", name, *span)
 	}
 	return nil
@@ -266,7 +267,7 @@ func checkSpan(name string, span *string) error {
 
 // retain is how long payloads are kept; 0 is for good.
 func (c *Config) retain() time.Duration {
-	_, span, _ := readTime(given(c.RetainPayloads)) // checked
+	span, _ := moment.ParseSpan(given(c.RetainPayloads)) // checked
 	return span
 }
 

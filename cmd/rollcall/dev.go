@@ -3,12 +3,18 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -136,30 +142,26 @@ func (d *dev) run(l net.Listener, at where) error {
 		s.Close()
 		return err
 	}
+	p := process{s, redis, t}
 	w, err := e.newSite(s, redis, t)
 	if err != nil {
-		s.Close()
-		return errors.Join(err, t.close())
+		p.close()
+		return err
 	}
 	d.metrics = cmp.Or(t.url, d.url) + "/metrics"
 	ctx, cancel := context.WithCancel(context.WithoutCancel(e))
 	d.stop = cancel
 	go func() {
-		d.ended <- d.serveAndWork(ctx, l, w, t)
-		s.Close()
+		d.ended <- d.serveAndWork(ctx, l, w, p)
+		p.close()
 		close(d.ended)
 	}()
 	return nil
 }
 
 // serveAndWork stops receiving before it stops working.
-func (d *dev) serveAndWork(ctx context.Context, l net.Listener, w *site, t *telemetry) error {
-	defer t.close()
-	redis, err := jobs.ParseRedis(d.at.redis)
-	if err != nil {
-		return errors.Join(err, w.close())
-	}
-	at, closeSources, err := d.env.newWorker(w.store, redis, t)
+func (d *dev) serveAndWork(ctx context.Context, l net.Listener, w *site, p process) error {
+	at, closeSources, err := d.env.newWorker(p.store, p.redis, p.telemetry)
 	if err != nil {
 		return errors.Join(err, w.close())
 	}
@@ -262,4 +264,56 @@ func (c *Config) dataFlag() string {
 		return ""
 	}
 	return " --data " + quote(c.Data)
+}
+
+// keys are the secrets that dev generates. It stores them in the data folder, readable
+// only by its owner, so that they stay valid.
+type keys struct {
+	Stripe     string `json:"stripe_webhook_secret"`
+	Clerk      string `json:"clerk_webhook_secret"`
+	Platform   string `json:"platform_webhook_secret"`
+	AdminToken string `json:"admin_token"`
+}
+
+// keepKeys reads the keys kept in dir, or makes them.
+func keepKeys(dir string) (k keys, err error) {
+	path := filepath.Join(dir, "secrets.json")
+	text, err := os.ReadFile(path)
+	if err == nil {
+		if err := json.Unmarshal(text, &k); err != nil {
+			return k, fmt.Errorf("%s: %w; remove it, and new secrets are made", path, err)
+		}
+		return k, nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return k, err
+	}
+	k = keys{signingSecret(), signingSecret(), signingSecret(), hex.EncodeToString(random(24))}
+	text, err = json.MarshalIndent(k, "", "  ")
+	if err == nil {
+		err = os.WriteFile(path+".new", append(text, '\n'), 0o600)
+	}
+	if err == nil {
+		err = os.Rename(path+".new", path) // whole or not at all, whenever this process is killed
+	}
+	return k, err
+}
+
+func signingSecret() string { return "whsec_" + base64.StdEncoding.EncodeToString(random(24)) }
+
+func random(n int) []byte {
+	b := make([]byte, n)
+	rand.Read(b) // never fails
+	return b
+}
+
+// fill sets what the environment leaves open.
+func (k keys) fill(c *Config) {
+	for to, key := range map[**string]string{
+		&c.StripeSecrets: k.Stripe, &c.ClerkSecrets: k.Clerk, &c.PlatformSecrets: k.Platform, &c.AdminToken: k.AdminToken,
+	} {
+		if *to == nil {
+			*to = &key
+		}
+	}
 }

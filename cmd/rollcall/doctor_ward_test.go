@@ -21,8 +21,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"rollcall/cmd/rollcall/internal/doctor"
-	"rollcall/cmd/rollcall/internal/show"
 	"rollcall/internal/embedded"
+	"rollcall/internal/show"
 	"rollcall/internal/testing/clerkfake"
 	"rollcall/internal/testing/stripefake"
 	"rollcall/internal/testing/testdb"

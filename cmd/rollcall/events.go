@@ -65,11 +65,8 @@ func (c eventsListCmd) Run(e *env) error {
 func (c eventsListCmd) print(w io.Writer, events []store.Event) {
 	t := table{head: []string{"ID", "RECEIVED", "SOURCE", "TYPE", "STATUS", "TRIES", "SENDER'S ID", "REMARK"}}
 	for _, v := range events {
-		remark := ""
-		if v.LastError != nil {
-			remark = clip(*v.LastError, 60)
-		}
-		t.add(fmt.Sprint(v.ID), v.ReceivedAt.Format(time.DateTime), v.Source, v.Type, v.Status, fmt.Sprint(v.Attempts), v.EventID, remark)
+		t.add(fmt.Sprint(v.ID), v.ReceivedAt.Format(time.DateTime), v.Source, v.Type, v.Status,
+			fmt.Sprint(v.Attempts), v.EventID, clip(deref(v.LastError), 60))
 	}
 	t.print(w)
 }
@@ -125,13 +122,9 @@ var prunedFor = map[string]string{
 	"erasure": "it named a person who was erased",
 }
 
-// showEvent prints an event for people; lines without a value are left out.
+// showEvent prints an event for people.
 func showEvent(w io.Writer, v store.Event) {
-	line := func(name, value string) {
-		if value != "" {
-			fmt.Fprintf(w, "%-12s %s\n", name, value)
-		}
-	}
+	line := lines{w}.add
 	line("event", fmt.Sprint(v.ID))
 	line("from", v.Source)
 	line("type", v.Type)
@@ -145,12 +138,8 @@ func showEvent(w io.Writer, v store.Event) {
 	line("received", v.ReceivedAt.Format(time.RFC3339Nano))
 	line("status", v.Status)
 	line("tries", fmt.Sprint(v.Attempts))
-	if v.ProcessedAt != nil {
-		line("processed", v.ProcessedAt.Format(time.RFC3339Nano))
-	}
-	if v.LastError != nil {
-		line("remark", *v.LastError)
-	}
+	lines{w}.addTime("processed", v.ProcessedAt, time.RFC3339Nano)
+	line("remark", deref(v.LastError))
 	for _, note := range v.Notes {
 		line("not used", harmless(note))
 	}

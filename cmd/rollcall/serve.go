@@ -14,21 +14,12 @@ func (serveCmd) Run(e *env) error {
 	if err := e.checkWeb(); err != nil {
 		return err
 	}
-	s, redis, err := e.openBothUnchecked()
+	p, err := e.begin(log)
 	if err != nil {
 		return err
 	}
-	defer s.Close()
-	url, err := e.databaseURL()
-	if err != nil {
-		return err
-	}
-	t, err := e.watch(s, redis, log)
-	if err != nil {
-		return err
-	}
-	defer t.close()
-	w, err := e.newSite(s, redis, t)
+	defer p.close()
+	w, err := e.newSite(p.store, p.redis, p.telemetry)
 	if err != nil {
 		return err
 	}
@@ -38,7 +29,6 @@ func (serveCmd) Run(e *env) error {
 	}
 	e.warnOfMissing(log)
 	e.warnOfUnusable(log)
-	go warnOfSchema(e, log, url)
 	log.Info("listening", "url", baseURL(l))
 	err = w.serve(e, l, e.DrainDelay)
 	log.Info("stopped")

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"github.com/hibiken/asynq"
 
@@ -95,9 +96,33 @@ func (e *env) openUnchecked() (*store.Store, error) {
 // openBoth opens the store of a command, and returns the address of Redis.
 func (e *env) openBoth() (*store.Store, asynq.RedisConnOpt, error) { return e.both(e.open) }
 
-// openBothUnchecked is openBoth for commands that keep running while Postgres is away.
-func (e *env) openBothUnchecked() (*store.Store, asynq.RedisConnOpt, error) {
-	return e.both(e.openUnchecked)
+// process is what serve and work have alike. They keep running while Postgres is away.
+type process struct {
+	store *store.Store
+	redis asynq.RedisConnOpt
+	*telemetry
+}
+
+// begin opens a process, and warns of a schema that is not current. End it with close.
+func (e *env) begin(log *slog.Logger) (p process, err error) {
+	if p.store, p.redis, err = e.both(e.openUnchecked); err != nil {
+		return p, err
+	}
+	url, err := e.databaseURL()
+	if err == nil {
+		p.telemetry, err = e.watch(p.store, p.redis, log)
+	}
+	if err != nil {
+		p.store.Close()
+		return p, err
+	}
+	go warnOfSchema(e, log, url)
+	return p, nil
+}
+
+func (p process) close() {
+	p.telemetry.close()
+	p.store.Close()
 }
 
 func (e *env) both(open func() (*store.Store, error)) (*store.Store, asynq.RedisConnOpt, error) {

@@ -75,14 +75,12 @@ func (c tokenListCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	all := []listedToken{}
+	var all []listedToken
 	for _, t := range tokens {
 		all = append(all, listedToken{t, t.State(time.Now())})
 	}
 	if c.JSON {
-		return printJSON(e.out, struct {
-			Data []listedToken `json:"data"`
-		}{all})
+		return printList(e.out, all)
 	}
 	if len(all) == 0 {
 		_, err := fmt.Fprintln(e.out, "There is no token. `rollcall token create --store ID` makes one.")

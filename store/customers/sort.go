@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"rollcall/internal/moment"
 	"rollcall/store/pg"
 )
 
@@ -64,5 +65,5 @@ func exactTime(key string) string {
 
 func isTime(s string) bool {
 	t, err := time.Parse(time.RFC3339Nano, s)
-	return err == nil && pg.InReach(t)
+	return err == nil && moment.InReach(t)
 }

@@ -1,10 +1,8 @@
 package core
 
 import (
-	"cmp"
 	"context"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"rollcall/internal/actions"
@@ -13,13 +11,7 @@ import (
 )
 
 // AccountsText is n.Accounts as the form's field holds them.
-func (n NewBackfill) AccountsText() string {
-	accounts := slices.Clone(n.Accounts)
-	for i, a := range accounts {
-		accounts[i] = cmp.Or(a, "platform")
-	}
-	return strings.Join(accounts, ", ")
-}
+func (n NewBackfill) AccountsText() string { return strings.Join(store.AccountNames(n.Accounts), ", ") }
 
 // BeginBackfill checks and starts a run on behalf of by, and enqueues its job.
 func (s *Site) BeginBackfill(ctx context.Context, asked NewBackfill, by string) (b store.Backfill, err error) {

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"rollcall/internal/moment"
 	"rollcall/store/pg"
 )
 
@@ -75,13 +76,13 @@ func timeOf(name, text string) (*time.Time, error) {
 	if text == "" {
 		return nil, nil
 	}
-	for _, form := range []string{time.RFC3339, time.DateOnly} {
-		t, err := time.Parse(form, text)
-		if t = t.UTC(); err == nil && t.Year() >= 1 && t.Year() <= 9999 {
-			return &t, nil
-		}
+	t, ok := moment.Parse(text)
+	if !ok {
+		return nil, &pg.BadParam{Name: name,
+			Reason: fmt.Sprintf("%q is not a time; write 2026-01-12T10:00:00Z or 2026-01-12", text)}
 	}
-	return nil, &pg.BadParam{Name: name, Reason: fmt.Sprintf("%q is not a time; write 2026-01-12T10:00:00Z or 2026-01-12", text)}
+	t = t.UTC()
+	return &t, nil
 }
 
 // page is the requested part of a list that is ordered by id.

@@ -12,11 +12,10 @@ import (
 	"strings"
 	"time"
 	"unicode"
-	"unicode/utf16"
 
 	"golang.org/x/text/language"
-	"golang.org/x/text/message"
 
+	"rollcall/internal/show"
 	"rollcall/store"
 	"rollcall/store/customers"
 	"rollcall/store/inbox"
@@ -27,10 +26,10 @@ func (s *Site) functions() template.FuncMap {
 	all := template.FuncMap{
 		"asset":    s.Hashes.URL,
 		"money":    money,
-		"count":    func(n int64) string { return English.Sprint(n) },
-		"plural":   Plural,
+		"count":    show.Number[int64],
+		"plural":   show.Plural,
 		"percent":  percent,
-		"ago":      func(t *time.Time) string { return Ago(s.Cfg.Now(), *t) },
+		"ago":      func(t *time.Time) string { return show.Since(s.Cfg.Now(), *t) },
 		"stamp":    func(t *time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"day":      func(t *time.Time) string { return t.UTC().Format("2 January 2006") },
 		"moment":   func(t *time.Time) string { return t.UTC().Format("2 January 2006, 15:04 UTC") },
@@ -38,7 +37,7 @@ func (s *Site) functions() template.FuncMap {
 		"hue":      hue,
 		"products": products,
 		"pictures": func() bool { return s.Cfg.Pictures },
-		"kind":     func(kind string) string { return kinds[kind] },
+		"kind":     func(kind string) string { return show.Types[kind] },
 		"did":      func(activity string) string { return activities[activity] },
 		"source":   func(kind *string) string { return sourceNames[*kind] },
 		"path":     url.PathEscape,
@@ -52,11 +51,6 @@ func (s *Site) functions() template.FuncMap {
 	maps.Copy(all, s.adminFunctions())
 	return all
 }
-
-var English = message.NewPrinter(language.AmericanEnglish)
-
-// kinds are the labels of customers' types.
-var kinds = map[string]string{"lead": "Lead", "paying": "Customer", "subscription": "Subscriber"}
 
 // activities are the labels of customers' last activities.
 var activities = map[string]string{
@@ -149,36 +143,10 @@ func money(m store.Money) string {
 	if !ok {
 		lang = language.AmericanEnglish
 	}
-	return FormatMoney(m, lang)
-}
-
-// Plural is "1 course" or "2 courses".
-func Plural(n int, what string) string {
-	if n != 1 {
-		what += "s"
-	}
-	return English.Sprint(n) + " " + what
+	return show.MoneyIn(lang, m)
 }
 
 func percent(progress float64) string { return strconv.FormatFloat(math.Floor(progress), 'f', -1, 64) }
-
-// Ago says how long ago t was.
-func Ago(now, t time.Time) string {
-	const day = 24 * time.Hour
-	d := now.Sub(t)
-	for _, unit := range []struct {
-		size time.Duration
-		name string
-	}{{365 * day, "year"}, {30 * day, "month"}, {7 * day, "week"}, {day, "day"}, {time.Hour, "hour"}, {time.Minute, "minute"}} {
-		if n := int(d / unit.size); n >= 1 {
-			return Plural(n, unit.name) + " ago"
-		}
-	}
-	if d < -time.Minute {
-		return "on " + t.UTC().Format("2 January 2006")
-	}
-	return "just now"
-}
 
 // products are the titles of a customer's products that are not courses, and of
 // plans, each once.
@@ -262,68 +230,23 @@ var Tabs = []tab{
 func (s *Site) adminFunctions() template.FuncMap {
 	return template.FuncMap{
 		"tabs":    func() []tab { return Tabs },
-		"lasted":  Lasted,
-		"waited":  func(t time.Time) string { return Lasted(s.Cfg.Now().Sub(t)) },
-		"visible": Visible,
-		"number":  func(n int) string { return English.Sprint(n) },
-		"many":    func(n int64, what string) string { return Plural(int(n), what) },
+		"lasted":  show.Lasted,
+		"waited":  func(t time.Time) string { return show.Lasted(s.Cfg.Now().Sub(t)) },
+		"visible": show.VisibleLines,
+		"number":  show.Number[int],
+		"many":    func(n int64, what string) string { return show.Plural(int(n), what) },
 		"reason":  func(reason string) string { return strings.ReplaceAll(reason, "_", " ") },
 		"person":  func(who string) string { return strings.TrimPrefix(strings.TrimPrefix(who, "email:"), "user:") },
 		"stands":  func(standing string) string { return standings[standing] },
 		"exact":   func(t *time.Time) string { return t.UTC().Format("2 January 2006, 15:04:05 UTC") },
-		"seconds": func(s float64) string { return Lasted(time.Duration(s * float64(time.Second))) },
-		"rate":    func(n float64) string { return English.Sprintf("%d a second", int64(n)) },
-		"tries":   tries,
+		"seconds": func(s float64) string { return show.Lasted(time.Duration(s * float64(time.Second))) },
+		"rate":    func(n float64) string { return show.Number(int64(n)) + " a second" },
+		"tries":   func(n int) string { return show.Plural(n, "attempt") },
 		"capital": func(text string) string { return strings.ToUpper(text[:1]) + text[1:] },
-		"done":    func(b store.BackfillStream) string { return English.Sprintf("%d of %d", b.Chunks-b.Open, b.Chunks) },
+		"done": func(b store.BackfillStream) string {
+			return show.English.Sprintf("%d of %d", b.Chunks-b.Open, b.Chunks)
+		},
 	}
-}
-
-// Lasted writes a duration in its two largest units.
-func Lasted(d time.Duration) string {
-	d = max(0, d)
-	switch {
-	case d < time.Second:
-		return English.Sprintf("%d ms", d.Milliseconds())
-	case d < time.Minute:
-		return English.Sprintf("%d s", int(d.Seconds()))
-	case d < time.Hour:
-		return English.Sprintf("%d min %d s", int(d.Minutes()), int(d.Seconds())%60)
-	case d < 48*time.Hour:
-		return English.Sprintf("%d h %d min", int(d.Hours()), int(d.Minutes())%60)
-	}
-	return Plural(int(d.Hours()/24), "day")
-}
-
-func tries(n int) string {
-	if n == 1 {
-		return "1 attempt"
-	}
-	return English.Sprintf("%d attempts", n)
-}
-
-// Visible escapes, as JSON does, characters that are invisible or change the
-// direction of text.
-func Visible(text string) string {
-	if !strings.ContainsFunc(text, hides) {
-		return text
-	}
-	var b strings.Builder
-	for _, r := range text {
-		if hides(r) {
-			for _, unit := range utf16.Encode([]rune{r}) {
-				fmt.Fprintf(&b, `\u%04x`, unit)
-			}
-			continue
-		}
-		b.WriteRune(r)
-	}
-	return b.String()
-}
-
-// hides tells whether r is invisible: a control, or a mark of text direction.
-func hides(r rune) bool {
-	return unicode.In(r, unicode.Cf, unicode.Co, unicode.Cc, unicode.Zl, unicode.Zp) && r != '\n' && r != '\t'
 }
 
 // standings are the labels of an event fact's standing.

@@ -10,9 +10,9 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"rollcall/internal/show"
 	"rollcall/store"
 	"rollcall/store/customers"
-	"rollcall/web/core"
 )
 
 // Columns are the header of the CSV, in the order of customer's cells.
@@ -104,10 +104,10 @@ func (s *sheet) purchases(all []customers.Purchase) {
 	s.cell = s.cell[:0]
 	for i, p := range all {
 		s.part(i, cmp.Or(text(p.Title), p.Kind), " (")
-		s.cell = core.AppendMoney(s.cell, store.Money{Amount: p.Amount, Currency: p.Currency})
+		s.cell = show.AppendMoney(s.cell, store.Money{Amount: p.Amount, Currency: p.Currency})
 		if p.Refunded > 0 {
 			s.cell = append(s.cell, ", refunded "...)
-			s.cell = core.AppendMoney(s.cell, store.Money{Amount: p.Refunded, Currency: p.Currency})
+			s.cell = show.AppendMoney(s.cell, store.Money{Amount: p.Refunded, Currency: p.Currency})
 		}
 		s.cell = append(s.cell, ')')
 	}
@@ -130,7 +130,7 @@ func (s *sheet) monies(all []store.Money) {
 	s.cell = s.cell[:0]
 	for i, m := range all {
 		s.part(i)
-		s.cell = core.AppendMoney(s.cell, m)
+		s.cell = show.AppendMoney(s.cell, m)
 	}
 	s.own(string(s.cell))
 }

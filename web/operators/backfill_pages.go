@@ -83,25 +83,14 @@ func (s *Pages) Run(b store.Backfill, since Sample) run {
 
 // optionsOf are the options of a run, without its kind.
 func optionsOf(b store.Backfill) (options []field) {
-	add := func(name, value string) {
-		if value != "" {
-			options = append(options, field{name, value})
+	written := b.Options.Written()
+	for _, name := range []string{"store", "since", "only", "accounts", "file"} {
+		if text := written[name]; text != "" {
+			options = append(options, field{name, text})
 		}
 	}
-	o := b.Options
-	add("store", o.Store)
-	if o.Since != nil {
-		add("since", o.Since.UTC().Format(time.RFC3339))
-	}
-	add("only", strings.Join(o.Only, ", "))
-	var accounts []string
-	for _, a := range o.Accounts {
-		accounts = append(accounts, cmp.Or(a, "platform"))
-	}
-	add("accounts", strings.Join(accounts, ", "))
-	add("file", o.File)
 	if b.DryRun {
-		add("dry run", "changes nothing")
+		options = append(options, field{"dry run", "changes nothing"})
 	}
 	return options
 }
@@ -118,9 +107,12 @@ func (s *Pages) showRuns(w http.ResponseWriter, r *http.Request, page runsPage) 
 	if err != nil {
 		return err
 	}
-	page.adminPage, page.LiveURL, page.Kinds = s.adminPage("backfills", "Backfills"), r.URL.RequestURI(), store.BackfillKinds
+	page.adminPage, page.LiveURL = s.adminPage("backfills", "Backfills"), r.URL.RequestURI()
+	page.Kinds = store.BackfillKinds
 	for _, name := range history.StripeStreams() {
-		page.Streams = append(page.Streams, core.Option{Value: name, Label: strings.ReplaceAll(name, "_", " "), On: slices.Contains(page.Form.Only, name)})
+		page.Streams = append(page.Streams, core.Option{
+			Value: name, Label: strings.ReplaceAll(name, "_", " "), On: slices.Contains(page.Form.Only, name),
+		})
 	}
 	runs, err := s.Cfg.Store.Backfills(r.Context(), p.From, pageRuns+1)
 	if err != nil {
@@ -133,14 +125,14 @@ func (s *Pages) showRuns(w http.ResponseWriter, r *http.Request, page runsPage) 
 	for _, b := range runs {
 		page.Runs = append(page.Runs, s.Run(b, Sample{}))
 	}
+	name, status := "backfills.html", http.StatusOK
 	switch {
 	case core.IsPartOf(r, "runs"):
-		s.Page(w, http.StatusOK, "runs", page)
+		name = "runs"
 	case page.Wrong != "":
-		s.Page(w, http.StatusBadRequest, "backfills.html", page)
-	default:
-		s.Page(w, http.StatusOK, "backfills.html", page)
+		status = http.StatusBadRequest
 	}
+	s.Page(w, status, name, page)
 	return nil
 }
 
@@ -175,8 +167,10 @@ func formOf(q url.Values) (asked core.NewBackfill, err error) {
 	words := func(name string) []string {
 		return strings.FieldsFunc(text(name), func(r rune) bool { return r == ',' || r == ' ' })
 	}
-	asked = core.NewBackfill{Kind: text("kind"), Store: text("store"), Since: text("since"), Only: q["only"], Accounts: words("accounts"),
-		File: text("file"), AsOf: text("as_of"), DryRun: q.Get("dry_run") != ""}
+	asked = core.NewBackfill{
+		Kind: text("kind"), Store: text("store"), Since: text("since"), Only: q["only"], Accounts: words("accounts"),
+		File: text("file"), AsOf: text("as_of"), DryRun: q.Get("dry_run") != "",
+	}
 	if size := text("chunk_size"); size != "" {
 		if asked.ChunkSize, err = strconv.Atoi(size); err != nil {
 			err = &pg.BadParam{Name: "chunk_size", Reason: "must be a number"}

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"rollcall/facts"
+	"rollcall/internal/show"
 	"rollcall/store"
 	"rollcall/store/inbox"
 	"rollcall/web/core"
@@ -40,7 +41,8 @@ func (s *Pages) Event(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	page := eventPage{adminPage: s.adminPage("events", cmp.Or(core.Visible(event.Type), "Event")), Event: event, Closed: event.Status != "pending"}
+	page := eventPage{Event: event, Closed: event.Status != "pending"}
+	page.adminPage = s.adminPage("events", cmp.Or(show.VisibleLines(event.Type), "Event"))
 	page.URL = "/admin/events/" + strconv.FormatInt(event.ID, 10)
 	page.SameType = core.Address("/admin/events", url.Values{"source": {event.Source}, "type": {event.Type}})
 	if event.PrunedAt == nil {
@@ -100,9 +102,9 @@ const MaxLaidOut = 4 << 20
 func LaidOut(payload []byte) (text string, raw bool) {
 	var out bytes.Buffer
 	if laidOutSize(payload) > MaxLaidOut || json.Indent(&out, payload, "", "  ") != nil {
-		return core.Visible(strings.ToValidUTF8(string(payload), "\ufffd")), true
+		return show.VisibleLines(strings.ToValidUTF8(string(payload), "\ufffd")), true
 	}
-	return core.Visible(strings.ToValidUTF8(out.String(), "\ufffd")), false
+	return show.VisibleLines(strings.ToValidUTF8(out.String(), "\ufffd")), false
 }
 
 // laidOutSize estimates the size of the indented payload.

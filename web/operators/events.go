@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"rollcall/internal/show"
 	"rollcall/store"
 	"rollcall/store/inbox"
 	"rollcall/store/pg"
@@ -146,7 +147,7 @@ type statusTile struct {
 func statusTiles(counts map[string]int64, rough []string, url func(status string) string) (tiles []statusTile) {
 	for _, o := range eventStatuses {
 		n := counts[o.Value]
-		t := statusTile{core.Tile{Label: o.Label, URL: url(o.Value), N: n}, core.English.Sprint(n)}
+		t := statusTile{core.Tile{Label: o.Label, URL: url(o.Value), N: n}, show.Number(n)}
 		switch {
 		case !slices.Contains(rough, o.Value):
 		case o.Value == "processed", o.Value == "ignored":

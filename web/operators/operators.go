@@ -4,7 +4,6 @@ package operators
 import (
 	"sync/atomic"
 
-	"github.com/hibiken/asynq"
 	"github.com/hibiken/asynqmon"
 	"golang.org/x/sync/singleflight"
 
@@ -24,7 +23,7 @@ type Pages struct {
 func New(s *core.Site) *Pages {
 	p := &Pages{
 		Site:       s,
-		Status:     &statusCache{Inspector: asynq.NewInspectorFromRedisClient(s.Redis)},
+		Status:     &statusCache{},
 		monitoring: asynqmon.New(asynqmon.Options{RootPath: core.MonitoringPath, RedisConnOpt: s.Cfg.Redis, ReadOnly: s.Cfg.MonitoringReadOnly}),
 	}
 	s.MonitoringPolicy = policyFor(p.monitoring)

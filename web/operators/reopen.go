@@ -28,8 +28,9 @@ type reopening struct {
 }
 
 var reopenings = map[string]reopening{
-	"retry":  {"retry", "Retry", actions.Retry, "Failed events are applied again, as if they had just been received."},
-	"replay": {"replay", "Replay", actions.Replay, "Events are read and applied again, whatever their status. Nothing is counted twice."},
+	"retry": {"retry", "Retry", actions.Retry, "Failed events are applied again, as if they had just been received."},
+	"replay": {"replay", "Replay", actions.Replay,
+		"Events are read and applied again, whatever their status. Nothing is counted twice."},
 }
 
 const (
@@ -47,17 +48,13 @@ const (
 type reopenPage struct {
 	adminPage
 	reopening
-	Filter   store.EventFilter
-	Chips    []core.Chip
-	N        int64
-	Many     bool  // more than N match
-	Counted  bool  // the count did not time out
-	Opened   int   // by the previous request
-	After    int64 // the last id that it reopened
-	Through  int64 // later events are left out
-	Fields   []field
-	ListURL  string
-	Everyone bool // there is no filter
+	Chips   []core.Chip
+	N       int64
+	Many    bool // more than N match
+	Counted bool // the count did not time out
+	Opened  int  // by the previous request
+	Fields  []field
+	ListURL string
 }
 
 // field is a hidden field of a form.
@@ -73,16 +70,18 @@ func (s *Pages) ReopenPageOf(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	page := reopenPage{adminPage: s.adminPage("events", o.Verb+" events"), reopening: o.reopening, After: o.after, Through: o.through, Opened: o.opened}
-	page.Filter = o.filter.At(s.Cfg.Now()) // so that the button means the same events
 	list := eventsPage{Filter: o.filter}
 	list.menus()
-	page.Chips, page.ListURL, page.Everyone = list.Chips, list.PageURL, !o.filter.Narrow()
+	page := reopenPage{
+		adminPage: s.adminPage("events", o.Verb+" events"), reopening: o.reopening, Opened: o.opened,
+		Chips: list.Chips, ListURL: list.PageURL,
+	}
 	f := o.reopenFilter(s.Cfg.Now())
+	o.filter = o.filter.At(s.Cfg.Now()) // so that the button means the same events
 	if len(f.Statuses) > 0 {
 		short, cancel := core.Limited(r.Context(), reopenCounting)
 		defer cancel()
-		page.N, page.Through, err = s.Cfg.Store.CountReopen(short, f, reopenCounted+1)
+		page.N, o.through, err = s.Cfg.Store.CountReopen(short, f, reopenCounted+1)
 		if page.Counted = err == nil; err != nil && (short.Err() == nil || r.Context().Err() != nil) {
 			return err
 		}
@@ -92,29 +91,36 @@ func (s *Pages) ReopenPageOf(w http.ResponseWriter, r *http.Request) error {
 	} else {
 		page.Counted = true
 	}
-	page.Fields = page.fields()
+	page.Fields = o.fields()
 	s.Page(w, http.StatusOK, "reopen.html", page)
 	return nil
-}
-
-// fields are the hidden fields of the form.
-func (p *reopenPage) fields() (fields []field) {
-	q := p.Filter.Values()
-	q.Set("do", p.Do)
-	q.Set("after", strconv.FormatInt(p.After, 10))
-	q.Set("through", strconv.FormatInt(p.Through, 10))
-	for _, name := range slices.Sorted(maps.Keys(q)) {
-		fields = append(fields, field{name, q.Get(name)})
-	}
-	return fields
 }
 
 // reopenOrder is the parsed form or query.
 type reopenOrder struct {
 	reopening
-	filter         store.EventFilter
-	after, through int64
-	opened         int
+	filter  store.EventFilter
+	after   int64 // the last id that the previous request reopened
+	through int64 // later events are left out
+	opened  int   // by the previous request
+}
+
+// values are the query that asks for o.
+func (o reopenOrder) values() url.Values {
+	q := o.filter.Values()
+	q.Set("do", o.Do)
+	q.Set("after", strconv.FormatInt(o.after, 10))
+	q.Set("through", strconv.FormatInt(o.through, 10))
+	return q
+}
+
+// fields are the hidden fields of the form.
+func (o reopenOrder) fields() (fields []field) {
+	q := o.values()
+	for _, name := range slices.Sorted(maps.Keys(q)) {
+		fields = append(fields, field{name, q.Get(name)})
+	}
+	return fields
 }
 
 // readReopenOrder parses a form or a query.
@@ -157,17 +163,14 @@ func (s *Pages) ReopenMany(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	q := o.filter.Values()
-	q.Set("opened", strconv.Itoa(done.Opened))
+	path, q := "/admin/events", o.filter.Values()
+	q.Del("status")     // it has changed
 	if done.After > 0 { // more may follow
-		q.Set("do", o.Do)
-		q.Set("after", strconv.FormatInt(done.After, 10))
-		q.Set("through", strconv.FormatInt(o.through, 10))
-		http.Redirect(w, r, core.Address("/admin/reopen", q), http.StatusSeeOther)
-		return nil
+		o.after = done.After
+		path, q = "/admin/reopen", o.values()
 	}
-	q.Del("status") // it has changed
-	http.Redirect(w, r, core.Address("/admin/events", q), http.StatusSeeOther)
+	q.Set("opened", strconv.Itoa(done.Opened))
+	http.Redirect(w, r, core.Address(path, q), http.StatusSeeOther)
 	return nil
 }
 
@@ -221,7 +224,10 @@ func (s *Pages) ReopenAPI(do string) core.Handler {
 		if err := core.ReadJSON(w, r, &asked); err != nil {
 			return err
 		}
-		f := store.EventFilter{Source: asked.Source, Status: asked.Status, Type: asked.Type, EventID: asked.ID, Error: asked.Error, Since: asked.Since, Until: asked.Until}
+		f := store.EventFilter{
+			Source: asked.Source, Status: asked.Status, Type: asked.Type, EventID: asked.ID,
+			Error: asked.Error, Since: asked.Since, Until: asked.Until,
+		}
 		if asked.IDs == nil && !f.Narrow() && !asked.All {
 			return core.BadBody(`Say which events: their ids, a filter, or "all": true.`)
 		}

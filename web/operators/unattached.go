@@ -1,6 +1,7 @@
 package operators
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -28,12 +29,12 @@ type offReason struct {
 }
 
 func offReasonOf(r checks.OffReason, of string) offReason {
-	base := "/admin/unattached/" + url.PathEscape(r.Reason)
-	q := url.Values{}
-	if of != "" {
-		q.Set("store", of)
-	}
-	return offReason{r, core.Address(base, q), core.Address(base+"/attach", q)}
+	return offReason{r, offURL(r.Reason, "", storeQuery(of)), offURL(r.Reason, "/attach", storeQuery(of))}
+}
+
+// offURL is the page of a reason, or what is below it.
+func offURL(reason, below string, q url.Values) string {
+	return core.Address("/admin/unattached/"+url.PathEscape(reason)+below, q)
 }
 
 // offReasons lists why facts are missing, of the store that the request asks for.
@@ -107,17 +108,19 @@ func (s *Pages) UnattachedFacts(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	page := offPage{adminPage: s.adminPage("unattached", "Missing"), offReason: offReasonOf(reason, f.Store), Store: f.Store, Done: done}
-	page.AllURL = core.Address("/admin/unattached", storeQuery(f.Store))
+	page := offPage{
+		adminPage: s.adminPage("unattached", "Missing"), offReason: offReasonOf(reason, f.Store), Store: f.Store, Done: done,
+		AllURL: core.Address("/admin/unattached", storeQuery(f.Store)),
+	}
 	if goOn != "" {
-		page.GoOn = core.Address("/admin/unattached/"+url.PathEscape(f.Reason)+"/attach", withQuery(storeQuery(f.Store), "cursor", goOn))
+		page.GoOn = offURL(f.Reason, "/attach", withQuery(storeQuery(f.Store), "cursor", goOn))
 	}
 	var next string
 	if page.Facts, next, err = checks.New(s.Cfg.Store).OffFacts(r.Context(), f); err != nil {
 		return err
 	}
 	if next != "" {
-		page.Next = core.Address("/admin/unattached/"+url.PathEscape(f.Reason), withQuery(storeQuery(f.Store), "cursor", next))
+		page.Next = offURL(f.Reason, "", withQuery(storeQuery(f.Store), "cursor", next))
 	}
 	name := "reason.html"
 	if core.IsPart(r) {
@@ -166,11 +169,7 @@ func (s *Pages) AttachForm(w http.ResponseWriter, r *http.Request) error {
 	if err := core.Form(w, r); err != nil {
 		return err
 	}
-	q, err := core.Query(r)
-	if err != nil {
-		return err
-	}
-	f, err := checks.ParseOffFilter(r.PathValue("reason"), q)
+	f, err := offFilter(r)
 	if err != nil {
 		return err
 	}
@@ -182,27 +181,25 @@ func (s *Pages) AttachForm(w http.ResponseWriter, r *http.Request) error {
 	for name, n := range map[string]int64{"looked": done.Looked, "attached": done.Attached, "failed": done.Failed} {
 		back.Set(name, strconv.FormatInt(n, 10))
 	}
-	http.Redirect(w, r, core.Address("/admin/unattached/"+url.PathEscape(f.Reason), back), http.StatusSeeOther)
+	http.Redirect(w, r, offURL(f.Reason, "", back), http.StatusSeeOther)
 	return nil
 }
 
 // attachAgain attaches facts step by step, for up to attachTime.
 func (s *Pages) attachAgain(r *http.Request, f store.OffFilter) (done store.AttachedAgain, err error) {
-	if _, err := checks.WhyOff(f.Reason); err != nil {
-		return done, err
-	}
 	defer func() {
-		s.audit(r, "an operator has facts attached again", "reason", f.Reason, "store", f.Store, "looked", done.Looked, "attached", done.Attached, "failed", done.Failed)
+		s.audit(r, "an operator has facts attached again", "reason", f.Reason, "store", f.Store,
+			"looked", done.Looked, "attached", done.Attached, "failed", done.Failed)
 	}()
 	for began := time.Now(); time.Since(began) < attachTime; {
 		some, err := s.Cfg.Store.AttachAgain(r.Context(), f, attachStep)
 		if err != nil {
 			return done, err
 		}
-		done.Looked, done.Attached, done.Failed = done.Looked+some.Looked, done.Attached+some.Attached, done.Failed+some.Failed
-		if done.Error == "" {
-			done.Error = some.Error
-		}
+		done.Looked += some.Looked
+		done.Attached += some.Attached
+		done.Failed += some.Failed
+		done.Error = cmp.Or(done.Error, some.Error)
 		if f.Cursor, done.Next = some.Next, some.Next; some.Next == "" {
 			break
 		}
@@ -248,6 +245,7 @@ func (s *Pages) AttachAPI(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// offFilter is the filter of a request for the facts of a reason.
 func offFilter(r *http.Request) (f store.OffFilter, err error) {
 	q, err := core.Query(r)
 	if err != nil {

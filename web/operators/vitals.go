@@ -1,20 +1,19 @@
 package operators
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/hibiken/asynq"
 	"golang.org/x/sync/singleflight"
 
+	"rollcall/internal/show"
+	"rollcall/jobs"
 	"rollcall/store/finding"
 	"rollcall/store/status"
 	"rollcall/watch"
@@ -27,30 +26,8 @@ type Vitals struct {
 	Postgres string         `json:"postgres"` // a result of pg.Trouble
 	Redis    string         `json:"redis"`    // "ok" or "away"
 	Inbox    *status.Vitals `json:"inbox"`    // null: Postgres is away or too slow
-	Queues   []queue        `json:"queues"`   // null: Redis is away
-	Workers  []worker       `json:"workers"`  // null: Redis is away
-}
-
-// queue is a queue in Redis.
-type queue struct {
-	Name     string  `json:"name"`
-	Paused   bool    `json:"paused"`
-	Waiting  int     `json:"waiting"`
-	InHand   int     `json:"in_hand"`
-	Later    int     `json:"later"`    // scheduled, or to be retried
-	GivenUp  int     `json:"given_up"` // by the queue; the event's row has its status
-	Latency  float64 `json:"latency"`  // age of the oldest job, in seconds
-	Today    int     `json:"today"`    // processed since midnight, UTC
-	Failures int     `json:"failures"` // failed tries among these
-}
-
-// worker is a worker process.
-type worker struct {
-	Host    string    `json:"host"`
-	PID     int       `json:"pid"`
-	Started time.Time `json:"started_at"`
-	InHand  int       `json:"in_hand"`
-	Stops   bool      `json:"stops"` // it is stopping
+	Queues   []jobs.Queue   `json:"queues"`   // null: Redis is away
+	Workers  []jobs.Worker  `json:"workers"`  // null: Redis is away
 }
 
 const (
@@ -63,9 +40,7 @@ const (
 
 // statusCache takes the vitals once for all concurrent requests.
 type statusCache struct {
-	looks     singleflight.Group
-	Inspector *asynq.Inspector // on the Site's client
-
+	looks singleflight.Group
 	mu    sync.Mutex
 	last  Vitals
 	Until time.Time
@@ -106,8 +81,8 @@ func (s *Pages) look(ctx context.Context) Vitals {
 	}
 	select {
 	case r := <-queues:
-		if found, ok := r.Val.(found); ok && r.Err == nil && v.Redis == "ok" {
-			v.Queues, v.Workers = found.queues, found.workers
+		if is, ok := r.Val.(jobs.Snapshot); ok && r.Err == nil && v.Redis == "ok" {
+			v.Queues, v.Workers = is.Queues, is.Workers
 		}
 	case <-time.After(readyTimeout):
 		v.Redis = "away"
@@ -115,58 +90,10 @@ func (s *Pages) look(ctx context.Context) Vitals {
 	return v
 }
 
-// found is the answer of Redis.
-type found struct {
-	queues  []queue
-	workers []worker
-}
-
-// askQueues asks asynchronously, one query at a time: asynq ignores contexts, and a
-// Redis that hangs must not pile up goroutines.
+// askQueues asks asynchronously, one query at a time: the Redis client ignores contexts while it
+// reads, and a Redis that hangs must not pile up goroutines.
 func (s *Pages) askQueues() <-chan singleflight.Result {
-	return s.Status.looks.DoChan("queues", func() (any, error) {
-		queues, err := s.queues()
-		if err != nil {
-			return nil, err
-		}
-		servers, err := s.Status.Inspector.Servers()
-		return found{queues, workersOf(servers)}, err
-	})
-}
-
-// queues are the queues in Redis, by name.
-func (s *Pages) queues() ([]queue, error) {
-	names, err := s.Status.Inspector.Queues()
-	if err != nil {
-		return nil, err
-	}
-	slices.Sort(names)
-	out := []queue{}
-	for _, name := range names {
-		q, err := s.Status.Inspector.GetQueueInfo(name)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, queue{Name: name, Paused: q.Paused, Waiting: q.Pending, InHand: q.Active, Later: q.Scheduled + q.Retry, GivenUp: q.Archived,
-			Latency: q.Latency.Seconds(), Today: q.Processed, Failures: q.Failed})
-	}
-	return out, nil
-}
-
-// workersOf groups the servers of each process: one for events, one for backfills.
-func workersOf(servers []*asynq.ServerInfo) []worker {
-	out := []worker{}
-	for _, s := range servers {
-		i := slices.IndexFunc(out, func(w worker) bool { return w.Host == s.Host && w.PID == s.PID })
-		if i < 0 {
-			i = len(out)
-			out = append(out, worker{Host: s.Host, PID: s.PID, Started: s.Started.UTC()})
-		}
-		out[i].InHand += len(s.ActiveWorkers)
-		out[i].Stops = out[i].Stops || s.Status != "active"
-	}
-	slices.SortFunc(out, func(a, b worker) int { return cmp.Or(cmp.Compare(a.Host, b.Host), cmp.Compare(a.PID, b.PID)) })
-	return out
+	return s.Status.looks.DoChan("queues", func() (any, error) { return jobs.Inspect(context.Background(), s.Redis) })
 }
 
 // note is a finding on the health page.
@@ -201,11 +128,14 @@ func (s *Pages) notes(v Vitals) (notes []note) {
 	}
 	trouble, troubled := troubles[v.Postgres]
 	add(troubled, finding.Problem, trouble+" Senders retry, so nothing is lost.", "", "")
-	add(v.Postgres == "ok" && v.Inbox == nil, finding.Problem, "Postgres is responding too slowly to show the inbox.", "", "")
+	add(v.Postgres == "ok" && v.Inbox == nil, finding.Problem, "Postgres is responding too slowly to show the inbox.",
+		"", "")
 	add(v.Redis == "away", finding.Problem, "Redis is down. Events are stored, and applied when it is back.", "", "")
-	add(v.Workers != nil && len(v.Workers) == 0, finding.Problem, "No worker is running. Events are stored, and applied when one runs: rollcall work.", "", "")
+	add(v.Workers != nil && len(v.Workers) == 0, finding.Problem,
+		"No worker is running. Events are stored, and applied when one runs: rollcall work.", "", "")
 	for _, q := range v.Queues {
-		add(q.Paused, finding.Warning, "The queue "+q.Name+" is paused.", core.MonitoringPath+"/queues/"+q.Name, "Queues")
+		add(q.Paused, finding.Warning, "The queue "+q.Name+" is paused.",
+			core.MonitoringPath+"/queues/"+q.Name, "Queues")
 	}
 	if v.Inbox == nil {
 		return notes
@@ -222,10 +152,13 @@ func (s *Pages) notes(v Vitals) (notes []note) {
 		notes = append(notes, noteOf(w))
 	}
 	failed := v.Inbox.Counts["failed"]
-	add(failed > 0 && !told[watch.Failing+status.Problem], finding.Problem, core.Plural(int(failed), "event")+" failed.", "/admin/events?status=failed", "Review")
+	add(failed > 0 && !told[watch.Failing+status.Problem], finding.Problem,
+		show.Plural(int(failed), "event")+" failed.", "/admin/events?status=failed", "Review")
 	if e := v.Inbox.OldestPending; e != nil {
 		waits := s.Cfg.Now().Sub(e.ReceivedAt)
-		add(waits > slow && !told[watch.Overdue+status.Warning] && !told[watch.Overdue+status.Problem], finding.Warning, "An event has waited for "+core.Lasted(waits)+".", "/admin/events/"+strconv.FormatInt(e.ID, 10), "Review")
+		known := told[watch.Overdue+status.Warning] || told[watch.Overdue+status.Problem]
+		add(waits > slow && !known, finding.Warning, "An event has waited for "+show.Lasted(waits)+".",
+			"/admin/events/"+strconv.FormatInt(e.ID, 10), "Review")
 	}
 	return notes
 }
@@ -233,7 +166,9 @@ func (s *Pages) notes(v Vitals) (notes []note) {
 // noteOf makes a note of a watch that is not ok, with a link to its events.
 func noteOf(w status.Watch) note {
 	kind, subject := w.Parts()
-	n := note{Since: &w.Since, Link: "Review events", Finding: finding.Finding{Kind: kind, Subject: subject, Severity: finding.Severity(w.State), What: w.Detail + "."}}
+	n := note{Since: &w.Since, Link: "Review events", Finding: finding.Finding{
+		Kind: kind, Subject: subject, Severity: finding.Severity(w.State), What: w.Detail + ".",
+	}}
 	if w.Fix != "" {
 		n.Fix = strings.Split(w.Fix, "\n")
 	}
@@ -272,7 +207,9 @@ func (s *Pages) Health(w http.ResponseWriter, r *http.Request) error {
 	page := healthPage{adminPage: s.adminPage("health", "Health"), Vitals: s.vitals(r.Context())}
 	page.Notes = s.notes(page.Vitals)
 	if page.Inbox != nil {
-		page.Tiles = statusTiles(page.Inbox.Counts, page.Inbox.Rough, func(status string) string { return "/admin/events?status=" + status })
+		page.Tiles = statusTiles(page.Inbox.Counts, page.Inbox.Rough, func(status string) string {
+			return "/admin/events?status=" + status
+		})
 		for _, n := range page.Inbox.Unattached {
 			page.Off += n
 		}

@@ -12,12 +12,9 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/text/language"
-
 	"rollcall/internal/scenario"
-	"rollcall/store"
+	"rollcall/internal/show"
 	"rollcall/store/customers"
-	"rollcall/web/core"
 )
 
 // List is one store's list from the API.
@@ -162,9 +159,9 @@ func rowOf(c customers.Customer) scenario.Row {
 	}
 	slices.Sort(courses)
 	for _, v := range c.Purchases {
-		text := deref(v.Title) + " " + money(v.Amount, v.Currency)
+		text := deref(v.Title) + " " + show.Money(v.Amount, v.Currency)
 		if v.Refunded > 0 {
-			text += " (" + money(v.Refunded, v.Currency) + " refunded)"
+			text += " (" + show.Money(v.Refunded, v.Currency) + " refunded)"
 		}
 		purchases = append(purchases, text)
 	}
@@ -173,7 +170,7 @@ func rowOf(c customers.Customer) scenario.Row {
 	}
 	return scenario.Row{
 		"email": c.Email, "name": deref(c.Name), "type": c.Type, "status": c.Status, "source": deref(c.Source.Kind),
-		"spent": monies(c.TotalSpent), "refunded": monies(c.Refunded),
+		"spent": show.Monies(c.TotalSpent), "refunded": show.Monies(c.Refunded),
 		"courses": strings.Join(courses, ", "), "purchases": strings.Join(purchases, ", "), "subscriptions": strings.Join(plans, ", "),
 		"first_seen": moment(c.FirstSeenAt), "last_activity": moment(c.LastActivityAt),
 	}
@@ -182,22 +179,10 @@ func rowOf(c customers.Customer) scenario.Row {
 func figuresOf(s customers.Stats) scenario.Row {
 	return scenario.Row{
 		"customers": fmt.Sprint(s.Total), "leads": fmt.Sprint(s.Leads), "paying": fmt.Sprint(s.Paying),
-		"subscribers": fmt.Sprint(s.Subscribers), "active": fmt.Sprint(s.Active), "revenue": monies(s.Revenue),
+		"subscribers": fmt.Sprint(s.Subscribers), "active": fmt.Sprint(s.Active), "revenue": show.Monies(s.Revenue),
 	}
 }
 
 func moment(t *time.Time) string { return deref(t).UTC().Format(time.RFC3339) }
-
-func money(amount int64, currency string) string {
-	return core.FormatMoney(store.Money{Amount: amount, Currency: currency}, language.AmericanEnglish)
-}
-
-func monies(all []store.Money) string {
-	var texts []string
-	for _, m := range all {
-		texts = append(texts, money(m.Amount, m.Currency))
-	}
-	return strings.Join(texts, " + ")
-}
 
 func deref[T any](p *T) T { return *cmp.Or(p, new(T)) }

@@ -13,7 +13,7 @@ import (
 
 	"github.com/hibiken/asynq"
 
-	"rollcall/cmd/rollcall/internal/show"
+	"rollcall/internal/show"
 	"rollcall/store"
 	"rollcall/store/checks"
 	"rollcall/store/finding"

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"rollcall/cmd/rollcall/internal/show"
+	"rollcall/internal/show"
 	"rollcall/store"
 	"rollcall/store/checks"
 	"rollcall/store/finding"

@@ -8,8 +8,8 @@ import (
 	"errors"
 	"strings"
 
-	"rollcall/cmd/rollcall/internal/show"
 	"rollcall/facts"
+	"rollcall/internal/show"
 	"rollcall/store/checks"
 	"rollcall/store/pg"
 )

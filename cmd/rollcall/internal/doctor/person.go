@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"rollcall/cmd/rollcall/internal/show"
 	"rollcall/facts"
+	"rollcall/internal/show"
 	"rollcall/store"
 	"rollcall/store/checks"
 	"rollcall/store/customers"

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"rollcall/cmd/rollcall/internal/show"
+	"rollcall/internal/show"
 	"rollcall/migrations"
 	"rollcall/store/checks"
 	"rollcall/store/finding"

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"rollcall/cmd/rollcall/internal/show"
+	"rollcall/internal/show"
 	"rollcall/store/finding"
 )
 

@@ -2,7 +2,6 @@ package doctor
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -14,7 +13,7 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
-	"rollcall/cmd/rollcall/internal/show"
+	"rollcall/internal/show"
 	"rollcall/jobs"
 	"rollcall/store/finding"
 )
@@ -32,14 +31,16 @@ func (n node) command(words string) string { return n.cli + " " + words }
 func (d *doctor) checkRedis(ctx context.Context) error {
 	opt, err := d.Redis()
 	if err != nil {
-		d.find(finding.Finding{Kind: "redis_away", Severity: finding.Problem, What: err.Error(), Fix: []string{"export REDIS_URL=redis://<HOST>"}})
+		d.find(finding.Finding{Kind: "redis_away", Severity: finding.Problem, What: err.Error(),
+			Fix: []string{"export REDIS_URL=redis://<HOST>"}})
 		return nil
 	}
 	client, _ := opt.MakeRedisClient().(redis.UniversalClient)
 	defer client.Close()
 	before := d.now()
 	if err := soon(ctx, func(ctx context.Context) error { return client.Ping(ctx).Err() }); err != nil {
-		d.find(finding.Finding{Kind: "redis_away", Severity: finding.Problem, What: show.Visible(d.RedisTrouble(opt, err)), Fix: []string{show.RedisCLI + " PING"}})
+		d.find(finding.Finding{Kind: "redis_away", Severity: finding.Problem,
+			What: show.Visible(d.RedisTrouble(opt, err)), Fix: []string{show.RedisCLI + " PING"}})
 		return nil
 	}
 	d.queue = opt
@@ -99,7 +100,9 @@ func (d *doctor) checkNode(ctx context.Context, n node) error {
 	for _, name := range []string{"maxmemory-policy", "maxmemory", "appendonly"} {
 		got, err := n.ConfigGet(ctx, name).Result()
 		if err != nil {
-			d.find(finding.Finding{Kind: "redis_mute", Severity: finding.Note, What: "Redis does not show its settings (" + err.Error() + "): check maxmemory-policy noeviction at the provider",
+			d.find(finding.Finding{Kind: "redis_mute", Severity: finding.Note,
+				What: "Redis does not show its settings (" + err.Error() + "): check maxmemory-policy noeviction at the " +
+					"provider",
 				Fix: []string{n.command("CONFIG GET maxmemory-policy")}})
 			return nil
 		}
@@ -107,7 +110,9 @@ func (d *doctor) checkNode(ctx context.Context, n node) error {
 	}
 	d.judgePolicy(n, settings)
 	if settings["appendonly"] == "no" {
-		d.find(finding.Finding{Kind: "redis_forgets", Severity: finding.Note, What: "Redis keeps no log on disk (appendonly no): after a restart the sweep has to enqueue all pending work again",
+		d.find(finding.Finding{Kind: "redis_forgets", Severity: finding.Note,
+			What: "Redis keeps no log on disk (appendonly no): after a restart the sweep has to enqueue all pending " +
+				"work again",
 			Fix: []string{n.command("CONFIG SET appendonly yes"), n.command("CONFIG REWRITE")}})
 	}
 	info, err := n.Info(ctx, "server").Result()
@@ -124,8 +129,9 @@ func (d *doctor) judgePolicy(n node, settings map[string]string) {
 		d.fine("Redis evicts nothing")
 		return
 	}
-	f := finding.Finding{Kind: "redis_evicts", Severity: finding.Problem, What: "Redis evicts jobs when it is full: maxmemory-policy is " + policy,
-		Fix: []string{n.command("CONFIG SET maxmemory-policy noeviction"), n.command("CONFIG REWRITE")}}
+	f := finding.Finding{Kind: "redis_evicts", Severity: finding.Problem,
+		What: "Redis evicts jobs when it is full: maxmemory-policy is " + policy,
+		Fix:  []string{n.command("CONFIG SET maxmemory-policy noeviction"), n.command("CONFIG REWRITE")}}
 	if settings["maxmemory"] == "0" {
 		f.Severity, f.What = finding.Warning, "Redis would throw jobs away once it has a limit: maxmemory-policy is "+policy
 	}
@@ -142,80 +148,63 @@ func (d *doctor) judgeRedisVersion(info string) {
 	if majorErr != nil || slices.Compare(version[:], oldRedis[:]) >= 0 {
 		return
 	}
-	f := finding.Finding{Kind: "redis_old", Severity: finding.Warning, What: "Redis is of version " + text + "; 7 or later is needed", Fix: []string{"redis-server --version   # bring it to 7 or later"}}
+	f := finding.Finding{Kind: "redis_old", Severity: finding.Warning,
+		What: "Redis is of version " + text + "; 7 or later is needed",
+		Fix:  []string{"redis-server --version   # bring it to 7 or later"}}
 	if slices.Compare(version[:], tooOldRedis[:]) < 0 {
 		f.Severity = finding.Problem
 	}
 	d.find(f)
 }
 
-// checkWorkers checks the running workers, and paused queues.
+// checkWorkers checks the running workers, paused queues, and evicted jobs.
 func (d *doctor) checkWorkers(ctx context.Context) error {
-	inspector := asynq.NewInspector(d.queue)
-	defer inspector.Close()
-	servers, err := inspector.Servers()
+	client, _ := d.queue.MakeRedisClient().(redis.UniversalClient)
+	defer client.Close()
+	is, err := jobs.Inspect(ctx, client)
 	if err != nil {
 		return err
 	}
 	d.asked = true
-	served := map[string]int{}
-	for _, s := range servers {
-		if s.Status != "active" {
-			continue
-		}
-		for queue := range s.Queues {
-			served[queue]++
-		}
-	}
-	d.workers = served[jobs.BackfillQueue] // each worker has one server of these
-	var without []string
-	for _, queue := range jobs.AllQueues() {
-		if served[queue] == 0 {
-			without = append(without, queue)
-		}
-	}
-	switch {
-	case len(without) > 0:
-		d.find(finding.Finding{Kind: "workers_missing", Severity: finding.Problem, What: "no worker serves the queues " + strings.Join(without, ", ") + ": webhooks are stored, but not applied",
-			Fix: []string{"rollcall work"}})
-	default:
+	d.workers = is.Serving[jobs.BackfillQueue] // each worker has one server of these
+	without := slices.DeleteFunc(jobs.AllQueues(), func(queue string) bool { return is.Serving[queue] > 0 })
+	if len(without) > 0 {
+		d.find(finding.Finding{
+			Kind: "workers_missing", Severity: finding.Problem,
+			What: "no worker serves the queues " + strings.Join(without, ", ") +
+				": webhooks are stored, but not applied",
+			Fix: []string{"rollcall work"},
+		})
+	} else {
 		d.fine("%s at work", show.Count(d.workers, "worker"))
 	}
-	return errors.Join(d.paused(ctx), d.evicted(ctx))
+	d.paused(is)
+	return d.evicted(ctx, client)
+}
+
+// paused finds queues that were paused on the monitoring page.
+func (d *doctor) paused(is jobs.Snapshot) {
+	for _, name := range jobs.AllQueues() {
+		if q := is.Of(name); q.Paused {
+			d.find(finding.Finding{
+				Kind: "queue_paused", Subject: name, Severity: finding.Problem,
+				What: fmt.Sprintf("the queue %s is paused, with %s waiting in it", name, show.Count(q.Waiting, "job")),
+				Fix:  []string{show.RedisCLI + " DEL '" + jobs.KeyOf(name) + "paused'"},
+			})
+		}
+	}
 }
 
 // evicted finds jobs that Redis evicted. Workers remove them within a minute.
-func (d *doctor) evicted(ctx context.Context) error {
-	client, _ := d.queue.MakeRedisClient().(redis.UniversalClient)
-	defer client.Close()
+func (d *doctor) evicted(ctx context.Context, client redis.UniversalClient) error {
 	n, err := jobs.Evicted(ctx, client)
 	if n > 0 {
-		d.find(finding.Finding{Kind: "jobs_evicted", Severity: finding.Warning, Count: n, What: show.Count(int(n), "job") + " without data, which Redis evicted: they block the queue until the sweep of a worker removes them",
-			Fix: []string{show.RedisCLI + " CONFIG SET maxmemory-policy noeviction", "rollcall work"}})
+		d.find(finding.Finding{
+			Kind: "jobs_evicted", Severity: finding.Warning, Count: n,
+			What: show.Count(int(n), "job") + " without data, which Redis evicted: they block the queue until the " +
+				"sweep of a worker removes them",
+			Fix: []string{show.RedisCLI + " CONFIG SET maxmemory-policy noeviction", "rollcall work"},
+		})
 	}
 	return err
-}
-
-// paused finds queues that were paused on the monitoring page. It reads asynq's keys,
-// because the inspector fails on queues without jobs, and on jobs without data.
-func (d *doctor) paused(ctx context.Context) error {
-	client, _ := d.queue.MakeRedisClient().(redis.UniversalClient)
-	defer client.Close()
-	for _, queue := range jobs.AllQueues() {
-		key := "asynq:{" + queue + "}:"
-		paused, err := client.Exists(ctx, key+"paused").Result()
-		if err != nil {
-			return err
-		}
-		if paused == 0 {
-			continue
-		}
-		waiting, err := client.LLen(ctx, key+"pending").Result()
-		if err != nil {
-			return err
-		}
-		d.find(finding.Finding{Kind: "queue_paused", Subject: queue, Severity: finding.Problem, What: fmt.Sprintf("the queue %s is paused, with %s waiting in it", queue, show.Count(int(waiting), "job")),
-			Fix: []string{show.RedisCLI + " DEL '" + key + "paused'"}})
-	}
-	return nil
 }

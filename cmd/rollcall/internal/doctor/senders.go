@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"rollcall/cmd/rollcall/internal/show"
+	"rollcall/internal/show"
 	"rollcall/store"
 	"rollcall/store/finding"
 	"rollcall/store/status"

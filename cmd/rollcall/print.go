@@ -5,10 +5,33 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 	"unicode"
 
 	"golang.org/x/text/width"
+
+	"rollcall/internal/show"
 )
+
+// printList prints a list for programs, as the API does.
+func printList[T any](w io.Writer, all []T) error {
+	return printJSON(w, map[string][]T{"data": append([]T{}, all...)})
+}
+
+// lines prints values with their names; empty ones are left out.
+type lines struct{ w io.Writer }
+
+func (l lines) add(name, value string) {
+	if value != "" {
+		fmt.Fprintf(l.w, "%-12s %s\n", name, value)
+	}
+}
+
+func (l lines) addTime(name string, t *time.Time, layout string) {
+	if t != nil {
+		l.add(name, t.Format(layout))
+	}
+}
 
 // table prints columns that line up, wide characters too.
 type table struct {
@@ -73,3 +96,16 @@ func (p progress) show(format string, args ...any) {
 }
 
 func (p progress) clear() { fmt.Fprint(p.w, "\r\x1b[K") }
+
+// What nearly every command prints with, by short names.
+var (
+	ago       = show.Ago
+	clip      = show.Clip
+	count     = show.Count
+	harmless  = show.Visible
+	money     = show.Money
+	monies    = show.Monies
+	number    = show.Number[int64]
+	printJSON = show.JSON
+	quote     = show.Quote
+)

@@ -1,4 +1,4 @@
-package core
+package show
 
 import (
 	"math"
@@ -16,9 +16,23 @@ import (
 	"rollcall/store"
 )
 
-// FormatMoney writes an amount in the language lang: $299.00, ¥5,800 or 299,00 €.
-// Its spaces do not break.
-func FormatMoney(m store.Money, lang language.Tag) string {
+// Money writes minor units with their currency: $299.00, ¥5,800.
+func Money(amount int64, currency string) string {
+	return MoneyIn(language.AmericanEnglish, store.Money{Amount: amount, Currency: currency})
+}
+
+// Monies writes amounts of several currencies, which are never added up.
+func Monies(all []store.Money) string {
+	var texts []string
+	for _, m := range all {
+		texts = append(texts, Money(m.Amount, m.Currency))
+	}
+	return strings.Join(texts, " + ")
+}
+
+// MoneyIn writes an amount in a language: $299.00, ¥5,800 or 299,00 €. Its spaces do
+// not break.
+func MoneyIn(lang language.Tag, m store.Money) string {
 	p := message.NewPrinter(lang)
 	sign, whole, part := split(m)
 	figure := p.Sprint(number.Decimal(whole))

@@ -1,4 +1,4 @@
-package web
+package show
 
 import (
 	"math"
@@ -7,7 +7,6 @@ import (
 	"golang.org/x/text/language"
 
 	"rollcall/store"
-	"rollcall/web/core"
 )
 
 func TestDecimalMoney(t *testing.T) {
@@ -31,13 +30,13 @@ func TestDecimalMoney(t *testing.T) {
 		{math.MinInt64, "usd", "-92233720368547758.08 USD"},
 		{math.MaxInt64, "jpy", "9223372036854775807 JPY"},
 	} {
-		if got := string(core.AppendMoney(nil, store.Money{Amount: c.amount, Currency: c.currency})); got != c.want {
+		if got := string(AppendMoney(nil, store.Money{Amount: c.amount, Currency: c.currency})); got != c.want {
 			t.Errorf("%d %s is %q, want %q", c.amount, c.currency, got, c.want)
 		}
 	}
 }
 
-func TestFormatMoney(t *testing.T) {
+func TestMoneyIn(t *testing.T) {
 	for _, c := range []struct {
 		lang     string
 		amount   int64
@@ -67,14 +66,15 @@ func TestFormatMoney(t *testing.T) {
 		{"hi", 12345678, "inr", "₹1,23,456.78"},
 		{"und", 29900, "eur", "€299.00"},
 	} {
-		if got := core.FormatMoney(store.Money{Amount: c.amount, Currency: c.currency}, language.MustParse(c.lang)); got != c.want {
+		m := store.Money{Amount: c.amount, Currency: c.currency}
+		if got := MoneyIn(language.MustParse(c.lang), m); got != c.want {
 			t.Errorf("%d %s in %s is %q, want %q", c.amount, c.currency, c.lang, got, c.want)
 		}
 	}
 }
 
-func BenchmarkFormatMoney(b *testing.B) {
+func BenchmarkMoneyIn(b *testing.B) {
 	for b.Loop() {
-		core.FormatMoney(store.Money{Amount: 29900, Currency: "usd"}, language.AmericanEnglish)
+		MoneyIn(language.AmericanEnglish, store.Money{Amount: 29900, Currency: "usd"})
 	}
 }
