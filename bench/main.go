@@ -30,7 +30,8 @@ func main() {
 	flag.StringVar(&o.out, "json", "bench.json", "`file` to write the figures to")
 	flag.StringVar(&o.facts, "facts", "100000,1000000,2000000", "`numbers` of facts of the backfill's measurements")
 	flag.IntVar(&o.rows, "rows", 4_500_000, "rows of the Convex export that is decoded (2 GB)")
-	flag.IntVar(&o.customers, "customers", 1_000_000, "customers of the long list, in tens")
+	flag.IntVar(&o.customers, "customers", 1_000_000,
+		"customers of the long list, in tens; of fewer than 50,000, some questions find no one")
 	flag.StringVar(&o.only, "only", "", "measure only this: webhooks, backfill, lists or isolation")
 	flag.IntVar(&o.events, "events", 20000, "events of the throughput measurements")
 	flag.StringVar(&o.profile, "cpuprofile", "", "`file` to write a CPU profile to")
