@@ -200,7 +200,8 @@ func (s *stack) startPostgres() {
 	if user != "rollcall" || database != "rollcall" {
 		s.t.Fatalf("user %s, database %s: the test has rollcall for both", user, database)
 	}
-	if _, err := conn.Exec(s.t.Context(), fmt.Sprintf("ALTER ROLE rollcall PASSWORD '%s'", service.environment()["POSTGRES_PASSWORD"])); err != nil {
+	password := fmt.Sprintf("ALTER ROLE rollcall PASSWORD '%s'", service.environment()["POSTGRES_PASSWORD"])
+	if _, err := conn.Exec(s.t.Context(), password); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -303,7 +304,8 @@ func (s *stack) locks() (setting string) {
 func (s *stack) wantCustomer() {
 	s.t.Helper()
 	body := []byte(`{"type":"enrollment.upserted","timestamp":"2026-01-12T10:00:00Z","data":{"course_id":"course_1","store_id":"store_1","email":"ava@example.com"}}`)
-	header, err := webhooks.SignPlatform(s.project.Services["serve"].environment()["PLATFORM_WEBHOOK_SECRETS"], "evt_1", body, time.Now())
+	secret := s.project.Services["serve"].environment()["PLATFORM_WEBHOOK_SECRETS"]
+	header, err := webhooks.SignPlatform(secret, "evt_1", body, time.Now())
 	if err != nil {
 		s.t.Fatal(err)
 	}
