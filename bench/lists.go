@@ -3,25 +3,29 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
+	_ "embed"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"text/tabwriter"
+	"regexp"
+	"strings"
 	"time"
 
-	"rollcall/jobs"
+	"github.com/jackc/pgx/v5"
+
 	"rollcall/web"
 	"rollcall/web/core"
 )
 
-// What the lists are to keep, in milliseconds, and how many times as long as the
-// bare limit a page may take.
+//go:embed market.sql
+var marketSQL string
+
+// longest is the store of the market whose list is measured.
+const longest = "store_0"
+
 const (
-	aimP50   = 50
-	aimP99   = 200
-	aimRatio = 2
+	apiPath  = "/api/stores/" + longest
+	pagePath = "/store/" + longest + "/customers"
 )
 
 // A question is asked so often, or so long, but not less often than atLeast.
@@ -31,144 +35,74 @@ const (
 	howLong = 3 * time.Second
 )
 
-// adminToken opens the site of the measurements.
-const adminToken = "bench-0123456789abcdef0123456789abcdef"
-
-// Timing is how long the answers to a question took, in milliseconds.
-type Timing struct {
-	P50 float64 `json:"p50"`
-	P99 float64 `json:"p99"`
-	N   int     `json:"n"`
-}
-
-func newTiming(each []time.Duration) *Timing {
-	return &Timing{percentile(each, 0.50), percentile(each, 0.99), len(each)}
-}
-
-func (t *Timing) missed() bool { return t != nil && (t.P50 >= aimP50 || t.P99 >= aimP99) }
-
-// Answer is a line of the table of lists: a question, and how long the API and
-// the page took to answer it; nil where it cannot be asked.
-type Answer struct {
-	Name string  `json:"name"`
-	API  *Timing `json:"api,omitempty"`
-	Page *Timing `json:"page,omitempty"`
-}
-
-// lists measures the Customers page and its API on a long list.
-func (s *system) lists(ctx context.Context, r *Report, customers int) error {
+// lists measures the Customers page and its API on a long list: (h) and (i).
+func (s *system) lists(ctx context.Context, o options) {
 	began := time.Now()
-	if err := s.loadMarket(ctx, customers); err != nil {
-		return err
-	}
-	size, err := s.marketSize(ctx)
-	if err != nil {
-		return err
-	}
-	r.add("(h) customers of one store", float64(customers), "",
-		fmt.Sprintf("%s; loaded and proved in %.0f s", size, time.Since(began).Seconds()))
-	a, err := s.openSite()
-	if err != nil {
-		return err
-	}
-	all, err := s.questions(ctx, a)
-	if err == nil {
-		err = a.askAll(ctx, r, all)
-	}
-	if err == nil {
-		err = s.besideBarePage(ctx, r)
-	}
-	if err == nil {
-		err = a.weigh(ctx, r)
-	}
-	if err == nil {
-		err = s.export(ctx, r, a, customers)
-	}
-	return errors.Join(err, a.close())
-}
-
-// asker asks a site of ours over one kept connection, one question after the other.
-type asker struct {
-	base   string
-	site   *web.Server
-	server *http.Server
-	client *http.Client
-}
-
-// openSite serves the site as `rollcall serve` does.
-func (s *system) openSite() (*asker, error) {
-	redis, err := jobs.ParseRedis(s.servers.RedisURL)
-	if err != nil {
-		return nil, err
-	}
-	site, err := web.New(core.Config{Store: s.store, Redis: redis, Jobs: s.jobs, AdminToken: adminToken, Log: logged()})
-	if err != nil {
-		return nil, err
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, errors.Join(err, site.Close())
-	}
-	a := &asker{"http://" + l.Addr().String(), site, &http.Server{Handler: site, ReadTimeout: 10 * time.Second},
-		&http.Client{}}
-	go a.server.Serve(l)
-	return a, nil
-}
-
-func (a *asker) close() error { return errors.Join(a.server.Close(), a.site.Close()) }
-
-// get returns the body as it was sent: not unpacked, if encoding is gzip.
-func (a *asker) get(ctx context.Context, path, encoding string) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, a.base+path, nil)
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Authorization", "Bearer "+adminToken)
-	req.Header.Set("Accept-Encoding", encoding) // as it is set here, net/http leaves the answer alone
-	res, err := a.client.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
-	if err == nil && res.StatusCode != http.StatusOK {
-		err = fmt.Errorf("GET %s: %s: %.200s", path, res.Status, body)
-	}
-	return body, err
-}
-
-// askAll asks every question of the API and of the page.
-func (a *asker) askAll(ctx context.Context, r *Report, all []question) error {
-	for _, q := range all {
-		answer := Answer{Name: q.name}
-		for _, of := range []struct {
-			paths    []string
-			encoding string
-			timing   **Timing
-		}{{q.api, "identity", &answer.API}, {q.pages, "gzip", &answer.Page}} {
-			if len(of.paths) == 0 {
-				continue
-			}
-			each, err := a.time(ctx, of.paths, of.encoding, q.nobody)
-			if err != nil {
-				return fmt.Errorf("%s: %w", q.name, err)
-			}
-			*of.timing = newTiming(each)
+	s.fillMarket(ctx, o.customers)
+	size := query[string](ctx, s, `
+		SELECT format('with %s enrollments and %s payments; %s customers in all %s stores, %s; loaded in ',
+			(SELECT count(*) FROM enrollments WHERE store_id = $1),
+			(SELECT count(*) FROM payments WHERE store_id = $1),
+			(SELECT count(*) FROM customers),
+			(SELECT count(*) FROM stores),
+			pg_size_pretty(pg_database_size(current_database())))`, longest)
+	s.add("(h) customers of one store", float64(o.customers), "", size+time.Since(began).Round(time.Second).String())
+	site := try(web.New(core.Config{Store: s.store, Redis: s.redis, Jobs: s.jobs, AdminToken: adminToken, Log: logged()}))
+	s.onClose(site.Close)
+	a := &asker{s.serve(site)}
+	bare := s.barePage(ctx)
+	s.add("    bare first page, p50", bare, "ms", "two plain queries by pgx")
+	for _, q := range s.questions(ctx, a) {
+		api := a.time(ctx, q, q.api, "identity")
+		note := fmt.Sprintf("p99 %.1f", percentile(api, 99))
+		if len(q.pages) > 0 {
+			page := a.time(ctx, q, q.pages, "gzip")
+			note += fmt.Sprintf("; the page %.1f, p99 %.1f", percentile(page, 50), percentile(page, 99))
 		}
-		r.Lists = append(r.Lists, answer)
+		s.add("    "+q.name, percentile(api, 50), "ms", note)
 	}
-	return nil
+	s.weigh(ctx, a)
+	s.export(ctx, a, o.customers)
 }
 
-// noData begins the API's answer where nobody is found.
-var noData = []byte(`{"data":[]`)
+// fillMarket writes the market of market.sql, and has its customers derived.
+func (s *system) fillMarket(ctx context.Context, customers int) {
+	s.fill(ctx, marketSQL, customers)
+	changes := try(s.store.Rebuild(ctx, "", nil))
+	if changes.Facts+changes.Created+changes.Deleted+changes.Merged > 0 {
+		check(fmt.Errorf("the market's facts are not whose it says: %+v", changes))
+	}
+	check(s.store.FoldFigures(ctx))
+	s.exec(ctx, `CLUSTER customers USING customers_pkey`) // as they came, not as they were derived
+	s.exec(ctx, `VACUUM ANALYZE`)
+	s.exec(ctx, `CHECKPOINT`) // as the server does by itself, in time
+}
+
+// asker asks a site over one kept connection, one question after the other.
+type asker struct{ base string }
+
+// open returns the answer to GET, as it is sent: not unpacked, if encoding is gzip.
+func (a *asker) open(ctx context.Context, path, encoding string) io.ReadCloser {
+	r := try(http.NewRequestWithContext(ctx, http.MethodGet, a.base+path, nil))
+	r.Header.Set("Authorization", "Bearer "+adminToken)
+	r.Header.Set("Accept-Encoding", encoding) // as it is set here, net/http leaves the answer alone
+	res := try(http.DefaultClient.Do(r))
+	if res.StatusCode != http.StatusOK {
+		check(fmt.Errorf("GET %s: %s", path, res.Status))
+	}
+	return res.Body
+}
+
+func (a *asker) get(ctx context.Context, path, encoding string) []byte {
+	body := a.open(ctx, path, encoding)
+	defer body.Close()
+	return try(io.ReadAll(body))
+}
 
 // time asks for one path after the other, round and round. The first few times
-// do not count: they fill what an idle server has forgotten. Who finds nobody
-// where somebody should be found measures nothing.
-func (a *asker) time(
-	ctx context.Context, paths []string, encoding string, nobody bool,
-) (each []time.Duration, err error) {
+// do not count: they fill what an idle server has forgotten. A question that finds
+// no one where someone should be found measures nothing.
+func (a *asker) time(ctx context.Context, q question, paths []string, encoding string) (each []time.Duration) {
 	const forgotten = 3
 	start := time.Now()
 	for i := range often + forgotten {
@@ -177,50 +111,96 @@ func (a *asker) time(
 			break
 		}
 		path := paths[i%len(paths)]
-		body, err := a.get(ctx, path, encoding)
-		if err != nil {
-			return nil, err
-		}
+		body := a.get(ctx, path, encoding)
 		if i >= forgotten {
 			each = append(each, time.Since(began))
 		}
-		if bytes.HasPrefix(body, noData) && !nobody {
-			return nil, fmt.Errorf("GET %s finds nobody", path)
+		if bytes.HasPrefix(body, []byte(`{"data":[]`)) && !q.findsNone {
+			check(fmt.Errorf("GET %s finds no one", path))
 		}
 	}
-	return each, nil
+	return each
 }
 
-// printLists prints what was asked and how long it took.
-func printLists(w io.Writer, answers []Answer) {
-	if len(answers) == 0 {
-		return
+// barePage measures the first page of a list as it would be written if there were
+// no others: an index in just this order, the rows, and what things are called. The
+// schema has no such index, as its own serves every filter by type, status and
+// source too; this one is made for the measurement.
+func (s *system) barePage(ctx context.Context) (p50 float64) {
+	s.exec(ctx, `CREATE INDEX bare_page ON customers (store_id, last_activity_at DESC NULLS LAST, id DESC)`)
+	defer s.exec(ctx, `DROP INDEX bare_page`)
+	var each []time.Duration
+	for range often {
+		began := time.Now()
+		for _, sql := range []string{
+			`SELECT ` + bareColumns + ` FROM customers WHERE store_id = $1
+			ORDER BY last_activity_at DESC NULLS LAST, id DESC LIMIT 51`,
+			`SELECT id, title FROM products WHERE store_id = $1`,
+		} {
+			rows := try(s.pool.Query(ctx, sql, longest))
+			for rows.Next() {
+				try(rows.Values())
+			}
+			check(rows.Err())
+		}
+		each = append(each, time.Since(began))
 	}
-	fmt.Fprintf(w, "\nms a request; aim: p50 < %d, p99 < %d\n", aimP50, aimP99)
-	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "\tAPI p50\tp99\tpage p50\tp99\t")
-	for _, a := range answers {
-		fmt.Fprintf(t, "%s\t%s\t%s\t  %s\n", a.Name, a.API, a.Page, missed(a))
-	}
-	t.Flush()
+	return percentile(each, 50)
 }
 
-// String is two cells of the table.
-func (t *Timing) String() string {
-	if t == nil {
-		return "–\t–"
+// bareColumns are what a line of the list, or of its export, is made of.
+const bareColumns = `id, email, name, type, status, source_kind, source_product_id, first_seen_at, last_activity_at,
+	courses, purchases, subscriptions, spent, refunded`
+
+// parts finds what a page makes a browser load.
+var parts = regexp.MustCompile(
+	`<(?:script|img|link|iframe|source|video|object|embed)\b[^>]*?\s(?:src|href|data)="([^"]+)"`)
+
+// weigh adds what the first page weighs as sent, with what it loads, and what it
+// loads from other hosts.
+func (s *system) weigh(ctx context.Context, a *asker) {
+	const note = "as sent to clients that accept gzip"
+	s.add("    weight of the page", float64(len(a.get(ctx, pagePath, "gzip")))/1024, "KiB", note)
+	weight, seen, foreign := 0, map[string]bool{}, 0
+	for _, m := range parts.FindAllSubmatch(a.get(ctx, pagePath, "identity"), -1) {
+		path := string(m[1])
+		switch {
+		case strings.Contains(path, "//"):
+			foreign++
+		case !seen[path]:
+			seen[path] = true
+			weight += len(a.get(ctx, path, "gzip"))
+		}
 	}
-	return fmt.Sprintf("%.1f\t%.1f", t.P50, t.P99)
+	s.add("    weight of its assets", float64(weight)/1024, "KiB", note)
+	s.add("    assets of other hosts", float64(foreign), "", "")
 }
 
-func missed(a Answer) string {
-	switch {
-	case a.API.missed() && a.Page.missed():
-		return "both miss"
-	case a.API.missed():
-		return "API misses"
-	case a.Page.missed():
-		return "page misses"
-	}
-	return ""
+// export measures the export of the long list of n customers as CSV over HTTP,
+// beside COPY of the columns it is made of in the same order, and the most heap
+// that held objects meanwhile, the reader's included.
+func (s *system) export(ctx context.Context, a *asker, n int) {
+	conn := try(pgx.Connect(ctx, s.servers.DatabaseURL))
+	defer conn.Close(ctx)
+	began := time.Now()
+	try(conn.PgConn().CopyTo(ctx, io.Discard, `
+		COPY (
+			SELECT `+bareColumns+`
+			FROM customers
+			WHERE store_id = '`+longest+`'
+			ORDER BY last_activity_at DESC, id DESC
+		) TO STDOUT`))
+	bare := float64(n) / time.Since(began).Seconds()
+	began = time.Now()
+	var size int64
+	heap := heapOf(func() {
+		body := a.open(ctx, apiPath+"/customers.csv", "identity")
+		defer body.Close()
+		size = try(io.Copy(io.Discard, body))
+	})
+	perSecond := float64(n) / time.Since(began).Seconds()
+	s.add("(i) customers as CSV", perSecond, "/s", fmt.Sprintf("%d rows, %.0f MB over HTTP", n, float64(size)/1e6))
+	s.add("    bare COPY", bare, "/s", "of the columns it is made of, in the same order")
+	s.add("    ratio", 100*perSecond/bare, "%", "of COPY's speed")
+	s.add("    heap", heap, "MB", "at most, while it ran")
 }

@@ -15,186 +15,141 @@ import (
 type question struct {
 	name       string
 	api, pages []string
-	nobody     bool // is who should be found
+	findsNone  bool
 }
 
-// findsNobody says that it should.
-func (q question) findsNobody() question {
-	q.nobody = true
-	return q
-}
+// form is a question of the list or, if so called, of its figures: a query, in which
+// %s stands for each of the values, words divided by spaces.
+type form struct{ name, query, values string }
 
-// ofList asks for the beginning of the list, with each of the queries.
-func ofList(name string, queries ...string) question {
-	q := question{name: name}
-	for _, query := range queries {
-		q.api = append(q.api, apiPath+"/customers?"+query)
-		q.pages = append(q.pages, pagePath+"?"+query)
-	}
-	return q
-}
-
+// Courses and products by how many have them. Those of low numbers sell best.
 const (
-	apiPath  = "/api/stores/" + longest
-	pagePath = "/store/" + longest + "/customers"
+	popular     = "course_0_1 course_0_2 course_0_3"
+	medium      = "course_0_9 course_0_10 course_0_11 course_0_12 course_0_13 course_0_14"
+	rare        = "course_0_35 course_0_36 course_0_37 course_0_38 course_0_39 course_0_40"
+	bestSellers = "digital_0_1 digital_0_2 digital_0_3"
+	rareThings  = "digital_0_17 digital_0_18 digital_0_19 digital_0_20"
+	days        = "7 14 30 60 90"
+	longAgo     = "200 400 600 800 950"
 )
 
-// each makes queries of one, with every value in the place of its %v.
-func each[T any](query string, values ...T) (queries []string) {
-	for _, v := range values {
-		queries = append(queries, fmt.Sprintf(query, v))
-	}
-	return queries
+var forms = []form{
+	{"first page", "%s", ""},
+	{"type", "type=%s", "lead paying subscription"},
+	{"status", "status=%s", "active inactive"},
+	{"source", "source=%s", "free_course course_purchase product_purchase subscription"},
+	{"course, popular", "course=%s", popular},
+	{"course, medium", "course=%s", medium},
+	{"course, rare", "course=%s", rare},
+	{"not_course, popular", "not_course=%s", popular},
+	{"not_course, rare", "not_course=%s", rare},
+	{"completed=yes, popular", "completed=yes&course=%s", popular},
+	{"completed=yes, rare", "completed=yes&course=%s", rare},
+	{"completed=no, rare", "completed=no&course=%s", rare},
+	{"progress 40 to 60 %, popular", "progress_min=40&progress_max=60&course=%s", popular},
+	{"progress 40 to 60 %, rare", "progress_min=40&progress_max=60&course=%s", rare},
+	{"product, popular", "product=%s", bestSellers},
+	{"product, rare", "product=%s", rareThings},
+	{"not_product, popular", "not_product=%s", bestSellers},
+	{"spent_min, 50 to 200", "spent_min=%s", "50 100 150 200"},
+	{"spent_min, 1,000 and more", "spent_min=%s", "1000 1200 1500 2000"},
+	{"first_seen_after", "first_seen_after=%sd", days},
+	{"first_seen_before", "first_seen_before=%sd", longAgo},
+	{"last_activity_after", "last_activity_after=%sd", days},
+	{"last_activity_before", "last_activity_before=%sd", longAgo},
+	{"four filters", "type=paying&course=%s&spent_min=100&last_activity_after=90d", popular},
+	{"four filters, few match", "type=paying&course=%s&spent_min=500&first_seen_before=800d", medium},
+	{"q: a common name", "q=%s", "maria james anna smith müller"},
+	{"q: two names", "q=%s", "maria+garcía james+smith zoe+silva noor+reynolds"},
+	{"q: part of a word", "q=%s", "arci hnso ller ødeg alsk"},
+	{"q: a title", "q=%s", "sourdough guitar preset masterclass deep+dive"},
+	{"q: no matches", "q=%s", "zzqxv nobody+at+all xylophonist qqqq"},
+	{"q: two letters", "q=%s", "an li ng zo"},
+	{"q: two letters, no matches", "q=%s", "qx zx"},
+	{"stats", "%s", ""},
+	{"stats of a type", "type=%s", "lead paying subscription"},
+	{"stats of a popular course", "course=%s", popular},
+	{"stats of a common name", "q=%s", "maria james smith"},
 }
 
-// courses and digital are ids, by their number: those of low numbers sell best.
-func courses(numbers ...int) []string { return each("course_0_%d", numbers...) }
-func digital(numbers ...int) []string { return each("digital_0_%d", numbers...) }
+// ofForm asks the API and the page, or only the API for its figures.
+func ofForm(f form) question {
+	var queries []string
+	for value := range strings.SplitSeq(f.values, " ") {
+		queries = append(queries, fmt.Sprintf(f.query, value))
+	}
+	if strings.HasPrefix(f.name, "stats") {
+		return question{name: f.name, api: under(apiPath+"/stats?", queries)}
+	}
+	q := ofList(f.name, queries)
+	q.findsNone = strings.HasSuffix(f.name, "no matches")
+	return q
+}
+
+// ofList asks for the list, with each of the queries.
+func ofList(name string, queries []string) question {
+	return question{name: name, api: under(apiPath+"/customers?", queries), pages: under(pagePath+"?", queries)}
+}
+
+// under puts what is asked behind a path.
+func under(path string, asked []string) (paths []string) {
+	for _, a := range asked {
+		paths = append(paths, path+a)
+	}
+	return paths
+}
 
 // deep is how many pages down the list the deepest page is.
 const deep = 1000
 
 // questions are all that is asked.
-func (s *system) questions(ctx context.Context, a *asker) (all []question, err error) {
-	all = []question{ofList("first page", "")}
-	further, err := a.walk(ctx, "", deep)
-	if err != nil {
-		return nil, err
+func (s *system) questions(ctx context.Context, a *asker) (all []question) {
+	for _, f := range forms {
+		all = append(all, ofForm(f))
 	}
-	all = append(all, ofList(fmt.Sprintf("page %d", deep), further[len(further)-20:]...))
-	all = append(all, filters()...)
-	for _, sort := range []string{"last_activity", "first_seen", "spent", "name", "email"} {
+	further := a.walk(ctx, "", deep)
+	all = append(all, ofList(fmt.Sprintf("page %d", deep), further[len(further)-20:]))
+	for _, sort := range strings.Fields("last_activity first_seen spent name email") {
 		for _, sort := range []string{sort, "-" + sort} {
-			pages, err := a.walk(ctx, "sort="+sort, 10)
-			if err != nil {
-				return nil, err
-			}
-			all = append(all, ofList("sort="+sort+", pages 1 to 10", pages...))
+			all = append(all, ofList("sort="+sort+", pages 1 to 10", a.walk(ctx, "sort="+sort, 10)))
 		}
 	}
-	some, err := s.someCustomers(ctx)
-	if err != nil {
-		return nil, err
-	}
-	all = append(all, searches(some)...)
-	all = append(all, figures()...)
-	one, err := single(ctx, a, some)
-	return append(all, one...), err
-}
-
-// filters are single ones, and one of several.
-func filters() []question {
-	popular, medium, rare := courses(1, 2, 3), courses(9, 10, 11, 12, 13, 14), courses(35, 36, 37, 38, 39, 40)
-	days := []int{7, 14, 30, 60, 90}
-	long := []int{200, 400, 600, 800, 950}
-	return []question{
-		ofList("type", each("type=%s", "lead", "paying", "subscription")...),
-		ofList("status", each("status=%s", "active", "inactive")...),
-		ofList("source", each("source=%s", "free_course", "course_purchase", "product_purchase", "subscription")...),
-		ofList("course, popular", each("course=%s", popular...)...),
-		ofList("course, medium", each("course=%s", medium...)...),
-		ofList("course, rare", each("course=%s", rare...)...),
-		ofList("not_course, popular", each("not_course=%s", popular...)...),
-		ofList("not_course, rare", each("not_course=%s", rare...)...),
-		ofList("completed=yes, popular", each("completed=yes&course=%s", popular...)...),
-		ofList("completed=yes, rare", each("completed=yes&course=%s", rare...)...),
-		ofList("completed=no, popular", each("completed=no&course=%s", popular...)...),
-		ofList("completed=no, rare", each("completed=no&course=%s", rare...)...),
-		ofList("progress 40 to 60 %, popular", each("progress_min=40&progress_max=60&course=%s", popular...)...),
-		ofList("progress 40 to 60 %, rare", each("progress_min=40&progress_max=60&course=%s", rare...)...),
-		ofList("product, popular", each("product=%s", digital(1, 2, 3)...)...),
-		ofList("product, rare", each("product=%s", digital(17, 18, 19, 20)...)...),
-		ofList("not_product, popular", each("not_product=%s", digital(1, 2, 3)...)...),
-		ofList("spent_min, 50 to 200", each("spent_min=%d", 50, 100, 150, 200)...),
-		ofList("spent_min, 1,000 and more", each("spent_min=%d", 1000, 1200, 1500, 2000)...),
-		ofList("first_seen_after", each("first_seen_after=%dd", days...)...),
-		ofList("first_seen_before", each("first_seen_before=%dd", long...)...),
-		ofList("last_activity_after", each("last_activity_after=%dd", days...)...),
-		ofList("last_activity_before", each("last_activity_before=%dd", long...)...),
-		ofList("four filters", each("type=paying&course=%s&spent_min=100&last_activity_after=90d", popular...)...),
-		ofList("four filters, few meet them", each("type=paying&course=%s&spent_min=500&first_seen_before=800d",
-			medium...)...),
-	}
-}
-
-// searches look for words.
-func searches(some []someone) []question {
-	var addresses []string
-	for _, c := range some {
-		addresses = append(addresses, url.QueryEscape(c.Email))
-	}
-	return []question{
-		ofList("q: a common name", each("q=%s", "maria", "james", "anna", "smith", "müller")...),
-		ofList("q: two names", each("q=%s", "maria+garcía", "james+smith", "zoe+silva", "noor+reynolds")...),
-		ofList("q: an address", each("q=%s", addresses...)...),
-		ofList("q: part of a word", each("q=%s", "arci", "hnso", "ller", "ødeg", "alsk")...),
-		ofList("q: a title", each("q=%s", "sourdough", "guitar", "preset", "masterclass", "deep+dive")...),
-		ofList("q: in a title or a name", each("q=%s", "king", "live", "all", "rum")...),
-		ofList("q: nothing found", each("q=%s", "zzqxv", "nobody+at+all", "xylophonist", "qqqq")...).findsNobody(),
-		ofList("q: two letters", each("q=%s", "an", "li", "ng", "zo")...),
-		ofList("q: two letters, nothing found", each("q=%s", "qx", "zx")...).findsNobody(),
-	}
-}
-
-// figures are the numbers above the list, of all of it and of parts.
-func figures() (all []question) {
-	for _, f := range []struct {
-		name    string
-		queries []string
-	}{
-		{"stats", []string{""}},
-		{"stats of a type", each("type=%s", "lead", "paying", "subscription")},
-		{"stats of a popular course", each("course=%s", courses(1, 2, 3)...)},
-		{"stats of a rare course", each("course=%s", courses(38, 39, 40)...)},
-		{"stats of a common name", each("q=%s", "maria", "james", "smith")},
-		{"stats since a time", each("first_seen_after=%dd", 7, 30, 90)},
-	} {
-		all = append(all, question{name: f.name, api: each(apiPath+"/stats?%s", f.queries...)})
-	}
-	return all
-}
-
-// single are questions about one customer.
-func single(ctx context.Context, a *asker, some []someone) ([]question, error) {
-	var ids []string
-	for _, c := range some {
+	var addresses, ids []string
+	for _, c := range s.someCustomers(ctx) {
+		addresses = append(addresses, "q="+url.QueryEscape(c.Email))
 		var shown struct{ ID string } // as links have it
-		body, err := a.get(ctx, fmt.Sprintf("%s/customers/%d", apiPath, c.ID), "identity")
-		if err == nil {
-			err = json.Unmarshal(body, &shown)
-		}
-		if err != nil {
-			return nil, err
-		}
+		check(json.Unmarshal(a.get(ctx, fmt.Sprintf("%s/customers/%d", apiPath, c.ID), "identity"), &shown))
 		ids = append(ids, shown.ID)
 	}
-	return []question{
-		{name: "one customer", api: each(apiPath+"/customers/%s", ids...), pages: each(pagePath+"/%s", ids...)},
-		{name: "explain", api: each(apiPath+"/customers/%s/explain", ids...)},
-		{name: "timeline", api: each(apiPath+"/customers/%s/timeline", ids...)},
-	}, nil
+	customers := under(apiPath+"/customers/", ids)
+	return append(all,
+		ofList("q: an address", addresses),
+		question{name: "one customer", api: customers, pages: under(pagePath+"/", ids)},
+		question{name: "explain", api: behind(customers, "/explain")},
+		question{name: "timeline", api: behind(customers, "/timeline")})
+}
+
+func behind(paths []string, end string) (longer []string) {
+	for _, p := range paths {
+		longer = append(longer, p+end)
+	}
+	return longer
 }
 
 // walk goes down a list for so many pages, and returns the query of each.
-func (a *asker) walk(ctx context.Context, query string, pages int) ([]string, error) {
+func (a *asker) walk(ctx context.Context, query string, pages int) []string {
 	queries := []string{query}
 	for len(queries) < pages {
-		body, err := a.get(ctx, apiPath+"/customers?"+queries[len(queries)-1], "identity")
-		if err != nil {
-			return nil, err
-		}
 		var page struct {
 			Next *string `json:"next_cursor"`
 		}
-		if err := json.Unmarshal(body, &page); err != nil {
-			return nil, err
-		}
+		check(json.Unmarshal(a.get(ctx, apiPath+"/customers?"+queries[len(queries)-1], "identity"), &page))
 		if page.Next == nil {
 			break
 		}
 		queries = append(queries, strings.TrimPrefix(query+"&cursor="+*page.Next, "&"))
 	}
-	return queries, nil
+	return queries
 }
 
 // someone is a customer of the long list.
@@ -204,15 +159,12 @@ type someone struct {
 }
 
 // someCustomers are from all of the long list, none near another.
-func (s *system) someCustomers(ctx context.Context) ([]someone, error) {
-	rows, err := s.pool.Query(ctx, `
+func (s *system) someCustomers(ctx context.Context) []someone {
+	rows := try(s.pool.Query(ctx, `
 		SELECT id, email
 		FROM customers
 		WHERE store_id = $1 AND id % 997 = 1
 		ORDER BY hashint8(id)
-		LIMIT 200`, longest)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, pgx.RowToStructByPos[someone])
+		LIMIT 200`, longest))
+	return try(pgx.CollectRows(rows, pgx.RowToStructByPos[someone]))
 }

@@ -1,15 +1,19 @@
 package facts
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
+	"io"
 	"reflect"
-	"strings"
 	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // Parses a line of an export into a document. Exports have millions of lines, of which few fields
-// are read. Splitting a validated object by hand takes about half the time of json.Unmarshal.
+// are read. Splitting an object by jsontext takes less than half the time of json.Unmarshal.
 
 // fromLine turns a reader of documents into a reader of lines. All document fields implement
 // json.Unmarshaler.
@@ -45,73 +49,46 @@ func fromLine[D any](read func(*ConvexExport, *D) (ConvexRow, error)) func(*Conv
 
 var errNoObject = errors.New("a document must be an object")
 
-// eachField calls f with an object's keys (as written between quotes) and values.
+// eachField calls f with an object's keys (as written between quotes) and values. If the line is no
+// JSON, f may have been called with what comes before the fault.
 func eachField(line []byte, f func(key, value []byte) error) error {
-	if !json.Valid(line) {
-		return json.Unmarshal(line, new(any)) // returns the syntax error
+	// A decoder of a bytes.Buffer reads in place: what it returns stays valid.
+	d := jsontext.NewDecoder(bytes.NewBuffer(line), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	err := eachMember(d, f)
+	if err != nil {
+		if syntax := json.Unmarshal(line, new(any)); syntax != nil {
+			return syntax
+		}
 	}
-	i := skipSpace(line, 0)
-	if line[i] != '{' {
+	return err
+}
+
+func eachMember(d *jsontext.Decoder, f func(key, value []byte) error) error {
+	begin, err := d.ReadToken()
+	if err != nil {
+		return err
+	}
+	if begin.Kind() != '{' {
 		return errNoObject
 	}
-	for i = skipSpace(line, i+1); line[i] != '}'; i = skipSpace(line, i) {
-		if line[i] == ',' {
-			i = skipSpace(line, i+1)
+	for d.PeekKind() == '"' {
+		key, err := d.ReadValue()
+		if err != nil {
+			return err
 		}
-		key := i
-		i = endOfText(line, i)
-		name := line[key+1 : i-1]
-		i = skipSpace(line, i)   // to the colon
-		i = skipSpace(line, i+1) // to the value
-		value := i
-		i = endOfValue(line, i)
-		if err := f(name, line[value:i]); err != nil {
+		value, err := d.ReadValue()
+		if err != nil {
+			return err
+		}
+		if err := f(key[1:len(key)-1], value); err != nil {
 			return err
 		}
 	}
+	if _, err := d.ReadToken(); err != nil { // the end of the object
+		return err
+	}
+	if _, err := d.ReadToken(); !errors.Is(err, io.EOF) {
+		return cmp.Or(err, errNoObject)
+	}
 	return nil
-}
-
-func skipSpace(b []byte, i int) int {
-	for b[i] == ' ' || b[i] == '\t' || b[i] == '\r' || b[i] == '\n' {
-		i++
-	}
-	return i
-}
-
-// endOfText returns the end of the string that begins at i.
-func endOfText(b []byte, i int) int {
-	for i++; b[i] != '"'; i++ {
-		if b[i] == '\\' {
-			i++
-		}
-	}
-	return i + 1
-}
-
-// endOfValue returns the end of the value that begins at i.
-func endOfValue(b []byte, i int) int {
-	for depth := 0; ; {
-		switch b[i] {
-		case '"':
-			i = endOfText(b, i)
-		case '{', '[':
-			depth++
-			i++
-			continue
-		case '}', ']':
-			depth--
-			i++
-		case ',', ':', ' ', '\t', '\r', '\n':
-			i++
-			continue
-		default:
-			for !strings.ContainsRune(",]} \t\r\n", rune(b[i])) {
-				i++
-			}
-		}
-		if depth == 0 {
-			return i
-		}
-	}
 }

@@ -370,7 +370,7 @@ func FuzzConvex(f *testing.F) {
 	})
 }
 
-// Taking a document apart by hand finds what encoding/json finds.
+// Taking a document apart finds what encoding/json finds.
 func FuzzEachField(f *testing.F) {
 	for _, line := range []string{` {"a":1,"b" : [1,{"c":"]}"}, "\\"] ,"d":"x\"y","e":{},"f":null } `, `{}`, `{"a":{"b":[[],{}]},"c":-1.5e3}`, `[1]`, `{"a"`, `"x"`} {
 		f.Add([]byte(line))

@@ -1,14 +1,13 @@
 package history
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
-	"strconv"
 	"time"
 
 	"github.com/clerk/clerk-sdk-go/v2"
@@ -26,17 +25,9 @@ func newClerkClient(c ClerkConfig) (*user.Client, error) {
 	if c.Key == "" {
 		return nil, refused("CLERK_SECRET_KEY is not set: give the secret key (sk_…) of the Clerk instance")
 	}
-	timeout := c.Timeout
-	if timeout == 0 {
-		timeout = clerkTimeout
-	}
 	config := &clerk.ClientConfig{}
 	config.Key = &c.Key
-	config.HTTPClient = &http.Client{
-		Timeout:       timeout,
-		Transport:     clerkTransport{http.DefaultTransport},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
+	config.HTTPClient = newHTTPClient(clerkTransport{http.DefaultTransport}, nil, cmp.Or(c.Timeout, clerkTimeout))
 	if c.BaseURL != "" {
 		config.URL = &c.BaseURL
 	}
@@ -106,7 +97,7 @@ func (c *Clerk) list(ctx context.Context, at clerkCursor, limit int) ([]clerkRow
 		return nil, explainClerk(ctx, err)
 	}
 	if users == nil {
-		return nil, errClerkUnreadable // an empty list would be []
+		return nil, notReadable("Clerk") // an empty list would be []
 	}
 	rows := make([]clerkRow, len(users))
 	for i, raw := range users {
@@ -115,23 +106,13 @@ func (c *Clerk) list(ctx context.Context, at clerkCursor, limit int) ([]clerkRow
 	return rows, nil
 }
 
-var errClerkUnreadable = errors.New("Clerk's answer cannot be read: it was cut short, or is not Clerk's")
-
 // explainClerk classifies Clerk's errors. The texts do not contain the key.
 func explainClerk(ctx context.Context, err error) error {
 	var status *clerkStatus
-	var broken *url.Error
-	switch {
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case errors.As(err, &status):
+	if ctx.Err() == nil && errors.As(err, &status) {
 		return status.explain()
-	case errors.As(err, &broken):
-		return fmt.Errorf("Clerk cannot be reached: %w", broken.Err)
-	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("Clerk's answer was cut short: %w", err)
 	}
-	return errClerkUnreadable
+	return explainBroken(ctx, "Clerk", err)
 }
 
 func (e *clerkStatus) explain() error {
@@ -140,17 +121,9 @@ func (e *clerkStatus) explain() error {
 		return refused("Clerk does not accept the key in CLERK_SECRET_KEY (%d): it is mistyped, revoked or of another "+
 			"instance; copy a valid one from Clerk's dashboard", e.code)
 	case e.code == http.StatusTooManyRequests:
-		return &Later{clerkRetry(e.retryAfter), e}
+		return &Later{pause(e.retryAfter, clerkPause), e}
 	case e.code >= 500, e.code == http.StatusRequestTimeout:
 		return e
 	}
 	return refused("%v: is CLERK_API_BASE right?", e)
-}
-
-// clerkRetry returns the pause that Clerk asks for.
-func clerkRetry(header string) time.Duration {
-	if seconds, err := strconv.Atoi(header); err == nil && seconds > 0 && seconds < 24*60*60 {
-		return time.Duration(seconds) * time.Second
-	}
-	return clerkPause
 }

@@ -80,7 +80,7 @@ func (c *Convex) Read(ctx context.Context, at store.Position, limit int) (store.
 		return store.Page{}, err
 	}
 	if at.Stream == "" {
-		return store.Page{Notes: c.export.notes(), Next: c.beginning(c.export.after(""))}, nil
+		return store.Page{Notes: c.export.notes(), Next: c.after("")}, nil
 	}
 	var cursor convexCursor
 	if err := json.Unmarshal(at.Cursor, &cursor); err != nil {
@@ -114,9 +114,9 @@ func (c *Convex) open() error {
 	return nil
 }
 
-// beginning returns the position at a table's start, or nil.
-func (c *Convex) beginning(table string) []store.Position {
-	if table == "" {
+// after returns the position at the start of the table that follows a table, or nil.
+func (c *Convex) after(table string) []store.Position {
+	if table = c.export.after(table); table == "" {
 		return nil
 	}
 	return c.position(table, convexCursor{})
@@ -163,7 +163,7 @@ func (c *Convex) page(ctx context.Context, table string, at convexCursor, limit 
 		page.Items = append(page.Items, damaged(table, max(c.line(), at.Line), err))
 	}
 	c.shut()
-	page.Next = c.beginning(c.export.after(table))
+	page.Next = c.after(table)
 	return page, nil
 }
 

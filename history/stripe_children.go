@@ -55,7 +55,7 @@ func (l lister) children(
 	for list.HasMore && len(list.Data) > 0 {
 		last, item := l.head(account, list.Data[len(list.Data)-1])
 		if item.Err != nil {
-			return nil, errUnreadable
+			return nil, notReadable("Stripe")
 		}
 		q := &form.Values{}
 		q.Add("limit", strconv.Itoa(maxPage))

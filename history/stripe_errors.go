@@ -4,11 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"net/url"
 	"regexp"
-	"strconv"
 	"strings"
 	"time"
 
@@ -32,20 +29,10 @@ func (e *missing) Error() string { return e.message }
 // that is not Stripe's.
 func (a *stripeAPI) explain(ctx context.Context, err error) error {
 	var answer *stripe.Error
-	var broken *url.Error
-	switch {
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case errors.As(err, &answer):
+	if ctx.Err() == nil && errors.As(err, &answer) {
 		return a.explainStatus(answer)
-	case errors.As(err, &broken) && errors.Is(err, errBudget):
-		return broken.Err
-	case errors.As(err, &broken):
-		return fmt.Errorf("Stripe cannot be reached: %w", broken.Err)
-	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("Stripe's answer was cut short: %w", err)
 	}
-	return errUnreadable
+	return explainBroken(ctx, "Stripe", err)
 }
 
 func (a *stripeAPI) explainStatus(e *stripe.Error) error {
@@ -80,13 +67,10 @@ func mayPass(err error) bool {
 
 // retryAfter returns the pause that Stripe asks for.
 func retryAfter(e *stripe.Error) time.Duration {
-	if e.LastResponse != nil {
-		if seconds, err := strconv.ParseFloat(e.LastResponse.Header.Get("Retry-After"),
-			64); err == nil && seconds > 0 && seconds < 24*60*60 {
-			return time.Duration(seconds * float64(time.Second))
-		}
+	if e.LastResponse == nil {
+		return stripePause
 	}
-	return stripePause
+	return pause(e.LastResponse.Header.Get("Retry-After"), stripePause)
 }
 
 // keys matches Stripe's API keys, whole or masked, as its messages repeat them.

@@ -1,10 +1,9 @@
 package history
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
-	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -35,59 +34,13 @@ func newStripeAPI(c StripeConfig) (*stripeAPI, error) {
 		EnableTelemetry:   stripe.Bool(false),
 		MaxNetworkRetries: stripe.Int64(0),
 		LeveledLogger:     &stripe.LeveledLogger{Level: stripe.LevelNull}, // its errors contain parts of answers
-		HTTPClient: &http.Client{
-			Transport:     newTransport(c),
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
+		HTTPClient:        newHTTPClient(http.DefaultTransport, c.Budget, cmp.Or(c.Timeout, stripeTimeout)),
 	}
 	if c.BaseURL != "" {
 		config.URL = &c.BaseURL
 	}
 	api.backend = stripe.GetBackendWithConfig(stripe.APIBackend, config)
 	return api, nil
-}
-
-// transport sends requests within the budget. Each has its own time limit, as the client's would
-// include the wait for the budget.
-type transport struct {
-	budget  *Budget // nil: unlimited
-	timeout time.Duration
-	next    http.RoundTripper
-}
-
-func newTransport(c StripeConfig) transport {
-	t := transport{c.Budget, c.Timeout, http.DefaultTransport}
-	if t.timeout == 0 {
-		t.timeout = stripeTimeout
-	}
-	return t
-}
-
-func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
-	if t.budget != nil {
-		if err := t.budget.Wait(r.Context(), operation(r)); err != nil {
-			return nil, err
-		}
-	}
-	ctx, cancel := context.WithTimeout(r.Context(), t.timeout)
-	response, err := t.next.RoundTrip(r.WithContext(ctx))
-	if err != nil {
-		cancel()
-		return nil, err
-	}
-	response.Body = cancelling{response.Body, cancel}
-	return response, nil
-}
-
-// cancelling is a body that ends its request when it is closed.
-type cancelling struct {
-	io.ReadCloser
-	cancel context.CancelFunc
-}
-
-func (c cancelling) Close() error {
-	defer c.cancel()
-	return c.ReadCloser.Close()
 }
 
 // operation names a request without its ids, as Stripe counts them.
@@ -120,7 +73,7 @@ func (a *stripeAPI) list(ctx context.Context, account, path string, query *form.
 	start := a.now()
 	err := a.backend.CallRaw(http.MethodGet, path, a.key, query, params, &page)
 	if err == nil && page.Data == nil {
-		err = errUnreadable
+		err = notReadable("Stripe")
 	}
 	if err != nil {
 		return nil, time.Time{}, a.explain(ctx, err)
@@ -136,5 +89,3 @@ func readAt(start time.Time, took time.Duration, header http.Header) time.Time {
 	}
 	return start
 }
-
-var errUnreadable = errors.New("Stripe's answer cannot be read: it was cut short, or is not Stripe's")

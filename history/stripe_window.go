@@ -151,7 +151,7 @@ func failed(s stream, account string, err error) (store.Page, error) {
 // time that it covers means nothing.
 func (l lister) next(s stream, w window, data []json.RawMessage, whole bool) (positions []store.Position, err error) {
 	if len(data) == 0 {
-		return nil, errUnreadable // an empty page with more behind it
+		return nil, notReadable("Stripe") // an empty page with more behind it
 	}
 	newest, oldest := int64(0), int64(math.MaxInt64)
 	var last head

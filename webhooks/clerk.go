@@ -16,26 +16,16 @@ func SignClerk(secret, id string, body []byte, t time.Time) (http.Header, error)
 // oneTimeCodes are the events that carry a sign-in code in plain text.
 var oneTimeCodes = map[string]bool{"email.created": true, "sms.created": true}
 
-type clerkEnvelope struct {
-	Type      string          `json:"type"`
-	Timestamp json.RawMessage `json:"timestamp"`
-}
-
 // readClerk takes the event id from the headers, as the body has none. Clerk documents its
 // timestamp in milliseconds, but shows seconds in examples. If it is missing, the time of sending
 // replaces it.
 func readClerk(header http.Header, body []byte, _ time.Time) (store.NewEvent, error) {
-	var e clerkEnvelope
-	if err := decode(body, &e); err != nil {
-		return store.NewEvent{}, err
-	}
-	m, _ := svixMessage(header)
-	if err := checkNames(m.id, "the svix-id header", e.Type); err != nil {
+	e, m, err := readSvix("svix", header, body)
+	if err != nil {
 		return store.NewEvent{}, err
 	}
 	at := m.time().UTC()
 	if !absent(e.Timestamp) {
-		var err error
 		if at, err = readTime(e.Timestamp, "timestamp"); err != nil {
 			return store.NewEvent{}, err
 		}

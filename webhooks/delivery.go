@@ -59,7 +59,7 @@ func (r *Receiver) endSpan(ctx context.Context, d *delivery) {
 		return
 	}
 	span.SetAttributes(append(about(d.event),
-		attribute.String("rollcall.result", results[d.code]),
+		attribute.String("rollcall.result", answers[d.code].result),
 		attribute.Int("http.response.status_code", d.status))...)
 	if d.status >= 500 {
 		span.SetStatus(codes.Error, d.code)

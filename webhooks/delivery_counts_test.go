@@ -151,7 +151,7 @@ func TestTallyOutlivesAnOutage(t *testing.T) {
 // The watches know the outcomes by the names that they are counted under.
 func TestWatchedOutcomes(t *testing.T) {
 	for _, outcome := range watch.Outcomes {
-		if _, known := statuses[outcome]; !known {
+		if _, known := answers[outcome]; !known {
 			t.Errorf("nothing is refused as %q", outcome)
 		}
 	}

@@ -8,32 +8,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
-// results maps the code of an answer to the label of the metric. Codes that look alike on a graph
-// share a label.
-var results = map[string]string{
-	accepted:         accepted,
-	duplicate:        duplicate,
-	missingSignature: "bad_signature",
-	invalidSignature: "bad_signature",
-	timestampTooOld:  "stale",
-	timestampTooNew:  "stale",
-	bodyTooLarge:     "too_large",
-	incompleteBody:   "bad_body",
-	invalidEncoding:  "bad_body",
-	invalidJSON:      "bad_body",
-	invalidField:     "bad_body",
-	missingID:        "bad_body",
-	missingType:      "bad_body",
-	missingTimestamp: "bad_body",
-	unstorable:       "bad_body",
-	unknownSource:    "bad_request",
-	methodNotAllowed: "bad_request",
-	notConfigured:    notConfigured,
-	unavailable:      unavailable,
-	overloaded:       overloaded,
-	internal:         "error",
-}
-
 // noSource is the source of a request that names none.
 const noSource = "unknown"
 
@@ -73,11 +47,11 @@ func newMetrics(reg prometheus.Registerer, h *asyncEnqueuer, b *budget) *metrics
 		}),
 	}
 	for source := range sources { // so that the first of a kind is a rise from zero
-		for _, result := range results {
-			m.received.WithLabelValues(source, result)
+		for _, answer := range answers {
+			m.received.WithLabelValues(source, answer.result)
 		}
 	}
-	m.received.WithLabelValues(noSource, results[unknownSource])
+	m.received.WithLabelValues(noSource, answers[unknownSource].result)
 	for result, n := range map[string]*atomic.Int64{"enqueued": &h.enqueued, "failed": &h.failed, "dropped": &h.dropped} {
 		with.NewCounterFunc(prometheus.CounterOpts{
 			Name: "rollcall_webhook_enqueues_total",
@@ -90,7 +64,7 @@ func newMetrics(reg prometheus.Registerer, h *asyncEnqueuer, b *budget) *metrics
 }
 
 func (m *metrics) answered(source, code string, took time.Duration) {
-	result := results[code]
+	result := answers[code].result
 	m.received.WithLabelValues(source, result).Inc()
 	m.took.WithLabelValues(source, result).Observe(took.Seconds())
 }

@@ -1,7 +1,6 @@
 package webhooks
 
 import (
-	"encoding/json"
 	"net/http"
 	"time"
 
@@ -13,22 +12,12 @@ func SignPlatform(secret, id string, body []byte, t time.Time) (http.Header, err
 	return signSvix("webhook", secret, id, body, t)
 }
 
-type platformEnvelope struct {
-	Type      string          `json:"type"`
-	Timestamp json.RawMessage `json:"timestamp"`
-	Data      json.RawMessage `json:"data"`
-}
-
 // readPlatform requires the contract {"type","timestamp","data"}. The contract is ours, so a
 // violation is refused at once. The timestamp orders versions of the same object, so it is never
 // invented and must not be in the future: later events could not override such a version.
 func readPlatform(header http.Header, body []byte, now time.Time) (store.NewEvent, error) {
-	var e platformEnvelope
-	if err := decode(body, &e); err != nil {
-		return store.NewEvent{}, err
-	}
-	m, _ := svixMessage(header)
-	if err := checkNames(m.id, "the webhook-id header", e.Type); err != nil {
+	e, m, err := readSvix("webhook", header, body)
+	if err != nil {
 		return store.NewEvent{}, err
 	}
 	at, err := readTime(e.Timestamp, "timestamp")
@@ -36,7 +25,8 @@ func readPlatform(header http.Header, body []byte, now time.Time) (store.NewEven
 		return store.NewEvent{}, err
 	}
 	if at.After(now.Add(tolerance)) {
-		return store.NewEvent{}, refuse(invalidField, `the body's "timestamp" is %s, more than %s ahead of this server's time, %s: write the time of the change, or set the clocks right`,
+		return store.NewEvent{}, refuse(invalidField, `the body's "timestamp" is %s, more than %s ahead of `+
+			`this server's time, %s: write the time of the change, or set the clocks right`,
 			at.Format(time.RFC3339Nano), minutes, now.UTC().Format(time.RFC3339))
 	}
 	if absent(e.Data) || e.Data[0] != '{' {

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -64,19 +63,6 @@ type Receiver struct {
 	tracer   trace.Tracer
 	logLimit rate.Sometimes // for log lines that anyone can cause without a signature
 	close    sync.Once
-
-	accepted, duplicates, refused, failed atomic.Int64
-}
-
-// Stats are counts since the start. The Enqueue figures lag behind the answers.
-type Stats struct {
-	Accepted, Duplicates int64 // answered 200
-	Refused              int64 // answered 4xx
-	Failed               int64 // answered 5xx
-
-	Enqueued       int64
-	EnqueueFailed  int64 // Redis refused or did not answer
-	EnqueueDropped int64 // never sent: the buffer was full, or Close timed out
 }
 
 // New returns a running Receiver.
@@ -118,24 +104,13 @@ func (r *Receiver) Close() {
 	})
 }
 
-func (r *Receiver) Stats() Stats {
-	return Stats{
-		Accepted:       r.accepted.Load(),
-		Duplicates:     r.duplicates.Load(),
-		Refused:        r.refused.Load(),
-		Failed:         r.failed.Load(),
-		Enqueued:       r.enqueuer.enqueued.Load(),
-		EnqueueFailed:  r.enqueuer.failed.Load(),
-		EnqueueDropped: r.enqueuer.dropped.Load(),
-	}
-}
-
 func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	ctx, d := r.begin(req)
 	if err := r.receive(ctx, w, req, d); err != nil {
-		r.writeError(w, d, explain(err))
+		writeError(w, d, explain(err))
 	} else {
-		r.writeOK(w, d)
+		d.status = http.StatusOK
+		reply(w, d.status, map[string]string{"status": d.code})
 	}
 	r.end(ctx, d)
 }
@@ -212,30 +187,15 @@ func (r *Receiver) precheck(req *http.Request, src *source) error {
 	return nil
 }
 
-func (r *Receiver) writeOK(w http.ResponseWriter, d *delivery) {
-	counter := &r.accepted
-	if d.code == duplicate {
-		counter = &r.duplicates
-	}
-	counter.Add(1)
-	d.status = http.StatusOK
-	reply(w, d.status, map[string]string{"status": d.code})
-}
-
 // writeError is the only place that turns an error into an answer.
-func (r *Receiver) writeError(w http.ResponseWriter, d *delivery, no *refusal) {
-	d.code, d.status, d.err = no.Code, statuses[no.Code], no
+func writeError(w http.ResponseWriter, d *delivery, no *refusal) {
+	d.code, d.status, d.err = no.Code, answers[no.Code].status, no
 	switch no.Code {
 	case methodNotAllowed:
 		w.Header().Set("Allow", http.MethodPost)
 	case unavailable, notConfigured, overloaded:
 		w.Header().Set("Retry-After", "10")
 	}
-	counter := &r.refused
-	if d.status >= 500 {
-		counter = &r.failed
-	}
-	counter.Add(1)
 	reply(w, d.status, map[string]*refusal{"error": no})
 }
 

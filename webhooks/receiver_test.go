@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/hibiken/asynq"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"rollcall/internal/testing/testdb"
 	"rollcall/store"
@@ -89,8 +90,13 @@ func TestNewRowsAreEnqueued(t *testing.T) {
 	b.deliver(t, "evt_1")
 	b.deliver(t, "evt_2")
 	b.Close()
-	if got, want := b.Stats(), (Stats{Accepted: 2, Duplicates: 1, Enqueued: 2}); got != want {
-		t.Errorf("counted %+v, want %+v", got, want)
+	for result, want := range map[string]float64{accepted: 2, duplicate: 1} {
+		if got := testutil.ToFloat64(b.metrics.received.WithLabelValues(Stripe, result)); got != want {
+			t.Errorf("%s: %v, want %v", result, got, want)
+		}
+	}
+	if n := b.enqueuer.enqueued.Load(); n != 2 {
+		t.Errorf("%d enqueued", n)
 	}
 	opt, err := asynq.ParseRedisURI(redis)
 	if err != nil {
@@ -205,8 +211,9 @@ func TestInternalErrorIsLoggedAndNotTold(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	b.Close()
-	if !strings.Contains(b.log.String(), "PRIVATE") || b.Stats() != (Stats{Failed: 1}) {
-		t.Errorf("counted %+v, logged %s", b.Stats(), b.log)
+	failed := testutil.ToFloat64(b.metrics.received.WithLabelValues(Stripe, "error"))
+	if !strings.Contains(b.log.String(), "PRIVATE") || failed != 1 {
+		t.Errorf("counted %v, logged %s", failed, b.log)
 	}
 }
 

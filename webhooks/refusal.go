@@ -36,32 +36,38 @@ const (
 	internal         = "internal"
 )
 
-// statuses maps each code to its HTTP status.
-var statuses = map[string]int{
-	unknownSource:    http.StatusNotFound,
-	methodNotAllowed: http.StatusMethodNotAllowed,
-	notConfigured:    http.StatusServiceUnavailable,
-	incompleteBody:   http.StatusBadRequest,
-	bodyTooLarge:     http.StatusRequestEntityTooLarge,
-	missingSignature: http.StatusBadRequest,
-	invalidSignature: http.StatusBadRequest,
-	timestampTooOld:  http.StatusBadRequest,
-	timestampTooNew:  http.StatusBadRequest,
-	invalidEncoding:  http.StatusBadRequest,
-	invalidJSON:      http.StatusBadRequest,
-	invalidField:     http.StatusBadRequest,
-	missingID:        http.StatusBadRequest,
-	missingType:      http.StatusBadRequest,
-	missingTimestamp: http.StatusBadRequest,
-	unstorable:       http.StatusBadRequest,
-	unavailable:      http.StatusServiceUnavailable,
-	overloaded:       http.StatusServiceUnavailable,
-	internal:         http.StatusInternalServerError,
+// answers maps each code to the HTTP status and to the label of the metric. Codes that look alike on
+// a graph share a label.
+var answers = map[string]struct {
+	status int
+	result string
+}{
+	accepted:         {http.StatusOK, accepted},
+	duplicate:        {http.StatusOK, duplicate},
+	unknownSource:    {http.StatusNotFound, "bad_request"},
+	methodNotAllowed: {http.StatusMethodNotAllowed, "bad_request"},
+	notConfigured:    {http.StatusServiceUnavailable, notConfigured},
+	incompleteBody:   {http.StatusBadRequest, "bad_body"},
+	bodyTooLarge:     {http.StatusRequestEntityTooLarge, "too_large"},
+	missingSignature: {http.StatusBadRequest, "bad_signature"},
+	invalidSignature: {http.StatusBadRequest, "bad_signature"},
+	timestampTooOld:  {http.StatusBadRequest, "stale"},
+	timestampTooNew:  {http.StatusBadRequest, "stale"},
+	invalidEncoding:  {http.StatusBadRequest, "bad_body"},
+	invalidJSON:      {http.StatusBadRequest, "bad_body"},
+	invalidField:     {http.StatusBadRequest, "bad_body"},
+	missingID:        {http.StatusBadRequest, "bad_body"},
+	missingType:      {http.StatusBadRequest, "bad_body"},
+	missingTimestamp: {http.StatusBadRequest, "bad_body"},
+	unstorable:       {http.StatusBadRequest, "bad_body"},
+	unavailable:      {http.StatusServiceUnavailable, unavailable},
+	overloaded:       {http.StatusServiceUnavailable, overloaded},
+	internal:         {http.StatusInternalServerError, "error"},
 }
 
 // refusal explains to the sender why a delivery was not accepted.
 type refusal struct {
-	Code    string `json:"code"`    // a key of statuses
+	Code    string `json:"code"`    // a key of answers
 	Message string `json:"message"` // what happened and what to do; must not be confidential
 	cause   error  // for the log only; may be nil
 }

@@ -3,6 +3,7 @@ package webhooks
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -101,6 +102,22 @@ func checkSvix(header http.Header, now time.Time) error {
 var errSvixSignature = refuse(invalidSignature,
 	"no v1 signature in the webhook-signature (or svix-signature) header fits id, timestamp, body "+
 		"and a secret of this endpoint: is its signing secret configured here, and does a proxy change the body?")
+
+// svixEnvelope holds the fields of an event of Clerk or the platform that the inbox needs.
+type svixEnvelope struct {
+	Type      string          `json:"type"`
+	Timestamp json.RawMessage `json:"timestamp"`
+	Data      json.RawMessage `json:"data"`
+}
+
+// readSvix reads an envelope and the message's headers, of which prefix-id is the event's id.
+func readSvix(prefix string, header http.Header, body []byte) (e svixEnvelope, m message, err error) {
+	if err := decode(body, &e); err != nil {
+		return e, m, err
+	}
+	m, _ = svixMessage(header)
+	return e, m, checkNames(m.id, "the "+prefix+"-id header", e.Type)
+}
 
 func verifySvix(secrets []Secret, header http.Header, body []byte) error {
 	m, _ := svixMessage(header)

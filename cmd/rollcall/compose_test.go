@@ -18,23 +18,21 @@ import (
 	"testing"
 	"time"
 
-	"github.com/compose-spec/compose-go/v2/cli"
-	compose "github.com/compose-spec/compose-go/v2/types"
 	"github.com/jackc/pgx/v5"
 
 	"rollcall/internal/embedded"
 	"rollcall/webhooks"
 )
 
-// docker-compose.yml is tested without Docker: it is read by the library with which
-// `docker compose` reads it, and its services are started with the programs of this
-// machine, by their commands, environments, dependencies and health checks. Not
-// tested is what only Docker does: to build the image, networks, and volumes.
+// docker-compose.yml is tested without Docker: its services are started with the
+// programs of this machine, by their commands, environments, dependencies and health
+// checks. Not tested is what only Docker does: to build the image, networks, and
+// volumes.
 
 // stack is the services, as far as they were started.
 type stack struct {
 	t        *testing.T
-	project  *compose.Project
+	project  project
 	servers  *embedded.Servers  // its Postgres is the service's
 	home     string             // where services run
 	here     *strings.Replacer  // hosts and ports of containers to those of this machine
@@ -86,7 +84,7 @@ func (s *stack) docker(line string) {
 			s.up(name, seen)
 		}
 		for name := range s.project.Services {
-			s.await(name, compose.ServiceConditionHealthy)
+			s.await(name, healthy)
 		}
 	case "docker compose stop":
 		s.stop(rest...)
@@ -152,17 +150,7 @@ func newStack(t *testing.T) *stack {
 	t.Helper()
 	s := &stack{t: t, home: t.TempDir(), ports: map[string]string{}, services: map[string]*daemon{}}
 	fillIn(t, filepath.Join(s.home, ".env"), newOutside(t).values())
-	file := filepath.Join(s.home, "docker-compose.yml")
-	if err := os.WriteFile(file, []byte(readFile(t, "../../docker-compose.yml")), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	options, err := cli.NewProjectOptions([]string{file}, cli.WithName("rollcall"), cli.WithWorkingDirectory(s.home), cli.WithEnvFiles(), cli.WithDotEnv)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if s.project, err = options.LoadProject(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	s.project = readCompose(t, readEnv(t, filepath.Join(s.home, ".env")))
 	s.startPostgres()
 	for _, name := range []string{"redis", "serve", "metrics of serve", "metrics of work"} {
 		s.ports[name] = freePort(t)
@@ -208,24 +196,14 @@ func (s *stack) startPostgres() {
 		s.t.Fatal(err)
 	}
 	defer conn.Close(context.Background())
-	user, database := environment(service)["POSTGRES_USER"], environment(service)["POSTGRES_DB"]
+	user, database := service.environment()["POSTGRES_USER"], service.environment()["POSTGRES_DB"]
 	if user != "rollcall" || database != "rollcall" {
 		s.t.Fatalf("user %s, database %s: the test has rollcall for both", user, database)
 	}
-	if _, err := conn.Exec(s.t.Context(), fmt.Sprintf("ALTER ROLE rollcall PASSWORD '%s'", environment(service)["POSTGRES_PASSWORD"])); err != nil {
+	password := fmt.Sprintf("ALTER ROLE rollcall PASSWORD '%s'", service.environment()["POSTGRES_PASSWORD"])
+	if _, err := conn.Exec(s.t.Context(), password); err != nil {
 		s.t.Fatal(err)
 	}
-}
-
-// environment is what a service's container has in its environment.
-func environment(service compose.ServiceConfig) map[string]string {
-	all := map[string]string{}
-	for name, value := range service.Environment {
-		if value != nil {
-			all[name] = *value
-		}
-	}
-	return all
 }
 
 // up starts a service that does not run, after those it depends on.
@@ -240,7 +218,7 @@ func (s *stack) up(name string, seen map[string]bool) {
 		s.up(other, seen)
 		s.await(other, on.Condition)
 	}
-	args := slices.Clone([]string(service.Command))
+	args := slices.Clone(service.Command)
 	switch {
 	case name == "redis":
 		args = append(args, "--port", s.ports["redis"], "--bind", "127.0.0.1")
@@ -253,7 +231,7 @@ func (s *stack) up(name string, seen map[string]bool) {
 }
 
 // command is one that runs in a service's container, but here.
-func (s *stack) command(service compose.ServiceConfig, args []string) *exec.Cmd {
+func (s *stack) command(service service, args []string) *exec.Cmd {
 	args = slices.Clone(args)
 	for i := range args {
 		args[i] = s.at(service.Name, args[i])
@@ -273,7 +251,7 @@ func (s *stack) command(service compose.ServiceConfig, args []string) *exec.Cmd 
 	}
 	at := postgres.Query()
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + cmd.Dir, "PGHOST=" + at.Get("host"), "PGPORT=" + at.Get("port")}
-	for name, value := range environment(service) {
+	for name, value := range service.environment() {
 		cmd.Env = append(cmd.Env, name+"="+s.at(service.Name, value))
 	}
 	return cmd
@@ -284,11 +262,11 @@ func (s *stack) await(name, condition string) {
 	s.t.Helper()
 	service := s.project.Services[name]
 	switch {
-	case condition == compose.ServiceConditionCompletedSuccessfully:
+	case condition == completed:
 		if err := s.services[name].wait(deadline); err != nil {
 			s.t.Fatalf("%s: %v\n%s", name, err, &s.services[name].log)
 		}
-	case condition == compose.ServiceConditionHealthy && service.HealthCheck != nil:
+	case condition == healthy && service.HealthCheck != nil:
 		test := service.HealthCheck.Test
 		if test[0] != "CMD" {
 			s.t.Fatalf("health check of %s: %q: not every image has a shell", name, test)
@@ -310,7 +288,7 @@ func (s *stack) run(name string, args ...string) string {
 // locks asks Postgres, as the user and by the password that services have.
 func (s *stack) locks() (setting string) {
 	s.t.Helper()
-	conn, err := pgx.Connect(s.t.Context(), s.here.Replace(environment(s.project.Services["work"])["DATABASE_URL"]))
+	conn, err := pgx.Connect(s.t.Context(), s.here.Replace(s.project.Services["work"].environment()["DATABASE_URL"]))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -326,7 +304,8 @@ func (s *stack) locks() (setting string) {
 func (s *stack) wantCustomer() {
 	s.t.Helper()
 	body := []byte(`{"type":"enrollment.upserted","timestamp":"2026-01-12T10:00:00Z","data":{"course_id":"course_1","store_id":"store_1","email":"ava@example.com"}}`)
-	header, err := webhooks.SignPlatform(environment(s.project.Services["serve"])["PLATFORM_WEBHOOK_SECRETS"], "evt_1", body, time.Now())
+	secret := s.project.Services["serve"].environment()["PLATFORM_WEBHOOK_SECRETS"]
+	header, err := webhooks.SignPlatform(secret, "evt_1", body, time.Now())
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -339,7 +318,7 @@ func (s *stack) wantCustomer() {
 // wantList asks the API there until the customer is on the list.
 func (s *stack) wantList() {
 	s.t.Helper()
-	header := http.Header{"Authorization": {"Bearer " + environment(s.project.Services["serve"])["ADMIN_TOKEN"]}}
+	header := http.Header{"Authorization": {"Bearer " + s.project.Services["serve"].environment()["ADMIN_TOKEN"]}}
 	eventually(s.t, "ava is on the list", func() bool {
 		_, said := s.ask(http.MethodGet, "/api/stores/store_1/customers", header, nil)
 		var list struct{ Data []struct{ Email string } }
@@ -350,8 +329,8 @@ func (s *stack) wantList() {
 // ask asks at the port that is published.
 func (s *stack) ask(method, path string, header http.Header, body []byte) (int, []byte) {
 	s.t.Helper()
-	port := s.project.Services["serve"].Ports[0]
-	at := "http://" + s.here.Replace(port.HostIP+":"+port.Published)
+	published := strings.TrimSuffix(s.project.Services["serve"].Ports[0], ":8080") // the container's port
+	at := "http://" + s.here.Replace(published)
 	req, err := http.NewRequestWithContext(s.t.Context(), method, at+path, bytes.NewReader(body))
 	if err != nil {
 		s.t.Fatal(err)
@@ -379,7 +358,7 @@ func (s *stack) stop(names ...string) {
 		}
 	}
 	for _, name := range names {
-		if err := s.services[name].wait(time.Duration(*s.project.Services[name].StopGracePeriod)); err != nil {
+		if err := s.services[name].wait(s.project.Services[name].StopGracePeriod); err != nil {
 			s.t.Errorf("%s, told to stop: %v\n%s", name, err, &s.services[name].log)
 		}
 	}

@@ -8,9 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/compose-spec/compose-go/v2/cli"
-	compose "github.com/compose-spec/compose-go/v2/types"
 )
 
 // What an intruder finds and can do: each process has the secrets that it needs and no
@@ -23,8 +20,8 @@ var (
 	keysOfServe = []string{"ADMIN_TOKEN", "STRIPE_WEBHOOK_SECRETS", "CLERK_WEBHOOK_SECRETS", "PLATFORM_WEBHOOK_SECRETS"}
 )
 
-// memory is what each process is given, in bytes.
-const memory = 512 << 20
+// memory is what each process is given.
+const memory = "512m"
 
 // wantKeys wants of what a process gets its own keys alone.
 func wantKeys(t *testing.T, what, command string, has func(string) bool) {
@@ -48,21 +45,13 @@ func settingsOf(command string) (names []string) {
 }
 
 // composeWithAll is docker-compose.yml beside an .env that sets every variable.
-func composeWithAll(t *testing.T) *compose.Project {
+func composeWithAll(t *testing.T) project {
 	t.Helper()
-	var all []string
+	env := map[string]string{}
 	for _, name := range slices.Concat(settings(), composeOnly) {
-		all = append(all, name+"=x")
+		env[name] = "x"
 	}
-	options, err := cli.NewProjectOptions([]string{"../../docker-compose.yml"}, cli.WithName("rollcall"), cli.WithEnv(all))
-	if err != nil {
-		t.Fatal(err)
-	}
-	project, err := options.LoadProject(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return project
+	return readCompose(t, env)
 }
 
 // TestComposeHardened: in each container the root file system is read-only, no right
@@ -74,11 +63,11 @@ func TestComposeHardened(t *testing.T) {
 			t.Errorf("%s: read-only %v, privileged %v, drops %v, %v, processes %d", name, s.ReadOnly, s.Privileged, s.CapDrop, s.SecurityOpt, s.PidsLimit)
 		}
 		if s.Image == "rollcall" && (len(s.CapAdd) > 0 || s.User == "" || strings.HasPrefix(s.User, "0") || s.MemLimit != memory) {
-			t.Errorf("%s: adds %v, user %q, memory %d", name, s.CapAdd, s.User, s.MemLimit)
+			t.Errorf("%s: adds %v, user %q, memory %s", name, s.CapAdd, s.User, s.MemLimit)
 		}
 	}
 	for _, command := range []string{"serve", "work", "migrate"} {
-		got := environment(services[command])
+		got := services[command].environment()
 		wantKeys(t, "docker-compose.yml", command, func(name string) bool { _, ok := got[name]; return ok })
 		for _, name := range settingsOf(command) {
 			if _, ok := got[name]; !ok && command != "migrate" {

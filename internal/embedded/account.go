@@ -41,15 +41,11 @@ func lookup(name string) *account {
 	if err != nil {
 		return nil
 	}
-	uid, err := strconv.Atoi(u.Uid)
-	if err != nil {
+	a := &account{name: name}
+	if _, err := fmt.Sscan(u.Uid+" "+u.Gid, &a.uid, &a.gid); err != nil {
 		return nil
 	}
-	gid, err := strconv.Atoi(u.Gid)
-	if err != nil {
-		return nil
-	}
-	return &account{name, uid, gid}
+	return a
 }
 
 func (a *account) attributes() *syscall.SysProcAttr {

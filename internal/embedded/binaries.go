@@ -126,7 +126,12 @@ func Find(program string) (string, error) {
 }
 
 func (s *search) find(name, how string) (string, error) {
-	for _, dir := range append(filepath.SplitList(s.path), s.glob(s.redis)...) {
+	return findIn(append(filepath.SplitList(s.path), s.glob(s.redis)...), name, how)
+}
+
+// findIn returns the path of the first program of a name in dirs.
+func findIn(dirs []string, name, how string) (string, error) {
+	for _, dir := range dirs {
 		if program := filepath.Join(dir, name); executable(program) {
 			return program, nil
 		}
@@ -157,10 +162,5 @@ func PostgresTool(name string) (string, error) {
 	if p, err := s.findPostgres(0); err == nil {
 		dirs = append([]string{p.bin}, dirs...)
 	}
-	for _, dir := range dirs {
-		if tool := filepath.Join(dir, name); executable(tool) {
-			return tool, nil
-		}
-	}
-	return "", fmt.Errorf("%w: %s, neither beside Postgres nor on PATH; run `make setup`", ErrMissing, name)
+	return findIn(dirs, name, "run `make setup`")
 }

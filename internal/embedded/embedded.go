@@ -24,6 +24,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"sync"
@@ -176,7 +177,10 @@ func (s *Servers) Publish(notes map[string]string) error {
 	if s.stopped {
 		return errors.New("embedded.Publish: the servers are stopped")
 	}
-	s.record = s.record.with(notes)
+	if s.record.Note == nil {
+		s.record.Note = map[string]string{}
+	}
+	maps.Copy(s.record.Note, notes)
 	return s.record.write(s.opts.Dir)
 }
 

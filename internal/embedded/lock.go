@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -54,17 +53,6 @@ func notRunning(dir string) error {
 }
 
 func recordPath(dir string) string { return filepath.Join(dir, "servers.json") }
-
-// with returns r with notes added, sharing nothing with it.
-func (r Record) with(notes map[string]string) Record {
-	all := maps.Clone(r.Note)
-	if all == nil {
-		all = map[string]string{}
-	}
-	maps.Copy(all, notes)
-	r.Note = all
-	return r
-}
 
 // write replaces the record in one step: a reader never sees half of one.
 func (r Record) write(dir string) error {
