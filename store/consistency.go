@@ -65,74 +65,63 @@ func (a Audit) Count() (n int64) {
 	return n
 }
 
-// AuditKinds are the kinds of differences, in the order in which they are shown.
-var AuditKinds = finding.Kinds{
-	{"customer_missing", "people who belong on a list and are not on it"},
-	{"fact_on_no_list", "facts that belong to a customer and point at none"},
-	{"fact_on_missing_customer", "facts that point at a customer who is gone"},
-	{"fact_on_another_list", "facts that point at another customer than theirs"},
-	{"fact_should_be_on_none", "facts that point at a customer and belong to none"},
-	{"fact_for_another_reason", "missing facts whose stored reason is wrong"},
-	{"fact_figures_differ", "facts whose product, refund or dispute differs from what was reported"},
-	{"product_of_another_store", "products that are written down as another store's"},
-	{"customer_differs", "customers whose figures are not what their facts come to"},
-	{"customer_without_facts", "customers without any facts"},
-	{"customer_of_misplaced_facts", "customers whose figures are off because facts of theirs are misplaced"},
-	{"customer_cannot_be_derived", "customers whose facts cannot be added up; --fix does not help"},
-	{"entry_differs", "customers who are not found by search and filters as they should be"},
-	{"figure_differs", "figures of a list that are not what its customers come to"},
-	{"payment_missing", "sales that Stripe has and Rollcall does not"},
-	{"payment_differs", "sales of another amount, or not paid, than Stripe has them (amounts in minor units)"},
-	{"refunded_differs", "sales of which another amount was refunded (minor units)"},
-	{"disputed_differs", "sales of which another amount is disputed (minor units)"},
-	{"payment_not_listed", "sales here that Stripe does not list: deleted test data, or of another Stripe account; a backfill does not remove them"},
-	{"refund_missing", "refunds that Stripe has and Rollcall does not"},
-	{"refund_differs", "refunds of another amount or status than Stripe has them (amounts in minor units)"},
-	{"refund_not_listed", "refunds here that Stripe does not list; a backfill does not remove them"},
-	{"dispute_missing", "disputes that Stripe has and Rollcall does not"},
-	{"dispute_differs", "disputes of another amount or status than Stripe has them (amounts in minor units)"},
-	{"dispute_not_listed", "disputes here that Stripe does not list; a backfill does not remove them"},
-	{"subscription_missing", "subscriptions that Stripe has and Rollcall does not"},
-	{"subscription_differs", "subscriptions of another status or price than Stripe has them (amounts in minor units)"},
-	{"subscription_not_listed", "subscriptions here that Stripe does not list; a backfill does not remove them"},
-	{"checkout_missing", "subscriptions whose Checkout session, which says whose they are, is not known here"},
-	{"user_missing", "users that Clerk has and Rollcall does not"},
-	{"user_differs", "users of another verified address or name than Clerk has them"},
-	{"user_gone", "users here that Clerk has deleted"},
-	{"unreadable", "what could not be read, and so not be compared"},
+// difference is a kind of differences.
+func difference(name, means string) finding.Kind { return finding.Problem.Kind(name, means) }
+
+// unreadable is a kind of every comparison with an API.
+var unreadable = difference("unreadable", "what could not be read, and so not be compared")
+
+// FactDifferences are the kinds that AuditFacts finds, in the order in which they are
+// shown.
+var FactDifferences = finding.Kinds{
+	difference("customer_missing", "people who belong on a list and are not on it"),
+	difference("fact_on_no_list", "facts that belong to a customer and point at none"),
+	difference("fact_on_missing_customer", "facts that point at a customer who is gone"),
+	difference("fact_on_another_list", "facts that point at another customer than theirs"),
+	difference("fact_should_be_on_none", "facts that point at a customer and belong to none"),
+	difference("fact_for_another_reason", "missing facts whose stored reason is wrong"),
+	difference("fact_figures_differ", "facts whose product, refund or dispute differs from what was reported"),
+	difference("product_of_another_store", "products that are written down as another store's"),
+	difference("customer_differs", "customers whose figures are not what their facts come to"),
+	difference("customer_without_facts", "customers without any facts"),
+	difference("customer_of_misplaced_facts", "customers whose figures are off because facts of theirs are misplaced"),
+	difference("customer_cannot_be_derived", "customers whose facts cannot be added up; --fix does not help"),
+	difference("entry_differs", "customers who are not found by search and filters as they should be"),
+	difference("figure_differs", "figures of a list that are not what its customers come to"),
 }
 
 // differences are collected by kind.
 type differences struct {
-	most int // examples of each
-	Kind map[string]*finding.Finding
+	kinds  finding.Kinds
+	most   int // examples of each
+	byKind map[string]*finding.Finding
 }
 
-func NewDifferences(examples int) differences {
-	return differences{examples, map[string]*finding.Finding{}}
+func newDifferences(kinds finding.Kinds, examples int) differences {
+	return differences{kinds, examples, map[string]*finding.Finding{}}
 }
 
 // add counts n differences of a kind, of which some examples are given.
-func (f differences) add(kind string, n int64, examples ...finding.Example) {
+func (d differences) add(kind string, n int64, examples ...finding.Example) {
 	if n == 0 {
 		return
 	}
-	d := f.Kind[kind]
-	if d == nil {
-		d = &finding.Finding{Kind: kind, Severity: finding.Problem, Examples: []finding.Example{}}
-		f.Kind[kind] = d
+	f := d.byKind[kind]
+	if f == nil {
+		k := d.kinds.Find(kind)
+		f = &finding.Finding{Kind: kind, Severity: k.Severity, Means: k.Means, Examples: []finding.Example{}}
+		d.byKind[kind] = f
 	}
-	d.Count += n
-	d.Examples = append(d.Examples, examples[:min(len(examples), f.most-len(d.Examples))]...)
+	f.Count += n
+	f.Examples = append(f.Examples, examples[:min(len(examples), d.most-len(f.Examples))]...)
 }
 
 // list returns the kinds that were found, in their order.
-func (f differences) list() []finding.Finding {
+func (d differences) list() []finding.Finding {
 	out := []finding.Finding{}
-	for _, kind := range AuditKinds {
-		if d := f.Kind[kind[0]]; d != nil {
-			d.Means = kind[1]
-			out = append(out, *d)
+	for _, kind := range d.kinds {
+		if f := d.byKind[kind.Name]; f != nil {
+			out = append(out, *f)
 		}
 	}
 	return out

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -18,7 +17,7 @@ type ClerkAudit struct{ *mirror }
 // NewClerkAudit begins an audit. The caller must close it.
 func (s *Store) NewClerkAudit(ctx context.Context, o AuditOptions) (_ *ClerkAudit, err error) {
 	defer pg.Wrap(&err, "store.NewClerkAudit")
-	m, err := s.newMirror(ctx, o, "users")
+	m, err := s.newMirror(ctx, o, ClerkDifferences, "users")
 	if err != nil {
 		return nil, err
 	}
@@ -40,14 +39,14 @@ func (a *ClerkAudit) Page(ctx context.Context, items []Item) error {
 // knows whether they are deleted.
 func (a *ClerkAudit) Unlisted(ctx context.Context, after string, limit int) (_ []string, err error) {
 	defer pg.Wrap(&err, "store.ClerkAudit.Unlisted")
-	rows, err := a.tx.Query(ctx, strings.ReplaceAll(`
+	rows, err := a.tx.Query(ctx, a.kept(`
 		SELECT h.id
 		FROM @kept.users h
 		LEFT JOIN users t USING (id)
 		WHERE t.id IS NULL AND h.id > $1 AND h.version <> '' AND h.deleted_version = ''
 		  AND h.id NOT LIKE '`+anonymousPrefix+`%'
 		ORDER BY h.id
-		LIMIT $2`, "@kept", a.schema), after, limit)
+		LIMIT $2`), after, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -67,35 +66,46 @@ func (a *ClerkAudit) Finish(ctx context.Context) (_ Audit, stuck []facts.User, e
 	if err := a.plan(ctx); err != nil {
 		return a.audit, nil, err
 	}
-	if err := a.compare(ctx, "user_missing", `
-		SELECT 'user ' || t.id, coalesce(t.email, 'without a verified address'), 'nothing is known of them here'
-		FROM users t
-		LEFT JOIN @kept.users h USING (id)
-		WHERE t.version <> '' AND coalesce(h.version, '') = ''`); err != nil {
-		return a.audit, nil, err
-	}
-	if err := a.compare(ctx, "user_differs", `
-		SELECT 'user ' || t.id, coalesce(t.email, 'without a verified address'),
-			concat_ws('; ',
-				CASE WHEN t.email IS DISTINCT FROM h.email THEN format('the address is %s here, and %s at Clerk', coalesce(h.email, 'none'), coalesce(t.email, 'none')) END,
-				CASE WHEN t.name IS DISTINCT FROM h.name THEN format('the name is %s here, and %s at Clerk', coalesce(h.name, 'none'), coalesce(t.name, 'none')) END)
-		FROM users t
-		JOIN @kept.users h USING (id)
-		WHERE `+userDiffers); err != nil {
-		return a.audit, nil, err
+	for _, c := range clerkComparisons {
+		if err := a.compare(ctx, c); err != nil {
+			return a.audit, nil, err
+		}
 	}
 	a.audit.Differences = a.found.list()
-	rows, err := a.tx.Query(ctx, strings.ReplaceAll(`
+	rows, err := a.tx.Query(ctx, a.kept(`
 		SELECT to_jsonb(t)
 		FROM users t
 		JOIN @kept.users h USING (id)
 		WHERE h.version >= t.version AND `+userDiffers+`
-		LIMIT $1`, "@kept", a.schema), maxStuck)
+		LIMIT $1`), maxStuck)
 	if err != nil {
 		return a.audit, nil, err
 	}
 	stuck, err = pgx.CollectRows(rows, pgx.RowTo[facts.User])
 	return a.audit, stuck, err
+}
+
+// ClerkDifferences are the kinds that a ClerkAudit finds, in the order in which they are
+// shown.
+var ClerkDifferences = kindsOf(clerkComparisons,
+	difference("user_gone", "users here that Clerk has deleted"), unreadable)
+
+var clerkComparisons = []comparison{
+	{kind: "user_missing", means: "users that Clerk has and Rollcall does not", sql: `
+		SELECT 'user ' || t.id, coalesce(t.email, 'without a verified address'), 'nothing is known of them here'
+		FROM users t
+		LEFT JOIN @kept.users h USING (id)
+		WHERE t.version <> '' AND coalesce(h.version, '') = ''`},
+	{kind: "user_differs", means: "users of another verified address or name than Clerk has them", sql: `
+		SELECT 'user ' || t.id, coalesce(t.email, 'without a verified address'),
+			concat_ws('; ',
+				CASE WHEN t.email IS DISTINCT FROM h.email THEN
+					format('the address is %s here, and %s at Clerk', coalesce(h.email, 'none'), coalesce(t.email, 'none')) END,
+				CASE WHEN t.name IS DISTINCT FROM h.name THEN
+					format('the name is %s here, and %s at Clerk', coalesce(h.name, 'none'), coalesce(t.name, 'none')) END)
+		FROM users t
+		JOIN @kept.users h USING (id)
+		WHERE ` + userDiffers},
 }
 
 // maxStuck is how many users Finish returns; another audit finds the rest.

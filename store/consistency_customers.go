@@ -45,7 +45,8 @@ func (a *Auditor) derived(ctx context.Context, ids []int64) error {
 	case !pg.Permanent(err):
 		return err
 	case len(ids) == 1:
-		a.Found.add("customer_cannot_be_derived", 1, finding.Example{Place: fmt.Sprintf("customer %d", ids[0]), What: "its facts", Why: err.Error()})
+		a.found.add("customer_cannot_be_derived", 1,
+			finding.Example{Place: fmt.Sprintf("customer %d", ids[0]), What: "its facts", Why: err.Error()})
 		return nil
 	}
 	for half := range slices.Chunk(ids, (len(ids)+1)/2) {
@@ -106,10 +107,10 @@ func (a *Auditor) differs(c customer, d differing) {
 	if d.Should != nil {
 		kind, why = "customer_differs", explain(d.Is, *d.Should)
 	}
-	if _, touched := a.Touched[at.hash()]; touched {
+	if _, touched := a.touched[at.hash()]; touched {
 		kind, why = "customer_of_misplaced_facts", "their facts are misplaced, and fixed with them"
 	}
-	a.Found.add(kind, 1, finding.Example{Place: "store " + c.store, What: c.email, Why: why})
+	a.found.add(kind, 1, finding.Example{Place: "store " + c.store, What: c.email, Why: why})
 }
 
 // explain tells in which fields two rows differ.

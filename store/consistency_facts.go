@@ -22,13 +22,27 @@ const AuditChunk = 500
 type Auditor struct {
 	*Store
 	AuditOptions
-	Found differences
+	found differences
 	audit Audit
 
 	// touched are the addresses that misplaced facts leave or belong to, as
 	// hashes; true: no customer there yet. Wrong figures there need no explanation
 	// of their own.
-	Touched map[uint64]bool
+	touched map[uint64]bool
+}
+
+// NewAuditor returns one that has not looked at anything yet.
+func (s *Store) NewAuditor(o AuditOptions) *Auditor {
+	found := newDifferences(FactDifferences, o.Examples)
+	return &Auditor{Store: s, AuditOptions: o, found: found, touched: map[uint64]bool{}}
+}
+
+// Found returns the differences of a kind; their count may be 0.
+func (a *Auditor) Found(kind string) finding.Finding {
+	if f := a.found.byKind[kind]; f != nil {
+		return *f
+	}
+	return finding.Finding{}
 }
 
 // maxTouched bounds touched. Beyond it, customers of misplaced facts are reported
@@ -39,7 +53,7 @@ const maxTouched = 500_000
 // facts. It takes no locks, and may run beside live traffic.
 func (s *Store) AuditFacts(ctx context.Context, o AuditOptions) (_ Audit, err error) {
 	defer pg.Wrap(&err, "store.AuditFacts(%q)", o.Store)
-	a := &Auditor{Store: s, AuditOptions: o, Found: NewDifferences(o.Examples), Touched: map[uint64]bool{}}
+	a := s.NewAuditor(o)
 	if err := a.products(ctx); err != nil {
 		return a.audit, err
 	}
@@ -56,7 +70,7 @@ func (s *Store) AuditFacts(ctx context.Context, o AuditOptions) (_ Audit, err er
 	if err := a.kept(ctx); err != nil {
 		return a.audit, err
 	}
-	a.audit.Differences = a.Found.list()
+	a.audit.Differences = a.found.list()
 	// A fact that was never attached is a difference already.
 	asked := UnattachedQuestion{Reasons: reasons.Attached(), Store: o.Store, Leaning: true}
 	a.audit.Unresolved, a.audit.Rightly, err = UnattachedFacts(ctx, s.Pool, asked, o.Examples)
@@ -84,11 +98,11 @@ func (s *Store) MendFacts(ctx context.Context, o AuditOptions) (total Changes, e
 // fixStore fixes what a rebuild of one store skips: its facts that are stored as
 // another store's, or without one.
 func (s *Store) fixStore(ctx context.Context, o AuditOptions) (total Changes, err error) {
-	a := &Auditor{Store: s, AuditOptions: o, Found: NewDifferences(0), Touched: map[uint64]bool{}}
+	a := s.NewAuditor(o)
 	if err := a.products(ctx); err != nil {
 		return total, err
 	}
-	if a.Found.Kind["product_of_another_store"] != nil {
+	if a.Found("product_of_another_store").Count > 0 {
 		if total.Facts, err = s.settleProducts(ctx); err != nil {
 			return total, err
 		}
@@ -201,10 +215,11 @@ func (a *Auditor) misplaced(m misplaced) {
 	default:
 		kind, f.Why = "fact_figures_differ", unlike(m.is, m.should)
 	}
-	a.Found.add(kind, 1, f)
+	a.found.add(kind, 1, f)
 	a.touch(m.old, false)
 	if m.attachable && a.touch(m.to, !m.lives) {
-		a.Found.add("customer_missing", 1, finding.Example{Place: "store " + m.to.store, What: m.to.email, Why: m.place() + " says that they belong here"})
+		a.found.add("customer_missing", 1, finding.Example{Place: "store " + m.to.store, What: m.to.email,
+			Why: m.place() + " says that they belong here"})
 	}
 }
 
@@ -233,12 +248,12 @@ func (at address) hash() uint64 {
 // touch notes that misplaced facts concern an address, and reports whether it is
 // the first that lacks its customer there.
 func (a *Auditor) touch(at address, missing bool) bool {
-	if at.email == "" || len(a.Touched) >= maxTouched {
+	if at.email == "" || len(a.touched) >= maxTouched {
 		return missing
 	}
 	h := at.hash()
-	known := a.Touched[h]
-	a.Touched[h] = known || missing
+	known := a.touched[h]
+	a.touched[h] = known || missing
 	return missing && !known
 }
 
@@ -280,7 +295,8 @@ func (a *Auditor) products(ctx context.Context) error {
 		}
 		var id, is, should string
 		_, err = pgx.ForEachRow(rows, []any{&id, &is, &should}, func() error {
-			a.Found.add("product_of_another_store", 1, finding.Example{Place: "product " + id, What: "store " + should, Why: "it is written down as of store " + is})
+			a.found.add("product_of_another_store", 1, finding.Example{Place: "product " + id, What: "store " + should,
+				Why: "it is written down as of store " + is})
 			return nil
 		})
 		return err

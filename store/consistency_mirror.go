@@ -31,8 +31,10 @@ type mirror struct {
 }
 
 // newMirror makes empty tables.
-func (s *Store) newMirror(ctx context.Context, o AuditOptions, tables ...string) (m *mirror, err error) {
-	m = &mirror{tables: tables, o: o, found: NewDifferences(o.Examples)}
+func (s *Store) newMirror(ctx context.Context, o AuditOptions, kinds finding.Kinds, tables ...string) (
+	m *mirror, err error,
+) {
+	m = &mirror{tables: tables, o: o, found: newDifferences(kinds, o.Examples)}
 	if m.asOf, err = s.Now(ctx); err != nil {
 		return nil, err
 	}
@@ -114,15 +116,30 @@ func (m *mirror) plan(ctx context.Context) error {
 // analyze covers only the mirror's tables.
 func (m *mirror) analyze() string { return "ANALYZE " + strings.Join(m.tables, ", ") + ";" }
 
-// compare runs a query, counts its differences and stores the first examples.
-// The query selects place, what and why; @kept is the schema of our tables.
-func (m *mirror) compare(ctx context.Context, kind, sql string, args ...any) (err error) {
-	defer pg.Wrap(&err, "store.mirror.compare(%s)", kind)
+// comparison finds differences of a kind. Its SQL selects place, what and why of what
+// the source says (t, in the mirror's tables) and of what we hold (h, in @kept's).
+type comparison struct {
+	kind, means string
+	unlisted    bool // of what we hold and the source does not list
+	sql         string
+}
+
+// kindsOf are the kinds of some comparisons, and further ones.
+func kindsOf(all []comparison, further ...finding.Kind) (kinds finding.Kinds) {
+	for _, c := range all {
+		kinds = append(kinds, difference(c.kind, c.means))
+	}
+	return append(kinds, further...)
+}
+
+// compare runs a comparison, counts its differences and stores the first examples.
+func (m *mirror) compare(ctx context.Context, c comparison, args ...any) (err error) {
+	defer pg.Wrap(&err, "store.mirror.compare(%s)", c.kind)
 	rows, err := m.tx.Query(ctx, fmt.Sprintf(`
 		SELECT count(*) OVER (), d.place, d.what, d.why
 		FROM (%s) AS d(place, what, why)
 		ORDER BY d.place
-		LIMIT greatest(%d, 1)`, strings.ReplaceAll(sql, "@kept", m.schema), m.o.Examples), args...)
+		LIMIT greatest(%d, 1)`, m.kept(c.sql), m.o.Examples), args...)
 	if err != nil {
 		return err
 	}
@@ -133,6 +150,9 @@ func (m *mirror) compare(ctx context.Context, kind, sql string, args ...any) (er
 		examples = append(examples, f)
 		return nil
 	})
-	m.found.add(kind, n, examples...)
+	m.found.add(c.kind, n, examples...)
 	return err
 }
+
+// kept puts the schema of our tables in.
+func (m *mirror) kept(sql string) string { return strings.ReplaceAll(sql, "@kept", m.schema) }

@@ -39,7 +39,7 @@ func (s *Store) StoreAccounts(ctx context.Context, id string) (accounts []string
 // NewStripeAudit begins an audit. It has to be closed.
 func (s *Store) NewStripeAudit(ctx context.Context, o AuditOptions, accounts []string) (_ *StripeAudit, err error) {
 	defer pg.Wrap(&err, "store.NewStripeAudit")
-	m, err := s.newMirror(ctx, o, "payments", "refunds", "disputes", "subscriptions")
+	m, err := s.newMirror(ctx, o, StripeDifferences, "payments", "refunds", "disputes", "subscriptions")
 	if err != nil {
 		return nil, err
 	}
@@ -69,13 +69,12 @@ func (a *StripeAudit) Finish(ctx context.Context) (_ Audit, err error) {
 	if err := a.plan(ctx); err != nil {
 		return a.audit, err
 	}
-	for _, c := range stripeDiffers {
-		if err := a.compare(ctx, c.kind, c.sql, a.o.Store); err != nil {
-			return a.audit, err
+	for _, c := range stripeComparisons {
+		args := []any{a.o.Store}
+		if c.unlisted {
+			args = append(args, a.accounts, a.asOf, a.asOf.Format("2006-01-02T15:04:05.000000Z"))
 		}
-	}
-	for _, c := range stripeUnlisted {
-		if err := a.compare(ctx, c.kind, c.sql, a.o.Store, a.accounts, a.asOf, a.asOf.Format("2006-01-02T15:04:05.000000Z")); err != nil {
+		if err := a.compare(ctx, c, args...); err != nil {
 			return a.audit, err
 		}
 	}
@@ -146,7 +145,7 @@ func (m StoreMoney) Agrees() bool { return m.Paid == m.StripePaid && m.Refunded 
 func (a *StripeAudit) money(ctx context.Context) (_ []StoreMoney, err error) {
 	defer pg.Wrap(&err, "store.StripeAudit.money")
 	const counts = `claim_version <> '' AND %[1]s.paid AND %[1]s.paid_at < $3 AND coalesce(%[1]s.unattached, '') NOT IN ('counted_elsewhere', 'platform_sale', 'bare_payment', 'unpaid')`
-	rows, err := a.tx.Query(ctx, fmt.Sprintf(strings.ReplaceAll(`
+	rows, err := a.tx.Query(ctx, fmt.Sprintf(a.kept(`
 		SELECT store, currency, minor_units(sum(paid)), minor_units(sum(refunded)), minor_units(sum(stripe_paid)), minor_units(sum(stripe_refunded))
 		FROM (
 			SELECT coalesce(h.store_id, t.store_id, '') AS store, h.currency, h.amount AS paid, h.refunded, 0::bigint AS stripe_paid, 0::bigint AS stripe_refunded
@@ -161,7 +160,7 @@ func (a *StripeAudit) money(ctx context.Context) (_ []StoreMoney, err error) {
 		) m
 		WHERE ($1 = '' OR store = $1)
 		GROUP BY store, currency
-		ORDER BY store, currency`, "@kept", a.schema), fmt.Sprintf(counts, "h"), fmt.Sprintf(counts, "t")), a.o.Store, a.accounts, a.asOf)
+		ORDER BY store, currency`), fmt.Sprintf(counts, "h"), fmt.Sprintf(counts, "t")), a.o.Store, a.accounts, a.asOf)
 	if err != nil {
 		return nil, err
 	}

@@ -112,7 +112,7 @@ func (a *Auditor) off(ctx context.Context, tx pgx.Tx, kind, sql string) error {
 	}
 	var f finding.Example
 	_, err = pgx.ForEachRow(rows, []any{&f.Place, &f.What, &f.Why}, func() error {
-		a.Found.add(kind, 1, f)
+		a.found.add(kind, 1, f)
 		return nil
 	})
 	return err

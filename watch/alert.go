@@ -65,18 +65,9 @@ func CheckAddress(address string) error {
 
 // message is the body of an alert.
 type message struct {
-	Type      string    `json:"type"`
-	Timestamp time.Time `json:"timestamp"` // when the watch changed
-	Data      changed   `json:"data"`
-}
-
-type changed struct {
-	Watch  string    `json:"watch"`
-	State  string    `json:"state"`
-	Was    string    `json:"was"`
-	Since  time.Time `json:"since"`
-	Detail string    `json:"detail"`
-	Fix    string    `json:"fix"`
+	Type      string             `json:"type"`
+	Timestamp time.Time          `json:"timestamp"` // when the watch changed
+	Data      status.WatchChange `json:"data"`
 }
 
 // messageID is the same for every delivery of a change, so that receivers can detect repetitions.
@@ -84,8 +75,7 @@ func messageID(k status.ChangeKey) string { return k.Watch + ":" + strconv.Forma
 
 // Tell delivers a change. Any answer except 2xx is an error, including redirects.
 func (a *Alert) Tell(ctx context.Context, c status.WatchChange, now time.Time) error {
-	body, err := json.Marshal(message{"watch.changed", c.MadeAt,
-		changed{c.Watch, c.State, c.Was, c.Since, c.Detail, c.Fix}})
+	body, err := json.Marshal(message{"watch.changed", c.MadeAt, c})
 	if err != nil {
 		return err
 	}

@@ -76,6 +76,9 @@ func countIn(kept []store.Delivered, g gap) (n int64) {
 	return n
 }
 
+// LastKept is the time of a source's last stored event; zero if there is none.
+func LastKept(source string, seen status.Traffic) time.Time { return rhythmOf(source, seen).lastKept() }
+
 // Unsigned counts recent deliveries with wrong signatures while the source's own were accepted.
 // They come from strangers, or from a second endpoint whose secret is missing. No watch reports
 // them, as strangers could then raise alarms.

@@ -1,11 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
-	"rollcall/cmd/rollcall/internal/doctor"
+	"rollcall/facts"
 	"rollcall/store"
+	"rollcall/store/checks"
 	"rollcall/store/pg"
 )
 
@@ -31,9 +35,14 @@ PLATFORM_PRODUCT_TYPES must be the same as for the workers. Status 0: no differe
 }
 
 // auditing compares stored data with one source, and fixes differences.
-type auditing interface {
-	look() (store.Audit, error)
-	fix(store.Audit) error
+type auditing struct {
+	auditCmd
+	checks.Check
+	e        *env
+	s        *store.Store
+	accounts []string     // of Stripe, "" being the platform's own
+	stuck    []facts.User // users of the last comparison that a backfill would not fix
+	gone     []string     // users that Clerk has deleted
 }
 
 func (c auditCmd) Run(e *env) error {
@@ -49,16 +58,8 @@ func (c auditCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	var with auditing
-	switch c.Against {
-	case "stripe":
-		with = &stripeAuditing{c, e, s, accounts}
-	case "clerk":
-		with = &clerkAuditing{auditCmd: c, e: e, s: s}
-	default:
-		with = factsAuditing{c, e, s}
-	}
-	return c.audit(e, with)
+	check := slices.IndexFunc(checks.Audits, func(check checks.Check) bool { return check.Name == c.Against })
+	return c.audit(e, &auditing{auditCmd: c, Check: checks.Audits[check], e: e, s: s, accounts: accounts})
 }
 
 // check rejects invalid combinations of flags, and names missing settings.
@@ -91,7 +92,7 @@ func (c auditCmd) accounts(e *env, s *store.Store) (accounts []string, err error
 }
 
 // audit compares and, with --fix, fixes the differences and compares again.
-func (c auditCmd) audit(e *env, with auditing) error {
+func (c auditCmd) audit(e *env, with *auditing) error {
 	found, err := with.look()
 	if err != nil {
 		return err
@@ -123,33 +124,79 @@ func (c auditCmd) audit(e *env, with auditing) error {
 func (c auditCmd) explain(e *env) error {
 	d, err := e.derivation()
 	if err == nil && d.Pending() {
-		fmt.Fprintln(e.err, doctor.Deriving(d)+". Until they are done, what an earlier version derived differs")
+		fmt.Fprintln(e.err, checks.Deriving(d)+". Until they are done, what an earlier version derived differs")
 	}
 	return err
 }
 
-func (c auditCmd) options(progress func(int64)) store.AuditOptions {
-	return store.AuditOptions{Store: c.Store, Examples: c.Examples, Progress: progress}
+// reading is what is shown while an audit reads.
+var reading = map[string]string{
+	"facts":  "%s facts and customers looked at",
+	"stripe": "%s objects read from Stripe",
+	"clerk":  "%s users read from Clerk",
 }
 
-// factsAuditing compares stored data with itself.
-type factsAuditing struct {
-	auditCmd
-	e *env
-	s *store.Store
+// apart are the audits that ask an API: how they look, and how they fix.
+var apart = map[string]struct {
+	look func(*auditing, store.AuditOptions) (store.Audit, error)
+	fix  func(*auditing, store.Audit) error
+}{
+	"stripe": {(*auditing).lookAtStripe, (*auditing).fixStripe},
+	"clerk":  {(*auditing).lookAtClerk, (*auditing).fixClerk},
 }
 
-func (a factsAuditing) look() (store.Audit, error) {
+// look compares.
+func (a *auditing) look() (store.Audit, error) {
 	bar := a.e.progress()
 	defer bar.clear()
-	return a.s.AuditFacts(a.e, a.options(func(done int64) { bar.show("%s facts and customers looked at", number(done)) }))
+	options := a.options(bar, reading[a.Name])
+	if a.Check.Run == nil {
+		return apart[a.Name].look(a, options)
+	}
+	with := checks.New(a.s).Checkup(options)
+	_, err := a.Check.Run(with, a.e)
+	return with.Audit, err
 }
 
-func (a factsAuditing) fix(store.Audit) error {
+// fix fixes what was found.
+func (a *auditing) fix(found store.Audit) error {
+	if a.Mend == nil {
+		return apart[a.Name].fix(a, found)
+	}
 	bar := a.e.progress()
 	defer bar.clear()
-	_, err := a.s.MendFacts(a.e, a.options(func(done int64) { bar.show("%s facts resolved again", number(done)) }))
-	return err
+	return a.Mend(checks.New(a.s).Checkup(a.options(bar, "%s facts resolved again")), a.e)
+}
+
+func (a *auditing) options(bar progress, text string) store.AuditOptions {
+	return store.AuditOptions{Store: a.Store, Examples: a.Examples,
+		Progress: func(done int64) { bar.show(text, number(done)) }}
+}
+
+// moneyStreams are the Stripe lists with sales, refunds, disputes and subscriptions.
+var moneyStreams = []string{"subscriptions", "invoices", "payment_intents", "refunds", "disputes", "checkout_sessions"}
+
+func (a *auditing) lookAtStripe(o store.AuditOptions) (store.Audit, error) {
+	audit, err := a.s.NewStripeAudit(a.e, o, a.accounts)
+	if err != nil {
+		return store.Audit{}, err
+	}
+	defer audit.Close()
+	now := time.Now().UTC()
+	options := store.BackfillOptions{Only: moneyStreams, Accounts: a.accounts, AsOf: &now}
+	if err := a.e.readHistory("stripe", options, audit.Page); err != nil {
+		return store.Audit{}, err
+	}
+	return audit.Finish(a.e)
+}
+
+// fixStripe reads all of Stripe's lists: a sale's customer or product may be missing too.
+func (a *auditing) fixStripe(store.Audit) error {
+	accounts := make([]string, len(a.accounts))
+	for i, account := range a.accounts {
+		accounts[i] = cmp.Or(account, "platform")
+	}
+	return a.bringIn(a.e, "stripe", store.BackfillOptions{Accounts: accounts})
 }
 
 // derivation returns the progress of deriving by this version's rules, if the schema

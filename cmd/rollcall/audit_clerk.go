@@ -17,32 +17,20 @@ import (
 	"rollcall/store/finding"
 )
 
-// clerkAuditing compares with Clerk's API.
-type clerkAuditing struct {
-	auditCmd
-	e *env
-	s *store.Store
-
-	stuck []facts.User // users of the last comparison that a backfill would not fix
-	gone  []string
-}
-
-func (a *clerkAuditing) look() (store.Audit, error) {
-	bar := a.e.progress()
-	defer bar.clear()
-	audit, err := a.s.NewClerkAudit(a.e, a.options(func(done int64) { bar.show("%s users read from Clerk", number(done)) }))
+// lookAtClerk compares with Clerk's API.
+func (a *auditing) lookAtClerk(o store.AuditOptions) (found store.Audit, err error) {
+	audit, err := a.s.NewClerkAudit(a.e, o)
 	if err != nil {
-		return store.Audit{}, err
+		return found, err
 	}
 	defer audit.Close()
 	if err := a.e.readHistory("clerk", store.BackfillOptions{}, audit.Page); err != nil {
-		return store.Audit{}, err
+		return found, err
 	}
 	if err := a.confirm(audit); err != nil {
-		return store.Audit{}, err
+		return found, err
 	}
-	found, stuck, err := audit.Finish(a.e)
-	a.stuck = stuck
+	found, a.stuck, err = audit.Finish(a.e)
 	return found, err
 }
 
@@ -51,7 +39,7 @@ const confirmAtOnce = 500
 
 // confirm requests each unlisted user from Clerk, because the list may have shifted
 // while it was read.
-func (a *clerkAuditing) confirm(audit *store.ClerkAudit) error {
+func (a *auditing) confirm(audit *store.ClerkAudit) error {
 	users := user.NewClient(a.e.clerkConfig())
 	a.gone = nil
 	for after := ""; ; {
@@ -102,8 +90,8 @@ func deleted(ctx context.Context, users *user.Client, id string) (bool, error) {
 	return false, fmt.Errorf("Clerk answered %d about user %s", answer.HTTPStatusCode, id)
 }
 
-// fix marks deleted users, and imports the others again.
-func (a *clerkAuditing) fix(found store.Audit) error {
+// fixClerk marks deleted users, and imports the others again.
+func (a *auditing) fixClerk(found store.Audit) error {
 	for gone := range slices.Chunk(a.gone, confirmAtOnce) {
 		var users []facts.User
 		for _, id := range gone {

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -23,6 +24,7 @@ import (
 	"rollcall/internal/testing/stripefake"
 	"rollcall/internal/testing/testdb"
 	"rollcall/store"
+	"rollcall/store/checks"
 )
 
 // house is a Rollcall with a worker, beside fakes of Stripe and Clerk.
@@ -406,5 +408,20 @@ func TestAuditIsPatient(t *testing.T) {
 		if n != c.want || !errors.Is(err, c.err) || strings.Count(log.String(), "trying again") != c.want-1 {
 			t.Errorf("%v: %d tries, %v, %s", c.err, n, err, &log)
 		}
+	}
+}
+
+// Each audit can be asked for, and runs: by itself, or by what asks an API.
+func TestAuditsAreBound(t *testing.T) {
+	against, _ := reflect.TypeFor[auditCmd]().FieldByName("Against")
+	var names []string
+	for _, c := range checks.Audits {
+		names = append(names, c.Name)
+		if _, bound := apart[c.Name]; bound == (c.Run != nil) || reading[c.Name] == "" {
+			t.Errorf("%s is not bound, or twice, or shows no progress", c.Name)
+		}
+	}
+	if want := strings.Join(names, ","); against.Tag.Get("enum") != want {
+		t.Errorf("--against is one of %s, want %s", against.Tag.Get("enum"), want)
 	}
 }

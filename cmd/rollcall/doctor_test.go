@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"rollcall/cmd/rollcall/internal/doctor"
+	"rollcall/store/checks"
 	"rollcall/store/finding"
 	"rollcall/store/reasons"
 )
@@ -37,9 +37,9 @@ func TestDoctorFindsAndMends(t *testing.T) {
 			t.Errorf("no test causes the reason %s", r.Code)
 		}
 	}
-	for _, kind := range doctor.Kinds() {
-		if !found[kind] && !elsewhereTested[kind] {
-			t.Errorf("no test causes %s", kind)
+	for _, kind := range checks.Kinds(checks.Doctor...) {
+		if !found[kind.Name] && !elsewhereTested[kind.Name] {
+			t.Errorf("no test causes %s", kind.Name)
 		}
 	}
 }

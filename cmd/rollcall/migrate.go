@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"time"
 
-	"rollcall/cmd/rollcall/internal/doctor"
 	"rollcall/migrations"
 	"rollcall/store"
+	"rollcall/store/checks"
 )
 
 type migrateCmd struct {
@@ -56,7 +56,7 @@ func (c migrateUpCmd) Run(e *env) error {
 func sayPending(e *env) error {
 	d, err := e.derivation()
 	if err == nil && d.Pending() {
-		fmt.Fprintln(e.out, doctor.Deriving(d)+". `rollcall migrate status` shows how far they are")
+		fmt.Fprintln(e.out, checks.Deriving(d)+". `rollcall migrate status` shows how far they are")
 	}
 	return err
 }

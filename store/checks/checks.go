@@ -6,24 +6,26 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/text/language"
+	"golang.org/x/text/message"
 
 	"rollcall/store"
 	"rollcall/store/finding"
 	"rollcall/store/pg"
 )
 
-// Checkup finds what may keep customers off a list. Unlike an audit it does not
-// resolve every fact: it uses indexes and whole columns, and takes seconds for a
-// million rows. It writes nothing.
+// Checkup is what checks look at. A check of the doctor finds what may keep customers
+// off a list. Unlike an audit it does not resolve every fact: it uses indexes and whole
+// columns, and takes seconds for a million rows. Only Mend writes.
 type Checkup struct {
-	store    *store.Store
-	only     string // only this store; "": all
-	examples int    // maximum for each kind
+	store *store.Store
+	store.AuditOptions
+	Audit store.Audit // what an audit read, beside what it found
 }
 
-// Checkup returns a Checkup of one store, or of all if storeID is empty.
-func (s *Reader) Checkup(storeID string, examples int) *Checkup {
-	return &Checkup{store: s.store, only: storeID, examples: examples}
+// Checkup returns a Checkup of one store, or of all if o.Store is empty.
+func (s *Reader) Checkup(o store.AuditOptions) *Checkup {
+	return &Checkup{store: s.store, AuditOptions: o}
 }
 
 // checkupTimeout limits each statement. A slower one fails its own check only.
@@ -52,34 +54,16 @@ func collect[T any](ctx context.Context, c *Checkup, into pgx.RowToFunc[T], sql 
 	return out, err
 }
 
-// Check is one check of the database. Its commands need DATABASE_URL.
-type Check struct {
-	Name  string
-	Kinds finding.Kinds // of findings
-	Fine  string        // text if it finds nothing
-	Run   func(*Checkup, context.Context) ([]finding.Finding, error)
+// compare compares every fact and customer with what it should be.
+func (c *Checkup) compare(ctx context.Context) (_ []finding.Finding, err error) {
+	c.Audit, err = c.store.AuditFacts(ctx, c.AuditOptions)
+	return c.Audit.Differences, err
 }
 
-// Checks are all checks that need only the database.
-var Checks = []Check{
-	{"users", finding.Kinds{
-		{"users_unknown", "users named by facts that Clerk never reported"},
-	}, "Clerk has reported every user that facts name", (*Checkup).unknownUsers},
-	{"lists", finding.Kinds{
-		{"people_missing", "customers missing from a list although their facts put them on it"},
-		{"customers_stray", "customers without any facts"},
-		{"lists_off", "figures of a list, or its search, that do not match its customers"},
-	}, "every list matches its facts", (*Checkup).lists},
-	{"backfills", finding.Kinds{
-		{"backfill_failed", "a backfill that ended before it had read everything"},
-		{"backfill_errors", "a backfill that could not use everything"},
-		{"backfill_stuck", "a backfill that makes no progress"},
-		{"backfill_paused", "a backfill that waits until it is resumed"},
-	}, "no backfill is stuck, or ended badly", (*Checkup).backfills},
-	{"events", finding.Kinds{
-		{"events_other_mode", "Stripe events that STRIPE_MODE keeps out"},
-		{"alerts_untold", "changes of watches that could not be delivered"},
-	}, "", (*Checkup).events},
+// mend resolves and derives again.
+func (c *Checkup) mend(ctx context.Context) error {
+	_, err := c.store.MendFacts(ctx, c.AuditOptions)
+	return err
 }
 
 // counted is "1 customer", "2 customers".
@@ -88,6 +72,19 @@ func counted(n int64, noun string) string {
 		return "1 " + noun
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+var english = message.NewPrinter(language.AmericanEnglish)
+
+// number groups thousands: 1,234.
+func number(n int64) string { return english.Sprintf("%d", n) }
+
+// are is "1 fact is", "1,234 facts are".
+func are(n int64, noun string) string {
+	if n == 1 {
+		return "1 " + noun + " is"
+	}
+	return number(n) + " " + noun + "s are"
 }
 
 // Database is the configuration of a database.

@@ -2,18 +2,34 @@ package checks
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/jackc/pgx/v5"
 
 	"rollcall/store"
-	"rollcall/store/pg"
+	"rollcall/store/finding"
 )
 
-// ErasureKey compares the key with the tombstones, and counts those made with it.
-func (c *Checkup) ErasureKey(ctx context.Context) (state store.KeyState, tombstones int64, err error) {
-	defer pg.Wrap(&err, "store.Checkup.ErasureKey")
-	err = c.look(ctx, func(tx pgx.Tx) error {
-		return tx.QueryRow(ctx, `SELECT k.state, (SELECT count(*) FROM erased) FROM (`+store.ErasureKeySQL+`) k(key, state, tombstones, scoped)`).Scan(&state, &tombstones)
+// restoreKey is the command that restores the key of the erasures.
+const restoreKey = `pg_restore --data-only --dbname="$DATABASE_URL" <KEY FILE>`
+
+// erasures checks that the tombstones of erased people are readable: that the key was
+// not lost or changed.
+func (c *Checkup) erasures(ctx context.Context) ([]finding.Finding, error) {
+	var state store.KeyState
+	var tombstones int64
+	err := c.look(ctx, func(tx pgx.Tx) error {
+		return tx.QueryRow(ctx, `
+			SELECT k.state, (SELECT count(*) FROM erased)
+			FROM (`+store.ErasureKeySQL+`) k(key, state, tombstones, scoped)`).Scan(&state, &tombstones)
 	})
-	return state, tombstones, err
+	if err != nil || state == store.KeyFits || tombstones == 0 {
+		return nil, err
+	}
+	what, fix := "is empty", []string{restoreKey}
+	if state == store.KeyOther {
+		what, fix = "holds another key", []string{`psql "$DATABASE_URL" -c 'DELETE FROM erasure_key'`, restoreKey}
+	}
+	return []finding.Finding{{Kind: "erasure_key_wrong", Subject: string(state), Count: tombstones, Fix: fix,
+		What: fmt.Sprintf("%s cannot be read: table erasure_key %s", counted(tombstones, "tombstone"), what)}}, nil
 }

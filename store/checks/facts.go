@@ -6,28 +6,17 @@ import (
 	"slices"
 	"strings"
 
-	"rollcall/store/reasons"
-
 	"github.com/jackc/pgx/v5"
 
 	"rollcall/store"
 	"rollcall/store/finding"
-	"rollcall/store/pg"
+	"rollcall/store/reasons"
 )
 
-// Unattached are the facts that are missing for one reason.
-type Unattached struct {
-	reasons.Reason
-	Count    int64
-	Examples []finding.Example
-	Missing  []Missing // what they wait for
-}
-
-// Missing is the key of something that facts depend on (user:…, product:…, account:…,
+// missing is the key of something that facts wait for (user:…, product:…, account:…,
 // store:…, or Stripe's price_… or prod_…), with their number. An empty key: they name
 // nothing.
-type Missing struct {
-	Reason string
+type missing struct {
 	Key    string
 	Count  int64
 	Ours   int64  // how many of these name an object of the platform
@@ -62,59 +51,90 @@ const (
 	someMissing = 5
 )
 
-// Unattached lists why facts are missing: first the reasons that may hide a customer,
-// those with most facts first.
-func (c *Checkup) Unattached(ctx context.Context) (all []Unattached, err error) {
-	defer pg.Wrap(&err, "store.Checkup.Unattached")
+// facts finds why facts are missing: first the reasons that may hide a customer, those
+// with most facts first.
+func (c *Checkup) facts(ctx context.Context) (all []finding.Finding, err error) {
 	var missing, right []finding.Finding
 	err = c.look(ctx, func(tx pgx.Tx) error {
-		asked := store.UnattachedQuestion{Reasons: reasons.Codes(), Store: c.only, Leaning: true}
-		missing, right, err = store.UnattachedFacts(ctx, tx, asked, c.examples)
+		asked := store.UnattachedQuestion{Reasons: reasons.Codes(), Store: c.Store, Leaning: true}
+		missing, right, err = store.UnattachedFacts(ctx, tx, asked, c.Examples)
 		return err
 	})
-	for _, d := range slices.Concat(missing, right) {
-		reason, _ := reasons.Find(d.Kind)
-		u := Unattached{Reason: reason, Count: d.Count, Examples: d.Examples}
-		if len(reason.Waits) > 0 {
-			if err := c.waitingFor(ctx, &u); err != nil {
-				return nil, err
-			}
-		}
-		all = append(all, u)
+	if err != nil {
+		return nil, err
 	}
-	return all, err
+	for _, d := range missing {
+		f, err := c.unattached(ctx, d)
+		if err != nil {
+			return all, err
+		}
+		all = append(all, f)
+	}
+	for _, d := range right {
+		reason, _ := reasons.Find(d.Kind)
+		all = append(all, finding.Finding{Kind: "facts_rightly_unattached", Subject: d.Kind, Count: d.Count,
+			What: are(d.Count, "fact") + " not expected on a list: " + reason.Means})
+	}
+	forgotten, err := c.forgotten(ctx)
+	return append(all, forgotten...), err
+}
+
+// unattached tells of the facts that are missing for a reason, and what they wait for.
+func (c *Checkup) unattached(ctx context.Context, d finding.Finding) (f finding.Finding, err error) {
+	reason, _ := reasons.Find(d.Kind)
+	var waits []missing
+	if len(reason.Waits) > 0 {
+		if waits, err = c.waitingFor(ctx, reason.Code); err != nil {
+			return f, err
+		}
+	}
+	f = finding.Finding{Kind: "facts_unattached", Subject: d.Kind, Count: d.Count,
+		Severity: finding.Severity(reason.Weight), What: are(d.Count, "fact") + " missing: " + reason.Text(), Examples: briefly(d.Examples)}
+	if reason.Stranger != "" && !slices.ContainsFunc(waits, func(m missing) bool { return m.Ours > 0 }) {
+		f.Severity = finding.Severity(reason.Stranger)
+	}
+	f.Fix, err = c.fixOf(ctx, reason, waits)
+	return f, err
+}
+
+// briefly leaves out why: all examples have the same reason.
+func briefly(examples []finding.Example) (all []finding.Example) {
+	for _, e := range examples {
+		all = append(all, finding.Example{Place: e.Place, What: e.What})
+	}
+	return all
 }
 
 // waitingFor finds what the facts of a reason wait for.
-func (c *Checkup) waitingFor(ctx context.Context, u *Unattached) (err error) {
+func (c *Checkup) waitingFor(ctx context.Context, reason string) ([]missing, error) {
 	parts := store.UnionAll(func(k store.FactKind) string {
 		course := "NULL"
 		if k.Name == store.Enrollment {
 			course = "course_id"
 		}
-		return fmt.Sprintf(`(SELECT leans, %s AS course FROM %s f WHERE unattached = $2 AND %s LIMIT %d)`, course, k.Table, store.Concerns("f"), someFacts)
+		return fmt.Sprintf(`(SELECT leans, %s AS course FROM %s f WHERE unattached = $2 AND %s LIMIT %d)`,
+			course, k.Table, store.Concerns("f"), someFacts)
 	})
-	u.Missing, err = collect(ctx, c, pgx.RowToStructByPos[Missing], `
+	return collect(ctx, c, pgx.RowToStructByPos[missing], `
 		SELECT
-			$2::text,
 			coalesce(missing.key, ''),
 			count(*) AS facts,
-			count(*) FILTER (WHERE EXISTS (SELECT FROM unnest(f.leans) l(key) WHERE l.key LIKE 'product:%' OR l.key LIKE 'store:%' OR l.key LIKE 'user:%')),
+			count(*) FILTER (WHERE EXISTS (
+				SELECT FROM unnest(f.leans) l(key) WHERE l.key LIKE ANY (ARRAY['product:%', 'store:%', 'user:%'])
+			)),
 			coalesce(min(f.course), '')
 		FROM (`+parts+`) f
 		LEFT JOIN LATERAL (`+missingKey("$2", "f.leans")+`) missing ON true
 		GROUP BY missing.key
-		ORDER BY facts DESC, 2
-		LIMIT $3`, c.only, u.Code, someMissing)
-	return err
+		ORDER BY facts DESC, 1
+		LIMIT $3`, c.Store, reason, someMissing)
 }
 
-// Forgotten finds facts that could be attached by now but were not attached again. It
+// forgotten finds facts that could be attached by now but were not attached again. It
 // samples very long lists.
-func (c *Checkup) Forgotten(ctx context.Context) (_ finding.Finding, err error) {
-	defer pg.Wrap(&err, "store.Checkup.Forgotten")
-	a := &store.Auditor{Store: c.store, AuditOptions: store.AuditOptions{Store: c.only, Examples: c.examples}, Found: store.NewDifferences(c.examples), Touched: map[uint64]bool{}}
+func (c *Checkup) forgotten(ctx context.Context) ([]finding.Finding, error) {
 	waiting := slices.DeleteFunc(reasons.Missing(), func(r string) bool { return r == reasons.NotDerived })
+	audit := c.store.NewAuditor(c.AuditOptions)
 	for _, kind := range store.FactKinds {
 		var keys []store.RowKey
 		err := c.look(ctx, func(tx pgx.Tx) error {
@@ -122,7 +142,7 @@ func (c *Checkup) Forgotten(ctx context.Context) (_ finding.Finding, err error) 
 				SELECT %s
 				FROM %s f
 				WHERE unattached = ANY($2) AND %s
-				LIMIT $3`, kind.KeySQL("f"), kind.Table, store.Concerns("f")), c.only, waiting, someFacts/10)
+				LIMIT $3`, kind.KeySQL("f"), kind.Table, store.Concerns("f")), c.Store, waiting, someFacts/10)
 			if err != nil {
 				return err
 			}
@@ -130,18 +150,21 @@ func (c *Checkup) Forgotten(ctx context.Context) (_ finding.Finding, err error) 
 			return err
 		})
 		if err != nil {
-			return finding.Finding{}, err
+			return nil, err
 		}
 		for chunk := range slices.Chunk(keys, store.AuditChunk) {
-			if _, err := a.Facts(ctx, chunk); err != nil {
-				return finding.Finding{}, err
+			if _, err := audit.Facts(ctx, chunk); err != nil {
+				return nil, err
 			}
 		}
 	}
-	if d := a.Found.Kind["fact_on_no_list"]; d != nil {
-		return *d, nil
+	d := audit.Found("fact_on_no_list")
+	if d.Count == 0 {
+		return nil, nil
 	}
-	return finding.Finding{}, nil
+	return []finding.Finding{{Kind: "facts_forgotten", Count: d.Count,
+		What:     are(d.Count, "fact") + " missing from lists though nothing blocks them any more",
+		Examples: briefly(d.Examples), Fix: []string{c.rebuild()}}}, nil
 }
 
 // unknownUsers finds users that the platform names and Clerk never reported. On a
@@ -149,7 +172,7 @@ func (c *Checkup) Forgotten(ctx context.Context) (_ finding.Finding, err error) 
 func (c *Checkup) unknownUsers(ctx context.Context) ([]finding.Finding, error) {
 	var facts, deleted int64
 	var examples []string
-	f := finding.Finding{Kind: "users_unknown", Severity: finding.Warning, Fix: []string{"rollcall backfill start clerk --follow"}}
+	f := finding.Finding{Kind: "users_unknown", Fix: []string{"rollcall backfill start clerk --follow"}}
 	err := c.look(ctx, func(tx pgx.Tx) error {
 		return tx.QueryRow(ctx, `
 		WITH unknown AS (
@@ -165,7 +188,7 @@ func (c *Checkup) unknownUsers(ctx context.Context) ([]finding.Finding, error) {
 			coalesce(sum(facts), 0)::bigint,
 			count(*) FILTER (WHERE deleted),
 			coalesce((array_agg(id ORDER BY deleted, facts DESC, id))[1:$2], '{}')
-		FROM unknown`, c.only, c.examples).Scan(&f.Count, &facts, &deleted, &examples)
+		FROM unknown`, c.Store, c.Examples).Scan(&f.Count, &facts, &deleted, &examples)
 	})
 	if err != nil || f.Count == 0 {
 		return nil, err

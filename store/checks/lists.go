@@ -8,7 +8,7 @@ import (
 
 	"rollcall/store"
 	"rollcall/store/finding"
-	"rollcall/store/pg"
+	"rollcall/store/reasons"
 )
 
 // lists compares the lists with their facts, store by store, the worst first.
@@ -23,23 +23,53 @@ func (c *Checkup) lists(ctx context.Context) (all []finding.Finding, err error) 
 	return all, nil
 }
 
+// derivation checks that customers are derived by this program's rules.
+func (c *Checkup) derivation(ctx context.Context) ([]finding.Finding, error) {
+	at, err := c.store.Derivation(ctx)
+	if err != nil || !at.Pending() {
+		return nil, err
+	}
+	return []finding.Finding{{Kind: "lists_outdated", What: Deriving(at), Fix: []string{reasons.Rebuild}}}, nil
+}
+
+// Deriving describes the progress of deriving all customers again.
+func Deriving(d store.Derivation) string {
+	text := "the workers derive every customer again by the rules of this version: "
+	if d.StartedAt == nil {
+		return text + "not begun yet"
+	}
+	text += number(d.Facts) + " facts so far"
+	if d.LastError != nil {
+		text += "; the last try failed: " + *d.LastError
+	}
+	return text
+}
+
+// RebuildOf is the command that derives a store's customers again.
+func RebuildOf(storeID string) string {
+	if finding.Plain(storeID) {
+		return reasons.Rebuild + " --store " + storeID
+	}
+	return reasons.Rebuild
+}
+
 // byStore runs a query that returns a finding for each store: its id, a count, the
 // numbers for words, and examples.
-func (c *Checkup) byStore(ctx context.Context, kind string, s finding.Severity, words func(n, m int64) string, sql string) ([]finding.Finding, error) {
+func (c *Checkup) byStore(ctx context.Context, kind string, words func(n, m int64) string, sql string) (
+	[]finding.Finding, error,
+) {
 	return collect(ctx, c, func(row pgx.CollectableRow) (finding.Finding, error) {
 		var n, m int64
 		var examples []string
-		f := finding.Finding{Kind: kind, Severity: s, Fix: []string{"rollcall rebuild"}}
+		f := finding.Finding{Kind: kind}
 		err := row.Scan(&f.Subject, &n, &m, &examples)
 		f.Count, f.What, f.Examples = n, "store "+f.Subject+": "+words(n, m), finding.Texts(examples)
 		if kind == "lists_off" {
 			f.Count += m
 		}
-		if finding.Plain(f.Subject) {
-			f.Fix[0] += " --store " + f.Subject
-		}
+		f.Fix = []string{RebuildOf(f.Subject)}
 		return f, err
-	}, sql, c.only, c.examples)
+	}, sql, c.Store, c.Examples)
 }
 
 // missing finds facts that are marked as on a list, but have no customer there.
@@ -47,7 +77,7 @@ func (c *Checkup) missing(ctx context.Context) ([]finding.Finding, error) {
 	words := func(people, facts int64) string {
 		return counted(people, "customer") + " missing from the list, according to " + counted(facts, "fact")
 	}
-	return c.byStore(ctx, "people_missing", finding.Problem, words, `
+	return c.byStore(ctx, "people_missing", words, `
 		SELECT
 			coalesce(store_id, ''),
 			count(DISTINCT customer_email) AS people,
@@ -69,7 +99,7 @@ func (c *Checkup) missing(ctx context.Context) ([]finding.Finding, error) {
 // strays finds customers without facts.
 func (c *Checkup) strays(ctx context.Context) ([]finding.Finding, error) {
 	words := func(n, _ int64) string { return counted(n, "customer") + " without any facts" }
-	return c.byStore(ctx, "customers_stray", finding.Warning, words, `
+	return c.byStore(ctx, "customers_stray", words, `
 		SELECT
 			store_id,
 			count(*) AS customers,
@@ -92,7 +122,7 @@ func (c *Checkup) mismatched(ctx context.Context) ([]finding.Finding, error) {
 	words := func(entries, figures int64) string {
 		return counted(entries, "customer") + " with a wrong search entry, " + counted(figures, "wrong figure")
 	}
-	return c.byStore(ctx, "lists_off", finding.Warning, words, fmt.Sprintf(`
+	return c.byStore(ctx, "lists_off", words, fmt.Sprintf(`
 		SELECT
 			store_id,
 			sum(entries)::bigint,
@@ -115,41 +145,4 @@ func (c *Checkup) mismatched(ctx context.Context) ([]finding.Finding, error) {
 		GROUP BY store_id
 		ORDER BY sum(entries + figures) DESC, store_id
 		LIMIT 100`, store.Misindexed, someEntries, store.FiguresOff))
-}
-
-// UntoldStore is a store with customers that the platform has not reported, or whose
-// owner is unknown: only operators can see its list.
-type UntoldStore struct {
-	ID        string
-	Known     bool // it was reported, without an owner
-	Customers int64
-}
-
-// UntoldStores lists them, those with most customers first.
-func (c *Checkup) UntoldStores(ctx context.Context) (_ []UntoldStore, err error) {
-	defer pg.Wrap(&err, "store.Checkup.UntoldStores")
-	// One look-up in the index for each store, not for each customer.
-	return collect(ctx, c, pgx.RowToStructByPos[UntoldStore], `
-		WITH RECURSIVE listed(id) AS (
-			(SELECT store_id FROM customers ORDER BY store_id LIMIT 1)
-			UNION ALL
-			SELECT (SELECT store_id FROM customers WHERE store_id > l.id ORDER BY store_id LIMIT 1)
-			FROM listed l
-			WHERE l.id IS NOT NULL
-		)
-		SELECT
-			l.id,
-			s.id IS NOT NULL,
-			(
-				SELECT coalesce(sum(amount), 0)::bigint
-				FROM (SELECT * FROM customer_figures UNION ALL SELECT * FROM customer_figure_changes) f
-				WHERE f.store_id = l.id AND f.figure = 'people'
-			) AS people
-		FROM listed l
-		LEFT JOIN stores s ON s.id = l.id
-		WHERE l.id IS NOT NULL
-		  AND ($1 = '' OR l.id = $1)
-		  AND s.owner_user_id IS NULL
-		ORDER BY people DESC, l.id
-		LIMIT 1000`, c.only)
 }

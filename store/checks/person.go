@@ -3,20 +3,17 @@ package checks
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"rollcall/store/reasons"
-
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"rollcall/store"
 	"rollcall/store/pg"
+	"rollcall/store/reasons"
 )
 
 // PersonQuery selects a person by Clerk user id, address, or both.
@@ -37,6 +34,7 @@ type Person struct {
 	Events          []store.Event      `json:"events"`     // that mention them and are not applied
 	Unsearched      []string           `json:"unsearched"` // what took too long to search
 	More            bool               `json:"more"`       // there are further facts
+	BringIn         []string           `json:"-"`          // commands that may bring in an unknown person
 }
 
 // Known tells whether any source ever mentioned the person.
@@ -78,6 +76,7 @@ type PersonalFact struct {
 	Rightly    bool           `json:"rightly"` // as expected: it makes no customer
 	Missing    string         `json:"missing"` // the key that it waits for; may be empty
 	Origins    []store.Origin `json:"origins"`
+	Fix        []string       `json:"-"` // commands that may put it on a list
 }
 
 const (
@@ -91,12 +90,16 @@ const (
 // facts. It writes nothing.
 func (s *Reader) Person(ctx context.Context, q PersonQuery) (p Person, err error) {
 	defer pg.Wrap(&err, "store.Person")
-	p = Person{Users: []store.PersonFact{}, StripeCustomers: []store.PersonFact{}, Emails: []string{}, Customers: []PersonCustomer{}, Facts: []PersonalFact{}, Merges: []PersonMerge{}, Events: []store.Event{}, Unsearched: []string{}}
+	p = Person{
+		Users: []store.PersonFact{}, StripeCustomers: []store.PersonFact{}, Emails: []string{},
+		Customers: []PersonCustomer{}, Facts: []PersonalFact{}, Merges: []PersonMerge{},
+		Events: []store.Event{}, Unsearched: []string{},
+	}
 	if !pg.Storable(q.User + q.Email + q.Store) {
 		return p, nil // no person can have such an id
 	}
-	l := lookup{Checkup: s.Checkup(q.Store, 0), q: q, p: &p}
-	for _, step := range []func(context.Context) error{l.people, l.lists, l.facts, l.checkouts, l.mentions} {
+	l := lookup{Checkup: s.Checkup(store.AuditOptions{Store: q.Store}), q: q, p: &p}
+	for _, step := range []func(context.Context) error{l.people, l.lists, l.facts, l.checkouts, l.mentions, l.fixes} {
 		if err := step(ctx); err != nil {
 			return p, err
 		}
@@ -231,7 +234,7 @@ func (l *lookup) keys(ctx context.Context, kind store.FactKind) (keys []store.Ro
 			}
 			return err
 		})
-		if cutShort(err) {
+		if pg.TimedOut(err) {
 			l.p.Unsearched = append(l.p.Unsearched, kind.Table)
 			return nil
 		}
@@ -250,10 +253,37 @@ func (l *lookup) keys(ctx context.Context, kind store.FactKind) (keys []store.Ro
 	return keys, add(store.NamesAddress(kind.Table, "f", "$1::text[]"), l.p.Emails)
 }
 
-// cutShort tells whether a statement timed out.
-func cutShort(err error) bool {
-	var pg *pgconn.PgError
-	return errors.As(err, &pg) && pg.Code == "57014"
+// fixes adds the commands that may put the person on their lists.
+func (l *lookup) fixes(ctx context.Context) error {
+	for i, f := range l.p.Facts {
+		if f.Reason == nil || f.Rightly {
+			continue
+		}
+		reason, _ := reasons.Find(*f.Reason)
+		waits := missing{Key: f.Missing}
+		if f.Kind == store.Enrollment && f.Product != nil {
+			waits.Course = *f.Product
+		}
+		fix, err := l.fixOf(ctx, reason, []missing{waits})
+		if err != nil {
+			return err
+		}
+		l.p.Facts[i].Fix = fix
+	}
+	if l.p.Known() {
+		return nil
+	}
+	who := object{"email", l.q.Email}
+	if l.q.Email == "" {
+		who = object{"user_id", l.q.User}
+	}
+	likely, err := l.likelyStore(ctx)
+	l.p.BringIn = []string{
+		"rollcall backfill start clerk --follow",
+		"rollcall backfill start stripe --account all --follow",
+		send("enrollment.upserted", object{"course_id", "<COURSE>"}, object{"store_id", likely}, who),
+	}
+	return err
 }
 
 // personalSQL describes the facts of a kind with keys $1 and $2, of store $3 and of no
@@ -350,7 +380,7 @@ func (l *lookup) mentions(ctx context.Context) error {
 		)
 		ORDER BY e.id DESC
 		LIMIT $3`, needles, store.SomeEvents/2, mostMentions)
-	if cutShort(err) {
+	if pg.TimedOut(err) {
 		l.p.Unsearched, err = append(l.p.Unsearched, "webhook_events"), nil
 	}
 	return err

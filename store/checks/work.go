@@ -45,13 +45,13 @@ func (c *Checkup) backfills(ctx context.Context) ([]finding.Finding, error) {
 			  AND (later.kind, later.scope, later.dry_run) = (b.kind, b.scope, false)
 			  AND later.status IN ('completed', 'completed_with_errors', 'running', 'queued')
 		  )
-		ORDER BY id DESC`, c.only, backfillRests, someBackfills)
+		ORDER BY id DESC`, c.Store, backfillRests, someBackfills)
 }
 
 // troubled describes a run that is stuck, paused or ended badly.
 func troubled(b store.Backfill, stuck bool) finding.Finding {
 	show, resume := fmt.Sprintf("rollcall backfill show %d", b.ID), fmt.Sprintf("rollcall backfill resume %d", b.ID)
-	f := finding.Finding{Subject: fmt.Sprint(b.ID), Severity: finding.Problem, Fix: []string{show, resume}}
+	f := finding.Finding{Subject: fmt.Sprint(b.ID), Fix: []string{show, resume}}
 	name, seen := fmt.Sprintf("Backfill %d (%s)", b.ID, b.Kind), counted(b.Seen, "object")
 	if b.Expected != nil {
 		seen = fmt.Sprintf("%d of %s", b.Seen, counted(*b.Expected, "object"))
@@ -63,9 +63,9 @@ func troubled(b store.Backfill, stuck bool) finding.Finding {
 	case b.Status == "failed":
 		f.Kind, f.What = "backfill_failed", fmt.Sprintf("%s failed after %s: %s", name, seen, *cmp.Or(b.Reason, new("no reason given")))
 	case b.Status == "paused":
-		f.Kind, f.Severity, f.What, f.Fix = "backfill_paused", finding.Note, name+" is paused after "+seen, []string{resume}
+		f.Kind, f.What, f.Fix = "backfill_paused", name+" is paused after "+seen, []string{resume}
 	default:
-		f.Kind, f.Severity, f.Count, f.What = "backfill_errors", finding.Warning, b.Errors, fmt.Sprintf("%s could not use %d of %s", name, b.Errors, seen)
+		f.Kind, f.Count, f.What = "backfill_errors", b.Errors, fmt.Sprintf("%s could not use %d of %s", name, b.Errors, seen)
 		f.Fix[1] = startAgain(b)
 	}
 	return f
@@ -145,7 +145,7 @@ func (c *Checkup) otherMode(ctx context.Context) (all []finding.Finding, err err
 func (c *Checkup) undelivered(ctx context.Context) ([]finding.Finding, error) {
 	var since *time.Time // the oldest change
 	var why *string      // the last attempt's error; nil: there was no attempt
-	f := finding.Finding{Kind: "alerts_untold", Severity: finding.Warning, Fix: []string{"export ALERT_WEBHOOK_URL=<URL>   # where work runs, then restart it"}}
+	f := finding.Finding{Kind: "alerts_untold", Fix: []string{"export ALERT_WEBHOOK_URL=<URL>   # where work runs, then restart it"}}
 	err := c.look(ctx, func(tx pgx.Tx) error {
 		return tx.QueryRow(ctx, `
 			SELECT count(*), min(made_at), (array_agg(last_error ORDER BY made_at DESC))[1]

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"rollcall/internal/testing/storetest"
+	"rollcall/store"
 )
 
 // Nobody is told of events that were ignored because of their mode if they
@@ -18,7 +19,7 @@ func TestOtherModePruned(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []int64{3, 1, 0} {
-		modes, err := New(s).Checkup("", 1).otherMode(t.Context())
+		modes, err := New(s).Checkup(store.AuditOptions{Examples: 1}).otherMode(t.Context())
 		if err != nil || len(modes) != min(int(want), 1)*2 {
 			t.Errorf("%+v %v, want %d of each", modes, err, want)
 		}

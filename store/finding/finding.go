@@ -26,12 +26,12 @@ func (s Severity) Rank() int {
 
 // Finding is something that a check found. Its JSON is for programs.
 type Finding struct {
-	Check    string    `json:"check"`   // the check's name
-	Kind     string    `json:"kind"`    // of finding; empty: nothing wrong
-	Subject  string    `json:"subject"` // what the kind is about: a source, a reason, a store
-	Severity Severity  `json:"severity"`
-	What     string    `json:"what"`  // one line
-	Means    string    `json:"means"` // the kind's meaning
+	Check    string    `json:"check"`    // the check's name
+	Kind     string    `json:"kind"`     // of finding; empty: nothing wrong
+	Subject  string    `json:"subject"`  // what the kind is about: a source, a reason, a store
+	Severity Severity  `json:"severity"` // the kind's, if a check leaves it empty
+	What     string    `json:"what"`     // one line
+	Means    string    `json:"means"`    // the kind's meaning
 	Count    int64     `json:"count"`
 	Examples []Example `json:"examples"`
 	Fix      []string  `json:"fix"` // commands, in order; the operator fills in <ANGLES>
@@ -74,15 +74,24 @@ var plain = regexp.MustCompile(`^[A-Za-z0-9/.][A-Za-z0-9_.:@/-]*$`)
 // Plain tells whether text needs no quotes in a command.
 func Plain(text string) bool { return plain.MatchString(text) }
 
-// Kinds are kinds of findings with their meanings, in the order shown.
-type Kinds [][2]string
+// Kind is a kind of finding.
+type Kind struct {
+	Name     string
+	Severity Severity // unless the finding has its own
+	Means    string
+}
 
-// Means is the meaning of a kind; it panics on an unknown one.
-func (k Kinds) Means(name string) string {
-	for _, kind := range k {
-		if kind[0] == name {
-			return kind[1]
-		}
+// Kind is a kind of this severity.
+func (s Severity) Kind(name, means string) Kind { return Kind{name, s, means} }
+
+// Kinds are kinds of findings, in the order shown.
+type Kinds []Kind
+
+// Find returns a kind by its name; it panics on an unknown one.
+func (k Kinds) Find(name string) Kind {
+	i := slices.IndexFunc(k, func(kind Kind) bool { return kind.Name == name })
+	if i < 0 {
+		panic("no finding is called " + name)
 	}
-	panic("no finding is called " + name)
+	return k[i]
 }

@@ -11,16 +11,16 @@ import (
 	"rollcall/store/pg"
 )
 
-// WatchChange is a change of a watch, to deliver as an alert.
+// WatchChange is a change of a watch, to deliver as an alert: its JSON is the alert's.
 type WatchChange struct {
 	ChangeKey
-	State    string
-	Was      string
-	Since    time.Time // when the state began
-	Detail   string
-	Fix      string
-	MadeAt   time.Time
-	Attempts int // to deliver it, this one included
+	State    string    `json:"state"`
+	Was      string    `json:"was"`
+	Since    time.Time `json:"since"` // when the state began
+	Detail   string    `json:"detail"`
+	Fix      string    `json:"fix"`
+	MadeAt   time.Time `json:"-"`
+	Attempts int       `json:"-"` // to deliver it, this one included
 }
 
 // TakeAlert claims a change for delivery until a time. ErrNotFound if it was delivered,

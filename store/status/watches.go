@@ -80,8 +80,8 @@ type WatchRound struct {
 
 // ChangeKey identifies a change of a watch.
 type ChangeKey struct {
-	Watch  string
-	Number int64
+	Watch  string `json:"watch"`
+	Number int64  `json:"-"`
 }
 
 // LookAtWatches checks the watches, stores the result, and returns the changes to

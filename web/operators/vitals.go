@@ -14,6 +14,7 @@ import (
 
 	"rollcall/internal/show"
 	"rollcall/jobs"
+	"rollcall/store/checks"
 	"rollcall/store/finding"
 	"rollcall/store/status"
 	"rollcall/watch"
@@ -106,44 +107,51 @@ type note struct {
 // Bad tells whether something is wrong, not only worth a look.
 func (n note) Bad() bool { return n.Severity == finding.Problem }
 
-// troubles are the meanings of pg.Trouble's results.
-var troubles = map[string]string{
-	"away":         "Postgres is down.",
-	"not_migrated": "The database schema is not up to date: run rollcall migrate up.",
-	"read_only":    "Postgres is read-only.",
-	"not_allowed":  "The role of DATABASE_URL may not write the inbox: see rollcall doctor.",
-	"refused":      "Postgres refuses the login, or has no such database: check DATABASE_URL.",
-	"full":         "Postgres is out of disk, memory or connections.",
+// troubles are the findings that pg.Trouble's results are.
+var troubles = map[string]finding.Finding{
+	"away":         {Kind: "database_away", What: "Postgres is down."},
+	"not_migrated": {Kind: "schema_behind", What: "The database schema is not up to date: run rollcall migrate up."},
+	"read_only":    {Kind: "database_read_only", What: "Postgres is read-only."},
+	"not_allowed": {Kind: "database_not_able",
+		What: "The role of DATABASE_URL may not write the inbox: see rollcall doctor."},
+	"refused": {Kind: "database_away",
+		What: "Postgres refuses the login, or has no such database: check DATABASE_URL."},
+	"full": {Kind: "database_not_able", What: "Postgres is out of disk, memory or connections."},
 }
 
 // slow is how long an event may wait without a note.
 const slow = time.Minute
 
-// notes are what the vitals show that an operator should know.
+// notes are what the vitals show that an operator should know. They are as severe as
+// findings of their kind, unless it says otherwise.
 func (s *Pages) notes(v Vitals) (notes []note) {
-	add := func(when bool, severity finding.Severity, text, url, link string) {
+	add := func(when bool, kind, text, url, link string) {
 		if when {
-			notes = append(notes, note{Finding: finding.Finding{Severity: severity, What: text}, URL: url, Link: link})
+			f := finding.Finding{Kind: kind, Severity: checks.KindOf(kind).Severity, What: text}
+			notes = append(notes, note{Finding: f, URL: url, Link: link})
 		}
 	}
 	trouble, troubled := troubles[v.Postgres]
-	add(troubled, finding.Problem, trouble+" Senders retry, so nothing is lost.", "", "")
-	add(v.Postgres == "ok" && v.Inbox == nil, finding.Problem, "Postgres is responding too slowly to show the inbox.",
-		"", "")
-	add(v.Redis == "away", finding.Problem, "Redis is down. Events are stored, and applied when it is back.", "", "")
-	add(v.Workers != nil && len(v.Workers) == 0, finding.Problem,
+	add(troubled, trouble.Kind, trouble.What+" Senders retry, so nothing is lost.", "", "")
+	add(v.Postgres == "ok" && v.Inbox == nil, "check_failed",
+		"Postgres is responding too slowly to show the inbox.", "", "")
+	add(v.Redis == "away", "redis_away", "Redis is down. Events are stored, and applied when it is back.", "", "")
+	add(v.Workers != nil && len(v.Workers) == 0, "workers_missing",
 		"No worker is running. Events are stored, and applied when one runs: rollcall work.", "", "")
 	for _, q := range v.Queues {
-		add(q.Paused, finding.Warning, "The queue "+q.Name+" is paused.",
-			core.MonitoringPath+"/queues/"+q.Name, "Queues")
+		add(q.Paused, "queue_paused", "The queue "+q.Name+" is paused.", core.MonitoringPath+"/queues/"+q.Name, "Queues")
+		if q.Paused {
+			notes[len(notes)-1].Severity = finding.Warning // an operator did it, on the page that this leads to
+		}
 	}
 	if v.Inbox == nil {
 		return notes
 	}
 	for _, h := range v.Inbox.Held {
-		notes = append(notes, note{Since: &h.Since, Finding: finding.Finding{Severity: finding.Problem,
-			What: "The idle database " + h.String() + " has rows locked: other sessions wait for them.",
-			Fix:  []string{fmt.Sprintf(`psql "$DATABASE_URL" -c 'SELECT pg_terminate_backend(%d)'`, h.PID)}}})
+		add(true, "session_held", "The idle database "+h.String()+" has rows locked: other sessions wait for them.", "", "")
+		held := &notes[len(notes)-1]
+		held.Since = &h.Since
+		held.Fix = []string{fmt.Sprintf(`psql "$DATABASE_URL" -c 'SELECT pg_terminate_backend(%d)'`, h.PID)}
 	}
 	told := map[string]bool{}
 	for _, w := range v.Inbox.Watches {
@@ -152,13 +160,12 @@ func (s *Pages) notes(v Vitals) (notes []note) {
 		notes = append(notes, noteOf(w))
 	}
 	failed := v.Inbox.Counts["failed"]
-	add(failed > 0 && !told[watch.Failing+status.Problem], finding.Problem,
-		show.Plural(int(failed), "event")+" failed.", "/admin/events?status=failed", "Review")
+	add(failed > 0 && !told[watch.Failing+status.Problem], watch.Failing, show.Plural(int(failed), "event")+" failed.",
+		"/admin/events?status=failed", "Review")
 	if e := v.Inbox.OldestPending; e != nil {
 		waits := s.Cfg.Now().Sub(e.ReceivedAt)
-		known := told[watch.Overdue+status.Warning] || told[watch.Overdue+status.Problem]
-		add(waits > slow && !known, finding.Warning, "An event has waited for "+show.Lasted(waits)+".",
-			"/admin/events/"+strconv.FormatInt(e.ID, 10), "Review")
+		add(waits > slow && !told[watch.Overdue+status.Warning] && !told[watch.Overdue+status.Problem], watch.Overdue,
+			"An event has waited for "+show.Lasted(waits)+".", "/admin/events/"+strconv.FormatInt(e.ID, 10), "Review")
 	}
 	return notes
 }

@@ -3,6 +3,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -59,7 +60,7 @@ func Run(ctx context.Context, h Host, o Options) (well bool, err error) {
 	if o.User != nil || o.Email != nil {
 		return d.person(ctx)
 	}
-	report := d.examine(ctx, allChecks())
+	report := d.examine(ctx)
 	return !report.Weighty(), o.print(h.Out, report)
 }
 
@@ -67,17 +68,16 @@ func Run(ctx context.Context, h Host, o Options) (well bool, err error) {
 type doctor struct {
 	Host
 	Options
-	now       func() time.Time
-	current   bool // the schema is
-	store     *store.Store
-	checkup   *checks.Checkup
-	queue     asynq.RedisConnOpt
-	workers   int    // that are at work
-	asked     bool   // whether Redis answered that
-	onlyStore string // the one that unknown things most likely belong to
-	seen      *status.Traffic
-	watches   []status.Watch
-	findings  []finding.Finding
+	now      func() time.Time
+	current  bool // the schema is
+	store    *store.Store
+	checkup  *checks.Checkup
+	queue    asynq.RedisConnOpt
+	workers  int  // that are at work
+	asked    bool // whether Redis answered that
+	seen     *status.Traffic
+	watches  []status.Watch
+	findings []finding.Finding
 }
 
 func (d *doctor) close() {
@@ -86,53 +86,32 @@ func (d *doctor) close() {
 	}
 }
 
-// need is what a check requires.
-type need int
-
-const (
-	nothing need = iota
-	queue        // a Redis that answers
-	schema       // a Postgres that answers and has our tables
-)
-
-// check examines one thing.
-type check struct {
-	name  string
-	needs need
-	kinds finding.Kinds // that it can find
-	look  func(*doctor, context.Context) error
-}
-
 // checkTimeout bounds one check. Its statements have a bound of their own.
 const checkTimeout = 2 * time.Minute
 
-// examine runs checks, each independent of the others' failures.
-func (d *doctor) examine(ctx context.Context, checks []check) Report {
+// examine runs the checks, each independent of the others' failures.
+func (d *doctor) examine(ctx context.Context) Report {
 	defer d.Progress("")
 	report := Report{Store: d.Store, CheckedAt: d.now().UTC()}
-	for _, c := range checks {
-		if c.needs == schema && (d.store == nil || !d.current) || c.needs == queue && d.queue == nil {
+	for _, c := range checks.Doctor {
+		if c.Needs == checks.Schema && (d.store == nil || !d.current) || c.Needs == checks.Queue && d.queue == nil {
 			continue // reported already
 		}
-		d.Progress("looking at the " + c.name + " …")
+		d.Progress("looking at the " + c.Name + " …")
 		before := len(d.findings)
 		limited, cancel := context.WithTimeout(ctx, checkTimeout)
-		err := c.look(d, limited)
+		err := d.run(limited, c)
 		cancel()
 		switch {
-		case err != nil && c.needs == schema && pg.Unavailable(err):
+		case err != nil && c.Needs == checks.Schema && pg.Unavailable(err):
 			d.lost(err)
 		case err != nil:
 			why, fix := d.failure(c, err)
-			d.find(finding.Finding{Kind: "check_failed", Subject: c.name, Severity: finding.Problem,
-				What: fmt.Sprintf("the %s could not be checked completely: %s", c.name, why), Fix: fix})
+			d.find(finding.Finding{Kind: "check_failed", Subject: c.Name, Fix: fix,
+				What: fmt.Sprintf("the %s could not be checked completely: %s", c.Name, why)})
 		}
 		for i := range d.findings[before:] {
-			f := &d.findings[before+i]
-			f.Check = c.name
-			if f.Kind != "" {
-				f.Means = append(common, c.kinds...).Means(f.Kind)
-			}
+			d.findings[before+i].Check = c.Name
 		}
 	}
 	report.Findings = append([]finding.Finding{}, d.findings...)
@@ -148,12 +127,12 @@ func (d *doctor) lost(err error) {
 }
 
 // failure explains why a check failed, and where to look.
-func (d *doctor) failure(c check, err error) (why string, fix []string) {
+func (d *doctor) failure(c checks.Check, err error) (why string, fix []string) {
 	why, fix, known := d.Explain(err)
 	switch {
 	case known:
 		return why, fix
-	case c.needs == queue:
+	case c.Needs == checks.Queue:
 		return err.Error(), []string{show.RedisCLI + " PING"}
 	case errors.Is(err, context.DeadlineExceeded):
 		return "it took too long", []string{show.Busy}
@@ -161,10 +140,12 @@ func (d *doctor) failure(c check, err error) (why string, fix []string) {
 	return err.Error(), []string{show.IsReady}
 }
 
-// find adds a finding, escaped for terminals. Its count is 1 if not set.
-func (d *doctor) find(f finding.Finding) {
+// find adds a finding, escaped for terminals. Its count is 1 and its severity that of its
+// kind, if not set.
+func (d *doctor) find(f finding.Finding) finding.Finding {
 	if f.Kind != "" {
-		f.Count = max(f.Count, 1)
+		kind := checks.KindOf(f.Kind)
+		f.Count, f.Severity, f.Means = max(f.Count, 1), cmp.Or(f.Severity, kind.Severity), kind.Means
 	}
 	f.Subject, f.What = show.Visible(f.Subject), show.Visible(f.What)
 	f.Examples, f.Fix = append([]finding.Example{}, f.Examples...), d.complete(f.Fix)
@@ -172,12 +153,14 @@ func (d *doctor) find(f finding.Finding) {
 		f.Examples[i] = finding.Example{What: show.Visible(example.String())}
 	}
 	d.findings = append(d.findings, f)
+	return f
 }
 
 // complete adds the servers' addresses to Rollcall's commands.
 func (d *doctor) complete(commands []string) []string {
 	out := []string{}
 	for _, command := range commands {
+		command = show.Visible(command)
 		if strings.HasPrefix(command, "rollcall ") {
 			run, comment, commented := strings.Cut(command, "   # ")
 			if command = d.At(run); commented {

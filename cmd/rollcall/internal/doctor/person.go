@@ -15,7 +15,6 @@ import (
 	"rollcall/store/checks"
 	"rollcall/store/customers"
 	"rollcall/store/pg"
-	"rollcall/store/reasons"
 )
 
 // personReport explains one person, store by store.
@@ -78,11 +77,6 @@ func (d *doctor) person(ctx context.Context) (well bool, err error) {
 	if d.store, err = d.Open(); err != nil {
 		return false, err
 	}
-	if d.onlyStore = d.Store; d.Store == "" {
-		if d.onlyStore, err = checks.New(d.store).OnlyStore(ctx); err != nil {
-			return false, err
-		}
-	}
 	r := personReport{User: q.User, Email: q.Email, Store: q.Store, CheckedAt: d.now().UTC(), Stores: []personStore{}, NoStore: []offList{}, Events: []mention{}, Fix: []string{}}
 	if r.Person, err = checks.New(d.store).Person(ctx, q); err != nil {
 		return false, err
@@ -117,7 +111,7 @@ func (d *doctor) describe(ctx context.Context, r *personReport) error {
 	r.Known = r.Person.Known()
 	r.Sentence = d.whoIs(*r)
 	if !r.Known {
-		r.Fix = d.complete(d.unheardOf(*r))
+		r.Fix = d.complete(r.Person.BringIn)
 	}
 	byStore := map[string]*personStore{}
 	at := func(id string) *personStore {
@@ -130,9 +124,7 @@ func (d *doctor) describe(ctx context.Context, r *personReport) error {
 		at(r.Store)
 	}
 	for _, f := range r.Facts {
-		if err := d.place(ctx, f, at, r); err != nil {
-			return err
-		}
+		d.place(f, at, r)
 	}
 	for _, m := range r.Merges {
 		at(m.StoreID).Notes = append(at(m.StoreID).Notes, fmt.Sprintf("Was %s until %s, when that turned out to be %s.", show.Visible(m.From), m.MergedAt.Format(time.DateOnly), show.Visible(m.Into)))
@@ -158,24 +150,14 @@ func (d *doctor) describe(ctx context.Context, r *personReport) error {
 }
 
 // place adds a fact's store to the report, and the fact if it is unattached.
-func (d *doctor) place(ctx context.Context, f checks.PersonalFact, at func(string) *personStore, r *personReport) error {
-	var s *personStore
+func (d *doctor) place(f checks.PersonalFact, at func(string) *personStore, r *personReport) {
+	off := &r.NoStore
 	if f.StoreID != nil {
-		s = at(*f.StoreID)
+		off = &at(*f.StoreID).OffList
 	}
-	if f.Reason == nil {
-		return nil
+	if f.Reason != nil {
+		*off = append(*off, d.offList(f))
 	}
-	off, err := d.offList(ctx, f)
-	if err != nil {
-		return err
-	}
-	if s == nil {
-		r.NoStore = append(r.NoStore, off)
-		return nil
-	}
-	s.OffList = append(s.OffList, off)
-	return nil
 }
 
 // entries are the customers at the person's addresses, and those with their facts.
@@ -227,31 +209,14 @@ func (d *doctor) whoIs(r personReport) string {
 	return fmt.Sprintf("%s is %s.", r.name(), strings.Join(parts, "; "))
 }
 
-// unheardOf are the commands that may bring in an unknown person.
-func (d *doctor) unheardOf(r personReport) []string {
-	fix := []string{"rollcall backfill start clerk --follow", "rollcall backfill start stripe --account all --follow"}
-	who := object{"email", r.Email}
-	if r.Email == "" {
-		who = object{"user_id", r.User}
-	}
-	return append(fix, send("enrollment.upserted", object{"course_id", "<COURSE>"}, object{"store_id", d.storeOrPlaceholder()}, who))
-}
-
 // offList explains why a fact is unattached.
-func (d *doctor) offList(ctx context.Context, f checks.PersonalFact) (offList, error) {
-	o := offList{Ref: f.Ref, Reason: *f.Reason, Rightly: f.Rightly, Sentence: fmt.Sprintf("%s: missing: %s.", described(f), f.Meaning), Fix: []string{}}
+func (d *doctor) offList(f checks.PersonalFact) offList {
+	o := offList{Ref: f.Ref, Reason: *f.Reason, Rightly: f.Rightly, Fix: d.complete(f.Fix),
+		Sentence: fmt.Sprintf("%s: missing: %s.", described(f), f.Meaning)}
 	if f.Rightly {
 		o.Sentence = fmt.Sprintf("%s: not expected on a list: it is one of the %s.", described(f), f.Meaning)
-		return o, nil
 	}
-	reason, _ := reasons.Find(*f.Reason)
-	u := checks.Unattached{Reason: reason, Missing: []checks.Missing{{Reason: *f.Reason, Key: f.Missing}}}
-	if f.Kind == "enrollment" {
-		u.Missing[0].Course = deref(f.Product)
-	}
-	fix, err := d.fixOf(ctx, u)
-	o.Fix = d.complete(fix)
-	return o, err
+	return o
 }
 
 // described names a fact: "Enrollment in Mixing Basics (enrollment:…)".
@@ -300,7 +265,7 @@ func (d *doctor) mention(e store.Event) mention {
 func (d *doctor) explain(ctx context.Context, s *personStore, c checks.PersonCustomer, r personReport) error {
 	x, err := customers.New(d.store).Explain(ctx, c.StoreID, c.ID)
 	if errors.Is(err, pg.ErrNotFound) {
-		s.OffList = append(s.OffList, offList{Ref: "customer:" + c.ID, Reason: "people_missing", Fix: d.complete(rebuild(c.StoreID)),
+		s.OffList = append(s.OffList, offList{Ref: "customer:" + c.ID, Reason: "people_missing", Fix: d.complete([]string{checks.RebuildOf(c.StoreID)}),
 			Sentence: fmt.Sprintf("Facts point at customer %s, who is gone.", show.Visible(c.ID))})
 		return nil
 	}

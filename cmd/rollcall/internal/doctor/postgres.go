@@ -9,6 +9,7 @@ import (
 
 	"rollcall/internal/show"
 	"rollcall/migrations"
+	"rollcall/store"
 	"rollcall/store/checks"
 	"rollcall/store/finding"
 	"rollcall/store/pg"
@@ -31,7 +32,7 @@ func (d *doctor) away(err error) finding.Finding {
 	if !known {
 		why, fix = "Postgres could not be asked: "+why, []string{show.IsReady}
 	}
-	return finding.Finding{Kind: "database_away", Severity: finding.Problem, What: why, Fix: fix}
+	return finding.Finding{Kind: "database_away", What: why, Fix: fix}
 }
 
 // checkDatabase opens the database and checks its setup.
@@ -42,7 +43,8 @@ func (d *doctor) checkDatabase(ctx context.Context) error {
 		if !known {
 			why = err.Error()
 		}
-		d.find(finding.Finding{Kind: "database_away", Severity: finding.Problem, What: why, Fix: []string{"export DATABASE_URL=postgres://<USER>@<HOST>/<DATABASE>"}})
+		d.find(finding.Finding{Kind: "database_away", What: why,
+			Fix: []string{"export DATABASE_URL=postgres://<USER>@<HOST>/<DATABASE>"}})
 		return nil
 	}
 	ping, cancel := context.WithTimeout(ctx, pingTimeout)
@@ -55,7 +57,7 @@ func (d *doctor) checkDatabase(ctx context.Context) error {
 		d.find(d.away(err))
 		return nil
 	}
-	d.store, d.checkup = s, checks.New(s).Checkup(d.Store, d.Options.Examples)
+	d.store, d.checkup = s, checks.New(s).Checkup(store.AuditOptions{Store: d.Store, Examples: d.Options.Examples})
 	d.fine("Postgres %d.%d answers in %s", db.Version/10000, db.Version%10000, took.Round(time.Millisecond))
 	d.judgeDatabase(db)
 	d.judgeClock(before.Add(took/2), db.Now)
@@ -64,7 +66,7 @@ func (d *doctor) checkDatabase(ctx context.Context) error {
 
 func (d *doctor) judgeDatabase(db checks.Database) {
 	if db.ReadOnly {
-		f := finding.Finding{Kind: "database_read_only", Severity: finding.Problem,
+		f := finding.Finding{Kind: "database_read_only",
 			What: "Postgres takes no writes: default_transaction_read_only is on",
 			Fix:  []string{show.PSQL("SET default_transaction_read_only = off") + " -c " + show.Quote("ALTER DATABASE "+db.Name+" RESET default_transaction_read_only")}}
 		if db.Standby {
@@ -74,16 +76,18 @@ func (d *doctor) judgeDatabase(db checks.Database) {
 		d.find(f)
 	}
 	if db.Version < oldPostgres {
-		d.find(finding.Finding{Kind: "database_old", Severity: finding.Warning, What: fmt.Sprintf("Postgres is of version %d; 15 or later is needed", db.Version/10000),
-			Fix: []string{"pg_upgrade --help   # bring Postgres to 15 or later"}})
+		d.find(finding.Finding{Kind: "database_old",
+			What: fmt.Sprintf("Postgres is of version %d; 15 or later is needed", db.Version/10000),
+			Fix:  []string{"pg_upgrade --help   # bring Postgres to 15 or later"}})
 	}
 	for _, name := range db.Lacks {
-		d.find(finding.Finding{Kind: "extension_missing", Subject: name, Severity: finding.Problem, What: "the extension " + name + " is not there",
+		d.find(finding.Finding{Kind: "extension_missing", Subject: name, What: "the extension " + name + " is not there",
 			Fix: []string{show.PSQL("CREATE EXTENSION IF NOT EXISTS " + name)}})
 	}
 	if db.Unindexed {
-		d.find(finding.Finding{Kind: "index_missing", Subject: "customer_index_all", Severity: finding.Problem, What: "the index that lists are searched by is not there",
-			Fix: []string{show.PSQL("CREATE INDEX customer_index_all ON customer_index USING gin (store_id, has, words gin_trgm_ops) WITH (gin_pending_list_limit = 1024)")}})
+		d.find(finding.Finding{Kind: "index_missing", Subject: "customer_index_all",
+			What: "the index that lists are searched by is not there",
+			Fix:  []string{show.PSQL("CREATE INDEX customer_index_all ON customer_index USING gin (store_id, has, words gin_trgm_ops) WITH (gin_pending_list_limit = 1024)")}})
 	}
 	for _, name := range db.Invalid {
 		d.find(finding.Finding{Kind: "index_missing", Subject: name, Severity: finding.Warning, What: "the index " + name + " is not used, as its making broke off",
@@ -103,7 +107,8 @@ func (d *doctor) clockAgrees(subject, whose string, ahead time.Duration) bool {
 	if ahead.Abs() < clockWarns {
 		return true
 	}
-	f := finding.Finding{Kind: "clock_off", Subject: subject, Severity: finding.Warning, Fix: []string{"sudo timedatectl set-ntp true   # on " + whose + ", and where Postgres runs"}}
+	f := finding.Finding{Kind: "clock_off", Subject: subject,
+		Fix: []string{"sudo timedatectl set-ntp true   # on " + whose + ", and where Postgres runs"}}
 	if ahead.Abs() >= clockFails {
 		f.Severity = finding.Problem
 	}
@@ -143,7 +148,7 @@ func (d *doctor) checkSessions(ctx context.Context) error {
 // judgeAble reports why webhooks could not be stored. Other checks cover the schema and
 // read-only servers.
 func (d *doctor) judgeAble(err error) {
-	f := finding.Finding{Kind: "database_not_able", Severity: finding.Problem}
+	f := finding.Finding{Kind: "database_not_able"}
 	switch pg.Trouble(err) {
 	case "ok":
 		d.fine("Postgres can store webhooks")
@@ -163,7 +168,7 @@ func (d *doctor) judgeAble(err error) {
 
 func (d *doctor) judgeSessions(held []pg.HeldSession) {
 	for _, h := range held {
-		d.find(finding.Finding{Kind: "session_held", Subject: fmt.Sprint(h.PID), Severity: finding.Problem,
+		d.find(finding.Finding{Kind: "session_held", Subject: fmt.Sprint(h.PID),
 			What: fmt.Sprintf("%s has held rows of %s since %s and says nothing", h.String(), show.Count(int(h.Tables), "table"), h.Since.Format(time.RFC3339)),
 			Fix:  []string{show.PSQL(fmt.Sprintf("SELECT pg_terminate_backend(%d)", h.PID))}})
 	}
@@ -185,7 +190,7 @@ func (d *doctor) checkSchema(ctx context.Context) error {
 	var foreign *migrations.Foreign
 	if errors.As(err, &foreign) {
 		n := len(foreign.Tables)
-		d.find(finding.Finding{Kind: "database_foreign", Severity: finding.Problem, Count: int64(n), What: foreign.Error(),
+		d.find(finding.Finding{Kind: "database_foreign", Count: int64(n), What: foreign.Error(),
 			Examples: d.some(foreign.Tables),
 			Fix:      []string{"export DATABASE_URL=postgres://<USER>@<HOST>/<DATABASE OF ITS OWN>"}})
 		return nil
@@ -198,22 +203,26 @@ func (d *doctor) checkSchema(ctx context.Context) error {
 		for _, m := range missing {
 			names = append(names, m.Name)
 		}
-		d.find(finding.Finding{Kind: "schema_behind", Severity: finding.Problem, Count: int64(n), What: show.Count(n, "migration") + " not applied: the checks that need the tables are left out",
+		d.find(finding.Finding{Kind: "schema_behind", Count: int64(n),
+			What:     show.Count(n, "migration") + " not applied: the checks that need the tables are left out",
 			Examples: d.some(names), Fix: []string{"rollcall migrate up"}})
 		return nil
 	}
 	d.current = true
 	if n := len(unknown); n > 0 {
-		d.find(finding.Finding{Kind: "schema_ahead", Severity: finding.Warning, Count: int64(n), What: fmt.Sprintf("the schema has %s that this program does not know: a newer version migrated the database", show.Count(n, "migration")),
-			Examples: finding.Texts([]string{strings.Trim(fmt.Sprint(unknown), "[]")}), Fix: []string{"rollcall version   # and install the newer one here"}})
+		d.find(finding.Finding{Kind: "schema_ahead", Count: int64(n),
+			What: fmt.Sprintf("the schema has %s that this program does not know: a newer version migrated the database",
+				show.Count(n, "migration")),
+			Examples: finding.Texts([]string{strings.Trim(fmt.Sprint(unknown), "[]")}),
+			Fix:      []string{"rollcall version   # and install the newer one here"}})
 		return nil
 	}
-	if d.Store != "" {
-		if err := d.checkStore(ctx); err != nil {
-			return err
-		}
-	} else if d.onlyStore, err = checks.New(d.store).OnlyStore(ctx); err != nil {
+	unheard, err := d.checkup.StoreUnheard(ctx)
+	if err != nil {
 		return err
+	}
+	for _, f := range unheard {
+		d.find(f)
 	}
 	d.fine("the schema is current")
 	return nil

@@ -155,6 +155,3 @@ func (r Report) Count(s finding.Severity) (n int) {
 	}
 	return n
 }
-
-// safe reports whether a text can be pasted in a command as shown.
-func safe(s string) bool { return s != "" && show.Visible(s) == s }

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"rollcall/internal/show"
-	"rollcall/store"
 	"rollcall/store/finding"
 	"rollcall/store/status"
 	"rollcall/watch"
@@ -58,9 +57,10 @@ func (d *doctor) checkSenders(ctx context.Context) error {
 	}
 	for _, source := range status.Sources() {
 		d.refusedForSecrets(source, seen)
-		switch last := lastKept(source, seen); {
+		switch last := watch.LastKept(source, seen); {
 		case slices.Contains(unheard, source):
-			d.find(finding.Finding{Kind: "source_unheard", Subject: source, Severity: finding.Warning, What: "No webhook from " + source + " has been received yet", Fix: d.firstWords(source)})
+			d.find(finding.Finding{Kind: "source_unheard", Subject: source,
+				What: "No webhook from " + source + " has been received yet", Fix: firstWords(source)})
 		case !last.IsZero():
 			d.fine("%s sent last %s", source, show.Ago(d.now().Sub(last)))
 		}
@@ -86,21 +86,11 @@ func (d *doctor) unsigned(source string, seen status.Traffic) {
 		Fix:  []string{"export " + watch.SecretsOf(source) + "=whsec_NEW,whsec_OLD   # where serve runs, if the sender's dashboard shows that an endpoint fails"}})
 }
 
-// lastKept is the time of a source's last stored event.
-func lastKept(source string, seen status.Traffic) (last time.Time) {
-	for _, c := range seen.Deliveries {
-		if c.Source == source && (c.Outcome == store.Accepted || c.Outcome == store.Duplicate) && c.Last.After(last) {
-			last = c.Last
-		}
-	}
-	return last
-}
-
 // refusedForSecrets reports deliveries that were rejected for lack of secrets, if
 // nothing has been stored since.
 func (d *doctor) refusedForSecrets(source string, seen status.Traffic) {
 	var n int64
-	last := lastKept(source, seen)
+	last := watch.LastKept(source, seen)
 	for _, c := range seen.Deliveries {
 		if c.Source == source && c.Outcome == "not_configured" && c.Last.After(last) {
 			n += c.Count
@@ -116,7 +106,7 @@ func (d *doctor) refusedForSecrets(source string, seen status.Traffic) {
 }
 
 // firstWords are the commands that set up a source.
-func (d *doctor) firstWords(source string) []string {
+func firstWords(source string) []string {
 	switch source {
 	case "stripe":
 		return []string{
@@ -184,6 +174,7 @@ func (d *doctor) staleWatches() {
 	if !d.asked || d.workers == 0 || d.now().Sub(last) < watchesRest {
 		return
 	}
-	d.find(finding.Finding{Kind: "watches_stale", Severity: finding.Warning, What: "workers run, but none has updated the watches for " + watch.Span(watchesRest) + " or more: are they of an older version?",
-		Fix: []string{"rollcall version   # and restart the workers with it"}})
+	d.find(finding.Finding{Kind: "watches_stale",
+		What: "workers run, but none has updated the watches for " + watch.Span(watchesRest) + " or more: are they of an older version?",
+		Fix:  []string{"rollcall version   # and restart the workers with it"}})
 }

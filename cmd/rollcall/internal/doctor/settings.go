@@ -30,15 +30,15 @@ func (d *doctor) checkSettings(context.Context) error {
 	for _, err := range d.Settings.Malformed {
 		name, _, _ := strings.Cut(err.Error(), " ")
 		name = strings.TrimSuffix(name, ":")
-		d.find(finding.Finding{Kind: "setting_malformed", Subject: name, Severity: finding.Problem, What: err.Error(),
+		d.find(finding.Finding{Kind: "setting_malformed", Subject: name, What: err.Error(),
 			Fix: []string{"export " + name + "=" + valueFor(name) + "   # where serve and work run"}})
 	}
 	for _, a := range d.Settings.Absent {
-		d.find(finding.Finding{Kind: "setting_missing", Subject: a.Name, Severity: finding.Note, What: "here " + a.Text,
+		d.find(finding.Finding{Kind: "setting_missing", Subject: a.Name, What: "here " + a.Text,
 			Fix: []string{"export " + a.Name + "=" + valueFor(a.Name) + "   # where serve runs, unless it is set there"}})
 	}
 	for _, u := range d.Settings.Unusable {
-		d.find(finding.Finding{Kind: "setting_unusable", Subject: u.Name, Severity: finding.Warning, What: u.Text,
+		d.find(finding.Finding{Kind: "setting_unusable", Subject: u.Name, What: u.Text,
 			Fix: []string{"export " + u.Name + "='" + u.Value + "'   # where serve runs"}})
 	}
 	d.modes()
@@ -67,7 +67,7 @@ func (d *doctor) modes() {
 	if counts == "any" || mode != "live" && mode != "test" || mode == counts {
 		return
 	}
-	d.find(finding.Finding{Kind: "settings_disagree", Subject: "STRIPE_API_KEY", Severity: finding.Warning,
+	d.find(finding.Finding{Kind: "settings_disagree", Subject: "STRIPE_API_KEY",
 		What: fmt.Sprintf("STRIPE_API_KEY is a key of %s mode and STRIPE_MODE is %s: what a backfill would bring does not count", mode, counts),
 		Fix:  []string{"export STRIPE_API_KEY=<KEY OF " + strings.ToUpper(counts) + " MODE>   # where work runs"}})
 }
