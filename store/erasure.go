@@ -6,7 +6,6 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -64,55 +63,6 @@ func (o EraseOptions) progress(done, all int64) error {
 		o.Progress(done, all)
 	}
 	return nil
-}
-
-// Erase erases a person. Called again after an interruption it goes on; after it
-// has ended, it erases what the person did since. The error is *BadParam for what
-// names no person.
-func (s *Store) Erase(ctx context.Context, p Erasing, o EraseOptions) (err error) {
-	defer pg.Wrap(&err, "store.Erase")
-	if err := p.check(); err != nil {
-		return err
-	}
-	if _, err := s.respell(ctx); err != nil { // so that one spelling finds all
-		return err
-	}
-	var x erasure
-	err = s.transact(ctx, func(ctx context.Context, w *work) error {
-		if err := w.alone(ctx); err != nil {
-			return err
-		}
-		if x, err = w.erasure.begin(ctx, p); err != nil {
-			return err
-		}
-		again, err := namesOf(ctx, w.tx, "true", x.id)
-		if err != nil {
-			return err
-		}
-		return w.erasure.erase(ctx, x, append(again, p.seed()))
-	})
-	if err != nil {
-		return err
-	}
-	return s.finishErasure(ctx, x, o)
-}
-
-// erasure is a row of erasures.
-type erasure struct {
-	id     int64
-	person string
-	store  string
-	at     time.Time
-}
-
-func (x erasure) tombstone() tombstone {
-	return tombstone{erasure: x.id, person: x.person, at: x.at}
-}
-
-// alone takes globalLock: other upserts run before or after it.
-func (w *work) alone(ctx context.Context) error {
-	w.want[globalLock] = true
-	return w.lock(ctx, nil)
 }
 
 // namesOf lists what erasures look for, or under what names their people reappeared.

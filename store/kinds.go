@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/jackc/pgx/v5"
+
 	"rollcall/facts"
 )
 
@@ -26,6 +28,10 @@ type FactKind struct {
 	// Keys are those of the rows in a set.
 	Keys func(facts.Set) []RowKey
 }
+
+// RowKey identifies such a row: (account, id) of a payment or subscription,
+// (course, person) of an enrollment.
+type RowKey struct{ Kind, A, B string }
 
 // FactKinds are all kinds of facts, in the order in which they are listed.
 var FactKinds = []FactKind{
@@ -85,6 +91,13 @@ func KindOf(name string) FactKind {
 	return FactKinds[slices.IndexFunc(FactKinds, func(k FactKind) bool { return k.Name == name })]
 }
 
+// Kinds of rows that belong to a customer.
+const (
+	Payment      = "payment"
+	Enrollment   = "enrollment"
+	Subscription = "subscription"
+)
+
 // byKind splits keys into the two columns that SQL unnests, kind by kind.
 func byKind(keys []RowKey) iter.Seq2[FactKind, [2][]string] {
 	return func(yield func(FactKind, [2][]string) bool) {
@@ -111,6 +124,25 @@ func joinKinds(between string, about func(FactKind) string) string {
 		}
 	}
 	return strings.Join(parts, between)
+}
+
+// KeysOfKind reads rows of two columns as keys of a kind.
+func KeysOfKind(kind string, rows pgx.Rows) ([]RowKey, error) {
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (RowKey, error) {
+		k := RowKey{Kind: kind}
+		return k, row.Scan(&k.A, &k.B)
+	})
+}
+
+// KeyArrays splits row keys by kind into columns for unnest.
+func KeyArrays(keys []RowKey) (out map[string][2][]string) {
+	out = map[string][2][]string{}
+	for _, k := range keys {
+		c := out[k.Kind]
+		c[0], c[1] = append(c[0], k.A), append(c[1], k.B)
+		out[k.Kind] = c
+	}
+	return out
 }
 
 // rowsIn are the keys of the rows in a set.
@@ -149,106 +181,20 @@ func (k FactKind) GivenRows(alias string) string {
 		JOIN ` + k.Table + ` ` + alias + ` ON ` + k.is(alias, "k")
 }
 
-// IdentityColumn is a column that names people.
-type IdentityColumn struct {
-	Table, Column string
-	Names         string // how: anAddress, aUser, aStripeCustomer or one of those below
-}
-
-// How else a column names people than by an identity.
-const (
-	aPerson     = "person"       // user:<id>, or email:<address>
-	aName       = "name"         // what a person is called, or looks like
-	aContext    = "context"      // JSON of what an object says of its buyer: user_ref, stripe_customer, email, name
-	pastAddress = "past_address" // an address as it was spelled then, which stays
-	anyText     = "text"         // text or JSON that may name any person
-	itsAge      = "versions"     // JSON of the versions of the other columns
-	aCopy       = "copy"         // generated or derived from other columns, and written with these
-)
-
-// identityColumns are all columns of all tables that name people. Erasure walks
-// over them; a test finds columns that are missing.
-var identityColumns = slices.Concat(
-	// Facts.
-	columnsOfTable("enrollments", "person person, address email, name name, copy user_ref mail leans customer_email"),
-	columnsOfTable("payments", ofContext+", context intent charge, copy mail leans customer_email"),
-	columnsOfTable("subscriptions", ofContext+", context checkout, copy mail leans customer_email"),
-	// People, and what they left unfinished.
-	columnsOfTable("users", "user id, address email, name name image_url, versions earlier"),
-	columnsOfTable("stripe_customers", "stripe_customer id, address email, name name, versions earlier"),
-	columnsOfTable("links", "user subject, address object"), // of the relation address
-	columnsOfTable("checkouts", ofContext+", text recovery_url"),
-	columnsOfTable("failed_invoices", "stripe_customer stripe_customer, versions earlier, text hosted_url"),
-	// Customers, and what follows from them.
-	columnsOfTable("customers", "copy email name image_url"),
-	columnsOfTable("customer_index", "copy words"),
-	columnsOfTable("customer_merges", "past_address from_email into_email"),
-	columnsOfTable("backfill_previews", "past_address email"),
-	// What people and programs wrote.
-	columnsOfTable("customer_notes", "address email, text body, person author editor"),
-	columnsOfTable("backfills", "text reason"),
-	columnsOfTable("backfill_chunks", "text cursor last_error"),
-	columnsOfTable("backfill_errors", "text place what why"),
-	columnsOfTable("watches", "text detail fix"),
-	columnsOfTable("watch_changes", "text detail fix last_error"),
-	columnsOfTable("derivation", "text after_a after_b last_error"),
-	columnsOfTable("erasure_terms", "text value"), // until the erasure is done
-	columnsOfTable("webhook_events", "text payload headers last_error"),
-)
-
-// ofContext are the columns of a Stripe object about its buyer.
-const ofContext = "user user_ref, stripe_customer stripe_customer, address email, name name, versions earlier"
-
-// columnsOfTable reads a list of ways to name people, each with its columns.
-func columnsOfTable(table, ways string) (columns []IdentityColumn) {
-	for way := range strings.SplitSeq(ways, ", ") {
-		words := strings.Fields(way)
-		for _, column := range words[1:] {
-			columns = append(columns, IdentityColumn{table, column, words[0]})
-		}
-	}
-	return columns
-}
-
-// columnsNaming lists the columns of a table that name people, except for copies.
-func columnsNaming(table string) (columns []string) {
-	for _, c := range identityColumns {
-		if c.Table == table && c.Names != aCopy {
-			columns = append(columns, c.Column)
-		}
-	}
-	return columns
-}
-
-// address is SQL for the address in a column of a row that goes by an alias; empty
-// if it holds none, or one that stays as it is.
-func (c IdentityColumn) address(alias string) string {
-	switch c.Names {
-	case anAddress:
-		return alias + "." + c.Column
-	case aContext:
-		return alias + "." + c.Column + " ->> 'email'"
-	}
-	return ""
-}
-
-// NamesAddress is SQL for whether a row of a table, by its alias, names an
-// address of the array given.
-func NamesAddress(table, alias, addresses string) string {
-	var ways []string
-	for _, c := range identityColumns {
-		switch address := c.address(alias); {
-		case c.Table != table:
-		case address != "":
-			ways = append(ways, address+" = ANY("+addresses+")")
-		case c.Names == pastAddress:
-			ways = append(ways, alias+"."+c.Column+" = ANY("+addresses+")")
-		case c.Names == aPerson:
-			ways = append(ways, alias+"."+c.Column+" = ANY(SELECT 'email:' || a FROM unnest("+addresses+") a)")
-		}
-	}
-	return "(" + strings.Join(ways, " OR ") + ")"
-}
-
 // DependentCustomersSQL finds the customers of the facts that depend on the keys $1.
 const DependentCustomersSQL = `SELECT DISTINCT customer_id FROM facts WHERE leans && $1::text[] AND customer_id IS NOT NULL`
+
+// lock is the key of a row's own lock.
+func (k RowKey) lock() string { return KindOf(k.Kind).Lock + k.A + "/" + k.B }
+
+// place names the row for people.
+func (k RowKey) place() string {
+	label := KindOf(k.Kind).Label
+	switch {
+	case label != "":
+		return fmt.Sprintf(label, k.A, k.B)
+	case k.A != "":
+		return fmt.Sprintf("%s %s of account %s", k.Kind, k.B, k.A)
+	}
+	return k.Kind + " " + k.B
+}

@@ -1,0 +1,312 @@
+package store
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"rollcall/facts"
+)
+
+// Objects of one buyer: payments, charges, invoices, sessions, subscriptions.
+// Most events about them name no identity of a person, but may carry an address
+// or a name typed at checkout. So when the buyer is erased, payloads that name
+// such an object are emptied. Its facts stay.
+
+// objectID finds ids of Stripe objects that belong to one buyer. A payment method
+// is not among them: it leads from one payment to all others made with it.
+var objectID = regexp.MustCompile(`^(pi|ch|py|in|cs|sub|seti|re|pyr|du|dp)_\w+$`)
+
+// moneyID finds those of them that are never renewed: what happens to one after
+// an erasure still belongs to what happened before.
+var moneyID = regexp.MustCompile(`^(pi|ch|py|cs)_`)
+
+// foreignFields are fields of Stripe objects whose text names no object of the
+// buyer: the platform wrote it, or it is a secret.
+var foreignFields = []string{"metadata", "client_secret"}
+
+// about is whom and what an event is about.
+type about struct {
+	people  []identity // whom its object names
+	objects []identity // objects of one buyer
+	money   []identity // those of them that are the event's own subject
+}
+
+// aboutOf reads an event of any type. set holds its facts, if it can be read.
+func aboutOf(e facts.Event, set facts.Set) (a about) {
+	for _, p := range purchasesOf(&set, asStored) {
+		a.objects = append(a.objects, p.object())
+	}
+	var body struct {
+		Data struct{ Object map[string]any }
+	}
+	if e.Source != "stripe" || json.Unmarshal(e.Payload, &body) != nil {
+		return a
+	}
+	a.walk(body.Data.Object, e.Account)
+	for _, field := range []string{"id", "payment_intent", "charge"} {
+		id, ok := body.Data.Object[field].(string)
+		if whole, expanded := body.Data.Object[field].(map[string]any); expanded {
+			id, ok = whole["id"].(string)
+		}
+		if ok && moneyID.MatchString(id) {
+			a.money = append(a.money, identity{anObject, e.Account + "/" + id})
+		}
+	}
+	return a
+}
+
+// walk collects whom and what a value names.
+func (a *about) walk(value any, account string) {
+	switch v := value.(type) {
+	case map[string]any:
+		for field, inner := range v {
+			if m, ok := inner.(map[string]any); ok && field == "metadata" { // an invoice has its subscription's, too
+				a.walk([]any{m["userId"], m["submitterId"]}, account)
+			} else if !slices.Contains(foreignFields, field) {
+				a.walk(inner, account)
+			}
+		}
+	case []any:
+		for _, inner := range v {
+			a.walk(inner, account)
+		}
+	case string:
+		if objectID.MatchString(v) {
+			a.objects = append(a.objects, identity{anObject, account + "/" + v})
+		} else {
+			a.people = namedInText(a.people, v, account)
+		}
+	}
+}
+
+// namedIn lists whom the text of a payload names, anywhere, by an address or by
+// an id that says what it is; account is the event's. Where nothing is escaped
+// the payload is one text; else its strings are taken out of it.
+func namedIn(payload []byte, account string) (named []identity) {
+	if bytes.IndexByte(payload, '\\') < 0 {
+		return namedInText(named, string(payload), account)
+	}
+	for tokens := json.NewDecoder(bytes.NewReader(payload)); ; {
+		token, err := tokens.Token()
+		if err != nil { // the end
+			return named
+		}
+		if text, ok := token.(string); ok {
+			named = namedInText(named, text, account)
+		}
+	}
+}
+
+func namedInText(named []identity, text, account string) []identity {
+	if strings.Contains(text, "%40") {
+		text += " " + strings.ReplaceAll(text, "%40", "@")
+	}
+	for at := 0; ; at++ {
+		next := strings.IndexByte(text[at:], '@')
+		if next < 0 {
+			break
+		}
+		at += next
+		word := text
+		if before := strings.LastIndexFunc(text[:at], outsideAddress); before >= 0 {
+			_, size := utf8.DecodeRuneInString(text[before:])
+			word = text[before+size:]
+		}
+		if end := strings.IndexFunc(word, outsideAddress); end >= 0 {
+			word = word[:end]
+		}
+		if address := facts.Email(strings.Trim(word, ".!*`")); address != "" {
+			named = append(named, identity{anAddress, address})
+		}
+	}
+	named = idsInText(named, text, "user_", func(id string) identity { return identity{aUser, id} })
+	return idsInText(named, text, "cus_", func(id string) identity { return identity{aStripeCustomer, account + "/" + id} })
+}
+
+// outsideAddress reports whether a character ends an address in a text.
+func outsideAddress(r rune) bool {
+	return unicode.IsSpace(r) || strings.ContainsRune(`"'<>()[]{},;:\/=&?|`, r)
+}
+
+// idsInText finds ids that begin as Clerk's of users or Stripe's of customers
+// do; those of guests have a g before that.
+func idsInText(named []identity, text, prefix string, of func(string) identity) []identity {
+	for at := 0; ; {
+		next := strings.Index(text[at:], prefix)
+		if next < 0 {
+			return named
+		}
+		from := at + next
+		at = from + len(prefix)
+		for at < len(text) && inWord(text[at]) {
+			at++
+		}
+		if prefix == "cus_" && from > 0 && text[from-1] == 'g' {
+			from--
+		}
+		if at > from+len(prefix) && (from == 0 || !inWord(text[from-1])) {
+			named = append(named, of(text[from:at]))
+		}
+	}
+}
+
+func inWord(c byte) bool {
+	return c == '_' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+}
+
+// What facts name people by, and when what they tell happened.
+
+// purchase is a payment or a subscription: a row that names people in one or
+// several parts, but not in its key.
+type purchase struct {
+	RowKey
+	fact  any       // the payment or subscription, which changes with its parts
+	began time.Time // zero: long ago
+	parts []part    // in the order in which they count
+}
+
+// part is what one kind of message tells of the buyer.
+type part struct {
+	*facts.Context
+	at   time.Time // when what it tells happened
+	told bool      // it is what the object itself tells, even if it names nobody
+	ends bool      // it tells of an end
+}
+
+// clock tells when facts happened: those that an event tells, at its time; those
+// of stored rows, as they say themselves.
+type clock struct{ event *time.Time }
+
+func at(event time.Time) clock { return clock{&event} }
+
+var asStored clock
+
+// of is when a group of a row's columns happened: as the event says that told
+// them, else, as far as the row has a time of its own, then. The zero time is long ago.
+func (c clock) of(v facts.Version, own *time.Time) time.Time {
+	if c.event != nil {
+		return *c.event
+	}
+	p, ok := v.Provenance()
+	switch {
+	case !ok:
+		return time.Time{}
+	case p.Via == "event":
+		return p.At
+	}
+	return firstOf(own)
+}
+
+func (c clock) ofUser(f facts.User) time.Time {
+	if c.event != nil {
+		return *c.event
+	}
+	p, ok := f.Version.Provenance()
+	switch {
+	case ok && p.Via != "export": // its own time, even where it was read
+		return p.At
+	case ok:
+		return time.Time{}
+	}
+	return firstOf(f.LastSeenAt)
+}
+
+// ofEnrollment is when a row began: its columns are told one by one.
+func (c clock) ofEnrollment(f facts.Enrollment) time.Time {
+	if c.event == nil && f.FirstSaidAt != nil {
+		return *f.FirstSaidAt
+	}
+	return c.of(f.Version, f.EnrolledAt)
+}
+
+// firstOf is the first of the times that are there; none is long ago.
+func firstOf(times ...*time.Time) time.Time {
+	for _, t := range times {
+		if t != nil {
+			return *t
+		}
+	}
+	return time.Time{}
+}
+
+// purchasesOf lists the payments and subscriptions of a set. To change their
+// parts changes the set.
+func purchasesOf(set *facts.Set, c clock) (all []purchase) {
+	for i := range set.Payments {
+		f := &set.Payments[i]
+		p := purchase{RowKey: RowKey{Payment, f.Account, f.ID}, fact: f}
+		if f.ClaimVersion != "" {
+			p.began = firstOf(f.PaidAt)
+		}
+		p.add(&f.Context, part{at: c.of(f.ClaimVersion, f.PaidAt), told: f.ClaimVersion != ""})
+		p.add(f.Intent.Says(), part{at: c.of(f.IntentVersion, f.PaidAt)})
+		p.add(f.Charge, part{at: c.of(f.ChargeVersion, f.PaidAt)})
+		all = append(all, p)
+	}
+	for i := range set.Subscriptions {
+		f := &set.Subscriptions[i]
+		p := purchase{RowKey: RowKey{Subscription, f.Account, f.ID}, fact: f, began: firstOf(f.StartedAt, f.CheckoutAt)}
+		ended := f.Status == "canceled" || f.Status == "incomplete_expired"
+		p.add(&f.Context, part{at: c.of(f.Version, f.StartedAt), told: f.Version != "", ends: ended})
+		p.add(f.Checkout, part{at: c.of(f.CheckoutVersion, f.CheckoutAt)})
+		all = append(all, p)
+	}
+	return all
+}
+
+func (p *purchase) add(c *facts.Context, as part) {
+	if c != nil {
+		as.Context = c
+		p.parts = append(p.parts, as)
+	}
+}
+
+// identitiesOf lists all that facts name people by, and the objects they bought.
+func identitiesOf(set facts.Set) []identity {
+	all := map[identity]bool{}
+	add := func(kind, value string) {
+		if value != "" {
+			all[identity{kind, value}] = true
+		}
+	}
+	addContext := func(account string, c *facts.Context) {
+		add(aUser, c.UserRef)
+		add(anAddress, c.Email)
+		if c.StripeCustomer != "" {
+			add(aStripeCustomer, account+"/"+c.StripeCustomer)
+		}
+	}
+	for _, f := range set.Users {
+		add(aUser, f.ID)
+		add(anAddress, f.Email)
+	}
+	for _, f := range set.StripeCustomers {
+		add(aStripeCustomer, f.Account+"/"+f.ID)
+		add(anAddress, f.Email)
+	}
+	for _, f := range set.Enrollments {
+		who := personOf(f.Person)
+		add(who.kind, who.value)
+		add(anAddress, f.Email)
+	}
+	for _, p := range purchasesOf(&set, asStored) {
+		all[p.object()] = true
+		for _, c := range p.parts {
+			addContext(p.A, c.Context)
+		}
+	}
+	for _, f := range set.Checkouts {
+		addContext(f.Account, &f.Context)
+	}
+	for _, f := range set.FailedInvoices {
+		addContext(f.Account, &facts.Context{StripeCustomer: f.StripeCustomer})
+	}
+	return slices.Collect(maps.Keys(all))
+}
