@@ -6,6 +6,7 @@ package facts
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -66,6 +67,30 @@ func (s *Set) Add(other Set) {
 	s.Checkouts = append(s.Checkouts, other.Checkouts...)
 	s.FailedInvoices = append(s.FailedInvoices, other.FailedInvoices...)
 	s.Notes = append(s.Notes, other.Notes...)
+}
+
+// Clone copies the facts that name people, so that these can be changed apart from s.
+func (s Set) Clone() Set {
+	s.Users, s.StripeCustomers = slices.Clone(s.Users), slices.Clone(s.StripeCustomers)
+	s.Enrollments, s.Payments = slices.Clone(s.Enrollments), slices.Clone(s.Payments)
+	s.Subscriptions = slices.Clone(s.Subscriptions)
+	s.Checkouts, s.FailedInvoices = slices.Clone(s.Checkouts), slices.Clone(s.FailedInvoices)
+	for i := range s.Payments {
+		f := &s.Payments[i]
+		f.Intent, f.Charge = copyOf(f.Intent), copyOf(f.Charge)
+	}
+	for i := range s.Subscriptions {
+		s.Subscriptions[i].Checkout = copyOf(s.Subscriptions[i].Checkout)
+	}
+	return s
+}
+
+func copyOf[T any](p *T) *T {
+	if p == nil {
+		return nil
+	}
+	c := *p
+	return &c
 }
 
 // Ignored is the error for valid input that Rollcall does not need. The event is stored as ignored.

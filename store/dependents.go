@@ -272,13 +272,15 @@ func (k FactKind) connectedSQL() string {
 // reported that user in the account's store (SQL function reported_in). Rows of
 // connected accounts are attached again with the platform's rows of their users.
 
-// formerUsers are the keys of users that the platform's payments and subscriptions
-// in a set named before: the set may name others.
+// formerUsers are the keys of users that the platform's rows in a set named before:
+// the set may name others.
 func (w *work) formerUsers(ctx context.Context, set facts.Set) (keys []string, err error) {
 	defer pg.Wrap(&err, "store.formerUsers")
 	found := &dependentSearch{tx: w.tx, found: map[RowKey]bool{}, users: map[string]bool{}, more: locks{}}
-	own := rowsIn(facts.Set{Payments: set.Payments, Subscriptions: set.Subscriptions})
-	for kind, k := range byKind(own) {
+	for kind, k := range byKind(rowsIn(set)) {
+		if kind.buyers == nil { // its key names the person
+			continue
+		}
 		if _, err := found.find(ctx, kind.Name, kind.byKeySQL(), false, k[0], k[1]); err != nil {
 			return nil, err
 		}
@@ -288,7 +290,7 @@ func (w *work) formerUsers(ctx context.Context, set facts.Set) (keys []string, e
 
 // noteUsers records the users that a row of the platform names.
 func (n *dependentSearch) noteUsers(k RowKey, dependsOn []string) {
-	if k.Kind != Enrollment && k.A != "" {
+	if k.account() != "" {
 		return
 	}
 	for _, l := range dependsOn {

@@ -105,11 +105,14 @@ func (f *erasureFilter) begin(ctx context.Context, p Erasing) (x erasure, err er
 
 // boughtSQL has an erasure look for what its person bought before: that is kept
 // under the pseudonym, which leads to no events.
-const boughtSQL = `
-	INSERT INTO erasure_terms (erasure_id, kind, value)
-	SELECT $1::bigint, 'object', account || '/' || id FROM payments WHERE customer_email = $2 OR email = $2
-	UNION
-	SELECT $1::bigint, 'object', account || '/' || id FROM subscriptions WHERE customer_email = $2 OR email = $2
+var boughtSQL = `
+	INSERT INTO erasure_terms (erasure_id, kind, value)` + UnionAll(func(k FactKind) string {
+	if k.buyers == nil { // its key has the pseudonym
+		return ""
+	}
+	return `
+	SELECT $1::bigint, 'object', ` + k.Key[0] + ` || '/' || ` + k.Key[1] + ` FROM ` + k.Table + ` WHERE customer_email = $2 OR email = $2`
+}) + `
 	ON CONFLICT DO NOTHING`
 
 // erase makes the tombstones of an erasure for all that its person is known by, and

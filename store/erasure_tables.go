@@ -3,8 +3,6 @@ package store
 import (
 	"context"
 	"encoding/json"
-	"maps"
-	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -14,14 +12,6 @@ import (
 )
 
 // Reads and writes of rows that name people.
-
-func distinct(keys []RowKey) []RowKey {
-	all := map[RowKey]bool{}
-	for _, k := range keys {
-		all[k] = true
-	}
-	return slices.Collect(maps.Keys(all))
-}
 
 // factsOf reads rows as the facts that they are.
 func factsOf[F any](ctx context.Context, q pg.Querier, sql string, args ...any) ([]F, error) {
@@ -42,15 +32,12 @@ func readRows(ctx context.Context, q pg.Querier, keys []RowKey, pseudonyms bool)
 		if pseudonyms {
 			sql += ` WHERE concat_ws(' ', ` + qualify("f", columnsNaming(k.Table)) + `) LIKE '%` + anonymousPrefix + `%'`
 		}
-		switch k.Name {
-		case Enrollment:
-			set.Enrollments, err = factsOf[facts.Enrollment](ctx, q, sql, columns[0], columns[1])
-		case Payment:
-			set.Payments, err = factsOf[facts.Payment](ctx, q, sql, columns[0], columns[1])
-		case Subscription:
-			set.Subscriptions, err = factsOf[facts.Subscription](ctx, q, sql, columns[0], columns[1])
-		}
+		rows, err := q.Query(ctx, sql, columns[0], columns[1])
 		if err != nil {
+			return set, err
+		}
+		var row []byte
+		if _, err = pgx.ForEachRow(rows, []any{&row}, func() error { return k.add(&set, row) }); err != nil {
 			return set, err
 		}
 	}
@@ -93,19 +80,6 @@ func keysOfRows(ctx context.Context, q pg.Querier, sql string, args ...any) ([]R
 		return k, row.Scan(&k.Kind, &k.A, &k.B)
 	}, sql, args...)
 }
-
-// splitKeys splits keys into the columns that SQL unnests for the view facts.
-func splitKeys(keys []RowKey) (kinds, as, bs []string) {
-	for _, k := range keys {
-		kinds, as, bs = append(kinds, k.Kind), append(as, k.A), append(bs, k.B)
-	}
-	return kinds, as, bs
-}
-
-// givenFacts is SQL for the facts f of kinds $1 with the keys $2 and $3.
-const givenFacts = `
-	FROM unnest($1::text[], $2::text[], $3::text[]) AS k(kind, a, b)
-	JOIN facts f ON f.kind = k.kind AND f.a = k.a AND f.b = k.b`
 
 // queryAll reads the rows of a query.
 func queryAll[T any](ctx context.Context, q pg.Querier, scan pgx.RowToFunc[T], sql string, args ...any) ([]T, error) {

@@ -120,10 +120,7 @@ const (
 // identityColumns are all columns of all tables that name people. Erasure walks
 // over them; a test finds columns that are missing.
 var identityColumns = slices.Concat(
-	// Facts.
-	columnsOfTable("enrollments", "person person, address email, name name, copy user_ref mail leans customer_email"),
-	columnsOfTable("payments", ofContext+", context intent charge, copy mail leans customer_email"),
-	columnsOfTable("subscriptions", ofContext+", context checkout, copy mail leans customer_email"),
+	columnsOfKinds(),
 	// People, and what they left unfinished.
 	columnsOfTable("users", "user id, address email, name name image_url, versions earlier"),
 	columnsOfTable("stripe_customers", "stripe_customer id, address email, name name, versions earlier"),
@@ -147,8 +144,13 @@ var identityColumns = slices.Concat(
 	columnsOfTable("webhook_events", "text payload headers last_error"),
 )
 
-// ofContext are the columns of a Stripe object about its buyer.
-const ofContext = "user user_ref, stripe_customer stripe_customer, address email, name name, versions earlier"
+// columnsOfKinds are those of facts.
+func columnsOfKinds() (columns []IdentityColumn) {
+	for _, k := range FactKinds {
+		columns = append(columns, columnsOfTable(k.Table, k.People)...)
+	}
+	return columns
+}
 
 // columnsOfTable reads a list of ways to name people, each with its columns.
 func columnsOfTable(table, ways string) (columns []IdentityColumn) {

@@ -1,12 +1,12 @@
 package store
 
 import (
+	"cmp"
+	"encoding/json"
 	"fmt"
 	"iter"
 	"slices"
 	"strings"
-
-	"github.com/jackc/pgx/v5"
 
 	"rollcall/facts"
 )
@@ -24,66 +24,120 @@ type FactKind struct {
 	Label   string    // names a row by its key %[1]s and %[2]s. Empty: by kind, id and account
 	History string    // the kind of backfill that attaches all rows again
 	Plan    string    // SQL for the rows of that backfill, see planSQL
-
-	// Keys are those of the rows in a set.
-	Keys func(facts.Set) []RowKey
+	People  string    // the columns that name people, see columnsOfTable
+	Description
+	factsIn // its facts in a set
 }
 
-// RowKey identifies such a row: (account, id) of a payment or subscription,
-// (course, person) of an enrollment.
-type RowKey struct{ Kind, A, B string }
+// Description is how the rows of a kind are described to people: SQL about a row, by
+// the kind's alias.
+type Description struct {
+	In       string // no SQL: begins its name, before the title of what it is of
+	Product  string // what it is of
+	Title    string // of that; empty: the product's
+	Amount   string // a Money as JSON, or null
+	At       string
+	User     string // the user that it names
+	Address  string // the address that it names
+	Counted  string // ref of the payment that counts its money instead; null: none does
+	Source   string // who reports it
+	Versions string
+}
 
 // FactKinds are all kinds of facts, in the order in which they are listed.
 var FactKinds = []FactKind{
 	{
-		Name:    Enrollment,
-		Alias:   "e",
-		Table:   "enrollments",
-		Key:     [2]string{"course_id", "person"},
-		Context: enrollmentContext,
-		Lock:    "enrollment:",
-		History: "courses",
-		Plan:    enrollmentPlan,
-		Label:   "enrollment of %[2]s in course %[1]s",
-		Keys: func(set facts.Set) []RowKey {
-			return keysIn(set.Enrollments, func(f facts.Enrollment) RowKey { return RowKey{Enrollment, f.CourseID, f.Person} })
-		},
+		Name:        Enrollment,
+		Alias:       "e",
+		Table:       "enrollments",
+		Key:         [2]string{"course_id", "person"},
+		Context:     enrollmentContext,
+		Lock:        "enrollment:",
+		History:     "courses",
+		Plan:        enrollmentPlan,
+		Label:       "enrollment of %[2]s in course %[1]s",
+		People:      "person person, address email, name name, copy user_ref mail leans customer_email",
+		Description: enrollmentDescription,
+		factsIn: inSet(
+			func(set *facts.Set) *[]facts.Enrollment { return &set.Enrollments },
+			func(f facts.Enrollment) RowKey { return RowKey{Enrollment, f.CourseID, f.Person} },
+			nil,
+		),
 	},
 	{
-		Name:    Payment,
-		Alias:   "p",
-		Table:   "payments",
-		Key:     [2]string{"account", "id"},
-		Derived: []string{"product_id", "sold", "refunded", "disputed"},
-		Context: paymentContext,
-		Lock:    "pay:",
-		History: "courses",
-		Plan:    paymentPlan,
-		Keys: func(set facts.Set) []RowKey {
-			return keysIn(set.Payments, func(f facts.Payment) RowKey { return RowKey{Payment, f.Account, f.ID} })
-		},
+		Name:        Payment,
+		Alias:       "p",
+		Table:       "payments",
+		Key:         [2]string{"account", "id"},
+		Derived:     []string{"product_id", "sold", "refunded", "disputed"},
+		Context:     paymentContext,
+		Lock:        "pay:",
+		History:     "courses",
+		Plan:        paymentPlan,
+		People:      ofContext + ", context intent charge, copy mail leans customer_email",
+		Description: paymentDescription,
+		factsIn: inSet(
+			func(set *facts.Set) *[]facts.Payment { return &set.Payments },
+			func(f facts.Payment) RowKey { return RowKey{Payment, f.Account, f.ID} },
+			paymentBuyer,
+		),
 	},
 	{
-		Name:    Subscription,
-		Alias:   "s",
-		Table:   "subscriptions",
-		Key:     [2]string{"account", "id"},
-		Derived: []string{"product_id", "sold"},
-		Context: subscriptionContext,
-		Lock:    "sub:",
-		History: "subscriptions",
-		Plan:    subscriptionPlan,
-		Keys: func(set facts.Set) []RowKey {
-			return keysIn(set.Subscriptions, func(f facts.Subscription) RowKey { return RowKey{Subscription, f.Account, f.ID} })
-		},
+		Name:        Subscription,
+		Alias:       "s",
+		Table:       "subscriptions",
+		Key:         [2]string{"account", "id"},
+		Derived:     []string{"product_id", "sold"},
+		Context:     subscriptionContext,
+		Lock:        "sub:",
+		History:     "subscriptions",
+		Plan:        subscriptionPlan,
+		People:      ofContext + ", context checkout, copy mail leans customer_email",
+		Description: subscriptionDescription,
+		factsIn: inSet(
+			func(set *facts.Set) *[]facts.Subscription { return &set.Subscriptions },
+			func(f facts.Subscription) RowKey { return RowKey{Subscription, f.Account, f.ID} },
+			subscriptionBuyer,
+		),
 	},
 }
 
-func keysIn[F any](list []F, key func(F) RowKey) (keys []RowKey) {
-	for _, f := range list {
-		keys = append(keys, key(f))
+// factsIn reaches the facts of a kind in a set.
+type factsIn struct {
+	keys   func(facts.Set) []RowKey
+	add    func(*facts.Set, []byte) error     // adds a stored row, as JSON
+	buyers func(*facts.Set, clock) []purchase // nil: the key names the person
+}
+
+// inSet makes a factsIn of a list of a set, the key of a fact, and what it says of
+// its buyer, unless its key does.
+func inSet[F any](list func(*facts.Set) *[]F, key func(F) RowKey, buyer func(*F, clock) purchase) factsIn {
+	in := factsIn{
+		keys: func(set facts.Set) (keys []RowKey) {
+			for _, f := range *list(&set) {
+				keys = append(keys, key(f))
+			}
+			return keys
+		},
+		add: func(set *facts.Set, row []byte) error {
+			var f F
+			err := json.Unmarshal(row, &f)
+			*list(set) = append(*list(set), f)
+			return err
+		},
 	}
-	return keys
+	if buyer != nil {
+		in.buyers = func(set *facts.Set, c clock) (all []purchase) {
+			for i := range *list(set) {
+				f := &(*list(set))[i]
+				p := buyer(f, c)
+				p.RowKey, p.fact = key(*f), f
+				all = append(all, p)
+			}
+			return all
+		}
+	}
+	return in
 }
 
 // KindOf finds a kind by its name.
@@ -126,31 +180,22 @@ func joinKinds(between string, about func(FactKind) string) string {
 	return strings.Join(parts, between)
 }
 
-// KeysOfKind reads rows of two columns as keys of a kind.
-func KeysOfKind(kind string, rows pgx.Rows) ([]RowKey, error) {
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (RowKey, error) {
-		k := RowKey{Kind: kind}
-		return k, row.Scan(&k.A, &k.B)
-	})
-}
-
-// KeyArrays splits row keys by kind into columns for unnest.
-func KeyArrays(keys []RowKey) (out map[string][2][]string) {
-	out = map[string][2][]string{}
-	for _, k := range keys {
-		c := out[k.Kind]
-		c[0], c[1] = append(c[0], k.A), append(c[1], k.B)
-		out[k.Kind] = c
-	}
-	return out
-}
-
 // rowsIn are the keys of the rows in a set.
 func rowsIn(set facts.Set) (keys []RowKey) {
 	for _, k := range FactKinds {
-		keys = append(keys, k.Keys(set)...)
+		keys = append(keys, k.keys(set)...)
 	}
 	return keys
+}
+
+// RefSQL is SQL for the ref of a row.
+func (k FactKind) RefSQL() string {
+	return RefOf(k.Name, k.Alias+"."+k.Key[0], k.Alias+"."+k.Key[1])
+}
+
+// TitleSQL is SQL for the title of what a row is of.
+func (k FactKind) TitleSQL() string {
+	return cmp.Or(k.Title, TitleOf(k.Product, k.Alias+".store_id"))
 }
 
 // KeySQL is SQL for the key of a row that goes by an alias.
@@ -164,6 +209,25 @@ func (k RowKey) isOf(kind FactKind) bool { return k.Kind == kind.Name }
 // is is SQL for whether a row that goes by an alias has the key (a, b) of another.
 func (k FactKind) is(alias, other string) string {
 	return fmt.Sprintf("%[1]s.%[2]s = %[4]s.a AND %[1]s.%[3]s = %[4]s.b", alias, k.Key[0], k.Key[1], other)
+}
+
+// purchasesOf lists the facts of a set that name people outside their keys. To change
+// their parts changes the set.
+func purchasesOf(set *facts.Set, c clock) (all []purchase) {
+	for _, k := range FactKinds {
+		if k.buyers != nil {
+			all = append(all, k.buyers(set, c)...)
+		}
+	}
+	return all
+}
+
+// account is the Stripe account of a row, if its kind has one.
+func (k RowKey) account() string {
+	if KindOf(k.Kind).ofStripe() {
+		return k.A
+	}
+	return ""
 }
 
 // ofStripe reports whether Stripe reports the kind: its rows have an account.
@@ -198,3 +262,6 @@ func (k RowKey) place() string {
 	}
 	return k.Kind + " " + k.B
 }
+
+// ofContext are the columns of a Stripe object about its buyer.
+const ofContext = "user user_ref, stripe_customer stripe_customer, address email, name name, versions earlier"

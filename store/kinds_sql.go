@@ -1,7 +1,7 @@
 package store
 
-// The SQL that differs from kind to kind: how to resolve a row, and which rows a
-// backfill attaches again.
+// The SQL that differs from kind to kind: how to resolve a row, which rows a backfill
+// attaches again, and how a row is described.
 
 // Each kind of row has its own context: the ids it names (its own, then its
 // subscription's, then those of the subscription's checkout), when it happened,
@@ -263,3 +263,41 @@ func dependsOnStore(table, store string) string {
 				SELECT unnest(ARRAY['product:' || id] || ARRAY(SELECT object FROM links WHERE relation = 'stripe' AND subject = products.id)) FROM products WHERE store_ids @> ARRAY[` + store + `]
 			) k)`
 }
+
+// What each kind says of itself.
+var (
+	enrollmentDescription = Description{
+		In:       "Enrollment in",
+		Product:  "e.course_id",
+		Amount:   "NULL::jsonb",
+		At:       "coalesce(e.enrolled_at, e.first_said_at)",
+		User:     "e.user_ref",
+		Address:  "coalesce(e.email, CASE WHEN e.person LIKE 'email:%' THEN substr(e.person, 7) END)",
+		Counted:  "NULL::text",
+		Source:   "'platform'",
+		Versions: EnrollmentVersions,
+	}
+	paymentDescription = Description{
+		In:       "Payment for",
+		Product:  "coalesce(p.product_id, p.product_ref, p.intent ->> 'product_ref')",
+		Amount:   MoneyReceived,
+		At:       "p.paid_at",
+		User:     "coalesce(p.user_ref, p.intent ->> 'user_ref')",
+		Address:  "coalesce(p.email, p.charge ->> 'email', p.intent ->> 'email')",
+		Counted:  "CASE WHEN p.unattached = 'counted_elsewhere' THEN " + CountedAs + " END",
+		Source:   PaymentSource,
+		Versions: PaymentVersions,
+	}
+	subscriptionDescription = Description{
+		In:       "Subscription to",
+		Product:  "coalesce(s.product_id, s.product_ref, s.checkout ->> 'product_ref')",
+		Title:    "coalesce(s.plan_name, s.plan, s.checkout ->> 'plan', " + TitleOf("s.product_id", "s.store_id") + ")",
+		Amount:   MoneyOf("s.amount", "s.currency"),
+		At:       "coalesce(s.started_at, s.checkout_at)",
+		User:     "coalesce(s.user_ref, s.checkout ->> 'user_ref')",
+		Address:  "coalesce(s.email, s.checkout ->> 'email')",
+		Counted:  "NULL::text",
+		Source:   "'stripe'",
+		Versions: SubscriptionVersions,
+	}
+)

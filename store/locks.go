@@ -176,23 +176,17 @@ func (l locks) merge(other locks) {
 
 // platformUsers are the keys of users that the platform's rows in a set name.
 func platformUsers(set facts.Set) (keys []string) {
-	add := func(account string, contexts ...*facts.Context) {
-		for _, c := range contexts {
-			if account == "" && c != nil && c.UserRef != "" {
-				keys = append(keys, "user:"+c.UserRef)
-			}
-		}
-	}
 	for _, f := range set.Enrollments {
 		if strings.HasPrefix(f.Person, "user:") {
 			keys = append(keys, f.Person)
 		}
 	}
-	for _, f := range set.Payments {
-		add(f.Account, &f.Context, f.Intent.Says(), f.Charge)
-	}
-	for _, f := range set.Subscriptions {
-		add(f.Account, &f.Context, f.Checkout)
+	for _, p := range purchasesOf(&set, asStored) {
+		for _, by := range p.parts {
+			if p.account() == "" && by.UserRef != "" {
+				keys = append(keys, "user:"+by.UserRef)
+			}
+		}
 	}
 	return keys
 }
