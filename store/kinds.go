@@ -265,3 +265,23 @@ func (k RowKey) place() string {
 
 // ofContext are the columns of a Stripe object about its buyer.
 const ofContext = "user user_ref, stripe_customer stripe_customer, address email, name name, versions earlier"
+
+// paymentBuyer is what a payment says of its buyer, part by part.
+func paymentBuyer(f *facts.Payment, c clock) (p purchase) {
+	if f.ClaimVersion != "" {
+		p.began = firstOf(f.PaidAt)
+	}
+	p.add(&f.Context, part{at: c.of(f.ClaimVersion, f.PaidAt), told: f.ClaimVersion != ""})
+	p.add(f.Intent.Says(), part{at: c.of(f.IntentVersion, f.PaidAt)})
+	p.add(f.Charge, part{at: c.of(f.ChargeVersion, f.PaidAt)})
+	return p
+}
+
+// subscriptionBuyer is the same of a subscription.
+func subscriptionBuyer(f *facts.Subscription, c clock) purchase {
+	p := purchase{began: firstOf(f.StartedAt, f.CheckoutAt)}
+	ended := f.Status == "canceled" || f.Status == "incomplete_expired"
+	p.add(&f.Context, part{at: c.of(f.Version, f.StartedAt), told: f.Version != "", ends: ended})
+	p.add(f.Checkout, part{at: c.of(f.CheckoutVersion, f.CheckoutAt)})
+	return p
+}
