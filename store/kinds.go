@@ -37,6 +37,7 @@ type Description struct {
 	Title    string // of that; empty: the product's
 	Amount   string // a Money as JSON, or null
 	At       string
+	Who      string // the buyer as it names them: user:<id>, an address or a Stripe customer
 	User     string // the user that it names
 	Address  string // the address that it names
 	Counted  string // ref of the payment that counts its money instead; null: none does

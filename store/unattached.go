@@ -218,9 +218,4 @@ func readKeys(kind FactKind) (selecting string, scan pgx.RowToFunc[OffFact]) {
 }
 
 // WhoOf is SQL for the buyer that a fact of a kind names.
-func WhoOf(kind FactKind) string {
-	if kind.Name == Enrollment {
-		return "e.person"
-	}
-	return strings.ReplaceAll(`coalesce('user:' || @user_ref, @email, @stripe_customer, 'nobody')`, "@", kind.Alias+".")
-}
+func WhoOf(kind FactKind) string { return kind.Who }
