@@ -42,10 +42,10 @@ func MoneyOf(amount, currency string) string {
 
 // The versions of facts, as said reads them, and who says payments.
 const (
-	PaymentSource        = `CASE WHEN p.kind = 'purchase' THEN 'platform' ELSE 'stripe' END`
-	PaymentVersions      = `jsonb_build_object('payment', p.claim_version, 'intent', p.intent_version, 'charge', nullif(p.charge_version, ''), 'invoice', p.invoice_version, 'destination', p.destination_version)`
-	SubscriptionVersions = `jsonb_build_object('subscription', s.version, 'checkout', s.checkout_version)`
-	EnrollmentVersions   = `jsonb_build_object('enrollment', e.version, 'email', e.email_version, 'store', e.store_version, 'name', e.name_version,
+	paymentSource        = `CASE WHEN p.kind = 'purchase' THEN 'platform' ELSE 'stripe' END`
+	paymentVersions      = `jsonb_build_object('payment', p.claim_version, 'intent', p.intent_version, 'charge', nullif(p.charge_version, ''), 'invoice', p.invoice_version, 'destination', p.destination_version)`
+	subscriptionVersions = `jsonb_build_object('subscription', s.version, 'checkout', s.checkout_version)`
+	enrollmentVersions   = `jsonb_build_object('enrollment', e.version, 'email', e.email_version, 'store', e.store_version, 'name', e.name_version,
 				'progress', e.progress_version, 'enrolled_at', e.enrolled_version, 'completed_at', e.completed_version, 'end', e.deleted_version)`
 )
 
@@ -55,15 +55,15 @@ func LastVerified(u string) string {
 	return fmt.Sprintf(`%[1]s.email IS NOT NULL AND coalesce(%[1]s.earlier ? 'email', false)`, u)
 }
 
-// CountedAs is SQL for the ref of the payment that counts the money of payment p
+// countedAs is SQL for the ref of the payment that counts the money of payment p
 // instead, if one does: see counted_elsewhere in paymentContext.
-var CountedAs = `coalesce(
+var countedAs = `coalesce(
 		(SELECT ` + RefOf("payment", "x.account", "x.id") + ` FROM payments x WHERE x.account = p.account AND x.invoice = p.id AND p.kind = 'invoice' AND x.kind = 'checkout' AND x.paid ORDER BY x.id LIMIT 1),
 		(SELECT ` + RefOf("payment", "i.account", "i.id") + ` FROM payments i WHERE i.account = p.account AND i.id = p.invoice AND i.kind = 'invoice'),
 		(SELECT ` + RefOf("payment", "i.account", "i.id") + ` FROM payments i WHERE i.account = p.account AND i.claimed_by = p.id AND i.kind = 'checkout' AND i.id <> i.claimed_by ORDER BY i.id LIMIT 1))`
 
-// MoneyReceived is SQL for what payment p brought, claimed or not.
-var MoneyReceived = MoneyOf("coalesce(p.amount, (p.intent ->> 'received')::bigint)", "coalesce(p.currency, p.intent ->> 'currency')")
+// moneyReceived is SQL for what payment p brought, claimed or not.
+var moneyReceived = MoneyOf("coalesce(p.amount, (p.intent ->> 'received')::bigint)", "coalesce(p.currency, p.intent ->> 'currency')")
 
 // PersonFact is a user of the platform's or a customer of Stripe's.
 type PersonFact struct {

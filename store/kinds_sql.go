@@ -276,19 +276,19 @@ var (
 		Address:  "coalesce(e.email, CASE WHEN e.person LIKE 'email:%' THEN substr(e.person, 7) END)",
 		Counted:  "NULL::text",
 		Source:   "'platform'",
-		Versions: EnrollmentVersions,
+		Versions: enrollmentVersions,
 	}
 	paymentDescription = Description{
 		In:       "Payment for",
 		Product:  "coalesce(p.product_id, p.product_ref, p.intent ->> 'product_ref')",
-		Amount:   MoneyReceived,
+		Amount:   moneyReceived,
 		At:       "p.paid_at",
 		Who:      "coalesce('user:' || p.user_ref, p.email, p.stripe_customer, 'nobody')",
 		User:     "coalesce(p.user_ref, p.intent ->> 'user_ref')",
 		Address:  "coalesce(p.email, p.charge ->> 'email', p.intent ->> 'email')",
-		Counted:  "CASE WHEN p.unattached = 'counted_elsewhere' THEN " + CountedAs + " END",
-		Source:   PaymentSource,
-		Versions: PaymentVersions,
+		Counted:  "CASE WHEN p.unattached = 'counted_elsewhere' THEN " + countedAs + " END",
+		Source:   paymentSource,
+		Versions: paymentVersions,
 	}
 	subscriptionDescription = Description{
 		In:       "Subscription to",
@@ -301,6 +301,6 @@ var (
 		Address:  "coalesce(s.email, s.checkout ->> 'email')",
 		Counted:  "NULL::text",
 		Source:   "'stripe'",
-		Versions: SubscriptionVersions,
+		Versions: subscriptionVersions,
 	}
 )

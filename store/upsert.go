@@ -20,11 +20,11 @@ var contextColumns = columnSets("store_ref, product_ref, product_kind, product_t
 
 // The tables of facts.
 var (
-	UsersTable = newTable[facts.User]("users", "id", "version", columnSets("email, name, image_url, time_zone"),
+	usersTable = newTable[facts.User]("users", "id", "version", columnSets("email, name, image_url, time_zone"),
 		map[string]string{"last_seen_at": "GREATEST"}, versioned{Version: "deleted_version"})
-	StripeCustomersTable = newTable[facts.StripeCustomer]("stripe_customers", "account id", "version", columnSets("email, name"),
+	stripeCustomersTable = newTable[facts.StripeCustomer]("stripe_customers", "account id", "version", columnSets("email, name"),
 		nil, versioned{Version: "deleted_version"})
-	StoresTable = newTable[facts.Store]("stores", "id", "version", columnSets("name, member_user_ids, time_zone"),
+	storesTable = newTable[facts.Store]("stores", "id", "version", columnSets("name, member_user_ids, time_zone"),
 		map[string]string{"member_user_ids": membersRule})
 	productsTable = newTable[facts.Product]("products", "id", "version", columnSets("kind, title, price_amount price_currency, items"),
 		nil, versioned{Version: "deleted_version"})
@@ -52,10 +52,10 @@ var (
 		versioned{Version: "destination_version", columns: []string{"destination"}})
 	// The payment of a refund or dispute never changes, and the captured amount never
 	// falls. A message without them does not remove them.
-	RefundsTable = newTable[facts.Refund]("refunds", "account id", "version",
+	refundsTable = newTable[facts.Refund]("refunds", "account id", "version",
 		alwaysNamed("cumulative amount currency status created_at said_at"),
 		map[string]string{"charge": "GREATEST", "payment_intent": "GREATEST", "charge_amount": "GREATEST", "captured": "GREATEST"})
-	DisputesTable = newTable[facts.Dispute]("disputes", "account id", "version",
+	disputesTable = newTable[facts.Dispute]("disputes", "account id", "version",
 		alwaysNamed("amount currency status withdrawn"), map[string]string{"charge": "GREATEST", "payment_intent": "GREATEST"})
 	subscriptionsTable = newTable[facts.Subscription]("subscriptions", "account id", "version",
 		slices.Concat(alwaysNamed("status ended_at"), alwaysNamed("cancel_at_period_end cancel_at cancellation"), alwaysNamed("paused"),
@@ -148,14 +148,14 @@ func rowsOf[F any](t *FactTable, rows []F, key func(*F) string) TableRows {
 // TablesOf groups the facts of a set by table.
 func TablesOf(set facts.Set) []TableRows {
 	return []TableRows{
-		rowsOf(&UsersTable, set.Users, func(f *facts.User) string { return f.ID }),
-		rowsOf(&StripeCustomersTable, set.StripeCustomers, func(f *facts.StripeCustomer) string { return f.Account + "/" + f.ID }),
-		rowsOf(&StoresTable, set.Stores, func(f *facts.Store) string { return f.ID }),
+		rowsOf(&usersTable, set.Users, func(f *facts.User) string { return f.ID }),
+		rowsOf(&stripeCustomersTable, set.StripeCustomers, func(f *facts.StripeCustomer) string { return f.Account + "/" + f.ID }),
+		rowsOf(&storesTable, set.Stores, func(f *facts.Store) string { return f.ID }),
 		rowsOf(&productsTable, set.Products, func(f *facts.Product) string { return f.ID }),
 		rowsOf(&enrollmentsTable, set.Enrollments, func(f *facts.Enrollment) string { return f.CourseID + "/" + f.Person }),
 		rowsOf(&paymentsTable, set.Payments, func(f *facts.Payment) string { return f.Account + "/" + f.ID }),
-		rowsOf(&RefundsTable, set.Refunds, func(f *facts.Refund) string { return f.Account + "/" + f.ID }),
-		rowsOf(&DisputesTable, set.Disputes, func(f *facts.Dispute) string { return f.Account + "/" + f.ID }),
+		rowsOf(&refundsTable, set.Refunds, func(f *facts.Refund) string { return f.Account + "/" + f.ID }),
+		rowsOf(&disputesTable, set.Disputes, func(f *facts.Dispute) string { return f.Account + "/" + f.ID }),
 		rowsOf(&checkoutsTable, set.Checkouts, func(f *facts.Checkout) string { return f.Account + "/" + f.ID }),
 		rowsOf(&failedInvoicesTable, set.FailedInvoices, func(f *facts.FailedInvoice) string { return f.Account + "/" + f.ID }),
 		rowsOf(&subscriptionsTable, set.Subscriptions, func(f *facts.Subscription) string { return f.Account + "/" + f.ID }),

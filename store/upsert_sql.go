@@ -218,7 +218,8 @@ func (t FactTable) NamedVersions(message map[string]any) map[string]facts.Versio
 	earlier, _ := message["earlier"].(map[string]any)
 	for set, v := range earlier {
 		if _, named := versions[set]; named {
-			versions[set] = facts.Version(*EmptyIfNil(JSONString(v)))
+			said, _ := v.(string)
+			versions[set] = facts.Version(said)
 		}
 	}
 	if len(versions) == 0 {
@@ -242,26 +243,11 @@ func (t FactTable) VersionOf(row map[string]any, column string) facts.Version {
 			return ""
 		}
 		earlier, _ := row["earlier"].(map[string]any)
-		if v := JSONString(earlier[column]); v != nil {
-			return facts.Version(*v)
+		if v, ok := earlier[column].(string); ok {
+			return facts.Version(v)
 		}
 		column = t.Main
 	}
-	return facts.Version(*EmptyIfNil(JSONString(row[column])))
-}
-
-// JSONString returns a decoded JSON value if it is a string.
-func JSONString(value any) *string {
-	if s, ok := value.(string); ok {
-		return &s
-	}
-	return nil
-}
-
-// EmptyIfNil returns s, or a pointer to an empty string.
-func EmptyIfNil(s *string) *string {
-	if s == nil {
-		return new(string)
-	}
-	return s
+	version, _ := row[column].(string)
+	return facts.Version(version)
 }

@@ -43,7 +43,7 @@ func (s *Reader) OffFacts(ctx context.Context, f store.OffFilter) (page []store.
 
 // readOffFact reads all columns of a store.OffFact.
 func readOffFact(kind store.FactKind) (selecting string, scan pgx.RowToFunc[store.OffFact]) {
-	columns := []string{kind.KeySQL(kind.Alias), store.WhoOf(kind), kind.Alias + ".store_id", "st.name", kind.TitleSQL(), kind.Amount,
+	columns := []string{kind.KeySQL(kind.Alias), kind.Who, kind.Alias + ".store_id", "st.name", kind.TitleSQL(), kind.Amount,
 		kind.At, kind.Alias + ".unattached", kind.Source, kind.Versions}
 	selecting = `
 		SELECT ` + strings.Join(columns, ", ") + `
