@@ -114,7 +114,7 @@ func (v Versions) Origins(source string) []Origin {
 		o := Origin{Of: []string{of}, Via: p.Via, At: p.At}
 		if p.Event != "" {
 			o.Event = &FromEvent{Source: source, EventID: p.Event}
-			if _, isPayment := v[Payment]; isPayment && of != Payment {
+			if _, isPayment := v["payment"]; isPayment && of != "payment" {
 				o.Event.Source = "stripe"
 			}
 		}

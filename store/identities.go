@@ -89,17 +89,6 @@ func spellingsOf(i identity) []string {
 // object is the identity of a payment or a subscription.
 func (k RowKey) object() identity { return identity{anObject, k.A + "/" + k.B} }
 
-// Parts of pseudonyms.
-const (
-	anonymousPrefix = "erased-"         // begins all pseudonyms
-	anonymousDomain = "@erased.invalid" // ends their addresses, which cannot exist (RFC 2606)
-)
-
-// Anonymous reports whether an address is that of an erased person.
-func Anonymous(email string) bool { return strings.HasSuffix(email, anonymousDomain) }
-
-func isPseudonym(name string) bool { return strings.HasPrefix(name, anonymousPrefix) }
-
 // IdentityColumn is a column that names people.
 type IdentityColumn struct {
 	Table, Column string

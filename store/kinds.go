@@ -29,22 +29,6 @@ type FactKind struct {
 	factsIn // its facts in a set
 }
 
-// Description is how the rows of a kind are described to people: SQL about a row, by
-// the kind's alias.
-type Description struct {
-	In       string // no SQL: begins its name, before the title of what it is of
-	Product  string // what it is of
-	Title    string // of that; empty: the product's
-	Amount   string // a Money as JSON, or null
-	At       string
-	Who      string // the buyer as it names them: user:<id>, an address or a Stripe customer
-	User     string // the user that it names
-	Address  string // the address that it names
-	Counted  string // ref of the payment that counts its money instead; null: none does
-	Source   string // who reports it
-	Versions string
-}
-
 // FactKinds are all kinds of facts, in the order in which they are listed.
 var FactKinds = []FactKind{
 	{
