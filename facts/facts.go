@@ -22,52 +22,6 @@ type Event struct {
 	Payload    []byte
 }
 
-// Set holds all facts of an event, or of a page of a backfill. A nil slice has no facts.
-type Set struct {
-	// At is when the facts happened. If an object was read from an API, At is the object's own
-	// time. Events have their own time, so for them At stays zero, as for facts without a person.
-	At time.Time
-
-	Users           []User
-	StripeCustomers []StripeCustomer
-	Stores          []Store
-	Products        []Product
-	Enrollments     []Enrollment
-	Payments        []Payment
-	Refunds         []Refund
-	Disputes        []Dispute
-	Subscriptions   []Subscription
-	Checkouts       []Checkout
-	FailedInvoices  []FailedInvoice
-
-	// Notes describe fields that could not be used, and what to write instead.
-	Notes []string
-}
-
-// happened sets the time of a set. An empty set has none.
-func (s Set) happened(at time.Time) Set {
-	if len(s.Users)+len(s.StripeCustomers)+len(s.Enrollments)+len(s.Payments)+len(s.Subscriptions)+len(s.Checkouts)+len(s.FailedInvoices) > 0 {
-		s.At = at
-	}
-	return s
-}
-
-// Add appends all facts of other to s and keeps the time of s.
-func (s *Set) Add(other Set) {
-	s.Users = append(s.Users, other.Users...)
-	s.StripeCustomers = append(s.StripeCustomers, other.StripeCustomers...)
-	s.Stores = append(s.Stores, other.Stores...)
-	s.Products = append(s.Products, other.Products...)
-	s.Enrollments = append(s.Enrollments, other.Enrollments...)
-	s.Payments = append(s.Payments, other.Payments...)
-	s.Refunds = append(s.Refunds, other.Refunds...)
-	s.Disputes = append(s.Disputes, other.Disputes...)
-	s.Subscriptions = append(s.Subscriptions, other.Subscriptions...)
-	s.Checkouts = append(s.Checkouts, other.Checkouts...)
-	s.FailedInvoices = append(s.FailedInvoices, other.FailedInvoices...)
-	s.Notes = append(s.Notes, other.Notes...)
-}
-
 // Ignored is the error for valid input that Rollcall does not need. The event is stored as ignored.
 type Ignored struct{ Reason string }
 

@@ -23,19 +23,6 @@ type Outcome struct {
 	Commit    time.Duration // how long the commit took
 }
 
-// Handled is an event that Apply locked, and its result.
-type Handled struct {
-	ID          int64 // of the inbox
-	Source      string
-	EventID     string // the sender's
-	Type        string
-	Attempt     int           // number of the attempt, from 1
-	Status      string        // of the row now; pending: it will be retried
-	Reopened    bool          // an operator reopened it, and this was the first attempt since
-	Waited      time.Duration // from its receipt to the commit
-	Traceparent string        // as NewEvent has it
-}
-
 // DeriveError is returned when facts were stored but could not be attached or
 // their customers not computed. The events stay pending and are tried again.
 type DeriveError struct{ Err error }
@@ -44,18 +31,6 @@ func (e *DeriveError) Error() string {
 	return "facts are stored, customers not derived: " + e.Err.Error()
 }
 func (e *DeriveError) Unwrap() error { return e.Err }
-
-// Reader reads the facts of an event: facts.Read, or a wrapper.
-type Reader func(facts.Event) (facts.Set, error)
-
-// pendingEvent is a locked inbox row and the facts read from it.
-type pendingEvent struct {
-	Handled
-	attempts int // before this one
-	event    facts.Event
-	set      facts.Set
-	reason   *string
-}
 
 // Apply works through the events with the given inbox ids in one transaction:
 // lock, read, upsert, attach, derive, mark. It skips rows that are processed

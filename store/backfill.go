@@ -3,9 +3,12 @@ package store
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"strings"
 	"time"
 
 	"rollcall/facts"
+	"rollcall/store/reasons"
 )
 
 // A backfill brings in history: it is a row, and chunks of work that lead from
@@ -119,4 +122,119 @@ type WrongStatus struct {
 
 func (e *WrongStatus) Error() string {
 	return fmt.Sprintf("backfill %d is %s, not %s", e.ID, e.Status, e.Want)
+}
+
+// Chunk is one unit of a run's work.
+type Chunk struct {
+	Backfill int64
+	Number   int
+	Position
+	Attempts int // failed so far
+	Run      Backfill
+}
+
+// Applied is the result of a chunk.
+type Applied struct {
+	Next   []int     // numbers of the chunks that may be done next
+	Events []Waiting // put into the inbox, to be enqueued
+	Status string    // of the run now; empty: nothing was done
+	Seen   int64     // objects of the chunk
+	Errors int64     // of them, those that could not be used
+}
+
+// tally is the result of items: counts and findings.
+type tally struct {
+	seen, created, updated, unchanged, errors int64
+	customers                                 int64            // new on the lists
+	passed                                    map[string]int64 // passed over, by the reason
+
+	findings []BackfillError
+	events   []Waiting        // put into the inbox
+	brought  []address        // the new customers
+	claimed  map[address]bool // those of them for which an item counts as created
+}
+
+func newTally() *tally { return &tally{claimed: map[address]bool{}, passed: map[string]int64{}} }
+
+func (t *tally) add(o *tally) {
+	t.seen += o.seen
+	t.created += o.created
+	t.updated += o.updated
+	t.unchanged += o.unchanged
+	t.errors += o.errors
+	t.customers += o.customers
+	for reason, n := range o.passed {
+		t.passed[reason] += n
+	}
+	t.findings = append(t.findings, o.findings...)
+	t.events = append(t.events, o.events...)
+	t.brought = append(t.brought, o.brought...)
+	maps.Copy(t.claimed, o.claimed)
+}
+
+func (t *tally) fail(f Finding) {
+	t.errors++
+	t.findings = append(t.findings, BackfillError{Finding: f})
+}
+
+func (t *tally) note(f Finding) {
+	t.findings = append(t.findings, BackfillError{Finding: f, Note: true})
+}
+
+func (t *tally) count(o outcome) {
+	switch o {
+	case created:
+		t.created++
+	case updated:
+		t.updated++
+	default:
+		t.unchanged++
+	}
+}
+
+func findings(plain []Finding, note bool) (out []BackfillError) {
+	for _, f := range plain {
+		out = append(out, BackfillError{Finding: f, Note: note})
+	}
+	return out
+}
+
+// AsText makes a text fit for a column: valid UTF-8, without NUL, and cut to a
+// maximal length.
+func AsText(s string) string {
+	const most = 2000
+	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "")
+	if r := []rune(s); len(r) > most {
+		return string(r[:most]) + " …"
+	}
+	return s
+}
+
+// sample notes what a dry run would have done with an item.
+func (w *work) sample(i Item, o outcome, t *tally) {
+	if !w.dryRun || o == unchanged {
+		return
+	}
+	t.note(Finding{Place: i.Place, What: "would be " + map[outcome]string{created: "created", updated: "updated"}[o], Why: "a dry run changes nothing"})
+}
+
+// bringNew records the new customers of an attachment.
+func (t *tally) bringNew(a attached) {
+	for at, id := range a.at {
+		if a.customers[id] {
+			t.customers++
+			t.brought = append(t.brought, at)
+		}
+	}
+}
+
+// unresolved counts a row that belongs to no customer: as an error if a
+// customer may be missing because of it.
+func (t *tally) unresolved(place, unattached string) {
+	reason, _ := reasons.Find(unattached)
+	if reason.Right {
+		t.count(unchanged)
+		return
+	}
+	t.fail(Finding{Place: place, What: unattached, Why: reason.Text()})
 }

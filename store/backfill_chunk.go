@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -14,26 +15,8 @@ import (
 	"rollcall/store/pg"
 )
 
-// Chunk is one unit of a run's work.
-type Chunk struct {
-	Backfill int64
-	Number   int
-	Position
-	Attempts int // failed so far
-	Run      Backfill
-}
-
 // maxFindings is how many errors, and how many notes, a run stores. It counts all.
 const maxFindings = 1000
-
-// Applied is the result of a chunk.
-type Applied struct {
-	Next   []int     // numbers of the chunks that may be done next
-	Events []Waiting // put into the inbox, to be enqueued
-	Status string    // of the run now; empty: nothing was done
-	Seen   int64     // objects of the chunk
-	Errors int64     // of them, those that could not be used
-}
 
 // ApplyChunk applies and counts the items of a page and inserts the chunks that
 // follow, in one transaction. It changes nothing if the chunk is done or its run
@@ -282,4 +265,60 @@ func (w *work) finish(ctx context.Context, backfill int64) (status string, err e
 		WHERE id = $1
 		RETURNING status`, backfill).Scan(&status)
 	return status, err
+}
+
+// keepPassed adds what a chunk passed over to what its run has.
+func (w *work) keepPassed(ctx context.Context, c Chunk, t *tally) error {
+	if len(t.passed) == 0 {
+		return nil
+	}
+	reasons := slices.Sorted(maps.Keys(t.passed))
+	objects := make([]int64, len(reasons))
+	for i, r := range reasons {
+		objects[i] = t.passed[r]
+	}
+	_, err := w.tx.Exec(ctx, `
+		INSERT INTO backfill_passed (backfill_id, stream, reason, objects)
+		SELECT $1, $2, reason, objects FROM unnest($3::text[], $4::bigint[]) AS n(reason, objects)
+		ON CONFLICT (backfill_id, stream, reason) DO UPDATE SET objects = backfill_passed.objects + EXCLUDED.objects`,
+		c.Backfill, c.Stream, reasons, objects)
+	return err
+}
+
+// notePassed writes it among the notes of a run that ends, however many there are.
+func (w *work) notePassed(ctx context.Context, backfill int64) error {
+	_, err := w.tx.Exec(ctx, `
+		INSERT INTO backfill_errors (backfill_id, place, what, why, note)
+		SELECT $1, stream, objects || ' passed over', reason, true
+		FROM backfill_passed
+		WHERE backfill_id = $1
+		ORDER BY stream, reason`, backfill)
+	return err
+}
+
+// fanOut writes the chunks of a backfill of facts, and closes the plan.
+func (w *work) fanOut(ctx context.Context, c Chunk, plan string, out *Applied) error {
+	// This statement reads whole tables.
+	if _, err := w.tx.Exec(ctx, `SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on; SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL work_mem = '64MB'`); err != nil {
+		return err
+	}
+	var expected int64
+	var chunks int
+	if err := w.tx.QueryRow(ctx, plan, c.Backfill, c.Run.ChunkSize, c.Run.Options.Store).Scan(&expected, &chunks); err != nil {
+		return err
+	}
+	for i := range chunks {
+		out.Next = append(out.Next, i+1)
+	}
+	if _, err := w.tx.Exec(ctx, `
+		UPDATE backfills SET chunks = 1 + $2, expected = $3, moved_at = now()
+		WHERE id = $1`, c.Backfill, chunks, expected); err != nil {
+		return err
+	}
+	if err := w.markDone(ctx, c, 0); err != nil {
+		return err
+	}
+	status, err := w.finish(ctx, c.Backfill)
+	out.Status = status
+	return err
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-
-	"rollcall/store/reasons"
 )
 
 // The backfills of stored facts: each course enrollment and course purchase, or each
@@ -39,18 +37,6 @@ func (h FactsHistory) Read(_ context.Context, at Position, _ int) (Page, error) 
 	return Page{Items: items}, nil
 }
 
-// place names the row for people.
-func (k RowKey) place() string {
-	label := KindOf(k.Kind).Label
-	switch {
-	case label != "":
-		return fmt.Sprintf(label, k.A, k.B)
-	case k.A != "":
-		return fmt.Sprintf("%s %s of account %s", k.Kind, k.B, k.A)
-	}
-	return k.Kind + " " + k.B
-}
-
 // planSQL finds the rows of a backfill of facts and inserts a chunk for each $2 rows.
 // The list is made once, so the total is exact. It is sorted by person, so that most
 // customers are derived once. $3 is a store or empty.
@@ -70,24 +56,6 @@ func planSQL(history string) string {
 	)` + planTail
 }
 
-// The rest of planSQL per kind: the person of rows f, and the condition.
-var (
-	enrollmentPlan = `, f.person
-		FROM enrollments f
-		WHERE f.version <> '' AND ` + ofStore("f")
-	paymentPlan = `, coalesce('user:' || f.user_ref, 'email:' || f.email, f.stripe_customer)
-		FROM payments f
-		LEFT JOIN subscriptions s ON s.account = f.account AND s.id = f.subscription
-		WHERE f.paid AND f.claim_version <> '' AND ` + ofStore("f") + `
-		  AND (f.lines @> '[{"kind": "course"}]'
-			OR coalesce(f.named, f.intent -> 'named') @> '[{"kind": "course"}]'
-			OR coalesce(f.product_kind, f.intent ->> 'product_kind') IN ('course', 'bundle')
-			OR EXISTS (SELECT FROM unnest(f.leans || s.leans) l(key) WHERE l.key IN (SELECT key FROM courses)))`
-	subscriptionPlan = `, coalesce('user:' || f.user_ref, 'email:' || f.email, f.stripe_customer)
-		FROM subscriptions f
-		WHERE f.status IN ('trialing', 'active', 'past_due') AND ` + ofStore("f")
-)
-
 const planTail = `, numbered AS (
 		SELECT kind, a, b, (row_number() OVER (ORDER BY who COLLATE "C", kind, a COLLATE "C", b COLLATE "C") - 1) / $2::int AS chunk
 		FROM found
@@ -98,53 +66,6 @@ const planTail = `, numbered AS (
 		GROUP BY chunk
 	)
 	SELECT count(*), coalesce(max(chunk) + 1, 0)::int FROM numbered`
-
-// ofStore narrows rows of a table down to those of the store $3: attached to
-// it, or unattached and dependent on it or on one of its products.
-func ofStore(table string) string {
-	return `($3 = '' OR ` + table + `.store_id = $3 OR ` + table + `.store_id IS NULL AND ` + dependsOnStore(table, "$3") + `)`
-}
-
-// dependsOnStore is SQL for whether a row of a table depends on a store, or on one of
-// its products.
-func dependsOnStore(table, store string) string {
-	return table + `.leans && (
-			SELECT array_agg(key)
-			FROM (
-				SELECT 'store:' || ` + store + ` AS key
-				UNION
-				SELECT CASE relation WHEN 'owner' THEN 'store:' ELSE 'account:' END || object FROM links WHERE relation IN ('owner', 'account') AND subject = ` + store + `
-				UNION
-				SELECT unnest(ARRAY['product:' || id] || ARRAY(SELECT object FROM links WHERE relation = 'stripe' AND subject = products.id)) FROM products WHERE store_ids @> ARRAY[` + store + `]
-			) k)`
-}
-
-// fanOut writes the chunks of a backfill of facts, and closes the plan.
-func (w *work) fanOut(ctx context.Context, c Chunk, plan string, out *Applied) error {
-	// This statement reads whole tables.
-	if _, err := w.tx.Exec(ctx, `SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on; SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL work_mem = '64MB'`); err != nil {
-		return err
-	}
-	var expected int64
-	var chunks int
-	if err := w.tx.QueryRow(ctx, plan, c.Backfill, c.Run.ChunkSize, c.Run.Options.Store).Scan(&expected, &chunks); err != nil {
-		return err
-	}
-	for i := range chunks {
-		out.Next = append(out.Next, i+1)
-	}
-	if _, err := w.tx.Exec(ctx, `
-		UPDATE backfills SET chunks = 1 + $2, expected = $3, moved_at = now()
-		WHERE id = $1`, c.Backfill, chunks, expected); err != nil {
-		return err
-	}
-	if err := w.markDone(ctx, c, 0); err != nil {
-		return err
-	}
-	status, err := w.finish(ctx, c.Backfill)
-	out.Status = status
-	return err
-}
 
 // attachRows attaches stored rows. A row counts as created if its customer is new,
 // as updated if it or its customer changed.
@@ -218,25 +139,4 @@ func (w *work) countRows(items []Item, t *tally) {
 			}
 		}
 	}
-}
-
-// bringNew records the new customers of an attachment.
-func (t *tally) bringNew(a attached) {
-	for at, id := range a.at {
-		if a.customers[id] {
-			t.customers++
-			t.brought = append(t.brought, at)
-		}
-	}
-}
-
-// unresolved counts a row that belongs to no customer: as an error if a
-// customer may be missing because of it.
-func (t *tally) unresolved(place, unattached string) {
-	reason, _ := reasons.Find(unattached)
-	if reason.Right {
-		t.count(unchanged)
-		return
-	}
-	t.fail(Finding{Place: place, What: unattached, Why: reason.Text()})
 }

@@ -4,92 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 
 	"rollcall/facts"
 	"rollcall/store/pg"
 )
-
-// tally is the result of items: counts and findings.
-type tally struct {
-	seen, created, updated, unchanged, errors int64
-	customers                                 int64            // new on the lists
-	passed                                    map[string]int64 // passed over, by the reason
-
-	findings []BackfillError
-	events   []Waiting        // put into the inbox
-	brought  []address        // the new customers
-	claimed  map[address]bool // those of them for which an item counts as created
-}
-
-func newTally() *tally { return &tally{claimed: map[address]bool{}, passed: map[string]int64{}} }
-
-func (t *tally) add(o *tally) {
-	t.seen += o.seen
-	t.created += o.created
-	t.updated += o.updated
-	t.unchanged += o.unchanged
-	t.errors += o.errors
-	t.customers += o.customers
-	for reason, n := range o.passed {
-		t.passed[reason] += n
-	}
-	t.findings = append(t.findings, o.findings...)
-	t.events = append(t.events, o.events...)
-	t.brought = append(t.brought, o.brought...)
-	maps.Copy(t.claimed, o.claimed)
-}
-
-func (t *tally) fail(f Finding) {
-	t.errors++
-	t.findings = append(t.findings, BackfillError{Finding: f})
-}
-
-func (t *tally) note(f Finding) {
-	t.findings = append(t.findings, BackfillError{Finding: f, Note: true})
-}
-
-// Outcomes of an item, or of one of its facts.
-type outcome int
-
-const (
-	unchanged outcome = iota
-	updated
-	created
-)
-
-func (t *tally) count(o outcome) {
-	switch o {
-	case created:
-		t.created++
-	case updated:
-		t.updated++
-	default:
-		t.unchanged++
-	}
-}
-
-func findings(plain []Finding, note bool) (out []BackfillError) {
-	for _, f := range plain {
-		out = append(out, BackfillError{Finding: f, Note: note})
-	}
-	return out
-}
-
-// AsText makes a text fit for a column: valid UTF-8, without NUL, and cut to a
-// maximal length.
-func AsText(s string) string {
-	const most = 2000
-	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "")
-	if r := []rune(s); len(r) > most {
-		return string(r[:most]) + " …"
-	}
-	return s
-}
 
 // attempt applies items within a savepoint. On a permanent failure it splits them,
 // again and again, until it finds the faulty ones and reports these. A rollback to a
@@ -172,15 +93,6 @@ func (w *work) rowsOf(ctx context.Context, item Item) ([]RowKey, error) {
 	return w.upsertFacts(ctx, item.Facts)
 }
 
-func (l locks) clone() locks { return maps.Clone(l) }
-
-// merge adds all keys of other.
-func (l locks) merge(other locks) {
-	for k, exclusive := range other {
-		l.add(exclusive, k)
-	}
-}
-
 // applyItems applies items by their kind.
 func (w *work) applyItems(ctx context.Context, items []Item, t *tally) error {
 	var rows, withFacts, events, old []Item
@@ -254,14 +166,6 @@ func (w *work) upsertItems(ctx context.Context, items []Item, t *tally) error {
 	}
 	t.bringNew(w.attached)
 	return nil
-}
-
-// sample notes what a dry run would have done with an item.
-func (w *work) sample(i Item, o outcome, t *tally) {
-	if !w.dryRun || o == unchanged {
-		return
-	}
-	t.note(Finding{Place: i.Place, What: "would be " + map[outcome]string{created: "created", updated: "updated"}[o], Why: "a dry run changes nothing"})
 }
 
 // claim is the greatest outcome of an item's facts. A new fact counts as created

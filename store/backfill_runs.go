@@ -302,3 +302,25 @@ func (s *Store) StripeAccounts(ctx context.Context) (_ []string, err error) {
 	}
 	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
+
+// Passed is how many objects of a stream a run passed over for one reason, or
+// some field of theirs.
+type Passed struct {
+	Stream  string `json:"stream"` // as "users"
+	Reason  string `json:"reason"` // as "without a Clerk id", to be read behind the stream
+	Objects int64  `json:"objects"`
+}
+
+// BackfillPassed lists what a run has passed over, in the order of the streams' names.
+func (s *Store) BackfillPassed(ctx context.Context, id int64) (_ []Passed, err error) {
+	defer pg.Wrap(&err, "store.BackfillPassed(%d)", id)
+	rows, err := s.Pool.Query(ctx, `
+		SELECT stream, reason, objects
+		FROM backfill_passed
+		WHERE backfill_id = $1
+		ORDER BY stream, reason`, id)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[Passed])
+}

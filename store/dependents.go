@@ -266,3 +266,65 @@ func (k FactKind) connectedSQL() string {
 		FROM ` + k.Table + ` f
 		WHERE f.leans && $1::text[] AND f.account <> ''`
 }
+
+// The owner of a connected account can write any user's id into metadata, and would
+// then see that user's address. So an id counts there only once the platform has
+// reported that user in the account's store (SQL function reported_in). Rows of
+// connected accounts are attached again with the platform's rows of their users.
+
+// formerUsers are the keys of users that the platform's rows in a set named before:
+// the set may name others.
+func (w *work) formerUsers(ctx context.Context, set facts.Set) (keys []string, err error) {
+	defer pg.Wrap(&err, "store.formerUsers")
+	found := &dependentSearch{tx: w.tx, found: map[RowKey]bool{}, users: map[string]bool{}, more: locks{}}
+	for kind, k := range byKind(rowsIn(set)) {
+		if kind.buyers == nil { // its key names the person
+			continue
+		}
+		if _, err := found.find(ctx, kind.Name, kind.byKeySQL(), false, k[0], k[1]); err != nil {
+			return nil, err
+		}
+	}
+	return slices.Collect(maps.Keys(found.users)), nil
+}
+
+// noteUsers records the users that a row of the platform names.
+func (n *dependentSearch) noteUsers(k RowKey, dependsOn []string) {
+	if k.account() != "" {
+		return
+	}
+	for _, l := range dependsOn {
+		if strings.HasPrefix(l, "user:") {
+			n.users[l] = true
+		}
+	}
+}
+
+// findConnected adds the rows of connected accounts that name the users noted, and
+// the invoices of such subscriptions.
+func (n *dependentSearch) findConnected(ctx context.Context) error {
+	if len(n.users) == 0 {
+		return nil
+	}
+	users := slices.Collect(maps.Keys(n.users))
+	n.more.add(true, users...)
+	n.dependents++ // such rows need the users' locks, so search again once these are held
+	before := maps.Clone(n.found)
+	if _, err := n.find(ctx, Subscription, KindOf(Subscription).connectedSQL(), false, users); err != nil {
+		return err
+	}
+	var subscriptions []string
+	for k := range n.found {
+		if !before[k] {
+			subscriptions = append(subscriptions, k.lock())
+		}
+	}
+	if len(subscriptions) > 0 {
+		n.more.add(true, subscriptions...)
+		if _, err := n.find(ctx, Payment, KindOf(Payment).dependentsSQL(), false, subscriptions); err != nil {
+			return err
+		}
+	}
+	_, err := n.find(ctx, Payment, KindOf(Payment).connectedSQL(), false, users)
+	return err
+}

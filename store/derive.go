@@ -68,6 +68,4 @@ func (w *work) countDerived(rows pgx.Rows, c *Changes) error {
 const deleteSQL = `
 DELETE FROM customers c
 WHERE c.id = ANY($1)
-  AND NOT EXISTS (SELECT FROM payments      WHERE customer_id = c.id)
-  AND NOT EXISTS (SELECT FROM enrollments   WHERE customer_id = c.id)
-  AND NOT EXISTS (SELECT FROM subscriptions WHERE customer_id = c.id)`
+  AND NOT EXISTS (SELECT FROM facts WHERE customer_id = c.id)`

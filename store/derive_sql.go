@@ -51,9 +51,7 @@ JOIN customers c ON c.id = t.id
 LEFT JOIN derived d ON d.id = t.id
 WHERE CASE WHEN d.id IS NOT NULL
 	THEN ` + derivedDiffers("d") + `
-	ELSE NOT EXISTS (SELECT FROM payments      WHERE customer_id = c.id)
-	 AND NOT EXISTS (SELECT FROM enrollments   WHERE customer_id = c.id)
-	 AND NOT EXISTS (SELECT FROM subscriptions WHERE customer_id = c.id)
+	ELSE NOT EXISTS (SELECT FROM facts WHERE customer_id = c.id)
 	END
 ORDER BY c.id`
 

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -66,55 +65,6 @@ func (o EraseOptions) progress(done, all int64) error {
 	return nil
 }
 
-// Erase erases a person. Called again after an interruption it goes on; after it
-// has ended, it erases what the person did since. The error is *BadParam for what
-// names no person.
-func (s *Store) Erase(ctx context.Context, p Erasing, o EraseOptions) (err error) {
-	defer pg.Wrap(&err, "store.Erase")
-	if err := p.check(); err != nil {
-		return err
-	}
-	if _, err := s.respell(ctx); err != nil { // so that one spelling finds all
-		return err
-	}
-	var x erasure
-	err = s.transact(ctx, func(ctx context.Context, w *work) error {
-		if err := w.alone(ctx); err != nil {
-			return err
-		}
-		if x, err = w.erasure.begin(ctx, p); err != nil {
-			return err
-		}
-		again, err := namesOf(ctx, w.tx, "true", x.id)
-		if err != nil {
-			return err
-		}
-		return w.erasure.erase(ctx, x, append(again, p.seed()))
-	})
-	if err != nil {
-		return err
-	}
-	return s.finishErasure(ctx, x, o)
-}
-
-// erasure is a row of erasures.
-type erasure struct {
-	id     int64
-	person string
-	store  string
-	at     time.Time
-}
-
-func (x erasure) tombstone() tombstone {
-	return tombstone{erasure: x.id, person: x.person, at: x.at}
-}
-
-// alone takes globalLock: other upserts run before or after it.
-func (w *work) alone(ctx context.Context) error {
-	w.want[globalLock] = true
-	return w.lock(ctx, nil)
-}
-
 // namesOf lists what erasures look for, or under what names their people reappeared.
 func namesOf(ctx context.Context, q pg.Querier, which string, erasures ...int64) ([]identity, error) {
 	return queryAll(ctx, q, func(row pgx.CollectableRow) (i identity, err error) {
@@ -155,11 +105,14 @@ func (f *erasureFilter) begin(ctx context.Context, p Erasing) (x erasure, err er
 
 // boughtSQL has an erasure look for what its person bought before: that is kept
 // under the pseudonym, which leads to no events.
-const boughtSQL = `
-	INSERT INTO erasure_terms (erasure_id, kind, value)
-	SELECT $1::bigint, 'object', account || '/' || id FROM payments WHERE customer_email = $2 OR email = $2
-	UNION
-	SELECT $1::bigint, 'object', account || '/' || id FROM subscriptions WHERE customer_email = $2 OR email = $2
+var boughtSQL = `
+	INSERT INTO erasure_terms (erasure_id, kind, value)` + UnionAll(func(k FactKind) string {
+	if k.buyers == nil { // its key has the pseudonym
+		return ""
+	}
+	return `
+	SELECT $1::bigint, 'object', ` + k.Key[0] + ` || '/' || ` + k.Key[1] + ` FROM ` + k.Table + ` WHERE customer_email = $2 OR email = $2`
+}) + `
 	ON CONFLICT DO NOTHING`
 
 // erase makes the tombstones of an erasure for all that its person is known by, and

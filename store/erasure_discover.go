@@ -2,8 +2,8 @@ package store
 
 import (
 	"context"
+	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -15,23 +15,6 @@ import (
 // Facts may show that an erased person had further identities: a user who had the
 // erased address, the Stripe customer as whom an erased user bought. These are
 // erased with the person.
-
-// discoveries are identities found to be of erased people.
-type discoveries map[identity]tombstone
-
-// note notes that an identity belongs to an erased person, if that is new.
-func (ts *tombstones) note(found discoveries, i identity, of *tombstone) {
-	if of == nil || i.value == "" || strings.HasPrefix(i.id(), anonymousPrefix) {
-		return
-	}
-	if t := ts.known[i]; t != nil && !t.at.Before(of.at) {
-		return
-	}
-	if t, known := found[i]; known && !t.at.Before(of.at) {
-		return
-	}
-	found[i] = *of
-}
 
 // discover finds what facts show about erased people.
 func (ts *tombstones) discover(found discoveries, set facts.Set, c clock) {
@@ -117,29 +100,6 @@ func (ts *tombstones) discoverFormer(ctx context.Context, q pg.Querier, found di
 	return err
 }
 
-// readPeople reads the users and Stripe customers among identities, and those
-// with one of the addresses.
-func readPeople(ctx context.Context, q pg.Querier, ids []identity, emails []string) (set facts.Set, err error) {
-	set.Users, err = factsOf[facts.User](ctx, q, `
-		SELECT to_jsonb(u)
-		FROM users u
-		WHERE id = ANY($1) OR email = ANY($2)`, valuesOf(aUser, ids), emails)
-	if err != nil {
-		return set, err
-	}
-	var accounts, customers []string
-	for _, value := range valuesOf(aStripeCustomer, ids) {
-		account, id, _ := strings.Cut(value, "/")
-		accounts, customers = append(accounts, account), append(customers, id)
-	}
-	set.StripeCustomers, err = factsOf[facts.StripeCustomer](ctx, q, `
-		SELECT to_jsonb(s)
-		FROM stripe_customers s
-		WHERE (account, id) IN (SELECT * FROM unnest($1::text[], $2::text[]))
-		   OR email = ANY($3)`, accounts, customers, emails)
-	return set, err
-}
-
 // eraseDiscovered erases whoever the facts and their events show to be erased people.
 func (f *erasureFilter) eraseDiscovered(ctx context.Context) error {
 	for {
@@ -168,4 +128,65 @@ func (f *erasureFilter) addDiscovered(ctx context.Context, found discoveries) ([
 		return nil, pg.ErrAgain
 	}
 	return f.add(ctx, found, true)
+}
+
+// add makes tombstones of identities, and of those that the rows naming them show
+// to be the same person's. Those rows are pseudonymized at once or, where there may
+// be very many, left as they are for now. What is not facts is left to
+// FinishErasures. globalLock is held. It returns the rows to be attached.
+func (f *erasureFilter) add(ctx context.Context, found discoveries, atOnce bool) (again []RowKey, err error) {
+	defer pg.Wrap(&err, "store.erasureFilter.add(%d)", len(found))
+	var all []identity
+	var rows []RowKey
+	for len(found) > 0 {
+		if err := f.write(ctx, found); err != nil {
+			return nil, err
+		}
+		ids := slices.Collect(maps.Keys(found))
+		more, err := rowsNaming(ctx, f.tx, ids)
+		if err != nil {
+			return nil, err
+		}
+		if found, err = f.tombstones.discoverInRows(ctx, f.tx, ids, more); err != nil { // before they are pseudonymized
+			return nil, err
+		}
+		all, rows = append(all, ids...), append(rows, more...)
+	}
+	if atOnce {
+		if again, err = f.pseudonymizeRows(ctx, rows); err != nil {
+			return nil, err
+		}
+		keys, err := keysOfAddresses(ctx, f.tx, all)
+		if err != nil {
+			return nil, err
+		}
+		dependent, err := rowsLeaning(ctx, f.tx, keys)
+		if err != nil {
+			return nil, err
+		}
+		again = distinct(append(again, dependent...))
+	}
+	return again, f.pseudonymizePeople(ctx, all, atOnce)
+}
+
+// write writes tombstones, and what their erasures have to look for from now on.
+func (f *erasureFilter) write(ctx context.Context, found discoveries) error {
+	ts := f.tombstones
+	var batch pgx.Batch
+	for i, t := range found {
+		batch.Queue(`
+			INSERT INTO erased AS e (hash, kind, erasure_id, erased_at)
+			VALUES ($1, $2, $3, $4)
+			ON CONFLICT (hash, store_id) DO UPDATE SET erased_at = GREATEST(e.erased_at, EXCLUDED.erased_at)`, ts.hash(i), i.kind, t.erasure, t.at)
+		batch.Queue(`
+			INSERT INTO erasure_terms (erasure_id, kind, value)
+			VALUES ($1, $2, $3)
+			ON CONFLICT (erasure_id, kind, value) DO UPDATE SET anew = false`, t.erasure, i.kind, i.value)
+		batch.Queue(`UPDATE erasures SET finished_at = NULL, moved_at = '-infinity' WHERE id = $1 AND finished_at IS NOT NULL`, t.erasure)
+		if old := ts.known[i]; old != nil { // of another erasure: it keeps its pseudonym
+			t.erasure, t.person = old.erasure, old.person
+		}
+		ts.known[i] = &t
+	}
+	return f.tx.SendBatch(ctx, &batch).Close()
 }

@@ -1,98 +1,18 @@
 package store
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"slices"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 
-	"rollcall/facts"
 	"rollcall/store/pg"
 )
 
 // Payloads that name erased people. They are not kept: neither those that are
 // there when the person is erased, nor those that come late.
-
-// namedIn lists whom the text of a payload names, anywhere, by an address or by
-// an id that says what it is; account is the event's. Where nothing is escaped
-// the payload is one text; else its strings are taken out of it.
-func namedIn(payload []byte, account string) (named []identity) {
-	if bytes.IndexByte(payload, '\\') < 0 {
-		return namedInText(named, string(payload), account)
-	}
-	for tokens := json.NewDecoder(bytes.NewReader(payload)); ; {
-		token, err := tokens.Token()
-		if err != nil { // the end
-			return named
-		}
-		if text, ok := token.(string); ok {
-			named = namedInText(named, text, account)
-		}
-	}
-}
-
-func namedInText(named []identity, text, account string) []identity {
-	if strings.Contains(text, "%40") {
-		text += " " + strings.ReplaceAll(text, "%40", "@")
-	}
-	for at := 0; ; at++ {
-		next := strings.IndexByte(text[at:], '@')
-		if next < 0 {
-			break
-		}
-		at += next
-		word := text
-		if before := strings.LastIndexFunc(text[:at], outsideAddress); before >= 0 {
-			_, size := utf8.DecodeRuneInString(text[before:])
-			word = text[before+size:]
-		}
-		if end := strings.IndexFunc(word, outsideAddress); end >= 0 {
-			word = word[:end]
-		}
-		if address := facts.Email(strings.Trim(word, ".!*`")); address != "" {
-			named = append(named, identity{anAddress, address})
-		}
-	}
-	named = idsInText(named, text, "user_", func(id string) identity { return identity{aUser, id} })
-	return idsInText(named, text, "cus_", func(id string) identity { return identity{aStripeCustomer, account + "/" + id} })
-}
-
-// outsideAddress reports whether a character ends an address in a text.
-func outsideAddress(r rune) bool {
-	return unicode.IsSpace(r) || strings.ContainsRune(`"'<>()[]{},;:\/=&?|`, r)
-}
-
-// idsInText finds ids that begin as Clerk's of users or Stripe's of customers
-// do; those of guests have a g before that.
-func idsInText(named []identity, text, prefix string, of func(string) identity) []identity {
-	for at := 0; ; {
-		next := strings.Index(text[at:], prefix)
-		if next < 0 {
-			return named
-		}
-		from := at + next
-		at = from + len(prefix)
-		for at < len(text) && inWord(text[at]) {
-			at++
-		}
-		if prefix == "cus_" && from > 0 && text[from-1] == 'g' {
-			from--
-		}
-		if at > from+len(prefix) && (from == 0 || !inWord(text[from-1])) {
-			named = append(named, of(text[from:at]))
-		}
-	}
-}
-
-func inWord(c byte) bool {
-	return c == '_' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
-}
 
 // redactPayloads takes away the payloads of events that name erased people, once
 // these are marked. One that could not be read is ignored instead of failed: its

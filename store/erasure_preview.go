@@ -35,14 +35,6 @@ type Trace struct {
 	Count int64
 }
 
-// Fates of a Trace.
-const (
-	removed  = "removed"
-	renamed  = "anonymous"
-	emptied  = "emptied"
-	reworded = "reworded"
-)
-
 // Anything reports whether there is anything of the person.
 func (f Footprint) Anything() bool { return len(f.Traces) > 0 || f.Waiting > 0 }
 

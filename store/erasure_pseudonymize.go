@@ -18,25 +18,18 @@ var always time.Time
 // pseudonymize returns a set with erased people under pseudonyms, and tells
 // whether it named any. Checkouts and failed invoices of erased people are left out.
 func (ts *tombstones) pseudonymize(set facts.Set) (_ facts.Set, named bool) {
-	set.Users = changeEach(set.Users, &named, func(f *facts.User) bool { return ts.user(f, set.At) })
-	set.StripeCustomers = changeEach(set.StripeCustomers, &named, func(f *facts.StripeCustomer) bool { return ts.stripeCustomer(f, set.At) })
-	set.Enrollments = changeEach(set.Enrollments, &named, func(f *facts.Enrollment) bool { return ts.enrollment(f, at(set.At)) })
-	set.Payments = changeEach(set.Payments, &named, func(f *facts.Payment) bool {
-		f.Intent, f.Charge = copyOf(f.Intent), copyOf(f.Charge)
-		return false
-	})
-	set.Subscriptions = changeEach(set.Subscriptions, &named, func(f *facts.Subscription) bool {
-		f.Checkout = copyOf(f.Checkout)
-		return false
-	})
+	set = set.Clone()
+	changeEach(set.Users, &named, func(f *facts.User) bool { return ts.user(f, set.At) })
+	changeEach(set.StripeCustomers, &named, func(f *facts.StripeCustomer) bool { return ts.stripeCustomer(f, set.At) })
+	changeEach(set.Enrollments, &named, func(f *facts.Enrollment) bool { return ts.enrollment(f, at(set.At)) })
 	for _, p := range purchasesOf(&set, at(set.At)) {
 		named = ts.purchase(p) || named
 	}
 	kept := len(set.Checkouts) + len(set.FailedInvoices)
-	set.Checkouts = slices.DeleteFunc(slices.Clone(set.Checkouts), func(f facts.Checkout) bool {
+	set.Checkouts = slices.DeleteFunc(set.Checkouts, func(f facts.Checkout) bool {
 		return ts.buyer(&f.Context, f.Account, startOf(f, set.At))
 	})
-	set.FailedInvoices = slices.DeleteFunc(slices.Clone(set.FailedInvoices), func(f facts.FailedInvoice) bool {
+	set.FailedInvoices = slices.DeleteFunc(set.FailedInvoices, func(f facts.FailedInvoice) bool {
 		return ts.buyer(&facts.Context{StripeCustomer: f.StripeCustomer}, f.Account, set.At)
 	})
 	return set, named || len(set.Checkouts)+len(set.FailedInvoices) < kept
@@ -51,22 +44,10 @@ func startOf(f facts.Checkout, at time.Time) time.Time {
 	return at
 }
 
-// changeEach changes copies.
-func changeEach[F any](all []F, changed *bool, change func(*F) bool) []F {
-	all = slices.Clone(all)
+func changeEach[F any](all []F, changed *bool, change func(*F) bool) {
 	for i := range all {
 		*changed = change(&all[i]) || *changed
 	}
-	return all
-}
-
-// copyOf copies what facts may share.
-func copyOf[T any](p *T) *T {
-	if p == nil {
-		return nil
-	}
-	c := *p
-	return &c
 }
 
 func (ts *tombstones) user(f *facts.User, at time.Time) bool {

@@ -229,14 +229,6 @@ func readEvents(ctx context.Context, q pg.Querier, from, to int64, needles []str
 		ORDER BY e.id`, from, to, needles)
 }
 
-// spellingsOf are the ways in which an identity may be written.
-func spellingsOf(i identity) []string {
-	if i.kind != anAddress {
-		return []string{i.value}
-	}
-	return append(facts.Spellings(i.value), i.value)
-}
-
 // longestASCII is the part of a text that looks the same in whatever case
 // Postgres and Go take letters beyond ASCII to have.
 func longestASCII(text string) (longest string) {

@@ -197,39 +197,10 @@ func (f *erasureFilter) eraseText(ctx context.Context, args pgx.NamedArgs) (err 
 	return f.tx.SendBatch(ctx, &batch).Close()
 }
 
-// eraseNotes removes the notes about customers that no longer exist as their rows,
-// or those under a former key, were pseudonymized, and what is known of their merges.
-func (f *erasureFilter) eraseNotes(ctx context.Context, rows []resolution, former []customer) (err error) {
-	defer pg.Wrap(&err, "store.eraseNotes")
-	var ids []int64
-	var stores, emails []string
-	add := func(id int64, store, email string) {
-		ids, stores, emails = append(ids, id), append(stores, store), append(emails, email)
-	}
-	for _, c := range former {
-		add(c.id, c.store, c.email)
-	}
-	for _, r := range rows {
-		if r.OldEmail != nil && !Anonymous(*r.OldEmail) && r.attachable() && Anonymous(*r.Email) {
-			add(*r.OldID, *r.OldStore, *r.OldEmail)
-		}
-	}
-	if f.tombstones == nil || len(ids) == 0 {
-		return nil
-	}
-	_, err = f.tx.Exec(ctx, `
-		WITH gone AS MATERIALIZED (
-			SELECT DISTINCT l.*
-			FROM unnest($1::bigint[], $2::text[], $3::text[]) AS l(id, store_id, email)
-			WHERE NOT EXISTS (SELECT FROM customers c WHERE c.id = l.id)
-		),
-		notes AS (
-			DELETE FROM customer_notes n
-			USING gone
-			WHERE n.store_id = gone.store_id AND n.email = gone.email
-		)
-		DELETE FROM customer_merges m
-		USING gone
-		WHERE m.store_id = gone.store_id AND gone.id IN (m.from_id, m.into_id)`, ids, stores, emails)
-	return err
-}
+// Fates of a Trace.
+const (
+	removed  = "removed"
+	renamed  = "anonymous"
+	emptied  = "emptied"
+	reworded = "reworded"
+)

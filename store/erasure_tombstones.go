@@ -3,10 +3,10 @@ package store
 import (
 	"context"
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
-	"maps"
-	"slices"
+	"errors"
 	"strings"
 	"time"
 
@@ -21,14 +21,6 @@ import (
 // are kept under pseudonyms: an id becomes one made of its hash, an address that
 // of the anonymous person. Pseudonyms resolve and derive as the true names did, so
 // the result does not depend on the order in which facts and erasures come.
-
-const (
-	anonymousPrefix = "erased-"         // begins all pseudonyms
-	anonymousDomain = "@erased.invalid" // ends their addresses, which cannot exist (RFC 2606)
-)
-
-// Anonymous reports whether an address is that of an erased person.
-func Anonymous(email string) bool { return strings.HasSuffix(email, anonymousDomain) }
 
 // tombstone is what is known of an erased identity.
 type tombstone struct {
@@ -74,7 +66,7 @@ func (f *erasureFilter) loadToErase(ctx context.Context) (ts *tombstones, err er
 	}
 	f.tombstones = &tombstones{known: map[identity]*tombstone{}}
 	if f.tombstones.key, _, _, err = erasureKey(ctx, f.tx); err == nil && f.tombstones.key == nil {
-		f.tombstones.key, err = f.newKey(ctx)
+		f.tombstones.key, err = newKey(ctx, f.tx)
 	}
 	return f.tombstones, err
 }
@@ -170,63 +162,149 @@ func (ts *tombstones) findInAccounts(ctx context.Context, tx pgx.Tx, all []facts
 		JOIN erasures x ON x.id = e.erasure_id`, accounts, emails, hashes)
 }
 
-// add makes tombstones of identities, and of those that the rows naming them show
-// to be the same person's. Those rows are pseudonymized at once or, where there may
-// be very many, left as they are for now. What is not facts is left to
-// FinishErasures. globalLock is held. It returns the rows to be attached.
-func (f *erasureFilter) add(ctx context.Context, found discoveries, atOnce bool) (again []RowKey, err error) {
-	defer pg.Wrap(&err, "store.erasureFilter.add(%d)", len(found))
-	var all []identity
-	var rows []RowKey
-	for len(found) > 0 {
-		if err := f.write(ctx, found); err != nil {
-			return nil, err
-		}
-		ids := slices.Collect(maps.Keys(found))
-		more, err := rowsNaming(ctx, f.tx, ids)
-		if err != nil {
-			return nil, err
-		}
-		if found, err = f.tombstones.discoverInRows(ctx, f.tx, ids, more); err != nil { // before they are pseudonymized
-			return nil, err
-		}
-		all, rows = append(all, ids...), append(rows, more...)
-	}
-	if atOnce {
-		if again, err = f.pseudonymizeRows(ctx, rows); err != nil {
-			return nil, err
-		}
-		keys, err := keysOfAddresses(ctx, f.tx, all)
-		if err != nil {
-			return nil, err
-		}
-		dependent, err := rowsLeaning(ctx, f.tx, keys)
-		if err != nil {
-			return nil, err
-		}
-		again = distinct(append(again, dependent...))
-	}
-	return again, f.pseudonymizePeople(ctx, all, atOnce)
+// erasureFilter is all that the rest of the write side knows of erasure
+// (docs/erasure.md). What a transaction upserts and attaches passes through it,
+// so that facts about erased people are kept under pseudonyms, and payloads that
+// name them are not kept at all.
+type erasureFilter struct {
+	*work // the transaction
+
+	tombstones *tombstones // those looked up; nil if no person was ever erased
+	loaded     bool
+
+	events []pendingEvent // that the facts come from, one for each set; none for facts of a backfill
+
+	// Of the facts that were upserted last:
+	sets       []facts.Set
+	abouts     []about                   // whom and what the events are about
+	named      []bool                    // which sets name erased people
+	again      []RowKey                  // rows to be attached besides
+	names      map[identity]int64        // that erased people have used again since, and their erasures
+	reappeared map[string]*reappearances // by table
+
+	inStores map[RowKey]bool // rows of people erased from the row's own store
 }
 
-// write writes tombstones, and what their erasures have to look for from now on.
-func (f *erasureFilter) write(ctx context.Context, found discoveries) error {
-	ts := f.tombstones
-	var batch pgx.Batch
-	for i, t := range found {
-		batch.Queue(`
-			INSERT INTO erased AS e (hash, kind, erasure_id, erased_at)
-			VALUES ($1, $2, $3, $4)
-			ON CONFLICT (hash, store_id) DO UPDATE SET erased_at = GREATEST(e.erased_at, EXCLUDED.erased_at)`, ts.hash(i), i.kind, t.erasure, t.at)
-		batch.Queue(`
-			INSERT INTO erasure_terms (erasure_id, kind, value)
-			VALUES ($1, $2, $3)
-			ON CONFLICT (erasure_id, kind, value) DO UPDATE SET anew = false`, t.erasure, i.kind, i.value)
-		batch.Queue(`UPDATE erasures SET finished_at = NULL, moved_at = '-infinity' WHERE id = $1 AND finished_at IS NOT NULL`, t.erasure)
-		if old := ts.known[i]; old != nil { // of another erasure: it keeps its pseudonym
-			t.erasure, t.person = old.erasure, old.person
-		}
-		ts.known[i] = &t
+// reset discards what was looked up in a savepoint that was rolled back.
+func (f *erasureFilter) reset() { f.tombstones, f.loaded, f.named = nil, false, nil }
+
+// namesErased reports whether one of the sets upserted last names an erased person.
+func (f *erasureFilter) namesErased(nth int) bool { return nth < len(f.named) && f.named[nth] }
+
+// isErased reports whether an address was erased, for what happened at a time. It
+// has to be among those of the facts upserted.
+func (f *erasureFilter) isErased(email string, at time.Time) bool {
+	return f.tombstones.of(identity{anAddress, email}, at) != nil
+}
+
+// reappearances are keys of a table under which erased people reappear, beside
+// the pseudonyms that stand for what was before.
+type reappearances struct {
+	within            []string // the course, or the Connect account
+	names, pseudonyms []string
+	since             []string // the times of the erasures, as versions have it
+}
+
+// erasure is a row of erasures.
+type erasure struct {
+	id     int64
+	person string
+	store  string
+	at     time.Time
+}
+
+func (x erasure) tombstone() tombstone {
+	return tombstone{erasure: x.id, person: x.person, at: x.at}
+}
+
+// alone takes globalLock: other upserts run before or after it.
+func (w *work) alone(ctx context.Context) error {
+	w.want[globalLock] = true
+	return w.lock(ctx, nil)
+}
+
+// discoveries are identities found to be of erased people.
+type discoveries map[identity]tombstone
+
+// note notes that an identity belongs to an erased person, if that is new.
+func (ts *tombstones) note(found discoveries, i identity, of *tombstone) {
+	if of == nil || i.value == "" || strings.HasPrefix(i.id(), anonymousPrefix) {
+		return
 	}
-	return f.tx.SendBatch(ctx, &batch).Close()
+	if t := ts.known[i]; t != nil && !t.at.Before(of.at) {
+		return
+	}
+	if t, known := found[i]; known && !t.at.Before(of.at) {
+		return
+	}
+	found[i] = *of
+}
+
+// The key of the tombstones. It may be kept apart from dumps, so a database that
+// was restored may have none, or another: then no tombstone would be found, and
+// late events would bring erased people back. Nothing is applied until it is there.
+
+// ErrErasureKey is returned by what has to look at tombstones. Events wait.
+var ErrErasureKey error = pg.Refusal("people were erased, and table erasure_key does not hold the key that this was done with: " +
+	"restore it from where it is kept (docs/erasure.md); until then no event is applied, as late ones would bring these people back")
+
+// KeyState is how the key fits the tombstones.
+type KeyState string
+
+// States of the key.
+const (
+	KeyFits    KeyState = "fits"
+	KeyMissing KeyState = "missing"
+	KeyOther   KeyState = "other" // it is not the one that the tombstones were made with
+)
+
+// ErasureKeySQL reads the key, its state, and what tombstones there are. A database whose
+// check is gone has the key that it has.
+const ErasureKeySQL = `
+	SELECT
+		k.key,
+		CASE
+			WHEN k.key IS NULL THEN 'missing'
+			WHEN sha256(k.key) <> c.hash THEN 'other'
+			ELSE 'fits'
+		END,
+		EXISTS (SELECT FROM erased),
+		EXISTS (SELECT FROM erased WHERE store_id <> '')
+	FROM (SELECT) one
+	LEFT JOIN erasure_key k ON true
+	LEFT JOIN erasure_key_check c ON true`
+
+// erasureKey reads the key, and whether there are tombstones, and any of one store
+// only. One that does not fit is none; if there are tombstones, that is ErrErasureKey.
+func erasureKey(ctx context.Context, q pg.Querier) (key []byte, tombstones, scoped bool, err error) {
+	var state KeyState
+	rows, err := q.Query(ctx, ErasureKeySQL)
+	if err != nil {
+		return nil, false, false, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		err = rows.Scan(&key, &state, &tombstones, &scoped)
+	}
+	switch err = errors.Join(err, rows.Err()); {
+	case err != nil || state == KeyFits:
+		return key, tombstones, scoped, err
+	case tombstones:
+		return nil, true, scoped, ErrErasureKey
+	}
+	return nil, false, false, nil
+}
+
+// newKey makes a key where there are no tombstones that it would have to fit.
+func newKey(ctx context.Context, tx pgx.Tx) (key []byte, err error) {
+	defer pg.Wrap(&err, "store.newKey")
+	key = make([]byte, 32)
+	rand.Read(key) // never fails
+	_, err = tx.Exec(ctx, `
+		WITH made AS (
+			INSERT INTO erasure_key (key) VALUES ($1) ON CONFLICT (one) DO UPDATE SET key = EXCLUDED.key
+		)
+		INSERT INTO erasure_key_check (hash) VALUES (sha256($1))
+		ON CONFLICT (one) DO UPDATE SET hash = EXCLUDED.hash`, key)
+	return key, err
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"rollcall/facts"
 	"rollcall/store/pg"
 )
 
@@ -37,6 +38,38 @@ type NewEvent struct {
 type Inserted struct {
 	ID        int64
 	Duplicate bool
+}
+
+// Waiting is an inbox row that waits to be applied.
+type Waiting struct {
+	ID          int64
+	Source      string
+	Traceparent string // as NewEvent has it
+}
+
+// Handled is an event that Apply locked, and its result.
+type Handled struct {
+	ID          int64 // of the inbox
+	Source      string
+	EventID     string // the sender's
+	Type        string
+	Attempt     int           // number of the attempt, from 1
+	Status      string        // of the row now; pending: it will be retried
+	Reopened    bool          // an operator reopened it, and this was the first attempt since
+	Waited      time.Duration // from its receipt to the commit
+	Traceparent string        // as NewEvent has it
+}
+
+// Reader reads the facts of an event: facts.Read, or a wrapper.
+type Reader func(facts.Event) (facts.Set, error)
+
+// pendingEvent is a locked inbox row and the facts read from it.
+type pendingEvent struct {
+	Handled
+	attempts int // before this one
+	event    facts.Event
+	set      facts.Set
+	reason   *string
 }
 
 // InsertEvents keeps events in one statement and answers for each, in order.
@@ -101,4 +134,22 @@ func insertEvents(ctx context.Context, q pg.Querier, events []NewEvent) ([]Inser
 		return nil
 	})
 	return out, err
+}
+
+// Overdue lists up to limit pending events, oldest first, that should have been
+// applied by now: no worker tried them within grace of their arrival, or of their
+// next attempt by the queue's back-off. Their jobs may be lost.
+func (s *Store) Overdue(ctx context.Context, grace time.Duration, limit int) (_ []Waiting, err error) {
+	defer pg.Wrap(&err, "store.Overdue")
+	rows, err := s.Pool.Query(ctx, `
+		SELECT id, source, coalesce(traceparent, '')
+		FROM webhook_events
+		WHERE status = 'pending'
+		  AND coalesce(attempted_at + LEAST(2 ^ attempts, 600) * interval '1.5 s', received_at) < now() - $1::interval
+		ORDER BY id
+		LIMIT $2`, grace, limit)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[Waiting])
 }

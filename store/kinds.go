@@ -1,6 +1,8 @@
 package store
 
 import (
+	"cmp"
+	"encoding/json"
 	"fmt"
 	"iter"
 	"slices"
@@ -22,68 +24,118 @@ type FactKind struct {
 	Label   string    // names a row by its key %[1]s and %[2]s. Empty: by kind, id and account
 	History string    // the kind of backfill that attaches all rows again
 	Plan    string    // SQL for the rows of that backfill, see planSQL
-
-	// Keys are those of the rows in a set.
-	Keys func(facts.Set) []RowKey
+	People  string    // the columns that name people, see columnsOfTable
+	Description
+	factsIn // its facts in a set
 }
 
 // FactKinds are all kinds of facts, in the order in which they are listed.
 var FactKinds = []FactKind{
 	{
-		Name:    Enrollment,
-		Alias:   "e",
-		Table:   "enrollments",
-		Key:     [2]string{"course_id", "person"},
-		Context: enrollmentContext,
-		Lock:    "enrollment:",
-		History: "courses",
-		Plan:    enrollmentPlan,
-		Label:   "enrollment of %[2]s in course %[1]s",
-		Keys: func(set facts.Set) []RowKey {
-			return keysIn(set.Enrollments, func(f facts.Enrollment) RowKey { return RowKey{Enrollment, f.CourseID, f.Person} })
-		},
+		Name:        Enrollment,
+		Alias:       "e",
+		Table:       "enrollments",
+		Key:         [2]string{"course_id", "person"},
+		Context:     enrollmentContext,
+		Lock:        "enrollment:",
+		History:     "courses",
+		Plan:        enrollmentPlan,
+		Label:       "enrollment of %[2]s in course %[1]s",
+		People:      "person person, address email, name name, copy user_ref mail leans customer_email",
+		Description: enrollmentDescription,
+		factsIn: inSet(
+			func(set *facts.Set) *[]facts.Enrollment { return &set.Enrollments },
+			func(f facts.Enrollment) RowKey { return RowKey{Enrollment, f.CourseID, f.Person} },
+			nil,
+		),
 	},
 	{
-		Name:    Payment,
-		Alias:   "p",
-		Table:   "payments",
-		Key:     [2]string{"account", "id"},
-		Derived: []string{"product_id", "sold", "refunded", "disputed"},
-		Context: paymentContext,
-		Lock:    "pay:",
-		History: "courses",
-		Plan:    paymentPlan,
-		Keys: func(set facts.Set) []RowKey {
-			return keysIn(set.Payments, func(f facts.Payment) RowKey { return RowKey{Payment, f.Account, f.ID} })
-		},
+		Name:        Payment,
+		Alias:       "p",
+		Table:       "payments",
+		Key:         [2]string{"account", "id"},
+		Derived:     []string{"product_id", "sold", "refunded", "disputed"},
+		Context:     paymentContext,
+		Lock:        "pay:",
+		History:     "courses",
+		Plan:        paymentPlan,
+		People:      ofContext + ", context intent charge, copy mail leans customer_email",
+		Description: paymentDescription,
+		factsIn: inSet(
+			func(set *facts.Set) *[]facts.Payment { return &set.Payments },
+			func(f facts.Payment) RowKey { return RowKey{Payment, f.Account, f.ID} },
+			paymentBuyer,
+		),
 	},
 	{
-		Name:    Subscription,
-		Alias:   "s",
-		Table:   "subscriptions",
-		Key:     [2]string{"account", "id"},
-		Derived: []string{"product_id", "sold"},
-		Context: subscriptionContext,
-		Lock:    "sub:",
-		History: "subscriptions",
-		Plan:    subscriptionPlan,
-		Keys: func(set facts.Set) []RowKey {
-			return keysIn(set.Subscriptions, func(f facts.Subscription) RowKey { return RowKey{Subscription, f.Account, f.ID} })
-		},
+		Name:        Subscription,
+		Alias:       "s",
+		Table:       "subscriptions",
+		Key:         [2]string{"account", "id"},
+		Derived:     []string{"product_id", "sold"},
+		Context:     subscriptionContext,
+		Lock:        "sub:",
+		History:     "subscriptions",
+		Plan:        subscriptionPlan,
+		People:      ofContext + ", context checkout, copy mail leans customer_email",
+		Description: subscriptionDescription,
+		factsIn: inSet(
+			func(set *facts.Set) *[]facts.Subscription { return &set.Subscriptions },
+			func(f facts.Subscription) RowKey { return RowKey{Subscription, f.Account, f.ID} },
+			subscriptionBuyer,
+		),
 	},
 }
 
-func keysIn[F any](list []F, key func(F) RowKey) (keys []RowKey) {
-	for _, f := range list {
-		keys = append(keys, key(f))
+// factsIn reaches the facts of a kind in a set.
+type factsIn struct {
+	keys   func(facts.Set) []RowKey
+	add    func(*facts.Set, []byte) error     // adds a stored row, as JSON
+	buyers func(*facts.Set, clock) []purchase // nil: the key names the person
+}
+
+// inSet makes a factsIn of a list of a set, the key of a fact, and what it says of
+// its buyer, unless its key does.
+func inSet[F any](list func(*facts.Set) *[]F, key func(F) RowKey, buyer func(*F, clock) purchase) factsIn {
+	in := factsIn{
+		keys: func(set facts.Set) (keys []RowKey) {
+			for _, f := range *list(&set) {
+				keys = append(keys, key(f))
+			}
+			return keys
+		},
+		add: func(set *facts.Set, row []byte) error {
+			var f F
+			err := json.Unmarshal(row, &f)
+			*list(set) = append(*list(set), f)
+			return err
+		},
 	}
-	return keys
+	if buyer != nil {
+		in.buyers = func(set *facts.Set, c clock) (all []purchase) {
+			for i := range *list(set) {
+				f := &(*list(set))[i]
+				p := buyer(f, c)
+				p.RowKey, p.fact = key(*f), f
+				all = append(all, p)
+			}
+			return all
+		}
+	}
+	return in
 }
 
 // KindOf finds a kind by its name.
 func KindOf(name string) FactKind {
 	return FactKinds[slices.IndexFunc(FactKinds, func(k FactKind) bool { return k.Name == name })]
 }
+
+// Kinds of rows that belong to a customer.
+const (
+	Payment      = "payment"
+	Enrollment   = "enrollment"
+	Subscription = "subscription"
+)
 
 // byKind splits keys into the two columns that SQL unnests, kind by kind.
 func byKind(keys []RowKey) iter.Seq2[FactKind, [2][]string] {
@@ -116,9 +168,19 @@ func joinKinds(between string, about func(FactKind) string) string {
 // rowsIn are the keys of the rows in a set.
 func rowsIn(set facts.Set) (keys []RowKey) {
 	for _, k := range FactKinds {
-		keys = append(keys, k.Keys(set)...)
+		keys = append(keys, k.keys(set)...)
 	}
 	return keys
+}
+
+// RefSQL is SQL for the ref of a row.
+func (k FactKind) RefSQL() string {
+	return RefOf(k.Name, k.Alias+"."+k.Key[0], k.Alias+"."+k.Key[1])
+}
+
+// TitleSQL is SQL for the title of what a row is of.
+func (k FactKind) TitleSQL() string {
+	return cmp.Or(k.Title, TitleOf(k.Product, k.Alias+".store_id"))
 }
 
 // KeySQL is SQL for the key of a row that goes by an alias.
@@ -132,6 +194,25 @@ func (k RowKey) isOf(kind FactKind) bool { return k.Kind == kind.Name }
 // is is SQL for whether a row that goes by an alias has the key (a, b) of another.
 func (k FactKind) is(alias, other string) string {
 	return fmt.Sprintf("%[1]s.%[2]s = %[4]s.a AND %[1]s.%[3]s = %[4]s.b", alias, k.Key[0], k.Key[1], other)
+}
+
+// purchasesOf lists the facts of a set that name people outside their keys. To change
+// their parts changes the set.
+func purchasesOf(set *facts.Set, c clock) (all []purchase) {
+	for _, k := range FactKinds {
+		if k.buyers != nil {
+			all = append(all, k.buyers(set, c)...)
+		}
+	}
+	return all
+}
+
+// account is the Stripe account of a row, if its kind has one.
+func (k RowKey) account() string {
+	if KindOf(k.Kind).ofStripe() {
+		return k.A
+	}
+	return ""
 }
 
 // ofStripe reports whether Stripe reports the kind: its rows have an account.
@@ -149,106 +230,43 @@ func (k FactKind) GivenRows(alias string) string {
 		JOIN ` + k.Table + ` ` + alias + ` ON ` + k.is(alias, "k")
 }
 
-// IdentityColumn is a column that names people.
-type IdentityColumn struct {
-	Table, Column string
-	Names         string // how: anAddress, aUser, aStripeCustomer or one of those below
+// DependentCustomersSQL finds the customers of the facts that depend on the keys $1.
+const DependentCustomersSQL = `SELECT DISTINCT customer_id FROM facts WHERE leans && $1::text[] AND customer_id IS NOT NULL`
+
+// lock is the key of a row's own lock.
+func (k RowKey) lock() string { return KindOf(k.Kind).Lock + k.A + "/" + k.B }
+
+// place names the row for people.
+func (k RowKey) place() string {
+	label := KindOf(k.Kind).Label
+	switch {
+	case label != "":
+		return fmt.Sprintf(label, k.A, k.B)
+	case k.A != "":
+		return fmt.Sprintf("%s %s of account %s", k.Kind, k.B, k.A)
+	}
+	return k.Kind + " " + k.B
 }
-
-// How else a column names people than by an identity.
-const (
-	aPerson     = "person"       // user:<id>, or email:<address>
-	aName       = "name"         // what a person is called, or looks like
-	aContext    = "context"      // JSON of what an object says of its buyer: user_ref, stripe_customer, email, name
-	pastAddress = "past_address" // an address as it was spelled then, which stays
-	anyText     = "text"         // text or JSON that may name any person
-	itsAge      = "versions"     // JSON of the versions of the other columns
-	aCopy       = "copy"         // generated or derived from other columns, and written with these
-)
-
-// identityColumns are all columns of all tables that name people. Erasure walks
-// over them; a test finds columns that are missing.
-var identityColumns = slices.Concat(
-	// Facts.
-	columnsOfTable("enrollments", "person person, address email, name name, copy user_ref mail leans customer_email"),
-	columnsOfTable("payments", ofContext+", context intent charge, copy mail leans customer_email"),
-	columnsOfTable("subscriptions", ofContext+", context checkout, copy mail leans customer_email"),
-	// People, and what they left unfinished.
-	columnsOfTable("users", "user id, address email, name name image_url, versions earlier"),
-	columnsOfTable("stripe_customers", "stripe_customer id, address email, name name, versions earlier"),
-	columnsOfTable("links", "user subject, address object"), // of the relation address
-	columnsOfTable("checkouts", ofContext+", text recovery_url"),
-	columnsOfTable("failed_invoices", "stripe_customer stripe_customer, versions earlier, text hosted_url"),
-	// Customers, and what follows from them.
-	columnsOfTable("customers", "copy email name image_url"),
-	columnsOfTable("customer_index", "copy words"),
-	columnsOfTable("customer_merges", "past_address from_email into_email"),
-	columnsOfTable("backfill_previews", "past_address email"),
-	// What people and programs wrote.
-	columnsOfTable("customer_notes", "address email, text body, person author editor"),
-	columnsOfTable("backfills", "text reason"),
-	columnsOfTable("backfill_chunks", "text cursor last_error"),
-	columnsOfTable("backfill_errors", "text place what why"),
-	columnsOfTable("watches", "text detail fix"),
-	columnsOfTable("watch_changes", "text detail fix last_error"),
-	columnsOfTable("derivation", "text after_a after_b last_error"),
-	columnsOfTable("erasure_terms", "text value"), // until the erasure is done
-	columnsOfTable("webhook_events", "text payload headers last_error"),
-)
 
 // ofContext are the columns of a Stripe object about its buyer.
 const ofContext = "user user_ref, stripe_customer stripe_customer, address email, name name, versions earlier"
 
-// columnsOfTable reads a list of ways to name people, each with its columns.
-func columnsOfTable(table, ways string) (columns []IdentityColumn) {
-	for way := range strings.SplitSeq(ways, ", ") {
-		words := strings.Fields(way)
-		for _, column := range words[1:] {
-			columns = append(columns, IdentityColumn{table, column, words[0]})
-		}
+// paymentBuyer is what a payment says of its buyer, part by part.
+func paymentBuyer(f *facts.Payment, c clock) (p purchase) {
+	if f.ClaimVersion != "" {
+		p.began = firstOf(f.PaidAt)
 	}
-	return columns
+	p.add(&f.Context, part{at: c.of(f.ClaimVersion, f.PaidAt), told: f.ClaimVersion != ""})
+	p.add(f.Intent.Says(), part{at: c.of(f.IntentVersion, f.PaidAt)})
+	p.add(f.Charge, part{at: c.of(f.ChargeVersion, f.PaidAt)})
+	return p
 }
 
-// columnsNaming lists the columns of a table that name people, except for copies.
-func columnsNaming(table string) (columns []string) {
-	for _, c := range identityColumns {
-		if c.Table == table && c.Names != aCopy {
-			columns = append(columns, c.Column)
-		}
-	}
-	return columns
+// subscriptionBuyer is the same of a subscription.
+func subscriptionBuyer(f *facts.Subscription, c clock) purchase {
+	p := purchase{began: firstOf(f.StartedAt, f.CheckoutAt)}
+	ended := f.Status == "canceled" || f.Status == "incomplete_expired"
+	p.add(&f.Context, part{at: c.of(f.Version, f.StartedAt), told: f.Version != "", ends: ended})
+	p.add(f.Checkout, part{at: c.of(f.CheckoutVersion, f.CheckoutAt)})
+	return p
 }
-
-// address is SQL for the address in a column of a row that goes by an alias; empty
-// if it holds none, or one that stays as it is.
-func (c IdentityColumn) address(alias string) string {
-	switch c.Names {
-	case anAddress:
-		return alias + "." + c.Column
-	case aContext:
-		return alias + "." + c.Column + " ->> 'email'"
-	}
-	return ""
-}
-
-// NamesAddress is SQL for whether a row of a table, by its alias, names an
-// address of the array given.
-func NamesAddress(table, alias, addresses string) string {
-	var ways []string
-	for _, c := range identityColumns {
-		switch address := c.address(alias); {
-		case c.Table != table:
-		case address != "":
-			ways = append(ways, address+" = ANY("+addresses+")")
-		case c.Names == pastAddress:
-			ways = append(ways, alias+"."+c.Column+" = ANY("+addresses+")")
-		case c.Names == aPerson:
-			ways = append(ways, alias+"."+c.Column+" = ANY(SELECT 'email:' || a FROM unnest("+addresses+") a)")
-		}
-	}
-	return "(" + strings.Join(ways, " OR ") + ")"
-}
-
-// DependentCustomersSQL finds the customers of the facts that depend on the keys $1.
-const DependentCustomersSQL = `SELECT DISTINCT customer_id FROM facts WHERE leans && $1::text[] AND customer_id IS NOT NULL`

@@ -6,6 +6,7 @@ import (
 	"hash/fnv"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -117,9 +118,6 @@ func payKey(account, id string) string       { return "pay:" + account + "/" + i
 func subKey(account, id string) string       { return "sub:" + account + "/" + id }
 func CustomerLock(account, id string) string { return "cus:" + account + "/" + id }
 
-// lock is the key of a row's own lock.
-func (k RowKey) lock() string { return KindOf(k.Kind).Lock + k.A + "/" + k.B }
-
 // ownLocks are the keys of the facts in a set.
 func ownLocks(set facts.Set) locks {
 	l := locks{}
@@ -165,4 +163,30 @@ func ownLocks(set facts.Set) locks {
 		l.add(true, "charge:"+f.Account+"/"+f.Charge)
 	}
 	return l
+}
+
+func (l locks) clone() locks { return maps.Clone(l) }
+
+// merge adds all keys of other.
+func (l locks) merge(other locks) {
+	for k, exclusive := range other {
+		l.add(exclusive, k)
+	}
+}
+
+// platformUsers are the keys of users that the platform's rows in a set name.
+func platformUsers(set facts.Set) (keys []string) {
+	for _, f := range set.Enrollments {
+		if strings.HasPrefix(f.Person, "user:") {
+			keys = append(keys, f.Person)
+		}
+	}
+	for _, p := range purchasesOf(&set, asStored) {
+		for _, by := range p.parts {
+			if p.account() == "" && by.UserRef != "" {
+				keys = append(keys, "user:"+by.UserRef)
+			}
+		}
+	}
+	return keys
 }

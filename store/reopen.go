@@ -201,3 +201,18 @@ func (s *Store) reopen(ctx context.Context, f ReopenFilter, limit int) ([]Waitin
 	slices.SortFunc(chunk, func(a, b Waiting) int { return cmp.Compare(a.ID, b.ID) })
 	return chunk, err
 }
+
+// Reopen is the ReopenFilter for the events that f asks for at a time, of the
+// statuses given.
+func (f EventFilter) Reopen(now time.Time, statuses ...string) ReopenFilter {
+	f = f.At(now)
+	if f.Status != "" {
+		statuses = slices.DeleteFunc(statuses, func(status string) bool { return status != f.Status })
+	}
+	if f.Error != "" { // the processed have none
+		statuses = slices.DeleteFunc(statuses, func(status string) bool { return status == "processed" })
+	}
+	r := ReopenFilter{Statuses: statuses, Source: f.Source, Type: f.Type, EventID: f.EventID, Error: f.Error}
+	r.Since, r.Until = MomentTime(f.Since), MomentTime(f.Until)
+	return r
+}

@@ -209,18 +209,10 @@ func (f OffFilter) Page(ctx context.Context, q pg.Querier, read offReader) (page
 // readKeys is an offReader of keys and buyers.
 func readKeys(kind FactKind) (selecting string, scan pgx.RowToFunc[OffFact]) {
 	selecting = `
-		SELECT ` + kind.KeySQL(kind.Alias) + `, ` + WhoOf(kind) + `, ` + kind.Alias + `.store_id
+		SELECT ` + kind.KeySQL(kind.Alias) + `, ` + kind.Who + `, ` + kind.Alias + `.store_id
 		FROM ` + kind.Table + ` ` + kind.Alias
 	return selecting, func(row pgx.CollectableRow) (o OffFact, err error) {
 		o.Key.Kind = kind.Name
 		return o, row.Scan(&o.Key.A, &o.Key.B, &o.Who, &o.StoreID)
 	}
-}
-
-// WhoOf is SQL for the buyer that a fact of a kind names.
-func WhoOf(kind FactKind) string {
-	if kind.Name == Enrollment {
-		return "e.person"
-	}
-	return strings.ReplaceAll(`coalesce('user:' || @user_ref, @email, @stripe_customer, 'nobody')`, "@", kind.Alias+".")
 }

@@ -3,10 +3,8 @@ package store
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"maps"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -16,59 +14,17 @@ import (
 	"rollcall/store/pg"
 )
 
-// A FactTable defines how the facts of one table merge. Every rule is a maximum, so
-// the resulting row does not depend on the order of the facts.
-type FactTable struct {
-	Name         string
-	Keys         []string
-	Main         string            // column of the message's version
-	keepsEarlier bool              // column earlier has versions of column sets; without it every message names all
-	columnSets   []columnSet       // each keeps the values of the newest message that names it
-	Groups       []versioned       // columns with a version of their own
-	merges       map[string]string // columns with a rule of their own: OR, GREATEST, LEAST, or SQL of t and e
-	upsertSQL    string            // upserts
-	// outcomesSQL upserts and returns the rows that are new or changed.
-	outcomesSQL string
-}
-
-// versioned is a version column and the columns that it guards. In contexts (JSON)
-// each member keeps the value of the newest message that names it.
-type versioned struct {
-	Version  string
-	columns  []string
-	contexts []string
-}
-
-// columnSet is columns that messages name together. A message without any of them
-// leaves their values as they are. Column earlier holds the version of these values
-// under the first column's name, unless it is the row's newest.
-type columnSet struct {
-	columns []string
-	always  bool // every message names it
-}
-
-// columnSets parses "a b, c": a and b are one set, c is another.
-func columnSets(list string) (all []columnSet) {
-	for part := range strings.SplitSeq(list, ",") {
-		all = append(all, columnSet{columns: strings.Fields(part)})
-	}
-	return all
-}
-
-// alwaysNamed is a set that every message names.
-func alwaysNamed(list string) []columnSet { return []columnSet{{strings.Fields(list), true}} }
-
 // contextColumns are the column sets of a facts.Context.
 var contextColumns = columnSets("store_ref, product_ref, product_kind, product_type, plan, user_ref, creator_ref, stripe_customer, " +
 	"email, name, named, lines")
 
 // The tables of facts.
 var (
-	UsersTable = newTable[facts.User]("users", "id", "version", columnSets("email, name, image_url, time_zone"),
+	usersTable = newTable[facts.User]("users", "id", "version", columnSets("email, name, image_url, time_zone"),
 		map[string]string{"last_seen_at": "GREATEST"}, versioned{Version: "deleted_version"})
-	StripeCustomersTable = newTable[facts.StripeCustomer]("stripe_customers", "account id", "version", columnSets("email, name"),
+	stripeCustomersTable = newTable[facts.StripeCustomer]("stripe_customers", "account id", "version", columnSets("email, name"),
 		nil, versioned{Version: "deleted_version"})
-	StoresTable = newTable[facts.Store]("stores", "id", "version", columnSets("name, member_user_ids, time_zone"),
+	storesTable = newTable[facts.Store]("stores", "id", "version", columnSets("name, member_user_ids, time_zone"),
 		map[string]string{"member_user_ids": membersRule})
 	productsTable = newTable[facts.Product]("products", "id", "version", columnSets("kind, title, price_amount price_currency, items"),
 		nil, versioned{Version: "deleted_version"})
@@ -96,10 +52,10 @@ var (
 		versioned{Version: "destination_version", columns: []string{"destination"}})
 	// The payment of a refund or dispute never changes, and the captured amount never
 	// falls. A message without them does not remove them.
-	RefundsTable = newTable[facts.Refund]("refunds", "account id", "version",
+	refundsTable = newTable[facts.Refund]("refunds", "account id", "version",
 		alwaysNamed("cumulative amount currency status created_at said_at"),
 		map[string]string{"charge": "GREATEST", "payment_intent": "GREATEST", "charge_amount": "GREATEST", "captured": "GREATEST"})
-	DisputesTable = newTable[facts.Dispute]("disputes", "account id", "version",
+	disputesTable = newTable[facts.Dispute]("disputes", "account id", "version",
 		alwaysNamed("amount currency status withdrawn"), map[string]string{"charge": "GREATEST", "payment_intent": "GREATEST"})
 	subscriptionsTable = newTable[facts.Subscription]("subscriptions", "account id", "version",
 		slices.Concat(alwaysNamed("status ended_at"), alwaysNamed("cancel_at_period_end cancel_at cancellation"), alwaysNamed("paused"),
@@ -134,9 +90,6 @@ const membersRule = `CASE
 					THEN ARRAY(SELECT unnest(t.member_user_ids) INTERSECT SELECT unnest(e.member_user_ids) ORDER BY 1)
 				WHEN e.member_user_ids_said > t.member_user_ids_said THEN e.member_user_ids
 				ELSE t.member_user_ids END`
-
-// Ptr returns a pointer to v.
-func Ptr[T any](v T) *T { return &v }
 
 // newTable describes the table of fact type F. Its columns are the fields of F that
 // the arguments name.
@@ -174,102 +127,6 @@ func columnsOf(t reflect.Type) []string {
 	return names
 }
 
-// upsertStatement builds the statement. Its parameter is a JSON array of facts with
-// distinct keys. It upserts in the order of keys, so that transactions do not deadlock.
-func (t FactTable) upsertStatement(columns []string) string {
-	var set, changed []string
-	assign := func(column, value string) { set = append(set, column+" = "+t.withRowNames(value)) }
-	differs := func(condition string) { changed = append(changed, t.withRowNames(condition)) }
-	for _, g := range t.Groups {
-		newer := fmt.Sprintf("e.%[1]s > t.%[1]s", g.Version)
-		differs(newer)
-		for _, c := range g.columns {
-			assign(c, fmt.Sprintf("CASE WHEN %[2]s THEN e.%[1]s ELSE t.%[1]s END", c, newer))
-		}
-		for _, c := range g.contexts {
-			merged := fmt.Sprintf("merge_context(t.%[1]s, t.%[2]s, e.%[1]s, e.%[2]s)", c, g.Version)
-			assign(c, merged)
-			differs(merged + " IS DISTINCT FROM t." + c)
-		}
-		assign(g.Version, fmt.Sprintf("GREATEST(t.%[1]s, e.%[1]s)", g.Version))
-	}
-	for c, rule := range t.merges {
-		switch rule {
-		case "OR":
-			rule = fmt.Sprintf("t.%[1]s OR e.%[1]s", c)
-		case "GREATEST", "LEAST":
-			rule = fmt.Sprintf("%[2]s(t.%[1]s, e.%[1]s)", c, rule)
-		}
-		rule = t.withVersions(rule)
-		assign(c, rule)
-		differs(fmt.Sprintf("(%s) IS DISTINCT FROM t.%s", rule, c))
-	}
-	differs(fmt.Sprintf("e.%[1]s > t.%[1]s", t.Main))
-	var kept []string
-	for _, n := range t.columnSets {
-		newer := t.versionSQL(n, "e") + " > " + t.versionSQL(n, "t")
-		differs(newer)
-		for _, c := range n.columns {
-			if t.merges[c] == "" {
-				assign(c, fmt.Sprintf("CASE WHEN %[2]s THEN e.%[1]s ELSE t.%[1]s END", c, newer))
-			}
-		}
-		kept = append(kept, fmt.Sprintf("'%s', GREATEST(%s, %s)", n.columns[0], t.versionSQL(n, "t"), t.versionSQL(n, "e")))
-	}
-	assign(t.Main, fmt.Sprintf("GREATEST(t.%[1]s, e.%[1]s)", t.Main))
-	if t.keepsEarlier {
-		assign("earlier", fmt.Sprintf("earlier_of(GREATEST(t.%[1]s, e.%[1]s), jsonb_build_object(%[2]s))", t.Main, strings.Join(kept, ", ")))
-	}
-	list := strings.Join(columns, ", ")
-	return fmt.Sprintf(`
-		INSERT INTO %[1]s (%[2]s)
-		SELECT %[2]s FROM json_populate_recordset(NULL::%[1]s, $1) ORDER BY %[3]s
-		ON CONFLICT (%[3]s) DO UPDATE SET
-			%[4]s
-		WHERE %[5]s`,
-		t.Name, list, strings.Join(t.Keys, ", "), strings.Join(set, ",\n\t\t\t"), strings.Join(changed, " OR "))
-}
-
-// versionSQL is SQL for the version of a column set in row t or e; empty if it is
-// not named.
-func (t FactTable) versionSQL(n columnSet, row string) string {
-	if !t.keepsEarlier {
-		return row + "." + t.Main
-	}
-	version := fmt.Sprintf("coalesce(%[1]s.earlier ->> '%[2]s', %[1]s.%[3]s) COLLATE \"C\"", row, n.columns[0], t.Main)
-	if n.always {
-		return version
-	}
-	var nulls []string
-	for _, c := range n.columns {
-		nulls = append(nulls, row+"."+c+" IS NULL")
-	}
-	return fmt.Sprintf("CASE WHEN %s THEN '' ELSE %s END", strings.Join(nulls, " AND "), version)
-}
-
-// withVersions replaces COLUMN_said in a rule by the version of that column set.
-func (t FactTable) withVersions(rule string) string {
-	for _, n := range t.columnSets {
-		for _, row := range []string{"t", "e"} {
-			rule = strings.ReplaceAll(rule, row+"."+n.columns[0]+"_said", t.versionSQL(n, row))
-		}
-	}
-	return rule
-}
-
-// withRowNames replaces t, the stored row, and e, the row to merge, by their names in
-// the statement.
-func (t FactTable) withRowNames(sql string) string {
-	return rowNames.ReplaceAllStringFunc(sql, func(m string) string {
-		if m == "t." {
-			return t.Name + "."
-		}
-		return "EXCLUDED."
-	})
-}
-
-var rowNames = regexp.MustCompile(`\b[te]\.`)
-
 // factKey identifies a fact: its table, and its key joined by slashes.
 type factKey struct{ table, Key string }
 
@@ -291,19 +148,31 @@ func rowsOf[F any](t *FactTable, rows []F, key func(*F) string) TableRows {
 // TablesOf groups the facts of a set by table.
 func TablesOf(set facts.Set) []TableRows {
 	return []TableRows{
-		rowsOf(&UsersTable, set.Users, func(f *facts.User) string { return f.ID }),
-		rowsOf(&StripeCustomersTable, set.StripeCustomers, func(f *facts.StripeCustomer) string { return f.Account + "/" + f.ID }),
-		rowsOf(&StoresTable, set.Stores, func(f *facts.Store) string { return f.ID }),
+		rowsOf(&usersTable, set.Users, func(f *facts.User) string { return f.ID }),
+		rowsOf(&stripeCustomersTable, set.StripeCustomers, func(f *facts.StripeCustomer) string { return f.Account + "/" + f.ID }),
+		rowsOf(&storesTable, set.Stores, func(f *facts.Store) string { return f.ID }),
 		rowsOf(&productsTable, set.Products, func(f *facts.Product) string { return f.ID }),
 		rowsOf(&enrollmentsTable, set.Enrollments, func(f *facts.Enrollment) string { return f.CourseID + "/" + f.Person }),
 		rowsOf(&paymentsTable, set.Payments, func(f *facts.Payment) string { return f.Account + "/" + f.ID }),
-		rowsOf(&RefundsTable, set.Refunds, func(f *facts.Refund) string { return f.Account + "/" + f.ID }),
-		rowsOf(&DisputesTable, set.Disputes, func(f *facts.Dispute) string { return f.Account + "/" + f.ID }),
+		rowsOf(&refundsTable, set.Refunds, func(f *facts.Refund) string { return f.Account + "/" + f.ID }),
+		rowsOf(&disputesTable, set.Disputes, func(f *facts.Dispute) string { return f.Account + "/" + f.ID }),
 		rowsOf(&checkoutsTable, set.Checkouts, func(f *facts.Checkout) string { return f.Account + "/" + f.ID }),
 		rowsOf(&failedInvoicesTable, set.FailedInvoices, func(f *facts.FailedInvoice) string { return f.Account + "/" + f.ID }),
 		rowsOf(&subscriptionsTable, set.Subscriptions, func(f *facts.Subscription) string { return f.Account + "/" + f.ID }),
 	}
 }
+
+// Outcomes of an item, or of one of its facts.
+type outcome int
+
+const (
+	unchanged outcome = iota
+	updated
+	created
+)
+
+// Ptr returns a pointer to v.
+func Ptr[T any](v T) *T { return &v }
 
 // upsert merges all facts of a set into their tables, in one round trip.
 // Unless outcomes is nil, it records the facts that were new or different.
@@ -355,4 +224,27 @@ func (t TableRows) queue(b *pgx.Batch, outcomes map[factKey]outcome) error {
 		t.Keys, t.Rows = later.Keys, later.Rows
 	}
 	return nil
+}
+
+// keysOf lists the facts of a set.
+func keysOf(set facts.Set) (keys []factKey) {
+	for _, t := range TablesOf(set) {
+		keys = append(keys, t.Keys...)
+	}
+	return keys
+}
+
+// recordOutcomes adds the rows that outcomesSQL returned to outcomes.
+func recordOutcomes(outcomes map[factKey]outcome, table string, found pgx.Rows) error {
+	k := factKey{table: table}
+	var isNew bool
+	_, err := pgx.ForEachRow(found, []any{&k.Key, &isNew}, func() error {
+		o := updated
+		if isNew {
+			o = created
+		}
+		outcomes[k] = max(outcomes[k], o)
+		return nil
+	})
+	return err
 }

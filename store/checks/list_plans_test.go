@@ -31,7 +31,8 @@ func TestUnattachedListWalksIndexes(t *testing.T) {
 	for _, f := range []store.OffFilter{{Reason: "user_unknown"}, {Reason: "derive_failed", Store: "s1"}} {
 		f.Limit = pg.DefaultLimit
 		w := f.Conditions(store.RowKey{Kind: store.Enrollment, A: "p3"})
-		sql := offFactSQL[store.Enrollment] + " WHERE " + w.String() + " ORDER BY " + store.KindOf(store.Enrollment).KeySQL("e") + " LIMIT 50"
+		selecting, _ := readOffFact(store.KindOf(store.Enrollment))
+		sql := selecting + " WHERE " + w.String() + " ORDER BY " + store.KindOf(store.Enrollment).KeySQL("e") + " LIMIT 50"
 		got := plans.Explain(t, s.Pool, sql, append([]any{pgx.QueryExecModeExec}, *w.Args...)...)
 		for _, wrong := range append(got.Scans(), got.Sorts(0)...) {
 			if !strings.Contains(wrong, " stores ") && !strings.Contains(wrong, " products ") { // there are none

@@ -290,6 +290,8 @@ func (l *lookup) fixes(ctx context.Context) error {
 // known store; of all if $3 is empty.
 func personalSQL(kind store.FactKind) string {
 	of := kind.Alias
+	described := strings.Join([]string{kind.RefSQL(), kind.Product, kind.Amount, kind.At, kind.User, kind.Address, kind.Counted,
+		kind.Source, kind.Versions}, ", ")
 	return fmt.Sprintf(`
 		SELECT
 			d.ref,
@@ -312,19 +314,8 @@ func personalSQL(kind store.FactKind) string {
 		LEFT JOIN LATERAL (%[5]s) missing ON true
 		WHERE $3 = '' OR %[1]s.store_id = $3 OR %[1]s.store_id IS NULL
 		ORDER BY d.at, d.ref`,
-		of, store.TitleOf("d.product", of+".store_id"), kind.GivenRows(of), personalColumns[kind.Name], missingKey("split_part("+of+".unattached, ':', 1)", of+".leans"))
-}
-
-// personalColumns are the columns of personalSQL for each kind of fact.
-var personalColumns = map[string]string{
-	store.Enrollment: store.RefOf(store.Enrollment, "e.course_id", "e.person") + `, e.course_id, NULL::jsonb, e.enrolled_at, e.user_ref,
-			coalesce(e.email, CASE WHEN e.person LIKE 'email:%' THEN substr(e.person, 7) END), NULL::text, 'platform', ` + store.EnrollmentVersions,
-	store.Payment: store.RefOf(store.Payment, "p.account", "p.id") + `, coalesce(p.product_id, p.product_ref, p.intent ->> 'product_ref'), ` + store.MoneyReceived + `,
-			p.paid_at, coalesce(p.user_ref, p.intent ->> 'user_ref'), coalesce(p.email, p.charge ->> 'email', p.intent ->> 'email'),
-			CASE WHEN p.unattached = 'counted_elsewhere' THEN ` + store.CountedAs + ` END, ` + store.PaymentSource + `, ` + store.PaymentVersions,
-	store.Subscription: store.RefOf(store.Subscription, "s.account", "s.id") + `, coalesce(s.product_id, s.product_ref, s.checkout ->> 'product_ref'), ` + store.MoneyOf("s.amount", "s.currency") + `,
-			coalesce(s.started_at, s.checkout_at), coalesce(s.user_ref, s.checkout ->> 'user_ref'), coalesce(s.email, s.checkout ->> 'email'),
-			NULL::text, 'stripe', ` + store.SubscriptionVersions,
+		of, store.TitleOf("d.product", of+".store_id"), kind.GivenRows(of), described,
+		missingKey("split_part("+of+".unattached, ':', 1)", of+".leans"))
 }
 
 func scanPersonal(kind string) pgx.RowToFunc[PersonalFact] {

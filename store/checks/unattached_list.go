@@ -43,14 +43,19 @@ func (s *Reader) OffFacts(ctx context.Context, f store.OffFilter) (page []store.
 
 // readOffFact reads all columns of a store.OffFact.
 func readOffFact(kind store.FactKind) (selecting string, scan pgx.RowToFunc[store.OffFact]) {
-	source := map[string]string{store.Enrollment: "platform", store.Subscription: "stripe"}[kind.Name]
-	return offFactSQL[kind.Name], func(row pgx.CollectableRow) (o store.OffFact, err error) {
+	columns := []string{kind.KeySQL(kind.Alias), kind.Who, kind.Alias + ".store_id", "st.name", kind.TitleSQL(), kind.Amount,
+		kind.At, kind.Alias + ".unattached", kind.Source, kind.Versions}
+	selecting = `
+		SELECT ` + strings.Join(columns, ", ") + `
+		FROM ` + kind.Table + ` ` + kind.Alias + `
+		LEFT JOIN stores st ON st.id = ` + kind.Alias + `.store_id`
+	return selecting, func(row pgx.CollectableRow) (o store.OffFact, err error) {
 		var versions store.Versions
-		of := source
+		var source string
 		o.Kind, o.Key.Kind = kind.Name, kind.Name
-		err = row.Scan(&o.Key.A, &o.Key.B, &o.Who, &o.StoreID, &o.StoreName, &o.Title, &o.Amount, &o.At, &o.Reason, &of, &versions)
+		err = row.Scan(&o.Key.A, &o.Key.B, &o.Who, &o.StoreID, &o.StoreName, &o.Title, &o.Amount, &o.At, &o.Reason, &source, &versions)
 		o.Ref, o.At = refOfKey(o.Key), pg.UTC(o.At)
-		o.Origins = versions.Origins(of)
+		o.Origins = versions.Origins(source)
 		if reason, text, found := strings.Cut(o.Reason, ": "); found {
 			o.Reason, o.Error = reason, &text
 		}
@@ -64,53 +69,4 @@ func refOfKey(k store.RowKey) string {
 		return k.Kind + ":" + k.B
 	}
 	return fmt.Sprintf("%s:%s/%s", k.Kind, k.A, k.B)
-}
-
-// offFactSQL are the columns of each kind of fact, under its alias.
-var offFactSQL = map[string]string{
-	store.Enrollment: `
-		SELECT
-			e.course_id,
-			e.person,
-			e.person AS who,
-			e.store_id,
-			st.name,
-			` + store.TitleOf("e.course_id", "e.store_id") + ` AS title,
-			NULL::jsonb AS amount,
-			coalesce(e.enrolled_at, e.first_said_at) AS at,
-			e.unattached,
-			'platform' AS source,
-			` + store.EnrollmentVersions + ` AS said
-		FROM enrollments e
-		LEFT JOIN stores st ON st.id = e.store_id`,
-	store.Payment: `
-		SELECT
-			p.account,
-			p.id,
-			` + store.WhoOf(store.KindOf(store.Payment)) + ` AS who,
-			p.store_id,
-			st.name,
-			` + store.TitleOf("coalesce(p.product_id, p.product_ref)", "p.store_id") + ` AS title,
-			` + store.MoneyOf("p.amount", "p.currency") + ` AS amount,
-			p.paid_at AS at,
-			p.unattached,
-			` + store.PaymentSource + ` AS source,
-			` + store.PaymentVersions + ` AS said
-		FROM payments p
-		LEFT JOIN stores st ON st.id = p.store_id`,
-	store.Subscription: `
-		SELECT
-			s.account,
-			s.id,
-			` + store.WhoOf(store.KindOf(store.Subscription)) + ` AS who,
-			s.store_id,
-			st.name,
-			coalesce(s.plan_name, s.plan, s.checkout ->> 'plan', ` + store.TitleOf("s.product_id", "s.store_id") + `) AS title,
-			` + store.MoneyOf("s.amount", "s.currency") + ` AS amount,
-			coalesce(s.started_at, s.checkout_at) AS at,
-			s.unattached,
-			'stripe' AS source,
-			` + store.SubscriptionVersions + ` AS said
-		FROM subscriptions s
-		LEFT JOIN stores st ON st.id = s.store_id`,
 }

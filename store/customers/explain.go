@@ -133,7 +133,11 @@ func (x *explainer) readAround(ctx context.Context) error {
 	x.e.People, x.e.Uncounted, x.e.MergedAddresses = []store.PersonFact{}, []UncountedFact{}, []MergedAddress{}
 	x.e.Email = EmailReason{Value: x.row.Email, Because: []EmailOrigin{}}
 	var batch pgx.Batch
-	all := store.KeyArrays(x.keys())
+	var own []store.RowKey
+	for _, f := range x.e.own() {
+		own = append(own, f.key)
+	}
+	all := store.KeyArrays(own)
 	for _, kind := range []string{store.Payment, store.Enrollment, store.Subscription} {
 		keys := all[kind]
 		batch.Queue(whySQL(store.KindOf(kind)), keys[0], keys[1], x.platform).Query(x.collectWhy)
@@ -146,20 +150,6 @@ func (x *explainer) readAround(ctx context.Context) error {
 	batch.Queue(uncountedEnrollmentsSQL, x.e.StoreID, x.facts.people, x.row.id, x.row.Email).Query(x.collectUncounted)
 	batch.Queue(mergedOf("$1", "$2"), x.e.StoreID, x.row.id).Query(x.collectMerges)
 	return x.tx.SendBatch(ctx, &batch).Close()
-}
-
-// keys are the facts' keys.
-func (x *explainer) keys() (keys []store.RowKey) {
-	for _, p := range x.e.Payments {
-		keys = append(keys, store.RowKey{Kind: store.Payment, A: p.Account, B: p.ID})
-	}
-	for _, e := range x.e.Enrollments {
-		keys = append(keys, store.RowKey{Kind: store.Enrollment, A: e.CourseID, B: e.Person})
-	}
-	for _, s := range x.e.Subscriptions {
-		keys = append(keys, store.RowKey{Kind: store.Subscription, A: s.Account, B: s.ID})
-	}
-	return keys
 }
 
 // collectWhy records where facts have their address from, and the links to their store.
@@ -270,20 +260,16 @@ func (e *Explanation) Origins() [][]store.Origin { return e.origins() }
 
 // origins lists the origins of all facts.
 func (e *Explanation) origins() (all [][]store.Origin) {
+	for _, f := range e.own() {
+		all = append(all, f.origins)
+	}
 	for _, p := range e.Payments {
-		all = append(all, p.Origins)
 		for _, r := range p.Refunds {
 			all = append(all, r.Origins)
 		}
 		for _, d := range p.Disputes {
 			all = append(all, d.Origins)
 		}
-	}
-	for _, f := range e.Enrollments {
-		all = append(all, f.Origins)
-	}
-	for _, f := range e.Subscriptions {
-		all = append(all, f.Origins)
 	}
 	for _, f := range e.People {
 		all = append(all, f.Origins)

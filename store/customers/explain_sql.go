@@ -9,6 +9,13 @@ import (
 // SQL of Explain and Timeline. Both begin with the derivation that makes the
 // customers, so that their figures cannot differ from the list's.
 
+// The kinds, whose rows go by their aliases here.
+var (
+	payment      = store.KindOf(store.Payment)
+	enrollment   = store.KindOf(store.Enrollment)
+	subscription = store.KindOf(store.Subscription)
+)
+
 // unlocks lists the courses that a payment unlocks. See bought in the derivation,
 // which drops the payment.
 const unlocks = `ARRAY(
@@ -32,7 +39,7 @@ SELECT
 		SELECT coalesce(jsonb_agg(f ORDER BY f.paid_at, f.id, f.account), '[]')
 		FROM (
 			SELECT
-				` + store.RefOf("payment", "p.account", "p.id") + ` AS ref,
+				` + payment.RefSQL() + ` AS ref,
 				p.account,
 				p.id,
 				p.kind,
@@ -48,8 +55,8 @@ SELECT
 				` + store.RefOf("subscription", "p.account", "p.subscription") + ` AS subscription,
 				` + unlocks + ` AS courses,
 				NOT pay.recurring AND sale.other AND (pay.amount = 0 OR pay.net > 0) AS active,
-				` + store.PaymentSource + ` AS source,
-				` + store.PaymentVersions + ` AS said
+				` + payment.Source + ` AS source,
+				` + payment.Versions + ` AS said
 			FROM pay
 			JOIN sale ON sale.account = pay.account AND sale.payment = pay.id
 			CROSS JOIN LATERAL (SELECT * FROM payments WHERE account = pay.account AND id = pay.id OFFSET 0) p
@@ -59,7 +66,7 @@ SELECT
 		SELECT coalesce(jsonb_agg(f ORDER BY f.enrolled_at, f.ref), '[]')
 		FROM (
 			SELECT
-				` + store.RefOf("enrollment", "e.course_id", "e.person") + ` AS ref,
+				` + enrollment.RefSQL() + ` AS ref,
 				e.course_id,
 				` + store.TitleOf("e.course_id", "t.store_id") + ` AS title,
 				e.person,
@@ -67,7 +74,7 @@ SELECT
 				e.enrolled_at,
 				e.completed_at,
 				coalesce((SELECT live FROM course WHERE id = e.course_id), false) AS active,
-				` + store.EnrollmentVersions + ` AS said
+				` + enrollment.Versions + ` AS said
 			FROM enrolled e
 		) f
 	) AS enrollments,
@@ -75,7 +82,7 @@ SELECT
 		SELECT coalesce(jsonb_agg(f ORDER BY f.started_at, f.id, f.account), '[]')
 		FROM (
 			SELECT
-				` + store.RefOf("subscription", "s.account", "s.id") + ` AS ref,
+				` + subscription.RefSQL() + ` AS ref,
 				s.account,
 				s.id,
 				s.product_id,
@@ -87,7 +94,7 @@ SELECT
 				coalesce(s.cancel_at_period_end, false) AS cancel_at_period_end,
 				s.ended_at,
 				s.state NOT IN ('canceled', 'incomplete_expired') AS active,
-				` + store.SubscriptionVersions + ` AS said
+				` + subscription.Versions + ` AS said
 			FROM subs s
 		) f
 	) AS subscriptions,
@@ -110,7 +117,7 @@ FROM target t`
 // backSQL reads the refunds and disputes of the payments with keys $1 and $2.
 var backSQL = `
 SELECT
-	` + store.RefOf("payment", "p.account", "p.id") + ` AS payment,
+	` + payment.RefSQL() + ` AS payment,
 	(
 		SELECT coalesce(jsonb_agg(f ORDER BY f.at, f.ref), '[]')
 		FROM (
@@ -183,14 +190,14 @@ var (
 	// Payments of the invoices $4 are the same money, whatever store they name.
 	uncountedPaymentsSQL = `
 SELECT
-	` + store.RefOf("payment", "p.account", "p.id") + ` AS ref,
+	` + payment.RefSQL() + ` AS ref,
 	` + store.TitleOf("coalesce(p.product_id, p.product_ref)", "$1") + ` AS title,
-	` + store.MoneyReceived + ` AS amount,
+	` + payment.Amount + ` AS amount,
 	p.paid_at AS at,
 	p.unattached AS reason,
-	CASE WHEN p.unattached = 'counted_elsewhere' THEN ` + store.CountedAs + ` END AS counted,
-	` + store.PaymentSource + ` AS source,
-	` + store.PaymentVersions + ` AS said
+	` + payment.Counted + ` AS counted,
+	` + payment.Source + ` AS source,
+	` + payment.Versions + ` AS said
 FROM (
 	SELECT account, id FROM payments WHERE leans && $2::text[] AND store_id = $1 AND ` + theirs("payments") + `
 	UNION
@@ -204,14 +211,14 @@ ORDER BY 1`
 
 	uncountedSubscriptionsSQL = `
 SELECT
-	` + store.RefOf("subscription", "s.account", "s.id") + ` AS ref,
+	` + subscription.RefSQL() + ` AS ref,
 	coalesce(s.plan_name, s.plan, s.checkout ->> 'plan', ` + store.TitleOf("s.product_id", "$1") + `) AS title,
 	` + store.MoneyOf("s.amount", "s.currency") + ` AS amount,
 	coalesce(s.started_at, s.checkout_at) AS at,
 	s.unattached AS reason,
 	NULL AS counted,
 	'stripe' AS source,
-	` + store.SubscriptionVersions + ` AS said
+	` + subscription.Versions + ` AS said
 FROM (SELECT * FROM subscriptions WHERE leans && $2::text[] AND ` + theirs("subscriptions") + ` OFFSET 0) s
 WHERE s.store_id = $1
   AND s.unattached IS NOT NULL
@@ -221,14 +228,14 @@ ORDER BY 1`
 	// its end. Other stores' enrollments are left out.
 	uncountedEnrollmentsSQL = `
 SELECT
-	` + store.RefOf("enrollment", "e.course_id", "e.person") + ` AS ref,
+	` + enrollment.RefSQL() + ` AS ref,
 	` + store.TitleOf("e.course_id", "$1") + ` AS title,
 	NULL::jsonb AS amount,
 	e.enrolled_at AS at,
 	e.unattached AS reason,
 	NULL AS counted,
 	'platform' AS source,
-	` + store.EnrollmentVersions + ` AS said
+	` + enrollment.Versions + ` AS said
 FROM (
 	SELECT course_id, person FROM enrollments WHERE leans && $2::text[]
 	UNION

@@ -71,27 +71,15 @@ func (r *StoreReason) deciding() *LinkReason {
 
 // leadToStores sets the store reason of each fact.
 func (x *explainer) leadToStores() {
-	for i, f := range x.e.Payments {
-		x.e.Payments[i].StoreBecause = x.stores[f.Ref]
-	}
-	for i, f := range x.e.Enrollments {
-		x.e.Enrollments[i].StoreBecause = x.stores[f.Ref]
-	}
-	for i, f := range x.e.Subscriptions {
-		x.e.Subscriptions[i].StoreBecause = x.stores[f.Ref]
+	for _, f := range x.e.own() {
+		*f.store = x.stores[f.ref]
 	}
 }
 
 // storeReasons lists all store reasons.
 func (e *Explanation) storeReasons() (all []*StoreReason) {
-	for _, f := range e.Payments {
-		all = append(all, f.StoreBecause)
-	}
-	for _, f := range e.Enrollments {
-		all = append(all, f.StoreBecause)
-	}
-	for _, f := range e.Subscriptions {
-		all = append(all, f.StoreBecause)
+	for _, f := range e.own() {
+		all = append(all, *f.store)
 	}
 	return slices.DeleteFunc(all, func(r *StoreReason) bool { return r == nil })
 }

@@ -27,6 +27,33 @@ type Explanation struct {
 	MergedAddresses []MergedAddress    `json:"merged_addresses"`
 }
 
+// ownFact is what every fact of the customer has, whatever its kind.
+type ownFact struct {
+	ref     string
+	key     store.RowKey
+	origins []store.Origin
+	store   **StoreReason
+}
+
+// own lists the facts of the customer.
+func (e *Explanation) own() (all []ownFact) {
+	for i := range e.Payments {
+		f := &e.Payments[i]
+		all = append(all, ownFact{f.Ref, store.RowKey{Kind: store.Payment, A: f.Account, B: f.ID}, f.Origins, &f.StoreBecause})
+	}
+	for i := range e.Enrollments {
+		f := &e.Enrollments[i]
+		key := store.RowKey{Kind: store.Enrollment, A: f.CourseID, B: f.Person}
+		all = append(all, ownFact{f.Ref, key, f.Origins, &f.StoreBecause})
+	}
+	for i := range e.Subscriptions {
+		f := &e.Subscriptions[i]
+		key := store.RowKey{Kind: store.Subscription, A: f.Account, B: f.ID}
+		all = append(all, ownFact{f.Ref, key, f.Origins, &f.StoreBecause})
+	}
+	return all
+}
+
 // LastVerified tells whether a person's address is the last verified one, and Clerk
 // reports none now.
 func (e Explanation) LastVerified(ref *string) bool {

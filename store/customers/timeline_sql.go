@@ -60,15 +60,15 @@ entries AS (
 	FROM target t
 	CROSS JOIN LATERAL (SELECT id, first_seen_at FROM customers WHERE id = t.id OFFSET 0) c
 	UNION ALL
-	SELECT coalesce(s.started_at, s.checkout_at), false, 1, 'subscription_started', ` + store.RefOf("subscription", "s.account", "s.id") + `,
-		s.title, s.product_id, s.amount, s.currency, NULL, 'stripe', ` + store.SubscriptionVersions + `
+	SELECT coalesce(s.started_at, s.checkout_at), false, 1, 'subscription_started', ` + subscription.RefSQL() + `,
+		s.title, s.product_id, s.amount, s.currency, NULL, 'stripe', ` + subscription.Versions + `
 	FROM plans s
 	UNION ALL
 	SELECT ` + store.PaidAt + `, false, 2,
 		CASE WHEN p.subscription IS NULL THEN 'bought' WHEN p.nth = 1 THEN 'subscription_paid' ELSE 'subscription_renewed' END,
-		` + store.RefOf("payment", "p.account", "p.id") + `,
+		` + payment.RefSQL() + `,
 		coalesce((SELECT s.title FROM plans s WHERE s.account = p.account AND s.id = p.subscription), p.title), p.product_id, p.amount, p.currency, NULL,
-		` + store.PaymentSource + `, jsonb_build_object('payment', p.claim_version)
+		` + payment.Source + `, jsonb_build_object('payment', p.claim_version)
 	FROM titled p
 	UNION ALL
 	SELECT c.enrolled_at, false, 3, 'enrolled', 'course:' || c.id,
@@ -76,7 +76,7 @@ entries AS (
 	FROM course c
 	CROSS JOIN target t
 	LEFT JOIN LATERAL (
-		SELECT ` + store.PaymentSource + ` AS source, jsonb_build_object('payment', p.claim_version) AS said
+		SELECT ` + payment.Source + ` AS source, jsonb_build_object('payment', p.claim_version) AS said
 		FROM pay
 		CROSS JOIN LATERAL (SELECT * FROM payments WHERE account = pay.account AND id = pay.id OFFSET 0) p
 		WHERE c.enrolled_at = c.bought_at
@@ -103,17 +103,17 @@ entries AS (
 	CROSS JOIN target t
 	UNION ALL
 	SELECT version_time(s.version), true, 5,
-		CASE WHEN s.state = 'paused' THEN 'subscription_paused' ELSE 'subscription_past_due' END, ` + store.RefOf("subscription", "s.account", "s.id") + `,
+		CASE WHEN s.state = 'paused' THEN 'subscription_paused' ELSE 'subscription_past_due' END, ` + subscription.RefSQL() + `,
 		s.title, s.product_id, s.amount, s.currency, NULL, 'stripe', jsonb_build_object('subscription', s.version)
 	FROM plans s
 	WHERE s.state IN ('past_due', 'unpaid', 'paused')
 	UNION ALL
-	SELECT version_time(s.version), true, 6, 'subscription_canceled', ` + store.RefOf("subscription", "s.account", "s.id") + `,
+	SELECT version_time(s.version), true, 6, 'subscription_canceled', ` + subscription.RefSQL() + `,
 		s.title, s.product_id, NULL, NULL, NULL, 'stripe', jsonb_build_object('subscription', s.version)
 	FROM plans s
 	WHERE s.cancel_at_period_end AND s.status NOT IN ('canceled', 'incomplete_expired')
 	UNION ALL
-	SELECT coalesce(s.ended_at, version_time(s.version)), s.ended_at IS NULL, 7, 'subscription_ended', ` + store.RefOf("subscription", "s.account", "s.id") + `,
+	SELECT coalesce(s.ended_at, version_time(s.version)), s.ended_at IS NULL, 7, 'subscription_ended', ` + subscription.RefSQL() + `,
 		s.title, s.product_id, NULL, NULL, NULL, 'stripe', jsonb_build_object('subscription', s.version)
 	FROM plans s
 	WHERE s.status IN ('canceled', 'incomplete_expired')

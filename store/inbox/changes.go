@@ -159,9 +159,9 @@ func (f *EventFact) find(kept []map[string]any) {
 
 // compare sets the standing, from the versions of the event and the stored row.
 func (f *EventFact) compare() {
-	f.StoreID = store.JSONString(f.row["store_id"])
-	if f.table == &store.StoresTable {
-		f.StoreID = store.JSONString(f.Says["id"])
+	f.StoreID = textOrNil(f.row["store_id"])
+	if f.table.Name == "stores" {
+		f.StoreID = textOrNil(f.Says["id"])
 	}
 	var stands, overtaken int
 	var newest facts.Version
@@ -178,7 +178,7 @@ func (f *EventFact) compare() {
 	switch {
 	case f.row == nil:
 		f.Standing = NotKept
-	case len(f.said) == 0 && f.table == &store.UsersTable: // sign-ins: the latest counts, from any source
+	case len(f.said) == 0 && f.table.Name == "users": // sign-ins: the latest counts, from any source
 		f.Standing = f.latest()
 	case len(f.said) == 0:
 		f.Standing, f.Says = Named, map[string]any{}
@@ -197,7 +197,7 @@ func (f *EventFact) compare() {
 
 // latest is the standing of a fact without versions.
 func (f *EventFact) latest() string {
-	kept, said := store.JSONString(f.row["last_seen_at"]), store.JSONString(f.Says["last_seen_at"])
+	kept, said := textOrNil(f.row["last_seen_at"]), textOrNil(f.Says["last_seen_at"])
 	switch {
 	case kept == nil || said == nil || store.MomentTime(*kept).Before(store.MomentTime(*said)):
 		return NotKept
@@ -210,9 +210,9 @@ func (f *EventFact) latest() string {
 // origin is the origin of a version.
 func (f *EventFact) origin(v facts.Version) *store.Origin {
 	source := "platform"
-	if f.table == &store.UsersTable {
+	if f.table.Name == "users" {
 		source = "clerk"
-	} else if kind := store.JSONString(f.row["kind"]); f.table.Keys[0] == "account" && *store.EmptyIfNil(kind) != "purchase" {
+	} else if f.table.Keys[0] == "account" && f.row["kind"] != "purchase" {
 		source = "stripe"
 	}
 	origins := store.Versions{f.Kind: v}.Origins(source)
@@ -239,7 +239,7 @@ func findCustomers(ctx context.Context, tx pgx.Tx, all []EventFact) error {
 		if f.row == nil {
 			continue
 		}
-		if reason := store.JSONString(f.row["unattached"]); reason != nil {
+		if reason := textOrNil(f.row["unattached"]); reason != nil {
 			why, _ := reasons.Find(*reason)
 			f.Reason, f.Meaning = &why.Code, &why.Means
 			continue
@@ -276,19 +276,32 @@ func (f *EventFact) customersSQL() (string, []any) {
 	if id, ok := f.row["customer_id"]; ok {
 		return `SELECT $1::bigint AS customer_id`, []any{id}
 	}
-	switch f.table {
-	case &store.RefundsTable, &store.DisputesTable:
+	switch f.table.Name {
+	case "refunds", "disputes":
 		return `
 				SELECT p.customer_id
 				FROM payments i
 				JOIN payments p ON p.account = i.account AND p.id IN (i.id, i.invoice)
 				WHERE i.account = $1 AND i.id = $2 AND p.customer_id IS NOT NULL`, []any{f.row["account"], f.row["payment_intent"]}
-	case &store.UsersTable:
-		return store.DependentCustomersSQL, []any{[]string{"user:" + *store.EmptyIfNil(store.JSONString(f.row["id"]))}}
-	case &store.StripeCustomersTable:
-		return store.DependentCustomersSQL, []any{[]string{store.CustomerLock(*store.EmptyIfNil(store.JSONString(f.row["account"])), *store.EmptyIfNil(store.JSONString(f.row["id"])))}}
+	case "users":
+		return store.DependentCustomersSQL, []any{[]string{"user:" + text(f.row["id"])}}
+	case "stripe_customers":
+		return store.DependentCustomersSQL, []any{[]string{store.CustomerLock(text(f.row["account"]), text(f.row["id"]))}}
 	}
 	return "", nil
+}
+
+// textOrNil is a decoded JSON value if it is a string.
+func textOrNil(value any) *string {
+	if s, ok := value.(string); ok {
+		return &s
+	}
+	return nil
+}
+
+func text(value any) string {
+	s, _ := value.(string)
+	return s
 }
 
 // Words lists the event's values by name, as text.

@@ -225,7 +225,10 @@ func described(f checks.PersonalFact) string {
 	if of == "" {
 		of = "something unnamed"
 	}
-	text := map[string]string{"enrollment": "Enrollment in ", "payment": "Payment for ", "subscription": "Subscription to ", "checkout": "Checkout for "}[f.Kind] + of
+	text := "Checkout for " + of
+	if f.Kind != "checkout" {
+		text = store.KindOf(f.Kind).In + " " + of
+	}
 	if sale := map[string]string{"payment": "Payment", "checkout": "Checkout"}[f.Kind]; f.Amount != nil && sale != "" {
 		text = fmt.Sprintf("%s of %s for %s", sale, show.Money(f.Amount.Amount, f.Amount.Currency), of)
 	}

@@ -293,3 +293,34 @@ func (s *Store) erasePayloads(ctx context.Context, x erasure, found matches, o E
 	}
 	return nil
 }
+
+// Erase erases a person. Called again after an interruption it goes on; after it
+// has ended, it erases what the person did since. The error is *BadParam for what
+// names no person.
+func (s *Store) Erase(ctx context.Context, p Erasing, o EraseOptions) (err error) {
+	defer pg.Wrap(&err, "store.Erase")
+	if err := p.check(); err != nil {
+		return err
+	}
+	if _, err := s.respell(ctx); err != nil { // so that one spelling finds all
+		return err
+	}
+	var x erasure
+	err = s.transact(ctx, func(ctx context.Context, w *work) error {
+		if err := w.alone(ctx); err != nil {
+			return err
+		}
+		if x, err = w.erasure.begin(ctx, p); err != nil {
+			return err
+		}
+		again, err := namesOf(ctx, w.tx, "true", x.id)
+		if err != nil {
+			return err
+		}
+		return w.erasure.erase(ctx, x, append(again, p.seed()))
+	})
+	if err != nil {
+		return err
+	}
+	return s.finishErasure(ctx, x, o)
+}
