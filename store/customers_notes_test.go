@@ -13,6 +13,7 @@ import (
 	"rollcall/store"
 	"rollcall/store/customers"
 	"rollcall/store/pg"
+	"rollcall/store/tags"
 )
 
 // idAt is the id of the customer at an address of a store.
@@ -25,9 +26,11 @@ func idAt(t testing.TB, url, storeID, email string) string {
 	return ids[0]
 }
 
-// jot writes a note about the customer at an address of store s1.
+// jot writes a note about the customer at an address of store s1, and tags them with
+// the same words.
 func jot(t testing.TB, s *store.Store, url, email, body string) customers.Note {
 	t.Helper()
+	tag(t, s, url, email, body)
 	n, err := customers.New(s).AddNote(t.Context(), "s1", idAt(t, url, "s1", email), customers.NewNote{Body: body, Author: "admin"})
 	if err != nil {
 		t.Fatal(err)
@@ -49,13 +52,44 @@ func noted(t testing.TB, s *store.Store, url, email string) string {
 	return strings.TrimSuffix(text, ",")
 }
 
-// wantNotes checks who has which notes, and that a rebuild leaves them alone.
+// tag gives the customer at an address of store s1 a tag.
+func tag(t testing.TB, s *store.Store, url, email, name string) tags.Tag {
+	t.Helper()
+	made, err := tags.New(s).Ensure(t.Context(), "s1", name, "admin")
+	if err == nil {
+		err = tags.New(s).Put(t.Context(), "s1", idAt(t, url, "s1", email), made.ID, "admin", true)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return made
+}
+
+// tagged are the tags of the customer at an address of store s1, by name.
+func tagged(t testing.TB, s *store.Store, url, email string) string {
+	t.Helper()
+	c, err := customers.New(s).Customer(t.Context(), "s1", idAt(t, url, "s1", email))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, tag := range c.Tags {
+		names = append(names, tag.Name)
+	}
+	return strings.Join(names, ",")
+}
+
+// wantNotes checks who has which notes, and tags of the same words, and that a rebuild
+// leaves them alone.
 func wantNotes(t testing.TB, s *store.Store, url string, want map[string]string) {
 	t.Helper()
 	for _, when := range []string{"then", "after a rebuild"} {
 		got := map[string]string{}
 		for email := range want {
 			got[email] = noted(t, s, url, email)
+			if tags := tagged(t, s, url, email); tags != got[email] {
+				t.Errorf("%s: the notes of %s are %q, the tags %q", when, email, got[email], tags)
+			}
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", when, diff)

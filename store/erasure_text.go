@@ -57,6 +57,23 @@ var mentions = []mention{
 			editor = CASE WHEN @store = '' THEN regexp_replace(editor, @named, @person, 'gi') ELSE editor END`,
 	},
 	{
+		table: "customer_tags",
+		store: "store_id",
+		where: `email = ANY(@addresses) AND @store IN ('', store_id) AND tagged_at <= @before`,
+	},
+	{
+		table: "customer_tags",
+		store: "store_id",
+		where: `email <> ALL(@addresses) AND @store = '' AND ` + textNames("tagged_by"),
+		set:   `tagged_by = regexp_replace(tagged_by, @named, @person, 'gi')`,
+	},
+	{
+		table: "tags",
+		store: "store_id",
+		where: `@store = '' AND ` + textNames("created_by"),
+		set:   `created_by = regexp_replace(created_by, @named, @person, 'gi')`,
+	},
+	{
 		table: "customer_merges",
 		store: "store_id",
 		where: NamesAddress("customer_merges", "customer_merges", "@addresses") + ` AND @store IN ('', store_id) AND merged_at <= @before`,
@@ -227,6 +244,11 @@ func (f *erasureFilter) eraseNotes(ctx context.Context, rows []resolution, forme
 			DELETE FROM customer_notes n
 			USING gone
 			WHERE n.store_id = gone.store_id AND n.email = gone.email
+		),
+		tags AS (
+			DELETE FROM customer_tags t
+			USING gone
+			WHERE t.store_id = gone.store_id AND t.email = gone.email
 		)
 		DELETE FROM customer_merges m
 		USING gone

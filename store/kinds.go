@@ -186,6 +186,8 @@ var identityColumns = slices.Concat(
 	columnsOfTable("backfill_previews", "past_address email"),
 	// What people and programs wrote.
 	columnsOfTable("customer_notes", "address email, text body, person author editor"),
+	columnsOfTable("customer_tags", "address email, person tagged_by"),
+	columnsOfTable("tags", "person created_by"), // a tag's name is the store's word, and stays
 	columnsOfTable("backfills", "text reason"),
 	columnsOfTable("backfill_chunks", "text cursor last_error"),
 	columnsOfTable("backfill_errors", "text place what why"),
