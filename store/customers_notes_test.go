@@ -26,11 +26,17 @@ func idAt(t testing.TB, url, storeID, email string) string {
 	return ids[0]
 }
 
-// jot writes a note about the customer at an address of store s1, and tags them with
+// mark writes a note about the customer at an address of store s1, and tags them with
 // the same words.
+func mark(t testing.TB, s *store.Store, url, email, words string) {
+	t.Helper()
+	jot(t, s, url, email, words)
+	tag(t, s, url, email, words)
+}
+
+// jot writes a note about the customer at an address of store s1.
 func jot(t testing.TB, s *store.Store, url, email, body string) customers.Note {
 	t.Helper()
-	tag(t, s, url, email, body)
 	n, err := customers.New(s).AddNote(t.Context(), "s1", idAt(t, url, "s1", email), customers.NewNote{Body: body, Author: "admin"})
 	if err != nil {
 		t.Fatal(err)
@@ -127,7 +133,7 @@ func TestNotesFollow(t *testing.T) {
 			s, url := openURL(t)
 			apply(t, s, c.before, 1)
 			for _, email := range query(t, url, `SELECT email FROM customers WHERE store_id = 's1' ORDER BY email`) {
-				jot(t, s, url, email, email[:1])
+				mark(t, s, url, email, email[:1])
 			}
 			apply(t, s, c.after, 1)
 			want := map[string]string{}
@@ -159,8 +165,8 @@ func TestNotesFollowAllAtOnce(t *testing.T) {
 				first, second = second, first
 			}
 			apply(t, s, append(first, second...), 1)
-			jot(t, s, url, "a@x.example", "of a")
-			jot(t, s, url, "b@x.example", "of b")
+			mark(t, s, url, "a@x.example", "of a")
+			mark(t, s, url, "b@x.example", "of b")
 			apply(t, s, []store.NewEvent{e.user("user_a", c.to["user_a"]+"@x.example", "verified"), e.user("user_b", c.to["user_b"]+"@x.example", "verified")}, 2)
 			wantNotes(t, s, url, map[string]string{c.to["user_a"] + "@x.example": "of a", c.to["user_b"] + "@x.example": "of b"})
 		})
@@ -177,7 +183,7 @@ func TestNotesOutliveTheRow(t *testing.T) {
 	}
 	apply(t, s, []store.NewEvent{sale("course")}, 1)
 	before := idAt(t, url, "s1", "a@x.example")
-	jot(t, s, url, "a@x.example", "kept")
+	mark(t, s, url, "a@x.example", "kept")
 	apply(t, s, []store.NewEvent{sale("creator_plan")}, 1) // of the platform's own: nobody's customer
 	wantRows(t, url, customersSQL)
 	if _, err := customers.New(s).Notes(t.Context(), "s1", before, 0, 10); !errors.Is(err, pg.ErrNotFound) {

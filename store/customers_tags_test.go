@@ -173,6 +173,20 @@ func TestTagsLeftOver(t *testing.T) {
 	wantRows(t, url, `SELECT tag_id FROM customer_tags UNION ALL SELECT unnest(tags) FROM customer_index`, kept.ID, kept.ID)
 }
 
+// An erased person's tags go, and a tag that is called after them gets another name.
+func TestTagsOfAnErasedPerson(t *testing.T) {
+	s, url := openURL(t)
+	var e teller
+	apply(t, s, []store.NewEvent{e.enrolled("c1", `"email":"a@x.example"`), e.enrolled("c1", `"email":"b@x.example"`)}, 1)
+	tag(t, s, url, "a@x.example", "VIP")
+	tag(t, s, url, "b@x.example", "VIP")
+	tag(t, s, url, "b@x.example", "a friend of A@x.example "+strings.Repeat("é", 30))
+	erase(t, s, store.Erasing{Email: "a@x.example"})
+	person := query(t, url, `SELECT person FROM erasures`)[0]
+	wantRows(t, url, `SELECT email || ' ' || t.name FROM customer_tags JOIN tags t ON t.id = tag_id ORDER BY 1`,
+		"b@x.example VIP", "b@x.example a friend of "+person+" "+strings.Repeat("é", 60-len("a friend of  ")-len(person)))
+}
+
 // Whatever order tags, moves, erasures and rebuilds come in, the list knows the tags of
 // each customer as customer_tags has them.
 func TestTagsAreIndexed(t *testing.T) {

@@ -187,7 +187,7 @@ var identityColumns = slices.Concat(
 	// What people and programs wrote.
 	columnsOfTable("customer_notes", "address email, text body, person author editor"),
 	columnsOfTable("customer_tags", "address email, person tagged_by"),
-	columnsOfTable("tags", "person created_by"), // a tag's name is the store's word, and stays
+	columnsOfTable("tags", "text name folded, person created_by"),
 	columnsOfTable("backfills", "text reason"),
 	columnsOfTable("backfill_chunks", "text cursor last_error"),
 	columnsOfTable("backfill_errors", "text place what why"),

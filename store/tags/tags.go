@@ -188,16 +188,16 @@ func (s *Tags) Merge(ctx context.Context, storeID, id, into string) (err error) 
 		var n int
 		err := again(func() error {
 			return s.Pool.QueryRow(ctx, `
-				WITH some AS MATERIALIZED (
+				WITH part AS MATERIALIZED (
 					SELECT * FROM customer_tags WHERE tag_id = $1 AND email > $3 ORDER BY email LIMIT $4
 				),
 				added AS (
 					INSERT INTO customer_tags (store_id, email, tag_id, tagged_at, tagged_by)
 					SELECT store_id, email, $2, tagged_at, tagged_by
-					FROM some
+					FROM part
 					ON CONFLICT DO NOTHING
 				)
-				SELECT coalesce(max(email), ''), count(*) FROM some`, id, into, last, chunk).Scan(&last, &n)
+				SELECT coalesce(max(email), ''), count(*) FROM part`, id, into, last, chunk).Scan(&last, &n)
 		})
 		if err != nil {
 			return err
