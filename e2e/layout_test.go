@@ -38,15 +38,16 @@ var imports = map[string][]string{
 	"rollcall/store/pg":                    {"rollcall/internal/moment"},
 	"rollcall/store/reasons":               {},
 	"rollcall/store/status":                {"rollcall/store", "rollcall/store/pg", "rollcall/store/reasons"},
+	"rollcall/store/tags":                  {"rollcall/store", "rollcall/store/pg"},
 	"rollcall/watch":                       {"rollcall/internal/outbound", "rollcall/store", "rollcall/store/finding", "rollcall/store/status"},
 	"rollcall/web":                         {"rollcall/web/access", "rollcall/web/api", "rollcall/web/core", "rollcall/web/creators", "rollcall/web/operators"},
 	"rollcall/web/access":                  {"rollcall/store/customers", "rollcall/store/pg", "rollcall/web/core"},
-	"rollcall/web/api":                     {"rollcall/facts", "rollcall/store", "rollcall/store/customers", "rollcall/store/inbox", "rollcall/store/pg", "rollcall/store/status", "rollcall/web/core"},
+	"rollcall/web/api":                     {"rollcall/facts", "rollcall/store", "rollcall/store/customers", "rollcall/store/inbox", "rollcall/store/pg", "rollcall/store/status", "rollcall/store/tags", "rollcall/web/core"},
 	"rollcall/web/core":                    {"rollcall/internal/actions", "rollcall/internal/moment", "rollcall/internal/show", "rollcall/jobs", "rollcall/store", "rollcall/store/customers", "rollcall/store/inbox", "rollcall/store/pg"},
-	"rollcall/web/creators":                {"rollcall/internal/show", "rollcall/store", "rollcall/store/customers", "rollcall/store/pg", "rollcall/web/core"},
+	"rollcall/web/creators":                {"rollcall/internal/show", "rollcall/store", "rollcall/store/customers", "rollcall/store/pg", "rollcall/store/tags", "rollcall/web/core"},
 	"rollcall/web/operators":               {"rollcall/facts", "rollcall/history", "rollcall/internal/actions", "rollcall/internal/show", "rollcall/jobs", "rollcall/store", "rollcall/store/checks", "rollcall/store/finding", "rollcall/store/inbox", "rollcall/store/pg", "rollcall/store/status", "rollcall/watch", "rollcall/web/core"},
 	"rollcall/webhooks":                    {"rollcall/jobs", "rollcall/store", "rollcall/store/pg"},
-	"rollcall/worker":                      {"rollcall/facts", "rollcall/history", "rollcall/jobs", "rollcall/store", "rollcall/store/pg", "rollcall/store/status", "rollcall/watch"},
+	"rollcall/worker":                      {"rollcall/facts", "rollcall/history", "rollcall/jobs", "rollcall/store", "rollcall/store/pg", "rollcall/store/status", "rollcall/store/tags", "rollcall/watch"},
 }
 
 // harness is below what only tests need. harnessUsers may import it outside of tests

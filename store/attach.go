@@ -126,7 +126,7 @@ func (w *work) attach(ctx context.Context, keys []RowKey) (changes Changes, err 
 	if err != nil {
 		return changes, err
 	}
-	if err := w.carryNotes(ctx, places.movers); err != nil {
+	if err := w.carry(ctx, places.movers); err != nil {
 		return changes, err
 	}
 	return changes, w.erasure.eraseNotes(ctx, rows, former)

@@ -13,6 +13,7 @@ import (
 	"rollcall/store"
 	"rollcall/store/customers"
 	"rollcall/store/pg"
+	"rollcall/store/tags"
 )
 
 // idAt is the id of the customer at an address of a store.
@@ -23,6 +24,14 @@ func idAt(t testing.TB, url, storeID, email string) string {
 		t.Fatalf("%d customers of %s at %s", len(ids), storeID, email)
 	}
 	return ids[0]
+}
+
+// mark writes a note about the customer at an address of store s1, and tags them with
+// the same words.
+func mark(t testing.TB, s *store.Store, url, email, words string) {
+	t.Helper()
+	jot(t, s, url, email, words)
+	tag(t, s, url, email, words)
 }
 
 // jot writes a note about the customer at an address of store s1.
@@ -49,13 +58,44 @@ func noted(t testing.TB, s *store.Store, url, email string) string {
 	return strings.TrimSuffix(text, ",")
 }
 
-// wantNotes checks who has which notes, and that a rebuild leaves them alone.
+// tag gives the customer at an address of store s1 a tag.
+func tag(t testing.TB, s *store.Store, url, email, name string) tags.Tag {
+	t.Helper()
+	made, err := tags.New(s).Ensure(t.Context(), "s1", name, "admin")
+	if err == nil {
+		err = tags.New(s).Put(t.Context(), "s1", idAt(t, url, "s1", email), made.ID, "admin", true)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return made
+}
+
+// tagged are the tags of the customer at an address of store s1, by name.
+func tagged(t testing.TB, s *store.Store, url, email string) string {
+	t.Helper()
+	c, err := customers.New(s).Customer(t.Context(), "s1", idAt(t, url, "s1", email))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, tag := range c.Tags {
+		names = append(names, tag.Name)
+	}
+	return strings.Join(names, ",")
+}
+
+// wantNotes checks who has which notes, and tags of the same words, and that a rebuild
+// leaves them alone.
 func wantNotes(t testing.TB, s *store.Store, url string, want map[string]string) {
 	t.Helper()
 	for _, when := range []string{"then", "after a rebuild"} {
 		got := map[string]string{}
 		for email := range want {
 			got[email] = noted(t, s, url, email)
+			if tags := tagged(t, s, url, email); tags != got[email] {
+				t.Errorf("%s: the notes of %s are %q, the tags %q", when, email, got[email], tags)
+			}
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", when, diff)
@@ -93,7 +133,7 @@ func TestNotesFollow(t *testing.T) {
 			s, url := openURL(t)
 			apply(t, s, c.before, 1)
 			for _, email := range query(t, url, `SELECT email FROM customers WHERE store_id = 's1' ORDER BY email`) {
-				jot(t, s, url, email, email[:1])
+				mark(t, s, url, email, email[:1])
 			}
 			apply(t, s, c.after, 1)
 			want := map[string]string{}
@@ -125,8 +165,8 @@ func TestNotesFollowAllAtOnce(t *testing.T) {
 				first, second = second, first
 			}
 			apply(t, s, append(first, second...), 1)
-			jot(t, s, url, "a@x.example", "of a")
-			jot(t, s, url, "b@x.example", "of b")
+			mark(t, s, url, "a@x.example", "of a")
+			mark(t, s, url, "b@x.example", "of b")
 			apply(t, s, []store.NewEvent{e.user("user_a", c.to["user_a"]+"@x.example", "verified"), e.user("user_b", c.to["user_b"]+"@x.example", "verified")}, 2)
 			wantNotes(t, s, url, map[string]string{c.to["user_a"] + "@x.example": "of a", c.to["user_b"] + "@x.example": "of b"})
 		})
@@ -143,7 +183,7 @@ func TestNotesOutliveTheRow(t *testing.T) {
 	}
 	apply(t, s, []store.NewEvent{sale("course")}, 1)
 	before := idAt(t, url, "s1", "a@x.example")
-	jot(t, s, url, "a@x.example", "kept")
+	mark(t, s, url, "a@x.example", "kept")
 	apply(t, s, []store.NewEvent{sale("creator_plan")}, 1) // of the platform's own: nobody's customer
 	wantRows(t, url, customersSQL)
 	if _, err := customers.New(s).Notes(t.Context(), "s1", before, 0, 10); !errors.Is(err, pg.ErrNotFound) {

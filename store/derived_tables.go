@@ -20,7 +20,8 @@ const shouldBeIndexed = `
 		c.id AS customer_id,
 		c.store_id,
 		fold(concat_ws(' ', c.name, c.email)) AS words,
-		customer_has(c.course_ids, c.courses, c.product_ids) AS has
+		customer_has(c.course_ids, c.courses, c.product_ids) AS has,
+		tags_of(c.store_id, c.email) AS tags
 	FROM customers c`
 
 // Misindexed are the customers, of store $1 or of all, whose entry is not as it
@@ -31,7 +32,8 @@ const Misindexed = shouldBeIndexed + `
 		SELECT
 		FROM customer_index i
 		WHERE i.customer_id = c.id
-		  AND (i.store_id, i.words, i.has) = (c.store_id, fold(concat_ws(' ', c.name, c.email)), customer_has(c.course_ids, c.courses, c.product_ids))
+		  AND (i.store_id, i.words, i.has, i.tags) = (c.store_id, fold(concat_ws(' ', c.name, c.email)),
+			customer_has(c.course_ids, c.courses, c.product_ids), tags_of(c.store_id, c.email))
 	  )`
 
 // IndexedTooMuch are the entries of customers who are gone.
@@ -75,13 +77,14 @@ func (s *Store) settleKept(ctx context.Context, store string) (wrong int64, err 
 	defer pg.Wrap(&err, "store.settleKept(%q)", store)
 	for _, sql := range []string{
 		`DELETE` + IndexedTooMuch,
-		`INSERT INTO customer_index AS i (customer_id, store_id, words, has)` + Misindexed + `
+		`INSERT INTO customer_index AS i (customer_id, store_id, words, has, tags)` + Misindexed + `
 		ORDER BY c.id
 		FOR UPDATE OF c
 		ON CONFLICT (customer_id) DO UPDATE SET
 			store_id = EXCLUDED.store_id,
 			words = EXCLUDED.words,
-			has = EXCLUDED.has`,
+			has = EXCLUDED.has,
+			tags = EXCLUDED.tags`,
 		`INSERT INTO customer_figure_changes (store_id, facet, figure, amount)
 		SELECT store_id, facet, figure, should - kept FROM (` + FiguresOff + `) f`,
 	} {

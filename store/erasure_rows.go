@@ -99,6 +99,11 @@ func (f *erasureFilter) eraseNotes(ctx context.Context, rows []resolution, forme
 			DELETE FROM customer_notes n
 			USING gone
 			WHERE n.store_id = gone.store_id AND n.email = gone.email
+		),
+		tags AS (
+			DELETE FROM customer_tags t
+			USING gone
+			WHERE t.store_id = gone.store_id AND t.email = gone.email
 		)
 		DELETE FROM customer_merges m
 		USING gone

@@ -57,6 +57,25 @@ var mentions = []mention{
 			editor = CASE WHEN @store = '' THEN regexp_replace(editor, @named, @person, 'gi') ELSE editor END`,
 	},
 	{
+		table: "customer_tags",
+		store: "store_id",
+		where: `email = ANY(@addresses) AND @store IN ('', store_id) AND tagged_at <= @before`,
+	},
+	{
+		table: "customer_tags",
+		store: "store_id",
+		where: `email <> ALL(@addresses) AND @store = '' AND ` + textNames("tagged_by"),
+		set:   `tagged_by = regexp_replace(tagged_by, @named, @person, 'gi')`,
+	},
+	{ // the pseudonym keeps names apart
+		table: "tags",
+		store: "store_id",
+		where: `@store IN ('', store_id) AND (` + textNames("name", "folded") + ` OR @store = '' AND ` + textNames("created_by") + `)`,
+		set: `name = left(regexp_replace(name, @named, @person, 'gi'), 60),
+			folded = regexp_replace(folded, @named, @person, 'gi'),
+			created_by = CASE WHEN @store = '' THEN regexp_replace(created_by, @named, @person, 'gi') ELSE created_by END`,
+	},
+	{
 		table: "customer_merges",
 		store: "store_id",
 		where: NamesAddress("customer_merges", "customer_merges", "@addresses") + ` AND @store IN ('', store_id) AND merged_at <= @before`,

@@ -123,6 +123,8 @@ var identityColumns = slices.Concat(
 	columnsOfTable("backfill_previews", "past_address email"),
 	// What people and programs wrote.
 	columnsOfTable("customer_notes", "address email, text body, person author editor"),
+	columnsOfTable("customer_tags", "address email, person tagged_by"),
+	columnsOfTable("tags", "text name folded, person created_by"),
 	columnsOfTable("backfills", "text reason"),
 	columnsOfTable("backfill_chunks", "text cursor last_error"),
 	columnsOfTable("backfill_errors", "text place what why"),

@@ -7,6 +7,7 @@ import (
 
 	"rollcall/jobs"
 	"rollcall/store"
+	"rollcall/store/tags"
 )
 
 const (
@@ -17,8 +18,8 @@ const (
 	prunePause = time.Minute
 )
 
-// cleanUpUntil does the work without urgency until ctx ends: it resumes interrupted erasures and
-// deletes old payloads.
+// cleanUpUntil does the work without urgency until ctx ends: it resumes interrupted
+// erasures, takes deleted tags off customers and deletes old payloads.
 func (w *Worker) cleanUpUntil(ctx context.Context) {
 	tick := time.NewTicker(w.cfg.Sweep)
 	defer tick.Stop()
@@ -28,7 +29,8 @@ func (w *Worker) cleanUpUntil(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
-			err := w.cfg.Store.FinishErasures(ctx, lease*w.cfg.Grace, store.EraseOptions{Forget: w.forgetJobs})
+			err := errors.Join(w.cfg.Store.FinishErasures(ctx, lease*w.cfg.Grace, store.EraseOptions{Forget: w.forgetJobs}),
+				tags.New(w.cfg.Store).Clear(ctx))
 			if w.cfg.Retain > 0 && now.Sub(pruned) >= min(prunePause, w.cfg.Retain) {
 				pruned = now
 				err = errors.Join(err, w.prune(ctx))

@@ -2,7 +2,6 @@ package customers
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"slices"
 	"strconv"
@@ -33,6 +32,13 @@ type Customer struct {
 	Courses        []Course       `json:"courses"`
 	Purchases      []Purchase     `json:"purchases"`
 	Subscriptions  []Subscription `json:"subscriptions"`
+	Tags           []Tag          `json:"tags"` // by name
+}
+
+// Tag is a tag that a customer has, see package tags.
+type Tag struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
 }
 
 // Source is the first thing that brought a customer to the store.
@@ -91,14 +97,15 @@ type listed struct {
 	id    int64
 	key   *string    // sort key, see order
 	plans [][]string // products of each subscription
+	tags  []string   // ids
 }
 
 // Customer returns a customer of a store; ErrNotFound also for another store's.
 func (s *Reader) Customer(ctx context.Context, storeID, id string) (_ Customer, err error) {
 	defer pg.Wrap(&err, "store.Customer(%q, %q)", storeID, id)
-	n, err := strconv.ParseInt(id, 10, 64)
-	if err != nil || strconv.FormatInt(n, 10) != id || !pg.Storable(storeID) {
-		return Customer{}, pg.ErrNotFound
+	n, err := pg.CustomerID(storeID, id)
+	if err != nil {
+		return Customer{}, err
 	}
 	rows, err := s.Pool.Query(ctx, selectCustomers("NULL")+` customers c
 		WHERE c.store_id = $1 AND c.id = $2`, storeID, n)
@@ -106,14 +113,11 @@ func (s *Reader) Customer(ctx context.Context, storeID, id string) (_ Customer, 
 		return Customer{}, err
 	}
 	row, err := pgx.CollectExactlyOneRow(rows, scanCustomer)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return Customer{}, pg.ErrNotFound
-	}
 	if err != nil {
-		return Customer{}, err
+		return Customer{}, pg.NotFound(err)
 	}
 	one := []listed{row}
-	err = s.addTitles(ctx, storeID, one)
+	err = s.addNames(ctx, storeID, one)
 	return one[0].Customer, err
 }
 
@@ -143,6 +147,7 @@ func (c *listed) columns(key string, subscriptions *[]listedSubscription) []list
 		{"c.courses", listOf[Course]{&c.Courses}},
 		{"c.purchases", listOf[Purchase]{&c.Purchases}},
 		{"c.subscriptions", listOf[listedSubscription]{subscriptions}},
+		{"(SELECT i.tags FROM customer_index i WHERE i.customer_id = c.id)", &c.tags},
 		{key + " AS key_text", &c.key},
 	}
 }
@@ -256,6 +261,41 @@ func (c *listed) fillTitles(title func(product string) string) {
 				parts = append(parts, title(id))
 			}
 			c.Subscriptions[i].Plan = store.Ptr(strings.Join(parts, ", "))
+		}
+	}
+}
+
+// addNames fills in the titles of products and the names of tags.
+func (s *Reader) addNames(ctx context.Context, storeID string, rows []listed) error {
+	if err := s.addTitles(ctx, storeID, rows); err != nil {
+		return err
+	}
+	var tags []Tag
+	var err error
+	if slices.ContainsFunc(rows, func(c listed) bool { return len(c.tags) > 0 }) {
+		tags, err = tagsOf(ctx, s.Pool, storeID)
+	}
+	for i := range rows {
+		rows[i].nameTags(tags)
+	}
+	return err
+}
+
+// tagsOf are a store's tags by name.
+func tagsOf(ctx context.Context, db pg.Querier, storeID string) ([]Tag, error) {
+	rows, err := db.Query(ctx, `SELECT id, name FROM tags WHERE store_id = $1 ORDER BY folded`, storeID)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[Tag])
+}
+
+// nameTags fills in the customer's tags, of those of the store.
+func (c *listed) nameTags(all []Tag) {
+	c.Tags = []Tag{}
+	for _, t := range all {
+		if slices.Contains(c.tags, t.ID) {
+			c.Tags = append(c.Tags, t)
 		}
 	}
 }

@@ -18,7 +18,7 @@ import (
 // queries. ErrNotFound also for a customer of another store.
 func (s *Reader) Explain(ctx context.Context, storeID, id string) (_ Explanation, err error) {
 	defer pg.Wrap(&err, "store.Explain(%q, %q)", storeID, id)
-	n, err := customerID(storeID, id)
+	n, err := pg.CustomerID(storeID, id)
 	if err != nil {
 		return Explanation{}, err
 	}

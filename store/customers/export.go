@@ -53,7 +53,13 @@ func (s *Reader) ExportCustomers(ctx context.Context, f Filter, write func([]Cus
 	e := &export{Reader: s, list: f.Store, full: make(chan []Customer), free: make(chan []Customer, 2)}
 	e.batch = make([]Customer, 0, exportBatch)
 	e.free <- make([]Customer, 0, exportBatch)
-	if err := e.turn(ctx, func() (err error) { e.titles, err = titlesOf(ctx, s.Pool, f.Store); return err }); err != nil {
+	if err := e.turn(ctx, func() (err error) {
+		if e.titles, err = titlesOf(ctx, s.Pool, f.Store); err != nil {
+			return err
+		}
+		e.tags, err = tagsOf(ctx, s.Pool, f.Store)
+		return err
+	}); err != nil {
 		return err
 	}
 	if err := write(nil); err != nil {
@@ -118,6 +124,7 @@ type export struct {
 	*Reader
 	list   string            // the store
 	titles map[string]string // of the store's products, by id
+	tags   []Tag             // of the store
 	batch  []Customer        // the batch in the making
 	full   chan []Customer   // batches to write
 	free   chan []Customer   // written batches, to be reused
@@ -180,6 +187,7 @@ func (e *export) read(ctx context.Context, ids []int64) error {
 			return err
 		}
 		row.fillTitles(func(product string) string { return cmp.Or(e.titles[product], product) })
+		row.nameTags(e.tags)
 		e.batch = append(e.batch, row.Customer)
 	}
 	return rows.Err()

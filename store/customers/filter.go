@@ -31,6 +31,8 @@ type Filter struct {
 	Product     string // id of a product that they bought or subscribed to
 	NotProduct  string // id of a product that they did not
 	SpentMin    string // least spent in one currency, in major units: 99.50
+	Tag         string // id of a tag that they have
+	NotTag      string // id of a tag that they do not have
 
 	// Moments, see pg.ParseMoment: at or after, and before.
 	FirstSeenAfter, FirstSeenBefore       string
@@ -46,6 +48,7 @@ type Filter struct {
 var (
 	CourseID  = &pg.ParamKind{Schema: pg.Text.Schema}
 	ProductID = &pg.ParamKind{Schema: pg.Text.Schema}
+	TagID     = &pg.ParamKind{Schema: pg.Text.Schema}
 	Percent   = &pg.ParamKind{Schema: `{"type": "number", "minimum": 0, "maximum": 100}`, Check: checkPercent}
 	Amount    = &pg.ParamKind{Schema: `{"type": "string", "pattern": "^[0-9]{1,12}(\\.[0-9]{1,3})?$"}`, Check: checkAmount}
 )
@@ -96,6 +99,10 @@ func (f *Filter) Params() []pg.Param {
 			Label: "Not bought", Doc: "Only customers who did not buy, or subscribe to, the product with this id.", Example: "beat_pack"},
 		{Name: "spent_min", Value: &f.SpentMin, Kind: Amount, On: onSpent, SQL: "c.spent_rank >= $?::text::numeric",
 			Label: "Spent at least", Doc: "Minimum spend in any one currency, in its major unit.", Example: "99.50"},
+		{Name: "tag", Value: &f.Tag, Kind: TagID, On: onEntry, SQL: "i.tags @> ARRAY[$?::text]",
+			Label: "Tagged", Doc: "Only customers with the tag with this id.", Example: "tag_4k2mcv5x7h"},
+		{Name: "not_tag", Value: &f.NotTag, Kind: TagID, On: onEntry, SQL: "NOT i.tags @> ARRAY[$?::text]",
+			Label: "Not tagged", Doc: "Only customers without the tag with this id.", Example: "tag_4k2mcv5x7h"},
 		{Name: "first_seen_after", Value: &f.FirstSeenAfter, Kind: pg.Moment, On: onFirstSeen, SQL: "c.first_seen_at >= $?",
 			Label: "Joined in the last", Doc: "Only customers first seen at this time or later.", Example: "30d"},
 		{Name: "first_seen_before", Value: &f.FirstSeenBefore, Kind: pg.Moment, On: onFirstSeen, SQL: "c.first_seen_at < $?",

@@ -44,7 +44,7 @@ func (s *Reader) Customers(ctx context.Context, f Filter) (page []Customer, next
 		last := rows[f.Limit-1]
 		next = pg.Position{Sort: f.Sort, Key: last.key, ID: last.id}.Encode()
 	}
-	if err := s.addTitles(ctx, f.Store, rows); err != nil {
+	if err := s.addNames(ctx, f.Store, rows); err != nil {
 		return nil, "", err
 	}
 	for _, r := range rows {

@@ -2,8 +2,6 @@ package customers
 
 import (
 	"context"
-	"errors"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -34,27 +32,12 @@ type NewNote struct {
 	Author string // as Note.Author
 }
 
-// parseID parses an id as Rollcall writes it; ok is false for any other text.
-func parseID(text string) (id int64, ok bool) {
-	id, err := strconv.ParseInt(text, 10, 64)
-	return id, err == nil && strconv.FormatInt(id, 10) == text
-}
-
-// customerID parses the id of a store's customer; the error is ErrNotFound.
-func customerID(storeID, id string) (int64, error) {
-	n, ok := parseID(id)
-	if !ok || !pg.Storable(storeID) {
-		return 0, pg.ErrNotFound
-	}
-	return n, nil
-}
-
 // Notes returns up to limit notes about a customer, the newest first, written before
 // the note with the id before (0: from the newest). ErrNotFound also for a customer of
 // another store.
 func (s *Reader) Notes(ctx context.Context, storeID, customer string, before int64, limit int) (_ []Note, err error) {
 	defer pg.Wrap(&err, "store.Notes(%q, %q)", storeID, customer)
-	id, err := customerID(storeID, customer)
+	id, err := pg.CustomerID(storeID, customer)
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +100,7 @@ func scanNote(row pgx.CollectableRow) (*Note, error) {
 // customer of another store, or a *pg.BadParam.
 func (s *Reader) AddNote(ctx context.Context, storeID, customer string, n NewNote) (_ Note, err error) {
 	defer pg.Wrap(&err, "store.AddNote(%q, %q)", storeID, customer)
-	id, err := customerID(storeID, customer)
+	id, err := pg.CustomerID(storeID, customer)
 	if err != nil {
 		return Note{}, err
 	}
@@ -127,7 +110,6 @@ func (s *Reader) AddNote(ctx context.Context, storeID, customer string, n NewNot
 	}
 	// The row lock makes a move of the customer wait until the note is in: a move changes
 	// the row first, then takes its notes along.
-	// notes along once it has changed the row, waits or has happened.
 	return s.oneNote(ctx, `
 		WITH home AS (
 			SELECT store_id, email
@@ -145,7 +127,7 @@ func (s *Reader) AddNote(ctx context.Context, storeID, customer string, n NewNot
 // in AddNote.
 func (s *Reader) EditNote(ctx context.Context, storeID, customer, note string, edit NewNote) (_ Note, err error) {
 	defer pg.Wrap(&err, "store.EditNote(%q, %q, %q)", storeID, customer, note)
-	id, err := customerID(storeID, customer)
+	id, err := pg.CustomerID(storeID, customer)
 	if err != nil {
 		return Note{}, err
 	}
@@ -153,7 +135,7 @@ func (s *Reader) EditNote(ctx context.Context, storeID, customer, note string, e
 	if err != nil {
 		return Note{}, err
 	}
-	n, _ := parseID(note)
+	n, _ := pg.ParseID(note)
 	return s.oneNote(ctx, `
 		UPDATE customer_notes n
 		SET
@@ -172,11 +154,11 @@ func (s *Reader) EditNote(ctx context.Context, storeID, customer, note string, e
 // DeleteNote deletes a note. ErrNotFound also if it is about another customer.
 func (s *Reader) DeleteNote(ctx context.Context, storeID, customer, note string) (err error) {
 	defer pg.Wrap(&err, "store.DeleteNote(%q, %q, %q)", storeID, customer, note)
-	id, err := customerID(storeID, customer)
+	id, err := pg.CustomerID(storeID, customer)
 	if err != nil {
 		return err
 	}
-	n, _ := parseID(note)
+	n, _ := pg.ParseID(note)
 	_, err = s.oneNote(ctx, `
 		DELETE FROM customer_notes n
 		USING customers c
@@ -196,11 +178,8 @@ func (s *Reader) oneNote(ctx context.Context, sql string, args ...any) (Note, er
 		return Note{}, err
 	}
 	n, err := pgx.CollectExactlyOneRow(rows, scanNote)
-	if errors.Is(err, pgx.ErrNoRows) {
-		err = pg.ErrNotFound
-	}
 	if err != nil {
-		return Note{}, err
+		return Note{}, pg.NotFound(err)
 	}
 	return *n, nil
 }

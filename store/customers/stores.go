@@ -14,6 +14,7 @@ type StoreInfo struct {
 	ID       string
 	Name     string // its id until the platform reports its name
 	Products []ProductInfo
+	Tags     []Tag // by name
 }
 
 // ProductInfo is a product of a store.
@@ -49,6 +50,9 @@ func (s *Reader) Store(ctx context.Context, id string) (info StoreInfo, err erro
 	if err != nil {
 		return info, err
 	}
-	info.Products, err = pgx.CollectRows(rows, pgx.RowToStructByPos[ProductInfo])
+	if info.Products, err = pgx.CollectRows(rows, pgx.RowToStructByPos[ProductInfo]); err != nil {
+		return info, err
+	}
+	info.Tags, err = tagsOf(ctx, s.Pool, id)
 	return info, err
 }

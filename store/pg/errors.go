@@ -17,6 +17,20 @@ import (
 // callers cannot distinguish the two.
 var ErrNotFound = errors.New("not found")
 
+// NotFound turns the error for no rows into ErrNotFound.
+func NotFound(err error) error {
+	if errors.Is(err, pgx.ErrNoRows) {
+		return ErrNotFound
+	}
+	return err
+}
+
+// UniqueViolation tells whether a row like the new one exists.
+func UniqueViolation(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.Code == "23505"
+}
+
 // ErrAgain asks to repeat the whole transaction with more locks.
 var ErrAgain = errors.New("locks found missing on the way")
 
@@ -91,6 +105,13 @@ func OutOfLocks(err error) bool {
 func Permanent(err error) bool {
 	var pg *pgconn.PgError
 	return errors.As(err, &pg) && (strings.HasPrefix(pg.Code, "22") || strings.HasPrefix(pg.Code, "23"))
+}
+
+// Deadlocked tells whether Postgres ended the transaction because it and others waited
+// for each other.
+func Deadlocked(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.Code == "40P01"
 }
 
 // LockNotAvailable tells whether NOWAIT failed.

@@ -87,10 +87,5 @@ func (s *API) EditNote(w http.ResponseWriter, r *http.Request) error {
 
 // DeleteNote deletes a note.
 func (s *API) DeleteNote(w http.ResponseWriter, r *http.Request) error {
-	err := customers.New(s.Cfg.Store).DeleteNote(r.Context(), r.PathValue("store"), r.PathValue("id"), r.PathValue("note"))
-	if err != nil {
-		return err
-	}
-	w.WriteHeader(http.StatusNoContent)
-	return nil
+	return empty(w, customers.New(s.Cfg.Store).DeleteNote(r.Context(), r.PathValue("store"), r.PathValue("id"), r.PathValue("note")))
 }

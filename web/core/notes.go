@@ -19,18 +19,20 @@ type CustomerNote struct {
 
 // ShownNote converts a note of the store for the visitor of r.
 func (s *Site) ShownNote(r *http.Request, n customers.Note) CustomerNote {
-	writer := func(name string) string {
-		if Admitted(r).Admin {
-			return name // operators use the numbers of tokens
-		}
-		return s.IDs().author(name)
-	}
-	shown := CustomerNote{s.IDs().ID(NoteID, n.ID), n.Body, writer(n.Author), nil, n.CreatedAt, n.UpdatedAt}
+	shown := CustomerNote{s.IDs().ID(NoteID, n.ID), n.Body, s.ShownAuthor(r, n.Author), nil, n.CreatedAt, n.UpdatedAt}
 	if n.Editor != "" {
-		editor := writer(n.Editor)
+		editor := s.ShownAuthor(r, n.Editor)
 		shown.Editor = &editor
 	}
 	return shown
+}
+
+// ShownAuthor is who wrote something, as the visitor of r sees it.
+func (s *Site) ShownAuthor(r *http.Request, name string) string {
+	if Admitted(r).Admin {
+		return name // operators use the numbers of tokens
+	}
+	return s.IDs().author(name)
 }
 
 // ShownNotes converts notes, see ShownNote.

@@ -19,6 +19,7 @@ import (
 var Columns = []string{
 	"id", "email", "name", "type", "status", "source", "source_title", "first_seen_utc", "last_activity_utc",
 	"course_count", "courses", "completed_count", "purchases", "subscriptions", "total_spent", "refunded",
+	"tags",
 }
 
 // sheet writes customers as CSV. Semicolons separate the entries of a cell.
@@ -65,6 +66,7 @@ func (s *sheet) Customer(c *customers.Customer) {
 	s.subscriptions(c.Subscriptions)
 	s.monies(c.TotalSpent)
 	s.monies(c.Refunded)
+	s.tags(c.Tags)
 	s.csv.Write(s.row)
 }
 
@@ -122,6 +124,14 @@ func (s *sheet) subscriptions(all []customers.Subscription) {
 			s.cell = v.CurrentPeriodEnd.UTC().AppendFormat(append(s.cell, ", period ends "...), time.DateOnly)
 		}
 		s.cell = append(s.cell, ')')
+	}
+	s.foreign(string(s.cell))
+}
+
+func (s *sheet) tags(all []customers.Tag) {
+	s.cell = s.cell[:0]
+	for i, t := range all {
+		s.part(i, t.Name)
 	}
 	s.foreign(string(s.cell))
 }

@@ -29,6 +29,8 @@ type customerPage struct {
 	Draft    string // of a note that was refused
 	Editing  string // the id of that note; empty: a new one
 	Wrong    string // why it was refused
+	TagDraft string // name of a tag that was refused
+	TagWrong string // why
 	ListURL  string
 	URL      string
 	IsAdmin  bool
@@ -68,6 +70,7 @@ func (s *Pages) showCustomerPage(w http.ResponseWriter, r *http.Request, f custo
 	ctx, storeID, id := r.Context(), r.PathValue("store"), r.PathValue("id")
 	page := s.newCustomerPage(r)
 	page.Draft, page.Editing, page.Wrong, page.Version = failed.Draft, failed.Editing, failed.Wrong, s.Cfg.Version
+	page.TagDraft, page.TagWrong = failed.TagDraft, failed.TagWrong
 	if page.Customer, err = customers.New(s.Cfg.Store).Customer(ctx, storeID, id); err != nil {
 		return err
 	}
@@ -86,7 +89,7 @@ func (s *Pages) showCustomerPage(w http.ResponseWriter, r *http.Request, f custo
 		return err
 	}
 	status := http.StatusOK
-	if page.Wrong != "" {
+	if page.Wrong != "" || page.TagWrong != "" {
 		status = http.StatusBadRequest
 	}
 	s.Page(w, status, "customer.html", page)
@@ -122,9 +125,8 @@ func (s *Pages) editing(number string) string {
 
 // NoteForm handles the form that adds or edits a note.
 func (s *Pages) NoteForm(w http.ResponseWriter, r *http.Request) error {
-	r.Body = http.MaxBytesReader(w, r.Body, core.MaxBody)
-	if err := r.ParseForm(); err != nil {
-		return core.ErrForm
+	if err := readForm(w, r); err != nil {
+		return err
 	}
 	ctx, storeID, id, text := r.Context(), r.PathValue("store"), r.PathValue("id"), r.PostForm.Get("body")
 	var err error
@@ -138,19 +140,19 @@ func (s *Pages) NoteForm(w http.ResponseWriter, r *http.Request) error {
 	if errors.As(err, &wrong) {
 		return s.showCustomerPage(w, r, customers.TimelineFilter{Limit: pageEntries}, customerPage{Draft: text, Editing: s.editing(note), Wrong: "The note " + wrong.Reason + "."})
 	}
-	return s.backToNotes(w, r, err)
+	return s.backTo(w, r, "#notes", err)
 }
 
 // NoteDeleted handles the delete button of a note.
 func (s *Pages) NoteDeleted(w http.ResponseWriter, r *http.Request) error {
-	return s.backToNotes(w, r, customers.New(s.Cfg.Store).DeleteNote(r.Context(), r.PathValue("store"), r.PathValue("id"), r.PathValue("note")))
+	return s.backTo(w, r, "#notes", customers.New(s.Cfg.Store).DeleteNote(r.Context(), r.PathValue("store"), r.PathValue("id"), r.PathValue("note")))
 }
 
-// backToNotes redirects to the page, unless err is set.
-func (s *Pages) backToNotes(w http.ResponseWriter, r *http.Request, err error) error {
+// backTo redirects to a part of the page, unless err is set.
+func (s *Pages) backTo(w http.ResponseWriter, r *http.Request, part string, err error) error {
 	if err != nil {
 		return err
 	}
-	http.Redirect(w, r, s.newCustomerPage(r).URL+"#notes", http.StatusSeeOther)
+	http.Redirect(w, r, s.newCustomerPage(r).URL+part, http.StatusSeeOther)
 	return nil
 }

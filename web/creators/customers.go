@@ -36,6 +36,7 @@ type customersPage struct {
 	PageURL   string // of the first page with this filter
 	CSVURL    string
 	LiveURL   string
+	TagsURL   string
 	CountURL  string
 	Part      bool // only the results and what follows from them, for htmx
 	IsAdmin   bool
@@ -160,6 +161,7 @@ func (s *Pages) figure(r *http.Request, p *customersPage, counted bool) error {
 func (p *customersPage) urls() {
 	base := "/store/" + url.PathEscape(p.Filter.Store) + "/customers"
 	p.ListURL = base
+	p.TagsURL = "/store/" + url.PathEscape(p.Filter.Store) + "/tags"
 	p.PageURL = p.with()
 	q := p.query()
 	p.CSVURL = core.Address("/api/stores/"+url.PathEscape(p.Filter.Store)+"/customers.csv", q)

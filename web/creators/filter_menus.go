@@ -28,7 +28,7 @@ var sorts = []core.Option{
 // menus fills in the menus, with the filter's values chosen, and the chips.
 func (p *customersPage) menus() {
 	for _, f := range p.Filter.Params() {
-		if f.Label != "" {
+		if f.Label != "" && !(f.Kind == customers.TagID && *f.Value == "" && len(p.Store.Tags) == 0) {
 			m := core.Menu{Param: f, Options: p.options(f)}
 			p.Menus = append(p.Menus, m.Choose(*f.Value))
 		}
@@ -44,6 +44,8 @@ func (p *customersPage) options(f pg.Param) []core.Option {
 		return p.sold("course")
 	case customers.ProductID:
 		return p.sold("")
+	case customers.TagID:
+		return p.tagged()
 	case pg.Moment:
 		return ages
 	}
@@ -57,6 +59,15 @@ func (p *customersPage) sold(kind string) []core.Option {
 		if kind == "" || x.Kind == kind {
 			options = append(options, core.Option{Value: x.ID, Label: x.Title})
 		}
+	}
+	return options
+}
+
+// tagged are the store's tags; without any the menus are not shown.
+func (p *customersPage) tagged() []core.Option {
+	options := []core.Option{{Label: "Any"}}
+	for _, t := range p.Store.Tags {
+		options = append(options, core.Option{Value: t.ID, Label: t.Name})
 	}
 	return options
 }

@@ -1,0 +1,297 @@
+// Package tags stores the tags of stores, and which customers have them. Tags belong to
+// an address, see migrations/0026_tags.sql: no rebuild derives them, and they move with
+// the customer.
+package tags
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5"
+
+	"rollcall/store"
+	"rollcall/store/pg"
+)
+
+const (
+	maxName = 60  // characters
+	maxTags = 500 // of a store: menus list them all
+	chunk   = 500 // customers in one transaction: each holds their entries until it ends
+)
+
+// Tags reads and writes tags.
+type Tags struct{ *store.Store }
+
+// New returns the tags of all stores.
+func New(s *store.Store) *Tags { return &Tags{s} }
+
+// Tag is a tag of a store. Its JSON is the API's.
+type Tag struct {
+	ID        string    `json:"id"`
+	Name      string    `json:"name"`
+	Customers int64     `json:"customers"` // that have it
+	CreatedBy string    `json:"created_by"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
+// selectTags selects tags t, for a WHERE to follow.
+const selectTags = `
+	SELECT
+		t.id,
+		t.name,
+		(SELECT count(*) FROM customer_index i WHERE i.store_id = t.store_id AND i.tags @> ARRAY[t.id]),
+		t.created_by,
+		t.created_at
+	FROM tags t
+	WHERE t.store_id = $1`
+
+func scan(row pgx.CollectableRow) (t Tag, err error) {
+	err = row.Scan(&t.ID, &t.Name, &t.Customers, &t.CreatedBy, &t.CreatedAt)
+	t.CreatedAt = t.CreatedAt.UTC()
+	return t, err
+}
+
+// List returns a store's tags by name.
+func (s *Tags) List(ctx context.Context, storeID string) (all []Tag, err error) {
+	defer pg.Wrap(&err, "tags.List(%q)", storeID)
+	if !pg.Storable(storeID) {
+		return []Tag{}, nil
+	}
+	rows, err := s.Pool.Query(ctx, selectTags+` ORDER BY t.folded`, storeID)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, scan)
+}
+
+// Tag returns a tag of a store; ErrNotFound also for another store's.
+func (s *Tags) Tag(ctx context.Context, storeID, id string) (t Tag, err error) {
+	defer pg.Wrap(&err, "tags.Tag(%q, %q)", storeID, id)
+	if !pg.Storable(storeID) || !pg.Storable(id) {
+		return Tag{}, pg.ErrNotFound
+	}
+	rows, err := s.Pool.Query(ctx, selectTags+` AND t.id = $2`, storeID, id)
+	if err != nil {
+		return Tag{}, err
+	}
+	t, err = pgx.CollectExactlyOneRow(rows, scan)
+	return t, pg.NotFound(err)
+}
+
+// Create makes a tag; author is admin, user:<Clerk id> or token:<id>. A name that is
+// empty, too long or taken is a *pg.BadParam.
+func (s *Tags) Create(ctx context.Context, storeID, name, author string) (t Tag, err error) {
+	defer pg.Wrap(&err, "tags.Create(%q)", storeID)
+	if name, err = checkName(name); err != nil {
+		return Tag{}, err
+	}
+	if !pg.Storable(storeID) {
+		return Tag{}, pg.ErrNotFound
+	}
+	t = Tag{ID: "tag_" + strings.ToLower(rand.Text()[:10]), Name: name, CreatedBy: author}
+	err = s.InTx(ctx, func(tx pgx.Tx) error {
+		var n int
+		if err := tx.QueryRow(ctx, `SELECT count(*) FROM tags WHERE store_id = $1`, storeID).Scan(&n); err != nil {
+			return err
+		}
+		if n >= maxTags {
+			return pg.Refuse("name", "cannot be added: the store has %d tags, the most allowed; delete some, or merge them", n)
+		}
+		return tx.QueryRow(ctx, `
+			INSERT INTO tags (id, store_id, name, folded, created_by)
+			VALUES ($1, $2, $3, `+folded("$3")+`, $4)
+			RETURNING created_at`, t.ID, storeID, name, author).Scan(&t.CreatedAt)
+	})
+	t.CreatedAt = t.CreatedAt.UTC()
+	return t, taken(err, name)
+}
+
+// Ensure returns the store's tag that is called so, and makes it if there is none.
+// Errors are as in Create.
+func (s *Tags) Ensure(ctx context.Context, storeID, name, author string) (t Tag, err error) {
+	defer pg.Wrap(&err, "tags.Ensure(%q)", storeID)
+	if name, err = checkName(name); err != nil {
+		return Tag{}, err
+	}
+	rows, err := s.Pool.Query(ctx, selectTags+` AND t.folded = `+folded("$2"), storeID, name)
+	if err != nil {
+		return Tag{}, err
+	}
+	t, err = pgx.CollectExactlyOneRow(rows, scan)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return s.Create(ctx, storeID, name, author)
+	}
+	return t, err
+}
+
+// Rename gives a tag another name; its id stays. Errors are as in Create and Tag.
+func (s *Tags) Rename(ctx context.Context, storeID, id, name string) (err error) {
+	defer pg.Wrap(&err, "tags.Rename(%q, %q)", storeID, id)
+	if name, err = checkName(name); err != nil {
+		return err
+	}
+	return taken(s.change(ctx, `UPDATE tags SET name = $3, folded = `+folded("$3")+` WHERE store_id = $1 AND id = $2`, storeID, id, name), name)
+}
+
+// Delete deletes a tag, and takes it off all customers.
+func (s *Tags) Delete(ctx context.Context, storeID, id string) (err error) {
+	defer pg.Wrap(&err, "tags.Delete(%q, %q)", storeID, id)
+	if err := s.change(ctx, `DELETE FROM tags WHERE store_id = $1 AND id = $2`, storeID, id); err != nil {
+		return err
+	}
+	return s.clear(ctx, id)
+}
+
+// Clear takes deleted tags off customers that still have them, as an interrupted Delete
+// leaves them.
+func (s *Tags) Clear(ctx context.Context) (err error) {
+	defer pg.Wrap(&err, "tags.Clear")
+	// Skips through the index, one look-up for each tag.
+	rows, err := s.Pool.Query(ctx, `
+		WITH RECURSIVE used AS (
+			(SELECT tag_id FROM customer_tags ORDER BY tag_id LIMIT 1)
+			UNION ALL
+			SELECT (SELECT t.tag_id FROM customer_tags t WHERE t.tag_id > u.tag_id ORDER BY t.tag_id LIMIT 1)
+			FROM used u
+			WHERE u.tag_id IS NOT NULL
+		)
+		SELECT tag_id FROM used WHERE tag_id IS NOT NULL AND NOT EXISTS (SELECT FROM tags WHERE id = tag_id)`)
+	if err != nil {
+		return err
+	}
+	gone, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	for _, id := range gone {
+		err = errors.Join(err, s.clear(ctx, id))
+	}
+	return err
+}
+
+// Merge gives a tag's customers the tag into instead, and deletes the tag. If it is
+// interrupted, the next Merge goes on.
+func (s *Tags) Merge(ctx context.Context, storeID, id, into string) (err error) {
+	defer pg.Wrap(&err, "tags.Merge(%q, %q, %q)", storeID, id, into)
+	if id == into {
+		return pg.Refuse("into", "is the same tag; give another one")
+	}
+	for _, tag := range []string{id, into} {
+		if _, err := s.Tag(ctx, storeID, tag); err != nil {
+			return err
+		}
+	}
+	last := ""
+	for {
+		var n int
+		err := again(func() error {
+			return s.Pool.QueryRow(ctx, `
+				WITH part AS MATERIALIZED (
+					SELECT * FROM customer_tags WHERE tag_id = $1 AND email > $3 ORDER BY email LIMIT $4
+				),
+				added AS (
+					INSERT INTO customer_tags (store_id, email, tag_id, tagged_at, tagged_by)
+					SELECT store_id, email, $2, tagged_at, tagged_by
+					FROM part
+					ON CONFLICT DO NOTHING
+				)
+				SELECT coalesce(max(email), ''), count(*) FROM part`, id, into, last, chunk).Scan(&last, &n)
+		})
+		if err != nil {
+			return err
+		}
+		if n < chunk {
+			return s.Delete(ctx, storeID, id)
+		}
+	}
+}
+
+// Put gives a customer a tag, or takes it away. Both are fine if it is so already.
+// ErrNotFound also for a customer or a tag of another store.
+func (s *Tags) Put(ctx context.Context, storeID, customer, id, author string, on bool) (err error) {
+	defer pg.Wrap(&err, "tags.Put(%q, %q, %q)", storeID, customer, id)
+	if _, err := s.Tag(ctx, storeID, id); err != nil {
+		return err
+	}
+	n, err := pg.CustomerID(storeID, customer)
+	if err != nil {
+		return err
+	}
+	// The row lock makes a move of the customer wait until the tag is in; see AddNote.
+	change := `, put AS (INSERT INTO customer_tags (store_id, email, tag_id, tagged_by) SELECT store_id, email, $3, $4 FROM home ON CONFLICT DO NOTHING)`
+	if !on {
+		change = `, gone AS (DELETE FROM customer_tags t USING home h WHERE t.store_id = h.store_id AND t.email = h.email AND t.tag_id = $3 AND $4 <> '')`
+	}
+	return s.change(ctx, `
+		WITH home AS MATERIALIZED (
+			SELECT store_id, email FROM customers WHERE store_id = $1 AND id = $2 FOR KEY SHARE
+		)`+change+`
+		SELECT FROM home`, storeID, n, id, author)
+}
+
+// change runs a statement about one thing, which does not exist if it is about none.
+func (s *Tags) change(ctx context.Context, sql string, args ...any) error {
+	tag, err := s.Pool.Exec(ctx, sql, args...)
+	if err == nil && tag.RowsAffected() == 0 {
+		err = pg.ErrNotFound
+	}
+	return err
+}
+
+// clear takes a deleted tag off its customers, some at a time.
+func (s *Tags) clear(ctx context.Context, id string) error {
+	for {
+		var n int64
+		err := again(func() error {
+			tag, err := s.Pool.Exec(ctx, `
+			DELETE FROM customer_tags
+			WHERE tag_id = $1
+			  AND (store_id, email) IN (SELECT store_id, email FROM customer_tags WHERE tag_id = $1 ORDER BY email LIMIT $2)`, id, chunk)
+			n = tag.RowsAffected()
+			return err
+		})
+		if err != nil || n == 0 {
+			return err
+		}
+	}
+}
+
+// again repeats a statement that met one of the workers' in a deadlock.
+func again(do func() error) (err error) {
+	for range 5 {
+		if err = do(); !pg.Deadlocked(err) {
+			break
+		}
+	}
+	return err
+}
+
+// folded is SQL for what two names have in common that a reader takes for one. A name of
+// signs alone, for example of emoji, is only lowered.
+func folded(name string) string {
+	return `coalesce(nullif(fold(` + name + `::text), ''), lower(` + name + `::text))`
+}
+
+// checkName trims and checks a name.
+func checkName(name string) (string, error) {
+	name = strings.Join(strings.Fields(name), " ")
+	switch n := utf8.RuneCountInString(name); {
+	case !pg.Storable(name), strings.ContainsFunc(name, unicode.IsControl):
+		return "", pg.Refuse("name", "holds characters that are not text")
+	case n == 0:
+		return "", pg.Refuse("name", "is empty; write 1 to %d characters", maxName)
+	case n > maxName:
+		return "", pg.Refuse("name", "is %d characters long, at most %d are allowed", n, maxName)
+	}
+	return name, nil
+}
+
+// taken explains that the store has a tag of this name.
+func taken(err error, name string) error {
+	if pg.UniqueViolation(err) {
+		return pg.Refuse("name", "%q is taken: the store has a tag that is called so, but perhaps for case, accents or spaces", name)
+	}
+	return err
+}

@@ -1,0 +1,119 @@
+package creators
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+
+	"rollcall/store/customers"
+	"rollcall/store/pg"
+	"rollcall/store/tags"
+	"rollcall/web/core"
+)
+
+// tagsPage is the data of tags.html.
+type tagsPage struct {
+	Store   customers.StoreInfo
+	Tags    []tags.Tag
+	ListURL string
+	URL     string
+	Wrong   string // why a change was refused
+	Editing string // the tag whose change that was
+	IsAdmin bool
+	Version string
+}
+
+// Tags shows a store's tags, to rename, merge and delete them.
+func (s *Pages) Tags(w http.ResponseWriter, r *http.Request) error {
+	return s.showTags(w, r, nil)
+}
+
+// showTags shows the page; refused is why a change was refused, or nil.
+func (s *Pages) showTags(w http.ResponseWriter, r *http.Request, refused *pg.BadParam) (err error) {
+	base := "/store/" + url.PathEscape(r.PathValue("store"))
+	page := tagsPage{ListURL: base + "/customers", URL: base + "/tags", IsAdmin: core.Admitted(r).Admin, Version: s.Cfg.Version}
+	if page.Store, err = customers.New(s.Cfg.Store).Store(r.Context(), r.PathValue("store")); err != nil {
+		return err
+	}
+	if page.Tags, err = tags.New(s.Cfg.Store).List(r.Context(), r.PathValue("store")); err != nil {
+		return err
+	}
+	status := http.StatusOK
+	if refused != nil {
+		page.Wrong, page.Editing, status = "The "+refused.Name+" "+refused.Reason+".", r.PathValue("tag"), http.StatusBadRequest
+	}
+	s.Page(w, status, "tags.html", page)
+	return nil
+}
+
+// TagRenamed handles the form that renames a tag.
+func (s *Pages) TagRenamed(w http.ResponseWriter, r *http.Request) error {
+	return s.changeTag(w, r, func(t *tags.Tags) error {
+		return t.Rename(r.Context(), r.PathValue("store"), r.PathValue("tag"), r.PostForm.Get("name"))
+	})
+}
+
+// TagMerged handles the form that merges a tag into another.
+func (s *Pages) TagMerged(w http.ResponseWriter, r *http.Request) error {
+	return s.changeTag(w, r, func(t *tags.Tags) error {
+		return t.Merge(r.Context(), r.PathValue("store"), r.PathValue("tag"), r.PostForm.Get("into"))
+	})
+}
+
+// TagDeleted handles the button that deletes a tag.
+func (s *Pages) TagDeleted(w http.ResponseWriter, r *http.Request) error {
+	return s.changeTag(w, r, func(t *tags.Tags) error {
+		return t.Delete(r.Context(), r.PathValue("store"), r.PathValue("tag"))
+	})
+}
+
+// changeTag reads the form, makes the change, and goes back to the page.
+func (s *Pages) changeTag(w http.ResponseWriter, r *http.Request, change func(*tags.Tags) error) error {
+	if err := readForm(w, r); err != nil {
+		return err
+	}
+	err := change(tags.New(s.Cfg.Store))
+	var wrong *pg.BadParam
+	switch {
+	case errors.As(err, &wrong):
+		return s.showTags(w, r, wrong)
+	case err != nil:
+		return err
+	}
+	http.Redirect(w, r, "/store/"+url.PathEscape(r.PathValue("store"))+"/tags", http.StatusSeeOther)
+	return nil
+}
+
+// TagForm gives a customer the tag called so, and makes it if the store has none.
+func (s *Pages) TagForm(w http.ResponseWriter, r *http.Request) error {
+	if err := readForm(w, r); err != nil {
+		return err
+	}
+	storeID, name, author := r.PathValue("store"), r.PostForm.Get("name"), core.Admitted(r).Name()
+	t := tags.New(s.Cfg.Store)
+	tag, err := t.Ensure(r.Context(), storeID, name, author)
+	if err == nil {
+		err = t.Put(r.Context(), storeID, r.PathValue("id"), tag.ID, author, true)
+	}
+	var wrong *pg.BadParam
+	if errors.As(err, &wrong) {
+		return s.showCustomerPage(w, r, customers.TimelineFilter{Limit: pageEntries},
+			customerPage{TagDraft: name, TagWrong: "The name " + wrong.Reason + "."})
+	}
+	return s.backTo(w, r, "#tags", err)
+}
+
+// TagRemoved handles the button that takes a tag off a customer.
+func (s *Pages) TagRemoved(w http.ResponseWriter, r *http.Request) error {
+	err := tags.New(s.Cfg.Store).Put(r.Context(), r.PathValue("store"), r.PathValue("id"), r.PathValue("tag"), core.Admitted(r).Name(), false)
+	return s.backTo(w, r, "#tags", err)
+}
+
+// readForm reads the form of a page.
+func readForm(w http.ResponseWriter, r *http.Request) error {
+	r.Body = http.MaxBytesReader(w, r.Body, core.MaxBody)
+	if r.ParseForm() != nil {
+		return core.ErrForm
+	}
+	return nil
+}
