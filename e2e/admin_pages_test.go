@@ -27,7 +27,8 @@ func (s *system) startWorkerAs(read store.Reader, sources func(store.Backfill) (
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(own.Close)
-	s.run(worker.New(worker.Config{Store: own, Redis: redis, Log: slog.New(slog.DiscardHandler), Read: read, Sources: sources, Sweep: sweepEvery, Grace: grace}))
+	s.run(worker.New(worker.Config{Store: own, Redis: redis, Log: slog.New(slog.DiscardHandler), Read: read,
+		Sources: sources, Sweep: sweepEvery, Grace: grace}))
 }
 
 // mended is a reader that cannot read enrollments until it is mended, and then
@@ -59,7 +60,8 @@ func TestFailedEventIsRetriedOnItsPage(t *testing.T) {
 	reader := &mended{may: make(chan struct{})}
 	s.startWorkerAs(reader.read, nil)
 	s.tell("p1", "store.upserted", `{"id":"studio","name":"Aurora"}`)
-	s.tell("p2", "enrollment.upserted", `{"course_id":"mixing","store_id":"studio","email":"ann@mail.example","name":"Ann"}`)
+	s.tell("p2", "enrollment.upserted",
+		`{"course_id":"mixing","store_id":"studio","email":"ann@mail.example","name":"Ann"}`)
 	s.until("the enrollment has failed", `count(*) = 1 FROM webhook_events WHERE status = 'failed'`)
 
 	p := s.signedIn("/admin")
@@ -100,7 +102,8 @@ func TestFailedEventsAreRetriedTogether(t *testing.T) {
 	close(reader.may)
 	s.startWorkerAs(reader.read, nil)
 	for i := range 3 {
-		s.tell(fmt.Sprint("p", i), "enrollment.upserted", fmt.Sprintf(`{"course_id":"mixing","store_id":"studio","email":"p%d@mail.example"}`, i))
+		s.tell(fmt.Sprint("p", i), "enrollment.upserted",
+			fmt.Sprintf(`{"course_id":"mixing","store_id":"studio","email":"p%d@mail.example"}`, i))
 	}
 	s.until("all have failed", `count(*) = 3 FROM webhook_events WHERE status = 'failed'`)
 	p := s.signedIn("/admin")
@@ -140,7 +143,9 @@ func (s *steps) Read(ctx context.Context, at store.Position, _ int) (page store.
 		return page, ctx.Err()
 	}
 	id := fmt.Sprintf("user_%d", n)
-	page.Items = []store.Item{{Place: id, Facts: facts.Set{Users: []facts.User{{ID: id, Email: id + "@mail.example", Version: "2026-01-01T00:00:00.000000Z 20 "}}}}}
+	page.Items = []store.Item{
+		{Place: id, Facts: facts.Set{
+			Users: []facts.User{{ID: id, Email: id + "@mail.example", Version: "2026-01-01T00:00:00.000000Z 20 "}}}}}
 	if n < stepsOfAll {
 		page.Next = []store.Position{{Stream: "users", Cursor: fmt.Appendf(nil, "%d", n+1)}}
 	}
@@ -160,7 +165,8 @@ func TestBackfillOnThePage(t *testing.T) {
 	p.Expect("400 /admin/backfills")
 	p.Click("#start")
 	p.Has("#wrong", "IMPORT_DIR")
-	p.Until(`document.querySelector("#file").value === "export.zip" && document.querySelector("#file").ariaInvalid === "true"`)
+	p.Until(`document.querySelector("#file").value === "export.zip" && document.querySelector("#file").ariaInvalid === ` +
+		`"true"`)
 	p.Choose("#kind", "clerk")
 	p.Until(`getComputedStyle(document.querySelector("#file").parentElement).display === "none"`)
 	p.Click("#start") // what the kind does not take is not sent
@@ -182,7 +188,8 @@ func TestBackfillOnThePage(t *testing.T) {
 	p.Click("#pause")
 	p.Has("#run .state", "paused")
 	source.may <- struct{}{} // the chunk in hand is given back
-	s.until("the chunk is in nobody's hands", `count(*) = 1 FROM backfill_chunks WHERE done_at IS NULL AND held_until IS NULL`)
+	s.until("the chunk is in nobody's hands", `count(*) = 1 FROM backfill_chunks WHERE done_at IS NULL
+		AND held_until IS NULL`)
 	list.Has("#run .state", "paused")
 	p.Has("#run .counts", "2 of 6 seen")
 	p.Click("#resume")
@@ -191,7 +198,8 @@ func TestBackfillOnThePage(t *testing.T) {
 	close(source.may)
 	p.Has("#run .state", "completed")
 	p.Has("#run .counts", "6 of 6 seen, 6 created")
-	if !browser.Eval[bool](p, `window.here === true`) || strings.Contains(strings.Join(p.Texts("#run .orders button"), " "), "Pause") {
+	if !browser.Eval[bool](p, `window.here === true`) ||
+		strings.Contains(strings.Join(p.Texts("#run .orders button"), " "), "Pause") {
 		t.Error("the end was not seen on the page as it was")
 	}
 	p.Go("/admin/backfills")

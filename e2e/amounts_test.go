@@ -17,7 +17,9 @@ const most = "9223372036854775807"
 // stripe sends an event of Stripe's about an object, signed.
 func (s *system) stripe(n int, typ, object string) {
 	s.t.Helper()
-	body := fmt.Appendf(nil, `{"id":"evt_%d","object":"event","type":%q,"created":1768212000,"livemode":true,"data":{"object":%s}}`, n, typ, object)
+	body := fmt.Appendf(
+		nil, `{"id":"evt_%d","object":"event","type":%q,"created":1768212000,"livemode":true,"data":{"object":%s}}`, n, typ,
+		object)
 	if err := s.post(body); err != nil {
 		s.t.Fatal(err)
 	}
@@ -27,7 +29,8 @@ func (s *system) stripe(n int, typ, object string) {
 func (s *system) wantAnswers(store string) {
 	s.t.Helper()
 	base := "/api/stores/" + store + "/customers"
-	paths := []string{base, base + ".csv", "/api/stores/" + store + "/stats", "/api/stores/" + store + "/stats?spent_min=1", base + "?sort=-spent&spent_min=1"}
+	paths := []string{base, base + ".csv", "/api/stores/" + store + "/stats", "/api/stores/" + store +
+		"/stats?spent_min=1", base + "?sort=-spent&spent_min=1"}
 	for _, id := range s.column(`SELECT id::text FROM customers WHERE store_id = '` + store + `' ORDER BY id`) {
 		paths = append(paths, base+"/"+id, base+"/"+id+"/explain", base+"/"+id+"/timeline")
 	}
@@ -46,7 +49,8 @@ func (s *system) wantAnswers(store string) {
 // column is the one column of a query.
 func (s *system) column(sql string) (out []string) {
 	s.t.Helper()
-	if err := s.pool.QueryRow(context.Background(), `SELECT coalesce(array_agg(x), '{}') FROM (`+sql+`) AS t(x)`).Scan(&out); err != nil {
+	if err := s.pool.QueryRow(context.Background(), `SELECT coalesce(array_agg(x), '{}') FROM (`+sql+`) AS t(x)`).Scan(
+		&out); err != nil {
 		s.t.Fatal(err)
 	}
 	return out
@@ -58,7 +62,9 @@ func TestPurchaseBeyondAnyAmount(t *testing.T) {
 	t.Parallel()
 	s := newSharedSystem(t)
 	buy := func(id, amount string) {
-		s.tell("msg_"+id, "purchase.recorded", fmt.Sprintf(`{"id":%q,"product_id":"p1","store_id":"s1","email":"%s@x.example","amount":%s,"currency":"usd"}`, id, id, amount))
+		s.tell("msg_"+id, "purchase.recorded",
+			fmt.Sprintf(`{"id":%q,"product_id":"p1","store_id":"s1","email":"%s@x.example","amount":%s,"currency":"usd"}`, id,
+				id, amount))
 	}
 	s.tell("msg_1", "store.upserted", `{"id":"s1"}`)
 	buy("b1", most)
@@ -84,17 +90,24 @@ func TestStripeAmountBeyondAny(t *testing.T) {
 	t.Parallel()
 	s := newSharedSystem(t)
 	s.tell("msg_1", "store.upserted", `{"id":"s1","stripe_account_id":"acct_1"}`)
-	session := `{"id":"cs_%[1]d","object":"checkout.session","mode":"payment","payment_status":"paid","amount_total":%[2]s,"currency":"usd","payment_intent":"pi_%[1]d","customer_details":{"email":"buyer%[1]d@x.example"},"metadata":{"storeId":"s1","productId":"p1"}}`
+	session := `{"id":"cs_%[1]d","object":"checkout.session","mode":"payment","payment_status":"paid",` +
+		`"amount_total":%[2]s,"currency":"usd","payment_intent":"pi_%[1]d",` +
+		`"customer_details":{"email":"buyer%[1]d@x.example"},"metadata":{"storeId":"s1","productId":"p1"}}`
 	s.stripe(1, "checkout.session.completed", fmt.Sprintf(session, 1, most))
 	s.stripe(2, "checkout.session.completed", fmt.Sprintf(session, 2, "700"))
-	s.stripe(3, "customer.subscription.created", `{"id":"sub_1","object":"subscription","status":"active","currency":"usd","customer":"cus_1","start_date":1768212000,"metadata":{"storeId":"s1"},
+	s.stripe(3, "customer.subscription.created",
+		`{"id":"sub_1","object":"subscription","status":"active","currency":"usd","customer":"cus_1","start_date":1768212000,
+		"metadata":{"storeId":"s1"},
 		"items":{"data":[{"quantity":1000000000000,"price":{"id":"price_1","unit_amount":1000000000000}}]}}`)
 	s.stripe(4, "customer.updated", `{"id":"cus_1","object":"customer","email":"buyer3@x.example"}`)
-	s.stripe(5, "charge.refunded", `{"id":"ch_2","object":"charge","payment_intent":"pi_2","amount":700,"amount_refunded":`+most+`,"currency":"usd"}`)
+	s.stripe(5, "charge.refunded",
+		`{"id":"ch_2","object":"charge","payment_intent":"pi_2","amount":700,"amount_refunded":`+most+`,"currency":"usd"}`)
 	s.applyAll()
 	s.wantAnswers("s1")
-	if got := s.column(`SELECT email || ' ' || type || ' ' || spent::text FROM customers ORDER BY email`); strings.Join(got, "; ") !=
-		`buyer1@x.example lead []; buyer2@x.example paying [{"amount": 700, "currency": "usd"}]; buyer3@x.example subscription []` {
+	if got := s.column(`SELECT email || ' ' || type || ' ' || spent::text FROM customers ORDER BY email`); strings.Join(
+		got, "; ") !=
+		`buyer1@x.example lead []; buyer2@x.example paying [{"amount": 700, "currency": "usd"}]; buyer3@x.example `+
+			`subscription []` {
 		t.Errorf("%q", got)
 	}
 	for id, want := range map[string]string{
@@ -118,14 +131,23 @@ func TestPoisonedSums(t *testing.T) {
 	s := newSharedSystem(t)
 	s.tell("msg_1", "store.upserted", `{"id":"s1"}`)
 	for i, who := range []string{"a", "a", "a", "b", "c"} {
-		s.tell(fmt.Sprintf("msg_%d", i+2), "purchase.recorded", fmt.Sprintf(`{"id":"pi_%d","product_id":"p1","store_id":"s1","email":"%s@x.example","amount":500,"currency":"usd"}`, i+1, who))
+		s.tell(fmt.Sprintf("msg_%d", i+2), "purchase.recorded",
+			fmt.Sprintf(`{"id":"pi_%d","product_id":"p1","store_id":"s1","email":"%s@x.example","amount":500,"currency":"usd"}`,
+				i+1, who))
 	}
 	for i := range 2 {
-		s.stripe(i+1, "refund.created", fmt.Sprintf(`{"id":"re_%d","object":"refund","payment_intent":"pi_3","charge":"ch_3","amount":100,"currency":"usd","status":"succeeded"}`, i))
-		s.stripe(i+3, "charge.dispute.funds_withdrawn", fmt.Sprintf(`{"id":"dp_%d","object":"dispute","payment_intent":"pi_3","charge":"ch_3","amount":100,"currency":"usd","status":"lost"}`, i))
+		s.stripe(i+1, "refund.created",
+			fmt.Sprintf(
+				`{"id":"re_%d","object":"refund","payment_intent":"pi_3","charge":"ch_3","amount":100,"currency":"usd",`+
+					`"status":"succeeded"}`, i))
+		s.stripe(i+3, "charge.dispute.funds_withdrawn",
+			fmt.Sprintf(
+				`{"id":"dp_%d","object":"dispute","payment_intent":"pi_3","charge":"ch_3","amount":100,"currency":"usd",`+
+					`"status":"lost"}`, i))
 	}
 	s.applyAll()
-	for _, table := range []string{`payments SET claim_amount = ` + most + ` WHERE id <> 'pi_5'`, `refunds SET amount = ` + most, `disputes SET amount = ` + most} {
+	for _, table := range []string{`payments SET claim_amount = ` + most + ` WHERE id <> 'pi_5'`, `refunds SET amount = ` +
+		most, `disputes SET amount = ` + most} {
 		if _, err := s.pool.Exec(t.Context(), `UPDATE `+table); err != nil {
 			t.Fatal(err)
 		}
@@ -137,9 +159,11 @@ func TestPoisonedSums(t *testing.T) {
 	if again, err := s.store.Rebuild(t.Context(), "", nil); err != nil || again.Sum() != 0 {
 		t.Errorf("rebuilt once more: %+v %v", again, err)
 	}
-	s.tell("msg_9", "purchase.recorded", `{"id":"pi_4","product_id":"p1","store_id":"s1","email":"b@x.example","amount":500,"currency":"usd"}`)
+	s.tell("msg_9", "purchase.recorded",
+		`{"id":"pi_4","product_id":"p1","store_id":"s1","email":"b@x.example","amount":500,"currency":"usd"}`)
 	s.applyAll()
-	if got := s.column(`SELECT email || ' ' || (spent -> 0 ->> 'amount') FROM customers ORDER BY email`); strings.Join(got, "; ") != "a@x.example "+most+"; b@x.example 500; c@x.example 500" {
+	if got := s.column(`SELECT email || ' ' || (spent -> 0 ->> 'amount') FROM customers ORDER BY email`); strings.Join(
+		got, "; ") != "a@x.example "+most+"; b@x.example 500; c@x.example 500" {
 		t.Errorf("%q", got)
 	}
 }

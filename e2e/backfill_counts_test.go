@@ -20,7 +20,8 @@ func TestBackfillRefusedEvent(t *testing.T) {
 	b := p.start(store.NewBackfill{Kind: "stripe-events"})
 	var page store.Page
 	for i, payload := range []string{`{}`, `{}`, `{"cut":`, `{}`, `{}`} {
-		e := store.NewEvent{Source: "stripe", EventID: fmt.Sprint("evt_", i), Type: "customer.created", OccurredAt: time.Now(), Payload: []byte(payload)}
+		e := store.NewEvent{Source: "stripe", EventID: fmt.Sprint("evt_", i), Type: "customer.created",
+			OccurredAt: time.Now(), Payload: []byte(payload)}
 		page.Items = append(page.Items, store.Item{Place: e.EventID, Event: &e})
 	}
 	if _, err := p.store.InsertEvents(context.Background(), []store.NewEvent{*page.Items[4].Event}); err != nil {
@@ -35,11 +36,13 @@ func TestBackfillRefusedEvent(t *testing.T) {
 		t.Errorf("in the inbox: %s", got)
 	}
 	b, err = p.store.Backfill(context.Background(), b.ID)
-	if want := "completed_with_errors: 5 seen, 3 created, 0 updated, 1 unchanged, 1 errors, 0 customers"; err != nil || counts(b) != want {
+	if want := "completed_with_errors: 5 seen, 3 created, 0 updated, 1 unchanged, 1 errors, 0 customers"; err != nil ||
+		counts(b) != want {
 		t.Errorf("got  %s\nwant %s: %v", counts(b), want, err)
 	}
 	found, err := p.store.BackfillErrors(context.Background(), b.ID, 0, 10)
-	if err != nil || len(found) != 1 || found[0].Place != "evt_2" || found[0].What != "cannot be put into the inbox" || !strings.Contains(found[0].Why, "json") || found[0].Note {
+	if err != nil || len(found) != 1 || found[0].Place != "evt_2" || found[0].What != "cannot be put into the inbox" ||
+		!strings.Contains(found[0].Why, "json") || found[0].Note {
 		t.Errorf("told of: %+v %v", found, err)
 	}
 }
@@ -58,7 +61,8 @@ func catalogue() facts.Set {
 // sale is a paid sale of nobody says what.
 func sale(amount int64, version facts.Version) facts.Payment {
 	at := pastBegins
-	f := facts.Payment{ID: "pi_1", ClaimVersion: "4 " + version, Kind: "checkout", Paid: true, Amount: &amount, Currency: "usd", PaidAt: &at}
+	f := facts.Payment{ID: "pi_1", ClaimVersion: "4 " + version, Kind: "checkout", Paid: true, Amount: &amount,
+		Currency: "usd", PaidAt: &at}
 	f.Email = "a@x.example"
 	return f
 }
@@ -87,8 +91,9 @@ func TestBackfillFindsCoursePurchases(t *testing.T) {
 		"its intent": func(_ *facts.Set, f *facts.Payment) {
 			f.Intent, f.IntentVersion = &facts.Intent{Context: facts.Context{ProductRef: "course_1"}}, "1"
 		},
-		"its subscription":        subscribed(func(s *facts.Subscription) { s.ProductRef = "course_1" }),
-		"its subscription's item": subscribed(func(s *facts.Subscription) { s.Lines = []facts.Line{{Stripe: []string{"price_9"}}} }),
+		"its subscription": subscribed(func(s *facts.Subscription) { s.ProductRef = "course_1" }),
+		"its subscription's item": subscribed(
+			func(s *facts.Subscription) { s.Lines = []facts.Line{{Stripe: []string{"price_9"}}} }),
 		"its subscription's checkout": subscribed(func(s *facts.Subscription) {
 			s.Checkout, s.CheckoutVersion = &facts.Context{ProductRef: "course_1"}, "1"
 		}),
@@ -128,7 +133,8 @@ func subscribed(says func(*facts.Subscription)) func(*facts.Set, *facts.Payment)
 func TestBackfillAfterNewerFacts(t *testing.T) {
 	at := pastBegins
 	enrolled := func(progress float64, version facts.Version) facts.Enrollment {
-		return facts.Enrollment{CourseID: "course_1", Person: "user:user_1", Version: "1", Progress: &progress, ProgressVersion: version, SaidAt: &at, FirstSaidAt: &at}
+		return facts.Enrollment{CourseID: "course_1", Person: "user:user_1", Version: "1", Progress: &progress,
+			ProgressVersion: version, SaidAt: &at, FirstSaidAt: &at}
 	}
 	bought := func(amount int64, version facts.Version) facts.Payment {
 		f := sale(amount, version)
@@ -146,11 +152,16 @@ func TestBackfillAfterNewerFacts(t *testing.T) {
 		newer facts.Set
 		want  string
 	}{
-		"nothing new":       {first, `[a@x.example 900 0 u@x.example 0 10]`},
-		"another amount":    {facts.Set{Payments: []facts.Payment{bought(700, "2")}}, `[a@x.example 700 0 u@x.example 0 10]`},
-		"a refund":          {facts.Set{Refunds: []facts.Refund{{ID: "re_1", PaymentIntent: "pi_1", Amount: 200, Currency: "usd", Status: "succeeded", SaidAt: at, Version: "1"}}}, `[a@x.example 700 0 u@x.example 0 10]`},
-		"another progress":  {facts.Set{Enrollments: []facts.Enrollment{enrolled(60, "2")}}, `[a@x.example 900 0 u@x.example 0 60]`},
-		"another address":   {facts.Set{Users: []facts.User{user("v@x.example", "2")}}, `[a@x.example 900 0 v@x.example 0 10]`},
+		"nothing new":    {first, `[a@x.example 900 0 u@x.example 0 10]`},
+		"another amount": {facts.Set{Payments: []facts.Payment{bought(700, "2")}}, `[a@x.example 700 0 u@x.example 0 10]`},
+		"a refund": {
+			facts.Set{Refunds: []facts.Refund{
+				{ID: "re_1", PaymentIntent: "pi_1", Amount: 200, Currency: "usd", Status: "succeeded", SaidAt: at, Version: "1"}}},
+			`[a@x.example 700 0 u@x.example 0 10]`},
+		"another progress": {facts.Set{Enrollments: []facts.Enrollment{enrolled(60, "2")}},
+			`[a@x.example 900 0 u@x.example 0 60]`},
+		"another address": {facts.Set{Users: []facts.User{user("v@x.example", "2")}},
+			`[a@x.example 900 0 v@x.example 0 10]`},
 		"one in two places": {facts.Set{Users: []facts.User{user("a@x.example", "2")}}, `[a@x.example 900 10]`},
 	} {
 		t.Run(what, func(t *testing.T) {
@@ -173,7 +184,8 @@ func TestBackfillAfterNewerFacts(t *testing.T) {
 }
 
 // shown is what each customer has paid, less refunds, and their progress.
-const shown = `SELECT concat_ws(' ', email, coalesce(spent -> 0 ->> 'amount', '0'), courses -> 0 ->> 'progress') FROM customers ORDER BY email`
+const shown = `SELECT concat_ws(' ', email, coalesce(spent -> 0 ->> 'amount', '0'), courses -> 0 ->> 'progress')
+	FROM customers ORDER BY email`
 
 // A dry run of several chunks counts as the real one does, though each forgets
 // whom the ones before it would have brought: a customer that comes by rows that
@@ -197,7 +209,8 @@ func TestBackfillDryRunAcrossChunks(t *testing.T) {
 		b := p.run(p.start(store.NewBackfill{Kind: "subscriptions", ChunkSize: 1, DryRun: dry}), p.once)
 		got = append(got, counts(b))
 	}
-	if want := "completed: 3 seen, 3 created, 0 updated, 0 unchanged, 0 errors, 4 customers"; got[0] != want || got[1] != want {
+	if want := "completed: 3 seen, 3 created, 0 updated, 0 unchanged, 0 errors, 4 customers"; got[0] != want ||
+		got[1] != want {
 		t.Errorf("dry  %s\nreal %s\nwant %s", got[0], got[1], want)
 	}
 	if left := p.lines(`SELECT email FROM backfill_previews`); len(left) > 0 {
@@ -267,7 +280,8 @@ func TestBackfillFindingsKept(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	kept := p.lines(`SELECT note || ' ' || count(*) || ' ' || max(place::int) FROM backfill_errors GROUP BY note ORDER BY note`)
+	kept := p.lines(`SELECT note || ' ' || count(*) || ' ' || max(place::int) FROM backfill_errors
+		GROUP BY note ORDER BY note`)
 	if fmt.Sprint(kept) != "[false 1000 999 true 1000 999]" {
 		t.Errorf("kept: %s", kept)
 	}

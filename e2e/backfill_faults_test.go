@@ -79,7 +79,8 @@ func (p *place) sell(n int) {
 	p.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience/8)
 	defer cancel()
-	e := store.NewEvent{Source: "stripe", EventID: fmt.Sprint("evt_", n), Type: "checkout.session.completed", OccurredAt: time.Now(), Payload: checkout(n, n)}
+	e := store.NewEvent{Source: "stripe", EventID: fmt.Sprint("evt_", n), Type: "checkout.session.completed",
+		OccurredAt: time.Now(), Payload: checkout(n, n)}
 	in, err := p.store.InsertEvents(ctx, []store.NewEvent{e})
 	if err == nil {
 		_, err = p.store.Apply(ctx, []int64{in[0].ID}, 0, facts.Read)
@@ -117,7 +118,8 @@ func oneUser(next ...store.Position) store.Page {
 func (p *place) wantStatus(run int64, want string) {
 	p.Helper()
 	b, err := p.store.Backfill(context.Background(), run)
-	if err != nil || b.Status != want || (b.EndedAt == nil) != (want == "running" || want == "queued" || want == "paused") {
+	if err != nil || b.Status != want || (b.EndedAt == nil) != (want == "running" || want == "queued" ||
+		want == "paused") {
 		p.Errorf("the run is %s, ended %v; want %s: %v", b.Status, b.EndedAt, want, err)
 	}
 }
@@ -155,7 +157,8 @@ func TestBackfillResumedWithNothingLeft(t *testing.T) {
 				}
 			}
 			p.wantStatus(b.ID, "completed")
-			if _, err := p.store.StartBackfill(context.Background(), store.NewBackfill{Kind: "clerk", StartedBy: "a test"}); err != nil {
+			if _, err := p.store.StartBackfill(context.Background(),
+				store.NewBackfill{Kind: "clerk", StartedBy: "a test"}); err != nil {
 				t.Errorf("the next run: %v", err)
 			}
 		})
@@ -195,7 +198,8 @@ func TestBackfillResumedWhileRunning(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t, &past{})
 	b := p.start(store.NewBackfill{Kind: "clerk"})
-	if err := p.store.ChunkFailed(context.Background(), p.open(b.ID, 0), errors.New("no answer"), time.Hour, false); err != nil {
+	if err := p.store.ChunkFailed(context.Background(), p.open(b.ID, 0), errors.New("no answer"),
+		time.Hour, false); err != nil {
 		t.Fatal(err)
 	}
 	rows := `SELECT to_jsonb(b)::text || to_jsonb(k)::text FROM backfills b JOIN backfill_chunks k ON k.backfill_id = b.id`
@@ -213,22 +217,30 @@ func TestBackfillResumedWhileRunning(t *testing.T) {
 func (p *place) course() {
 	p.Helper()
 	p.exec(`INSERT INTO stores (id, name, version) VALUES ('store_1', 'Store', '1')`)
-	p.exec(`INSERT INTO products (id, store_ref, store_id, store_ids, kind, title, version, deleted_version) VALUES ('course_1', 'store_1', 'store_1', '{store_1}', 'course', 'Course', '1', '')`)
-	p.exec(`INSERT INTO links (relation, subject, object, since, hearsay) VALUES ('store', 'course_1', 'store_1', '1', false)`)
+	p.exec(`INSERT INTO products (id, store_ref, store_id, store_ids, kind, title, version, deleted_version)
+		VALUES ('course_1', 'store_1', 'store_1', '{store_1}', 'course', 'Course', '1', '')`)
+	p.exec(`INSERT INTO links (relation, subject, object, since, hearsay)
+		VALUES ('store', 'course_1', 'store_1', '1', false)`)
 }
 
 // loads are statements that load 600 facts nobody has attached, by the backfill
 // that does.
 var loads = []struct{ name, kind, sql string }{
 	{"enrollments", "courses", `
-		INSERT INTO enrollments (course_id, person, email, email_version, store_version, version, name_version, progress_version, enrolled_version, completed_version, said_at, first_said_at, deleted_version)
-		SELECT 'course_1', 'user:person' || i, 'person' || i || '@x.example', '1', '', '2026-01-01', '', '', '', '', now(), now(), '' FROM generate_series(1, 600) i`},
+		INSERT INTO enrollments (course_id, person, email, email_version, store_version, version, name_version,
+			progress_version, enrolled_version, completed_version, said_at, first_said_at, deleted_version)
+		SELECT 'course_1', 'user:person' || i, 'person' || i || '@x.example', '1', '', '2026-01-01', '', '', '', '', now(),
+			now(), '' FROM generate_series(1, 600) i`},
 	{"purchases", "courses", `
-		INSERT INTO payments (account, id, claim_version, kind, claim_paid, claim_amount, claim_currency, product_ref, user_ref, stripe_customer, email, paid_at, intent_version, invoice_version, destination_version)
-		SELECT '', 'px_' || i, '4 1', 'checkout', true, 100, 'usd', 'course_1', 'user_' || i, 'cus_' || i, 'person' || i || '@x.example', now(), '', '', '' FROM generate_series(1, 600) i`},
+		INSERT INTO payments (account, id, claim_version, kind, claim_paid, claim_amount, claim_currency, product_ref,
+			user_ref, stripe_customer, email, paid_at, intent_version, invoice_version, destination_version)
+		SELECT '', 'px_' || i, '4 1', 'checkout', true, 100, 'usd', 'course_1', 'user_' || i, 'cus_' || i,
+			'person' || i || '@x.example', now(), '', '', '' FROM generate_series(1, 600) i`},
 	{"subscriptions", "subscriptions", `
-		INSERT INTO subscriptions (account, id, version, status, product_ref, user_ref, stripe_customer, email, ever_active, checkout_version)
-		SELECT '', 'sub_' || i, '1', 'active', 'course_1', 'user_' || i, 'cus_' || i, 'person' || i || '@x.example', true, '' FROM generate_series(1, 600) i`},
+		INSERT INTO subscriptions (account, id, version, status, product_ref, user_ref, stripe_customer, email, ever_active,
+			checkout_version)
+		SELECT '', 'sub_' || i, '1', 'active', 'course_1', 'user_' || i, 'cus_' || i, 'person' || i || '@x.example', true, ''
+			FROM generate_series(1, 600) i`},
 }
 
 // wantGateOpen checks that everybody passes the gate, and nobody waits to shut it.
@@ -312,7 +324,8 @@ func (p *place) refuseOne() {
 			PERFORM nextval('refusals');
 			RAISE EXCEPTION 'no such person';
 		END $$`)
-	p.exec(`CREATE TRIGGER refuse BEFORE INSERT ON customers FOR EACH ROW WHEN (NEW.email = 'person17@x.example') EXECUTE FUNCTION refuse()`)
+	p.exec(`CREATE TRIGGER refuse BEFORE INSERT ON customers FOR EACH ROW
+		WHEN (NEW.email = 'person17@x.example') EXECUTE FUNCTION refuse()`)
 	p.exec(`CREATE FUNCTION refused() RETURNS boolean LANGUAGE sql AS 'SELECT is_called FROM refusals'`)
 }
 
@@ -328,7 +341,8 @@ func TestBackfillPlanLetsOthersPass(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- p.once(c) }()
 	p.awaitStop()
-	if got := p.locked(lockNamed("gate")); slices.Contains(got, "ExclusiveLock") || slices.Contains(got, "ExclusiveLock waited for") {
+	if got := p.locked(lockNamed("gate")); slices.Contains(got, "ExclusiveLock") ||
+		slices.Contains(got, "ExclusiveLock waited for") {
 		t.Errorf("the gate: %q", got)
 	}
 	p.sell(1)

@@ -82,7 +82,8 @@ func (p *place) keep(source string) {
 		if source != "" && e.Source != source {
 			continue
 		}
-		set, err := facts.Read(facts.Event{Source: e.Source, ID: e.EventID, Type: e.Type, OccurredAt: e.OccurredAt, Payload: e.Payload})
+		set, err := facts.Read(facts.Event{Source: e.Source, ID: e.EventID, Type: e.Type, OccurredAt: e.OccurredAt,
+			Payload: e.Payload})
 		if err == nil {
 			err = p.store.Keep(context.Background(), set)
 		}
@@ -175,7 +176,8 @@ func shut(s worker.Source) {
 
 // counts are what must come out the same however often a run was interrupted.
 func counts(b store.Backfill) string {
-	return fmt.Sprintf("%s: %d seen, %d created, %d updated, %d unchanged, %d errors, %d customers", b.Status, b.Seen, b.Created, b.Updated, b.Unchanged, b.Errors, b.Customers)
+	return fmt.Sprintf("%s: %d seen, %d created, %d updated, %d unchanged, %d errors, %d customers", b.Status, b.Seen,
+		b.Created, b.Updated, b.Unchanged, b.Errors, b.Customers)
 }
 
 func convexFile(t *testing.T) string {
@@ -256,7 +258,8 @@ func TestBackfillInterrupted(t *testing.T) {
 					END IF;
 					RETURN NEW;
 				END $$`)
-			rough.exec(`CREATE TRIGGER interrupt BEFORE UPDATE OF done_at ON backfill_chunks FOR EACH ROW EXECUTE FUNCTION interrupt()`)
+			rough.exec(`CREATE TRIGGER interrupt BEFORE UPDATE OF done_at ON backfill_chunks
+				FOR EACH ROW EXECUTE FUNCTION interrupt()`)
 			interrupted := 0
 			got := rough.run(rough.start(h.start(t)), func(c store.Chunk) error {
 				if err := rough.once(c); !pg.Unavailable(err) {

@@ -27,10 +27,14 @@ func (s *system) enrolled(people int) {
 	s.t.Helper()
 	for _, sql := range []string{
 		`INSERT INTO stores (id, name, version) VALUES ('store_1', 'Store', '1')`,
-		`INSERT INTO products (id, store_ref, store_id, store_ids, kind, title, version, deleted_version) VALUES ('course_1', 'store_1', 'store_1', '{store_1}', 'course', 'Course', '1', '')`,
+		`INSERT INTO products (id, store_ref, store_id, store_ids, kind, title, version, deleted_version)
+			VALUES ('course_1', 'store_1', 'store_1', '{store_1}', 'course', 'Course', '1', '')`,
 		`INSERT INTO links (relation, subject, object, since, hearsay) VALUES ('store', 'course_1', 'store_1', '1', false)`,
-		fmt.Sprintf(`INSERT INTO enrollments (course_id, person, email_version, store_version, version, name_version, progress_version, enrolled_version, completed_version, said_at, first_said_at, deleted_version)
-			SELECT 'course_1', 'email:person' || i || '@x.example', '', '', '2026-01-01', '', '', '', '', now(), now(), '' FROM generate_series(1, %d) i`, people),
+		fmt.Sprintf(
+			`INSERT INTO enrollments (course_id, person, email_version, store_version, version, name_version, progress_version,
+				enrolled_version, completed_version, said_at, first_said_at, deleted_version)
+			SELECT 'course_1', 'email:person' || i || '@x.example', '', '', '2026-01-01', '', '', '', '', now(), now(), ''
+				FROM generate_series(1, %d) i`, people),
 	} {
 		if _, err := s.pool.Exec(context.Background(), sql); err != nil {
 			s.t.Fatal(err)
@@ -130,7 +134,8 @@ func TestBackfillOrders(t *testing.T) {
 		t.Fatalf("%+v %v", paused, err)
 	}
 	var running *store.AlreadyRunning
-	if _, err := s.store.StartBackfill(ctx, store.NewBackfill{Kind: "courses", StartedBy: "a test"}); !errors.As(err, &running) || running.Backfill.ID != id {
+	if _, err := s.store.StartBackfill(ctx, store.NewBackfill{Kind: "courses", StartedBy: "a test"}); !errors.As(
+		err, &running) || running.Backfill.ID != id {
 		t.Errorf("a second start: %v", err)
 	}
 	if err := w.Process.Signal(syscall.SIGTERM); err != nil { // nothing is in hand any more
@@ -172,10 +177,13 @@ func TestBackfillErrors(t *testing.T) {
 	s := newSharedSystem(t)
 	s.enrolled(20)
 	for _, sql := range []string{
-		`INSERT INTO enrollments (course_id, person, email_version, store_version, version, name_version, progress_version, enrolled_version, completed_version, said_at, first_said_at, deleted_version)
-			SELECT c, p, '', '', '2026-01-01', '', '', '', '', now(), now(), '' FROM (VALUES ('course_1', 'user:user_unheard'), ('course_lost', 'email:person1@x.example')) v(c, p)`,
+		`INSERT INTO enrollments (course_id, person, email_version, store_version, version, name_version, progress_version,
+			enrolled_version, completed_version, said_at, first_said_at, deleted_version)
+			SELECT c, p, '', '', '2026-01-01', '', '', '', '', now(), now(), ''
+				FROM (VALUES ('course_1', 'user:user_unheard'), ('course_lost', 'email:person1@x.example')) v(c, p)`,
 		`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no such person'; END $$`,
-		`CREATE TRIGGER refuse BEFORE INSERT ON customers FOR EACH ROW WHEN (NEW.email = 'person7@x.example') EXECUTE FUNCTION refuse()`,
+		`CREATE TRIGGER refuse BEFORE INSERT ON customers FOR EACH ROW
+			WHEN (NEW.email = 'person7@x.example') EXECUTE FUNCTION refuse()`,
 	} {
 		if _, err := s.pool.Exec(context.Background(), sql); err != nil {
 			t.Fatal(err)
@@ -188,7 +196,8 @@ func TestBackfillErrors(t *testing.T) {
 	if err != nil || len(found) != 3 {
 		t.Fatalf("%+v %v", found, err)
 	}
-	for _, want := range []string{"person7@x.example in course course_1", "user_unheard in course course_1", "in course course_lost"} {
+	for _, want := range []string{"person7@x.example in course course_1", "user_unheard in course course_1",
+		"in course course_lost"} {
 		if !strings.Contains(fmt.Sprintf("%+v", found), want) {
 			t.Errorf("%q is not among %+v", want, found)
 		}
@@ -199,8 +208,10 @@ func TestBackfillErrors(t *testing.T) {
 func TestBackfillKeepsWhatItCannotDerive(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t, &past{})
-	p.exec(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no such person'; END $$`)
-	p.exec(`CREATE TRIGGER refuse BEFORE INSERT ON customers FOR EACH ROW WHEN (NEW.email LIKE 'ava%') EXECUTE FUNCTION refuse()`)
+	p.exec(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no such person';
+		END $$`)
+	p.exec(`CREATE TRIGGER refuse BEFORE INSERT ON customers FOR EACH ROW
+		WHEN (NEW.email LIKE 'ava%') EXECUTE FUNCTION refuse()`)
 	b := p.run(p.start(store.NewBackfill{Kind: "convex", Options: store.BackfillOptions{File: convexFile(t)}}), p.once)
 	if b.Status != "completed_with_errors" || b.Errors == 0 {
 		t.Errorf("%s", counts(b))
@@ -226,8 +237,9 @@ func TestBackfillPassedOver(t *testing.T) {
 	var export bytes.Buffer
 	z := zip.NewWriter(&export)
 	for name, rows := range map[string]string{
-		"courses":   `{"_id":"k_c","_creationTime":1767225600001.5,"title":"Course","storeId":"k_s","userId":"user_o"}`,
-		"purchases": `{"_id":"k_p","_creationTime":1767225600004.5,"userId":"user_b","courseId":"k_c","amount":1999,"status":"pending"}`,
+		"courses": `{"_id":"k_c","_creationTime":1767225600001.5,"title":"Course","storeId":"k_s","userId":"user_o"}`,
+		"purchases": `{"_id":"k_p","_creationTime":1767225600004.5,"userId":"user_b","courseId":"k_c","amount":1999,` +
+			`"status":"pending"}`,
 	} {
 		w, err := z.Create(name + "/documents.jsonl")
 		if err == nil {
@@ -242,13 +254,15 @@ func TestBackfillPassedOver(t *testing.T) {
 	}
 	for _, dry := range []bool{true, false} {
 		p := newPlace(t, &past{})
-		b := p.run(p.start(store.NewBackfill{Kind: "convex", ChunkSize: 1, DryRun: dry, Options: store.BackfillOptions{File: file}}), p.once)
+		b := p.run(p.start(store.NewBackfill{Kind: "convex", ChunkSize: 1, DryRun: dry, Options: store.BackfillOptions{
+			File: file}}), p.once)
 		passed, err := p.store.BackfillPassed(context.Background(), b.ID)
 		want := []store.Passed{{Stream: "purchases", Reason: "not completed (pending)", Objects: 1}}
 		if err != nil || !slices.Equal(passed, want) || b.Status != "completed" || b.Seen != 2 {
 			t.Errorf("dry %v: %+v %v, %s", dry, passed, err, counts(b))
 		}
-		notes := p.lines(`SELECT place || ': ' || what || ' ' || why FROM backfill_errors WHERE note AND what LIKE '%passed%'`)
+		notes := p.lines(`SELECT place || ': ' || what || ' ' || why FROM backfill_errors WHERE note
+			AND what LIKE '%passed%'`)
 		if len(notes) != 1 || notes[0] != "purchases: 1 passed over "+want[0].Reason {
 			t.Errorf("dry %v: %q", dry, notes)
 		}
@@ -262,10 +276,12 @@ func TestBackfillDryRun(t *testing.T) {
 	s.enrolled(30)
 	s.startWorker()
 	dry := s.ended(s.backfill(store.NewBackfill{Kind: "courses", ChunkSize: 7, DryRun: true}))
-	if n := s.rows(`SELECT id FROM customers UNION SELECT customer_id FROM enrollments WHERE customer_id IS NOT NULL`); n != "[]" {
+	if n := s.rows(`SELECT id FROM customers UNION SELECT customer_id FROM enrollments
+		WHERE customer_id IS NOT NULL`); n != "[]" {
 		t.Errorf("left behind: %s", n)
 	}
-	if notes, err := s.store.BackfillErrors(context.Background(), dry.ID, 0, 100); err != nil || len(notes) != 30 || !notes[0].Note {
+	if notes, err := s.store.BackfillErrors(context.Background(), dry.ID, 0, 100); err != nil || len(notes) != 30 ||
+		!notes[0].Note {
 		t.Errorf("%d notes: %+v %v", len(notes), notes, err)
 	}
 	real := s.ended(s.backfill(store.NewBackfill{Kind: "courses", ChunkSize: 7}))
@@ -320,7 +336,8 @@ func TestBackfillStripeEvents(t *testing.T) {
 			}
 		case "stripe":
 			all++
-			p.stripe.Add("", strings.Replace(string(e.Payload), `"created":`+fmt.Sprint(moment(0)), fmt.Sprintf(`"created":%d`, now-int64(i)), 1))
+			p.stripe.Add("", strings.Replace(string(e.Payload), `"created":`+fmt.Sprint(moment(0)),
+				fmt.Sprintf(`"created":%d`, now-int64(i)), 1))
 			if i%2 == 0 {
 				if _, err := s.store.InsertEvents(context.Background(), []store.NewEvent{e}); err != nil {
 					t.Fatal(err)

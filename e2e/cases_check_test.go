@@ -42,12 +42,15 @@ var caseProse = map[string]string{
 // caseExtras assert what a case tells in prose only.
 var caseExtras = map[string]func(caseRun) []string{
 	"clerk-14-completion-undone": func(r caseRun) []string {
-		return r.customers([]any{object{"email": "undo@c14.example", "courses": []any{object{"id": "c14k", "progress": 0.0, "completed_at": nil}}}})
+		return r.customers(
+			[]any{object{"email": "undo@c14.example",
+				"courses": []any{object{"id": "c14k", "progress": 0.0, "completed_at": nil}}}})
 	},
 	"clerk-15-times-in-milliseconds": func(r caseRun) []string {
 		course := object{"id": "c15k", "enrolled_at": "2026-01-01T00:00:00Z"}
 		return append(r.failed(), r.customers([]any{
-			object{"email": "ms@c15.example", "courses": []any{course}}, object{"email": "day@c15.example", "courses": []any{course}},
+			object{"email": "ms@c15.example", "courses": []any{course}},
+			object{"email": "day@c15.example", "courses": []any{course}},
 		})...)
 	},
 	"clerk-06-progress-over-100": func(r caseRun) []string {

@@ -166,7 +166,8 @@ func TestTwentyWorkersOneCustomer(t *testing.T) {
 	if got := s.rows(`SELECT email, (spent -> 0 ->> 'amount')::int AS spent FROM customers`); got != want {
 		t.Errorf("customers %s, want %s", got, want)
 	}
-	if got := s.rows(`SELECT deadlocks FROM pg_stat_database WHERE datname = current_database() AND deadlocks > 0`); got != "[]" {
+	if got := s.rows(`SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()
+		AND deadlocks > 0`); got != "[]" {
 		t.Errorf("deadlocks: %s", got)
 	}
 	if diff, err := house.Rebuild(ctx, "", nil); err != nil || diff.Sum() != 0 {

@@ -62,9 +62,11 @@ func mainStories(t *testing.T) (all []delivery) {
 		}
 		all = append(all, delivery{filepath.Dir(e.File), e.EventID, body})
 	}
-	for id, account := range map[string]string{aurora: "acct_1OwnerAurora3Hd", boreali: "acct_1StoreBorealis9Kp", cascade: "acct_1StoreCascade4Wz"} {
+	for id, account := range map[string]string{aurora: "acct_1OwnerAurora3Hd", boreali: "acct_1StoreBorealis9Kp",
+		cascade: "acct_1StoreCascade4Wz"} {
 		all = append(all, delivery{"platform", "msg_" + id, fmt.Appendf(nil,
-			`{"type":"store.upserted","timestamp":"2025-09-01T10:00:00Z","data":{"id":%q,"name":"S","owner_user_id":%q,"stripe_account_id":%q}}`,
+			`{"type":"store.upserted","timestamp":"2025-09-01T10:00:00Z",`+
+				`"data":{"id":%q,"name":"S","owner_user_id":%q,"stripe_account_id":%q}}`,
 			id, map[string]string{aurora: "user_2OwnerAurora000000000008"}[id], account)})
 	}
 	return all
@@ -99,12 +101,16 @@ func TestFixturesOverHTTP(t *testing.T) {
 	if err := g.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	s.until("nothing pending", fmt.Sprintf(`count(*) = %d FROM webhook_events WHERE status IN ('processed', 'ignored')`, len(all)))
+	s.until("nothing pending", fmt.Sprintf(`count(*) = %d FROM webhook_events WHERE status IN ('processed', 'ignored')`,
+		len(all)))
 	for store, want := range map[string][]string{
 		aurora: {
-			"ava@lindqvist.example paying 2400usd", "ben.okafor@example.org lead", "chloe.marchetti@example.com subscription 5700eur",
-			"dmitri.kovac@example.net paying 2900usd", "hana.mori@example.jp paying 5800jpy", "ida.sorensen@example.dk subscription",
-			"joao.souza@example.com.br paying 27440brl", "jonas.berg@example.se paying 7900usd", "kira.sato@example.jp subscription 1200usd",
+			"ava@lindqvist.example paying 2400usd", "ben.okafor@example.org lead",
+			"chloe.marchetti@example.com subscription 5700eur",
+			"dmitri.kovac@example.net paying 2900usd", "hana.mori@example.jp paying 5800jpy",
+			"ida.sorensen@example.dk subscription",
+			"joao.souza@example.com.br paying 27440brl", "jonas.berg@example.se paying 7900usd",
+			"kira.sato@example.jp subscription 1200usd",
 			"noah.weiss@example.de paying 500usd",
 		},
 		boreali: {"ava.lindqvist@example.com paying 3500usd"},

@@ -30,24 +30,35 @@ var imports = map[string][]string{
 	"rollcall/jobs":                        {},
 	"rollcall/metrics":                     {"rollcall/jobs", "rollcall/store", "rollcall/store/status"},
 	"rollcall/migrations":                  {},
-	"rollcall/store":                       {"rollcall/facts", "rollcall/internal/moment", "rollcall/store/finding", "rollcall/store/pg", "rollcall/store/reasons"},
-	"rollcall/store/checks":                {"rollcall/facts", "rollcall/store", "rollcall/store/finding", "rollcall/store/pg", "rollcall/store/reasons"},
-	"rollcall/store/customers":             {"rollcall/facts", "rollcall/internal/moment", "rollcall/store", "rollcall/store/pg", "rollcall/store/reasons"},
-	"rollcall/store/finding":               {},
-	"rollcall/store/inbox":                 {"rollcall/facts", "rollcall/store", "rollcall/store/pg", "rollcall/store/reasons"},
-	"rollcall/store/pg":                    {"rollcall/internal/moment"},
-	"rollcall/store/reasons":               {},
-	"rollcall/store/status":                {"rollcall/store", "rollcall/store/pg", "rollcall/store/reasons"},
-	"rollcall/store/tags":                  {"rollcall/store", "rollcall/store/pg"},
-	"rollcall/watch":                       {"rollcall/internal/outbound", "rollcall/store", "rollcall/store/finding", "rollcall/store/status"},
-	"rollcall/web":                         {"rollcall/web/access", "rollcall/web/api", "rollcall/web/core", "rollcall/web/creators", "rollcall/web/operators"},
-	"rollcall/web/access":                  {"rollcall/store/customers", "rollcall/store/pg", "rollcall/web/core"},
-	"rollcall/web/api":                     {"rollcall/facts", "rollcall/store", "rollcall/store/customers", "rollcall/store/inbox", "rollcall/store/pg", "rollcall/store/status", "rollcall/store/tags", "rollcall/web/core"},
-	"rollcall/web/core":                    {"rollcall/internal/actions", "rollcall/internal/moment", "rollcall/internal/show", "rollcall/jobs", "rollcall/store", "rollcall/store/customers", "rollcall/store/inbox", "rollcall/store/pg"},
-	"rollcall/web/creators":                {"rollcall/internal/show", "rollcall/store", "rollcall/store/customers", "rollcall/store/pg", "rollcall/store/tags", "rollcall/web/core"},
-	"rollcall/web/operators":               {"rollcall/facts", "rollcall/history", "rollcall/internal/actions", "rollcall/internal/show", "rollcall/jobs", "rollcall/store", "rollcall/store/checks", "rollcall/store/finding", "rollcall/store/inbox", "rollcall/store/pg", "rollcall/store/status", "rollcall/watch", "rollcall/web/core"},
-	"rollcall/webhooks":                    {"rollcall/jobs", "rollcall/store", "rollcall/store/pg"},
-	"rollcall/worker":                      {"rollcall/facts", "rollcall/history", "rollcall/jobs", "rollcall/store", "rollcall/store/pg", "rollcall/store/status", "rollcall/store/tags", "rollcall/watch"},
+	"rollcall/store": {"rollcall/facts", "rollcall/internal/moment", "rollcall/store/finding",
+		"rollcall/store/pg", "rollcall/store/reasons"},
+	"rollcall/store/checks": {"rollcall/facts", "rollcall/store", "rollcall/store/finding", "rollcall/store/pg",
+		"rollcall/store/reasons"},
+	"rollcall/store/customers": {"rollcall/facts", "rollcall/internal/moment", "rollcall/store", "rollcall/store/pg",
+		"rollcall/store/reasons"},
+	"rollcall/store/finding": {},
+	"rollcall/store/inbox":   {"rollcall/facts", "rollcall/store", "rollcall/store/pg", "rollcall/store/reasons"},
+	"rollcall/store/pg":      {"rollcall/internal/moment"},
+	"rollcall/store/reasons": {},
+	"rollcall/store/status":  {"rollcall/store", "rollcall/store/pg", "rollcall/store/reasons"},
+	"rollcall/store/tags":    {"rollcall/store", "rollcall/store/pg"},
+	"rollcall/watch": {"rollcall/internal/outbound", "rollcall/store", "rollcall/store/finding",
+		"rollcall/store/status"},
+	"rollcall/web": {"rollcall/web/access", "rollcall/web/api", "rollcall/web/core", "rollcall/web/creators",
+		"rollcall/web/operators"},
+	"rollcall/web/access": {"rollcall/store/customers", "rollcall/store/pg", "rollcall/web/core"},
+	"rollcall/web/api": {"rollcall/facts", "rollcall/store", "rollcall/store/customers", "rollcall/store/inbox",
+		"rollcall/store/pg", "rollcall/store/status", "rollcall/store/tags", "rollcall/web/core"},
+	"rollcall/web/core": {"rollcall/internal/actions", "rollcall/internal/moment", "rollcall/internal/show",
+		"rollcall/jobs", "rollcall/store", "rollcall/store/customers", "rollcall/store/inbox", "rollcall/store/pg"},
+	"rollcall/web/creators": {"rollcall/internal/show", "rollcall/store", "rollcall/store/customers", "rollcall/store/pg",
+		"rollcall/store/tags", "rollcall/web/core"},
+	"rollcall/web/operators": {"rollcall/facts", "rollcall/history", "rollcall/internal/actions", "rollcall/internal/show",
+		"rollcall/jobs", "rollcall/store", "rollcall/store/checks", "rollcall/store/finding", "rollcall/store/inbox",
+		"rollcall/store/pg", "rollcall/store/status", "rollcall/watch", "rollcall/web/core"},
+	"rollcall/webhooks": {"rollcall/jobs", "rollcall/store", "rollcall/store/pg"},
+	"rollcall/worker": {"rollcall/facts", "rollcall/history", "rollcall/jobs", "rollcall/store", "rollcall/store/pg",
+		"rollcall/store/status", "rollcall/store/tags", "rollcall/watch"},
 }
 
 // harness is below what only tests need. harnessUsers may import it outside of tests
@@ -73,14 +84,16 @@ func TestLayout(t *testing.T) {
 			t.Fatal(err)
 		}
 		allowed, known := imports[p.ImportPath]
-		if !known && !strings.HasPrefix(p.ImportPath, "rollcall/cmd/") && p.ImportPath != "rollcall/bench" && !strings.HasPrefix(p.ImportPath, "rollcall/e2e") {
+		if !known && !strings.HasPrefix(p.ImportPath, "rollcall/cmd/") && p.ImportPath != "rollcall/bench" &&
+			!strings.HasPrefix(p.ImportPath, "rollcall/e2e") {
 			t.Errorf("%s is not in the layout", p.ImportPath)
 		}
 		for _, i := range p.Imports {
 			if known && strings.HasPrefix(i, "rollcall/") && !slices.Contains(allowed, i) {
 				t.Errorf("%s imports %s", p.ImportPath, i)
 			}
-			if strings.HasPrefix(i, harness) && !strings.HasPrefix(p.ImportPath, harness) && !slices.Contains(harnessUsers, p.ImportPath) {
+			if strings.HasPrefix(i, harness) && !strings.HasPrefix(p.ImportPath, harness) &&
+				!slices.Contains(harnessUsers, p.ImportPath) {
 				t.Errorf("%s imports %s, which is for tests", p.ImportPath, i)
 			}
 		}

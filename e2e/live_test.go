@@ -13,7 +13,8 @@ import (
 // tell sends an event of the platform, signed.
 func (s *system) tell(id, typ, data string) {
 	s.t.Helper()
-	d := delivery{"platform", id, fmt.Appendf(nil, `{"type":%q,"timestamp":%q,"data":%s}`, typ, time.Now().Format(time.RFC3339Nano), data)}
+	d := delivery{"platform", id, fmt.Appendf(nil, `{"type":%q,"timestamp":%q,"data":%s}`, typ,
+		time.Now().Format(time.RFC3339Nano), data)}
 	header, err := d.header()
 	if err == nil {
 		_, err = s.send(d.source, header, d.body)
@@ -42,14 +43,16 @@ func TestNewCustomersAppear(t *testing.T) {
 	s.tell("p1", "store.upserted", `{"id":"studio","name":"Aurora"}`)
 	s.tell("p2", "product.upserted", `{"id":"mixing","store_id":"studio","kind":"course","title":"Mixing Basics"}`)
 	s.tell("p3", "product.upserted", `{"id":"drums","store_id":"studio","kind":"digital","title":"Drum Kit"}`)
-	s.tell("p4", "enrollment.upserted", `{"course_id":"mixing","email":"ann@mail.example","name":"Ann","enrolled_at":"2026-01-01T10:00:00Z"}`)
+	s.tell("p4", "enrollment.upserted",
+		`{"course_id":"mixing","email":"ann@mail.example","name":"Ann","enrolled_at":"2026-01-01T10:00:00Z"}`)
 	s.until("Ann on the list", `count(*) = 1 FROM customers`)
 
 	const list = "/store/studio/customers"
 	all, buyers := s.signedIn(list), s.signedIn(list+"?type=paying")
 	all.Lists(".person h2", "Ann")
 	buyers.Has(".empty", "No customers match these filters")
-	const places = `[...document.querySelectorAll("h1, .filter, .tiles li, .person, footer")].map(e => JSON.stringify(e.getBoundingClientRect())).join()`
+	const places = `[...document.querySelectorAll("h1, .filter, .tiles li, .person, footer")]
+		.map(e => JSON.stringify(e.getBoundingClientRect())).join()`
 	before := browser.Eval[string](all, places)
 
 	s.tell("p5", "enrollment.upserted", `{"course_id":"mixing","email":"ben@mail.example","name":"Ben","progress":20}`)
@@ -59,7 +62,8 @@ func TestNewCustomersAppear(t *testing.T) {
 	}
 	all.Lists(".person h2", "Ann")
 	// Ben is no buyer: of the two who came, the other page hears of one.
-	s.tell("p6", "purchase.recorded", `{"id":"o1","product_id":"drums","email":"cat@mail.example","name":"Cat","amount":2500,"currency":"eur"}`)
+	s.tell("p6", "purchase.recorded",
+		`{"id":"o1","product_id":"drums","email":"cat@mail.example","name":"Cat","amount":2500,"currency":"eur"}`)
 	buyers.Lists("#live a", "1 new")
 	all.Lists("#live a", "2 new")
 

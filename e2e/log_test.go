@@ -70,7 +70,8 @@ func TestLogIsPrivate(t *testing.T) {
 	t.Parallel()
 	log := &buffer{}
 	by := blind
-	by.log = slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{ReplaceAttr: pg.PlainErrors})) // as serve and work write it
+	// as serve and work write it
+	by.log = slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{ReplaceAttr: pg.PlainErrors}))
 	s := &logged{newWatchedSystem(t, by), log}
 	s.failures()
 	s.startWorkerWith(s.markedPast())
@@ -82,7 +83,8 @@ func TestLogIsPrivate(t *testing.T) {
 	s.until("all ended", `count(*) = 0 FROM webhook_events WHERE status = 'pending'`)
 	s.wantLines()
 	text := s.log.String()
-	for _, mark := range []string{word, strings.ToLower(word), "@", secret, strings.TrimPrefix(secret, "whsec_"), adminToken, stripefake.Key, clerkfake.Key, "v1="} {
+	for _, mark := range []string{word, strings.ToLower(word), "@", secret, strings.TrimPrefix(secret, "whsec_"),
+		adminToken, stripefake.Key, clerkfake.Key, "v1="} {
 		if i := strings.Index(text, mark); i >= 0 {
 			t.Errorf("%q is in the log: …%s…", mark, text[max(0, i-300):min(len(text), i+100)])
 		}
@@ -91,9 +93,12 @@ func TestLogIsPrivate(t *testing.T) {
 
 // failures makes Postgres refuse some of what follows, and quote it.
 func (s *logged) failures() {
-	s.exec(`CREATE FUNCTION quote() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no place for %', NEW; END $$`)
-	s.exec(`CREATE TRIGGER derive BEFORE INSERT ON customers FOR EACH ROW WHEN (NEW.email = 'derive.` + address + `') EXECUTE FUNCTION quote()`)
-	s.exec(`CREATE TRIGGER say BEFORE INSERT ON products FOR EACH ROW WHEN (NEW.title = 'say ` + word + `') EXECUTE FUNCTION quote()`)
+	s.exec(`CREATE FUNCTION quote() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no place for %', NEW;
+		END $$`)
+	s.exec(`CREATE TRIGGER derive BEFORE INSERT ON customers FOR EACH ROW WHEN (NEW.email = 'derive.` + address +
+		`') EXECUTE FUNCTION quote()`)
+	s.exec(`CREATE TRIGGER say BEFORE INSERT ON products FOR EACH ROW WHEN (NEW.title = 'say ` + word +
+		`') EXECUTE FUNCTION quote()`)
 }
 
 // deliveries are eight that are kept, and others that are refused.
@@ -104,17 +109,24 @@ func (s *logged) deliveries() {
 	}
 	enrolled := `"type":"enrollment.upserted","data":{"course_id":"c1","store_id":"s1","email":%q,"name":"` + word + `"}`
 	for id, body := range map[string][]byte{
-		"applied":   data(enrolled, address),
-		"derive":    data(enrolled, "derive."+address),
-		"say":       data(`"type":"product.upserted","data":{"id":"p1","store_id":"s1","kind":"course","title":"say %s"}`, word),
+		"applied": data(enrolled, address),
+		"derive":  data(enrolled, "derive."+address),
+		"say": data(`"type":"product.upserted","data":{"id":"p1","store_id":"s1","kind":"course","title":"say %s"}`,
+			word),
 		"malformed": data(`"type":"product.upserted","data":{"id":"p2","store_id":"s1","kind":"%s","title":"T"}`, word),
-		"wrong":     data(`"type":"purchase.recorded","data":{"id":"%s","product_id":"p1","email":"%s","amount":"%[1]s","currency":"usd"}`, word, address),
-		"ignored":   data(`"type":"unknown.thing","data":{"secret":"%s"}`, word),
+		"wrong": data(
+			`"type":"purchase.recorded","data":{"id":"%s","product_id":"p1","email":"%s","amount":"%[1]s","currency":"usd"}`,
+			word, address),
+		"ignored": data(`"type":"unknown.thing","data":{"secret":"%s"}`, word),
 	} {
 		s.deliver("platform", id, body)
 		s.deliver("platform", id, body) // a duplicate
 	}
-	s.deliver("clerk", "clerk", fmt.Appendf(nil, `{"type":"user.created","timestamp":1768212000000,"data":{"id":"user_1","first_name":%q,"primary_email_address_id":"e","email_addresses":[{"id":"e","email_address":%q,"verification":{"status":"verified"}}]}}`, word, address))
+	s.deliver("clerk", "clerk",
+		fmt.Appendf(
+			nil, `{"type":"user.created","timestamp":1768212000000,`+
+				`"data":{"id":"user_1","first_name":%q,"primary_email_address_id":"e",`+
+				`"email_addresses":[{"id":"e","email_address":%q,"verification":{"status":"verified"}}]}}`, word, address))
 	sale := bytes.ReplaceAll(checkout(1, 1), []byte("buyer1@x.example"), []byte(address))
 	if err := s.post(bytes.ReplaceAll(sale, []byte("Buyer 1"), []byte(word))); err != nil {
 		s.t.Fatal(err)
@@ -141,7 +153,8 @@ func (s *logged) refusals(sale []byte) {
 	torn := append([]byte(nil), sale[:len(sale)-3]...)
 	odd := []byte(`{"id":"evt_odd","type":["` + word + `"],"created":1768212000}`)
 	for path, body := range map[string][]byte{
-		"stripe?torn": torn, "stripe?odd": odd, "stripe?large": bytes.Repeat([]byte(word), 1<<17), "elsewhere/" + address: sale,
+		"stripe?torn": torn, "stripe?odd": odd, "stripe?large": bytes.Repeat([]byte(word), 1<<17),
+		"elsewhere/" + address: sale,
 	} {
 		s.ask(http.MethodPost, "/webhooks/"+path, webhooks.SignStripe(secret, body, time.Now()), body)
 	}
@@ -202,17 +215,22 @@ func (s *logged) markedPast() *past {
 	p := &past{stripe: stripefake.New(s.t), clerk: clerkfake.New(s.t)}
 	at := time.Now().Add(-time.Hour)
 	p.clerk.Add(clerkfake.NewUser("user_2", "second."+address, at))
-	p.stripe.Add("", fmt.Sprintf(`{"id":"cus_1","object":"customer","email":%q,"name":%q,"created":%d}`, "derive."+address, word, at.Unix()),
-		fmt.Sprintf(`{"id":"cs_9","object":"checkout.session","mode":"payment","status":"complete","payment_status":"paid","amount_total":%q,"created":%d}`, word, at.Unix()),
-		fmt.Sprintf(`{"id":"cs_8","object":"checkout.session","mode":"payment","status":"complete","payment_status":"paid","amount_total":900,"currency":"usd","payment_intent":"pi_8","created":%d,
-			"customer_details":{"email":"derive.%s"},"metadata":{"storeId":"s1","productId":"p9","note":%q}}`, at.Unix(), address, word))
+	p.stripe.Add("", fmt.Sprintf(`{"id":"cus_1","object":"customer","email":%q,"name":%q,"created":%d}`, "derive."+address,
+		word, at.Unix()),
+		fmt.Sprintf(`{"id":"cs_9","object":"checkout.session","mode":"payment","status":"complete","payment_status":"paid",`+
+			`"amount_total":%q,"created":%d}`, word, at.Unix()),
+		fmt.Sprintf(`{"id":"cs_8","object":"checkout.session","mode":"payment","status":"complete","payment_status":"paid",
+		"amount_total":900,"currency":"usd","payment_intent":"pi_8","created":%d,
+			"customer_details":{"email":"derive.%s"},"metadata":{"storeId":"s1","productId":"p9","note":%q}}`,
+			at.Unix(), address, word))
 	return p
 }
 
 // backfills bring in the marked past, fail for a wrong key, and find no file.
 func (s *logged) backfills() {
 	s.t.Helper()
-	for _, n := range []store.NewBackfill{{Kind: "stripe"}, {Kind: "clerk"}, {Kind: "convex", Options: store.BackfillOptions{File: "/nowhere/export.zip"}}} {
+	for _, n := range []store.NewBackfill{{Kind: "stripe"}, {Kind: "clerk"},
+		{Kind: "convex", Options: store.BackfillOptions{File: "/nowhere/export.zip"}}} {
 		n.StartedBy = "a test"
 		if _, err := s.store.StartBackfill(s.t.Context(), n); err != nil {
 			s.t.Fatal(err)

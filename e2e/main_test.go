@@ -47,8 +47,10 @@ func newWorker(database, redis string, sources func(store.Backfill) (worker.Sour
 	return newWatchedWorker(database, redis, sources, blind)
 }
 
-func newWatchedWorker(database, redis string, sources func(store.Backfill) (worker.Source, error), by eyes) (*worker.Worker, error) {
-	s, err := store.Open(context.Background(), database, store.Options{Conns: 8, PlatformTypes: []string{"ppr_pro", "creator_plan", "credit_package"}})
+func newWatchedWorker(database, redis string, sources func(store.Backfill) (worker.Source, error), by eyes) (
+	*worker.Worker, error) {
+	s, err := store.Open(context.Background(), database,
+		store.Options{Conns: 8, PlatformTypes: []string{"ppr_pro", "creator_plan", "credit_package"}})
 	if err != nil {
 		return nil, err
 	}
@@ -56,5 +58,6 @@ func newWatchedWorker(database, redis string, sources func(store.Backfill) (work
 	if err != nil {
 		return nil, err
 	}
-	return worker.New(worker.Config{Store: s, Redis: opt, Log: by.log, Traces: by.traces, Sources: sources, Sweep: sweepEvery, Grace: by.grace}), nil
+	return worker.New(worker.Config{Store: s, Redis: opt, Log: by.log, Traces: by.traces, Sources: sources,
+		Sweep: sweepEvery, Grace: by.grace}), nil
 }

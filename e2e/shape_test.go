@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -16,14 +17,7 @@ import (
 const (
 	maxFile     = 400 // lines of a file without tests
 	maxFunction = 60  // lines of a function's body, outside tests
-	maxLine     = 120 // characters; a tab is one
-)
-
-// Lines over maxLine that there still are. Both numbers may only fall, and go to 0:
-// the test fails if there are more, and if there are fewer than it says here.
-const (
-	longLinesOfCode  = 674
-	longLinesOfTests = 1967
+	maxLine     = 120 // characters; a tab is one. A struct's tag cannot be wrapped, and may be longer
 )
 
 // longFunctions are the functions that may be longer than maxFunction, with the reason.
@@ -33,15 +27,14 @@ var longFunctions = map[string]string{
 
 // TestShape: files, functions and lines stay short.
 func TestShape(t *testing.T) {
-	var code, tests int
 	found := map[string]bool{}
 	for path, text := range goFiles(t) {
-		long := longLines(text)
+		for _, n := range longLines(text) {
+			t.Errorf("%s:%d is longer than %d characters: wrap it", path, n, maxLine)
+		}
 		if strings.HasSuffix(path, "_test.go") {
-			tests += long
 			continue
 		}
-		code += long
 		if n := strings.Count(text, "\n"); n > maxFile {
 			t.Errorf("%s has %d lines; at most %d are allowed", path, n, maxFile)
 		}
@@ -60,26 +53,21 @@ func TestShape(t *testing.T) {
 			t.Errorf("%s is in longFunctions, but is short or gone", name)
 		}
 	}
-	countLong(t, "longLinesOfCode", code, longLinesOfCode)
-	countLong(t, "longLinesOfTests", tests, longLinesOfTests)
 }
 
-func countLong(t *testing.T, name string, got, want int) {
-	t.Helper()
-	if got > want {
-		t.Errorf("%d lines are longer than %d characters, %d are allowed: wrap the new ones", got, maxLine, want)
-	} else if got < want {
-		t.Errorf("%d lines are longer than %d characters, fewer than before: set %s to %d", got, maxLine, name, got)
-	}
-}
+// tag matches a line that ends with the tag of a struct's field.
+var tag = regexp.MustCompile("`[a-z]+:\"[^`]*`$")
 
-func longLines(text string) (n int) {
+func longLines(text string) (numbers []int) {
+	n := 0
 	for line := range strings.Lines(text) {
-		if utf8.RuneCountInString(strings.TrimRight(line, "\n")) > maxLine {
-			n++
+		n++
+		line = strings.TrimRight(line, "\n")
+		if utf8.RuneCountInString(line) > maxLine && !tag.MatchString(line) {
+			numbers = append(numbers, n)
 		}
 	}
-	return n
+	return numbers
 }
 
 // goFiles are the texts of the Go files of the repository by their paths.

@@ -102,7 +102,8 @@ func newSystemOn(t *testing.T, servers *embedded.Servers, by eyes) *system {
 	}
 	client := jobs.NewClient(redis)
 	receiver := webhooks.New(webhooks.Config{Store: s, Jobs: client, Secrets: secrets, Logger: by.log, Traces: by.traces})
-	site, err := web.New(core.Config{Store: s, Redis: redis, Jobs: client, AdminToken: adminToken, Log: by.log, Traces: by.traces})
+	site, err := web.New(core.Config{Store: s, Redis: redis, Jobs: client, AdminToken: adminToken, Log: by.log,
+		Traces: by.traces})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,9 +183,13 @@ func (s *system) workerProcess() *exec.Cmd {
 
 // checkout is a signed sale: buyer n of a store buys something for an amount.
 func checkout(event, buyer int) []byte {
-	return fmt.Appendf(nil, `{"id":"evt_%05d","object":"event","type":"checkout.session.completed","created":%d,"livemode":true,"api_version":"2023-10-16",
-		"data":{"object":{"id":"cs_%05d","object":"checkout.session","mode":"payment","payment_status":"paid","amount_total":%d,"currency":"usd","payment_intent":"pi_%05d",
-		"customer_details":{"email":"buyer%d@x.example","name":"Buyer %d"},"metadata":{"storeId":"store_%d","productId":"pack_%d"}}}}`,
+	return fmt.Appendf(
+		nil, `{"id":"evt_%05d","object":"event","type":"checkout.session.completed","created":%d,"livemode":true,
+		"api_version":"2023-10-16",
+		"data":{"object":{"id":"cs_%05d","object":"checkout.session","mode":"payment","payment_status":"paid",
+		"amount_total":%d,"currency":"usd","payment_intent":"pi_%05d",
+		"customer_details":{"email":"buyer%d@x.example","name":"Buyer %d"},
+		"metadata":{"storeId":"store_%d","productId":"pack_%d"}}}}`,
 		event, time.Now().Unix(), event, price(event), event, buyer, buyer, buyer%stores, event%7)
 }
 
@@ -272,7 +277,8 @@ func (s *system) until(what, sql string) {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			s.t.Fatalf("waited in vain: %s; inbox: %s", what, s.rows(`SELECT status, count(*), max(last_error) FROM webhook_events GROUP BY status`))
+			s.t.Fatalf("waited in vain: %s; inbox: %s", what,
+				s.rows(`SELECT status, count(*), max(last_error) FROM webhook_events GROUP BY status`))
 		}
 	}
 }
@@ -281,7 +287,8 @@ func (s *system) until(what, sql string) {
 func (s *system) rows(sql string) string {
 	s.t.Helper()
 	var text string
-	if err := s.pool.QueryRow(context.Background(), `SELECT coalesce(json_agg(x), '[]')::text FROM (`+sql+`) x`).Scan(&text); err != nil {
+	if err := s.pool.QueryRow(context.Background(), `SELECT coalesce(json_agg(x), '[]')::text FROM (`+sql+`) x`).Scan(
+		&text); err != nil {
 		s.t.Fatal(err)
 	}
 	return text
@@ -292,7 +299,8 @@ func (s *system) rows(sql string) string {
 func (s *system) wantSales(n int) {
 	s.t.Helper()
 	s.until("all sales processed", fmt.Sprintf(`count(*) = %d FROM webhook_events WHERE status = 'processed'`, n))
-	if left := s.rows(`SELECT status, attempts FROM webhook_events WHERE status <> 'processed' OR attempts <> 1`); left != "[]" {
+	if left := s.rows(`SELECT status, attempts FROM webhook_events WHERE status <> 'processed'
+		OR attempts <> 1`); left != "[]" {
 		s.t.Errorf("events not applied exactly once: %s", left)
 	}
 	want := map[string]int{}
@@ -303,7 +311,9 @@ func (s *system) wantSales(n int) {
 		Who   string
 		Spent int
 	}
-	if err := json.Unmarshal([]byte(s.rows(`SELECT store_id || ' ' || email AS who, (spent -> 0 ->> 'amount')::int AS spent FROM customers`)), &got); err != nil {
+	if err := json.Unmarshal(
+		[]byte(s.rows(`SELECT store_id || ' ' || email AS who, (spent -> 0 ->> 'amount')::int AS spent FROM customers`)),
+		&got); err != nil {
 		s.t.Fatal(err)
 	}
 	if len(got) != len(want) {

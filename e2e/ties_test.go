@@ -39,7 +39,8 @@ var ties = []tie{
 		map[string]bool{"user_a": false, "user_b": false}},
 	{"all members withdrawn", []string{`"member_user_ids":["user_a"]`, `"member_user_ids":null`, `"name":"Aurora"`},
 		map[string]bool{"user_a": false}},
-	{"three lists", []string{`"member_user_ids":["user_c","user_a"]`, `"member_user_ids":["user_b","user_c"]`, `"member_user_ids":["user_a","user_b","user_c"]`},
+	{"three lists", []string{`"member_user_ids":["user_c","user_a"]`, `"member_user_ids":["user_b","user_c"]`,
+		`"member_user_ids":["user_a","user_b","user_c"]`},
 		map[string]bool{"user_a": false, "user_b": false, "user_c": true}},
 	{"an owner set and withdrawn", []string{`"owner_user_id":"user_a"`, `"owner_user_id":null`},
 		map[string]bool{"user_a": false}},
@@ -47,9 +48,11 @@ var ties = []tie{
 		map[string]bool{"user_a": false, "user_b": false, "user_c": true}},
 	{"the same owner again", []string{`"owner_user_id":"user_a"`, `"owner_user_id":"user_a"`},
 		map[string]bool{"user_a": true}},
-	{"a later word ends the tie", []string{`"owner_user_id":"user_a","member_user_ids":["user_b"]`, `"owner_user_id":null,"member_user_ids":[]`, later + `"owner_user_id":"user_a","member_user_ids":["user_b"]`},
+	{"a later word ends the tie", []string{`"owner_user_id":"user_a","member_user_ids":["user_b"]`,
+		`"owner_user_id":null,"member_user_ids":[]`, later + `"owner_user_id":"user_a","member_user_ids":["user_b"]`},
 		map[string]bool{"user_a": true, "user_b": true}},
-	{"an earlier word changes nothing", []string{`"owner_user_id":"user_a"`, `"owner_user_id":"user_b"`, earlier + `"owner_user_id":"user_a","member_user_ids":["user_b"]`},
+	{"an earlier word changes nothing", []string{`"owner_user_id":"user_a"`, `"owner_user_id":"user_b"`,
+		earlier + `"owner_user_id":"user_a","member_user_ids":["user_b"]`},
 		map[string]bool{"user_a": false, "user_b": true}},
 }
 
@@ -108,7 +111,8 @@ func TestRevocationTies(t *testing.T) {
 	for _, c := range all {
 		for user, want := range c.may {
 			if got := doors.open(t, user, c.store); got != want {
-				t.Errorf("%s, in order %v with ids %v, at once %v: %s may see the list: %v", c.name, c.order, c.ids, c.once, user, got)
+				t.Errorf("%s, in order %v with ids %v, at once %v: %s may see the list: %v", c.name, c.order, c.ids, c.once, user,
+					got)
 			}
 		}
 	}
@@ -145,7 +149,8 @@ func (s *system) tellStore(id, store, fields string) error {
 func (s *system) applyAll() {
 	s.t.Helper()
 	var ids []int64
-	err := s.pool.QueryRow(context.Background(), `SELECT coalesce(array_agg(id ORDER BY id), '{}') FROM webhook_events WHERE status = 'pending'`).Scan(&ids)
+	err := s.pool.QueryRow(context.Background(), `SELECT coalesce(array_agg(id ORDER BY id), '{}') FROM webhook_events
+		WHERE status = 'pending'`).Scan(&ids)
 	if err == nil {
 		_, err = s.store.Apply(context.Background(), ids, 0, facts.Read)
 	}
@@ -170,7 +175,8 @@ func newDoors(t *testing.T, s *system) doors {
 	if err != nil {
 		t.Fatal(err)
 	}
-	site, err := web.New(core.Config{Store: s.store, Redis: redis, Jobs: s.jobs, Clerk: core.Clerk{Key: &key.PublicKey}, Log: blind.log})
+	site, err := web.New(core.Config{Store: s.store, Redis: redis, Jobs: s.jobs, Clerk: core.Clerk{Key: &key.PublicKey},
+		Log: blind.log})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -210,7 +216,8 @@ func (d doors) session(t *testing.T, user string) string {
 		return base64.RawURLEncoding.EncodeToString(text)
 	}
 	signed := part(map[string]any{"alg": "RS256", "kid": "ins_1", "typ": "JWT"}) + "." +
-		part(map[string]any{"iss": "https://clerk.market.example", "sub": user, "sid": "sess_1", "v": 2, "sts": "active", "fva": []int{0, -1}, "iat": at, "nbf": at - 10, "exp": at + 60})
+		part(map[string]any{"iss": "https://clerk.market.example", "sub": user, "sid": "sess_1", "v": 2, "sts": "active",
+			"fva": []int{0, -1}, "iat": at, "nbf": at - 10, "exp": at + 60})
 	sum := sha256.Sum256([]byte(signed))
 	signature, err := rsa.SignPKCS1v15(nil, d.key, crypto.SHA256, sum[:])
 	if err != nil {

@@ -154,7 +154,8 @@ func TestTraceFromRequestToCommit(t *testing.T) {
 	t.Parallel()
 	s := newTraced(t)
 	s.startWorker()
-	all := s.await(s.sale(7), "receive", "verify", "insert", "enqueue", "job event:apply", "apply", "say", "attach", "derive", "commit")
+	all := s.await(s.sale(7), "receive", "verify", "insert", "enqueue", "job event:apply", "apply", "say",
+		"attach", "derive", "commit")
 	for _, want := range []string{
 		"receive > verify",
 		"receive > insert",
@@ -172,7 +173,8 @@ func TestTraceFromRequestToCommit(t *testing.T) {
 			t.Errorf("%s is about event %q", name, id)
 		}
 	}
-	if attribute(all["job event:apply"], "rollcall.event.status") != "processed" || attribute(all["receive"], "rollcall.result") != "accepted" {
+	if attribute(all["job event:apply"], "rollcall.event.status") != "processed" ||
+		attribute(all["receive"], "rollcall.result") != "accepted" {
 		t.Errorf("%+v", all)
 	}
 	s.wantLinked(all["insert"], all["receive"])
@@ -187,7 +189,8 @@ func (s *traced) wantLinked(insert, receive tracetest.SpanStub) {
 			continue
 		}
 		to := func(span, other tracetest.SpanStub) bool {
-			return slices.ContainsFunc(span.Links, func(l sdk.Link) bool { return l.SpanContext.SpanID() == other.SpanContext.SpanID() })
+			return slices.ContainsFunc(span.Links,
+				func(l sdk.Link) bool { return l.SpanContext.SpanID() == other.SpanContext.SpanID() })
 		}
 		if !to(insert, group) || !to(group, receive) {
 			s.t.Errorf("insert %+v and group %+v", insert.Links, group.Links)
@@ -262,7 +265,8 @@ func TestTraceOutlivesTheQueue(t *testing.T) {
 	}
 	s.eyes.grace = grace
 	s.startWorker()
-	if got, want := path(s.await(id, "job event:apply", "commit"), "commit"), "receive > job event:apply > apply > commit"; got != want {
+	if got, want := path(s.await(id, "job event:apply", "commit"), "commit"),
+		"receive > job event:apply > apply > commit"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 }
@@ -272,7 +276,8 @@ func TestTraceOutlivesTheQueue(t *testing.T) {
 func TestTraceOfFailure(t *testing.T) {
 	t.Parallel()
 	s := newTraced(t)
-	s.exec(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no place for %', NEW.email; END $$`)
+	s.exec(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no place for %',
+		NEW.email; END $$`)
 	s.exec(`CREATE TRIGGER refuse BEFORE INSERT ON customers FOR EACH ROW EXECUTE FUNCTION refuse()`)
 	s.startWorker()
 	id := s.sale(1)
@@ -298,11 +303,13 @@ func TestTraceOfBackfill(t *testing.T) {
 	s.sale(1)
 	s.until("the sale is applied", `count(*) = 1 FROM customers`)
 	request := trace.TraceID{0: 9}
-	req, err := http.NewRequest(http.MethodPost, s.http.URL+"/api/admin/backfills", strings.NewReader(`{"kind":"courses"}`))
+	req, err := http.NewRequest(http.MethodPost, s.http.URL+"/api/admin/backfills",
+		strings.NewReader(`{"kind":"courses"}`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	req.Header = http.Header{"Authorization": {"Bearer " + adminToken}, "Content-Type": {"application/json"}, "Traceparent": {fmt.Sprintf("00-%s-00f067aa0ba902b7-01", request)}}
+	req.Header = http.Header{"Authorization": {"Bearer " + adminToken}, "Content-Type": {"application/json"},
+		"Traceparent": {fmt.Sprintf("00-%s-00f067aa0ba902b7-01", request)}}
 	res, err := s.http.Client().Do(req)
 	if err != nil {
 		t.Fatal(err)
@@ -323,7 +330,8 @@ func (s *traced) wantJobOf(asked tracetest.SpanStub) {
 	if !soon(func() bool {
 		spans := s.spans.GetSpans()
 		i := slices.IndexFunc(spans, func(span tracetest.SpanStub) bool {
-			return span.Name == "job backfill:chunk" && len(span.Links) == 1 && span.Links[0].SpanContext.SpanID() == asked.SpanContext.SpanID()
+			return span.Name == "job backfill:chunk" && len(span.Links) == 1 &&
+				span.Links[0].SpanContext.SpanID() == asked.SpanContext.SpanID()
 		})
 		if i >= 0 {
 			job = spans[i]

@@ -13,9 +13,11 @@ func TestDigits(t *testing.T) {
 		digits int
 		codes  []string
 	}{
-		{0, []string{"bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf", "JPY"}},
+		{0, []string{"bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf",
+			"JPY"}},
 		{3, []string{"bhd", "jod", "kwd", "omr", "tnd", "Kwd"}},
-		{2, []string{"usd", "USD", "eur", "isk", "ugx", "all", "idr", "rsd", "cop", "lak", "mmk", "kpw", "huf", "twd", "zzz", "jp", "', '", ""}},
+		{2, []string{"usd", "USD", "eur", "isk", "ugx", "all", "idr", "rsd", "cop", "lak", "mmk", "kpw", "huf", "twd",
+			"zzz", "jp", "', '", ""}},
 	} {
 		for _, code := range of.codes {
 			if got := facts.Digits(code); got != of.digits {

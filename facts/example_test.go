@@ -8,7 +8,8 @@ import (
 
 // One mailbox has one spelling; what cannot be an address has none.
 func ExampleEmail() {
-	for _, address := range []string{"Ava@Example.COM", "Ava Lee <ava@example.com>", "mailto:ava@example.com", "not an address"} {
+	for _, address := range []string{"Ava@Example.COM", "Ava Lee <ava@example.com>", "mailto:ava@example.com",
+		"not an address"} {
 		fmt.Printf("%q\n", facts.Email(address))
 	}
 	// Output:

@@ -44,13 +44,20 @@ func TestVersionOrder(t *testing.T) {
 
 // The two shapes of an invoice say the same.
 func TestInvoiceShapes(t *testing.T) {
-	old := read(t, "stripe", "invoice.paid", object(`{"id":"in_1","amount_paid":1900,"currency":"EUR","customer":"cus_1","subscription":"sub_1","subscription_details":{"metadata":{"storeId":"s1"}},"lines":{"data":[{"price":{"id":"price_1","product":"prod_1"}}]}}`))
-	basil := read(t, "stripe", "invoice.paid", object(`{"id":"in_1","amount_paid":1900,"currency":"eur","customer":{"id":"cus_1"},"parent":{"subscription_details":{"subscription":"sub_1","metadata":{"store_id":"s1"}}},"lines":{"data":[{"pricing":{"price_details":{"price":"price_1","product":"prod_1"}}}]}}`))
+	old := read(t, "stripe", "invoice.paid",
+		object(`{"id":"in_1","amount_paid":1900,"currency":"EUR","customer":"cus_1","subscription":"sub_1",`+
+			`"subscription_details":{"metadata":{"storeId":"s1"}},`+
+			`"lines":{"data":[{"price":{"id":"price_1","product":"prod_1"}}]}}`))
+	basil := read(t, "stripe", "invoice.paid",
+		object(`{"id":"in_1","amount_paid":1900,"currency":"eur","customer":{"id":"cus_1"},`+
+			`"parent":{"subscription_details":{"subscription":"sub_1","metadata":{"store_id":"s1"}}},`+
+			`"lines":{"data":[{"pricing":{"price_details":{"price":"price_1","product":"prod_1"}}}]}}`))
 	if diff := cmp.Diff(old, basil); diff != "" {
 		t.Error(diff)
 	}
 	p := old.Payments[0]
-	if p.Subscription != "sub_1" || p.StoreRef != "s1" || *p.Amount != 1900 || p.Currency != "eur" || !slices.Equal(p.Catalogue(), []string{"price_1", "prod_1"}) {
+	if p.Subscription != "sub_1" || p.StoreRef != "s1" || *p.Amount != 1900 || p.Currency != "eur" ||
+		!slices.Equal(p.Catalogue(), []string{"price_1", "prod_1"}) {
 		t.Errorf("%+v", p)
 	}
 }
@@ -67,20 +74,27 @@ func TestCheckoutClaims(t *testing.T) {
 		{"unpaid", `"pi_1"`, "pi_1", false, "1 "},
 		{"no_payment_required", `null`, "cs_1", true, "4 "},
 	} {
-		set := read(t, "stripe", "checkout.session.completed", object(fmt.Sprintf(`{"id":"cs_1","mode":"payment","payment_status":%q,"payment_intent":%s,"amount_total":5,"currency":"usd","customer_email":"prefill@x.example","metadata":{"amount":"1998.9999999999998"}}`, c.status, c.intent)))
+		set := read(t, "stripe", "checkout.session.completed",
+			object(fmt.Sprintf(
+				`{"id":"cs_1","mode":"payment","payment_status":%q,"payment_intent":%s,"amount_total":5,"currency":"usd",`+
+					`"customer_email":"prefill@x.example","metadata":{"amount":"1998.9999999999998"}}`, c.status, c.intent)))
 		p := set.Payments[0]
-		if p.ID != c.id || p.Paid != c.paid || !strings.HasPrefix(string(p.ClaimVersion), c.claim) || *p.Amount != 5 || p.Email != "" {
+		if p.ID != c.id || p.Paid != c.paid || !strings.HasPrefix(string(p.ClaimVersion), c.claim) || *p.Amount != 5 ||
+			p.Email != "" {
 			t.Errorf("%s: %+v", c.status, p)
 		}
 	}
-	if set := read(t, "stripe", "checkout.session.completed", object(`{"id":"cs_1","mode":"setup","setup_intent":"seti_1"}`)); !cmp.Equal(set, Set{}) {
+	if set := read(t, "stripe", "checkout.session.completed",
+		object(`{"id":"cs_1","mode":"setup","setup_intent":"seti_1"}`)); !cmp.Equal(set, Set{}) {
 		t.Errorf("a set-up says %+v", set)
 	}
 }
 
 // A bare payment intent links, and claims nothing.
 func TestBarePaymentIntent(t *testing.T) {
-	p := read(t, "stripe", "payment_intent.succeeded", object(`{"id":"pi_1","amount_received":5,"currency":"usd","invoice":"in_1","transfer_data":{"destination":"acct_1"},"metadata":{"storeId":"s1"}}`)).Payments[0]
+	p := read(t, "stripe", "payment_intent.succeeded",
+		object(`{"id":"pi_1","amount_received":5,"currency":"usd","invoice":"in_1",`+
+			`"transfer_data":{"destination":"acct_1"},"metadata":{"storeId":"s1"}}`)).Payments[0]
 	if p.ClaimVersion != "" || p.Amount != nil || p.Invoice != "in_1" || p.Destination != "acct_1" {
 		t.Errorf("%+v", p)
 	}
@@ -99,7 +113,9 @@ func TestDisputeWithdrawn(t *testing.T) {
 		{"closed", "lost", `{"amount":-2900}`, true},
 		{"funds_reinstated", "won", `{"amount":-2900},{"amount":2900}`, false},
 	} {
-		d := read(t, "stripe", "charge.dispute."+c.typ, object(fmt.Sprintf(`{"id":"dp_1","amount":2900,"currency":"usd","status":%q,"balance_transactions":[%s]}`, c.status, c.moved))).Disputes[0]
+		d := read(t, "stripe", "charge.dispute."+c.typ,
+			object(fmt.Sprintf(`{"id":"dp_1","amount":2900,"currency":"usd","status":%q,"balance_transactions":[%s]}`, c.status,
+				c.moved))).Disputes[0]
 		if d.Withdrawn != c.want {
 			t.Errorf("%+v: withdrawn %v", c, d.Withdrawn)
 		}
@@ -108,8 +124,10 @@ func TestDisputeWithdrawn(t *testing.T) {
 
 // Metadata in any spelling; the first key that names a product wins.
 func TestMetadata(t *testing.T) {
-	got := contextOf(metadata{"store_id": "s1", "submitterId": "u1", "creator_id": "u2", "bundleId": "b1", "productType": "bundle", "courseIds": `["c1","c2"]`, "planId": "x"})
-	want := Context{StoreRef: "s1", UserRef: "u1", CreatorRef: "u2", ProductRef: "b1", ProductKind: "bundle", ProductType: "bundle", Named: []Line{{Ref: "c1", Kind: "course"}, {Ref: "c2", Kind: "course"}}}
+	got := contextOf(metadata{"store_id": "s1", "submitterId": "u1", "creator_id": "u2", "bundleId": "b1",
+		"productType": "bundle", "courseIds": `["c1","c2"]`, "planId": "x"})
+	want := Context{StoreRef: "s1", UserRef: "u1", CreatorRef: "u2", ProductRef: "b1", ProductKind: "bundle",
+		ProductType: "bundle", Named: []Line{{Ref: "c1", Kind: "course"}, {Ref: "c2", Kind: "course"}}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

@@ -59,7 +59,8 @@ func check(t *testing.T, source, typ string, payload []byte) {
 		}
 	}
 	for _, e := range set.Enrollments {
-		if e.CourseID == "" || !strings.Contains(e.Person, ":") || e.Progress != nil && (*e.Progress < 0 || *e.Progress > 100) {
+		if e.CourseID == "" || !strings.Contains(e.Person, ":") || e.Progress != nil &&
+			(*e.Progress < 0 || *e.Progress > 100) {
 			t.Errorf("enrollment %+v", e)
 		}
 	}
@@ -72,14 +73,20 @@ func check(t *testing.T, source, typ string, payload []byte) {
 
 func FuzzStripe(f *testing.F) {
 	seed(f, "stripe")
-	f.Add("checkout.session.completed", []byte(`{"data":{"object":{"id":"cs_1","mode":"payment","payment_status":"paid","metadata":{"courseIds":"[\"a\",7]"},"payment_intent":{"id":"pi_1"}}}}`))
-	f.Add("invoice.paid", []byte(`{"data":{"object":{"id":"in_1\u0000","lines":{"data":[{"price":null,"pricing":{}}]},"parent":null}}}`))
+	f.Add("checkout.session.completed",
+		[]byte(`{"data":{"object":{"id":"cs_1","mode":"payment","payment_status":"paid",`+
+			`"metadata":{"courseIds":"[\"a\",7]"},"payment_intent":{"id":"pi_1"}}}}`))
+	f.Add("invoice.paid",
+		[]byte(`{"data":{"object":{"id":"in_1\u0000","lines":{"data":[{"price":null,"pricing":{}}]},"parent":null}}}`))
 	f.Fuzz(func(t *testing.T, typ string, payload []byte) { check(t, "stripe", typ, payload) })
 }
 
 func FuzzClerk(f *testing.F) {
 	seed(f, "clerk")
-	f.Add("user.updated", []byte(`{"data":{"id":"user_1","email_addresses":[{"id":"i","email_address":"A\u0000@x.example","verification":null}],"primary_email_address_id":"i","updated_at":1e300}}`))
+	f.Add("user.updated",
+		[]byte(`{"data":{"id":"user_1",`+
+			`"email_addresses":[{"id":"i","email_address":"A\u0000@x.example","verification":null}],`+
+			`"primary_email_address_id":"i","updated_at":1e300}}`))
 	f.Fuzz(func(t *testing.T, typ string, payload []byte) { check(t, "clerk", typ, payload) })
 }
 
@@ -92,17 +99,25 @@ func FuzzPlatform(f *testing.F) {
 
 // platformSamples is an event of each type with all its fields.
 var platformSamples = map[string]string{
-	"store.upserted":      `{"id":"s","name":"S","owner_user_id":"u","member_user_ids":["u","v"],"stripe_account_id":"acct_1"}`,
-	"product.upserted":    `{"id":"p","store_id":"s","kind":"bundle","title":"T","price":{"amount":100,"currency":"USD"},"items":["c"],"stripe_product_ids":["prod_1"],"stripe_price_ids":["price_1"]}`,
-	"product.deleted":     `{"id":"p"}`,
-	"enrollment.upserted": `{"course_id":"c","user_id":"u","store_id":"s","email":"a@x.example","name":"A","progress":45.5,"enrolled_at":"2026-01-12T10:00:00Z","completed_at":null}`,
-	"enrollment.deleted":  `{"course_id":"c","email":"A@x.example"}`,
-	"purchase.recorded":   `{"id":"b","product_id":"p","user_id":"u","email":"a@x.example","name":"A","store_id":"s","amount":1,"currency":"jpy","purchased_at":"2026-01-12T10:00:00Z"}`,
+	"store.upserted": `{"id":"s","name":"S","owner_user_id":"u","member_user_ids":["u","v"],` +
+		`"stripe_account_id":"acct_1"}`,
+	"product.upserted": `{"id":"p","store_id":"s","kind":"bundle","title":"T",` +
+		`"price":{"amount":100,"currency":"USD"},"items":["c"],"stripe_product_ids":["prod_1"],` +
+		`"stripe_price_ids":["price_1"]}`,
+	"product.deleted": `{"id":"p"}`,
+	"enrollment.upserted": `{"course_id":"c","user_id":"u","store_id":"s","email":"a@x.example","name":"A",` +
+		`"progress":45.5,"enrolled_at":"2026-01-12T10:00:00Z","completed_at":null}`,
+	"enrollment.deleted": `{"course_id":"c","email":"A@x.example"}`,
+	"purchase.recorded": `{"id":"b","product_id":"p","user_id":"u","email":"a@x.example","name":"A","store_id":"s",` +
+		`"amount":1,"currency":"jpy","purchased_at":"2026-01-12T10:00:00Z"}`,
 }
 
 // What Clerk's API lists is read like what its events carry.
 func FuzzClerkUser(f *testing.F) {
-	f.Add([]byte(`{"id":"user_1","first_name":"A\u0000va","primary_email_address_id":"i","email_addresses":[{"id":"i","email_address":"Ava@x.example","verification":{"status":"verified"}}],"updated_at":1768211400000,"last_sign_in_at":1768211300000}`))
+	f.Add([]byte(
+		`{"id":"user_1","first_name":"A\u0000va","primary_email_address_id":"i",` +
+			`"email_addresses":[{"id":"i","email_address":"Ava@x.example","verification":{"status":"verified"}}],` +
+			`"updated_at":1768211400000,"last_sign_in_at":1768211300000}`))
 	f.Add([]byte(`{"id":"user_1\u0000","updated_at":-1e308,"email_addresses":[null],"public_metadata":{"a":[]}}`))
 	f.Add([]byte(`[]`))
 	f.Fuzz(func(t *testing.T, user []byte) {

@@ -13,11 +13,14 @@ import (
 // Ids are text, whatever a database made of them.
 func TestMetadataValues(t *testing.T) {
 	var m metadata
-	if err := json.Unmarshal([]byte(`{"courseId":91501,"store_id":7.0,"userId":true,"planId":null,"bundleId":["b"],"tierId":0.5,"productId":18446744073709551616,"creatorId":"x"}`), &m); err != nil {
+	if err := json.Unmarshal(
+		[]byte(`{"courseId":91501,"store_id":7.0,"userId":true,"planId":null,"bundleId":["b"],"tierId":0.5,`+
+			`"productId":18446744073709551616,"creatorId":"x"}`), &m); err != nil {
 		t.Fatal(err)
 	}
 	for key, want := range map[string]string{
-		"courseId": "91501", "storeId": "7", "userId": "true", "planId": "", "bundleId": "", "tierId": "", "productId": "18446744073709551616", "creatorId": "x",
+		"courseId": "91501", "storeId": "7", "userId": "true", "planId": "", "bundleId": "", "tierId": "",
+		"productId": "18446744073709551616", "creatorId": "x",
 	} {
 		if got := m.get(key); got != want {
 			t.Errorf("%s: %q, want %q", key, got, want)
@@ -32,10 +35,14 @@ func TestMetadataValues(t *testing.T) {
 
 func TestMetadataList(t *testing.T) {
 	for value, want := range map[string]string{
-		``: "", `[]`: "", `null`: "", `["a","b"]`: "a b", ` [ "a" , "b" ] `: "a b", `[91501,91502]`: "91501 91502", `["a",7,"b",8.0]`: "a 7 b 8",
-		`a,b , c`: "a b c", `a`: "a", `91501`: "91501", `"a"`: "a", `"a","b"`: "a b", `['a', 'b']`: "a b", `[a,b]`: "a b", `a,,b,`: "a b",
-		`["a","b","a"]`: "a b", `a,a`: "a", `["a",null,"",true,["x"],{"no":1},"b"]`: "a b", `[{"id":"c1","qty":2},{"id":7}]`: "c1", `{"id":"c1"}`: "",
-		`["a","b`: "a", `["a","b"`: "a b", `["a",`: "a", `[1,2,30`: "1 2", `["a,b","c`: "a,b", `[{"id":"c1","qty":2},{"id":"c2`: "",
+		``: "", `[]`: "", `null`: "", `["a","b"]`: "a b", ` [ "a" , "b" ] `: "a b", `[91501,91502]`: "91501 91502",
+		`["a",7,"b",8.0]`: "a 7 b 8",
+		`a,b , c`:         "a b c", `a`: "a", `91501`: "91501", `"a"`: "a", `"a","b"`: "a b", `['a', 'b']`: "a b",
+		`[a,b]`: "a b", `a,,b,`: "a b",
+		`["a","b","a"]`: "a b", `a,a`: "a", `["a",null,"",true,["x"],{"no":1},"b"]`: "a b",
+		`[{"id":"c1","qty":2},{"id":7}]`: "c1", `{"id":"c1"}`: "",
+		`["a","b`: "a", `["a","b"`: "a b", `["a",`: "a", `[1,2,30`: "1 2", `["a,b","c`: "a,b",
+		`[{"id":"c1","qty":2},{"id":"c2`:               "",
 		`["` + strings.Repeat("x", maxID+1) + `","b"]`: "b",
 	} {
 		if got := strings.Join((metadata{"courseIds": value}).list("courseIds"), " "); got != want {

@@ -11,7 +11,8 @@ import (
 func TestProvenance(t *testing.T) {
 	at := noon.Add(1234 * time.Microsecond)
 	charge := func(o origin, refunded int64) Version {
-		set, err := readCharge(o, stripeCharge{stripeObject: stripeObject{ID: "ch_1", Created: 1}, AmountRefunded: minor{value: refunded}})
+		set, err := readCharge(o, stripeCharge{stripeObject: stripeObject{ID: "ch_1", Created: 1},
+			AmountRefunded: minor{value: refunded}})
 		if err != nil {
 			t.Fatal(err)
 		}

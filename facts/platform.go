@@ -30,7 +30,8 @@ func readPlatform(e Event) (Set, error) {
 	if !ok {
 		return Set{}, &Ignored{"no use for platform events of type " + e.Type}
 	}
-	if !e.ReceivedAt.IsZero() && e.OccurredAt.After(e.ReceivedAt.Add(MaxAhead)) { // stored before the receiver refused such events
+	// stored before the receiver refused such events
+	if !e.ReceivedAt.IsZero() && e.OccurredAt.After(e.ReceivedAt.Add(MaxAhead)) {
 		return Set{}, malformed("%s (%s): timestamp %s is more than an hour after the event was received, at %s: send it "+
 			"again with the time of the change",
 			e.Type, e.ID, e.OccurredAt.UTC().Format(time.RFC3339), e.ReceivedAt.UTC().Format(time.RFC3339))
@@ -162,7 +163,8 @@ func readEnrollment(o origin, f *fields) Set {
 		}
 		return ""
 	}
-	e.EmailVersion, e.StoreVersion, e.NameVersion = versionIf(e.Email != ""), versionIf(e.StoreRef != ""), versionIf(e.Name != "")
+	e.EmailVersion, e.StoreVersion, e.NameVersion = versionIf(e.Email != ""), versionIf(e.StoreRef != ""),
+		versionIf(e.Name != "")
 	e.ProgressVersion, e.EnrolledVersion = versionIf(e.Progress != nil), versionIf(e.EnrolledAt != nil)
 	e.CompletedVersion = versionIf(e.CompletedAt != nil || f.given("completed_at") && f.empty("completed_at"))
 	e.CompletedWithProgress = e.CompletedAt != nil && e.Progress != nil

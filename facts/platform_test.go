@@ -25,11 +25,13 @@ func platform(t *testing.T, typ, data string) Set {
 func TestPlatformTimestampAhead(t *testing.T) {
 	received := time.Date(2026, 1, 12, 10, 0, 0, 0, time.UTC)
 	for ahead, want := range map[time.Duration]string{
-		time.Hour:                  "",
-		time.Hour + time.Second:    `store.upserted (msg_1): timestamp 2026-01-12T11:00:01Z is more than an hour after the event was received, at 2026-01-12T10:00:00Z: send it again with the time of the change`,
+		time.Hour: "",
+		time.Hour + time.Second: `store.upserted (msg_1): timestamp 2026-01-12T11:00:01Z is more than an hour after the ` +
+			`event was received, at 2026-01-12T10:00:00Z: send it again with the time of the change`,
 		-50 * 365 * 24 * time.Hour: "",
 	} {
-		_, err := Read(Event{Source: "platform", ID: "msg_1", Type: "store.upserted", OccurredAt: received.Add(ahead), ReceivedAt: received, Payload: []byte(`{"data":{"id":"s1"}}`)})
+		_, err := Read(Event{Source: "platform", ID: "msg_1", Type: "store.upserted", OccurredAt: received.Add(ahead),
+			ReceivedAt: received, Payload: []byte(`{"data":{"id":"s1"}}`)})
 		if fmt.Sprint(err) != orNil(want) {
 			t.Errorf("%s: %v", ahead, err)
 		}
@@ -47,7 +49,8 @@ func orNil(text string) string {
 // is said; left out, nothing is.
 func TestStoreMembers(t *testing.T) {
 	for said, want := range map[string][]string{
-		`,"member_user_ids":["u2"," u1","u2",7]`: {"7", "u1", "u2"}, `,"member_user_ids":[]`: {}, `,"member_user_ids":null`: {}, ``: nil,
+		`,"member_user_ids":["u2"," u1","u2",7]`: {"7", "u1", "u2"}, `,"member_user_ids":[]`: {},
+		`,"member_user_ids":null`: {}, ``: nil,
 	} {
 		s := platform(t, "store.upserted", `{"id":"s"`+said+`}`).Stores[0]
 		if diff := cmp.Diff(want, s.MemberUserIDs); diff != "" {
@@ -78,7 +81,8 @@ func TestPlatformWithdraws(t *testing.T) {
 	}
 	for typ, names := range links {
 		for _, n := range names {
-			for value, want := range map[string]bool{`null`: true, `""`: true, `[]`: true, ` [ ] `: true, `" "`: true, `"x"`: false, `["x"]`: false, `7`: false, `{}`: false} {
+			for value, want := range map[string]bool{`null`: true, `""`: true, `[]`: true, ` [ ] `: true, `" "`: true,
+				`"x"`: false, `["x"]`: false, `7`: false, `{}`: false} {
 				if n == "member_user_ids" && (value == `"x"` || value == `7` || value == `{}`) {
 					continue // an error: see TestPlatformErrors
 				}
@@ -118,7 +122,8 @@ func TestPlatformNumericIDs(t *testing.T) {
 	if e.CourseID != "91501" || e.Person != "user:7" || e.StoreRef != "3" {
 		t.Errorf("%+v", e)
 	}
-	p := platform(t, "product.upserted", `{"id":91501,"kind":"Course ","title":1984,"stripe_price_ids":"price_1"}`).Products[0]
+	p := platform(t, "product.upserted",
+		`{"id":91501,"kind":"Course ","title":1984,"stripe_price_ids":"price_1"}`).Products[0]
 	if p.ID != "91501" || p.Kind != "course" || p.Title != "1984" || !slices.Equal(p.StripePriceIDs, []string{"price_1"}) {
 		t.Errorf("%+v", p)
 	}
@@ -126,11 +131,14 @@ func TestPlatformNumericIDs(t *testing.T) {
 
 func TestPlatformProgress(t *testing.T) {
 	for said, want := range map[string]string{
-		`45`: "45", `45.5`: "45.5", `"45.5"`: "45.5", `"45 %"`: "45", `100.00000000000001`: "100", `105`: "100", `-3`: "0", `99.9999999`: "100", `33.333333333333336`: "33.333333", `1e308`: "100", `-0.0`: "0",
+		`45`: "45", `45.5`: "45.5", `"45.5"`: "45.5", `"45 %"`: "45", `100.00000000000001`: "100", `105`: "100", `-3`: "0",
+		`99.9999999`: "100", `33.333333333333336`: "33.333333", `1e308`: "100", `-0.0`: "0",
 		`null`: "none", `""`: "none",
-		`"NaN"`: "noted", `"Infinity"`: "noted", `true`: "noted", `[5]`: "noted", `"half"`: "noted", `1e999`: "noted", `"0x10"`: "noted",
+		`"NaN"`: "noted", `"Infinity"`: "noted", `true`: "noted", `[5]`: "noted", `"half"`: "noted", `1e999`: "noted",
+		`"0x10"`: "noted",
 	} {
-		set := platform(t, "enrollment.upserted", `{"course_id":"c","user_id":"u","progress":`+said+`,"enrolled_at":"2026-01-01"}`)
+		set := platform(t, "enrollment.upserted", `{"course_id":"c","user_id":"u","progress":`+said+
+			`,"enrolled_at":"2026-01-01"}`)
 		e, got := set.Enrollments[0], "none"
 		switch {
 		case len(set.Notes) > 0:
@@ -150,20 +158,26 @@ func TestPlatformProgress(t *testing.T) {
 func TestPlatformTimes(t *testing.T) {
 	newYear := "2026-01-01T00:00:00Z"
 	for said, want := range map[string]string{
-		`"2026-01-01T00:00:00Z"`: newYear, `"2026-01-01T01:00:00+01:00"`: newYear, `"2026-01-01"`: newYear, `" 2026-01-01 "`: newYear,
-		`1767225600000`: newYear, `1767225600`: newYear, `"1767225600000"`: newYear, `"1767225600"`: newYear, `1.7672256e12`: newYear,
+		`"2026-01-01T00:00:00Z"`: newYear, `"2026-01-01T01:00:00+01:00"`: newYear, `"2026-01-01"`: newYear,
+		`" 2026-01-01 "`: newYear,
+		`1767225600000`:  newYear, `1767225600`: newYear, `"1767225600000"`: newYear, `"1767225600"`: newYear,
+		`1.7672256e12`:    newYear,
 		`1767225600000.5`: "2026-01-01T00:00:00.0005Z", `1767225600.25`: "2026-01-01T00:00:00.25Z",
-		`946684800000`: "2000-01-01T00:00:00Z", `946684800`: "2000-01-01T00:00:00Z", `99999999999`: "5138-11-16T09:46:39Z", `100000000000`: "1973-03-03T09:46:40Z",
-		`null`: "", `""`: "",
-		`"soon"`: "noted", `"31.01.2026"`: "noted", `20260131`: "noted", `2026`: "noted", `0`: "noted", `-1`: "noted", `1e300`: "noted", `1767225600000000000`: "noted",
-		`true`: "noted", `{}`: "noted", `"0001-01-01T00:00:00Z"`: "noted", `"9999-12-31T23:59:59-05:00"`: "noted", `"NaN"`: "noted",
+		`946684800000`: "2000-01-01T00:00:00Z", `946684800`: "2000-01-01T00:00:00Z", `99999999999`: "5138-11-16T09:46:39Z",
+		`100000000000`: "1973-03-03T09:46:40Z",
+		`null`:         "", `""`: "",
+		`"soon"`: "noted", `"31.01.2026"`: "noted", `20260131`: "noted", `2026`: "noted", `0`: "noted", `-1`: "noted",
+		`1e300`: "noted", `1767225600000000000`: "noted",
+		`true`: "noted", `{}`: "noted", `"0001-01-01T00:00:00Z"`: "noted", `"9999-12-31T23:59:59-05:00"`: "noted",
+		`"NaN"`: "noted",
 	} {
 		set := platform(t, "enrollment.upserted", `{"course_id":"c","user_id":"u","enrolled_at":`+said+`,"progress":5}`)
 		e, got := set.Enrollments[0], ""
 		switch {
 		case len(set.Notes) > 0:
 			got = "noted"
-			if want := " is no time: write RFC 3339, a day, or seconds or milliseconds since 1970"; !strings.HasPrefix(set.Notes[0], "enrolled_at ") || !strings.HasSuffix(set.Notes[0], want) {
+			if want := " is no time: write RFC 3339, a day, or seconds or milliseconds since 1970"; !strings.HasPrefix(
+				set.Notes[0], "enrolled_at ") || !strings.HasSuffix(set.Notes[0], want) {
 				t.Errorf("%s: %q", said, set.Notes)
 			}
 		case e.EnrolledAt != nil:
@@ -173,7 +187,8 @@ func TestPlatformTimes(t *testing.T) {
 			t.Errorf("%s: %q, want %q: %+v", said, got, want, e)
 		}
 	}
-	p := platform(t, "purchase.recorded", `{"id":"b","product_id":"p","user_id":"u","amount":1,"currency":"usd","purchased_at":"soon"}`)
+	p := platform(t, "purchase.recorded",
+		`{"id":"b","product_id":"p","user_id":"u","amount":1,"currency":"usd","purchased_at":"soon"}`)
 	if !p.Payments[0].PaidAt.Equal(noon) || len(p.Notes) != 1 {
 		t.Errorf("a purchase of no time is of its event's: %+v %q", p.Payments[0], p.Notes)
 	}
@@ -181,13 +196,16 @@ func TestPlatformTimes(t *testing.T) {
 
 // That a course is not completed is said by null; left out, nothing is.
 func TestPlatformNotCompleted(t *testing.T) {
-	for said, want := range map[string]bool{`,"completed_at":null`: true, `,"completed_at":""`: true, ``: false, `,"completed_at":"soon"`: false} {
+	for said, want := range map[string]bool{`,"completed_at":null`: true, `,"completed_at":""`: true, ``: false,
+		`,"completed_at":"soon"`: false} {
 		e := platform(t, "enrollment.upserted", `{"course_id":"c","user_id":"u"`+said+`}`).Enrollments[0]
 		if e.CompletedAt != nil || (e.CompletedVersion != "") != want {
 			t.Errorf("%q: %v %q", said, e.CompletedAt, e.CompletedVersion)
 		}
 	}
-	e := platform(t, "enrollment.upserted", `{"course_id":"c","user_id":"u","progress":null,"name":null,"enrolled_at":null,"store_id":null,"email":null}`).Enrollments[0]
+	e := platform(t, "enrollment.upserted",
+		`{"course_id":"c","user_id":"u","progress":null,"name":null,"enrolled_at":null,"store_id":null,`+
+			`"email":null}`).Enrollments[0]
 	want := Enrollment{CourseID: "c", Person: "user:u"}
 	if diff := cmp.Diff(want, e, cmpopts.IgnoreFields(Enrollment{}, "SaidAt", "FirstSaidAt", "Version")); diff != "" {
 		t.Errorf("null is no news: %s", diff)
@@ -196,11 +214,16 @@ func TestPlatformNotCompleted(t *testing.T) {
 
 func TestPlatformAmounts(t *testing.T) {
 	for said, want := range map[string]string{
-		`7840`: "7840", `7840.000000000001`: "7840", `1998.9999999999998`: "1999", `19.999999`: "20", `"7840"`: "7840", `"7840.00"`: "7840", `7.84e3`: "7840", `0`: "0", `-0.0`: "0", `1000000000000000`: "1000000000000000",
-		`19.5`: "whole number", `1999.99`: "whole number", `19.99`: "whole number", `1.999`: "whole number", `"12,50"`: "whole number", `"$5"`: "whole number", `"NaN"`: "whole number", `null`: "whole number", `true`: "whole number", `{}`: "got an object",
-		`-1`: "must not be negative", `1000000000000001`: "at most 10^15", `1e18`: "at most 10^15", `9223372036854775808`: "at most 10^15", `1e999`: "whole number", `-1e17`: "at most 10^15",
+		`7840`: "7840", `7840.000000000001`: "7840", `1998.9999999999998`: "1999", `19.999999`: "20", `"7840"`: "7840",
+		`"7840.00"`: "7840", `7.84e3`: "7840", `0`: "0", `-0.0`: "0", `1000000000000000`: "1000000000000000",
+		`19.5`: "whole number", `1999.99`: "whole number", `19.99`: "whole number", `1.999`: "whole number",
+		`"12,50"`: "whole number", `"$5"`: "whole number", `"NaN"`: "whole number", `null`: "whole number",
+		`true`: "whole number", `{}`: "got an object",
+		`-1`: "must not be negative", `1000000000000001`: "at most 10^15", `1e18`: "at most 10^15",
+		`9223372036854775808`: "at most 10^15", `1e999`: "whole number", `-1e17`: "at most 10^15",
 	} {
-		set, err := Read(Event{Source: "platform", ID: "msg_1", Type: "purchase.recorded", OccurredAt: noon, Payload: []byte(`{"data":{"id":"b","product_id":"p","user_id":"u","amount":` + said + `,"currency":" USD"}}`)})
+		set, err := Read(Event{Source: "platform", ID: "msg_1", Type: "purchase.recorded", OccurredAt: noon,
+			Payload: []byte(`{"data":{"id":"b","product_id":"p","user_id":"u","amount":` + said + `,"currency":" USD"}}`)})
 		if err == nil {
 			if got := fmt.Sprint(*set.Payments[0].Amount); got != want || set.Payments[0].Currency != "usd" {
 				t.Errorf("%s: %s, want %s", said, got, want)
@@ -213,16 +236,20 @@ func TestPlatformAmounts(t *testing.T) {
 
 // What a product costs is shown, and nothing hangs on it.
 func TestPlatformPrice(t *testing.T) {
-	p := platform(t, "product.upserted", `{"id":"p","kind":"course","price":{"amount":"19990","currency":"EUR"}}`).Products[0]
+	p := platform(t, "product.upserted",
+		`{"id":"p","kind":"course","price":{"amount":"19990","currency":"EUR"}}`).Products[0]
 	if p.PriceAmount == nil || *p.PriceAmount != 19990 || p.PriceCurrency != "eur" {
 		t.Errorf("%+v", p)
 	}
 	for said, want := range map[string]string{
-		`null`: "", `{"amount":-1,"currency":"usd"}`: "price: amount must not be negative, got -1", `5`: "price must be an object of amount and currency, got 5",
-		`{"amount":1,"currency":"€"}`: `price: currency must be three letters, as usd, got "€"`, `{"amount":19.5}`: "price: amount must be a whole number of minor units (cents), got 19.5",
+		`null`: "", `{"amount":-1,"currency":"usd"}`: "price: amount must not be negative, got -1",
+		`5`:                           "price must be an object of amount and currency, got 5",
+		`{"amount":1,"currency":"€"}`: `price: currency must be three letters, as usd, got "€"`,
+		`{"amount":19.5}`:             "price: amount must be a whole number of minor units (cents), got 19.5",
 	} {
 		set := platform(t, "product.upserted", `{"id":"p","kind":"course","price":`+said+`}`)
-		if got := strings.Join(set.Notes, "; "); got != want || set.Products[0].PriceAmount != nil || set.Products[0].ID != "p" {
+		if got := strings.Join(set.Notes, "; "); got != want || set.Products[0].PriceAmount != nil ||
+			set.Products[0].ID != "p" {
 			t.Errorf("%s: %q, want %q", said, got, want)
 		}
 	}
@@ -237,27 +264,40 @@ func TestPlatformErrors(t *testing.T) {
 		{"store.upserted", `{"id":0.5}`, "id must be 1 to 255 characters, got 0.5"},
 		{"store.upserted", `{"id":["s"]}`, "id must be 1 to 255 characters, got a list"},
 		{"store.upserted", `{"id":"` + long + `"}`, `id must be 1 to 255 characters, got "` + strings.Repeat("x", 40) + `…"`},
-		{"store.upserted", `{"id":"s","member_user_ids":["u1"," "]}`, `each of member_user_ids must be 1 to 255 characters, got " "`},
-		{"store.upserted", `{"id":"s","member_user_ids":["u1",null]}`, "each of member_user_ids must be 1 to 255 characters, got null"},
+		{"store.upserted", `{"id":"s","member_user_ids":["u1"," "]}`,
+			`each of member_user_ids must be 1 to 255 characters, got " "`},
+		{"store.upserted", `{"id":"s","member_user_ids":["u1",null]}`,
+			"each of member_user_ids must be 1 to 255 characters, got null"},
 		{"store.upserted", `{"id":"s","member_user_ids":"u1"}`, `member_user_ids must be a list of ids, got "u1"`},
 		{"store.upserted", `{"id":"s","member_user_ids":{}}`, "member_user_ids must be a list of ids, got an object"},
-		{"product.upserted", `{"id":"p","kind":"boat"}`, `kind "boat" must be one of course, digital, bundle, coaching, membership, other`},
-		{"product.upserted", `{"id":"p"}`, "kind is missing: it must be one of course, digital, bundle, coaching, membership, other"},
+		{"product.upserted", `{"id":"p","kind":"boat"}`,
+			`kind "boat" must be one of course, digital, bundle, coaching, membership, other`},
+		{"product.upserted", `{"id":"p"}`,
+			"kind is missing: it must be one of course, digital, bundle, coaching, membership, other"},
 		{"product.deleted", `{"id":{}}`, "id must be 1 to 255 characters, got an object"},
 		{"enrollment.upserted", `{"course_id":"c"}`, "user_id or a valid email is needed: got neither"},
-		{"enrollment.upserted", `{"course_id":"c","email":"user_1"}`, "user_id or a valid email is needed: email is no email address"},
-		{"enrollment.upserted", `{"course_id":"c","user_id":true}`, "user_id or a valid email is needed: user_id must be 1 to 255 characters, got true"},
-		{"enrollment.upserted", `{"course_id":"` + long + `","user_id":"u"}`, "enrollment.upserted (msg_1): course_id must be 1 to 255 characters, got "},
+		{"enrollment.upserted", `{"course_id":"c","email":"user_1"}`,
+			"user_id or a valid email is needed: email is no email address"},
+		{"enrollment.upserted", `{"course_id":"c","user_id":true}`,
+			"user_id or a valid email is needed: user_id must be 1 to 255 characters, got true"},
+		{"enrollment.upserted", `{"course_id":"` + long + `","user_id":"u"}`,
+			"enrollment.upserted (msg_1): course_id must be 1 to 255 characters, got "},
 		{"enrollment.deleted", `{"user_id":"u"}`, "course_id must be 1 to 255 characters, got nothing"},
-		{"purchase.recorded", `{"id":"b","user_id":"u","amount":1,"currency":"usd"}`, "product_id must be 1 to 255 characters, got nothing"},
-		{"purchase.recorded", `{"id":"b","product_id":"p","user_id":"u","amount":1,"currency":"dollars"}`, `currency must be three letters, as usd, got "dollars"`},
-		{"purchase.recorded", `{"id":"b","product_id":"p","user_id":"u","amount":1,"currency":"€"}`, "currency must be three letters"},
-		{"purchase.recorded", `{"id":"b","product_id":"p","user_id":"u","amount":1.5,"currency":"usd"}`, "amount must be a whole number of minor units (cents), got 1.5"},
+		{"purchase.recorded", `{"id":"b","user_id":"u","amount":1,"currency":"usd"}`,
+			"product_id must be 1 to 255 characters, got nothing"},
+		{"purchase.recorded", `{"id":"b","product_id":"p","user_id":"u","amount":1,"currency":"dollars"}`,
+			`currency must be three letters, as usd, got "dollars"`},
+		{"purchase.recorded", `{"id":"b","product_id":"p","user_id":"u","amount":1,"currency":"€"}`,
+			"currency must be three letters"},
+		{"purchase.recorded", `{"id":"b","product_id":"p","user_id":"u","amount":1.5,"currency":"usd"}`,
+			"amount must be a whole number of minor units (cents), got 1.5"},
 		{"purchase.recorded", `[]`, "data must be an object"},
 	} {
-		set, err := Read(Event{Source: "platform", ID: "msg_1", Type: c.typ, OccurredAt: noon, Payload: []byte(`{"data":` + c.data + `}`)})
+		set, err := Read(Event{Source: "platform", ID: "msg_1", Type: c.typ, OccurredAt: noon,
+			Payload: []byte(`{"data":` + c.data + `}`)})
 		var bad *Malformed
-		if !errors.As(err, &bad) || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "msg_1") || !cmp.Equal(set, Set{}) {
+		if !errors.As(err, &bad) || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "msg_1") ||
+			!cmp.Equal(set, Set{}) {
 			t.Errorf("%s %s: %v, want %q", c.typ, c.data, err, c.want)
 		}
 	}
@@ -265,7 +305,8 @@ func TestPlatformErrors(t *testing.T) {
 
 // Whatever one field is, the others count, or an error names the field in words.
 func TestPlatformOddFields(t *testing.T) {
-	odd := []string{`null`, `""`, `"x"`, `" "`, `7`, `-7`, `0.5`, `1e999`, `true`, `[]`, `[1]`, `[null]`, `[{}]`, `{}`, `{"id":"x"}`, `"` + strings.Repeat("y", 300) + `"`}
+	odd := []string{`null`, `""`, `"x"`, `" "`, `7`, `-7`, `0.5`, `1e999`, `true`, `[]`, `[1]`, `[null]`, `[{}]`, `{}`,
+		`{"id":"x"}`, `"` + strings.Repeat("y", 300) + `"`}
 	for typ, data := range platformSamples {
 		var whole map[string]json.RawMessage
 		if err := json.Unmarshal([]byte(data), &whole); err != nil {
@@ -282,12 +323,14 @@ func TestPlatformOddFields(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				set, err := Read(Event{Source: "platform", ID: "msg_1", Type: typ, OccurredAt: noon, Payload: []byte(`{"data":` + string(text) + `}`)})
+				set, err := Read(Event{Source: "platform", ID: "msg_1", Type: typ, OccurredAt: noon,
+					Payload: []byte(`{"data":` + string(text) + `}`)})
 				said := strings.Join(set.Notes, " ")
 				if err != nil {
 					said = err.Error()
 				}
-				if said != "" && !strings.Contains(said, field) || strings.Contains(said, "json:") || strings.Contains(said, "Go ") {
+				if said != "" && !strings.Contains(said, field) || strings.Contains(said, "json:") ||
+					strings.Contains(said, "Go ") {
 					t.Errorf("%s with %s %s: %q", typ, field, value, said)
 				}
 			}
@@ -348,7 +391,8 @@ func TestPlatformCases(t *testing.T) {
 			addresses[p.Email] = true
 		}
 	}
-	if want := map[string]bool{"jürgen@toepferei.example": true, "rosa@töpferei.example": true}; !cmp.Equal(addresses, want) {
+	if want := map[string]bool{"jürgen@toepferei.example": true, "rosa@töpferei.example": true}; !cmp.Equal(addresses,
+		want) {
 		t.Errorf("addresses %v", addresses)
 	}
 	for _, s := range sets["times-in-milliseconds.json"] {

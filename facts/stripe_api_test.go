@@ -61,7 +61,8 @@ func TestEventsAndObjectsAgree(t *testing.T) {
 			Data              struct{ Object json.RawMessage }
 		}
 		var kind struct{ Object string }
-		if json.Unmarshal(payload, &e) != nil || json.Unmarshal(e.Data.Object, &kind) != nil || apiReaders[kind.Object] == nil || e.Type == "customer.deleted" {
+		if json.Unmarshal(payload, &e) != nil || json.Unmarshal(e.Data.Object, &kind) != nil ||
+			apiReaders[kind.Object] == nil || e.Type == "customer.deleted" {
 			continue
 		}
 		var seconds int64
@@ -73,7 +74,8 @@ func TestEventsAndObjectsAgree(t *testing.T) {
 		if e.Type == "invoice.created" || e.Type == "invoice.finalized" {
 			typ = "invoice.payment_failed"
 		}
-		want, err := Read(Event{Source: "stripe", ID: e.ID, Type: typ, Account: e.Account, OccurredAt: time.Unix(seconds, 0).UTC(), Payload: payload})
+		want, err := Read(Event{Source: "stripe", ID: e.ID, Type: typ, Account: e.Account,
+			OccurredAt: time.Unix(seconds, 0).UTC(), Payload: payload})
 		var ignored *Ignored
 		if err != nil && !errors.As(err, &ignored) {
 			t.Fatalf("%s: %v", path, err)
@@ -100,11 +102,17 @@ func TestEventsAndObjectsAgree(t *testing.T) {
 func TestTimesAreTheObjects(t *testing.T) {
 	made := time.Unix(1700000000, 0).UTC()
 	for _, c := range []struct{ typ, kind, object string }{
-		{"checkout.session.completed", "checkout.session", `{"id":"cs_1","mode":"payment","status":"complete","payment_status":"paid","payment_intent":"pi_1","currency":"usd","created":1700000000}`},
-		{"checkout.session.async_payment_succeeded", "checkout.session", `{"id":"cs_1","mode":"subscription","status":"complete","subscription":"sub_1","created":1700000000}`},
-		{"payment_intent.succeeded", "payment_intent", `{"id":"pi_1","status":"succeeded","currency":"usd","metadata":{"courseId":"c1"},"created":1700000000}`},
-		{"invoice.paid", "invoice", `{"id":"in_1","status":"paid","currency":"usd","created":1600000000,"status_transitions":{"paid_at":1700000000}}`},
-		{"invoice.paid", "invoice", `{"id":"in_1","status":"paid","currency":"usd","created":1700000000,"status_transitions":null}`},
+		{"checkout.session.completed", "checkout.session",
+			`{"id":"cs_1","mode":"payment","status":"complete","payment_status":"paid","payment_intent":"pi_1",` +
+				`"currency":"usd","created":1700000000}`},
+		{"checkout.session.async_payment_succeeded", "checkout.session",
+			`{"id":"cs_1","mode":"subscription","status":"complete","subscription":"sub_1","created":1700000000}`},
+		{"payment_intent.succeeded", "payment_intent",
+			`{"id":"pi_1","status":"succeeded","currency":"usd","metadata":{"courseId":"c1"},"created":1700000000}`},
+		{"invoice.paid", "invoice",
+			`{"id":"in_1","status":"paid","currency":"usd","created":1600000000,"status_transitions":{"paid_at":1700000000}}`},
+		{"invoice.paid", "invoice",
+			`{"id":"in_1","status":"paid","currency":"usd","created":1700000000,"status_transitions":null}`},
 		{"customer.subscription.updated", "subscription", `{"id":"sub_1","status":"active","created":1700000000}`},
 	} {
 		for _, set := range []Set{read(t, "stripe", c.typ, object(c.object)), readAPI(t, c.kind, c.object)} {
@@ -123,7 +131,8 @@ func TestTimesAreTheObjects(t *testing.T) {
 		}
 	}
 	// One without any time of its own takes the event's.
-	if p := read(t, "stripe", "invoice.paid", object(`{"id":"in_1","currency":"usd"}`)).Payments[0]; !p.PaidAt.Equal(noon) {
+	if p := read(t, "stripe", "invoice.paid", object(`{"id":"in_1","currency":"usd"}`)).Payments[0]; !p.PaidAt.Equal(
+		noon) {
 		t.Errorf("paid at %v", p.PaidAt)
 	}
 }
@@ -131,8 +140,10 @@ func TestTimesAreTheObjects(t *testing.T) {
 // Of objects in states that no event tells of, nothing is said.
 func TestUnfinishedObjectsSayNothing(t *testing.T) {
 	for _, c := range []struct{ kind, object string }{
-		{"checkout.session", `{"id":"cs_1","mode":"payment","status":"open","payment_status":"unpaid","currency":"usd","amount_total":5}`},
-		{"checkout.session", `{"id":"cs_1","mode":"payment","status":"expired","payment_status":"unpaid","currency":"usd","amount_total":5}`},
+		{"checkout.session",
+			`{"id":"cs_1","mode":"payment","status":"open","payment_status":"unpaid","currency":"usd","amount_total":5}`},
+		{"checkout.session",
+			`{"id":"cs_1","mode":"payment","status":"expired","payment_status":"unpaid","currency":"usd","amount_total":5}`},
 		{"payment_intent", `{"id":"pi_1","status":"requires_payment_method","currency":"usd","metadata":{"courseId":"c1"}}`},
 		{"payment_intent", `{"id":"pi_1","status":"canceled","currency":"usd","metadata":{"courseId":"c1"}}`},
 		{"price", `{"id":"price_1","metadata":{"courseId":"c1"}}`},
@@ -141,7 +152,8 @@ func TestUnfinishedObjectsSayNothing(t *testing.T) {
 			t.Errorf("%s says %+v", c.object, set)
 		}
 	}
-	for _, p := range readAPI(t, "invoice", `{"id":"in_1","status":"open","amount_paid":5,"currency":"usd","payment_intent":"pi_1"}`).Payments {
+	for _, p := range readAPI(t, "invoice",
+		`{"id":"in_1","status":"open","amount_paid":5,"currency":"usd","payment_intent":"pi_1"}`).Payments {
 		if p.ClaimVersion != "" || p.Invoice != "in_1" {
 			t.Errorf("an open invoice claims: %+v", p)
 		}
@@ -151,8 +163,11 @@ func TestUnfinishedObjectsSayNothing(t *testing.T) {
 // What was sold, told by the line items: only where metadata does not, and then
 // it stays, whichever telling comes later.
 func TestLineItems(t *testing.T) {
-	const head = `{"id":"cs_1","mode":"payment","status":"complete","payment_status":"paid","payment_intent":"pi_1","currency":"usd"`
-	bare := readAPI(t, "checkout.session", head+`,"line_items":{"data":[{"price":{"id":"price_1","product":"prod_1"}},{"price":null},{"price":{"id":"price_2","product":{"id":"prod_2"}}}]}}`).Payments[0]
+	const head = `{"id":"cs_1","mode":"payment","status":"complete","payment_status":"paid","payment_intent":"pi_1",` +
+		`"currency":"usd"`
+	bare := readAPI(t, "checkout.session",
+		head+`,"line_items":{"data":[{"price":{"id":"price_1","product":"prod_1"}},{"price":null},`+
+			`{"price":{"id":"price_2","product":{"id":"prod_2"}}}]}}`).Payments[0]
 	if want := []string{"price_1", "prod_1", "price_2", "prod_2"}; !slices.Equal(bare.Catalogue(), want) {
 		t.Errorf("sold %v", bare.Catalogue())
 	}
@@ -160,15 +175,23 @@ func TestLineItems(t *testing.T) {
 	if bare.ClaimVersion <= later {
 		t.Errorf("an event without line items replaces %q", bare.ClaimVersion)
 	}
-	priced := readAPI(t, "checkout.session", head+`,"line_items":{"data":[{"price":{"id":"price_1","product":"prod_1","metadata":{"courseId":"c1","userId":"seller"}}},{"price":{"id":"price_2","product":"prod_2","metadata":{"courseId":"c2"}}}]}}`).Payments[0]
-	if want := []Line{{Ref: "c1", Kind: "course", Stripe: []string{"price_1", "prod_1"}}, {Ref: "c2", Kind: "course", Stripe: []string{"price_2", "prod_2"}}}; !cmp.Equal(priced.Lines, want) || priced.UserRef != "" {
+	priced := readAPI(t, "checkout.session",
+		head+`,"line_items":{"data":[{"price":{"id":"price_1","product":"prod_1",`+
+			`"metadata":{"courseId":"c1","userId":"seller"}}},`+
+			`{"price":{"id":"price_2","product":"prod_2","metadata":{"courseId":"c2"}}}]}}`).Payments[0]
+	if want := []Line{{Ref: "c1", Kind: "course", Stripe: []string{"price_1", "prod_1"}},
+		{Ref: "c2", Kind: "course", Stripe: []string{"price_2", "prod_2"}}}; !cmp.Equal(priced.Lines, want) ||
+		priced.UserRef != "" {
 		t.Errorf("prices name %+v", priced.Context)
 	}
-	named := readAPI(t, "checkout.session", head+`,"metadata":{"courseId":"c9"},"line_items":{"data":[{"price":{"id":"price_1","product":"prod_1","metadata":{"courseId":"c1"}}}]}}`).Payments[0]
+	named := readAPI(t, "checkout.session",
+		head+`,"metadata":{"courseId":"c9"},`+
+			`"line_items":{"data":[{"price":{"id":"price_1","product":"prod_1","metadata":{"courseId":"c1"}}}]}}`).Payments[0]
 	if named.ProductRef != "c9" || named.Catalogue() != nil || !strings.HasPrefix(string(named.ClaimVersion), "4 ") {
 		t.Errorf("the session's own metadata: %+v", named)
 	}
-	unpaid := readAPI(t, "checkout.session", strings.Replace(head, `"paid"`, `"unpaid"`, 1)+`,"line_items":{"data":[{"price":{"id":"price_1","product":"prod_1"}}]}}`).Payments[0]
+	unpaid := readAPI(t, "checkout.session", strings.Replace(head, `"paid"`, `"unpaid"`, 1)+
+		`,"line_items":{"data":[{"price":{"id":"price_1","product":"prod_1"}}]}}`).Payments[0]
 	if unpaid.Paid || !strings.HasPrefix(string(unpaid.ClaimVersion), "1 ") {
 		t.Errorf("an unpaid session: %+v", unpaid)
 	}
@@ -176,7 +199,8 @@ func TestLineItems(t *testing.T) {
 
 // Stripe's products teach the catalogue, below what the platform says itself.
 func TestStripeProducts(t *testing.T) {
-	const course = `{"id":"prod_1","name":" Mixing  Basics ","created":1600000000,"updated":1700000000,"metadata":{"courseId":"c1","storeId":"s1","creatorId":"u1"}}`
+	const course = `{"id":"prod_1","name":" Mixing  Basics ","created":1600000000,"updated":1700000000,` +
+		`"metadata":{"courseId":"c1","storeId":"s1","creatorId":"u1"}}`
 	want := Product{ID: "c1", StoreRef: "s1", Kind: "course", Title: "Mixing Basics", StripeProductIDs: []string{"prod_1"},
 		Version: hearsay(version(time.Unix(1700000000, 0), rankUpdated, "prod_1"))}
 	if diff := cmp.Diff(Set{Products: []Product{want}}, readAPI(t, "product", course)); diff != "" {
@@ -186,11 +210,13 @@ func TestStripeProducts(t *testing.T) {
 	if told.Version <= want.Version {
 		t.Errorf("the platform's %q is below %q", told.Version, want.Version)
 	}
-	if p := readAPI(t, "product", `{"id":"prod_1","metadata":{"productId":"p1","creatorId":"u1"}}`).Products[0]; p.StoreRef != "u1" || p.Kind != "" {
+	if p := readAPI(t, "product",
+		`{"id":"prod_1","metadata":{"productId":"p1","creatorId":"u1"}}`).Products[0]; p.StoreRef != "u1" || p.Kind != "" {
 		t.Errorf("%+v", p)
 	}
 	for _, silent := range []string{
-		`{"id":"prod_1","metadata":{"storeId":"s1"}}`, `{"id":"prod_1","metadata":{"planId":"p1","storeId":"s1","productType":"creator_plan"}}`,
+		`{"id":"prod_1","metadata":{"storeId":"s1"}}`,
+		`{"id":"prod_1","metadata":{"planId":"p1","storeId":"s1","productType":"creator_plan"}}`,
 	} {
 		if set := readAPI(t, "product", silent); !cmp.Equal(set, Set{}) {
 			t.Errorf("%s says %+v", silent, set)
@@ -203,8 +229,11 @@ func TestStripeProducts(t *testing.T) {
 
 // Only the API can show that a subscription called off within a day was paid.
 func TestPaidAndCanceledWithinADay(t *testing.T) {
-	for invoice, want := range map[string]bool{`{"id":"in_1","status":"paid"}`: true, `{"id":"in_1","status":"void"}`: false, `"in_1"`: false, `null`: false} {
-		s := readAPI(t, "subscription", `{"id":"sub_1","status":"canceled","created":1700000000,"ended_at":1700000600,"latest_invoice":`+invoice+`}`).Subscriptions[0]
+	for invoice, want := range map[string]bool{`{"id":"in_1","status":"paid"}`: true,
+		`{"id":"in_1","status":"void"}`: false, `"in_1"`: false, `null`: false} {
+		s := readAPI(t, "subscription",
+			`{"id":"sub_1","status":"canceled","created":1700000000,"ended_at":1700000600,"latest_invoice":`+invoice+
+				`}`).Subscriptions[0]
 		if s.EverActive != want {
 			t.Errorf("latest invoice %s: ever active %v", invoice, s.EverActive)
 		}
@@ -212,7 +241,8 @@ func TestPaidAndCanceledWithinADay(t *testing.T) {
 }
 
 func TestRefundOfWholeCharge(t *testing.T) {
-	r := readAPI(t, "refund", `{"id":"re_1","amount":500,"currency":"eur","charge":{"id":"ch_1","amount":2000},"payment_intent":"pi_1"}`).Refunds[0]
+	r := readAPI(t, "refund",
+		`{"id":"re_1","amount":500,"currency":"eur","charge":{"id":"ch_1","amount":2000},"payment_intent":"pi_1"}`).Refunds[0]
 	if r.Charge != "ch_1" || r.ChargeAmount == nil || *r.ChargeAmount != 2000 || r.Cumulative {
 		t.Errorf("%+v", r)
 	}
@@ -221,13 +251,16 @@ func TestRefundOfWholeCharge(t *testing.T) {
 // What an invoice holds of its customer is as old as the invoice, whenever it
 // is read or told.
 func TestInvoiceHearsay(t *testing.T) {
-	const invoice = `{"id":"in_1","status":"paid","currency":"usd","created":1700000000,"customer":"cus_1","customer_email":"a@x.example"}`
-	event, api := read(t, "stripe", "invoice.paid", object(invoice)).StripeCustomers, readAPI(t, "invoice", invoice).StripeCustomers
+	const invoice = `{"id":"in_1","status":"paid","currency":"usd","created":1700000000,"customer":"cus_1",` +
+		`"customer_email":"a@x.example"}`
+	event, api := read(t, "stripe", "invoice.paid", object(invoice)).StripeCustomers,
+		readAPI(t, "invoice", invoice).StripeCustomers
 	if diff := cmp.Diff(event, api); diff != "" || len(api) != 1 {
 		t.Errorf("%v %s", api, diff)
 	}
 	// Whatever differs has versions that differ: there is always one winner.
-	if other := readAPI(t, "invoice", strings.Replace(invoice, "a@x", "b@x", 1)).StripeCustomers; other[0].Version == api[0].Version {
+	if other := readAPI(t, "invoice",
+		strings.Replace(invoice, "a@x", "b@x", 1)).StripeCustomers; other[0].Version == api[0].Version {
 		t.Errorf("two addresses, one version %q", other[0].Version)
 	}
 }
@@ -236,7 +269,8 @@ func TestInvoiceHearsay(t *testing.T) {
 func TestReadLosesTies(t *testing.T) {
 	const customer = `{"id":"cus_1"}`
 	at := readTime.Truncate(time.Second)
-	event, err := Read(Event{Source: "stripe", ID: "evt_1", Type: "customer.updated", OccurredAt: at, Payload: []byte(object(customer))})
+	event, err := Read(Event{Source: "stripe", ID: "evt_1", Type: "customer.updated", OccurredAt: at,
+		Payload: []byte(object(customer))})
 	if err != nil || event.StripeCustomers[0].Version <= readAPI(t, "customer", customer).StripeCustomers[0].Version {
 		t.Errorf("%v %v", event, err)
 	}
@@ -291,7 +325,9 @@ func TestNeedsWholeList(t *testing.T) {
 // Whatever is in an object, reading it neither panics nor fails but as told.
 func FuzzStripeObject(f *testing.F) {
 	for kind := range apiReaders {
-		f.Add(kind, []byte(`{"id":"x_1","status":"complete","mode":"payment","currency":"usd","created":1,"metadata":{"courseId":"c1"},"line_items":{"data":[{"price":null}]}}`))
+		f.Add(kind, []byte(
+			`{"id":"x_1","status":"complete","mode":"payment","currency":"usd","created":1,"metadata":{"courseId":"c1"},`+
+				`"line_items":{"data":[{"price":null}]}}`))
 		f.Add(kind, []byte(`{"id":"x_1\u0000","charge":{"id":7},"latest_invoice":[],"status_transitions":{"paid_at":"x"}}`))
 	}
 	f.Fuzz(func(t *testing.T, kind string, raw []byte) {
@@ -313,14 +349,17 @@ func FuzzStripeObject(f *testing.F) {
 // event, as money without a currency does.
 func TestStripeCurrency(t *testing.T) {
 	for said, want := range map[string]string{
-		`"usd"`: "usd", `"EUR"`: "eur", `"us1"`: "", `"€"`: "", `"u d"`: "", `"US\u0000D"`: "usd", `" us"`: "", `"\u212aw"`: "", `"dollar"`: "", `""`: "", `null`: "", `7`: "", `"ÜS"`: "",
+		`"usd"`: "usd", `"EUR"`: "eur", `"us1"`: "", `"€"`: "", `"u d"`: "", `"US\u0000D"`: "usd", `" us"`: "",
+		`"\u212aw"`: "", `"dollar"`: "", `""`: "", `null`: "", `7`: "", `"ÜS"`: "",
 	} {
 		for typ, object := range map[string]string{
-			"checkout.session.completed": `{"id":"cs_1","mode":"payment","payment_status":"paid","amount_total":5,"currency":` + said + `}`,
-			"invoice.paid":               `{"id":"in_1","amount_paid":5,"currency":` + said + `}`,
-			"payment_intent.succeeded":   `{"id":"pi_1","amount_received":5,"metadata":{"courseId":"c1"},"currency":` + said + `}`,
+			"checkout.session.completed": `{"id":"cs_1","mode":"payment","payment_status":"paid","amount_total":5,"currency":` +
+				said + `}`,
+			"invoice.paid":             `{"id":"in_1","amount_paid":5,"currency":` + said + `}`,
+			"payment_intent.succeeded": `{"id":"pi_1","amount_received":5,"metadata":{"courseId":"c1"},"currency":` + said + `}`,
 		} {
-			set, err := Read(Event{Source: "stripe", ID: "evt_1", Type: typ, OccurredAt: noon, Payload: []byte(`{"data":{"object":` + object + `}}`)})
+			set, err := Read(Event{Source: "stripe", ID: "evt_1", Type: typ, OccurredAt: noon,
+				Payload: []byte(`{"data":{"object":` + object + `}}`)})
 			switch {
 			case want == "" && (err == nil || !strings.Contains(err.Error(), errNoCurrency.Error())):
 				t.Errorf("%s in %s: %v", typ, said, err)
@@ -328,7 +367,8 @@ func TestStripeCurrency(t *testing.T) {
 				t.Errorf("%s in %s: %+v %v", typ, said, set.Payments, err)
 			}
 		}
-		if s := readAPI(t, "subscription", `{"id":"sub_1","status":"active","currency":`+said+`}`).Subscriptions[0]; s.Currency != want {
+		if s := readAPI(t, "subscription", `{"id":"sub_1","status":"active","currency":`+said+
+			`}`).Subscriptions[0]; s.Currency != want {
 			t.Errorf("a subscription in %s: %q", said, s.Currency)
 		}
 	}

@@ -20,7 +20,8 @@ func TestStripeTypes(t *testing.T) {
 		}
 	}
 	old := StripeTypes("2023-10-16")
-	if len(old) != len(all)-2 || slices.Contains(old, "invoice_payment.paid") || slices.Contains(old, "refund.failed") || !slices.Contains(old, "charge.dispute.closed") {
+	if len(old) != len(all)-2 || slices.Contains(old, "invoice_payment.paid") || slices.Contains(old, "refund.failed") ||
+		!slices.Contains(old, "charge.dispute.closed") {
 		t.Errorf("%v", old)
 	}
 	if basil := StripeTypes("2025-03-31.basil"); !slices.Equal(basil, all) {

@@ -43,10 +43,11 @@ type StripeCustomer struct {
 
 // Store is a creator's store.
 type Store struct {
-	ID              string   `json:"id"`
-	Name            string   `json:"name,omitempty"`
-	OwnerUserID     string   `json:"owner_user_id,omitempty"`
-	MemberUserIDs   []string `json:"member_user_ids"` // people with access to its list besides the owner; sorted; nil: no information
+	ID          string `json:"id"`
+	Name        string `json:"name,omitempty"`
+	OwnerUserID string `json:"owner_user_id,omitempty"`
+	// people with access to its list besides the owner; sorted; nil: no information
+	MemberUserIDs   []string `json:"member_user_ids"`
 	StripeAccountID string   `json:"stripe_account_id,omitempty"`
 	TimeZone        string   `json:"time_zone,omitempty"` // from the tz database
 	Version         Version  `json:"version"`
@@ -77,9 +78,10 @@ var Kinds = []string{"course", "digital", "bundle", "coaching", "membership", "o
 // Enrollment is a person in a course, as the platform sends it. A field that an event leaves out
 // stays, so each optional column has its own version.
 type Enrollment struct {
-	CourseID        string     `json:"course_id"`
-	Person          string     `json:"person"`          // "user:…" or "email:…"
-	Email           string     `json:"email,omitempty"` // in addition to a user's id; if the address is the person, it stays there
+	CourseID string `json:"course_id"`
+	Person   string `json:"person"` // "user:…" or "email:…"
+	// in addition to a user's id; if the address is the person, it stays there
+	Email           string     `json:"email,omitempty"`
 	EmailVersion    Version    `json:"email_version"`
 	StoreRef        string     `json:"store_ref,omitempty"`
 	StoreVersion    Version    `json:"store_version"`
@@ -196,19 +198,20 @@ func claim(rank int, v Version) Version { return Version(strconv.Itoa(rank)) + "
 
 // Refund is a refund object (re_…) or, if Cumulative, a charge's (ch_…) refunded total.
 type Refund struct {
-	Account       string     `json:"account"`
-	ID            string     `json:"id"`
-	Charge        string     `json:"charge,omitempty"`
-	PaymentIntent string     `json:"payment_intent,omitempty"`
-	Cumulative    bool       `json:"cumulative"`
-	ChargeAmount  *int64     `json:"charge_amount,omitempty"` // of a total: the amount charged, to compute the refunded share
-	Captured      *int64     `json:"captured,omitempty"`      // the part of it that was captured; the rest is no refund
-	Amount        int64      `json:"amount"`                  // minor units
-	Currency      string     `json:"currency"`
-	Status        string     `json:"status,omitempty"`
-	CreatedAt     *time.Time `json:"created_at,omitempty"`
-	SaidAt        time.Time  `json:"said_at"` // the source's own time
-	Version       Version    `json:"version"`
+	Account       string `json:"account"`
+	ID            string `json:"id"`
+	Charge        string `json:"charge,omitempty"`
+	PaymentIntent string `json:"payment_intent,omitempty"`
+	Cumulative    bool   `json:"cumulative"`
+	// of a total: the amount charged, to compute the refunded share
+	ChargeAmount *int64     `json:"charge_amount,omitempty"`
+	Captured     *int64     `json:"captured,omitempty"` // the part of it that was captured; the rest is no refund
+	Amount       int64      `json:"amount"`             // minor units
+	Currency     string     `json:"currency"`
+	Status       string     `json:"status,omitempty"`
+	CreatedAt    *time.Time `json:"created_at,omitempty"`
+	SaidAt       time.Time  `json:"said_at"` // the source's own time
+	Version      Version    `json:"version"`
 }
 
 // Dispute is a chargeback or an inquiry. Withdrawn: the money is currently gone.
@@ -330,7 +333,8 @@ type Set struct {
 
 // happened sets the time of a set. An empty set has none.
 func (s Set) happened(at time.Time) Set {
-	if len(s.Users)+len(s.StripeCustomers)+len(s.Enrollments)+len(s.Payments)+len(s.Subscriptions)+len(s.Checkouts)+len(s.FailedInvoices) > 0 {
+	if len(s.Users)+len(s.StripeCustomers)+len(s.Enrollments)+len(s.Payments)+len(s.Subscriptions)+len(s.Checkouts)+
+		len(s.FailedInvoices) > 0 {
 		s.At = at
 	}
 	return s

@@ -138,7 +138,8 @@ func TestBudgetErrors(t *testing.T) {
 	}
 	var later *Later
 	var refused *Refused
-	if _, err = s.Read(t.Context(), plan.Next[0], 10); !errors.Is(err, errBudget) || errors.As(err, &later) || errors.As(err, &refused) {
+	if _, err = s.Read(t.Context(), plan.Next[0], 10); !errors.Is(err, errBudget) || errors.As(err, &later) ||
+		errors.As(err, &refused) {
 		t.Errorf("without Redis: %v", err)
 	}
 	if n := len(fake.Requests()); n != 0 {

@@ -61,7 +61,8 @@ func TestClerkEveryUserOnce(t *testing.T) {
 		fake.Add(users...)
 		fake.Inclusive(rapid.Bool().Draw(r, "inclusive"))
 		fake.Most(rapid.IntRange(2, 20).Draw(r, "most"))
-		faults := []clerkfake.Fault{nil, clerkfake.TooMany("1"), clerkfake.TooMany(""), clerkfake.Status(http.StatusBadGateway), clerkfake.Cut, clerkfake.Short}
+		faults := []clerkfake.Fault{nil, clerkfake.TooMany("1"), clerkfake.TooMany(""),
+			clerkfake.Status(http.StatusBadGateway), clerkfake.Cut, clerkfake.Short}
 		for _, i := range rapid.SliceOf(rapid.IntRange(0, len(faults)-1)).Draw(r, "faults") {
 			fake.Fail(faults[i])
 		}
@@ -85,7 +86,8 @@ func TestClerkChangesBetweenPages(t *testing.T) {
 				fake.Remove(idOf(u))
 			}
 			if late < 20 && random.IntN(2) == 0 {
-				fake.Add(clerkfake.NewUser(fmt.Sprintf("user_late%d", late), "late@x.example", signup.Add(time.Hour+time.Duration(late)*time.Millisecond)))
+				fake.Add(clerkfake.NewUser(fmt.Sprintf("user_late%d", late), "late@x.example",
+					signup.Add(time.Hour+time.Duration(late)*time.Millisecond)))
 				late++
 			}
 		})
@@ -191,7 +193,8 @@ func TestClerkErrors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := wrong.Read(t.Context(), store.Position{}, 500); !isRefused(err, "CLERK_SECRET_KEY (401)") || strings.Contains(err.Error(), "wrong") {
+	if _, err := wrong.Read(t.Context(), store.Position{}, 500); !isRefused(err, "CLERK_SECRET_KEY (401)") ||
+		strings.Contains(err.Error(), "wrong") {
 		t.Errorf("wrong key: %v", err)
 	}
 	for _, c := range []struct {

@@ -84,10 +84,14 @@ func TestConvexDamage(t *testing.T) {
 
 // A table that does not add up to its checksum is said to be damaged, at its end.
 func TestConvexChecksum(t *testing.T) {
-	items, _ := imported(t, packed(t, zip.Store, userLines(3)+"# "+strings.Repeat("x", 20)+"\n"+userLines(2), len(userLines(3))+10), 100, false)
+	items, _ := imported(t, packed(t, zip.Store, userLines(3)+"# "+strings.Repeat("x", 20)+"\n"+userLines(2),
+		len(userLines(3))+10), 100, false)
 	got := places(items)
-	want := []string{"users, line 1", "users, line 2", "users, line 3", "users, line 4: line 4 of users: invalid character '#' looking for beginning of value", "users, line 5", "users, line 6",
-		"users, after line 6: users is damaged after line 6 (zip: checksum error); rows after it could not be read: export again", "stores, line 1"}
+	want := []string{"users, line 1", "users, line 2", "users, line 3",
+		"users, line 4: line 4 of users: invalid character '#' looking for beginning of value", "users, line 5",
+		"users, line 6",
+		"users, after line 6: users is damaged after line 6 (zip: checksum error); rows after it could not be read: " +
+			"export again", "stores, line 1"}
 	if !slices.Equal(got, want) {
 		t.Errorf("%q", got)
 	}
@@ -155,14 +159,20 @@ func generated(t testing.TB, size int) (path string, rows int) {
 		t.Fatal(err)
 	}
 	z := zip.NewWriter(file)
-	z.RegisterCompressor(zip.Deflate, func(w io.Writer) (io.WriteCloser, error) { return flate.NewWriter(w, flate.BestSpeed) })
+	z.RegisterCompressor(zip.Deflate, func(w io.Writer) (io.WriteCloser, error) {
+		return flate.NewWriter(w, flate.BestSpeed)
+	})
 	table, err := z.Create("purchases/documents.jsonl")
 	if err != nil {
 		t.Fatal(err)
 	}
 	w := bufio.NewWriterSize(table, 1<<20)
 	for written := 0; written < size; rows++ {
-		n, err := fmt.Fprintf(w, `{"_creationTime":%d.75,"_id":"k17%029d","accessGranted":true,"adminUserId":"user_2OwnerAurora000000000008","amount":1998.0,"courseId":"jd7%029d","currency":"usd","downloadCount":0.0,"lastAccessedAt":1765620005000.0,"paymentMethod":"stripe","productType":"course","status":"completed","storeId":"k57aurorastore00000000000000000a","transactionId":"pi_%020d","userId":"user_%026d"}`+"\n",
+		n, err := fmt.Fprintf(
+			w, `{"_creationTime":%d.75,"_id":"k17%029d","accessGranted":true,"adminUserId":"user_2OwnerAurora000000000008",`+
+				`"amount":1998.0,"courseId":"jd7%029d","currency":"usd","downloadCount":0.0,"lastAccessedAt":1765620005000.0,`+
+				`"paymentMethod":"stripe","productType":"course","status":"completed",`+
+				`"storeId":"k57aurorastore00000000000000000a","transactionId":"pi_%020d","userId":"user_%026d"}`+"\n",
 			1765620000000+rows, rows, rows%97, rows, rows%70001)
 		if err != nil {
 			t.Fatal(err)

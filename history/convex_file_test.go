@@ -53,7 +53,8 @@ func TestConvexReadsOnlyTheFolder(t *testing.T) {
 		}
 	}
 	for _, name := range []string{
-		"missing", "in", "pipe", "out.zip", "secret", "nothing", "folder/export.zip", "folder/secret", "../" + filepath.Base(outside) + "/secret",
+		"missing", "in", "pipe", "out.zip", "secret", "nothing", "folder/export.zip", "folder/secret",
+		"../" + filepath.Base(outside) + "/secret",
 		outside + "/export.zip", outside + "/secret", outside + "/nothing", "/etc/passwd", "/dev/zero", "/proc/self/environ",
 	} {
 		err := readFrom(t, dir, name)
@@ -62,7 +63,8 @@ func TestConvexReadsOnlyTheFolder(t *testing.T) {
 			continue
 		}
 		_, after, _ := strings.Cut(err.Error(), ": ")
-		if want := "no regular file of this name can be read in the folder that IMPORT_DIR names"; !strings.HasPrefix(after, want) {
+		if want := "no regular file of this name can be read in the folder that IMPORT_DIR names"; !strings.HasPrefix(after,
+			want) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

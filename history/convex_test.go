@@ -23,9 +23,10 @@ import (
 const sample = "../testdata/fixtures/convex/sample-snapshot.zip"
 
 // sameItems compares items, whose unexported parts are the store's.
-var sameItems = cmp.Options{cmpopts.IgnoreUnexported(store.Item{}), cmpopts.EquateErrors(), cmp.Comparer(func(a, b error) bool {
-	return fmt.Sprint(a) == fmt.Sprint(b)
-})}
+var sameItems = cmp.Options{cmpopts.IgnoreUnexported(store.Item{}), cmpopts.EquateErrors(),
+	cmp.Comparer(func(a, b error) bool {
+		return fmt.Sprint(a) == fmt.Sprint(b)
+	})}
 
 // said tells in short what a set says.
 func said(s facts.Set) (out []string) {
@@ -36,20 +37,24 @@ func said(s facts.Set) (out []string) {
 		out = append(out, fmt.Sprintf("store %s %q of %s", f.ID, f.Name, f.OwnerUserID))
 	}
 	for _, f := range s.Products {
-		out = append(out, fmt.Sprintf("%s %s %q in %s for %d %s deleted %v", f.Kind, f.ID, f.Title, f.StoreRef, *f.PriceAmount, f.PriceCurrency, f.DeletedVersion != ""))
+		out = append(out, fmt.Sprintf("%s %s %q in %s for %d %s deleted %v", f.Kind, f.ID, f.Title, f.StoreRef,
+			*f.PriceAmount, f.PriceCurrency, f.DeletedVersion != ""))
 	}
 	for _, f := range s.Enrollments {
 		progress := -1.0
 		if f.Progress != nil {
 			progress = *f.Progress
 		}
-		out = append(out, fmt.Sprintf("%s in %s at %v since %s", f.Person, f.CourseID, progress, f.EnrolledAt.Format("15:04:05.000")))
+		out = append(out, fmt.Sprintf("%s in %s at %v since %s", f.Person, f.CourseID, progress,
+			f.EnrolledAt.Format("15:04:05.000")))
 	}
 	for _, f := range s.Payments {
-		out = append(out, fmt.Sprintf("payment %s %d %s of %s for %s %s in %s", f.ID, *f.Amount, f.Currency, f.UserRef, f.ProductKind, f.ProductRef, f.StoreRef))
+		out = append(out, fmt.Sprintf("payment %s %d %s of %s for %s %s in %s", f.ID, *f.Amount, f.Currency, f.UserRef,
+			f.ProductKind, f.ProductRef, f.StoreRef))
 	}
 	for _, f := range s.Subscriptions {
-		out = append(out, fmt.Sprintf("subscription %s %s of %s to %s in %s", f.ID, f.Status, f.UserRef, f.ProductRef, f.StoreRef))
+		out = append(out, fmt.Sprintf("subscription %s %s of %s to %s in %s", f.ID, f.Status, f.UserRef, f.ProductRef,
+			f.StoreRef))
 	}
 	for _, f := range s.StripeCustomers {
 		out = append(out, fmt.Sprintf("customer %s %s %q", f.ID, f.Email, f.Name))
@@ -60,10 +65,12 @@ func said(s facts.Set) (out []string) {
 // The sample line by line, with all its traps.
 func TestConvexSample(t *testing.T) {
 	const (
-		ava, jonas, old, owner  = "user_2AvaLindqvist0000000000001", "user_2JonasBerg000000000000009", "user_2NoEmailOldUser000000000013", "user_2OwnerAurora000000000008"
+		ava, jonas, old, owner = "user_2AvaLindqvist0000000000001", "user_2JonasBerg000000000000009",
+			"user_2NoEmailOldUser000000000013", "user_2OwnerAurora000000000008"
 		aurora                  = "k57aurorastore00000000000000000a"
-		mixing, free, mastering = "jd7mixingbasics0000000000000001", "jd7freestarter00000000000000002", "jd7mastering00000000000000004"
-		bundle                  = "k97bundleaurora000000000000001"
+		mixing, free, mastering = "jd7mixingbasics0000000000000001", "jd7freestarter00000000000000002",
+			"jd7mastering00000000000000004"
+		bundle = "k97bundleaurora000000000000001"
 	)
 	want := []string{
 		"users, line 1: user " + ava + ` ava.lindqvist@example.com "Ava Lindqvist"`,
@@ -76,12 +83,17 @@ func TestConvexSample(t *testing.T) {
 		"courses, line 3: course " + mastering + ` "Mastering" in ` + aurora + " for 6000 usd deleted true",
 		"enrollments, line 1: user:" + ava + " in " + mixing + " at 35.5 since 10:00:05.001",
 		"enrollments, line 2: user:" + jonas + " in " + mastering + " at 0 since 10:00:07.001",
-		"purchases, line 1: user:" + ava + " in " + mixing + " at -1 since 10:00:05.000; payment pi_3AvaOldOrder0001 1998 usd of " + ava + " for course " + mixing + " in " + aurora,
+		"purchases, line 1: user:" + ava + " in " + mixing +
+			" at -1 since 10:00:05.000; payment pi_3AvaOldOrder0001 1998 usd of " + ava + " for course " + mixing + " in " +
+			aurora,
 		"purchases, line 2: user:" + ava + " in " + free + " at -1 since 10:00:06.001",
 		"purchases, line 3: payment pi_3JonasOldBundle1 7900 usd of " + jonas + " for bundle " + bundle + " in " + aurora,
 		"purchases, line 4: user:" + jonas + " in " + mastering + " at -1 since 10:00:07.001",
-		"purchases, line 5: user:" + old + " in " + mixing + " at -1 since 10:00:08.000; payment pi_3OldUserOrder001 1998 usd of " + old + " for course " + mixing + " in " + aurora,
-		"membershipSubscriptions, line 1: subscription sub_1KiraOldPlan001 active of user_2KiraSato0000000000000010 to kp7plan000000000000000000000001 in " + aurora,
+		"purchases, line 5: user:" + old + " in " + mixing +
+			" at -1 since 10:00:08.000; payment pi_3OldUserOrder001 1998 usd of " + old + " for course " + mixing + " in " +
+			aurora,
+		"membershipSubscriptions, line 1: subscription sub_1KiraOldPlan001 active of user_2KiraSato0000000000000010 to " +
+			"kp7plan000000000000000000000001 in " + aurora,
 		`customers, line 1: customer k57customer0000000000000000000001 ava.lindqvist@example.com "Ava Lindqvist"; was 1998`,
 		`customers, line 2: customer k57customer0000000000000000000002 ava.lindqvist@example.com "Ava L"; was 0`,
 		"customers, line 3: ",
@@ -102,7 +114,8 @@ func TestConvexSample(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if len(notes) != 1 || notes[0].What != "evt_1OldFailedEvent00001 (checkout.session.completed)" || !strings.Contains(notes[0].Why, "You already have access") {
+	if len(notes) != 1 || notes[0].What != "evt_1OldFailedEvent00001 (checkout.session.completed)" ||
+		!strings.Contains(notes[0].Why, "You already have access") {
 		t.Errorf("%+v", notes)
 	}
 }
@@ -128,7 +141,8 @@ func TestConvexReadsAgain(t *testing.T) {
 	first, _ := c.Read(t.Context(), plan.Next[0], 4)
 	second, _ := c.Read(t.Context(), first.Next[0], 4)
 	again, err := c.Read(t.Context(), plan.Next[0], 4)
-	if diff := cmp.Diff(first, again, sameItems, cmpopts.IgnoreUnexported(store.Page{})); diff != "" || err != nil || len(second.Items) != 4 {
+	if diff := cmp.Diff(first, again, sameItems, cmpopts.IgnoreUnexported(store.Page{})); diff != "" || err != nil ||
+		len(second.Items) != 4 {
 		t.Error(diff, err, places(second.Items))
 	}
 	cancelled, cancel := context.WithCancel(t.Context())
@@ -136,7 +150,8 @@ func TestConvexReadsAgain(t *testing.T) {
 	if _, err := c.Read(cancelled, first.Next[0], 4); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
-	if after, err := c.Read(t.Context(), first.Next[0], 4); err != nil || !slices.Equal(places(after.Items), places(second.Items)) {
+	if after, err := c.Read(t.Context(), first.Next[0], 4); err != nil ||
+		!slices.Equal(places(after.Items), places(second.Items)) {
 		t.Errorf("after a cancelled read: %v %v", places(after.Items), err)
 	}
 }
@@ -149,17 +164,19 @@ func TestConvexRefuses(t *testing.T) {
 	}
 	users := entry{"users/documents.jsonl", userLines(1)}
 	for name, c := range map[string]struct{ path, want string }{
-		"no file":        {filepath.Join(t.TempDir(), "none.zip"), "no such file"},
-		"a folder":       {t.TempDir(), "is a folder"},
-		"empty":          {kept(t, nil), "is empty"},
-		"not a zip":      {kept(t, []byte("{\"_id\":1}\n")), "is no zip file"},
-		"cut short":      {kept(t, good[:len(good)/2]), "is cut short"},
-		"nothing in it":  {zipped(t), "found: nothing"},
-		"other tables":   {zipped(t, entry{"boats/documents.jsonl", "{}"}), "found: boats/documents.jsonl"},
-		"components":     {zipped(t, entry{"_components/a/users/documents.jsonl", "{}"}), "none of the tables"},
-		"table twice":    {zipped(t, users, users), "holds the table users twice"},
-		"two exports":    {zipped(t, entry{"a/users/documents.jsonl", "{}"}, entry{"b/users/documents.jsonl", "{}"}), "twice (a/users"},
-		"parts of two":   {zipped(t, entry{"a/users/documents.jsonl", "{}"}, entry{"stores/documents.jsonl", "{}"}), "several exports, in / and a/"},
+		"no file":       {filepath.Join(t.TempDir(), "none.zip"), "no such file"},
+		"a folder":      {t.TempDir(), "is a folder"},
+		"empty":         {kept(t, nil), "is empty"},
+		"not a zip":     {kept(t, []byte("{\"_id\":1}\n")), "is no zip file"},
+		"cut short":     {kept(t, good[:len(good)/2]), "is cut short"},
+		"nothing in it": {zipped(t), "found: nothing"},
+		"other tables":  {zipped(t, entry{"boats/documents.jsonl", "{}"}), "found: boats/documents.jsonl"},
+		"components":    {zipped(t, entry{"_components/a/users/documents.jsonl", "{}"}), "none of the tables"},
+		"table twice":   {zipped(t, users, users), "holds the table users twice"},
+		"two exports": {zipped(t, entry{"a/users/documents.jsonl", "{}"}, entry{"b/users/documents.jsonl", "{}"}),
+			"twice (a/users"},
+		"parts of two": {zipped(t, entry{"a/users/documents.jsonl", "{}"}, entry{"stores/documents.jsonl", "{}"}),
+			"several exports, in / and a/"},
 		"strange method": {method(t, 93), "method 93"},
 		"a bomb":         {bomb(t), "which no export does"},
 	} {
@@ -177,7 +194,8 @@ func method(t *testing.T, number uint16) string {
 
 // bomb is an export that says it unpacks to a thousand times its size.
 func bomb(t *testing.T) string {
-	return raw(t, zip.FileHeader{Name: "users/documents.jsonl", Method: zip.Deflate, CompressedSize64: 2 << 20, UncompressedSize64: 2 << 30}, make([]byte, 2<<20))
+	return raw(t, zip.FileHeader{Name: "users/documents.jsonl", Method: zip.Deflate, CompressedSize64: 2 << 20,
+		UncompressedSize64: 2 << 30}, make([]byte, 2<<20))
 }
 
 func raw(t *testing.T, h zip.FileHeader, data []byte) string {
@@ -238,7 +256,8 @@ func TestConvexLayout(t *testing.T) {
 	for _, n := range notes {
 		why = append(why, n.Why)
 	}
-	if want := []string{"table boats is not imported: no use for a table of this name is known", "table leadSubmissions is not imported: a filled-in form makes no customer"}; !slices.Equal(why, want) {
+	if want := []string{"table boats is not imported: no use for a table of this name is known",
+		"table leadSubmissions is not imported: a filled-in form makes no customer"}; !slices.Equal(why, want) {
 		t.Errorf("%q", why)
 	}
 }
@@ -249,14 +268,17 @@ func TestConvexBadLines(t *testing.T) {
 	long := `{"_id":"` + strings.Repeat("x", maxLine) + `"}`
 	just := user("b")
 	just += strings.Repeat(" ", maxLine-len(just))
-	lines := strings.Join([]string{user("a"), "", "  \r", just, long, `{"_id":`, long[:len(long)-30], user("c") + "\r", `{"clerkId":"d"}`, user("e")}, "\n")
+	lines := strings.Join([]string{user("a"), "", "  \r", just, long, `{"_id":`, long[:len(long)-30], user("c") + "\r",
+		`{"clerkId":"d"}`, user("e")}, "\n")
 	for _, limit := range []int{1, 2, 100} {
-		items, _ := imported(t, zipped(t, entry{"users/documents.jsonl", lines}, entry{"stores/documents.jsonl", `{"_id":"s"}`}), limit, limit == 2)
+		items, _ := imported(t,
+			zipped(t, entry{"users/documents.jsonl", lines}, entry{"stores/documents.jsonl", `{"_id":"s"}`}), limit, limit == 2)
 		want := []string{
 			"users, line 1", "users, line 4", "users, line 5: line 5 of users is longer than 16 MiB",
 			"users, line 6: line 6 of users: unexpected end of JSON input",
 			"users, line 7: line 7 of users: unexpected end of JSON input",
-			"users, line 8", "users, line 9: line 9 of users: _id is missing, or longer than 255 characters", "users, line 10", "stores, line 1",
+			"users, line 8", "users, line 9: line 9 of users: _id is missing, or longer than 255 characters", "users, line 10",
+			"stores, line 1",
 		}
 		if diff := cmp.Diff(want, places(items)); diff != "" {
 			t.Errorf("limit %d: %s", limit, diff)

@@ -42,7 +42,8 @@ var stripeStreams = []stream{
 		child: childList{"items", func(id string) (string, string) { return "/v1/subscription_items", id }}},
 	{name: "invoices", path: "/v1/invoices",
 		child: childList{"lines", func(id string) (string, string) { return "/v1/invoices/" + id + "/lines", "" }}},
-	{name: "payment_intents", path: "/v1/payment_intents", expand: "data.latest_charge"}, // only the charge has a guest's address
+	// only the charge has a guest's address
+	{name: "payment_intents", path: "/v1/payment_intents", expand: "data.latest_charge"},
 	{name: "refunds", path: "/v1/refunds", expand: "data.charge"},
 	{name: "disputes", path: "/v1/disputes"},
 	{name: "checkout_sessions", path: "/v1/checkout/sessions", expand: "data.line_items",

@@ -57,12 +57,16 @@ func TestEvents(t *testing.T) {
 func TestEnvelope(t *testing.T) {
 	fake := stripefake.New(t)
 	event := func(id string, more stripefake.Object) stripefake.Object {
-		return object("event", id, asOf.Unix()-60, stripefake.Object{"type": "customer.created", "api_version": "2023-10-16"}, more)
+		return object("event", id, asOf.Unix()-60, stripefake.Object{"type": "customer.created", "api_version": "2023-10-16"},
+			more)
 	}
 	fake.Add("acct_1",
-		event("evt_1", nil), event("evt_named", stripefake.Object{"account": "acct_2"}), event("evt_null", stripefake.Object{"api_version": nil}),
-		event("evt_useless", stripefake.Object{"type": "payout.paid"}), event("evt_live", stripefake.Object{"livemode": true}),
-		event("evt_long", stripefake.Object{"type": strings.Repeat("x", 300)}), event("evt_odd", stripefake.Object{"type": 7}),
+		event("evt_1", nil), event("evt_named", stripefake.Object{"account": "acct_2"}),
+		event("evt_null", stripefake.Object{"api_version": nil}),
+		event("evt_useless", stripefake.Object{"type": "payout.paid"}),
+		event("evt_live", stripefake.Object{"livemode": true}),
+		event("evt_long", stripefake.Object{"type": strings.Repeat("x", 300)}),
+		event("evt_odd", stripefake.Object{"type": 7}),
 		event("evt_old", stripefake.Object{"created": asOf.AddDate(0, 0, -31).Unix()}))
 	c := config(fake)
 	c.Options.Accounts, c.Mode = []string{"acct_1"}, "test"
@@ -81,11 +85,13 @@ func TestEnvelope(t *testing.T) {
 	}
 	live := false
 	said := func(id, account, version string) store.NewEvent {
-		return store.NewEvent{Source: "stripe", EventID: id, Type: "customer.created", Account: account, APIVersion: version, Livemode: &live,
+		return store.NewEvent{Source: "stripe", EventID: id, Type: "customer.created", Account: account, APIVersion: version,
+			Livemode:   &live,
 			OccurredAt: asOf.Add(-time.Minute).UTC()}
 	}
 	want := map[string]store.NewEvent{
-		"evt_1": said("evt_1", "acct_1", "2023-10-16"), "evt_named": said("evt_named", "acct_2", "2023-10-16"), "evt_null": said("evt_null", "acct_1", ""),
+		"evt_1": said("evt_1", "acct_1", "2023-10-16"), "evt_named": said("evt_named", "acct_2", "2023-10-16"),
+		"evt_null": said("evt_null", "acct_1", ""),
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

@@ -121,7 +121,8 @@ func readAll(t fataler, s source, limit int, seed uint64) (r run) {
 // noKey fails if an error tells anything of the key.
 func noKey(t fataler, err error) {
 	t.Helper()
-	if text := err.Error(); strings.Contains(text, "sk_") || strings.Contains(text, stripefake.Key[len(stripefake.Key)-4:]) {
+	if text := err.Error(); strings.Contains(text, "sk_") ||
+		strings.Contains(text, stripefake.Key[len(stripefake.Key)-4:]) {
 		t.Fatalf("the error tells of the key: %s", text)
 	}
 }

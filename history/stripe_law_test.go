@@ -49,7 +49,8 @@ func sampleEvents(t *testing.T) (stripe, others []store.NewEvent) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		n := store.NewEvent{Source: filepath.Dir(e.File), EventID: e.EventID, Type: e.Type, OccurredAt: time.Unix(e.Created, 0), Payload: payload}
+		n := store.NewEvent{Source: filepath.Dir(e.File), EventID: e.EventID, Type: e.Type,
+			OccurredAt: time.Unix(e.Created, 0), Payload: payload}
 		if e.Account != nil {
 			n.Account = *e.Account
 		}
@@ -60,13 +61,21 @@ func sampleEvents(t *testing.T) (stripe, others []store.NewEvent) {
 		}
 	}
 	for id, account := range map[string]string{
-		"k57aurorastore00000000000000000a": "acct_1OwnerAurora3Hd", "k57borealisstore000000000000000b": "acct_1StoreBorealis9Kp", "k57cascadestore0000000000000000c": "acct_1StoreCascade4Wz",
+		"k57aurorastore00000000000000000a": "acct_1OwnerAurora3Hd",
+		"k57borealisstore000000000000000b": "acct_1StoreBorealis9Kp",
+		"k57cascadestore0000000000000000c": "acct_1StoreCascade4Wz",
 	} {
-		others = append(others, store.NewEvent{Source: "platform", EventID: "msg_" + id, Type: "store.upserted", OccurredAt: time.Unix(1759000000, 0),
-			Payload: fmt.Appendf(nil, `{"type":"store.upserted","data":{"id":%q,"name":"S","owner_user_id":"user_%s","stripe_account_id":%q}}`, id, id, account)})
+		others = append(others, store.NewEvent{Source: "platform", EventID: "msg_" + id, Type: "store.upserted",
+			OccurredAt: time.Unix(1759000000, 0),
+			Payload: fmt.Appendf(
+				nil, `{"type":"store.upserted","data":{"id":%q,"name":"S","owner_user_id":"user_%s","stripe_account_id":%q}}`, id,
+				id, account)})
 	}
-	others = append(others, store.NewEvent{Source: "platform", EventID: "msg_course", Type: "product.upserted", OccurredAt: time.Unix(1759000000, 0),
-		Payload: []byte(`{"type":"product.upserted","data":{"id":"jd7mixingbasics0000000000000001","store_id":"k57aurorastore00000000000000000a","kind":"course","title":"Mixing Basics"}}`)})
+	others = append(others, store.NewEvent{Source: "platform", EventID: "msg_course", Type: "product.upserted",
+		OccurredAt: time.Unix(1759000000, 0),
+		Payload: []byte(
+			`{"type":"product.upserted","data":{"id":"jd7mixingbasics0000000000000001",` +
+				`"store_id":"k57aurorastore00000000000000000a","kind":"course","title":"Mixing Basics"}}`)})
 	return stripe, others
 }
 
@@ -101,7 +110,8 @@ func serve(t *testing.T, fake *stripefake.Server, events []store.NewEvent) {
 		fake.Add(accounts[id], o)
 		if total, _ := o["amount_refunded"].(float64); o["object"] == "charge" && total > 0 && !strings.Contains(id, "Ava") {
 			fake.Add(accounts[id], object("refund", "re_"+id, 1769076000, stripefake.Object{
-				"amount": total, "currency": o["currency"], "charge": id, "payment_intent": o["payment_intent"], "status": "succeeded"}))
+				"amount": total, "currency": o["currency"], "charge": id, "payment_intent": o["payment_intent"],
+				"status": "succeeded"}))
 		}
 	}
 	raw, err := os.ReadFile("../testdata/fixtures/stripe/api/refunds.list.json")
@@ -154,7 +164,8 @@ func customerRows(t *testing.T, url string) []string {
 		t.Fatal(err)
 	}
 	defer conn.Close(context.Background())
-	rows, err := conn.Query(t.Context(), `SELECT jsonb_pretty(to_jsonb(c) - 'id' - 'created_at' - 'updated_at') FROM customers c ORDER BY store_id, email`)
+	rows, err := conn.Query(t.Context(), `SELECT jsonb_pretty(to_jsonb(c) - 'id' - 'created_at' - 'updated_at')
+		FROM customers c ORDER BY store_id, email`)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,7 +184,8 @@ func TestWebhooksAndHistoryAgree(t *testing.T) {
 	serve(t, fake, hooks)
 	c := config(fake)
 	now := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
-	c.Now, c.Options.AsOf, c.Options.Accounts = func() time.Time { return now }, &now, []string{"", "acct_1StoreBorealis9Kp"}
+	c.Now, c.Options.AsOf, c.Options.Accounts = func() time.Time { return now }, &now,
+		[]string{"", "acct_1StoreBorealis9Kp"}
 	sets := map[string]facts.Set{}
 	for _, item := range readAll(t, newStripe(t, c), 10, 1).items {
 		if item.Err != nil {
@@ -183,7 +195,8 @@ func TestWebhooksAndHistoryAgree(t *testing.T) {
 	}
 	var reads []store.NewEvent
 	for _, id := range slices.Sorted(maps.Keys(sets)) {
-		reads = append(reads, store.NewEvent{Source: "stripe", EventID: id, Type: "read", OccurredAt: now, Payload: []byte("{}")})
+		reads = append(reads, store.NewEvent{Source: "stripe", EventID: id, Type: "read", OccurredAt: now,
+			Payload: []byte("{}")})
 	}
 	want := told(t, slices.Concat(others, hooks), nil)
 	if len(want) < 10 {

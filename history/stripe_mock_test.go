@@ -57,7 +57,8 @@ func newMock(t *testing.T, endless func(path string, body map[string]any)) (url 
 // Stripe's own mock accepts every request we make: with and without windows and
 // cursors, of every list, and for the lists inside objects.
 func TestStripeAcceptsRequests(t *testing.T) {
-	lists := map[string]string{"/v1/checkout/sessions": "line_items", "/v1/invoices": "lines", "/v1/subscriptions": "items"}
+	lists := map[string]string{"/v1/checkout/sessions": "line_items", "/v1/invoices": "lines",
+		"/v1/subscriptions": "items"}
 	asked := map[string]bool{}
 	url, served := newMock(t, func(path string, body map[string]any) {
 		asked[path] = true
@@ -70,10 +71,12 @@ func TestStripeAcceptsRequests(t *testing.T) {
 		}
 	})
 	since := asOf.AddDate(0, -1, 0)
-	c := StripeConfig{Key: "sk_test_123", BaseURL: url, Options: store.BackfillOptions{AsOf: &asOf, Accounts: []string{"", "acct_1"}}}
+	c := StripeConfig{Key: "sk_test_123", BaseURL: url, Options: store.BackfillOptions{
+		AsOf: &asOf, Accounts: []string{"", "acct_1"}}}
 	read := func(s source, streams []string) {
 		for _, name := range streams {
-			for _, w := range []window{{Until: asOf.Unix()}, {Since: since.Unix(), Until: asOf.Unix(), After: "id_1", Last: asOf.Unix(), Account: "acct_1"}} {
+			for _, w := range []window{{Until: asOf.Unix()}, {Since: since.Unix(), Until: asOf.Unix(), After: "id_1",
+				Last: asOf.Unix(), Account: "acct_1"}} {
 				page, err := s.Read(t.Context(), w.position(name), 100)
 				if err != nil || len(page.Items) == 0 {
 					t.Errorf("%s: %+v %v", name, page, err)

@@ -24,7 +24,8 @@ func bought(n int) stripefake.Object {
 	return stripefake.Object{
 		"mode": "payment", "status": "complete", "payment_status": "paid", "amount_total": 100 * n, "currency": "usd",
 		"line_items": stripefake.Object{"data": entries(n, func(i int) stripefake.Object {
-			return stripefake.Object{"id": fmt.Sprintf("li_%03d", i), "price": stripefake.Object{"id": fmt.Sprintf("price_%03d", i), "product": "prod_1"}}
+			return stripefake.Object{"id": fmt.Sprintf("li_%03d", i), "price": stripefake.Object{
+				"id": fmt.Sprintf("price_%03d", i), "product": "prod_1"}}
 		})},
 	}
 }
@@ -52,7 +53,8 @@ func TestFaults(t *testing.T) {
 			fake.Add("", customers(60, 3600)...)
 			for i := range 30 {
 				id, created := fmt.Sprintf("%03d", i), int64(begin+i/4)
-				fake.Add("", object("checkout.session", "cs_"+id, created, bought(25)), object("refund", "re_"+id, created, stripefake.Object{"currency": "usd"}))
+				fake.Add("", object("checkout.session", "cs_"+id, created, bought(25)),
+					object("refund", "re_"+id, created, stripefake.Object{"currency": "usd"}))
 				fake.Add("acct_1", object("customer", "cus_"+id, created))
 			}
 			fake.Faults(f)
@@ -123,13 +125,15 @@ func TestErrors(t *testing.T) {
 // repeated.
 func TestAnswersThatAreNotStripes(t *testing.T) {
 	for body, status := range map[string]int{
-		`{}`: 200, `{"data":null}`: 200, `[]`: 200, `<html>secret</html>`: 502, `<html>secret </html>`: 200, `{"error":null,"secret":1}`: 503, ``: 200,
+		`{}`: 200, `{"data":null}`: 200, `[]`: 200, `<html>secret</html>`: 502, `<html>secret </html>`: 200,
+		`{"error":null,"secret":1}`: 503, ``: 200,
 	} {
 		proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(status)
 			io.WriteString(w, body)
 		}))
-		_, err := newStripe(t, StripeConfig{Key: stripefake.Key, BaseURL: proxy.URL}).Read(t.Context(), window{Until: begin}.position("customers"), 10)
+		_, err := newStripe(t, StripeConfig{Key: stripefake.Key, BaseURL: proxy.URL}).Read(t.Context(),
+			window{Until: begin}.position("customers"), 10)
 		proxy.Close()
 		if !mayPass(err) || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%d %s: %T %v", status, body, err, err)
@@ -177,7 +181,8 @@ func TestDeauthorisedAccount(t *testing.T) {
 			said = append(said, item.Err.Error())
 		}
 	}
-	if len(r.items) != 4 || len(said) != 1 || !strings.Contains(said[0], "acct_gone") || !strings.Contains(said[0], "connect it again") {
+	if len(r.items) != 4 || len(said) != 1 || !strings.Contains(said[0], "acct_gone") ||
+		!strings.Contains(said[0], "connect it again") {
 		t.Errorf("%d items, errors %q", len(r.items), said)
 	}
 }
@@ -197,14 +202,17 @@ func TestRefused(t *testing.T) {
 func TestScrub(t *testing.T) {
 	api := &stripeAPI{key: "sk_live_51abc"}
 	for _, message := range []string{
-		"The key sk_live_51abc is bad", "Invalid API Key provided: sk_live_********************cDEF", "rk_test_51HxxAbC and sk_org_live_1a",
+		"The key sk_live_51abc is bad", "Invalid API Key provided: sk_live_********************cDEF",
+		"rk_test_51HxxAbC and sk_org_live_1a",
 		"provided: rk_********cDEF", "The provided key 'sk_test_stri********51H8' does not",
 	} {
-		if got := api.scrub(message); strings.Contains(got, "51") || strings.Contains(got, "cDEF") || strings.Contains(got, "1a") {
+		if got := api.scrub(message); strings.Contains(got, "51") || strings.Contains(got, "cDEF") ||
+			strings.Contains(got, "1a") {
 			t.Errorf("%q is left of %q", got, message)
 		}
 	}
-	if message := "No such payment_intent: 'pi_3AvaTest'; a similar object exists in test mode"; api.scrub(message) != message {
+	if message := "No such payment_intent: 'pi_3AvaTest'; a similar object exists in test mode"; api.scrub(
+		message) != message {
 		t.Errorf("%q", api.scrub(message))
 	}
 }
@@ -213,9 +221,12 @@ func TestScrub(t *testing.T) {
 // error of its own.
 func TestModeAndBrokenObjects(t *testing.T) {
 	fake := stripefake.New(t)
-	fake.Add("", object("customer", "cus_test", begin), object("customer", "cus_live", begin+1, stripefake.Object{"livemode": true}),
-		object("invoice", "in_1", begin, stripefake.Object{"status": "paid", "amount_paid": 5, "currency": "dollars"}), object("price", "price_1", begin))
-	for mode, want := range map[string]string{"": "cus_live cus_test", "any": "cus_live cus_test", "live": "cus_live", "test": "cus_test"} {
+	fake.Add("", object("customer", "cus_test", begin),
+		object("customer", "cus_live", begin+1, stripefake.Object{"livemode": true}),
+		object("invoice", "in_1", begin, stripefake.Object{"status": "paid", "amount_paid": 5, "currency": "dollars"}),
+		object("price", "price_1", begin))
+	for mode, want := range map[string]string{"": "cus_live cus_test", "any": "cus_live cus_test", "live": "cus_live",
+		"test": "cus_test"} {
 		c := config(fake)
 		c.Mode = mode
 		var said, broken []string
@@ -242,17 +253,24 @@ func TestModeAndBrokenObjects(t *testing.T) {
 // Lists inside objects are read to their end, but only where it matters.
 func TestChildLists(t *testing.T) {
 	fake := stripefake.New(t)
-	plan := stripefake.Object{"status": "active", "currency": "usd", "items": stripefake.Object{"data": entries(20, func(i int) stripefake.Object {
-		return stripefake.Object{"id": fmt.Sprint("si_", i), "price": stripefake.Object{"id": fmt.Sprint("price_", i), "product": "prod_1", "unit_amount": 100}}
-	})}}
-	paid := stripefake.Object{"status": "paid", "amount_paid": 5, "currency": "usd", "lines": stripefake.Object{"data": entries(250, func(i int) stripefake.Object {
-		return stripefake.Object{"id": fmt.Sprint("il_", i), "price": stripefake.Object{"id": fmt.Sprint("price_", i), "product": "prod_1"}}
-	})}}
+	plan := stripefake.Object{"status": "active", "currency": "usd", "items": stripefake.Object{
+		"data": entries(20, func(i int) stripefake.Object {
+			return stripefake.Object{"id": fmt.Sprint("si_", i), "price": stripefake.Object{"id": fmt.Sprint("price_", i),
+				"product": "prod_1", "unit_amount": 100}}
+		})}}
+	paid := stripefake.Object{"status": "paid", "amount_paid": 5, "currency": "usd", "lines": stripefake.Object{
+		"data": entries(250, func(i int) stripefake.Object {
+			return stripefake.Object{"id": fmt.Sprint("il_", i), "price": stripefake.Object{"id": fmt.Sprint("price_", i),
+				"product": "prod_1"}}
+		})}}
 	named := stripefake.Object{"metadata": stripefake.Object{"courseId": "c1"}}
 	fake.Add("acct_1",
-		object("checkout.session", "cs_bare", begin, bought(250)), object("checkout.session", "cs_named", begin, bought(250), named),
-		object("checkout.session", "cs_open", begin, bought(250), stripefake.Object{"status": "open"}), object("checkout.session", "cs_short", begin, bought(10)),
-		object("invoice", "in_bare", begin, paid), object("invoice", "in_named", begin, paid, named), object("subscription", "sub_1", begin, plan))
+		object("checkout.session", "cs_bare", begin, bought(250)),
+		object("checkout.session", "cs_named", begin, bought(250), named),
+		object("checkout.session", "cs_open", begin, bought(250), stripefake.Object{"status": "open"}),
+		object("checkout.session", "cs_short", begin, bought(10)),
+		object("invoice", "in_bare", begin, paid), object("invoice", "in_named", begin, paid, named),
+		object("subscription", "sub_1", begin, plan))
 	c := config(fake)
 	c.Options.Accounts = []string{"acct_1"}
 	got := map[string]int{}
@@ -321,7 +339,8 @@ func TestEventAfterReadWins(t *testing.T) {
 
 // The samples of API answers are read.
 func TestSamples(t *testing.T) {
-	for file, kind := range map[string]string{"customers.list.page1": "customer", "customers.list.page2": "customer", "refunds.list": "refund"} {
+	for file, kind := range map[string]string{"customers.list.page1": "customer", "customers.list.page2": "customer",
+		"refunds.list": "refund"} {
 		raw, err := os.ReadFile("../testdata/fixtures/stripe/api/" + file + ".json")
 		if err != nil {
 			t.Fatal(err)

@@ -32,8 +32,14 @@ func TestEvicted(t *testing.T) {
 	const key = "asynq:{stripe}:"
 	redisClient.Del(ctx, key+"t:event:1", key+"t:event:2") // as an eviction does
 	inHand, release := make(chan struct{}, 2), make(chan struct{})
-	server := asynq.NewServer(opt, asynq.Config{Concurrency: 2, Queues: map[string]int{"stripe": 1}, TaskCheckInterval: time.Millisecond, LogLevel: asynq.FatalLevel})
-	if err := server.Start(asynq.HandlerFunc(func(context.Context, *asynq.Task) error { inHand <- struct{}{}; <-release; return nil })); err != nil {
+	server := asynq.NewServer(opt, asynq.Config{Concurrency: 2, Queues: map[string]int{"stripe": 1},
+		TaskCheckInterval: time.Millisecond, LogLevel: asynq.FatalLevel})
+	if err := server.Start(
+		asynq.HandlerFunc(func(context.Context, *asynq.Task) error {
+			inHand <- struct{}{}
+			<-release
+			return nil
+		})); err != nil {
 		t.Fatal(err)
 	}
 	<-inHand

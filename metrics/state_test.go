@@ -72,7 +72,8 @@ func TestState(t *testing.T) {
 	url, redis := testdb.Postgres(t), testdb.Redis(t)
 	state, r := open(t, url, redis)
 	s := state.pool.store
-	in, err := s.InsertEvents(t.Context(), []store.NewEvent{{Source: "clerk", EventID: "1", Type: "t", OccurredAt: time.Now(), Payload: []byte("{}")}})
+	in, err := s.InsertEvents(t.Context(),
+		[]store.NewEvent{{Source: "clerk", EventID: "1", Type: "t", OccurredAt: time.Now(), Payload: []byte("{}")}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,8 +89,12 @@ func TestState(t *testing.T) {
 	if _, err := s.StartBackfill(t.Context(), store.NewBackfill{Kind: "courses", StartedBy: "a test"}); err != nil {
 		t.Fatal(err)
 	}
-	bad := []status.Watch{{Name: "events_failing/stripe/invoice.paid", State: status.Problem}, {Name: "source_silent/clerk", State: status.OK}}
-	if _, err := status.New(s).LookAtWatches(t.Context(), status.WatchRound{Now: time.Now(), Next: func(status.Traffic, []status.Watch) []status.Watch { return bad }}); err != nil {
+	bad := []status.Watch{{Name: "events_failing/stripe/invoice.paid", State: status.Problem},
+		{Name: "source_silent/clerk", State: status.OK}}
+	if _, err := status.New(s).LookAtWatches(t.Context(),
+		status.WatchRound{Now: time.Now(), Next: func(status.Traffic, []status.Watch) []status.Watch {
+			return bad
+		}}); err != nil {
 		t.Fatal(err)
 	}
 	got := scrape(t, r)
@@ -113,7 +118,8 @@ func TestState(t *testing.T) {
 	} {
 		want(t, got, series, value)
 	}
-	if got[`rollcall_inbox_oldest_pending_seconds{source="clerk"}`] == "0" || got[`rollcall_last_event_timestamp_seconds{source="clerk"}`] == "" {
+	if got[`rollcall_inbox_oldest_pending_seconds{source="clerk"}`] == "0" ||
+		got[`rollcall_last_event_timestamp_seconds{source="clerk"}`] == "" {
 		t.Errorf("the event of Clerk is not seen: %v", got)
 	}
 	if _, told := got[`rollcall_last_event_timestamp_seconds{source="stripe"}`]; told {
@@ -230,12 +236,19 @@ func TestOneFails(t *testing.T) {
 		release := make(chan struct{})
 		looks := 0
 		s := made(time.Now,
-			&figure{name: "fails", read: func(context.Context) ([]prometheus.Metric, error) { return nil, errors.New("no luck") }},
-			&figure{name: "hangs", read: func(context.Context) ([]prometheus.Metric, error) { looks++; <-release; return nil, nil }},
+			&figure{name: "fails", read: func(context.Context) ([]prometheus.Metric, error) {
+				return nil, errors.New("no luck")
+			}},
+			&figure{name: "hangs", read: func(context.Context) ([]prometheus.Metric, error) {
+				looks++
+				<-release
+				return nil, nil
+			}},
 			&figure{name: "works", keep: time.Hour, read: one})
 		defer s.pool.store.Close()
 		began := time.Now()
-		if got := names(s); !slices.Equal(got, []string{"-", "-", "-"}) && !slices.Equal(got, []string{"+", "-", "-", "stores"}) {
+		if got := names(s); !slices.Equal(got, []string{"-", "-", "-"}) &&
+			!slices.Equal(got, []string{"+", "-", "-", "stores"}) {
 			t.Errorf("%q", got) // the last was begun when the time was over
 		}
 		if took := time.Since(began); took != scrapeTimeout {
@@ -254,7 +267,10 @@ func TestOneFails(t *testing.T) {
 func TestOneIsSlow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := made(time.Now,
-			&figure{name: "slow", read: func(ctx context.Context) ([]prometheus.Metric, error) { <-ctx.Done(); return nil, ctx.Err() }},
+			&figure{name: "slow", read: func(ctx context.Context) ([]prometheus.Metric, error) {
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}},
 			&figure{name: "works", read: one})
 		defer s.pool.store.Close()
 		began := time.Now()
@@ -276,7 +292,8 @@ func TestWorkers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := asynq.NewServer(opt, asynq.Config{Queues: map[string]int{"clerk": 1, "stripe": 1}, LogLevel: asynq.FatalLevel})
+	server := asynq.NewServer(opt, asynq.Config{Queues: map[string]int{"clerk": 1, "stripe": 1},
+		LogLevel: asynq.FatalLevel})
 	if err := server.Start(asynq.NewServeMux()); err != nil {
 		t.Fatal(err)
 	}

@@ -108,10 +108,11 @@ func TestForeignDatabase(t *testing.T) {
 		made  []string
 		names []string // in the error
 	}{
-		"a table":                    {[]string{users}, []string{"users"}},
-		"several tables":             {[]string{users, events}, []string{"webhook_events, users"}},
-		"a view":                     {[]string{`CREATE VIEW stores AS SELECT 1 AS id`}, []string{"stores"}},
-		"an index":                   {[]string{`CREATE TABLE a (b text)`, `CREATE INDEX users_email ON a (b)`}, []string{"users_email"}},
+		"a table":        {[]string{users}, []string{"users"}},
+		"several tables": {[]string{users, events}, []string{"webhook_events, users"}},
+		"a view":         {[]string{`CREATE VIEW stores AS SELECT 1 AS id`}, []string{"stores"}},
+		"an index": {[]string{`CREATE TABLE a (b text)`, `CREATE INDEX users_email ON a (b)`},
+			[]string{"users_email"}},
 		"migrations":                 {gooseOf(30), []string{"goose_db_version"}},
 		"as many migrations as ours": {gooseOf(ours), []string{"goose_db_version"}},
 		"migrations, and a table":    {append(gooseOf(3), users), []string{"users", "goose_db_version"}},

@@ -199,7 +199,8 @@ func (w *work) attachOrKeep(ctx context.Context, rows []RowKey) (changes Changes
 
 // keepPending records on an event and on its unattached rows that deriving
 // failed. It returns the event's new status.
-func (w *work) keepPending(ctx context.Context, e pendingEvent, rows []RowKey, failure *DeriveError) (status string, err error) {
+func (w *work) keepPending(ctx context.Context, e pendingEvent, rows []RowKey, failure *DeriveError) (
+	status string, err error) {
 	if status, err = w.fail(ctx, e.ID, failure, MaxAttempts); err != nil {
 		return "", err
 	}

@@ -347,7 +347,8 @@ func (k FactKind) setCustomersSQL() string {
 	return `
 	UPDATE ` + k.Table + ` f
 	SET (` + strings.Join(columns, ", ") + `) = ROW (` + should + `)
-	FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::bigint[], $9::bigint[], $10::jsonb[])
+	FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::bigint[],
+		$9::bigint[], $10::jsonb[])
 	  AS r(a, b, store_id, customer_email, product_id, unattached, customer_id, refunded, disputed, sold)
 	WHERE ` + k.is("f", "r") + `
 	  AND (` + is + `) IS DISTINCT FROM (` + should + `)
@@ -358,7 +359,8 @@ func (k FactKind) setCustomersSQL() string {
 // do not show yet, so that the next attachment derives these.
 func (w *work) markUnderived(ctx context.Context, rows []RowKey) error {
 	for kind, k := range byKind(rows) {
-		if _, err := w.tx.Exec(ctx, kind.setSQL("customer_email = NULL")+` AND f.customer_id IS NOT NULL`, k[0], k[1]); err != nil {
+		if _, err := w.tx.Exec(ctx, kind.setSQL("customer_email = NULL")+` AND f.customer_id IS NOT NULL`,
+			k[0], k[1]); err != nil {
 			return err
 		}
 	}

@@ -27,7 +27,8 @@ func (e *teller) event(source, typ, account, payload string) store.NewEvent {
 
 func (e *teller) user(id, email, status string) store.NewEvent {
 	return e.event("clerk", "user.updated", "", fmt.Sprintf(
-		`{"data":{"id":%q,"first_name":"N","primary_email_address_id":"i","email_addresses":[{"id":"i","email_address":%q,"verification":{"status":%q}}]}}`, id, email, status))
+		`{"data":{"id":%q,"first_name":"N","primary_email_address_id":"i",`+
+			`"email_addresses":[{"id":"i","email_address":%q,"verification":{"status":%q}}]}}`, id, email, status))
 }
 
 func (e *teller) platform(typ, data string) store.NewEvent {
@@ -45,7 +46,8 @@ func (e *teller) stripe(typ, account, object string) store.NewEvent {
 // sale is a guest's paid checkout.
 func (e *teller) sale(intent, email, metadata string) store.NewEvent {
 	return e.stripe("checkout.session.completed", "", fmt.Sprintf(
-		`{"id":"cs_%[1]s","mode":"payment","payment_status":"paid","amount_total":1000,"currency":"usd","payment_intent":%[1]q,"customer_details":{"email":%[2]q},"metadata":%[3]s}`, intent, email, metadata))
+		`{"id":"cs_%[1]s","mode":"payment","payment_status":"paid","amount_total":1000,"currency":"usd",`+
+			`"payment_intent":%[1]q,"customer_details":{"email":%[2]q},"metadata":%[3]s}`, intent, email, metadata))
 }
 
 const customersSQL = `SELECT concat_ws(' ', store_id, email, type, status) FROM customers ORDER BY store_id, email`
@@ -85,8 +87,10 @@ func TestEmailChangeMergesIntoOlder(t *testing.T) {
 			older := query(t, url, `SELECT min(id)::text FROM customers`)
 			younger := query(t, url, `SELECT max(id)::text FROM customers`)
 			apply(t, s, []store.NewEvent{e.user("user_1", "b@x.example", "verified")}, 1)
-			wantRows(t, url, `SELECT id || ' ' || email || ' ' || course_ids::text FROM customers`, older[0]+" b@x.example {c1,c2}")
-			wantRows(t, url, `SELECT from_id || ' into ' || into_id || ' ' || into_email FROM customer_merges`, younger[0]+" into "+older[0]+" b@x.example")
+			wantRows(t, url, `SELECT id || ' ' || email || ' ' || course_ids::text FROM customers`,
+				older[0]+" b@x.example {c1,c2}")
+			wantRows(t, url, `SELECT from_id || ' into ' || into_id || ' ' || into_email FROM customer_merges`,
+				younger[0]+" into "+older[0]+" b@x.example")
 			if diff, err := s.Rebuild(context.Background(), "", nil); err != nil || diff.Sum() != 0 {
 				t.Errorf("rebuild: %+v %v", diff, err)
 			}
@@ -100,7 +104,8 @@ func TestEmailChangeTakesGuestAlong(t *testing.T) {
 	s, url := openURL(t)
 	var e teller
 	apply(t, s, []store.NewEvent{
-		e.user("user_1", "a@x.example", "verified"), e.enrolled("c1", `"user_id":"user_1"`), e.sale("pi_1", "a@x.example", `{"storeId":"s1","productId":"p"}`),
+		e.user("user_1", "a@x.example", "verified"), e.enrolled("c1", `"user_id":"user_1"`),
+		e.sale("pi_1", "a@x.example", `{"storeId":"s1","productId":"p"}`),
 		e.user("user_1", "b@x.example", "verified"),
 	}, 1)
 	wantRows(t, url, customersSQL, "s1 b@x.example paying active")
@@ -112,7 +117,8 @@ func TestEmailChangeTakesGuestAlong(t *testing.T) {
 func TestUnverifiedEmailJoinsNothing(t *testing.T) {
 	s, url := openURL(t)
 	var e teller
-	apply(t, s, []store.NewEvent{e.sale("pi_1", "dmitri@x.example", `{"storeId":"s1","productId":"p"}`), e.user("user_m", "dmitri@x.example", "unverified"), e.enrolled("c1", `"user_id":"user_m"`)}, 1)
+	apply(t, s, []store.NewEvent{e.sale("pi_1", "dmitri@x.example", `{"storeId":"s1","productId":"p"}`),
+		e.user("user_m", "dmitri@x.example", "unverified"), e.enrolled("c1", `"user_id":"user_m"`)}, 1)
 	wantRows(t, url, customersSQL, "s1 dmitri@x.example paying active")
 	wantRows(t, url, `SELECT unattached FROM enrollments`, "email_unverified")
 	apply(t, s, []store.NewEvent{e.user("user_m", "mallory@x.example", "verified")}, 1)
@@ -123,10 +129,17 @@ func TestUnverifiedEmailJoinsNothing(t *testing.T) {
 // the subscription, its invoice and its session comes first.
 func TestPlatformSales(t *testing.T) {
 	var e teller
-	subscription := e.stripe("customer.subscription.created", "", `{"id":"sub_1","status":"active","customer":"cus_1","metadata":{"storeId":"s1","userId":"user_owner","plan":"creator_pro"}}`)
-	invoice := e.stripe("invoice.paid", "", `{"id":"in_1","amount_paid":7900,"currency":"usd","customer":"cus_1","customer_email":"owner@x.example","subscription":"sub_1","subscription_details":{"metadata":{"storeId":"s1"}}}`)
-	session := e.stripe("checkout.session.completed", "", `{"id":"cs_1","mode":"subscription","payment_status":"paid","subscription":"sub_1","customer_details":{"email":"owner@x.example"},"metadata":{"storeId":"s1","productType":"creator_plan"}}`)
-	for _, order := range [][]store.NewEvent{{subscription, invoice, session}, {session, subscription, invoice}, {invoice, session, subscription}, {invoice, subscription, session}} {
+	subscription := e.stripe("customer.subscription.created", "",
+		`{"id":"sub_1","status":"active","customer":"cus_1",`+
+			`"metadata":{"storeId":"s1","userId":"user_owner","plan":"creator_pro"}}`)
+	invoice := e.stripe("invoice.paid", "",
+		`{"id":"in_1","amount_paid":7900,"currency":"usd","customer":"cus_1","customer_email":"owner@x.example",`+
+			`"subscription":"sub_1","subscription_details":{"metadata":{"storeId":"s1"}}}`)
+	session := e.stripe("checkout.session.completed", "",
+		`{"id":"cs_1","mode":"subscription","payment_status":"paid","subscription":"sub_1",`+
+			`"customer_details":{"email":"owner@x.example"},"metadata":{"storeId":"s1","productType":"creator_plan"}}`)
+	for _, order := range [][]store.NewEvent{{subscription, invoice, session}, {session, subscription, invoice},
+		{invoice, session, subscription}, {invoice, subscription, session}} {
 		s, url := openURL(t)
 		apply(t, s, order, 1)
 		wantRows(t, url, customersSQL)
@@ -139,11 +152,14 @@ func TestPlatformSales(t *testing.T) {
 func TestConnectAccountBeatsMetadata(t *testing.T) {
 	s, url := openURL(t)
 	var e teller
-	forged := e.stripe("checkout.session.completed", "acct_evil", `{"id":"cs_1","mode":"payment","payment_status":"paid","amount_total":1000,"currency":"usd","payment_intent":"pi_1","customer_details":{"email":"a@x.example"},"metadata":{"storeId":"s1","productId":"p"}}`)
+	forged := e.stripe("checkout.session.completed", "acct_evil",
+		`{"id":"cs_1","mode":"payment","payment_status":"paid","amount_total":1000,"currency":"usd",`+
+			`"payment_intent":"pi_1","customer_details":{"email":"a@x.example"},"metadata":{"storeId":"s1","productId":"p"}}`)
 	apply(t, s, []store.NewEvent{e.platform("store.upserted", `{"id":"s1","name":"One"}`), forged}, 1)
 	wantRows(t, url, customersSQL)
 	wantRows(t, url, `SELECT unattached FROM payments`, "account_without_store")
-	apply(t, s, []store.NewEvent{e.platform("store.upserted", `{"id":"s2","name":"Two","stripe_account_id":"acct_evil"}`)}, 1)
+	apply(t, s, []store.NewEvent{e.platform("store.upserted", `{"id":"s2","name":"Two","stripe_account_id":"acct_evil"}`)},
+		1)
 	wantRows(t, url, customersSQL, "s2 a@x.example paying active")
 }
 
@@ -173,7 +189,8 @@ func TestOwnersFirstStore(t *testing.T) {
 		e.sale("pi_2", "two@x.example", `{"storeId":"user_owner","productId":"p"}`),
 		e.sale("pi_3", "three@x.example", `{"creatorId":"user_owner","productId":"q"}`),
 	}, 1)
-	both := []string{"s2 one@x.example paying active", "s2 three@x.example paying active", "s2 two@x.example paying active"}
+	both := []string{"s2 one@x.example paying active", "s2 three@x.example paying active",
+		"s2 two@x.example paying active"}
 	wantRows(t, url, customersSQL, both...)
 	apply(t, s, []store.NewEvent{
 		e.platform("store.upserted", `{"id":"s2","owner_user_id":"user_buyer"}`),
@@ -223,9 +240,11 @@ func TestFailureToDeriveBlocksNothing(t *testing.T) {
 	ctx := context.Background()
 	query(t, url, `
 		CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no room for %', NEW.email; END $$;`)
-	query(t, url, `CREATE TRIGGER refuse BEFORE INSERT ON customers FOR EACH ROW WHEN (NEW.email = 'bad@x.example') EXECUTE FUNCTION refuse()`)
+	query(t, url, `CREATE TRIGGER refuse BEFORE INSERT ON customers FOR EACH ROW
+		WHEN (NEW.email = 'bad@x.example') EXECUTE FUNCTION refuse()`)
 	var e teller
-	in, err := s.InsertEvents(ctx, []store.NewEvent{e.enrolled("c1", `"email":"bad@x.example"`), e.enrolled("c1", `"email":"good@x.example"`)})
+	in, err := s.InsertEvents(ctx, []store.NewEvent{e.enrolled("c1", `"email":"bad@x.example"`),
+		e.enrolled("c1", `"email":"good@x.example"`)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -280,7 +299,8 @@ func TestCatalogueChanges(t *testing.T) {
 	product := func(title, kind string) store.NewEvent {
 		return e.platform("product.upserted", fmt.Sprintf(`{"id":"p1","store_id":"s1","kind":%q,"title":%q}`, kind, title))
 	}
-	apply(t, s, []store.NewEvent{product("One", "digital"), e.sale("pi_1", "a@x.example", `{"storeId":"s1","productId":"p1"}`)}, 1)
+	apply(t, s, []store.NewEvent{product("One", "digital"),
+		e.sale("pi_1", "a@x.example", `{"storeId":"s1","productId":"p1"}`)}, 1)
 	xmin := func() string { return query(t, url, `SELECT xmin::text FROM customers`)[0] }
 	before := xmin()
 	apply(t, s, []store.NewEvent{product("Two", "digital")}, 1)
@@ -313,7 +333,8 @@ func TestApplyTakesNeighbours(t *testing.T) {
 		t.Errorf("%+v %v, want 3 processed: the one asked for and two neighbours", out, err)
 	}
 	wantRows(t, url, `SELECT event_id || ' ' || status || ' ' || attempts FROM webhook_events ORDER BY id`,
-		"evt_001 pending 1", "evt_002 processed 1", "evt_003 processed 1", "evt_004 processed 1", "evt_005 pending 0", "evt_006 pending 0")
+		"evt_001 pending 1", "evt_002 processed 1", "evt_003 processed 1", "evt_004 processed 1", "evt_005 pending 0",
+		"evt_006 pending 0")
 }
 
 // The row, not the queue, decides when an event has been tried often enough.
@@ -336,7 +357,8 @@ func TestAttemptsEnd(t *testing.T) {
 			t.Fatalf("try %d: %q %v, want %q", i+1, status, err, want)
 		}
 	}
-	wantRows(t, url, `SELECT status || ' ' || attempts || ' ' || last_error FROM webhook_events`, fmt.Sprintf("failed %d no luck", store.MaxAttempts))
+	wantRows(t, url, `SELECT status || ' ' || attempts || ' ' || last_error FROM webhook_events`,
+		fmt.Sprintf("failed %d no luck", store.MaxAttempts))
 	if late, err := s.Overdue(ctx, 0, 10); err != nil || len(late) != 0 {
 		t.Errorf("a failed event is asked for again: %v %v", late, err)
 	}

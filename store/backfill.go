@@ -18,35 +18,39 @@ import (
 
 // Backfill is one run.
 type Backfill struct {
-	ID        int64           `json:"id"`
-	Kind      string          `json:"kind"`
-	Scope     string          `json:"scope"` // what of it: a store, accounts, a file; "" is all. One run per kind and scope at a time
-	Options   BackfillOptions `json:"options"`
-	DryRun    bool            `json:"dry_run"`
-	Status    string          `json:"status"`   // queued, running, paused, completed, completed_with_errors, failed, cancelled
-	Reason    *string         `json:"reason"`   // why it failed, or what it waits for
-	Expected  *int64          `json:"expected"` // objects to look at; null while the source cannot tell
-	Seen      int64           `json:"seen"`     // objects looked at: created + updated + unchanged + errors + those passed over whole
-	Created   int64           `json:"created"`
-	Updated   int64           `json:"updated"`
-	Unchanged int64           `json:"unchanged"`
-	Errors    int64           `json:"errors"`    // objects that could not be used; see BackfillErrors
-	Customers int64           `json:"customers"` // new customers on the lists
-	ChunkSize int             `json:"chunk_size"`
-	StartedBy string          `json:"started_by"` // who asked for it
-	CreatedAt time.Time       `json:"created_at"`
-	StartedAt *time.Time      `json:"started_at"`
-	EndedAt   *time.Time      `json:"ended_at"`
+	ID   int64  `json:"id"`
+	Kind string `json:"kind"`
+	// what of it: a store, accounts, a file; "" is all. One run per kind and scope at a time
+	Scope   string          `json:"scope"`
+	Options BackfillOptions `json:"options"`
+	DryRun  bool            `json:"dry_run"`
+	// queued, running, paused, completed, completed_with_errors, failed, cancelled
+	Status   string  `json:"status"`
+	Reason   *string `json:"reason"`   // why it failed, or what it waits for
+	Expected *int64  `json:"expected"` // objects to look at; null while the source cannot tell
+	// objects looked at: created + updated + unchanged + errors + those passed over whole
+	Seen      int64      `json:"seen"`
+	Created   int64      `json:"created"`
+	Updated   int64      `json:"updated"`
+	Unchanged int64      `json:"unchanged"`
+	Errors    int64      `json:"errors"`    // objects that could not be used; see BackfillErrors
+	Customers int64      `json:"customers"` // new customers on the lists
+	ChunkSize int        `json:"chunk_size"`
+	StartedBy string     `json:"started_by"` // who asked for it
+	CreatedAt time.Time  `json:"created_at"`
+	StartedAt *time.Time `json:"started_at"`
+	EndedAt   *time.Time `json:"ended_at"`
 }
 
 // BackfillOptions narrow a backfill down. Which ones a kind takes: see BackfillKinds.
 type BackfillOptions struct {
-	Store    string     `json:"store,omitempty"`    // courses, subscriptions: only this store's facts
-	Since    *time.Time `json:"since,omitempty"`    // stripe, stripe-events: only what was made since
-	Only     []string   `json:"only,omitempty"`     // stripe: only these streams
-	Accounts []string   `json:"accounts,omitempty"` // stripe, stripe-events: Connect accounts, "" being the platform's own; none: only that
-	File     string     `json:"file,omitempty"`     // convex: path of the export, where the workers see it
-	AsOf     *time.Time `json:"as_of,omitempty"`    // the time of what is read: that of the start, or of the export
+	Store string     `json:"store,omitempty"` // courses, subscriptions: only this store's facts
+	Since *time.Time `json:"since,omitempty"` // stripe, stripe-events: only what was made since
+	Only  []string   `json:"only,omitempty"`  // stripe: only these streams
+	// stripe, stripe-events: Connect accounts, "" being the platform's own; none: only that
+	Accounts []string   `json:"accounts,omitempty"`
+	File     string     `json:"file,omitempty"`  // convex: path of the export, where the workers see it
+	AsOf     *time.Time `json:"as_of,omitempty"` // the time of what is read: that of the start, or of the export
 }
 
 // Position says where a chunk begins. The empty stream is the plan: reading it
@@ -111,7 +115,8 @@ type BackfillError struct {
 type AlreadyRunning struct{ Backfill Backfill }
 
 func (e *AlreadyRunning) Error() string {
-	return fmt.Sprintf("backfill %d of the same kind and scope is %s: look at it, or cancel it first", e.Backfill.ID, e.Backfill.Status)
+	return fmt.Sprintf("backfill %d of the same kind and scope is %s: look at it, or cancel it first", e.Backfill.ID,
+		e.Backfill.Status)
 }
 
 // WrongStatus is the error of an order that a run in its status cannot follow.
@@ -215,7 +220,8 @@ func (w *work) sample(i Item, o outcome, t *tally) {
 	if !w.dryRun || o == unchanged {
 		return
 	}
-	t.note(Finding{Place: i.Place, What: "would be " + map[outcome]string{created: "created", updated: "updated"}[o], Why: "a dry run changes nothing"})
+	t.note(Finding{Place: i.Place, What: "would be " + map[outcome]string{created: "created", updated: "updated"}[o],
+		Why: "a dry run changes nothing"})
 }
 
 // bringNew records the new customers of an attachment.

@@ -101,7 +101,8 @@ func (w *work) preview(ctx context.Context, backfill int64, t *tally) error {
 	}
 	first := map[address]bool{}
 	var a address
-	if _, err := pgx.ForEachRow(rows, []any{&a.store, &a.email}, func() error { first[a] = true; return nil }); err != nil {
+	if _, err := pgx.ForEachRow(rows, []any{&a.store, &a.email},
+		func() error { first[a] = true; return nil }); err != nil {
 		return err
 	}
 	for _, a := range t.brought {
@@ -139,7 +140,8 @@ func (w *work) closeChunk(ctx context.Context, c Chunk, page Page, t *tally, out
 			expected = coalesce($9, expected), moved_at = now()
 		WHERE id = $1
 		RETURNING chunks`,
-		c.Backfill, t.seen, t.created, t.updated, t.unchanged, t.errors, t.customers, len(page.Next), page.Expected).Scan(&last)
+		c.Backfill, t.seen, t.created, t.updated, t.unchanged, t.errors, t.customers, len(page.Next), page.Expected).Scan(
+		&last)
 	if err != nil {
 		return err
 	}
@@ -212,7 +214,8 @@ func (w *work) keepFindings(ctx context.Context, backfill int64, t *tally, notes
 	if len(all) == 0 {
 		return nil
 	}
-	place, what, why, note := make([]string, len(all)), make([]string, len(all)), make([]string, len(all)), make([]bool, len(all))
+	place, what, why, note := make([]string, len(all)), make([]string, len(all)), make([]string, len(all)),
+		make([]bool, len(all))
 	for i, f := range all {
 		place[i], what[i], why[i], note[i] = AsText(f.Place), AsText(f.What), AsText(f.Why), f.Note
 	}
@@ -223,7 +226,8 @@ func (w *work) keepFindings(ctx context.Context, backfill int64, t *tally, notes
 			SELECT *, row_number() OVER (PARTITION BY note ORDER BY nth) AS of_its_kind
 			FROM unnest($2::text[], $3::text[], $4::text[], $5::bool[]) WITH ORDINALITY AS f(place, what, why, note, nth)
 		) f
-		WHERE of_its_kind <= $6 - (SELECT count(*) FROM (SELECT FROM backfill_errors e WHERE e.backfill_id = $1 AND e.note = f.note LIMIT $6) kept)
+		WHERE of_its_kind <= $6 - (SELECT count(*) FROM (SELECT FROM backfill_errors e WHERE e.backfill_id = $1
+			AND e.note = f.note LIMIT $6) kept)
 		ORDER BY nth`, backfill, place, what, why, note, maxFindings)
 	return err
 }
@@ -299,12 +303,14 @@ func (w *work) notePassed(ctx context.Context, backfill int64) error {
 // fanOut writes the chunks of a backfill of facts, and closes the plan.
 func (w *work) fanOut(ctx context.Context, c Chunk, plan string, out *Applied) error {
 	// This statement reads whole tables.
-	if _, err := w.tx.Exec(ctx, `SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on; SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL work_mem = '64MB'`); err != nil {
+	if _, err := w.tx.Exec(ctx, `SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on;
+		SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL work_mem = '64MB'`); err != nil {
 		return err
 	}
 	var expected int64
 	var chunks int
-	if err := w.tx.QueryRow(ctx, plan, c.Backfill, c.Run.ChunkSize, c.Run.Options.Store).Scan(&expected, &chunks); err != nil {
+	if err := w.tx.QueryRow(ctx, plan, c.Backfill, c.Run.ChunkSize, c.Run.Options.Store).Scan(&expected,
+		&chunks); err != nil {
 		return err
 	}
 	for i := range chunks {

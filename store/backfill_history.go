@@ -57,7 +57,8 @@ func planSQL(history string) string {
 }
 
 const planTail = `, numbered AS (
-		SELECT kind, a, b, (row_number() OVER (ORDER BY who COLLATE "C", kind, a COLLATE "C", b COLLATE "C") - 1) / $2::int AS chunk
+		SELECT kind, a, b,
+			(row_number() OVER (ORDER BY who COLLATE "C", kind, a COLLATE "C", b COLLATE "C") - 1) / $2::int AS chunk
 		FROM found
 	), written AS (
 		INSERT INTO backfill_chunks (backfill_id, number, stream, cursor)

@@ -228,9 +228,11 @@ func (w *work) compare(ctx context.Context, items []Item, t *tally) error {
 		SELECT c.nth - 1, c.email = '', u.id IS NULL, coalesce(u.spent::text, '[]')
 		FROM unnest($1::text[], $2::text[], $3::bigint[]) WITH ORDINALITY AS c(store_ref, email, spent, nth)
 		CROSS JOIN LATERAL (SELECT `+StoreNamed("c.store_ref", Forever)+` AS id) store
-		LEFT JOIN LATERAL (SELECT id, store_id, email, spent FROM customers WHERE email = c.email OFFSET 0) u ON u.store_id = store.id
+		LEFT JOIN LATERAL (SELECT id, store_id, email, spent FROM customers
+			WHERE email = c.email OFFSET 0) u ON u.store_id = store.id
 		WHERE u.id IS NULL
-		   OR c.spent > 0 AND c.spent <> (SELECT coalesce(sum((s ->> 'amount')::bigint), 0) FROM jsonb_array_elements(u.spent) s)
+		   OR c.spent > 0 AND c.spent <> (SELECT coalesce(sum((s ->> 'amount')::bigint), 0)
+			FROM jsonb_array_elements(u.spent) s)
 		ORDER BY c.nth`, refs, emails, spent)
 	if err != nil {
 		return err

@@ -46,7 +46,8 @@ func (s *Store) OpenChunk(ctx context.Context, backfill int64, number int, lease
 // ReleaseChunk lets go of a chunk that was taken in hand and not tried.
 func (s *Store) ReleaseChunk(ctx context.Context, c Chunk) (err error) {
 	defer pg.Wrap(&err, "store.ReleaseChunk(%d, %d)", c.Backfill, c.Number)
-	_, err = s.Pool.Exec(ctx, `UPDATE backfill_chunks SET held_until = NULL WHERE backfill_id = $1 AND number = $2 AND done_at IS NULL`, c.Backfill, c.Number)
+	_, err = s.Pool.Exec(ctx, `UPDATE backfill_chunks SET held_until = NULL WHERE backfill_id = $1 AND number = $2
+		AND done_at IS NULL`, c.Backfill, c.Number)
 	return err
 }
 
@@ -62,7 +63,8 @@ func (s *Store) ChunkFailed(ctx context.Context, c Chunk, cause error, after tim
 	var attempts int
 	err = s.Pool.QueryRow(ctx, `
 		UPDATE backfill_chunks
-		SET attempts = attempts + CASE WHEN $5 THEN 0 ELSE 1 END, last_error = $3, not_before = now() + $4::interval, held_until = NULL
+		SET attempts = attempts + CASE WHEN $5 THEN 0 ELSE 1 END, last_error = $3, not_before = now() + $4::interval,
+			held_until = NULL
 		WHERE backfill_id = $1 AND number = $2 AND done_at IS NULL
 		RETURNING attempts`, c.Backfill, c.Number, AsText(cause.Error()), after, putOff).Scan(&attempts)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -160,7 +162,8 @@ func (s *Store) AwaitEvents(ctx context.Context, most time.Duration) (busy bool,
 		err := s.Pool.QueryRow(ctx, `
 			SELECT
 				EXISTS (SELECT FROM webhook_events WHERE status = 'pending' AND attempts = 0),
-				coalesce((SELECT received_at > now() - interval '1 s' FROM webhook_events ORDER BY id DESC LIMIT 1), false)`).Scan(&waiting, &busy)
+				coalesce((SELECT received_at > now() - interval '1 s' FROM webhook_events ORDER BY id DESC LIMIT 1), false)`).Scan(
+			&waiting, &busy)
 		busy = busy || waiting
 		if err != nil || !waiting || time.Now().After(end) {
 			return busy, err

@@ -41,7 +41,8 @@ func (n NewBackfill) check() error {
 	case n.ChunkSize < 0 || n.ChunkSize > kind.Most:
 		return pg.Refuse("chunk_size", "%d is not from 1 to %d, the most for %s", n.ChunkSize, kind.Most, n.Kind)
 	case asOf != nil && time.Until(*asOf) > facts.MaxAhead:
-		return pg.Refuse("as_of", "%s is in the future: what is read later would not count until then", asOf.UTC().Format(time.RFC3339))
+		return pg.Refuse("as_of", "%s is in the future: what is read later would not count until then",
+			asOf.UTC().Format(time.RFC3339))
 	case kind.Needs != "" && named[kind.Needs] == nil:
 		return pg.Refuse(kind.Needs, "is needed for a backfill of kind %s", n.Kind)
 	}

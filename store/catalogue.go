@@ -67,7 +67,8 @@ func (w *work) catalogue(ctx context.Context, set facts.Set) (_ map[string]entry
 // catalogueChanges returns the keys, old and new, of all stores, products and links
 // that the set changed, and of products that changed with them. Rows that depend on
 // an old key must be attached again too.
-func (w *work) catalogueChanges(ctx context.Context, set facts.Set, before map[string]entry) (keys []string, err error) {
+func (w *work) catalogueChanges(ctx context.Context, set facts.Set, before map[string]entry) (
+	keys []string, err error) {
 	defer pg.Wrap(&err, "store.catalogueChanges")
 	links, err := w.saveLinks(ctx, set)
 	if err != nil {
@@ -146,7 +147,8 @@ func (w *work) withAddressees(ctx context.Context, keys []string) ([]string, err
 	if err := w.extend(ctx, more); err != nil { // before the search, so that no other transaction adds dependents after it
 		return nil, err
 	}
-	rows, err := w.tx.Query(ctx, `SELECT 'cus:' || account || '/' || id FROM stripe_customers WHERE email = ANY($1)`, emails)
+	rows, err := w.tx.Query(ctx, `SELECT 'cus:' || account || '/' || id FROM stripe_customers WHERE email = ANY($1)`,
+		emails)
 	if err != nil {
 		return nil, err
 	}
@@ -192,8 +194,10 @@ var (
 			SELECT
 				id,
 				` + linkOf(StoreLink, "id", Forever) + ` AS store,
-				(SELECT array_agg(DISTINCT l.object ORDER BY l.object) FROM links l WHERE l.relation = 'stripe' AND l.subject = id AND l.object NOT LIKE 'prod\_%' AND l.object NOT LIKE '-%' AND ` + notWithdrawn(Forever) + `) AS prices,
-				(SELECT array_agg(DISTINCT l.object ORDER BY l.object) FROM links l WHERE l.relation = 'stripe' AND l.subject = id AND l.object LIKE 'prod\_%' AND ` + notWithdrawn(Forever) + `) AS products
+				(SELECT array_agg(DISTINCT l.object ORDER BY l.object) FROM links l WHERE l.relation = 'stripe' AND l.subject = id
+					AND l.object NOT LIKE 'prod\_%' AND l.object NOT LIKE '-%' AND ` + notWithdrawn(Forever) + `) AS prices,
+				(SELECT array_agg(DISTINCT l.object ORDER BY l.object) FROM links l WHERE l.relation = 'stripe' AND l.subject = id
+					AND l.object LIKE 'prod\_%' AND ` + notWithdrawn(Forever) + `) AS products
 			FROM unnest($1::text[]) AS p(id)
 		) now
 		WHERE p.id = now.id
@@ -211,7 +215,8 @@ var homesOf = `
 				) now) AS id,
 				ARRAY(
 					SELECT DISTINCT home.id
-					FROM (SELECT DISTINCT l.object FROM links l WHERE l.relation = 'store' AND l.subject = c.id AND l.object <> '') named
+					FROM (SELECT DISTINCT l.object FROM links l WHERE l.relation = 'store' AND l.subject = c.id
+						AND l.object <> '') named
 					CROSS JOIN LATERAL (
 						SELECT ` + StoreNamed("named.object", Forever) + ` AS id
 						UNION ALL
@@ -243,7 +248,8 @@ func (w *work) settle(ctx context.Context, refs, products []string) (keys []stri
 		), keyed AS (
 			SELECT id, stripe_product_ids, stripe_price_ids FROM settled
 			UNION
-			SELECT p.id, p.stripe_product_ids, p.stripe_price_ids FROM looked JOIN products p ON p.id = looked.id WHERE looked.renamed
+			SELECT p.id, p.stripe_product_ids, p.stripe_price_ids FROM looked JOIN products p ON p.id = looked.id
+				WHERE looked.renamed
 		)
 		SELECT 'product:' || id FROM keyed
 		UNION

@@ -42,8 +42,10 @@ func missing(t *testing.T) (s *store.Store, url string, e *teller) {
 	t.Helper()
 	s, url = openURL(t)
 	e = &teller{}
-	query(t, url, `CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no room: for %', NEW.email USING ERRCODE = '22000'; END $$`)
-	query(t, url, `CREATE TRIGGER refuse BEFORE INSERT ON customers FOR EACH ROW WHEN (NEW.email = 'bad@x.example') EXECUTE FUNCTION refuse()`)
+	query(t, url, `CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no room: for %',
+		NEW.email USING ERRCODE = '22000'; END $$`)
+	query(t, url, `CREATE TRIGGER refuse BEFORE INSERT ON customers FOR EACH ROW
+		WHEN (NEW.email = 'bad@x.example') EXECUTE FUNCTION refuse()`)
 	var events []store.NewEvent
 	for i := range 7 {
 		events = append(events, e.enrolled(fmt.Sprintf("c%d", i), `"user_id":"user_gone"`))
@@ -51,7 +53,9 @@ func missing(t *testing.T) (s *store.Store, url string, e *teller) {
 	events = append(events,
 		e.sale("pi_1", "", `{"storeId":"s2","productId":"p","userId":"user_gone"}`),
 		e.sale("pi_2", "a@x.example", `{"productId":"p"}`),
-		e.stripe("checkout.session.completed", "acct_9", `{"id":"cs_3","mode":"payment","payment_status":"paid","amount_total":1000,"currency":"usd","payment_intent":"pi_3","customer_details":{"email":"a@x.example"},"metadata":{"storeId":"s2"}}`),
+		e.stripe("checkout.session.completed", "acct_9",
+			`{"id":"cs_3","mode":"payment","payment_status":"paid","amount_total":1000,"currency":"usd",`+
+				`"payment_intent":"pi_3","customer_details":{"email":"a@x.example"},"metadata":{"storeId":"s2"}}`),
 		e.stripe("payment_intent.succeeded", "", `{"id":"pi_4","amount":1,"currency":"usd","metadata":{}}`),
 		e.user("user_shy", "shy@x.example", "unverified"), e.enrolled("c1", `"user_id":"user_shy"`))
 	apply(t, s, events, 1)
@@ -86,7 +90,8 @@ func TestOffReasons(t *testing.T) {
 		t.Errorf("%q", none)
 	}
 	v, err := status.New(s).Vitals(t.Context())
-	if diff := gocmp.Diff(map[string]int64{"user_unknown": 8, "account_without_store": 1, "derive_failed": 1, "email_unverified": 1, "no_store": 1}, v.Unattached); err != nil || diff != "" {
+	if diff := gocmp.Diff(map[string]int64{"user_unknown": 8, "account_without_store": 1, "derive_failed": 1,
+		"email_unverified": 1, "no_store": 1}, v.Unattached); err != nil || diff != "" {
 		t.Errorf("%v %s", err, diff)
 	}
 }
@@ -123,7 +128,8 @@ func TestOffFacts(t *testing.T) {
 	}
 	apply(t, s, []store.NewEvent{e.platform("store.upserted", `{"id":"s2","name":"Second"}`)}, 1)
 	one := offFacts(t, s, store.OffFilter{Reason: "user_unknown", Store: "s2", Limit: 5})
-	if len(one) != 1 || *one[0].StoreName != "Second" || *one[0].Amount != (store.Money{Amount: 1000, Currency: "usd"}) || *one[0].Title != "p" || one[0].At == nil ||
+	if len(one) != 1 || *one[0].StoreName != "Second" || *one[0].Amount != (store.Money{Amount: 1000, Currency: "usd"}) ||
+		*one[0].Title != "p" || one[0].At == nil ||
 		one[0].Origins[0].Event.EventID != "evt_008" || *one[0].Origins[0].Event.Status != "processed" {
 		t.Errorf("%+v", one)
 	}
@@ -147,13 +153,16 @@ func TestParseOffFilter(t *testing.T) {
 	if want := (store.OffFilter{Reason: "user_unknown", Store: "s2", Cursor: next, Limit: 3}); err != nil || got != want {
 		t.Errorf("%+v %v, want %+v", got, err, want)
 	}
-	for name, value := range map[string]string{"store": "\x00", "limit": "0", "cursor": base64url(`{"sort":"kind","key":"[\"a\"]","id":1}`), "reason": "x"} {
+	for name, value := range map[string]string{"store": "\x00", "limit": "0",
+		"cursor": base64url(`{"sort":"kind","key":"[\"a\"]","id":1}`), "reason": "x"} {
 		var bad *pg.BadParam
-		if _, err := checks.ParseOffFilter("user_unknown", url.Values{name: {value}}); !errors.As(err, &bad) || bad.Name != name {
+		if _, err := checks.ParseOffFilter("user_unknown", url.Values{name: {value}}); !errors.As(err, &bad) ||
+			bad.Name != name {
 			t.Errorf("%s=%s: %v", name, value, err)
 		}
 	}
-	for _, cursor := range []string{`{"sort":"kind","id":1}`, `{"sort":"kind","key":"[\"a\",\"b\"]","id":4}`, `{"sort":"kind","key":"[\"a\",\"\\u0000\"]","id":1}`, `{"sort":"-id","id":1}`} {
+	for _, cursor := range []string{`{"sort":"kind","id":1}`, `{"sort":"kind","key":"[\"a\",\"b\"]","id":4}`,
+		`{"sort":"kind","key":"[\"a\",\"\\u0000\"]","id":1}`, `{"sort":"-id","id":1}`} {
 		if _, err := checks.ParseOffFilter("x", url.Values{"cursor": {base64url(cursor)}}); err == nil {
 			t.Errorf("%s is taken", cursor)
 		}
@@ -164,9 +173,11 @@ func TestParseOffFilter(t *testing.T) {
 // cannot be attached keeps back no other.
 func TestAttachAgain(t *testing.T) {
 	s, url, _ := missing(t)
-	exec(t, url, `INSERT INTO users (id, email, version, deleted_version) VALUES ('user_gone', 'back@x.example', '2026', '')`)
+	exec(t, url, `INSERT INTO users (id, email, version, deleted_version)
+		VALUES ('user_gone', 'back@x.example', '2026', '')`)
 	a, err := s.AttachAgain(t.Context(), store.OffFilter{Reason: "user_unknown"}, 3)
-	if diff := gocmp.Diff(store.AttachedAgain{Looked: 3, Attached: 3}, a, cmpopts.IgnoreFields(store.AttachedAgain{}, "Next")); err != nil || diff != "" || a.Next == "" {
+	if diff := gocmp.Diff(store.AttachedAgain{Looked: 3, Attached: 3}, a,
+		cmpopts.IgnoreFields(store.AttachedAgain{}, "Next")); err != nil || diff != "" || a.Next == "" {
 		t.Errorf("%v %+v %s", err, a, diff)
 	}
 	a, err = s.AttachAgain(t.Context(), store.OffFilter{Reason: "user_unknown", Cursor: a.Next}, 100)

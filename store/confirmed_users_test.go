@@ -57,9 +57,12 @@ func shown(t *testing.T, s *store.Store, storeID string) string {
 // in whatever order all this arrives.
 func TestUserIDsOnConnectedAccounts(t *testing.T) {
 	t.Parallel()
-	const secret = `{"data":{"id":"user_ann","first_name":"Ann","last_name":"Secret","image_url":"https://img.example/ann","last_sign_in_at":1768211000000,
-		"primary_email_address_id":"i","email_addresses":[{"id":"i","email_address":"ann@home.example","verification":{"status":"verified"}}]}}`
-	const session = `{"id":"cs_1","mode":"payment","payment_status":"paid","amount_total":1000,"currency":"usd","payment_intent":"pi_1","customer_details":{"email":%q},%s}`
+	const secret = `{"data":{"id":"user_ann","first_name":"Ann","last_name":"Secret","image_url":"https://img.example/ann",
+	"last_sign_in_at":1768211000000,
+		"primary_email_address_id":"i",
+		"email_addresses":[{"id":"i","email_address":"ann@home.example","verification":{"status":"verified"}}]}}`
+	const session = `{"id":"cs_1","mode":"payment","payment_status":"paid","amount_total":1000,"currency":"usd",` +
+		`"payment_intent":"pi_1","customer_details":{"email":%q},%s}`
 	named := `"metadata":{"userId":"user_ann","courseId":"c1"}`
 	const of = `SELECT concat_ws(' ', email, name, image_url) FROM customers WHERE store_id = 's1' ORDER BY 1`
 	const anns = "ann@home.example Ann Secret https://img.example/ann"
@@ -77,21 +80,35 @@ func TestUserIDsOnConnectedAccounts(t *testing.T) {
 		want   []string // customers of s1
 		off    string   // reasons of what is on no list
 	}{
-		"without an address":       {sale("", named), nil, "user_unconfirmed"},
-		"with another address":     {sale("eve@x.example", named), []string{"eve@x.example"}, ""},
-		"by client_reference_id":   {sale("eve@x.example", `"client_reference_id":"user_ann"`), []string{"eve@x.example"}, ""},
-		"with the user's address":  {sale("Ann@home.example", named), []string{anns}, ""},
-		"enrolled in the store":    {also(sale("eve@x.example", named), "enrollment.upserted", `{"course_id":"c1","store_id":"s1","user_id":"user_ann"}`), []string{anns}, ""},
-		"enrolled, by the course":  {also(sale("", named), "enrollment.upserted", `{"course_id":"c1","user_id":"user_ann"}`), []string{anns}, ""},
-		"enrolled in another":      {also(sale("eve@x.example", named), "enrollment.upserted", `{"course_id":"c2","store_id":"s2","user_id":"user_ann"}`), []string{"eve@x.example"}, ""},
-		"an end, never enrolled":   {also(sale("", named), "enrollment.deleted", `{"course_id":"c1","user_id":"user_ann"}`), nil, "never_enrolled user_unconfirmed"},
-		"bought on the platform":   {also(sale("eve@x.example", named), "purchase.recorded", `{"id":"p1","product_id":"c1","user_id":"user_ann","amount":500,"currency":"usd","purchased_at":"2026-01-12T10:00:00Z"}`), []string{anns}, ""},
-		"a subscription, enrolled": {also(subscribedTo("acct_1"), "enrollment.upserted", `{"course_id":"c1","store_id":"s1","user_id":"user_ann"}`), []string{anns}, ""},
-		"a subscription":           {subscribedTo("acct_1"), []string{"eve@x.example"}, ""},
+		"without an address":   {sale("", named), nil, "user_unconfirmed"},
+		"with another address": {sale("eve@x.example", named), []string{"eve@x.example"}, ""},
+		"by client_reference_id": {sale("eve@x.example", `"client_reference_id":"user_ann"`), []string{"eve@x.example"},
+			""},
+		"with the user's address": {sale("Ann@home.example", named), []string{anns}, ""},
+		"enrolled in the store": {
+			also(sale("eve@x.example", named), "enrollment.upserted", `{"course_id":"c1","store_id":"s1","user_id":"user_ann"}`),
+			[]string{anns}, ""},
+		"enrolled, by the course": {also(sale("", named), "enrollment.upserted", `{"course_id":"c1","user_id":"user_ann"}`),
+			[]string{anns}, ""},
+		"enrolled in another": {
+			also(sale("eve@x.example", named), "enrollment.upserted", `{"course_id":"c2","store_id":"s2","user_id":"user_ann"}`),
+			[]string{"eve@x.example"}, ""},
+		"an end, never enrolled": {also(sale("", named), "enrollment.deleted", `{"course_id":"c1","user_id":"user_ann"}`),
+			nil, "never_enrolled user_unconfirmed"},
+		"bought on the platform": {
+			also(sale("eve@x.example", named), "purchase.recorded",
+				`{"id":"p1","product_id":"c1","user_id":"user_ann","amount":500,"currency":"usd",`+
+					`"purchased_at":"2026-01-12T10:00:00Z"}`), []string{anns}, ""},
+		"a subscription, enrolled": {
+			also(subscribedTo("acct_1"), "enrollment.upserted", `{"course_id":"c1","store_id":"s1","user_id":"user_ann"}`),
+			[]string{anns}, ""},
+		"a subscription": {subscribedTo("acct_1"), []string{"eve@x.example"}, ""},
 		"a purchase that turns out another's": {func(e *teller) []store.NewEvent {
-			const purchase = `{"id":"p1","product_id":"c1","user_id":%q,"amount":500,"currency":"usd","purchased_at":"2026-01-12T10:00:00Z"}`
+			const purchase = `{"id":"p1","product_id":"c1","user_id":%q,"amount":500,"currency":"usd",` +
+				`"purchased_at":"2026-01-12T10:00:00Z"}`
 			return append(sale("eve@x.example", named)(e),
-				e.platform("purchase.recorded", fmt.Sprintf(purchase, "user_ann")), e.platform("purchase.recorded", fmt.Sprintf(purchase, "user_bob")),
+				e.platform("purchase.recorded", fmt.Sprintf(purchase, "user_ann")),
+				e.platform("purchase.recorded", fmt.Sprintf(purchase, "user_bob")),
 				e.user("user_bob", "bob@x.example", "verified"))
 		}, []string{"bob@x.example N", "eve@x.example"}, ""},
 	} {
@@ -111,7 +128,8 @@ func TestUserIDsOnConnectedAccounts(t *testing.T) {
 				if off := strings.Join(h.lines(t, offSQL), " "); off != c.off {
 					t.Fatalf("on no list for %q, want %q", off, c.off)
 				}
-				if text := shown(t, h.store, "s1"); !slices.Contains(c.want, anns) && containsAny(text, "ann@home", "Secret", "img.example") {
+				if text := shown(t, h.store, "s1"); !slices.Contains(c.want, anns) &&
+					containsAny(text, "ann@home", "Secret", "img.example") {
 					t.Fatalf("shows whose the id is: %s", text)
 				}
 				sound(t, h.store)
@@ -122,7 +140,8 @@ func TestUserIDsOnConnectedAccounts(t *testing.T) {
 
 const offSQL = `
 	SELECT DISTINCT unattached
-	FROM (SELECT unattached FROM payments UNION ALL SELECT unattached FROM enrollments UNION ALL SELECT unattached FROM subscriptions) f
+	FROM (SELECT unattached FROM payments UNION ALL SELECT unattached FROM enrollments
+	UNION ALL SELECT unattached FROM subscriptions) f
 	WHERE unattached IS NOT NULL
 	ORDER BY 1`
 
@@ -135,21 +154,30 @@ func subscribedTo(account string) func(*teller) []store.NewEvent {
 	return func(e *teller) []store.NewEvent {
 		const who = `"metadata":{"userId":"user_ann","courseId":"c1"}`
 		return []store.NewEvent{
-			e.stripe("checkout.session.completed", account, `{"id":"cs_2","mode":"subscription","payment_status":"paid","subscription":"sub_1","customer":"cus_1","customer_details":{"email":"eve@x.example"},`+who+`}`),
-			e.stripe("customer.subscription.created", account, `{"id":"sub_1","status":"active","customer":"cus_1","currency":"usd","start_date":1768211000,"items":{"data":[{"price":{"id":"price_1","unit_amount":1900}}]},`+who+`}`),
-			e.stripe("invoice.paid", account, `{"id":"in_1","amount_paid":1900,"currency":"usd","customer":"cus_1","customer_email":"eve@x.example","subscription":"sub_1"}`),
+			e.stripe("checkout.session.completed", account,
+				`{"id":"cs_2","mode":"subscription","payment_status":"paid","subscription":"sub_1","customer":"cus_1",`+
+					`"customer_details":{"email":"eve@x.example"},`+who+`}`),
+			e.stripe("customer.subscription.created", account,
+				`{"id":"sub_1","status":"active","customer":"cus_1","currency":"usd","start_date":1768211000,`+
+					`"items":{"data":[{"price":{"id":"price_1","unit_amount":1900}}]},`+who+`}`),
+			e.stripe("invoice.paid", account,
+				`{"id":"in_1","amount_paid":1900,"currency":"usd","customer":"cus_1","customer_email":"eve@x.example",`+
+					`"subscription":"sub_1"}`),
 		}
 	}
 }
 
 // Of a payment link the buyer can write client_reference_id into the URL.
 func TestClientReferenceOfPaymentLink(t *testing.T) {
-	const session = `{"id":"cs_1","mode":"payment","payment_status":"paid","amount_total":1000,"currency":"usd","payment_intent":"pi_1","customer_details":{"email":"eve@x.example"},
+	const session = `{"id":"cs_1","mode":"payment","payment_status":"paid","amount_total":1000,"currency":"usd",
+	"payment_intent":"pi_1","customer_details":{"email":"eve@x.example"},
 		"client_reference_id":"user_ann","payment_link":%s,"metadata":{"storeId":"s1","productId":"p"}}`
-	for link, want := range map[string]string{`"plink_1"`: "s1 eve@x.example paying active", `null`: "s1 ann@x.example paying active"} {
+	for link, want := range map[string]string{`"plink_1"`: "s1 eve@x.example paying active",
+		`null`: "s1 ann@x.example paying active"} {
 		var e teller
 		s, url := openURL(t)
-		apply(t, s, []store.NewEvent{e.user("user_ann", "ann@x.example", "verified"), e.stripe("checkout.session.completed", "", fmt.Sprintf(session, link))}, 2)
+		apply(t, s, []store.NewEvent{e.user("user_ann", "ann@x.example", "verified"),
+			e.stripe("checkout.session.completed", "", fmt.Sprintf(session, link))}, 2)
 		wantRows(t, url, customersSQL, want)
 	}
 }
@@ -163,7 +191,10 @@ func TestForgedSaleOfAnotherStoresCourse(t *testing.T) {
 		e.platform("store.upserted", `{"id":"s2","name":"Two","owner_user_id":"user_o"}`),
 		e.platform("product.upserted", `{"id":"c2","store_id":"s2","kind":"course","title":"Theirs"}`),
 		e.user("user_ann", "ann@x.example", "verified"),
-		e.stripe("checkout.session.completed", "acct_1", `{"id":"cs_1","mode":"payment","payment_status":"paid","amount_total":100,"currency":"usd","payment_intent":"pi_1","created":1768211000,"customer_details":{"email":"ann@x.example"},"metadata":{"courseId":"c2"}}`),
+		e.stripe("checkout.session.completed", "acct_1",
+			`{"id":"cs_1","mode":"payment","payment_status":"paid","amount_total":100,"currency":"usd",`+
+				`"payment_intent":"pi_1","created":1768211000,"customer_details":{"email":"ann@x.example"},`+
+				`"metadata":{"courseId":"c2"}}`),
 		e.platform("enrollment.deleted", `{"course_id":"c2","email":"ann@x.example"}`),
 		e.platform("enrollment.deleted", `{"course_id":"c2","user_id":"user_ann"}`),
 	}
@@ -188,18 +219,24 @@ func TestReportBesideTheSaleItConfirms(t *testing.T) {
 	h := newHouse(t)
 	h.empty(t)
 	var e teller
-	apply(t, h.store, []store.NewEvent{e.platform("store.upserted", `{"id":"s1","name":"One","owner_user_id":"user_eve","stripe_account_id":"acct_1"}`)}, 1)
+	apply(t, h.store,
+		[]store.NewEvent{
+			e.platform("store.upserted", `{"id":"s1","name":"One","owner_user_id":"user_eve","stripe_account_id":"acct_1"}`)}, 1)
 	var events []store.NewEvent
 	const sales = 80
 	for i := range sales {
 		user := fmt.Sprintf("user_%d", i)
 		apply(t, h.store, []store.NewEvent{e.user(user, fmt.Sprintf("buyer%d@x.example", i), "verified")}, 1)
 		events = append(events,
-			e.stripe("checkout.session.completed", "acct_1", fmt.Sprintf(`{"id":"cs_%[1]d","mode":"payment","payment_status":"paid","amount_total":100,"currency":"usd","payment_intent":"pi_%[1]d","metadata":{"userId":"%[2]s"}}`, i, user)),
+			e.stripe("checkout.session.completed", "acct_1",
+				fmt.Sprintf(
+					`{"id":"cs_%[1]d","mode":"payment","payment_status":"paid","amount_total":100,"currency":"usd",`+
+						`"payment_intent":"pi_%[1]d","metadata":{"userId":"%[2]s"}}`, i, user)),
 			e.enrolled("c1", fmt.Sprintf(`"user_id":%q`, user)))
 	}
 	h.tell(t, events, plan{batch: 1, workers: 2})
-	if n := h.lines(t, `SELECT count(*) || ' of ' || count(customer_id) FROM payments`); n[0] != fmt.Sprintf("%[1]d of %[1]d", sales) {
+	if n := h.lines(t, `SELECT count(*) || ' of ' || count(customer_id) FROM payments`); n[0] != fmt.Sprintf(
+		"%[1]d of %[1]d", sales) {
 		t.Errorf("%s sales are on a list", n[0])
 	}
 }
@@ -209,14 +246,16 @@ func TestReportBesideTheSaleItConfirms(t *testing.T) {
 func TestUncountedTellsNoUser(t *testing.T) {
 	var e teller
 	s, url := openURL(t)
-	const sale = `{"id":"cs_%[1]d","mode":"payment","payment_status":%[2]q,"amount_total":100,"currency":"usd","payment_intent":"pi_%[1]d","customer_details":{"email":%[3]q},"metadata":{%[4]s}}`
+	const sale = `{"id":"cs_%[1]d","mode":"payment","payment_status":%[2]q,"amount_total":100,"currency":"usd",` +
+		`"payment_intent":"pi_%[1]d","customer_details":{"email":%[3]q},"metadata":{%[4]s}}`
 	apply(t, s, []store.NewEvent{
 		e.platform("store.upserted", `{"id":"s1","name":"One","owner_user_id":"user_eve","stripe_account_id":"acct_1"}`),
 		e.user("user_ann", "ann@x.example", "verified"),
 		e.stripe("checkout.session.completed", "acct_1", fmt.Sprintf(sale, 1, "paid", "ann@x.example", "")),
 		e.stripe("checkout.session.completed", "acct_1", fmt.Sprintf(sale, 2, "paid", "", `"userId":"user_ann"`)),
 		e.stripe("checkout.session.completed", "acct_1", fmt.Sprintf(sale, 3, "unpaid", "", `"userId":"user_ann"`)),
-		e.stripe("customer.subscription.created", "acct_1", `{"id":"sub_4","status":"incomplete","currency":"usd","items":{"data":[]},"metadata":{"userId":"user_ann"}}`),
+		e.stripe("customer.subscription.created", "acct_1",
+			`{"id":"sub_4","status":"incomplete","currency":"usd","items":{"data":[]},"metadata":{"userId":"user_ann"}}`),
 	}, 1)
 	wantRows(t, url, customersSQL, "s1 ann@x.example paying active")
 	if text := shown(t, s, "s1"); containsAny(text, "pi_2", "pi_3", "sub_4", "user_ann") {
@@ -235,15 +274,21 @@ func TestForeignPriceOnConnectedAccount(t *testing.T) {
 		e.platform("store.upserted", `{"id":"s1","name":"One","owner_user_id":"user_eve","stripe_account_id":"acct_1"}`),
 		e.platform("store.upserted", `{"id":"s2","name":"Two","owner_user_id":"user_o"}`),
 		e.platform("product.upserted", `{"id":"own","store_id":"s1","kind":"digital","stripe_price_ids":["price_own"]}`),
-		e.platform("product.upserted", `{"id":"secret","store_id":"s2","kind":"digital","stripe_price_ids":["price_theirs"]}`),
-		e.stripe("checkout.session.completed", "acct_1", `{"id":"cs_1","mode":"payment","payment_status":"paid","amount_total":100,"currency":"usd","payment_intent":"pi_1","customer_details":{"email":"a@x.example"},"metadata":{"productId":"price_theirs"}}`),
-		e.stripe("checkout.session.completed", "acct_1", `{"id":"cs_2","mode":"payment","payment_status":"paid","amount_total":100,"currency":"usd","payment_intent":"pi_2","customer_details":{"email":"b@x.example"},"metadata":{"productId":"price_own"}}`),
+		e.platform("product.upserted",
+			`{"id":"secret","store_id":"s2","kind":"digital","stripe_price_ids":["price_theirs"]}`),
+		e.stripe("checkout.session.completed", "acct_1",
+			`{"id":"cs_1","mode":"payment","payment_status":"paid","amount_total":100,"currency":"usd",`+
+				`"payment_intent":"pi_1","customer_details":{"email":"a@x.example"},"metadata":{"productId":"price_theirs"}}`),
+		e.stripe("checkout.session.completed", "acct_1",
+			`{"id":"cs_2","mode":"payment","payment_status":"paid","amount_total":100,"currency":"usd",`+
+				`"payment_intent":"pi_2","customer_details":{"email":"b@x.example"},"metadata":{"productId":"price_own"}}`),
 	}
 	h := newHouse(t)
 	for _, order := range orders(events) {
 		h.empty(t)
 		apply(t, h.store, order, 1)
-		if diff := cmp.Diff([]string{"a@x.example {price_theirs}", "b@x.example {own}"}, h.lines(t, `SELECT email || ' ' || product_ids::text FROM customers WHERE store_id = 's1' ORDER BY 1`)); diff != "" {
+		if diff := cmp.Diff([]string{"a@x.example {price_theirs}", "b@x.example {own}"},
+			h.lines(t, `SELECT email || ' ' || product_ids::text FROM customers WHERE store_id = 's1' ORDER BY 1`)); diff != "" {
 			t.Fatal(diff)
 		}
 		if text := shown(t, h.store, "s1"); strings.Contains(text, "secret") {
@@ -258,14 +303,16 @@ func TestAddressProvedAnewAfterDeletion(t *testing.T) {
 	s, url := openURL(t)
 	proves := func(nth int, second time.Duration, email string) store.NewEvent {
 		at := storyStart.Add(second * time.Second)
-		return drawer{at: at, nth: nth}.event("clerk", "user.updated", "", userPayload("user_1", "Ann", at, address(email, "verified")))
+		return drawer{at: at, nth: nth}.event("clerk", "user.updated", "",
+			userPayload("user_1", "Ann", at, address(email, "verified")))
 	}
 	apply(t, s, []store.NewEvent{
 		proves(6, 2, "ann@x.example"),
 		drawer{at: storyStart, nth: 2}.event("clerk", "user.deleted", "", `{"data":{"id":"user_1","deleted":true}}`),
 		proves(3, 0, "dot@x.example"),
 		drawer{at: storyStart, nth: 1}.platform("store.upserted", `{"id":"s1","name":"One"}`),
-		drawer{at: storyStart, nth: 4}.platform("enrollment.upserted", `{"course_id":"c1","store_id":"s1","email":"dot@x.example"}`),
+		drawer{at: storyStart, nth: 4}.platform("enrollment.upserted",
+			`{"course_id":"c1","store_id":"s1","email":"dot@x.example"}`),
 		proves(5, 1, "dot@x.example"), // late
 	}, 1)
 	wantRows(t, url, `SELECT email FROM customers`, "ann@x.example")

@@ -55,7 +55,8 @@ func (a *ClerkAudit) Unlisted(ctx context.Context, after string, limit int) (_ [
 
 // Gone counts a user that Clerk has deleted.
 func (a *ClerkAudit) Gone(id string) {
-	a.found.add("user_gone", 1, finding.Example{Place: "user " + id, What: "deleted", Why: "Clerk has deleted them; here they are not known to be"})
+	a.found.add("user_gone", 1, finding.Example{Place: "user " + id, What: "deleted",
+		Why: "Clerk has deleted them; here they are not known to be"})
 }
 
 // Finish compares. It also returns users that a backfill would not fix, because they

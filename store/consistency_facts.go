@@ -122,7 +122,8 @@ func (s *Store) fixStore(ctx context.Context, o AuditOptions) (total Changes, er
 // Concerns is SQL for whether a row of a table may belong to store $1: it has the
 // store, points at a customer of the store, or depends on it or one of its products.
 func Concerns(table string) string {
-	return `($1 = '' OR ` + table + `.store_id = $1 OR ` + dependsOnStore(table, "$1") + ` OR EXISTS (SELECT FROM customers WHERE id = ` + table + `.customer_id AND store_id = $1))`
+	return `($1 = '' OR ` + table + `.store_id = $1 OR ` + dependsOnStore(table, "$1") +
+		` OR EXISTS (SELECT FROM customers WHERE id = ` + table + `.customer_id AND store_id = $1))`
 }
 
 // eachChunk runs do for all facts, or those that concern the store.
@@ -181,7 +182,8 @@ func (a *Auditor) Facts(ctx context.Context, keys []RowKey) (wrong []RowKey, err
 				return err
 			}
 			m := misplaced{RowKey: RowKey{Kind: kind.Name}}
-			_, err = pgx.ForEachRow(rows, []any{&m.A, &m.B, &m.is, &m.should, &m.pointed, &m.attachable, &m.old.store, &m.old.email, &m.to.store, &m.to.email, &m.lives}, func() error {
+			_, err = pgx.ForEachRow(rows, []any{&m.A, &m.B, &m.is, &m.should, &m.pointed, &m.attachable, &m.old.store,
+				&m.old.email, &m.to.store, &m.to.email, &m.lives}, func() error {
 				wrong = append(wrong, m.RowKey)
 				a.misplaced(m)
 				m.is, m.should = nil, nil // read into anew
@@ -260,7 +262,8 @@ func (a *Auditor) touch(at address, missing bool) bool {
 // misplacedSQL finds, among the facts with keys $1 and $2, those that
 // differ from their present resolution; $3 is as in resolve, $4 a store or empty.
 func (k FactKind) misplacedSQL() string {
-	names := map[string]string{"store_id": "store", "customer_email": "email", "unattached": "reason", "product_id": "product"}
+	names := map[string]string{"store_id": "store", "customer_email": "email", "unattached": "reason",
+		"product_id": "product"}
 	var is, should []string
 	for _, column := range k.resolved() {
 		name := cmp.Or(names[column], column)

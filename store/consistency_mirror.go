@@ -52,16 +52,21 @@ func (s *Store) newMirror(ctx context.Context, o AuditOptions, kinds finding.Kin
 
 func (m *mirror) create(ctx context.Context) error {
 	// Pages may be long in coming.
-	err := m.tx.QueryRow(ctx, `SELECT quote_ident(current_schema()) FROM set_config('idle_in_transaction_session_timeout', '0', true)`).Scan(&m.schema)
+	err := m.tx.QueryRow(
+		ctx, `SELECT quote_ident(current_schema()) FROM set_config('idle_in_transaction_session_timeout', '0', true)`).Scan(
+		&m.schema)
 	if err != nil {
 		return err
 	}
 	for _, t := range m.tables {
-		if _, err := m.tx.Exec(ctx, fmt.Sprintf(`CREATE TEMP TABLE %[2]s (LIKE %[1]s.%[2]s INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING INDEXES) ON COMMIT DROP`, m.schema, t)); err != nil {
+		if _, err := m.tx.Exec(ctx, fmt.Sprintf(`
+			CREATE TEMP TABLE %[2]s (LIKE %[1]s.%[2]s INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING INDEXES)
+			ON COMMIT DROP`, m.schema, t)); err != nil {
 			return err
 		}
 		var temporary bool
-		if err := m.tx.QueryRow(ctx, `SELECT relpersistence = 't' FROM pg_class WHERE oid = $1::text::regclass`, t).Scan(&temporary); err != nil {
+		if err := m.tx.QueryRow(ctx, `SELECT relpersistence = 't' FROM pg_class WHERE oid = $1::text::regclass`, t).Scan(
+			&temporary); err != nil {
 			return err
 		}
 		if !temporary {
@@ -86,7 +91,8 @@ func (m *mirror) add(ctx context.Context, items []Item, keep func(facts.Set) fac
 	for _, item := range items {
 		if item.Err != nil {
 			unread = append(unread, item)
-			m.found.add("unreadable", 1, finding.Example{Place: item.Place, What: "what the API answered", Why: item.Err.Error()})
+			m.found.add("unreadable", 1, finding.Example{Place: item.Place, What: "what the API answered",
+				Why: item.Err.Error()})
 			continue
 		}
 		set.Add(keep(item.Facts))

@@ -49,7 +49,8 @@ func (s *Store) NewStripeAudit(ctx context.Context, o AuditOptions, accounts []s
 // Page takes in a page of Stripe's.
 func (a *StripeAudit) Page(ctx context.Context, items []Item) error {
 	unread, err := a.add(ctx, items, func(set facts.Set) facts.Set {
-		return facts.Set{Payments: set.Payments, Refunds: set.Refunds, Disputes: set.Disputes, Subscriptions: set.Subscriptions}
+		return facts.Set{Payments: set.Payments, Refunds: set.Refunds, Disputes: set.Disputes,
+			Subscriptions: set.Subscriptions}
 	})
 	for _, item := range unread {
 		// Nobody knows what is on a list that could not be read.
@@ -86,7 +87,8 @@ func (a *StripeAudit) Finish(ctx context.Context) (_ Audit, err error) {
 // resolve works out, from what Stripe says and from the stores, products and
 // users that we know, whose each sale and subscription is and what was refunded.
 func (a *StripeAudit) resolve(ctx context.Context) error {
-	if _, err := a.tx.Exec(ctx, a.analyze()+` SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL jit = off`); err != nil {
+	if _, err := a.tx.Exec(ctx, a.analyze()+` SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off;
+		SET LOCAL enable_mergejoin = off; SET LOCAL jit = off`); err != nil {
 		return err
 	}
 	for _, kind := range FactKinds {
@@ -144,11 +146,14 @@ func (m StoreMoney) Agrees() bool { return m.Paid == m.StripePaid && m.Refunded 
 // left out on both sides, and so is what was sold since the audit began.
 func (a *StripeAudit) money(ctx context.Context) (_ []StoreMoney, err error) {
 	defer pg.Wrap(&err, "store.StripeAudit.money")
-	const counts = `claim_version <> '' AND %[1]s.paid AND %[1]s.paid_at < $3 AND coalesce(%[1]s.unattached, '') NOT IN ('counted_elsewhere', 'platform_sale', 'bare_payment', 'unpaid')`
+	const counts = `claim_version <> '' AND %[1]s.paid AND %[1]s.paid_at < $3
+		AND coalesce(%[1]s.unattached, '') NOT IN ('counted_elsewhere', 'platform_sale', 'bare_payment', 'unpaid')`
 	rows, err := a.tx.Query(ctx, fmt.Sprintf(a.kept(`
-		SELECT store, currency, minor_units(sum(paid)), minor_units(sum(refunded)), minor_units(sum(stripe_paid)), minor_units(sum(stripe_refunded))
+		SELECT store, currency, minor_units(sum(paid)), minor_units(sum(refunded)), minor_units(sum(stripe_paid)),
+			minor_units(sum(stripe_refunded))
 		FROM (
-			SELECT coalesce(h.store_id, t.store_id, '') AS store, h.currency, h.amount AS paid, h.refunded, 0::bigint AS stripe_paid, 0::bigint AS stripe_refunded
+			SELECT coalesce(h.store_id, t.store_id, '') AS store, h.currency, h.amount AS paid, h.refunded,
+				0::bigint AS stripe_paid, 0::bigint AS stripe_refunded
 			FROM @kept.payments h
 			LEFT JOIN payments t USING (account, id)
 			WHERE h.%s AND h.account = ANY($2) AND h.id ~ '^(pi|in|cs|py)_'

@@ -82,7 +82,8 @@ var stripeComparisons = []comparison{
 	{kind: "refund_differs",
 		means: "refunds of another amount or status than Stripe has them (amounts in minor units)", sql: `
 	SELECT btrim(t.id || ' ' || t.account), concat_ws(' ', 'of ' || t.payment_intent),
-		format('it is %s %s (%s) here, and %s %s (%s) at Stripe', h.amount, h.currency, h.status, t.amount, t.currency, t.status)
+		format('it is %s %s (%s) here, and %s %s (%s) at Stripe', h.amount, h.currency, h.status, t.amount,
+			t.currency, t.status)
 	FROM refunds t
 	JOIN @kept.refunds h USING (account, id)` + ofSale + `
 	  (t.amount, t.currency, t.status) IS DISTINCT FROM (h.amount, h.currency, h.status) AND h.version <= t.version`},
@@ -109,11 +110,13 @@ var stripeComparisons = []comparison{
 	{kind: "dispute_differs",
 		means: "disputes of another amount or status than Stripe has them (amounts in minor units)", sql: `
 	SELECT btrim(t.id || ' ' || t.account), concat_ws(' ', 'of ' || t.payment_intent),
-		format('it is %s %s (%s%s) here, and %s %s (%s%s) at Stripe', h.amount, h.currency, h.status, CASE WHEN h.withdrawn THEN ', the money is gone' END,
+		format('it is %s %s (%s%s) here, and %s %s (%s%s) at Stripe', h.amount, h.currency, h.status,
+			CASE WHEN h.withdrawn THEN ', the money is gone' END,
 			t.amount, t.currency, t.status, CASE WHEN t.withdrawn THEN ', the money is gone' END)
 	FROM disputes t
 	JOIN @kept.disputes h USING (account, id)` + ofSale + `
-	  (t.amount, t.currency, t.status, t.withdrawn) IS DISTINCT FROM (h.amount, h.currency, h.status, h.withdrawn) AND h.version <= t.version`},
+	  (t.amount, t.currency, t.status, t.withdrawn) IS DISTINCT FROM (h.amount, h.currency, h.status, h.withdrawn)
+		AND h.version <= t.version`},
 
 	{kind: "dispute_not_listed", unlisted: true,
 		means: "disputes here that Stripe does not list; a backfill does not remove them", sql: `
@@ -137,7 +140,8 @@ var stripeComparisons = []comparison{
 	{kind: "subscription_differs",
 		means: "subscriptions of another status or price than Stripe has them (amounts in minor units)", sql: `
 	SELECT btrim(t.id || ' ' || t.account), concat_ws(' ', 'by ' || t.customer_email, 'in store ' || t.store_id),
-		format('it is %s, %s %s here, and %s, %s %s at Stripe', h.status, h.amount, h.currency, t.status, t.amount, t.currency)
+		format('it is %s, %s %s here, and %s, %s %s at Stripe', h.status, h.amount, h.currency, t.status,
+			t.amount, t.currency)
 	FROM subscriptions t
 	JOIN @kept.subscriptions h USING (account, id)
 	WHERE t.version <> '' AND h.version <> '' AND h.version <= t.version

@@ -27,13 +27,16 @@ func audited(t *testing.T) (*store.Store, string) {
 		e.enrolled("c1", `"email":"bob@x.example"`),
 		e.sale("pi_1", "ann@x.example", `{"storeId":"s1","productId":"c1"}`),
 		e.sale("pi_2", "cy@x.example", `{"storeId":"s2","productId":"p2"}`),
-		e.stripe("charge.refunded", "", `{"id":"ch_1","amount":1000,"amount_refunded":400,"currency":"usd","payment_intent":"pi_1"}`),
-		e.stripe("customer.subscription.created", "acct_1", `{"id":"sub_1","status":"active","customer":"cus_1","metadata":{"userId":"user_1"}}`),
+		e.stripe("charge.refunded", "",
+			`{"id":"ch_1","amount":1000,"amount_refunded":400,"currency":"usd","payment_intent":"pi_1"}`),
+		e.stripe("customer.subscription.created", "acct_1",
+			`{"id":"sub_1","status":"active","customer":"cus_1","metadata":{"userId":"user_1"}}`),
 		e.enrolled("c1", `"user_id":"user_unheard"`),
 		e.sale("pi_3", "dot@x.example", `{"productId":"nowhere"}`),
 		e.stripe("payment_intent.succeeded", "", `{"id":"pi_4","amount_received":100,"currency":"usd"}`),
 	}, 1)
-	wantRows(t, url, customersSQL, "s1 ann@x.example subscription active", "s1 bob@x.example lead active", "s2 cy@x.example paying active")
+	wantRows(t, url, customersSQL, "s1 ann@x.example subscription active", "s1 bob@x.example lead active",
+		"s2 cy@x.example paying active")
 	return s, url
 }
 
@@ -55,7 +58,8 @@ func audit(t *testing.T, s *store.Store, of string) (found []string, a store.Aud
 
 // allRows is all that is kept, to see that nothing of it changed.
 const allRows = `
-	SELECT to_jsonb(x)::text FROM customers x UNION ALL SELECT to_jsonb(x)::text FROM payments x UNION ALL SELECT to_jsonb(x)::text FROM enrollments x
+	SELECT to_jsonb(x)::text FROM customers x UNION ALL SELECT to_jsonb(x)::text FROM payments x
+	UNION ALL SELECT to_jsonb(x)::text FROM enrollments x
 	UNION ALL SELECT to_jsonb(x)::text FROM subscriptions x UNION ALL SELECT to_jsonb(x)::text FROM products x ORDER BY 1`
 
 func TestAuditIsClean(t *testing.T) {
@@ -76,7 +80,8 @@ func TestAuditIsClean(t *testing.T) {
 // rightly on none is counted.
 func TestAuditTellsWhyNot(t *testing.T) {
 	s, _ := audited(t)
-	for of, want := range map[string][]string{"": {"no_store 1", "unclaimed_payment 1", "user_unknown 1"}, "s1": {"user_unknown 1"}, "s2": nil} {
+	for of, want := range map[string][]string{"": {"no_store 1", "unclaimed_payment 1", "user_unknown 1"},
+		"s1": {"user_unknown 1"}, "s2": nil} {
 		var got []string
 		_, a := audit(t, s, of)
 		for _, d := range a.Unresolved {
@@ -105,15 +110,21 @@ var damages = []struct {
 	told      string   // by an example
 }{
 	{"pointer lost", `UPDATE payments SET customer_id = NULL, unattached = 'not_derived' WHERE id = 'pi_1'`, "s1",
-		[]string{"fact_on_no_list 1", "customer_of_misplaced_facts 1"}, "payment pi_1 ann@x.example of store s1 it points at no customer (not_derived)"},
-	{"never attached", `UPDATE payments SET customer_id = NULL, unattached = 'not_derived', store_id = NULL, customer_email = NULL WHERE id = 'pi_2'; DELETE FROM customers WHERE store_id = 's2'`, "s2",
+		[]string{"fact_on_no_list 1", "customer_of_misplaced_facts 1"},
+		"payment pi_1 ann@x.example of store s1 it points at no customer (not_derived)"},
+	{"never attached", `UPDATE payments SET customer_id = NULL, unattached = 'not_derived', store_id = NULL,
+		customer_email = NULL WHERE id = 'pi_2'; DELETE FROM customers WHERE store_id = 's2'`, "s2",
 		nil, ""},
 	{"customer deleted", `DELETE FROM customers WHERE email = 'ann@x.example'`, "s1",
 		[]string{"customer_missing 1", "fact_on_missing_customer 3"}, "store s1 ann@x.example"},
-	{"another's pointer", `UPDATE enrollments SET customer_id = (SELECT id FROM customers WHERE email = 'cy@x.example') WHERE person = 'email:bob@x.example'`, "s1",
-		[]string{"fact_on_another_list 1", "customer_of_misplaced_facts 1"}, "enrollment of email:bob@x.example in course c1 bob@x.example of store s1 it points at cy@x.example of store s2"},
-	{"pointer too many", `UPDATE payments SET customer_id = (SELECT id FROM customers WHERE email = 'cy@x.example'), unattached = NULL WHERE id = 'pi_3'`, "s2",
-		[]string{"fact_should_be_on_none 1", "customer_of_misplaced_facts 1"}, "payment pi_3 cy@x.example of store s2 it belongs to no customer (no_store)"},
+	{"another's pointer", `UPDATE enrollments SET customer_id = (SELECT id FROM customers WHERE email = 'cy@x.example')
+		WHERE person = 'email:bob@x.example'`, "s1",
+		[]string{"fact_on_another_list 1", "customer_of_misplaced_facts 1"},
+		"enrollment of email:bob@x.example in course c1 bob@x.example of store s1 it points at cy@x.example of store s2"},
+	{"pointer too many", `UPDATE payments SET customer_id = (SELECT id FROM customers WHERE email = 'cy@x.example'),
+		unattached = NULL WHERE id = 'pi_3'`, "s2",
+		[]string{"fact_should_be_on_none 1", "customer_of_misplaced_facts 1"},
+		"payment pi_3 cy@x.example of store s2 it belongs to no customer (no_store)"},
 	{"another reason", `UPDATE enrollments SET unattached = 'no_store' WHERE person = 'user:user_unheard'`, "s1",
 		[]string{"fact_for_another_reason 1"}, `reason is "no_store" and should be "user_unknown"`},
 	{"refund lost", `UPDATE payments SET refunded = 0 WHERE id = 'pi_1'`, "s1",
@@ -121,7 +132,9 @@ var damages = []struct {
 	{"product moved", `UPDATE products SET store_id = 's2' WHERE id = 'c1'`, "s1",
 		[]string{"product_of_another_store 1"}, "product c1 store s1 it is written down as of store s2"},
 	{"total changed", `UPDATE customers SET spent = '[{"amount":1,"currency":"usd"}]' WHERE email = 'cy@x.example'`, "s2",
-		[]string{"customer_differs 1"}, `store s2 cy@x.example spent is [{"amount": 1, "currency": "usd"}] and should be [{"amount": 1000, "currency": "usd"}]`},
+		[]string{"customer_differs 1"},
+		`store s2 cy@x.example spent is [{"amount": 1, "currency": "usd"}] and should be ` +
+			`[{"amount": 1000, "currency": "usd"}]`},
 	{"customer too many", `INSERT INTO customers (store_id, email) VALUES ('s1', 'nobody@x.example')`, "s1",
 		[]string{"customer_without_facts 1"}, "store s1 nobody@x.example"},
 	{"entry lost", `DELETE FROM customer_index WHERE words LIKE '%bob@x.example'`, "s1",
@@ -141,7 +154,8 @@ func TestAuditNamesAndMends(t *testing.T) {
 	for _, d := range damages {
 		t.Run(d.name, func(t *testing.T) {
 			s, url := audited(t)
-			right := query(t, url, strings.ReplaceAll(allRows, "to_jsonb(x)", "(to_jsonb(x) - 'id' - 'customer_id' - 'created_at')"))
+			right := query(t, url,
+				strings.ReplaceAll(allRows, "to_jsonb(x)", "(to_jsonb(x) - 'id' - 'customer_id' - 'created_at')"))
 			for statement := range strings.SplitSeq(d.sql, ";") {
 				exec(t, url, statement)
 			}
@@ -152,7 +166,8 @@ func TestAuditNamesAndMends(t *testing.T) {
 				if diff := cmp.Diff(d.want, found); diff != "" {
 					t.Errorf("-want +got:\n%s", diff)
 				}
-				if text := fmt.Sprintf("%+v", a.Differences); !strings.Contains(strings.ReplaceAll(text, ": ", " "), strings.ReplaceAll(d.told, ": ", " ")) {
+				if text := fmt.Sprintf("%+v", a.Differences); !strings.Contains(strings.ReplaceAll(text, ": ", " "),
+					strings.ReplaceAll(d.told, ": ", " ")) {
 					t.Errorf("no %q in %s", d.told, text)
 				}
 			}
@@ -172,7 +187,9 @@ func TestAuditNamesAndMends(t *testing.T) {
 			if found, _ := audit(t, s, ""); found != nil {
 				t.Errorf("after mending: %v", found)
 			}
-			if diff := cmp.Diff(right, query(t, url, strings.ReplaceAll(allRows, "to_jsonb(x)", "(to_jsonb(x) - 'id' - 'customer_id' - 'created_at')"))); diff != "" {
+			if diff := cmp.Diff(right,
+				query(t, url,
+					strings.ReplaceAll(allRows, "to_jsonb(x)", "(to_jsonb(x) - 'id' - 'customer_id' - 'created_at')"))); diff != "" {
 				t.Errorf("-before the damage +after mending:\n%s", diff)
 			}
 		})
@@ -197,7 +214,8 @@ func TestAuditOfWhatCannotBeDerived(t *testing.T) {
 	exec(t, url, `UPDATE payments SET disputed = -5, sold = '[{"id": "p1", "amount": "many"}]' WHERE id = 'pi_2'`)
 	exec(t, url, `UPDATE customers SET name = 'X' WHERE email = 'bob@x.example'`)
 	found, _ := audit(t, s, "")
-	if diff := cmp.Diff([]string{"fact_figures_differ 1", "customer_differs 1", "customer_cannot_be_derived 1"}, found); diff != "" {
+	if diff := cmp.Diff([]string{"fact_figures_differ 1", "customer_differs 1", "customer_cannot_be_derived 1"},
+		found); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 }

@@ -44,7 +44,8 @@ func UnattachedFacts(ctx context.Context, q pg.Querier, asked UnattachedQuestion
 }
 
 // unattachedExamples returns some of the facts on no list for a reason.
-func unattachedExamples(ctx context.Context, q pg.Querier, reason reasons.Reason, store string, most int) ([]finding.Example, error) {
+func unattachedExamples(ctx context.Context, q pg.Querier, reason reasons.Reason, store string, most int) (
+	[]finding.Example, error) {
 	found := []finding.Example{}
 	if most == 0 {
 		return found, nil

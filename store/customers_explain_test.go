@@ -60,7 +60,8 @@ func lines(e customers.Explanation) (all []string) {
 	}
 	add("source", *e.Source.Kind, title, e.Source.Because)
 	for _, t := range e.TotalSpent {
-		add("spent", t.Amount, t.Currency, "of", t.Gross.Amount, "less", t.Refunded.Amount, "and", t.Disputed.Amount, t.Because)
+		add("spent", t.Amount, t.Currency, "of", t.Gross.Amount, "less", t.Refunded.Amount, "and", t.Disputed.Amount,
+			t.Because)
 	}
 	for _, c := range e.Courses {
 		add("course", c.Title, c.Because)
@@ -119,11 +120,22 @@ func TestExplain(t *testing.T) {
 		"somebody with a history": {[]store.NewEvent{
 			e.enrolled("c1", `"user_id":"user_1","progress":10`), // evt_005
 			e.sale("pi_1", "ann@x.example", `{"storeId":"s1","productId":"b1"}`),
-			e.stripe("charge.refunded", "", `{"id":"ch_1","amount":1000,"amount_refunded":300,"currency":"usd","payment_intent":"pi_1"}`),
-			e.stripe("refund.created", "", `{"id":"re_1","amount":300,"currency":"usd","charge":"ch_1","status":"succeeded","created":1700000000}`), // evt_008
-			e.stripe("charge.dispute.created", "", `{"id":"dp_1","amount":400,"currency":"usd","charge":"ch_1","payment_intent":"pi_1","status":"needs_response","balance_transactions":[{"amount":-400}]}`),
-			e.stripe("customer.subscription.created", "", `{"id":"sub_1","status":"active","customer":"cus_1","currency":"usd","metadata":{"storeId":"s1","userId":"user_1","plan":"Club"},"items":{"data":[{"price":{"id":"price_1","unit_amount":500}}]}}`), // evt_010
-			e.stripe("invoice.paid", "", `{"id":"in_1","amount_paid":500,"currency":"usd","customer":"cus_1","payment_intent":"pi_2","subscription":"sub_1"}`),
+			e.stripe("charge.refunded", "",
+				`{"id":"ch_1","amount":1000,"amount_refunded":300,"currency":"usd","payment_intent":"pi_1"}`),
+			// evt_008
+			e.stripe("refund.created", "",
+				`{"id":"re_1","amount":300,"currency":"usd","charge":"ch_1","status":"succeeded","created":1700000000}`),
+			e.stripe("charge.dispute.created", "",
+				`{"id":"dp_1","amount":400,"currency":"usd","charge":"ch_1","payment_intent":"pi_1","status":"needs_response",`+
+					`"balance_transactions":[{"amount":-400}]}`),
+			// evt_010
+			e.stripe("customer.subscription.created", "",
+				`{"id":"sub_1","status":"active","customer":"cus_1","currency":"usd",`+
+					`"metadata":{"storeId":"s1","userId":"user_1","plan":"Club"},`+
+					`"items":{"data":[{"price":{"id":"price_1","unit_amount":500}}]}}`),
+			e.stripe("invoice.paid", "",
+				`{"id":"in_1","amount_paid":500,"currency":"usd","customer":"cus_1","payment_intent":"pi_2",`+
+					`"subscription":"sub_1"}`),
 			e.platform("enrollment.upserted", `{"course_id":"c1","user_id":"user_1","progress":50}`), // evt_012
 		}, []string{
 			"address user [payment:in_1 enrollment:c1/user:user_1 subscription:sub_1]",
@@ -145,12 +157,26 @@ func TestExplain(t *testing.T) {
 		}},
 		"what does not count": {[]store.NewEvent{
 			e.stripe("customer.created", "", `{"id":"cus_1","email":"ann@x.example"}`), // evt_013
-			e.stripe("checkout.session.completed", "", `{"id":"cs_1","mode":"payment","payment_status":"no_payment_required","amount_total":0,"currency":"usd","customer":"cus_1","metadata":{"storeId":"s1","courseId":"c1"}}`),
-			e.stripe("checkout.session.completed", "", `{"id":"cs_2","mode":"payment","payment_status":"unpaid","amount_total":7,"currency":"usd","customer":"cus_1","metadata":{"storeId":"s1","productId":"p"}}`),
-			e.stripe("checkout.session.completed", "", `{"id":"cs_3","mode":"payment","payment_status":"unpaid","amount_total":7,"currency":"usd","customer":"cus_1","metadata":{"storeId":"s2","productId":"p"}}`), // another store's
-			e.stripe("checkout.session.completed", "", `{"id":"cs_4","mode":"payment","payment_status":"unpaid","amount_total":7,"currency":"usd","customer":"cus_2","metadata":{"storeId":"s1","productId":"p"}}`), // somebody else's
-			e.stripe("invoice.paid", "", `{"id":"in_2","amount_paid":9900,"currency":"usd","customer":"cus_1","customer_email":"ann@x.example","metadata":{"storeId":"s1","productType":"creator_plan"}}`),          // evt_018
-			e.stripe("customer.subscription.created", "", `{"id":"sub_2","status":"incomplete","customer":"cus_1","metadata":{"storeId":"s1"}}`),
+			e.stripe("checkout.session.completed", "",
+				`{"id":"cs_1","mode":"payment","payment_status":"no_payment_required","amount_total":0,"currency":"usd",`+
+					`"customer":"cus_1","metadata":{"storeId":"s1","courseId":"c1"}}`),
+			e.stripe("checkout.session.completed", "",
+				`{"id":"cs_2","mode":"payment","payment_status":"unpaid","amount_total":7,"currency":"usd","customer":"cus_1",`+
+					`"metadata":{"storeId":"s1","productId":"p"}}`),
+			// another store's
+			e.stripe("checkout.session.completed", "",
+				`{"id":"cs_3","mode":"payment","payment_status":"unpaid","amount_total":7,"currency":"usd","customer":"cus_1",`+
+					`"metadata":{"storeId":"s2","productId":"p"}}`),
+			// somebody else's
+			e.stripe("checkout.session.completed", "",
+				`{"id":"cs_4","mode":"payment","payment_status":"unpaid","amount_total":7,"currency":"usd","customer":"cus_2",`+
+					`"metadata":{"storeId":"s1","productId":"p"}}`),
+			// evt_018
+			e.stripe("invoice.paid", "",
+				`{"id":"in_2","amount_paid":9900,"currency":"usd","customer":"cus_1","customer_email":"ann@x.example",`+
+					`"metadata":{"storeId":"s1","productType":"creator_plan"}}`),
+			e.stripe("customer.subscription.created", "",
+				`{"id":"sub_2","status":"incomplete","customer":"cus_1","metadata":{"storeId":"s1"}}`),
 			e.platform("enrollment.deleted", `{"course_id":"c1","user_id":"user_1"}`), // evt_020
 		}, []string{
 			"address address ann@x.example of user:user_1 since clerk evt_004 [payment:cs_1]",
@@ -165,10 +191,18 @@ func TestExplain(t *testing.T) {
 			"not enrollment:c1/user:user_1 never_enrolled [end by evt_020]",
 		}},
 		"an account of its own, told in many ways": {[]store.NewEvent{
-			e.platform("store.upserted", `{"id":"s1","name":"S","stripe_account_id":"acct_1"}`),                                                                                 // evt_021
-			e.stripe("payment_intent.succeeded", "acct_1", `{"id":"pi_1","amount_received":1000,"currency":"usd","invoice":"in_1","metadata":{"userId":"user_1"}}`),             // evt_022
-			e.stripe("invoice.paid", "acct_1", `{"id":"in_1","amount_paid":1000,"currency":"usd","customer":"cus_1","customer_email":"ann@x.example","payment_intent":"pi_1"}`), // evt_023
-			e.platform("purchase.recorded", `{"id":"buy_1","product_id":"c1","email":"ann@x.example","amount":700,"currency":"usd","purchased_at":"2026-02-01T00:00:00Z"}`),
+			// evt_021
+			e.platform("store.upserted", `{"id":"s1","name":"S","stripe_account_id":"acct_1"}`),
+			// evt_022
+			e.stripe("payment_intent.succeeded", "acct_1",
+				`{"id":"pi_1","amount_received":1000,"currency":"usd","invoice":"in_1","metadata":{"userId":"user_1"}}`),
+			// evt_023
+			e.stripe("invoice.paid", "acct_1",
+				`{"id":"in_1","amount_paid":1000,"currency":"usd","customer":"cus_1","customer_email":"ann@x.example",`+
+					`"payment_intent":"pi_1"}`),
+			e.platform("purchase.recorded",
+				`{"id":"buy_1","product_id":"c1","email":"ann@x.example","amount":700,"currency":"usd",`+
+					`"purchased_at":"2026-02-01T00:00:00Z"}`),
 		}, []string{
 			"address stripe_customer [payment:acct_1/in_1]",
 			"address address ann@x.example of user:user_1 since clerk evt_004 [payment:buy_1]",
@@ -199,11 +233,15 @@ func TestExplainWithoutEvents(t *testing.T) {
 	s, url := openURL(t)
 	var e teller
 	read := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	session, err := facts.ReadStripeObject("checkout.session", "", read, []byte(`{"id":"cs_1","status":"complete","mode":"payment","payment_status":"paid","amount_total":1000,"currency":"usd","payment_intent":"pi_1","created":1767225600,"customer_details":{"email":"ann@x.example"},"metadata":{"storeId":"s1","productId":"p"}}`))
+	session, err := facts.ReadStripeObject("checkout.session", "", read,
+		[]byte(`{"id":"cs_1","status":"complete","mode":"payment","payment_status":"paid","amount_total":1000,`+
+			`"currency":"usd","payment_intent":"pi_1","created":1767225600,"customer_details":{"email":"ann@x.example"},`+
+			`"metadata":{"storeId":"s1","productId":"p"}}`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	old, err := facts.NewConvexExport(read).Read("enrollments", []byte(`{"_id":"k1","_creationTime":1767225600000,"courseId":"c1","userId":"user_1"}`))
+	old, err := facts.NewConvexExport(read).Read("enrollments",
+		[]byte(`{"_id":"k1","_creationTime":1767225600000,"courseId":"c1","userId":"user_1"}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,7 +249,9 @@ func TestExplainWithoutEvents(t *testing.T) {
 	if err := s.Keep(t.Context(), session); err != nil {
 		t.Fatal(err)
 	}
-	apply(t, s, []store.NewEvent{e.platform("store.upserted", `{"id":"s1"}`), e.platform("product.upserted", `{"id":"c1","store_id":"s1","kind":"course","title":"C"}`), e.user("user_1", "ann@x.example", "verified")}, 1)
+	apply(t, s, []store.NewEvent{e.platform("store.upserted", `{"id":"s1"}`),
+		e.platform("product.upserted", `{"id":"c1","store_id":"s1","kind":"course","title":"C"}`),
+		e.user("user_1", "ann@x.example", "verified")}, 1)
 	if _, err := s.Rebuild(t.Context(), "", nil); err != nil {
 		t.Fatal(err)
 	}
@@ -226,7 +266,8 @@ func TestExplainWithoutEvents(t *testing.T) {
 			short = append(short, line)
 		}
 	}
-	want := []string{"payment:pi_1 1000 [payment by backfill]", "enrollment:c1/user:user_1 true [enrolled_at+enrollment by export]", "user:user_1 [user by evt_003 (gone)]"}
+	want := []string{"payment:pi_1 1000 [payment by backfill]",
+		"enrollment:c1/user:user_1 true [enrolled_at+enrollment by export]", "user:user_1 [user by evt_003 (gone)]"}
 	if diff := cmp.Diff(want, short); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}
@@ -241,7 +282,8 @@ func TestExplainStray(t *testing.T) {
 	exec(t, url, `INSERT INTO customers (store_id, email) VALUES ('s1', 'a@x.example')`)
 	id := idAt(t, url, "s1", "a@x.example")
 	got, err := customers.New(s).Explain(t.Context(), "s1", id)
-	if err != nil || got.Type.Value != "lead" || len(got.Type.Because) != 0 || got.Source.At != nil || got.Payments == nil || got.Uncounted == nil {
+	if err != nil || got.Type.Value != "lead" || len(got.Type.Because) != 0 || got.Source.At != nil ||
+		got.Payments == nil || got.Uncounted == nil {
 		t.Errorf("%+v %v", got, err)
 	}
 }
@@ -251,8 +293,11 @@ func TestExplainMerges(t *testing.T) {
 	var e teller
 	move := func(user, to string) store.NewEvent { return e.user(user, to+"@x.example", "verified") }
 	got := explained(t, "d@x.example",
-		e.enrolled("c1", `"email":"d@x.example"`), e.enrolled("c1", `"email":"c@x.example"`), e.enrolled("c1", `"email":"z@x.example"`),
-		move("user_1", "a"), e.enrolled("c1", `"user_id":"user_1"`), move("user_2", "b"), e.enrolled("c1", `"user_id":"user_2"`), // a and b
+		e.enrolled("c1", `"email":"d@x.example"`), e.enrolled("c1", `"email":"c@x.example"`),
+		e.enrolled("c1", `"email":"z@x.example"`),
+		// a and b
+		move("user_1", "a"), e.enrolled("c1", `"user_id":"user_1"`), move("user_2", "b"),
+		e.enrolled("c1", `"user_id":"user_2"`),
 		e.stripe("customer.created", "", `{"id":"cus_1","email":"c@x.example"}`),
 		move("user_2", "a"), // b goes into a
 		move("user_1", "d"), move("user_2", "d"))
@@ -267,7 +312,8 @@ func TestExplainMerges(t *testing.T) {
 
 // Texts are texts, whatever is in them.
 func TestExplainHostileTexts(t *testing.T) {
-	for _, text := range []string{`x'; DROP TABLE payments; --`, `a/b"c\d`, `{},"`, `$1 %s ? ::text`, "é\u202e<script>\x7f", `\u0041`} {
+	for _, text := range []string{`x'; DROP TABLE payments; --`, `a/b"c\d`, `{},"`, `$1 %s ? ::text`,
+		"é\u202e<script>\x7f", `\u0041`} {
 		var e teller
 		quoted, err := json.Marshal(text)
 		if err != nil {
@@ -276,9 +322,12 @@ func TestExplainHostileTexts(t *testing.T) {
 		s := string(quoted)
 		got := explained(t, "ann@x.example",
 			e.platform("product.upserted", fmt.Sprintf(`{"id":%s,"store_id":"s1","kind":"course","title":%s}`, s, s)),
-			e.platform("enrollment.upserted", fmt.Sprintf(`{"course_id":%s,"store_id":"s1","email":"ann@x.example","name":%s}`, s, s)),
-			e.platform("purchase.recorded", fmt.Sprintf(`{"id":%s,"product_id":%s,"store_id":"s1","email":"ann@x.example","amount":1,"currency":"usd"}`, s, s)))
-		if len(got.Courses) != 1 || got.Courses[0].Title != text || got.Payments[0].ID != text || len(got.Courses[0].Because) != 2 {
+			e.platform("enrollment.upserted", fmt.Sprintf(`{"course_id":%s,"store_id":"s1","email":"ann@x.example","name":%s}`,
+				s, s)),
+			e.platform("purchase.recorded",
+				fmt.Sprintf(`{"id":%s,"product_id":%s,"store_id":"s1","email":"ann@x.example","amount":1,"currency":"usd"}`, s, s)))
+		if len(got.Courses) != 1 || got.Courses[0].Title != text || got.Payments[0].ID != text ||
+			len(got.Courses[0].Because) != 2 {
 			t.Errorf("%q: %+v", text, got.Courses)
 		}
 	}
@@ -287,9 +336,11 @@ func TestExplainHostileTexts(t *testing.T) {
 func TestExplainOtherStores(t *testing.T) {
 	s, url := openURL(t)
 	var e teller
-	apply(t, s, []store.NewEvent{e.enrolled("c1", `"email":"a@x.example"`), e.platform("enrollment.upserted", `{"course_id":"c2","store_id":"s2","email":"a@x.example"}`)}, 1)
+	apply(t, s, []store.NewEvent{e.enrolled("c1", `"email":"a@x.example"`),
+		e.platform("enrollment.upserted", `{"course_id":"c2","store_id":"s2","email":"a@x.example"}`)}, 1)
 	mine, theirs := idAt(t, url, "s1", "a@x.example"), idAt(t, url, "s2", "a@x.example")
-	for _, at := range [][2]string{{"s2", mine}, {"s1", theirs}, {"s1", "0"}, {"s1", "x"}, {"s1", ""}, {"s1", "+1"}, {"s1", "1\x00"}, {"\xff", mine}, {"", mine}} {
+	for _, at := range [][2]string{{"s2", mine}, {"s1", theirs}, {"s1", "0"}, {"s1", "x"}, {"s1", ""}, {"s1", "+1"},
+		{"s1", "1\x00"}, {"\xff", mine}, {"", mine}} {
 		if got, err := customers.New(s).Explain(t.Context(), at[0], at[1]); !errors.Is(err, pg.ErrNotFound) {
 			t.Errorf("%q: %+v %v", at, got, err)
 		}
@@ -309,28 +360,54 @@ func TestExplainStore(t *testing.T) {
 	before, after := paid.AddDate(0, 0, -10), paid.AddDate(0, 0, 20)
 	var e teller
 	sale := func(account, metadata string) store.NewEvent {
-		return e.stripe("checkout.session.completed", account, fmt.Sprintf(`{"id":"cs_1","mode":"payment","payment_status":"paid","amount_total":1000,"currency":"usd","payment_intent":"pi_1","created":%d,"customer_details":{"email":"ann@x.example"},"metadata":%s}`, paid.Unix(), metadata))
+		return e.stripe("checkout.session.completed", account,
+			fmt.Sprintf(
+				`{"id":"cs_1","mode":"payment","payment_status":"paid","amount_total":1000,"currency":"usd",`+
+					`"payment_intent":"pi_1","created":%d,"customer_details":{"email":"ann@x.example"},"metadata":%s}`, paid.Unix(),
+				metadata))
 	}
 	for name, c := range map[string]struct {
 		events []store.NewEvent
 		want   []string
 	}{
 		"named": {[]store.NewEvent{sale("", `{"storeId":"s1"}`)}, []string{"named s1", "It names this store, s1."}},
-		"owner": {[]store.NewEvent{at(before, e.platform("store.upserted", `{"id":"s1","owner_user_id":"user_o"}`)), sale("", `{"storeId":"user_o"}`)},
-			[]string{"owner user_o", "owner s1 user_o", "It names user_o, who owned this store on 12 Jan 2026 (reported on 2 Jan 2026)."}},
-		"creator": {[]store.NewEvent{at(before, e.platform("store.upserted", `{"id":"s1","owner_user_id":"user_o"}`)), sale("", `{"creatorId":"user_o"}`)},
-			[]string{"creator user_o", "owner s1 user_o", "It names the creator user_o, who owned this store on 12 Jan 2026 (reported on 2 Jan 2026)."}},
-		"account": {[]store.NewEvent{at(before, e.platform("store.upserted", `{"id":"s1","stripe_account_id":"acct_1"}`)), sale("acct_1", `{}`)},
-			[]string{"account acct_1", "account s1 acct_1", "Its Stripe account acct_1 belonged to this store on 12 Jan 2026 (reported on 2 Jan 2026)."}},
-		"account of two": {[]store.NewEvent{at(before, e.platform("store.upserted", `{"id":"s1","stripe_account_id":"acct_1"}`)), at(before.AddDate(0, 0, 1), e.platform("store.upserted", `{"id":"s2","stripe_account_id":"acct_1"}`)), sale("acct_1", `{"storeId":"s1"}`)},
-			[]string{"account acct_1", "account s1 acct_1", "Its Stripe account acct_1 belonged to this store on 12 Jan 2026 (reported on 2 Jan 2026)."}},
-		"product": {[]store.NewEvent{at(before, e.platform("product.upserted", `{"id":"p1","store_id":"s1","kind":"course","title":"Mixing"}`)), sale("", `{"productId":"p1"}`)},
-			[]string{"product p1", "store p1 s1", "Its product Mixing was in this store on 12 Jan 2026 (reported on 2 Jan 2026)."}},
-		"product, told later": {[]store.NewEvent{at(after, e.platform("product.upserted", `{"id":"p1","store_id":"s1","kind":"course"}`)), sale("", `{"productId":"p1"}`)},
-			[]string{"product p1", "store p1 s1", "Its product p1 was in this store from 1 Feb 2026 on, the first report of it; this happened earlier, on 12 Jan 2026."}},
-		"product, by price and owner": {[]store.NewEvent{at(before, e.platform("store.upserted", `{"id":"s1","owner_user_id":"user_o"}`)),
-			at(before, e.platform("product.upserted", `{"id":"p1","store_id":"user_o","kind":"course","title":"Mixing","stripe_price_ids":["price_1"]}`)), sale("", `{},"line_items":{"data":[{"price":{"id":"price_1"},"amount_total":1000}]}`)},
-			[]string{"product p1", "stripe p1 price_1", "store p1 user_o", "owner s1 user_o", "Its product Mixing was in this store on 12 Jan 2026 (reported on 2 Jan 2026). Stripe calls that product price_1. The product names user_o, who owned this store on 12 Jan 2026 (reported on 2 Jan 2026)."}},
+		"owner": {[]store.NewEvent{at(before, e.platform("store.upserted", `{"id":"s1","owner_user_id":"user_o"}`)),
+			sale("", `{"storeId":"user_o"}`)},
+			[]string{"owner user_o", "owner s1 user_o",
+				"It names user_o, who owned this store on 12 Jan 2026 (reported on 2 Jan 2026)."}},
+		"creator": {[]store.NewEvent{at(before, e.platform("store.upserted", `{"id":"s1","owner_user_id":"user_o"}`)),
+			sale("", `{"creatorId":"user_o"}`)},
+			[]string{"creator user_o", "owner s1 user_o",
+				"It names the creator user_o, who owned this store on 12 Jan 2026 (reported on 2 Jan 2026)."}},
+		"account": {[]store.NewEvent{at(before, e.platform("store.upserted", `{"id":"s1","stripe_account_id":"acct_1"}`)),
+			sale("acct_1", `{}`)},
+			[]string{"account acct_1", "account s1 acct_1",
+				"Its Stripe account acct_1 belonged to this store on 12 Jan 2026 (reported on 2 Jan 2026)."}},
+		"account of two": {
+			[]store.NewEvent{at(before, e.platform("store.upserted", `{"id":"s1","stripe_account_id":"acct_1"}`)),
+				at(before.AddDate(0, 0, 1), e.platform("store.upserted", `{"id":"s2","stripe_account_id":"acct_1"}`)),
+				sale("acct_1", `{"storeId":"s1"}`)},
+			[]string{"account acct_1", "account s1 acct_1",
+				"Its Stripe account acct_1 belonged to this store on 12 Jan 2026 (reported on 2 Jan 2026)."}},
+		"product": {
+			[]store.NewEvent{
+				at(before, e.platform("product.upserted", `{"id":"p1","store_id":"s1","kind":"course","title":"Mixing"}`)),
+				sale("", `{"productId":"p1"}`)},
+			[]string{"product p1", "store p1 s1",
+				"Its product Mixing was in this store on 12 Jan 2026 (reported on 2 Jan 2026)."}},
+		"product, told later": {
+			[]store.NewEvent{at(after, e.platform("product.upserted", `{"id":"p1","store_id":"s1","kind":"course"}`)),
+				sale("", `{"productId":"p1"}`)},
+			[]string{"product p1", "store p1 s1", "Its product p1 was in this store from 1 Feb 2026 on, the first report of " +
+				"it; this happened earlier, on 12 Jan 2026."}},
+		"product, by price and owner": {
+			[]store.NewEvent{at(before, e.platform("store.upserted", `{"id":"s1","owner_user_id":"user_o"}`)),
+				at(before, e.platform("product.upserted",
+					`{"id":"p1","store_id":"user_o","kind":"course","title":"Mixing","stripe_price_ids":["price_1"]}`)),
+				sale("", `{},"line_items":{"data":[{"price":{"id":"price_1"},"amount_total":1000}]}`)},
+			[]string{"product p1", "stripe p1 price_1", "store p1 user_o", "owner s1 user_o",
+				"Its product Mixing was in this store on 12 Jan 2026 (reported on 2 Jan 2026). Stripe calls that product " +
+					"price_1. The product names user_o, who owned this store on 12 Jan 2026 (reported on 2 Jan 2026)."}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := explained(t, "ann@x.example", c.events...).Payments[0].StoreBecause
@@ -348,7 +425,8 @@ func TestExplainStore(t *testing.T) {
 // Whose last verified address it is, while Clerk reports none now, is told.
 func TestExplainLastVerified(t *testing.T) {
 	var e teller
-	got := explained(t, "ann@x.example", e.user("user_1", "ann@x.example", "verified"), e.enrolled("c1", `"user_id":"user_1"`), e.user("user_1", "ann@x.example", "unverified"))
+	got := explained(t, "ann@x.example", e.user("user_1", "ann@x.example", "verified"),
+		e.enrolled("c1", `"user_id":"user_1"`), e.user("user_1", "ann@x.example", "unverified"))
 	if len(got.People) != 1 || !got.People[0].LastVerified || !got.LastVerified(got.Email.Because[0].Person) {
 		t.Errorf("%+v", got.People)
 	}

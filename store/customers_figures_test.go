@@ -41,7 +41,9 @@ func TestFoldFigures(t *testing.T) {
 		t.Fatal(err)
 	}
 	var left, folded int
-	if err := l.conn.QueryRow(ctx, `SELECT (SELECT count(*) FROM customer_figure_changes), (SELECT count(*) FROM customer_figures)`).Scan(&left, &folded); err != nil || left != 0 || folded == 0 {
+	if err := l.conn.QueryRow(
+		ctx, `SELECT (SELECT count(*) FROM customer_figure_changes), (SELECT count(*) FROM customer_figures)`).Scan(&left,
+		&folded); err != nil || left != 0 || folded == 0 {
 		t.Errorf("%d left, %d folded, %v", left, folded, err)
 	}
 	l.exec(t, `DELETE FROM customers WHERE store_id = 'store_a' AND type = 'lead'`)
@@ -63,10 +65,13 @@ func TestFilterValues(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		f := customers.Filter{
 			Store: "s", Sort: rapid.SampledFrom(allSorts).Draw(rt, "sort"), Limit: rapid.IntRange(1, 100).Draw(rt, "limit"),
-			Type: rapid.SampledFrom([]string{"", "lead"}).Draw(rt, "type"), Source: rapid.SampledFrom([]string{"", "subscription"}).Draw(rt, "source"),
+			Type:   rapid.SampledFrom([]string{"", "lead"}).Draw(rt, "type"),
+			Source: rapid.SampledFrom([]string{"", "subscription"}).Draw(rt, "source"),
 			Course: "a&b=c", Completed: rapid.SampledFrom([]string{"", "yes", "no"}).Draw(rt, "completed"),
-			SpentMin: rapid.SampledFrom([]string{"", "9.95"}).Draw(rt, "spent_min"), FirstSeenAfter: rapid.SampledFrom([]string{"", "30d", "2026-01-31T10:00:00+02:00"}).Draw(rt, "after"),
-			Query: strings.TrimSpace(rapid.StringN(0, 20, -1).Filter(func(s string) bool { return !strings.ContainsRune(s, 0) }).Draw(rt, "q")),
+			SpentMin:       rapid.SampledFrom([]string{"", "9.95"}).Draw(rt, "spent_min"),
+			FirstSeenAfter: rapid.SampledFrom([]string{"", "30d", "2026-01-31T10:00:00+02:00"}).Draw(rt, "after"),
+			Query: strings.TrimSpace(
+				rapid.StringN(0, 20, -1).Filter(func(s string) bool { return !strings.ContainsRune(s, 0) }).Draw(rt, "q")),
 		}
 		q, err := url.ParseQuery(f.Values().Encode())
 		if err != nil {
@@ -85,9 +90,11 @@ func TestFilterValues(t *testing.T) {
 // Moments may be days, times or ages.
 func TestFilterMoments(t *testing.T) {
 	l := openLists(t)
-	for email, ago := range map[string]time.Duration{"now@x.example": time.Minute, "day@x.example": 25 * time.Hour, "month@x.example": 31 * 24 * time.Hour} {
+	for email, ago := range map[string]time.Duration{"now@x.example": time.Minute, "day@x.example": 25 * time.Hour,
+		"month@x.example": 31 * 24 * time.Hour} {
 		at := time.Now().Add(-ago)
-		l.insert(t, &person{store: "store_a", email: email, kind: "lead", status: "active", courses: []string{}, products: []string{}, seen: &at, active: &at})
+		l.insert(t, &person{store: "store_a", email: email, kind: "lead", status: "active", courses: []string{},
+			products: []string{}, seen: &at, active: &at})
 	}
 	for want, f := range map[string]customers.Filter{
 		"now":           {FirstSeenAfter: "1d"},

@@ -16,7 +16,8 @@ import (
 func TestParseFilter(t *testing.T) {
 	whole := "type=lead&status=active&course=c&product=p&q=%20ada%20&sort=-name&limit=100"
 	got, err := customers.ParseFilter("s", values(t, whole))
-	want := customers.Filter{Store: "s", Type: "lead", Status: "active", Course: "c", Product: "p", Query: "ada", Sort: "-name", Limit: 100}
+	want := customers.Filter{Store: "s", Type: "lead", Status: "active", Course: "c", Product: "p", Query: "ada",
+		Sort: "-name", Limit: 100}
 	if diff := gocmp.Diff(want, got); err != nil || diff != "" {
 		t.Errorf("%v %s", err, diff)
 	}
@@ -91,18 +92,23 @@ func TestBadCursors(t *testing.T) {
 	isBad(t, "sort=last_activity&cursor="+next, []string{"cursor"})
 	isBad(t, "cursor="+next[:len(next)-3], []string{"cursor", "damaged"})
 	isBad(t, "cursor=%25%25", []string{"cursor", "damaged"})
-	for _, text := range []string{`null`, `[]`, `{}`, `{"sort":"-last_activity"}`, `{"sort":"-last_activity","key":"yesterday","id":1}`,
+	for _, text := range []string{`null`, `[]`, `{}`, `{"sort":"-last_activity"}`,
+		`{"sort":"-last_activity","key":"yesterday","id":1}`,
 		`{"sort":"-last_activity","key":"0000-01-01T00:00:00Z","id":1}`, `{"sort":"-last_activity","key":7,"id":1}`,
-		`{"sort":"-last_activity","id":-1}`, `{"sort":"-last_activity","id":1.5}`, `{"sort":"-last_activity","id":1,"x":1}`, `{"sort":"-last_activity","id":1}{}`} {
+		`{"sort":"-last_activity","id":-1}`, `{"sort":"-last_activity","id":1.5}`, `{"sort":"-last_activity","id":1,"x":1}`,
+		`{"sort":"-last_activity","id":1}{}`} {
 		isBad(t, "cursor="+base64url(text), []string{"cursor", "damaged"})
 	}
 	for _, sort := range []string{"name", "email", "spent"} {
 		isBad(t, "sort="+sort+"&cursor="+base64url(`{"sort":"`+sort+`","id":1}`), []string{"cursor", "damaged"})
-		isBad(t, "sort="+sort+"&cursor="+base64url(`{"sort":"`+sort+`","key":"1e9\u0000","id":1}`), []string{"cursor", "damaged"})
+		isBad(t, "sort="+sort+"&cursor="+base64url(`{"sort":"`+sort+`","key":"1e9\u0000","id":1}`),
+			[]string{"cursor", "damaged"})
 	}
 	// What passes the check, Postgres must be able to read.
-	for sort, key := range map[string]string{"spent": "-9" + strings.Repeat("9", 90) + ".5", "name": `'"\`, "last_activity": "0001-01-01T00:00:00Z", "first_seen": "9999-12-31T23:59:59.999999999Z", "email": "%"} {
-		f := customers.Filter{Store: "store_a", Sort: sort, Cursor: base64url(string(encoded(t, map[string]any{"sort": sort, "key": key, "id": int64(1) << 62})))}
+	for sort, key := range map[string]string{"spent": "-9" + strings.Repeat("9", 90) + ".5", "name": `'"\`,
+		"last_activity": "0001-01-01T00:00:00Z", "first_seen": "9999-12-31T23:59:59.999999999Z", "email": "%"} {
+		f := customers.Filter{Store: "store_a", Sort: sort,
+			Cursor: base64url(string(encoded(t, map[string]any{"sort": sort, "key": key, "id": int64(1) << 62})))}
 		if _, _, err := customers.New(l.Store).Customers(t.Context(), f); err != nil {
 			t.Errorf("%s after %q: %v", sort, key, err)
 		}

@@ -23,23 +23,31 @@ const everything = `{
 	"first_seen_at": "2026-01-02T03:04:05.000006Z",
 	"last_activity_at": "2026-02-01T00:00:00Z",
 	"courses": [
-		{"id": "course_1", "title": "Mixing 101", "progress": 33.5, "enrolled_at": "2026-01-02T03:04:05Z", "completed_at": null},
+		{"id": "course_1", "title": "Mixing 101", "progress": 33.5, "enrolled_at": "2026-01-02T03:04:05Z",
+		 "completed_at": null},
 		{"id": "course_x", "title": "course_x", "progress": 100, "enrolled_at": null, "completed_at": "2026-01-03T00:00:00Z"}
 	],
 	"purchases": [
-		{"product_id": "course_1", "title": "Mixing 101", "kind": "course", "amount": 29900, "currency": "usd", "refunded": 0, "purchased_at": "2026-01-02T03:04:05Z"},
-		{"product_id": null, "title": null, "kind": "other", "amount": 500, "currency": "eur", "refunded": 500, "purchased_at": "2026-01-04T00:00:00Z"},
-		{"product_id": "foreign", "title": "foreign", "kind": "digital", "amount": 1, "currency": "usd", "refunded": 0, "purchased_at": "2026-01-04T00:00:00Z"}
+		{"product_id": "course_1", "title": "Mixing 101", "kind": "course", "amount": 29900, "currency": "usd",
+				"refunded": 0,
+		 "purchased_at": "2026-01-02T03:04:05Z"},
+		{"product_id": null, "title": null, "kind": "other", "amount": 500, "currency": "eur", "refunded": 500,
+		 "purchased_at": "2026-01-04T00:00:00Z"},
+		{"product_id": "foreign", "title": "foreign", "kind": "digital", "amount": 1, "currency": "usd",
+				"refunded": 0,
+		 "purchased_at": "2026-01-04T00:00:00Z"}
 	],
 	"subscriptions": [
-		{"id": "sub_1", "status": "active", "plan": "Pro", "amount": 1900, "currency": "usd", "current_period_end": "2026-03-01T00:00:00Z"},
+		{"id": "sub_1", "status": "active", "plan": "Pro", "amount": 1900, "currency": "usd",
+		 "current_period_end": "2026-03-01T00:00:00Z"},
 		{"id": "sub_2", "status": "canceled", "plan": "Club", "amount": null, "currency": null, "current_period_end": null},
 		{"id": "sub_3", "status": "canceled", "plan": null, "amount": null, "currency": null, "current_period_end": null}
 	]
 }`
 
 const bare = `{
-	"id": "2", "store_id": "store_a", "email": "b@example.com", "name": null, "image_url": null, "type": "lead", "status": "inactive",
+	"id": "2", "store_id": "store_a", "email": "b@example.com", "name": null, "image_url": null, "type": "lead",
+	 "status": "inactive",
 	"source": {"kind": null, "product_id": null, "title": null}, "total_spent": [], "refunded": [],
 	"first_seen_at": null, "last_activity_at": null, "courses": [], "purchases": [], "subscriptions": []
 }`
@@ -50,18 +58,27 @@ func TestCustomerJSON(t *testing.T) {
 	l.product(t, "store_a", "club", "Club")
 	l.product(t, "store_b", "foreign", "What store b calls it")
 	l.exec(t, `
-		INSERT INTO customers (store_id, email, name, image_url, type, status, source_kind, source_product_id, first_seen_at, last_activity_at, spent, refunded, courses, purchases, subscriptions)
-		VALUES ('store_a', 'ada@example.com', 'Ada', 'https://example.com/a.png', 'subscription', 'active', 'free_course', 'course_1',
+		INSERT INTO customers (store_id, email, name, image_url, type, status, source_kind, source_product_id, first_seen_at,
+			last_activity_at, spent, refunded, courses, purchases, subscriptions)
+		VALUES ('store_a', 'ada@example.com', 'Ada', 'https://example.com/a.png', 'subscription', 'active', 'free_course',
+			'course_1',
 			'2026-01-02 03:04:05.000006+00', '2026-02-01 05:00:00+05',
 			'[{"amount": 0, "currency": "eur"}, {"amount": 29900, "currency": "usd"}]', '[{"amount": 500, "currency": "eur"}]',
 			'[{"id": "course_1", "progress": 33.5, "enrolled_at": "2026-01-02T03:04:05Z", "completed_at": null},
 			  {"id": "course_x", "progress": 100, "enrolled_at": null, "completed_at": "2026-01-03T00:00:00Z"}]',
-			'[{"id": "pi_1", "product_id": "course_1", "kind": "course", "amount": 29900, "currency": "usd", "refunded": 0, "purchased_at": "2026-01-02T03:04:05Z"},
-			  {"id": "pi_2", "product_id": null, "kind": "other", "amount": 500, "currency": "eur", "refunded": 500, "purchased_at": "2026-01-04T00:00:00Z"},
-			  {"id": "pi_3", "product_id": "foreign", "kind": "digital", "amount": 1, "currency": "usd", "refunded": 0, "purchased_at": "2026-01-04T00:00:00Z"}]',
-			'[{"id": "sub_1", "status": "active", "product_id": "club", "plan": "Pro", "amount": 1900, "currency": "usd", "current_period_end": "2026-03-01T00:00:00Z", "cancel_at_period_end": true},
-			  {"id": "sub_2", "status": "canceled", "product_id": "club", "plan": null, "amount": null, "currency": null, "current_period_end": null, "cancel_at_period_end": false},
-			  {"id": "sub_3", "status": "canceled", "product_id": null, "plan": null, "amount": null, "currency": null, "current_period_end": null, "cancel_at_period_end": false}]')`)
+			'[{"id": "pi_1", "product_id": "course_1", "kind": "course", "amount": 29900, "currency": "usd",
+				"refunded": 0, "purchased_at": "2026-01-02T03:04:05Z"},
+			  {"id": "pi_2", "product_id": null, "kind": "other", "amount": 500, "currency": "eur", "refunded": 500,
+				"purchased_at": "2026-01-04T00:00:00Z"},
+			  {"id": "pi_3", "product_id": "foreign", "kind": "digital", "amount": 1, "currency": "usd",
+				"refunded": 0,
+				"purchased_at": "2026-01-04T00:00:00Z"}]',
+			'[{"id": "sub_1", "status": "active", "product_id": "club", "plan": "Pro", "amount": 1900, "currency": "usd",
+				"current_period_end": "2026-03-01T00:00:00Z", "cancel_at_period_end": true},
+			  {"id": "sub_2", "status": "canceled", "product_id": "club", "plan": null, "amount": null, "currency": null,
+				"current_period_end": null, "cancel_at_period_end": false},
+			  {"id": "sub_3", "status": "canceled", "product_id": null, "plan": null, "amount": null, "currency": null,
+				"current_period_end": null, "cancel_at_period_end": false}]')`)
 	l.exec(t, `INSERT INTO customers (store_id, email, status) VALUES ('store_a', 'b@example.com', 'inactive')`)
 	page, _, err := customers.New(l.Store).Customers(t.Context(), customers.Filter{Store: "store_a", Sort: "email"})
 	if err != nil || len(page) != 2 {

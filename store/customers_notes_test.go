@@ -37,7 +37,8 @@ func mark(t testing.TB, s *store.Store, url, email, words string) {
 // jot writes a note about the customer at an address of store s1.
 func jot(t testing.TB, s *store.Store, url, email, body string) customers.Note {
 	t.Helper()
-	n, err := customers.New(s).AddNote(t.Context(), "s1", idAt(t, url, "s1", email), customers.NewNote{Body: body, Author: "admin"})
+	n, err := customers.New(s).AddNote(t.Context(), "s1", idAt(t, url, "s1", email),
+		customers.NewNote{Body: body, Author: "admin"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,16 +119,33 @@ func TestNotesFollow(t *testing.T) {
 		before, after []store.NewEvent // the notes are written in between, each called as its address
 		want          map[string]string
 	}{
-		"a move":                      {[]store.NewEvent{a, inA}, []store.NewEvent{move("user_a", "c")}, map[string]string{"c": "a"}},
-		"two moves, one by one":       {[]store.NewEvent{a, inA}, []store.NewEvent{move("user_a", "c"), move("user_a", "d")}, map[string]string{"d": "a"}},
-		"a move and back":             {[]store.NewEvent{a, inA}, []store.NewEvent{move("user_a", "c"), move("user_a", "a")}, map[string]string{"a": "a"}},
-		"a merge, who moves is older": {[]store.NewEvent{a, inA, guestB}, []store.NewEvent{move("user_a", "b")}, map[string]string{"b": "a,b"}},
-		"a merge, who is there is":    {[]store.NewEvent{guestB, a, inA}, []store.NewEvent{move("user_a", "b")}, map[string]string{"b": "a,b"}},
-		"three in one place":          {[]store.NewEvent{a, inA, b, inB, e.enrolled("c1", `"email":"c@x.example"`)}, []store.NewEvent{move("user_a", "c"), move("user_b", "c")}, map[string]string{"c": "a,b,c"}},
-		"a chain":                     {[]store.NewEvent{a, inA, b, inB}, []store.NewEvent{move("user_b", "c"), move("user_a", "b")}, map[string]string{"b": "a", "c": "b"}},
-		"a guest comes along":         {[]store.NewEvent{a, inA, saleA}, []store.NewEvent{move("user_a", "c")}, map[string]string{"c": "a"}},
-		"another address at Stripe":   {[]store.NewEvent{a, inA, e.stripe("customer.created", "", `{"id":"cus_1","email":"a@x.example"}`), e.stripe("checkout.session.completed", "", `{"id":"cs_1","mode":"payment","payment_status":"paid","amount_total":1000,"currency":"usd","payment_intent":"pi_9","customer":"cus_1","metadata":{"storeId":"s1","productId":"p"}}`)}, []store.NewEvent{move("user_a", "c"), e.stripe("customer.updated", "", `{"id":"cus_1","email":"d@x.example"}`)}, map[string]string{"c": "a", "d": ""}},
-		"another store":               {[]store.NewEvent{a, inA, e.platform("product.upserted", `{"id":"c1","store_id":"s1","kind":"course","title":"C"}`)}, []store.NewEvent{e.platform("enrollment.upserted", `{"course_id":"c9","store_id":"s2","user_id":"user_a"}`), move("user_a", "c")}, map[string]string{"c": "a"}},
+		"a move": {[]store.NewEvent{a, inA}, []store.NewEvent{move("user_a", "c")},
+			map[string]string{"c": "a"}},
+		"two moves, one by one": {[]store.NewEvent{a, inA}, []store.NewEvent{move("user_a", "c"), move("user_a", "d")},
+			map[string]string{"d": "a"}},
+		"a move and back": {[]store.NewEvent{a, inA}, []store.NewEvent{move("user_a", "c"), move("user_a", "a")},
+			map[string]string{"a": "a"}},
+		"a merge, who moves is older": {[]store.NewEvent{a, inA, guestB}, []store.NewEvent{move("user_a", "b")},
+			map[string]string{"b": "a,b"}},
+		"a merge, who is there is": {[]store.NewEvent{guestB, a, inA}, []store.NewEvent{move("user_a", "b")},
+			map[string]string{"b": "a,b"}},
+		"three in one place": {[]store.NewEvent{a, inA, b, inB, e.enrolled("c1", `"email":"c@x.example"`)},
+			[]store.NewEvent{move("user_a", "c"), move("user_b", "c")}, map[string]string{"c": "a,b,c"}},
+		"a chain": {[]store.NewEvent{a, inA, b, inB},
+			[]store.NewEvent{move("user_b", "c"), move("user_a", "b")}, map[string]string{"b": "a", "c": "b"}},
+		"a guest comes along": {[]store.NewEvent{a, inA, saleA}, []store.NewEvent{move("user_a", "c")},
+			map[string]string{"c": "a"}},
+		"another address at Stripe": {
+			[]store.NewEvent{a, inA, e.stripe("customer.created", "", `{"id":"cus_1","email":"a@x.example"}`),
+				e.stripe("checkout.session.completed", "",
+					`{"id":"cs_1","mode":"payment","payment_status":"paid","amount_total":1000,"currency":"usd",`+
+						`"payment_intent":"pi_9","customer":"cus_1","metadata":{"storeId":"s1","productId":"p"}}`)},
+			[]store.NewEvent{move("user_a", "c"), e.stripe("customer.updated", "", `{"id":"cus_1","email":"d@x.example"}`)},
+			map[string]string{"c": "a", "d": ""}},
+		"another store": {
+			[]store.NewEvent{a, inA, e.platform("product.upserted", `{"id":"c1","store_id":"s1","kind":"course","title":"C"}`)},
+			[]store.NewEvent{e.platform("enrollment.upserted", `{"course_id":"c9","store_id":"s2","user_id":"user_a"}`),
+				move("user_a", "c")}, map[string]string{"c": "a"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, url := openURL(t)
@@ -167,7 +185,8 @@ func TestNotesFollowAllAtOnce(t *testing.T) {
 			apply(t, s, append(first, second...), 1)
 			mark(t, s, url, "a@x.example", "of a")
 			mark(t, s, url, "b@x.example", "of b")
-			apply(t, s, []store.NewEvent{e.user("user_a", c.to["user_a"]+"@x.example", "verified"), e.user("user_b", c.to["user_b"]+"@x.example", "verified")}, 2)
+			apply(t, s, []store.NewEvent{e.user("user_a", c.to["user_a"]+"@x.example", "verified"),
+				e.user("user_b", c.to["user_b"]+"@x.example", "verified")}, 2)
 			wantNotes(t, s, url, map[string]string{c.to["user_a"] + "@x.example": "of a", c.to["user_b"] + "@x.example": "of b"})
 		})
 	}
@@ -213,7 +232,8 @@ func TestNoteDuringMove(t *testing.T) {
 		_, err := customers.New(s).AddNote(ctx, "s1", id, customers.NewNote{Body: "in between", Author: "admin"})
 		written <- err
 	}()
-	for len(query(t, url, `SELECT 'waits' FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`)) == 0 {
+	for len(query(t, url, `SELECT 'waits' FROM pg_stat_activity WHERE datname = current_database()
+		AND wait_event_type = 'Lock'`)) == 0 {
 		select {
 		case err := <-written:
 			t.Fatalf("the note did not wait: %v", err)
@@ -235,12 +255,14 @@ func TestNotes(t *testing.T) {
 	var e teller
 	apply(t, s, []store.NewEvent{e.enrolled("c1", `"email":"a@x.example"`), e.enrolled("c1", `"email":"b@x.example"`),
 		e.platform("enrollment.upserted", `{"course_id":"c2","store_id":"s2","email":"a@x.example"}`)}, 1)
-	id, other, elsewhere := idAt(t, url, "s1", "a@x.example"), idAt(t, url, "s1", "b@x.example"), idAt(t, url, "s2", "a@x.example")
+	id, other, elsewhere := idAt(t, url, "s1", "a@x.example"), idAt(t, url, "s1", "b@x.example"),
+		idAt(t, url, "s2", "a@x.example")
 	if none, err := customers.New(s).Notes(ctx, "s1", id, 0, 10); err != nil || none == nil || len(none) != 0 {
 		t.Errorf("%v %v", none, err)
 	}
 	var notes []customers.Note
-	for i, body := range []string{"  one\r\ntwo\n ", `<script>alert('x')</script> '; DROP TABLE customer_notes; -- $1 %s`, strings.Repeat("é", 5000)} {
+	for i, body := range []string{"  one\r\ntwo\n ", `<script>alert('x')</script> '; DROP TABLE customer_notes; -- $1 %s`,
+		strings.Repeat("é", 5000)} {
 		author := []string{"admin", "user:user_1", "token:7"}[i]
 		n, err := customers.New(s).AddNote(ctx, "s1", id, customers.NewNote{Body: body, Author: author})
 		if err != nil || n.Author != author || n.CreatedAt.IsZero() || !n.UpdatedAt.Equal(n.CreatedAt) {
@@ -260,16 +282,21 @@ func TestNotes(t *testing.T) {
 	if diff := cmp.Diff(notes[1:2], older); err != nil || diff != "" {
 		t.Errorf("%v %s", err, diff)
 	}
-	edited, err := customers.New(s).EditNote(ctx, "s1", id, latest, customers.NewNote{Body: " better ", Author: "user:user_2"})
-	if err != nil || edited.Body != "better" || edited.Author != "token:7" || edited.Editor != "user:user_2" || !edited.UpdatedAt.After(edited.CreatedAt) {
+	edited, err := customers.New(s).EditNote(ctx, "s1", id, latest,
+		customers.NewNote{Body: " better ", Author: "user:user_2"})
+	if err != nil || edited.Body != "better" || edited.Author != "token:7" || edited.Editor != "user:user_2" ||
+		!edited.UpdatedAt.After(edited.CreatedAt) {
 		t.Errorf("%+v %v", edited, err)
 	}
 
 	for _, at := range []struct{ store, customer, note string }{
-		{"s1", other, latest}, {"s2", id, latest}, {"s2", elsewhere, latest}, {"s1", id, "0"}, {"s1", id, "999"}, {"s1", id, "x"}, {"s1", id, ""},
-		{"s1", id, "1\x00"}, {"s1", "x", latest}, {"s1\x00", id, latest}, {"", id, latest}, {"s1", "99999999999999999999", latest},
+		{"s1", other, latest}, {"s2", id, latest}, {"s2", elsewhere, latest}, {"s1", id, "0"}, {"s1", id, "999"},
+		{"s1", id, "x"}, {"s1", id, ""},
+		{"s1", id, "1\x00"}, {"s1", "x", latest}, {"s1\x00", id, latest}, {"", id, latest},
+		{"s1", "99999999999999999999", latest},
 	} {
-		if n, err := customers.New(s).EditNote(ctx, at.store, at.customer, at.note, customers.NewNote{Body: "mine now", Author: "admin"}); !errors.Is(err, pg.ErrNotFound) {
+		if n, err := customers.New(s).EditNote(ctx, at.store, at.customer, at.note,
+			customers.NewNote{Body: "mine now", Author: "admin"}); !errors.Is(err, pg.ErrNotFound) {
 			t.Errorf("%q: %+v %v", at, n, err)
 		}
 		if err := customers.New(s).DeleteNote(ctx, at.store, at.customer, at.note); !errors.Is(err, pg.ErrNotFound) {
@@ -280,16 +307,19 @@ func TestNotes(t *testing.T) {
 		if n, err := customers.New(s).Notes(ctx, at[0], at[1], 0, 10); !errors.Is(err, pg.ErrNotFound) {
 			t.Errorf("%q: %v %v", at, n, err)
 		}
-		if n, err := customers.New(s).AddNote(ctx, at[0], at[1], customers.NewNote{Body: "x", Author: "admin"}); !errors.Is(err, pg.ErrNotFound) {
+		if n, err := customers.New(s).AddNote(ctx, at[0], at[1], customers.NewNote{Body: "x", Author: "admin"}); !errors.Is(
+			err, pg.ErrNotFound) {
 			t.Errorf("%q: %v %v", at, n, err)
 		}
 	}
 	for _, body := range []string{"", " \r\n\t ", "a\x00b", "\xff", strings.Repeat("x", 5001)} {
 		var bad *pg.BadParam
-		if n, err := customers.New(s).AddNote(ctx, "s1", id, customers.NewNote{Body: body, Author: "admin"}); !errors.As(err, &bad) || bad.Name != "body" {
+		if n, err := customers.New(s).AddNote(ctx, "s1", id, customers.NewNote{Body: body, Author: "admin"}); !errors.As(
+			err, &bad) || bad.Name != "body" {
 			t.Errorf("%.10q: %v %v", body, n, err)
 		}
-		if n, err := customers.New(s).EditNote(ctx, "s1", id, latest, customers.NewNote{Body: body, Author: "admin"}); !errors.As(err, &bad) {
+		if n, err := customers.New(s).EditNote(ctx, "s1", id, latest,
+			customers.NewNote{Body: body, Author: "admin"}); !errors.As(err, &bad) {
 			t.Errorf("%.10q: %v %v", body, n, err)
 		}
 	}

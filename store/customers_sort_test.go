@@ -94,10 +94,12 @@ func newHouse(t *testing.T) *house {
 	return &house{s, pool}
 }
 
-var factTables = []string{"users", "stripe_customers", "stores", "products", "enrollments", "payments", "refunds", "disputes", "subscriptions", "links", "checkouts", "failed_invoices"}
+var factTables = []string{"users", "stripe_customers", "stores", "products", "enrollments", "payments", "refunds",
+	"disputes", "subscriptions", "links", "checkouts", "failed_invoices"}
 
 func (h *house) empty(t fataler) {
-	for _, table := range append([]string{"webhook_events", "customers", "customer_merges", "erasure_terms", "erased", "erasures"}, factTables...) {
+	for _, table := range append([]string{"webhook_events", "customers", "customer_merges", "erasure_terms", "erased",
+		"erasures"}, factTables...) {
 		if _, err := h.pool.Exec(context.Background(), "DELETE FROM "+table); err != nil {
 			t.Fatalf("%v", err)
 		}
@@ -116,7 +118,8 @@ func (h *house) told(t fataler, order []store.NewEvent, p plan) []string {
 	end := h.snapshot(t)
 	diff, err := h.store.Rebuild(context.Background(), "", nil)
 	if err != nil || diff.Sum() != 0 {
-		t.Fatalf("a rebuild found differences: %+v %v\ntold in this order, %+v\n%s\n(-before it +after it):\n%s", diff, err, p, tell(order), cmp.Diff(end, h.snapshot(t)))
+		t.Fatalf("a rebuild found differences: %+v %v\ntold in this order, %+v\n%s\n(-before it +after it):\n%s", diff, err,
+			p, tell(order), cmp.Diff(end, h.snapshot(t)))
 	}
 	return end
 }
@@ -174,7 +177,8 @@ func (h *house) snapshot(t fataler) []string {
 	for _, table := range factTables {
 		sql += fmt.Sprintf(` UNION ALL SELECT '%[1]s ' || (to_jsonb(f) - 'customer_id')::text FROM %[1]s f`, table)
 	}
-	sql += ` UNION ALL SELECT concat_ws(' ', 'event', source, event_id, status, pruned_for, payload) FROM webhook_events ORDER BY 1`
+	sql += ` UNION ALL SELECT concat_ws(' ', 'event', source, event_id, status, pruned_for, payload) FROM webhook_events
+		ORDER BY 1`
 	return h.lines(t, sql)
 }
 

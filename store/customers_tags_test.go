@@ -101,7 +101,8 @@ func TestTags(t *testing.T) {
 	if err := own.Delete(ctx, "s1", late.ID); err != nil {
 		t.Fatal(err)
 	}
-	wantRows(t, url, `SELECT email FROM customer_tags UNION ALL SELECT id FROM tags UNION ALL SELECT customer_id::text FROM customer_index WHERE tags <> '{}'`)
+	wantRows(t, url, `SELECT email FROM customer_tags UNION ALL SELECT id FROM tags
+	UNION ALL SELECT customer_id::text FROM customer_index WHERE tags <> '{}'`)
 }
 
 // What cannot be is refused, and says why.
@@ -114,7 +115,8 @@ func TestTagsRefused(t *testing.T) {
 	own := tags.New(s)
 	vip, other := tag(t, s, url, "a@x.example", "VIP"), tag(t, s, url, "a@x.example", "other")
 	for name, why := range map[string]string{
-		"": "is empty", " \t": "is empty", strings.Repeat("é", 61): "61 characters", "a\x00b": "not text", "a\x1bb": "not text", "ViP": "is taken",
+		"": "is empty", " \t": "is empty", strings.Repeat("é", 61): "61 characters", "a\x00b": "not text",
+		"a\x1bb": "not text", "ViP": "is taken",
 	} {
 		_, err := own.Create(ctx, "s1", name, "admin")
 		renamed := own.Rename(ctx, "s1", other.ID, name)
@@ -152,7 +154,8 @@ func TestTagsRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := own.Create(ctx, "s1", "one more", "admin"); !errors.As(err, &bad) || !strings.Contains(bad.Reason, "500 tags") {
+	if _, err := own.Create(ctx, "s1", "one more", "admin"); !errors.As(err, &bad) ||
+		!strings.Contains(bad.Reason, "500 tags") {
 		t.Errorf("%v", err)
 	}
 }
@@ -170,7 +173,8 @@ func TestTagsLeftOver(t *testing.T) {
 	if err := tags.New(s).Clear(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	wantRows(t, url, `SELECT tag_id FROM customer_tags UNION ALL SELECT unnest(tags) FROM customer_index`, kept.ID, kept.ID)
+	wantRows(t, url, `SELECT tag_id FROM customer_tags UNION ALL SELECT unnest(tags) FROM customer_index`, kept.ID,
+		kept.ID)
 }
 
 // An erased person's tags go, and a tag that is called after them gets another name.

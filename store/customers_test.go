@@ -70,7 +70,8 @@ func (l *lists) exec(t testing.TB, sql string, args ...any) {
 
 var (
 	someStores = []string{"store_a", "store_b", "store'c"}
-	someNames  = []string{"", "Ada Lovelace", "ada", "Żaneta Wójcik", "100% Real", "under_score", `back\slash`, "O'Brien", "Zoë O’Brien‐Żak", "Zed", "émile", "Ada Lovelace"}
+	someNames  = []string{"", "Ada Lovelace", "ada", "Żaneta Wójcik", "100% Real", "under_score", `back\slash`, "O'Brien",
+		"Zoë O’Brien‐Żak", "Zed", "émile", "Ada Lovelace"}
 )
 
 // fill inserts people so that every key has ties, and times that are missing
@@ -90,7 +91,8 @@ func (l *lists) fill(t testing.TB, n int) {
 		p := person{store: s, email: fmt.Sprintf("user%d_%d@example.com", i%7, i), name: someNames[i%len(someNames)],
 			kind: []string{"lead", "paying", "subscription"}[i/3%3], status: []string{"active", "inactive"}[i/2%2],
 			source: []string{"", "free_course", "course_purchase", "product_purchase", "subscription"}[i/5%5],
-			spent:  int64(i % 4 * 995), courses: []string{}, products: []string{}, progress: []float64{0, 12.5, 50, 100}[i/3%4], completed: i%7 == 0}
+			spent:  int64(i % 4 * 995), courses: []string{}, products: []string{}, progress: []float64{0, 12.5, 50, 100}[i/3%4],
+			completed: i%7 == 0}
 		if i%13 != 0 {
 			at := base.Add(time.Duration(i%5)*time.Microsecond + time.Duration(i%3)*time.Hour)
 			p.seen = &at
@@ -116,19 +118,25 @@ func (l *lists) product(t testing.TB, store, id, title string) {
 		l.titles[store] = map[string]string{}
 	}
 	l.titles[store][id] = title
-	l.exec(t, `INSERT INTO products (id, store_ref, store_id, store_ids, title, version, deleted_version) VALUES ($1, $2, $2, ARRAY[$2], $3, 'v', '')`, id, store, title)
+	l.exec(t, `INSERT INTO products (id, store_ref, store_id, store_ids, title, version, deleted_version)
+		VALUES ($1, $2, $2, ARRAY[$2], $3, 'v', '')`, id, store, title)
 }
 
 func (l *lists) insert(t testing.TB, p *person) {
 	t.Helper()
 	err := l.conn.QueryRow(t.Context(), `
-		INSERT INTO customers (store_id, email, name, type, status, first_seen_at, last_activity_at, spent, spent_rank, course_ids, product_ids, source_kind, courses)
+		INSERT INTO customers (store_id, email, name, type, status, first_seen_at, last_activity_at, spent, spent_rank,
+			course_ids, product_ids, source_kind, courses)
 		VALUES ($1, $2, nullif($3, ''), $4, $5, $6, $7,
-			CASE WHEN $4 = 'lead' THEN '[]' ELSE jsonb_build_array(jsonb_build_object('amount', $8::bigint, 'currency', 'usd')) END ||
-				CASE WHEN $4 = 'paying' AND $8 > 0 THEN jsonb_build_array(jsonb_build_object('amount', 7, 'currency', 'eur')) ELSE '[]' END,
+			CASE WHEN $4 = 'lead' THEN '[]'
+				ELSE jsonb_build_array(jsonb_build_object('amount', $8::bigint, 'currency', 'usd')) END ||
+				CASE WHEN $4 = 'paying' AND $8 > 0 THEN jsonb_build_array(jsonb_build_object('amount', 7, 'currency', 'eur'))
+					ELSE '[]' END,
 			$8 / 100.0, $9, $10, nullif($11, ''),
-			(SELECT coalesce(jsonb_agg(jsonb_build_object('id', c, 'progress', $12::float8, 'completed_at', CASE WHEN $13 THEN '2026-01-01T00:00:00Z' END)), '[]') FROM unnest($9::text[]) c))
-		RETURNING id`, p.store, p.email, p.name, p.kind, p.status, p.seen, p.active, p.spent, p.courses, p.products, p.source, p.progress, p.completed).Scan(&p.id)
+			(SELECT coalesce(jsonb_agg(jsonb_build_object('id', c, 'progress', $12::float8,
+				'completed_at', CASE WHEN $13 THEN '2026-01-01T00:00:00Z' END)), '[]') FROM unnest($9::text[]) c))
+		RETURNING id`, p.store, p.email, p.name, p.kind, p.status, p.seen, p.active, p.spent, p.courses, p.products, p.source,
+		p.progress, p.completed).Scan(&p.id)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +146,8 @@ func (l *lists) insert(t testing.TB, p *person) {
 func (l *lists) rank(t testing.TB) {
 	t.Helper()
 	rows, err := l.conn.Query(t.Context(), `
-		SELECT id, dense_rank() OVER (ORDER BY coalesce(name, email) COLLATE names), dense_rank() OVER (ORDER BY email), dense_rank() OVER (ORDER BY spent_rank)
+		SELECT id, dense_rank() OVER (ORDER BY coalesce(name, email) COLLATE names), dense_rank() OVER (ORDER BY email),
+			dense_rank() OVER (ORDER BY spent_rank)
 		FROM customers`)
 	if err != nil {
 		t.Fatal(err)
@@ -181,13 +190,16 @@ func fold(s string) string {
 		}
 		return r
 	}, strings.ToLower(norm.NFKD.String(s)))
-	return strings.Join(strings.Fields(strings.NewReplacer("ß", "ss", "æ", "ae", "œ", "oe", "ø", "o", "ł", "l", "đ", "d", "ı", "i", "ð", "d").Replace(plain)), " ")
+	return strings.Join(
+		strings.Fields(strings.NewReplacer("ß", "ss", "æ", "ae", "œ", "oe", "ø", "o", "ł", "l", "đ", "d", "ı", "i", "ð",
+			"d").Replace(plain)), " ")
 }
 
 func (l *lists) fits(p person, f customers.Filter) bool {
 	words := strings.FieldsFunc(f.Query, func(r rune) bool { return r == ' ' || r == ',' })
 	has := func(text string) bool {
-		return !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(fold(text), fold(strings.TrimRight(w, "."))) })
+		return !slices.ContainsFunc(words,
+			func(w string) bool { return !strings.Contains(fold(text), fold(strings.TrimRight(w, "."))) })
 	}
 	found := has(p.name+" "+p.email) || slices.ContainsFunc(slices.Concat(p.courses, p.products), func(id string) bool {
 		title, known := l.titles[p.store][id]
@@ -195,7 +207,8 @@ func (l *lists) fits(p person, f customers.Filter) bool {
 	})
 	is := func(want, value string) bool { return want == "" || want == value }
 	return found && p.store == f.Store && is(f.Type, p.kind) && is(f.Status, p.status) && is(f.Source, p.source) &&
-		p.learns(f) && p.buys(f) && within(p.seen, f.FirstSeenAfter, f.FirstSeenBefore) && within(p.active, f.LastActivityAfter, f.LastActivityBefore)
+		p.learns(f) && p.buys(f) && within(p.seen, f.FirstSeenAfter, f.FirstSeenBefore) &&
+		within(p.active, f.LastActivityAfter, f.LastActivityBefore)
 }
 
 // learns tells whether what f asks of courses is so.
@@ -207,7 +220,8 @@ func (p person) learns(f customers.Filter) bool {
 		}
 		return otherwise
 	}
-	return (f.Course == "" || slices.Contains(p.courses, f.Course)) && (f.NotCourse == "" || !slices.Contains(p.courses, f.NotCourse)) &&
+	return (f.Course == "" || slices.Contains(p.courses, f.Course)) &&
+		(f.NotCourse == "" || !slices.Contains(p.courses, f.NotCourse)) &&
 		(f.Completed == "" || done == (f.Completed == "yes")) &&
 		(f.Course == "" || p.progress >= number(f.ProgressMin, 0) && p.progress <= number(f.ProgressMax, 100))
 }
@@ -215,7 +229,8 @@ func (p person) learns(f customers.Filter) bool {
 // buys tells whether what f asks of products and money is so.
 func (p person) buys(f customers.Filter) bool {
 	least, _ := strconv.ParseFloat(f.SpentMin, 64)
-	return (f.Product == "" || slices.Contains(p.products, f.Product)) && (f.NotProduct == "" || !slices.Contains(p.products, f.NotProduct)) &&
+	return (f.Product == "" || slices.Contains(p.products, f.Product)) &&
+		(f.NotProduct == "" || !slices.Contains(p.products, f.NotProduct)) &&
 		float64(p.spent) >= least*100-1e-6
 }
 
@@ -276,7 +291,8 @@ func (l *lists) all(t interface {
 	return nil
 }
 
-var allSorts = []string{"last_activity", "-last_activity", "first_seen", "-first_seen", "spent", "-spent", "name", "-name", "email", "-email"}
+var allSorts = []string{"last_activity", "-last_activity", "first_seen", "-first_seen", "spent", "-spent", "name",
+	"-name", "email", "-email"}
 
 // Every filter is walked by every sort; every limit and budget with every filter and
 // with every sort. TestCustomersRandomFilters draws from all of their combinations.
@@ -284,14 +300,21 @@ func TestCustomersEveryFilterEverySort(t *testing.T) {
 	t.Parallel()
 	l := openLists(t)
 	l.fill(t, 150)
-	filters := []customers.Filter{{}, {Type: "lead"}, {Type: "paying"}, {Type: "subscription"}, {Status: "active"}, {Status: "inactive"},
+	filters := []customers.Filter{{}, {Type: "lead"}, {Type: "paying"}, {Type: "subscription"}, {Status: "active"},
+		{Status: "inactive"},
 		{Source: "free_course"}, {Source: "subscription", Type: "lead"},
-		{Course: "shared"}, {Course: "store_a_p2"}, {Course: "nowhere"}, {Product: "store_a_p1"}, {NotCourse: "shared"}, {NotProduct: "store_a_p1"},
-		{Course: "shared", Completed: "yes"}, {Course: "shared", Completed: "no"}, {Course: "shared", ProgressMin: "12.5", ProgressMax: "50"}, {Course: "shared", ProgressMin: "99"},
-		{SpentMin: "9.95"}, {SpentMin: "9.951"}, {FirstSeenAfter: "2026-01-01T01:00:00Z"}, {FirstSeenBefore: "2026-01-01T01:00:00.000002Z"},
-		{LastActivityAfter: "2026-01-01T00:00:00.000003Z", LastActivityBefore: "2026-01-01T00:00:00.000007Z"}, {LastActivityBefore: "2020-01-01T00:00:00Z"},
-		{Query: "ADA"}, {Query: "zaneta WOJ"}, {Query: "emile"}, {Query: "zywioły"}, {Query: "mixing"}, {Query: "%"}, {Query: "_1"}, {Query: `\`}, {Query: "'"}, {Query: "żY"}, {Query: "only b"},
-		{Query: "lovelace ADA"}, {Query: "Lovelace, a."}, {Query: "obrien"}, {Query: "O’BRIEN‐zak"}, {Query: "zak-o'brien"}, {Query: "101 mixing"}, {Query: "101 user"}, {Query: "- ,"},
+		{Course: "shared"}, {Course: "store_a_p2"}, {Course: "nowhere"}, {Product: "store_a_p1"}, {NotCourse: "shared"},
+		{NotProduct: "store_a_p1"},
+		{Course: "shared", Completed: "yes"}, {Course: "shared", Completed: "no"},
+		{Course: "shared", ProgressMin: "12.5", ProgressMax: "50"}, {Course: "shared", ProgressMin: "99"},
+		{SpentMin: "9.95"}, {SpentMin: "9.951"}, {FirstSeenAfter: "2026-01-01T01:00:00Z"},
+		{FirstSeenBefore: "2026-01-01T01:00:00.000002Z"},
+		{LastActivityAfter: "2026-01-01T00:00:00.000003Z", LastActivityBefore: "2026-01-01T00:00:00.000007Z"},
+		{LastActivityBefore: "2020-01-01T00:00:00Z"},
+		{Query: "ADA"}, {Query: "zaneta WOJ"}, {Query: "emile"}, {Query: "zywioły"}, {Query: "mixing"}, {Query: "%"},
+		{Query: "_1"}, {Query: `\`}, {Query: "'"}, {Query: "żY"}, {Query: "only b"},
+		{Query: "lovelace ADA"}, {Query: "Lovelace, a."}, {Query: "obrien"}, {Query: "O’BRIEN‐zak"}, {Query: "zak-o'brien"},
+		{Query: "101 mixing"}, {Query: "101 user"}, {Query: "- ,"},
 		{Type: "paying", Status: "active", Course: "shared", Query: "e"}}
 	walks := []struct{ limit, budget int }{{7, 5000}, {7, 3}, {100, 5000}, {100, 3}}
 	for i, f := range filters {
@@ -309,15 +332,18 @@ func TestCustomersRandomFilters(t *testing.T) {
 	l := openLists(t)
 	l.fill(t, 200)
 	text := rapid.OneOf(
-		rapid.SampledFrom([]string{"", "%", "_", `\`, `\%`, "''", "a", "ada", "LOVE", "user1_", "101", "ż", "100%", `e\`, "x' OR '1'='1", "lovelace, ada", "e a o", "brien-ż", "’"}),
+		rapid.SampledFrom([]string{"", "%", "_", `\`, `\%`, "''", "a", "ada", "LOVE", "user1_", "101", "ż", "100%", `e\`,
+			"x' OR '1'='1", "lovelace, ada", "e a o", "brien-ż", "’"}),
 		rapid.StringOfN(rapid.RuneFrom([]rune(`abeu_%\'-1@., Ż`)), 0, 5, -1))
-	moment := rapid.SampledFrom([]string{"", "", "", "", "2026-01-01T00:00:00Z", "2026-01-01T00:00:00.000003Z", "2026-01-01T01:00:00.000001Z", "2026-02-01T00:00:00Z"})
+	moment := rapid.SampledFrom([]string{"", "", "", "", "2026-01-01T00:00:00Z", "2026-01-01T00:00:00.000003Z",
+		"2026-01-01T01:00:00.000001Z", "2026-02-01T00:00:00Z"})
 	rapid.Check(t, func(rt *rapid.T) {
 		f := customers.Filter{
-			Store:   rapid.SampledFrom(append(someStores, "nobody's")).Draw(rt, "store"),
-			Type:    rapid.SampledFrom([]string{"", "", "lead", "paying", "subscription"}).Draw(rt, "type"),
-			Status:  rapid.SampledFrom([]string{"", "", "active", "inactive"}).Draw(rt, "status"),
-			Source:  rapid.SampledFrom([]string{"", "", "", "free_course", "course_purchase", "product_purchase", "subscription"}).Draw(rt, "source"),
+			Store:  rapid.SampledFrom(append(someStores, "nobody's")).Draw(rt, "store"),
+			Type:   rapid.SampledFrom([]string{"", "", "lead", "paying", "subscription"}).Draw(rt, "type"),
+			Status: rapid.SampledFrom([]string{"", "", "active", "inactive"}).Draw(rt, "status"),
+			Source: rapid.SampledFrom([]string{"", "", "", "free_course", "course_purchase", "product_purchase",
+				"subscription"}).Draw(rt, "source"),
 			Course:  rapid.SampledFrom([]string{"", "", "shared", "store_a_p0", "store_b_p1", `{"x`}).Draw(rt, "course"),
 			Product: rapid.SampledFrom([]string{"", "", "store_a_p0", "store_b_p1", "nowhere"}).Draw(rt, "product"),
 
@@ -381,7 +407,8 @@ func TestCustomersOfOtherStores(t *testing.T) {
 		if err != nil || len(page) != 0 || page == nil || next != "" {
 			t.Errorf("store %q: %v %q %v", nobody, page, next, err)
 		}
-		if st, err := customers.New(l.Store).Stats(ctx, customers.Filter{Store: nobody}); err != nil || st.Total != 0 || st.Revenue == nil {
+		if st, err := customers.New(l.Store).Stats(ctx, customers.Filter{Store: nobody}); err != nil || st.Total != 0 ||
+			st.Revenue == nil {
 			t.Errorf("stats of %q: %v %v", nobody, st, err)
 		}
 	}

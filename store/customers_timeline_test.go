@@ -154,7 +154,9 @@ func TestTimeline(t *testing.T) {
 	}{
 		"courses": {[]store.NewEvent{
 			e.enrolled("c1", `"user_id":"user_1","progress":10`), // evt_005
-			e.platform("enrollment.upserted", `{"course_id":"c1","user_id":"user_1","progress":100,"completed_at":"2026-01-11T10:00:00Z","enrolled_at":"2026-01-10T10:00:00Z"}`),
+			e.platform("enrollment.upserted",
+				`{"course_id":"c1","user_id":"user_1","progress":100,"completed_at":"2026-01-11T10:00:00Z",`+
+					`"enrolled_at":"2026-01-10T10:00:00Z"}`),
 			e.event("clerk", "session.created", "", `{"data":{"id":"sess","user_id":"user_1","created_at":1768384800000}}`),
 			e.sale("pi_1", "ann@x.example", `{"storeId":"s1","courseId":"c2"}`), // evt_008
 			e.enrolled("c3", `"email":"ann@x.example"`),
@@ -171,13 +173,22 @@ func TestTimeline(t *testing.T) {
 		}},
 		"money back": {[]store.NewEvent{
 			e.sale("pi_1", "ann@x.example", `{"storeId":"s1","productId":"d1"}`), // evt_011
-			e.stripe("charge.refunded", "", `{"id":"ch_1","amount":1000,"amount_refunded":300,"currency":"usd","payment_intent":"pi_1"}`),
-			e.stripe("refund.created", "", `{"id":"re_1","amount":200,"currency":"usd","charge":"ch_1","status":"succeeded","created":1768212000}`), // 10:00:00
+			e.stripe("charge.refunded", "",
+				`{"id":"ch_1","amount":1000,"amount_refunded":300,"currency":"usd","payment_intent":"pi_1"}`),
+			// 10:00:00
+			e.stripe("refund.created", "",
+				`{"id":"re_1","amount":200,"currency":"usd","charge":"ch_1","status":"succeeded","created":1768212000}`),
 			e.sale("pi_2", "ann@x.example", `{"storeId":"s1","productId":"d1"}`),
-			e.stripe("refund.failed", "", `{"id":"re_2","amount":200,"currency":"usd","charge":"ch_2","payment_intent":"pi_2","status":"failed","created":1768212001}`),
-			e.stripe("charge.dispute.created", "", `{"id":"dp_1","amount":400,"currency":"usd","charge":"ch_1","payment_intent":"pi_1","status":"needs_response"}`), // evt_016
-			e.stripe("charge.dispute.closed", "", `{"id":"dp_2","amount":1000,"currency":"usd","charge":"ch_2","payment_intent":"pi_2","status":"lost"}`),
-			e.stripe("charge.dispute.closed", "", `{"id":"dp_3","amount":9,"currency":"usd","charge":"ch_2","payment_intent":"pi_2","status":"won"}`),
+			e.stripe("refund.failed", "",
+				`{"id":"re_2","amount":200,"currency":"usd","charge":"ch_2","payment_intent":"pi_2","status":"failed",`+
+					`"created":1768212001}`),
+			// evt_016
+			e.stripe("charge.dispute.created", "",
+				`{"id":"dp_1","amount":400,"currency":"usd","charge":"ch_1","payment_intent":"pi_1","status":"needs_response"}`),
+			e.stripe("charge.dispute.closed", "",
+				`{"id":"dp_2","amount":1000,"currency":"usd","charge":"ch_2","payment_intent":"pi_2","status":"lost"}`),
+			e.stripe("charge.dispute.closed", "",
+				`{"id":"dp_3","amount":9,"currency":"usd","charge":"ch_2","payment_intent":"pi_2","status":"won"}`),
 		}, []string{
 			"01-12 10:00:18 dispute_won dispute:dp_3 Beat 9usd [dispute by evt_018]",
 			"01-12 10:00:17 dispute_lost dispute:dp_2 Beat 1000usd [dispute by evt_017]",
@@ -191,11 +202,22 @@ func TestTimeline(t *testing.T) {
 			"01-12 10:00:00 refunded refund:re_1 Beat 200usd [refund by evt_013]",
 		}},
 		"subscriptions": {[]store.NewEvent{
-			e.stripe("customer.subscription.updated", "", `{"id":"sub_1","status":"past_due","cancel_at_period_end":true,"customer":"cus_1","currency":"usd","metadata":{"storeId":"s1","userId":"user_1"},"start_date":1768212000,"items":{"data":[{"price":{"id":"price_1","unit_amount":500,"nickname":"Club"}}]}}`), // evt_019
-			e.stripe("invoice.paid", "", `{"id":"in_0","amount_paid":0,"currency":"usd","customer":"cus_1","subscription":"sub_1"}`),
-			e.stripe("invoice.paid", "", `{"id":"in_1","amount_paid":500,"currency":"usd","customer":"cus_1","subscription":"sub_1"}`), // evt_021
-			e.stripe("invoice.paid", "", `{"id":"in_2","amount_paid":500,"currency":"usd","customer":"cus_1","subscription":"sub_1"}`),
-			e.stripe("customer.subscription.deleted", "", `{"id":"sub_2","status":"canceled","customer":"cus_1","currency":"usd","metadata":{"storeId":"s1","userId":"user_1","productId":"d1"},"start_date":1767225600,"ended_at":1768212002}`), // evt_023
+			// evt_019
+			e.stripe("customer.subscription.updated", "",
+				`{"id":"sub_1","status":"past_due","cancel_at_period_end":true,"customer":"cus_1","currency":"usd",`+
+					`"metadata":{"storeId":"s1","userId":"user_1"},"start_date":1768212000,`+
+					`"items":{"data":[{"price":{"id":"price_1","unit_amount":500,"nickname":"Club"}}]}}`),
+			e.stripe("invoice.paid", "",
+				`{"id":"in_0","amount_paid":0,"currency":"usd","customer":"cus_1","subscription":"sub_1"}`),
+			// evt_021
+			e.stripe("invoice.paid", "",
+				`{"id":"in_1","amount_paid":500,"currency":"usd","customer":"cus_1","subscription":"sub_1"}`),
+			e.stripe("invoice.paid", "",
+				`{"id":"in_2","amount_paid":500,"currency":"usd","customer":"cus_1","subscription":"sub_1"}`),
+			// evt_023
+			e.stripe("customer.subscription.deleted", "",
+				`{"id":"sub_2","status":"canceled","customer":"cus_1","currency":"usd",`+
+					`"metadata":{"storeId":"s1","userId":"user_1","productId":"d1"},"start_date":1767225600,"ended_at":1768212002}`),
 		}, []string{
 			"01-12 10:00:22 subscription_renewed payment:in_2 Club 500usd [payment by evt_022]",
 			"01-12 10:00:21 subscription_paid payment:in_1 Club 500usd [payment by evt_021]",
@@ -220,7 +242,8 @@ func TestTimeline(t *testing.T) {
 func TestTimelineOfTheRow(t *testing.T) {
 	s, url := openURL(t)
 	var e teller
-	apply(t, s, []store.NewEvent{e.enrolled("c1", `"email":"b@x.example"`), e.user("user_1", "a@x.example", "verified"), e.enrolled("c2", `"user_id":"user_1"`)}, 1)
+	apply(t, s, []store.NewEvent{e.enrolled("c1", `"email":"b@x.example"`), e.user("user_1", "a@x.example", "verified"),
+		e.enrolled("c2", `"user_id":"user_1"`)}, 1)
 	jot(t, s, url, "a@x.example", "Wrote to support")
 	apply(t, s, []store.NewEvent{e.user("user_1", "b@x.example", "verified")}, 1)
 	all, err := wholeTimeline(s, "s1", idAt(t, url, "s1", "b@x.example"), 2)
@@ -241,10 +264,12 @@ func TestTimelineOfTheRow(t *testing.T) {
 func TestTimelineOfOthers(t *testing.T) {
 	s, address := openURL(t)
 	var e teller
-	apply(t, s, []store.NewEvent{e.enrolled("c1", `"email":"a@x.example"`), e.enrolled("c1", `"email":"b@x.example"`), e.platform("enrollment.upserted", `{"course_id":"c2","store_id":"s2","email":"a@x.example"}`)}, 1)
+	apply(t, s, []store.NewEvent{e.enrolled("c1", `"email":"a@x.example"`), e.enrolled("c1", `"email":"b@x.example"`),
+		e.platform("enrollment.upserted", `{"course_id":"c2","store_id":"s2","email":"a@x.example"}`)}, 1)
 	mine, other := idAt(t, address, "s1", "a@x.example"), idAt(t, address, "s1", "b@x.example")
 	for _, at := range [][2]string{{"s2", mine}, {"s1", "0"}, {"s1", "x"}, {"s1\x00", mine}, {"", mine}} {
-		if got, _, err := customers.New(s).Timeline(t.Context(), at[0], at[1], customers.TimelineFilter{}); !errors.Is(err, pg.ErrNotFound) {
+		if got, _, err := customers.New(s).Timeline(t.Context(), at[0], at[1], customers.TimelineFilter{}); !errors.Is(
+			err, pg.ErrNotFound) {
 			t.Errorf("%q: %+v %v", at, got, err)
 		}
 	}
@@ -261,7 +286,8 @@ func TestTimelineOfOthers(t *testing.T) {
 		t.Fatalf("%q %v", list, err)
 	}
 	var bad *pg.BadParam
-	if got, _, err := customers.New(s).Timeline(t.Context(), "s1", other, customers.TimelineFilter{Cursor: next}); !errors.As(err, &bad) {
+	if got, _, err := customers.New(s).Timeline(t.Context(), "s1", other, customers.TimelineFilter{
+		Cursor: next}); !errors.As(err, &bad) {
 		t.Errorf("somebody else's cursor: %+v %v", got, err)
 	}
 	for name, value := range map[string]string{"cursor": list, "limit": "0", "before": "x"} {

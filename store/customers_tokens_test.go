@@ -29,13 +29,15 @@ func makeToken(t *testing.T, s *store.Store, n customers.NewToken) customers.Mad
 // Of a token only its hash is kept.
 func TestTokenIsKeptAsHash(t *testing.T) {
 	s, url := openURL(t)
-	a, b := makeToken(t, s, customers.NewToken{Store: "s1", Name: "export"}), makeToken(t, s, customers.NewToken{Store: "s1"})
+	a, b := makeToken(t, s, customers.NewToken{Store: "s1", Name: "export"}),
+		makeToken(t, s, customers.NewToken{Store: "s1"})
 	if form := regexp.MustCompile(`^rc_[a-z2-7]{40}$`); !form.MatchString(a.Secret) || a.Secret == b.Secret {
 		t.Errorf("%q, %q", a.Secret, b.Secret)
 	}
 	rows := query(t, url, `SELECT store_tokens::text FROM store_tokens ORDER BY id`)
 	hash := sha256.Sum256([]byte(a.Secret))
-	if len(rows) != 2 || strings.Contains(rows[0], a.Secret[3:]) || !strings.Contains(rows[0], hex.EncodeToString(hash[:])) {
+	if len(rows) != 2 || strings.Contains(rows[0], a.Secret[3:]) ||
+		!strings.Contains(rows[0], hex.EncodeToString(hash[:])) {
 		t.Errorf("%q", rows)
 	}
 	got, err := customers.New(s).UseToken(t.Context(), a.Secret, time.Now())
@@ -47,8 +49,10 @@ func TestTokenIsKeptAsHash(t *testing.T) {
 func TestTokenThatNeverWas(t *testing.T) {
 	s := open(t)
 	made := makeToken(t, s, customers.NewToken{Store: "s1"}).Secret
-	for _, secret := range []string{"", "rc_", made[:len(made)-1], made + "x", " " + made, strings.ToUpper(made), made[3:], "rc_\x00", "x"} {
-		if got, err := customers.New(s).UseToken(t.Context(), secret, time.Now()); !errors.Is(err, pg.ErrNotFound) || strings.Contains(fmt.Sprint(err), made[3:]) {
+	for _, secret := range []string{"", "rc_", made[:len(made)-1], made + "x", " " + made, strings.ToUpper(made),
+		made[3:], "rc_\x00", "x"} {
+		if got, err := customers.New(s).UseToken(t.Context(), secret, time.Now()); !errors.Is(err, pg.ErrNotFound) ||
+			strings.Contains(fmt.Sprint(err), made[3:]) {
 			t.Errorf("%q: %+v %v", secret, got, err)
 		}
 	}
@@ -58,7 +62,8 @@ func TestTokenStates(t *testing.T) {
 	s := open(t)
 	now := time.Now()
 	soon := now.Add(time.Hour).Truncate(time.Second)
-	ends, never := makeToken(t, s, customers.NewToken{Store: "s1", Expires: &soon}), makeToken(t, s, customers.NewToken{Store: "s1"})
+	ends, never := makeToken(t, s, customers.NewToken{Store: "s1", Expires: &soon}),
+		makeToken(t, s, customers.NewToken{Store: "s1"})
 	state := func(m customers.MadeToken, at time.Time) string {
 		t.Helper()
 		got, err := customers.New(s).UseToken(t.Context(), m.Secret, at)
@@ -67,7 +72,8 @@ func TestTokenStates(t *testing.T) {
 		}
 		return got.State(at)
 	}
-	for at, want := range map[time.Time]string{now: "active", soon.Add(-time.Nanosecond): "active", soon: "expired", soon.Add(time.Hour): "expired"} {
+	for at, want := range map[time.Time]string{now: "active", soon.Add(-time.Nanosecond): "active", soon: "expired",
+		soon.Add(time.Hour): "expired"} {
 		if got := state(ends, at); got != want {
 			t.Errorf("at %v: %s, want %s", at, got, want)
 		}
@@ -79,7 +85,8 @@ func TestTokenStates(t *testing.T) {
 	if err != nil || first.RevokedAt == nil || state(never, now) != "revoked" {
 		t.Errorf("%+v %v", first, err)
 	}
-	if again, err := customers.New(s).RevokeToken(t.Context(), never.ID); err != nil || !again.RevokedAt.Equal(*first.RevokedAt) {
+	if again, err := customers.New(s).RevokeToken(t.Context(), never.ID); err != nil ||
+		!again.RevokedAt.Equal(*first.RevokedAt) {
 		t.Errorf("%+v %v", again, err)
 	}
 	if _, err := customers.New(s).RevokeToken(t.Context(), 99); !errors.Is(err, pg.ErrNotFound) {

@@ -222,7 +222,8 @@ func (n *dependentSearch) findInvoices(ctx context.Context) error {
 
 // find adds the rows of a query. A row found by its own key is locked exclusively;
 // others shared, as the key that they depend on is locked exclusively.
-func (n *dependentSearch) find(ctx context.Context, kind, sql string, exclusive bool, args ...any) (found int, err error) {
+func (n *dependentSearch) find(ctx context.Context, kind, sql string, exclusive bool, args ...any) (
+	found int, err error) {
 	rows, err := n.tx.Query(ctx, sql, args...)
 	if err != nil {
 		return 0, err

@@ -118,8 +118,11 @@ line AS MATERIALIZED (
 ),
 -- What each payment is for: other than courses if any of it is.
 sale AS MATERIALIZED (
-	SELECT customer, account, payment, bool_or(kind <> 'course') AS other, (array_agg(kind ORDER BY kind = 'course', nth))[1] AS kind,
-		CASE WHEN count(*) > 1 THEN jsonb_build_object('lines', jsonb_agg(jsonb_build_object('product_id', product, 'kind', kind, 'amount', amount) ORDER BY nth)) ELSE '{}' END AS lines
+	SELECT customer, account, payment, bool_or(kind <> 'course') AS other,
+		(array_agg(kind ORDER BY kind = 'course', nth))[1] AS kind,
+		CASE WHEN count(*) > 1
+			THEN jsonb_build_object('lines', jsonb_agg(jsonb_build_object('product_id', product, 'kind', kind, 'amount', amount)
+				ORDER BY nth)) ELSE '{}' END AS lines
 	FROM line
 	GROUP BY customer, account, payment
 ),
@@ -131,8 +134,10 @@ enrolled AS MATERIALIZED (
 subs AS MATERIALIZED (
 	SELECT s.customer_id AS customer, s.*, coalesce(s.user_ref, s.checkout ->> 'user_ref') AS person,
 		coalesce(s.started_at, s.checkout_at) AS at,
-		CASE WHEN s.paused AND s.status IN ('active', 'trialing', 'past_due') THEN 'paused' ELSE coalesce(s.status, 'active') END AS state,
-		ARRAY(SELECT p.value ->> 'id' FROM jsonb_array_elements(s.sold) WITH ORDINALITY AS p(value, nth) ORDER BY p.nth) AS products
+		CASE WHEN s.paused AND s.status IN ('active', 'trialing', 'past_due') THEN 'paused'
+			ELSE coalesce(s.status, 'active') END AS state,
+		ARRAY(SELECT p.value ->> 'id' FROM jsonb_array_elements(s.sold) WITH ORDINALITY AS p(value, nth)
+			ORDER BY p.nth) AS products
 	FROM subscriptions s
 	WHERE s.customer_id = ANY($1)
 ),
@@ -170,7 +175,8 @@ names AS (
 		UNION ALL
 		SELECT customer, name, 2, name_version FROM enrolled
 		UNION ALL
-		SELECT customer, coalesce(checkout ->> 'name', name), 2, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US') FROM subs
+		SELECT customer, coalesce(checkout ->> 'name', name), 2, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US')
+			FROM subs
 	) n
 	WHERE name IS NOT NULL
 	ORDER BY customer, rank, said COLLATE "C" DESC, name
@@ -187,7 +193,8 @@ ends AS MATERIALIZED (
 	FROM target t
 	CROSS JOIN LATERAL (SELECT * FROM enrollments WHERE customer_email = t.email AND version = '' OFFSET 0) e
 	WHERE e.store_id = t.store_id
-	   OR e.store_id IS NULL AND EXISTS (SELECT FROM enrolled own WHERE own.customer = t.id AND own.course_id = e.course_id)
+	   OR e.store_id IS NULL AND EXISTS (SELECT FROM enrolled own WHERE own.customer = t.id
+		AND own.course_id = e.course_id)
 ),
 -- Courses that payments unlock: named outright, bought, or in a bundle bought. One
 -- is over by an end that names the buyer or their address.
@@ -202,7 +209,8 @@ bought AS (
 				  AND (e.bare OR b.user_ref IS NULL OR e.user_ref = b.user_ref OR e.person LIKE 'email:%')
 			) AS live
 		FROM (
-			SELECT customer, product AS course, at, user_ref FROM line WHERE (kind = 'course' OR named_course) AND product IS NOT NULL
+			SELECT customer, product AS course, at, user_ref FROM line WHERE (kind = 'course' OR named_course)
+				AND product IS NOT NULL
 			UNION ALL
 			SELECT line.customer, item.id, line.at, line.user_ref
 			FROM line
@@ -217,23 +225,28 @@ told_once AS (
 	SELECT e.customer, e.course_id AS course, e.version, e.first_said_at, e.said_at,
 		e.version > ended.version AS live,
 		e.progress, CASE WHEN e.progress_version > ended.version THEN e.progress_version ELSE '' END AS progress_version,
-		CASE WHEN e.enrolled_at IS NOT NULL THEN LEAST(e.enrolled_at, version_time(e.enrolled_version)) END AS enrolled_at, e.enrolled_version,
+		CASE WHEN e.enrolled_at IS NOT NULL THEN LEAST(e.enrolled_at, version_time(e.enrolled_version)) END AS enrolled_at,
+			e.enrolled_version,
 		-- A lower progress than all of it, told later, takes a completion back that
 		-- was told with its progress.
-		CASE WHEN NOT (coalesce(e.completed_with_progress, false) AND e.progress < 100 AND e.progress_version > e.completed_version)
+		CASE WHEN NOT (coalesce(e.completed_with_progress, false) AND e.progress < 100
+			AND e.progress_version > e.completed_version)
 			AND e.completed_at IS NOT NULL THEN LEAST(e.completed_at, version_time(e.completed_version)) END AS completed_at,
 		CASE WHEN e.completed_version > ended.version THEN e.completed_version ELSE '' END AS completed_version
 	FROM enrolled e
 	CROSS JOIN LATERAL (
-		SELECT GREATEST(e.deleted_version, (SELECT max(version) FROM ends x WHERE x.customer = e.customer AND x.course = e.course_id AND x.bare)) COLLATE "C" AS version
+		SELECT GREATEST(e.deleted_version, (SELECT max(version) FROM ends x WHERE x.customer = e.customer
+			AND x.course = e.course_id AND x.bare)) COLLATE "C" AS version
 	) ended
 ),
 -- What it says of each course: each figure by its newest version.
 told AS (
 	SELECT customer, course, bool_or(live) AS live, min(first_said_at) AS first_said_at, max(said_at) AS said_at,
-		(array_agg(progress     ORDER BY progress_version  DESC))[1] AS progress,     max(progress_version)  AS progress_version,
+		(array_agg(progress     ORDER BY progress_version  DESC))[1] AS progress,
+		max(progress_version)  AS progress_version,
 		(array_agg(enrolled_at  ORDER BY enrolled_version  DESC))[1] AS enrolled_at,
-		(array_agg(completed_at ORDER BY completed_version DESC))[1] AS completed_at, max(completed_version) AS completed_version
+		(array_agg(completed_at ORDER BY completed_version DESC))[1] AS completed_at,
+		max(completed_version) AS completed_version
 	FROM told_once
 	GROUP BY customer, course
 ),
@@ -264,7 +277,8 @@ happened AS (
 	SELECT customer, at, 0, product_id, 'subscription', 'subscription' FROM subs
 	UNION ALL
 	-- Who was enrolled well before buying came for free.
-	SELECT customer, enrolled_at, 2, id, 'free_course', 'enrollment' FROM course WHERE bought_at IS NULL OR enrolled_at < bought_at - interval '1 day'
+	SELECT customer, enrolled_at, 2, id, 'free_course', 'enrollment' FROM course WHERE bought_at IS NULL
+		OR enrolled_at < bought_at - interval '1 day'
 ),
 source AS (
 	SELECT DISTINCT ON (customer) customer, at, source_kind, product_id
@@ -289,7 +303,8 @@ activity AS (
 money AS (
 	SELECT customer,
 		jsonb_agg(jsonb_build_object('amount', net, 'currency', currency) ORDER BY currency) AS spent,
-		coalesce(jsonb_agg(jsonb_build_object('amount', refunded, 'currency', currency) ORDER BY currency) FILTER (WHERE refunded > 0), '[]') AS refunded,
+		coalesce(jsonb_agg(jsonb_build_object('amount', refunded, 'currency', currency)
+			ORDER BY currency) FILTER (WHERE refunded > 0), '[]') AS refunded,
 		max(net / CASE
 			WHEN currency IN (` + zeroDecimal + `) THEN 1.0
 			WHEN currency IN (` + threeDecimal + `) THEN 1000.0
@@ -305,14 +320,16 @@ money AS (
 courses AS (
 	SELECT customer, bool_or(live) AS live, min(enrolled_at) AS first_at,
 		coalesce(array_agg(id ORDER BY id) FILTER (WHERE live), '{}') AS ids,
-		coalesce(jsonb_agg(jsonb_build_object('id', id, 'progress', coalesce(progress, 0), 'enrolled_at', rfc3339(enrolled_at), 'completed_at', rfc3339(completed_at))
+		coalesce(jsonb_agg(jsonb_build_object('id', id, 'progress', coalesce(progress, 0),
+			'enrolled_at', rfc3339(enrolled_at), 'completed_at', rfc3339(completed_at))
 			ORDER BY enrolled_at, id) FILTER (WHERE live), '[]') AS list
 	FROM course
 	GROUP BY customer
 ),
 purchases AS (
 	SELECT pay.customer, bool_or(sale.other AND (pay.amount = 0 OR pay.net > 0)) AS live,
-		jsonb_agg(jsonb_build_object('id', pay.id, 'product_id', pay.product_id, 'kind', sale.kind, 'amount', pay.amount, 'currency', pay.currency,
+		jsonb_agg(jsonb_build_object('id', pay.id, 'product_id', pay.product_id, 'kind', sale.kind, 'amount', pay.amount,
+			'currency', pay.currency,
 			'refunded', pay.refunded, 'purchased_at', rfc3339(pay.at)) || sale.lines
 			ORDER BY pay.at, pay.id, pay.account) FILTER (WHERE pay.amount > 0 OR sale.other) AS list
 	FROM pay
@@ -322,8 +339,10 @@ purchases AS (
 ),
 subscribed AS (
 	SELECT customer, bool_or(state NOT IN ('canceled', 'incomplete_expired')) AS live,
-		jsonb_agg(jsonb_build_object('id', id, 'status', state, 'product_id', product_id, 'plan', coalesce(plan_name, plan, checkout ->> 'plan'),
-			'amount', amount, 'currency', currency, 'current_period_end', rfc3339(current_period_end), 'cancel_at_period_end', coalesce(cancel_at_period_end, false))
+		jsonb_agg(jsonb_build_object('id', id, 'status', state, 'product_id', product_id,
+			'plan', coalesce(plan_name, plan, checkout ->> 'plan'),
+			'amount', amount, 'currency', currency, 'current_period_end', rfc3339(current_period_end), 'cancel_at_period_end',
+			coalesce(cancel_at_period_end, false))
 			|| CASE WHEN cardinality(products) > 1 THEN jsonb_build_object('products', products) ELSE '{}' END
 			ORDER BY at, id, account) AS list
 	FROM subs

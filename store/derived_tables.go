@@ -99,12 +99,16 @@ func (s *Store) settleKept(ctx context.Context, store string) (wrong int64, err 
 
 // kept looks at what is kept beside the customers.
 func (a *Auditor) kept(ctx context.Context) error {
-	return pgx.BeginTxFunc(ctx, a.Pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
-		return errors.Join(
-			a.off(ctx, tx, "entry_differs", `SELECT 'store ' || store_id, 'customer ' || customer_id, 'its entry should be ' || left(words, 200) FROM (`+Misindexed+`) x`),
-			a.off(ctx, tx, "entry_differs", `SELECT 'store ' || i.store_id, 'customer ' || i.customer_id, 'there is no such customer'`+IndexedTooMuch),
-			a.off(ctx, tx, "figure_differs", `SELECT 'store ' || store_id, figure || ' of ' || facet, 'it is ' || kept || ' and should be ' || should FROM (`+FiguresOff+`) x`))
-	})
+	return pgx.BeginTxFunc(ctx, a.Pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly},
+		func(tx pgx.Tx) error {
+			return errors.Join(
+				a.off(ctx, tx, "entry_differs", `SELECT 'store ' || store_id, 'customer ' || customer_id,
+					'its entry should be ' || left(words, 200) FROM (`+Misindexed+`) x`),
+				a.off(ctx, tx, "entry_differs", `SELECT 'store ' || i.store_id, 'customer ' || i.customer_id,
+					'there is no such customer'`+IndexedTooMuch),
+				a.off(ctx, tx, "figure_differs", `SELECT 'store ' || store_id, figure || ' of ' || facet,
+					'it is ' || kept || ' and should be ' || should FROM (`+FiguresOff+`) x`))
+		})
 }
 
 // off adds what a query finds: place, what and why.

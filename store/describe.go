@@ -37,16 +37,21 @@ func TitleOf(product, store string) string {
 
 // MoneyOf is SQL for a Money, null without an amount or a currency.
 func MoneyOf(amount, currency string) string {
-	return fmt.Sprintf(`CASE WHEN %[1]s IS NOT NULL AND %[2]s IS NOT NULL THEN jsonb_build_object('amount', %[1]s, 'currency', %[2]s) END`, amount, currency)
+	return fmt.Sprintf(
+		`CASE WHEN %[1]s IS NOT NULL AND %[2]s IS NOT NULL THEN jsonb_build_object('amount', %[1]s, 'currency', %[2]s) END`,
+		amount, currency)
 }
 
 // The versions of facts, as said reads them, and who says payments.
 const (
-	paymentSource        = `CASE WHEN p.kind = 'purchase' THEN 'platform' ELSE 'stripe' END`
-	paymentVersions      = `jsonb_build_object('payment', p.claim_version, 'intent', p.intent_version, 'charge', nullif(p.charge_version, ''), 'invoice', p.invoice_version, 'destination', p.destination_version)`
+	paymentSource   = `CASE WHEN p.kind = 'purchase' THEN 'platform' ELSE 'stripe' END`
+	paymentVersions = `jsonb_build_object('payment', p.claim_version, 'intent', p.intent_version,
+		'charge', nullif(p.charge_version, ''), 'invoice', p.invoice_version, 'destination', p.destination_version)`
 	subscriptionVersions = `jsonb_build_object('subscription', s.version, 'checkout', s.checkout_version)`
-	enrollmentVersions   = `jsonb_build_object('enrollment', e.version, 'email', e.email_version, 'store', e.store_version, 'name', e.name_version,
-				'progress', e.progress_version, 'enrolled_at', e.enrolled_version, 'completed_at', e.completed_version, 'end', e.deleted_version)`
+	enrollmentVersions   = `jsonb_build_object('enrollment', e.version, 'email', e.email_version, 'store', e.store_version,
+		'name', e.name_version,
+				'progress', e.progress_version, 'enrolled_at', e.enrolled_version, 'completed_at', e.completed_version, 'end',
+				e.deleted_version)`
 )
 
 // LastVerified is SQL for whether a user's address is the last verified one, and
@@ -58,12 +63,16 @@ func LastVerified(u string) string {
 // countedAs is SQL for the ref of the payment that counts the money of payment p
 // instead, if one does: see counted_elsewhere in paymentContext.
 var countedAs = `coalesce(
-		(SELECT ` + RefOf("payment", "x.account", "x.id") + ` FROM payments x WHERE x.account = p.account AND x.invoice = p.id AND p.kind = 'invoice' AND x.kind = 'checkout' AND x.paid ORDER BY x.id LIMIT 1),
-		(SELECT ` + RefOf("payment", "i.account", "i.id") + ` FROM payments i WHERE i.account = p.account AND i.id = p.invoice AND i.kind = 'invoice'),
-		(SELECT ` + RefOf("payment", "i.account", "i.id") + ` FROM payments i WHERE i.account = p.account AND i.claimed_by = p.id AND i.kind = 'checkout' AND i.id <> i.claimed_by ORDER BY i.id LIMIT 1))`
+		(SELECT ` + RefOf("payment", "x.account", "x.id") + ` FROM payments x WHERE x.account = p.account AND x.invoice = p.id
+			AND p.kind = 'invoice' AND x.kind = 'checkout' AND x.paid ORDER BY x.id LIMIT 1),
+		(SELECT ` + RefOf("payment", "i.account", "i.id") + ` FROM payments i WHERE i.account = p.account AND i.id = p.invoice
+			AND i.kind = 'invoice'),
+		(SELECT ` + RefOf("payment", "i.account", "i.id") + ` FROM payments i WHERE i.account = p.account
+			AND i.claimed_by = p.id AND i.kind = 'checkout' AND i.id <> i.claimed_by ORDER BY i.id LIMIT 1))`
 
 // moneyReceived is SQL for what payment p brought, claimed or not.
-var moneyReceived = MoneyOf("coalesce(p.amount, (p.intent ->> 'received')::bigint)", "coalesce(p.currency, p.intent ->> 'currency')")
+var moneyReceived = MoneyOf("coalesce(p.amount, (p.intent ->> 'received')::bigint)",
+	"coalesce(p.currency, p.intent ->> 'currency')")
 
 // PersonFact is a user of the platform's or a customer of Stripe's.
 type PersonFact struct {
@@ -81,7 +90,8 @@ type PersonFact struct {
 // Origin is the source of part of a fact. Facts keep only the newest values, so it is
 // the source of these.
 type Origin struct {
-	Of    []string   `json:"of"`    // parts of the fact: itself ("payment", "enrollment", …), or "progress", "intent", "checkout", …
+	// parts of the fact: itself ("payment", "enrollment", …), or "progress", "intent", "checkout", …
+	Of    []string   `json:"of"`
 	Via   string     `json:"via"`   // event, backfill, export, or invoice, which had copied it
 	At    time.Time  `json:"at"`    // the source's time; of a backfill or export, that of the reading
 	Event *FromEvent `json:"event"` // null if the source is no event
@@ -174,12 +184,13 @@ func LookUp(ctx context.Context, tx pgx.Tx, all ...[]Origin) error {
 		return err
 	}
 	var e FromEvent
-	_, err = pgx.ForEachRow(rows, []any{&e.ID, &e.Source, &e.EventID, &e.Type, &e.OccurredAt, &e.ReceivedAt, &e.Status}, func() error {
-		e.OccurredAt, e.ReceivedAt = pg.UTC(e.OccurredAt), pg.UTC(e.ReceivedAt)
-		for _, into := range waiting[key{e.Source, e.EventID}] {
-			*into = e
-		}
-		return nil
-	})
+	_, err = pgx.ForEachRow(rows, []any{&e.ID, &e.Source, &e.EventID, &e.Type, &e.OccurredAt, &e.ReceivedAt, &e.Status},
+		func() error {
+			e.OccurredAt, e.ReceivedAt = pg.UTC(e.OccurredAt), pg.UTC(e.ReceivedAt)
+			for _, into := range waiting[key{e.Source, e.EventID}] {
+				*into = e
+			}
+			return nil
+		})
 	return err
 }

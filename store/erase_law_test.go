@@ -48,10 +48,12 @@ func TestErasureDoesNotDependOnOrder(t *testing.T) {
 				t.Fatalf("%v", err)
 			}
 			if diff := cmp.Diff(money, h.money(t)); diff != "" {
-				t.Fatalf("erasing %+v after %d events, told in this order\n%s\nchanged what stores took (-never erased +now):\n%s", who, when, tell(order), diff)
+				t.Fatalf("erasing %+v after %d events, told in this order\n%s\nchanged what stores took (-never erased +now):\n%s",
+					who, when, tell(order), diff)
 			}
 			if diff := cmp.Diff(want, h.erasedEnd(t, who)); diff != "" {
-				t.Fatalf("erasing %+v after %d events, told in this order\n%s\nthe end differs (-erased at the end +now):\n%s", who, when, tell(order), diff)
+				t.Fatalf("erasing %+v after %d events, told in this order\n%s\nthe end differs (-erased at the end +now):\n%s", who,
+					when, tell(order), diff)
 			}
 		}
 	})

@@ -23,30 +23,45 @@ const typedDetails = `{"email":"typed@other.example","name":"Typed Name"}`
 // Only ids of what she bought lead from most of them to her. The longest
 // beginning counts.
 var objectsOfAnn = map[string]string{
-	"checkout.session.":        `{"id":"cs_1","created":1768211000,"mode":"payment","payment_status":"paid","amount_total":1000,"currency":"usd","payment_intent":"pi_1","customer_details":` + typedDetails + `,"metadata":{"storeId":"s1","productId":"p","userId":"user_ann"}}`,
-	"payment_intent.":          `{"id":"pi_1","amount":1000,"amount_received":1000,"currency":"usd","receipt_email":"typed@other.example","metadata":{},"last_payment_error":{"payment_method":{"billing_details":` + typedDetails + `}}}`,
-	"charge.":                  `{"id":"ch_1","amount":1000,"amount_refunded":300,"currency":"usd","payment_intent":"pi_1","billing_details":` + typedDetails + `}`,
-	"charge.refund.":           `{"id":"re_1","amount":300,"currency":"usd","status":"succeeded","charge":"ch_1","destination_details":` + typedDetails + `}`,
-	"refund.":                  `{"id":"re_1","amount":300,"currency":"usd","status":"succeeded","charge":"ch_1","destination_details":` + typedDetails + `}`,
-	"charge.dispute.":          `{"id":"du_1","amount":300,"currency":"usd","status":"needs_response","charge":"ch_1","evidence":{"customer_email_address":"typed@other.example","customer_name":"Typed Name"}}`,
-	"review.":                  `{"id":"prv_1","charge":"ch_1","session":` + typedDetails + `}`,
-	"radar.":                   `{"id":"issfr_1","charge":{"id":"ch_1","billing_details":` + typedDetails + `}}`,
-	"customer.":                `{"id":"cus_ann","email":"typed@other.example","name":"Typed Name"}`,
-	"customer.subscription.":   `{"id":"sub_1","status":"active","customer":"cus_ann","currency":"usd","start_date":1768211000,"metadata":{"storeId":"s1","userId":"user_ann","for":"Typed Name"},"items":{"data":[{"price":{"id":"price_1","unit_amount":1900}}]}}`,
-	"subscription_schedule.":   `{"id":"sub_sched_1","subscription":"sub_1","metadata":{"for":"Typed Name"}}`,
-	"invoice.":                 `{"id":"in_1","amount_paid":1900,"amount_due":1900,"currency":"usd","customer":"cus_ann","subscription":"sub_1","customer_email":"typed@other.example","customer_name":"Typed Name"}`,
-	"invoice_payment.":         `{"id":"inpay_1","invoice":"in_1","payment":{"type":"payment_intent","payment_intent":"pi_2"},"for":"Typed Name"}`,
-	"credit_note.":             `{"id":"cn_1","invoice":"in_1","memo":"Typed Name"}`,
-	"payment_method.detached":  `{"id":"pm_1","customer":null,"billing_details":` + typedDetails + `,"was":"cus_ann"}`,
-	"charge.captured":          `{"id":"ch_2","payment_intent":"pi_2","billing_details":` + typedDetails + `}`,
-	"payment_intent.cancelled": `{"id":"pi_3","customer":"cus_ann","latest_charge":"ch_3","receipt_email":"typed@other.example"}`,
-	"charge.expired":           `{"id":"ch_3","billing_details":` + typedDetails + `}`,
+	"checkout.session.": `{"id":"cs_1","created":1768211000,"mode":"payment","payment_status":"paid",` +
+		`"amount_total":1000,"currency":"usd","payment_intent":"pi_1","customer_details":` + typedDetails +
+		`,"metadata":{"storeId":"s1","productId":"p","userId":"user_ann"}}`,
+	"payment_intent.": `{"id":"pi_1","amount":1000,"amount_received":1000,"currency":"usd",` +
+		`"receipt_email":"typed@other.example","metadata":{},"last_payment_error":{"payment_method":{"billing_details":` +
+		typedDetails + `}}}`,
+	"charge.": `{"id":"ch_1","amount":1000,"amount_refunded":300,"currency":"usd",` +
+		`"payment_intent":"pi_1","billing_details":` + typedDetails + `}`,
+	"charge.refund.": `{"id":"re_1","amount":300,"currency":"usd","status":"succeeded","charge":"ch_1",` +
+		`"destination_details":` + typedDetails + `}`,
+	"refund.": `{"id":"re_1","amount":300,"currency":"usd","status":"succeeded","charge":"ch_1",` +
+		`"destination_details":` + typedDetails + `}`,
+	"charge.dispute.": `{"id":"du_1","amount":300,"currency":"usd","status":"needs_response","charge":"ch_1",` +
+		`"evidence":{"customer_email_address":"typed@other.example","customer_name":"Typed Name"}}`,
+	"review.":   `{"id":"prv_1","charge":"ch_1","session":` + typedDetails + `}`,
+	"radar.":    `{"id":"issfr_1","charge":{"id":"ch_1","billing_details":` + typedDetails + `}}`,
+	"customer.": `{"id":"cus_ann","email":"typed@other.example","name":"Typed Name"}`,
+	"customer.subscription.": `{"id":"sub_1","status":"active","customer":"cus_ann","currency":"usd",` +
+		`"start_date":1768211000,"metadata":{"storeId":"s1","userId":"user_ann","for":"Typed Name"},` +
+		`"items":{"data":[{"price":{"id":"price_1","unit_amount":1900}}]}}`,
+	"subscription_schedule.": `{"id":"sub_sched_1","subscription":"sub_1","metadata":{"for":"Typed Name"}}`,
+	"invoice.": `{"id":"in_1","amount_paid":1900,"amount_due":1900,"currency":"usd",` +
+		`"customer":"cus_ann","subscription":"sub_1","customer_email":"typed@other.example","customer_name":"Typed Name"}`,
+	"invoice_payment.": `{"id":"inpay_1","invoice":"in_1",` +
+		`"payment":{"type":"payment_intent","payment_intent":"pi_2"},"for":"Typed Name"}`,
+	"credit_note.":            `{"id":"cn_1","invoice":"in_1","memo":"Typed Name"}`,
+	"payment_method.detached": `{"id":"pm_1","customer":null,"billing_details":` + typedDetails + `,"was":"cus_ann"}`,
+	"charge.captured":         `{"id":"ch_2","payment_intent":"pi_2","billing_details":` + typedDetails + `}`,
+	"payment_intent.cancelled": `{"id":"pi_3","customer":"cus_ann","latest_charge":"ch_3",` +
+		`"receipt_email":"typed@other.example"}`,
+	"charge.expired": `{"id":"ch_3","billing_details":` + typedDetails + `}`,
 }
 
 // unread are types of Stripe's that say nothing to Rollcall, and are kept.
 var unread = []string{
-	"charge.failed", "charge.updated", "charge.pending", "charge.captured", "charge.expired", "payment_intent.created", "payment_intent.payment_failed", "payment_intent.cancelled",
-	"review.opened", "radar.early_fraud_warning.created", "invoice.created", "invoice.finalized", "subscription_schedule.created", "credit_note.created", "payment_method.detached",
+	"charge.failed", "charge.updated", "charge.pending", "charge.captured", "charge.expired", "payment_intent.created",
+	"payment_intent.payment_failed", "payment_intent.cancelled",
+	"review.opened", "radar.early_fraud_warning.created", "invoice.created", "invoice.finalized",
+	"subscription_schedule.created", "credit_note.created", "payment_method.detached",
 }
 
 // everyType is Ann's story, with an event of each type that is kept.
@@ -63,20 +78,32 @@ func (e *teller) everyType(t *testing.T) (events []store.NewEvent) {
 		}
 	}
 	for typ, data := range map[string]string{
-		"user.created": `"id":"user_ann","first_name":"Typed","last_name":"Name","primary_email_address_id":"i","email_addresses":[{"id":"i","email_address":"ann@x.example","verification":{"status":"verified"}}]`,
-		"user.deleted": `"id":"user_ann","deleted":true,"was":"Typed Name"`, "session.created": `"id":"sess_1","user_id":"user_ann","created_at":1768211400000,"user":` + typedDetails,
-		"email.created": `"id":"ema_1","to_email_address":"Ann@X.example","subject":"Hello Typed Name"`, "sms.created": `"id":"sms_1","user_id":"user_ann","message":"Typed Name"`,
-		"organizationMembership.created": `"id":"orgmem_1","public_user_data":{"user_id":"user_ann","first_name":"Typed Name","identifier":"typed@other.example"}`,
+		"user.created": `"id":"user_ann","first_name":"Typed","last_name":"Name","primary_email_address_id":"i",` +
+			`"email_addresses":[{"id":"i","email_address":"ann@x.example","verification":{"status":"verified"}}]`,
+		"user.deleted": `"id":"user_ann","deleted":true,"was":"Typed Name"`,
+		"session.created": `"id":"sess_1","user_id":"user_ann","created_at":1768211400000,"user":` +
+			typedDetails,
+		"email.created": `"id":"ema_1","to_email_address":"Ann@X.example","subject":"Hello Typed Name"`,
+		"sms.created":   `"id":"sms_1","user_id":"user_ann","message":"Typed Name"`,
+		"organizationMembership.created": `"id":"orgmem_1",` +
+			`"public_user_data":{"user_id":"user_ann","first_name":"Typed Name","identifier":"typed@other.example"}`,
 	} {
 		events = append(events, e.event("clerk", typ, "", `{"data":{`+data+`}}`))
 	}
 	return append(events,
 		e.enrolled("c1", `"user_id":"user_ann","name":"Typed Name","email":"typed@other.example"`),
 		e.platform("enrollment.deleted", `{"course_id":"c1","user_id":"user_ann","name":"Typed Name"}`),
-		e.platform("purchase.recorded", `{"id":"o1","store_id":"s1","product_id":"p","amount":100,"currency":"usd","user_id":"user_ann","purchased_at":1768211400000}`),
-		e.platform("purchase.recorded", `{"id":"o1","store_id":"s1","product_id":"p","amount":100,"currency":"usd","name":"Typed Name","email":"typed@other.example","purchased_at":1768211400000}`),
+		e.platform("purchase.recorded",
+			`{"id":"o1","store_id":"s1","product_id":"p","amount":100,"currency":"usd","user_id":"user_ann",`+
+				`"purchased_at":1768211400000}`),
+		e.platform("purchase.recorded",
+			`{"id":"o1","store_id":"s1","product_id":"p","amount":100,"currency":"usd","name":"Typed Name",`+
+				`"email":"typed@other.example","purchased_at":1768211400000}`),
 		e.platform("lesson.completed", `{"user_id":"user_ann","name":"Typed Name"}`),
-		e.stripe("checkout.session.completed", "", `{"id":"cs_9","mode":"payment","payment_status":"paid","amount_total":5,"payment_intent":"pi_1","customer_details":`+typedDetails+`}`), // fails: no currency
+		// fails: no currency
+		e.stripe("checkout.session.completed", "",
+			`{"id":"cs_9","mode":"payment","payment_status":"paid","amount_total":5,"payment_intent":"pi_1","customer_details":`+
+				typedDetails+`}`),
 	)
 }
 
@@ -100,7 +127,8 @@ func TestEraseEveryType(t *testing.T) {
 	var e teller
 	story := e.everyType(t)
 	events := append(slices.Clone(story), e.sale("pi_bob", "bob@x.example", `{"storeId":"s1","productId":"p"}`),
-		e.stripe("charge.failed", "", `{"id":"ch_bob","payment_intent":"pi_bob","billing_details":{"email":"bob@work.example","name":"Bob"}}`))
+		e.stripe("charge.failed", "",
+			`{"id":"ch_bob","payment_intent":"pi_bob","billing_details":{"email":"bob@work.example","name":"Bob"}}`))
 	backwards := slices.Clone(events)
 	slices.Reverse(backwards)
 	for name, order := range map[string][]store.NewEvent{"forwards": events, "backwards": backwards} {
@@ -114,7 +142,10 @@ func TestEraseEveryType(t *testing.T) {
 					t.Fatal(err)
 				}
 				unnamed(t, url, slices.Concat(ann, typed)...)
-				wantRows(t, url, `SELECT event_id FROM webhook_events WHERE payload IS NOT NULL ORDER BY id`, eventIDs(slices.DeleteFunc(slices.Clone(order), func(n store.NewEvent) bool { return !strings.Contains(string(n.Payload), "pi_bob") }))...)
+				wantRows(t, url, `SELECT event_id FROM webhook_events WHERE payload IS NOT NULL ORDER BY id`,
+					eventIDs(slices.DeleteFunc(slices.Clone(order), func(n store.NewEvent) bool {
+						return !strings.Contains(string(n.Payload), "pi_bob")
+					}))...)
 				sound(t, s)
 			})
 		}
@@ -136,7 +167,8 @@ func TestEraseWhatHappensLater(t *testing.T) {
 	applyAny(t, s, e.everyType(t))
 	erase(t, s, store.Erasing{Email: "ann@x.example"})
 	var late []store.NewEvent
-	for _, typ := range []string{"charge.refunded", "charge.updated", "charge.dispute.created", "refund.created", "payment_intent.payment_failed", "checkout.session.expired"} {
+	for _, typ := range []string{"charge.refunded", "charge.updated", "charge.dispute.created", "refund.created",
+		"payment_intent.payment_failed", "checkout.session.expired"} {
 		for begin, object := range objectsOfAnn {
 			if strings.HasPrefix(typ, begin) && strings.Count(begin, ".") == strings.Count(typ, ".") {
 				late = append(late, later(e.stripe(typ, "", object)))
@@ -221,13 +253,16 @@ func TestEraseTypedInOneStore(t *testing.T) {
 		return e.sale(pi, "ann@x.example", `{"storeId":"`+shop+`","productId":"p"}`)
 	}
 	about := func(typ, pi string) store.NewEvent {
-		return e.stripe(typ, "", `{"id":"`+pi+`","charge":"ch_`+pi+`","payment_intent":"`+pi+`","amount":1000,"amount_refunded":300,"currency":"usd","billing_details":{"name":"Typed Name"}}`)
+		return e.stripe(typ, "", `{"id":"`+pi+`","charge":"ch_`+pi+`","payment_intent":"`+pi+
+			`","amount":1000,"amount_refunded":300,"currency":"usd","billing_details":{"name":"Typed Name"}}`)
 	}
 	s, url := openURL(t)
-	applyAny(t, s, []store.NewEvent{sold("pi_1", "s1"), sold("pi_2", "s2"), about("payment_intent.payment_failed", "pi_1"), about("charge.updated", "pi_2"), about("charge.refunded", "pi_1")})
+	applyAny(t, s, []store.NewEvent{sold("pi_1", "s1"), sold("pi_2", "s2"), about("payment_intent.payment_failed", "pi_1"),
+		about("charge.updated", "pi_2"), about("charge.refunded", "pi_1")})
 	erase(t, s, store.Erasing{Email: "ann@x.example", Store: "s1"})
 	applyAny(t, s, []store.NewEvent{about("charge.refunded", "pi_1"), about("charge.refunded", "pi_2")})
-	wantRows(t, url, `SELECT event_id FROM webhook_events WHERE payload IS NOT NULL ORDER BY id`, "evt_002", "evt_004", "evt_007")
+	wantRows(t, url, `SELECT event_id FROM webhook_events WHERE payload IS NOT NULL ORDER BY id`, "evt_002", "evt_004",
+		"evt_007")
 	sound(t, s)
 }
 
@@ -252,8 +287,11 @@ func TestErasePaymentOfTwo(t *testing.T) {
 	var e teller
 	s, url := openURL(t)
 	applyAny(t, s, []store.NewEvent{
-		e.user("user_bob", "bob@x.example", "verified"), e.sale("pi_1", "ann@x.example", `{"storeId":"s1","productId":"p","userId":"user_bob"}`),
-		e.stripe("charge.refunded", "", `{"id":"ch_1","amount":1000,"amount_refunded":300,"currency":"usd","payment_intent":"pi_1","billing_details":{"email":"bob@x.example","name":"Bob"}}`),
+		e.user("user_bob", "bob@x.example", "verified"),
+		e.sale("pi_1", "ann@x.example", `{"storeId":"s1","productId":"p","userId":"user_bob"}`),
+		e.stripe("charge.refunded", "",
+			`{"id":"ch_1","amount":1000,"amount_refunded":300,"currency":"usd","payment_intent":"pi_1",`+
+				`"billing_details":{"email":"bob@x.example","name":"Bob"}}`),
 		e.sale("pi_2", "bob@x.example", `{"storeId":"s1","productId":"q"}`),
 	})
 	lists := query(t, url, listsSQL)

@@ -22,19 +22,27 @@ func TestEraseFromOneStore(t *testing.T) {
 	first := []store.NewEvent{
 		e.platform("store.upserted", `{"id":"s1","name":"S","stripe_account_id":"acct_1"}`),
 		e.user("user_ann", "ann@x.example", "verified"), e.customer("cus_ann", "ann@x.example"),
-		e.enrolled("c1", `"user_id":"user_ann","name":"Ann Stripe"`), e.sale("pi_1", "ann@x.example", `{"storeId":"s1","productId":"p","userId":"user_ann"}`),
-		e.platform("enrollment.upserted", `{"course_id":"c9","store_id":"s2","user_id":"user_ann"}`), e.sale("pi_2", "ann@x.example", `{"storeId":"s2","productId":"p"}`),
+		e.enrolled("c1", `"user_id":"user_ann","name":"Ann Stripe"`),
+		e.sale("pi_1", "ann@x.example", `{"storeId":"s1","productId":"p","userId":"user_ann"}`),
+		e.platform("enrollment.upserted", `{"course_id":"c9","store_id":"s2","user_id":"user_ann"}`),
+		e.sale("pi_2", "ann@x.example", `{"storeId":"s2","productId":"p"}`),
 		e.enrolled("c1", `"email":"bob@x.example"`),
-		e.stripe("checkout.session.completed", "acct_1", `{"id":"cs_3","mode":"payment","payment_status":"paid","amount_total":300,"currency":"usd","payment_intent":"pi_3","customer":"cus_own","customer_details":{"email":"ann@x.example","name":"Ann Stripe"},"metadata":{"productId":"p"}}`),
+		e.stripe("checkout.session.completed", "acct_1",
+			`{"id":"cs_3","mode":"payment","payment_status":"paid","amount_total":300,"currency":"usd",`+
+				`"payment_intent":"pi_3","customer":"cus_own","customer_details":{"email":"ann@x.example","name":"Ann Stripe"},`+
+				`"metadata":{"productId":"p"}}`),
 		e.stripe("customer.created", "acct_1", `{"id":"cus_own","email":"ann@x.example","name":"Ann Stripe"}`),
 	}
 	late := []store.NewEvent{
 		e.enrolled("c2", `"user_id":"user_ann"`), e.enrolled("c3", `"email":"ann@x.example"`),
-		e.stripe("payment_intent.succeeded", "", `{"id":"pi_1","amount_received":1000,"currency":"usd","customer":"cus_ann","receipt_email":"ann@x.example","metadata":{}}`),
+		e.stripe("payment_intent.succeeded", "",
+			`{"id":"pi_1","amount_received":1000,"currency":"usd","customer":"cus_ann","receipt_email":"ann@x.example",`+
+				`"metadata":{}}`),
 		e.subscription("created", "active", `{"storeId":"s1","userId":"user_ann"}`), e.invoice("in_1", `{"storeId":"s1"}`),
 		e.stripe("customer.created", "acct_1", `{"id":"cus_own2","email":"ann@x.example","name":"Ann Stripe"}`),
 		e.platform("enrollment.upserted", `{"course_id":"c8","store_id":"s2","user_id":"user_ann"}`),
-		e.platform("enrollment.upserted", `{"course_id":"c7","user_id":"user_ann"}`), e.platform("product.upserted", `{"id":"c7","store_id":"s1","kind":"course","title":"C"}`),
+		e.platform("enrollment.upserted", `{"course_id":"c7","user_id":"user_ann"}`),
+		e.platform("product.upserted", `{"id":"c7","store_id":"s1","kind":"course","title":"C"}`),
 	}
 	const bob = "s1 bob@x.example lead active {c1} []"
 	s, url := openURL(t)
@@ -45,16 +53,20 @@ func TestEraseFromOneStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []store.Trace{
-		{Table: "customer_notes", Store: "s1", Fate: "removed", Count: 1}, {Table: "customers", Store: "s1", Fate: "removed", Count: 1},
-		{Table: "enrollments", Store: "s1", Fate: "anonymous", Count: 1}, {Table: "payments", Store: "s1", Fate: "anonymous", Count: 2},
-		{Table: "stripe_customers", Store: "s1", Fate: "removed", Count: 1}, {Table: "webhook_events", Fate: "emptied", Count: 3},
+		{Table: "customer_notes", Store: "s1", Fate: "removed", Count: 1},
+		{Table: "customers", Store: "s1", Fate: "removed", Count: 1},
+		{Table: "enrollments", Store: "s1", Fate: "anonymous", Count: 1},
+		{Table: "payments", Store: "s1", Fate: "anonymous", Count: 2},
+		{Table: "stripe_customers", Store: "s1", Fate: "removed", Count: 1},
+		{Table: "webhook_events", Fate: "emptied", Count: 3},
 	}
 	if diff := cmp.Diff(want, f.Traces); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 	others := query(t, url, othersSQL)
 	erase(t, s, store.Erasing{Email: "ann@x.example", Store: "s1"})
-	wantRows(t, url, listsSQL, bob, `s1 nobody paying active {c1} [{"amount": 1300, "currency": "usd"}]`, `s2 ann@x.example paying active N {c9} [{"amount": 1000, "currency": "usd"}]`)
+	wantRows(t, url, listsSQL, bob, `s1 nobody paying active {c1} [{"amount": 1300, "currency": "usd"}]`,
+		`s2 ann@x.example paying active N {c9} [{"amount": 1000, "currency": "usd"}]`)
 	if diff := cmp.Diff(others, query(t, url, othersSQL)); diff != "" {
 		t.Errorf("what others have changed:\n%s", diff)
 	}
@@ -63,7 +75,8 @@ func TestEraseFromOneStore(t *testing.T) {
 	if err := s.FinishErasures(t.Context(), 0, store.EraseOptions{}); err != nil { // a late customer is looked for, too
 		t.Fatal(err)
 	}
-	wantRows(t, url, listsSQL, bob, `s1 nobody subscription active {c1,c2,c3,c7} [{"amount": 3200, "currency": "usd"}]`, `s2 ann@x.example paying active N {c8,c9} [{"amount": 1000, "currency": "usd"}]`)
+	wantRows(t, url, listsSQL, bob, `s1 nobody subscription active {c1,c2,c3,c7} [{"amount": 3200, "currency": "usd"}]`,
+		`s2 ann@x.example paying active N {c8,c9} [{"amount": 1000, "currency": "usd"}]`)
 	wantRows(t, url, `SELECT id FROM stripe_customers WHERE account = 'acct_1' AND id NOT LIKE 'erased-%'`)
 	sound(t, s)
 	for _, table := range []string{"enrollments", "payments", "subscriptions", "customers", "customer_notes"} {
@@ -78,10 +91,14 @@ func TestEraseFromOneStore(t *testing.T) {
 	wantRows(t, url, `SELECT event_id FROM webhook_events WHERE payload IS NULL ORDER BY id`,
 		"evt_004", "evt_005", "evt_009", "evt_011", "evt_012", "evt_013", "evt_014", "evt_015", "evt_016")
 	apply(t, s, since([]store.NewEvent{later(e.enrolled("c1", `"user_id":"user_ann"`))}), 1)
-	wantRows(t, url, listsSQL, "s1 ann@x.example lead active N {c1} []", bob, `s1 nobody subscription active {c1,c2,c3,c7} [{"amount": 3200, "currency": "usd"}]`, `s2 ann@x.example paying active N {c8,c9} [{"amount": 1000, "currency": "usd"}]`)
+	wantRows(t, url, listsSQL, "s1 ann@x.example lead active N {c1} []", bob,
+		`s1 nobody subscription active {c1,c2,c3,c7} [{"amount": 3200, "currency": "usd"}]`,
+		`s2 ann@x.example paying active N {c8,c9} [{"amount": 1000, "currency": "usd"}]`)
 	sound(t, s)
 	erase(t, s, store.Erasing{Email: "ann@x.example"}) // and now from everywhere
-	wantRows(t, url, listsSQL, bob, "s1 nobody lead active {c1} []", `s1 nobody subscription active {c1,c2,c3,c7} [{"amount": 3200, "currency": "usd"}]`, `s2 nobody paying active {c8,c9} [{"amount": 1000, "currency": "usd"}]`)
+	wantRows(t, url, listsSQL, bob, "s1 nobody lead active {c1} []",
+		`s1 nobody subscription active {c1,c2,c3,c7} [{"amount": 3200, "currency": "usd"}]`,
+		`s2 nobody paying active {c8,c9} [{"amount": 1000, "currency": "usd"}]`)
 	unnamed(t, url, append(ann, "Rex", "cus_own")...)
 	sound(t, s)
 }
@@ -118,11 +135,15 @@ func TestEraseInterrupted(t *testing.T) {
 	h := newHouse(t)
 	var e teller
 	events := []store.NewEvent{
-		e.user("user_old", "ann@x.example", "verified"), e.user("user_old", "other@x.example", "verified"), // whom only a payload ties to her
-		e.enrolled("c5", `"user_id":"user_old"`), e.event("clerk", "session.created", "", `{"data":{"user_id":"user_old","created_at":1768211400000}}`),
-		e.user("user_ann", "ann@x.example", "verified"), e.enrolled("c1", `"user_id":"user_ann"`), e.customer("cus_ann", "ann@x.example"),
+		// whom only a payload ties to her
+		e.user("user_old", "ann@x.example", "verified"), e.user("user_old", "other@x.example", "verified"),
+		e.enrolled("c5", `"user_id":"user_old"`),
+		e.event("clerk", "session.created", "", `{"data":{"user_id":"user_old","created_at":1768211400000}}`),
+		e.user("user_ann", "ann@x.example", "verified"), e.enrolled("c1", `"user_id":"user_ann"`),
+		e.customer("cus_ann", "ann@x.example"),
 		e.enrolled("c2", `"email":"ann@x.example"`), e.sale("pi_1", "ann@x.example", `{"storeId":"s1","productId":"p"}`),
-		e.subscription("created", "active", `{"storeId":"s1","userId":"user_ann"}`), e.invoice("in_1", `{"storeId":"s1"}`), e.enrolled("c1", `"email":"bob@x.example"`),
+		e.subscription("created", "active", `{"storeId":"s1","userId":"user_ann"}`), e.invoice("in_1", `{"storeId":"s1"}`),
+		e.enrolled("c1", `"email":"bob@x.example"`),
 	}
 	who := store.Erasing{Email: "ann@x.example"}
 	h.told(t, events, plan{batch: len(events), workers: 1})
@@ -160,16 +181,19 @@ func TestEraseTellsThatItSearches(t *testing.T) {
 	var e teller
 	s, url := openURL(t)
 	apply(t, s, []store.NewEvent{ // only a payload ties the customer to her, so that there is a second look for them
-		e.stripe("customer.created", "", `{"id":"cus_old","email":"ann@x.example"}`), e.stripe("customer.updated", "", `{"id":"cus_old","email":"other@x.example"}`), e.enrolled("c1", `"email":"ann@x.example"`),
+		e.stripe("customer.created", "", `{"id":"cus_old","email":"ann@x.example"}`),
+		e.stripe("customer.updated", "", `{"id":"cus_old","email":"other@x.example"}`),
+		e.enrolled("c1", `"email":"ann@x.example"`),
 	}, 3)
 	looks := 0
-	err := s.Erase(t.Context(), store.Erasing{Email: "ann@x.example"}, store.EraseOptions{Read: facts.Read, Progress: func(int64, int64) {
-		looks++
-		moved, err := execute(t, url, `UPDATE erasures SET moved_at = '-infinity' WHERE moved_at > '-infinity'`)
-		if err != nil || moved != 1 {
-			t.Errorf("look %d: it did not move since the one before (%d, %v)", looks, moved, err)
-		}
-	}})
+	err := s.Erase(t.Context(), store.Erasing{Email: "ann@x.example"},
+		store.EraseOptions{Read: facts.Read, Progress: func(int64, int64) {
+			looks++
+			moved, err := execute(t, url, `UPDATE erasures SET moved_at = '-infinity' WHERE moved_at > '-infinity'`)
+			if err != nil || moved != 1 {
+				t.Errorf("look %d: it did not move since the one before (%d, %v)", looks, moved, err)
+			}
+		}})
 	if err != nil || looks < 3 {
 		t.Errorf("%d looks, %v", looks, err)
 	}
@@ -191,8 +215,10 @@ func TestEraseSomebodyLarge(t *testing.T) {
 	const rows = 900
 	for i := range rows {
 		set.Payments = append(set.Payments, facts.Payment{
-			ID: fmt.Sprintf("pi_%d", i), ClaimVersion: "4 2026-01-12T10:00:00.000000Z 20 e", Kind: "checkout", Paid: true, Amount: &amount, Currency: "usd", PaidAt: &at,
-			Context: facts.Context{StoreRef: "s1", ProductRef: fmt.Sprintf("p%d", i), UserRef: "user_ann", Email: "ann@x.example"},
+			ID: fmt.Sprintf("pi_%d", i), ClaimVersion: "4 2026-01-12T10:00:00.000000Z 20 e", Kind: "checkout", Paid: true,
+			Amount: &amount, Currency: "usd", PaidAt: &at,
+			Context: facts.Context{StoreRef: "s1", ProductRef: fmt.Sprintf("p%d", i), UserRef: "user_ann",
+				Email: "ann@x.example"},
 		})
 	}
 	if err := s.Keep(t.Context(), set); err != nil {
@@ -218,8 +244,10 @@ func TestEraseSomebodyLarge(t *testing.T) {
 	if err := <-looked; err != nil {
 		t.Error(err)
 	}
-	wantRows(t, url, `SELECT count(*) || ' ' || count(DISTINCT customer_id) FROM payments WHERE email LIKE 'erased-%@erased.invalid' AND user_ref LIKE 'erased-%'`, "900 1")
-	wantRows(t, url, customersSQL, query(t, url, `SELECT 's1 ' || person || '@erased.invalid paying active' FROM erasures`)...)
+	wantRows(t, url, `SELECT count(*) || ' ' || count(DISTINCT customer_id) FROM payments
+		WHERE email LIKE 'erased-%@erased.invalid' AND user_ref LIKE 'erased-%'`, "900 1")
+	wantRows(t, url, customersSQL,
+		query(t, url, `SELECT 's1 ' || person || '@erased.invalid paying active' FROM erasures`)...)
 	unnamed(t, url, ann...)
 	sound(t, s)
 }
@@ -245,7 +273,8 @@ func TestEraseBesideOthers(t *testing.T) {
 			t.Fatalf("%v", err)
 		}
 		for _, e := range events { // as a backfill would, of all times
-			set, err := facts.Read(facts.Event{Source: e.Source, ID: e.EventID, Type: e.Type, Account: e.Account, OccurredAt: e.OccurredAt, Payload: e.Payload})
+			set, err := facts.Read(facts.Event{Source: e.Source, ID: e.EventID, Type: e.Type, Account: e.Account,
+				OccurredAt: e.OccurredAt, Payload: e.Payload})
 			if errors.As(err, new(*facts.Ignored)) {
 				continue
 			}
@@ -263,7 +292,8 @@ func TestEraseBesideOthers(t *testing.T) {
 			t.Fatalf("%v", err)
 		}
 		if diff := cmp.Diff(want, h.erasedEnd(t, who)); diff != "" {
-			t.Fatalf("told in this order\n%s\nthe end differs (-erased at the end +erased meanwhile):\n%s", tell(p.shuffle(events)), diff)
+			t.Fatalf("told in this order\n%s\nthe end differs (-erased at the end +erased meanwhile):\n%s",
+				tell(p.shuffle(events)), diff)
 		}
 	})
 }
@@ -272,7 +302,8 @@ func TestEraseBesideOthers(t *testing.T) {
 func TestExplainErased(t *testing.T) {
 	var e teller
 	s, url := openURL(t)
-	apply(t, s, []store.NewEvent{e.user("user_ann", "ann@x.example", "verified"), e.enrolled("c1", `"user_id":"user_ann"`), e.sale("pi_1", "ann@x.example", `{"storeId":"s1","productId":"p"}`)}, 1)
+	apply(t, s, []store.NewEvent{e.user("user_ann", "ann@x.example", "verified"), e.enrolled("c1", `"user_id":"user_ann"`),
+		e.sale("pi_1", "ann@x.example", `{"storeId":"s1","productId":"p"}`)}, 1)
 	erase(t, s, store.Erasing{Email: "ann@x.example"})
 	id := query(t, url, `SELECT id::text FROM customers`)[0]
 	c, err := customers.New(s).Customer(t.Context(), "s1", id)

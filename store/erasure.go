@@ -93,7 +93,8 @@ func (f *erasureFilter) begin(ctx context.Context, p Erasing) (x erasure, err er
 		return x, f.tx.QueryRow(ctx, `
 			INSERT INTO erasures (person, store_id, erased_at, moved_at)
 			VALUES ($1, $2, clock_timestamp(), clock_timestamp())
-			RETURNING id, person, erased_at`, anonymousPrefix+strings.ToLower(rand.Text()[:20]), p.Store).Scan(&x.id, &x.person, &x.at)
+			RETURNING id, person, erased_at`, anonymousPrefix+strings.ToLower(rand.Text()[:20]), p.Store).Scan(
+			&x.id, &x.person, &x.at)
 	}
 	if err == nil {
 		if _, err = f.tx.Exec(ctx, `UPDATE erased SET erased_at = $2 WHERE erasure_id = $1`, x.id, x.at); err == nil {
@@ -111,7 +112,8 @@ var boughtSQL = `
 		return ""
 	}
 	return `
-	SELECT $1::bigint, 'object', ` + k.Key[0] + ` || '/' || ` + k.Key[1] + ` FROM ` + k.Table + ` WHERE customer_email = $2 OR email = $2`
+	SELECT $1::bigint, 'object', ` + k.Key[0] + ` || '/' || ` + k.Key[1] + ` FROM ` + k.Table +
+		` WHERE customer_email = $2 OR email = $2`
 }) + `
 	ON CONFLICT DO NOTHING`
 
@@ -151,7 +153,8 @@ func (f *erasureFilter) erase(ctx context.Context, x erasure, ids []identity) (e
 // user that the facts there are of from now on. It returns what is erased
 // everywhere: the customers of the store's own Stripe account. What else the person
 // is known by stays theirs.
-func (f *erasureFilter) eraseInStore(ctx context.Context, x erasure, ids []identity) (everywhere []identity, err error) {
+func (f *erasureFilter) eraseInStore(ctx context.Context, x erasure, ids []identity) (
+	everywhere []identity, err error) {
 	var batch pgx.Batch
 	for _, email := range valuesOf(anAddress, ids) {
 		batch.Queue(`

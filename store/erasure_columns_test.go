@@ -8,7 +8,8 @@ import (
 
 // Every column that names people is one that an erasure removes, rewrites or empties.
 func TestErasureReachesEveryColumn(t *testing.T) {
-	whole := []string{"users", "stripe_customers", "links", "derivation", "erasure_terms"} // see removePeople, closeErasure
+	// see removePeople, closeErasure
+	whole := []string{"users", "stripe_customers", "links", "derivation", "erasure_terms"}
 	for _, k := range FactKinds {
 		whole = append(whole, k.Table)
 	}
@@ -23,7 +24,8 @@ func TestErasureReachesEveryColumn(t *testing.T) {
 			continue
 		}
 		if !slices.ContainsFunc(mentions, func(m mention) bool {
-			return m.table == c.Table && (strings.Contains(m.set, c.Column+" = ") || m.set == "" && strings.Contains(m.where, c.Column))
+			return m.table == c.Table && (strings.Contains(m.set, c.Column+" = ") || m.set == "" &&
+				strings.Contains(m.where, c.Column))
 		}) {
 			t.Errorf("%s.%s names people, and no erasure reaches it", c.Table, c.Column)
 		}

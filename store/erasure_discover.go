@@ -61,13 +61,15 @@ func (ts *tombstones) discoverObjects(found discoveries, a about, at time.Time) 
 }
 
 // discoverInRows finds what the people and rows show that name identities.
-func (ts *tombstones) discoverInRows(ctx context.Context, q pg.Querier, ids []identity, rows []RowKey) (discoveries, error) {
+func (ts *tombstones) discoverInRows(ctx context.Context, q pg.Querier, ids []identity, rows []RowKey) (
+	discoveries, error) {
 	emails := valuesOf(anAddress, ids)
 	set, err := readPeople(ctx, q, ids, emails)
 	if err != nil {
 		return nil, err
 	}
-	purchases, err := readRows(ctx, q, slices.DeleteFunc(slices.Clone(rows), func(k RowKey) bool { return k.Kind == Enrollment }), false)
+	purchases, err := readRows(ctx, q,
+		slices.DeleteFunc(slices.Clone(rows), func(k RowKey) bool { return k.Kind == Enrollment }), false)
 	if err != nil {
 		return nil, err
 	}
@@ -177,12 +179,14 @@ func (f *erasureFilter) write(ctx context.Context, found discoveries) error {
 		batch.Queue(`
 			INSERT INTO erased AS e (hash, kind, erasure_id, erased_at)
 			VALUES ($1, $2, $3, $4)
-			ON CONFLICT (hash, store_id) DO UPDATE SET erased_at = GREATEST(e.erased_at, EXCLUDED.erased_at)`, ts.hash(i), i.kind, t.erasure, t.at)
+			ON CONFLICT (hash, store_id) DO UPDATE SET erased_at = GREATEST(e.erased_at, EXCLUDED.erased_at)`, ts.hash(i),
+			i.kind, t.erasure, t.at)
 		batch.Queue(`
 			INSERT INTO erasure_terms (erasure_id, kind, value)
 			VALUES ($1, $2, $3)
 			ON CONFLICT (erasure_id, kind, value) DO UPDATE SET anew = false`, t.erasure, i.kind, i.value)
-		batch.Queue(`UPDATE erasures SET finished_at = NULL, moved_at = '-infinity' WHERE id = $1 AND finished_at IS NOT NULL`, t.erasure)
+		batch.Queue(`UPDATE erasures SET finished_at = NULL, moved_at = '-infinity' WHERE id = $1
+			AND finished_at IS NOT NULL`, t.erasure)
 		if old := ts.known[i]; old != nil { // of another erasure: it keeps its pseudonym
 			t.erasure, t.person = old.erasure, old.person
 		}

@@ -89,7 +89,8 @@ func (f *erasureFilter) withoutErased(ctx context.Context, items []Item) ([]Item
 	}
 	return slices.DeleteFunc(slices.Clone(items), func(item Item) bool {
 		return slices.ContainsFunc(item.Facts.Users, func(u facts.User) bool {
-			return ts.of(identity{aUser, u.ID}, item.Facts.At) != nil || ts.of(identity{anAddress, u.Email}, item.Facts.At) != nil
+			return ts.of(identity{aUser, u.ID}, item.Facts.At) != nil ||
+				ts.of(identity{anAddress, u.Email}, item.Facts.At) != nil
 		})
 	}), nil
 }
@@ -197,7 +198,8 @@ func shareDeletionsIn(table, within, itsWithin, key string) string {
 		SET deleted_version = e.deleted_version
 		FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS r(within, name, pseudonym, since)
 		CROSS JOIN LATERAL (
-			SELECT deleted_version FROM ` + table + ` t WHERE ` + itsWithin + ` = r.within AND t.` + key + ` = r.pseudonym OFFSET 0
+			SELECT deleted_version FROM ` + table + ` t WHERE ` + itsWithin + ` = r.within AND t.` + key +
+		` = r.pseudonym OFFSET 0
 		) e
 		WHERE ` + within + ` = r.within
 		  AND f.` + key + ` = r.name

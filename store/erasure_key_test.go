@@ -24,7 +24,8 @@ func TestEraseWithoutKey(t *testing.T) {
 		}
 	}
 	exec(`CREATE TABLE elsewhere AS SELECT * FROM erasure_key`)
-	in, err := s.InsertEvents(t.Context(), []store.NewEvent{e.sale("pi_2", "ann@x.example", `{"storeId":"s1","productId":"p"}`)})
+	in, err := s.InsertEvents(t.Context(),
+		[]store.NewEvent{e.sale("pi_2", "ann@x.example", `{"storeId":"s1","productId":"p"}`)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,10 +35,12 @@ func TestEraseWithoutKey(t *testing.T) {
 		if !errors.Is(err, store.ErrErasureKey) || !pg.Unavailable(err) {
 			t.Errorf("%s: applied: %v", without, err)
 		}
-		if err := s.Erase(t.Context(), store.Erasing{Email: "bob@x.example"}, store.EraseOptions{Read: facts.Read}); !errors.Is(err, store.ErrErasureKey) {
+		if err := s.Erase(t.Context(), store.Erasing{Email: "bob@x.example"},
+			store.EraseOptions{Read: facts.Read}); !errors.Is(err, store.ErrErasureKey) {
 			t.Errorf("%s: erased: %v", without, err)
 		}
-		if _, err := s.Footprint(t.Context(), store.Erasing{Email: "bob@x.example"}, store.EraseOptions{}); !errors.Is(err, store.ErrErasureKey) {
+		if _, err := s.Footprint(t.Context(), store.Erasing{Email: "bob@x.example"}, store.EraseOptions{}); !errors.Is(
+			err, store.ErrErasureKey) {
 			t.Errorf("%s: looked: %v", without, err)
 		}
 		wantRows(t, url, `SELECT status || ' ' || attempts FROM webhook_events ORDER BY id`, "processed 1", "pending 0")

@@ -126,7 +126,9 @@ func namedInText(named []identity, text, account string) []identity {
 		}
 	}
 	named = idsInText(named, text, "user_", func(id string) identity { return identity{aUser, id} })
-	return idsInText(named, text, "cus_", func(id string) identity { return identity{aStripeCustomer, account + "/" + id} })
+	return idsInText(named, text, "cus_", func(id string) identity {
+		return identity{aStripeCustomer, account + "/" + id}
+	})
 }
 
 // outsideAddress reports whether a character ends an address in a text.

@@ -28,7 +28,8 @@ func (f *erasureFilter) redactPayloads(ctx context.Context, events []pendingEven
 	}
 	all, named := make([]received, len(events)), []identity(nil)
 	for i, e := range events {
-		in := slices.Concat(namedIn(e.event.Payload, e.event.Account), namedIn(headers[e.ID], e.event.Account), f.abouts[i].objects)
+		in := slices.Concat(namedIn(e.event.Payload, e.event.Account), namedIn(headers[e.ID], e.event.Account),
+			f.abouts[i].objects)
 		all[i] = received{event: e.event, about: f.abouts[i], named: in}
 		named = append(named, in...)
 	}
@@ -113,7 +114,8 @@ func (f *erasureFilter) headers(ctx context.Context, events []pendingEvent) (map
 	for i, e := range events {
 		ids[i] = e.ID
 	}
-	rows, err := f.tx.Query(ctx, `SELECT id, headers::text FROM webhook_events WHERE id = ANY($1) AND headers IS NOT NULL`, ids)
+	rows, err := f.tx.Query(ctx, `SELECT id, headers::text FROM webhook_events WHERE id = ANY($1) AND headers IS NOT NULL`,
+		ids)
 	if err != nil {
 		return nil, err
 	}

@@ -66,7 +66,8 @@ func TestPattern(t *testing.T) {
 		}{{ids, want}, {nil, text}} {
 			var got string
 			var named bool
-			err := s.Pool.QueryRow(t.Context(), `SELECT regexp_replace($1, $2, 'N', 'gi'), $1 ~* $2`, text, pattern(c.ids)).Scan(&got, &named)
+			err := s.Pool.QueryRow(t.Context(), `SELECT regexp_replace($1, $2, 'N', 'gi'), $1 ~* $2`, text, pattern(c.ids)).Scan(
+				&got, &named)
 			if err != nil || got != c.want || named != (got != text) {
 				t.Errorf("of %v %q became %q, want %q; %v %v", c.ids, text, got, c.want, named, err)
 			}

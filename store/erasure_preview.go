@@ -56,29 +56,33 @@ func (s *Store) Footprint(ctx context.Context, p Erasing, o EraseOptions) (f Foo
 	if err := p.check(); err != nil {
 		return f, err
 	}
-	err = pgx.BeginTxFunc(ctx, s.Pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
-		erasures, err := erasuresOf(ctx, tx, p)
-		if err != nil {
-			return err
-		}
-		names, err := namesOf(ctx, tx, "true", erasures...)
-		if err != nil {
-			return err
-		}
-		v := &preview{tx: tx, x: erasure{store: p.Store}, counts: map[Trace]int64{}}
-		if err := tx.QueryRow(ctx, `SELECT clock_timestamp() + interval '1 hour'`).Scan(&v.x.at); err != nil { // whatever is there happened before
-			return err
-		}
-		if v.found, err = search(ctx, tx, append(names, p.seed()), v.x, o.progress); err != nil {
-			return err
-		}
-		ids := v.found.ids
-		f = Footprint{Addresses: valuesOf(anAddress, ids), Users: valuesOf(aUser, ids), StripeCustomers: valuesOf(aStripeCustomer, ids), Traces: []Trace{}}
-		if err := tx.QueryRow(ctx, `SELECT max(erased_at) FROM erasures WHERE id = ANY($1)`, erasures).Scan(&f.ErasedAt); err != nil {
-			return err
-		}
-		return v.fill(ctx, &f)
-	})
+	err = pgx.BeginTxFunc(ctx, s.Pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly},
+		func(tx pgx.Tx) error {
+			erasures, err := erasuresOf(ctx, tx, p)
+			if err != nil {
+				return err
+			}
+			names, err := namesOf(ctx, tx, "true", erasures...)
+			if err != nil {
+				return err
+			}
+			v := &preview{tx: tx, x: erasure{store: p.Store}, counts: map[Trace]int64{}}
+			// whatever is there happened before
+			if err := tx.QueryRow(ctx, `SELECT clock_timestamp() + interval '1 hour'`).Scan(&v.x.at); err != nil {
+				return err
+			}
+			if v.found, err = search(ctx, tx, append(names, p.seed()), v.x, o.progress); err != nil {
+				return err
+			}
+			ids := v.found.ids
+			f = Footprint{Addresses: valuesOf(anAddress, ids), Users: valuesOf(aUser, ids),
+				StripeCustomers: valuesOf(aStripeCustomer, ids), Traces: []Trace{}}
+			if err := tx.QueryRow(ctx, `SELECT max(erased_at) FROM erasures WHERE id = ANY($1)`, erasures).Scan(
+				&f.ErasedAt); err != nil {
+				return err
+			}
+			return v.fill(ctx, &f)
+		})
 	return f, err
 }
 
@@ -177,7 +181,8 @@ func (v *preview) countPeople(ctx context.Context) (err error) {
 // countRows counts facts.
 func (v *preview) countRows(ctx context.Context) error {
 	for k, columns := range byKind(v.found.rows) {
-		if err := v.count(ctx, Trace{Table: k.Table, Fate: renamed}, `SELECT coalesce(f.store_id, ''), count(*)`+k.GivenRows("f")+` GROUP BY 1`, columns[0], columns[1]); err != nil {
+		if err := v.count(ctx, Trace{Table: k.Table, Fate: renamed}, `SELECT coalesce(f.store_id, ''), count(*)`+
+			k.GivenRows("f")+` GROUP BY 1`, columns[0], columns[1]); err != nil {
 			return err
 		}
 	}

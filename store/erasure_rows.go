@@ -44,7 +44,8 @@ func (f *erasureFilter) pseudonymizeRows(ctx context.Context, keys []RowKey) (no
 
 // pseudonymizeEnrollments pseudonymizes enrollments, whose keys name people. One
 // that goes under another key joins what is kept under that key already.
-func (f *erasureFilter) pseudonymizeEnrollments(ctx context.Context, rows []facts.Enrollment) (now []RowKey, err error) {
+func (f *erasureFilter) pseudonymizeEnrollments(ctx context.Context, rows []facts.Enrollment) (
+	now []RowKey, err error) {
 	var changed, moved []facts.Enrollment
 	var courses, persons []string
 	for _, e := range rows {
@@ -117,7 +118,8 @@ func (f *erasureFilter) eraseNotes(ctx context.Context, rows []resolution, forme
 // pseudonymizeWhole pseudonymizes all parts of payments and subscriptions of which
 // one part names an erased person by a pseudonym. first is when each row was first
 // told of: what was told only after the erasure is not the erased person's.
-func (f *erasureFilter) pseudonymizeWhole(ctx context.Context, first map[RowKey]time.Time) (found discoveries, err error) {
+func (f *erasureFilter) pseudonymizeWhole(ctx context.Context, first map[RowKey]time.Time) (
+	found discoveries, err error) {
 	found = discoveries{}
 	set, err := readRows(ctx, f.tx, slices.Collect(maps.Keys(first)), true)
 	if err != nil {
@@ -142,7 +144,8 @@ func (f *erasureFilter) pseudonymizeWhole(ctx context.Context, first map[RowKey]
 
 // pseudonymizeParts pseudonymizes the parts of one row, and adds to found the
 // Stripe customers as whom erased people bought.
-func (f *erasureFilter) pseudonymizeParts(p purchase, first time.Time, people map[string]*tombstone, found discoveries) (changed bool) {
+func (f *erasureFilter) pseudonymizeParts(p purchase, first time.Time, people map[string]*tombstone,
+	found discoveries) (changed bool) {
 	if t := people[p.erasedBuyer()]; t != nil {
 		for _, by := range p.parts {
 			if by.UserRef+by.StripeCustomer == "" {
@@ -224,7 +227,8 @@ func (f *erasureFilter) findPseudonyms(ctx context.Context, pseudonyms []string)
 		UNION ALL
 		SELECT NULL::bytea, n.name, x.id, x.person, x.erased_at
 		FROM named n
-		JOIN erased e ON length(n.mark) = 10 AND e.hash BETWEEN n.mark AND n.mark || '\xffffffffffffffffffffffffffffffffffffffffffff'
+		JOIN erased e ON length(n.mark) = 10 AND e.hash BETWEEN n.mark
+			AND n.mark || '\xffffffffffffffffffffffffffffffffffffffffffff'
 		JOIN erasures x ON x.id = e.erasure_id
 		ORDER BY erased_at`, pseudonyms, people, marks)
 }
@@ -248,7 +252,8 @@ func (f *erasureFilter) pseudonymizePeople(ctx context.Context, ids []identity, 
 	}
 	for _, c := range people.StripeCustomers {
 		if id := c.ID; f.tombstones.stripeCustomer(&c, asStored.of(c.Version, nil)) {
-			copies.StripeCustomers, accounts, customers = append(copies.StripeCustomers, c), append(accounts, c.Account), append(customers, id)
+			copies.StripeCustomers, accounts, customers = append(copies.StripeCustomers, c), append(accounts, c.Account),
+				append(customers, id)
 		}
 	}
 	if err := f.pseudonymizeLinks(ctx, ids, remove); err != nil {
@@ -259,7 +264,8 @@ func (f *erasureFilter) pseudonymizePeople(ctx context.Context, ids []identity, 
 	}
 	var batch pgx.Batch
 	batch.Queue(`DELETE FROM users WHERE id = ANY($1)`, users)
-	batch.Queue(`DELETE FROM stripe_customers WHERE (account, id) IN (SELECT * FROM unnest($1::text[], $2::text[]))`, accounts, customers)
+	batch.Queue(`DELETE FROM stripe_customers WHERE (account, id) IN (SELECT * FROM unnest($1::text[], $2::text[]))`,
+		accounts, customers)
 	return f.tx.SendBatch(ctx, &batch).Close()
 }
 

@@ -22,7 +22,8 @@ func (s *Store) FinishErasures(ctx context.Context, grace time.Duration, o Erase
 		rows, err := s.Pool.Query(ctx, `
 			UPDATE erasures
 			SET moved_at = clock_timestamp()
-			WHERE id = (SELECT id FROM erasures WHERE finished_at IS NULL AND moved_at < clock_timestamp() - $1::interval ORDER BY id LIMIT 1)
+			WHERE id = (SELECT id FROM erasures WHERE finished_at IS NULL AND moved_at < clock_timestamp() - $1::interval
+				ORDER BY id LIMIT 1)
 			RETURNING id, person, store_id, erased_at`, grace)
 		if err != nil {
 			return err
@@ -92,15 +93,16 @@ func (s *Store) searchErasure(ctx context.Context, x erasure, o EraseOptions) (f
 		}
 		return o.progress(done, all)
 	}
-	err = pgx.BeginTxFunc(ctx, s.Pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
-		names, err := namesOf(ctx, tx, "NOT anew", x.id)
-		if err != nil {
+	err = pgx.BeginTxFunc(ctx, s.Pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly},
+		func(tx pgx.Tx) error {
+			names, err := namesOf(ctx, tx, "NOT anew", x.id)
+			if err != nil {
+				return err
+			}
+			found, err = search(ctx, tx, names, x, progress)
+			fresh = len(found.ids) > len(names)
 			return err
-		}
-		found, err = search(ctx, tx, names, x, progress)
-		fresh = len(found.ids) > len(names)
-		return err
-	})
+		})
 	return found, fresh, err
 }
 
@@ -113,7 +115,9 @@ func (s *Store) eraseMatches(ctx context.Context, x erasure, found matches, o Er
 		return err
 	}
 	for chunk := range slices.Chunk(found.rows, rowsPerErasure) {
-		if err := s.step(ctx, x, func(ctx context.Context, f *erasureFilter) error { return f.eraseRows(ctx, x, chunk) }); err != nil {
+		if err := s.step(ctx, x, func(ctx context.Context, f *erasureFilter) error {
+			return f.eraseRows(ctx, x, chunk)
+		}); err != nil {
 			return err
 		}
 	}
@@ -287,7 +291,9 @@ func (s *Store) erasePayloads(ctx context.Context, x erasure, found matches, o E
 		}
 	}
 	for chunk := range slices.Chunk(ids, rowsPerErasure) {
-		if err := s.step(ctx, x, func(ctx context.Context, f *erasureFilter) error { return f.emptyPayloads(ctx, chunk, notApplied) }); err != nil {
+		if err := s.step(ctx, x, func(ctx context.Context, f *erasureFilter) error {
+			return f.emptyPayloads(ctx, chunk, notApplied)
+		}); err != nil {
 			return err
 		}
 	}

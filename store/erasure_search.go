@@ -24,7 +24,8 @@ type matches struct {
 // been erased, until nothing leads any further. For an erasure from one store only
 // what is there of the person is returned. progress is called after each part of
 // the inbox.
-func search(ctx context.Context, tx pgx.Tx, seeds []identity, x erasure, progress func(done, all int64) error) (m matches, err error) {
+func search(ctx context.Context, tx pgx.Tx, seeds []identity, x erasure, progress func(done, all int64) error) (
+	m matches, err error) {
 	ts, found := &tombstones{known: map[identity]*tombstone{}}, discoveries{}
 	for _, i := range seeds {
 		found[i] = x.tombstone()
@@ -68,7 +69,8 @@ func search(ctx context.Context, tx pgx.Tx, seeds []identity, x erasure, progres
 
 // searchRows finds what rows, for which there are indexes, show of the identities
 // found, and returns all that are new.
-func (m *matches) searchRows(ctx context.Context, tx pgx.Tx, ts *tombstones, found discoveries) (fresh []identity, err error) {
+func (m *matches) searchRows(ctx context.Context, tx pgx.Tx, ts *tombstones, found discoveries) (
+	fresh []identity, err error) {
 	for len(found) > 0 {
 		ids := slices.Collect(maps.Keys(found))
 		for i, t := range found {
@@ -129,7 +131,8 @@ func rowsInStore(ctx context.Context, q pg.Querier, store string, ids []identity
 
 // eventsOfStoreOnly leaves the events that tell of rows of a store and of nothing
 // else. person is the pseudonym under which enrollments may be kept already.
-func eventsOfStoreOnly(ctx context.Context, q pg.Querier, events []received, store, person string) (left []received, err error) {
+func eventsOfStoreOnly(ctx context.Context, q pg.Querier, events []received, store, person string) (
+	left []received, err error) {
 	var all []RowKey
 	for _, v := range events {
 		all = append(all, v.rows()...)
@@ -208,13 +211,15 @@ func readEvents(ctx context.Context, q pg.Querier, from, to int64, needles []str
 	return queryAll(ctx, q, func(row pgx.CollectableRow) (r received, err error) {
 		var headers []byte
 		e := &r.event
-		if err := row.Scan(&r.id, &r.status, &e.Source, &e.ID, &e.Type, &e.Account, &e.Livemode, &e.OccurredAt, &e.Payload, &headers); err != nil {
+		if err := row.Scan(&r.id, &r.status, &e.Source, &e.ID, &e.Type, &e.Account, &e.Livemode, &e.OccurredAt, &e.Payload,
+			&headers); err != nil {
 			return r, err
 		}
 		r.set, _ = facts.Read(*e)
 		r.set.At = e.OccurredAt
 		r.about = aboutOf(*e, r.set)
-		r.named = slices.Concat(namedIn(e.Payload, e.Account), namedIn(headers, e.Account), identitiesOf(r.set), r.about.objects)
+		r.named = slices.Concat(namedIn(e.Payload, e.Account), namedIn(headers, e.Account), identitiesOf(r.set),
+			r.about.objects)
 		return r, nil
 	}, `
 		SELECT e.id, e.status, e.source, e.event_id, e.type, e.account, e.livemode, e.occurred_at, e.payload, e.headers

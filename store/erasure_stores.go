@@ -76,7 +76,9 @@ func (f *erasureFilter) findInStores(ctx context.Context, rows []resolution) (ma
 		hashes, asked[string(hash)] = append(hashes, hash), at.email
 	}
 	found := map[address]*tombstone{}
-	return found, scanTombstones(ctx, f.tx, func(by []byte, store string, t *tombstone) { found[address{store, asked[string(by)]}] = t }, `
+	return found, scanTombstones(ctx, f.tx, func(by []byte, store string, t *tombstone) {
+		found[address{store, asked[string(by)]}] = t
+	}, `
 		SELECT e.hash, e.store_id, e.erasure_id, x.person, e.erased_at
 		FROM erased e
 		JOIN erasures x ON x.id = e.erasure_id
@@ -89,7 +91,8 @@ func (f *erasureFilter) findInStores(ctx context.Context, rows []resolution) (ma
 
 // pseudonymizeInStore pseudonymizes one row, if it began before its person was
 // erased, and returns its key as it is now.
-func (f *erasureFilter) pseudonymizeInStore(ctx context.Context, k RowKey, t *tombstone) (key RowKey, changed bool, err error) {
+func (f *erasureFilter) pseudonymizeInStore(ctx context.Context, k RowKey, t *tombstone) (
+	key RowKey, changed bool, err error) {
 	more := locks{}
 	more.add(false, "user:"+t.person)
 	key = k

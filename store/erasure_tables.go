@@ -58,7 +58,8 @@ func rowsNaming(ctx context.Context, q pg.Querier, ids []identity) (found []RowK
 		return found, nil
 	}
 	named, err := keysOfRows(ctx, q, UnionAll(func(k FactKind) string {
-		return `SELECT '` + k.Name + `', ` + k.KeySQL("f") + ` FROM ` + k.Table + ` f WHERE ` + NamesAddress(k.Table, "f", "$1::text[]")
+		return `SELECT '` + k.Name + `', ` + k.KeySQL("f") + ` FROM ` + k.Table + ` f WHERE ` +
+			NamesAddress(k.Table, "f", "$1::text[]")
 	}), emails)
 	return append(found, named...), err
 }
@@ -71,7 +72,8 @@ func rowsLeaning(ctx context.Context, q pg.Querier, keys []string) ([]RowKey, er
 	return keysOfRows(ctx, q, `
 		SELECT kind, a, b FROM facts WHERE leans && $1::text[]
 		UNION
-		SELECT kind, a, b FROM facts WHERE mail = ANY(ARRAY(SELECT substr(key, 6) FROM unnest($1::text[]) key WHERE key LIKE 'mail:%'))`, keys)
+		SELECT kind, a, b FROM facts
+			WHERE mail = ANY(ARRAY(SELECT substr(key, 6) FROM unnest($1::text[]) key WHERE key LIKE 'mail:%'))`, keys)
 }
 
 // keysOfRows reads kinds and keys.
@@ -176,7 +178,8 @@ func (w *work) removeEnrollments(ctx context.Context, courses, persons []string)
 		)
 		SELECT DISTINCT c.id, c.store_id, c.email
 		FROM gone
-		CROSS JOIN LATERAL (SELECT id, store_id, email FROM customers WHERE id = gone.customer_id OFFSET 0) c`, courses, persons)
+		CROSS JOIN LATERAL (SELECT id, store_id, email FROM customers WHERE id = gone.customer_id OFFSET 0) c`, courses,
+		persons)
 	w.former = append(w.former, former...)
 	return err
 }

@@ -51,7 +51,8 @@ var mentions = []mention{
 	{
 		table: "customer_notes",
 		store: "store_id",
-		where: `email <> ALL(@addresses) AND @store IN ('', store_id) AND (body ~* @named OR @store = '' AND ` + textNames("author", "editor") + `)`,
+		where: `email <> ALL(@addresses) AND @store IN ('', store_id) AND (body ~* @named OR @store = '' AND ` +
+			textNames("author", "editor") + `)`,
 		set: `body = regexp_replace(body, @named, @person, 'gi'),
 			author = CASE WHEN @store = '' THEN regexp_replace(author, @named, @person, 'gi') ELSE author END,
 			editor = CASE WHEN @store = '' THEN regexp_replace(editor, @named, @person, 'gi') ELSE editor END`,
@@ -70,7 +71,8 @@ var mentions = []mention{
 	{ // the pseudonym keeps names apart
 		table: "tags",
 		store: "store_id",
-		where: `@store IN ('', store_id) AND (` + textNames("name", "folded") + ` OR @store = '' AND ` + textNames("created_by") + `)`,
+		where: `@store IN ('', store_id) AND (` + textNames("name", "folded") + ` OR @store = '' AND ` +
+			textNames("created_by") + `)`,
 		set: `name = left(regexp_replace(name, @named, @person, 'gi'), 60),
 			folded = regexp_replace(folded, @named, @person, 'gi'),
 			created_by = CASE WHEN @store = '' THEN regexp_replace(created_by, @named, @person, 'gi') ELSE created_by END`,
@@ -78,7 +80,8 @@ var mentions = []mention{
 	{
 		table: "customer_merges",
 		store: "store_id",
-		where: NamesAddress("customer_merges", "customer_merges", "@addresses") + ` AND @store IN ('', store_id) AND merged_at <= @before`,
+		where: NamesAddress("customer_merges", "customer_merges", "@addresses") +
+			` AND @store IN ('', store_id) AND merged_at <= @before`,
 	},
 	{
 		table: "checkouts",
@@ -96,7 +99,8 @@ var mentions = []mention{
 	},
 	{
 		table: "backfill_errors",
-		where: textNames(columnsNaming("backfill_errors")...) + ` AND (@store = '' OR place = 'store ' || @store OR place = ANY(@places))`,
+		where: textNames(columnsNaming("backfill_errors")...) +
+			` AND (@store = '' OR place = 'store ' || @store OR place = ANY(@places))`,
 	},
 	{
 		table: "backfills",
@@ -115,8 +119,9 @@ var mentions = []mention{
 	},
 	{ // where a cancelled run stood
 		table: "backfill_chunks",
-		where: `cursor::text ~* @named AND stream <> 'facts' AND @store = '' AND backfill_id IN (SELECT id FROM backfills WHERE status = 'cancelled')`,
-		set:   `cursor = NULL`,
+		where: `cursor::text ~* @named AND stream <> 'facts' AND @store = ''
+			AND backfill_id IN (SELECT id FROM backfills WHERE status = 'cancelled')`,
+		set: `cursor = NULL`,
 	},
 	{
 		table: "watches",

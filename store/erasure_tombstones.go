@@ -123,7 +123,8 @@ func (ts *tombstones) find(ctx context.Context, tx pgx.Tx, ids []identity) (err 
 }
 
 // scanTombstones reads tombstones, each behind two columns by which it is found.
-func scanTombstones(ctx context.Context, tx pgx.Tx, found func(by []byte, and string, t *tombstone), sql string, args ...any) error {
+func scanTombstones(ctx context.Context, tx pgx.Tx, found func(by []byte, and string, t *tombstone),
+	sql string, args ...any) error {
 	rows, err := tx.Query(ctx, sql, args...)
 	if err != nil {
 		return err
@@ -154,7 +155,9 @@ func (ts *tombstones) findInAccounts(ctx context.Context, tx pgx.Tx, all []facts
 		return nil
 	}
 	ts.inAccounts = map[address]*tombstone{}
-	return scanTombstones(ctx, tx, func(account []byte, email string, t *tombstone) { ts.inAccounts[address{string(account), email}] = t }, `
+	return scanTombstones(ctx, tx, func(account []byte, email string, t *tombstone) {
+		ts.inAccounts[address{string(account), email}] = t
+	}, `
 		SELECT convert_to(a.account, 'UTF8'), a.email, e.erasure_id, x.person, e.erased_at
 		FROM unnest($1::text[], $2::text[], $3::bytea[]) AS a(account, email, hash)
 		CROSS JOIN LATERAL (SELECT min(id) AS id FROM stores WHERE stripe_account_id = a.account HAVING count(*) = 1) s
@@ -245,8 +248,10 @@ func (ts *tombstones) note(found discoveries, i identity, of *tombstone) {
 // late events would bring erased people back. Nothing is applied until it is there.
 
 // ErrErasureKey is returned by what has to look at tombstones. Events wait.
-var ErrErasureKey error = pg.Refusal("people were erased, and table erasure_key does not hold the key that this was done with: " +
-	"restore it from where it is kept (docs/erasure.md); until then no event is applied, as late ones would bring these people back")
+var ErrErasureKey error = pg.Refusal(
+	"people were erased, and table erasure_key does not hold the key that this was done with: " +
+		"restore it from where it is kept (docs/erasure.md); until then no event is applied, as late ones would " +
+		"bring these people back")
 
 // KeyState is how the key fits the tombstones.
 type KeyState string

@@ -47,7 +47,8 @@ type Event struct {
 
 // Told converts the event for a Reader.
 func (e Event) Told() facts.Event {
-	return facts.Event{Source: e.Source, ID: e.EventID, Type: e.Type, Account: e.Account, Livemode: e.Livemode, OccurredAt: e.OccurredAt, ReceivedAt: e.ReceivedAt, Payload: e.Payload}
+	return facts.Event{Source: e.Source, ID: e.EventID, Type: e.Type, Account: e.Account, Livemode: e.Livemode,
+		OccurredAt: e.OccurredAt, ReceivedAt: e.ReceivedAt, Payload: e.Payload}
 }
 
 // PassedOver reads the event once more and says in words which of its fields were
@@ -92,9 +93,12 @@ func OneEvent(row pgx.CollectableRow) (Event, error) { return ScanEvent(row) }
 
 func ScanEvent(row pgx.CollectableRow, more ...any) (e Event, err error) {
 	var payload, headers *string
-	err = row.Scan(append([]any{&e.ID, &e.Source, &e.EventID, &e.Type, &e.Account, &e.APIVersion, &e.Livemode, &e.OccurredAt, &e.ReceivedAt,
-		&e.Status, &e.Attempts, &e.LastError, &e.ProcessedAt, &e.PrunedAt, &e.PrunedFor, &payload, &headers}, more...)...)
-	e.OccurredAt, e.ReceivedAt, e.ProcessedAt, e.PrunedAt = e.OccurredAt.UTC(), e.ReceivedAt.UTC(), pg.UTC(e.ProcessedAt), pg.UTC(e.PrunedAt)
+	err = row.Scan(
+		append([]any{&e.ID, &e.Source, &e.EventID, &e.Type, &e.Account, &e.APIVersion, &e.Livemode, &e.OccurredAt,
+			&e.ReceivedAt,
+			&e.Status, &e.Attempts, &e.LastError, &e.ProcessedAt, &e.PrunedAt, &e.PrunedFor, &payload, &headers}, more...)...)
+	e.OccurredAt, e.ReceivedAt, e.ProcessedAt, e.PrunedAt = e.OccurredAt.UTC(), e.ReceivedAt.UTC(), pg.UTC(e.ProcessedAt),
+		pg.UTC(e.PrunedAt)
 	if payload != nil {
 		e.Payload = json.RawMessage(*payload)
 	}
@@ -140,7 +144,8 @@ func FirstReceived(moment string) string {
 					CASE WHEN e.received_at < ` + moment + ` THEN least(e.id + 1, s.high) ELSE s.low END,
 					CASE WHEN e.received_at < ` + moment + ` THEN s.high ELSE (s.low + s.high) / 2 END
 				FROM search s
-				CROSS JOIN LATERAL (SELECT id, received_at FROM webhook_events WHERE id >= (s.low + s.high) / 2 ORDER BY id LIMIT 1) e
+				CROSS JOIN LATERAL (SELECT id, received_at FROM webhook_events WHERE id >= (s.low + s.high) / 2
+					ORDER BY id LIMIT 1) e
 				WHERE s.low < s.high
 			)
 			SELECT max(low) FROM search
@@ -177,8 +182,9 @@ func (f *EventFilter) Params() []pg.Param {
 			Choices: pg.Choices("", "Any source", "stripe", "Stripe", "clerk", "Clerk", "platform", "Platform"),
 			Label:   "Source", Doc: "Only events from this source.", Example: "stripe"},
 		{Name: "status", Value: &f.Status, SQL: "e.status = $?", Schema: "EventStatus",
-			Choices: pg.Choices("", "Any status", "pending", "Pending", "failed", "Failed", "ignored", "Ignored", "processed", "Processed"),
-			Label:   "Status", Doc: "Only events with this status.", Example: "failed"},
+			Choices: pg.Choices("", "Any status", "pending", "Pending", "failed", "Failed", "ignored", "Ignored", "processed",
+				"Processed"),
+			Label: "Status", Doc: "Only events with this status.", Example: "failed"},
 		{Name: "type", Value: &f.Type, Kind: pg.Text, SQL: "e.type = $?",
 			Label: "Type", Doc: "Only events of this type.", Example: "charge.refunded"},
 		{Name: "error", Value: &f.Error, Kind: substring, SQL: "e.last_error ILIKE $?",
@@ -257,7 +263,9 @@ func (f EventFilter) Open() []string {
 	if f.Error == "" && (f.Status == "" || f.Status == "processed") {
 		return nil
 	}
-	return slices.DeleteFunc([]string{"pending", "failed", "ignored"}, func(status string) bool { return f.Status != "" && f.Status != status })
+	return slices.DeleteFunc([]string{"pending", "failed", "ignored"}, func(status string) bool {
+		return f.Status != "" && f.Status != status
+	})
 }
 
 // Received are ids among which all events are that were received since f.Since

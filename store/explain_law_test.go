@@ -210,7 +210,10 @@ func dangling(e customers.Explanation) (wrong []string) {
 	}
 	for _, b := range e.Email.Because {
 		addressed += len(b.Facts)
-		if (b.Person == nil) != (b.Via == "given") || (b.Proof == nil || b.Proof.Subject != strings.TrimPrefix(*b.Person, "user:") || b.Proof.Object != *b.Address) != (b.Via != "address") || b.Person != nil && !people[*b.Person] {
+		if (b.Person == nil) != (b.Via == "given") ||
+			(b.Proof == nil || b.Proof.Subject != strings.TrimPrefix(*b.Person, "user:") || b.Proof.Object != *b.Address) !=
+				(b.Via != "address") ||
+			b.Person != nil && !people[*b.Person] {
 			wrong = append(wrong, fmt.Sprintf("whose address? %+v", b))
 		}
 	}
@@ -230,7 +233,8 @@ func dangling(e customers.Explanation) (wrong []string) {
 		}
 	}
 	for _, o := range all {
-		if len(o.Of) == 0 || o.Via == "event" && (o.Event == nil || o.Event.ID == nil || *o.Event.Status != "processed") || o.Via == "backfill" || o.Via == "export" {
+		if len(o.Of) == 0 || o.Via == "event" && (o.Event == nil || o.Event.ID == nil || *o.Event.Status != "processed") ||
+			o.Via == "backfill" || o.Via == "export" {
 			wrong = append(wrong, fmt.Sprintf("from where? %+v %+v", o, o.Event))
 		}
 	}

@@ -55,10 +55,12 @@ func TestExportIsTheList(t *testing.T) {
 	l.fill(t, 150)
 	l.exec(t, `
 		UPDATE customers SET
-			courses = (SELECT coalesce(jsonb_agg(jsonb_build_object('id', id, 'progress', 33.5)), '[]') FROM unnest(course_ids) id),
+			courses = (SELECT coalesce(jsonb_agg(jsonb_build_object('id', id, 'progress', 33.5)), '[]')
+				FROM unnest(course_ids) id),
 			subscriptions = '[{"id": "sub_1", "status": "active", "plan": "\"Pro\"", "amount": 1900, "currency": "usd"}]',
 			source_kind = 'free_course', source_product_id = 'store_a_p2'`)
-	for _, f := range []customers.Filter{{}, {Type: "lead"}, {Status: "inactive"}, {Course: "shared"}, {Product: "store_a_p1"}, {NotProduct: "store_a_p1"}, {Course: "shared", ProgressMin: "30"},
+	for _, f := range []customers.Filter{{}, {Type: "lead"}, {Status: "inactive"}, {Course: "shared"},
+		{Product: "store_a_p1"}, {NotProduct: "store_a_p1"}, {Course: "shared", ProgressMin: "30"},
 		{Source: "free_course", SpentMin: "9.95"}, {Query: "mixing"}, {Query: "ada"}, {Query: "nobody"}} {
 		for _, f.Sort = range allSorts {
 			f.Store = "store_a"
@@ -106,17 +108,18 @@ func TestExportIsOfOneMoment(t *testing.T) {
 		}
 	}
 	calls := 0
-	err := customers.New(l.Store).ExportCustomers(t.Context(), customers.Filter{Store: "store_a"}, func(some []customers.Customer) error {
-		if calls++; calls == 2 {
-			l.exec(t, `UPDATE customers SET last_activity_at = '2026-01-02'::timestamptz + id * interval '1 s'`)
-			l.exec(t, `INSERT INTO customers (store_id, email) VALUES ('store_a', 'new@example.com')`)
-			l.exec(t, `DELETE FROM customers WHERE email = 'p2990@example.com'`)
-		}
-		for _, c := range some {
-			got = append(got, c.ID)
-		}
-		return nil
-	})
+	err := customers.New(l.Store).ExportCustomers(t.Context(), customers.Filter{Store: "store_a"},
+		func(some []customers.Customer) error {
+			if calls++; calls == 2 {
+				l.exec(t, `UPDATE customers SET last_activity_at = '2026-01-02'::timestamptz + id * interval '1 s'`)
+				l.exec(t, `INSERT INTO customers (store_id, email) VALUES ('store_a', 'new@example.com')`)
+				l.exec(t, `DELETE FROM customers WHERE email = 'p2990@example.com'`)
+			}
+			for _, c := range some {
+				got = append(got, c.ID)
+			}
+			return nil
+		})
 	if diff := gocmp.Diff(want, got); err != nil || diff != "" {
 		t.Errorf("%v -want +got\n%s", err, diff)
 	}
@@ -128,15 +131,16 @@ func TestExportHoldsNoConnection(t *testing.T) {
 	l.fill(t, 30)
 	hang, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	err := customers.New(l.Store).ExportCustomers(t.Context(), customers.Filter{Store: "store_a"}, func(some []customers.Customer) error {
-		for status.New(l.Store).PoolStats().AcquiredConns() > 0 && len(some) > 0 { // what is read ahead is given back soon
-			if hang.Err() != nil {
-				return errors.New("a connection is held while the reader has not read on")
+	err := customers.New(l.Store).ExportCustomers(t.Context(), customers.Filter{Store: "store_a"},
+		func(some []customers.Customer) error {
+			for status.New(l.Store).PoolStats().AcquiredConns() > 0 && len(some) > 0 { // what is read ahead is given back soon
+				if hang.Err() != nil {
+					return errors.New("a connection is held while the reader has not read on")
+				}
+				runtime.Gosched()
 			}
-			runtime.Gosched()
-		}
-		return nil
-	})
+			return nil
+		})
 	if err != nil {
 		t.Error(err)
 	}
@@ -190,7 +194,8 @@ func TestParseExport(t *testing.T) {
 		}
 		f, err := customers.ParseExport("store_a", q)
 		var bad *pg.BadParam
-		if want == "" && (err != nil || f.Store != "store_a") || want != "" && (!errors.As(err, &bad) || !strings.HasPrefix(err.Error(), want)) {
+		if want == "" && (err != nil || f.Store != "store_a") || want != "" &&
+			(!errors.As(err, &bad) || !strings.HasPrefix(err.Error(), want)) {
 			t.Errorf("%.40q: %+v, %v", query, f, err)
 		}
 	}

@@ -23,11 +23,13 @@ func told(t *testing.T, events ...store.NewEvent) (url string) {
 // nothing of it claims the money.
 func TestIntentMetadataSurvivesCheckout(t *testing.T) {
 	var e teller
-	intent := e.stripe("payment_intent.succeeded", "", `{"id":"pi_1","amount_received":1000,"currency":"usd","metadata":{"storeId":"s1","courseId":"c1","userId":"user_1"}}`)
+	intent := e.stripe("payment_intent.succeeded", "",
+		`{"id":"pi_1","amount_received":1000,"currency":"usd","metadata":{"storeId":"s1","courseId":"c1","userId":"user_1"}}`)
 	checkout := e.sale("pi_1", "a@x.example", `{}`)
 	user := e.user("user_1", "b@x.example", "verified")
 	for _, order := range [][]store.NewEvent{{intent, checkout, user}, {checkout, user, intent}} {
-		wantRows(t, told(t, order...), `SELECT store_id || ' ' || email || ' ' || course_ids::text || ' ' || spent::text FROM customers`,
+		wantRows(t, told(t, order...), `SELECT store_id || ' ' || email || ' ' || course_ids::text || ' ' || spent::text
+			FROM customers`,
 			`s1 b@x.example {c1} [{"amount": 1000, "currency": "usd"}]`)
 	}
 }
@@ -36,8 +38,11 @@ func TestIntentMetadataSurvivesCheckout(t *testing.T) {
 func TestBundleByItsPrice(t *testing.T) {
 	var e teller
 	url := told(t,
-		e.platform("product.upserted", `{"id":"b1","store_id":"s1","kind":"bundle","title":"B","items":["c1"],"stripe_price_ids":["price_b"]}`),
-		e.stripe("invoice.paid", "", `{"id":"in_1","amount_paid":1000,"currency":"usd","customer_email":"a@x.example","lines":{"data":[{"price":{"id":"price_b"}}]}}`),
+		e.platform("product.upserted",
+			`{"id":"b1","store_id":"s1","kind":"bundle","title":"B","items":["c1"],"stripe_price_ids":["price_b"]}`),
+		e.stripe("invoice.paid", "",
+			`{"id":"in_1","amount_paid":1000,"currency":"usd","customer_email":"a@x.example",`+
+				`"lines":{"data":[{"price":{"id":"price_b"}}]}}`),
 		e.platform("product.upserted", `{"id":"c1","store_id":"s1","kind":"course","title":"C"}`))
 	wantRows(t, url, `SELECT email || course_ids::text FROM customers`, "a@x.example{c1}")
 }
@@ -47,7 +52,8 @@ func TestBundleByItsPrice(t *testing.T) {
 func TestEndByUserOfEnrollmentByEmail(t *testing.T) {
 	s, url := openURL(t)
 	var e teller
-	apply(t, s, []store.NewEvent{e.user("user_1", "a@x.example", "verified"), e.enrolled("c1", `"email":"a@x.example"`), e.platform("enrollment.deleted", `{"course_id":"c1","user_id":"user_1"}`)}, 1)
+	apply(t, s, []store.NewEvent{e.user("user_1", "a@x.example", "verified"), e.enrolled("c1", `"email":"a@x.example"`),
+		e.platform("enrollment.deleted", `{"course_id":"c1","user_id":"user_1"}`)}, 1)
 	wantRows(t, url, customersSQL, "s1 a@x.example lead inactive")
 	apply(t, s, []store.NewEvent{e.user("user_1", "b@x.example", "verified")}, 1)
 	wantRows(t, url, customersSQL, "s1 b@x.example lead inactive") // it is the user's, wherever they go
@@ -57,23 +63,31 @@ func TestEndByUserOfEnrollmentByEmail(t *testing.T) {
 // currency its share of the sale.
 func TestRefundShares(t *testing.T) {
 	var e teller
-	invoice := e.stripe("invoice.paid", "", `{"id":"in_1","amount_paid":1000,"currency":"usd","customer_email":"a@x.example","metadata":{"storeId":"s1","productId":"p"}}`)
+	invoice := e.stripe("invoice.paid", "",
+		`{"id":"in_1","amount_paid":1000,"currency":"usd","customer_email":"a@x.example",`+
+			`"metadata":{"storeId":"s1","productId":"p"}}`)
 	links := []store.NewEvent{invoice}
 	for _, intent := range []string{"pi_1", "pi_2"} {
-		links = append(links, e.stripe("invoice_payment.paid", "", fmt.Sprintf(`{"id":"inpay_%[1]s","invoice":"in_1","payment":{"payment_intent":%[1]q}}`, intent)))
+		links = append(links,
+			e.stripe("invoice_payment.paid", "",
+				fmt.Sprintf(`{"id":"inpay_%[1]s","invoice":"in_1","payment":{"payment_intent":%[1]q}}`, intent)))
 	}
-	part := e.stripe("charge.refunded", "", `{"id":"ch_1","amount":300,"amount_refunded":300,"refunded":true,"currency":"usd","payment_intent":"pi_1"}`)
+	part := e.stripe("charge.refunded", "",
+		`{"id":"ch_1","amount":300,"amount_refunded":300,"refunded":true,"currency":"usd","payment_intent":"pi_1"}`)
 	wantRows(t, told(t, append(links, part)...), `SELECT refunded::text FROM payments WHERE kind = 'invoice'`, "300")
 
-	abroad := e.stripe("charge.refunded", "", `{"id":"ch_2","amount":920,"amount_refunded":460,"currency":"eur","payment_intent":"pi_3"}`)
-	wantRows(t, told(t, e.sale("pi_3", "a@x.example", `{"storeId":"s1","productId":"p"}`), abroad), `SELECT refunded::text FROM payments`, "500")
+	abroad := e.stripe("charge.refunded", "",
+		`{"id":"ch_2","amount":920,"amount_refunded":460,"currency":"eur","payment_intent":"pi_3"}`)
+	wantRows(t, told(t, e.sale("pi_3", "a@x.example", `{"storeId":"s1","productId":"p"}`), abroad),
+		`SELECT refunded::text FROM payments`, "500")
 }
 
 // A total that leaves out what was captured, as older versions of the API do,
 // does not make a refund of what was never taken.
 func TestCapturedShareStaysKnown(t *testing.T) {
 	var e teller
-	full := e.stripe("charge.refunded", "", `{"id":"ch_1","amount":1000,"amount_captured":600,"amount_refunded":500,"currency":"usd","payment_intent":"pi_1"}`)
+	full := e.stripe("charge.refunded", "",
+		`{"id":"ch_1","amount":1000,"amount_captured":600,"amount_refunded":500,"currency":"usd","payment_intent":"pi_1"}`)
 	less := e.stripe("charge.refunded", "", `{"id":"ch_1","amount_refunded":500,"currency":"usd","payment_intent":"pi_1"}`)
 	sale := e.sale("pi_1", "a@x.example", `{"storeId":"s1","productId":"p"}`)
 	for _, charges := range [][]store.NewEvent{{full}, {full, less}, {less, full}} {
@@ -85,9 +99,11 @@ func TestCapturedShareStaysKnown(t *testing.T) {
 func TestFirstSeenDoesNotJump(t *testing.T) {
 	var e teller
 	url := told(t,
-		e.platform("enrollment.upserted", `{"course_id":"c1","store_id":"s1","email":"a@x.example","enrolled_at":"2025-01-01T00:00:00Z"}`),
+		e.platform("enrollment.upserted",
+			`{"course_id":"c1","store_id":"s1","email":"a@x.example","enrolled_at":"2025-01-01T00:00:00Z"}`),
 		e.sale("pi_1", "a@x.example", `{"storeId":"s1","courseId":"c1"}`))
-	wantRows(t, url, `SELECT rfc3339(first_seen_at) || ' ' || source_kind || ' ' || type FROM customers`, "2025-01-01T00:00:00Z free_course paying")
+	wantRows(t, url, `SELECT rfc3339(first_seen_at) || ' ' || source_kind || ' ' || type FROM customers`,
+		"2025-01-01T00:00:00Z free_course paying")
 }
 
 // A subscription of which only the end is heard was one; a first payment that
@@ -96,7 +112,10 @@ func TestSubscriptionHeardAtItsEnd(t *testing.T) {
 	for ended, want := range map[int][]string{1768212000: {"s1 a@x.example subscription inactive"}, 1700000600: nil} {
 		var e teller
 		url := told(t, e.stripe("customer.created", "", `{"id":"cus_1","email":"a@x.example"}`),
-			e.stripe("customer.subscription.deleted", "", fmt.Sprintf(`{"id":"sub_1","status":"canceled","customer":"cus_1","metadata":{"storeId":"s1"},"start_date":1700000000,"ended_at":%d}`, ended)))
+			e.stripe("customer.subscription.deleted", "",
+				fmt.Sprintf(
+					`{"id":"sub_1","status":"canceled","customer":"cus_1","metadata":{"storeId":"s1"},"start_date":1700000000,`+
+						`"ended_at":%d}`, ended)))
 		wantRows(t, url, customersSQL, want...)
 	}
 }

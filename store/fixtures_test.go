@@ -71,7 +71,8 @@ func fixtureEvents(t testing.TB, keep func(story string) bool) []store.NewEvent 
 		if err != nil {
 			t.Fatal(err)
 		}
-		n := store.NewEvent{Source: filepath.Dir(e.File), EventID: e.EventID, Type: e.Type, OccurredAt: time.Unix(e.Created, 0), Payload: payload}
+		n := store.NewEvent{Source: filepath.Dir(e.File), EventID: e.EventID, Type: e.Type,
+			OccurredAt: time.Unix(e.Created, 0), Payload: payload}
 		if e.Account != nil {
 			n.Account = *e.Account
 		}
@@ -84,7 +85,9 @@ func fixtureEvents(t testing.TB, keep func(story string) bool) []store.NewEvent 
 	} {
 		out = append(out, store.NewEvent{
 			Source: "platform", EventID: "msg_" + s.id, Type: "store.upserted", OccurredAt: time.Unix(1759000000, 0),
-			Payload: fmt.Appendf(nil, `{"type":"store.upserted","data":{"id":%q,"name":"S","owner_user_id":%q,"stripe_account_id":%q}}`, s.id, s.owner, s.account),
+			Payload: fmt.Appendf(
+				nil, `{"type":"store.upserted","data":{"id":%q,"name":"S","owner_user_id":%q,"stripe_account_id":%q}}`, s.id,
+				s.owner, s.account),
 		})
 	}
 	return out
@@ -138,7 +141,8 @@ func query(t testing.TB, url, sql string, args ...any) []string {
 
 const listSQL = `
 	SELECT concat_ws(' ', store_id, email, type,
-		(SELECT string_agg((m ->> 'amount') || (m ->> 'currency'), '+' ORDER BY m ->> 'currency') FROM jsonb_array_elements(spent) m))
+		(SELECT string_agg((m ->> 'amount') || (m ->> 'currency'), '+' ORDER BY m ->> 'currency')
+			FROM jsonb_array_elements(spent) m))
 	FROM customers
 	ORDER BY store_id, email`
 

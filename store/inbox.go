@@ -87,10 +87,11 @@ func (s *Store) InsertEvents(ctx context.Context, events []NewEvent) (_ []Insert
 func insertEvents(ctx context.Context, q pg.Querier, events []NewEvent) ([]Inserted, error) {
 	n := len(events)
 	var (
-		sources, ids, types, accounts, versions = make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]string, n)
-		payloads, headers, traces               = make([]string, n), make([]string, n), make([]string, n)
-		live                                    = make([]*bool, n)
-		at                                      = make([]time.Time, n)
+		sources, ids, types, accounts, versions = make([]string, n), make([]string, n), make([]string, n), make([]string, n),
+			make([]string, n)
+		payloads, headers, traces = make([]string, n), make([]string, n), make([]string, n)
+		live                      = make([]*bool, n)
+		at                        = make([]time.Time, n)
 	)
 	type key struct{ source, id string }
 	first := make(map[key]int, n)
@@ -103,12 +104,15 @@ func insertEvents(ctx context.Context, q pg.Querier, events []NewEvent) ([]Inser
 		}
 	}
 	rows, err := q.Query(ctx, `
-		INSERT INTO webhook_events (id, source, event_id, type, account, api_version, livemode, occurred_at, payload, headers, traceparent)
+		INSERT INTO webhook_events (id, source, event_id, type, account, api_version, livemode, occurred_at, payload,
+			headers, traceparent)
 		OVERRIDING SYSTEM VALUE
-		SELECT id, source, event_id, type, account, api_version, livemode, occurred_at, payload::json, nullif(headers, '')::json, nullif(traceparent, '')
+		SELECT id, source, event_id, type, account, api_version, livemode, occurred_at, payload::json,
+			nullif(headers, '')::json, nullif(traceparent, '')
 		FROM (
 			SELECT nextval('webhook_events_id_seq') AS id, e.* -- in the order given
-			FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bool[], $7::timestamptz[], $8::text[], $9::text[], $10::text[])
+			FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bool[], $7::timestamptz[], $8::text[],
+				$9::text[], $10::text[])
 			  AS e(source, event_id, type, account, api_version, livemode, occurred_at, payload, headers, traceparent)
 			OFFSET 0
 		) e

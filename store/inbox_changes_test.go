@@ -61,11 +61,14 @@ func TestEventFacts(t *testing.T) {
 	s, _ := openURL(t)
 	var e teller
 	user := e.user("user_1", "a@x.example", "verified")
-	enrolled, again := e.enrolled("c1", `"user_id":"user_1","progress":10`), e.enrolled("c1", `"user_id":"user_1","name":"A"`)
+	enrolled, again := e.enrolled("c1", `"user_id":"user_1","progress":10`),
+		e.enrolled("c1", `"user_id":"user_1","name":"A"`)
 	lost := e.enrolled("c1", `"user_id":"user_2"`)
 	sale := e.sale("pi_1", "b@x.example", `{"storeId":"s1","productId":"p"}`)
-	refund := e.stripe("charge.refunded", "", `{"id":"ch_1","payment_intent":"pi_1","amount":1000,"amount_refunded":400,"currency":"usd","refunded":false}`)
-	seen := e.event("clerk", "session.created", "", `{"data":{"id":"sess_1","user_id":"user_1","created_at":1760000000000}}`)
+	refund := e.stripe("charge.refunded", "",
+		`{"id":"ch_1","payment_intent":"pi_1","amount":1000,"amount_refunded":400,"currency":"usd","refunded":false}`)
+	seen := e.event("clerk", "session.created", "",
+		`{"data":{"id":"sess_1","user_id":"user_1","created_at":1760000000000}}`)
 	moved := e.user("user_1", "c@x.example", "verified")
 	shop := e.platform("store.upserted", `{"id":"s1","name":"S"}`)
 	apply(t, s, []store.NewEvent{user, enrolled, again, lost, sale, refund, seen, moved, shop}, 1)
@@ -85,7 +88,8 @@ func TestEventFacts(t *testing.T) {
 func TestEventFactsNotKept(t *testing.T) {
 	s, _ := openURL(t)
 	var e teller
-	events := []store.NewEvent{e.user("user_1", "a@x.example", "verified"), e.platform("party.thrown", `{}`), e.stripe("customer.created", "", `{}`)}
+	events := []store.NewEvent{e.user("user_1", "a@x.example", "verified"), e.platform("party.thrown", `{}`),
+		e.stripe("customer.created", "", `{}`)}
 	if _, err := s.InsertEvents(t.Context(), events); err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +133,8 @@ func TestEventFactsOfFixtures(t *testing.T) {
 			if e.Type == "session.created" && f.Standing == inbox.Newer {
 				continue // a later sign-in: nobody keeps whose word that is
 			}
-			if f.Standing == inbox.NotKept || (f.Newer != nil) != (f.Standing == inbox.Newer || f.Standing == inbox.Partly) || (len(f.Words()) == 0) != (f.Standing == inbox.Named) {
+			if f.Standing == inbox.NotKept || (f.Newer != nil) != (f.Standing == inbox.Newer || f.Standing == inbox.Partly) ||
+				(len(f.Words()) == 0) != (f.Standing == inbox.Named) {
 				t.Errorf("%s: %s %s %v", e.EventID, f.Ref, f.Standing, f.Words())
 			}
 		}
@@ -145,7 +150,8 @@ func TestEventFactsOfFixtures(t *testing.T) {
 }
 
 func TestEventFactWords(t *testing.T) {
-	f := inbox.EventFact{Says: map[string]any{"b": "x", "a": 12345678.0, "empty": "", "none": nil, "paid": false, "list": []any{"<", 1.5}}}
+	f := inbox.EventFact{Says: map[string]any{"b": "x", "a": 12345678.0, "empty": "", "none": nil, "paid": false,
+		"list": []any{"<", 1.5}}}
 	if got := fmt.Sprint(f.Words()); got != `[[a 12345678] [b x] [list ["\u003c",1.5]] [paid false]]` {
 		t.Error(got)
 	}
@@ -155,7 +161,11 @@ func TestEventFactWords(t *testing.T) {
 func TestEventNotes(t *testing.T) {
 	s, _ := openURL(t)
 	var e teller
-	in, err := s.InsertEvents(t.Context(), []store.NewEvent{e.platform("enrollment.upserted", `{"course_id":"c1","store_id":"s1","email":"ann@x.example","enrolled_at":"yesterday"}`), e.platform("store.upserted", `{"id":"s1"}`)})
+	in, err := s.InsertEvents(t.Context(),
+		[]store.NewEvent{
+			e.platform("enrollment.upserted",
+				`{"course_id":"c1","store_id":"s1","email":"ann@x.example","enrolled_at":"yesterday"}`),
+			e.platform("store.upserted", `{"id":"s1"}`)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,7 +175,8 @@ func TestEventNotes(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, notes, err := inbox.New(s).EventFacts(t.Context(), event, facts.Read)
-		if err != nil || (len(notes) == 1 && strings.Contains(notes[0], "enrolled_at")) != want || !slices.Equal(notes, event.PassedOver(facts.Read)) {
+		if err != nil || (len(notes) == 1 && strings.Contains(notes[0], "enrolled_at")) != want ||
+			!slices.Equal(notes, event.PassedOver(facts.Read)) {
 			t.Errorf("%s: %q %v", event.Type, notes, err)
 		}
 	}

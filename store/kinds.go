@@ -231,7 +231,8 @@ func (k FactKind) GivenRows(alias string) string {
 }
 
 // DependentCustomersSQL finds the customers of the facts that depend on the keys $1.
-const DependentCustomersSQL = `SELECT DISTINCT customer_id FROM facts WHERE leans && $1::text[] AND customer_id IS NOT NULL`
+const DependentCustomersSQL = `SELECT DISTINCT customer_id FROM facts WHERE leans && $1::text[]
+	AND customer_id IS NOT NULL`
 
 // lock is the key of a row's own lock.
 func (k RowKey) lock() string { return KindOf(k.Kind).Lock + k.A + "/" + k.B }

@@ -11,7 +11,8 @@ var (
 		WITH context AS (
 			SELECT f.course_id AS a, f.person AS b, f.customer_id,
 				moment(CASE WHEN f.version = '' THEN version_time(f.deleted_version) ELSE ` + enrolledAt + ` END) AS at,
-				'' AS account, f.store_ref, f.course_id AS product_ref, NULL::text AS product_kind, NULL::jsonb AS lines, false AS billed,
+				'' AS account, f.store_ref, f.course_id AS product_ref, NULL::text AS product_kind, NULL::jsonb AS lines,
+				false AS billed,
 				f.user_ref, NULL::text AS creator_ref, NULL::text AS destination, NULL::text AS stripe_customer,
 				coalesce(f.email, CASE WHEN f.person LIKE 'email:%' THEN substr(f.person, 7) END) AS email,
 				CASE WHEN f.version = '' THEN 'never_enrolled' END AS blocked,
@@ -31,10 +32,12 @@ var (
 				coalesce(f.product_ref, f.checkout ->> 'product_ref') AS product_ref,
 				coalesce(f.product_kind, f.checkout ->> 'product_kind') AS product_kind,
 				coalesce(f.named, f.checkout -> 'named', '[]')
-					|| ` + courseLine("f.product_kind", "f.product_ref", "f.checkout ->> 'product_kind'", "f.checkout ->> 'product_ref'") + `
+					|| ` + courseLine("f.product_kind", "f.product_ref", "f.checkout ->> 'product_kind'",
+		"f.checkout ->> 'product_ref'") + `
 					|| coalesce(f.lines, f.checkout -> 'lines', '[]') AS lines,
 				true AS billed,
-				coalesce(f.user_ref, ` + userOfSameCustomer("f.stripe_customer", "f.checkout ->> 'stripe_customer'", "f.checkout ->> 'user_ref'") + `) AS user_ref,
+				coalesce(f.user_ref, ` + userOfSameCustomer("f.stripe_customer", "f.checkout ->> 'stripe_customer'",
+		"f.checkout ->> 'user_ref'") + `) AS user_ref,
 				coalesce(f.creator_ref, f.checkout ->> 'creator_ref') AS creator_ref,
 				f.destination,
 				coalesce(f.stripe_customer, f.checkout ->> 'stripe_customer') AS stripe_customer,
@@ -57,24 +60,32 @@ var (
 			SELECT p.account AS a, p.id AS b, p.customer_id,
 				moment(p.paid_at) AS at, -- as reported, so a repeated report resolves the same
 				p.account,
-				coalesce(p.store_ref, p.intent ->> 'store_ref', p.charge ->> 'store_ref', f.store_ref, f.checkout ->> 'store_ref') AS store_ref,
-				coalesce(p.product_ref, p.intent ->> 'product_ref', p.charge ->> 'product_ref', f.product_ref, f.checkout ->> 'product_ref') AS product_ref,
-				coalesce(p.product_kind, p.intent ->> 'product_kind', p.charge ->> 'product_kind', f.product_kind, f.checkout ->> 'product_kind') AS product_kind,
+				coalesce(p.store_ref, p.intent ->> 'store_ref', p.charge ->> 'store_ref', f.store_ref,
+					f.checkout ->> 'store_ref') AS store_ref,
+				coalesce(p.product_ref, p.intent ->> 'product_ref', p.charge ->> 'product_ref', f.product_ref,
+					f.checkout ->> 'product_ref') AS product_ref,
+				coalesce(p.product_kind, p.intent ->> 'product_kind', p.charge ->> 'product_kind', f.product_kind,
+					f.checkout ->> 'product_kind') AS product_kind,
 				CASE WHEN coalesce(p.product_ref, p.intent ->> 'product_ref', p.charge ->> 'product_ref') IS NULL
 					THEN coalesce(p.named, p.intent -> 'named', f.named, f.checkout -> 'named', '[]')
-						|| ` + courseLine("f.product_kind", "f.product_ref", "f.checkout ->> 'product_kind'", "f.checkout ->> 'product_ref'") + `
+						|| ` + courseLine("f.product_kind", "f.product_ref", "f.checkout ->> 'product_kind'",
+		"f.checkout ->> 'product_ref'") + `
 						|| coalesce(p.lines, f.lines, f.checkout -> 'lines', '[]')
 					ELSE coalesce(p.named, p.intent -> 'named', '[]')
-						|| ` + courseLine("p.product_kind", "p.product_ref", "p.intent ->> 'product_kind'", "p.intent ->> 'product_ref'") + `
+						|| ` + courseLine("p.product_kind", "p.product_ref", "p.intent ->> 'product_kind'",
+		"p.intent ->> 'product_ref'") + `
 						|| coalesce(p.lines, '[]')
 				END AS lines,
 				p.subscription IS NOT NULL AS billed,
 				coalesce(p.user_ref, p.intent ->> 'user_ref', p.charge ->> 'user_ref',
 					` + userOfSameCustomer(ownCustomer, "f.stripe_customer", "f.user_ref") + `,
-					` + userOfSameCustomer(ownCustomer, "f.checkout ->> 'stripe_customer'", "f.checkout ->> 'user_ref'") + `) AS user_ref,
-				coalesce(p.creator_ref, p.intent ->> 'creator_ref', p.charge ->> 'creator_ref', f.creator_ref, f.checkout ->> 'creator_ref') AS creator_ref,
+					` + userOfSameCustomer(ownCustomer, "f.checkout ->> 'stripe_customer'", "f.checkout ->> 'user_ref'") +
+		`) AS user_ref,
+				coalesce(p.creator_ref, p.intent ->> 'creator_ref', p.charge ->> 'creator_ref', f.creator_ref,
+					f.checkout ->> 'creator_ref') AS creator_ref,
 				coalesce(p.destination, linked.destination, f.destination) AS destination,
-				coalesce(p.stripe_customer, p.intent ->> 'stripe_customer', p.charge ->> 'stripe_customer', f.stripe_customer, f.checkout ->> 'stripe_customer') AS stripe_customer,
+				coalesce(p.stripe_customer, p.intent ->> 'stripe_customer', p.charge ->> 'stripe_customer', f.stripe_customer,
+					f.checkout ->> 'stripe_customer') AS stripe_customer,
 				coalesce(p.email, p.charge ->> 'email', p.intent ->> 'email', f.email, f.checkout ->> 'email') AS email,
 				CASE
 					WHEN p.claim_version = '' AND coalesce((p.intent ->> 'received')::bigint, 0) <= 0 THEN 'bare_payment'
@@ -120,7 +131,8 @@ var (
 				FROM (
 					SELECT
 						max(r.share) FILTER (WHERE r.cumulative)
-							- coalesce(sum(r.share) FILTER (WHERE NOT r.cumulative AND r.failed AND r.made_at <= r.told_at AND r.said_at > r.told_at), 0)
+							- coalesce(sum(r.share) FILTER (WHERE NOT r.cumulative AND r.failed AND r.made_at <= r.told_at
+								AND r.said_at > r.told_at), 0)
 							+ coalesce(sum(r.share) FILTER (WHERE NOT r.cumulative AND NOT r.failed AND r.made_at > r.told_at), 0) AS total,
 						sum(r.share) FILTER (WHERE NOT r.cumulative AND NOT r.failed) AS known,
 						max(r.uncaptured) AS uncaptured,
@@ -155,7 +167,8 @@ var (
 // When a fact happened: the links in force at that time resolve it. What the
 // platform reports happened no later than its report.
 const (
-	enrolledAt   = `LEAST(f.enrolled_at, f.first_said_at, CASE WHEN f.first_said_at IS NULL THEN version_time(f.version) END)`
+	enrolledAt = `LEAST(f.enrolled_at, f.first_said_at,
+		CASE WHEN f.first_said_at IS NULL THEN version_time(f.version) END)`
 	subscribedAt = `coalesce(f.started_at, f.checkout_at)`
 	PaidAt       = `LEAST(p.paid_at, CASE WHEN p.kind = 'purchase' THEN version_time(p.claim_version) END)`
 )
@@ -166,14 +179,16 @@ const (
 func courseLine(kind, ref, otherKind, otherRef string) string {
 	return `CASE
 							WHEN ` + kind + ` = 'course' THEN jsonb_build_array(jsonb_build_object('ref', ` + ref + `, 'kind', 'course'))
-							WHEN ` + otherKind + ` = 'course' THEN jsonb_build_array(jsonb_build_object('ref', ` + otherRef + `, 'kind', 'course'))
+							WHEN ` + otherKind + ` = 'course' THEN jsonb_build_array(jsonb_build_object('ref', ` + otherRef +
+		`, 'kind', 'course'))
 							ELSE '[]'
 						END`
 }
 
 // namesOurs is SQL for whether the intent or charge of payment p names a store, a
 // creator or a Clerk user.
-const namesOurs = `coalesce(p.intent ->> 'store_ref', p.intent ->> 'creator_ref', p.charge ->> 'store_ref', p.charge ->> 'creator_ref',
+const namesOurs = `coalesce(p.intent ->> 'store_ref', p.intent ->> 'creator_ref', p.charge ->> 'store_ref',
+	p.charge ->> 'creator_ref',
 						CASE WHEN p.intent ->> 'user_ref' LIKE 'user\_%' THEN p.intent ->> 'user_ref' END,
 						CASE WHEN p.charge ->> 'user_ref' LIKE 'user\_%' THEN p.charge ->> 'user_ref' END) IS NOT NULL`
 
@@ -247,7 +262,8 @@ var (
 // ofStore narrows rows of a table down to those of the store $3: attached to
 // it, or unattached and dependent on it or on one of its products.
 func ofStore(table string) string {
-	return `($3 = '' OR ` + table + `.store_id = $3 OR ` + table + `.store_id IS NULL AND ` + dependsOnStore(table, "$3") + `)`
+	return `($3 = '' OR ` + table + `.store_id = $3 OR ` + table + `.store_id IS NULL AND ` + dependsOnStore(table, "$3") +
+		`)`
 }
 
 // dependsOnStore is SQL for whether a row of a table depends on a store, or on one of
@@ -258,9 +274,11 @@ func dependsOnStore(table, store string) string {
 			FROM (
 				SELECT 'store:' || ` + store + ` AS key
 				UNION
-				SELECT CASE relation WHEN 'owner' THEN 'store:' ELSE 'account:' END || object FROM links WHERE relation IN ('owner', 'account') AND subject = ` + store + `
+				SELECT CASE relation WHEN 'owner' THEN 'store:' ELSE 'account:' END || object FROM links
+					WHERE relation IN ('owner', 'account') AND subject = ` + store + `
 				UNION
-				SELECT unnest(ARRAY['product:' || id] || ARRAY(SELECT object FROM links WHERE relation = 'stripe' AND subject = products.id)) FROM products WHERE store_ids @> ARRAY[` + store + `]
+				SELECT unnest(ARRAY['product:' || id] || ARRAY(SELECT object FROM links WHERE relation = 'stripe'
+					AND subject = products.id)) FROM products WHERE store_ids @> ARRAY[` + store + `]
 			) k)`
 }
 

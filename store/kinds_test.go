@@ -43,8 +43,11 @@ var namesNoPerson = map[string]string{
 }
 
 // personal are words of names and of comments by which columns may name people.
-var personal = regexp.MustCompile(`^(e?mail|(.*_)?(name|email|address|user|person|people|customer|creator|owner|member|author|editor)(_.*)?|named|.*_url|words|body|payload|headers|cursor|detail|fix|what|why|place|last_error|reason|intent|payment_intent|charge|checkout|earlier|subject|object|leans|hosted_url)( |$)` +
-	`| .*(\bwhom?\b|\bperson\b|\buser\b|\baddress\b|\bbuyer\b|\bcustomer list\b|key of the last fact)`)
+var personal = regexp.MustCompile(
+	`^(e?mail|(.*_)?(name|email|address|user|person|people|customer|creator|owner|member|author|editor)(_.*)?|` +
+		`named|.*_url|words|body|payload|headers|cursor|detail|fix|what|why|place|last_error|` +
+		`reason|intent|payment_intent|charge|checkout|earlier|subject|object|leans|hosted_url)( |$)` +
+		`| .*(\bwhom?\b|\bperson\b|\buser\b|\baddress\b|\bbuyer\b|\bcustomer list\b|key of the last fact)`)
 
 // Every column that may name a person is one that erasures know of, or is known
 // to name nobody.
@@ -55,10 +58,12 @@ func TestColumnsThatNamePeople(t *testing.T) {
 	}
 	t.Cleanup(s.Close)
 	rows, err := s.Pool.Query(t.Context(), `
-		SELECT c.table_name || '.' || c.column_name, c.column_name || ' ' || coalesce(col_description(format('%I', c.table_name)::regclass, c.ordinal_position), '')
+		SELECT c.table_name || '.' || c.column_name,
+			c.column_name || ' ' || coalesce(col_description(format('%I', c.table_name)::regclass, c.ordinal_position), '')
 		FROM information_schema.columns c
 		JOIN information_schema.tables t USING (table_schema, table_name)
-		WHERE c.table_schema = current_schema() AND t.table_type = 'BASE TABLE' AND c.udt_name IN ('text', '_text', 'json', 'jsonb', 'bytea')
+		WHERE c.table_schema = current_schema() AND t.table_type = 'BASE TABLE'
+			AND c.udt_name IN ('text', '_text', 'json', 'jsonb', 'bytea')
 		  AND c.column_name NOT LIKE '%version'`)
 	if err != nil {
 		t.Fatal(err)
@@ -109,9 +114,13 @@ func TestFactsAreLookedUp(t *testing.T) {
 		sql  string
 		args []any
 	}{
-		"how many a customer has": {`SELECT id, (SELECT count(*) FROM facts WHERE customer_id = c.id) FROM unnest($1::bigint[]) AS c(id)`, []any{[]int64{1, 2}}},
-		"whether one has any":     {`SELECT id FROM unnest($1::bigint[]) AS c(id) WHERE NOT EXISTS (SELECT FROM facts WHERE customer_id = c.id)`, []any{[]int64{1, 2}}},
-		"who leans on a person":   {DependentCustomersSQL, []any{[]string{"user:user_1"}}},
+		"how many a customer has": {
+			`SELECT id, (SELECT count(*) FROM facts WHERE customer_id = c.id) FROM unnest($1::bigint[]) AS c(id)`,
+			[]any{[]int64{1, 2}}},
+		"whether one has any": {
+			`SELECT id FROM unnest($1::bigint[]) AS c(id) WHERE NOT EXISTS (SELECT FROM facts WHERE customer_id = c.id)`,
+			[]any{[]int64{1, 2}}},
+		"who leans on a person": {DependentCustomersSQL, []any{[]string{"user:user_1"}}},
 	} {
 		for _, mode := range []string{"force_custom_plan", "force_generic_plan"} {
 			err := s.Snapshot(t.Context(), func(tx pgx.Tx) error {

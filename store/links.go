@@ -31,7 +31,8 @@ type namings struct {
 
 func (n *namings) add(relation, subject, object string, v facts.Version) {
 	since, hearsay := strings.CutPrefix(string(v), "-")
-	n.relations, n.subjects, n.objects = append(n.relations, relation), append(n.subjects, subject), append(n.objects, object)
+	n.relations, n.subjects, n.objects = append(n.relations, relation), append(n.subjects, subject),
+		append(n.objects, object)
 	n.since, n.hearsay = append(n.since, since), append(n.hearsay, hearsay)
 }
 
@@ -103,7 +104,8 @@ func (w *work) saveLinks(ctx context.Context, set facts.Set) (changed []link, er
 const saveLinksSQL = `
 	WITH given AS (
 		SELECT DISTINCT *
-		FROM unnest($1::text[], $2::text[], $3::text[], $4::text[] COLLATE "C", $5::bool[]) AS l(relation, subject, object, since, hearsay)
+		FROM unnest($1::text[], $2::text[], $3::text[], $4::text[] COLLATE "C", $5::bool[]) AS l(relation, subject,
+			object, since, hearsay)
 	), saved AS (
 		INSERT INTO links (relation, subject, object, since, hearsay)
 		SELECT relation, subject, object, since, hearsay FROM given ORDER BY relation, subject, since, object
@@ -129,7 +131,8 @@ const saveLinksSQL = `
 	   OR before.named IS DISTINCT FROM CASE WHEN n.relation IN ('account', 'stripe') THEN n.subject ELSE n.object END
 	   OR n.relation IN ('account', 'stripe') AND EXISTS (
 			SELECT FROM links l
-			WHERE l.relation = n.relation AND l.subject = n.subject AND l.object IN ('', '` + noPrices + `', '` + noProducts + `')
+			WHERE l.relation = n.relation AND l.subject = n.subject AND l.object IN ('', '` + noPrices + `', '` + noProducts +
+	`')
 	   )
 	   OR n.relation = 'address' AND EXISTS ( -- a user who was deleted proves it anew
 			SELECT FROM users u WHERE u.id = n.subject AND u.deleted_version <> ''

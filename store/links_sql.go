@@ -59,7 +59,8 @@ func productHome(product, at string) string {
 
 // ownedLink is SQL for the owner's link, if ref is the id of a store's owner.
 func ownedLink(ref, at string) string {
-	return `CASE WHEN (SELECT known.id FROM stores known WHERE known.id = ` + ref + `) IS NULL THEN ` + StoreOwned(LinkJSON, ref, at) + ` END`
+	return `CASE WHEN (SELECT known.id FROM stores known WHERE known.id = ` + ref + `) IS NULL THEN ` +
+		StoreOwned(LinkJSON, ref, at) + ` END`
 }
 
 // AddressOwner is SQL for part of the link from the user who owns an address at a

@@ -108,7 +108,8 @@ func (l locks) try(ctx context.Context, tx pgx.Tx) (got bool, err error) {
 	}
 	hashes, exclusive := l.sorted()
 	err = tx.QueryRow(ctx, `
-		SELECT bool_and(CASE WHEN exclusive THEN pg_try_advisory_xact_lock(hash) ELSE pg_try_advisory_xact_lock_shared(hash) END)
+		SELECT bool_and(CASE WHEN exclusive THEN pg_try_advisory_xact_lock(hash)
+			ELSE pg_try_advisory_xact_lock_shared(hash) END)
 		FROM unnest($1::bigint[], $2::bool[]) AS l(hash, exclusive)`, hashes, exclusive).Scan(&got)
 	return got, err
 }

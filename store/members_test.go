@@ -35,7 +35,8 @@ func TestMembers(t *testing.T) {
 	if after := rows(); len(after) != 2 || !slices.Equal(after, before) {
 		t.Errorf("new members rewrote rows: %q, %q", before, after)
 	}
-	for user, want := range map[string]bool{"user_owner": true, "user_a": false, "user_b": true, "user_c": true, "": false, "user_\x00": false, "USER_B": false} {
+	for user, want := range map[string]bool{"user_owner": true, "user_a": false, "user_b": true, "user_c": true, "": false,
+		"user_\x00": false, "USER_B": false} {
 		if may(user, "s1") != want {
 			t.Errorf("%q may: %v", user, !want)
 		}

@@ -39,12 +39,14 @@ func TestCourseAloneLeavesTheList(t *testing.T) {
 	s, url := openURL(t)
 	var e teller
 	subscription := func(metadata string) store.NewEvent {
-		return e.stripe("customer.subscription.updated", "", `{"id":"sub_1","status":"active","customer":"cus_1","created":1772442000,
+		return e.stripe("customer.subscription.updated", "",
+			`{"id":"sub_1","status":"active","customer":"cus_1","created":1772442000,
 			"metadata":`+metadata+`,"items":{"data":[{"price":{"id":"price_1","unit_amount":900,"currency":"usd"}}]}}`)
 	}
 	apply(t, s, []store.NewEvent{
 		e.platform("store.upserted", `{"id":"s1","name":"One"}`),
-		e.platform("product.upserted", `{"id":"plan","store_id":"s1","kind":"membership","title":"P","stripe_price_ids":["price_1"]}`),
+		e.platform("product.upserted",
+			`{"id":"plan","store_id":"s1","kind":"membership","title":"P","stripe_price_ids":["price_1"]}`),
 		e.sale("pi_1", "ann@x.example", `{"storeId":"s1","courseId":"c1","courseIds":"c1,c2"}`),
 		subscription(`{"storeId":"s1","courseId":"c3","courseIds":"c3,c4"}`),
 		e.sale("pi_1", "ann@x.example", `{"storeId":"s1","courseId":"c1"}`),
@@ -89,13 +91,18 @@ func (h *house) weaken(t *rapid.T, kinds ...weakening) {
 func drawCatalogue(t *rapid.T) (events []store.NewEvent) {
 	for i, act := range []func(drawer) store.NewEvent{
 		func(d drawer) store.NewEvent {
-			return d.platform("store.upserted", `{"id":"store_1","name":"S","owner_user_id":"user_owner","stripe_account_id":"acct_1"}`)
+			return d.platform("store.upserted",
+				`{"id":"store_1","name":"S","owner_user_id":"user_owner","stripe_account_id":"acct_1"}`)
 		},
 		func(d drawer) store.NewEvent {
-			return d.platform("product.upserted", fmt.Sprintf(`{"id":"course_1","store_id":%q,"kind":"course","title":"C","stripe_price_ids":["price_1"]}`, d.pick("its store", "store_1", "user_owner")))
+			return d.platform("product.upserted",
+				fmt.Sprintf(`{"id":"course_1","store_id":%q,"kind":"course","title":"C","stripe_price_ids":["price_1"]}`,
+					d.pick("its store", "store_1", "user_owner")))
 		},
 		func(d drawer) store.NewEvent {
-			return d.platform("product.upserted", fmt.Sprintf(`{"id":"course_2","store_id":%q,"kind":"membership","title":"C","stripe_price_ids":["price_2"]}`, d.pick("its store", "store_1", "user_owner")))
+			return d.platform("product.upserted",
+				fmt.Sprintf(`{"id":"course_2","store_id":%q,"kind":"membership","title":"C","stripe_price_ids":["price_2"]}`,
+					d.pick("its store", "store_1", "user_owner")))
 		},
 		func(d drawer) store.NewEvent {
 			return d.event("clerk", "user.created", "", userPayload("user_1", "Ann", d.at, address(d.email(), "verified")))
@@ -121,7 +128,8 @@ type standing struct {
 type everybody []standing
 
 const everybodySQL = `
-	SELECT json_build_object('store', store_id, 'email', email, 'type', type, 'spent', spent, 'courses', course_ids, 'facts', (
+	SELECT json_build_object('store', store_id, 'email', email, 'type', type, 'spent', spent, 'courses',
+		course_ids, 'facts', (
 		SELECT coalesce(json_agg(fact ORDER BY fact), '[]')
 		FROM (
 			SELECT concat_ws(' ', 'payment', account, id) AS fact FROM payments WHERE customer_id = c.id

@@ -54,7 +54,8 @@ func TestHostGone(t *testing.T) {
 func TestReadyNeedsTheSchema(t *testing.T) {
 	t.Parallel()
 	database := testdb.Postgres(t)
-	for schema, want := range map[int64]error{0: nil, migrations.Newest(): nil, migrations.Newest() + 1: pg.ErrNotMigrated} {
+	for schema, want := range map[int64]error{0: nil, migrations.Newest(): nil, migrations.Newest() +
+		1: pg.ErrNotMigrated} {
 		s, err := store.Open(t.Context(), database, store.Options{Schema: schema})
 		if err != nil {
 			t.Fatal(err)

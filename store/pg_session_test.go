@@ -69,7 +69,8 @@ func newWire(t *testing.T, database string) (*wire, string) {
 			go w.pass(ours, theirs)
 		}
 	}()
-	u := url.URL{Scheme: "postgres", User: url.UserPassword(cfg.User, cfg.Password), Host: l.Addr().String(), Path: cfg.Database}
+	u := url.URL{Scheme: "postgres", User: url.UserPassword(cfg.User, cfg.Password), Host: l.Addr().String(),
+		Path: cfg.Database}
 	return w, u.String() + "?sslmode=disable"
 }
 
@@ -104,7 +105,9 @@ func vanish(t *testing.T, database, way string) {
 		t.Fatal(err)
 	}
 	defer direct.Close()
-	in, err := direct.InsertEvents(t.Context(), []NewEvent{{Source: "platform", EventID: "evt_1", Type: "store.upserted", OccurredAt: time.Now(), Payload: []byte(`{"type":"store.upserted","data":{"id":"s1","name":"S"}}`)}})
+	in, err := direct.InsertEvents(t.Context(),
+		[]NewEvent{{Source: "platform", EventID: "evt_1", Type: "store.upserted", OccurredAt: time.Now(),
+			Payload: []byte(`{"type":"store.upserted","data":{"id":"s1","name":"S"}}`)}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +155,8 @@ func TestVanishedWorkerFreesItsRows(t *testing.T) {
 		}
 		defer s.Close()
 		var got string
-		if err := s.Pool.QueryRow(t.Context(), `SHOW idle_in_transaction_session_timeout`).Scan(&got); err != nil || got != want {
+		if err := s.Pool.QueryRow(t.Context(), `SHOW idle_in_transaction_session_timeout`).Scan(&got); err != nil ||
+			got != want {
 			t.Errorf("%s %v, want %s", got, err, want)
 		}
 	}
@@ -180,7 +184,8 @@ func TestVanishedWorkerBehindPgBouncer(t *testing.T) {
 	}
 	defer s.Close()
 	var left int
-	if err := s.Pool.QueryRow(t.Context(), `SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in%'`).Scan(&left); err != nil || left != 0 {
+	if err := s.Pool.QueryRow(t.Context(), `SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in%'`).Scan(
+		&left); err != nil || left != 0 {
 		t.Errorf("%d transactions are still open: %v", left, err)
 	}
 }
@@ -195,7 +200,8 @@ func TestSessionSettings(t *testing.T) {
 	defer s.Close()
 	var got string
 	err = s.Pool.QueryRow(t.Context(), `
-		SELECT concat_ws(' ', current_setting('tcp_keepalives_idle'), current_setting('tcp_keepalives_interval'), current_setting('tcp_keepalives_count'),
+		SELECT concat_ws(' ', current_setting('tcp_keepalives_idle'), current_setting('tcp_keepalives_interval'),
+			current_setting('tcp_keepalives_count'),
 			current_setting('tcp_user_timeout'), current_setting('client_connection_check_interval'))`).Scan(&got)
 	if want := "10 5 3 25000 10s"; err != nil || got != want {
 		t.Errorf("%s %v, want %s", got, err, want)
@@ -210,7 +216,9 @@ func TestEndedSessionIsAnOutage(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	in, err := s.InsertEvents(t.Context(), []NewEvent{{Source: "platform", EventID: "evt_1", Type: "store.upserted", OccurredAt: time.Now(), Payload: []byte(`{"type":"store.upserted","data":{"id":"s1","name":"S"}}`)}})
+	in, err := s.InsertEvents(t.Context(),
+		[]NewEvent{{Source: "platform", EventID: "evt_1", Type: "store.upserted", OccurredAt: time.Now(),
+			Payload: []byte(`{"type":"store.upserted","data":{"id":"s1","name":"S"}}`)}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -228,7 +236,8 @@ func TestEndedSessionIsAnOutage(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer patient.Close()
-	if out, err := patient.Apply(t.Context(), []int64{in[0].ID}, 0, facts.Read); err != nil || out.Processed != 1 || out.Events[0].Attempt != 1 {
+	if out, err := patient.Apply(t.Context(), []int64{in[0].ID}, 0, facts.Read); err != nil || out.Processed != 1 ||
+		out.Events[0].Attempt != 1 {
 		t.Errorf("%+v %v", out, err)
 	}
 }
@@ -245,7 +254,8 @@ func TestHeldSessions(t *testing.T) {
 			t.Fatal(err)
 		}
 		found, err := s.HeldSessions(t.Context(), 0)
-		if err != nil || len(found) != held || held == 1 && (found[0].PID != int32(tx.Conn().PgConn().PID()) || found[0].Tables != 1) {
+		if err != nil || len(found) != held || held == 1 && (found[0].PID != int32(tx.Conn().PgConn().PID()) ||
+			found[0].Tables != 1) {
 			t.Errorf("%s: %+v %v", what, found, err)
 		}
 		if found, err := s.HeldSessions(t.Context(), pg.HeldLong); err != nil || len(found) != 0 {
@@ -271,10 +281,12 @@ func TestWorkerClocks(t *testing.T) {
 	note("b:2", time.Minute)
 	note("b:2", 24*time.Hour)
 	clocks, err := s.WorkerClocks(t.Context())
-	if err != nil || len(clocks) != 2 || clocks[0].Worker != "b:2" || clocks[0].Ahead.Round(time.Hour) != 24*time.Hour || clocks[1].Ahead.Round(time.Hour) != -time.Hour {
+	if err != nil || len(clocks) != 2 || clocks[0].Worker != "b:2" || clocks[0].Ahead.Round(time.Hour) != 24*time.Hour ||
+		clocks[1].Ahead.Round(time.Hour) != -time.Hour {
 		t.Errorf("%+v %v", clocks, err)
 	}
-	if _, err := s.Pool.Exec(t.Context(), `UPDATE worker_clocks SET seen_at = seen_at - interval '11 minutes' WHERE worker = 'b:2'`); err != nil {
+	if _, err := s.Pool.Exec(t.Context(), `UPDATE worker_clocks SET seen_at = seen_at - interval '11 minutes'
+		WHERE worker = 'b:2'`); err != nil {
 		t.Fatal(err)
 	}
 	note("a:1", 0)
@@ -313,7 +325,8 @@ func newRole(t *testing.T) (owner *Store, as func(password, name string) string)
 		t.Fatal(err)
 	}
 	return owner, func(password, name string) string {
-		u := url.URL{Scheme: "postgres", User: url.UserPassword(role, password), Host: fmt.Sprintf("127.0.0.1:%d", cfg.Port), Path: cmp.Or(name, cfg.Database)}
+		u := url.URL{Scheme: "postgres", User: url.UserPassword(role, password), Host: fmt.Sprintf("127.0.0.1:%d", cfg.Port),
+			Path: cmp.Or(name, cfg.Database)}
 		return u.String()
 	}
 }
@@ -327,7 +340,8 @@ func TestReadyMeansAble(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	event := NewEvent{Source: "platform", EventID: "evt_1", Type: "store.upserted", OccurredAt: time.Now(), Payload: []byte(`{}`)}
+	event := NewEvent{Source: "platform", EventID: "evt_1", Type: "store.upserted", OccurredAt: time.Now(),
+		Payload: []byte(`{}`)}
 	for name, c := range map[string]struct{ url, want string }{
 		"a role that may only read": {as("right", ""), "not_allowed"},
 		"a wrong password":          {as("wrong", ""), "refused"},
@@ -352,7 +366,8 @@ func TestReadyMeansAble(t *testing.T) {
 	if err := owner.Ready(t.Context()); err != nil {
 		t.Error(err)
 	}
-	must(`CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = 'disk_full'; END $$;
+	must(`CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$
+		BEGIN RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = 'disk_full'; END $$;
 		CREATE TRIGGER full_disk BEFORE INSERT ON webhook_events FOR EACH ROW EXECUTE FUNCTION full_disk()`)
 	event.EventID = "evt_2"
 	if _, err := owner.InsertEvents(t.Context(), []NewEvent{event}); !pg.Unavailable(err) {
@@ -366,7 +381,8 @@ func TestReadyMeansAble(t *testing.T) {
 		t.Error(err)
 	}
 	var n int
-	if err := owner.Pool.QueryRow(t.Context(), `SELECT count(*) FROM webhook_events WHERE type = 'readiness.probe'`).Scan(&n); err != nil || n != 0 {
+	if err := owner.Pool.QueryRow(t.Context(), `SELECT count(*) FROM webhook_events WHERE type = 'readiness.probe'`).Scan(
+		&n); err != nil || n != 0 {
 		t.Errorf("%d probes stayed: %v", n, err)
 	}
 }

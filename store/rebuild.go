@@ -28,7 +28,8 @@ type stageOf struct {
 
 // stages are all stages in order. A rebuild of one store skips those that concern
 // all stores.
-var stages = slices.Concat([]stageOf{{theProducts, false}, {theAddresses, false}}, ofFacts(), []stageOf{{theStrays, true}, {theKept, true}})
+var stages = slices.Concat([]stageOf{{theProducts, false}, {theAddresses, false}}, ofFacts(),
+	[]stageOf{{theStrays, true}, {theKept, true}})
 
 func ofFacts() (stages []stageOf) {
 	for _, k := range FactKinds {

@@ -11,7 +11,8 @@ import (
 func TestRederiveForgetsErased(t *testing.T) {
 	var e teller
 	s, url := openURL(t)
-	apply(t, s, []store.NewEvent{e.enrolled("c1", `"email":"ann@x.example"`), e.enrolled("c1", `"email":"bob@x.example"`)}, 2)
+	apply(t, s, []store.NewEvent{e.enrolled("c1", `"email":"ann@x.example"`), e.enrolled("c1", `"email":"bob@x.example"`)},
+		2)
 	if _, err := execute(t, url, `
 		UPDATE derivation
 		SET rules = 0, target = $1, stage = 'enrollment', after_a = 'c1', after_b = 'email:ann@x.example',

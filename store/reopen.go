@@ -37,7 +37,8 @@ type ReopenFilter struct {
 // words typed for that, which may be somebody's address.
 func (f ReopenFilter) LogValue() slog.Value {
 	by := strings.Join(slices.Sorted(maps.Keys(f.asked().Values())), ",")
-	return slog.GroupValue(slog.Any("statuses", f.Statuses), slog.String("by", by), slog.Int("ids", len(f.IDs)), slog.Any("rows", f.IDs[:min(len(f.IDs), 10)]),
+	return slog.GroupValue(slog.Any("statuses", f.Statuses), slog.String("by", by), slog.Int("ids", len(f.IDs)),
+		slog.Any("rows", f.IDs[:min(len(f.IDs), 10)]),
 		slog.Int64("after", f.After), slog.Int64("through", f.Through))
 }
 

@@ -55,7 +55,8 @@ func (r resolution) moved() bool {
 // inPlace reports whether an enrollment already has its customer. Nothing else of
 // its resolution is stored, so there is nothing to write then.
 func (r resolution) inPlace() bool {
-	return r.Kind == Enrollment && r.attachable() && r.OldEmail != nil && *r.OldEmail == *r.Email && *r.OldStore == *r.Store &&
+	return r.Kind == Enrollment && r.attachable() && r.OldEmail != nil && *r.OldEmail == *r.Email &&
+		*r.OldStore == *r.Store &&
 		r.Was != nil && *r.Was == *r.Email // NULL: not derived yet
 }
 
@@ -88,7 +89,8 @@ func resolve(ctx context.Context, tx pgx.Tx, keys []RowKey, platformTypes []stri
 func (k FactKind) resolveSQL() string { return k.Context + resolveTail }
 
 // resolvedColumns are those that resolveSQL returns.
-const resolvedColumns = `a, b, store_id, customer_email, product_id, sold, unattached, refunded, disputed, customer_id, old_store, old_email, was, was_end, buyer`
+const resolvedColumns = `a, b, store_id, customer_email, product_id, sold, unattached, refunded, disputed, ` +
+	`customer_id, old_store, old_email, was, was_end, buyer`
 
 // resolveTail finds the products, the store and the address by the links in force
 // at that time, and names what is missing. Rows billed by period use their prices
@@ -117,7 +119,8 @@ var Resolved = `
 		FROM context c
 		LEFT JOIN LATERAL (
 			SELECT array_agg(p.id ORDER BY p.nth) AS products,
-				jsonb_agg(jsonb_strip_nulls(jsonb_build_object('id', p.id, 'kind', p.kind, 'amount', p.amount)) ORDER BY p.nth) AS list
+				jsonb_agg(jsonb_strip_nulls(jsonb_build_object('id', p.id, 'kind', p.kind, 'amount', p.amount))
+					ORDER BY p.nth) AS list
 			FROM (
 				SELECT s.id, min(s.nth) AS nth, max(s.kind) AS kind, minor_units(sum(s.amount)) AS amount
 				FROM (
@@ -126,10 +129,12 @@ var Resolved = `
 						SELECT c.product_ref AS id, 0 AS nth, c.product_kind AS kind, NULL::bigint AS amount, false AS priced
 						WHERE c.product_ref IS NOT NULL
 						UNION ALL
-						SELECT coalesce(priced.id, line.value ->> 'ref'), line.nth, line.value ->> 'kind', (line.value ->> 'amount')::bigint, coalesce(priced.known, false)
+						SELECT coalesce(priced.id, line.value ->> 'ref'), line.nth, line.value ->> 'kind',
+							(line.value ->> 'amount')::bigint, coalesce(priced.known, false)
 						FROM jsonb_array_elements(c.lines) WITH ORDINALITY AS line(value, nth)
 						LEFT JOIN LATERAL (
-							SELECT found.id, EXISTS (SELECT FROM links l WHERE l.relation = 'stripe' AND l.object = x.id AND l.since <= c.at) AS known
+							SELECT found.id, EXISTS (SELECT FROM links l WHERE l.relation = 'stripe' AND l.object = x.id
+								AND l.since <= c.at) AS known
 							FROM jsonb_array_elements_text(line.value -> 'stripe') WITH ORDINALITY AS x(id, nth)
 							CROSS JOIN LATERAL (SELECT ` + LinkTo(LinkSubject, StripeLink, "x.id", "c.at") + ` AS id) found
 							WHERE found.id IS NOT NULL
@@ -149,17 +154,20 @@ var Resolved = `
 			SELECT CASE WHEN c.account <> '' THEN ` + firstStore(AccountWays) + ` ELSE ` + firstStore(StoreWays) + ` END AS id
 		) store ON true
 		-- The owner of a connected account can write any user's id into metadata.
-		LEFT JOIN LATERAL (SELECT c.account = '' OR coalesce(reported_in(c.user_ref, store.id), false) AS counts) named ON true
+		LEFT JOIN LATERAL (SELECT c.account = ''
+			OR coalesce(reported_in(c.user_ref, store.id), false) AS counts) named ON true
 		LEFT JOIN LATERAL (
 			SELECT coalesce(own.email, owner.email, typed.email) AS email, coalesce(own.version, '') <> '' AS known,
-				CASE WHEN own.email IS NOT NULL THEN own.id ELSE owner.id END AS user_id, owner.email IS NOT NULL AS proved, typed.email AS typed
+				CASE WHEN own.email IS NOT NULL THEN own.id ELSE owner.id END AS user_id, owner.email IS NOT NULL AS proved,
+					typed.email AS typed
 			FROM (SELECT) one
 			LEFT JOIN users own ON own.id = c.user_ref AND named.counts
 			LEFT JOIN stripe_customers s ON s.account = c.account AND s.id = c.stripe_customer
 			CROSS JOIN LATERAL (SELECT CASE WHEN own.email IS NULL THEN coalesce(s.email, c.email) END AS email) typed
 			-- The owner of a connected account can write any address on its objects. This
 			-- must not disclose the present address of its user.
-			LEFT JOIN users owner ON c.account = '' AND owner.id = CASE WHEN EXISTS (SELECT FROM links l WHERE l.relation = 'address' AND l.object = typed.email)
+			LEFT JOIN users owner ON c.account = ''
+				AND owner.id = CASE WHEN EXISTS (SELECT FROM links l WHERE l.relation = 'address' AND l.object = typed.email)
 				THEN ` + AddressOwner(LinkSubject, "typed.email", "c.at") + ` END
 		) buyer ON true
 		LEFT JOIN LATERAL (SELECT store_id, email FROM customers WHERE id = c.customer_id OFFSET 0) old ON true`
@@ -177,15 +185,19 @@ type Way struct {
 // account. Metadata, which the account's owner writes, only chooses among these.
 var AccountWays = []Way{
 	{"account", fromAccountStore("named.id"), "c.account", jsonList(fromAccountStore(heldLink))},
-	{"account", LinkTo(LinkSubject, AccountLink, "c.account", "c.at"), "c.account", jsonList(LinkTo(LinkJSON, AccountLink, "c.account", "c.at"))},
+	{"account", LinkTo(LinkSubject, AccountLink, "c.account", "c.at"), "c.account",
+		jsonList(LinkTo(LinkJSON, AccountLink, "c.account", "c.at"))},
 }
 
 // StoreWays are for facts of the platform's own account, or of none.
 var StoreWays = []Way{
 	{"named", StoreNamed("c.store_ref", "c.at"), "c.store_ref", jsonList(ownedLink("c.store_ref", "c.at"))},
-	{"product", fromProductStore("s.id"), fromProductStore("s.product"), fromProductStore(jsonList(priceLink, homeLink, ownedLink("s.ref", "c.at")))},
-	{"destination", LinkTo(LinkSubject, AccountLink, "c.destination", "c.at"), "c.destination", jsonList(LinkTo(LinkJSON, AccountLink, "c.destination", "c.at"))},
-	{"creator", StoreOwned(LinkSubject, "c.creator_ref", "c.at"), "c.creator_ref", jsonList(StoreOwned(LinkJSON, "c.creator_ref", "c.at"))},
+	{"product", fromProductStore("s.id"), fromProductStore("s.product"),
+		fromProductStore(jsonList(priceLink, homeLink, ownedLink("s.ref", "c.at")))},
+	{"destination", LinkTo(LinkSubject, AccountLink, "c.destination", "c.at"), "c.destination",
+		jsonList(LinkTo(LinkJSON, AccountLink, "c.destination", "c.at"))},
+	{"creator", StoreOwned(LinkSubject, "c.creator_ref", "c.at"), "c.creator_ref",
+		jsonList(StoreOwned(LinkJSON, "c.creator_ref", "c.at"))},
 }
 
 // firstStore is SQL for the store that the first of the ways leads to.
@@ -207,16 +219,19 @@ func fromAccountStore(what string) string {
 						UNION ALL
 						SELECT s.id, s.nth FROM (` + storeOfProducts + `) s
 					) named
-					CROSS JOIN LATERAL (SELECT min(l.since) AS since FROM links l WHERE l.relation = 'account' AND l.object = c.account AND l.subject = named.id AND ` + notWithdrawn("c.at") + `) held
+					CROSS JOIN LATERAL (SELECT min(l.since) AS since FROM links l WHERE l.relation = 'account' AND l.object = c.account
+						AND l.subject = named.id AND ` + notWithdrawn("c.at") + `) held
 					WHERE held.since <= c.at
-					   OR held.since IS NOT NULL AND NOT EXISTS (SELECT FROM links l WHERE l.relation = 'account' AND l.object = c.account AND l.since <= c.at)
+					   OR held.since IS NOT NULL AND NOT EXISTS (SELECT FROM links l WHERE l.relation = 'account'
+						AND l.object = c.account AND l.since <= c.at)
 					ORDER BY named.nth
 					LIMIT 1
 				)`
 }
 
 // heldLink is the link by which such a store first had the account.
-const heldLink = `(SELECT to_jsonb(l) FROM links l WHERE l.relation = 'account' AND l.object = c.account AND l.subject = named.id AND l.since = held.since)`
+const heldLink = `(SELECT to_jsonb(l) FROM links l WHERE l.relation = 'account' AND l.object = c.account
+	AND l.subject = named.id AND l.since = held.since)`
 
 // fromProductStore selects from the first product that has a store.
 func fromProductStore(what string) string {

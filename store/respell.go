@@ -48,7 +48,8 @@ func (s *Store) respell(ctx context.Context) (moved int64, err error) {
 
 // misspelled lists the addresses that are spelled otherwise now.
 func (s *Store) misspelled(ctx context.Context) (found []string, err error) {
-	sql := `SELECT DISTINCT substr(person, 7) AS address FROM enrollments WHERE person LIKE 'email:%' AND ` + maybeMisspelled("person")
+	sql := `SELECT DISTINCT substr(person, 7) AS address FROM enrollments WHERE person LIKE 'email:%' AND ` +
+		maybeMisspelled("person")
 	for _, c := range identityColumns {
 		if address := c.address("t"); address != "" {
 			sql += ` UNION SELECT ` + address + ` FROM ` + c.Table + ` t WHERE ` + maybeMisspelled(address) + c.only()
@@ -128,7 +129,8 @@ func (w *work) respellKeys(ctx context.Context, addresses, spelled []string) err
 	for i, a := range addresses {
 		persons[i], now["email:"+a] = "email:"+a, "email:"+spelled[i]
 	}
-	rows, err := factsOf[facts.Enrollment](ctx, w.tx, `SELECT to_jsonb(e) FROM enrollments e WHERE person = ANY($1)`, persons)
+	rows, err := factsOf[facts.Enrollment](ctx, w.tx, `SELECT to_jsonb(e) FROM enrollments e WHERE person = ANY($1)`,
+		persons)
 	if err != nil || len(rows) == 0 {
 		return err
 	}

@@ -14,7 +14,8 @@ import (
 // than they are kept, by the clock of Postgres, the oldest first, and returns how many and when the last of them came:
 // the next call may go on from there. One caller at a time does it; another one
 // meanwhile finds nothing to do, and so does one behind the end.
-func (s *Store) PruneOld(ctx context.Context, from time.Time, keep time.Duration, limit int) (pruned int, last time.Time, err error) {
+func (s *Store) PruneOld(ctx context.Context, from time.Time, keep time.Duration, limit int) (
+	pruned int, last time.Time, err error) {
 	defer pg.Wrap(&err, "store.PruneOld")
 	err = s.Pool.QueryRow(ctx, pruneSQL, from, keep, limit).Scan(&pruned, &last)
 	return pruned, last.UTC(), err

@@ -18,7 +18,8 @@ import (
 // kept lists the events that have their payloads, by their ids and statuses.
 func (s *Store) kept(t *testing.T) []string {
 	t.Helper()
-	rows, err := s.Pool.Query(t.Context(), `SELECT id || ' ' || status FROM webhook_events WHERE payload IS NOT NULL ORDER BY id`)
+	rows, err := s.Pool.Query(t.Context(), `SELECT id || ' ' || status FROM webhook_events WHERE payload IS NOT NULL
+		ORDER BY id`)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +45,8 @@ func opened(t *testing.T, url string) *Store {
 func openOldInbox(t *testing.T) *Store {
 	t.Helper()
 	s := opened(t, testdb.Inbox(t, 20))
-	if _, err := s.Pool.Exec(t.Context(), `UPDATE webhook_events SET received_at = now() - id * interval '1 day'`); err != nil {
+	if _, err := s.Pool.Exec(t.Context(),
+		`UPDATE webhook_events SET received_at = now() - id * interval '1 day'`); err != nil {
 		t.Fatal(err)
 	}
 	return s
@@ -72,7 +74,8 @@ func TestPruneOld(t *testing.T) {
 		t.Errorf("took away %v", counts)
 	}
 	want := []string{
-		"1 processed", "2 processed", "3 ignored", "4 failed", "5 pending", "6 processed", "7 processed", "8 ignored", "9 failed",
+		"1 processed", "2 processed", "3 ignored", "4 failed", "5 pending", "6 processed", "7 processed", "8 ignored",
+		"9 failed",
 		"10 pending", "14 failed", "15 pending", "19 failed", "20 pending",
 	}
 	if diff := cmp.Diff(want, s.kept(t)); diff != "" {
@@ -83,7 +86,8 @@ func TestPruneOld(t *testing.T) {
 		t.Errorf("once more: %d %v", n, err)
 	}
 	// A duplicate is one still.
-	in, err := s.InsertEvents(t.Context(), []NewEvent{{Source: "clerk", EventID: "evt_10", Type: "user.created", OccurredAt: time.Now(), Payload: []byte(`{}`)}})
+	in, err := s.InsertEvents(t.Context(),
+		[]NewEvent{{Source: "clerk", EventID: "evt_10", Type: "user.created", OccurredAt: time.Now(), Payload: []byte(`{}`)}})
 	if err != nil || !in[0].Duplicate {
 		t.Errorf("a duplicate of a pruned event: %+v %v", in, err)
 	}
@@ -103,7 +107,8 @@ func TestReopenPruned(t *testing.T) {
 	if _, _, err := s.PruneOld(t.Context(), time.Time{}, 15*24*time.Hour, 100); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Pool.Exec(t.Context(), `UPDATE webhook_events SET payload = NULL, pruned_at = now(), pruned_for = 'erasure' WHERE id = 1`); err != nil {
+	if _, err := s.Pool.Exec(t.Context(), `UPDATE webhook_events SET payload = NULL, pruned_at = now(),
+		pruned_for = 'erasure' WHERE id = 1`); err != nil {
 		t.Fatal(err)
 	}
 	closed := ReopenFilter{Statuses: []string{"processed", "ignored", "failed"}, IDs: []int64{1, 2, 16, 17, 18}}
@@ -130,7 +135,8 @@ func TestPayloadsAreKeptBySchema(t *testing.T) {
 		`UPDATE webhook_events SET pruned_at = now(), pruned_for = 'age' WHERE id = 1`,
 		`UPDATE webhook_events SET payload = NULL, pruned_at = now(), pruned_for = 'age' WHERE id = 4`,
 		`UPDATE webhook_events SET payload = NULL, pruned_at = now(), pruned_for = 'age' WHERE id = 5`,
-		`WITH gone AS (SELECT 1) UPDATE webhook_events SET payload = NULL, pruned_at = now(), pruned_for = 'age', status = 'pending', processed_at = NULL WHERE id = 1`,
+		`WITH gone AS (SELECT 1) UPDATE webhook_events SET payload = NULL, pruned_at = now(), pruned_for = 'age',
+			status = 'pending', processed_at = NULL WHERE id = 1`,
 	} {
 		if _, err := s.Pool.Exec(t.Context(), sql); err == nil || !strings.Contains(err.Error(), "webhook_events_p") {
 			t.Errorf("%s: %v", sql, err)
@@ -174,7 +180,8 @@ func TestPruneIsIndexed(t *testing.T) {
 	t.Cleanup(s.Close)
 	for _, sql := range []string{
 		`INSERT INTO webhook_events (source, event_id, type, occurred_at, received_at, payload, status, processed_at)
-			SELECT 'stripe', 'evt_' || i, 'x', now(), now() - i * interval '1 minute', '{}', 'processed', now() FROM generate_series(1, 20000) i`,
+			SELECT 'stripe', 'evt_' || i, 'x', now(), now() - i * interval '1 minute', '{}', 'processed', now()
+				FROM generate_series(1, 20000) i`,
 		`ANALYZE webhook_events`,
 	} {
 		if _, err := s.Pool.Exec(t.Context(), sql); err != nil {

@@ -25,7 +25,8 @@ func migrator(t *testing.T, url string) *goose.Provider {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	p, err := goose.NewProvider(goose.DialectPostgres, db, os.DirFS("../migrations"), goose.WithTableName("rollcall_migrations"))
+	p, err := goose.NewProvider(goose.DialectPostgres, db, os.DirFS("../migrations"),
+		goose.WithTableName("rollcall_migrations"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,17 +46,22 @@ func TestSearchMigrates(t *testing.T) {
 		}
 	}
 	migrate(func(ctx context.Context) ([]*goose.MigrationResult, error) { return p.DownTo(ctx, beforeSearch) })
-	exec(t, url, `INSERT INTO customers (store_id, email, name) VALUES ('s1', 'a@x.example', 'Sean O’Neill'), ('s1', 'b-c@x.example', NULL), ('s1', 'd@x.example', 'Émile'), ('s1', 'e@x.example', '山田 太郎'), ('s1', 'f@x.example', 'Åsa')`)
+	exec(t, url, `INSERT INTO customers (store_id, email, name) VALUES ('s1', 'a@x.example', 'Sean O’Neill'),
+		('s1', 'b-c@x.example', NULL), ('s1', 'd@x.example', 'Émile'), ('s1', 'e@x.example', '山田 太郎'),
+		('s1', 'f@x.example', 'Åsa')`)
 	was := query(t, url, `SELECT words FROM customer_index ORDER BY customer_id`)
-	if diff := cmp.Diff([]string{"sean o’neill a@x.example", "b-c@x.example", "emile d@x.example", "山田 太郎 e@x.example", "asa f@x.example"}, was); diff != "" {
+	if diff := cmp.Diff([]string{"sean o’neill a@x.example", "b-c@x.example", "emile d@x.example", "山田 太郎 e@x.example",
+		"asa f@x.example"}, was); diff != "" {
 		t.Error(diff)
 	}
 	migrate(p.Up)
-	if diff := cmp.Diff([]string{"sean oneill a@x.example", "b c@x.example", "emile d@x.example", "山田太郎 e@x.example", "asa f@x.example"},
+	if diff := cmp.Diff([]string{"sean oneill a@x.example", "b c@x.example", "emile d@x.example", "山田太郎 e@x.example",
+		"asa f@x.example"},
 		query(t, url, `SELECT words FROM customer_index ORDER BY customer_id`)); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff([]string{"Åsa", "b-c@x.example", "Émile", "Sean O’Neill", "山田 太郎"}, list(t, s, customers.Filter{Store: "s1", Sort: "name"})); diff != "" {
+	if diff := cmp.Diff([]string{"Åsa", "b-c@x.example", "Émile", "Sean O’Neill", "山田 太郎"},
+		list(t, s, customers.Filter{Store: "s1", Sort: "name"})); diff != "" {
 		t.Error(diff)
 	}
 	migrate(func(ctx context.Context) ([]*goose.MigrationResult, error) { return p.DownTo(ctx, beforeSearch) })
@@ -72,7 +78,8 @@ func TestSearchNeedsICU(t *testing.T) {
 		t.Fatal(err)
 	}
 	name := strings.TrimPrefix(u.Path, "/") + "_ascii"
-	if _, err := execute(t, address, `CREATE DATABASE `+name+` ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0`); err != nil {
+	if _, err := execute(t, address, `CREATE DATABASE `+name+
+		` ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0`); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -81,7 +88,8 @@ func TestSearchNeedsICU(t *testing.T) {
 		}
 	})
 	u.Path = "/" + name
-	if _, err := migrations.Up(t.Context(), u.String()); err == nil || !strings.Contains(err.Error(), "needs a Postgres built with ICU") {
+	if _, err := migrations.Up(t.Context(), u.String()); err == nil ||
+		!strings.Contains(err.Error(), "needs a Postgres built with ICU") {
 		t.Errorf("%v", err)
 	}
 }

@@ -43,7 +43,8 @@ func TestTrafficDeliveries(t *testing.T) {
 	if diff := cmp.Diff(want, traffic.Deliveries); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
-	if later, err := status.New(s).Traffic(t.Context(), hour.Add(time.Hour), hour); err != nil || len(later.Deliveries) > 0 {
+	if later, err := status.New(s).Traffic(t.Context(), hour.Add(time.Hour), hour); err != nil ||
+		len(later.Deliveries) > 0 {
 		t.Errorf("%+v %v", later.Deliveries, err)
 	}
 }
@@ -53,8 +54,11 @@ func TestTrafficEvents(t *testing.T) {
 	s, url := openURL(t)
 	now := time.Now().UTC()
 	insert := func(source, typ, status string, attempts int, received time.Time) {
-		query(t, url, `INSERT INTO webhook_events (source, event_id, type, status, attempts, attempted_at, received_at, occurred_at, payload, last_error)
-			VALUES ($1, gen_random_uuid()::text, $2, $3, $4, CASE WHEN $4::int > 0 THEN $5::timestamptz END, $5, now(), '{}', CASE WHEN $4::int > 0 THEN 'why ' || $2 END) RETURNING 'x'`, source, typ, status, attempts, received)
+		query(t, url,
+			`INSERT INTO webhook_events (source, event_id, type, status, attempts, attempted_at, received_at, occurred_at,
+				payload, last_error)
+			VALUES ($1, gen_random_uuid()::text, $2, $3, $4, CASE WHEN $4::int > 0 THEN $5::timestamptz END, $5, now(), '{}',
+				CASE WHEN $4::int > 0 THEN 'why ' || $2 END) RETURNING 'x'`, source, typ, status, attempts, received)
 	}
 	insert("stripe", "a", "failed", 20, now)
 	insert("stripe", "a", "failed", 20, now)
@@ -77,7 +81,8 @@ func TestTrafficEvents(t *testing.T) {
 		t.Errorf("failing (-want +got):\n%s", diff)
 	}
 	// What an operator had applied again came long ago, and waits since just now.
-	query(t, url, `UPDATE webhook_events SET attempts = 1, attempted_at = NULL, received_at = now() - interval '90 days' WHERE type = 'c' RETURNING 'x'`)
+	query(t, url, `UPDATE webhook_events SET attempts = 1, attempted_at = NULL, received_at = now() - interval '90 days'
+		WHERE type = 'c' RETURNING 'x'`)
 	if traffic, err = status.New(s).Traffic(t.Context(), now.Add(-time.Hour), now); err != nil {
 		t.Fatal(err)
 	}
@@ -97,8 +102,11 @@ func TestTrafficRecovered(t *testing.T) {
 		`'stripe-events', 'completed', '{}'::jsonb, 'a person', true`,
 		`'courses', 'completed', '{}'::jsonb, 'a person', false`,
 	} {
-		query(t, url, fmt.Sprintf(`INSERT INTO backfills (kind, status, options, started_by, dry_run, chunk_size, created_at, started_at, ended_at)
-			SELECT r.*, 1, timestamptz '2026-03-01 00:00Z' + interval '%d hours', now(), CASE WHEN status <> 'running' THEN now() END
+		query(t, url,
+			fmt.Sprintf(
+				`INSERT INTO backfills (kind, status, options, started_by, dry_run, chunk_size, created_at, started_at, ended_at)
+			SELECT r.*, 1, timestamptz '2026-03-01 00:00Z' + interval '%d hours', now(),
+				CASE WHEN status <> 'running' THEN now() END
 			FROM (VALUES (%s)) r(kind, status, options, started_by, dry_run) RETURNING 'x'`, n, run))
 	}
 	traffic, err := status.New(s).Traffic(t.Context(), time.Now(), time.Now())
@@ -125,7 +133,8 @@ func TestMigrationCountsDeliveries(t *testing.T) {
 		t.Fatal("the migration counts nothing")
 	}
 	query(t, url, `INSERT INTO webhook_events (source, event_id, type, occurred_at, received_at, payload)
-		SELECT 'clerk', n::text, 'x', now(), date_trunc('hour', now(), 'UTC') - n * interval '1 day' + interval '5 minutes', '{}' FROM generate_series(1, 40) n RETURNING 'x'`)
+		SELECT 'clerk', n::text, 'x', now(), date_trunc('hour', now(), 'UTC') - n * interval '1 day' + interval '5 minutes',
+			'{}' FROM generate_series(1, 40) n RETURNING 'x'`)
 	query(t, url, "INSERT INTO webhook_deliveries"+seed+" RETURNING source")
 	traffic, err := status.New(s).Traffic(t.Context(), time.Now().Add(-1000*time.Hour), time.Now())
 	if err != nil || len(traffic.Deliveries) != 27 && len(traffic.Deliveries) != 28 {

@@ -24,7 +24,8 @@ var clerkActs = []func(drawer) store.NewEvent{
 		return d.event("clerk", "user.updated", "", userPayload("user_1", "Ann", d.at, address(d.email(), "verified")))
 	},
 	func(d drawer) store.NewEvent {
-		return d.event("clerk", "session.created", "", fmt.Sprintf(`{"data":{"id":"sess","user_id":%q,"created_at":%d}}`, d.user(), d.at.UnixMilli()))
+		return d.event("clerk", "session.created", "", fmt.Sprintf(`{"data":{"id":"sess","user_id":%q,"created_at":%d}}`,
+			d.user(), d.at.UnixMilli()))
 	},
 }
 
@@ -35,7 +36,9 @@ func userPayload(id, name string, at time.Time, addresses string) string {
 
 // address is a primary address.
 func address(email, status string) string {
-	return fmt.Sprintf(`,"primary_email_address_id":"idn_1","email_addresses":[{"id":"idn_1","email_address":%q,"verification":{"status":%q}}]`, email, status)
+	return fmt.Sprintf(
+		`,"primary_email_address_id":"idn_1",`+
+			`"email_addresses":[{"id":"idn_1","email_address":%q,"verification":{"status":%q}}]`, email, status)
 }
 
 // address draws a user's: verified most of the time, taken away, or not told.
@@ -68,13 +71,15 @@ var platformActs = []func(drawer) store.NewEvent{
 		return d.platform("product.upserted", fmt.Sprintf(`{"id":%q,"kind":%q,"title":"C"%s%s%s}`, id, kind,
 			d.field("store_id", func() string { return fmt.Sprintf("%q", d.store()) }),
 			d.field("items", func() string { return d.pick("items", `["course_1"]`, `["course_1","course_2"]`, `[]`) }),
-			d.field("stripe_price_ids", func() string { return d.pick("prices", `["price_1"]`, `["price_2"]`, `["price_1","price_2"]`, `[]`) })))
+			d.field("stripe_price_ids",
+				func() string { return d.pick("prices", `["price_1"]`, `["price_2"]`, `["price_1","price_2"]`, `[]`) })))
 	},
 	func(d drawer) store.NewEvent {
 		return d.platform("product.deleted", fmt.Sprintf(`{"id":%q}`, d.course()))
 	},
 	func(d drawer) store.NewEvent {
-		progress := rapid.SampledFrom([]string{"", `,"progress":45`, `,"progress":100,"completed_at":"2026-01-12T11:00:00Z"`, `,"progress":0,"completed_at":null`}).Draw(d.t, "progress")
+		progress := rapid.SampledFrom([]string{"", `,"progress":45`, `,"progress":100,"completed_at":"2026-01-12T11:00:00Z"`,
+			`,"progress":0,"completed_at":null`}).Draw(d.t, "progress")
 		return d.platform("enrollment.upserted", fmt.Sprintf(`{"course_id":%q,%s%s%s%s}`, d.course(), d.who(), progress,
 			d.field("store_id", func() string { return fmt.Sprintf("%q", d.store()) }),
 			d.field("enrolled_at", func() string { return fmt.Sprintf("%q", d.when("enrolled").Format(time.RFC3339)) })))
@@ -85,7 +90,8 @@ var platformActs = []func(drawer) store.NewEvent{
 		if d.yes() {
 			who = fmt.Sprintf(`"user_id":%q`, d.user())
 		}
-		return d.platform("enrollment.upserted", fmt.Sprintf(`{"course_id":%q,%s,"enrolled_at":%q}`, d.course(), who, d.when("enrolled").Format(time.RFC3339)))
+		return d.platform("enrollment.upserted", fmt.Sprintf(`{"course_id":%q,%s,"enrolled_at":%q}`, d.course(), who,
+			d.when("enrolled").Format(time.RFC3339)))
 	},
 	func(d drawer) store.NewEvent { // its end, under either name
 		if d.yes() {
@@ -96,8 +102,9 @@ var platformActs = []func(drawer) store.NewEvent{
 	func(d drawer) store.NewEvent {
 		id := d.pick("purchase", "buy_1", "pi_1")
 		d = d.about(strings.TrimPrefix(id, "pi_"))
-		return d.platform("purchase.recorded", fmt.Sprintf(`{"id":%q,"product_id":%q,%s,"amount":%d,"currency":%q,"purchased_at":%q%s}`,
-			id, d.course(), once(d, "who", d.who), d.amount(), d.currency(), d.when("created").Format(time.RFC3339),
-			d.field("store_id", func() string { return fmt.Sprintf("%q", d.store()) })))
+		return d.platform("purchase.recorded",
+			fmt.Sprintf(`{"id":%q,"product_id":%q,%s,"amount":%d,"currency":%q,"purchased_at":%q%s}`,
+				id, d.course(), once(d, "who", d.who), d.amount(), d.currency(), d.when("created").Format(time.RFC3339),
+				d.field("store_id", func() string { return fmt.Sprintf("%q", d.store()) })))
 	},
 }

@@ -15,7 +15,8 @@ func (d drawer) recurring() drawer { return d.about(d.pick("deal", "1", "2")) }
 
 var checkoutActs = []func(drawer) store.NewEvent{
 	func(d drawer) store.NewEvent { // a checkout, paid, free or not paid yet
-		typ := d.pick("type", "checkout.session.completed", "checkout.session.completed", "checkout.session.async_payment_succeeded", "checkout.session.async_payment_failed")
+		typ := d.pick("type", "checkout.session.completed", "checkout.session.completed",
+			"checkout.session.async_payment_succeeded", "checkout.session.async_payment_failed")
 		status := d.pick("status", "paid", "unpaid", "no_payment_required")
 		if typ == "checkout.session.async_payment_succeeded" {
 			status = "paid"
@@ -27,8 +28,11 @@ var checkoutActs = []func(drawer) store.NewEvent{
 	},
 	func(d drawer) store.NewEvent { // the checkout a subscription began with
 		d = d.recurring()
-		return d.stripe("checkout.session.completed", fmt.Sprintf(`{"id":"cs_sub_%s","mode":"subscription","payment_status":%q,"subscription":%q,"customer":%s,"customer_details":{"email":%q},"created":%d,"metadata":%s}`,
-			d.deal, d.pick("status", "paid", "unpaid"), d.sub(), d.maybe(d.cus), d.email(), d.unix("created"), d.metadata()))
+		return d.stripe("checkout.session.completed",
+			fmt.Sprintf(
+				`{"id":"cs_sub_%s","mode":"subscription","payment_status":%q,"subscription":%q,"customer":%s,`+
+					`"customer_details":{"email":%q},"created":%d,"metadata":%s}`,
+				d.deal, d.pick("status", "paid", "unpaid"), d.sub(), d.maybe(d.cus), d.email(), d.unix("created"), d.metadata()))
 	},
 }
 
@@ -40,73 +44,105 @@ func (d drawer) session(typ, status string, withIntent bool) store.NewEvent {
 		intent = fmt.Sprintf("%q", d.intent())
 		id = "cs_" + strings.Trim(intent, `"`)
 	}
-	return d.stripe(typ, fmt.Sprintf(`{"id":%q,"mode":"payment","payment_status":%q,"amount_total":%d,"currency":%q,"payment_intent":%s,"created":%d,"metadata":%s%s%s%s%s}`,
-		id, status, d.amount(), d.currency(), intent, d.unix("created"), d.metadata(),
-		d.field("invoice", func() string { return fmt.Sprintf("%q", d.invoice()) }),
-		d.field("customer", func() string { return fmt.Sprintf("%q", d.cus()) }),
-		d.field("customer_details", func() string { return fmt.Sprintf(`{"email":%q,"name":"Guest"}`, d.email()) }),
-		d.field("client_reference_id", func() string { return fmt.Sprintf("%q", d.user()) })))
+	return d.stripe(
+		typ, fmt.Sprintf(
+			`{"id":%q,"mode":"payment","payment_status":%q,"amount_total":%d,"currency":%q,"payment_intent":%s,"created":%d,`+
+				`"metadata":%s%s%s%s%s}`,
+			id, status, d.amount(), d.currency(), intent, d.unix("created"), d.metadata(),
+			d.field("invoice", func() string { return fmt.Sprintf("%q", d.invoice()) }),
+			d.field("customer", func() string { return fmt.Sprintf("%q", d.cus()) }),
+			d.field("customer_details", func() string { return fmt.Sprintf(`{"email":%q,"name":"Guest"}`, d.email()) }),
+			d.field("client_reference_id", func() string { return fmt.Sprintf("%q", d.user()) })))
 }
 
 var moneyActs = []func(drawer) store.NewEvent{
 	func(d drawer) store.NewEvent {
 		d = d.payment()
-		return d.stripe("payment_intent.succeeded", fmt.Sprintf(`{"id":%q,"amount_received":%d,"currency":%q,"status":"succeeded","created":%d,"customer":%s,"invoice":%s,"transfer_data":%s,"metadata":%s}`,
-			d.intent(), d.amount(), d.currency(), d.unix("created"), d.maybe(d.cus), d.maybe(d.invoice),
-			d.pick("to", "null", fmt.Sprintf(`{"destination":%q}`, d.account())), d.metadata()))
+		return d.stripe("payment_intent.succeeded",
+			fmt.Sprintf(
+				`{"id":%q,"amount_received":%d,"currency":%q,"status":"succeeded","created":%d,"customer":%s,"invoice":%s,`+
+					`"transfer_data":%s,"metadata":%s}`,
+				d.intent(), d.amount(), d.currency(), d.unix("created"), d.maybe(d.cus), d.maybe(d.invoice),
+				d.pick("to", "null", fmt.Sprintf(`{"destination":%q}`, d.account())), d.metadata()))
 	},
 	func(d drawer) store.NewEvent { // the only one to know a guest's address
 		d = d.payment()
-		return d.stripe("charge.succeeded", fmt.Sprintf(`{"id":"ch_%[1]s","amount":%d,"amount_captured":%[2]d,"amount_refunded":0,"captured":true,"paid":true,"status":"succeeded","currency":%q,"payment_intent":%[1]q,"created":%[4]d,"billing_details":{"email":%s,"name":"Guest"},"metadata":{}}`,
-			d.intent(), d.amount(), d.currency(), d.unix("created"), d.maybe(d.email)))
+		return d.stripe("charge.succeeded",
+			fmt.Sprintf(
+				`{"id":"ch_%[1]s","amount":%d,"amount_captured":%[2]d,"amount_refunded":0,"captured":true,"paid":true,`+
+					`"status":"succeeded","currency":%q,"payment_intent":%[1]q,"created":%[4]d,`+
+					`"billing_details":{"email":%s,"name":"Guest"},"metadata":{}}`,
+				d.intent(), d.amount(), d.currency(), d.unix("created"), d.maybe(d.email)))
 	},
 	func(d drawer) store.NewEvent {
 		d = d.payment()
-		return d.stripe("charge.refunded", fmt.Sprintf(`{"id":"ch_%[1]s","amount":4900,"amount_refunded":%d,"currency":%q,"payment_intent":%[1]q,"created":%[4]d}`,
-			d.intent(), d.part(), d.of("currency", "usd", "usd", "eur"), storyStart.Unix()))
+		return d.stripe("charge.refunded",
+			fmt.Sprintf(
+				`{"id":"ch_%[1]s","amount":4900,"amount_refunded":%d,"currency":%q,"payment_intent":%[1]q,"created":%[4]d}`,
+				d.intent(), d.part(), d.of("currency", "usd", "usd", "eur"), storyStart.Unix()))
 	},
 	func(d drawer) store.NewEvent {
 		d = d.payment()
 		intent := d.intent()
-		return d.stripe(d.pick("type", "refund.created", "refund.updated", "refund.failed"), fmt.Sprintf(`{"id":%q,"amount":%d,"currency":%q,"charge":%q,"payment_intent":%s,"status":%q,"created":%d}`,
-			"re_"+intent, d.part(), d.of("currency", "usd"), "ch_"+intent, d.pick("linked", `"`+intent+`"`, "null"), d.pick("status", "succeeded", "pending", "failed"), d.at.Unix()))
+		return d.stripe(d.pick("type", "refund.created", "refund.updated", "refund.failed"),
+			fmt.Sprintf(`{"id":%q,"amount":%d,"currency":%q,"charge":%q,"payment_intent":%s,"status":%q,"created":%d}`,
+				"re_"+intent, d.part(), d.of("currency", "usd"), "ch_"+intent, d.pick("linked", `"`+intent+`"`, "null"),
+				d.pick("status", "succeeded", "pending", "failed"), d.at.Unix()))
 	},
 	func(d drawer) store.NewEvent {
 		d = d.payment()
 		intent := d.intent()
-		return d.stripe(d.pick("type", "charge.dispute.created", "charge.dispute.funds_withdrawn", "charge.dispute.closed", "charge.dispute.funds_reinstated"),
-			fmt.Sprintf(`{"id":%q,"amount":%[2]d,"currency":%q,"charge":%q,"payment_intent":%q,"status":%q,"balance_transactions":[%s]}`,
-				"dp_"+intent, d.part(), d.of("currency", "usd"), "ch_"+intent, intent, d.pick("status", "needs_response", "won", "lost", "warning_needs_response"), d.pick("moved", "", `{"amount":-50}`)))
+		return d.stripe(d.pick("type", "charge.dispute.created", "charge.dispute.funds_withdrawn", "charge.dispute.closed",
+			"charge.dispute.funds_reinstated"),
+			fmt.Sprintf(
+				`{"id":%q,"amount":%[2]d,"currency":%q,"charge":%q,"payment_intent":%q,"status":%q,"balance_transactions":[%s]}`,
+				"dp_"+intent, d.part(), d.of("currency", "usd"), "ch_"+intent, intent,
+				d.pick("status", "needs_response", "won", "lost", "warning_needs_response"), d.pick("moved", "", `{"amount":-50}`)))
 	},
 }
 
 var billingActs = []func(drawer) store.NewEvent{
 	func(d drawer) store.NewEvent {
-		return d.stripe(d.pick("type", "customer.created", "customer.updated", "customer.deleted"), fmt.Sprintf(`{"id":%q,"email":%s,"name":"Stripe Name"}`, d.cus(), d.maybe(d.email)))
+		return d.stripe(d.pick("type", "customer.created", "customer.updated", "customer.deleted"),
+			fmt.Sprintf(`{"id":%q,"email":%s,"name":"Stripe Name"}`, d.cus(), d.maybe(d.email)))
 	},
 	func(d drawer) store.NewEvent {
 		d = d.recurring()
 		previous := ""
 		if d.pick("previous", "", "", "", "status") != "" {
-			previous = fmt.Sprintf(`,"previous_attributes":{"status":%q}`, d.pick("previous status", "incomplete", "active", "past_due"))
+			previous = fmt.Sprintf(`,"previous_attributes":{"status":%q}`,
+				d.pick("previous status", "incomplete", "active", "past_due"))
 		}
-		return d.changed(d.pick("type", "customer.subscription.created", "customer.subscription.updated", "customer.subscription.updated", "customer.subscription.deleted"),
-			fmt.Sprintf(`{"id":%q,"status":%q,"customer":%q,"currency":"usd","metadata":%s,"created":%d,"start_date":%[5]d,"items":{"data":[%s]}}`,
-				d.sub(), d.pick("status", "incomplete", "active", "active", "past_due", "canceled"), d.cus(), d.metadata(), d.unix("created"), d.items()), previous)
+		return d.changed(d.pick("type", "customer.subscription.created", "customer.subscription.updated",
+			"customer.subscription.updated", "customer.subscription.deleted"),
+			fmt.Sprintf(`{"id":%q,"status":%q,"customer":%q,"currency":"usd","metadata":%s,"created":%d,"start_date":%[5]d,`+
+				`"items":{"data":[%s]}}`,
+				d.sub(), d.pick("status", "incomplete", "active", "active", "past_due", "canceled"), d.cus(), d.metadata(),
+				d.unix("created"), d.items()), previous)
 	},
 	func(d drawer) store.NewEvent { // an invoice before basil
 		d = d.recurring()
-		return d.stripe(d.pick("type", "invoice.paid", "invoice.paid", "invoice.payment_succeeded"), fmt.Sprintf(`{"id":%q,"amount_paid":%d,"currency":%q,"customer":%q,"customer_email":%q,"created":%d,"payment_intent":%s,"subscription":%q,"subscription_details":{"metadata":%s},"lines":{"data":[%s]}}`,
-			d.invoice(), d.amount(), d.currency(), d.cus(), d.email(), d.unix("created"), d.maybe(d.intent), d.sub(), d.metadata(), d.lines(`{"price":{"id":%q}}`)))
+		return d.stripe(d.pick("type", "invoice.paid", "invoice.paid", "invoice.payment_succeeded"),
+			fmt.Sprintf(
+				`{"id":%q,"amount_paid":%d,"currency":%q,"customer":%q,"customer_email":%q,"created":%d,"payment_intent":%s,`+
+					`"subscription":%q,"subscription_details":{"metadata":%s},"lines":{"data":[%s]}}`,
+				d.invoice(), d.amount(), d.currency(), d.cus(), d.email(), d.unix("created"), d.maybe(d.intent), d.sub(),
+				d.metadata(), d.lines(`{"price":{"id":%q}}`)))
 	},
 	func(d drawer) store.NewEvent { // an invoice since basil
 		d = d.recurring()
-		return d.stripe("invoice.paid", fmt.Sprintf(`{"id":%q,"amount_paid":%d,"currency":%q,"customer":%q,"created":%d,"parent":{"subscription_details":{"subscription":%q,"metadata":%s}},"lines":{"data":[%s]}}`,
-			d.invoice(), d.amount(), d.currency(), d.cus(), d.unix("created"), d.sub(), d.metadata(), d.lines(`{"pricing":{"price_details":{"price":%q}}}`)))
+		return d.stripe("invoice.paid",
+			fmt.Sprintf(
+				`{"id":%q,"amount_paid":%d,"currency":%q,"customer":%q,"created":%d,`+
+					`"parent":{"subscription_details":{"subscription":%q,"metadata":%s}},"lines":{"data":[%s]}}`,
+				d.invoice(), d.amount(), d.currency(), d.cus(), d.unix("created"), d.sub(), d.metadata(),
+				d.lines(`{"pricing":{"price_details":{"price":%q}}}`)))
 	},
 	func(d drawer) store.NewEvent {
 		d = d.recurring()
-		return d.stripe("invoice_payment.paid", fmt.Sprintf(`{"id":"inpay_%s","invoice":%q,"payment":{"type":"payment_intent","payment_intent":%q}}`, d.deal, d.invoice(), d.intent()))
+		return d.stripe("invoice_payment.paid",
+			fmt.Sprintf(`{"id":"inpay_%s","invoice":%q,"payment":{"type":"payment_intent","payment_intent":%q}}`, d.deal,
+				d.invoice(), d.intent()))
 	},
 }
 
@@ -114,7 +150,8 @@ var billingActs = []func(drawer) store.NewEvent{
 func (d drawer) items() string {
 	var items []string
 	for _, price := range d.prices() {
-		items = append(items, fmt.Sprintf(`{"price":{"id":%q,"unit_amount":1900},"current_period_end":%d}`, price, storyStart.AddDate(0, 1, 0).Unix()))
+		items = append(items, fmt.Sprintf(`{"price":{"id":%q,"unit_amount":1900},"current_period_end":%d}`, price,
+			storyStart.AddDate(0, 1, 0).Unix()))
 	}
 	return strings.Join(items, ",")
 }

@@ -163,7 +163,8 @@ func (d drawer) field(name string, draw func() string) string {
 }
 
 func (d drawer) event(source, typ, account, payload string) store.NewEvent {
-	return store.NewEvent{Source: source, EventID: fmt.Sprintf("evt_%02d_%s", d.nth, typ), Type: typ, Account: account, OccurredAt: d.at, Payload: []byte(payload)}
+	return store.NewEvent{Source: source, EventID: fmt.Sprintf("evt_%02d_%s", d.nth, typ), Type: typ, Account: account,
+		OccurredAt: d.at, Payload: []byte(payload)}
 }
 
 func (d drawer) stripe(typ, object string) store.NewEvent { return d.changed(typ, object, "") }

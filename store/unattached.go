@@ -72,7 +72,8 @@ func (u UnattachedQuestion) Scope(table string) string {
 func UnattachedSQL(kind FactKind, scope string) string {
 	count := func(of, is string) string {
 		return `
-	SELECT '` + kind.Name + `', r, (SELECT count(*) FROM (SELECT FROM ` + kind.Table + ` WHERE ` + is + scope + ` LIMIT $2) f)
+	SELECT '` + kind.Name + `', r, (SELECT count(*) FROM (SELECT FROM ` + kind.Table + ` WHERE ` + is +
+			scope + ` LIMIT $2) f)
 	FROM unnest($1::text[]) r
 	WHERE r ` + of + ` 'not_derived'`
 	}

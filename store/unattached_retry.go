@@ -75,7 +75,8 @@ func (s *Store) attachedOf(ctx context.Context, keys []RowKey) (n int64, err err
 	err = s.Snapshot(ctx, func(tx pgx.Tx) error {
 		for kind, k := range byKind(keys) {
 			var some int64
-			err := tx.QueryRow(ctx, `SELECT count(*)`+kind.GivenRows("f")+` WHERE f.customer_id IS NOT NULL`, k[0], k[1]).Scan(&some)
+			err := tx.QueryRow(ctx, `SELECT count(*)`+kind.GivenRows("f")+` WHERE f.customer_id IS NOT NULL`, k[0], k[1]).Scan(
+				&some)
 			if err != nil {
 				return err
 			}

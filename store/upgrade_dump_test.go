@@ -24,7 +24,8 @@ import (
 )
 
 // writeDump is where TestUpgrade writes the database that it makes.
-var writeDump = flag.String("upgrade.write", "", "write the dump of today, gzipped, to this `file` (see testdata/upgrade)")
+var writeDump = flag.String("upgrade.write", "",
+	"write the dump of today, gzipped, to this `file` (see testdata/upgrade)")
 
 // dumpOfToday makes a database with something of all that there is, and returns
 // it as a plain dump.
@@ -36,7 +37,8 @@ func dumpOfToday(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dump, err := command.Command(tool, "--no-owner", "--no-privileges", "--inserts", "--rows-per-insert=50", "--dbname", url).Output()
+	dump, err := command.Command(tool, "--no-owner", "--no-privileges", "--inserts", "--rows-per-insert=50",
+		"--dbname", url).Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +74,8 @@ func fillForUpgrade(t *testing.T, s *store.Store, url string) {
 		return e.platform("enrollment.upserted", fmt.Sprintf(`{"course_id":%q,"store_id":%q,%s}`, course, at, who))
 	}
 	apply(t, s, []store.NewEvent{
-		in("store_merged", "c_merged", `"email":"mo@merged.example"`), e.user("user_merged", "mo.old@merged.example", "verified"),
+		in("store_merged", "c_merged", `"email":"mo@merged.example"`),
+		e.user("user_merged", "mo.old@merged.example", "verified"),
 		in("store_merged", "d_merged", `"user_id":"user_merged"`), e.user("user_merged", "mo@merged.example", "verified"),
 	}, 1)
 	apply(t, s, []store.NewEvent{
@@ -94,7 +97,8 @@ func noteOn(t *testing.T, s *store.Store, url, storeID, email, body string) {
 	if len(id) != 1 {
 		t.Fatalf("%d customers at %s in %s", len(id), email, storeID)
 	}
-	if _, err := customers.New(s).AddNote(context.Background(), storeID, id[0], customers.NewNote{Body: body, Author: "admin"}); err != nil {
+	if _, err := customers.New(s).AddNote(context.Background(), storeID, id[0],
+		customers.NewNote{Body: body, Author: "admin"}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -104,8 +108,12 @@ func backfillOne(t *testing.T, s *store.Store) {
 	t.Helper()
 	ctx := context.Background()
 	read := storyStart.AddDate(0, 0, 1)
-	set, err := facts.ReadStripeObject("checkout.session", "", read, []byte(`{"id":"cs_backfilled","object":"checkout.session","mode":"payment","status":"complete","payment_status":"paid",
-		"amount_total":2500,"currency":"usd","payment_intent":"pi_backfilled","created":1768212000,"customer_details":{"email":"bea@backfilled.example","name":"Bea"},"metadata":{"storeId":"store_backfilled","productId":"p_backfilled"}}`))
+	set, err := facts.ReadStripeObject("checkout.session", "", read,
+		[]byte(`{"id":"cs_backfilled","object":"checkout.session","mode":"payment","status":"complete",
+		"payment_status":"paid",
+		"amount_total":2500,"currency":"usd","payment_intent":"pi_backfilled","created":1768212000,
+		"customer_details":{"email":"bea@backfilled.example","name":"Bea"},
+		"metadata":{"storeId":"store_backfilled","productId":"p_backfilled"}}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,7 +174,8 @@ func received(source, id string, body []byte) (store.NewEvent, error) {
 	if err := json.Unmarshal(body, &b); err != nil {
 		return store.NewEvent{}, err
 	}
-	n := store.NewEvent{Source: source, EventID: id, Type: b.Type, Account: b.Account, APIVersion: b.APIVersion, Livemode: b.Livemode, Payload: body}
+	n := store.NewEvent{Source: source, EventID: id, Type: b.Type, Account: b.Account, APIVersion: b.APIVersion,
+		Livemode: b.Livemode, Payload: body}
 	switch source {
 	case "stripe":
 		n.EventID, n.OccurredAt = b.ID, time.Unix(b.Created, 0)
@@ -182,7 +191,8 @@ func received(source, id string, body []byte) (store.NewEvent, error) {
 }
 
 // storyIDs are the ids and addresses that stories use.
-var storyIDs = regexp.MustCompile(`"((?:[a-z]+_)*(?:store|user|course|bundle|pi|cs|ch|re|dp|in|inpay|sub|cus|price|acct|buy)_(?:\d|owner|null))"`)
+var storyIDs = regexp.MustCompile(
+	`"((?:[a-z]+_)*(?:store|user|course|bundle|pi|cs|ch|re|dp|in|inpay|sub|cus|price|acct|buy)_(?:\d|owner|null))"`)
 
 // apart gives a story stores, people and payments of its own.
 func apart(story []store.NewEvent, n int) []store.NewEvent {

@@ -120,14 +120,19 @@ const upgradedSQL = `
 func wantKept(t *testing.T, url string) {
 	t.Helper()
 	for sql, want := range map[string][]string{
-		`SELECT email || ' ' || type || ' ' || (spent -> 0 ->> 'amount') FROM customers WHERE store_id = 'store_backfilled'`: {"bea@backfilled.example paying 2500"},
+		`SELECT email || ' ' || type || ' ' || (spent -> 0 ->> 'amount') FROM customers
+			WHERE store_id = 'store_backfilled'`: {"bea@backfilled.example paying 2500"},
 		`SELECT kind || ' ' || status FROM backfills`: {"stripe completed"},
-		`SELECT count(*) || ' ' || count(*) FILTER (WHERE email LIKE 'erased-%@erased.invalid') FROM customers WHERE store_id = 'store_erased'`: {"1 1"},
-		`SELECT event_id FROM webhook_events WHERE payload::text LIKE '%gone@erased.example%'`:                                                  nil,
-		`SELECT c.store_id || ' ' || c.email || ': ' || n.body FROM customer_notes n JOIN customers c USING (store_id, email) ORDER BY 1`: {
-			"k57aurorastore00000000000000000a ava@lindqvist.example: prefers letters", "store_merged mo@merged.example: was two people",
+		`SELECT count(*) || ' ' || count(*) FILTER (WHERE email LIKE 'erased-%@erased.invalid') FROM customers
+			WHERE store_id = 'store_erased'`: {"1 1"},
+		`SELECT event_id FROM webhook_events WHERE payload::text LIKE '%gone@erased.example%'`: nil,
+		`SELECT c.store_id || ' ' || c.email || ': ' || n.body FROM customer_notes n JOIN customers c USING (store_id, email)
+			ORDER BY 1`: {
+			"k57aurorastore00000000000000000a ava@lindqvist.example: prefers letters",
+			"store_merged mo@merged.example: was two people",
 		},
-		`SELECT from_email || ' ' || into_email FROM customer_merges WHERE store_id = 'store_merged'`: {"mo.old@merged.example mo@merged.example"},
+		`SELECT from_email || ' ' || into_email FROM customer_merges WHERE store_id = 'store_merged'`: {
+			"mo.old@merged.example mo@merged.example"},
 	} {
 		if diff := cmp.Diff(want, query(t, url, sql), cmpopts.EquateEmpty()); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", sql, diff)

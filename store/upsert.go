@@ -15,18 +15,21 @@ import (
 )
 
 // contextColumns are the column sets of a facts.Context.
-var contextColumns = columnSets("store_ref, product_ref, product_kind, product_type, plan, user_ref, creator_ref, stripe_customer, " +
-	"email, name, named, lines")
+var contextColumns = columnSets(
+	"store_ref, product_ref, product_kind, product_type, plan, user_ref, creator_ref, stripe_customer, " +
+		"email, name, named, lines")
 
 // The tables of facts.
 var (
 	usersTable = newTable[facts.User]("users", "id", "version", columnSets("email, name, image_url, time_zone"),
 		map[string]string{"last_seen_at": "GREATEST"}, versioned{Version: "deleted_version"})
-	stripeCustomersTable = newTable[facts.StripeCustomer]("stripe_customers", "account id", "version", columnSets("email, name"),
+	stripeCustomersTable = newTable[facts.StripeCustomer]("stripe_customers", "account id", "version",
+		columnSets("email, name"),
 		nil, versioned{Version: "deleted_version"})
 	storesTable = newTable[facts.Store]("stores", "id", "version", columnSets("name, member_user_ids, time_zone"),
 		map[string]string{"member_user_ids": membersRule})
-	productsTable = newTable[facts.Product]("products", "id", "version", columnSets("kind, title, price_amount price_currency, items"),
+	productsTable = newTable[facts.Product]("products", "id", "version",
+		columnSets("kind, title, price_amount price_currency, items"),
 		nil, versioned{Version: "deleted_version"})
 	enrollmentsTable = newTable[facts.Enrollment]("enrollments", "course_id person", "version", nil,
 		map[string]string{
@@ -45,7 +48,8 @@ var (
 		versioned{Version: "completed_version", columns: []string{"completed_at", "completed_with_progress"}},
 		versioned{Version: "deleted_version"})
 	paymentsTable = newTable[facts.Payment]("payments", "account id", "claim_version",
-		slices.Concat(alwaysNamed("claimed_by kind claim_paid claim_amount claim_currency paid_at"), contextColumns, columnSets("subscription")), nil,
+		slices.Concat(alwaysNamed("claimed_by kind claim_paid claim_amount claim_currency paid_at"), contextColumns,
+			columnSets("subscription")), nil,
 		versioned{Version: "intent_version", contexts: []string{"intent"}},
 		versioned{Version: "charge_version", contexts: []string{"charge"}},
 		versioned{Version: "invoice_version", columns: []string{"invoice"}},
@@ -54,28 +58,35 @@ var (
 	// falls. A message without them does not remove them.
 	refundsTable = newTable[facts.Refund]("refunds", "account id", "version",
 		alwaysNamed("cumulative amount currency status created_at said_at"),
-		map[string]string{"charge": "GREATEST", "payment_intent": "GREATEST", "charge_amount": "GREATEST", "captured": "GREATEST"})
+		map[string]string{"charge": "GREATEST", "payment_intent": "GREATEST", "charge_amount": "GREATEST",
+			"captured": "GREATEST"})
 	disputesTable = newTable[facts.Dispute]("disputes", "account id", "version",
-		alwaysNamed("amount currency status withdrawn"), map[string]string{"charge": "GREATEST", "payment_intent": "GREATEST"})
+		alwaysNamed("amount currency status withdrawn"),
+		map[string]string{"charge": "GREATEST", "payment_intent": "GREATEST"})
 	subscriptionsTable = newTable[facts.Subscription]("subscriptions", "account id", "version",
-		slices.Concat(alwaysNamed("status ended_at"), alwaysNamed("cancel_at_period_end cancel_at cancellation"), alwaysNamed("paused"),
+		slices.Concat(alwaysNamed("status ended_at"), alwaysNamed("cancel_at_period_end cancel_at cancellation"),
+			alwaysNamed("paused"),
 			columnSets("current_period_end, currency, started_at, destination"),
 			slices.DeleteFunc(slices.Clone(contextColumns), func(t columnSet) bool { return t.columns[0] == "lines" }),
 			columnSets("lines amount plan_name discount")),
 		map[string]string{"ever_active": "OR", "status": statusRule, "status_moves": movesRule},
 		versioned{"checkout_version", []string{"checkout_at"}, []string{"checkout"}})
 	checkoutsTable = newTable[facts.Checkout]("checkouts", "account id", "version",
-		slices.Concat(contextColumns, columnSets("status, amount currency, recovery_url recovery_until, recovered_from, promotions, started_at")), nil)
+		slices.Concat(contextColumns,
+			columnSets("status, amount currency, recovery_url recovery_until, recovered_from, promotions, started_at")), nil)
 	failedInvoicesTable = newTable[facts.FailedInvoice]("failed_invoices", "account id", "version",
-		slices.Concat(alwaysNamed("attempts next_attempt_at hosted_url amount_due currency"), columnSets("subscription, stripe_customer")), nil)
+		slices.Concat(alwaysNamed("attempts next_attempt_at hosted_url amount_due currency"),
+			columnSets("subscription, stripe_customer")), nil)
 )
 
 // Of several status changes of a subscription in one second, the last one is that
 // whose new status no other starts from.
 const (
-	sameSecond = `left(t.status_said, 27) = left(e.status_said, 27) AND substr(GREATEST(t.status_said, e.status_said), 29, 2) < '80'`
-	movesRule  = `CASE
-				WHEN ` + sameSecond + ` THEN NULLIF(ARRAY(SELECT DISTINCT m FROM unnest(t.status_moves || e.status_moves) m ORDER BY m), '{}')
+	sameSecond = `left(t.status_said, 27) = left(e.status_said, 27)
+		AND substr(GREATEST(t.status_said, e.status_said), 29, 2) < '80'`
+	movesRule = `CASE
+				WHEN ` + sameSecond +
+		` THEN NULLIF(ARRAY(SELECT DISTINCT m FROM unnest(t.status_moves || e.status_moves) m ORDER BY m), '{}')
 				WHEN e.status_said > t.status_said THEN e.status_moves
 				ELSE t.status_moves END`
 	statusRule = `coalesce(
@@ -93,7 +104,8 @@ const membersRule = `CASE
 
 // newTable describes the table of fact type F. Its columns are the fields of F that
 // the arguments name.
-func newTable[F any](name, keys, main string, named []columnSet, merges map[string]string, groups ...versioned) FactTable {
+func newTable[F any](name, keys, main string, named []columnSet, merges map[string]string,
+	groups ...versioned) FactTable {
 	t := FactTable{Name: name, Keys: strings.Fields(keys), Main: main, columnSets: named, merges: merges, Groups: groups}
 	own := append(append([]string{}, t.Keys...), main, "earlier")
 	for _, n := range named {
@@ -149,7 +161,9 @@ func rowsOf[F any](t *FactTable, rows []F, key func(*F) string) TableRows {
 func TablesOf(set facts.Set) []TableRows {
 	return []TableRows{
 		rowsOf(&usersTable, set.Users, func(f *facts.User) string { return f.ID }),
-		rowsOf(&stripeCustomersTable, set.StripeCustomers, func(f *facts.StripeCustomer) string { return f.Account + "/" + f.ID }),
+		rowsOf(&stripeCustomersTable, set.StripeCustomers, func(f *facts.StripeCustomer) string {
+			return f.Account + "/" + f.ID
+		}),
 		rowsOf(&storesTable, set.Stores, func(f *facts.Store) string { return f.ID }),
 		rowsOf(&productsTable, set.Products, func(f *facts.Product) string { return f.ID }),
 		rowsOf(&enrollmentsTable, set.Enrollments, func(f *facts.Enrollment) string { return f.CourseID + "/" + f.Person }),
@@ -157,7 +171,9 @@ func TablesOf(set facts.Set) []TableRows {
 		rowsOf(&refundsTable, set.Refunds, func(f *facts.Refund) string { return f.Account + "/" + f.ID }),
 		rowsOf(&disputesTable, set.Disputes, func(f *facts.Dispute) string { return f.Account + "/" + f.ID }),
 		rowsOf(&checkoutsTable, set.Checkouts, func(f *facts.Checkout) string { return f.Account + "/" + f.ID }),
-		rowsOf(&failedInvoicesTable, set.FailedInvoices, func(f *facts.FailedInvoice) string { return f.Account + "/" + f.ID }),
+		rowsOf(&failedInvoicesTable, set.FailedInvoices, func(f *facts.FailedInvoice) string {
+			return f.Account + "/" + f.ID
+		}),
 		rowsOf(&subscriptionsTable, set.Subscriptions, func(f *facts.Subscription) string { return f.Account + "/" + f.ID }),
 	}
 }

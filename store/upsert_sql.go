@@ -97,7 +97,8 @@ func (t FactTable) upsertStatement(columns []string) string {
 	}
 	assign(t.Main, fmt.Sprintf("GREATEST(t.%[1]s, e.%[1]s)", t.Main))
 	if t.keepsEarlier {
-		assign("earlier", fmt.Sprintf("earlier_of(GREATEST(t.%[1]s, e.%[1]s), jsonb_build_object(%[2]s))", t.Main, strings.Join(kept, ", ")))
+		assign("earlier", fmt.Sprintf("earlier_of(GREATEST(t.%[1]s, e.%[1]s), jsonb_build_object(%[2]s))", t.Main,
+			strings.Join(kept, ", ")))
 	}
 	list := strings.Join(columns, ", ")
 	return fmt.Sprintf(`

@@ -46,7 +46,8 @@ func (w weakener) event(source, typ, account string, payload any) store.NewEvent
 	if err != nil {
 		panic(err) // of maps and texts
 	}
-	return store.NewEvent{Source: source, EventID: fmt.Sprintf("evt_weak_%d", w.nth), Type: typ, Account: account, OccurredAt: w.at, Payload: raw}
+	return store.NewEvent{Source: source, EventID: fmt.Sprintf("evt_weak_%d", w.nth), Type: typ, Account: account,
+		OccurredAt: w.at, Payload: raw}
 }
 
 // id is of something the story has none of, and comes before or after all it has.
@@ -72,7 +73,8 @@ func (w weakener) again(m message) (store.NewEvent, bool) {
 		typ = strings.TrimSuffix(typ, "updated") + "updated"
 	}
 	if m.event.Source == "stripe" {
-		return w.event("stripe", typ, m.event.Account, map[string]any{"type": typ, "data": map[string]any{"object": m.object}}), true
+		return w.event("stripe", typ, m.event.Account,
+			map[string]any{"type": typ, "data": map[string]any{"object": m.object}}), true
 	}
 	if m.event.Source == "clerk" {
 		m.object["updated_at"] = w.at.UnixMilli()
@@ -98,7 +100,8 @@ func (w weakener) inForce(kinds ...string) (all []message) {
 	}
 	for _, key := range slices.Sorted(maps.Keys(last)) {
 		m := last[key]
-		wanted := len(kinds) == 0 || slices.ContainsFunc(kinds, func(k string) bool { return strings.HasPrefix(m.event.Type, k) })
+		wanted := len(kinds) == 0 ||
+			slices.ContainsFunc(kinds, func(k string) bool { return strings.HasPrefix(m.event.Type, k) })
 		if wanted && !tied[key] && len(optionalFields[m.kind()]) > 0 && !m.ends() && !w.outdone(m) {
 			all = append(all, m)
 		}
@@ -135,7 +138,8 @@ func (m message) key() string {
 // ends tells whether the message is the end of its object, or of its payment.
 func (m message) ends() bool {
 	typ, status := m.event.Type, m.object["status"]
-	return strings.HasSuffix(typ, ".deleted") || strings.HasSuffix(typ, "_failed") || status == "canceled" || status == "incomplete_expired"
+	return strings.HasSuffix(typ, ".deleted") || strings.HasSuffix(typ, "_failed") || status == "canceled" ||
+		status == "incomplete_expired"
 }
 
 // outdone tells whether somebody else has proved a user's address since: telling
@@ -147,7 +151,8 @@ func (w weakener) outdone(m message) bool {
 	}
 	return slices.ContainsFunc(w.told, func(e store.NewEvent) bool {
 		other := message{event: e, object: objectIn(e)}
-		return other.kind() == "user" && other.key() != m.key() && other.address() == mine && !e.OccurredAt.Before(m.event.OccurredAt)
+		return other.kind() == "user" && other.key() != m.key() && other.address() == mine &&
+			!e.OccurredAt.Before(m.event.OccurredAt)
 	})
 }
 
@@ -165,15 +170,17 @@ func (m message) address() string {
 // null takes back what was said. What makes the event what it is stays: ids,
 // status, amounts, its own times, and the person of a platform event.
 var optionalFields = map[string][]string{
-	"user":                  {"first_name?", "primary_email_address_id?", "email_addresses?"},
-	"customer":              {"email?", "name?"},
-	"store":                 {"name?", "owner_user_id", "stripe_account_id"},
-	"product":               {"store_id", "items", "stripe_price_ids"},
-	"enrollment":            {"store_id", "name?", "progress?", "enrolled_at?", "completed_at"},
-	"purchase":              {"store_id"},
-	"checkout.session":      {"customer?", "customer_details?", "customer_details.email?", "customer_details.name?", "client_reference_id?", "invoice?", "metadata?", "metadata.*?"},
-	"payment_intent":        {"customer?", "invoice?", "transfer_data?", "metadata?", "metadata.*?"},
-	"invoice":               {"customer?", "customer_email?", "payment_intent?", "subscription?", "subscription_details?", "subscription_details.metadata.*?", "parent?", "parent.subscription_details.metadata.*?", "lines?"},
+	"user":       {"first_name?", "primary_email_address_id?", "email_addresses?"},
+	"customer":   {"email?", "name?"},
+	"store":      {"name?", "owner_user_id", "stripe_account_id"},
+	"product":    {"store_id", "items", "stripe_price_ids"},
+	"enrollment": {"store_id", "name?", "progress?", "enrolled_at?", "completed_at"},
+	"purchase":   {"store_id"},
+	"checkout.session": {"customer?", "customer_details?", "customer_details.email?", "customer_details.name?",
+		"client_reference_id?", "invoice?", "metadata?", "metadata.*?"},
+	"payment_intent": {"customer?", "invoice?", "transfer_data?", "metadata?", "metadata.*?"},
+	"invoice": {"customer?", "customer_email?", "payment_intent?", "subscription?", "subscription_details?",
+		"subscription_details.metadata.*?", "parent?", "parent.subscription_details.metadata.*?", "lines?"},
 	"customer.subscription": {"metadata?", "metadata.*?", "items?"},
 }
 
@@ -261,7 +268,8 @@ func (w weakener) anotherProduct() (store.NewEvent, bool) {
 		return store.NewEvent{}, false
 	}
 	return w.platform("product.upserted", map[string]any{
-		"id": w.id("course"), "store_id": d.pick("its store", "store_1", "store_2", "store_9"), "kind": d.pick("kind", "course", "digital", "membership"),
+		"id": w.id("course"), "store_id": d.pick("its store", "store_1", "store_2", "store_9"),
+		"kind":  d.pick("kind", "course", "digital", "membership"),
 		"title": "Another", "stripe_price_ids": []string{d.pick("price", prices...)},
 	})
 }
@@ -289,7 +297,8 @@ func (w weakener) secondStore() (store.NewEvent, bool) {
 	if len(owners) == 0 {
 		return store.NewEvent{}, false
 	}
-	return w.platform("store.upserted", map[string]any{"id": w.id("store"), "name": "Second", "owner_user_id": w.drawer().pick("owner", owners...)})
+	return w.platform("store.upserted", map[string]any{"id": w.id("store"), "name": "Second",
+		"owner_user_id": w.drawer().pick("owner", owners...)})
 }
 
 // unverified repeats a user whose address is not verified any more.

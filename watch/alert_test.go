@@ -21,7 +21,8 @@ const secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 var change = status.WatchChange{
 	ChangeKey: status.ChangeKey{Watch: "source_silent/stripe", Number: 3},
-	State:     status.Problem, Was: status.OK, Since: noon, Detail: "nothing has come", Fix: "rollcall doctor", MadeAt: noon.Add(2 * time.Minute), Attempts: 1,
+	State:     status.Problem, Was: status.OK, Since: noon, Detail: "nothing has come", Fix: "rollcall doctor",
+	MadeAt: noon.Add(2 * time.Minute), Attempts: 1,
 }
 
 // loopback are the networks of the tests' own servers.
@@ -63,7 +64,9 @@ func TestAlertIsSigned(t *testing.T) {
 		t.Errorf("id %q", id)
 	}
 	var got, want any
-	err = json.Unmarshal([]byte(`{"type":"watch.changed","timestamp":"2026-03-18T12:02:00Z","data":{"watch":"source_silent/stripe","state":"problem","was":"ok",
+	err = json.Unmarshal(
+		[]byte(`{"type":"watch.changed","timestamp":"2026-03-18T12:02:00Z",
+		"data":{"watch":"source_silent/stripe","state":"problem","was":"ok",
 		"since":"2026-03-18T12:00:00Z","detail":"nothing has come","fix":"rollcall doctor"}}`), &want)
 	if err == nil {
 		err = json.Unmarshal(body, &got)
@@ -119,7 +122,8 @@ func TestAlertStaysOutside(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = a.Tell(t.Context(), change, noon)
-	if asked || err == nil || !strings.Contains(err.Error(), "is not a public address") || !strings.Contains(err.Error(), "ALLOWED_PRIVATE_NETWORKS") || strings.Contains(err.Error(), "hidden") {
+	if asked || err == nil || !strings.Contains(err.Error(), "is not a public address") ||
+		!strings.Contains(err.Error(), "ALLOWED_PRIVATE_NETWORKS") || strings.Contains(err.Error(), "hidden") {
 		t.Errorf("asked %v: %v", asked, err)
 	}
 }
@@ -127,7 +131,8 @@ func TestAlertStaysOutside(t *testing.T) {
 func TestAlertRefusesSettings(t *testing.T) {
 	for address, good := range map[string]bool{
 		"https://example.com/x": true, "http://127.0.0.1:9/": true,
-		"": false, "example.com": false, "ftp://example.com": false, "file:///etc/passwd": false, "gopher://x": false, "https://": false, "https://:80": false, "https://a:hidden@example.com": false, "https://exa mple.com": false,
+		"": false, "example.com": false, "ftp://example.com": false, "file:///etc/passwd": false, "gopher://x": false,
+		"https://": false, "https://:80": false, "https://a:hidden@example.com": false, "https://exa mple.com": false,
 	} {
 		_, err := NewAlert(address, secret, nil)
 		if (err == nil) != good || err != nil && strings.Contains(err.Error(), "hidden") {

@@ -267,7 +267,9 @@ func (s *streak) add(d store.Delivered) {
 
 // keptBetween reports whether a delivery was accepted between two moments.
 func (r rhythm) keptBetween(from, to time.Time) bool {
-	return slices.ContainsFunc(r.hours, func(d store.Delivered) bool { return isKept(d) && d.Last.After(from) && d.First.Before(to) })
+	return slices.ContainsFunc(r.hours, func(d store.Delivered) bool {
+		return isKept(d) && d.Last.After(from) && d.First.Before(to)
+	})
 }
 
 // passed reports whether retries bring in everything that was refused lately.

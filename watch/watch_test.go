@@ -27,7 +27,8 @@ const (
 func hours(outcome string, n int64, from, to time.Time, open func(time.Time) bool) (all []store.Delivered) {
 	for at := from.Truncate(time.Hour); at.Before(to); at = at.Add(time.Hour) {
 		if open == nil || open(at) {
-			all = append(all, store.Delivered{Source: "stripe", Hour: at, Outcome: outcome, Count: n, First: at, Last: at.Add(50 * time.Minute)})
+			all = append(all, store.Delivered{Source: "stripe", Hour: at, Outcome: outcome, Count: n, First: at,
+				Last: at.Add(50 * time.Minute)})
 		}
 	}
 	return all
@@ -81,47 +82,83 @@ func TestRhythms(t *testing.T) {
 			hours(store.Accepted, 5, ago(4*week), ago(20*time.Hour), func(at time.Time) bool {
 				return at.Hour() < 22 && at.Hour() > 6 && (at.Before(ago(3*week)) || at.After(ago(3*week-2*day)))
 			}), noon, "warning"},
-		{"the first weekend", Silent + "/stripe", hours(store.Accepted, 5, ago(week), ago(63*time.Hour), func(at time.Time) bool { return at.Hour() >= 8 && at.Hour() < 18 }), noon, "ok"},
-		{"a young and busy source has stopped", Silent + "/stripe", hours(store.Accepted, 100, ago(2*day), ago(7*time.Hour), always), noon, "warning"},
-		{"a handful of deliveries, long ago", Silent + "/stripe", hours(store.Accepted, 1, ago(2*week), ago(2*week-4*time.Hour), always), noon, "ok"},
-		{"a source that only repeats itself is no silent one", Silent + "/stripe", join(busy(day), hours(store.Duplicate, 2, ago(day), noon, always)), noon, "ok"},
-		{"a source that is refused is no silent one", Silent + "/stripe", join(busy(6*time.Hour), hours(badSignature, 9, ago(6*time.Hour), noon, always)), noon, "ok"},
-		{"strangers without a signature hide no silence", Silent + "/stripe", join(busy(8*time.Hour), hours(missingSignature, 9, ago(8*time.Hour), noon, always)), noon, "problem"},
+		{"the first weekend", Silent + "/stripe", hours(store.Accepted, 5, ago(week), ago(63*time.Hour),
+			func(at time.Time) bool { return at.Hour() >= 8 && at.Hour() < 18 }), noon, "ok"},
+		{"a young and busy source has stopped", Silent + "/stripe", hours(store.Accepted, 100, ago(2*day), ago(7*time.Hour),
+			always), noon, "warning"},
+		{"a handful of deliveries, long ago", Silent + "/stripe",
+			hours(store.Accepted, 1, ago(2*week), ago(2*week-4*time.Hour), always), noon, "ok"},
+		{"a source that only repeats itself is no silent one", Silent + "/stripe",
+			join(busy(day), hours(store.Duplicate, 2, ago(day), noon, always)), noon, "ok"},
+		{"a source that is refused is no silent one", Silent + "/stripe",
+			join(busy(6*time.Hour), hours(badSignature, 9, ago(6*time.Hour), noon, always)), noon, "ok"},
+		{"strangers without a signature hide no silence", Silent + "/stripe",
+			join(busy(8*time.Hour), hours(missingSignature, 9, ago(8*time.Hour), noon, always)), noon, "problem"},
 		{"another source is no company", Silent + "/stripe", join(busy(8*time.Hour), of("clerk", busy(0))), noon, "problem"},
 
 		{"all signed", Signatures + "/stripe", busy(0), noon, "ok"},
-		{"a stranger or two", Signatures + "/stripe", join(busy(0), hours(badSignature, 1, ago(time.Hour), noon, always)), noon, "ok"},
-		{"a flood of a stranger's beside ours", Signatures + "/stripe", join(busy(0), hours(badSignature, 9000, ago(2*day), noon, always)), noon, "ok"},
-		{"the same at a shop's night", Signatures + "/stripe", join(weekdays(18*time.Hour), hours(badSignature, 9000, ago(18*time.Hour), ago(4*time.Hour), always)), noon.Add(-4 * time.Hour), "ok"},
-		{"a shop's secret was changed over night", Signatures + "/stripe", join(weekdays(18*time.Hour), hours(badSignature, 5, ago(4*time.Hour), noon, always)), noon, "problem"},
-		{"a flood hides no wrong secret", Signatures + "/stripe", join(busy(2*time.Hour), hours(badSignature, 9000, ago(2*day), noon, always)), noon, "problem"},
-		{"a young source's secret was changed", Signatures + "/stripe", join(hours(store.Accepted, 100, ago(2*day), ago(4*time.Hour), always), hours(badSignature, 5, ago(4*time.Hour), noon, always)), noon, "problem"},
-		{"a wrong secret from the first", Signatures + "/stripe", hours(badSignature, 5, ago(2*time.Hour), noon, always), noon, "problem"},
-		{"a secret was changed", Signatures + "/stripe", join(busy(2*time.Hour), hours(badSignature, 50, ago(2*time.Hour), noon, always)), noon, "problem"},
-		{"half of it, as of a second endpoint, or a stranger", Signatures + "/stripe", join(busy(0), hours(badSignature, 100, ago(2*time.Hour), noon, always)), noon, "ok"},
-		{"a proxy strips the headers", Signatures + "/stripe", join(busy(2*time.Hour), hours(missingSignature, 5, ago(2*time.Hour), noon, always)), noon, "problem"},
-		{"unsigned beside signed is strangers'", Signatures + "/stripe", join(busy(0), hours(missingSignature, 500, ago(2*time.Hour), noon, always)), noon, "ok"},
-		{"yesterday's is over", Signatures + "/stripe", join(busy(0), hours(badSignature, 500, ago(2*day), ago(day), always)), noon, "ok"},
+		{"a stranger or two", Signatures + "/stripe", join(busy(0), hours(badSignature, 1, ago(time.Hour), noon, always)),
+			noon, "ok"},
+		{"a flood of a stranger's beside ours", Signatures + "/stripe",
+			join(busy(0), hours(badSignature, 9000, ago(2*day), noon, always)), noon, "ok"},
+		{"the same at a shop's night", Signatures + "/stripe",
+			join(weekdays(18*time.Hour), hours(badSignature, 9000, ago(18*time.Hour), ago(4*time.Hour), always)),
+			noon.Add(-4 * time.Hour), "ok"},
+		{"a shop's secret was changed over night", Signatures + "/stripe",
+			join(weekdays(18*time.Hour), hours(badSignature, 5, ago(4*time.Hour), noon, always)), noon, "problem"},
+		{"a flood hides no wrong secret", Signatures + "/stripe",
+			join(busy(2*time.Hour), hours(badSignature, 9000, ago(2*day), noon, always)), noon, "problem"},
+		{"a young source's secret was changed", Signatures + "/stripe",
+			join(hours(store.Accepted, 100, ago(2*day), ago(4*time.Hour), always),
+				hours(badSignature, 5, ago(4*time.Hour), noon, always)), noon, "problem"},
+		{"a wrong secret from the first", Signatures + "/stripe", hours(badSignature, 5, ago(2*time.Hour), noon, always),
+			noon, "problem"},
+		{"a secret was changed", Signatures + "/stripe",
+			join(busy(2*time.Hour), hours(badSignature, 50, ago(2*time.Hour), noon, always)), noon, "problem"},
+		{"half of it, as of a second endpoint, or a stranger", Signatures + "/stripe",
+			join(busy(0), hours(badSignature, 100, ago(2*time.Hour), noon, always)), noon, "ok"},
+		{"a proxy strips the headers", Signatures + "/stripe",
+			join(busy(2*time.Hour), hours(missingSignature, 5, ago(2*time.Hour), noon, always)), noon, "problem"},
+		{"unsigned beside signed is strangers'", Signatures + "/stripe",
+			join(busy(0), hours(missingSignature, 500, ago(2*time.Hour), noon, always)), noon, "ok"},
+		{"yesterday's is over", Signatures + "/stripe", join(busy(0), hours(badSignature, 500, ago(2*day), ago(day), always)),
+			noon, "ok"},
 
 		{"nothing refused", Refused + "/stripe", busy(0), noon, "ok"},
-		{"refused just now", Refused + "/stripe", join(busy(time.Hour), hours(badSignature, 5, ago(time.Hour), noon, always)), noon, "ok"},
-		{"refused for some hours", Refused + "/stripe", join(busy(5*time.Hour), hours(badSignature, 5, ago(5*time.Hour), noon, always)), noon, "warning"},
-		{"half of Stripe's three days are over", Refused + "/stripe", hours(badSignature, 5, ago(40*time.Hour), noon, always), noon, "problem"},
-		{"Clerk has a day and a bit: half of it", Refused + "/clerk", of("clerk", hours(notConfigured, 1, ago(14*time.Hour), noon, always)), noon, "problem"},
-		{"Clerk's is still in time", Refused + "/clerk", of("clerk", hours(notConfigured, 1, ago(10*time.Hour), noon, always)), noon, "warning"},
-		{"some of many, for hours, by a right signature", Refused + "/stripe", join(busy(0), hours(badJSON, 1, ago(5*time.Hour), noon, always)), noon, "warning"},
-		{"a stranger's of many, for days", Refused + "/stripe", join(busy(0), hours(badSignature, 900, ago(5*day), noon, always), hours("body_too_large", 9, ago(5*day), noon, always)), noon, "ok"},
+		{"refused just now", Refused + "/stripe", join(busy(time.Hour), hours(badSignature, 5, ago(time.Hour), noon, always)),
+			noon, "ok"},
+		{"refused for some hours", Refused + "/stripe",
+			join(busy(5*time.Hour), hours(badSignature, 5, ago(5*time.Hour), noon, always)), noon, "warning"},
+		{"half of Stripe's three days are over", Refused + "/stripe", hours(badSignature, 5, ago(40*time.Hour), noon, always),
+			noon, "problem"},
+		{"Clerk has a day and a bit: half of it", Refused + "/clerk",
+			of("clerk", hours(notConfigured, 1, ago(14*time.Hour), noon, always)), noon, "problem"},
+		{"Clerk's is still in time", Refused + "/clerk",
+			of("clerk", hours(notConfigured, 1, ago(10*time.Hour), noon, always)), noon, "warning"},
+		{"some of many, for hours, by a right signature", Refused + "/stripe",
+			join(busy(0), hours(badJSON, 1, ago(5*time.Hour), noon, always)), noon, "warning"},
+		{"a stranger's of many, for days", Refused + "/stripe",
+			join(busy(0), hours(badSignature, 900, ago(5*day), noon, always),
+				hours("body_too_large", 9, ago(5*day), noon, always)), noon, "ok"},
 		{"a stranger's after days in which secrets were missing", Refused + "/clerk", of("clerk",
-			join(hours(notConfigured, 2, ago(3*day), ago(day), always), hours(store.Accepted, 20, ago(day), noon, always), hours(badSignature, 2, ago(10*time.Hour), noon, always))), noon, "problem"},
-		{"a stranger hides no silence", Signatures + "/stripe", join(busy(8*time.Hour), hours(badSignature, 9, ago(day), noon, always)), noon, "problem"},
+			join(hours(notConfigured, 2, ago(3*day), ago(day), always), hours(store.Accepted, 20, ago(day), noon, always),
+				hours(badSignature, 2, ago(10*time.Hour), noon, always))), noon, "problem"},
+		{"a stranger hides no silence", Signatures + "/stripe",
+			join(busy(8*time.Hour), hours(badSignature, 9, ago(day), noon, always)), noon, "problem"},
 		{"Postgres was away for an hour and is back", Refused + "/stripe",
-			join(busy(4*time.Hour), hours(unavailable, 90, ago(4*time.Hour), ago(2*time.Hour), always), hours(store.Accepted, 9, ago(2*time.Hour), noon, always)), noon, "ok"},
-		{"it is away each day, for a moment", Refused + "/stripe", join(busy(0), hours(unavailable, 9, ago(week), noon, func(at time.Time) bool { return at.Hour()%6 == 0 })), noon, "ok"},
+			join(busy(4*time.Hour), hours(unavailable, 90, ago(4*time.Hour), ago(2*time.Hour), always),
+				hours(store.Accepted, 9, ago(2*time.Hour), noon, always)), noon, "ok"},
+		{"it is away each day, for a moment", Refused + "/stripe",
+			join(busy(0), hours(unavailable, 9, ago(week), noon, func(at time.Time) bool { return at.Hour()%6 == 0 })), noon,
+			"ok"},
 		{"secrets were missing for two days: Clerk gave up", Refused + "/clerk", of("clerk",
-			join(hours(notConfigured, 2, ago(3*day), ago(day), always), hours(store.Accepted, 2, ago(day), noon, always))), noon, "problem"},
+			join(hours(notConfigured, 2, ago(3*day), ago(day), always), hours(store.Accepted, 2, ago(day), noon, always))), noon,
+			"problem"},
 		{"and that was long ago", Refused + "/clerk", of("clerk",
-			join(hours(notConfigured, 2, ago(13*day), ago(11*day), always), hours(store.Accepted, 2, ago(11*day), noon, always))), noon, "ok"},
-		{"strangers without a signature, for weeks", Refused + "/stripe", join(busy(0), hours(missingSignature, 9, ago(2*week), noon, always)), noon, "ok"},
+			join(hours(notConfigured, 2, ago(13*day), ago(11*day), always),
+				hours(store.Accepted, 2, ago(11*day), noon, always))), noon, "ok"},
+		{"strangers without a signature, for weeks", Refused + "/stripe",
+			join(busy(0), hours(missingSignature, 9, ago(2*week), noon, always)), noon, "ok"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			v := judged(t, status.Traffic{At: c.now, Deliveries: c.came}, c.watch)
@@ -153,7 +190,8 @@ func judged(t *testing.T, seen status.Traffic, name string) verdict {
 func TestRecovered(t *testing.T) {
 	refusals := hours(badSignature, 5, ago(80*time.Hour), noon, always)
 	seen := status.Traffic{At: noon, Deliveries: refusals}
-	if v := judged(t, seen, Refused+"/stripe"); v.State != status.Problem || !strings.Contains(v.Detail, "given up") || !strings.Contains(v.Fix, "stripe-events") {
+	if v := judged(t, seen, Refused+"/stripe"); v.State != status.Problem || !strings.Contains(v.Detail, "given up") ||
+		!strings.Contains(v.Fix, "stripe-events") {
 		t.Errorf("%+v", v)
 	}
 	seen.Recovered = map[string]time.Time{"stripe": ago(30 * time.Minute)}
@@ -177,10 +215,16 @@ func TestDetails(t *testing.T) {
 	for name, want := range map[string]verdict{
 		Silent + "/stripe": {State: "problem", Fix: "rollcall backfill start stripe-events --account all --follow",
 			Detail: "No webhook from stripe for 8 hours; it usually pauses for 60 minutes at most"},
-		Signatures + "/clerk": {State: "problem", Fix: "export CLERK_WEBHOOK_SECRETS=whsec_NEW,whsec_OLD   # where serve runs, then restart it",
-			Detail: "Rejected 10 webhooks from clerk in the last hours: their signature doesn't match CLERK_WEBHOOK_SECRETS, and no other has come in the last four weeks. Check that it contains this endpoint's signing secret, and that no proxy changes bodies. If the sender's dashboard shows no failures, they are a stranger's, and the sender is silent"},
-		Refused + "/clerk": {State: "problem", Fix: "export CLERK_WEBHOOK_SECRETS=whsec_NEW,whsec_OLD   # where serve runs, then restart it\nrollcall backfill start clerk --follow",
-			Detail: "100 deliveries from clerk were refused since 2026-03-17 16:00 UTC (invalid_signature 100), and are kept nowhere: their sender gives the first up about 2026-03-18 19:35 UTC"},
+		Signatures + "/clerk": {
+			State: "problem", Fix: "export CLERK_WEBHOOK_SECRETS=whsec_NEW,whsec_OLD   # where serve runs, then restart it",
+			Detail: "Rejected 10 webhooks from clerk in the last hours: their signature doesn't match CLERK_WEBHOOK_SECRETS, " +
+				"and no other has come in the last four weeks. Check that it contains this endpoint's signing secret, and that " +
+				"no proxy changes bodies. If the sender's dashboard shows no failures, they are a stranger's, and " +
+				"the sender is silent"},
+		Refused + "/clerk": {State: "problem", Fix: "export CLERK_WEBHOOK_SECRETS=whsec_NEW,whsec_OLD   # where serve " +
+			"runs, then restart it\nrollcall backfill start clerk --follow",
+			Detail: "100 deliveries from clerk were refused since 2026-03-17 16:00 UTC (invalid_signature 100), and are kept " +
+				"nowhere: their sender gives the first up about 2026-03-18 19:35 UTC"},
 		Failing + "/stripe/invoice.paid": {State: "problem", Fix: "rollcall events retry --source stripe --type invoice.paid",
 			Detail: "3 events of type invoice.paid from stripe failed, and will not be retried"},
 		Failing + "/clerk/user.updated": {State: "warning", Fix: "rollcall events list --source clerk --status pending",
@@ -202,7 +246,8 @@ func looks(t *testing.T, minutes string) (states string, changes int) {
 	w := status.Watch{Name: "w", State: status.OK, Since: noon}
 	for i, look := range minutes {
 		was := w.State
-		w = step(w, finding.Finding{Severity: finding.Severity(means[look]), What: means[look]}, noon.Add(time.Duration(i)*time.Minute))
+		w = step(w, finding.Finding{Severity: finding.Severity(means[look]), What: means[look]},
+			noon.Add(time.Duration(i)*time.Minute))
 		if w.State != was {
 			changes++
 			if w.Detail != w.State {
@@ -268,7 +313,8 @@ func TestNext(t *testing.T) {
 
 func TestSpan(t *testing.T) {
 	for d, want := range map[time.Duration]string{
-		time.Minute: "1 minute", 119 * time.Minute: "119 minutes", 9*time.Hour + 59*time.Minute: "9 hours", 3*day + time.Hour: "3 days",
+		time.Minute: "1 minute", 119 * time.Minute: "119 minutes", 9*time.Hour + 59*time.Minute: "9 hours",
+		3*day + time.Hour: "3 days",
 	} {
 		if got := Span(d); got != want {
 			t.Errorf("%v is %q, want %q", d, got, want)

@@ -57,8 +57,10 @@ func TestAdminNavigation(t *testing.T) {
 	x.fill(t)
 	x.begin(t, `{"kind": "clerk"}`)
 	for path, here := range map[string]string{
-		"/admin": "/admin", "/admin/events": "/admin/events", "/admin/events/1": "/admin/events", "/admin/reopen?do=retry": "/admin/events",
-		"/admin/unattached": "/admin/unattached", "/admin/unattached/user_unknown": "/admin/unattached", "/admin/backfills": "/admin/backfills",
+		"/admin": "/admin", "/admin/events": "/admin/events", "/admin/events/1": "/admin/events",
+		"/admin/reopen?do=retry": "/admin/events",
+		"/admin/unattached":      "/admin/unattached", "/admin/unattached/user_unknown": "/admin/unattached",
+		"/admin/backfills":   "/admin/backfills",
 		"/admin/backfills/1": "/admin/backfills", "/admin/stores": "/admin/stores",
 	} {
 		text := x.page(t, path)
@@ -73,7 +75,8 @@ func TestAdminNavigation(t *testing.T) {
 			t.Errorf("%s: %s", path, inline)
 		}
 	}
-	for _, path := range []string{"/admin/events/99", "/admin/unattached/boredom", "/admin/backfills/7", "/admin/backfills/x", "/admin/nothing"} {
+	for _, path := range []string{"/admin/events/99", "/admin/unattached/boredom", "/admin/backfills/7",
+		"/admin/backfills/x", "/admin/nothing"} {
 		if got := x.get(t, path, asAdmin); got.StatusCode != 404 {
 			t.Errorf("%s: %d", path, got.StatusCode)
 		}
@@ -85,7 +88,9 @@ func TestHostileWords(t *testing.T) {
 	x := open(t, nil)
 	const evil = `<script>alert("x")</script>`
 	const rtl = "\u202etxt.exe\u2066\x01"
-	payload, err := json.Marshal(map[string]any{"type": evil, "data": map[string]any{"course_id": evil, "store_id": evil + rtl, "user_id": evil, "name": rtl}})
+	payload, err := json.Marshal(
+		map[string]any{"type": evil, "data": map[string]any{"course_id": evil, "store_id": evil + rtl, "user_id": evil,
+			"name": rtl}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +99,8 @@ func TestHostileWords(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = x.Cfg.Store.InsertEvents(t.Context(), []store.NewEvent{
-		{Source: "platform", EventID: "a" + evil + rtl, Type: evil + rtl, Account: evil, APIVersion: evil, OccurredAt: now, Payload: payload, Headers: headers},
+		{Source: "platform", EventID: "a" + evil + rtl, Type: evil + rtl, Account: evil, APIVersion: evil, OccurredAt: now,
+			Payload: payload, Headers: headers},
 		{Source: "platform", EventID: "b", Type: "enrollment.upserted", OccurredAt: now, Payload: payload},
 	})
 	if err != nil {
@@ -103,18 +109,24 @@ func TestHostileWords(t *testing.T) {
 	x.exec(t, `UPDATE webhook_events SET status = 'failed', last_error = $1`, evil+"\u202e")
 	x.exec(t, `INSERT INTO stores (id, name, version) VALUES ($1, $2, 'v')`, evil+"\u202e", evil+"\u202e")
 	x.exec(t, `
-		INSERT INTO enrollments (course_id, person, version, email_version, store_version, name_version, progress_version, enrolled_version, completed_version, deleted_version, store_id, unattached)
-		VALUES ($1, 'user:' || $1, 'v', '', '', '', '', '', '', '', $1, 'user_unknown'), ($1, 'email:' || $1, 'v', '', '', '', '', '', '', '', $1, 'derive_failed: ' || $1)`, evil+"\u202e")
-	x.exec(t, `INSERT INTO backfills (kind, scope, options, status, reason, chunk_size, started_by, started_at, ended_at) VALUES ('convex', $1, jsonb_build_object('file', $1::text), 'failed', $1, 1, $1, now(), now())`, evil+"\u202e")
+		INSERT INTO enrollments (course_id, person, version, email_version, store_version, name_version, progress_version,
+			enrolled_version, completed_version, deleted_version, store_id, unattached)
+		VALUES ($1, 'user:' || $1, 'v', '', '', '', '', '', '', '', $1, 'user_unknown'),
+			($1, 'email:' || $1, 'v', '', '', '', '', '', '', '', $1, 'derive_failed: ' || $1)`, evil+"\u202e")
+	x.exec(t, `INSERT INTO backfills (kind, scope, options, status, reason, chunk_size, started_by, started_at, ended_at)
+		VALUES ('convex', $1, jsonb_build_object('file', $1::text), 'failed', $1, 1, $1, now(), now())`, evil+"\u202e")
 	x.exec(t, `INSERT INTO backfill_errors (backfill_id, place, what, why) VALUES (1, $1, $1, $1)`, evil+"\u202e")
 	q := url.Values{"error": {evil + "\u202e"}, "type": {evil}}.Encode()
-	for _, path := range []string{"/admin", "/admin/events", "/admin/events/1", "/admin/events/2", "/admin/events?" + q, "/admin/reopen?do=retry&" + q, "/admin/unattached", "/admin/unattached/user_unknown",
-		"/admin/unattached/derive_failed", "/admin/unattached?store=" + url.QueryEscape(evil+"\u202e"), "/admin/backfills", "/admin/backfills/1", "/admin/stores", "/admin/stores?q=" + url.QueryEscape(evil)} {
+	for _, path := range []string{"/admin", "/admin/events", "/admin/events/1", "/admin/events/2", "/admin/events?" + q,
+		"/admin/reopen?do=retry&" + q, "/admin/unattached", "/admin/unattached/user_unknown",
+		"/admin/unattached/derive_failed", "/admin/unattached?store=" + url.QueryEscape(evil+"\u202e"), "/admin/backfills",
+		"/admin/backfills/1", "/admin/stores", "/admin/stores?q=" + url.QueryEscape(evil)} {
 		// What was asked for stands in fields as it was typed.
 		text := regexp.MustCompile(` value="[^"]*"`).ReplaceAllString(x.page(t, path), "")
 		wants(t, text, "!"+evil, "!\u202e", "!\u2066", "!\x01")
 	}
-	wants(t, x.page(t, "/admin/events/1"), "&lt;script&gt;alert(", `\u202etxt.exe\u2066\u0001`, "X-Evil", "None (see the error above)")
+	wants(t, x.page(t, "/admin/events/1"), "&lt;script&gt;alert(", `\u202etxt.exe\u2066\u0001`, "X-Evil",
+		"None (see the error above)")
 	wants(t, x.page(t, "/admin/events/2"), "enrollment:&lt;script&gt;", "not applied")
 }
 
@@ -125,8 +137,9 @@ func TestPayloadShown(t *testing.T) {
 		payload, want string
 		raw           bool
 	}{
-		"small":      {`{"a":[1,"x, {\"y\"}"]}`, "{\n  \"a\": [\n    1,\n    \"x, {\\\"y\\\"}\"\n  ]\n}", false},
-		"deep":       {strings.Repeat("[", 5000) + strings.Repeat("]", 5000), strings.Repeat("[", 5000) + strings.Repeat("]", 5000), true},
+		"small": {`{"a":[1,"x, {\"y\"}"]}`, "{\n  \"a\": [\n    1,\n    \"x, {\\\"y\\\"}\"\n  ]\n}", false},
+		"deep": {strings.Repeat("[", 5000) + strings.Repeat("]", 5000), strings.Repeat("[", 5000) +
+			strings.Repeat("]", 5000), true},
 		"wide":       {"[" + strings.Repeat("1,", 500_000) + "1]", "[\n  1,\n", false},
 		"wide, deep": {strings.Repeat("[", 64) + strings.Repeat("1,", 500_000) + "1" + strings.Repeat("]", 64), "[[[", true},
 		"no UTF-8":   {"{\"a\":\"\xff\u200f\"}", "{\n  \"a\": \"\ufffd\\u200f\"\n}", false},
@@ -139,7 +152,9 @@ func TestPayloadShown(t *testing.T) {
 	}
 	x := open(t, nil)
 	large := `{"data":{"object":{"id":"cus_1","name":"` + strings.Repeat("<", 1<<20-100) + `"}}}`
-	if _, err := x.Cfg.Store.InsertEvents(t.Context(), []store.NewEvent{{Source: "stripe", EventID: "e", Type: "customer.created", OccurredAt: now, Payload: []byte(large)}}); err != nil {
+	if _, err := x.Cfg.Store.InsertEvents(t.Context(),
+		[]store.NewEvent{
+			{Source: "stripe", EventID: "e", Type: "customer.created", OccurredAt: now, Payload: []byte(large)}}); err != nil {
 		t.Fatal(err)
 	}
 	if text := x.page(t, "/admin/events/1"); strings.Count(text, "&lt;") < 1<<20-100 {
@@ -148,12 +163,14 @@ func TestPayloadShown(t *testing.T) {
 }
 
 func TestVisible(t *testing.T) {
-	for text, want := range map[string]string{"": "", "plain é 日本 \t\n": "plain é 日本 \t\n", "a\u202eb": `a\u202eb`, "\x00\u2028\ufeff\u00ad": `\u0000\u2028\ufeff\u00ad`, "\U000e0041": `\udb40\udc41`} {
+	for text, want := range map[string]string{"": "", "plain é 日本 \t\n": "plain é 日本 \t\n", "a\u202eb": `a\u202eb`,
+		"\x00\u2028\ufeff\u00ad": `\u0000\u2028\ufeff\u00ad`, "\U000e0041": `\udb40\udc41`} {
 		if got := show.VisibleLines(text); got != want {
 			t.Errorf("%q: %q", text, got)
 		}
 	}
-	for d, want := range map[time.Duration]string{-time.Second: "0 ms", 20 * time.Millisecond: "20 ms", 59 * time.Second: "59 s", 61 * time.Second: "1 min 1 s", 25 * time.Hour: "25 h 0 min", 49 * time.Hour: "2 days"} {
+	for d, want := range map[time.Duration]string{-time.Second: "0 ms", 20 * time.Millisecond: "20 ms",
+		59 * time.Second: "59 s", 61 * time.Second: "1 min 1 s", 25 * time.Hour: "25 h 0 min", 49 * time.Hour: "2 days"} {
 		if got := show.Lasted(d); got != want {
 			t.Errorf("%v: %s", d, got)
 		}
@@ -170,12 +187,14 @@ func TestHealthPage(t *testing.T) {
 	x.begin(t, `{"kind": "clerk"}`)
 	look := func() string { x.operators.Status.Until = time.Time{}; return x.page(t, "/admin") }
 	wants(t, look(), "Postgres</b> up", "Redis</b> up", "Workers</b> none", "No worker is running", "1 event failed.",
-		`href="/admin/events?status=failed"`, "charge.refunded", `<a id="s-clerk" href="/admin/events?source=clerk">`, "Nothing is missing", `href="/admin/backfills/1"`)
+		`href="/admin/events?status=failed"`, "charge.refunded", `<a id="s-clerk" href="/admin/events?source=clerk">`,
+		"Nothing is missing", `href="/admin/backfills/1"`)
 	part := x.page(t, "/admin", asScript)
 	wants(t, part, `<div id="vitals"`, "!<html")
 	var v operators.Vitals
 	unmarshal(t, x.get(t, "/api/admin/health", asAdmin), &v)
-	if v.Postgres != "ok" || v.Redis != "ok" || v.Inbox.Counts["processed"] != 2 || v.Inbox.OldestPending.EventID != "evt_1" || v.Workers == nil || len(v.Inbox.Sources) != 3 {
+	if v.Postgres != "ok" || v.Redis != "ok" || v.Inbox.Counts["processed"] != 2 ||
+		v.Inbox.OldestPending.EventID != "evt_1" || v.Workers == nil || len(v.Inbox.Sources) != 3 {
 		t.Errorf("%+v", v)
 	}
 	must := func(err error) {
@@ -185,11 +204,15 @@ func TestHealthPage(t *testing.T) {
 		}
 	}
 	x.exec(t, `INSERT INTO watches (name, state, since, detail, fix, checked_at) VALUES
-		('source_silent/clerk', 'warning', '2026-01-12T07:00Z', 'nothing from clerk for 9 hours', 'rollcall backfill start clerk', now()),
-		('events_failing/stripe/charge.refunded', 'problem', '2026-01-12T08:00Z', '1 event <of> type', 'rollcall events retry', now()),
+		('source_silent/clerk', 'warning', '2026-01-12T07:00Z', 'nothing from clerk for 9 hours',
+			'rollcall backfill start clerk', now()),
+		('events_failing/stripe/charge.refunded', 'problem', '2026-01-12T08:00Z', '1 event <of> type',
+			'rollcall events retry', now()),
 		('bad_signatures/clerk', 'ok', now(), '', '', now())`)
-	wants(t, look(), "nothing from clerk for 9 hours.", "12 January 2026, 07:00 UTC", "<pre>rollcall backfill start clerk</pre>", `href="/admin/events?source=clerk"`,
-		"1 event &lt;of&gt; type.", `href="/admin/events?source=stripe&amp;status=failed&amp;type=charge.refunded"`, "!1 event failed.", "!bad_signatures")
+	wants(t, look(), "nothing from clerk for 9 hours.", "12 January 2026, 07:00 UTC",
+		"<pre>rollcall backfill start clerk</pre>", `href="/admin/events?source=clerk"`,
+		"1 event &lt;of&gt; type.", `href="/admin/events?source=stripe&amp;status=failed&amp;type=charge.refunded"`,
+		"!1 event failed.", "!bad_signatures")
 	x.operators.Status.Until = time.Time{}
 	unmarshal(t, x.get(t, "/api/admin/health", asAdmin), &v)
 	if len(v.Inbox.Watches) != 2 || v.Inbox.Watches[0].Name != "events_failing/stripe/charge.refunded" {
@@ -218,14 +241,16 @@ func TestMonitoringReadOnly(t *testing.T) {
 func TestStoresPage(t *testing.T) {
 	x := open(t, nil)
 	wants(t, x.page(t, "/admin/stores"), "No stores yet")
-	x.exec(t, `INSERT INTO customers (store_id, email) SELECT 'store_' || lpad((i % 60)::text, 2, '0'), 'p' || i || '@x.example' FROM generate_series(1, 180) i`)
+	x.exec(t, `INSERT INTO customers (store_id, email) SELECT 'store_' || lpad((i % 60)::text, 2, '0'),
+		'p' || i || '@x.example' FROM generate_series(1, 180) i`)
 	x.exec(t, `INSERT INTO stores (id, name, version) VALUES ('store_07', 'Beats & Co', 'v')`)
 	first := x.page(t, "/admin/stores")
 	next := regexp.MustCompile(`href="(/admin/stores\?cursor=[^"]+)"`).FindStringSubmatch(first)
 	if next == nil || strings.Count(first, `<li class="card store">`) != 50 {
 		t.Fatalf("%d stores: %s", strings.Count(first, `<li class="card store">`), first)
 	}
-	wants(t, first, `<a href="/store/store_07/customers"><bdi>Beats &amp; Co</bdi></a>`, "<strong>3</strong>", "<em>name unknown</em>")
+	wants(t, first, `<a href="/store/store_07/customers"><bdi>Beats &amp; Co</bdi></a>`, "<strong>3</strong>",
+		"<em>name unknown</em>")
 	rest := x.page(t, next[1], asScript)
 	wants(t, rest, "store_59", "!<html", "!further")
 	wants(t, x.page(t, "/admin/stores?q=BEATS"), "store_07", "!store_08")
@@ -233,10 +258,12 @@ func TestStoresPage(t *testing.T) {
 	if bad := x.get(t, "/admin/stores?sort=x", asAdmin); bad.StatusCode != 400 || !strings.Contains(bad.text, "sort: ") {
 		t.Errorf("%d %s", bad.StatusCode, bad.text)
 	}
-	if all := pages[status.StoreLine](t, x, "/api/admin/stores?limit=7"); len(all) != 60 || all[7].ID != "store_07" || all[7].Customers != 3 {
+	if all := pages[status.StoreLine](t, x, "/api/admin/stores?limit=7"); len(all) != 60 || all[7].ID != "store_07" ||
+		all[7].Customers != 3 {
 		t.Errorf("%d", len(all))
 	}
-	if bad := x.get(t, "/api/admin/stores?page=2", asAdmin); bad.StatusCode != 400 || fmt.Sprint(bad.code(t)) != "invalid_parameter" {
+	if bad := x.get(t, "/api/admin/stores?page=2", asAdmin); bad.StatusCode != 400 ||
+		fmt.Sprint(bad.code(t)) != "invalid_parameter" {
 		t.Errorf("%d %s", bad.StatusCode, bad.text)
 	}
 }

@@ -55,10 +55,13 @@ func TestStartBackfill(t *testing.T) {
 	jobs := &asked{}
 	x := open(t, func(c *core.Config) { c.Jobs = jobs })
 	got := x.begin(t, `{"kind": "courses", "store": "store_a", "chunk_size": 50}`)
-	want := `{"id":1,"kind":"courses","scope":"store_a","options":{"store":"store_a","as_of"},"dry_run":false,"status":"queued","reason":null,` +
-		`"expected":null,"seen":0,"created":0,"updated":0,"unchanged":0,"errors":0,"customers":0,"chunk_size":50,"started_by":"api",` +
+	want := `{"id":1,"kind":"courses","scope":"store_a","options":{"store":"store_a","as_of"},"dry_run":false,` +
+		`"status":"queued","reason":null,` +
+		`"expected":null,"seen":0,"created":0,"updated":0,"unchanged":0,"errors":0,"customers":0,"chunk_size":50,` +
+		`"started_by":"api",` +
 		`"created_at","started_at":null,"ended_at":null}` + "\n"
-	if diff := cmp.Diff(want, got.form()); diff != "" || got.StatusCode != 202 || got.Header.Get("Location") != "/api/admin/backfills/1" {
+	if diff := cmp.Diff(want, got.form()); diff != "" || got.StatusCode != 202 ||
+		got.Header.Get("Location") != "/api/admin/backfills/1" {
 		t.Errorf("%d %v %s", got.StatusCode, got.Header, diff)
 	}
 	if diff := cmp.Diff([]string{`1 0 ""`}, jobs.all); diff != "" {
@@ -66,7 +69,8 @@ func TestStartBackfill(t *testing.T) {
 	}
 
 	again := x.begin(t, `{"kind": "courses", "store": "store_a"}`)
-	if again.StatusCode != 409 || again.code(t) != "already_running" || !strings.Contains(again.text, "Backfill 1 ") || !strings.Contains(again.text, "queued") {
+	if again.StatusCode != 409 || again.code(t) != "already_running" || !strings.Contains(again.text, "Backfill 1 ") ||
+		!strings.Contains(again.text, "queued") {
 		t.Errorf("%d %s", again.StatusCode, again.text)
 	}
 	if other := x.begin(t, `{"kind": "courses"}`); other.StatusCode != 202 {
@@ -80,12 +84,17 @@ func TestStartBackfill(t *testing.T) {
 // TestStartOptions: all that may be asked for reaches the run.
 func TestStartOptions(t *testing.T) {
 	x := open(t, nil)
-	x.exec(t, `INSERT INTO stores (id, stripe_account_id, version) VALUES ('b', 'acct_2', 'v'), ('a', 'acct_1', 'v'), ('c', NULL, 'v')`)
+	x.exec(t, `INSERT INTO stores (id, stripe_account_id, version) VALUES ('b', 'acct_2', 'v'), ('a', 'acct_1', 'v'),
+		('c', NULL, 'v')`)
 	for body, want := range map[string]string{
-		`{"kind": "stripe", "since": "2026-01-12", "only": ["customers", "refunds"], "accounts": ["all"], "as_of": "2026-02-01T00:00:00+01:00"}`: `"scope":",acct_1,acct_2","options":{"since":"2026-01-12T00:00:00Z","only":["customers","refunds"],"accounts":["","acct_1","acct_2"],"as_of":"2026-01-31T23:00:00Z"},"dry_run":false`,
-		`{"kind": "stripe-events", "since": "2026-01-12T10:00:00Z", "accounts": ["acct_1", ""], "dry_run": true}`:                                `"scope":",acct_1","options":{"since":"2026-01-12T10:00:00Z","accounts":["acct_1",""],`,
-		`{"kind": "convex", "file": "/exports/in/a.zip"}`:                                                                                        `"scope":"in/a.zip","options":{"file":"in/a.zip"}`,
-		`{"kind": "clerk", "since": null, "chunk_size": null}`:                                                                                   `"chunk_size":500`,
+		`{"kind": "stripe", "since": "2026-01-12", "only": ["customers", "refunds"], "accounts": ["all"],` +
+			` "as_of": "2026-02-01T00:00:00+01:00"}`: `"scope":",acct_1,acct_2",` +
+			`"options":{"since":"2026-01-12T00:00:00Z","only":["customers","refunds"],"accounts":["","acct_1","acct_2"],` +
+			`"as_of":"2026-01-31T23:00:00Z"},"dry_run":false`,
+		`{"kind": "stripe-events", "since": "2026-01-12T10:00:00Z", "accounts": ["acct_1", ""],` +
+			` "dry_run": true}`: `"scope":",acct_1","options":{"since":"2026-01-12T10:00:00Z","accounts":["acct_1",""],`,
+		`{"kind": "convex", "file": "/exports/in/a.zip"}`:      `"scope":"in/a.zip","options":{"file":"in/a.zip"}`,
+		`{"kind": "clerk", "since": null, "chunk_size": null}`: `"chunk_size":500`,
 	} {
 		if got := x.begin(t, body); got.StatusCode != 202 || !strings.Contains(got.text, want) {
 			t.Errorf("%s: %d %s\nwant %s", body, got.StatusCode, got.text, want)
@@ -112,24 +121,26 @@ func TestStartRefused(t *testing.T) {
 	jobs := &asked{}
 	x := open(t, func(c *core.Config) { c.Jobs = jobs })
 	for body, want := range map[string]string{
-		``:                             "400 invalid_body: not a JSON object",
-		`null`:                         "400 invalid_body: not a JSON object",
-		`[]`:                           "400 invalid_body: not a JSON object",
-		`{"kind": "clerk"`:             "400 invalid_body: not a JSON object",
-		`{"kind": "clerk"} {}`:         "400 invalid_body: not a JSON object",
-		`{"kind": "clerk", "knid": 1}`: `400 invalid_body: \"knid\" is not known; allowed are accounts, as_of, chunk_size, dry_run, file, kind, only, since, store`,
-		`{"Kind": "clerk"}`:            `400 invalid_body: \"Kind\" is not known`,
-		`{"kind": 7}`:                  "400 invalid_body: kind must not be a number",
+		``:                     "400 invalid_body: not a JSON object",
+		`null`:                 "400 invalid_body: not a JSON object",
+		`[]`:                   "400 invalid_body: not a JSON object",
+		`{"kind": "clerk"`:     "400 invalid_body: not a JSON object",
+		`{"kind": "clerk"} {}`: "400 invalid_body: not a JSON object",
+		`{"kind": "clerk", "knid": 1}`: `400 invalid_body: \"knid\" is not known; allowed are accounts, as_of, chunk_size, ` +
+			`dry_run, file, kind, only, since, store`,
+		`{"Kind": "clerk"}`: `400 invalid_body: \"Kind\" is not known`,
+		`{"kind": 7}`:       "400 invalid_body: kind must not be a number",
 		`{"kind": "stripe", "only": "customers"}`: "400 invalid_body: only must not be a string",
-		`{}`:                                                    "400 invalid_parameter: kind",
-		`{"kind": "boats"}`:                                     `400 invalid_parameter: kind: \"boats\" is not one of clerk`,
-		`{"kind": "clerk", "chunk_size": 501}`:                  "400 invalid_parameter: chunk_size: 501",
-		`{"kind": "clerk", "chunk_size": -1}`:                   "400 invalid_parameter: chunk_size",
-		`{"kind": "clerk", "store": "a"}`:                       "400 invalid_parameter: store",
-		`{"kind": "courses", "store": "a\u0000b"}`:              "400 invalid_parameter: store",
-		`{"kind": "stripe", "since": "yesterday"}`:              "400 invalid_parameter: since",
-		`{"kind": "stripe", "as_of": "12"}`:                     "400 invalid_parameter: as_of",
-		`{"kind": "stripe", "as_of": "2999-01-01"}`:             "400 invalid_parameter: as_of: 2999-01-01T00:00:00Z is in the future",
+		`{}`:                                       "400 invalid_parameter: kind",
+		`{"kind": "boats"}`:                        `400 invalid_parameter: kind: \"boats\" is not one of clerk`,
+		`{"kind": "clerk", "chunk_size": 501}`:     "400 invalid_parameter: chunk_size: 501",
+		`{"kind": "clerk", "chunk_size": -1}`:      "400 invalid_parameter: chunk_size",
+		`{"kind": "clerk", "store": "a"}`:          "400 invalid_parameter: store",
+		`{"kind": "courses", "store": "a\u0000b"}`: "400 invalid_parameter: store",
+		`{"kind": "stripe", "since": "yesterday"}`: "400 invalid_parameter: since",
+		`{"kind": "stripe", "as_of": "12"}`:        "400 invalid_parameter: as_of",
+		`{"kind": "stripe", "as_of": "2999-01-01"}`: "400 invalid_parameter: as_of: 2999-01-01T00:00:00Z is in " +
+			"the future",
 		`{"kind": "stripe", "accounts": ["cus_1"]}`:             "400 invalid_parameter: accounts",
 		`{"kind": "stripe", "accounts": ["all", "acct_1"]}`:     "400 invalid_parameter: accounts",
 		`{"kind": "convex"}`:                                    "400 invalid_parameter: file",
@@ -143,7 +154,8 @@ func TestStartRefused(t *testing.T) {
 			t.Errorf("%.60s: %d %s, want %s", body, got.StatusCode, got.text, want)
 		}
 	}
-	for _, kind := range []string{"", "text/plain", "application/x-www-form-urlencoded", "application/jsonx", "application/json;;"} {
+	for _, kind := range []string{"", "text/plain", "application/x-www-form-urlencoded", "application/jsonx",
+		"application/json;;"} {
 		got := x.send(t, "POST", backfills, `{"kind": "clerk"}`, asAdmin, withHeader("Content-Type", kind))
 		if got.StatusCode != 415 || got.code(t) != "unsupported_media_type" {
 			t.Errorf("%q: %d %s", kind, got.StatusCode, got.text)
@@ -158,7 +170,8 @@ func TestStartRefused(t *testing.T) {
 func TestImportFolder(t *testing.T) {
 	for dir, files := range map[string]map[string]string{
 		"/exports": {"a.zip": "a.zip", "./in/a.zip": "in/a.zip", "/exports/b.zip": "b.zip", "in/../c.zip": "c.zip",
-			"..": "", ".": "", "/exports": "", "/exports/../etc/passwd": "", "../etc/passwd": "", "/etc/passwd": "", "in/../../x": "", "/exportsx/a": ""},
+			"..": "", ".": "", "/exports": "", "/exports/../etc/passwd": "", "../etc/passwd": "", "/etc/passwd": "",
+			"in/../../x": "", "/exportsx/a": ""},
 		"": {"a.zip": "", "/exports/a.zip": "", "/etc/passwd": ""},
 	} {
 		x := open(t, func(c *core.Config) { c.ImportDir = dir })
@@ -229,11 +242,13 @@ func TestShowBackfill(t *testing.T) {
 	}
 	unmarshal(t, x.get(t, backfills+"/1", asAdmin), &got)
 	waiting := "read: <timeout>"
-	if diff := cmp.Diff([]store.BackfillStream{{Stream: "users", Chunks: 2, Open: 1, Seen: 7, Waiting: &waiting}}, got.Streams); diff != "" {
+	if diff := cmp.Diff([]store.BackfillStream{{Stream: "users", Chunks: 2, Open: 1, Seen: 7, Waiting: &waiting}},
+		got.Streams); diff != "" {
 		t.Error(diff)
 	}
 	first := store.BackfillError{ID: 1, Finding: store.Finding{Place: "users, line 1", What: "user_1", Why: "is no user"}}
-	if got.ID != 1 || got.Kind != "convex" || got.Status != "queued" || len(got.Findings) != 100 || got.Findings[0] != first {
+	if got.ID != 1 || got.Kind != "convex" || got.Status != "queued" || len(got.Findings) != 100 ||
+		got.Findings[0] != first {
 		t.Errorf("%+v", got)
 	}
 	x.begin(t, `{"kind": "clerk"}`)
@@ -286,7 +301,8 @@ func TestListBackfills(t *testing.T) {
 			t.Errorf("%s: %d runs", limit, len(all))
 		}
 	}
-	for _, bad := range []string{"limit=0", "limit=101", "limit=x", "cursor=-", "cursor=0", "cursor=-1", "kind=clerk", "cursor=%zz"} {
+	for _, bad := range []string{"limit=0", "limit=101", "limit=x", "cursor=-", "cursor=0", "cursor=-1", "kind=clerk",
+		"cursor=%zz"} {
 		if got := x.get(t, backfills+"?"+bad, asAdmin); got.StatusCode != 400 || got.code(t) != "invalid_parameter" {
 			t.Errorf("%s: %d %s", bad, got.StatusCode, got.text)
 		}
@@ -311,14 +327,16 @@ func TestBackfillsFromElsewhere(t *testing.T) {
 	if len(list) != 1 || list[0].Status != "queued" {
 		t.Errorf("%+v", list)
 	}
-	if got := x.send(t, "POST", backfills, `{"kind": "courses"}`, session, asJSON, withHeader("Origin", x.url)); got.StatusCode != http.StatusAccepted {
+	if got := x.send(t, "POST", backfills, `{"kind": "courses"}`, session, asJSON,
+		withHeader("Origin", x.url)); got.StatusCode != http.StatusAccepted {
 		t.Errorf("from here: %d %s", got.StatusCode, got.text)
 	}
 }
 
 func TestBackfillMethods(t *testing.T) {
 	x := open(t, nil)
-	for path, allow := range map[string]string{"": "GET, HEAD, POST", "/1": "GET, HEAD", "/1/errors": "GET, HEAD", "/1/pause": "POST", "/1/resume": "POST", "/1/cancel": "POST"} {
+	for path, allow := range map[string]string{"": "GET, HEAD, POST", "/1": "GET, HEAD", "/1/errors": "GET, HEAD",
+		"/1/pause": "POST", "/1/resume": "POST", "/1/cancel": "POST"} {
 		if got := x.send(t, "PUT", backfills+path, "", asAdmin); got.StatusCode != 405 || got.Header.Get("Allow") != allow {
 			t.Errorf("%s: %d %q", path, got.StatusCode, got.Header.Get("Allow"))
 		}

@@ -31,9 +31,10 @@ type jar struct{ good, foreign, ended string }
 
 func newJar(t *testing.T) jar {
 	return jar{
-		good:    sign(t, clerkKey, nil, sessionOf("user_owner")),
-		foreign: sign(t, otherKey, claims{"kid": "ins_2"}, sessionOf("user_owner").with(claims{"iss": "https://clerk.other.example"})),
-		ended:   sign(t, clerkKey, nil, sessionOf("user_owner").with(claims{"exp": now.Unix() - 600})),
+		good: sign(t, clerkKey, nil, sessionOf("user_owner")),
+		foreign: sign(t, otherKey, claims{"kid": "ins_2"},
+			sessionOf("user_owner").with(claims{"iss": "https://clerk.other.example"})),
+		ended: sign(t, clerkKey, nil, sessionOf("user_owner").with(claims{"exp": now.Unix() - 600})),
 	}
 }
 
@@ -75,9 +76,11 @@ func TestClerkCookies(t *testing.T) {
 				return sign(t, clerkKey, nil, sessionOf("u").with(claims{"exp": now.Unix() - 600 - int64(i)}))
 			}), withSession("_z", c.good)), 200},
 			{"many of other instances", both(many(20, func(i int) string {
-				return sign(t, otherKey, claims{"kid": fmt.Sprint("ins_o", i)}, sessionOf("u").with(claims{"iss": fmt.Sprintf("https://clerk.o%d.example", i)}))
+				return sign(t, otherKey, claims{"kid": fmt.Sprint("ins_o", i)},
+					sessionOf("u").with(claims{"iss": fmt.Sprintf("https://clerk.o%d.example", i)}))
 			}), withSession("_z", c.good)), 200},
-			{"many of rubbish", both(many(200, func(i int) string { return fmt.Sprint("a.b.", i) }), withSession("_z", c.good)), 200},
+			{"many of rubbish", both(many(200, func(i int) string { return fmt.Sprint("a.b.", i) }), withSession("_z", c.good)),
+				200},
 			{"as many forged as are tried, less one", both(many(access.MostTried-1, forged), withSession("_z", c.good)), 200},
 			{"more forged than are tried", both(many(access.MostTried, forged), withSession("_z", c.good)), 401},
 			{"all of other instances", both(withClerk(c.foreign), withSession("_abc123", c.foreign)), 401},
@@ -104,7 +107,9 @@ func TestClerkCookies(t *testing.T) {
 func TestClerkCookiesDoubt(t *testing.T) {
 	c := newJar(t)
 	x := open(t, clerkSite)
-	if got := x.get(t, "/api/stores/s/stats", both(withClerk(c.foreign), withSession("_a", c.ended))); got.StatusCode != 401 || !strings.Contains(got.text, "expired") {
+	if got := x.get(t, "/api/stores/s/stats",
+		both(withClerk(c.foreign), withSession("_a", c.ended))); got.StatusCode != 401 ||
+		!strings.Contains(got.text, "expired") {
 		t.Errorf("%d %s", got.StatusCode, got.text)
 	}
 	k := newKeyServer(t, jwkOf(clerkKey, keyID))
@@ -114,12 +119,14 @@ func TestClerkCookiesDoubt(t *testing.T) {
 	}
 	k.set("") // Clerk is away
 	clock.Store(int64(access.KeysEvery))
-	for _, who := range []as{both(withClerk(c.foreign), withSession("_a", c.good)), both(withSession("_a", c.good), withClerk(c.foreign))} {
+	for _, who := range []as{both(withClerk(c.foreign), withSession("_a", c.good)),
+		both(withSession("_a", c.good), withClerk(c.foreign))} {
 		if got := x.get(t, "/api/stores/s/stats", who); got.StatusCode != 200 {
 			t.Errorf("another instance's cookie hides a good one: %d %s", got.StatusCode, got.text)
 		}
 	}
-	for _, who := range []as{both(withClerk(c.foreign), withSession("_a", c.ended)), both(withClerk(c.ended), withSession("_a", c.foreign))} {
+	for _, who := range []as{both(withClerk(c.foreign), withSession("_a", c.ended)),
+		both(withClerk(c.ended), withSession("_a", c.foreign))} {
 		if got := x.get(t, "/api/stores/s/stats", who); got.StatusCode != 503 {
 			t.Errorf("one cannot be checked: %d %s", got.StatusCode, got.text)
 		}
@@ -171,18 +178,21 @@ func TestClerkCookieWithoutParty(t *testing.T) {
 		{"azp null", withClerk(owner("null")), 401},
 		{"azp of another kind", withClerk(owner([]string{party})), 401},
 		{"azp without a host", withClerk(owner("https://")), 401},
-		{"no azp, ended", withClerk(sign(t, clerkKey, nil, sessionOf("user_owner").with(claims{"azp": nil, "exp": now.Unix() - 60}))), 401},
+		{"no azp, ended",
+			withClerk(sign(t, clerkKey, nil, sessionOf("user_owner").with(claims{"azp": nil, "exp": now.Unix() - 60}))), 401},
 		{"no azp, other key", withClerk(sign(t, otherKey, nil, sessionOf("user_owner").with(claims{"azp": nil}))), 401},
 		{"no azp, other user", withClerk(sign(t, clerkKey, nil, sessionOf("user_other").with(claims{"azp": nil}))), 404},
 	} {
-		for _, path := range []string{"/store/store_a/customers", "/api/stores/store_a/customers", "/api/stores/store_a/customers.csv"} {
+		for _, path := range []string{"/store/store_a/customers", "/api/stores/store_a/customers",
+			"/api/stores/store_a/customers.csv"} {
 			if got := x.get(t, path, c.who, fromAnywhere); got.StatusCode != c.want {
 				t.Errorf("%s, %s: %d, want %d: %.200s", c.name, path, got.StatusCode, c.want, got.text)
 			}
 		}
 	}
 	note := "/store/store_a/customers/1/notes"
-	if got := x.send(t, "POST", note, "text=Called", withClerk(owner(nil)), withHeader("Sec-Fetch-Site", "cross-site")); got.StatusCode != 403 {
+	if got := x.send(t, "POST", note, "text=Called", withClerk(owner(nil)),
+		withHeader("Sec-Fetch-Site", "cross-site")); got.StatusCode != 403 {
 		t.Errorf("from a page of another site: %d %s", got.StatusCode, got.text)
 	}
 }
@@ -268,7 +278,10 @@ func BenchmarkHostileCookies(b *testing.B) {
 
 // Each value is tried once, in the order in which the browser sends them.
 func TestClerkTokens(t *testing.T) {
-	r := &http.Request{Header: http.Header{"Cookie": {"a=1; __session=x; __session_1=y; __session=x; __session=z; __session_=w; __client_uat_1=5; rollcall_session=v", "__session_2=u"}}}
+	r := &http.Request{
+		Header: http.Header{
+			"Cookie": {"a=1; __session=x; __session_1=y; __session=x; __session=z; __session_=w; __client_uat_1=5; " +
+				"rollcall_session=v", "__session_2=u"}}}
 	if got, want := access.ClerkTokens(r), []string{"x", "y", "z", "w", "u"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}

@@ -70,7 +70,8 @@ func (c claims) with(more claims) claims {
 // sessionOf are the claims of a session as Clerk writes them, for a minute.
 func sessionOf(user string) claims {
 	at := now.Unix()
-	return claims{"iss": issuer, "sub": user, "sid": "sess_1", "azp": party, "v": 2, "sts": "active", "fva": []int{0, -1}, "iat": at, "nbf": at - 10, "exp": at + 60}
+	return claims{"iss": issuer, "sub": user, "sid": "sess_1", "azp": party, "v": 2, "sts": "active", "fva": []int{0, -1},
+		"iat": at, "nbf": at - 10, "exp": at + 60}
 }
 
 // sign makes a token. The key is an RSA one, a secret, or nil for no signature.
@@ -123,34 +124,49 @@ func TestClerkSettings(t *testing.T) {
 	}{
 		{"no Clerk", core.Clerk{Issuer: issuer}, owner(nil), 401},
 		{"key alone", core.Clerk{Key: &clerkKey.PublicKey}, owner(nil), 200},
-		{"key alone, other party", core.Clerk{Key: &clerkKey.PublicKey}, owner(claims{"azp": "https://elsewhere.example"}), 200},
+		{"key alone, other party", core.Clerk{Key: &clerkKey.PublicKey}, owner(claims{"azp": "https://elsewhere.example"}),
+			200},
 		{"key alone, no party", core.Clerk{Key: &clerkKey.PublicKey}, owner(claims{"azp": nil}), 200},
-		{"key alone, development", core.Clerk{Key: &clerkKey.PublicKey}, owner(claims{"iss": "https://happy-cat-1.clerk.accounts.dev"}), 200},
-		{"key alone, no such issuer", core.Clerk{Key: &clerkKey.PublicKey}, owner(claims{"iss": "https://evil.example"}), 401},
-		{"issuer of a proxy", core.Clerk{Key: &clerkKey.PublicKey, Issuer: "https://market.example/__clerk"}, owner(claims{"iss": "https://market.example/__clerk"}), 200},
-		{"issuer of a proxy, with a slash", core.Clerk{Key: &clerkKey.PublicKey, Issuer: "https://market.example/__clerk/"}, owner(claims{"iss": "https://market.example/__clerk"}), 200},
-		{"issuer of a proxy, other path", core.Clerk{Key: &clerkKey.PublicKey, Issuer: "https://market.example/__clerk"}, owner(claims{"iss": "https://market.example/__CLERK"}), 401},
+		{"key alone, development", core.Clerk{Key: &clerkKey.PublicKey},
+			owner(claims{"iss": "https://happy-cat-1.clerk.accounts.dev"}), 200},
+		{"key alone, no such issuer", core.Clerk{Key: &clerkKey.PublicKey}, owner(claims{"iss": "https://evil.example"}),
+			401},
+		{"issuer of a proxy", core.Clerk{Key: &clerkKey.PublicKey, Issuer: "https://market.example/__clerk"},
+			owner(claims{"iss": "https://market.example/__clerk"}), 200},
+		{"issuer of a proxy, with a slash", core.Clerk{Key: &clerkKey.PublicKey, Issuer: "https://market.example/__clerk/"},
+			owner(claims{"iss": "https://market.example/__clerk"}), 200},
+		{"issuer of a proxy, other path", core.Clerk{Key: &clerkKey.PublicKey, Issuer: "https://market.example/__clerk"},
+			owner(claims{"iss": "https://market.example/__CLERK"}), 401},
 		{"issuer with a slash", core.Clerk{Key: &clerkKey.PublicKey, Issuer: issuer + "/"}, owner(nil), 200},
-		{"issuer with a slash in the token", core.Clerk{Key: &clerkKey.PublicKey, Issuer: issuer}, owner(claims{"iss": issuer + "/"}), 200},
+		{"issuer with a slash in the token", core.Clerk{Key: &clerkKey.PublicKey, Issuer: issuer},
+			owner(claims{"iss": issuer + "/"}), 200},
 		{"issuer in upper case", core.Clerk{Key: &clerkKey.PublicKey, Issuer: strings.ToUpper(issuer)}, owner(nil), 200},
 		{"issuer with its port", core.Clerk{Key: &clerkKey.PublicKey, Issuer: issuer + ":443"}, owner(nil), 200},
 		{"issuer by http", core.Clerk{Key: &clerkKey.PublicKey, Issuer: "http://clerk.market.example"}, owner(nil), 401},
-		{"issuer, longer", core.Clerk{Key: &clerkKey.PublicKey, Issuer: issuer}, owner(claims{"iss": issuer + ".evil.example"}), 401},
+		{"issuer, longer", core.Clerk{Key: &clerkKey.PublicKey, Issuer: issuer},
+			owner(claims{"iss": issuer + ".evil.example"}), 401},
 		{"no issuer in the token", core.Clerk{Key: &clerkKey.PublicKey, Issuer: issuer}, owner(claims{"iss": nil}), 401},
 		{"issuer that is no URL", core.Clerk{Key: &clerkKey.PublicKey, Issuer: "clerk.market.example"}, owner(nil), 401},
 		{"party with a slash", core.Clerk{Key: &clerkKey.PublicKey, Parties: []string{party + "/"}}, owner(nil), 200},
-		{"party in upper case", core.Clerk{Key: &clerkKey.PublicKey, Parties: []string{strings.ToUpper(party)}}, owner(nil), 200},
+		{"party in upper case", core.Clerk{Key: &clerkKey.PublicKey, Parties: []string{strings.ToUpper(party)}}, owner(nil),
+			200},
 		{"party with its port", core.Clerk{Key: &clerkKey.PublicKey, Parties: []string{party + ":443"}}, owner(nil), 200},
 		{"party with a path", core.Clerk{Key: &clerkKey.PublicKey, Parties: []string{party + "/sign-in"}}, owner(nil), 200},
-		{"party with another port", core.Clerk{Key: &clerkKey.PublicKey, Parties: []string{party + ":8443"}}, owner(nil), 401},
+		{"party with another port", core.Clerk{Key: &clerkKey.PublicKey, Parties: []string{party + ":8443"}}, owner(nil),
+			401},
 		{"party by http", core.Clerk{Key: &clerkKey.PublicKey, Parties: []string{"http://market.example"}}, owner(nil), 401},
-		{"azp in upper case", core.Clerk{Key: &clerkKey.PublicKey, Parties: []string{party}}, owner(claims{"azp": strings.ToUpper(party) + ":443/"}), 200},
-		{"party without a scheme", core.Clerk{Key: &clerkKey.PublicKey, Parties: []string{"market.example"}}, owner(nil), 401},
-		{"party and azp without a scheme", core.Clerk{Key: &clerkKey.PublicKey, Parties: []string{"market.example"}}, owner(claims{"azp": "market.example"}), 401},
-		{"a party without a scheme beside a good one", core.Clerk{Key: &clerkKey.PublicKey, Parties: []string{"market.example", party}}, owner(nil), 200},
+		{"azp in upper case", core.Clerk{Key: &clerkKey.PublicKey, Parties: []string{party}},
+			owner(claims{"azp": strings.ToUpper(party) + ":443/"}), 200},
+		{"party without a scheme", core.Clerk{Key: &clerkKey.PublicKey, Parties: []string{"market.example"}}, owner(nil),
+			401},
+		{"party and azp without a scheme", core.Clerk{Key: &clerkKey.PublicKey, Parties: []string{"market.example"}},
+			owner(claims{"azp": "market.example"}), 401},
+		{"a party without a scheme beside a good one",
+			core.Clerk{Key: &clerkKey.PublicKey, Parties: []string{"market.example", party}}, owner(nil), 200},
 		{"other key", core.Clerk{Key: &otherKey.PublicKey}, owner(nil), 401},
 		{"audience", core.Clerk{Key: &clerkKey.PublicKey}, owner(claims{"aud": "convex"}), 200},
-		{"without typ", core.Clerk{Key: &clerkKey.PublicKey}, withBearer(sign(t, clerkKey, claims{"typ": nil}, sessionOf("user_owner"))), 200},
+		{"without typ", core.Clerk{Key: &clerkKey.PublicKey},
+			withBearer(sign(t, clerkKey, claims{"typ": nil}, sessionOf("user_owner"))), 200},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			x := open(t, func(cfg *core.Config) { cfg.Clerk = c.set })
@@ -170,14 +186,17 @@ func TestEndedSessionsAndTokens(t *testing.T) {
 		t.Fatal(err)
 	}
 	ended := sessionOf("u").with(claims{"exp": now.Unix() - 60})
-	for name, who := range map[string]as{"session": withBearer(sign(t, clerkKey, nil, ended)), "cookie": withClerk(sign(t, clerkKey, nil, ended)), "token": withBearer(token.Secret)} {
+	for name, who := range map[string]as{"session": withBearer(sign(t, clerkKey, nil, ended)),
+		"cookie": withClerk(sign(t, clerkKey, nil, ended)), "token": withBearer(token.Secret)} {
 		for range access.TriesOfClient.AtOnce + 1 { // none of them is a guess
-			if got := x.get(t, "/api/stores/s/stats", who); got.StatusCode != 401 || got.code(t) != "unauthorized" || !strings.Contains(got.text, "expired or was revoked") || got.Header.Get("WWW-Authenticate") == "" {
+			if got := x.get(t, "/api/stores/s/stats", who); got.StatusCode != 401 || got.code(t) != "unauthorized" ||
+				!strings.Contains(got.text, "expired or was revoked") || got.Header.Get("WWW-Authenticate") == "" {
 				t.Fatalf("%s: %d %s", name, got.StatusCode, got.text)
 			}
 		}
 	}
-	if got := x.get(t, "/api/stores/s/stats", withBearer(sign(t, otherKey, nil, ended))); strings.Contains(got.text, "expired") {
+	if got := x.get(t, "/api/stores/s/stats", withBearer(sign(t, otherKey, nil, ended))); strings.Contains(got.text,
+		"expired") {
 		t.Errorf("a forged one: %s", got.text)
 	}
 }
@@ -269,7 +288,8 @@ func TestKeys(t *testing.T) {
 		t.Helper()
 		got := x.get(t, "/api/stores/s/stats", withClerk(sign(t, key, claims{"kid": id}, sessionOf("user_owner").with(long))))
 		if got.StatusCode != status || k.asked.Load() != asked {
-			t.Errorf("key %s: %d, and %d times asked, want %d and %d: %s", id, got.StatusCode, k.asked.Load(), status, asked, got.text)
+			t.Errorf("key %s: %d, and %d times asked, want %d and %d: %s", id, got.StatusCode, k.asked.Load(), status, asked,
+				got.text)
 		}
 	}
 	ask(clerkKey, keyID, 200, 1)
@@ -295,14 +315,16 @@ func TestKeys(t *testing.T) {
 	clock.Add(int64(access.KeysEvery))
 	ask(clerkKey, keyID, 503, 6)
 	ask(otherKey, "ins_2", 200, 6)
-	if !strings.Contains(x.log.String(), "keys of Clerk's sessions cannot be had") || strings.Contains(x.log.String(), "sk_test_x") {
+	if !strings.Contains(x.log.String(), "keys of Clerk's sessions cannot be had") ||
+		strings.Contains(x.log.String(), "sk_test_x") {
 		t.Error(x.log.String())
 	}
 }
 
 // Only keys that Clerk signs sessions with are taken, whatever else it tells.
 func TestKeysOfOtherKinds(t *testing.T) {
-	secret := claims{"kty": "oct", "kid": "secret", "alg": "HS256", "k": base64.RawURLEncoding.EncodeToString([]byte("hush"))}
+	secret := claims{"kty": "oct", "kid": "secret", "alg": "HS256",
+		"k": base64.RawURLEncoding.EncodeToString([]byte("hush"))}
 	other := jwkOf(otherKey, "other").with(claims{"alg": "RS512"})
 	k := newKeyServer(t, secret, other, jwkOf(clerkKey, ""), jwkOf(clerkKey, keyID))
 	x, _ := openKeys(t, k)
@@ -349,10 +371,13 @@ func TestKeysAway(t *testing.T) {
 	x, _ := openKeys(t, k)
 	session := withClerk(sign(t, clerkKey, nil, sessionOf("user_owner")))
 	away := x.get(t, "/api/stores/s/stats", session)
-	if away.StatusCode != 503 || away.code(t) != "unavailable" || away.Header.Get("Retry-After") == "" || !strings.Contains(away.text, "Clerk") {
+	if away.StatusCode != 503 || away.code(t) != "unavailable" || away.Header.Get("Retry-After") == "" ||
+		!strings.Contains(away.text, "Clerk") {
 		t.Errorf("%d %s", away.StatusCode, away.text)
 	}
-	for name, who := range map[string]as{"admin": asAdmin, "admin's cookie": withCookie(x.access.Admin.Sign(access.ForSession, now.Add(time.Hour))), "token": withBearer(x.token(t, "s").Secret)} {
+	for name, who := range map[string]as{
+		"admin": asAdmin, "admin's cookie": withCookie(x.access.Admin.Sign(access.ForSession, now.Add(time.Hour))),
+		"token": withBearer(x.token(t, "s").Secret)} {
 		if got := x.get(t, "/api/stores/s/stats", session, who); got.StatusCode != 200 {
 			t.Errorf("%s: %d %s", name, got.StatusCode, got.text)
 		}

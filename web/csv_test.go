@@ -77,8 +77,10 @@ func TestDefusedEverywhere(t *testing.T) {
 // BenchmarkSheet measures a row.
 func BenchmarkSheet(b *testing.B) {
 	at, title := now, "All about mixing, part 7"
-	c := customers.Customer{ID: "4711", Email: "person4711@example.com", Name: &title, Type: "paying", Status: "active", FirstSeenAt: &at, LastActivityAt: &at,
-		TotalSpent: []store.Money{{Amount: 1999, Currency: "usd"}}, Courses: []customers.Course{{Title: title, Progress: 45}, {Title: title, Progress: 100}},
+	c := customers.Customer{ID: "4711", Email: "person4711@example.com", Name: &title, Type: "paying", Status: "active",
+		FirstSeenAt: &at, LastActivityAt: &at,
+		TotalSpent: []store.Money{{Amount: 1999, Currency: "usd"}}, Courses: []customers.Course{{Title: title, Progress: 45},
+			{Title: title, Progress: 100}},
 		Purchases: []customers.Purchase{{Title: &title, Amount: 1999, Currency: "usd"}}}
 	s := creators.NewSheet()
 	for b.Loop() {

@@ -20,7 +20,8 @@ import (
 func (x *site) enroll(t testing.TB) string {
 	t.Helper()
 	event := store.NewEvent{Source: "platform", EventID: "evt_1", Type: "enrollment.upserted", OccurredAt: now,
-		Payload: []byte(`{"data":{"course_id":"c1","store_id":"a/b c","email":"ann@x.example","enrolled_at":"2026-01-12T09:00:00+01:00"}}`)}
+		Payload: []byte(
+			`{"data":{"course_id":"c1","store_id":"a/b c","email":"ann@x.example","enrolled_at":"2026-01-12T09:00:00+01:00"}}`)}
 	in, err := x.Cfg.Store.InsertEvents(t.Context(), []store.NewEvent{event})
 	if err != nil {
 		t.Fatal(err)
@@ -36,23 +37,33 @@ func received(text string) string {
 	return regexp.MustCompile(`"received_at":"[^"]+Z"`).ReplaceAllString(text, `"received_at"`)
 }
 
-const enrolledEvent = `{"id":1,"source":"platform","event_id":"evt_1","type":"enrollment.upserted","occurred_at":"2026-01-12T10:00:00Z","received_at","status":"processed"}`
+const enrolledEvent = `{"id":1,"source":"platform","event_id":"evt_1","type":"enrollment.upserted",` +
+	`"occurred_at":"2026-01-12T10:00:00Z","received_at","status":"processed"}`
 
 func TestExplainAPI(t *testing.T) {
 	x := open(t, nil)
 	ann := x.enroll(t)
 	got := x.get(t, ann+"/explain", asAdmin)
 	want := `{"customer_id":"` + x.id(t, core.CustomerID, 1) + `","store_id":"a/b c",` +
-		`"email":{"value":"ann@x.example","because":[{"via":"given","person":null,"address":null,"proof":null,"facts":["enrollment:c1/email:ann@x.example"]}]},` +
-		`"type":{"value":"lead","why":"Has never paid: all there is was free.","because":["enrollment:c1/email:ann@x.example"]},` +
-		`"status":{"value":"active","why":"Is in a course, owns something bought, or is subscribed.","because":["enrollment:c1/email:ann@x.example"]},` +
-		`"source":{"kind":"free_course","product_id":"c1","title":"c1","at":"2026-01-12T08:00:00Z","because":["enrollment:c1/email:ann@x.example"]},` +
+		`"email":{"value":"ann@x.example",` +
+		`"because":[{"via":"given","person":null,"address":null,"proof":null,` +
+		`"facts":["enrollment:c1/email:ann@x.example"]}]},` +
+		`"type":{"value":"lead","why":"Has never paid: all there is was free.",` +
+		`"because":["enrollment:c1/email:ann@x.example"]},` +
+		`"status":{"value":"active","why":"Is in a course, owns something bought, or is subscribed.",` +
+		`"because":["enrollment:c1/email:ann@x.example"]},` +
+		`"source":{"kind":"free_course","product_id":"c1","title":"c1","at":"2026-01-12T08:00:00Z",` +
+		`"because":["enrollment:c1/email:ann@x.example"]},` +
 		`"total_spent":[],` +
 		`"courses":[{"id":"c1","title":"c1","because":["enrollment:c1/email:ann@x.example"]}],` +
 		`"payments":[],` +
-		`"enrollments":[{"ref":"enrollment:c1/email:ann@x.example","course_id":"c1","title":"c1","person":"email:ann@x.example","progress":null,"enrolled_at":"2026-01-12T08:00:00Z","completed_at":null,"active":true,` +
-		`"origins":[{"of":["email","enrolled_at","enrollment","store"],"via":"event","at":"2026-01-12T10:00:00Z","event":` + enrolledEvent + `}],` +
-		`"store_because":{"store_id":"a/b c","via":"named","key":"a/b c","at":"2026-01-12T08:00:00Z","since":null,"why":"It names this store, a/b c.","links":[]}}],` +
+		`"enrollments":[{"ref":"enrollment:c1/email:ann@x.example","course_id":"c1","title":"c1",` +
+		`"person":"email:ann@x.example","progress":null,"enrolled_at":"2026-01-12T08:00:00Z","completed_at":null,` +
+		`"active":true,` +
+		`"origins":[{"of":["email","enrolled_at","enrollment","store"],"via":"event","at":"2026-01-12T10:00:00Z","event":` +
+		enrolledEvent + `}],` +
+		`"store_because":{"store_id":"a/b c","via":"named","key":"a/b c","at":"2026-01-12T08:00:00Z","since":null,` +
+		`"why":"It names this store, a/b c.","links":[]}}],` +
 		`"subscriptions":[],"people":[],"uncounted":[],"merged_addresses":[]}` + "\n"
 	if diff := cmp.Diff(want, received(got.text)); diff != "" || got.StatusCode != 200 {
 		t.Errorf("%d %s", got.StatusCode, diff)
@@ -64,13 +75,18 @@ func TestTimelineAPI(t *testing.T) {
 	ann := x.enroll(t)
 	first := x.get(t, ann+"/timeline?limit=1", asAdmin)
 	form := regexp.MustCompile(`"next_cursor":"([\w-]+)"`)
-	want := `{"data":[{"at":"2026-01-12T08:00:00Z","at_latest":false,"kind":"enrolled","title":"c1","product_id":"c1","money":null,"text":null,"ref":"course:c1",` +
-		`"origins":[{"of":["enrolled_at"],"via":"event","at":"2026-01-12T10:00:00Z","event":` + enrolledEvent + `}]}],"next_cursor"}` + "\n"
-	if diff := cmp.Diff(want, received(form.ReplaceAllString(first.text, `"next_cursor"`))); diff != "" || first.StatusCode != 200 {
+	want := `{"data":[{"at":"2026-01-12T08:00:00Z","at_latest":false,"kind":"enrolled","title":"c1","product_id":"c1",` +
+		`"money":null,"text":null,"ref":"course:c1",` +
+		`"origins":[{"of":["enrolled_at"],"via":"event","at":"2026-01-12T10:00:00Z","event":` + enrolledEvent +
+		`}]}],"next_cursor"}` + "\n"
+	if diff := cmp.Diff(want, received(form.ReplaceAllString(first.text, `"next_cursor"`))); diff != "" ||
+		first.StatusCode != 200 {
 		t.Fatalf("%d %s", first.StatusCode, diff)
 	}
 	last := x.get(t, ann+"/timeline?limit=5&cursor="+form.FindStringSubmatch(first.text)[1], asAdmin)
-	want = `{"data":[{"at":"2026-01-12T08:00:00Z","at_latest":false,"kind":"first_seen","title":null,"product_id":null,"money":null,"text":null,"ref":"customer:` + x.id(t, core.CustomerID, 1) + `","origins":[]}],"next_cursor":null}` + "\n"
+	want = `{"data":[{"at":"2026-01-12T08:00:00Z","at_latest":false,"kind":"first_seen","title":null,"product_id":null,` +
+		`"money":null,"text":null,"ref":"customer:` + x.id(t, core.CustomerID, 1) + `","origins":[]}],"next_cursor":null}` +
+		"\n"
 	if diff := cmp.Diff(want, last.text); diff != "" {
 		t.Error(diff)
 	}
@@ -92,14 +108,18 @@ func TestNotesAPI(t *testing.T) {
 	}
 	x.send(t, "POST", ann+"/notes", `{"body":"Again"}`, asAdmin, asJSON)
 	page := x.get(t, ann+"/notes?limit=1", asAdmin)
-	if want := `{"data":[{"id":"` + second + `","body":"Again","author":"admin","editor":null,"created_at","updated_at"}],"next_cursor":"` + second + `"}` + "\n"; hide(page) != want {
+	if want := `{"data":[{"id":"` + second +
+		`","body":"Again","author":"admin","editor":null,"created_at","updated_at"}],"next_cursor":"` + second + `"}` +
+		"\n"; hide(page) != want {
 		t.Errorf("%s", page.text)
 	}
-	if rest := x.get(t, ann+"/notes?cursor="+second, asAdmin); !strings.Contains(rest.text, "Called") || strings.Contains(rest.text, "Again") {
+	if rest := x.get(t, ann+"/notes?cursor="+second, asAdmin); !strings.Contains(rest.text, "Called") ||
+		strings.Contains(rest.text, "Again") {
 		t.Errorf("%s", rest.text)
 	}
 	edited := x.send(t, "PATCH", added.Header.Get("Location"), `{"body":"Called back"}`, asAdmin, asJSON)
-	if want := strings.NewReplacer("<b>Called", "Called back", "null", `"admin"`).Replace(want); hide(edited) != want || edited.StatusCode != 200 {
+	if want := strings.NewReplacer("<b>Called", "Called back", "null", `"admin"`).Replace(want); hide(edited) != want ||
+		edited.StatusCode != 200 {
 		t.Errorf("%d %s", edited.StatusCode, edited.text)
 	}
 	if gone := x.send(t, "DELETE", ann+"/notes/1", "", asAdmin); gone.StatusCode != 204 || gone.text != "" {
@@ -115,7 +135,8 @@ func TestNoteNamesItsEditor(t *testing.T) {
 	x := open(t, clerkSite)
 	x.sellersOf(t)
 	secret := x.token(t, "store_a")
-	list, page := "/api/stores/store_a/customers/"+x.id(t, core.CustomerID, 1), "/store/store_a/customers/"+x.id(t, core.CustomerID, 1)
+	list, page := "/api/stores/store_a/customers/"+x.id(t, core.CustomerID, 1), "/store/store_a/customers/"+
+		x.id(t, core.CustomerID, 1)
 	owner, program := withClerk(sign(t, clerkKey, nil, sessionOf("user_owner"))), withBearer(secret.Secret)
 	added := x.send(t, "POST", list+"/notes", `{"body":"Owes us"}`, program, asJSON)
 	form := strings.Replace(added.Header.Get("Location"), list, page, 1)
@@ -123,10 +144,12 @@ func TestNoteNamesItsEditor(t *testing.T) {
 		t.Fatalf("%d %s", got.StatusCode, got.text)
 	}
 	wrote := "token:" + x.id(t, core.TokenID, secret.ID)
-	if got := x.get(t, list+"/notes", owner); !strings.Contains(got.text, `"author":"`+wrote+`","editor":"user:user_owner"`) {
+	if got := x.get(t, list+"/notes", owner); !strings.Contains(got.text, `"author":"`+wrote+
+		`","editor":"user:user_owner"`) {
 		t.Errorf("%s", got.text)
 	}
-	if got := x.get(t, page, owner); !strings.Contains(got.text, "API token "+wrote[6:]) || !strings.Contains(got.text, "edited by team member user_owner") {
+	if got := x.get(t, page, owner); !strings.Contains(got.text, "API token "+wrote[6:]) ||
+		!strings.Contains(got.text, "edited by team member user_owner") {
 		t.Errorf("%s", got.text)
 	}
 	if got := x.get(t, page, asAdmin); !strings.Contains(got.text, fmt.Sprint("API token ", secret.ID, ",")) {
@@ -166,13 +189,15 @@ func TestCustomerAPIRefuses(t *testing.T) {
 		{"GET", ann + "/notes?cursor=-1", "", []as{asAdmin}, "400 invalid_parameter"},
 		{"POST", ann + "/notes", `{}`, []as{asAdmin, asJSON}, "400 invalid_parameter"},
 		{"POST", ann + "/notes", `{"body":"a\u0000b"}`, []as{asAdmin, asJSON}, "400 invalid_parameter"},
-		{"POST", ann + "/notes", `{"body":"` + strings.Repeat("x", 5001) + `"}`, []as{asAdmin, asJSON}, "400 invalid_parameter"},
+		{"POST", ann + "/notes", `{"body":"` + strings.Repeat("x", 5001) + `"}`, []as{asAdmin, asJSON},
+			"400 invalid_parameter"},
 		{"POST", ann + "/notes", `{"body":"x","author":"user:1"}`, []as{asAdmin, asJSON}, "400 invalid_body"},
 		{"POST", ann + "/notes", `{"body":7}`, []as{asAdmin, asJSON}, "400 invalid_body"},
 		{"PATCH", ann + "/notes/1", `[]`, []as{asAdmin, asJSON}, "400 invalid_body"},
 		{"POST", ann + "/notes", `{"body":"` + strings.Repeat("x", 70_000) + `"}`, []as{asAdmin, asJSON}, "413 too_large"},
 		{"POST", ann + "/notes", `body=x`, []as{asAdmin, asForm}, "415 unsupported_media_type"},
-		{"POST", ann + "/notes", `{"body":"x"}`, []as{asAdmin, asJSON, withHeader("Origin", "https://elsewhere.example")}, "403 cross_origin"},
+		{"POST", ann + "/notes", `{"body":"x"}`, []as{asAdmin, asJSON, withHeader("Origin", "https://elsewhere.example")},
+			"403 cross_origin"},
 		{"DELETE", ann + "/notes/1", "", []as{asAdmin, withHeader("Sec-Fetch-Site", "cross-site")}, "403 cross_origin"},
 		{"PUT", ann + "/notes/1", "", []as{asAdmin}, "405 method_not_allowed"},
 		{"POST", ann + "/explain", "", []as{asAdmin}, "405 method_not_allowed"},

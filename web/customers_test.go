@@ -22,7 +22,8 @@ func (x *site) people(t testing.TB, n int) {
 	t.Helper()
 	x.exec(t, `
 		INSERT INTO customers (store_id, email, name, type, status, first_seen_at, last_activity_at, spent, spent_rank)
-		SELECT 'store_a', 'p' || i || '@example.com', CASE WHEN i % 2 = 0 THEN 'Person ' || i END, 'paying', 'active', $2::timestamptz - i * interval '1 day', $2::timestamptz - i * interval '1 hour',
+		SELECT 'store_a', 'p' || i || '@example.com', CASE WHEN i % 2 = 0 THEN 'Person ' || i END, 'paying', 'active',
+			$2::timestamptz - i * interval '1 day', $2::timestamptz - i * interval '1 hour',
 			'[{"amount":290000,"currency":"eur"},{"amount":5800,"currency":"jpy"}]', 2900
 		FROM generate_series(1, $1::int) i`, n, now)
 }
@@ -35,18 +36,22 @@ func TestCustomersPage(t *testing.T) {
 	x.fill(t)
 	x.people(t, 60)
 	page := x.get(t, "/store/store_a/customers", asAdmin)
-	if page.StatusCode != 200 || page.Header.Get("Vary") == "" || !strings.HasPrefix(page.Header.Get("Content-Security-Policy"), "default-src 'none'; script-src 'self'") {
+	if page.StatusCode != 200 || page.Header.Get("Vary") == "" ||
+		!strings.HasPrefix(page.Header.Get("Content-Security-Policy"), "default-src 'none'; script-src 'self'") {
 		t.Fatalf("%d %v", page.StatusCode, page.Header)
 	}
 	for _, want := range []string{
-		"<title>Customers of Ada&#39;s &lt;b&gt;beats&lt;/b&gt;", "<strong>61</strong> <span>All", ">Person 2<", ">p1@example.com<",
-		"2.900,00\u00a0€", "￥5,800", "1 hour ago", "29 new in 30 days", `href="/api/stores/store_a/customers.csv"`, "Show more",
+		"<title>Customers of Ada&#39;s &lt;b&gt;beats&lt;/b&gt;", "<strong>61</strong> <span>All", ">Person 2<",
+		">p1@example.com<",
+		"2.900,00\u00a0€", "￥5,800", "1 hour ago", "29 new in 30 days", `href="/api/stores/store_a/customers.csv"`,
+		"Show more",
 	} {
 		if !strings.Contains(page.text, want) {
 			t.Errorf("no %q in it", want)
 		}
 	}
-	if strings.Contains(page.text, " style=") || strings.Contains(page.text, "<script>") || strings.Contains(page.text, "onclick") {
+	if strings.Contains(page.text, " style=") || strings.Contains(page.text, "<script>") ||
+		strings.Contains(page.text, "onclick") {
 		t.Error("style or script in the page")
 	}
 	if _, err := html.Parse(strings.NewReader(page.text)); err != nil {
@@ -54,11 +59,13 @@ func TestCustomersPage(t *testing.T) {
 	}
 	next := link(t, page.text, "Show more")
 	rows := x.get(t, next, asAdmin, script)
-	if strings.Contains(rows.text, "<html") || !strings.HasPrefix(rows.text, "<li") || strings.Count(rows.text, `class="card person"`) != 11 || strings.Contains(rows.text, "Show more") {
+	if strings.Contains(rows.text, "<html") || !strings.HasPrefix(rows.text, "<li") ||
+		strings.Count(rows.text, `class="card person"`) != 11 || strings.Contains(rows.text, "Show more") {
 		t.Errorf("%d %.300s", rows.StatusCode, rows.text)
 	}
 	whole := x.get(t, next, asAdmin)
-	if !strings.Contains(whole.text, "<html") || !strings.Contains(whole.text, "Back to the start of the list") || strings.Count(whole.text, `class="card person"`) != 11 {
+	if !strings.Contains(whole.text, "<html") || !strings.Contains(whole.text, "Back to the start of the list") ||
+		strings.Count(whole.text, `class="card person"`) != 11 {
 		t.Errorf("%.300s", whole.text)
 	}
 }
@@ -79,7 +86,8 @@ func TestCustomersPageParts(t *testing.T) {
 	x.fill(t)
 	x.people(t, 3)
 	got := x.get(t, "/store/store_a/customers?q=person+2&type=&course=&completed=yes&sort=name", asAdmin, script)
-	if !strings.HasPrefix(got.text, `<div id="results">`) || got.Header.Get("HX-Push-Url") != "/store/store_a/customers?q=person+2&sort=name" {
+	if !strings.HasPrefix(got.text, `<div id="results">`) ||
+		got.Header.Get("HX-Push-Url") != "/store/store_a/customers?q=person+2&sort=name" {
 		t.Errorf("%v %.300s", got.Header, got.text)
 	}
 	if !strings.Contains(got.text, "“person 2”") || strings.Count(got.text, `class="card person"`) != 1 {
@@ -91,7 +99,8 @@ func TestCustomersPageParts(t *testing.T) {
 	}
 	for _, as := range [][]as{{asAdmin}, {asAdmin, script}} {
 		wrong := x.get(t, "/store/store_a/customers?spent_min=abc", as...)
-		if !strings.Contains(wrong.text, "spent_min: &#34;abc&#34; is not allowed") || strings.Contains(wrong.text, `class="card person"`) {
+		if !strings.Contains(wrong.text, "spent_min: &#34;abc&#34; is not allowed") ||
+			strings.Contains(wrong.text, `class="card person"`) {
 			t.Errorf("%d %.2000s", wrong.StatusCode, wrong.text)
 		}
 	}
@@ -114,13 +123,15 @@ func TestCustomersPageCounts(t *testing.T) {
 	x.people(t, creators.Countable)
 	page := x.get(t, "/store/store_a/customers?spent_min=1", asAdmin)
 	count := link(t, page.text, "Count matches")
-	if strings.Contains(page.text, "<span>All<") || strings.Count(page.text, `class="card person"`) != 50 || count != "/store/store_a/customers?count=1&spent_min=1" {
+	if strings.Contains(page.text, "<span>All<") || strings.Count(page.text, `class="card person"`) != 50 ||
+		count != "/store/store_a/customers?count=1&spent_min=1" {
 		t.Errorf("%s %.2000s", count, page.text)
 	}
 	if got := x.get(t, count, asAdmin); !strings.Contains(got.text, "<strong>5,000</strong> <span>All") {
 		t.Errorf("%.2000s", got.text)
 	}
-	if got := x.get(t, "/store/store_a/customers?type=lead&spent_min=0", asAdmin); !strings.Contains(got.text, "<strong>1</strong> <span>All") {
+	if got := x.get(t, "/store/store_a/customers?type=lead&spent_min=0", asAdmin); !strings.Contains(got.text,
+		"<strong>1</strong> <span>All") {
 		t.Errorf("%.2000s", got.text)
 	}
 }
@@ -138,7 +149,8 @@ func TestLive(t *testing.T) {
 	x.fill(t)
 	first := x.after(t, "store_a", 1)
 	hear := func(query string) *bufio.Scanner {
-		r, _ := http.NewRequestWithContext(t.Context(), "GET", x.url+"/store/store_a/customers/live?"+query+"&after="+url.QueryEscape(first), nil)
+		r, _ := http.NewRequestWithContext(t.Context(), "GET", x.url+"/store/store_a/customers/live?"+query+"&after="+
+			url.QueryEscape(first), nil)
 		asAdmin(r)
 		res, err := http.DefaultClient.Do(r)
 		if err != nil {
@@ -165,7 +177,8 @@ func TestLive(t *testing.T) {
 	if got := said(all); got != "2" {
 		t.Errorf("heard %s", got)
 	}
-	x.exec(t, `INSERT INTO customers (store_id, email) VALUES ('store_b', 'x@example.com'), ('store_a', 'lead@example.com')`)
+	x.exec(t, `INSERT INTO customers (store_id, email) VALUES ('store_b', 'x@example.com'),
+		('store_a', 'lead@example.com')`)
 	if got := said(leads); got != "1" {
 		t.Errorf("heard %s", got)
 	}
@@ -173,7 +186,8 @@ func TestLive(t *testing.T) {
 		t.Errorf("heard %s", got)
 	}
 	// Who was away meanwhile hears how many it were.
-	late, _ := http.NewRequestWithContext(t.Context(), "GET", x.url+"/store/store_a/customers/live?after="+url.QueryEscape(first), nil)
+	late, _ := http.NewRequestWithContext(t.Context(), "GET", x.url+"/store/store_a/customers/live?after="+
+		url.QueryEscape(first), nil)
 	asAdmin(late)
 	res, err := http.DefaultClient.Do(late)
 	if err != nil {
@@ -201,19 +215,22 @@ func TestCustomerPageNotes(t *testing.T) {
 	if got := add(" <i>Likes</i> synths "); got.StatusCode != 303 || got.Header.Get("Location") != page+"#notes" {
 		t.Fatalf("%d %v %s", got.StatusCode, got.Header, got.text)
 	}
-	if got := x.get(t, page, asAdmin); !strings.Contains(got.text, "&lt;i&gt;Likes&lt;/i&gt; synths") || strings.Contains(got.text, "<i>") {
+	if got := x.get(t, page, asAdmin); !strings.Contains(got.text, "&lt;i&gt;Likes&lt;/i&gt; synths") ||
+		strings.Contains(got.text, "<i>") {
 		t.Errorf("%.3000s", got.text)
 	}
 	for body, want := range map[string]string{"  ": "is empty", strings.Repeat("x", 5001): "is 5001 characters long"} {
 		got := add(body)
-		if got.StatusCode != 400 || !strings.Contains(got.text, "The note "+want) || !strings.Contains(got.text, strings.TrimSpace(body)) {
+		if got.StatusCode != 400 || !strings.Contains(got.text, "The note "+want) ||
+			!strings.Contains(got.text, strings.TrimSpace(body)) {
 			t.Errorf("%d %.300s", got.StatusCode, got.text)
 		}
 	}
 	if got := x.send(t, "POST", page+"/notes/1", "body=Better", asAdmin); got.StatusCode != 303 {
 		t.Errorf("%d", got.StatusCode)
 	}
-	if got := x.get(t, page, asAdmin); !strings.Contains(got.text, ">Better</p>") || !strings.Contains(got.text, "edited") {
+	if got := x.get(t, page, asAdmin); !strings.Contains(got.text, ">Better</p>") ||
+		!strings.Contains(got.text, "edited") {
 		t.Errorf("%.3000s", got.text)
 	}
 	if got := x.send(t, "POST", page+"/notes/1/delete", "", asAdmin); got.StatusCode != 303 {
@@ -222,7 +239,8 @@ func TestCustomerPageNotes(t *testing.T) {
 	if got := x.get(t, page, asAdmin); strings.Contains(got.text, "Better") {
 		t.Error("still there")
 	}
-	for _, path := range []string{"/store/store_b/customers/" + x.id(t, core.CustomerID, 1), "/store/store_a/customers/" + x.id(t, core.CustomerID, 99), "/store/store_a/customers/x"} {
+	for _, path := range []string{"/store/store_b/customers/" + x.id(t, core.CustomerID, 1), "/store/store_a/customers/" +
+		x.id(t, core.CustomerID, 99), "/store/store_a/customers/x"} {
 		if got := x.get(t, path, asAdmin); got.StatusCode != 404 {
 			t.Errorf("%s: %d", path, got.StatusCode)
 		}
@@ -231,8 +249,10 @@ func TestCustomerPageNotes(t *testing.T) {
 
 func TestAgo(t *testing.T) {
 	for d, want := range map[time.Duration]string{
-		0: "just now", 59 * time.Second: "just now", time.Minute: "1 minute ago", 2*time.Hour + time.Minute: "2 hours ago", 47 * time.Hour: "1 day ago",
-		8 * 24 * time.Hour: "1 week ago", 40 * 24 * time.Hour: "1 month ago", 800 * 24 * time.Hour: "2 years ago", -time.Second: "just now", -48 * time.Hour: "on 14 January 2026",
+		0: "just now", 59 * time.Second: "just now", time.Minute: "1 minute ago", 2*time.Hour + time.Minute: "2 hours ago",
+		47 * time.Hour:     "1 day ago",
+		8 * 24 * time.Hour: "1 week ago", 40 * 24 * time.Hour: "1 month ago", 800 * 24 * time.Hour: "2 years ago",
+		-time.Second: "just now", -48 * time.Hour: "on 14 January 2026",
 	} {
 		if got := show.Since(now, now.Add(-d)); got != want {
 			t.Errorf("%v: %q, want %q", d, got, want)
@@ -242,7 +262,8 @@ func TestAgo(t *testing.T) {
 
 func TestInitials(t *testing.T) {
 	for name, want := range map[string]string{
-		"John Doe": "JD", "ada": "A", "": "P", "Żaneta de la Wójcik": "ŻW", "森 花": "森花", "<script>": "S", "🎹": "P", "O'Brien, Pat": "OP", "  ": "P", "Ærø ß": "Æß",
+		"John Doe": "JD", "ada": "A", "": "P", "Żaneta de la Wójcik": "ŻW", "森 花": "森花", "<script>": "S", "🎹": "P",
+		"O'Brien, Pat": "OP", "  ": "P", "Ærø ß": "Æß",
 	} {
 		if got := core.Initials(customers.Customer{Email: "p@example.com", Name: &name}); got != want {
 			t.Errorf("%q: %q, want %q", name, got, want)

@@ -41,7 +41,8 @@ func (x *site) take(t testing.TB, events ...store.NewEvent) (ids []int64) {
 	}
 	for _, e := range in {
 		ids = append(ids, e.ID)
-		if _, err := x.Cfg.Store.Apply(t.Context(), []int64{e.ID}, 0, facts.Read); err != nil && !errors.As(err, new(*store.DeriveError)) {
+		if _, err := x.Cfg.Store.Apply(t.Context(), []int64{e.ID}, 0, facts.Read); err != nil &&
+			!errors.As(err, new(*store.DeriveError)) {
 			t.Fatal(err)
 		}
 	}
@@ -70,15 +71,20 @@ func TestEventsPage(t *testing.T) {
 	x.fillEvents(t)
 	x.operators.Status.Until = now
 	all := x.page(t, "/admin/events")
-	wants(t, all, `<a href="/admin/events/1">`, "charge.refunded", "evt_1", "unknown", `id="state-5"><span class="state failed">failed</span>`,
-		`href="/admin/reopen?do=retry"`, `href="/admin/events?status=failed"`, `<option value="product.upserted">`, `hx-get="/admin/event-states?ids=1"`)
-	wants(t, x.page(t, "/admin/events?status=failed&source="), "p_2", "!evt_1", "Retry all that match", `href="/admin/reopen?do=retry&amp;status=failed"`, "Status: failed")
+	wants(t, all, `<a href="/admin/events/1">`, "charge.refunded", "evt_1", "unknown",
+		`id="state-5"><span class="state failed">failed</span>`,
+		`href="/admin/reopen?do=retry"`, `href="/admin/events?status=failed"`, `<option value="product.upserted">`,
+		`hx-get="/admin/event-states?ids=1"`)
+	wants(t, x.page(t, "/admin/events?status=failed&source="), "p_2", "!evt_1", "Retry all that match",
+		`href="/admin/reopen?do=retry&amp;status=failed"`, "Status: failed")
 	wants(t, x.page(t, "/admin/events?id=msg_1"), "msg_1", "!msg_2")
-	wants(t, x.page(t, "/admin/events?error=WHY&since=2026-01-01&until=2100-01-01"), "p_2", "!p_1", "Error contains: WHY", `value="WHY"`)
+	wants(t, x.page(t, "/admin/events?error=WHY&since=2026-01-01&until=2100-01-01"), "p_2", "!p_1", "Error contains: WHY",
+		`value="WHY"`)
 	wants(t, x.page(t, "/admin/events?type=none"), "No events match")
 	wants(t, x.page(t, "/admin/events?opened=3"), "3 events are pending again.")
 	for _, bad := range []string{"status=open", "since=yesterday", "page=2", "cursor=x", "source=paypal"} {
-		if got := x.get(t, "/admin/events?"+bad, asAdmin); got.StatusCode != 400 || !strings.Contains(got.text, "That filter isn’t valid") {
+		if got := x.get(t, "/admin/events?"+bad, asAdmin); got.StatusCode != 400 ||
+			!strings.Contains(got.text, "That filter isn’t valid") {
 			t.Errorf("%s: %d %s", bad, got.StatusCode, got.text)
 		}
 	}
@@ -93,7 +99,8 @@ func (x *site) fillEvents(t testing.TB) {
 // A list longer than a page goes on by a link, which a script follows by itself.
 func TestEventsPages(t *testing.T) {
 	x := open(t, nil)
-	x.exec(t, `INSERT INTO webhook_events (source, event_id, type, occurred_at, payload) SELECT 'stripe', 'evt_' || i, 'a', now(), '{}' FROM generate_series(1, 120) i`)
+	x.exec(t, `INSERT INTO webhook_events (source, event_id, type, occurred_at, payload) SELECT 'stripe', 'evt_' || i, 'a',
+		now(), '{}' FROM generate_series(1, 120) i`)
 	further := regexp.MustCompile(`href="(/admin/events\?[^"]*cursor=[^"]+)"`)
 	var ids []string
 	path := "/admin/events?type=a"
@@ -127,7 +134,9 @@ func TestEventStates(t *testing.T) {
 	x := open(t, nil)
 	x.fillEvents(t)
 	text := x.page(t, "/admin/event-states?ids=1,2,99")
-	wants(t, text, `<span id="state-2" hx-swap-oob="true"><span class="state processed">`, `<span id="state-1" hx-swap-oob="true"><span class="state pending">`, `hx-get="/admin/event-states?ids=1"`, "!state-99")
+	wants(t, text, `<span id="state-2" hx-swap-oob="true"><span class="state processed">`,
+		`<span id="state-1" hx-swap-oob="true"><span class="state pending">`, `hx-get="/admin/event-states?ids=1"`,
+		"!state-99")
 	x.exec(t, `UPDATE webhook_events SET status = 'processed', processed_at = now(), attempts = 3 WHERE id = 1`)
 	wants(t, x.page(t, "/admin/event-states?ids=1"), "processed", "3 attempts", "!hx-get")
 	for _, bad := range []string{"", "ids=", "ids=x", "ids=1,,2", "ids=" + strings.Repeat("1,", 100) + "1"} {
@@ -146,19 +155,26 @@ func TestEventPage(t *testing.T) {
 	two.OccurredAt = now.AddDate(0, 0, 1)
 	ids := x.take(t, one, two, enrolledIn("evt_3", `"user_id":"user_1"`))
 	old := x.page(t, "/admin/events/evt_1")
-	wants(t, old, "replaced by a newer event", fmt.Sprintf(`<a href="/admin/events/%d">`, ids[1]), `<a href="/store/store_a/customers/`+x.id(t, core.CustomerID, 1)+`"><bdi>ann@x.example</bdi></a>`, "curl/8", `action="/admin/events/1/replay"`, "!hx-trigger")
+	wants(t, old, "replaced by a newer event", fmt.Sprintf(`<a href="/admin/events/%d">`, ids[1]),
+		`<a href="/store/store_a/customers/`+x.id(t, core.CustomerID, 1)+`"><bdi>ann@x.example</bdi></a>`, "curl/8",
+		`action="/admin/events/1/replay"`, "!hx-trigger")
 	wants(t, x.page(t, "/admin/events/2"), "current", "No headers are stored")
-	wants(t, x.page(t, "/admin/events/3"), `Missing: <a href="/admin/unattached/user_unknown">`, "Clerk has never reported its user")
+	wants(t, x.page(t, "/admin/events/3"), `Missing: <a href="/admin/unattached/user_unknown">`,
+		"Clerk has never reported its user")
 	var told struct {
 		Facts  []inbox.EventFact
 		Silent string
 	}
 	unmarshal(t, x.get(t, "/api/admin/events/evt_1/facts", asAdmin), &told)
-	if len(told.Facts) != 1 || told.Facts[0].Standing != inbox.Newer || told.Facts[0].Customers[0].Email != "ann@x.example" || told.Facts[0].Says["progress"] != 10.0 || *told.Facts[0].Newer.Event.ID != ids[1] {
+	if len(told.Facts) != 1 || told.Facts[0].Standing != inbox.Newer ||
+		told.Facts[0].Customers[0].Email != "ann@x.example" || told.Facts[0].Says["progress"] != 10.0 ||
+		*told.Facts[0].Newer.Event.ID != ids[1] {
 		t.Errorf("%+v", told)
 	}
-	x.take(t, store.NewEvent{Source: "platform", EventID: "evt_4", Type: "party.thrown", OccurredAt: now, Payload: []byte(`{}`)})
-	x.exec(t, `UPDATE webhook_events SET payload = NULL, headers = NULL, pruned_at = now(), pruned_for = 'age' WHERE event_id = 'evt_2'`)
+	x.take(t, store.NewEvent{Source: "platform", EventID: "evt_4", Type: "party.thrown", OccurredAt: now,
+		Payload: []byte(`{}`)})
+	x.exec(t, `UPDATE webhook_events SET payload = NULL, headers = NULL, pruned_at = now(), pruned_for = 'age'
+		WHERE event_id = 'evt_2'`)
 	unmarshal(t, x.get(t, "/api/admin/events/evt_2/facts", asAdmin), &told)
 	if told.Silent != "the payload was deleted" || len(told.Facts) > 0 {
 		t.Errorf("%+v", told)
@@ -167,7 +183,8 @@ func TestEventPage(t *testing.T) {
 	if len(told.Facts) != 0 || !strings.Contains(told.Silent, "party.thrown") {
 		t.Errorf("%+v", told)
 	}
-	if one := x.get(t, "/api/admin/events/evt_1", asAdmin); !strings.Contains(one.text, `"headers":{"User-Agent":"curl/8"},"payload":{`) {
+	if one := x.get(t, "/api/admin/events/evt_1", asAdmin); !strings.Contains(one.text,
+		`"headers":{"User-Agent":"curl/8"},"payload":{`) {
 		t.Errorf("%s", one.text)
 	}
 }
@@ -185,9 +202,12 @@ func TestRetryOne(t *testing.T) {
 	if diff := cmp.Diff([]string{"platform 5 retry"}, jobs.all); diff != "" {
 		t.Error(diff)
 	}
-	wants(t, x.page(t, "/admin/events/5"), `<div id="fate" data-live hx-get="/admin/events/5" hx-trigger="every 1s"`, "waiting for a worker", "!/retry")
-	wants(t, x.page(t, "/admin/events/5", asScript, withHeader("HX-Target", "fate")), `<div id="fate"`, "!<html", "!Payload")
-	for _, path := range []string{"/admin/events/5/retry", "/admin/events/2/retry"} { // once more, and one that did not fail
+	wants(t, x.page(t, "/admin/events/5"), `<div id="fate" data-live hx-get="/admin/events/5" hx-trigger="every 1s"`,
+		"waiting for a worker", "!/retry")
+	wants(t, x.page(t, "/admin/events/5", asScript, withHeader("HX-Target", "fate")), `<div id="fate"`, "!<html",
+		"!Payload")
+	// once more, and one that did not fail
+	for _, path := range []string{"/admin/events/5/retry", "/admin/events/2/retry"} {
 		x.submit(t, path, "")
 	}
 	if x.status(t, 2) != "processed" || len(jobs.all) != 1 {
@@ -197,7 +217,8 @@ func TestRetryOne(t *testing.T) {
 	if x.status(t, 2) != "pending" {
 		t.Errorf("%s", x.status(t, 2))
 	}
-	wants(t, x.log.String(), `"msg":"an operator has events applied again","who":"admin","from":"127.0.0.1","what":"retry","events":1`)
+	wants(t, x.log.String(), `"msg":"an operator has events applied again","who":"admin","from":"127.0.0.1",`+
+		`"what":"retry","events":1`)
 }
 
 // The log says how events were chosen to be applied again, and how many by
@@ -208,13 +229,16 @@ func TestReopenIsLoggedPlainly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, body := range []string{`{"error":"ann@x.example","type":"ann@x.example","since":"1d"}`, `{"ids":` + string(ids) + `}`} {
-		if a := x.send(t, "POST", "/api/admin/events/replay", body, withBearer(token), withHeader("Content-Type", "application/json")); a.StatusCode != http.StatusOK {
+	for _, body := range []string{`{"error":"ann@x.example","type":"ann@x.example","since":"1d"}`,
+		`{"ids":` + string(ids) + `}`} {
+		if a := x.send(t, "POST", "/api/admin/events/replay", body, withBearer(token),
+			withHeader("Content-Type", "application/json")); a.StatusCode != http.StatusOK {
 			t.Errorf("%d %s", a.StatusCode, a.text)
 		}
 	}
 	log := x.log.String()
-	wants(t, log, `"filter":{"statuses":["failed","ignored"],"by":"error,since,type","ids":0,`, `"ids":1000`, "!ann@x.example")
+	wants(t, log, `"filter":{"statuses":["failed","ignored"],"by":"error,since,type","ids":0,`, `"ids":1000`,
+		"!ann@x.example")
 	if n := strings.Count(log, "123456789"); n > 10 {
 		t.Errorf("%d ids are in the log", n)
 	}
@@ -226,12 +250,15 @@ func TestReopenMany(t *testing.T) {
 	x := open(t, func(c *core.Config) { c.Jobs = jobs })
 	x.exec(t, `
 		INSERT INTO webhook_events (source, event_id, type, occurred_at, payload, status, processed_at, last_error)
-		SELECT 'stripe', 'evt_' || i, 'invoice.paid', now(), '{}', s, CASE WHEN s = 'processed' THEN now() END, CASE WHEN s = 'failed' THEN 'no room ' || i END
+		SELECT 'stripe', 'evt_' || i, 'invoice.paid', now(), '{}', s, CASE WHEN s = 'processed' THEN now() END,
+			CASE WHEN s = 'failed' THEN 'no room ' || i END
 		FROM (SELECT i, CASE WHEN i % 3 = 0 THEN 'failed' ELSE 'processed' END AS s FROM generate_series(1, 30) i) e`)
 	asks := x.page(t, "/admin/reopen?do=retry&error=no+room+1")
-	wants(t, asks, "Retry 3 events?", "Error contains: no room 1", `<input type="hidden" name="error" value="no room 1">`, `<input type="hidden" name="through" value="30">`)
+	wants(t, asks, "Retry 3 events?", "Error contains: no room 1", `<input type="hidden" name="error" value="no room 1">`,
+		`<input type="hidden" name="through" value="30">`)
 	form := url.Values{}
-	for _, m := range regexp.MustCompile(`name="(\w+)" value="([^"]*)"`).FindAllStringSubmatch(asks[strings.Index(asks, `action="/admin/reopen"`):], -1) {
+	for _, m := range regexp.MustCompile(`name="(\w+)" value="([^"]*)"`).FindAllStringSubmatch(
+		asks[strings.Index(asks, `action="/admin/reopen"`):], -1) {
 		form.Set(m[1], m[2])
 	}
 	if to := x.submit(t, "/admin/reopen", form.Encode()); to != "/admin/events?error=no+room+1&opened=3" {
@@ -242,12 +269,15 @@ func TestReopenMany(t *testing.T) {
 	}
 	wants(t, x.page(t, "/admin/reopen?do=retry"), "Retry 7 events?", "All failed events.")
 	wants(t, x.page(t, "/admin/reopen?do=replay&status=processed"), "Replay 20 events?", "Nothing is counted twice")
-	wants(t, x.page(t, "/admin/reopen?do=replay&status=pending"), "No events match", "!<form method=\"post\" action=\"/admin/reopen\"")
+	wants(t, x.page(t, "/admin/reopen?do=replay&status=pending"), "No events match",
+		"!<form method=\"post\" action=\"/admin/reopen\"")
 	wants(t, x.page(t, "/admin/reopen?do=retry&status=processed"), "No events match")
-	if to := x.submit(t, "/admin/reopen", "do=replay&through=10"); to != "/admin/events?opened=10" || x.status(t, 10) != "pending" || x.status(t, 11) != "processed" {
+	if to := x.submit(t, "/admin/reopen", "do=replay&through=10"); to != "/admin/events?opened=10" ||
+		x.status(t, 10) != "pending" || x.status(t, 11) != "processed" {
 		t.Errorf("%s", to)
 	}
-	for _, bad := range []string{"", "do=delete", "do=retry&status=x", "do=retry&after=x", "do=retry&through=-1", "do=retry&page=1", "do=retry&since=x"} {
+	for _, bad := range []string{"", "do=delete", "do=retry&status=x", "do=retry&after=x", "do=retry&through=-1",
+		"do=retry&page=1", "do=retry&since=x"} {
 		if got := x.get(t, "/admin/reopen?"+bad, asAdmin); got.StatusCode != 400 {
 			t.Errorf("%s: %d", bad, got.StatusCode)
 		}
@@ -256,7 +286,8 @@ func TestReopenMany(t *testing.T) {
 		}
 	}
 	from := withHeader("Origin", "https://evil.example")
-	if got := x.send(t, "POST", "/admin/reopen", "do=replay", asAdmin, from); got.StatusCode != 403 || x.status(t, 11) != "processed" {
+	if got := x.send(t, "POST", "/admin/reopen", "do=replay", asAdmin, from); got.StatusCode != 403 ||
+		x.status(t, 11) != "processed" {
 		t.Errorf("%d", got.StatusCode)
 	}
 }
@@ -268,10 +299,12 @@ func TestReopenInPortions(t *testing.T) {
 	x := open(t, func(c *core.Config) { c.Jobs = &asked{} })
 	x.exec(t, `
 		INSERT INTO webhook_events (source, event_id, type, occurred_at, payload, status, processed_at)
-		SELECT 'stripe', 'evt_' || i, 'a', now(), '{}', 'processed', now() FROM generate_series(1, $1::int) i`, operators.ReopenPortion+more+7)
+		SELECT 'stripe', 'evt_' || i, 'a', now(), '{}', 'processed', now() FROM generate_series(1, $1::int) i`,
+		operators.ReopenPortion+more+7)
 	wants(t, x.page(t, "/admin/reopen?do=replay"), "Replay more than 100,000 events?")
 	to := x.submit(t, "/admin/reopen", fmt.Sprintf("do=replay&through=%d", operators.ReopenPortion+more+2))
-	if want := fmt.Sprintf("/admin/reopen?after=%d&do=replay&opened=%[1]d&through=%d", operators.ReopenPortion, operators.ReopenPortion+more+2); to != want {
+	if want := fmt.Sprintf("/admin/reopen?after=%d&do=replay&opened=%[1]d&through=%d", operators.ReopenPortion,
+		operators.ReopenPortion+more+2); to != want {
 		t.Fatalf("%s, want %s", to, want)
 	}
 	// Those of the first portion are applied meanwhile: they do not come round.
@@ -280,7 +313,8 @@ func TestReopenInPortions(t *testing.T) {
 	if to := x.submit(t, "/admin/reopen", to[strings.Index(to, "?")+1:]); to != "/admin/events?opened=5002" {
 		t.Errorf("%s", to)
 	}
-	if x.status(t, 1) != "processed" || x.status(t, operators.ReopenPortion+more+2) != "pending" || x.status(t, operators.ReopenPortion+more+3) != "processed" {
+	if x.status(t, 1) != "processed" || x.status(t, operators.ReopenPortion+more+2) != "pending" ||
+		x.status(t, operators.ReopenPortion+more+3) != "processed" {
 		t.Error("other events were opened than those meant")
 	}
 }
@@ -303,7 +337,8 @@ func TestReopenAPI(t *testing.T) {
 			t.Errorf("%s %s: %d %s", c.do, c.body, got.StatusCode, got.text)
 		}
 	}
-	for body, want := range map[string]string{`{}`: "400 invalid_body", `{"everything":true}`: "400 invalid_body", `{"status":"x"}`: "400 invalid_parameter", `{"since":"x"}`: "400 invalid_parameter", `[]`: "400 invalid_body"} {
+	for body, want := range map[string]string{`{}`: "400 invalid_body", `{"everything":true}`: "400 invalid_body",
+		`{"status":"x"}`: "400 invalid_parameter", `{"since":"x"}`: "400 invalid_parameter", `[]`: "400 invalid_body"} {
 		if got := post("replay", body); fmt.Sprint(got.StatusCode, " ", got.code(t)) != want {
 			t.Errorf("%s: %d %s", body, got.StatusCode, got.text)
 		}
@@ -317,7 +352,8 @@ func TestReopenStops(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	r := httptest.NewRequest("POST", "/admin/reopen", nil).WithContext(ctx)
-	if _, err := x.operators.Reopen(r, "replay", store.ReopenFilter{Statuses: []string{"processed"}}); !errors.Is(err, context.Canceled) || x.status(t, 2) != "processed" {
+	if _, err := x.operators.Reopen(r, "replay", store.ReopenFilter{Statuses: []string{"processed"}}); !errors.Is(
+		err, context.Canceled) || x.status(t, 2) != "processed" {
 		t.Errorf("%v", err)
 	}
 }

@@ -26,19 +26,28 @@ func (x *site) fillSheet(t testing.TB) {
 	t.Helper()
 	x.exec(t, `
 		INSERT INTO products (id, store_ref, store_id, store_ids, title, version, deleted_version)
-		VALUES ('course_1', 'store_a', 'store_a', '{store_a}', 'Mixing, "101"', 'v', ''), ('club', 'store_a', 'store_a', '{store_a}', '=Club()', 'v', '')`)
+		VALUES ('course_1', 'store_a', 'store_a', '{store_a}', 'Mixing, "101"', 'v', ''),
+			('club', 'store_a', 'store_a', '{store_a}', '=Club()', 'v', '')`)
 	x.exec(t, `
-		INSERT INTO customers (store_id, email, name, type, status, source_kind, source_product_id, first_seen_at, last_activity_at, spent, refunded, courses, purchases, subscriptions)
-		VALUES ('store_a', 'ada@example.com', 'Ada Ż', 'subscription', 'active', 'free_course', 'course_1', '2026-01-02 03:04:05.6+00', '2026-02-01 05:00:00+05',
-			'[{"amount": 5800, "currency": "jpy"}, {"amount": 29900, "currency": "usd"}]', '[{"amount": 500, "currency": "usd"}]',
+		INSERT INTO customers (store_id, email, name, type, status, source_kind, source_product_id, first_seen_at,
+			last_activity_at, spent, refunded, courses, purchases, subscriptions)
+		VALUES ('store_a', 'ada@example.com', 'Ada Ż', 'subscription', 'active', 'free_course', 'course_1',
+			'2026-01-02 03:04:05.6+00', '2026-02-01 05:00:00+05',
+			'[{"amount": 5800, "currency": "jpy"}, {"amount": 29900, "currency": "usd"}]',
+			'[{"amount": 500, "currency": "usd"}]',
 			'[{"id": "course_1", "progress": 33.5, "enrolled_at": "2026-01-02T03:04:05Z", "completed_at": null},
 			  {"id": "course_x", "progress": 100, "enrolled_at": null, "completed_at": "2026-01-03T00:00:00Z"}]',
-			'[{"id": "pi_1", "product_id": "course_1", "kind": "course", "amount": 29900, "currency": "usd", "refunded": 500, "purchased_at": "2026-01-02T03:04:05Z"},
-			  {"id": "pi_2", "product_id": null, "kind": "other", "amount": 5800, "currency": "jpy", "refunded": 0, "purchased_at": "2026-01-04T00:00:00Z"}]',
-			'[{"id": "sub_1", "status": "active", "product_id": "club", "plan": null, "amount": 1900, "currency": "usd", "current_period_end": "2026-03-01T00:00:00Z"},
-			  {"id": "sub_2", "status": "canceled", "product_id": null, "plan": null, "amount": null, "currency": null, "current_period_end": null}]'),
+			'[{"id": "pi_1", "product_id": "course_1", "kind": "course", "amount": 29900, "currency": "usd",
+				"refunded": 500, "purchased_at": "2026-01-02T03:04:05Z"},
+			  {"id": "pi_2", "product_id": null, "kind": "other", "amount": 5800, "currency": "jpy", "refunded": 0,
+				"purchased_at": "2026-01-04T00:00:00Z"}]',
+			'[{"id": "sub_1", "status": "active", "product_id": "club", "plan": null, "amount": 1900, "currency": "usd",
+				"current_period_end": "2026-03-01T00:00:00Z"},
+			  {"id": "sub_2", "status": "canceled", "product_id": null, "plan": null, "amount": null, "currency": null,
+				"current_period_end": null}]'),
 		('store_a', 'b@example.com', NULL, 'lead', 'inactive', NULL, NULL, NULL, NULL, '[]', '[]', '[]', '[]', '[]'),
-		('store_a', '-c@example.com', '=HYPERLINK("http://evil.example","x")', 'lead', 'active', NULL, NULL, '2026-01-01', NULL, '[]', '[]', '[]', '[]', '[]'),
+		('store_a', '-c@example.com', '=HYPERLINK("http://evil.example","x")', 'lead', 'active', NULL, NULL, '2026-01-01',
+			NULL, '[]', '[]', '[]', '[]', '[]'),
 		('store_b', 'other@example.com', 'Other', 'lead', 'active', NULL, NULL, NULL, NULL, '[]', '[]', '[]', '[]', '[]')`)
 }
 
@@ -50,10 +59,13 @@ func TestExport(t *testing.T) {
 	x.fillSheet(t)
 	got := x.get(t, csvPath+"?sort=-first_seen&type=&status=", asAdmin)
 	want := csvHead +
-		x.id(t, core.CustomerID, 1) + `,ada@example.com,Ada Ż,subscription,active,free_course,"Mixing, ""101""",2026-01-02 03:04:05,2026-02-01 00:00:00,` +
-		`2,"Mixing, ""101"" (33.5 %); course_x (100 %)",1,"Mixing, ""101"" (299.00 USD, refunded 5.00 USD); other (5800 JPY)",` +
+		x.id(t, core.CustomerID, 1) + `,ada@example.com,Ada Ż,subscription,active,free_course,"Mixing,
+			""101""",2026-01-02 03:04:05,2026-02-01 00:00:00,` +
+		`2,"Mixing, ""101"" (33.5 %); course_x (100 %)",1,"Mixing, ""101"" (299.00 USD, refunded 5.00 USD); other ` +
+		`(5800 JPY)",` +
 		`"'=Club() (active, period ends 2026-03-01); sub_2 (canceled)",5800 JPY; 299.00 USD,5.00 USD` + "\r\n" +
-		x.id(t, core.CustomerID, 3) + `,'-c@example.com,"'=HYPERLINK(""http://evil.example"",""x"")",lead,active,,,2026-01-01 00:00:00,,0,,0,,,,` + "\r\n" +
+		x.id(t, core.CustomerID, 3) +
+		`,'-c@example.com,"'=HYPERLINK(""http://evil.example"",""x"")",lead,active,,,2026-01-01 00:00:00,,0,,0,,,,` + "\r\n" +
 		x.id(t, core.CustomerID, 2) + `,b@example.com,,lead,inactive,,,,,0,,0,,,,` + "\r\n"
 	if diff := cmp.Diff(want, got.text); diff != "" || got.StatusCode != 200 {
 		t.Errorf("%d %s", got.StatusCode, diff)
@@ -68,10 +80,12 @@ func TestExport(t *testing.T) {
 			t.Errorf("%s: %q", name, got.Header.Get(name))
 		}
 	}
-	if rows, err := csv.NewReader(strings.NewReader(got.text)).ReadAll(); err != nil || len(rows) != 4 || len(rows[0]) != len(creators.Columns) {
+	if rows, err := csv.NewReader(strings.NewReader(got.text)).ReadAll(); err != nil || len(rows) != 4 ||
+		len(rows[0]) != len(creators.Columns) {
 		t.Errorf("%v %v", rows, err)
 	}
-	if few := x.get(t, csvPath+"?status=inactive", asAdmin); strings.Count(few.text, "\r\n") != 2 || !strings.Contains(few.text, "b@example.com") {
+	if few := x.get(t, csvPath+"?status=inactive", asAdmin); strings.Count(few.text, "\r\n") != 2 ||
+		!strings.Contains(few.text, "b@example.com") {
 		t.Errorf("%s", few.text)
 	}
 	if none := x.get(t, "/api/stores/none/customers.csv", asAdmin); none.text != csvHead {
@@ -93,7 +107,8 @@ func TestExportRefused(t *testing.T) {
 		csvPath + "?colour=green": "colour: is not",
 	} {
 		got := x.get(t, path, asAdmin)
-		if got.StatusCode != 400 || got.code(t) != "invalid_parameter" || !strings.Contains(got.text, want) || got.Header.Get("Content-Disposition") != "" {
+		if got.StatusCode != 400 || got.code(t) != "invalid_parameter" || !strings.Contains(got.text, want) ||
+			got.Header.Get("Content-Disposition") != "" {
 			t.Errorf("%s: %d %s", path, got.StatusCode, got.text)
 		}
 	}
@@ -144,7 +159,8 @@ func (x *site) many(t testing.TB) {
 	t.Helper()
 	x.exec(t, `
 		INSERT INTO customers (store_id, email, purchases)
-		SELECT 'store_a', 'p' || i || '@example.com', jsonb_build_array(jsonb_build_object('kind', repeat('x', 4000), 'amount', 1, 'currency', 'usd', 'refunded', 0))
+		SELECT 'store_a', 'p' || i || '@example.com',
+			jsonb_build_array(jsonb_build_object('kind', repeat('x', 4000), 'amount', 1, 'currency', 'usd', 'refunded', 0))
 		FROM generate_series(1, 8000) i`)
 }
 
@@ -216,12 +232,14 @@ func TestExportWithoutReader(t *testing.T) {
 			res, body := x.beginExport(t)
 			leave(x, res)
 			<-done
-			x.exec(t, `DO $$ BEGIN LOCK TABLE customers IN ACCESS EXCLUSIVE MODE; END $$`) // waits for transactions that are left
+			// waits for transactions that are left
+			x.exec(t, `DO $$ BEGIN LOCK TABLE customers IN ACCESS EXCLUSIVE MODE; END $$`)
 			if n, err := io.Copy(io.Discard, body); err == nil {
 				t.Errorf("the list passes for whole after %d bytes", n)
 			}
 			log := x.log.String()
-			if strings.Contains(log, `"level":"ERROR"`) || name == "asleep" && !strings.Contains(log, "its reader is gone, or took nothing") {
+			if strings.Contains(log, `"level":"ERROR"`) || name == "asleep" &&
+				!strings.Contains(log, "its reader is gone, or took nothing") {
 				t.Error(log)
 			}
 		})

@@ -15,7 +15,8 @@ import (
 
 // Whatever a link says, one leads on within this site: as browsers read it.
 func FuzzLocalPath(f *testing.F) {
-	for _, next := range []string{"/", "/store/a/customers?q=%2f", "//x.example", `/\x.example`, "/\t/x.example", "https://x.example", "javascript:alert(1)", "/%5cx", "/a//b", ""} {
+	for _, next := range []string{"/", "/store/a/customers?q=%2f", "//x.example", `/\x.example`, "/\t/x.example",
+		"https://x.example", "javascript:alert(1)", "/%5cx", "/a//b", ""} {
 		f.Add(next)
 	}
 	here := &url.URL{Scheme: "https", Host: "rollcall.example", Path: "/signin"}
@@ -23,9 +24,13 @@ func FuzzLocalPath(f *testing.F) {
 		got := core.LocalPath(next)
 		// https://url.spec.whatwg.org: white space at the ends and tabs and line ends
 		// anywhere are dropped, and a backslash is a slash.
-		read := strings.NewReplacer("\t", "", "\n", "", "\r", "", `\`, "/").Replace(strings.Trim(got, "\x00\x01\x02\x03\x04\x05\x06\x07\x08\t\n\x0b\x0c\r\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1a\x1b\x1c\x1d\x1e\x1f "))
+		read := strings.NewReplacer("\t", "", "\n", "", "\r", "", `\`, "/").Replace(
+			strings.Trim(
+				got, "\x00\x01\x02\x03\x04\x05\x06\x07\x08\t\n\x0b\x0c\r\x0e\x0f"+
+					"\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1a\x1b\x1c\x1d\x1e\x1f "))
 		to, err := here.Parse(read)
-		if err != nil || to.Host != here.Host || to.Scheme != here.Scheme || !strings.HasPrefix(read, "/") || strings.HasPrefix(read, "//") {
+		if err != nil || to.Host != here.Host || to.Scheme != here.Scheme || !strings.HasPrefix(read, "/") ||
+			strings.HasPrefix(read, "//") {
 			t.Errorf("%q leads to %q", next, got)
 		}
 	})
@@ -33,7 +38,8 @@ func FuzzLocalPath(f *testing.F) {
 
 // A page of a list by ids: what is read can be asked for, the rest is refused in words.
 func FuzzPageOf(f *testing.F) {
-	for _, q := range []string{"", "limit=10&cursor=zz", "limit=0", "limit=1e2", "cursor=-1", "cursor=1y2p0ij32e8e7", "cursor=%zz", "a=b", "limit=&cursor="} {
+	for _, q := range []string{"", "limit=10&cursor=zz", "limit=0", "limit=1e2", "cursor=-1", "cursor=1y2p0ij32e8e7",
+		"cursor=%zz", "a=b", "limit=&cursor="} {
 		f.Add(q)
 	}
 	f.Fuzz(func(t *testing.T, query string) {
@@ -52,7 +58,8 @@ func FuzzPageOf(f *testing.F) {
 
 // FuzzVisitor reads what a stranger may write into the headers that say who asks.
 func FuzzVisitor(f *testing.F) {
-	for _, h := range []string{"Bearer x", "bearer  x", "Basic eDp5", "Basic !", "", "203.0.113.7, 10.0.0.1", "[2001:db8::1]:80", "fe80::1%eth0", "::ffff:10.0.0.1", "unknown"} {
+	for _, h := range []string{"Bearer x", "bearer  x", "Basic eDp5", "Basic !", "", "203.0.113.7, 10.0.0.1",
+		"[2001:db8::1]:80", "fe80::1%eth0", "::ffff:10.0.0.1", "unknown"} {
 		f.Add(h, h, h)
 	}
 	s := &core.Site{}

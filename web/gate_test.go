@@ -117,12 +117,14 @@ func TestRefusedAtGates(t *testing.T) {
 	x.locked(t, func() {
 		end := x.asking(t, x.Gates.Counts, 2, "/api/stores/greedy"+counted, who[0])
 		defer end()
-		if got := x.get(t, "/api/stores/greedy"+counted, who[0]); got.StatusCode != 429 || got.code(t) != "too_many_requests" || got.Header.Get("Retry-After") == "" {
+		if got := x.get(t, "/api/stores/greedy"+counted, who[0]); got.StatusCode != 429 ||
+			got.code(t) != "too_many_requests" || got.Header.Get("Retry-After") == "" {
 			t.Errorf("the visitor's own limit: %d %v %s", got.StatusCode, got.Header, got.text)
 		}
 		x.Gates.Counts.Turns.TryAcquire(1) // the last
 		x.Gates.Counts.MaxWait = 0
-		if got := x.get(t, "/api/stores/other"+counted, who[1]); got.StatusCode != 503 || got.code(t) != "busy" || got.Header.Get("Retry-After") == "" {
+		if got := x.get(t, "/api/stores/other"+counted, who[1]); got.StatusCode != 503 || got.code(t) != "busy" ||
+			got.Header.Get("Retry-After") == "" {
 			t.Errorf("the limit of all: %d %v %s", got.StatusCode, got.Header, got.text)
 		}
 	})
@@ -229,7 +231,8 @@ func TestLastingRequestsAreLimited(t *testing.T) {
 			return path
 		}
 		got := x.get(t, pathOf("greedy"), who[0])
-		if got.StatusCode != 429 || got.Header.Get("Retry-After") == "" || strings.HasPrefix(c.path, "/api") && got.code(t) != "too_many_requests" {
+		if got.StatusCode != 429 || got.Header.Get("Retry-After") == "" || strings.HasPrefix(c.path, "/api") &&
+			got.code(t) != "too_many_requests" {
 			t.Errorf("%s: %d %v %s", c.path, got.StatusCode, got.Header, got.text)
 		}
 		ends[0]()
@@ -238,7 +241,8 @@ func TestLastingRequestsAreLimited(t *testing.T) {
 		}
 		c.gate.Turns.TryAcquire(c.gate.All - int64(len(ends)) + 1) // all places are taken
 		got = x.get(t, pathOf("other"), who[1])
-		if got.StatusCode != 503 || got.Header.Get("Retry-After") == "" || strings.HasPrefix(c.path, "/api") && got.code(t) != "busy" {
+		if got.StatusCode != 503 || got.Header.Get("Retry-After") == "" || strings.HasPrefix(c.path, "/api") &&
+			got.code(t) != "busy" {
 			t.Errorf("%s: %d %v %s", c.path, got.StatusCode, got.Header, got.text)
 		}
 	}
@@ -246,7 +250,8 @@ func TestLastingRequestsAreLimited(t *testing.T) {
 
 // What Postgres ended as it took too long is said to be so.
 func TestTooSlow(t *testing.T) {
-	if got := core.Explain(fmt.Errorf("store.Figures: %w", &pgconn.PgError{Code: "57014"})); got != core.ErrSlow || core.RetryAfter(got) == "" {
+	if got := core.Explain(fmt.Errorf("store.Figures: %w", &pgconn.PgError{Code: "57014"})); got != core.ErrSlow ||
+		core.RetryAfter(got) == "" {
 		t.Errorf("%+v", got)
 	}
 }

@@ -79,7 +79,8 @@ func openOn(t testing.TB, database, redis string, config func(*core.Config)) *si
 	cfg := core.Config{Store: db, Redis: opt, AdminToken: token, Version: "v1", ImportDir: "/exports",
 		Scrapes: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "figures") }),
 		Now:     func() time.Time { return now },
-		Log:     slog.New(slog.NewJSONHandler(x.log, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: pg.PlainErrors}))}
+		Log: slog.New(
+			slog.NewJSONHandler(x.log, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: pg.PlainErrors}))}
 	if config != nil {
 		config(&cfg)
 	}

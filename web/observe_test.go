@@ -19,7 +19,8 @@ func TestRequestsAreCountedByRoute(t *testing.T) {
 	x := open(t, func(c *core.Config) {
 		c.Metrics, c.Traces = prometheus.NewRegistry(), sdk.NewTracerProvider(sdk.WithSyncer(spans))
 	})
-	for _, path := range []string{"/api/stores/a/customers", "/api/stores/b/customers?q=x", "/api/stores/c/customers", "/nowhere/1", "/nowhere/2", "/healthz", "/"} {
+	for _, path := range []string{"/api/stores/a/customers", "/api/stores/b/customers?q=x", "/api/stores/c/customers",
+		"/nowhere/1", "/nowhere/2", "/healthz", "/"} {
 		x.get(t, path, asAdmin)
 	}
 	odd, err := http.NewRequest("BREW", x.url+"/signin", nil)

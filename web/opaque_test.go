@@ -41,7 +41,8 @@ func TestIDsTellNothing(t *testing.T) {
 	program := withBearer(x.token(t, "studio").Secret)
 	one := x.firstCustomer(t, program)
 	for range 2 {
-		if got := x.send(t, "POST", one+"/notes", `{"body":"called"}`, program, asJSON); got.StatusCode != 201 || counts(got.Header.Get("Location")) {
+		if got := x.send(t, "POST", one+"/notes", `{"body":"called"}`, program, asJSON); got.StatusCode != 201 ||
+			counts(got.Header.Get("Location")) {
 			t.Errorf("%d %v %s", got.StatusCode, got.Header, got.text)
 		}
 	}
@@ -64,7 +65,8 @@ func TestIDsTellNothing(t *testing.T) {
 func (x *site) firstCustomer(t testing.TB, who as) string {
 	t.Helper()
 	var list struct{ Data []struct{ ID string } }
-	if err := json.Unmarshal([]byte(x.get(t, "/api/stores/studio/customers?limit=1&sort=name", who).text), &list); err != nil || len(list.Data) != 1 {
+	if err := json.Unmarshal([]byte(x.get(t, "/api/stores/studio/customers?limit=1&sort=name", who).text),
+		&list); err != nil || len(list.Data) != 1 {
 		t.Fatal(list, err)
 	}
 	return "/api/stores/studio/customers/" + list.Data[0].ID
@@ -97,8 +99,10 @@ func TestIDsCannotBeMadeUp(t *testing.T) {
 	if unknown.StatusCode != 404 {
 		t.Errorf("%d %s", unknown.StatusCode, unknown.text)
 	}
-	for _, id := range []string{"1", "x", strings.Repeat("a", 26), mine[:25], mine + "a", strings.ToUpper(mine), mine[:25] + "b",
-		x.id(t, core.NoteID, 1), x.id(t, core.CustomerID, 2), x.id(t, core.CustomerID, 1<<62), "%00", strings.Repeat("a", 9000)} {
+	for _, id := range []string{"1", "x", strings.Repeat("a", 26), mine[:25], mine + "a", strings.ToUpper(mine),
+		mine[:25] + "b",
+		x.id(t, core.NoteID, 1), x.id(t, core.CustomerID, 2), x.id(t, core.CustomerID, 1<<62), "%00",
+		strings.Repeat("a", 9000)} {
 		if got := x.get(t, list+id, program); got.StatusCode != 404 || cmp.Diff(unknown.text, got.text) != "" {
 			t.Errorf("%.40s: %d %s", id, got.StatusCode, got.text)
 		}
@@ -119,11 +123,13 @@ func TestOperatorsMayUseNumbers(t *testing.T) {
 	x := open(t, nil)
 	x.fill(t)
 	shown := x.id(t, core.CustomerID, 1)
-	if got := x.get(t, "/api/stores/store_a/customers/1", asAdmin); got.StatusCode != 200 || !strings.Contains(got.text, shown) {
+	if got := x.get(t, "/api/stores/store_a/customers/1", asAdmin); got.StatusCode != 200 ||
+		!strings.Contains(got.text, shown) {
 		t.Errorf("%d %s", got.StatusCode, got.text)
 	}
 	got := x.get(t, "/store/store_a/customers/1?before=", asAdmin)
-	if want := "/store/store_a/customers/" + shown + "?before="; got.StatusCode != 303 || got.Header.Get("Location") != want {
+	if want := "/store/store_a/customers/" + shown + "?before="; got.StatusCode != 303 ||
+		got.Header.Get("Location") != want {
 		t.Errorf("%d %v", got.StatusCode, got.Header)
 	}
 	if got := x.get(t, "/store/store_a/customers/"+shown, asAdmin); got.StatusCode != 200 {

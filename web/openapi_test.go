@@ -136,7 +136,8 @@ func TestParametersAreThoseDescribed(t *testing.T) {
 	x.begin(t, `{"kind": "clerk"}`)
 	address := strings.NewReplacer("{store}", "store_a", "{id}", "1", "{reason}", "user_unknown")
 	// Besides, these are known: refused by an export, of no matter to figures.
-	known := map[string][]string{"/api/stores/{store}/customers.csv": {"cursor", "limit"}, "/api/stores/{store}/stats": {"cursor", "limit", "sort"}}
+	known := map[string][]string{"/api/stores/{store}/customers.csv": {"cursor", "limit"}, "/api/stores/{store}/stats": {
+		"cursor", "limit", "sort"}}
 	for path, item := range d.Paths.Map() {
 		if item.Get == nil || len(item.Get.Parameters) == 0 || path == "/api/openapi.json" {
 			continue
@@ -177,7 +178,9 @@ func TestBodiesAreThoseDescribed(t *testing.T) {
 	x := open(t, nil)
 	x.fill(t)
 	address := strings.NewReplacer("{store}", "store_a", "{id}", "1")
-	for path, taken := range map[string]any{backfills: core.NewBackfill{}, "/api/admin/events/retry": operators.NewReopening{}, "/api/admin/events/replay": operators.NewReopening{}, "/api/stores/{store}/customers/{id}/notes": core.NoteBody{}} {
+	for path, taken := range map[string]any{backfills: core.NewBackfill{},
+		"/api/admin/events/retry": operators.NewReopening{}, "/api/admin/events/replay": operators.NewReopening{},
+		"/api/stores/{store}/customers/{id}/notes": core.NoteBody{}} {
 		body := d.Paths.Value(path).Post.RequestBody.Value.Content["application/json"]
 		if diff := cmp.Diff(core.NamesOf(taken), slices.Sorted(maps.Keys(body.Schema.Value.Properties))); diff != "" {
 			t.Errorf("%s: -taken +described\n%s", path, diff)
@@ -220,8 +223,10 @@ func TestDescriptionIsStrict(t *testing.T) {
 		{"PUT", customers, 200, `{}`, false},
 		{"GET", "/api/x", 404, `{"error":{"code":"not_found","message":"m"}}`, true},
 		{"GET", "/api/x", 404, `{"error":{"code":"new","message":"m"}}`, false},
-		{"GET", admin, 200, `{"data":[],"next_cursor":null,"counts":{"pending":0,"processed":0,"ignored":0,"failed":0}}`, true},
-		{"GET", admin, 200, `{"data":[],"next_cursor":null,"counts":{"pending":0,"processed":0,"ignored":0,"failed":-1}}`, false},
+		{"GET", admin, 200, `{"data":[],"next_cursor":null,"counts":{"pending":0,"processed":0,"ignored":0,"failed":0}}`,
+			true},
+		{"GET", admin, 200, `{"data":[],"next_cursor":null,"counts":{"pending":0,"processed":0,"ignored":0,"failed":-1}}`,
+			false},
 		{"GET", admin, 200, `{"data":[],"next_cursor":null,"counts":{"pending":0,"processed":0,"ignored":0}}`, false},
 	} {
 		r, err := http.NewRequest(c.method, "http://127.0.0.1:8080"+c.path, nil)
@@ -242,10 +247,12 @@ func TestDescriptionIsServed(t *testing.T) {
 		t.Errorf("%d %v", got.StatusCode, got.Header)
 	}
 	tag := got.Header.Get("ETag")
-	if same := x.get(t, "/api/openapi.json", withHeader("If-None-Match", tag)); tag == "" || same.StatusCode != 304 || same.text != "" || same.Header.Get("ETag") != tag {
+	if same := x.get(t, "/api/openapi.json", withHeader("If-None-Match", tag)); tag == "" || same.StatusCode != 304 ||
+		same.text != "" || same.Header.Get("ETag") != tag {
 		t.Errorf("%d %v", same.StatusCode, same.Header)
 	}
-	if other := x.get(t, "/api/openapi.json", withHeader("If-None-Match", `"other"`)); other.StatusCode != 200 || other.Header.Get("Cache-Control") != "public, no-cache" {
+	if other := x.get(t, "/api/openapi.json", withHeader("If-None-Match", `"other"`)); other.StatusCode != 200 ||
+		other.Header.Get("Cache-Control") != "public, no-cache" {
 		t.Errorf("%d %v", other.StatusCode, other.Header)
 	}
 }

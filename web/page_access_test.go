@@ -27,11 +27,14 @@ func states(t *testing.T, x *site) []state {
 		{name: "nobody", path: listPath + "?q=nobody&type=lead"},
 		{name: "wrong filter", path: listPath + "?spent_min=abc", expect: "400 "},
 		{name: "trouble", path: listPath, prepare: func(p *browser.Page) {
-			browser.Eval[bool](p, `(document.body.classList.add("failed"), document.querySelector("#busy").classList.add("htmx-request"), true)`)
+			browser.Eval[bool](
+				p, `(document.body.classList.add("failed"), document.querySelector("#busy").classList.add("htmx-request"), true)`)
 		}},
 		{name: "new", path: listPath, prepare: func(p *browser.Page) {
 			p.Until(`document.querySelector("#live a")`)
-			browser.Eval[bool](p, `(() => { const a = document.querySelector("#live a"); a.textContent = "1 new"; a.hidden = false; return true })()`)
+			browser.Eval[bool](
+				p, `(() => { const a = document.querySelector("#live a"); a.textContent = "1 new"; a.hidden = false; return true `+
+					`})()`)
 		}},
 		{name: "end", path: listPath + "?cursor=" + x.cursorAfter(t, "lena.voss@mail.example")},
 		{name: "customer", path: rita},
@@ -164,7 +167,8 @@ func TestPageCalm(t *testing.T) {
 	for _, calm := range []bool{false, true} {
 		p.Look(browser.Look{Width: 1280, Height: 900, Calm: calm})
 		p.Go(listPath)
-		moving := browser.Eval[int](p, `(document.querySelector("#busy").classList.add("htmx-request"), document.getAnimations().length)`)
+		moving := browser.Eval[int](
+			p, `(document.querySelector("#busy").classList.add("htmx-request"), document.getAnimations().length)`)
 		if (moving > 0) == calm {
 			t.Errorf("calm %t: %d animations", calm, moving)
 		}

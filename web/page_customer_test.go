@@ -32,15 +32,22 @@ func TestPageCustomer(t *testing.T) {
 	for _, look := range []browser.Look{browser.Desktop, without} {
 		p.Look(look)
 		p.Go(x.customerPath(t, "Rita Okafor"))
-		same(t, "head", []string{"Customers of Aurora Academy", "Rita Okafor", "rita.okafor@mail.example"}, p.Texts("header .crumb, h1, header .mail"))
-		same(t, "sections", []string{"Courses", "Purchases", "Activity", "Where these figures come from", "Summary", "Notes"}, p.Texts("h2"))
-		same(t, "in short", []string{"Customer Past", "$0.00", "$25.00", "Product purchase: Drum Kit Vol. 1"}, p.Texts(".short div:nth-child(-n+4) dd"))
+		same(t, "head", []string{"Customers of Aurora Academy", "Rita Okafor", "rita.okafor@mail.example"},
+			p.Texts("header .crumb, h1, header .mail"))
+		same(t, "sections", []string{"Courses", "Purchases", "Activity", "Where these figures come from", "Summary", "Notes"},
+			p.Texts("h2"))
+		same(t, "in short", []string{"Customer Past", "$0.00", "$25.00", "Product purchase: Drum Kit Vol. 1"},
+			p.Texts(".short div:nth-child(-n+4) dd"))
 		day := time.Now().UTC().Add(-20 * day).Format("2 January 2006")
-		same(t, "purchases", []string{"Drum Kit Vol. 1 " + day, "$100.00", "$25.00", "$75.00", "$0.00"}, p.Texts("#what tbody td"))
-		same(t, "timeline", []string{"Payment disputed Drum Kit Vol. 1 · $75.00", "Refunded Drum Kit Vol. 1 · $25.00", "Bought Drum Kit Vol. 1 · $100.00", "Joined"}, p.Texts(".timeline li p:first-child"))
-		same(t, "money", []string{"$100.00 paid, $25.00 refunded, $75.00 disputed: payment:pi_rita"}, p.Texts(".reasons div:nth-child(3) dd"))
+		same(t, "purchases", []string{"Drum Kit Vol. 1 " + day, "$100.00", "$25.00", "$75.00", "$0.00"},
+			p.Texts("#what tbody td"))
+		same(t, "timeline", []string{"Payment disputed Drum Kit Vol. 1 · $75.00", "Refunded Drum Kit Vol. 1 · $25.00",
+			"Bought Drum Kit Vol. 1 · $100.00", "Joined"}, p.Texts(".timeline li p:first-child"))
+		same(t, "money", []string{"$100.00 paid, $25.00 refunded, $75.00 disputed: payment:pi_rita"},
+			p.Texts(".reasons div:nth-child(3) dd"))
 		same(t, "facts", []string{"payment:pi_rita checkout of $100.00 for Drum Kit Vol. 1",
-			"In this store: It names this store, studio.", "↳ refund:re_rita refund $25.00, succeeded", "↳ dispute:dp_rita dispute of $75.00, needs response, money withdrawn"},
+			"In this store: It names this store, studio.", "↳ refund:re_rita refund $25.00, succeeded",
+			"↳ dispute:dp_rita dispute of $75.00, needs response, money withdrawn"},
 			cutAll(p.Texts(".facts p"), ", "+day))
 		if got := p.Texts(".origins"); !strings.HasPrefix(got[1], "Stripe refund.created evt_told_") {
 			t.Errorf("%q", got)
@@ -48,7 +55,8 @@ func TestPageCustomer(t *testing.T) {
 		// Each reason leads to its fact, each purchase too.
 		for _, link := range []string{".reasons a", "tbody a", ".short + .hint a"} {
 			p.Click(link)
-			p.Until(`(() => { const at = document.querySelector(":target")?.getBoundingClientRect(); return at && at.bottom > 0 && at.top < innerHeight })()`)
+			p.Until(`(() => { const at = document.querySelector(":target")?.getBoundingClientRect(); return at && at.bottom > ` +
+				`0 && at.top < innerHeight })()`)
 		}
 		p.Click("nav .button")
 		p.Until(fmt.Sprintf(`location.pathname === %q`, listPath))
@@ -57,7 +65,8 @@ func TestPageCustomer(t *testing.T) {
 	p.Look(browser.Desktop)
 	p.Go(x.customerPath(t, "Bob Stone"))
 	since := func(ago time.Duration) string { return " since " + time.Now().UTC().Add(-ago).Format("2 January 2006") }
-	same(t, "courses", []string{"Mixing Basics" + since(40*day), "Mastering in the Box" + since(3*time.Hour)}, p.Texts("#what .rows .grow"))
+	same(t, "courses", []string{"Mixing Basics" + since(40*day), "Mastering in the Box" + since(3*time.Hour)},
+		p.Texts("#what .rows .grow"))
 	same(t, "progress", []string{"100%", "10%"}, p.Texts("#what .rows .pc"))
 	p.Go(x.customerPath(t, "Ivo Marek"))
 	p.Has("#what .rows", "Inner Circle")
@@ -81,7 +90,8 @@ func TestPageTimeline(t *testing.T) {
 	for i := range 41 { // with the first payment, two more of the start, and first seen: 44
 		ago := time.Duration(50-i) * day
 		events = append(events, told{"stripe", "invoice.paid", ago, fmt.Sprintf(
-			`{"id":"in_ivo_%d","customer":"cus_ivo","subscription":"sub_ivo","amount_paid":%d,"currency":"usd","created":%s}`, i, 2000+i, unix(ago))})
+			`{"id":"in_ivo_%d","customer":"cus_ivo","subscription":"sub_ivo","amount_paid":%d,"currency":"usd","created":%s}`, i,
+			2000+i, unix(ago))})
 	}
 	x, p := visit(t, browser.Desktop, events...)
 	path := x.customerPath(t, "Ivo Marek")
@@ -173,7 +183,8 @@ func TestPageNotesRefused(t *testing.T) {
 	set(".notes textarea", lines+"y")
 	p.Click(".notes button")
 	p.Has(".error", "at most 5000")
-	p.Until(`document.querySelector(".notes textarea").value.length === 5001 && document.querySelector("#note").value === ""`)
+	p.Until(`document.querySelector(".notes textarea").value.length === 5001 && document.querySelector("#note").value ` +
+		`=== ""`)
 	p.Type(".notes textarea", "Shorter")
 	p.Click(".notes button")
 	p.Until(`document.querySelector(".notes .text")?.textContent === "Shorter" && !document.querySelector(".error")`)

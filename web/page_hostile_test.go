@@ -46,14 +46,16 @@ func attack() (events []told) {
 		add("product.upserted", map[string]any{"id": course, "store_id": hostileStore, "kind": "course", "title": text})
 		add("product.upserted", map[string]any{"id": pack, "store_id": hostileStore, "kind": "digital", "title": text})
 		add("enrollment.upserted", map[string]any{"course_id": course, "email": email, "name": text, "progress": 33.3})
-		add("purchase.recorded", map[string]any{"id": "order" + kind + "\u202e\"<>#", "product_id": pack, "email": email, "name": text, "amount": 99999999999, "currency": "usd"})
+		add("purchase.recorded", map[string]any{"id": "order" + kind + "\u202e\"<>#", "product_id": pack, "email": email,
+			"name": text, "amount": 99999999999, "currency": "usd"})
 	}
 	return events
 }
 
 // kept is what is kept of a text as a name: nothing invisible at its ends.
 func kept(text string) string {
-	text = strings.TrimFunc(strings.Join(strings.Fields(text), " "), func(r rune) bool { return unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) })
+	text = strings.TrimFunc(strings.Join(strings.Fields(text), " "),
+		func(r rune) bool { return unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) })
 	return string([]rune(text)[:min(len([]rune(text)), 1000)])
 }
 
@@ -70,7 +72,8 @@ func tame(t *testing.T, p *browser.Page, what string) {
 	p.Shot(what)
 	for _, wrong := range browser.Eval[[]string](p, `(() => {
 		const wrong = [];
-		for (const e of document.querySelectorAll("main script, header script, svg:not([role]), img, [onfocus], [onload], [autofocus], [href^='javascript:' i]"))
+		for (const e of document.querySelectorAll("main script, header script, svg:not([role]), img, " +
+				"[onfocus], [onload], [autofocus], [href^='javascript:' i]"))
 			wrong.push("an element that was a text: " + e.outerHTML.slice(0, 100));
 		for (const a of document.querySelectorAll("a[href^='#']"))
 			if (!document.getElementById(decodeURIComponent(a.hash.slice(1)))) wrong.push("a link to nowhere: " + a.hash);
@@ -110,7 +113,9 @@ func TestPageHostile(t *testing.T) {
 	p.Go(list)
 	p.Has("h1", "Customers")
 	tame(t, p, "list")
-	shown := browser.Eval[[]string](p, `[...document.querySelectorAll(".person")].flatMap(e => [...e.querySelectorAll("h2, .mail, .badges bdi")].map(e => e.textContent))`)
+	shown := browser.Eval[[]string](
+		p, `[...document.querySelectorAll(".person")]
+			.flatMap(e => [...e.querySelectorAll("h2, .mail, .badges bdi")].map(e => e.textContent))`)
 	var want []string
 	for _, c := range page.Data {
 		kind, _, _ := strings.Cut(strings.TrimPrefix(c.Courses[0].ID, `c/"<`), ">")
@@ -124,9 +129,14 @@ func TestPageHostile(t *testing.T) {
 	for kind, text := range hostile {
 		p.Choose("#f-course", `c/"<`+kind+`>'#?`)
 		p.Has(".chips", "Enrolled in")
-		p.Lists(".person h2", strings.TrimSpace(browser.Eval[string](p, fmt.Sprintf("(e => (e.innerHTML = '<h2></h2>', e.firstChild.textContent = %s, e.textContent))(document.createElement('div'))", quoted(kept(text))))))
+		p.Lists(".person h2",
+			strings.TrimSpace(
+				browser.Eval[string](
+					p, fmt.Sprintf("(e => (e.innerHTML = '<h2></h2>', e.firstChild.textContent = %s, "+
+						"e.textContent))(document.createElement('div'))", quoted(kept(text))))))
 	}
-	for kind, text := range map[string]string{"nobody": hostile["script"] + hostile["override"], "somebody": hostile["script"]} {
+	for kind, text := range map[string]string{"nobody": hostile["script"] + hostile["override"],
+		"somebody": hostile["script"]} {
 		p.Go(list + "?" + url.Values{"q": {text}, "product": {"pack, long\u202e"}, "type": {"paying"}}.Encode())
 		p.Has(".chips", "alert(1)")
 		tame(t, p, kind)
@@ -145,7 +155,9 @@ func TestPageHostile(t *testing.T) {
 		note := strings.TrimSpace(string([]rune(hostile[kind])[:min(len([]rune(hostile[kind])), 5000)]))
 		browser.Eval[bool](p, fmt.Sprintf(`(document.querySelector("#note").value = %s, true)`, quoted(note)))
 		p.Click("#notes > form button")
-		p.Until(fmt.Sprintf(`document.querySelector(".notes .text")?.textContent === %s && document.querySelector("h1").textContent === %s`, quoted(note), quoted(c.Name)))
+		p.Until(fmt.Sprintf(
+			`document.querySelector(".notes .text")?.textContent === %s && document.querySelector("h1").textContent === %s`,
+			quoted(note), quoted(c.Name)))
 		tame(t, p, "customer, "+kind)
 	}
 }

@@ -35,18 +35,21 @@ func TestPageList(t *testing.T) {
 	p.Go(listPath)
 	same(t, "rows", []string{
 		"AL Ann Lee ann.lee@mail.example Course enrollment · 2 hours ago Mixing Basics 40% – Lead Current 1 course",
-		"BS Bob Stone bob.stone@mail.example Course enrollment · 3 hours ago Mixing Basics 100% Mastering in the Box 10% $299.00 Customer Current 2 courses",
+		"BS Bob Stone bob.stone@mail.example Course enrollment · 3 hours ago Mixing Basics 100% Mastering in the Box 10% " +
+			"$299.00 Customer Current 2 courses",
 		"ZM Zoë Müller zoe.muller@mail.example Purchase · 5 days ago Drum Kit Vol. 1 25,00 € Customer Current",
 		"RO Rita Okafor rita.okafor@mail.example Purchase · 2 weeks ago Drum Kit Vol. 1 $0.00 Customer Past",
 		"IM Ivo Marek ivo.marek@mail.example Subscription payment · 2 months ago Inner Circle $19.00 Subscriber Current",
 		"L lena.voss@mail.example Course enrollment · 2 months ago – Lead Past",
 	}, p.Texts(".person"))
-	same(t, "tiles", []string{"6 All", "2 Leads", "3 Customers", "1 Subscribers", "4 Current", "Revenue 25,00 € $318.00", "3 new in 30 days"}, p.Texts(".tiles > li"))
+	same(t, "tiles", []string{"6 All", "2 Leads", "3 Customers", "1 Subscribers", "4 Current", "Revenue 25,00 € $318.00",
+		"3 new in 30 days"}, p.Texts(".tiles > li"))
 	same(t, "days with newcomers", []string{"20", "5", "0"}, browser.Eval[[]string](p, `(() => {
 		const bars = [...document.querySelectorAll(".chart rect")];
 		return bars.flatMap((bar, i) => bar.getBoundingClientRect().height > 0 ? String(bars.length - 1 - i) : []);
 	})()`))
-	same(t, "progress", []string{"40", "100", "10"}, browser.Eval[[]string](p, `[...document.querySelectorAll(".badges progress")].map(b => String(b.value))`))
+	same(t, "progress", []string{"40", "100", "10"},
+		browser.Eval[[]string](p, `[...document.querySelectorAll(".badges progress")].map(b => String(b.value))`))
 	if got := p.Texts("header .crumb, h1"); !slices.Equal(got, []string{"Aurora Academy", "Customers"}) {
 		t.Error(got)
 	}
@@ -68,11 +71,14 @@ func TestPageFilters(t *testing.T) {
 	p.Type("#f-spent_min", "20\r")
 	listed(p, "Zoë Müller")
 	at(p, "product=drums&spent_min=20&type=paying")
-	same(t, "chips", []string{"Type: Customers ×", "Bought: Drum Kit Vol. 1 ×", "Spent at least: 20 ×", "Clear all"}, p.Texts(".chips li"))
-	same(t, "tiles", []string{"1 All", "0 Leads", "1 Customers", "0 Subscribers", "1 Current", "Revenue 25,00 €", "1 new in 30 days"}, p.Texts(".tiles > li"))
+	same(t, "chips", []string{"Type: Customers ×", "Bought: Drum Kit Vol. 1 ×", "Spent at least: 20 ×", "Clear all"},
+		p.Texts(".chips li"))
+	same(t, "tiles", []string{"1 All", "0 Leads", "1 Customers", "0 Subscribers", "1 Current", "Revenue 25,00 €",
+		"1 new in 30 days"}, p.Texts(".tiles > li"))
 
 	chosen := func() string {
-		return browser.Eval[string](p, `[...document.querySelectorAll("#f-type, #f-product, #f-spent_min, #sort")].map(e => e.value).join()`)
+		return browser.Eval[string](
+			p, `[...document.querySelectorAll("#f-type, #f-product, #f-spent_min, #sort")].map(e => e.value).join()`)
 	}
 	for _, step := range []struct {
 		do           func()
@@ -83,11 +89,16 @@ func TestPageFilters(t *testing.T) {
 		{p.Back, "type=paying", "-last_activity,paying,,", []string{"Bob Stone", "Zoë Müller", "Rita Okafor"}},
 		{p.Forward, "product=drums&type=paying", "-last_activity,paying,drums,", []string{"Zoë Müller", "Rita Okafor"}},
 		{p.Forward, "product=drums&spent_min=20&type=paying", "-last_activity,paying,drums,20", []string{"Zoë Müller"}},
-		{func() { p.Click(`.chips li:nth-child(2) a`) }, "spent_min=20&type=paying", "-last_activity,paying,,20", []string{"Bob Stone", "Zoë Müller"}},
-		{func() { p.Choose("#sort", "-name") }, "sort=-name&spent_min=20&type=paying", "-name,paying,,20", []string{"Zoë Müller", "Bob Stone"}},
-		{func() { p.Click(`.chips li:nth-child(1) a`) }, "sort=-name&spent_min=20", "-name,,,20", []string{"Zoë Müller", "Bob Stone"}},
-		{func() { p.Click(`.chips .clear`) }, "", "-last_activity,,,", []string{"Ann Lee", "Bob Stone", "Zoë Müller", "Rita Okafor", "Ivo Marek", "Lena Voss"}},
-		{func() { p.Click(`.tiles li:nth-child(4) a`) }, "type=subscription", "-last_activity,subscription,,", []string{"Ivo Marek"}},
+		{func() { p.Click(`.chips li:nth-child(2) a`) }, "spent_min=20&type=paying", "-last_activity,paying,,20",
+			[]string{"Bob Stone", "Zoë Müller"}},
+		{func() { p.Choose("#sort", "-name") }, "sort=-name&spent_min=20&type=paying", "-name,paying,,20",
+			[]string{"Zoë Müller", "Bob Stone"}},
+		{func() { p.Click(`.chips li:nth-child(1) a`) }, "sort=-name&spent_min=20", "-name,,,20",
+			[]string{"Zoë Müller", "Bob Stone"}},
+		{func() { p.Click(`.chips .clear`) }, "", "-last_activity,,,",
+			[]string{"Ann Lee", "Bob Stone", "Zoë Müller", "Rita Okafor", "Ivo Marek", "Lena Voss"}},
+		{func() { p.Click(`.tiles li:nth-child(4) a`) }, "type=subscription", "-last_activity,subscription,,",
+			[]string{"Ivo Marek"}},
 	} {
 		step.do()
 		at(p, step.query)
@@ -126,7 +137,8 @@ func TestPageSearchAndSort(t *testing.T) {
 	_, p := visit(t, browser.Desktop)
 	p.Go(listPath)
 	for _, c := range []struct{ typed, name string }{
-		{"zoe mull", "Zoë Müller"}, {"MÜLLER", "Zoë Müller"}, {"rita.o", "Rita Okafor"}, {"inner circ", "Ivo Marek"}, {"in the box", "Bob Stone"}, {"%", ""}, {"aNN", "Ann Lee"},
+		{"zoe mull", "Zoë Müller"}, {"MÜLLER", "Zoë Müller"}, {"rita.o", "Rita Okafor"}, {"inner circ", "Ivo Marek"},
+		{"in the box", "Bob Stone"}, {"%", ""}, {"aNN", "Ann Lee"},
 	} {
 		p.Type("#q", c.typed)
 		if c.name == "" {
@@ -143,8 +155,11 @@ func TestPageSearchAndSort(t *testing.T) {
 	p.Type("#q", "")
 	at(p, "")
 	for _, c := range []struct{ sort, first, last string }{
-		{"name", "Ann Lee", "Zoë Müller"}, {"-name", "Zoë Müller", "Ann Lee"}, {"email", "Ann Lee", "Zoë Müller"}, {"-first_seen", "Ann Lee", "Lena Voss"},
-		{"first_seen", "Lena Voss", "Ann Lee"}, {"last_activity", "Lena Voss", "Ann Lee"}, {"-spent", "Bob Stone", ""}, {"spent", "", "Bob Stone"}, // there are several with nothing
+		{"name", "Ann Lee", "Zoë Müller"}, {"-name", "Zoë Müller", "Ann Lee"}, {"email", "Ann Lee", "Zoë Müller"},
+		{"-first_seen", "Ann Lee", "Lena Voss"},
+		// there are several with nothing
+		{"first_seen", "Lena Voss", "Ann Lee"}, {"last_activity", "Lena Voss", "Ann Lee"}, {"-spent", "Bob Stone", ""},
+		{"spent", "", "Bob Stone"},
 	} {
 		p.Choose("#sort", c.sort)
 		at(p, "sort="+c.sort)
@@ -287,7 +302,8 @@ func TestPageNobody(t *testing.T) {
 // cursorAfter is where the list goes on after its last customer.
 func (x *site) cursorAfter(t *testing.T, last string) string {
 	t.Helper()
-	x.exec(t, `INSERT INTO customers (store_id, email, last_activity_at) VALUES ('studio', 'gone@mail.example', '2001-01-01')`)
+	x.exec(t, `INSERT INTO customers (store_id, email, last_activity_at)
+		VALUES ('studio', 'gone@mail.example', '2001-01-01')`)
 	var page struct {
 		Data []struct{ Email string }
 		Next string `json:"next_cursor"`

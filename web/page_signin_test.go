@@ -50,7 +50,8 @@ func TestPageCreator(t *testing.T) {
 	})
 	x.hear(t, studio()...)
 	p := browser.Open(t, x.url, browser.Desktop)
-	session := sessionOf("user_owner").with(claims{"iat": time.Now().Unix(), "nbf": time.Now().Unix(), "exp": time.Now().Add(time.Hour).Unix()})
+	session := sessionOf("user_owner").with(claims{"iat": time.Now().Unix(), "nbf": time.Now().Unix(),
+		"exp": time.Now().Add(time.Hour).Unix()})
 	p.Cookie(access.ClerkCookie, sign(t, clerkKey, nil, session))
 	p.Go(listPath)
 	same(t, "buttons", []string{"Download CSV"}, p.Texts("header nav > *"))

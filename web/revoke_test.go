@@ -44,7 +44,8 @@ func TestSignOutEndsCopies(t *testing.T) {
 		t.Fatalf("%d %s", got.StatusCode, got.text)
 	}
 	for _, x := range []*site{one, two} {
-		for path, want := range map[string]int{"/admin": 303, "/monitoring/": 401, "/api/admin/events": 401, "/api/stores/store_a/stats": 401} {
+		for path, want := range map[string]int{"/admin": 303, "/monitoring/": 401, "/api/admin/events": 401,
+			"/api/stores/store_a/stats": 401} {
 			if got := x.get(t, path, withCookie(mine)); got.StatusCode != want {
 				t.Errorf("signed out, %s: %d, want %d", path, got.StatusCode, want)
 			}
@@ -66,11 +67,13 @@ func TestSignOutEndsCopies(t *testing.T) {
 // ended sessions; what has expired leaves it.
 func TestEndedSessionsAreFew(t *testing.T) {
 	x := open(t, nil)
-	for _, cookie := range []string{"x", "9999999999.x.y", x.access.Admin.Sign(access.ForSession, now), x.access.Admin.Sign(access.ForLink, now.Add(time.Hour))} {
+	for _, cookie := range []string{"x", "9999999999.x.y", x.access.Admin.Sign(access.ForSession, now),
+		x.access.Admin.Sign(access.ForLink, now.Add(time.Hour))} {
 		x.send(t, "POST", "/signout", "", withCookie(cookie))
 	}
 	x.wantCount(t, `SELECT count(*) FROM ended_sessions`, 0)
-	x.exec(t, `INSERT INTO ended_sessions (hash, expires_at) VALUES ('\x00', now() - interval '1 s'), ('\x01', now() + interval '1 h')`)
+	x.exec(t, `INSERT INTO ended_sessions (hash, expires_at) VALUES ('\x00', now() - interval '1 s'),
+		('\x01', now() + interval '1 h')`)
 	x.send(t, "POST", "/signout", "", withCookie(x.access.Admin.Sign(access.ForSession, now.Add(time.Hour))))
 	x.wantCount(t, `SELECT count(*) FROM ended_sessions`, 2)
 }
@@ -170,7 +173,8 @@ func TestExportEndsWithTheRight(t *testing.T) {
 	x := open(t, nil)
 	x.creators.Live.Check = 0
 	x.exec(t, `INSERT INTO stores (id, name, version) VALUES ('store_a', 'A', '1')`)
-	x.exec(t, `INSERT INTO customers (store_id, email) SELECT 'store_a', 'buyer' || n || '@x.example' FROM generate_series(1000, 2000) n`)
+	x.exec(t, `INSERT INTO customers (store_id, email) SELECT 'store_a', 'buyer' || n || '@x.example'
+		FROM generate_series(1000, 2000) n`)
 	secret := x.token(t, "store_a").Secret
 	for _, revoked := range []bool{false, true} {
 		w := &onWrite{ResponseRecorder: httptest.NewRecorder(), do: func() {
@@ -185,7 +189,8 @@ func TestExportEndsWithTheRight(t *testing.T) {
 			x.ServeHTTP(w, r)
 			return false
 		}()
-		if whole := strings.Contains(w.Body.String(), "buyer2000@"); cut != revoked || whole == revoked || !strings.Contains(w.Body.String(), "id,email") {
+		if whole := strings.Contains(w.Body.String(), "buyer2000@"); cut != revoked || whole == revoked ||
+			!strings.Contains(w.Body.String(), "id,email") {
 			t.Errorf("revoked %t: cut off %t, whole %t: %d bytes, %.300s", revoked, cut, whole, w.Body.Len(), w.Body)
 		}
 	}

@@ -21,7 +21,9 @@ func TestWhoNeverReads(t *testing.T) {
 	x := open(t, nil)
 	mux := http.NewServeMux()
 	mux.Handle("/", x)
-	mux.HandleFunc("/other", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, strings.Repeat("x", 1<<20)) })
+	mux.HandleFunc("/other", func(w http.ResponseWriter, _ *http.Request) {
+		io.WriteString(w, strings.Repeat("x", 1<<20))
+	})
 	server := httptest.NewUnstartedServer(core.LimitWrites(mux, 50*time.Millisecond))
 	server.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
 		c.(*net.TCPConn).SetWriteBuffer(4 << 10) // soon full

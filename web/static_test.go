@@ -21,7 +21,8 @@ func TestAssets(t *testing.T) {
 		if got.StatusCode != 200 || got.Header.Get("Cache-Control") != forGood || tag == "" || got.text == "" {
 			t.Errorf("%s: %d %v", address, got.StatusCode, got.Header)
 		}
-		if same := x.get(t, address, withHeader("If-None-Match", tag)); same.StatusCode != 304 || same.text != "" || same.Header.Get("Cache-Control") != forGood {
+		if same := x.get(t, address, withHeader("If-None-Match", tag)); same.StatusCode != 304 || same.text != "" ||
+			same.Header.Get("Cache-Control") != forGood {
 			t.Errorf("%s: %d %v", address, same.StatusCode, same.Header)
 		}
 		name, _, _ := strings.Cut(address, "?")

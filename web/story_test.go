@@ -26,7 +26,8 @@ func (x *site) tell(t testing.TB) (stores []string) {
 	}
 	var events []store.NewEvent
 	for _, e := range told.Events {
-		events = append(events, store.NewEvent{Source: e.Source, EventID: e.ID, Type: e.Type, OccurredAt: e.At, Payload: e.Body})
+		events = append(events, store.NewEvent{Source: e.Source, EventID: e.ID, Type: e.Type, OccurredAt: e.At,
+			Payload: e.Body})
 	}
 	for _, s := range told.Stores[:len(told.Stores)-1] { // the last is that of the past
 		stores = append(stores, s.Row["store"])
@@ -58,7 +59,8 @@ func samples(t testing.TB) (events []store.NewEvent) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		events = append(events, store.NewEvent{Source: filepath.Dir(e.File), EventID: e.EventID, Type: e.Type, Account: e.Account,
+		events = append(events, store.NewEvent{Source: filepath.Dir(e.File), EventID: e.EventID, Type: e.Type,
+			Account:    e.Account,
 			OccurredAt: time.Unix(e.Created, 0), Payload: payload})
 	}
 	return events

@@ -18,16 +18,22 @@ import (
 
 // hostileValues are such that no parameter means, or just so.
 var hostileValues = []string{
-	"\x00", "a\x00b", "\xff", "\xed\xa0\x80", "\xc0\xaf", "\u202e", "\ufeff", "'", `"`, `\`, "%", "_", "$1", "{}", "[]", "null", "-", "--", "..", "../x",
-	"0", "-0", "+1", "-1", "1e30", "1" + strings.Repeat("0", 30), "-1" + strings.Repeat("0", 30), "9223372036854775807", "9223372036854775808", "-9223372036854775808",
-	"2147483648", "zik0zk", "0x10", "1_0", "NaN", "Inf", "-inf", "1e400", "1e-400", "999999999999.999", "0.0000000001", "１２",
+	"\x00", "a\x00b", "\xff", "\xed\xa0\x80", "\xc0\xaf", "\u202e", "\ufeff", "'", `"`, `\`, "%", "_", "$1", "{}", "[]",
+	"null", "-", "--", "..", "../x",
+	"0", "-0", "+1", "-1", "1e30", "1" + strings.Repeat("0", 30), "-1" + strings.Repeat("0", 30), "9223372036854775807",
+	"9223372036854775808", "-9223372036854775808",
+	"2147483648", "zik0zk", "0x10", "1_0", "NaN", "Inf", "-inf", "1e400", "1e-400", "999999999999.999", "0.0000000001",
+	"１２",
 	"9999999-01-01", "-1-01-01", "0000-01-01", "0001-01-01", "9999-12-31", "2026-02-30", "10000-01-01T00:00:00Z",
-	"0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "2026-01-01T00:00:00.9999999999Z", "99999w", "99999d", "99999h", "0w", "infinity", "now", "epoch",
-	strings.Repeat("a", 300), strings.Repeat("é", 4100), strings.Repeat("%", 4100), strings.Repeat("a ", 100), strings.Repeat("9", 400),
+	"0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "2026-01-01T00:00:00.9999999999Z", "99999w", "99999d",
+	"99999h", "0w", "infinity", "now", "epoch",
+	strings.Repeat("a", 300), strings.Repeat("é", 4100), strings.Repeat("%", 4100), strings.Repeat("a ", 100),
+	strings.Repeat("9", 400),
 }
 
 // few are those of them that have found something out elsewhere.
-var few = []string{"\x00", "\xff", "\xed\xa0\x80", "-1", "1" + strings.Repeat("0", 30), "9223372036854775807", "zik0zk", "NaN", "9999999-01-01",
+var few = []string{"\x00", "\xff", "\xed\xa0\x80", "-1", "1" + strings.Repeat("0", 30), "9223372036854775807", "zik0zk",
+	"NaN", "9999999-01-01",
 	"0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "99999w", strings.Repeat("é", 4100)}
 
 // cursors are such as a list writes, tampered with.
@@ -36,8 +42,10 @@ func cursors(sorts ...string) (all []string) {
 		for _, id := range []string{"9223372036854775807", "-1", "1e30", "0", "null"} {
 			all = append(all, fmt.Sprintf(`{"sort":%q,"id":%s}`, sort, id))
 		}
-		for _, key := range append(few, `["a","b"]`, `["payment","acct_1","pi_1"]`, "payment", "2026-01-01T00:00:00Z 1 note note:1") {
-			all = append(all, fmt.Sprintf(`{"sort":%q,"key":%s,"id":1}`, sort, strings.ReplaceAll(fmt.Sprintf("%q", key), `\x`, `\u00`)))
+		for _, key := range append(few, `["a","b"]`, `["payment","acct_1","pi_1"]`, "payment",
+			"2026-01-01T00:00:00Z 1 note note:1") {
+			all = append(
+				all, fmt.Sprintf(`{"sort":%q,"key":%s,"id":1}`, sort, strings.ReplaceAll(fmt.Sprintf("%q", key), `\x`, `\u00`)))
 		}
 		all = append(all, fmt.Sprintf(`{"sort":%q,"key":"\ud800","id":1}`, sort))
 	}
@@ -45,7 +53,8 @@ func cursors(sorts ...string) (all []string) {
 }
 
 // moreParams are parameters of pages beside those that the lists name themselves.
-var moreParams = []string{"after", "before", "through", "count", "do", "opened", "looked", "attached", "failed", "go_on", "next", "link"}
+var moreParams = []string{"after", "before", "through", "count", "do", "opened", "looked", "attached", "failed",
+	"go_on", "next", "link"}
 
 // sweep asks for everything there is with hostile values.
 type sweep struct {
@@ -93,7 +102,8 @@ func (s *sweep) path(r route) string {
 	if r.who == core.Sellers {
 		id = s.id(s.t, core.CustomerID, 1)
 	}
-	return strings.NewReplacer("{store}", "studio", "{id}", id, "{note}", s.id(s.t, core.NoteID, 1), "{reason}", "user_unknown", "{$}", "", "{file}", "style.css").Replace(r.path)
+	return strings.NewReplacer("{store}", "studio", "{id}", id, "{note}", s.id(s.t, core.NoteID, 1), "{reason}",
+		"user_unknown", "{$}", "", "{file}", "style.css").Replace(r.path)
 }
 
 // ask sends a request as an operator, who gets furthest.
@@ -133,7 +143,8 @@ func (s *sweep) paths(r route) {
 			if method == "" {
 				method = "GET"
 			}
-			s.ask(method, strings.Replace(s.path(route{path: strings.Replace(r.path, part, "@@", 1), who: r.who}), "@@", url.PathEscape(value), 1), "application/json", `{"body":"x"}`)
+			s.ask(method, strings.Replace(s.path(route{path: strings.Replace(r.path, part, "@@", 1), who: r.who}), "@@",
+				url.PathEscape(value), 1), "application/json", `{"body":"x"}`)
 		}
 	}
 }
@@ -149,7 +160,8 @@ func (s *sweep) params(r route) (names []string) {
 }
 
 func (s *sweep) queries(r route) {
-	for _, none := range []string{"/assets/", core.MonitoringPath, "/metrics", "/healthz", "/readyz", "/api/openapi.json"} {
+	for _, none := range []string{"/assets/", core.MonitoringPath, "/metrics", "/healthz", "/readyz",
+		"/api/openapi.json"} {
 		if strings.HasPrefix(r.path, none) {
 			return // reads no query of ours
 		}
@@ -184,8 +196,9 @@ func (s *sweep) cursors(r route) {
 		name, scope string
 		sorts       []string
 	}{
-		"/api/stores/{store}/customers":               {"cursor", "customers of studio", []string{"-last_activity", "first_seen", "spent", "name", "-email"}},
-		core.LivePath:                                 {"after", "newcomers of studio", []string{"email"}},
+		"/api/stores/{store}/customers": {"cursor", "customers of studio",
+			[]string{"-last_activity", "first_seen", "spent", "name", "-email"}},
+		core.LivePath: {"after", "newcomers of studio", []string{"email"}},
 		"/api/stores/{store}/customers/{id}/timeline": {"cursor", "timeline of 1 in studio", []string{"-at"}},
 		"/store/{store}/customers/{id}":               {"before", "timeline of 1 in studio", []string{"-at"}},
 		"/api/admin/events":                           {"cursor", "", []string{"-id"}},
@@ -213,20 +226,24 @@ func (s *sweep) cursors(r route) {
 // said are names in bodies, by the end of a route's path, with what else belongs
 // there for a value to be looked at.
 var said = map[string]map[string]string{
-	"/backfills": {"kind": "", "store": `"kind":"courses"`, "since": `"kind":"stripe"`, "only": `"kind":"stripe"`, "accounts": `"kind":"stripe"`,
-		"file": `"kind":"convex"`, "as_of": `"kind":"convex","file":"a.zip"`, "chunk_size": `"kind":"courses"`, "dry_run": `"kind":"courses"`},
+	"/backfills": {"kind": "", "store": `"kind":"courses"`, "since": `"kind":"stripe"`, "only": `"kind":"stripe"`,
+		"accounts": `"kind":"stripe"`,
+		"file":     `"kind":"convex"`, "as_of": `"kind":"convex","file":"a.zip"`, "chunk_size": `"kind":"courses"`,
+		"dry_run": `"kind":"courses"`},
 	"/retry": reopenNames, "/replay": reopenNames, "/reopen": reopenNames,
 	"/notes": {"body": ""}, "/{note}": {"body": ""},
 	"/signin": {"token": "", "next": ""},
 }
 
-var reopenNames = map[string]string{"source": `"do":"replay"`, "status": "", "type": "", "id": "", "ids": "", "error": "", "since": "", "until": "", "after": `"do":"retry"`,
+var reopenNames = map[string]string{"source": `"do":"replay"`, "status": "", "type": "", "id": "", "ids": "",
+	"error": "", "since": "", "until": "", "after": `"do":"retry"`,
 	"through": `"do":"retry"`, "limit": "", "cursor": ""}
 
 // bodies sends JSON to a route: hostile values for each name, and what is none.
 func (s *sweep) bodies(r route) {
 	path := s.path(r)
-	for _, body := range []string{"", "\xff", "null", "[]", "{", `{"\ud800":1}`, `{"\u0000":1}`, strings.Repeat("[", 5000), `"` + strings.Repeat("a", 70_000) + `"`} {
+	for _, body := range []string{"", "\xff", "null", "[]", "{", `{"\ud800":1}`, `{"\u0000":1}`, strings.Repeat("[", 5000),
+		`"` + strings.Repeat("a", 70_000) + `"`} {
 		s.ask(r.method, path, "application/json", body)
 	}
 	for name, rest := range said[r.path[strings.LastIndex(r.path, "/"):]] {
@@ -234,7 +251,8 @@ func (s *sweep) bodies(r route) {
 		for _, v := range hostileValues {
 			values = append(values, strings.ReplaceAll(fmt.Sprintf("%q", v), `\x`, `\u00`))
 		}
-		values = append(values, `"\ud800"`, `"\udfff\ud800"`, `["\ud800"]`, `["\u0000"]`, "1e400", "-1", "1"+strings.Repeat("0", 30), "null", "true", "{}", "[[]]",
+		values = append(values, `"\ud800"`, `"\udfff\ud800"`, `["\ud800"]`, `["\u0000"]`, "1e400", "-1",
+			"1"+strings.Repeat("0", 30), "null", "true", "{}", "[[]]",
 			"\"\xff\"", "9223372036854775807", "1.5")
 		for _, value := range values {
 			s.ask(r.method, path, "application/json", fmt.Sprintf("{%q:%s%s}", name, value, strings.TrimSuffix(","+rest, ",")))

@@ -149,7 +149,8 @@ func TestThrottleAnswers(t *testing.T) {
 	for range access.TriesOfClient.AtOnce {
 		x.get(t, "/api/admin/events", withBearer("wrong"))
 	}
-	if got := x.get(t, "/api/admin/events", withBearer("wrong")); got.StatusCode != 429 || got.code(t) != "too_many_requests" {
+	if got := x.get(t, "/api/admin/events", withBearer("wrong")); got.StatusCode != 429 ||
+		got.code(t) != "too_many_requests" {
 		t.Errorf("%d %s", got.StatusCode, got.text)
 	}
 	// What cannot be guessed opens what it opened before, and so does what was
@@ -241,7 +242,9 @@ func TestThrottleForgets(t *testing.T) {
 
 // TestClient: where a request comes from, which only our own proxies may say.
 func TestClient(t *testing.T) {
-	x := &core.Site{Cfg: core.Config{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}}}
+	x := &core.Site{
+		Cfg: core.Config{
+			TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}}}
 	for _, c := range []struct {
 		peer      string
 		forwarded []string

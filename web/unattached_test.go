@@ -25,11 +25,15 @@ func TestUnattachedPage(t *testing.T) {
 	x := open(t, nil)
 	wants(t, x.page(t, "/admin/unattached"), "Nothing is missing")
 	x.missing(t, 60)
-	x.take(t, store.NewEvent{Source: "stripe", EventID: "evt_pi", Type: "payment_intent.succeeded", OccurredAt: now, Payload: []byte(`{"data":{"object":{"id":"pi_1","amount":1,"currency":"usd"}}}`)})
-	wants(t, x.page(t, "/admin/unattached"), `<a href="/admin/unattached/user_unknown">user unknown</a>`, "60 enrollments", "Clerk has never reported its user. Import Clerk",
-		"rollcall backfill start clerk --follow", `action="/admin/unattached/user_unknown/attach"`, `name="kind" value="clerk"`, "user_002", "!user_003",
+	x.take(t, store.NewEvent{Source: "stripe", EventID: "evt_pi", Type: "payment_intent.succeeded", OccurredAt: now,
+		Payload: []byte(`{"data":{"object":{"id":"pi_1","amount":1,"currency":"usd"}}}`)})
+	wants(t, x.page(t, "/admin/unattached"), `<a href="/admin/unattached/user_unknown">user unknown</a>`, "60 enrollments",
+		"Clerk has never reported its user. Import Clerk",
+		"rollcall backfill start clerk --follow", `action="/admin/unattached/user_unknown/attach"`,
+		`name="kind" value="clerk"`, "user_002", "!user_003",
 		"Not expected on a list", `<a href="/admin/unattached/bare_payment">`, `<a href="/admin/events/1">`)
-	wants(t, x.page(t, "/admin/unattached?store=store_a"), "60 enrollments", `<a href="/admin/unattached/user_unknown?store=store_a">`, "!bare_payment")
+	wants(t, x.page(t, "/admin/unattached?store=store_a"), "60 enrollments",
+		`<a href="/admin/unattached/user_unknown?store=store_a">`, "!bare_payment")
 	wants(t, x.page(t, "/admin/unattached?store=none"), "Every enrollment, payment and subscription of this store")
 	for _, bad := range []string{"store=%00", "reason=x"} {
 		if got := x.get(t, "/admin/unattached?"+bad, asAdmin); got.StatusCode != 400 {
@@ -44,8 +48,10 @@ func TestUnattachedPage(t *testing.T) {
 	}
 	rest := x.page(t, strings.ReplaceAll(further[1], "&amp;", "&"), asScript)
 	wants(t, rest, "user_059", "!user_049", "!<html", "!further")
-	wants(t, x.page(t, "/admin/unattached/bare_payment"), "Not expected on a list: payments that brought in nothing yet", "pi_1", "!Attach again")
-	wants(t, x.page(t, "/admin/unattached/no_email"), "Nothing is missing for this reason", "rollcall backfill start stripe --account all --follow")
+	wants(t, x.page(t, "/admin/unattached/bare_payment"), "Not expected on a list: payments that brought in nothing yet",
+		"pi_1", "!Attach again")
+	wants(t, x.page(t, "/admin/unattached/no_email"), "Nothing is missing for this reason",
+		"rollcall backfill start stripe --account all --follow")
 }
 
 // The button attaches what can be attached by now, and tells what came of it.
@@ -58,9 +64,11 @@ func TestAttachAgainButton(t *testing.T) {
 		t.Errorf("%s", to)
 	}
 	wants(t, x.page(t, to), "Checked 3 facts: 1 is on a list now.", "!Go on", "user_000", "!user_001")
-	wants(t, x.page(t, "/admin/unattached/user_unknown?attached=5&failed=2&looked=9&go_on=abc&store=a"), "Checked 9 facts: 5 are on a list now; 2 failed, because the customer could not be computed", "There are more.",
+	wants(t, x.page(t, "/admin/unattached/user_unknown?attached=5&failed=2&looked=9&go_on=abc&store=a"),
+		"Checked 9 facts: 5 are on a list now; 2 failed, because the customer could not be computed", "There are more.",
 		`action="/admin/unattached/user_unknown/attach?cursor=abc&amp;store=a"`)
-	wants(t, x.log.String(), `"msg":"an operator has facts attached again","who":"admin","from":"127.0.0.1","reason":"user_unknown","store":"store_a","looked":3,"attached":1,"failed":0`)
+	wants(t, x.log.String(), `"msg":"an operator has facts attached again","who":"admin","from":"127.0.0.1",`+
+		`"reason":"user_unknown","store":"store_a","looked":3,"attached":1,"failed":0`)
 	for _, path := range []string{"boredom/attach", "user_unknown/attach?cursor=x"} {
 		if got := x.send(t, "POST", "/admin/unattached/"+path, "", asAdmin); got.StatusCode != 404 && got.StatusCode != 400 {
 			t.Errorf("%s: %d", path, got.StatusCode)
@@ -74,18 +82,22 @@ func TestUnattachedAPI(t *testing.T) {
 	got := x.get(t, "/api/admin/unattached?store=store_a", asAdmin)
 	var list struct{ Data []checks.OffReason }
 	unmarshal(t, got, &list)
-	if len(list.Data) != 1 || list.Data[0].Count != 5 || list.Data[0].Kinds["enrollment"] != 5 || len(list.Data[0].Examples) != 3 || list.Data[0].Remedy.Commands[0] != "rollcall backfill start clerk --follow" {
+	if len(list.Data) != 1 || list.Data[0].Count != 5 || list.Data[0].Kinds["enrollment"] != 5 ||
+		len(list.Data[0].Examples) != 3 || list.Data[0].Remedy.Commands[0] != "rollcall backfill start clerk --follow" {
 		t.Errorf("%s", got.text)
 	}
-	if all := pages[store.OffFact](t, x, "/api/admin/unattached/user_unknown?limit=2"); len(all) != 5 || all[4].Ref != "enrollment:c1/user:user_004" || *all[4].StoreID != "store_a" {
+	if all := pages[store.OffFact](t, x, "/api/admin/unattached/user_unknown?limit=2"); len(all) != 5 ||
+		all[4].Ref != "enrollment:c1/user:user_004" || *all[4].StoreID != "store_a" {
 		t.Errorf("%+v", all)
 	}
-	x.exec(t, `INSERT INTO users (id, email, version, deleted_version) SELECT 'user_00' || i, 'p' || i || '@x.example', '2026', '' FROM generate_series(0, 1) i`)
+	x.exec(t, `INSERT INTO users (id, email, version, deleted_version) SELECT 'user_00' || i, 'p' || i || '@x.example',
+		'2026', '' FROM generate_series(0, 1) i`)
 	done := x.send(t, "POST", "/api/admin/unattached/user_unknown/attach", "", asAdmin)
 	if want := `{"looked":5,"attached":2,"failed":0,"error":"","next_cursor":""}` + "\n"; done.text != want {
 		t.Errorf("%d %s", done.StatusCode, done.text)
 	}
-	for path, want := range map[string]string{"/boredom": "404 not_found", "/user_unknown?cursor=x": "400 invalid_parameter", "?limit=x": "400 invalid_parameter"} {
+	for path, want := range map[string]string{"/boredom": "404 not_found",
+		"/user_unknown?cursor=x": "400 invalid_parameter", "?limit=x": "400 invalid_parameter"} {
 		if got := x.get(t, "/api/admin/unattached"+path, asAdmin); fmt.Sprint(got.StatusCode, " ", got.code(t)) != want {
 			t.Errorf("%s: %d %s", path, got.StatusCode, got.text)
 		}

@@ -82,7 +82,8 @@ func clerkUsers(t *testing.T) []caller {
 		{"another store's owner, cookie", withClerk(sign(t, clerkKey, nil, sessionOf("user_other"))), somebody},
 		{"buyer", withClerk(sign(t, clerkKey, nil, sessionOf("user_buyer"))), somebody},
 		{"owner, and a wrong token", both(withClerk(owner(nil)), withBearer("wrong")), seller},
-		{"other, and the owner's cookie", both(withClerk(owner(nil)), withBearer(sign(t, clerkKey, nil, sessionOf("user_other")))), somebody},
+		{"other, and the owner's cookie",
+			both(withClerk(owner(nil)), withBearer(sign(t, clerkKey, nil, sessionOf("user_other")))), somebody},
 		{"ends in a second", withBearer(owner(claims{"exp": seconds(1)})), seller},
 		{"their clock is behind", withBearer(owner(claims{"exp": seconds(-4)})), seller},
 		{"their clock is ahead", withBearer(owner(claims{"nbf": seconds(4), "iat": seconds(4)})), seller},
@@ -102,16 +103,21 @@ func clerkUsers(t *testing.T) []caller {
 		{"party, longer", withBearer(owner(claims{"azp": party + ".evil.example"})), nobody},
 		{"no party", withBearer(owner(claims{"azp": nil})), nobody},
 		{"no party, cookie", withClerk(owner(claims{"azp": nil})), seller},
-		{"no party, cookie of another store's owner", withClerk(sign(t, clerkKey, nil, sessionOf("user_other").with(claims{"azp": nil}))), somebody},
-		{"no party, cookie, other key", withClerk(sign(t, otherKey, nil, sessionOf("user_owner").with(claims{"azp": nil}))), nobody},
+		{"no party, cookie of another store's owner",
+			withClerk(sign(t, clerkKey, nil, sessionOf("user_other").with(claims{"azp": nil}))), somebody},
+		{"no party, cookie, other key", withClerk(sign(t, otherKey, nil, sessionOf("user_owner").with(claims{"azp": nil}))),
+			nobody},
 		{"suffixed cookie", withSession("_abc123", owner(nil)), seller},
 		{"suffixed cookie, ended", withSession("_abc123", owner(claims{"exp": seconds(-6)})), nobody},
 		{"suffixed cookie, other party", withSession("_abc123", owner(claims{"azp": "https://evil.example"})), nobody},
 		{"suffixed cookie, other key", withSession("_abc123", sign(t, otherKey, nil, sessionOf("user_owner"))), nobody},
 		{"suffixed cookie, pending", withSession("_abc123", owner(claims{"sts": "pending"})), nobody},
-		{"suffixed cookie, alg none", withSession("_abc123", sign(t, nil, claims{"alg": "none"}, sessionOf("user_owner"))), nobody},
-		{"suffixed cookie, beside another instance's", both(withClerk(sign(t, otherKey, nil, sessionOf("user_owner"))), withSession("_abc123", owner(nil))), seller},
-		{"two cookies of one name, one ended", both(withClerk(owner(claims{"exp": seconds(-6)})), withClerk(owner(nil))), seller},
+		{"suffixed cookie, alg none", withSession("_abc123", sign(t, nil, claims{"alg": "none"}, sessionOf("user_owner"))),
+			nobody},
+		{"suffixed cookie, beside another instance's", both(withClerk(sign(t, otherKey, nil, sessionOf("user_owner"))),
+			withSession("_abc123", owner(nil))), seller},
+		{"two cookies of one name, one ended", both(withClerk(owner(claims{"exp": seconds(-6)})), withClerk(owner(nil))),
+			seller},
 		{"cookies of other names", both(withSession("s", owner(nil)), withSession("-abc", owner(nil))), nobody},
 		{"other key", withBearer(sign(t, otherKey, nil, sessionOf("user_owner"))), nobody},
 		{"other key, cookie", withClerk(sign(t, otherKey, nil, sessionOf("user_owner"))), nobody},
@@ -119,9 +125,11 @@ func clerkUsers(t *testing.T) []caller {
 		{"alg none", withBearer(sign(t, nil, claims{"alg": "none"}, sessionOf("user_owner"))), nobody},
 		{"alg none, cookie", withClerk(sign(t, nil, claims{"alg": "none"}, sessionOf("user_owner"))), nobody},
 		{"alg None, signed", withBearer(sign(t, clerkKey, claims{"alg": "None"}, sessionOf("user_owner"))), nobody},
-		{"public key as HMAC's", withBearer(sign(t, []byte(clerkPEM), claims{"alg": "HS256"}, sessionOf("user_owner"))), nobody},
+		{"public key as HMAC's", withBearer(sign(t, []byte(clerkPEM), claims{"alg": "HS256"}, sessionOf("user_owner"))),
+			nobody},
 		{"alg of another hash", withBearer(sign(t, clerkKey, claims{"alg": "RS512"}, sessionOf("user_owner"))), nobody},
-		{"key in the header", withBearer(sign(t, otherKey, claims{"jwk": jwkOf(otherKey, "x")}, sessionOf("user_owner"))), nobody},
+		{"key in the header", withBearer(sign(t, otherKey, claims{"jwk": jwkOf(otherKey, "x")}, sessionOf("user_owner"))),
+			nobody},
 		{"made out to a program", withBearer(sign(t, clerkKey, claims{"typ": "at+jwt"}, sessionOf("user_owner"))), nobody},
 		{"claims changed", withBearer(forged[0] + "." + base64JSON(sessionOf("user_x")) + "." + forged[2]), nobody},
 		{"signature cut", withBearer(owner(nil)[:len(owner(nil))-2]), nobody},
@@ -142,13 +150,15 @@ func programs(t *testing.T, x *site) []caller {
 	}
 	x.exec(t, `UPDATE store_tokens SET created_at = '2025-01-01', expires_at = $2 WHERE id = $1`, expired.ID, now)
 	lasts := x.token(t, "store_a")
-	x.exec(t, `UPDATE store_tokens SET created_at = '2025-01-01', expires_at = $2 WHERE id = $1`, lasts.ID, now.Add(time.Second))
+	x.exec(t, `UPDATE store_tokens SET created_at = '2025-01-01', expires_at = $2 WHERE id = $1`,
+		lasts.ID, now.Add(time.Second))
 	return []caller{
 		{"store token", withBearer(a.Secret), seller},
 		{"store token, basic", withBasic(a.Secret), seller},
 		{"store token, ends in a second", withBearer(lasts.Secret), seller},
 		{"other store's token", withBearer(b.Secret), somebody},
-		{"other store's token, and the owner's cookie", both(withBearer(b.Secret), withClerk(sign(t, clerkKey, nil, sessionOf("user_owner")))), seller},
+		{"other store's token, and the owner's cookie",
+			both(withBearer(b.Secret), withClerk(sign(t, clerkKey, nil, sessionOf("user_owner")))), seller},
 		{"store token, expired", withBearer(expired.Secret), nobody},
 		{"store token, revoked", withBearer(revoked.Secret), nobody},
 		{"store token, cut", withBearer(a.Secret[:len(a.Secret)-1]), nobody},
@@ -174,7 +184,8 @@ func both(one, other as) as { return func(r *http.Request) { one(r); other(r) } 
 func (x *site) sellersOf(t testing.TB) {
 	t.Helper()
 	x.fill(t)
-	x.exec(t, `UPDATE stores SET owner_user_id = 'user_owner', member_user_ids = '{user_former,user_member}' WHERE id = 'store_a'`)
+	x.exec(t, `UPDATE stores SET owner_user_id = 'user_owner', member_user_ids = '{user_former,user_member}'
+		WHERE id = 'store_a'`)
 	x.exec(t, `INSERT INTO stores (id, owner_user_id, version) VALUES ('store_b', 'user_other', 'v')`)
 	former := withBearer(sign(t, clerkKey, nil, sessionOf("user_former")))
 	if got := x.get(t, "/api/stores/store_a/customers", former); got.StatusCode != 200 {
@@ -218,8 +229,10 @@ func TestEveryRouteEveryVisitor(t *testing.T) {
 			if route.who != core.Sellers || c.is > somebody {
 				continue
 			}
-			if none := x.send(t, method, missing, "", c.as, fromAnywhere); none.StatusCode != got.StatusCode || strings.ReplaceAll(none.text, "none", "store_a") != got.text {
-				t.Errorf("%s %s as %s: a store that is differs from one that is not: %s, %s", method, route.path, c.name, got.text, none.text)
+			if none := x.send(t, method, missing, "", c.as, fromAnywhere); none.StatusCode != got.StatusCode ||
+				strings.ReplaceAll(none.text, "none", "store_a") != got.text {
+				t.Errorf("%s %s as %s: a store that is differs from one that is not: %s, %s", method, route.path, c.name,
+					got.text, none.text)
 			}
 		}
 	}
@@ -261,7 +274,8 @@ func (x *site) pathOf(t *testing.T, pattern, store string) string {
 	if strings.Contains(pattern, "{store}") {
 		id = x.id(t, core.CustomerID, 1)
 	}
-	path := strings.NewReplacer("{store}", store, "{id}", id, "{note}", x.id(t, core.NoteID, 1), "{reason}", "user_unknown", "{$}", "", "{file}", "style.css").Replace(pattern)
+	path := strings.NewReplacer("{store}", store, "{id}", id, "{note}", x.id(t, core.NoteID, 1), "{reason}",
+		"user_unknown", "{$}", "", "{file}", "style.css").Replace(pattern)
 	if strings.Contains(path, "{") {
 		t.Fatalf("%s: say here what stands for its parts", pattern)
 	}
@@ -272,7 +286,8 @@ func TestStrangersLearnNothing(t *testing.T) {
 	x := open(t, nil)
 	x.fill(t)
 	want := x.get(t, "/api/stores/store_a/customers/1")
-	for _, path := range []string{"/api/stores/store_a/customers", "/api/stores/none/customers", "/api/stores/store_a/customers/99", "/api/stores/none/stats", "/api/stores/store_a/customers?limit=x"} {
+	for _, path := range []string{"/api/stores/store_a/customers", "/api/stores/none/customers",
+		"/api/stores/store_a/customers/99", "/api/stores/none/stats", "/api/stores/store_a/customers?limit=x"} {
 		if got := x.get(t, path); got.StatusCode != 401 || got.text != want.text {
 			t.Errorf("%s: %d %s", path, got.StatusCode, got.text)
 		}
@@ -287,10 +302,13 @@ func TestOthersLearnNothing(t *testing.T) {
 	other := withBearer(sign(t, clerkKey, nil, sessionOf("user_other")))
 	program := withBearer(x.token(t, "store_b").Secret)
 	want := x.get(t, "/api/stores/none/customers", other)
-	for _, path := range []string{"/api/stores/store_a/customers", "/api/stores/none/customers", "/api/stores/store_a/customers/1", "/api/stores/none/stats", "/api/stores/store_a/customers?limit=x", "/api/stores/a%00/stats"} {
+	for _, path := range []string{"/api/stores/store_a/customers", "/api/stores/none/customers",
+		"/api/stores/store_a/customers/1", "/api/stores/none/stats", "/api/stores/store_a/customers?limit=x",
+		"/api/stores/a%00/stats"} {
 		for _, who := range []as{other, program} {
 			got := x.get(t, path, who)
-			if got.StatusCode != 404 || got.code(t) != "not_found" || got.text != want.text || len(got.Header) != len(want.Header) {
+			if got.StatusCode != 404 || got.code(t) != "not_found" || got.text != want.text ||
+				len(got.Header) != len(want.Header) {
 				t.Errorf("%s: %d %s %v", path, got.StatusCode, got.text, got.Header)
 			}
 		}
@@ -307,8 +325,10 @@ func TestOthersLearnNothing(t *testing.T) {
 func TestNoAdminToken(t *testing.T) {
 	x := open(t, func(c *core.Config) { clerkSite(c); c.AdminToken = "" })
 	x.sellersOf(t)
-	pretenders := []as{stranger, withBearer(""), withBasic(""), withCookie(access.Admin{Token: ""}.Sign(access.ForSession, now.Add(time.Hour)))}
-	for _, path := range []string{"/api/admin/events", "/monitoring/", "/signin", "/signin?link=" + access.Admin{Token: ""}.Sign(access.ForLink, now.Add(time.Hour))} {
+	pretenders := []as{stranger, withBearer(""), withBasic(""),
+		withCookie(access.Admin{Token: ""}.Sign(access.ForSession, now.Add(time.Hour)))}
+	for _, path := range []string{"/api/admin/events", "/monitoring/", "/signin", "/signin?link=" + access.Admin{
+		Token: ""}.Sign(access.ForLink, now.Add(time.Hour))} {
 		for _, who := range pretenders {
 			if got := x.get(t, path, who); got.StatusCode != 503 || !strings.Contains(got.text, "ADMIN_TOKEN") {
 				t.Errorf("%s: %d %s", path, got.StatusCode, got.text)
@@ -324,7 +344,8 @@ func TestNoAdminToken(t *testing.T) {
 			t.Errorf("%d %s", got.StatusCode, got.text)
 		}
 	}
-	for _, who := range []as{withBearer(x.token(t, "store_a").Secret), withClerk(sign(t, clerkKey, nil, sessionOf("user_owner")))} {
+	for _, who := range []as{withBearer(x.token(t, "store_a").Secret),
+		withClerk(sign(t, clerkKey, nil, sessionOf("user_owner")))} {
 		if got := x.get(t, list, who); got.StatusCode != 200 {
 			t.Errorf("%d %s", got.StatusCode, got.text)
 		}

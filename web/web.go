@@ -35,7 +35,8 @@ func New(cfg core.Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("web.New: %w", err)
 	}
-	s := &Server{Site: site, access: access.New(site), creators: creators.New(site), operators: operators.New(site), api: api.New(site)}
+	s := &Server{Site: site, access: access.New(site), creators: creators.New(site), operators: operators.New(site),
+		api: api.New(site)}
 	if s.handler, err = site.Handler(s.mux()); err != nil {
 		return nil, fmt.Errorf("web.New: %w", err)
 	}

@@ -24,7 +24,8 @@ var asAdmin = withBearer(token)
 
 func TestCustomersAPI(t *testing.T) {
 	x := open(t, nil)
-	x.exec(t, `INSERT INTO customers (store_id, email) SELECT 'a/b c', 'p' || i || '@example.com' FROM generate_series(1, 3) i`)
+	x.exec(t, `INSERT INTO customers (store_id, email) SELECT 'a/b c', 'p' || i || '@example.com'
+		FROM generate_series(1, 3) i`)
 	first := x.get(t, "/api/stores/a%2Fb%20c/customers?limit=2&sort=email", asAdmin)
 	var page struct {
 		Data []struct {
@@ -34,11 +35,13 @@ func TestCustomersAPI(t *testing.T) {
 		Next *string `json:"next_cursor"`
 	}
 	unmarshal(t, first, &page)
-	if len(page.Data) != 2 || page.Data[1].Email != "p2@example.com" || page.Data[0].StoreID != "a/b c" || page.Next == nil {
+	if len(page.Data) != 2 || page.Data[1].Email != "p2@example.com" || page.Data[0].StoreID != "a/b c" ||
+		page.Next == nil {
 		t.Fatalf("%s", first.text)
 	}
 	one := x.get(t, "/api/stores/a%2Fb%20c/customers/"+page.Data[0].ID, asAdmin)
-	if one.StatusCode != 200 || !strings.Contains(one.text, `"email":"p1@example.com"`) || !strings.Contains(one.text, `"courses":[]`) {
+	if one.StatusCode != 200 || !strings.Contains(one.text, `"email":"p1@example.com"`) ||
+		!strings.Contains(one.text, `"courses":[]`) {
 		t.Errorf("%s", one.text)
 	}
 	last := x.get(t, "/api/stores/a%2Fb%20c/customers?limit=2&sort=email&cursor="+*page.Next, asAdmin)
@@ -68,7 +71,8 @@ func TestCustomersAPI(t *testing.T) {
 
 func unmarshal(t testing.TB, a answer, v any) {
 	t.Helper()
-	if err := json.Unmarshal([]byte(a.text), v); err != nil || a.StatusCode != 200 || a.Header.Get("Content-Type") != "application/json" {
+	if err := json.Unmarshal([]byte(a.text), v); err != nil || a.StatusCode != 200 ||
+		a.Header.Get("Content-Type") != "application/json" {
 		t.Fatalf("%d %s: %v", a.StatusCode, a.text, err)
 	}
 }
@@ -77,14 +81,18 @@ func TestEventsAPI(t *testing.T) {
 	x := open(t, nil)
 	x.fill(t)
 	got := x.get(t, "/api/admin/events?limit=1&status=processed", asAdmin)
-	form := regexp.MustCompile(`"id":\d+|"received_at":"[^"]+"|"next_cursor":"[\w-]+"`).ReplaceAllStringFunc(got.text, func(s string) string { return s[:strings.Index(s, ":")] })
-	want := `{"data":[{"id","source":"clerk","event_id":"msg_2","type":"user.created","account":"","api_version":"","livemode":null,` +
-		`"occurred_at":"2026-01-02T00:00:00Z","received_at","status":"processed","attempts":0,"last_error":null,"processed_at":"2026-01-02T00:00:00Z"}],` +
+	form := regexp.MustCompile(`"id":\d+|"received_at":"[^"]+"|"next_cursor":"[\w-]+"`).ReplaceAllStringFunc(got.text,
+		func(s string) string { return s[:strings.Index(s, ":")] })
+	want := `{"data":[{"id","source":"clerk","event_id":"msg_2","type":"user.created","account":"","api_version":"",` +
+		`"livemode":null,` +
+		`"occurred_at":"2026-01-02T00:00:00Z","received_at","status":"processed","attempts":0,"last_error":null,` +
+		`"processed_at":"2026-01-02T00:00:00Z"}],` +
 		`"next_cursor","counts":{"failed":1,"ignored":1,"pending":1,"processed":2}}` + "\n"
 	if diff := cmp.Diff(want, form); diff != "" {
 		t.Error(diff)
 	}
-	if one := x.get(t, "/api/admin/events/evt_1", asAdmin); !strings.HasSuffix(one.text, `"processed_at":null,"payload":{"a":"<&>"}}`+"\n") {
+	if one := x.get(t, "/api/admin/events/evt_1", asAdmin); !strings.HasSuffix(one.text,
+		`"processed_at":null,"payload":{"a":"<&>"}}`+"\n") {
 		t.Errorf("%s", one.text)
 	}
 	if none := x.get(t, "/api/admin/events/evt_9", asAdmin); none.StatusCode != 404 || none.code(t) != "not_found" {
@@ -94,13 +102,15 @@ func TestEventsAPI(t *testing.T) {
 
 func TestUnknownAndWrong(t *testing.T) {
 	x := open(t, nil)
-	for path, allow := range map[string]string{"/api/stores/a/customers": "GET, HEAD", "/signin": "GET, HEAD, POST", "/signout": "POST", "/healthz": "GET, HEAD", "/": "GET, HEAD"} {
+	for path, allow := range map[string]string{"/api/stores/a/customers": "GET, HEAD", "/signin": "GET, HEAD, POST",
+		"/signout": "POST", "/healthz": "GET, HEAD", "/": "GET, HEAD"} {
 		got := x.send(t, "PUT", path, "", asAdmin)
 		if got.StatusCode != 405 || got.Header.Get("Allow") != allow {
 			t.Errorf("%s: %d %q", path, got.StatusCode, got.Header.Get("Allow"))
 		}
 	}
-	for _, path := range []string{"/api", "/api/", "/api/nothing", "/api/stores/a", "/api/stores/a/customers/1/x", "/api/stores/a/customers/"} {
+	for _, path := range []string{"/api", "/api/", "/api/nothing", "/api/stores/a", "/api/stores/a/customers/1/x",
+		"/api/stores/a/customers/"} {
 		if got := x.get(t, path); got.StatusCode != 404 || got.code(t) != "not_found" {
 			t.Errorf("%s: %d %s", path, got.StatusCode, got.text)
 		}
@@ -117,7 +127,9 @@ func TestUnknownAndWrong(t *testing.T) {
 
 func TestHeaders(t *testing.T) {
 	x := open(t, nil)
-	for path, csp := range map[string]string{"/signin": "default-src 'none'", "/api/stores/a/customers": "frame-ancestors 'none'", "/nothing": "style-src 'self'", "/monitoring/": "frame-ancestors 'none'", "/healthz": "default-src 'none'"} {
+	for path, csp := range map[string]string{"/signin": "default-src 'none'",
+		"/api/stores/a/customers": "frame-ancestors 'none'", "/nothing": "style-src 'self'",
+		"/monitoring/": "frame-ancestors 'none'", "/healthz": "default-src 'none'"} {
 		for _, who := range []as{stranger, asAdmin} {
 			h := x.get(t, path, who).Header
 			if !strings.Contains(h.Get("Content-Security-Policy"), csp) || h.Get("X-Content-Type-Options") != "nosniff" ||
@@ -126,7 +138,8 @@ func TestHeaders(t *testing.T) {
 			}
 		}
 	}
-	if css := x.get(t, "/assets/style.css"); css.StatusCode != 200 || !strings.HasPrefix(css.Header.Get("Content-Type"), "text/css") || !strings.Contains(css.Header.Get("Cache-Control"), "max-age") {
+	if css := x.get(t, "/assets/style.css"); css.StatusCode != 200 || !strings.HasPrefix(css.Header.Get("Content-Type"),
+		"text/css") || !strings.Contains(css.Header.Get("Cache-Control"), "max-age") {
 		t.Errorf("%d %v", css.StatusCode, css.Header)
 	}
 }
@@ -152,7 +165,8 @@ func TestAdminLeadsToSignIn(t *testing.T) {
 		t.Errorf("%d %v", got.StatusCode, got.Header)
 	}
 	ended := withCookie(x.access.Admin.Sign(access.ForSession, now))
-	poll := x.get(t, "/admin/events/1", ended, withHeader("HX-Request", "true"), withHeader("HX-Current-URL", x.url+"/admin/events?status=failed"))
+	poll := x.get(t, "/admin/events/1", ended, withHeader("HX-Request", "true"),
+		withHeader("HX-Current-URL", x.url+"/admin/events?status=failed"))
 	if poll.StatusCode != 401 || poll.Header.Get("HX-Redirect") != signIn || poll.text != "" {
 		t.Errorf("%d %v %s", poll.StatusCode, poll.Header, poll.text)
 	}
@@ -188,14 +202,17 @@ func TestMonitoring(t *testing.T) {
 		if page.StatusCode != 200 || !strings.Contains(page.text, "Asynq - Monitoring") {
 			t.Errorf("%s: %d", path, page.StatusCode)
 		}
-		if csp := page.Header.Get("Content-Security-Policy"); strings.Count(csp, "'sha256-") != 2 || strings.Contains(csp, "script-src 'self' 'unsafe") {
+		if csp := page.Header.Get("Content-Security-Policy"); strings.Count(csp, "'sha256-") != 2 ||
+			strings.Contains(csp, "script-src 'self' 'unsafe") {
 			t.Errorf("%s: %s", path, csp)
 		}
 	}
-	if queues := x.get(t, "/monitoring/api/queues", asAdmin); queues.StatusCode != 200 || !strings.Contains(queues.text, `"queue":"stripe"`) {
+	if queues := x.get(t, "/monitoring/api/queues", asAdmin); queues.StatusCode != 200 ||
+		!strings.Contains(queues.text, `"queue":"stripe"`) {
 		t.Errorf("%d %s", queues.StatusCode, queues.text)
 	}
-	for _, path := range []string{"/monitoring", "/monitoring/", "/monitoring/api/queues", "/monitoring/static/js/main.5adda2da.chunk.js"} {
+	for _, path := range []string{"/monitoring", "/monitoring/", "/monitoring/api/queues",
+		"/monitoring/static/js/main.5adda2da.chunk.js"} {
 		if got := x.get(t, path); got.StatusCode != 401 || !strings.HasPrefix(got.Header.Get("WWW-Authenticate"), "Basic ") {
 			t.Errorf("%s: %d %v", path, got.StatusCode, got.Header)
 		}
@@ -231,13 +248,16 @@ func TestHealth(t *testing.T) {
 	check("/readyz", `503 {"status":"not_ready","postgres":"away","redis":"away"}`)
 	check("/healthz", `200 {"status":"ok","version":"v1"}`)
 	away := x.get(t, "/api/stores/a/customers", asAdmin)
-	if away.StatusCode != 503 || away.code(t) != "unavailable" || away.Header.Get("Retry-After") == "" || strings.Contains(away.text, "store.") {
+	if away.StatusCode != 503 || away.code(t) != "unavailable" || away.Header.Get("Retry-After") == "" ||
+		strings.Contains(away.text, "store.") {
 		t.Errorf("%d %s", away.StatusCode, away.text)
 	}
-	if program := x.get(t, "/api/stores/a/customers", withBearer(customers.TokenPrefix+"x")); program.StatusCode != 503 || program.code(t) != "unavailable" {
+	if program := x.get(t, "/api/stores/a/customers", withBearer(customers.TokenPrefix+"x")); program.StatusCode != 503 ||
+		program.code(t) != "unavailable" {
 		t.Errorf("%d %s", program.StatusCode, program.text) // whether it is a token cannot be told
 	}
-	if page := x.get(t, "/store/a/customers", asAdmin); page.StatusCode != 503 || !strings.Contains(page.text, "database") {
+	if page := x.get(t, "/store/a/customers", asAdmin); page.StatusCode != 503 ||
+		!strings.Contains(page.text, "database") {
 		t.Errorf("%d %s", page.StatusCode, page.text)
 	}
 	must(servers.StartPostgres(t.Context()))
@@ -273,7 +293,8 @@ func TestPanicsAndLog(t *testing.T) {
 		t.Errorf("%d", got.StatusCode)
 	}
 	log := x.log.String()
-	if strings.Contains(log, "secret") || strings.Count(log, `"cause":"boom"`) != 2 || !strings.Contains(log, `"status":500`) || strings.Count(log, `"msg":"request"`) != 3 {
+	if strings.Contains(log, "secret") || strings.Count(log, `"cause":"boom"`) != 2 ||
+		!strings.Contains(log, `"status":500`) || strings.Count(log, `"msg":"request"`) != 3 {
 		t.Error(log)
 	}
 }

@@ -187,7 +187,8 @@ func TestOddBodyFallsAlone(t *testing.T) {
 	}
 	var group []*waiter
 	for i, payload := range []string{`{}`, `{"torn":`, `{}`, "{\"nul\":\"\x00\"}", "{\"latin1\":\"\xe9\"}", `{}`} {
-		event := store.NewEvent{Source: Stripe, EventID: fmt.Sprint(i % 5), Type: "a.b", OccurredAt: now, Payload: []byte(payload)}
+		event := store.NewEvent{Source: Stripe, EventID: fmt.Sprint(i % 5), Type: "a.b", OccurredAt: now,
+			Payload: []byte(payload)}
 		group = append(group, &waiter{t.Context(), event, make(chan outcome, 1)})
 	}
 	b.commit(t.Context(), group)
@@ -196,7 +197,8 @@ func TestOddBodyFallsAlone(t *testing.T) {
 		o := <-w.done
 		got = append(got, fmt.Sprintf("%s duplicate=%t", codeOf(o.err), o.Duplicate))
 	}
-	want := []string{" duplicate=false", "unstorable duplicate=false", " duplicate=false", "unstorable duplicate=false", "unstorable duplicate=false", " duplicate=true"}
+	want := []string{" duplicate=false", "unstorable duplicate=false", " duplicate=false", "unstorable duplicate=false",
+		"unstorable duplicate=false", " duplicate=true"}
 	if diff := gocmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

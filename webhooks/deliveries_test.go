@@ -34,7 +34,9 @@ var senders = []sender{
 			return SignStripe(stripeSecrets[secret], body, at)
 		},
 		event: func(id, typ, data string) []byte {
-			return fmt.Appendf(nil, `{ "id": %q,%s "created": 1768212000, "api_version": "2023-10-16", "livemode": true, "data": {"object": %s}}`, id, field(typ), data)
+			return fmt.Appendf(
+				nil, `{ "id": %q,%s "created": 1768212000, "api_version": "2023-10-16", "livemode": true, "data": {"object": %s}}`,
+				id, field(typ), data)
 		},
 		row: inboxRow{APIVersion: "2023-10-16", Livemode: new(true)},
 	},
@@ -94,7 +96,8 @@ func (s sender) common(t testing.TB) []deliveryCase {
 	body := s.event(id, typ, `{"a":1}`)
 	good, rows := s.sign(t, 0, id, body, now), s.kept(id, body)
 	signed := func(name, body, what string) deliveryCase {
-		return deliveryCase{name: name, header: s.sign(t, 0, id, []byte(body), now), body: []byte(body), code: 400, what: what}
+		return deliveryCase{name: name, header: s.sign(t, 0, id, []byte(body), now), body: []byte(body),
+			code: 400, what: what}
 	}
 	odd := s.event(id, typ, `{"nul":"\u0000","lone":"\ud800","big":1e999999,"twice":1,"twice":2, "é":"日本"}`)
 	return []deliveryCase{
@@ -102,16 +105,22 @@ func (s sender) common(t testing.TB) []deliveryCase {
 		{name: "second secret", header: s.sign(t, 1, id, body, now), body: body, code: 200, what: "accepted", rows: rows},
 		{name: "one signature of two", header: twoSignatures(good), body: body, code: 200, what: "accepted", rows: rows},
 		{name: "sent twice", header: good, body: body, times: 2, code: 200, what: "duplicate", rows: rows},
-		{name: "odd but JSON", header: s.sign(t, 0, id, odd, now), body: odd, code: 200, what: "accepted", rows: s.kept(id, odd)},
-		{name: "five minutes old", header: s.sign(t, 0, id, body, now.Add(-5*time.Minute)), body: body, code: 200, what: "accepted", rows: rows},
+		{name: "odd but JSON", header: s.sign(t, 0, id, odd, now), body: odd, code: 200, what: "accepted",
+			rows: s.kept(id, odd)},
+		{name: "five minutes old", header: s.sign(t, 0, id, body, now.Add(-5*time.Minute)), body: body, code: 200,
+			what: "accepted", rows: rows},
 
 		{name: "tampered", header: good, body: append([]byte(" "), body...), code: 400, what: invalidSignature},
 		{name: "wrong secret", header: s.sign(t, 2, id, body, now), body: body, code: 400, what: invalidSignature},
 		{name: "no header", header: http.Header{}, body: body, code: 400, what: missingSignature},
-		{name: "stale", header: s.sign(t, 0, id, body, now.Add(-301*time.Second)), body: body, code: 400, what: timestampTooOld},
-		{name: "from the future", header: s.sign(t, 0, id, body, now.Add(301*time.Second)), body: body, code: 400, what: timestampTooNew},
-		{name: "stale by a stranger: refused before its body is read", header: s.sign(t, 2, id, body, now.Add(-301*time.Second)), body: body, code: 400, what: timestampTooOld},
-		{name: "not JSON by a stranger", header: s.sign(t, 2, id, []byte("{"), now), body: []byte("{"), code: 400, what: invalidSignature},
+		{name: "stale", header: s.sign(t, 0, id, body, now.Add(-301*time.Second)), body: body, code: 400,
+			what: timestampTooOld},
+		{name: "from the future", header: s.sign(t, 0, id, body, now.Add(301*time.Second)), body: body, code: 400,
+			what: timestampTooNew},
+		{name: "stale by a stranger: refused before its body is read",
+			header: s.sign(t, 2, id, body, now.Add(-301*time.Second)), body: body, code: 400, what: timestampTooOld},
+		{name: "not JSON by a stranger", header: s.sign(t, 2, id, []byte("{"), now), body: []byte("{"), code: 400,
+			what: invalidSignature},
 
 		signed("empty", "", invalidJSON),
 		signed("blank", " \n", invalidJSON),
@@ -131,11 +140,14 @@ func (s sender) common(t testing.TB) []deliveryCase {
 		signed("type with a NUL", string(s.event(id, `"a\u0000"`, `{}`)), invalidField),
 		signed("type too long", string(s.event(id, `"`+strings.Repeat("x", 256)+`"`, `{}`)), invalidField),
 
-		{name: "as large as may be", header: s.sign(t, 0, id, pad(body, 1<<20), now), body: pad(body, 1<<20), code: 200, what: "accepted", rows: s.kept(id, pad(body, 1<<20))},
-		{name: "too large", header: s.sign(t, 0, id, pad(body, 1<<20+1), now), body: pad(body, 1<<20+1), code: 413, what: bodyTooLarge},
+		{name: "as large as may be", header: s.sign(t, 0, id, pad(body, 1<<20), now), body: pad(body, 1<<20), code: 200,
+			what: "accepted", rows: s.kept(id, pad(body, 1<<20))},
+		{name: "too large", header: s.sign(t, 0, id, pad(body, 1<<20+1), now), body: pad(body, 1<<20+1),
+			code: 413, what: bodyTooLarge},
 		{name: "GET", method: "GET", header: good, code: 405, what: methodNotAllowed},
 		{name: "PUT", method: "PUT", header: good, body: body, code: 405, what: methodNotAllowed},
-		{name: "elsewhere", path: "/webhooks/" + s.source + "/more", header: good, body: body, code: 404, what: unknownSource},
+		{name: "elsewhere", path: "/webhooks/" + s.source + "/more", header: good, body: body, code: 404,
+			what: unknownSource},
 		{name: "unknown source", path: "/webhooks/paypal", header: good, body: body, code: 404, what: unknownSource},
 	}
 }

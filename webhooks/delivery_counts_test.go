@@ -66,7 +66,8 @@ func TestDeliveriesAreTallied(t *testing.T) {
 	b.Close()
 	want := []string{
 		"clerk 10:00 not_configured 1",
-		"stripe 10:00 accepted 2", "stripe 10:00 duplicate 1", "stripe 10:00 invalid_signature 1", "stripe 10:00 missing_signature 1",
+		"stripe 10:00 accepted 2", "stripe 10:00 duplicate 1", "stripe 10:00 invalid_signature 1",
+		"stripe 10:00 missing_signature 1",
 		"stripe 11:00 timestamp_too_old 1",
 	}
 	if diff := cmp.Diff(want, b.tallied(t)); diff != "" {
@@ -140,7 +141,8 @@ func TestTallyOutlivesAnOutage(t *testing.T) {
 	last := hour.Add(-time.Hour)
 	slices.SortFunc(counter.got, func(a, b store.Delivered) int { return a.Hour.Compare(b.Hour) })
 	want := []store.Delivered{
-		{Source: Stripe, Hour: last, Outcome: store.Accepted, Count: 2, First: now.Add(-2 * time.Minute), Last: now.Add(-time.Minute)},
+		{Source: Stripe, Hour: last, Outcome: store.Accepted, Count: 2, First: now.Add(-2 * time.Minute),
+			Last: now.Add(-time.Minute)},
 		{Source: Stripe, Hour: hour, Outcome: store.Accepted, Count: 1, First: now, Last: now},
 	}
 	if diff := cmp.Diff(want, counter.got); diff != "" {

@@ -28,7 +28,8 @@ func (b *bench) begin(t testing.TB, path string, header http.Header, length int,
 	conn.SetDeadline(time.Now().Add(hang))
 	var head strings.Builder
 	header.Write(&head)
-	fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: rollcall\r\n%sContent-Length: %d\r\n\r\n%s", path, head.String(), length, body)
+	fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: rollcall\r\n%sContent-Length: %d\r\n\r\n%s", path, head.String(), length,
+		body)
 	return conn
 }
 
@@ -65,16 +66,17 @@ func TestRefusedBeforeTheBody(t *testing.T) {
 		status int
 		code   string
 	}{
-		"no signature":          {Stripe, http.Header{}, 1000, 400, missingSignature},
-		"no v1":                 {Stripe, stripe("t=" + fresh + ",v0=00"), 1000, 400, invalidSignature},
-		"no hash":               {Stripe, stripe("t=" + fresh + ",v1=abc"), 1000, 400, invalidSignature},
-		"old":                   {Stripe, forged(now.Add(-time.Hour)), 1000, 400, timestampTooOld},
-		"from the future":       {Stripe, forged(now.Add(time.Hour)), 1000, 400, timestampTooNew},
-		"too large":             {Stripe, forged(now), 1<<20 + 1, 413, bodyTooLarge},
-		"svix without headers":  {Clerk, http.Header{}, 1000, 400, missingSignature},
-		"svix without a hash":   {Platform, svix("msg", fresh, "v1,abc v2,x"), 1000, 400, invalidSignature},
-		"svix without a number": {Platform, svix("msg", "now", "v1,"+strings.Repeat("A", 43)+"="), 1000, 400, invalidSignature},
-		"svix, old":             {Clerk, svix("msg", "1", "v1,"+strings.Repeat("A", 43)+"="), 1000, 400, timestampTooOld},
+		"no signature":         {Stripe, http.Header{}, 1000, 400, missingSignature},
+		"no v1":                {Stripe, stripe("t=" + fresh + ",v0=00"), 1000, 400, invalidSignature},
+		"no hash":              {Stripe, stripe("t=" + fresh + ",v1=abc"), 1000, 400, invalidSignature},
+		"old":                  {Stripe, forged(now.Add(-time.Hour)), 1000, 400, timestampTooOld},
+		"from the future":      {Stripe, forged(now.Add(time.Hour)), 1000, 400, timestampTooNew},
+		"too large":            {Stripe, forged(now), 1<<20 + 1, 413, bodyTooLarge},
+		"svix without headers": {Clerk, http.Header{}, 1000, 400, missingSignature},
+		"svix without a hash":  {Platform, svix("msg", fresh, "v1,abc v2,x"), 1000, 400, invalidSignature},
+		"svix without a number": {Platform, svix("msg", "now", "v1,"+strings.Repeat("A", 43)+"="), 1000,
+			400, invalidSignature},
+		"svix, old": {Clerk, svix("msg", "1", "v1,"+strings.Repeat("A", 43)+"="), 1000, 400, timestampTooOld},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := finish(t, b.begin(t, "/webhooks/"+c.source, c.header, c.length, ""))
@@ -125,7 +127,8 @@ func TestBodyOfUnknownLength(t *testing.T) {
 	t.Parallel()
 	b := open(t, testdb.Postgres(t), testdb.Redis(t), func(c *Config) { c.BodyLimit = 10_000 })
 	send := func(body string) answer {
-		req, err := http.NewRequestWithContext(t.Context(), "POST", b.url+"/webhooks/stripe", bufio.NewReader(strings.NewReader(body)))
+		req, err := http.NewRequestWithContext(t.Context(), "POST", b.url+"/webhooks/stripe",
+			bufio.NewReader(strings.NewReader(body)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -157,7 +160,8 @@ func TestBodyOfUnknownLength(t *testing.T) {
 func TestBodyTakesTooLong(t *testing.T) {
 	t.Parallel()
 	b := open(t, testdb.Postgres(t), testdb.Redis(t), func(c *Config) { c.BodyTimeout = time.Millisecond })
-	if got := finish(t, b.begin(t, "/webhooks/stripe", forged(now), 1000, "{")); got.code != 400 || got.what != incompleteBody {
+	if got := finish(t, b.begin(t, "/webhooks/stripe", forged(now), 1000, "{")); got.code != 400 ||
+		got.what != incompleteBody {
 		t.Errorf("%+v", got)
 	}
 }

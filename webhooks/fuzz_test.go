@@ -27,7 +27,8 @@ func seed(f *testing.F, folder string) {
 		}
 		f.Add("msg_1", "t=1768212000,v1=00", body)
 	}
-	for _, body := range []string{``, `null`, `[]`, `{"a":"\u0000\ud800"}`, `{"type":"a","timestamp":1e400,"data":{}}`, "{\"\xff\":0}", `{"id":"a","type":"b","created":-1e300}`} {
+	for _, body := range []string{``, `null`, `[]`, `{"a":"\u0000\ud800"}`, `{"type":"a","timestamp":1e400,"data":{}}`,
+		"{\"\xff\":0}", `{"id":"a","type":"b","created":-1e300}`} {
 		f.Add("1.2.{", "v1,x v1,=", []byte(body))
 	}
 }
@@ -68,7 +69,8 @@ func check(t *testing.T, src *source, secret Secret, good, strange http.Header, 
 	if code := codeOf(err); code == internal || (code == invalidSignature) != brace && code != missingSignature {
 		t.Errorf("genuine: %v", err)
 	}
-	if _, err := src.open(secrets, good, append(body[:len(body):len(body)], ' '), now); codeOf(err) != invalidSignature && codeOf(err) != missingSignature {
+	if _, err := src.open(secrets, good, append(body[:len(body):len(body)], ' '), now); codeOf(err) != invalidSignature &&
+		codeOf(err) != missingSignature {
 		t.Errorf("tampered: %v", err)
 	}
 }
@@ -85,7 +87,8 @@ func FuzzClerk(f *testing.F) {
 	seed(f, "clerk")
 	f.Fuzz(func(t *testing.T, id, signature string, body []byte) {
 		strange := http.Header{"Svix-Id": {id}, "Svix-Timestamp": {"1768212000"}, "Svix-Signature": {signature}}
-		check(t, sources[Clerk], Secret{svixSecrets[0]}, svixHeader(t, SignClerk, svixSecrets[0], id, body, now), strange, body)
+		check(t, sources[Clerk], Secret{svixSecrets[0]}, svixHeader(t, SignClerk, svixSecrets[0], id, body, now), strange,
+			body)
 	})
 }
 
@@ -94,7 +97,8 @@ func FuzzPlatform(f *testing.F) {
 	f.Add("msg_1", "", []byte(`{"type":"store.upserted","timestamp":"2026-01-12T10:00:00Z","data":{"id":"s1"}}`))
 	f.Fuzz(func(t *testing.T, id, signature string, body []byte) {
 		strange := http.Header{"Webhook-Id": {id}, "Webhook-Timestamp": {"1768212000"}, "Webhook-Signature": {signature}}
-		check(t, sources[Platform], Secret{svixSecrets[0]}, svixHeader(t, SignPlatform, svixSecrets[0], id, body, now), strange, body)
+		check(t, sources[Platform], Secret{svixSecrets[0]}, svixHeader(t, SignPlatform, svixSecrets[0], id, body, now),
+			strange, body)
 	})
 }
 

@@ -17,9 +17,11 @@ import (
 func usualHeaders(signature http.Header) http.Header {
 	h := signature.Clone()
 	for name, value := range map[string]string{
-		"Accept": "*/*; q=0.5, application/xml", "Cache-Control": "no-cache", "Content-Type": "application/json; charset=utf-8",
-		"User-Agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)", "Accept-Encoding": "gzip", "Content-Length": "3059",
-		"X-Forwarded-For": "54.187.174.169", "X-Forwarded-Proto": "https", "X-Request-Id": "0198c3a2-7f3b-7d0e-b8a4-2f5c1f0d9a11",
+		"Accept": "*/*; q=0.5, application/xml", "Cache-Control": "no-cache",
+		"Content-Type": "application/json; charset=utf-8",
+		"User-Agent":   "Stripe/1.0 (+https://stripe.com/docs/webhooks)", "Accept-Encoding": "gzip", "Content-Length": "3059",
+		"X-Forwarded-For": "54.187.174.169", "X-Forwarded-Proto": "https",
+		"X-Request-Id": "0198c3a2-7f3b-7d0e-b8a4-2f5c1f0d9a11",
 	} {
 		h.Set(name, value)
 	}
@@ -46,9 +48,12 @@ func TestHeadersWithoutSecrets(t *testing.T) {
 		t.Errorf("%q", want)
 	}
 	for name, value := range map[string]string{
-		"Svix-Signature": "v1,x", "Webhook-Signature": "v1,x", "Authorization": "x", "Proxy-Authorization": "x", "Cookie": "x",
-		"X-Api-Key": "x", "X-Amz-Security-Token": "x", "Cf-Access-Jwt-Assertion": "x", "X-Forwarded-Client-Cert": "x", "X-Shared-Secret": "x",
-		"X-Forwarded-Authorization": "x", "X-Original": "Bearer x", "X-Odd": "eyJhbGciOiJub25lIn0.e30.", "X-Stripe": "t=1,v1=abc", "X-Oops": "my whsec_x",
+		"Svix-Signature": "v1,x", "Webhook-Signature": "v1,x", "Authorization": "x", "Proxy-Authorization": "x",
+		"Cookie":    "x",
+		"X-Api-Key": "x", "X-Amz-Security-Token": "x", "Cf-Access-Jwt-Assertion": "x", "X-Forwarded-Client-Cert": "x",
+		"X-Shared-Secret":           "x",
+		"X-Forwarded-Authorization": "x", "X-Original": "Bearer x", "X-Odd": "eyJhbGciOiJub25lIn0.e30.",
+		"X-Stripe": "t=1,v1=abc", "X-Oops": "my whsec_x",
 	} {
 		h.Set(name, value)
 	}
@@ -59,12 +64,14 @@ func TestHeadersWithoutSecrets(t *testing.T) {
 
 // Nobody fills the inbox by headers: what does not fit is left out, the rest is kept.
 func TestHeadersWithinBounds(t *testing.T) {
-	h := http.Header{"A-Long": {strings.Repeat("x", 3000)}, "B-Long": {strings.Repeat(`"`, 1000)}, "C-Huge": {strings.Repeat("x", 60_000)}, "D": {"one", "two"}, "E": {"\xff\u202e"}}
+	h := http.Header{"A-Long": {strings.Repeat("x", 3000)}, "B-Long": {strings.Repeat(`"`, 1000)},
+		"C-Huge": {strings.Repeat("x", 60_000)}, "D": {"one", "two"}, "E": {"\xff\u202e"}}
 	for i := range 300 {
 		h["N"+strings.Repeat("n", i)] = []string{"x"}
 	}
 	kept := headersOf(t, h)
-	if len(kept["A-Long"]) != 3000 || kept["B-Long"] != "" || kept["C-Huge"] != "" || kept["D"] != "one, two" || kept["E"] != "\ufffd\u202e" {
+	if len(kept["A-Long"]) != 3000 || kept["B-Long"] != "" || kept["C-Huge"] != "" || kept["D"] != "one, two" ||
+		kept["E"] != "\ufffd\u202e" {
 		t.Errorf("%.40q", kept)
 	}
 }
@@ -87,7 +94,8 @@ func TestHeadersKept(t *testing.T) {
 	defer conn.Close(t.Context())
 	var agent string
 	var host, signature bool
-	err = conn.QueryRow(t.Context(), `SELECT headers ->> 'User-Agent', headers ->> 'Host' <> '', headers::text LIKE '%ignature%' FROM webhook_events`).Scan(&agent, &host, &signature)
+	err = conn.QueryRow(t.Context(), `SELECT headers ->> 'User-Agent', headers ->> 'Host' <> '',
+		headers::text LIKE '%ignature%' FROM webhook_events`).Scan(&agent, &host, &signature)
 	if err != nil || agent != "first" || !host || signature {
 		t.Errorf("%q %v %v %v", agent, host, signature, err)
 	}

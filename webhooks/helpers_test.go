@@ -29,7 +29,8 @@ var now = time.Date(2026, 1, 12, 10, 0, 0, 0, time.UTC)
 // Two secrets of each source are configured, the third is a stranger's.
 var (
 	stripeSecrets = []string{"whsec_stripe_first", "whsec_stripe_second", "whsec_stripe_stranger"}
-	svixSecrets   = []string{"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_c2Vjb25kIHNlY3JldCBvZiBzdml4", "whsec_c3RyYW5nZXIgc2VjcmV0IG9mIHN2aXg="}
+	svixSecrets   = []string{"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_c2Vjb25kIHNlY3JldCBvZiBzdml4",
+		"whsec_c3RyYW5nZXIgc2VjcmV0IG9mIHN2aXg="}
 )
 
 func secretsOf(t testing.TB) map[string][]Secret {
@@ -205,7 +206,8 @@ func fixture(t testing.TB, name string) []byte {
 	return body
 }
 
-func svixHeader(t testing.TB, sign func(secret, id string, body []byte, t time.Time) (http.Header, error), secret, id string, body []byte, at time.Time) http.Header {
+func svixHeader(t testing.TB, sign func(secret, id string, body []byte, t time.Time) (http.Header, error), secret,
+	id string, body []byte, at time.Time) http.Header {
 	t.Helper()
 	header, err := sign(secret, id, body, at)
 	if err != nil {

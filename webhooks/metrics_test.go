@@ -172,10 +172,12 @@ func TestCountingIsCheap(t *testing.T) {
 // BenchmarkReceiveWatched is BenchmarkReceive with and without eyes on it.
 func BenchmarkReceiveWatched(b *testing.B) {
 	b.Run("blind", func(b *testing.B) {
-		receiveMany(b, open(b, testdb.Postgres(b), testdb.Redis(b), func(c *Config) { c.Logger = slog.New(slog.DiscardHandler) }))
+		receiveMany(
+			b, open(b, testdb.Postgres(b), testdb.Redis(b), func(c *Config) { c.Logger = slog.New(slog.DiscardHandler) }))
 	})
 	b.Run("watched", func(b *testing.B) {
-		receiveMany(b, open(b, testdb.Postgres(b), testdb.Redis(b), func(c *Config) { c.Metrics = prometheus.NewRegistry(); logged(c) }))
+		receiveMany(
+			b, open(b, testdb.Postgres(b), testdb.Redis(b), func(c *Config) { c.Metrics = prometheus.NewRegistry(); logged(c) }))
 	})
 }
 

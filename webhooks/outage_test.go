@@ -65,9 +65,11 @@ func TestServersDown(t *testing.T) {
 // is told to come back.
 func TestServersTrouble(t *testing.T) {
 	b := open(t, testdb.Postgres(t), testdb.Redis(t), nil)
-	for n, code := range []string{"disk_full", "out_of_memory", "insufficient_privilege", "io_error", "config_file_error", "internal_error", "read_only_sql_transaction"} {
+	for n, code := range []string{"disk_full", "out_of_memory", "insufficient_privilege", "io_error", "config_file_error",
+		"internal_error", "read_only_sql_transaction"} {
 		for _, sql := range []string{
-			`CREATE OR REPLACE FUNCTION trouble() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '` + code + `'; END $$`,
+			`CREATE OR REPLACE FUNCTION trouble() RETURNS trigger LANGUAGE plpgsql AS $$
+				BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '` + code + `'; END $$`,
 			`CREATE TRIGGER trouble BEFORE INSERT ON webhook_events FOR EACH ROW EXECUTE FUNCTION trouble()`,
 		} {
 			if err := b.exec(t, sql); err != nil {

@@ -131,7 +131,8 @@ func TestSourceWithoutSecrets(t *testing.T) {
 func TestLogHoldsNoPayload(t *testing.T) {
 	b := open(t, testdb.Postgres(t), testdb.Redis(t), nil)
 	body := []byte(`{"id":"evt_1","type":"thing.happened","created":1768212000,"data":"PRIVATE"}`)
-	for _, header := range []http.Header{SignStripe(stripeSecrets[0], body, now), SignStripe(stripeSecrets[2], body, now), {}} {
+	for _, header := range []http.Header{SignStripe(stripeSecrets[0], body, now), SignStripe(stripeSecrets[2], body, now),
+		{}} {
 		b.send(t, "POST", "/webhooks/stripe", header, body)
 	}
 	torn := body[:len(body)-3]
@@ -162,7 +163,8 @@ func TestTornBody(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	fmt.Fprintf(conn, "POST /webhooks/stripe HTTP/1.1\r\nHost: rollcall\r\nContent-Length: %d\r\nStripe-Signature: %s\r\n\r\n%s",
+	fmt.Fprintf(
+		conn, "POST /webhooks/stripe HTTP/1.1\r\nHost: rollcall\r\nContent-Length: %d\r\nStripe-Signature: %s\r\n\r\n%s",
 		len(body)+1, SignStripe(stripeSecrets[0], []byte(body), now).Get("Stripe-Signature"), body)
 	if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
 		t.Fatal(err)

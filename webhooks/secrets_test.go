@@ -60,7 +60,8 @@ func TestSecretDoesNotPrintItself(t *testing.T) {
 		t.Fatal(err)
 	}
 	asJSON, _ := json.Marshal(secrets)
-	for _, text := range []string{fmt.Sprint(secrets), fmt.Sprintf("%v %+v %#v %s", secrets, secrets, secrets, secrets[0]), string(asJSON)} {
+	for _, text := range []string{fmt.Sprint(secrets), fmt.Sprintf("%v %+v %#v %s", secrets, secrets, secrets, secrets[0]),
+		string(asJSON)} {
 		noSecretIn(t, text, "whsec_12345678")
 	}
 }

@@ -42,10 +42,13 @@ const stripeVectorSignature = "2220f87ef101a04665f11cdf770523143f875572008577fa0
 
 func TestStripeVector(t *testing.T) {
 	at := time.Unix(1533204620, 0)
-	if got, want := SignStripe("webhook_secret", []byte(stripeVector), at).Get("Stripe-Signature"), "t=1533204620,v1="+stripeVectorSignature; got != want {
+	if got, want := SignStripe("webhook_secret", []byte(stripeVector), at).Get("Stripe-Signature"), "t=1533204620,v1="+
+		stripeVectorSignature; got != want {
 		t.Errorf("SignStripe\n got %s\nwant %s", got, want)
 	}
-	header := http.Header{"Stripe-Signature": {"t=1533204620,v1=" + stripeVectorSignature + ",v0=63f3a72374a733066c4be69ed7f8e5ac85c22c9f0a6a612ab9a025a9e4ee7eef"}}
+	header := http.Header{
+		"Stripe-Signature": {"t=1533204620,v1=" + stripeVectorSignature +
+			",v0=63f3a72374a733066c4be69ed7f8e5ac85c22c9f0a6a612ab9a025a9e4ee7eef"}}
 	if err := sources[Stripe].signed([]Secret{{"webhook_secret"}}, header, []byte(stripeVector), at); err != nil {
 		t.Errorf("verifyStripe: %v", err)
 	}
@@ -96,7 +99,8 @@ func TestTolerance(t *testing.T) {
 		at := now.Add(c.signed)
 		errs := map[string]error{
 			Stripe: sources[Stripe].signed([]Secret{{stripeSecrets[0]}}, SignStripe(stripeSecrets[0], body, at), body, now),
-			Clerk:  sources[Clerk].signed([]Secret{{svixSecrets[0]}}, svixHeader(t, SignClerk, svixSecrets[0], "msg_1", body, at), body, now),
+			Clerk: sources[Clerk].signed([]Secret{{svixSecrets[0]}},
+				svixHeader(t, SignClerk, svixSecrets[0], "msg_1", body, at), body, now),
 		}
 		for source, err := range errs {
 			if got := codeOf(err); got != c.code {

@@ -96,7 +96,8 @@ func newSite(t *testing.T, sources func(store.Backfill) (Source, error)) *site {
 	if sources == nil {
 		sources = func(store.Backfill) (Source, error) { return read, nil }
 	}
-	config := Config{Store: s, Redis: redis, Log: slog.New(slog.DiscardHandler), Sources: sources, Sweep: 100 * time.Millisecond}
+	config := Config{Store: s, Redis: redis, Log: slog.New(slog.DiscardHandler), Sources: sources,
+		Sweep: 100 * time.Millisecond}
 	w := New(config)
 	t.Cleanup(func() { w.jobs.Close() }) // a second time if it ran
 	return &site{t, w, config, read, pool}
@@ -206,7 +207,8 @@ func TestSourceFails(t *testing.T) {
 	}{
 		"refuses connections": {from(refusing.URL), "connection refused"},
 		"breaks off":          {from(stripe.URL), "EOF"},
-		"panics":              {func(context.Context, store.Position) (store.Page, error) { panic("an odd object") }, "panic: an odd object"},
+		"panics": {func(context.Context, store.Position) (store.Page, error) { panic("an odd object") },
+			"panic: an odd object"},
 		"is too slow": {func(context.Context, store.Position) (store.Page, error) {
 			return store.Page{}, context.DeadlineExceeded
 		}, "deadline exceeded"},
@@ -222,14 +224,16 @@ func sourceFails(s *site, wrong answer, why string) {
 	if err := s.job(s.Context(), run); !errors.As(err, &after) || after.Delay <= 0 {
 		s.Errorf("the job was not told to wait: %v", err)
 	}
-	s.is(fmt.Sprintf(`attempts = 1 AND last_error LIKE '%%%s%%' AND not_before > now() AND held_until IS NULL AND done_at IS NULL FROM backfill_chunks`, why))
+	s.is(fmt.Sprintf(`attempts = 1 AND last_error LIKE '%%%s%%' AND not_before > now() AND held_until IS NULL
+		AND done_at IS NULL FROM backfill_chunks`, why))
 	s.is(`status = 'running' FROM backfills`)
 
 	s.exec(fmt.Sprintf(`UPDATE backfill_chunks SET attempts = %d, not_before = NULL`, store.MaxChunkAttempts-1))
 	if err := s.job(s.Context(), run); err == nil {
 		s.Error("the last try was called a success")
 	}
-	s.is(fmt.Sprintf(`status = 'failed' AND ended_at IS NOT NULL AND reason LIKE 'given up after %d tries: %%%s%%' FROM backfills`, store.MaxChunkAttempts, why))
+	s.is(fmt.Sprintf(`status = 'failed' AND ended_at IS NOT NULL AND reason LIKE 'given up after %d tries: %%%s%%'
+		FROM backfills`, store.MaxChunkAttempts, why))
 	reads := s.script.count()
 	if err := s.job(s.Context(), run); err != nil || s.script.count() != reads {
 		s.Errorf("a job of a failed run: %d reads more, %v", s.script.count()-reads, err)

@@ -21,7 +21,8 @@ import (
 func (s *site) keep(id, typ, data string) int64 {
 	s.Helper()
 	in, err := s.config.Store.InsertEvents(s.Context(), []store.NewEvent{{
-		Source: "platform", EventID: id, Type: typ, OccurredAt: time.Now(), Payload: []byte(`{"type":"` + typ + `","data":` + data + `}`),
+		Source: "platform", EventID: id, Type: typ, OccurredAt: time.Now(),
+		Payload: []byte(`{"type":"` + typ + `","data":` + data + `}`),
 	}})
 	if err != nil {
 		s.Fatal(err)
@@ -34,7 +35,8 @@ func TestJobsAreCounted(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, nil)
 	s.exec(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$`)
-	s.exec(`CREATE TRIGGER refuse BEFORE INSERT ON customers FOR EACH ROW WHEN (NEW.email = 'b@x.example') EXECUTE FUNCTION refuse()`)
+	s.exec(`CREATE TRIGGER refuse BEFORE INSERT ON customers FOR EACH ROW
+		WHEN (NEW.email = 'b@x.example') EXECUTE FUNCTION refuse()`)
 	first := s.keep("1", "enrollment.upserted", `{"course_id":"c","store_id":"s","email":"a@x.example"}`)
 	s.keep("2", "unknown.thing", `{}`)
 	s.keep("3", "product.upserted", `{"id":"p","store_id":"s","kind":"odd","title":"T"}`)
@@ -50,13 +52,15 @@ func TestJobsAreCounted(t *testing.T) {
 	})
 	s.exec(`DROP TRIGGER refuse ON customers`)
 	s.until(`status = 'processed' FROM webhook_events WHERE event_id = '4'`)
-	if _, err := s.config.Store.Reopen(t.Context(), store.ReopenFilter{Statuses: []string{"processed"}, IDs: []int64{first}}); err != nil {
+	if _, err := s.config.Store.Reopen(t.Context(), store.ReopenFilter{Statuses: []string{"processed"},
+		IDs: []int64{first}}); err != nil {
 		t.Fatal(err)
 	}
 	s.until(`status = 'processed' FROM webhook_events WHERE event_id = '1'`)
-	s.count(`rollcall_events_applied_total`, map[string]float64{"processed": 3, "ignored": 1, "failed": 1}, func(status string) float64 {
-		return testutil.ToFloat64(w.metrics.applied.WithLabelValues("platform", status))
-	})
+	s.count(`rollcall_events_applied_total`, map[string]float64{"processed": 3, "ignored": 1, "failed": 1},
+		func(status string) float64 {
+			return testutil.ToFloat64(w.metrics.applied.WithLabelValues("platform", status))
+		})
 	// Of the one applied again it says nothing how long ago it came.
 	if n := observed(t, w, "platform"); n != 4 {
 		t.Errorf("%d times from receipt to applied, want 4", n)
@@ -139,7 +143,8 @@ func TestPanicIsTold(t *testing.T) {
 	if n := testutil.ToFloat64(w.metrics.jobs.WithLabelValues(jobs.TypeHourly, panicked)); n != 1 {
 		t.Errorf("counted %v times", n)
 	}
-	if text := log.String(); !strings.Contains(text, "level=ERROR") || !strings.Contains(text, "outcome=panic") || strings.Contains(text, "PRIVATE") {
+	if text := log.String(); !strings.Contains(text, "level=ERROR") || !strings.Contains(text, "outcome=panic") ||
+		strings.Contains(text, "PRIVATE") {
 		t.Error(text)
 	}
 }

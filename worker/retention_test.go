@@ -22,20 +22,25 @@ func TestWorkersPrune(t *testing.T) {
 			s := newSite(t, nil)
 			s.config.Retain = retain
 			s.exec(fmt.Sprintf(`
-				INSERT INTO webhook_events (source, event_id, type, occurred_at, received_at, payload, status, processed_at, last_error)
-				SELECT 'stripe', 'evt_' || i, 'x', now(), now() - CASE WHEN i <= %d THEN interval '91 days' ELSE interval '89 days' END, '{}',
-					CASE WHEN i %% 7 = 0 THEN 'failed' ELSE 'processed' END, CASE WHEN i %% 7 > 0 THEN now() END, CASE WHEN i %% 7 = 0 THEN 'why' END
+				INSERT INTO webhook_events (source, event_id, type, occurred_at, received_at, payload, status, processed_at,
+					last_error)
+				SELECT 'stripe', 'evt_' || i, 'x', now(), now() - CASE WHEN i <= %d THEN interval '91 days'
+					ELSE interval '89 days' END, '{}',
+					CASE WHEN i %% 7 = 0 THEN 'failed' ELSE 'processed' END, CASE WHEN i %% 7 > 0 THEN now() END,
+						CASE WHEN i %% 7 = 0 THEN 'why' END
 				FROM generate_series(1, %[1]d + 10) i`, 3*pruneBatch))
 			s.run(New(s.config))
 			s.run(New(s.config))
 			if retain == 0 {
-				s.exec(`INSERT INTO webhook_events (source, event_id, type, occurred_at, payload) VALUES ('stripe', 'evt_late', 'x', now(), '{}')`)
+				s.exec(`INSERT INTO webhook_events (source, event_id, type, occurred_at, payload)
+					VALUES ('stripe', 'evt_late', 'x', now(), '{}')`)
 				s.until(`status = 'ignored' FROM webhook_events WHERE event_id = 'evt_late'`) // some rounds later
 				s.until(`count(*) = 0 FROM webhook_events WHERE payload IS NULL`)
 				return
 			}
 			s.until(fmt.Sprintf(`count(*) = %d FROM webhook_events WHERE payload IS NULL`, 3*pruneBatch-3*pruneBatch/7))
-			s.until(`bool_and(pruned_for = 'age' AND status = 'processed' AND received_at < now() - interval '90 days') FROM webhook_events WHERE payload IS NULL`)
+			s.until(`bool_and(pruned_for = 'age' AND status = 'processed' AND received_at < now() - interval '90 days')
+				FROM webhook_events WHERE payload IS NULL`)
 			s.until(fmt.Sprintf(`count(*) = %d FROM webhook_events`, 3*pruneBatch+10))
 		})
 	}
@@ -46,8 +51,10 @@ func TestWorkersFinishErasures(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, nil)
 	s.exec(`INSERT INTO webhook_events (source, event_id, type, occurred_at, payload, status, processed_at)
-		VALUES ('clerk', 'evt_1', 'user.created', '2026-01-12', '{"data":{"id":"user_ann","email_addresses":[{"email_address":"ann@x.example"}]}}', 'processed', now())`)
-	s.exec(`INSERT INTO users (id, email, version, deleted_version) VALUES ('user_ann', 'ann@x.example', '2026-01-12T10:00:00.000000Z 20 evt_1', '')`)
+		VALUES ('clerk', 'evt_1', 'user.created', '2026-01-12',
+			'{"data":{"id":"user_ann","email_addresses":[{"email_address":"ann@x.example"}]}}', 'processed', now())`)
+	s.exec(`INSERT INTO users (id, email, version, deleted_version)
+		VALUES ('user_ann', 'ann@x.example', '2026-01-12T10:00:00.000000Z 20 evt_1', '')`)
 	s.exec(`CREATE FUNCTION crash() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'killed'; END $$`)
 	s.exec(`CREATE TRIGGER crash BEFORE UPDATE ON webhook_events FOR EACH ROW EXECUTE FUNCTION crash()`)
 	if err := s.config.Store.Erase(t.Context(), store.Erasing{Email: "ann@x.example"}, store.EraseOptions{}); err == nil {
@@ -73,7 +80,8 @@ func TestWorkersFinishErasures(t *testing.T) {
 func (s *site) giveUp(queue, text string) {
 	s.Helper()
 	tried := make(chan bool, 1)
-	server := asynq.NewServer(s.config.Redis, asynq.Config{Concurrency: 1, Queues: map[string]int{queue: 1}, TaskCheckInterval: 10 * time.Millisecond, LogLevel: asynq.FatalLevel})
+	server := asynq.NewServer(s.config.Redis, asynq.Config{Concurrency: 1, Queues: map[string]int{queue: 1},
+		TaskCheckInterval: 10 * time.Millisecond, LogLevel: asynq.FatalLevel})
 	if err := server.Start(asynq.HandlerFunc(func(context.Context, *asynq.Task) error {
 		tried <- true
 		return fmt.Errorf("%s: %w", text, asynq.SkipRetry)

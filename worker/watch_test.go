@@ -206,7 +206,8 @@ func TestChangesOfBeforeAreNotTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.config.Alert = alert
-	if due, err := status.New(s.config.Store).DueAlerts(t.Context(), s.config.Now().Add(time.Hour), 10); err != nil || len(due) > 0 {
+	if due, err := status.New(s.config.Store).DueAlerts(t.Context(), s.config.Now().Add(time.Hour), 10); err != nil ||
+		len(due) > 0 {
 		t.Errorf("due %v, %v", due, err)
 	}
 	ear.wants(0)
@@ -221,7 +222,8 @@ func TestWatchesAreKept(t *testing.T) {
 	now := time.Date(2026, 3, 18, 12, 0, 0, 0, time.UTC)
 	s.config.Now = func() time.Time { return now }
 	s.fails()
-	s.exec(`INSERT INTO webhook_deliveries VALUES ('stripe', '2026-01-01 10:00Z', 'accepted', 1, '2026-01-01 10:00Z', '2026-01-01 10:00Z')`)
+	s.exec(`INSERT INTO webhook_deliveries VALUES ('stripe', '2026-01-01 10:00Z', 'accepted', 1, '2026-01-01 10:00Z',
+		'2026-01-01 10:00Z')`)
 	w := New(s.config)
 	defer w.jobs.Close()
 	for range 3 {
@@ -235,7 +237,8 @@ func TestWatchesAreKept(t *testing.T) {
 		t.Fatalf("%+v %v", all, err)
 	}
 	first, since := all[0], time.Date(2026, 3, 18, 12, 0, 0, 0, time.UTC)
-	if first.Name != theWatch || first.State != status.Problem || !first.Since.Equal(since) || !first.CheckedAt.Equal(since.Add(2*time.Minute)) || first.Fix == "" || first.Changes != 1 || first.Leaning != nil {
+	if first.Name != theWatch || first.State != status.Problem || !first.Since.Equal(since) ||
+		!first.CheckedAt.Equal(since.Add(2*time.Minute)) || first.Fix == "" || first.Changes != 1 || first.Leaning != nil {
 		t.Errorf("%+v", first)
 	}
 	s.is(`NOT EXISTS (SELECT FROM webhook_deliveries)`)

@@ -15,19 +15,22 @@ import (
 func (c *Config) unusable() (all []doctor.Setting) {
 	if _, err := c.clerkKey(); err != nil {
 		all = append(all, doctor.Setting{Name: "CLERK_JWT_KEY", Text: fmt.Sprintf(
-			"CLERK_JWT_KEY is %s: %s. Copy the public key from Clerk's dashboard, under API keys, from -----BEGIN PUBLIC KEY----- on",
+			"CLERK_JWT_KEY is %s: %s. Copy the public key from Clerk's dashboard, under API keys, from -----BEGIN PUBLIC "+
+				"KEY----- on",
 			kindOfKey(*c.ClerkJWTKey), c.withoutKey()), Value: "<PUBLIC KEY>"})
 	}
 	if c.ClerkIssuer != nil && !isWebAddress(*c.ClerkIssuer) {
 		all = append(all, doctor.Setting{Name: "CLERK_ISSUER",
-			Text:  "CLERK_ISSUER is not a URL: no session matches it, and creators cannot sign in. Write the Frontend API URL, as https://clerk.example.com",
+			Text: "CLERK_ISSUER is not a URL: no session matches it, and creators cannot sign in. Write the Frontend API " +
+				"URL, as https://clerk.example.com",
 			Value: "<FRONTEND API URL>"})
 	}
 	parties, _ := c.parties() // an empty list stops the start
 	for i, party := range parties {
 		if _, ok := core.Origin(party); !ok {
 			return append(all, doctor.Setting{Name: "CLERK_AUTHORIZED_PARTIES", Text: fmt.Sprintf(
-				"CLERK_AUTHORIZED_PARTIES: entry %d of %d is not an origin and matches no session. Write scheme and host, as https://app.example.com; wildcards are not supported",
+				"CLERK_AUTHORIZED_PARTIES: entry %d of %d is not an origin and matches no session. Write scheme and host, as "+
+					"https://app.example.com; wildcards are not supported",
 				i+1, len(parties)), Value: "<ORIGINS>"})
 		}
 	}
@@ -82,14 +85,19 @@ func isWebAddress(text string) bool {
 func (c *Config) absent() (all []doctor.Setting) {
 	for _, v := range c.secretVariables() {
 		if v.list == nil {
-			all = append(all, doctor.Setting{Name: v.name, Text: v.name + " is not set: webhooks of " + v.source + " are answered 503"})
+			all = append(all, doctor.Setting{Name: v.name, Text: v.name + " is not set: webhooks of " + v.source +
+				" are answered 503"})
 		}
 	}
 	if c.AdminToken == nil {
-		all = append(all, doctor.Setting{Name: "ADMIN_TOKEN", Text: "ADMIN_TOKEN is not set: no one can see the inbox, the queues, or the lists of all stores"})
+		all = append(
+			all, doctor.Setting{
+				Name: "ADMIN_TOKEN",
+				Text: "ADMIN_TOKEN is not set: no one can see the inbox, the queues, or the lists of all stores"})
 	}
 	if c.ClerkJWTKey == nil && c.ClerkSecretKey == nil {
-		all = append(all, doctor.Setting{Name: "CLERK_JWT_KEY", Text: "CLERK_JWT_KEY is not set, nor is CLERK_SECRET_KEY: creators cannot sign in; only their programs get in, with tokens"})
+		all = append(all, doctor.Setting{Name: "CLERK_JWT_KEY", Text: "CLERK_JWT_KEY is not set, nor is CLERK_SECRET_KEY: " +
+			"creators cannot sign in; only their programs get in, with tokens"})
 	}
 	return all
 }

@@ -21,11 +21,14 @@ func (c *Config) checkAlert() error {
 	case c.AlertURL == nil && c.AlertSecret == nil:
 		return nil
 	case c.AlertSecret == nil:
-		return errors.New("ALERT_WEBHOOK_SECRET is not set, and ALERT_WEBHOOK_URL is: give whsec_ and 24 random bytes in base64, to sign what is sent there")
+		return errors.New("ALERT_WEBHOOK_SECRET is not set, and ALERT_WEBHOOK_URL is: give whsec_ and 24 random bytes in " +
+			"base64, to sign what is sent there")
 	case c.AlertURL == nil:
-		return errors.New("ALERT_WEBHOOK_URL is not set, and ALERT_WEBHOOK_SECRET is: say where alerts are to be sent, or set neither")
+		return errors.New(
+			"ALERT_WEBHOOK_URL is not set, and ALERT_WEBHOOK_SECRET is: say where alerts are to be sent, or set neither")
 	}
-	if err := errors.Join(notEmpty("ALERT_WEBHOOK_URL", c.AlertURL), notEmpty("ALERT_WEBHOOK_SECRET", c.AlertSecret)); err != nil {
+	if err := errors.Join(notEmpty("ALERT_WEBHOOK_URL", c.AlertURL),
+		notEmpty("ALERT_WEBHOOK_SECRET", c.AlertSecret)); err != nil {
 		return err
 	}
 	if err := watch.CheckAddress(*c.AlertURL); err != nil {

@@ -25,13 +25,20 @@ type auditCmd struct {
 func (auditCmd) Help() string {
 	return `Without --fix nothing is written, and nothing is blocked.
 
-Against facts: every fact that resolves to a store and an address must point at that customer, and every customer must match its facts. --fix resolves and derives again, as rebuild does. Missing facts are listed with the reason; they are not differences.
+Against facts: every fact that resolves to a store and an address must point at that customer, and every
+customer must match its facts. --fix resolves and derives again, as rebuild does. Missing facts are listed
+with the reason; they are not differences.
 
-Against stripe (needs STRIPE_API_KEY): all sales, invoices, refunds, disputes and subscriptions in Stripe must be stored, with the same amounts and status. With --store, these are the ones of its Connect account, and its own on the platform's account. --fix starts a backfill of kind stripe and follows it.
+Against stripe (needs STRIPE_API_KEY): all sales, invoices, refunds, disputes and subscriptions in Stripe must
+be stored, with the same amounts and status. With --store, these are the ones of its Connect account, and its
+own on the platform's account. --fix starts a backfill of kind stripe and follows it.
 
-Against clerk (needs CLERK_SECRET_KEY): all Clerk users must be stored, with the same verified address and name, and deleted users marked as deleted. --fix starts a backfill of kind clerk, follows it, and marks deleted users.
+Against clerk (needs CLERK_SECRET_KEY): all Clerk users must be stored, with the same verified address and
+name, and deleted users marked as deleted. --fix starts a backfill of kind clerk, follows it, and marks
+deleted users.
 
-PLATFORM_PRODUCT_TYPES must be the same as for the workers. Status 0: no differences, or with --fix none left; 1: differences, or data that could not be compared; 2: an invalid command line.`
+PLATFORM_PRODUCT_TYPES must be the same as for the workers. Status 0: no differences, or with --fix none left;
+1: differences, or data that could not be compared; 2: an invalid command line.`
 }
 
 // auditing compares stored data with one source, and fixes differences.
@@ -70,7 +77,8 @@ func (c auditCmd) check(e *env) error {
 	case c.Against == "clerk" && c.Store != "":
 		return usageError("--store: Clerk's users belong to no store; leave it out")
 	case c.Against == "stripe" && e.StripeAPIKey == nil:
-		return errors.New("STRIPE_API_KEY is not set: give a key of Stripe's API (sk_… or rk_…; one that may only read will do)")
+		return errors.New(
+			"STRIPE_API_KEY is not set: give a key of Stripe's API (sk_… or rk_…; one that may only read will do)")
 	case c.Against == "clerk" && e.ClerkSecretKey == nil:
 		return errors.New("CLERK_SECRET_KEY is not set: give the secret key (sk_…) of the Clerk instance")
 	}

@@ -84,7 +84,8 @@ func deleted(ctx context.Context, users *user.Client, id string) (bool, error) {
 		return false, nil
 	case !errors.As(err, &answer):
 		return false, fmt.Errorf("Clerk's answer about user %s cannot be read", id)
-	case answer.HTTPStatusCode == http.StatusNotFound && slices.ContainsFunc(answer.Errors, func(e clerk.Error) bool { return e.Code == "resource_not_found" }):
+	case answer.HTTPStatusCode == http.StatusNotFound &&
+		slices.ContainsFunc(answer.Errors, func(e clerk.Error) bool { return e.Code == "resource_not_found" }):
 		return true, nil
 	}
 	return false, fmt.Errorf("Clerk answered %d about user %s", answer.HTTPStatusCode, id)
@@ -108,7 +109,10 @@ func (a *auditing) fixClerk(found store.Audit) error {
 	if _, err := a.s.TellUsers(a.e, a.stuck); err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(found.Differences, func(d finding.Finding) bool { return d.Kind == "user_missing" || d.Kind == "user_differs" }) {
+	if !slices.ContainsFunc(found.Differences, func(d finding.Finding) bool {
+		return d.Kind == "user_missing" ||
+			d.Kind == "user_differs"
+	}) {
 		return nil
 	}
 	return a.bringIn(a.e, "clerk", store.BackfillOptions{})

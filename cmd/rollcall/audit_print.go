@@ -103,7 +103,8 @@ func printMoney(w io.Writer, a store.Audit) {
 			if name == "" {
 				name = "(no store known)"
 			}
-			t.add(name, money(m.Paid, m.Currency), money(m.StripePaid, m.Currency), money(m.Refunded, m.Currency), money(m.StripeRefunded, m.Currency), remark)
+			t.add(name, money(m.Paid, m.Currency), money(m.StripePaid, m.Currency), money(m.Refunded, m.Currency),
+				money(m.StripeRefunded, m.Currency), remark)
 		}
 	}
 	fmt.Fprintln(w)

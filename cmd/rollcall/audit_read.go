@@ -11,7 +11,8 @@ import (
 )
 
 // readHistory reads a source from beginning to end, a page at a time.
-func (e *env) readHistory(kind string, options store.BackfillOptions, page func(context.Context, []store.Item) error) error {
+func (e *env) readHistory(kind string, options store.BackfillOptions,
+	page func(context.Context, []store.Item) error) error {
 	redis, err := e.redis()
 	if err != nil {
 		return err

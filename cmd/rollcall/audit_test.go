@@ -49,11 +49,13 @@ func newHouse(t *testing.T, stripe *stripefake.Server, clerkURL string) *house {
 	}
 	h := &house{t, s, database, []string{
 		"--database-url", database, "--redis-url", redis,
-		"--stripe-api-key", stripefake.Key, "--stripe-api-base", stripe.URL, "--clerk-secret-key", clerkfake.Key, "--clerk-api-base", clerkURL,
+		"--stripe-api-key", stripefake.Key, "--stripe-api-base", stripe.URL, "--clerk-secret-key", clerkfake.Key,
+		"--clerk-api-base", clerkURL,
 	}}
 	h.work(&env{Context: t.Context(), Config: Config{
 		DatabaseURL: &database, RedisURL: &redis, StripeMode: new("any"), PlatformProductTypes: strings.Join(types, ","),
-		StripeAPIKey: ptrTo(stripefake.Key), StripeAPIBase: &stripe.URL, ClerkSecretKey: ptrTo(clerkfake.Key), ClerkAPIBase: &clerkURL,
+		StripeAPIKey: ptrTo(stripefake.Key), StripeAPIBase: &stripe.URL, ClerkSecretKey: ptrTo(clerkfake.Key),
+		ClerkAPIBase: &clerkURL,
 	}})
 	return h
 }
@@ -149,7 +151,8 @@ func (h *house) rows() (out []string) {
 		h.t.Fatal(err)
 	}
 	defer conn.Close(h.t.Context())
-	for _, table := range []string{"users", "payments", "refunds", "disputes", "subscriptions", "stripe_customers", "customers",
+	for _, table := range []string{"users", "payments", "refunds", "disputes", "subscriptions", "stripe_customers",
+		"customers",
 		"(SELECT * FROM backfills WHERE kind <> 'stripe-events')"} { // those begin by themselves
 		rows, err := conn.Query(h.t.Context(), `SELECT to_jsonb(x)::text FROM `+table+` x ORDER BY 1`)
 		if err != nil {
@@ -173,19 +176,31 @@ var yesterday = time.Now().Add(-24 * time.Hour).Truncate(time.Second)
 func saleObjects() map[string][]string {
 	at := yesterday.Add(-24 * time.Hour).Unix()
 	own := []string{
-		`{"id":"cs_1","object":"checkout.session","created":%d,"mode":"payment","status":"complete","payment_status":"paid","amount_total":2000,"currency":"usd","payment_intent":"pi_1","customer_details":{"email":"ann@x.example"},"metadata":{"storeId":"s2","productId":"p2"}}`,
-		`{"id":"pi_1","object":"payment_intent","created":%d,"status":"succeeded","amount_received":2000,"currency":"usd","metadata":{}}`,
-		`{"id":"pi_2","object":"payment_intent","created":%d,"status":"succeeded","amount_received":900,"currency":"eur","receipt_email":"bob@x.example","metadata":{"storeId":"s2","productId":"p2"}}`,
-		`{"id":"pi_3","object":"payment_intent","created":%d,"status":"succeeded","amount_received":700,"currency":"usd","metadata":{}}`,
+		`{"id":"cs_1","object":"checkout.session","created":%d,"mode":"payment","status":"complete",` +
+			`"payment_status":"paid","amount_total":2000,"currency":"usd","payment_intent":"pi_1",` +
+			`"customer_details":{"email":"ann@x.example"},"metadata":{"storeId":"s2","productId":"p2"}}`,
+		`{"id":"pi_1","object":"payment_intent","created":%d,"status":"succeeded","amount_received":2000,"currency":"usd",` +
+			`"metadata":{}}`,
+		`{"id":"pi_2","object":"payment_intent","created":%d,"status":"succeeded","amount_received":900,"currency":"eur",` +
+			`"receipt_email":"bob@x.example","metadata":{"storeId":"s2","productId":"p2"}}`,
+		`{"id":"pi_3","object":"payment_intent","created":%d,"status":"succeeded","amount_received":700,"currency":"usd",` +
+			`"metadata":{}}`,
 		`{"id":"ch_1","object":"charge","created":%d,"amount":2000,"currency":"usd"}`,
-		`{"id":"re_1","object":"refund","created":%d,"amount":500,"currency":"usd","charge":"ch_1","payment_intent":"pi_1","status":"succeeded"}`,
-		`{"id":"dp_1","object":"dispute","created":%d,"amount":900,"currency":"eur","charge":"ch_2","payment_intent":"pi_2","status":"lost","balance_transactions":[{"amount":-900}]}`,
-		`{"id":"sub_p","object":"subscription","created":%d,"status":"active","currency":"usd","items":{"data":[{"price":{"id":"price_p","unit_amount":1000}}]},"metadata":{"plan":"creator_plan"}}`,
+		`{"id":"re_1","object":"refund","created":%d,"amount":500,"currency":"usd","charge":"ch_1","payment_intent":"pi_1",` +
+			`"status":"succeeded"}`,
+		`{"id":"dp_1","object":"dispute","created":%d,"amount":900,"currency":"eur","charge":"ch_2",` +
+			`"payment_intent":"pi_2","status":"lost","balance_transactions":[{"amount":-900}]}`,
+		`{"id":"sub_p","object":"subscription","created":%d,"status":"active","currency":"usd",` +
+			`"items":{"data":[{"price":{"id":"price_p","unit_amount":1000}}]},"metadata":{"plan":"creator_plan"}}`,
 	}
 	connected := []string{
-		`{"id":"sub_1","object":"subscription","created":%d,"status":"active","currency":"usd","customer":"cus_1","items":{"data":[{"price":{"id":"price_1","unit_amount":1500}}]},"metadata":{"userId":"user_1"}}`,
-		`{"id":"in_1","object":"invoice","created":%d,"status":"paid","amount_paid":1500,"currency":"usd","customer":"cus_1","customer_email":"cy@x.example","subscription":"sub_1","payment_intent":"pi_4","lines":{"data":[]}}`,
-		`{"id":"pi_4","object":"payment_intent","created":%d,"status":"succeeded","amount_received":1500,"currency":"usd","invoice":"in_1","customer":"cus_1","metadata":{}}`,
+		`{"id":"sub_1","object":"subscription","created":%d,"status":"active","currency":"usd","customer":"cus_1",` +
+			`"items":{"data":[{"price":{"id":"price_1","unit_amount":1500}}]},"metadata":{"userId":"user_1"}}`,
+		`{"id":"in_1","object":"invoice","created":%d,"status":"paid","amount_paid":1500,"currency":"usd",` +
+			`"customer":"cus_1","customer_email":"cy@x.example","subscription":"sub_1","payment_intent":"pi_4",` +
+			`"lines":{"data":[]}}`,
+		`{"id":"pi_4","object":"payment_intent","created":%d,"status":"succeeded","amount_received":1500,"currency":"usd",` +
+			`"invoice":"in_1","customer":"cus_1","metadata":{}}`,
 	}
 	for _, list := range [][]string{own, connected} {
 		for i := range list {
@@ -232,15 +247,24 @@ var stripeDamages = []struct {
 	want []string
 }{
 	{"a sale never heard of", []string{`DELETE FROM payments WHERE id = 'pi_2'`}, true, []string{"payment_missing 1"}},
-	{"a sale known only by its id", []string{`UPDATE payments SET claim_version = '', claimed_by = NULL, claim_paid = NULL WHERE id = 'pi_1'`}, true, []string{"payment_missing 1"}},
-	{"a sale of another amount", []string{`UPDATE payments SET claim_amount = 1999 WHERE id = 'pi_1'`}, true, []string{"payment_differs 1"}},
-	{"an invoice not paid", []string{`UPDATE payments SET claim_paid = false WHERE id = 'in_1'`}, false, []string{"payment_differs 1"}},
-	{"a refund never heard of", []string{`DELETE FROM refunds`, `UPDATE payments SET refunded = 0 WHERE id = 'pi_1'`}, true, []string{"refunded_differs 1", "refund_missing 1"}},
+	{"a sale known only by its id",
+		[]string{`UPDATE payments SET claim_version = '', claimed_by = NULL, claim_paid = NULL WHERE id = 'pi_1'`}, true,
+		[]string{"payment_missing 1"}},
+	{"a sale of another amount", []string{`UPDATE payments SET claim_amount = 1999 WHERE id = 'pi_1'`}, true,
+		[]string{"payment_differs 1"}},
+	{"an invoice not paid", []string{`UPDATE payments SET claim_paid = false WHERE id = 'in_1'`}, false,
+		[]string{"payment_differs 1"}},
+	{"a refund never heard of", []string{`DELETE FROM refunds`, `UPDATE payments SET refunded = 0 WHERE id = 'pi_1'`},
+		true, []string{"refunded_differs 1", "refund_missing 1"}},
 	{"a refund of another amount", []string{`UPDATE refunds SET amount = 100`}, true, []string{"refund_differs 1"}},
-	{"a dispute never heard of", []string{`DELETE FROM disputes`, `UPDATE payments SET disputed = 0 WHERE id = 'pi_2'`}, true, []string{"disputed_differs 1", "dispute_missing 1"}},
-	{"a dispute not lost", []string{`UPDATE disputes SET withdrawn = false, status = 'under_review'`}, true, []string{"dispute_differs 1"}},
-	{"a subscription never heard of", []string{`DELETE FROM subscriptions WHERE id = 'sub_1'`}, false, []string{"subscription_missing 1"}},
-	{"a subscription that ended", []string{`UPDATE subscriptions SET status = 'canceled' WHERE id = 'sub_1'`}, false, []string{"subscription_differs 1"}},
+	{"a dispute never heard of", []string{`DELETE FROM disputes`, `UPDATE payments SET disputed = 0 WHERE id = 'pi_2'`},
+		true, []string{"disputed_differs 1", "dispute_missing 1"}},
+	{"a dispute not lost", []string{`UPDATE disputes SET withdrawn = false, status = 'under_review'`}, true,
+		[]string{"dispute_differs 1"}},
+	{"a subscription never heard of", []string{`DELETE FROM subscriptions WHERE id = 'sub_1'`}, false,
+		[]string{"subscription_missing 1"}},
+	{"a subscription that ended", []string{`UPDATE subscriptions SET status = 'canceled' WHERE id = 'sub_1'`}, false,
+		[]string{"subscription_differs 1"}},
 }
 
 // Every difference from Stripe is named, in the store it concerns and no other,
@@ -302,15 +326,18 @@ func TestAuditOfWhatStripeDoesNotList(t *testing.T) {
 	h.tell(objects)
 	amount, later := int64(100), time.Now().Add(time.Hour)
 	if err := h.store.Keep(t.Context(), facts.Set{Payments: []facts.Payment{
-		{ID: "order-1", Kind: "purchase", Paid: true, Amount: &amount, Currency: "usd", ClaimVersion: "2 1", PaidAt: &yesterday, Context: facts.Context{StoreRef: "s2", Email: "z@x.example"}},
-		{ID: "pi_later", Kind: "intent", Paid: true, Amount: &amount, Currency: "usd", ClaimVersion: "3 1", PaidAt: &later, Context: facts.Context{StoreRef: "s2", Email: "z@x.example"}},
+		{ID: "order-1", Kind: "purchase", Paid: true, Amount: &amount, Currency: "usd", ClaimVersion: "2 1",
+			PaidAt: &yesterday, Context: facts.Context{StoreRef: "s2", Email: "z@x.example"}},
+		{ID: "pi_later", Kind: "intent", Paid: true, Amount: &amount, Currency: "usd", ClaimVersion: "3 1", PaidAt: &later,
+			Context: facts.Context{StoreRef: "s2", Email: "z@x.example"}},
 	}}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := h.store.Rebuild(t.Context(), "", nil); err != nil {
 		t.Fatal(err)
 	}
-	report := h.wants([]string{"--against", "stripe"}, "payment_not_listed 3", "refund_not_listed 1", "dispute_not_listed 1", "subscription_not_listed 2")
+	report := h.wants([]string{"--against", "stripe"}, "payment_not_listed 3", "refund_not_listed 1",
+		"dispute_not_listed 1", "subscription_not_listed 2")
 	if len(report.Money) != 3 || report.Money[0].Agrees() || report.Money[0].StripePaid != 0 {
 		t.Errorf("%+v", report.Money)
 	}
@@ -370,10 +397,12 @@ func TestAuditAgainstClerk(t *testing.T) {
 	}{
 		{"never heard of", `DELETE FROM users WHERE id = 'user_1'`, []string{"user_missing 1"}},
 		{"known only by a sign-in", `UPDATE users SET version = '' WHERE id = 'user_1'`, []string{"user_missing 1"}},
-		{"heard of before a change", `UPDATE users SET email = 'old@x.example', version = '2020' || substr(version, 5) WHERE id = 'user_2'`, []string{"user_differs 1"}},
+		{"heard of before a change", `UPDATE users SET email = 'old@x.example', version = '2020' || substr(version, 5)
+			WHERE id = 'user_2'`, []string{"user_differs 1"}},
 		{"changed by hand", `UPDATE users SET email = 'other@x.example' WHERE id = 'user_2'`, []string{"user_differs 1"}},
 		{"of no address", `UPDATE users SET email = NULL WHERE id = 'user_3'`, []string{"user_differs 1"}},
-		{"deleted at Clerk", `INSERT INTO users (id, email, version, deleted_version) VALUES ('user_gone', 'gone@x.example', '2026', '')`, []string{"user_gone 1"}},
+		{"deleted at Clerk", `INSERT INTO users (id, email, version, deleted_version)
+			VALUES ('user_gone', 'gone@x.example', '2026', '')`, []string{"user_gone 1"}},
 	} {
 		h.sql(c.sql)
 		before := h.rows()

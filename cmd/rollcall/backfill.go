@@ -91,7 +91,8 @@ func (e *env) aboutBackfill(err error, id int64) error {
 	switch {
 	case errors.As(err, &running):
 		b := running.Backfill
-		return fmt.Errorf("backfill %d of this kind and scope is %s, and a second one would do the same: show it with `%s`, or cancel it with `%s`",
+		return fmt.Errorf("backfill %d of this kind and scope is %s, and a second one would do the same: show it with "+
+			"`%s`, or cancel it with `%s`",
 			b.ID, b.Status, e.backfillCommand("show", b.ID), e.backfillCommand("cancel", b.ID))
 	case errors.As(err, &wrong):
 		return fmt.Errorf("backfill %d is %s: this is possible only if it is %s", wrong.ID, wrong.Status, wrong.Want)

@@ -34,7 +34,8 @@ func (c startFlags) follow(e *env, s *store.Store, b store.Backfill) error {
 	fmt.Fprintf(people, "%s is queued.\n", title(b))
 	b, err := f.follow(e, b)
 	if e.Err() != nil {
-		fmt.Fprintf(e.err, "%s keeps running. Show it: %s, or cancel it: %s\n", title(b), e.backfillCommand("show", b.ID), e.backfillCommand("cancel", b.ID))
+		fmt.Fprintf(e.err, "%s keeps running. Show it: %s, or cancel it: %s\n", title(b), e.backfillCommand("show", b.ID),
+			e.backfillCommand("cancel", b.ID))
 		return errReported
 	}
 	if err != nil {

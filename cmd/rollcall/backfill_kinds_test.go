@@ -33,7 +33,8 @@ func TestBackfillKinds(t *testing.T) {
 	}
 	slices.Sort(want)
 	for where, got := range map[string][]string{
-		"the database": kindsOfDatabase(t), "openapi.json": kindsOfAPI(t), "the commands": kindsOfCommands(t), "docs/backfills.md": kindsOfDocs(t),
+		"the database": kindsOfDatabase(t), "openapi.json": kindsOfAPI(t), "the commands": kindsOfCommands(t),
+		"docs/backfills.md": kindsOfDocs(t),
 	} {
 		if slices.Sort(got); !slices.Equal(got, want) {
 			t.Errorf("%s has %q, the registry %q", where, got, want)
@@ -53,7 +54,8 @@ func TestBackfillFields(t *testing.T) {
 			if !slices.Contains(k.Takes, option) {
 				t.Errorf("%s does not take its own %s", k.Name, option)
 			}
-			if !strings.Contains(form, "for-"+option+`"`) || !strings.Contains(form, `name="`+option+`"`) || !strings.Contains(style, `[data-takes~="`+option+`"]:checked)) .for-`+option+":") {
+			if !strings.Contains(form, "for-"+option+`"`) || !strings.Contains(form, `name="`+option+`"`) ||
+				!strings.Contains(style, `[data-takes~="`+option+`"]:checked)) .for-`+option+":") {
 				t.Errorf("the form has no field for %s of %s, or no rule that shows it", option, k.Name)
 			}
 		}
@@ -75,7 +77,8 @@ func kindsOfDatabase(t *testing.T) (kinds []string) {
 	}
 	defer db.Close(t.Context())
 	var check string
-	if err := db.QueryRow(t.Context(), `SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'backfills_kind_check'`).Scan(&check); err != nil {
+	if err := db.QueryRow(t.Context(), `SELECT pg_get_constraintdef(oid) FROM pg_constraint
+		WHERE conname = 'backfills_kind_check'`).Scan(&check); err != nil {
 		t.Fatal(err)
 	}
 	for _, m := range regexp.MustCompile(`'([^']+)'`).FindAllStringSubmatch(check, -1) {
@@ -104,7 +107,8 @@ func kindsOfCommands(t *testing.T) (kinds []string) {
 }
 
 func kindsOfDocs(t *testing.T) (kinds []string) {
-	for _, m := range regexp.MustCompile("(?m)^\\| `([a-z-]+)( FILE)?` \\|.*\\|.*\\|$").FindAllStringSubmatch(read(t, "../../docs/backfills.md"), -1) {
+	for _, m := range regexp.MustCompile("(?m)^\\| `([a-z-]+)( FILE)?` \\|.*\\|.*\\|$").FindAllStringSubmatch(
+		read(t, "../../docs/backfills.md"), -1) {
 		kinds = append(kinds, m[1])
 	}
 	return kinds

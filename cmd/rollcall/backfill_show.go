@@ -47,7 +47,8 @@ func (c backfillListCmd) Run(e *env) error {
 }
 
 func printRuns(w io.Writer, runs []store.Backfill, now time.Time) {
-	t := table{head: []string{"ID", "KIND", "SCOPE", "STATUS", "SEEN", "CREATED", "UPDATED", "UNCHANGED", "ERRORS", "STARTED", "TOOK"}}
+	t := table{head: []string{"ID", "KIND", "SCOPE", "STATUS", "SEEN", "CREATED", "UPDATED", "UNCHANGED",
+		"ERRORS", "STARTED", "TOOK"}}
 	for _, b := range runs {
 		seen := number(b.Seen)
 		if b.Expected != nil {
@@ -57,7 +58,8 @@ func printRuns(w io.Writer, runs []store.Backfill, now time.Time) {
 		if b.DryRun {
 			kind += " (dry run)"
 		}
-		t.add(fmt.Sprint(b.ID), kind, orDash(clip(scopeText(b), 40)), b.Status, seen, number(b.Created), number(b.Updated), number(b.Unchanged),
+		t.add(fmt.Sprint(b.ID), kind, orDash(clip(scopeText(b), 40)), b.Status, seen, number(b.Created), number(b.Updated),
+			number(b.Unchanged),
 			number(b.Errors), b.CreatedAt.Format(time.DateTime), orDash(took(b, now)))
 	}
 	t.print(w)
@@ -238,9 +240,11 @@ func countedFully(b store.Backfill) string {
 	form := "%s complete: %s %s read, %s created, %s updated, %s unchanged, %s errors; %s new customers"
 	if b.DryRun {
 		// Each page is rolled back before the next, so new customers cannot be counted.
-		form = "%s (dry run) complete: %s %s read, %s would be created, %s would be updated, %s are as they should be, %s errors%.0s"
+		form = "%s (dry run) complete: %s %s read, %s would be created, %s would be updated, %s are as they should be, %s " +
+			"errors%.0s"
 	}
-	return fmt.Sprintf(form, kind.Title, number(b.Seen), kind.Objects, number(b.Created), number(b.Updated), number(b.Unchanged), number(b.Errors), number(b.Customers))
+	return fmt.Sprintf(form, kind.Title, number(b.Seen), kind.Objects, number(b.Created), number(b.Updated),
+		number(b.Unchanged), number(b.Errors), number(b.Customers))
 }
 
 // passedOver is the part of a closing line about skipped rows, if any.

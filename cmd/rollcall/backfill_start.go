@@ -23,7 +23,8 @@ type backfillStartCmd struct {
 
 // Help is shown below the usage.
 func (backfillStartCmd) Help() string {
-	return `A run is a row in the database, and workers process it in chunks. An interrupted run resumes, and nothing counts twice. Repeating a run does not change correct data.`
+	return `A run is a row in the database, and workers process it in chunks. An interrupted run resumes, and nothing ` +
+		`counts twice. Repeating a run does not change correct data.`
 }
 
 // startFlags are those that every kind takes.
@@ -44,7 +45,8 @@ type startFactsFlags struct {
 
 // Help is shown below the usage.
 func (startFactsFlags) Help() string {
-	return `Attaches stored facts to their customers, without requests to Stripe or Clerk. An object counts as created if it brought a new customer, else as updated.`
+	return `Attaches stored facts to their customers, without requests to Stripe or Clerk. An object counts as created ` +
+		`if it brought a new customer, else as updated.`
 }
 
 type startStripeCmd struct {
@@ -67,7 +69,8 @@ type startStripeEventsCmd struct {
 
 // Help is shown below the usage.
 func (startStripeEventsCmd) Help() string {
-	return `Use it after an endpoint was down: missed events go into the inbox, and are applied like webhooks. Needs STRIPE_API_KEY where the workers run.`
+	return `Use it after an endpoint was down: missed events go into the inbox, and are applied like webhooks. Needs ` +
+		`STRIPE_API_KEY where the workers run.`
 }
 
 type startClerkCmd struct{ startFlags }
@@ -85,7 +88,8 @@ type startConvexCmd struct {
 
 // Help is shown below the usage.
 func (startConvexCmd) Help() string {
-	return `A purchase that is in the export and in Stripe counts once, with Stripe's amounts. A line that cannot be read is reported and skipped. Keep the file until the run has ended.`
+	return `A purchase that is in the export and in Stripe counts once, with Stripe's amounts. A line that cannot be ` +
+		`read is reported and skipped. Keep the file until the run has ended.`
 }
 
 func (c startCoursesCmd) Run(e *env) error {
@@ -129,7 +133,8 @@ func (c startFlags) start(e *env, kind string, options store.BackfillOptions) er
 	e.warnOfKey(store.BackfillKindOf(kind).Key)
 	act, shut := e.actions(s, redis)
 	defer shut()
-	b, err := act.StartBackfill(e, store.NewBackfill{Kind: kind, Options: options, DryRun: c.DryRun, ChunkSize: c.Chunk, StartedBy: whoAsks()})
+	b, err := act.StartBackfill(e, store.NewBackfill{Kind: kind, Options: options, DryRun: c.DryRun, ChunkSize: c.Chunk,
+		StartedBy: whoAsks()})
 	if err != nil {
 		return e.aboutBackfill(err, 0)
 	}

@@ -20,17 +20,23 @@ var noon = time.Date(2026, 1, 12, 12, 0, 0, 0, time.UTC)
 // TestBackfillLines: the lines of courses and subscriptions are as they always
 // were, and every kind has its own.
 func TestBackfillLines(t *testing.T) {
-	run := store.Backfill{ID: 3, Expected: ptrTo[int64](1250), Seen: 1250, Created: 980, Updated: 20, Unchanged: 250, Customers: 40, Status: "completed"}
+	run := store.Backfill{ID: 3, Expected: ptrTo[int64](1250), Seen: 1250, Created: 980, Updated: 20, Unchanged: 250,
+		Customers: 40, Status: "completed"}
 	for _, c := range []struct {
 		kind             string
 		opening, closing string
 	}{
 		{"courses", "Found 1250 course purchases to process", "Backfill complete: 980 created, 270 updated, 0 errors"},
-		{"subscriptions", "Found 1250 active subscriptions to process", "Subscription backfill complete: 980 created, 270 updated, 0 errors"},
-		{"stripe", "Found 1,250 objects to read", "Stripe backfill complete: 1,250 objects read, 980 created, 20 updated, 250 unchanged, 0 errors; 40 new customers"},
-		{"clerk", "Found 1,250 users to read", "Clerk backfill complete: 1,250 users read, 980 created, 20 updated, 250 unchanged, 0 errors; 40 new customers"},
-		{"convex", "Found 1,250 rows to read", "Convex backfill complete: 1,250 rows read, 980 created, 20 updated, 250 unchanged, 0 errors; 40 new customers"},
-		{"stripe-events", "Found 1,250 events to read", "Stripe events backfill complete: 1,250 events read, 980 created, 20 updated, 250 unchanged, 0 errors; 40 new customers"},
+		{"subscriptions", "Found 1250 active subscriptions to process",
+			"Subscription backfill complete: 980 created, 270 updated, 0 errors"},
+		{"stripe", "Found 1,250 objects to read",
+			"Stripe backfill complete: 1,250 objects read, 980 created, 20 updated, 250 unchanged, 0 errors; 40 new customers"},
+		{"clerk", "Found 1,250 users to read",
+			"Clerk backfill complete: 1,250 users read, 980 created, 20 updated, 250 unchanged, 0 errors; 40 new customers"},
+		{"convex", "Found 1,250 rows to read",
+			"Convex backfill complete: 1,250 rows read, 980 created, 20 updated, 250 unchanged, 0 errors; 40 new customers"},
+		{"stripe-events", "Found 1,250 events to read", "Stripe events backfill complete: 1,250 events read, 980 created, " +
+			"20 updated, 250 unchanged, 0 errors; 40 new customers"},
 	} {
 		run.Kind = c.kind
 		if diff := cmp.Diff([]string{c.opening, c.closing}, []string{opening(run), closing(run)}); diff != "" {
@@ -46,17 +52,24 @@ func TestBackfillLines(t *testing.T) {
 
 func TestBackfillClosings(t *testing.T) {
 	run := func(change func(*store.Backfill)) store.Backfill {
-		b := store.Backfill{ID: 3, Kind: "courses", Expected: ptrTo[int64](125), Seen: 60, Created: 50, Updated: 5, Unchanged: 3, Errors: 2, Status: "completed_with_errors"}
+		b := store.Backfill{ID: 3, Kind: "courses", Expected: ptrTo[int64](125), Seen: 60, Created: 50, Updated: 5,
+			Unchanged: 3, Errors: 2, Status: "completed_with_errors"}
 		change(&b)
 		return b
 	}
 	for want, b := range map[string]store.Backfill{
-		"Backfill complete: 50 created, 8 updated, 2 errors":                                                                           run(func(b *store.Backfill) {}),
-		"Backfill (dry run) complete: 50 would be created, 8 would be updated, 2 errors":                                               run(func(b *store.Backfill) { b.DryRun = true }),
-		"Clerk backfill (dry run) complete: 60 users read, 50 would be created, 5 would be updated, 3 are as they should be, 2 errors": run(func(b *store.Backfill) { b.DryRun, b.Kind = true, "clerk" }),
-		"Backfill 3 (courses) failed after 60 of 125 course purchases: the key is refused":                                             run(func(b *store.Backfill) { b.Status, b.Reason = "failed", ptrTo("the key is refused") }),
-		"Backfill 3 (courses) was cancelled after 60 of 125 course purchases; imported data stays":                                     run(func(b *store.Backfill) { b.Status = "cancelled" }),
-		"Backfill 3 (stripe) was cancelled after 60 objects; imported data stays":                                                      run(func(b *store.Backfill) { b.Status, b.Kind, b.Expected = "cancelled", "stripe", nil }),
+		"Backfill complete: 50 created, 8 updated, " +
+			"2 errors": run(func(b *store.Backfill) {}),
+		"Backfill (dry run) complete: 50 would be created, 8 would be updated, " +
+			"2 errors": run(func(b *store.Backfill) { b.DryRun = true }),
+		"Clerk backfill (dry run) complete: 60 users read, 50 would be created, 5 would be updated, 3 are as they should " +
+			"be, 2 errors": run(func(b *store.Backfill) { b.DryRun, b.Kind = true, "clerk" }),
+		"Backfill 3 (courses) failed after 60 of 125 course purchases: the key is refused": run(
+			func(b *store.Backfill) { b.Status, b.Reason = "failed", ptrTo("the key is refused") }),
+		"Backfill 3 (courses) was cancelled after 60 of 125 course purchases; imported data stays": run(
+			func(b *store.Backfill) { b.Status = "cancelled" }),
+		"Backfill 3 (stripe) was cancelled after 60 objects; imported data stays": run(
+			func(b *store.Backfill) { b.Status, b.Kind, b.Expected = "cancelled", "stripe", nil }),
 	} {
 		if got := closing(b); got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
@@ -65,8 +78,10 @@ func TestBackfillClosings(t *testing.T) {
 }
 
 func TestBackfillPassedOver(t *testing.T) {
-	got := passedOver([]store.Passed{{Stream: "purchases", Reason: "not completed (pending)", Objects: 1}, {Stream: "users", Reason: "without a Clerk id", Objects: 1300}})
-	if want := "; passed over: 1 purchase not completed (pending); 1,300 users without a Clerk id"; got != want || passedOver(nil) != "" {
+	got := passedOver([]store.Passed{{Stream: "purchases", Reason: "not completed (pending)", Objects: 1},
+		{Stream: "users", Reason: "without a Clerk id", Objects: 1300}})
+	if want := "; passed over: 1 purchase not completed (pending); 1,300 users without a Clerk id"; got != want ||
+		passedOver(nil) != "" {
 		t.Errorf("%q", got)
 	}
 }
@@ -206,12 +221,18 @@ func TestBar(t *testing.T) {
 		return screen.String()
 	}
 	for want, b := range map[string]store.Backfill{
-		"running: 5,000 course purchases, 5,000 updated, 2,500 a second":                                                       at("running", 0, 5000),
-		"queued: 0 of 125 course purchases":                                                                                    at("queued", 125, 0),
-		"[                    ] running: 0 of 125 course purchases, 0 a second":                                                at("running", 125, 0),
-		"[=========           ] running: 60 of 125 course purchases, 60 updated, 30 a second, about 2s left":                   at("running", 125, 60),
-		"[====================] running: 130 of 125 course purchases, 130 updated, 65 a second":                                at("running", 125, 130),
-		"[===============     ] running: 150,000 of 200,000 course purchases, 150,000 updated, 75,000 a second, about 1s left": at("running", 200_000, 150_000),
+		"running: 5,000 course purchases, 5,000 updated, 2,500 " +
+			"a second": at("running", 0, 5000),
+		"queued: 0 of 125 course " +
+			"purchases": at("queued", 125, 0),
+		"[                    ] running: 0 of 125 course purchases, 0 " +
+			"a second": at("running", 125, 0),
+		"[=========           ] running: 60 of 125 course purchases, 60 updated, 30 a second, about " +
+			"2s left": at("running", 125, 60),
+		"[====================] running: 130 of 125 course purchases, 130 updated, 65 " +
+			"a second": at("running", 125, 130),
+		"[===============     ] running: 150,000 of 200,000 course purchases, 150,000 updated, 75,000 a second, about " +
+			"1s left": at("running", 200_000, 150_000),
 	} {
 		if got := show(b); got != "\r\x1b[K"+want {
 			t.Errorf("%q, want %q", got, want)
@@ -235,7 +256,8 @@ func TestSince(t *testing.T) {
 			t.Errorf("%s: %v %v", text, s.at, err)
 		}
 	}
-	for text, want := range map[string]time.Duration{"90d": 90 * 24 * time.Hour, "36h": 36 * time.Hour, "1h30m": 90 * time.Minute} {
+	for text, want := range map[string]time.Duration{"90d": 90 * 24 * time.Hour, "36h": 36 * time.Hour,
+		"1h30m": 90 * time.Minute} {
 		var s since
 		before := time.Now().Add(-want).Truncate(time.Second)
 		err := s.UnmarshalText([]byte(text))
@@ -254,7 +276,8 @@ func TestSince(t *testing.T) {
 func TestTook(t *testing.T) {
 	began := noon.Add(-90*time.Second - 400*time.Millisecond)
 	ended := began.Add(1234 * time.Millisecond)
-	for want, b := range map[string]store.Backfill{"": {}, "1m30s": {StartedAt: &began}, "1.2s": {StartedAt: &began, EndedAt: &ended}} {
+	for want, b := range map[string]store.Backfill{"": {}, "1m30s": {StartedAt: &began},
+		"1.2s": {StartedAt: &began, EndedAt: &ended}} {
 		if got := took(b, noon); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
@@ -271,10 +294,15 @@ func TestHistorySettings(t *testing.T) {
 		right []string
 		wrong []string
 	}{
-		{"STRIPE_API_KEY", func(c *Config, v *string) { c.StripeAPIKey = v }, []string{"sk_test_1", "rk_live_1"}, []string{"", " ", "sk_", "pk_hush", "whsec_hush", "sk_test hush", "sk_hush\n"}},
-		{"CLERK_SECRET_KEY", func(c *Config, v *string) { c.ClerkSecretKey = v }, []string{"sk_test_1"}, []string{"", "rk_hush", "pk_hush", "hush"}},
-		{"STRIPE_API_BASE", func(c *Config, v *string) { c.StripeAPIBase = v }, []string{"https://api.stripe.com", "http://127.0.0.1:12111"}, []string{"", "hush", "ftp://hush", "https://", "http://hush:port", "127.0.0.1:12111"}},
-		{"CLERK_API_BASE", func(c *Config, v *string) { c.ClerkAPIBase = v }, []string{"https://api.clerk.com/v1"}, []string{"", "//hush", "mailto:hush"}},
+		{"STRIPE_API_KEY", func(c *Config, v *string) { c.StripeAPIKey = v }, []string{"sk_test_1", "rk_live_1"},
+			[]string{"", " ", "sk_", "pk_hush", "whsec_hush", "sk_test hush", "sk_hush\n"}},
+		{"CLERK_SECRET_KEY", func(c *Config, v *string) { c.ClerkSecretKey = v }, []string{"sk_test_1"},
+			[]string{"", "rk_hush", "pk_hush", "hush"}},
+		{"STRIPE_API_BASE", func(c *Config, v *string) { c.StripeAPIBase = v },
+			[]string{"https://api.stripe.com", "http://127.0.0.1:12111"},
+			[]string{"", "hush", "ftp://hush", "https://", "http://hush:port", "127.0.0.1:12111"}},
+		{"CLERK_API_BASE", func(c *Config, v *string) { c.ClerkAPIBase = v }, []string{"https://api.clerk.com/v1"},
+			[]string{"", "//hush", "mailto:hush"}},
 	} {
 		for _, v := range c.right {
 			cfg := base
@@ -286,7 +314,8 @@ func TestHistorySettings(t *testing.T) {
 		for _, v := range c.wrong {
 			cfg := base
 			c.set(&cfg, &v)
-			if err := cfg.check(); err == nil || !strings.Contains(err.Error(), c.name) || strings.Contains(err.Error(), "hush") {
+			if err := cfg.check(); err == nil || !strings.Contains(err.Error(), c.name) ||
+				strings.Contains(err.Error(), "hush") {
 				t.Errorf("%s=%q: %v", c.name, v, err)
 			}
 		}

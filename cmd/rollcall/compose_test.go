@@ -250,7 +250,8 @@ func (s *stack) command(service service, args []string) *exec.Cmd {
 		s.t.Fatal(err)
 	}
 	at := postgres.Query()
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + cmd.Dir, "PGHOST=" + at.Get("host"), "PGPORT=" + at.Get("port")}
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + cmd.Dir, "PGHOST=" + at.Get("host"),
+		"PGPORT=" + at.Get("port")}
 	for name, value := range service.environment() {
 		cmd.Env = append(cmd.Env, name+"="+s.at(service.Name, value))
 	}
@@ -303,7 +304,9 @@ func (s *stack) locks() (setting string) {
 // of on the list.
 func (s *stack) wantCustomer() {
 	s.t.Helper()
-	body := []byte(`{"type":"enrollment.upserted","timestamp":"2026-01-12T10:00:00Z","data":{"course_id":"course_1","store_id":"store_1","email":"ava@example.com"}}`)
+	body := []byte(
+		`{"type":"enrollment.upserted","timestamp":"2026-01-12T10:00:00Z",` +
+			`"data":{"course_id":"course_1","store_id":"store_1","email":"ava@example.com"}}`)
 	secret := s.project.Services["serve"].environment()["PLATFORM_WEBHOOK_SECRETS"]
 	header, err := webhooks.SignPlatform(secret, "evt_1", body, time.Now())
 	if err != nil {

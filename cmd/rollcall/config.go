@@ -283,7 +283,8 @@ func checkToken(token *string) error {
 		return nil
 	}
 	if len(*token) < minToken || strings.ContainsAny(*token, " \t\r\n") {
-		return fmt.Errorf("ADMIN_TOKEN must be %d characters or more, without spaces; `openssl rand -hex 32` makes one", minToken)
+		return fmt.Errorf("ADMIN_TOKEN must be %d characters or more, without spaces; `openssl rand -hex 32` makes one",
+			minToken)
 	}
 	return nil
 }

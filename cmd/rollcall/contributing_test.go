@@ -18,7 +18,8 @@ func TestContributing(t *testing.T) {
 		top[e.Name()] = true
 	}
 	seen := 0
-	for _, m := range regexp.MustCompile("`([a-z]+/[^` ]*)`").FindAllStringSubmatch(readFile(t, "../../CONTRIBUTING.md"), -1) {
+	for _, m := range regexp.MustCompile("`([a-z]+/[^` ]*)`").FindAllStringSubmatch(readFile(t, "../../CONTRIBUTING.md"),
+		-1) {
 		path := strings.TrimSuffix(strings.TrimSuffix(m[1], "*"), "/")
 		if first, _, _ := strings.Cut(path, "/"); !top[first] {
 			t.Errorf("CONTRIBUTING.md: %s is no folder", first)

@@ -23,7 +23,10 @@ type demoCmd struct {
 
 // Help is shown below the usage.
 func (demoCmd) Help() string {
-	return `Runs like dev, on its own database, which it empties first; the data of dev in the same folder stays. It loads the history of one store and imports its customers by backfills. Then it plays some weeks of three other stores: Clerk, Stripe and the platform send signed webhooks over HTTP, late, repeated and in random order. At last it prints the customer lists from the API, and compares them with the scenario.`
+	return `Runs like dev, on its own database, which it empties first; the data of dev in the same folder stays. It ` +
+		`loads the history of one store and imports its customers by backfills. Then it plays some weeks of three other ` +
+		`stores: Clerk, Stripe and the platform send signed webhooks over HTTP, late, repeated and in random order. At ` +
+		`last it prints the customer lists from the API, and compares them with the scenario.`
 }
 
 func (c demoCmd) Run(e *env) error {
@@ -85,7 +88,8 @@ func (d *dev) target() demo.Target {
 	return demo.Target{
 		URL: d.url, AdminToken: given(c.AdminToken), Show: bar.show, Clear: bar.clear,
 		Secrets: map[string]string{
-			webhooks.Stripe: secret(c.StripeSecrets), webhooks.Clerk: secret(c.ClerkSecrets), webhooks.Platform: secret(c.PlatformSecrets),
+			webhooks.Stripe: secret(c.StripeSecrets), webhooks.Clerk: secret(c.ClerkSecrets),
+			webhooks.Platform: secret(c.PlatformSecrets),
 		},
 		Keep: func(ctx context.Context, past facts.Set) error {
 			s, err := d.env.openAt(d.at.database)
@@ -105,7 +109,8 @@ func bringPast(e *env, p *demo.Player) error {
 		return err
 	}
 	last := p.Scenario.Stores[len(p.Scenario.Stores)-1]
-	fmt.Fprintf(e.out, "\n%s was there before Rollcall. What its people did is loaded, and its list\nhas %d customers. Two backfills bring them in:\n\n",
+	fmt.Fprintf(e.out, "\n%s was there before Rollcall. What its people did is loaded, and its list\nhas %d customers. "+
+		"Two backfills bring them in:\n\n",
 		last.Row["name"], customers)
 	for _, want := range p.Scenario.Backfills {
 		b, err := p.Backfill(e, want)
@@ -140,7 +145,8 @@ func printLists(w io.Writer, p *demo.Player) {
 		fmt.Fprintf(w, "\n%s  (%s)\n\n", s.Row["name"], s.Row["store"])
 		t := table{head: []string{"NAME", "EMAIL", "TYPE", "STATUS", "SPENT", "LAST ACTIVITY"}, indent: "  "}
 		for _, c := range l.Customers[:min(listed, len(l.Customers))] {
-			t.add(deref(c.Name), c.Email, show.Types[c.Type], c.Status, orDash(monies(c.TotalSpent)), ago(now.Sub(deref(c.LastActivityAt))))
+			t.add(deref(c.Name), c.Email, show.Types[c.Type], c.Status, orDash(monies(c.TotalSpent)),
+				ago(now.Sub(deref(c.LastActivityAt))))
 			if things := has(c); things != "" {
 				t.add("  " + things)
 			}
@@ -161,7 +167,8 @@ func printLists(w io.Writer, p *demo.Player) {
 
 func statsText(s customers.Stats) string {
 	return fmt.Sprintf("%s: %s, %d paying, %s; %d active; %s",
-		count(int(s.Total), "customer"), count(int(s.Leads), "lead"), s.Paying, count(int(s.Subscribers), "subscriber"), s.Active, monies(s.Revenue))
+		count(int(s.Total), "customer"), count(int(s.Leads), "lead"), s.Paying, count(int(s.Subscribers), "subscriber"),
+		s.Active, monies(s.Revenue))
 }
 
 // has is all that a customer has: courses, what else was bought, plans.
@@ -212,5 +219,6 @@ Sent: %d webhooks in %d requests over %d connections, in random order (--seed %d
   others were through (the lists then had %d customers, now %d).
   One forged webhook was refused. Sent and worked through in %.1f s:
   %s.
-`, s.Events, s.Requests, demo.Senders, seed, s.Doubled, s.Late, s.Held, s.Then, s.Now, s.Took.Seconds(), countsLine(s.Counts))
+`, s.Events, s.Requests, demo.Senders, seed, s.Doubled, s.Late, s.Held, s.Then, s.Now, s.Took.Seconds(),
+		countsLine(s.Counts))
 }

@@ -85,7 +85,8 @@ func emptyRedis(ctx context.Context, raw string) error {
 		return &trouble{what: redisTrouble(opt, err), do: "start it, or correct REDIS_URL", err: err}
 	}
 	if size > 0 && client.Exists(ctx, demoMark).Val() == 0 {
-		return fmt.Errorf("REDIS_URL: there is something in this Redis database, and the demo needs an empty one: name another, as in redis://host/7")
+		return fmt.Errorf("REDIS_URL: there is something in this Redis database, and the demo needs an empty one: name " +
+			"another, as in redis://host/7")
 	}
 	if err := client.FlushDB(ctx).Err(); err != nil {
 		return err

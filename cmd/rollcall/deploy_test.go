@@ -110,7 +110,8 @@ func manifests(t *testing.T) map[string]manifest {
 // ports, probes, labels, names.
 func TestKubernetes(t *testing.T) {
 	all := manifests(t)
-	for _, source := range []manifest{all["Secret/rollcall"], all["Secret/rollcall-serve"], all["Secret/rollcall-work"], all["ConfigMap/rollcall"]} {
+	for _, source := range []manifest{all["Secret/rollcall"], all["Secret/rollcall-serve"], all["Secret/rollcall-work"],
+		all["ConfigMap/rollcall"]} {
 		for _, given := range []map[string]string{source.StringData, source.Data} {
 			for name := range given {
 				if !slices.Contains(settings(), name) {
@@ -129,11 +130,13 @@ func TestKubernetes(t *testing.T) {
 			t.Errorf("%s selects nothing", name)
 		}
 	}
-	if to := all["HorizontalPodAutoscaler/rollcall-serve"].Spec.ScaleTargetRef; to.Kind+"/"+to.Name != "Deployment/rollcall-serve" || serve.Spec.Replicas != nil {
+	if to := all["HorizontalPodAutoscaler/rollcall-serve"].Spec.ScaleTargetRef; to.Kind+"/"+
+		to.Name != "Deployment/rollcall-serve" || serve.Spec.Replicas != nil {
 		t.Errorf("the autoscaler scales %v, of %v replicas", to, serve.Spec.Replicas)
 	}
 	for _, p := range serve.Spec.Template.Spec.Containers[0].Ports {
-		if want := map[string]string{"http": config["LISTEN"], "metrics": config["METRICS_LISTEN"]}[p.Name]; yamlPort(p) != want {
+		if want := map[string]string{"http": config["LISTEN"], "metrics": config["METRICS_LISTEN"]}[p.Name]; yamlPort(
+			p) != want {
 			t.Errorf("port %s is %s, and the setting %q", p.Name, yamlPort(p), want)
 		}
 	}
@@ -199,7 +202,8 @@ func TestUnits(t *testing.T) {
 		}
 	}
 	if verify, err := exec.LookPath("systemd-analyze"); err == nil {
-		if out, err := exec.Command(verify, append([]string{"verify"}, copies...)...).CombinedOutput(); err != nil || len(bytes.TrimSpace(out)) > 0 {
+		if out, err := exec.Command(verify, append([]string{"verify"}, copies...)...).CombinedOutput(); err != nil ||
+			len(bytes.TrimSpace(out)) > 0 {
 			t.Errorf("systemd-analyze verify: %v\n%s", err, out)
 		}
 	}
@@ -223,7 +227,8 @@ func TestMakefile(t *testing.T) {
 	if err != nil || !strings.Contains(string(dry), `-fuzz "^$target\$" -fuzztime 7x`) {
 		t.Errorf("make fuzz: %v\n%s", err, dry)
 	}
-	build := regexp.MustCompile(`CGO_ENABLED=0 go build -trimpath -ldflags .-s -w -X main.version=\$[({]VERSION[)}]. -o \S*rollcall ./cmd/rollcall`)
+	build := regexp.MustCompile(
+		`CGO_ENABLED=0 go build -trimpath -ldflags .-s -w -X main.version=\$[({]VERSION[)}]. -o \S*rollcall ./cmd/rollcall`)
 	for _, text := range []string{makefile, readFile(t, "../../Dockerfile")} {
 		if !build.MatchString(text) {
 			t.Errorf("builds otherwise:\n%s", text)
@@ -279,7 +284,8 @@ func anchors(text string) (all []string) {
 // What is in front of serve is believed: where Docker and Kubernetes give it an
 // address, it is among TRUSTED_PROXIES.
 func TestProxiesAreTrusted(t *testing.T) {
-	compose := regexp.MustCompile(`TRUSTED_PROXIES: \$\{TRUSTED_PROXIES:-(.*)\}`).FindStringSubmatch(readFile(t, "../../docker-compose.yml"))
+	compose := regexp.MustCompile(`TRUSTED_PROXIES: \$\{TRUSTED_PROXIES:-(.*)\}`).FindStringSubmatch(
+		readFile(t, "../../docker-compose.yml"))
 	if compose == nil {
 		t.Fatal("docker-compose.yml does not set TRUSTED_PROXIES")
 	}

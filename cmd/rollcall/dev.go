@@ -28,7 +28,12 @@ type devCmd struct{}
 
 // Help is shown below the usage.
 func (devCmd) Help() string {
-	return `Starts a private Postgres and Redis (from the programs installed here) with their data in --data, migrates, and serves and works in this one process. Secrets and an ADMIN_TOKEN are generated once and stored in the data folder, unless the environment has them; DATABASE_URL and REDIS_URL, if set, are used instead of the private servers. A private server that dies is started again; data that Redis cannot start with is moved aside, and workers enqueue pending work again. Other commands find the servers by --data. Ctrl-C stops it; the data stays.`
+	return `Starts a private Postgres and Redis (from the programs installed here) with their data in --data, migrates, ` +
+		`and serves and works in this one process. Secrets and an ADMIN_TOKEN are generated once and stored in the ` +
+		`data folder, unless the environment has them; DATABASE_URL and REDIS_URL, if set, are used instead of the ` +
+		`private servers. A private server that dies is started again; data that Redis cannot start with is moved ` +
+		`aside, and workers enqueue pending work again. Other commands find the servers by --data. Ctrl-C stops ` +
+		`it; the data stays.`
 }
 
 func (devCmd) Run(e *env) error {
@@ -126,7 +131,8 @@ func (d *dev) startServers() (at where, err error) {
 func (d *dev) run(l net.Listener, at where) error {
 	e := d.env
 	waiting := func(h migrations.Holder) { d.log.Warn("waiting for another migration", "of", h.String()) }
-	if _, err := migrations.UpWith(e, at.database, migrations.Options{Wait: migrations.DefaultWait, Tell: waiting}); err != nil {
+	if _, err := migrations.UpWith(e, at.database,
+		migrations.Options{Wait: migrations.DefaultWait, Tell: waiting}); err != nil {
 		return err
 	}
 	redis, err := jobs.ParseRedis(at.redis)
@@ -255,7 +261,8 @@ Rollcall is running on %[1]s
   Data folder %[7]s
 
 Ctrl-C stops it.
-`, d.url, d.signIn, given(c.AdminToken), given(c.StripeSecrets), given(c.ClerkSecrets), given(c.PlatformSecrets), c.Data, c.dataFlag(), example, customers, d.metrics)
+`, d.url, d.signIn, given(c.AdminToken), given(c.StripeSecrets), given(c.ClerkSecrets), given(c.PlatformSecrets),
+		c.Data, c.dataFlag(), example, customers, d.metrics)
 }
 
 // dataFlag is what other commands need to find this folder.

@@ -40,7 +40,8 @@ var heldBy = map[string]string{
 	"make setup": "TestMakefile",
 	"make test":  "TestMakefile", // whose commands run this
 	"kubectl apply -f deploy/kubernetes/rollcall.yaml": "TestKubernetes",
-	"prometheus --config.file=deploy/prometheus/prometheus.yml --storage.tsdb.path=/tmp/prometheus --web.listen-address=127.0.0.1:9095": "TestDashboard",
+	"prometheus --config.file=deploy/prometheus/prometheus.yml --storage.tsdb.path=/tmp/prometheus " +
+		"--web.listen-address=127.0.0.1:9095": "TestDashboard",
 }
 
 // block is a fenced block of a document.
@@ -144,7 +145,8 @@ func newDocs(t *testing.T) *docs {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &docs{servers: testdb.Private(t), endpoints: newEndpoints(t), prelude: prelude, tests: map[string]bool{}, unrun: map[string]bool{}}
+	d := &docs{servers: testdb.Private(t), endpoints: newEndpoints(t), prelude: prelude, tests: map[string]bool{},
+		unrun: map[string]bool{}}
 	d.exec(t, d.servers.DatabaseURL, "CREATE ROLE postgres SUPERUSER LOGIN")
 	d.exec(t, d.database("postgres"), "ALTER ROLE rollcall RENAME TO first", "ALTER DATABASE rollcall RENAME TO first")
 	files, err := filepath.Glob("*_test.go")
@@ -231,7 +233,8 @@ func (d *docs) run(t *testing.T, n int, script string) {
 func newMachine(t *testing.T) *machine {
 	t.Helper()
 	dir, address := t.TempDir(), "127.0.0.1:"+freePort(t)
-	m := &machine{dir: dir, clone: dir + "/rollcall", root: dir + "/root", unrun: dir + "/unrun", filled: dir + "/filled", address: address}
+	m := &machine{dir: dir, clone: dir + "/rollcall", root: dir + "/root", unrun: dir + "/unrun", filled: dir + "/filled",
+		address: address}
 	for _, folder := range []string{"/usr/local/bin", "/etc/systemd/system"} {
 		if err := os.MkdirAll(m.root+folder, 0o755); err != nil {
 			t.Fatal(err)
@@ -278,14 +281,16 @@ func copyRepository(to string) error {
 func (m *machine) serve(t *testing.T, d *docs, n int, system bool) error {
 	t.Helper()
 	o := newOutside(t)
-	o.clerk.Add(clerkfake.NewUser("user_2Ava", "ava@example.com", time.Now()), clerkfake.NewUser("user_2Noah", "noah@example.com", time.Now()))
+	o.clerk.Add(clerkfake.NewUser("user_2Ava", "ava@example.com", time.Now()),
+		clerkfake.NewUser("user_2Noah", "noah@example.com", time.Now()))
 	at, err := url.Parse(d.servers.DatabaseURL)
 	if err != nil {
 		return err
 	}
 	values := o.values()
 	values["STRIPE_API_BASE"] = d.stripe(t, o.stripe.URL)
-	values["REDIS_URL"] = strings.Replace(strings.TrimSuffix(d.servers.RedisURL, "0"), "://:", "://default:", 1) + fmt.Sprint(n)
+	values["REDIS_URL"] = strings.Replace(strings.TrimSuffix(d.servers.RedisURL, "0"), "://:", "://default:", 1) +
+		fmt.Sprint(n)
 	values["DATABASE_URL"] = "postgres://rollcall:password@" + d.servers.PostgresAddr + "/rollcall"
 	values["LISTEN"], values["DRAIN_DELAY"] = m.address, "0"
 	fillIn(t, m.filled, values)
@@ -302,7 +307,8 @@ func (m *machine) serve(t *testing.T, d *docs, n int, system bool) error {
 	for name, value := range values {
 		m.env = append(m.env, name+"="+strings.Trim(value, "'"))
 	}
-	m.env = append(m.env, "ROLLCALL=http://"+m.address, "TOKEN="+values["ADMIN_TOKEN"], "PLATFORM_SECRET="+values["PLATFORM_WEBHOOK_SECRETS"])
+	m.env = append(m.env, "ROLLCALL=http://"+m.address, "TOKEN="+values["ADMIN_TOKEN"], "PLATFORM_SECRET="+
+		values["PLATFORM_WEBHOOK_SECRETS"])
 	m.tell(t)
 	return nil
 }
@@ -339,14 +345,15 @@ func (d *docs) stripe(t *testing.T, rest string) string {
 func startDevOn(t *testing.T, values map[string]string) {
 	t.Helper()
 	var cli commandLine
-	parser := kong.Must(&cli, kong.Vars{"data": passable(t)}, kong.Resolvers(kong.ResolverFunc(func(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
-		for _, name := range flag.Envs {
-			if value, ok := values[name]; ok {
-				return strings.Trim(value, "'"), nil
+	parser := kong.Must(&cli, kong.Vars{"data": passable(t)},
+		kong.Resolvers(kong.ResolverFunc(func(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+			for _, name := range flag.Envs {
+				if value, ok := values[name]; ok {
+					return strings.Trim(value, "'"), nil
+				}
 			}
-		}
-		return nil, nil
-	})))
+			return nil, nil
+		})))
 	if _, err := parser.Parse([]string{"dev"}); err != nil {
 		t.Fatal(err)
 	}
@@ -361,7 +368,9 @@ func (m *machine) tell(t *testing.T) {
 		{"product.upserted", `{"id":"course_1","store_id":"store_1","kind":"course","title":"Mixing Basics"}`},
 		{"enrollment.upserted", `{"course_id":"course_1","email":"ava@example.com","user_id":"user_2Ava"}`},
 		{"enrollment.upserted", `{"course_id":"course_1","email":"noah@example.com","user_id":"user_2Noah"}`},
-		{"purchase.recorded", `{"id":"order_1","product_id":"course_1","email":"noah@example.com","user_id":"user_2Noah","amount":4900,"currency":"usd","purchased_at":"2026-01-12T10:00:00Z"}`},
+		{"purchase.recorded",
+			`{"id":"order_1","product_id":"course_1","email":"noah@example.com","user_id":"user_2Noah","amount":4900,` +
+				`"currency":"usd","purchased_at":"2026-01-12T10:00:00Z"}`},
 	} {
 		if out, err := m.rollcall("events", "send", event[0], event[1]); err != nil {
 			t.Fatalf("%v: %v\n%s", event, err, out)

@@ -17,11 +17,16 @@ type doctorCmd struct {
 
 // Help is shown below the usage.
 func (doctorCmd) Help() string {
-	return `Checks everything that can keep a customer off a list: settings, Postgres, Redis, workers, senders that fell silent or are rejected, failed events, missing facts and the reasons, lists that do not match their facts. Each finding comes with the command that fixes it. The doctor writes nothing, and a check that fails does not stop the others.
+	return `Checks everything that can keep a customer off a list: settings, Postgres, Redis, workers, senders
+that fell silent or are rejected, failed events, missing facts and the reasons, lists that do not match their
+facts. Each finding comes with the command that fixes it. The doctor writes nothing, and a check that fails
+does not stop the others.
 
-With --user or --email it explains one person, store by store: on the list, and why; or not, and what is missing. Facts whose store is unknown are always included.
+With --user or --email it explains one person, store by store: on the list, and why; or not, and what is
+missing. Facts whose store is unknown are always included.
 
-docs/doctor.md has every finding. Status 0: no warning or problem; 1: a warning or a problem, or the person is missing from a list that they may belong to; 2: an invalid command line.`
+docs/doctor.md has every finding. Status 0: no warning or problem; 1: a warning or a problem, or the person is
+missing from a list that they may belong to; 2: an invalid command line.`
 }
 
 func (c doctorCmd) Run(e *env) error {

@@ -45,7 +45,8 @@ func TestDoctorFindsAndMends(t *testing.T) {
 }
 
 // elsewhereTested are the kinds that cannot be caused on servers as they are here.
-var elsewhereTested = map[string]bool{"database_old": true, "database_not_able": true, "session_held": true, "clock_off": true, "redis_old": true, "redis_mute": true, "watches_stale": true}
+var elsewhereTested = map[string]bool{"database_old": true, "database_not_able": true, "session_held": true,
+	"clock_off": true, "redis_old": true, "redis_mute": true, "watches_stale": true}
 
 // treat causes an ailment, has it found, and mends it.
 func (h *hospital) treat(t *testing.T, a ailment) {
@@ -66,7 +67,8 @@ func (h *hospital) treat(t *testing.T, a ailment) {
 	if bytes.Contains(text, []byte("hushhush")) {
 		t.Errorf("a secret is told: %s", text)
 	}
-	if f.Severity != a.severity || f.Means == "" || f.Count < 1 || f.Check == "" || (len(f.Fix) == 0) != (f.Severity == finding.OK) {
+	if f.Severity != a.severity || f.Means == "" || f.Count < 1 || f.Check == "" ||
+		(len(f.Fix) == 0) != (f.Severity == finding.OK) {
 		t.Errorf("found as %+v", *f)
 	}
 	if said := f.What + fmt.Sprint(f.Examples); !strings.Contains(said, a.says) {
@@ -124,7 +126,10 @@ func (a ailment) followsRegistry(t *testing.T, fix []string) {
 	}
 	for _, command := range reason.Fix {
 		same, _, _ := strings.Cut(command, " '{")
-		if !slices.ContainsFunc(fix, func(is string) bool { return is == command || same != command && strings.HasPrefix(is, same+" ") }) {
+		if !slices.ContainsFunc(fix, func(is string) bool {
+			return is == command || same != command &&
+				strings.HasPrefix(is, same+" ")
+		}) {
 			t.Errorf("%s: %q is not what the registry says: %s", a.subject, fix, command)
 		}
 	}

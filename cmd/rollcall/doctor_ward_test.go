@@ -122,12 +122,15 @@ func (h *hospital) newWard(t *testing.T, idle bool) *ward {
 	database, redis := h.at(name), fmt.Sprintf("%s%d", strings.TrimSuffix(h.servers.RedisURL, "0"), number)
 	secrets, svix, token := wardStripe, wardSvix, "0123456789abcdef"
 	w.config = Config{
-		DatabaseURL: &database, RedisURL: &redis, Listen: ptrTo("127.0.0.1:0"), StripeMode: new("any"), PlatformProductTypes: "creator_plan", LogLevel: "error", LogFormat: "text",
+		DatabaseURL: &database, RedisURL: &redis, Listen: ptrTo("127.0.0.1:0"), StripeMode: new("any"),
+		PlatformProductTypes: "creator_plan", LogLevel: "error", LogFormat: "text",
 		StripeSecrets: &secrets, ClerkSecrets: &svix, PlatformSecrets: &svix, AdminToken: &token,
-		StripeAPIKey: ptrTo(stripefake.Key), StripeAPIBase: &w.stripe.URL, ClerkSecretKey: ptrTo(clerkfake.Key), ClerkAPIBase: &w.clerk.URL,
+		StripeAPIKey: ptrTo(stripefake.Key), StripeAPIBase: &w.stripe.URL, ClerkSecretKey: ptrTo(clerkfake.Key),
+		ClerkAPIBase: &w.clerk.URL,
 	}
 	var err error
-	if w.store, err = store.Open(t.Context(), database, store.Options{PlatformTypes: w.config.platformTypes(), Conns: 6}); err != nil {
+	if w.store, err = store.Open(t.Context(), database, store.Options{PlatformTypes: w.config.platformTypes(),
+		Conns: 6}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.store.Close)
@@ -138,8 +141,10 @@ func (h *hospital) newWard(t *testing.T, idle bool) *ward {
 	address := w.serve()
 	w.env = map[string]string{
 		"DATABASE_URL": database, "REDIS_URL": redis, "LISTEN": address, "HOME": t.TempDir(), "PATH": os.Getenv("PATH"),
-		"STRIPE_WEBHOOK_SECRETS": secrets, "CLERK_WEBHOOK_SECRETS": svix, "PLATFORM_WEBHOOK_SECRETS": svix, "ADMIN_TOKEN": token,
-		"STRIPE_API_KEY": stripefake.Key, "STRIPE_API_BASE": w.stripe.URL, "CLERK_SECRET_KEY": clerkfake.Key, "CLERK_API_BASE": w.clerk.URL,
+		"STRIPE_WEBHOOK_SECRETS": secrets, "CLERK_WEBHOOK_SECRETS": svix, "PLATFORM_WEBHOOK_SECRETS": svix,
+		"ADMIN_TOKEN":    token,
+		"STRIPE_API_KEY": stripefake.Key, "STRIPE_API_BASE": w.stripe.URL, "CLERK_SECRET_KEY": clerkfake.Key,
+		"CLERK_API_BASE":         w.clerk.URL,
 		"PLATFORM_PRODUCT_TYPES": w.config.PlatformProductTypes, "STRIPE_MODE": *w.config.StripeMode,
 	}
 	if !idle {
@@ -307,7 +312,8 @@ func (w *ward) deliver(source, secret, body string) int {
 	if err != nil {
 		w.Fatal(err)
 	}
-	req, err := http.NewRequestWithContext(w.Context(), http.MethodPost, "http://"+w.env["LISTEN"]+"/webhooks/"+source, strings.NewReader(body))
+	req, err := http.NewRequestWithContext(w.Context(), http.MethodPost, "http://"+w.env["LISTEN"]+"/webhooks/"+source,
+		strings.NewReader(body))
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -332,7 +338,8 @@ func (w *ward) examine(script, args string, env map[string]string) (r doctor.Rep
 		w.Fatalf("doctor %s: status %d, %v: %s", args, status, err, out)
 	}
 	if (status != 0) != r.Weighty() || status > 1 {
-		w.Errorf("doctor %s: status %d with %d problems and %d warnings", args, status, r.Count(finding.Problem), r.Count(finding.Warning))
+		w.Errorf("doctor %s: status %d with %d problems and %d warnings", args, status, r.Count(finding.Problem),
+			r.Count(finding.Warning))
 	}
 	return r, status
 }

@@ -22,9 +22,12 @@ type eraseCmd struct {
 
 // Help is shown below the usage.
 func (eraseCmd) Help() string {
-	return `Removes a person from all stored data: names, addresses, ids, notes, and the payloads of webhooks that name them. Sales and courses are kept, anonymised, so that a store's figures stay correct. Late webhooks and backfills do not bring the person back; new activity creates a new customer.
+	return `Removes a person from all stored data: names, addresses, ids, notes, and the payloads of webhooks
+that name them. Sales and courses are kept, anonymised, so that a store's figures stay correct. Late webhooks
+and backfills do not bring the person back; new activity creates a new customer.
 
-Stripe and Clerk keep their data: first delete the customer at Stripe and the user at Clerk, and cancel subscriptions. Backups and logs are your task: docs/erasure.md.
+Stripe and Clerk keep their data: first delete the customer at Stripe and the user at Clerk, and cancel
+subscriptions. Backups and logs are your task: docs/erasure.md.
 
 The command reads the whole inbox, several times. If it is interrupted, a worker finishes it, or run it again.`
 }
@@ -36,7 +39,8 @@ func (c eraseCmd) Run(e *env) error {
 	}
 	defer s.Close()
 	who, bar := store.Erasing{Email: c.Email, Store: c.Store}, e.progress()
-	options := store.EraseOptions{Read: e.read(), Progress: func(done, all int64) { bar.show("%d of %d events searched", done, all) }}
+	options := store.EraseOptions{
+		Read: e.read(), Progress: func(done, all int64) { bar.show("%d of %d events searched", done, all) }}
 	found, err := s.Footprint(e, who, options)
 	bar.clear()
 	if err != nil {
@@ -61,7 +65,8 @@ func (c eraseCmd) Run(e *env) error {
 		return plain(err)
 	}
 	if _, err := jobs.Forget(redis, found.Names()); err != nil {
-		fmt.Fprintf(e.err, "%s: the queue could not be searched; jobs carry only ids, but an error kept with one may name the person; run this again when Redis is back\n", redisTrouble(redis, err))
+		fmt.Fprintf(e.err, "%s: the queue could not be searched; jobs carry only ids, but an error kept with one may name "+
+			"the person; run this again when Redis is back\n", redisTrouble(redis, err))
 	}
 	_, err = fmt.Fprintf(e.out, "Erased. %s\n\n%s", sinceThen, c.left())
 	return err
@@ -160,10 +165,12 @@ func (c eraseCmd) printRemarks(w io.Writer, f store.Footprint) {
 		fmt.Fprintf(w, "%s about them are pending and are applied first.\n", count(int(f.Waiting), "event"))
 	}
 	for _, email := range f.Elsewhere {
-		fmt.Fprintf(w, "One of these users has the address %s now, which is not erased with them: run this again with that.\n", email)
+		fmt.Fprintf(
+			w, "One of these users has the address %s now, which is not erased with them: run this again with that.\n", email)
 	}
 	if len(f.Typed) > 0 {
-		fmt.Fprintf(w, "Their payloads also hold %s. If one of these is theirs too, run this again with it.\n", someOf(f.Typed))
+		fmt.Fprintf(w, "Their payloads also hold %s. If one of these is theirs too, run this again with it.\n",
+			someOf(f.Typed))
 	}
 	for _, id := range f.Staff {
 		fmt.Fprintf(w, "They own store %s, or are a member of it: that stays, because the platform reports it.\n", id)

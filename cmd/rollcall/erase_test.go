@@ -46,13 +46,22 @@ func outsiders(t *testing.T) (*stripefake.Server, *clerkfake.Clerk) {
 	her := strings.NewReplacer("CUS", annCus, "MAIL", annMail, "NAME", annName, "AT", fmt.Sprint(at.Unix()))
 	for _, o := range []string{
 		`{"id":"CUS","object":"customer","email":"MAIL","name":"NAME","created":AT}`,
-		`{"id":"cs_1","object":"checkout.session","mode":"payment","status":"complete","payment_status":"paid","amount_total":4900,"currency":"usd","payment_intent":"pi_1","customer":"CUS","customer_details":{"email":"MAIL","name":"NAME"},"created":AT,"metadata":{"storeId":"s1","courseId":"c1"}}`,
-		`{"id":"pi_1","object":"payment_intent","amount":4900,"amount_received":4900,"currency":"usd","status":"succeeded","customer":"CUS","receipt_email":"MAIL","created":AT,"metadata":{}}`,
-		`{"id":"cs_2","object":"checkout.session","mode":"payment","status":"complete","payment_status":"paid","amount_total":4900,"currency":"MAIL","customer":"CUS","customer_details":{"email":"MAIL"},"created":AT,"metadata":{}}`,
-		`{"id":"sub_1","object":"subscription","created":AT,"status":"active","currency":"usd","customer":"CUS","items":{"data":[{"price":{"id":"price_1","unit_amount":1500}}]},"metadata":{"storeId":"s1"}}`,
-		`{"id":"in_1","object":"invoice","created":AT,"status":"paid","amount_paid":1500,"currency":"usd","customer":"CUS","customer_email":"MAIL","customer_name":"NAME","subscription":"sub_1","lines":{"data":[]}}`,
-		`{"id":"ch_1","object":"charge","amount":4900,"amount_refunded":900,"currency":"usd","payment_intent":"pi_1","billing_details":{"email":"MAIL"},"created":AT}`,
-		`{"id":"re_1","object":"refund","amount":900,"currency":"usd","charge":"ch_1","payment_intent":"pi_1","status":"succeeded","created":AT}`,
+		`{"id":"cs_1","object":"checkout.session","mode":"payment","status":"complete","payment_status":"paid",` +
+			`"amount_total":4900,"currency":"usd","payment_intent":"pi_1","customer":"CUS",` +
+			`"customer_details":{"email":"MAIL","name":"NAME"},"created":AT,"metadata":{"storeId":"s1","courseId":"c1"}}`,
+		`{"id":"pi_1","object":"payment_intent","amount":4900,"amount_received":4900,"currency":"usd","status":"succeeded",` +
+			`"customer":"CUS","receipt_email":"MAIL","created":AT,"metadata":{}}`,
+		`{"id":"cs_2","object":"checkout.session","mode":"payment","status":"complete","payment_status":"paid",` +
+			`"amount_total":4900,"currency":"MAIL","customer":"CUS","customer_details":{"email":"MAIL"},"created":AT,` +
+			`"metadata":{}}`,
+		`{"id":"sub_1","object":"subscription","created":AT,"status":"active","currency":"usd","customer":"CUS",` +
+			`"items":{"data":[{"price":{"id":"price_1","unit_amount":1500}}]},"metadata":{"storeId":"s1"}}`,
+		`{"id":"in_1","object":"invoice","created":AT,"status":"paid","amount_paid":1500,"currency":"usd","customer":"CUS",` +
+			`"customer_email":"MAIL","customer_name":"NAME","subscription":"sub_1","lines":{"data":[]}}`,
+		`{"id":"ch_1","object":"charge","amount":4900,"amount_refunded":900,"currency":"usd","payment_intent":"pi_1",` +
+			`"billing_details":{"email":"MAIL"},"created":AT}`,
+		`{"id":"re_1","object":"refund","amount":900,"currency":"usd","charge":"ch_1","payment_intent":"pi_1",` +
+			`"status":"succeeded","created":AT}`,
 	} {
 		stripe.Add("", her.Replace(o))
 	}
@@ -144,7 +153,8 @@ func (h erasing) backfill(kind string) {
 }
 
 func event(source, id, typ, payload string) store.NewEvent {
-	return store.NewEvent{Source: source, EventID: id, Type: typ, OccurredAt: time.Now().Add(-time.Hour), Payload: []byte(payload)}
+	return store.NewEvent{Source: source, EventID: id, Type: typ, OccurredAt: time.Now().Add(-time.Hour),
+		Payload: []byte(payload)}
 }
 
 // with gives an event the headers of its request.
@@ -157,17 +167,28 @@ func with(headers string, e store.NewEvent) store.NewEvent {
 func (h erasing) tell() {
 	h.hear(true,
 		event("platform", "e1", "product.upserted", `{"data":{"id":"c1","store_id":"s1","kind":"course","title":"C"}}`),
-		event("clerk", "e2", "user.created", `{"data":{"id":"`+annUser+`","first_name":"Annabel","last_name":"Quistgaard","primary_email_address_id":"i","email_addresses":[{"id":"i","email_address":"`+strings.ToUpper(annMail)+`","verification":{"status":"verified"}}]}}`),
-		event("clerk", "e3", "session.created", `{"data":{"id":"sess_1","user_id":"`+annUser+`","created_at":1768211400000}}`),
+		event("clerk", "e2", "user.created", `{"data":{"id":"`+annUser+
+			`","first_name":"Annabel","last_name":"Quistgaard","primary_email_address_id":"i",`+
+			`"email_addresses":[{"id":"i","email_address":"`+strings.ToUpper(annMail)+
+			`","verification":{"status":"verified"}}]}}`),
+		event("clerk", "e3", "session.created", `{"data":{"id":"sess_1","user_id":"`+annUser+
+			`","created_at":1768211400000}}`),
 		event("clerk", "e4", "session.ended", `{"data":{"id":"sess_1","user_id":"`+annUser+`"}}`),
-		event("platform", "e5", "enrollment.upserted", `{"data":{"course_id":"c1","user_id":"`+annUser+`","name":"`+annName+`"}}`),
-		event("platform", "e6", "enrollment.upserted", `{"data":{"course_id":"c9","user_id":"`+annUser+`","email":"`+annMail+`"}}`),
+		event("platform", "e5", "enrollment.upserted", `{"data":{"course_id":"c1","user_id":"`+annUser+`","name":"`+annName+
+			`"}}`),
+		event("platform", "e6", "enrollment.upserted", `{"data":{"course_id":"c9","user_id":"`+annUser+`","email":"`+annMail+
+			`"}}`),
 		event("platform", "e7", "enrollment.upserted", `{"data":{"course_id":0.5,"email":"`+annMail+`"}}`),
-		event("stripe", "e8", "charge.succeeded", `{"data":{"object":{"id":"ch_1","customer":"`+annCus+`","billing_details":{"email":"`+annMail+`","name":"`+annName+`"}}}}`),
-		event("stripe", "e9", "customer.created", `{"data":{"object":{"id":"`+annCus+`","email":"`+annMail+`","name":"`+annName+`"}}}`),
+		event("stripe", "e8", "charge.succeeded", `{"data":{"object":{"id":"ch_1","customer":"`+annCus+
+			`","billing_details":{"email":"`+annMail+`","name":"`+annName+`"}}}}`),
+		event("stripe", "e9", "customer.created", `{"data":{"object":{"id":"`+annCus+`","email":"`+annMail+`","name":"`+
+			annName+`"}}}`),
 		event("platform", "e10", "enrollment.upserted", `{"data":{"course_id":"c1","email":"bob@x.example","name":"Bob"}}`),
-		with(`{"Referer":"https://x.example/?by=`+annMail+`"}`, event("platform", "e11", "product.upserted", `{"data":{"id":"c2","store_id":"s1","kind":"course","title":"D"}}`)),
-		with(`{"X-Request":"of-annabel-quistgaard"}`, event("clerk", "e12", "session.created", `{"data":{"id":"sess_2","user_id":"`+annUser+`","created_at":1768211400000}}`)),
+		with(`{"Referer":"https://x.example/?by=`+annMail+`"}`,
+			event("platform", "e11", "product.upserted", `{"data":{"id":"c2","store_id":"s1","kind":"course","title":"D"}}`)),
+		with(`{"X-Request":"of-annabel-quistgaard"}`,
+			event("clerk", "e12", "session.created", `{"data":{"id":"sess_2","user_id":"`+annUser+
+				`","created_at":1768211400000}}`)),
 	)
 }
 
@@ -179,8 +200,10 @@ func (h erasing) jobsThatFailed(text string) {
 		h.t.Fatal(err)
 	}
 	tried := make(chan bool, 1)
-	server := asynq.NewServer(opt, asynq.Config{Concurrency: 1, Queues: map[string]int{"odd": 1}, TaskCheckInterval: 10 * time.Millisecond, LogLevel: asynq.FatalLevel})
-	if err := server.Start(asynq.HandlerFunc(func(context.Context, *asynq.Task) error { tried <- true; return errors.New(text) })); err != nil {
+	server := asynq.NewServer(opt, asynq.Config{Concurrency: 1, Queues: map[string]int{"odd": 1},
+		TaskCheckInterval: 10 * time.Millisecond, LogLevel: asynq.FatalLevel})
+	if err := server.Start(
+		asynq.HandlerFunc(func(context.Context, *asynq.Task) error { tried <- true; return errors.New(text) })); err != nil {
 		h.t.Fatal(err)
 	}
 	client := asynq.NewClient(opt)
@@ -247,7 +270,8 @@ func (h erasing) dumpRedis() string {
 func found(dump string, words ...string) (lines []string) {
 	for line := range strings.Lines(strings.ToLower(dump)) {
 		for _, word := range words {
-			for _, form := range []string{word, hex.EncodeToString([]byte(word)), base64.StdEncoding.EncodeToString([]byte(word))} {
+			for _, form := range []string{word, hex.EncodeToString([]byte(word)),
+				base64.StdEncoding.EncodeToString([]byte(word))} {
 				if strings.Contains(line, strings.ToLower(form)) {
 					lines = append(lines, word+": "+line)
 				}
@@ -277,7 +301,9 @@ func TestErasureLeavesNothing(t *testing.T) {
 			t.Errorf("%s was nowhere even before", word)
 		}
 	}
-	h.hear(false, event("platform", "e20", "enrollment.upserted", `{"data":{"course_id":"c1","user_id":"`+annUser+`","progress":50}}`)) // waits
+	// waits
+	h.hear(false, event("platform", "e20", "enrollment.upserted", `{"data":{"course_id":"c1","user_id":"`+
+		annUser+`","progress":50}}`))
 	told := h.run("erase", "--email", annMail, "--yes")
 	for _, want := range []string{"Erased.", "delete the customer", "delete the user"} {
 		if !strings.Contains(told, want) {
@@ -292,11 +318,18 @@ func TestErasureLeavesNothing(t *testing.T) {
 		h.backfill(kind)
 	}
 	h.tell() // duplicates
-	h.hear(true, event("clerk", "e21", "user.updated", `{"data":{"id":"`+annUser+`","first_name":"Annabel","last_name":"Quistgaard","primary_email_address_id":"i","email_addresses":[{"id":"i","email_address":"`+annMail+`","verification":{"status":"verified"}}]}}`),
-		event("stripe", "e22", "charge.failed", `{"data":{"object":{"id":"ch_2","customer":"`+annCus+`","billing_details":{"email":"`+annMail+`"}}}}`),
+	h.hear(true,
+		event("clerk", "e21", "user.updated", `{"data":{"id":"`+annUser+
+			`","first_name":"Annabel","last_name":"Quistgaard","primary_email_address_id":"i",`+
+			`"email_addresses":[{"id":"i","email_address":"`+annMail+`","verification":{"status":"verified"}}]}}`),
+		event("stripe", "e22", "charge.failed", `{"data":{"object":{"id":"ch_2","customer":"`+annCus+
+			`","billing_details":{"email":"`+annMail+`"}}}}`),
 		event("platform", "e23", "enrollment.upserted", `{"data":{"course_id":0.5,"email":"`+annMail+`"}}`),
-		with(`{"X-Request":"of-annabel-quistgaard"}`, event("clerk", "e24", "session.created", `{"data":{"id":"sess_3","user_id":"`+annUser+`","created_at":1768211400000}}`)),
-		with(`{"Referer":"https://x.example/?by=`+annMail+`"}`, event("platform", "e25", "product.upserted", `{"data":{"id":"c2","store_id":"s1","kind":"course","title":"D"}}`)))
+		with(`{"X-Request":"of-annabel-quistgaard"}`,
+			event("clerk", "e24", "session.created", `{"data":{"id":"sess_3","user_id":"`+annUser+
+				`","created_at":1768211400000}}`)),
+		with(`{"Referer":"https://x.example/?by=`+annMail+`"}`,
+			event("platform", "e25", "product.upserted", `{"data":{"id":"c2","store_id":"s1","kind":"course","title":"D"}}`)))
 	h.closed()
 	h.wantsNothing(words...)
 	if diff := cmp.Diff(before, h.figures()); diff != "" {
@@ -326,7 +359,8 @@ func (h erasing) note(email, text string) {
 	if err != nil || len(page) != 1 {
 		h.t.Fatalf("%+v %v", page, err)
 	}
-	if _, err := customers.New(h.store).AddNote(h.t.Context(), "s1", page[0].ID, customers.NewNote{Body: text, Author: "admin"}); err != nil {
+	if _, err := customers.New(h.store).AddNote(h.t.Context(), "s1", page[0].ID,
+		customers.NewNote{Body: text, Author: "admin"}); err != nil {
 		h.t.Fatal(err)
 	}
 }
@@ -353,7 +387,8 @@ func TestErasePrintsTypedAddresses(t *testing.T) {
 		typed = append(typed, fmt.Sprintf("typed%d@x.example", i))
 	}
 	eraseCmd{}.print(&out, store.Footprint{Typed: typed})
-	if text := out.String(); !strings.Contains(text, "typed0@x.example, typed1@x.example") || !strings.Contains(text, "typed19@x.example and 2 more. If one") {
+	if text := out.String(); !strings.Contains(text, "typed0@x.example, typed1@x.example") ||
+		!strings.Contains(text, "typed19@x.example and 2 more. If one") {
 		t.Error(text)
 	}
 }

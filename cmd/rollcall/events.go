@@ -40,7 +40,8 @@ func (c eventsListCmd) Run(e *env) error {
 		return err
 	}
 	defer s.Close()
-	events, next, err := inbox.New(s).Events(e, store.EventFilter{Source: c.Source, Status: c.Status, Type: c.Type, Limit: c.Limit})
+	events, next,
+		err := inbox.New(s).Events(e, store.EventFilter{Source: c.Source, Status: c.Status, Type: c.Type, Limit: c.Limit})
 	if err != nil {
 		return plain(err)
 	}

@@ -26,7 +26,8 @@ type eventsSendCmd struct {
 
 // Help is shown below the usage.
 func (eventsSendCmd) Help() string {
-	return `Signs a platform event with the first of PLATFORM_WEBHOOK_SECRETS, dated now, and posts it to /webhooks/platform. docs/events.md has the types. An event from the platform with a later time wins.`
+	return `Signs a platform event with the first of PLATFORM_WEBHOOK_SECRETS, dated now, and posts it to ` +
+		`/webhooks/platform. docs/events.md has the types. An event from the platform with a later time wins.`
 }
 
 // sendTimeout bounds a posting; the receiver itself waits for Postgres for ten
@@ -90,7 +91,8 @@ func (c eventsSendCmd) send(e *env, to, secret string) error {
 		Status string
 		Error  struct{ Message string }
 	}
-	if err := json.NewDecoder(io.LimitReader(res.Body, 1<<16)).Decode(&answer); err != nil || res.StatusCode != http.StatusOK {
+	if err := json.NewDecoder(io.LimitReader(res.Body, 1<<16)).Decode(&answer); err != nil ||
+		res.StatusCode != http.StatusOK {
 		return fmt.Errorf("%s answered %d: %s", to, res.StatusCode, answer.Error.Message)
 	}
 	// The receiver reads it as this program does.
@@ -98,7 +100,8 @@ func (c eventsSendCmd) send(e *env, to, secret string) error {
 	for _, note := range sent.PassedOver(facts.Read) {
 		fmt.Fprintf(e.out, "not used: %s\n", harmless(note))
 	}
-	_, err = fmt.Fprintf(e.out, "%s, as event %s; `rollcall events show %s%s` shows its result\n", answer.Status, id, id, e.dataFlag())
+	_, err = fmt.Fprintf(e.out, "%s, as event %s; `rollcall events show %s%s` shows its result\n", answer.Status, id, id,
+		e.dataFlag())
 	return err
 }
 

@@ -31,14 +31,16 @@ func TestFloodRaisesNoAlarm(t *testing.T) {
 	body := []byte(`{"id":"evt_1","type":"customer.created"}`)
 	for range 60 {
 		for _, header := range []http.Header{webhooks.SignStripe("whsec_strangers0123456789", body, time.Now()), {}} {
-			if status, err := call(d, http.MethodPost, "/webhooks/stripe", header, body); err != nil || status != http.StatusBadRequest {
+			if status, err := call(d, http.MethodPost, "/webhooks/stripe", header, body); err != nil ||
+				status != http.StatusBadRequest {
 				t.Fatal(status, err)
 			}
 		}
 	}
 	eventually(t, "the flood is counted", func() bool {
 		var n int
-		err := conn.QueryRow(t.Context(), `SELECT coalesce(sum(count), 0) FROM webhook_deliveries WHERE outcome IN ('invalid_signature', 'missing_signature')`).Scan(&n)
+		err := conn.QueryRow(t.Context(), `SELECT coalesce(sum(count), 0) FROM webhook_deliveries
+			WHERE outcome IN ('invalid_signature', 'missing_signature')`).Scan(&n)
 		return err == nil && n == 120
 	})
 	s, err := d.env.openAt(d.at.database)

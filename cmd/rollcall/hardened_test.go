@@ -26,7 +26,8 @@ const memory = "512m"
 // wantKeys wants of what a process gets its own keys alone.
 func wantKeys(t *testing.T, what, command string, has func(string) bool) {
 	t.Helper()
-	never := map[string][]string{"serve": keysOfWork, "work": keysOfServe, "migrate": slices.Concat(keysOfServe, keysOfWork, []string{"REDIS_URL"})}[command]
+	never := map[string][]string{"serve": keysOfWork, "work": keysOfServe,
+		"migrate": slices.Concat(keysOfServe, keysOfWork, []string{"REDIS_URL"})}[command]
 	for _, name := range never {
 		if has(name) {
 			t.Errorf("%s: %s gets %s, which it does not need", what, command, name)
@@ -59,10 +60,13 @@ func composeWithAll(t *testing.T) project {
 func TestComposeHardened(t *testing.T) {
 	services := composeWithAll(t).Services
 	for name, s := range services {
-		if !s.ReadOnly || s.Privileged || !slices.Equal(s.CapDrop, []string{"ALL"}) || !slices.Contains(s.SecurityOpt, "no-new-privileges:true") || s.PidsLimit == 0 {
-			t.Errorf("%s: read-only %v, privileged %v, drops %v, %v, processes %d", name, s.ReadOnly, s.Privileged, s.CapDrop, s.SecurityOpt, s.PidsLimit)
+		if !s.ReadOnly || s.Privileged || !slices.Equal(s.CapDrop, []string{"ALL"}) ||
+			!slices.Contains(s.SecurityOpt, "no-new-privileges:true") || s.PidsLimit == 0 {
+			t.Errorf("%s: read-only %v, privileged %v, drops %v, %v, processes %d", name, s.ReadOnly, s.Privileged, s.CapDrop,
+				s.SecurityOpt, s.PidsLimit)
 		}
-		if s.Image == "rollcall" && (len(s.CapAdd) > 0 || s.User == "" || strings.HasPrefix(s.User, "0") || s.MemLimit != memory) {
+		if s.Image == "rollcall" && (len(s.CapAdd) > 0 || s.User == "" || strings.HasPrefix(s.User, "0") ||
+			s.MemLimit != memory) {
 			t.Errorf("%s: adds %v, user %q, memory %s", name, s.CapAdd, s.User, s.MemLimit)
 		}
 	}
@@ -84,16 +88,20 @@ func TestKubernetesHardened(t *testing.T) {
 	if all["Namespace/rollcall"].Metadata.Labels["pod-security.kubernetes.io/enforce"] != "restricted" {
 		t.Error("the namespace takes pods that are less hardened")
 	}
-	for name, command := range map[string]string{"Job/rollcall-migrate": "migrate", "Deployment/rollcall-serve": "serve", "Deployment/rollcall-work": "work"} {
+	for name, command := range map[string]string{"Job/rollcall-migrate": "migrate", "Deployment/rollcall-serve": "serve",
+		"Deployment/rollcall-work": "work"} {
 		pod := all[name].Spec.Template.Spec
 		c := pod.Containers[0]
-		if !pod.Security.RunAsNonRoot || pod.Security.RunAsUser == 0 || pod.Security.Seccomp.Type != "RuntimeDefault" || pod.Token == nil || *pod.Token {
+		if !pod.Security.RunAsNonRoot || pod.Security.RunAsUser == 0 || pod.Security.Seccomp.Type != "RuntimeDefault" ||
+			pod.Token == nil || *pod.Token {
 			t.Errorf("%s: %+v, token %v", name, pod.Security, pod.Token)
 		}
-		if s := c.Security; s.Escalation == nil || *s.Escalation || !s.ReadOnly || !slices.Equal(s.Capabilities.Drop, []string{"ALL"}) || len(s.Capabilities.Add) > 0 {
+		if s := c.Security; s.Escalation == nil || *s.Escalation || !s.ReadOnly ||
+			!slices.Equal(s.Capabilities.Drop, []string{"ALL"}) || len(s.Capabilities.Add) > 0 {
 			t.Errorf("%s: %+v", name, s)
 		}
-		if c.Resources.Limits["memory"] != "512Mi" || c.Resources.Requests["memory"] == "" || c.Resources.Requests["cpu"] == "" {
+		if c.Resources.Limits["memory"] != "512Mi" || c.Resources.Requests["memory"] == "" ||
+			c.Resources.Requests["cpu"] == "" {
 			t.Errorf("%s: %+v", name, c.Resources)
 		}
 		wantKeys(t, name, command, func(setting string) bool { return c.gets(all, setting) })
@@ -118,8 +126,10 @@ func TestUnitsHardened(t *testing.T) {
 	for command, file := range map[string]string{"serve": "rollcall-serve.service", "work": "rollcall-work@.service"} {
 		path := filepath.Join("..", "..", "deploy", "systemd", file)
 		lines := strings.Split(readFile(t, path), "\n")
-		for _, want := range []string{"DynamicUser=yes", "NoNewPrivileges=yes", "ProtectSystem=strict", "ProtectHome=yes", "PrivateTmp=yes", "PrivateDevices=yes",
-			"ProtectKernelModules=yes", "RestrictSUIDSGID=yes", "SystemCallFilter=@system-service", "CapabilityBoundingSet=", "UMask=0077", "MemoryMax=512M"} {
+		for _, want := range []string{"DynamicUser=yes", "NoNewPrivileges=yes", "ProtectSystem=strict", "ProtectHome=yes",
+			"PrivateTmp=yes", "PrivateDevices=yes",
+			"ProtectKernelModules=yes", "RestrictSUIDSGID=yes", "SystemCallFilter=@system-service", "CapabilityBoundingSet=",
+			"UMask=0077", "MemoryMax=512M"} {
 			if !slices.Contains(lines, want) {
 				t.Errorf("%s lacks %s", file, want)
 			}
@@ -136,7 +146,8 @@ func TestUnitsHardened(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if out, err := exec.Command(analyze, "security", "--offline=true", "--threshold=20", whole).CombinedOutput(); err != nil {
+			if out, err := exec.Command(analyze, "security", "--offline=true", "--threshold=20",
+				whole).CombinedOutput(); err != nil {
 				t.Errorf("systemd-analyze security: %v\n%s", err, out)
 			}
 		}
@@ -147,7 +158,8 @@ func TestUnitsHardened(t *testing.T) {
 func TestIgnored(t *testing.T) {
 	for _, file := range []string{".gitignore", ".dockerignore"} {
 		patterns := strings.Fields(strings.ReplaceAll(readFile(t, "../../"+file), "#", "\n"))
-		for _, name := range []string{".env", ".env.production", "rollcall-serve.env", "rollcall.dump", "rollcall.dump.gz", "dump.rdb", "appendonly.aof", "backup.sql.gz", "snapshot.zip"} {
+		for _, name := range []string{".env", ".env.production", "rollcall-serve.env", "rollcall.dump", "rollcall.dump.gz",
+			"dump.rdb", "appendonly.aof", "backup.sql.gz", "snapshot.zip"} {
 			if !slices.ContainsFunc(patterns, func(p string) bool {
 				ok, err := filepath.Match(strings.TrimPrefix(strings.TrimPrefix(p, "**/"), "/"), name)
 				return ok && err == nil

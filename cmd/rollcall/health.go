@@ -18,7 +18,9 @@ const healthTimeout = 3 * time.Second
 
 // Help is shown below the usage.
 func (healthCmd) Help() string {
-	return `Checks a running server, prints the answer, and ends with status 0 if that is 200. It is for supervisors without curl, for example in the container image. serve answers /healthz (it lives) and /readyz (it takes requests: Postgres is there, and migrated); work answers /healthz at METRICS_LISTEN, if that is set.`
+	return `Checks a running server, prints the answer, and ends with status 0 if that is 200. It is for supervisors ` +
+		`without curl, for example in the container image. serve answers /healthz (it lives) and /readyz ` +
+		`(it takes requests: Postgres is there, and migrated); work answers /healthz at METRICS_LISTEN, if that is set.`
 }
 
 func (c healthCmd) Run(e *env) error {

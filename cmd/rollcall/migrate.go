@@ -21,9 +21,11 @@ type migrateUpCmd struct {
 
 // Help is shown below the usage.
 func (migrateUpCmd) Help() string {
-	return `Checks first whether another program has tables with names that Rollcall needs. Then it names them and changes nothing.
+	return `Checks first whether another program has tables with names that Rollcall needs. Then it names them
+and changes nothing.
 
-While another migration runs, the command shows its Postgres process, and waits. If that process hangs, or its machine is gone, Postgres ends it within a minute and rolls its work back.`
+While another migration runs, the command shows its Postgres process, and waits. If that process hangs, or its
+machine is gone, Postgres ends it within a minute and rolls its work back.`
 }
 
 func (c migrateUpCmd) Run(e *env) error {

@@ -31,7 +31,8 @@ func program(t *testing.T, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
 	if err != nil {
-		t.Fatalf("%s is not installed: run `make setup-test`, or install it (Debian, Ubuntu: apt-get install prometheus; Homebrew: brew install prometheus)", name)
+		t.Fatalf("%s is not installed: run `make setup-test`, or install it (Debian, Ubuntu: apt-get install prometheus; "+
+			"Homebrew: brew install prometheus)", name)
 	}
 	return path
 }
@@ -97,7 +98,8 @@ func startPrometheus(t *testing.T, target string) *prom {
 	dir := t.TempDir()
 	config := readFile(t, prometheusFiles+"/prometheus.yml")
 	config = strings.NewReplacer(": 15s", ": 500ms", "127.0.0.1:9090", target, "- 127.0.0.1:9091", "#").Replace(config)
-	for name, text := range map[string]string{"prometheus.yml": config, "alerts.yml": readFile(t, prometheusFiles+"/alerts.yml")} {
+	for name, text := range map[string]string{
+		"prometheus.yml": config, "alerts.yml": readFile(t, prometheusFiles+"/alerts.yml")} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -107,7 +109,8 @@ func startPrometheus(t *testing.T, target string) *prom {
 		t.Fatal(err)
 	}
 	var log bytes.Buffer
-	cmd := exec.Command(program(t, "prometheus"), "--config.file="+dir+"/prometheus.yml", "--storage.tsdb.path="+dir+"/data", "--web.listen-address="+address)
+	cmd := exec.Command(program(t, "prometheus"), "--config.file="+dir+"/prometheus.yml", "--storage.tsdb.path="+dir+
+		"/data", "--web.listen-address="+address)
 	cmd.Stdout, cmd.Stderr = &log, &log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -280,7 +283,9 @@ func keepBusy(t *testing.T, d *dev) {
 func beBusy(d *dev, n int) error {
 	c := &d.env.Config
 	id := fmt.Sprintf("busy_%d", n)
-	body := fmt.Appendf(nil, `{"type":"enrollment.upserted","timestamp":%q,"data":{"course_id":"course_busy","store_id":"store_aurora","email":"busy%d@x.example"}}`, time.Now().Format(time.RFC3339), n%5)
+	body := fmt.Appendf(
+		nil, `{"type":"enrollment.upserted","timestamp":%q,"data":{"course_id":"course_busy","store_id":"store_aurora",`+
+			`"email":"busy%d@x.example"}}`, time.Now().Format(time.RFC3339), n%5)
 	header, err := webhooks.SignPlatform(*c.PlatformSecrets, id, body, time.Now())
 	if err != nil {
 		return err
@@ -294,7 +299,8 @@ func beBusy(d *dev, n int) error {
 				return err
 			}
 		}
-		if _, err := call(d, http.MethodPost, "/api/admin/backfills", http.Header{"Content-Type": {"application/json"}}, []byte(`{"kind":"courses"}`)); err != nil {
+		if _, err := call(d, http.MethodPost, "/api/admin/backfills", http.Header{"Content-Type": {"application/json"}},
+			[]byte(`{"kind":"courses"}`)); err != nil {
 			return err
 		}
 	}

@@ -13,7 +13,9 @@ type rebuildCmd struct {
 
 // Help is shown below the usage.
 func (rebuildCmd) Help() string {
-	return `Resolves every fact and derives every customer again. Differences are fixed and counted. There should be 0; others mean a defect, or rows changed by hand. PLATFORM_PRODUCT_TYPES must be the same as for the workers. The command may run beside live traffic, and exits with 0 when everything is fixed, even after differences.`
+	return `Resolves every fact and derives every customer again. Differences are fixed and counted. There should be 0; ` +
+		`others mean a defect, or rows changed by hand. PLATFORM_PRODUCT_TYPES must be the same as for the workers. The ` +
+		`command may run beside live traffic, and exits with 0 when everything is fixed, even after differences.`
 }
 
 func (c rebuildCmd) Run(e *env) error {

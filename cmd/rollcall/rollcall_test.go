@@ -15,7 +15,8 @@ import (
 )
 
 func TestMonies(t *testing.T) {
-	all := []store.Money{{Amount: 29900, Currency: "usd"}, {Amount: 5800, Currency: "jpy"}, {Amount: 50000, Currency: "rsd"}}
+	all := []store.Money{{Amount: 29900, Currency: "usd"}, {Amount: 5800, Currency: "jpy"},
+		{Amount: 50000, Currency: "rsd"}}
 	if got, want := monies(all), "$299.00 + ¥5,800 + RSD\u00a0500.00"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
@@ -36,7 +37,8 @@ func TestTableAligns(t *testing.T) {
 
 func TestAgo(t *testing.T) {
 	for d, want := range map[time.Duration]string{
-		5 * time.Second: "just now", time.Minute: "1 minute ago", 90 * time.Minute: "1 hour ago", 47 * time.Hour: "47 hours ago", 49 * time.Hour: "2 days ago",
+		5 * time.Second: "just now", time.Minute: "1 minute ago", 90 * time.Minute: "1 hour ago",
+		47 * time.Hour: "47 hours ago", 49 * time.Hour: "2 days ago",
 	} {
 		if got := ago(d); got != want {
 			t.Errorf("%v is %q, want %q", d, got, want)
@@ -67,7 +69,8 @@ func TestStripeMode(t *testing.T) {
 		if c.mode == "" {
 			mode = nil
 		}
-		e := facts.Event{Source: c.source, ID: "evt", Type: "customer.created", Livemode: c.livemode, Payload: []byte(`{"data":{"object":{"id":"cus"}}}`)}
+		e := facts.Event{Source: c.source, ID: "evt", Type: "customer.created", Livemode: c.livemode,
+			Payload: []byte(`{"data":{"object":{"id":"cus"}}}`)}
 		if c.source == "platform" {
 			e.Type, e.Payload = "product.deleted", []byte(`{"data":{"id":"p"}}`)
 		}
@@ -93,7 +96,8 @@ func TestModeUnlessTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	test := false
-	_, err := cli.Config.read()(facts.Event{Source: "stripe", ID: "evt", Type: "customer.created", Livemode: &test, Payload: []byte(`{"data":{"object":{"id":"cus"}}}`)})
+	_, err := cli.Config.read()(facts.Event{Source: "stripe", ID: "evt", Type: "customer.created", Livemode: &test,
+		Payload: []byte(`{"data":{"object":{"id":"cus"}}}`)})
 	var ignored *facts.Ignored
 	if !errors.As(err, &ignored) {
 		t.Errorf("an event of test mode counts: %v", err)

@@ -84,17 +84,29 @@ func newOutside(t *testing.T) *outside {
 	o := &outside{stripe: stripefake.New(t), clerk: clerkfake.New(t), export: export}
 	o.key, o.session = newSession(t)
 	at := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
-	o.clerk.Add(clerkfake.NewUser("user_1", "ava@x.example", at), clerkfake.NewUser("user_2", "noah@x.example", at.Add(time.Hour)))
+	o.clerk.Add(clerkfake.NewUser("user_1", "ava@x.example", at),
+		clerkfake.NewUser("user_2", "noah@x.example", at.Add(time.Hour)))
 	for i, buyer := range []string{`"userId":"user_1",`, ""} {
-		o.stripe.Add("", fmt.Sprintf(`{"id":"cus_%d","object":"customer","email":"buyer%[1]d@x.example","created":%d}`, i, at.Unix()),
-			fmt.Sprintf(`{"id":"pi_%d","object":"payment_intent","amount":4900,"amount_received":4900,"currency":"usd","status":"succeeded","customer":"cus_%[1]d","created":%d,"metadata":{}}`, i, at.Unix()),
-			fmt.Sprintf(`{"id":"cs_%d","object":"checkout.session","mode":"payment","status":"complete","payment_status":"paid","amount_total":4900,"currency":"usd","payment_intent":"pi_%[1]d","customer":"cus_%[1]d",
-				"customer_details":{"email":"buyer%[1]d@x.example"},"created":%[2]d,"metadata":{%[3]s"storeId":"s1","courseId":"p1"}}`, i, at.Unix(), buyer))
+		o.stripe.Add("", fmt.Sprintf(`{"id":"cus_%d","object":"customer","email":"buyer%[1]d@x.example","created":%d}`, i,
+			at.Unix()),
+			fmt.Sprintf(
+				`{"id":"pi_%d","object":"payment_intent","amount":4900,"amount_received":4900,"currency":"usd",`+
+					`"status":"succeeded","customer":"cus_%[1]d","created":%d,"metadata":{}}`, i, at.Unix()),
+			fmt.Sprintf(`{"id":"cs_%d","object":"checkout.session","mode":"payment","status":"complete","payment_status":"paid",
+			"amount_total":4900,"currency":"usd","payment_intent":"pi_%[1]d","customer":"cus_%[1]d",
+				"customer_details":{"email":"buyer%[1]d@x.example"},"created":%[2]d,
+				"metadata":{%[3]s"storeId":"s1","courseId":"p1"}}`, i, at.Unix(), buyer))
 	}
-	o.stripe.Add("", fmt.Sprintf(`{"id":"ch_1","object":"charge","amount":4900,"amount_refunded":900,"currency":"usd","payment_intent":"pi_1","created":%d}`, at.Unix()),
-		fmt.Sprintf(`{"id":"re_1","object":"refund","amount":900,"currency":"usd","charge":"ch_1","payment_intent":"pi_1","status":"succeeded","created":%d}`, at.Unix()+60),
-		fmt.Sprintf(`{"id":"evt_1","object":"event","type":"customer.created","created":%d,"livemode":false,"api_version":"2023-10-16",
-			"data":{"object":{"id":"cus_1","object":"customer","email":"buyer1@x.example","created":%d}}}`, time.Now().Unix()-7200, at.Unix()))
+	o.stripe.Add(
+		"", fmt.Sprintf(
+			`{"id":"ch_1","object":"charge","amount":4900,"amount_refunded":900,"currency":"usd","payment_intent":"pi_1",`+
+				`"created":%d}`, at.Unix()),
+		fmt.Sprintf(`{"id":"re_1","object":"refund","amount":900,"currency":"usd","charge":"ch_1","payment_intent":"pi_1",`+
+			`"status":"succeeded","created":%d}`, at.Unix()+60),
+		fmt.Sprintf(
+			`{"id":"evt_1","object":"event","type":"customer.created","created":%d,"livemode":false,"api_version":"2023-10-16",
+			"data":{"object":{"id":"cus_1","object":"customer","email":"buyer1@x.example","created":%d}}}`,
+			time.Now().Unix()-7200, at.Unix()))
 	return o
 }
 

@@ -52,7 +52,8 @@ func (c *Config) redis() (asynq.RedisConnOpt, error) {
 func (c *Config) running(variable string) (embedded.Record, error) {
 	r, err := embedded.Running(c.Data)
 	if errors.Is(err, embedded.ErrNotRunning) {
-		return r, fmt.Errorf("%s is not set, and no rollcall dev or demo is running on %s: set DATABASE_URL and REDIS_URL, or start one (--data says where)", variable, c.Data)
+		return r, fmt.Errorf("%s is not set, and no rollcall dev or demo is running on %s: set DATABASE_URL and REDIS_URL, "+
+			"or start one (--data says where)", variable, c.Data)
 	}
 	if err != nil {
 		return r, err

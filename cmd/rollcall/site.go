@@ -69,8 +69,10 @@ func (e *env) newSite(s *store.Store, redis asynq.RedisConnOpt, t *telemetry) (*
 		Store: w.door, Jobs: w.jobs, Secrets: secrets, Logger: t.log, Counter: w.door, Metrics: t.registry, Traces: t.traces,
 	})
 	w.web, err = web.New(core.Config{
-		Store: s, Ready: w.probe.Ready, Redis: redis, Jobs: w.jobs, Log: t.log, Metrics: t.registry, Traces: t.traces, Version: versionText(),
-		AdminToken: given(e.AdminToken), Clerk: who, SignInURL: given(e.SignInURL), PublicURL: strings.TrimRight(given(e.PublicURL), "/"),
+		Store: s, Ready: w.probe.Ready, Redis: redis, Jobs: w.jobs, Log: t.log, Metrics: t.registry, Traces: t.traces,
+		Version:    versionText(),
+		AdminToken: given(e.AdminToken), Clerk: who, SignInURL: given(e.SignInURL),
+		PublicURL:      strings.TrimRight(given(e.PublicURL), "/"),
 		TrustedProxies: proxies, Scrapes: t.handler(), ImportDir: given(e.ImportDir),
 		Pictures: e.CustomerPictures, MonitoringReadOnly: e.MonitoringReadOnly,
 	})
@@ -171,7 +173,9 @@ func (w *site) close() error {
 func bind(setting, flag, address string) (net.Listener, error) {
 	l, err := net.Listen("tcp", address)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("%s: something listens on %s already; choose another address with %s, as in %[3]s 127.0.0.1:8081", setting, address, flag)
+		return nil, fmt.Errorf(
+			"%s: something listens on %s already; choose another address with %s, as in %[3]s 127.0.0.1:8081", setting, address,
+			flag)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", setting, err)

@@ -28,7 +28,9 @@ type stripeSetupCmd struct {
 
 // Help is shown below the usage.
 func (stripeSetupCmd) Help() string {
-	return `Uses STRIPE_API_KEY, which must be allowed to write webhook endpoints. The signing secret is printed on stdout: list it in STRIPE_WEBHOOK_SECRETS. If this URL already has an endpoint, its events are updated; Stripe does not show its secret again.`
+	return `Uses STRIPE_API_KEY, which must be allowed to write webhook endpoints. The signing secret is printed on ` +
+		`stdout: list it in STRIPE_WEBHOOK_SECRETS. If this URL already has an endpoint, its events are updated; Stripe ` +
+		`does not show its secret again.`
 }
 
 // endpoint is the result of setup.
@@ -47,7 +49,8 @@ func (c stripeSetupCmd) Run(e *env) error {
 		return err
 	}
 	if e.StripeAPIKey == nil {
-		return errors.New("STRIPE_API_KEY is not set: give a key that may write webhook endpoints (Stripe's dashboard, Developers, API keys)")
+		return errors.New("STRIPE_API_KEY is not set: give a key that may write webhook endpoints (Stripe's dashboard, " +
+			"Developers, API keys)")
 	}
 	made, err := c.setUp(webhookendpoint.Client{B: e.stripeBackend(), Key: *e.StripeAPIKey}, e)
 	if err != nil {
@@ -62,16 +65,20 @@ func (c stripeSetupCmd) Run(e *env) error {
 func (c stripeSetupCmd) check() error {
 	u, err := url.Parse(c.URL)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Hostname() != "127.0.0.1" && u.Hostname() != "localhost" {
-		return usageError(fmt.Sprintf("--url %q must be an address that Stripe can send to, as https://rollcall.example.com/webhooks/stripe", c.URL))
+		return usageError(
+			fmt.Sprintf("--url %q must be an address that Stripe can send to, as https://rollcall.example.com/webhooks/stripe",
+				c.URL))
 	}
 	if strings.TrimRight(u.Path, "/") != "/webhooks/stripe" {
-		return usageError(fmt.Sprintf("--url must end with /webhooks/stripe, where Stripe's events are taken; %q does not", c.URL))
+		return usageError(fmt.Sprintf("--url must end with /webhooks/stripe, where Stripe's events are taken; %q does not",
+			c.URL))
 	}
 	return nil
 }
 
 func (e *env) stripeBackend() stripe.Backend {
-	config := &stripe.BackendConfig{EnableTelemetry: stripe.Bool(false), LeveledLogger: &stripe.LeveledLogger{Level: stripe.LevelNull}}
+	config := &stripe.BackendConfig{EnableTelemetry: stripe.Bool(false), LeveledLogger: &stripe.LeveledLogger{
+		Level: stripe.LevelNull}}
 	if e.StripeAPIBase != nil {
 		config.URL = e.StripeAPIBase
 	}
@@ -121,7 +128,8 @@ func (c stripeSetupCmd) find(api webhookendpoint.Client, e *env) (*stripe.Webhoo
 }
 
 // update adds the events that are missing, and takes away the others.
-func (c stripeSetupCmd) update(api webhookendpoint.Client, e *env, there *stripe.WebhookEndpoint, want endpoint) (endpoint, error) {
+func (c stripeSetupCmd) update(api webhookendpoint.Client, e *env, there *stripe.WebhookEndpoint, want endpoint) (
+	endpoint, error) {
 	want.ID, want.APIVersion, want.Did = there.ID, cmp.Or(there.APIVersion, "the account's own"), "nothing"
 	if there.APIVersion != "" {
 		want.Events = facts.StripeTypes(there.APIVersion)
@@ -159,7 +167,8 @@ func (w endpoint) print(e *env) error {
 	if w.Secret == "" {
 		return nil
 	}
-	fmt.Fprintln(e.err, "Its signing secret, for STRIPE_WEBHOOK_SECRETS (beside others, separated by a comma). Keep it now: Stripe shows it in its dashboard only.")
+	fmt.Fprintln(e.err, "Its signing secret, for STRIPE_WEBHOOK_SECRETS (beside others, separated by a comma). Keep it "+
+		"now: Stripe shows it in its dashboard only.")
 	_, err := fmt.Fprintln(e.out, w.Secret)
 	return err
 }

@@ -61,7 +61,8 @@ func (s *endpoints) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.Method == http.MethodGet:
 		answer = map[string]any{"object": "list", "has_more": false, "data": s.all, "url": "/v1/webhook_endpoints"}
 	case r.URL.Path == "/v1/webhook_endpoints":
-		made := map[string]any{"id": fmt.Sprintf("we_%d", len(s.all)), "object": "webhook_endpoint", "url": form.Get("url"), "status": "enabled", "api_version": form.Get("api_version"), "enabled_events": types(form)}
+		made := map[string]any{"id": fmt.Sprintf("we_%d", len(s.all)), "object": "webhook_endpoint", "url": form.Get("url"),
+			"status": "enabled", "api_version": form.Get("api_version"), "enabled_events": types(form)}
 		if form.Get("connect") == "true" {
 			made["application"] = "ca_1"
 		}
@@ -104,18 +105,21 @@ func TestStripeSetup(t *testing.T) {
 		return out.String(), err.String()
 	}
 	const here = "https://rollcall.example.com/webhooks/stripe"
-	for _, wrong := range []string{"rollcall.example.com", "http://rollcall.example.com/webhooks/stripe", "https://rollcall.example.com/", "https://rollcall.example.com/webhooks/clerk"} {
+	for _, wrong := range []string{"rollcall.example.com", "http://rollcall.example.com/webhooks/stripe",
+		"https://rollcall.example.com/", "https://rollcall.example.com/webhooks/clerk"} {
 		if _, err := setup(2, "--url", wrong); !strings.Contains(err, "--url") {
 			t.Errorf("%s: %s", wrong, err)
 		}
 	}
-	if out, err := setup(0, "--url", here, "--dry-run"); out != "" || !strings.Contains(err, "Would create") || len(s.all) != 0 {
+	if out, err := setup(0, "--url", here, "--dry-run"); out != "" || !strings.Contains(err, "Would create") ||
+		len(s.all) != 0 {
 		t.Errorf("%q %q %v", out, err, s.all)
 	}
 	if out, err := setup(0, "--url", here); out != "whsec_1\n" || !strings.Contains(err, "Created endpoint we_0") {
 		t.Errorf("%q %q", out, err)
 	}
-	if got := s.all[0]["enabled_events"]; !slices.Equal(got.([]string), facts.StripeTypes("2023-10-16")) || s.all[0]["api_version"] != "2023-10-16" {
+	if got := s.all[0]["enabled_events"]; !slices.Equal(got.([]string), facts.StripeTypes("2023-10-16")) ||
+		s.all[0]["api_version"] != "2023-10-16" {
 		t.Errorf("%v", s.all[0])
 	}
 	if out, err := setup(0, "--url", here); out != "" || !strings.Contains(err, "is as it should be") || len(s.all) != 1 {
@@ -125,16 +129,19 @@ func TestStripeSetup(t *testing.T) {
 	if out, err := setup(0, "--url", here, "--dry-run"); out != "" || !strings.Contains(err, "Would bring endpoint we_0") {
 		t.Errorf("%q %q", out, err)
 	}
-	if _, err := setup(0, "--url", here); !strings.Contains(err, "up to date") || len(s.all[0]["enabled_events"].([]string)) < 20 {
+	if _, err := setup(0, "--url", here); !strings.Contains(err, "up to date") ||
+		len(s.all[0]["enabled_events"].([]string)) < 20 {
 		t.Errorf("%q %v", err, s.all[0])
 	}
 	out, _ := setup(0, "--url", here, "--connect", "--api-version", "2025-03-31.basil", "--json")
 	var made endpoint
-	if err := json.Unmarshal([]byte(out), &made); err != nil || made.Secret != "whsec_2" || made.Did != "created" || !slices.Equal(made.Events, facts.StripeTypes("")) {
+	if err := json.Unmarshal([]byte(out), &made); err != nil || made.Secret != "whsec_2" || made.Did != "created" ||
+		!slices.Equal(made.Events, facts.StripeTypes("")) {
 		t.Errorf("%v %s", err, out)
 	}
 	t.Setenv("STRIPE_API_BASE", "http://127.0.0.1:1")
-	if _, err := setup(1, "--url", here); !strings.Contains(err, "could not be asked") || strings.Contains(err, "sk_test") {
+	if _, err := setup(1, "--url", here); !strings.Contains(err, "could not be asked") ||
+		strings.Contains(err, "sk_test") {
 		t.Errorf("%q", err)
 	}
 	t.Setenv("STRIPE_API_KEY", "")

@@ -102,7 +102,8 @@ func (t *telemetry) close() error {
 // settings.
 func tracing() (bool, error) {
 	exporter := os.Getenv("OTEL_TRACES_EXPORTER")
-	protocol := cmp.Or(os.Getenv("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"), os.Getenv("OTEL_EXPORTER_OTLP_PROTOCOL"), "http/protobuf")
+	protocol := cmp.Or(os.Getenv("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"), os.Getenv("OTEL_EXPORTER_OTLP_PROTOCOL"),
+		"http/protobuf")
 	endpoints := []string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"}
 	given := os.Getenv(endpoints[0]) + os.Getenv(endpoints[1])
 	switch {
@@ -114,7 +115,8 @@ func tracing() (bool, error) {
 		return false, fmt.Errorf("OTEL_EXPORTER_OTLP_PROTOCOL is %q: only http/protobuf is spoken here", protocol)
 	}
 	for _, name := range endpoints {
-		if u, err := url.Parse(os.Getenv(name)); os.Getenv(name) != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
+		if u, err := url.Parse(os.Getenv(name)); os.Getenv(name) != "" &&
+			(err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
 			return false, fmt.Errorf("%s must be a URL, as http://localhost:4318", name)
 		}
 	}
@@ -137,7 +139,8 @@ func newTraces(ctx context.Context, log *slog.Logger) (trace.TracerProvider, fun
 		return nil, nil, fmt.Errorf("OTEL_EXPORTER_OTLP_…: %w", err)
 	}
 	service, err := resource.New(ctx,
-		resource.WithAttributes(attribute.String("service.name", "rollcall"), attribute.String("service.version", versionText())),
+		resource.WithAttributes(attribute.String("service.name", "rollcall"),
+			attribute.String("service.version", versionText())),
 		resource.WithTelemetrySDK(),
 		resource.WithFromEnv()) // later options win
 	if err != nil {

@@ -38,7 +38,8 @@ func startTestDev(t *testing.T, config func(*Config)) *dev {
 func startTestDevWith(t *testing.T, c Config) *dev {
 	t.Helper()
 	e := &env{Context: t.Context(), err: t.Output(), out: t.Output(), Config: c}
-	d, err := e.startDev(slog.New(tracedHandler{slog.NewTextHandler(e.err, &slog.HandlerOptions{Level: slog.LevelError})}), nil)
+	d, err := e.startDev(slog.New(tracedHandler{slog.NewTextHandler(e.err, &slog.HandlerOptions{Level: slog.LevelError})}),
+		nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +57,9 @@ type metric struct{ name, kind, labels, help string }
 // documentedMetrics reads the table.
 func documentedMetrics(t *testing.T) (rows []metric) {
 	t.Helper()
-	for _, m := range regexp.MustCompile("(?m)^\\| `(rollcall_\\w+)` \\| (\\w+) \\| (.*) \\| (.*) \\|$").FindAllStringSubmatch(readFile(t, "../../docs/metrics.md"), -1) {
+	for _, m := range regexp.MustCompile(
+		"(?m)^\\| `(rollcall_\\w+)` \\| (\\w+) \\| (.*) \\| (.*) \\|$").FindAllStringSubmatch(
+		readFile(t, "../../docs/metrics.md"), -1) {
 		rows = append(rows, metric{m[1], m[2], strings.ReplaceAll(m[3], "`", ""), m[4]})
 	}
 	return rows
@@ -84,7 +87,8 @@ func TestMetricsAreDocumented(t *testing.T) {
 	}
 }
 
-var descText = regexp.MustCompile(`^Desc\{fqName: "(\w+)", help: (".*"), unit: ".*", constLabels: \{(.*)\}, variableLabels: \{(.*)\}\}$`)
+var descText = regexp.MustCompile(
+	`^Desc\{fqName: "(\w+)", help: (".*"), unit: ".*", constLabels: \{(.*)\}, variableLabels: \{(.*)\}\}$`)
 
 // registeredMetrics lists what a process can tell that serves and works.
 func registeredMetrics(t *testing.T) (rows []metric) {

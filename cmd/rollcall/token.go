@@ -26,7 +26,8 @@ type tokenCreateCmd struct {
 
 // Help is shown below the usage.
 func (tokenCreateCmd) Help() string {
-	return `Prints the token on stdout, and its details on stderr. A program sends it as "Authorization: Bearer TOKEN" to /api/stores/ID/customers and the paths below.`
+	return `Prints the token on stdout, and its details on stderr. A program sends it as "Authorization: Bearer TOKEN" ` +
+		`to /api/stores/ID/customers and the paths below.`
 }
 
 func (c tokenCreateCmd) Run(e *env) error {
@@ -40,7 +41,9 @@ func (c tokenCreateCmd) Run(e *env) error {
 		return plain(err)
 	}
 	if !t.Known {
-		fmt.Fprintf(e.err, "nothing has been heard of store %s yet; if that is a slip, `rollcall token revoke %d` takes the token back\n", t.StoreID, t.ID)
+		fmt.Fprintf(e.err,
+			"nothing has been heard of store %s yet; if that is a slip, `rollcall token revoke %d` takes the token back\n",
+			t.StoreID, t.ID)
 	}
 	if c.JSON {
 		return printJSON(e.out, t)
@@ -93,7 +96,8 @@ func (c tokenListCmd) Run(e *env) error {
 func printTokens(w io.Writer, all []listedToken) {
 	t := table{head: []string{"ID", "STORE", "NAME", "CREATED", "LAST USED", "EXPIRES", "STATE"}}
 	for _, v := range all {
-		t.add(fmt.Sprint(v.ID), v.StoreID, orDash(clip(v.Name, 40)), dateTime(&v.CreatedAt), dateTime(v.LastUsedAt), dateTime(v.ExpiresAt), v.State)
+		t.add(fmt.Sprint(v.ID), v.StoreID, orDash(clip(v.Name, 40)), dateTime(&v.CreatedAt), dateTime(v.LastUsedAt),
+			dateTime(v.ExpiresAt), v.State)
 	}
 	t.print(w)
 }
@@ -127,6 +131,7 @@ func (c tokenRevokeCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(e.out, "Token %d of store %s is revoked since %s: it opens nothing.\n", t.ID, t.StoreID, dateTime(t.RevokedAt))
+	_, err = fmt.Fprintf(e.out, "Token %d of store %s is revoked since %s: it opens nothing.\n", t.ID, t.StoreID,
+		dateTime(t.RevokedAt))
 	return err
 }

@@ -99,7 +99,9 @@ func TestTracesAreSent(t *testing.T) {
 	t.Setenv("OTEL_SERVICE_NAME", "customers")
 	d := startTestDev(t, nil)
 	const trace = "4bf92f3577b34da6a3ce929d0e0e4736"
-	body := []byte(`{"type":"enrollment.upserted","timestamp":"2026-01-12T10:00:00Z","data":{"course_id":"c","store_id":"s","email":"ava@x.example"}}`)
+	body := []byte(
+		`{"type":"enrollment.upserted","timestamp":"2026-01-12T10:00:00Z",` +
+			`"data":{"course_id":"c","store_id":"s","email":"ava@x.example"}}`)
 	header, err := webhooks.SignPlatform(*d.env.PlatformSecrets, "evt", body, time.Now())
 	if err != nil {
 		t.Fatal(err)
@@ -113,7 +115,8 @@ func TestTracesAreSent(t *testing.T) {
 		return slices.Contains(names, "receive") && slices.Contains(names, "commit")
 	})
 	sink.sentBy(t, "customers")
-	if _, err := call(d, http.MethodGet, "/api/admin/events", http.Header{"Traceparent": {"00-" + trace + "-00f067aa0ba902b7-01"}}, nil); err != nil {
+	if _, err := call(d, http.MethodGet, "/api/admin/events",
+		http.Header{"Traceparent": {"00-" + trace + "-00f067aa0ba902b7-01"}}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := d.close(); err != nil {
@@ -142,7 +145,8 @@ func TestTracing(t *testing.T) {
 		{map[string]string{"OTEL_TRACES_EXPORTER": "console"}, false, true},
 		{map[string]string{endpoint: "localhost:4318"}, false, true},
 		{map[string]string{endpoint: "http://localhost:4318", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, false, true},
-		{map[string]string{endpoint: "http://localhost:4318", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/protobuf"}, true, false},
+		{map[string]string{endpoint: "http://localhost:4318", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
+			"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/protobuf"}, true, false},
 	} {
 		t.Run(fmt.Sprint(c.set), func(t *testing.T) {
 			for name, value := range c.set {

@@ -53,19 +53,22 @@ func (c *Config) trouble(err error) *trouble {
 	case errors.As(err, &explained):
 		return explained
 	case errors.Is(err, store.ErrErasureKey):
-		explained = &trouble{what: c.database() + ": people were erased, and table erasure_key is empty or holds another key", do: "restore the key (docs/erasure.md), then run this again",
+		explained = &trouble{what: c.database() + ": people were erased, and table erasure_key is empty or holds another key",
+			do:  "restore the key (docs/erasure.md), then run this again",
 			fix: []string{c.at("rollcall doctor")}}
 	case errors.As(err, &malformed):
 		explained = unread(malformed)
 	case errors.As(err, &away):
 		explained = c.noConnection(away)
 	case pg.Outdated(err):
-		explained = &trouble{what: c.database() + " lacks a table, column or function of this version", do: "run `" + c.at("rollcall migrate up") + "`",
+		explained = &trouble{what: c.database() + " lacks a table, column or function of this version",
+			do:  "run `" + c.at("rollcall migrate up") + "`",
 			fix: []string{c.at("rollcall migrate status")}}
 	case errors.As(err, &refused):
 		explained = c.refusal(refused)
 	case errors.As(err, &call) && pg.Unavailable(err):
-		explained = &trouble{what: c.database() + " went away: " + reason(err), do: "run this again when it answers", fix: []string{show.IsReady}}
+		explained = &trouble{what: c.database() + " went away: " + reason(err), do: "run this again when it answers",
+			fix: []string{show.IsReady}}
 	default:
 		return nil
 	}
@@ -89,17 +92,21 @@ func (c *Config) noConnection(e *pgconn.ConnectError) *trouble {
 	}
 	var answer *pgconn.PgError
 	if !errors.As(e, &answer) {
-		return &trouble{what: server + " does not answer (" + reason(e) + ")", do: "start it, or " + correct, fix: []string{show.IsReady}}
+		return &trouble{what: server + " does not answer (" + reason(e) + ")", do: "start it, or " + correct,
+			fix: []string{show.IsReady}}
 	}
 	switch {
 	case strings.HasPrefix(answer.Code, "28"):
-		return &trouble{what: server + " refuses the login: " + answer.Message, do: "correct the user and the password in DATABASE_URL",
+		return &trouble{what: server + " refuses the login: " + answer.Message,
+			do:  "correct the user and the password in DATABASE_URL",
 			fix: []string{show.PSQL("SELECT 1")}}
 	case answer.Code == "3D000":
-		return &trouble{what: fmt.Sprintf("%s has no database %q", server, e.Config.Database), do: "create it, or correct DATABASE_URL; then run `rollcall migrate up`",
+		return &trouble{what: fmt.Sprintf("%s has no database %q", server, e.Config.Database),
+			do:  "create it, or correct DATABASE_URL; then run `rollcall migrate up`",
 			fix: []string{createDatabase(e.Config), "rollcall migrate up"}}
 	}
-	return &trouble{what: server + " takes no connection: " + answer.Message, do: "fix that, then run this again", fix: []string{show.IsReady}}
+	return &trouble{what: server + " takes no connection: " + answer.Message, do: "fix that, then run this again",
+		fix: []string{show.IsReady}}
 }
 
 // refusal explains an error that Postgres returned.

@@ -92,17 +92,23 @@ func TestCommandsNameTheDatabaseThatIsWrong(t *testing.T) {
 		{"no server", "postgres://u:hushhush@127.0.0.1:1/x",
 			"Postgres at 127.0.0.1:1 does not answer (connection refused): start it, or correct DATABASE_URL", false},
 		{"no host", "postgres://u:hushhush@nowhere.invalid/x",
-			`Postgres at nowhere.invalid:5432 does not answer (there is no host "nowhere.invalid"): start it, or correct DATABASE_URL`, false},
+			`Postgres at nowhere.invalid:5432 does not answer (there is no host "nowhere.invalid"): start it, or correct ` +
+				`DATABASE_URL`, false},
 		{"no socket", "postgres://u:hushhush@/x?host=/nowhere",
-			"Postgres at /nowhere/.s.PGSQL.5432 does not answer (there is no such socket): start it, or correct DATABASE_URL", false},
+			"Postgres at /nowhere/.s.PGSQL.5432 does not answer (there is no such socket): start it, or correct DATABASE_URL",
+			false},
 		{"wrong password", tcp.String(),
-			"Postgres at " + h.servers.PostgresAddr + ` refuses the login: password authentication failed for user "rollcall": correct the user and the password in DATABASE_URL`, false},
+			"Postgres at " + h.servers.PostgresAddr +
+				` refuses the login: password authentication failed for user "rollcall": correct the user and the password in ` +
+				`DATABASE_URL`, false},
 		{"missing database", h.at("missing"),
-			"Postgres at " + socket + ` has no database "missing": create it, or correct DATABASE_URL; then run ` + "`rollcall migrate up`", false},
+			"Postgres at " + socket + ` has no database "missing": create it, or correct DATABASE_URL; then run ` +
+				"`rollcall migrate up`", false},
 		{"empty database", h.at("nothing"),
 			`database "nothing" on Postgres at ` + socket + " has no schema of Rollcall: run `rollcall migrate up`", true},
 		{"older schema", h.at("older"),
-			`database "older" on Postgres at ` + socket + " lacks N migrations of this version: run `rollcall migrate up`", true},
+			`database "older" on Postgres at ` + socket + " lacks N migrations of this version: run `rollcall migrate up`",
+			true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -137,7 +143,8 @@ func (h *hospital) diagnoses(t *testing.T, database, says string) {
 	if strings.Contains(says, "migrate up") && strings.Contains(says, "schema") || strings.Contains(says, "lacks") {
 		what = "not applied: the checks that need the tables are left out"
 	}
-	if status != exitFailed || !strings.Contains(stdout, what) || strings.Contains(stdout+stderr, "SQLSTATE") || strings.Contains(stdout+stderr, "hushhush") {
+	if status != exitFailed || !strings.Contains(stdout, what) || strings.Contains(stdout+stderr, "SQLSTATE") ||
+		strings.Contains(stdout+stderr, "hushhush") {
 		t.Errorf("doctor: status %d, stderr %q, no %q in\n%s", status, stderr, what, stdout)
 	}
 	if strings.Contains(stdout, "check_failed") || strings.Contains(stdout, "Fix:  rollcall doctor") {
@@ -151,7 +158,8 @@ func (h *hospital) run(t *testing.T, database string, args ...string) (stdout, s
 	ctx, cancel := context.WithTimeout(t.Context(), deadline)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "rollcall", args...)
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "DATABASE_URL=" + database, "REDIS_URL=" + h.servers.RedisURL,
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "DATABASE_URL=" + database,
+		"REDIS_URL=" + h.servers.RedisURL,
 		"STRIPE_API_KEY=sk_test_1", "CLERK_SECRET_KEY=sk_test_1", "LISTEN=127.0.0.1:0", "LOG_LEVEL=error"}
 	var out, said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &said
@@ -193,7 +201,8 @@ func TestCommandsNameTheRedisThatIsWrong(t *testing.T) {
 	refusing := strings.Replace(h.servers.RedisURL, "redis://:", "redis://:hushhush", 1)
 	for _, c := range []struct{ name, url, says string }{
 		{"away", "redis://:hushhush@127.0.0.1:1", "Redis at 127.0.0.1:1 does not answer (connection refused)"},
-		{"wrong password", refusing, "Redis at " + h.servers.RedisAddr + " refuses: WRONGPASS invalid username-password pair or user is disabled."},
+		{"wrong password", refusing, "Redis at " + h.servers.RedisAddr +
+			" refuses: WRONGPASS invalid username-password pair or user is disabled."},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			h.exec(t, "CREATE DATABASE redis_"+c.name[:4]+" TEMPLATE "+wardTemplate)
@@ -205,7 +214,8 @@ func TestCommandsNameTheRedisThatIsWrong(t *testing.T) {
 				t.Errorf("backfill start: status %d, stdout %q, stderr %q", status, stdout, stderr)
 			}
 			stdout, stderr, status = h.run(t, database, "demo", "--exit", redis, at)
-			if status != exitFailed || stdout != "" || stderr != "Starting …\nrollcall: "+c.says+": start it, or correct REDIS_URL\n" {
+			if status != exitFailed || stdout != "" || stderr != "Starting …\nrollcall: "+c.says+
+				": start it, or correct REDIS_URL\n" {
 				t.Errorf("demo: status %d, stdout %q, stderr %q", status, stdout, stderr)
 			}
 			stdout, _, status = h.run(t, database, "doctor", redis, at)

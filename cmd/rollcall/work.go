@@ -19,7 +19,8 @@ type workCmd struct{}
 
 // Help is shown below the usage.
 func (workCmd) Help() string {
-	return `Applies the events that serve has received, works through backfills, and sweeps up the work whose jobs were lost. It holds no state: run as many as you like. SIGTERM lets it finish what it has in hand, or hand it back.`
+	return `Applies the events that serve has received, works through backfills, and sweeps up the work whose jobs were ` +
+		`lost. It holds no state: run as many as you like. SIGTERM lets it finish what it has in hand, or hand it back.`
 }
 
 func (workCmd) Run(e *env) error {
@@ -104,5 +105,6 @@ func (c *Config) read() func(facts.Event) (facts.Set, error) {
 // otherMode is why an event does not count: what it is, and how it would.
 func otherMode(mode string) string {
 	other := map[string]string{"live": "test", "test": "live"}[mode]
-	return fmt.Sprintf("it is an event of Stripe's %s mode, and STRIPE_MODE is %s where work runs: to count it, set STRIPE_MODE=any and replay it", other, mode)
+	return fmt.Sprintf("it is an event of Stripe's %s mode, and STRIPE_MODE is %s where work runs: to count it, set "+
+		"STRIPE_MODE=any and replay it", other, mode)
 }

@@ -112,7 +112,8 @@ func take(ctx context.Context, signIn string) (map[string][]byte, error) {
 	defer context.AfterFunc(ctx, end)()
 	pictures := map[string][]byte{}
 	shoot := func(name string, height int64) error {
-		if _, err := chromedp.Call(tab, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: 1280, Height: height, DeviceScaleFactor: 1}); err != nil {
+		if _, err := chromedp.Call(tab, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{
+			Width: 1280, Height: height, DeviceScaleFactor: 1}); err != nil {
 			return err
 		}
 		picture, err := chromedp.Run(tab, chromedp.CaptureScreenshot())
@@ -127,13 +128,15 @@ func take(ctx context.Context, signIn string) (map[string][]byte, error) {
 	if err := shoot("operators.png", 780); err != nil {
 		return nil, err
 	}
-	if err := chromedp.Do(tab, chromedp.Evaluate[chromedp.Void](fmt.Sprintf("location.href = %q", list)), chromedp.WaitVisible(chromedp.CSS(".person"))); err != nil {
+	if err := chromedp.Do(tab, chromedp.Evaluate[chromedp.Void](fmt.Sprintf("location.href = %q", list)),
+		chromedp.WaitVisible(chromedp.CSS(".person"))); err != nil {
 		return nil, err
 	}
 	if err := shoot("customers.png", 876); err != nil {
 		return nil, err
 	}
-	if err := chromedp.Do(tab, chromedp.Click(chromedp.Search(fmt.Sprintf("//h2/a[.=%q]", who))), chromedp.WaitVisible(chromedp.CSS("#why"))); err != nil {
+	if err := chromedp.Do(tab, chromedp.Click(chromedp.Search(fmt.Sprintf("//h2/a[.=%q]", who))),
+		chromedp.WaitVisible(chromedp.CSS("#why"))); err != nil {
 		return nil, err
 	}
 	return pictures, shoot("customer.png", 1000)

@@ -41,7 +41,8 @@ func TestNobodyHurtsTheOthers(t *testing.T) {
 		c.reads("/store/store_1/customers")
 	}
 	for range 5 {
-		c.says("GET /api/stores/store_1/customers.csv HTTP/1.1\r\nHost: rollcall\r\nAuthorization: Bearer " + adminToken + "\r\n\r\n")
+		c.says("GET /api/stores/store_1/customers.csv HTTP/1.1\r\nHost: rollcall\r\nAuthorization: Bearer " + adminToken +
+			"\r\n\r\n")
 	}
 	for range 50 {
 		c.says("POST /webhooks/stripe HTTP/1.1\r\nHost: roll")
@@ -101,7 +102,8 @@ func (c *crowd) says(text string) {
 func unsigned(size int) string {
 	var head bytes.Buffer
 	webhooks.SignStripe("whsec_of_a_stranger", []byte("something else"), time.Now()).Write(&head)
-	return fmt.Sprintf("POST /webhooks/stripe HTTP/1.1\r\nHost: rollcall\r\n%sContent-Length: %d\r\n\r\n", head.String(), size)
+	return fmt.Sprintf("POST /webhooks/stripe HTTP/1.1\r\nHost: rollcall\r\n%sContent-Length: %d\r\n\r\n", head.String(),
+		size)
 }
 
 // signed sends an event that must be accepted.

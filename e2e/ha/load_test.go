@@ -45,19 +45,32 @@ func nth(n int) event {
 	person, at := n/4%people, time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC).Add(time.Duration(n)*time.Minute)
 	switch n % 4 {
 	case 0:
-		return event{webhooks.Clerk, fmt.Sprintf("msg_%05d", n), fmt.Appendf(nil, `{"object":"event","type":"user.updated","timestamp":%d,"data":{"id":"user_%d","object":"user",
-			"first_name":"Person","last_name":"%d of %d","primary_email_address_id":"idn_%[2]d","created_at":%[1]d,"updated_at":%[1]d,
-			"email_addresses":[{"id":"idn_%[2]d","email_address":"person%[2]d@x.example","verification":{"status":"verified"}}]}}`, at.UnixMilli(), person, person, n)}
+		return event{webhooks.Clerk, fmt.Sprintf("msg_%05d", n),
+			fmt.Appendf(nil, `{"object":"event","type":"user.updated","timestamp":%d,"data":{"id":"user_%d","object":"user",
+			"first_name":"Person","last_name":"%d of %d","primary_email_address_id":"idn_%[2]d","created_at":%[1]d,
+			"updated_at":%[1]d,
+			"email_addresses":[{"id":"idn_%[2]d","email_address":"person%[2]d@x.example",
+			"verification":{"status":"verified"}}]}}`, at.UnixMilli(), person, person, n)}
 	case 1:
-		return event{webhooks.Platform, fmt.Sprintf("evt_%05d", n), fmt.Appendf(nil, `{"type":"enrollment.upserted","timestamp":"%s","data":{"course_id":"course_%d","store_id":"store_%d","user_id":"user_%d","progress":%d}}`,
-			at.Format(time.RFC3339), n%7, person%3, person, n%100)}
+		return event{webhooks.Platform, fmt.Sprintf("evt_%05d", n),
+			fmt.Appendf(
+				nil, `{"type":"enrollment.upserted","timestamp":"%s","data":{"course_id":"course_%d","store_id":"store_%d",`+
+					`"user_id":"user_%d","progress":%d}}`,
+				at.Format(time.RFC3339), n%7, person%3, person, n%100)}
 	case 2:
-		return event{webhooks.Stripe, fmt.Sprintf("evt_%05d", n), fmt.Appendf(nil, `{"id":"evt_%05d","object":"event","type":"checkout.session.completed","created":%d,"livemode":true,"api_version":"2023-10-16",
-			"data":{"object":{"id":"cs_%[1]d","object":"checkout.session","mode":"payment","payment_status":"paid","amount_total":%[3]d,"currency":"usd","payment_intent":"pi_%[1]d",
-			"metadata":{"storeId":"store_%[4]d","productId":"pack_%[5]d","userId":"user_%[6]d"}}}}`, n, at.Unix(), 1000+n, person%3, n%5, person)}
+		return event{webhooks.Stripe, fmt.Sprintf("evt_%05d", n),
+			fmt.Appendf(nil, `{"id":"evt_%05d","object":"event","type":"checkout.session.completed","created":%d,"livemode":true,
+			"api_version":"2023-10-16",
+			"data":{"object":{"id":"cs_%[1]d","object":"checkout.session","mode":"payment","payment_status":"paid",
+			"amount_total":%[3]d,"currency":"usd","payment_intent":"pi_%[1]d",
+			"metadata":{"storeId":"store_%[4]d","productId":"pack_%[5]d","userId":"user_%[6]d"}}}}`, n, at.Unix(), 1000+n,
+				person%3, n%5, person)}
 	}
-	return event{webhooks.Stripe, fmt.Sprintf("evt_%05d", n), fmt.Appendf(nil, `{"id":"evt_%05d","object":"event","type":"charge.refunded","created":%d,"livemode":true,"api_version":"2023-10-16",
-		"data":{"object":{"id":"ch_%d","object":"charge","amount":%d,"amount_refunded":100,"currency":"usd","payment_intent":"pi_%[3]d"}}}`, n, at.Unix(), n-1, 1000+n-1)}
+	return event{webhooks.Stripe, fmt.Sprintf("evt_%05d", n),
+		fmt.Appendf(nil,
+			`{"id":"evt_%05d","object":"event","type":"charge.refunded","created":%d,"livemode":true,"api_version":"2023-10-16",
+		"data":{"object":{"id":"ch_%d","object":"charge","amount":%d,"amount_refunded":100,"currency":"usd",
+		"payment_intent":"pi_%[3]d"}}}`, n, at.Unix(), n-1, 1000+n-1)}
 }
 
 // request signs the event and addresses it to a receiver.
@@ -100,7 +113,8 @@ type senders struct {
 
 // send begins with an event of a number.
 func send(base string, first int) *senders {
-	s := &senders{base: base, sent: first, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 32}, Timeout: time.Minute}, stop: make(chan struct{}), ended: make(chan error, 1)}
+	s := &senders{base: base, sent: first, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 32},
+		Timeout: time.Minute}, stop: make(chan struct{}), ended: make(chan error, 1)}
 	go func() { s.ended <- s.all() }()
 	return s
 }
@@ -195,11 +209,13 @@ func (s *system) survives(base string, fail func()) *senders {
 	s.t.Helper()
 	s.t.Helper()
 	load := send(base, s.sent)
-	s.until("events applied before anything fails", `count(*) >= $1 FROM webhook_events WHERE status = 'processed'`, s.sent+before)
+	s.until("events applied before anything fails", `count(*) >= $1 FROM webhook_events WHERE status = 'processed'`,
+		s.sent+before)
 	failed := time.Now()
 	fail()
 	resumed := time.Now()
-	s.until("events applied that came after it failed", `count(*) >= $2 FROM webhook_events WHERE status = 'processed' AND received_at > $1`, resumed, after)
+	s.until("events applied that came after it failed", `count(*) >= $2 FROM webhook_events WHERE status = 'processed'
+		AND received_at > $1`, resumed, after)
 	load.end(s.t)
 	events := load.sent - s.sent
 	s.sent = load.sent
@@ -207,11 +223,13 @@ func (s *system) survives(base string, fail func()) *senders {
 	var still, wait time.Duration
 	if err := s.pool.QueryRow(context.Background(), `
 		SELECT max(pause) FILTER (WHERE processed_at > $1), max(processed_at - received_at)
-		FROM (SELECT *, processed_at - lag(processed_at) OVER (ORDER BY processed_at) AS pause FROM webhook_events) e`, failed).Scan(&still, &wait); err != nil {
+		FROM (SELECT *, processed_at - lag(processed_at) OVER (ORDER BY processed_at) AS pause FROM webhook_events) e`,
+		failed).Scan(&still, &wait); err != nil {
 		s.t.Fatal(err)
 	}
 	const unit = 10 * time.Millisecond
-	s.t.Logf("%d events; longest without an acknowledgement %v, without an event applied %v; longest that one waited %v; %d tries refused, %d broken off",
+	s.t.Logf("%d events; longest without an acknowledgement %v, without an event applied %v; longest that one waited "+
+		"%v; %d tries refused, %d broken off",
 		events, load.silence(failed).Round(unit), still.Round(unit), wait.Round(unit), load.refused.Load(), len(load.broken))
 	return load
 }
@@ -221,7 +239,8 @@ func (s *system) survives(base string, fail func()) *senders {
 func (s *system) whole(n int) {
 	s.t.Helper()
 	s.until("all events applied", `count(*) FILTER (WHERE status = 'processed') = $1 FROM webhook_events`, n)
-	if odd := rows(s.t, s.pool, `SELECT source, event_id, status, attempts, last_error FROM webhook_events WHERE status <> 'processed' OR attempts <> 1`); odd != "" {
+	if odd := rows(s.t, s.pool, `SELECT source, event_id, status, attempts, last_error FROM webhook_events
+		WHERE status <> 'processed' OR attempts <> 1`); odd != "" {
 		s.t.Errorf("not applied exactly once:\n%s", odd)
 	}
 	if diff := cmp.Diff(undisturbed(s.t, n), outcome(s.t, s.pool)); diff != "" {

@@ -74,8 +74,10 @@ func bounced(t *testing.T, servers *embedded.Servers, setting, mode string) {
 			t.Fatal(err)
 		}
 	})
-	s.does("migrate status", "events list", "backfill start courses --follow", "rebuild", "audit", "token create --store store_1 --name pooled")
-	for _, page := range []string{"/api/stores/store_1/customers?q=person&sort=-spent", "/api/stores/store_1/stats", "/api/admin/events"} {
+	s.does("migrate status", "events list", "backfill start courses --follow", "rebuild", "audit",
+		"token create --store store_1 --name pooled")
+	for _, page := range []string{"/api/stores/store_1/customers?q=person&sort=-spent", "/api/stores/store_1/stats",
+		"/api/admin/events"} {
 		var answer struct{}
 		get(t, base+page, &answer)
 	}

@@ -20,7 +20,8 @@ import (
 // and returns both with their common URL.
 func replicated(t *testing.T) (primary, standby *embedded.Servers, both string) {
 	t.Helper()
-	primary = startServers(t, embedded.Options{Temporary: true, Settings: []string{"wal_level=replica", "max_wal_senders=4"}})
+	primary = startServers(
+		t, embedded.Options{Temporary: true, Settings: []string{"wal_level=replica", "max_wal_senders=4"}})
 	if _, err := migrations.Up(t.Context(), primary.DatabaseURL); err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +96,9 @@ func TestStandby(t *testing.T) {
 	kept := func(id string) (store.Inserted, error) {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
-		in, err := s.InsertEvents(ctx, []store.NewEvent{{Source: webhooks.Stripe, EventID: id, Type: "ping", OccurredAt: time.Now(), Payload: []byte(`{}`)}})
+		in, err := s.InsertEvents(
+			ctx, []store.NewEvent{{Source: webhooks.Stripe, EventID: id, Type: "ping", OccurredAt: time.Now(),
+				Payload: []byte(`{}`)}})
 		if err != nil {
 			return store.Inserted{}, err
 		}
@@ -130,7 +133,8 @@ func TestStandby(t *testing.T) {
 	}
 	wait(t, "the new primary", func() bool { _, err := kept("evt_3"); return err == nil })
 	now := newSystem(t, "", "", standby.DatabaseURL)
-	if got := rows(t, now.pool, `SELECT event_id FROM webhook_events ORDER BY id`); got != `{"event_id":"evt_1"}`+"\n"+`{"event_id":"evt_3"}` {
+	if got := rows(t, now.pool, `SELECT event_id FROM webhook_events ORDER BY id`); got != `{"event_id":"evt_1"}`+"\n"+
+		`{"event_id":"evt_3"}` {
 		t.Errorf("the standby has %s", got)
 	}
 }
@@ -150,7 +154,9 @@ func TestFormerPrimary(t *testing.T) {
 	look := newSystem(t, "", "", primary.DatabaseURL)
 	look.until("the end of the primary as such", `current_setting('transaction_read_only') = 'on'`)
 	insert := func() error {
-		_, err := writer.InsertEvents(t.Context(), []store.NewEvent{{Source: webhooks.Stripe, EventID: "evt_1", Type: "ping", OccurredAt: time.Now(), Payload: []byte(`{}`)}})
+		_, err := writer.InsertEvents(t.Context(),
+			[]store.NewEvent{{Source: webhooks.Stripe, EventID: "evt_1", Type: "ping", OccurredAt: time.Now(),
+				Payload: []byte(`{}`)}})
 		return err
 	}
 	if err := insert(); !pg.Unavailable(err) {

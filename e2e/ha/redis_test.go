@@ -56,7 +56,8 @@ func failover(t *testing.T, url string, kill func() error) {
 	s := newSystem(t, database, url, database)
 	s.start("work", "STRIPE_API_KEY="+stripefake.Key, "STRIPE_API_BASE="+stripe.URL)
 	base := s.start("serve").url()
-	s.until("the hourly look at Stripe's events", `count(*) = 1 FROM backfills WHERE kind = 'stripe-events' AND status = 'completed'`)
+	s.until("the hourly look at Stripe's events", `count(*) = 1 FROM backfills WHERE kind = 'stripe-events'
+		AND status = 'completed'`)
 	s.survives(base, func() {
 		if err := kill(); err != nil {
 			t.Fatal(err)
@@ -64,7 +65,8 @@ func failover(t *testing.T, url string, kill func() error) {
 	})
 	var queues struct{ Queues []any }
 	var servers struct{ Servers []any }
-	shows(t, base+"/monitoring/api/queues", &queues, func() bool { return len(queues.Queues) == len(jobs.Queues)+2 }) // backfills and alerts too
+	// backfills and alerts too
+	shows(t, base+"/monitoring/api/queues", &queues, func() bool { return len(queues.Queues) == len(jobs.Queues)+2 })
 	shows(t, base+"/monitoring/api/servers", &servers, func() bool { return len(servers.Servers) == 2 })
 	for _, page := range []string{"redis_info", "scheduler_entries"} {
 		var answer struct{}

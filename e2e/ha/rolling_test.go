@@ -26,7 +26,8 @@ func TestRollingRestart(t *testing.T) {
 	s := newSystem(t, database, testdb.Redis(t), database)
 	delay := fmt.Sprintf("DRAIN_DELAY=%v", 10*checkEvery)
 	b := newBalancer(t)
-	serves, works := []*process{s.start("serve", delay), s.start("serve", delay)}, []*process{s.start("work"), s.start("work")}
+	serves, works := []*process{s.start("serve", delay), s.start("serve", delay)},
+		[]*process{s.start("work"), s.start("work")}
 	for _, p := range serves {
 		b.add(p.url())
 	}

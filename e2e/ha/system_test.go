@@ -62,8 +62,10 @@ type process struct {
 // command is one of rollcall's, on the system's servers.
 func (s *system) command(args ...string) *exec.Cmd {
 	cmd := exec.Command(program, args...)
-	cmd.Env = append(os.Environ(), "DATABASE_URL="+s.database, "REDIS_URL="+s.redis, "LISTEN=127.0.0.1:0", "LOG_FORMAT=json", "LOG_LEVEL=info",
-		"ADMIN_TOKEN="+adminToken, "STRIPE_WEBHOOK_SECRETS="+secret, "CLERK_WEBHOOK_SECRETS="+secret, "PLATFORM_WEBHOOK_SECRETS="+secret, "DRAIN_DELAY=0")
+	cmd.Env = append(os.Environ(), "DATABASE_URL="+s.database, "REDIS_URL="+s.redis, "LISTEN=127.0.0.1:0",
+		"LOG_FORMAT=json", "LOG_LEVEL=info",
+		"ADMIN_TOKEN="+adminToken, "STRIPE_WEBHOOK_SECRETS="+secret, "CLERK_WEBHOOK_SECRETS="+secret,
+		"PLATFORM_WEBHOOK_SECRETS="+secret, "DRAIN_DELAY=0")
 	return cmd
 }
 
@@ -197,8 +199,10 @@ func rows(t *testing.T, pool *pgxpool.Pool, sql string) string {
 
 // tables are all that events come to, and their keys.
 var tables = [][2]string{
-	{"users", "id"}, {"stores", "id"}, {"products", "id"}, {"stripe_customers", "account, id"}, {"enrollments", "course_id, person"},
-	{"payments", "account, id"}, {"refunds", "account, id"}, {"subscriptions", "account, id"}, {"customers", "store_id, email"},
+	{"users", "id"}, {"stores", "id"}, {"products", "id"}, {"stripe_customers", "account, id"},
+	{"enrollments", "course_id, person"},
+	{"payments", "account, id"}, {"refunds", "account, id"}, {"subscriptions", "account, id"},
+	{"customers", "store_id, email"},
 }
 
 // outcome is all that events came to, but for what differs from run to run:
@@ -207,7 +211,9 @@ func outcome(t *testing.T, pool *pgxpool.Pool) string {
 	t.Helper()
 	var all []string
 	for _, table := range tables {
-		all = append(all, table[0], rows(t, pool, fmt.Sprintf(`SELECT to_jsonb(f) - '{id,customer_id,created_at}'::text[] AS row FROM %s f ORDER BY %s`, table[0], table[1])))
+		all = append(all, table[0],
+			rows(t, pool, fmt.Sprintf(`SELECT to_jsonb(f) - '{id,customer_id,created_at}'::text[] AS row FROM %s f ORDER BY %s`,
+				table[0], table[1])))
 	}
 	return strings.Join(all, "\n")
 }

@@ -116,7 +116,7 @@ func (d *Daemon) await(ctx context.Context, port int) error {
 		case <-d.proc.exited:
 			return fmt.Errorf("%w (%v)", errEnded, d.proc.err) //nolint:errorlint // nil, if it ended well
 		case <-ctx.Done():
-			return fmt.Errorf("%w (last answer: %v)", context.Cause(ctx), last) //nolint:errorlint // nil, if it was not asked yet
+			return fmt.Errorf("%w (last answer: %v)", context.Cause(ctx), last) //nolint:errorlint // nil if not asked yet
 		case <-tick.C:
 		}
 		if last = d.Ping(ctx, port); last == nil {

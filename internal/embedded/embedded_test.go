@@ -109,7 +109,8 @@ func TestTemporary(t *testing.T) {
 func TestSweepTemporary(t *testing.T) {
 	t.Parallel()
 	root := t.TempDir()
-	abandoned, used, young := filepath.Join(root, "rollcall-test-1"), filepath.Join(root, "rollcall-test-2"), filepath.Join(root, "rollcall-test-3")
+	abandoned, used, young := filepath.Join(root, "rollcall-test-1"), filepath.Join(root, "rollcall-test-2"),
+		filepath.Join(root, "rollcall-test-3")
 	for _, dir := range []string{abandoned, used, young} {
 		if err := os.Mkdir(dir, 0o700); err != nil {
 			t.Fatal(err)
@@ -280,7 +281,8 @@ func TestStolenPort(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = s.StartRedis(t.Context())
-	if err == nil || !strings.Contains(err.Error(), "redis.log") || !strings.Contains(err.Error(), "Address already in use") {
+	if err == nil || !strings.Contains(err.Error(), "redis.log") ||
+		!strings.Contains(err.Error(), "Address already in use") {
 		t.Errorf("got %v", err)
 	}
 	thief.Close()
@@ -300,8 +302,9 @@ func TestMissing(t *testing.T) {
 		search search
 		parts  []string
 	}{
-		"all":   {search{}, []string{"make setup"}},
-		"redis": {search{postgres: []string{found.bin}}, []string{"redis-server", "make setup", "apt-get install redis-server", "brew install redis"}},
+		"all": {search{}, []string{"make setup"}},
+		"redis": {search{postgres: []string{found.bin}},
+			[]string{"redis-server", "make setup", "apt-get install redis-server", "brew install redis"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Start(t.Context(), Options{Temporary: true, search: &c.search})
@@ -425,7 +428,8 @@ func TestDamagedRedis(t *testing.T) {
 	}
 	var said strings.Builder
 	again := start(t, Options{Dir: dir, Log: slog.New(slog.NewTextHandler(&said, nil))})
-	aside, _ := filepath.Glob(filepath.Join(dir, "redis.damaged-????-??-??T??-??-??Z", "appendonlydir", filepath.Base(logs[0])))
+	aside, _ := filepath.Glob(filepath.Join(dir, "redis.damaged-????-??-??T??-??-??Z", "appendonlydir",
+		filepath.Base(logs[0])))
 	if len(aside) != 1 {
 		t.Errorf("put aside: %q", aside)
 	}

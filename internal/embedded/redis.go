@@ -154,7 +154,8 @@ func (c *redisConfig) ping(ctx context.Context, port int) error {
 	conn.Close()
 	client := redis.NewClient(&redis.Options{
 		Addr: loopback(port), Password: c.password,
-		Protocol: 2, DisableIdentity: true, MaxRetries: -1, DialerRetries: 1, ReadTimeout: 200 * time.Millisecond, // a stranger may be silent
+		// a stranger may be silent
+		Protocol: 2, DisableIdentity: true, MaxRetries: -1, DialerRetries: 1, ReadTimeout: 200 * time.Millisecond,
 	})
 	defer client.Close()
 	return client.Ping(ctx).Err()

@@ -21,12 +21,17 @@ func TestPublicAddresses(t *testing.T) {
 		{"1.1.1.1 93.184.216.34 172.32.0.1 100.128.0.1 2606:4700::1111 ::ffff:1.1.1.1 64:ff9b::1.1.1.1", true},
 		{"127.0.0.1 127.255.255.254 ::1 ::ffff:127.0.0.1 64:ff9b::127.0.0.1", false},                              // loopback
 		{"168.63.129.16 10.0.0.1 172.16.0.1 172.31.255.255 192.168.1.1 ::ffff:10.0.0.1 64:ff9b::10.0.0.1", false}, // private
-		{"169.254.1.1 169.254.169.254 ::ffff:169.254.169.254 64:ff9b::a9fe:a9fe fe80::1%eth0", false},             // link-local, metadata
-		{"fd00:ec2::254 fc00::1 fec0::1 100.64.0.1 100.127.255.255", false},                                       // metadata, unique-local, site-local, CGNAT
-		{"0.0.0.0 0.1.2.3 :: ::1.1.1.1", false},                                                                   // unspecified, IPv4-compatible
-		{"224.0.0.1 239.255.255.250 255.255.255.255 240.0.0.1 ff02::1 ff0e::1", false},                            // multicast, broadcast, reserved
-		{"192.0.0.1 192.0.2.1 198.18.0.1 198.51.100.1 203.0.113.1 2001:db8::1 100::1 3fff::1", false},             // registries' own
-		{"64:ff9b:1::1 2002:7f00:1::1 2002:a00:1::1 2001:0:4136:e378:8000:63bf:3fff:fdd2 5f00::1", false},         // translated, 6to4, Teredo, SRv6
+		// link-local, metadata
+		{"169.254.1.1 169.254.169.254 ::ffff:169.254.169.254 64:ff9b::a9fe:a9fe fe80::1%eth0", false},
+		// metadata, unique-local, site-local, CGNAT
+		{"fd00:ec2::254 fc00::1 fec0::1 100.64.0.1 100.127.255.255", false},
+		// unspecified, IPv4-compatible
+		{"0.0.0.0 0.1.2.3 :: ::1.1.1.1", false},
+		// multicast, broadcast, reserved
+		{"224.0.0.1 239.255.255.250 255.255.255.255 240.0.0.1 ff02::1 ff0e::1", false},
+		{"192.0.0.1 192.0.2.1 198.18.0.1 198.51.100.1 203.0.113.1 2001:db8::1 100::1 3fff::1", false}, // registries' own
+		// translated, 6to4, Teredo, SRv6
+		{"64:ff9b:1::1 2002:7f00:1::1 2002:a00:1::1 2001:0:4136:e378:8000:63bf:3fff:fdd2 5f00::1", false},
 	} {
 		for text := range strings.FieldsSeq(c.addresses) {
 			at := netip.MustParseAddr(text)
@@ -86,7 +91,9 @@ func TestRedirects(t *testing.T) {
 	inner := serveAt(t, "127.0.0.1", func(http.ResponseWriter, *http.Request) { t.Error("what is not allowed was asked") })
 	named := strings.Replace(inner, "127.0.0.1", "localhost", 1)
 	for _, to := range []string{inner, named} {
-		outer := serveAt(t, "127.0.0.2", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, to, http.StatusFound) })
+		outer := serveAt(t, "127.0.0.2", func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, to, http.StatusFound)
+		})
 		c := NewClient(patience, []netip.Prefix{netip.MustParsePrefix("127.0.0.2/32")})
 		if _, err := get(t, c, outer); err == nil || !strings.Contains(err.Error(), "is not a public address") {
 			t.Errorf("%s: %v", to, err)
@@ -108,7 +115,8 @@ func TestNames(t *testing.T) {
 	if asked > 0 {
 		t.Error("it was asked all the same")
 	}
-	if text, err := get(t, NewClient(patience, []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}), named); err != nil || text != "hello" {
+	if text, err := get(t, NewClient(patience, []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}), named); err != nil ||
+		text != "hello" {
 		t.Errorf("%q %v", text, err)
 	}
 }

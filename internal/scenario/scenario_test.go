@@ -28,11 +28,13 @@ func TestLoad(t *testing.T) {
 		seen[e.ID] = true
 	}
 	if len(s.Stores) != 4 || len(s.Events) < 100 || len(s.Past) < 100 || len(s.Absent) == 0 || len(s.Backfills) != 2 {
-		t.Errorf("%d stores, %d events, %d past, %d absent, %d backfills", len(s.Stores), len(s.Events), len(s.Past), len(s.Absent), len(s.Backfills))
+		t.Errorf("%d stores, %d events, %d past, %d absent, %d backfills", len(s.Stores), len(s.Events), len(s.Past),
+			len(s.Absent), len(s.Backfills))
 	}
 	for _, store := range s.Stores {
 		for _, c := range store.Customers {
-			if c["store"] != store.Row["store"] || c["first_seen"] == "" || c["last_activity"] < c["first_seen"] || c["source"] == "" {
+			if c["store"] != store.Row["store"] || c["first_seen"] == "" || c["last_activity"] < c["first_seen"] ||
+				c["source"] == "" {
 				t.Errorf("%s: not whole: %+v", store.Row["name"], c)
 			}
 			for _, a := range s.Absent {
@@ -73,7 +75,8 @@ func TestAt(t *testing.T) {
 func TestDated(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	for source, want := range map[string]string{
-		"stripe": `{"a":1772280000,"email":"a@b"}`, "clerk": `{"a":1772280000000,"email":"a@b"}`, "platform": `{"a":"2026-02-28T12:00:00Z","email":"a@b"}`,
+		"stripe": `{"a":1772280000,"email":"a@b"}`, "clerk": `{"a":1772280000000,"email":"a@b"}`,
+		"platform": `{"a":"2026-02-28T12:00:00Z","email":"a@b"}`,
 	} {
 		if got, err := dated([]byte(`{"a":"@1d","email":"a@b"}`), source, now); err != nil || string(got) != want {
 			t.Errorf("%s: %s (%v)", source, got, err)

@@ -89,7 +89,8 @@ func (c *Checkup) unattached(ctx context.Context, d finding.Finding) (f finding.
 		}
 	}
 	f = finding.Finding{Kind: "facts_unattached", Subject: d.Kind, Count: d.Count,
-		Severity: finding.Severity(reason.Weight), What: are(d.Count, "fact") + " missing: " + reason.Text(), Examples: briefly(d.Examples)}
+		Severity: finding.Severity(reason.Weight), What: are(d.Count, "fact") + " missing: " + reason.Text(),
+		Examples: briefly(d.Examples)}
 	if reason.Stranger != "" && !slices.ContainsFunc(waits, func(m missing) bool { return m.Ours > 0 }) {
 		f.Severity = finding.Severity(reason.Stranger)
 	}

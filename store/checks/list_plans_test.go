@@ -19,10 +19,15 @@ func TestUnattachedListWalksIndexes(t *testing.T) {
 	s := storetest.Open(t)
 	for _, sql := range slices.Concat([]string{
 		`INSERT INTO webhook_events (source, event_id, type, occurred_at, payload, status, processed_at, last_error)
-			SELECT (ARRAY['stripe', 'clerk', 'platform'])[1 + i % 3], 'e' || i, (ARRAY['a', 'b', 'c', 'd'])[1 + i / 3 % 4], now(), '{}', s, CASE WHEN s IN ('processed', 'ignored') THEN now() END, CASE WHEN s IN ('failed', 'ignored') THEN 'why' END
-			FROM (SELECT i, (ARRAY['processed', 'ignored', 'processed', 'failed', 'pending'])[1 + i % 5] AS s FROM generate_series(1, 40000) i) e`,
-		`INSERT INTO enrollments (course_id, person, version, email_version, store_version, name_version, progress_version, enrolled_version, completed_version, deleted_version, store_id, unattached)
-			SELECT 'p' || i % 9, 'user:' || i, 'v', '', '', '', '', '', '', '', 's' || i % 3, (ARRAY['user_unknown', 'derive_failed: x', 'email_unverified'])[1 + i % 3] FROM generate_series(10000, 40000) i`,
+			SELECT (ARRAY['stripe', 'clerk', 'platform'])[1 + i % 3], 'e' || i, (ARRAY['a', 'b', 'c', 'd'])[1 + i / 3 % 4],
+				now(), '{}', s, CASE WHEN s IN ('processed', 'ignored') THEN now() END,
+				CASE WHEN s IN ('failed', 'ignored') THEN 'why' END
+			FROM (SELECT i, (ARRAY['processed', 'ignored', 'processed', 'failed', 'pending'])[1 + i % 5] AS s
+				FROM generate_series(1, 40000) i) e`,
+		`INSERT INTO enrollments (course_id, person, version, email_version, store_version, name_version, progress_version,
+			enrolled_version, completed_version, deleted_version, store_id, unattached)
+			SELECT 'p' || i % 9, 'user:' || i, 'v', '', '', '', '', '', '', '', 's' || i % 3,
+				(ARRAY['user_unknown', 'derive_failed: x', 'email_unverified'])[1 + i % 3] FROM generate_series(10000, 40000) i`,
 	}, plans.Many[len(plans.Many)-1:]) {
 		if _, err := s.Pool.Exec(t.Context(), sql); err != nil {
 			t.Fatalf("%s: %v", sql, err)

@@ -137,7 +137,8 @@ func (c *Checkup) mismatched(ctx context.Context) ([]finding.Finding, error) {
 			SELECT i.store_id, 1, 0, 'customer ' || i.customer_id || ' has an entry and is gone'`+store.IndexedTooMuch+`
 			UNION ALL
 			SELECT x.store_id, 1, 0, 'the entry of customer ' || x.customer_id || ' differs'
-			FROM (%s AND c.id > (SELECT coalesce(max(id), 0) - %d FROM customers) AND EXISTS (SELECT FROM customer_index WHERE customer_id = c.id)) x
+			FROM (%s AND c.id > (SELECT coalesce(max(id), 0) - %d FROM customers)
+				AND EXISTS (SELECT FROM customer_index WHERE customer_id = c.id)) x
 			UNION ALL
 			SELECT store_id, 0, 1, figure || ' of ' || facet || ' is ' || kept || ' and should be ' || should
 			FROM (%s) f

@@ -135,7 +135,8 @@ func (l *lookup) people(ctx context.Context) (err error) {
 		}
 	}
 	l.p.Users, err = collect(ctx, l.Checkup, collectPerson("clerk"), `
-		SELECT 'user:' || id, 'user', '', id, coalesce(email, ''), name, deleted_version <> '', `+store.LastVerified("users")+`, jsonb_build_object('user', version, 'address', earlier ->> 'email', 'end', deleted_version)
+		SELECT 'user:' || id, 'user', '', id, coalesce(email, ''), name, deleted_version <> '', `+store.LastVerified("users")+
+		`, jsonb_build_object('user', version, 'address', earlier ->> 'email', 'end', deleted_version)
 		FROM users
 		WHERE id = $1 OR email = nullif($2, '')
 		ORDER BY id`, l.q.User, l.q.Email)
@@ -151,7 +152,8 @@ func (l *lookup) people(ctx context.Context) (err error) {
 		}
 	}
 	l.p.StripeCustomers, err = collect(ctx, l.Checkup, collectPerson("stripe"), `
-		SELECT `+store.RefOf("stripe_customer", "account", "id")+`, 'stripe_customer', account, id, email, name, deleted_version <> '', false, jsonb_build_object('stripe_customer', version, 'end', deleted_version)
+		SELECT `+store.RefOf("stripe_customer", "account", "id")+`, 'stripe_customer', account, id, email, name,
+			deleted_version <> '', false, jsonb_build_object('stripe_customer', version, 'end', deleted_version)
 		FROM stripe_customers
 		WHERE email = ANY($1)
 		ORDER BY account, id
@@ -222,7 +224,8 @@ func (l *lookup) keys(ctx context.Context, kind store.FactKind) (keys []store.Ro
 	seen := map[store.RowKey]bool{}
 	add := func(condition string, arg any) error {
 		err := l.look(ctx, func(tx pgx.Tx) error {
-			rows, err := tx.Query(ctx, fmt.Sprintf(`SELECT %s FROM %s f WHERE %s LIMIT %d`, kind.KeySQL("f"), kind.Table, condition, mostFacts+1), arg)
+			rows, err := tx.Query(ctx, fmt.Sprintf(`SELECT %s FROM %s f WHERE %s LIMIT %d`, kind.KeySQL("f"), kind.Table,
+				condition, mostFacts+1), arg)
 			if err != nil {
 				return err
 			}
@@ -290,7 +293,8 @@ func (l *lookup) fixes(ctx context.Context) error {
 // known store; of all if $3 is empty.
 func personalSQL(kind store.FactKind) string {
 	of := kind.Alias
-	described := strings.Join([]string{kind.RefSQL(), kind.Product, kind.Amount, kind.At, kind.User, kind.Address, kind.Counted,
+	described := strings.Join([]string{kind.RefSQL(), kind.Product, kind.Amount, kind.At, kind.User, kind.Address,
+		kind.Counted,
 		kind.Source, kind.Versions}, ", ")
 	return fmt.Sprintf(`
 		SELECT
@@ -323,7 +327,8 @@ func scanPersonal(kind string) pgx.RowToFunc[PersonalFact] {
 		var source string
 		var counted *string
 		var versions store.Versions
-		err = row.Scan(&f.Ref, &f.StoreID, &f.CustomerID, &f.Email, &f.Product, &f.Title, &f.Amount, &f.At, &f.User, &f.Typed, &f.Reason, &f.Missing, &counted, &source, &versions)
+		err = row.Scan(&f.Ref, &f.StoreID, &f.CustomerID, &f.Email, &f.Product, &f.Title, &f.Amount, &f.At, &f.User, &f.Typed,
+			&f.Reason, &f.Missing, &counted, &source, &versions)
 		f.Kind, f.At, f.Origins = kind, pg.UTC(f.At), versions.Origins(source)
 		if f.Reason != nil {
 			reason, _ := reasons.Find(*f.Reason)

@@ -47,7 +47,8 @@ var checkoutsSQL = `
 	CROSS JOIN LATERAL (
 		SELECT CASE
 			WHEN c.account <> '' THEN ` + store.LinkTo(store.LinkSubject, store.AccountLink, "c.account", "c.at") + `
-			ELSE coalesce(` + store.StoreNamed("c.store_ref", "c.at") + `, (product_home(c.product_ref, c.at)).id, ` + store.StoreOwned(store.LinkSubject, "c.creator_ref", "c.at") + `)
+			ELSE coalesce(` + store.StoreNamed("c.store_ref", "c.at") + `, (product_home(c.product_ref, c.at)).id, ` +
+	store.StoreOwned(store.LinkSubject, "c.creator_ref", "c.at") + `)
 		END AS id
 	) store
 	WHERE $4 = '' OR store.id = $4 OR store.id IS NULL

@@ -15,7 +15,9 @@ import (
 // What a doctor asks of indexes is looked up, however large the inbox and the tables are. The newest of the inbox are
 // read by its key, up to a limit.
 func TestChecksLookUp(t *testing.T) {
-	few := []string{`UPDATE webhook_events SET status = 'processed', processed_at = now() WHERE id % 100 > 0`, `ANALYZE webhook_events`} // are open
+	// are open
+	few := []string{`UPDATE webhook_events SET status = 'processed', processed_at = now() WHERE id % 100 > 0`,
+		`ANALYZE webhook_events`}
 	s := storetest.Open(t, slices.Concat(plans.Many, few)...)
 	for name, q := range map[string]struct {
 		sql     string

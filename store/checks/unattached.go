@@ -68,7 +68,8 @@ func (s *Reader) OffReasons(ctx context.Context, storeID string) (_ []OffReason,
 				r.Kinds[c.Kind] = c.Facts
 			}
 		}
-		if r.Examples, _, err = s.OffFacts(ctx, store.OffFilter{Reason: reason, Store: storeID, Limit: offExamples}); err != nil {
+		if r.Examples, _,
+			err = s.OffFacts(ctx, store.OffFilter{Reason: reason, Store: storeID, Limit: offExamples}); err != nil {
 			return nil, err
 		}
 		out = append(out, r)

@@ -43,7 +43,8 @@ func (s *Reader) OffFacts(ctx context.Context, f store.OffFilter) (page []store.
 
 // readOffFact reads all columns of a store.OffFact.
 func readOffFact(kind store.FactKind) (selecting string, scan pgx.RowToFunc[store.OffFact]) {
-	columns := []string{kind.KeySQL(kind.Alias), kind.Who, kind.Alias + ".store_id", "st.name", kind.TitleSQL(), kind.Amount,
+	columns := []string{kind.KeySQL(kind.Alias), kind.Who, kind.Alias + ".store_id", "st.name", kind.TitleSQL(),
+		kind.Amount,
 		kind.At, kind.Alias + ".unattached", kind.Source, kind.Versions}
 	selecting = `
 		SELECT ` + strings.Join(columns, ", ") + `
@@ -53,7 +54,8 @@ func readOffFact(kind store.FactKind) (selecting string, scan pgx.RowToFunc[stor
 		var versions store.Versions
 		var source string
 		o.Kind, o.Key.Kind = kind.Name, kind.Name
-		err = row.Scan(&o.Key.A, &o.Key.B, &o.Who, &o.StoreID, &o.StoreName, &o.Title, &o.Amount, &o.At, &o.Reason, &source, &versions)
+		err = row.Scan(&o.Key.A, &o.Key.B, &o.Who, &o.StoreID, &o.StoreName, &o.Title, &o.Amount, &o.At, &o.Reason, &source,
+			&versions)
 		o.Ref, o.At = refOfKey(o.Key), pg.UTC(o.At)
 		o.Origins = versions.Origins(source)
 		if reason, text, found := strings.Cut(o.Reason, ": "); found {

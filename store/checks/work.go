@@ -28,7 +28,8 @@ func (c *Checkup) backfills(ctx context.Context) ([]finding.Finding, error) {
 	return collect(ctx, c, func(row pgx.CollectableRow) (finding.Finding, error) {
 		var b store.Backfill
 		var stuck bool
-		err := row.Scan(&b.ID, &b.Kind, &b.Scope, &b.Options, &b.DryRun, &b.Status, &b.Reason, &b.Expected, &b.Seen, &b.Created, &b.Updated, &b.Unchanged,
+		err := row.Scan(&b.ID, &b.Kind, &b.Scope, &b.Options, &b.DryRun, &b.Status, &b.Reason, &b.Expected, &b.Seen,
+			&b.Created, &b.Updated, &b.Unchanged,
 			&b.Errors, &b.Customers, &b.ChunkSize, &b.StartedBy, &b.CreatedAt, &b.StartedAt, &b.EndedAt, &stuck)
 		return troubled(b, stuck), err
 	}, `
@@ -61,7 +62,8 @@ func troubled(b store.Backfill, stuck bool) finding.Finding {
 		f.Kind, f.What = "backfill_stuck", name+" makes no progress: is a worker running, and what do its chunks wait for?"
 		f.Fix[1] = "rollcall work"
 	case b.Status == "failed":
-		f.Kind, f.What = "backfill_failed", fmt.Sprintf("%s failed after %s: %s", name, seen, *cmp.Or(b.Reason, new("no reason given")))
+		f.Kind, f.What = "backfill_failed",
+			fmt.Sprintf("%s failed after %s: %s", name, seen, *cmp.Or(b.Reason, new("no reason given")))
 	case b.Status == "paused":
 		f.Kind, f.What, f.Fix = "backfill_paused", name+" is paused after "+seen, []string{resume}
 	default:
@@ -122,7 +124,8 @@ func (c *Checkup) otherMode(ctx context.Context) (all []finding.Finding, err err
 			FROM (SELECT * FROM webhook_events WHERE status = 'ignored' ORDER BY id DESC LIMIT $1) e
 			WHERE source = 'stripe'
 			  AND last_error LIKE '%STRIPE_MODE%'
-			  AND payload IS NOT NULL -- else it cannot be replayed`, store.SomeEvents).Scan(&live, &firstLive, &test, &firstTest, &taken)
+			  AND payload IS NOT NULL -- else it cannot be replayed`, store.SomeEvents).Scan(&live, &firstLive,
+			&test, &firstTest, &taken)
 	})
 	add := func(severity finding.Severity, mode string, n int64, first *time.Time, note, set string) {
 		if n > 0 {
@@ -131,12 +134,15 @@ func (c *Checkup) otherMode(ctx context.Context) (all []finding.Finding, err err
 				Fix:  []string{set, "rollcall events replay --source stripe --since " + first.UTC().Format(time.RFC3339)}})
 		}
 	}
-	add(finding.Warning, "live", live, firstLive, "STRIPE_MODE is test", "export STRIPE_MODE=live   # where work runs, then restart it")
+	add(finding.Warning, "live", live, firstLive, "STRIPE_MODE is test",
+		"export STRIPE_MODE=live   # where work runs, then restart it")
 	severity, note := finding.Note, "STRIPE_MODE is live"
 	if test > taken {
-		severity, note = finding.Warning, note+". That is more than the "+counted(taken, "live event")+" that counted: is this a test setup?"
+		severity, note = finding.Warning, note+". That is more than the "+counted(taken, "live event")+
+			" that counted: is this a test setup?"
 	}
-	add(severity, "test", test, firstTest, note, "export STRIPE_MODE=any   # where work runs, if test events are to count, too; then restart it")
+	add(severity, "test", test, firstTest, note,
+		"export STRIPE_MODE=any   # where work runs, if test events are to count, too; then restart it")
 	return all, err
 }
 
@@ -145,17 +151,20 @@ func (c *Checkup) otherMode(ctx context.Context) (all []finding.Finding, err err
 func (c *Checkup) undelivered(ctx context.Context) ([]finding.Finding, error) {
 	var since *time.Time // the oldest change
 	var why *string      // the last attempt's error; nil: there was no attempt
-	f := finding.Finding{Kind: "alerts_untold", Fix: []string{"export ALERT_WEBHOOK_URL=<URL>   # where work runs, then restart it"}}
+	f := finding.Finding{
+		Kind: "alerts_untold", Fix: []string{"export ALERT_WEBHOOK_URL=<URL>   # where work runs, then restart it"}}
 	err := c.look(ctx, func(tx pgx.Tx) error {
 		return tx.QueryRow(ctx, `
 			SELECT count(*), min(made_at), (array_agg(last_error ORDER BY made_at DESC))[1]
 			FROM watch_changes
-			WHERE alert = 'due' AND (last_error IS NOT NULL OR made_at < now() - interval '5 minutes')`).Scan(&f.Count, &since, &why)
+			WHERE alert = 'due' AND (last_error IS NOT NULL OR made_at < now() - interval '5 minutes')`).Scan(
+			&f.Count, &since, &why)
 	})
 	if err != nil || f.Count == 0 {
 		return nil, err
 	}
-	f.What = fmt.Sprintf("ALERT_WEBHOOK_URL has not taken %s since %s: ", counted(f.Count, "change"), since.UTC().Format("2006-01-02 15:04 UTC"))
+	f.What = fmt.Sprintf("ALERT_WEBHOOK_URL has not taken %s since %s: ", counted(f.Count, "change"),
+		since.UTC().Format("2006-01-02 15:04 UTC"))
 	switch {
 	case why == nil:
 		f.What += "it was not tried; is the queue alerts paused, or ALERT_WEBHOOK_URL not set where work runs?"

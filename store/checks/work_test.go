@@ -13,8 +13,10 @@ import (
 func TestOtherModePruned(t *testing.T) {
 	s := storetest.Open(t)
 	if _, err := s.Pool.Exec(t.Context(), `
-		INSERT INTO webhook_events (source, event_id, type, livemode, occurred_at, received_at, payload, status, processed_at, last_error)
-		SELECT 'stripe', 'evt_' || n, 'invoice.paid', n % 2 = 0, now(), now() - n * interval '1 day', '{}', 'ignored', now(), 'an event of Stripe''s other mode: STRIPE_MODE is x'
+		INSERT INTO webhook_events (source, event_id, type, livemode, occurred_at, received_at, payload, status, processed_at,
+			last_error)
+		SELECT 'stripe', 'evt_' || n, 'invoice.paid', n % 2 = 0, now(), now() - n * interval '1 day', '{}', 'ignored', now(),
+			'an event of Stripe''s other mode: STRIPE_MODE is x'
 		FROM generate_series(1, 6) n`); err != nil {
 		t.Fatal(err)
 	}

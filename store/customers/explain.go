@@ -102,9 +102,10 @@ func (x *explainer) readFacts(ctx context.Context) error {
 	f := &x.facts
 	var batch pgx.Batch
 	batch.Queue(`SET LOCAL enable_hashjoin = on`) // as during derivation
-	batch.Queue(factsSQL, []int64{x.row.id}, []string{x.row.StoreID}, []string{x.row.Email}).QueryRow(func(row pgx.Row) error {
-		return row.Scan(&f.payments, &f.enrollments, &f.subscriptions, &f.courses, &f.source, &f.people, &f.invoices)
-	})
+	batch.Queue(factsSQL, []int64{x.row.id}, []string{x.row.StoreID}, []string{x.row.Email}).QueryRow(
+		func(row pgx.Row) error {
+			return row.Scan(&f.payments, &f.enrollments, &f.subscriptions, &f.courses, &f.source, &f.people, &f.invoices)
+		})
 	batch.Queue(`SET LOCAL enable_hashjoin = off`)
 	if err := x.tx.SendBatch(ctx, &batch).Close(); err != nil {
 		return err
@@ -122,7 +123,8 @@ func (x *explainer) readFacts(ctx context.Context) error {
 	}
 	x.e.Subscriptions = make([]SubscriptionFact, len(f.subscriptions))
 	for i, s := range f.subscriptions {
-		s.Origins, s.StartedAt, s.CurrentPeriodEnd, s.EndedAt = s.Said.Origins("stripe"), pg.UTC(s.StartedAt), pg.UTC(s.CurrentPeriodEnd), pg.UTC(s.EndedAt)
+		s.Origins, s.StartedAt, s.CurrentPeriodEnd, s.EndedAt = s.Said.Origins("stripe"), pg.UTC(s.StartedAt),
+			pg.UTC(s.CurrentPeriodEnd), pg.UTC(s.EndedAt)
 		x.e.Subscriptions[i] = s.SubscriptionFact
 	}
 	return nil
@@ -176,7 +178,8 @@ func (x *explainer) collectWhy(rows pgx.Rows) error {
 		default:
 			x.e.Email.lead(EmailOrigin{Via: person.Kind, Person: &person.Ref}, fact)
 		}
-		if person != nil && !slices.ContainsFunc(x.e.People, func(known store.PersonFact) bool { return known.Ref == person.Ref }) {
+		if person != nil &&
+			!slices.ContainsFunc(x.e.People, func(known store.PersonFact) bool { return known.Ref == person.Ref }) {
 			person.Origins = person.Said.Origins(map[string]string{"user": "clerk", "stripe_customer": "stripe"}[person.Kind])
 			x.e.People = append(x.e.People, person.PersonFact)
 		}
@@ -233,14 +236,15 @@ func (x *explainer) collectUncounted(rows pgx.Rows) error {
 	var source string
 	var counted *string
 	var versions store.Versions
-	_, err := pgx.ForEachRow(rows, []any{&u.Ref, &u.Title, &u.Amount, &u.At, &u.Reason, &counted, &source, &versions}, func() error {
-		u.At, u.Origins = pg.UTC(u.At), versions.Origins(source)
-		reason, _ := reasons.Find(u.Reason) // an error may follow the code
-		u.Reason, u.Meaning = reason.Code, reason.Text()+store.CountedWith(counted)
-		x.e.Uncounted = append(x.e.Uncounted, u)
-		u, versions = UncountedFact{}, nil // new variables for each row
-		return nil
-	})
+	_, err := pgx.ForEachRow(rows, []any{&u.Ref, &u.Title, &u.Amount, &u.At, &u.Reason, &counted, &source, &versions},
+		func() error {
+			u.At, u.Origins = pg.UTC(u.At), versions.Origins(source)
+			reason, _ := reasons.Find(u.Reason) // an error may follow the code
+			u.Reason, u.Meaning = reason.Code, reason.Text()+store.CountedWith(counted)
+			x.e.Uncounted = append(x.e.Uncounted, u)
+			u, versions = UncountedFact{}, nil // new variables for each row
+			return nil
+		})
 	return err
 }
 

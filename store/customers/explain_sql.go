@@ -21,7 +21,8 @@ var (
 const unlocks = `ARRAY(
 				SELECT l.product
 				FROM line l
-				WHERE l.account = pay.account AND l.payment = pay.id AND (l.kind = 'course' OR l.named_course) AND l.product IS NOT NULL
+				WHERE l.account = pay.account AND l.payment = pay.id AND (l.kind = 'course' OR l.named_course)
+					AND l.product IS NOT NULL
 				UNION
 				SELECT item.id
 				FROM line l
@@ -99,15 +100,18 @@ SELECT
 		) f
 	) AS subscriptions,
 	(
-		SELECT coalesce(jsonb_agg(jsonb_build_object('id', c.id, 'title', ` + store.TitleOf("c.id", "t.store_id") + `) ORDER BY c.enrolled_at, c.id), '[]')
+		SELECT coalesce(jsonb_agg(jsonb_build_object('id', c.id, 'title', ` + store.TitleOf("c.id", "t.store_id") + `)
+			ORDER BY c.enrolled_at, c.id), '[]')
 		FROM course c
 		WHERE c.live
 	) AS courses,
-	(SELECT jsonb_build_object('at', at, 'title', ` + store.TitleOf("product_id", "t.store_id") + `) FROM source) AS source,
+	(SELECT jsonb_build_object('at', at, 'title', ` + store.TitleOf("product_id", "t.store_id") + `)
+		FROM source) AS source,
 	ARRAY(SELECT 'user:' || id FROM users WHERE email = t.email)
 		|| ARRAY(
 			SELECT DISTINCT l.key
-			FROM (SELECT leans FROM payments WHERE customer_id = t.id UNION ALL SELECT leans FROM subscriptions WHERE customer_id = t.id) f
+			FROM (SELECT leans FROM payments WHERE customer_id = t.id
+			UNION ALL SELECT leans FROM subscriptions WHERE customer_id = t.id) f
 			CROSS JOIN LATERAL unnest(f.leans) AS l(key)
 			WHERE l.key LIKE 'cus:%'
 		) AS people,
@@ -159,16 +163,21 @@ SELECT
 	` + store.RefOf(kind.Name, "c.a", "c.b") + ` AS fact,
 	buyer.email,
 	CASE
-		WHEN u.email IS NOT NULL THEN jsonb_build_object('ref', 'user:' || u.id, 'kind', 'user', 'account', '', 'id', u.id, 'email', u.email,
-			'name', u.name, 'deleted', u.deleted_version <> '', 'last_verified', ` + store.LastVerified("u") + `, 'said', jsonb_build_object('user', u.version, 'address', u.earlier ->> 'email', 'end', u.deleted_version))
-		WHEN s.email IS NOT NULL THEN jsonb_build_object('ref', ` + store.RefOf("stripe_customer", "s.account", "s.id") + `, 'kind', 'stripe_customer', 'account', s.account, 'id', s.id, 'email', s.email,
-			'name', s.name, 'deleted', s.deleted_version <> '', 'last_verified', false, 'said', jsonb_build_object('stripe_customer', s.version, 'end', s.deleted_version))
+		WHEN u.email IS NOT NULL THEN jsonb_build_object('ref', 'user:' || u.id, 'kind', 'user', 'account', '',
+			'id', u.id, 'email', u.email,
+			'name', u.name, 'deleted', u.deleted_version <> '', 'last_verified', ` + store.LastVerified("u") +
+		`, 'said', jsonb_build_object('user', u.version, 'address', u.earlier ->> 'email', 'end', u.deleted_version))
+		WHEN s.email IS NOT NULL THEN jsonb_build_object('ref', ` + store.RefOf("stripe_customer", "s.account", "s.id") +
+		`, 'kind', 'stripe_customer', 'account', s.account, 'id', s.id, 'email', s.email,
+			'name', s.name, 'deleted', s.deleted_version <> '', 'last_verified', false, 'said',
+			jsonb_build_object('stripe_customer', s.version, 'end', s.deleted_version))
 	END AS person,
 	CASE WHEN buyer.proved THEN buyer.typed END AS typed,
 	CASE WHEN buyer.proved THEN ` + store.AddressOwner(store.LinkJSON, "buyer.typed", "c.at") + ` END AS proof,
 	version_time(c.at) AS at,
 	store.id AS store,
-	CASE WHEN c.account <> '' THEN ` + firstWay(store.AccountWays) + ` ELSE ` + firstWay(store.StoreWays) + ` END AS way` + store.Resolved + `
+	CASE WHEN c.account <> '' THEN ` + firstWay(store.AccountWays) + ` ELSE ` + firstWay(store.StoreWays) + ` END AS way` +
+		store.Resolved + `
 LEFT JOIN users u ON u.id = buyer.user_id
 LEFT JOIN stripe_customers s ON s.account = c.account AND s.id = c.stripe_customer
 ORDER BY 1`
@@ -248,7 +257,8 @@ FROM (
 	CROSS JOIN (SELECT 'email:' || $4 UNION ALL SELECT unnest($2::text[])) AS p(person)
 ) k
 CROSS JOIN LATERAL (SELECT * FROM enrollments WHERE course_id = k.course_id AND person = k.person OFFSET 0) e
-WHERE (e.store_id = $1 OR e.store_id IS NULL AND EXISTS (SELECT FROM enrollments own WHERE own.customer_id = $3 AND own.course_id = e.course_id))
+WHERE (e.store_id = $1 OR e.store_id IS NULL AND EXISTS (SELECT FROM enrollments own WHERE own.customer_id = $3
+	AND own.course_id = e.course_id))
   AND e.unattached IS NOT NULL
 ORDER BY 1`
 )

@@ -34,7 +34,8 @@ func (l linkRow) reason(at *time.Time) LinkReason {
 	if l.Relation == store.AddressLink {
 		source = "clerk"
 	}
-	r := LinkReason{Relation: l.Relation, Subject: l.Subject, Object: l.Object, Origins: store.Versions{"link": version}.Origins(source)}
+	r := LinkReason{Relation: l.Relation, Subject: l.Subject, Object: l.Object,
+		Origins: store.Versions{"link": version}.Origins(source)}
 	if p, ok := version.Provenance(); ok {
 		r.Since = p.At
 		r.Later = at != nil && p.At.After(*at)
@@ -96,7 +97,8 @@ func titleLinks(ctx context.Context, tx pgx.Tx, all []*StoreReason) error {
 	}
 	titles := map[string]string{}
 	if len(ids) > 0 {
-		rows, err := tx.Query(ctx, `SELECT id, title FROM unnest($1::text[]) AS k(id) JOIN products USING (id) WHERE title <> ''`, ids)
+		rows, err := tx.Query(ctx, `SELECT id, title FROM unnest($1::text[]) AS k(id) JOIN products USING (id)
+			WHERE title <> ''`, ids)
 		if err != nil {
 			return err
 		}

@@ -39,7 +39,8 @@ type ownFact struct {
 func (e *Explanation) own() (all []ownFact) {
 	for i := range e.Payments {
 		f := &e.Payments[i]
-		all = append(all, ownFact{f.Ref, store.RowKey{Kind: store.Payment, A: f.Account, B: f.ID}, f.Origins, &f.StoreBecause})
+		all = append(all, ownFact{f.Ref, store.RowKey{Kind: store.Payment, A: f.Account, B: f.ID},
+			f.Origins, &f.StoreBecause})
 	}
 	for i := range e.Enrollments {
 		f := &e.Enrollments[i]
@@ -57,7 +58,8 @@ func (e *Explanation) own() (all []ownFact) {
 // LastVerified tells whether a person's address is the last verified one, and Clerk
 // reports none now.
 func (e Explanation) LastVerified(ref *string) bool {
-	return ref != nil && slices.ContainsFunc(e.People, func(p store.PersonFact) bool { return p.Ref == *ref && p.LastVerified })
+	return ref != nil &&
+		slices.ContainsFunc(e.People, func(p store.PersonFact) bool { return p.Ref == *ref && p.LastVerified })
 }
 
 // Reason is a value, its reason, and the facts that it follows from.

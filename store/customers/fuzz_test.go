@@ -17,7 +17,8 @@ import (
 // settles holds for every list: what its parser accepts can be written into an
 // address, and is read back as the same question; what it refuses is the
 // visitor's mistake, in words that can be shown.
-func settles[F interface{ Values() url.Values }](t *testing.T, parse func(url.Values) (F, error), q url.Values) (f F, ok bool) {
+func settles[F interface{ Values() url.Values }](t *testing.T, parse func(url.Values) (F, error), q url.Values) (
+	f F, ok bool) {
 	t.Helper()
 	f, err := parse(q)
 	if err != nil {
@@ -54,15 +55,19 @@ func wantArguments(t *testing.T, w *pg.Conditions) {
 }
 
 func filterSeeds(f *testing.F, more ...string) {
-	for _, q := range append(more, "", "limit=0", "limit=7&cursor=", "x=1", "q=%ff", "q=%00", "a=1&a=2", "cursor=bnVsbA", "%zz",
+	for _, q := range append(more, "", "limit=0", "limit=7&cursor=", "x=1", "q=%ff", "q=%00", "a=1&a=2", "cursor=bnVsbA",
+		"%zz",
 		"since=30d&until=2026-01-31T10:00:00.5%2b02:00", "sort=-name&q=%20ada") {
 		f.Add(q)
 	}
 }
 
 func FuzzFilter(f *testing.F) {
-	filterSeeds(f, "type=lead&status=active&source=free_course&course=c&not_course=d&completed=yes&progress_min=1.5&progress_max=99&product=p&not_product=r",
-		"spent_min=99.50&first_seen_after=30d&first_seen_before=2026-01-31&last_activity_after=12h&last_activity_before=2026-01-31T10:00:00Z&q=ada&sort=spent&limit=100")
+	filterSeeds(
+		f, "type=lead&status=active&source=free_course&course=c&not_course=d&completed=yes&"+
+			"progress_min=1.5&progress_max=99&product=p&not_product=r",
+		"spent_min=99.50&first_seen_after=30d&first_seen_before=2026-01-31&"+
+			"last_activity_after=12h&last_activity_before=2026-01-31T10:00:00Z&q=ada&sort=spent&limit=100")
 	f.Fuzz(func(t *testing.T, query string) {
 		q, _ := url.ParseQuery(query) // what can be read of it, as net/http does
 		got, ok := settles(t, func(q url.Values) (Filter, error) { return ParseFilter("s", q) }, q)
@@ -94,7 +99,8 @@ func FuzzEventFilter(f *testing.F) {
 func FuzzOtherFilters(f *testing.F) {
 	key, ada := `["user:1","c"]`, "ada"
 	filterSeeds(f, "q=aurora&sort=id&cursor="+pg.Position{Sort: "id", Key: &ada, ID: 1}.Encode(),
-		"store=s&cursor="+pg.Position{Sort: store.OffSort, Key: &key, ID: 3}.Encode(), "cursor="+pg.Position{Sort: timelineSort, Key: &ada, ID: 1}.Encode())
+		"store=s&cursor="+pg.Position{Sort: store.OffSort, Key: &key, ID: 3}.Encode(),
+		"cursor="+pg.Position{Sort: timelineSort, Key: &ada, ID: 1}.Encode())
 	f.Fuzz(func(t *testing.T, query string) {
 		q, _ := url.ParseQuery(query)
 		if of, err := checks.ParseOffFilter("no_email", q); err != nil {

@@ -204,7 +204,8 @@ func (q *listQuery) walk(in span, n, budget int) (string, pg.Arguments) {
 	q.indexed(entry)
 	if len(entry.SQL) > 0 {
 		// OFFSET 0 keeps it a look-up for each row.
-		rest.SQL = append(rest.SQL, "EXISTS (SELECT FROM customer_index i WHERE i.customer_id = c.id AND "+entry.String()+" OFFSET 0)")
+		rest.SQL = append(rest.SQL, "EXISTS (SELECT FROM customer_index i WHERE i.customer_id = c.id AND "+entry.String()+
+			" OFFSET 0)")
 	}
 	columns := selectCustomers(by.text("c.key"))
 	if q.idsOnly {

@@ -18,7 +18,8 @@ func TestListsReadIndexes(t *testing.T) {
 	s := storetest.Open(t)
 	for _, sql := range []string{
 		`INSERT INTO customers (store_id, email, first_seen_at, last_activity_at)
-			SELECT 's', 'p' || i || '@x.example', now() - i * interval '1 h', now() - i * interval '1 min' FROM generate_series(1, 20000) i`,
+			SELECT 's', 'p' || i || '@x.example', now() - i * interval '1 h', now() - i * interval '1 min'
+				FROM generate_series(1, 20000) i`,
 		`VACUUM ANALYZE customers, customer_index`,
 	} {
 		if _, err := s.Pool.Exec(t.Context(), sql); err != nil {
@@ -50,8 +51,11 @@ func TestListsReadIndexes(t *testing.T) {
 		}
 		return strings.Join(lines, "\n")
 	}
-	walk := plan("last_activity_before=5d", func(q *listQuery) (string, pg.Arguments) { return q.walk(q.spans(nil)[0], 51, 500) })
-	if begins := strings.SplitAfterN(walk, "Index Cond: ", 2); len(begins) < 2 || !strings.Contains(strings.SplitN(begins[1], "\n", 2)[0], "last_activity_at <") {
+	walk := plan("last_activity_before=5d", func(q *listQuery) (string, pg.Arguments) {
+		return q.walk(q.spans(nil)[0], 51, 500)
+	})
+	if begins := strings.SplitAfterN(walk, "Index Cond: ", 2); len(begins) < 2 ||
+		!strings.Contains(strings.SplitN(begins[1], "\n", 2)[0], "last_activity_at <") {
 		t.Errorf("the walk does not begin at its range:\n%s", walk)
 	}
 	seek := plan("first_seen_before=700d", func(q *listQuery) (string, pg.Arguments) { return q.seek(nil) })
@@ -61,7 +65,8 @@ func TestListsReadIndexes(t *testing.T) {
 	for _, sort := range []string{"name", "-name"} {
 		for _, after := range []*pg.Position{nil, {Sort: sort, Key: new("p700@x.example"), ID: 700}} {
 			named := plan("sort="+sort, func(q *listQuery) (string, pg.Arguments) { return q.walk(q.spans(after)[0], 51, 0) })
-			if !strings.Contains(named, "using customers_name") || strings.Contains(named, "Sort") || after != nil && !strings.Contains(named, "ROW(") {
+			if !strings.Contains(named, "using customers_name") || strings.Contains(named, "Sort") || after != nil &&
+				!strings.Contains(named, "ROW(") {
 				t.Errorf("sort=%s after %v does not begin there in its index:\n%s", sort, after, named)
 			}
 		}

@@ -51,7 +51,8 @@ func (s *Reader) CountNewcomers(ctx context.Context, f Filter, after int64) (n i
 		var args pg.Arguments
 		from, where := q.meets(&args)
 		where.Add("c.id > $?", after)
-		return tx.QueryRow(ctx, `SELECT count(*) FROM (SELECT FROM `+from+` WHERE `+where.String()+` LIMIT `+args.Add(maxNewcomers)+`) c`,
+		return tx.QueryRow(ctx, `SELECT count(*) FROM (SELECT FROM `+from+` WHERE `+where.String()+` LIMIT `+
+			args.Add(maxNewcomers)+`) c`,
 			append([]any{pgx.QueryExecModeCacheDescribe}, args...)...).Scan(&n)
 	})
 	return n, err

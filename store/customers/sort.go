@@ -22,11 +22,14 @@ type order struct {
 }
 
 var orders = map[string]order{
-	"last_activity": {key: "c.last_activity_at", text: exactTime, cast: "timestamptz", valid: isTime, facets: true, null: true},
-	"first_seen":    {key: "c.first_seen_at", text: exactTime, cast: "timestamptz", valid: isTime, facets: true, null: true},
-	"spent":         {key: "c.spent_rank", text: plain, cast: "numeric", valid: regexp.MustCompile(`^-?[0-9]{1,100}(\.[0-9]{1,100})?$`).MatchString, facets: true},
-	"name":          {key: "left(coalesce(nullif(c.name, ''), c.email), 200) COLLATE names", text: plain, cast: "text", valid: pg.Storable},
-	"email":         {key: "c.email", text: plain, cast: "text", valid: pg.Storable, alone: true},
+	"last_activity": {key: "c.last_activity_at", text: exactTime, cast: "timestamptz", valid: isTime, facets: true,
+		null: true},
+	"first_seen": {key: "c.first_seen_at", text: exactTime, cast: "timestamptz", valid: isTime, facets: true, null: true},
+	"spent": {key: "c.spent_rank", text: plain, cast: "numeric",
+		valid: regexp.MustCompile(`^-?[0-9]{1,100}(\.[0-9]{1,100})?$`).MatchString, facets: true},
+	"name": {key: "left(coalesce(nullif(c.name, ''), c.email), 200) COLLATE names", text: plain, cast: "text",
+		valid: pg.Storable},
+	"email": {key: "c.email", text: plain, cast: "text", valid: pg.Storable, alone: true},
 }
 
 // orderOf is the order that a sort parameter names, and "" or " DESC".
@@ -54,7 +57,8 @@ func (by order) after(at *pg.Position, direction string, c *pg.Conditions) strin
 	case by.alone:
 		return by.key + comparison + c.Arg(*at.Key) + "::text::" + by.cast
 	}
-	return "(" + by.key + ", c.id)" + comparison + "(" + c.Arg(*at.Key) + "::text::" + by.cast + ", " + c.Arg(at.ID) + "::bigint)"
+	return "(" + by.key + ", c.id)" + comparison + "(" + c.Arg(*at.Key) + "::text::" + by.cast + ", " + c.Arg(at.ID) +
+		"::bigint)"
 }
 
 func plain(key string) string { return key + "::text" }

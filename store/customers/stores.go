@@ -35,7 +35,8 @@ func (s *Reader) Store(ctx context.Context, id string) (info StoreInfo, err erro
 		info.Name = strings.ToValidUTF8(id, "\ufffd")
 		return info, nil
 	}
-	if err := s.Pool.QueryRow(ctx, `SELECT coalesce((SELECT nullif(name, '') FROM stores WHERE id = $1), $1)`, id).Scan(&info.Name); err != nil {
+	if err := s.Pool.QueryRow(ctx, `SELECT coalesce((SELECT nullif(name, '') FROM stores WHERE id = $1), $1)`, id).Scan(
+		&info.Name); err != nil {
 		return info, err
 	}
 	rows, err := s.Pool.Query(ctx, `

@@ -55,7 +55,8 @@ func ParseTimelineFilter(q url.Values) (TimelineFilter, error) {
 // the next one, empty at the end. It has all facts with a time, notes, and changes of
 // the customer's row. ErrNotFound also for a customer of another store; a filter that
 // is not valid is a *pg.BadParam.
-func (s *Reader) Timeline(ctx context.Context, storeID, customer string, f TimelineFilter) (page []Entry, next string, err error) {
+func (s *Reader) Timeline(ctx context.Context, storeID, customer string, f TimelineFilter) (
+	page []Entry, next string, err error) {
 	defer pg.Wrap(&err, "store.Timeline(%q, %q)", storeID, customer)
 	id, err := pg.CustomerID(storeID, customer)
 	if err != nil {
@@ -100,11 +101,12 @@ func entries(ctx context.Context, tx pgx.Tx, c listed, before *string, limit int
 	found = []Entry{}
 	var batch pgx.Batch
 	batch.Queue(`SET LOCAL enable_hashjoin = on`) // as during derivation
-	batch.Queue(timelineSQL, []int64{c.id}, []string{c.StoreID}, []string{c.Email}, before, limit).Query(func(rows pgx.Rows) error {
-		some, err := pgx.CollectRows(rows, scanEntry)
-		found = append(found, some...)
-		return err
-	})
+	batch.Queue(timelineSQL, []int64{c.id}, []string{c.StoreID}, []string{c.Email}, before, limit).Query(
+		func(rows pgx.Rows) error {
+			some, err := pgx.CollectRows(rows, scanEntry)
+			found = append(found, some...)
+			return err
+		})
 	batch.Queue(`SET LOCAL enable_hashjoin = off`)
 	return found, tx.SendBatch(ctx, &batch).Close()
 }
@@ -112,7 +114,8 @@ func entries(ctx context.Context, tx pgx.Tx, c listed, before *string, limit int
 func scanEntry(row pgx.CollectableRow) (e Entry, err error) {
 	var source string
 	var versions store.Versions
-	err = row.Scan(&e.key, &e.At, &e.AtLatest, &e.Kind, &e.Ref, &e.Title, &e.ProductID, &e.Money, &e.Text, &source, &versions)
+	err = row.Scan(&e.key, &e.At, &e.AtLatest, &e.Kind, &e.Ref, &e.Title, &e.ProductID, &e.Money, &e.Text, &source,
+		&versions)
 	e.At, e.Origins = e.At.UTC(), versions.Origins(source)
 	return e, err
 }

@@ -22,7 +22,8 @@ titled AS (
 	WHERE pay.amount > 0 OR NOT pay.recurring AND sale.other
 ),
 plans AS (
-	SELECT s.*, coalesce(s.plan_name, s.plan, s.checkout ->> 'plan', ` + store.TitleOf("s.product_id", "t.store_id") + `) AS title
+	SELECT s.*, coalesce(s.plan_name, s.plan, s.checkout ->> 'plan', ` + store.TitleOf("s.product_id", "t.store_id") +
+	`) AS title
 	FROM subs s
 	CROSS JOIN target t
 ),
@@ -56,7 +57,8 @@ ended_courses AS (
 ),
 entries AS (
 	SELECT c.first_seen_at AS at, false AS late, 0 AS rank, 'first_seen' AS kind, 'customer:' || c.id AS ref,
-		NULL AS title, NULL AS product_id, NULL::bigint AS amount, NULL AS currency, NULL AS text, '' AS source, '{}'::jsonb AS said
+		NULL AS title, NULL AS product_id, NULL::bigint AS amount, NULL AS currency, NULL AS text, '' AS source,
+		'{}'::jsonb AS said
 	FROM target t
 	CROSS JOIN LATERAL (SELECT id, first_seen_at FROM customers WHERE id = t.id OFFSET 0) c
 	UNION ALL
@@ -65,14 +67,17 @@ entries AS (
 	FROM plans s
 	UNION ALL
 	SELECT ` + store.PaidAt + `, false, 2,
-		CASE WHEN p.subscription IS NULL THEN 'bought' WHEN p.nth = 1 THEN 'subscription_paid' ELSE 'subscription_renewed' END,
+		CASE WHEN p.subscription IS NULL THEN 'bought' WHEN p.nth = 1 THEN 'subscription_paid'
+			ELSE 'subscription_renewed' END,
 		` + payment.RefSQL() + `,
-		coalesce((SELECT s.title FROM plans s WHERE s.account = p.account AND s.id = p.subscription), p.title), p.product_id, p.amount, p.currency, NULL,
+		coalesce((SELECT s.title FROM plans s WHERE s.account = p.account AND s.id = p.subscription), p.title), p.product_id,
+		p.amount, p.currency, NULL,
 		` + payment.Source + `, jsonb_build_object('payment', p.claim_version)
 	FROM titled p
 	UNION ALL
 	SELECT c.enrolled_at, false, 3, 'enrolled', 'course:' || c.id,
-		` + store.TitleOf("c.id", "t.store_id") + `, c.id, NULL, NULL, NULL, coalesce(buy.source, 'platform'), coalesce(buy.said, told.said)
+		` + store.TitleOf("c.id", "t.store_id") + `, c.id, NULL, NULL, NULL, coalesce(buy.source, 'platform'),
+			coalesce(buy.said, told.said)
 	FROM course c
 	CROSS JOIN target t
 	LEFT JOIN LATERAL (
@@ -86,7 +91,8 @@ entries AS (
 		LIMIT 1
 	) buy ON true
 	LEFT JOIN LATERAL (
-		SELECT jsonb_build_object('enrolled_at', max(e.enrolled_version), 'enrollment', max(e.version) FILTER (WHERE e.said_at = c.enrolled_at)) AS said
+		SELECT jsonb_build_object('enrolled_at', max(e.enrolled_version),
+			'enrollment', max(e.version) FILTER (WHERE e.said_at = c.enrolled_at)) AS said
 		FROM enrolled e
 		WHERE e.course_id = c.id
 	) told ON true
@@ -103,7 +109,8 @@ entries AS (
 	CROSS JOIN target t
 	UNION ALL
 	SELECT version_time(s.version), true, 5,
-		CASE WHEN s.state = 'paused' THEN 'subscription_paused' ELSE 'subscription_past_due' END, ` + subscription.RefSQL() + `,
+		CASE WHEN s.state = 'paused' THEN 'subscription_paused' ELSE 'subscription_past_due' END, ` + subscription.RefSQL() +
+	`,
 		s.title, s.product_id, s.amount, s.currency, NULL, 'stripe', jsonb_build_object('subscription', s.version)
 	FROM plans s
 	WHERE s.state IN ('past_due', 'unpaid', 'paused')
@@ -113,17 +120,21 @@ entries AS (
 	FROM plans s
 	WHERE s.cancel_at_period_end AND s.status NOT IN ('canceled', 'incomplete_expired')
 	UNION ALL
-	SELECT coalesce(s.ended_at, version_time(s.version)), s.ended_at IS NULL, 7, 'subscription_ended', ` + subscription.RefSQL() + `,
+	SELECT coalesce(s.ended_at, version_time(s.version)), s.ended_at IS NULL, 7, 'subscription_ended', ` +
+	subscription.RefSQL() + `,
 		s.title, s.product_id, NULL, NULL, NULL, 'stripe', jsonb_build_object('subscription', s.version)
 	FROM plans s
 	WHERE s.status IN ('canceled', 'incomplete_expired')
 	UNION ALL
-	SELECT CASE WHEN r.cumulative THEN r.said_at ELSE coalesce(r.created_at, r.said_at) END, (r.cumulative OR r.created_at IS NULL) AND ` + readLate("r.version") + `, 6, 'refunded', ` + store.RefOf("refund", "r.account", "r.id") + `,
+	SELECT CASE WHEN r.cumulative THEN r.said_at ELSE coalesce(r.created_at, r.said_at) END,
+		(r.cumulative OR r.created_at IS NULL) AND ` + readLate("r.version") + `, 6, 'refunded', ` +
+	store.RefOf("refund", "r.account", "r.id") + `,
 		r.title, r.product_id, r.part, r.coin, NULL, 'stripe', jsonb_build_object('refund', r.version)
 	FROM given_back r
 	WHERE r.part > 0
 	UNION ALL
-	SELECT r.said_at, ` + readLate("r.version") + `, 7, 'refund_failed', ` + store.RefOf("refund", "r.account", "r.id") + `,
+	SELECT r.said_at, ` + readLate("r.version") + `, 7, 'refund_failed', ` + store.RefOf("refund", "r.account", "r.id") +
+	`,
 		r.title, r.product_id, r.amount, r.coin, NULL, 'stripe', jsonb_build_object('refund', r.version)
 	FROM given_back r
 	WHERE r.failed
@@ -142,13 +153,15 @@ entries AS (
 	UNION ALL
 	SELECT n.created_at, false, 8, 'note', 'note:' || n.id, NULL, NULL, NULL, NULL, n.body, '', '{}'
 	FROM target t
-	CROSS JOIN LATERAL (SELECT id, body, created_at FROM customer_notes WHERE store_id = t.store_id AND email = t.email OFFSET 0) n
+	CROSS JOIN LATERAL (SELECT id, body, created_at FROM customer_notes WHERE store_id = t.store_id
+		AND email = t.email OFFSET 0) n
 	UNION ALL
 	SELECT w.last_seen_at, false, 9, 'signed_in', 'user:' || w.id, NULL, NULL, NULL, NULL, NULL, '', '{}'
 	FROM who w
 )
 -- A refund that hangs on two payments is one entry.
-SELECT DISTINCT ON (e.key) e.key, e.at, e.late, e.kind, e.ref, e.title, e.product_id, ` + store.MoneyOf("e.amount", "e.currency") + `, e.text, e.source, e.said
+SELECT DISTINCT ON (e.key) e.key, e.at, e.late, e.kind, e.ref, e.title, e.product_id, ` +
+	store.MoneyOf("e.amount", "e.currency") + `, e.text, e.source, e.said
 FROM (
 	SELECT *, (` + exactTime("at") + ` || ' ' || rank || ' ' || kind || ' ' || ref) COLLATE "C" AS key
 	FROM entries

@@ -116,11 +116,13 @@ func hashOf(secret string) []byte {
 
 // scanToken scans tokenColumns and any further columns.
 func scanToken(row pgx.Row, more ...any) (t Token, err error) {
-	err = row.Scan(append([]any{&t.ID, &t.StoreID, &t.Name, &t.CreatedAt, &t.LastUsedAt, &t.ExpiresAt, &t.RevokedAt}, more...)...)
+	err = row.Scan(append([]any{&t.ID, &t.StoreID, &t.Name, &t.CreatedAt, &t.LastUsedAt, &t.ExpiresAt, &t.RevokedAt},
+		more...)...)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return t, pg.ErrNotFound
 	}
-	t.CreatedAt, t.LastUsedAt, t.ExpiresAt, t.RevokedAt = t.CreatedAt.UTC(), pg.UTC(t.LastUsedAt), pg.UTC(t.ExpiresAt), pg.UTC(t.RevokedAt)
+	t.CreatedAt, t.LastUsedAt, t.ExpiresAt, t.RevokedAt = t.CreatedAt.UTC(), pg.UTC(t.LastUsedAt), pg.UTC(t.ExpiresAt),
+		pg.UTC(t.RevokedAt)
 	return t, err
 }
 

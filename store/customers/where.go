@@ -36,7 +36,8 @@ func (f Filter) own(w *pg.Conditions) {
 	of.AddParams(onCourse, f.Params())
 	if len(of.SQL) > 0 {
 		of.Add("k.id = $?", f.Course)
-		w.SQL = append(w.SQL, "EXISTS (SELECT FROM jsonb_to_recordset(c.courses) AS k(id text, progress float8) WHERE "+of.String()+")")
+		w.SQL = append(w.SQL, "EXISTS (SELECT FROM jsonb_to_recordset(c.courses) AS k(id text, progress float8) WHERE "+
+			of.String()+")")
 	}
 }
 

@@ -60,7 +60,8 @@ const maxCustomers = 20
 // EventFacts reads an event again and compares its facts with the stored rows. Notes
 // name the fields that were skipped. The reader's errors (*facts.Ignored,
 // *facts.Malformed) are returned as they are: such an event contains no facts.
-func (s *Reader) EventFacts(ctx context.Context, e store.Event, read store.Reader) (out []EventFact, notes []string, err error) {
+func (s *Reader) EventFacts(ctx context.Context, e store.Event, read store.Reader) (
+	out []EventFact, notes []string, err error) {
 	set, err := read(e.Told())
 	if err != nil {
 		return nil, nil, err
@@ -92,7 +93,8 @@ func (s *Reader) EventFacts(ctx context.Context, e store.Event, read store.Reade
 
 // newEventFact is the fact in row i of the event.
 func newEventFact(t store.TableRows, i int) (EventFact, error) {
-	f := EventFact{Kind: strings.TrimSuffix(t.Table.Name, "s"), Customers: []CustomerRef{}, table: t.Table, said: map[string]facts.Version{}}
+	f := EventFact{Kind: strings.TrimSuffix(t.Table.Name, "s"), Customers: []CustomerRef{}, table: t.Table,
+		said: map[string]facts.Version{}}
 	f.Ref = f.Kind + ":" + strings.TrimPrefix(t.Keys[i].Key, "/")
 	text, err := json.Marshal(t.Rows[i])
 	if err != nil {

@@ -36,7 +36,8 @@ func openMixed(t *testing.T, n int) (*store.Store, []store.Event) {
 				ELSE (ARRAY['100% wrong', 'deadlock detected', 'no room for a_b', 'C:\\x', 'unknown type'])[1 + id % 5]
 			END
 		FROM (
-			SELECT id, (ARRAY['pending', 'processed', 'processed', 'ignored', 'failed', 'ignored', 'processed'])[1 + CASE WHEN id % 100 < 60 THEN id * 13 % 7 ELSE 5 END] AS status
+			SELECT id, (ARRAY['pending', 'processed', 'processed', 'ignored', 'failed', 'ignored', 'processed'])[1 + CASE
+				WHEN id % 100 < 60 THEN id * 13 % 7 ELSE 5 END] AS status
 			FROM webhook_events
 		) s (of, status)
 		WHERE id = s.of`, began)
@@ -52,7 +53,8 @@ func meant(f store.EventFilter, e store.Event) bool {
 	return is(f.Source, e.Source) && is(f.Status, e.Status) && is(f.Type, e.Type) &&
 		(f.EventID == "" || f.EventID == e.EventID || f.EventID == fmt.Sprint(e.ID)) &&
 		(f.Error == "" || e.LastError != nil && strings.Contains(strings.ToLower(*e.LastError), strings.ToLower(f.Error))) &&
-		(f.Since == "" || !e.ReceivedAt.Before(store.MomentTime(f.Since))) && (f.Until == "" || e.ReceivedAt.Before(store.MomentTime(f.Until)))
+		(f.Since == "" || !e.ReceivedAt.Before(store.MomentTime(f.Since))) &&
+		(f.Until == "" || e.ReceivedAt.Before(store.MomentTime(f.Until)))
 }
 
 // pagedEvents pages through a list whose pages may be short.
@@ -78,17 +80,21 @@ func anyFilter(rt *rapid.T) store.EventFilter {
 		if rapid.IntRange(0, 2).Draw(rt, "any") > 0 {
 			return ""
 		}
-		return began.Add(time.Duration(rapid.IntRange(-5, 3200).Draw(rt, "minutes"))*time.Minute + time.Duration(rapid.IntRange(0, 59).Draw(rt, "seconds"))*time.Second).Format(time.RFC3339)
+		return began.Add(time.Duration(rapid.IntRange(-5, 3200).Draw(rt, "minutes"))*time.Minute +
+			time.Duration(rapid.IntRange(0, 59).Draw(rt, "seconds"))*time.Second).Format(time.RFC3339)
 	})
 	return store.EventFilter{
-		Source:  rapid.SampledFrom(append(store.Sources, "", "")).Draw(rt, "source"),
-		Status:  rapid.SampledFrom(append(statuses, "", "")).Draw(rt, "status"),
-		Type:    rapid.SampledFrom([]string{"", "", "user.created", "invoice.paid", "charge.failed", "Zed", "no'such"}).Draw(rt, "type"),
-		EventID: rapid.SampledFrom([]string{"", "", "", "", "", "evt_1", "evt_250", "7", "evt_none", "99999999999999999999"}).Draw(rt, "id"),
-		Error:   rapid.SampledFrom([]string{"", "", "", "", "%", "_", `\`, "DEADLOCK", "a_b", "wrong", "none such", "e"}).Draw(rt, "error"),
-		Since:   moment.Draw(rt, "since"),
-		Until:   moment.Draw(rt, "until"),
-		Limit:   rapid.IntRange(1, 60).Draw(rt, "limit"),
+		Source: rapid.SampledFrom(append(store.Sources, "", "")).Draw(rt, "source"),
+		Status: rapid.SampledFrom(append(statuses, "", "")).Draw(rt, "status"),
+		Type: rapid.SampledFrom([]string{"", "", "user.created", "invoice.paid", "charge.failed", "Zed", "no'such"}).Draw(
+			rt, "type"),
+		EventID: rapid.SampledFrom([]string{"", "", "", "", "", "evt_1", "evt_250", "7", "evt_none",
+			"99999999999999999999"}).Draw(rt, "id"),
+		Error: rapid.SampledFrom([]string{"", "", "", "", "%", "_", `\`, "DEADLOCK", "a_b", "wrong", "none such", "e"}).Draw(
+			rt, "error"),
+		Since: moment.Draw(rt, "since"),
+		Until: moment.Draw(rt, "until"),
+		Limit: rapid.IntRange(1, 60).Draw(rt, "limit"),
 	}
 }
 
@@ -170,13 +176,15 @@ func reopenUndone(t *rapid.T, s *store.Store, r store.ReopenFilter) (ids []int64
 }
 
 func TestEventFilterValues(t *testing.T) {
-	f := store.EventFilter{Source: "stripe", Status: "failed", Type: "a&b", EventID: "evt_1", Error: "x y", Since: "3d", Until: "2026-01-02", Limit: 7}
+	f := store.EventFilter{Source: "stripe", Status: "failed", Type: "a&b", EventID: "evt_1", Error: "x y", Since: "3d",
+		Until: "2026-01-02", Limit: 7}
 	got, err := store.ParseEventFilter(f.Values())
 	if diff := gocmp.Diff(f, got); err != nil || diff != "" {
 		t.Errorf("%v %s", err, diff)
 	}
 	now := time.Date(2026, 3, 31, 12, 0, 0, 0, time.UTC)
-	for age, want := range map[string]string{"12h": "2026-03-31T00:00:00Z", "31d": "2026-02-28T12:00:00Z", "2w": "2026-03-17T12:00:00Z", "99999w": "0109-09-24T12:00:00Z", "2026-01-02": "2026-01-02", "": ""} {
+	for age, want := range map[string]string{"12h": "2026-03-31T00:00:00Z", "31d": "2026-02-28T12:00:00Z",
+		"2w": "2026-03-17T12:00:00Z", "99999w": "0109-09-24T12:00:00Z", "2026-01-02": "2026-01-02", "": ""} {
 		if got := (store.EventFilter{Since: age}).At(now).Since; got != want {
 			t.Errorf("%s: %s, want %s", age, got, want)
 		}

@@ -17,10 +17,16 @@ import (
 func TestEventsWalkIndexes(t *testing.T) {
 	s := storetest.Open(t,
 		`INSERT INTO webhook_events (source, event_id, type, occurred_at, payload, status, processed_at, last_error)
-			SELECT (ARRAY['stripe', 'clerk', 'platform'])[1 + i % 3], 'e' || i, (ARRAY['a', 'b', 'c', 'd'])[1 + i / 3 % 4], now(), '{}', s, CASE WHEN s IN ('processed', 'ignored') THEN now() END, CASE WHEN s IN ('failed', 'ignored') THEN 'why' END
-			FROM (SELECT i, (ARRAY['processed', 'ignored', 'processed', 'failed', 'pending'])[1 + i % 5] AS s FROM generate_series(1, 40000) i) e`, `ANALYZE webhook_events`)
-	for _, f := range []store.EventFilter{{}, {Source: "clerk"}, {Type: "b"}, {Source: "clerk", Type: "b", Status: "processed"}, {Status: "processed"}, {Status: "ignored", Source: "stripe"}, {Status: "failed", Error: "x"}, {Error: "x"},
-		{Status: "pending", Type: "b"}, {EventID: "e7"}, {EventID: "7", Status: "failed"}, {Since: "1h", Until: "2099-01-01"}} {
+			SELECT (ARRAY['stripe', 'clerk', 'platform'])[1 + i % 3], 'e' || i, (ARRAY['a', 'b', 'c', 'd'])[1 + i / 3 % 4],
+				now(), '{}', s, CASE WHEN s IN ('processed', 'ignored') THEN now() END,
+				CASE WHEN s IN ('failed', 'ignored') THEN 'why' END
+			FROM (SELECT i, (ARRAY['processed', 'ignored', 'processed', 'failed', 'pending'])[1 + i % 5] AS s
+				FROM generate_series(1, 40000) i) e`, `ANALYZE webhook_events`)
+	for _, f := range []store.EventFilter{{}, {Source: "clerk"}, {Type: "b"},
+		{Source: "clerk", Type: "b", Status: "processed"}, {Status: "processed"}, {Status: "ignored", Source: "stripe"},
+		{Status: "failed", Error: "x"}, {Error: "x"},
+		{Status: "pending", Type: "b"}, {EventID: "e7"}, {EventID: "7", Status: "failed"},
+		{Since: "1h", Until: "2099-01-01"}} {
 		f.Limit = pg.DefaultLimit
 		w, err := New(s).walkEvents(t.Context(), f, &pg.Position{Sort: store.EventSort, ID: 30000})
 		if err != nil {

@@ -14,7 +14,8 @@ type Position struct {
 }
 
 // ErrCursor gives no details, because only Rollcall writes cursors.
-var ErrCursor = Refuse("cursor", "is damaged; take next_cursor as it was given, or leave it out to start from the beginning")
+var ErrCursor = Refuse("cursor",
+	"is damaged; take next_cursor as it was given, or leave it out to start from the beginning")
 
 // Encode returns the position as a cursor.
 func (p Position) Encode() string {
@@ -41,7 +42,8 @@ func DecodeCursor(cursor, sort string) (*Position, error) {
 		return nil, ErrCursor
 	}
 	if p.Sort != sort {
-		return nil, Refuse("cursor", "belongs to a list with sort=%s, this one has sort=%s; leave it out to start from the beginning", p.Sort, sort)
+		return nil, Refuse("cursor",
+			"belongs to a list with sort=%s, this one has sort=%s; leave it out to start from the beginning", p.Sort, sort)
 	}
 	return &p, nil
 }

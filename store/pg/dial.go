@@ -13,7 +13,8 @@ const silence = 20 * time.Second
 // newDialer returns a dialer for connections to Postgres.
 func newDialer() *net.Dialer {
 	return &net.Dialer{
-		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: silence / 4, Interval: silence / 4, Count: 3}, // for missing answers
-		Control:         limitSilence,                                                                          // for undelivered requests
+		// for missing answers
+		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: silence / 4, Interval: silence / 4, Count: 3},
+		Control:         limitSilence, // for undelivered requests
 	}
 }

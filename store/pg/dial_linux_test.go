@@ -33,7 +33,8 @@ func TestSilenceIsLimited(t *testing.T) {
 		if got := option(tcpUserTimeout); got != int(silence.Milliseconds()) {
 			t.Errorf("what is sent may stay unconfirmed for %d ms", got)
 		}
-		if got := option(syscall.TCP_KEEPIDLE) + option(syscall.TCP_KEEPCNT)*option(syscall.TCP_KEEPINTVL); got != int(silence.Seconds()) {
+		if got := option(syscall.TCP_KEEPIDLE) + option(syscall.TCP_KEEPCNT)*option(syscall.TCP_KEEPINTVL); got != int(
+			silence.Seconds()) {
 			t.Errorf("a silent server counts as gone after %d s", got)
 		}
 	})

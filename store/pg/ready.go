@@ -17,7 +17,8 @@ import (
 var ErrNotMigrated = errors.New("the database schema is not current; run `rollcall migrate up`")
 
 // errReadOnly is Ready's error for a server that takes no writes.
-var errReadOnly = errors.New("the server takes no writes: with several hosts in DATABASE_URL, add target_session_attrs=read-write")
+var errReadOnly = errors.New(
+	"the server takes no writes: with several hosts in DATABASE_URL, add target_session_attrs=read-write")
 
 // errNotAllowed is Ready's error for a role without a required privilege.
 var errNotAllowed = errors.New("the role of DATABASE_URL lacks a privilege")
@@ -80,7 +81,8 @@ func (p *writeProbe) try(ctx context.Context, db *DB) error {
 		_, err := tx.Exec(ctx, `
 			INSERT INTO webhook_events (id, source, event_id, type, occurred_at, payload)
 			OVERRIDING SYSTEM VALUE
-			VALUES ($1::bigint, 'platform', 'probe ' || $1::bigint, 'readiness.probe', now(), to_json(repeat(md5(($1::bigint)::text), $2 / 32)))`, -rand.Int64(), probeBytes)
+			VALUES ($1::bigint, 'platform', 'probe ' || $1::bigint, 'readiness.probe', now(),
+				to_json(repeat(md5(($1::bigint)::text), $2 / 32)))`, -rand.Int64(), probeBytes)
 		if err != nil {
 			return err
 		}

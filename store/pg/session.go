@@ -36,9 +36,11 @@ func IdleIn(limit time.Duration) string {
 // those that the server lacks are skipped.
 func prepare(limit time.Duration, told map[string]string) func(context.Context, *pgx.Conn) error {
 	var sql strings.Builder
-	for _, s := range append(sessionSettings, struct{ name, value string }{"idle_in_transaction_session_timeout", fmt.Sprint(limit.Milliseconds())}) {
+	for _, s := range append(sessionSettings, struct{ name, value string }{"idle_in_transaction_session_timeout",
+		fmt.Sprint(limit.Milliseconds())}) {
 		if _, ok := told[s.name]; !ok {
-			fmt.Fprintf(&sql, "BEGIN PERFORM set_config('%s', '%s', false); EXCEPTION WHEN OTHERS THEN NULL; END;\n", s.name, s.value)
+			fmt.Fprintf(&sql, "BEGIN PERFORM set_config('%s', '%s', false); EXCEPTION WHEN OTHERS THEN NULL; END;\n", s.name,
+				s.value)
 		}
 	}
 	block := "DO $$ BEGIN\n" + sql.String() + "END $$"
@@ -60,7 +62,8 @@ type HeldSession struct {
 
 // String describes the session for an operator.
 func (h HeldSession) String() string {
-	return fmt.Sprintf("session %d (%s, from %s)", h.PID, cmp.Or(h.Application, "no name given"), cmp.Or(h.Client, "the server's own machine"))
+	return fmt.Sprintf("session %d (%s, from %s)", h.PID, cmp.Or(h.Application, "no name given"),
+		cmp.Or(h.Client, "the server's own machine"))
 }
 
 // HeldLong is how long a session may be silent before it is reported.

@@ -104,9 +104,10 @@ var All = []Reason{
 		Waits:   []string{`user:%`},
 	},
 	{
-		Code:    "user_unconfirmed",
-		Means:   "it names a user on a connected account, whose owner can write any id there, and has no email of its own",
-		Do:      "Import Stripe's history, which may have the email. Or wait until the platform reports that user in the store",
+		Code:  "user_unconfirmed",
+		Means: "it names a user on a connected account, whose owner can write any id there, and has no email of its own",
+		Do: "Import Stripe's history, which may have the email. Or wait until the platform reports that user in " +
+			"the store",
 		Fix:     []string{importStripe},
 		Actions: []string{stripe, attach},
 		Weight:  warning,
@@ -134,9 +135,10 @@ var All = []Reason{
 		Waits:   []string{`cus:%`},
 	},
 	{
-		Code:    "unclaimed_payment",
-		Means:   "it was paid, but nothing says for what",
-		Do:      "Import Stripe's history, if its checkout or invoice was missed. Or name the product in the payment's metadata",
+		Code:  "unclaimed_payment",
+		Means: "it was paid, but nothing says for what",
+		Do: "Import Stripe's history, if its checkout or invoice was missed. Or name the product in the payment's " +
+			"metadata",
 		Fix:     []string{importStripe},
 		Actions: []string{stripe, attach},
 		Weight:  warning,

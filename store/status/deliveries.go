@@ -112,7 +112,8 @@ func overdueEvents(ctx context.Context, tx pgx.Tx, now time.Time) (o OverdueEven
 const overdueSQL = `
 	SELECT count(*), min(received_at)
 	FROM (SELECT * FROM webhook_events WHERE status = 'pending' ORDER BY id LIMIT $2) waiting
-	WHERE coalesce(attempted_at + LEAST(2 ^ attempts, 600) * interval '1.5 s', received_at) < $1::timestamptz - interval '1 minute'
+	WHERE coalesce(attempted_at + LEAST(2 ^ attempts, 600) * interval '1.5 s', received_at) < $1::timestamptz
+		- interval '1 minute'
 	  AND ` + arrived
 
 // recovered is the time, by source, up to which a backfill also read everything: a full

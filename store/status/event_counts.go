@@ -33,7 +33,8 @@ func (s *Reader) RoughEventCounts(ctx context.Context) (counts map[string]int64,
 }
 
 // CountEvents counts all events exactly up to exactly, and each other status up to most.
-func (s *Reader) CountEvents(ctx context.Context, exactly int64, most *int) (_ map[string]int64, rough []string, err error) {
+func (s *Reader) CountEvents(ctx context.Context, exactly int64, most *int) (
+	_ map[string]int64, rough []string, err error) {
 	var total, open, pending, failed, ignored int64
 	var many bool
 	// One statement, so that the counts are of one moment.

@@ -49,7 +49,8 @@ const arrivalsSQL = `
 	WITH RECURSIVE pending AS MATERIALIZED (
 		(SELECT source, received_at, attempts, attempted_at FROM webhook_events WHERE status = 'pending' ORDER BY id LIMIT $2)
 		UNION ALL
-		(SELECT source, received_at, attempts, attempted_at FROM webhook_events WHERE status = 'pending' ORDER BY id DESC LIMIT $2)
+		(SELECT source, received_at, attempts, attempted_at FROM webhook_events WHERE status = 'pending'
+			ORDER BY id DESC LIMIT $2)
 	), types AS (
 		SELECT s.source, (SELECT min(e.type) FROM webhook_events e WHERE e.source = s.source) AS type
 		FROM unnest($1::text[]) AS s(source)

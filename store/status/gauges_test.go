@@ -18,13 +18,17 @@ import (
 
 func TestArrivals(t *testing.T) {
 	t.Parallel()
-	const event = `INSERT INTO webhook_events (source, event_id, type, occurred_at, received_at, payload, status, attempts, attempted_at, processed_at) `
+	const event = `INSERT INTO webhook_events (source, event_id, type, occurred_at, received_at, payload, status, attempts,
+		attempted_at, processed_at) `
 	s := storetest.Open(t,
-		event+`VALUES ('stripe', '1', 'a', now(), now() - interval '9 hours', '{}', 'pending', 1, NULL, NULL)`,  // applied again
-		event+`VALUES ('stripe', '2', 'b', now(), now() - interval '3 hours', '{}', 'pending', 1, now(), NULL)`, // failed once
+		// applied again
+		event+`VALUES ('stripe', '1', 'a', now(), now() - interval '9 hours', '{}', 'pending', 1, NULL, NULL)`,
+		// failed once
+		event+`VALUES ('stripe', '2', 'b', now(), now() - interval '3 hours', '{}', 'pending', 1, now(), NULL)`,
 		event+`VALUES ('stripe', '3', 'a', now(), now() - interval '1 hour', '{}', 'pending', 0, NULL, NULL)`,
 		event+`VALUES ('clerk', '4', 'a', now(), now() - interval '2 hours', '{}', 'processed', 1, now(), now())`,
-		event+`VALUES ('clerk', '5', 'z', now(), now() - interval '5 hours', '{}', 'processed', 1, now(), now())`) // came last, by its id
+		// came last, by its id
+		event+`VALUES ('clerk', '5', 'z', now(), now() - interval '5 hours', '{}', 'processed', 1, now(), now())`)
 	got, err := New(s).Arrivals(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -48,8 +52,10 @@ func TestUnattachedCounts(t *testing.T) {
 	s := storetest.Open(t,
 		`INSERT INTO payments (account, id, claim_version, intent_version, invoice_version, destination_version, unattached)
 			SELECT '', 'pi_' || i, '', '', '', '', r
-			FROM unnest(ARRAY['user_unknown', 'user_unknown', 'unpaid', 'counted_elsewhere', 'derive_failed: ERROR: x', 'derive_failed: ERROR: y', 'no_email']) WITH ORDINALITY AS u(r, i)`,
-		`INSERT INTO enrollments (course_id, person, version, email_version, store_version, name_version, progress_version, enrolled_version, completed_version, deleted_version, unattached)
+			FROM unnest(ARRAY['user_unknown', 'user_unknown', 'unpaid', 'counted_elsewhere', 'derive_failed: ERROR: x',
+				'derive_failed: ERROR: y', 'no_email']) WITH ORDINALITY AS u(r, i)`,
+		`INSERT INTO enrollments (course_id, person, version, email_version, store_version, name_version, progress_version,
+			enrolled_version, completed_version, deleted_version, unattached)
 			VALUES ('c', 'user:u', 'v', '', '', '', '', '', '', '', 'no_store')`)
 	counts, err := New(s).UnattachedCounts(t.Context())
 	if err != nil {
@@ -64,7 +70,8 @@ func TestUnattachedCounts(t *testing.T) {
 			got[u.Kind+" "+u.Reason] = u.Facts
 		}
 	}
-	want := map[string]int64{"payment user_unknown": 2, "payment derive_failed": 2, "payment no_email": 1, "enrollment no_store": 1}
+	want := map[string]int64{"payment user_unknown": 2, "payment derive_failed": 2, "payment no_email": 1,
+		"enrollment no_store": 1}
 	if diff := gocmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
@@ -73,13 +80,15 @@ func TestUnattachedCounts(t *testing.T) {
 func TestBackfillAndListGauges(t *testing.T) {
 	t.Parallel()
 	s := storetest.Open(t,
-		`INSERT INTO backfills (kind, scope, status, chunk_size, started_by, started_at, moved_at, seen, expected, errors) VALUES
+		`INSERT INTO backfills (kind, scope, status, chunk_size, started_by, started_at, moved_at, seen,
+			expected, errors) VALUES
 			('stripe', 'a', 'running', 1, 't', now(), '2026-01-01', 10, 40, 2),
 			('stripe', 'b', 'running', 1, 't', now(), '2026-01-02', 5, NULL, 0),
 			('clerk', '', 'running', 1, 't', now(), '-infinity', 1, 2, 0)`, // just resumed
 		`INSERT INTO stores (id, version) VALUES ('s1', 'v'), ('s2', 'v')`,
 		`INSERT INTO customer_figures (store_id, facet, figure, amount) VALUES
-			('s1', 'lead/active/free_course', 'people', 3), ('s2', 'lead/active/', 'people', 4), ('s2', 'paying/inactive/course_purchase', 'people', 1),
+			('s1', 'lead/active/free_course', 'people', 3), ('s2', 'lead/active/', 'people', 4),
+			('s2', 'paying/inactive/course_purchase', 'people', 1),
 			('s1', 'lead/active/free_course', 'day:2026-01-01', 3)`)
 	runs, err := New(s).BackfillGauges(t.Context())
 	if err != nil {
@@ -89,7 +98,8 @@ func TestBackfillAndListGauges(t *testing.T) {
 	for _, r := range runs {
 		by[r.Kind] = r
 	}
-	if r := by["stripe"]; r.Runs != 2 || r.Seen != 15 || r.Expected != 40 || r.Errors != 2 || !r.Moved.Equal(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)) {
+	if r := by["stripe"]; r.Runs != 2 || r.Seen != 15 || r.Expected != 40 || r.Errors != 2 ||
+		!r.Moved.Equal(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)) {
 		t.Errorf("%+v", r)
 	}
 	if r := by["clerk"]; time.Since(r.Moved) > time.Hour {
@@ -112,7 +122,8 @@ func TestGaugesLookUp(t *testing.T) {
 		`INSERT INTO webhook_events (source, event_id, type, occurred_at, payload, status, processed_at)
 			SELECT 'stripe', 'old_' || i, 'type.' || i % 12, now(), '{}', 'processed', now() FROM generate_series(1, 60000) i`,
 		`INSERT INTO customer_figures (store_id, facet, figure, amount)
-			SELECT 's' || s, 'lead/active/', f, 1 FROM generate_series(1, 200) s, unnest(ARRAY(SELECT 'day:' || i FROM generate_series(1, 200) i) || ARRAY['people']) f`,
+			SELECT 's' || s, 'lead/active/', f, 1 FROM generate_series(1, 200) s,
+				unnest(ARRAY(SELECT 'day:' || i FROM generate_series(1, 200) i) || ARRAY['people']) f`,
 		`VACUUM ANALYZE`)...)
 	for name, q := range map[string]struct {
 		sql  string
@@ -123,8 +134,10 @@ func TestGaugesLookUp(t *testing.T) {
 		"payments":      {store.UnattachedSQL(store.KindOf(store.Payment), ""), []any{reasons.Missing(), nil}},
 		"subscriptions": {store.UnattachedSQL(store.KindOf(store.Subscription), ""), []any{reasons.Missing(), nil}},
 		"capped":        {store.UnattachedSQL(store.KindOf(store.Payment), ""), []any{reasons.Missing(), maxWaiting}},
-		"of a store":    {store.UnattachedSQL(store.KindOf(store.Payment), store.UnattachedQuestion{Store: "s1"}.Scope("payments")), []any{reasons.Attached(), nil, "s1"}},
-		"customers":     {listGaugesSQL, nil},
+		"of a store": {
+			store.UnattachedSQL(store.KindOf(store.Payment), store.UnattachedQuestion{Store: "s1"}.Scope("payments")),
+			[]any{reasons.Attached(), nil, "s1"}},
+		"customers": {listGaugesSQL, nil},
 	} {
 		for _, scan := range plans.Explain(t, s.Pool, q.sql, append([]any{pgx.QueryExecModeExec}, q.args...)...).Scans() {
 			if !strings.Contains(scan, "customer_figures_people") { // holds nothing else
@@ -140,7 +153,8 @@ func TestEventGaugesAreExact(t *testing.T) {
 	s := storetest.Open(t, `INSERT INTO webhook_events (source, event_id, type, occurred_at, payload)
 		SELECT 'stripe', 'e' || i, 'a', now(), '{}' FROM generate_series(1, 60000) i`, `ANALYZE webhook_events`)
 	counts, err := New(s).EventGauges(t.Context())
-	if diff := gocmp.Diff(map[string]int64{"pending": 60000, "processed": 0, "ignored": 0, "failed": 0}, counts); err != nil || diff != "" {
+	if diff := gocmp.Diff(map[string]int64{"pending": 60000, "processed": 0, "ignored": 0, "failed": 0},
+		counts); err != nil || diff != "" {
 		t.Errorf("%v %s", err, diff)
 	}
 }

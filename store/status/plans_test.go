@@ -17,7 +17,9 @@ import (
 // up, however large the inbox and the tables are. The newest of the inbox are
 // read by its key, up to a limit.
 func TestWatchesLookUp(t *testing.T) {
-	few := []string{`UPDATE webhook_events SET status = 'processed', processed_at = now() WHERE id % 100 > 0`, `ANALYZE webhook_events`} // are open
+	// are open
+	few := []string{`UPDATE webhook_events SET status = 'processed', processed_at = now() WHERE id % 100 > 0`,
+		`ANALYZE webhook_events`}
 	s := storetest.Open(t, slices.Concat(plans.Many, few)...)
 	now := time.Now()
 	for name, q := range map[string]struct {
@@ -25,10 +27,12 @@ func TestWatchesLookUp(t *testing.T) {
 		args    []any
 		allowed []string // table or index
 	}{
-		"deliveries": {store.DeliveriesSQL, []any{now, store.Accepted, store.NewestEvents}, []string{"webhook_deliveries", "webhook_events_pkey"}},
-		"failing":    {failingSQL, []any{store.SomeEvents, seldomFails, someTypes}, nil},
-		"overdue":    {overdueSQL, []any{now, store.SomeEvents}, nil},
-		"due alerts": {`SELECT watch FROM watch_changes WHERE alert = 'due' AND coalesce(held_until, made_at) < $1 ORDER BY made_at`, []any{now}, []string{"watch_changes_due"}},
+		"deliveries": {store.DeliveriesSQL, []any{now, store.Accepted, store.NewestEvents},
+			[]string{"webhook_deliveries", "webhook_events_pkey"}},
+		"failing": {failingSQL, []any{store.SomeEvents, seldomFails, someTypes}, nil},
+		"overdue": {overdueSQL, []any{now, store.SomeEvents}, nil},
+		"due alerts": {`SELECT watch FROM watch_changes WHERE alert = 'due' AND coalesce(held_until, made_at) < $1
+			ORDER BY made_at`, []any{now}, []string{"watch_changes_due"}},
 	} {
 		err := s.Snapshot(t.Context(), func(tx pgx.Tx) error {
 			for _, scan := range plans.Explain(t, tx, q.sql, q.args...).Scans() {

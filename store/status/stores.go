@@ -47,7 +47,8 @@ const (
 // params are the filter's parameters.
 func (f *StoreFilter) params() []pg.Param {
 	return []pg.Param{{Name: "q", Value: &f.Query},
-		{Name: "sort", Value: &f.Sort, Default: DefaultStoreSort, Choices: pg.Choices(DefaultStoreSort, "Longest lists first", "id", "By id")},
+		{Name: "sort", Value: &f.Sort, Default: DefaultStoreSort,
+			Choices: pg.Choices(DefaultStoreSort, "Longest lists first", "id", "By id")},
 		pg.CursorParam(&f.Cursor)}
 }
 
@@ -191,7 +192,8 @@ var storesSQL = `
 		s.id,
 		sample.customers,
 		sample.facts,
-		(SELECT count(*) FROM (SELECT FROM facts WHERE store_id = s.id AND ` + store.UnattachedFor("", "ANY($3)") + ` LIMIT $4) off),
+		(SELECT count(*) FROM (SELECT FROM facts WHERE store_id = s.id AND ` + store.UnattachedFor("", "ANY($3)") +
+	` LIMIT $4) off),
 		(
 			SELECT max(latest.at)
 			FROM (
@@ -202,7 +204,8 @@ var storesSQL = `
 					SELECT facet FROM customer_figure_changes WHERE store_id = s.id AND figure = 'people'
 				) f
 			) f
-			CROSS JOIN LATERAL (SELECT max(c.last_activity_at) AS at FROM customers c WHERE c.store_id = s.id AND c.facet = f.facet) latest
+			CROSS JOIN LATERAL (SELECT max(c.last_activity_at) AS at FROM customers c WHERE c.store_id = s.id
+				AND c.facet = f.facet) latest
 		)
 	FROM unnest($1::text[]) AS s(id)
 	CROSS JOIN LATERAL (

@@ -161,7 +161,8 @@ func (s *Reader) ratesBy(ctx context.Context, within time.Duration, looks int64)
 			e.source,
 			count(*) * $3::bigint
 		FROM generate_series($1::bigint, $2::bigint, $3::bigint) AS g(id)
-		CROSS JOIN LATERAL (SELECT source FROM webhook_events WHERE id = g.id + abs(hashint8(g.id)::bigint) % $3::bigint OFFSET 0) e
+		CROSS JOIN LATERAL (SELECT source FROM webhook_events
+			WHERE id = g.id + abs(hashint8(g.id)::bigint) % $3::bigint OFFSET 0) e
 		GROUP BY e.source`, first, last, step)
 	if err != nil {
 		return nil, err

@@ -15,11 +15,13 @@ import (
 func TestVitals(t *testing.T) {
 	empty := storetest.Open(t)
 	v, err := New(empty).Vitals(t.Context())
-	if err != nil || v.OldestPending != nil || len(v.Sources) != 3 || v.Sources[0].Last != nil || len(v.Backfills) != 0 || v.Unattached == nil {
+	if err != nil || v.OldestPending != nil || len(v.Sources) != 3 || v.Sources[0].Last != nil || len(v.Backfills) != 0 ||
+		v.Unattached == nil {
 		t.Errorf("%+v %v", v, err)
 	}
 	s := storetest.OpenAt(t, testdb.Inbox(t, 90)) // thirty of each source
-	_, err = s.Pool.Exec(t.Context(), `UPDATE webhook_events SET received_at = now() - (max - id) * interval '2 minutes' FROM (SELECT max(id) AS max FROM webhook_events) m`)
+	_, err = s.Pool.Exec(t.Context(), `UPDATE webhook_events SET received_at = now() - (max - id) * interval '2 minutes'
+		FROM (SELECT max(id) AS max FROM webhook_events) m`)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,12 +50,14 @@ func TestVitals(t *testing.T) {
 		if source.Last.ID == 90 {
 			minute = 1
 		}
-		if source.Source != store.Sources[i] || source.LastHour != (Rate{10, false}) || source.LastMinute != (Rate{minute, false}) || source.Last.ID < 88 || source.Last.Source != source.Source {
+		if source.Source != store.Sources[i] || source.LastHour != (Rate{10, false}) ||
+			source.LastMinute != (Rate{minute, false}) || source.Last.ID < 88 || source.Last.Source != source.Source {
 			t.Errorf("%+v", source)
 		}
 	}
 	var oldest int64
-	if err := s.Pool.QueryRow(t.Context(), `SELECT min(id) FROM webhook_events WHERE status = 'pending'`).Scan(&oldest); err != nil {
+	if err := s.Pool.QueryRow(t.Context(), `SELECT min(id) FROM webhook_events WHERE status = 'pending'`).Scan(
+		&oldest); err != nil {
 		t.Fatal(err)
 	}
 	if v.OldestPending.ID != oldest || v.OldestPending.Status != "pending" {
@@ -82,11 +86,13 @@ func TestRoughRates(t *testing.T) {
 	}
 	got, err := New(s).ratesBy(t.Context(), time.Hour, 700)
 	stripe, clerk := got["stripe"], got["clerk"]
-	if err != nil || !stripe.Rough || stripe.Events < 8500 || stripe.Events > 9500 || clerk.Events < 500 || clerk.Events > 1500 {
+	if err != nil || !stripe.Rough || stripe.Events < 8500 || stripe.Events > 9500 || clerk.Events < 500 ||
+		clerk.Events > 1500 {
 		t.Errorf("%v %v", got, err)
 	}
 	exact, err := New(s).ratesBy(t.Context(), time.Hour, 10000)
-	if diff := gocmp.Diff(map[string]Rate{"stripe": {9000, false}, "clerk": {1000, false}}, exact); err != nil || diff != "" {
+	if diff := gocmp.Diff(map[string]Rate{"stripe": {9000, false}, "clerk": {1000, false}}, exact); err != nil ||
+		diff != "" {
 		t.Errorf("%v %s", err, diff)
 	}
 }

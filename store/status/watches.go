@@ -144,7 +144,8 @@ func keepWatches(ctx context.Context, tx pgx.Tx, r WatchRound, before, after []W
 		if changed {
 			w.Changes++
 		}
-		batch.Queue(keepWatchSQL, w.Name, w.State, w.Since, w.Detail, w.Fix, w.Leaning, w.LeaningSince, w.Changes, w.CheckedAt)
+		batch.Queue(keepWatchSQL, w.Name, w.State, w.Since, w.Detail, w.Fix, w.Leaning, w.LeaningSince,
+			w.Changes, w.CheckedAt)
 		if !changed {
 			continue
 		}
@@ -154,7 +155,8 @@ func keepWatches(ctx context.Context, tx pgx.Tx, r WatchRound, before, after []W
 		}
 		batch.Queue(`
 			INSERT INTO watch_changes (watch, number, state, was, since, detail, fix, made_at, alert)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`, w.Name, w.Changes, w.State, old, w.Since, w.Detail, w.Fix, r.Now, alert)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`, w.Name, w.Changes, w.State, old, w.Since, w.Detail, w.Fix, r.Now,
+			alert)
 	}
 	batch.Queue(`DELETE FROM webhook_deliveries WHERE hour < $1`, r.Now.Add(-store.KeepDeliveries))
 	batch.Queue(`DELETE FROM watch_changes WHERE made_at < $1`, r.Now.Add(-keepChanges))

@@ -135,7 +135,8 @@ func (s *Tags) Rename(ctx context.Context, storeID, id, name string) (err error)
 	if name, err = checkName(name); err != nil {
 		return err
 	}
-	return taken(s.change(ctx, `UPDATE tags SET name = $3, folded = `+folded("$3")+` WHERE store_id = $1 AND id = $2`, storeID, id, name), name)
+	return taken(s.change(ctx, `UPDATE tags SET name = $3, folded = `+folded("$3")+` WHERE store_id = $1 AND id = $2`,
+		storeID, id, name), name)
 }
 
 // Delete deletes a tag, and takes it off all customers.
@@ -220,9 +221,11 @@ func (s *Tags) Put(ctx context.Context, storeID, customer, id, author string, on
 		return err
 	}
 	// The row lock makes a move of the customer wait until the tag is in; see AddNote.
-	change := `, put AS (INSERT INTO customer_tags (store_id, email, tag_id, tagged_by) SELECT store_id, email, $3, $4 FROM home ON CONFLICT DO NOTHING)`
+	change := `, put AS (INSERT INTO customer_tags (store_id, email, tag_id, tagged_by) SELECT store_id, email, $3, $4
+		FROM home ON CONFLICT DO NOTHING)`
 	if !on {
-		change = `, gone AS (DELETE FROM customer_tags t USING home h WHERE t.store_id = h.store_id AND t.email = h.email AND t.tag_id = $3 AND $4 <> '')`
+		change = `, gone AS (DELETE FROM customer_tags t USING home h WHERE t.store_id = h.store_id AND t.email = h.email
+			AND t.tag_id = $3 AND $4 <> '')`
 	}
 	return s.change(ctx, `
 		WITH home AS MATERIALIZED (
@@ -248,7 +251,8 @@ func (s *Tags) clear(ctx context.Context, id string) error {
 			tag, err := s.Pool.Exec(ctx, `
 			DELETE FROM customer_tags
 			WHERE tag_id = $1
-			  AND (store_id, email) IN (SELECT store_id, email FROM customer_tags WHERE tag_id = $1 ORDER BY email LIMIT $2)`, id, chunk)
+			  AND (store_id, email) IN (SELECT store_id, email FROM customer_tags WHERE tag_id = $1 ORDER BY email LIMIT $2)`,
+				id, chunk)
 			n = tag.RowsAffected()
 			return err
 		})
@@ -291,7 +295,8 @@ func checkName(name string) (string, error) {
 // taken explains that the store has a tag of this name.
 func taken(err error, name string) error {
 	if pg.UniqueViolation(err) {
-		return pg.Refuse("name", "%q is taken: the store has a tag that is called so, but perhaps for case, accents or spaces", name)
+		return pg.Refuse("name",
+			"%q is taken: the store has a tag that is called so, but perhaps for case, accents or spaces", name)
 	}
 	return err
 }

@@ -51,7 +51,8 @@ func (s *API) ListNotes(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	core.WriteJSON(w, http.StatusOK, core.CutBy(s.ShownNotes(r, notes), p.Limit, func(n core.CustomerNote) string { return n.ID }))
+	core.WriteJSON(w, http.StatusOK,
+		core.CutBy(s.ShownNotes(r, notes), p.Limit, func(n core.CustomerNote) string { return n.ID }))
 	return nil
 }
 
@@ -61,7 +62,8 @@ func (s *API) AddNote(w http.ResponseWriter, r *http.Request) error {
 	if err := core.ReadJSON(w, r, &sent); err != nil {
 		return err
 	}
-	added, err := customers.New(s.Cfg.Store).AddNote(r.Context(), r.PathValue("store"), r.PathValue("id"), core.NewNote(r, sent.Body))
+	added, err := customers.New(s.Cfg.Store).AddNote(r.Context(), r.PathValue("store"), r.PathValue("id"),
+		core.NewNote(r, sent.Body))
 	if err != nil {
 		return err
 	}
@@ -77,7 +79,8 @@ func (s *API) EditNote(w http.ResponseWriter, r *http.Request) error {
 	if err := core.ReadJSON(w, r, &sent); err != nil {
 		return err
 	}
-	edited, err := customers.New(s.Cfg.Store).EditNote(r.Context(), r.PathValue("store"), r.PathValue("id"), r.PathValue("note"), core.NewNote(r, sent.Body))
+	edited, err := customers.New(s.Cfg.Store).EditNote(r.Context(), r.PathValue("store"), r.PathValue("id"),
+		r.PathValue("note"), core.NewNote(r, sent.Body))
 	if err != nil {
 		return err
 	}
@@ -87,5 +90,6 @@ func (s *API) EditNote(w http.ResponseWriter, r *http.Request) error {
 
 // DeleteNote deletes a note.
 func (s *API) DeleteNote(w http.ResponseWriter, r *http.Request) error {
-	return empty(w, customers.New(s.Cfg.Store).DeleteNote(r.Context(), r.PathValue("store"), r.PathValue("id"), r.PathValue("note")))
+	return empty(w, customers.New(s.Cfg.Store).DeleteNote(r.Context(), r.PathValue("store"), r.PathValue("id"),
+		r.PathValue("note")))
 }

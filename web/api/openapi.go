@@ -77,7 +77,8 @@ func describeFilter(p pg.Param) string {
 	if p.Kind != nil {
 		doc, schema = doc+p.Kind.Doc, json.RawMessage(p.Kind.Schema)
 	}
-	text, err := json.Marshal(map[string]any{"name": p.Name, "in": "query", "description": doc, "schema": schema, "example": p.Example})
+	text, err := json.Marshal(map[string]any{"name": p.Name, "in": "query", "description": doc, "schema": schema,
+		"example": p.Example})
 	if err != nil {
 		panic(err) // texts and numbers always marshal
 	}

@@ -66,8 +66,9 @@ func (s *Site) importFile(file string) (string, error) {
 		return "", nil
 	}
 	if s.Cfg.ImportDir == "" {
-		return "", &pg.BadParam{Name: "file", Reason: "cannot be read: set IMPORT_DIR, for serve and work, to the folder with the exports; " +
-			"or run `rollcall backfill start convex FILE`"}
+		return "", &pg.BadParam{
+			Name: "file", Reason: "cannot be read: set IMPORT_DIR, for serve and work, to the folder with the exports; " +
+				"or run `rollcall backfill start convex FILE`"}
 	}
 	within := file
 	if filepath.IsAbs(file) {

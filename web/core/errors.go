@@ -26,25 +26,40 @@ func (f *Failure) Error() string { return f.Code + ": " + f.Message }
 
 // The failures that have an answer of their own.
 var (
-	ErrNoRoute   = &Failure{http.StatusNotFound, "not_found", "Page not found."}
-	errNotFound  = &Failure{http.StatusNotFound, "not_found", "Not found. It may have been removed, or you don't have access."}
-	ErrMethod    = &Failure{http.StatusMethodNotAllowed, "method_not_allowed", "This method is not allowed here. See the Allow header."}
-	ErrStranger  = &Failure{http.StatusUnauthorized, "unauthorized", "Send a token with access to this: Authorization: Bearer TOKEN."}
-	ErrForm      = &Failure{http.StatusBadRequest, "invalid_form", "The form is incomplete. Send it again."}
-	errBodyType  = &Failure{http.StatusUnsupportedMediaType, "unsupported_media_type", "Send the body as JSON: Content-Type: application/json."}
-	errBodySize  = &Failure{http.StatusRequestEntityTooLarge, "too_large", "The body is larger than 64 KiB."}
-	errQuery     = &Failure{http.StatusBadRequest, "invalid_parameter", "The query string is not valid. Check its % signs."}
-	errCrossSite = &Failure{http.StatusForbidden, "cross_origin", "This request came from a page of another site, so it was rejected."}
-	ErrEnded     = &Failure{http.StatusUnauthorized, "unauthorized", "This token has expired or was revoked. Send another one."}
-	ErrTooMany   = &Failure{http.StatusTooManyRequests, "too_many_requests", "Too many wrong tokens were sent. Wait a few seconds before you try another one. The right token always works."}
-	ErrNoKeys    = &Failure{http.StatusServiceUnavailable, "unavailable", "Clerk's keys are not available, so sessions cannot be checked. Try again in a few seconds."}
-	errAway      = &Failure{http.StatusServiceUnavailable, "unavailable", "The database is not available. Try again in a few seconds."}
-	ErrBusy      = &Failure{http.StatusServiceUnavailable, "busy", "The server is busy with other requests of this kind. Try again in a few seconds."}
-	ErrCrowd     = &Failure{http.StatusTooManyRequests, "too_many_requests", "You have too many requests of this kind running. Wait for one to end, then try again."}
-	ErrSlow      = &Failure{http.StatusServiceUnavailable, "too_slow", "The database took too long. Narrow the filter, or try again later."}
-	errInternal  = &Failure{http.StatusInternalServerError, "internal", "Something went wrong. The server's log has the details."}
+	ErrNoRoute  = &Failure{http.StatusNotFound, "not_found", "Page not found."}
+	errNotFound = &Failure{http.StatusNotFound, "not_found",
+		"Not found. It may have been removed, or you don't have access."}
+	ErrMethod = &Failure{http.StatusMethodNotAllowed, "method_not_allowed",
+		"This method is not allowed here. See the Allow header."}
+	ErrStranger = &Failure{http.StatusUnauthorized, "unauthorized",
+		"Send a token with access to this: Authorization: Bearer TOKEN."}
+	ErrForm     = &Failure{http.StatusBadRequest, "invalid_form", "The form is incomplete. Send it again."}
+	errBodyType = &Failure{http.StatusUnsupportedMediaType, "unsupported_media_type",
+		"Send the body as JSON: Content-Type: application/json."}
+	errBodySize = &Failure{http.StatusRequestEntityTooLarge, "too_large", "The body is larger than 64 KiB."}
+	errQuery    = &Failure{http.StatusBadRequest, "invalid_parameter",
+		"The query string is not valid. Check its % signs."}
+	errCrossSite = &Failure{http.StatusForbidden, "cross_origin",
+		"This request came from a page of another site, so it was rejected."}
+	ErrEnded = &Failure{http.StatusUnauthorized, "unauthorized",
+		"This token has expired or was revoked. Send another one."}
+	ErrTooMany = &Failure{http.StatusTooManyRequests, "too_many_requests",
+		"Too many wrong tokens were sent. Wait a few seconds before you try another one. The right token always works."}
+	ErrNoKeys = &Failure{http.StatusServiceUnavailable, "unavailable",
+		"Clerk's keys are not available, so sessions cannot be checked. Try again in a few seconds."}
+	errAway = &Failure{http.StatusServiceUnavailable, "unavailable",
+		"The database is not available. Try again in a few seconds."}
+	ErrBusy = &Failure{http.StatusServiceUnavailable, "busy",
+		"The server is busy with other requests of this kind. Try again in a few seconds."}
+	ErrCrowd = &Failure{http.StatusTooManyRequests, "too_many_requests",
+		"You have too many requests of this kind running. Wait for one to end, then try again."}
+	ErrSlow = &Failure{http.StatusServiceUnavailable, "too_slow",
+		"The database took too long. Narrow the filter, or try again later."}
+	errInternal = &Failure{http.StatusInternalServerError, "internal",
+		"Something went wrong. The server's log has the details."}
 	// 503, as the receiver answers without secrets: it is not the visitor's mistake.
-	ErrNoToken = &Failure{http.StatusServiceUnavailable, "not_configured", "This is for operators, but ADMIN_TOKEN is not set. Set it and restart the server."}
+	ErrNoToken = &Failure{http.StatusServiceUnavailable, "not_configured",
+		"This is for operators, but ADMIN_TOKEN is not set. Set it and restart the server."}
 )
 
 // Explain turns an error into the answer that a visitor may see. Only here do kinds
@@ -61,7 +76,8 @@ func Explain(err error) *Failure {
 		return &Failure{http.StatusBadRequest, "invalid_parameter", bad.Error()}
 	case errors.As(err, &running):
 		return &Failure{http.StatusConflict, "already_running", fmt.Sprintf(
-			"Backfill %d of this kind and scope is %s. Wait for it, or cancel it first.", running.Backfill.ID, running.Backfill.Status)}
+			"Backfill %d of this kind and scope is %s. Wait for it, or cancel it first.", running.Backfill.ID,
+			running.Backfill.Status)}
 	case errors.As(err, &wrong):
 		return &Failure{http.StatusConflict, "wrong_status", fmt.Sprintf(
 			"Backfill %d is %s. This works only for a backfill that is %s.", wrong.ID, wrong.Status, wrong.Want)}

@@ -13,7 +13,8 @@ import (
 
 // pagePolicy lets pages load only files of this site, no inline script or style, and
 // send forms only to this site. No site may frame them.
-const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 // compressed compresses text. It adds jitter to the size, so that an attacker who can
 // put text into a page does not learn the rest from its size (BREACH).
@@ -36,7 +37,8 @@ func compressed(next http.Handler) (http.Handler, error) {
 // Guarded sets the headers of every answer and refuses cross-site requests.
 func (s *Site) Guarded(next http.Handler) http.Handler {
 	protection := http.NewCrossOriginProtection()
-	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.Refuse(w, r, errCrossSite) }))
+	protection.SetDenyHandler(
+		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.Refuse(w, r, errCrossSite) }))
 	next = protection.Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -56,7 +58,8 @@ func (s *Site) recovered(w *recorder, r *http.Request, cause any) (cut bool) {
 	if cause == nil || cause == http.ErrAbortHandler { //nolint:errorlint // as net/http compares it
 		return cause != nil
 	}
-	s.Cfg.Log.ErrorContext(r.Context(), "panic", "route", routeOf(r), "cause", pg.WithoutAddresses(fmt.Sprint(cause)), "stack", string(debug.Stack()))
+	s.Cfg.Log.ErrorContext(r.Context(), "panic", "route", routeOf(r), "cause", pg.WithoutAddresses(fmt.Sprint(cause)),
+		"stack", string(debug.Stack()))
 	if w.status != 0 {
 		return true
 	}

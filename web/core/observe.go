@@ -41,7 +41,8 @@ func NewMetrics(reg prometheus.Registerer) *metrics {
 		}, []string{"route", "method"}),
 		Refused: with.NewCounterVec(prometheus.CounterOpts{
 			Name: "rollcall_web_refused_total",
-			Help: "What was refused because a visitor (429), or all together (503), have as much of a kind under way as they may: requests, counts, exports or watches.",
+			Help: "What was refused because a visitor (429), or all together (503), have as much of a kind under way as they " +
+				"may: requests, counts, exports or watches.",
 		}, []string{"kind", "limit"}),
 	}
 }
@@ -103,7 +104,8 @@ func (s *Site) span(r *http.Request) (context.Context, trace.Span) {
 	if s.Cfg.Traces == nil || slices.Contains(quiet, r.URL.Path) {
 		return r.Context(), noop.Span{}
 	}
-	return s.Cfg.Traces.Tracer("rollcall/web").Start(r.Context(), "request", trace.WithSpanKind(trace.SpanKindServer), trace.WithLinks(jobs.Named(r.Header)...))
+	return s.Cfg.Traces.Tracer("rollcall/web").Start(r.Context(), "request", trace.WithSpanKind(trace.SpanKindServer),
+		trace.WithLinks(jobs.Named(r.Header)...))
 }
 
 func endSpan(span trace.Span, r *http.Request, seen *recorder) {

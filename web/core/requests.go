@@ -21,7 +21,8 @@ import (
 
 // isAdminPage tells whether the request views a page for operators.
 func isAdminPage(r *http.Request) bool {
-	return (r.URL.Path == "/admin" || strings.HasPrefix(r.URL.Path, "/admin/")) && (r.Method == http.MethodGet || r.Method == http.MethodHead)
+	return (r.URL.Path == "/admin" || strings.HasPrefix(r.URL.Path, "/admin/")) &&
+		(r.Method == http.MethodGet || r.Method == http.MethodHead)
 }
 
 // IsPartOf tells whether htmx requests the part of a page that has this id.

@@ -89,7 +89,8 @@ func NewSite(cfg Config, files fs.FS) (*Site, error) {
 	if !ok {
 		return nil, fmt.Errorf("web: no client for a Redis of type %T", cfg.Redis)
 	}
-	s := &Site{Cfg: cfg, Redis: client, files: files, Hashes: hashAssets(files), Metrics: NewMetrics(cfg.Metrics), policy: pagePolicy}
+	s := &Site{Cfg: cfg, Redis: client, files: files, Hashes: hashAssets(files), Metrics: NewMetrics(cfg.Metrics),
+		policy: pagePolicy}
 	s.Gates = newGates(cfg.Store.Conns(), s.Metrics.Refused)
 	if cfg.Pictures {
 		s.policy = strings.Replace(pagePolicy, "img-src 'self'", "img-src 'self' https:", 1)

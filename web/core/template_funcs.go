@@ -184,7 +184,10 @@ func Initials(c customers.Customer) string {
 	if c.Name != nil {
 		name = *c.Name
 	}
-	words := strings.FieldsFunc(name, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsMark(r) && r != '\'' && r != '.' })
+	words := strings.FieldsFunc(name, func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsMark(r) && r != '\'' &&
+			r != '.'
+	})
 	if len(words) == 0 {
 		words = []string{c.Email}
 	}

@@ -62,11 +62,13 @@ func (s *Pages) Customer(w http.ResponseWriter, r *http.Request) error {
 // newCustomerPage is the page of the customer in the path.
 func (s *Pages) newCustomerPage(r *http.Request) customerPage {
 	list := "/store/" + url.PathEscape(r.PathValue("store")) + "/customers"
-	return customerPage{ListURL: list, URL: list + "/" + s.IDs().Customer(r.PathValue("id")), IsAdmin: core.Admitted(r).Admin}
+	return customerPage{ListURL: list, URL: list + "/" + s.IDs().Customer(r.PathValue("id")),
+		IsAdmin: core.Admitted(r).Admin}
 }
 
 // showCustomerPage reads and writes the page; failed has a note that was refused.
-func (s *Pages) showCustomerPage(w http.ResponseWriter, r *http.Request, f customers.TimelineFilter, failed customerPage) (err error) {
+func (s *Pages) showCustomerPage(w http.ResponseWriter, r *http.Request, f customers.TimelineFilter,
+	failed customerPage) (err error) {
 	ctx, storeID, id := r.Context(), r.PathValue("store"), r.PathValue("id")
 	page := s.newCustomerPage(r)
 	page.Draft, page.Editing, page.Wrong, page.Version = failed.Draft, failed.Editing, failed.Wrong, s.Cfg.Version
@@ -98,7 +100,10 @@ func (s *Pages) showCustomerPage(w http.ResponseWriter, r *http.Request, f custo
 
 // Reduced tells whether any payment was refunded or disputed.
 func (p customerPage) Reduced() bool {
-	return slices.ContainsFunc(p.Why.Payments, func(f customers.PaymentFact) bool { return f.Refunded.Amount != 0 || f.Disputed.Amount != 0 })
+	return slices.ContainsFunc(p.Why.Payments, func(f customers.PaymentFact) bool {
+		return f.Refunded.Amount != 0 ||
+			f.Disputed.Amount != 0
+	})
 }
 
 // timeline reads a page of the timeline.
@@ -138,14 +143,16 @@ func (s *Pages) NoteForm(w http.ResponseWriter, r *http.Request) error {
 	}
 	var wrong *pg.BadParam
 	if errors.As(err, &wrong) {
-		return s.showCustomerPage(w, r, customers.TimelineFilter{Limit: pageEntries}, customerPage{Draft: text, Editing: s.editing(note), Wrong: "The note " + wrong.Reason + "."})
+		return s.showCustomerPage(w, r, customers.TimelineFilter{Limit: pageEntries},
+			customerPage{Draft: text, Editing: s.editing(note), Wrong: "The note " + wrong.Reason + "."})
 	}
 	return s.backTo(w, r, "#notes", err)
 }
 
 // NoteDeleted handles the delete button of a note.
 func (s *Pages) NoteDeleted(w http.ResponseWriter, r *http.Request) error {
-	return s.backTo(w, r, "#notes", customers.New(s.Cfg.Store).DeleteNote(r.Context(), r.PathValue("store"), r.PathValue("id"), r.PathValue("note")))
+	return s.backTo(w, r, "#notes", customers.New(s.Cfg.Store).DeleteNote(r.Context(), r.PathValue("store"),
+		r.PathValue("id"), r.PathValue("note")))
 }
 
 // backTo redirects to a part of the page, unless err is set.

@@ -127,7 +127,8 @@ func (s *Pages) figure(r *http.Request, p *customersPage, counted bool) error {
 	since := today.AddDate(0, 0, 1-chartDays)
 	p.Figures.OfAll, p.Figures.Counted = !p.Filter.Narrow(), counted
 	if !p.Filter.Quick() && !counted {
-		among, err := customers.New(s.Cfg.Store).Stats(r.Context(), customers.Filter{Store: p.Filter.Store, Type: p.Filter.Type, Status: p.Filter.Status, Source: p.Filter.Source})
+		among, err := customers.New(s.Cfg.Store).Stats(r.Context(),
+			customers.Filter{Store: p.Filter.Store, Type: p.Filter.Type, Status: p.Filter.Status, Source: p.Filter.Source})
 		if err != nil || among.Total > Countable {
 			return err // Known stays false
 		}
@@ -151,7 +152,8 @@ func (s *Pages) figure(r *http.Request, p *customersPage, counted bool) error {
 			On: p.Filter.Type == "" && p.Filter.Status == ""},
 		{Label: "Leads", URL: p.with("type", "lead"), N: stats.Leads, On: p.Filter.Type == "lead"},
 		{Label: "Customers", URL: p.with("type", "paying"), N: stats.Paying, On: p.Filter.Type == "paying"},
-		{Label: "Subscribers", URL: p.with("type", "subscription"), N: stats.Subscribers, On: p.Filter.Type == "subscription"},
+		{Label: "Subscribers", URL: p.with("type", "subscription"), N: stats.Subscribers,
+			On: p.Filter.Type == "subscription"},
 		{Label: "Current", URL: p.with("status", "active"), N: stats.Active, On: p.Filter.Status == "active"},
 	}
 	return nil

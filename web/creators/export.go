@@ -78,7 +78,8 @@ func (s *Pages) stillMay(r *http.Request) error {
 func (s *Pages) broken(r *http.Request, err error) {
 	switch {
 	case errors.Is(err, errReader):
-		s.Cfg.Log.Info("an export was cut off: its reader is gone, or took nothing any more", "path", core.Clip(r.URL.Path), "error", err)
+		s.Cfg.Log.Info("an export was cut off: its reader is gone, or took nothing any more", "path", core.Clip(r.URL.Path),
+			"error", err)
 	case !core.HungUp(r.Context()):
 		s.Cfg.Log.Error("an export broke off", "path", core.Clip(r.URL.Path), "error", err)
 	}

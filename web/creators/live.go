@@ -56,7 +56,8 @@ type watcher struct {
 }
 
 func newLive(s *core.Site) *Live {
-	l := &Live{store: s.Cfg.Store, log: s.Cfg.Log, ended: make(chan struct{}), Check: liveCheck, watchers: map[*watcher]bool{}}
+	l := &Live{store: s.Cfg.Store, log: s.Cfg.Log, ended: make(chan struct{}), Check: liveCheck,
+		watchers: map[*watcher]bool{}}
 	l.End = sync.OnceFunc(func() { close(l.ended) })
 	promauto.With(s.Cfg.Metrics).NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "rollcall_web_watchers",
@@ -155,7 +156,8 @@ func (s *Pages) Watch(w http.ResponseWriter, r *http.Request) error {
 	q, err := s.QueryWith(r, "after", liveScope(r))
 	after, no := strconv.ParseInt(q.Get("after"), 10, 64)
 	if err != nil || no != nil {
-		return &core.Failure{Status: http.StatusBadRequest, Code: "invalid_parameter", Message: "after: use the address from the list's page"}
+		return &core.Failure{Status: http.StatusBadRequest, Code: "invalid_parameter",
+			Message: "after: use the address from the list's page"}
 	}
 	q.Del("after")
 	filter, err := customers.ParseFilter(r.PathValue("store"), q)
@@ -182,7 +184,8 @@ func (s *Pages) Watch(w http.ResponseWriter, r *http.Request) error {
 
 // sendNews counts at once and each time it is woken, until the client is gone, may no
 // longer see the list, or liveLife is over.
-func (s *Pages) sendNews(w http.ResponseWriter, r *http.Request, news *watcher, count func(context.Context) (int, error)) error {
+func (s *Pages) sendNews(w http.ResponseWriter, r *http.Request, news *watcher,
+	count func(context.Context) (int, error)) error {
 	out := http.NewResponseController(w)
 	life := time.After(liveLife)
 	told := 0

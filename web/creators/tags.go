@@ -31,7 +31,8 @@ func (s *Pages) Tags(w http.ResponseWriter, r *http.Request) error {
 // showTags shows the page; refused is why a change was refused, or nil.
 func (s *Pages) showTags(w http.ResponseWriter, r *http.Request, refused *pg.BadParam) (err error) {
 	base := "/store/" + url.PathEscape(r.PathValue("store"))
-	page := tagsPage{ListURL: base + "/customers", URL: base + "/tags", IsAdmin: core.Admitted(r).Admin, Version: s.Cfg.Version}
+	page := tagsPage{ListURL: base + "/customers", URL: base + "/tags", IsAdmin: core.Admitted(r).Admin,
+		Version: s.Cfg.Version}
 	if page.Store, err = customers.New(s.Cfg.Store).Store(r.Context(), r.PathValue("store")); err != nil {
 		return err
 	}
@@ -40,7 +41,8 @@ func (s *Pages) showTags(w http.ResponseWriter, r *http.Request, refused *pg.Bad
 	}
 	status := http.StatusOK
 	if refused != nil {
-		page.Wrong, page.Editing, status = "The "+refused.Name+" "+refused.Reason+".", r.PathValue("tag"), http.StatusBadRequest
+		page.Wrong, page.Editing, status = "The "+refused.Name+" "+refused.Reason+".", r.PathValue("tag"),
+			http.StatusBadRequest
 	}
 	s.Page(w, status, "tags.html", page)
 	return nil
@@ -105,7 +107,8 @@ func (s *Pages) TagForm(w http.ResponseWriter, r *http.Request) error {
 
 // TagRemoved handles the button that takes a tag off a customer.
 func (s *Pages) TagRemoved(w http.ResponseWriter, r *http.Request) error {
-	err := tags.New(s.Cfg.Store).Put(r.Context(), r.PathValue("store"), r.PathValue("id"), r.PathValue("tag"), core.Admitted(r).Name(), false)
+	err := tags.New(s.Cfg.Store).Put(r.Context(), r.PathValue("store"), r.PathValue("id"), r.PathValue("tag"),
+		core.Admitted(r).Name(), false)
 	return s.backTo(w, r, "#tags", err)
 }
 

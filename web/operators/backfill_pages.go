@@ -71,7 +71,8 @@ func (s *Pages) Run(b store.Backfill, since Sample) run {
 	if since.Run != b.ID && b.StartedAt != nil {
 		since = Sample{b.ID, 0, *b.StartedAt}
 	}
-	if took := s.Cfg.Now().Sub(since.At).Seconds(); b.Status == "running" && since.Run == b.ID && took > 0 && b.Seen > since.Seen {
+	if took := s.Cfg.Now().Sub(since.At).Seconds(); b.Status == "running" && since.Run == b.ID &&
+		took > 0 && b.Seen > since.Seen {
 		r.Rate = float64(b.Seen-since.Seen) / took
 		if b.Expected != nil && *b.Expected > b.Seen {
 			r.Left = time.Duration(float64(*b.Expected-b.Seen) / r.Rate * float64(time.Second))
@@ -260,7 +261,8 @@ func (s *Pages) LiveURL(r run, since Sample) string {
 	if now := s.Cfg.Now(); since.Run != r.ID || now.Sub(since.At) > sampleLife {
 		since = Sample{r.ID, r.Seen, now}
 	}
-	return core.Address(r.URL, url.Values{"seen": {strconv.FormatInt(since.Seen, 10)}, "at": {strconv.FormatInt(since.At.UnixMilli(), 10)}})
+	return core.Address(r.URL, url.Values{"seen": {strconv.FormatInt(since.Seen, 10)},
+		"at": {strconv.FormatInt(since.At.UnixMilli(), 10)}})
 }
 
 // OrderForm handles a button of a run: what is the action's name.

@@ -61,7 +61,8 @@ func (s *Pages) Event(w http.ResponseWriter, r *http.Request) error {
 }
 
 // eventFacts are an event's facts and the fields that were skipped, or why it has none.
-func (s *Pages) eventFacts(r *http.Request, e store.Event) (all []inbox.EventFact, notes []string, silent string, err error) {
+func (s *Pages) eventFacts(r *http.Request, e store.Event) (
+	all []inbox.EventFact, notes []string, silent string, err error) {
 	if e.PrunedAt != nil {
 		return nil, nil, "the payload was deleted", nil
 	}

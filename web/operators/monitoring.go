@@ -31,7 +31,8 @@ func policyFor(monitoring http.Handler) string {
 		hash := sha256.Sum256(match[1])
 		scripts += " 'sha256-" + base64.StdEncoding.EncodeToString(hash[:]) + "'"
 	}
-	return "default-src 'none'; script-src " + scripts + "; connect-src 'self'; img-src 'self' data:; manifest-src 'self'; " +
+	return "default-src 'none'; script-src " + scripts +
+		"; connect-src 'self'; img-src 'self' data:; manifest-src 'self'; " +
 		"style-src 'self' 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 }
 

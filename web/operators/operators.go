@@ -22,9 +22,10 @@ type Pages struct {
 // New returns the operators' pages of s.
 func New(s *core.Site) *Pages {
 	p := &Pages{
-		Site:       s,
-		Status:     &statusCache{},
-		monitoring: asynqmon.New(asynqmon.Options{RootPath: core.MonitoringPath, RedisConnOpt: s.Cfg.Redis, ReadOnly: s.Cfg.MonitoringReadOnly}),
+		Site:   s,
+		Status: &statusCache{},
+		monitoring: asynqmon.New(asynqmon.Options{RootPath: core.MonitoringPath, RedisConnOpt: s.Cfg.Redis,
+			ReadOnly: s.Cfg.MonitoringReadOnly}),
 	}
 	s.MonitoringPolicy = policyFor(p.monitoring)
 	return p

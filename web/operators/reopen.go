@@ -181,7 +181,8 @@ func (s *Pages) ReopenOne(do string) core.Handler {
 		if err != nil {
 			return err
 		}
-		if _, err := s.Reopen(r, do, store.ReopenFilter{Statuses: reopenings[do].Statuses, IDs: []int64{event.ID}}); err != nil {
+		if _, err := s.Reopen(r, do, store.ReopenFilter{Statuses: reopenings[do].Statuses,
+			IDs: []int64{event.ID}}); err != nil {
 			return err
 		}
 		http.Redirect(w, r, "/admin/events/"+strconv.FormatInt(event.ID, 10), http.StatusSeeOther)
@@ -198,7 +199,8 @@ func (s *Pages) Reopen(r *http.Request, do string, f store.ReopenFilter) (done a
 		s.audit(r, "an operator has events applied again", "what", do, "events", done.Opened, "filter", f, "error", err)
 	}()
 	return s.Actions().Reopen(r.Context(), actions.Reopening{
-		Do: do, Filter: f, Most: ReopenPortion, Hints: reopenHints, Step: func() { core.Prolong(r.Context(), core.AskTimeout) },
+		Do: do, Filter: f, Most: ReopenPortion, Hints: reopenHints,
+		Step: func() { core.Prolong(r.Context(), core.AskTimeout) },
 	})
 }
 

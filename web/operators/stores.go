@@ -19,7 +19,8 @@ type storesPage struct {
 	Wrong  string
 }
 
-var storeSorts = []core.Option{{Value: status.DefaultStoreSort, Label: "Most customers first"}, {Value: "id", Label: "Store id"}}
+var storeSorts = []core.Option{{Value: status.DefaultStoreSort, Label: "Most customers first"},
+	{Value: "id", Label: "Store id"}}
 
 // Stores shows the stores, or for htmx the next page of them.
 func (s *Pages) Stores(w http.ResponseWriter, r *http.Request) error {

@@ -24,7 +24,8 @@ func serve(t *testing.T) string {
 		case "/":
 			w.Header().Set("Content-Security-Policy", "default-src * data:; style-src 'unsafe-inline'; script-src 'self'")
 			w.Header().Set("Content-Type", "text/html")
-			fmt.Fprint(w, `<!doctype html><title>x</title><link rel="icon" href="data:,"><script src="/x.js" defer></script>`+r.FormValue("body"))
+			fmt.Fprint(w, `<!doctype html><title>x</title><link rel="icon" href="data:,"><script src="/x.js" defer></script>`+
+				r.FormValue("body"))
 		case "/x.js":
 			w.Header().Set("Content-Type", "text/javascript")
 			fmt.Fprint(w, `for (const e of document.querySelectorAll("[data-run]")) ({
@@ -57,8 +58,9 @@ func TestTroubles(t *testing.T) {
 		`<img src="/none.png">`:                               `404 /none.png`,
 		`<script>let x</script>`:                              `console: .* Content Security Policy .*`,
 		`<p onclick="x()">p</p>`:                              `console: .* Content Security Policy .*`,
-		`<img src="http://other.example/x.png">`:              `elsewhere: http://other.example/x.png not loaded: net::ERR_NAME_NOT_RESOLVED`,
-		`<base href="http://[::1]:1/"><img src="x.png">`:      `elsewhere: http://\[::1\]:1/x.png not loaded: .*`,
+		`<img src="http://other.example/x.png">`: `elsewhere: http://other.example/x.png not loaded: ` +
+			`net::ERR_NAME_NOT_RESOLVED`,
+		`<base href="http://[::1]:1/"><img src="x.png">`: `elsewhere: http://\[::1\]:1/x.png not loaded: .*`,
 	} {
 		p.show(body)
 		whole, got := regexp.MustCompile(`^(?s:`+want+`)$`), strings.Join(p.heard(), " ")
@@ -82,7 +84,8 @@ func (p *Page) heard() []string {
 }
 
 func TestMissing(t *testing.T) {
-	if _, err := find([]string{"no-such-browser"}); err == nil || !strings.Contains(err.Error(), "install the package chromium") {
+	if _, err := find([]string{"no-such-browser"}); err == nil ||
+		!strings.Contains(err.Error(), "install the package chromium") {
 		t.Errorf("%v", err)
 	}
 }
@@ -103,7 +106,9 @@ func TestExpected(t *testing.T) {
 func TestLook(t *testing.T) {
 	p := Open(t, serve(t), Look{Width: 390, Height: 700, Dark: true, Calm: true})
 	p.show(`<meta name="viewport" content="width=device-width"><div style="width:500px">x</div>`)
-	if got := Eval[string](p, `[screen.width, matchMedia("(prefers-color-scheme: dark)").matches, matchMedia("(prefers-reduced-motion: reduce)").matches].join()`); got != "390,true,true" {
+	if got := Eval[string](
+		p, `[screen.width, matchMedia("(prefers-color-scheme: dark)").matches,`+
+			` matchMedia("(prefers-reduced-motion: reduce)").matches].join()`); got != "390,true,true" {
 		t.Error(got)
 	}
 	if got := p.Overflow(); got < 110 {

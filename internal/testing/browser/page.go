@@ -245,7 +245,8 @@ func (p *Page) Until(condition string) {
 func (p *Page) state() string {
 	ctx, cancel := context.WithTimeout(p.ctx, 5*time.Second)
 	defer cancel()
-	text, err := chromedp.Run(ctx, chromedp.Evaluate[string](`location.href + "\n" + document.body.innerText.slice(0, 3000)`))
+	text, err := chromedp.Run(
+		ctx, chromedp.Evaluate[string](`location.href + "\n" + document.body.innerText.slice(0, 3000)`))
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return fmt.Sprintln(text, err, p.troubles)
@@ -272,7 +273,8 @@ func (p *Page) Lists(selector string, want ...string) {
 // Texts are what the elements found say, as it is shown, with each run of space as one.
 func (p *Page) Texts(selector string) []string {
 	p.t.Helper()
-	return Eval[[]string](p, fmt.Sprintf(`[...document.querySelectorAll(%q)].map(e => e.innerText.replace(/\s+/g, " ").trim())`, selector))
+	return Eval[[]string](
+		p, fmt.Sprintf(`[...document.querySelectorAll(%q)].map(e => e.innerText.replace(/\s+/g, " ").trim())`, selector))
 }
 
 // Address is the path and the query that the tab is at.

@@ -64,7 +64,8 @@ func (p *Page) hear(event any) {
 		p.trouble("exception: %s", (&chromedp.ExceptionError{ExceptionDetails: e.ExceptionDetails}).Error())
 	case *page.EventJavascriptDialogOpening:
 		p.trouble("dialog: %s", e.Message)
-		go chromedp.Call(p.ctx, page.HandleJavaScriptDialog, page.HandleJavaScriptDialogParams{}) // nothing goes on until it is closed
+		// nothing goes on until it is closed
+		go chromedp.Call(p.ctx, page.HandleJavaScriptDialog, page.HandleJavaScriptDialogParams{})
 	case *inspector.EventTargetCrashed:
 		p.trouble("the tab crashed")
 	}

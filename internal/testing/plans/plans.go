@@ -73,20 +73,28 @@ var Many = []string{
 	`INSERT INTO stripe_customers (account, id, email, version, deleted_version)
 		SELECT '', 'cus_' || i, 'p' || i || '@x.example', 'v', '' FROM generate_series(1, 5000) i`,
 	`INSERT INTO products (id, store_ref, store_id, store_ids, kind, title, version, deleted_version)
-		SELECT 'p' || i, 's' || i % 3, 's' || i % 3, ARRAY['s' || i % 3], 'course', 'T', 'v', '' FROM generate_series(1, 5000) i`,
+		SELECT 'p' || i, 's' || i % 3, 's' || i % 3, ARRAY['s' || i % 3], 'course', 'T', 'v', ''
+			FROM generate_series(1, 5000) i`,
 	`INSERT INTO customers (store_id, email)
 		SELECT 's' || i % 3, 'p' || i || '@x.example' FROM generate_series(1, 5000) i`,
 	`INSERT INTO customer_notes (store_id, email, body, author)
 		SELECT 's' || i % 3, 'p' || i || '@x.example', 'B', 'admin' FROM generate_series(1, 5000) i`,
 	`INSERT INTO customer_merges (store_id, from_id, from_email, into_id, into_email)
 		SELECT 's' || i % 3, i, 'x', i + 1, 'y' FROM generate_series(1, 5000) i`,
-	`INSERT INTO payments (account, id, claim_version, intent_version, invoice_version, destination_version, kind, claim_paid, claim_amount, claim_currency, paid_at, user_ref, stripe_customer, store_id, invoice, subscription, customer_id, unattached)
-		SELECT '', 'pi_' || i, 'v', '', '', '', 'checkout', true, 1, 'usd', now(), 'user_' || i, 'cus_' || i, 's' || i % 3, 'in_' || i, 'sub_' || i,
+	`INSERT INTO payments (account, id, claim_version, intent_version, invoice_version, destination_version, kind,
+		claim_paid, claim_amount, claim_currency, paid_at, user_ref, stripe_customer, store_id, invoice, subscription,
+		customer_id, unattached)
+		SELECT '', 'pi_' || i, 'v', '', '', '', 'checkout', true, 1, 'usd', now(), 'user_' || i, 'cus_' || i, 's' || i % 3,
+			'in_' || i, 'sub_' || i,
 			nullif(i % 5, 0) + i, CASE WHEN i % 5 = 0 THEN 'unpaid' END FROM generate_series(1, 5000) i`,
-	`INSERT INTO enrollments (course_id, person, version, email_version, store_version, name_version, progress_version, enrolled_version, completed_version, deleted_version, store_id, customer_id, unattached)
-		SELECT 'p' || i % 9, 'user:user_' || i, 'v', '', '', '', '', '', '', '', 's' || i % 3, nullif(i % 5, 0) + i, CASE WHEN i % 5 = 0 THEN 'never_enrolled' END FROM generate_series(1, 5000) i`,
-	`INSERT INTO subscriptions (account, id, version, checkout_version, ever_active, user_ref, store_id, customer_id, unattached)
-		SELECT '', 'sub_' || i, 'v', '', true, 'user_' || i, 's' || i % 3, nullif(i % 5, 0) + i, CASE WHEN i % 5 = 0 THEN 'not_started' END FROM generate_series(1, 5000) i`,
+	`INSERT INTO enrollments (course_id, person, version, email_version, store_version, name_version, progress_version,
+		enrolled_version, completed_version, deleted_version, store_id, customer_id, unattached)
+		SELECT 'p' || i % 9, 'user:user_' || i, 'v', '', '', '', '', '', '', '', 's' || i % 3, nullif(i % 5, 0) + i,
+			CASE WHEN i % 5 = 0 THEN 'never_enrolled' END FROM generate_series(1, 5000) i`,
+	`INSERT INTO subscriptions (account, id, version, checkout_version, ever_active, user_ref, store_id, customer_id,
+		unattached)
+		SELECT '', 'sub_' || i, 'v', '', true, 'user_' || i, 's' || i % 3, nullif(i % 5, 0) + i,
+			CASE WHEN i % 5 = 0 THEN 'not_started' END FROM generate_series(1, 5000) i`,
 	`INSERT INTO refunds (account, id, charge, payment_intent, cumulative, amount, said_at, version)
 		SELECT '', 're_' || i, 'ch_' || i, 'pi_' || i, false, 1, now(), 'v' FROM generate_series(1, 5000) i`,
 	`INSERT INTO disputes (account, id, charge, payment_intent, amount, withdrawn, version)

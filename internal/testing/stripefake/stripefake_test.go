@@ -56,7 +56,8 @@ func TestLists(t *testing.T) {
 		fake.Add("", fmt.Sprintf(`{"id":"cus_%d","object":"customer","created":%d}`, i, 100+i/2))
 	}
 	fake.Add("acct_1", stripefake.Object{"id": "cus_x", "object": "customer", "created": 1})
-	fake.Add("", `{"id":"sub_1","object":"subscription","created":1,"status":"canceled"}`, `{"id":"sub_2","object":"subscription","created":1,"status":"active"}`)
+	fake.Add("", `{"id":"sub_1","object":"subscription","created":1,"status":"canceled"}`,
+		`{"id":"sub_2","object":"subscription","created":1,"status":"active"}`)
 	for _, c := range []struct {
 		account, path string
 		status        int
@@ -97,21 +98,25 @@ func TestInside(t *testing.T) {
 	}
 	list := stripefake.Object{"data": lines}
 	fake.Add("", stripefake.Object{"id": "cs_1", "object": "checkout.session", "created": 1, "line_items": list},
-		stripefake.Object{"id": "sub_1", "object": "subscription", "created": 1, "status": "active", "items": list, "latest_invoice": "in_1"},
+		stripefake.Object{"id": "sub_1", "object": "subscription", "created": 1, "status": "active", "items": list,
+			"latest_invoice": "in_1"},
 		stripefake.Object{"id": "in_1", "object": "invoice", "created": 1, "status": "paid"})
 	if _, _, body := get(t, fake, "", "/v1/checkout/sessions"); strings.Contains(body, "li_") {
 		t.Errorf("line items that nobody asked for: %s", body)
 	}
-	if _, _, body := get(t, fake, "", "/v1/checkout/sessions?expand[]=data.line_items"); !strings.Contains(body, `"li_9"`) || strings.Contains(body, `"li_10"`) || !strings.Contains(body, `"has_more":true`) {
+	if _, _, body := get(t, fake, "", "/v1/checkout/sessions?expand[]=data.line_items"); !strings.Contains(
+		body, `"li_9"`) || strings.Contains(body, `"li_10"`) || !strings.Contains(body, `"has_more":true`) {
 		t.Errorf("line items: %s", body)
 	}
-	if _, ids, _ := get(t, fake, "", "/v1/checkout/sessions/cs_1/line_items?starting_after=li_9"); strings.Join(ids, " ") != "li_10 li_11" {
+	if _, ids, _ := get(t, fake, "", "/v1/checkout/sessions/cs_1/line_items?starting_after=li_9"); strings.Join(
+		ids, " ") != "li_10 li_11" {
 		t.Errorf("the rest: %v", ids)
 	}
 	if _, ids, _ := get(t, fake, "", "/v1/subscription_items?subscription=sub_1&limit=100"); len(ids) != 12 {
 		t.Errorf("items: %v", ids)
 	}
-	if _, _, body := get(t, fake, "", "/v1/subscriptions?expand[]=data.latest_invoice"); !strings.Contains(body, `"status":"paid"`) {
+	if _, _, body := get(t, fake, "", "/v1/subscriptions?expand[]=data.latest_invoice"); !strings.Contains(
+		body, `"status":"paid"`) {
 		t.Errorf("the invoice is not whole: %s", body)
 	}
 	if _, _, body := get(t, fake, "", "/v1/subscriptions/sub_1"); !strings.Contains(body, `"latest_invoice":"in_1"`) {
@@ -136,11 +141,13 @@ func TestFaultsAndRecords(t *testing.T) {
 		t.Errorf("a whole body: %s", body)
 	}
 	fake.Faults(stripefake.Faults{})
-	if status, _, body := get(t, fake, "acct_gone", "/v1/customers"); status != 403 || !strings.Contains(body, "acct_gone") {
+	if status, _, body := get(t, fake, "acct_gone", "/v1/customers"); status != 403 ||
+		!strings.Contains(body, "acct_gone") {
 		t.Errorf("%d %s", status, body)
 	}
 	requests := fake.Requests()
-	if len(requests) != 6 || requests[4].Operation != "GET /v1/customers/{id}" || requests[5].Account != "acct_gone" || requests[1].Status != 429 {
+	if len(requests) != 6 || requests[4].Operation != "GET /v1/customers/{id}" || requests[5].Account != "acct_gone" ||
+		requests[1].Status != 429 {
 		t.Errorf("%+v", requests)
 	}
 	fake.Remove("", "cus_1")

@@ -13,7 +13,8 @@ func Inbox(t testing.TB, n int) string {
 	conn, err := pgx.Connect(t.Context(), url)
 	if err == nil {
 		_, err = conn.Exec(t.Context(), `
-			INSERT INTO webhook_events (source, event_id, type, account, api_version, livemode, occurred_at, payload, status, processed_at, last_error, attempts)
+			INSERT INTO webhook_events (source, event_id, type, account, api_version, livemode, occurred_at, payload, status,
+				processed_at, last_error, attempts)
 			SELECT
 				(ARRAY['stripe', 'clerk', 'platform'])[1 + i % 3],
 				'evt_' || i,

@@ -106,7 +106,8 @@ func (p *Player) Differences() []string {
 		all = append(all, fmt.Sprintf("%d events failed; `rollcall events list --status failed` shows why", n))
 	}
 	if p.Sent.Accepted != p.Sent.Events {
-		all = append(all, fmt.Sprintf("%d deliveries were answered as new, the scenario has %d events", p.Sent.Accepted, p.Sent.Events))
+		all = append(all, fmt.Sprintf("%d deliveries were answered as new, the scenario has %d events", p.Sent.Accepted,
+			p.Sent.Events))
 	}
 	return all
 }
@@ -141,15 +142,17 @@ func compare(s scenario.Store, l List) (differences []string) {
 func compareRow(where string, want, got scenario.Row) (differences []string) {
 	for _, field := range fields {
 		if want[field] != got[field] {
-			differences = append(differences, fmt.Sprintf("%s: %s is %q, the scenario says %q", where, field, got[field], want[field]))
+			differences = append(differences, fmt.Sprintf("%s: %s is %q, the scenario says %q", where, field,
+				got[field], want[field]))
 		}
 	}
 	return differences
 }
 
 // fields are those that are compared: of customers, and of a store's figures.
-var fields = strings.Fields("name type status source spent refunded courses purchases subscriptions first_seen last_activity " +
-	"customers leads paying subscribers active revenue")
+var fields = strings.Fields(
+	"name type status source spent refunded courses purchases subscriptions first_seen last_activity " +
+		"customers leads paying subscribers active revenue")
 
 // rowOf turns a customer from the API into a row of the scenario.
 func rowOf(c customers.Customer) scenario.Row {
@@ -171,8 +174,9 @@ func rowOf(c customers.Customer) scenario.Row {
 	return scenario.Row{
 		"email": c.Email, "name": deref(c.Name), "type": c.Type, "status": c.Status, "source": deref(c.Source.Kind),
 		"spent": show.Monies(c.TotalSpent), "refunded": show.Monies(c.Refunded),
-		"courses": strings.Join(courses, ", "), "purchases": strings.Join(purchases, ", "), "subscriptions": strings.Join(plans, ", "),
-		"first_seen": moment(c.FirstSeenAt), "last_activity": moment(c.LastActivityAt),
+		"courses": strings.Join(courses, ", "), "purchases": strings.Join(purchases, ", "),
+		"subscriptions": strings.Join(plans, ", "),
+		"first_seen":    moment(c.FirstSeenAt), "last_activity": moment(c.LastActivityAt),
 	}
 }
 

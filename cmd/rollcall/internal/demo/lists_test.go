@@ -33,11 +33,13 @@ func TestCompare(t *testing.T) {
 	if len(differences) != 2 || !strings.Contains(differences[0], `spent is "$298.00", the scenario says "$299.00"`) {
 		t.Errorf("%q", differences)
 	}
-	p.Lists = map[string]List{"store_aurora": {Customers: []customers.Customer{{Email: "who@example.com"}, {Email: "who@example.com"}}}}
+	p.Lists = map[string]List{
+		"store_aurora": {Customers: []customers.Customer{{Email: "who@example.com"}, {Email: "who@example.com"}}}}
 	p.Sent = Sent{Events: 2, Accepted: 1, Counts: map[string]int64{"failed": 1}}
 	all := strings.Join(p.Differences(), "\n")
 	for _, want := range []string{
-		"who@example.com is on the list twice", "who@example.com is on the list and should not be", "john.doe@example.com is missing",
+		"who@example.com is on the list twice", "who@example.com is on the list and should not be",
+		"john.doe@example.com is missing",
 		"the inbox holds 1 events, the scenario has 2", "1 events failed", "1 deliveries were answered as new",
 	} {
 		if !strings.Contains(all, want) {

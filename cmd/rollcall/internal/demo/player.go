@@ -70,7 +70,8 @@ func New(at Target, seed uint64) (*Player, error) {
 	s, err := scenario.Load(time.Now())
 	return &Player{
 		Scenario: s, at: at, random: rand.New(rand.NewPCG(seed, 0)),
-		http: &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxConnsPerHost: Senders, MaxIdleConnsPerHost: Senders}},
+		http: &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{
+			MaxConnsPerHost: Senders, MaxIdleConnsPerHost: Senders}},
 	}, err
 }
 
@@ -283,7 +284,8 @@ func (p *Player) settle(ctx context.Context) error {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			return fmt.Errorf("%d events are still pending after %v; `rollcall events list --status pending` shows them", pending, patience)
+			return fmt.Errorf("%d events are still pending after %v; `rollcall events list --status pending` shows them",
+				pending, patience)
 		case <-tick:
 		}
 	}

@@ -31,23 +31,28 @@ func TestDoctorJudges(t *testing.T) {
 		want  string // kind and severity; empty: all is well
 	}{
 		{"old Postgres", func(d *doctor) { d.judgeDatabase(checks.Database{Version: 140009}) }, "database_old warning"},
-		{"a standby", func(d *doctor) { d.judgeDatabase(checks.Database{Version: 170001, ReadOnly: true, Standby: true}) }, "database_read_only problem"},
+		{"a standby", func(d *doctor) { d.judgeDatabase(checks.Database{Version: 170001, ReadOnly: true, Standby: true}) },
+			"database_read_only problem"},
 		{"clocks agree", func(d *doctor) { d.judgeClock(at, at.Add(3*time.Second)) }, ""},
 		{"a clock is ahead", func(d *doctor) { d.judgeClock(at, at.Add(-time.Minute)) }, "clock_off warning"},
 		{"a clock is behind", func(d *doctor) { d.judgeClock(at, at.Add(3*time.Minute)) }, "clock_off problem"},
-		{"a worker's clock is ahead", func(d *doctor) { d.clockAgrees("h:1", "worker h:1", 24*time.Hour) }, "clock_off problem"},
+		{"a worker's clock is ahead", func(d *doctor) { d.clockAgrees("h:1", "worker h:1", 24*time.Hour) },
+			"clock_off problem"},
 		{"a session is silent", func(d *doctor) {
 			d.judgeSessions([]pg.HeldSession{{PID: 7, Application: "psql", Since: long, Tables: 1}})
 		}, "session_held problem"},
 		{"no session is", func(d *doctor) { d.judgeSessions(nil) }, ""},
 		{"Postgres can", func(d *doctor) { d.judgeAble(nil) }, ""},
-		{"a full disk", func(d *doctor) { d.judgeAble(&pgconn.PgError{Code: "53100", Message: "could not extend file"}) }, "database_not_able problem"},
-		{"a role that may not write", func(d *doctor) { d.judgeAble(&pgconn.PgError{Code: "42501"}) }, "database_not_able problem"},
+		{"a full disk", func(d *doctor) { d.judgeAble(&pgconn.PgError{Code: "53100", Message: "could not extend file"}) },
+			"database_not_able problem"},
+		{"a role that may not write", func(d *doctor) { d.judgeAble(&pgconn.PgError{Code: "42501"}) },
+			"database_not_able problem"},
 		{"Redis 7", func(d *doctor) { d.judgeRedisVersion("# Server\r\nredis_version:7.0.15\r\n") }, ""},
 		{"Redis 6.2", func(d *doctor) { d.judgeRedisVersion("redis_version:6.2.14\r\n") }, "redis_old warning"},
 		{"Redis 5", func(d *doctor) { d.judgeRedisVersion("redis_version:5.0.3\r\n") }, "redis_old problem"},
 		{"something that is no Redis", func(d *doctor) { d.judgeRedisVersion("dragonfly") }, ""},
-		{"nobody looks", func(d *doctor) { d.asked, d.workers, d.watches = true, 2, []status.Watch{{CheckedAt: long}} }, "watches_stale warning"},
+		{"nobody looks", func(d *doctor) { d.asked, d.workers, d.watches = true, 2, []status.Watch{{CheckedAt: long}} },
+			"watches_stale warning"},
 		{"somebody looks", func(d *doctor) {
 			d.asked, d.workers, d.watches = true, 2, []status.Watch{{CheckedAt: long}, {CheckedAt: recently}}
 		}, ""},
@@ -123,7 +128,8 @@ func reasonTables() (lines []string) {
 		if r.Stranger != "" {
 			weight += fmt.Sprintf(", or %s if nothing of the platform's is named", r.Stranger)
 		}
-		lines = append(lines, fmt.Sprintf("| `%s` | %s | %s | %s | `%s` |", r.Code, weight, r.Means, r.Do, strings.Join(r.Fix, "`<br>`")))
+		lines = append(lines, fmt.Sprintf("| `%s` | %s | %s | %s | `%s` |", r.Code, weight, r.Means, r.Do,
+			strings.Join(r.Fix, "`<br>`")))
 	}
 	return lines
 }

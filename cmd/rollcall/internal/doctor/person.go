@@ -77,7 +77,8 @@ func (d *doctor) person(ctx context.Context) (well bool, err error) {
 	if d.store, err = d.Open(); err != nil {
 		return false, err
 	}
-	r := personReport{User: q.User, Email: q.Email, Store: q.Store, CheckedAt: d.now().UTC(), Stores: []personStore{}, NoStore: []offList{}, Events: []mention{}, Fix: []string{}}
+	r := personReport{User: q.User, Email: q.Email, Store: q.Store, CheckedAt: d.now().UTC(), Stores: []personStore{},
+		NoStore: []offList{}, Events: []mention{}, Fix: []string{}}
 	if r.Person, err = checks.New(d.store).Person(ctx, q); err != nil {
 		return false, err
 	}
@@ -127,7 +128,8 @@ func (d *doctor) describe(ctx context.Context, r *personReport) error {
 		d.place(f, at, r)
 	}
 	for _, m := range r.Merges {
-		at(m.StoreID).Notes = append(at(m.StoreID).Notes, fmt.Sprintf("Was %s until %s, when that turned out to be %s.", show.Visible(m.From), m.MergedAt.Format(time.DateOnly), show.Visible(m.Into)))
+		at(m.StoreID).Notes = append(at(m.StoreID).Notes, fmt.Sprintf("Was %s until %s, when that turned out to be %s.",
+			show.Visible(m.From), m.MergedAt.Format(time.DateOnly), show.Visible(m.Into)))
 	}
 	for _, c := range entries(*r) {
 		if err := d.explain(ctx, at(c.StoreID), c, *r); err != nil {
@@ -164,7 +166,8 @@ func (d *doctor) place(f checks.PersonalFact, at func(string) *personStore, r *p
 func entries(r personReport) (all []checks.PersonCustomer) {
 	all = append(all, r.Customers...)
 	for _, f := range r.Facts {
-		if f.CustomerID != nil && f.StoreID != nil && f.Email != nil && !slices.ContainsFunc(all, func(c checks.PersonCustomer) bool { return c.ID == *f.CustomerID }) {
+		if f.CustomerID != nil && f.StoreID != nil && f.Email != nil &&
+			!slices.ContainsFunc(all, func(c checks.PersonCustomer) bool { return c.ID == *f.CustomerID }) {
 			all = append(all, checks.PersonCustomer{ID: *f.CustomerID, StoreID: *f.StoreID, Email: *f.Email})
 		}
 	}
@@ -178,7 +181,8 @@ func (d *doctor) whoIs(r personReport) string {
 		if r.Store != "" {
 			where = " in store " + show.Visible(r.Store)
 		}
-		return fmt.Sprintf("%s is unknown%s: no Clerk user, Stripe customer, enrollment, purchase, subscription or unprocessed event mentions them.", r.name(), where)
+		return fmt.Sprintf("%s is unknown%s: no Clerk user, Stripe customer, enrollment, purchase, subscription or "+
+			"unprocessed event mentions them.", r.name(), where)
 	}
 	var parts []string
 	for _, u := range r.Users {
@@ -245,7 +249,8 @@ func described(f checks.PersonalFact) string {
 // mention describes an event's result.
 func (d *doctor) mention(e store.Event) mention {
 	m := mention{ID: e.ID, Fix: []string{}}
-	text := fmt.Sprintf("Event %d (%s from %s, received %s) speaks of them and ", e.ID, e.Type, e.Source, e.ReceivedAt.Format("2006-01-02 15:04 UTC"))
+	text := fmt.Sprintf("Event %d (%s from %s, received %s) speaks of them and ", e.ID, e.Type, e.Source,
+		e.ReceivedAt.Format("2006-01-02 15:04 UTC"))
 	switch e.Status {
 	case "pending":
 		text += "waits to be applied"
@@ -268,14 +273,16 @@ func (d *doctor) mention(e store.Event) mention {
 func (d *doctor) explain(ctx context.Context, s *personStore, c checks.PersonCustomer, r personReport) error {
 	x, err := customers.New(d.store).Explain(ctx, c.StoreID, c.ID)
 	if errors.Is(err, pg.ErrNotFound) {
-		s.OffList = append(s.OffList, offList{Ref: "customer:" + c.ID, Reason: "people_missing", Fix: d.complete([]string{checks.RebuildOf(c.StoreID)}),
+		s.OffList = append(s.OffList, offList{Ref: "customer:" + c.ID, Reason: "people_missing",
+			Fix:      d.complete([]string{checks.RebuildOf(c.StoreID)}),
 			Sentence: fmt.Sprintf("Facts point at customer %s, who is gone.", show.Visible(c.ID))})
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	l := listedAs{CustomerID: c.ID, Email: c.Email, Sentence: fmt.Sprintf("On the list as %s (customer %s): %s, %s.", show.Visible(c.Email), show.Visible(c.ID), show.Types[x.Type.Value], x.Status.Value)}
+	l := listedAs{CustomerID: c.ID, Email: c.Email, Sentence: fmt.Sprintf("On the list as %s (customer %s): %s, %s.",
+		show.Visible(c.Email), show.Visible(c.ID), show.Types[x.Type.Value], x.Status.Value)}
 	l.Why = append(l.Why, x.Type.Why, x.Status.Why)
 	for _, because := range x.Email.Because {
 		l.Why = append(l.Why, addressFrom(x, because))
@@ -287,7 +294,8 @@ func (d *doctor) explain(ctx context.Context, s *personStore, c checks.PersonCus
 		l.Why = append(l.Why, paidFor(p)+inStore(p.StoreBecause))
 	}
 	for _, p := range x.Subscriptions {
-		l.Why = append(l.Why, fmt.Sprintf("Subscribed to %s (%s): %s.", cmp.Or(deref(p.Plan), "a plan"), p.Ref, p.Status)+inStore(p.StoreBecause))
+		l.Why = append(l.Why, fmt.Sprintf("Subscribed to %s (%s): %s.", cmp.Or(deref(p.Plan), "a plan"), p.Ref, p.Status)+
+			inStore(p.StoreBecause))
 	}
 	for _, m := range x.MergedAddresses {
 		l.Why = append(l.Why, fmt.Sprintf("Was %s as well, until %s.", m.Email, m.MergedAt.Format(time.DateOnly)))
@@ -316,7 +324,8 @@ func ended(active bool) string {
 }
 
 func paidFor(p customers.PaymentFact) string {
-	text := fmt.Sprintf("Paid %s for %s (%s)", show.Money(p.Gross.Amount, p.Gross.Currency), cmp.Or(deref(p.Title), "something unnamed"), p.Ref)
+	text := fmt.Sprintf("Paid %s for %s (%s)", show.Money(p.Gross.Amount, p.Gross.Currency),
+		cmp.Or(deref(p.Title), "something unnamed"), p.Ref)
 	if p.Gross.Amount == 0 {
 		text = fmt.Sprintf("Ordered %s for free (%s)", cmp.Or(deref(p.Title), "something unnamed"), p.Ref)
 	}
@@ -334,7 +343,8 @@ func addressFrom(x customers.Explanation, o customers.EmailOrigin) string {
 	of := strings.Join(o.Facts[:min(len(o.Facts), 3)], ", ")
 	switch {
 	case o.Via == "address":
-		text := fmt.Sprintf("The address is that of %s, who proved on %s that %s is theirs: %s was made with it.", deref(o.Person), o.Proof.Since.Format(time.DateOnly), deref(o.Address), of)
+		text := fmt.Sprintf("The address is that of %s, who proved on %s that %s is theirs: %s was made with it.",
+			deref(o.Person), o.Proof.Since.Format(time.DateOnly), deref(o.Address), of)
 		if x.LastVerified(o.Person) {
 			text += " It is the last verified one: Clerk reports none now."
 		}
@@ -353,7 +363,8 @@ func addressFrom(x customers.Explanation, o customers.EmailOrigin) string {
 func elsewhere(c checks.PersonCustomer, r personReport) (why []string) {
 	for _, f := range r.Facts {
 		if f.CustomerID != nil && *f.CustomerID == c.ID && f.Typed != nil && facts.Email(*f.Typed) != c.Email {
-			why = append(why, fmt.Sprintf("%s was made with %s, and counts here: who it is of has this address.", f.Ref, *f.Typed))
+			why = append(why, fmt.Sprintf("%s was made with %s, and counts here: who it is of has this address.", f.Ref,
+				*f.Typed))
 		}
 	}
 	return why

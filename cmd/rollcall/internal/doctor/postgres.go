@@ -68,10 +68,12 @@ func (d *doctor) judgeDatabase(db checks.Database) {
 	if db.ReadOnly {
 		f := finding.Finding{Kind: "database_read_only",
 			What: "Postgres takes no writes: default_transaction_read_only is on",
-			Fix:  []string{show.PSQL("SET default_transaction_read_only = off") + " -c " + show.Quote("ALTER DATABASE "+db.Name+" RESET default_transaction_read_only")}}
+			Fix: []string{show.PSQL("SET default_transaction_read_only = off") + " -c " +
+				show.Quote("ALTER DATABASE "+db.Name+" RESET default_transaction_read_only")}}
 		if db.Standby {
 			f.What = "DATABASE_URL leads to a standby, which takes no writes"
-			f.Fix = []string{`export DATABASE_URL="postgres://<USER>@<HOST>,<OTHER HOST>/<DATABASE>?target_session_attrs=read-write"`}
+			f.Fix = []string{
+				`export DATABASE_URL="postgres://<USER>@<HOST>,<OTHER HOST>/<DATABASE>?target_session_attrs=read-write"`}
 		}
 		d.find(f)
 	}
@@ -87,10 +89,13 @@ func (d *doctor) judgeDatabase(db checks.Database) {
 	if db.Unindexed {
 		d.find(finding.Finding{Kind: "index_missing", Subject: "customer_index_all",
 			What: "the index that lists are searched by is not there",
-			Fix:  []string{show.PSQL("CREATE INDEX customer_index_all ON customer_index USING gin (store_id, has, words gin_trgm_ops) WITH (gin_pending_list_limit = 1024)")}})
+			Fix: []string{
+				show.PSQL("CREATE INDEX customer_index_all ON customer_index USING gin (store_id, has, words gin_trgm_ops) WITH " +
+					"(gin_pending_list_limit = 1024)")}})
 	}
 	for _, name := range db.Invalid {
-		d.find(finding.Finding{Kind: "index_missing", Subject: name, Severity: finding.Warning, What: "the index " + name + " is not used, as its making broke off",
+		d.find(finding.Finding{Kind: "index_missing", Subject: name, Severity: finding.Warning, What: "the index " + name +
+			" is not used, as its making broke off",
 			Fix: []string{show.PSQL("REINDEX INDEX " + name)}})
 	}
 }
@@ -154,7 +159,8 @@ func (d *doctor) judgeAble(err error) {
 		d.fine("Postgres can store webhooks")
 		return
 	case "not_allowed":
-		f.Fix = []string{`psql "<URL OF THE ROLE THAT OWNS THE TABLES>" -c ` + show.Quote("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO <ROLE>")}
+		f.Fix = []string{`psql "<URL OF THE ROLE THAT OWNS THE TABLES>" -c ` +
+			show.Quote("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO <ROLE>")}
 	case "full":
 		f.Fix = []string{"df -h   # where Postgres keeps its data", show.PSQL("SHOW data_directory")}
 	case "not_migrated", "read_only":
@@ -169,8 +175,9 @@ func (d *doctor) judgeAble(err error) {
 func (d *doctor) judgeSessions(held []pg.HeldSession) {
 	for _, h := range held {
 		d.find(finding.Finding{Kind: "session_held", Subject: fmt.Sprint(h.PID),
-			What: fmt.Sprintf("%s has held rows of %s since %s and says nothing", h.String(), show.Count(int(h.Tables), "table"), h.Since.Format(time.RFC3339)),
-			Fix:  []string{show.PSQL(fmt.Sprintf("SELECT pg_terminate_backend(%d)", h.PID))}})
+			What: fmt.Sprintf("%s has held rows of %s since %s and says nothing", h.String(), show.Count(int(h.Tables), "table"),
+				h.Since.Format(time.RFC3339)),
+			Fix: []string{show.PSQL(fmt.Sprintf("SELECT pg_terminate_backend(%d)", h.PID))}})
 	}
 	if len(held) == 0 {
 		d.fine("no session holds rows for long")

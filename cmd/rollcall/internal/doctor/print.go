@@ -22,7 +22,8 @@ func (c Options) print(w io.Writer, r Report) error {
 			printFinding(w, f)
 		}
 	}
-	fmt.Fprintf(w, "%s, %s, %s. %s passed:\n", show.Count(r.Count(finding.Problem), "problem"), show.Count(r.Count(finding.Warning), "warning"), show.Count(r.Count(finding.Note), "note"),
+	fmt.Fprintf(w, "%s, %s, %s. %s passed:\n", show.Count(r.Count(finding.Problem), "problem"),
+		show.Count(r.Count(finding.Warning), "warning"), show.Count(r.Count(finding.Note), "note"),
 		show.Count(r.Count(finding.OK), "check"))
 	for _, f := range r.Findings {
 		if f.Severity == finding.OK {
@@ -82,7 +83,8 @@ func (c Options) printPerson(w io.Writer, r personReport) error {
 		fmt.Fprintf(w, "\nThere are more facts.\n")
 	}
 	if len(r.Unsearched) > 0 {
-		fmt.Fprintf(w, "\nSearching all of %s for the address took too long: facts that it was used for, and that belong to another address, are not shown.\n", strings.Join(r.Unsearched, ", "))
+		fmt.Fprintf(w, "\nSearching all of %s for the address took too long: facts that it was used for, and that belong "+
+			"to another address, are not shown.\n", strings.Join(r.Unsearched, ", "))
 	}
 	return nil
 }

@@ -82,8 +82,12 @@ func (d *doctor) unsigned(source string, seen status.Traffic) {
 		return
 	}
 	d.find(finding.Finding{Kind: watch.Signatures, Subject: source, Severity: finding.Note, Count: bad,
-		What: fmt.Sprintf("Rejected %d webhooks from %s in the last hours: their signature matches no secret that is set here; that of %d others does. A stranger sends them, or a second endpoint whose secret is missing", bad, source, good),
-		Fix:  []string{"export " + watch.SecretsOf(source) + "=whsec_NEW,whsec_OLD   # where serve runs, if the sender's dashboard shows that an endpoint fails"}})
+		What: fmt.Sprintf("Rejected %d webhooks from %s in the last hours: their signature matches no secret that is set "+
+			"here; that of %d others does. A stranger sends them, or a second endpoint whose secret is missing", bad, source,
+			good),
+		Fix: []string{
+			"export " + watch.SecretsOf(source) +
+				"=whsec_NEW,whsec_OLD   # where serve runs, if the sender's dashboard shows that an endpoint fails"}})
 }
 
 // refusedForSecrets reports deliveries that were rejected for lack of secrets, if
@@ -110,16 +114,19 @@ func firstWords(source string) []string {
 	switch source {
 	case "stripe":
 		return []string{
-			"rollcall stripe setup --url https://<HOST>/webhooks/stripe   # once more with --connect if stores sell on their own accounts",
+			"rollcall stripe setup --url https://<HOST>/webhooks/stripe   # once more with --connect if stores sell " +
+				"on their own accounts",
 			"rollcall backfill start stripe --account all --follow",
 		}
 	case "clerk":
 		return []string{
-			"xdg-open https://dashboard.clerk.com/last-active?path=webhooks   # add https://<HOST>/webhooks/clerk; README.md has the events",
+			"xdg-open https://dashboard.clerk.com/last-active?path=webhooks   # add https://<HOST>/webhooks/clerk; " +
+				"README.md has the events",
 			"rollcall backfill start clerk --follow",
 		}
 	}
-	return []string{`rollcall events send store.upserted '{"id":"<STORE>","name":"<NAME>","owner_user_id":"<CLERK USER>"}'`}
+	return []string{
+		`rollcall events send store.upserted '{"id":"<STORE>","name":"<NAME>","owner_user_id":"<CLERK USER>"}'`}
 }
 
 // checkEvents checks for failed and overdue events.
@@ -175,6 +182,7 @@ func (d *doctor) staleWatches() {
 		return
 	}
 	d.find(finding.Finding{Kind: "watches_stale",
-		What: "workers run, but none has updated the watches for " + watch.Span(watchesRest) + " or more: are they of an older version?",
-		Fix:  []string{"rollcall version   # and restart the workers with it"}})
+		What: "workers run, but none has updated the watches for " + watch.Span(watchesRest) +
+			" or more: are they of an older version?",
+		Fix: []string{"rollcall version   # and restart the workers with it"}})
 }

@@ -68,6 +68,8 @@ func (d *doctor) modes() {
 		return
 	}
 	d.find(finding.Finding{Kind: "settings_disagree", Subject: "STRIPE_API_KEY",
-		What: fmt.Sprintf("STRIPE_API_KEY is a key of %s mode and STRIPE_MODE is %s: what a backfill would bring does not count", mode, counts),
-		Fix:  []string{"export STRIPE_API_KEY=<KEY OF " + strings.ToUpper(counts) + " MODE>   # where work runs"}})
+		What: fmt.Sprintf(
+			"STRIPE_API_KEY is a key of %s mode and STRIPE_MODE is %s: what a backfill would bring does not count", mode,
+			counts),
+		Fix: []string{"export STRIPE_API_KEY=<KEY OF " + strings.ToUpper(counts) + " MODE>   # where work runs"}})
 }
