@@ -31,8 +31,10 @@ COMMENT ON COLUMN customer_tags.email  IS 'where the customer lives, as customer
 -- two transactions that change one customer do not undo each other.
 ALTER TABLE customer_index ADD COLUMN tags text[] COLLATE "C" NOT NULL DEFAULT '{}';
 COMMENT ON COLUMN customer_index.tags IS 'ids of the tags of the customer, as in customer_tags';
+-- Lists are read by the old index until the new one is there.
+CREATE INDEX customer_index_tags ON customer_index USING gin (store_id, has, tags, words gin_trgm_ops) WITH (gin_pending_list_limit = 1024);
 DROP INDEX customer_index_all;
-CREATE INDEX customer_index_all ON customer_index USING gin (store_id, has, tags, words gin_trgm_ops) WITH (gin_pending_list_limit = 1024);
+ALTER INDEX customer_index_tags RENAME TO customer_index_all;
 
 -- +goose StatementBegin
 CREATE FUNCTION tags_of(store text, address text) RETURNS text[] LANGUAGE sql STABLE AS $$
