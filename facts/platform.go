@@ -101,12 +101,6 @@ func readProductDeleted(o origin, f *fields) Set {
 	return Set{Products: []Product{{ID: f.required("id"), DeletedVersion: o.version(rankDeleted)}}}
 }
 
-// Money is an amount in the currency's minor units: 29900 usd is $299.00, 5800 jpy is ¥5,800.
-type Money struct {
-	Amount   int64  `json:"amount"`
-	Currency string `json:"currency"`
-}
-
 // price reads a product's price, which sales do not depend on.
 func (f *fields) price(field string) *Money {
 	if f.empty(field) {

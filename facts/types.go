@@ -311,8 +311,7 @@ func (e *Enrollment) rise(at time.Time) {
 
 // Set holds all facts of an event, or of a page of a backfill. A nil slice has no facts.
 type Set struct {
-	// At is when the facts happened. If an object was read from an API, At is the object's own
-	// time. Events have their own time, so for them At stays zero, as for facts without a person.
+	// At is when the facts happened: the event's time, or that of an object read from an API.
 	At time.Time
 
 	Users           []User

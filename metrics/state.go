@@ -123,16 +123,28 @@ func (f *figure) collect(ctx context.Context, ch chan<- prometheus.Metric) {
 // get returns the cached result if it is fresh. Otherwise it queries, or waits for the running
 // query. It is not ok if ctx ends before; the query continues for the next caller.
 func (f *figure) get(ctx context.Context) (_ found, ok bool) {
-	last := f.last.Load()
-	if last != nil && f.now().Sub(last.at) < f.keep {
+	if last := f.fresh(); last != nil {
 		return *last, true
 	}
 	select {
-	case looked := <-f.looks.DoChan("", func() (any, error) { return f.look(), nil }):
+	case looked := <-f.looks.DoChan("", func() (any, error) {
+		if last := f.fresh(); last != nil { // a query has ended since
+			return *last, nil
+		}
+		return f.look(), nil
+	}):
 		return looked.Val.(found), true
 	case <-ctx.Done():
-		return *cmp.Or(last, &found{}), false
+		return *cmp.Or(f.last.Load(), &found{}), false
 	}
+}
+
+// fresh is the cached result; nil if it is too old.
+func (f *figure) fresh() *found {
+	if last := f.last.Load(); last != nil && f.now().Sub(last.at) < f.keep {
+		return last
+	}
+	return nil
 }
 
 // look runs the query. A query may hang, as the queue's client ignores contexts. Then callers wait

@@ -32,7 +32,7 @@ func (s *Store) Keep(ctx context.Context, set facts.Set) (err error) {
 // upsertFacts locks and upserts facts. It returns the rows to attach: those of the
 // sets and those that depend on what changed.
 func (w *work) upsertFacts(ctx context.Context, sets ...facts.Set) (_ []RowKey, err error) {
-	ctx, end := pg.Traced(ctx, "say")
+	ctx, end := pg.Traced(ctx, "upsert")
 	defer end(&err)
 	own := locks{}
 	for _, set := range sets {

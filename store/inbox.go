@@ -117,8 +117,8 @@ func insertEvents(ctx context.Context, q pg.Querier, events []NewEvent) ([]Inser
 			OFFSET 0
 		) e
 		-- A transaction waits, as it commits, for disk and standby only if it wrote
-		-- something: one of nothing but duplicates would speak for rows that may be on
-		-- no standby yet. So each writes a word.
+		-- something. One that brought only duplicates would be acknowledged while the rows
+		-- are perhaps on no standby yet. So each writes a message.
 		WHERE (SELECT pg_logical_emit_message(true, 'rollcall', '')) IS NOT NULL
 		ORDER BY source, event_id -- else two that bring the same events could wait for each other
 		ON CONFLICT (source, event_id) DO NOTHING

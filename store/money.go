@@ -1,7 +1,6 @@
 package store
 
 import (
-	"math"
 	"strings"
 
 	"rollcall/facts"
@@ -14,24 +13,5 @@ var (
 	threeDecimal = "'" + strings.Join(facts.CurrenciesOf(3), "', '") + "'"
 )
 
-// Digits is how many of an amount's digits come after the decimal point.
-func (m Money) Digits() int { return facts.Digits(m.Currency) }
-
-// Add adds an amount of the same currency. Like minor_units, which sums them in SQL,
-// it stops at the most that there can be: a sum never turns negative.
-func (m *Money) Add(amount int64) {
-	switch sum := m.Amount + amount; {
-	case m.Amount > 0 && amount > 0 && sum < 0:
-		m.Amount = math.MaxInt64
-	case m.Amount < 0 && amount < 0 && sum >= 0:
-		m.Amount = -math.MaxInt64
-	default:
-		m.Amount = sum
-	}
-}
-
-// Money is an amount in minor units of its currency: 29900 usd is $299.00.
-type Money struct {
-	Amount   int64  `json:"amount"`
-	Currency string `json:"currency"`
-}
+// Money is an amount with its currency.
+type Money = facts.Money

@@ -21,8 +21,8 @@ type purchase struct {
 type part struct {
 	*facts.Context
 	at   time.Time // when what it tells happened
-	told bool      // it is what the object itself tells, even if it names nobody
-	ends bool      // it tells of an end
+	told bool      // the object itself reports it, even if it names no one
+	ends bool      // it reports an end
 }
 
 // clock tells when facts happened: those that an event tells, at its time; those

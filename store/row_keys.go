@@ -7,7 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// RowKey identifies such a row: (account, id) of a payment or subscription,
+// RowKey identifies the row of a fact of a kind: (account, id) of a payment or subscription,
 // (course, person) of an enrollment.
 type RowKey struct{ Kind, A, B string }
 

@@ -79,8 +79,9 @@ var (
 			columnSets("subscription, stripe_customer")), nil)
 )
 
-// Of several status changes of a subscription in one second, the last one is that
-// whose new status no other starts from.
+// Several status changes of a subscription may carry the same second. They form a chain
+// (each says from which status to which), and the last is the one whose new status no
+// other starts from.
 const (
 	sameSecond = `left(t.status_said, 27) = left(e.status_said, 27)
 		AND substr(GREATEST(t.status_said, e.status_said), 29, 2) < '80'`

@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -72,7 +73,8 @@ func (t FactTable) upsertStatement(columns []string) string {
 		}
 		assign(g.Version, fmt.Sprintf("GREATEST(t.%[1]s, e.%[1]s)", g.Version))
 	}
-	for c, rule := range t.merges {
+	for _, c := range slices.Sorted(maps.Keys(t.merges)) { // one text in every process
+		rule := t.merges[c]
 		switch rule {
 		case "OR":
 			rule = fmt.Sprintf("t.%[1]s OR e.%[1]s", c)

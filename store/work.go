@@ -26,7 +26,7 @@ type work struct {
 
 	erasure  *erasureFilter // pseudonymizes facts and rows
 	former   []customer     // customers whose enrollments changed their key
-	reported []string       // keys of users that the platform reports, or reported before this set
+	reported []string       // keys of users that the platform reports in this set, or has reported
 
 	outcomes map[factKey]outcome // result per upserted fact, unless nil
 	attached attached            // result of the last attach

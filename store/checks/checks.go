@@ -105,7 +105,7 @@ type Database struct {
 
 // Database reads the configuration of the database.
 func (s *Reader) Database(ctx context.Context) (d Database, err error) {
-	defer pg.Wrap(&err, "store.Database")
+	defer pg.Wrap(&err, "checks.Database")
 	err = s.Pool.QueryRow(ctx, `
 		SELECT
 			quote_ident(current_database()),

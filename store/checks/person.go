@@ -89,7 +89,7 @@ const (
 // Person finds a person by id, by verified addresses, and by addresses typed in with
 // facts. It writes nothing.
 func (s *Reader) Person(ctx context.Context, q PersonQuery) (p Person, err error) {
-	defer pg.Wrap(&err, "store.Person")
+	defer pg.Wrap(&err, "checks.Person")
 	p = Person{
 		Users: []store.PersonFact{}, StripeCustomers: []store.PersonFact{}, Emails: []string{},
 		Customers: []PersonCustomer{}, Facts: []PersonalFact{}, Merges: []PersonMerge{},

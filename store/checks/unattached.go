@@ -47,7 +47,7 @@ const offExamples = 3
 // reasons with a remedy, then by number. It leaves out facts of a store that were
 // never attached, as their store is unknown.
 func (s *Reader) OffReasons(ctx context.Context, storeID string) (_ []OffReason, err error) {
-	defer pg.Wrap(&err, "store.OffReasons(%q)", storeID)
+	defer pg.Wrap(&err, "checks.OffReasons(%q)", storeID)
 	asked := store.UnattachedQuestion{Reasons: reasons.Codes(), Store: storeID}
 	if storeID != "" {
 		asked.Reasons = reasons.Attached()

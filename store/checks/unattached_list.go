@@ -26,7 +26,7 @@ func ParseOffFilter(reason string, q url.Values) (store.OffFilter, error) {
 // OffFacts returns a page of the facts that are missing for a reason, and the cursor
 // of the next one, empty at the end. A filter that is not valid is a *pg.BadParam.
 func (s *Reader) OffFacts(ctx context.Context, f store.OffFilter) (page []store.OffFact, next string, err error) {
-	defer pg.Wrap(&err, "store.OffFacts(%q)", f.Reason)
+	defer pg.Wrap(&err, "checks.OffFacts(%q)", f.Reason)
 	snapshot := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 	err = pgx.BeginTxFunc(ctx, s.Pool, snapshot, func(tx pgx.Tx) error {
 		if page, next, err = f.Page(ctx, tx, readOffFact); err != nil {

@@ -102,7 +102,7 @@ type listed struct {
 
 // Customer returns a customer of a store; ErrNotFound also for another store's.
 func (s *Reader) Customer(ctx context.Context, storeID, id string) (_ Customer, err error) {
-	defer pg.Wrap(&err, "store.Customer(%q, %q)", storeID, id)
+	defer pg.Wrap(&err, "customers.Customer(%q, %q)", storeID, id)
 	n, err := pg.CustomerID(storeID, id)
 	if err != nil {
 		return Customer{}, err

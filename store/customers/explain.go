@@ -17,7 +17,7 @@ import (
 // Explain explains a customer's row, from one snapshot and with a fixed number of
 // queries. ErrNotFound also for a customer of another store.
 func (s *Reader) Explain(ctx context.Context, storeID, id string) (_ Explanation, err error) {
-	defer pg.Wrap(&err, "store.Explain(%q, %q)", storeID, id)
+	defer pg.Wrap(&err, "customers.Explain(%q, %q)", storeID, id)
 	n, err := pg.CustomerID(storeID, id)
 	if err != nil {
 		return Explanation{}, err

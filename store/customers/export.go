@@ -39,7 +39,7 @@ func ParseExport(store string, q url.Values) (Filter, error) {
 // One statement lists the ids, so that customers who move meanwhile are neither lost
 // nor repeated. The rows are then read in batches. No connection is held during write.
 func (s *Reader) ExportCustomers(ctx context.Context, f Filter, write func([]Customer) error) (err error) {
-	defer pg.Wrap(&err, "store.ExportCustomers(%q)", f.Store)
+	defer pg.Wrap(&err, "customers.ExportCustomers(%q)", f.Store)
 	f, after, err := f.check()
 	if err == nil && after != nil {
 		err = pg.Refuse("cursor", "is for pages")

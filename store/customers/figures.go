@@ -39,7 +39,7 @@ func (s *Reader) Stats(ctx context.Context, f Filter) (Stats, error) {
 // Figures are the Stats of f and, from the day of since on, the days on which matches
 // were first seen, in order; none if since is zero.
 func (s *Reader) Figures(ctx context.Context, f Filter, since time.Time) (st Stats, days []Day, err error) {
-	defer pg.Wrap(&err, "store.Figures(%q)", f.Store)
+	defer pg.Wrap(&err, "customers.Figures(%q)", f.Store)
 	st.Revenue = []store.Money{}
 	f.Sort, f.Cursor, f.Limit = "", "", 0
 	if f, _, err = f.check(); err != nil || !pg.Storable(f.Store) {
@@ -70,7 +70,7 @@ func (s *Reader) Figures(ctx context.Context, f Filter, since time.Time) (st Sta
 }
 
 // Quick tells whether the figures of f are stored; otherwise all matches are read.
-func (f Filter) Quick() bool { return !f.withinFacets() }
+func (f Filter) Quick() bool { return !f.beyondFacets() }
 
 // firstFigure is the least name of a requested figure. Days sort before all others.
 func firstFigure(since time.Time) string {

@@ -2,6 +2,7 @@ package customers
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"net/url"
 	"regexp"
@@ -50,7 +51,7 @@ var (
 	ProductID = &pg.ParamKind{Schema: pg.Text.Schema}
 	TagID     = &pg.ParamKind{Schema: pg.Text.Schema}
 	Percent   = &pg.ParamKind{Schema: `{"type": "number", "minimum": 0, "maximum": 100}`, Check: checkPercent}
-	Amount    = &pg.ParamKind{Schema: `{"type": "string", "pattern": "^[0-9]{1,12}(\\.[0-9]{1,3})?$"}`, Check: checkAmount}
+	Amount    = &pg.ParamKind{Schema: fmt.Sprintf(`{"type": "string", "pattern": %q}`, amounts), Check: checkAmount}
 )
 
 // The row that a filter is a condition of.
@@ -182,10 +183,13 @@ func checkPercent(name, value string) error {
 	return nil
 }
 
-var amounts = regexp.MustCompile(`^[0-9]{1,12}(\.[0-9]{1,3})?$`)
+// amounts is the pattern of an amount in major units.
+const amounts = `^[0-9]{1,12}(\.[0-9]{1,3})?$`
+
+var isAmount = regexp.MustCompile(amounts).MatchString
 
 func checkAmount(name, value string) error {
-	if !amounts.MatchString(value) {
+	if !isAmount(value) {
 		return pg.Refuse(name, "%q is not allowed; give an amount, for example 99 or 99.50", value)
 	}
 	return nil

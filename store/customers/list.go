@@ -22,7 +22,7 @@ const firstSteps = 30
 // Customers returns a page of a store's list and the cursor of the next one, empty at
 // the end. A filter that is not valid is a *pg.BadParam.
 func (s *Reader) Customers(ctx context.Context, f Filter) (page []Customer, next string, err error) {
-	defer pg.Wrap(&err, "store.Customers(%q)", f.Store)
+	defer pg.Wrap(&err, "customers.Customers(%q)", f.Store)
 	f, after, err := f.check()
 	if err != nil {
 		return nil, "", err
@@ -97,7 +97,7 @@ func (s *Reader) prepare(ctx context.Context, db pg.Querier, f Filter) (*listQue
 	q.facets = f.facetsOf(all)
 	by, _ := orderOf(f.Sort)
 	q.every = len(q.facets) == len(all)
-	q.passes = f.withinFacets() || !by.facets && !q.every
+	q.passes = f.beyondFacets() || !by.facets && !q.every
 	if q.passes {
 		counted := all
 		if by.facets {

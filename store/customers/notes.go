@@ -36,7 +36,7 @@ type NewNote struct {
 // the note with the id before (0: from the newest). ErrNotFound also for a customer of
 // another store.
 func (s *Reader) Notes(ctx context.Context, storeID, customer string, before int64, limit int) (_ []Note, err error) {
-	defer pg.Wrap(&err, "store.Notes(%q, %q)", storeID, customer)
+	defer pg.Wrap(&err, "customers.Notes(%q, %q)", storeID, customer)
 	id, err := pg.CustomerID(storeID, customer)
 	if err != nil {
 		return nil, err
@@ -99,7 +99,7 @@ func scanNote(row pgx.CollectableRow) (*Note, error) {
 // AddNote writes a note about a customer. The error is ErrNotFound, also for a
 // customer of another store, or a *pg.BadParam.
 func (s *Reader) AddNote(ctx context.Context, storeID, customer string, n NewNote) (_ Note, err error) {
-	defer pg.Wrap(&err, "store.AddNote(%q, %q)", storeID, customer)
+	defer pg.Wrap(&err, "customers.AddNote(%q, %q)", storeID, customer)
 	id, err := pg.CustomerID(storeID, customer)
 	if err != nil {
 		return Note{}, err
@@ -126,7 +126,7 @@ func (s *Reader) AddNote(ctx context.Context, storeID, customer string, n NewNot
 // EditNote replaces the text of a note; edit.Author becomes its Editor. Errors are as
 // in AddNote.
 func (s *Reader) EditNote(ctx context.Context, storeID, customer, note string, edit NewNote) (_ Note, err error) {
-	defer pg.Wrap(&err, "store.EditNote(%q, %q, %q)", storeID, customer, note)
+	defer pg.Wrap(&err, "customers.EditNote(%q, %q, %q)", storeID, customer, note)
 	id, err := pg.CustomerID(storeID, customer)
 	if err != nil {
 		return Note{}, err
@@ -153,7 +153,7 @@ func (s *Reader) EditNote(ctx context.Context, storeID, customer, note string, e
 
 // DeleteNote deletes a note. ErrNotFound also if it is about another customer.
 func (s *Reader) DeleteNote(ctx context.Context, storeID, customer, note string) (err error) {
-	defer pg.Wrap(&err, "store.DeleteNote(%q, %q, %q)", storeID, customer, note)
+	defer pg.Wrap(&err, "customers.DeleteNote(%q, %q, %q)", storeID, customer, note)
 	id, err := pg.CustomerID(storeID, customer)
 	if err != nil {
 		return err

@@ -29,7 +29,7 @@ const maxOffer = 1000
 
 // Store returns a store with its products by title; only the id if it is unknown.
 func (s *Reader) Store(ctx context.Context, id string) (info StoreInfo, err error) {
-	defer pg.Wrap(&err, "store.Store(%q)", id)
+	defer pg.Wrap(&err, "customers.Store(%q)", id)
 	info.ID = id
 	if !pg.Storable(id) {
 		info.Name = strings.ToValidUTF8(id, "\ufffd")

@@ -57,7 +57,7 @@ func ParseTimelineFilter(q url.Values) (TimelineFilter, error) {
 // is not valid is a *pg.BadParam.
 func (s *Reader) Timeline(ctx context.Context, storeID, customer string, f TimelineFilter) (
 	page []Entry, next string, err error) {
-	defer pg.Wrap(&err, "store.Timeline(%q, %q)", storeID, customer)
+	defer pg.Wrap(&err, "customers.Timeline(%q, %q)", storeID, customer)
 	id, err := pg.CustomerID(storeID, customer)
 	if err != nil {
 		return nil, "", err

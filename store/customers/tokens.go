@@ -73,7 +73,7 @@ type MadeToken struct {
 
 // CreateToken makes a token for a store. The error for bad input is a *pg.BadParam.
 func (s *Reader) CreateToken(ctx context.Context, n NewToken) (t MadeToken, err error) {
-	defer pg.Wrap(&err, "store.CreateToken(%q)", n.Store)
+	defer pg.Wrap(&err, "customers.CreateToken(%q)", n.Store)
 	if err := n.check(); err != nil {
 		return t, err
 	}
@@ -129,7 +129,7 @@ func scanToken(row pgx.Row, more ...any) (t Token, err error) {
 // UseToken finds a token by its secret, and records the use. Its State says whether it
 // is valid; ErrNotFound if there is none.
 func (s *Reader) UseToken(ctx context.Context, secret string, now time.Time) (t Token, err error) {
-	defer pg.Wrap(&err, "store.UseToken")
+	defer pg.Wrap(&err, "customers.UseToken")
 	if !strings.HasPrefix(secret, TokenPrefix) {
 		return t, pg.ErrNotFound
 	}
@@ -152,7 +152,7 @@ func (s *Reader) UseToken(ctx context.Context, secret string, now time.Time) (t 
 
 // Tokens lists the tokens of a store, or of all if it is empty, in order of creation.
 func (s *Reader) Tokens(ctx context.Context, store string) (_ []Token, err error) {
-	defer pg.Wrap(&err, "store.Tokens(%q)", store)
+	defer pg.Wrap(&err, "customers.Tokens(%q)", store)
 	if !pg.Storable(store) {
 		return nil, nil
 	}
@@ -170,7 +170,7 @@ func (s *Reader) Tokens(ctx context.Context, store string) (_ []Token, err error
 // RevokeToken revokes a token; a revoked one keeps its time. ErrNotFound if there is
 // none with that id.
 func (s *Reader) RevokeToken(ctx context.Context, id int64) (t Token, err error) {
-	defer pg.Wrap(&err, "store.RevokeToken(%d)", id)
+	defer pg.Wrap(&err, "customers.RevokeToken(%d)", id)
 	return scanToken(s.Pool.QueryRow(ctx, `
 		UPDATE store_tokens
 		SET revoked_at = COALESCE(revoked_at, now())

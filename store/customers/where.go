@@ -16,16 +16,31 @@ func (f Filter) facetsOf(all []string) (facets []string) {
 		}
 	}
 	for _, facet := range all {
-		is := strings.SplitN(facet, "/", len(want))
-		if !slices.ContainsFunc([]int{0, 1, 2}, func(i int) bool { return want[i] != "" && want[i] != is[i] }) {
+		fits := true
+		for i, part := range strings.SplitN(facet, "/", len(want)) {
+			fits = fits && (want[i] == "" || want[i] == part)
+		}
+		if fits {
 			facets = append(facets, facet)
 		}
 	}
 	return facets
 }
 
-// withinFacets tells whether f has conditions beyond the facet.
-func (f Filter) withinFacets() bool {
+// OfFacets is the part of f that chooses facets: its matches are counted at any length.
+func (f Filter) OfFacets() Filter {
+	g := Filter{Store: f.Store}
+	of := g.Params()
+	for i, p := range f.Params() {
+		if p.On == onFacet {
+			*of[i].Value = *p.Value
+		}
+	}
+	return g
+}
+
+// beyondFacets tells whether f has conditions beyond the facet.
+func (f Filter) beyondFacets() bool {
 	return pg.Given(slices.DeleteFunc(f.Params(), func(p pg.Param) bool { return p.On == onFacet }))
 }
 

@@ -66,7 +66,7 @@ func (s *Reader) EventFacts(ctx context.Context, e store.Event, read store.Reade
 	if err != nil {
 		return nil, nil, err
 	}
-	defer pg.Wrap(&err, "store.EventFacts(%d)", e.ID)
+	defer pg.Wrap(&err, "inbox.EventFacts(%d)", e.ID)
 	for _, t := range store.TablesOf(set) {
 		for i := range t.Rows {
 			f, err := newEventFact(t, i)

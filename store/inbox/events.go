@@ -15,7 +15,7 @@ import (
 // events than the limit, or none: see eventWalk. A filter that is not valid is a
 // *pg.BadParam.
 func (s *Reader) Events(ctx context.Context, f store.EventFilter) (events []store.Event, next string, err error) {
-	defer pg.Wrap(&err, "store.Events")
+	defer pg.Wrap(&err, "inbox.Events")
 	f, after, err := f.Check()
 	if err != nil {
 		return nil, "", err
@@ -34,7 +34,7 @@ func (s *Reader) Events(ctx context.Context, f store.EventFilter) (events []stor
 // Event returns one event with its payload, by its id in the inbox or the sender's. If
 // several match, the inbox's id wins, then the newest.
 func (s *Reader) Event(ctx context.Context, ref string) (_ store.Event, err error) {
-	defer pg.Wrap(&err, "store.Event(%q)", ref)
+	defer pg.Wrap(&err, "inbox.Event(%q)", ref)
 	if !pg.Storable(ref) {
 		return store.Event{}, pg.ErrNotFound
 	}
@@ -57,7 +57,7 @@ func (s *Reader) Event(ctx context.Context, ref string) (_ store.Event, err erro
 
 // EventsWithIDs returns the events with these ids, newest first and without payloads.
 func (s *Reader) EventsWithIDs(ctx context.Context, ids []int64) (_ []store.Event, err error) {
-	defer pg.Wrap(&err, "store.EventsWithIDs(%d)", len(ids))
+	defer pg.Wrap(&err, "inbox.EventsWithIDs(%d)", len(ids))
 	rows, err := s.Pool.Query(ctx, store.SelectEvents("NULL::text", "NULL::text")+`
 		WHERE e.id = ANY($1)
 		ORDER BY e.id DESC`, ids)

@@ -162,7 +162,7 @@ type EventKind struct {
 // EventKinds lists the kinds of events that match f's source and type, by name. It
 // skips through the index.
 func (s *Reader) EventKinds(ctx context.Context, f store.EventFilter) (_ []EventKind, err error) {
-	defer pg.Wrap(&err, "store.EventKinds")
+	defer pg.Wrap(&err, "inbox.EventKinds")
 	rows, err := s.Pool.Query(ctx, store.KindsSQL+`
 		SELECT
 			source,

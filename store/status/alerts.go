@@ -26,7 +26,7 @@ type WatchChange struct {
 // TakeAlert claims a change for delivery until a time. ErrNotFound if it was delivered,
 // another worker has it, or it failed just now.
 func (s *Reader) TakeAlert(ctx context.Context, k ChangeKey, now, until time.Time) (c WatchChange, err error) {
-	defer pg.Wrap(&err, "store.TakeAlert(%q, %d)", k.Watch, k.Number)
+	defer pg.Wrap(&err, "status.TakeAlert(%q, %d)", k.Watch, k.Number)
 	c.ChangeKey = k
 	err = s.Pool.QueryRow(ctx, `
 		UPDATE watch_changes
@@ -54,7 +54,7 @@ func (s *Reader) TakeAlert(ctx context.Context, k ChangeKey, now, until time.Tim
 
 // AlertDelivered records that a change was delivered.
 func (s *Reader) AlertDelivered(ctx context.Context, k ChangeKey, now time.Time) (err error) {
-	defer pg.Wrap(&err, "store.AlertDelivered(%q, %d)", k.Watch, k.Number)
+	defer pg.Wrap(&err, "status.AlertDelivered(%q, %d)", k.Watch, k.Number)
 	_, err = s.Pool.Exec(ctx, `
 		UPDATE watch_changes
 		SET
@@ -68,7 +68,7 @@ func (s *Reader) AlertDelivered(ctx context.Context, k ChangeKey, now time.Time)
 
 // AlertFailed records why a delivery failed, and when to try again.
 func (s *Reader) AlertFailed(ctx context.Context, k ChangeKey, cause error, until time.Time) (err error) {
-	defer pg.Wrap(&err, "store.AlertFailed(%q, %d)", k.Watch, k.Number)
+	defer pg.Wrap(&err, "status.AlertFailed(%q, %d)", k.Watch, k.Number)
 	_, err = s.Pool.Exec(ctx, `
 		UPDATE watch_changes
 		SET
@@ -81,7 +81,7 @@ func (s *Reader) AlertFailed(ctx context.Context, k ChangeKey, cause error, unti
 // DueAlerts lists up to limit changes that should have been delivered before a time,
 // the oldest first: their jobs may be lost.
 func (s *Reader) DueAlerts(ctx context.Context, before time.Time, limit int) (_ []ChangeKey, err error) {
-	defer pg.Wrap(&err, "store.DueAlerts")
+	defer pg.Wrap(&err, "status.DueAlerts")
 	rows, err := s.Pool.Query(ctx, `
 		SELECT watch, number
 		FROM watch_changes

@@ -40,7 +40,7 @@ type OverdueEvents struct {
 
 // Traffic reads the traffic since a time, as of now.
 func (s *Reader) Traffic(ctx context.Context, since, now time.Time) (t Traffic, err error) {
-	defer pg.Wrap(&err, "store.Traffic")
+	defer pg.Wrap(&err, "status.Traffic")
 	err = pgx.BeginTxFunc(ctx, s.Pool, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
 		t, err = readTraffic(ctx, tx, since, now)
 		return err
@@ -73,7 +73,7 @@ const (
 // failingEvents lists the types of failing events, those with most first. It samples
 // the newest failed events and the oldest waiting ones.
 func failingEvents(ctx context.Context, tx pgx.Tx) (_ []FailingEvents, err error) {
-	defer pg.Wrap(&err, "store.failingEvents")
+	defer pg.Wrap(&err, "status.failingEvents")
 	rows, err := tx.Query(ctx, failingSQL, store.SomeEvents, seldomFails, someTypes)
 	if err != nil {
 		return nil, err
@@ -103,7 +103,7 @@ const failingSQL = `
 // overdueEvents counts pending events that were not tried within a minute of when they
 // were due.
 func overdueEvents(ctx context.Context, tx pgx.Tx, now time.Time) (o OverdueEvents, err error) {
-	defer pg.Wrap(&err, "store.overdueEvents")
+	defer pg.Wrap(&err, "status.overdueEvents")
 	err = tx.QueryRow(ctx, overdueSQL, now, store.SomeEvents).Scan(&o.Count, &o.Oldest)
 	o.Oldest = pg.UTC(o.Oldest)
 	return o, err
@@ -119,7 +119,7 @@ const overdueSQL = `
 // recovered is the time, by source, up to which a backfill also read everything: a full
 // one, or for Stripe the hourly one, each run of which continues the last.
 func recovered(ctx context.Context, tx pgx.Tx) (_ map[string]time.Time, err error) {
-	defer pg.Wrap(&err, "store.recovered")
+	defer pg.Wrap(&err, "status.recovered")
 	until := map[string]time.Time{}
 	for _, kind := range store.BackfillKinds {
 		if kind.Recovers == "" {

@@ -16,7 +16,7 @@ const countExactly = 2_000_000
 // failed are exact, from an index of their own. Processed is the rest of the total,
 // which above countExactly is Postgres's estimate.
 func (s *Reader) EventCounts(ctx context.Context) (_ map[string]int64, err error) {
-	defer pg.Wrap(&err, "store.EventCounts")
+	defer pg.Wrap(&err, "status.EventCounts")
 	counts, _, err := s.CountEvents(ctx, countExactly, nil)
 	return counts, err
 }
@@ -28,7 +28,7 @@ const countOften = 50_000
 // countOften. rough names the statuses that are not exact: of processed and ignored
 // the count is an estimate, of pending and failed a minimum.
 func (s *Reader) RoughEventCounts(ctx context.Context) (counts map[string]int64, rough []string, err error) {
-	defer pg.Wrap(&err, "store.RoughEventCounts")
+	defer pg.Wrap(&err, "status.RoughEventCounts")
 	return s.CountEvents(ctx, countOften, store.Ptr(countOften))
 }
 

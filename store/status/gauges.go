@@ -22,7 +22,7 @@ func (s *Reader) PoolStats() *pgxpool.Stat { return s.Pool.Stat() }
 // EventGauges are EventCounts, but above countOften the processed are the rest of
 // Postgres's estimate.
 func (s *Reader) EventGauges(ctx context.Context) (counts map[string]int64, err error) {
-	defer pg.Wrap(&err, "store.EventGauges")
+	defer pg.Wrap(&err, "status.EventGauges")
 	counts, _, err = s.CountEvents(ctx, countOften, nil)
 	return counts, err
 }
@@ -75,7 +75,7 @@ const arrivalsSQL = `
 
 // Arrivals reads the Arrivals of each source.
 func (s *Reader) Arrivals(ctx context.Context) (_ []Arrivals, err error) {
-	defer pg.Wrap(&err, "store.Arrivals")
+	defer pg.Wrap(&err, "status.Arrivals")
 	rows, err := s.Pool.Query(ctx, arrivalsSQL, store.Sources, pendingSample)
 	if err != nil {
 		return nil, err
@@ -95,7 +95,7 @@ type BackfillGauges struct {
 
 // BackfillGauges counts the runs by kind and status, dry runs included.
 func (s *Reader) BackfillGauges(ctx context.Context) (_ []BackfillGauges, err error) {
-	defer pg.Wrap(&err, "store.BackfillGauges")
+	defer pg.Wrap(&err, "status.BackfillGauges")
 	rows, err := s.Pool.Query(ctx, `
 		SELECT
 			kind,
@@ -116,7 +116,7 @@ func (s *Reader) BackfillGauges(ctx context.Context) (_ []BackfillGauges, err er
 // UnattachedCounts counts the missing facts by kind and reason; each combination is
 // always present.
 func (s *Reader) UnattachedCounts(ctx context.Context) (_ []store.UnattachedCount, err error) {
-	defer pg.Wrap(&err, "store.UnattachedCounts")
+	defer pg.Wrap(&err, "status.UnattachedCounts")
 	return store.UnattachedQuestion{Reasons: reasons.Missing()}.Count(ctx, s.Pool)
 }
 
@@ -141,7 +141,7 @@ const listGaugesSQL = `
 // ListGauges sums the stored figures of all lists, without the changes of the last
 // seconds, which are not yet folded in.
 func (s *Reader) ListGauges(ctx context.Context) (g ListGauges, err error) {
-	defer pg.Wrap(&err, "store.ListGauges")
+	defer pg.Wrap(&err, "status.ListGauges")
 	if err := s.Pool.QueryRow(ctx, `SELECT count(*) FROM stores`).Scan(&g.Stores); err != nil {
 		return g, err
 	}

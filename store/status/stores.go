@@ -81,7 +81,7 @@ func (f StoreFilter) check() (StoreFilter, *pg.Position, error) {
 // the cursor of the next one, empty at the end. A filter that is not valid is a
 // *pg.BadParam.
 func (s *Reader) StoreLines(ctx context.Context, f StoreFilter) (page []StoreLine, next string, err error) {
-	defer pg.Wrap(&err, "store.StoreLines")
+	defer pg.Wrap(&err, "status.StoreLines")
 	f, after, err := f.check()
 	if err != nil {
 		return nil, "", err

@@ -48,7 +48,7 @@ const (
 
 // Vitals reads the state with some look-ups in indexes, whatever the size of tables.
 func (s *Reader) Vitals(ctx context.Context) (v Vitals, err error) {
-	defer pg.Wrap(&err, "store.Vitals")
+	defer pg.Wrap(&err, "status.Vitals")
 	if v.Counts, v.Rough, err = s.RoughEventCounts(ctx); err != nil {
 		return v, err
 	}

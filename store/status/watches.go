@@ -39,7 +39,7 @@ func (w Watch) Parts() (kind, subject string) {
 
 // Watches lists the watches, the worst first; none before a worker's first check.
 func (s *Reader) Watches(ctx context.Context) (_ []Watch, err error) {
-	defer pg.Wrap(&err, "store.Watches")
+	defer pg.Wrap(&err, "status.Watches")
 	rows, err := s.Pool.Query(ctx, watchesSQL)
 	if err != nil {
 		return nil, err
@@ -88,7 +88,7 @@ type ChangeKey struct {
 // deliver. Of concurrent workers, or within one interval, only one does it; the others
 // return none.
 func (s *Reader) LookAtWatches(ctx context.Context, r WatchRound) (due []ChangeKey, err error) {
-	defer pg.Wrap(&err, "store.LookAtWatches")
+	defer pg.Wrap(&err, "status.LookAtWatches")
 	err = s.InTx(ctx, func(tx pgx.Tx) error {
 		turn, err := ourTurn(ctx, tx, r)
 		if err != nil || !turn {

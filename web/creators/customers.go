@@ -127,8 +127,7 @@ func (s *Pages) figure(r *http.Request, p *customersPage, counted bool) error {
 	since := today.AddDate(0, 0, 1-chartDays)
 	p.Figures.OfAll, p.Figures.Counted = !p.Filter.Narrow(), counted
 	if !p.Filter.Quick() && !counted {
-		among, err := customers.New(s.Cfg.Store).Stats(r.Context(),
-			customers.Filter{Store: p.Filter.Store, Type: p.Filter.Type, Status: p.Filter.Status, Source: p.Filter.Source})
+		among, err := customers.New(s.Cfg.Store).Stats(r.Context(), p.Filter.OfFacets())
 		if err != nil || among.Total > Countable {
 			return err // Known stays false
 		}

@@ -1,6 +1,7 @@
 package facts
 
 import (
+	"math"
 	"slices"
 	"strings"
 )
@@ -32,4 +33,26 @@ func CurrenciesOf(n int) (codes []string) {
 	}
 	slices.Sort(codes)
 	return codes
+}
+
+// Money is an amount in the currency's minor units: 29900 usd is $299.00, 5800 jpy is ¥5,800.
+type Money struct {
+	Amount   int64  `json:"amount"`
+	Currency string `json:"currency"`
+}
+
+// Digits is how many of an amount's digits come after the decimal point.
+func (m Money) Digits() int { return Digits(m.Currency) }
+
+// Add adds an amount of the same currency. Like minor_units, which sums them in SQL,
+// it stops at the most that there can be: a sum never turns negative.
+func (m *Money) Add(amount int64) {
+	switch sum := m.Amount + amount; {
+	case m.Amount > 0 && amount > 0 && sum < 0:
+		m.Amount = math.MaxInt64
+	case m.Amount < 0 && amount < 0 && sum >= 0:
+		m.Amount = -math.MaxInt64
+	default:
+		m.Amount = sum
+	}
 }

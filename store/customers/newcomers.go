@@ -13,7 +13,7 @@ const maxNewcomers = 100
 
 // LastCustomer is the greatest id of a customer; 0 if there is none.
 func (s *Reader) LastCustomer(ctx context.Context) (id int64, err error) {
-	defer pg.Wrap(&err, "store.LastCustomer")
+	defer pg.Wrap(&err, "customers.LastCustomer")
 	err = s.Pool.QueryRow(ctx, `SELECT coalesce(max(id), 0) FROM customers`).Scan(&id)
 	return id, err
 }
@@ -21,7 +21,7 @@ func (s *Reader) LastCustomer(ctx context.Context) (id int64, err error) {
 // Newcomers are the stores of customers with ids greater than after, by id. Ids become
 // visible out of order, so start some ids back and ignore those seen before.
 func (s *Reader) Newcomers(ctx context.Context, after int64) (_ map[int64]string, err error) {
-	defer pg.Wrap(&err, "store.Newcomers(%d)", after)
+	defer pg.Wrap(&err, "customers.Newcomers(%d)", after)
 	rows, err := s.Pool.Query(ctx, `SELECT id, store_id FROM customers WHERE id > $1`, after)
 	if err != nil {
 		return nil, err
@@ -39,7 +39,7 @@ func (s *Reader) Newcomers(ctx context.Context, after int64) (_ map[int64]string
 // CountNewcomers counts the matches of f with ids greater than after, up to
 // maxNewcomers. A filter that is not valid is a *pg.BadParam.
 func (s *Reader) CountNewcomers(ctx context.Context, f Filter, after int64) (n int, err error) {
-	defer pg.Wrap(&err, "store.CountNewcomers(%q, %d)", f.Store, after)
+	defer pg.Wrap(&err, "customers.CountNewcomers(%q, %d)", f.Store, after)
 	if f, _, err = f.check(); err != nil || !pg.Storable(f.Store) {
 		return 0, err
 	}
