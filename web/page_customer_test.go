@@ -34,7 +34,8 @@ func TestPageCustomer(t *testing.T) {
 		p.Go(x.customerPath(t, "Rita Okafor"))
 		same(t, "head", []string{"Customers of Aurora Academy", "Rita Okafor", "rita.okafor@mail.example"},
 			p.Texts("header .crumb, h1, header .mail"))
-		same(t, "sections", []string{"Courses", "Purchases", "Activity", "Where these figures come from", "Summary", "Notes"},
+		same(t, "sections", []string{"Courses", "Purchases", "Activity", "Where these figures come from", "Summary", "Tags",
+			"Notes"},
 			p.Texts("h2"))
 		same(t, "in short", []string{"Customer Past", "$0.00", "$25.00", "Product purchase: Drum Kit Vol. 1"},
 			p.Texts(".short div:nth-child(-n+4) dd"))

@@ -76,6 +76,7 @@ func TestNothingHostileIsOurFault(t *testing.T) {
 	x.hear(t, studio()...)
 	x.take(t, enrolledIn("evt_lost", `"user_id":"user_lost"`))
 	x.begin(t, `{"kind": "clerk"}`)
+	x.exec(t, `INSERT INTO tags (id, store_id, name, folded, created_by) VALUES ($1, 'studio', 'T', 't', 'admin')`, aTag)
 	x.creators.Live.End() // a stream that is let in ends at once
 	s := &sweep{site: x, t: t, client: &http.Transport{MaxIdleConnsPerHost: askers}}
 	defer s.client.CloseIdleConnections()
@@ -102,7 +103,8 @@ func (s *sweep) path(r route) string {
 	if r.who == core.Sellers {
 		id = s.id(s.t, core.CustomerID, 1)
 	}
-	return strings.NewReplacer("{store}", "studio", "{id}", id, "{note}", s.id(s.t, core.NoteID, 1), "{reason}",
+	return strings.NewReplacer("{store}", "studio", "{id}", id, "{note}", s.id(s.t, core.NoteID, 1),
+		"{tag}", aTag, "{reason}",
 		"user_unknown", "{$}", "", "{file}", "style.css").Replace(r.path)
 }
 

@@ -261,11 +261,14 @@ func answers(r route, is standing) string {
 		return "400 404" // let in, and told that there is no such note
 	case r.method == "POST", r.method == "PATCH":
 		return "200 415 409" // let in, and told what is wrong: no body, or done before
-	case r.method == "DELETE":
-		return "404" // let in, and told that there is no such note
+	case r.method == "DELETE", r.method == "PUT":
+		return "404" // let in, and told that there is no such note or tag
 	}
 	return "200"
 }
+
+// aTag is the id of a tag in a route's path.
+const aTag = "tag_aaaaaaaaaa"
 
 // pathOf fills in a route's path.
 func (x *site) pathOf(t *testing.T, pattern, store string) string {
@@ -274,7 +277,8 @@ func (x *site) pathOf(t *testing.T, pattern, store string) string {
 	if strings.Contains(pattern, "{store}") {
 		id = x.id(t, core.CustomerID, 1)
 	}
-	path := strings.NewReplacer("{store}", store, "{id}", id, "{note}", x.id(t, core.NoteID, 1), "{reason}",
+	path := strings.NewReplacer("{store}", store, "{id}", id, "{note}", x.id(t, core.NoteID, 1),
+		"{tag}", aTag, "{reason}",
 		"user_unknown", "{$}", "", "{file}", "style.css").Replace(pattern)
 	if strings.Contains(path, "{") {
 		t.Fatalf("%s: say here what stands for its parts", pattern)

@@ -118,6 +118,9 @@ func (s *Tags) Ensure(ctx context.Context, storeID, name, author string) (t Tag,
 	if name, err = checkName(name); err != nil {
 		return Tag{}, err
 	}
+	if !pg.Storable(storeID) {
+		return Tag{}, pg.ErrNotFound
+	}
 	rows, err := s.Pool.Query(ctx, selectTags+` AND t.folded = `+folded("$2"), storeID, name)
 	if err != nil {
 		return Tag{}, err
@@ -236,6 +239,11 @@ func (s *Tags) Put(ctx context.Context, storeID, customer, id, author string, on
 
 // change runs a statement about one thing, which does not exist if it is about none.
 func (s *Tags) change(ctx context.Context, sql string, args ...any) error {
+	for _, a := range args {
+		if text, ok := a.(string); ok && !pg.Storable(text) {
+			return pg.ErrNotFound
+		}
+	}
 	tag, err := s.Pool.Exec(ctx, sql, args...)
 	if err == nil && tag.RowsAffected() == 0 {
 		err = pg.ErrNotFound
