@@ -154,7 +154,7 @@ func TestTraceFromRequestToCommit(t *testing.T) {
 	t.Parallel()
 	s := newTraced(t)
 	s.startWorker()
-	all := s.await(s.sale(7), "receive", "verify", "insert", "enqueue", "job event:apply", "apply", "say",
+	all := s.await(s.sale(7), "receive", "verify", "insert", "enqueue", "job event:apply", "apply", "upsert",
 		"attach", "derive", "commit")
 	for _, want := range []string{
 		"receive > verify",

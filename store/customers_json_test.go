@@ -42,14 +42,15 @@ const everything = `{
 		 "current_period_end": "2026-03-01T00:00:00Z"},
 		{"id": "sub_2", "status": "canceled", "plan": "Club", "amount": null, "currency": null, "current_period_end": null},
 		{"id": "sub_3", "status": "canceled", "plan": null, "amount": null, "currency": null, "current_period_end": null}
-	]
+	],
+	"tags": []
 }`
 
 const bare = `{
 	"id": "2", "store_id": "store_a", "email": "b@example.com", "name": null, "image_url": null, "type": "lead",
 	 "status": "inactive",
 	"source": {"kind": null, "product_id": null, "title": null}, "total_spent": [], "refunded": [],
-	"first_seen_at": null, "last_activity_at": null, "courses": [], "purchases": [], "subscriptions": []
+	"first_seen_at": null, "last_activity_at": null, "courses": [], "purchases": [], "subscriptions": [], "tags": []
 }`
 
 func TestCustomerJSON(t *testing.T) {

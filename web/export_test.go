@@ -64,12 +64,14 @@ func TestExport(t *testing.T) {
 		VALUES ('store_a', 'ada@example.com', 'tag_a', 'admin'), ('store_a', 'ada@example.com', 'tag_b', 'admin')`)
 	got := x.get(t, csvPath+"?sort=-first_seen&type=&status=", asAdmin)
 	want := csvHead +
-		x.id(t, core.CustomerID, 1) + `,ada@example.com,Ada Ż,subscription,active,free_course,"Mixing, ""101""",2026-01-02 03:04:05,2026-02-01 00:00:00,` +
+		x.id(t, core.CustomerID, 1) + `,ada@example.com,Ada Ż,subscription,active,free_course,` +
+		`"Mixing, ""101""",2026-01-02 03:04:05,2026-02-01 00:00:00,` +
 		`2,"Mixing, ""101"" (33.5 %); course_x (100 %)",1,"Mixing, ""101"" (299.00 USD, refunded 5.00 USD); other ` +
 		`(5800 JPY)",` +
 		`"'=Club() (active, period ends 2026-03-01); sub_2 (canceled)",5800 JPY; 299.00 USD,5.00 USD,'=1; VIP` + "\r\n" +
 		x.id(t, core.CustomerID, 3) +
-		`,'-c@example.com,"'=HYPERLINK(""http://evil.example"",""x"")",lead,active,,,2026-01-01 00:00:00,,0,,0,,,,,` + "\r\n" +
+		`,'-c@example.com,"'=HYPERLINK(""http://evil.example"",""x"")",lead,active,` +
+		`,,2026-01-01 00:00:00,,0,,0,,,,,` + "\r\n" +
 		x.id(t, core.CustomerID, 2) + `,b@example.com,,lead,inactive,,,,,0,,0,,,,,` + "\r\n"
 	if diff := cmp.Diff(want, got.text); diff != "" || got.StatusCode != 200 {
 		t.Errorf("%d %s", got.StatusCode, diff)
