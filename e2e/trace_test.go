@@ -159,7 +159,7 @@ func TestTraceFromRequestToCommit(t *testing.T) {
 	for _, want := range []string{
 		"receive > verify",
 		"receive > insert",
-		"receive > enqueue > job event:apply > apply > say",
+		"receive > enqueue > job event:apply > apply > upsert",
 		"receive > enqueue > job event:apply > apply > attach > derive",
 		"receive > enqueue > job event:apply > apply > commit",
 	} {
