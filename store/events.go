@@ -45,6 +45,17 @@ type Event struct {
 	Notes   []string        `json:"notes,omitempty"` // which fields were passed over, see PassedOver
 }
 
+// Mode is test or live; empty where the source has no such notion.
+func (e Event) Mode() string {
+	switch {
+	case e.Livemode == nil:
+		return ""
+	case *e.Livemode:
+		return "live"
+	}
+	return "test"
+}
+
 // Told converts the event for a Reader.
 func (e Event) Told() facts.Event {
 	return facts.Event{Source: e.Source, ID: e.EventID, Type: e.Type, Account: e.Account, Livemode: e.Livemode,

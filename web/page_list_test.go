@@ -34,15 +34,15 @@ func TestPageList(t *testing.T) {
 	x.exec(t, `UPDATE customers SET name = NULL WHERE name = 'Lena Voss'`)
 	p.Go(listPath)
 	same(t, "rows", []string{
-		"AL Ann Lee ann.lee@mail.example Course enrollment · 2 hours ago Mixing Basics 40% – Lead Current 1 course",
+		"AL Ann Lee ann.lee@mail.example Course enrollment · 2 hours ago Mixing Basics 40% — Lead Current 1 course",
 		"BS Bob Stone bob.stone@mail.example Course enrollment · 3 hours ago Mixing Basics 100% Mastering in the Box 10% " +
 			"$299.00 Customer Current 2 courses",
-		"ZM Zoë Müller zoe.muller@mail.example Purchase · 5 days ago Drum Kit Vol. 1 25,00 € Customer Current",
+		"ZM Zoë Müller zoe.muller@mail.example Purchase · 5 days ago Drum Kit Vol. 1 €25.00 Customer Current",
 		"RO Rita Okafor rita.okafor@mail.example Purchase · 2 weeks ago Drum Kit Vol. 1 $0.00 Customer Past",
 		"IM Ivo Marek ivo.marek@mail.example Subscription payment · 2 months ago Inner Circle $19.00 Subscriber Current",
-		"L lena.voss@mail.example Course enrollment · 2 months ago – Lead Past",
+		"L lena.voss@mail.example Course enrollment · 2 months ago — Lead Past",
 	}, p.Texts(".person"))
-	same(t, "tiles", []string{"6 All", "2 Leads", "3 Customers", "1 Subscribers", "4 Current", "Revenue 25,00 € $318.00",
+	same(t, "tiles", []string{"6 All", "2 Leads", "3 Customers", "1 Subscribers", "4 Current", "Revenue €25.00 $318.00",
 		"3 new in 30 days"}, p.Texts(".tiles > li"))
 	same(t, "days with newcomers", []string{"20", "5", "0"}, browser.Eval[[]string](p, `(() => {
 		const bars = [...document.querySelectorAll(".chart rect")];
@@ -73,7 +73,7 @@ func TestPageFilters(t *testing.T) {
 	at(p, "product=drums&spent_min=20&type=paying")
 	same(t, "chips", []string{"Type: Customers ×", "Bought: Drum Kit Vol. 1 ×", "Spent at least: 20 ×", "Clear all"},
 		p.Texts(".chips li"))
-	same(t, "tiles", []string{"1 All", "0 Leads", "1 Customers", "0 Subscribers", "1 Current", "Revenue 25,00 €",
+	same(t, "tiles", []string{"1 All", "0 Leads", "1 Customers", "0 Subscribers", "1 Current", "Revenue €25.00",
 		"1 new in 30 days"}, p.Texts(".tiles > li"))
 
 	chosen := func() string {
@@ -273,7 +273,7 @@ func TestPageNobody(t *testing.T) {
 		for _, c := range []struct{ path, says, leadsTo string }{
 			{"/store/new/customers", "No customers yet", ""},
 			{listPath + "?q=nobody&type=lead", "No customers match these filters", listPath},
-			{listPath + "?spent_min=abc", `spent_min: "abc" is not allowed`, listPath},
+			{listPath + "?spent_min=abc", `Spent at least: "abc" is not allowed`, listPath},
 			{listPath + "?typo=1", "typo", listPath},
 			{listPath + "?cursor=" + end, "End of the list", ""},
 		} {
@@ -294,7 +294,7 @@ func TestPageNobody(t *testing.T) {
 	p.Go(listPath)
 	p.Click(".filter summary")
 	p.Type("#f-spent_min", "abc\t")
-	p.Has(".empty", `spent_min: "abc" is not allowed`)
+	p.Has(".empty", `Spent at least: "abc" is not allowed`)
 	p.Type("#f-spent_min", "20\t")
 	listed(p, "Bob Stone", "Zoë Müller")
 }

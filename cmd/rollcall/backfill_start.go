@@ -131,6 +131,7 @@ func (c startFlags) start(e *env, kind string, options store.BackfillOptions) er
 	}
 	defer s.Close()
 	e.warnOfKey(store.BackfillKindOf(kind).Key)
+	e.warnOfStore(s, options.Store)
 	act, shut := e.actions(s, redis)
 	defer shut()
 	b, err := act.StartBackfill(e, store.NewBackfill{Kind: kind, Options: options, DryRun: c.DryRun, ChunkSize: c.Chunk,

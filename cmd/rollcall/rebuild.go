@@ -24,6 +24,7 @@ func (c rebuildCmd) Run(e *env) error {
 		return err
 	}
 	defer s.Close()
+	e.warnOfStore(s, c.Store)
 	bar := e.progress()
 	looked := 0
 	changes, err := s.Rebuild(e, c.Store, func(done int) {

@@ -11,6 +11,7 @@ import (
 	"rollcall/jobs"
 	"rollcall/migrations"
 	"rollcall/store"
+	"rollcall/store/pg"
 )
 
 // The notes that dev and demo publish for other commands.
@@ -92,6 +93,16 @@ func (e *env) openUnchecked() (*store.Store, error) {
 		e.PlatformProductTypes = r.Note[noteTypes]
 	}
 	return e.openAt(url)
+}
+
+// warnOfStore warns if no event has mentioned a store: its id may be misspelt.
+func (e *env) warnOfStore(s *store.Store, id string) {
+	if id == "" {
+		return
+	}
+	if _, err := s.StoreAccounts(e, id); errors.Is(err, pg.ErrNotFound) {
+		fmt.Fprintf(e.err, "Warning: store %q does not exist: no event has mentioned it.\n", id)
+	}
 }
 
 // openBoth opens the store of a command, and returns the address of Redis.

@@ -12,7 +12,7 @@ import (
 )
 
 // Entry is an event in a customer's timeline. Its JSON is the API's. Kinds:
-// first_seen, enrolled, completed, enrollment_ended, bought, refunded,
+// first_seen, enrolled, progressed (the last time), completed, enrollment_ended, bought, refunded,
 // refund_failed, dispute_opened, dispute_won, dispute_lost, dispute_closed,
 // subscription_started, subscription_paid (the first time), subscription_renewed,
 // subscription_past_due, subscription_paused, subscription_canceled (will end with
@@ -25,7 +25,7 @@ type Entry struct {
 	Title     *string        `json:"title"`
 	ProductID *string        `json:"product_id"`
 	Money     *store.Money   `json:"money"`   // paid, refunded, disputed, or the price of a period
-	Text      *string        `json:"text"`    // the text of a note, the address of a merge
+	Text      *string        `json:"text"`    // the text of a note, the address of a merge, the progress in percent
 	Ref       string         `json:"ref"`     // of the fact, as in Explanation; or course:…, note:…, merge:…, customer:…
 	Origins   []store.Origin `json:"origins"` // where known
 

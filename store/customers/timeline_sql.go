@@ -103,6 +103,20 @@ entries AS (
 	FROM course c
 	CROSS JOIN target t
 	UNION ALL
+	SELECT version_time(e.version), ` + readLate("e.version") + `, 4, 'progressed', 'course:' || c.id,
+		` + store.TitleOf("c.id", "t.store_id") + `, c.id, NULL, NULL, floor(e.progress)::text, 'platform',
+		jsonb_build_object('progress', e.version)
+	FROM course c
+	CROSS JOIN target t
+	CROSS JOIN LATERAL (
+		SELECT e.progress_version AS version, e.progress
+		FROM enrolled e
+		WHERE e.course_id = c.id AND e.progress_version <> ''
+		ORDER BY e.progress_version DESC
+		LIMIT 1
+	) e
+	WHERE e.progress > 0 AND (e.progress < 100 OR c.completed_at IS NULL)
+	UNION ALL
 	SELECT version_time(e.version), ` + readLate("e.version") + `, 5, 'enrollment_ended', 'course:' || e.id,
 		` + store.TitleOf("e.id", "t.store_id") + `, e.id, NULL, NULL, NULL, 'platform', jsonb_build_object('end', e.version)
 	FROM ended_courses e

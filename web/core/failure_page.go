@@ -22,6 +22,19 @@ func leadToSignIn(w http.ResponseWriter, r *http.Request) {
 
 func signInPath(next string) string { return Address("/signin", url.Values{"next": {next}}) }
 
+// Title is what a browser's tab shows.
+func (p FailurePage) Title() string {
+	switch p.Status {
+	case http.StatusUnauthorized:
+		return "Sign in"
+	case http.StatusNotFound:
+		return "Page not found"
+	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
+		return "Try again"
+	}
+	return "Error"
+}
+
 // FailurePage is the data of failure.html.
 type FailurePage struct {
 	*Failure

@@ -10,6 +10,7 @@ import (
 type Tile struct {
 	Label, URL string
 	N          int64
+	Known      bool // false: N would take too long to count
 	On         bool
 }
 
@@ -18,6 +19,7 @@ type Menu struct {
 	pg.Param
 	Options []Option // none: an input for a number
 	Chosen  string
+	Wrong   string // why Chosen is not valid; empty if it is
 }
 
 // Option is a value of a Menu.

@@ -1,19 +1,19 @@
 package core
 
 import (
+	"cmp"
 	"fmt"
 	"hash/fnv"
 	"html/template"
 	"maps"
 	"math"
 	"net/url"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
-
-	"golang.org/x/text/language"
 
 	"rollcall/internal/show"
 	"rollcall/store"
@@ -25,7 +25,8 @@ import (
 func (s *Site) functions() template.FuncMap {
 	all := template.FuncMap{
 		"asset":    s.Hashes.URL,
-		"money":    money,
+		"money":    func(m store.Money) string { return show.Money(m.Amount, m.Currency) },
+		"more":     more,
 		"count":    show.Number[int64],
 		"plural":   show.Plural,
 		"percent":  percent,
@@ -35,7 +36,7 @@ func (s *Site) functions() template.FuncMap {
 		"moment":   func(t *time.Time) string { return t.UTC().Format("2 January 2006, 15:04 UTC") },
 		"initials": Initials,
 		"hue":      hue,
-		"products": products,
+		"badges":   badges,
 		"pictures": func() bool { return s.Cfg.Pictures },
 		"kind":     func(kind string) string { return show.Types[kind] },
 		"did":      func(activity string) string { return activities[activity] },
@@ -77,6 +78,7 @@ var sourceNames = map[string]string{
 var happenings = map[string]string{
 	"first_seen":            "Joined",
 	"enrolled":              "Enrolled",
+	"progressed":            "Progressed in",
 	"completed":             "Completed",
 	"enrollment_ended":      "Enrollment ended",
 	"bought":                "Bought",
@@ -99,11 +101,11 @@ var happenings = map[string]string{
 }
 
 // by is the author of a note, as shown.
-func by(author string) string {
+func by(author string, names map[string]string) string {
 	kind, id, _ := strings.Cut(author, ":")
 	switch kind {
 	case "user":
-		return "team member " + id
+		return cmp.Or(names[id], "team member "+id)
 	case "token":
 		return "API token " + id
 	}
@@ -121,32 +123,27 @@ func heard(o store.Origin) string {
 	return "Imported by a backfill"
 }
 
-// notations are the languages in whose notation some currencies are written.
-var notations = map[string]language.Tag{
-	"eur": language.German,
-	"gbp": language.BritishEnglish,
-	"jpy": language.Japanese,
-	"chf": language.MustParse("de-CH"),
-	"sek": language.Swedish,
-	"nok": language.Norwegian,
-	"dkk": language.Danish,
-	"pln": language.Polish,
-	"czk": language.Czech,
-	"huf": language.Hungarian,
-	"brl": language.BrazilianPortuguese,
-	"inr": language.MustParse("en-IN"),
-}
-
-// money writes an amount as its currency's users do: $299.00, 2.900,00 €, ¥5,800.
-func money(m store.Money) string {
-	lang, ok := notations[m.Currency]
-	if !ok {
-		lang = language.AmericanEnglish
-	}
-	return show.MoneyIn(lang, m)
-}
-
 func percent(progress float64) string { return strconv.FormatFloat(math.Floor(progress), 'f', -1, 64) }
+
+// badgesOf are what a row of the list shows of a customer's courses and products.
+type badgesOf struct {
+	Courses  []customers.Course
+	Products []string
+	More     int // that are not shown
+}
+
+// maxBadges is the most that a row shows.
+const maxBadges = 3
+
+// badges chooses the badges of a row: courses first.
+func badges(c customers.Customer) badgesOf {
+	b := badgesOf{c.Courses, products(c), 0}
+	all := len(b.Courses) + len(b.Products)
+	b.Courses = b.Courses[:min(maxBadges, len(b.Courses))]
+	b.Products = b.Products[:min(maxBadges-len(b.Courses), len(b.Products))]
+	b.More = all - len(b.Courses) - len(b.Products)
+	return b
+}
 
 // products are the titles of a customer's products that are not courses, and of
 // plans, each once.
@@ -167,6 +164,14 @@ func products(c customers.Customer) (titles []string) {
 	return titles
 }
 
+// more is what a list has beyond those shown: +7 more. It is empty if all are.
+func more(list any, shown int) string {
+	if n := reflect.ValueOf(list).Len() - shown; n > 0 {
+		return "+" + show.Number(n) + " more"
+	}
+	return ""
+}
+
 // Called is the name that a customer is shown by.
 func Called(c customers.Customer) string {
 	if c.Name != nil && *c.Name != "" {
@@ -185,9 +190,9 @@ func Initials(c customers.Customer) string {
 		name = *c.Name
 	}
 	words := strings.FieldsFunc(name, func(r rune) bool {
-		return !unicode.IsLetter(r) && !unicode.IsMark(r) && r != '\'' &&
-			r != '.'
+		return !unicode.IsLetter(r) && !unicode.IsMark(r) && !strings.ContainsRune("'’ʼ.", r)
 	})
+	words = slices.DeleteFunc(words, func(word string) bool { return firstLetter(word) == "?" }) // signs and marks alone
 	if len(words) == 0 {
 		words = []string{c.Email}
 	}

@@ -26,11 +26,12 @@ type customerPage struct {
 	Timeline []customers.Entry
 	Earlier  string // URL of earlier entries; empty: none
 	Notes    []core.CustomerNote
-	Draft    string // of a note that was refused
-	Editing  string // the id of that note; empty: a new one
-	Wrong    string // why it was refused
-	TagDraft string // name of a tag that was refused
-	TagWrong string // why
+	Names    map[string]string // of people who wrote notes, by Clerk id
+	Draft    string            // of a note that was refused
+	Editing  string            // the id of that note; empty: a new one
+	Wrong    string            // why it was refused
+	TagDraft string            // name of a tag that was refused
+	TagWrong string            // why
 	ListURL  string
 	URL      string
 	IsAdmin  bool
@@ -87,6 +88,13 @@ func (s *Pages) showCustomerPage(w http.ResponseWriter, r *http.Request, f custo
 		return err
 	}
 	page.Notes = s.ShownNotes(r, notes)
+	var authors []string
+	for _, n := range notes {
+		authors = append(authors, n.Author, n.Editor)
+	}
+	if page.Names, err = customers.New(s.Cfg.Store).Names(ctx, authors); err != nil {
+		return err
+	}
 	if page.Store, err = customers.New(s.Cfg.Store).Store(ctx, storeID); err != nil {
 		return err
 	}

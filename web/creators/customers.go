@@ -29,14 +29,16 @@ type customersPage struct {
 	Menus     []core.Menu
 	Sorts     []core.Option
 	Chips     []core.Chip
-	Open      bool   // whether the menus are unfolded: one of them is set
-	Wrong     string // why the filter is not valid
+	Open      bool         // whether the menus are unfolded: one of them is set
+	Refused   *pg.BadParam // what of the filter is not valid; nil: nothing
+	Wrong     string       // the same for people
 	Figures   figures
 	ListURL   string // without a filter
 	PageURL   string // of the first page with this filter
 	CSVURL    string
 	LiveURL   string
 	TagsURL   string
+	Unknown   bool // no event has mentioned the store
 	CountURL  string
 	Part      bool // only the results and what follows from them, for htmx
 	IsAdmin   bool
@@ -63,9 +65,9 @@ func (s *Pages) Customers(w http.ResponseWriter, r *http.Request) error {
 	}
 	counted := q.Has("count")
 	q.Del("count")
-	for _, f := range new(customers.Filter).Params() { // fields about a course that was not chosen
-		if f.Of != nil && q.Get(f.Of.Name) == "" {
-			q.Del(f.Name)
+	for _, f := range new(customers.Filter).Params() { // about a course, and none is chosen
+		if f.Of != nil && q.Has(f.Of.Name) && q.Get(f.Of.Name) == "" {
+			q.Del(f.Name) // the form sends fields that it does not show
 		}
 	}
 	filter, wrongFilter := customers.ParseFilter(r.PathValue("store"), q)
@@ -73,7 +75,8 @@ func (s *Pages) Customers(w http.ResponseWriter, r *http.Request) error {
 	page := customersPage{Filter: filter, IsAdmin: core.Admitted(r).Admin, Version: s.Cfg.Version}
 	var wrong *pg.BadParam
 	if errors.As(err, &wrong) {
-		page.Wrong, page.Filter = wrong.Error(), customers.Filter{Store: filter.Store, Sort: customers.DefaultSort}
+		page.Refused, page.Wrong = wrong, wrong.Error()
+		page.Filter.Sort = cmp.Or(page.Filter.Sort, customers.DefaultSort)
 		return s.show(w, r, page)
 	}
 	page.urls()
@@ -98,6 +101,10 @@ func (s *Pages) Customers(w http.ResponseWriter, r *http.Request) error {
 func (s *Pages) show(w http.ResponseWriter, r *http.Request, page customersPage) (err error) {
 	if page.Store, err = customers.New(s.Cfg.Store).Store(r.Context(), page.Filter.Store); err != nil {
 		return err
+	}
+	if page.IsAdmin && len(page.Customers) == 0 { // an id may be misspelt; creators only have stores that exist
+		_, err := s.Cfg.Store.StoreAccounts(r.Context(), page.Filter.Store)
+		page.Unknown = errors.Is(err, pg.ErrNotFound)
 	}
 	last, err := customers.New(s.Cfg.Store).LastCustomer(r.Context())
 	if err != nil {
@@ -126,11 +133,8 @@ func (s *Pages) figure(r *http.Request, p *customersPage, counted bool) error {
 	today := s.Cfg.Now().UTC().Truncate(24 * time.Hour)
 	since := today.AddDate(0, 0, 1-chartDays)
 	p.Figures.OfAll, p.Figures.Counted = !p.Filter.Narrow(), counted
-	if !p.Filter.Quick() && !counted {
-		among, err := customers.New(s.Cfg.Store).Stats(r.Context(), p.Filter.OfFacets())
-		if err != nil || among.Total > Countable {
-			return err // Known stays false
-		}
+	if countable, err := s.countable(r, p.Filter, counted); err != nil || !countable {
+		return err // Known stays false
 	}
 	var days []customers.Day
 	err := s.Counting(r.Context(), p.Filter.Quick(), func() (err error) {
@@ -143,19 +147,60 @@ func (s *Pages) figure(r *http.Request, p *customersPage, counted bool) error {
 	if err != nil {
 		return err
 	}
-	stats := p.Figures.Stats
 	p.Figures.Known = true
 	p.Figures.Days, p.Figures.Came = bars(days, since, today)
-	p.Figures.Tiles = []core.Tile{
-		{Label: "All", URL: p.with("type", "", "status", ""), N: stats.Total,
-			On: p.Filter.Type == "" && p.Filter.Status == ""},
-		{Label: "Leads", URL: p.with("type", "lead"), N: stats.Leads, On: p.Filter.Type == "lead"},
-		{Label: "Customers", URL: p.with("type", "paying"), N: stats.Paying, On: p.Filter.Type == "paying"},
-		{Label: "Subscribers", URL: p.with("type", "subscription"), N: stats.Subscribers,
-			On: p.Filter.Type == "subscription"},
-		{Label: "Current", URL: p.with("status", "active"), N: stats.Active, On: p.Filter.Status == "active"},
+	return s.tiles(r, p)
+}
+
+// countable tells whether a filter's matches are counted: in no time, unasked on a list
+// that is not long, or because a person asked.
+func (s *Pages) countable(r *http.Request, f customers.Filter, asked bool) (bool, error) {
+	if asked || f.Quick() {
+		return true, nil
 	}
-	return nil
+	among, err := customers.New(s.Cfg.Store).Stats(r.Context(), f.OfFacets())
+	return among.Total <= Countable, err
+}
+
+// tiles fills in the tiles. Each counts what the list has once it is chosen.
+func (s *Pages) tiles(r *http.Request, p *customersPage) error {
+	f := p.Filter
+	add := func(label, typ, status string, count func(customers.Stats) int64) error {
+		to := f
+		to.Type, to.Status = typ, status
+		t := core.Tile{Label: label, URL: p.with("type", typ, "status", status), On: to == f}
+		t.Known, t.N = true, count(p.Figures.Stats)
+		if f.Type != "" || f.Status != "" {
+			var err error
+			if t.Known, t.N, err = s.tile(r, p, to); err != nil {
+				return err
+			}
+		}
+		p.Figures.Tiles = append(p.Figures.Tiles, t)
+		return nil
+	}
+	return cmp.Or(
+		add("All", "", "", func(s customers.Stats) int64 { return s.Total }),
+		add("Leads", "lead", f.Status, func(s customers.Stats) int64 { return s.Leads }),
+		add("Customers", "paying", f.Status, func(s customers.Stats) int64 { return s.Paying }),
+		add("Subscribers", "subscription", f.Status, func(s customers.Stats) int64 { return s.Subscribers }),
+		add("Current", f.Type, "active", func(s customers.Stats) int64 { return s.Active }))
+}
+
+// tile counts the matches of a tile's filter.
+func (s *Pages) tile(r *http.Request, p *customersPage, f customers.Filter) (known bool, n int64, err error) {
+	if known, err = s.countable(r, f, p.Figures.Counted); err != nil || !known {
+		return false, 0, err
+	}
+	var stats customers.Stats
+	err = s.Counting(r.Context(), f.Quick(), func() (err error) {
+		stats, err = customers.New(s.Cfg.Store).Stats(r.Context(), f)
+		return err
+	})
+	if !p.Figures.Counted && (errors.Is(err, core.ErrCrowd) || errors.Is(err, core.ErrBusy)) {
+		return false, 0, nil
+	}
+	return err == nil, stats.Total, err
 }
 
 // urls fills in the page's links.

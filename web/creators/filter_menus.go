@@ -29,8 +29,12 @@ var sorts = []core.Option{
 func (p *customersPage) menus() {
 	for _, f := range p.Filter.Params() {
 		if f.Label != "" && !(f.Kind == customers.TagID && *f.Value == "" && len(p.Store.Tags) == 0) {
-			m := core.Menu{Param: f, Options: p.options(f)}
-			p.Menus = append(p.Menus, m.Choose(*f.Value))
+			m := core.Menu{Param: f, Options: p.options(f)}.Choose(*f.Value)
+			if p.Refused != nil && f.Name == p.Refused.Name {
+				m.Wrong, p.Open = p.Refused.Reason, true
+				p.Wrong = f.Label + ": " + p.Refused.Reason
+			}
+			p.Menus = append(p.Menus, m)
 		}
 	}
 	p.Sorts = core.Menu{Options: sorts}.Choose(p.Filter.Sort).Options

@@ -15,6 +15,7 @@ import (
 type tagsPage struct {
 	Store   customers.StoreInfo
 	Tags    []tags.Tag
+	Names   map[string]string // of people who made them, by Clerk id
 	ListURL string
 	URL     string
 	Wrong   string // why a change was refused
@@ -37,6 +38,13 @@ func (s *Pages) showTags(w http.ResponseWriter, r *http.Request, refused *pg.Bad
 		return err
 	}
 	if page.Tags, err = tags.New(s.Cfg.Store).List(r.Context(), r.PathValue("store")); err != nil {
+		return err
+	}
+	var authors []string
+	for _, t := range page.Tags {
+		authors = append(authors, t.CreatedBy)
+	}
+	if page.Names, err = customers.New(s.Cfg.Store).Names(r.Context(), authors); err != nil {
 		return err
 	}
 	status := http.StatusOK
