@@ -127,6 +127,9 @@ type listedColumn struct {
 	into any
 }
 
+// tagsColumn are the ids of a customer's tags.
+const tagsColumn = "(SELECT i.tags FROM customer_index i WHERE i.customer_id = c.id)"
+
 // columns are all columns of a customer; key is SQL.
 func (c *listed) columns(key string, subscriptions *[]listedSubscription) []listedColumn {
 	return []listedColumn{
@@ -147,7 +150,7 @@ func (c *listed) columns(key string, subscriptions *[]listedSubscription) []list
 		{"c.courses", listOf[Course]{&c.Courses}},
 		{"c.purchases", listOf[Purchase]{&c.Purchases}},
 		{"c.subscriptions", listOf[listedSubscription]{subscriptions}},
-		{"(SELECT i.tags FROM customer_index i WHERE i.customer_id = c.id)", &c.tags},
+		{tagsColumn, &c.tags},
 		{key + " AS key_text", &c.key},
 	}
 }

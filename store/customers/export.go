@@ -6,6 +6,7 @@ import (
 	"math"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -173,7 +174,11 @@ func (e *export) run(ctx context.Context, ids []int64, write func([]Customer) er
 // read fills batches with the customers of ids, in their order, without those that
 // are gone.
 func (e *export) read(ctx context.Context, ids []int64) error {
-	rows, err := e.Pool.Query(ctx, selectCustomers("NULL::text")+`
+	columns := selectCustomers("NULL::text")
+	if len(e.tags) == 0 { // a look-up less for each row
+		columns = strings.Replace(columns, tagsColumn, "NULL::text[]", 1)
+	}
+	rows, err := e.Pool.Query(ctx, columns+`
 		unnest($2::bigint[]) WITH ORDINALITY AS w (id, place)
 		JOIN customers c ON c.id = w.id AND c.store_id = $1
 		ORDER BY w.place`, e.list, ids)

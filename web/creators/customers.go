@@ -162,45 +162,64 @@ func (s *Pages) countable(r *http.Request, f customers.Filter, asked bool) (bool
 	return among.Total <= Countable, err
 }
 
-// tiles fills in the tiles. Each counts what the list has once it is chosen.
+// tiles fills in the tiles. Each counts what the list has once it is chosen: its count
+// comes from the figures without what it replaces.
 func (s *Pages) tiles(r *http.Request, p *customersPage) error {
+	type tile struct {
+		label, typ, status string
+		count              func(customers.Stats) int64
+	}
 	f := p.Filter
-	add := func(label, typ, status string, count func(customers.Stats) int64) error {
-		to := f
-		to.Type, to.Status = typ, status
-		t := core.Tile{Label: label, URL: p.with("type", typ, "status", status), On: to == f}
-		t.Known, t.N = true, count(p.Figures.Stats)
-		if f.Type != "" || f.Status != "" {
+	known := map[customers.Filter]*customers.Stats{f: &p.Figures.Stats}
+	for _, t := range []tile{
+		{"All", "", "", func(s customers.Stats) int64 { return s.Total }},
+		{"Leads", "lead", f.Status, func(s customers.Stats) int64 { return s.Leads }},
+		{"Customers", "paying", f.Status, func(s customers.Stats) int64 { return s.Paying }},
+		{"Subscribers", "subscription", f.Status, func(s customers.Stats) int64 { return s.Subscribers }},
+		{"Current", f.Type, "active", func(s customers.Stats) int64 { return s.Active }},
+	} {
+		shown := core.Tile{Label: t.label, URL: p.with("type", t.typ, "status", t.status),
+			On: t.typ == f.Type && t.status == f.Status}
+		if shown.On { // its matches have been counted
+			shown.Known, shown.N = true, p.Figures.Stats.Total
+			p.Figures.Tiles = append(p.Figures.Tiles, shown)
+			continue
+		}
+		of := f
+		if of.Type = ""; t.label == "Current" {
+			of.Type = f.Type
+		}
+		if of.Status = f.Status; t.label == "Current" || t.label == "All" {
+			of.Status = ""
+		}
+		if _, asked := known[of]; !asked {
 			var err error
-			if t.Known, t.N, err = s.tile(r, p, to); err != nil {
+			if known[of], err = s.statsIfQuick(r, of, p.Figures.Counted); err != nil {
 				return err
 			}
 		}
-		p.Figures.Tiles = append(p.Figures.Tiles, t)
-		return nil
+		if stats := known[of]; stats != nil {
+			shown.Known, shown.N = true, t.count(*stats)
+		}
+		p.Figures.Tiles = append(p.Figures.Tiles, shown)
 	}
-	return cmp.Or(
-		add("All", "", "", func(s customers.Stats) int64 { return s.Total }),
-		add("Leads", "lead", f.Status, func(s customers.Stats) int64 { return s.Leads }),
-		add("Customers", "paying", f.Status, func(s customers.Stats) int64 { return s.Paying }),
-		add("Subscribers", "subscription", f.Status, func(s customers.Stats) int64 { return s.Subscribers }),
-		add("Current", f.Type, "active", func(s customers.Stats) int64 { return s.Active }))
+	return nil
 }
 
-// tile counts the matches of a tile's filter.
-func (s *Pages) tile(r *http.Request, p *customersPage, f customers.Filter) (known bool, n int64, err error) {
-	if known, err = s.countable(r, f, p.Figures.Counted); err != nil || !known {
-		return false, 0, err
+// statsIfQuick counts a filter's matches; nil if that would take too long.
+func (s *Pages) statsIfQuick(r *http.Request, f customers.Filter, asked bool) (*customers.Stats, error) {
+	if countable, err := s.countable(r, f, asked); err != nil || !countable {
+		return nil, err
 	}
 	var stats customers.Stats
-	err = s.Counting(r.Context(), f.Quick(), func() (err error) {
+	err := s.Counting(r.Context(), f.Quick(), func() (err error) {
 		stats, err = customers.New(s.Cfg.Store).Stats(r.Context(), f)
 		return err
 	})
-	if !p.Figures.Counted && (errors.Is(err, core.ErrCrowd) || errors.Is(err, core.ErrBusy)) {
-		return false, 0, nil
+	if !asked && (errors.Is(err, core.ErrCrowd) || errors.Is(err, core.ErrBusy)) {
+		return nil, nil
 	}
-	return err == nil, stats.Total, err
+	return &stats, err
 }
 
 // urls fills in the page's links.
