@@ -173,7 +173,7 @@ func (p process) end() (peak float64) {
 	file := try(os.Open(fmt.Sprintf("/proc/%d/status", p.Process.Pid)))
 	defer file.Close()
 	for lines := bufio.NewScanner(file); lines.Scan(); {
-		fmt.Sscanf(lines.Text(), "VmHWM: %f kB", &peak) // other lines do not match
+		_, _ = fmt.Sscanf(lines.Text(), "VmHWM: %f kB", &peak) // other lines do not match
 	}
 	check(p.Process.Signal(syscall.SIGTERM))
 	check(p.Wait())
