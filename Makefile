@@ -25,10 +25,10 @@ demo: setup build ## play a marketplace's days at a Rollcall of your own
 build: ## bin/rollcall, one static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/rollcall ./cmd/rollcall
 
-# Tests wait for servers more than they compute: four packages, and four tests of
-# each, keep two cores busy. What go test would vet is vetted already.
+# Tests wait for servers more than they compute: four of a package at a time keep
+# two cores busy. What go test would vet is vetted already.
 test: setup-test vet ## all that CI checks
-	go test -timeout 15m -vet=off -p 4 -parallel 4 ./... $(ARGS)
+	go test -timeout 15m -vet=off -parallel 4 ./... $(ARGS)
 
 test-long: setup-test ## the laws under many more draws (-rapid.checks=300)
 	go test -timeout 60m ./facts ./history ./store ./store/inbox ./web -rapid.checks=300 $(ARGS)

@@ -29,3 +29,12 @@ func TestRederiveForgetsErased(t *testing.T) {
 	}
 	sound(t, s)
 }
+
+// A new database is derived by today's rules, so no worker derives it again beside what
+// is brought in first.
+func TestNewDatabaseIsUpToDate(t *testing.T) {
+	s, _ := openURL(t)
+	if d, err := s.Derivation(t.Context()); err != nil || d.Pending() {
+		t.Errorf("%+v %v: a migration must raise the rules of an empty database", d, err)
+	}
+}
