@@ -24,8 +24,13 @@ CREATE TABLE customer_tags (
 	PRIMARY KEY (store_id, email, tag_id)
 );
 CREATE INDEX customer_tags_tag ON customer_tags (tag_id, email);
-COMMENT ON TABLE  customer_tags        IS 'the tags of customers; rows of a deleted tag are removed soon after it';
+COMMENT ON TABLE  customer_tags        IS 'the tags of customers';
 COMMENT ON COLUMN customer_tags.email  IS 'where the customer lives, as customers.email; there may be no customer there just now';
+
+CREATE TABLE deleted_tags (
+	tag_id text COLLATE "C" NOT NULL PRIMARY KEY
+);
+COMMENT ON TABLE deleted_tags IS 'deleted tags that customers may still have: see tags.Clear';
 
 -- A column apart from has: each is changed only by operators on the row itself, so that
 -- two transactions that change one customer do not undo each other.
@@ -104,7 +109,7 @@ CREATE TRIGGER customers_moved AFTER UPDATE ON customers
 
 -- +goose Down
 DROP TRIGGER customers_moved ON customers;
-DROP TABLE customer_tags, tags;
+DROP TABLE deleted_tags, customer_tags, tags;
 DROP FUNCTION customers_moved, customer_tags_inserted, customer_tags_deleted;
 DROP INDEX customer_index_all;
 ALTER TABLE customer_index DROP COLUMN tags;

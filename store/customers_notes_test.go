@@ -60,16 +60,16 @@ func noted(t testing.TB, s *store.Store, url, email string) string {
 }
 
 // tag gives the customer at an address of store s1 a tag.
-func tag(t testing.TB, s *store.Store, url, email, name string) tags.Tag {
+func tag(t testing.TB, s *store.Store, url, email, name string) (id string) {
 	t.Helper()
-	made, err := tags.New(s).Ensure(t.Context(), "s1", name, "admin")
+	id, err := tags.New(s).Ensure(t.Context(), "s1", name, "admin")
 	if err == nil {
-		err = tags.New(s).Put(t.Context(), "s1", idAt(t, url, "s1", email), made.ID, "admin", true)
+		err = tags.New(s).Put(t.Context(), "s1", idAt(t, url, "s1", email), id, "admin")
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	return made
+	return id
 }
 
 // tagged are the tags of the customer at an address of store s1, by name.

@@ -107,7 +107,7 @@ func (s *Reader) Customer(ctx context.Context, storeID, id string) (_ Customer, 
 	if err != nil {
 		return Customer{}, err
 	}
-	rows, err := s.Pool.Query(ctx, selectCustomers("NULL")+` customers c
+	rows, err := s.Pool.Query(ctx, selectCustomers("NULL", tagsColumn)+` customers c
 		WHERE c.store_id = $1 AND c.id = $2`, storeID, n)
 	if err != nil {
 		return Customer{}, err
@@ -130,8 +130,8 @@ type listedColumn struct {
 // tagsColumn are the ids of a customer's tags.
 const tagsColumn = "(SELECT i.tags FROM customer_index i WHERE i.customer_id = c.id)"
 
-// columns are all columns of a customer; key is SQL.
-func (c *listed) columns(key string, subscriptions *[]listedSubscription) []listedColumn {
+// columns are all columns of a customer; key and tags are SQL.
+func (c *listed) columns(key, tags string, subscriptions *[]listedSubscription) []listedColumn {
 	return []listedColumn{
 		{"c.id", &c.id},
 		{"c.store_id", &c.StoreID},
@@ -150,15 +150,15 @@ func (c *listed) columns(key string, subscriptions *[]listedSubscription) []list
 		{"c.courses", listOf[Course]{&c.Courses}},
 		{"c.purchases", listOf[Purchase]{&c.Purchases}},
 		{"c.subscriptions", listOf[listedSubscription]{subscriptions}},
-		{tagsColumn, &c.tags},
+		{tags, &c.tags},
 		{key + " AS key_text", &c.key},
 	}
 }
 
-// selectCustomers selects columns of customers c, for a FROM to follow; key is SQL.
-func selectCustomers(key string) string {
+// selectCustomers selects columns of customers c, for a FROM to follow; key and tags are SQL.
+func selectCustomers(key, tags string) string {
 	var all []string
-	for _, column := range new(listed).columns(key, nil) {
+	for _, column := range new(listed).columns(key, tags, nil) {
 		all = append(all, column.sql)
 	}
 	return "\n\t\tSELECT\n\t\t\t" + strings.Join(all, ",\n\t\t\t") + "\n\t\tFROM"
@@ -167,7 +167,7 @@ func selectCustomers(key string) string {
 func scanCustomer(row pgx.CollectableRow) (c listed, err error) {
 	var subscriptions []listedSubscription
 	var into []any
-	for _, column := range c.columns("", &subscriptions) {
+	for _, column := range c.columns("", "", &subscriptions) {
 		into = append(into, column.into)
 	}
 	err = row.Scan(into...)

@@ -6,7 +6,6 @@ import (
 	"math"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -174,11 +173,11 @@ func (e *export) run(ctx context.Context, ids []int64, write func([]Customer) er
 // read fills batches with the customers of ids, in their order, without those that
 // are gone.
 func (e *export) read(ctx context.Context, ids []int64) error {
-	columns := selectCustomers("NULL::text")
+	tags := tagsColumn
 	if len(e.tags) == 0 { // a look-up less for each row
-		columns = strings.Replace(columns, tagsColumn, "NULL::text[]", 1)
+		tags = "NULL::text[]"
 	}
-	rows, err := e.Pool.Query(ctx, columns+`
+	rows, err := e.Pool.Query(ctx, selectCustomers("NULL::text", tags)+`
 		unnest($2::bigint[]) WITH ORDINALITY AS w (id, place)
 		JOIN customers c ON c.id = w.id AND c.store_id = $1
 		ORDER BY w.place`, e.list, ids)

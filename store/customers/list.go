@@ -207,7 +207,7 @@ func (q *listQuery) walk(in span, n, budget int) (string, pg.Arguments) {
 		rest.SQL = append(rest.SQL, "EXISTS (SELECT FROM customer_index i WHERE i.customer_id = c.id AND "+entry.String()+
 			" OFFSET 0)")
 	}
-	columns := selectCustomers(by.text("c.key"))
+	columns := selectCustomers(by.text("c.key"), tagsColumn)
 	if q.idsOnly {
 		columns = "SELECT c.id FROM"
 	}
@@ -269,7 +269,7 @@ func (q *listQuery) seek(after *pg.Position) (string, pg.Arguments) {
 				` + by.key + ` AS key
 			FROM ` + from + `
 			WHERE ` + where.String() + `
-		)` + selectCustomers(by.text("c.key")) + ` (
+		)` + selectCustomers(by.text("c.key"), tagsColumn) + ` (
 			SELECT
 				c.*,
 				f.key

@@ -111,25 +111,23 @@ func (s *Tags) Create(ctx context.Context, storeID, name, author string) (t Tag,
 	return t, taken(err, name)
 }
 
-// Ensure returns the store's tag that is called so, and makes it if there is none.
-// Errors are as in Create.
-func (s *Tags) Ensure(ctx context.Context, storeID, name, author string) (t Tag, err error) {
+// Ensure returns the id of the store's tag that is called so, and makes it if there is
+// none. Errors are as in Create.
+func (s *Tags) Ensure(ctx context.Context, storeID, name, author string) (id string, err error) {
 	defer pg.Wrap(&err, "tags.Ensure(%q)", storeID)
 	if name, err = checkName(name); err != nil {
-		return Tag{}, err
+		return "", err
 	}
 	if !pg.Storable(storeID) {
-		return Tag{}, pg.ErrNotFound
+		return "", pg.ErrNotFound
 	}
-	rows, err := s.Pool.Query(ctx, selectTags+` AND t.folded = `+folded("$2"), storeID, name)
-	if err != nil {
-		return Tag{}, err
+	err = s.Pool.QueryRow(ctx, `SELECT id FROM tags WHERE store_id = $1 AND folded = `+folded("$2"), storeID, name).Scan(
+		&id)
+	if !errors.Is(err, pgx.ErrNoRows) {
+		return id, err
 	}
-	t, err = pgx.CollectExactlyOneRow(rows, scan)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return s.Create(ctx, storeID, name, author)
-	}
-	return t, err
+	t, err := s.Create(ctx, storeID, name, author)
+	return t.ID, err
 }
 
 // Rename gives a tag another name; its id stays. Errors are as in Create and Tag.
@@ -142,29 +140,25 @@ func (s *Tags) Rename(ctx context.Context, storeID, id, name string) (err error)
 		storeID, id, name), name)
 }
 
-// Delete deletes a tag, and takes it off all customers.
+// Delete deletes a tag, and takes it off all customers. If it is interrupted, a worker
+// finishes it; see Clear.
 func (s *Tags) Delete(ctx context.Context, storeID, id string) (err error) {
 	defer pg.Wrap(&err, "tags.Delete(%q, %q)", storeID, id)
-	if err := s.change(ctx, `DELETE FROM tags WHERE store_id = $1 AND id = $2`, storeID, id); err != nil {
+	err = s.change(ctx, `
+		WITH gone AS (
+			DELETE FROM tags WHERE store_id = $1 AND id = $2 RETURNING id
+		)
+		INSERT INTO deleted_tags SELECT id FROM gone`, storeID, id)
+	if err != nil {
 		return err
 	}
 	return s.clear(ctx, id)
 }
 
-// Clear takes deleted tags off customers that still have them, as an interrupted Delete
-// leaves them.
+// Clear takes deleted tags off customers that still have them.
 func (s *Tags) Clear(ctx context.Context) (err error) {
 	defer pg.Wrap(&err, "tags.Clear")
-	// Skips through the index, one look-up for each tag.
-	rows, err := s.Pool.Query(ctx, `
-		WITH RECURSIVE used AS (
-			(SELECT tag_id FROM customer_tags ORDER BY tag_id LIMIT 1)
-			UNION ALL
-			SELECT (SELECT t.tag_id FROM customer_tags t WHERE t.tag_id > u.tag_id ORDER BY t.tag_id LIMIT 1)
-			FROM used u
-			WHERE u.tag_id IS NOT NULL
-		)
-		SELECT tag_id FROM used WHERE tag_id IS NOT NULL AND NOT EXISTS (SELECT FROM tags WHERE id = tag_id)`)
+	rows, err := s.Pool.Query(ctx, `SELECT tag_id FROM deleted_tags`)
 	if err != nil {
 		return err
 	}
@@ -175,6 +169,15 @@ func (s *Tags) Clear(ctx context.Context) (err error) {
 	return err
 }
 
+// clear takes a deleted tag off its customers, some at a time.
+func (s *Tags) clear(ctx context.Context, id string) error {
+	if err := s.inChunks(ctx, id, `DELETE FROM customer_tags WHERE tag_id = $1 AND email = ANY($2)`); err != nil {
+		return err
+	}
+	_, err := s.Pool.Exec(ctx, `DELETE FROM deleted_tags WHERE tag_id = $1`, id)
+	return err
+}
+
 // Merge gives a tag's customers the tag into instead, and deletes the tag. If it is
 // interrupted, the next Merge goes on.
 func (s *Tags) Merge(ctx context.Context, storeID, id, into string) (err error) {
@@ -182,59 +185,107 @@ func (s *Tags) Merge(ctx context.Context, storeID, id, into string) (err error) 
 	if id == into {
 		return pg.Refuse("into", "is the same tag; give another one")
 	}
-	for _, tag := range []string{id, into} {
-		if _, err := s.Tag(ctx, storeID, tag); err != nil {
-			return err
-		}
+	if err := s.change(ctx, `SELECT FROM tags a JOIN tags b USING (store_id) WHERE store_id = $1 AND a.id = $2
+		AND b.id = $3`,
+		storeID, id, into); err != nil {
+		return err
 	}
-	last := ""
+	if err := s.inChunks(ctx, id, `
+		WITH moved AS (
+			DELETE FROM customer_tags WHERE tag_id = $1 AND email = ANY($2) RETURNING *
+		)
+		INSERT INTO customer_tags (store_id, email, tag_id, tagged_at, tagged_by)
+		SELECT store_id, email, $3, tagged_at, tagged_by
+		FROM moved
+		ON CONFLICT DO NOTHING`, into); err != nil {
+		return err
+	}
+	return s.Delete(ctx, storeID, id)
+}
+
+// inChunks runs a statement for the rows of a tag ($1) at some addresses ($2) after the
+// others, until it has none. The customers there stay where they are meanwhile: one who
+// moves takes along the tags that there are, see AddNote.
+func (s *Tags) inChunks(ctx context.Context, id, sql string, more ...any) error {
 	for {
-		var n int
+		var emails []string
 		err := again(func() error {
-			return s.Pool.QueryRow(ctx, `
-				WITH part AS MATERIALIZED (
-					SELECT * FROM customer_tags WHERE tag_id = $1 AND email > $3 ORDER BY email LIMIT $4
-				),
-				added AS (
-					INSERT INTO customer_tags (store_id, email, tag_id, tagged_at, tagged_by)
-					SELECT store_id, email, $2, tagged_at, tagged_by
-					FROM part
-					ON CONFLICT DO NOTHING
-				)
-				SELECT coalesce(max(email), ''), count(*) FROM part`, id, into, last, chunk).Scan(&last, &n)
+			return s.InTx(ctx, func(tx pgx.Tx) error {
+				rows, err := tx.Query(ctx, `SELECT email FROM customer_tags WHERE tag_id = $1 ORDER BY email LIMIT $2`, id, chunk)
+				if err != nil {
+					return err
+				}
+				if emails, err = pgx.CollectRows(rows, pgx.RowTo[string]); err != nil || len(emails) == 0 {
+					return err
+				}
+				if _, err = tx.Exec(ctx, `
+					SELECT
+					FROM customers
+					WHERE email = ANY($2) AND store_id IN (SELECT store_id FROM customer_tags WHERE tag_id = $1 LIMIT 1)
+					ORDER BY id
+					FOR KEY SHARE`, id, emails); err != nil {
+					return err
+				}
+				_, err = tx.Exec(ctx, sql, append([]any{id, emails}, more...)...)
+				return err
+			})
 		})
-		if err != nil {
+		if err != nil || len(emails) == 0 {
 			return err
-		}
-		if n < chunk {
-			return s.Delete(ctx, storeID, id)
 		}
 	}
 }
 
-// Put gives a customer a tag, or takes it away. Both are fine if it is so already.
-// ErrNotFound also for a customer or a tag of another store.
-func (s *Tags) Put(ctx context.Context, storeID, customer, id, author string, on bool) (err error) {
-	defer pg.Wrap(&err, "tags.Put(%q, %q, %q)", storeID, customer, id)
-	if _, err := s.Tag(ctx, storeID, id); err != nil {
-		return err
+// again repeats a transaction that met one of the workers' in a deadlock.
+func again(do func() error) (err error) {
+	for range 5 {
+		if err = do(); !pg.Deadlocked(err) {
+			break
+		}
 	}
+	return err
+}
+
+// Put gives a customer a tag; it does nothing if they have it. ErrNotFound also for a
+// customer or a tag of another store.
+func (s *Tags) Put(ctx context.Context, storeID, customer, id, author string) (err error) {
+	defer pg.Wrap(&err, "tags.Put(%q, %q, %q)", storeID, customer, id)
+	return s.ofCustomer(ctx, storeID, customer, id, `
+		INSERT INTO customer_tags (store_id, email, tag_id, tagged_by)
+		SELECT store_id, email, $3, $4
+		FROM home
+		ON CONFLICT DO NOTHING`, author)
+}
+
+// Take takes a tag off a customer; it does nothing if they do not have it. Errors are as
+// in Put.
+func (s *Tags) Take(ctx context.Context, storeID, customer, id string) (err error) {
+	defer pg.Wrap(&err, "tags.Take(%q, %q, %q)", storeID, customer, id)
+	return s.ofCustomer(ctx, storeID, customer, id, `
+		DELETE FROM customer_tags t
+		USING home h
+		WHERE t.store_id = h.store_id
+		  AND t.email = h.email
+		  AND t.tag_id = $3`)
+}
+
+// ofCustomer changes what tag $3 is to a customer, whose address is in home. The locks
+// make a move of the customer, and a deletion of the tag, wait until that is done.
+func (s *Tags) ofCustomer(ctx context.Context, storeID, customer, id, change string, more ...any) error {
 	n, err := pg.CustomerID(storeID, customer)
 	if err != nil {
 		return err
 	}
-	// The row lock makes a move of the customer wait until the tag is in; see AddNote.
-	change := `, put AS (INSERT INTO customer_tags (store_id, email, tag_id, tagged_by) SELECT store_id, email, $3, $4
-		FROM home ON CONFLICT DO NOTHING)`
-	if !on {
-		change = `, gone AS (DELETE FROM customer_tags t USING home h WHERE t.store_id = h.store_id AND t.email = h.email
-			AND t.tag_id = $3 AND $4 <> '')`
-	}
 	return s.change(ctx, `
 		WITH home AS MATERIALIZED (
-			SELECT store_id, email FROM customers WHERE store_id = $1 AND id = $2 FOR KEY SHARE
-		)`+change+`
-		SELECT FROM home`, storeID, n, id, author)
+			SELECT c.store_id, c.email
+			FROM customers c
+			JOIN tags t ON t.store_id = c.store_id AND t.id = $3
+			WHERE c.store_id = $1 AND c.id = $2
+			FOR KEY SHARE
+		),
+		changed AS (`+change+`)
+		SELECT FROM home`, append([]any{storeID, n, id}, more...)...)
 }
 
 // change runs a statement about one thing, which does not exist if it is about none.
@@ -247,35 +298,6 @@ func (s *Tags) change(ctx context.Context, sql string, args ...any) error {
 	tag, err := s.Pool.Exec(ctx, sql, args...)
 	if err == nil && tag.RowsAffected() == 0 {
 		err = pg.ErrNotFound
-	}
-	return err
-}
-
-// clear takes a deleted tag off its customers, some at a time.
-func (s *Tags) clear(ctx context.Context, id string) error {
-	for {
-		var n int64
-		err := again(func() error {
-			tag, err := s.Pool.Exec(ctx, `
-			DELETE FROM customer_tags
-			WHERE tag_id = $1
-			  AND (store_id, email) IN (SELECT store_id, email FROM customer_tags WHERE tag_id = $1 ORDER BY email LIMIT $2)`,
-				id, chunk)
-			n = tag.RowsAffected()
-			return err
-		})
-		if err != nil || n == 0 {
-			return err
-		}
-	}
-}
-
-// again repeats a statement that met one of the workers' in a deadlock.
-func again(do func() error) (err error) {
-	for range 5 {
-		if err = do(); !pg.Deadlocked(err) {
-			break
-		}
 	}
 	return err
 }

@@ -86,12 +86,15 @@ func (s *API) showTag(w http.ResponseWriter, r *http.Request, id string) error {
 	return nil
 }
 
-// PutTag gives a customer a tag, or takes it away.
-func (s *API) PutTag(on bool) core.Handler {
-	return func(w http.ResponseWriter, r *http.Request) error {
-		return empty(w, tags.New(s.Cfg.Store).Put(r.Context(),
-			r.PathValue("store"), r.PathValue("id"), r.PathValue("tag"), core.Admitted(r).Name(), on))
-	}
+// PutTag gives a customer a tag.
+func (s *API) PutTag(w http.ResponseWriter, r *http.Request) error {
+	return empty(w, tags.New(s.Cfg.Store).Put(r.Context(),
+		r.PathValue("store"), r.PathValue("id"), r.PathValue("tag"), core.Admitted(r).Name()))
+}
+
+// TakeTag takes a tag off a customer.
+func (s *API) TakeTag(w http.ResponseWriter, r *http.Request) error {
+	return empty(w, tags.New(s.Cfg.Store).Take(r.Context(), r.PathValue("store"), r.PathValue("id"), r.PathValue("tag")))
 }
 
 // empty answers without a body, unless err is set.

@@ -8,7 +8,6 @@ import (
 	"maps"
 	"math"
 	"net/url"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -165,8 +164,8 @@ func products(c customers.Customer) (titles []string) {
 }
 
 // more is what a list has beyond those shown: +7 more. It is empty if all are.
-func more(list any, shown int) string {
-	if n := reflect.ValueOf(list).Len() - shown; n > 0 {
+func more(list []store.Money, shown int) string {
+	if n := len(list) - shown; n > 0 {
 		return "+" + show.Number(n) + " more"
 	}
 	return ""

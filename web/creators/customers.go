@@ -104,7 +104,9 @@ func (s *Pages) show(w http.ResponseWriter, r *http.Request, page customersPage)
 	}
 	if page.IsAdmin && len(page.Customers) == 0 { // an id may be misspelt; creators only have stores that exist
 		_, err := s.Cfg.Store.StoreAccounts(r.Context(), page.Filter.Store)
-		page.Unknown = errors.Is(err, pg.ErrNotFound)
+		if page.Unknown = errors.Is(err, pg.ErrNotFound); err != nil && !page.Unknown {
+			return err
+		}
 	}
 	last, err := customers.New(s.Cfg.Store).LastCustomer(r.Context())
 	if err != nil {
@@ -165,40 +167,32 @@ func (s *Pages) countable(r *http.Request, f customers.Filter, asked bool) (bool
 // tiles fills in the tiles. Each counts what the list has once it is chosen: its count
 // comes from the figures without what it replaces.
 func (s *Pages) tiles(r *http.Request, p *customersPage) error {
-	type tile struct {
-		label, typ, status string
-		count              func(customers.Stats) int64
-	}
-	f := p.Filter
+	f, types, states, all := p.Filter, p.Filter, p.Filter, p.Filter
+	types.Type, states.Status, all.Type, all.Status = "", "", "", ""
 	known := map[customers.Filter]*customers.Stats{f: &p.Figures.Stats}
-	for _, t := range []tile{
-		{"All", "", "", func(s customers.Stats) int64 { return s.Total }},
-		{"Leads", "lead", f.Status, func(s customers.Stats) int64 { return s.Leads }},
-		{"Customers", "paying", f.Status, func(s customers.Stats) int64 { return s.Paying }},
-		{"Subscribers", "subscription", f.Status, func(s customers.Stats) int64 { return s.Subscribers }},
-		{"Current", f.Type, "active", func(s customers.Stats) int64 { return s.Active }},
+	for _, t := range []struct {
+		label, typ, status string
+		of                 customers.Filter
+		count              func(customers.Stats) int64
+	}{
+		{"All", "", "", all, func(s customers.Stats) int64 { return s.Total }},
+		{"Leads", "lead", f.Status, types, func(s customers.Stats) int64 { return s.Leads }},
+		{"Customers", "paying", f.Status, types, func(s customers.Stats) int64 { return s.Paying }},
+		{"Subscribers", "subscription", f.Status, types, func(s customers.Stats) int64 { return s.Subscribers }},
+		{"Current", f.Type, "active", states, func(s customers.Stats) int64 { return s.Active }},
 	} {
 		shown := core.Tile{Label: t.label, URL: p.with("type", t.typ, "status", t.status),
 			On: t.typ == f.Type && t.status == f.Status}
 		if shown.On { // its matches have been counted
-			shown.Known, shown.N = true, p.Figures.Stats.Total
-			p.Figures.Tiles = append(p.Figures.Tiles, shown)
-			continue
+			t.of = f
 		}
-		of := f
-		if of.Type = ""; t.label == "Current" {
-			of.Type = f.Type
-		}
-		if of.Status = f.Status; t.label == "Current" || t.label == "All" {
-			of.Status = ""
-		}
-		if _, asked := known[of]; !asked {
+		if _, asked := known[t.of]; !asked {
 			var err error
-			if known[of], err = s.statsIfQuick(r, of, p.Figures.Counted); err != nil {
+			if known[t.of], err = s.statsIfQuick(r, t.of, p.Figures.Counted); err != nil {
 				return err
 			}
 		}
-		if stats := known[of]; stats != nil {
+		if stats := known[t.of]; stats != nil {
 			shown.Known, shown.N = true, t.count(*stats)
 		}
 		p.Figures.Tiles = append(p.Figures.Tiles, shown)

@@ -101,9 +101,9 @@ func (s *Pages) TagForm(w http.ResponseWriter, r *http.Request) error {
 	}
 	storeID, name, author := r.PathValue("store"), r.PostForm.Get("name"), core.Admitted(r).Name()
 	t := tags.New(s.Cfg.Store)
-	tag, err := t.Ensure(r.Context(), storeID, name, author)
+	id, err := t.Ensure(r.Context(), storeID, name, author)
 	if err == nil {
-		err = t.Put(r.Context(), storeID, r.PathValue("id"), tag.ID, author, true)
+		err = t.Put(r.Context(), storeID, r.PathValue("id"), id, author)
 	}
 	var wrong *pg.BadParam
 	if errors.As(err, &wrong) {
@@ -115,8 +115,7 @@ func (s *Pages) TagForm(w http.ResponseWriter, r *http.Request) error {
 
 // TagRemoved handles the button that takes a tag off a customer.
 func (s *Pages) TagRemoved(w http.ResponseWriter, r *http.Request) error {
-	err := tags.New(s.Cfg.Store).Put(r.Context(), r.PathValue("store"), r.PathValue("id"), r.PathValue("tag"),
-		core.Admitted(r).Name(), false)
+	err := tags.New(s.Cfg.Store).Take(r.Context(), r.PathValue("store"), r.PathValue("id"), r.PathValue("tag"))
 	return s.backTo(w, r, "#tags", err)
 }
 
