@@ -178,6 +178,21 @@ func TestTagsWaitAtAnAddress(t *testing.T) {
 	}
 }
 
+// Tags that wait for a customer are the erased person's too.
+func TestTagsThatWaitAreErased(t *testing.T) {
+	s, url := openURL(t)
+	var e teller
+	sale := func(typ string) store.NewEvent {
+		return e.sale("pi_1", "b@x.example", `{"storeId":"s1","productId":"p","productType":"`+typ+`"}`)
+	}
+	apply(t, s, []store.NewEvent{sale("course")}, 1)
+	tag(t, s, url, "b@x.example", "waits")
+	apply(t, s, []store.NewEvent{sale("creator_plan")}, 1) // of the platform's own: b is gone
+	wantRows(t, url, `SELECT email FROM customer_tags`, "b@x.example")
+	erase(t, s, store.Erasing{Email: "b@x.example"})
+	wantRows(t, url, `SELECT email FROM customer_tags`)
+}
+
 // An interrupted deletion is finished later, and nothing else is touched.
 func TestTagsLeftOver(t *testing.T) {
 	s, url := openURL(t)
