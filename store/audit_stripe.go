@@ -24,6 +24,9 @@ type StripeAudit struct {
 // is ErrNotFound if the store does not exist.
 func (s *Store) StoreAccounts(ctx context.Context, id string) (accounts []string, err error) {
 	defer pg.Wrap(&err, "store.StoreAccounts(%q)", id)
+	if !pg.Storable(id) {
+		return nil, pg.ErrNotFound
+	}
 	var known bool
 	err = s.Pool.QueryRow(ctx, `
 		SELECT EXISTS (SELECT FROM stores WHERE id = $1)
