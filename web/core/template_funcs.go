@@ -24,6 +24,7 @@ import (
 func (s *Site) functions() template.FuncMap {
 	all := template.FuncMap{
 		"asset":    s.Hashes.URL,
+		"icon":     icon,
 		"money":    func(m store.Money) string { return show.Money(m.Amount, m.Currency) },
 		"more":     more,
 		"count":    show.Number[int64],
