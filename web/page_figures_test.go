@@ -15,10 +15,10 @@ func TestPageTiles(t *testing.T) {
 	t.Parallel()
 	_, p := visit(t, browser.Desktop)
 	for query, want := range map[string][]string{
-		"":                          {"6 All", "2 Leads", "3 Customers", "1 Subscribers", "4 Current"},
-		"type=lead":                 {"6 All", "2 Leads", "3 Customers", "1 Subscribers", "1 Current"},
-		"type=paying&status=active": {"6 All", "1 Leads", "2 Customers", "1 Subscribers", "2 Current"},
-		"product=drums&type=lead":   {"2 All", "0 Leads", "2 Customers", "0 Subscribers", "0 Current"},
+		"":                          {"6 All", "2 Leads", "3 Customers", "1 Subscribers", "4 Active"},
+		"type=lead":                 {"6 All", "2 Leads", "3 Customers", "1 Subscribers", "1 Active"},
+		"type=paying&status=active": {"6 All", "1 Leads", "2 Customers", "1 Subscribers", "2 Active"},
+		"product=drums&type=lead":   {"2 All", "0 Leads", "2 Customers", "0 Subscribers", "0 Active"},
 	} {
 		p.Go(listPath + "?" + query)
 		same(t, query, want, p.Texts(".tiles a"))

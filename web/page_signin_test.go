@@ -18,7 +18,7 @@ func TestPageSignIn(t *testing.T) {
 		p := browser.Open(t, x.url, look)
 		p.Expect("401 " + listPath)
 		p.Go(listPath + "?type=lead")
-		p.Has("h2", "401")
+		p.Has("h1", "Sign in")
 		p.Click(`a[href^="/signin"]`)
 		p.Until(`location.pathname === "/signin" && document.activeElement.id === "token"`)
 		p.Expect("401 /signin")
@@ -27,10 +27,11 @@ func TestPageSignIn(t *testing.T) {
 		p.Type("#token", token+"\r")
 		at(p, "type=lead") // where they wanted to go
 		listed(p, "Ann Lee", "Lena Voss")
+		p.Click(".top .right summary")
 		p.Click(`form[action="/signout"] button`)
 		p.Until(`location.pathname === "/signin"`)
 		p.Go(listPath)
-		p.Has("h2", "401")
+		p.Has("h1", "Sign in")
 
 		p.Go(strings.TrimPrefix(access.SignInLink(x.url, token, time.Now()), x.url))
 		p.Until(`location.pathname === "/admin" && location.search === ""`) // the link is gone from the address
@@ -54,7 +55,7 @@ func TestPageCreator(t *testing.T) {
 		"exp": time.Now().Add(time.Hour).Unix()})
 	p.Cookie(access.ClerkCookie, sign(t, clerkKey, nil, session))
 	p.Go(listPath)
-	same(t, "buttons", []string{"Download CSV"}, p.Texts("header nav > *"))
+	same(t, "bar", []string{"Aurora Academy", "Customers"}, p.Texts(".top bdi:not(.menu bdi), .top nav a"))
 	p.Click(".person h2 a")
 	p.Has("h1", "Ann Lee")
 	p.Type("#note", "Mine")

@@ -21,7 +21,7 @@ func TestPageTags(t *testing.T) {
 		p.Lists("#tags .chips bdi", "VIP") // as the store calls it
 		p.Go(listPath)
 		p.Lists(".person:nth-child(1) .tags li", "late <b>payer</b>", "VIP")
-		p.Click("header a[href$='/tags']")
+		p.Click(".head a[href$='/tags']")
 		p.Lists("main li strong", "late <b>payer</b>", "VIP")
 		p.Has("main li:nth-child(2) small", "2 customers · made by an operator")
 		p.Click("main li:nth-child(2) strong")

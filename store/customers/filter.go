@@ -77,7 +77,7 @@ func (f *Filter) Params() []pg.Param {
 			Choices: pg.Choices("", "All", "lead", "Leads", "paying", "Customers", "subscription", "Subscribers"),
 			Label:   "Type", Doc: "Only customers of this type.", Example: "paying"},
 		{Name: "status", Value: &f.Status, On: onFacet, Schema: "CustomerStatus",
-			Choices: pg.Choices("", "Any", "active", "Current", "inactive", "Past"),
+			Choices: pg.Choices("", "Any", "active", "Active", "inactive", "Inactive"),
 			Label:   "Status", Doc: "Only customers with this status.", Example: "active"},
 		{Name: "source", Value: &f.Source, On: onFacet,
 			Choices: pg.Choices("", "Any", "free_course", "Free course", "course_purchase", "Course purchase",

@@ -32,7 +32,7 @@ func (s *Reader) Store(ctx context.Context, id string) (info StoreInfo, err erro
 	defer pg.Wrap(&err, "customers.Store(%q)", id)
 	info.ID = id
 	if !pg.Storable(id) {
-		info.Name = strings.ToValidUTF8(id, "\ufffd")
+		info.Name = printable(id)
 		return info, nil
 	}
 	if err := s.Pool.QueryRow(ctx, `SELECT coalesce((SELECT nullif(name, '') FROM stores WHERE id = $1), $1)`, id).Scan(
@@ -57,3 +57,6 @@ func (s *Reader) Store(ctx context.Context, id string) (info StoreInfo, err erro
 	info.Tags, err = tagsOf(ctx, s.Pool, id)
 	return info, err
 }
+
+// printable is an id that no store can have, as pages may write it.
+func printable(id string) string { return strings.ToValidUTF8(id, "\ufffd") }

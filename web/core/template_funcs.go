@@ -189,12 +189,18 @@ func Initials(c customers.Customer) string {
 	if c.Name != nil {
 		name = *c.Name
 	}
+	return monogram(name, c.Email)
+}
+
+// monogram are the first letters of a name's first and last word; of otherwise, if it
+// has none.
+func monogram(name, otherwise string) string {
 	words := strings.FieldsFunc(name, func(r rune) bool {
 		return !unicode.IsLetter(r) && !unicode.IsMark(r) && !strings.ContainsRune("'’ʼ.", r)
 	})
 	words = slices.DeleteFunc(words, func(word string) bool { return firstLetter(word) == "?" }) // signs and marks alone
 	if len(words) == 0 {
-		words = []string{c.Email}
+		words = []string{otherwise}
 	}
 	first := firstLetter(words[0])
 	if last := words[len(words)-1]; len(words) > 1 {

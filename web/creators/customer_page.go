@@ -20,6 +20,7 @@ const (
 
 // customerPage is the data of customer.html.
 type customerPage struct {
+	core.Shell
 	Store    customers.StoreInfo
 	Customer customers.Customer
 	Why      customers.Explanation
@@ -34,8 +35,6 @@ type customerPage struct {
 	TagWrong string            // why
 	ListURL  string
 	URL      string
-	IsAdmin  bool
-	Version  string
 }
 
 // Customer shows the page of a customer, or for htmx the next part of the timeline.
@@ -44,7 +43,10 @@ func (s *Pages) Customer(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	page := s.newCustomerPage(r)
+	page, err := s.newCustomerPage(r)
+	if err != nil {
+		return err
+	}
 	if core.IsNumber(path.Base(r.URL.Path)) { // an operator's shortcut, redirected to the address that others can use
 		http.Redirect(w, r, core.Address(page.URL, q), http.StatusSeeOther)
 		return nil
@@ -61,18 +63,27 @@ func (s *Pages) Customer(w http.ResponseWriter, r *http.Request) error {
 }
 
 // newCustomerPage is the page of the customer in the path.
-func (s *Pages) newCustomerPage(r *http.Request) customerPage {
-	list := "/store/" + url.PathEscape(r.PathValue("store")) + "/customers"
-	return customerPage{ListURL: list, URL: list + "/" + s.IDs().Customer(r.PathValue("id")),
-		IsAdmin: core.Admitted(r).Admin}
+func (s *Pages) newCustomerPage(r *http.Request) (page customerPage, err error) {
+	page.ListURL = "/store/" + url.PathEscape(r.PathValue("store")) + "/customers"
+	page.URL = s.customerURL(r)
+	page.Shell, err = s.Shell(r, "customers")
+	return page, err
+}
+
+// customerURL is the path of the page of the customer in the path.
+func (s *Pages) customerURL(r *http.Request) string {
+	return "/store/" + url.PathEscape(r.PathValue("store")) + "/customers/" + s.IDs().Customer(r.PathValue("id"))
 }
 
 // showCustomerPage reads and writes the page; failed has a note that was refused.
 func (s *Pages) showCustomerPage(w http.ResponseWriter, r *http.Request, f customers.TimelineFilter,
-	failed customerPage) (err error) {
+	failed customerPage) error {
 	ctx, storeID, id := r.Context(), r.PathValue("store"), r.PathValue("id")
-	page := s.newCustomerPage(r)
-	page.Draft, page.Editing, page.Wrong, page.Version = failed.Draft, failed.Editing, failed.Wrong, s.Cfg.Version
+	page, err := s.newCustomerPage(r)
+	if err != nil {
+		return err
+	}
+	page.Draft, page.Editing, page.Wrong = failed.Draft, failed.Editing, failed.Wrong
 	page.TagDraft, page.TagWrong = failed.TagDraft, failed.TagWrong
 	if page.Customer, err = customers.New(s.Cfg.Store).Customer(ctx, storeID, id); err != nil {
 		return err
@@ -168,6 +179,6 @@ func (s *Pages) backTo(w http.ResponseWriter, r *http.Request, part string, err 
 	if err != nil {
 		return err
 	}
-	http.Redirect(w, r, s.newCustomerPage(r).URL+part, http.StatusSeeOther)
+	http.Redirect(w, r, s.customerURL(r)+part, http.StatusSeeOther)
 	return nil
 }

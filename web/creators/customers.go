@@ -22,6 +22,7 @@ const Countable = 5000
 
 // customersPage is the data of customers.html.
 type customersPage struct {
+	core.Shell
 	Store     customers.StoreInfo
 	Filter    customers.Filter
 	Customers []customers.Customer
@@ -41,13 +42,11 @@ type customersPage struct {
 	Unknown   bool // no event has mentioned the store
 	CountURL  string
 	Part      bool // only the results and what follows from them, for htmx
-	IsAdmin   bool
-	Version   string
 }
 
 // figures are the numbers above the list.
 type figures struct {
-	customers.Figures
+	customers.Stats
 	Tiles   []core.Tile
 	Days    []bar
 	Came    int64 // in all days of the chart
@@ -72,7 +71,11 @@ func (s *Pages) Customers(w http.ResponseWriter, r *http.Request) error {
 	}
 	filter, wrongFilter := customers.ParseFilter(r.PathValue("store"), q)
 	err = cmp.Or(err, wrongFilter)
-	page := customersPage{Filter: filter, IsAdmin: core.Admitted(r).Admin, Version: s.Cfg.Version}
+	shell, shellErr := s.Shell(r, "customers")
+	if shellErr != nil {
+		return shellErr
+	}
+	page := customersPage{Shell: shell, Filter: filter}
 	var wrong *pg.BadParam
 	if errors.As(err, &wrong) {
 		page.Refused, page.Wrong = wrong, wrong.Error()
@@ -138,8 +141,9 @@ func (s *Pages) figure(r *http.Request, p *customersPage, counted bool) error {
 	if countable, err := s.countable(r, p.Filter, counted); err != nil || !countable {
 		return err // Known stays false
 	}
+	var days []customers.Day
 	err := s.Counting(r.Context(), p.Filter.Quick(), func() (err error) {
-		p.Figures.Figures, err = customers.New(s.Cfg.Store).Figures(r.Context(), p.Filter, since)
+		p.Figures.Stats, days, err = customers.New(s.Cfg.Store).Figures(r.Context(), p.Filter, since)
 		return err
 	})
 	if !counted && (errors.Is(err, core.ErrCrowd) || errors.Is(err, core.ErrBusy)) {
@@ -149,7 +153,7 @@ func (s *Pages) figure(r *http.Request, p *customersPage, counted bool) error {
 		return err
 	}
 	p.Figures.Known = true
-	p.Figures.Days, p.Figures.Came = bars(p.Figures.Figures.Days, since, today)
+	p.Figures.Days, p.Figures.Came = bars(days, since, today)
 	return s.tiles(r, p)
 }
 
@@ -178,7 +182,7 @@ func (s *Pages) tiles(r *http.Request, p *customersPage) error {
 		{"Leads", "lead", f.Status, types, func(s customers.Stats) int64 { return s.Leads }},
 		{"Customers", "paying", f.Status, types, func(s customers.Stats) int64 { return s.Paying }},
 		{"Subscribers", "subscription", f.Status, types, func(s customers.Stats) int64 { return s.Subscribers }},
-		{"Current", f.Type, "active", states, func(s customers.Stats) int64 { return s.Active }},
+		{"Active", f.Type, "active", states, func(s customers.Stats) int64 { return s.Active }},
 	} {
 		shown := core.Tile{Label: t.label, URL: p.with("type", t.typ, "status", t.status),
 			On: t.typ == f.Type && t.status == f.Status}

@@ -13,6 +13,7 @@ import (
 
 // tagsPage is the data of tags.html.
 type tagsPage struct {
+	core.Shell
 	Store   customers.StoreInfo
 	Tags    []tags.Tag
 	Names   map[string]string // of people who made them, by Clerk id
@@ -20,8 +21,6 @@ type tagsPage struct {
 	URL     string
 	Wrong   string // why a change was refused
 	Editing string // the tag whose change that was
-	IsAdmin bool
-	Version string
 }
 
 // Tags shows a store's tags, to rename, merge and delete them.
@@ -32,8 +31,10 @@ func (s *Pages) Tags(w http.ResponseWriter, r *http.Request) error {
 // showTags shows the page; refused is why a change was refused, or nil.
 func (s *Pages) showTags(w http.ResponseWriter, r *http.Request, refused *pg.BadParam) (err error) {
 	base := "/store/" + url.PathEscape(r.PathValue("store"))
-	page := tagsPage{ListURL: base + "/customers", URL: base + "/tags", IsAdmin: core.Admitted(r).Admin,
-		Version: s.Cfg.Version}
+	page := tagsPage{ListURL: base + "/customers", URL: base + "/tags"}
+	if page.Shell, err = s.Shell(r, "tags"); err != nil {
+		return err
+	}
 	if page.Store, err = customers.New(s.Cfg.Store).Store(r.Context(), r.PathValue("store")); err != nil {
 		return err
 	}

@@ -1,0 +1,71 @@
+package customers
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"rollcall/store/pg"
+)
+
+// StoreName is a store with what it is called: its id until the platform reports a name.
+type StoreName struct{ ID, Name string }
+
+// Around is what surrounds the pages of a store for one visitor.
+type Around struct {
+	Store  StoreName
+	Person string      // the visitor's name, as Clerk reports it; may be empty
+	Stores []StoreName // that the visitor owns or is a member of, by name; at most MostStores
+	Settings
+}
+
+// Settings are how a store's people want to read times and money.
+type Settings struct {
+	TimeZone   string   // name in the IANA database; empty: none is set
+	Currencies []string // in lower case, in the order to show; others follow
+}
+
+// MostStores is the longest list of a visitor's stores.
+const MostStores = 200
+
+// Around reads what surrounds a page of a store for a Clerk user; user is empty for
+// other visitors, who have no stores of their own.
+func (s *Reader) Around(ctx context.Context, user, store string) (a Around, err error) {
+	defer pg.Wrap(&err, "customers.Around(%q, %q)", user, store)
+	if !pg.Storable(user) || !pg.Storable(store) {
+		a.Store = StoreName{store, printable(store)}
+		return a, nil
+	}
+	a.Store.ID = store
+	rows, err := s.Pool.Query(ctx, `
+		SELECT
+			coalesce((SELECT nullif(name, '') FROM stores WHERE id = $2), $2),
+			coalesce((SELECT name FROM users WHERE id = $1), ''),
+			coalesce(own.time_zone, ''),
+			coalesce(own.currencies, '{}'),
+			mine.id,
+			mine.name
+		FROM (SELECT) once
+		LEFT JOIN store_settings own ON own.store_id = $2
+		LEFT JOIN (`+ownStores+`
+		) mine ON true`, user, store, MostStores)
+	if err != nil {
+		return a, err
+	}
+	var id, name *string
+	_, err = pgx.ForEachRow(rows, []any{&a.Store.Name, &a.Person, &a.TimeZone, &a.Currencies, &id, &name}, func() error {
+		if id != nil {
+			a.Stores = append(a.Stores, StoreName{*id, *name})
+		}
+		return nil
+	})
+	return a, err
+}
+
+// ownStores is SQL for the stores that user $1 owns or is a member of, at most $3.
+const ownStores = `
+			SELECT id, coalesce(nullif(name, ''), id) AS name
+			FROM stores
+			WHERE $1 <> '' AND (owner_user_id = $1 OR member_user_ids @> ARRAY[$1])
+			ORDER BY lower(name), id
+			LIMIT $3`

@@ -1,0 +1,50 @@
+package core
+
+import (
+	"cmp"
+	"net/http"
+	"net/url"
+
+	"rollcall/store/customers"
+)
+
+// Shell is what surrounds each page of creators: the bar at the top and the foot. Their
+// pages' data embeds it.
+type Shell struct {
+	customers.Around
+	Here    string // name of the link in the bar that is current; empty: none
+	Links   []tab
+	IsAdmin bool
+	Version string
+}
+
+// Shell makes the shell of a page about the store in the path.
+func (s *Site) Shell(r *http.Request, here string) (Shell, error) {
+	v, id := Admitted(r), r.PathValue("store")
+	around, err := customers.New(s.Cfg.Store).Around(r.Context(), v.User, id)
+	shell := Shell{Around: around, Here: here, IsAdmin: v.Admin, Version: s.Cfg.Version}
+	if v.Admin {
+		shell.Person = "Operator"
+	} else if v.Store != "" {
+		shell.Person = "API token"
+	}
+	base := "/store/" + url.PathEscape(id)
+	shell.Links = []tab{{"customers", base + "/customers", "Customers"}}
+	return shell, err
+}
+
+// Elsewhere are the visitor's stores but the one of the page.
+func (s Shell) Elsewhere() (others []customers.StoreName) {
+	for _, one := range s.Stores {
+		if one.ID != s.Around.Store.ID {
+			others = append(others, one)
+		}
+	}
+	return others
+}
+
+// Called is what the visitor is called.
+func (s Shell) Called() string { return cmp.Or(s.Person, "You") }
+
+// Monogram are the visitor's first letters.
+func (s Shell) Monogram() string { return monogram(s.Called(), "You") }
