@@ -22,6 +22,7 @@ import (
 type options struct {
 	events, rows, customers   int
 	facts, only, out, profile string
+	keep, ask                 string
 }
 
 func main() {
@@ -35,6 +36,9 @@ func main() {
 	flag.StringVar(&o.only, "only", "", "measure only this: webhooks, backfill, lists or isolation")
 	flag.IntVar(&o.events, "events", 20000, "events of the throughput measurements")
 	flag.StringVar(&o.profile, "cpuprofile", "", "`file` to write a CPU profile to")
+	flag.StringVar(&o.ask, "ask", "", "ask only the questions of lists whose names match this regular `expression`")
+	flag.StringVar(&o.keep, "keep", "",
+		"`folder` of servers that stay: lists of the same length are not loaded again there; an absolute path")
 	crowded := flag.String("crowd", "", "only be the crowd at this `URL`: what the measurement of isolation starts")
 	flag.Parse()
 	if *crowded != "" {
@@ -95,7 +99,7 @@ func run(ctx context.Context, o options) (err error) {
 	}
 	s := &system{report: newReport()}
 	defer s.close()
-	s.open(ctx)
+	s.open(ctx, o.keep)
 	fmt.Printf("%s, %d cores, %s, all on one machine\n", s.Date, s.Cores, s.Go)
 	known := false
 	for _, part := range parts {

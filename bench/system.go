@@ -49,10 +49,13 @@ type system struct {
 	closing []func() error // the last first
 }
 
-// open starts all of it.
-func (s *system) open(ctx context.Context) {
-	s.dir = try(os.MkdirTemp("", "rollcall-bench-"))
-	s.onClose(func() error { return os.RemoveAll(s.dir) })
+// open starts all of it, on the data kept in a folder, if one is named.
+func (s *system) open(ctx context.Context, keep string) {
+	if s.dir = keep; keep == "" {
+		s.dir = try(os.MkdirTemp("", "rollcall-bench-"))
+		s.onClose(func() error { return os.RemoveAll(s.dir) })
+	}
+	check(os.MkdirAll(s.dir, 0o755))
 	check(os.Chmod(s.dir, 0o755)) // Postgres may run as another user
 	s.servers = try(embedded.Start(ctx, embedded.Options{Dir: s.dir}))
 	s.onClose(s.servers.Stop)

@@ -237,46 +237,6 @@ func (w *work) takeOver(ctx context.Context, from, to int64) error {
 	return nil
 }
 
-// carry moves the movers' notes and tags to their new addresses, each in one
-// statement, so that two who swap addresses keep their own. It runs after the
-// customers' rows are written; see AddNote.
-func (w *work) carry(ctx context.Context, movers []mover) error {
-	if len(movers) == 0 {
-		return nil
-	}
-	stores, from, to := make([]string, len(movers)), make([]string, len(movers)), make([]string, len(movers))
-	for i, m := range movers {
-		stores[i], from[i], to[i] = m.store, m.email, m.to.email
-	}
-	if _, err := w.tx.Exec(ctx, `
-		UPDATE customer_notes n
-		SET email = m.into_email
-		FROM unnest($1::text[], $2::text[], $3::text[]) AS m(store_id, email, into_email)
-		WHERE n.store_id = m.store_id
-		  AND n.email = m.email`, stores, from, to); err != nil {
-		return err
-	}
-	// The aggregate takes all tags away before the first is put back, as an address may
-	// both lose and get one.
-	_, err := w.tx.Exec(ctx, `
-		WITH taken AS (
-			DELETE FROM customer_tags t
-			USING unnest($1::text[], $2::text[], $3::text[]) AS m(store_id, email, into_email)
-			WHERE t.store_id = m.store_id
-			  AND t.email = m.email
-			RETURNING t.store_id, m.into_email, t.tag_id, t.tagged_at, t.tagged_by
-		)
-		INSERT INTO customer_tags AS t (store_id, email, tag_id, tagged_at, tagged_by)
-		SELECT store_id, into_email, tag_id, min(tagged_at), (array_agg(tagged_by ORDER BY tagged_at, tagged_by))[1]
-		FROM taken
-		GROUP BY store_id, into_email, tag_id
-		ON CONFLICT (store_id, email, tag_id) DO UPDATE SET
-			tagged_at = EXCLUDED.tagged_at,
-			tagged_by = EXCLUDED.tagged_by
-			WHERE (EXCLUDED.tagged_at, EXCLUDED.tagged_by) < (t.tagged_at, t.tagged_by)`, stores, from, to)
-	return err
-}
-
 // setCustomers writes the resolutions that changed, and returns the new customer of
 // each, nil if unattached.
 func (w *work) setCustomers(ctx context.Context, rows []resolution, p *places) (pointed []*int64, err error) {

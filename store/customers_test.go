@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -434,6 +435,8 @@ func (l *lists) sameFigures(t *rapid.T, f customers.Filter) {
 	t.Helper()
 	want := customers.Stats{Revenue: []store.Money{}}
 	came, usd, eur, paid := int64(0), int64(0), int64(0), false
+	var learning customers.Learning
+	progress := 0.0
 	for _, p := range l.people {
 		if !l.fits(p, f) {
 			continue
@@ -453,6 +456,12 @@ func (l *lists) sameFigures(t *rapid.T, f customers.Filter) {
 		if p.seen != nil {
 			came++
 		}
+		enrolled := int64(len(p.courses))
+		learning.Enrolled += enrolled
+		progress += p.progress * float64(enrolled)
+		if p.completed || p.progress >= 100 {
+			learning.Finished += enrolled
+		}
 		if p.kind != "lead" {
 			usd, paid = usd+p.spent, true
 			if p.kind == "paying" && p.spent > 0 {
@@ -466,16 +475,20 @@ func (l *lists) sameFigures(t *rapid.T, f customers.Filter) {
 	if paid {
 		want.Revenue = append(want.Revenue, store.Money{Amount: usd, Currency: "usd"})
 	}
-	got, days, err := customers.New(l.Store).Figures(context.Background(), f, time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC))
-	if diff := gocmp.Diff(want, got); err != nil || diff != "" {
+	got, err := customers.New(l.Store).Figures(context.Background(), f, time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC))
+	if diff := gocmp.Diff(want, got.Stats); err != nil || diff != "" {
 		t.Fatalf("%+v: %v -want +got\n%s", f, err, diff)
 	}
+	if got.Enrolled != learning.Enrolled || got.Finished != learning.Finished ||
+		math.Abs(got.Progress()-progress/float64(max(1, learning.Enrolled))) > 1e-9 {
+		t.Fatalf("%+v: %+v, want %+v and %v in all", f, got.Learning, learning, progress)
+	}
 	var counted int64
-	for _, d := range days {
+	for _, d := range got.Days {
 		counted += d.Customers
 	}
 	if counted != came {
-		t.Fatalf("%+v: %d people on %v, want %d", f, counted, days, came)
+		t.Fatalf("%+v: %d people on %v, want %d", f, counted, got.Days, came)
 	}
 }
 

@@ -21,6 +21,7 @@ var derivedColumns = []struct{ name, sql string }{
 	{"first_seen_at", "LEAST(source.at, courses.first_at)"},
 	{"last_activity_at", "activity.at"},
 	{"last_activity", "CASE WHEN activity.at IS NOT NULL THEN activity.activity END"},
+	{"last_activity_of", "CASE WHEN activity.at IS NOT NULL THEN activity.product_id END"},
 	{"spent", "coalesce(money.spent, '[]')"},
 	{"refunded", "coalesce(money.refunded, '[]')"},
 	{"spent_rank", "coalesce(money.rank, 0)"},
@@ -286,19 +287,19 @@ source AS (
 	ORDER BY customer, at, rank, product_id, source_kind
 ),
 activity AS (
-	SELECT DISTINCT ON (customer) customer, at, activity
+	SELECT DISTINCT ON (customer) customer, at, activity, product_id
 	FROM (
-		SELECT customer, at, activity, 3 AS rank FROM happened
+		SELECT customer, at, activity, product_id, 3 AS rank FROM happened
 		UNION ALL
-		SELECT customer, enrolled_at, 'enrollment', 2 FROM course
+		SELECT customer, enrolled_at, 'enrollment', id, 2 FROM course
 		UNION ALL
-		SELECT customer, said_at, CASE WHEN said_at > first_said_at THEN 'progress' ELSE 'enrollment' END, 1 FROM course
+		SELECT customer, said_at, CASE WHEN said_at > first_said_at THEN 'progress' ELSE 'enrollment' END, id, 1 FROM course
 		UNION ALL
-		SELECT customer, completed_at, 'completion', 4 FROM course
+		SELECT customer, completed_at, 'completion', id, 4 FROM course
 		UNION ALL
-		SELECT customer, last_seen_at, 'sign_in', 0 FROM who
+		SELECT customer, last_seen_at, 'sign_in', NULL, 0 FROM who
 	) a
-	ORDER BY customer, at DESC NULLS LAST, rank DESC, activity
+	ORDER BY customer, at DESC NULLS LAST, rank DESC, activity, product_id
 ),
 money AS (
 	SELECT customer,

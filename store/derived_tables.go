@@ -64,7 +64,7 @@ const FiguresOff = `
 	FULL JOIN (
 		SELECT c.store_id, c.facet, f.figure, sum(f.amount) AS amount
 		FROM customers c
-		CROSS JOIN LATERAL figures_of(c.first_seen_at, c.spent) f
+		CROSS JOIN LATERAL figures_of(c.first_seen_at, c.spent, c.courses) f
 		WHERE $1 = '' OR c.store_id = $1
 		GROUP BY c.store_id, c.facet, f.figure
 	) should USING (store_id, facet, figure)

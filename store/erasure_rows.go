@@ -105,6 +105,16 @@ func (f *erasureFilter) eraseNotes(ctx context.Context, rows []resolution, forme
 			DELETE FROM customer_tags t
 			USING gone
 			WHERE t.store_id = gone.store_id AND t.email = gone.email
+		),
+		members AS (
+			DELETE FROM watched_members m
+			USING gone
+			WHERE m.store_id = gone.store_id AND m.email = gone.email
+		),
+		moves AS (
+			DELETE FROM segment_moves m
+			USING gone
+			WHERE m.store_id = gone.store_id AND m.email = gone.email
 		)
 		DELETE FROM customer_merges m
 		USING gone

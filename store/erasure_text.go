@@ -78,6 +78,40 @@ var mentions = []mention{
 			created_by = CASE WHEN @store = '' THEN regexp_replace(created_by, @named, @person, 'gi') ELSE created_by END`,
 	},
 	{
+		table: "segments",
+		store: "store_id",
+		where: `@store IN ('', store_id) AND (` + textNames("name", "folded", "rule") + ` OR @store = '' AND ` +
+			textNames("created_by") + `)`,
+		set: `name = left(regexp_replace(name, @named, @person, 'gi'), 60),
+			folded = regexp_replace(folded, @named, @person, 'gi'),
+			rule = regexp_replace(rule::text, @named, @person, 'gi')::jsonb,
+			created_by = CASE WHEN @store = '' THEN regexp_replace(created_by, @named, @person, 'gi') ELSE created_by END`,
+	},
+	{
+		table: "watched_members",
+		store: "store_id",
+		where: `email = ANY(@addresses) AND @store IN ('', store_id) AND entered_at <= @before`,
+	},
+	{
+		table: "segment_moves",
+		store: "store_id",
+		where: `email = ANY(@addresses) AND @store IN ('', store_id) AND at <= @before`,
+	},
+	{
+		table: "bulk_actions",
+		store: "store_id",
+		where: `@store IN ('', store_id) AND (` + textNames("filter", "reason") + ` OR @store = '' AND ` +
+			textNames("started_by") + `)`,
+		set: `filter = regexp_replace(filter::text, @named, @person, 'gi')::jsonb,
+			reason = regexp_replace(reason, @named, @person, 'gi'),
+			started_by = CASE WHEN @store = '' THEN regexp_replace(started_by, @named, @person, 'gi') ELSE started_by END`,
+	},
+	{
+		table: "bulk_changes",
+		where: `@store = '' AND ` + textNames("tagged_by"),
+		set:   `tagged_by = regexp_replace(tagged_by, @named, @person, 'gi')`,
+	},
+	{
 		table: "customer_merges",
 		store: "store_id",
 		where: NamesAddress("customer_merges", "customer_merges", "@addresses") +

@@ -29,11 +29,15 @@ type Customer struct {
 	FirstSeenAt    *time.Time     `json:"first_seen_at"`
 	LastActivityAt *time.Time     `json:"last_activity_at"`
 	LastActivity   string         `json:"-"` // what it was; empty if unknown
+	LastActivityOf Subject        `json:"-"`
 	Courses        []Course       `json:"courses"`
 	Purchases      []Purchase     `json:"purchases"`
 	Subscriptions  []Subscription `json:"subscriptions"`
 	Tags           []Tag          `json:"tags"` // by name
 }
+
+// Subject is the course or product that an activity was about; empty if about none.
+type Subject struct{ ID, Title string }
 
 // Tag is a tag that a customer has, see package tags.
 type Tag struct {
@@ -147,6 +151,7 @@ func (c *listed) columns(key, tags string, subscriptions *[]listedSubscription) 
 		{"c.first_seen_at", &c.FirstSeenAt},
 		{"c.last_activity_at", &c.LastActivityAt},
 		{"coalesce(c.last_activity, '')", &c.LastActivity},
+		{"coalesce(c.last_activity_of, '')", &c.LastActivityOf.ID},
 		{"c.courses", listOf[Course]{&c.Courses}},
 		{"c.purchases", listOf[Purchase]{&c.Purchases}},
 		{"c.subscriptions", listOf[listedSubscription]{subscriptions}},
@@ -228,6 +233,9 @@ func (c *listed) untitledProducts() (products []string) {
 		}
 	}
 	add(c.Source.ProductID)
+	if c.LastActivityOf.ID != "" {
+		add(&c.LastActivityOf.ID)
+	}
 	for _, course := range c.Courses {
 		products = append(products, course.ID)
 	}
@@ -246,6 +254,7 @@ func (c *listed) fillTitles(title func(product string) string) {
 	for _, m := range c.missingTitles() {
 		*m.title = title(m.product)
 	}
+	c.LastActivityOf.Title = title(c.LastActivityOf.ID)
 	for i := range c.Purchases {
 		var parts []string
 		for _, l := range c.Purchases[i].Lines {

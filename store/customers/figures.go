@@ -23,6 +23,22 @@ type Stats struct {
 	Revenue     []store.Money `json:"revenue"` // the sum of all TotalSpent; 0 if everything was refunded
 }
 
+// Learning tells how far customers are in their courses, each course of each counted.
+type Learning struct {
+	Enrolled, Finished int64
+	progress           int64 // the sum, in thousandths of a percent
+}
+
+// Progress is the average, in percent.
+func (l Learning) Progress() float64 { return float64(l.progress) / 1000 / float64(max(1, l.Enrolled)) }
+
+// Figures are what a page shows of a list.
+type Figures struct {
+	Stats
+	Learning
+	Days []Day // on which customers were first seen, in order
+}
+
 // Day is the number of customers first seen on a day (UTC).
 type Day struct {
 	Date      time.Time
@@ -32,18 +48,18 @@ type Day struct {
 // Stats counts the matches of f and sums what they spent, per currency. It ignores
 // sort, cursor and limit. A filter that is not valid is a *pg.BadParam.
 func (s *Reader) Stats(ctx context.Context, f Filter) (Stats, error) {
-	st, _, err := s.Figures(ctx, f, time.Time{})
-	return st, err
+	all, err := s.Figures(ctx, f, time.Time{})
+	return all.Stats, err
 }
 
-// Figures are the Stats of f and, from the day of since on, the days on which matches
-// were first seen, in order; none if since is zero.
-func (s *Reader) Figures(ctx context.Context, f Filter, since time.Time) (st Stats, days []Day, err error) {
+// Figures are the Stats of f and, unless since is zero, how far matches are in their
+// courses, and from the day of since on the days on which they were first seen.
+func (s *Reader) Figures(ctx context.Context, f Filter, since time.Time) (all Figures, err error) {
 	defer pg.Wrap(&err, "customers.Figures(%q)", f.Store)
-	st.Revenue = []store.Money{}
+	all.Revenue = []store.Money{}
 	f.Sort, f.Cursor, f.Limit = "", "", 0
 	if f, _, err = f.check(); err != nil || !pg.Storable(f.Store) {
-		return st, nil, err
+		return all, err
 	}
 	err = pgx.BeginTxFunc(ctx, s.Pool, pg.Bounded(s.CountTimeout), func(tx pgx.Tx) error {
 		q, err := s.prepare(ctx, tx, f)
@@ -60,13 +76,13 @@ func (s *Reader) Figures(ctx context.Context, f Filter, since time.Time) (st Sta
 		}
 		var figure figure
 		_, err = pgx.ForEachRow(rows, []any{&figure.facet, &figure.name, &figure.amount}, func() error {
-			days = figure.addTo(&st, days)
+			figure.addTo(&all)
 			return nil
 		})
 		return err
 	})
-	slices.SortFunc(st.Revenue, func(a, b store.Money) int { return cmp.Compare(a.Currency, b.Currency) })
-	return st, days, err
+	slices.SortFunc(all.Revenue, func(a, b store.Money) int { return cmp.Compare(a.Currency, b.Currency) })
+	return all, err
 }
 
 // Quick tells whether the figures of f are stored; otherwise all matches are read.
@@ -80,16 +96,17 @@ func firstFigure(since time.Time) string {
 	return "day:" + since.UTC().Format(time.DateOnly)
 }
 
-// stored reads the stored figures from a name on, folded or not.
+// stored reads the stored figures from a name on, folded or not. Only people are told
+// apart by facet: there are many days.
 func (q *listQuery) stored(first string) (string, pg.Arguments) {
 	return `
 		SELECT
-			facet,
+			CASE WHEN figure = 'people' THEN facet ELSE '' END AS facet,
 			figure,
 			minor_units(sum(amount))
 		FROM (` + storedFigures + ` AND figure >= $3
 		) f
-		GROUP BY facet, figure
+		GROUP BY 1, 2
 		ORDER BY figure`, pg.Arguments{q.Filter.Store, q.facets, first}
 }
 
@@ -110,9 +127,18 @@ func (q *listQuery) counted(since time.Time) (string, pg.Arguments) {
 	from, where := q.meets(&args)
 	these := from + `
 			WHERE ` + where.String()
-	days := ""
+	more := ""
 	if !since.IsZero() {
-		days = `
+		more = `
+		UNION ALL
+		SELECT '', l.figure, minor_units(sum(l.amount))
+		FROM (
+			SELECT c.courses
+			FROM ` + these + `
+		) c
+		CROSS JOIN LATERAL figures_of(NULL, '[]', c.courses) l
+		WHERE l.figure <> 'people'
+		GROUP BY 2
 		UNION ALL
 		SELECT '', 'day:' || to_char(c.first_seen_at AT TIME ZONE 'UTC', 'YYYY-MM-DD'), count(*)
 		FROM ` + these + `
@@ -141,7 +167,7 @@ func (q *listQuery) counted(since time.Time) (string, pg.Arguments) {
 			  AND jsonb_array_length(c.spent) > 1
 		) c
 		CROSS JOIN LATERAL jsonb_to_recordset(c.others) AS m(amount bigint, currency text)
-		GROUP BY 2` + days + `
+		GROUP BY 2` + more + `
 		ORDER BY figure`, args
 }
 
@@ -151,27 +177,29 @@ type figure struct {
 	amount      int64
 }
 
-// addTo adds the figure to st or days.
-func (f figure) addTo(st *Stats, days []Day) []Day {
+// addTo adds the figure to all.
+func (f figure) addTo(all *Figures) {
 	kind, of, _ := strings.Cut(f.name, ":")
 	switch kind {
 	case "people":
-		st.add(f.facet, f.amount)
+		all.add(f.facet, f.amount)
 	case "spent":
-		st.money(of).Add(f.amount)
+		all.money(of).Add(f.amount)
 	case "payers":
 		if f.amount > 0 {
-			st.money(of)
+			all.money(of)
 		}
+	case "enrolled":
+		all.Enrolled = f.amount
+	case "finished":
+		all.Finished = f.amount
+	case "progress":
+		all.progress = f.amount
 	case "day":
-		date, err := time.Parse(time.DateOnly, of)
-		if n := len(days); err == nil && n > 0 && days[n-1].Date.Equal(date) {
-			days[n-1].Customers += f.amount
-		} else if err == nil {
-			days = append(days, Day{date, f.amount})
+		if date, err := time.Parse(time.DateOnly, of); err == nil {
+			all.Days = append(all.Days, Day{date, f.amount})
 		}
 	}
-	return days
 }
 
 // add counts customers of a facet.

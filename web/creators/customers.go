@@ -46,7 +46,7 @@ type customersPage struct {
 
 // figures are the numbers above the list.
 type figures struct {
-	customers.Stats
+	customers.Figures
 	Tiles   []core.Tile
 	Days    []bar
 	Came    int64 // in all days of the chart
@@ -141,9 +141,8 @@ func (s *Pages) figure(r *http.Request, p *customersPage, counted bool) error {
 	if countable, err := s.countable(r, p.Filter, counted); err != nil || !countable {
 		return err // Known stays false
 	}
-	var days []customers.Day
 	err := s.Counting(r.Context(), p.Filter.Quick(), func() (err error) {
-		p.Figures.Stats, days, err = customers.New(s.Cfg.Store).Figures(r.Context(), p.Filter, since)
+		p.Figures.Figures, err = customers.New(s.Cfg.Store).Figures(r.Context(), p.Filter, since)
 		return err
 	})
 	if !counted && (errors.Is(err, core.ErrCrowd) || errors.Is(err, core.ErrBusy)) {
@@ -153,7 +152,7 @@ func (s *Pages) figure(r *http.Request, p *customersPage, counted bool) error {
 		return err
 	}
 	p.Figures.Known = true
-	p.Figures.Days, p.Figures.Came = bars(days, since, today)
+	p.Figures.Days, p.Figures.Came = bars(p.Figures.Figures.Days, since, today)
 	return s.tiles(r, p)
 }
 

@@ -1,0 +1,78 @@
+package store
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// movedTo are the movers m: where each was, and where they are now.
+const movedTo = `unnest($1::text[], $2::text[], $3::text[]) AS m(store_id, email, into_email)`
+
+// carried are the statements that move what belongs to an address and follows from no
+// fact. Each takes all away before it puts the first back, so that two who swap addresses
+// keep their own. What both addresses have is kept as the earlier has it.
+var carried = []string{
+	`
+	UPDATE customer_notes n
+	SET email = m.into_email
+	FROM ` + movedTo + `
+	WHERE n.store_id = m.store_id
+	  AND n.email = m.email`,
+	`
+	UPDATE segment_moves s
+	SET email = m.into_email
+	FROM ` + movedTo + `
+	WHERE s.store_id = m.store_id
+	  AND s.email = m.email`,
+	// The aggregate takes all tags away before the first is put back, as an address may
+	// both lose and get one.
+	`
+	WITH taken AS (
+		DELETE FROM customer_tags t
+		USING ` + movedTo + `
+		WHERE t.store_id = m.store_id
+		  AND t.email = m.email
+		RETURNING t.store_id, m.into_email, t.tag_id, t.tagged_at, t.tagged_by
+	)
+	INSERT INTO customer_tags AS t (store_id, email, tag_id, tagged_at, tagged_by)
+	SELECT store_id, into_email, tag_id, min(tagged_at), (array_agg(tagged_by ORDER BY tagged_at, tagged_by))[1]
+	FROM taken
+	GROUP BY store_id, into_email, tag_id
+	ON CONFLICT (store_id, email, tag_id) DO UPDATE SET
+		tagged_at = EXCLUDED.tagged_at,
+		tagged_by = EXCLUDED.tagged_by
+		WHERE (EXCLUDED.tagged_at, EXCLUDED.tagged_by) < (t.tagged_at, t.tagged_by)`,
+	`
+	WITH taken AS (
+		DELETE FROM watched_members w
+		USING ` + movedTo + `
+		WHERE w.store_id = m.store_id
+		  AND w.email = m.email
+		RETURNING w.segment_id, w.store_id, m.into_email, w.entered_at, w.first
+	)
+	INSERT INTO watched_members AS w (segment_id, store_id, email, entered_at, first)
+	SELECT segment_id, store_id, into_email, min(entered_at), bool_or(first)
+	FROM taken
+	GROUP BY segment_id, store_id, into_email
+	ON CONFLICT (segment_id, email) DO UPDATE SET
+		entered_at = LEAST(EXCLUDED.entered_at, w.entered_at),
+		first = EXCLUDED.first OR w.first`,
+}
+
+// carry moves the movers' notes, tags and segments to their new addresses. It runs after
+// the customers' rows are written; see AddNote.
+func (w *work) carry(ctx context.Context, movers []mover) error {
+	if len(movers) == 0 {
+		return nil
+	}
+	stores, from, to := make([]string, len(movers)), make([]string, len(movers)), make([]string, len(movers))
+	for i, m := range movers {
+		stores[i], from[i], to[i] = m.store, m.email, m.to.email
+	}
+	var batch pgx.Batch
+	for _, sql := range carried {
+		batch.Queue(sql, stores, from, to)
+	}
+	return w.tx.SendBatch(ctx, &batch).Close()
+}
