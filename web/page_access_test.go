@@ -127,7 +127,8 @@ func TestPageKeyboard(t *testing.T) {
 		p.Press(kb.Tab)
 		reached = append(reached, focus())
 	}
-	same(t, "Tab", []string{"Skip to the list", "✓\nStore:\nAurora Academy", "Customers", "O", "csv", "q", "sort", "Show", "Filters",
+	same(t, "Tab", []string{"Skip to the list", "✓\nStore:\nAurora Academy", "Customers", "O", "csv",
+		"q", "sort", "Show", "Filters",
 		"6\nAll", "2\nLeads", "3\nCustomers", "1\nSubscribers", "4\nActive", "Ann Lee", "Bob Stone", "Zoë Müller"}, reached)
 
 	p.Go(listPath)
