@@ -306,10 +306,7 @@ money AS (
 		jsonb_agg(jsonb_build_object('amount', net, 'currency', currency) ORDER BY currency) AS spent,
 		coalesce(jsonb_agg(jsonb_build_object('amount', refunded, 'currency', currency)
 			ORDER BY currency) FILTER (WHERE refunded > 0), '[]') AS refunded,
-		max(net / CASE
-			WHEN currency IN (` + zeroDecimal + `) THEN 1.0
-			WHEN currency IN (` + threeDecimal + `) THEN 1000.0
-			ELSE 100.0 END) AS rank
+		max(net / ` + UnitsSQL("currency") + `) AS rank
 	FROM (
 		SELECT customer, currency, minor_units(sum(net)) AS net, minor_units(sum(refunded)) AS refunded
 		FROM pay

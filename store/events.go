@@ -250,7 +250,7 @@ func (f EventFilter) Check() (EventFilter, *pg.Position, error) {
 
 // Meets adds what f asks of an event e.
 func (f EventFilter) Meets(w *pg.Conditions) {
-	w.AddParams("", f.Params())
+	w.AddParams(f.Params())
 	if f.EventID != "" {
 		w.Add("(e.event_id = $? OR e.id = "+w.Arg(InboxID(f.EventID))+")", f.EventID)
 	}

@@ -15,3 +15,9 @@ var (
 
 // Money is an amount with its currency.
 type Money = facts.Money
+
+// UnitsSQL is SQL for how many minor units a major one of a currency has: 100 for usd.
+func UnitsSQL(currency string) string {
+	return "CASE WHEN " + currency + " IN (" + zeroDecimal + ") THEN 1.0 WHEN " + currency + " IN (" + threeDecimal +
+		") THEN 1000.0 ELSE 100.0 END"
+}

@@ -48,6 +48,19 @@ func ParseAge(text string) (a Age, ok bool) {
 	return a, true
 }
 
+// At is the moment that a text says: a time, a day, an age before now (30d), or one to
+// come (+7d).
+func At(text string, now time.Time) (t time.Time, ok bool) {
+	ahead, future := strings.CutPrefix(text, "+")
+	if a, ok := ParseAge(ahead); ok {
+		if future {
+			a = Age{-a.hours, -a.days}
+		}
+		return a.Before(now), true
+	}
+	return Parse(text)
+}
+
 // Interval is a as Postgres writes it.
 func (a Age) Interval() string { return fmt.Sprintf("%d days %d hours", a.days, a.hours) }
 

@@ -17,25 +17,38 @@ import (
 const DefaultSort = "-last_activity"
 
 // Filter selects customers of a list, for the list, its figures and its export. Except
-// Store, zero values select all, sorted by DefaultSort.
+// Store, zero values select all, sorted by DefaultSort. It is the short form of a rule:
+// all its parameters must hold. Those with several values have one on each line.
 type Filter struct {
 	Store  string
-	Type   string // lead, paying or subscription
-	Status string // active or inactive
-	Source string // kind of their Source
+	Type   string // any of these: lead, paying, subscription
+	Status string // active, inactive
+	Source string // kinds of their Source
 
-	Course      string // id of a course that they are in
-	NotCourse   string // id of a course that they are not in
-	Completed   string // yes or no: whether they have completed Course
-	ProgressMin string // least and most progress in Course, percent
+	Course      string // ids of courses, one of which they are in
+	NotCourse   string // ids of courses that they are not in
+	Completed   string // yes or no: whether they have completed that Course, or any
+	ProgressMin string // least and most progress in it, percent
 	ProgressMax string
-	Product     string // id of a product that they bought or subscribed to
-	NotProduct  string // id of a product that they did not
-	SpentMin    string // least spent in one currency, in major units: 99.50
-	Tag         string // id of a tag that they have
-	NotTag      string // id of a tag that they do not have
 
-	// Moments, see pg.ParseMoment: at or after, and before.
+	Product      string // ids of products, one of which they bought or subscribed to
+	NotProduct   string // ids of products that they did not
+	SpentMin     string // least and most spent in one currency, in major units: 99.50
+	SpentMax     string
+	PurchasesMin string // least and most number of one-time purchases
+	PurchasesMax string
+	Refunded     string // yes or no
+	Disputed     string // yes or no: whether they won a dispute
+	Subscription string // states of subscriptions, one of which they have
+
+	Tag         string // ids of tags, one of which they have
+	NotTag      string // ids of tags that they do not have
+	Note        string // yes or no
+	EmailDomain string // example.com
+	Segment     string // id of a segment that they are in
+	Rule        string // JSON of a rule that they meet, see ParseRule
+
+	// Moments, see moment.At: at or after, and before.
 	FirstSeenAfter, FirstSeenBefore       string
 	LastActivityAfter, LastActivityBefore string
 
@@ -50,89 +63,24 @@ var (
 	CourseID  = &pg.ParamKind{Schema: pg.Text.Schema}
 	ProductID = &pg.ParamKind{Schema: pg.Text.Schema}
 	TagID     = &pg.ParamKind{Schema: pg.Text.Schema}
+	SegmentID = &pg.ParamKind{Schema: pg.Text.Schema}
 	Percent   = &pg.ParamKind{Schema: `{"type": "number", "minimum": 0, "maximum": 100}`, Check: checkPercent}
 	Amount    = &pg.ParamKind{Schema: fmt.Sprintf(`{"type": "string", "pattern": %q}`, amounts), Check: checkAmount}
+	Count     = &pg.ParamKind{Schema: `{"type": "integer", "minimum": 0, "maximum": 9999}`,
+		Check: likeOne(`[0-9]{1,4}`, "a number from 0 to 9999")}
+	Currency = &pg.ParamKind{Schema: `{"type": "string", "pattern": "^[a-z]{3}$"}`,
+		Check: likeOne(`[a-z]{3}`, "a code in small letters, for example usd")}
+	Domain = &pg.ParamKind{Schema: pg.Text.Schema,
+		Check: likeOne(`@?[^@\s]{1,253}`, "what follows the @, for example example.com")}
+	RuleText = &pg.ParamKind{Schema: pg.Text.Schema, Max: maxRule}
 )
 
-// The row that a filter is a condition of.
+// The columns of customers that some orders sort by.
 const (
-	onFacet  = "facet" // a part of the facet: first, in the order of its parts
-	onEntry  = "i"     // their products and names, in customer_index
-	onCourse = "k"     // the course named by Course, in c.courses
-	onRow    = "c."    // the customer's row
-
-	onSpent        = onRow + "spent_rank"
-	onFirstSeen    = onRow + "first_seen_at"
-	onLastActivity = onRow + "last_activity_at"
+	onSpent        = "c.spent_rank"
+	onFirstSeen    = "c.first_seen_at"
+	onLastActivity = "c.last_activity_at"
 )
-
-// Params are the filters. To add one, add it to Filter and here. One with a Label has
-// a menu on pages.
-func (f *Filter) Params() []pg.Param {
-	course := pg.Param{Name: "course", Value: &f.Course, Kind: CourseID, On: onEntry,
-		SQL:   "i.has @> ARRAY['course:' || $?]",
-		Label: "Enrolled in", Doc: "Only customers enrolled in the course with this id.", Example: "course_1"}
-	return []pg.Param{
-		{Name: "type", Value: &f.Type, On: onFacet, Schema: "CustomerType",
-			Choices: pg.Choices("", "All", "lead", "Leads", "paying", "Customers", "subscription", "Subscribers"),
-			Label:   "Type", Doc: "Only customers of this type.", Example: "paying"},
-		{Name: "status", Value: &f.Status, On: onFacet, Schema: "CustomerStatus",
-			Choices: pg.Choices("", "Any", "active", "Active", "inactive", "Inactive"),
-			Label:   "Status", Doc: "Only customers with this status.", Example: "active"},
-		{Name: "source", Value: &f.Source, On: onFacet,
-			Choices: pg.Choices("", "Any", "free_course", "Free course", "course_purchase", "Course purchase",
-				"product_purchase", "Product purchase", "subscription", "Subscription"),
-			Label: "Source", Doc: "Only customers who came from this source.", Example: "free_course"},
-		course,
-		{Name: "completed", Value: &f.Completed, Of: &course, On: onEntry, SQL: completedSQL[f.Completed], Arg: &f.Course,
-			Choices: pg.Choices("", "Any", "yes", "Completed", "no", "Not completed"), Label: "… and completed it",
-			Chip: "Course",
-			Doc:  "Only customers who have completed, or not completed, the course given by `course`.", Example: "yes"},
-		{Name: "progress_min", Value: &f.ProgressMin, Kind: Percent, Of: &course, On: onCourse,
-			SQL:   "k.progress >= $?::text::float8",
-			Label: "… progress at least, %", Chip: "Progress at least",
-			Doc: "Minimum progress in the course given by `course`, in percent.", Example: 50},
-		{Name: "progress_max", Value: &f.ProgressMax, Kind: Percent, Of: &course, On: onCourse,
-			SQL:   "k.progress <= $?::text::float8",
-			Label: "… progress at most, %", Chip: "Progress at most",
-			Doc: "Maximum progress in the course given by `course`, in percent.", Example: 99.5},
-		{Name: "not_course", Value: &f.NotCourse, Kind: CourseID, On: onEntry, SQL: "NOT i.has @> ARRAY['course:' || $?]",
-			Label: "Not enrolled in", Doc: "Only customers not enrolled in the course with this id.", Example: "course_2"},
-		{Name: "product", Value: &f.Product, Kind: ProductID, On: onEntry, SQL: "i.has @> ARRAY['product:' || $?]",
-			Label: "Bought", Doc: "Only customers who bought, or subscribed to, the product with this id.",
-			Example: "beat_pack"},
-		{Name: "not_product", Value: &f.NotProduct, Kind: ProductID, On: onEntry, SQL: "NOT i.has @> ARRAY['product:' || $?]",
-			Label: "Not bought", Doc: "Only customers who did not buy, or subscribe to, the product with this id.",
-			Example: "beat_pack"},
-		{Name: "spent_min", Value: &f.SpentMin, Kind: Amount, On: onSpent, SQL: "c.spent_rank >= $?::text::numeric",
-			Label: "Spent at least", Doc: "Minimum spend in any one currency, in its major unit.", Example: "99.50"},
-		{Name: "tag", Value: &f.Tag, Kind: TagID, On: onEntry, SQL: "i.tags @> ARRAY[$?::text]",
-			Label: "Tagged", Doc: "Only customers with the tag with this id.", Example: "tag_4k2mcv5x7h"},
-		{Name: "not_tag", Value: &f.NotTag, Kind: TagID, On: onEntry, SQL: "NOT i.tags @> ARRAY[$?::text]",
-			Label: "Not tagged", Doc: "Only customers without the tag with this id.", Example: "tag_4k2mcv5x7h"},
-		{Name: "first_seen_after", Value: &f.FirstSeenAfter, Kind: pg.Moment, On: onFirstSeen, SQL: "c.first_seen_at >= $?",
-			Label: "Joined in the last", Doc: "Only customers first seen at this time or later.", Example: "30d"},
-		{Name: "first_seen_before", Value: &f.FirstSeenBefore, Kind: pg.Moment, On: onFirstSeen, SQL: "c.first_seen_at < $?",
-			Label: "Joined longer ago than", Doc: "Only customers first seen before this time.", Example: "2026-01-31"},
-		{Name: "last_activity_after", Value: &f.LastActivityAfter, Kind: pg.Moment, On: onLastActivity,
-			SQL:   "c.last_activity_at >= $?",
-			Label: "Active in the last", Doc: "Only customers active at this time or later.", Example: "2026-01-31T10:00:00Z"},
-		{Name: "last_activity_before", Value: &f.LastActivityBefore, Kind: pg.Moment, On: onLastActivity,
-			SQL:   "c.last_activity_at < $?",
-			Label: "Inactive for", Doc: "Only customers not active since this time.", Example: "6w"},
-		{Name: "q", Value: &f.Query, Kind: pg.Search, // prepare makes patterns of it
-			Doc: "Only customers with all these words in their name and email, or in the title of one course or product. " +
-				"Words are separated by white space, commas or semicolons, and may be in any order. Part of a word is enough. " +
-				"Case, accents and kinds of apostrophes, quotation marks, hyphens and white space do not matter.",
-			Example: "doe"},
-	}
-}
-
-// completedSQL are the conditions of completed, by value.
-var completedSQL = map[string]string{
-	"yes": "i.has @> ARRAY['completed:' || $?]",
-	"no":  "NOT i.has @> ARRAY['completed:' || $?]",
-}
 
 // all are the filters and the page's parameters.
 func (f *Filter) all() []pg.Param {
@@ -161,6 +109,13 @@ func (f Filter) check() (Filter, *pg.Position, error) {
 	f.Limit = cmp.Or(f.Limit, pg.DefaultLimit)
 	if err := pg.CheckParams(f.all()); err != nil {
 		return f, nil, err
+	}
+	if f.Rule != "" {
+		r, err := ParseRule(f.Rule)
+		if err != nil {
+			return f, nil, err
+		}
+		f.Rule = r.String()
 	}
 	by, ok := orders[strings.TrimPrefix(f.Sort, "-")]
 	if !ok {
@@ -193,4 +148,15 @@ func checkAmount(name, value string) error {
 		return pg.Refuse(name, "%q is not allowed; give an amount, for example 99 or 99.50", value)
 	}
 	return nil
+}
+
+// likeOne checks that values have a form.
+func likeOne(form, want string) func(name, value string) error {
+	is := regexp.MustCompile("^" + form + "$").MatchString
+	return func(name, value string) error {
+		if !is(value) {
+			return pg.Refuse(name, "%q is not allowed; give %s", value, want)
+		}
+		return nil
+	}
 }

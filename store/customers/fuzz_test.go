@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/url"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	gocmp "github.com/google/go-cmp/cmp"
@@ -75,8 +76,14 @@ func FuzzFilter(f *testing.F) {
 			return
 		}
 		w := &pg.Conditions{Args: &pg.Arguments{}}
-		got.own(w)
-		(&listQuery{Filter: got, patterns: []string{got.Query}}).indexed(w)
+		rule, err := got.AsRule()
+		if err != nil {
+			t.Fatal(err)
+		}
+		asked := &listQuery{conds: compiler{now: time.Now(),
+			sought: map[string]sought{got.Query: {patterns: []string{got.Query}}}}.all(rule)}
+		asked.own(w)
+		asked.indexed(w)
 		wantArguments(t, w)
 	})
 }

@@ -2,6 +2,7 @@ package customers
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -57,21 +58,58 @@ func (s *Reader) Customers(ctx context.Context, f Filter) (page []Customer, next
 type listQuery struct {
 	Filter
 	*Reader
-	facets   []string // to read, of those that the store has
-	every    bool     // whether these are all of the store's
-	patterns []string // the words of the search, for LIKE
-	titled   []string // entries of customer_index whose title has all those words
-	passes   bool     // whether a walk may skip rows
-	people   int64    // if so: about how long it may get
-	idsOnly  bool     // whether only ids are read
+	conds   []cond   // all of them must hold
+	facets  []string // to read, of those that the store has
+	every   bool     // whether these are all of the store's
+	passes  bool     // whether a walk may skip rows
+	people  int64    // if so: about how long it may get
+	idsOnly bool     // whether only ids are read
 }
 
-// prepare reads the store's facets, and the products that the search may match.
+// prepare reads the store's facets, the segments that the filter names, and the products
+// that its search may match.
 func (s *Reader) prepare(ctx context.Context, db pg.Querier, f Filter) (*listQuery, error) {
 	q := &listQuery{Filter: f, Reader: s}
-	var all []string
+	rule, err := f.AsRule()
+	if err != nil {
+		return nil, err
+	}
+	if rule, err = s.expand(ctx, db, f.Store, rule); err != nil {
+		return nil, err
+	}
+	k := compiler{now: s.now(), sought: map[string]sought{}}
+	all, err := s.facetsAndSought(ctx, db, f, k.sought)
+	if err != nil {
+		return nil, err
+	}
+	for _, words := range rule.values("customer", "q") {
+		if _, known := k.sought[words]; !known {
+			if _, err := s.facetsAndSought(ctx, db, Filter{Store: f.Store, Query: words}, k.sought); err != nil {
+				return nil, err
+			}
+		}
+	}
+	q.conds = k.all(rule)
+	q.facets = q.facetsOf(all)
+	by, _ := orderOf(f.Sort)
+	q.every = len(q.facets) == len(all)
+	q.passes = slices.ContainsFunc(q.conds, func(c cond) bool { return c.facet == 0 }) || !by.facets && !q.every
+	if q.passes {
+		counted := all
+		if by.facets {
+			counted = q.facets
+		}
+		q.people, err = people(ctx, db, f.Store, counted)
+	}
+	return q, err
+}
+
+// facetsAndSought reads all facets of a store, and adds what f's search looks for to into.
+func (s *Reader) facetsAndSought(ctx context.Context, db pg.Querier, f Filter, into map[string]sought) (
+	all []string, err error) {
+	var found sought
 	// Skips through the index, one look-up for each facet.
-	err := db.QueryRow(ctx, `
+	err = db.QueryRow(ctx, `
 		WITH RECURSIVE facets AS (
 			(SELECT facet FROM customers WHERE store_id = $1 ORDER BY facet LIMIT 1)
 			UNION ALL
@@ -90,22 +128,9 @@ func (s *Reader) prepare(ctx context.Context, db pg.Querier, f Filter) (*listQue
 				FROM products p
 				CROSS JOIN sought
 				WHERE p.store_id = $1 AND patterns <> '{}' AND fold(p.title) LIKE ALL (patterns)
-			)`, f.Store, pg.WordsOf(f.Query)).Scan(&all, &q.patterns, &q.titled)
-	if err != nil {
-		return nil, err
-	}
-	q.facets = f.facetsOf(all)
-	by, _ := orderOf(f.Sort)
-	q.every = len(q.facets) == len(all)
-	q.passes = f.beyondFacets() || !by.facets && !q.every
-	if q.passes {
-		counted := all
-		if by.facets {
-			counted = q.facets
-		}
-		q.people, err = people(ctx, db, f.Store, counted)
-	}
-	return q, err
+			)`, f.Store, pg.WordsOf(f.Query)).Scan(&all, &found.patterns, &found.titled)
+	into[f.Query] = found
+	return all, err
 }
 
 // people is the number of a store's customers in some facets, by its figures.
@@ -232,7 +257,7 @@ func (q *listQuery) branches(in span, sorted string, args *pg.Arguments) (branch
 	case by.null:
 		all.SQL = append(all.SQL, by.key+" IS NOT NULL")
 	}
-	all.AddParams(by.key, q.Params())
+	q.ranged(by.key, all)
 	if in.after != nil {
 		all.SQL = append(all.SQL, by.after(in.after, direction, all))
 	}

@@ -7,66 +7,37 @@ import (
 	"rollcall/store/pg"
 )
 
-// facetsOf selects the facets that f allows.
-func (f Filter) facetsOf(all []string) (facets []string) {
-	var want []string
-	for _, p := range f.Params() {
-		if p.On == onFacet {
-			want = append(want, *p.Value)
-		}
-	}
+// facetsOf selects the facets that the conditions allow.
+func (q *listQuery) facetsOf(all []string) (facets []string) {
 	for _, facet := range all {
-		fits := true
-		for i, part := range strings.SplitN(facet, "/", len(want)) {
-			fits = fits && (want[i] == "" || want[i] == part)
-		}
-		if fits {
+		is := strings.SplitN(facet, "/", 3)
+		if !slices.ContainsFunc(q.conds, func(c cond) bool {
+			return c.facet > 0 && !slices.Contains(c.values, is[c.facet-1])
+		}) {
 			facets = append(facets, facet)
 		}
 	}
 	return facets
 }
 
-// OfFacets is the part of f that chooses facets: its matches are counted at any length.
-func (f Filter) OfFacets() Filter {
-	g := Filter{Store: f.Store}
-	of := g.Params()
-	for i, p := range f.Params() {
-		if p.On == onFacet {
-			*of[i].Value = *p.Value
+// own adds the conditions on a customer c, without the facet.
+func (q *listQuery) own(w *pg.Conditions) {
+	q.add(w, func(c cond) bool { return !c.entry && c.facet == 0 })
+}
+
+// ranged adds those that are a range of a column of c.
+func (q *listQuery) ranged(key string, w *pg.Conditions) {
+	q.add(w, func(c cond) bool { return c.key == key })
+}
+
+// indexed adds the conditions on a customer's entry i in customer_index, and those on
+// both i and c.
+func (q *listQuery) indexed(w *pg.Conditions) { q.add(w, func(c cond) bool { return c.entry }) }
+
+func (q *listQuery) add(w *pg.Conditions, which func(cond) bool) {
+	for _, c := range q.conds {
+		if which(c) {
+			w.AddAll(c.sql, c.args)
 		}
 	}
-	return g
-}
-
-// beyondFacets tells whether f has conditions beyond the facet.
-func (f Filter) beyondFacets() bool {
-	return pg.Given(slices.DeleteFunc(f.Params(), func(p pg.Param) bool { return p.On == onFacet }))
-}
-
-// own adds f's conditions on a customer c, without the facet.
-func (f Filter) own(w *pg.Conditions) {
-	w.AddParams(onRow, f.Params())
-	of := &pg.Conditions{Args: w.Args}
-	of.AddParams(onCourse, f.Params())
-	if len(of.SQL) > 0 {
-		of.Add("k.id = $?", f.Course)
-		w.SQL = append(w.SQL, "EXISTS (SELECT FROM jsonb_to_recordset(c.courses) AS k(id text, progress float8) WHERE "+
-			of.String()+")")
-	}
-}
-
-// indexed adds f's conditions on a customer's entry i in customer_index: products and
-// names.
-func (q *listQuery) indexed(w *pg.Conditions) {
-	w.AddParams(onEntry, q.Params())
-	// Separate conditions, because the trigram index does not support LIKE ALL.
-	called := &pg.Conditions{Args: w.Args}
-	for _, pattern := range q.patterns {
-		called.Add("i.words LIKE $?", pattern)
-	}
-	if len(q.titled) > 0 {
-		called.SQL = []string{"(" + called.String() + " OR i.has && " + w.Arg(q.titled) + ")"}
-	}
-	w.SQL = append(w.SQL, called.SQL...)
 }

@@ -29,15 +29,16 @@ type Param struct {
 	Default string     // the value if it is not given
 	Kind    *ParamKind // kind of its values; nil: any text
 	Choices []Choice   // allowed values, the empty one for its label; nil: any of the kind
-	Of      *Param     // the parameter that this one requires
+	Multi   bool       // it may be given several times: any of the values, each on a line of Value
 
-	// The condition that it adds, and the row that On belongs to if the list has
-	// several. $? stands for the value, or for Arg if that is set.
-	On, SQL string
-	Arg     *string
+	SQL  string // the condition that it adds: $? stands for the value
+	On   string // instead, the part of a rule that it is short for: "enrollment.course"
+	None bool   // that part must not hold
 
 	Label   string // of its menu; empty: none
 	Chip    string // a shorter label, for chips
+	Group   string // what it is about; those of a group stand together, the first names it
+	Unit    string // shown after its value: "%"
 	Doc     string
 	Example any
 	Schema  string // name of the schema of Choices in the API's description; empty: inline
@@ -58,6 +59,7 @@ type Choice struct{ Value, Label string }
 type ParamKind struct {
 	Schema   string // JSON Schema
 	Doc      string // appended to a parameter's Doc
+	Max      int    // bytes; 0: MaxParam
 	Check    func(name, value string) error
 	BuildSQL func(value string) (arg, sql string, ok bool) // an argument, and SQL that converts it; nil: the value itself
 }
@@ -98,44 +100,94 @@ func ReadParams(q url.Values, params []Param, limit *int) error {
 		allowed = append(allowed, p.Name)
 	}
 	slices.Sort(allowed)
+	var value string
+	var err error
 	for _, name := range slices.Sorted(maps.Keys(q)) {
 		i := slices.IndexFunc(params, func(p Param) bool { return p.Name == name })
 		if i < 0 && name != "limit" {
 			return Refuse(name, "is not a parameter of this list; allowed are limit, %s", strings.Join(allowed, ", "))
 		}
-		value, err := single(name, q[name])
-		if err != nil {
-			return err
-		}
 		if i >= 0 {
-			*params[i].Value = value
-		} else if *limit, err = parseLimit(value); err != nil {
+			*params[i].Value, err = params[i].read(q[name])
+		} else if value, err = single(name, q[name], MaxParam); err == nil {
+			*limit, err = parseLimit(value)
+		}
+		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// maxValues is the most values of a parameter that may be given several times.
+const maxValues = 100
+
+// read makes the value of those in a query.
+func (p Param) read(values []string) (string, error) {
+	most := MaxParam
+	if p.Kind != nil && p.Kind.Max > 0 {
+		most = p.Kind.Max
+	}
+	if !p.Multi {
+		return single(p.Name, values, most)
+	}
+	var all []string
+	for _, v := range values {
+		for _, line := range Lines(v) {
+			line, err := single(p.Name, []string{line}, most)
+			if err != nil {
+				return "", err
+			}
+			if !slices.Contains(all, line) {
+				all = append(all, line)
+			}
+		}
+	}
+	if len(all) > maxValues {
+		return "", Refuse(p.Name, "has %d values, at most %d are allowed", len(all), maxValues)
+	}
+	return strings.Join(all, "\n"), nil
+}
+
+// Lines are the values in the Value of a Param with Multi.
+func Lines(value string) (values []string) {
+	for line := range strings.SplitSeq(value, "\n") {
+		if line = strings.TrimSpace(line); line != "" {
+			values = append(values, line)
+		}
+	}
+	return values
+}
+
+// Given are p's values: one, or several if it has Multi.
+func (p Param) Given() []string {
+	if p.Multi {
+		return Lines(*p.Value)
+	}
+	if *p.Value == "" {
+		return nil
+	}
+	return []string{*p.Value}
 }
 
 // CheckParams sets the defaults and checks the values.
 func CheckParams(params []Param) error {
 	for _, p := range params {
 		*p.Value = cmp.Or(*p.Value, p.Default)
-		if *p.Value == "" {
-			continue
-		}
-		if err := p.check(*p.Value); err != nil {
-			return err
+		for _, value := range p.Given() {
+			if err := p.Check(value); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-func (p Param) check(value string) error {
+// Check checks a value.
+func (p Param) Check(value string) error {
 	switch {
 	case !Storable(value):
 		return Refuse(p.Name, "holds characters that are none")
-	case p.Of != nil && *p.Of.Value == "":
-		return Refuse(p.Name, "is about a %[1]s: name it with %[1]s=ID", p.Of.Name)
 	case p.Choices != nil:
 		return OneOf(p.Name, value, p.Values()...)
 	case p.Kind != nil && p.Kind.Check != nil:
@@ -158,8 +210,8 @@ func (p Param) Values() (values []string) {
 func ParamValues(params []Param, limit int) url.Values {
 	q := url.Values{}
 	for _, p := range params {
-		if *p.Value != "" && *p.Value != p.Default {
-			q.Set(p.Name, *p.Value)
+		if given := p.Given(); len(given) > 0 && *p.Value != p.Default {
+			q[p.Name] = given
 		}
 	}
 	if limit != 0 && limit != DefaultLimit {
@@ -174,13 +226,13 @@ func Given(params []Param) bool {
 }
 
 // single is a parameter's only value, trimmed.
-func single(name string, values []string) (string, error) {
+func single(name string, values []string, most int) (string, error) {
 	if len(values) != 1 {
 		return "", Refuse(name, "is given %d times, once is allowed", len(values))
 	}
 	value := strings.TrimSpace(values[0])
-	if len(value) > MaxParam {
-		return "", Refuse(name, "is %d bytes long, at most %d are allowed", len(value), MaxParam)
+	if len(value) > most {
+		return "", Refuse(name, "is %d bytes long, at most %d are allowed", len(value), most)
 	}
 	if !Storable(value) {
 		return "", Refuse(name, "holds characters that are none; send UTF-8 without NUL")

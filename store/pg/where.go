@@ -1,7 +1,6 @@
 package pg
 
 import (
-	"cmp"
 	"strconv"
 	"strings"
 )
@@ -26,6 +25,14 @@ func (c *Conditions) Add(condition string, arg any) {
 	c.SQL = append(c.SQL, strings.ReplaceAll(condition, "$?", c.Arg(arg)))
 }
 
+// AddAll adds a condition in which each $? stands for the next of args.
+func (c *Conditions) AddAll(condition string, args []any) {
+	for _, arg := range args {
+		condition = strings.Replace(condition, "$?", c.Arg(arg), 1)
+	}
+	c.SQL = append(c.SQL, condition)
+}
+
 // Arg adds an argument and returns its placeholder.
 func (c *Conditions) Arg(arg any) string { return c.Args.Add(arg) }
 
@@ -43,14 +50,13 @@ func (c *Conditions) String() string {
 	return strings.Join(c.SQL, "\n\t\t  AND ")
 }
 
-// AddParams adds the conditions of those params that are given and whose On begins
-// with on.
-func (c *Conditions) AddParams(on string, params []Param) {
+// AddParams adds the conditions of those params that are given.
+func (c *Conditions) AddParams(params []Param) {
 	for _, p := range params {
-		if *p.Value == "" || p.SQL == "" || !strings.HasPrefix(p.On, on) {
+		if *p.Value == "" || p.SQL == "" {
 			continue
 		}
-		sql, arg := p.SQL, *cmp.Or(p.Arg, p.Value)
+		sql, arg := p.SQL, *p.Value
 		if p.Kind != nil && p.Kind.BuildSQL != nil {
 			text, made, _ := p.Kind.BuildSQL(arg)
 			sql, arg = strings.ReplaceAll(sql, "$?", made), text

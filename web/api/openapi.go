@@ -77,8 +77,13 @@ func describeFilter(p pg.Param) string {
 	if p.Kind != nil {
 		doc, schema = doc+p.Kind.Doc, json.RawMessage(p.Kind.Schema)
 	}
+	example := p.Example
+	if p.Multi {
+		doc += " Given several times, it means any of them."
+		schema, example = map[string]any{"type": "array", "items": schema}, []any{example}
+	}
 	text, err := json.Marshal(map[string]any{"name": p.Name, "in": "query", "description": doc, "schema": schema,
-		"example": p.Example})
+		"example": example})
 	if err != nil {
 		panic(err) // texts and numbers always marshal
 	}

@@ -2,6 +2,7 @@ package core
 
 import (
 	"slices"
+	"strings"
 
 	"rollcall/store/pg"
 )
@@ -22,6 +23,9 @@ type Menu struct {
 	Wrong   string // why Chosen is not valid; empty if it is
 }
 
+// Several tells whether several values are chosen: a menu for one would lose the others.
+func (m Menu) Several() bool { return strings.Contains(m.Chosen, "\n") }
+
 // Option is a value of a Menu.
 type Option struct {
 	Value, Label string
@@ -31,17 +35,23 @@ type Option struct {
 // Chip is an active filter; URL is the list without it.
 type Chip struct{ Label, URL string }
 
-// Choose selects a value, and adds an option for it if there is none.
+// Choose selects a value, or several on lines of their own, and adds an option for each
+// that has none.
 func (m Menu) Choose(value string) Menu {
 	m.Chosen = value
 	m.Options = slices.Clone(m.Options)
-	known := false
-	for i := range m.Options {
-		m.Options[i].On = m.Options[i].Value == value
-		known = known || m.Options[i].On
+	chosen := []string{value}
+	if m.Multi && value != "" {
+		chosen = pg.Lines(value)
 	}
-	if !known && len(m.Options) > 0 {
-		m.Options = append(m.Options, Option{value, value, true})
+	for i := range m.Options {
+		m.Options[i].On = slices.Contains(chosen, m.Options[i].Value)
+	}
+	for _, v := range chosen {
+		known := slices.ContainsFunc(m.Options, func(o Option) bool { return o.Value == v })
+		if !known && len(m.Options) > 0 {
+			m.Options = append(m.Options, Option{v, v, true})
+		}
 	}
 	return m
 }

@@ -64,11 +64,6 @@ func (s *Pages) Customers(w http.ResponseWriter, r *http.Request) error {
 	}
 	counted := q.Has("count")
 	q.Del("count")
-	for _, f := range new(customers.Filter).Params() { // about a course, and none is chosen
-		if f.Of != nil && q.Has(f.Of.Name) && q.Get(f.Of.Name) == "" {
-			q.Del(f.Name) // the form sends fields that it does not show
-		}
-	}
 	filter, wrongFilter := customers.ParseFilter(r.PathValue("store"), q)
 	err = cmp.Or(err, wrongFilter)
 	shell, shellErr := s.Shell(r, "customers")

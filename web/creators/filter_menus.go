@@ -2,6 +2,7 @@ package creators
 
 import (
 	"cmp"
+	"strings"
 
 	"rollcall/store/customers"
 	"rollcall/store/pg"
@@ -85,19 +86,14 @@ func (p *customersPage) chips() {
 		if m.Chosen == "" {
 			continue
 		}
-		text := m.Chosen
+		var texts []string
 		for _, o := range m.Options {
 			if o.On {
-				text = o.Label
+				texts = append(texts, o.Label)
 			}
 		}
+		text := cmp.Or(strings.Join(texts, " or "), m.Chosen)
 		p.Open = true
-		without := []string{m.Name, ""}
-		for _, f := range p.Menus { // also without parameters that depend on it
-			if f.Of != nil && f.Of.Name == m.Name {
-				without = append(without, f.Name, "")
-			}
-		}
-		p.Chips = append(p.Chips, core.Chip{Label: cmp.Or(m.Chip, m.Label) + ": " + text, URL: p.with(without...)})
+		p.Chips = append(p.Chips, core.Chip{Label: cmp.Or(m.Chip, m.Label) + ": " + text, URL: p.with(m.Name, "")})
 	}
 }

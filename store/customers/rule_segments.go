@@ -1,0 +1,81 @@
+package customers
+
+import (
+	"context"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"rollcall/store/pg"
+)
+
+// savedSegment is a segment as rules need it.
+type savedSegment struct {
+	ID   string
+	Kind string // dynamic or static
+	Rule *string
+}
+
+// nobody is a rule that no one meets.
+var nobody = Rule{Group: "any"}
+
+// expand replaces the dynamic segments that a store's rule names by their rules. No one is
+// in a segment that does not exist, or that contains itself.
+func (s *Reader) expand(ctx context.Context, db pg.Querier, storeID string, r Rule) (Rule, error) {
+	ids := r.Segments()
+	if len(ids) == 0 {
+		return r, nil
+	}
+	rows, err := db.Query(ctx, `
+		WITH RECURSIVE named AS (
+			SELECT s.*
+			FROM segments s
+			WHERE s.store_id = $1 AND s.id = ANY($2)
+			UNION
+			SELECT s.*
+			FROM named n
+			CROSS JOIN LATERAL jsonb_path_query(n.rule, 'strict $.**.segment') id
+			JOIN segments s ON s.id = id #>> '{}' AND s.store_id = $1
+		)
+		SELECT
+			id,
+			kind,
+			rule::text
+		FROM named`, storeID, ids)
+	if err != nil {
+		return Rule{}, err
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowToStructByPos[savedSegment])
+	saved := map[string]savedSegment{}
+	for _, one := range found {
+		saved[one.ID] = one
+	}
+	return expanded(r, saved, nil), err
+}
+
+// expanded is r with the rules of saved segments; around are the segments that r is in.
+func expanded(r Rule, saved map[string]savedSegment, around []string) Rule {
+	if r.Group != "" {
+		all := Rule{Group: r.Group}
+		for _, one := range r.Rules {
+			all.Rules = append(all.Rules, expanded(one, saved, around))
+		}
+		return all
+	}
+	if r.About != "segment" {
+		return r
+	}
+	id := r.Parts["id"][0]
+	one, known := saved[id]
+	switch {
+	case !known || slices.Contains(around, id):
+		return nobody
+	case one.Kind == "static":
+		return r
+	}
+	rule, err := ParseRule(*one.Rule)
+	if err != nil {
+		return nobody
+	}
+	return expanded(rule, saved, append(slices.Clone(around), id))
+}

@@ -1,0 +1,263 @@
+package customers
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"rollcall/internal/moment"
+	"rollcall/store"
+	"rollcall/store/pg"
+)
+
+// cond is a condition of SQL on a customer c and their entry i in customer_index.
+type cond struct {
+	sql    string
+	args   []any // of each $? in sql
+	entry  bool  // whether it reads i
+	key    string
+	facet  int      // as in Part; 0: not about the facet
+	column string   // of i, if it is that one of values is in it; empty: it is another condition
+	values []string // of facet or column
+}
+
+// compiler makes conditions of rules.
+type compiler struct {
+	now    time.Time
+	sought map[string]sought // by search
+}
+
+// sought is what a search looks for.
+type sought struct {
+	patterns []string // its words, for LIKE
+	titled   []string // entries of customer_index whose title has all those words
+}
+
+// all are the conditions that together are r.
+func (k compiler) all(r Rule) (conds []cond) {
+	switch r.Group {
+	case "all":
+		for _, one := range r.Rules {
+			conds = append(conds, k.all(one)...)
+		}
+		return conds
+	case "any":
+		return []cond{k.any(r.Rules)}
+	case "none":
+		for _, one := range r.Rules {
+			conds = append(conds, not(and(k.all(one))))
+		}
+		return conds
+	}
+	return k.leaf(r)
+}
+
+// any is the condition that one of rules holds. What is looked up in one column of the
+// index is looked up at once.
+func (k compiler) any(rules []Rule) cond {
+	var kinds []cond
+	for _, r := range rules {
+		one := and(k.all(r))
+		same := slices.IndexFunc(kinds, func(c cond) bool { return c.column != "" && c.column == one.column })
+		if same < 0 {
+			kinds = append(kinds, one)
+		} else {
+			kinds[same] = inColumn(one.column, append(slices.Clone(kinds[same].values), one.values...))
+		}
+	}
+	return join(kinds, " OR ", "false")
+}
+
+func and(conds []cond) cond { return join(conds, " AND ", "true") }
+
+// join joins conditions to one; of none it is otherwise.
+func join(conds []cond, by, otherwise string) cond {
+	switch len(conds) {
+	case 0:
+		return cond{sql: otherwise}
+	case 1:
+		return conds[0]
+	}
+	var all cond
+	var parts []string
+	for _, c := range conds {
+		parts = append(parts, c.sql)
+		all.args = append(all.args, c.args...)
+		all.entry = all.entry || c.entry
+	}
+	all.sql = "(" + strings.Join(parts, by) + ")"
+	return all
+}
+
+// not is the condition that c does not hold, be it unknown.
+func not(c cond) cond {
+	return cond{sql: "(" + c.sql + ") IS NOT TRUE", args: c.args, entry: c.entry}
+}
+
+// inColumn is the condition that a column of i has one of values.
+func inColumn(column string, values []string) cond {
+	return cond{sql: column + " && $?::text[]", args: []any{values}, entry: true, column: column, values: values}
+}
+
+// inHas is the condition that customer_index.has has one of ids.
+func inHas(prefix string, ids []string) cond {
+	var values []string
+	for _, id := range ids {
+		values = append(values, prefix+id)
+	}
+	return inColumn("i.has", values)
+}
+
+// leaf are the conditions of a leaf.
+func (k compiler) leaf(r Rule) []cond {
+	thing := thingNamed(r.About)
+	switch {
+	case thing == nil: // about nothing
+		return nil
+	case thing.From != "":
+		return k.rows(thing, r)
+	}
+	switch r.About {
+	case "tag":
+		return []cond{inColumn("i.tags", r.Parts["id"])}
+	case "product":
+		return []cond{inHas("product:", r.Parts["id"])}
+	case "segment":
+		return []cond{member(r.Parts["id"])}
+	case "spent":
+		return spent(r)
+	}
+	return k.customer(thing, r)
+}
+
+// customer are the conditions on the customer's row.
+func (k compiler) customer(thing *Thing, r Rule) (conds []cond) {
+	for _, p := range thing.Parts {
+		switch values := r.Parts[p.Name]; {
+		case len(values) == 0:
+		case p.Name == "q":
+			conds = append(conds, k.called(values[0])...)
+		default:
+			c := k.part(p, values)
+			c.key = p.Key
+			if c.facet = p.Facet; c.facet > 0 {
+				c.values = values
+			}
+			conds = append(conds, c)
+		}
+	}
+	return conds
+}
+
+// part is the condition of a part.
+func (k compiler) part(p Part, values []string) cond {
+	c := cond{sql: p.SQL}
+	var arg any = values
+	if p.Kind == pg.Moment {
+		arg, _ = moment.At(values[0], k.now)
+	} else if !p.Multi {
+		arg = values[0]
+	}
+	for range strings.Count(p.SQL, "$?") {
+		c.args = append(c.args, arg)
+	}
+	return c
+}
+
+// called are the conditions of a search. They are separate, because the trigram index
+// does not support LIKE ALL.
+func (k compiler) called(query string) (conds []cond) {
+	for _, pattern := range k.sought[query].patterns {
+		conds = append(conds, cond{sql: "i.words LIKE $?", args: []any{pattern}, entry: true})
+	}
+	if titled := k.sought[query].titled; len(titled) > 0 {
+		conds = []cond{join([]cond{and(conds), inColumn("i.has", titled)}, " OR ", "")}
+	}
+	return conds
+}
+
+// rows are the conditions of a leaf about a thing with rows: first those that an index
+// has, then one on the rows unless the index has all.
+func (k compiler) rows(thing *Thing, r Rule) (conds []cond) {
+	where := []cond{}
+	for _, p := range thing.Parts {
+		if values := r.Parts[p.Name]; len(values) > 0 && p.SQL != "" {
+			where = append(where, k.part(p, values))
+		}
+	}
+	least, most := r.times()
+	if least == 0 && most < 0 {
+		return nil
+	}
+	if indexed, all := hints(thing, r, len(where)); least > 0 {
+		conds = indexed
+		if all && least == 1 && most < 0 {
+			return conds
+		}
+	} else if all && most == 0 {
+		return []cond{not(and(indexed))}
+	}
+	return append(conds, counted(thing.From, and(where), least, most))
+}
+
+// hints are the conditions on i that follow from a leaf's rows, and whether they are all
+// of a leaf with n conditions on a row.
+func hints(thing *Thing, r Rule, n int) (conds []cond, all bool) {
+	ids := r.Parts[thing.Parts[0].Name]
+	if len(ids) == 0 {
+		return nil, false
+	}
+	completed := r.Parts["completed"]
+	switch {
+	case thing.Name != "enrollment":
+		return []cond{inHas(thing.Has, ids)}, false
+	case completed == nil:
+		return []cond{inHas(thing.Has, ids)}, n == 1
+	case completed[0] == "yes":
+		return []cond{inHas("completed:", ids)}, n == 2
+	case len(ids) == 1:
+		return []cond{inHas(thing.Has, ids), not(inHas("completed:", ids))}, n == 2
+	}
+	return []cond{inHas(thing.Has, ids)}, false
+}
+
+// counted is the condition that as many rows meet where.
+func counted(from string, where cond, least, most int) cond {
+	rows := "FROM " + from + " WHERE " + where.sql
+	switch {
+	case most == 0:
+		where.sql = "NOT EXISTS (SELECT " + rows + ")"
+	case most < 0 && least == 1:
+		where.sql = "EXISTS (SELECT " + rows + ")"
+	case most < 0:
+		where.sql = "(SELECT count(*) " + rows + ") >= " + strconv.Itoa(least)
+	default:
+		where.sql = "(SELECT count(*) " + rows + ") BETWEEN " + strconv.Itoa(least) + " AND " + strconv.Itoa(most)
+	}
+	return where
+}
+
+// spent are the conditions on what a customer spent: in the currency in which it is most,
+// or in a given one.
+func spent(r Rule) (conds []cond) {
+	for part, sign := range map[string]string{"min": " >= ", "max": " <= "} {
+		values := r.Parts[part]
+		switch currency := r.Parts["currency"]; {
+		case len(values) == 0:
+		case len(currency) == 0:
+			conds = append(conds, cond{sql: onSpent + sign + asAmount, args: []any{values[0]}, key: onSpent})
+		default:
+			conds = append(conds, cond{sql: "coalesce((SELECT r.amount FROM jsonb_to_recordset(c.spent) AS " +
+				"r(amount numeric, currency text) WHERE r.currency = $?), 0)" + sign + asAmount + " * " +
+				store.UnitsSQL("$?::text"), args: []any{currency[0], values[0], currency[0], currency[0]}})
+		}
+	}
+	return conds
+}
+
+// member is the condition that a customer is in a static segment.
+func member(ids []string) cond {
+	return cond{sql: "EXISTS (SELECT FROM segment_members m WHERE m.segment_id = ANY($?::text[]) " +
+		"AND m.store_id = c.store_id AND m.email = c.email)", args: []any{ids}}
+}
