@@ -34,7 +34,7 @@ func (s *Reader) expand(ctx context.Context, db pg.Querier, storeID string, r Ru
 			UNION
 			SELECT s.*
 			FROM named n
-			CROSS JOIN LATERAL jsonb_path_query(n.rule, 'strict $.**.segment') id
+			CROSS JOIN LATERAL jsonb_path_query(n.rule, '$.**.segment') id
 			JOIN segments s ON s.id = id #>> '{}' AND s.store_id = $1
 		)
 		SELECT

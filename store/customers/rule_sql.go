@@ -119,12 +119,10 @@ func (k compiler) leaf(r Rule) []cond {
 		return k.rows(thing, r)
 	}
 	switch r.About {
-	case "tag":
+	case "tag", "segment": // a static one; dynamic ones were expanded
 		return []cond{inColumn("i.tags", r.Parts["id"])}
 	case "product":
 		return []cond{inHas("product:", r.Parts["id"])}
-	case "segment":
-		return []cond{member(r.Parts["id"])}
 	case "spent":
 		return spent(r)
 	}
@@ -254,10 +252,4 @@ func spent(r Rule) (conds []cond) {
 		}
 	}
 	return conds
-}
-
-// member is the condition that a customer is in a static segment.
-func member(ids []string) cond {
-	return cond{sql: "EXISTS (SELECT FROM segment_members m WHERE m.segment_id = ANY($?::text[]) " +
-		"AND m.store_id = c.store_id AND m.email = c.email)", args: []any{ids}}
 }
