@@ -146,15 +146,15 @@ func (c *listed) columns(key, tags string, subscriptions *[]listedSubscription) 
 		{"c.status", &c.Status},
 		{"c.source_kind", &c.Source.Kind},
 		{"c.source_product_id", &c.Source.ProductID},
-		{"c.spent", listOf[store.Money]{&c.TotalSpent}},
-		{"c.refunded", listOf[store.Money]{&c.Refunded}},
+		{"c.spent", listOf[store.Money]{&c.TotalSpent, memberOfMoney}},
+		{"c.refunded", listOf[store.Money]{&c.Refunded, memberOfMoney}},
 		{"c.first_seen_at", &c.FirstSeenAt},
 		{"c.last_activity_at", &c.LastActivityAt},
 		{"coalesce(c.last_activity, '')", &c.LastActivity},
 		{"coalesce(c.last_activity_of, '')", &c.LastActivityOf.ID},
-		{"c.courses", listOf[Course]{&c.Courses}},
-		{"c.purchases", listOf[Purchase]{&c.Purchases}},
-		{"c.subscriptions", listOf[listedSubscription]{subscriptions}},
+		{"c.courses", listOf[Course]{&c.Courses, memberOfCourse}},
+		{"c.purchases", listOf[Purchase]{&c.Purchases, memberOfPurchase}},
+		{"c.subscriptions", listOf[listedSubscription]{subscriptions, memberOfSubscription}},
 		{tags, &c.tags},
 		{key + " AS key_text", &c.key},
 	}
@@ -169,17 +169,31 @@ func selectCustomers(key, tags string) string {
 	return "\n\t\tSELECT\n\t\t\t" + strings.Join(all, ",\n\t\t\t") + "\n\t\tFROM"
 }
 
-func scanCustomer(row pgx.CollectableRow) (c listed, err error) {
-	var subscriptions []listedSubscription
-	var into []any
-	for _, column := range c.columns("", "", &subscriptions) {
-		into = append(into, column.into)
+func scanCustomer(row pgx.CollectableRow) (listed, error) {
+	var s scanned
+	return s.customer(row.Scan(s.destinations()...))
+}
+
+// scanned is a row into which the columns of a customer are scanned.
+type scanned struct {
+	row           listed
+	subscriptions []listedSubscription
+}
+
+func (s *scanned) destinations() (all []any) {
+	for _, column := range s.row.columns("", "", &s.subscriptions) {
+		all = append(all, column.into)
 	}
-	err = row.Scan(into...)
+	return all
+}
+
+// customer is what has been scanned.
+func (s *scanned) customer(err error) (listed, error) {
+	c := s.row
 	c.ID = strconv.FormatInt(c.id, 10)
 	c.FirstSeenAt, c.LastActivityAt = pg.UTC(c.FirstSeenAt), pg.UTC(c.LastActivityAt)
-	c.Subscriptions = make([]Subscription, len(subscriptions))
-	for i, s := range subscriptions {
+	c.Subscriptions = make([]Subscription, len(s.subscriptions))
+	for i, s := range s.subscriptions {
 		c.Subscriptions[i] = s.Subscription
 		c.plans = append(c.plans, s.products())
 	}

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	exportBatch = 250 // customers that are read and written at a time
+	exportBatch = 500 // customers that are fetched and written at a time
 	// exportTimeout limits the statement that lists the ids.
 	exportTimeout = 45 * time.Second
 )
@@ -50,9 +50,9 @@ func (s *Reader) ExportCustomers(ctx context.Context, f Filter, write func([]Cus
 	if !pg.Storable(f.Store) {
 		return write(nil)
 	}
-	e := &export{Reader: s, list: f.Store, full: make(chan []Customer), free: make(chan []Customer, 2)}
-	e.batch = make([]Customer, 0, exportBatch)
-	e.free <- make([]Customer, 0, exportBatch)
+	e := &export{Reader: s, list: f.Store, full: make(chan *batch), free: make(chan *batch, 2)}
+	e.free <- &batch{}
+	e.free <- &batch{}
 	if err := e.turn(ctx, func() (err error) {
 		if e.titles, err = titlesOf(ctx, s.Pool, f.Store); err != nil {
 			return err
@@ -119,15 +119,14 @@ func titlesOf(ctx context.Context, db pg.Querier, store string) (map[string]stri
 	return titles, err
 }
 
-// export is a running export: it reads a batch while it writes another.
+// export is a running export: it fetches rows while it decodes and writes others.
 type export struct {
 	*Reader
 	list   string            // the store
 	titles map[string]string // of the store's products, by id
 	tags   []Tag             // of the store
-	batch  []Customer        // the batch in the making
-	full   chan []Customer   // batches to write
-	free   chan []Customer   // written batches, to be reused
+	full   chan *batch       // fetched
+	free   chan *batch       // written, to be filled again
 }
 
 // turn runs do when one of the few connections for exports is free; the rest stay for
@@ -143,26 +142,30 @@ func (e *export) turn(ctx context.Context, do func() error) error {
 }
 
 func (e *export) run(ctx context.Context, ids []int64, write func([]Customer) error) error {
-	var failed error // of write, which may make the reading fail
+	var failed error // of write, which may make the fetching fail
 	both, stopped := errgroup.WithContext(ctx)
 	both.Go(func() error {
 		defer close(e.full)
 		for some := range slices.Chunk(ids, exportBatch) {
-			if err := e.turn(ctx, func() error { return e.read(ctx, some) }); err != nil {
-				return err
-			}
-			if err := e.flush(stopped); err != nil {
+			if err := e.fetchNext(stopped, some); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
 	both.Go(func() error {
-		for batch := range e.full {
-			if failed = write(batch); failed != nil {
-				return failed
+		rows, from := make([]Customer, 0, exportBatch), newDecoder()
+		for b := range e.full {
+			var err error
+			if rows, err = e.decode(b, from, rows[:0]); err != nil {
+				return err
 			}
-			e.free <- batch[:0]
+			e.free <- b
+			if len(rows) > 0 {
+				if failed = write(rows); failed != nil {
+					return failed
+				}
+			}
 		}
 		return nil
 	})
@@ -170,47 +173,56 @@ func (e *export) run(ctx context.Context, ids []int64, write func([]Customer) er
 	return cmp.Or(failed, err)
 }
 
-// read fills batches with the customers of ids, in their order, without those that
-// are gone.
-func (e *export) read(ctx context.Context, ids []int64) error {
+// fetchNext fetches the customers of ids once a batch is free, and passes it on.
+func (e *export) fetchNext(ctx context.Context, ids []int64) error {
+	var b *batch
+	select {
+	case b = <-e.free:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if err := e.turn(ctx, func() error { return e.fetch(ctx, b, ids) }); err != nil {
+		return err
+	}
+	select {
+	case e.full <- b:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// fetch reads the rows of ids as Postgres sends them. It asks for them by id, not in
+// their order, as those are beside each other in the index.
+func (e *export) fetch(ctx context.Context, b *batch, ids []int64) error {
 	tags := tagsColumn
 	if len(e.tags) == 0 { // a look-up less for each row
 		tags = "NULL::text[]"
 	}
 	rows, err := e.Pool.Query(ctx, selectCustomers("NULL::text", tags)+`
-		unnest($2::bigint[]) WITH ORDINALITY AS w (id, place)
-		JOIN customers c ON c.id = w.id AND c.store_id = $1
-		ORDER BY w.place`, e.list, ids)
+		unnest($2::bigint[]) AS w (id)
+		JOIN customers c ON c.id = w.id AND c.store_id = $1`, e.list, slices.Sorted(slices.Values(ids)))
 	if err != nil {
 		return err
 	}
-	defer rows.Close()
-	for rows.Next() {
-		row, err := scanCustomer(rows)
-		if err != nil {
-			return err
-		}
-		row.fillTitles(func(product string) string { return cmp.Or(e.titles[product], product) })
-		row.nameTags(e.tags)
-		e.batch = append(e.batch, row.Customer)
-	}
+	b.fill(ids, rows)
 	return rows.Err()
 }
 
-// flush passes the batch on, and takes an empty one.
-func (e *export) flush(stopped context.Context) error {
-	if len(e.batch) == 0 {
-		return nil
+// decode appends the customers of a batch in their order, without those that are gone.
+func (e *export) decode(b *batch, from *decoder, all []Customer) ([]Customer, error) {
+	for _, id := range b.ids {
+		values := b.row(id)
+		if values == nil {
+			continue
+		}
+		row, err := from.customer(b.fields, values)
+		if err != nil {
+			return nil, err
+		}
+		row.fillTitles(func(product string) string { return cmp.Or(e.titles[product], product) })
+		row.nameTags(e.tags)
+		all = append(all, row.Customer)
 	}
-	select {
-	case e.full <- e.batch:
-	case <-stopped.Done():
-		return stopped.Err()
-	}
-	select {
-	case e.batch = <-e.free:
-	case <-stopped.Done():
-		return stopped.Err()
-	}
-	return nil
+	return all, nil
 }

@@ -1,0 +1,86 @@
+package customers
+
+import (
+	"encoding/binary"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
+)
+
+// batch holds customers as Postgres sent them, so that the connection is free for
+// others while they are decoded. Their first column is their id.
+type batch struct {
+	ids    []int64 // in the order of the list
+	fields []pgconn.FieldDescription
+	first  map[int64]int // of the cells of each id
+	cells  []cell
+	bytes  []byte // of all cells
+	values [][]byte
+}
+
+// cell is where a value is in the bytes of a batch. NULL begins before them.
+type cell struct{ from, to int }
+
+// fill reads the rows of ids, in any order, and closes them.
+func (b *batch) fill(ids []int64, rows pgx.Rows) {
+	defer rows.Close()
+	b.ids, b.fields, b.first, b.cells, b.bytes = ids, rows.FieldDescriptions(), map[int64]int{}, b.cells[:0], b.bytes[:0]
+	for rows.Next() {
+		values := rows.RawValues()
+		b.first[int64(binary.BigEndian.Uint64(values[0]))] = len(b.cells)
+		for _, v := range values {
+			from := len(b.bytes)
+			if v == nil {
+				from = -1
+			}
+			b.bytes = append(b.bytes, v...)
+			b.cells = append(b.cells, cell{from, len(b.bytes)})
+		}
+	}
+}
+
+// row is the row of an id, until the next call; nil if there is none.
+func (b *batch) row(id int64) [][]byte {
+	first, ok := b.first[id]
+	if !ok {
+		return nil
+	}
+	b.values = b.values[:0]
+	for _, c := range b.cells[first : first+len(b.fields)] {
+		var v []byte
+		if c.from >= 0 {
+			v = b.bytes[c.from:c.to:c.to]
+		}
+		b.values = append(b.values, v)
+	}
+	return b.values
+}
+
+// decoder decodes rows as pgx.Rows.Scan does, with what that finds out anew for each of
+// them.
+type decoder struct {
+	types *pgtype.Map
+	into  []any
+	plans []pgtype.ScanPlan
+	scanned
+}
+
+func newDecoder() *decoder {
+	d := &decoder{types: pgtype.NewMap()}
+	d.into = d.destinations()
+	return d
+}
+
+func (d *decoder) customer(fields []pgconn.FieldDescription, values [][]byte) (listed, error) {
+	d.scanned = scanned{}
+	for i, into := range d.into {
+		if len(d.plans) == i {
+			d.plans = append(d.plans, d.types.PlanScan(fields[i].DataTypeOID, fields[i].Format, into))
+		}
+		if err := d.plans[i].Scan(values[i], into); err != nil {
+			return listed{}, pgx.ScanArgError{ColumnIndex: i, FieldName: fields[i].Name, Err: err}
+		}
+	}
+	return d.scanned.customer(nil)
+}
