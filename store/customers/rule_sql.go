@@ -151,6 +151,9 @@ func (k compiler) customer(thing *Thing, r Rule) (conds []cond) {
 // part is the condition of a part.
 func (k compiler) part(p Part, values []string) cond {
 	c := cond{sql: p.SQL}
+	if p.yesOrNo() && values[0] == "no" {
+		c.sql = "NOT " + p.SQL
+	}
 	var arg any = values
 	if p.Kind == pg.Moment {
 		arg, _ = moment.At(values[0], k.now)

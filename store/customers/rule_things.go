@@ -30,7 +30,7 @@ type Part struct {
 	Number  bool   // its values are numbers in JSON
 	Key     string // the column of customers that it is a range of; empty: none
 	Facet   int    // the part of the facet that it chooses, from 1; 0: none
-	SQL     string // with $? for the values: an array if Multi, a time if a moment
+	SQL     string // with $? for the values: an array if Multi, a time if a moment; or what yes means, never NULL
 	Doc     string
 	Example any
 }
@@ -66,12 +66,11 @@ var Things = []Thing{
 			SQL: "c.last_activity_at >= $?"},
 		{Name: "last_activity_before", Label: "Last active before", Kind: pg.Moment, Key: onLastActivity,
 			SQL: "c.last_activity_at < $?"},
-		{Name: "refunded", Label: "Refunded", Choices: yesOrNo, SQL: "(c.refunded <> '[]') = ($?::text = 'yes')"},
+		{Name: "refunded", Label: "Refunded", Choices: yesOrNo, SQL: "(c.refunded <> '[]')"},
 		{Name: "disputed", Label: "Lost a dispute", Choices: yesOrNo,
-			SQL: "EXISTS (SELECT FROM payments d WHERE d.customer_id = c.id AND d.disputed > 0) = ($?::text = 'yes')"},
+			SQL: "EXISTS (SELECT FROM payments d WHERE d.customer_id = c.id AND d.disputed > 0)"},
 		{Name: "note", Label: "Has a note", Choices: yesOrNo,
-			SQL: "EXISTS (SELECT FROM customer_notes n WHERE n.store_id = c.store_id AND n.email = c.email) = " +
-				"($?::text = 'yes')"},
+			SQL: "EXISTS (SELECT FROM customer_notes n WHERE n.store_id = c.store_id AND n.email = c.email)"},
 		{Name: "email_domain", Label: "Email at", Kind: Domain, Multi: true,
 			SQL: "split_part(c.email, '@', -1) = ANY(ARRAY(SELECT lower(ltrim(d, '@')) FROM unnest(" + asTexts + ") d))"},
 		{Name: "q", Label: "Name, email or title", Kind: pg.Search},
@@ -87,7 +86,7 @@ var Things = []Thing{
 			{Name: "progress_max", Label: "Progress at most", Unit: "%", Kind: Percent, Number: true,
 				SQL: "r.progress <= " + asNumber},
 			{Name: "completed", Label: "Completed", Choices: yesOrNo,
-				SQL: "(r.completed_at IS NOT NULL OR r.progress >= 100) = ($?::text = 'yes')"},
+				SQL: "(r.completed_at IS NOT NULL OR coalesce(r.progress, 0) >= 100)"},
 			{Name: "enrolled_after", Label: "Enrolled since", Kind: pg.Moment, SQL: "r.enrolled_at >= $?"},
 			{Name: "enrolled_before", Label: "Enrolled before", Kind: pg.Moment, SQL: "r.enrolled_at < $?"},
 			{Name: "completed_after", Label: "Completed since", Kind: pg.Moment, SQL: "r.completed_at >= $?"},
@@ -129,7 +128,7 @@ var Things = []Thing{
 			{Name: "ends_after", Label: "Period ends after", Kind: pg.Moment, SQL: "r.current_period_end >= $?"},
 			{Name: "ends_before", Label: "Period ends before", Kind: pg.Moment, SQL: "r.current_period_end < $?"},
 			{Name: "cancelling", Label: "Canceled at the period's end", Choices: yesOrNo,
-				SQL: "coalesce(r.cancel_at_period_end, false) = ($?::text = 'yes')"},
+				SQL: "coalesce(r.cancel_at_period_end, false)"},
 		})},
 	{Name: "tag", Label: "Tag", Doc: "A tag that they have.", Parts: []Part{
 		{Name: "id", Label: "Tagged", Kind: TagID, Multi: true}}},
@@ -211,6 +210,9 @@ func (p *Part) howMany() string {
 	}
 	return "one"
 }
+
+// yesOrNo tells whether the part is a question, and SQL its answer.
+func (p *Part) yesOrNo() bool { return len(p.Choices) == 2 && p.Choices[0].Value == "yes" }
 
 // check checks a value of a part.
 func (p *Part) check(path, value string) error {

@@ -1,0 +1,330 @@
+package customers
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"rollcall/internal/moment"
+	"rollcall/store/pg"
+)
+
+// Labels are what a store calls the things that its rules name, by id.
+type Labels map[string]string
+
+// LabelsOf are the labels of all that a store's rule names.
+func (s *Reader) LabelsOf(ctx context.Context, storeID string, r Rule) (labels Labels, err error) {
+	defer pg.Wrap(&err, "customers.LabelsOf(%q)", storeID)
+	labels = Labels{}
+	products := slices.Concat(r.values("enrollment", "course"), r.values("product", "id"),
+		r.values("purchase", "product"), r.values("subscription", "product"))
+	tags, segments := r.values("tag", "id"), r.Segments()
+	if len(products)+len(tags)+len(segments) == 0 {
+		return labels, nil
+	}
+	rows, err := s.Pool.Query(ctx, `
+		SELECT id, coalesce(nullif(title, ''), id) || CASE WHEN deleted_version <> '' THEN ' (deleted)' ELSE '' END
+		FROM products
+		WHERE id = ANY($2) AND $1 = ANY(store_ids)
+		UNION ALL
+		SELECT id, name FROM tags WHERE store_id = $1 AND id = ANY($3)
+		UNION ALL
+		SELECT id, name FROM segments WHERE store_id = $1 AND id = ANY($4)`, storeID, products, tags, segments)
+	if err != nil {
+		return nil, err
+	}
+	var id, label string
+	_, err = pgx.ForEachRow(rows, []any{&id, &label}, func() error {
+		labels[id] = label
+		return nil
+	})
+	return labels, err
+}
+
+// of is the label of an id.
+func (l Labels) of(id string) string {
+	if label, known := l[id]; known {
+		return label
+	}
+	return "“" + id + "” (unknown)"
+}
+
+// RuleText is a store's rule as a sentence.
+func (s *Reader) RuleText(ctx context.Context, storeID string, r Rule) (string, error) {
+	labels, err := s.LabelsOf(ctx, storeID, r)
+	return r.Text(labels), err
+}
+
+// Text is the rule as a sentence: "Customers who are enrolled in Mixing Basics (progress at
+// most 10%) and are not tagged VIP."
+func (r Rule) Text(labels Labels) string {
+	said := r.clauses(labels)
+	if len(said) == 0 {
+		return "All customers."
+	}
+	return "Customers who " + list(said, "and") + "."
+}
+
+// clauses are what is said of the customers; all of it holds.
+func (r Rule) clauses(labels Labels) (said []string) {
+	switch r.Group {
+	case "all":
+		for _, one := range r.Rules {
+			said = append(said, one.clauses(labels)...)
+		}
+		return said
+	case "any":
+		for _, one := range r.Rules {
+			said = append(said, together(one.clauses(labels)))
+		}
+		if len(said) == 1 {
+			return said
+		}
+		return []string{"(" + list(said, "or") + ")"}
+	case "none":
+		for _, one := range r.Rules {
+			said = append(said, negated(together(one.clauses(labels))))
+		}
+		return said
+	}
+	if thing := thingNamed(r.About); thing != nil {
+		return thing.clauses(r, labels)
+	}
+	return nil
+}
+
+// together is one clause of several that all hold.
+func together(said []string) string {
+	if len(said) == 1 {
+		return said[0]
+	}
+	return "(" + list(said, "and") + ")"
+}
+
+// list is "a, b and c".
+func list(texts []string, word string) string {
+	if len(texts) < 2 {
+		return strings.Join(texts, "")
+	}
+	last := len(texts) - 1
+	return strings.Join(texts[:last], ", ") + " " + word + " " + texts[last]
+}
+
+// negated is the opposite of a clause.
+func negated(said string) string {
+	for _, swap := range [][2]string{{"have no address", "have an address"}, {"have no ", "have a "}, {"are not ", "are "},
+		{"have not ", "have "}} {
+		if rest, ok := strings.CutPrefix(said, swap[0]); ok {
+			return swap[1] + rest
+		}
+		if rest, ok := strings.CutPrefix(said, swap[1]); ok {
+			return swap[0] + rest
+		}
+	}
+	return "are not those who " + said
+}
+
+// named are the labels of values, joined by or.
+func (p Part) named(values []string, labels Labels) string {
+	var texts []string
+	for _, v := range values {
+		switch {
+		case p.Kind == CourseID, p.Kind == ProductID, p.Kind == TagID, p.Kind == SegmentID:
+			v = labels.of(v)
+		case p.Choices != nil:
+			for _, c := range p.Choices {
+				if c.Value == v {
+					v = c.Label
+				}
+			}
+		case p.Kind == Currency:
+			v = strings.ToUpper(v)
+		}
+		texts = append(texts, v)
+	}
+	return list(texts, "or")
+}
+
+// clauses are those of a leaf.
+func (t *Thing) clauses(r Rule, labels Labels) []string {
+	switch t.Name {
+	case "customer":
+		return t.customerClauses(r)
+	case "spent":
+		return []string{spentClause(r)}
+	case "product":
+		return []string{"have bought or subscribed to " + t.Parts[0].named(r.Parts["id"], labels)}
+	case "tag":
+		return []string{"are tagged " + t.Parts[0].named(r.Parts["id"], labels)}
+	case "segment":
+		return []string{"are in the segment " + t.Parts[0].named(r.Parts["id"], labels)}
+	}
+	return []string{t.rowsClause(r, labels)}
+}
+
+func spentClause(r Rule) string {
+	var said []string
+	for _, limit := range [][2]string{{"min", "at least "}, {"max", "at most "}} {
+		if v := r.Parts[limit[0]]; v != nil {
+			said = append(said, limit[1]+v[0])
+		}
+	}
+	in := "in one currency"
+	if v := r.Parts["currency"]; v != nil {
+		in = strings.ToUpper(v[0])
+	}
+	return "have spent " + strings.Join(said, " and ") + " " + in
+}
+
+// customerTexts are the clauses about the customer's row: of a part, or of a part and its
+// value.
+var customerTexts = map[string]string{
+	"type": "are ", "status": "are ", "source": "have come by ", "q": "are found by ",
+	"first_seen_after": "have joined ", "first_seen_before": "have joined ",
+	"last_activity_after": "have been active ", "last_activity_before": "have last been active ",
+	"email_domain": "have an address at ",
+	"refunded=yes": "have got money back", "refunded=no": "have not got money back",
+	"disputed=yes": "have won a dispute", "disputed=no": "have not won a dispute",
+	"note=yes": "have a note", "note=no": "have no note",
+}
+
+func (t *Thing) customerClauses(r Rule) (said []string) {
+	for _, p := range t.Parts {
+		values := r.Parts[p.Name]
+		if len(values) == 0 {
+			continue
+		}
+		whole, is := customerTexts[p.Name+"="+values[0]]
+		switch text := customerTexts[p.Name]; {
+		case is:
+			said = append(said, whole)
+		case p.Kind == pg.Moment:
+			said = append(said, text+momentText(values[0], strings.HasSuffix(p.Name, "_after")))
+		case p.Name == "q":
+			said = append(said, text+"“"+values[0]+"”")
+		default:
+			said = append(said, text+p.named(values, nil))
+		}
+	}
+	return said
+}
+
+// momentText says when something was: since a moment, or before it.
+func momentText(value string, since bool) string {
+	ahead, future := strings.CutPrefix(value, "+")
+	_, relative := moment.ParseAge(ahead)
+	switch age := ageText(ahead); {
+	case relative && future && since:
+		return "later than in " + age
+	case relative && future:
+		return "within the next " + age
+	case relative && since:
+		return "in the last " + age
+	case relative:
+		return "more than " + age + " ago"
+	}
+	t, _ := moment.Parse(value)
+	day := t.UTC().Format("2 Jan 2006, 15:04 UTC")
+	if t.UTC().Truncate(24 * time.Hour).Equal(t) {
+		day = t.UTC().Format("2 Jan 2006")
+	}
+	if since {
+		return "on or after " + day
+	}
+	return "before " + day
+}
+
+// ageText writes an age in words: 30 days.
+func ageText(age string) string {
+	if age == "" {
+		return ""
+	}
+	n, unit := age[:len(age)-1], map[byte]string{'h': "hour", 'd': "day", 'w': "week"}[age[len(age)-1]]
+	if n != "1" {
+		unit += "s"
+	}
+	return n + " " + unit
+}
+
+// rowsClause is the clause of a leaf about a thing with rows.
+func (t *Thing) rowsClause(r Rule, labels Labels) string {
+	of := t.Parts[0].named(r.Parts[t.Parts[0].Name], labels)
+	with := t.qualities(r, labels)
+	if len(with) > 0 {
+		with = " (" + with + ")"
+	}
+	least, most := r.times()
+	many := timesText(least, most)
+	switch {
+	case t.Name == "enrollment" && (many == "" || most == 0):
+		of = "are enrolled in " + cmp.Or(of, "a course")
+	case t.Name == "enrollment":
+		of = "are enrolled in " + many + " of " + cmp.Or(of, "all courses")
+	case t.Name == "purchase" && (many == "" || most == 0):
+		of = "have bought " + cmp.Or(of, "something")
+	case t.Name == "purchase":
+		of = "have bought " + cmp.Or(of, "something") + " " + many + " times"
+	case many == "" || most == 0:
+		of = "have a subscription" + before(" to ", of)
+	default:
+		of = "have " + many + " subscriptions" + before(" to ", of)
+	}
+	if most == 0 {
+		of = negated(of)
+	}
+	return of + with
+}
+
+// before is text after a word, if there is any.
+func before(word, text string) string {
+	if text == "" {
+		return ""
+	}
+	return word + text
+}
+
+// timesText says how many; empty: one or more.
+func timesText(least, most int) string {
+	switch {
+	case most < 0 && least == 1:
+		return ""
+	case most < 0:
+		return fmt.Sprintf("at least %d", least)
+	case least == 0:
+		return fmt.Sprintf("at most %d", most)
+	case least == most:
+		return fmt.Sprintf("exactly %d", least)
+	}
+	return fmt.Sprintf("%d to %d", least, most)
+}
+
+// qualities are what else is said of a leaf's rows.
+func (t *Thing) qualities(r Rule, labels Labels) string {
+	var all []string
+	for _, p := range t.Parts[1:] {
+		values := r.Parts[p.Name]
+		if len(values) == 0 || p.SQL == "" {
+			continue
+		}
+		label := strings.ToLower(p.Label)
+		switch {
+		case p.Kind == pg.Moment:
+			word := strings.TrimSuffix(strings.TrimSuffix(label, " since"), " before")
+			all = append(all, strings.TrimSuffix(word, " after")+" "+momentText(values[0], strings.HasSuffix(p.Name, "_after")))
+		case p.yesOrNo() && values[0] == "yes":
+			all = append(all, label)
+		case p.Choices != nil && values[0] == "no":
+			all = append(all, "not "+label)
+		case p.Name == "refunded":
+			all = append(all, label+" "+strings.ToLower(p.named(values, nil)))
+		default:
+			all = append(all, label+" "+p.named(values, labels)+p.Unit)
+		}
+	}
+	return strings.Join(all, ", ")
+}

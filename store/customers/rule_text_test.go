@@ -1,0 +1,37 @@
+package customers
+
+import "testing"
+
+// Every rule reads as one sentence.
+func TestRuleText(t *testing.T) {
+	labels := Labels{"c1": "Mixing Basics", "p1": "Beat Pack", "t1": "VIP", "t2": "late payer", "s1": "At risk"}
+	for rule, want := range map[string]string{
+		`{"all":[{"enrollment":{"course":"c1","progress_max":10}},{"none":[{"tag":"t1"}]}]}`://
+		"Customers who are enrolled in Mixing Basics (progress at most 10%) and are not tagged VIP.",
+		`{"any":[{"tag":["t1","t2"]},{"all":[{"spent":{"min":"99.50","currency":"usd"}},{"segment":"s1"}]}]}`://
+		"Customers who (are tagged VIP or late payer or (have spent at least 99.50 USD and are in the segment At risk)).",
+		`{"customer":{"type":["lead","paying"],"last_activity_before":"30d","note":"no"}}`://
+		"Customers who are Leads or Customers, have last been active more than 30 days ago and have no note.",
+		`{"none":[{"customer":{"note":"no"}},{"any":[{"tag":"t1"},{"product":"p1"}]}]}`://
+		"Customers who have a note and are not those who (are tagged VIP or have bought or subscribed to Beat Pack).",
+		`{"enrollment":{"times_max":0}}`: "Customers who are not enrolled in a course.",
+		`{"purchase":{"product":"p1","times_min":2,"refunded":"partly"}}`://
+		"Customers who have bought Beat Pack at least 2 times (refunded in part).",
+		`{"subscription":{"status":["active","trialing"],"ends_before":"+7d","cancelling":"yes"}}`: //
+		"Customers who have a subscription (status Active or In trial, period ends within the next 7 days, " +
+			"canceled at the period's end).",
+		`{"none":[{"subscription":{}}]}`: "Customers who have no subscription.",
+		`{"enrollment":{"course":"gone","enrolled_after":"2026-01-31"}}`://
+		"Customers who are enrolled in “gone” (unknown) (enrolled on or after 31 Jan 2026).",
+		`{"spent":{"min":"1","max":"20"}}`: "Customers who have spent at least 1 and at most 20 in one currency.",
+	} {
+		r, err := ParseRule(rule)
+		if err != nil {
+			t.Errorf("%s: %v", rule, err)
+			continue
+		}
+		if got := r.Text(labels); got != want {
+			t.Errorf("%s reads\n%s\nwant\n%s", rule, got, want)
+		}
+	}
+}
