@@ -25,6 +25,17 @@ func NotFound(err error) error {
 	return err
 }
 
+// Conflict is a request that does not fit what is stored just now. Code is for programs;
+// Reason is a sentence for people.
+type Conflict struct{ Code, Reason string }
+
+func (e *Conflict) Error() string { return e.Code + ": " + e.Reason }
+
+// Conflicts is a *Conflict.
+func Conflicts(code, format string, args ...any) error {
+	return &Conflict{code, fmt.Sprintf(format, args...)}
+}
+
 // UniqueViolation tells whether a row like the new one exists.
 func UniqueViolation(err error) bool {
 	var pg *pgconn.PgError

@@ -1,6 +1,6 @@
 // Package tags stores the tags of stores, and which customers have them. Tags belong to
 // an address, see migrations/0026_tags.sql: no rebuild derives them, and they move with
-// the customer.
+// the customer. A static segment is kept as a tag is: its members have its id.
 package tags
 
 import (
@@ -25,10 +25,16 @@ const (
 )
 
 // Tags reads and writes tags.
-type Tags struct{ *store.Store }
+type Tags struct {
+	*store.Store
+	of string // the table that has their ids and stores
+}
 
 // New returns the tags of all stores.
-func New(s *store.Store) *Tags { return &Tags{s} }
+func New(s *store.Store) *Tags { return &Tags{s, "tags"} }
+
+// Static returns the static segments of all stores, for Put and Take.
+func Static(s *store.Store) *Tags { return &Tags{s, "(SELECT * FROM segments WHERE kind = 'static')"} }
 
 // Tag is a tag of a store. Its JSON is the API's.
 type Tag struct {
@@ -87,7 +93,7 @@ func (s *Tags) Tag(ctx context.Context, storeID, id string) (t Tag, err error) {
 // empty, too long or taken is a *pg.BadParam.
 func (s *Tags) Create(ctx context.Context, storeID, name, author string) (t Tag, err error) {
 	defer pg.Wrap(&err, "tags.Create(%q)", storeID)
-	if name, err = checkName(name); err != nil {
+	if name, err = CheckName(name); err != nil {
 		return Tag{}, err
 	}
 	if !pg.Storable(storeID) {
@@ -104,7 +110,7 @@ func (s *Tags) Create(ctx context.Context, storeID, name, author string) (t Tag,
 		}
 		return tx.QueryRow(ctx, `
 			INSERT INTO tags (id, store_id, name, folded, created_by)
-			VALUES ($1, $2, $3, `+folded("$3")+`, $4)
+			VALUES ($1, $2, $3, `+Folded("$3")+`, $4)
 			RETURNING created_at`, t.ID, storeID, name, author).Scan(&t.CreatedAt)
 	})
 	t.CreatedAt = t.CreatedAt.UTC()
@@ -115,13 +121,13 @@ func (s *Tags) Create(ctx context.Context, storeID, name, author string) (t Tag,
 // none. Errors are as in Create.
 func (s *Tags) Ensure(ctx context.Context, storeID, name, author string) (id string, err error) {
 	defer pg.Wrap(&err, "tags.Ensure(%q)", storeID)
-	if name, err = checkName(name); err != nil {
+	if name, err = CheckName(name); err != nil {
 		return "", err
 	}
 	if !pg.Storable(storeID) {
 		return "", pg.ErrNotFound
 	}
-	err = s.Pool.QueryRow(ctx, `SELECT id FROM tags WHERE store_id = $1 AND folded = `+folded("$2"), storeID, name).Scan(
+	err = s.Pool.QueryRow(ctx, `SELECT id FROM tags WHERE store_id = $1 AND folded = `+Folded("$2"), storeID, name).Scan(
 		&id)
 	if !errors.Is(err, pgx.ErrNoRows) {
 		return id, err
@@ -133,10 +139,10 @@ func (s *Tags) Ensure(ctx context.Context, storeID, name, author string) (id str
 // Rename gives a tag another name; its id stays. Errors are as in Create and Tag.
 func (s *Tags) Rename(ctx context.Context, storeID, id, name string) (err error) {
 	defer pg.Wrap(&err, "tags.Rename(%q, %q)", storeID, id)
-	if name, err = checkName(name); err != nil {
+	if name, err = CheckName(name); err != nil {
 		return err
 	}
-	return taken(s.change(ctx, `UPDATE tags SET name = $3, folded = `+folded("$3")+` WHERE store_id = $1 AND id = $2`,
+	return taken(s.change(ctx, `UPDATE tags SET name = $3, folded = `+Folded("$3")+` WHERE store_id = $1 AND id = $2`,
 		storeID, id, name), name)
 }
 
@@ -205,7 +211,8 @@ func (s *Tags) Merge(ctx context.Context, storeID, id, into string) (err error) 
 
 // inChunks runs a statement for the rows of a tag ($1) at some addresses ($2) after the
 // others, until it has none. The customers there stay where they are meanwhile: one who
-// moves takes along the tags that there are, see AddNote.
+// moves takes along the tags that there are, see AddNote. All who change tags lock the
+// customers first, so that no two of them wait for each other.
 func (s *Tags) inChunks(ctx context.Context, id, sql string, more ...any) error {
 	for {
 		var emails []string
@@ -223,7 +230,7 @@ func (s *Tags) inChunks(ctx context.Context, id, sql string, more ...any) error 
 					FROM customers
 					WHERE email = ANY($2) AND store_id IN (SELECT store_id FROM customer_tags WHERE tag_id = $1 LIMIT 1)
 					ORDER BY id
-					FOR KEY SHARE`, id, emails); err != nil {
+					FOR NO KEY UPDATE`, id, emails); err != nil {
 					return err
 				}
 				_, err = tx.Exec(ctx, sql, append([]any{id, emails}, more...)...)
@@ -252,8 +259,7 @@ func (s *Tags) Put(ctx context.Context, storeID, customer, id, author string) (e
 	defer pg.Wrap(&err, "tags.Put(%q, %q, %q)", storeID, customer, id)
 	return s.ofCustomer(ctx, storeID, customer, id, `
 		INSERT INTO customer_tags (store_id, email, tag_id, tagged_by)
-		SELECT store_id, email, $3, $4
-		FROM home
+		VALUES ($1, $2, $3, $4)
 		ON CONFLICT DO NOTHING`, author)
 }
 
@@ -262,30 +268,37 @@ func (s *Tags) Put(ctx context.Context, storeID, customer, id, author string) (e
 func (s *Tags) Take(ctx context.Context, storeID, customer, id string) (err error) {
 	defer pg.Wrap(&err, "tags.Take(%q, %q, %q)", storeID, customer, id)
 	return s.ofCustomer(ctx, storeID, customer, id, `
-		DELETE FROM customer_tags t
-		USING home h
-		WHERE t.store_id = h.store_id
-		  AND t.email = h.email
-		  AND t.tag_id = $3`)
+		DELETE FROM customer_tags
+		WHERE store_id = $1
+		  AND email = $2
+		  AND tag_id = $3`)
 }
 
-// ofCustomer changes what tag $3 is to a customer, whose address is in home. The locks
-// make a move of the customer, and a deletion of the tag, wait until that is done.
+// ofCustomer changes what tag $3 is to the customer at address $2 of store $1. The locks
+// make a move of the customer, and a deletion of the tag, wait until that is done. They
+// come first: a statement that waits for a move does not see the tags that it brought.
 func (s *Tags) ofCustomer(ctx context.Context, storeID, customer, id, change string, more ...any) error {
 	n, err := pg.CustomerID(storeID, customer)
 	if err != nil {
 		return err
 	}
-	return s.change(ctx, `
-		WITH home AS MATERIALIZED (
-			SELECT c.store_id, c.email
+	if !pg.Storable(id) {
+		return pg.ErrNotFound
+	}
+	return s.InTx(ctx, func(tx pgx.Tx) error {
+		var email string
+		if err := tx.QueryRow(ctx, `
+			SELECT c.email
 			FROM customers c
-			JOIN tags t ON t.store_id = c.store_id AND t.id = $3
-			WHERE c.store_id = $1 AND c.id = $2
-			FOR KEY SHARE
-		),
-		changed AS (`+change+`)
-		SELECT FROM home`, append([]any{storeID, n, id}, more...)...)
+			JOIN `+s.of+` t ON t.store_id = c.store_id
+			WHERE c.store_id = $1 AND c.id = $2 AND t.id = $3
+			FOR NO KEY UPDATE OF c
+			FOR KEY SHARE OF t`, storeID, n, id).Scan(&email); err != nil {
+			return pg.NotFound(err)
+		}
+		_, err := tx.Exec(ctx, change, append([]any{storeID, email, id}, more...)...)
+		return err
+	})
 }
 
 // change runs a statement about one thing, which does not exist if it is about none.
@@ -302,14 +315,14 @@ func (s *Tags) change(ctx context.Context, sql string, args ...any) error {
 	return err
 }
 
-// folded is SQL for what two names have in common that a reader takes for one. A name of
+// Folded is SQL for what two names have in common that a reader takes for one. A name of
 // signs alone, for example of emoji, is only lowered.
-func folded(name string) string {
+func Folded(name string) string {
 	return `coalesce(nullif(fold(` + name + `::text), ''), lower(` + name + `::text))`
 }
 
-// checkName trims and checks a name.
-func checkName(name string) (string, error) {
+// CheckName trims and checks the name of a tag or a segment. Its error is a *pg.BadParam.
+func CheckName(name string) (string, error) {
 	name = strings.Join(strings.Fields(name), " ")
 	switch n := utf8.RuneCountInString(name); {
 	case !pg.Storable(name), strings.ContainsFunc(name, unicode.IsControl):

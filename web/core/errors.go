@@ -69,11 +69,14 @@ func Explain(err error) *Failure {
 	var bad *pg.BadParam
 	var running *store.AlreadyRunning
 	var wrong *store.WrongStatus
+	var conflict *pg.Conflict
 	switch {
 	case errors.As(err, &told):
 		return told
 	case errors.As(err, &bad):
 		return &Failure{http.StatusBadRequest, "invalid_parameter", bad.Error()}
+	case errors.As(err, &conflict):
+		return &Failure{http.StatusConflict, conflict.Code, conflict.Reason}
 	case errors.As(err, &running):
 		return &Failure{http.StatusConflict, "already_running", fmt.Sprintf(
 			"Backfill %d of this kind and scope is %s. Wait for it, or cancel it first.", running.Backfill.ID,
