@@ -14,6 +14,9 @@ const (
 	maxLeaves = 200
 )
 
+// errRule is the error of a rule that is none at all.
+var errRule = pg.Refuse("rule", "is not a JSON object with the conditions")
+
 // check checks what a segment says of itself, and trims its name.
 func (g *Segment) check() (err error) {
 	if g.Name, err = tags.CheckName(g.Name); err != nil {
@@ -43,8 +46,8 @@ func (g Segment) rule() *string {
 // checkRule checks a rule without the segments that it names.
 func checkRule(text string) error {
 	var any map[string]json.RawMessage
-	if err := json.Unmarshal([]byte(text), &any); err != nil {
-		return pg.Refuse("rule", "is not a JSON object")
+	if !pg.Storable(text) || json.Unmarshal([]byte(text), &any) != nil {
+		return errRule
 	}
 	return nil
 }
@@ -93,15 +96,15 @@ func (n *nesting) segment(id string) (is size, err error) {
 // node measures a part of a rule.
 func (n *nesting) node(text json.RawMessage) (is size, err error) {
 	var node map[string]json.RawMessage
-	if err := json.Unmarshal(text, &node); err != nil {
-		return is, err
+	if json.Unmarshal(text, &node) != nil {
+		return is, errRule
 	}
 	for key, value := range node {
 		switch key {
 		case "segment":
 			var id string
-			if err := json.Unmarshal(value, &id); err != nil {
-				return is, err
+			if json.Unmarshal(value, &id) != nil {
+				return is, errRule
 			}
 			return n.segment(id)
 		case "all", "any", "none":
@@ -114,8 +117,8 @@ func (n *nesting) node(text json.RawMessage) (is size, err error) {
 // group measures the parts of a group.
 func (n *nesting) group(text json.RawMessage) (is size, err error) {
 	var parts []json.RawMessage
-	if err := json.Unmarshal(text, &parts); err != nil {
-		return is, err
+	if json.Unmarshal(text, &parts) != nil {
+		return is, errRule
 	}
 	for _, p := range parts {
 		part, err := n.node(p)

@@ -343,3 +343,6 @@ func taken(err error, name string) error {
 	}
 	return err
 }
+
+// IsSegment tells whether an id in customer_tags is a segment's.
+func IsSegment(id string) bool { return strings.HasPrefix(id, "seg_") }
