@@ -213,7 +213,8 @@ func TestBulkRefuses(t *testing.T) {
 	people(t, s, 201)
 	vip := tag(t, s, url, "p07@x.example", "VIP")
 	ctx := t.Context()
-	for expected, ok := range map[int]bool{0: false, 198: false, 199: false, 200: true, 201: true, 203: true, 204: false, 20000: false} {
+	for expected, ok := range map[int]bool{0: false, 198: false, 199: false, 200: true, 201: true, 203: true, 204: false,
+		20000: false} {
 		o := all(bulk.Add, vip)
 		o.Expected = &expected
 		var conflict *pg.Conflict
@@ -225,14 +226,16 @@ func TestBulkRefuses(t *testing.T) {
 			continue
 		}
 		o.Target, o.TagName = "", "never made"
-		if a, err := bulk.New(s).Start(ctx, "s1", o, "admin"); !errors.As(err, &conflict) || conflict.Code != "count_differs" {
+		a, err := bulk.New(s).Start(ctx, "s1", o, "admin")
+		if !errors.As(err, &conflict) || conflict.Code != "count_differs" {
 			t.Errorf("%d expected: %+v %v", expected, a, err)
 		}
 	}
 	wantRows(t, url, `SELECT id FROM bulk_actions UNION ALL SELECT bulk_id FROM bulk_chunks UNION ALL
 		SELECT name FROM tags WHERE name <> 'VIP'`)
 	for what, o := range map[string]bulk.Order{
-		"action": {Action: "tag", Target: vip, Filter: &customers.Filter{}}, "tag": {Action: bulk.Add, Filter: &customers.Filter{}},
+		"action":    {Action: "tag", Target: vip, Filter: &customers.Filter{}},
+		"tag":       {Action: bulk.Add, Filter: &customers.Filter{}},
 		"name":      {Action: bulk.Add, TagName: "a\x00", Filter: &customers.Filter{}},
 		"customers": {Action: bulk.Add, Target: vip},
 		"type":      {Action: bulk.Add, Target: vip, Filter: &customers.Filter{Type: "x"}},
@@ -254,8 +257,8 @@ func TestBulkRefuses(t *testing.T) {
 	}
 	a := start(t, s, bulk.Order{Action: bulk.Add, TagName: "new one", Filter: &customers.Filter{Query: "nobody"}})
 	wantAction(t, a, "done", 0, 0, 0)
-	for _, err := range []error{second(bulk.New(s).Action(ctx, "s2", a.ID)), second(bulk.New(s).Undo(ctx, "s2", a.ID, "admin")),
-		second(bulk.New(s).Cancel(ctx, "s2", a.ID))} {
+	for _, err := range []error{second(bulk.New(s).Action(ctx, "s2", a.ID)), second(bulk.New(s).Cancel(ctx, "s2", a.ID)),
+		second(bulk.New(s).Undo(ctx, "s2", a.ID, "admin"))} {
 		if !errors.Is(err, pg.ErrNotFound) {
 			t.Errorf("another store's action: %v", err)
 		}
@@ -321,7 +324,8 @@ func TestBulkWaitsForNoOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close(context.Background())
-	if _, err := conn.Exec(t.Context(), `BEGIN; UPDATE customers SET name = 'X' WHERE email = 'p01@x.example'`); err != nil {
+	if _, err := conn.Exec(t.Context(), `
+		BEGIN; UPDATE customers SET name = 'X' WHERE email = 'p01@x.example'`); err != nil {
 		t.Fatal(err)
 	}
 	a := start(t, s, all(bulk.Add, vip))

@@ -187,7 +187,8 @@ func (s *Bulk) audience(ctx context.Context, tx pgx.Tx, storeID string, o Order,
 		f.Store = storeID
 		return s.readers.Audience(ctx, tx, f, args)
 	}
-	return `SELECT id FROM customers WHERE store_id = ` + args.Add(storeID) + ` AND id = ANY(` + args.Add(o.Customers) + `)`, nil
+	return `SELECT id FROM customers WHERE store_id = ` + args.Add(storeID) +
+		` AND id = ANY(` + args.Add(o.Customers) + `)`, nil
 }
 
 // newAction is an action to be written.

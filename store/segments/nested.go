@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"slices"
 
+	"rollcall/store/customers"
 	"rollcall/store/pg"
 	"rollcall/store/tags"
 )
@@ -14,10 +15,8 @@ const (
 	maxLeaves = 200
 )
 
-// errRule is the error of a rule that is none at all.
-var errRule = pg.Refuse("rule", "is not a JSON object with the conditions")
-
-// check checks what a segment says of itself, and trims its name.
+// check checks what a segment says of itself, trims its name, and has its rule as rules are
+// written.
 func (g *Segment) check() (err error) {
 	if g.Name, err = tags.CheckName(g.Name); err != nil {
 		return err
@@ -30,7 +29,11 @@ func (g *Segment) check() (err error) {
 	case g.Kind == Dynamic && !given:
 		return pg.Refuse("rule", "is missing: a dynamic segment is all customers who match it")
 	case given:
-		return checkRule(*g.rule())
+		r, err := customers.ParseRule(string(g.Rule))
+		if err != nil {
+			return err
+		}
+		g.Rule = json.RawMessage(r.String())
 	}
 	return nil
 }
@@ -43,26 +46,16 @@ func (g Segment) rule() *string {
 	return nil
 }
 
-// checkRule checks a rule without the segments that it names.
-func checkRule(text string) error {
-	var any map[string]json.RawMessage
-	if !pg.Storable(text) || json.Unmarshal([]byte(text), &any) != nil {
-		return errRule
-	}
-	return nil
-}
-
 // size is how large a rule is, with the rules of the segments that it names.
 type size struct{ depth, leaves int }
 
 // nesting measures the segments of a store.
 type nesting struct {
 	all  []Segment
-	path []string // the names of the segments that are being measured, each of which names the next
+	path []string // the ids of the segments that are being measured, each of which names the next
 }
 
-// checkNested refuses segments that name each other in a circle, are gone, or become too
-// large.
+// checkNested refuses segments that name each other in a circle, or become too large.
 func checkNested(all []Segment) error {
 	n := &nesting{all: all}
 	for _, g := range all {
@@ -71,8 +64,8 @@ func checkNested(all []Segment) error {
 			return err
 		}
 		if is.depth > maxDepth || is.leaves > maxLeaves {
-			return pg.Refuse("rule", "makes the segment %q too large with the segments that it names: "+
-				"%d conditions, %d levels deep; at most %d and %d are allowed", g.Name, is.leaves, is.depth, maxLeaves, maxDepth)
+			return pg.Refuse("rule", "makes the segment %q too large with the segments that it names: at most %d conditions, "+
+				"%d levels deep, are allowed", g.Name, maxLeaves, maxDepth)
 		}
 	}
 	return nil
@@ -82,46 +75,37 @@ func checkNested(all []Segment) error {
 func (n *nesting) segment(id string) (is size, err error) {
 	i := slices.IndexFunc(n.all, func(g Segment) bool { return g.ID == id })
 	if i < 0 || n.all[i].rule() == nil {
-		return size{1, 1}, nil
+		return size{0, 1}, nil
 	}
-	name := n.all[i].Name
-	if slices.Contains(n.path, name) {
-		return is, pg.Refuse("rule", "goes in a circle: the segment %q names itself, by way of others", name)
+	if slices.Contains(n.path, id) {
+		return is, pg.Refuse("rule", "goes in a circle: the segment %q would name itself, if only by way of others",
+			n.all[i].Name)
 	}
-	n.path = append(n.path, name)
+	r, err := customers.ParseRule(string(n.all[i].Rule))
+	if err != nil {
+		return is, err
+	}
+	n.path = append(n.path, id)
 	defer func() { n.path = n.path[:len(n.path)-1] }()
-	return n.node(n.all[i].Rule)
+	return n.node(r)
 }
 
 // node measures a part of a rule.
-func (n *nesting) node(text json.RawMessage) (is size, err error) {
-	var node map[string]json.RawMessage
-	if json.Unmarshal(text, &node) != nil {
-		return is, errRule
+func (n *nesting) node(r customers.Rule) (is size, err error) {
+	if r.Group != "" {
+		return n.parts(len(r.Rules), func(i int) (size, error) { return n.node(r.Rules[i]) })
 	}
-	for key, value := range node {
-		switch key {
-		case "segment":
-			var id string
-			if json.Unmarshal(value, &id) != nil {
-				return is, errRule
-			}
-			return n.segment(id)
-		case "all", "any", "none":
-			return n.group(value)
-		}
+	if ids := r.Segments(); len(ids) > 0 {
+		is, err = n.parts(len(ids), func(i int) (size, error) { return n.segment(ids[i]) })
+		return size{is.depth - 1, is.leaves}, err
 	}
-	return size{1, 1}, nil
+	return size{0, 1}, nil
 }
 
-// group measures the parts of a group.
-func (n *nesting) group(text json.RawMessage) (is size, err error) {
-	var parts []json.RawMessage
-	if json.Unmarshal(text, &parts) != nil {
-		return is, errRule
-	}
-	for _, p := range parts {
-		part, err := n.node(p)
+// parts adds up so many parts of a group.
+func (n *nesting) parts(count int, measure func(i int) (size, error)) (is size, err error) {
+	for i := range count {
+		part, err := measure(i)
 		if err != nil {
 			return is, err
 		}

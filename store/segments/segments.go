@@ -206,8 +206,8 @@ func apply(all []Segment, id string, c Change) (*Segment, error) {
 	for i := range all {
 		if g := &all[i]; g.ID == id {
 			if c.Version != nil && *c.Version != g.Version {
-				return nil, pg.Conflicts("changed", "The segment “%s” was changed meanwhile. Look at it again, then repeat the change.",
-					g.Name)
+				return nil, pg.Conflicts("changed",
+					"The segment “%s” was changed meanwhile. Look at it again, then repeat the change.", g.Name)
 			}
 			g.take(c)
 			if err := g.check(); err != nil {
