@@ -209,7 +209,7 @@ func TestHealthPage(t *testing.T) {
 		('events_failing/stripe/charge.refunded', 'problem', '2026-01-12T08:00Z', '1 event <of> type',
 			'rollcall events retry', now()),
 		('bad_signatures/clerk', 'ok', now(), '', '', now())`)
-	wants(t, look(), "nothing from clerk for 9 hours.", "12 January 2026, 07:00 UTC",
+	wants(t, look(), "nothing from clerk for 9 hours.", "12 Jan 2026, 07:00 UTC",
 		"<pre>rollcall backfill start clerk</pre>", `href="/admin/events?source=clerk"`,
 		"1 event &lt;of&gt; type.", `href="/admin/events?source=stripe&amp;status=failed&amp;type=charge.refunded"`,
 		"!1 event failed.", "!bad_signatures")

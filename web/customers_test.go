@@ -7,11 +7,9 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/net/html"
 
-	"rollcall/internal/show"
 	"rollcall/store/customers"
 	"rollcall/web/core"
 	"rollcall/web/creators"
@@ -243,19 +241,6 @@ func TestCustomerPageNotes(t *testing.T) {
 		x.id(t, core.CustomerID, 99), "/store/store_a/customers/x"} {
 		if got := x.get(t, path, asAdmin); got.StatusCode != 404 {
 			t.Errorf("%s: %d", path, got.StatusCode)
-		}
-	}
-}
-
-func TestAgo(t *testing.T) {
-	for d, want := range map[time.Duration]string{
-		0: "just now", 59 * time.Second: "just now", time.Minute: "1 minute ago", 2*time.Hour + time.Minute: "2 hours ago",
-		47 * time.Hour:     "1 day ago",
-		8 * 24 * time.Hour: "1 week ago", 40 * 24 * time.Hour: "1 month ago", 800 * 24 * time.Hour: "2 years ago",
-		-time.Second: "just now", -48 * time.Hour: "on 14 January 2026",
-	} {
-		if got := show.Since(now, now.Add(-d)); got != want {
-			t.Errorf("%v: %q, want %q", d, got, want)
 		}
 	}
 }

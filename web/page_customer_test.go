@@ -39,7 +39,7 @@ func TestPageCustomer(t *testing.T) {
 			p.Texts("h2"))
 		same(t, "in short", []string{"Customer Inactive", "$0.00", "$25.00", "Product purchase: Drum Kit Vol. 1"},
 			p.Texts(".short div:nth-child(-n+4) dd"))
-		day := time.Now().UTC().Add(-20 * day).Format("2 January 2006")
+		day := time.Now().UTC().Add(-20 * day).Format("2 Jan 2006")
 		same(t, "purchases", []string{"Drum Kit Vol. 1 " + day, "$100.00", "$25.00", "$75.00", "$0.00"},
 			p.Texts("#what tbody td"))
 		same(t, "timeline", []string{"Payment disputed Drum Kit Vol. 1 · $75.00", "Refunded Drum Kit Vol. 1 · $25.00",
@@ -65,7 +65,7 @@ func TestPageCustomer(t *testing.T) {
 
 	p.Look(browser.Desktop)
 	p.Go(x.customerPath(t, "Bob Stone"))
-	since := func(ago time.Duration) string { return " since " + time.Now().UTC().Add(-ago).Format("2 January 2006") }
+	since := func(ago time.Duration) string { return " since " + time.Now().UTC().Add(-ago).Format("2 Jan 2006") }
 	same(t, "courses", []string{"Mixing Basics" + since(40*day), "Mastering in the Box" + since(3*time.Hour)},
 		p.Texts("#what .rows .grow"))
 	same(t, "progress", []string{"100%", "10%"}, p.Texts("#what .rows .pc"))

@@ -1,6 +1,8 @@
 package show
 
 import (
+	"cmp"
+	"fmt"
 	"math"
 	"slices"
 	"strconv"
@@ -8,9 +10,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"golang.org/x/text/currency"
 	"golang.org/x/text/language"
-	"golang.org/x/text/message"
 	"golang.org/x/text/number"
 
 	"rollcall/store"
@@ -18,35 +18,41 @@ import (
 
 // Money writes minor units with their currency: $299.00, ¥5,800.
 func Money(amount int64, currency string) string {
-	return MoneyIn(language.AmericanEnglish, store.Money{Amount: amount, Currency: currency})
+	return English.Money(store.Money{Amount: amount, Currency: currency})
 }
 
 // Monies writes amounts of several currencies, which are never added up.
 func Monies(all []store.Money) string {
 	var texts []string
 	for _, m := range all {
-		texts = append(texts, Money(m.Amount, m.Currency))
+		texts = append(texts, English.Money(m))
 	}
 	return strings.Join(texts, " + ")
 }
 
-// MoneyIn writes an amount in a language: $299.00, ¥5,800 or 299,00 €. Its spaces do
-// not break.
-func MoneyIn(lang language.Tag, m store.Money) string {
-	p := message.NewPrinter(lang)
+// Money writes an amount: $299.00, ¥5,800 or 299,00 €. Its spaces do not break.
+func (l *Locale) Money(m store.Money) string {
 	sign, whole, part := split(m)
-	figure := p.Sprint(number.Decimal(whole))
+	figure := l.printer.Sprint(number.Decimal(whole))
 	if digits := m.Digits(); digits > 0 {
-		// The digits of "0.05" in this language, without the first.
-		zero := p.Sprint(number.Decimal(float64(part)/math.Pow10(digits), number.Scale(digits)))
-		_, size := utf8.DecodeRuneInString(zero)
-		figure += zero[size:]
+		figure += l.point + fmt.Sprintf("%0*d", digits, part)
 	}
-	symbol := strings.ToUpper(m.Currency)
-	if unit, err := currency.ParseISO(m.Currency); err == nil {
-		symbol = p.Sprint(currency.Symbol(unit))
+	return sign + place(l.symbol(m.Currency), figure, l.lang)
+}
+
+// Ordered sorts amounts as a page shows them: in the order of the currencies given, then
+// the largest in minor units first, which says little of their worth but puts yen behind
+// as many dollars.
+func Ordered(all []store.Money, currencies []string) []store.Money {
+	rank := func(m store.Money) int {
+		if i := slices.Index(currencies, strings.ToLower(m.Currency)); i >= 0 {
+			return i
+		}
+		return len(currencies)
 	}
-	return sign + place(symbol, figure, lang)
+	return slices.SortedStableFunc(slices.Values(all), func(a, b store.Money) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(b.Amount, a.Amount))
+	})
 }
 
 const nbsp = "\u00a0"

@@ -4,8 +4,6 @@ import (
 	"math"
 	"testing"
 
-	"golang.org/x/text/language"
-
 	"rollcall/store"
 )
 
@@ -36,7 +34,7 @@ func TestDecimalMoney(t *testing.T) {
 	}
 }
 
-func TestMoneyIn(t *testing.T) {
+func TestMoney(t *testing.T) {
 	for _, c := range []struct {
 		lang     string
 		amount   int64
@@ -62,19 +60,19 @@ func TestMoneyIn(t *testing.T) {
 		{"pt-BR", 29900, "brl", "R$\u00a0299,00"},
 		{"pt-PT", 29900, "eur", "299,00\u00a0€"},
 		{"nl", 29900, "eur", "€\u00a0299,00"},
-		{"ja", 5800, "jpy", "￥5,800"},
+		{"ja", 5800, "jpy", "¥5,800"},
 		{"hi", 12345678, "inr", "₹1,23,456.78"},
 		{"und", 29900, "eur", "€299.00"},
 	} {
 		m := store.Money{Amount: c.amount, Currency: c.currency}
-		if got := MoneyIn(language.MustParse(c.lang), m); got != c.want {
+		if got := newLocale(c.lang).Money(m); got != c.want {
 			t.Errorf("%d %s in %s is %q, want %q", c.amount, c.currency, c.lang, got, c.want)
 		}
 	}
 }
 
-func BenchmarkMoneyIn(b *testing.B) {
+func BenchmarkMoney(b *testing.B) {
 	for b.Loop() {
-		MoneyIn(language.AmericanEnglish, store.Money{Amount: 29900, Currency: "usd"})
+		English.Money(store.Money{Amount: 29900, Currency: "usd"})
 	}
 }

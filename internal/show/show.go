@@ -10,16 +10,10 @@ import (
 	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
-
-	"golang.org/x/text/language"
-	"golang.org/x/text/message"
 )
 
-// English writes numbers with their thousands grouped.
-var English = message.NewPrinter(language.AmericanEnglish)
-
 // Number groups thousands: 1,234.
-func Number[T int | int64](n T) string { return English.Sprintf("%d", n) }
+func Number[T int | int64](n T) string { return English.Number(int64(n)) }
 
 // Count is "1 event", "2 events". Programs read its number, so it is bare.
 func Count(n int, what string) string {
@@ -30,12 +24,7 @@ func Count(n int, what string) string {
 }
 
 // Plural is Count with the number's thousands grouped.
-func Plural(n int, what string) string {
-	if n != 1 {
-		what += "s"
-	}
-	return Number(n) + " " + what
-}
+func Plural(n int, what string) string { return English.Plural(int64(n), what) }
 
 // Types are how the types of customers are shown.
 var Types = map[string]string{"lead": "Lead", "paying": "Customer", "subscription": "Subscriber"}
@@ -53,39 +42,18 @@ func Ago(d time.Duration) string {
 	return Count(int(d.Hours()/24), "day") + " ago"
 }
 
-// Since says how long ago t was, up to years; of what is to come, the day.
-func Since(now, t time.Time) string {
-	const day = 24 * time.Hour
-	d := now.Sub(t)
-	for _, unit := range []struct {
-		size time.Duration
-		name string
-	}{
-		{365 * day, "year"}, {30 * day, "month"}, {7 * day, "week"}, {day, "day"}, {time.Hour, "hour"},
-		{time.Minute, "minute"},
-	} {
-		if n := int(d / unit.size); n >= 1 {
-			return Plural(n, unit.name) + " ago"
-		}
-	}
-	if d < -time.Minute {
-		return "on " + t.UTC().Format("2 January 2006")
-	}
-	return "just now"
-}
-
 // Lasted writes a duration in its two largest units.
 func Lasted(d time.Duration) string {
 	d = max(0, d)
 	switch {
 	case d < time.Second:
-		return English.Sprintf("%d ms", d.Milliseconds())
+		return fmt.Sprintf("%d ms", d.Milliseconds())
 	case d < time.Minute:
-		return English.Sprintf("%d s", int(d.Seconds()))
+		return fmt.Sprintf("%d s", int(d.Seconds()))
 	case d < time.Hour:
-		return English.Sprintf("%d min %d s", int(d.Minutes()), int(d.Seconds())%60)
+		return fmt.Sprintf("%d min %d s", int(d.Minutes()), int(d.Seconds())%60)
 	case d < 48*time.Hour:
-		return English.Sprintf("%d h %d min", int(d.Hours()), int(d.Minutes())%60)
+		return fmt.Sprintf("%d h %d min", int(d.Hours()), int(d.Minutes())%60)
 	}
 	return Plural(int(d.Hours()/24), "day")
 }

@@ -78,3 +78,28 @@ document.addEventListener("click", (event) => {
 	link.textContent = "Preparing…";
 	setTimeout(() => (link.textContent = label), 4000);
 });
+
+// Days and times of a store that has set no time zone are shown in the reader's.
+(() => {
+	const months = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
+	const two = (n) => String(n).padStart(2, "0");
+	const localize = () => document.querySelectorAll("time[data-local]").forEach((e) => {
+		const at = new Date(e.dateTime), form = e.dataset.local, year = at.getFullYear();
+		if (isNaN(at)) return;
+		e.textContent = `${at.getDate()} ${months[at.getMonth()]}` +
+			(form === "short" && year === new Date().getFullYear() ? "" : ` ${year}`) +
+			(form === "moment" ? `, ${two(at.getHours())}:${two(at.getMinutes())}` : "");
+		e.removeAttribute("data-local");
+	});
+	document.addEventListener("DOMContentLoaded", localize);
+	document.addEventListener("htmx:afterSettle", localize);
+})();
+
+// A menu closes when one looks elsewhere.
+document.addEventListener("click", (event) => closeMenus((menu) => menu.contains(event.target)));
+document.addEventListener("keydown", (event) => event.key === "Escape" && closeMenus(() => false));
+const closeMenus = (except) => document.querySelectorAll(".menu[open]").forEach((menu) => {
+	if (except(menu)) return;
+	if (menu.contains(document.activeElement)) menu.querySelector("summary").focus();
+	menu.open = false;
+});

@@ -1,7 +1,6 @@
 package core
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -160,9 +159,12 @@ func (s *Site) Refuse(w http.ResponseWriter, r *http.Request, f *Failure) {
 
 // Page renders a template. A template that fails is a bug and panics.
 func (s *Site) Page(w http.ResponseWriter, status int, name string, data any) {
-	var text bytes.Buffer
-	if err := s.pages.ExecuteTemplate(&text, name, data); err != nil {
+	text, err := s.written(name, data)
+	if err != nil {
 		panic(err)
+	}
+	if _, ok := data.(viewed); ok {
+		w.Header().Add("Vary", "Accept-Language")
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)

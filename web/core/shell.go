@@ -16,13 +16,17 @@ type Shell struct {
 	Links   []tab
 	IsAdmin bool
 	Version string
+	look    View
 }
+
+// view makes pages follow the reader of the shell.
+func (s Shell) view() View { return s.look }
 
 // Shell makes the shell of a page about the store in the path.
 func (s *Site) Shell(r *http.Request, here string) (Shell, error) {
 	v, id := Admitted(r), r.PathValue("store")
 	around, err := customers.New(s.Cfg.Store).Around(r.Context(), v.User, id)
-	shell := Shell{Around: around, Here: here, IsAdmin: v.Admin, Version: s.Cfg.Version}
+	shell := Shell{Around: around, Here: here, IsAdmin: v.Admin, Version: s.Cfg.Version, look: viewOf(r, around.Settings)}
 	if v.Admin {
 		shell.Person = "Operator"
 	} else if v.Store != "" {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rsa"
 	"fmt"
-	"html/template"
 	"io/fs"
 	"log/slog"
 	"net/http"
@@ -67,11 +66,11 @@ type Site struct {
 	// FailurePage is the data of failure.html.
 	FailurePage func(*http.Request, *Failure) any
 
-	files  fs.FS
-	Hashes hashes // of assets
-	pages  *template.Template
-	policy string                 // Content-Security-Policy of the site's pages
-	opaque atomic.Pointer[opaque] // see IDs
+	files   fs.FS
+	Hashes  hashes                 // of assets
+	presses chan *press            // those that are not busy
+	policy  string                 // Content-Security-Policy of the site's pages
+	opaque  atomic.Pointer[opaque] // see IDs
 }
 
 // NewSite returns a Site with the templates and assets in files. It does not connect.
@@ -96,7 +95,7 @@ func NewSite(cfg Config, files fs.FS) (*Site, error) {
 		s.policy = strings.Replace(pagePolicy, "img-src 'self'", "img-src 'self' https:", 1)
 	}
 	var err error
-	s.pages, err = template.New("").Funcs(s.functions()).ParseFS(files, "templates/*.html")
+	s.presses, err = s.newPresses(files)
 	return s, err
 }
 

@@ -20,20 +20,14 @@ import (
 	"rollcall/store/inbox"
 )
 
-// functions are the functions of all templates.
+// functions are the functions of all templates that do not depend on the reader; see
+// press for the others.
 func (s *Site) functions() template.FuncMap {
 	all := template.FuncMap{
 		"asset":    s.Hashes.URL,
 		"icon":     icon,
-		"money":    func(m store.Money) string { return show.Money(m.Amount, m.Currency) },
-		"more":     more,
-		"count":    show.Number[int64],
-		"plural":   show.Plural,
 		"percent":  percent,
-		"ago":      func(t *time.Time) string { return show.Since(s.Cfg.Now(), *t) },
-		"stamp":    func(t *time.Time) string { return t.UTC().Format(time.RFC3339) },
-		"day":      func(t *time.Time) string { return t.UTC().Format("2 January 2006") },
-		"moment":   func(t *time.Time) string { return t.UTC().Format("2 January 2006, 15:04 UTC") },
+		"stamp":    func(t any) string { return momentOf(t).UTC().Format(time.RFC3339) },
 		"initials": Initials,
 		"hue":      hue,
 		"badges":   badges,
@@ -164,14 +158,6 @@ func products(c customers.Customer) (titles []string) {
 	return titles
 }
 
-// more is what a list has beyond those shown: +7 more. It is empty if all are.
-func more(list []store.Money, shown int) string {
-	if n := len(list) - shown; n > 0 {
-		return "+" + show.Number(n) + " more"
-	}
-	return ""
-}
-
 // Called is the name that a customer is shown by.
 func Called(c customers.Customer) string {
 	if c.Name != nil && *c.Name != "" {
@@ -247,18 +233,15 @@ func (s *Site) adminFunctions() template.FuncMap {
 		"lasted":  show.Lasted,
 		"waited":  func(t time.Time) string { return show.Lasted(s.Cfg.Now().Sub(t)) },
 		"visible": show.VisibleLines,
-		"number":  show.Number[int],
-		"many":    func(n int64, what string) string { return show.Plural(int(n), what) },
 		"reason":  func(reason string) string { return strings.ReplaceAll(reason, "_", " ") },
 		"person":  func(who string) string { return strings.TrimPrefix(strings.TrimPrefix(who, "email:"), "user:") },
 		"stands":  func(standing string) string { return standings[standing] },
-		"exact":   func(t *time.Time) string { return t.UTC().Format("2 January 2006, 15:04:05 UTC") },
 		"seconds": func(s float64) string { return show.Lasted(time.Duration(s * float64(time.Second))) },
 		"rate":    func(n float64) string { return show.Number(int64(n)) + " a second" },
 		"tries":   func(n int) string { return show.Plural(n, "attempt") },
 		"capital": func(text string) string { return strings.ToUpper(text[:1]) + text[1:] },
 		"done": func(b store.BackfillStream) string {
-			return show.English.Sprintf("%d of %d", b.Chunks-b.Open, b.Chunks)
+			return show.Number(b.Chunks-b.Open) + " of " + show.Number(b.Chunks)
 		},
 	}
 }

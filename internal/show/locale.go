@@ -1,0 +1,99 @@
+package show
+
+import (
+	"math"
+	"strings"
+	"sync"
+
+	"golang.org/x/text/currency"
+	"golang.org/x/text/language"
+	"golang.org/x/text/message"
+	"golang.org/x/text/number"
+)
+
+// Locale writes numbers, money and percentages as the people of one language and region
+// do. Words stay English. Safe for concurrent use.
+type Locale struct {
+	lang    language.Tag
+	printer *message.Printer
+	point   string   // between the whole and its parts
+	symbols sync.Map // of currencies, by code as written
+}
+
+// English is the locale of whatever is not written for a browser, and of browsers that
+// ask for none that is known.
+var English = newLocale("en-US")
+
+// known are the locales that pages are written in. All of them have Latin digits and
+// are written from left to right, as the English words around the numbers.
+var known = sync.OnceValues(func() ([]*Locale, language.Matcher) {
+	locales := []*Locale{English}
+	for _, name := range strings.Fields("en-GB en-AU en-CA en-IE en-IN en-NZ en-ZA bg ca cs da de de-AT de-CH el es " +
+		"es-MX et fi fr fr-CA fr-CH hi hr hu id it it-CH ja ko lt lv nb nl pl pt-BR pt-PT ro ru sk sl sv th tr uk vi " +
+		"zh-Hans zh-Hant") {
+		locales = append(locales, newLocale(name))
+	}
+	var tags []language.Tag
+	for _, l := range locales {
+		tags = append(tags, l.lang)
+	}
+	return locales, language.NewMatcher(tags)
+})
+
+func newLocale(name string) *Locale {
+	lang := language.MustParse(name)
+	l := &Locale{lang: lang, printer: message.NewPrinter(lang)}
+	l.point = strings.Trim(l.printer.Sprint(number.Decimal(0.5)), "05")
+	return l
+}
+
+// longestAccept is how much of an Accept-Language header is read. Browsers send less.
+const longestAccept = 200
+
+// LocaleFor is the known locale that a browser with this Accept-Language likes best.
+func LocaleFor(accept string) *Locale {
+	if len(accept) > longestAccept {
+		accept = accept[:strings.LastIndexByte(accept[:longestAccept], ',')+1]
+	}
+	wanted, _, err := language.ParseAcceptLanguage(accept)
+	locales, matcher := known()
+	_, i, sure := matcher.Match(wanted...)
+	if err != nil || sure == language.No {
+		return English
+	}
+	return locales[i]
+}
+
+// String is the locale's name: en-US.
+func (l *Locale) String() string { return l.lang.String() }
+
+// Number groups a number's digits: 1,234.
+func (l *Locale) Number(n int64) string { return l.printer.Sprint(number.Decimal(n)) }
+
+// Plural is "1 event", "1,234 events".
+func (l *Locale) Plural(n int64, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return l.Number(n) + " " + what
+}
+
+// Percent writes whole percents, of 100, rounded down: 45%.
+func (l *Locale) Percent(of100 float64) string {
+	return l.printer.Sprint(number.Percent(math.Floor(of100) / 100))
+}
+
+// symbol is how the locale writes a currency: $, US$ or USD.
+func (l *Locale) symbol(code string) string {
+	if known, ok := l.symbols.Load(code); ok {
+		return known.(string)
+	}
+	symbol := strings.ToUpper(code)
+	unit, err := currency.ParseISO(code)
+	if err != nil {
+		return symbol // there is no end of wrong codes: they are not kept
+	}
+	symbol = strings.ReplaceAll(l.printer.Sprint(currency.Symbol(unit)), "￥", "¥") // few fonts have the wide one
+	l.symbols.Store(code, symbol)
+	return symbol
+}

@@ -1,0 +1,142 @@
+package core
+
+import (
+	"bytes"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"maps"
+	"net/http"
+	"runtime"
+	"strings"
+	"time"
+
+	"rollcall/internal/show"
+	"rollcall/store"
+	"rollcall/store/customers"
+)
+
+// View is how a page writes numbers and times, for the person who reads it.
+type View struct {
+	locale     *show.Locale
+	zone       *time.Location // of the store; nil: none is set
+	currencies []string       // in the order to show
+}
+
+// plainView is that of pages which know nothing of their reader.
+var plainView = View{locale: show.English, zone: time.UTC}
+
+// viewOf is the view of a person's browser on a store.
+func viewOf(r *http.Request, of customers.Settings) View {
+	accept := strings.Join(r.Header.Values("Accept-Language"), ",")
+	return View{locale: show.LocaleFor(accept), zone: show.Zone(of.TimeZone), currencies: of.Currencies}
+}
+
+// viewed is the data of a page that knows its reader.
+type viewed interface{ view() View }
+
+// press is a copy of the templates with a view of its own, which their functions
+// follow. One page at a time is written with it.
+type press struct {
+	*template.Template
+	View
+	now func() time.Time
+}
+
+// newPresses makes as many copies of the templates as can be busy at once: pages are
+// written to memory, so that a press never waits for a reader.
+func (s *Site) newPresses(files fs.FS) (chan *press, error) {
+	first := &press{now: s.Cfg.Now}
+	all := s.functions()
+	maps.Copy(all, first.functions())
+	parsed, err := template.New("").Funcs(all).ParseFS(files, "templates/*.html")
+	if err != nil {
+		return nil, err
+	}
+	presses := make(chan *press, runtime.GOMAXPROCS(0))
+	for range cap(presses) {
+		p := &press{now: s.Cfg.Now}
+		if p.Template, err = parsed.Clone(); err != nil {
+			return nil, err
+		}
+		p.Funcs(p.functions())
+		presses <- p
+	}
+	return presses, nil
+}
+
+// written is a page as text, for the reader that its data knows.
+func (s *Site) written(name string, data any) (text bytes.Buffer, err error) {
+	p := <-s.presses
+	defer func() { s.presses <- p }()
+	p.View = plainView
+	if v, ok := data.(viewed); ok {
+		p.View = v.view()
+	}
+	return text, p.ExecuteTemplate(&text, name, data)
+}
+
+// functions are those that depend on the view. Times are a time.Time or a *time.Time.
+func (p *press) functions() template.FuncMap {
+	return template.FuncMap{
+		"money":   func(m store.Money) string { return p.locale.Money(m) },
+		"ordered": func(all []store.Money) []store.Money { return show.Ordered(all, p.currencies) },
+		"more":    p.more,
+		"count":   func(n int64) string { return p.locale.Number(n) },
+		"number":  func(n int) string { return p.locale.Number(int64(n)) },
+		"plural":  func(n int, what string) string { return p.locale.Plural(int64(n), what) },
+		"many":    func(n int64, what string) string { return p.locale.Plural(n, what) },
+		"share":   func(of100 float64) string { return p.locale.Percent(of100) },
+
+		"ago":    func(t any) string { return show.Since(p.now(), momentOf(t)) },
+		"day":    func(t any) string { return show.Day(p.local(t)) },
+		"moment": func(t any) string { return show.Moment(p.local(t)) },
+		"exact":  func(t any) string { return show.Exact(p.local(t)) },
+
+		"since":      func(t any) template.HTML { return element(t, "", show.Since(p.now(), p.local(t))) },
+		"sinceshort": func(t any) template.HTML { return element(t, "", show.SinceShort(p.now(), p.local(t))) },
+		"on":         func(t any) template.HTML { return p.localElement(t, "day", show.Day(p.local(t))) },
+		"onshort":    func(t any) template.HTML { return p.localElement(t, "short", show.DayShort(p.now(), p.local(t))) },
+		"clock":      func(t any) template.HTML { return p.localElement(t, "moment", show.Moment(p.local(t))) },
+	}
+}
+
+// more is what a list has beyond those shown: +7 more. It is empty if all are.
+func (p *press) more(list []store.Money, shown int) string {
+	if n := len(list) - shown; n > 0 {
+		return "+" + p.locale.Number(int64(n)) + " more"
+	}
+	return ""
+}
+
+// local is a time in the zone of the page: the store's, or UTC.
+func (p *press) local(t any) time.Time {
+	if p.zone == nil {
+		return momentOf(t).UTC()
+	}
+	return momentOf(t).In(p.zone)
+}
+
+// localElement is a time of which the store has set no zone: the script of pages
+// writes it in the reader's, by the form named.
+func (p *press) localElement(t any, form, text string) template.HTML {
+	if p.zone != nil {
+		return element(t, "", text)
+	}
+	return element(t, ` data-local="`+form+`"`, text)
+}
+
+// element is a time as HTML; programs and tooltips have it in UTC.
+func element(t any, attributes, text string) template.HTML {
+	at := momentOf(t).UTC()
+	return template.HTML(fmt.Sprintf(`<time datetime="%s" title="%s"%s>%s</time>`, //nolint:gosec // digits and letters
+		at.Format(time.RFC3339), show.Moment(at), attributes, template.HTMLEscapeString(text)))
+}
+
+// momentOf is a time that a template has, or has the address of.
+func momentOf(t any) time.Time {
+	if at, ok := t.(*time.Time); ok {
+		return *at
+	}
+	return t.(time.Time)
+}
