@@ -38,11 +38,14 @@ const everything = `{
 		 "purchased_at": "2026-01-04T00:00:00Z"}
 	],
 	"subscriptions": [
-		{"id": "sub_1", "status": "active", "plan": "Pro", "amount": 1900, "currency": "usd",
-		 "current_period_end": "2026-03-01T00:00:00Z"},
-		{"id": "sub_2", "status": "canceled", "plan": "Club", "amount": null, "currency": null, "current_period_end": null},
-		{"id": "sub_3", "status": "canceled", "plan": null, "amount": null, "currency": null, "current_period_end": null}
+		{"id": "sub_1", "status": "active", "plan": "Pro", "product_ids": ["club"], "amount": 1900, "currency": "usd",
+		 "current_period_end": "2026-03-01T00:00:00Z", "cancel_at_period_end": true},
+		{"id": "sub_2", "status": "canceled", "plan": "Club", "product_ids": ["club"], "amount": null, "currency": null,
+		 "current_period_end": null, "cancel_at_period_end": false},
+		{"id": "sub_3", "status": "canceled", "plan": null, "product_ids": [], "amount": null, "currency": null,
+		 "current_period_end": null, "cancel_at_period_end": false}
 	],
+	"product_ids": ["club", "course_1", "foreign"],
 	"tags": []
 }`
 
@@ -50,7 +53,8 @@ const bare = `{
 	"id": "2", "store_id": "store_a", "email": "b@example.com", "name": null, "image_url": null, "type": "lead",
 	 "status": "inactive",
 	"source": {"kind": null, "product_id": null, "title": null}, "total_spent": [], "refunded": [],
-	"first_seen_at": null, "last_activity_at": null, "courses": [], "purchases": [], "subscriptions": [], "tags": []
+	"first_seen_at": null, "last_activity_at": null, "courses": [], "purchases": [], "subscriptions": [], "product_ids": [],
+	"tags": []
 }`
 
 func TestCustomerJSON(t *testing.T) {
@@ -60,7 +64,7 @@ func TestCustomerJSON(t *testing.T) {
 	l.product(t, "store_b", "foreign", "What store b calls it")
 	l.exec(t, `
 		INSERT INTO customers (store_id, email, name, image_url, type, status, source_kind, source_product_id, first_seen_at,
-			last_activity_at, spent, refunded, courses, purchases, subscriptions)
+			last_activity_at, spent, refunded, courses, purchases, subscriptions, product_ids)
 		VALUES ('store_a', 'ada@example.com', 'Ada', 'https://example.com/a.png', 'subscription', 'active', 'free_course',
 			'course_1',
 			'2026-01-02 03:04:05.000006+00', '2026-02-01 05:00:00+05',
@@ -79,7 +83,7 @@ func TestCustomerJSON(t *testing.T) {
 			  {"id": "sub_2", "status": "canceled", "product_id": "club", "plan": null, "amount": null, "currency": null,
 				"current_period_end": null, "cancel_at_period_end": false},
 			  {"id": "sub_3", "status": "canceled", "product_id": null, "plan": null, "amount": null, "currency": null,
-				"current_period_end": null, "cancel_at_period_end": false}]')`)
+				"current_period_end": null, "cancel_at_period_end": false}]', '{club,course_1,foreign}')`)
 	l.exec(t, `INSERT INTO customers (store_id, email, status) VALUES ('store_a', 'b@example.com', 'inactive')`)
 	page, _, err := customers.New(l.Store).Customers(t.Context(), customers.Filter{Store: "store_a", Sort: "email"})
 	if err != nil || len(page) != 2 {

@@ -33,7 +33,8 @@ type Customer struct {
 	Courses        []Course       `json:"courses"`
 	Purchases      []Purchase     `json:"purchases"`
 	Subscriptions  []Subscription `json:"subscriptions"`
-	Tags           []Tag          `json:"tags"` // by name
+	ProductIDs     []string       `json:"product_ids"` // of all that they bought or subscribed to
+	Tags           []Tag          `json:"tags"`        // by name
 }
 
 // Subject is the course or product that an activity was about; empty if about none.
@@ -87,12 +88,14 @@ type SaleLine struct {
 
 // Subscription is a current or past subscription. Amount is minor units per period.
 type Subscription struct {
-	ID               string     `json:"id"`
-	Status           string     `json:"status"`
-	Plan             *string    `json:"plan"`
-	Amount           *int64     `json:"amount"`
-	Currency         *string    `json:"currency"`
-	CurrentPeriodEnd *time.Time `json:"current_period_end"`
+	ID                string     `json:"id"`
+	Status            string     `json:"status"`
+	Plan              *string    `json:"plan"`
+	ProductIDs        []string   `json:"product_ids"`
+	Amount            *int64     `json:"amount"`
+	Currency          *string    `json:"currency"`
+	CurrentPeriodEnd  *time.Time `json:"current_period_end"`
+	CancelAtPeriodEnd bool       `json:"cancel_at_period_end"`
 }
 
 // listed is a customer as read, with columns that are not shown.
@@ -155,6 +158,7 @@ func (c *listed) columns(key, tags string, subscriptions *[]listedSubscription) 
 		{"c.courses", listOf[Course]{&c.Courses, memberOfCourse}},
 		{"c.purchases", listOf[Purchase]{&c.Purchases, memberOfPurchase}},
 		{"c.subscriptions", listOf[listedSubscription]{subscriptions, memberOfSubscription}},
+		{"c.product_ids", &c.ProductIDs},
 		{tags, &c.tags},
 		{key + " AS key_text", &c.key},
 	}
@@ -195,6 +199,7 @@ func (s *scanned) customer(err error) (listed, error) {
 	c.Subscriptions = make([]Subscription, len(s.subscriptions))
 	for i, s := range s.subscriptions {
 		c.Subscriptions[i] = s.Subscription
+		c.Subscriptions[i].ProductIDs = s.products()
 		c.plans = append(c.plans, s.products())
 	}
 	return c, err
@@ -233,10 +238,13 @@ func (c *listed) missingTitles() (missing []missingTitle) {
 
 // products are the subscription's products, by id.
 func (s listedSubscription) products() []string {
-	if len(s.Products) == 0 && s.ProductID != nil {
+	switch {
+	case len(s.Products) > 0:
+		return s.Products
+	case s.ProductID != nil:
 		return []string{*s.ProductID}
 	}
-	return s.Products
+	return []string{}
 }
 
 // untitledProducts lists the products whose titles are missing.

@@ -154,6 +154,8 @@ func memberOfSubscription(s *listedSubscription, name []byte) any {
 		return &s.Currency
 	case "current_period_end":
 		return &s.CurrentPeriodEnd
+	case "cancel_at_period_end":
+		return &s.CancelAtPeriodEnd
 	case "product_id":
 		return &s.ProductID
 	case "products":
