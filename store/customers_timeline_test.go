@@ -261,6 +261,41 @@ func TestTimelineOfTheRow(t *testing.T) {
 	}
 }
 
+// Each entry is about one part at most, and a part tells its own.
+func TestTimelineAbout(t *testing.T) {
+	s, url := openURL(t)
+	var e teller
+	apply(t, s, []store.NewEvent{e.enrolled("c1", `"email":"a@x.example","progress":40`),
+		e.sale("pi_1", "a@x.example", `{"storeId":"s1","productId":"d1"}`),
+		e.stripe("charge.refunded", "", `{"id":"ch_1","amount":1000,"amount_refunded":300,"currency":"usd","payment_intent":"pi_1"}`),
+	}, 1)
+	jot(t, s, url, "a@x.example", "Wrote to support")
+	for about, want := range map[string][]string{
+		"":         {"note", "refunded", "bought", "progressed", "enrolled", "first_seen"},
+		"payments": {"refunded", "bought"}, "courses": {"progressed", "enrolled"}, "notes": {"note"}} {
+		var kinds []string
+		f := customers.TimelineFilter{About: about, Limit: 1}
+		for more := true; more; more = f.Cursor != "" {
+			page, next, err := customers.New(s).Timeline(t.Context(), "s1", idAt(t, url, "s1", "a@x.example"), f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, entry := range page {
+				kinds = append(kinds, entry.Kind)
+			}
+			f.Cursor = next
+		}
+		if diff := cmp.Diff(want, kinds); diff != "" {
+			t.Errorf("about %q: %s", about, diff)
+		}
+	}
+	_, err := customers.ParseTimelineFilter(map[string][]string{"about": {"money"}})
+	var bad *pg.BadParam
+	if !errors.As(err, &bad) || bad.Name != "about" {
+		t.Error(err)
+	}
+}
+
 func TestTimelineOfOthers(t *testing.T) {
 	s, address := openURL(t)
 	var e teller

@@ -107,6 +107,7 @@ type FromEvent struct {
 	OccurredAt *time.Time `json:"occurred_at"`
 	ReceivedAt *time.Time `json:"received_at"`
 	Status     *string    `json:"status"`
+	Livemode   *bool      `json:"-"` // nil where the source has no such notion
 }
 
 // Versions maps each column group of a fact to its version.
@@ -156,7 +157,8 @@ const EventsOfSQL = `
 		e.type,
 		e.occurred_at,
 		e.received_at,
-		e.status
+		e.status,
+		e.livemode
 	FROM unnest($1::text[], $2::text[]) AS k(source, event_id)
 	JOIN webhook_events e ON e.source = k.source AND e.event_id = k.event_id`
 
@@ -184,8 +186,8 @@ func LookUp(ctx context.Context, tx pgx.Tx, all ...[]Origin) error {
 		return err
 	}
 	var e FromEvent
-	_, err = pgx.ForEachRow(rows, []any{&e.ID, &e.Source, &e.EventID, &e.Type, &e.OccurredAt, &e.ReceivedAt, &e.Status},
-		func() error {
+	_, err = pgx.ForEachRow(rows,
+		[]any{&e.ID, &e.Source, &e.EventID, &e.Type, &e.OccurredAt, &e.ReceivedAt, &e.Status, &e.Livemode}, func() error {
 			e.OccurredAt, e.ReceivedAt = pg.UTC(e.OccurredAt), pg.UTC(e.ReceivedAt)
 			for _, into := range waiting[key{e.Source, e.EventID}] {
 				*into = e

@@ -28,7 +28,7 @@ func TestCustomersPageLooksUp(t *testing.T) {
 		"uncounted enrollments":   {uncountedEnrollmentsSQL, []any{"s", keys, 1, "a@x.example"}},
 		"merges":                  {mergedOf("$1", "$2"), []any{"s", 1}},
 		"events":                  {store.EventsOfSQL, []any{stores, stores}},
-		"timeline":                {timelineSQL, []any{ids, stores, emails, nil, 50}},
+		"timeline":                {timelineSQL, []any{ids, stores, emails, nil, 50, nil}},
 		"notes":                   {notesSQL, []any{"s", 1, 0, 50}},
 	} {
 		t.Run(name, func(t *testing.T) {

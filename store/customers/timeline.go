@@ -34,8 +34,28 @@ type Entry struct {
 
 // TimelineFilter selects a page of a timeline; the zero value is the newest.
 type TimelineFilter struct {
+	About  string // a key of abouts; empty: all entries
 	Cursor string // end of the previous page
 	Limit  int    // maximum number on the page
+}
+
+// abouts are the kinds of entries of each part of the timeline.
+var abouts = map[string][]string{
+	"payments": {"bought", "refunded", "refund_failed", "dispute_opened", "dispute_won", "dispute_lost", "dispute_closed",
+		"subscription_started", "subscription_paid", "subscription_renewed", "subscription_past_due", "subscription_paused",
+		"subscription_canceled", "subscription_ended"},
+	"courses": {"enrolled", "progressed", "completed", "enrollment_ended"},
+	"notes":   {"note"},
+}
+
+// params are the parameters of a timeline.
+func (f *TimelineFilter) params() []pg.Param {
+	return []pg.Param{
+		{Name: "about", Value: &f.About,
+			Choices: pg.Choices("", "All", "payments", "Payments", "courses", "Courses", "notes", "Notes"),
+			Doc:     "Only entries about this.", Example: "payments"},
+		pg.CursorParam(&f.Cursor),
+	}
 }
 
 // timelineSort is the only order: newest first.
@@ -44,12 +64,23 @@ const timelineSort = "-at"
 // ParseTimelineFilter parses the query of a timeline. Its errors are *pg.BadParam.
 func ParseTimelineFilter(q url.Values) (TimelineFilter, error) {
 	var f TimelineFilter
-	err := pg.ReadParams(q, []pg.Param{pg.CursorParam(&f.Cursor)}, &f.Limit)
+	err := pg.ReadParams(q, f.params(), &f.Limit)
 	if err == nil {
-		_, err = pg.DecodeCursor(f.Cursor, timelineSort)
+		_, err = f.check()
 	}
 	return f, err
 }
+
+// check decodes the cursor (nil: the first page).
+func (f TimelineFilter) check() (*pg.Position, error) {
+	if err := pg.CheckParams(f.params()); err != nil {
+		return nil, err
+	}
+	return pg.DecodeCursor(f.Cursor, timelineSort)
+}
+
+// Abouts are the parts of a timeline that f can select.
+func (f TimelineFilter) Abouts() []pg.Choice { return f.params()[0].Choices }
 
 // Timeline returns a page of a customer's timeline, newest first, and the cursor of
 // the next one, empty at the end. It has all facts with a time, notes, and changes of
@@ -62,7 +93,7 @@ func (s *Reader) Timeline(ctx context.Context, storeID, customer string, f Timel
 	if err != nil {
 		return nil, "", err
 	}
-	after, err := pg.DecodeCursor(f.Cursor, timelineSort)
+	after, err := f.check()
 	if err != nil {
 		return nil, "", err
 	}
@@ -80,7 +111,7 @@ func (s *Reader) Timeline(ctx context.Context, storeID, customer string, f Timel
 		if err != nil {
 			return err
 		}
-		if page, err = entries(ctx, tx, row, before, f.Limit+1); err != nil {
+		if page, err = entries(ctx, tx, row, f, before); err != nil {
 			return err
 		}
 		if len(page) > f.Limit {
@@ -96,12 +127,13 @@ func (s *Reader) Timeline(ctx context.Context, storeID, customer string, f Timel
 	return page, next, err
 }
 
-// entries reads up to limit entries with keys before a given one.
-func entries(ctx context.Context, tx pgx.Tx, c listed, before *string, limit int) (found []Entry, err error) {
+// entries reads the entries with keys before a given one, up to one more than the limit.
+func entries(ctx context.Context, tx pgx.Tx, c listed, f TimelineFilter, before *string) (found []Entry, err error) {
 	found = []Entry{}
 	var batch pgx.Batch
 	batch.Queue(`SET LOCAL enable_hashjoin = on`) // as during derivation
-	batch.Queue(timelineSQL, []int64{c.id}, []string{c.StoreID}, []string{c.Email}, before, limit).Query(
+	batch.Queue(timelineSQL, []int64{c.id}, []string{c.StoreID}, []string{c.Email}, before, f.Limit+1,
+		abouts[f.About]).Query(
 		func(rows pgx.Rows) error {
 			some, err := pgx.CollectRows(rows, scanEntry)
 			found = append(found, some...)

@@ -9,7 +9,7 @@ import (
 func readLate(version string) string { return version + ` ~ '^-| $'` }
 
 // timelineSQL lists the timeline of a customer ($1 to $3 as in the derivation), the
-// newest first: up to $5 entries with keys before $4. The key is the time as text, the
+// newest first: up to $5 entries of kinds $6 with keys before $4. The key is the time as text, the
 // rank of the kind at one moment, and the ref.
 var timelineSQL = store.DerivationSQL + `,
 titled AS (
@@ -181,6 +181,7 @@ FROM (
 	FROM entries
 	WHERE at IS NOT NULL
 ) e
-WHERE $4::text IS NULL OR e.key < $4
+WHERE ($4::text IS NULL OR e.key < $4)
+  AND ($6::text[] IS NULL OR e.kind = ANY($6))
 ORDER BY e.key DESC
 LIMIT $5`

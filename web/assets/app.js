@@ -103,3 +103,20 @@ const closeMenus = (except) => document.querySelectorAll(".menu[open]").forEach(
 	if (menu.contains(document.activeElement)) menu.querySelector("summary").focus();
 	menu.open = false;
 });
+
+// Buttons that copy a text show once they can.
+(() => {
+	const show = (root) => {
+		if (!navigator.clipboard) return;
+		for (const button of root.querySelectorAll("[data-copy]")) button.hidden = false;
+	};
+	document.addEventListener("DOMContentLoaded", () => show(document));
+	document.addEventListener("htmx:afterSettle", (event) => show(event.target));
+	document.addEventListener("click", async (event) => {
+		const button = event.target.closest("[data-copy]");
+		if (!button) return;
+		await navigator.clipboard.writeText(button.dataset.copy);
+		button.classList.add("done");
+		setTimeout(() => button.classList.remove("done"), 1500);
+	});
+})();

@@ -7,8 +7,8 @@ import (
 
 // icons are the paths of line icons on a grid of 16 by 16, by name.
 var icons = map[string]template.HTML{
-	"book": `<path d="M3 3h4a2 2 0 0 1 1 2v8a2 2 0 0 0-1-1.5H3zM13 3H9a2 2 0 0 0-1 2v8a2 2 0 0 1 1-1.5h4z"/>`,
-	"cart": `<path d="M2 3h2l1.5 7h7L14 5H5"/><circle cx="6.5" cy="12.5" r=".8"/><circle cx="11.5" cy="12.5" r=".8"/>`,
+	"book":  `<path d="M3 3h4a2 2 0 0 1 1 2v8a2 2 0 0 0-1-1.5H3zM13 3H9a2 2 0 0 0-1 2v8a2 2 0 0 1 1-1.5h4z"/>`,
+	"cart":  `<path d="M2 3h2l1.5 7h7L14 5H5"/><circle cx="6.5" cy="12.5" r=".8"/><circle cx="11.5" cy="12.5" r=".8"/>`,
 	"check": `<path d="m3.5 8.5 3 3 6-7"/>`,
 	"copy": `<rect x="5" y="5" width="8" height="8" rx="1.5"/>` +
 		`<path d="M10.5 5V3.5a1 1 0 0 0-1-1h-6a1 1 0 0 0-1 1v6a1 1 0 0 0 1 1H5"/>`,

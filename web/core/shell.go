@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/http"
 	"net/url"
+	"time"
 
 	"rollcall/store/customers"
 )
@@ -21,6 +22,9 @@ type Shell struct {
 
 // view makes pages follow the reader of the shell.
 func (s Shell) view() View { return s.look }
+
+// Zone is the time zone of the page: the store's, or UTC.
+func (s Shell) Zone() *time.Location { return cmp.Or(s.look.zone, time.UTC) }
 
 // Shell makes the shell of a page about the store in the path.
 func (s *Site) Shell(r *http.Request, here string) (Shell, error) {

@@ -36,7 +36,6 @@ func (s *Site) functions() template.FuncMap {
 		"did":      func(activity string) string { return activities[activity] },
 		"source":   func(kind *string) string { return sourceNames[*kind] },
 		"path":     url.PathEscape,
-		"event":    func(kind string) string { return happenings[kind] },
 		"by":       by,
 		"heard":    heard,
 		"plain":    func(word string) string { return strings.ReplaceAll(word, "_", " ") },
@@ -66,32 +65,6 @@ var sourceNames = map[string]string{
 	"course_purchase":  "Course purchase",
 	"product_purchase": "Product purchase",
 	"subscription":     "Subscription",
-}
-
-// happenings are the labels of timeline entries.
-var happenings = map[string]string{
-	"first_seen":            "Joined",
-	"enrolled":              "Enrolled",
-	"progressed":            "Progressed in",
-	"completed":             "Completed",
-	"enrollment_ended":      "Enrollment ended",
-	"bought":                "Bought",
-	"refunded":              "Refunded",
-	"refund_failed":         "Refund failed",
-	"dispute_opened":        "Payment disputed",
-	"dispute_won":           "Dispute won",
-	"dispute_lost":          "Dispute lost",
-	"dispute_closed":        "Dispute closed",
-	"subscription_started":  "Subscribed",
-	"subscription_paid":     "Subscription paid",
-	"subscription_renewed":  "Renewed",
-	"subscription_past_due": "Renewal not paid",
-	"subscription_paused":   "Subscription paused",
-	"subscription_canceled": "Canceled, runs until the end of the period",
-	"subscription_ended":    "Subscription ended",
-	"merged":                "Merged with another address",
-	"note":                  "Note",
-	"signed_in":             "Signed in",
 }
 
 // by is the author of a note, as shown.

@@ -97,6 +97,7 @@ func (p *press) functions() template.FuncMap {
 		"sinceshort": func(t any) template.HTML { return element(t, "", show.SinceShort(p.now(), p.local(t))) },
 		"on":         func(t any) template.HTML { return p.localElement(t, "day", show.Day(p.local(t))) },
 		"onshort":    func(t any) template.HTML { return p.localElement(t, "short", show.DayShort(p.now(), p.local(t))) },
+		"hour":       func(t any) template.HTML { return element(t, "", p.hour(t)) },
 		"clock":      func(t any) template.HTML { return p.localElement(t, "moment", show.Moment(p.local(t))) },
 	}
 }
@@ -115,6 +116,14 @@ func (p *press) local(t any) time.Time {
 		return momentOf(t).UTC()
 	}
 	return momentOf(t).In(p.zone)
+}
+
+// hour is the time of day, beside a day in the same zone.
+func (p *press) hour(t any) string {
+	if p.zone == nil {
+		return p.local(t).Format("15:04 UTC")
+	}
+	return p.local(t).Format("15:04")
 }
 
 // localElement is a time of which the store has set no zone: the script of pages

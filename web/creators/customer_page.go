@@ -5,8 +5,8 @@ import (
 	"net/http"
 	"net/url"
 	"path"
-	"slices"
 	"strconv"
+	"strings"
 
 	"rollcall/store/customers"
 	"rollcall/store/pg"
@@ -21,93 +21,105 @@ const (
 // customerPage is the data of customer.html.
 type customerPage struct {
 	core.Shell
-	Store    customers.StoreInfo
-	Customer customers.Customer
-	Why      customers.Explanation
-	Timeline []customers.Entry
-	Earlier  string // URL of earlier entries; empty: none
-	Notes    []core.CustomerNote
-	Names    map[string]string // of people who wrote notes, by Clerk id
-	Draft    string            // of a note that was refused
-	Editing  string            // the id of that note; empty: a new one
-	Wrong    string            // why it was refused
-	TagDraft string            // name of a tag that was refused
-	TagWrong string            // why
-	ListURL  string
-	URL      string
+	Store          customers.StoreInfo
+	Customer       customers.Customer
+	Why            customers.Explanation
+	Figures        customerFigures
+	Payments       []payment
+	Days           []activityDay // of the timeline
+	Abouts         []about
+	Earlier        string // URL of earlier entries; empty: none
+	Notes          []core.CustomerNote
+	Names          map[string]string // of people who wrote notes, by Clerk id
+	Draft          string            // of a note that was refused
+	Editing        string            // the id of that note; empty: a new one
+	Wrong          string            // why it was refused
+	TagDraft       string            // name of a tag that was refused
+	TagWrong       string            // why
+	StripeURLs     []string          // of the customer in Stripe's dashboard
+	ListURL        string            // the list that the visitor came from
+	AllURL         string            // of the whole list
+	Previous, Next string            // URLs of the neighbours on that list; empty: none
+	URL            string
+	Query          string // of that list, with "?"; empty: none
+
+	filter customers.Filter
 }
 
-// Customer shows the page of a customer, or for htmx the next part of the timeline.
+// about is a link to a part of the timeline.
+type about struct {
+	Label, URL string
+	On         bool
+}
+
+// Customer shows the page of a customer, or for htmx the next part of the timeline. Its
+// query is that of the list that the visitor came from, and where the timeline goes on.
 func (s *Pages) Customer(w http.ResponseWriter, r *http.Request) error {
 	q, err := s.QueryWith(r, "before", core.TimelineScope(r))
 	if err != nil {
 		return err
 	}
-	page, err := s.newCustomerPage(r)
-	if err != nil {
-		return err
-	}
+	page := s.newCustomerPage(r)
 	if core.IsNumber(path.Base(r.URL.Path)) { // an operator's shortcut, redirected to the address that others can use
 		http.Redirect(w, r, core.Address(page.URL, q), http.StatusSeeOther)
 		return nil
 	}
-	filter := customers.TimelineFilter{Cursor: q.Get("before"), Limit: pageEntries}
+	filter := customers.TimelineFilter{About: q.Get("about"), Cursor: q.Get("before"), Limit: pageEntries}
 	if core.IsPart(r) {
+		if page.Shell, err = s.Shell(r, "customers"); err != nil {
+			return err
+		}
 		if err := s.timeline(r, &page, filter); err != nil {
 			return err
 		}
 		s.Page(w, http.StatusOK, "entries", page)
 		return nil
 	}
-	return s.showCustomerPage(w, r, filter, customerPage{})
+	return s.showCustomerPage(w, r, filter, page)
 }
 
-// newCustomerPage is the page of the customer in the path.
-func (s *Pages) newCustomerPage(r *http.Request) (page customerPage, err error) {
-	page.ListURL = "/store/" + url.PathEscape(r.PathValue("store")) + "/customers"
-	page.URL = s.customerURL(r)
-	page.Shell, err = s.Shell(r, "customers")
-	return page, err
+// newCustomerPage is the page of the customer in the path. A list that cannot be is
+// taken for that of all.
+func (s *Pages) newCustomerPage(r *http.Request) (page customerPage) {
+	list := "/store/" + url.PathEscape(r.PathValue("store")) + "/customers"
+	page.ListURL, page.AllURL, page.URL = list, list, list+"/"+s.IDs().Customer(r.PathValue("id"))
+	page.filter = customers.Filter{Store: r.PathValue("store")}
+	q := r.URL.Query()
+	for _, own := range []string{"before", "about", "day", "cursor", "limit"} {
+		q.Del(own)
+	}
+	if f, err := customers.ParseFilter(page.filter.Store, q); err == nil {
+		page.filter = f
+		page.ListURL = core.Address(list, f.Values())
+		page.Query = strings.TrimPrefix(page.ListURL, list)
+	}
+	return page
 }
 
-// customerURL is the path of the page of the customer in the path.
-func (s *Pages) customerURL(r *http.Request) string {
-	return "/store/" + url.PathEscape(r.PathValue("store")) + "/customers/" + s.IDs().Customer(r.PathValue("id"))
-}
-
-// showCustomerPage reads and writes the page; failed has a note that was refused.
+// showCustomerPage reads and writes the page, which may have a note or tag that was
+// refused.
 func (s *Pages) showCustomerPage(w http.ResponseWriter, r *http.Request, f customers.TimelineFilter,
-	failed customerPage) error {
-	ctx, storeID, id := r.Context(), r.PathValue("store"), r.PathValue("id")
-	page, err := s.newCustomerPage(r)
-	if err != nil {
+	page customerPage) (err error) {
+	ctx, storeID, id, reader := r.Context(), r.PathValue("store"), r.PathValue("id"), customers.New(s.Cfg.Store)
+	if page.Shell, err = s.Shell(r, "customers"); err != nil {
 		return err
 	}
-	page.Draft, page.Editing, page.Wrong = failed.Draft, failed.Editing, failed.Wrong
-	page.TagDraft, page.TagWrong = failed.TagDraft, failed.TagWrong
-	if page.Customer, err = customers.New(s.Cfg.Store).Customer(ctx, storeID, id); err != nil {
+	if page.Customer, err = reader.Customer(ctx, storeID, id); err != nil {
 		return err
 	}
-	if page.Why, err = customers.New(s.Cfg.Store).Explain(ctx, storeID, id); err != nil {
+	if page.Why, err = reader.Explain(ctx, storeID, id); err != nil {
 		return err
 	}
-	if err := s.timeline(r, &page, f); err != nil {
+	page.Payments, page.Figures = paymentsOf(page.Why), figuresOf(page.Customer, page.Why)
+	page.StripeURLs = stripeURLs(page.Why)
+	if page.Store, err = reader.Store(ctx, storeID); err != nil {
 		return err
 	}
-	notes, err := customers.New(s.Cfg.Store).Notes(ctx, storeID, id, 0, pageNotes)
-	if err != nil {
-		return err
-	}
-	page.Notes = s.ShownNotes(r, notes)
-	var authors []string
-	for _, n := range notes {
-		authors = append(authors, n.Author, n.Editor)
-	}
-	if page.Names, err = customers.New(s.Cfg.Store).Names(ctx, authors); err != nil {
-		return err
-	}
-	if page.Store, err = customers.New(s.Cfg.Store).Store(ctx, storeID); err != nil {
-		return err
+	for _, read := range []func(*http.Request, *customerPage) error{s.notes, s.neighbours,
+		func(r *http.Request, page *customerPage) error { return s.timeline(r, page, f) }} {
+		if err := read(r, &page); err != nil {
+			return err
+		}
 	}
 	status := http.StatusOK
 	if page.Wrong != "" || page.TagWrong != "" {
@@ -117,12 +129,39 @@ func (s *Pages) showCustomerPage(w http.ResponseWriter, r *http.Request, f custo
 	return nil
 }
 
-// Reduced tells whether any payment was refunded or disputed.
-func (p customerPage) Reduced() bool {
-	return slices.ContainsFunc(p.Why.Payments, func(f customers.PaymentFact) bool {
-		return f.Refunded.Amount != 0 ||
-			f.Disputed.Amount != 0
-	})
+// notes reads the notes and the names of their authors.
+func (s *Pages) notes(r *http.Request, page *customerPage) error {
+	reader := customers.New(s.Cfg.Store)
+	notes, err := reader.Notes(r.Context(), r.PathValue("store"), r.PathValue("id"), 0, pageNotes)
+	if err != nil {
+		return err
+	}
+	page.Notes = s.ShownNotes(r, notes)
+	var authors []string
+	for _, n := range notes {
+		authors = append(authors, n.Author, n.Editor)
+	}
+	page.Names, err = reader.Names(r.Context(), authors)
+	return err
+}
+
+// neighbours links to the customers before and after this one on the list. A list that
+// is searched for too long links to none.
+func (s *Pages) neighbours(r *http.Request, page *customerPage) error {
+	previous, next, err := customers.New(s.Cfg.Store).Neighbours(r.Context(), page.filter, r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	page.Previous, page.Next = s.neighbour(r, page, previous), s.neighbour(r, page, next)
+	return nil
+}
+
+// neighbour is the URL of another customer's page on the same list.
+func (s *Pages) neighbour(r *http.Request, page *customerPage, id string) string {
+	if id == "" {
+		return ""
+	}
+	return "/store/" + url.PathEscape(r.PathValue("store")) + "/customers/" + s.IDs().Customer(id) + page.Query
 }
 
 // timeline reads a page of the timeline.
@@ -131,11 +170,26 @@ func (s *Pages) timeline(r *http.Request, page *customerPage, f customers.Timeli
 	if err != nil {
 		return err
 	}
-	page.Timeline = entries
+	page.Days = daysOf(entries, s.Cfg.Now(), page.Zone(), r.URL.Query().Get("day"))
+	for _, c := range f.Abouts() {
+		page.Abouts = append(page.Abouts, about{c.Label, page.at("about", c.Value), c.Value == f.About})
+	}
 	if next != "" {
-		page.Earlier = core.Address(page.URL, url.Values{"before": {s.IDs().Cursor(core.TimelineScope(r), next)}})
+		page.Earlier = page.at("about", f.About, "before", s.IDs().Cursor(core.TimelineScope(r), next),
+			"day", page.Days[len(page.Days)-1].Day)
 	}
 	return nil
+}
+
+// at is the page's URL with some parameters besides those of the list.
+func (p customerPage) at(nameValues ...string) string {
+	q := p.filter.Values()
+	for i := 0; i < len(nameValues); i += 2 {
+		if value := nameValues[i+1]; value != "" {
+			q.Set(nameValues[i], value)
+		}
+	}
+	return core.Address(p.URL, q)
 }
 
 // editing is a note's number as an id; empty for a new note.
@@ -162,8 +216,9 @@ func (s *Pages) NoteForm(w http.ResponseWriter, r *http.Request) error {
 	}
 	var wrong *pg.BadParam
 	if errors.As(err, &wrong) {
-		return s.showCustomerPage(w, r, customers.TimelineFilter{Limit: pageEntries},
-			customerPage{Draft: text, Editing: s.editing(note), Wrong: "The note " + wrong.Reason + "."})
+		page := s.newCustomerPage(r)
+		page.Draft, page.Editing, page.Wrong = text, s.editing(note), "The note "+wrong.Reason+"."
+		return s.showCustomerPage(w, r, customers.TimelineFilter{Limit: pageEntries}, page)
 	}
 	return s.backTo(w, r, "#notes", err)
 }
@@ -179,6 +234,7 @@ func (s *Pages) backTo(w http.ResponseWriter, r *http.Request, part string, err 
 	if err != nil {
 		return err
 	}
-	http.Redirect(w, r, s.customerURL(r)+part, http.StatusSeeOther)
+	page := s.newCustomerPage(r)
+	http.Redirect(w, r, page.URL+page.Query+part, http.StatusSeeOther)
 	return nil
 }

@@ -108,8 +108,9 @@ func (s *Pages) TagForm(w http.ResponseWriter, r *http.Request) error {
 	}
 	var wrong *pg.BadParam
 	if errors.As(err, &wrong) {
-		return s.showCustomerPage(w, r, customers.TimelineFilter{Limit: pageEntries},
-			customerPage{TagDraft: name, TagWrong: "The name " + wrong.Reason + "."})
+		page := s.newCustomerPage(r)
+		page.TagDraft, page.TagWrong = name, "The name "+wrong.Reason+"."
+		return s.showCustomerPage(w, r, customers.TimelineFilter{Limit: pageEntries}, page)
 	}
 	return s.backTo(w, r, "#tags", err)
 }
