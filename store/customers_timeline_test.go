@@ -267,8 +267,8 @@ func TestTimelineAbout(t *testing.T) {
 	var e teller
 	apply(t, s, []store.NewEvent{e.enrolled("c1", `"email":"a@x.example","progress":40`),
 		e.sale("pi_1", "a@x.example", `{"storeId":"s1","productId":"d1"}`),
-		e.stripe("charge.refunded", "", `{"id":"ch_1","amount":1000,"amount_refunded":300,"currency":"usd","payment_intent":"pi_1"}`),
-	}, 1)
+		e.stripe("charge.refunded", "",
+			`{"id":"ch_1","amount":1000,"amount_refunded":300,"currency":"usd","payment_intent":"pi_1"}`)}, 1)
 	jot(t, s, url, "a@x.example", "Wrote to support")
 	for about, want := range map[string][]string{
 		"":         {"note", "refunded", "bought", "progressed", "enrolled", "first_seen"},

@@ -238,8 +238,8 @@ func TestPagePaymentsOfSubscription(t *testing.T) {
 	for i := range 11 {
 		ago := time.Duration(20-i) * day
 		events = append(events, told{"stripe", "invoice.paid", ago, fmt.Sprintf(
-			`{"id":"in_ivo_%d","customer":"cus_ivo","subscription":"sub_ivo","amount_paid":1900,"currency":"usd","created":%s}`, i,
-			unix(ago))})
+			`{"id":"in_ivo_%d","customer":"cus_ivo","subscription":"sub_ivo","amount_paid":1900,"currency":"usd","created":%s}`,
+			i, unix(ago))})
 	}
 	events = append(events, sold("pi_ivo", "Ivo Marek", "drums", 500, "eur", 15*day))
 	x, p := visit(t, browser.Desktop, events...)
