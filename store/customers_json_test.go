@@ -53,8 +53,8 @@ const bare = `{
 	"id": "2", "store_id": "store_a", "email": "b@example.com", "name": null, "image_url": null, "type": "lead",
 	 "status": "inactive",
 	"source": {"kind": null, "product_id": null, "title": null}, "total_spent": [], "refunded": [],
-	"first_seen_at": null, "last_activity_at": null, "courses": [], "purchases": [], "subscriptions": [], "product_ids": [],
-	"tags": []
+	"first_seen_at": null, "last_activity_at": null, "courses": [], "purchases": [], "subscriptions": [],
+	"product_ids": [], "tags": []
 }`
 
 func TestCustomerJSON(t *testing.T) {
