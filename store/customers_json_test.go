@@ -40,7 +40,8 @@ const everything = `{
 	"subscriptions": [
 		{"id": "sub_1", "status": "active", "plan": "Pro", "product_ids": ["club"], "amount": 1900, "currency": "usd",
 		 "current_period_end": "2026-03-01T00:00:00Z", "cancel_at_period_end": true},
-		{"id": "sub_2", "status": "canceled", "plan": "Club", "product_ids": ["club"], "amount": null, "currency": null,
+		{"id": "sub_2", "status": "canceled", "plan": "Club", "product_ids": ["club"], "amount": null,
+		 "currency": null,
 		 "current_period_end": null, "cancel_at_period_end": false},
 		{"id": "sub_3", "status": "canceled", "plan": null, "product_ids": [], "amount": null, "currency": null,
 		 "current_period_end": null, "cancel_at_period_end": false}

@@ -77,7 +77,7 @@ func (f *Filter) labelParams() []pg.Param {
 			Label: "Tagged", Doc: "Only customers with the tag with this id.", Example: "tag_4k2mcv5x7h"},
 		{Name: "not_tag", Value: &f.NotTag, Kind: TagID, On: "tag.id", None: true, Multi: true,
 			Label: "Not tagged", Doc: "Only customers without the tag with this id.", Example: "tag_4k2mcv5x7h"},
-		{Name: "note", Value: &f.Note, On: "customer.note", Choices: anyOf(yesOrNo, "Any"),
+		{Name: "has_note", Value: &f.Note, On: "customer.note", Choices: anyOf(yesOrNo, "Any"),
 			Label: "Has a note", Doc: "Only customers with, or without, a note.", Example: "yes"},
 		{Name: "email_domain", Value: &f.EmailDomain, Kind: Domain, On: "customer.email_domain", Multi: true,
 			Label: "Email at", Doc: "Only customers with an address at this domain.", Example: "example.com"},

@@ -34,8 +34,8 @@ func (s *Reader) expand(ctx context.Context, db pg.Querier, storeID string, r Ru
 			UNION
 			SELECT s.*
 			FROM named n
-			CROSS JOIN LATERAL jsonb_path_query(n.rule, '$.**.segment') id
-			JOIN segments s ON s.id = id #>> '{}' AND s.store_id = $1
+			CROSS JOIN LATERAL jsonb_path_query(n.rule, '$.**.segment') v(inner_id)
+			JOIN segments s ON s.id = v.inner_id #>> '{}' AND s.store_id = $1
 		)
 		SELECT
 			id,
