@@ -195,3 +195,52 @@ func TestExportEndsWithTheRight(t *testing.T) {
 		}
 	}
 }
+
+// A creator who signs out here is out, with every copy of every cookie of that session
+// and however Clerk renews them. The session at the marketplace goes on; another one
+// opens the lists again.
+func TestCreatorsSignOut(t *testing.T) {
+	database, redis := testdb.Postgres(t), testdb.Redis(t)
+	one, two := openOn(t, database, redis, clerkSite), openOn(t, database, redis, clerkSite)
+	one.sellersOf(t)
+	const list = "/store/store_a/customers"
+	of := func(session string, more claims) string {
+		return sign(t, clerkKey, nil, sessionOf("user_owner").with(claims{"sid": session}).with(more))
+	}
+	old := of("sess_left", claims{"iat": now.Unix() - 7200, "nbf": now.Unix() - 7200, "exp": now.Unix() - 7140})
+	fresh, other := of("sess_left", nil), of("sess_kept", nil)
+	for _, who := range []as{withClerk(fresh), withClerk(other), withBearer(fresh)} {
+		if got := one.get(t, list, who); got.StatusCode != 200 {
+			t.Fatalf("signed in: %d", got.StatusCode)
+		}
+	}
+	// The cookie has expired while the page was open.
+	out := one.send(t, "POST", "/signout", "", withClerk(old))
+	if out.StatusCode != 303 || out.Header.Get("Location") != "/signin?signed_out=1" {
+		t.Fatalf("%d %v", out.StatusCode, out.Header)
+	}
+	if got := one.get(t, "/signin?signed_out=1"); !strings.Contains(got.text, "sign out there too") {
+		t.Error(got.text)
+	}
+	for _, x := range []*site{one, two} {
+		for _, who := range []as{withClerk(fresh), withBearer(fresh), withSession("_abc", fresh)} {
+			if got := x.get(t, list, who); got.StatusCode != 401 || !strings.Contains(got.text, "You signed out here") {
+				t.Errorf("signed out: %d %s", got.StatusCode, got.text)
+			}
+			if got := x.get(t, "/", who); got.StatusCode != 303 || got.Header.Get("Location") != "/signin" {
+				t.Errorf("signed out, the start: %d %v", got.StatusCode, got.Header)
+			}
+		}
+		for _, who := range []as{withClerk(other), both(withClerk(fresh), withSession("_abc", other))} {
+			if got := x.get(t, list, who); got.StatusCode != 200 {
+				t.Errorf("another session: %d", got.StatusCode)
+			}
+		}
+	}
+	before := `SELECT count(*) FROM ended_sessions`
+	one.wantCount(t, before, 1)
+	for _, who := range []as{withClerk(sign(t, otherKey, nil, sessionOf("user_owner"))), withClerk("a.b.c"), stranger} {
+		one.send(t, "POST", "/signout", "", who)
+	}
+	one.wantCount(t, before, 1)
+}

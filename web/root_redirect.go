@@ -4,7 +4,7 @@ import (
 	"net/http"
 )
 
-// start redirects to the operators' pages, which send strangers to the sign-in.
+// start redirects to the operators' pages.
 func (s *Server) start(w http.ResponseWriter, r *http.Request) error {
 	http.Redirect(w, r, "/admin", http.StatusSeeOther)
 	return nil

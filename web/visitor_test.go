@@ -243,6 +243,10 @@ func answers(r route, is standing) string {
 	switch {
 	case r.who == core.Sellers && is == somebody:
 		return "404"
+	case r.who == core.Known && is == nobody:
+		return "401"
+	case r.who == core.Known && is == operator, r.path == "/store/{store}" && is > somebody:
+		return "303" // to the list of all, and to the customers
 	case r.who == core.Admins && is != operator && r.method == "GET" && strings.HasPrefix(r.path, "/admin"):
 		return "303 401" // to the sign-in, unless they sent what should have opened it
 	case r.who == core.Sellers && is == nobody, r.who == core.Admins && is != operator:
@@ -331,13 +335,17 @@ func TestNoAdminToken(t *testing.T) {
 	x.sellersOf(t)
 	pretenders := []as{stranger, withBearer(""), withBasic(""),
 		withCookie(access.Admin{Token: ""}.Sign(access.ForSession, now.Add(time.Hour)))}
-	for _, path := range []string{"/api/admin/events", "/monitoring/", "/signin", "/signin?link=" + access.Admin{
+	for _, path := range []string{"/api/admin/events", "/monitoring/", "/signin?link=" + access.Admin{
 		Token: ""}.Sign(access.ForLink, now.Add(time.Hour))} {
 		for _, who := range pretenders {
 			if got := x.get(t, path, who); got.StatusCode != 503 || !strings.Contains(got.text, "ADMIN_TOKEN") {
 				t.Errorf("%s: %d %s", path, got.StatusCode, got.text)
 			}
 		}
+	}
+	if got := x.get(t, "/signin"); got.StatusCode != 200 || !strings.Contains(got.text, "Sign in to the marketplace") ||
+		strings.Contains(got.text, "<form") {
+		t.Errorf("creators: %d %s", got.StatusCode, got.text)
 	}
 	if got := x.send(t, "POST", "/signin", "token="); got.StatusCode != 503 || got.Header.Get("Set-Cookie") != "" {
 		t.Errorf("%d %v", got.StatusCode, got.Header)

@@ -36,6 +36,11 @@ func New(s *core.Site) *Access {
 		Sessions: NewSessions(s.Cfg.Clerk, s.Cfg.Now, s.Cfg.Log),
 		Throttle: NewThrottle(s.Redis),
 	}
+	if a.Sessions != nil {
+		a.Sessions.Ended = func(ctx context.Context, id string) (bool, error) {
+			return s.Cfg.Store.SessionEnded(ctx, ofClerk+id)
+		}
+	}
 	s.Admit = a.admit
 	s.FailurePage = func(r *http.Request, f *core.Failure) any { return a.failurePage(r, f) }
 	return a
@@ -117,7 +122,11 @@ func (s *Access) admit(who core.Audience, r *http.Request) (core.Visitor, error)
 	if v.Admin {
 		return v, nil
 	}
-	if who == core.Sellers && (v.User != "" || v.Store != "") {
+	known := v.User != "" || v.Store != ""
+	switch {
+	case who == core.Known && known:
+		return v, nil
+	case who == core.Sellers && known:
 		return v, s.AdmitTo(r.Context(), r.PathValue("store"), v)
 	}
 	return v, cmp.Or(v.Doubt, error(core.ErrStranger))

@@ -17,7 +17,10 @@ import (
 	"rollcall/web/core"
 )
 
-const clerkLeeway = 5 * time.Second // of Clerk's clock
+const (
+	clerkLeeway      = 5 * time.Second           // of Clerk's clock
+	clerkSessionLife = 10 * 365 * 24 * time.Hour // the longest that Clerk lets one configure
+)
 
 // ParseClerkKey parses a Clerk instance's public key as its dashboard shows it, in
 // PEM. "\n" may stand for line ends.
@@ -35,6 +38,8 @@ func ParseClerkKey(text string) (*rsa.PublicKey, error) {
 
 // Sessions verifies Clerk's session tokens. Safe for concurrent use.
 type Sessions struct {
+	// Ended tells whether a session, by Clerk's id, was signed out of here; nil: none was.
+	Ended   func(ctx context.Context, id string) (bool, error)
 	cfg     core.Clerk
 	keys    *keyring // if cfg has no key
 	now     func() time.Time
@@ -63,37 +68,68 @@ func NewSessions(cfg core.Clerk, now func() time.Time, log *slog.Logger) *Sessio
 // Now implements the SDK's clock.
 func (s *Sessions) Now() time.Time { return s.now() }
 
-// user returns the user of a token; "" if it is not a token of this instance. The
-// error is a *core.Failure: the token has expired, or cannot be checked. party says
-// which "azp" is allowed.
+// user returns the user of a token; "" if it is not a token of this instance. The error
+// says that the token has expired, that its session was signed out of, or that it cannot
+// be checked. party says which "azp" is allowed.
 func (s *Sessions) user(ctx context.Context, token string, party func(azp string) bool) (id string, err error) {
+	said, err := s.claims(ctx, token, party, clerkLeeway)
+	if said == nil {
+		return "", err
+	}
+	if s.Ended == nil || said.SessionID == "" {
+		return said.Subject, nil
+	}
+	ended, err := s.Ended(ctx, said.SessionID)
+	switch {
+	case err != nil:
+		return "", err
+	case ended:
+		return "", core.ErrSignedOut
+	}
+	return said.Subject, nil
+}
+
+// Opened are the ids of the sessions that a request's cookies are of, however long ago
+// they expired.
+func (s *Sessions) Opened(ctx context.Context, tokens []string) (ids []string) {
+	for _, token := range tokens[:min(len(tokens), MostTried)] {
+		if said, _ := s.claims(ctx, token, s.partyOrNone, clerkSessionLife); said != nil && said.SessionID != "" {
+			ids = append(ids, said.SessionID)
+		}
+	}
+	return ids
+}
+
+// claims returns what a token of this instance says; nil if it is none.
+func (s *Sessions) claims(ctx context.Context, token string, party func(azp string) bool, leeway time.Duration) (
+	*clerk.SessionClaims, error) {
 	if s == nil || strings.Count(token, ".") != 2 {
-		return "", nil
+		return nil, nil
 	}
 	parsed, err := jwt.ParseSigned(token)
 	if err != nil || len(parsed.Headers) != 1 || !forSessions(parsed.Headers[0]) {
-		return "", nil
+		return nil, nil
 	}
 	key, err := s.key(ctx, parsed.Headers[0].KeyID)
 	if key == nil {
-		return "", err
+		return nil, err
 	}
 	var more struct {
 		Status string `json:"sts"` // pending: signed in, but a step is left
 	}
 	said, err := clerkjwt.Verify(ctx, &clerkjwt.VerifyParams{
-		Token: token, JWK: key, Clock: s, Leeway: clerkLeeway,
+		Token: token, JWK: key, Clock: s, Leeway: leeway,
 		IsSatellite:             s.issuer != "", // the SDK compares issuers literally, issued does not
 		AuthorizedPartyHandler:  party,
 		CustomClaimsConstructor: func(context.Context) any { return &more },
 	})
 	switch {
 	case errors.Is(err, jwt.ErrExpired): // checked after the signature
-		return "", core.ErrEnded
+		return nil, core.ErrEnded
 	case err != nil || !s.issued(said.Issuer) || said.Expiry == nil || more.Status == "pending":
-		return "", nil
+		return nil, nil
 	}
-	return said.Subject, nil
+	return said, nil
 }
 
 // forSessions tells session tokens from others with the same key, such as those for

@@ -11,22 +11,41 @@ import (
 
 // signInForm is the data of signin.html.
 type signInForm struct {
-	Next  string // where to go after signing in
-	Error string
+	Next      string // where to go after signing in
+	Error     string
+	Creators  bool   // whether creators can sign in
+	SignIn    string // where they do; empty if unknown
+	Operators bool   // whether operators can sign in
+	Open      bool   // whether the operators' form is unfolded
+	SignedOut bool   // whether a creator has just signed out
 }
+
+// signInForm is the form that leads to a local path.
+func (s *Access) signInForm(r *http.Request, next string) signInForm {
+	form := signInForm{Next: core.LocalPath(next), Creators: s.Sessions != nil, Operators: s.Cfg.AdminToken != "",
+		SignedOut: r.URL.Query().Has(signedOut)}
+	form.Open = !form.Creators || strings.HasPrefix(form.Next, "/admin") || strings.HasPrefix(form.Next, "/monitoring")
+	if to, err := url.Parse(form.Next); err == nil {
+		form.SignIn = s.signInAddress(r, to)
+	}
+	return form
+}
+
+// signedOut is the parameter of the sign-in page that follows a creator's sign-out.
+const signedOut = "signed_out"
 
 // SignInPage shows the form, or signs in the holder of a valid link; the redirect
 // removes the link from the address.
 func (s *Access) SignInPage(w http.ResponseWriter, r *http.Request) error {
-	if s.Cfg.AdminToken == "" {
+	form, link := s.signInForm(r, r.FormValue("next")), r.FormValue("link")
+	if !form.Operators && (link != "" || !form.Creators) {
 		return core.ErrNoToken
 	}
-	form := signInForm{Next: core.LocalPath(r.FormValue("next"))}
-	if link := r.FormValue("link"); link != "" {
+	if link != "" {
 		if _, ok := s.Admin.signed(ForLink, link, s.Cfg.Now()); ok {
 			return s.enter(w, r, form.Next)
 		}
-		form.Error = "This sign-in link has expired or is incomplete. Get a new one, or use the admin token."
+		form.Open, form.Error = true, "This sign-in link has expired or is incomplete. Get a new one, or use the admin token."
 	}
 	s.Page(w, http.StatusOK, "signin.html", form)
 	return nil
@@ -41,14 +60,14 @@ func (s *Access) SignIn(w http.ResponseWriter, r *http.Request) error {
 	if err := r.ParseForm(); err != nil {
 		return core.ErrForm
 	}
-	form := signInForm{Next: core.LocalPath(r.PostForm.Get("next"))}
+	form := s.signInForm(r, r.PostForm.Get("next"))
 	if s.Admin.is(strings.TrimSpace(r.PostForm.Get("token"))) {
 		return s.enter(w, r, form.Next)
 	}
 	if err := s.wrong(r); err != nil {
 		return err
 	}
-	form.Error = "Wrong admin token. Use the server's ADMIN_TOKEN."
+	form.Open, form.Error = true, "Wrong admin token. Use the server's ADMIN_TOKEN."
 	s.Page(w, http.StatusUnauthorized, "signin.html", form)
 	return nil
 }
@@ -61,15 +80,26 @@ func (s *Access) enter(w http.ResponseWriter, r *http.Request, next string) erro
 	return nil
 }
 
-// SignOut ends the session for every copy of its cookie.
+// ofClerk begins the names of Clerk's sessions among those that ended.
+const ofClerk = "clerk:"
+
+// SignOut ends the session for every copy of its cookie. Clerk's own session goes on at
+// the marketplace, but opens nothing here any more.
 func (s *Access) SignOut(w http.ResponseWriter, r *http.Request) error {
+	next := "/signin"
+	for _, id := range s.Sessions.Opened(r.Context(), ClerkTokens(r)) {
+		next = "/signin?" + signedOut + "=1"
+		if err := s.Cfg.Store.EndSession(r.Context(), ofClerk+id, s.Cfg.Now().Add(clerkSessionLife)); err != nil {
+			return err
+		}
+	}
 	if session, until := s.Admin.session(r, s.Cfg.Now()); session != "" {
 		if err := s.Cfg.Store.EndSession(r.Context(), session, until); err != nil {
 			return err
 		}
 	}
 	s.setSession(w, r, "", -time.Second)
-	http.Redirect(w, r, "/signin", http.StatusSeeOther)
+	http.Redirect(w, r, next, http.StatusSeeOther)
 	return nil
 }
 
@@ -90,18 +120,18 @@ func (s *Access) failurePage(r *http.Request, f *core.Failure) core.FailurePage 
 	session, _ := s.Admin.session(r, s.Cfg.Now())
 	p := core.FailurePage{Failure: f, Next: core.WhereFrom(r), Operator: session != ""}
 	if r.PathValue("store") != "" && s.Sessions != nil {
-		p.Creators, p.SignIn = true, s.signInAddress(r)
+		p.Creators, p.SignIn = true, s.signInAddress(r, r.URL)
 	}
 	return p
 }
 
-// signInAddress is the marketplace's sign-in page, with the page to return to.
-func (s *Access) signInAddress(r *http.Request) string {
+// signInAddress is the marketplace's sign-in page, with the page of this site to return to.
+func (s *Access) signInAddress(r *http.Request, to *url.URL) string {
 	u, err := url.Parse(s.Cfg.SignInURL)
 	if err != nil || s.Cfg.SignInURL == "" {
 		return ""
 	}
-	back := url.URL{Scheme: "http", Host: r.Host, Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}
+	back := url.URL{Scheme: "http", Host: r.Host, Path: to.Path, RawPath: to.RawPath, RawQuery: to.RawQuery}
 	if s.ByHTTPS(r) {
 		back.Scheme = "https"
 	}

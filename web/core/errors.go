@@ -42,6 +42,8 @@ var (
 		"This request came from a page of another site, so it was rejected."}
 	ErrEnded = &Failure{http.StatusUnauthorized, "unauthorized",
 		"This token has expired or was revoked. Send another one."}
+	ErrSignedOut = &Failure{http.StatusUnauthorized, "unauthorized",
+		"You signed out here. Sign out of the marketplace too, then sign in again."}
 	ErrTooMany = &Failure{http.StatusTooManyRequests, "too_many_requests",
 		"Too many wrong tokens were sent. Wait a few seconds before you try another one. The right token always works."}
 	ErrNoKeys = &Failure{http.StatusServiceUnavailable, "unavailable",

@@ -35,6 +35,9 @@ func (p FailurePage) Title() string {
 	return "Error"
 }
 
+// SignedOut tells whether the visitor's session was signed out of here.
+func (p FailurePage) SignedOut() bool { return p.Failure == ErrSignedOut }
+
 // FailurePage is the data of failure.html.
 type FailurePage struct {
 	*Failure

@@ -10,6 +10,7 @@ const (
 	Anyone  Audience = iota // probes, and people who are about to sign in
 	Admins                  // operators: the admin token, or a session made from it
 	Sellers                 // all who may see the store in the path, admins included
+	Known                   // all who are signed in or sent a token, with a store or without
 )
 
 // Handler answers a request, or returns an error that Explain understands.

@@ -36,6 +36,9 @@ func (s *Site) Shell(r *http.Request, here string) (Shell, error) {
 	} else if v.Store != "" {
 		shell.Person = "API token"
 	}
+	if id == "" {
+		return shell, err // a page about no store
+	}
 	base := "/store/" + url.PathEscape(id)
 	shell.Links = []tab{{"customers", base + "/customers", "Customers"}}
 	return shell, err

@@ -81,7 +81,7 @@ func (s *Pages) Customer(w http.ResponseWriter, r *http.Request) error {
 // newCustomerPage is the page of the customer in the path. A list that cannot be is
 // taken for that of all.
 func (s *Pages) newCustomerPage(r *http.Request) (page customerPage) {
-	list := "/store/" + url.PathEscape(r.PathValue("store")) + "/customers"
+	list := customersPath(r.PathValue("store"))
 	page.ListURL, page.AllURL, page.URL = list, list, list+"/"+s.IDs().Customer(r.PathValue("id"))
 	page.filter = customers.Filter{Store: r.PathValue("store")}
 	q := r.URL.Query()
