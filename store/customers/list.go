@@ -2,6 +2,7 @@ package customers
 
 import (
 	"context"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,8 +18,15 @@ import (
 // first reads a few rows, then up to walkBudget if that promises a full page.
 // Otherwise a seek finds all matches by their rarest condition and sorts them.
 //
-// firstSteps is the fraction of walkBudget that is read to estimate the rest.
+// firstSteps is the fraction of a walk's budget that is read to estimate the rest.
 const firstSteps = 30
+
+// A walk that finds all it must know in the index of its order reads light rows: several
+// take as long as one that is looked up in a table.
+const (
+	lightRows       = 4
+	lightFirstSteps = 4
+)
 
 // Customers returns a page of a store's list and the cursor of the next one, empty at
 // the end. A filter that is not valid is a *pg.BadParam.
@@ -160,13 +168,17 @@ func (q *listQuery) read(ctx context.Context, after *pg.Position) (rows []listed
 // seek.
 func (q *listQuery) find(ctx context.Context, after *pg.Position) ([]listed, error) {
 	first := q.spans(after)[0]
-	for budget := max(1, q.WalkBudget/firstSteps); ; budget = q.WalkBudget {
+	all, steps := q.WalkBudget, firstSteps
+	if q.reads() == readsOrder {
+		all, steps = all*lightRows, lightFirstSteps
+	}
+	for budget := max(1, all/steps); ; budget = all {
 		sql, args := q.walk(first, q.Limit+1, budget)
 		rows, err := q.query(ctx, sql, args)
 		if err != nil || len(rows) > q.Limit {
 			return rows, err
 		}
-		if budget == q.WalkBudget || len(rows)*firstSteps <= q.Limit {
+		if budget == all || len(rows)*steps <= q.Limit {
 			sql, args := q.seek(after)
 			return q.query(ctx, sql, args)
 		}
@@ -232,17 +244,63 @@ func (q *listQuery) walk(in span, n, budget int) (string, pg.Arguments) {
 		rest.SQL = append(rest.SQL, "EXISTS (SELECT FROM customer_index i WHERE i.customer_id = c.id AND "+entry.String()+
 			" OFFSET 0)")
 	}
-	columns := selectCustomers(by.text("c.key"), tagsColumn)
-	if q.idsOnly {
-		columns = "SELECT c.id FROM"
-	}
-	return columns + ` (
+	from := ` (
 			SELECT *
 			FROM (
 				` + strings.Join(q.branches(in, sorted+limit, &args), "\n\t\t\t\tUNION ALL\n\t\t\t\t") + `
 			) c` + sorted + limit + `
 		) c
-		WHERE ` + rest.String() + sorted + " LIMIT " + strconv.Itoa(n), args
+		WHERE ` + rest.String() + sorted + " LIMIT " + strconv.Itoa(n)
+	columns := selectCustomers(by.text("c.key"), tagsColumn)
+	switch {
+	case q.idsOnly:
+		return "SELECT c.id FROM" + from, args
+	case q.passes && q.reads() != readsRows:
+		return columns + rowsOf("SELECT c.id, c.key FROM"+from) + sorted, args
+	}
+	return columns + from, args
+}
+
+// rowsOf are the rows of found customers, each with its key.
+func rowsOf(found string) string {
+	return ` (
+			SELECT
+				c.*,
+				f.key
+			FROM (` + found + `) f
+			JOIN customers c ON c.id = f.id
+		) c`
+}
+
+// What a walk reads of each customer that it passes.
+const (
+	readsOrder   = iota // what is in the index of each order that has facets
+	readsEntries        // their entry in customer_index, too
+	readsRows           // their row
+)
+
+// inOrders are the columns of customers in the index of each order that has facets.
+var inOrders = strings.Fields("id store_id facet first_seen_at last_activity_at spent_rank")
+
+var columnOf = regexp.MustCompile(`\bc\.(\w+)`)
+
+func (q *listQuery) reads() int {
+	by, _ := orderOf(q.Sort)
+	if !by.facets {
+		return readsRows
+	}
+	reads := readsOrder
+	for _, c := range q.conds {
+		for _, column := range columnOf.FindAllStringSubmatch(c.sql, -1) {
+			if c.facet == 0 && !slices.Contains(inOrders, column[1]) {
+				return readsRows
+			}
+		}
+		if c.entry {
+			reads = readsEntries
+		}
+	}
+	return reads
 }
 
 // branches are the statements that read a span: one for each facet if the order has
@@ -261,7 +319,11 @@ func (q *listQuery) branches(in span, sorted string, args *pg.Arguments) (branch
 	if in.after != nil {
 		all.SQL = append(all.SQL, by.after(in.after, direction, all))
 	}
-	branch := "(SELECT c.*, " + by.key + " AS key FROM customers c WHERE " + all.String()
+	columns := "c.*"
+	if (q.passes || q.idsOnly) && q.reads() != readsRows {
+		columns = "c." + strings.Join(inOrders, ", c.")
+	}
+	branch := "(SELECT " + columns + ", " + by.key + " AS key FROM customers c WHERE " + all.String()
 	if !by.facets {
 		return []string{branch + sorted + ")"}
 	}
@@ -287,20 +349,17 @@ func (q *listQuery) seek(after *pg.Position) (string, pg.Arguments) {
 		where.SQL = append(where.SQL, left)
 	}
 	sorted := " ORDER BY key" + direction + " NULLS LAST, id" + direction
-	return `
-		WITH found AS MATERIALIZED (
-			SELECT
-				c.id,
-				` + by.key + ` AS key
-			FROM ` + from + `
-			WHERE ` + where.String() + `
-		)` + selectCustomers(by.text("c.key"), tagsColumn) + ` (
-			SELECT
-				c.*,
-				f.key
-			FROM (SELECT * FROM found` + sorted + ` LIMIT ` + args.Add(q.Limit+1) + `) f
-			JOIN customers c ON c.id = f.id
-		) c` + sorted, args
+	// OFFSET 0 keeps it from being looked for in the order.
+	return selectCustomers(by.text("c.key"), tagsColumn) + rowsOf(`
+				SELECT *
+				FROM (
+					SELECT
+						c.id,
+						`+by.key+` AS key
+					FROM `+from+`
+					WHERE `+where.String()+`
+					OFFSET 0
+				) found`+sorted+` LIMIT `+args.Add(q.Limit+1)) + sorted, args
 }
 
 // meets is the FROM and WHERE of all matching customers c.
