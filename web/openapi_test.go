@@ -134,7 +134,8 @@ func TestParametersAreThoseDescribed(t *testing.T) {
 	x := open(t, nil)
 	x.fill(t)
 	x.begin(t, `{"kind": "clerk"}`)
-	address := strings.NewReplacer("{store}", "store_a", "{id}", "1", "{reason}", "user_unknown")
+	x.segmented(t, "store_a")
+	address := strings.NewReplacer("{store}", "store_a", "{id}", "1", "{segment}", aSegment, "{reason}", "user_unknown")
 	// Besides, these are known: refused by an export, of no matter to figures.
 	known := map[string][]string{"/api/stores/{store}/customers.csv": {"cursor", "limit"}, "/api/stores/{store}/stats": {
 		"cursor", "limit", "sort"}}

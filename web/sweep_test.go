@@ -77,6 +77,7 @@ func TestNothingHostileIsOurFault(t *testing.T) {
 	x.take(t, enrolledIn("evt_lost", `"user_id":"user_lost"`))
 	x.begin(t, `{"kind": "clerk"}`)
 	x.exec(t, `INSERT INTO tags (id, store_id, name, folded, created_by) VALUES ($1, 'studio', 'T', 't', 'admin')`, aTag)
+	x.segmented(t, "studio")
 	x.creators.Live.End() // a stream that is let in ends at once
 	s := &sweep{site: x, t: t, client: &http.Transport{MaxIdleConnsPerHost: askers}}
 	defer s.client.CloseIdleConnections()
@@ -104,7 +105,7 @@ func (s *sweep) path(r route) string {
 		id = s.id(s.t, core.CustomerID, 1)
 	}
 	return strings.NewReplacer("{store}", "studio", "{id}", id, "{note}", s.id(s.t, core.NoteID, 1),
-		"{tag}", aTag, "{reason}",
+		"{tag}", aTag, "{segment}", aSegment, "{bulk}", aBulk, "{reason}",
 		"user_unknown", "{$}", "", "{file}", "style.css").Replace(r.path)
 }
 
@@ -136,7 +137,7 @@ func (s *sweep) ask(method, path, kind, body string) {
 
 // paths puts hostile values in place of each part of a path.
 func (s *sweep) paths(r route) {
-	for _, part := range []string{"{store}", "{id}", "{note}", "{tag}", "{reason}", "{file}"} {
+	for _, part := range []string{"{store}", "{id}", "{note}", "{tag}", "{segment}", "{bulk}", "{reason}", "{file}"} {
 		if !strings.Contains(r.path, part) {
 			continue
 		}
@@ -239,8 +240,20 @@ var said = map[string]map[string]string{
 	"/retry": reopenNames, "/replay": reopenNames, "/reopen": reopenNames,
 	"/notes": {"body": ""}, "/{note}": {"body": ""},
 	"/tags": {"name": ""}, "/{tag}": {"name": ""}, "/merge": {"into": ""},
+	"/segments": {"name": `"kind":"static"`, "kind": `"name":"x"`, "rule": `"kind":"dynamic","name":"x"`},
+	"/{segment}": {"name": "", "rule": "", "version": "", "pinned": ""}, "/preview": {"rule": ""},
+	"/bulk": {"action": aimed + `,"filter":"","expected":1`, "tag": adding + `,"filter":"","expected":1`,
+		"tag_name": adding + `,"filter":"","dry_run":true`, "segment": adding + `,"filter":"","expected":1`,
+		"filter": adding + "," + aimed + `,"dry_run":true`, "rule": adding + "," + aimed + `,"dry_run":true`,
+		"customers": adding + "," + aimed, "expected": adding + "," + aimed + `,"filter":""`},
 	"/signin": {"token": "", "next": ""},
 }
+
+// Parts of a bulk action.
+const (
+	adding = `"action":"add"`
+	aimed  = `"tag":"` + aTag + `"`
+)
 
 var reopenNames = map[string]string{"source": `"do":"replay"`, "status": "", "type": "", "id": "", "ids": "",
 	"error": "", "since": "", "until": "", "after": `"do":"retry"`,

@@ -214,6 +214,7 @@ func TestEveryRouteEveryVisitor(t *testing.T) {
 	x := open(t, clerkSite)
 	x.sellersOf(t)
 	x.begin(t, `{"kind": "clerk"}`)
+	x.segmented(t, "store_a")
 	all := callers(t, x)
 	for _, route := range x.routes() {
 		method := route.method
@@ -264,15 +265,30 @@ func answers(r route, is standing) string {
 	case r.method == "POST" && strings.HasPrefix(r.path, "/store/"):
 		return "400 404" // let in, and told that there is no such note
 	case r.method == "POST", r.method == "PATCH":
-		return "200 415 409" // let in, and told what is wrong: no body, or done before
+		return "200 202 415 409" // let in, and told what is wrong: no body, or done before
+	case strings.Contains(r.path, "{segment}") && r.method != "GET":
+		return "204 404" // gone after the first time
 	case r.method == "DELETE", r.method == "PUT":
 		return "404" // let in, and told that there is no such note or tag
 	}
 	return "200"
 }
 
-// aTag is the id of a tag in a route's path.
-const aTag = "tag_aaaaaaaaaa"
+// The ids of a tag, a static segment and a bulk action in a route's path.
+const (
+	aTag     = "tag_aaaaaaaaaa"
+	aSegment = "seg_aaaaaaaaaa"
+	aBulk    = "bulk_aaaaaaaaaa"
+)
+
+// segmented has a store have the segment, and the action, which has ended.
+func (x *site) segmented(t testing.TB, store string) {
+	t.Helper()
+	x.exec(t, `INSERT INTO segments (id, store_id, name, folded, kind, created_by)
+		VALUES ($1, $2, 'S', 's', 'static', 'admin')`, aSegment, store)
+	x.exec(t, `INSERT INTO bulk_actions (id, store_id, action, target, customers, status, ended_at, started_by)
+		VALUES ($1, $2, 'add', $3, 0, 'done', now(), 'admin')`, aBulk, store, aSegment)
+}
 
 // pathOf fills in a route's path.
 func (x *site) pathOf(t *testing.T, pattern, store string) string {
@@ -282,7 +298,7 @@ func (x *site) pathOf(t *testing.T, pattern, store string) string {
 		id = x.id(t, core.CustomerID, 1)
 	}
 	path := strings.NewReplacer("{store}", store, "{id}", id, "{note}", x.id(t, core.NoteID, 1),
-		"{tag}", aTag, "{reason}",
+		"{tag}", aTag, "{segment}", aSegment, "{bulk}", aBulk, "{reason}",
 		"user_unknown", "{$}", "", "{file}", "style.css").Replace(pattern)
 	if strings.Contains(path, "{") {
 		t.Fatalf("%s: say here what stands for its parts", pattern)

@@ -7,6 +7,8 @@ import (
 
 	"rollcall/jobs"
 	"rollcall/store"
+	"rollcall/store/bulk"
+	"rollcall/store/segments"
 	"rollcall/store/tags"
 )
 
@@ -19,7 +21,7 @@ const (
 )
 
 // cleanUpUntil does the work without urgency until ctx ends: it resumes interrupted
-// erasures, takes deleted tags off customers and deletes old payloads.
+// erasures, takes deleted tags off customers, and deletes old payloads, bulk actions and moves.
 func (w *Worker) cleanUpUntil(ctx context.Context) {
 	tick := time.NewTicker(w.cfg.Sweep)
 	defer tick.Stop()
@@ -30,7 +32,7 @@ func (w *Worker) cleanUpUntil(ctx context.Context) {
 			return
 		case now := <-tick.C:
 			err := errors.Join(w.cfg.Store.FinishErasures(ctx, lease*w.cfg.Grace, store.EraseOptions{Forget: w.forgetJobs}),
-				tags.New(w.cfg.Store).Clear(ctx))
+				tags.New(w.cfg.Store).Clear(ctx), bulk.New(w.cfg.Store).Prune(ctx), segments.New(w.cfg.Store).Prune(ctx))
 			if w.cfg.Retain > 0 && now.Sub(pruned) >= min(prunePause, w.cfg.Retain) {
 				pruned = now
 				err = errors.Join(err, w.prune(ctx))

@@ -146,6 +146,8 @@ func (w *Worker) Run(ctx context.Context) error {
 	beside.Go(func() { w.watchUntil(ctx) })
 	beside.Go(func() { w.cleanUpUntil(ctx) })
 	beside.Go(func() { w.rederiveUntil(ctx) })
+	beside.Go(func() { w.bulkUntil(ctx) })
+	beside.Go(func() { w.watchSegmentsUntil(ctx) })
 	w.sweepUntil(ctx)
 	close(w.ending)
 	beside.Wait()

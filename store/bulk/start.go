@@ -108,7 +108,7 @@ func (s *Bulk) Undo(ctx context.Context, storeID, id, author string) (a Action, 
 	n := newAction{id: newID(), store: storeID, action: inverse[a.Action], undoes: &a.ID, author: author}
 	err = s.begin(ctx, func(tx pgx.Tx) error {
 		if err := s.existing(ctx, tx, storeID, a.Target); err != nil {
-			return pg.Conflicts("gone", "The tag or segment of this action was deleted, so there is nothing to undo.")
+			return pg.Conflicts("wrong_status", "The tag or segment of this action was deleted, so there is nothing to undo.")
 		}
 		count, err := n.insert(ctx, tx, `SELECT customer_id AS id FROM bulk_changes WHERE bulk_id = $1`, pg.Arguments{id})
 		if err == nil {
@@ -220,7 +220,7 @@ func (n newAction) insert(ctx context.Context, tx pgx.Tx, audience string, args 
 		return 0, err
 	}
 	if open >= maxOpen {
-		return 0, pg.Conflicts("busy", "%d actions of this store wait for their end. Wait for one, or cancel it.", open)
+		return 0, pg.Conflicts("already_running", "%d actions of this store wait for their end. Wait for one, or cancel it.", open)
 	}
 	if _, err := tx.Exec(ctx, `
 		INSERT INTO bulk_actions (id, store_id, action, target, filter, undoes, customers, started_by)

@@ -147,9 +147,15 @@ func (s *Tags) Rename(ctx context.Context, storeID, id, name string) (err error)
 }
 
 // Delete deletes a tag, and takes it off all customers. If it is interrupted, a worker
-// finishes it; see Clear.
+// finishes it; see Clear. A *pg.Conflict names the segments that use it.
 func (s *Tags) Delete(ctx context.Context, storeID, id string) (err error) {
 	defer pg.Wrap(&err, "tags.Delete(%q, %q)", storeID, id)
+	if !pg.Storable(storeID) || !pg.Storable(id) {
+		return pg.ErrNotFound
+	}
+	if err := s.Unused(ctx, storeID, "tag", id); err != nil {
+		return err
+	}
 	err = s.change(ctx, `
 		WITH gone AS (
 			DELETE FROM tags WHERE store_id = $1 AND id = $2 RETURNING id
@@ -185,7 +191,7 @@ func (s *Tags) clear(ctx context.Context, id string) error {
 }
 
 // Merge gives a tag's customers the tag into instead, and deletes the tag. If it is
-// interrupted, the next Merge goes on.
+// interrupted, the next Merge goes on. A *pg.Conflict names the segments that use it.
 func (s *Tags) Merge(ctx context.Context, storeID, id, into string) (err error) {
 	defer pg.Wrap(&err, "tags.Merge(%q, %q, %q)", storeID, id, into)
 	if id == into {
@@ -194,6 +200,9 @@ func (s *Tags) Merge(ctx context.Context, storeID, id, into string) (err error) 
 	if err := s.change(ctx, `SELECT FROM tags a JOIN tags b USING (store_id) WHERE store_id = $1 AND a.id = $2
 		AND b.id = $3`,
 		storeID, id, into); err != nil {
+		return err
+	}
+	if err := s.Unused(ctx, storeID, "tag", id); err != nil {
 		return err
 	}
 	if err := s.inChunks(ctx, id, `

@@ -26,6 +26,7 @@ const (
 	CustomerID = "customer"
 	NoteID     = "note"
 	TokenID    = "token"
+	MoveID     = "move"
 	mergeID    = "merge"
 )
 
@@ -189,6 +190,19 @@ func (s *Site) Named(r *http.Request, v Visitor) error {
 		}
 	}
 	return nil
+}
+
+// CustomerNumbers are the numbers of customers whose ids v sent. Unknown ids are those of
+// no customer.
+func (s *Site) CustomerNumbers(v Visitor, ids []string) (numbers []int64) {
+	for _, text := range ids {
+		n, ok := s.IDs().Number(CustomerID, text)
+		if !ok && v.Admin && IsNumber(text) {
+			n, _ = strconv.ParseInt(text, 10, 64)
+		}
+		numbers = append(numbers, n)
+	}
+	return numbers
 }
 
 // IsNumber tells whether text is a number as the store writes one.

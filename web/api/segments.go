@@ -1,0 +1,171 @@
+package api
+
+import (
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"rollcall/store/customers"
+	"rollcall/store/segments"
+	"rollcall/web/core"
+)
+
+// segmentBody is the body of a request to make a segment.
+type segmentBody struct {
+	Name    string          `json:"name"`
+	Kind    string          `json:"kind"`
+	Rule    json.RawMessage `json:"rule"`
+	Pinned  bool            `json:"pinned"`
+	Watched bool            `json:"watched"`
+}
+
+// ListSegments answers a store's segments, by name.
+func (s *API) ListSegments(w http.ResponseWriter, r *http.Request) error {
+	all, err := segments.New(s.Cfg.Store).List(r.Context(), r.PathValue("store"))
+	if err != nil {
+		return err
+	}
+	for i := range all {
+		all[i].CreatedBy = s.ShownAuthor(r, all[i].CreatedBy)
+	}
+	core.WriteJSON(w, http.StatusOK, core.NewList(all, ""))
+	return nil
+}
+
+// AddSegment makes a segment of a store.
+func (s *API) AddSegment(w http.ResponseWriter, r *http.Request) error {
+	var sent segmentBody
+	if err := core.ReadJSON(w, r, &sent); err != nil {
+		return err
+	}
+	g, err := segments.New(s.Cfg.Store).Create(r.Context(), r.PathValue("store"), segments.Segment{Name: sent.Name,
+		Kind: sent.Kind, Rule: sent.Rule, Pinned: sent.Pinned, Watched: sent.Watched}, core.Admitted(r).Name())
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Location", r.URL.EscapedPath()+"/"+g.ID)
+	s.writeSegment(w, r, http.StatusCreated, g)
+	return nil
+}
+
+// ShowSegment answers a segment.
+func (s *API) ShowSegment(w http.ResponseWriter, r *http.Request) error {
+	g, err := segments.New(s.Cfg.Store).Segment(r.Context(), r.PathValue("store"), r.PathValue("segment"))
+	if err != nil {
+		return err
+	}
+	s.writeSegment(w, r, http.StatusOK, g)
+	return nil
+}
+
+// EditSegment changes a segment.
+func (s *API) EditSegment(w http.ResponseWriter, r *http.Request) error {
+	var sent segments.Change
+	if err := core.ReadJSON(w, r, &sent); err != nil {
+		return err
+	}
+	g, err := segments.New(s.Cfg.Store).Update(r.Context(), r.PathValue("store"), r.PathValue("segment"), sent)
+	if err != nil {
+		return err
+	}
+	s.writeSegment(w, r, http.StatusOK, g)
+	return nil
+}
+
+// DeleteSegment deletes a segment that no other one uses.
+func (s *API) DeleteSegment(w http.ResponseWriter, r *http.Request) error {
+	return empty(w, segments.New(s.Cfg.Store).Delete(r.Context(), r.PathValue("store"), r.PathValue("segment")))
+}
+
+func (s *API) writeSegment(w http.ResponseWriter, r *http.Request, status int, g segments.Segment) {
+	g.CreatedBy = s.ShownAuthor(r, g.CreatedBy)
+	core.WriteJSON(w, status, g)
+}
+
+// previewBody is the body of a request to try a rule.
+type previewBody struct {
+	Rule json.RawMessage `json:"rule"`
+}
+
+// previewed is what a rule would be as a segment.
+type previewed struct {
+	Count     int64                `json:"count"`
+	Customers []customers.Customer `json:"customers"` // some
+}
+
+// previewPeople is how many customers a preview shows.
+const previewPeople = 20
+
+// PreviewSegment answers how many customers a rule matches, and some of them.
+func (s *API) PreviewSegment(w http.ResponseWriter, r *http.Request) error {
+	var sent previewBody
+	if err := core.ReadJSON(w, r, &sent); err != nil {
+		return err
+	}
+	rule, err := customers.ParseRule(string(sent.Rule))
+	if err != nil {
+		return err
+	}
+	filter, all := customers.Filter{Store: r.PathValue("store"), Rule: rule.String(), Limit: previewPeople},
+		customers.New(s.Cfg.Store)
+	var shown previewed
+	err = s.Counting(r.Context(), false, func() error {
+		stats, err := all.Stats(r.Context(), filter)
+		shown.Count = stats.Total
+		return err
+	})
+	if err == nil {
+		shown.Customers, _, err = all.Customers(r.Context(), filter)
+	}
+	if err != nil {
+		return err
+	}
+	s.IDs().Customers(shown.Customers)
+	core.WriteJSON(w, http.StatusOK, shown)
+	return nil
+}
+
+// PutMember puts a customer into a static segment.
+func (s *API) PutMember(w http.ResponseWriter, r *http.Request) error {
+	return empty(w, segments.New(s.Cfg.Store).Include(r.Context(),
+		r.PathValue("store"), r.PathValue("id"), r.PathValue("segment"), core.Admitted(r).Name()))
+}
+
+// TakeMember takes a customer out of a static segment.
+func (s *API) TakeMember(w http.ResponseWriter, r *http.Request) error {
+	return empty(w, segments.New(s.Cfg.Store).Exclude(r.Context(),
+		r.PathValue("store"), r.PathValue("id"), r.PathValue("segment")))
+}
+
+// shownMove is a move in the API.
+type shownMove struct {
+	ID       string    `json:"id"`
+	Kind     string    `json:"kind"` // in or out
+	Customer *string   `json:"customer"`
+	At       time.Time `json:"at"`
+}
+
+// ListMoves answers entries to and exits from a watched segment, the oldest first. The id of
+// the last one is the cursor from which to go on, whenever.
+func (s *API) ListMoves(w http.ResponseWriter, r *http.Request) error {
+	page, err := core.PageBy(r, func(cursor string) (int64, bool) { return s.IDs().Number(core.MoveID, cursor) })
+	if err != nil {
+		return err
+	}
+	found, err := segments.New(s.Cfg.Store).Moves(r.Context(), r.PathValue("store"), r.PathValue("segment"),
+		page.From, page.Limit+1)
+	if err != nil {
+		return err
+	}
+	moves := []shownMove{}
+	for _, m := range found {
+		shown := shownMove{ID: s.IDs().ID(core.MoveID, m.ID), Kind: m.Kind, At: m.At}
+		if m.Customer != nil {
+			id := s.IDs().ID(core.CustomerID, *m.Customer)
+			shown.Customer = &id
+		}
+		moves = append(moves, shown)
+	}
+	core.WriteJSON(w, http.StatusOK, core.CutBy(moves, page.Limit, func(m shownMove) string { return m.ID }))
+	return nil
+}
