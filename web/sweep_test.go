@@ -105,7 +105,8 @@ func (s *sweep) path(r route) string {
 		id = s.id(s.t, core.CustomerID, 1)
 	}
 	return strings.NewReplacer("{store}", "studio", "{id}", id, "{note}", s.id(s.t, core.NoteID, 1),
-		"{tag}", aTag, "{segment}", aSegment, "{bulk}", aBulk, "{reason}",
+		"{tag}", aTag, "{segment}", aSegment, "{bulk}", aBulk,
+		"{token}", s.id(s.t, core.TokenID, 1), "{reason}",
 		"user_unknown", "{$}", "", "{file}", "style.css").Replace(r.path)
 }
 
@@ -137,7 +138,8 @@ func (s *sweep) ask(method, path, kind, body string) {
 
 // paths puts hostile values in place of each part of a path.
 func (s *sweep) paths(r route) {
-	for _, part := range []string{"{store}", "{id}", "{note}", "{tag}", "{segment}", "{bulk}", "{reason}", "{file}"} {
+	for _, part := range []string{"{store}", "{id}", "{note}", "{tag}", "{token}", "{segment}", "{bulk}", "{reason}",
+		"{file}"} {
 		if !strings.Contains(r.path, part) {
 			continue
 		}
@@ -240,13 +242,14 @@ var said = map[string]map[string]string{
 	"/retry": reopenNames, "/replay": reopenNames, "/reopen": reopenNames,
 	"/notes": {"body": ""}, "/{note}": {"body": ""},
 	"/tags": {"name": ""}, "/{tag}": {"name": ""}, "/merge": {"into": ""},
-	"/segments": {"name": `"kind":"static"`, "kind": `"name":"x"`, "rule": `"kind":"dynamic","name":"x"`},
+	"/segments":  {"name": `"kind":"static"`, "kind": `"name":"x"`, "rule": `"kind":"dynamic","name":"x"`},
 	"/{segment}": {"name": "", "rule": "", "version": "", "pinned": ""}, "/preview": {"rule": ""},
 	"/bulk": {"action": aimed + `,"filter":"","expected":1`, "tag": adding + `,"filter":"","expected":1`,
 		"tag_name": adding + `,"filter":"","dry_run":true`, "segment": adding + `,"filter":"","expected":1`,
 		"filter": adding + "," + aimed + `,"dry_run":true`, "rule": adding + "," + aimed + `,"dry_run":true`,
 		"customers": adding + "," + aimed, "expected": adding + "," + aimed + `,"filter":""`},
-	"/signin": {"token": "", "next": ""},
+	"/signin":   {"token": "", "next": ""},
+	"/settings": {"time_zone": "", "currencies": ""}, "/tokens": {"name": `"days":"30"`, "days": `"name":"x"`},
 }
 
 // Parts of a bulk action.

@@ -252,6 +252,9 @@ func answers(r route, is standing) string {
 		return "303 401" // to the sign-in, unless they sent what should have opened it
 	case r.who == core.Sellers && is == nobody, r.who == core.Admins && is != operator:
 		return "401"
+	case strings.HasPrefix(r.path, "/store/{store}/settings"): // see TestSettingsAccess
+		return map[string]string{"GET": "200", "POST": "303 400 404"}[r.method] +
+			map[bool]string{true: " 403"}[is == seller]
 	case r.path == "/signin" && r.method == "POST":
 		return "401" // the form has no token
 	case r.path == "/signout", strings.HasSuffix(r.path, "/{$}"):
@@ -298,7 +301,8 @@ func (x *site) pathOf(t *testing.T, pattern, store string) string {
 		id = x.id(t, core.CustomerID, 1)
 	}
 	path := strings.NewReplacer("{store}", store, "{id}", id, "{note}", x.id(t, core.NoteID, 1),
-		"{tag}", aTag, "{segment}", aSegment, "{bulk}", aBulk, "{reason}",
+		"{tag}", aTag, "{segment}", aSegment, "{bulk}", aBulk,
+		"{token}", x.id(t, core.TokenID, 99_999), "{reason}",
 		"user_unknown", "{$}", "", "{file}", "style.css").Replace(pattern)
 	if strings.Contains(path, "{") {
 		t.Fatalf("%s: say here what stands for its parts", pattern)

@@ -3,6 +3,7 @@ package show
 import (
 	"sync"
 	"time"
+	_ "time/tzdata" // where the machine has no list of zones
 )
 
 const day = 24 * time.Hour

@@ -16,13 +16,8 @@ type Around struct {
 	Store  StoreName
 	Person string      // the visitor's name, as Clerk reports it; may be empty
 	Stores []StoreName // that the visitor owns or is a member of, by name; at most MostStores
+	Owner  bool        // whether the visitor owns the store
 	Settings
-}
-
-// Settings are how a store's people want to read times and money.
-type Settings struct {
-	TimeZone   string   // name in the IANA database; empty: none is set
-	Currencies []string // in lower case, in the order to show; others follow
 }
 
 // MostStores is the longest list of a visitor's stores.
@@ -39,13 +34,15 @@ func (s *Reader) Around(ctx context.Context, user, store string) (a Around, err 
 	a.Store.ID = store
 	rows, err := s.Pool.Query(ctx, `
 		SELECT
-			coalesce((SELECT nullif(name, '') FROM stores WHERE id = $2), $2),
+			coalesce(nullif(here.name, ''), $2),
+			coalesce(here.owner_user_id = $1, false) AND $1 <> '',
 			coalesce((SELECT name FROM users WHERE id = $1), ''),
 			coalesce(own.time_zone, ''),
 			coalesce(own.currencies, '{}'),
 			mine.id,
 			mine.name
 		FROM (SELECT) once
+		LEFT JOIN stores here ON here.id = $2
 		LEFT JOIN store_settings own ON own.store_id = $2
 		LEFT JOIN (`+ownStores+`
 		) mine ON true`, user, store, MostStores)
@@ -53,12 +50,13 @@ func (s *Reader) Around(ctx context.Context, user, store string) (a Around, err 
 		return a, err
 	}
 	var id, name *string
-	_, err = pgx.ForEachRow(rows, []any{&a.Store.Name, &a.Person, &a.TimeZone, &a.Currencies, &id, &name}, func() error {
-		if id != nil {
-			a.Stores = append(a.Stores, StoreName{*id, *name})
-		}
-		return nil
-	})
+	_, err = pgx.ForEachRow(rows, []any{&a.Store.Name, &a.Owner, &a.Person, &a.TimeZone, &a.Currencies, &id, &name},
+		func() error {
+			if id != nil {
+				a.Stores = append(a.Stores, StoreName{*id, *name})
+			}
+			return nil
+		})
 	return a, err
 }
 

@@ -170,10 +170,19 @@ func (s *Reader) Tokens(ctx context.Context, store string) (_ []Token, err error
 // RevokeToken revokes a token; a revoked one keeps its time. ErrNotFound if there is
 // none with that id.
 func (s *Reader) RevokeToken(ctx context.Context, id int64) (t Token, err error) {
-	defer pg.Wrap(&err, "customers.RevokeToken(%d)", id)
+	return s.RevokeTokenOf(ctx, "", id)
+}
+
+// RevokeTokenOf is RevokeToken for a token of one store; of any if it is empty.
+func (s *Reader) RevokeTokenOf(ctx context.Context, store string, id int64) (t Token, err error) {
+	defer pg.Wrap(&err, "customers.RevokeToken(%q, %d)", store, id)
+	if !pg.Storable(store) {
+		return t, pg.ErrNotFound
+	}
 	return scanToken(s.Pool.QueryRow(ctx, `
 		UPDATE store_tokens
 		SET revoked_at = COALESCE(revoked_at, now())
 		WHERE id = $1
-		RETURNING`+tokenColumns, id))
+		  AND ($2 = '' OR store_id = $2)
+		RETURNING`+tokenColumns, id, store))
 }

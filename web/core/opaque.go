@@ -181,7 +181,7 @@ func (s *Site) Named(r *http.Request, v Visitor) error {
 	if err := s.LoadIDs(r.Context()); err != nil {
 		return err
 	}
-	for name, kind := range map[string]string{"id": CustomerID, "note": NoteID} {
+	for name, kind := range map[string]string{"id": CustomerID, "note": NoteID, "token": TokenID} {
 		text := r.PathValue(name)
 		if n, ok := s.IDs().Number(kind, text); ok {
 			r.SetPathValue(name, strconv.FormatInt(n, 10))

@@ -41,6 +41,9 @@ func (s *Site) Shell(r *http.Request, here string) (Shell, error) {
 	}
 	base := "/store/" + url.PathEscape(id)
 	shell.Links = []tab{{"customers", base + "/customers", "Customers"}}
+	if v.Store == "" { // settings are for people
+		shell.Links = append(shell.Links, tab{"settings", base + "/settings", "Settings"})
+	}
 	return shell, err
 }
 

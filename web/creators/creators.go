@@ -6,8 +6,9 @@ import "rollcall/web/core"
 // Pages serves the creators' pages of a site.
 type Pages struct {
 	*core.Site
-	Live *Live
+	Live     *Live
+	zoneList zoneList
 }
 
 // New returns the creators' pages of s.
-func New(s *core.Site) *Pages { return &Pages{s, newLive(s)} }
+func New(s *core.Site) *Pages { return &Pages{Site: s, Live: newLive(s)} }
