@@ -88,6 +88,21 @@ func TestSearch(t *testing.T) {
 	}
 }
 
+// Two letters are found wherever they are: what is before them may be nothing, a letter
+// of any script, or no letter.
+func TestSearchForTwoLetters(t *testing.T) {
+	l := openLists(t)
+	with := []string{"Qxavier", "Ann Qxin", "Ann.Qx", "Faqx Lee", "Qx", "Жqx", "🦊qx", "山qx山", "Ann\u0001qx", "7qx"}
+	l.called(t, append(with, "Q Xavier", "Xq", "Ж", "Qжx")...)
+	for _, budget := range []int{5000, 1} {
+		l.Store.WalkBudget = budget
+		got := list(t, l.Store, customers.Filter{Store: "s1", Query: "QX", Sort: "first_seen"})
+		if diff := gocmp.Diff(with, got); diff != "" {
+			t.Errorf("-want +got\n%s", diff)
+		}
+	}
+}
+
 // What events tell is found and sorted too: of people, and of stores.
 func TestSearchAndSortOfWhatWasTold(t *testing.T) {
 	s := open(t)

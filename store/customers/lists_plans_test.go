@@ -80,4 +80,8 @@ func TestListsReadIndexes(t *testing.T) {
 			t.Errorf("%s is not looked up in the index:\n%s", word, sought)
 		}
 	}
+	pair := plan("q=qx", func(q *listQuery) (string, pg.Arguments) { return q.seek(nil) })
+	if !strings.Contains(pair, "Bitmap Index Scan on customer_index_beyond_ascii") || !strings.Contains(pair, "(words ~ '") {
+		t.Errorf("two letters are not looked up in indexes:\n%s", pair)
+	}
 }

@@ -171,6 +171,10 @@ func (k compiler) part(p Part, values []string) cond {
 func (k compiler) called(query string) (conds []cond) {
 	for _, pattern := range k.sought[query].patterns {
 		conds = append(conds, cond{sql: "i.words LIKE $?", args: []any{pattern}, entry: true})
+		if letters := pg.AfterASCII(pattern); letters != "" { // what LIKE finds, for indexes that cannot look for that
+			conds = append(conds, cond{sql: "(i.words ~ $? OR octet_length(i.words) - length(i.words) > 0)",
+				args: []any{letters}, entry: true})
+		}
 	}
 	if titled := k.sought[query].titled; len(titled) > 0 {
 		conds = []cond{join([]cond{and(conds), inColumn("i.has", titled)}, " OR ", "")}

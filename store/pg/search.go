@@ -1,6 +1,7 @@
 package pg
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -32,4 +33,17 @@ func PatternsOf(words string) string {
 				WHERE folded <> ''
 				ORDER BY length(folded) DESC, folded
 			)`
+}
+
+var pair = regexp.MustCompile(`^%([a-z0-9]{2})%$`)
+
+// AfterASCII is a regular expression for the two letters that a pattern is of, where they
+// begin a text or follow a character of ASCII: trigrams find that. It is empty for other
+// patterns.
+func AfterASCII(pattern string) string {
+	letters := pair.FindStringSubmatch(pattern)
+	if letters == nil {
+		return ""
+	}
+	return `(^|[\x01-\x7f])` + letters[1]
 }
