@@ -81,7 +81,8 @@ func TestListsReadIndexes(t *testing.T) {
 		}
 	}
 	pair := plan("q=qx", func(q *listQuery) (string, pg.Arguments) { return q.seek(nil) })
-	if !strings.Contains(pair, "Bitmap Index Scan on customer_index_beyond_ascii") || !strings.Contains(pair, "(words ~ '") {
+	if !strings.Contains(pair, "Bitmap Index Scan on customer_index_beyond_ascii") ||
+		!strings.Contains(pair, "(words ~ '") {
 		t.Errorf("two letters are not looked up in indexes:\n%s", pair)
 	}
 }
