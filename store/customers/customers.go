@@ -315,9 +315,11 @@ func (s *Reader) addNames(ctx context.Context, storeID string, rows []listed) er
 	return err
 }
 
+const selectTags = `SELECT id, name FROM tags WHERE store_id = $1 ORDER BY folded`
+
 // tagsOf are a store's tags by name.
 func tagsOf(ctx context.Context, db pg.Querier, storeID string) ([]Tag, error) {
-	rows, err := db.Query(ctx, `SELECT id, name FROM tags WHERE store_id = $1 ORDER BY folded`, storeID)
+	rows, err := db.Query(ctx, selectTags, storeID)
 	if err != nil {
 		return nil, err
 	}

@@ -35,11 +35,10 @@ func (s *Reader) Store(ctx context.Context, id string) (info StoreInfo, err erro
 		info.Name = printable(id)
 		return info, nil
 	}
-	if err := s.Pool.QueryRow(ctx, `SELECT coalesce((SELECT nullif(name, '') FROM stores WHERE id = $1), $1)`, id).Scan(
-		&info.Name); err != nil {
-		return info, err
-	}
-	rows, err := s.Pool.Query(ctx, `
+	all := &pgx.Batch{} // one way there and back
+	all.Queue(`SELECT coalesce((SELECT nullif(name, '') FROM stores WHERE id = $1), $1)`, id).QueryRow(
+		func(row pgx.Row) error { return row.Scan(&info.Name) })
+	all.Queue(`
 		SELECT
 			id,
 			coalesce(nullif(title, ''), id) AS title,
@@ -47,14 +46,15 @@ func (s *Reader) Store(ctx context.Context, id string) (info StoreInfo, err erro
 		FROM products
 		WHERE store_id = $1
 		ORDER BY lower(title), id
-		LIMIT $2`, id, maxOffer)
-	if err != nil {
-		return info, err
-	}
-	if info.Products, err = pgx.CollectRows(rows, pgx.RowToStructByPos[ProductInfo]); err != nil {
-		return info, err
-	}
-	info.Tags, err = tagsOf(ctx, s.Pool, id)
+		LIMIT $2`, id, maxOffer).Query(func(rows pgx.Rows) (err error) {
+		info.Products, err = pgx.CollectRows(rows, pgx.RowToStructByPos[ProductInfo])
+		return err
+	})
+	all.Queue(selectTags, id).Query(func(rows pgx.Rows) (err error) {
+		info.Tags, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Tag])
+		return err
+	})
+	err = s.Pool.SendBatch(ctx, all).Close()
 	return info, err
 }
 
