@@ -123,11 +123,12 @@ func TestPageKeyboard(t *testing.T) {
 		})()`)
 	}
 	var reached []string
-	for range 17 {
+	for range 18 {
 		p.Press(kb.Tab)
 		reached = append(reached, focus())
 	}
-	same(t, "Tab", []string{"Skip to the list", "✓\nStore:\nAurora Academy", "Customers", "O", "csv",
+	same(t, "Tab", []string{"Skip to the list", "✓\nStore:\nAurora Academy", "Customers",
+		"Settings", "Your account\nO", "csv",
 		"q", "sort", "Show", "Filters",
 		"6\nAll", "2\nLeads", "3\nCustomers", "1\nSubscribers", "4\nActive", "Ann Lee", "Bob Stone", "Zoë Müller"}, reached)
 
@@ -147,7 +148,7 @@ func TestPageKeyboard(t *testing.T) {
 	at(p, "q=a")
 
 	p.Go(listPath)
-	for range 9 {
+	for range 10 {
 		p.Press(kb.Tab)
 	}
 	p.Press(kb.Enter + kb.Tab)

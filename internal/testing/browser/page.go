@@ -129,6 +129,12 @@ func (p *Page) Look(l Look) {
 	call(p, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: l.NoScript})
 }
 
+// Zone sets the time zone of the browser.
+func (p *Page) Zone(name string) {
+	p.t.Helper()
+	call(p, emulation.SetTimezoneOverride, emulation.SetTimezoneOverrideParams{TimezoneID: name})
+}
+
 // Go opens a path of the site, and returns when it has loaded.
 func (p *Page) Go(path string) {
 	p.t.Helper()
