@@ -22,10 +22,13 @@ type batch struct {
 // cell is where a value is in the bytes of a batch. NULL begins before them.
 type cell struct{ from, to int }
 
+func newBatch() *batch { return &batch{first: make(map[int64]int, exportBatch)} }
+
 // fill reads the rows of ids, in any order, and closes them.
 func (b *batch) fill(ids []int64, rows pgx.Rows) {
 	defer rows.Close()
-	b.ids, b.fields, b.first, b.cells, b.bytes = ids, rows.FieldDescriptions(), map[int64]int{}, b.cells[:0], b.bytes[:0]
+	b.ids, b.fields, b.cells, b.bytes = ids, rows.FieldDescriptions(), b.cells[:0], b.bytes[:0]
+	clear(b.first)
 	for rows.Next() {
 		values := rows.RawValues()
 		b.first[int64(binary.BigEndian.Uint64(values[0]))] = len(b.cells)

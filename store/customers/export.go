@@ -51,8 +51,8 @@ func (s *Reader) ExportCustomers(ctx context.Context, f Filter, write func([]Cus
 		return write(nil)
 	}
 	e := &export{Reader: s, list: f.Store, full: make(chan *batch), free: make(chan *batch, 2)}
-	e.free <- &batch{}
-	e.free <- &batch{}
+	e.free <- newBatch()
+	e.free <- newBatch()
 	if err := e.turn(ctx, func() (err error) {
 		if e.titles, err = titlesOf(ctx, s.Pool, f.Store); err != nil {
 			return err
