@@ -51,7 +51,7 @@ func TestNewCustomersAppear(t *testing.T) {
 	all, buyers := s.signedIn(list), s.signedIn(list+"?type=paying")
 	all.Lists(".person h2", "Ann")
 	buyers.Has(".empty", "No customers match these filters")
-	const places = `[...document.querySelectorAll("h1, .filter, .tiles li, .person, footer")]
+	const places = `[...document.querySelectorAll("h1, .tools, .kpis > div, .person, footer")]
 		.map(e => JSON.stringify(e.getBoundingClientRect())).join()`
 	before := browser.Eval[string](all, places)
 

@@ -2,6 +2,7 @@ package web
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -10,22 +11,23 @@ import (
 	"rollcall/store"
 )
 
-// Each tile counts what the list has once it is chosen, whatever is chosen now.
-func TestPageTiles(t *testing.T) {
+// The counts of the tabs obey all filters but the tab that is chosen, and each tab leads
+// to as many customers.
+func TestPageTabs(t *testing.T) {
 	t.Parallel()
 	_, p := visit(t, browser.Desktop)
 	for query, want := range map[string][]string{
-		"":                          {"6 All", "2 Leads", "3 Customers", "1 Subscribers", "4 Active"},
-		"type=lead":                 {"6 All", "2 Leads", "3 Customers", "1 Subscribers", "1 Active"},
-		"type=paying&status=active": {"6 All", "1 Leads", "2 Customers", "1 Subscribers", "2 Active"},
-		"product=drums&type=lead":   {"2 All", "0 Leads", "2 Customers", "0 Subscribers", "0 Active"},
+		"":                          {"All 6", "Leads 2", "Customers 3", "Subscribers 1", "Inactive 2"},
+		"type=lead":                 {"All 6", "Leads 2", "Customers 3", "Subscribers 1", "Inactive 2"},
+		"type=paying&status=active": {"All 6", "Leads 2", "Customers 3", "Subscribers 1", "Inactive 2"},
+		"product=drums&type=lead":   {"All 2", "Leads 0", "Customers 2", "Subscribers 0", "Inactive 1"},
 	} {
 		p.Go(listPath + "?" + query)
-		same(t, query, want, p.Texts(".tiles a"))
+		same(t, query, want, p.Texts(".tabs nav a"))
 	}
-	for i, n := range []int{6, 2, 3, 1, 1} { // of leads
+	for i, n := range []int{6, 2, 3, 1, 2} {
 		p.Go(listPath + "?type=lead")
-		p.Click(fmt.Sprintf(".tiles li:nth-child(%d) a", i+1))
+		p.Click(fmt.Sprintf(".tabs nav a:nth-child(%d)", i+1))
 		p.Until(fmt.Sprintf(`document.querySelectorAll(".person").length === %d`, n))
 	}
 }
@@ -45,12 +47,11 @@ func TestPageManyOfAll(t *testing.T) {
 	for _, look := range []browser.Look{browser.Desktop, browser.Phone} {
 		p.Look(look)
 		p.Go(listPath)
-		if got := len(p.Texts(".badges li")); got != 4 {
-			t.Errorf("%d badges", got)
+		if look.Width > 760 {
+			p.Has(".person .prog", "+40 more")
 		}
-		p.Has(".badges .more", "+38 more")
-		p.Has(".spent", "+7 more")
-		p.Has(".figures .money", "+6 more")
+		p.Has(".spent", "+8 more")
+		p.Has(".kpis", "+7 more")
 		wide(t, p)
 		p.Go(x.customerPath(t, "Ann Lee"))
 		p.Has(".rest summary", "Show all 40")
@@ -71,34 +72,43 @@ func wide(t *testing.T, p *browser.Page) {
 	}
 }
 
-// Fields about a course are shown once one is chosen, and a wrong value keeps the form
-// and marks its field.
+// A filter is found by its name, and a wrong value keeps the form and marks its field.
 func TestPageFields(t *testing.T) {
 	t.Parallel()
 	_, p := visit(t, browser.Desktop)
 	p.Go(listPath)
-	p.Click(".filter summary")
-	shown := func(want bool) {
-		p.Until(fmt.Sprintf(`document.querySelector("#f-progress_min").checkVisibility() === %t`, want))
-	}
-	shown(false)
-	p.Choose("#f-course", "mixing")
-	shown(true)
-	p.Type("#f-progress_min", "50\t")
+	unfold(p, "course")
+	p.Type("#f-progress_min", "50\t") // in any course
 	listed(p, "Bob Stone")
-	p.Expect("400 " + listPath + "?progress_min=50")
-	p.Go(listPath + "?progress_min=50")
-	p.Has(".empty", "is about a course")
+	p.Has(".chip", "at least 50%")
+	p.Until(`document.querySelector("#f-progress_min").checkVisibility()`) // goes on being open, in its chip
+	tick(p, "course", "mastering")
+	p.Has(".empty", "No customers match these filters")
+	p.Lists(".chip summary > *", "Course", "Mastering in the Box", "at least 50%")
 	p.Look(without)
 	path := listPath + "?course=mixing&progress_min=5x&type=lead"
 	p.Expect("400 " + path)
 	p.Go(path)
-	if got := browser.Eval[string](
-		p, `["type", "course",`+
-			` "progress_min"].map(n => document.querySelector("#f-" + n).value).join()`); got != "lead,mixing,5x" {
+	if got := browser.Eval[[]string](p, `[...new FormData(document.querySelector(".tools")).entries()]
+		.filter(([name, value]) => value && name !== "sort").map(([name, value]) => name + "=" + value)`); !slices.Equal(got,
+		[]string{"type=lead", "course=mixing", "progress_min=5x"}) {
 		t.Errorf("the form has %s", got)
 	}
 	p.Has("#f-progress_min[aria-invalid] + .error", "number from 0 to 100")
+	p.Has(".empty", "Progress at least")
+}
+
+// unfold opens the menu of filters, and one of them by its group.
+func unfold(p *browser.Page, group string) {
+	if !browser.Eval[bool](p, `document.querySelector(".add").open`) {
+		p.Click(".add > summary")
+	}
+	p.Click(fmt.Sprintf(".add [data-group=%s] > summary", group))
+}
+
+// tick ticks, or no longer ticks, the box of a value.
+func tick(p *browser.Page, name, value string) {
+	p.Click(fmt.Sprintf("input[name=%s][value=%q]", name, value))
 }
 
 // Progress is in the customer's activity, and people who wrote notes have names.

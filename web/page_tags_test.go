@@ -26,7 +26,7 @@ func TestPageTags(t *testing.T) {
 		p.Has("main li:nth-child(2) small", "2 customers · made by an operator")
 		p.Click("main li:nth-child(2) strong")
 		listed(p, "Ann Lee", "Bob Stone")
-		p.Lists(".chips bdi", "Tagged: VIP")
+		p.Lists(".chip summary > *", "Tagged", "VIP")
 		p.Go("/store/studio/tags")
 		p.Click("main li:nth-child(1) summary")
 		p.Type("main li:nth-child(1) input", "Debtors")

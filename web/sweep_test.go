@@ -53,7 +53,8 @@ func cursors(sorts ...string) (all []string) {
 }
 
 // moreParams are parameters of pages beside those that the lists name themselves.
-var moreParams = []string{"after", "before", "through", "count", "do", "opened", "looked", "attached", "failed",
+var moreParams = []string{"from", "segment",
+	"after", "before", "through", "count", "do", "opened", "looked", "attached", "failed",
 	"go_on", "next", "link"}
 
 // sweep asks for everything there is with hostile values.
@@ -248,6 +249,8 @@ var said = map[string]map[string]string{
 		"tag_name": adding + `,"filter":"","dry_run":true`, "segment": adding + `,"filter":"","expected":1`,
 		"filter": adding + "," + aimed + `,"dry_run":true`, "rule": adding + "," + aimed + `,"dry_run":true`,
 		"customers": adding + "," + aimed, "expected": adding + "," + aimed + `,"filter":""`},
+	"/selection": {"id": `"do":"copy"`, "query": `"do":"export","all":"1"`, "expected": `"do":"tag","tag":"T","all":"1"`,
+		"tag": `"do":"tag","all":"1"`, "untag": `"do":"untag","all":"1"`, "do": `"all":"1"`},
 	"/signin":   {"token": "", "next": ""},
 	"/settings": {"time_zone": "", "currencies": ""}, "/tokens": {"name": `"days":"30"`, "days": `"name":"x"`},
 }

@@ -263,6 +263,8 @@ func answers(r route, is standing) string {
 		return "400" // let in, and told that nothing was said
 	case r.method == "POST" && strings.HasPrefix(r.path, "/admin/"):
 		return "303" // let in, and led back to the page
+	case strings.HasPrefix(r.path, "/store/{store}/bulk/{bulk}") && r.method == "POST":
+		return "303 409" // let in, and led to the action, or told that it has ended
 	case strings.HasSuffix(r.path, "/live"), strings.HasSuffix(r.path, "/notes") && strings.HasPrefix(r.path, "/store/"):
 		return "400" // let in, and told that nothing was said
 	case r.method == "POST" && strings.HasPrefix(r.path, "/store/"):

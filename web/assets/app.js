@@ -64,7 +64,7 @@ document.addEventListener("change", (event) => {
 // "/" begins a search, as elsewhere.
 document.addEventListener("keydown", (event) => {
 	const search = document.getElementById("q");
-	if (event.key === "/" && search && !/^(INPUT|SELECT|TEXTAREA)$/.test(document.activeElement.tagName)) {
+	if (event.key === "/" && search && !document.activeElement.matches("input:not([type=checkbox]), select, textarea")) {
 		event.preventDefault();
 		search.focus();
 	}

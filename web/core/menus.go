@@ -2,7 +2,6 @@ package core
 
 import (
 	"slices"
-	"strings"
 
 	"rollcall/store/pg"
 )
@@ -23,8 +22,20 @@ type Menu struct {
 	Wrong   string // why Chosen is not valid; empty if it is
 }
 
-// Several tells whether several values are chosen: a menu for one would lose the others.
-func (m Menu) Several() bool { return strings.Contains(m.Chosen, "\n") }
+// mostBoxes is the longest list of options that is drawn as boxes to tick.
+const mostBoxes = 60
+
+// Boxes tells whether the options are boxes to tick, as several may be chosen.
+func (m Menu) Boxes() bool { return m.Multi && len(m.Options) > 0 && len(m.Options) <= mostBoxes }
+
+// Inputs are the values of the inputs of a menu without options: one more than are
+// chosen if there may be several.
+func (m Menu) Inputs() []string {
+	if m.Multi && m.Chosen != "" {
+		return append(pg.Lines(m.Chosen), "")
+	}
+	return []string{m.Chosen}
+}
 
 // Option is a value of a Menu.
 type Option struct {

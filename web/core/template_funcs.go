@@ -30,7 +30,11 @@ func (s *Site) functions() template.FuncMap {
 		"stamp":    func(t any) string { return momentOf(t).UTC().Format(time.RFC3339) },
 		"initials": Initials,
 		"hue":      hue,
-		"badges":   badges,
+		"sentence": Did,
+		"typeicon": func(kind string) string { return typeIcons[kind] },
+		"main":     mainCourse,
+		"minus":    func(a, b int) int { return a - b },
+		"worth":    worthOf,
 		"pictures": func() bool { return s.Cfg.Pictures },
 		"kind":     func(kind string) string { return show.Types[kind] },
 		"did":      func(activity string) string { return activities[activity] },
@@ -55,7 +59,7 @@ var activities = map[string]string{
 	"purchase":        "Purchase",
 	"subscription":    "Subscription",
 	"payment":         "Subscription payment",
-	"sign_in":         "Sign-in",
+	"sign_in":         "Signed in",
 	"":                "Active",
 }
 
@@ -91,26 +95,6 @@ func heard(o store.Origin) string {
 }
 
 func percent(progress float64) string { return strconv.FormatFloat(math.Floor(progress), 'f', -1, 64) }
-
-// badgesOf are what a row of the list shows of a customer's courses and products.
-type badgesOf struct {
-	Courses  []customers.Course
-	Products []string
-	More     int // that are not shown
-}
-
-// maxBadges is the most that a row shows.
-const maxBadges = 3
-
-// badges chooses the badges of a row: courses first.
-func badges(c customers.Customer) badgesOf {
-	b := badgesOf{c.Courses, products(c), 0}
-	all := len(b.Courses) + len(b.Products)
-	b.Courses = b.Courses[:min(maxBadges, len(b.Courses))]
-	b.Products = b.Products[:min(maxBadges-len(b.Courses), len(b.Products))]
-	b.More = all - len(b.Courses) - len(b.Products)
-	return b
-}
 
 // products are the titles of a customer's products that are not courses, and of
 // plans, each once.

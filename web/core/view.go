@@ -88,10 +88,11 @@ func (p *press) functions() template.FuncMap {
 		"many":    func(n int64, what string) string { return p.locale.Plural(n, what) },
 		"share":   func(of100 float64) string { return p.locale.Percent(of100) },
 
-		"ago":    func(t any) string { return show.Since(p.now(), momentOf(t)) },
-		"day":    func(t any) string { return show.Day(p.local(t)) },
-		"moment": func(t any) string { return show.Moment(p.local(t)) },
-		"exact":  func(t any) string { return show.Exact(p.local(t)) },
+		"ago":       func(t any) string { return show.Since(p.now(), momentOf(t)) },
+		"day":       func(t any) string { return show.Day(p.local(t)) },
+		"moment":    func(t any) string { return show.Moment(p.local(t)) },
+		"clocktext": func(t any) string { return p.local(t).Format("15:04") },
+		"exact":     func(t any) string { return show.Exact(p.local(t)) },
 
 		"since":      func(t any) template.HTML { return element(t, "", show.Since(p.now(), p.local(t))) },
 		"sinceshort": func(t any) template.HTML { return element(t, "", show.SinceShort(p.now(), p.local(t))) },

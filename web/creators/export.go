@@ -31,8 +31,7 @@ func (s *Pages) ExportCustomers(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	d := &download{ResponseWriter: w, r: r, rows: NewSheet(),
-		name: "customers-" + fileName(filter.Store) + s.Cfg.Now().UTC().Format("-2006-01-02") + ".csv"}
+	d := s.download(w, r)
 	if r.Method == http.MethodHead {
 		d.header()
 		return nil
@@ -62,6 +61,12 @@ func (s *Pages) ExportCustomers(w http.ResponseWriter, r *http.Request) error {
 		s.broken(r, err)
 	}
 	return err
+}
+
+// download is a file for a store's customers.
+func (s *Pages) download(w http.ResponseWriter, r *http.Request) *download {
+	return &download{ResponseWriter: w, r: r, rows: NewSheet(),
+		name: "customers-" + fileName(r.PathValue("store")) + s.Cfg.Now().UTC().Format("-2006-01-02") + ".csv"}
 }
 
 // stillMay tells whether the visitor may still see the store. Clerk's session tokens

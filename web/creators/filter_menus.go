@@ -2,6 +2,7 @@ package creators
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 
 	"rollcall/store/customers"
@@ -26,20 +27,127 @@ var sorts = []core.Option{
 	{Value: "-email", Label: "Email, Z to A"},
 }
 
-// menus fills in the menus, with the filter's values chosen, and the chips.
+// filterGroup is a filter as people know it: one name, one chip, and the fields of the
+// parameters that it is made of.
+type filterGroup struct {
+	Name, Label string
+	Menus       []core.Menu
+	Parts       []string // what is chosen, for people; none: it is not set
+	URL         string   // the list without it
+	Wrong       bool     // a value of it is not valid
+}
+
+// groupLabels are what groups of several parameters are called.
+var groupLabels = map[string]string{"course": "Course", "spent": "Spent", "purchases": "Purchases",
+	"first_seen": "Joined", "last_activity": "Last active"}
+
+// groupOf is the name and label of the group that a parameter belongs to.
+func groupOf(p pg.Param) (name, label string) {
+	if p.Group != "" {
+		return p.Group, cmp.Or(groupLabels[p.Group], p.Label)
+	}
+	return p.Name, cmp.Or(p.Chip, p.Label)
+}
+
+// menus fills in the filters, with the values that are chosen.
 func (p *customersPage) menus() {
+	var all []filterGroup
 	for _, f := range p.Filter.Params() {
-		if f.Label != "" && !(f.Kind == customers.TagID && *f.Value == "" && len(p.Store.Tags) == 0) {
-			m := core.Menu{Param: f, Options: p.options(f)}.Choose(*f.Value)
-			if p.Refused != nil && f.Name == p.Refused.Name {
-				m.Wrong, p.Open = p.Refused.Reason, true
-				p.Wrong = f.Label + ": " + p.Refused.Reason
-			}
-			p.Menus = append(p.Menus, m)
+		if !p.offers(f) {
+			continue
 		}
+		name, label := groupOf(f)
+		i := slices.IndexFunc(all, func(g filterGroup) bool { return g.Name == name })
+		if i < 0 {
+			i = len(all)
+			all = append(all, filterGroup{Name: name, Label: label})
+		}
+		all[i].add(p.menu(f))
+	}
+	for _, g := range all {
+		if len(g.Parts) == 0 && !g.Wrong || p.isTab(g.Name) {
+			p.Filters = append(p.Filters, g)
+			continue
+		}
+		var without []string
+		for _, m := range g.Menus {
+			without = append(without, m.Name, "")
+		}
+		g.URL = p.with(without...)
+		p.Chips = append(p.Chips, g)
+	}
+	if p.Filter.Rule != "" {
+		p.Chips = append(p.Chips, filterGroup{Name: "rule", Label: "Rule", Parts: []string{p.Filter.Rule},
+			URL: p.with("rule", "")})
 	}
 	p.Sorts = core.Menu{Options: sorts}.Choose(p.Filter.Sort).Options
-	p.chips()
+}
+
+// offers tells whether the page has a control for a parameter: it is set, or there is
+// something to choose.
+func (p *customersPage) offers(f pg.Param) bool {
+	return f.Label != "" && (*f.Value != "" ||
+		!(f.Kind == customers.TagID && len(p.Store.Tags) == 0 || f.Kind == customers.SegmentID))
+}
+
+// menu is the control of a parameter.
+func (p *customersPage) menu(f pg.Param) core.Menu {
+	m := core.Menu{Param: f, Options: p.options(f)}.Choose(*f.Value)
+	if p.Refused != nil && f.Name == p.Refused.Name {
+		m.Wrong = p.Refused.Reason
+		p.Wrong = cmp.Or(f.Chip, f.Label) + ": " + p.Refused.Reason
+	}
+	return m
+}
+
+// isTab tells whether the tab that is current says what a group of parameters says.
+func (p *customersPage) isTab(group string) bool {
+	return (group == "type" || group == "status") && slices.ContainsFunc(p.Tabs, func(t tab) bool { return t.On })
+}
+
+// add adds the control of a parameter to the group.
+func (g *filterGroup) add(m core.Menu) {
+	g.Menus = append(g.Menus, m)
+	g.Wrong = g.Wrong || m.Wrong != ""
+	if m.Chosen != "" {
+		g.Parts = append(g.Parts, chipPart(m))
+	}
+}
+
+// chipPart is what is chosen of a parameter, in the words of a chip.
+func chipPart(m core.Menu) string {
+	if m.Group == "course" && m.Name == "completed" {
+		return map[string]string{"yes": "completed", "no": "not completed"}[m.Chosen]
+	}
+	var texts []string
+	for _, o := range m.Options {
+		if o.On {
+			texts = append(texts, o.Label)
+		}
+	}
+	text := cmp.Or(strings.Join(texts, " or "), strings.Join(m.Given(), " or "))
+	before, after := phrase(m, strings.Contains(text, "-"))
+	return before + text + m.Unit + after
+}
+
+// phrase is what stands before and after the value of a parameter; dated tells that a
+// moment is a day and no age.
+func phrase(m core.Menu, dated bool) (before, after string) {
+	switch {
+	case strings.HasSuffix(m.Name, "_min"):
+		return "at least ", ""
+	case strings.HasSuffix(m.Name, "_max"):
+		return "at most ", ""
+	case m.Kind != pg.Moment:
+		return "", ""
+	case strings.HasSuffix(m.Name, "_after") && dated:
+		return "since ", ""
+	case strings.HasSuffix(m.Name, "_after"):
+		return "in the last ", ""
+	case dated:
+		return "before ", ""
+	}
+	return "more than ", " ago"
 }
 
 // options are a filter's values; none: an input.
@@ -75,25 +183,4 @@ func (p *customersPage) tagged() []core.Option {
 		options = append(options, core.Option{Value: t.ID, Label: t.Name})
 	}
 	return options
-}
-
-// chips makes a chip for each active filter.
-func (p *customersPage) chips() {
-	if p.Filter.Query != "" {
-		p.Chips = append(p.Chips, core.Chip{Label: "“" + p.Filter.Query + "”", URL: p.with("q", "")})
-	}
-	for _, m := range p.Menus {
-		if m.Chosen == "" {
-			continue
-		}
-		var texts []string
-		for _, o := range m.Options {
-			if o.On {
-				texts = append(texts, o.Label)
-			}
-		}
-		text := cmp.Or(strings.Join(texts, " or "), m.Chosen)
-		p.Open = true
-		p.Chips = append(p.Chips, core.Chip{Label: cmp.Or(m.Chip, m.Label) + ": " + text, URL: p.with(m.Name, "")})
-	}
 }
