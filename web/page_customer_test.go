@@ -207,7 +207,7 @@ func TestPageNeighbours(t *testing.T) {
 	x, p := visit(t, browser.Desktop)
 	query := "?sort=name&status=active"
 	p.Go(listPath + query)
-	names := p.Texts(".people h2, tbody .name")
+	names := p.Texts(".person h2")
 	if len(names) < 3 {
 		t.Fatalf("%q", names)
 	}

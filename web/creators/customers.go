@@ -162,7 +162,7 @@ func (p *customersPage) live(last string) string {
 }
 
 // query is the filter's query without the cursor and limit.
-func (p *customersPage) query() url.Values {
+func (p customersPage) query() url.Values {
 	f := p.Filter
 	f.Cursor, f.Limit = "", 0
 	return f.Values()
@@ -201,6 +201,20 @@ func firstOf(q url.Values) int {
 
 // Last is the number of the last customer of the page.
 func (p customersPage) Last() int { return p.First + len(p.Customers) - 1 }
+
+// listRow is a customer with the URL of their page, which leads on along this list.
+type listRow struct {
+	customers.Customer
+	URL string
+}
+
+// Rows are the customers of the page.
+func (p customersPage) Rows() (rows []listRow) {
+	for _, c := range p.Customers {
+		rows = append(rows, listRow{c, core.Address(p.ListURL+"/"+c.ID, p.query())})
+	}
+	return rows
+}
 
 // Empty tells whether the store has no customer at all.
 func (p customersPage) Empty() bool {
