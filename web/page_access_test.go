@@ -145,7 +145,7 @@ func TestPageKeyboard(t *testing.T) {
 		})()`)
 	}
 	var reached []string
-	for range 19 {
+	for range 20 {
 		p.Press(kb.Tab)
 		reached = append(reached, focus())
 	}
