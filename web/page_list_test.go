@@ -12,6 +12,8 @@ import (
 
 	"rollcall/internal/show"
 	"rollcall/internal/testing/browser"
+	"rollcall/store/customers"
+	"rollcall/web/core"
 )
 
 // listed waits until the list has exactly these people, in this order.
@@ -358,4 +360,49 @@ func TestPageTrouble(t *testing.T) {
 	}
 	p.Go(listPath)
 	p.Has("main", "Something went wrong")
+}
+
+// Pinned segments stand beside the tabs with their counts, once the page is there; the one
+// that is chosen is a chip by its name, and a rule one by its sentence.
+func TestPagePinned(t *testing.T) {
+	t.Parallel()
+	x, p := visit(t, browser.Desktop)
+	x.exec(t, `INSERT INTO segments (id, store_id, name, folded, kind, rule, pinned, created_by)
+		VALUES ('seg_pinned0001', 'studio', 'Big <b>spenders', 'big', 'dynamic', '{"spent":{"min":"100"}}', true, 'admin'),
+			('seg_other00001', 'studio', 'Other', 'other', 'dynamic', '{"spent":{"min":"100"}}', false, 'admin')`)
+	p.Go(listPath)
+	p.Lists(".pinned a", "Big <b>spenders 1")
+	p.Click(".pinned a")
+	listed(p, "Bob Stone")
+	p.Lists(".chip summary > *", "In the segment", "Big <b>spenders")
+	p.Has(`.pinned [aria-current]`, "Big <b>spenders")
+	p.Has(".tabs nav a", "All 1")
+	p.Go(listPath + `?rule={"spent":{"min":"100"}}`)
+	listed(p, "Bob Stone")
+	p.Has(".chip .said", "Customers who")
+	unfold(p, "status")
+	tick(p, "status", "inactive") // and the rule is kept
+	p.Has(".empty", "No customers match these filters")
+}
+
+// What customers did last is said in a sentence.
+func TestSentences(t *testing.T) {
+	mixing := []customers.Course{{ID: "mixing", Progress: 45.9}}
+	for want, c := range map[string]customers.Customer{
+		"Reached 45% in Mixing": {LastActivity: "progress", Courses: mixing},
+		"Finished Mixing":       {LastActivity: "completion", Courses: mixing},
+		"Progressed in Mixing":  {LastActivity: "progress"}, // it is over
+		"Enrolled in Mixing":    {LastActivity: "enrollment"},
+		"Bought Mixing":         {LastActivity: "course_purchase"},
+		"Subscribed to Mixing":  {LastActivity: "subscription"},
+		"Paid for Mixing":       {LastActivity: "payment"},
+	} {
+		c.LastActivityOf = customers.Subject{ID: "mixing", Title: "Mixing"}
+		if got := core.Did(c); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	if got := core.Did(customers.Customer{LastActivity: "sign_in"}); got != "Signed in" {
+		t.Errorf("%q", got)
+	}
 }

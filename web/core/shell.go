@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"rollcall/store/customers"
@@ -45,6 +46,11 @@ func (s *Site) Shell(r *http.Request, here string) (Shell, error) {
 		shell.Links = append(shell.Links, tab{"settings", base + "/settings", "Settings"})
 	}
 	return shell, err
+}
+
+// Has tells whether the bar has a link of this name.
+func (s Shell) Has(name string) bool {
+	return slices.ContainsFunc(s.Links, func(t tab) bool { return t.Name == name })
 }
 
 // Elsewhere are the visitor's stores but the one of the page.

@@ -35,8 +35,10 @@ type customersPage struct {
 	LiveURL   string
 	TagsURL   string
 	PinnedURL string
-	Query     string // the filter, for the form of the selection
-	Unknown   bool   // no event has mentioned the store
+	SaveURL   string           // makes a segment of the filter; empty: there is no such page
+	labels    customers.Labels // of what a rule or segment in the filter names
+	Query     string           // the filter, for the form of the selection
+	Unknown   bool             // no event has mentioned the store
 	CountURL  string
 	Part      bool // only the results and what follows from them, for htmx
 }
@@ -114,6 +116,9 @@ func (s *Pages) show(w http.ResponseWriter, r *http.Request, page customersPage)
 	}
 	page.urls()
 	page.LiveURL = page.live(s.IDs().Cursor(liveScope(r), strconv.FormatInt(last, 10)))
+	if page.labels, err = s.labels(r, page.Filter); err != nil {
+		return err
+	}
 	page.menus()
 	page.columns()
 	page.Part = core.IsPart(r)
@@ -144,7 +149,23 @@ func (p *customersPage) urls() {
 		p.PinnedURL += "?segment=" + url.QueryEscape(p.Filter.Segment)
 	}
 	p.CSVURL = csvURL(p.Filter)
+	if p.Shell.Has("segments") {
+		q.Del("sort")
+		p.SaveURL = core.Address("/store/"+url.PathEscape(p.Filter.Store)+"/segments/new", q)
+	}
 	p.CountURL = p.with("count", "1")
+}
+
+// labels are those of what the filter names by a rule or a segment.
+func (s *Pages) labels(r *http.Request, f customers.Filter) (customers.Labels, error) {
+	if f.Rule == "" && f.Segment == "" {
+		return nil, nil
+	}
+	rule, err := f.AsRule()
+	if err != nil {
+		return nil, nil // it is refused elsewhere
+	}
+	return customers.New(s.Cfg.Store).LabelsOf(r.Context(), f.Store, rule)
 }
 
 // csvURL is where the export of a list is.

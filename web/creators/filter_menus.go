@@ -77,7 +77,7 @@ func (p *customersPage) menus() {
 		p.Chips = append(p.Chips, g)
 	}
 	if p.Filter.Rule != "" {
-		p.Chips = append(p.Chips, filterGroup{Name: "rule", Label: "Rule", Parts: []string{p.Filter.Rule},
+		p.Chips = append(p.Chips, filterGroup{Name: "rule", Label: "Rule", Parts: []string{p.ruleText()},
 			URL: p.with("rule", "")})
 	}
 	p.Sorts = core.Menu{Options: sorts}.Choose(p.Filter.Sort).Options
@@ -88,6 +88,15 @@ func (p *customersPage) menus() {
 func (p *customersPage) offers(f pg.Param) bool {
 	return f.Label != "" && (*f.Value != "" ||
 		!(f.Kind == customers.TagID && len(p.Store.Tags) == 0 || f.Kind == customers.SegmentID))
+}
+
+// ruleText is the filter's rule as a sentence; as it stands if it is none.
+func (p *customersPage) ruleText() string {
+	rule, err := customers.ParseRule(p.Filter.Rule)
+	if err != nil {
+		return p.Filter.Rule
+	}
+	return rule.Text(p.labels)
 }
 
 // menu is the control of a parameter.
@@ -159,6 +168,9 @@ func (p *customersPage) options(f pg.Param) []core.Option {
 		return p.sold("")
 	case customers.TagID:
 		return p.tagged()
+	case customers.SegmentID:
+		label := cmp.Or(p.labels[p.Filter.Segment], p.Filter.Segment)
+		return []core.Option{{Label: "Any"}, {Value: p.Filter.Segment, Label: label}}
 	case pg.Moment:
 		return ages
 	}
