@@ -71,7 +71,7 @@ func (s *Store) ChunkFailed(ctx context.Context, c Chunk, cause error, after tim
 		return nil
 	}
 	if err == nil && attempts >= MaxChunkAttempts {
-		err = s.FailBackfill(ctx, c.Backfill, fmt.Sprintf("given up after %d tries: %v", attempts, cause))
+		err = s.FailBackfill(ctx, c.Backfill, fmt.Sprintf("failed after %d attempts: %v", attempts, cause))
 	}
 	return err
 }

@@ -81,7 +81,7 @@ func (a *Alert) Tell(ctx context.Context, c status.WatchChange, now time.Time) e
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, a.url, bytes.NewReader(body))
 	if err != nil {
-		return errors.New("the address cannot be asked")
+		return errors.New("the address is not valid")
 	}
 	id := messageID(c.ChangeKey)
 	signature, err := a.signer.Sign(id, now, body)

@@ -296,7 +296,8 @@ func refused(r rhythm) finding.Finding {
 		return v
 	case lost:
 		v.Severity = finding.Problem
-		v.What = since + ": the first were given up about " + stamp(given) + ", and are lost unless a backfill brings them"
+		v.What = since + ": the sender stopped retrying the first about " + stamp(given) +
+			"; they are lost unless a backfill brings them"
 	default:
 		v.Severity = finding.Warning
 		if r.now.Sub(s.first) >= horizon[r.source]/2 {

@@ -190,7 +190,8 @@ func judged(t *testing.T, seen status.Traffic, name string) verdict {
 func TestRecovered(t *testing.T) {
 	refusals := hours(badSignature, 5, ago(80*time.Hour), noon, always)
 	seen := status.Traffic{At: noon, Deliveries: refusals}
-	if v := judged(t, seen, Refused+"/stripe"); v.State != status.Problem || !strings.Contains(v.Detail, "given up") ||
+	if v := judged(t, seen, Refused+"/stripe"); v.State != status.Problem ||
+		!strings.Contains(v.Detail, "stopped retrying") ||
 		!strings.Contains(v.Fix, "stripe-events") {
 		t.Errorf("%+v", v)
 	}

@@ -48,7 +48,7 @@ func TestExplainAPI(t *testing.T) {
 		`"email":{"value":"ann@x.example",` +
 		`"because":[{"via":"given","person":null,"address":null,"proof":null,` +
 		`"facts":["enrollment:c1/email:ann@x.example"]}]},` +
-		`"type":{"value":"lead","why":"Has never paid: all there is was free.",` +
+		`"type":{"value":"lead","why":"Has never paid.",` +
 		`"because":["enrollment:c1/email:ann@x.example"]},` +
 		`"status":{"value":"active","why":"Is in a course, owns something bought, or is subscribed.",` +
 		`"because":["enrollment:c1/email:ann@x.example"]},` +

@@ -26,7 +26,7 @@ const (
 )
 
 // errMalformed marks an event that cannot be read. Its row has the reason.
-var errMalformed = errors.New("malformed event, given up")
+var errMalformed = errors.New("malformed event, not retried")
 
 // applier lets waiting events share a transaction. While all transactions are busy, the next events
 // gather. A lone event starts at once and adds other pending events of the inbox; their jobs then

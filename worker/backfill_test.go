@@ -232,7 +232,7 @@ func sourceFails(s *site, wrong answer, why string) {
 	if err := s.job(s.Context(), run); err == nil {
 		s.Error("the last try was called a success")
 	}
-	s.is(fmt.Sprintf(`status = 'failed' AND ended_at IS NOT NULL AND reason LIKE 'given up after %d tries: %%%s%%'
+	s.is(fmt.Sprintf(`status = 'failed' AND ended_at IS NOT NULL AND reason LIKE 'failed after %d attempts: %%%s%%'
 		FROM backfills`, store.MaxChunkAttempts, why))
 	reads := s.script.count()
 	if err := s.job(s.Context(), run); err != nil || s.script.count() != reads {

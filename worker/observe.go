@@ -178,7 +178,7 @@ func describe(e store.Handled, found bool, err error) (what string, level slog.L
 	case err == nil:
 		return "event had been applied", slog.LevelDebug
 	case e.Status == "failed", e.Status == "ignored":
-		return "event given up; see `rollcall events show`", slog.LevelError
+		return "event failed; see `rollcall events show`", slog.LevelError
 	case outage(err):
 		return "event not tried just now; it will be", slog.LevelInfo
 	}

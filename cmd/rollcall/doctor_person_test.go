@@ -124,7 +124,7 @@ var patients = []patient{
 			stripeSays("charge.refunded",
 				`{"id":"ch_1","object":"charge","amount":4900,"amount_refunded":4900,"currency":"usd","payment_intent":"pi_1",`+
 					`"created":1772442000}`)},
-		says: []string{"Customer, inactive", "All there was has ended, or was given back.", "of which $49.00 was refunded"}},
+		says: []string{"Customer, inactive", "Everything has ended or was refunded.", "of which $49.00 was refunded"}},
 	{name: "subscribed", args: "--email ava@x.example", well: true,
 		told: []store.NewEvent{
 			shop, stripeSays("customer.created",

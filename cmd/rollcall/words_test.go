@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/json"
+	"go/scanner"
+	"go/token"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -40,7 +42,8 @@ func excludedWords(t *testing.T) *regexp.Regexp {
 }
 
 // readTexts are the texts that users read, by the names of their files, without
-// what is for machines: markup, actions, code, addresses.
+// what is for machines: markup, actions, code, addresses. Of Go they are the sentences
+// that pages, the API and logs quote.
 func readTexts(t *testing.T) map[string]string {
 	t.Helper()
 	const (
@@ -69,6 +72,17 @@ func readTexts(t *testing.T) map[string]string {
 				text = regexp.MustCompile(kind.machines).ReplaceAllString(text, " ")
 			}
 			texts[filepath.Base(file)] = text
+		}
+	}
+	for _, folder := range []string{"internal/show", "store/customers", "store/reasons", "watch", "web/*", "worker"} {
+		files, err := filepath.Glob("../../" + folder + "/*.go")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			if !strings.HasSuffix(file, "_test.go") {
+				texts[strings.TrimPrefix(file, "../../")] = sentences(readFile(t, file))
+			}
 		}
 	}
 	delete(texts, "CONTRIBUTING.md") // which lists the words
@@ -105,6 +119,23 @@ func helpTexts(t *testing.T) string {
 		text = append(text, g.Title, g.Description)
 	}
 	return strings.Join(text, "\n")
+}
+
+// sentences are the quoted texts of a Go file that have more than one word.
+func sentences(source string) string {
+	var all []string
+	var s scanner.Scanner
+	files := token.NewFileSet()
+	s.Init(files.AddFile("", files.Base(), len(source)), []byte(source), nil, 0)
+	for {
+		_, kind, text := s.Scan()
+		switch {
+		case kind == token.EOF:
+			return strings.Join(all, "\n")
+		case kind == token.STRING && text[0] == '"' && strings.Contains(text, " "):
+			all = append(all, text)
+		}
+	}
 }
 
 // descriptions are the texts of an API's description: descriptions and summaries.

@@ -21,19 +21,19 @@ func (x *explainer) typeReason() Reason {
 	r := Reason{Value: x.row.Type, Because: []string{}}
 	switch r.Value {
 	case "subscription":
-		r.Why = "Has a subscription, or had one: a type never falls."
+		r.Why = "Has a subscription, or had one. (The type stays when it ends.)"
 		for _, s := range x.e.Subscriptions {
 			r.Because = append(r.Because, s.Ref)
 		}
 	case "paying":
-		r.Why = "Has paid: a type never falls, not even when the money goes back."
+		r.Why = "Has paid at least once. (Refunds don't change the type.)"
 		for _, p := range x.e.Payments {
 			if p.Gross.Amount > 0 {
 				r.Because = append(r.Because, p.Ref)
 			}
 		}
 	default:
-		r.Why = "Has never paid: all there is was free."
+		r.Why = "Has never paid."
 		for _, e := range x.e.Enrollments {
 			r.Because = append(r.Because, e.Ref)
 		}
@@ -46,7 +46,7 @@ func (x *explainer) typeReason() Reason {
 
 // statusReason lists what has not ended.
 func (x *explainer) statusReason() Reason {
-	r := Reason{Value: x.row.Status, Why: "All there was has ended, or was given back.", Because: []string{}}
+	r := Reason{Value: x.row.Status, Why: "Everything has ended or was refunded.", Because: []string{}}
 	for _, c := range x.e.Courses {
 		r.Because = append(r.Because, c.Because...)
 	}

@@ -181,9 +181,9 @@ func (t *Thing) checkTimes(path string, leaf Rule) error {
 	least, most := leaf.times()
 	switch {
 	case least == 0 && most < 0 && t.From != "":
-		return wrongAt(path+"/times_min", "0 is met by everybody; give 1 or more, or times_max")
+		return wrongAt(path+"/times_min", "0 is met by everyone; give 1 or more, or times_max")
 	case most >= 0 && most < least:
-		return wrongAt(path+"/times_max", "is less than times_min; nobody can meet that")
+		return wrongAt(path+"/times_max", "is less than times_min, so no one can meet it")
 	case t.Name == "spent" && leaf.Parts["min"] == nil && leaf.Parts["max"] == nil:
 		return wrongAt(path, "lacks min or max")
 	}

@@ -25,7 +25,11 @@ func (s *Access) signInForm(r *http.Request, next string) signInForm {
 	form := signInForm{Next: core.LocalPath(next), Creators: s.Sessions != nil, Operators: s.Cfg.AdminToken != "",
 		SignedOut: r.URL.Query().Has(signedOut)}
 	form.Open = !form.Creators || strings.HasPrefix(form.Next, "/admin") || strings.HasPrefix(form.Next, "/monitoring")
-	if to, err := url.Parse(form.Next); err == nil {
+	back := form.Next
+	if back == "/" { // which may be the marketplace's own
+		back = "/stores"
+	}
+	if to, err := url.Parse(back); err == nil {
 		form.SignIn = s.signInAddress(r, to)
 	}
 	return form
@@ -119,7 +123,7 @@ func (s *Access) setSession(w http.ResponseWriter, r *http.Request, value string
 func (s *Access) failurePage(r *http.Request, f *core.Failure) core.FailurePage {
 	session, _ := s.Admin.session(r, s.Cfg.Now())
 	p := core.FailurePage{Failure: f, Next: core.WhereFrom(r), Operator: session != ""}
-	if r.PathValue("store") != "" && s.Sessions != nil {
+	if (r.PathValue("store") != "" || r.URL.Path == "/stores") && s.Sessions != nil {
 		p.Creators, p.SignIn = true, s.signInAddress(r, r.URL)
 	}
 	return p
