@@ -206,12 +206,22 @@ func TestPageKeys(t *testing.T) {
 // as high as the next.
 func TestPageFits(t *testing.T) {
 	t.Parallel()
-	_, p := visit(t, browser.Phone)
+	x, p := visit(t, browser.Phone)
 	p.Go(listPath)
 	if y := browser.Eval[float64](p, `document.querySelector(".person").getBoundingClientRect().bottom`); y > 844 {
 		t.Errorf("the first customer ends at %v of 844", y)
 	}
+	x.hear(t, crowd(60)...)
+	p.Go(listPath)
+	for _, width := range []int64{390, 800, 900, 1000, 1100, 1280} {
+		p.Look(browser.Look{Width: width, Height: 844})
+		if gap := browser.Eval[float64](p, `document.querySelector(".tbl").clientWidth -
+			document.querySelector(".person").getBoundingClientRect().width`); gap > 1 || gap < -1 {
+			t.Errorf("at %d rows leave %v of the table", width, gap)
+		}
+	}
 	p.Look(browser.Desktop)
+	p.Go(listPath)
 	heights := browser.Eval[[]float64](p, `[...document.querySelectorAll(".person")].map(e =>
 		Math.round(e.getBoundingClientRect().height))`)
 	if slices.Min(heights) < 52 || slices.Max(heights) > 54 {

@@ -170,6 +170,8 @@ func chartOf(days []customers.Day, today time.Time) chart {
 // no percentage.
 func (c chart) Change() string {
 	switch by := c.Came - c.Before; {
+	case c.Came == 0 && c.Before == 0:
+		return ""
 	case by == 0:
 		return "as many as before"
 	case c.Before < 10:
