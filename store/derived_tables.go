@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -75,24 +76,55 @@ const FiguresOff = `
 // compares within one snapshot, and adds or locks what it corrects.
 func (s *Store) settleKept(ctx context.Context, store string) (wrong int64, err error) {
 	defer pg.Wrap(&err, "store.settleKept(%q)", store)
-	for _, sql := range []string{
-		`DELETE` + IndexedTooMuch,
-		`INSERT INTO customer_index AS i (customer_id, store_id, words, has, tags)` + Misindexed + `
-		ORDER BY c.id
-		FOR UPDATE OF c
-		ON CONFLICT (customer_id) DO UPDATE SET
-			store_id = EXCLUDED.store_id,
-			words = EXCLUDED.words,
-			has = EXCLUDED.has,
-			tags = EXCLUDED.tags`,
-		`INSERT INTO customer_figure_changes (store_id, facet, figure, amount)
-		SELECT store_id, facet, figure, should - kept FROM (` + FiguresOff + `) f`,
-	} {
-		tag, err := s.Pool.Exec(ctx, sql, store)
+	gone, err := s.Pool.Exec(ctx, `DELETE`+IndexedTooMuch, store)
+	if err != nil {
+		return 0, err
+	}
+	entries, err := s.settleEntries(ctx, store)
+	if err != nil {
+		return 0, err
+	}
+	figures, err := s.Pool.Exec(ctx, `
+		INSERT INTO customer_figure_changes (store_id, facet, figure, amount)
+		SELECT store_id, facet, figure, should - kept FROM (`+FiguresOff+`) f`, store)
+	return gone.RowsAffected() + entries + figures.RowsAffected(), err
+}
+
+// entriesAtOnce is how many entries one transaction corrects.
+const entriesAtOnce = 500
+
+// settleEntries makes the wrong entries of customer_index right. All who change a
+// customer, or their tags, lock the customer's row first. Here it is locked by a statement
+// of its own: the one that waited would write the tags of the moment before.
+func (s *Store) settleEntries(ctx context.Context, store string) (wrong int64, err error) {
+	rows, err := s.Pool.Query(ctx, `SELECT customer_id FROM (`+Misindexed+`) x ORDER BY 1`, store)
+	if err != nil {
+		return 0, err
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		return 0, err
+	}
+	for some := range slices.Chunk(ids, entriesAtOnce) {
+		err := s.InTx(ctx, func(tx pgx.Tx) error {
+			if _, err := tx.Exec(ctx, `SELECT FROM customers WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE`,
+				some); err != nil {
+				return err
+			}
+			tag, err := tx.Exec(ctx, `
+				INSERT INTO customer_index AS i (customer_id, store_id, words, has, tags)`+Misindexed+`
+				  AND c.id = ANY($2)
+				ON CONFLICT (customer_id) DO UPDATE SET
+					store_id = EXCLUDED.store_id,
+					words = EXCLUDED.words,
+					has = EXCLUDED.has,
+					tags = EXCLUDED.tags`, store, some)
+			wrong += tag.RowsAffected()
+			return err
+		})
 		if err != nil {
 			return wrong, err
 		}
-		wrong += tag.RowsAffected()
 	}
 	return wrong, nil
 }
