@@ -38,30 +38,6 @@ func beside(t testing.TB, url, transaction string, do func() error) error {
 	return <-done
 }
 
-// A rebuild that corrects the entry of a customer who is being tagged keeps the tag.
-func TestRebuildBesideTags(t *testing.T) {
-	t.Parallel()
-	s, url := openURL(t)
-	people(t, s, 2)
-	vip := tag(t, s, url, "p00@x.example", "VIP")
-	query(t, url, `UPDATE customer_index SET words = 'wrong' RETURNING words`)
-	err := beside(t, url, `
-		SELECT FROM customers WHERE email = 'p01@x.example' FOR NO KEY UPDATE;
-		INSERT INTO customer_tags (store_id, email, tag_id, tagged_by)
-		SELECT 's1', 'p01@x.example', tag_id, 'admin' FROM customer_tags`, func() error {
-		diff, err := s.Rebuild(t.Context(), "", nil)
-		if diff.Kept != 2 {
-			t.Errorf("%+v", diff)
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	wantRows(t, url, `SELECT DISTINCT tags::text FROM customer_index`, "{"+vip+"}")
-	wantSound(t, s)
-}
-
 // A tag that is taken off a customer who moves just then is gone, and one that is put on
 // goes with them.
 func TestTagsBesideAMove(t *testing.T) {
