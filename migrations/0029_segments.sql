@@ -68,6 +68,8 @@ CREATE TABLE bulk_actions (
 	filter     jsonb,
 	undoes     text        COLLATE "C",
 	customers  integer     NOT NULL CHECK (customers >= 0),
+	chunk      integer     NOT NULL DEFAULT 0,
+	chunks     integer     NOT NULL DEFAULT 0 CHECK (chunks >= chunk),
 	seen       integer     NOT NULL DEFAULT 0 CHECK (seen BETWEEN 0 AND customers),
 	changed    integer     NOT NULL DEFAULT 0 CHECK (changed BETWEEN 0 AND seen),
 	status     text        NOT NULL DEFAULT 'queued' CHECK (status IN ('queued', 'running', 'done', 'cancelled', 'failed')),
@@ -86,35 +88,38 @@ COMMENT ON COLUMN bulk_actions.target     IS 'the id of the tag or the static se
 COMMENT ON COLUMN bulk_actions.filter     IS 'the parameters that selected the customers; null: they were picked one by one';
 COMMENT ON COLUMN bulk_actions.undoes     IS 'the id of the action that this one undoes';
 COMMENT ON COLUMN bulk_actions.customers  IS 'how many were selected when the action was made; who comes later is not meant';
+COMMENT ON COLUMN bulk_actions.chunk      IS 'the part of bulk_people that is next; of chunks parts in all';
 COMMENT ON COLUMN bulk_actions.seen       IS 'how many of them are done';
 COMMENT ON COLUMN bulk_actions.changed    IS 'how many did not have the tag, or had it if it is removed';
 COMMENT ON COLUMN bulk_actions.reason     IS 'why it failed';
 COMMENT ON COLUMN bulk_actions.started_by IS 'admin, user:<Clerk id> or token:<id>';
 
-CREATE TABLE bulk_chunks (
-	bulk_id   text     COLLATE "C" NOT NULL REFERENCES bulk_actions ON DELETE CASCADE,
-	number    integer  NOT NULL,
-	customers bigint[] NOT NULL CHECK (cardinality(customers) > 0),
-	PRIMARY KEY (bulk_id, number)
+CREATE TABLE bulk_people (
+	bulk_id  text    COLLATE "C" NOT NULL REFERENCES bulk_actions ON DELETE CASCADE,
+	chunk    integer NOT NULL,
+	store_id text    NOT NULL,
+	email    text    NOT NULL
 );
-COMMENT ON TABLE  bulk_chunks           IS 'what is left of bulk actions; a chunk is deleted by the transaction that does it';
-COMMENT ON COLUMN bulk_chunks.customers IS 'ids of customers as they were selected; merged ones stand for those they are merged into';
+CREATE INDEX bulk_people_chunk ON bulk_people (bulk_id, chunk);
+CREATE INDEX bulk_people_of ON bulk_people (store_id, email);
+COMMENT ON TABLE  bulk_people       IS 'whom bulk actions have yet to change';
+COMMENT ON COLUMN bulk_people.email IS 'where the customer lives, as customers.email';
 
 CREATE TABLE bulk_changes (
-	bulk_id     text        COLLATE "C" NOT NULL REFERENCES bulk_actions ON DELETE CASCADE,
-	customer_id bigint      NOT NULL,
-	tagged_at   timestamptz NOT NULL,
-	tagged_by   text        NOT NULL,
-	PRIMARY KEY (bulk_id, customer_id)
+	bulk_id   text        COLLATE "C" NOT NULL REFERENCES bulk_actions ON DELETE CASCADE,
+	store_id  text        NOT NULL,
+	email     text        NOT NULL,
+	tagged_at timestamptz NOT NULL,
+	tagged_by text        NOT NULL
 );
+CREATE INDEX bulk_changes_bulk ON bulk_changes (bulk_id, email);
+CREATE INDEX bulk_changes_of ON bulk_changes (store_id, email);
 COMMENT ON TABLE  bulk_changes           IS 'the rows of customer_tags that a bulk action put or took: what undoes it needs';
+COMMENT ON COLUMN bulk_changes.email     IS 'where the customer lives, as customers.email';
 COMMENT ON COLUMN bulk_changes.tagged_by IS 'who put it, as customer_tags.tagged_by: admin, user:<Clerk id> or token:<id>';
 
-CREATE INDEX customer_merges_from ON customer_merges (store_id, from_id);
-
 -- +goose Down
-DROP INDEX customer_merges_from;
-DROP TABLE bulk_changes, bulk_chunks, bulk_actions, segment_moves, watched_members;
+DROP TABLE bulk_changes, bulk_people, bulk_actions, segment_moves, watched_members;
 COMMENT ON TABLE  customer_tags        IS 'the tags of customers';
 COMMENT ON COLUMN customer_tags.tag_id IS NULL;
 COMMENT ON COLUMN customer_index.tags  IS 'ids of the tags of the customer, as in customer_tags';

@@ -231,7 +231,7 @@ func TestBulkRefuses(t *testing.T) {
 			t.Errorf("%d expected: %+v %v", expected, a, err)
 		}
 	}
-	wantRows(t, url, `SELECT id FROM bulk_actions UNION ALL SELECT bulk_id FROM bulk_chunks UNION ALL
+	wantRows(t, url, `SELECT id FROM bulk_actions UNION ALL SELECT bulk_id FROM bulk_people UNION ALL
 		SELECT name FROM tags WHERE name <> 'VIP'`)
 	for what, o := range map[string]bulk.Order{
 		"action":    {Action: "tag", Target: vip, Filter: &customers.Filter{}},

@@ -13,18 +13,7 @@ const movedTo = `unnest($1::text[], $2::text[], $3::text[]) AS m(store_id, email
 // fact. Each takes all away before it puts the first back, so that two who swap addresses
 // keep their own. What both addresses have is kept as the earlier has it.
 var carried = []string{
-	`
-	UPDATE customer_notes n
-	SET email = m.into_email
-	FROM ` + movedTo + `
-	WHERE n.store_id = m.store_id
-	  AND n.email = m.email`,
-	`
-	UPDATE segment_moves s
-	SET email = m.into_email
-	FROM ` + movedTo + `
-	WHERE s.store_id = m.store_id
-	  AND s.email = m.email`,
+	follow("customer_notes"), follow("segment_moves"), follow("bulk_people"), follow("bulk_changes"),
 	// The aggregate takes all tags away before the first is put back, as an address may
 	// both lose and get one.
 	`
@@ -60,7 +49,17 @@ var carried = []string{
 		first = EXCLUDED.first OR w.first`,
 }
 
-// carry moves the movers' notes, tags and segments to their new addresses. It runs after
+// follow is the statement for a table in which an address may have any rows.
+func follow(table string) string {
+	return `
+	UPDATE ` + table + ` x
+	SET email = m.into_email
+	FROM ` + movedTo + `
+	WHERE x.store_id = m.store_id
+	  AND x.email = m.email`
+}
+
+// carry moves the movers' notes, tags, segments and bulk actions to their new addresses. It runs after
 // the customers' rows are written; see AddNote.
 func (w *work) carry(ctx context.Context, movers []mover) error {
 	if len(movers) == 0 {

@@ -95,31 +95,28 @@ func (f *erasureFilter) eraseNotes(ctx context.Context, rows []resolution, forme
 			SELECT DISTINCT l.*
 			FROM unnest($1::bigint[], $2::text[], $3::text[]) AS l(id, store_id, email)
 			WHERE NOT EXISTS (SELECT FROM customers c WHERE c.id = l.id)
-		),
-		notes AS (
-			DELETE FROM customer_notes n
-			USING gone
-			WHERE n.store_id = gone.store_id AND n.email = gone.email
-		),
-		tags AS (
-			DELETE FROM customer_tags t
-			USING gone
-			WHERE t.store_id = gone.store_id AND t.email = gone.email
-		),
-		members AS (
-			DELETE FROM watched_members m
-			USING gone
-			WHERE m.store_id = gone.store_id AND m.email = gone.email
-		),
-		moves AS (
-			DELETE FROM segment_moves m
-			USING gone
-			WHERE m.store_id = gone.store_id AND m.email = gone.email
-		)
+		)`+deleteGone()+`
 		DELETE FROM customer_merges m
 		USING gone
 		WHERE m.store_id = gone.store_id AND gone.id IN (m.from_id, m.into_id)`, ids, stores, emails)
 	return err
+}
+
+// ofAddresses are the tables whose rows belong to an address and follow from no fact.
+var ofAddresses = []string{"customer_notes", "customer_tags", "watched_members", "segment_moves", "bulk_people",
+	"bulk_changes"}
+
+// deleteGone is SQL, of a WITH, that deletes what belongs to those who are gone.
+func deleteGone() (sql string) {
+	for _, table := range ofAddresses {
+		sql += `,
+		no_` + table + ` AS (
+			DELETE FROM ` + table + ` x
+			USING gone
+			WHERE x.store_id = gone.store_id AND x.email = gone.email
+		)`
+	}
+	return sql
 }
 
 // Rows into which facts of erased people were merged: one message names them, and

@@ -107,8 +107,19 @@ var mentions = []mention{
 			started_by = CASE WHEN @store = '' THEN regexp_replace(started_by, @named, @person, 'gi') ELSE started_by END`,
 	},
 	{
+		table: "bulk_people",
+		store: "store_id",
+		where: `email = ANY(@addresses) AND @store IN ('', store_id)`,
+	},
+	{
 		table: "bulk_changes",
-		where: `@store = '' AND ` + textNames("tagged_by"),
+		store: "store_id",
+		where: `email = ANY(@addresses) AND @store IN ('', store_id) AND tagged_at <= @before`,
+	},
+	{
+		table: "bulk_changes",
+		store: "store_id",
+		where: `email <> ALL(@addresses) AND @store = '' AND ` + textNames("tagged_by"),
 		set:   `tagged_by = regexp_replace(tagged_by, @named, @person, 'gi')`,
 	},
 	{

@@ -1,6 +1,7 @@
 // Package bulk changes the tags and static segments of many customers at once. An action
 // is made with all customers that it is about, and workers do it some at a time. What is
-// left of it are its rows of bulk_chunks, so it goes on after any interruption.
+// left of it are its rows of bulk_people, which move with the customers as their tags do. So
+// it goes on after any interruption, and reaches those who were meant.
 package bulk
 
 import (
@@ -147,7 +148,7 @@ const endSQL = `
 		RETURNING id
 	),
 	forgotten AS (
-		DELETE FROM bulk_chunks USING ended WHERE bulk_id = ended.id
+		DELETE FROM bulk_people USING ended WHERE bulk_id = ended.id
 	)
 	SELECT FROM ended`
 

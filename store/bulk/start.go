@@ -62,7 +62,7 @@ func (s *Bulk) Start(ctx context.Context, storeID string, o Order, author string
 			o.Target, err = tags.New(s.Store).Ensure(ctx, storeID, o.TagName, author)
 		}
 		if err == nil {
-			_, err = tx.Exec(ctx, readySQL, n.id, o.Target, count)
+			_, err = tx.Exec(ctx, readySQL, n.id, o.Target, count, chunk)
 		}
 		return err
 	})
@@ -110,9 +110,9 @@ func (s *Bulk) Undo(ctx context.Context, storeID, id, author string) (a Action, 
 		if err := s.existing(ctx, tx, storeID, a.Target); err != nil {
 			return pg.Conflicts("wrong_status", "The tag or segment of this action was deleted, so there is nothing to undo.")
 		}
-		count, err := n.insert(ctx, tx, `SELECT customer_id AS id FROM bulk_changes WHERE bulk_id = $1`, pg.Arguments{id})
+		count, err := n.insert(ctx, tx, `SELECT DISTINCT email FROM bulk_changes WHERE bulk_id = $1`, pg.Arguments{id})
 		if err == nil {
-			_, err = tx.Exec(ctx, readySQL, n.id, a.Target, count)
+			_, err = tx.Exec(ctx, readySQL, n.id, a.Target, count, chunk)
 		}
 		return err
 	})
@@ -180,14 +180,14 @@ func (s *Bulk) existing(ctx context.Context, tx pgx.Tx, storeID, id string) erro
 	return pg.NotFound(tx.QueryRow(ctx, target(id)+` FOR KEY SHARE`, id, storeID).Scan())
 }
 
-// audience is SQL for the ids of those whom an order is about.
+// audience is SQL for the addresses of those whom an order is about.
 func (s *Bulk) audience(ctx context.Context, tx pgx.Tx, storeID string, o Order, args *pg.Arguments) (string, error) {
 	if o.Filter != nil {
 		f := *o.Filter
 		f.Store = storeID
 		return s.readers.Audience(ctx, tx, f, args)
 	}
-	return `SELECT id FROM customers WHERE store_id = ` + args.Add(storeID) +
+	return `SELECT email FROM customers WHERE store_id = ` + args.Add(storeID) +
 		` AND id = ANY(` + args.Add(o.Customers) + `)`, nil
 }
 
@@ -227,22 +227,11 @@ func (n newAction) insert(ctx context.Context, tx pgx.Tx, audience string, args 
 		VALUES ($1, $2, $3, '', $4, $5, 0, $6)`, n.id, n.store, n.action, filter, n.undoes, n.author); err != nil {
 		return 0, err
 	}
-	err = tx.QueryRow(ctx, `
-		WITH numbered AS (
-			SELECT
-				id,
-				(row_number() OVER (ORDER BY id) - 1) / `+args.Add(chunk)+` AS number
-			FROM (`+audience+`) a
-		),
-		chunks AS (
-			INSERT INTO bulk_chunks (bulk_id, number, customers)
-			SELECT `+args.Add(n.id)+`, number, array_agg(id ORDER BY id)
-			FROM numbered
-			GROUP BY number
-			RETURNING cardinality(customers) AS people
-		)
-		SELECT coalesce(sum(people), 0) FROM chunks`, planned(args)...).Scan(&count)
-	return count, err
+	people, err := tx.Exec(ctx, `
+		INSERT INTO bulk_people (bulk_id, chunk, store_id, email)
+		SELECT `+args.Add(n.id)+`, (row_number() OVER (ORDER BY email) - 1) / `+args.Add(chunk)+`, `+args.Add(n.store)+`, email
+		FROM (`+audience+`) a`, planned(args)...)
+	return int(people.RowsAffected()), err
 }
 
 // planned has a statement planned for its arguments: how many match decides the plan.
@@ -254,6 +243,7 @@ const readySQL = `
 	SET
 		target = $2,
 		customers = $3,
+		chunks = ($3::int + $4::int - 1) / $4::int,
 		status = CASE WHEN $3 = 0 THEN 'done' ELSE status END,
 		ended_at = CASE WHEN $3 = 0 THEN now() END
 	WHERE id = $1`

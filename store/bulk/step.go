@@ -3,7 +3,6 @@ package bulk
 import (
 	"context"
 	"errors"
-	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -43,6 +42,7 @@ type todo struct {
 	id, store, action, target string
 	undoes                    *string
 	author                    string
+	chunk                     int
 }
 
 // next takes the action in hand whose turn it is.
@@ -54,7 +54,8 @@ func next(ctx context.Context, tx pgx.Tx) (a todo, err error) {
 			action,
 			target,
 			undoes,
-			started_by
+			started_by,
+			chunk
 		FROM bulk_actions a
 		WHERE status IN ('queued', 'running')
 		  AND NOT EXISTS (
@@ -66,11 +67,11 @@ func next(ctx context.Context, tx pgx.Tx) (a todo, err error) {
 		  )
 		ORDER BY moved_at, number
 		LIMIT 1
-		FOR NO KEY UPDATE SKIP LOCKED`).Scan(&a.id, &a.store, &a.action, &a.target, &a.undoes, &a.author)
+		FOR NO KEY UPDATE SKIP LOCKED`).Scan(&a.id, &a.store, &a.action, &a.target, &a.undoes, &a.author, &a.chunk)
 	return a, err
 }
 
-// do does the first chunk that is left, and ends the action behind the last one.
+// do does a chunk, and ends the action behind the last one.
 func (s *Bulk) do(ctx context.Context, tx pgx.Tx, a todo) (worked bool, err error) {
 	err = s.existing(ctx, tx, a.store, a.target)
 	if errors.Is(err, pg.ErrNotFound) {
@@ -80,161 +81,101 @@ func (s *Bulk) do(ctx context.Context, tx pgx.Tx, a todo) (worked bool, err erro
 	if err != nil {
 		return false, err
 	}
-	var number int
-	var meant []int64
-	if err := tx.QueryRow(ctx, `
-		SELECT number, customers FROM bulk_chunks WHERE bulk_id = $1 ORDER BY number LIMIT 1`, a.id).Scan(
-		&number, &meant); err != nil {
-		return false, err
-	}
-	held, left, err := hold(ctx, tx, a.store, meant)
+	rows, err := tx.Query(ctx, holdSQL, a.id, a.chunk)
 	if err != nil {
 		return false, err
 	}
-	var changed int
-	if err := tx.QueryRow(ctx, a.sql(), a.id, a.store, a.target, a.author, held.meant, held.ids, held.emails,
-		a.undoes).Scan(&changed); err != nil {
+	held, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
 		return false, err
 	}
-	if err := leave(ctx, tx, a.id, number, left); err != nil {
+	var done, changed int
+	if err := tx.QueryRow(ctx, a.sql(), a.id, a.store, a.target, a.author, a.undoes, a.chunk, held).Scan(
+		&done, &changed); err != nil {
 		return false, err
 	}
-	done := len(meant) - len(left)
-	_, err = tx.Exec(ctx, doneSQL, a.id, done, changed)
+	left, err := tx.Exec(ctx, leaveSQL, a.id, a.chunk)
+	if err == nil {
+		_, err = tx.Exec(ctx, doneSQL, a.id, done, changed, min(1, left.RowsAffected()))
+	}
 	return done > 0, err
 }
 
-// leave leaves customers of a chunk for later, behind the others.
-func leave(ctx context.Context, tx pgx.Tx, id string, number int, left []int64) (err error) {
-	if len(left) == 0 {
-		_, err = tx.Exec(ctx, `DELETE FROM bulk_chunks WHERE bulk_id = $1 AND number = $2`, id, number)
-	} else {
-		_, err = tx.Exec(ctx, `
-			UPDATE bulk_chunks
-			SET
-				customers = $3,
-				number = (SELECT max(number) + 1 FROM bulk_chunks WHERE bulk_id = $1)
-			WHERE bulk_id = $1 AND number = $2`, id, number, left)
-	}
-	return err
-}
+const (
+	// holdSQL locks the customers of a chunk whom no other transaction changes.
+	holdSQL = `
+	SELECT c.email
+	FROM bulk_people p
+	JOIN customers c ON c.store_id = p.store_id AND c.email = p.email
+	WHERE p.bulk_id = $1 AND p.chunk = $2
+	ORDER BY c.id
+	FOR NO KEY UPDATE OF c SKIP LOCKED`
 
-// doneSQL counts what was done.
-const doneSQL = `
+	// leaveSQL leaves the rest of a chunk for later, behind the others.
+	leaveSQL = `
+	UPDATE bulk_people
+	SET chunk = (SELECT chunks FROM bulk_actions WHERE id = $1)
+	WHERE bulk_id = $1 AND chunk = $2`
+
+	// doneSQL counts what was done, and goes on to the next chunk.
+	doneSQL = `
 	UPDATE bulk_actions
 	SET
 		seen = seen + $2,
 		changed = changed + $3,
+		chunk = chunk + 1,
+		chunks = chunks + $4,
 		moved_at = clock_timestamp(),
-		status = CASE WHEN EXISTS (SELECT FROM bulk_chunks WHERE bulk_id = $1) THEN 'running' ELSE 'done' END,
-		ended_at = CASE WHEN NOT EXISTS (SELECT FROM bulk_chunks WHERE bulk_id = $1) THEN clock_timestamp() END
+		status = CASE WHEN chunk + 1 < chunks + $4 THEN 'running' ELSE 'done' END,
+		ended_at = CASE WHEN chunk + 1 = chunks + $4 THEN clock_timestamp() END
 	WHERE id = $1`
-
-// people are customers whose rows are locked.
-type people struct {
-	meant  []int64 // as they were selected
-	ids    []int64 // as they are now
-	emails []string
-}
-
-// hold locks those of the customers whom no other transaction changes; left are the others.
-// Who was merged is who they were merged into, and who is gone is done.
-func hold(ctx context.Context, tx pgx.Tx, store string, meant []int64) (held people, left []int64, err error) {
-	var were, ids []int64
-	rows, err := tx.Query(ctx, nowSQL, store, meant)
-	if err != nil {
-		return held, nil, err
-	}
-	var was, id int64
-	if _, err := pgx.ForEachRow(rows, []any{&was, &id}, func() error {
-		were, ids = append(were, was), append(ids, id)
-		return nil
-	}); err != nil {
-		return held, nil, err
-	}
-	if rows, err = tx.Query(ctx, holdSQL, store, ids); err != nil {
-		return held, nil, err
-	}
-	emails := map[int64]string{}
-	var email string
-	if _, err := pgx.ForEachRow(rows, []any{&id, &email}, func() error {
-		emails[id] = email
-		return nil
-	}); err != nil {
-		return held, nil, err
-	}
-	for i, was := range were {
-		email, locked := emails[ids[i]]
-		if !locked {
-			left = append(left, was)
-			continue
-		}
-		held.meant, held.ids, held.emails = append(held.meant, was), append(held.ids, ids[i]), append(held.emails, email)
-	}
-	slices.Sort(left)
-	return held, left, nil
-}
-
-const (
-	nowSQL = `
-	WITH RECURSIVE now AS (
-		SELECT m AS meant, m AS id
-		FROM unnest($2::bigint[]) m
-		UNION
-		SELECT n.meant, m.into_id
-		FROM now n
-		JOIN customer_merges m ON m.store_id = $1 AND m.from_id = n.id
-	)
-	SELECT n.meant, c.id
-	FROM now n
-	JOIN customers c ON c.id = n.id
-	WHERE c.store_id = $1`
-
-	holdSQL = `
-	SELECT id, email
-	FROM customers
-	WHERE store_id = $1 AND id = ANY($2)
-	ORDER BY id
-	FOR NO KEY UPDATE SKIP LOCKED`
 )
 
-// sql is the statement that changes held customers, writes down what it changed, and
-// counts that.
+// sql is the statement that changes the locked customers $7 of a chunk, writes down what it
+// changed, and counts. Those who moved away before they were locked are in another row of
+// bulk_people now; who is gone is done.
 func (a todo) sql() string {
 	change := map[string]string{Add: addSQL, Remove: removeSQL}[a.action]
 	if a.undoes != nil {
 		change = map[string]string{Add: restoreSQL, Remove: withdrawSQL}[a.action]
 	}
 	return `
-	WITH held AS MATERIALIZED (
-		SELECT *
-		FROM unnest($5::bigint[], $6::bigint[], $7::text[]) AS h(meant, id, email)
-		WHERE coalesce($4::text, $8::text) IS NOT NULL -- uses all arguments
+	WITH done AS (
+		DELETE FROM bulk_people p
+		WHERE p.bulk_id = $1
+		  AND p.chunk = $6
+		  AND (p.email = ANY($7::text[])
+			OR NOT EXISTS (SELECT FROM customers c WHERE c.store_id = p.store_id AND c.email = p.email))
+		RETURNING email
+	),
+	held AS (
+		SELECT DISTINCT email
+		FROM done
+		WHERE email = ANY($7)
+		  AND coalesce($4::text, $5::text) IS NOT NULL -- uses all arguments
 	),
 	changed AS (` + change + `),
 	kept AS (
-		INSERT INTO bulk_changes (bulk_id, customer_id, tagged_at, tagged_by)
-		SELECT DISTINCT $1, h.id, c.tagged_at, c.tagged_by
-		FROM changed c
-		JOIN held h USING (email)
-		ON CONFLICT (bulk_id, customer_id) DO UPDATE SET
-			tagged_at = EXCLUDED.tagged_at,
-			tagged_by = EXCLUDED.tagged_by
+		INSERT INTO bulk_changes (bulk_id, store_id, email, tagged_at, tagged_by)
+		SELECT $1, $2, email, tagged_at, tagged_by
+		FROM changed
 	)
-	SELECT count(*) FROM changed`
+	SELECT
+		(SELECT count(*) FROM done),
+		(SELECT count(*) FROM changed)`
 }
 
 const (
 	addSQL = `
 		INSERT INTO customer_tags (store_id, email, tag_id, tagged_by)
-		SELECT DISTINCT $2, email, $3, $4
+		SELECT $2, email, $3, $4
 		FROM held
 		ON CONFLICT DO NOTHING
 		RETURNING email, tagged_at, tagged_by`
 
 	removeSQL = `
 		DELETE FROM customer_tags t
-		USING (SELECT DISTINCT email FROM held) h
+		USING held h
 		WHERE t.store_id = $2
 		  AND t.email = h.email
 		  AND t.tag_id = $3
@@ -245,7 +186,7 @@ const (
 		INSERT INTO customer_tags (store_id, email, tag_id, tagged_at, tagged_by)
 		SELECT DISTINCT ON (h.email) $2, h.email, $3, k.tagged_at, k.tagged_by
 		FROM held h
-		JOIN bulk_changes k ON k.bulk_id = $8 AND k.customer_id = h.meant
+		JOIN bulk_changes k ON k.bulk_id = $5 AND k.email = h.email
 		ORDER BY h.email, k.tagged_at, k.tagged_by
 		ON CONFLICT DO NOTHING
 		RETURNING email, tagged_at, tagged_by`
@@ -257,7 +198,7 @@ const (
 		USING (
 			SELECT DISTINCT h.email, k.tagged_at
 			FROM held h
-			JOIN bulk_changes k ON k.bulk_id = $8 AND k.customer_id = h.meant
+			JOIN bulk_changes k ON k.bulk_id = $5 AND k.email = h.email
 		) h
 		WHERE t.store_id = $2
 		  AND t.email = h.email

@@ -1,0 +1,284 @@
+package store_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"rollcall/store"
+	"rollcall/store/bulk"
+	"rollcall/store/customers"
+	"rollcall/store/segments"
+	"rollcall/store/tags"
+)
+
+// The law: in whatever order people are tagged, noted and put into segments, one by one or
+// many at once, move, merge and swap addresses, tags are renamed and merged, and all is
+// rebuilt, everybody ends with what they were given. So do they if one of them is erased
+// then, of whom nothing is left.
+func TestMarksDoNotDependOnOrder(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	rapid.Check(t, func(r *rapid.T) {
+		c := newCrowd(h, r)
+		acts := c.draw()
+		for _, act := range rapid.Permutation(acts).Draw(r, "order") {
+			act.do()
+			c.told = append(c.told, act.name)
+		}
+		c.finish()
+		c.wantMarks("at the end")
+		if erased := rapid.SampledFrom(append(c.homes(), "")).Draw(r, "erased"); erased != "" {
+			h.erase(r, store.Erasing{Email: erased + "@x.example"})
+			c.erased(erased)
+			c.wantMarks("after the erasure of " + erased)
+		}
+		c.rebuild()
+		c.wantMarks("after the last rebuild")
+	})
+}
+
+// crowd are people of store s1, who live alone at first: a to c have an account, d and e
+// never move.
+type crowd struct {
+	*house
+	r    *rapid.T
+	e    teller
+	tags *tags.Tags
+	list string            // a static segment, which is watched
+	vip  string            // the tag into which the others are merged
+	home map[string]string // where people are in the end
+	had  map[string][]string
+	told []string
+}
+
+var crowdAtFirst = []string{"a", "b", "c", "d", "e"}
+
+type act struct {
+	name string
+	do   func()
+}
+
+func newCrowd(h *house, r *rapid.T) *crowd {
+	h.empty(r)
+	for _, table := range []string{"customer_tags", "deleted_tags", "tags", "segments", "bulk_actions", "customer_notes"} {
+		h.exec(r, `DELETE FROM `+table)
+	}
+	c := &crowd{house: h, r: r, tags: tags.New(h.store), home: map[string]string{}, had: map[string][]string{}}
+	var events []store.NewEvent
+	for i, who := range crowdAtFirst {
+		c.home[who] = who
+		if i < 3 {
+			events = append(events, c.e.user("user_"+who, who+"@x.example", "verified"),
+				c.e.enrolled("c1", `"user_id":"user_`+who+`"`))
+		} else {
+			events = append(events, c.e.enrolled("c1", `"email":"`+who+`@x.example"`))
+		}
+	}
+	events = rapid.Permutation(events).Draw(r, "who is older")
+	c.tell(r, events, plan{batch: 1, workers: 1})
+	g, err := segments.New(h.store).Create(context.Background(), "s1",
+		segments.Segment{Name: "list", Kind: segments.Static, Watched: true}, "admin")
+	c.must(err)
+	c.list = g.ID
+	return c
+}
+
+func (c *crowd) must(err error) {
+	if err != nil {
+		c.r.Fatalf("after %v: %v", c.told, err)
+	}
+}
+
+// draw draws what happens. Nobody moves to where somebody leaves: what is left behind there
+// depends on who comes first. But two may swap.
+func (c *crowd) draw() (acts []act) {
+	acts = append(acts, c.moves()...)
+	for range rapid.IntRange(1, 8).Draw(c.r, "marks") {
+		who := rapid.SampledFrom(crowdAtFirst).Draw(c.r, "who")
+		what := rapid.SampledFrom([]string{"VIP", "late", "list", "note"}).Draw(c.r, "what")
+		if rapid.Bool().Draw(c.r, "many at once") && what != "note" {
+			acts = append(acts, act{"bulk " + what, func() { c.markAll(what) }})
+			continue
+		}
+		acts = append(acts, act{who + " gets " + what, func() { c.mark(who, what) }})
+	}
+	all := segments.New(c.store)
+	return append(acts,
+		act{"merge", c.merge}, act{"rename", c.rename}, act{"rebuild", c.rebuild},
+		act{"work", func() { _, err := bulk.New(c.store).Step(context.Background()); c.must(err) }},
+		act{"look", func() { _, err := all.Look(context.Background(), 0); c.must(err) }})
+}
+
+func (c *crowd) moves() (acts []act) {
+	to := func(who, where string) store.NewEvent { return c.e.user("user_"+who, where+"@x.example", "verified") }
+	movers := crowdAtFirst[:3]
+	if rapid.Bool().Draw(c.r, "two swap") {
+		both := []store.NewEvent{to("a", "b"), to("b", "a")}
+		acts = append(acts, act{"a and b swap", func() { c.tell(c.r, both, plan{batch: 2, workers: 1}) }})
+		c.home["a"], c.home["b"], movers = "b", "a", movers[2:]
+	}
+	for _, who := range movers {
+		where := rapid.SampledFrom([]string{who, "d", "e", "f"}).Draw(c.r, who+" moves to")
+		if where == who {
+			continue
+		}
+		event := to(who, where)
+		c.home[who] = where
+		acts = append(acts, act{who + " moves to " + where,
+			func() { c.tell(c.r, []store.NewEvent{event}, plan{batch: 1, workers: 1}) }})
+	}
+	return acts
+}
+
+// id is who a person is now.
+func (c *crowd) id(who string) string {
+	kind := "user:user_" + who
+	if who == "d" || who == "e" {
+		kind = "email:" + who + "@x.example"
+	}
+	return c.lines(c.r, `SELECT customer_id::text FROM enrollments WHERE person = '`+kind+`'`)[0]
+}
+
+func (c *crowd) mark(who, what string) {
+	c.had[who] = append(c.had[who], what)
+	c.give(c.id(who), what)
+}
+
+func (c *crowd) give(id, what string) {
+	ctx := context.Background()
+	switch what {
+	case "note":
+		_, err := customers.New(c.store).AddNote(ctx, "s1", id, customers.NewNote{Body: "note", Author: "admin"})
+		c.must(err)
+	case "list":
+		c.must(segments.New(c.store).Include(ctx, "s1", id, c.list, "admin"))
+	default:
+		c.must(c.tags.Put(ctx, "s1", id, c.tagged(what), "admin"))
+	}
+}
+
+// tagged is the id of a tag, whatever has become of it.
+func (c *crowd) tagged(name string) string {
+	if name == "VIP" && c.vip != "" || name == "late" && c.vip == "merged" {
+		name = "VIP"
+	}
+	for _, renamed := range []string{name, "very important"} {
+		if found := c.lines(c.r, `SELECT id FROM tags WHERE name = '`+renamed+`'`); len(found) > 0 && (renamed == name ||
+			name == "VIP") {
+			return found[0]
+		}
+	}
+	id, err := c.tags.Ensure(context.Background(), "s1", name, "admin")
+	c.must(err)
+	return id
+}
+
+// markAll marks some, later: when the workers come to it.
+func (c *crowd) markAll(what string) {
+	who := rapid.SliceOfNDistinct(rapid.SampledFrom(crowdAtFirst), 1, 4, rapid.ID[string]).Draw(c.r, "these")
+	o := bulk.Order{Action: bulk.Add, Target: c.list}
+	if what != "list" {
+		o.Target = c.tagged(what)
+		if c.vip == "" && what == "late" {
+			what, o.Target = "VIP", c.tagged("VIP") // the other may be merged before the workers come
+		}
+	}
+	for _, w := range who {
+		c.had[w] = append(c.had[w], what)
+		id, err := strconv.ParseInt(c.id(w), 10, 64)
+		c.must(err)
+		o.Customers = append(o.Customers, id)
+	}
+	_, err := bulk.New(c.store).Start(context.Background(), "s1", o, "admin")
+	c.must(err)
+}
+
+func (c *crowd) merge() {
+	late, vip := c.tagged("late"), c.tagged("VIP")
+	c.must(c.tags.Merge(context.Background(), "s1", late, vip))
+	c.vip = "merged"
+}
+
+func (c *crowd) rename() {
+	c.must(c.tags.Rename(context.Background(), "s1", c.tagged("VIP"), "very important"))
+}
+
+func (c *crowd) rebuild() {
+	if diff, err := c.store.Rebuild(context.Background(), "", nil); err != nil || diff.Sum() != 0 {
+		c.r.Fatalf("after %v: rebuild: %+v %v", c.told, diff, err)
+	}
+}
+
+func (c *crowd) finish() {
+	for worked := true; worked; {
+		var err error
+		worked, err = bulk.New(c.store).Step(context.Background())
+		c.must(err)
+	}
+	_, err := segments.New(c.store).Look(context.Background(), 0)
+	c.must(err)
+}
+
+// homes are where people live who may be erased: of two who swapped, one had the address of
+// the other, and would take them along.
+func (c *crowd) homes() (all []string) {
+	for who, where := range c.home {
+		if swapped := who != where && slices.Contains(crowdAtFirst[:2], where); !swapped {
+			all = append(all, where)
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// erased forgets who lives at an address.
+func (c *crowd) erased(where string) {
+	for who, home := range c.home {
+		if home == where {
+			delete(c.home, who)
+		}
+	}
+}
+
+// wantMarks checks that everybody has what they were given, by every way to ask.
+func (c *crowd) wantMarks(when string) {
+	want := map[string]bool{}
+	for who, home := range c.home {
+		for _, what := range c.had[who] {
+			if what == "late" || what == "VIP" {
+				what = "very important"
+			}
+			want[home+"@x.example "+what] = true
+		}
+	}
+	name := `CASE WHEN %[1]s = '` + c.list + `' THEN 'list' ELSE (SELECT name FROM tags WHERE id = %[1]s) END`
+	for from, sql := range map[string]string{
+		"customer_tags": `SELECT email || ' ' || ` + fmt.Sprintf(name, "tag_id") + ` FROM customer_tags
+			UNION SELECT email || ' note' FROM customer_notes`,
+		"the index": `SELECT email || ' ' || ` + fmt.Sprintf(name, "tag") + `
+			FROM customers c JOIN customer_index i ON i.customer_id = c.id CROSS JOIN unnest(tags) tag
+			UNION SELECT email || ' note' FROM customer_notes`,
+	} {
+		got := map[string]bool{}
+		for _, line := range c.lines(c.r, sql) {
+			got[line] = true
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			c.r.Fatalf("%s, by %s, after\n%s\n(-want +got):\n%s", when, from, strings.Join(c.told, "\n"), diff)
+		}
+	}
+	if stray := c.lines(c.r, `SELECT email FROM watched_members WHERE email NOT IN (
+		SELECT email FROM customer_tags WHERE tag_id = '`+c.list+`')`); len(stray) > 0 {
+		c.r.Fatalf("%s, after %v: watched without being in the segment: %v", when, c.told, stray)
+	}
+	if gone := c.lines(c.r, `SELECT kind FROM segment_moves WHERE kind = 'out'`); len(gone) > 0 {
+		c.r.Fatalf("%s, after %v: someone left the segment, in which all stay", when, c.told)
+	}
+}
