@@ -36,7 +36,8 @@ func TestEntriesAreSettledBesideTags(t *testing.T) {
 	if _, err := conn.Exec(ctx, `
 		BEGIN;
 		SELECT FROM customers FOR NO KEY UPDATE;
-		INSERT INTO customer_tags (store_id, email, tag_id, tagged_by) VALUES ('s1', 'a@x.example', 'tag_1', 'admin')`); err != nil {
+		INSERT INTO customer_tags (store_id, email, tag_id, tagged_by)
+		VALUES ('s1', 'a@x.example', 'tag_1', 'admin')`); err != nil {
 		t.Fatal(err)
 	}
 	settled := make(chan error)

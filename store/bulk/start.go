@@ -229,13 +229,19 @@ func (n newAction) insert(ctx context.Context, tx pgx.Tx, audience string, args 
 	}
 	people, err := tx.Exec(ctx, `
 		INSERT INTO bulk_people (bulk_id, chunk, store_id, email)
-		SELECT `+args.Add(n.id)+`, (row_number() OVER (ORDER BY email) - 1) / `+args.Add(chunk)+`, `+args.Add(n.store)+`, email
+		SELECT
+			`+args.Add(n.id)+`,
+			(row_number() OVER (ORDER BY email) - 1) / `+args.Add(chunk)+`,
+			`+args.Add(n.store)+`,
+			email
 		FROM (`+audience+`) a`, planned(args)...)
 	return int(people.RowsAffected()), err
 }
 
 // planned has a statement planned for its arguments: how many match decides the plan.
-func planned(args pg.Arguments) []any { return append([]any{pgx.QueryExecModeCacheDescribe}, args...) }
+func planned(args pg.Arguments) []any {
+	return append([]any{pgx.QueryExecModeCacheDescribe}, args...)
+}
 
 // readySQL completes an action. One about no one is done.
 const readySQL = `
