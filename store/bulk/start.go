@@ -220,7 +220,8 @@ func (n newAction) insert(ctx context.Context, tx pgx.Tx, audience string, args 
 		return 0, err
 	}
 	if open >= maxOpen {
-		return 0, pg.Conflicts("already_running", "%d actions of this store wait for their end. Wait for one, or cancel it.", open)
+		return 0, pg.Conflicts("already_running",
+			"%d actions of this store wait for their end. Wait for one, or cancel it.", open)
 	}
 	if _, err := tx.Exec(ctx, `
 		INSERT INTO bulk_actions (id, store_id, action, target, filter, undoes, customers, started_by)
