@@ -1,6 +1,7 @@
 package customers
 
 import (
+	"encoding/json"
 	"slices"
 	"strconv"
 	"strings"
@@ -203,7 +204,31 @@ func (k compiler) rows(thing *Thing, r Rule) (conds []cond) {
 	} else if all && most == 0 {
 		return []cond{not(and(indexed))}
 	}
+	if path := thing.path(r); path != "" && least == 1 && most < 0 {
+		values, _ := json.Marshal(r.Parts) // texts always have JSON
+		return append(conds, cond{sql: "jsonb_path_exists(" + thing.List + ", $?::text::jsonpath, $?::text::jsonb)",
+			args: []any{path, string(values)}})
+	}
 	return append(conds, counted(thing.From, and(where), least, most))
+}
+
+// path is a leaf in jsonpath, empty if that cannot say all of it. It takes a fifth of the
+// time, and unlike a subquery it can be asked by several of Postgres' processes.
+func (t *Thing) path(r Rule) string {
+	var all []string
+	for _, p := range t.Parts {
+		switch {
+		case len(r.Parts[p.Name]) == 0 || p.SQL == "": // times_min and times_max have none
+		case p.Path == "":
+			return ""
+		default:
+			all = append(all, p.Path)
+		}
+	}
+	if len(all) == 0 {
+		return ""
+	}
+	return "$[*] ? (" + strings.Join(all, " && ") + ")"
 }
 
 // hints are the conditions on i that follow from a leaf's rows, and whether they are all

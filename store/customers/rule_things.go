@@ -14,6 +14,7 @@ type Thing struct {
 	Name  string
 	Label string // in forms: "Course"
 	From  string // SQL of its rows for a customer c; empty: one for each customer
+	List  string // the jsonb that From makes rows of
 	Parts []Part
 	Has   string // entries of its first part in customer_index.has begin so; empty: there are none
 	Doc   string
@@ -31,6 +32,7 @@ type Part struct {
 	Key     string // the column of customers that it is a range of; empty: none
 	Facet   int    // the part of the facet that it chooses, from 1; 0: none
 	SQL     string // with $? for the values: an array if Multi, a time if a moment; or what yes means, never NULL
+	Path    string // the same as SQL, in jsonpath: $ and the part's name stand for its values; empty: it cannot
 	Doc     string
 	Example any
 }
@@ -78,13 +80,15 @@ var Things = []Thing{
 	{Name: "enrollment", Label: "Course", Doc: "A course that they are in.",
 		From: "jsonb_to_recordset(c.courses) AS r(id text, progress float8, enrolled_at timestamptz, " +
 			"completed_at timestamptz)",
-		Has: "course:",
+		List: "c.courses",
+		Has:  "course:",
 		Parts: times([]Part{
-			{Name: "course", Label: "Course", Kind: CourseID, Multi: true, SQL: "r.id = ANY(" + asTexts + ")"},
+			{Name: "course", Label: "Course", Kind: CourseID, Multi: true, SQL: "r.id = ANY(" + asTexts + ")",
+				Path: "@.id == $course[*]"},
 			{Name: "progress_min", Label: "Progress at least", Unit: "%", Kind: Percent, Number: true,
-				SQL: "r.progress >= " + asNumber},
+				SQL: "r.progress >= " + asNumber, Path: "@.progress >= $progress_min.double()"},
 			{Name: "progress_max", Label: "Progress at most", Unit: "%", Kind: Percent, Number: true,
-				SQL: "r.progress <= " + asNumber},
+				SQL: "r.progress <= " + asNumber, Path: "@.progress <= $progress_max.double()"},
 			{Name: "completed", Label: "Completed", Choices: yesOrNo,
 				SQL: "(r.completed_at IS NOT NULL OR coalesce(r.progress, 0) >= 100)"},
 			{Name: "enrolled_after", Label: "Enrolled since", Kind: pg.Moment, SQL: "r.enrolled_at >= $?"},
