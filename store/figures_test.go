@@ -119,3 +119,21 @@ func TestSubscriptionHeardAtItsEnd(t *testing.T) {
 		wantRows(t, url, customersSQL, want...)
 	}
 }
+
+// What a customer did last names the course or product that it was about.
+func TestWhatTheLastActivityWasAbout(t *testing.T) {
+	var e teller
+	events := []store.NewEvent{
+		e.platform("product.upserted", `{"id":"c1","store_id":"s1","kind":"course","title":"C"}`),
+		e.platform("product.upserted", `{"id":"c2","store_id":"s1","kind":"course","title":"D"}`),
+		e.enrolled("c1", `"email":"a@x.example"`),
+		e.enrolled("c2", `"email":"a@x.example"`),
+	}
+	const last = `SELECT last_activity || ' ' || coalesce(last_activity_of, '') FROM customers`
+	wantRows(t, told(t, events...), last, "enrollment c2")
+	events = append(events, e.enrolled("c1", `"email":"a@x.example","progress":45`))
+	wantRows(t, told(t, events...), last, "progress c1")
+	events = append(events, e.platform("purchase.recorded",
+		`{"id":"o1","product_id":"c2","email":"a@x.example","amount":100,"currency":"usd"}`))
+	wantRows(t, told(t, events...), last, "course_purchase c2")
+}

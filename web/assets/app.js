@@ -74,9 +74,10 @@ document.addEventListener("keydown", (event) => {
 document.addEventListener("click", (event) => {
 	const link = event.target.closest("a[data-download]");
 	if (!link) return;
-	const label = link.textContent;
-	link.textContent = "Preparing…";
-	setTimeout(() => (link.textContent = label), 4000);
+	const text = link.querySelector("span") || link; // an icon may stand beside it
+	const label = text.textContent;
+	text.textContent = "Preparing…";
+	setTimeout(() => (text.textContent = label), 4000);
 });
 
 // Days and times of a store that has set no time zone are shown in the reader's.

@@ -33,7 +33,7 @@ document.addEventListener("htmx:afterSettle", () => {
 	const upto = document.getElementById("upto");
 	if (!upto) return;
 	const last = Number(upto.dataset.first) + document.querySelectorAll(".person").length - 1;
-	upto.textContent = last.toLocaleString("en-US");
+	upto.textContent = last.toLocaleString();
 });
 
 // The keys: j and k move, x selects, Enter opens (the name of a customer is a link).
