@@ -1,0 +1,180 @@
+package store_test
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+
+	"rollcall/store"
+	"rollcall/store/customers"
+	"rollcall/store/pg"
+	"rollcall/store/segments"
+	"rollcall/store/tags"
+)
+
+// segment makes a segment of store s1, dynamic if it has a rule.
+func segment(t testing.TB, s *store.Store, name, rule string) segments.Segment {
+	t.Helper()
+	g := segments.Segment{Name: name, Kind: segments.Static}
+	if rule != "" {
+		g.Kind, g.Rule = segments.Dynamic, json.RawMessage(rule)
+	}
+	made, err := segments.New(s).Create(t.Context(), "s1", g, "admin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return made
+}
+
+func refused(err error, name, why string) bool {
+	var bad *pg.BadParam
+	return errors.As(err, &bad) && bad.Name == name && strings.Contains(bad.Reason, why)
+}
+
+func conflicts(err error, code, why string) bool {
+	var conflict *pg.Conflict
+	return errors.As(err, &conflict) && conflict.Code == code && strings.Contains(conflict.Reason, why)
+}
+
+// Rules name tags and segments by ids, which stay; what they name is not deleted, and they
+// never go in a circle.
+func TestSegments(t *testing.T) {
+	t.Parallel()
+	s, url := openURL(t)
+	people(t, s, 4)
+	ctx, all := t.Context(), segments.New(s)
+	vip := tag(t, s, url, "p00@x.example", "VIP")
+	list := segment(t, s, "by hand", "")
+	for _, email := range []string{"p00@x.example", "p01@x.example"} {
+		if err := all.Include(ctx, "s1", idAt(t, url, "s1", email), list.ID, "admin"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	both := segment(t, s, "both", `{"all":[{"tag":"`+vip+`"},{"segment":"`+list.ID+`"}]}`)
+	not := segment(t, s, "not both", `{"none":[{"segment":"`+both.ID+`"}]}`)
+	for id, want := range map[string]string{list.ID: "p00 p01", both.ID: "p00", not.ID: "p01 p02 p03", "seg_none": ""} {
+		page, _, err := customers.New(s).Customers(ctx, customers.Filter{Store: "s1", Segment: id, Sort: "email"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, c := range page {
+			got = append(got, c.Email[:3])
+			for _, tag := range c.Tags {
+				if tag.ID != vip {
+					t.Errorf("%s is tagged %v", c.Email, tag)
+				}
+			}
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s: %q, want %q", id, got, want)
+		}
+	}
+
+	if err := tags.New(s).Delete(ctx, "s1", vip); !conflicts(err, "in_use", "“both”") {
+		t.Errorf("a tag that a rule names: %v", err)
+	}
+	if err := tags.New(s).Merge(ctx, "s1", vip, tag(t, s, url, "p03@x.example", "other")); !conflicts(err, "in_use", "“both”") {
+		t.Errorf("a merge of such a tag: %v", err)
+	}
+	if err := all.Delete(ctx, "s1", both.ID); !conflicts(err, "in_use", "“not both”") {
+		t.Errorf("a segment that a rule names: %v", err)
+	}
+	name, version := "  Both  of them", 1
+	renamed, err := all.Update(ctx, "s1", both.ID, segments.Change{Name: &name, Version: &version})
+	if err != nil || renamed.ID != both.ID || renamed.Name != "Both of them" || renamed.Version != 2 {
+		t.Errorf("%+v %v", renamed, err)
+	}
+	if _, err := all.Update(ctx, "s1", both.ID, segments.Change{Version: &version}); !conflicts(err, "changed", "") {
+		t.Errorf("a change of an earlier version: %v", err)
+	}
+	circle := json.RawMessage(`{"any":[{"segment":"` + not.ID + `"}]}`)
+	if _, err := all.Update(ctx, "s1", both.ID, segments.Change{Rule: circle}); !refused(err, "rule", "circle") {
+		t.Errorf("a circle: %v", err)
+	}
+	wantSegmentsRefused(t, all)
+	if err := errors.Join(all.Delete(ctx, "s1", not.ID), all.Delete(ctx, "s1", both.ID), all.Delete(ctx, "s1", list.ID),
+		tags.New(s).Clear(ctx), tags.New(s).Delete(ctx, "s1", vip)); err != nil {
+		t.Error(err)
+	}
+	wantRows(t, url, `SELECT DISTINCT t.name FROM customer_tags c LEFT JOIN tags t ON t.id = c.tag_id`, "other")
+	wantSound(t, s)
+}
+
+func wantSegmentsRefused(t *testing.T, all *segments.Segments) {
+	t.Helper()
+	for _, c := range []struct{ name, kind, rule, param string }{
+		{"BY  HÁND", "static", "", "name"}, {"", "static", "", "name"}, {"x", "other", "", "kind"},
+		{"x", "static", `{"tag":"a"}`, "rule"}, {"x", "dynamic", "", "rule"}, {"x", "dynamic", "null", "rule"},
+		{"x", "dynamic", `{"colour":"green"}`, "rule"}, {"x", "dynamic", `{"all":5}`, "rule"},
+	} {
+		_, err := all.Create(t.Context(), "s1",
+			segments.Segment{Name: c.name, Kind: c.kind, Rule: json.RawMessage(c.rule)}, "admin")
+		if !refused(err, c.param, "") {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+	for _, g := range must(all.List(t.Context(), "s1")) {
+		for what, err := range map[string]error{
+			"get": second(all.Segment(t.Context(), "s2", g.ID)), "delete": all.Delete(t.Context(), "s2", g.ID),
+			"change": second(all.Update(t.Context(), "s2", g.ID, segments.Change{})),
+			"moves":  second(all.Moves(t.Context(), "s2", g.ID, 0, 1)),
+		} {
+			if !errors.Is(err, pg.ErrNotFound) {
+				t.Errorf("%s of another store: %v", what, err)
+			}
+		}
+	}
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// The first look at a watched segment makes no moves; later ones write down who came and
+// who left since, once, and who moved to another address did neither.
+func TestWatchedSegment(t *testing.T) {
+	t.Parallel()
+	s, url := openURL(t)
+	var e teller
+	apply(t, s, []store.NewEvent{e.user("user_1", "a@x.example", "verified"), e.enrolled("c1", `"user_id":"user_1"`),
+		e.enrolled("c1", `"email":"b@x.example"`), e.enrolled("c2", `"email":"c@x.example"`)}, 1)
+	all, on := segments.New(s), true
+	g := segment(t, s, "in c1", `{"enrollment":{"course":"c1"}}`)
+	if _, err := all.Update(t.Context(), "s1", g.ID, segments.Change{Watched: &on}); err != nil {
+		t.Fatal(err)
+	}
+	const moves = `SELECT email || ' ' || kind FROM segment_moves ORDER BY id`
+	look := func(want ...string) {
+		t.Helper()
+		if looked, err := all.Look(t.Context(), 0); err != nil || !looked {
+			t.Fatalf("%v %v", looked, err)
+		}
+		wantRows(t, url, moves, want...)
+	}
+	look()
+	wantRows(t, url, `SELECT email FROM watched_members WHERE first ORDER BY 1`, "a@x.example", "b@x.example")
+	apply(t, s, []store.NewEvent{e.user("user_1", "d@x.example", "verified"), e.enrolled("c1", `"email":"c@x.example"`),
+		e.platform("enrollment.deleted", `{"course_id":"c1","email":"b@x.example"}`)}, 1)
+	look("b@x.example out", "c@x.example in")
+	look("b@x.example out", "c@x.example in")
+	listed, err := all.Moves(t.Context(), "s1", g.ID, 0, 10)
+	if err != nil || len(listed) != 2 || listed[1].Customer == nil || listed[0].Kind != "out" {
+		t.Errorf("%+v %v", listed, err)
+	}
+	if later, err := all.Moves(t.Context(), "s1", g.ID, listed[0].ID, 10); err != nil || len(later) != 1 {
+		t.Errorf("%+v %v", later, err)
+	}
+	if _, err := all.Update(t.Context(), "s1", g.ID, segments.Change{
+		Rule: json.RawMessage(`{"enrollment":{"course":"c2"}}`)}); err != nil {
+		t.Fatal(err)
+	}
+	look("b@x.example out", "c@x.example in") // another rule is looked at for the first time
+	erase(t, s, store.Erasing{Email: "c@x.example"})
+	wantRows(t, url, `SELECT email FROM watched_members WHERE email LIKE 'c@%' UNION
+		SELECT email FROM segment_moves WHERE email LIKE 'c@%'`)
+}
