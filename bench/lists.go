@@ -69,6 +69,9 @@ func (s *system) lists(ctx context.Context, o options) {
 	if asked.MatchString("CSV") {
 		s.export(ctx, a, o.customers)
 	}
+	if asked.MatchString("bulk") {
+		s.bulk(ctx, a)
+	}
 }
 
 // fillMarket writes the market of market.sql, and has its customers derived. A market

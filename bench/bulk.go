@@ -1,0 +1,68 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"rollcall/store/bulk"
+	"rollcall/store/segments"
+)
+
+// many is how many customers the bulk action of the measurement tags.
+const many = 100_000
+
+// bulk measures how long it takes to tag many customers of the long list and to undo it,
+// what the list takes meanwhile, and what a tag and a segment take then.
+func (s *system) bulk(ctx context.Context, a *asker) {
+	actions := bulk.New(s.store)
+	ids := query[[]int64](ctx, s, fmt.Sprintf(`
+		SELECT array_agg(id)
+		FROM (SELECT id FROM customers WHERE store_id = $1 ORDER BY hashint8(id) LIMIT %d) c`, many), longest)
+	began := time.Now()
+	tagged := try(actions.Start(ctx, longest, bulk.Order{Action: bulk.Add, TagName: "bench", Customers: ids}, "admin"))
+	meanwhile := s.doBulk(ctx, a, actions)
+	s.add("(k) tagging customers", time.Since(began).Seconds(), "s", fmt.Sprintf("%d of the long list, by bulk", len(ids)))
+	s.add("    the list meanwhile, p50", percentile(meanwhile, 50), "ms", fmt.Sprintf("p99 %.1f", percentile(meanwhile, 99)))
+	rule := json.RawMessage(`{"all":[{"tag":"` + tagged.Target + `"},{"none":[{"enrollment":{"course":"course_0_1"}}]}]}`)
+	segment := try(segments.New(s.store).Create(ctx, longest, segments.Segment{Name: "bench " + tagged.ID,
+		Kind: segments.Dynamic, Rule: rule}, "admin"))
+	for _, q := range []question{
+		ofList("a tag with two more filters", []string{"tag=" + tagged.Target + "&type=paying&course=course_0_2"}),
+		ofList("a segment's first page", []string{"segment=" + segment.ID}),
+		{name: "a segment's count", api: under(apiPath+"/stats?segment=", []string{segment.ID})},
+	} {
+		each := a.time(ctx, q, q.api, "identity")
+		s.add("    "+q.name, percentile(each, 50), "ms", fmt.Sprintf("p99 %.1f", percentile(each, 99)))
+	}
+	check(segments.New(s.store).Delete(ctx, longest, segment.ID))
+	began = time.Now()
+	try(actions.Undo(ctx, longest, tagged.ID, "admin"))
+	s.doBulk(ctx, a, actions)
+	s.add("    the undo of it", time.Since(began).Seconds(), "s", "")
+}
+
+// doBulk does all bulk actions, as a worker does, and asks for the list meanwhile.
+func (s *system) doBulk(ctx context.Context, a *asker, actions *bulk.Bulk) (each []time.Duration) {
+	done := make(chan error, 1)
+	go func() {
+		for {
+			if worked, err := actions.Step(ctx); err != nil || !worked {
+				done <- err
+				return
+			}
+		}
+	}()
+	for {
+		began := time.Now()
+		a.get(ctx, apiPath+"/customers", "identity")
+		each = append(each, time.Since(began))
+		select {
+		case err := <-done:
+			check(err)
+			return each
+		default:
+		}
+	}
+}
