@@ -189,3 +189,36 @@ func TestSettingsTeam(t *testing.T) {
 		t.Error(text)
 	}
 }
+
+// Pages write money and numbers as the browser's language does, in the store's order;
+// programs get what they always did.
+func TestLocales(t *testing.T) {
+	x := open(t, nil)
+	x.hear(t, append(studio(), sold("bob2", "Bob Stone", "drums", 123456, "eur", day))...)
+	german, nonsense := withHeader("Accept-Language", "de-DE,de;q=0.9,en;q=0.5"),
+		withHeader("Accept-Language", strings.Repeat("de-", 1700)+"<script>")
+	page := func(who ...as) string {
+		t.Helper()
+		got := x.get(t, x.customerPath(t, "Bob Stone"), append(who, asAdmin)...)
+		if got.StatusCode != 200 || !slices.Contains(got.Header.Values("Vary"), "Accept-Language") {
+			t.Errorf("%d %v", got.StatusCode, got.Header)
+		}
+		return got.text
+	}
+	for who, c := range map[string]struct {
+		text string
+		want string
+	}{"German": {page(german), "1.234,56\u00a0€"}, "none": {page(), "€1,234.56"}, "nonsense": {page(nonsense), "€1,234.56"}} {
+		if !strings.Contains(c.text, c.want) || strings.Contains(c.text, "1700") {
+			t.Errorf("%s: no %s", who, c.want)
+		}
+	}
+	api := "/api/stores/studio/stats"
+	if one, other := x.get(t, api, asAdmin, german).text, x.get(t, api, asAdmin).text; one != other {
+		t.Errorf("the API: %s, %s", one, other)
+	}
+	csv := x.get(t, "/api/stores/studio/customers.csv", asAdmin, german)
+	if !strings.Contains(csv.text, "1234.56") || slices.Contains(csv.Header.Values("Vary"), "Accept-Language") {
+		t.Errorf("the CSV: %v %.500s", csv.Header, csv.text)
+	}
+}
