@@ -3,6 +3,7 @@ package web
 import (
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/chromedp/chromedp/kb"
@@ -78,12 +79,36 @@ func states(t *testing.T, x *site) []state {
 	}
 }
 
+// segmentStates are those of the pages of segments.
+func segmentStates(t *testing.T, x *site) []state {
+	x.exec(t, `INSERT INTO segments (id, store_id, name, folded, kind, rule, pinned, created_by) VALUES
+		('seg_aaaaaaaaaa', 'studio', 'Half <b>way</b>', 'x', 'dynamic',
+			'{"all":[{"enrollment":{"course":"mixing","progress_min":30}},{"none":[{"segment":"at_risk"}]}]}', true, 'admin'),
+		('seg_bbbbbbbbbb', 'studio', $1, 'y', 'static', NULL, false, 'admin')`, strings.Repeat("Very", 15))
+	path := segmentsPath + "/seg_aaaaaaaaaa"
+	bob := strings.TrimPrefix(x.customerPath(t, "Bob Stone"), listPath+"/")
+	return []state{
+		{name: "segments", path: segmentsPath},
+		{name: "segment", path: path},
+		{name: "static segment", path: segmentsPath + "/seg_bbbbbbbbbb"},
+		{name: "new segment", path: segmentsPath + "/new"},
+		{name: "of a list", path: segmentsPath + "/new?course=mixing&not_tag=x&type=paying&type=lead&q=a"},
+		{name: "incomplete segment", path: path, expect: "400 ", prepare: func(p *browser.Page) {
+			p.Type(`[name="n.0.progress_min"]`, "300")
+			p.Click(`button.quiet[value="preview"]`)
+			p.Has(".builder .field .error", "number from 0 to 100")
+		}},
+		{name: "why", path: path + "/why?customer=" + bob},
+	}
+}
+
 // Every page, however it comes, is for everybody: axe-core finds nothing against
 // it, in light and dark, on a desktop and a phone; and on no width must it be
 // scrolled sideways.
 func TestPageAccess(t *testing.T) {
 	t.Parallel()
-	for who, states := range map[string]func(*testing.T, *site) []state{"creators": states, "operators": adminStates} {
+	for who, states := range map[string]func(*testing.T, *site) []state{"creators": states, "segments": segmentStates,
+		"operators": adminStates} {
 		t.Run(who, func(t *testing.T) {
 			t.Parallel()
 			x, operator := visit(t, browser.Desktop)

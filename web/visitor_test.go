@@ -267,6 +267,10 @@ func answers(r route, is standing) string {
 		return "303 409" // let in, and led to the action, or told that it has ended
 	case strings.HasSuffix(r.path, "/live"), strings.HasSuffix(r.path, "/notes") && strings.HasPrefix(r.path, "/store/"):
 		return "400" // let in, and told that nothing was said
+	case strings.HasSuffix(r.path, "/why"):
+		return "400" // let in, and told that no customer was named
+	case strings.HasPrefix(r.path, "/store/{store}/segments/{segment}"):
+		return "200 303 400 404" // let in; it is gone after the first who deletes it
 	case r.method == "POST" && strings.HasPrefix(r.path, "/store/"):
 		return "400 404" // let in, and told that there is no such note
 	case r.method == "POST", r.method == "PATCH":

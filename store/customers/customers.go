@@ -128,6 +128,17 @@ func (s *Reader) Customer(ctx context.Context, storeID, id string) (_ Customer, 
 	return one[0].Customer, err
 }
 
+// CustomerAt is the id of a store's customer with an address, or ErrNotFound.
+func (s *Reader) CustomerAt(ctx context.Context, storeID, email string) (id string, err error) {
+	defer pg.Wrap(&err, "customers.CustomerAt(%q)", storeID)
+	if !pg.Storable(storeID) {
+		return "", pg.ErrNotFound
+	}
+	err = s.Pool.QueryRow(ctx, `SELECT id::text FROM customers WHERE store_id = $1 AND email = $2`, storeID, email).Scan(
+		&id)
+	return id, pg.NotFound(err)
+}
+
 // listedColumn is an expression on customers c, and its destination.
 type listedColumn struct {
 	sql  string

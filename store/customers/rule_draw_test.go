@@ -293,7 +293,8 @@ func (d draw) fill(t testing.TB, s *store.Store, customers int) witness {
 	t.Helper()
 	w := witness{now: d.now, titles: map[string]string{"course_a": "Mixing 101", "pack": "Beats", "club": "Club"},
 		segments: map[string]Rule{}, members: map[string][]string{}, disputed: map[string]bool{}, noted: map[string]bool{}}
-	for _, table := range []string{"customers", "customer_tags", "customer_notes", "payments", "segments", "tags", "products"} {
+	for _, table := range []string{"customers", "customer_tags", "customer_notes", "payments", "segments", "tags",
+		"products"} {
 		put(t, s, `DELETE FROM `+table)
 	}
 	for id, title := range w.titles {
@@ -313,7 +314,8 @@ func (d draw) fill(t testing.TB, s *store.Store, customers int) witness {
 	for id, rule := range map[string]string{"seg_dynamic": plain.String(), "seg_circle": `{"segment":"seg_circle"}`,
 		"seg_nested": `{"none":[{"segment":"seg_dynamic"},{"segment":"seg_static"}]}`, "seg_static": ""} {
 		put(t, s, `INSERT INTO segments (id, store_id, name, folded, kind, rule, created_by)
-			VALUES ($1, 's', $1, $1, CASE WHEN $2 = '' THEN 'static' ELSE 'dynamic' END, nullif($2, '')::jsonb, 'admin')`, id, rule)
+			VALUES ($1, 's', $1, $1, CASE WHEN $2 = '' THEN 'static' ELSE 'dynamic' END, nullif($2, '')::jsonb, 'admin')`,
+			id, rule)
 	}
 	for n := range customers {
 		d.customer(t, s, n)

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"rollcall/facts"
-	"rollcall/store"
 )
 
 // witness decides rules by the API's JSON of a customer, and what the API says of them
@@ -138,7 +137,8 @@ func (w witness) called(c Customer, q []string) bool {
 	}
 	words := strings.Fields(strings.ToLower(q[0]))
 	in := func(text string) bool {
-		return !slices.ContainsFunc(words, func(word string) bool { return !strings.Contains(strings.ToLower(text), word) })
+		lacks := func(word string) bool { return !strings.Contains(strings.ToLower(text), word) }
+		return !slices.ContainsFunc(words, lacks)
 	}
 	ids := slices.Clone(c.ProductIDs)
 	for _, k := range c.Courses {
@@ -151,8 +151,9 @@ func (w witness) called(c Customer, q []string) bool {
 }
 
 func (w witness) enrollment(k Course, p map[string][]string) bool {
+	done := k.CompletedAt != nil || k.Progress >= 100
 	return oneOf(p["course"], k.ID) && k.Progress >= float(p["progress_min"], 0) &&
-		k.Progress <= float(p["progress_max"], 100) && says(p["completed"], k.CompletedAt != nil || k.Progress >= 100) &&
+		k.Progress <= float(p["progress_max"], 100) && says(p["completed"], done) &&
 		w.during(k.EnrolledAt, p["enrolled_after"], p["enrolled_before"]) &&
 		w.during(k.CompletedAt, p["completed_after"], p["completed_before"])
 }
@@ -164,7 +165,8 @@ func (w witness) purchase(k Purchase, p map[string][]string) bool {
 	}
 	refunded := map[string]bool{"": true, "no": k.Refunded == 0, "yes": k.Refunded > 0,
 		"partly": k.Refunded > 0 && k.Refunded < k.Amount}[strings.Join(p["refunded"], "")]
-	return of && oneOf(p["currency"], k.Currency) && refunded && major(k.Amount, k.Currency) >= float(p["amount_min"], 0) &&
+	return of && oneOf(p["currency"], k.Currency) && refunded &&
+		major(k.Amount, k.Currency) >= float(p["amount_min"], 0) &&
 		w.during(k.PurchasedAt, p["paid_after"], p["paid_before"])
 }
 
@@ -185,15 +187,11 @@ func major(amount int64, currency string) float64 {
 // spentWithin tells whether what was spent in the currency asked for, or else in the one
 // in which it is most, is within limits.
 func spentWithin(c Customer, p map[string][]string) bool {
-	most := 0.0
-	if len(p["currency"]) == 0 {
-		for i, m := range c.TotalSpent {
-			if n := major(m.Amount, m.Currency); i == 0 || n > most {
-				most = n
-			}
+	most, known := 0.0, false
+	for _, m := range c.TotalSpent {
+		if n := major(m.Amount, m.Currency); oneOf(p["currency"], m.Currency) && (!known || n > most) {
+			most, known = n, true
 		}
-	} else if i := slices.IndexFunc(c.TotalSpent, func(m store.Money) bool { return m.Currency == p["currency"][0] }); i >= 0 {
-		most = major(c.TotalSpent[i].Amount, c.TotalSpent[i].Currency)
 	}
 	return most >= float(p["min"], most) && most <= float(p["max"], most)
 }

@@ -22,9 +22,16 @@ var nobody = Rule{Group: "any"}
 // expand replaces the dynamic segments that a store's rule names by their rules. No one is
 // in a segment that does not exist, or that contains itself.
 func (s *Reader) expand(ctx context.Context, db pg.Querier, storeID string, r Rule) (Rule, error) {
+	saved, err := s.savedSegments(ctx, db, storeID, r)
+	return expanded(r, saved, nil), err
+}
+
+// savedSegments are the segments that a store's rule names, and those that their rules do.
+func (s *Reader) savedSegments(ctx context.Context, db pg.Querier, storeID string, r Rule) (
+	saved map[string]savedSegment, err error) {
 	ids := r.Segments()
 	if len(ids) == 0 {
-		return r, nil
+		return nil, nil
 	}
 	rows, err := db.Query(ctx, `
 		WITH RECURSIVE named AS (
@@ -43,14 +50,14 @@ func (s *Reader) expand(ctx context.Context, db pg.Querier, storeID string, r Ru
 			rule::text
 		FROM named`, storeID, ids)
 	if err != nil {
-		return Rule{}, err
+		return nil, err
 	}
 	found, err := pgx.CollectRows(rows, pgx.RowToStructByPos[savedSegment])
-	saved := map[string]savedSegment{}
+	saved = map[string]savedSegment{}
 	for _, one := range found {
 		saved[one.ID] = one
 	}
-	return expanded(r, saved, nil), err
+	return saved, err
 }
 
 // expanded is r with the rules of saved segments; around are the segments that r is in.
@@ -66,16 +73,28 @@ func expanded(r Rule, saved map[string]savedSegment, around []string) Rule {
 		return r
 	}
 	id := r.Parts["id"][0]
+	inner, static := inside(id, saved, around)
+	if static {
+		return r
+	}
+	return expanded(inner, saved, append(slices.Clone(around), id))
+}
+
+// inside is the rule of a segment; a static one has none.
+func inside(id string, saved map[string]savedSegment, around []string) (rule Rule, static bool) {
 	one, known := saved[id]
+	if ready := ReadySegmentOf(id); ready != nil {
+		one, known = savedSegment{id, "dynamic", &ready.Rule}, true
+	}
 	switch {
 	case !known || slices.Contains(around, id):
-		return nobody
+		return nobody, false
 	case one.Kind == "static":
-		return r
+		return Rule{}, true
 	}
 	rule, err := ParseRule(*one.Rule)
 	if err != nil {
-		return nobody
+		return nobody, false
 	}
-	return expanded(rule, saved, append(slices.Clone(around), id))
+	return rule, false
 }

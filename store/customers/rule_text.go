@@ -43,6 +43,9 @@ func (s *Reader) LabelsOf(ctx context.Context, storeID string, r Rule) (labels L
 		labels[id] = label
 		return nil
 	})
+	for _, ready := range ReadySegments {
+		labels[ready.ID] = ready.Name
+	}
 	return labels, err
 }
 

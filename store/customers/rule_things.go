@@ -1,6 +1,7 @@
 package customers
 
 import (
+	"errors"
 	"slices"
 	"strconv"
 
@@ -221,8 +222,9 @@ func (p *Part) yesOrNo() bool { return len(p.Choices) == 2 && p.Choices[0].Value
 // check checks a value of a part.
 func (p *Part) check(path, value string) error {
 	param := pg.Param{Name: path, Kind: p.Kind, Choices: p.Choices}
-	if err := param.Check(value); err != nil {
-		return wrongAt("", "%v", err)
+	var bad *pg.BadParam
+	if err := param.Check(value); errors.As(err, &bad) {
+		return wrongAt(path, "%s", bad.Reason)
 	}
 	return nil
 }

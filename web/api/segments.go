@@ -169,3 +169,24 @@ func (s *API) ListMoves(w http.ResponseWriter, r *http.Request) error {
 	core.WriteJSON(w, http.StatusOK, core.CutBy(moves, page.Limit, func(m shownMove) string { return m.ID }))
 	return nil
 }
+
+// whyAnswer is why a customer is in a segment, or is not.
+type whyAnswer struct {
+	Customer string        `json:"customer"`
+	In       bool          `json:"in"`
+	Why      customers.Why `json:"why"`
+}
+
+// WhySegment answers why the customer in the query is in a segment, or is not.
+func (s *API) WhySegment(w http.ResponseWriter, r *http.Request) error {
+	number, err := s.AskedCustomer(r)
+	if err != nil {
+		return err
+	}
+	_, why, c, err := segments.New(s.Cfg.Store).Why(r.Context(), r.PathValue("store"), r.PathValue("segment"), number)
+	if err != nil {
+		return err
+	}
+	core.WriteJSON(w, http.StatusOK, whyAnswer{s.IDs().Customer(c.ID), why.Met, why})
+	return nil
+}

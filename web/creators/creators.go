@@ -8,6 +8,7 @@ type Pages struct {
 	*core.Site
 	Live     *Live
 	zoneList zoneList
+	counts   counts
 }
 
 // New returns the creators' pages of s.

@@ -1,0 +1,142 @@
+package customers
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"rollcall/store"
+)
+
+// factsOf are what is known of a customer that decides a leaf; empty: of a group.
+func factsOf(r Rule, c Customer, labels Labels) string {
+	var facts []string
+	switch r.About {
+	case "customer":
+		facts = customerFacts(r, c)
+	case "enrollment":
+		for _, k := range c.Courses {
+			if asked := r.Parts["course"]; len(asked) == 0 || slices.Contains(asked, k.ID) {
+				facts = append(facts, courseFact(k))
+			}
+		}
+	case "purchase":
+		for _, p := range c.Purchases {
+			facts = append(facts, purchaseFact(p))
+		}
+	case "subscription":
+		for _, s := range c.Subscriptions {
+			facts = append(facts, subscriptionFact(s))
+		}
+	case "product":
+		for _, id := range c.ProductIDs {
+			if slices.Contains(r.Parts["id"], id) {
+				facts = append(facts, labels.of(id))
+			}
+		}
+	case "spent":
+		facts = moneyFacts(c.TotalSpent)
+	case "tag":
+		for _, t := range c.Tags {
+			facts = append(facts, t.Name)
+		}
+	}
+	if len(facts) == 0 && r.About != "" && r.About != "segment" {
+		return "none"
+	}
+	return strings.Join(facts, "; ")
+}
+
+func customerFacts(r Rule, c Customer) (facts []string) {
+	for _, p := range thingNamed("customer").Parts {
+		if r.Parts[p.Name] == nil {
+			continue
+		}
+		switch p.Name {
+		case "type":
+			facts = append(facts, strings.TrimSuffix(p.named([]string{c.Type}, nil), "s"))
+		case "status":
+			facts = append(facts, p.named([]string{c.Status}, nil))
+		case "source":
+			if c.Source.Kind != nil {
+				facts = append(facts, "came by "+p.named([]string{*c.Source.Kind}, nil))
+			}
+		case "first_seen_after", "first_seen_before":
+			facts = append(facts, "joined "+dayOf(c.FirstSeenAt))
+		case "last_activity_after", "last_activity_before":
+			facts = append(facts, "last active "+dayOf(c.LastActivityAt))
+		case "refunded":
+			facts = append(facts, "refunded: "+orNone(moneyFacts(c.Refunded)))
+		case "email_domain", "q":
+			facts = append(facts, c.Email)
+		}
+	}
+	return slices.Compact(facts)
+}
+
+func orNone(facts []string) string {
+	if len(facts) == 0 {
+		return "none"
+	}
+	return strings.Join(facts, ", ")
+}
+
+func moneyFacts(all []store.Money) (facts []string) {
+	for _, m := range all {
+		facts = append(facts, amountText(m.Amount, m.Currency))
+	}
+	return facts
+}
+
+// amountText is an amount in major units, as programs read it: 99.50 USD.
+func amountText(amount int64, currency string) string {
+	m := store.Money{Amount: amount, Currency: currency}
+	units := math.Pow10(m.Digits())
+	return strconv.FormatFloat(float64(amount)/units, 'f', m.Digits(), 64) + " " + strings.ToUpper(currency)
+}
+
+// dayOf is a day, with the time of day: rules count in hours.
+func dayOf(t *time.Time) string {
+	if t == nil {
+		return "at no known time"
+	}
+	return t.UTC().Format("2 Jan 2006, 15:04 UTC")
+}
+
+func courseFact(c Course) string {
+	fact := fmt.Sprintf("%s: %g%%, enrolled %s", c.Title, c.Progress, dayOf(c.EnrolledAt))
+	if c.CompletedAt != nil {
+		fact += ", completed " + dayOf(c.CompletedAt)
+	}
+	return fact
+}
+
+func purchaseFact(p Purchase) string {
+	title := "a payment"
+	if p.Title != nil {
+		title = *p.Title
+	}
+	fact := title + ": " + amountText(p.Amount, p.Currency) + ", " + dayOf(p.PurchasedAt)
+	if p.Refunded > 0 {
+		fact += ", refunded " + amountText(p.Refunded, p.Currency)
+	}
+	return fact
+}
+
+func subscriptionFact(s Subscription) string {
+	plan := "a plan"
+	if s.Plan != nil {
+		plan = *s.Plan
+	}
+	fact := plan + ": " + thingNamed("subscription").part("status").named([]string{s.Status}, nil)
+	if s.CurrentPeriodEnd != nil {
+		fact += ", period ends " + dayOf(s.CurrentPeriodEnd)
+	}
+	if s.CancelAtPeriodEnd {
+		fact += ", canceled"
+	}
+	return fact
+}

@@ -1,0 +1,205 @@
+package creators
+
+import (
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"rollcall/store/customers"
+	"rollcall/store/pg"
+	"rollcall/web/core"
+)
+
+// The form of a rule works without a script: each button sends the whole form, and the
+// page comes back with a condition more or less. The fields of a rule are named by its
+// place: n is the rule itself, n.0.2 the third in its first group.
+
+// Limits of a form, somewhat above those of a rule, so that the rule is what is refused.
+const (
+	maxFormDepth = 6
+	maxFormRules = 80
+)
+
+// readRule reads the rule at a place of a form. It may lack what a rule must have.
+func readRule(form url.Values, place string, left *int) (r customers.Rule) {
+	is := form.Get(place + ".is")
+	*left--
+	if is == "all" || is == "any" || is == "none" {
+		r.Group = is
+		for i := 0; *left > 0 && strings.Count(place, ".") < maxFormDepth; i++ {
+			at := place + "." + strconv.Itoa(i)
+			if !form.Has(at + ".is") {
+				break
+			}
+			if one := readRule(form, at, left); one.Group+one.About != "" {
+				r.Rules = append(r.Rules, one)
+			}
+		}
+		return r
+	}
+	for _, thing := range customers.Things {
+		if thing.Name == is {
+			r = customers.Rule{About: is, Parts: map[string][]string{}}
+			for _, p := range thing.Parts {
+				for _, value := range form[place+"."+p.Name] {
+					if value = strings.TrimSpace(value); value != "" {
+						r.Parts[p.Name] = append(r.Parts[p.Name], value)
+					}
+				}
+			}
+		}
+	}
+	return r
+}
+
+// at is the rule at a place, and the list that it is in; nil: there is none.
+func at(root *customers.Rule, place string) (r *customers.Rule, in *customers.Rule, nth int) {
+	r = root
+	for _, step := range strings.Split(place, ".")[1:] {
+		i, err := strconv.Atoi(step)
+		if err != nil || i < 0 || i >= len(r.Rules) {
+			return nil, nil, 0
+		}
+		r, in, nth = &r.Rules[i], r, i
+	}
+	return r, in, nth
+}
+
+// do does what a button says: "add PLACE" adds what is chosen there, "remove PLACE"
+// removes the rule. It returns the place of a new one.
+func do(root *customers.Rule, form url.Values) (added string) {
+	what, place, _ := strings.Cut(form.Get("do"), " ")
+	if place != "n" && !strings.HasPrefix(place, "n.") {
+		return ""
+	}
+	r, in, nth := at(root, place)
+	switch {
+	case what == "remove" && in != nil:
+		in.Rules = slices.Delete(in.Rules, nth, nth+1)
+	case what == "add" && r != nil && r.Group != "":
+		one := customers.Rule{About: form.Get(place + ".new"), Parts: map[string][]string{}}
+		if one.About == "all" || one.About == "any" || one.About == "none" {
+			one = customers.Rule{Group: one.About}
+		}
+		added = place + "." + strconv.Itoa(len(r.Rules))
+		r.Rules = append(r.Rules, one)
+	}
+	return added
+}
+
+// ruleForm is a rule in the form.
+type ruleForm struct {
+	Place  string
+	Group  string
+	Is     string      // what a condition is about
+	Label  string      // of a condition
+	Rules  []ruleForm  // of a group
+	Fields []ruleField // of a condition
+	New    []core.Option
+	Inner  bool   // it can be removed
+	Focus  bool   // it was just added
+	Wrong  string // why it is not valid, as a whole
+}
+
+// ruleField is a field of a condition.
+type ruleField struct {
+	ID, Name, Label, Unit string
+	Value                 string
+	Options               []core.Option // none: an input
+	Several               bool
+	Ages                  bool // it takes a moment
+	Wrong                 string
+}
+
+// formOf makes the form of a rule at a place; path is where errors find it.
+func (p *segmentPage) formOf(r customers.Rule, place, path string) ruleForm {
+	f := ruleForm{Place: place, Group: r.Group, Inner: place != "n", Focus: place == p.Added}
+	if r.Group != "" {
+		f.New = newRules
+		path += "/" + r.Group
+		for i, one := range r.Rules {
+			f.Rules = append(f.Rules, p.formOf(one, place+"."+strconv.Itoa(i), path+"/"+strconv.Itoa(i)))
+		}
+		f.Wrong = p.wrongAt(path)
+		return f
+	}
+	path += "/" + r.About
+	f.Wrong = p.wrongAt(path)
+	for _, thing := range customers.Things {
+		if thing.Name != r.About {
+			continue
+		}
+		f.Is, f.Label = thing.Name, thing.Label
+		for _, part := range thing.Parts {
+			field := ruleField{ID: strings.ReplaceAll(place, ".", "-") + "-" + part.Name, Name: place + "." + part.Name,
+				Label: part.Label, Unit: part.Unit, Value: strings.Join(r.Parts[part.Name], "\n"), Several: part.Multi,
+				Ages: part.Kind == pg.Moment, Wrong: p.wrongAt(path + "/" + part.Name)}
+			field.Options = p.choices(part, r.Parts[part.Name])
+			f.Fields = append(f.Fields, field)
+		}
+	}
+	return f
+}
+
+// wrongAt is what is wrong at a path of the rule; empty: nothing.
+func (p *segmentPage) wrongAt(path string) string {
+	reason, found := strings.CutPrefix(p.refused, path+" ")
+	switch {
+	case !found:
+		return ""
+	case strings.HasPrefix(reason, "is no list"), strings.HasPrefix(reason, "is empty"),
+		strings.HasPrefix(reason, "is no text"), strings.HasPrefix(reason, "lacks"):
+		return "Fill in a condition here, or remove it."
+	}
+	return strings.ToUpper(reason[:1]) + reason[1:]
+}
+
+// newRules are what can be added to a group.
+var newRules = func() (options []core.Option) {
+	for _, t := range customers.Things {
+		options = append(options, core.Option{Value: t.Name, Label: t.Label})
+	}
+	return append(options, core.Option{Value: "all", Label: "All of …"}, core.Option{Value: "any", Label: "Any of …"},
+		core.Option{Value: "none", Label: "None of …"})
+}()
+
+// choices are the values that a part may take; none: it is written.
+func (p *segmentPage) choices(part customers.Part, chosen []string) (options []core.Option) {
+	var all []core.Option
+	switch part.Kind {
+	case customers.CourseID:
+		all = p.products("course")
+	case customers.ProductID:
+		all = p.products("")
+	case customers.TagID:
+		for _, t := range p.Store.Tags {
+			all = append(all, core.Option{Value: t.ID, Label: t.Name})
+		}
+	case customers.SegmentID:
+		all = p.Segments
+	default:
+		all = core.ChoicesOf(pg.Param{Choices: part.Choices})
+	}
+	if len(all) == 0 && part.Choices == nil && part.Kind != customers.CourseID && part.Kind != customers.ProductID &&
+		part.Kind != customers.TagID {
+		return nil
+	}
+	if !part.Multi {
+		all = slices.Insert(all, 0, core.Option{Label: "Any"})
+	}
+	m := core.Menu{Param: pg.Param{Multi: part.Multi}, Options: all}
+	if len(all) == 0 {
+		m.Options = []core.Option{{Label: "There are none yet"}}
+	}
+	return m.Choose(strings.Join(chosen, "\n")).Options
+}
+
+func (p *segmentPage) products(kind string) (options []core.Option) {
+	for _, x := range p.Store.Products {
+		if kind == "" || x.Kind == kind {
+			options = append(options, core.Option{Value: x.ID, Label: x.Title})
+		}
+	}
+	return options
+}

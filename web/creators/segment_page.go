@@ -1,0 +1,231 @@
+package creators
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"rollcall/store/customers"
+	"rollcall/store/pg"
+	"rollcall/store/segments"
+	"rollcall/web/core"
+)
+
+// segmentPage is the data of segment.html: the form of a segment, new or kept.
+type segmentPage struct {
+	core.Shell
+	Store    customers.StoreInfo
+	Segments []core.Option // that a rule can name
+	ID       string        // empty: a new one
+	Name     string
+	Pinned   bool
+	Static   bool
+	Version  int
+	URL      string // of the segments
+	Action   string // where the form goes
+	Form     ruleForm
+	Added    string // the place of a condition just added
+	Text     string // the rule as a sentence; empty: it is not valid yet
+	People   []customers.Customer
+	Wrong    string // why it was not saved
+	NameBad  string // why the name was refused
+	refused  string // what is wrong with the rule
+	size
+}
+
+// draft is a segment in the making.
+type draft struct {
+	segments.Segment
+	rule customers.Rule
+}
+
+// NewSegment shows the form of a new segment: of the customers that a list's query
+// selects, or an empty one.
+func (s *Pages) NewSegment(w http.ResponseWriter, r *http.Request) error {
+	q, err := core.Query(r)
+	if err != nil {
+		return err
+	}
+	name := q.Get("name")
+	for _, other := range []string{"name", "sort", "cursor", "limit"} {
+		q.Del(other)
+	}
+	f, err := customers.ParseFilter(r.PathValue("store"), q)
+	if err != nil {
+		return err
+	}
+	rule, err := f.AsRule()
+	if err != nil {
+		return err
+	}
+	return s.showSegment(w, r, draft{segments.Segment{Name: name, Kind: segments.Dynamic}, rule}, segmentPage{})
+}
+
+// Segment shows the form of a kept segment.
+func (s *Pages) Segment(w http.ResponseWriter, r *http.Request) error {
+	g, err := segments.New(s.Cfg.Store).Segment(r.Context(), r.PathValue("store"), r.PathValue("segment"))
+	if err != nil {
+		return err
+	}
+	d := draft{Segment: g}
+	if g.Kind == segments.Dynamic {
+		if d.rule, err = customers.ParseRule(string(g.Rule)); err != nil {
+			return err
+		}
+	}
+	return s.showSegment(w, r, d, segmentPage{})
+}
+
+// SegmentForm handles the buttons of the form: it changes the draft, or saves it.
+func (s *Pages) SegmentForm(w http.ResponseWriter, r *http.Request) (err error) {
+	if err := core.Form(w, r); err != nil {
+		return err
+	}
+	if r.PostForm.Get("do") == "" {
+		return core.ErrForm
+	}
+	id := r.PathValue("segment")
+	d := draft{Segment: segments.Segment{ID: id, Name: r.PostForm.Get("name"), Kind: segments.Dynamic,
+		Pinned: r.PostForm.Get("pinned") != ""}}
+	if id != "" {
+		kept, err := segments.New(s.Cfg.Store).Segment(r.Context(), r.PathValue("store"), id)
+		if err != nil {
+			return err
+		}
+		d.Kind = kept.Kind
+		d.Version, _ = strconv.Atoi(r.PostForm.Get("version"))
+	}
+	left := maxFormRules
+	d.rule = readRule(r.PostForm, "n", &left)
+	page := segmentPage{}
+	switch r.PostForm.Get("do") {
+	case "save":
+		if err = s.save(r, d); err == nil {
+			http.Redirect(w, r, segmentsURL(r), http.StatusSeeOther)
+			return nil
+		}
+	case "preview":
+		_, err = customers.ParseRule(d.rule.String())
+	default:
+		page.Added = do(&d.rule, r.PostForm)
+	}
+	if !page.refuse(err) {
+		return err
+	}
+	return s.showSegment(w, r, d, page)
+}
+
+// refuse fills in what is wrong with a draft; false: err is something else.
+func (p *segmentPage) refuse(err error) bool {
+	var wrong *pg.BadParam
+	var conflict *pg.Conflict
+	switch {
+	case errors.As(err, &wrong) && wrong.Name == "name":
+		p.NameBad, p.Wrong = "The name "+wrong.Reason+".", "The segment was not saved."
+	case errors.As(err, &wrong) && strings.HasPrefix(wrong.Reason, "/"):
+		p.Wrong, p.refused = "The rule is not complete: see below.", wrong.Reason
+	case errors.As(err, &wrong):
+		p.Wrong = "The rule " + wrong.Reason + "."
+	case errors.As(err, &conflict):
+		p.Wrong = conflict.Reason
+	}
+	return err == nil || p.Wrong != ""
+}
+
+// save saves a draft.
+func (s *Pages) save(r *http.Request, d draft) error {
+	all, id := segments.New(s.Cfg.Store), r.PathValue("store")
+	if d.Kind == segments.Dynamic {
+		d.Rule = json.RawMessage(d.rule.String())
+		if _, err := customers.ParseRule(d.rule.String()); err != nil {
+			return err
+		}
+	}
+	if d.ID == "" {
+		_, err := all.Create(r.Context(), id, d.Segment, core.Admitted(r).Name())
+		return err
+	}
+	_, err := all.Update(r.Context(), id, d.ID, segments.Change{Name: &d.Name, Rule: d.Rule, Pinned: &d.Pinned,
+		Version: &d.Version})
+	return err
+}
+
+// showSegment shows the form of a draft.
+func (s *Pages) showSegment(w http.ResponseWriter, r *http.Request, d draft, page segmentPage) (err error) {
+	id := r.PathValue("store")
+	page.URL, page.ID, page.Name, page.Pinned = segmentsURL(r), d.ID, d.Name, d.Pinned
+	page.Version, page.Static = d.Version, d.Kind == segments.Static
+	page.Action = page.URL + "/" + url.PathEscape(cmp.Or(d.ID, "new"))
+	if page.Shell, err = s.Shell(r, "segments"); err != nil {
+		return err
+	}
+	if page.Store, err = customers.New(s.Cfg.Store).Store(r.Context(), id); err != nil {
+		return err
+	}
+	if err := s.offerSegments(r, &page); err != nil {
+		return err
+	}
+	if d.rule.Group == "" {
+		group := customers.Rule{Group: "all"}
+		if d.rule.About != "" {
+			group.Rules = []customers.Rule{d.rule}
+		}
+		d.rule = group
+	}
+	if err := s.preview(r, d, &page); err != nil {
+		return err
+	}
+	page.Form = page.formOf(d.rule, "n", "")
+	status := http.StatusOK
+	if page.Wrong != "" {
+		status = http.StatusBadRequest
+	}
+	s.Page(w, status, "segment.html", page)
+	return nil
+}
+
+// offerSegments fills in the segments that the rule can name.
+func (s *Pages) offerSegments(r *http.Request, page *segmentPage) error {
+	for _, one := range customers.ReadySegments {
+		page.Segments = append(page.Segments, core.Option{Value: one.ID, Label: one.Name})
+	}
+	kept, err := segments.New(s.Cfg.Store).List(r.Context(), r.PathValue("store"))
+	for _, one := range kept {
+		if one.ID != page.ID {
+			page.Segments = append(page.Segments, core.Option{Value: one.ID, Label: one.Name})
+		}
+	}
+	return err
+}
+
+// previewed is how many customers the page shows.
+const previewed = 20
+
+// preview fills in what the rule means, and some of those who meet it.
+func (s *Pages) preview(r *http.Request, d draft, page *segmentPage) (err error) {
+	f := customers.Filter{Store: r.PathValue("store"), Segment: d.ID, Limit: previewed}
+	if !page.Static {
+		rule, wrong := customers.ParseRule(d.rule.String())
+		var bad *pg.BadParam
+		if errors.As(wrong, &bad) {
+			return nil // there is nothing to show yet
+		}
+		f.Segment, f.Rule = "", rule.String()
+		if page.Text, err = customers.New(s.Cfg.Store).RuleText(r.Context(), f.Store, rule); err != nil {
+			return err
+		}
+	} else {
+		page.Text = "Customers who were put into it."
+	}
+	if page.People, _, err = customers.New(s.Cfg.Store).Customers(r.Context(), f); err != nil {
+		return err
+	}
+	s.IDs().Customers(page.People)
+	f.Limit = 0
+	page.size = sizeOf(f.Store, f.Values())
+	return nil
+}

@@ -1,0 +1,143 @@
+package creators
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+
+	"rollcall/store/customers"
+	"rollcall/store/pg"
+	"rollcall/store/segments"
+	"rollcall/web/core"
+)
+
+// segmentsPage is the data of segments.html.
+type segmentsPage struct {
+	core.Shell
+	Store       customers.StoreInfo
+	Ready, Kept []segmentRow
+	URL         string
+	Wrong       string // why a change was refused
+	Editing     string // the segment whose change that was
+}
+
+// segmentRow is a segment on the page.
+type segmentRow struct {
+	segments.Segment
+	Text  string // its rule as a sentence
+	Named string // for a ready-made one: the query that begins a new one with its rule
+	size
+}
+
+// size is how a page fills in a count after it is loaded.
+type size struct {
+	ListURL  string // the customers
+	CountURL string // the part of a page with their number
+}
+
+// sizeOf is the size of what a filter of a store selects.
+func sizeOf(storeID string, q url.Values) size {
+	base := "/store/" + url.PathEscape(storeID)
+	return size{core.Address(base+"/customers", q), core.Address(base+"/segments/count", q)}
+}
+
+func segmentsURL(r *http.Request) string {
+	return "/store/" + url.PathEscape(r.PathValue("store")) + "/segments"
+}
+
+// Segments shows a store's segments.
+func (s *Pages) Segments(w http.ResponseWriter, r *http.Request) error {
+	return s.showSegments(w, r, nil)
+}
+
+// showSegments shows the page; refused is why a change was refused, or nil.
+func (s *Pages) showSegments(w http.ResponseWriter, r *http.Request, refused error) (err error) {
+	id := r.PathValue("store")
+	page := segmentsPage{URL: segmentsURL(r)}
+	if page.Shell, err = s.Shell(r, "segments"); err != nil {
+		return err
+	}
+	if page.Store, err = customers.New(s.Cfg.Store).Store(r.Context(), id); err != nil {
+		return err
+	}
+	kept, err := segments.New(s.Cfg.Store).List(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	for _, one := range customers.ReadySegments {
+		row := segmentRow{Segment: segments.Segment{ID: one.ID, Name: one.Name, Kind: segments.Dynamic,
+			Rule: json.RawMessage(one.Rule)}, Named: url.Values{"rule": {one.Rule}, "name": {one.Name}}.Encode()}
+		page.Ready = append(page.Ready, row)
+	}
+	for _, one := range kept {
+		page.Kept = append(page.Kept, segmentRow{Segment: one})
+	}
+	for _, rows := range [][]segmentRow{page.Ready, page.Kept} {
+		if err := s.describe(r.Context(), id, rows); err != nil {
+			return err
+		}
+	}
+	status := http.StatusOK
+	if refused != nil {
+		page.Wrong, page.Editing, status = core.Explain(refused).Message, r.PathValue("segment"), core.Explain(refused).Status
+	}
+	s.Page(w, status, "segments.html", page)
+	return nil
+}
+
+// describe fills in the sentences of segments, and where their customers are.
+func (s *Pages) describe(ctx context.Context, storeID string, rows []segmentRow) error {
+	all := customers.Rule{Group: "all"}
+	rules := make([]customers.Rule, len(rows))
+	for i, row := range rows {
+		if row.Kind == segments.Dynamic {
+			rules[i], _ = customers.ParseRule(string(row.Rule)) // a rule that is kept was valid
+			all.Rules = append(all.Rules, rules[i])
+		}
+	}
+	labels, err := customers.New(s.Cfg.Store).LabelsOf(ctx, storeID, all)
+	for i := range rows {
+		rows[i].Text = "Customers who were put into it."
+		if rows[i].Kind == segments.Dynamic {
+			rows[i].Text = rules[i].Text(labels)
+		}
+		rows[i].size = sizeOf(storeID, url.Values{"segment": {rows[i].ID}})
+	}
+	return err
+}
+
+// SegmentDeleted handles the button that deletes a segment.
+func (s *Pages) SegmentDeleted(w http.ResponseWriter, r *http.Request) error {
+	return s.changeSegment(w, r, func(g *segments.Segments) error {
+		return g.Delete(r.Context(), r.PathValue("store"), r.PathValue("segment"))
+	})
+}
+
+// SegmentPinned handles the buttons that pin a segment to the list, and unpin it.
+func (s *Pages) SegmentPinned(w http.ResponseWriter, r *http.Request) error {
+	return s.changeSegment(w, r, func(g *segments.Segments) error {
+		pinned := r.PostForm.Get("pinned") == "yes"
+		_, err := g.Update(r.Context(), r.PathValue("store"), r.PathValue("segment"), segments.Change{Pinned: &pinned})
+		return err
+	})
+}
+
+// changeSegment reads the form, makes the change, and goes back to the page.
+func (s *Pages) changeSegment(w http.ResponseWriter, r *http.Request, change func(*segments.Segments) error) error {
+	if err := readForm(w, r); err != nil {
+		return err
+	}
+	err := change(segments.New(s.Cfg.Store))
+	var wrong *pg.BadParam
+	var conflict *pg.Conflict
+	switch {
+	case errors.As(err, &wrong), errors.As(err, &conflict):
+		return s.showSegments(w, r, err)
+	case err != nil:
+		return err
+	}
+	http.Redirect(w, r, segmentsURL(r), http.StatusSeeOther)
+	return nil
+}

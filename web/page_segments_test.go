@@ -1,0 +1,61 @@
+package web
+
+import (
+	"testing"
+
+	"rollcall/internal/testing/browser"
+)
+
+const segmentsPath = "/store/studio/segments"
+
+// addTo adds a condition to a group of the form; it gets a place.
+func addTo(p *browser.Page, group, thing, place string) {
+	p.Has(`[name="`+group+`.new"]`, "")
+	p.Choose(`[name="`+group+`.new"]`, thing)
+	p.Click(`[value="add ` + group + `"]`)
+	p.Until(`document.querySelector('[name="` + place + `.is"]') !== null`)
+}
+
+// A segment is built, tried, saved, pinned, changed and deleted, with a script and without.
+func TestPageSegments(t *testing.T) {
+	t.Parallel()
+	_, p := visit(t, browser.Desktop)
+	for _, look := range []browser.Look{browser.Desktop, browser.Phone, without} {
+		p.Look(look)
+		p.Go(segmentsPath)
+		p.Has("main", "No segments of your own yet")
+		p.Lists("main li strong", "At risk", "Stuck", "Finished", "Never started", "Big spenders", "New this week")
+		p.Click(`.head a`)
+		p.Until(`location.pathname.endsWith("/new")`)
+		addTo(p, "n", "enrollment", "n.0")
+		p.Choose(`[name="n.0.course"]`, "mixing")
+		addTo(p, "n", "any", "n.1")
+		addTo(p, "n.1", "customer", "n.1.0")
+		p.Choose(`[name="n.1.0.type"]`, "paying")
+		addTo(p, "n.1", "tag", "n.1.1")
+		p.Click(`[value="remove n.1.1"]`)
+		p.Until(`document.querySelector('[name="n.1.1.is"]') === null`)
+		p.Type(`[name="n.0.progress_min"]`, "30")
+		p.Click(`button.quiet[value="preview"]`)
+		p.Has(".preview .says", "Customers who are enrolled in Mixing Basics (progress at least 30%) and are Customers.")
+		p.Lists(".few a:first-child bdi", "Bob Stone")
+		p.Type("#name", "Halfway <b>there</b>")
+		p.Click(`[value="save"]`)
+		p.Until(`location.pathname === "` + segmentsPath + `"`)
+		p.Has("main li strong", "Halfway <b>there</b>")
+		p.Click(`main li form button`)
+		p.Has("main li .badge", "Pinned")
+		p.Click(`main li strong`)
+		p.Until(`location.search.startsWith("?segment=seg_")`)
+		p.Go(segmentsPath)
+		p.Click(`main li .acts a`)
+		p.Click(`.few .why`)
+		p.Has("h1", "Bob Stone is in Halfway <b>there</b>")
+		p.Has(".reasons .met .hint", "Mixing Basics: ")
+		p.Go(segmentsPath)
+		p.Click(`main li details summary`)
+		p.Click(`main li details button`)
+		p.Has("main", "No segments of your own yet")
+	}
+
+}
