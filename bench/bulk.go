@@ -24,7 +24,8 @@ func (s *system) bulk(ctx context.Context, a *asker) {
 	tagged := try(actions.Start(ctx, longest, bulk.Order{Action: bulk.Add, TagName: "bench", Customers: ids}, "admin"))
 	meanwhile := s.doBulk(ctx, a, actions)
 	s.add("(k) tagging customers", time.Since(began).Seconds(), "s", fmt.Sprintf("%d of the long list, by bulk", len(ids)))
-	s.add("    the list meanwhile, p50", percentile(meanwhile, 50), "ms", fmt.Sprintf("p99 %.1f", percentile(meanwhile, 99)))
+	s.add("    the list meanwhile, p50", percentile(meanwhile, 50), "ms",
+		fmt.Sprintf("p99 %.1f", percentile(meanwhile, 99)))
 	rule := json.RawMessage(`{"all":[{"tag":"` + tagged.Target + `"},{"none":[{"enrollment":{"course":"course_0_1"}}]}]}`)
 	segment := try(segments.New(s.store).Create(ctx, longest, segments.Segment{Name: "bench " + tagged.ID,
 		Kind: segments.Dynamic, Rule: rule}, "admin"))

@@ -75,7 +75,8 @@ func TestSegments(t *testing.T) {
 	if err := tags.New(s).Delete(ctx, "s1", vip); !conflicts(err, "in_use", "“both”") {
 		t.Errorf("a tag that a rule names: %v", err)
 	}
-	if err := tags.New(s).Merge(ctx, "s1", vip, tag(t, s, url, "p03@x.example", "other")); !conflicts(err, "in_use", "“both”") {
+	other := tag(t, s, url, "p03@x.example", "other")
+	if err := tags.New(s).Merge(ctx, "s1", vip, other); !conflicts(err, "in_use", "“both”") {
 		t.Errorf("a merge of such a tag: %v", err)
 	}
 	if err := all.Delete(ctx, "s1", both.ID); !conflicts(err, "in_use", "“not both”") {
