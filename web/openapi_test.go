@@ -306,3 +306,26 @@ func TestFiltersAreInTheDocs(t *testing.T) {
 		t.Errorf("docs/api.md lacks the table of filters as they are:\n%s", table)
 	}
 }
+
+// TestRulesAreInTheDocs: the table of docs/api.md has every condition of rules.
+func TestRulesAreInTheDocs(t *testing.T) {
+	docs, err := os.ReadFile("../docs/api.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := "| condition | is about | says |\n|---|---|---|\n"
+	for _, thing := range customers.Things {
+		var parts []string
+		for _, p := range thing.Parts {
+			parts = append(parts, "`"+p.Name+"`")
+		}
+		says := strings.Join(parts, ", ")
+		if len(parts) == 1 {
+			says = fmt.Sprintf("`{\"%s\": ID}`", thing.Name)
+		}
+		table += fmt.Sprintf("| `%s` | %s | %s |\n", thing.Name, thing.Doc, says)
+	}
+	if !strings.Contains(string(docs), "\n\n"+table+"\n") {
+		t.Errorf("docs/api.md lacks the table of conditions as they are:\n%s", table)
+	}
+}
