@@ -1,7 +1,5 @@
-// Command screenshots takes the pictures of the README: it lets the demo play
-// its story, opens its pages in Chromium, and writes operators.png (health),
-// customers.png (a store's list) and customer.png (one customer's own page) into
-// a folder.
+// Command screenshots takes the pictures of README and docs: it lets the demo play its
+// story, opens its pages in Chromium, and writes a picture of each into a folder.
 //
 //	go run ./cmd/screenshots bin/rollcall docs/images
 package main
@@ -24,6 +22,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -34,8 +33,9 @@ import (
 )
 
 const (
-	list = "/store/store_aurora/customers?sort=-spent"
-	who  = "John Doe" // who has done most in the demo's story
+	store = "/store/store_aurora"
+	list  = store + "/customers?sort=-spent"
+	who   = "John Doe" // who has done most in the demo's story
 	// patience is how long the demo may take to play, and a page to load.
 	patience = 3 * time.Minute
 )
@@ -102,6 +102,27 @@ func play(ctx context.Context, program, data string) (*exec.Cmd, string, error) 
 	return nil, "", errors.Join(fmt.Errorf("the demo gave no link to sign in: %w", lines.Err()), demo.Wait())
 }
 
+// shot is a picture of a page.
+type shot struct {
+	name, path    string
+	width, height int64
+	dark          bool
+	click         string // selector of what is clicked before, the first two
+	follow        string // text of a link that leads to the page
+}
+
+// shots are all pictures.
+var shots = []shot{
+	{name: "operators.png", path: "/admin", width: 1280, height: 780},
+	{name: "customers.png", path: list, width: 1280, height: 876},
+	{name: "customers-dark.png", path: list, width: 1280, height: 876, dark: true},
+	{name: "customers-phone.png", path: list, width: 390, height: 844},
+	{name: "selection.png", path: list, width: 1280, height: 876, click: "tbody input[type=checkbox]"},
+	{name: "segments.png", path: store + "/segments", width: 1280, height: 780},
+	{name: "settings.png", path: store + "/settings", width: 1280, height: 900},
+	{name: "customer.png", path: list, width: 1280, height: 1000, follow: who},
+}
+
 // take opens the pages and returns their pictures by name.
 func take(ctx context.Context, signIn string) (map[string][]byte, error) {
 	tab, end, err := browser.Start()
@@ -110,36 +131,54 @@ func take(ctx context.Context, signIn string) (map[string][]byte, error) {
 	}
 	defer end()
 	defer context.AfterFunc(ctx, end)()
-	pictures := map[string][]byte{}
-	shoot := func(name string, height int64) error {
-		if _, err := chromedp.Call(tab, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{
-			Width: 1280, Height: height, DeviceScaleFactor: 1}); err != nil {
-			return err
-		}
-		picture, err := chromedp.Run(tab, chromedp.CaptureScreenshot())
-		if err == nil {
-			pictures[name], err = smaller(picture)
-		}
-		return err
-	}
 	if err := chromedp.Do(tab, chromedp.Navigate(signIn), chromedp.WaitVisible(chromedp.CSS("table a"))); err != nil {
 		return nil, err
 	}
-	if err := shoot("operators.png", 780); err != nil {
+	site, _, _ := strings.Cut(signIn, "/signin")
+	pictures := map[string][]byte{}
+	for _, s := range shots {
+		if pictures[s.name], err = s.take(tab, site); err != nil {
+			return nil, fmt.Errorf("%s: %w", s.name, err)
+		}
+	}
+	return pictures, nil
+}
+
+// take takes the picture.
+func (s shot) take(tab context.Context, site string) ([]byte, error) {
+	if _, err := chromedp.Call(tab, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{
+		Width: s.width, Height: s.height, DeviceScaleFactor: 1}); err != nil {
 		return nil, err
 	}
-	if err := chromedp.Do(tab, chromedp.Evaluate[chromedp.Void](fmt.Sprintf("location.href = %q", list)),
-		chromedp.WaitVisible(chromedp.CSS(".person"))); err != nil {
+	scheme := map[bool]string{false: "light", true: "dark"}[s.dark]
+	if _, err := chromedp.Call(tab, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}}); err != nil {
 		return nil, err
 	}
-	if err := shoot("customers.png", 876); err != nil {
+	if err := chromedp.Do(tab, chromedp.Navigate(site+s.path)); err != nil {
 		return nil, err
 	}
-	if err := chromedp.Do(tab, chromedp.Click(chromedp.Search(fmt.Sprintf("//h2/a[.=%q]", who))),
-		chromedp.WaitVisible(chromedp.CSS("#why"))); err != nil {
+	if s.follow != "" {
+		link := fmt.Sprintf(`[...document.querySelectorAll("a")].find(a => a.textContent.trim() === %q).href`, s.follow)
+		at, err := chromedp.Run(tab, chromedp.Evaluate[string](link))
+		if err == nil {
+			err = chromedp.Do(tab, chromedp.Navigate(at))
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	if s.click != "" {
+		boxes := fmt.Sprintf("[...document.querySelectorAll(%q)].slice(0, 2).forEach(box => box.click())", s.click)
+		if err := chromedp.Do(tab, chromedp.Evaluate[chromedp.Void](boxes)); err != nil {
+			return nil, err
+		}
+	}
+	picture, err := chromedp.Run(tab, chromedp.CaptureScreenshot())
+	if err != nil {
 		return nil, err
 	}
-	return pictures, shoot("customer.png", 1000)
+	return smaller(picture)
 }
 
 // smaller is a picture in the 256 colours that most of it has: pages have few.
