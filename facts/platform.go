@@ -3,6 +3,7 @@ package facts
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -19,6 +20,9 @@ var platformReaders = map[string]func(origin, *fields) Set{
 	"enrollment.deleted":  readEnrollmentDeleted,
 	"purchase.recorded":   readPurchase,
 }
+
+// PlatformTypes are the types of events that the platform sends.
+func PlatformTypes() []string { return slices.Sorted(maps.Keys(platformReaders)) }
 
 // MaxAhead is how far in the future a time that orders versions may be. Until then it would
 // override all other events about the object. The receiver allows less; here the clocks of the

@@ -1,14 +1,14 @@
 #!/bin/sh
 # Installs what is missing, by the system's package manager:
 #
-#   scripts/setup.sh                        Postgres (14 or newer) and redis-server
+#   scripts/setup.sh                        Postgres (15 or newer) and redis-server
 #   scripts/setup.sh chromium prometheus …  these too, for the tests
 #
 # Where nothing is missing it does nothing, quickly and without a network. A
 # server that a package starts by itself is left alone: Rollcall starts its own.
 set -eu
 
-oldest_postgres=14
+oldest_postgres=15
 oldest_go=1.26
 
 fail() {
@@ -27,7 +27,7 @@ have_postgres() {
 		/Applications/Postgres.app/Contents/Versions/*/bin /usr/local/pgsql/bin; do
 		[ -x "$dir/initdb" ] && [ -x "$dir/postgres" ] || continue
 		major=$("$dir/postgres" --version | sed 's/.*) \([0-9]*\).*/\1/') || continue
-		[ "${major:-0}" -ge $oldest_postgres ] && return 0
+		[ "${major:-0}" -ge $oldest_postgres ] && postgres=$("$dir/postgres" --version | sed 's/.*) //') && return 0
 	done
 	return 1
 }
@@ -130,3 +130,5 @@ for extra in "$@"; do
 	*) command -v "$extra" >/dev/null || fail "no $extra, even after installing" ;;
 	esac
 done
+[ -n "$missing" ] || printf 'Postgres %s, redis-server %s: nothing to install\n' "${postgres%% *}" \
+	"$(redis-server --version 2>/dev/null | sed 's/.*v=\([^ ]*\).*/\1/')"

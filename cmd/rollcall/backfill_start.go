@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
-	"time"
 
 	"rollcall/internal/actions"
 	"rollcall/store"
@@ -81,8 +80,8 @@ func (startClerkCmd) Help() string {
 }
 
 type startConvexCmd struct {
-	File string     `arg:"" name:"file" help:"The export, a zip. Workers read it at this path: they need this machine or the same files."`
-	AsOf *time.Time `name:"as-of" placeholder:"TIME" help:"When the export was created, for example 2026-01-12T10:00:00Z. Of two exports the later one wins. Without it: the time of the file."`
+	File string `arg:"" name:"file" help:"The export, a zip. Workers read it at this path: they need this machine or the same files."`
+	AsOf since  `name:"as-of" placeholder:"TIME" help:"When the export was created, as a day, a time (2026-01-12T10:00:00Z) or how long ago (2d). Of two exports the later one wins. Without it: the time of the file."`
 	startFlags
 }
 
@@ -117,7 +116,7 @@ func (c startConvexCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	return c.start(e, "convex", store.BackfillOptions{File: path, AsOf: c.AsOf})
+	return c.start(e, "convex", store.BackfillOptions{File: path, AsOf: c.AsOf.at})
 }
 
 // start writes the run down and asks the queue for it; the row is what counts.
@@ -125,12 +124,14 @@ func (c startFlags) start(e *env, kind string, options store.BackfillOptions) er
 	if err := actions.CheckStreams(options.Only); err != nil {
 		return e.aboutBackfill(err, 0)
 	}
+	if err := e.checkKey(store.BackfillKindOf(kind).Key); err != nil {
+		return err
+	}
 	s, redis, err := e.openBoth()
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	e.warnOfKey(store.BackfillKindOf(kind).Key)
 	e.warnOfStore(s, options.Store)
 	act, shut := e.actions(s, redis)
 	defer shut()
@@ -149,13 +150,20 @@ func (c startFlags) start(e *env, kind string, options store.BackfillOptions) er
 	return err
 }
 
-// warnOfKey says what the workers will need. They may have what this command
-// has not, so that it is no error here.
-func (e *env) warnOfKey(name string) {
+// checkKey refuses a run that the workers of dev cannot begin without a key. Of workers
+// elsewhere it only warns: they may have what this command has not.
+func (e *env) checkKey(name string) error {
 	set := map[string]*string{"": new(string), "STRIPE_API_KEY": e.StripeAPIKey, "CLERK_SECRET_KEY": e.ClerkSecretKey}
+	if e.DatabaseURL == nil {
+		if r, err := e.running("DATABASE_URL"); err == nil && name != "" && r.Note[noteKeys+name] == "" {
+			return fmt.Errorf("%s is not set where rollcall dev runs, so the run would fail: set it there, and start dev again", name)
+		}
+		return nil
+	}
 	if set[name] == nil {
 		fmt.Fprintf(e.err, "%s is not set here; the run fails unless it is set where the workers run\n", name)
 	}
+	return nil
 }
 
 // zipAt makes a path whole, and sees whether a zip is there. A zip cut short

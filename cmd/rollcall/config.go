@@ -21,9 +21,9 @@ import (
 	"rollcall/webhooks"
 )
 
-// Config holds all settings. Each field is a flag and, except Data, an environment
-// variable; nothing else reads either. A nil pointer is a variable that is not set,
-// which differs from an empty one.
+// Config holds all settings. Each field is a flag and an environment variable; nothing
+// else reads either. A nil pointer is a variable that is not set, which differs from an
+// empty one.
 type Config struct {
 	// DatabaseURL says where Postgres is: postgres://user:password@host/database,
 	// several hosts with ?target_session_attrs=read-write, or PgBouncer.
@@ -35,7 +35,7 @@ type Config struct {
 	RedisURL *string `name:"redis-url" env:"REDIS_URL" group:"servers" placeholder:"URL" help:"Redis, as redis://:password@host; also redis-sentinel://, redis-cluster://, or a comma-separated list for a cluster. Without it: that of the dev or demo running on --data."`
 
 	// Data is the folder with the private servers of dev and demo.
-	Data string `name:"data" group:"servers" placeholder:"DIR" default:"${data}" help:"Folder of the private servers of dev and demo (${default})."`
+	Data string `name:"data" env:"ROLLCALL_DATA" group:"servers" placeholder:"DIR" default:"${data}" help:"Folder of the private servers of dev and demo (${default})."`
 
 	// Listen is the address of serve, dev and demo.
 	Listen *string `name:"listen" env:"LISTEN" group:"web" placeholder:"ADDR" help:"Address to listen on (127.0.0.1:8080). Port 0 picks a free one."`
@@ -173,6 +173,7 @@ var groupsOf = map[string][]string{
 	"rebuild":  {"servers", "rules"},
 	"stripe":   {"history"},
 	"health":   {},
+	"config":   {},
 	"token":    {"servers"},
 	"version":  {},
 }
@@ -186,6 +187,8 @@ const (
 // value. What is missing is for the commands that need it to say.
 func (c *Config) check() error {
 	return errors.Join(
+		c.checkPlaceholders(),
+		notEmpty("ROLLCALL_DATA", &c.Data),
 		notEmpty("DATABASE_URL", c.DatabaseURL),
 		notEmpty("REDIS_URL", c.RedisURL),
 		checkKey("STRIPE_API_KEY", c.StripeAPIKey, "sk_", "rk_"),

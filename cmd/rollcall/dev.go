@@ -189,13 +189,23 @@ func (d *dev) publish(at where) error {
 	}
 	return d.servers.Publish(map[string]string{
 		noteURL: d.url, noteSignIn: d.signIn, noteDatabase: at.database, noteRedis: at.redis,
-		noteTypes:                  c.PlatformProductTypes,
-		noteMode:                   c.stripeMode(),
-		"admin_token":              given(c.AdminToken),
-		"stripe_webhook_secrets":   given(c.StripeSecrets),
-		"clerk_webhook_secrets":    given(c.ClerkSecrets),
-		"platform_webhook_secrets": given(c.PlatformSecrets),
+		noteTypes:                     c.PlatformProductTypes,
+		noteMode:                      c.stripeMode(),
+		noteKeys + "STRIPE_API_KEY":   present(c.StripeAPIKey),
+		noteKeys + "CLERK_SECRET_KEY": present(c.ClerkSecretKey),
+		"admin_token":                 given(c.AdminToken),
+		"stripe_webhook_secrets":      given(c.StripeSecrets),
+		"clerk_webhook_secrets":       given(c.ClerkSecrets),
+		"platform_webhook_secrets":    given(c.PlatformSecrets),
 	})
+}
+
+// present notes that a secret is set, without the secret.
+func present(value *string) string {
+	if value == nil {
+		return ""
+	}
+	return "yes"
 }
 
 // wait returns when a signal came, or something failed, and all is stopped.

@@ -357,7 +357,7 @@ func startDevOn(t *testing.T, values map[string]string) {
 	if _, err := parser.Parse([]string{"dev"}); err != nil {
 		t.Fatal(err)
 	}
-	startTestDevWith(t, cli.Config)
+	startTestDevWith(t, cli.Settings)
 }
 
 // tell says what the documents speak of, and waits until it is known.

@@ -10,11 +10,13 @@ import (
 	"net"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
 	"rollcall/facts"
 	"rollcall/store"
+	"rollcall/store/inbox"
 	"rollcall/webhooks"
 )
 
@@ -27,7 +29,7 @@ type eventsSendCmd struct {
 // Help is shown below the usage.
 func (eventsSendCmd) Help() string {
 	return `Signs a platform event with the first of PLATFORM_WEBHOOK_SECRETS, dated now, and posts it to ` +
-		`/webhooks/platform. docs/events.md has the types. An event from the platform with a later time wins.`
+		`/webhooks/platform, then waits up to two seconds for its result. docs/events.md has the types. An event from the platform with a later time wins.`
 }
 
 // sendTimeout bounds a posting; the receiver itself waits for Postgres for ten
@@ -41,6 +43,9 @@ func (c eventsSendCmd) Run(e *env) error {
 	var data map[string]json.RawMessage
 	if err := json.Unmarshal([]byte(c.Data), &data); err != nil || data == nil {
 		return usageError("the data must be a JSON object, as '{\"id\":\"store_1\"}'")
+	}
+	if err := c.readable(); err != nil {
+		return err
 	}
 	e.fill()
 	secrets, err := e.secrets()
@@ -56,6 +61,20 @@ func (c eventsSendCmd) Run(e *env) error {
 	}
 	secret, _, _ := strings.Cut(given(e.PlatformSecrets), ",")
 	return c.send(e, strings.TrimRight(to, "/")+"/webhooks/platform", strings.TrimSpace(secret))
+}
+
+// readable refuses what no worker could read.
+func (c eventsSendCmd) readable() error {
+	if known := facts.PlatformTypes(); !slices.Contains(known, c.Type) {
+		return usageError(fmt.Sprintf("%q is not a type of platform events; they are %s", c.Type, strings.Join(known, ", ")))
+	}
+	body := fmt.Appendf(nil, `{"data":%s}`, c.Data)
+	_, err := facts.Read(facts.Event{Source: webhooks.Platform, Type: c.Type, ID: "this event", OccurredAt: time.Now(),
+		Payload: body})
+	if err != nil {
+		return usageError(err.Error())
+	}
+	return nil
 }
 
 // placeholder matches what doctor writes for unknown values.
@@ -100,9 +119,41 @@ func (c eventsSendCmd) send(e *env, to, secret string) error {
 	for _, note := range sent.PassedOver(facts.Read) {
 		fmt.Fprintf(e.out, "not used: %s\n", harmless(note))
 	}
-	_, err = fmt.Fprintf(e.out, "%s, as event %s; `rollcall events show %s%s` shows its result\n", answer.Status, id, id,
-		e.dataFlag())
-	return err
+	fmt.Fprintf(e.out, "%s, as event %s\n", answer.Status, id)
+	return e.outcome(id)
+}
+
+// outcomeTimeout is how long a worker may take until we no longer wait for it.
+const outcomeTimeout = 2 * time.Second
+
+// outcome waits until an event is applied, and says what became of it. Where the
+// database cannot be read from here, it says nothing.
+func (e *env) outcome(id string) error {
+	s, err := e.open()
+	if err != nil {
+		return nil //nolint:nilerr // it was accepted: that is all that can be known here
+	}
+	defer s.Close()
+	ctx, cancel := context.WithTimeout(e, outcomeTimeout)
+	defer cancel()
+	for tick := time.NewTicker(50 * time.Millisecond); ; {
+		v, err := inbox.New(s).Event(ctx, id)
+		switch {
+		case err == nil && v.Status == "failed":
+			fmt.Fprintf(e.out, "failed: %s\n", harmless(deref(v.LastError)))
+			return errReported
+		case err == nil && v.Status != "pending":
+			fmt.Fprintln(e.out, strings.TrimRight(v.Status+": "+harmless(deref(v.LastError)), ": "))
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			_, err := fmt.Fprintf(e.out, "still pending: is a worker running? `rollcall events show %s%s` shows its result\n", id,
+				e.dataFlag())
+			return err
+		}
+	}
 }
 
 // fill takes what is not set from the dev or demo on --data, if the servers are

@@ -10,7 +10,7 @@ import (
 )
 
 type healthCmd struct {
-	URL string `arg:"" optional:"" placeholder:"URL" default:"http://127.0.0.1:8080/readyz" help:"What to ask (${default})."`
+	URL string `arg:"" optional:"" placeholder:"URL" help:"What to ask. Without it: /readyz of the dev or demo running on --data, else of LISTEN."`
 }
 
 // healthTimeout is more than a server takes to find out that Postgres is away.
@@ -24,6 +24,9 @@ func (healthCmd) Help() string {
 }
 
 func (c healthCmd) Run(e *env) error {
+	if c.URL == "" {
+		c.URL = e.serveURL() + "/readyz"
+	}
 	ctx, cancel := context.WithTimeout(e, healthTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.URL, nil)

@@ -10,8 +10,6 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
-	"slices"
-	"strings"
 	"syscall"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
@@ -20,30 +18,32 @@ import (
 
 // commandLine is the grammar of the command line.
 type commandLine struct {
-	Config `embed:""`
+	Settings Config `embed:""`
 
-	Dev      devCmd      `cmd:"" help:"Run everything in this process, on a private Postgres and Redis."`
-	Demo     demoCmd     `cmd:"" help:"Run like dev, then play some weeks of a marketplace and show the lists."`
-	Serve    serveCmd    `cmd:"" help:"Receive webhooks and serve the pages and the API."`
-	Work     workCmd     `cmd:"" help:"Apply received events and run backfills."`
-	Health   healthCmd   `cmd:"" help:"Check a running server, for supervisors without curl."`
-	Migrate  migrateCmd  `cmd:"" help:"Migrate the database schema, or show its state."`
-	Events   eventsCmd   `cmd:"" help:"Show the inbox and apply events again: list, show, retry, replay; send a platform event."`
-	Backfill backfillCmd `cmd:"" help:"Import history: start, list, show, pause, resume, cancel."`
-	Audit    auditCmd    `cmd:"" help:"Compare stored data with itself, with Stripe or with Clerk, and report every difference."`
-	Doctor   doctorCmd   `cmd:"" help:"Find why people are missing from lists, with the command that fixes it; or explain why one person is on a list or not."`
-	Erase    eraseCmd    `cmd:"" help:"Erase a person's data; sales stay, anonymised."`
-	Rebuild  rebuildCmd  `cmd:"" help:"Recompute every customer from the facts, fix and report the differences."`
-	Stripe   stripeCmd   `cmd:"" help:"Set up Stripe: setup creates the webhook endpoint."`
-	Token    tokenCmd    `cmd:"" help:"Manage tokens that give programs access to one store's API: create, list, revoke."`
-	Version  versionCmd  `cmd:"" help:"Print the version."`
+	Demo demoCmd `cmd:"" group:"try" help:"See it work: play some weeks of a marketplace."`
+	Dev  devCmd  `cmd:"" group:"try" help:"Run everything here, on a private Postgres and Redis."`
+
+	Serve   serveCmd   `cmd:"" group:"run" help:"Receive webhooks and serve the pages and the API."`
+	Work    workCmd    `cmd:"" group:"run" help:"Apply received events and run backfills."`
+	Migrate migrateCmd `cmd:"" group:"run" help:"Migrate the database schema, or show its state."`
+	Health  healthCmd  `cmd:"" group:"run" help:"Check a running server, for supervisors without curl."`
+
+	Doctor doctorCmd `cmd:"" group:"look" help:"Find why people are missing, and what fixes it."`
+	Events eventsCmd `cmd:"" group:"look" help:"Show the inbox, apply events again, send a platform event."`
+	Audit  auditCmd  `cmd:"" group:"look" help:"Compare stored data with itself, with Stripe or with Clerk."`
+
+	Backfill backfillCmd `cmd:"" group:"change" help:"Import history: start, list, show, pause, resume, cancel."`
+	Rebuild  rebuildCmd  `cmd:"" group:"change" help:"Recompute every customer, and fix differences."`
+	Erase    eraseCmd    `cmd:"" group:"change" help:"Erase a person's data; sales stay, anonymised."`
+	Token    tokenCmd    `cmd:"" group:"change" help:"Manage tokens that give programs access to one store's API."`
+	Stripe   stripeCmd   `cmd:"" group:"change" help:"Set up Stripe: setup creates the webhook endpoint."`
+
+	Config  configCmd  `cmd:"" name:"config" group:"about" help:"Show every setting, and what is wrong with it."`
+	Version versionCmd `cmd:"" group:"about" help:"Print the version."`
 }
 
 const description = `Rollcall keeps a correct customer list for every store on a course marketplace. ` +
-	`It receives the webhooks of Clerk, Stripe and the platform, and keeps one customer per email per store.
-
-Try it: rollcall demo. Every setting is a flag and an environment variable. ` +
-	`Put secrets in the environment, where other users of the machine cannot read them.`
+	`It receives the webhooks of Clerk, Stripe and the platform, and keeps one customer per email per store.`
 
 // Exit codes.
 const (
@@ -75,16 +75,8 @@ type env struct {
 
 func run(args []string, stdout, stderr io.Writer) int {
 	var cli commandLine
-	parser := kong.Must(&cli,
-		kong.Name("rollcall"),
-		kong.Description(description),
-		kong.Writers(stdout, stderr),
-		kong.ConfigureHelp(kong.HelpOptions{
-			Compact: true, FlagsLast: true, NoExpandSubcommands: true, WrapUpperBound: 100}),
-		kong.ExplicitGroups(groups),
-		kong.Help(help),
-		kong.Vars{"data": defaultData()})
-	command, err := parser.Parse(args)
+	parser := newParser(&cli, stdout, stderr)
+	command, err := parser.Parse(meant(args))
 	if err != nil {
 		fmt.Fprintf(stderr, "rollcall: %v\n%s\n", err, usage(err))
 		return exitUsage
@@ -92,12 +84,12 @@ func run(args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	defer stop()
-	cli.Config.logger(stderr) // the Redis client logs too
+	cli.Settings.logger(stderr) // the Redis client logs too
 	if !commandsWithoutConfig[command.Command()] {
-		err = cli.Config.check()
+		err = cli.Settings.check()
 	}
 	if err == nil {
-		err = command.Run(&env{Context: ctx, Config: cli.Config, out: stdout, err: stderr})
+		err = command.Run(&env{Context: ctx, Config: cli.Settings, out: stdout, err: stderr})
 	}
 	var wrong usageError
 	switch {
@@ -110,25 +102,15 @@ func run(args []string, stdout, stderr io.Writer) int {
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
 		fmt.Fprintln(stderr, "rollcall: interrupted")
 	default:
-		fmt.Fprintln(stderr, "rollcall:", cli.Config.inWords(err))
+		fmt.Fprintln(stderr, "rollcall:", cli.Settings.inWords(err))
 	}
 	return exitFailed
 }
 
 // commandsWithoutConfig run despite invalid settings: version and health need
-// none, and doctor reports what is wrong with them.
-var commandsWithoutConfig = map[string]bool{"version": true, "health": true, "health <url>": true, "doctor": true}
-
-// help shows only the settings that the command uses, though it accepts all.
-func help(options kong.HelpOptions, ctx *kong.Context) error {
-	name, _, _ := strings.Cut(ctx.Command(), " ")
-	if uses, listed := groupsOf[name]; listed {
-		for _, flag := range ctx.Model.Flags {
-			flag.Hidden = flag.Hidden || flag.Group != nil && !slices.Contains(uses, flag.Group.Key)
-		}
-	}
-	return kong.DefaultHelpPrinter(options, ctx)
-}
+// none, and doctor and config report what is wrong with them.
+var commandsWithoutConfig = map[string]bool{"version": true, "health": true, "health <url>": true, "doctor": true,
+	"config": true}
 
 // errReported is the error of a command that has already printed its error.
 var errReported = errors.New("failed, and reported it")

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/hibiken/asynq"
 
@@ -36,15 +35,15 @@ func (c eventsRetryCmd) Run(e *env) error {
 }
 
 type eventsReplayCmd struct {
-	IDs    []string  `arg:"" optional:"" name:"id" help:"Ids of events: from the inbox or from the sender."`
-	Source string    `name:"source" placeholder:"SOURCE" help:"Events from stripe, clerk or platform."`
-	Type   string    `name:"type" placeholder:"TYPE" help:"Events of this type."`
-	Since  time.Time `name:"since" placeholder:"TIME" help:"Events received at this time or later, for example 2026-01-12T10:00:00Z."`
-	JSON   bool      `name:"json" help:"Print JSON."`
+	IDs    []string `arg:"" optional:"" name:"id" help:"Ids of events: from the inbox or from the sender."`
+	Source string   `name:"source" placeholder:"SOURCE" help:"Events from stripe, clerk or platform."`
+	Type   string   `name:"type" placeholder:"TYPE" help:"Events of this type."`
+	Since  since    `name:"since" placeholder:"TIME" help:"Events received since: a day (2026-01-12), a time (2026-01-12T10:00:00Z) or how long ago (2d, 36h)."`
+	JSON   bool     `name:"json" help:"Print JSON."`
 }
 
 func (c eventsReplayCmd) Run(e *env) error {
-	filtered := c.Source != "" || c.Type != "" || !c.Since.IsZero()
+	filtered := c.Source != "" || c.Type != "" || c.Since.at != nil
 	if len(c.IDs) == 0 && !filtered {
 		return usageError("say which events: their ids, --source, --type or --since")
 	}
@@ -52,7 +51,7 @@ func (c eventsReplayCmd) Run(e *env) error {
 		return usageError("give either ids, or --source, --type and --since")
 	}
 	return reopen(e, c.IDs, actions.Reopening{Do: "replay", Filter: store.ReopenFilter{
-		Statuses: actions.Replay, Source: c.Source, Type: c.Type, Since: c.Since,
+		Statuses: actions.Replay, Source: c.Source, Type: c.Type, Since: deref(c.Since.at),
 	}}, c.JSON)
 }
 
@@ -91,6 +90,9 @@ func reopen(e *env, refs []string, r actions.Reopening, asJSON bool) error {
 		}{done.Opened, done.Enqueued}))
 	} else {
 		fmt.Fprintf(e.out, "%s to be applied again\n", count(done.Opened, "event"))
+	}
+	if err == nil && len(refs) > 0 && done.Opened == 0 {
+		return errReported
 	}
 	return plain(err)
 }

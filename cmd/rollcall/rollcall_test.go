@@ -96,7 +96,7 @@ func TestModeUnlessTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	test := false
-	_, err := cli.Config.read()(facts.Event{Source: "stripe", ID: "evt", Type: "customer.created", Livemode: &test,
+	_, err := cli.Settings.read()(facts.Event{Source: "stripe", ID: "evt", Type: "customer.created", Livemode: &test,
 		Payload: []byte(`{"data":{"object":{"id":"cus"}}}`)})
 	var ignored *facts.Ignored
 	if !errors.As(err, &ignored) {

@@ -21,6 +21,7 @@ const (
 	noteDatabase = "database_url" // of the two, which may not be the servers' own
 	noteRedis    = "redis_url"
 	noteMode     = "stripe_mode"
+	noteKeys     = "has_"                   // and the name of a key: the workers there have it
 	noteTypes    = "platform_product_types" // what is the platform's own sale there is so for rebuild too
 )
 

@@ -16,6 +16,7 @@ import (
 var examples = map[string]string{
 	"DATABASE_URL":             "#postgres://rollcall:…@127.0.0.1/rollcall",
 	"REDIS_URL":                "#redis://127.0.0.1:6379/0",
+	"ROLLCALL_DATA":            "#/var/lib/rollcall",
 	"LISTEN":                   "#127.0.0.1:8080",
 	"ADMIN_TOKEN":              "",
 	"CLERK_JWT_KEY":            `'-----BEGIN PUBLIC KEY-----\n…\n-----END PUBLIC KEY-----'`,

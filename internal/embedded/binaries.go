@@ -17,7 +17,7 @@ import (
 var ErrMissing = errors.New("program not found")
 
 // oldestPostgres is the lowest major version that the schema is written for.
-const oldestPostgres = 14
+const oldestPostgres = 15
 
 // search is where programs are looked for.
 type search struct {
