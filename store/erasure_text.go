@@ -180,8 +180,9 @@ var mentions = []mention{
 	},
 	{
 		table: "webhook_events",
-		where: `last_error ~* @named AND @store = '' AND occurred_at <= @before`,
-		set:   `last_error = @reason`,
+		where: `(last_error ~* @named OR dismissed_why ~* @named) AND @store = '' AND occurred_at <= @before`,
+		set: `last_error = CASE WHEN last_error ~* @named THEN @reason ELSE last_error END,
+			dismissed_why = CASE WHEN dismissed_why ~* @named THEN @reason ELSE dismissed_why END`,
 	},
 }
 

@@ -23,21 +23,23 @@ var Sources = []string{"stripe", "clerk", "platform"}
 
 // Event is a row of the inbox. Its JSON is the API's.
 type Event struct {
-	ID          int64      `json:"id"`
-	Source      string     `json:"source"`
-	EventID     string     `json:"event_id"` // the sender's
-	Type        string     `json:"type"`
-	Account     string     `json:"account"`
-	APIVersion  string     `json:"api_version"`
-	Livemode    *bool      `json:"livemode"` // nil where the source has no such notion
-	OccurredAt  time.Time  `json:"occurred_at"`
-	ReceivedAt  time.Time  `json:"received_at"`
-	Status      string     `json:"status"`
-	Attempts    int        `json:"attempts"`
-	LastError   *string    `json:"last_error"`
-	ProcessedAt *time.Time `json:"processed_at"`
-	PrunedAt    *time.Time `json:"pruned_at,omitempty"`  // when payload and headers were taken away; nil: they are there
-	PrunedFor   *string    `json:"pruned_for,omitempty"` // why: age or erasure
+	ID           int64      `json:"id"`
+	Source       string     `json:"source"`
+	EventID      string     `json:"event_id"` // the sender's
+	Type         string     `json:"type"`
+	Account      string     `json:"account"`
+	APIVersion   string     `json:"api_version"`
+	Livemode     *bool      `json:"livemode"` // nil where the source has no such notion
+	OccurredAt   time.Time  `json:"occurred_at"`
+	ReceivedAt   time.Time  `json:"received_at"`
+	Status       string     `json:"status"`
+	Attempts     int        `json:"attempts"`
+	LastError    *string    `json:"last_error"`
+	ProcessedAt  *time.Time `json:"processed_at"`
+	PrunedAt     *time.Time `json:"pruned_at,omitempty"`    // when payload and headers were taken away; nil: they are there
+	PrunedFor    *string    `json:"pruned_for,omitempty"`   // why: age or erasure
+	DismissedBy  *string    `json:"dismissed_by,omitempty"` // who put the failed event to rest; nil: nobody
+	DismissedWhy *string    `json:"dismissed_why,omitempty"`
 	// Only where one event is asked for: the request's headers, which are kept
 	// without those that open something, and the body, byte for byte as sent.
 	Headers json.RawMessage `json:"headers,omitempty"`
@@ -95,6 +97,8 @@ func SelectEvents(payload, headers string, more ...string) string {
 			e.processed_at,
 			e.pruned_at,
 			e.pruned_for,
+			e.dismissed_by,
+			e.dismissed_why,
 			` + strings.Join(append([]string{payload, headers}, more...), ",\n\t\t\t") + `
 		FROM webhook_events e`
 }
@@ -107,7 +111,7 @@ func ScanEvent(row pgx.CollectableRow, more ...any) (e Event, err error) {
 	err = row.Scan(
 		append([]any{&e.ID, &e.Source, &e.EventID, &e.Type, &e.Account, &e.APIVersion, &e.Livemode, &e.OccurredAt,
 			&e.ReceivedAt,
-			&e.Status, &e.Attempts, &e.LastError, &e.ProcessedAt, &e.PrunedAt, &e.PrunedFor, &payload, &headers}, more...)...)
+			&e.Status, &e.Attempts, &e.LastError, &e.ProcessedAt, &e.PrunedAt, &e.PrunedFor, &e.DismissedBy, &e.DismissedWhy, &payload, &headers}, more...)...)
 	e.OccurredAt, e.ReceivedAt, e.ProcessedAt, e.PrunedAt = e.OccurredAt.UTC(), e.ReceivedAt.UTC(), pg.UTC(e.ProcessedAt),
 		pg.UTC(e.PrunedAt)
 	if payload != nil {
@@ -165,15 +169,16 @@ func FirstReceived(moment string) string {
 
 // EventFilter is a question for a list of events; the zero value asks for all.
 type EventFilter struct {
-	Source  string
-	Status  string
-	Type    string
-	EventID string // the sender's id, or the inbox's
-	Error   string // part of why an event failed, is to be tried again, or was ignored
-	Since   string // moments, see parseMoment: received then or later, and before
-	Until   string
-	Cursor  string // where the page before ended
-	Limit   int    // most events on the page
+	Source    string
+	Status    string
+	Type      string
+	EventID   string // the sender's id, or the inbox's
+	Error     string // part of why an event failed, is to be tried again, or was ignored
+	Dismissed string // yes: only those that were dismissed
+	Since     string // moments, see parseMoment: received then or later, and before
+	Until     string
+	Cursor    string // where the page before ended
+	Limit     int    // most events on the page
 }
 
 // EventSort is the only order of events: newest first.
@@ -200,6 +205,10 @@ func (f *EventFilter) Params() []pg.Param {
 			Label: "Type", Doc: "Only events of this type.", Example: "charge.refunded"},
 		{Name: "error", Value: &f.Error, Kind: substring, SQL: "e.last_error ILIKE $?",
 			Label: "Error contains", Doc: "Only events whose `last_error` contains this text.", Example: "deadlock"},
+		{Name: "dismissed", Value: &f.Dismissed, SQL: "e.status = 'ignored' AND (e.dismissed_by IS NOT NULL) = ($?::text = 'yes')",
+			Choices: pg.Choices("", "Any", "yes", "Dismissed", "no", "Not needed"),
+			Label:   "Dismissed", Doc: "Only ignored events that an operator dismissed after they failed, or only others.",
+			Example: "yes"},
 		{Name: "since", Value: &f.Since, Kind: pg.Moment, SQL: "e.received_at >= $?",
 			Label: "Received since", Doc: "Only events received at this time or later.", Example: "2026-01-12T10:00:00Z"},
 		{Name: "until", Value: &f.Until, Kind: pg.Moment, SQL: "e.received_at < $?",

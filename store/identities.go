@@ -138,7 +138,7 @@ var identityColumns = slices.Concat(
 	columnsOfTable("watch_changes", "text detail fix last_error"),
 	columnsOfTable("derivation", "text after_a after_b last_error"),
 	columnsOfTable("erasure_terms", "text value"), // until the erasure is done
-	columnsOfTable("webhook_events", "text payload headers last_error"),
+	columnsOfTable("webhook_events", "text payload headers last_error dismissed_why"),
 )
 
 // columnsOfKinds are those of facts.

@@ -71,6 +71,20 @@ const ReopenChunk = 5000
 // over: there is nothing to apply.
 func (s *Store) Reopen(ctx context.Context, f ReopenFilter) (opened []Waiting, err error) {
 	defer pg.Wrap(&err, "store.Reopen")
+	return s.settle(ctx, f, `
+			status = 'pending',
+			-- Not none: an event seen before attaches all that leans on it.
+			attempts = LEAST(e.attempts, 1),
+			attempted_at = NULL,
+			last_error = NULL,
+			processed_at = NULL,
+			dismissed_by = NULL,
+			dismissed_why = NULL,
+			traceparent = NULL -- of a delivery that has long ended`)
+}
+
+// settle sets columns of closed events, in chunks, and returns the events.
+func (s *Store) settle(ctx context.Context, f ReopenFilter, set string, args ...any) (done []Waiting, err error) {
 	if err := f.check(); err != nil {
 		return nil, err
 	}
@@ -78,19 +92,19 @@ func (s *Store) Reopen(ctx context.Context, f ReopenFilter) (opened []Waiting, e
 	if f, err = s.bound(ctx, f); err != nil {
 		return nil, err
 	}
-	for f.Most == 0 || len(opened) < f.Most {
+	for f.Most == 0 || len(done) < f.Most {
 		limit := ReopenChunk
 		if f.Most > 0 {
-			limit = min(limit, f.Most-len(opened))
+			limit = min(limit, f.Most-len(done))
 		}
-		chunk, err := s.reopen(ctx, f, limit)
+		chunk, err := s.settleChunk(ctx, f, limit, set, args)
 		if err != nil || len(chunk) == 0 {
-			return opened, err
+			return done, err
 		}
-		opened = append(opened, chunk...)
+		done = append(done, chunk...)
 		f.After = chunk[len(chunk)-1].ID
 	}
-	return opened, nil
+	return done, nil
 }
 
 // CountReopen counts, up to most, the events that Reopen would take, and names
@@ -167,9 +181,12 @@ func (f ReopenFilter) conditions() *pg.Conditions {
 	return w
 }
 
-// reopen takes the next chunk.
-func (s *Store) reopen(ctx context.Context, f ReopenFilter, limit int) ([]Waiting, error) {
+// settleChunk takes the next chunk. Places in set are $?.
+func (s *Store) settleChunk(ctx context.Context, f ReopenFilter, limit int, set string, args []any) ([]Waiting, error) {
 	w := f.conditions()
+	for _, arg := range args {
+		set = strings.Replace(set, "$?", w.Arg(arg), 1)
+	}
 	rows, err := s.Pool.Query(ctx, `
 		WITH chosen AS (
 			SELECT e.id
@@ -181,14 +198,7 @@ func (s *Store) reopen(ctx context.Context, f ReopenFilter, limit int) ([]Waitin
 			FOR UPDATE
 		)
 		UPDATE webhook_events e
-		SET
-			status = 'pending',
-			-- Not none: an event seen before attaches all that leans on it.
-			attempts = LEAST(e.attempts, 1),
-			attempted_at = NULL,
-			last_error = NULL,
-			processed_at = NULL,
-			traceparent = NULL -- of a delivery that has long ended
+		SET `+set+`
 		FROM chosen
 		WHERE e.id = chosen.id
 		RETURNING

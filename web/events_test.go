@@ -352,8 +352,55 @@ func TestReopenStops(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	r := httptest.NewRequest("POST", "/admin/reopen", nil).WithContext(ctx)
-	if _, err := x.operators.Reopen(r, "replay", store.ReopenFilter{Statuses: []string{"processed"}}); !errors.Is(
+	if _, err := x.operators.Reopen(r, "replay", "", store.ReopenFilter{Statuses: []string{"processed"}}); !errors.Is(
 		err, context.Canceled) || x.status(t, 2) != "processed" {
 		t.Errorf("%v", err)
 	}
+}
+
+// A failed event that no retry can help is put to rest: it stays, with who did it and
+// why, counts as failed no more, and can still be replayed.
+func TestDismiss(t *testing.T) {
+	jobs := &asked{}
+	x := open(t, func(c *core.Config) { c.Jobs = jobs })
+	x.exec(t, `
+		INSERT INTO webhook_events (source, event_id, type, occurred_at, payload, status, last_error, processed_at)
+		SELECT 'platform', 'evt_' || i, 'enrollment.upserted', now(), '{}', s, CASE s WHEN 'failed' THEN 'course_id is missing' END,
+			CASE s WHEN 'processed' THEN now() END
+		FROM (SELECT i, CASE WHEN i < 6 THEN 'failed' ELSE 'processed' END AS s FROM generate_series(1, 6) i) e`)
+	wants(t, x.page(t, "/admin/events/1"), `action="/admin/events/1/dismiss"`)
+	why := "sent again <under> a new id"
+	x.submit(t, "/admin/events/1/dismiss", url.Values{"why": {why}}.Encode())
+	wants(t, x.page(t, "/admin/events/1"), "Dismissed by admin", "sent again &lt;under&gt; a new id", "course_id is missing",
+		"!/dismiss", "/admin/events/1/replay")
+	for _, bad := range []string{"", "++", "why=+", "why=" + strings.Repeat("x", 501)} { // no reason, no dismissal
+		if a := x.send(t, "POST", "/admin/events/2/dismiss", bad, asAdmin,
+			withHeader("Content-Type", "application/x-www-form-urlencoded")); a.StatusCode != http.StatusBadRequest {
+			t.Errorf("%.20q: %d", bad, a.StatusCode)
+		}
+	}
+	x.submit(t, "/admin/events/6/dismiss", "why=processed")
+	asJSON := withHeader("Content-Type", "application/json")
+	for body, want := range map[string]int{`{"ids":[2]}`: 400, `{"why":"x"}`: 400, `{"ids":[2],"why":"wrong payload"}`: 200} {
+		if a := x.send(t, "POST", "/api/admin/events/dismiss", body, withBearer(token), asJSON); a.StatusCode != want {
+			t.Errorf("%s: %d %s", body, a.StatusCode, a.text)
+		}
+	}
+	wants(t, x.page(t, "/admin/reopen?do=dismiss&type=enrollment.upserted"), "Dismiss 3 events?", `name="why"`)
+	x.submit(t, "/admin/reopen", "do=dismiss&through=5&type=enrollment.upserted&why=all+wrong")
+	var list struct {
+		Data   []store.Event
+		Counts map[string]int
+	}
+	unmarshal(t, x.get(t, "/api/admin/events?dismissed=yes", asAdmin), &list)
+	if len(list.Data) != 5 || list.Counts["failed"] != 0 || list.Counts["ignored"] != 5 || list.Counts["processed"] != 1 ||
+		*list.Data[0].DismissedWhy != "all wrong" || *list.Data[0].DismissedBy != "admin" ||
+		*list.Data[0].LastError != "course_id is missing" {
+		t.Errorf("%+v", list)
+	}
+	if len(jobs.all) != 0 {
+		t.Errorf("%v", jobs.all)
+	}
+	x.submit(t, "/admin/events/3/replay", "")
+	wants(t, x.page(t, "/admin/events/3"), "waiting for a worker", "!Dismissed by")
 }

@@ -184,7 +184,8 @@ func TestBodiesAreThoseDescribed(t *testing.T) {
 	x.fill(t)
 	address := strings.NewReplacer("{store}", "store_a", "{id}", "1")
 	for path, taken := range map[string]any{backfills: core.NewBackfill{},
-		"/api/admin/events/retry": operators.NewReopening{}, "/api/admin/events/replay": operators.NewReopening{},
+		"/api/admin/events/dismiss": operators.NewDismissal{},
+		"/api/admin/events/retry":   operators.NewReopening{}, "/api/admin/events/replay": operators.NewReopening{},
 		"/api/stores/{store}/customers/{id}/notes": core.NoteBody{}} {
 		body := d.Paths.Value(path).Post.RequestBody.Value.Content["application/json"]
 		if diff := cmp.Diff(core.NamesOf(taken), slices.Sorted(maps.Keys(body.Schema.Value.Properties))); diff != "" {

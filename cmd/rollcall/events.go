@@ -16,11 +16,12 @@ import (
 )
 
 type eventsCmd struct {
-	List   eventsListCmd   `cmd:"" help:"List events, newest first, and count them."`
-	Show   eventsShowCmd   `cmd:"" help:"Show one event with its payload."`
-	Retry  eventsRetryCmd  `cmd:"" help:"Try failed events again."`
-	Replay eventsReplayCmd `cmd:"" help:"Apply events again, whatever their status. Repeating is safe."`
-	Send   eventsSendCmd   `cmd:"" help:"Send a platform event yourself: sign it and post it."`
+	List    eventsListCmd    `cmd:"" help:"List events, newest first, and count them."`
+	Show    eventsShowCmd    `cmd:"" help:"Show one event with its payload."`
+	Retry   eventsRetryCmd   `cmd:"" help:"Try failed events again."`
+	Dismiss eventsDismissCmd `cmd:"" help:"Put failed events to rest that no retry can help."`
+	Replay  eventsReplayCmd  `cmd:"" help:"Apply events again, whatever their status. Repeating is safe."`
+	Send    eventsSendCmd    `cmd:"" help:"Send a platform event yourself: sign it and post it."`
 }
 
 type eventsListCmd struct {
@@ -141,6 +142,8 @@ func showEvent(w io.Writer, v store.Event) {
 	line("tries", fmt.Sprint(v.Attempts))
 	lines{w}.addTime("processed", v.ProcessedAt, time.RFC3339Nano)
 	line("remark", deref(v.LastError))
+	line("dismissed", deref(v.DismissedWhy))
+	line("by", deref(v.DismissedBy))
 	for _, note := range v.Notes {
 		line("not used", harmless(note))
 	}

@@ -55,6 +55,32 @@ func (c eventsReplayCmd) Run(e *env) error {
 	}}, c.JSON)
 }
 
+type eventsDismissCmd struct {
+	IDs    []string `arg:"" optional:"" name:"id" help:"Ids of failed events: from the inbox or from the sender."`
+	All    bool     `name:"all" help:"All failed events."`
+	Source string   `name:"source" placeholder:"SOURCE" help:"Failed events from stripe, clerk or platform."`
+	Type   string   `name:"type" placeholder:"TYPE" help:"Failed events of this type."`
+	Why    string   `name:"why" required:"" placeholder:"TEXT" help:"Why trying again would not help. It is stored with the event."`
+	JSON   bool     `name:"json" help:"Print JSON."`
+}
+
+// Help is shown below the usage.
+func (eventsDismissCmd) Help() string {
+	return `Puts failed events to rest that no retry can help, for example because the payload is wrong. They stay in the ` +
+		`inbox as ignored, with who dismissed them, when and why. events replay applies them again.`
+}
+
+func (c eventsDismissCmd) Run(e *env) error {
+	if len(c.IDs) == 0 && !c.All && c.Source == "" && c.Type == "" {
+		return usageError("say which events: their ids, --all, --source or --type")
+	}
+	if len(c.IDs) > 0 && (c.All || c.Source != "" || c.Type != "") {
+		return usageError("give either ids, or --all, --source and --type")
+	}
+	return reopen(e, c.IDs, actions.Reopening{Do: actions.Dismiss, As: store.Dismissal{By: whoAsks(), Why: c.Why},
+		Filter: store.ReopenFilter{Statuses: actions.Retry, Source: c.Source, Type: c.Type}}, c.JSON)
+}
+
 func reopen(e *env, refs []string, r actions.Reopening, asJSON bool) error {
 	f := &r.Filter
 	s, redis, err := e.openBoth()
@@ -67,7 +93,7 @@ func reopen(e *env, refs []string, r actions.Reopening, asJSON bool) error {
 		if err != nil {
 			return err
 		}
-		if v.Payload == nil {
+		if v.Payload == nil && r.Do != actions.Dismiss {
 			return fmt.Errorf("event %s cannot be applied again: its payload is gone, as %s", ref, prunedFor[*v.PrunedFor])
 		}
 		if v.Status == "pending" {
@@ -89,13 +115,17 @@ func reopen(e *env, refs []string, r actions.Reopening, asJSON bool) error {
 			Enqueued int `json:"enqueued"`
 		}{done.Opened, done.Enqueued}))
 	} else {
-		fmt.Fprintf(e.out, "%s to be applied again\n", count(done.Opened, "event"))
+		fmt.Fprintf(e.out, "%s %s\n", count(done.Opened, "event"), doneTo[r.Do])
 	}
 	if err == nil && len(refs) > 0 && done.Opened == 0 {
 		return errReported
 	}
 	return plain(err)
 }
+
+// doneTo says what became of events.
+var doneTo = map[string]string{"retry": "to be applied again", "replay": "to be applied again",
+	actions.Dismiss: "dismissed"}
 
 // actions are what operators do here and on pages alike, until shut.
 func (e *env) actions(s *store.Store, redis asynq.RedisConnOpt) (a actions.Actions, shut func()) {

@@ -89,13 +89,17 @@ var (
 	Replay = []string{"failed", "ignored", "processed"}
 )
 
+// Dismiss is what Reopening does to failed events that no try can help.
+const Dismiss = "dismiss"
+
 // reopenStep is how many events are opened in one transaction.
 const reopenStep = 5_000
 
 // Reopening says which events are applied again, and how many by one call.
 type Reopening struct {
-	Do     string // retry or replay
+	Do     string // retry, replay or dismiss
 	Filter store.ReopenFilter
+	As     store.Dismissal // of a dismissal
 	Most   int    // events to open, about; 0: all
 	Hints  int    // events of which the queue is told; 0: all
 	Step   func() // called between steps; nil: nothing is
@@ -103,13 +107,14 @@ type Reopening struct {
 
 // Reopened is what a reopening did. Its JSON is the API's.
 type Reopened struct {
-	Opened   int   `json:"opened"`   // now pending
+	Opened   int   `json:"opened"`   // now pending, or dismissed
 	Enqueued int   `json:"enqueued"` // of those; the workers' sweep finds the rest
 	After    int64 `json:"after"`    // go on from here; 0: that was all
 	Through  int64 `json:"through"`  // and up to here: later events are not meant
 }
 
-// Reopen makes closed events pending again, step by step, and tells the queue.
+// Reopen makes closed events pending again, step by step, and tells the queue; or it
+// dismisses failed ones.
 // With an error it returns what was done before it.
 func (a Actions) Reopen(ctx context.Context, r Reopening) (done Reopened, err error) {
 	f := r.Filter
@@ -120,11 +125,11 @@ func (a Actions) Reopen(ctx context.Context, r Reopening) (done Reopened, err er
 	}
 	round := fmt.Sprintf("%s-%d", r.Do, time.Now().UnixNano())
 	for f.Most = reopenStep; r.Most == 0 || done.Opened < r.Most; {
-		opened, err := a.Store.Reopen(ctx, f)
+		opened, err := a.settle(ctx, f, r)
 		if len(opened) > 0 {
 			f.After = opened[len(opened)-1].ID
 		}
-		if done.Opened += len(opened); a.Jobs != nil && (r.Hints == 0 || done.Enqueued < r.Hints) {
+		if done.Opened += len(opened); a.Jobs != nil && r.Do != Dismiss && (r.Hints == 0 || done.Enqueued < r.Hints) {
 			hints := opened
 			if r.Hints > 0 {
 				hints = opened[:min(len(opened), r.Hints-done.Enqueued)]
@@ -144,6 +149,14 @@ func (a Actions) Reopen(ctx context.Context, r Reopening) (done Reopened, err er
 	}
 	done.After, done.Through = f.After, f.Through
 	return done, nil
+}
+
+// settle reopens or dismisses events of f.
+func (a Actions) settle(ctx context.Context, f store.ReopenFilter, r Reopening) ([]store.Waiting, error) {
+	if r.Do == Dismiss {
+		return a.Store.Dismiss(ctx, f, r.As)
+	}
+	return a.Store.Reopen(ctx, f)
 }
 
 // enqueue tells the queue of events, and returns of how many.

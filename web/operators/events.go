@@ -19,21 +19,23 @@ import (
 // eventsPage is the data of events.html.
 type eventsPage struct {
 	adminPage
-	Filter    store.EventFilter
-	Events    []store.Event
-	Next      string // URL of the next page; empty at the end
-	Waiting   string // URL of the states of pending events; empty if none is
-	Sources   []core.Option
-	Statuses  []core.Option
-	Types     []string
-	Chips     []core.Chip
-	Open      bool   // whether the menus are unfolded: one of them is set
-	Wrong     string // why the filter is not valid
-	Tiles     []statusTile
-	Opened    int // the number of events that were just reopened
-	PageURL   string
-	RetryURL  string // of the page that retries or replays all matches
-	ReplayURL string
+	Filter     store.EventFilter
+	Events     []store.Event
+	Next       string // URL of the next page; empty at the end
+	Waiting    string // URL of the states of pending events; empty if none is
+	Sources    []core.Option
+	Statuses   []core.Option
+	Dismissed  []core.Option
+	Types      []string
+	Chips      []core.Chip
+	Open       bool   // whether the menus are unfolded: one of them is set
+	Wrong      string // why the filter is not valid
+	Tiles      []statusTile
+	Opened     int // the number of events that were just reopened
+	PageURL    string
+	RetryURL   string // of the page that retries or replays all matches
+	ReplayURL  string
+	DismissURL string
 }
 
 // eventOptions are the options of the list's parameters, by name.
@@ -176,15 +178,16 @@ func (p *eventsPage) menus() {
 	f := p.Filter
 	p.Sources = core.Menu{Options: eventOptions["source"]}.Choose(f.Source).Options
 	p.Statuses = core.Menu{Options: eventOptions["status"]}.Choose(f.Status).Options
+	p.Dismissed = core.Menu{Options: eventOptions["dismissed"]}.Choose(f.Dismissed).Options
 	p.PageURL = p.with("", "")
-	p.Open = f.Type != "" || f.Error != "" || f.Since != "" || f.Until != ""
+	p.Open = f.Type != "" || f.Dismissed != "" || f.Error != "" || f.Since != "" || f.Until != ""
 	p.Chips = nil
 	for _, c := range f.Params() {
 		if *c.Value != "" {
 			p.Chips = append(p.Chips, core.Chip{Label: c.Label + ": " + *c.Value, URL: p.with(c.Name, "")})
 		}
 	}
-	p.RetryURL, p.ReplayURL = reopenURL("retry", f), reopenURL("replay", f)
+	p.RetryURL, p.ReplayURL, p.DismissURL = reopenURL("retry", f), reopenURL("replay", f), reopenURL("dismiss", f)
 }
 
 // reopenURL is the page that retries or replays all matches of a filter.

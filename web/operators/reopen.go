@@ -16,10 +16,10 @@ import (
 )
 
 // Closed events are reopened to be applied again: a retry takes failed ones, a
-// replay all. Reopening makes the rows pending and enqueues the first; the
+// replay all. Or failed ones are dismissed. Reopening makes the rows pending and enqueues the first; the
 // workers' sweep finds the rest.
 
-// reopening is a retry or a replay.
+// reopening is a retry, a replay or a dismissal.
 type reopening struct {
 	Do       string // as in URLs
 	Verb     string
@@ -31,6 +31,8 @@ var reopenings = map[string]reopening{
 	"retry": {"retry", "Retry", actions.Retry, "Failed events are applied again, as if they had just been received."},
 	"replay": {"replay", "Replay", actions.Replay,
 		"Events are read and applied again, whatever their status. Nothing is counted twice."},
+	"dismiss": {actions.Dismiss, "Dismiss", actions.Retry, "Failed events that no retry can help are put to rest: they " +
+		"stay in the inbox as ignored, and count as failed no more. A replay applies them again."},
 }
 
 const (
@@ -100,9 +102,10 @@ func (s *Pages) ReopenPageOf(w http.ResponseWriter, r *http.Request) error {
 type reopenOrder struct {
 	reopening
 	filter  store.EventFilter
-	after   int64 // the last id that the previous request reopened
-	through int64 // later events are left out
-	opened  int   // by the previous request
+	after   int64  // the last id that the previous request reopened
+	through int64  // later events are left out
+	opened  int    // by the previous request
+	why     string // of a dismissal
 }
 
 // values are the query that asks for o.
@@ -111,6 +114,9 @@ func (o reopenOrder) values() url.Values {
 	q.Set("do", o.Do)
 	q.Set("after", strconv.FormatInt(o.after, 10))
 	q.Set("through", strconv.FormatInt(o.through, 10))
+	if o.why != "" {
+		q.Set("why", o.why)
+	}
 	return q
 }
 
@@ -127,7 +133,7 @@ func (o reopenOrder) fields() (fields []field) {
 func readReopenOrder(q url.Values) (o reopenOrder, err error) {
 	var known bool
 	if o.reopening, known = reopenings[q.Get("do")]; !known {
-		return o, &pg.BadParam{Name: "do", Reason: "must be retry or replay"}
+		return o, &pg.BadParam{Name: "do", Reason: "must be retry, replay or dismiss"}
 	}
 	for name, into := range map[string]*int64{"after": &o.after, "through": &o.through} {
 		if text := q.Get(name); text != "" {
@@ -137,7 +143,8 @@ func readReopenOrder(q url.Values) (o reopenOrder, err error) {
 		}
 	}
 	o.opened, _ = strconv.Atoi(q.Get("opened"))
-	for _, name := range []string{"do", "after", "through", "opened"} {
+	o.why = q.Get("why")
+	for _, name := range []string{"do", "after", "through", "opened", "why"} {
 		q.Del(name)
 	}
 	o.filter, err = store.ParseEventFilter(q)
@@ -159,17 +166,22 @@ func (s *Pages) ReopenMany(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	done, err := s.Reopen(r, o.Do, o.reopenFilter(s.Cfg.Now()))
+	done, err := s.Reopen(r, o.Do, o.why, o.reopenFilter(s.Cfg.Now()))
 	if err != nil {
 		return err
 	}
 	path, q := "/admin/events", o.filter.Values()
-	q.Del("status")     // it has changed
+	q.Del("status") // it has changed
+	if o.Do == actions.Dismiss {
+		q.Set("dismissed", "yes")
+	}
 	if done.After > 0 { // more may follow
 		o.after = done.After
 		path, q = "/admin/reopen", o.values()
 	}
-	q.Set("opened", strconv.Itoa(done.Opened))
+	if o.Do != actions.Dismiss || done.After > 0 { // the list of the dismissed speaks for itself
+		q.Set("opened", strconv.Itoa(done.Opened))
+	}
 	http.Redirect(w, r, core.Address(path, q), http.StatusSeeOther)
 	return nil
 }
@@ -177,11 +189,14 @@ func (s *Pages) ReopenMany(w http.ResponseWriter, r *http.Request) error {
 // ReopenOne handles the button of one event.
 func (s *Pages) ReopenOne(do string) core.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
+		if err := core.Form(w, r); err != nil {
+			return err
+		}
 		event, err := inbox.New(s.Cfg.Store).Event(r.Context(), r.PathValue("id"))
 		if err != nil {
 			return err
 		}
-		if _, err := s.Reopen(r, do, store.ReopenFilter{Statuses: reopenings[do].Statuses,
+		if _, err := s.Reopen(r, do, r.PostForm.Get("why"), store.ReopenFilter{Statuses: reopenings[do].Statuses,
 			IDs: []int64{event.ID}}); err != nil {
 			return err
 		}
@@ -190,8 +205,9 @@ func (s *Pages) ReopenOne(do string) core.Handler {
 	}
 }
 
-// Reopen reopens one portion of events and enqueues the first.
-func (s *Pages) Reopen(r *http.Request, do string, f store.ReopenFilter) (done actions.Reopened, err error) {
+// Reopen reopens one portion of events and enqueues the first, or dismisses them for a
+// reason.
+func (s *Pages) Reopen(r *http.Request, do, why string, f store.ReopenFilter) (done actions.Reopened, err error) {
 	if len(f.Statuses) == 0 {
 		return done, nil
 	}
@@ -199,7 +215,7 @@ func (s *Pages) Reopen(r *http.Request, do string, f store.ReopenFilter) (done a
 		s.audit(r, "an operator has events applied again", "what", do, "events", done.Opened, "filter", f, "error", err)
 	}()
 	return s.Actions().Reopen(r.Context(), actions.Reopening{
-		Do: do, Filter: f, Most: ReopenPortion, Hints: reopenHints,
+		Do: do, As: store.Dismissal{By: core.Admitted(r).Name(), Why: why}, Filter: f, Most: ReopenPortion, Hints: reopenHints,
 		Step: func() { core.Prolong(r.Context(), core.AskTimeout) },
 	})
 }
@@ -219,11 +235,21 @@ type NewReopening struct {
 	Through int64   `json:"through"`
 }
 
+// NewDismissal is the body of a dismissal.
+type NewDismissal struct {
+	NewReopening
+	Why string `json:"why"` // why a retry would not help
+}
+
 // ReopenAPI handles a retry or replay by a program.
 func (s *Pages) ReopenAPI(do string) core.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		var asked NewReopening
-		if err := core.ReadJSON(w, r, &asked); err != nil {
+		var asked NewDismissal
+		into := any(&asked.NewReopening)
+		if do == actions.Dismiss {
+			into = &asked
+		}
+		if err := core.ReadJSON(w, r, into); err != nil {
 			return err
 		}
 		f := store.EventFilter{
@@ -236,9 +262,9 @@ func (s *Pages) ReopenAPI(do string) core.Handler {
 		if _, err := store.ParseEventFilter(f.Values()); err != nil {
 			return err
 		}
-		reopen := reopenOrder{reopenings[do], f, asked.After, asked.Through, 0}.reopenFilter(s.Cfg.Now())
+		reopen := reopenOrder{reopenings[do], f, asked.After, asked.Through, 0, asked.Why}.reopenFilter(s.Cfg.Now())
 		reopen.IDs = asked.IDs
-		done, err := s.Reopen(r, do, reopen)
+		done, err := s.Reopen(r, do, asked.Why, reopen)
 		if err != nil {
 			return err
 		}
