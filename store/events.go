@@ -36,7 +36,7 @@ type Event struct {
 	Attempts     int        `json:"attempts"`
 	LastError    *string    `json:"last_error"`
 	ProcessedAt  *time.Time `json:"processed_at"`
-	PrunedAt     *time.Time `json:"pruned_at,omitempty"`    // when payload and headers were taken away; nil: they are there
+	PrunedAt     *time.Time `json:"pruned_at,omitempty"`    // when payload and headers were deleted; nil: they are there
 	PrunedFor    *string    `json:"pruned_for,omitempty"`   // why: age or erasure
 	DismissedBy  *string    `json:"dismissed_by,omitempty"` // who put the failed event to rest; nil: nobody
 	DismissedWhy *string    `json:"dismissed_why,omitempty"`
@@ -111,7 +111,8 @@ func ScanEvent(row pgx.CollectableRow, more ...any) (e Event, err error) {
 	err = row.Scan(
 		append([]any{&e.ID, &e.Source, &e.EventID, &e.Type, &e.Account, &e.APIVersion, &e.Livemode, &e.OccurredAt,
 			&e.ReceivedAt,
-			&e.Status, &e.Attempts, &e.LastError, &e.ProcessedAt, &e.PrunedAt, &e.PrunedFor, &e.DismissedBy, &e.DismissedWhy, &payload, &headers}, more...)...)
+			&e.Status, &e.Attempts, &e.LastError, &e.ProcessedAt, &e.PrunedAt, &e.PrunedFor, &e.DismissedBy, &e.DismissedWhy,
+			&payload, &headers}, more...)...)
 	e.OccurredAt, e.ReceivedAt, e.ProcessedAt, e.PrunedAt = e.OccurredAt.UTC(), e.ReceivedAt.UTC(), pg.UTC(e.ProcessedAt),
 		pg.UTC(e.PrunedAt)
 	if payload != nil {
@@ -205,7 +206,8 @@ func (f *EventFilter) Params() []pg.Param {
 			Label: "Type", Doc: "Only events of this type.", Example: "charge.refunded"},
 		{Name: "error", Value: &f.Error, Kind: substring, SQL: "e.last_error ILIKE $?",
 			Label: "Error contains", Doc: "Only events whose `last_error` contains this text.", Example: "deadlock"},
-		{Name: "dismissed", Value: &f.Dismissed, SQL: "e.status = 'ignored' AND (e.dismissed_by IS NOT NULL) = ($?::text = 'yes')",
+		{Name: "dismissed", Value: &f.Dismissed,
+			SQL:     "e.status = 'ignored' AND (e.dismissed_by IS NOT NULL) = ($?::text = 'yes')",
 			Choices: pg.Choices("", "Any", "yes", "Dismissed", "no", "Not needed"),
 			Label:   "Dismissed", Doc: "Only ignored events that an operator dismissed after they failed, or only others.",
 			Example: "yes"},

@@ -39,6 +39,7 @@ var namesNoPerson = map[string]string{
 	"subscriptions.named":         "products",
 	"subscriptions.plan_name":     "a plan",
 	"watches.name":                "a check and its source",
+	"store_settings.time_zone":    "a name of the IANA database, which pages check",
 	"webhook_events.pruned_for":   "one of two words",
 	"webhook_events.dismissed_by": "an operator, whom Clerk does not know",
 }

@@ -365,14 +365,14 @@ func TestDismiss(t *testing.T) {
 	x := open(t, func(c *core.Config) { c.Jobs = jobs })
 	x.exec(t, `
 		INSERT INTO webhook_events (source, event_id, type, occurred_at, payload, status, last_error, processed_at)
-		SELECT 'platform', 'evt_' || i, 'enrollment.upserted', now(), '{}', s, CASE s WHEN 'failed' THEN 'course_id is missing' END,
-			CASE s WHEN 'processed' THEN now() END
+		SELECT 'platform', 'evt_' || i, 'enrollment.upserted', now(), '{}', s, 
+			CASE s WHEN 'failed' THEN 'course_id is missing' END, CASE s WHEN 'processed' THEN now() END
 		FROM (SELECT i, CASE WHEN i < 6 THEN 'failed' ELSE 'processed' END AS s FROM generate_series(1, 6) i) e`)
 	wants(t, x.page(t, "/admin/events/1"), `action="/admin/events/1/dismiss"`)
 	why := "sent again <under> a new id"
 	x.submit(t, "/admin/events/1/dismiss", url.Values{"why": {why}}.Encode())
-	wants(t, x.page(t, "/admin/events/1"), "Dismissed by admin", "sent again &lt;under&gt; a new id", "course_id is missing",
-		"!/dismiss", "/admin/events/1/replay")
+	wants(t, x.page(t, "/admin/events/1"), "Dismissed by admin", "sent again &lt;under&gt; a new id",
+		"course_id is missing", "!/dismiss", "/admin/events/1/replay")
 	for _, bad := range []string{"", "++", "why=+", "why=" + strings.Repeat("x", 501)} { // no reason, no dismissal
 		if a := x.send(t, "POST", "/admin/events/2/dismiss", bad, asAdmin,
 			withHeader("Content-Type", "application/x-www-form-urlencoded")); a.StatusCode != http.StatusBadRequest {
@@ -381,7 +381,8 @@ func TestDismiss(t *testing.T) {
 	}
 	x.submit(t, "/admin/events/6/dismiss", "why=processed")
 	asJSON := withHeader("Content-Type", "application/json")
-	for body, want := range map[string]int{`{"ids":[2]}`: 400, `{"why":"x"}`: 400, `{"ids":[2],"why":"wrong payload"}`: 200} {
+	for body, want := range map[string]int{`{"ids":[2]}`: 400, `{"why":"x"}`: 400,
+		`{"ids":[2],"why":"wrong payload"}`: 200} {
 		if a := x.send(t, "POST", "/api/admin/events/dismiss", body, withBearer(token), asJSON); a.StatusCode != want {
 			t.Errorf("%s: %d %s", body, a.StatusCode, a.text)
 		}

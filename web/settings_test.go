@@ -208,7 +208,8 @@ func TestLocales(t *testing.T) {
 	for who, c := range map[string]struct {
 		text string
 		want string
-	}{"German": {page(german), "1.234,56\u00a0€"}, "none": {page(), "€1,234.56"}, "nonsense": {page(nonsense), "€1,234.56"}} {
+	}{"German": {page(german), "1.234,56\u00a0€"}, "none": {page(), "€1,234.56"},
+		"nonsense": {page(nonsense), "€1,234.56"}} {
 		if !strings.Contains(c.text, c.want) || strings.Contains(c.text, "1700") {
 			t.Errorf("%s: no %s", who, c.want)
 		}

@@ -156,7 +156,8 @@ func (e *env) checkKey(name string) error {
 	set := map[string]*string{"": new(string), "STRIPE_API_KEY": e.StripeAPIKey, "CLERK_SECRET_KEY": e.ClerkSecretKey}
 	if e.DatabaseURL == nil {
 		if r, err := e.running("DATABASE_URL"); err == nil && name != "" && r.Note[noteKeys+name] == "" {
-			return fmt.Errorf("%s is not set where rollcall dev runs, so the run would fail: set it there, and start dev again", name)
+			return fmt.Errorf("%s is not set where rollcall dev runs, so the run would fail: set it there, and start dev again",
+				name)
 		}
 		return nil
 	}

@@ -188,7 +188,6 @@ const (
 func (c *Config) check() error {
 	return errors.Join(
 		c.checkPlaceholders(),
-		notEmpty("ROLLCALL_DATA", &c.Data),
 		notEmpty("DATABASE_URL", c.DatabaseURL),
 		notEmpty("REDIS_URL", c.RedisURL),
 		checkKey("STRIPE_API_KEY", c.StripeAPIKey, "sk_", "rk_"),

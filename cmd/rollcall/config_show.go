@@ -17,8 +17,8 @@ type configCmd struct {
 
 // Help is shown below the usage.
 func (configCmd) Help() string {
-	return `Prints what each setting is here, and whether a flag, the environment or a default set it. Secrets are masked. ` +
-		`It reads no file: to check one, load it first, for example with: set -a; . ./.env; set +a. ` +
+	return `Prints what each setting is here, and whether a flag, the environment or a default set it. Secrets are ` +
+		`masked. It reads no file: to check one, load it first, for example with: set -a; . ./.env; set +a. ` +
 		`It ends with status 1 if a setting is not valid, and names all that are not.`
 }
 

@@ -29,7 +29,8 @@ type eventsSendCmd struct {
 // Help is shown below the usage.
 func (eventsSendCmd) Help() string {
 	return `Signs a platform event with the first of PLATFORM_WEBHOOK_SECRETS, dated now, and posts it to ` +
-		`/webhooks/platform, then waits up to two seconds for its result. docs/events.md has the types. An event from the platform with a later time wins.`
+		`/webhooks/platform, then waits up to two seconds for its result. docs/events.md has the ` +
+		`types. An event from the platform with a later time wins.`
 }
 
 // sendTimeout bounds a posting; the receiver itself waits for Postgres for ten
@@ -149,8 +150,8 @@ func (e *env) outcome(id string) error {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			_, err := fmt.Fprintf(e.out, "still pending: is a worker running? `rollcall events show %s%s` shows its result\n", id,
-				e.dataFlag())
+			_, err := fmt.Fprintf(e.out, "still pending: is a worker running? `rollcall events show %s%s` shows its result\n",
+				id, e.dataFlag())
 			return err
 		}
 	}

@@ -84,6 +84,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	defer stop()
+	if cli.Settings.Data == "" { // a variable set to nothing
+		cli.Settings.Data = defaultData()
+	}
 	cli.Settings.logger(stderr) // the Redis client logs too
 	if !commandsWithoutConfig[command.Command()] {
 		err = cli.Settings.check()

@@ -66,8 +66,8 @@ type eventsDismissCmd struct {
 
 // Help is shown below the usage.
 func (eventsDismissCmd) Help() string {
-	return `Puts failed events to rest that no retry can help, for example because the payload is wrong. They stay in the ` +
-		`inbox as ignored, with who dismissed them, when and why. events replay applies them again.`
+	return `Puts failed events to rest that no retry can help, for example because the payload is wrong. They stay in ` +
+		`the inbox as ignored, with who dismissed them, when and why. events replay applies them again.`
 }
 
 func (c eventsDismissCmd) Run(e *env) error {

@@ -20,7 +20,8 @@ import (
 
 // needsNoDatabase are the commands that do their work, or begin to, without one.
 var needsNoDatabase = map[string]bool{
-	"serve": true, "work": true, "health": true, "version": true, "config": true, "events send": true, "stripe setup": true,
+	"serve": true, "work": true, "health": true, "version": true, "config": true, "events send": true,
+	"stripe setup": true,
 }
 
 // migrates are the commands that a database without the schema is no trouble for.

@@ -38,7 +38,7 @@ type Filter struct {
 	PurchasesMin string // least and most number of one-time purchases
 	PurchasesMax string
 	Refunded     string // yes or no
-	Disputed     string // yes or no: whether they won a dispute
+	Disputed     string // yes or no: whether they took a payment back by a dispute
 	Subscription string // states of subscriptions, one of which they have
 
 	Tag         string // ids of tags, one of which they have

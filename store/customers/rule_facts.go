@@ -62,7 +62,7 @@ func customerFacts(r Rule, c Customer) (facts []string) {
 			facts = append(facts, p.named([]string{c.Status}, nil))
 		case "source":
 			if c.Source.Kind != nil {
-				facts = append(facts, "came by "+p.named([]string{*c.Source.Kind}, nil))
+				facts = append(facts, "source: "+p.named([]string{*c.Source.Kind}, nil))
 			}
 		case "first_seen_after", "first_seen_before":
 			facts = append(facts, "joined "+dayOf(c.FirstSeenAt))

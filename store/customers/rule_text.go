@@ -187,12 +187,12 @@ func spentClause(r Rule) string {
 // customerTexts are the clauses about the customer's row: of a part, or of a part and its
 // value.
 var customerTexts = map[string]string{
-	"type": "are ", "status": "are ", "source": "have come by ", "q": "are found by ",
+	"type": "are ", "status": "are ", "source": "have the source ", "q": "are found by ",
 	"first_seen_after": "have joined ", "first_seen_before": "have joined ",
 	"last_activity_after": "have been active ", "last_activity_before": "have last been active ",
 	"email_domain": "have an address at ",
 	"refunded=yes": "have got money back", "refunded=no": "have not got money back",
-	"disputed=yes": "have won a dispute", "disputed=no": "have not won a dispute",
+	"disputed=yes": "have taken back a payment", "disputed=no": "have not taken back a payment",
 	"note=yes": "have a note", "note=no": "have no note",
 }
 

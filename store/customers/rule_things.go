@@ -70,7 +70,7 @@ var Things = []Thing{
 		{Name: "last_activity_before", Label: "Last active before", Kind: pg.Moment, Key: onLastActivity,
 			SQL: "c.last_activity_at < $?"},
 		{Name: "refunded", Label: "Refunded", Choices: yesOrNo, SQL: "(c.refunded <> '[]')"},
-		{Name: "disputed", Label: "Lost a dispute", Choices: yesOrNo,
+		{Name: "disputed", Label: "Took back a payment", Choices: yesOrNo,
 			SQL: "EXISTS (SELECT FROM payments d WHERE d.customer_id = c.id AND d.disputed > 0)"},
 		{Name: "note", Label: "Has a note", Choices: yesOrNo,
 			SQL: "EXISTS (SELECT FROM customer_notes n WHERE n.store_id = c.store_id AND n.email = c.email)"},

@@ -215,7 +215,8 @@ func (s *Pages) Reopen(r *http.Request, do, why string, f store.ReopenFilter) (d
 		s.audit(r, "an operator has events applied again", "what", do, "events", done.Opened, "filter", f, "error", err)
 	}()
 	return s.Actions().Reopen(r.Context(), actions.Reopening{
-		Do: do, As: store.Dismissal{By: core.Admitted(r).Name(), Why: why}, Filter: f, Most: ReopenPortion, Hints: reopenHints,
+		Do: do, As: store.Dismissal{By: core.Admitted(r).Name(), Why: why},
+		Filter: f, Most: ReopenPortion, Hints: reopenHints,
 		Step: func() { core.Prolong(r.Context(), core.AskTimeout) },
 	})
 }
