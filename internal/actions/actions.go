@@ -100,9 +100,9 @@ type Reopening struct {
 	Do     string // retry, replay or dismiss
 	Filter store.ReopenFilter
 	As     store.Dismissal // of a dismissal
-	Most   int    // events to open, about; 0: all
-	Hints  int    // events of which the queue is told; 0: all
-	Step   func() // called between steps; nil: nothing is
+	Most   int             // events to open, about; 0: all
+	Hints  int             // events of which the queue is told; 0: all
+	Step   func()          // called between steps; nil: nothing is
 }
 
 // Reopened is what a reopening did. Its JSON is the API's.
