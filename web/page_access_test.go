@@ -170,11 +170,11 @@ func TestPageKeyboard(t *testing.T) {
 		})()`)
 	}
 	var reached []string
-	for range 20 {
+	for range 21 {
 		p.Press(kb.Tab)
 		reached = append(reached, focus())
 	}
-	same(t, "Tab", []string{"Skip to the list", "✓\nStore:\nAurora Academy", "Customers", "Settings",
+	same(t, "Tab", []string{"Skip to the list", "✓\nStore:\nAurora Academy", "Customers", "Segments", "Settings",
 		"Your account\nO", "csv",
 		"All 6", "Leads 2", "Customers 3", "Subscribers 1", "Inactive 2", "q", "Filter",
 		"all", "Customer", "Spent", "Last activity ↓", "Joined", "id", "Ann Lee"}, reached)
@@ -195,7 +195,7 @@ func TestPageKeyboard(t *testing.T) {
 	at(p, "q=a")
 
 	p.Go(listPath)
-	for range 13 {
+	for range 14 {
 		p.Press(kb.Tab)
 	}
 	p.Press(kb.Enter + kb.Tab + kb.Enter + kb.Tab)

@@ -2,8 +2,10 @@ package web
 
 import (
 	"testing"
+	"time"
 
 	"rollcall/internal/testing/browser"
+	"rollcall/store/segments"
 )
 
 const segmentsPath = "/store/studio/segments"
@@ -58,4 +60,32 @@ func TestPageSegments(t *testing.T) {
 		p.Has("main", "No segments of your own yet")
 	}
 
+}
+
+// A segment that is watched shows who came and left.
+func TestPageWatchedSegment(t *testing.T) {
+	t.Parallel()
+	x, p := visit(t, browser.Desktop)
+	p.Go(segmentsPath + "/new?course=mastering&name=Mastering")
+	p.Click(`[name="watched"]`)
+	p.Click(`[value="save"]`)
+	p.Until(`location.pathname === "` + segmentsPath + `"`)
+	p.Click(`main li .acts a`)
+	p.Until(`document.querySelector('[name="watched"]')?.checked`)
+	p.Has(".preview", "No one has entered or left since it is watched.")
+	look := func() {
+		t.Helper()
+		if looked, err := segments.New(x.Cfg.Store).Look(t.Context(), 0); err != nil || !looked {
+			t.Fatal(looked, err)
+		}
+	}
+	look()
+	x.hear(t, enrolled("Ann Lee", "mastering", "0", time.Hour),
+		told{"platform", "enrollment.deleted", 0, `{"course_id":"mastering","email":"bob.stone@mail.example"}`})
+	look()
+	p.Go(p.Address())
+	p.Has(".movers", "Ann Lee entered just now")
+	p.Has(".movers", "Bob Stone left just now")
+	p.Click(".movers a")
+	p.Until(`["Ann Lee", "Bob Stone"].includes(document.querySelector("h1").innerText)`)
 }

@@ -146,9 +146,9 @@ func TestHeaders(t *testing.T) {
 
 func TestStartPage(t *testing.T) {
 	x := open(t, nil)
-	for _, path := range []string{"/", "/admin/"} {
-		for _, who := range []as{stranger, asAdmin} {
-			if got := x.get(t, path, who); got.StatusCode != 303 || got.Header.Get("Location") != "/admin" {
+	for path, to := range map[string][2]string{"/": {"/signin", "/admin"}, "/admin/": {"/admin", "/admin"}} {
+		for i, who := range []as{stranger, asAdmin} {
+			if got := x.get(t, path, who); got.StatusCode != 303 || got.Header.Get("Location") != to[i] {
 				t.Errorf("%s: %d %v", path, got.StatusCode, got.Header)
 			}
 		}

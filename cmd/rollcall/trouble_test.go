@@ -32,6 +32,7 @@ var behind = map[string][]string{
 	"demo":                   {"--exit"},
 	"events show":            {"1"},
 	"events retry":           {"--all"},
+	"events dismiss":         {"--all", "--why", "wrong payload"},
 	"events replay":          {"--type", "invoice.paid"},
 	"backfill start stripe":  {"--account", "all"},
 	"backfill start convex":  {"../../testdata/fixtures/convex/sample-snapshot.zip"},

@@ -50,6 +50,36 @@ func (s *Segments) Moves(ctx context.Context, storeID, id string, after int64, l
 	})
 }
 
+// Mover is who entered or left a watched segment.
+type Mover struct {
+	Kind     string // in or out
+	At       time.Time
+	Customer string // id; empty: not on the list any more
+	Called   string // name, or address
+}
+
+// Latest returns up to limit moves of a segment, the newest first. ErrNotFound also for
+// another store's segment.
+func (s *Segments) Latest(ctx context.Context, storeID, id string, limit int) (all []Mover, err error) {
+	defer pg.Wrap(&err, "segments.Latest(%q, %q)", storeID, id)
+	if _, err := s.Segment(ctx, storeID, id); err != nil {
+		return nil, err
+	}
+	rows, err := s.Pool.Query(ctx, `
+		SELECT
+			m.kind,
+			m.at,
+			coalesce(c.id::text, ''),
+			coalesce(nullif(c.name, ''), c.email, '')
+		FROM (SELECT * FROM segment_moves WHERE segment_id = $1 ORDER BY id DESC LIMIT $2) m
+		LEFT JOIN customers c ON c.store_id = m.store_id AND c.email = m.email
+		ORDER BY m.id DESC`, id, limit)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[Mover])
+}
+
 // Look compares the watched segment whose turn it is with its last look, which is more
 // than every ago, and writes down who came and who left. It reports whether there was one.
 // The first look makes no moves: it is not known when those entered.

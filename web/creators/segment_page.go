@@ -23,6 +23,8 @@ type segmentPage struct {
 	ID       string        // empty: a new one
 	Name     string
 	Pinned   bool
+	Watched  bool
+	Movers   []segments.Mover // of a watched one, the latest first
 	Static   bool
 	Version  int
 	URL      string // of the segments
@@ -90,7 +92,7 @@ func (s *Pages) SegmentForm(w http.ResponseWriter, r *http.Request) (err error) 
 	}
 	id := r.PathValue("segment")
 	d := draft{Segment: segments.Segment{ID: id, Name: r.PostForm.Get("name"), Kind: segments.Dynamic,
-		Pinned: r.PostForm.Get("pinned") != ""}}
+		Pinned: r.PostForm.Get("pinned") != "", Watched: r.PostForm.Get("watched") != ""}}
 	if id != "" {
 		kept, err := segments.New(s.Cfg.Store).Segment(r.Context(), r.PathValue("store"), id)
 		if err != nil {
@@ -150,14 +152,14 @@ func (s *Pages) save(r *http.Request, d draft) error {
 		return err
 	}
 	_, err := all.Update(r.Context(), id, d.ID, segments.Change{Name: &d.Name, Rule: d.Rule, Pinned: &d.Pinned,
-		Version: &d.Version})
+		Watched: &d.Watched, Version: &d.Version})
 	return err
 }
 
 // showSegment shows the form of a draft.
 func (s *Pages) showSegment(w http.ResponseWriter, r *http.Request, d draft, page segmentPage) (err error) {
 	id := r.PathValue("store")
-	page.URL, page.ID, page.Name, page.Pinned = segmentsURL(r), d.ID, d.Name, d.Pinned
+	page.URL, page.ID, page.Name, page.Pinned, page.Watched = segmentsURL(r), d.ID, d.Name, d.Pinned, d.Watched
 	page.Version, page.Static = d.Version, d.Kind == segments.Static
 	page.Action = page.URL + "/" + url.PathEscape(cmp.Or(d.ID, "new"))
 	if page.Shell, err = s.Shell(r, "segments"); err != nil {
@@ -179,6 +181,9 @@ func (s *Pages) showSegment(w http.ResponseWriter, r *http.Request, d draft, pag
 	if err := s.preview(r, d, &page); err != nil {
 		return err
 	}
+	if err := s.movers(r, &page); err != nil {
+		return err
+	}
 	page.Form = page.formOf(d.rule, "n", "")
 	status := http.StatusOK
 	if page.Wrong != "" {
@@ -197,6 +202,20 @@ func (s *Pages) offerSegments(r *http.Request, page *segmentPage) error {
 	for _, one := range kept {
 		if one.ID != page.ID {
 			page.Segments = append(page.Segments, core.Option{Value: one.ID, Label: one.Name})
+		}
+	}
+	return err
+}
+
+// movers fills in who entered and left a watched segment.
+func (s *Pages) movers(r *http.Request, page *segmentPage) (err error) {
+	if page.ID == "" || !page.Watched {
+		return nil
+	}
+	page.Movers, err = segments.New(s.Cfg.Store).Latest(r.Context(), r.PathValue("store"), page.ID, previewed)
+	for i, m := range page.Movers {
+		if m.Customer != "" {
+			page.Movers[i].Customer = s.IDs().Customer(m.Customer)
 		}
 	}
 	return err
