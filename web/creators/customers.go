@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 
+	"golang.org/x/sync/errgroup"
+
 	"rollcall/store/customers"
 	"rollcall/store/pg"
 	"rollcall/web/core"
@@ -40,22 +42,22 @@ type customersPage struct {
 	Query     string           // the filter, for the form of the selection
 	Unknown   bool             // no event has mentioned the store
 	CountURL  string
-	Part      bool // only the results and what follows from them, for htmx
+	newest    int64 // the customer after whom others are new
+	Part      bool  // only the results and what follows from them, for htmx
 }
 
 // Customers shows a store's list, or for htmx a part of it.
 func (s *Pages) Customers(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Vary", "HX-Request")
-	shell, err := s.Shell(r, "customers")
-	if err != nil {
-		return err
-	}
-	page := customersPage{Shell: shell}
-	err = s.asked(r, &page)
+	var page customersPage
+	err := s.asked(r, &page)
 	var wrong *pg.BadParam
 	if errors.As(err, &wrong) {
 		page.Refused, page.Wrong = wrong, wrong.Error()
 		page.Filter.Sort = cmp.Or(page.Filter.Sort, customers.DefaultSort)
+		if err := errors.Join(s.shell(r, &page), s.around(r, &page)); err != nil {
+			return err
+		}
 		return s.show(w, r, page)
 	}
 	if err != nil {
@@ -81,41 +83,62 @@ func (s *Pages) asked(r *http.Request, page *customersPage) error {
 // list reads the customers and the figures, and shows them.
 func (s *Pages) list(w http.ResponseWriter, r *http.Request, page customersPage) (err error) {
 	page.urls()
+	if core.IsPart(r) && page.Filter.Cursor != "" {
+		if err := errors.Join(s.shell(r, &page), s.people(r, &page)); err != nil {
+			return err
+		}
+		s.Page(w, http.StatusOK, "rows", page)
+		return nil
+	}
+	// Side by side: none of them needs another, and together they wait for Postgres once.
+	var group errgroup.Group
+	for _, read := range []func(*http.Request, *customersPage) error{s.people, s.figure, s.around, s.shell} {
+		group.Go(func() error { return read(r, &page) })
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	return s.show(w, r, page)
+}
+
+// people reads the customers.
+func (s *Pages) people(r *http.Request, page *customersPage) (err error) {
 	if page.Customers, page.Next, err = customers.New(s.Cfg.Store).Customers(r.Context(), page.Filter); err != nil {
 		return err
 	}
 	s.IDs().Customers(page.Customers)
 	if page.Next != "" {
 		page.Next = page.at("cursor", s.IDs().Cursor(core.ListScope(r), page.Next),
-			"from", strconv.Itoa(page.Last()+1))
+			"from", strconv.Itoa(page.First+len(page.Customers)))
 	}
-	if core.IsPart(r) && page.Filter.Cursor != "" {
-		s.Page(w, http.StatusOK, "rows", page)
-		return nil
-	}
-	if err := s.figure(r, &page); err != nil {
+	return nil
+}
+
+func (s *Pages) shell(r *http.Request, page *customersPage) (err error) {
+	page.Shell, err = s.Shell(r, "customers")
+	return err
+}
+
+// around reads what the list stands in: the store, and the customer after whom others
+// are new.
+func (s *Pages) around(r *http.Request, page *customersPage) (err error) {
+	if page.Store, err = customers.New(s.Cfg.Store).Store(r.Context(), page.Filter.Store); err != nil {
 		return err
 	}
-	return s.show(w, r, page)
+	page.newest, err = customers.New(s.Cfg.Store).LastCustomer(r.Context())
+	return err
 }
 
 // show writes the page, or only its results.
 func (s *Pages) show(w http.ResponseWriter, r *http.Request, page customersPage) (err error) {
-	if page.Store, err = customers.New(s.Cfg.Store).Store(r.Context(), page.Filter.Store); err != nil {
-		return err
-	}
 	if page.IsAdmin && len(page.Customers) == 0 { // an id may be misspelt; creators only have stores that exist
 		_, err := s.Cfg.Store.StoreAccounts(r.Context(), page.Filter.Store)
 		if page.Unknown = errors.Is(err, pg.ErrNotFound); err != nil && !page.Unknown {
 			return err
 		}
 	}
-	last, err := customers.New(s.Cfg.Store).LastCustomer(r.Context())
-	if err != nil {
-		return err
-	}
 	page.urls()
-	page.LiveURL = page.live(s.IDs().Cursor(liveScope(r), strconv.FormatInt(last, 10)))
+	page.LiveURL = page.live(s.IDs().Cursor(liveScope(r), strconv.FormatInt(page.newest, 10)))
 	if page.labels, err = s.labels(r, page.Filter); err != nil {
 		return err
 	}
@@ -183,7 +206,7 @@ func (p *customersPage) live(last string) string {
 }
 
 // query is the filter's query without the cursor and limit.
-func (p customersPage) query() url.Values {
+func (p *customersPage) query() url.Values {
 	f := p.Filter
 	f.Cursor, f.Limit = "", 0
 	return f.Values()
