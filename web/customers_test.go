@@ -39,7 +39,8 @@ func TestCustomersPage(t *testing.T) {
 		t.Fatalf("%d %v", page.StatusCode, page.Header)
 	}
 	for _, want := range []string{
-		"<title>Customers of Ada&#39;s &lt;b&gt;beats&lt;/b&gt;", ">All <span>61</span>", ">Person 2<",
+		"<title>Customers of Ada&#39;s &lt;b&gt;beats&lt;/b&gt;",
+		">All <span>61</span>", ">Person 2<",
 		">p1@example.com<",
 		"€2,900.00", "¥5,800", "1 hour ago", "29 new customers in the last 30 days", `href="/api/stores/store_a/customers.csv"`,
 		"Show more",

@@ -259,7 +259,8 @@ func answers(r route, is standing) string {
 		return "401" // the form has no token
 	case r.path == "/signout", strings.HasSuffix(r.path, "/{$}"):
 		return "303"
-	case r.path == "/admin/reopen", r.path == "/admin/events/{id}/dismiss", r.path == "/admin/event-states", r.path == "/admin/backfills" && r.method == "POST":
+	case r.path == "/admin/reopen", r.path == "/admin/events/{id}/dismiss", r.path == "/admin/event-states",
+		r.path == "/admin/backfills" && r.method == "POST":
 		return "400" // let in, and told that nothing was said
 	case r.method == "POST" && strings.HasPrefix(r.path, "/admin/"):
 		return "303" // let in, and led back to the page
