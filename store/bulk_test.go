@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"testing"
@@ -214,7 +215,7 @@ func TestBulkRefuses(t *testing.T) {
 	vip := tag(t, s, url, "p07@x.example", "VIP")
 	ctx := t.Context()
 	for expected, ok := range map[int]bool{0: false, 198: false, 199: false, 200: true, 201: true, 203: true, 204: false,
-		20000: false} {
+		20000: false, -1: false, 1e17: false, -1e17: false, math.MaxInt: false, math.MinInt: false} {
 		o := all(bulk.Add, vip)
 		o.Expected = &expected
 		var conflict *pg.Conflict
@@ -238,6 +239,7 @@ func TestBulkRefuses(t *testing.T) {
 		"tag":       {Action: bulk.Add, Filter: &customers.Filter{}},
 		"name":      {Action: bulk.Add, TagName: "a\x00", Filter: &customers.Filter{}},
 		"customers": {Action: bulk.Add, Target: vip},
+		"tag_name":  {Action: bulk.Remove, TagName: "VIP", Filter: &customers.Filter{}},
 		"type":      {Action: bulk.Add, Target: vip, Filter: &customers.Filter{Type: "x"}},
 	} {
 		var bad *pg.BadParam
@@ -245,6 +247,12 @@ func TestBulkRefuses(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
+	var bad *pg.BadParam
+	if _, err := bulk.New(s).Start(ctx, "s1", bulk.Order{Action: bulk.Add, TagName: "ghost"}, "admin"); !errors.As(err,
+		&bad) || bad.Name != "customers" {
+		t.Errorf("a new tag for no one: %v", err)
+	}
+	wantRows(t, url, `SELECT name FROM tags WHERE name <> 'VIP'`)
 	for what, o := range map[string]bulk.Order{"another store": all(bulk.Add, vip), "no tag": all(bulk.Add, "tag_x"),
 		"no segment": all(bulk.Add, "seg_x")} {
 		id := "s1"

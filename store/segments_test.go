@@ -179,3 +179,20 @@ func TestWatchedSegment(t *testing.T) {
 	wantRows(t, url, `SELECT email FROM watched_members WHERE email LIKE 'c@%' UNION
 		SELECT email FROM segment_moves WHERE email LIKE 'c@%'`)
 }
+
+// A rule that becomes long by the segments it names is refused, and not searched with.
+func TestRuleOfManySegments(t *testing.T) {
+	t.Parallel()
+	s, _ := openURL(t)
+	people(t, s, 3)
+	const lead = `{"customer":{"type":"lead"}}`
+	g := segment(t, s, "many", `{"any":[`+strings.Repeat(lead+",", 49)+lead+`]}`)
+	for n, ok := range map[int]bool{1: true, 4: true, 5: false, 50: false} {
+		rule := `{"any":[` + strings.TrimSuffix(strings.Repeat(`{"segment":"`+g.ID+`"},`, n), ",") + `]}`
+		_, _, err := customers.New(s).Customers(t.Context(), customers.Filter{Store: "s1", Rule: rule})
+		var bad *pg.BadParam
+		if (err == nil) != ok || !ok && (!errors.As(err, &bad) || bad.Name != "rule") {
+			t.Errorf("%d segments of 50 conditions: %v", n, err)
+		}
+	}
+}

@@ -228,3 +228,18 @@ func TestPageFits(t *testing.T) {
 		t.Errorf("rows are %v high", heights)
 	}
 }
+
+// All that match are changed only if it was seen how many they are.
+func TestSelectionOfAllUncounted(t *testing.T) {
+	x := open(t, nil)
+	x.hear(t, studio()...)
+	for _, expected := range []string{"", "&expected=", "&expected=abc", "&expected=99999999999999999999",
+		"&expected=-100000000000000000"} {
+		got := x.send(t, "POST", listPath+"/selection", "all=1&do=tag&tag=x"+expected, asAdmin,
+			withHeader("Content-Type", "application/x-www-form-urlencoded"))
+		if got.StatusCode != 400 && got.StatusCode != 409 || !strings.Contains(got.text, "Nothing was changed") {
+			t.Errorf("%q: %d %.300s", expected, got.StatusCode, got.text)
+		}
+	}
+	wants(t, x.get(t, "/api/stores/studio/tags", asAdmin).text, `"data":[]`)
+}

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -139,26 +140,29 @@ func (o *Order) check(storeID string) error {
 		return pg.ErrNotFound
 	case (o.Target == "") == (o.TagName == ""):
 		return pg.Refuse("tag", "is missing: give a tag, the name of one, or a static segment, and only one of them")
+	case o.TagName != "" && o.Action == Remove:
+		return pg.Refuse("tag_name", "is for tags to add: to remove one, give its id as tag")
+	case o.Filter == nil && len(o.Customers) == 0:
+		return pg.Refuse("customers", "are missing: give their ids, or a filter")
 	case o.TagName != "":
 		_, err := tags.CheckName(o.TagName)
 		return err
-	case o.Filter == nil && len(o.Customers) == 0:
-		return pg.Refuse("customers", "are missing: give their ids, or a filter")
 	}
 	return nil
 }
 
 // compare refuses a number of customers that is not about the expected one.
 func (o Order) compare(n int) error {
-	if o.Expected == nil || 100*abs(n-*o.Expected) <= *o.Expected {
+	if o.Expected == nil {
+		return nil
+	}
+	if expected := float64(*o.Expected); 100*math.Abs(float64(n)-expected) <= expected { // no number overflows
 		return nil
 	}
 	return pg.Conflicts("count_differs",
 		"%d customers match now, and %d were expected. Nothing was changed. Look at the list again, then repeat this.",
 		n, *o.Expected)
 }
-
-func abs(n int) int { return max(n, -n) }
 
 // begin runs do in a transaction whose statements have as long as a count.
 func (s *Bulk) begin(ctx context.Context, do func(pgx.Tx) error) error {

@@ -19,11 +19,23 @@ type savedSegment struct {
 // nobody is a rule that no one meets.
 var nobody = Rule{Group: "any"}
 
+// maxExpanded is how many conditions a rule may have with those of its segments. Every
+// saved segment has fewer.
+const maxExpanded = 200
+
 // expand replaces the dynamic segments that a store's rule names by their rules. No one is
-// in a segment that does not exist, or that contains itself.
+// in a segment that does not exist, or that contains itself. A rule that becomes too long
+// is a *pg.BadParam.
 func (s *Reader) expand(ctx context.Context, db pg.Querier, storeID string, r Rule) (Rule, error) {
 	saved, err := s.savedSegments(ctx, db, storeID, r)
-	return expanded(r, saved, nil), err
+	if err != nil {
+		return r, err
+	}
+	whole := expanded(r, saved, nil)
+	if n := len(whole.Leaves()); n > maxExpanded {
+		return r, pg.Refuse("rule", "has %d conditions with those of its segments, at most %d are allowed", n, maxExpanded)
+	}
+	return whole, nil
 }
 
 // savedSegments are the segments that a store's rule names, and those that their rules do.

@@ -81,9 +81,11 @@ func (s *Pages) selection(r *http.Request) (chosen selection, err error) {
 	}
 	chosen.back = core.Address(chosen.back, chosen.filter.Values())
 	if chosen.all = r.PostForm.Get("all") != ""; chosen.all {
-		if n, err := strconv.Atoi(r.PostForm.Get("expected")); err == nil {
-			chosen.expected = &n
+		n, err := strconv.Atoi(r.PostForm.Get("expected"))
+		if err != nil {
+			return chosen, pg.Refuse("customers", "were not counted: open the list again, then repeat this")
 		}
+		chosen.expected = &n
 		return chosen, nil
 	}
 	for _, id := range r.PostForm["id"] {
