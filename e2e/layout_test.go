@@ -35,8 +35,8 @@ var imports = map[string][]string{
 	"rollcall/store/bulk": {"rollcall/store", "rollcall/store/customers", "rollcall/store/pg", "rollcall/store/tags"},
 	"rollcall/store/checks": {"rollcall/facts", "rollcall/store", "rollcall/store/finding", "rollcall/store/pg",
 		"rollcall/store/reasons"},
-	"rollcall/store/customers": {"rollcall/facts", "rollcall/internal/moment", "rollcall/store", "rollcall/store/pg",
-		"rollcall/store/reasons"},
+	"rollcall/store/customers": {"rollcall/facts", "rollcall/internal/moment", "rollcall/internal/show", // rules in words
+		"rollcall/store", "rollcall/store/pg", "rollcall/store/reasons"},
 	"rollcall/store/finding": {},
 	"rollcall/store/inbox":   {"rollcall/facts", "rollcall/store", "rollcall/store/pg", "rollcall/store/reasons"},
 	"rollcall/store/pg":      {"rollcall/internal/moment"},

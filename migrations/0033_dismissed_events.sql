@@ -7,8 +7,8 @@ ALTER TABLE webhook_events
 	ADD COLUMN dismissed_why text,
 	ADD CONSTRAINT webhook_events_dismissed CHECK ((dismissed_by IS NULL) = (dismissed_why IS NULL)
 		AND (dismissed_by IS NULL OR status = 'ignored')) NOT VALID;
-COMMENT ON COLUMN webhook_events.dismissed_by  IS 'who put the failed event to rest, at processed_at: admin, or cli:<user>@<host>';
-COMMENT ON COLUMN webhook_events.dismissed_why IS 'why, in their words; emptied with the payload when a person is erased';
+COMMENT ON COLUMN webhook_events.dismissed_by  IS 'who put the failed event to rest, at processed_at: admin, or the user and the machine of the command line';
+COMMENT ON COLUMN webhook_events.dismissed_why IS 'why, in their words; replaced when the payload is emptied for a person who is erased';
 
 -- +goose Down
 UPDATE webhook_events SET status = 'failed', processed_at = NULL WHERE dismissed_by IS NOT NULL;

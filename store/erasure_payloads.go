@@ -101,6 +101,7 @@ func (f *erasureFilter) emptyPayloads(ctx context.Context, ids []int64, reason s
 			pruned_for = 'erasure',
 			status = CASE WHEN status = 'failed' THEN 'ignored' ELSE status END,
 			last_error = CASE WHEN status = 'failed' THEN $2 ELSE last_error END,
+			dismissed_why = CASE WHEN dismissed_by IS NOT NULL THEN $2 END,
 			processed_at = coalesce(processed_at, now())
 		WHERE id = ANY($1)
 		  AND payload IS NOT NULL

@@ -18,14 +18,15 @@ import (
 // ReopenFilter says which closed events are to be applied again. All of what is
 // set must fit.
 type ReopenFilter struct {
-	Statuses []string  // failed to retry; processed, ignored and failed to replay. Required
-	IDs      []int64   // only these rows of the inbox; nil: not by id
-	Source   string    // only of this source
-	Type     string    // only of this type
-	EventID  string    // only the one that this names, as in EventFilter
-	Error    string    // only those whose last error has this in it
-	Since    time.Time // only received then or later
-	Until    time.Time // only received before
+	Statuses  []string  // failed to retry; processed, ignored and failed to replay. Required
+	IDs       []int64   // only these rows of the inbox; nil: not by id
+	Source    string    // only of this source
+	Type      string    // only of this type
+	EventID   string    // only the one that this names, as in EventFilter
+	Error     string    // only those whose last error has this in it
+	Dismissed string    // yes or no: only ignored ones that were dismissed, or were not
+	Since     time.Time // only received then or later
+	Until     time.Time // only received before
 
 	// Of the rows' ids: only those above After, and up to Through if it is not
 	// 0, so that many can be taken in portions of at most Most (0: all at once).
@@ -57,7 +58,7 @@ func (f ReopenFilter) asked() EventFilter {
 		return t.UTC().Format(time.RFC3339Nano)
 	}
 	return EventFilter{Source: f.Source, Type: f.Type, EventID: f.EventID, Error: f.Error,
-		Since: written(f.Since), Until: written(f.Until)}
+		Dismissed: f.Dismissed, Since: written(f.Since), Until: written(f.Until)}
 }
 
 // ReopenChunk is how many events one transaction of Reopen takes.
@@ -184,9 +185,7 @@ func (f ReopenFilter) conditions() *pg.Conditions {
 // settleChunk takes the next chunk. Places in set are $?.
 func (s *Store) settleChunk(ctx context.Context, f ReopenFilter, limit int, set string, args []any) ([]Waiting, error) {
 	w := f.conditions()
-	for _, arg := range args {
-		set = strings.Replace(set, "$?", w.Arg(arg), 1)
-	}
+	set = w.Args.Fill(set, args)
 	rows, err := s.Pool.Query(ctx, `
 		WITH chosen AS (
 			SELECT e.id
@@ -223,7 +222,8 @@ func (f EventFilter) Reopen(now time.Time, statuses ...string) ReopenFilter {
 	if f.Error != "" { // the processed have none
 		statuses = slices.DeleteFunc(statuses, func(status string) bool { return status == "processed" })
 	}
-	r := ReopenFilter{Statuses: statuses, Source: f.Source, Type: f.Type, EventID: f.EventID, Error: f.Error}
+	r := ReopenFilter{Statuses: statuses, Source: f.Source, Type: f.Type, EventID: f.EventID, Error: f.Error,
+		Dismissed: f.Dismissed}
 	r.Since, r.Until = MomentTime(f.Since), MomentTime(f.Until)
 	return r
 }

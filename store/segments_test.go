@@ -196,3 +196,19 @@ func TestRuleOfManySegments(t *testing.T) {
 		}
 	}
 }
+
+// A rule may search for several things: each finds its own.
+func TestRuleOfManySearches(t *testing.T) {
+	t.Parallel()
+	s, _ := openURL(t)
+	people(t, s, 12)
+	for rule, want := range map[string]int{
+		`{"any":[{"customer":{"q":"p01"}},{"customer":{"q":"p02"}},{"customer":{"q":"nobody"}}]}`: 2,
+		`{"all":[{"customer":{"q":"p0"}},{"none":[{"customer":{"q":"p03 x.example"}}]}]}`:         9,
+	} {
+		page, _, err := customers.New(s).Customers(t.Context(), customers.Filter{Store: "s1", Rule: rule})
+		if err != nil || len(page) != want {
+			t.Errorf("%s: %d of %d, %v", rule, len(page), want, err)
+		}
+	}
+}

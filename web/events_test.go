@@ -404,4 +404,10 @@ func TestDismiss(t *testing.T) {
 	}
 	x.submit(t, "/admin/events/3/replay", "")
 	wants(t, x.page(t, "/admin/events/3"), "waiting for a worker", "!Dismissed by")
+	// To replay what was dismissed is to replay nothing else.
+	wants(t, x.page(t, "/admin/reopen?do=replay&dismissed=yes"), "Replay 4 events?")
+	a := x.send(t, "POST", "/api/admin/events/replay", `{"dismissed":"yes"}`, withBearer(token), asJSON)
+	if !strings.Contains(a.text, `"opened":4`) || x.status(t, 6) != "processed" {
+		t.Errorf("%s; the processed one is %s", a.text, x.status(t, 6))
+	}
 }

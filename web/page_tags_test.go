@@ -68,6 +68,15 @@ func TestPageTagsRefused(t *testing.T) {
 	p.Expect("400 " + path + "/tags")
 	p.Click("#tags .one button")
 	p.Has("#tags .error", "The name is empty")
+	x.exec(t, `INSERT INTO segments (id, store_id, name, folded, kind, rule, created_by)
+		SELECT 'seg_uses000001', 'studio', 'Best', 'best', 'dynamic', jsonb_build_object('tag', id), 'admin'
+		FROM tags WHERE name = 'VIP'`)
+	p.Go("/store/studio/tags")
+	p.Click("main li:nth-child(2) summary")
+	p.Expect("409 " + browser.Eval[string](p,
+		`document.querySelector("main li:nth-child(2) [action$=delete]").getAttribute("action")`))
+	p.Click("main li:nth-child(2) [action$=delete] button")
+	p.Has("main li:nth-child(2) .error", "is used by the segment “Best”")
 	p.Go("/store/studio/tags")
 	p.Click("main li:nth-child(1) summary")
 	p.Type("main li:nth-child(1) input", "vip")

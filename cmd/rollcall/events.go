@@ -25,11 +25,12 @@ type eventsCmd struct {
 }
 
 type eventsListCmd struct {
-	Source string `name:"source" placeholder:"SOURCE" help:"Only events from stripe, clerk or platform."`
-	Status string `name:"status" placeholder:"STATUS" help:"Only pending, processed, ignored or failed events."`
-	Type   string `name:"type" placeholder:"TYPE" help:"Only events of this type, for example invoice.paid."`
-	Limit  int    `name:"limit" default:"50" placeholder:"N" help:"Number of events to list (${default}), at most 100."`
-	JSON   bool   `name:"json" help:"Print JSON, as the API does."`
+	Source    string `name:"source" placeholder:"SOURCE" help:"Only events from stripe, clerk or platform."`
+	Status    string `name:"status" placeholder:"STATUS" help:"Only pending, processed, ignored or failed events."`
+	Type      string `name:"type" placeholder:"TYPE" help:"Only events of this type, for example invoice.paid."`
+	Dismissed bool   `name:"dismissed" help:"Only events that were dismissed."`
+	Limit     int    `name:"limit" default:"50" placeholder:"N" help:"Number of events to list (${default}), at most 100."`
+	JSON      bool   `name:"json" help:"Print JSON, as the API does."`
 }
 
 func (c eventsListCmd) Run(e *env) error {
@@ -41,8 +42,11 @@ func (c eventsListCmd) Run(e *env) error {
 		return err
 	}
 	defer s.Close()
-	events, next,
-		err := inbox.New(s).Events(e, store.EventFilter{Source: c.Source, Status: c.Status, Type: c.Type, Limit: c.Limit})
+	f := store.EventFilter{Source: c.Source, Status: c.Status, Type: c.Type, Limit: c.Limit}
+	if c.Dismissed {
+		f.Dismissed = "yes"
+	}
+	events, next, err := inbox.New(s).Events(e, f)
 	if err != nil {
 		return plain(err)
 	}

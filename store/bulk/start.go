@@ -44,9 +44,6 @@ func (s *Bulk) Start(ctx context.Context, storeID string, o Order, author string
 		n.filter = o.Filter.Values()
 	}
 	err = s.begin(ctx, func(tx pgx.Tx) error {
-		if err := s.existing(ctx, tx, storeID, o.Target); err != nil {
-			return err
-		}
 		var args pg.Arguments
 		audience, err := s.audience(ctx, tx, storeID, o, &args)
 		if err != nil {
@@ -80,9 +77,6 @@ func (s *Bulk) Count(ctx context.Context, storeID string, o Order) (n int, err e
 		return 0, err
 	}
 	err = s.begin(ctx, func(tx pgx.Tx) error {
-		if err := s.existing(ctx, tx, storeID, o.Target); err != nil {
-			return err
-		}
 		var args pg.Arguments
 		audience, err := s.audience(ctx, tx, storeID, o, &args)
 		if err != nil {
@@ -184,8 +178,12 @@ func (s *Bulk) existing(ctx context.Context, tx pgx.Tx, storeID, id string) erro
 	return pg.NotFound(tx.QueryRow(ctx, target(id)+` FOR KEY SHARE`, id, storeID).Scan())
 }
 
-// audience is SQL for the addresses of those whom an order is about.
+// audience is SQL for the addresses of those whom an order is about; ErrNotFound without
+// its target.
 func (s *Bulk) audience(ctx context.Context, tx pgx.Tx, storeID string, o Order, args *pg.Arguments) (string, error) {
+	if err := s.existing(ctx, tx, storeID, o.Target); err != nil {
+		return "", err
+	}
 	if o.Filter != nil {
 		f := *o.Filter
 		f.Store = storeID

@@ -65,6 +65,9 @@ type Course struct {
 	CompletedAt *time.Time `json:"completed_at"`
 }
 
+// Done tells whether the customer has finished the course.
+func (c Course) Done() bool { return c.CompletedAt != nil || c.Progress >= 100 }
+
 // Purchase is a one-time purchase. Amount and Refunded are minor units.
 type Purchase struct {
 	ProductID   *string    `json:"product_id"`

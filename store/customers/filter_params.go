@@ -2,7 +2,7 @@ package customers
 
 import "rollcall/store/pg"
 
-// any adds the choice of all values.
+// anyOf adds the choice of all values.
 func anyOf(choices []pg.Choice, label string) []pg.Choice {
 	return append(pg.Choices("", label), choices...)
 }

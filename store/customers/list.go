@@ -85,17 +85,10 @@ func (s *Reader) prepare(ctx context.Context, db pg.Querier, f Filter) (*listQue
 	if rule, err = s.expand(ctx, db, f.Store, rule); err != nil {
 		return nil, err
 	}
-	k := compiler{now: s.now(), sought: map[string]sought{}}
-	all, err := s.facetsAndSought(ctx, db, f, k.sought)
-	if err != nil {
+	k := compiler{now: s.now()}
+	var all []string
+	if all, k.sought, err = facetsAndSought(ctx, db, f.Store, rule); err != nil {
 		return nil, err
-	}
-	for _, words := range rule.values("customer", "q") {
-		if _, known := k.sought[words]; !known {
-			if _, err := s.facetsAndSought(ctx, db, Filter{Store: f.Store, Query: words}, k.sought); err != nil {
-				return nil, err
-			}
-		}
 	}
 	q.conds = k.all(rule)
 	q.facets = q.facetsOf(all)
@@ -112,33 +105,50 @@ func (s *Reader) prepare(ctx context.Context, db pg.Querier, f Filter) (*listQue
 	return q, err
 }
 
-// facetsAndSought reads all facets of a store, and adds what f's search looks for to into.
-func (s *Reader) facetsAndSought(ctx context.Context, db pg.Querier, f Filter, into map[string]sought) (
-	all []string, err error) {
-	var found sought
+// facetsAndSought reads all facets of a store, and what the searches of a rule look for.
+func facetsAndSought(ctx context.Context, db pg.Querier, store string, r Rule) (
+	all []string, found map[string]sought, err error) {
+	searches := r.values("customer", "q")
+	words := make([][]string, len(searches))
+	for i, search := range searches {
+		words[i] = pg.WordsOf(search)
+	}
 	// Skips through the index, one look-up for each facet.
-	err = db.QueryRow(ctx, `
+	rows, err := db.Query(ctx, `
 		WITH RECURSIVE facets AS (
 			(SELECT facet FROM customers WHERE store_id = $1 ORDER BY facet LIMIT 1)
 			UNION ALL
 			SELECT (SELECT c.facet FROM customers c WHERE c.store_id = $1 AND c.facet > f.facet ORDER BY c.facet LIMIT 1)
 			FROM facets f
 			WHERE f.facet IS NOT NULL
-		),
-		sought AS (
-			SELECT `+pg.PatternsOf("$2")+` AS patterns
 		)
 		SELECT
 			ARRAY(SELECT facet FROM facets WHERE facet IS NOT NULL),
-			(SELECT patterns FROM sought),
+			s.nth - 1,
+			s.patterns,
 			ARRAY(
 				SELECT unnest(ARRAY['course:' || p.id, 'product:' || p.id])
 				FROM products p
-				CROSS JOIN sought
-				WHERE p.store_id = $1 AND patterns <> '{}' AND fold(p.title) LIKE ALL (patterns)
-			)`, f.Store, pg.WordsOf(f.Query)).Scan(&all, &found.patterns, &found.titled)
-	into[f.Query] = found
-	return all, err
+				WHERE p.store_id = $1 AND s.patterns <> '{}' AND fold(p.title) LIKE ALL (s.patterns)
+			)
+		FROM (SELECT) once
+		LEFT JOIN LATERAL (
+			SELECT nth, `+pg.PatternsOf("ARRAY(SELECT jsonb_array_elements_text(words))")+` AS patterns
+			FROM jsonb_array_elements($2::jsonb) WITH ORDINALITY AS search(words, nth)
+		) s ON true`, store, words)
+	if err != nil {
+		return nil, nil, err
+	}
+	var nth *int
+	var one sought
+	found = map[string]sought{}
+	_, err = pgx.ForEachRow(rows, []any{&all, &nth, &one.patterns, &one.titled}, func() error {
+		if nth != nil {
+			found[searches[*nth]] = one
+		}
+		return nil
+	})
+	return all, found, err
 }
 
 // people is the number of a store's customers in some facets, by its figures.

@@ -22,21 +22,24 @@ func (s *Reader) Neighbours(ctx context.Context, f Filter, id string) (previous,
 	if err != nil {
 		return "", "", err
 	}
-	if next, _, err = s.nextTo(ctx, f, at); err != nil {
+	q, err := s.prepare(ctx, s.Pool, f)
+	if err != nil || len(q.facets) == 0 {
 		return "", "", err
 	}
-	back := f
-	if back.Sort = "-" + f.Sort; strings.HasPrefix(f.Sort, "-") {
-		back.Sort = f.Sort[1:]
+	if next, _, err = q.nextTo(ctx, at); err != nil {
+		return "", "", err
 	}
-	previous, keyed, err := s.nextTo(ctx, back, at)
+	if q.Sort = "-" + f.Sort; strings.HasPrefix(f.Sort, "-") { // the same order, backwards
+		q.Sort = f.Sort[1:]
+	}
+	previous, keyed, err := q.nextTo(ctx, at)
 	switch {
 	case err != nil:
 		return "", "", err
 	case at.Key != nil && !keyed: // rows without a key come last, not first
 		previous = ""
 	case at.Key == nil && previous == "": // the first without a key comes after the last with one
-		if previous, keyed, err = s.nextTo(ctx, back, nil); !keyed {
+		if previous, keyed, err = q.nextTo(ctx, nil); !keyed {
 			previous = ""
 		}
 	}
@@ -56,13 +59,9 @@ func (s *Reader) position(ctx context.Context, f Filter, id string) (*pg.Positio
 	return at, pg.NotFound(err)
 }
 
-// nextTo returns the first customer of f after a position (nil: of all), and whether
-// it has a sort key.
-func (s *Reader) nextTo(ctx context.Context, f Filter, at *pg.Position) (id string, keyed bool, err error) {
-	q, err := s.prepare(ctx, s.Pool, f)
-	if err != nil || len(q.facets) == 0 {
-		return "", false, err
-	}
+// nextTo returns the first customer after a position (nil: of all), and whether it has a
+// sort key.
+func (q *listQuery) nextTo(ctx context.Context, at *pg.Position) (id string, keyed bool, err error) {
 	rows, err := q.read(ctx, at)
 	if err != nil || len(rows) == 0 {
 		return "", false, err

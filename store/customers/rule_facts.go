@@ -2,12 +2,11 @@ package customers
 
 import (
 	"fmt"
-	"math"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
+	"rollcall/internal/show"
 	"rollcall/store"
 )
 
@@ -91,11 +90,9 @@ func moneyFacts(all []store.Money) (facts []string) {
 	return facts
 }
 
-// amountText is an amount in major units, as programs read it: 99.50 USD.
+// amountText is an amount as programs read it: 99.50 USD.
 func amountText(amount int64, currency string) string {
-	m := store.Money{Amount: amount, Currency: currency}
-	units := math.Pow10(m.Digits())
-	return strconv.FormatFloat(float64(amount)/units, 'f', m.Digits(), 64) + " " + strings.ToUpper(currency)
+	return string(show.AppendMoney(nil, store.Money{Amount: amount, Currency: currency}))
 }
 
 // dayOf is a day, with the time of day: rules count in hours.
@@ -103,7 +100,7 @@ func dayOf(t *time.Time) string {
 	if t == nil {
 		return "at no known time"
 	}
-	return t.UTC().Format("2 Jan 2006, 15:04 UTC")
+	return show.Moment(t.UTC())
 }
 
 func courseFact(c Course) string {

@@ -71,12 +71,11 @@ func chosen(t testing.TB, s *Reader, rules []Rule) [][]string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		k := compiler{now: s.now(), sought: map[string]sought{}}
-		for _, words := range expanded.values("customer", "q") {
-			if _, err := s.facetsAndSought(t.Context(), s.Pool, Filter{Store: "s", Query: words}, k.sought); err != nil {
-				t.Fatal(err)
-			}
+		_, found, err := facetsAndSought(t.Context(), s.Pool, "s", expanded)
+		if err != nil {
+			t.Fatal(err)
 		}
+		k := compiler{now: s.now(), sought: found}
 		w := &pg.Conditions{Args: &args}
 		for _, c := range k.all(expanded) {
 			w.AddAll(c.sql, c.args)

@@ -271,8 +271,8 @@ func counted(from string, where cond, least, most int) cond {
 // spent are the conditions on what a customer spent: in the currency in which it is most,
 // or in a given one.
 func spent(r Rule) (conds []cond) {
-	for part, sign := range map[string]string{"min": " >= ", "max": " <= "} {
-		values := r.Parts[part]
+	for _, limit := range [][2]string{{"min", " >= "}, {"max", " <= "}} { // always the same statement
+		values, sign := r.Parts[limit[0]], limit[1]
 		switch currency := r.Parts["currency"]; {
 		case len(values) == 0:
 		case len(currency) == 0:

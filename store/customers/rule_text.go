@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"rollcall/internal/moment"
+	"rollcall/internal/show"
 	"rollcall/store/pg"
 )
 
@@ -232,9 +233,9 @@ func momentText(value string, since bool) string {
 		return "more than " + age + " ago"
 	}
 	t, _ := moment.Parse(value)
-	day := t.UTC().Format("2 Jan 2006, 15:04 UTC")
+	day := show.Moment(t.UTC())
 	if t.UTC().Truncate(24 * time.Hour).Equal(t) {
-		day = t.UTC().Format("2 Jan 2006")
+		day = show.Day(t.UTC())
 	}
 	if since {
 		return "on or after " + day

@@ -34,13 +34,12 @@ func (s *Reader) Why(ctx context.Context, storeID, customer string, r Rule) (w W
 	if err != nil {
 		return Why{}, c, err
 	}
-	e := decider{compiler: compiler{now: s.now(), sought: map[string]sought{}}, saved: saved, labels: labels, one: c,
-		args: &pg.Arguments{}}
-	for _, words := range expanded(r, saved, nil).values("customer", "q") {
-		if _, err := s.facetsAndSought(ctx, s.Pool, Filter{Store: storeID, Query: words}, e.sought); err != nil {
-			return Why{}, c, err
-		}
+	_, found, err := facetsAndSought(ctx, s.Pool, storeID, expanded(r, saved, nil))
+	if err != nil {
+		return Why{}, c, err
 	}
+	e := decider{compiler: compiler{now: s.now(), sought: found}, saved: saved, labels: labels, one: c,
+		args: &pg.Arguments{}}
 	w = e.of(r, nil)
 	n, err := pg.CustomerID(storeID, c.ID)
 	if err != nil {

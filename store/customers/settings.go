@@ -2,7 +2,6 @@ package customers
 
 import (
 	"context"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -20,15 +19,13 @@ type Settings struct {
 // mostCurrencies is the longest order of currencies.
 const mostCurrencies = 30
 
-var currencyCode = regexp.MustCompile(`^[a-z]{3}$`)
-
 // ParseCurrencies reads codes in any case, with commas or spaces between them. The error
 // is a *pg.BadParam.
 func ParseCurrencies(text string) (codes []string, err error) {
 	codes = []string{}
 	for _, code := range strings.FieldsFunc(strings.ToLower(text), func(r rune) bool { return r == ',' || r == ' ' }) {
 		switch {
-		case !currencyCode.MatchString(code):
+		case Currency.Check("", code) != nil:
 			return nil, pg.Refuse("currencies", "%q is not a currency; write codes of three letters, as USD EUR", code)
 		case len(codes) == mostCurrencies:
 			return nil, pg.Refuse("currencies", "are more than %d", mostCurrencies)

@@ -14,6 +14,17 @@ func (a *Arguments) Add(arg any) string {
 	return "$" + strconv.Itoa(len(*a))
 }
 
+// Fill adds args, and returns sql in which each $? is the placeholder of the next.
+func (a *Arguments) Fill(sql string, args []any) string {
+	var filled strings.Builder
+	for _, arg := range args {
+		before, after, _ := strings.Cut(sql, "$?")
+		filled.WriteString(before + a.Add(arg))
+		sql = after
+	}
+	return filled.String() + sql
+}
+
 // Conditions are the conditions of a WHERE clause. Several of a statement share Args.
 type Conditions struct {
 	SQL  []string
@@ -27,10 +38,7 @@ func (c *Conditions) Add(condition string, arg any) {
 
 // AddAll adds a condition in which each $? stands for the next of args.
 func (c *Conditions) AddAll(condition string, args []any) {
-	for _, arg := range args {
-		condition = strings.Replace(condition, "$?", c.Arg(arg), 1)
-	}
-	c.SQL = append(c.SQL, condition)
+	c.SQL = append(c.SQL, c.Args.Fill(condition, args))
 }
 
 // Arg adds an argument and returns its placeholder.

@@ -52,21 +52,13 @@ type Segment struct {
 	UpdatedAt time.Time       `json:"updated_at"`
 }
 
-// selectSegments selects segments, for a WHERE to follow.
-const selectSegments = `
-	SELECT
-		id,
-		name,
-		kind,
-		rule,
-		pinned,
-		watched,
-		version,
-		created_by,
-		created_at,
-		updated_at
-	FROM segments
-	WHERE store_id = $1`
+const (
+	// columns are those that scan reads.
+	columns = `id, name, kind, rule, pinned, watched, version, created_by, created_at, updated_at`
+
+	// selectSegments selects segments, for more conditions to follow.
+	selectSegments = `SELECT ` + columns + ` FROM segments WHERE store_id = $1`
+)
 
 func scan(row pgx.CollectableRow) (g Segment, err error) {
 	var rule *string
@@ -131,7 +123,7 @@ func (s *Segments) Create(ctx context.Context, storeID string, g Segment, author
 		rows, err := tx.Query(ctx, `
 			INSERT INTO segments (id, store_id, name, folded, kind, rule, pinned, watched, created_by)
 			VALUES ($1, $2, $3, `+tags.Folded("$3")+`, $4, $5, $6, $7, $8)
-			RETURNING id, name, kind, rule, pinned, watched, version, created_by, created_at, updated_at`,
+			RETURNING `+columns,
 			g.ID, storeID, g.Name, g.Kind, g.rule(), g.Pinned, g.Watched, author)
 		if err != nil {
 			return err
@@ -178,14 +170,14 @@ func (s *Segments) Update(ctx context.Context, storeID, id string, c Change) (g 
 var updateSQL = `
 	WITH now AS (
 		SELECT
-			id,
+			id AS segment_id,
 			watched AND $6 AND rule IS NOT DISTINCT FROM $4 AS goes_on
 		FROM segments
 		WHERE store_id = $1 AND id = $2
 	),
 	forgotten AS (
 		DELETE FROM watched_members
-		WHERE segment_id = (SELECT id FROM now WHERE NOT goes_on)
+		WHERE segment_id = (SELECT n.segment_id FROM now n WHERE NOT goes_on)
 	)
 	UPDATE segments s
 	SET
@@ -198,8 +190,8 @@ var updateSQL = `
 		version = s.version + 1,
 		updated_at = now()
 	FROM now
-	WHERE s.id = now.id
-	RETURNING s.id, s.name, s.kind, s.rule, s.pinned, s.watched, s.version, s.created_by, s.created_at, s.updated_at`
+	WHERE s.id = now.segment_id
+	RETURNING ` + columns
 
 // apply changes one of a store's segments, checks it, and returns it.
 func apply(all []Segment, id string, c Change) (*Segment, error) {

@@ -80,16 +80,14 @@ document.addEventListener("click", (event) => {
 	setTimeout(() => (text.textContent = label), 4000);
 });
 
-// Days and times of a store that has set no time zone are shown in the reader's.
+// Days of a store that has set no time zone are shown in the reader's.
 (() => {
 	const months = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
-	const two = (n) => String(n).padStart(2, "0");
 	const localize = () => document.querySelectorAll("time[data-local]").forEach((e) => {
 		const at = new Date(e.dateTime), form = e.dataset.local, year = at.getFullYear();
 		if (isNaN(at)) return;
 		e.textContent = `${at.getDate()} ${months[at.getMonth()]}` +
-			(form === "short" && year === new Date().getFullYear() ? "" : ` ${year}`) +
-			(form === "moment" ? `, ${two(at.getHours())}:${two(at.getMinutes())}` : "");
+			(form === "short" && year === new Date().getFullYear() ? "" : ` ${year}`);
 		e.removeAttribute("data-local");
 	});
 	document.addEventListener("DOMContentLoaded", localize);

@@ -14,7 +14,6 @@ var icons = map[string]template.HTML{
 		`<path d="M10.5 5V3.5a1 1 0 0 0-1-1h-6a1 1 0 0 0-1 1v6a1 1 0 0 0 1 1H5"/>`,
 	"crown":    `<path d="M2.5 12.5h11l1-7-3.5 2.5L8 3.5 5 8 1.5 5.5z"/>`,
 	"download": `<path d="M8 2v8m-3-3 3 3 3-3M3 13h10"/>`,
-	"dots":     `<circle cx="3.5" cy="8" r=".9"/><circle cx="8" cy="8" r=".9"/><circle cx="12.5" cy="8" r=".9"/>`,
 	"flag":     `<path d="M4 14V2.5m0 .5h8l-2 3 2 3H4"/>`,
 	"gift":     `<path d="M2.5 5.5h11V8h-11zM3.5 8v5.5h9V8M8 5.5v8M8 5.5C5 5.5 4.5 2.5 6 2.5s2 3 2 3 .5-3 2-3 1 3-2 3"/>`,
 	"key":      `<circle cx="5" cy="11" r="2.5"/><path d="m7 9 6-6m-2 2 2 2"/>`,

@@ -62,9 +62,6 @@ func mainCourse(c customers.Customer) (m mainOf) {
 	return m
 }
 
-// Done tells whether the course is finished.
-func (m mainOf) Done() bool { return m.Course.CompletedAt != nil || m.Course.Progress >= 100 }
-
 // worth is what a row shows of the money of a customer.
 type worth struct {
 	Main     *store.Money

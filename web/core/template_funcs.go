@@ -37,7 +37,6 @@ func (s *Site) functions() template.FuncMap {
 		"worth":    worthOf,
 		"pictures": func() bool { return s.Cfg.Pictures },
 		"kind":     func(kind string) string { return show.Types[kind] },
-		"did":      func(activity string) string { return activities[activity] },
 		"source":   func(kind *string) string { return sourceNames[*kind] },
 		"path":     url.PathEscape,
 		"by":       by,

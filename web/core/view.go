@@ -91,7 +91,7 @@ func (p *press) functions() template.FuncMap {
 		"ago":       func(t any) string { return show.Since(p.now(), momentOf(t)) },
 		"day":       func(t any) string { return show.Day(p.local(t)) },
 		"moment":    func(t any) string { return show.Moment(p.local(t)) },
-		"clocktext": func(t any) string { return p.local(t).Format("15:04") },
+		"clocktext": p.hour,
 		"exact":     func(t any) string { return show.Exact(p.local(t)) },
 
 		"since":      func(t any) template.HTML { return element(t, "", show.Since(p.now(), p.local(t))) },
@@ -99,7 +99,6 @@ func (p *press) functions() template.FuncMap {
 		"on":         func(t any) template.HTML { return p.localElement(t, "day", show.Day(p.local(t))) },
 		"onshort":    func(t any) template.HTML { return p.localElement(t, "short", show.DayShort(p.now(), p.local(t))) },
 		"hour":       func(t any) template.HTML { return element(t, "", p.hour(t)) },
-		"clock":      func(t any) template.HTML { return p.localElement(t, "moment", show.Moment(p.local(t))) },
 	}
 }
 

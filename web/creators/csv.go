@@ -93,7 +93,7 @@ func (s *sheet) courses(all []customers.Course) {
 		s.part(i, c.Title, " (")
 		s.cell = strconv.AppendFloat(s.cell, c.Progress, 'f', -1, 64)
 		s.cell = append(s.cell, " %)"...)
-		if c.CompletedAt != nil || c.Progress >= 100 {
+		if c.Done() {
 			completed++
 		}
 	}

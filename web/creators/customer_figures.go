@@ -26,7 +26,7 @@ func figuresOf(c customers.Customer, e customers.Explanation) (f customerFigures
 	}
 	for _, course := range c.Courses {
 		f.Progress += course.Progress
-		if course.CompletedAt != nil || course.Progress >= 100 {
+		if course.Done() {
 			f.Finished++
 		}
 	}

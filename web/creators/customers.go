@@ -161,7 +161,7 @@ func (s *Pages) show(w http.ResponseWriter, r *http.Request, page customersPage)
 
 // urls fills in the page's links.
 func (p *customersPage) urls() {
-	base := "/store/" + url.PathEscape(p.Filter.Store) + "/customers"
+	base := customersPath(p.Filter.Store)
 	p.ListURL = base
 	p.TagsURL = "/store/" + url.PathEscape(p.Filter.Store) + "/tags"
 	p.PageURL = p.with()

@@ -161,26 +161,26 @@ func phrase(m core.Menu, dated bool) (before, after string) {
 
 // options are a filter's values; none: an input.
 func (p *customersPage) options(f pg.Param) []core.Option {
+	orAny := []core.Option{{Label: "Any"}}
 	switch f.Kind {
 	case customers.CourseID:
-		return p.sold("course")
+		return append(orAny, sold(p.Store, "course")...)
 	case customers.ProductID:
-		return p.sold("")
+		return append(orAny, sold(p.Store, "")...)
 	case customers.TagID:
-		return p.tagged()
+		return append(orAny, tagged(p.Store)...)
 	case customers.SegmentID:
-		label := cmp.Or(p.labels[p.Filter.Segment], p.Filter.Segment)
-		return []core.Option{{Label: "Any"}, {Value: p.Filter.Segment, Label: label}}
+		return append(orAny, core.Option{Value: p.Filter.Segment,
+			Label: cmp.Or(p.labels[p.Filter.Segment], p.Filter.Segment)})
 	case pg.Moment:
 		return ages
 	}
 	return core.ChoicesOf(f)
 }
 
-// sold are the store's products of a kind; of all kinds if it is "".
-func (p *customersPage) sold(kind string) []core.Option {
-	options := []core.Option{{Label: "Any"}}
-	for _, x := range p.Store.Products {
+// sold are a store's products of a kind; of all kinds if it is "".
+func sold(in customers.StoreInfo, kind string) (options []core.Option) {
+	for _, x := range in.Products {
 		if kind == "" || x.Kind == kind {
 			options = append(options, core.Option{Value: x.ID, Label: x.Title})
 		}
@@ -188,10 +188,9 @@ func (p *customersPage) sold(kind string) []core.Option {
 	return options
 }
 
-// tagged are the store's tags; without any the menus are not shown.
-func (p *customersPage) tagged() []core.Option {
-	options := []core.Option{{Label: "Any"}}
-	for _, t := range p.Store.Tags {
+// tagged are a store's tags.
+func tagged(in customers.StoreInfo) (options []core.Option) {
+	for _, t := range in.Tags {
 		options = append(options, core.Option{Value: t.ID, Label: t.Name})
 	}
 	return options

@@ -34,14 +34,14 @@ func paymentsOf(e customers.Explanation) (all []payment) {
 	subscriptions := map[string]*payment{}
 	for i := range e.Subscriptions {
 		s := &e.Subscriptions[i]
-		subscriptions[s.Ref] = &payment{Title: cmp.Or(deref(s.Plan), s.ID), At: s.StartedAt, State: subscriptionState(*s),
+		subscriptions[s.Ref] = &payment{Title: cmp.Or(text(s.Plan), s.ID), At: s.StartedAt, State: subscriptionState(*s),
 			Gross: s.Price, StripeURL: stripeURL(s.Account, s.ID, s.Origins), Subscription: s}
 	}
 	for _, p := range e.Payments {
-		row := payment{Title: cmp.Or(deref(p.Title), strings.ReplaceAll(p.Kind, "_", " ")), At: &p.PaidAt,
+		row := payment{Title: cmp.Or(text(p.Title), strings.ReplaceAll(p.Kind, "_", " ")), At: &p.PaidAt,
 			State: paymentState(p), Gross: &p.Gross, Refunded: p.Refunded, Disputed: p.Disputed,
 			StripeURL: stripeURL(p.Account, p.ID, p.Origins)}
-		if of := subscriptions[deref(p.Subscription)]; of != nil {
+		if of := subscriptions[text(p.Subscription)]; of != nil {
 			of.Payments = append(of.Payments, row)
 		} else {
 			all = append(all, row)
@@ -60,25 +60,13 @@ func paymentsOf(e customers.Explanation) (all []payment) {
 }
 
 // newestFirst compares two payments by their time; those without one come last.
-func newestFirst(a, b payment) int {
-	if a.At == nil || b.At == nil {
-		return cmp.Compare(btoi(a.At == nil), btoi(b.At == nil))
-	}
-	return b.At.Compare(*a.At)
-}
+func newestFirst(a, b payment) int { return b.time().Compare(a.time()) }
 
-func btoi(b bool) int {
-	if b {
-		return 1
+func (p payment) time() (t time.Time) {
+	if p.At != nil {
+		t = *p.At
 	}
-	return 0
-}
-
-func deref(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
+	return t
 }
 
 // paymentState says how a payment stands.

@@ -18,8 +18,13 @@ const mostPinned = 6
 // pinnedPage is the data of the pinned segments, which a list loads once it is there.
 type pinnedPage struct {
 	core.Shell
-	Tabs []tab
-	AsOf time.Time // when they were counted
+	Tabs []pinnedTab
+}
+
+// pinnedTab is a pinned segment, and when it was counted.
+type pinnedTab struct {
+	tab
+	AsOf time.Time
 }
 
 // Pinned shows the pinned segments with their counts, for the script of the list.
@@ -28,7 +33,7 @@ func (s *Pages) Pinned(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	page := pinnedPage{AsOf: s.Cfg.Now()}
+	page := pinnedPage{}
 	if page.Shell, err = s.Shell(r, "customers"); err != nil {
 		return err
 	}
@@ -36,28 +41,15 @@ func (s *Pages) Pinned(w http.ResponseWriter, r *http.Request) error {
 		if !g.Pinned || len(page.Tabs) == mostPinned {
 			continue
 		}
-		t := tab{Label: g.Name, On: g.ID == r.URL.Query().Get("segment"),
-			URL: "/store/" + url.PathEscape(r.PathValue("store")) + "/customers?segment=" + url.QueryEscape(g.ID)}
-		if t.N, t.Known, err = s.countSegment(r, g.ID); err != nil {
+		count, err := s.sizeNow(r, customers.Filter{Store: r.PathValue("store"), Segment: g.ID})
+		var wrong *pg.BadParam
+		if err != nil && !errors.As(err, &wrong) { // a rule that is not valid any more has no count
 			return err
 		}
-		page.Tabs = append(page.Tabs, t)
+		page.Tabs = append(page.Tabs, pinnedTab{tab{Label: g.Name, On: g.ID == r.URL.Query().Get("segment"),
+			URL: customersPath(r.PathValue("store")) + "?segment=" + url.QueryEscape(g.ID), N: count.N, Known: count.Known},
+			count.AsOf})
 	}
 	s.Page(w, http.StatusOK, "pinned", page)
 	return nil
-}
-
-// countSegment counts a segment; known is false if that takes too long just now, or its
-// rule is not valid any more.
-func (s *Pages) countSegment(r *http.Request, id string) (n int64, known bool, err error) {
-	var stats customers.Stats
-	err = s.Counting(r.Context(), false, func() (err error) {
-		stats, err = customers.New(s.Cfg.Store).Stats(r.Context(), customers.Filter{Store: r.PathValue("store"), Segment: id})
-		return err
-	})
-	var wrong *pg.BadParam
-	if errors.Is(err, core.ErrCrowd) || errors.Is(err, core.ErrBusy) || pg.TimedOut(err) || errors.As(err, &wrong) {
-		return 0, false, nil
-	}
-	return stats.Total, err == nil, err
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"rollcall/store/customers"
+	"rollcall/store/pg"
 	"rollcall/web/core"
 )
 
@@ -27,6 +28,17 @@ func (s *Pages) SegmentCount(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	count, err := s.sizeNow(r, f)
+	if err != nil {
+		return err
+	}
+	s.Page(w, http.StatusOK, "size", count)
+	return nil
+}
+
+// sizeNow counts what a filter selects, or returns a count of the last minute. It is not
+// known if that takes too long just now.
+func (s *Pages) sizeNow(r *http.Request, f customers.Filter) (segmentCount, error) {
 	f.Sort, f.Cursor, f.Limit = "", "", 0
 	count, err := s.counts.of(f, s.Cfg.Now(), func() (n int64, err error) {
 		err = s.Counting(r.Context(), f.Quick(), func() error {
@@ -36,11 +48,10 @@ func (s *Pages) SegmentCount(w http.ResponseWriter, r *http.Request) error {
 		})
 		return n, err
 	})
-	if err != nil && !errors.Is(err, core.ErrCrowd) && !errors.Is(err, core.ErrBusy) {
-		return err
+	if errors.Is(err, core.ErrCrowd) || errors.Is(err, core.ErrBusy) || pg.TimedOut(err) {
+		err = nil
 	}
-	s.Page(w, http.StatusOK, "size", count)
-	return nil
+	return count, err
 }
 
 // counts are the counts of filters that were asked for lately.

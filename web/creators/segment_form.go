@@ -169,13 +169,11 @@ func (p *segmentPage) choices(part customers.Part, chosen []string) (options []c
 	var all []core.Option
 	switch part.Kind {
 	case customers.CourseID:
-		all = p.products("course")
+		all = sold(p.Store, "course")
 	case customers.ProductID:
-		all = p.products("")
+		all = sold(p.Store, "")
 	case customers.TagID:
-		for _, t := range p.Store.Tags {
-			all = append(all, core.Option{Value: t.ID, Label: t.Name})
-		}
+		all = tagged(p.Store)
 	case customers.SegmentID:
 		all = p.Segments
 	default:
@@ -193,13 +191,4 @@ func (p *segmentPage) choices(part customers.Part, chosen []string) (options []c
 		m.Options = []core.Option{{Label: "There are none yet"}}
 	}
 	return m.Choose(strings.Join(chosen, "\n")).Options
-}
-
-func (p *segmentPage) products(kind string) (options []core.Option) {
-	for _, x := range p.Store.Products {
-		if kind == "" || x.Kind == kind {
-			options = append(options, core.Option{Value: x.ID, Label: x.Title})
-		}
-	}
-	return options
 }

@@ -3,12 +3,10 @@ package creators
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"net/url"
 
 	"rollcall/store/customers"
-	"rollcall/store/pg"
 	"rollcall/store/segments"
 	"rollcall/web/core"
 )
@@ -126,18 +124,5 @@ func (s *Pages) SegmentPinned(w http.ResponseWriter, r *http.Request) error {
 
 // changeSegment reads the form, makes the change, and goes back to the page.
 func (s *Pages) changeSegment(w http.ResponseWriter, r *http.Request, change func(*segments.Segments) error) error {
-	if err := readForm(w, r); err != nil {
-		return err
-	}
-	err := change(segments.New(s.Cfg.Store))
-	var wrong *pg.BadParam
-	var conflict *pg.Conflict
-	switch {
-	case errors.As(err, &wrong), errors.As(err, &conflict):
-		return s.showSegments(w, r, err)
-	case err != nil:
-		return err
-	}
-	http.Redirect(w, r, segmentsURL(r), http.StatusSeeOther)
-	return nil
+	return changed(w, r, segmentsURL(r), func() error { return change(segments.New(s.Cfg.Store)) }, s.showSegments)
 }

@@ -71,7 +71,7 @@ func sentence(wrong *pg.BadParam) string {
 
 // selection reads the selection from a form.
 func (s *Pages) selection(r *http.Request) (chosen selection, err error) {
-	chosen.back = "/store/" + url.PathEscape(r.PathValue("store")) + "/customers"
+	chosen.back = customersPath(r.PathValue("store"))
 	q, err := url.ParseQuery(r.PostForm.Get("query"))
 	if err != nil {
 		return chosen, pg.Refuse("filter", "is not valid; open the list again")
@@ -128,7 +128,11 @@ func (s *Pages) startBulk(w http.ResponseWriter, r *http.Request, chosen selecti
 	} else {
 		o.Customers = chosen.ids
 	}
-	a, err := bulk.New(s.Cfg.Store).Start(r.Context(), r.PathValue("store"), o, core.Admitted(r).Name())
+	var a bulk.Action
+	err := s.Counting(r.Context(), o.Filter == nil, func() (err error) {
+		a, err = bulk.New(s.Cfg.Store).Start(r.Context(), r.PathValue("store"), o, core.Admitted(r).Name())
+		return err
+	})
 	if err != nil {
 		return err
 	}

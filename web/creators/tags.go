@@ -29,7 +29,7 @@ func (s *Pages) Tags(w http.ResponseWriter, r *http.Request) error {
 }
 
 // showTags shows the page; refused is why a change was refused, or nil.
-func (s *Pages) showTags(w http.ResponseWriter, r *http.Request, refused *pg.BadParam) (err error) {
+func (s *Pages) showTags(w http.ResponseWriter, r *http.Request, refused error) (err error) {
 	base := "/store/" + url.PathEscape(r.PathValue("store"))
 	page := tagsPage{ListURL: base + "/customers", URL: base + "/tags"}
 	if page.Shell, err = s.Shell(r, "tags"); err != nil {
@@ -50,8 +50,12 @@ func (s *Pages) showTags(w http.ResponseWriter, r *http.Request, refused *pg.Bad
 	}
 	status := http.StatusOK
 	if refused != nil {
-		page.Wrong, page.Editing, status = "The "+refused.Name+" "+refused.Reason+".", r.PathValue("tag"),
-			http.StatusBadRequest
+		why := core.Explain(refused)
+		page.Wrong, page.Editing, status = why.Message, r.PathValue("tag"), why.Status
+		var wrong *pg.BadParam
+		if errors.As(refused, &wrong) {
+			page.Wrong = "The " + wrong.Name + " " + wrong.Reason + "."
+		}
 	}
 	s.Page(w, status, "tags.html", page)
 	return nil
@@ -80,18 +84,27 @@ func (s *Pages) TagDeleted(w http.ResponseWriter, r *http.Request) error {
 
 // changeTag reads the form, makes the change, and goes back to the page.
 func (s *Pages) changeTag(w http.ResponseWriter, r *http.Request, change func(*tags.Tags) error) error {
+	return changed(w, r, "/store/"+url.PathEscape(r.PathValue("store"))+"/tags",
+		func() error { return change(tags.New(s.Cfg.Store)) }, s.showTags)
+}
+
+// changed reads a form, makes its change, and goes back to the page; or it shows the page
+// with why the change was refused.
+func changed(w http.ResponseWriter, r *http.Request, back string, change func() error,
+	show func(http.ResponseWriter, *http.Request, error) error) error {
 	if err := readForm(w, r); err != nil {
 		return err
 	}
-	err := change(tags.New(s.Cfg.Store))
+	err := change()
 	var wrong *pg.BadParam
+	var conflict *pg.Conflict
 	switch {
-	case errors.As(err, &wrong):
-		return s.showTags(w, r, wrong)
+	case errors.As(err, &wrong), errors.As(err, &conflict):
+		return show(w, r, err)
 	case err != nil:
 		return err
 	}
-	http.Redirect(w, r, "/store/"+url.PathEscape(r.PathValue("store"))+"/tags", http.StatusSeeOther)
+	http.Redirect(w, r, back, http.StatusSeeOther)
 	return nil
 }
 
