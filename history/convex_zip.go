@@ -72,7 +72,8 @@ func openArchive(f *os.File, name string, info fs.FileInfo) (*zip.Reader, error)
 	if info.Size() == 0 {
 		return nil, refused("%s is empty: export again (npx convex export --path FILE.zip)", name)
 	}
-	archive, err := zip.NewReader(f, info.Size())
+	// A damaged list of contents may point before the file: a section calls that its end, a file its own failure.
+	archive, err := zip.NewReader(io.NewSectionReader(f, 0, info.Size()), info.Size())
 	if err == nil {
 		return archive, nil
 	}

@@ -81,7 +81,7 @@ func TestSearch(t *testing.T) {
 		}
 	}
 	// What has no word asks for nobody in particular.
-	for _, q := range []string{"-", " , ", "'", "—", "…", "()"} {
+	for _, q := range []string{"-", " , ", "'", "—", "…", "()", "..", ",,"} {
 		if got := list(t, l.Store, customers.Filter{Store: "s1", Query: q}); len(got) != 10 {
 			t.Errorf("%q: %q", q, got)
 		}

@@ -10,7 +10,8 @@ import (
 // WordsOf splits a search into words, which may occur in any order. A hyphen does not
 // split: "jean-luc" is one word. A full stop at the end is dropped, as after an
 // initial.
-func WordsOf(query string) (words []string) {
+func WordsOf(query string) []string {
+	words := []string{} // not nil: as JSON it is a list, too
 	for _, word := range strings.FieldsFunc(query, separates) {
 		if word = strings.TrimRight(word, ".…"); word != "" && !slices.Contains(words, word) {
 			words = append(words, word)
