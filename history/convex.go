@@ -180,7 +180,7 @@ func (c *Convex) seek(ctx context.Context, table string, at convexCursor) error 
 		return nil
 	}
 	c.shut()
-	packed, err := c.export.tables[table].Open()
+	packed, err := c.export.open(table)
 	if err != nil {
 		return err
 	}

@@ -97,6 +97,24 @@ func TestConvexChecksum(t *testing.T) {
 	}
 }
 
+// A list of contents that places the tables before the file says so of each of them.
+func TestConvexAstray(t *testing.T) {
+	data, err := os.ReadFile(sample)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data[len(data)-4]++ // where the list begins, 64 KiB too far
+	items, _ := imported(t, kept(t, data), 100, false)
+	for _, i := range items {
+		if i.Err == nil || !strings.Contains(i.Err.Error(), "export again") {
+			t.Errorf("%s: %v", i.Place, i.Err)
+		}
+	}
+	if len(items) == 0 {
+		t.Error("nothing is said")
+	}
+}
+
 // Whatever byte is wrong, and wherever the file breaks off: an error that says
 // so, and never a wrong row without one.
 func TestConvexAnyDamage(t *testing.T) {

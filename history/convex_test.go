@@ -162,8 +162,6 @@ func TestConvexRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	astray := slices.Clone(good)
-	astray[len(astray)-3]++ // the list of contents is said to be 16 MiB further on than the file is long
 	users := entry{"users/documents.jsonl", userLines(1)}
 	for name, c := range map[string]struct{ path, want string }{
 		"no file":       {filepath.Join(t.TempDir(), "none.zip"), "no such file"},
@@ -171,7 +169,6 @@ func TestConvexRefuses(t *testing.T) {
 		"empty":         {kept(t, nil), "is empty"},
 		"not a zip":     {kept(t, []byte("{\"_id\":1}\n")), "is no zip file"},
 		"cut short":     {kept(t, good[:len(good)/2]), "is cut short"},
-		"astray":        {kept(t, astray), "is cut short or damaged"},
 		"nothing in it": {zipped(t), "found: nothing"},
 		"other tables":  {zipped(t, entry{"boats/documents.jsonl", "{}"}), "found: boats/documents.jsonl"},
 		"components":    {zipped(t, entry{"_components/a/users/documents.jsonl", "{}"}), "none of the tables"},

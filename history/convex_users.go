@@ -31,11 +31,10 @@ func (c *Convex) person(ctx context.Context, id string) (facts.ConvexPerson, boo
 // readPeople reads the ids of the users table. Damage is reported when the table itself is read.
 func (c *Convex) readPeople(ctx context.Context) (knownUsers, error) {
 	known := knownUsers{}
-	table := c.export.tables["users"]
-	if table == nil {
+	if c.export.tables["users"] == nil {
 		return known, nil
 	}
-	packed, err := table.Open()
+	packed, err := c.export.open("users")
 	if err != nil {
 		return known, onlyOfDisk(err)
 	}

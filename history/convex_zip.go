@@ -88,6 +88,15 @@ func openArchive(f *os.File, name string, info fs.FileInfo) (*zip.Reader, error)
 	return nil, refused("%s is no zip file: it begins with %q; give the .zip that npx convex export makes", name, head[:])
 }
 
+// open begins to read a table. One that is said to lie outside the file does not end: it is missing.
+func (e *export) open(table string) (io.ReadCloser, error) {
+	packed, err := e.tables[table].Open()
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	return packed, err
+}
+
 // find sorts the contents into tables and checks that they are one export.
 func (e *export) find(archive *zip.Reader, name string) error {
 	folders := map[string]bool{}
