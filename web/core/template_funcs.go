@@ -174,7 +174,7 @@ func hue(email string) string {
 type tab struct{ Name, URL, Label string }
 
 var Tabs = []tab{
-	{"health", "/admin", "Health"},
+	{"health", "/admin", "Overview"},
 	{"events", "/admin/events", "Events"},
 	{"unattached", "/admin/unattached", "Missing"},
 	{"backfills", "/admin/backfills", "Backfills"},
