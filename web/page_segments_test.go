@@ -1,8 +1,11 @@
 package web
 
 import (
+	"fmt"
 	"testing"
 	"time"
+
+	"github.com/chromedp/chromedp/kb"
 
 	"rollcall/internal/testing/browser"
 	"rollcall/store/segments"
@@ -60,6 +63,54 @@ func TestPageSegments(t *testing.T) {
 		p.Has("main", "No segments of your own yet")
 	}
 
+}
+
+// reach presses Tab until what a selector finds has the focus, as one does without a mouse.
+func reach(t *testing.T, p *browser.Page, selector string) {
+	t.Helper()
+	for range 100 {
+		if browser.Eval[bool](p, fmt.Sprintf(`document.activeElement.matches(%q)`, selector)) {
+			return
+		}
+		p.Press(kb.Tab)
+	}
+	t.Fatalf("Tab does not reach %s", selector)
+}
+
+// A segment is built, saved, looked into and deleted by keys alone.
+func TestPageSegmentByKeys(t *testing.T) {
+	t.Parallel()
+	_, p := visit(t, browser.Desktop)
+	p.Go(segmentsPath)
+	reach(t, p, `.head a`)
+	p.Press(kb.Enter)
+	p.Until(`location.pathname.endsWith("/new")`)
+	reach(t, p, `#name`)
+	p.Press("By keys")
+	reach(t, p, `[name="n.new"]`)
+	p.Press("Cou") // as menus go to what begins so
+	p.Press(kb.Tab + kb.Enter)
+	p.Until(`document.activeElement.name === "n.0.course"`) // which waits for the next key
+	p.Press(kb.ArrowDown + kb.ArrowDown)
+	reach(t, p, `[name="n.0.progress_min"]`)
+	p.Press("30" + kb.Enter) // shows who it is, and saves nothing
+	p.Has(".preview .says", "(progress at least 30%)")
+	p.Lists(".few a:first-child bdi", "Ann Lee", "Bob Stone")
+	reach(t, p, `[value="save"]`)
+	p.Press(" ")
+	p.Has("main li strong", "By keys")
+	reach(t, p, `main li .acts a`)
+	p.Press(kb.Enter)
+	p.Has(".few .why", "Why?")
+	reach(t, p, `.few .why`)
+	p.Press(kb.Enter)
+	p.Has("h1", "Ann Lee is in By keys")
+	p.Go(segmentsPath)
+	reach(t, p, `main li details summary`)
+	p.Press(kb.Enter)
+	reach(t, p, `main li details button`)
+	p.Press(kb.Enter)
+	p.Has("main", "No segments of your own yet")
 }
 
 // A segment that is watched shows who came and left.

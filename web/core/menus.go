@@ -60,7 +60,7 @@ func (m Menu) Choose(value string) Menu {
 	}
 	for _, v := range chosen {
 		known := slices.ContainsFunc(m.Options, func(o Option) bool { return o.Value == v })
-		if !known && len(m.Options) > 0 {
+		if nothing := m.Multi && v == ""; !known && !nothing && len(m.Options) > 0 {
 			m.Options = append(m.Options, Option{v, v, true})
 		}
 	}
