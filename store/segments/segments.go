@@ -102,6 +102,27 @@ func (s *Segments) Segment(ctx context.Context, storeID, id string) (g Segment, 
 	return g, pg.NotFound(err)
 }
 
+// Texts says in a sentence each who is in segments of a store.
+func (s *Segments) Texts(ctx context.Context, storeID string, all []Segment) ([]string, error) {
+	together := customers.Rule{Group: "all"} // for labels of them all at once
+	rules := make([]customers.Rule, len(all))
+	for i, g := range all {
+		if g.Kind == Dynamic {
+			rules[i], _ = customers.ParseRule(string(g.Rule)) // a rule that is kept was valid
+			together.Rules = append(together.Rules, rules[i])
+		}
+	}
+	labels, err := s.readers.LabelsOf(ctx, storeID, together)
+	texts := make([]string, len(all))
+	for i, g := range all {
+		texts[i] = "Customers who were put into it."
+		if g.Kind == Dynamic {
+			texts[i] = rules[i].Text(labels)
+		}
+	}
+	return texts, err
+}
+
 // Create makes a segment of its Name, Kind, Rule, Pinned and Watched; author is admin,
 // user:<Clerk id> or token:<id>. What is not valid, or taken, is a *pg.BadParam.
 func (s *Segments) Create(ctx context.Context, storeID string, g Segment, author string) (made Segment, err error) {

@@ -25,10 +25,11 @@ func (s *API) ListSegments(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	for i := range all {
-		all[i].CreatedBy = s.ShownAuthor(r, all[i].CreatedBy)
+	shown, err := s.shownSegments(r, all)
+	if err != nil {
+		return err
 	}
-	core.WriteJSON(w, http.StatusOK, core.NewList(all, ""))
+	core.WriteJSON(w, http.StatusOK, core.NewList(shown, ""))
 	return nil
 }
 
@@ -44,8 +45,7 @@ func (s *API) AddSegment(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	w.Header().Set("Location", r.URL.EscapedPath()+"/"+g.ID)
-	s.writeSegment(w, r, http.StatusCreated, g)
-	return nil
+	return s.writeSegment(w, r, http.StatusCreated, g)
 }
 
 // ShowSegment answers a segment.
@@ -54,8 +54,7 @@ func (s *API) ShowSegment(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	s.writeSegment(w, r, http.StatusOK, g)
-	return nil
+	return s.writeSegment(w, r, http.StatusOK, g)
 }
 
 // EditSegment changes a segment.
@@ -68,8 +67,7 @@ func (s *API) EditSegment(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	s.writeSegment(w, r, http.StatusOK, g)
-	return nil
+	return s.writeSegment(w, r, http.StatusOK, g)
 }
 
 // DeleteSegment deletes a segment that no other one uses.
@@ -77,9 +75,29 @@ func (s *API) DeleteSegment(w http.ResponseWriter, r *http.Request) error {
 	return empty(w, segments.New(s.Cfg.Store).Delete(r.Context(), r.PathValue("store"), r.PathValue("segment")))
 }
 
-func (s *API) writeSegment(w http.ResponseWriter, r *http.Request, status int, g segments.Segment) {
-	g.CreatedBy = s.ShownAuthor(r, g.CreatedBy)
-	core.WriteJSON(w, status, g)
+// shownSegment is a segment in the API.
+type shownSegment struct {
+	segments.Segment
+	Text string `json:"text"` // the rule as a sentence
+}
+
+func (s *API) shownSegments(r *http.Request, all []segments.Segment) ([]shownSegment, error) {
+	texts, err := segments.New(s.Cfg.Store).Texts(r.Context(), r.PathValue("store"), all)
+	shown := make([]shownSegment, len(all))
+	for i, g := range all {
+		g.CreatedBy = s.ShownAuthor(r, g.CreatedBy)
+		shown[i] = shownSegment{g, texts[i]}
+	}
+	return shown, err
+}
+
+func (s *API) writeSegment(w http.ResponseWriter, r *http.Request, status int, g segments.Segment) error {
+	shown, err := s.shownSegments(r, []segments.Segment{g})
+	if err != nil {
+		return err
+	}
+	core.WriteJSON(w, status, shown[0])
+	return nil
 }
 
 // previewBody is the body of a request to try a rule.
@@ -89,6 +107,7 @@ type previewBody struct {
 
 // previewed is what a rule would be as a segment.
 type previewed struct {
+	Text      string               `json:"text"` // the rule as a sentence
 	Count     int64                `json:"count"`
 	Customers []customers.Customer `json:"customers"` // some
 }
@@ -116,6 +135,9 @@ func (s *API) PreviewSegment(w http.ResponseWriter, r *http.Request) error {
 	})
 	if err == nil {
 		shown.Customers, _, err = all.Customers(r.Context(), filter)
+	}
+	if err == nil {
+		shown.Text, err = all.RuleText(r.Context(), filter.Store, rule)
 	}
 	if err != nil {
 		return err

@@ -87,21 +87,13 @@ func (s *Pages) showSegments(w http.ResponseWriter, r *http.Request, refused err
 
 // describe fills in the sentences of segments, and where their customers are.
 func (s *Pages) describe(ctx context.Context, storeID string, rows []segmentRow) error {
-	all := customers.Rule{Group: "all"}
-	rules := make([]customers.Rule, len(rows))
+	all := make([]segments.Segment, len(rows))
 	for i, row := range rows {
-		if row.Kind == segments.Dynamic {
-			rules[i], _ = customers.ParseRule(string(row.Rule)) // a rule that is kept was valid
-			all.Rules = append(all.Rules, rules[i])
-		}
+		all[i] = row.Segment
 	}
-	labels, err := customers.New(s.Cfg.Store).LabelsOf(ctx, storeID, all)
+	texts, err := segments.New(s.Cfg.Store).Texts(ctx, storeID, all)
 	for i := range rows {
-		rows[i].Text = "Customers who were put into it."
-		if rows[i].Kind == segments.Dynamic {
-			rows[i].Text = rules[i].Text(labels)
-		}
-		rows[i].size = sizeOf(storeID, url.Values{"segment": {rows[i].ID}})
+		rows[i].Text, rows[i].size = texts[i], sizeOf(storeID, url.Values{"segment": {rows[i].ID}})
 	}
 	return err
 }
