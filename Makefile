@@ -58,7 +58,7 @@ lint: vet ## the same, and golangci-lint (.golangci.yml): its first run compiles
 vulnerabilities: ## known faults of dependencies; asks vuln.go.dev
 	go tool -modfile=tools/go.mod govulncheck ./...
 
-docs: ## settings in README.md and .env.example, from cmd/rollcall/config.go
+docs: ## docs/settings.md, docs/cli.md and .env.example, from the program
 	go generate ./cmd/rollcall
 
 bench: setup ## measure throughput and latency

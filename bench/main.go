@@ -1,7 +1,7 @@
 // Command bench measures Rollcall on servers of its own, durable as in
 // production (fsync on), everything on this one machine: receiver, worker, load,
 // Postgres and Redis share its cores. Figures are for comparing within one run.
-// README.md and docs/scale.md have the questions that it answers.
+// docs/benchmarks.md and docs/scale.md have the questions that it answers.
 package main
 
 import (

@@ -29,9 +29,9 @@ func TestStripeTypes(t *testing.T) {
 	}
 }
 
-// The README tells people to tick these and no others.
-func TestReadmeListsStripeTypes(t *testing.T) {
-	text, err := os.ReadFile("../README.md")
+// docs/stripe.md tells people to tick these and no others.
+func TestDocsListStripeTypes(t *testing.T) {
+	text, err := os.ReadFile("../docs/stripe.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,6 +51,6 @@ func TestReadmeListsStripeTypes(t *testing.T) {
 	}
 	slices.Sort(named)
 	if want := StripeTypes(""); !slices.Equal(named, want) {
-		t.Errorf("README lists %v, read are %v", named, want)
+		t.Errorf("docs/stripe.md lists %v, read are %v", named, want)
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"regexp"
 	"strings"
@@ -9,7 +10,7 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-//go:generate env UPDATE_DOCS=1 go test . -run ^TestSettingsAreDocumented$ -count 1
+//go:generate env UPDATE_DOCS=1 go test . -run AreDocumented$ -count 1
 
 // examples are what .env.example shows of settings. One that begins with # is
 // commented out: it has a default, or not everyone needs it.
@@ -45,15 +46,15 @@ var examples = map[string]string{
 
 // moreAbout are the documents that say more of a setting than its help.
 var moreAbout = map[string]string{
-	"DATABASE_URL":             "docs/deploy.md",
-	"REDIS_URL":                "docs/scale.md",
-	"CLERK_AUTHORIZED_PARTIES": "docs/access.md#azp-where-a-session-was-begun",
-	"CLERK_JWT_KEY":            "docs/access.md",
-	"RETAIN_PAYLOADS":          "docs/erasure.md",
-	"IMPORT_DIR":               "docs/backfills.md#where-exports-are-read",
-	"ALERT_WEBHOOK_URL":        "docs/doctor.md",
-	"ALLOWED_PRIVATE_NETWORKS": "docs/security.md#urls-that-we-call",
-	"METRICS_LISTEN":           "docs/metrics.md",
+	"DATABASE_URL":             "deploy.md",
+	"REDIS_URL":                "scale.md",
+	"CLERK_AUTHORIZED_PARTIES": "access.md#azp-where-a-session-was-begun",
+	"CLERK_JWT_KEY":            "access.md",
+	"RETAIN_PAYLOADS":          "erasure.md",
+	"IMPORT_DIR":               "backfills.md#where-exports-are-read",
+	"ALERT_WEBHOOK_URL":        "doctor.md",
+	"ALLOWED_PRIVATE_NETWORKS": "security.md#urls-that-we-call",
+	"METRICS_LISTEN":           "metrics.md",
 }
 
 // envHead begins .env.example: what Config does not have.
@@ -61,7 +62,7 @@ const envHead = `# Rollcall's settings. Copy this file to .env for Docker Compos
 # /etc/rollcall/env for systemd, and fill it in. Delete the lines of what you do not
 # have: a variable set to nothing stops the start. Lines that are commented out show
 # the default, or what not everyone needs. Written by "make docs" from
-# cmd/rollcall/config.go; README.md has the same as a table.
+# cmd/rollcall/config.go; docs/settings.md has the same as tables.
 
 # With Docker: the passwords of the two servers, from which docker-compose.yml makes
 # their URLs. Letters and digits only: openssl rand -hex 24
@@ -76,7 +77,7 @@ type setting struct{ variable, flag, standard, help, group string }
 func settingsOfModel(t *testing.T) (all []setting) {
 	t.Helper()
 	var cli commandLine
-	for _, flag := range kong.Must(&cli, kong.ExplicitGroups(groups), kong.Vars{"data": "d"}).Model.Flags {
+	for _, flag := range kong.Must(&cli, kong.ExplicitGroups(groups), kong.Vars{"data": "~/.local/share/rollcall"}).Model.Flags {
 		if len(flag.Envs) > 0 {
 			all = append(all, setting{flag.Envs[0], "--" + flag.Name, flag.Default, flag.Help, flag.Group.Title})
 		}
@@ -84,11 +85,17 @@ func settingsOfModel(t *testing.T) (all []setting) {
 	return all
 }
 
-// settingsTable is the table of settings of README.md.
-func settingsTable(t *testing.T) string {
+// settingsTables are the tables of docs/settings.md, a section for each group.
+func settingsTables(t *testing.T) string {
 	t.Helper()
-	table := "| variable | flag | default | |\n|---|---|---|---|\n"
+	var text strings.Builder
+	group := ""
 	for _, s := range settingsOfModel(t) {
+		if s.group != group {
+			group = s.group
+			title, _, _ := strings.Cut(group, " (")
+			fmt.Fprintf(&text, "\n## %s\n\n| variable | flag | default | |\n|---|---|---|---|\n", strings.TrimSuffix(title, ":"))
+		}
 		standard := ""
 		if s.standard != "" {
 			standard = "`" + s.standard + "`"
@@ -98,9 +105,10 @@ func settingsTable(t *testing.T) string {
 			page, _, _ := strings.Cut(more, "#")
 			s.help += " More: [" + page + "](" + more + ")"
 		}
-		table += "| `" + s.variable + "` | `" + s.flag + "` | " + standard + " | " + s.help + " |\n"
+		row := fmt.Sprintf("| `%s` | `%s` | %s | %s |\n", s.variable, s.flag, standard, s.help)
+		text.WriteString(strings.Replace(row, " |  | ", " | | ", 1))
 	}
-	return strings.ReplaceAll(table, " |  | ", " | | ")
+	return text.String()
 }
 
 // envExample is .env.example.
@@ -153,7 +161,7 @@ func holdText(t *testing.T, file string, part *regexp.Regexp, want string) {
 		return
 	}
 	if os.Getenv("UPDATE_DOCS") == "" {
-		t.Errorf("%s does not have the settings of config.go: run make docs", file)
+		t.Errorf("%s is not what the program has: run make docs", file)
 		return
 	}
 	if err := os.WriteFile(file, []byte(text[:at[0]]+want+text[at[1]:]), 0o644); err != nil {

@@ -121,7 +121,7 @@ func firstWords(source string) []string {
 	case "clerk":
 		return []string{
 			"xdg-open https://dashboard.clerk.com/last-active?path=webhooks   # add https://<HOST>/webhooks/clerk; " +
-				"README.md has the events",
+				"docs/clerk.md has the events",
 			"rollcall backfill start clerk --follow",
 		}
 	}
