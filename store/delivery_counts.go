@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -16,9 +17,18 @@ const (
 	Duplicate = "duplicate"
 )
 
-// KeepDeliveries is how long deliveries are counted for: four weeks, so that
-// each weekday has been seen some times, and a few days to read them by.
-const KeepDeliveries = 35 * 24 * time.Hour
+// BadSignature is the code of deliveries whose signature matches no secret.
+const BadSignature = "invalid_signature"
+
+// How long counts are kept: hours for charts of months, and so that the watches know each weekday;
+// minutes for yesterday.
+const (
+	KeepHours   = 90 * 24 * time.Hour
+	KeepMinutes = 48 * time.Hour
+)
+
+// Elsewhere stands for the networks that a receiver does not keep apart.
+const Elsewhere = "0.0.0.0/0"
 
 // Delivered counts the deliveries of a source in one hour that came to the same.
 type Delivered struct {
@@ -30,34 +40,93 @@ type Delivered struct {
 	Last    time.Time
 }
 
-// CountDeliveries adds counts to those that are there.
-func (s *Store) CountDeliveries(ctx context.Context, counts []Delivered) (err error) {
+// Counted are deliveries of one minute, with what the counts of hours leave out.
+type Counted struct {
+	Delivered
+	Network string // that they came from, or Elsewhere; empty: not known
+	// Secrets is a fingerprint of those that they were checked by; empty: they were not checked, as
+	// they had no signature, or none of about now.
+	Secrets string
+}
+
+// CountDeliveries adds counts to those that are there: to the minute and the hour, to the network, and
+// to the secrets. All of a count belongs to the minute of its First.
+func (s *Store) CountDeliveries(ctx context.Context, counts []Counted) (err error) {
 	defer pg.Wrap(&err, "store.CountDeliveries(%d)", len(counts))
 	n := len(counts)
 	var (
-		sources, outcomes  = make([]string, n), make([]string, n)
-		hours, firsts, end = make([]time.Time, n), make([]time.Time, n), make([]time.Time, n)
-		numbers            = make([]int64, n)
+		sources, outcomes = make([]string, n), make([]string, n)
+		networks, secrets = make([]string, n), make([]string, n)
+		firsts, lasts     = make([]time.Time, n), make([]time.Time, n)
+		numbers           = make([]int64, n)
 	)
 	for i, c := range counts {
-		sources[i], outcomes[i], numbers[i] = c.Source, c.Outcome, c.Count
-		hours[i], firsts[i], end[i] = c.Hour, c.First, c.Last
+		sources[i], outcomes[i], networks[i], secrets[i] = c.Source, c.Outcome, c.Network, c.Secrets
+		firsts[i], lasts[i], numbers[i] = c.First, c.Last, c.Count
 	}
-	// In order: two receivers that write at once must not wait in a circle.
-	_, err = s.Pool.Exec(ctx, `
+	var batch pgx.Batch
+	for _, sql := range []string{countHoursSQL, countMinutesSQL, countNetworksSQL, countSecretsSQL} {
+		batch.Queue(strings.Replace(sql, "counted", countedSQL, 1), sources, outcomes, networks, secrets, firsts, lasts,
+			numbers)
+	}
+	batch.Queue(sampleSQL, sampleMost)
+	return s.InTx(ctx, func(tx pgx.Tx) error { return tx.SendBatch(ctx, &batch).Close() })
+}
+
+const countedSQL = `unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[],
+			$7::bigint[]) AS c(source, outcome, network, secrets, first_at, last_at, count)`
+
+// All are written in order: two receivers that write at once must not wait in a circle.
+const (
+	countHoursSQL = `
 		INSERT INTO webhook_deliveries AS d (source, hour, outcome, count, first_at, last_at)
-		SELECT source, hour, outcome, sum(count), min(first_at), max(last_at)
-		FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::bigint[], $5::timestamptz[], $6::timestamptz[])
-			AS c(source, hour, outcome, count, first_at, last_at)
+		SELECT source, date_trunc('hour', first_at, 'UTC') AS hour, outcome, sum(count), min(first_at), max(last_at)
+		FROM counted
 		GROUP BY source, hour, outcome
 		ORDER BY source, hour, outcome
 		ON CONFLICT (source, hour, outcome) DO UPDATE SET
 			count = d.count + EXCLUDED.count,
 			first_at = LEAST(d.first_at, EXCLUDED.first_at),
-			last_at = GREATEST(d.last_at, EXCLUDED.last_at)`,
-		sources, hours, outcomes, numbers, firsts, end)
-	return err
-}
+			last_at = GREATEST(d.last_at, EXCLUDED.last_at)`
+	countMinutesSQL = `
+		INSERT INTO webhook_minutes AS m (source, minute, outcome, count)
+		SELECT source, date_trunc('minute', first_at, 'UTC') AS minute, outcome, sum(count)
+		FROM counted
+		GROUP BY source, minute, outcome
+		ORDER BY minute, source, outcome
+		ON CONFLICT (minute, source, outcome) DO UPDATE SET
+			count = m.count + EXCLUDED.count`
+	countNetworksSQL = `
+		INSERT INTO webhook_networks AS n (source, hour, network, outcome, count, last_at)
+		SELECT source, date_trunc('hour', first_at, 'UTC') AS hour, network::cidr, outcome, sum(count), max(last_at)
+		FROM counted
+		WHERE network <> ''
+		GROUP BY source, hour, network, outcome
+		ORDER BY hour, source, network, outcome
+		ON CONFLICT (hour, source, network, outcome) DO UPDATE SET
+			count = n.count + EXCLUDED.count,
+			last_at = GREATEST(n.last_at, EXCLUDED.last_at)`
+	countSecretsSQL = `
+		INSERT INTO webhook_secrets AS s (source, secrets, verified_at, refused, first_refused_at, last_refused_at, used_at)
+		SELECT
+			source,
+			secrets,
+			min(first_at) FILTER (WHERE outcome <> '` + BadSignature + `'),
+			coalesce(sum(count) FILTER (WHERE outcome = '` + BadSignature + `'), 0),
+			min(first_at) FILTER (WHERE outcome = '` + BadSignature + `'),
+			max(last_at) FILTER (WHERE outcome = '` + BadSignature + `'),
+			max(last_at)
+		FROM counted
+		WHERE secrets <> ''
+		GROUP BY source, secrets
+		ORDER BY source, secrets
+		ON CONFLICT (source, secrets) DO UPDATE SET
+			verified_at = LEAST(s.verified_at, EXCLUDED.verified_at),
+			refused = s.refused + EXCLUDED.refused,
+			first_refused_at = LEAST(s.first_refused_at, EXCLUDED.first_refused_at),
+			last_refused_at = GREATEST(s.last_refused_at, EXCLUDED.last_refused_at),
+			used_at = GREATEST(s.used_at, EXCLUDED.used_at)`
+)
 
 // NewestEvents is how much of the inbox tells the rhythm of a source whose
 // deliveries nobody has counted.

@@ -22,7 +22,7 @@ func TestTrafficDeliveries(t *testing.T) {
 	count := func(n int64, at time.Time) {
 		t.Helper()
 		d := store.Delivered{Source: "stripe", Hour: hour, Outcome: "accepted", Count: n, First: at, Last: at}
-		if err := s.CountDeliveries(t.Context(), []store.Delivered{d, d}); err != nil {
+		if err := s.CountDeliveries(t.Context(), []store.Counted{{Delivered: d}, {Delivered: d}}); err != nil {
 			t.Fatal(err)
 		}
 	}

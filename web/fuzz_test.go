@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"rollcall/internal/proxies"
 	"rollcall/store/pg"
 	"rollcall/web/access"
 	"rollcall/web/core"
@@ -71,6 +72,6 @@ func FuzzVisitor(f *testing.F) {
 		if at := s.Client(r); at.String() != "192.0.2.1/32" { // of httptest
 			t.Errorf("X-Forwarded-For of a stranger is believed: %s", at)
 		}
-		core.ReadHop(forwarded)
+		proxies.ReadHop(forwarded)
 	})
 }

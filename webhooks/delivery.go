@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -21,11 +22,14 @@ type delivery struct {
 	began  time.Time
 	path   string
 	source string         // noSource until it is known
+	from   netip.Addr     // its sender's; zero: not known
 	event  store.NewEvent // the fields read so far
 	row    int64          // the inbox row; 0 unless it is new
 	code   string         // accepted, duplicate or the code of a refusal
 	status int
 	err    error // why it was refused, for the log only
+	// checked says that its signature was compared: it is well-formed and of about now.
+	checked bool
 }
 
 // begin starts the trace of a delivery, linked to the sender's trace.
@@ -35,16 +39,14 @@ func (r *Receiver) begin(req *http.Request) (context.Context, *delivery) {
 		options = append(options, trace.WithLinks(jobs.Named(req.Header)...))
 	}
 	ctx, _ := r.tracer.Start(req.Context(), "receive", options...)
-	return ctx, &delivery{began: time.Now(), path: req.URL.Path, source: noSource}
+	return ctx, &delivery{began: time.Now(), path: req.URL.Path, source: noSource, from: r.cfg.Proxies.Client(req)}
 }
 
 // end reports an answered delivery: metrics, trace and one line in the log.
 func (r *Receiver) end(ctx context.Context, d *delivery) {
 	took := time.Since(d.began)
 	r.metrics.answered(d.source, d.code, took)
-	if d.source != noSource {
-		r.counts.add(d.source, d.code, r.cfg.Now())
-	}
+	r.counts.count(d, r.cfg.Now())
 	r.endSpan(ctx, d)
 	if d.code != notConfigured && d.code != overloaded {
 		r.log(ctx, d, took)

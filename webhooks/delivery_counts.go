@@ -2,139 +2,168 @@ package webhooks
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"log/slog"
+	"net/netip"
+	"strings"
 	"sync"
 	"time"
 
-	"golang.org/x/time/rate"
-
+	"rollcall/internal/tally"
 	"rollcall/store"
 )
 
 // Counter adds up the outcomes of deliveries; *store.Store implements it.
 type Counter interface {
-	CountDeliveries(ctx context.Context, counts []store.Delivered) error
+	CountDeliveries(ctx context.Context, counts []store.Counted) error
 }
 
 const (
-	writeEvery   = 5 * time.Second
-	writeTimeout = 5 * time.Second // of one write
-	// maxHours is how many hours of counts are kept while Postgres is down. Each hour has about
+	// maxMinutes is how many minutes of counts are kept while Postgres is down. Each minute has about
 	// twenty outcomes for each of three sources.
-	maxHours = 7 * 24
+	maxMinutes = 48 * 60
+	// maxNetworks is how many networks a receiver keeps apart, of one source, outcome and hour: a flood
+	// of strangers must not make rows without bound.
+	maxNetworks = 50
 )
 
-// deliveryCounts counts deliveries by source, outcome and hour, and writes the counts
-// asynchronously: a refused delivery leaves no other trace. Counting takes only a short lock. If a
-// write fails, its counts are added to the next one.
+// deliveryCounts counts deliveries by source, outcome and minute: a refused delivery leaves no other
+// trace. Nil counts nothing.
 type deliveryCounts struct {
-	counter  Counter // nil: nothing is counted
-	log      *slog.Logger
-	logLimit rate.Sometimes
-	ending   chan struct{}
-	ended    sync.WaitGroup
-
-	mu     sync.Mutex
-	counts map[countKey]*store.Delivered
+	*tally.Tally[countKey, store.Delivered]
+	secrets  map[string]string // fingerprints, by source
+	networks networks
 }
 
 type countKey struct {
 	source, outcome string
-	hour            time.Time
+	minute          time.Time
+	network         string
+	secrets         string
 }
 
-func newDeliveryCounts(counter Counter, log *slog.Logger) *deliveryCounts {
-	t := &deliveryCounts{counter: counter, log: log, logLimit: rate.Sometimes{Interval: time.Minute},
-		ending: make(chan struct{}), counts: map[countKey]*store.Delivered{}}
-	if counter != nil {
-		t.ended.Go(t.writeUntilClosed)
+func newDeliveryCounts(counter Counter, secrets map[string][]Secret, log *slog.Logger) *deliveryCounts {
+	if counter == nil {
+		return nil
 	}
+	t := &deliveryCounts{secrets: map[string]string{}}
+	for source, all := range secrets {
+		t.secrets[source] = fingerprint(all)
+	}
+	t.Tally = tally.New(tally.Config[countKey, store.Delivered]{
+		Add: addDelivered, Keep: keepDelivered, Log: log, What: "deliveries",
+		Write: func(ctx context.Context, counts map[countKey]store.Delivered) error {
+			return counter.CountDeliveries(ctx, listed(counts))
+		},
+	})
 	return t
 }
 
-func (t *deliveryCounts) add(source, outcome string, at time.Time) {
-	if t.counter == nil {
+// fingerprint changes when the secrets do. It is too short to test guesses of them.
+func fingerprint(secrets []Secret) string {
+	values := make([]string, len(secrets))
+	for i, secret := range secrets {
+		values[i] = secret.value
+	}
+	hash := sha256.Sum256([]byte("rollcall signing secrets\n" + strings.Join(values, "\n")))
+	return hex.EncodeToString(hash[:4])
+}
+
+// count counts a delivery.
+func (t *deliveryCounts) count(d *delivery, at time.Time) {
+	if t == nil || d.source == noSource {
 		return
 	}
 	at = at.UTC()
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.addLocked(store.Delivered{Source: source, Outcome: outcome, Hour: at.Truncate(time.Hour),
-		Count: 1, First: at, Last: at})
+	k := countKey{source: d.source, outcome: d.code, minute: at.Truncate(time.Minute),
+		network: t.networks.of(d, at.Truncate(time.Hour))}
+	if d.checked && (d.code == accepted || d.code == duplicate || d.code == invalidSignature) {
+		k.secrets = t.secrets[d.source]
+	}
+	t.Add(k, store.Delivered{Source: d.source, Outcome: d.code, Hour: at.Truncate(time.Hour), Count: 1,
+		First: at, Last: at})
 }
 
-// addLocked adds to the counts; the caller holds the lock.
-func (t *deliveryCounts) addLocked(d store.Delivered) {
-	k := countKey{d.Source, d.Outcome, d.Hour}
-	c := t.counts[k]
-	if c == nil {
-		t.counts[k] = &d
-		return
+func addDelivered(sum, more store.Delivered) store.Delivered {
+	sum.Count += more.Count
+	if more.First.Before(sum.First) {
+		sum.First = more.First
 	}
-	c.Count += d.Count
-	if d.First.Before(c.First) {
-		c.First = d.First
+	if more.Last.After(sum.Last) {
+		sum.Last = more.Last
 	}
-	if d.Last.After(c.Last) {
-		c.Last = d.Last
-	}
+	return sum
 }
 
-func (t *deliveryCounts) writeUntilClosed() {
-	tick := time.NewTicker(writeEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-			t.write()
-		case <-t.ending:
-			t.write()
-			return
-		}
-	}
-}
-
-// write stores what was counted since the last write. If Postgres commits but its answer is lost,
-// deliveries count twice, which is better than losing them.
-func (t *deliveryCounts) write() {
-	t.mu.Lock()
-	counts := t.counts
-	t.counts = map[countKey]*store.Delivered{}
-	t.mu.Unlock()
-	if len(counts) == 0 {
-		return
-	}
-	list := make([]store.Delivered, 0, len(counts))
-	for _, c := range counts {
-		list = append(list, *c)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
-	defer cancel()
-	if err := t.counter.CountDeliveries(ctx, list); err != nil {
-		t.restore(list)
-		t.logLimit.Do(func() { t.log.Warn("deliveries are counted, but the counts could not be written yet", "error", err) })
-	}
-}
-
-// restore keeps counts for the next write, except very old ones.
-func (t *deliveryCounts) restore(list []store.Delivered) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+// keepDelivered keeps counts for the next write, except very old ones, and without their networks.
+func keepDelivered(counts map[countKey]store.Delivered) map[countKey]store.Delivered {
 	var newest time.Time
-	for _, d := range list {
-		if d.Hour.After(newest) {
-			newest = d.Hour
+	for k := range counts {
+		if k.minute.After(newest) {
+			newest = k.minute
 		}
 	}
-	for _, d := range list {
-		if newest.Sub(d.Hour) < maxHours*time.Hour {
-			t.addLocked(d)
+	kept := map[countKey]store.Delivered{}
+	for k, d := range counts {
+		if newest.Sub(k.minute) >= maxMinutes*time.Minute {
+			continue
 		}
+		k.network = store.Elsewhere
+		if sum, there := kept[k]; there {
+			d = addDelivered(sum, d)
+		}
+		kept[k] = d
+	}
+	return kept
+}
+
+func listed(counts map[countKey]store.Delivered) []store.Counted {
+	list := make([]store.Counted, 0, len(counts))
+	for k, d := range counts {
+		list = append(list, store.Counted{Delivered: d, Network: k.network, Secrets: k.secrets})
+	}
+	return list
+}
+
+func (t *deliveryCounts) close() {
+	if t != nil {
+		t.Close()
 	}
 }
 
-// close writes the remaining counts. Later ones are lost.
-func (t *deliveryCounts) close() {
-	close(t.ending)
-	t.ended.Wait()
+// networks are those that deliveries of this hour come from.
+type networks struct {
+	mu    sync.Mutex
+	hour  time.Time
+	known map[[2]string]map[netip.Prefix]bool // by source and outcome
+}
+
+// of is the network of a delivery, or store.Elsewhere if it is one too many.
+func (n *networks) of(d *delivery, hour time.Time) string {
+	network := networkOf(d.from)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !hour.Equal(n.hour) {
+		n.hour, n.known = hour, map[[2]string]map[netip.Prefix]bool{}
+	}
+	of := [2]string{d.source, d.code}
+	if n.known[of] == nil {
+		n.known[of] = map[netip.Prefix]bool{}
+	}
+	if !network.IsValid() || !n.known[of][network] && len(n.known[of]) >= maxNetworks {
+		return store.Elsewhere
+	}
+	n.known[of][network] = true
+	return network.String()
+}
+
+// networkOf is as much of an address as is kept: it leads to an organisation, and seldom to a person.
+func networkOf(at netip.Addr) netip.Prefix {
+	bits := 24
+	if at.Is6() {
+		bits = 48
+	}
+	network, _ := at.Prefix(bits) // fails for the zero address, and returns the zero prefix
+	return network
 }

@@ -17,6 +17,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/time/rate"
 
+	"rollcall/internal/proxies"
 	"rollcall/jobs"
 	"rollcall/store"
 	"rollcall/store/pg"
@@ -39,6 +40,7 @@ type Config struct {
 	Secrets map[string][]Secret   // by source; a source without any is answered 503
 	Logger  *slog.Logger          // slog.Default() if nil
 	Counter Counter               // of delivery outcomes; nil: not counted
+	Proxies proxies.Trusted       // that say where deliveries come from
 	Metrics prometheus.Registerer // nil: no metrics
 	Traces  trace.TracerProvider  // nil: no traces
 
@@ -73,7 +75,7 @@ func New(cfg Config) *Receiver {
 	}
 	r.budget, r.buffers = newBudget(cfg.BodyBudget), newBuffers(cfg.BodyLimit)
 	r.enqueuer = newAsyncEnqueuer(cfg.Jobs, cfg.Logger, r.tracer)
-	r.counts = newDeliveryCounts(cfg.Counter, cfg.Logger)
+	r.counts = newDeliveryCounts(cfg.Counter, cfg.Secrets, cfg.Logger)
 	r.metrics = newMetrics(cfg.Metrics, r.enqueuer, r.budget)
 	r.batch.insert, r.batch.tracer, r.batch.onNew, r.batch.timeout = r.insert, r.tracer, r.enqueuer.add, cfg.InsertTimeout
 	return r
@@ -126,7 +128,7 @@ func (r *Receiver) receive(ctx context.Context, w http.ResponseWriter, req *http
 	if len(r.cfg.Secrets[src.name]) == 0 {
 		return refuse(notConfigured, "this server has no signing secrets of %s: set %s", src.name, src.variable)
 	}
-	if d.event, err = r.open(ctx, w, req, src); err != nil {
+	if d.event, err = r.open(ctx, w, req, src, d); err != nil {
 		return err
 	}
 	d.event.Headers = keptHeaders(req)
@@ -153,7 +155,7 @@ func route(req *http.Request) (*source, error) {
 // open reads a delivery and verifies it. The body uses the budget until its signature is checked;
 // after that its sender is trusted.
 func (r *Receiver) open(
-	ctx context.Context, w http.ResponseWriter, req *http.Request, src *source,
+	ctx context.Context, w http.ResponseWriter, req *http.Request, src *source, d *delivery,
 ) (store.NewEvent, error) {
 	if err := r.precheck(req, src); err != nil {
 		w.Header().Set("Connection", "close") // else net/http still reads the body
@@ -171,6 +173,7 @@ func (r *Receiver) open(
 	}
 	_, verify := r.tracer.Start(ctx, "verify")
 	defer verify.End()
+	d.checked = true
 	event, err := src.open(r.cfg.Secrets[src.name], req.Header, body, r.cfg.Now())
 	event.Payload = bytes.Clone(event.Payload) // the body's buffer will be reused
 	return event, err

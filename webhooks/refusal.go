@@ -21,7 +21,7 @@ const (
 	incompleteBody   = "incomplete_body"
 	bodyTooLarge     = "body_too_large"
 	missingSignature = "missing_signature"
-	invalidSignature = "invalid_signature"
+	invalidSignature = store.BadSignature
 	timestampTooOld  = "timestamp_too_old"
 	timestampTooNew  = "timestamp_too_new"
 	invalidEncoding  = "invalid_encoding"

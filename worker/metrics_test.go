@@ -57,6 +57,12 @@ func TestJobsAreCounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.until(`status = 'processed' FROM webhook_events WHERE event_id = '1'`)
+	for _, span := range []string{"minute", "hour"} { // hours come to the same as their minutes
+		s.until(`sum(count) FILTER (WHERE outcome = 'applied') = 4 AND sum(count) FILTER (WHERE outcome = 'failed') = 1
+			AND sum(count) FILTER (WHERE outcome = 'applied' AND up_to_ms = 0) = 1 -- the one that was opened again
+			FROM event_work WHERE span = '` + span + `'`)
+	}
+	s.until(`count(*) > 1 FROM inbox_samples`)
 	s.count(`rollcall_events_applied_total`, map[string]float64{"processed": 3, "ignored": 1, "failed": 1},
 		func(status string) float64 {
 			return testutil.ToFloat64(w.metrics.applied.WithLabelValues("platform", status))

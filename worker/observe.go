@@ -135,6 +135,7 @@ func (w *Worker) apply(ctx context.Context, ids []int64, extra int) (store.Outco
 	began := time.Now()
 	out, err := w.cfg.Store.Apply(ctx, ids, extra, w.cfg.Read)
 	w.metrics.handled(out.Events)
+	w.countEvents(out.Events)
 	asked := map[int64]bool{}
 	for _, id := range ids {
 		asked[id] = true

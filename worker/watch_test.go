@@ -223,7 +223,18 @@ func TestWatchesAreKept(t *testing.T) {
 	s.config.Now = func() time.Time { return now }
 	s.fails()
 	s.exec(`INSERT INTO webhook_deliveries VALUES ('stripe', '2026-01-01 10:00Z', 'accepted', 1, '2026-01-01 10:00Z',
-		'2026-01-01 10:00Z')`)
+		'2026-01-01 10:00Z'), ('stripe', '2025-12-01 10:00Z', 'accepted', 1, '2025-12-01 10:00Z', '2025-12-01 10:00Z')`)
+	for _, at := range []string{"'2026-03-16 11:59Z'", "'2026-03-16 13:00Z'"} {
+		s.exec(`INSERT INTO webhook_minutes VALUES ('stripe', ` + at + `, 'accepted', 1)`)
+		s.exec(`INSERT INTO webhook_networks VALUES ('stripe', date_trunc('hour', timestamptz ` + at + `, 'UTC'),
+			'203.0.113.0/24', 'accepted', 1, ` + at + `)`)
+		s.exec(`INSERT INTO event_work VALUES ('minute', ` + at + `, 'stripe', 'applied', 5, 1, 1)`)
+		s.exec(`INSERT INTO inbox_samples VALUES ('minute', ` + at + `, 1, now())`)
+	}
+	s.exec(`INSERT INTO event_work VALUES ('hour', '2025-12-01 10:00Z', 'stripe', 'applied', 5, 1, 1),
+		('hour', '2026-01-01 10:00Z', 'stripe', 'applied', 5, 1, 1)`)
+	s.exec(`INSERT INTO webhook_secrets VALUES ('stripe', '0000000a', '2025-12-01', 0, NULL, NULL, '2025-12-01'),
+		('stripe', '0000000b', '2025-12-01', 0, NULL, NULL, '2026-01-01')`)
 	w := New(s.config)
 	defer w.jobs.Close()
 	for range 3 {
@@ -241,5 +252,10 @@ func TestWatchesAreKept(t *testing.T) {
 		!first.CheckedAt.Equal(since.Add(2*time.Minute)) || first.Fix == "" || first.Changes != 1 || first.Leaning != nil {
 		t.Errorf("%+v", first)
 	}
-	s.is(`NOT EXISTS (SELECT FROM webhook_deliveries)`)
+	s.is(`count(*) = 1 AND min(hour) = '2026-01-01 10:00Z' FROM webhook_deliveries`)
+	s.is(`count(*) = 1 AND min(secrets) = '0000000b' FROM webhook_secrets`)
+	s.is(`count(*) = 2 AND min(at) = '2026-01-01 10:00Z' FROM event_work`)
+	for _, of := range []string{"webhook_minutes", "webhook_networks", "inbox_samples"} { // of two days
+		s.is(`count(*) = 1 FROM ` + of)
+	}
 }

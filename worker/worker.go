@@ -63,6 +63,7 @@ type Worker struct {
 	writers *semaphore.Weighted // limits the chunks that write
 	ending  chan struct{}       // closed when the worker must stop
 	metrics *metrics
+	counts  *workCounts // while it runs
 	tracer  trace.Tracer
 }
 
@@ -125,6 +126,8 @@ func (w *Worker) newServer(queues map[string]int, concurrency int, poll time.Dur
 // it waits.
 func (w *Worker) Run(ctx context.Context) error {
 	defer w.jobs.Close()
+	w.counts = newWorkCounts(w.cfg.Store, w.cfg.Log)
+	defer w.counts.Close()
 	events, history := asynq.NewServeMux(), asynq.NewServeMux()
 	events.Use(w.observed)
 	history.Use(w.observed)
@@ -144,6 +147,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	}
 	var beside sync.WaitGroup
 	beside.Go(func() { w.watchUntil(ctx) })
+	beside.Go(func() { w.sampleUntil(ctx) })
 	beside.Go(func() { w.cleanUpUntil(ctx) })
 	beside.Go(func() { w.rederiveUntil(ctx) })
 	beside.Go(func() { w.bulkUntil(ctx) })
@@ -221,6 +225,8 @@ func (w *Worker) settle(ctx context.Context, e store.Handled, err error) (status
 	}
 	if status != "" && status != "pending" {
 		w.metrics.applied.WithLabelValues(e.Source, status).Inc()
+		e.Status = status
+		w.countEvent(e)
 	}
 	return status, err
 }

@@ -66,7 +66,8 @@ func (e *env) newSite(s *store.Store, redis asynq.RedisConnOpt, t *telemetry) (*
 		return nil, errors.Join(err, w.jobs.Close())
 	}
 	w.receiver = webhooks.New(webhooks.Config{
-		Store: w.door, Jobs: w.jobs, Secrets: secrets, Logger: t.log, Counter: w.door, Metrics: t.registry, Traces: t.traces,
+		Store: w.door, Jobs: w.jobs, Secrets: secrets, Logger: t.log, Counter: w.door, Proxies: proxies,
+		Metrics: t.registry, Traces: t.traces,
 	})
 	w.web, err = web.New(core.Config{
 		Store: s, Ready: w.probe.Ready, Redis: redis, Jobs: w.jobs, Log: t.log, Metrics: t.registry, Traces: t.traces,

@@ -36,7 +36,8 @@ func (db *DB) Ready(ctx context.Context) error {
 				SELECT needed.privilege || ' on ' || needed.name
 				FROM (VALUES
 					('webhook_events', 'SELECT'), ('webhook_events', 'INSERT'),
-					('webhook_deliveries', 'INSERT'), ('webhook_deliveries', 'UPDATE')
+					('webhook_deliveries', 'INSERT'), ('webhook_deliveries', 'UPDATE'),
+					('webhook_minutes', 'INSERT'), ('webhook_minutes', 'UPDATE')
 				) AS needed(name, privilege)
 				WHERE NOT has_table_privilege(needed.name, needed.privilege)
 			)`, db.schema).Scan(&migrated, &writes, &lacks)

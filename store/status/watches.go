@@ -158,7 +158,7 @@ func keepWatches(ctx context.Context, tx pgx.Tx, r WatchRound, before, after []W
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`, w.Name, w.Changes, w.State, old, w.Since, w.Detail, w.Fix, r.Now,
 			alert)
 	}
-	batch.Queue(`DELETE FROM webhook_deliveries WHERE hour < $1`, r.Now.Add(-store.KeepDeliveries))
+	store.ForgetCounts(&batch, r.Now)
 	batch.Queue(`DELETE FROM watch_changes WHERE made_at < $1`, r.Now.Add(-keepChanges))
 	return due, tx.SendBatch(ctx, &batch).Close()
 }

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -18,6 +17,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"rollcall/internal/actions"
+	"rollcall/internal/proxies"
 	"rollcall/store"
 )
 
@@ -42,7 +42,7 @@ type Config struct {
 	PublicURL string
 	// TrustedProxies may set X-Forwarded-For and X-Forwarded-Proto, which decide whose
 	// wrong tokens are counted together, and whether cookies are Secure.
-	TrustedProxies []netip.Prefix
+	TrustedProxies proxies.Trusted
 	Now            func() time.Time // time.Now if nil
 	// Ready checks Postgres for /readyz. If nil it is Store.Ready, which waits for a
 	// connection behind requests for lists.
