@@ -174,6 +174,7 @@ var groupsOf = map[string][]string{
 	"stripe":   {"history"},
 	"health":   {},
 	"config":   {},
+	"init":     {"servers", "web", "webhooks", "history"},
 	"token":    {"servers"},
 	"version":  {},
 }
@@ -182,6 +183,22 @@ const (
 	defaultListen = "127.0.0.1:8080"
 	minToken      = 16 // characters of ADMIN_TOKEN
 )
+
+// valid names all that is wrong with the settings that a command uses.
+func (c *Config) valid(file settingsFile, command string) error {
+	errs := []error{file.problem, c.check()}
+	if slices.Contains([]string{"serve", "dev", "demo", "init"}, command) {
+		errs = append(errs, c.checkWeb())
+	}
+	wrong := problemsOf(errs...)
+	switch len(wrong) {
+	case 0:
+		return nil
+	case 1:
+		return errors.New(wrong[0])
+	}
+	return fmt.Errorf("%d settings are not valid:\n  %s", len(wrong), strings.Join(wrong, "\n  "))
+}
 
 // check refuses what is malformed, by the variable's name and never a secret's
 // value. What is missing is for the commands that need it to say.
@@ -310,20 +327,19 @@ func (c *Config) listen() string {
 // refused: signed with it, every forgery would be taken.
 func (c *Config) secrets() (map[string][]webhooks.Secret, error) {
 	out := map[string][]webhooks.Secret{}
+	var wrong []error
 	for _, v := range c.secretVariables() {
 		if v.list == nil {
 			continue
 		}
-		if *v.list == "" {
-			return nil, fmt.Errorf("%s is set to nothing: give the signing secrets, or do not set it", v.name)
-		}
 		secrets, err := webhooks.ParseSecrets(v.source, *v.list)
-		if err != nil {
-			return nil, err
+		if *v.list == "" {
+			err = fmt.Errorf("%s is set to nothing: give the signing secrets, or do not set it", v.name)
 		}
+		wrong = append(wrong, err)
 		out[v.source] = secrets
 	}
-	return out, nil
+	return out, errors.Join(wrong...)
 }
 
 type secretVariable struct {

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -17,9 +18,9 @@ type configCmd struct {
 
 // Help is shown below the usage.
 func (configCmd) Help() string {
-	return `Prints what each setting is here, and whether a flag, the environment or a default set it. Secrets are ` +
-		`masked. It reads no file: to check one, load it first, for example with: set -a; . ./.env; set +a. ` +
-		`It ends with status 1 if a setting is not valid, and names all that are not.`
+	return `Prints what each setting is here, and whether a flag, the environment .env or a default set it. Secrets are ` +
+		`masked. Settings are read from .env in this folder, if it is Rollcall's (see init). To check another file, ` +
+		`load it first: set -a; . /etc/rollcall/env; set +a. It ends with status 1 if a setting is not valid, and names all that are not.`
 }
 
 // settingShown is a setting as `config` shows it.
@@ -27,13 +28,14 @@ type settingShown struct {
 	Variable string `json:"variable"`
 	Flag     string `json:"flag"`
 	Value    string `json:"value"` // secrets are masked
-	From     string `json:"from"`  // flag, environment, default or nothing
+	From     string `json:"from"`  // flag, environment, .env, default or nothing
 	Help     string `json:"help"`
 	group    string
+	value    string // not masked
 }
 
 func (c configCmd) Run(e *env, line *kong.Context) error {
-	settings, problems := shownSettings(line), problemsOf(e.check(), e.checkWeb())
+	settings, problems := shownSettings(line, e.file), problemsOf(e.file.problem, e.check(), e.checkWeb())
 	if c.JSON {
 		err := printJSON(e.out, struct {
 			Settings []settingShown `json:"settings"`
@@ -52,6 +54,9 @@ func (c configCmd) Run(e *env, line *kong.Context) error {
 			value = "(not set)"
 		}
 		fmt.Fprintf(e.out, "  %-26s %-44s %s\n", s.Variable, value, strings.TrimPrefix(s.From, "nothing"))
+	}
+	if e.file.ignored != "" {
+		fmt.Fprintf(e.out, "\nNot read: %s in this folder: %s\n", dotEnv, e.file.ignored)
 	}
 	for _, problem := range problems {
 		fmt.Fprintf(e.out, "\nWrong: %s", problem)
@@ -72,7 +77,7 @@ func reported(problems []string) error {
 }
 
 // shownSettings lists the settings of a command line, in the order of Config.
-func shownSettings(line *kong.Context) (all []settingShown) {
+func shownSettings(line *kong.Context, file settingsFile) (all []settingShown) {
 	typed := map[*kong.Flag]bool{}
 	for _, part := range line.Path {
 		typed[part.Flag] = true
@@ -86,6 +91,8 @@ func shownSettings(line *kong.Context) (all []settingShown) {
 		switch {
 		case typed[flag]:
 			s.From = "flag"
+		case slices.Contains(file.set, s.Variable):
+			s.From = dotEnv
 		case inEnvironment:
 			s.From = "environment"
 		case flag.HasDefault:
@@ -93,7 +100,8 @@ func shownSettings(line *kong.Context) (all []settingShown) {
 		default:
 			s.From = "nothing"
 		}
-		s.Value = masked(s.Variable, valueOf(flag.Target))
+		s.value = valueOf(flag.Target)
+		s.Value = masked(s.Variable, s.value)
 		all = append(all, s)
 	}
 	return all

@@ -65,12 +65,10 @@ type where struct{ database, redis string }
 // startDev starts everything. prepare, if not nil, chooses (and empties) other
 // places on the servers than the first ones, and returns what ends them.
 func (e *env) startDev(log *slog.Logger, prepare func(where) (where, func() error, error)) (_ *dev, err error) {
-	if err := e.checkWeb(); err != nil {
-		return nil, err
-	}
 	if e.StripeMode == nil {
 		e.StripeMode = new("any") // developers send test events
 	}
+	e.file.tell(log)
 	e.warnOfUnusable(log)
 	l, err := bind("LISTEN", "--listen", e.listen()) // first: it is quick, and the likeliest to fail
 	if err != nil {

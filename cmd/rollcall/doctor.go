@@ -56,7 +56,7 @@ func (e *env) host() doctor.Host {
 		},
 		At: e.at,
 		Settings: doctor.Settings{
-			Malformed: problems(e.Config.check(), e.checkWeb()), Absent: e.absent(), Unusable: e.unusable(),
+			Malformed: problems(e.file.problem, e.Config.check(), e.checkWeb()), Absent: e.absent(), Unusable: e.unusable(),
 			StripeKey: given(e.StripeAPIKey), StripeMode: e.stripeMode(),
 		},
 		Database: e.databaseURL, Open: e.open, OpenUnchecked: e.openUnchecked,

@@ -20,6 +20,7 @@ import (
 type commandLine struct {
 	Settings Config `embed:""`
 
+	Init initCmd `cmd:"" group:"try" help:"Write a file with your settings and new secrets."`
 	Demo demoCmd `cmd:"" group:"try" help:"See it work: play some weeks of a marketplace."`
 	Dev  devCmd  `cmd:"" group:"try" help:"Run everything here, on a private Postgres and Redis."`
 
@@ -70,11 +71,13 @@ func main() {
 type env struct {
 	context.Context // ends with SIGINT or SIGTERM
 	Config
+	file     settingsFile
 	out, err io.Writer
 }
 
 func run(args []string, stdout, stderr io.Writer) int {
 	var cli commandLine
+	file := loadDotEnv()
 	parser := newParser(&cli, stdout, stderr)
 	command, err := parser.Parse(meant(args))
 	if err != nil {
@@ -89,10 +92,10 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 	cli.Settings.logger(stderr) // the Redis client logs too
 	if !commandsWithoutConfig[command.Command()] {
-		err = cli.Settings.check()
+		err = cli.Settings.valid(file, command.Command())
 	}
 	if err == nil {
-		err = command.Run(&env{Context: ctx, Config: cli.Settings, out: stdout, err: stderr})
+		err = command.Run(&env{Context: ctx, Config: cli.Settings, file: file, out: stdout, err: stderr})
 	}
 	var wrong usageError
 	switch {

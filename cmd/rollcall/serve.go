@@ -14,9 +14,6 @@ func (serveCmd) Help() string {
 
 func (serveCmd) Run(e *env) error {
 	log := e.logger(e.err)
-	if err := e.checkWeb(); err != nil {
-		return err
-	}
 	p, err := e.begin(log)
 	if err != nil {
 		return err

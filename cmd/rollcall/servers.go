@@ -118,6 +118,7 @@ type process struct {
 
 // begin opens a process, and warns of a schema that is not current. End it with close.
 func (e *env) begin(log *slog.Logger) (p process, err error) {
+	e.file.tell(log)
 	if p.store, p.redis, err = e.both(e.openUnchecked); err != nil {
 		return p, err
 	}

@@ -6,43 +6,9 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-
-	"github.com/alecthomas/kong"
 )
 
 //go:generate env UPDATE_DOCS=1 go test . -run AreDocumented$ -count 1
-
-// examples are what .env.example shows of settings. One that begins with # is
-// commented out: it has a default, or not everyone needs it.
-var examples = map[string]string{
-	"DATABASE_URL":             "#postgres://rollcall:…@127.0.0.1/rollcall",
-	"REDIS_URL":                "#redis://127.0.0.1:6379/0",
-	"ROLLCALL_DATA":            "#/var/lib/rollcall",
-	"LISTEN":                   "#127.0.0.1:8080",
-	"ADMIN_TOKEN":              "",
-	"CLERK_JWT_KEY":            `'-----BEGIN PUBLIC KEY-----\n…\n-----END PUBLIC KEY-----'`,
-	"CLERK_ISSUER":             "https://clerk.example.com",
-	"CLERK_AUTHORIZED_PARTIES": "https://example.com",
-	"SIGN_IN_URL":              "https://example.com/sign-in",
-	"PUBLIC_URL":               "#https://rollcall.example.com",
-	"CUSTOMER_PICTURES":        "#1",
-	"MONITORING_READ_ONLY":     "#1",
-	"TRUSTED_PROXIES":          "#127.0.0.1/32",
-	"STRIPE_WEBHOOK_SECRETS":   "whsec_…",
-	"CLERK_WEBHOOK_SECRETS":    "whsec_…",
-	"PLATFORM_WEBHOOK_SECRETS": "whsec_…",
-	"METRICS_LISTEN":           "#127.0.0.1:9090",
-	"STRIPE_MODE":              "#live",
-	"RETAIN_PAYLOADS":          "#90d",
-	"STRIPE_API_KEY":           "rk_live_…",
-	"STRIPE_API_BASE":          "#https://api.stripe.com",
-	"CLERK_SECRET_KEY":         "sk_live_…",
-	"CLERK_API_BASE":           "#https://api.clerk.com/v1",
-	"IMPORT_DIR":               "#/var/lib/rollcall/imports",
-	"ALERT_WEBHOOK_URL":        "#https://hooks.example.com/rollcall",
-	"ALERT_WEBHOOK_SECRET":     "#whsec_…",
-	"ALLOWED_PRIVATE_NETWORKS": "#10.1.0.0/16",
-}
 
 // moreAbout are the documents that say more of a setting than its help.
 var moreAbout = map[string]string{
@@ -57,40 +23,11 @@ var moreAbout = map[string]string{
 	"METRICS_LISTEN":           "metrics.md",
 }
 
-// envHead begins .env.example: what Config does not have.
-const envHead = `# Rollcall's settings. Copy this file to .env for Docker Compose, or to
-# /etc/rollcall/env for systemd, and fill it in. Delete the lines of what you do not
-# have: a variable set to nothing stops the start. Lines that are commented out show
-# the default, or what not everyone needs. Written by "make docs" from
-# cmd/rollcall/config.go; docs/settings.md has the same as tables.
-
-# With Docker: the passwords of the two servers, from which docker-compose.yml makes
-# their URLs. Letters and digits only: openssl rand -hex 24
-POSTGRES_PASSWORD=
-REDIS_PASSWORD=
-`
-
-// setting is a setting as users see it.
-type setting struct{ variable, flag, standard, help, group string }
-
-// settingsOfModel are the settings, in the order of Config.
-func settingsOfModel(t *testing.T) (all []setting) {
-	t.Helper()
-	var cli commandLine
-	for _, flag := range kong.Must(&cli, kong.ExplicitGroups(groups), kong.Vars{"data": "~/.local/share/rollcall"}).Model.Flags {
-		if len(flag.Envs) > 0 {
-			all = append(all, setting{flag.Envs[0], "--" + flag.Name, flag.Default, flag.Help, flag.Group.Title})
-		}
-	}
-	return all
-}
-
 // settingsTables are the tables of docs/settings.md, a section for each group.
-func settingsTables(t *testing.T) string {
-	t.Helper()
+func settingsTables() string {
 	var text strings.Builder
 	group := ""
-	for _, s := range settingsOfModel(t) {
+	for _, s := range settingsOfModel() {
 		if s.group != group {
 			group = s.group
 			title, _, _ := strings.Cut(group, " (")
@@ -109,43 +46,6 @@ func settingsTables(t *testing.T) string {
 		text.WriteString(strings.Replace(row, " |  | ", " | | ", 1))
 	}
 	return text.String()
-}
-
-// envExample is .env.example.
-func envExample(t *testing.T) string {
-	t.Helper()
-	text, group := envHead, ""
-	for _, s := range settingsOfModel(t) {
-		if s.group != group {
-			group = s.group
-			title, _, _ := strings.Cut(group, " (")
-			text += "\n# --- " + strings.TrimSuffix(title, ":") + "\n"
-		}
-		example, shown := examples[s.variable]
-		if !shown {
-			example = "#" + s.standard
-		}
-		text += "\n" + commented(s.help)
-		if rest, out := strings.CutPrefix(example, "#"); out {
-			text += "#" + s.variable + "=" + rest + "\n"
-		} else {
-			text += s.variable + "=" + example + "\n"
-		}
-	}
-	return text
-}
-
-// commented is a text as a comment, wrapped.
-func commented(text string) string {
-	var lines []string
-	line := "#"
-	for _, word := range strings.Fields(text) {
-		if len(line)+len(word) > 85 {
-			lines, line = append(lines, line), "#"
-		}
-		line += " " + word
-	}
-	return strings.Join(append(lines, line), "\n") + "\n"
 }
 
 // holdText compares part of a file with what it should be; with UPDATE_DOCS set, it

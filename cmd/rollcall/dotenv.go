@@ -1,0 +1,90 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/joho/godotenv"
+)
+
+// dotEnv is the file with settings that `init` writes. Commands read it in the folder
+// where they run.
+const dotEnv = ".env"
+
+// dotEnvHead begins it. A .env of another program is left alone: its DATABASE_URL is
+// not for us to migrate.
+const dotEnvHead = "# Rollcall's settings"
+
+// settingsFile is what a command has from .env.
+type settingsFile struct {
+	set     []string // variables that it set, because the environment did not
+	ignored string   // why it is not read although it is there
+	problem error    // why it cannot be read although it is Rollcall's
+}
+
+// loadDotEnv sets what .env says and the environment leaves open.
+func loadDotEnv() (f settingsFile) {
+	text, ignored := readOwn(dotEnv)
+	if ignored != "" || text == nil {
+		f.ignored = ignored
+		return f
+	}
+	values, err := godotenv.UnmarshalBytes(text)
+	if err != nil { // the error quotes the line, which may hold a secret
+		f.problem = errors.New(dotEnv + " cannot be read: each line must be NAME=value, with quotes closed")
+		return f
+	}
+	known := settings()
+	for name, value := range values {
+		_, already := os.LookupEnv(name)
+		if !already && (slices.Contains(known, name) || strings.HasPrefix(name, "OTEL_")) {
+			os.Setenv(name, value)
+			f.set = append(f.set, name)
+		}
+	}
+	return f
+}
+
+// tell logs where settings came from.
+func (f settingsFile) tell(log *slog.Logger) {
+	switch {
+	case f.ignored != "":
+		log.Info(dotEnv + " in this folder is not read: " + f.ignored)
+	case len(f.set) > 0:
+		log.Info("settings read", "file", dotEnv, "variables", len(f.set))
+	}
+}
+
+// readOwn reads a file with settings of Rollcall; nothing if there is none. Another
+// account's is not read: it could lead a command to a database of its choice.
+func readOwn(name string) (text []byte, ignored string) {
+	info, err := os.Stat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, ""
+	}
+	if err == nil {
+		text, err = os.ReadFile(name)
+	}
+	switch {
+	case err != nil:
+		return nil, "it cannot be read: " + reason(err)
+	case !bytes.HasPrefix(text, []byte(dotEnvHead)):
+		return nil, fmt.Sprintf("it is not Rollcall's: its first line does not begin with %q", dotEnvHead)
+	case !trusted(info):
+		return nil, "another account could have written it: make it yours, and chmod 600"
+	}
+	return text, ""
+}
+
+// trusted tells whether only this account or root can have written a file.
+func trusted(info fs.FileInfo) bool {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	return ok && (stat.Uid == 0 || int(stat.Uid) == os.Geteuid()) && info.Mode()&0o002 == 0
+}
