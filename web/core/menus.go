@@ -1,7 +1,10 @@
 package core
 
 import (
+	"fmt"
+	"html/template"
 	"slices"
+	"strings"
 
 	"rollcall/store/pg"
 )
@@ -41,6 +44,21 @@ func (m Menu) Inputs() []string {
 type Option struct {
 	Value, Label string
 	On           bool
+}
+
+// optionsHTML are options as HTML. A page with menus has hundreds, and a template takes
+// several times as long for each.
+func optionsHTML(all []Option) template.HTML {
+	var out strings.Builder
+	for _, o := range all {
+		selected := ""
+		if o.On {
+			selected = " selected"
+		}
+		fmt.Fprintf(&out, "<option value=\"%s\"%s>%s</option>\n", template.HTMLEscapeString(o.Value), selected,
+			template.HTMLEscapeString(o.Label))
+	}
+	return template.HTML(out.String()) //nolint:gosec // escaped
 }
 
 // Chip is an active filter; URL is the list without it.

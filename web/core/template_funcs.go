@@ -44,6 +44,7 @@ func (s *Site) functions() template.FuncMap {
 		"plain":    func(word string) string { return strings.ReplaceAll(word, "_", " ") },
 		"at":       func(t time.Time) *time.Time { return &t },
 		"called":   Called,
+		"options":  optionsHTML,
 	}
 	maps.Copy(all, s.adminFunctions())
 	return all

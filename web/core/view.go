@@ -67,13 +67,44 @@ func (s *Site) newPresses(files fs.FS) (chan *press, error) {
 
 // written is a page as text, for the reader that its data knows.
 func (s *Site) written(name string, data any) (text bytes.Buffer, err error) {
+	return s.press(data).write(s, name, data)
+}
+
+// press waits for a press that is free, and sets it for the reader that data knows.
+func (s *Site) press(data any) *press {
 	p := <-s.presses
-	defer func() { s.presses <- p }()
 	p.View = plainView
 	if v, ok := data.(viewed); ok {
 		p.View = v.view()
 	}
-	return text, p.ExecuteTemplate(&text, name, data)
+	return p
+}
+
+// write writes a template, and gives the press back.
+func (p *press) write(s *Site, name string, data any) (text bytes.Buffer, err error) {
+	defer func() { s.presses <- p }()
+	err = p.ExecuteTemplate(&text, name, data)
+	return text, err
+}
+
+// Beside begins to write a part of a page, which gets it by calling what is returned:
+// until then the rest of the page is written. As it has its press before that wants one,
+// pages that wait for their parts never have them all.
+func (s *Site) Beside(name string, data any) func() template.HTML {
+	p, done := s.press(data), make(chan struct{})
+	var text bytes.Buffer
+	var err error
+	go func() {
+		defer close(done)
+		text, err = p.write(s, name, data)
+	}()
+	return func() template.HTML {
+		<-done
+		if err != nil {
+			panic(err) // of a template: a bug, as in Page
+		}
+		return template.HTML(text.String()) //nolint:gosec // a template's
+	}
 }
 
 // functions are those that depend on the view. Times are a time.Time or a *time.Time.

@@ -3,6 +3,7 @@ package creators
 import (
 	"cmp"
 	"errors"
+	"html/template"
 	"net/http"
 	"net/url"
 	"slices"
@@ -42,8 +43,9 @@ type customersPage struct {
 	Query     string           // the filter, for the form of the selection
 	Unknown   bool             // no event has mentioned the store
 	CountURL  string
-	newest    int64 // the customer after whom others are new
-	Part      bool  // only the results and what follows from them, for htmx
+	newest    int64                // the customer after whom others are new
+	Part      bool                 // only the results and what follows from them, for htmx
+	Written   func() template.HTML // the rows
 }
 
 // Customers shows a store's list, or for htmx a part of it.
@@ -145,6 +147,7 @@ func (s *Pages) show(w http.ResponseWriter, r *http.Request, page customersPage)
 	page.menus()
 	page.columns()
 	page.Part = core.IsPart(r)
+	page.Written = s.Beside("rows", page) // half of the work of the page
 	switch {
 	case page.Part:
 		if page.Wrong == "" {
@@ -254,8 +257,9 @@ type listRow struct {
 
 // Rows are the customers of the page.
 func (p customersPage) Rows() (rows []listRow) {
+	list := p.query() // that they go back to
 	for _, c := range p.Customers {
-		rows = append(rows, listRow{c, core.Address(p.ListURL+"/"+c.ID, p.query())})
+		rows = append(rows, listRow{c, core.Address(p.ListURL+"/"+c.ID, list)})
 	}
 	return rows
 }
