@@ -33,7 +33,14 @@ type Malformed struct{ Reason string }
 
 func (e *Malformed) Error() string { return e.Reason }
 
-func malformed(format string, args ...any) error { return &Malformed{fmt.Sprintf(format, args...)} }
+func malformed(format string, args ...any) error {
+	for i, arg := range args {
+		if err, ok := arg.(error); ok {
+			args[i] = inWords(err)
+		}
+	}
+	return &Malformed{fmt.Sprintf(format, args...)}
+}
 
 // Read returns the facts of an event. It is pure. The error is *Ignored or *Malformed.
 func Read(e Event) (Set, error) {

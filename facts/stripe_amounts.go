@@ -2,7 +2,6 @@ package facts
 
 import (
 	"encoding/json"
-	"fmt"
 	"math"
 	"reflect"
 	"strconv"
@@ -58,7 +57,7 @@ func oddAmounts(v reflect.Value, place string) (notes []string) {
 	switch kind := v.Kind(); {
 	case v.Type() == minorType:
 		if odd := v.FieldByName("odd").String(); odd != "" {
-			notes = append(notes, fmt.Sprintf("%s: %s %s", place, odd, noAmount))
+			notes = append(notes, place+oddAmount(odd))
 		}
 	case kind == reflect.Pointer && !v.IsNil():
 		return oddAmounts(v.Elem(), place)
@@ -72,6 +71,18 @@ func oddAmounts(v reflect.Value, place string) (notes []string) {
 		}
 	}
 	return notes
+}
+
+// oddAmount says what is wrong with an amount.
+func oddAmount(odd string) string {
+	n, err := strconv.ParseFloat(odd, 64)
+	switch {
+	case strings.HasPrefix(odd, `"`):
+		return " is text (" + odd + "); Stripe sends a whole number of minor units"
+	case err == nil && math.Abs(n) <= maxAmount:
+		return " is " + odd + "; Stripe sends a whole number of minor units"
+	}
+	return ": " + odd + " " + noAmount
 }
 
 // placeOf returns the path of a field in JSON.

@@ -62,6 +62,9 @@ func (s *Store) Apply(ctx context.Context, ids []int64, extra int, read Reader) 
 			w.allDependents = w.allDependents || e.attempts > 0
 		}
 		w.erasure.events = events
+		if err := w.keepTerms(ctx, events); err != nil {
+			return err
+		}
 		rows, err := w.upsertFacts(ctx, sets...)
 		if err != nil {
 			return err

@@ -146,6 +146,8 @@ func TestEraseEveryType(t *testing.T) {
 					eventIDs(slices.DeleteFunc(slices.Clone(order), func(n store.NewEvent) bool {
 						return !strings.Contains(string(n.Payload), "pi_bob")
 					}))...)
+				wantRows(t, url, `SELECT DISTINCT e.event_id FROM event_terms t JOIN webhook_events e ON e.id = t.event_id
+					WHERE e.payload IS NULL`)
 				sound(t, s)
 			})
 		}

@@ -106,7 +106,10 @@ func (f *erasureFilter) emptyPayloads(ctx context.Context, ids []int64, reason s
 		WHERE id = ANY($1)
 		  AND payload IS NOT NULL
 		  AND status <> 'pending'`, ids, reason)
-	return err
+	if err != nil {
+		return err
+	}
+	return forgetTerms(ctx, f.tx, ids) // last: IndexEvents may have held the rows
 }
 
 // headers reads the headers of events, by id.

@@ -174,6 +174,7 @@ type EventFilter struct {
 	Status    string
 	Type      string
 	EventID   string // the sender's id, or the inbox's
+	Query     string // addresses and ids that payloads name, or ids of events; any of them
 	Error     string // part of why an event failed, is to be tried again, or was ignored
 	Dismissed string // yes: only those that were dismissed
 	Since     string // moments, see parseMoment: received then or later, and before
@@ -195,6 +196,10 @@ func (f *EventFilter) Params() []pg.Param {
 	return []pg.Param{
 		{Name: "id", Value: &f.EventID, Kind: pg.Text, // meets has its condition
 			Label: "Id", Doc: "Only the event with this id: the sender's id, or the id in the inbox.", Example: "evt_1Qx"},
+		{Name: "q", Value: &f.Query, Kind: pg.Text, // meets has its condition
+			Label: "Search", Doc: "Only events that name this: an email address, or the id of an event, a payment, " +
+				"an invoice, a checkout session, a Stripe customer or account, a subscription, a user, a product or a store. " +
+				"Of several, separated by spaces, any may be named.", Example: "ann@example.com"},
 		{Name: "source", Value: &f.Source, SQL: "e.source = $?",
 			Choices: pg.Choices("", "Any source", "stripe", "Stripe", "clerk", "Clerk", "platform", "Platform"),
 			Label:   "Source", Doc: "Only events from this source.", Example: "stripe"},
@@ -265,6 +270,9 @@ func (f EventFilter) Meets(w *pg.Conditions) {
 	if f.EventID != "" {
 		w.Add("(e.event_id = $? OR e.id = "+w.Arg(InboxID(f.EventID))+")", f.EventID)
 	}
+	if f.Query != "" {
+		w.SQL = append(w.SQL, f.names(w))
+	}
 }
 
 // likeLiteral makes of a text a pattern for itself.
@@ -277,6 +285,14 @@ func InboxID(ref string) int64 {
 		return 0
 	}
 	return id
+}
+
+// InboxIDs are the ids in the inbox that refs may be.
+func InboxIDs(refs []string) (ids []int64) {
+	for _, ref := range refs {
+		ids = append(ids, InboxID(ref))
+	}
+	return ids
 }
 
 // Open lists the statuses with an index to themselves that f may be about; nil

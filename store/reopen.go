@@ -23,6 +23,7 @@ type ReopenFilter struct {
 	Source    string    // only of this source
 	Type      string    // only of this type
 	EventID   string    // only the one that this names, as in EventFilter
+	Query     string    // only those that name something, as in EventFilter
 	Error     string    // only those whose last error has this in it
 	Dismissed string    // yes or no: only ignored ones that were dismissed, or were not
 	Since     time.Time // only received then or later
@@ -57,8 +58,8 @@ func (f ReopenFilter) asked() EventFilter {
 		}
 		return t.UTC().Format(time.RFC3339Nano)
 	}
-	return EventFilter{Source: f.Source, Type: f.Type, EventID: f.EventID, Error: f.Error,
-		Dismissed: f.Dismissed, Since: written(f.Since), Until: written(f.Until)}
+	return EventFilter{Source: f.Source, Type: f.Type, EventID: f.EventID, Query: f.Query,
+		Error: f.Error, Dismissed: f.Dismissed, Since: written(f.Since), Until: written(f.Until)}
 }
 
 // ReopenChunk is how many events one transaction of Reopen takes.
@@ -222,8 +223,8 @@ func (f EventFilter) Reopen(now time.Time, statuses ...string) ReopenFilter {
 	if f.Error != "" { // the processed have none
 		statuses = slices.DeleteFunc(statuses, func(status string) bool { return status == "processed" })
 	}
-	r := ReopenFilter{Statuses: statuses, Source: f.Source, Type: f.Type, EventID: f.EventID, Error: f.Error,
-		Dismissed: f.Dismissed}
+	r := ReopenFilter{Statuses: statuses, Source: f.Source, Type: f.Type, EventID: f.EventID, Query: f.Query,
+		Error: f.Error, Dismissed: f.Dismissed}
 	r.Since, r.Until = MomentTime(f.Since), MomentTime(f.Until)
 	return r
 }

@@ -28,6 +28,7 @@ type eventsListCmd struct {
 	Source    string `name:"source" placeholder:"SOURCE" help:"Only events from stripe, clerk or platform."`
 	Status    string `name:"status" placeholder:"STATUS" help:"Only pending, processed, ignored or failed events."`
 	Type      string `name:"type" placeholder:"TYPE" help:"Only events of this type, for example invoice.paid."`
+	Search    string `name:"search" aliases:"q" placeholder:"TEXT" help:"Only events that name this: an email, or the id of a payment, customer, subscription, user, store or event."`
 	Dismissed bool   `name:"dismissed" help:"Only events that were dismissed."`
 	Limit     int    `name:"limit" default:"50" placeholder:"N" help:"Number of events to list (${default}), at most 100."`
 	JSON      bool   `name:"json" help:"Print JSON, as the API does."`
@@ -42,7 +43,7 @@ func (c eventsListCmd) Run(e *env) error {
 		return err
 	}
 	defer s.Close()
-	f := store.EventFilter{Source: c.Source, Status: c.Status, Type: c.Type, Limit: c.Limit}
+	f := store.EventFilter{Source: c.Source, Status: c.Status, Type: c.Type, Query: c.Search, Limit: c.Limit}
 	if c.Dismissed {
 		f.Dismissed = "yes"
 	}
@@ -62,7 +63,7 @@ func (c eventsListCmd) Run(e *env) error {
 	}
 	c.print(e.out, events)
 	if next != "" {
-		fmt.Fprintln(e.out, "… and more: choose by --source, --status or --type, or page through GET /api/admin/events")
+		fmt.Fprintln(e.out, "… and more: choose by --search, --source, --status or --type, or page through GET /api/admin/events")
 	}
 	fmt.Fprintf(e.out, "%s\n", countsLine(counts))
 	return nil

@@ -44,7 +44,42 @@ func openMixed(t *testing.T, n int) (*store.Store, []store.Event) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	nameSeven(t, s)
 	return s, allEvents(t, s, store.EventFilter{Limit: pg.MaxLimit})
+}
+
+// nameSeven lets each event name one of seven addresses. The oldest, and some that wait or
+// failed, have no terms yet.
+func nameSeven(t *testing.T, s *store.Store) {
+	t.Helper()
+	for _, sql := range []string{
+		`UPDATE webhook_events SET payload = json_build_object('email', 'No' || id % 7 || '@x.example', 'n', id)`,
+		`UPDATE event_search SET unindexed = (SELECT max(id) FROM webhook_events)`} {
+		if _, err := s.Pool.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for worked := true; worked; {
+		var err error
+		if worked, err = s.IndexEvents(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.Pool.Exec(t.Context(), `
+		WITH back AS (UPDATE event_search SET unindexed = 120)
+		DELETE FROM event_terms t
+		USING webhook_events e
+		WHERE e.id = t.event_id AND (e.id <= 120 OR e.status IN ('pending', 'failed') AND e.id % 2 = 0)`); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// namesOne tells whether an event names one of what a query asks for, or is it.
+func namesOne(query string, e store.Event) bool {
+	return slices.ContainsFunc(strings.Fields(query), func(word string) bool {
+		return strings.EqualFold(word, fmt.Sprint("no", e.ID%7, "@x.example")) || word == e.EventID ||
+			word == fmt.Sprint(e.ID)
+	})
 }
 
 // meant is what a filter is plainly.
@@ -52,6 +87,7 @@ func meant(f store.EventFilter, e store.Event) bool {
 	is := func(want, value string) bool { return want == "" || want == value }
 	return is(f.Source, e.Source) && is(f.Status, e.Status) && is(f.Type, e.Type) &&
 		(f.EventID == "" || f.EventID == e.EventID || f.EventID == fmt.Sprint(e.ID)) &&
+		(f.Query == "" || namesOne(f.Query, e)) &&
 		(f.Error == "" || e.LastError != nil && strings.Contains(strings.ToLower(*e.LastError), strings.ToLower(f.Error))) &&
 		(f.Since == "" || !e.ReceivedAt.Before(store.MomentTime(f.Since))) &&
 		(f.Until == "" || e.ReceivedAt.Before(store.MomentTime(f.Until)))
@@ -90,6 +126,8 @@ func anyFilter(rt *rapid.T) store.EventFilter {
 			rt, "type"),
 		EventID: rapid.SampledFrom([]string{"", "", "", "", "", "evt_1", "evt_250", "7", "evt_none",
 			"99999999999999999999"}).Draw(rt, "id"),
+		Query: rapid.SampledFrom([]string{"", "", "", "no3@x.example", "NO3@x.example evt_250", "no1@x.example no2@x.example",
+			"o3@x.example", "7", "%"}).Draw(rt, "query"),
 		Error: rapid.SampledFrom([]string{"", "", "", "", "%", "_", `\`, "DEADLOCK", "a_b", "wrong", "none such", "e"}).Draw(
 			rt, "error"),
 		Since: moment.Draw(rt, "since"),

@@ -1,7 +1,9 @@
 package inbox
 
 import (
+	"cmp"
 	"context"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -22,15 +24,26 @@ const maxWays = 200
 type eventWalk struct {
 	store.EventFilter
 	args       pg.Arguments
-	ways       string // SQL: a row for each range of an index
-	of         string // SQL: the column of an event e that selects the range
+	paths      []path
 	first, end int64
 	budget     int // rows, in each range
 }
 
-// walkEvents chooses the index to walk along.
+// path is what a walk goes along: ranges of an index.
+type path struct {
+	ways string // SQL: a row for each range
+	of   string // SQL: the condition that selects the range
+	rows string // SQL: what has the rows
+	id   string // SQL: the column in whose order they are
+	fits string // SQL: what of the filter is not yet true of its rows; empty: all of it
+}
+
+// ofEvents is the path along events of one kind, which of selects.
+func ofEvents(ways, of string) path { return path{ways, of, "webhook_events e", "e.id", ""} }
+
+// walkEvents chooses the indexes to walk along.
 func (s *Reader) walkEvents(ctx context.Context, f store.EventFilter, after *pg.Position) (*eventWalk, error) {
-	w := &eventWalk{EventFilter: f, ways: "(SELECT) AS way", of: "true"}
+	w := &eventWalk{EventFilter: f}
 	var err error
 	if w.first, w.end, err = s.store.Received(ctx, f); err != nil {
 		return nil, err
@@ -41,67 +54,118 @@ func (s *Reader) walkEvents(ctx context.Context, f store.EventFilter, after *pg.
 	ways := 1
 	switch open := f.Open(); {
 	case f.EventID != "":
-		ids, err := s.eventsNamed(ctx, f.EventID)
-		if err != nil {
-			return nil, err
-		}
-		w.of = "e.id = ANY(" + w.args.Add(ids) + ")"
+		err = w.named(ctx, s, f.EventID)
+	case f.Query != "":
+		ways, err = w.search(ctx, s)
 	case open != nil || f.Status == "processed" && f.Error != "":
-		w.ways, ways = "unnest("+w.args.Add(open)+"::text[]) AS way(status)", len(open)
-		w.of = "e.status = way.status AND e.status <> 'processed'"
+		ways = w.withStatus(open...)
 	case f.Source != "" || f.Type != "":
-		kinds, err := s.EventKinds(ctx, f)
-		if err != nil {
-			return nil, err
-		}
-		if ways = len(kinds); ways <= maxWays {
-			w.along(kinds)
+		var kinds []EventKind
+		if kinds, err = s.EventKinds(ctx, f); len(kinds) <= maxWays {
+			ways = w.along(kinds)
 		}
 	}
+	if w.paths == nil {
+		w.paths = []path{ofEvents("(SELECT) AS way", "true")}
+	}
 	w.budget = max(1, s.WalkBudget/max(1, min(ways, maxWays)))
-	return w, nil
+	return w, err
 }
 
-// along sets the walk to follow kinds of events.
-func (w *eventWalk) along(kinds []EventKind) {
+// withStatus sets the walk to follow statuses that have an index, and returns their number.
+func (w *eventWalk) withStatus(open ...string) int {
+	w.paths = append(w.paths, ofEvents("unnest("+w.args.Add(open)+"::text[]) AS way(status)",
+		"e.status = way.status AND e.status <> 'processed'"))
+	return len(open)
+}
+
+// along sets the walk to follow kinds of events, and returns their number.
+func (w *eventWalk) along(kinds []EventKind) int {
 	sources, types := make([]string, len(kinds)), make([]string, len(kinds))
 	for i, k := range kinds {
 		sources[i], types[i] = k.Source, k.Type
 	}
-	w.ways = "unnest(" + w.args.Add(sources) + "::text[], " + w.args.Add(types) + "::text[]) AS way(source, type)"
-	w.of = "e.source = way.source AND e.type = way.type"
+	w.paths = append(w.paths, ofEvents(
+		"unnest("+w.args.Add(sources)+"::text[], "+w.args.Add(types)+"::text[]) AS way(source, type)",
+		"e.source = way.source AND e.type = way.type"))
+	return len(kinds)
+}
+
+// named sets the walk to follow the events that ids may mean.
+func (w *eventWalk) named(ctx context.Context, s *Reader, refs ...string) error {
+	ids, err := s.eventsNamed(ctx, refs)
+	w.paths = append(w.paths, ofEvents("(SELECT) AS way", "e.id = ANY("+w.args.Add(ids)+")"))
+	return err
+}
+
+// search sets the walk to follow the events that name what is searched for: those with its
+// terms, those that it is an id of, and those that have no terms yet. It returns the number of
+// ranges.
+func (w *eventWalk) search(ctx context.Context, s *Reader) (ways int, err error) {
+	terms := w.Terms()
+	w.paths = append(w.paths, path{ways: "unnest(" + w.args.Add(terms) + "::bigint[]) AS way(term)",
+		of: "t.term = way.term", rows: "event_terms t JOIN webhook_events e ON e.id = t.event_id", id: "t.event_id"})
+	if err := w.named(ctx, s, w.Words()...); err != nil {
+		return 0, err
+	}
+	found := len(w.paths)
+	ways = len(terms) + 1 + w.withStatus("pending", "failed")
+	var unindexed int64
+	err = s.Pool.QueryRow(ctx, `SELECT unindexed FROM event_search`).Scan(&unindexed)
+	if unindexed > 0 {
+		w.paths = append(w.paths, ofEvents("(SELECT) AS way", "e.id <= "+w.args.Add(unindexed)))
+		ways++
+	}
+	rest := w.EventFilter
+	rest.Query = ""
+	fits := &pg.Conditions{Args: &w.args}
+	rest.Meets(fits)
+	for i := range w.paths {
+		if w.paths[i].fits = fits.String(); i >= found {
+			w.paths[i].fits += " AND " + w.InPayload(fits)
+		}
+	}
+	return ways, err
 }
 
 // SQL reads one matching event more than the limit in each range, and the last row
 // read if the budget ended there.
 func (w *eventWalk) SQL() string {
-	budget, fits := w.args.Add(w.budget), &pg.Conditions{Args: &w.args}
-	w.Meets(fits)
-	return store.SelectEvents("NULL::text", "NULL::text", "page.fits", "page.last") + `
-		JOIN (
+	budget, limit, first, end := w.args.Add(w.budget), w.args.Add(w.Limit+1), w.args.Add(w.first), w.args.Add(w.end)
+	all := &pg.Conditions{Args: &w.args}
+	if w.paths[0].fits == "" {
+		w.Meets(all)
+	}
+	var steps []string
+	for _, p := range w.paths {
+		steps = append(steps, `
 			SELECT step.*
-			FROM ` + w.ways + `
+			FROM `+p.ways+`
 			CROSS JOIN LATERAL (
 				SELECT
 					e.id,
 					e.fits,
-					e.nth = ` + budget + ` AS last
+					e.nth = `+budget+` AS last
 				FROM (
 					SELECT
 						e.id,
-						(` + fits.String() + `) IS TRUE AS fits,
-						row_number() OVER (ORDER BY e.id DESC) AS nth
-					FROM webhook_events e
-					WHERE ` + w.of + `
-					  AND e.id >= ` + w.args.Add(w.first) + `
-					  AND e.id < ` + w.args.Add(w.end) + `
-					ORDER BY e.id DESC
-					LIMIT ` + budget + `
+						(`+cmp.Or(p.fits, all.String())+`) IS TRUE AS fits,
+						row_number() OVER (ORDER BY `+p.id+` DESC) AS nth
+					FROM `+p.rows+`
+					WHERE `+p.of+`
+					  AND `+p.id+` >= `+first+`
+					  AND `+p.id+` < `+end+`
+					ORDER BY `+p.id+` DESC
+					LIMIT `+budget+`
 				) e
-				WHERE e.fits OR e.nth = ` + budget + `
+				WHERE e.fits OR e.nth = `+budget+`
 				ORDER BY e.id DESC
-				LIMIT ` + w.args.Add(w.Limit+1) + `
-			) step
+				LIMIT `+limit+`
+			) step`)
+	}
+	return store.SelectEvents("NULL::text", "NULL::text", "page.fits", "page.last") + `
+		JOIN (` + strings.Join(steps, `
+			UNION ALL`) + `
 		) page ON page.id = e.id
 		ORDER BY e.id DESC`
 }
@@ -126,8 +190,8 @@ func (w *eventWalk) read(ctx context.Context, s *Reader) (page []store.Event, ne
 		return x, err
 	})
 	page = []store.Event{}
-	for _, x := range steps {
-		if x.fits {
+	for i, x := range steps {
+		if again := i > 0 && steps[i-1].ID == x.ID; x.fits && !again { // several ranges may have it
 			page = append(page, x.Event)
 		}
 		if len(page) > w.Limit {
@@ -140,13 +204,13 @@ func (w *eventWalk) read(ctx context.Context, s *Reader) (page []store.Event, ne
 	return page, 0, err
 }
 
-// eventsNamed are the ids of events that ref may mean: the inbox's id or the sender's.
-func (s *Reader) eventsNamed(ctx context.Context, ref string) ([]int64, error) {
+// eventsNamed are the ids of events that refs may mean: the inbox's ids or the senders'.
+func (s *Reader) eventsNamed(ctx context.Context, refs []string) ([]int64, error) {
 	rows, err := s.Pool.Query(ctx, `
 		SELECT id
 		FROM webhook_events
-		WHERE id = $1
-		   OR source = ANY($2) AND event_id = $3`, store.InboxID(ref), store.Sources, ref)
+		WHERE id = ANY($1)
+		   OR source = ANY($2) AND event_id = ANY($3)`, store.InboxIDs(refs), store.Sources, refs)
 	if err != nil {
 		return nil, err
 	}

@@ -228,6 +228,7 @@ type NewReopening struct {
 	Status    string  `json:"status"`
 	Type      string  `json:"type"`
 	ID        string  `json:"id"`
+	Query     string  `json:"q"`
 	Error     string  `json:"error"`
 	Dismissed string  `json:"dismissed"`
 	Since     string  `json:"since"`
@@ -255,7 +256,7 @@ func (s *Pages) ReopenAPI(do string) core.Handler {
 			return err
 		}
 		f := store.EventFilter{
-			Source: asked.Source, Status: asked.Status, Type: asked.Type, EventID: asked.ID,
+			Source: asked.Source, Status: asked.Status, Type: asked.Type, EventID: asked.ID, Query: asked.Query,
 			Error: asked.Error, Dismissed: asked.Dismissed, Since: asked.Since, Until: asked.Until,
 		}
 		if asked.IDs == nil && !f.Narrow() && !asked.All {
