@@ -25,7 +25,7 @@ func readClerk(e Event) (Set, error) {
 	case "session.created":
 		return readSession(body.Data)
 	}
-	return Set{}, &Ignored{"no use for Clerk events of type " + e.Type}
+	return Set{}, &Ignored{"Clerk events of type " + e.Type + " are not needed"}
 }
 
 // ReadClerkUser reads a user from Clerk's API. read is the time of reading, which only matters if

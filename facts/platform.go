@@ -32,7 +32,7 @@ const MaxAhead = time.Hour
 func readPlatform(e Event) (Set, error) {
 	read, ok := platformReaders[e.Type]
 	if !ok {
-		return Set{}, &Ignored{"no use for platform events of type " + e.Type}
+		return Set{}, &Ignored{"platform events of type " + e.Type + " are not needed"}
 	}
 	// stored before the receiver refused such events
 	if !e.ReceivedAt.IsZero() && e.OccurredAt.After(e.ReceivedAt.Add(MaxAhead)) {

@@ -92,7 +92,7 @@ func StripeReads(eventType string) bool {
 func readStripe(e Event) (Set, error) {
 	read, ok := readerOf(e.Type)
 	if !ok {
-		return Set{}, &Ignored{"no use for Stripe events of type " + e.Type}
+		return Set{}, &Ignored{"Stripe events of type " + e.Type + " are not needed"}
 	}
 	set, err := read(origin{account: e.Account, id: e.ID, typ: e.Type, at: e.OccurredAt}, e.Payload)
 	if err != nil {

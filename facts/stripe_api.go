@@ -28,7 +28,7 @@ var apiReaders = map[string]func(origin, []byte) (Set, error){
 func ReadStripeObject(kind, account string, read time.Time, raw []byte) (Set, error) {
 	reader, ok := apiReaders[kind]
 	if !ok {
-		return Set{}, &Ignored{"no use for Stripe objects of kind " + kind}
+		return Set{}, &Ignored{"Stripe objects of kind " + kind + " are not needed"}
 	}
 	// Event times are rounded down to seconds. An event of the same second may be newer than this
 	// read, so it must win a tie.

@@ -287,7 +287,7 @@ func TestMalformedAndIgnored(t *testing.T) {
 	}
 	wantRows(t, url, `SELECT status || ': ' || last_error FROM webhook_events ORDER BY id`,
 		"failed: enrollment.upserted (evt_001): course_id must be 1 to 255 characters, got 0.5",
-		"ignored: no use for platform events of type party.thrown",
+		"ignored: platform events of type party.thrown are not needed",
 		"failed: Stripe event evt_003 (customer.created): data.object is missing or has no usable id")
 	wantRows(t, url, `SELECT 'row' FROM enrollments`)
 }

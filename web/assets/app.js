@@ -107,14 +107,15 @@ const closeMenus = (except) => document.querySelectorAll(".menu[open]").forEach(
 (() => {
 	const show = (root) => {
 		if (!navigator.clipboard) return;
-		for (const button of root.querySelectorAll("[data-copy]")) button.hidden = false;
+		for (const button of root.querySelectorAll("[data-copy], [data-copy-from]")) button.hidden = false;
 	};
 	document.addEventListener("DOMContentLoaded", () => show(document));
 	document.addEventListener("htmx:afterSettle", (event) => show(event.target));
 	document.addEventListener("click", async (event) => {
-		const button = event.target.closest("[data-copy]");
+		const button = event.target.closest("[data-copy], [data-copy-from]");
 		if (!button) return;
-		await navigator.clipboard.writeText(button.dataset.copy);
+		const from = button.dataset.copyFrom;
+		await navigator.clipboard.writeText(from ? document.querySelector(from).textContent : button.dataset.copy);
 		button.classList.add("done");
 		setTimeout(() => button.classList.remove("done"), 1500);
 	});

@@ -2,13 +2,13 @@ package creators
 
 import (
 	"cmp"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
 
 	"rollcall/store"
 	"rollcall/store/customers"
+	"rollcall/web/core"
 )
 
 // payment is a row of the table of payments, or a subscription with its payments.
@@ -118,14 +118,7 @@ func stripeURL(account, id string, origins []store.Origin) string {
 	if !ok {
 		return ""
 	}
-	at := "https://dashboard.stripe.com/"
-	if account != "" {
-		at += url.PathEscape(account) + "/"
-	}
-	if slices.ContainsFunc(origins, fromTestMode) {
-		at += "test/"
-	}
-	return at + page + "/" + url.PathEscape(id)
+	return core.StripePage(account, slices.ContainsFunc(origins, fromTestMode), page, id)
 }
 
 func fromTestMode(o store.Origin) bool {

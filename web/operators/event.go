@@ -32,6 +32,8 @@ type eventPage struct {
 	URL      string
 	Closed   bool // it is not pending
 	SameType string
+	Stripe   string // its page in Stripe's dashboard; empty: none
+	Commands []command
 }
 
 // Event shows one event, or to htmx its outcome.
@@ -55,6 +57,7 @@ func (s *Pages) Event(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	page.Headers = headersOf(event.Headers)
+	page.Stripe, page.Commands = stripePage(event), s.commandsFor(r, event)
 	page.Payload, page.Raw = LaidOut(event.Payload)
 	s.Page(w, http.StatusOK, "event.html", page)
 	return nil
