@@ -30,11 +30,12 @@ CREATE TABLE webhook_secrets (
     source           text        NOT NULL CHECK (source IN ('stripe', 'clerk', 'platform')),
     secrets          text        NOT NULL CHECK (secrets ~ '^[0-9a-f]{8}$'),
     verified_at      timestamptz,
+    last_verified_at timestamptz,
     refused          bigint      NOT NULL CHECK (refused >= 0),
     first_refused_at timestamptz,
     last_refused_at  timestamptz,
-    used_at          timestamptz NOT NULL,
     PRIMARY KEY (source, secrets),
+    CHECK ((verified_at IS NULL) = (last_verified_at IS NULL)),
     CHECK ((refused = 0) = (first_refused_at IS NULL) AND (refused = 0) = (last_refused_at IS NULL))
 );
 COMMENT ON TABLE  webhook_secrets             IS 'whether the secrets that receivers check by have ever matched: secrets that never did are wrong';

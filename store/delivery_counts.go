@@ -107,25 +107,26 @@ const (
 			count = n.count + EXCLUDED.count,
 			last_at = GREATEST(n.last_at, EXCLUDED.last_at)`
 	countSecretsSQL = `
-		INSERT INTO webhook_secrets AS s (source, secrets, verified_at, refused, first_refused_at, last_refused_at, used_at)
+		INSERT INTO webhook_secrets AS s
+			(source, secrets, verified_at, last_verified_at, refused, first_refused_at, last_refused_at)
 		SELECT
 			source,
 			secrets,
 			min(first_at) FILTER (WHERE outcome <> '` + BadSignature + `'),
+			max(last_at) FILTER (WHERE outcome <> '` + BadSignature + `'),
 			coalesce(sum(count) FILTER (WHERE outcome = '` + BadSignature + `'), 0),
 			min(first_at) FILTER (WHERE outcome = '` + BadSignature + `'),
-			max(last_at) FILTER (WHERE outcome = '` + BadSignature + `'),
-			max(last_at)
+			max(last_at) FILTER (WHERE outcome = '` + BadSignature + `')
 		FROM counted
 		WHERE secrets <> ''
 		GROUP BY source, secrets
 		ORDER BY source, secrets
 		ON CONFLICT (source, secrets) DO UPDATE SET
 			verified_at = LEAST(s.verified_at, EXCLUDED.verified_at),
+			last_verified_at = GREATEST(s.last_verified_at, EXCLUDED.last_verified_at),
 			refused = s.refused + EXCLUDED.refused,
 			first_refused_at = LEAST(s.first_refused_at, EXCLUDED.first_refused_at),
-			last_refused_at = GREATEST(s.last_refused_at, EXCLUDED.last_refused_at),
-			used_at = GREATEST(s.used_at, EXCLUDED.used_at)`
+			last_refused_at = GREATEST(s.last_refused_at, EXCLUDED.last_refused_at)`
 )
 
 // NewestEvents is how much of the inbox tells the rhythm of a source whose

@@ -17,7 +17,8 @@ type rhythm struct {
 	source    string
 	now       time.Time
 	hours     []store.Delivered // of the source, by hour
-	recovered time.Time         // earlier gaps were imported by a backfill; zero: none was
+	secrets   []status.SecretUse
+	recovered time.Time // earlier gaps were imported by a backfill; zero: none was
 }
 
 func rhythmOf(source string, seen status.Traffic) rhythm {
@@ -25,6 +26,11 @@ func rhythmOf(source string, seen status.Traffic) rhythm {
 	for _, d := range seen.Deliveries {
 		if d.Source == source && !d.Hour.After(seen.At) {
 			r.hours = append(r.hours, d)
+		}
+	}
+	for _, u := range seen.Secrets {
+		if u.Source == source {
+			r.secrets = append(r.secrets, u)
 		}
 	}
 	slices.SortStableFunc(r.hours, func(a, b store.Delivered) int { return a.First.Compare(b.First) })
@@ -118,7 +124,7 @@ var missed = map[string]string{
 
 // The outcomes that the watches use, named as in webhooks: its tests compare Outcomes.
 const (
-	badSignature     = "invalid_signature"
+	badSignature     = store.BadSignature
 	missingSignature = "missing_signature"
 	notConfigured    = "not_configured"
 	wrongMethod      = "method_not_allowed"
@@ -161,6 +167,9 @@ const (
 // signatures checks for deliveries with wrong signatures while no valid one arrives. The source may
 // not have sent them, and the text says so.
 func signatures(r rhythm) finding.Finding {
+	if u, is := r.wrongSecret(); is {
+		return wrong(r.source, u)
+	}
 	last, since := r.lastKept(), "in the last four weeks"
 	if !last.IsZero() {
 		since = "since " + stamp(last)

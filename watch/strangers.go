@@ -19,12 +19,21 @@ var proven = []string{badEncoding, badJSON, badField, noID, noType, noTime, unst
 // gap is a time between two accepted deliveries of a source.
 type gap struct{ from, to time.Time }
 
+// has tells whether deliveries came in the gap, or may have. Those that go on after the source is first
+// heard are another's.
+func (g gap) has(d store.Delivered) bool {
+	if g.from.IsZero() {
+		return d.Last.Before(g.to)
+	}
+	return d.Last.After(g.from) && d.First.Before(g.to)
+}
+
 // own returns r without the refusals that most likely belong to strangers.
 func (r rhythm) own() rhythm {
 	gaps := r.gaps()
 	r.hours = slices.DeleteFunc(slices.Clone(r.hours), func(d store.Delivered) bool {
 		return !isKept(d) && !slices.Contains(proven, d.Outcome) &&
-			!slices.ContainsFunc(gaps, func(g gap) bool { return d.Last.After(g.from) && d.First.Before(g.to) })
+			!slices.ContainsFunc(gaps, func(g gap) bool { return g.has(d) })
 	})
 	return r
 }
@@ -84,5 +93,13 @@ func LastKept(source string, seen status.Traffic) time.Time { return rhythmOf(so
 // them, as strangers could then raise alarms.
 func Unsigned(source string, seen status.Traffic) (unsigned, signed int64) {
 	r := rhythmOf(source, seen)
-	return r.count(badSignature), r.count(store.Accepted, store.Duplicate)
+	return max(0, r.count(badSignature)-r.refusedWrongly()), r.count(store.Accepted, store.Duplicate)
+}
+
+// Refuses tells whether deliveries of a source were refused lately that strangers seldom send.
+func Refuses(source string, seen status.Traffic) bool {
+	r := rhythmOf(source, seen)
+	return slices.ContainsFunc(r.hours, func(d store.Delivered) bool {
+		return !isKept(d) && d.Outcome != missingSignature && d.Outcome != wrongMethod && r.now.Sub(d.Last) <= betweenTries
+	})
 }

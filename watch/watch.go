@@ -27,24 +27,37 @@ var Kinds = []string{Silent, Signatures, Refused, Failing, Overdue}
 // Weeks is the length of the history.
 const Weeks = 28 * 24 * time.Hour
 
+// judgement is what a watch shows now.
+type judgement struct {
+	finding.Finding
+	certain bool // it need not last to count, unless the state has changed just before
+}
+
 // Judge returns the current verdict of each watch.
-func Judge(seen status.Traffic) []finding.Finding {
-	var all []finding.Finding
+func Judge(seen status.Traffic) (all []finding.Finding) {
+	for _, v := range judge(seen) {
+		all = append(all, v.Finding)
+	}
+	return all
+}
+
+func judge(seen status.Traffic) (all []judgement) {
 	for _, source := range status.Sources() {
 		r := rhythmOf(source, seen).own()
+		_, isWrong := r.wrongSecret()
 		for kind, judge := range map[string]func(rhythm) finding.Finding{
 			Silent: silent, Signatures: signatures, Refused: refused,
 		} {
 			v := judge(r)
 			v.Kind, v.Subject = kind, source
-			all = append(all, v)
+			all = append(all, judgement{v, kind == Signatures && (isWrong || r.secretsFixed())})
 		}
 	}
 	for _, f := range seen.Failing {
-		all = append(all, failing(f))
+		all = append(all, judgement{Finding: failing(f)})
 	}
-	all = append(all, overdue(seen))
-	slices.SortFunc(all, func(a, b finding.Finding) int { return strings.Compare(a.Name(), b.Name()) })
+	all = append(all, judgement{Finding: overdue(seen)})
+	slices.SortFunc(all, func(a, b judgement) int { return strings.Compare(a.Name(), b.Name()) })
 	return all
 }
 
@@ -56,7 +69,7 @@ func Next(seen status.Traffic, now []status.Watch) []status.Watch {
 		byName[w.Name] = w
 	}
 	var next []status.Watch
-	for _, v := range Judge(seen) {
+	for _, v := range judge(seen) {
 		w, known := byName[v.Name()]
 		if !known {
 			w = status.Watch{Name: v.Name(), State: status.OK, Since: seen.At}
@@ -66,7 +79,7 @@ func Next(seen status.Traffic, now []status.Watch) []status.Watch {
 	}
 	for _, w := range now {
 		if _, left := byName[w.Name]; left {
-			next = append(next, step(w, finding.Finding{Severity: finding.OK}, seen.At))
+			next = append(next, step(w, judgement{Finding: finding.Finding{Severity: finding.OK}}, seen.At))
 		}
 	}
 	return next
@@ -80,7 +93,7 @@ const (
 )
 
 // step returns a watch's next state, given its state and a new verdict.
-func step(w status.Watch, v finding.Finding, now time.Time) status.Watch {
+func step(w status.Watch, v judgement, now time.Time) status.Watch {
 	w.CheckedAt = now
 	state, fix := string(v.Severity), strings.Join(v.Fix, "\n")
 	if state == w.State {
@@ -95,7 +108,7 @@ func step(w status.Watch, v finding.Finding, now time.Time) status.Watch {
 		w.LeaningSince = &now
 	}
 	w.Leaning = &state
-	if now.Sub(*w.LeaningSince) >= after {
+	if v.certain && (!worse || w.Changes == 0 || now.Sub(w.Since) >= betterAfter) || now.Sub(*w.LeaningSince) >= after {
 		w.State, w.Since, w.Detail, w.Fix = state, *w.LeaningSince, v.What, fix
 		w.Leaning, w.LeaningSince = nil, nil
 	}
@@ -143,7 +156,11 @@ func overdue(seen status.Traffic) finding.Finding {
 	default:
 		return v
 	}
-	v.What = fmt.Sprintf("%s wait to be applied, the oldest for %s", events(seen.Overdue.Count), Span(waited))
+	wait := "wait"
+	if seen.Overdue.Count == 1 {
+		wait = "waits"
+	}
+	v.What = fmt.Sprintf("%s %s to be applied, the oldest for %s", events(seen.Overdue.Count), wait, Span(waited))
 	v.Fix = []string{"rollcall work"}
 	return v
 }

@@ -247,7 +247,7 @@ func looks(t *testing.T, minutes string) (states string, changes int) {
 	w := status.Watch{Name: "w", State: status.OK, Since: noon}
 	for i, look := range minutes {
 		was := w.State
-		w = step(w, finding.Finding{Severity: finding.Severity(means[look]), What: means[look]},
+		w = step(w, judgement{Finding: finding.Finding{Severity: finding.Severity(means[look]), What: means[look]}},
 			noon.Add(time.Duration(i)*time.Minute))
 		if w.State != was {
 			changes++
@@ -309,6 +309,62 @@ func TestNext(t *testing.T) {
 	}
 	if n := 1 + 1 + 3*len(status.Sources()); len(watches) != n {
 		t.Errorf("%d watches, want %d", len(watches), n)
+	}
+}
+
+// Secrets that never matched are wrong at the first delivery that they refuse, unless that is a
+// stranger's; once others match, all is well at once, unless servers with either take turns.
+func TestWrongSecrets(t *testing.T) {
+	minute := func(m int) *time.Time { at := noon.Add(time.Duration(m) * time.Minute); return &at }
+	use := func(verified *time.Time, refused ...int) status.SecretUse {
+		u := status.SecretUse{Source: "stripe", Verified: verified, LastVerified: verified, Refused: int64(len(refused))}
+		if len(refused) > 0 {
+			u.FirstRefused, u.LastRefused = minute(refused[0]), minute(refused[len(refused)-1])
+		}
+		return u
+	}
+	kept := func(from, to int) []store.Delivered {
+		return []store.Delivered{{Source: "stripe", Hour: noon, Outcome: store.Accepted, Count: 1, First: *minute(from),
+			Last: *minute(to)}}
+	}
+	for _, c := range []struct {
+		name    string
+		secrets []status.SecretUse
+		came    []store.Delivered
+		state   string
+		certain bool
+	}{
+		{"nothing", nil, nil, "ok", false},
+		{"the first delivery", []status.SecretUse{use(nil, 5)}, nil, "problem", true},
+		{"another source's", []status.SecretUse{{Source: "clerk", Refused: 1, FirstRefused: minute(5),
+			LastRefused: minute(5)}}, nil, "ok", false},
+		{"changed", []status.SecretUse{use(minute(-900)), use(nil, 5)}, kept(-900, -10), "problem", true},
+		{"a stranger, beside secrets of an earlier version, which nobody noted", []status.SecretUse{use(nil, 5)},
+			kept(-900, -10), "ok", false},
+		{"a stranger, beside secrets that match", []status.SecretUse{use(minute(-900), 5, 6, 7)}, kept(-900, -10), "ok",
+			false},
+		{"right now", []status.SecretUse{use(nil, 5), use(minute(6))}, kept(6, 6), "ok", true},
+		{"right again", []status.SecretUse{{Source: "stripe", Verified: minute(-900), LastVerified: minute(6)},
+			use(nil, 5)}, kept(-900, 6), "ok", true},
+		{"wrong again", []status.SecretUse{{Source: "stripe", Verified: minute(-900), LastVerified: minute(6)},
+			use(nil, 5, 8)}, kept(-900, 6), "problem", true},
+		{"long over", []status.SecretUse{use(nil, -900)}, nil, "ok", false},
+	} {
+		all := judge(status.Traffic{At: *minute(9), Secrets: c.secrets, Deliveries: c.came})
+		i := slices.IndexFunc(all, func(v judgement) bool { return v.Name() == Signatures+"/stripe" })
+		if v := all[i]; string(v.Severity) != c.state || v.certain != c.certain {
+			t.Errorf("%s: %s, certain: %v: %s", c.name, v.Severity, v.certain, v.What)
+		}
+	}
+	w := step(status.Watch{State: status.OK}, judgement{finding.Finding{Severity: finding.Problem}, true}, noon)
+	if w.State != status.Problem || !w.Since.Equal(noon) {
+		t.Errorf("%+v", w)
+	}
+	// Servers with right and wrong secrets take turns: what was over a minute ago is not reported again.
+	w = status.Watch{State: status.OK, Since: noon, Changes: 2}
+	w = step(w, judgement{finding.Finding{Severity: finding.Problem}, true}, noon.Add(time.Minute))
+	if w.State != status.OK || w.Leaning == nil {
+		t.Errorf("%+v", w)
 	}
 }
 

@@ -37,31 +37,57 @@ func (w *Worker) now(ctx context.Context) (time.Time, error) {
 	return w.cfg.Store.Now(ctx)
 }
 
-// watchUntil checks the watches regularly until ctx ends.
+// newsEvery is how often workers look for news of signing secrets, which the watches take up at once.
+const newsEvery = 2 * time.Second
+
+// watchUntil checks the watches regularly, and when there is news of secrets, until ctx ends.
 func (w *Worker) watchUntil(ctx context.Context) {
-	tick := time.NewTicker(w.cfg.Watch)
+	tick, look := time.NewTicker(w.cfg.Watch), time.NewTicker(min(newsEvery, w.cfg.Watch))
 	defer tick.Stop()
-	for {
-		if err := w.checkWatches(ctx); err != nil && ctx.Err() == nil {
+	defer look.Stop()
+	known := w.secretNews(ctx, -1)
+	for every := w.cfg.Watch; ctx.Err() == nil; every = w.nextLook(ctx, tick.C, look.C, &known) {
+		if err := w.checkWatches(ctx, every); err != nil && ctx.Err() == nil {
 			w.cfg.Log.Warn("the watches could not be looked at; the next look tries again", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
 		}
 	}
 }
 
-// checkWatches checks the watches once and enqueues their changes. The rows hold the undelivered
-// changes, so the sweep replaces lost jobs.
-func (w *Worker) checkWatches(ctx context.Context) error {
+// nextLook waits for the time to check, or for news. It returns how recent another worker's check may be.
+func (w *Worker) nextLook(ctx context.Context, tick, look <-chan time.Time, known *int64) (every time.Duration) {
+	for {
+		select {
+		case <-ctx.Done():
+			return 0
+		case <-tick:
+			return w.cfg.Watch
+		case <-look:
+			if n := w.secretNews(ctx, *known); n != *known {
+				*known = n
+				return 0
+			}
+		}
+	}
+}
+
+// secretNews is known, or another number if there is news.
+func (w *Worker) secretNews(ctx context.Context, known int64) int64 {
+	n, err := status.New(w.cfg.Store).SecretNews(ctx)
+	if err != nil { // the next look tries again
+		return known
+	}
+	return n
+}
+
+// checkWatches checks the watches, if no worker has within a time, and enqueues their changes. The rows
+// hold the undelivered changes, so the sweep replaces lost jobs.
+func (w *Worker) checkWatches(ctx context.Context, every time.Duration) error {
 	now, err := w.now(ctx)
 	if err != nil {
 		return err
 	}
 	due, err := status.New(w.cfg.Store).LookAtWatches(ctx, status.WatchRound{
-		Now: now, Every: w.cfg.Watch, Since: now.Add(-watch.Weeks), Alert: w.cfg.Alert != nil, Next: watch.Next,
+		Now: now, Every: every, Since: now.Add(-watch.Weeks), Alert: w.cfg.Alert != nil, Next: watch.Next,
 	})
 	if err != nil {
 		return err

@@ -177,7 +177,7 @@ func TestOneWorkerLooks(t *testing.T) {
 			looks.Go(func() {
 				w := New(s.config)
 				defer w.jobs.Close()
-				if err := w.checkWatches(t.Context()); err != nil {
+				if err := w.checkWatches(t.Context(), w.cfg.Watch); err != nil {
 					t.Error(err)
 				}
 			})
@@ -233,12 +233,13 @@ func TestWatchesAreKept(t *testing.T) {
 	}
 	s.exec(`INSERT INTO event_work VALUES ('hour', '2025-12-01 10:00Z', 'stripe', 'applied', 5, 1, 1),
 		('hour', '2026-01-01 10:00Z', 'stripe', 'applied', 5, 1, 1)`)
-	s.exec(`INSERT INTO webhook_secrets VALUES ('stripe', '0000000a', '2025-12-01', 0, NULL, NULL, '2025-12-01'),
-		('stripe', '0000000b', '2025-12-01', 0, NULL, NULL, '2026-01-01')`)
+	s.exec(`INSERT INTO webhook_secrets VALUES
+		('stripe', '0000000a', '2025-12-01', '2025-12-01', 0, NULL, NULL),
+		('stripe', '0000000b', '2025-12-01', '2026-01-01', 0, NULL, NULL)`)
 	w := New(s.config)
 	defer w.jobs.Close()
 	for range 3 {
-		if err := w.checkWatches(t.Context()); err != nil {
+		if err := w.checkWatches(t.Context(), w.cfg.Watch); err != nil {
 			t.Fatal(err)
 		}
 		now = now.Add(time.Minute)

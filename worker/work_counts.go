@@ -30,9 +30,11 @@ const maxWorkMinutes = 60
 
 func newWorkCounts(s *store.Store, log *slog.Logger) *workCounts {
 	return tally.New(tally.Config[workKey, worked]{
-		Add:   func(sum, more worked) worked { return worked{sum.count + more.count, sum.total + more.total} },
-		Write: func(ctx context.Context, counts map[workKey]worked) error { return s.CountWork(ctx, listedWork(counts)) },
-		Keep:  keepWork, Log: log, What: "applied events",
+		Add: func(sum, more worked) worked { return worked{sum.count + more.count, sum.total + more.total} },
+		Write: func(ctx context.Context, counts map[workKey]worked) error {
+			return s.CountWork(ctx, listedWork(counts))
+		},
+		Keep: keepWork, Log: log, What: "applied events",
 	})
 }
 

@@ -187,9 +187,9 @@ var ailments = []ailment{
 				WHERE outcome = 'invalid_signature'`).Scan(&n)
 			return err == nil && n == 5
 		})
-	}, says: "5 webhooks from clerk",
+	}, says: "5 webhooks from clerk", fill: map[string]string{"<SIGNING SECRET>": wardSvix},
 		cure: said(`UPDATE webhook_deliveries SET hour = hour - interval '1 day', first_at = first_at - interval '1 day',
-			last_at = last_at - interval '1 day'`)},
+			last_at = last_at - interval '1 day'`, `DELETE FROM webhook_secrets`)},
 	{kind: watch.Signatures, subject: "clerk", severity: finding.Note, stays: true,
 		cause: said(counts("clerk", "accepted", 9, 200, 0), counts("clerk", "invalid_signature", 5000, 5, 0)),
 		says:  "A stranger sends them, or a second endpoint"},

@@ -17,6 +17,7 @@ func Sources() []string { return append([]string{}, store.Sources...) }
 type Traffic struct {
 	At         time.Time
 	Deliveries []store.Delivered
+	Secrets    []SecretUse
 	Failing    []FailingEvents
 	Overdue    OverdueEvents
 	Recovered  map[string]time.Time // by source: a backfill also read everything sent before this time
@@ -51,6 +52,9 @@ func (s *Reader) Traffic(ctx context.Context, since, now time.Time) (t Traffic, 
 func readTraffic(ctx context.Context, tx pgx.Tx, since, now time.Time) (t Traffic, err error) {
 	t.At = now
 	if t.Deliveries, err = store.Deliveries(ctx, tx, since); err != nil {
+		return t, err
+	}
+	if t.Secrets, err = secretUses(ctx, tx); err != nil {
 		return t, err
 	}
 	if t.Failing, err = failingEvents(ctx, tx); err != nil {

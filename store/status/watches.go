@@ -72,7 +72,7 @@ func scanWatch(row pgx.CollectableRow) (w Watch, err error) {
 // WatchRound is one check of the watches.
 type WatchRound struct {
 	Now   time.Time
-	Every time.Duration                  // interval, for all workers together
+	Every time.Duration                  // interval, for all workers together; 0: check now
 	Since time.Time                      // how far back traffic is read
 	Alert bool                           // whether changes are delivered as alerts
 	Next  func(Traffic, []Watch) []Watch // computes the new watches, see package watch

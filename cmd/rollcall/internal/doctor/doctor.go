@@ -20,6 +20,7 @@ import (
 	"rollcall/store/finding"
 	"rollcall/store/pg"
 	"rollcall/store/status"
+	"rollcall/watch"
 )
 
 // Options are the flags of the command.
@@ -115,8 +116,16 @@ func (d *doctor) examine(ctx context.Context) Report {
 		}
 	}
 	report.Findings = append([]finding.Finding{}, d.findings...)
-	slices.SortStableFunc(report.Findings, func(a, b finding.Finding) int { return b.Severity.Rank() - a.Severity.Rank() })
+	slices.SortStableFunc(report.Findings, func(a, b finding.Finding) int { return weight(b) - weight(a) })
 	return report
+}
+
+// weight orders findings. A wrong signing secret comes first: much of what else is found follows from it.
+func weight(f finding.Finding) int {
+	if f.Kind == watch.Signatures && f.Severity == finding.Problem {
+		return f.Severity.Rank() + 1
+	}
+	return f.Severity.Rank()
 }
 
 // lost reports that Postgres went away; checks that need it are skipped.

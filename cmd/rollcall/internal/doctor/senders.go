@@ -58,6 +58,7 @@ func (d *doctor) checkSenders(ctx context.Context) error {
 	for _, source := range status.Sources() {
 		d.refusedForSecrets(source, seen)
 		switch last := watch.LastKept(source, seen); {
+		case slices.Contains(unheard, source) && watch.Refuses(source, seen): // and what refuses them is found below
 		case slices.Contains(unheard, source):
 			d.find(finding.Finding{Kind: "source_unheard", Subject: source,
 				What: "No webhook from " + source + " has been received yet", Fix: firstWords(source)})
