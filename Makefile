@@ -16,8 +16,14 @@ help: ## list the targets
 setup: ## install what is missing to run: Postgres, redis-server
 	@sh scripts/setup.sh
 
-setup-test: ## the same, and what the tests need: Chromium, PgBouncer, Prometheus, and what texts use
-	@sh scripts/setup.sh chromium pgbouncer prometheus curl jq openssl
+setup-test: ## the same, and what the tests need: Chromium, PgBouncer, Prometheus, Node.js, and what texts use
+	@sh scripts/setup.sh chromium pgbouncer prometheus node curl jq openssl
+	@$(MAKE) --no-print-directory -s $(SENDERS)/node_modules/.package-lock.json
+
+# The libraries by which Stripe and Clerk sign: a test sends with them.
+SENDERS := cmd/rollcall/testdata/senders
+$(SENDERS)/node_modules/.package-lock.json: $(SENDERS)/package-lock.json
+	npm ci --prefix $(SENDERS) --no-audit --no-fund
 
 demo: setup build ## play a marketplace's days at a Rollcall of your own
 	./bin/rollcall demo $(ARGS)

@@ -51,6 +51,10 @@ have_pgbouncer() {
 		[ -x /home/linuxbrew/.linuxbrew/bin/pgbouncer ]
 }
 
+have_node() {
+	command -v node >/dev/null && command -v npm >/dev/null
+}
+
 have_prometheus() {
 	command -v prometheus >/dev/null && command -v promtool >/dev/null
 }
@@ -114,6 +118,7 @@ for extra in "$@"; do
 	chromium) have_chromium || missing="$missing $chromium" ;;
 	pgbouncer) have_pgbouncer || missing="$missing pgbouncer" ;;
 	prometheus) have_prometheus || missing="$missing prometheus" ;;
+	node) have_node || { [ $manager = brew ] && missing="$missing node" || missing="$missing nodejs npm"; } ;;
 	curl | jq | openssl) command -v "$extra" >/dev/null || missing="$missing $extra" ;;
 	*) fail "nothing is known of $extra" ;;
 	esac
@@ -127,6 +132,7 @@ for extra in "$@"; do
 	chromium) have_chromium || fail "no Chromium, even after installing; install Chromium or Google Chrome" ;;
 	pgbouncer) have_pgbouncer || fail "no PgBouncer, even after installing; see https://www.pgbouncer.org/install.html" ;;
 	prometheus) have_prometheus || fail "no prometheus and promtool, even after installing; see https://prometheus.io/download/" ;;
+	node) have_node || fail "no node and npm, even after installing; see https://nodejs.org/en/download" ;;
 	*) command -v "$extra" >/dev/null || fail "no $extra, even after installing" ;;
 	esac
 done

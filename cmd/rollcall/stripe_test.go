@@ -30,6 +30,12 @@ type endpoints struct {
 
 func newEndpoints(t *testing.T) *endpoints {
 	t.Helper()
+	return &endpoints{t: t, mock: stripeMock(t)}
+}
+
+// stripeMock is Stripe's own mock of its API.
+func stripeMock(t *testing.T) http.Handler {
+	t.Helper()
 	spec, err := server.LoadSpec(embedded.OpenAPISpec, "")
 	if err != nil {
 		t.Fatal(err)
@@ -42,7 +48,7 @@ func newEndpoints(t *testing.T) *endpoints {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &endpoints{t: t, mock: http.HandlerFunc(stub.HandleRequest)}
+	return http.HandlerFunc(stub.HandleRequest)
 }
 
 func (s *endpoints) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -38,18 +38,20 @@ async function send(type, object) {
   if (!answer.ok) throw new Error(`${type}: ${answer.status} ${await answer.text()}`)
 }
 
-// sell is a sale at the checkout, as Stripe's own trigger makes one.
+// sell is a sale at the checkout, as Stripe's own trigger makes one. The mock checks what it
+// is asked, but answers with examples: what was asked is put in their place.
 async function sell() {
   const session = await stripe.checkout.sessions.create({
     mode: 'payment', success_url: 'https://example.com',
     line_items: [{ quantity: 1, price_data: { currency: 'usd', unit_amount: 3000, product_data: { name: 't-shirt' } } }],
     ...added().checkout_session,
   })
-  const intent = await stripe.paymentIntents.create({ amount: 3000, currency: 'usd' })
+  const price = { amount: 3000, currency: 'usd' }
+  const intent = { ...await stripe.paymentIntents.create(price), ...price }
   await send('payment_intent.created', intent)
   await send('payment_intent.succeeded', { ...intent, status: 'succeeded', amount_received: intent.amount })
   await send('checkout.session.completed', {
-    ...session, payment_intent: intent.id, status: 'complete', payment_status: 'paid', amount_total: intent.amount,
+    ...session, ...added().checkout_session, payment_intent: intent.id, status: 'complete', payment_status: 'paid', amount_total: intent.amount,
     currency: intent.currency, customer: null, customer_details: { email: 'stripe@example.com', name: null },
   })
   console.log('Trigger succeeded! Check dashboard for event details.')
