@@ -39,7 +39,6 @@ var heldBy = map[string]string{
 	"rollcall demo --metrics-listen 127.0.0.1:9090": "TestScripts", // watch.txtar has the flag
 	"make setup": "TestMakefile",
 	"make bench": "TestMakefile",
-	"make test":  "TestMakefile", // whose commands run this
 	"kubectl apply -f deploy/kubernetes/rollcall.yaml": "TestKubernetes",
 	"prometheus --config.file=deploy/prometheus/prometheus.yml --storage.tsdb.path=/tmp/prometheus " +
 		"--web.listen-address=127.0.0.1:9095": "TestDashboard",
