@@ -21,8 +21,8 @@ import (
 // applied; those of events from before there were terms are written by workers, the newest
 // first. An event that has none yet is searched by its payload.
 
-// termOf is what an address or id is indexed by, in any case of letters.
-func termOf(text string) int64 {
+// Term is what an address or id is indexed by, in any case of letters.
+func Term(text string) int64 {
 	sum := sha256.Sum256([]byte(strings.ToLower(text)))
 	return int64(binary.BigEndian.Uint64(sum[:8])) //nolint:gosec // any bits will do
 }
@@ -41,7 +41,7 @@ func (f EventFilter) spelled() (words []string) {
 // Terms are the terms of a search.
 func (f EventFilter) Terms() (terms []int64) {
 	for _, word := range f.spelled() {
-		terms = append(terms, termOf(word))
+		terms = append(terms, Term(word))
 	}
 	return terms
 }
@@ -86,7 +86,7 @@ func indexed(source, key, value string) bool {
 func termsIn(e facts.Event) (terms []int64) {
 	seen := map[int64]bool{}
 	add := func(text string) {
-		if t := termOf(text); !seen[t] {
+		if t := Term(text); !seen[t] {
 			seen[t], terms = true, append(terms, t)
 		}
 	}

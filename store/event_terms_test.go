@@ -98,7 +98,7 @@ func TestTermsOfAnEvent(t *testing.T) {
 			}
 		}
 		for _, text := range c.not {
-			if slices.Contains(terms, termOf(text)) {
+			if slices.Contains(terms, Term(text)) {
 				t.Errorf("%s: found by %q", c.event.Payload, text)
 			}
 		}

@@ -62,6 +62,7 @@ func TestAdminNavigation(t *testing.T) {
 		"/admin/unattached":      "/admin/unattached", "/admin/unattached/user_unknown": "/admin/unattached",
 		"/admin/backfills":   "/admin/backfills",
 		"/admin/backfills/1": "/admin/backfills", "/admin/stores": "/admin/stores",
+		"/admin/stores/store_a": "/admin/stores",
 	} {
 		text := x.page(t, path)
 		wants(t, text, `<a href="`+here+`" aria-current="page">`)
@@ -75,7 +76,7 @@ func TestAdminNavigation(t *testing.T) {
 			t.Errorf("%s: %s", path, inline)
 		}
 	}
-	for _, path := range []string{"/admin/events/99", "/admin/unattached/boredom", "/admin/backfills/7",
+	for _, path := range []string{"/admin/events/99", "/admin/stores/none", "/admin/unattached/boredom", "/admin/backfills/7",
 		"/admin/backfills/x", "/admin/nothing"} {
 		if got := x.get(t, path, asAdmin); got.StatusCode != 404 {
 			t.Errorf("%s: %d", path, got.StatusCode)
@@ -120,7 +121,8 @@ func TestHostileWords(t *testing.T) {
 	for _, path := range []string{"/admin", "/admin/events", "/admin/events/1", "/admin/events/2", "/admin/events?" + q,
 		"/admin/reopen?do=retry&" + q, "/admin/unattached", "/admin/unattached/user_unknown",
 		"/admin/unattached/derive_failed", "/admin/unattached?store=" + url.QueryEscape(evil+"\u202e"), "/admin/backfills",
-		"/admin/backfills/1", "/admin/stores", "/admin/stores?q=" + url.QueryEscape(evil)} {
+		"/admin/backfills/1", "/admin/stores", "/admin/stores?q=" + url.QueryEscape(evil),
+		"/admin/stores/" + url.PathEscape(evil+"\u202e")} {
 		// What was asked for stands in fields as it was typed.
 		text := regexp.MustCompile(` value="[^"]*"`).ReplaceAllString(x.page(t, path), "")
 		wants(t, text, "!"+evil, "!\u202e", "!\u2066", "!\x01")
@@ -246,11 +248,11 @@ func TestStoresPage(t *testing.T) {
 	x.exec(t, `INSERT INTO stores (id, name, version) VALUES ('store_07', 'Beats & Co', 'v')`)
 	first := x.page(t, "/admin/stores")
 	next := regexp.MustCompile(`href="(/admin/stores\?cursor=[^"]+)"`).FindStringSubmatch(first)
-	if next == nil || strings.Count(first, `<li class="card store">`) != 50 {
-		t.Fatalf("%d stores: %s", strings.Count(first, `<li class="card store">`), first)
+	if next == nil || strings.Count(first, `<a href="/admin/stores/store_`) != 50 {
+		t.Fatalf("%d stores: %s", strings.Count(first, `<a href="/admin/stores/store_`), first)
 	}
-	wants(t, first, `<a href="/store/store_07/customers"><bdi>Beats &amp; Co</bdi></a>`, "<strong>3</strong>",
-		"<em>name unknown</em>")
+	wants(t, first, `<a href="/admin/stores/store_07"><bdi>Beats &amp; Co</bdi></a>`, `<td class="number">3</td>`,
+		"<em>name unknown</em>", "<th>Store</th>", "Enrollments</th>")
 	rest := x.page(t, next[1], asScript)
 	wants(t, rest, "store_59", "!<html", "!further")
 	wants(t, x.page(t, "/admin/stores?q=BEATS"), "store_07", "!store_08")

@@ -2,6 +2,7 @@ package web
 
 import (
 	"fmt"
+	"net/url"
 	"testing"
 
 	"rollcall/internal/testing/browser"
@@ -64,6 +65,9 @@ func adminStates(t *testing.T, x *site) []state {
 		{name: "run failed", path: "/admin/backfills/2"},
 		{name: "stores", path: "/admin/stores"},
 		{name: "no stores", path: "/admin/stores?q=none"},
+		{name: "store", path: "/admin/stores/studio"},
+		{name: "new store", path: "/admin/stores/new"},
+		{name: "events, found", path: "/admin/events?q=cus_ivo"},
 	}
 }
 
@@ -87,7 +91,7 @@ func TestPageAdminHostile(t *testing.T) {
 	x.exec(t, `INSERT INTO backfill_errors (backfill_id, place, what, why) VALUES (1, $1, $1, $1)`, evil)
 	for _, path := range []string{"/admin", "/admin/events", "/admin/events?status=failed", "/admin/events/1",
 		"/admin/events/2", "/admin/unattached", "/admin/unattached/derive_failed", "/admin/backfills", "/admin/backfills/1",
-		"/admin/stores"} {
+		"/admin/stores", "/admin/stores/" + url.PathEscape(hostileStore)} {
 		p.Go(path)
 		p.Has("main", "")
 		tame(t, p, path)

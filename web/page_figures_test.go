@@ -158,4 +158,20 @@ func TestUnknownStore(t *testing.T) {
 	if got := x.page(t, "/store/new/customers"); !strings.Contains(got, "No customers yet") {
 		t.Errorf("%.300s", got)
 	}
+	api := func(path string, want int) {
+		t.Helper()
+		got := x.get(t, path, asAdmin)
+		if got.StatusCode != want || want == 404 && !strings.Contains(got.text, `store \"nosuch\"`) {
+			t.Errorf("%s: %d %s", path, got.StatusCode, got.text)
+		}
+	}
+	api("/api/stores/nosuch/customers", 404)
+	api("/api/stores/nosuch/stats", 404)
+	api("/api/stores/new/customers", 200)
+	api("/api/stores/new/stats", 200)
+	// An event that waits may be about it.
+	if _, err := x.Cfg.Store.InsertEvents(t.Context(), []store.NewEvent{enrolledIn("evt_1", `"store_id":"nosuch"`)}); err != nil {
+		t.Fatal(err)
+	}
+	api("/api/stores/nosuch/customers", 200)
 }

@@ -131,6 +131,7 @@ func (s *Server) routes() []route {
 		{"POST", "/admin/backfills/{id}/cancel", "a button of the page above", core.Admins,
 			s.operators.OrderForm("cancel", s.Cfg.Store.CancelBackfill)},
 		{"GET", "/admin/stores", "operators", core.Admins, s.operators.Stores},
+		{"GET", "/admin/stores/{store}", "operators", core.Admins, s.operators.Store},
 		{"GET", "/admin/{$}", "operators who type a slash too many", core.Anyone, s.start},
 		{"GET", "/{$}", "everyone, to find the rest", core.Anyone, s.creators.Home},
 		{"GET", "/stores", "creators with several stores", core.Known, s.creators.OwnStores},

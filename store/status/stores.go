@@ -16,7 +16,8 @@ import (
 
 // StoreFilter selects stores; the zero value all, sorted by DefaultStoreSort.
 type StoreFilter struct {
-	Query  string // words, each part of a name or an id
+	ID     string // only this store; "": all
+	Query  string // words, each part of a name or an id, of the store, its owner or its Stripe account
 	Sort   string // -customers or id
 	Cursor string // end of the previous page
 	Limit  int    // maximum number on the page
@@ -34,6 +35,28 @@ type StoreLine struct {
 	Rough          bool             `json:"rough"`      // Facts is an estimate from some customers
 	Unattached     int64            `json:"unattached"` // its missing facts that wait for an event, up to maxUnattached
 	LastActivityAt *time.Time       `json:"last_activity_at"`
+
+	Owner           *StoreOwner `json:"owner"`             // null: the platform has not reported it
+	StripeAccountID *string     `json:"stripe_account_id"` // the last one that was reported
+	LastEventAt     *time.Time  `json:"last_event_at"`     // when the last event that names it was received
+}
+
+// StoreOwner is the person who owns a store.
+type StoreOwner struct {
+	UserID     string     `json:"user_id"` // Clerk's
+	Name       *string    `json:"name"`    // null: Clerk has not reported it
+	Email      *string    `json:"email"`
+	LastSeenAt *time.Time `json:"last_seen_at"` // the last sign-in; null: none was reported
+}
+
+// Called is the owner as pages show them.
+func (o StoreOwner) Called() string {
+	for _, name := range []*string{o.Name, o.Email} {
+		if name != nil && *name != "" {
+			return *name
+		}
+	}
+	return o.UserID
 }
 
 const (
@@ -92,7 +115,14 @@ func (s *Reader) StoreLines(ctx context.Context, f StoreFilter) (page []StoreLin
 		return nil, "", err
 	}
 	page, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (l StoreLine, err error) {
-		return l, row.Scan(&l.ID, &l.Name, &l.Customers)
+		owner := &StoreOwner{}
+		var id *string
+		err = row.Scan(&l.ID, &l.Name, &l.Customers, &l.StripeAccountID, &id, &owner.Name, &owner.Email, &owner.LastSeenAt)
+		if id != nil {
+			owner.UserID, owner.LastSeenAt = *id, pg.UTC(owner.LastSeenAt)
+			l.Owner = owner
+		}
+		return l, err
 	})
 	if err != nil {
 		return nil, "", err
@@ -109,28 +139,39 @@ func (s *Reader) StoreLines(ctx context.Context, f StoreFilter) (page []StoreLin
 func (f StoreFilter) sql(after *pg.Position) (string, pg.Arguments) {
 	w := &pg.Conditions{Args: &pg.Arguments{}}
 	if words := pg.WordsOf(f.Query); len(words) > 0 {
-		w.Add(`fold(concat_ws(' ', name, id)) LIKE ALL (`+pg.PatternsOf("$?")+`)`, words)
+		w.Add(`fold(concat_ws(' ', s.name, s.id, s.stripe_account_id, u.name, u.email)) LIKE ALL (`+
+			pg.PatternsOf("$?")+`)`, words)
 	}
-	order := "id"
+	if f.ID != "" {
+		w.Add("s.id = $?", f.ID)
+	}
+	order := "s.id"
 	if f.Sort == DefaultStoreSort {
-		order = "customers DESC, id"
+		order = "customers DESC, s.id"
 	}
 	switch {
 	case after == nil:
 	case f.Sort == DefaultStoreSort:
-		w.Add("(customers < "+w.Arg(after.ID-1)+" OR customers = "+w.Arg(after.ID-1)+" AND id > $?)", *after.Key)
+		w.Add("(customers < "+w.Arg(after.ID-1)+" OR customers = "+w.Arg(after.ID-1)+" AND s.id > $?)", *after.Key)
 	default:
-		w.Add("id > $?", *after.Key)
+		w.Add("s.id > $?", *after.Key)
 	}
 	return `
 		SELECT
-			id,
-			name,
-			customers
+			s.id,
+			s.name,
+			s.customers,
+			s.stripe_account_id,
+			s.owner_user_id,
+			u.name,
+			u.email,
+			u.last_seen_at
 		FROM (
 			SELECT
 				coalesce(s.id, n.store_id) AS id,
 				s.name,
+				nullif(s.stripe_account_id, '') AS stripe_account_id,
+				nullif(s.owner_user_id, '') AS owner_user_id,
 				coalesce(n.customers, 0)::bigint AS customers
 			FROM stores s
 			FULL JOIN (
@@ -146,6 +187,7 @@ func (f StoreFilter) sql(after *pg.Position) (string, pg.Arguments) {
 				HAVING sum(amount) <> 0
 			) n ON n.store_id = s.id
 		) s
+		LEFT JOIN users u ON u.id = s.owner_user_id
 		WHERE ` + w.String() + `
 		ORDER BY ` + order + `
 		LIMIT ` + w.Arg(f.Limit+1), *w.Args
@@ -174,7 +216,10 @@ func (s *Reader) lookInto(ctx context.Context, page []StoreLine) error {
 		counts, last = nil, nil // new variables for each row
 		return nil
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	return s.lastEvents(ctx, page)
 }
 
 // ofAll extrapolates n facts of looked customers to all customers.

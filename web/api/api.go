@@ -1,12 +1,15 @@
 package api
 
 import (
+	"errors"
+	"fmt"
 	"net/http"
 
 	"rollcall/facts"
 	"rollcall/store"
 	"rollcall/store/customers"
 	"rollcall/store/inbox"
+	"rollcall/store/pg"
 	"rollcall/store/status"
 	"rollcall/web/core"
 )
@@ -18,12 +21,34 @@ func (s *API) ListCustomers(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	customers, next, err := customers.New(s.Cfg.Store).Customers(r.Context(), filter)
+	if err == nil && len(customers) == 0 {
+		err = s.mentioned(r)
+	}
 	if err != nil {
 		return err
 	}
 	s.IDs().Customers(customers)
 	core.WriteJSON(w, http.StatusOK, core.NewList(customers, s.IDs().Cursor(core.ListScope(r), next)))
 	return nil
+}
+
+// mentioned returns an error for operators if no event has mentioned the store in the path, and
+// none that may do so is waiting. They are not told by an admission to it that its id is wrong.
+func (s *API) mentioned(r *http.Request) error {
+	if !core.Admitted(r).Admin {
+		return nil
+	}
+	id := r.PathValue("store")
+	_, err := s.Cfg.Store.StoreAccounts(r.Context(), id)
+	if !errors.Is(err, pg.ErrNotFound) {
+		return err
+	}
+	waiting, _, err := inbox.New(s.Cfg.Store).Events(r.Context(), store.EventFilter{Status: "pending", Limit: 1})
+	if err != nil || len(waiting) > 0 {
+		return err
+	}
+	return &core.Failure{Status: http.StatusNotFound, Code: "not_found",
+		Message: fmt.Sprintf("No event has mentioned a store %q. Check its id: GET /api/admin/stores lists the stores.", id)}
 }
 
 // customerFilter is the filter in the request's query.
@@ -57,6 +82,9 @@ func (s *API) ShowStats(w http.ResponseWriter, r *http.Request) error {
 		stats, err = customers.New(s.Cfg.Store).Stats(r.Context(), filter)
 		return err
 	})
+	if err == nil && stats.Total == 0 {
+		err = s.mentioned(r)
+	}
 	if err != nil {
 		return err
 	}

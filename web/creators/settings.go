@@ -1,14 +1,11 @@
 package creators
 
 import (
-	"cmp"
 	"errors"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"rollcall/store/customers"
 	"rollcall/store/pg"
@@ -18,25 +15,13 @@ import (
 // settingsPage is the data of settings.html.
 type settingsPage struct {
 	core.Shell
-	URL        string
-	May        bool // whether the visitor may change anything
+	core.TokenList
 	Members    []customers.Member
 	Zones      []core.Option
 	Currencies string // as typed or set
 	Used       string // currencies of the store's revenue
 	Saved      bool
-	Tokens     []token
-	Lives      []core.Option
-	TokenName  string // as typed
 	Made       *customers.MadeToken
-	Wrong      map[string]string // why a field was refused
-}
-
-// token is a token as the page shows it.
-type token struct {
-	customers.Token
-	ID    string // enciphered
-	State string
 }
 
 var (
@@ -92,11 +77,9 @@ func (s *Pages) showSettings(w http.ResponseWriter, r *http.Request, page settin
 	if page.Members, err = reader.Members(r.Context(), id); err != nil {
 		return err
 	}
-	tokens, err := reader.Tokens(r.Context(), id)
-	if err != nil {
+	if err := s.AddTokens(r.Context(), id, &page.TokenList); err != nil {
 		return err
 	}
-	page.addTokens(tokens, s.Cfg.Now(), func(n int64) string { return s.IDs().ID(core.TokenID, n) })
 	zones, err := s.zones(r)
 	if err != nil {
 		return err
@@ -109,23 +92,12 @@ func (s *Pages) showSettings(w http.ResponseWriter, r *http.Request, page settin
 	for _, m := range st.Revenue {
 		page.Used += " " + strings.ToUpper(m.Currency)
 	}
-	page.Lives = tokenLives
 	status := http.StatusOK
 	if len(page.Wrong) > 0 {
 		status = http.StatusBadRequest
 	}
 	s.Page(w, status, "settings.html", page)
 	return nil
-}
-
-// addTokens fills in the tokens: those that are valid first, then the newest.
-func (p *settingsPage) addTokens(all []customers.Token, now time.Time, id func(int64) string) {
-	for _, t := range slices.Backward(all) {
-		p.Tokens = append(p.Tokens, token{t, id(t.ID), t.State(now)})
-	}
-	slices.SortStableFunc(p.Tokens, func(a, b token) int {
-		return cmp.Compare(cmp.Compare(a.State, "active"), cmp.Compare(b.State, "active"))
-	})
 }
 
 // zoneList keeps the time zones: Postgres takes a while to list them.

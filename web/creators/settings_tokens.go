@@ -12,10 +12,6 @@ import (
 	"rollcall/web/core"
 )
 
-// tokenLives are how long a token may be valid, in days.
-var tokenLives = []core.Option{{Value: "30", Label: "30 days"}, {Value: "90", Label: "90 days", On: true},
-	{Value: "365", Label: "1 year"}, {Value: "", Label: "never expires"}}
-
 // mostTokens is how many tokens a store may have that are valid.
 const mostTokens = 50
 
@@ -46,7 +42,7 @@ func (s *Pages) makeToken(r *http.Request, name, days string) (made customers.Ma
 	if name == "" {
 		return made, pg.Refuse("name", "is empty; write what the token is for")
 	}
-	if !slices.ContainsFunc(tokenLives, func(o core.Option) bool { return o.Value == days }) {
+	if !slices.ContainsFunc(core.TokenLives, func(o core.Option) bool { return o.Value == days }) {
 		return made, pg.Refuse("days", "is not in the list")
 	}
 	if n, err := strconv.Atoi(days); err == nil {
