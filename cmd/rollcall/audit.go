@@ -14,8 +14,9 @@ import (
 )
 
 type auditCmd struct {
+	Source   string `arg:"" optional:"" name:"source" enum:"facts,stripe,clerk," default:"" help:"What to compare with: facts (stored data with itself), stripe or clerk (their APIs)."`
 	Store    string `name:"store" placeholder:"ID" help:"Only this store."`
-	Against  string `name:"against" placeholder:"SOURCE" enum:"facts,stripe,clerk" default:"facts" help:"What to compare with: facts (stored data with itself), stripe or clerk (their APIs)."`
+	Against  string `name:"against" placeholder:"SOURCE" enum:"facts,stripe,clerk," default:"" help:"The same as a flag."`
 	Fix      bool   `name:"fix" help:"Fix the differences, then compare again."`
 	Examples int    `name:"examples" placeholder:"N" default:"5" help:"Show at most N examples of each difference (${default})."`
 	JSON     bool   `name:"json" help:"Print JSON."`
@@ -53,6 +54,10 @@ type auditing struct {
 }
 
 func (c auditCmd) Run(e *env) error {
+	if c.Source != "" && c.Against != "" && c.Source != c.Against {
+		return usageError(fmt.Sprintf("compare with %s or with %s: one at a time", c.Source, c.Against))
+	}
+	c.Against = cmp.Or(c.Source, c.Against, "facts")
 	if err := c.check(e); err != nil {
 		return err
 	}
@@ -94,7 +99,7 @@ func (c auditCmd) accounts(e *env, s *store.Store) (accounts []string, err error
 		accounts, err = s.StoreAccounts(e, c.Store)
 	}
 	if errors.Is(err, pg.ErrNotFound) {
-		return nil, fmt.Errorf("store %q does not exist", c.Store)
+		return nil, e.mustKnowStore(s, c.Store)
 	}
 	return append([]string{""}, accounts...), err
 }

@@ -162,21 +162,25 @@ var groups = []kong.Group{
 
 // groupsOf are the groups of settings that each command uses; others use all.
 var groupsOf = map[string][]string{
-	"serve":    {"servers", "web", "webhooks", "imports", "rules", "watch", "logs"},
-	"work":     {"servers", "history", "imports", "rules", "keep", "alerts", "watch", "logs"},
-	"migrate":  {"servers"},
-	"events":   {"servers"}, // send takes PLATFORM_WEBHOOK_SECRETS and LISTEN as well
-	"backfill": {"servers"}, // the workers read the history, with their keys
-	"audit":    {"servers", "history", "rules"},
-	"doctor":   {"servers", "webhooks", "web", "history", "rules", "alerts"},
-	"erase":    {"servers", "rules"},
-	"rebuild":  {"servers", "rules"},
-	"stripe":   {"history"},
-	"health":   {},
-	"config":   {},
-	"init":     {"servers", "web", "webhooks", "history"},
-	"token":    {"servers"},
-	"version":  {},
+	"serve":      {"servers", "web", "webhooks", "imports", "rules", "watch", "logs"},
+	"work":       {"servers", "history", "imports", "rules", "keep", "alerts", "watch", "logs"},
+	"migrate":    {"servers"},
+	"events":     {"servers"}, // send takes PLATFORM_WEBHOOK_SECRETS and LISTEN as well
+	"backfill":   {"servers"}, // the workers read the history, with their keys
+	"audit":      {"servers", "history", "rules"},
+	"doctor":     {"servers", "webhooks", "web", "history", "rules", "alerts"},
+	"erase":      {"servers", "rules"},
+	"rebuild":    {"servers", "rules"},
+	"stripe":     {"history"},
+	"health":     {},
+	"config":     {},
+	"stores":     {"servers"},
+	"customers":  {"servers"},
+	"completion": {},
+	"man":        {},
+	"init":       {"servers", "web", "webhooks", "history"},
+	"token":      {"servers"},
+	"version":    {},
 }
 
 const (

@@ -18,9 +18,9 @@ type configCmd struct {
 
 // Help is shown below the usage.
 func (configCmd) Help() string {
-	return `Prints what each setting is here, and whether a flag, the environment .env or a default set it. Secrets are ` +
-		`masked. Settings are read from .env in this folder, if it is Rollcall's (see init). To check another file, ` +
-		`load it first: set -a; . /etc/rollcall/env; set +a. It ends with status 1 if a setting is not valid, and names all that are not.`
+	return `Prints what each setting is here, and whether a flag, the environment, .env or a default set it. Secrets ` +
+		`are masked. A .env in this folder is read if it is Rollcall's (see init). To check another file, load it first: ` +
+		`set -a; . /etc/rollcall/env; set +a. It ends with status 1 if a setting is not valid, and names all that are not.`
 }
 
 // settingShown is a setting as `config` shows it.

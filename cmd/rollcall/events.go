@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"rollcall/facts"
@@ -16,6 +17,7 @@ import (
 )
 
 type eventsCmd struct {
+	Tail    eventsTailCmd    `cmd:"" help:"Follow events as they arrive."`
 	List    eventsListCmd    `cmd:"" help:"List events, newest first, and count them."`
 	Show    eventsShowCmd    `cmd:"" help:"Show one event with its payload."`
 	Retry   eventsRetryCmd   `cmd:"" help:"Try failed events again."`
@@ -25,29 +27,30 @@ type eventsCmd struct {
 }
 
 type eventsListCmd struct {
-	Source    string `name:"source" placeholder:"SOURCE" help:"Only events from stripe, clerk or platform."`
-	Status    string `name:"status" placeholder:"STATUS" help:"Only pending, processed, ignored or failed events."`
-	Type      string `name:"type" placeholder:"TYPE" help:"Only events of this type, for example invoice.paid."`
+	Source    string `name:"source" placeholder:"SOURCE" predictor:"source" help:"Only events from stripe, clerk or platform."`
+	Status    string `name:"status" placeholder:"STATUS" predictor:"status" help:"Only pending, processed, ignored or failed events."`
+	Type      string `name:"type" placeholder:"TYPE" predictor:"type" help:"Only events of this type, for example invoice.paid."`
 	Search    string `name:"search" aliases:"q" placeholder:"TEXT" help:"Only events that name this: an email, or the id of a payment, customer, subscription, user, store or event."`
 	Dismissed bool   `name:"dismissed" help:"Only events that were dismissed."`
-	Limit     int    `name:"limit" default:"50" placeholder:"N" help:"Number of events to list (${default}), at most 100."`
+	Before    int64  `name:"before" placeholder:"ID" help:"Only events older than the one with this id."`
+	Limit     int    `name:"limit" default:"50" placeholder:"N" help:"Number of events to list (${default})."`
+	All       bool   `name:"all" help:"List all."`
 	JSON      bool   `name:"json" help:"Print JSON, as the API does."`
 }
 
 func (c eventsListCmd) Run(e *env) error {
-	if c.Limit < 1 {
+	switch {
+	case c.Limit < 1:
 		return usageError("--limit must be 1 or more")
+	case c.Before < 0:
+		return usageError("--before must be an id: the first column")
 	}
 	s, err := e.open()
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	f := store.EventFilter{Source: c.Source, Status: c.Status, Type: c.Type, Query: c.Search, Limit: c.Limit}
-	if c.Dismissed {
-		f.Dismissed = "yes"
-	}
-	events, next, err := inbox.New(s).Events(e, f)
+	events, more, err := c.read(e, inbox.New(s))
 	if err != nil {
 		return plain(err)
 	}
@@ -61,21 +64,64 @@ func (c eventsListCmd) Run(e *env) error {
 			Counts map[string]int64 `json:"counts"`
 		}{append([]store.Event{}, events...), counts})
 	}
-	c.print(e.out, events)
-	if next != "" {
-		fmt.Fprintln(e.out, "… and more: choose by --search, --source, --status or --type, or page through GET /api/admin/events")
-	}
-	fmt.Fprintf(e.out, "%s\n", countsLine(counts))
-	return nil
+	c.print(e, events, more)
+	_, err = fmt.Fprintln(e.out, countsLine(counts))
+	return err
 }
 
-func (c eventsListCmd) print(w io.Writer, events []store.Event) {
-	t := table{head: []string{"ID", "RECEIVED", "SOURCE", "TYPE", "STATUS", "TRIES", "SENDER'S ID", "REMARK"}}
+// read reads pages until there are enough events.
+func (c eventsListCmd) read(e *env, in *inbox.Reader) (all []store.Event, more bool, err error) {
+	f := store.EventFilter{Source: c.Source, Status: c.Status, Type: c.Type, Query: c.Search}
+	if c.Dismissed {
+		f.Dismissed = "yes"
+	}
+	if c.Before > 0 {
+		f.Cursor = pg.Position{Sort: store.EventSort, ID: c.Before}.Encode()
+	}
+	for {
+		if f.Limit = pg.MaxLimit; !c.All {
+			f.Limit = min(pg.MaxLimit, c.Limit-len(all))
+		}
+		page, next, err := in.Events(e, f)
+		if all = append(all, page...); err != nil || next == "" || !c.All && len(all) >= c.Limit {
+			return all, next != "", err
+		}
+		f.Cursor = next
+	}
+}
+
+func (c eventsListCmd) print(e *env, events []store.Event, more bool) {
+	if len(events) == 0 {
+		fmt.Fprintf(e.out, "No %s.\n", c.what())
+		return
+	}
+	t := table{head: []string{"ID", "RECEIVED (UTC)", "SOURCE", "TYPE", "STATUS", "TRIES", "SENDER'S ID", "REMARK"}}
 	for _, v := range events {
-		t.add(fmt.Sprint(v.ID), v.ReceivedAt.Format(time.DateTime), v.Source, v.Type, v.Status,
+		t.add(fmt.Sprint(v.ID), dateTime(&v.ReceivedAt), v.Source, v.Type, v.Status,
 			fmt.Sprint(v.Attempts), v.EventID, clip(deref(v.LastError), 60))
 	}
-	t.print(w)
+	t.print(e.out)
+	if more {
+		fmt.Fprintf(e.out, "… and more: --before %d lists the next, --all all of them\n", events[len(events)-1].ID)
+	}
+}
+
+// what names the events that are asked for: "failed events of type invoice.paid from stripe".
+func (c eventsListCmd) what() string {
+	what := strings.TrimSpace(c.Status + " events")
+	if c.Dismissed {
+		what = "dismissed " + what
+	}
+	if c.Type != "" {
+		what += " of type " + c.Type + alike(c.Type, eventTypes())
+	}
+	if c.Source != "" {
+		what += " from " + c.Source
+	}
+	if c.Search != "" {
+		what += fmt.Sprintf(" that name %q", c.Search)
+	}
+	return what
 }
 
 func countsLine(counts map[string]int64) string {
@@ -87,7 +133,7 @@ func countsLine(counts map[string]int64) string {
 func plain(err error) error {
 	var bad *pg.BadParam
 	if errors.As(err, &bad) {
-		return usageError(fmt.Sprintf("--%s: %s", bad.Name, bad.Reason))
+		return usageError(fmt.Sprintf("--%s: %s", flagFor(bad.Name), bad.Reason))
 	}
 	return err
 }

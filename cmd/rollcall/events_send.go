@@ -67,7 +67,8 @@ func (c eventsSendCmd) Run(e *env) error {
 // readable refuses what no worker could read.
 func (c eventsSendCmd) readable() error {
 	if known := facts.PlatformTypes(); !slices.Contains(known, c.Type) {
-		return usageError(fmt.Sprintf("%q is not a type of platform events; they are %s", c.Type, strings.Join(known, ", ")))
+		return usageError(fmt.Sprintf("%q is not a type of platform events%s; they are %s", c.Type, alike(c.Type, known),
+			strings.Join(known, ", ")))
 	}
 	body := fmt.Appendf(nil, `{"data":%s}`, c.Data)
 	_, err := facts.Read(facts.Event{Source: webhooks.Platform, Type: c.Type, ID: "this event", OccurredAt: time.Now(),

@@ -20,7 +20,7 @@ import (
 type commandLine struct {
 	Settings Config `embed:""`
 
-	Init initCmd `cmd:"" group:"try" help:"Write a file with your settings and new secrets."`
+	Init initCmd `cmd:"" group:"try" help:"Write .env: your settings, and new secrets."`
 	Demo demoCmd `cmd:"" group:"try" help:"See it work: play some weeks of a marketplace."`
 	Dev  devCmd  `cmd:"" group:"try" help:"Run everything here, on a private Postgres and Redis."`
 
@@ -29,9 +29,12 @@ type commandLine struct {
 	Migrate migrateCmd `cmd:"" group:"run" help:"Migrate the database schema, or show its state."`
 	Health  healthCmd  `cmd:"" group:"run" help:"Check a running server, for supervisors without curl."`
 
-	Doctor doctorCmd `cmd:"" group:"look" help:"Find why people are missing, and what fixes it."`
-	Events eventsCmd `cmd:"" group:"look" help:"Show the inbox, apply events again, send a platform event."`
-	Audit  auditCmd  `cmd:"" group:"look" help:"Compare stored data with itself, with Stripe or with Clerk."`
+	Doctor    doctorCmd    `cmd:"" group:"look" help:"Find why people are missing, and what fixes it."`
+	Stores    storesCmd    `cmd:"" group:"look" help:"List stores, with the number of their customers."`
+	Customers customersCmd `cmd:"" group:"look" help:"List the customers of a store, or show one."`
+	Events    eventsCmd    `cmd:"" group:"look" help:"Follow, list and show webhooks; retry, replay, dismiss, send."`
+	Audit     auditCmd     `cmd:"" group:"look" help:"Compare stored data with itself, with Stripe or with Clerk."`
+	Config    configCmd    `cmd:"" group:"look" name:"config" help:"Show every setting, and what is wrong with it."`
 
 	Backfill backfillCmd `cmd:"" group:"change" help:"Import history: start, list, show, pause, resume, cancel."`
 	Rebuild  rebuildCmd  `cmd:"" group:"change" help:"Recompute every customer, and fix differences."`
@@ -39,12 +42,13 @@ type commandLine struct {
 	Token    tokenCmd    `cmd:"" group:"change" help:"Manage tokens that give programs access to one store's API."`
 	Stripe   stripeCmd   `cmd:"" group:"change" help:"Set up Stripe: setup creates the webhook endpoint."`
 
-	Config  configCmd  `cmd:"" name:"config" group:"about" help:"Show every setting, and what is wrong with it."`
-	Version versionCmd `cmd:"" group:"about" help:"Print the version."`
+	Completion completionCmd `cmd:"" group:"about" help:"Print what makes a shell complete commands: bash, zsh or fish."`
+	Man        manCmd        `cmd:"" group:"about" help:"Print the manual page."`
+	Version    versionCmd    `cmd:"" group:"about" help:"Print the version."`
+	Explain    settingsCmd   `cmd:"" hidden:"" name:"settings" help:"Explain all settings."`
 }
 
-const description = `Rollcall keeps a correct customer list for every store on a course marketplace. ` +
-	`It receives the webhooks of Clerk, Stripe and the platform, and keeps one customer per email per store.`
+const description = `Rollcall keeps a correct customer list for every store on a course marketplace.`
 
 // Exit codes.
 const (
@@ -62,6 +66,9 @@ func main() {
 	// of megabytes and save much time.
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(300)
+	}
+	if answerShell(os.Stdout) {
+		return
 	}
 	limitMemory(memlimit.FromCgroup)
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
@@ -81,7 +88,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	parser := newParser(&cli, stdout, stderr)
 	command, err := parser.Parse(meant(args))
 	if err != nil {
-		fmt.Fprintf(stderr, "rollcall: %v\n%s\n", err, usage(err))
+		fmt.Fprintf(stderr, "rollcall: %s\n%s\n", worded(err), usage(err))
 		return exitUsage
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -90,7 +97,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if cli.Settings.Data == "" { // a variable set to nothing
 		cli.Settings.Data = defaultData()
 	}
-	cli.Settings.logger(stderr) // the Redis client logs too
+	log := cli.Settings.logger(stderr) // the Redis client logs too
 	if !commandsWithoutConfig[command.Command()] {
 		err = cli.Settings.valid(file, command.Command())
 	}
@@ -108,15 +115,16 @@ func run(args []string, stdout, stderr io.Writer) int {
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
 		fmt.Fprintln(stderr, "rollcall: interrupted")
 	default:
-		fmt.Fprintln(stderr, "rollcall:", cli.Settings.inWords(err))
+		log.Debug("the command failed", "error", err)
+		fmt.Fprintln(stderr, "rollcall:", withoutCalls(cli.Settings.inWords(err)))
 	}
 	return exitFailed
 }
 
-// commandsWithoutConfig run despite invalid settings: version and health need
-// none, and doctor and config report what is wrong with them.
+// commandsWithoutConfig run despite invalid settings: they need none, or report what is
+// wrong with them, as doctor and config.
 var commandsWithoutConfig = map[string]bool{"version": true, "health": true, "health <url>": true, "doctor": true,
-	"config": true}
+	"config": true, "settings": true, "man": true, "completion <shell>": true}
 
 // errReported is the error of a command that has already printed its error.
 var errReported = errors.New("failed, and reported it")

@@ -64,6 +64,22 @@ func (t *table) print(w io.Writer) {
 	}
 }
 
+// wrap breaks a text into lines of a width.
+func wrap(text string, width int) (lines []string) {
+	line := ""
+	for _, word := range strings.Fields(text) {
+		switch {
+		case line == "":
+			line = word
+		case columns(line)+1+columns(word) <= width:
+			line += " " + word
+		default:
+			lines, line = append(lines, line), word
+		}
+	}
+	return append(lines, line)
+}
+
 // columns is how many columns of a terminal a text takes.
 func columns(s string) (n int) {
 	for _, r := range s {

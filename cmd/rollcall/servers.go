@@ -102,7 +102,7 @@ func (e *env) warnOfStore(s *store.Store, id string) {
 		return
 	}
 	if _, err := s.StoreAccounts(e, id); errors.Is(err, pg.ErrNotFound) {
-		fmt.Fprintf(e.err, "Warning: store %q does not exist: no event has mentioned it.\n", id)
+		fmt.Fprintf(e.err, "Warning: store %q does not exist: no event has mentioned it%s.\n", id, e.nearestStore(s, id))
 	}
 }
 

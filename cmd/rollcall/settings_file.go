@@ -85,8 +85,7 @@ func settingsText(values map[string]string) string {
 	for _, s := range settingsOfModel() {
 		if s.group != group {
 			group = s.group
-			title, _, _ := strings.Cut(group, " (")
-			text += "\n# --- " + strings.TrimSuffix(title, ":") + "\n"
+			text += "\n# --- " + shortTitle(group) + "\n"
 		}
 		example, shown := examples[s.variable]
 		if !shown {
@@ -116,13 +115,5 @@ func inFile(value string) string {
 
 // commented is a text as a comment, wrapped.
 func commented(text string) string {
-	var lines []string
-	line := "#"
-	for _, word := range strings.Fields(text) {
-		if len(line)+len(word) > 85 {
-			lines, line = append(lines, line), "#"
-		}
-		line += " " + word
-	}
-	return strings.Join(append(lines, line), "\n") + "\n"
+	return "# " + strings.Join(wrap(text, 84), "\n# ") + "\n"
 }

@@ -41,18 +41,17 @@ func (c tokenCreateCmd) Run(e *env) error {
 		return plain(err)
 	}
 	if !t.Known {
-		fmt.Fprintf(e.err,
-			"nothing has been heard of store %s yet; if that is a slip, `rollcall token revoke %d` takes the token back\n",
-			t.StoreID, t.ID)
+		fmt.Fprintf(e.err, "No event has mentioned store %s yet%s. If it is misspelt: `%s` revokes the token.\n", t.StoreID,
+			e.nearestStore(s, t.StoreID), e.at(fmt.Sprintf("rollcall token revoke %d", t.ID)))
 	}
 	if c.JSON {
 		return printJSON(e.out, t)
 	}
-	ends := "it ends when it is revoked"
+	ends := "it never expires"
 	if t.ExpiresAt != nil {
-		ends = "it ends at " + t.ExpiresAt.Format(time.RFC3339)
+		ends = "it expires at " + t.ExpiresAt.Format(time.RFC3339)
 	}
-	fmt.Fprintf(e.err, "Token %d of store %s; %s. Keep it now: it is not shown again.\n", t.ID, t.StoreID, ends)
+	fmt.Fprintf(e.err, "Token %d of store %s; %s. Copy it now; you won't see it again.\n", t.ID, t.StoreID, ends)
 	_, err = fmt.Fprintln(e.out, t.Secret)
 	return err
 }
@@ -94,7 +93,7 @@ func (c tokenListCmd) Run(e *env) error {
 }
 
 func printTokens(w io.Writer, all []listedToken) {
-	t := table{head: []string{"ID", "STORE", "NAME", "CREATED", "LAST USED", "EXPIRES", "STATE"}}
+	t := table{head: []string{"ID", "STORE", "NAME", "CREATED (UTC)", "LAST USED", "EXPIRES", "STATE"}}
 	for _, v := range all {
 		t.add(fmt.Sprint(v.ID), v.StoreID, orDash(clip(v.Name, 40)), dateTime(&v.CreatedAt), dateTime(v.LastUsedAt),
 			dateTime(v.ExpiresAt), v.State)
@@ -107,7 +106,7 @@ func dateTime(t *time.Time) string {
 	if t == nil {
 		return "never"
 	}
-	return t.Format(time.DateTime)
+	return t.UTC().Format(time.DateTime)
 }
 
 type tokenRevokeCmd struct {
@@ -132,6 +131,6 @@ func (c tokenRevokeCmd) Run(e *env) error {
 		return err
 	}
 	_, err = fmt.Fprintf(e.out, "Token %d of store %s is revoked since %s: it opens nothing.\n", t.ID, t.StoreID,
-		dateTime(t.RevokedAt))
+		dateTime(t.RevokedAt)+" UTC")
 	return err
 }

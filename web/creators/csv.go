@@ -37,6 +37,20 @@ func NewSheet() *sheet {
 	return s
 }
 
+// CSV returns what writes customers to w, as a download has them, but without the byte
+// order mark, which programs read as part of the first name.
+func CSV(w io.Writer) func([]customers.Customer) error {
+	s := NewSheet()
+	s.csv.Write(Columns)
+	return func(all []customers.Customer) error {
+		for i := range all {
+			s.Customer(&all[i])
+		}
+		_, err := s.WriteTo(w)
+		return err
+	}
+}
+
 // head writes the byte order mark and the header. Without the mark Excel reads an
 // old Windows character set.
 func (s *sheet) head() {

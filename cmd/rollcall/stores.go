@@ -1,0 +1,74 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"rollcall/store"
+	"rollcall/store/pg"
+	"rollcall/store/status"
+)
+
+type storesCmd struct {
+	Words string `arg:"" optional:"" name:"words" help:"Only stores with these words in their name or id."`
+	Sort  string `name:"sort" placeholder:"KEY" enum:"-customers,id" default:"-customers" help:"Order: -customers (the longest lists first) or id (${default})."`
+	Limit int    `name:"limit" default:"50" placeholder:"N" help:"Number of stores to list (${default}), at most 100."`
+	JSON  bool   `name:"json" help:"Print JSON, as the API does."`
+}
+
+func (c storesCmd) Run(e *env) error {
+	if c.Limit < 1 {
+		return usageError("--limit must be 1 or more")
+	}
+	s, err := e.open()
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	all, next, err := status.New(s).StoreLines(e, status.StoreFilter{Query: c.Words, Sort: c.Sort,
+		Limit: min(c.Limit, pg.MaxLimit)})
+	switch {
+	case err != nil:
+		return plain(err)
+	case c.JSON:
+		return printList(e.out, all)
+	case len(all) == 0 && c.Words != "":
+		_, err = fmt.Fprintf(e.out, "No store has %q in its name or id.\n", c.Words)
+	case len(all) == 0:
+		_, err = fmt.Fprintln(e.out, "No stores yet. The platform reports them, or `rollcall events send store.upserted …`.")
+	default:
+		printStores(e.out, all)
+	}
+	if next != "" {
+		_, err = fmt.Fprintln(e.out, "… and more: give words of the name, or --limit")
+	}
+	return err
+}
+
+func printStores(w io.Writer, all []status.StoreLine) {
+	t := table{head: []string{"ID", "NAME", "CUSTOMERS", "MISSING", "LAST ACTIVITY (UTC)"}}
+	for _, l := range all {
+		t.add(harmless(l.ID), orDash(harmless(clip(deref(l.Name), 40))), number(l.Customers), number(l.Unattached),
+			dateTime(l.LastActivityAt))
+	}
+	t.print(w)
+}
+
+// mustKnowStore is the error of a store that no event has mentioned.
+func (e *env) mustKnowStore(s *store.Store, id string) error {
+	_, err := s.StoreAccounts(e, id)
+	if !errors.Is(err, pg.ErrNotFound) {
+		return err
+	}
+	return fmt.Errorf("there is no store %q%s; `%s` lists them", id, e.nearestStore(s, id), e.at("rollcall stores"))
+}
+
+// nearestStore suggests the store that was meant; nothing if none is alike.
+func (e *env) nearestStore(s *store.Store, id string) string {
+	near, err := status.New(s).NearestStore(e, id)
+	if err != nil || near == "" { // no suggestion is no failure
+		return ""
+	}
+	return fmt.Sprintf(" (did you mean %q?)", near)
+}
