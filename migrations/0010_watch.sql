@@ -2,8 +2,9 @@
 -- deliveries, by the hour; and the watches that are kept over that, and over the
 -- inbox. What a receiver refuses is in no inbox: here it is counted.
 
+-- +goose NO TRANSACTION
 -- +goose Up
-CREATE TABLE webhook_deliveries (
+CREATE TABLE IF NOT EXISTS webhook_deliveries (
     source   text        NOT NULL CHECK (source IN ('stripe', 'clerk', 'platform')),
     hour     timestamptz NOT NULL CHECK (hour = date_trunc('hour', hour, 'UTC')),
     outcome  text        NOT NULL CHECK (outcome ~ '^[a-z_]{1,40}$'),
@@ -21,9 +22,10 @@ INSERT INTO webhook_deliveries (source, hour, outcome, count, first_at, last_at)
 SELECT source, date_trunc('hour', received_at, 'UTC'), 'accepted', count(*), min(received_at), max(received_at)
 FROM webhook_events
 WHERE received_at > now() - interval '28 days'
-GROUP BY 1, 2;
+GROUP BY 1, 2
+ON CONFLICT DO NOTHING;
 
-CREATE TABLE watches (
+CREATE TABLE IF NOT EXISTS watches (
     name          text        NOT NULL PRIMARY KEY CHECK (name <> ''),
     state         text        NOT NULL DEFAULT 'ok' CHECK (state IN ('ok', 'warning', 'problem')),
     since         timestamptz NOT NULL,
@@ -42,7 +44,7 @@ COMMENT ON COLUMN watches.leaning    IS 'what it looks like now, for too short a
 COMMENT ON COLUMN watches.changes    IS 'how often the state has changed: the number of the last of watch_changes';
 COMMENT ON COLUMN watches.checked_at IS 'when it was looked at last';
 
-CREATE TABLE watch_changes (
+CREATE TABLE IF NOT EXISTS watch_changes (
     watch        text        NOT NULL REFERENCES watches ON DELETE CASCADE,
     number       bigint      NOT NULL CHECK (number > 0),
     state        text        NOT NULL CHECK (state IN ('ok', 'warning', 'problem')),
@@ -59,7 +61,7 @@ CREATE TABLE watch_changes (
     PRIMARY KEY (watch, number),
     CHECK ((alert = 'delivered') = (delivered_at IS NOT NULL))
 );
-CREATE INDEX watch_changes_due ON watch_changes (made_at) WHERE alert = 'due';
+CREATE INDEX IF NOT EXISTS watch_changes_due ON watch_changes (made_at) WHERE alert = 'due';
 COMMENT ON TABLE  watch_changes            IS 'each change of a watch, and whether those who want to know were told';
 COMMENT ON COLUMN watch_changes.alert      IS 'none (nobody was to be told) | due → delivered';
 COMMENT ON COLUMN watch_changes.held_until IS 'not to be sent before: it is in somebody''s hands, or failed just now';
@@ -68,10 +70,10 @@ COMMENT ON COLUMN watch_changes.last_error IS 'why the last attempt at telling f
 -- What a person, or a doctor, looks up: by an address that somebody typed at
 -- Stripe, and by stores that are named by their owner's user id. The latter are
 -- few or none, and cost the others nothing.
-CREATE INDEX stripe_customers_email   ON stripe_customers (email) WHERE email IS NOT NULL;
-CREATE INDEX enrollments_store_user   ON enrollments   (store_ref) WHERE store_ref LIKE 'user\_%';
-CREATE INDEX payments_store_user      ON payments      (store_ref) WHERE store_ref LIKE 'user\_%';
-CREATE INDEX subscriptions_store_user ON subscriptions (store_ref) WHERE store_ref LIKE 'user\_%';
+CREATE INDEX CONCURRENTLY IF NOT EXISTS stripe_customers_email   ON stripe_customers (email) WHERE email IS NOT NULL;
+CREATE INDEX CONCURRENTLY IF NOT EXISTS enrollments_store_user   ON enrollments   (store_ref) WHERE store_ref LIKE 'user\_%';
+CREATE INDEX CONCURRENTLY IF NOT EXISTS payments_store_user      ON payments      (store_ref) WHERE store_ref LIKE 'user\_%';
+CREATE INDEX CONCURRENTLY IF NOT EXISTS subscriptions_store_user ON subscriptions (store_ref) WHERE store_ref LIKE 'user\_%';
 
 -- +goose Down
 DROP INDEX subscriptions_store_user;

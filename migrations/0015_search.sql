@@ -2,17 +2,15 @@
 -- are written, and names are sorted as people expect, whatever the locale of the
 -- database.
 
+-- +goose NO TRANSACTION
 -- +goose Up
--- All at once: asked for later, this lock would wait for who waits for this.
-LOCK TABLE customers IN ACCESS EXCLUSIVE MODE;
-
 -- The order of letters that all languages share (the root of CLDR): accents and
 -- case count only where letters do not differ, and 10 comes after 9. It is
 -- deterministic, so only texts of the same bytes are equal: what cursors need.
 -- +goose StatementBegin
 DO $$
 BEGIN
-	CREATE COLLATION names (provider = icu, locale = 'und-u-kn-true');
+	CREATE COLLATION IF NOT EXISTS names (provider = icu, locale = 'und-u-kn-true');
 EXCEPTION WHEN feature_not_supported THEN
 	RAISE EXCEPTION 'names are sorted by an ICU collation, which this database cannot have (%): it needs a Postgres built with ICU (--with-icu, as all packages and images of postgresql.org are) and a database of ENCODING UTF8', SQLERRM;
 END $$;
@@ -53,19 +51,43 @@ CREATE OR REPLACE FUNCTION fold(t text) RETURNS text LANGUAGE sql IMMUTABLE PARA
 	END;
 -- +goose StatementEnd
 
-UPDATE customer_index i
-SET words = fold(concat_ws(' ', c.name, c.email))
-FROM customers c
-WHERE c.id = i.customer_id
-  AND i.words <> fold(concat_ws(' ', c.name, c.email));
+-- What was folded before, some at a time.
+-- +goose StatementBegin
+DO $$
+DECLARE
+	last bigint := 0;
+BEGIN
+	LOOP
+		WITH chunk AS (
+			SELECT id, name, email
+			FROM customers
+			WHERE id > last
+			ORDER BY id
+			LIMIT 5000
+			FOR NO KEY UPDATE -- so that no name is older than what a trigger wrote
+		), folded AS (
+			UPDATE customer_index i
+			SET words = fold(concat_ws(' ', c.name, c.email))
+			FROM chunk c
+			WHERE c.id = i.customer_id
+			  AND i.words <> fold(concat_ws(' ', c.name, c.email))
+		)
+		SELECT max(id) INTO last FROM chunk;
+		EXIT WHEN last IS NULL;
+		COMMIT;
+	END LOOP;
+END $$;
+-- +goose StatementEnd
 
 -- Who has no name is called by their address. The beginning of a name is enough
 -- to sort by, and all that a row of an index has room for.
+CREATE INDEX CONCURRENTLY IF NOT EXISTS customers_name_sorted ON customers (store_id, left(coalesce(nullif(name, ''), email), 200) COLLATE names, id);
+-- +goose StatementBegin
 DROP INDEX customers_name;
-CREATE INDEX customers_name ON customers (store_id, left(coalesce(nullif(name, ''), email), 200) COLLATE names, id);
+ALTER INDEX customers_name_sorted RENAME TO customers_name;
+-- +goose StatementEnd
 
 -- +goose Down
-LOCK TABLE customers IN ACCESS EXCLUSIVE MODE;
 DROP INDEX customers_name;
 CREATE INDEX customers_name ON customers (store_id, lower(coalesce(name, '')), id);
 -- +goose StatementBegin

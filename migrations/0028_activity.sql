@@ -1,14 +1,15 @@
 -- A row of the list says in one sentence what a customer did last: what that was about is
 -- kept beside it. And a store's figures say how far its customers are in their courses.
 
+-- +goose NO TRANSACTION
 -- +goose Up
-LOCK TABLE customers IN SHARE ROW EXCLUSIVE MODE; -- who writes waits for the new triggers
-ALTER TABLE customers ADD COLUMN last_activity_of text;
+ALTER TABLE customers ADD COLUMN IF NOT EXISTS last_activity_of text;
 COMMENT ON COLUMN customers.last_activity_of IS 'the course or product that last_activity was about; NULL: none, or not derived yet';
 COMMENT ON COLUMN customer_figures.figure IS 'people; day:2026-01-31 (people first seen on it, UTC); spent:usd (minor units, net); payers:usd (people with money in it); enrolled (people in a course, each course counts), finished (of those), progress (of those, thousandths of a percent)';
 
 -- +goose StatementBegin
-CREATE FUNCTION figures_of(first_seen_at timestamptz, spent jsonb, courses jsonb) RETURNS TABLE (figure text, amount numeric) LANGUAGE sql STABLE AS $$
+LOCK TABLE customers IN SHARE ROW EXCLUSIVE MODE; -- who writes waits for the new triggers
+CREATE OR REPLACE FUNCTION figures_of(first_seen_at timestamptz, spent jsonb, courses jsonb) RETURNS TABLE (figure text, amount numeric) LANGUAGE sql STABLE AS $$
 	SELECT 'people', 1::numeric
 	UNION ALL
 	SELECT 'day:' || to_char(first_seen_at AT TIME ZONE 'UTC', 'YYYY-MM-DD'), 1
@@ -77,16 +78,26 @@ BEGIN
 	GROUP BY store_id, facet, f.figure;
 	RETURN NULL;
 END $$;
+DROP FUNCTION IF EXISTS figures_of(timestamptz, jsonb);
 -- +goose StatementEnd
-DROP FUNCTION figures_of(timestamptz, jsonb);
 
--- Of those who are there already.
-INSERT INTO customer_figures (store_id, facet, figure, amount)
-SELECT store_id, facet, f.figure, sum(f.amount)
-FROM customers
-CROSS JOIN LATERAL figures_of(first_seen_at, spent, courses) f
-WHERE f.figure IN ('enrolled', 'finished', 'progress')
-GROUP BY store_id, facet, f.figure;
+-- Of those who are there already: what the figures lack is what is true in this
+-- statement's snapshot, less what the triggers have written until then.
+INSERT INTO customer_figures AS was (store_id, facet, figure, amount)
+SELECT store_id, facet, figure, sum(amount)
+FROM (
+	SELECT c.store_id, c.facet, f.figure, f.amount
+	FROM customers c
+	CROSS JOIN LATERAL figures_of(c.first_seen_at, c.spent, c.courses) f
+	UNION ALL
+	SELECT store_id, facet, figure, -amount FROM customer_figures
+	UNION ALL
+	SELECT store_id, facet, figure, -amount FROM customer_figure_changes
+) f
+WHERE figure IN ('enrolled', 'finished', 'progress')
+GROUP BY store_id, facet, figure
+HAVING sum(amount) <> 0
+ON CONFLICT (store_id, figure, facet) DO UPDATE SET amount = was.amount + EXCLUDED.amount;
 
 UPDATE derivation SET rules = 3
 WHERE NOT EXISTS (SELECT FROM facts)
@@ -94,8 +105,8 @@ WHERE NOT EXISTS (SELECT FROM facts)
 
 -- +goose Down
 UPDATE derivation SET rules = 2 WHERE rules = 3;
-LOCK TABLE customers IN SHARE ROW EXCLUSIVE MODE;
 -- +goose StatementBegin
+LOCK TABLE customers IN SHARE ROW EXCLUSIVE MODE;
 CREATE FUNCTION figures_of(first_seen_at timestamptz, spent jsonb) RETURNS TABLE (figure text, amount numeric) LANGUAGE sql STABLE AS $$
 	SELECT 'people', 1::numeric
 	UNION ALL

@@ -1,8 +1,9 @@
 -- How a store's people want to read times and money, and a way from a person to their
 -- stores.
 
+-- +goose NO TRANSACTION
 -- +goose Up
-CREATE TABLE store_settings (
+CREATE TABLE IF NOT EXISTS store_settings (
 	store_id   text   NOT NULL PRIMARY KEY,
 	time_zone  text   NOT NULL DEFAULT '',
 	currencies text[] NOT NULL DEFAULT '{}'
@@ -11,7 +12,7 @@ COMMENT ON TABLE  store_settings            IS 'set by the people of a store, no
 COMMENT ON COLUMN store_settings.time_zone  IS 'name in the IANA database in which pages show times; empty: the zone of who reads them';
 COMMENT ON COLUMN store_settings.currencies IS 'in lower case, in the order in which pages show amounts; others follow by size';
 
-CREATE INDEX stores_members ON stores USING gin (member_user_ids);
+CREATE INDEX CONCURRENTLY IF NOT EXISTS stores_members ON stores USING gin (member_user_ids);
 
 -- +goose Down
 DROP INDEX stores_members;

@@ -98,8 +98,15 @@ func tryLock(ctx context.Context, db *sql.DB) (*sql.Tx, error) {
 	if err != nil || !mine {
 		return nil, errAfter(tx, err)
 	}
+	if _, err = tx.ExecContext(ctx, beat); err != nil {
+		return nil, errAfter(tx, err)
+	}
 	return tx, nil
 }
+
+// beat is a statement that takes no snapshot, and ends that of the one before it. CREATE INDEX
+// CONCURRENTLY waits until each transaction with a snapshot ends, so it would wait for the lock's.
+const beat = "SHOW transaction_isolation"
 
 func holder(ctx context.Context, db *sql.DB) (h Holder, held bool, err error) {
 	var since sql.NullTime
@@ -134,7 +141,7 @@ func hold(ctx context.Context, tx *sql.Tx) (context.Context, func()) {
 				return
 			case <-tick.C:
 			}
-			if _, err := tx.ExecContext(ctx, "SELECT"); err != nil {
+			if _, err := tx.ExecContext(ctx, beat); err != nil {
 				cancel(fmt.Errorf("the lock of migrations was lost: what was not finished is undone, so run it again: %w", err))
 				return
 			}

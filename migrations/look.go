@@ -43,13 +43,14 @@ type state struct {
 type file struct {
 	version int64
 	name    string
+	steps   bool     // it is not one transaction: a part of it may be there already
 	creates []string // tables, views and indexes
 	tables  []string // only the tables among them
 }
 
-// created matches what a migration creates. CREATE … IF NOT EXISTS cannot clash.
-var created = regexp.MustCompile(`(?m)^\s*CREATE (?:UNIQUE |MATERIALIZED )?(TABLE|VIEW|INDEX)(?: CONCURRENTLY)? ` +
-	`(\w+)\s*(?:\(|AS\b|ON\b)`)
+// created matches what a migration creates.
+var created = regexp.MustCompile(`(?m)^\s*CREATE (?:UNIQUE |MATERIALIZED )?(TABLE|VIEW|INDEX)(?: CONCURRENTLY)?` +
+	`(?: IF NOT EXISTS)? (\w+)\s*(?:\(|AS\b|ON\b)`)
 
 // sources lists the migrations by version.
 func sources() ([]file, error) {
@@ -68,6 +69,7 @@ func sources() ([]file, error) {
 			return nil, err
 		}
 		up, _, _ := strings.Cut(string(text), "-- +goose Down")
+		f.steps = strings.Contains(up, "-- +goose NO TRANSACTION")
 		for _, m := range created.FindAllStringSubmatch(up, -1) {
 			f.creates = append(f.creates, m[2])
 			if m[1] == "TABLE" {
@@ -168,15 +170,18 @@ func (s state) ours(all []file, stands map[string]bool) bool {
 }
 
 // clashes returns the existing names that pending migrations need and that no applied migration
-// created.
+// created, nor the next one, if that was interrupted between its steps.
 func (s state) clashes(all []file, stands map[string]bool) (names []string) {
 	own := map[string]bool{}
+	begun := len(s.applied) > 0
 	for _, f := range all {
-		if _, ok := s.applied[f.version]; ok {
+		_, ok := s.applied[f.version]
+		if ok || begun && f.steps {
 			for _, name := range f.creates {
 				own[name] = true
 			}
 		}
+		begun = begun && ok
 	}
 	for _, f := range all {
 		for _, name := range f.creates {

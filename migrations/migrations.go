@@ -36,13 +36,16 @@ type Status struct {
 	AppliedAt string `json:"applied_at,omitempty"`
 }
 
-// DefaultWait is how long Up waits for another migration.
+// DefaultWait is how long Up waits for another migration, or for the tables that one needs.
 const DefaultWait = 10 * time.Minute
 
 // Options of UpWith.
 type Options struct {
-	Wait time.Duration // how long to wait for another migration; 0: not at all
-	Tell func(Holder)  // called with the session it waits for, when that changes; may be nil
+	Wait    time.Duration // how long to wait for another migration, or for a table; 0: not at all
+	Tell    func(Holder)  // called with the session it waits for, when that changes; may be nil
+	Blocked func(Busy)    // called when a migration has to wait for its tables; may be nil
+	Applied func(Status)  // called after each migration; may be nil
+	To      int64         // the last migration to apply; 0: the newest
 }
 
 // Up applies all missing migrations to the database at url and returns them. Several processes may
@@ -51,8 +54,9 @@ func Up(ctx context.Context, url string) ([]Status, error) {
 	return UpWith(ctx, url, Options{Wait: DefaultWait})
 }
 
-// UpWith is Up with options. If the lock stays taken, the error is a *Locked; if the database
-// belongs to another program, a *Foreign. Both say what to do, and nothing was changed.
+// UpWith is Up with options. If the lock stays taken, the error is a *Locked, and nothing was changed;
+// if the database belongs to another program, a *Foreign, and neither. If a table stays in use, it is
+// a *Busy: what was finished stays. All say what to do.
 func UpWith(ctx context.Context, url string, o Options) (applied []Status, err error) {
 	defer func() {
 		if err != nil {
@@ -78,27 +82,7 @@ func UpWith(ctx context.Context, url string, o Options) (applied []Status, err e
 			return nil, err
 		}
 	}
-	return run(ctx, db)
-}
-
-// run applies the missing migrations. The caller holds the lock.
-func run(ctx context.Context, db *sql.DB) (applied []Status, err error) {
-	root, err := fs.Sub(files, ".")
-	if err != nil {
-		return nil, err
-	}
-	p, err := goose.NewProvider(goose.DialectPostgres, db, root, goose.WithTableName(versionTable))
-	if err != nil {
-		return nil, err
-	}
-	results, err := p.Up(ctx)
-	for _, r := range results {
-		applied = append(applied, Status{Version: r.Source.Version, Name: r.Source.Path})
-	}
-	if lost := context.Cause(ctx); err != nil && lost != nil {
-		err = lost
-	}
-	return applied, err
+	return o.run(ctx, db)
 }
 
 // Current lists all migrations with their state in the database at url. It writes nothing and does

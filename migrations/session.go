@@ -3,6 +3,7 @@ package migrations
 import (
 	"context"
 	"database/sql/driver"
+	"regexp"
 	"strconv"
 	"time"
 
@@ -13,6 +14,10 @@ import (
 // gone is how long a migration's client may be unresponsive before Postgres ends its transaction,
 // and with it the lock. A statement may take any time.
 var gone = time.Minute
+
+// patience is how long a migration waits in line for a lock of a table: all who come after it,
+// senders too, wait behind it.
+var patience = time.Second
 
 // connector makes connections whose transactions end with their client.
 type connector struct{ cfg *pgx.ConnConfig }
@@ -31,14 +36,37 @@ func (c connector) Driver() driver.Driver { return stdlib.GetDefaultDriver() }
 // connection of a pooler.
 type session struct{ *stdlib.Conn }
 
-// BeginTx begins a transaction that ends at most a minute after its client and has no other limit.
+// apart matches statements that Postgres refuses within a transaction. None of them locks out those
+// who write.
+var apart = regexp.MustCompile(`(?m)\bCONCURRENTLY\b|^\s*COMMIT;`)
+
+// ExecContext runs a statement, or several, in a transaction: the one that is open, or one of their
+// own, which is begun as BeginTx does it.
+func (s session) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	if inTx := s.Conn.Conn().PgConn().TxStatus() != 'I'; inTx || apart.MatchString(query) {
+		return s.Conn.ExecContext(ctx, query, args)
+	}
+	tx, err := s.BeginTx(ctx, driver.TxOptions{})
+	if err != nil {
+		return nil, err
+	}
+	result, err := s.Conn.ExecContext(ctx, query, args)
+	if err != nil {
+		return nil, errAfter(tx, err)
+	}
+	return result, tx.Commit()
+}
+
+// BeginTx begins a transaction that ends at most a minute after its client, waits for no lock longer
+// than patience, and has no other limit.
 func (s session) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, error) {
 	tx, err := s.Conn.BeginTx(ctx, o)
 	if err != nil {
 		return nil, err
 	}
 	millis := strconv.FormatInt(gone.Milliseconds(), 10)
-	rows, err := s.QueryContext(ctx, setSQL, []driver.NamedValue{{Ordinal: 1, Value: millis}})
+	rows, err := s.QueryContext(ctx, setSQL, []driver.NamedValue{{Ordinal: 1, Value: millis},
+		{Ordinal: 2, Value: strconv.FormatInt(patience.Milliseconds(), 10)}})
 	if err != nil {
 		return nil, errAfter(tx, err)
 	}
@@ -52,10 +80,11 @@ func (s session) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, er
 // detect a lost machine; the idle timeout detects a stopped process.
 const setSQL = `
 	SELECT set_config(s.name, v.setting::text, true)
-	FROM (SELECT $1::text::int AS gone) ms
+	FROM (SELECT $1::text::int AS gone, $2::text::int AS patience) ms
 	CROSS JOIN LATERAL (VALUES
 		('statement_timeout', 0),
 		('transaction_timeout', 0),
+		('lock_timeout', patience),
 		('idle_in_transaction_session_timeout', gone),
 		('client_connection_check_interval', gone / 6),
 		('tcp_user_timeout', gone / 2),

@@ -196,7 +196,7 @@ func (w *work) receive(ctx context.Context, items []Item, t *tally) error {
 	for i, item := range items {
 		events[i] = *item.Event
 	}
-	inserted, err := insertEvents(ctx, w.tx, events)
+	inserted, err := insertEvents(ctx, w.tx, insertSQL, events)
 	if err != nil {
 		return err
 	}

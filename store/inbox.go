@@ -75,16 +75,20 @@ type pendingEvent struct {
 // InsertEvents keeps events in one statement and answers for each, in order.
 // When it returns without error every event is committed (now or before).
 // Duplicates within events are allowed: the first becomes the row.
+// It does so with the schema of any version, as a program may be newer than that.
 func (s *Store) InsertEvents(ctx context.Context, events []NewEvent) (_ []Inserted, err error) {
 	defer pg.Wrap(&err, "store.InsertEvents(%d)", len(events))
-	in, err := insertEvents(ctx, s.Pool, events)
+	in, err := insertEvents(ctx, s.Pool, insertSQL, events)
+	if pg.Outdated(err) {
+		in, err = insertEvents(ctx, s.Pool, insertFirstSQL, events)
+	}
 	if pg.Unavailable(err) {
 		s.Written.Doubt()
 	}
 	return in, err
 }
 
-func insertEvents(ctx context.Context, q pg.Querier, events []NewEvent) ([]Inserted, error) {
+func insertEvents(ctx context.Context, q pg.Querier, sql string, events []NewEvent) ([]Inserted, error) {
 	n := len(events)
 	var (
 		sources, ids, types, accounts, versions = make([]string, n), make([]string, n), make([]string, n), make([]string, n),
@@ -103,27 +107,7 @@ func insertEvents(ctx context.Context, q pg.Querier, events []NewEvent) ([]Inser
 			first[key{e.Source, e.EventID}] = i
 		}
 	}
-	rows, err := q.Query(ctx, `
-		INSERT INTO webhook_events (id, source, event_id, type, account, api_version, livemode, occurred_at, payload,
-			headers, traceparent)
-		OVERRIDING SYSTEM VALUE
-		SELECT id, source, event_id, type, account, api_version, livemode, occurred_at, payload::json,
-			nullif(headers, '')::json, nullif(traceparent, '')
-		FROM (
-			SELECT nextval('webhook_events_id_seq') AS id, e.* -- in the order given
-			FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bool[], $7::timestamptz[], $8::text[],
-				$9::text[], $10::text[])
-			  AS e(source, event_id, type, account, api_version, livemode, occurred_at, payload, headers, traceparent)
-			OFFSET 0
-		) e
-		-- A transaction waits, as it commits, for disk and standby only if it wrote
-		-- something. One that brought only duplicates would be acknowledged while the rows
-		-- are perhaps on no standby yet. So each writes a message.
-		WHERE (SELECT pg_logical_emit_message(true, 'rollcall', '')) IS NOT NULL
-		ORDER BY source, event_id -- else two that bring the same events could wait for each other
-		ON CONFLICT (source, event_id) DO NOTHING
-		RETURNING id, source, event_id`,
-		sources, ids, types, accounts, versions, live, at, payloads, headers, traces)
+	rows, err := q.Query(ctx, sql, sources, ids, types, accounts, versions, live, at, payloads, headers, traces)
 	if err != nil {
 		return nil, err
 	}
@@ -138,6 +122,35 @@ func insertEvents(ctx context.Context, q pg.Querier, events []NewEvent) ([]Inser
 		return nil
 	})
 	return out, err
+}
+
+// insertSQL keeps events; insertFirstSQL does so in the columns that the inbox has had from its first
+// version on.
+var (
+	insertSQL      = insertInto(", headers, traceparent", ", nullif(headers, '')::json, nullif(traceparent, '')")
+	insertFirstSQL = insertInto("", "")
+)
+
+func insertInto(laterColumns, laterValues string) string {
+	return `
+		INSERT INTO webhook_events (id, source, event_id, type, account, api_version, livemode, occurred_at, payload` +
+		laterColumns + `)
+		OVERRIDING SYSTEM VALUE
+		SELECT id, source, event_id, type, account, api_version, livemode, occurred_at, payload::json` + laterValues + `
+		FROM (
+			SELECT nextval('webhook_events_id_seq') AS id, e.* -- in the order given
+			FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bool[], $7::timestamptz[], $8::text[],
+				$9::text[], $10::text[])
+			  AS e(source, event_id, type, account, api_version, livemode, occurred_at, payload, headers, traceparent)
+			OFFSET 0
+		) e
+		-- A transaction waits, as it commits, for disk and standby only if it wrote
+		-- something. One that brought only duplicates would be acknowledged while the rows
+		-- are perhaps on no standby yet. So each writes a message.
+		WHERE (SELECT pg_logical_emit_message(true, 'rollcall', '')) IS NOT NULL
+		ORDER BY source, event_id -- else two that bring the same events could wait for each other
+		ON CONFLICT (source, event_id) DO NOTHING
+		RETURNING id, source, event_id`
 }
 
 // Overdue lists up to limit pending events, oldest first, that should have been

@@ -15,7 +15,7 @@ type migrateCmd struct {
 }
 
 type migrateUpCmd struct {
-	Wait time.Duration `name:"wait" placeholder:"DURATION" default:"10m" help:"How long to wait for another migration (${default}); 0s: do not wait."`
+	Wait time.Duration `name:"wait" placeholder:"DURATION" default:"10m" help:"How long to wait for another migration, or for a table (${default}); 0s: do not wait."`
 	JSON bool          `name:"json" help:"Print the applied migrations as JSON."`
 }
 
@@ -24,8 +24,11 @@ func (migrateUpCmd) Help() string {
 	return `Checks first whether another program has tables with names that Rollcall needs. Then it names them
 and changes nothing.
 
+Senders and pages go on meanwhile. A step that needs a table to itself does so for a moment: it waits at most a
+second for those who use it, lets all others go first, and tries again. If it is interrupted, run it again.
+
 While another migration runs, the command shows its Postgres process, and waits. If that process hangs, or its
-machine is gone, Postgres ends it within a minute and rolls its work back.`
+machine is gone, Postgres ends it within a minute.`
 }
 
 func (c migrateUpCmd) Run(e *env) error {
@@ -33,10 +36,7 @@ func (c migrateUpCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	applied, err := migrations.UpWith(e, url, migrations.Options{
-		Wait: c.Wait,
-		Tell: func(h migrations.Holder) { fmt.Fprintln(e.err, "waiting for another migration:", h) },
-	})
+	applied, err := migrations.UpWith(e, url, c.options(e))
 	if err != nil {
 		return err
 	}
@@ -45,13 +45,26 @@ func (c migrateUpCmd) Run(e *env) error {
 			Applied []migrations.Status `json:"applied"`
 		}{append([]migrations.Status{}, applied...)})
 	}
-	for _, m := range applied {
-		fmt.Fprintln(e.out, "applied", m.Name)
-	}
 	if len(applied) == 0 {
 		fmt.Fprintln(e.out, "nothing to do: the schema is current")
 	}
 	return sayPending(e)
+}
+
+// options say what happens as it happens.
+func (c migrateUpCmd) options(e *env) migrations.Options {
+	return migrations.Options{
+		Wait: c.Wait,
+		Tell: func(h migrations.Holder) { fmt.Fprintln(e.err, "waiting for another migration:", h) },
+		Blocked: func(b migrations.Busy) {
+			fmt.Fprintf(e.err, "%s waits for a table; the oldest transaction is of %s\n", b.Migration, b.Oldest)
+		},
+		Applied: func(m migrations.Status) {
+			if !c.JSON {
+				fmt.Fprintln(e.out, "applied", m.Name)
+			}
+		},
+	}
 }
 
 // sayPending says if the lists are yet to be derived by the rules of this version.
