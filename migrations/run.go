@@ -115,7 +115,8 @@ func blockedBy(ctx context.Context, db *sql.DB, failed error) (*Busy, error) {
 		  AND NOT EXISTS (SELECT FROM pg_locks l WHERE l.pid = pg_stat_activity.pid AND l.locktype = 'advisory'
 			AND (l.classid::bigint << 32 | l.objid::bigint) = $1::bigint)
 		ORDER BY xact_start
-		LIMIT 1`, lock.DefaultLockID).Scan(&busy.Oldest.PID, &busy.Oldest.Application, &busy.Oldest.Client, &busy.Oldest.Since)
+		LIMIT 1`, lock.DefaultLockID).
+		Scan(&busy.Oldest.PID, &busy.Oldest.Application, &busy.Oldest.Client, &busy.Oldest.Since)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = nil // it has just ended
 	}
