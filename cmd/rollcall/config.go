@@ -140,6 +140,9 @@ type Config struct {
 	// reach. Without it they reach only public addresses (docs/security.md).
 	AllowedNetworks *string `name:"allowed-private-networks" env:"ALLOWED_PRIVATE_NETWORKS" group:"alerts" placeholder:"LIST" help:"Private networks (10.1.0.0/16) that ALERT_WEBHOOK_URL may lead to, comma-separated. Without it: only public addresses."`
 
+	// Color says whether results are coloured. NO_COLOR (https://no-color.org) holds, too.
+	Color string `name:"color" env:"ROLLCALL_COLOR" group:"output" placeholder:"WHEN" default:"auto" help:"Colour results: auto (on a terminal, unless NO_COLOR is set), always or never (${default})."`
+
 	// LogLevel is the lowest level that is logged, to stderr.
 	LogLevel string `name:"log-level" env:"LOG_LEVEL" group:"logs" placeholder:"LEVEL" default:"info" help:"Lowest level to log: debug, info, warn or error (${default})."`
 
@@ -157,6 +160,7 @@ var groups = []kong.Group{
 	{Key: "keep", Title: "Retention:"},
 	{Key: "alerts", Title: "Alerts:"},
 	{Key: "watch", Title: "Monitoring (traces: see OTEL_EXPORTER_OTLP_ENDPOINT in docs/metrics.md):"},
+	{Key: "output", Title: "Output:"},
 	{Key: "logs", Title: "Logs (to stderr):"},
 }
 
@@ -165,10 +169,10 @@ var groupsOf = map[string][]string{
 	"serve":      {"servers", "web", "webhooks", "imports", "rules", "watch", "logs"},
 	"work":       {"servers", "history", "imports", "rules", "keep", "alerts", "watch", "logs"},
 	"migrate":    {"servers"},
-	"events":     {"servers"}, // send takes PLATFORM_WEBHOOK_SECRETS and LISTEN as well
+	"events":     {"servers", "output"}, // send takes PLATFORM_WEBHOOK_SECRETS and LISTEN as well
 	"backfill":   {"servers"}, // the workers read the history, with their keys
 	"audit":      {"servers", "history", "rules"},
-	"doctor":     {"servers", "webhooks", "web", "history", "rules", "alerts"},
+	"doctor":     {"servers", "webhooks", "web", "history", "rules", "alerts", "output"},
 	"erase":      {"servers", "rules"},
 	"rebuild":    {"servers", "rules"},
 	"stripe":     {"history"},
@@ -220,6 +224,7 @@ func (c *Config) check() error {
 		c.checkAlert(),
 		oneOf("STRIPE_MODE", c.stripeMode(), "live", "test", "any"),
 		checkSpan("RETAIN_PAYLOADS", c.RetainPayloads),
+		oneOf("ROLLCALL_COLOR", c.Color, "auto", "always", "never"),
 		oneOf("LOG_LEVEL", c.LogLevel, "debug", "info", "warn", "error"),
 		oneOf("LOG_FORMAT", c.LogFormat, "text", "json"))
 }

@@ -59,11 +59,11 @@ func (c configCmd) Run(e *env, line *kong.Context) error {
 		fmt.Fprintf(e.out, "\nNot read: %s in this folder: %s\n", dotEnv, e.file.ignored)
 	}
 	for _, problem := range problems {
-		fmt.Fprintf(e.out, "\nWrong: %s", problem)
+		fmt.Fprintf(e.out, "\n%s %s", e.ink().Red("Wrong:"), problem)
 	}
 	fmt.Fprintln(e.out)
 	if len(problems) == 0 {
-		fmt.Fprintln(e.out, "All settings are valid.")
+		fmt.Fprintln(e.out, e.ink().Green("All settings are valid."))
 	}
 	return reported(problems)
 }

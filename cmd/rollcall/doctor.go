@@ -13,6 +13,7 @@ type doctorCmd struct {
 	Email    *string `name:"email" placeholder:"ADDRESS" xor:"person" help:"Explain the person with this address."`
 	Examples int     `name:"examples" placeholder:"N" default:"5" help:"Show at most N examples of each finding (${default})."`
 	JSON     bool    `name:"json" help:"Print JSON."`
+	Verbose  bool    `name:"verbose" short:"v" help:"Also list what passed."`
 }
 
 // Help is shown below the usage.
@@ -33,7 +34,8 @@ func (c doctorCmd) Run(e *env) error {
 	if c.Examples < 0 {
 		return usageError("--examples: write a number from 0 on")
 	}
-	well, err := doctor.Run(e, e.host(), doctor.Options(c))
+	well, err := doctor.Run(e, e.host(), doctor.Options{Store: c.Store, User: c.User, Email: c.Email,
+		Examples: c.Examples, JSON: c.JSON, Verbose: c.Verbose, Ink: e.ink()})
 	var wrong doctor.Usage
 	switch {
 	case errors.As(err, &wrong):

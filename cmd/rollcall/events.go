@@ -100,6 +100,12 @@ func (c eventsListCmd) print(e *env, events []store.Event, more bool) {
 		t.add(fmt.Sprint(v.ID), dateTime(&v.ReceivedAt), v.Source, v.Type, v.Status,
 			fmt.Sprint(v.Attempts), v.EventID, clip(deref(v.LastError), 60))
 	}
+	t.paint = func(column int, cell string) string {
+		if column == 4 {
+			return statusColour(e.ink(), cell)
+		}
+		return cell
+	}
 	t.print(e.out)
 	if more {
 		fmt.Fprintf(e.out, "… and more: --before %d lists the next, --all all of them\n", events[len(events)-1].ID)

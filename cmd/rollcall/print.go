@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode"
 
+	terminal "golang.org/x/term"
 	"golang.org/x/text/width"
 
 	"rollcall/internal/show"
@@ -38,6 +39,7 @@ type table struct {
 	head   []string
 	rows   [][]string
 	indent string
+	paint  func(column int, cell string) string // nil: no colours
 }
 
 func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
@@ -55,7 +57,11 @@ func (t *table) print(w io.Writer) {
 	for _, row := range all {
 		var line strings.Builder
 		for i, cell := range row {
-			line.WriteString(cell)
+			if t.paint != nil {
+				line.WriteString(t.paint(i, cell))
+			} else {
+				line.WriteString(cell)
+			}
 			if i < len(row)-1 {
 				line.WriteString(strings.Repeat(" ", max(0, widths[i]-columns(cell))+2))
 			}
@@ -94,13 +100,35 @@ func columns(s string) (n int) {
 	return n
 }
 
+// ink colours results, where they are shown on a terminal.
+func (e *env) ink() show.Ink {
+	f, ok := e.out.(*os.File)
+	shown := ok && terminal.IsTerminal(int(f.Fd())) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	return show.Ink(e.Color == "always" || e.Color == "auto" && shown)
+}
+
+// statusColour colours the status of an event.
+func statusColour(ink show.Ink, status string) string {
+	switch strings.TrimSpace(status) {
+	case "processed":
+		return ink.Green(status)
+	case "failed":
+		return ink.Red(status)
+	case "pending":
+		return ink.Yellow(status)
+	case "ignored":
+		return ink.Grey(status)
+	}
+	return status
+}
+
 // progress is a line that overwrites itself, on a terminal; elsewhere nothing.
 type progress struct{ w io.Writer }
 
 // progress writes to stderr, so that what is printed stays clean.
 func (e *env) progress() progress {
 	if f, ok := e.err.(*os.File); ok {
-		if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
+		if terminal.IsTerminal(int(f.Fd())) {
 			return progress{e.err}
 		}
 	}

@@ -35,6 +35,7 @@ var examples = map[string]string{
 	"CLERK_SECRET_KEY":         "sk_live_…",
 	"CLERK_API_BASE":           "https://api.clerk.com/v1",
 	"IMPORT_DIR":               "/var/lib/rollcall/imports",
+	"ROLLCALL_COLOR":           "never",
 	"ALERT_WEBHOOK_URL":        "https://hooks.example.com/rollcall",
 	"ALERT_WEBHOOK_SECRET":     "whsec_…",
 	"ALLOWED_PRIVATE_NETWORKS": "10.1.0.0/16",

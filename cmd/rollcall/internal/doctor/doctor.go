@@ -30,6 +30,8 @@ type Options struct {
 	Email    *string // explain who has this address
 	Examples int     // of each finding, at most
 	JSON     bool
+	Verbose  bool // also list what passed
+	Ink      show.Ink
 }
 
 // Host is what the command line provides.

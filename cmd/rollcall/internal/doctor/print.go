@@ -19,27 +19,48 @@ func (c Options) print(w io.Writer, r Report) error {
 	}
 	for _, f := range r.Findings {
 		if f.Severity != finding.OK {
-			printFinding(w, f)
+			c.printFinding(w, f)
 		}
 	}
-	fmt.Fprintf(w, "%s, %s, %s. %s passed:\n", show.Count(r.Count(finding.Problem), "problem"),
-		show.Count(r.Count(finding.Warning), "warning"), show.Count(r.Count(finding.Note), "note"),
-		show.Count(r.Count(finding.OK), "check"))
+	passed := "Passed " + show.Count(r.Count(finding.OK), "check")
+	if !c.Verbose {
+		passed += "; -v lists them"
+	}
+	fmt.Fprintf(w, "%s, %s, %s. %s.\n", c.count(r, finding.Problem), c.count(r, finding.Warning),
+		c.count(r, finding.Note), c.Ink.Green(passed))
 	for _, f := range r.Findings {
-		if f.Severity == finding.OK {
-			fmt.Fprintf(w, "  %-10s %s\n", f.Check, f.What)
+		if f.Severity == finding.OK && c.Verbose {
+			fmt.Fprintf(w, "  %s %-10s %s\n", c.Ink.Green("✓"), f.Check, f.What)
 		}
 	}
 	return nil
 }
 
-// printFinding prints a finding, its examples and its fix.
-func printFinding(w io.Writer, f finding.Finding) {
-	name := f.Kind
-	if f.Subject != "" {
-		name += " " + f.Subject
+// count is how many findings of a severity there are, in its colour if there are any.
+func (c Options) count(r Report, of finding.Severity) string {
+	text := show.Count(r.Count(of), string(of))
+	if r.Count(of) == 0 {
+		return text
 	}
-	fmt.Fprintf(w, "%-8s %s\n         %s\n", strings.ToUpper(string(f.Severity)), name, f.What)
+	return c.colour(of)(text)
+}
+
+func (c Options) colour(of finding.Severity) func(string) string {
+	switch of {
+	case finding.Problem:
+		return c.Ink.Red
+	case finding.Warning:
+		return c.Ink.Yellow
+	case finding.OK:
+		return c.Ink.Green
+	}
+	return c.Ink.Blue
+}
+
+// printFinding prints a finding: what is wrong, examples, the fix, and its name.
+func (c Options) printFinding(w io.Writer, f finding.Finding) {
+	severity := fmt.Sprintf("%-8s", strings.ToUpper(string(f.Severity)))
+	fmt.Fprintf(w, "%s %s\n", c.colour(f.Severity)(severity), sentence(f.What))
 	for _, example := range f.Examples {
 		fmt.Fprintf(w, "           %s\n", show.Clip(example.String(), maxExample))
 	}
@@ -47,15 +68,28 @@ func printFinding(w io.Writer, f finding.Finding) {
 		fmt.Fprintf(w, "           … and %s more\n", show.Number(more))
 	}
 	printFixes(w, "         ", f.Fix)
-	fmt.Fprintln(w)
+	fmt.Fprintf(w, "         %s\n\n", c.Ink.Grey(strings.TrimSpace(f.Kind+" "+f.Subject)))
 }
 
-// printFixes prints commands, so that each line can be pasted.
+// sentence begins a text with a capital, if it begins with a word and not with an id.
+func sentence(text string) string {
+	word, _, _ := strings.Cut(text, " ")
+	if strings.Trim(word, "abcdefghijklmnopqrstuvwxyz,'") != "" || word == "" {
+		return text
+	}
+	return strings.ToUpper(text[:1]) + text[1:]
+}
+
+// printFixes prints commands, so that each line can be pasted. Where no one sits before a
+// browser, an address is of more use than what opens it.
 func printFixes(w io.Writer, indent string, fix []string) {
 	for i, command := range fix {
 		label := "Fix:  "
 		if i > 0 {
 			label = "      "
+		}
+		if address, ok := strings.CutPrefix(command, "xdg-open "); ok {
+			label, command = "Open: ", address
 		}
 		fmt.Fprintf(w, "%s%s%s\n", indent, label, command)
 	}
