@@ -121,7 +121,7 @@ type ConvexEvent struct {
 func (x *ConvexExport) Read(table string, line []byte) (ConvexRow, error) {
 	read, ok := convexReaders[table]
 	if !ok {
-		return ConvexRow{}, malformed("no use for a table %q", table)
+		return ConvexRow{}, malformed("table %q is not needed", table)
 	}
 	row, err := read(x, stripNUL(line))
 	if err != nil {

@@ -195,7 +195,7 @@ func TestConvexErrors(t *testing.T) {
 		{"purchases", `{"_id":"p","_creationTime":1.0,"amount":1000000000000001,"status":"completed"}`, "more than 10^15"},
 		{"purchases", `{"_id":"p","_creationTime":1.0,"amount":1999.99,"status":"completed"}`, `"1999.99" has a fraction`},
 		{"subscriptions", `{"_id":"s","_creationTime":1.0}`, "has no status"},
-		{"boats", `{}`, `no use for a table "boats"`},
+		{"boats", `{}`, `table "boats" is not needed`},
 	} {
 		row, err := NewConvexExport(noon).Read(c.table, []byte(c.line))
 		var bad *Malformed

@@ -256,7 +256,7 @@ func TestConvexLayout(t *testing.T) {
 	for _, n := range notes {
 		why = append(why, n.Why)
 	}
-	if want := []string{"table boats is not imported: no use for a table of this name is known",
+	if want := []string{"table boats is not imported: a table of this name is not needed",
 		"table leadSubmissions is not imported: a filled-in form makes no customer"}; !slices.Equal(why, want) {
 		t.Errorf("%q", why)
 	}

@@ -202,7 +202,7 @@ func (e *export) notes() (notes []store.Finding) {
 	for _, table := range e.others {
 		why := whyNot[table]
 		if why == "" {
-			why = "no use for a table of this name is known"
+			why = "a table of this name is not needed"
 		}
 		notes = append(notes, store.Finding{Place: table, What: "table " + table,
 			Why: fmt.Sprintf("table %s is not imported: %s", table, why)})

@@ -66,7 +66,7 @@ func TestExport(t *testing.T) {
 	want := csvHead +
 		x.id(t, core.CustomerID, 1) + `,ada@example.com,Ada Ż,subscription,active,free_course,` +
 		`"Mixing, ""101""",2026-01-02 03:04:05,2026-02-01 00:00:00,` +
-		`2,"Mixing, ""101"" (33.5 %); course_x (100 %)",1,"Mixing, ""101"" (299.00 USD, refunded 5.00 USD); other ` +
+		`2,"Mixing, ""101"" (33.5%); course_x (100%)",1,"Mixing, ""101"" (299.00 USD, refunded 5.00 USD); other ` +
 		`(5800 JPY)",` +
 		`"'=Club() (active, period ends 2026-03-01); sub_2 (canceled)",5800 JPY; 299.00 USD,5.00 USD,'=1; VIP` + "\r\n" +
 		x.id(t, core.CustomerID, 3) +

@@ -37,9 +37,9 @@ func decode(body []byte, envelope any) error {
 func checkNames(id, where, typ string) error {
 	switch {
 	case id == "":
-		return refuse(missingID, "the event has no id: it belongs into %s", where)
+		return refuse(missingID, "the event has no id: put it in %s", where)
 	case typ == "":
-		return refuse(missingType, `the event has no type: it belongs into the body's "type"`)
+		return refuse(missingType, `the event has no type: put it in the body's "type"`)
 	case !store.FitsName(id):
 		return refuse(invalidField, "the event's id in %s is longer than %d bytes or no plain text", where,
 			store.MaxName)

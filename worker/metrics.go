@@ -42,7 +42,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		}, []string{"type", "outcome"}),
 		jobTook: with.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "rollcall_job_duration_seconds",
-			Help:    "Time that a job was in hand; that of an event includes the wait for the transaction which it shares.",
+			Help:    "Time that a job ran; that of an event includes the wait for the transaction which it shares.",
 			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10, 30, 60, 300, 900},
 		}, []string{"type", "outcome"}),
 		applied: with.NewCounterVec(prometheus.CounterOpts{

@@ -252,7 +252,7 @@ func passedOver(passed []store.Passed) string {
 	if len(passed) == 0 {
 		return ""
 	}
-	return "; passed over: " + strings.Join(passedLines(passed), "; ")
+	return "; skipped: " + strings.Join(passedLines(passed), "; ")
 }
 
 // passedLines are as "1 purchase not completed (pending)".

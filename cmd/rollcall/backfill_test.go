@@ -80,7 +80,7 @@ func TestBackfillClosings(t *testing.T) {
 func TestBackfillPassedOver(t *testing.T) {
 	got := passedOver([]store.Passed{{Stream: "purchases", Reason: "not completed (pending)", Objects: 1},
 		{Stream: "users", Reason: "without a Clerk id", Objects: 1300}})
-	if want := "; passed over: 1 purchase not completed (pending); 1,300 users without a Clerk id"; got != want ||
+	if want := "; skipped: 1 purchase not completed (pending); 1,300 users without a Clerk id"; got != want ||
 		passedOver(nil) != "" {
 		t.Errorf("%q", got)
 	}

@@ -332,7 +332,7 @@ func (c *Config) listen() string {
 	return *c.Listen
 }
 
-// secrets are the signing secrets by source. One that is set to nothing is
+// secrets are the signing secrets by source. One that is empty is
 // refused: signed with it, every forgery would be taken.
 func (c *Config) secrets() (map[string][]webhooks.Secret, error) {
 	out := map[string][]webhooks.Secret{}
@@ -343,7 +343,7 @@ func (c *Config) secrets() (map[string][]webhooks.Secret, error) {
 		}
 		secrets, err := webhooks.ParseSecrets(v.source, *v.list)
 		if *v.list == "" {
-			err = fmt.Errorf("%s is set to nothing: give the signing secrets, or do not set it", v.name)
+			err = fmt.Errorf("%s is empty: give the signing secrets, or leave it out", v.name)
 		}
 		wrong = append(wrong, err)
 		out[v.source] = secrets

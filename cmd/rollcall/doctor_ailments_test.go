@@ -79,7 +79,7 @@ var ailments = []ailment{
 		says: "secret 1", fill: map[string]string{"<VALUE>": wardSvix}},
 	{kind: "setting_malformed", subject: "STRIPE_WEBHOOK_SECRETS", severity: finding.Problem,
 		env:  map[string]string{"STRIPE_WEBHOOK_SECRETS": ""},
-		says: "set to nothing", fill: map[string]string{"<VALUE>": wardStripe}},
+		says: "is empty", fill: map[string]string{"<VALUE>": wardStripe}},
 	{kind: "setting_malformed", subject: "ADMIN_TOKEN", severity: finding.Problem,
 		env: map[string]string{"ADMIN_TOKEN": "short"}, says: "16"},
 	{kind: "setting_malformed", subject: "ALERT_WEBHOOK_SECRET", severity: finding.Problem,

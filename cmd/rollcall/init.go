@@ -112,7 +112,7 @@ var questions = []struct{ variable, question string }{
 	{"CLERK_SECRET_KEY", "Clerk: secret key, for sign-ins and the history (sk_…)"},
 	{"SIGN_IN_URL", "Address of the page where creators sign in"},
 	{"DATABASE_URL", "Postgres (postgres://user:password@host/database; empty: \"rollcall dev\" brings its own)"},
-	{"REDIS_URL", "Redis (redis://:password@host; empty: likewise)"},
+	{"REDIS_URL", "Redis (redis://:password@host; empty: the same)"},
 }
 
 // askAll asks for what is not filled in yet. An empty answer leaves it open.

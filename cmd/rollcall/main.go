@@ -94,7 +94,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	defer stop()
-	if cli.Settings.Data == "" { // a variable set to nothing
+	if cli.Settings.Data == "" { // an empty variable
 		cli.Settings.Data = defaultData()
 	}
 	log := cli.Settings.logger(stderr) // the Redis client logs too

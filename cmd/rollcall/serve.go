@@ -8,8 +8,8 @@ type serveCmd struct{}
 func (serveCmd) Help() string {
 	return `Receives webhooks on POST /webhooks/stripe, /webhooks/clerk and /webhooks/platform, and serves the pages ` +
 		`and the API. It holds no state: run as many as you like. It starts with Postgres or Redis away. On ` +
-		`SIGTERM /readyz answers 503 at once, and after DRAIN_DELAY, in which balancers notice, it answers what it ` +
-		`has in hand and ends.`
+		`SIGTERM /readyz answers 503 at once, and after DRAIN_DELAY, in which balancers notice, it finishes the ` +
+		`requests that are running, and ends.`
 }
 
 func (serveCmd) Run(e *env) error {

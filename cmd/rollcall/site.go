@@ -157,7 +157,7 @@ func (w *site) serve(ctx context.Context, l net.Listener, delay time.Duration) e
 	defer cancel()
 	err := w.server.Shutdown(drain)
 	if err != nil {
-		err = fmt.Errorf("requests were still in hand after %v: %w", drainTimeout, err)
+		err = fmt.Errorf("requests were still running after %v: %w", drainTimeout, err)
 	}
 	return errors.Join(err, w.close())
 }

@@ -20,7 +20,7 @@ type workCmd struct{}
 // Help is shown below the usage.
 func (workCmd) Help() string {
 	return `Applies the events that serve has received, works through backfills, and sweeps up the work whose jobs were ` +
-		`lost. It holds no state: run as many as you like. SIGTERM lets it finish what it has in hand, or hand it back.`
+		`lost. It holds no state: run as many as you like. SIGTERM lets it finish its jobs, or hand them back.`
 }
 
 func (workCmd) Run(e *env) error {

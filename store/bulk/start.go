@@ -33,7 +33,7 @@ type Order struct {
 // Start makes an action for workers to do. It is about all whom the order selects now: who
 // comes later is not meant. author is admin, user:<Clerk id> or token:<id>. The error is
 // ErrNotFound without such a tag or segment, a *pg.BadParam, or a *pg.Conflict if
-// the number selected differs from the expected one by more than 1 %.
+// the number selected differs from the expected one by more than 1%.
 func (s *Bulk) Start(ctx context.Context, storeID string, o Order, author string) (a Action, err error) {
 	defer pg.Wrap(&err, "bulk.Start(%q)", storeID)
 	if err := o.check(storeID); err != nil {

@@ -106,7 +106,7 @@ func (s *sheet) courses(all []customers.Course) {
 	for i, c := range all {
 		s.part(i, c.Title, " (")
 		s.cell = strconv.AppendFloat(s.cell, c.Progress, 'f', -1, 64)
-		s.cell = append(s.cell, " %)"...)
+		s.cell = append(s.cell, "%)"...)
 		if c.Done() {
 			completed++
 		}
