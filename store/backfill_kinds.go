@@ -12,7 +12,7 @@ import (
 // pages, API and metrics know of it. How its source is opened: see history.Access.
 type BackfillKind struct {
 	Name  string
-	Label string // what it brings in, to a person who chooses a kind
+	Label string // what it brings in, to a person who chooses a kind or looks at a run
 
 	Takes []string // options that it takes, by their names in JSON; all take as_of
 	Needs string   // the option without which it cannot start
@@ -37,34 +37,34 @@ const StripeEvents = "stripe-events"
 // BackfillKinds lists the kinds of backfills, in the order in which they are offered.
 var BackfillKinds = []BackfillKind{
 	{
-		Name: "clerk", Label: "all users, from Clerk",
+		Name: "clerk", Label: "Users from Clerk",
 		Key: "CLERK_SECRET_KEY", Chunk: 500, Most: 500, Recovers: "clerk",
 		Title: "Clerk backfill", Objects: "users", Found: "users to read",
 	},
 	{
-		Name: "stripe", Label: "customers, sales, invoices, subscriptions, refunds, disputes, from Stripe",
+		Name: "stripe", Label: "History from Stripe",
 		Takes: []string{"since", "only", "accounts"}, Scope: "accounts",
 		Key: "STRIPE_API_KEY", Chunk: 100, Most: 100,
 		Title: "Stripe backfill", Objects: "objects", Found: "objects to read",
 	},
 	{
-		Name: StripeEvents, Label: "Stripe's events of the last 30 days that never reached us",
+		Name: StripeEvents, Label: "Missed events from Stripe, of the last 30 days",
 		Takes: []string{"since", "accounts"}, Scope: "accounts",
 		Key: "STRIPE_API_KEY", Chunk: 100, Most: 100, Inbox: true, Recovers: "stripe",
 		Title: "Stripe events backfill", Objects: "events", Found: "events to read",
 	},
 	{
-		Name: "convex", Label: "a snapshot export of Convex",
+		Name: "convex", Label: "Export of Convex",
 		Takes: []string{"file"}, Needs: "file", Scope: "file", Chunk: 300, Most: 500,
 		Title: "Convex backfill", Objects: "rows", Found: "rows to read",
 	},
 	{
-		Name: "courses", Label: "attach the enrollments and course purchases that we hold",
+		Name: "courses", Label: "Course enrollments and purchases stored here",
 		Takes: []string{"store"}, Scope: "store", Chunk: 300, Most: 350, Facts: true,
 		Title: "Backfill", Objects: "course purchases", Found: "course purchases to process",
 	},
 	{
-		Name: "subscriptions", Label: "attach the active subscriptions that we hold",
+		Name: "subscriptions", Label: "Active subscriptions stored here",
 		Takes: []string{"store"}, Scope: "store", Chunk: 100, Most: 350, Facts: true,
 		Title: "Subscription backfill", Objects: "subscriptions", Found: "active subscriptions to process",
 	},

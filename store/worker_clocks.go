@@ -29,16 +29,17 @@ type WorkerClock struct {
 const clocksFor = 10 * time.Minute
 
 // NoteClock compares a worker's clock with that of Postgres, and keeps the
-// difference.
-func (s *Store) NoteClock(ctx context.Context, worker string, now time.Time) (err error) {
+// difference, beside the settings for imports that the worker has.
+func (s *Store) NoteClock(ctx context.Context, worker string, now time.Time, keys ...string) (err error) {
 	defer pg.Wrap(&err, "store.NoteClock(%q)", worker)
 	_, err = s.Pool.Exec(ctx, `
 		WITH gone AS (
 			DELETE FROM worker_clocks WHERE seen_at < clock_timestamp() - $3::interval AND worker <> $1
 		)
-		INSERT INTO worker_clocks (worker, ahead, seen_at)
-		VALUES ($1, $2::timestamptz - clock_timestamp(), clock_timestamp())
-		ON CONFLICT (worker) DO UPDATE SET ahead = EXCLUDED.ahead, seen_at = EXCLUDED.seen_at`, worker, now, clocksFor)
+		INSERT INTO worker_clocks (worker, ahead, seen_at, keys)
+		VALUES ($1, $2::timestamptz - clock_timestamp(), clock_timestamp(), coalesce($4::text[], '{}'))
+		ON CONFLICT (worker) DO UPDATE SET ahead = EXCLUDED.ahead, seen_at = EXCLUDED.seen_at, keys = EXCLUDED.keys`,
+		worker, now, clocksFor, keys)
 	return err
 }
 
@@ -60,4 +61,14 @@ func (s *Store) WorkerClocks(ctx context.Context) (_ []WorkerClock, err error) {
 		c.Ahead = time.Duration(seconds * float64(time.Second))
 		return c, err
 	})
+}
+
+// LacksKey reports whether workers run, and none of them has a setting that imports need.
+func (s *Store) LacksKey(ctx context.Context, key string) (lacks bool, err error) {
+	defer pg.Wrap(&err, "store.LacksKey(%q)", key)
+	err = s.Pool.QueryRow(ctx, `
+		SELECT coalesce(NOT bool_or(keys IS NULL OR $1 = ANY(keys)), false)
+		FROM worker_clocks
+		WHERE seen_at > clock_timestamp() - $2::interval`, key, clocksFor).Scan(&lacks)
+	return lacks, err
 }

@@ -20,7 +20,7 @@ func TestBackfillForm(t *testing.T) {
 	jobs := &asked{}
 	x := open(t, func(c *core.Config) { c.Jobs = jobs })
 	x.exec(t, `INSERT INTO stores (id, stripe_account_id, version) VALUES ('a', 'acct_1', 'v')`)
-	wants(t, x.page(t, "/admin/backfills"), "No backfills yet", `<option value="clerk" data-takes="" selected>`,
+	wants(t, x.page(t, "/admin/backfills"), "No imports yet", `<option value="clerk" data-takes="" selected>`,
 		`<option value="convex" data-takes="file">`, `name="only" value="refunds"`, "!aria-invalid")
 	for body, want := range map[string]string{
 		"kind=clerk&store=&since=&accounts=&file=&as_of=&chunk_size=": `"kind":"clerk","scope":""`,
@@ -138,7 +138,7 @@ func TestBackfillPages(t *testing.T) {
 	wants(t, first, `href="/admin/backfills/25"`, `href="/admin/backfills/6"`, `!href="/admin/backfills/5"`,
 		`href="/admin/backfills?cursor=6"`)
 	wants(t, x.page(t, "/admin/backfills?cursor=6", asScript, withHeader("HX-Target", "runs")), `<div id="runs"`,
-		`href="/admin/backfills/1"`, `!href="/admin/backfills/6"`, "!<html", "!Start a backfill")
+		`href="/admin/backfills/1"`, `!href="/admin/backfills/6"`, "!<html", "!Import with options")
 	x.exec(t, `INSERT INTO backfill_errors (backfill_id, place, what, why, note) SELECT 1, 'line ' || i,
 		'user_' || lpad(i::text, 3, '0'), 'is no user', i > 50 FROM generate_series(1, 70) i`)
 	x.exec(t, `INSERT INTO backfill_chunks (backfill_id, number, stream, objects, last_error)

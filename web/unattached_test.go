@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"rollcall/store"
 	"rollcall/store/checks"
@@ -27,7 +28,7 @@ func TestUnattachedPage(t *testing.T) {
 	x.missing(t, 60)
 	x.take(t, store.NewEvent{Source: "stripe", EventID: "evt_pi", Type: "payment_intent.succeeded", OccurredAt: now,
 		Payload: []byte(`{"data":{"object":{"id":"pi_1","amount":1,"currency":"usd"}}}`)})
-	wants(t, x.page(t, "/admin/unattached"), `<a href="/admin/unattached/user_unknown">user unknown</a>`, "60 enrollments",
+	wants(t, x.page(t, "/admin/unattached"), `<a href="/admin/unattached/user_unknown">User unknown</a>`, "60 enrollments",
 		"Clerk has never reported its user. Import Clerk",
 		"rollcall backfill start clerk --follow", `action="/admin/unattached/user_unknown/attach"`,
 		`name="kind" value="clerk"`, "user_002", "!user_003",
@@ -52,6 +53,40 @@ func TestUnattachedPage(t *testing.T) {
 		"pi_1", "!Attach again")
 	wants(t, x.page(t, "/admin/unattached/no_email"), "Nothing is missing for this reason",
 		"rollcall backfill start stripe --account all --follow")
+}
+
+// What only the platform knows is prepared as a command; an import that no worker can do is off,
+// and says why.
+func TestMissingPageHelps(t *testing.T) {
+	x := open(t, nil)
+	x.missing(t, 1)
+	x.take(t, store.NewEvent{Source: "platform", EventID: "evt_stray", Type: "enrollment.upserted", OccurredAt: now,
+		Payload: []byte(`{"data":{"course_id":"ghost_course","email":"a@x.example"}}`)})
+	wants(t, x.page(t, "/admin/unattached"), ">Store unknown</a>",
+		`rollcall events send product.upserted &#39;{&#34;id&#34;:&#34;ghost_course&#34;`, "Import: Users from Clerk</button>",
+		"!disabled")
+	if err := x.Cfg.Store.NoteClock(t.Context(), "host:1", time.Now(), "STRIPE_API_KEY"); err != nil {
+		t.Fatal(err)
+	}
+	missing := "first set CLERK_SECRET_KEY where rollcall work runs"
+	wants(t, x.page(t, "/admin/unattached/user_unknown"), missing,
+		`<button disabled aria-describedby="m-user_unknown-clerk">`)
+	wants(t, x.page(t, "/admin/unattached/no_store"), `&#34;ghost_course&#34;`)
+	page := x.page(t, "/admin/backfills")
+	wants(t, page, "First set CLERK_SECRET_KEY", "Uses STRIPE_API_KEY", "First set IMPORT_DIR")
+	if n := strings.Count(page, "<button disabled"); n != 2 {
+		t.Errorf("%d imports are off", n)
+	}
+	for _, got := range []answer{x.send(t, "POST", "/admin/backfills", "kind=clerk", asAdmin),
+		x.send(t, "POST", "/api/admin/backfills", `{"kind":"clerk"}`, asAdmin, withHeader("Content-Type", "application/json"))} {
+		if got.StatusCode != 400 || !strings.Contains(got.text, "set CLERK_SECRET_KEY where rollcall work runs") {
+			t.Errorf("%d %s", got.StatusCode, got.text)
+		}
+	}
+	if err := x.Cfg.Store.NoteClock(t.Context(), "host:2", time.Now(), "CLERK_SECRET_KEY"); err != nil {
+		t.Fatal(err)
+	}
+	wants(t, x.page(t, "/admin/unattached/user_unknown"), "!disabled")
 }
 
 // The button attaches what can be attached by now, and tells what came of it.

@@ -34,6 +34,9 @@ type Config struct {
 	Read store.Reader
 	// Sources opens the history of a backfill. If nil, history.Access without keys does.
 	Sources func(store.Backfill) (Source, error)
+	// Keys are the names of the settings that imports need and that are set here. Operators are
+	// shown them.
+	Keys []string
 	// Hourly imports Stripe's list of recent events every hour.
 	Hourly bool
 	// Alert delivers changes of the watches. If nil, they are only stored.

@@ -54,10 +54,21 @@ func (e *env) newWorker(s *store.Store, opt asynq.RedisConnOpt, t *telemetry) (*
 	}
 	w := worker.New(worker.Config{
 		Store: s, Redis: opt, Log: t.log, Read: e.read(),
-		Sources: from.Open, Hourly: given(e.StripeAPIKey) != "", Retain: e.retain(), Alert: alert,
+		Sources: from.Open, Keys: e.importKeys(), Hourly: given(e.StripeAPIKey) != "", Retain: e.retain(), Alert: alert,
 		Metrics: t.registry, Traces: t.traces,
 	})
 	return w, closeBudget, nil
+}
+
+// importKeys are the settings that imports need and that are set.
+func (c *Config) importKeys() (keys []string) {
+	for name, value := range map[string]*string{"CLERK_SECRET_KEY": c.ClerkSecretKey,
+		"STRIPE_API_KEY": c.StripeAPIKey, "IMPORT_DIR": c.ImportDir} {
+		if given(value) != "" {
+			keys = append(keys, name)
+		}
+	}
+	return keys
 }
 
 // access is how histories are reached with the keys of the settings. All workers

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strings"
 
 	"rollcall/store"
 	"rollcall/store/pg"
@@ -40,6 +41,28 @@ func WhyOff(code string) (OffReason, error) {
 	return r, nil
 }
 
+// Why is WhyOff with commands that name what the facts of a store, or of all (store ""), wait
+// for, as far as that is known.
+func (s *Reader) Why(ctx context.Context, code, storeID string) (r OffReason, err error) {
+	if r, err = WhyOff(code); err != nil || r.Remedy == nil || !slices.ContainsFunc(r.Remedy.Commands, open) {
+		return r, err
+	}
+	c := s.Checkup(store.AuditOptions{Store: storeID})
+	waits, err := c.waitingFor(ctx, code)
+	if err != nil {
+		return r, err
+	}
+	reason, _ := reasons.Find(code)
+	filled, err := c.fixOf(ctx, reason, waits)
+	if len(filled) > 0 {
+		r.Remedy.Commands = filled
+	}
+	return r, err
+}
+
+// open tells whether something is left to be filled in in a command.
+func open(command string) bool { return strings.Contains(command, "<") }
+
 // offExamples is how many example facts a reason has.
 const offExamples = 3
 
@@ -58,7 +81,7 @@ func (s *Reader) OffReasons(ctx context.Context, storeID string) (_ []OffReason,
 	}
 	out := []OffReason{}
 	for reason, n := range store.ByReason(counts) {
-		r, err := WhyOff(reason)
+		r, err := s.Why(ctx, reason, storeID)
 		if err != nil {
 			return nil, err
 		}

@@ -41,6 +41,7 @@ const (
 // Reason is why a fact is on no list.
 type Reason struct {
 	Code  string
+	Label string // as a heading
 	Right bool   // the fact is not expected on a list; the fields below Means are empty
 	Means string // about one fact, or (Right) about many
 
@@ -56,6 +57,7 @@ type Reason struct {
 var All = []Reason{
 	{
 		Code:    NotDerived,
+		Label:   "Not attached yet",
 		Means:   "it was loaded in bulk and has not been attached yet",
 		Do:      "Rebuild the lists",
 		Fix:     []string{Rebuild},
@@ -64,6 +66,7 @@ var All = []Reason{
 	},
 	{
 		Code:    DeriveFailed,
+		Label:   "Customer could not be computed",
 		Means:   "its customer could not be computed",
 		Do:      "Fix what the error names, then rebuild the lists",
 		Fix:     []string{Rebuild},
@@ -72,6 +75,7 @@ var All = []Reason{
 	},
 	{
 		Code:  "no_store",
+		Label: "Store unknown",
 		Means: "its store is not known",
 		Do:    "The platform must report the product with its store (product.upserted), or the store itself (store.upserted)",
 		Fix: []string{
@@ -83,6 +87,7 @@ var All = []Reason{
 	},
 	{
 		Code:  "account_without_store",
+		Label: "Stripe account without a store",
 		Means: "its Stripe account belongs to no store",
 		Do:    "The platform must report the account's store (store.upserted with stripe_account_id)",
 		Fix: []string{
@@ -96,6 +101,7 @@ var All = []Reason{
 	},
 	{
 		Code:    "user_unknown",
+		Label:   "User unknown",
 		Means:   "Clerk has never reported its user",
 		Do:      "Import Clerk's users. If Clerk has no such user, report the enrollment with an email",
 		Fix:     []string{importClerk},
@@ -105,6 +111,7 @@ var All = []Reason{
 	},
 	{
 		Code:  "user_unconfirmed",
+		Label: "User not confirmed",
 		Means: "it names a user on a connected account, whose owner can write any id there, and has no email of its own",
 		Do: "Import Stripe's history, which may have the email. Or wait until the platform reports that user in " +
 			"the store",
@@ -115,6 +122,7 @@ var All = []Reason{
 	},
 	{
 		Code:  "email_unverified",
+		Label: "No verified email",
 		Means: "its user has no verified email",
 		Do:    "Resolves itself once Clerk reports one. Import Clerk's users, or report the enrollment with an email",
 		Fix: []string{
@@ -127,6 +135,7 @@ var All = []Reason{
 	},
 	{
 		Code:    "no_email",
+		Label:   "No email",
 		Means:   "no event gave the buyer's email",
 		Do:      "Import the history of Stripe and of Clerk",
 		Fix:     []string{importStripe, importClerk},
@@ -136,6 +145,7 @@ var All = []Reason{
 	},
 	{
 		Code:  "unclaimed_payment",
+		Label: "Payment for something unknown",
 		Means: "it was paid, but nothing says for what",
 		Do: "Import Stripe's history, if its checkout or invoice was missed. Or name the product in the payment's " +
 			"metadata",
@@ -145,25 +155,26 @@ var All = []Reason{
 	},
 	{
 		Code:    "paid_not_started",
+		Label:   "Paid, but never started",
 		Means:   "an invoice of it was paid, but Stripe never reported it active",
 		Do:      "Import Stripe's history",
 		Fix:     []string{importStripe},
 		Actions: []string{stripe, attach},
 		Weight:  warning,
 	},
-	{Code: "bare_payment", Right: true, Means: "payments that brought in nothing yet, kept only to match refunds"},
+	{Code: "bare_payment", Label: "Payments without a product", Right: true, Means: "payments that brought in nothing yet, kept only to match refunds"},
 	{
-		Code: "foreign_payment", Right: true,
+		Code: "foreign_payment", Label: "Other sales of connected accounts", Right: true,
 		Means: "payments on connected accounts that name nothing of ours: what their owners sell elsewhere",
 	},
-	{Code: "unpaid", Right: true, Means: "checkouts that were not paid"},
+	{Code: "unpaid", Label: "Unpaid checkouts", Right: true, Means: "checkouts that were not paid"},
 	{
-		Code: "counted_elsewhere", Right: true,
+		Code: "counted_elsewhere", Label: "Counted with their invoice or checkout", Right: true,
 		Means: "payments whose money is counted with the invoice or checkout that they pay",
 	},
-	{Code: "platform_sale", Right: true, Means: "sales of the platform itself"},
-	{Code: "never_enrolled", Right: true, Means: "ends of enrollments whose beginning was never reported"},
-	{Code: "not_started", Right: true, Means: "subscriptions that never began, and were never paid"},
+	{Code: "platform_sale", Label: "Sales of the platform itself", Right: true, Means: "sales of the platform itself"},
+	{Code: "never_enrolled", Label: "Ends without a beginning", Right: true, Means: "ends of enrollments whose beginning was never reported"},
+	{Code: "not_started", Label: "Subscriptions that never began", Right: true, Means: "subscriptions that never began, and were never paid"},
 }
 
 // Text is a reason's meaning and fix.
@@ -180,7 +191,7 @@ func Find(unattached string) (Reason, bool) {
 	code, _, _ := strings.Cut(unattached, ":")
 	i := slices.IndexFunc(All, func(r Reason) bool { return r.Code == code })
 	if i < 0 {
-		return Reason{Code: code, Means: "a reason that this version does not know"}, false
+		return Reason{Code: code, Label: code, Means: "a reason that this version does not know"}, false
 	}
 	return All[i], true
 }

@@ -22,9 +22,29 @@ func (s *Site) BeginBackfill(ctx context.Context, asked NewBackfill, by string) 
 	if n.Options.File, err = s.importFile(n.Options.File); err != nil {
 		return b, err
 	}
+	if err := s.canImport(ctx, n.Kind); err != nil {
+		return b, err
+	}
 	n.StartedBy = by
 	return s.Actions().StartBackfill(ctx, n)
 }
+
+// canImport refuses a kind that no running worker can import. While none runs, it may be that
+// the next one can.
+func (s *Site) canImport(ctx context.Context, kind string) error {
+	key := store.BackfillKindOf(kind).Key
+	if key == "" {
+		return nil
+	}
+	lacks, err := s.Cfg.Store.LacksKey(ctx, key)
+	if err == nil && lacks {
+		err = &pg.BadParam{Name: "kind", Reason: "cannot be imported: " + NeedsKey(key)}
+	}
+	return err
+}
+
+// NeedsKey says what to do about a setting that workers lack.
+func NeedsKey(key string) string { return "set " + key + " where rollcall work runs, and restart it" }
 
 // Actions are the operations that pages share with the command line.
 func (s *Site) Actions() actions.Actions {

@@ -18,6 +18,7 @@ import (
 	"rollcall/store"
 	"rollcall/store/customers"
 	"rollcall/store/inbox"
+	"rollcall/store/reasons"
 )
 
 // functions are the functions of all templates that do not depend on the reader; see
@@ -190,7 +191,7 @@ func (s *Site) adminFunctions() template.FuncMap {
 		"lasted":  show.Lasted,
 		"waited":  func(t time.Time) string { return show.Lasted(s.Cfg.Now().Sub(t)) },
 		"visible": show.VisibleLines,
-		"reason":  func(reason string) string { return strings.ReplaceAll(reason, "_", " ") },
+		"reason":  reasonLabel,
 		"person":  func(who string) string { return strings.TrimPrefix(strings.TrimPrefix(who, "email:"), "user:") },
 		"stands":  func(standing string) string { return standings[standing] },
 		"seconds": func(s float64) string { return show.Lasted(time.Duration(s * float64(time.Second))) },
@@ -201,6 +202,12 @@ func (s *Site) adminFunctions() template.FuncMap {
 			return show.Number(b.Chunks-b.Open) + " of " + show.Number(b.Chunks)
 		},
 	}
+}
+
+// reasonLabel is what a reason for a missing fact is called.
+func reasonLabel(code string) string {
+	reason, _ := reasons.Find(code)
+	return reason.Label
 }
 
 // standings are the labels of an event fact's standing.

@@ -28,6 +28,7 @@ type runsPage struct {
 	Runs    []run
 	Earlier string // URL of earlier runs; empty: none
 	Form    core.NewBackfill
+	Cards   []importCard
 	Kinds   []store.BackfillKind
 	Streams []core.Option // Stripe's lists
 	Wrong   string        // why the form is not valid
@@ -38,6 +39,7 @@ type runsPage struct {
 // run is a backfill as pages show it.
 type run struct {
 	store.Backfill
+	Title   string
 	URL     string
 	Live    bool // it has not ended
 	Percent int  // of the expected number, if that is known
@@ -58,7 +60,7 @@ const sampleLife = 5 * time.Second
 
 // Run is a backfill with its rate since an earlier Sample, if that is not zero.
 func (s *Pages) Run(b store.Backfill, since Sample) run {
-	r := run{Backfill: b, URL: "/admin/backfills/" + strconv.FormatInt(b.ID, 10)}
+	r := run{Backfill: b, Title: store.BackfillKindOf(b.Kind).Label, URL: "/admin/backfills/" + strconv.FormatInt(b.ID, 10)}
 	switch b.Status {
 	case "queued", "running":
 		r.Live, r.Orders = true, []string{"pause", "cancel"}
@@ -108,7 +110,7 @@ func (s *Pages) showRuns(w http.ResponseWriter, r *http.Request, page runsPage) 
 	if err != nil {
 		return err
 	}
-	page.adminPage, page.LiveURL = s.adminPage("backfills", "Backfills"), r.URL.RequestURI()
+	page.adminPage, page.LiveURL = s.adminPage("backfills", "Import your history"), r.URL.RequestURI()
 	page.Kinds = store.BackfillKinds
 	for _, name := range history.StripeStreams() {
 		page.Streams = append(page.Streams, core.Option{
@@ -126,14 +128,18 @@ func (s *Pages) showRuns(w http.ResponseWriter, r *http.Request, page runsPage) 
 	for _, b := range runs {
 		page.Runs = append(page.Runs, s.Run(b, Sample{}))
 	}
-	name, status := "backfills.html", http.StatusOK
-	switch {
-	case core.IsPartOf(r, "runs"):
-		name = "runs"
-	case page.Wrong != "":
+	if core.IsPartOf(r, "runs") {
+		s.Page(w, http.StatusOK, "runs", page)
+		return nil
+	}
+	if page.Cards, err = s.importCards(r.Context()); err != nil {
+		return err
+	}
+	status := http.StatusOK
+	if page.Wrong != "" {
 		status = http.StatusBadRequest
 	}
-	s.Page(w, status, name, page)
+	s.Page(w, status, "backfills.html", page)
 	return nil
 }
 
@@ -205,7 +211,7 @@ func (s *Pages) BackfillPage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	page := runPage{adminPage: s.adminPage("backfills", "Backfill "+strconv.FormatInt(id, 10))}
+	page := runPage{adminPage: s.adminPage("backfills", store.BackfillKindOf(b.Kind).Label)}
 	since := ReadSample(id, q)
 	page.Run = s.Run(b, since)
 	page.LiveURL = s.LiveURL(page.Run, since)

@@ -2,6 +2,7 @@ package operators
 
 import (
 	"cmp"
+	"context"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -26,10 +27,44 @@ type offReason struct {
 	checks.OffReason
 	URL       string
 	AttachURL string
+	Buttons   []remedyButton
+}
+
+// remedyButton is a button that may help.
+type remedyButton struct {
+	Do, Label string
+	Missing   string // why it cannot help yet; empty: it can
+}
+
+// buttonsOf are the buttons of a remedy.
+func (s *Pages) buttonsOf(ctx context.Context, remedy *checks.Remedy) (buttons []remedyButton, err error) {
+	if remedy == nil {
+		return nil, nil
+	}
+	for _, do := range remedy.Actions {
+		b := remedyButton{Do: do}
+		switch kind := store.BackfillKindOf(do); {
+		case do == "attach":
+			b.Label = "Attach again"
+		case do == "retry":
+			b.Label = "Retry failed events"
+		default:
+			b.Label = "Import: " + kind.Label
+			lacks, err := s.Cfg.Store.LacksKey(ctx, kind.Key)
+			if err != nil {
+				return nil, err
+			}
+			if lacks {
+				b.Missing = core.NeedsKey(kind.Key)
+			}
+		}
+		buttons = append(buttons, b)
+	}
+	return buttons, nil
 }
 
 func offReasonOf(r checks.OffReason, of string) offReason {
-	return offReason{r, offURL(r.Reason, "", storeQuery(of)), offURL(r.Reason, "/attach", storeQuery(of))}
+	return offReason{r, offURL(r.Reason, "", storeQuery(of)), offURL(r.Reason, "/attach", storeQuery(of)), nil}
 }
 
 // offURL is the page of a reason, or what is below it.
@@ -58,7 +93,11 @@ func (s *Pages) Unattached(w http.ResponseWriter, r *http.Request) error {
 			page.Right = append(page.Right, offReasonOf(reason, of))
 			continue
 		}
-		page.Reasons = append(page.Reasons, offReasonOf(reason, of))
+		off := offReasonOf(reason, of)
+		if off.Buttons, err = s.buttonsOf(r.Context(), reason.Remedy); err != nil {
+			return err
+		}
+		page.Reasons = append(page.Reasons, off)
 	}
 	s.Page(w, http.StatusOK, "unattached.html", page)
 	return nil
@@ -104,13 +143,16 @@ func (s *Pages) UnattachedFacts(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	reason, err := checks.WhyOff(f.Reason)
+	reason, err := checks.New(s.Cfg.Store).Why(r.Context(), f.Reason, f.Store)
 	if err != nil {
 		return err
 	}
 	page := offPage{
 		adminPage: s.adminPage("unattached", "Missing"), offReason: offReasonOf(reason, f.Store), Store: f.Store, Done: done,
 		AllURL: core.Address("/admin/unattached", storeQuery(f.Store)),
+	}
+	if page.Buttons, err = s.buttonsOf(r.Context(), reason.Remedy); err != nil {
+		return err
 	}
 	if goOn != "" {
 		page.GoOn = offURL(f.Reason, "/attach", withQuery(storeQuery(f.Store), "cursor", goOn))
