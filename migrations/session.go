@@ -3,6 +3,7 @@ package migrations
 import (
 	"context"
 	"database/sql/driver"
+	"errors"
 	"regexp"
 	"strconv"
 	"time"
@@ -43,8 +44,11 @@ var apart = regexp.MustCompile(`(?m)\bCONCURRENTLY\b|^\s*COMMIT;`)
 // ExecContext runs a statement, or several, in a transaction: the one that is open, or one of their
 // own, which is begun as BeginTx does it.
 func (s session) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
-	if inTx := s.Conn.Conn().PgConn().TxStatus() != 'I'; inTx || apart.MatchString(query) {
+	if s.Conn.Conn().PgConn().TxStatus() != 'I' {
 		return s.Conn.ExecContext(ctx, query, args)
+	}
+	if apart.MatchString(query) {
+		return s.unlimited(ctx, query, args)
 	}
 	tx, err := s.BeginTx(ctx, driver.TxOptions{})
 	if err != nil {
@@ -55,6 +59,22 @@ func (s session) ExecContext(ctx context.Context, query string, args []driver.Na
 		return nil, errAfter(tx, err)
 	}
 	return result, tx.Commit()
+}
+
+// unlimited runs a statement for which no transaction can lift a limit that the role or the database
+// sets. Only then is it lifted for the session: behind a pooler, that may be another's.
+func (s session) unlimited(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	lifted, err := s.Conn.ExecContext(ctx, `SELECT set_config('statement_timeout', '0', false)
+		WHERE current_setting('statement_timeout') <> '0'`, nil)
+	if err != nil {
+		return nil, err
+	}
+	result, err := s.Conn.ExecContext(ctx, query, args)
+	if n, _ := lifted.RowsAffected(); n > 0 { // the driver has no error here
+		_, reset := s.Conn.ExecContext(ctx, `RESET statement_timeout`, nil)
+		err = errors.Join(err, reset)
+	}
+	return result, err
 }
 
 // BeginTx begins a transaction that ends at most a minute after its client, waits for no lock longer

@@ -161,6 +161,37 @@ func TestUnfinishedIndex(t *testing.T) {
 	wantText(t, user, `SELECT count(*)::text FROM pg_class WHERE relname = 'payments_disputed'`, "1")
 }
 
+// A limit of the role's or the database's does not end what takes long.
+func TestStatementTimeout(t *testing.T) {
+	t.Parallel()
+	url := atVersion(t, 30)
+	user := connect(t, url)
+	for _, statement := range []string{
+		`DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET statement_timeout = 2000', current_database()); END $$`,
+		`BEGIN; LOCK TABLE payments IN ROW EXCLUSIVE MODE`,
+	} {
+		if _, err := user.Exec(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ended := make(chan error, 1)
+	go func() {
+		_, err := migrations.Up(t.Context(), url)
+		ended <- err
+	}()
+	until(t, url, `
+		SELECT (count(*) > 0)::text
+		FROM pg_stat_activity
+		WHERE datname = current_database() AND state = 'active' AND query LIKE 'CREATE INDEX%'
+		  AND clock_timestamp() - query_start > interval '3 seconds'`, "true")
+	if _, err := user.Exec(t.Context(), `COMMIT`); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
 func wantText(t *testing.T, conn *pgx.Conn, query, want string) {
 	t.Helper()
 	var got string
