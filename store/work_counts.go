@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -23,6 +24,9 @@ type Worked struct {
 var latencies = []time.Duration{5 * time.Millisecond, 10 * time.Millisecond, 25 * time.Millisecond,
 	50 * time.Millisecond, 100 * time.Millisecond, 250 * time.Millisecond, 500 * time.Millisecond, time.Second,
 	2500 * time.Millisecond, 10 * time.Second, time.Minute, 24 * time.Hour}
+
+// Latencies are the buckets that times from receipt to commit are counted in, the shortest first.
+func Latencies() []time.Duration { return slices.Clone(latencies) }
 
 // LatencyBucket is the bucket of a time from receipt to commit.
 func LatencyBucket(took time.Duration) time.Duration {

@@ -96,10 +96,13 @@ func Unsigned(source string, seen status.Traffic) (unsigned, signed int64) {
 	return max(0, r.count(badSignature)-r.refusedWrongly()), r.count(store.Accepted, store.Duplicate)
 }
 
+// Strangers tells whether deliveries that are refused for this reason mostly come from strangers.
+func Strangers(outcome string) bool { return outcome == missingSignature || outcome == wrongMethod }
+
 // Refuses tells whether deliveries of a source were refused lately that strangers seldom send.
 func Refuses(source string, seen status.Traffic) bool {
 	r := rhythmOf(source, seen)
 	return slices.ContainsFunc(r.hours, func(d store.Delivered) bool {
-		return !isKept(d) && d.Outcome != missingSignature && d.Outcome != wrongMethod && r.now.Sub(d.Last) <= betweenTries
+		return !isKept(d) && !Strangers(d.Outcome) && r.now.Sub(d.Last) <= betweenTries
 	})
 }

@@ -57,7 +57,7 @@ func TestAdminNavigation(t *testing.T) {
 	x.fill(t)
 	x.begin(t, `{"kind": "clerk"}`)
 	for path, here := range map[string]string{
-		"/admin": "/admin", "/admin/events": "/admin/events", "/admin/events/1": "/admin/events",
+		"/admin": "/admin", "/admin/rejected": "/admin", "/admin/events": "/admin/events", "/admin/events/1": "/admin/events",
 		"/admin/reopen?do=retry": "/admin/events",
 		"/admin/unattached":      "/admin/unattached", "/admin/unattached/user_unknown": "/admin/unattached",
 		"/admin/backfills":   "/admin/backfills",

@@ -91,7 +91,7 @@ func TestPageAdminHostile(t *testing.T) {
 	x.exec(t, `INSERT INTO backfill_errors (backfill_id, place, what, why) VALUES (1, $1, $1, $1)`, evil)
 	for _, path := range []string{"/admin", "/admin/events", "/admin/events?status=failed", "/admin/events/1",
 		"/admin/events/2", "/admin/unattached", "/admin/unattached/derive_failed", "/admin/backfills", "/admin/backfills/1",
-		"/admin/stores", "/admin/stores/" + url.PathEscape(hostileStore)} {
+		"/admin/stores", "/admin/stores/" + url.PathEscape(hostileStore), "/admin/rejected"} {
 		p.Go(path)
 		p.Has("main", "")
 		tame(t, p, path)
@@ -111,6 +111,6 @@ func TestPageVitalsKeepTheirPlace(t *testing.T) {
 	browser.Eval[bool](
 		p, `(document.querySelector("#s-stripe").focus(), window.first = document.querySelector("#vitals"), true)`)
 	x.take(t, enrolledIn("evt_more", `"email":"more@mail.example"`))
-	p.Has("#vitals .tiles", fmt.Sprint(len(studio())+2, " Processed"))
+	p.Has("#vitals .inbox", fmt.Sprint(len(studio())+2, " Processed"))
 	p.Until(`document.querySelector("#vitals") !== window.first && document.activeElement.id === "s-stripe"`)
 }

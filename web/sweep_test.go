@@ -55,7 +55,7 @@ func cursors(sorts ...string) (all []string) {
 // moreParams are parameters of pages beside those that the lists name themselves.
 var moreParams = []string{"from", "segment",
 	"after", "before", "through", "count", "do", "opened", "looked", "attached", "failed",
-	"go_on", "next", "link"}
+	"go_on", "next", "link", "source", "reason", "span"}
 
 // sweep asks for everything there is with hostile values.
 type sweep struct {

@@ -225,4 +225,10 @@ func TestWatchedOutcomes(t *testing.T) {
 			t.Errorf("nothing is refused as %q", outcome)
 		}
 	}
+	for code := range answers {
+		known := slices.ContainsFunc(watch.Refusals, func(r watch.Refusal) bool { return r.Code == code })
+		if counted := code != accepted && code != duplicate && code != unknownSource; known != counted {
+			t.Errorf("%q is explained: %v", code, known)
+		}
+	}
 }

@@ -193,3 +193,23 @@ func (c *Checkup) storeWith(ctx context.Context, value string, field func(*facts
 	*field(&s) = value
 	return sendStore(s), err
 }
+
+// FirstWords are the commands that set up a source.
+func FirstWords(source string) []string {
+	switch source {
+	case "stripe":
+		return []string{
+			"rollcall stripe setup --url https://<HOST>/webhooks/stripe   # once more with --connect if stores sell " +
+				"on their own accounts",
+			"rollcall backfill start stripe --account all --follow",
+		}
+	case "clerk":
+		return []string{
+			"xdg-open https://dashboard.clerk.com/last-active?path=webhooks   # add https://<HOST>/webhooks/clerk; " +
+				"docs/clerk.md has the events",
+			"rollcall backfill start clerk --follow",
+		}
+	}
+	return []string{
+		`rollcall events send store.upserted '{"id":"<STORE>","name":"<NAME>","owner_user_id":"<CLERK USER>"}'`}
+}

@@ -133,7 +133,7 @@ func TestGaugesLookUp(t *testing.T) {
 		"enrollments":   {store.UnattachedSQL(store.KindOf(store.Enrollment), ""), []any{reasons.Missing(), nil}},
 		"payments":      {store.UnattachedSQL(store.KindOf(store.Payment), ""), []any{reasons.Missing(), nil}},
 		"subscriptions": {store.UnattachedSQL(store.KindOf(store.Subscription), ""), []any{reasons.Missing(), nil}},
-		"capped":        {store.UnattachedSQL(store.KindOf(store.Payment), ""), []any{reasons.Missing(), maxWaiting}},
+		"capped":        {store.UnattachedSQL(store.KindOf(store.Payment), ""), []any{reasons.Missing(), MaxWaiting}},
 		"of a store": {
 			store.UnattachedSQL(store.KindOf(store.Payment), store.UnattachedQuestion{Store: "s1"}.Scope("payments")),
 			[]any{reasons.Attached(), nil, "s1"}},

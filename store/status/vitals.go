@@ -19,7 +19,7 @@ type Vitals struct {
 	Rough         []string         `json:"rough"`          // statuses whose count is not exact, see RoughEventCounts
 	OldestPending *store.Event     `json:"oldest_pending"` // nil: none is pending
 	Sources       []SourceVitals   `json:"sources"`        // all sources
-	Unattached    map[string]int64 `json:"unattached"`     // waiting facts by reason; up to maxWaiting of each kind
+	Unattached    map[string]int64 `json:"unattached"`     // waiting facts by reason; up to MaxWaiting of each kind
 	Watches       []Watch          `json:"watches"`        // those that are not ok, the worst first
 	Backfills     []store.Backfill `json:"backfills"`      // those that have not ended, the newest first
 	Held          []pg.HeldSession `json:"held_sessions"`  // those that hold rows and are silent
@@ -40,8 +40,8 @@ type Rate struct {
 }
 
 const (
-	// maxWaiting is the highest count of missing facts of a kind and reason.
-	maxWaiting = 100_000
+	// MaxWaiting is the highest count of missing facts of a kind and reason.
+	MaxWaiting = 100_000
 	// maxRunning is the maximum number of backfills in Vitals.
 	maxRunning = 20
 )
@@ -192,6 +192,6 @@ func (s *Reader) runningBackfills(ctx context.Context) ([]store.Backfill, error)
 
 // waitingFacts counts missing facts by reason, without those not expected on a list.
 func (s *Reader) waitingFacts(ctx context.Context) (map[string]int64, error) {
-	counts, err := store.UnattachedQuestion{Reasons: reasons.Missing(), Most: maxWaiting}.Count(ctx, s.Pool)
+	counts, err := store.UnattachedQuestion{Reasons: reasons.Missing(), Most: MaxWaiting}.Count(ctx, s.Pool)
 	return store.ByReason(counts), err
 }

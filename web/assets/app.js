@@ -25,12 +25,16 @@
 })();
 
 // What keeps itself up to date does so while somebody sees it, and leaves alone
-// what has not changed: so nothing flickers, and nothing marked is unmarked.
+// what has not changed: so nothing flickers, and nothing marked is unmarked. What is opened to be
+// read ("reading") stays as it is.
 (() => {
 	const shown = new WeakMap();
 	const live = (event) => event.target.closest && event.target.closest("[data-live]");
 	document.addEventListener("htmx:beforeRequest", (event) => {
-		if (document.hidden && live(event)) event.preventDefault();
+		const part = live(event);
+		if (!part) return;
+		const read = part.dataset.live === "reading" && part.querySelector("details[open]");
+		if (document.hidden || read) event.preventDefault();
 	});
 	document.addEventListener("htmx:beforeSwap", (event) => {
 		const text = event.detail.xhr.responseText;

@@ -14,6 +14,7 @@ import (
 type Pages struct {
 	*core.Site
 	Status     *statusCache
+	Charts     historyCache
 	monitoring *asynqmon.HTTPHandler
 	readying   singleflight.Group
 	leaving    atomic.Bool

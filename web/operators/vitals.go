@@ -29,6 +29,9 @@ type Vitals struct {
 	Inbox    *status.Vitals `json:"inbox"`    // null: Postgres is away or too slow
 	Queues   []jobs.Queue   `json:"queues"`   // null: Redis is away
 	Workers  []jobs.Worker  `json:"workers"`  // null: Redis is away
+
+	senders []status.Sender // nil as Inbox
+	setup   status.Setup
 }
 
 const (
@@ -75,6 +78,12 @@ func (s *Pages) look(ctx context.Context) Vitals {
 		defer cancel()
 		inbox, err := status.New(s.Cfg.Store).Vitals(ctx)
 		if err == nil {
+			v.senders, err = status.New(s.Cfg.Store).Senders(ctx, v.At)
+		}
+		if err == nil {
+			v.setup, err = status.New(s.Cfg.Store).Setup(ctx)
+		}
+		if err == nil {
 			v.Inbox = &inbox
 		} else {
 			s.Cfg.Log.Warn("the vitals could not be taken", "error", err)
@@ -102,6 +111,18 @@ type note struct {
 	finding.Finding
 	Since     *time.Time // its beginning; nil: unknown
 	URL, Link string     // a link and its text
+}
+
+// Title is the first sentence of what is wrong, Rest what follows it.
+func (n note) Title() string { title, _ := n.sentences(); return title }
+func (n note) Rest() string  { _, rest := n.sentences(); return rest }
+
+func (n note) sentences() (title, rest string) {
+	title, rest, more := strings.Cut(n.What, ". ")
+	if more {
+		title += "."
+	}
+	return title, rest
 }
 
 // Bad tells whether something is wrong, not only worth a look.
@@ -137,7 +158,10 @@ func (s *Pages) notes(v Vitals) (notes []note) {
 		"Postgres is responding too slowly to show the inbox.", "", "")
 	add(v.Redis == "away", "redis_away", "Redis is down. Events are stored, and applied when it is back.", "", "")
 	add(v.Workers != nil && len(v.Workers) == 0, "workers_missing",
-		"No worker is running. Events are stored, and applied when one runs: rollcall work.", "", "")
+		"No worker is running. Events are stored, and applied when one runs.", "", "")
+	if v.Workers != nil && len(v.Workers) == 0 {
+		notes[len(notes)-1].Fix = []string{"rollcall work"}
+	}
 	for _, q := range v.Queues {
 		add(q.Paused, "queue_paused", "The queue "+q.Name+" is paused.", core.MonitoringPath+"/queues/"+q.Name, "Queues")
 		if q.Paused {
@@ -156,6 +180,9 @@ func (s *Pages) notes(v Vitals) (notes []note) {
 	told := map[string]bool{}
 	for _, w := range v.Inbox.Watches {
 		kind, _ := w.Parts()
+		if kind == watch.Signatures && w.Leaning != nil && *w.Leaning == status.OK {
+			continue // others match by now; the alert waits, in case it recurs
+		}
 		told[kind+w.State] = true
 		notes = append(notes, noteOf(w))
 	}
@@ -170,17 +197,31 @@ func (s *Pages) notes(v Vitals) (notes []note) {
 	return notes
 }
 
+// asSentence ends a text with a full stop, unless it has an end.
+func asSentence(text string) string {
+	if text == "" || strings.ContainsAny(text[len(text)-1:], ".?!") {
+		return text
+	}
+	return text + "."
+}
+
 // noteOf makes a note of a watch that is not ok, with a link to its events.
 func noteOf(w status.Watch) note {
 	kind, subject := w.Parts()
 	n := note{Since: &w.Since, Link: "Review events", Finding: finding.Finding{
-		Kind: kind, Subject: subject, Severity: finding.Severity(w.State), What: w.Detail + ".",
+		Kind: kind, Subject: subject, Severity: finding.Severity(w.State), What: asSentence(w.Detail),
 	}}
 	if w.Fix != "" {
 		n.Fix = strings.Split(w.Fix, "\n")
 	}
 	source, eventType, _ := strings.Cut(subject, "/")
 	q := url.Values{}
+	if kind == watch.Signatures || kind == watch.Refused {
+		q.Set("source", source)
+		q.Set("span", "day")
+		n.URL, n.Link = core.Address("/admin/rejected", q), "See rejected"
+		return n
+	}
 	switch kind {
 	case watch.Failing:
 		q.Set("type", eventType)
@@ -196,40 +237,6 @@ func noteOf(w status.Watch) note {
 	}
 	n.URL = "/admin/events?" + q.Encode()
 	return n
-}
-
-// healthPage is the data of health.html.
-type healthPage struct {
-	adminPage
-	Vitals
-	Notes []note
-	Tiles []statusTile
-	Off   int64 // missing facts that wait for an event
-	Runs  []run
-}
-
-// Health shows the state of the system.
-func (s *Pages) Health(w http.ResponseWriter, r *http.Request) error {
-	w.Header().Set("Vary", "HX-Request")
-	page := healthPage{adminPage: s.adminPage("health", "Health"), Vitals: s.vitals(r.Context())}
-	page.Notes = s.notes(page.Vitals)
-	if page.Inbox != nil {
-		page.Tiles = statusTiles(page.Inbox.Counts, page.Inbox.Rough, func(status string) string {
-			return "/admin/events?status=" + status
-		})
-		for _, n := range page.Inbox.Unattached {
-			page.Off += n
-		}
-		for _, b := range page.Inbox.Backfills {
-			page.Runs = append(page.Runs, s.Run(b, Sample{}))
-		}
-	}
-	name := "health.html"
-	if core.IsPart(r) {
-		name = "vitals"
-	}
-	s.Page(w, http.StatusOK, name, page)
-	return nil
 }
 
 // ShowHealth answers the vitals.

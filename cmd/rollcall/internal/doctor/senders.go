@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"rollcall/internal/show"
+	"rollcall/store/checks"
 	"rollcall/store/finding"
 	"rollcall/store/status"
 	"rollcall/watch"
@@ -61,7 +62,7 @@ func (d *doctor) checkSenders(ctx context.Context) error {
 		case slices.Contains(unheard, source) && watch.Refuses(source, seen): // and what refuses them is found below
 		case slices.Contains(unheard, source):
 			d.find(finding.Finding{Kind: "source_unheard", Subject: source,
-				What: "No webhook from " + source + " has been received yet", Fix: firstWords(source)})
+				What: "No webhook from " + source + " has been received yet", Fix: checks.FirstWords(source)})
 		case !last.IsZero():
 			d.fine("%s sent last %s", source, show.Ago(d.now().Sub(last)))
 		}
@@ -108,26 +109,6 @@ func (d *doctor) refusedForSecrets(source string, seen status.Traffic) {
 	d.find(finding.Finding{Kind: "setting_missing", Subject: name, Severity: finding.Problem, Count: n,
 		What: fmt.Sprintf("deliveries from %s find no secrets set where serve runs, and are refused: %d so far", source, n),
 		Fix:  []string{"export " + name + "=<SECRET>   # where serve runs, then restart it"}})
-}
-
-// firstWords are the commands that set up a source.
-func firstWords(source string) []string {
-	switch source {
-	case "stripe":
-		return []string{
-			"rollcall stripe setup --url https://<HOST>/webhooks/stripe   # once more with --connect if stores sell " +
-				"on their own accounts",
-			"rollcall backfill start stripe --account all --follow",
-		}
-	case "clerk":
-		return []string{
-			"xdg-open https://dashboard.clerk.com/last-active?path=webhooks   # add https://<HOST>/webhooks/clerk; " +
-				"docs/clerk.md has the events",
-			"rollcall backfill start clerk --follow",
-		}
-	}
-	return []string{
-		`rollcall events send store.upserted '{"id":"<STORE>","name":"<NAME>","owner_user_id":"<CLERK USER>"}'`}
 }
 
 // checkEvents checks for failed and overdue events.

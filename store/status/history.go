@@ -1,0 +1,182 @@
+package status
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"rollcall/store"
+	"rollcall/store/pg"
+)
+
+// Span is a time that charts show, in steps.
+type Span struct {
+	Step  time.Duration
+	Steps int
+}
+
+// hourly tells whether its steps are made of hours, as minutes are kept for two days.
+func (s Span) hourly() bool { return s.Step >= time.Hour }
+
+// of is the counts' span that the steps are made of.
+func (s Span) of() string {
+	if s.hourly() {
+		return "hour"
+	}
+	return "minute"
+}
+
+// From is the beginning of the first step, if the last one is under way.
+func (s Span) From(now time.Time) time.Time {
+	return now.UTC().Truncate(s.Step).Add(-time.Duration(s.Steps-1) * s.Step)
+}
+
+// Slot is what happened in one step.
+type Slot struct {
+	At       time.Time
+	Accepted map[string]int64 // deliveries by source, duplicates included
+	Rejected int64            // deliveries
+	Applied  int64            // events
+	Failed   int64            // events
+	Took     Took
+	Waiting  *int64 // the most at once; nil: nobody looked
+}
+
+// Took is how long events took from receipt to commit, by buckets: how many took at most so long.
+type Took map[time.Duration]int64
+
+// Percentile is about the time within which a share of the events was done; false: none was timed.
+func (t Took) Percentile(share float64) (time.Duration, bool) {
+	var all, below int64
+	for _, n := range t {
+		all += n
+	}
+	if all == 0 {
+		return 0, false
+	}
+	want, lower := share*float64(all), time.Duration(0)
+	for _, most := range store.Latencies() {
+		n := t[most]
+		if float64(below+n) >= want && n > 0 {
+			if most > time.Hour {
+				return lower, true // so long, or longer
+			}
+			return lower + time.Duration((want-float64(below))/float64(n)*float64(most-lower)), true
+		}
+		below, lower = below+n, most
+	}
+	return lower, true
+}
+
+// History reads the slots of a span, the oldest first.
+func (s *Reader) History(ctx context.Context, span Span, now time.Time) (slots []Slot, err error) {
+	defer pg.Wrap(&err, "status.History")
+	from := span.From(now)
+	slots = make([]Slot, span.Steps)
+	for i := range slots {
+		slots[i] = Slot{At: from.Add(time.Duration(i) * span.Step), Accepted: map[string]int64{}, Took: Took{}}
+	}
+	at := func(t time.Time) *Slot { return &slots[min(int(t.Sub(from)/span.Step), len(slots)-1)] }
+	until := from.Add(time.Duration(span.Steps) * span.Step)
+	err = pgx.BeginTxFunc(ctx, s.Pool, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+		deliveries := minutesSQL
+		if span.hourly() {
+			deliveries = hoursSQL
+		}
+		if err := readDeliveries(ctx, tx, deliveries, from, until, span.Step, at); err != nil {
+			return err
+		}
+		if err := readWork(ctx, tx, span, from, until, at); err != nil {
+			return err
+		}
+		return readWaiting(ctx, tx, span, from, until, at)
+	})
+	return slots, err
+}
+
+const (
+	minutesSQL = `
+		SELECT date_bin($3::interval, minute, $1::timestamptz), source, outcome, sum(count)::bigint
+		FROM webhook_minutes
+		WHERE minute >= $1
+		  AND minute < $2
+		GROUP BY 1, 2, 3`
+	hoursSQL = `
+		SELECT date_bin($3::interval, hour, $1::timestamptz), source, outcome, sum(count)::bigint
+		FROM webhook_deliveries
+		WHERE hour >= $1
+		  AND hour < $2
+		GROUP BY 1, 2, 3`
+	workSQL = `
+		SELECT date_bin($3::interval, at, $1::timestamptz), outcome = 'failed', up_to_ms, sum(count)::bigint
+		FROM event_work
+		WHERE span = $4
+		  AND at >= $1
+		  AND at < $2
+		GROUP BY 1, 2, 3`
+	waitingSQL = `
+		SELECT date_bin($3::interval, at, $1::timestamptz), max(waiting)
+		FROM inbox_samples
+		WHERE span = $4
+		  AND at >= $1
+		  AND at < $2
+		GROUP BY 1`
+)
+
+func readDeliveries(ctx context.Context, tx pgx.Tx, sql string, from, until time.Time, step time.Duration,
+	at func(time.Time) *Slot) error {
+	rows, err := tx.Query(ctx, sql, from, until, step)
+	if err != nil {
+		return err
+	}
+	var when time.Time
+	var source, outcome string
+	var n int64
+	_, err = pgx.ForEachRow(rows, []any{&when, &source, &outcome, &n}, func() error {
+		if slot := at(when); outcome == store.Accepted || outcome == store.Duplicate {
+			slot.Accepted[source] += n
+		} else {
+			slot.Rejected += n
+		}
+		return nil
+	})
+	return err
+}
+
+func readWork(ctx context.Context, tx pgx.Tx, span Span, from, until time.Time, at func(time.Time) *Slot) error {
+	rows, err := tx.Query(ctx, workSQL, from, until, span.Step, span.of())
+	if err != nil {
+		return err
+	}
+	var when time.Time
+	var failed bool
+	var upTo, n int64
+	_, err = pgx.ForEachRow(rows, []any{&when, &failed, &upTo, &n}, func() error {
+		slot := at(when)
+		if failed {
+			slot.Failed += n
+			return nil
+		}
+		slot.Applied += n
+		if upTo > 0 {
+			slot.Took[time.Duration(upTo)*time.Millisecond] += n
+		}
+		return nil
+	})
+	return err
+}
+
+func readWaiting(ctx context.Context, tx pgx.Tx, span Span, from, until time.Time, at func(time.Time) *Slot) error {
+	rows, err := tx.Query(ctx, waitingSQL, from, until, span.Step, span.of())
+	if err != nil {
+		return err
+	}
+	var when time.Time
+	var n int64
+	_, err = pgx.ForEachRow(rows, []any{&when, &n}, func() error {
+		at(when).Waiting = store.Ptr(n)
+		return nil
+	})
+	return err
+}

@@ -1,0 +1,242 @@
+package operators
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"rollcall/internal/show"
+	"rollcall/store/status"
+	"rollcall/web/charts"
+)
+
+// chartSpan is a time that charts show.
+type chartSpan struct {
+	Name, Label string
+	status.Span
+	StepName string // of one step
+	time     string // how its beginning is written
+}
+
+var chartSpans = []chartSpan{
+	{"hour", "Last hour", status.Span{Step: time.Minute, Steps: 60}, "minute", "15:04"},
+	{"day", "24 hours", status.Span{Step: 15 * time.Minute, Steps: 96}, "15 minutes", "2 Jan, 15:04"},
+	{"week", "7 days", status.Span{Step: time.Hour, Steps: 168}, "hour", "Mon 2 Jan, 15:04"},
+}
+
+// in is the span as a part of a sentence.
+func (s chartSpan) in() string {
+	return map[string]string{"hour": "in the last hour", "day": "in 24 hours", "week": "in 7 days"}[s.Name]
+}
+
+// spanOf is the span of a name, or the last hour.
+func spanOf(name string) chartSpan {
+	for _, s := range chartSpans {
+		if s.Name == name {
+			return s
+		}
+	}
+	return chartSpans[0]
+}
+
+// chart is one chart of the overview, and its numbers.
+type chart struct {
+	charts.Drawing
+	Name, Title string
+	Sum, Note   string          // the figure above it
+	Legend      []charts.Series // class and label of each colour
+	Times       []string        // labels of the axis
+	Head        []string        // of the table of its numbers
+	Rows        [][]string      // one for each step in which something happened
+	Empty       bool
+}
+
+// historyCache keeps the history of each span for some seconds.
+type historyCache struct {
+	looks singleflight.Group
+	mu    sync.Mutex
+	kept  map[string]keptHistory
+}
+
+type keptHistory struct {
+	slots []status.Slot
+	until time.Time
+}
+
+// historyMaxAge is how old a cached history may be.
+const historyMaxAge = 4 * time.Second
+
+// history reads what happened in a span, once for all concurrent requests.
+func (s *Pages) history(ctx context.Context, span chartSpan) ([]status.Slot, error) {
+	c := &s.Charts
+	c.mu.Lock()
+	kept, there := c.kept[span.Name]
+	c.mu.Unlock()
+	if there && time.Now().Before(kept.until) {
+		return kept.slots, nil
+	}
+	read, err, _ := c.looks.Do(span.Name, func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), statusTimeout) // other requests wait for it too
+		defer cancel()
+		slots, err := status.New(s.Cfg.Store).History(ctx, span.Span, s.Cfg.Now())
+		if err != nil {
+			return slots, err
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.kept == nil {
+			c.kept = map[string]keptHistory{}
+		}
+		c.kept[span.Name] = keptHistory{slots, time.Now().Add(historyMaxAge)}
+		return slots, nil
+	})
+	return read.([]status.Slot), err
+}
+
+// Forget has the next page read the history anew.
+func (c *historyCache) Forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.kept)
+}
+
+// chartsOf are the four charts.
+func chartsOf(span chartSpan, slots []status.Slot) []chart {
+	all := []chart{receivedChart(span, slots), tookChart(span, slots), waitingChart(span, slots), troubleChart(span, slots)}
+	for i := range all {
+		all[i].Times = timesOf(span, slots)
+	}
+	return all
+}
+
+// timesOf are the labels below a chart: its beginning, its middle and its end. All are UTC.
+func timesOf(span chartSpan, slots []status.Slot) []string {
+	format := "15:04"
+	if span.Name == "week" {
+		format = "Mon 2 Jan"
+	}
+	return []string{slots[0].At.Format(format) + " UTC", slots[len(slots)/2].At.Format(format), "now"}
+}
+
+// sources are the senders in the order of their colours.
+var sources = []struct{ name, class, label string }{
+	{"stripe", "c1", "Stripe"}, {"clerk", "c2", "Clerk"}, {"platform", "c3", "Platform"},
+}
+
+func receivedChart(span chartSpan, slots []status.Slot) chart {
+	c := chart{Name: "received", Title: "Webhooks received per " + span.StepName, Head: []string{"Time (UTC)"}}
+	total := int64(0)
+	for _, of := range sources {
+		values := make([]float64, len(slots))
+		for i, slot := range slots {
+			values[i] = float64(slot.Accepted[of.name])
+			total += slot.Accepted[of.name]
+		}
+		c.Legend = append(c.Legend, charts.Series{Class: of.class, Label: of.label, Values: values})
+		c.Head = append(c.Head, of.label)
+	}
+	c.Drawing = charts.Bars(c.Legend...)
+	c.Sum, c.Note = show.Number(total), span.in()
+	c.count(span, slots)
+	return c
+}
+
+func troubleChart(span chartSpan, slots []status.Slot) chart {
+	c := chart{Name: "trouble", Title: "Rejected and failed per " + span.StepName,
+		Head: []string{"Time (UTC)", "Webhooks rejected", "Events failed"}}
+	rejected, failed := make([]float64, len(slots)), make([]float64, len(slots))
+	var r, f int64
+	for i, slot := range slots {
+		rejected[i], failed[i] = float64(slot.Rejected), float64(slot.Failed)
+		r, f = r+slot.Rejected, f+slot.Failed
+	}
+	c.Legend = []charts.Series{{Class: "bad", Label: "Rejected", Values: rejected},
+		{Class: "failed", Label: "Failed", Values: failed}}
+	c.Drawing = charts.Bars(c.Legend...)
+	c.Sum = show.Number(r + f)
+	c.Note = fmt.Sprintf("%s rejected, %s failed %s", show.Number(r), show.Number(f), span.in())
+	c.count(span, slots)
+	return c
+}
+
+// count fills in the table of a chart of counts.
+func (c *chart) count(span chartSpan, slots []status.Slot) {
+	for i, slot := range slots {
+		row, sum := []string{slot.At.Format(span.time)}, 0.0
+		for _, s := range c.Legend {
+			row = append(row, show.Number(int64(s.Values[i])))
+			sum += s.Values[i]
+		}
+		if sum > 0 {
+			c.Rows = append(c.Rows, row)
+		}
+	}
+}
+
+func waitingChart(span chartSpan, slots []status.Slot) chart {
+	c := chart{Name: "waiting", Title: "Events waiting to be processed", Head: []string{"Time (UTC)", "Most at once"},
+		Sum: "–", Empty: true}
+	values := make([]float64, len(slots))
+	peak, when := int64(0), time.Time{}
+	for i, slot := range slots {
+		values[i] = math.NaN()
+		if slot.Waiting == nil {
+			continue
+		}
+		values[i], c.Empty, c.Sum = float64(*slot.Waiting), false, show.Number(*slot.Waiting)
+		if *slot.Waiting > peak {
+			peak, when = *slot.Waiting, slot.At
+		}
+		c.Rows = append(c.Rows, []string{slot.At.Format(span.time), show.Number(*slot.Waiting)})
+	}
+	if peak > 0 {
+		c.Note = fmt.Sprintf("peak %s at %s", show.Number(peak), when.Format(span.time))
+	}
+	c.Drawing = charts.Area(charts.Series{Class: "c3", Values: values})
+	return c
+}
+
+func tookChart(span chartSpan, slots []status.Slot) chart {
+	c := chart{Name: "took", Title: "Time from webhook to customer list",
+		Head: []string{"Time (UTC)", "p50: half within", "p95: most within", "Events"}}
+	half, most := make([]float64, len(slots)), make([]float64, len(slots))
+	all := status.Took{}
+	for i, slot := range slots {
+		half[i], most[i] = math.NaN(), math.NaN()
+		for bucket, n := range slot.Took {
+			all[bucket] += n
+		}
+		p50, timed := slot.Took.Percentile(.5)
+		if !timed {
+			continue
+		}
+		p95, _ := slot.Took.Percentile(.95)
+		half[i], most[i] = inMilliseconds(p50), inMilliseconds(p95)
+		c.Rows = append(c.Rows, []string{slot.At.Format(span.time), show.Lasted(p50), show.Lasted(p95),
+			show.Number(slot.Applied)})
+	}
+	c.Legend = []charts.Series{{Class: "c4", Label: "p50", Values: half}, {Class: "c5", Label: "p95", Values: most}}
+	c.Drawing = charts.Durations(c.Legend...)
+	p50, timed := all.Percentile(.5)
+	p95, _ := all.Percentile(.95)
+	if c.Empty = !timed; timed {
+		c.Sum, c.Note = show.Lasted(p50), "p95 "+show.Lasted(p95)
+	}
+	return c
+}
+
+func inMilliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+// senderLabel is what a source is called on pages.
+func senderLabel(source string) string {
+	for _, s := range sources {
+		if s.name == source {
+			return s.label
+		}
+	}
+	return source
+}
