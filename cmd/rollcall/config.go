@@ -1,11 +1,8 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"net"
 	"net/url"
 	"os"
@@ -14,10 +11,8 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
-	"github.com/redis/go-redis/v9"
 
 	"rollcall/internal/moment"
-	"rollcall/store/pg"
 	"rollcall/webhooks"
 )
 
@@ -170,7 +165,7 @@ var groupsOf = map[string][]string{
 	"work":       {"servers", "history", "imports", "rules", "keep", "alerts", "watch", "logs"},
 	"migrate":    {"servers"},
 	"events":     {"servers", "output"}, // send takes PLATFORM_WEBHOOK_SECRETS and LISTEN as well
-	"backfill":   {"servers"}, // the workers read the history, with their keys
+	"backfill":   {"servers"},           // the workers read the history, with their keys
 	"audit":      {"servers", "history", "rules"},
 	"doctor":     {"servers", "webhooks", "web", "history", "rules", "alerts", "output"},
 	"erase":      {"servers", "rules"},
@@ -366,27 +361,6 @@ func (c *Config) secretVariables() []secretVariable {
 
 func (c *Config) platformTypes() []string {
 	return strings.FieldsFunc(c.PlatformProductTypes, func(r rune) bool { return r == ',' || r == ' ' })
-}
-
-// logger writes to w what LOG_LEVEL and LOG_FORMAT ask for. The Redis client's
-// own lines, one for each try of an outage that we tell of anyway, are debug. No
-// error is written as it is: it may quote an address.
-func (c *Config) logger(w io.Writer) *slog.Logger {
-	var level slog.Level
-	_ = level.UnmarshalText([]byte(c.LogLevel)) // checked
-	options := &slog.HandlerOptions{Level: level, ReplaceAttr: pg.PlainErrors}
-	log := slog.New(tracedHandler{slog.NewTextHandler(w, options)})
-	if c.LogFormat == "json" {
-		log = slog.New(tracedHandler{slog.NewJSONHandler(w, options)})
-	}
-	redis.SetLogger(redisLog{log})
-	return log
-}
-
-type redisLog struct{ log *slog.Logger }
-
-func (l redisLog) Printf(ctx context.Context, format string, args ...any) {
-	l.log.DebugContext(ctx, fmt.Sprintf(format, args...))
 }
 
 // defaultData is where dev and demo keep their data unless told otherwise:

@@ -296,7 +296,7 @@ func keepKeys(dir string) (k keys, err error) {
 	text, err := os.ReadFile(path)
 	if err == nil {
 		if err := json.Unmarshal(text, &k); err != nil {
-			return k, fmt.Errorf("%s: %w; remove it, and new secrets are made", path, err)
+			return k, fmt.Errorf("%s is damaged: remove it, and new secrets are made", path)
 		}
 		return k, nil
 	}

@@ -97,7 +97,7 @@ func (c eventsSendCmd) send(e *env, to, secret string) error {
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, bytes.NewReader(body))
 	if err != nil {
-		return usageError(fmt.Sprintf("--to: %v", err))
+		return usageError(fmt.Sprintf("--to: %q is not a URL: write it as http://127.0.0.1:8080", c.To))
 	}
 	id := fmt.Sprintf("by_hand_%x", random(12))
 	if req.Header, err = webhooks.SignPlatform(secret, id, body, now); err != nil {

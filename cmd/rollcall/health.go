@@ -31,7 +31,7 @@ func (c healthCmd) Run(e *env) error {
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.URL, nil)
 	if err != nil {
-		return usageError("URL: " + err.Error())
+		return usageError(fmt.Sprintf("%q is not a URL: write it as http://127.0.0.1:8080/readyz", c.URL))
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {

@@ -165,7 +165,7 @@ func (e *env) wrong(variable, value string) string {
 			fields.Field(i).Set(reflect.ValueOf(&value))
 		}
 	}
-	for _, problem := range problemsOf(c.check(), c.checkWeb()) {
+	for _, problem := range problemsOf(c.checkServers(), c.check(), c.checkWeb()) {
 		if strings.HasPrefix(problem, variable) {
 			return problem
 		}

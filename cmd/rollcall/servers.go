@@ -6,6 +6,7 @@ import (
 	"log/slog"
 
 	"github.com/hibiken/asynq"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"rollcall/internal/embedded"
 	"rollcall/jobs"
@@ -47,6 +48,19 @@ func (c *Config) redis() (asynq.RedisConnOpt, error) {
 		return nil, err
 	}
 	return jobs.ParseRedis(r.RedisURL)
+}
+
+// checkServers refuses addresses that cannot be read. Commands that use them say so, too.
+func (c *Config) checkServers() (err error) {
+	if c.DatabaseURL != nil {
+		_, err = pgconn.ParseConfig(*c.DatabaseURL)
+		err = c.inWords(err)
+	}
+	if c.RedisURL != nil {
+		_, wrong := jobs.ParseRedis(*c.RedisURL)
+		err = errors.Join(err, wrong)
+	}
+	return err
 }
 
 // running finds the dev or demo on --data, and what it works on: a demo, on

@@ -179,5 +179,5 @@ func stripeProblem(err error) error {
 	if errors.As(err, &refused) {
 		return fmt.Errorf("Stripe refused (%d): %s", refused.HTTPStatusCode, cmp.Or(refused.Msg, string(refused.Code)))
 	}
-	return fmt.Errorf("Stripe could not be asked: %w", err)
+	return fmt.Errorf("Stripe does not answer (%s)", reason(err))
 }

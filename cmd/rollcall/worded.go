@@ -11,6 +11,7 @@ var wordings = []struct {
 	is string
 }{
 	{regexp.MustCompile(`: expected a valid \d+ bit u?int but got "(.*?)"`), `: "$1" is not a whole number`},
+	{regexp.MustCompile(`: expected int value but got "(.*?)".*`), `: "$1" is not a whole number from 0 on`},
 	{regexp.MustCompile(`: expected duration but got "(.*?)": time: .*?( \(from|$)`),
 		`: "$1" is not a duration: write 90s, 10m or 2h$2`},
 	{regexp.MustCompile(`: bool value must be true, 1, yes, false, 0 or no but got "(.*?)"`),
