@@ -2,6 +2,7 @@ package customers
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -242,6 +243,8 @@ func hints(thing *Thing, r Rule, n int) (conds []cond, all bool) {
 	switch {
 	case thing.Name != "enrollment":
 		return []cond{inHas(thing.Has, ids)}, false
+	case r.Parts["progress_min"] != nil || r.Parts["progress_max"] != nil:
+		return []cond{inTenths(r, ids)}, false
 	case completed == nil:
 		return []cond{inHas(thing.Has, ids)}, n == 1
 	case completed[0] == "yes":
@@ -250,6 +253,27 @@ func hints(thing *Thing, r Rule, n int) (conds []cond, all bool) {
 		return []cond{inHas(thing.Has, ids), not(inHas("completed:", ids))}, n == 2
 	}
 	return []cond{inHas(thing.Has, ids)}, false
+}
+
+// inTenths is the condition that the progress in one of courses is in a tenth, from 0 to 10
+// (all of it), that a leaf's limits touch.
+func inTenths(r Rule, courses []string) cond {
+	var entries []string
+	for tenth := tenthOf(r.Parts["progress_min"], 0); tenth <= tenthOf(r.Parts["progress_max"], 10); tenth++ {
+		for _, course := range courses {
+			entries = append(entries, fmt.Sprintf("progress%d:%s", tenth, course))
+		}
+	}
+	return inColumn("i.has", entries)
+}
+
+// tenthOf is the tenth that a limit is in; of none it is otherwise.
+func tenthOf(limit []string, otherwise int) int {
+	if len(limit) == 0 {
+		return otherwise
+	}
+	percent, _ := strconv.ParseFloat(limit[0], 64) // was checked
+	return int(percent / 10)
 }
 
 // counted is the condition that as many rows meet where.
