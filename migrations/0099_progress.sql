@@ -38,7 +38,7 @@ BEGIN
 			SET has = customer_has(c.course_ids, c.courses, c.product_ids)
 			FROM chunk c
 			WHERE c.id = i.customer_id
-			  AND c.courses <> '[]'
+			  AND i.has <> customer_has(c.course_ids, c.courses, c.product_ids)
 		)
 		SELECT max(id) INTO last FROM chunk;
 		EXIT WHEN last IS NULL;
