@@ -24,14 +24,18 @@ type cell struct{ from, to int }
 
 func newBatch() *batch { return &batch{first: make(map[int64]int, exportBatch)} }
 
-// fill reads the rows of ids, in any order, and closes them.
+// fill reads the rows of ids, in any order, and closes them. Without ids they are in the
+// order of the list.
 func (b *batch) fill(ids []int64, rows pgx.Rows) {
 	defer rows.Close()
 	b.ids, b.fields, b.cells, b.bytes = ids, rows.FieldDescriptions(), b.cells[:0], b.bytes[:0]
 	clear(b.first)
 	for rows.Next() {
 		values := rows.RawValues()
-		b.first[int64(binary.BigEndian.Uint64(values[0]))] = len(b.cells)
+		id := int64(binary.BigEndian.Uint64(values[0]))
+		if b.first[id] = len(b.cells); ids == nil {
+			b.ids = append(b.ids, id)
+		}
 		for _, v := range values {
 			from := len(b.bytes)
 			if v == nil {

@@ -3,6 +3,7 @@ package customers
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"math"
 	"net/url"
 	"slices"
@@ -16,9 +17,14 @@ import (
 
 const (
 	exportBatch = 500 // customers that are fetched and written at a time
-	// exportTimeout limits the statement that lists the ids.
+	batches     = 3   // one is fetched, one decoded, one waits
+	// exportTimeout limits each statement of the transaction that reads a list.
 	exportTimeout = 45 * time.Second
+	// longestStream limits how long that transaction sends rows.
+	longestStream = 30 * time.Second
 )
+
+var fetchSQL = fmt.Sprintf("FETCH %d FROM exported", exportBatch)
 
 // ParseExport parses the query of an export of store's customers: the list's
 // parameters without cursor and limit. Its errors are *pg.BadParam.
@@ -36,8 +42,10 @@ func ParseExport(store string, q url.Values) (Filter, error) {
 // the first error of write; a filter that is not valid is a *pg.BadParam. It ignores
 // f.Limit.
 //
-// One statement lists the ids, so that customers who move meanwhile are neither lost
-// nor repeated. The rows are then read in batches. No connection is held during write.
+// The list is of one moment, so that customers who move meanwhile are neither lost nor
+// repeated. One statement sorts it, and its rows are read as long as write keeps up: rows
+// that are sorted are read several times as fast as by their ids. For a slow reader no
+// connection is held: the ids that are left are listed, and their rows read in batches.
 func (s *Reader) ExportCustomers(ctx context.Context, f Filter, write func([]Customer) error) (err error) {
 	defer pg.Wrap(&err, "customers.ExportCustomers(%q)", f.Store)
 	f, after, err := f.check()
@@ -50,9 +58,10 @@ func (s *Reader) ExportCustomers(ctx context.Context, f Filter, write func([]Cus
 	if !pg.Storable(f.Store) {
 		return write(nil)
 	}
-	e := &export{Reader: s, list: f.Store, full: make(chan *batch), free: make(chan *batch, 2)}
-	e.free <- newBatch()
-	e.free <- newBatch()
+	e := &export{Reader: s, filter: f, full: make(chan *batch, batches), free: make(chan *batch, batches)}
+	for range batches {
+		e.free <- newBatch()
+	}
 	if err := e.turn(ctx, func() (err error) {
 		if e.titles, err = titlesOf(ctx, s.Pool, f.Store); err != nil {
 			return err
@@ -65,38 +74,7 @@ func (s *Reader) ExportCustomers(ctx context.Context, f Filter, write func([]Cus
 	if err := write(nil); err != nil {
 		return err
 	}
-	var ids []int64
-	if err := e.turn(ctx, func() (err error) { ids, err = s.listedIDs(ctx, f); return err }); err != nil {
-		return err
-	}
-	return e.run(ctx, ids, write)
-}
-
-// listedIDs are the ids of a list, in its order, from one snapshot.
-func (s *Reader) listedIDs(ctx context.Context, f Filter) (ids []int64, err error) {
-	err = pgx.BeginTxFunc(ctx, s.Pool, pg.Bounded(exportTimeout), func(tx pgx.Tx) error {
-		q, err := s.prepare(ctx, tx, f)
-		if err != nil || len(q.facets) == 0 {
-			return err
-		}
-		q.idsOnly = true
-		for _, in := range q.spans(nil) {
-			sql, args := q.walk(in, math.MaxInt, 0)
-			rows, err := tx.Query(ctx, sql, append([]any{pgx.QueryExecModeCacheDescribe}, args...)...)
-			if err != nil {
-				return err
-			}
-			var id int64
-			if _, err := pgx.ForEachRow(rows, []any{&id}, func() error {
-				ids = append(ids, id)
-				return nil
-			}); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	return ids, err
+	return e.run(ctx, write)
 }
 
 // titlesOf are the titles of a store's products, by id.
@@ -122,7 +100,7 @@ func titlesOf(ctx context.Context, db pg.Querier, store string) (map[string]stri
 // export is a running export: it fetches rows while it decodes and writes others.
 type export struct {
 	*Reader
-	list   string            // the store
+	filter Filter
 	titles map[string]string // of the store's products, by id
 	tags   []Tag             // of the store
 	full   chan *batch       // fetched
@@ -141,36 +119,169 @@ func (e *export) turn(ctx context.Context, do func() error) error {
 	}
 }
 
-func (e *export) run(ctx context.Context, ids []int64, write func([]Customer) error) error {
-	var failed error // of write, which may make the fetching fail
-	both, stopped := errgroup.WithContext(ctx)
-	both.Go(func() error {
+// run fetches, decodes and writes side by side.
+func (e *export) run(ctx context.Context, write func([]Customer) error) error {
+	var failed error // of write, which may make the others fail
+	all, stopped := errgroup.WithContext(ctx)
+	all.Go(func() error {
 		defer close(e.full)
-		for some := range slices.Chunk(ids, exportBatch) {
-			if err := e.fetchNext(stopped, some); err != nil {
-				return err
+		left, err := e.stream(stopped)
+		for some := range slices.Chunk(left, exportBatch) {
+			if err = e.fetchNext(stopped, some); err != nil {
+				break
 			}
 		}
-		return nil
+		return err
 	})
-	both.Go(func() error {
-		rows, from := make([]Customer, 0, exportBatch), newDecoder()
-		for b := range e.full {
-			var err error
-			if rows, err = e.decode(b, from, rows[:0]); err != nil {
-				return err
-			}
-			e.free <- b
+	decoded, written := make(chan []Customer), make(chan []Customer, 2)
+	written <- make([]Customer, 0, exportBatch)
+	written <- make([]Customer, 0, exportBatch)
+	all.Go(func() error {
+		defer close(decoded)
+		return e.decodeAll(stopped, decoded, written)
+	})
+	all.Go(func() error {
+		for rows := range decoded {
 			if len(rows) > 0 {
 				if failed = write(rows); failed != nil {
 					return failed
 				}
 			}
+			written <- rows
 		}
 		return nil
 	})
-	err := both.Wait()
+	err := all.Wait()
 	return cmp.Or(failed, err)
+}
+
+// decodeAll decodes what is fetched, into slices that have been written.
+func (e *export) decodeAll(ctx context.Context, decoded chan<- []Customer, written <-chan []Customer) error {
+	from := newDecoder()
+	for b := range e.full {
+		var rows []Customer
+		select {
+		case rows = <-written:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		rows, err := e.decode(b, from, rows[:0])
+		if err != nil {
+			return err
+		}
+		e.free <- b
+		select {
+		case decoded <- rows:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// stream passes the list on as Postgres sorts it, as long as its reader keeps up. left are
+// the ids of the others, as of the same moment.
+func (e *export) stream(ctx context.Context) (left []int64, err error) {
+	err = e.turn(ctx, func() error {
+		return pgx.BeginTxFunc(ctx, e.Pool, pg.Bounded(exportTimeout), func(tx pgx.Tx) error {
+			q, err := e.prepare(ctx, tx, e.filter)
+			if err != nil || len(q.facets) == 0 {
+				return err
+			}
+			read, err := e.read(ctx, tx, q)
+			if err == nil && read >= 0 {
+				left, err = q.ids(ctx, tx)
+				left = left[min(read, len(left)):]
+			}
+			return err
+		})
+	})
+	return left, err
+}
+
+// read passes the rows of a list on; it ends after n of them, when the reader is slow, or
+// else with -1 after the last.
+func (e *export) read(ctx context.Context, tx pgx.Tx, q *listQuery) (n int, err error) {
+	sql, args := q.sorted(e.tagsColumn())
+	for _, s := range []struct {
+		sql  string
+		args []any
+	}{
+		{"SET LOCAL cursor_tuple_fraction = 1", nil}, // it is read to its end
+		{"DECLARE exported NO SCROLL CURSOR FOR " + sql, append([]any{pgx.QueryExecModeExec}, args...)},
+	} {
+		if _, err := tx.Exec(ctx, s.sql, s.args...); err != nil {
+			return 0, err
+		}
+	}
+	for end := time.Now().Add(longestStream); time.Now().Before(end); {
+		b, err := e.freeWithin(ctx, e.ExportPatience)
+		if b == nil || err != nil {
+			return n, err
+		}
+		rows, err := tx.Query(ctx, fetchSQL, pgx.QueryExecModeCacheDescribe)
+		if err != nil {
+			return n, err
+		}
+		b.fill(nil, rows)
+		if err := rows.Err(); err != nil || len(b.ids) == 0 {
+			return -1, err
+		}
+		n += len(b.ids)
+		e.full <- b // has room for all there are
+	}
+	return n, nil
+}
+
+// freeWithin waits for a batch that has been written; nil: there was none in time.
+func (e *export) freeWithin(ctx context.Context, patience time.Duration) (*batch, error) {
+	wait := time.NewTimer(patience)
+	defer wait.Stop()
+	select {
+	case b := <-e.free:
+		return b, nil
+	case <-wait.C:
+		return nil, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// sorted is all of the list, in its order.
+func (q *listQuery) sorted(tags string) (string, pg.Arguments) {
+	by, direction := orderOf(q.Sort)
+	var args pg.Arguments
+	from, where := q.meets(&args)
+	return selectCustomers("NULL::text", tags) + " " + from + " WHERE " + where.String() +
+		" ORDER BY " + by.key + direction + " NULLS LAST, c.id" + direction, args
+}
+
+// ids are the ids of a list, in its order.
+func (q *listQuery) ids(ctx context.Context, tx pgx.Tx) (ids []int64, err error) {
+	q.idsOnly = true
+	for _, in := range q.spans(nil) {
+		sql, args := q.walk(in, math.MaxInt, 0)
+		rows, err := tx.Query(ctx, sql, append([]any{pgx.QueryExecModeCacheDescribe}, args...)...)
+		if err != nil {
+			return nil, err
+		}
+		var id int64
+		if _, err := pgx.ForEachRow(rows, []any{&id}, func() error {
+			ids = append(ids, id)
+			return nil
+		}); err != nil {
+			return nil, err
+		}
+	}
+	return ids, nil
+}
+
+// tagsColumn saves a look-up for each row if there are no tags.
+func (e *export) tagsColumn() string {
+	if len(e.tags) == 0 {
+		return "NULL::text[]"
+	}
+	return tagsColumn
 }
 
 // fetchNext fetches the customers of ids once a batch is free, and passes it on.
@@ -184,24 +295,16 @@ func (e *export) fetchNext(ctx context.Context, ids []int64) error {
 	if err := e.turn(ctx, func() error { return e.fetch(ctx, b, ids) }); err != nil {
 		return err
 	}
-	select {
-	case e.full <- b:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	e.full <- b
+	return nil
 }
 
 // fetch reads the rows of ids as Postgres sends them. It asks for them by id, not in
 // their order, as those are beside each other in the index.
 func (e *export) fetch(ctx context.Context, b *batch, ids []int64) error {
-	tags := tagsColumn
-	if len(e.tags) == 0 { // a look-up less for each row
-		tags = "NULL::text[]"
-	}
-	rows, err := e.Pool.Query(ctx, selectCustomers("NULL::text", tags)+`
+	rows, err := e.Pool.Query(ctx, selectCustomers("NULL::text", e.tagsColumn())+`
 		unnest($2::bigint[]) AS w (id)
-		JOIN customers c ON c.id = w.id AND c.store_id = $1`, e.list, slices.Sorted(slices.Values(ids)))
+		JOIN customers c ON c.id = w.id AND c.store_id = $1`, e.filter.Store, slices.Sorted(slices.Values(ids)))
 	if err != nil {
 		return err
 	}

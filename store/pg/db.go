@@ -18,6 +18,8 @@ const (
 	// countTimeout limits a count. A million customers take about a second on a small
 	// machine.
 	countTimeout = 10 * time.Second
+	// exportPatience is how long the transaction of an export waits for its reader.
+	exportPatience = time.Second
 )
 
 // DB is a pool of connections to Postgres. Safe for concurrent use.
@@ -28,8 +30,9 @@ type DB struct {
 	Idle    time.Duration // how long a transaction may wait for this program
 	Written *writeProbe
 
-	WalkBudget   int
-	CountTimeout time.Duration
+	WalkBudget     int
+	CountTimeout   time.Duration
+	ExportPatience time.Duration
 }
 
 // Connection configures a connection.
@@ -53,7 +56,7 @@ func Connect(ctx context.Context, url string, c Connection) (*DB, error) {
 	}
 	return &DB{
 		Pool: pool, Exports: make(chan struct{}, max(1, pool.Config().MaxConns/4)), schema: c.Schema, Idle: c.Idle,
-		Written: &writeProbe{}, WalkBudget: walkBudget, CountTimeout: countTimeout,
+		Written: &writeProbe{}, WalkBudget: walkBudget, CountTimeout: countTimeout, ExportPatience: exportPatience,
 	}, nil
 }
 
