@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"strings"
 
 	"rollcall/web/core"
 )
@@ -14,15 +15,36 @@ import (
 // Monitor serves asynqmon. Its payloads are ids, not data.
 func (s *Pages) Monitor(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Content-Security-Policy", s.MonitoringPolicy)
-	s.monitoring.ServeHTTP(w, r)
-	return nil
+	path := strings.TrimPrefix(r.URL.Path, core.MonitoringPath)
+	if strings.HasPrefix(path, "/api/") || strings.HasPrefix(path, "/static/") {
+		s.monitoring.ServeHTTP(w, r)
+		return nil
+	}
+	page := &buffer{header: w.Header(), status: http.StatusOK}
+	s.monitoring.ServeHTTP(page, r)
+	w.WriteHeader(page.status)
+	_, err := w.Write(s.atHome(page.Bytes()))
+	return err
+}
+
+// fontLink loads a font of Google's, which our policy blocks: the system's look the same.
+var fontLink = regexp.MustCompile(`<link [^>]*href="https://fonts\.googleapis\.com/[^>]*>`)
+
+// atHome leaves out of asynqmon's page what its policy blocks, and adds a way back.
+func (s *Pages) atHome(page []byte) []byte {
+	style, err := s.Hashes.URL("monitoring.css")
+	if err != nil || !bytes.Contains(page, []byte("</body>")) { // a picture
+		return page
+	}
+	page = fontLink.ReplaceAll(page, nil)
+	page = bytes.Replace(page, []byte("</head>"), []byte(`<link rel="stylesheet" href="`+style+`"></head>`), 1)
+	return bytes.Replace(page, []byte("</body>"), []byte(`<a class="way-back" href="/admin">Back to Rollcall</a></body>`), 1)
 }
 
 var inlineScript = regexp.MustCompile(`(?s)<script>(.*?)</script>`)
 
 // policyFor allows asynqmon's scripts, the inline ones by hash, and inline styles,
-// which its components insert. It leaves out Google's fonts: the system's fonts look
-// the same, and no other site can style an operator's page.
+// which its components insert.
 func policyFor(monitoring http.Handler) string {
 	index := &buffer{header: http.Header{}}
 	monitoring.ServeHTTP(index, &http.Request{Method: http.MethodGet, URL: &url.URL{Path: core.MonitoringPath}})
@@ -40,10 +62,11 @@ func policyFor(monitoring http.Handler) string {
 type buffer struct {
 	bytes.Buffer
 	header http.Header
+	status int
 }
 
-func (b *buffer) Header() http.Header { return b.header }
-func (b *buffer) WriteHeader(int)     {}
+func (b *buffer) Header() http.Header    { return b.header }
+func (b *buffer) WriteHeader(status int) { b.status = status }
 
 // Scrape serves the process's metrics. METRICS_LISTEN, which must not be public,
 // serves them to anyone.
