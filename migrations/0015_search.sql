@@ -26,6 +26,7 @@ END $$;
 -- Not STRICT, or it would be called where it can be inlined; of NULL it is NULL.
 -- Most texts are ASCII, which is folded by less.
 -- +goose StatementBegin
+LOCK TABLE customers IN SHARE ROW EXCLUSIVE MODE; -- who writes has ended, or folds as below
 CREATE OR REPLACE FUNCTION fold(t text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE CALLED ON NULL INPUT
 	RETURN CASE WHEN octet_length(t) = length(t) THEN
 		btrim(regexp_replace(regexp_replace(lower(t COLLATE "C") COLLATE "default", '[''"`]', '', 'g'), '[-\s,;()<>[\]{}]+', ' ', 'g'))
