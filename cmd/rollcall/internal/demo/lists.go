@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -31,7 +32,7 @@ func (p *Player) readLists(ctx context.Context) (customers int, err error) {
 	p.Lists = map[string]List{}
 	for _, s := range p.Scenario.Stores {
 		l, err := p.readList(ctx, "/api/stores/"+url.PathEscape(s.Row["store"]))
-		if err != nil {
+		if err != nil && !errors.Is(err, errUnknown) { // no event has mentioned the store yet
 			return 0, err
 		}
 		p.Lists[s.Row["store"]] = l
@@ -58,6 +59,9 @@ func (p *Player) readList(ctx context.Context, base string) (l List, err error) 
 	}
 }
 
+// errUnknown is an answer about something that is not there.
+var errUnknown = errors.New("not found")
+
 // ask does a request to the API as an operator, and reads its answer.
 func (p *Player) ask(ctx context.Context, method, path, body string, into any) error {
 	req, err := http.NewRequestWithContext(ctx, method, p.at.URL+path, strings.NewReader(body))
@@ -71,6 +75,9 @@ func (p *Player) ask(ctx context.Context, method, path, body string, into any) e
 	status, text, err := p.do(req)
 	if err != nil {
 		return err
+	}
+	if status == http.StatusNotFound {
+		return fmt.Errorf("%s %s: %w: %s", method, path, errUnknown, text)
 	}
 	if status != http.StatusOK && status != http.StatusAccepted {
 		return fmt.Errorf("%s %s was answered %d: %s", method, path, status, text)
