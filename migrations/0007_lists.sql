@@ -159,6 +159,8 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 
+-- All at once: a row that one had written and the next did not change would stay as it is.
+-- +goose StatementBegin
 CREATE OR REPLACE TRIGGER customers_inserted AFTER INSERT ON customers REFERENCING NEW TABLE AS new_rows
 	FOR EACH STATEMENT EXECUTE FUNCTION customers_inserted();
 CREATE OR REPLACE TRIGGER customers_updated AFTER UPDATE ON customers REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
@@ -167,6 +169,7 @@ CREATE OR REPLACE TRIGGER customers_deleted AFTER DELETE ON customers REFERENCIN
 	FOR EACH STATEMENT EXECUTE FUNCTION customers_deleted();
 CREATE OR REPLACE TRIGGER customers_truncated AFTER TRUNCATE ON customers
 	FOR EACH STATEMENT EXECUTE FUNCTION customers_truncated();
+-- +goose StatementEnd
 
 -- Those who are there already, some at a time: no one waits longer than for these. The
 -- triggers write the others.

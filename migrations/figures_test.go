@@ -52,11 +52,11 @@ func TestCustomersChangeMeanwhile(t *testing.T) {
 			HAVING sum(amount) <> 0
 		) wrong`, "")
 	wantText(t, conn, `
-		SELECT count(*)::text
+		SELECT coalesce(string_agg(concat_ws(' ', c.id, c.name, c.email, 'is', i.customer_id, i.words, i.has), ', '), '')
 		FROM customers c
 		FULL JOIN customer_index i ON i.customer_id = c.id
 		WHERE (i.store_id, i.words, i.has) IS DISTINCT FROM (c.store_id, fold(concat_ws(' ', c.name, c.email)),
-			customer_has(c.course_ids, c.courses, c.product_ids))`, "0")
+			customer_has(c.course_ids, c.courses, c.product_ids))`, "")
 }
 
 // changeCustomers inserts, changes and deletes customers until it is stopped, and returns how often.

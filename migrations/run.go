@@ -22,9 +22,13 @@ type Busy struct {
 }
 
 func (e *Busy) Error() string {
-	return fmt.Sprintf("%s needs a table to itself for a moment, and did not get it in %s. The oldest transaction is "+
-		"of %s. Wait until it has ended, or end it (psql \"$DATABASE_URL\" -c 'SELECT pg_terminate_backend(%d)'), "+
-		"and run this again: what was finished stays", e.Migration, e.Waited, e.Oldest, e.Oldest.PID)
+	text := fmt.Sprintf("%s needs a table to itself for a moment, and did not get it in %s. ", e.Migration, e.Waited)
+	if e.Oldest.PID == 0 {
+		return text + "Run this again: what was finished stays"
+	}
+	return text + fmt.Sprintf("The oldest transaction is of %s. Wait until it has ended, or end it "+
+		"(psql \"$DATABASE_URL\" -c 'SELECT pg_terminate_backend(%d)'), and run this again: what was finished stays",
+		e.Oldest, e.Oldest.PID)
 }
 
 // run applies the missing migrations, one after the other. The caller holds the lock.
