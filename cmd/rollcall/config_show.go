@@ -35,7 +35,8 @@ type settingShown struct {
 }
 
 func (c configCmd) Run(e *env, line *kong.Context) error {
-	settings, problems := shownSettings(line, e.file), problemsOf(e.file.problem, e.checkServers(), e.check(), e.checkWeb())
+	settings := shownSettings(line, e.file)
+	problems := problemsOf(e.file.problem, e.checkServers(), e.check(), e.checkWeb())
 	if c.JSON {
 		err := printJSON(e.out, struct {
 			Settings []settingShown `json:"settings"`
