@@ -4,7 +4,9 @@ COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
 ARG VERSION=
-RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=${VERSION}" -o /rollcall ./cmd/rollcall
+ARG COMMIT=
+ARG DATE=
+RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=${VERSION} -X main.commit=${COMMIT} -X main.date=${DATE}" -o /rollcall ./cmd/rollcall
 
 # Nothing but the program and certificates; runs as an ordinary user.
 FROM gcr.io/distroless/static-debian12:nonroot
