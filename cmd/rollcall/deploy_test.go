@@ -259,6 +259,11 @@ func TestLinks(t *testing.T) {
 		t.Fatal("no decisions:", err)
 	}
 	for _, name := range slices.Concat(documents(t), contributors, decisions) {
+		for _, m := range regexp.MustCompile(`(?:src|srcset)="([^"]*)"`).FindAllStringSubmatch(readFile(t, name), -1) {
+			if _, err := os.Stat(filepath.Join(filepath.Dir(name), m[1])); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
 		for _, m := range regexp.MustCompile(`\]\(([^)#:]*)(?:#([^)]*))?\)`).FindAllStringSubmatch(readFile(t, name), -1) {
 			target := name
 			if m[1] != "" {

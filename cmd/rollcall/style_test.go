@@ -34,6 +34,13 @@ func TestNumbers(t *testing.T) {
 	}
 }
 
+// TestReadmeIsShort: README shows what one gets and where to read on; the rest is in docs.
+func TestReadmeIsShort(t *testing.T) {
+	if n := strings.Count(readFile(t, "../../README.md"), "\n"); n > 150 {
+		t.Errorf("README.md has %d lines, of 150 at most", n)
+	}
+}
+
 // longestSentence is how many words a sentence of the documents may have. Most should have 20.
 const longestSentence = 35
 
