@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -93,7 +92,7 @@ func termsIn(e facts.Event) (terms []int64) {
 	if e.Account != "" {
 		add(e.Account)
 	}
-	eachString(e.Payload, func(key, value string) {
+	eachString(string(e.Payload), func(key, value string) {
 		if strings.Contains(value, "@") {
 			if address := facts.Email(value); address != "" {
 				add(address)
@@ -106,11 +105,11 @@ func termsIn(e facts.Event) (terms []int64) {
 }
 
 // eachString calls do with the texts in a payload, each with the key before it. It reads the
-// bytes once: a parser would take longer than all that follows.
-func eachString(payload []byte, do func(key, value string)) {
+// payload once: a parser would take longer than all that follows.
+func eachString(payload string, do func(key, value string)) {
 	key := ""
 	for at := 0; ; {
-		begin := bytes.IndexByte(payload[at:], '"')
+		begin := strings.IndexByte(payload[at:], '"')
 		if begin < 0 {
 			return
 		}
@@ -126,7 +125,7 @@ func eachString(payload []byte, do func(key, value string)) {
 			return
 		}
 		text := unquoted(payload[begin : end+1])
-		if at = end + 1; bytes.HasPrefix(bytes.TrimLeft(payload[at:], " \t\r\n"), []byte(":")) {
+		if at = end + 1; strings.HasPrefix(strings.TrimLeft(payload[at:], " \t\r\n"), ":") {
 			key = text
 		} else {
 			do(key, text)
@@ -135,11 +134,11 @@ func eachString(payload []byte, do func(key, value string)) {
 }
 
 // unquoted is the value of a text in JSON.
-func unquoted(text []byte) (value string) {
-	if bytes.IndexByte(text, '\\') < 0 {
-		return string(text[1 : len(text)-1])
+func unquoted(text string) (value string) {
+	if strings.IndexByte(text, '\\') < 0 {
+		return text[1 : len(text)-1]
 	}
-	_ = json.Unmarshal(text, &value) // what cannot be read is not searched for
+	_ = json.Unmarshal([]byte(text), &value) // what cannot be read is not searched for
 	return value
 }
 

@@ -59,7 +59,7 @@ func TestEachStringIsWhatAParserFinds(t *testing.T) {
 			rt.Fatal(err)
 		}
 		want, got := textsIn(value), []string(nil)
-		eachString(payload, func(_, text string) { got = append(got, text) })
+		eachString(string(payload), func(_, text string) { got = append(got, text) })
 		slices.Sort(want)
 		slices.Sort(got)
 		if diff := cmp.Diff(want, got); diff != "" {
