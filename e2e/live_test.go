@@ -29,7 +29,7 @@ func (s *system) signedIn(path string) *browser.Page {
 	s.t.Helper()
 	p := browser.Open(s.t, s.http.URL, browser.Desktop)
 	p.Go(strings.TrimPrefix(access.SignInLink(s.http.URL, adminToken, time.Now()), s.http.URL))
-	p.Has("h1", "Health")
+	p.Has("h1", "Overview")
 	p.Go(path)
 	return p
 }

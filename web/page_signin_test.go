@@ -35,7 +35,7 @@ func TestPageSignIn(t *testing.T) {
 
 		p.Go(strings.TrimPrefix(access.SignInLink(x.url, token, time.Now()), x.url))
 		p.Until(`location.pathname === "/admin" && location.search === ""`) // the link is gone from the address
-		p.Has("h1", "Health")
+		p.Has("h1", "Overview")
 		p.Go("/signin?link=" + x.access.Admin.Sign(access.ForLink, time.Now().Add(-time.Minute)))
 		p.Has(".error", "has expired or is incomplete")
 	}

@@ -29,8 +29,14 @@ func TestWatchesLookUp(t *testing.T) {
 	}{
 		"deliveries": {store.DeliveriesSQL, []any{now, store.Accepted, store.NewestEvents},
 			[]string{"webhook_deliveries", "webhook_events_pkey"}},
-		"failing": {failingSQL, []any{store.SomeEvents, seldomFails, someTypes}, nil},
-		"overdue": {overdueSQL, []any{now, store.SomeEvents}, nil},
+		"minutes":  {minutesSQL, []any{now, now, time.Minute}, nil},
+		"hours":    {hoursSQL, []any{now, now, time.Hour}, []string{"webhook_deliveries"}},
+		"work":     {workSQL, []any{now, now, time.Minute, "minute"}, nil},
+		"waiting":  {waitingSQL, []any{now, now, time.Minute, "minute"}, nil},
+		"senders":  {sendersSQL, []any{store.Sources, now, []string{store.Accepted}}, nil},
+		"networks": {networksSQL, []any{now, []string{store.Accepted}, "", "", MostRejected}, nil},
+		"failing":  {failingSQL, []any{store.SomeEvents, seldomFails, someTypes}, nil},
+		"overdue":  {overdueSQL, []any{now, store.SomeEvents}, nil},
 		"due alerts": {`SELECT watch FROM watch_changes WHERE alert = 'due' AND coalesce(held_until, made_at) < $1
 			ORDER BY made_at`, []any{now}, []string{"watch_changes_due"}},
 	} {

@@ -106,7 +106,8 @@ func (c *historyCache) Forget() {
 
 // chartsOf are the four charts.
 func chartsOf(span chartSpan, slots []status.Slot) []chart {
-	all := []chart{receivedChart(span, slots), tookChart(span, slots), waitingChart(span, slots), troubleChart(span, slots)}
+	all := []chart{receivedChart(span, slots), tookChart(span, slots), waitingChart(span, slots),
+		troubleChart(span, slots)}
 	for i := range all {
 		all[i].Times = timesOf(span, slots)
 	}
