@@ -48,7 +48,7 @@ func (c backfillListCmd) Run(e *env) error {
 
 func printRuns(w io.Writer, runs []store.Backfill, now time.Time) {
 	t := table{head: []string{"ID", "KIND", "SCOPE", "STATUS", "SEEN", "CREATED", "UPDATED", "UNCHANGED",
-		"ERRORS", "STARTED", "TOOK"}}
+		"ERRORS", "ASKED FOR (UTC)", "TOOK"}}
 	for _, b := range runs {
 		seen := number(b.Seen)
 		if b.Expected != nil {
@@ -60,7 +60,7 @@ func printRuns(w io.Writer, runs []store.Backfill, now time.Time) {
 		}
 		t.add(fmt.Sprint(b.ID), kind, orDash(clip(scopeText(b), 40)), b.Status, seen, number(b.Created), number(b.Updated),
 			number(b.Unchanged),
-			number(b.Errors), b.CreatedAt.Format(time.DateTime), orDash(took(b, now)))
+			number(b.Errors), dateTime(&b.CreatedAt), orDash(took(b, now)))
 	}
 	t.print(w)
 }

@@ -38,6 +38,7 @@ func (c eraseCmd) Run(e *env) error {
 		return err
 	}
 	defer s.Close()
+	e.warnOfStore(s, c.Store)
 	who, bar := store.Erasing{Email: c.Email, Store: c.Store}, e.progress()
 	options := store.EraseOptions{
 		Read: e.read(), Progress: func(done, all int64) { bar.show("%d of %d events searched", done, all) }}

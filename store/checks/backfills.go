@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -62,6 +63,10 @@ func troubled(b store.Backfill, stuck bool) finding.Finding {
 	case b.Status == "failed":
 		f.Kind, f.What = "backfill_failed",
 			fmt.Sprintf("%s failed after %s: %s", name, seen, *cmp.Or(b.Reason, new("no reason given")))
+		if key := store.BackfillKindOf(b.Kind).Key; key != "" && b.Reason != nil &&
+			strings.HasPrefix(*b.Reason, key+" is not set") { // without it, the run fails again
+			f.Fix[0] = "export " + key + "=<KEY>   # where work runs, then restart it"
+		}
 	case b.Status == "paused":
 		f.Kind, f.What, f.Fix = "backfill_paused", name+" is paused after "+seen, []string{resume}
 	default:

@@ -99,6 +99,7 @@ type Database struct {
 	Encoding  string    // UTF8
 	Lacks     []string  // missing extensions
 	Invalid   []string  // indexes that were not built completely, and are not used
+	Locks     int       // max_locks_per_transaction
 	Unindexed bool      // the search index of lists is missing
 	Now       time.Time // its clock
 }
@@ -126,8 +127,9 @@ func (s *Reader) Database(ctx context.Context) (d Database, err error) {
 				WHERE NOT i.indisvalid AND t.relnamespace = current_schema()::regnamespace
 				ORDER BY 1
 			),
+			current_setting('max_locks_per_transaction')::int,
 			to_regclass('customer_index') IS NOT NULL AND to_regclass('customer_index_all') IS NULL,
 			clock_timestamp()`).Scan(&d.Name, &d.Version, &d.ReadOnly, &d.Standby, &d.Encoding, &d.Lacks, &d.Invalid,
-		&d.Unindexed, &d.Now)
+		&d.Locks, &d.Unindexed, &d.Now)
 	return d, err
 }

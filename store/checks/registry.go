@@ -75,6 +75,7 @@ var Doctor = []Check{
 	{Name: "database", Kinds: finding.Kinds{
 		problem("database_read_only", "nothing can be written: senders are asked to retry"),
 		warning("database_old", "a Postgres that Rollcall is not tested with"),
+		note("locks_few", "little room for locks: with many workers, events are tried again for lack of it"),
 		problem("extension_missing", "an extension that the search needs"),
 		problem("index_missing", "an index that lists need to be quick"),
 		clockOff,

@@ -30,9 +30,13 @@ func TestDoctorJudges(t *testing.T) {
 		judge func(*doctor)
 		want  string // kind and severity; empty: all is well
 	}{
-		{"old Postgres", func(d *doctor) { d.judgeDatabase(checks.Database{Version: 140009}) }, "database_old warning"},
-		{"a standby", func(d *doctor) { d.judgeDatabase(checks.Database{Version: 170001, ReadOnly: true, Standby: true}) },
+		{"old Postgres", func(d *doctor) { d.judgeDatabase(checks.Database{Version: 140009, Locks: 256}) }, "database_old warning"},
+		{"a standby", func(d *doctor) {
+			d.judgeDatabase(checks.Database{Version: 170001, ReadOnly: true, Standby: true, Locks: 256})
+		},
 			"database_read_only problem"},
+		{"Postgres as it comes", func(d *doctor) { d.judgeDatabase(checks.Database{Version: 170001, Locks: 64}) },
+			"locks_few note"},
 		{"clocks agree", func(d *doctor) { d.judgeClock(at, at.Add(3*time.Second)) }, ""},
 		{"a clock is ahead", func(d *doctor) { d.judgeClock(at, at.Add(-time.Minute)) }, "clock_off warning"},
 		{"a clock is behind", func(d *doctor) { d.judgeClock(at, at.Add(3*time.Minute)) }, "clock_off problem"},

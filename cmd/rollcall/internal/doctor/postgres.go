@@ -20,6 +20,8 @@ const (
 	// oldPostgres is below what Rollcall is tested with, as Postgres numbers its
 	// versions.
 	oldPostgres = 150000
+	// enoughLocks is the max_locks_per_transaction that docs/deploy.md asks for.
+	enoughLocks = 256
 	// clockWarns and clockFails are how far clocks may be apart. Signatures are
 	// refused from five minutes on, and senders' clocks are not exact either.
 	clockWarns = 20 * time.Second
@@ -81,6 +83,12 @@ func (d *doctor) judgeDatabase(db checks.Database) {
 		d.find(finding.Finding{Kind: "database_old",
 			What: fmt.Sprintf("Postgres is of version %d; 15 or later is needed", db.Version/10000),
 			Fix:  []string{"pg_upgrade --help   # bring Postgres to 15 or later"}})
+	}
+	if db.Locks < enoughLocks {
+		d.find(finding.Finding{Kind: "locks_few", Subject: "max_locks_per_transaction",
+			What: fmt.Sprintf("max_locks_per_transaction is %d: with many workers, Postgres runs out of room for locks", db.Locks),
+			Fix: []string{show.PSQL(fmt.Sprintf("ALTER SYSTEM SET max_locks_per_transaction = %d", enoughLocks)) +
+				"   # then restart Postgres"}})
 	}
 	for _, name := range db.Lacks {
 		d.find(finding.Finding{Kind: "extension_missing", Subject: name, What: "the extension " + name + " is not there",
