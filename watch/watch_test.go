@@ -368,6 +368,18 @@ func TestWrongSecrets(t *testing.T) {
 	}
 }
 
+// One is not many.
+func TestOneEventWaits(t *testing.T) {
+	oldest := ago(10 * time.Minute)
+	for n, want := range map[int64]string{1: "1 event waits to be applied, the oldest for 10 minutes",
+		2: "2 events wait to be applied, the oldest for 10 minutes"} {
+		seen := status.Traffic{At: noon, Overdue: status.OverdueEvents{Count: n, Oldest: &oldest}}
+		if v := overdue(seen); v.What != want {
+			t.Error(v.What)
+		}
+	}
+}
+
 func TestSpan(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		time.Minute: "1 minute", 119 * time.Minute: "119 minutes", 9*time.Hour + 59*time.Minute: "9 hours",

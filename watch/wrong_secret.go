@@ -58,8 +58,9 @@ func (r rhythm) refusedWrongly() (n int64) {
 func wrong(source string, u status.SecretUse) finding.Finding {
 	return finding.Finding{Severity: finding.Problem,
 		What: fmt.Sprintf("Rejected %s from %s since %s: their signature doesn't match %s. No webhook has matched it "+
-			"yet. Rejected webhooks are not stored, and %s sends the first again until %s", webhooks(u.Refused), source,
-			stamp(*u.FirstRefused), variable[source], sender[source], stamp(u.FirstRefused.Add(horizon[source]))),
+			"yet. Rejected webhooks are not stored, and %[5]s sends the first again until %[6]s. If %[5]s shows no failures, "+
+			"a stranger sent them", webhooks(u.Refused), source, stamp(*u.FirstRefused), variable[source], sender[source],
+			stamp(u.FirstRefused.Add(horizon[source]))),
 		Fix: []string{"export " + variable[source] + "=<SIGNING SECRET>   # of this endpoint, as " + sender[source] +
 			" shows it; where serve runs, then restart it"}}
 }
