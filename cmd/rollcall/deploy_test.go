@@ -228,8 +228,8 @@ func TestMakefile(t *testing.T) {
 		t.Errorf("make fuzz: %v\n%s", err, dry)
 	}
 	build := regexp.MustCompile(
-		`CGO_ENABLED=0 go build -trimpath -ldflags .-s -w -X main.version=\$[({]VERSION[)}] -X main.commit=\$[({]COMMIT[)}] ` +
-			`-X main.date=\$[({]DATE[)}]. -o \S*rollcall ./cmd/rollcall`)
+		`CGO_ENABLED=0 go build -trimpath -ldflags .-s -w -X main.version=\$[({]VERSION[)}] ` +
+			`-X main.commit=\$[({]COMMIT[)}] -X main.date=\$[({]DATE[)}]. -o \S*rollcall ./cmd/rollcall`)
 	for _, text := range []string{makefile, readFile(t, "../../Dockerfile")} {
 		if !build.MatchString(text) {
 			t.Errorf("builds otherwise:\n%s", text)

@@ -30,13 +30,10 @@ func TestDoctorJudges(t *testing.T) {
 		judge func(*doctor)
 		want  string // kind and severity; empty: all is well
 	}{
-		{"old Postgres", func(d *doctor) { d.judgeDatabase(checks.Database{Version: 140009, Locks: 256}) }, "database_old warning"},
-		{"a standby", func(d *doctor) {
-			d.judgeDatabase(checks.Database{Version: 170001, ReadOnly: true, Standby: true, Locks: 256})
-		},
+		{"old Postgres", judges(checks.Database{Version: 140009, Locks: 256}), "database_old warning"},
+		{"a standby", judges(checks.Database{Version: 170001, ReadOnly: true, Standby: true, Locks: 256}),
 			"database_read_only problem"},
-		{"Postgres as it comes", func(d *doctor) { d.judgeDatabase(checks.Database{Version: 170001, Locks: 64}) },
-			"locks_few note"},
+		{"Postgres as it comes", judges(checks.Database{Version: 170001, Locks: 64}), "locks_few note"},
 		{"clocks agree", func(d *doctor) { d.judgeClock(at, at.Add(3*time.Second)) }, ""},
 		{"a clock is ahead", func(d *doctor) { d.judgeClock(at, at.Add(-time.Minute)) }, "clock_off warning"},
 		{"a clock is behind", func(d *doctor) { d.judgeClock(at, at.Add(3*time.Minute)) }, "clock_off problem"},
@@ -79,6 +76,8 @@ func TestDoctorJudges(t *testing.T) {
 		}
 	}
 }
+
+func judges(db checks.Database) func(*doctor) { return func(d *doctor) { d.judgeDatabase(db) } }
 
 // Every finding, and every reason for which a fact is on no list, is in the book.
 func TestDoctorDocs(t *testing.T) {

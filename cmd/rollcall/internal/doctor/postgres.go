@@ -86,7 +86,8 @@ func (d *doctor) judgeDatabase(db checks.Database) {
 	}
 	if db.Locks < enoughLocks {
 		d.find(finding.Finding{Kind: "locks_few", Subject: "max_locks_per_transaction",
-			What: fmt.Sprintf("max_locks_per_transaction is %d: with many workers, Postgres runs out of room for locks", db.Locks),
+			What: fmt.Sprintf("max_locks_per_transaction is %d: with many workers, Postgres runs out of room for locks",
+				db.Locks),
 			Fix: []string{show.PSQL(fmt.Sprintf("ALTER SYSTEM SET max_locks_per_transaction = %d", enoughLocks)) +
 				"   # then restart Postgres"}})
 	}
