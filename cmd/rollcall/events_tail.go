@@ -187,7 +187,7 @@ func (t *tail) print(v store.Event) error {
 
 // line prints a row; the widths are those of most events.
 func (t *tail) line(cells ...string) error {
-	text := fmt.Sprintf("%-19s  %-8s  %-32s  %s  %-28s  %s", cells[0], cells[1], harmless(cells[2]),
+	text := fmt.Sprintf("%-19s  %-8s  %-32s  %s  %-32s  %s", cells[0], cells[1], harmless(cells[2]),
 		statusColour(t.e.ink(), fmt.Sprintf("%-9s", cells[3])), harmless(cells[4]), harmless(cells[5]))
 	_, err := fmt.Fprintln(t.e.out, text)
 	return err

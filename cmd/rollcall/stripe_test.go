@@ -146,7 +146,7 @@ func TestStripeSetup(t *testing.T) {
 		t.Errorf("%v %s", err, out)
 	}
 	t.Setenv("STRIPE_API_BASE", "http://127.0.0.1:1")
-	if _, err := setup(1, "--url", here); !strings.Contains(err, "could not be asked") ||
+	if _, err := setup(1, "--url", here); !strings.Contains(err, "Stripe does not answer (connection refused)") ||
 		strings.Contains(err, "sk_test") {
 		t.Errorf("%q", err)
 	}

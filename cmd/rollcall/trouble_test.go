@@ -21,7 +21,7 @@ import (
 // needsNoDatabase are the commands that do their work, or begin to, without one.
 var needsNoDatabase = map[string]bool{
 	"serve": true, "work": true, "health": true, "version": true, "config": true, "events send": true,
-	"stripe setup": true,
+	"stripe setup": true, "init": true, "completion": true, "man": true, "settings": true,
 }
 
 // migrates are the commands that a database without the schema is no trouble for.
@@ -30,6 +30,8 @@ var migrates = map[string]bool{"dev": true, "demo": true, "migrate up": true, "m
 // behind is what is typed behind a command; others take nothing.
 var behind = map[string][]string{
 	"demo":                   {"--exit"},
+	"customers list":         {"--store", "s1"},
+	"customers show":         {"ava@x.example", "--store", "s1"},
 	"events show":            {"1"},
 	"events retry":           {"--all"},
 	"events dismiss":         {"--all", "--why", "wrong payload"},
