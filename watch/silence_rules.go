@@ -107,7 +107,7 @@ func silent(r rhythm) finding.Finding {
 	if now > 2*most {
 		v.Severity = finding.Problem
 	}
-	v.What = fmt.Sprintf("No webhook from %s for %s; it usually pauses for %s at most", r.source, Span(now), Span(usual))
+	v.What = fmt.Sprintf("No webhook from %s for %s; it usually pauses for %s at most", Sender(r.source), Span(now), Span(usual))
 	v.Fix = []string{missed[r.source]}
 	return v
 }
@@ -181,7 +181,7 @@ func signatures(r rhythm) finding.Finding {
 	return finding.Finding{Severity: finding.Problem,
 		What: fmt.Sprintf("Rejected %d webhooks from %s in the last hours: their signature doesn't match %s, and no "+
 			"other has come %s. Check that it contains this endpoint's signing secret, and that no proxy changes bodies. If "+
-			"the sender's dashboard shows no failures, they are a stranger's, and the sender is silent", bad, r.source,
+			"the sender's dashboard shows no failures, they are a stranger's, and the sender is silent", bad, Sender(r.source),
 			variable[r.source], since),
 		Fix: []string{newSecret(r.source)}}
 }
@@ -298,7 +298,7 @@ func refused(r rhythm) finding.Finding {
 	lasted, given := s.last.Sub(s.first), s.first.Add(horizon[r.source])
 	going := r.now.Sub(s.last) <= betweenTries && !r.passed(s)
 	lost := lasted >= horizon[r.source] && r.now.Sub(s.last) <= lostFor || going && !r.now.Before(given)
-	since := fmt.Sprintf("%s from %s were refused since %s (%s)", deliveries(s.count), r.source, stamp(s.first),
+	since := fmt.Sprintf("%s from %s were rejected since %s (%s)", deliveries(s.count), Sender(r.source), stamp(s.first),
 		s.because())
 	switch {
 	case s.count < fewBad || lasted < refusedFor || !going && !lost:

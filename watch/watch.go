@@ -124,14 +124,14 @@ func worseThan(a, b string) bool {
 func failing(f status.FailingEvents) finding.Finding {
 	v := finding.Finding{Kind: Failing, Subject: f.Source + "/" + f.Type, Severity: finding.Warning,
 		What: fmt.Sprintf("%s of type %s from %s could not be applied yet, and will be retried", events(f.Trying), f.Type,
-			f.Source),
+			Sender(f.Source)),
 		Fix: []string{"rollcall events list --source " + f.Source + " --status pending"}}
 	if f.Failed > 0 {
 		v.Severity, v.Fix[0] = finding.Problem, "rollcall events retry --source "+f.Source
 		if finding.Plain(f.Type) {
 			v.Fix[0] += " --type " + f.Type
 		}
-		v.What = fmt.Sprintf("%s of type %s from %s failed, and will not be retried", events(f.Failed), f.Type, f.Source)
+		v.What = fmt.Sprintf("%s of type %s from %s failed, and will not be retried", events(f.Failed), f.Type, Sender(f.Source))
 	}
 	return v
 }

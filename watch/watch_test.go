@@ -215,21 +215,21 @@ func TestDetails(t *testing.T) {
 	}
 	for name, want := range map[string]verdict{
 		Silent + "/stripe": {State: "problem", Fix: "rollcall backfill start stripe-events --account all --follow",
-			Detail: "No webhook from stripe for 8 hours; it usually pauses for 60 minutes at most"},
+			Detail: "No webhook from Stripe for 8 hours; it usually pauses for 60 minutes at most"},
 		Signatures + "/clerk": {
 			State: "problem", Fix: "export CLERK_WEBHOOK_SECRETS=whsec_NEW,whsec_OLD   # where serve runs, then restart it",
-			Detail: "Rejected 10 webhooks from clerk in the last hours: their signature doesn't match CLERK_WEBHOOK_SECRETS, " +
+			Detail: "Rejected 10 webhooks from Clerk in the last hours: their signature doesn't match CLERK_WEBHOOK_SECRETS, " +
 				"and no other has come in the last four weeks. Check that it contains this endpoint's signing secret, and that " +
 				"no proxy changes bodies. If the sender's dashboard shows no failures, they are a stranger's, and " +
 				"the sender is silent"},
 		Refused + "/clerk": {State: "problem", Fix: "export CLERK_WEBHOOK_SECRETS=whsec_NEW,whsec_OLD   # where serve " +
 			"runs, then restart it\nrollcall backfill start clerk --follow",
-			Detail: "100 deliveries from clerk were refused since 2026-03-17 16:00 UTC (invalid_signature 100), and are kept " +
+			Detail: "100 deliveries from Clerk were rejected since 2026-03-17 16:00 UTC (invalid_signature 100), and are kept " +
 				"nowhere: their sender gives the first up about 2026-03-18 19:35 UTC"},
 		Failing + "/stripe/invoice.paid": {State: "problem", Fix: "rollcall events retry --source stripe --type invoice.paid",
-			Detail: "3 events of type invoice.paid from stripe failed, and will not be retried"},
+			Detail: "3 events of type invoice.paid from Stripe failed, and will not be retried"},
 		Failing + "/clerk/user.updated": {State: "warning", Fix: "rollcall events list --source clerk --status pending",
-			Detail: "1 event of type user.updated from clerk could not be applied yet, and will be retried"},
+			Detail: "1 event of type user.updated from Clerk could not be applied yet, and will be retried"},
 		Overdue: {State: "problem", Fix: "rollcall work", Detail: "7 events wait to be applied, the oldest for 40 minutes"},
 	} {
 		want.Name = name

@@ -58,15 +58,17 @@ func (r rhythm) refusedWrongly() (n int64) {
 func wrong(source string, u status.SecretUse) finding.Finding {
 	return finding.Finding{Severity: finding.Problem,
 		What: fmt.Sprintf("Rejected %s from %s since %s: their signature doesn't match %s. No webhook has matched it "+
-			"yet. Rejected webhooks are not stored, and %[5]s sends the first again until %[6]s. If %[5]s shows no failures, "+
-			"a stranger sent them", webhooks(u.Refused), source, stamp(*u.FirstRefused), variable[source], sender[source],
+			"yet. Rejected webhooks are not stored, and %[2]s sends the first again until %[5]s. If %[2]s shows no failures, "+
+			"a stranger sent them", webhooks(u.Refused), Sender(source), stamp(*u.FirstRefused), variable[source],
 			stamp(u.FirstRefused.Add(horizon[source]))),
-		Fix: []string{"export " + variable[source] + "=<SIGNING SECRET>   # of this endpoint, as " + sender[source] +
+		Fix: []string{"export " + variable[source] + "=<SIGNING SECRET>   # of this endpoint, as " + Sender(source) +
 			" shows it; where serve runs, then restart it"}}
 }
 
-// sender maps a source to what it is called in a sentence.
-var sender = map[string]string{"clerk": "Clerk", "stripe": "Stripe", "platform": "your platform"}
+// Sender is what a source is called in a sentence.
+func Sender(source string) string {
+	return map[string]string{"clerk": "Clerk", "stripe": "Stripe", "platform": "your platform"}[source]
+}
 
 func webhooks(n int64) string {
 	if n == 1 {

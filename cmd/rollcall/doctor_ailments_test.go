@@ -176,7 +176,7 @@ var ailments = []ailment{
 			all, err := w.store.Backfills(w.Context(), 0, 1)
 			return err == nil && len(all) == 1 && all[0].EndedAt != nil
 		})
-	}, says: "No webhook from stripe for", cure: (*ward).sells},
+	}, says: "No webhook from Stripe for", cure: (*ward).sells},
 	{kind: watch.Signatures, subject: "clerk", severity: finding.Problem, cause: func(w *ward) {
 		for range 5 {
 			w.deliver("clerk", "whsec_c3RyYW5nZXIgc2VjcmV0IG9mIHN2aXg=", `{"type":"user.created"}`)
@@ -187,7 +187,7 @@ var ailments = []ailment{
 				WHERE outcome = 'invalid_signature'`).Scan(&n)
 			return err == nil && n == 5
 		})
-	}, says: "5 webhooks from clerk", fill: map[string]string{"<SIGNING SECRET>": wardSvix},
+	}, says: "5 webhooks from Clerk", fill: map[string]string{"<SIGNING SECRET>": wardSvix},
 		cure: said(`UPDATE webhook_deliveries SET hour = hour - interval '1 day', first_at = first_at - interval '1 day',
 			last_at = last_at - interval '1 day'`, `DELETE FROM webhook_secrets`)},
 	{kind: watch.Signatures, subject: "clerk", severity: finding.Note, stays: true,

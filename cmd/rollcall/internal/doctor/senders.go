@@ -62,9 +62,9 @@ func (d *doctor) checkSenders(ctx context.Context) error {
 		case slices.Contains(unheard, source) && watch.Refuses(source, seen): // and what refuses them is found below
 		case slices.Contains(unheard, source):
 			d.find(finding.Finding{Kind: "source_unheard", Subject: source,
-				What: "No webhook from " + source + " has been received yet", Fix: checks.FirstWords(source)})
+				What: "No webhook from " + watch.Sender(source) + " has been received yet", Fix: checks.FirstWords(source)})
 		case !last.IsZero():
-			d.fine("%s sent last %s", source, show.Ago(d.now().Sub(last)))
+			d.fine("%s sent last %s", watch.Sender(source), show.Ago(d.now().Sub(last)))
 		}
 	}
 	for _, source := range status.Sources() {
@@ -85,8 +85,8 @@ func (d *doctor) unsigned(source string, seen status.Traffic) {
 	}
 	d.find(finding.Finding{Kind: watch.Signatures, Subject: source, Severity: finding.Note, Count: bad,
 		What: fmt.Sprintf("Rejected %d webhooks from %s in the last hours: their signature matches no secret that is set "+
-			"here; that of %d others does. A stranger sends them, or a second endpoint whose secret is missing", bad, source,
-			good),
+			"here; that of %d others does. A stranger sends them, or a second endpoint whose secret is missing", bad,
+			watch.Sender(source), good),
 		Fix: []string{
 			"export " + watch.SecretsOf(source) +
 				"=whsec_NEW,whsec_OLD   # where serve runs, if the sender's dashboard shows that an endpoint fails"}})
@@ -107,7 +107,7 @@ func (d *doctor) refusedForSecrets(source string, seen status.Traffic) {
 	}
 	name := watch.SecretsOf(source)
 	d.find(finding.Finding{Kind: "setting_missing", Subject: name, Severity: finding.Problem, Count: n,
-		What: fmt.Sprintf("deliveries from %s find no secrets set where serve runs, and are refused: %d so far", source, n),
+		What: fmt.Sprintf("Webhooks from %s find no secret where serve runs, and are rejected: %d so far", watch.Sender(source), n),
 		Fix:  []string{"export " + name + "=<SECRET>   # where serve runs, then restart it"}})
 }
 
