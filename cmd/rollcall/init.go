@@ -27,7 +27,7 @@ type initCmd struct {
 
 // Help is shown below the usage.
 func (initCmd) Help() string {
-	return `Writes a file with all settings, readable only by you. It makes up the secrets that no one else issues
+	return `Writes a file with all settings, readable only by you. It generates the secrets that no one else issues
 (ADMIN_TOKEN, PLATFORM_WEBHOOK_SECRETS, the passwords for Docker), takes what flags and the environment set, and
 on a terminal asks for the rest. Settings without a value are commented out.
 

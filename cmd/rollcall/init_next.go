@@ -30,7 +30,7 @@ func (c initCmd) sayNext(e *env, filled, kept, given map[string]string) error {
 	}
 	fmt.Fprintf(e.out, "Wrote %s. Only you can read it.\n\n", c.File)
 	l := lines{e.out}
-	l.add("Made up", strings.Join(made, ", "))
+	l.add("Generated", strings.Join(made, ", "))
 	l.add("Filled in", strings.Join(taken, ", "))
 	if len(kept) > 0 {
 		l.add("Kept", count(len(kept), "value"))
@@ -52,7 +52,7 @@ func (c initCmd) steps(filled map[string]string) string {
 	}
 	steps.add("rollcall config", "show every setting, and what is wrong")
 	if filled["DATABASE_URL"] == "" {
-		steps.add("rollcall dev", "run everything here; what is not set is made up")
+		steps.add("rollcall dev", "run everything here; what is not set is generated")
 	} else {
 		steps.add("rollcall migrate up", "create the tables")
 		steps.add("rollcall serve", "receive webhooks, and serve the pages")

@@ -44,7 +44,7 @@ var examples = map[string]string{
 // composeOnly are the variables that docker-compose.yml makes the URLs of.
 var composeOnly = []string{"POSTGRES_PASSWORD", "REDIS_PASSWORD"}
 
-const settingsHead = dotEnvHead + `. "rollcall init" writes this file with secrets made up; or copy it to
+const settingsHead = dotEnvHead + `. "rollcall init" writes this file with new secrets; or copy it to
 # .env, or to /etc/rollcall/env for systemd. Fill in what you have and take away its #.
 # Leave the # before all others: they show an example, or the default. Commands read .env
 # in the folder where they run; the environment and flags take precedence.
