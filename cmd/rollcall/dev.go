@@ -30,7 +30,7 @@ type devCmd struct{}
 func (devCmd) Help() string {
 	return `Starts a private Postgres and Redis (from the programs installed here) with their data in --data, migrates, ` +
 		`and serves and works in this one process. Secrets and an ADMIN_TOKEN are generated once and stored in the ` +
-		`data folder, unless the environment has them; DATABASE_URL and REDIS_URL, if set, are used instead of the ` +
+		`data folder, unless the environment or .env has them; DATABASE_URL and REDIS_URL, if set, are used instead of the ` +
 		`private servers. A private server that dies is started again; data that Redis cannot start with is moved ` +
 		`aside, and workers enqueue pending work again. Other commands find the servers by --data. Ctrl-C stops ` +
 		`it; the data stays.`
