@@ -107,7 +107,8 @@ func silent(r rhythm) finding.Finding {
 	if now > 2*most {
 		v.Severity = finding.Problem
 	}
-	v.What = fmt.Sprintf("No webhook from %s for %s; it usually pauses for %s at most", Sender(r.source), Span(now), Span(usual))
+	v.What = fmt.Sprintf("No webhook from %s for %s; it usually pauses for %s at most", Sender(r.source), Span(now),
+		Span(usual))
 	v.Fix = []string{missed[r.source]}
 	return v
 }
