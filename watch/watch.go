@@ -131,7 +131,8 @@ func failing(f status.FailingEvents) finding.Finding {
 		if finding.Plain(f.Type) {
 			v.Fix[0] += " --type " + f.Type
 		}
-		v.What = fmt.Sprintf("%s of type %s from %s failed, and will not be retried", events(f.Failed), f.Type, Sender(f.Source))
+		v.What = fmt.Sprintf("%s of type %s from %s failed, and will not be retried", events(f.Failed), f.Type,
+			Sender(f.Source))
 	}
 	return v
 }

@@ -76,7 +76,8 @@ func TestAdminNavigation(t *testing.T) {
 			t.Errorf("%s: %s", path, inline)
 		}
 	}
-	for _, path := range []string{"/admin/events/99", "/admin/stores/none", "/admin/unattached/boredom", "/admin/backfills/7",
+	for _, path := range []string{"/admin/events/99", "/admin/stores/none", "/admin/unattached/boredom",
+		"/admin/backfills/7",
 		"/admin/backfills/x", "/admin/nothing"} {
 		if got := x.get(t, path, asAdmin); got.StatusCode != 404 {
 			t.Errorf("%s: %d", path, got.StatusCode)

@@ -170,7 +170,8 @@ func TestUnknownStore(t *testing.T) {
 	api("/api/stores/new/customers", 200)
 	api("/api/stores/new/stats", 200)
 	// An event that waits may be about it.
-	if _, err := x.Cfg.Store.InsertEvents(t.Context(), []store.NewEvent{enrolledIn("evt_1", `"store_id":"nosuch"`)}); err != nil {
+	event := enrolledIn("evt_1", `"store_id":"nosuch"`)
+	if _, err := x.Cfg.Store.InsertEvents(t.Context(), []store.NewEvent{event}); err != nil {
 		t.Fatal(err)
 	}
 	api("/api/stores/nosuch/customers", 200)

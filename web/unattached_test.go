@@ -63,7 +63,8 @@ func TestMissingPageHelps(t *testing.T) {
 	x.take(t, store.NewEvent{Source: "platform", EventID: "evt_stray", Type: "enrollment.upserted", OccurredAt: now,
 		Payload: []byte(`{"data":{"course_id":"ghost_course","email":"a@x.example"}}`)})
 	wants(t, x.page(t, "/admin/unattached"), ">Store unknown</a>",
-		`rollcall events send product.upserted &#39;{&#34;id&#34;:&#34;ghost_course&#34;`, "Import: Users from Clerk</button>",
+		`rollcall events send product.upserted &#39;{&#34;id&#34;:&#34;ghost_course&#34;`,
+		"Import: Users from Clerk</button>",
 		"!disabled")
 	if err := x.Cfg.Store.NoteClock(t.Context(), "host:1", time.Now(), "STRIPE_API_KEY"); err != nil {
 		t.Fatal(err)
@@ -78,7 +79,8 @@ func TestMissingPageHelps(t *testing.T) {
 		t.Errorf("%d imports are off", n)
 	}
 	for _, got := range []answer{x.send(t, "POST", "/admin/backfills", "kind=clerk", asAdmin),
-		x.send(t, "POST", "/api/admin/backfills", `{"kind":"clerk"}`, asAdmin, withHeader("Content-Type", "application/json"))} {
+		x.send(t, "POST", "/api/admin/backfills", `{"kind":"clerk"}`, asAdmin,
+			withHeader("Content-Type", "application/json"))} {
 		if got.StatusCode != 400 || !strings.Contains(got.text, "set CLERK_SECRET_KEY where rollcall work runs") {
 			t.Errorf("%d %s", got.StatusCode, got.text)
 		}

@@ -115,7 +115,8 @@ type shot struct {
 var shots = []shot{
 	{name: "operators.png", path: "/admin", width: 1280, height: 1000},
 	{name: "operators-dark.png", path: "/admin", width: 1280, height: 1000, dark: true},
-	{name: "event.png", path: "/admin/events?source=stripe", width: 1280, height: 900, follow: "checkout.session.completed"},
+	{name: "event.png", path: "/admin/events?source=stripe", width: 1280, height: 900,
+		follow: "checkout.session.completed"},
 	{name: "customers.png", path: list, width: 1280, height: 876},
 	{name: "customers-dark.png", path: list, width: 1280, height: 876, dark: true},
 	{name: "customers-phone.png", path: list, width: 390, height: 844},

@@ -80,7 +80,9 @@ func TestListsReadIndexes(t *testing.T) {
 			t.Errorf("%s is not looked up in the index:\n%s", word, sought)
 		}
 	}
-	band := plan("progress_min=40&progress_max=59&course=x", func(q *listQuery) (string, pg.Arguments) { return q.seek(nil) })
+	band := plan("progress_min=40&progress_max=59&course=x", func(q *listQuery) (string, pg.Arguments) {
+		return q.seek(nil)
+	})
 	if !strings.Contains(band, "has && '{progress4:x,progress5:x}'::text[]") {
 		t.Errorf("part of a course is not looked up:\n%s", band)
 	}

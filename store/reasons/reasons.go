@@ -162,7 +162,8 @@ var All = []Reason{
 		Actions: []string{stripe, attach},
 		Weight:  warning,
 	},
-	{Code: "bare_payment", Label: "Payments without a product", Right: true, Means: "payments that brought in nothing yet, kept only to match refunds"},
+	{Code: "bare_payment", Label: "Payments without a product", Right: true,
+		Means: "payments that brought in nothing yet, kept only to match refunds"},
 	{
 		Code: "foreign_payment", Label: "Other sales of connected accounts", Right: true,
 		Means: "payments on connected accounts that name nothing of ours: what their owners sell elsewhere",
@@ -173,8 +174,10 @@ var All = []Reason{
 		Means: "payments whose money is counted with the invoice or checkout that they pay",
 	},
 	{Code: "platform_sale", Label: "Sales of the platform itself", Right: true, Means: "sales of the platform itself"},
-	{Code: "never_enrolled", Label: "Ends without a beginning", Right: true, Means: "ends of enrollments whose beginning was never reported"},
-	{Code: "not_started", Label: "Subscriptions that never began", Right: true, Means: "subscriptions that never began, and were never paid"},
+	{Code: "never_enrolled", Label: "Ends without a beginning", Right: true,
+		Means: "ends of enrollments whose beginning was never reported"},
+	{Code: "not_started", Label: "Subscriptions that never began", Right: true,
+		Means: "subscriptions that never began, and were never paid"},
 }
 
 // Text is a reason's meaning and fix.

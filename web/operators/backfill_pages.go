@@ -60,7 +60,8 @@ const sampleLife = 5 * time.Second
 
 // Run is a backfill with its rate since an earlier Sample, if that is not zero.
 func (s *Pages) Run(b store.Backfill, since Sample) run {
-	r := run{Backfill: b, Title: store.BackfillKindOf(b.Kind).Label, URL: "/admin/backfills/" + strconv.FormatInt(b.ID, 10)}
+	r := run{Backfill: b, Title: store.BackfillKindOf(b.Kind).Label,
+		URL: "/admin/backfills/" + strconv.FormatInt(b.ID, 10)}
 	switch b.Status {
 	case "queued", "running":
 		r.Live, r.Orders = true, []string{"pause", "cancel"}

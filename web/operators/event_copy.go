@@ -42,7 +42,8 @@ func (s *Pages) commandsFor(r *http.Request, e store.Event) (all []command) {
 func sendAgain(e store.Event) string {
 	var body struct{ Data json.RawMessage }
 	var data bytes.Buffer
-	if e.Source != "platform" || !slices.Contains(facts.PlatformTypes(), e.Type) || json.Unmarshal(e.Payload, &body) != nil ||
+	if e.Source != "platform" || !slices.Contains(facts.PlatformTypes(), e.Type) ||
+		json.Unmarshal(e.Payload, &body) != nil ||
 		json.Compact(&data, body.Data) != nil {
 		return ""
 	}

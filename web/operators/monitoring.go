@@ -38,7 +38,8 @@ func (s *Pages) atHome(page []byte) []byte {
 	}
 	page = fontLink.ReplaceAll(page, nil)
 	page = bytes.Replace(page, []byte("</head>"), []byte(`<link rel="stylesheet" href="`+style+`"></head>`), 1)
-	return bytes.Replace(page, []byte("</body>"), []byte(`<a class="way-back" href="/admin">Back to Rollcall</a></body>`), 1)
+	const back = `<a class="way-back" href="/admin">Back to Rollcall</a></body>`
+	return bytes.Replace(page, []byte("</body>"), []byte(back), 1)
 }
 
 var inlineScript = regexp.MustCompile(`(?s)<script>(.*?)</script>`)

@@ -107,8 +107,9 @@ func (d *doctor) refusedForSecrets(source string, seen status.Traffic) {
 	}
 	name := watch.SecretsOf(source)
 	d.find(finding.Finding{Kind: "setting_missing", Subject: name, Severity: finding.Problem, Count: n,
-		What: fmt.Sprintf("Webhooks from %s find no secret where serve runs, and are rejected: %d so far", watch.Sender(source), n),
-		Fix:  []string{"export " + name + "=<SECRET>   # where serve runs, then restart it"}})
+		What: fmt.Sprintf("Webhooks from %s find no secret where serve runs, and are rejected: %d so far",
+			watch.Sender(source), n),
+		Fix: []string{"export " + name + "=<SECRET>   # where serve runs, then restart it"}})
 }
 
 // checkEvents checks for failed and overdue events.
