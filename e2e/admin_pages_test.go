@@ -69,7 +69,7 @@ func TestFailedEventIsRetriedOnItsPage(t *testing.T) {
 	p.Has("#list", "progress is written as <nobody> expects")
 	p.Click("#list .what a")
 	p.Has("h1", "enrollment.upserted")
-	p.Has("#fate", "failed gave up, after 1 attempt")
+	p.Has("#fate", "failed could not be applied, after 1 attempt")
 	p.Has(".payload", `"email": "ann@mail.example"`)
 
 	reader.is.Store(true)

@@ -58,7 +58,7 @@ var imports = map[string][]string{
 	"rollcall/web/charts": {"rollcall/internal/show"},
 	"rollcall/web/core": {"rollcall/internal/actions", "rollcall/internal/moment", "rollcall/internal/proxies",
 		"rollcall/internal/show", "rollcall/jobs", "rollcall/store", "rollcall/store/customers", "rollcall/store/inbox",
-		"rollcall/store/pg"},
+		"rollcall/store/pg", "rollcall/store/reasons"},
 	"rollcall/web/creators": {"rollcall/internal/show", "rollcall/store", "rollcall/store/bulk",
 		"rollcall/store/customers", "rollcall/store/pg", "rollcall/store/segments", "rollcall/store/tags",
 		"rollcall/web/core"},
