@@ -28,7 +28,7 @@ func (s *system) startWorkerAs(read store.Reader, sources func(store.Backfill) (
 	}
 	s.t.Cleanup(own.Close)
 	s.run(worker.New(worker.Config{Store: own, Redis: redis, Log: slog.New(slog.DiscardHandler), Read: read,
-		Sources: sources, Sweep: sweepEvery, Grace: grace}))
+		Sources: sources, Keys: []string{"CLERK_SECRET_KEY"}, Sweep: sweepEvery, Grace: grace}))
 }
 
 // mended is a reader that cannot read enrollments until it is mended, and then
@@ -170,12 +170,12 @@ func TestBackfillOnThePage(t *testing.T) {
 	p.Choose("#kind", "clerk")
 	p.Until(`getComputedStyle(document.querySelector("#file").parentElement).display === "none"`)
 	p.Click("#start") // what the kind does not take is not sent
-	p.Has("h1", "Backfill 1")
-	p.Has("#run .counts", "0 of 6 seen")
+	p.Has("h1", "Users from Clerk")
+	p.Has("#run .counts", "0 of 6 read")
 	here(p)
 	for n := 1; n <= 2; n++ {
 		source.may <- struct{}{}
-		p.Has("#run .counts", fmt.Sprintf("%d of 6 seen", n))
+		p.Has("#run .counts", fmt.Sprintf("%d of 6 read", n))
 	}
 	if !browser.Eval[bool](p, `window.here === true`) {
 		t.Error("the page was loaded again")
@@ -183,7 +183,7 @@ func TestBackfillOnThePage(t *testing.T) {
 	p.Until(`document.querySelector("#run progress").value === 33`)
 	list := s.signedIn("/admin")
 	list.Click(`#r-1`)
-	list.Has("#run .counts", "2 of 6 seen")
+	list.Has("#run .counts", "2 of 6 read")
 
 	p.Click("#pause")
 	p.Has("#run .state", "paused")
@@ -191,13 +191,13 @@ func TestBackfillOnThePage(t *testing.T) {
 	s.until("the chunk is in nobody's hands", `count(*) = 1 FROM backfill_chunks WHERE done_at IS NULL
 		AND held_until IS NULL`)
 	list.Has("#run .state", "paused")
-	p.Has("#run .counts", "2 of 6 seen")
+	p.Has("#run .counts", "2 of 6 read")
 	p.Click("#resume")
 	p.Has("#run .state", "running")
 	here(p)
 	close(source.may)
 	p.Has("#run .state", "completed")
-	p.Has("#run .counts", "6 of 6 seen, 6 created")
+	p.Has("#run .counts", "6 of 6 read, 6 new")
 	if !browser.Eval[bool](p, `window.here === true`) ||
 		strings.Contains(strings.Join(p.Texts("#run .orders button"), " "), "Pause") {
 		t.Error("the end was not seen on the page as it was")

@@ -195,7 +195,7 @@ func TestRetryOne(t *testing.T) {
 	jobs := &asked{}
 	x := open(t, func(c *core.Config) { c.Jobs = jobs })
 	x.fillEvents(t)
-	wants(t, x.page(t, "/admin/events/5"), `action="/admin/events/5/retry"`, "gave up", "why", "!hx-trigger")
+	wants(t, x.page(t, "/admin/events/5"), `action="/admin/events/5/retry"`, "could not be applied", "why", "!hx-trigger")
 	if to := x.submit(t, "/admin/events/5/retry", ""); to != "/admin/events/5" || x.status(t, 5) != "pending" {
 		t.Errorf("%s %s", to, x.status(t, 5))
 	}

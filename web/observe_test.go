@@ -33,7 +33,7 @@ func TestRequestsAreCountedByRoute(t *testing.T) {
 	}
 	res.Body.Close()
 	for series, want := range map[[3]string]float64{
-		{"/api/stores/{store}/customers", "GET", "200"}: 3,
+		{"/api/stores/{store}/customers", "GET", "404"}: 3,
 		{"other", "GET", "404"}:                         2,
 		{"/healthz", "GET", "200"}:                      1,
 		{"/{$}", "GET", "303"}:                          1,

@@ -287,7 +287,7 @@ func TestTook(t *testing.T) {
 // TestHistorySettings: what cannot be a key or an address is refused by the
 // variable's name, without its value.
 func TestHistorySettings(t *testing.T) {
-	base := Config{StripeMode: new("any"), LogLevel: "info", LogFormat: "text"}
+	base := Config{StripeMode: new("any"), LogLevel: "info", LogFormat: "text", Color: "auto"}
 	for _, c := range []struct {
 		name  string
 		set   func(*Config, *string)
