@@ -58,7 +58,7 @@ func (s *system) upgrade(ctx context.Context, o options) {
 	took := time.Since(began)
 	stop()
 	probing.Wait()
-	s.add("(k) upgrade from the first schema", took.Seconds(), "s", fmt.Sprintf("%d customers, %s", o.customers, size))
+	s.add("(l) upgrade from the first schema", took.Seconds(), "s", fmt.Sprintf("%d customers, %s", o.customers, size))
 	for _, p := range probes {
 		check(p.failed)
 		s.add("    longest "+p.name, p.longest.Seconds(), "s", fmt.Sprintf("of %d, none refused", p.count))
