@@ -14,10 +14,12 @@ COMMENT ON COLUMN event_terms.event_id IS 'webhook_events.id';
 
 CREATE TABLE event_search (
 	one       boolean PRIMARY KEY DEFAULT true CHECK (one),
-	unindexed bigint  NOT NULL
+	unindexed bigint  NOT NULL,
+	complete  boolean NOT NULL DEFAULT false
 );
 COMMENT ON TABLE  event_search           IS 'how far workers are with events from before event_terms, the newest first';
 COMMENT ON COLUMN event_search.unindexed IS 'events with this id and below are searched by their payloads; 0: none is left';
+COMMENT ON COLUMN event_search.complete  IS 'no worker of a version before event_terms runs: all events since have their terms, or are unindexed';
 INSERT INTO event_search (unindexed) SELECT coalesce(max(id), 0) FROM webhook_events;
 
 -- +goose Down

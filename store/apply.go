@@ -278,8 +278,10 @@ func (s *Store) MarkAttempt(ctx context.Context, id int64, cause error) (status 
 		if err := w.lock(ctx, nil); err != nil {
 			return err
 		}
-		status, err = w.fail(ctx, id, cause, limit)
-		return err
+		if status, err = w.fail(ctx, id, cause, limit); err != nil || status != "failed" {
+			return err
+		}
+		return w.keepTermsOf(ctx, id) // a dismissed event is found, too
 	})
 	if errors.Is(err, pgx.ErrNoRows) {
 		err = nil

@@ -168,11 +168,37 @@ func (w *work) keepTerms(ctx context.Context, all []pendingEvent) error {
 	return keepTerms(ctx, w.tx, ids, events)
 }
 
+// keepTermsOf writes the terms of an event that is not applied.
+func (w *work) keepTermsOf(ctx context.Context, id int64) error {
+	var e facts.Event
+	err := w.tx.QueryRow(ctx, `SELECT source, coalesce(account, ''), payload FROM webhook_events WHERE id = $1`, id).
+		Scan(&e.Source, &e.Account, &e.Payload)
+	if err != nil {
+		return err
+	}
+	return keepTerms(ctx, w.tx, []int64{id}, []facts.Event{e})
+}
+
 // forgetTerms removes the terms of events whose payloads are gone.
 func forgetTerms(ctx context.Context, tx pgx.Tx, ids []int64) error {
 	_, err := tx.Exec(ctx, `DELETE FROM event_terms WHERE event_id = ANY($1)`, ids)
 	return err
 }
+
+// completeSQL takes, once no earlier worker runs any more, all events to be without terms: those
+// that such workers applied after the migration are.
+const completeSQL = `
+	WITH now_complete AS (
+		UPDATE event_search
+		SET complete = true, unindexed = greatest(unindexed, (SELECT coalesce(max(id), 0) FROM webhook_events))
+		WHERE NOT complete
+		  AND NOT EXISTS (SELECT FROM worker_clocks WHERE keys IS NULL AND seen_at > now() - interval '10 min')
+		RETURNING complete
+	)
+	DELETE FROM event_terms t
+	USING webhook_events e, now_complete
+	WHERE e.id = t.event_id
+	  AND e.payload IS NULL`
 
 // indexChunk is how many older events one transaction indexes.
 const indexChunk = 500
@@ -182,6 +208,9 @@ const indexChunk = 500
 func (s *Store) IndexEvents(ctx context.Context) (worked bool, err error) {
 	defer pg.Wrap(&err, "store.IndexEvents")
 	err = pgx.BeginFunc(ctx, s.Pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, completeSQL); err != nil {
+			return err
+		}
 		var upTo int64
 		err := tx.QueryRow(ctx, `SELECT unindexed FROM event_search WHERE unindexed > 0 FOR UPDATE SKIP LOCKED`).Scan(&upTo)
 		if errors.Is(err, pgx.ErrNoRows) {
@@ -197,7 +226,7 @@ func (s *Store) IndexEvents(ctx context.Context) (worked bool, err error) {
 		worked = true
 		left := int64(0)
 		if len(ids) > 0 {
-			left = ids[len(ids)-1] - 1
+			left = ids[0] - 1
 			if err := keepTerms(ctx, tx, ids, events); err != nil {
 				return err
 			}
@@ -212,12 +241,18 @@ func (s *Store) IndexEvents(ctx context.Context) (worked bool, err error) {
 // waits, and then removes its terms too.
 func olderEvents(ctx context.Context, tx pgx.Tx, upTo int64) (ids []int64, events []facts.Event, err error) {
 	rows, err := tx.Query(ctx, `
-		SELECT id, source, account, payload
+		SELECT id, source, coalesce(account, ''), payload
 		FROM webhook_events
-		WHERE id <= $1
-		  AND payload IS NOT NULL
-		ORDER BY id DESC
-		LIMIT $2
+		WHERE id IN (
+			SELECT id
+			FROM webhook_events
+			WHERE id <= $1
+			  AND payload IS NOT NULL
+			  AND status <> 'pending' -- a worker that applies one skips rows that are locked, and writes its terms
+			ORDER BY id DESC
+			LIMIT $2
+		)
+		ORDER BY id -- as replays lock them
 		FOR SHARE`, upTo, indexChunk)
 	if err != nil {
 		return nil, nil, err

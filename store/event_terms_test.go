@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"pgregory.net/rapid"
 
 	"rollcall/facts"
@@ -126,6 +127,7 @@ func TestOlderEventsGetTerms(t *testing.T) {
 		`UPDATE webhook_events SET payload = '{"email":"a@b.example"}', received_at = now() - id * interval '1 day'`,
 		`UPDATE webhook_events SET payload = NULL, pruned_at = now(), pruned_for = 'age', headers = NULL
 			WHERE id = (SELECT max(id) FROM webhook_events WHERE status = 'processed')`,
+		`UPDATE webhook_events SET status = 'processed', processed_at = now() WHERE status = 'pending'`,
 		`UPDATE event_search SET unindexed = (SELECT max(id) FROM webhook_events)`} {
 		if _, err := s.Pool.Exec(t.Context(), sql); err != nil {
 			t.Fatal(err)
@@ -157,4 +159,44 @@ func TestOlderEventsGetTerms(t *testing.T) {
 	if diff := cmp.Diff(want, kept); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}
+}
+
+// What a worker of an earlier version applied after the migration gets its terms once no such
+// worker runs any more. What is pending gets them when it is applied, or has failed.
+func TestEventsOfEarlierWorkersGetTerms(t *testing.T) {
+	s := opened(t, testdb.Inbox(t, 10))
+	run := func(sql string) {
+		t.Helper()
+		if _, err := s.Pool.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	index := func(want int) {
+		t.Helper()
+		for worked := true; worked; {
+			var err error
+			if worked, err = s.IndexEvents(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := s.termed(t); len(got) != want {
+			t.Errorf("%d events have terms: %v; want %d", len(got), got, want)
+		}
+	}
+	run(`UPDATE webhook_events SET payload = '{"email":"a@b.example"}'`)
+	run(`UPDATE event_search SET unindexed = 0`)
+	run(`INSERT INTO worker_clocks (worker, ahead, seen_at) VALUES ('earlier', '0', now())`)
+	index(0)
+	run(`DELETE FROM worker_clocks`)
+	index(8)
+	var pending int64
+	if err := s.Pool.QueryRow(t.Context(), `SELECT min(id) FROM webhook_events WHERE status = 'pending'`).
+		Scan(&pending); err != nil {
+		t.Fatal(err)
+	}
+	cause := &pgconn.PgError{Code: "22P02"} // permanent
+	if status, err := s.MarkAttempt(t.Context(), pending, cause); status != "failed" || err != nil {
+		t.Fatal(status, err)
+	}
+	index(9)
 }

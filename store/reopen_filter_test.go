@@ -8,7 +8,8 @@ import (
 // Whatever a list of events can be asked for, a retry, replay or dismissal of "all that
 // match" is of no others: each parameter but the status is carried over.
 func TestReopenMeansTheList(t *testing.T) {
-	values := map[string]string{"id": "evt_1", "source": "stripe", "type": "invoice.paid", "error": "deadlock", "q": "pi_1",
+	values := map[string]string{"id": "evt_1", "source": "stripe", "type": "invoice.paid", "error": "deadlock",
+		"q":         "pi_1",
 		"dismissed": "yes", "since": "2026-01-02T00:00:00Z", "until": "2026-01-03T00:00:00Z"}
 	for i, p := range new(EventFilter).Params() {
 		if p.Name == "status" { // chooses the statuses, see Reopen
