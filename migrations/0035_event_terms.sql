@@ -20,7 +20,7 @@ CREATE TABLE event_search (
 COMMENT ON TABLE  event_search           IS 'how far workers are with events from before event_terms, the newest first';
 COMMENT ON COLUMN event_search.unindexed IS 'events with this id and below are searched by their payloads; 0: none is left';
 COMMENT ON COLUMN event_search.complete  IS 'no worker of a version before event_terms runs: all events since have their terms, or are unindexed';
-INSERT INTO event_search (unindexed) SELECT coalesce(max(id), 0) FROM webhook_events;
+INSERT INTO event_search (unindexed, complete) SELECT coalesce(max(id), 0), max(id) IS NULL FROM webhook_events;
 
 -- +goose Down
 DROP TABLE event_search;

@@ -184,7 +184,7 @@ func TestEventsOfEarlierWorkersGetTerms(t *testing.T) {
 		}
 	}
 	run(`UPDATE webhook_events SET payload = '{"email":"a@b.example"}'`)
-	run(`UPDATE event_search SET unindexed = 0`)
+	run(`UPDATE event_search SET unindexed = 0, complete = false`)
 	run(`INSERT INTO worker_clocks (worker, ahead, seen_at) VALUES ('earlier', '0', now())`)
 	index(0)
 	run(`DELETE FROM worker_clocks`)
