@@ -116,8 +116,8 @@ type senders struct {
 
 // send begins with an event of a number.
 func send(base string, pool *pgxpool.Pool, first int) *senders {
-	s := &senders{base: base, pool: pool, sent: first, client: &http.Client{
-		Transport: &http.Transport{MaxIdleConnsPerHost: 32}, Timeout: time.Minute}, stop: make(chan struct{}), ended: make(chan error, 1)}
+	s := &senders{base: base, pool: pool, sent: first, stop: make(chan struct{}), ended: make(chan error, 1)}
+	s.client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 32}, Timeout: time.Minute}
 	go func() { s.ended <- s.all() }()
 	return s
 }
