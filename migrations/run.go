@@ -64,7 +64,8 @@ func (o Options) run(ctx context.Context, db *sql.DB) (applied []Status, err err
 // next applies one migration. Where others hold a table, it lets them, and all who wait behind them,
 // go first, and tries again.
 func (o Options) next(ctx context.Context, db *sql.DB, p *goose.Provider) (Status, error) {
-	began, reported := time.Now(), false
+	var waited time.Duration // for locks: what it worked meanwhile does not count
+	reported := false
 	for pause := patience; ; pause = min(2*pause, 15*patience) {
 		err := dropUnfinished(ctx, db)
 		var done *goose.MigrationResult
@@ -78,7 +79,8 @@ func (o Options) next(ctx context.Context, db *sql.DB, p *goose.Provider) (Statu
 			return Status{}, err
 		}
 		busy, err := blockedBy(ctx, db, err)
-		if busy.Waited = time.Since(began).Round(time.Second); err != nil || busy.Waited >= o.Wait {
+		waited += patience + pause
+		if busy.Waited = waited.Round(time.Second); err != nil || busy.Waited >= o.Wait {
 			return Status{}, errors.Join(err, busy)
 		}
 		if !reported && o.Blocked != nil {

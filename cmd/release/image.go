@@ -38,7 +38,9 @@ func (r release) image(programs map[target][]byte) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	if _, err := layout.Write(dir, index); err != nil {
+	// The layout names one image, which is the index of all architectures: of several, tools ask which.
+	named := mutate.AppendManifests(mutate.IndexMediaType(empty.Index, types.OCIImageIndex), mutate.IndexAddendum{Add: index})
+	if _, err := layout.Write(dir, named); err != nil {
 		return err
 	}
 	files, err := filesOf(dir)

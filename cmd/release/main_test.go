@@ -188,6 +188,13 @@ func wantImage(t *testing.T, archive, program []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	named, err := index.IndexManifest()
+	if err != nil || len(named.Manifests) != 1 {
+		t.Fatalf("one image is wanted, for all architectures: %v: %+v", err, named)
+	}
+	if index, err = index.ImageIndex(named.Manifests[0].Digest); err != nil {
+		t.Fatal(err)
+	}
 	manifest, err := index.IndexManifest()
 	if err != nil || len(manifest.Manifests) != 1 || manifest.Manifests[0].Platform.Architecture != here.arch {
 		t.Fatalf("%v: %+v", err, manifest)

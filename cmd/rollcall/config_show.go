@@ -131,6 +131,9 @@ func masked(variable, value string) string {
 		if err != nil || at.Scheme == "" { // whatever it is, it may be a secret in the wrong place
 			return hidden(value)
 		}
+		if at.RawQuery != "" { // where drivers take passwords too
+			at.RawQuery = "…"
+		}
 		return at.Redacted()
 	case strings.Contains(variable, "SECRET"), strings.Contains(variable, "TOKEN"), strings.Contains(variable, "KEY"):
 		return hidden(value)

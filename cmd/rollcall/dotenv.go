@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -62,19 +63,26 @@ func (f settingsFile) tell(log *slog.Logger) {
 	}
 }
 
-// readOwn reads a file with settings of Rollcall; nothing if there is none. Another
-// account's is not read: it could lead a command to a database of its choice.
+// readOwn reads a file with settings of Rollcall; nothing if there is none. One that another
+// account can write is not read: it could lead a command to a database of its choice.
 func readOwn(name string) (text []byte, ignored string) {
-	info, err := os.Stat(name)
+	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe would be waited for
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, ""
 	}
-	if err == nil {
-		text, err = os.ReadFile(name)
+	if err != nil {
+		return nil, "it cannot be read: " + reason(err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err == nil && info.Mode().IsRegular() {
+		text, err = io.ReadAll(f)
 	}
 	switch {
 	case err != nil:
 		return nil, "it cannot be read: " + reason(err)
+	case !info.Mode().IsRegular():
+		return nil, "it is no file"
 	case !bytes.HasPrefix(text, []byte(dotEnvHead)):
 		return nil, fmt.Sprintf("it is not Rollcall's: its first line does not begin with %q", dotEnvHead)
 	case !trusted(info):
@@ -86,5 +94,5 @@ func readOwn(name string) (text []byte, ignored string) {
 // trusted tells whether only this account or root can have written a file.
 func trusted(info fs.FileInfo) bool {
 	stat, ok := info.Sys().(*syscall.Stat_t)
-	return ok && (stat.Uid == 0 || int(stat.Uid) == os.Geteuid()) && info.Mode()&0o002 == 0
+	return ok && (stat.Uid == 0 || int(stat.Uid) == os.Geteuid()) && info.Mode()&0o022 == 0
 }

@@ -122,7 +122,7 @@ func (e *env) askAll(filled map[string]string) error {
 	for _, q := range questions {
 		for filled[q.variable] == "" {
 			fmt.Fprintf(e.err, "%s: ", q.question)
-			answer, err := e.answer(in, strings.HasSuffix(q.variable, "_URL"))
+			answer, err := e.answer(in, q.variable == "SIGN_IN_URL") // others may have a password in them
 			if err != nil {
 				return err
 			}
@@ -139,21 +139,39 @@ func (e *env) askAll(filled map[string]string) error {
 	return nil
 }
 
-// answer reads a line from the terminal, without showing it unless it may be seen.
+// answer reads a line from the terminal, without showing it unless it may be seen. Ctrl-C
+// ends the waiting, and the terminal shows again what is typed.
 func (e *env) answer(in *bufio.Reader, shown bool) (string, error) {
-	if shown {
-		line, err := in.ReadString('\n')
-		if err != nil && line == "" {
+	terminalOf := int(os.Stdin.Fd())
+	before, err := terminal.GetState(terminalOf)
+	if err != nil {
+		return "", err
+	}
+	type typed struct {
+		line string
+		err  error
+	}
+	answers := make(chan typed, 1)
+	go func() {
+		if shown {
+			line, err := in.ReadString('\n')
+			answers <- typed{line, err}
+			return
+		}
+		line, err := terminal.ReadPassword(terminalOf)
+		fmt.Fprintln(e.err)
+		answers <- typed{string(line), err}
+	}()
+	select {
+	case a := <-answers:
+		if a.err != nil && a.line == "" {
 			return "", errors.New("no answer: nothing is written")
 		}
-		return strings.TrimSpace(line), nil
+		return strings.TrimSpace(a.line), nil
+	case <-e.Done():
+		fmt.Fprintln(e.err)
+		return "", errors.Join(errors.New("interrupted: nothing is written"), terminal.Restore(terminalOf, before))
 	}
-	line, err := terminal.ReadPassword(int(os.Stdin.Fd()))
-	fmt.Fprintln(e.err)
-	if err != nil {
-		return "", errors.New("no answer: nothing is written")
-	}
-	return strings.TrimSpace(string(line)), nil
 }
 
 // wrong says what is wrong with a setting's value; nothing if it is valid.
