@@ -168,19 +168,20 @@ func FirstReceived(moment string) string {
 		)`
 }
 
-// EventFilter is a question for a list of events; the zero value asks for all.
+// EventFilter is a question for a list of events; the zero value asks for all. Its JSON has
+// the names of Params.
 type EventFilter struct {
-	Source    string
-	Status    string
-	Type      string
-	EventID   string // the sender's id, or the inbox's
-	Query     string // addresses and ids that payloads name, or ids of events; any of them
-	Error     string // part of why an event failed, is to be tried again, or was ignored
-	Dismissed string // yes: only those that were dismissed
-	Since     string // moments, see parseMoment: received then or later, and before
-	Until     string
-	Cursor    string // where the page before ended
-	Limit     int    // most events on the page
+	Source    string `json:"source"`
+	Status    string `json:"status"`
+	Type      string `json:"type"`
+	EventID   string `json:"id"`        // the sender's id, or the inbox's
+	Query     string `json:"q"`         // addresses and ids that payloads name, or ids of events; any of them
+	Error     string `json:"error"`     // part of why an event failed, is to be tried again, or was ignored
+	Dismissed string `json:"dismissed"` // yes: only those that were dismissed
+	Since     string `json:"since"`     // moments, see parseMoment: received then or later, and before
+	Until     string `json:"until"`
+	Cursor    string `json:"-"` // where the page before ended
+	Limit     int    `json:"-"` // most events on the page
 }
 
 // EventSort is the only order of events: newest first.

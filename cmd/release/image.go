@@ -39,7 +39,8 @@ func (r release) image(programs map[target][]byte) error {
 	}
 	defer os.RemoveAll(dir)
 	// The layout names one image, which is the index of all architectures: of several, tools ask which.
-	named := mutate.AppendManifests(mutate.IndexMediaType(empty.Index, types.OCIImageIndex), mutate.IndexAddendum{Add: index})
+	named := mutate.AppendManifests(mutate.IndexMediaType(empty.Index, types.OCIImageIndex),
+		mutate.IndexAddendum{Add: index})
 	if _, err := layout.Write(dir, named); err != nil {
 		return err
 	}

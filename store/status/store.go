@@ -17,24 +17,20 @@ func (s *Reader) StoreLine(ctx context.Context, id string) (l StoreLine, err err
 		return l, pg.ErrNotFound
 	}
 	lines, _, err := s.StoreLines(ctx, StoreFilter{ID: id, Sort: "id"})
-	if err != nil || len(lines) > 0 {
-		return firstOf(lines), err
+	if err != nil {
+		return l, err
+	}
+	if len(lines) > 0 {
+		return lines[0], nil
 	}
 	lines = []StoreLine{{ID: id}} // its facts are on no list, or it has only products
 	if err := s.lookInto(ctx, lines); err != nil {
 		return l, err
 	}
 	if l = lines[0]; l.Unattached == 0 && l.LastEventAt == nil {
-		return l, pg.ErrNotFound
+		_, err = s.store.StoreAccounts(ctx, id)
 	}
-	return l, nil
-}
-
-func firstOf(lines []StoreLine) (l StoreLine) {
-	if len(lines) > 0 {
-		l = lines[0]
-	}
-	return l
+	return l, err
 }
 
 // lastEvents fills in when the last event was received that names each store, or its Stripe

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 
@@ -9,7 +8,6 @@ import (
 	"rollcall/store"
 	"rollcall/store/customers"
 	"rollcall/store/inbox"
-	"rollcall/store/pg"
 	"rollcall/store/status"
 	"rollcall/web/core"
 )
@@ -32,19 +30,14 @@ func (s *API) ListCustomers(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// mentioned returns an error for operators if no event has mentioned the store in the path, and
-// none that may do so is waiting. They are not told by an admission to it that its id is wrong.
+// mentioned returns an error for operators if the store in the path is not known. They are not
+// told by an admission to it that its id is wrong.
 func (s *API) mentioned(r *http.Request) error {
 	if !core.Admitted(r).Admin {
 		return nil
 	}
 	id := r.PathValue("store")
-	_, err := s.Cfg.Store.StoreAccounts(r.Context(), id)
-	if !errors.Is(err, pg.ErrNotFound) {
-		return err
-	}
-	waiting, _, err := inbox.New(s.Cfg.Store).Events(r.Context(), store.EventFilter{Status: "pending", Limit: 1})
-	if err != nil || len(waiting) > 0 {
+	if unknown, err := s.Unmentioned(r.Context(), id); err != nil || !unknown {
 		return err
 	}
 	return &core.Failure{Status: http.StatusNotFound, Code: "not_found",

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"cmp"
 	"context"
 	"path/filepath"
 	"strings"
@@ -22,29 +23,32 @@ func (s *Site) BeginBackfill(ctx context.Context, asked NewBackfill, by string) 
 	if n.Options.File, err = s.importFile(n.Options.File); err != nil {
 		return b, err
 	}
-	if err := s.canImport(ctx, n.Kind); err != nil {
-		return b, err
+	if _, first, err := s.NeedOf(ctx, n.Kind); err != nil || first != "" {
+		return b, cmp.Or(err, pg.Refuse("kind", "cannot be imported: %s", first))
 	}
 	n.StartedBy = by
 	return s.Actions().StartBackfill(ctx, n)
 }
 
-// canImport refuses a kind that no running worker can import. While none runs, it may be that
-// the next one can.
-func (s *Site) canImport(ctx context.Context, kind string) error {
-	key := store.BackfillKindOf(kind).Key
-	if key == "" {
-		return nil
+// NeedOf is the setting that an import which is started here needs, and what to do first: it
+// may be missing, here or on every worker that runs. While none runs, the next one may have it.
+func (s *Site) NeedOf(ctx context.Context, kind string) (setting, first string, err error) {
+	k := store.BackfillKindOf(kind)
+	if setting = k.Key; k.Needs == "file" {
+		setting = "IMPORT_DIR"
 	}
-	lacks, err := s.Cfg.Store.LacksKey(ctx, key)
-	if err == nil && lacks {
-		err = &pg.BadParam{Name: "kind", Reason: "cannot be imported: " + NeedsKey(key)}
+	if setting == "IMPORT_DIR" && s.Cfg.ImportDir == "" {
+		return setting, "set IMPORT_DIR where rollcall serve and rollcall work run, and restart them", nil
 	}
-	return err
+	if setting == "" {
+		return "", "", nil
+	}
+	lacks, err := s.Cfg.Store.LacksKey(ctx, setting)
+	if lacks {
+		first = "set " + setting + " where rollcall work runs, and restart it"
+	}
+	return setting, first, err
 }
-
-// NeedsKey says what to do about a setting that workers lack.
-func NeedsKey(key string) string { return "set " + key + " where rollcall work runs, and restart it" }
 
 // Actions are the operations that pages share with the command line.
 func (s *Site) Actions() actions.Actions {

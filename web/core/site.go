@@ -3,6 +3,7 @@ package core
 import (
 	"context"
 	"crypto/rsa"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -19,6 +20,8 @@ import (
 	"rollcall/internal/actions"
 	"rollcall/internal/proxies"
 	"rollcall/store"
+	"rollcall/store/inbox"
+	"rollcall/store/pg"
 )
 
 // Config configures a Site. Store and Redis are required.
@@ -114,4 +117,14 @@ type Clerk struct {
 	// Parties are the origins that "azp" may name, where people sign in. Empty: any, or
 	// none. An entry that is not an origin matches no token.
 	Parties []string
+}
+
+// Unmentioned tells whether no event names a store, not even one that waits.
+func (s *Site) Unmentioned(ctx context.Context, id string) (bool, error) {
+	_, err := s.Cfg.Store.StoreAccounts(ctx, id)
+	if !errors.Is(err, pg.ErrNotFound) {
+		return false, err
+	}
+	waiting, _, err := inbox.New(s.Cfg.Store).Events(ctx, store.EventFilter{Status: "pending", Query: id, Limit: 1})
+	return len(waiting) == 0, err
 }

@@ -134,8 +134,7 @@ func (s *Pages) around(r *http.Request, page *customersPage) (err error) {
 // show writes the page, or only its results.
 func (s *Pages) show(w http.ResponseWriter, r *http.Request, page customersPage) (err error) {
 	if page.IsAdmin && len(page.Customers) == 0 { // an id may be misspelt; creators only have stores that exist
-		_, err := s.Cfg.Store.StoreAccounts(r.Context(), page.Filter.Store)
-		if page.Unknown = errors.Is(err, pg.ErrNotFound); err != nil && !page.Unknown {
+		if page.Unknown, err = s.Unmentioned(r.Context(), page.Filter.Store); err != nil {
 			return err
 		}
 	}
@@ -147,7 +146,9 @@ func (s *Pages) show(w http.ResponseWriter, r *http.Request, page customersPage)
 	page.menus()
 	page.columns()
 	page.Part = core.IsPart(r)
-	page.Written = s.Beside("rows", page) // half of the work of the page
+	if len(page.Customers) > 0 {
+		page.Written = s.Beside("rows", page) // half of the work of the page
+	}
 	switch {
 	case page.Part:
 		if page.Wrong == "" {

@@ -7,10 +7,9 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf16"
 
 	"rollcall/facts"
+	"rollcall/internal/show"
 	"rollcall/store"
 	"rollcall/web/core"
 )
@@ -30,7 +29,7 @@ func (s *Pages) commandsFor(r *http.Request, e store.Event) (all []command) {
 	if e.Status != "pending" {
 		all = append(all, command{"Apply it again", fmt.Sprintf(
 			`curl -X POST %s -H "Authorization: Bearer $ADMIN_TOKEN" -H 'Content-Type: application/json' -d '{"ids":[%d]}'`,
-			quoted(s.address(r)+"/api/admin/events/replay"), e.ID)})
+			show.Quote(s.address(r)+"/api/admin/events/replay"), e.ID)})
 	}
 	if send := sendAgain(e); send != "" && len(send) <= maxCommand {
 		all = append(all, command{"Send it again as a new event, after a correction", send})
@@ -47,25 +46,7 @@ func sendAgain(e store.Event) string {
 		json.Compact(&data, body.Data) != nil {
 		return ""
 	}
-	return "rollcall events send " + e.Type + " " + quoted(asciiJSON(data.String()))
-}
-
-// quoted is a text as one word of a shell.
-func quoted(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
-
-// asciiJSON is JSON whose hidden characters are escaped, so that a command shows what it does.
-func asciiJSON(text string) string {
-	var out strings.Builder
-	for _, r := range text {
-		if unicode.IsPrint(r) {
-			out.WriteRune(r)
-			continue
-		}
-		for _, half := range utf16.Encode([]rune{r}) {
-			fmt.Fprintf(&out, `\u%04x`, half)
-		}
-	}
-	return out.String()
+	return "rollcall events send " + e.Type + " " + show.Quote(show.Visible(data.String()))
 }
 
 // address is the site's address for programs: PUBLIC_URL, or the one of the request.

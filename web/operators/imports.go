@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"rollcall/store"
-	"rollcall/web/core"
 )
 
 // importCard offers to import one history, in as few choices as can be.
@@ -34,20 +33,9 @@ func (s *Pages) importCards(ctx context.Context) (cards []importCard, err error)
 	}
 	for i := range cards {
 		c := &cards[i]
-		kind := store.BackfillKindOf(c.Kind)
-		c.Title = kind.Label
-		if c.Needs = kind.Key; c.File {
-			c.Needs = "IMPORT_DIR"
-		}
-		lacks, err := s.Cfg.Store.LacksKey(ctx, c.Needs)
-		if err != nil {
+		c.Title = store.BackfillKindOf(c.Kind).Label
+		if c.Needs, c.Missing, err = s.NeedOf(ctx, c.Kind); err != nil {
 			return nil, err
-		}
-		switch {
-		case c.File && s.Cfg.ImportDir == "":
-			c.Missing = "set IMPORT_DIR where rollcall serve and rollcall work run, and restart them"
-		case lacks:
-			c.Missing = core.NeedsKey(c.Needs)
 		}
 	}
 	return cards, nil

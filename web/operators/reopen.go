@@ -223,19 +223,11 @@ func (s *Pages) Reopen(r *http.Request, do, why string, f store.ReopenFilter) (d
 
 // NewReopening is the body of a retry or replay: which events to reopen.
 type NewReopening struct {
-	IDs       []int64 `json:"ids"` // of the inbox; or else a filter, as of the list
-	Source    string  `json:"source"`
-	Status    string  `json:"status"`
-	Type      string  `json:"type"`
-	ID        string  `json:"id"`
-	Query     string  `json:"q"`
-	Error     string  `json:"error"`
-	Dismissed string  `json:"dismissed"`
-	Since     string  `json:"since"`
-	Until     string  `json:"until"`
-	All       bool    `json:"all"` // all events; excludes the others
-	After     int64   `json:"after"`
-	Through   int64   `json:"through"`
+	IDs []int64 `json:"ids"` // of the inbox; or else a filter, as of the list
+	store.EventFilter
+	All     bool  `json:"all"` // all events; excludes the others
+	After   int64 `json:"after"`
+	Through int64 `json:"through"`
 }
 
 // NewDismissal is the body of a dismissal.
@@ -255,10 +247,7 @@ func (s *Pages) ReopenAPI(do string) core.Handler {
 		if err := core.ReadJSON(w, r, into); err != nil {
 			return err
 		}
-		f := store.EventFilter{
-			Source: asked.Source, Status: asked.Status, Type: asked.Type, EventID: asked.ID, Query: asked.Query,
-			Error: asked.Error, Dismissed: asked.Dismissed, Since: asked.Since, Until: asked.Until,
-		}
+		f := asked.EventFilter
 		if asked.IDs == nil && !f.Narrow() && !asked.All {
 			return core.BadBody(`Say which events: their ids, a filter, or "all": true.`)
 		}

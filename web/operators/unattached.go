@@ -50,12 +50,8 @@ func (s *Pages) buttonsOf(ctx context.Context, remedy *checks.Remedy) (buttons [
 			b.Label = "Retry failed events"
 		default:
 			b.Label = "Import: " + kind.Label
-			lacks, err := s.Cfg.Store.LacksKey(ctx, kind.Key)
-			if err != nil {
+			if _, b.Missing, err = s.NeedOf(ctx, do); err != nil {
 				return nil, err
-			}
-			if lacks {
-				b.Missing = core.NeedsKey(kind.Key)
 			}
 		}
 		buttons = append(buttons, b)
