@@ -62,9 +62,6 @@ func (s *Store) Apply(ctx context.Context, ids []int64, extra int, read Reader) 
 			w.allDependents = w.allDependents || e.attempts > 0
 		}
 		w.erasure.events = events
-		if err := w.keepTerms(ctx, events); err != nil {
-			return err
-		}
 		rows, err := w.upsertFacts(ctx, sets...)
 		if err != nil {
 			return err
@@ -278,10 +275,8 @@ func (s *Store) MarkAttempt(ctx context.Context, id int64, cause error) (status 
 		if err := w.lock(ctx, nil); err != nil {
 			return err
 		}
-		if status, err = w.fail(ctx, id, cause, limit); err != nil || status != "failed" {
-			return err
-		}
-		return w.keepTermsOf(ctx, id) // a dismissed event is found, too
+		status, err = w.fail(ctx, id, cause, limit)
+		return err
 	})
 	if errors.Is(err, pgx.ErrNoRows) {
 		err = nil

@@ -106,10 +106,7 @@ func (f *erasureFilter) emptyPayloads(ctx context.Context, ids []int64, reason s
 		WHERE id = ANY($1)
 		  AND payload IS NOT NULL
 		  AND status <> 'pending'`, ids, reason)
-	if err != nil {
-		return err
-	}
-	return forgetTerms(ctx, f.tx, ids) // last: IndexEvents may have held the rows
+	return err
 }
 
 // headers reads the headers of events, by id.

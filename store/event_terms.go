@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"strings"
 	"unicode/utf8"
 
@@ -16,9 +15,9 @@ import (
 	"rollcall/store/pg"
 )
 
-// Events are found by what their payloads name. The terms of an event are written when it is
-// applied; those of events from before there were terms are written by workers, the newest
-// first. An event that has none yet is searched by its payload.
+// Events are found by what their payloads name. Workers write the terms of events that are not
+// pending, the newest first: a trigger queues them in event_unindexed, another removes them with
+// the payload. An event that has none yet is searched by its payload.
 
 // Term is what an address or id is indexed by, in any case of letters.
 func Term(text string) int64 {
@@ -47,10 +46,16 @@ func (f EventFilter) Terms() (terms []int64) {
 
 // names is SQL for whether an event e names what is searched for, or is it.
 func (f EventFilter) names(w *pg.Conditions) string {
-	return `(e.event_id = ANY(` + w.Arg(f.Words()) + `)
-		OR e.id = ANY(` + w.Arg(InboxIDs(f.Words())) + `)
-		OR EXISTS (SELECT FROM event_terms t WHERE t.event_id = e.id AND t.term = ANY(` + w.Arg(f.Terms()) + `))
-		OR (e.status IN ('pending', 'failed') OR e.id <= (SELECT unindexed FROM event_search)) AND ` + f.InPayload(w) + `)`
+	return `e.id IN (
+			SELECT event_id FROM event_terms WHERE term = ANY(` + w.Arg(f.Terms()) + `)
+			UNION ALL
+			SELECT id FROM webhook_events WHERE id = ANY(` + w.Arg(InboxIDs(f.Words())) + `)
+				OR source = ANY(` + w.Arg(Sources) + `) AND event_id = ANY(` + w.Arg(f.Words()) + `)
+			UNION ALL
+			SELECT e.id FROM webhook_events e WHERE e.status = 'pending' AND ` + f.InPayload(w) + `
+			UNION ALL
+			SELECT e.id FROM event_unindexed u JOIN webhook_events e ON e.id = u.event_id WHERE ` + f.InPayload(w) + `
+		)`
 }
 
 // InPayload is SQL for whether the payload of an event e names what is searched for.
@@ -142,127 +147,62 @@ func unquoted(text string) (value string) {
 	return value
 }
 
-// keepTerms writes the terms of events.
-func keepTerms(ctx context.Context, tx pgx.Tx, ids []int64, events []facts.Event) (err error) {
-	defer pg.Wrap(&err, "store.keepTerms")
-	var terms, of []int64
-	for i, e := range events {
-		for _, t := range termsIn(e) {
-			terms, of = append(terms, t), append(of, ids[i])
-		}
-	}
-	_, err = tx.Exec(ctx, `
-		INSERT INTO event_terms (term, event_id)
-		SELECT term, event_id
-		FROM unnest($1::bigint[], $2::bigint[]) AS t(term, event_id)
-		ON CONFLICT DO NOTHING`, terms, of) // an event that is replayed has them
-	return err
-}
+// indexChunk is how many events one transaction indexes.
+var indexChunk = 500
 
-// keepTerms writes the terms of events that are being applied.
-func (w *work) keepTerms(ctx context.Context, all []pendingEvent) error {
-	ids, events := make([]int64, len(all)), make([]facts.Event, len(all))
-	for i, e := range all {
-		ids[i], events[i] = e.ID, e.event
-	}
-	return keepTerms(ctx, w.tx, ids, events)
-}
-
-// keepTermsOf writes the terms of an event that is not applied.
-func (w *work) keepTermsOf(ctx context.Context, id int64) error {
-	var e facts.Event
-	err := w.tx.QueryRow(ctx, `SELECT source, coalesce(account, ''), payload FROM webhook_events WHERE id = $1`, id).
-		Scan(&e.Source, &e.Account, &e.Payload)
-	if err != nil {
-		return err
-	}
-	return keepTerms(ctx, w.tx, []int64{id}, []facts.Event{e})
-}
-
-// forgetTerms removes the terms of events whose payloads are gone.
-func forgetTerms(ctx context.Context, tx pgx.Tx, ids []int64) error {
-	_, err := tx.Exec(ctx, `DELETE FROM event_terms WHERE event_id = ANY($1)`, ids)
-	return err
-}
-
-// completeSQL takes, once no earlier worker runs any more, all events to be without terms: those
-// that such workers applied after the migration are.
-const completeSQL = `
-	WITH now_complete AS (
-		UPDATE event_search
-		SET complete = true, unindexed = greatest(unindexed, (SELECT coalesce(max(id), 0) FROM webhook_events))
-		WHERE NOT complete
-		  AND NOT EXISTS (SELECT FROM worker_clocks WHERE keys IS NULL AND seen_at > now() - interval '10 min')
-		RETURNING complete
-	)
-	DELETE FROM event_terms t
-	USING webhook_events e, now_complete
-	WHERE e.id = t.event_id
-	  AND e.payload IS NULL`
-
-// indexChunk is how many older events one transaction indexes.
-const indexChunk = 500
-
-// IndexEvents writes the terms of the newest events that have none, from before there were
-// terms, and reports whether there were any. One caller at a time does it.
+// IndexEvents writes the terms of the newest events that have none yet, and reports whether
+// there were any. One caller at a time does it.
 func (s *Store) IndexEvents(ctx context.Context) (worked bool, err error) {
 	defer pg.Wrap(&err, "store.IndexEvents")
 	err = pgx.BeginFunc(ctx, s.Pool, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, completeSQL); err != nil {
+		var mine bool
+		err := tx.QueryRow(ctx, `SELECT pg_try_advisory_xact_lock(hashtextextended('event_terms', 0))`).Scan(&mine)
+		if err != nil || !mine {
 			return err
 		}
-		var upTo int64
-		err := tx.QueryRow(ctx, `SELECT unindexed FROM event_search WHERE unindexed > 0 FOR UPDATE SKIP LOCKED`).Scan(&upTo)
-		if errors.Is(err, pgx.ErrNoRows) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		ids, events, err := olderEvents(ctx, tx, upTo)
-		if err != nil {
+		ids, terms, of, err := unindexed(ctx, tx)
+		if err != nil || len(ids) == 0 {
 			return err
 		}
 		worked = true
-		left := int64(0)
-		if len(ids) > 0 {
-			left = ids[0] - 1
-			if err := keepTerms(ctx, tx, ids, events); err != nil {
-				return err
-			}
-		}
-		_, err = tx.Exec(ctx, `UPDATE event_search SET unindexed = $1`, left)
+		_, err = tx.Exec(ctx, `
+			WITH done AS (
+				DELETE FROM event_unindexed WHERE event_id = ANY($3)
+			)
+			INSERT INTO event_terms (term, event_id)
+			SELECT term, event_id
+			FROM unnest($1::bigint[], $2::bigint[]) AS t(term, event_id)
+			ON CONFLICT DO NOTHING`, terms, of, ids) // an event that is replayed has them
 		return err
 	})
 	return worked, err
 }
 
-// olderEvents locks and reads events with an id and below. An erasure that empties one of them
-// waits, and then removes its terms too.
-func olderEvents(ctx context.Context, tx pgx.Tx, upTo int64) (ids []int64, events []facts.Event, err error) {
+// unindexed locks the newest events that have no terms, and reads them: terms[i] is one of the
+// event of[i]. Those that someone else has locked wait for the next time, as an erasure may be
+// emptying them; and those that are pending again, as a worker skips what is locked.
+func unindexed(ctx context.Context, tx pgx.Tx) (ids, terms, of []int64, err error) {
 	rows, err := tx.Query(ctx, `
-		SELECT id, source, coalesce(account, ''), payload
-		FROM webhook_events
-		WHERE id IN (
-			SELECT id
-			FROM webhook_events
-			WHERE id <= $1
-			  AND payload IS NOT NULL
-			  AND status <> 'pending' -- a worker that applies one skips rows that are locked, and writes its terms
-			ORDER BY id DESC
-			LIMIT $2
-		)
-		ORDER BY id -- as replays lock them
-		FOR SHARE`, upTo, indexChunk)
+		SELECT e.id, e.source, e.account, e.payload
+		FROM event_unindexed u
+		JOIN webhook_events e ON e.id = u.event_id
+		WHERE e.status <> 'pending'
+		  AND e.payload IS NOT NULL
+		ORDER BY u.event_id DESC
+		LIMIT $1
+		FOR SHARE OF e SKIP LOCKED`, indexChunk)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	var id int64
 	var e facts.Event
 	_, err = pgx.ForEachRow(rows, []any{&id, &e.Source, &e.Account, &e.Payload}, func() error {
-		ids, events = append(ids, id), append(events, e)
+		ids = append(ids, id)
+		for _, t := range termsIn(e) {
+			terms, of = append(terms, t), append(of, id)
+		}
 		e.Payload = nil // a new one for each row
 		return nil
 	})
-	return ids, events, err
+	return ids, terms, of, err
 }

@@ -2,7 +2,6 @@ package store
 
 import (
 	"encoding/json"
-	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -119,84 +118,63 @@ func (s *Store) termed(t *testing.T) (ids []int64) {
 	return ids
 }
 
-// Events from before there were terms get theirs, the newest first; those whose payloads
-// are deleted lose them.
-func TestOlderEventsGetTerms(t *testing.T) {
-	s := opened(t, testdb.Inbox(t, 20))
-	for _, sql := range []string{
-		`UPDATE webhook_events SET payload = '{"email":"a@b.example"}', received_at = now() - id * interval '1 day'`,
-		`UPDATE webhook_events SET payload = NULL, pruned_at = now(), pruned_for = 'age', headers = NULL
-			WHERE id = (SELECT max(id) FROM webhook_events WHERE status = 'processed')`,
-		`UPDATE webhook_events SET status = 'processed', processed_at = now() WHERE status = 'pending'`,
-		`UPDATE event_search SET unindexed = (SELECT max(id) FROM webhook_events)`} {
-		if _, err := s.Pool.Exec(t.Context(), sql); err != nil {
-			t.Fatal(err)
-		}
-	}
-	steps := 0
+// index writes all terms that are missing, and returns in how many steps.
+func (s *Store) index(t *testing.T) (steps int) {
+	t.Helper()
 	for worked := true; worked; steps++ {
 		var err error
 		if worked, err = s.IndexEvents(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if got := s.termed(t); len(got) != 19 || steps != 2 {
-		t.Errorf("after %d steps: %v", steps, got)
-	}
-	if _, _, err := s.PruneOld(t.Context(), time.Time{}, time.Hour, 100); err != nil {
-		t.Fatal(err)
-	}
-	var kept []string
-	for _, id := range s.termed(t) {
-		kept = append(kept, fmt.Sprint(id))
-	}
-	var want []string
-	for _, line := range s.kept(t) {
-		var id string
-		fmt.Sscan(line, &id)
-		want = append(want, id)
-	}
-	if diff := cmp.Diff(want, kept); diff != "" {
-		t.Errorf("-want +got\n%s", diff)
-	}
+	return steps
 }
 
-// What a worker of an earlier version applied after the migration gets its terms once no such
-// worker runs any more. What is pending gets them when it is applied, or has failed.
-func TestEventsOfEarlierWorkersGetTerms(t *testing.T) {
-	s := opened(t, testdb.Inbox(t, 10))
+// An event gets its terms once it is not pending any more, however it came to that, the newest
+// first and in chunks, and loses them with its payload. A worker may be of a version that knows
+// nothing of them.
+func TestClosedEventsGetTerms(t *testing.T) {
+	defer func(n int) { indexChunk = n }(indexChunk)
+	indexChunk = 7
+	s := opened(t, testdb.Inbox(t, 40))
 	run := func(sql string) {
 		t.Helper()
 		if _, err := s.Pool.Exec(t.Context(), sql); err != nil {
 			t.Fatal(err)
 		}
 	}
-	index := func(want int) {
-		t.Helper()
-		for worked := true; worked; {
-			var err error
-			if worked, err = s.IndexEvents(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if got := s.termed(t); len(got) != want {
-			t.Errorf("%d events have terms: %v; want %d", len(got), got, want)
-		}
+	run(`UPDATE webhook_events SET status = 'pending', processed_at = NULL, payload = '{"email":"a@b.example"}',
+		received_at = now() - id * interval '1 day'`)
+	s.index(t)
+	if got := s.termed(t); len(got) > 0 {
+		t.Errorf("pending ones have terms: %v", got)
 	}
-	run(`UPDATE webhook_events SET payload = '{"email":"a@b.example"}'`)
-	run(`UPDATE event_search SET unindexed = 0, complete = false`)
-	run(`INSERT INTO worker_clocks (worker, ahead, seen_at) VALUES ('earlier', '0', now())`)
-	index(0)
-	run(`DELETE FROM worker_clocks`)
-	index(8)
-	var pending int64
-	if err := s.Pool.QueryRow(t.Context(), `SELECT min(id) FROM webhook_events WHERE status = 'pending'`).
-		Scan(&pending); err != nil {
-		t.Fatal(err)
-	}
+	run(`UPDATE webhook_events SET status = 'processed', processed_at = now(), last_error = NULL WHERE id <= 20`)
+	run(`UPDATE webhook_events SET status = 'ignored', processed_at = now() WHERE id BETWEEN 21 AND 25`)
 	cause := &pgconn.PgError{Code: "22P02"} // permanent
-	if status, err := s.MarkAttempt(t.Context(), pending, cause); status != "failed" || err != nil {
+	if status, err := s.MarkAttempt(t.Context(), 26, cause); status != "failed" || err != nil {
 		t.Fatal(status, err)
 	}
-	index(9)
+	if worked, err := s.IndexEvents(t.Context()); !worked || err != nil {
+		t.Fatal(worked, err)
+	}
+	if got := s.termed(t); !slices.Equal(got, []int64{20, 21, 22, 23, 24, 25, 26}) {
+		t.Errorf("first: %v", got)
+	}
+	if steps := s.index(t); steps != 4 || len(s.termed(t)) != 26 { // 7, 7, 5, and nothing
+		t.Errorf("%v after %d more steps", s.termed(t), steps)
+	}
+	run(`UPDATE webhook_events SET status = 'pending', processed_at = NULL WHERE id <= 5`)
+	run(`UPDATE webhook_events SET status = 'processed', processed_at = now() WHERE id <= 5`)
+	run(`UPDATE webhook_events SET payload = NULL, pruned_at = now(), pruned_for = 'age', headers = NULL WHERE id <= 8`)
+	s.index(t)
+	if got := s.termed(t); len(got) != 18 || got[0] != 9 {
+		t.Errorf("those whose payload is gone have terms: %v", got)
+	}
+	if _, _, err := s.PruneOld(t.Context(), time.Time{}, 15*24*time.Hour, 100); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.termed(t); got[0] <= 8 || slices.Contains(got, 20) || !slices.Contains(got, 26) {
+		t.Errorf("after pruning: %v", got)
+	}
 }

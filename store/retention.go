@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"rollcall/store/pg"
 )
 
@@ -19,14 +17,7 @@ import (
 func (s *Store) PruneOld(ctx context.Context, from time.Time, keep time.Duration, limit int) (
 	pruned int, last time.Time, err error) {
 	defer pg.Wrap(&err, "store.PruneOld")
-	err = pgx.BeginFunc(ctx, s.Pool, func(tx pgx.Tx) error {
-		var ids []int64
-		if err := tx.QueryRow(ctx, pruneSQL, from, keep, limit).Scan(&ids, &last); err != nil {
-			return err
-		}
-		pruned = len(ids)
-		return forgetTerms(ctx, tx, ids)
-	})
+	err = s.Pool.QueryRow(ctx, pruneSQL, from, keep, limit).Scan(&pruned, &last)
 	return pruned, last.UTC(), err
 }
 
@@ -54,6 +45,6 @@ const pruneSQL = `
 			pruned_at = now(),
 			pruned_for = 'age'
 		WHERE e.id = ANY (ARRAY(SELECT id FROM old)) -- looked up one by one, however many
-		RETURNING e.id, e.received_at
+		RETURNING e.received_at
 	)
-	SELECT coalesce(array_agg(id), '{}'), coalesce(max(received_at), $1) FROM gone`
+	SELECT count(*), coalesce(max(received_at), $1) FROM gone`

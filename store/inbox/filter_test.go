@@ -54,7 +54,7 @@ func nameSeven(t *testing.T, s *store.Store) {
 	t.Helper()
 	for _, sql := range []string{
 		`UPDATE webhook_events SET payload = json_build_object('email', 'No' || id % 7 || '@x.example', 'n', id)`,
-		`UPDATE event_search SET unindexed = (SELECT max(id) FROM webhook_events)`} {
+		`INSERT INTO event_unindexed SELECT id FROM webhook_events WHERE status <> 'pending' ON CONFLICT DO NOTHING`} {
 		if _, err := s.Pool.Exec(t.Context(), sql); err != nil {
 			t.Fatal(err)
 		}
@@ -66,10 +66,13 @@ func nameSeven(t *testing.T, s *store.Store) {
 		}
 	}
 	if _, err := s.Pool.Exec(t.Context(), `
-		WITH back AS (UPDATE event_search SET unindexed = 120)
-		DELETE FROM event_terms t
-		USING webhook_events e
-		WHERE e.id = t.event_id AND (e.id <= 120 OR e.status IN ('pending', 'failed') AND e.id % 2 = 0)`); err != nil {
+		WITH back AS (
+			DELETE FROM event_terms t
+			USING webhook_events e
+			WHERE e.id = t.event_id AND (e.id <= 120 OR e.status = 'failed' AND e.id % 2 = 0)
+			RETURNING e.id
+		)
+		INSERT INTO event_unindexed SELECT DISTINCT id FROM back`); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -109,13 +109,9 @@ func (w *eventWalk) search(ctx context.Context, s *Reader) (ways int, err error)
 		return 0, err
 	}
 	found := len(w.paths)
-	ways = len(terms) + 1 + w.withStatus("pending", "failed")
-	var unindexed int64
-	err = s.Pool.QueryRow(ctx, `SELECT unindexed FROM event_search`).Scan(&unindexed)
-	if unindexed > 0 {
-		w.paths = append(w.paths, ofEvents("(SELECT) AS way", "e.id <= "+w.args.Add(unindexed)))
-		ways++
-	}
+	ways = len(terms) + 2 + w.withStatus("pending")
+	w.paths = append(w.paths, path{ways: "(SELECT) AS way", of: "true",
+		rows: "event_unindexed u JOIN webhook_events e ON e.id = u.event_id", id: "u.event_id"})
 	rest := w.EventFilter
 	rest.Query = ""
 	fits := &pg.Conditions{Args: &w.args}
@@ -125,7 +121,7 @@ func (w *eventWalk) search(ctx context.Context, s *Reader) (ways int, err error)
 			w.paths[i].fits += " AND " + w.InPayload(fits)
 		}
 	}
-	return ways, err
+	return ways, nil
 }
 
 // SQL reads one matching event more than the limit in each range, and the last row
@@ -167,7 +163,7 @@ func (w *eventWalk) SQL() string {
 		JOIN (` + strings.Join(steps, `
 			UNION ALL`) + `
 		) page ON page.id = e.id
-		ORDER BY e.id DESC`
+		ORDER BY e.id DESC, page.fits DESC, page.last` // of an event that several ranges have, the match first
 }
 
 // step is an event that a walk reached.
