@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -89,7 +90,7 @@ func TestOffReasons(t *testing.T) {
 	if none := offReasons(t, s, "nobody's"); len(none) > 0 {
 		t.Errorf("%q", none)
 	}
-	v, err := status.New(s).Vitals(t.Context())
+	v, err := status.New(s).Vitals(t.Context(), time.Now())
 	if diff := gocmp.Diff(map[string]int64{"user_unknown": 8, "account_without_store": 1, "derive_failed": 1,
 		"email_unverified": 1, "no_store": 1}, v.Unattached); err != nil || diff != "" {
 		t.Errorf("%v %s", err, diff)

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"strings"
 	"unicode/utf8"
 
@@ -25,42 +26,71 @@ func Term(text string) int64 {
 	return int64(binary.BigEndian.Uint64(sum[:8])) //nolint:gosec // any bits will do
 }
 
-// Words are the parts of a search as they were typed.
-func (f EventFilter) Words() []string { return strings.Fields(f.Query) }
+// Names are addresses and ids: an event with any of them in its payload names them.
+type Names []string
 
-// spelled are the parts of a search as events are indexed by them.
-func (f EventFilter) spelled() (words []string) {
-	for _, word := range f.Words() {
+// Searched are the parts of the search. Each may also be the id of an event.
+func (f EventFilter) Searched() Names { return strings.Fields(f.Query) }
+
+// OfStore is what events of the store name; see Located.
+func (f EventFilter) OfStore() Names {
+	if f.Account == "" {
+		return Names{f.Store}
+	}
+	return Names{f.Store, f.Account}
+}
+
+// Located is f with the Stripe account of its store. A store that is not known has no events.
+func (s *Store) Located(ctx context.Context, f EventFilter) (EventFilter, error) {
+	if f.Store == "" {
+		return f, nil
+	}
+	accounts, err := s.StoreAccounts(ctx, f.Store)
+	if errors.Is(err, pg.ErrNotFound) {
+		return f, nil
+	}
+	f.Account = strings.Join(accounts, "")
+	return f, err
+}
+
+// spelled are the names as events are indexed by them.
+func (names Names) spelled() (words []string) {
+	for _, word := range names {
 		words = append(words, strings.ToLower(cmp.Or(facts.Email(word), word)))
 	}
 	return words
 }
 
-// Terms are the terms of a search.
-func (f EventFilter) Terms() (terms []int64) {
-	for _, word := range f.spelled() {
+// Terms are the terms of the names.
+func (names Names) Terms() (terms []int64) {
+	for _, word := range names.spelled() {
 		terms = append(terms, Term(word))
 	}
 	return terms
 }
 
-// names is SQL for whether an event e names what is searched for, or is it.
-func (f EventFilter) names(w *pg.Conditions) string {
-	return `e.id IN (
-			SELECT event_id FROM event_terms WHERE term = ANY(` + w.Arg(f.Terms()) + `)
-			UNION ALL
-			SELECT id FROM webhook_events WHERE id = ANY(` + w.Arg(InboxIDs(f.Words())) + `)
-				OR source = ANY(` + w.Arg(Sources) + `) AND event_id = ANY(` + w.Arg(f.Words()) + `)
-			UNION ALL
-			SELECT e.id FROM webhook_events e WHERE e.status = 'pending' AND ` + f.InPayload(w) + `
-			UNION ALL
-			SELECT e.id FROM event_unindexed u JOIN webhook_events e ON e.id = u.event_id WHERE ` + f.InPayload(w) + `
+// meets is SQL for whether an event e names any of the names, or has an id that is one of refs. Postgres
+// begins with the names where nothing else leads to few events, and else looks each event up.
+func (names Names) meets(w *pg.Conditions, refs []string) string {
+	return `EXISTS (
+			SELECT
+			FROM (
+				SELECT event_id FROM event_terms WHERE term = ANY(` + w.Arg(names.Terms()) + `)
+				UNION ALL
+				SELECT id FROM webhook_events WHERE id = ANY(` + w.Arg(InboxIDs(refs)) + `)
+					OR source = ANY(` + w.Arg(Sources) + `) AND event_id = ANY(` + w.Arg(refs) + `)
+				UNION ALL
+				SELECT e.id FROM webhook_events e WHERE e.status = 'pending' AND ` + names.InPayload(w) + `
+				UNION ALL
+				SELECT e.id FROM event_unindexed u JOIN webhook_events e ON e.id = u.event_id WHERE ` + names.InPayload(w) + `
+			) named
+			WHERE named.event_id = e.id
 		)`
 }
 
-// InPayload is SQL for whether the payload of an event e names what is searched for.
-func (f EventFilter) InPayload(w *pg.Conditions) string {
-	return `EXISTS (SELECT FROM unnest(` + w.Arg(f.spelled()) + `::text[]) AS s(word)
+// InPayload is SQL for whether the payload of an event e names any of the names.
+func (names Names) InPayload(w *pg.Conditions) string {
+	return `EXISTS (SELECT FROM unnest(` + w.Arg(names.spelled()) + `::text[]) AS s(word)
 			WHERE strpos(lower(e.payload::text), '"' || s.word || '"') > 0)`
 }
 

@@ -93,7 +93,7 @@ func TestTermsOfAnEvent(t *testing.T) {
 			t.Errorf("%s: a term twice", c.event.Payload)
 		}
 		for _, text := range c.found {
-			if !slices.Contains(terms, EventFilter{Query: text}.Terms()[0]) {
+			if !slices.Contains(terms, Names{text}.Terms()[0]) {
 				t.Errorf("%s: not found by %s", c.event.Payload, text)
 			}
 		}

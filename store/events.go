@@ -21,6 +21,22 @@ import (
 // Sources are those that an event can come from.
 var Sources = []string{"stripe", "clerk", "platform"}
 
+// SourceLabel is what a source is called.
+func SourceLabel(source string) string {
+	if source == "" {
+		return ""
+	}
+	return strings.ToUpper(source[:1]) + source[1:]
+}
+
+func sourceChoices() []pg.Choice {
+	values := []string{"", "Any source"}
+	for _, source := range Sources {
+		values = append(values, source, SourceLabel(source))
+	}
+	return pg.Choices(values...)
+}
+
 // Event is a row of the inbox. Its JSON is the API's.
 type Event struct {
 	ID           int64      `json:"id"`
@@ -176,10 +192,12 @@ type EventFilter struct {
 	Type      string `json:"type"`
 	EventID   string `json:"id"`        // the sender's id, or the inbox's
 	Query     string `json:"q"`         // addresses and ids that payloads name, or ids of events; any of them
+	Store     string `json:"store"`     // a store that payloads name, or whose Stripe account they name
 	Error     string `json:"error"`     // part of why an event failed, is to be tried again, or was ignored
 	Dismissed string `json:"dismissed"` // yes: only those that were dismissed
 	Since     string `json:"since"`     // moments, see parseMoment: received then or later, and before
 	Until     string `json:"until"`
+	Account   string `json:"-"` // of Store; see Located
 	Cursor    string `json:"-"` // where the page before ended
 	Limit     int    `json:"-"` // most events on the page
 }
@@ -201,9 +219,11 @@ func (f *EventFilter) Params() []pg.Param {
 			Label: "Search", Doc: "Only events that name this: an email address, or the id of an event, a payment, " +
 				"an invoice, a checkout session, a Stripe customer or account, a subscription, a user, a product or a store. " +
 				"Of several, separated by spaces, any may be named.", Example: "ann@example.com"},
-		{Name: "source", Value: &f.Source, SQL: "e.source = $?",
-			Choices: pg.Choices("", "Any source", "stripe", "Stripe", "clerk", "Clerk", "platform", "Platform"),
-			Label:   "Source", Doc: "Only events from this source.", Example: "stripe"},
+		{Name: "store", Value: &f.Store, Kind: pg.Text, // meets has its condition
+			Label: "Store", Doc: "Only events that name the store with this id, or its Stripe account.",
+			Example: "store_aurora"},
+		{Name: "source", Value: &f.Source, SQL: "e.source = $?", Choices: sourceChoices(),
+			Label: "Source", Doc: "Only events from this source.", Example: "stripe"},
 		{Name: "status", Value: &f.Status, SQL: "e.status = $?", Schema: "EventStatus",
 			Choices: pg.Choices("", "Any status", "pending", "Pending", "failed", "Failed", "ignored", "Ignored", "processed",
 				"Processed"),
@@ -272,7 +292,10 @@ func (f EventFilter) Meets(w *pg.Conditions) {
 		w.Add("(e.event_id = $? OR e.id = "+w.Arg(InboxID(f.EventID))+")", f.EventID)
 	}
 	if f.Query != "" {
-		w.SQL = append(w.SQL, f.names(w))
+		w.SQL = append(w.SQL, f.Searched().meets(w, f.Searched()))
+	}
+	if f.Store != "" {
+		w.SQL = append(w.SQL, f.OfStore().meets(w, nil))
 	}
 }
 

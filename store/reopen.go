@@ -24,6 +24,7 @@ type ReopenFilter struct {
 	Type      string    // only of this type
 	EventID   string    // only the one that this names, as in EventFilter
 	Query     string    // only those that name something, as in EventFilter
+	Store     string    // only those of this store, as in EventFilter
 	Error     string    // only those whose last error has this in it
 	Dismissed string    // yes or no: only ignored ones that were dismissed, or were not
 	Since     time.Time // only received then or later
@@ -33,6 +34,8 @@ type ReopenFilter struct {
 	// 0, so that many can be taken in portions of at most Most (0: all at once).
 	After, Through int64
 	Most           int
+
+	account string // of Store
 }
 
 // LogValue is what a log may hold of f: by what events were chosen, and not the
@@ -59,7 +62,8 @@ func (f ReopenFilter) asked() EventFilter {
 		return t.UTC().Format(time.RFC3339Nano)
 	}
 	return EventFilter{Source: f.Source, Type: f.Type, EventID: f.EventID, Query: f.Query,
-		Error: f.Error, Dismissed: f.Dismissed, Since: written(f.Since), Until: written(f.Until)}
+		Store: f.Store, Account: f.account, Error: f.Error, Dismissed: f.Dismissed,
+		Since: written(f.Since), Until: written(f.Until)}
 }
 
 // ReopenChunk is how many events one transaction of Reopen takes.
@@ -138,7 +142,12 @@ func (s *Store) CountReopen(ctx context.Context, f ReopenFilter, most int) (n, t
 
 // bound narrows the ids down to those there are, and to the times asked for.
 func (s *Store) bound(ctx context.Context, f ReopenFilter) (ReopenFilter, error) {
-	first, end, err := s.Received(ctx, f.asked())
+	asked, err := s.Located(ctx, f.asked())
+	if err != nil {
+		return f, err
+	}
+	f.account = asked.Account
+	first, end, err := s.Received(ctx, asked)
 	if err != nil {
 		return f, err
 	}
@@ -224,7 +233,7 @@ func (f EventFilter) Reopen(now time.Time, statuses ...string) ReopenFilter {
 		statuses = slices.DeleteFunc(statuses, func(status string) bool { return status == "processed" })
 	}
 	r := ReopenFilter{Statuses: statuses, Source: f.Source, Type: f.Type, EventID: f.EventID, Query: f.Query,
-		Error: f.Error, Dismissed: f.Dismissed}
+		Store: f.Store, Error: f.Error, Dismissed: f.Dismissed}
 	r.Since, r.Until = MomentTime(f.Since), MomentTime(f.Until)
 	return r
 }

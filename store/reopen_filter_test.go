@@ -10,6 +10,7 @@ import (
 func TestReopenMeansTheList(t *testing.T) {
 	values := map[string]string{"id": "evt_1", "source": "stripe", "type": "invoice.paid", "error": "deadlock",
 		"q":         "pi_1",
+		"store":     "s1",
 		"dismissed": "yes", "since": "2026-01-02T00:00:00Z", "until": "2026-01-03T00:00:00Z"}
 	for i, p := range new(EventFilter).Params() {
 		if p.Name == "status" { // chooses the statuses, see Reopen

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"rollcall/store"
 	"rollcall/store/finding"
 	"rollcall/store/status"
 )
@@ -67,7 +68,10 @@ func wrong(source string, u status.SecretUse) finding.Finding {
 
 // Sender is what a source is called in a sentence.
 func Sender(source string) string {
-	return map[string]string{"clerk": "Clerk", "stripe": "Stripe", "platform": "your platform"}[source]
+	if source == "platform" {
+		return "your platform"
+	}
+	return store.SourceLabel(source)
 }
 
 func webhooks(n int64) string {

@@ -188,7 +188,7 @@ func TestHealthPage(t *testing.T) {
 	x.exec(t, `INSERT INTO stores (id, version) VALUES ('store_a', 'v')`)
 	x.fillEvents(t)
 	x.begin(t, `{"kind": "clerk"}`)
-	look := func() string { x.operators.Status.Until = time.Time{}; return x.page(t, "/admin") }
+	look := func() string { x.operators.Status.Forget(); return x.page(t, "/admin") }
 	wants(t, look(), "Postgres</b> up", "Redis</b> up", "Workers</b> none", "No worker is running", "1 event failed.",
 		`href="/admin/events?status=failed"`, "charge.refunded", `<a id="s-clerk" href="/admin/events?source=clerk">`,
 		"Nothing is missing", `href="/admin/backfills/1"`)
@@ -216,7 +216,7 @@ func TestHealthPage(t *testing.T) {
 		"<pre>rollcall backfill start clerk</pre>", `href="/admin/events?source=clerk"`,
 		"1 event &lt;of&gt; type.", `href="/admin/events?source=stripe&amp;status=failed&amp;type=charge.refunded"`,
 		"!1 event failed.", "!bad_signatures")
-	x.operators.Status.Until = time.Time{}
+	x.operators.Status.Forget()
 	unmarshal(t, x.get(t, "/api/admin/health", asAdmin), &v)
 	if len(v.Inbox.Watches) != 2 || v.Inbox.Watches[0].Name != "events_failing/stripe/charge.refunded" {
 		t.Errorf("%+v", v.Inbox.Watches)

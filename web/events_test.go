@@ -69,7 +69,7 @@ func TestEventsPage(t *testing.T) {
 	x := open(t, nil)
 	wants(t, x.page(t, "/admin/events"), "No events yet")
 	x.fillEvents(t)
-	x.operators.Status.Until = now
+	x.operators.Status.Forget()
 	all := x.page(t, "/admin/events")
 	wants(t, all, `<a href="/admin/events/1">`, "charge.refunded", "evt_1", "unknown",
 		`id="state-5"><span class="state failed">failed</span>`,

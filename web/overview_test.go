@@ -103,7 +103,7 @@ func TestOverviewVerdict(t *testing.T) {
 	t.Parallel()
 	x := open(t, nil)
 	x.traffic(t)
-	look := func() string { x.operators.Status.Until = time.Time{}; return x.page(t, "/admin") }
+	look := func() string { x.operators.Status.Forget(); return x.page(t, "/admin") }
 	text := look() // no worker runs here
 	wants(t, text, `<p class="verdict bad">1 problem</p>`, "No worker is running", `<a id="j-stripe"`,
 		"20 rejected: Wrong signature", "Receiving, 4 rejected: No signature", "!never", "Set up", "0 of 6",

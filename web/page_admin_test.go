@@ -49,6 +49,7 @@ func adminStates(t *testing.T, x *site) []state {
 		{name: "event waiting", path: "/admin/events/evt_waits"},
 		{name: "reopen", path: "/admin/reopen?do=replay&source=platform"},
 		{name: "reopen nothing", path: "/admin/reopen?do=retry&source=clerk"},
+		{name: "dismiss", path: "/admin/reopen?do=dismiss&status=failed"},
 		{name: "on no list", path: "/admin/unattached"},
 		{name: "user unknown", path: "/admin/unattached/user_unknown?looked=9&attached=1&failed=1&go_on=x"},
 		{name: "backfills", path: "/admin/backfills"},
@@ -66,6 +67,7 @@ func adminStates(t *testing.T, x *site) []state {
 		{name: "stores", path: "/admin/stores"},
 		{name: "no stores", path: "/admin/stores?q=none"},
 		{name: "store", path: "/admin/stores/studio"},
+		{name: "store, some missing", path: "/admin/stores/store_a"},
 		{name: "new store", path: "/admin/stores/new"},
 		{name: "events, found", path: "/admin/events?q=cus_ivo"},
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"rollcall/internal/testing/browser"
+	"rollcall/store"
 )
 
 // A store's page gathers what operators need to know of it: people, products, tokens, what is
@@ -42,8 +43,28 @@ func TestPageStore(t *testing.T) {
 	p.Has("#tokens", "revoked")
 	p.Go("/admin/stores/studio")
 	p.Click("[aria-labelledby=h-events] .hint a")
-	p.Until(`location.search.includes("q=studio")`)
+	p.Until(`location.search === "?store=studio"`)
 	p.Has("#list", "store.upserted")
+}
+
+// A store's events are those that name it, or its account. Its id is no id of an event, and no words.
+func TestStoreHasItsEventsOnly(t *testing.T) {
+	t.Parallel()
+	x := open(t, nil)
+	x.fillEvents(t)
+	x.exec(t, `INSERT INTO stores (id, stripe_account_id, version) VALUES ('1', 'acct_one', 'v'), ('my store', '', 'v')`)
+	for _, id := range []string{"1", "my store"} {
+		wants(t, x.page(t, "/admin/stores/"+url.PathEscape(id)), "No stored event names this store")
+		wants(t, x.page(t, "/admin/events?store="+url.QueryEscape(id)), "No events match", "Store: "+id)
+	}
+	x.take(t, store.NewEvent{Source: "stripe", EventID: "evt_one", Account: "acct_one", Type: "customer.created",
+		OccurredAt: now, Payload: []byte(`{"account":"acct_one"}`)},
+		store.NewEvent{Source: "platform", EventID: "evt_mine", Type: "store.upserted", OccurredAt: now,
+			Payload: []byte(`{"data":{"id":"my store"}}`)})
+	wants(t, x.page(t, "/admin/stores/1"), "customer.created", "!charge.refunded")
+	wants(t, x.page(t, "/admin/events?store=my+store"), "evt_mine", "!evt_one")
+	wants(t, x.page(t, "/admin/events?store=1&q=evt_mine"), "No events match")
+	wants(t, x.page(t, "/admin/reopen?do=replay&store=1"), "Replay 1 event")
 }
 
 // Events are found by what their payloads name.

@@ -31,6 +31,7 @@ type eventsListCmd struct {
 	Status    string `name:"status" placeholder:"STATUS" predictor:"status" help:"Only pending, processed, ignored or failed events."`
 	Type      string `name:"type" placeholder:"TYPE" predictor:"type" help:"Only events of this type, for example invoice.paid."`
 	Search    string `name:"search" aliases:"q" placeholder:"TEXT" help:"Only events that name this: an email, or the id of a payment, customer, subscription, user, store or event."`
+	Store     string `name:"store" placeholder:"ID" predictor:"store" help:"Only events that name this store or its Stripe account."`
 	Dismissed bool   `name:"dismissed" help:"Only events that were dismissed."`
 	Before    int64  `name:"before" placeholder:"ID" help:"Only events older than the one with this id."`
 	Limit     int    `name:"limit" default:"50" placeholder:"N" help:"Number of events to list (${default})."`
@@ -50,6 +51,11 @@ func (c eventsListCmd) Run(e *env) error {
 		return err
 	}
 	defer s.Close()
+	if c.Store != "" {
+		if err := e.mustKnowStore(s, c.Store); err != nil {
+			return err
+		}
+	}
 	events, more, err := c.read(e, inbox.New(s))
 	if err != nil {
 		return plain(err)
@@ -71,7 +77,7 @@ func (c eventsListCmd) Run(e *env) error {
 
 // read reads pages until there are enough events.
 func (c eventsListCmd) read(e *env, in *inbox.Reader) (all []store.Event, more bool, err error) {
-	f := store.EventFilter{Source: c.Source, Status: c.Status, Type: c.Type, Query: c.Search}
+	f := store.EventFilter{Source: c.Source, Status: c.Status, Type: c.Type, Query: c.Search, Store: c.Store}
 	if c.Dismissed {
 		f.Dismissed = "yes"
 	}
@@ -123,6 +129,9 @@ func (c eventsListCmd) what() string {
 	}
 	if c.Source != "" {
 		what += " from " + c.Source
+	}
+	if c.Store != "" {
+		what += " of store " + c.Store
 	}
 	if c.Search != "" {
 		what += fmt.Sprintf(" that name %q", c.Search)

@@ -66,11 +66,31 @@ func open(command string) bool { return strings.Contains(command, "<") }
 // offExamples is how many example facts a reason has.
 const offExamples = 3
 
-// OffReasons lists why facts are missing, of one store or (store "") of all: first
+// OffReasons is OffCounts with examples, and with the commands of Why.
+func (s *Reader) OffReasons(ctx context.Context, storeID string) (all []OffReason, err error) {
+	defer pg.Wrap(&err, "checks.OffReasons(%q)", storeID)
+	if all, err = s.OffCounts(ctx, storeID); err != nil {
+		return nil, err
+	}
+	for i, r := range all {
+		why, err := s.Why(ctx, r.Reason, storeID)
+		if err != nil {
+			return nil, err
+		}
+		all[i].Remedy = why.Remedy
+		all[i].Examples, _, err = s.OffFacts(ctx, store.OffFilter{Reason: r.Reason, Store: storeID, Limit: offExamples})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// OffCounts lists why facts are missing, of one store or (store "") of all: first
 // reasons with a remedy, then by number. It leaves out facts of a store that were
 // never attached, as their store is unknown.
-func (s *Reader) OffReasons(ctx context.Context, storeID string) (_ []OffReason, err error) {
-	defer pg.Wrap(&err, "checks.OffReasons(%q)", storeID)
+func (s *Reader) OffCounts(ctx context.Context, storeID string) (_ []OffReason, err error) {
+	defer pg.Wrap(&err, "checks.OffCounts(%q)", storeID)
 	asked := store.UnattachedQuestion{Reasons: reasons.Codes(), Store: storeID}
 	if storeID != "" {
 		asked.Reasons = reasons.Attached()
@@ -81,7 +101,7 @@ func (s *Reader) OffReasons(ctx context.Context, storeID string) (_ []OffReason,
 	}
 	out := []OffReason{}
 	for reason, n := range store.ByReason(counts) {
-		r, err := s.Why(ctx, reason, storeID)
+		r, err := WhyOff(reason)
 		if err != nil {
 			return nil, err
 		}
@@ -90,10 +110,6 @@ func (s *Reader) OffReasons(ctx context.Context, storeID string) (_ []OffReason,
 			if c.Reason == reason && c.Facts > 0 {
 				r.Kinds[c.Kind] = c.Facts
 			}
-		}
-		if r.Examples, _,
-			err = s.OffFacts(ctx, store.OffFilter{Reason: reason, Store: storeID, Limit: offExamples}); err != nil {
-			return nil, err
 		}
 		out = append(out, r)
 	}

@@ -53,7 +53,10 @@ func openMixed(t *testing.T, n int) (*store.Store, []store.Event) {
 func nameSeven(t *testing.T, s *store.Store) {
 	t.Helper()
 	for _, sql := range []string{
-		`UPDATE webhook_events SET payload = json_build_object('email', 'No' || id % 7 || '@x.example', 'n', id)`,
+		`INSERT INTO stores (id, stripe_account_id, version) VALUES ('sub_1', '', 'v'), ('evt_1', 'acct_2', 'v'),
+			('7', '', 'v')`,
+		`UPDATE webhook_events SET payload = json_build_object('email', 'No' || id % 7 || '@x.example', 'n', id,
+			'of', 'sub_' || id % 5, 'account', 'acct_' || id % 3)`,
 		`INSERT INTO event_unindexed SELECT id FROM webhook_events WHERE status <> 'pending' ON CONFLICT DO NOTHING`} {
 		if _, err := s.Pool.Exec(t.Context(), sql); err != nil {
 			t.Fatal(err)
@@ -85,12 +88,18 @@ func namesOne(query string, e store.Event) bool {
 	})
 }
 
+// ofStore tells whether an event is of a store, or of its account: a store's id is no id of an event.
+func ofStore(id string, e store.Event) bool {
+	return id == fmt.Sprint("sub_", e.ID%5) || id == "evt_1" && e.ID%3 == 2
+}
+
 // meant is what a filter is plainly.
 func meant(f store.EventFilter, e store.Event) bool {
 	is := func(want, value string) bool { return want == "" || want == value }
 	return is(f.Source, e.Source) && is(f.Status, e.Status) && is(f.Type, e.Type) &&
 		(f.EventID == "" || f.EventID == e.EventID || f.EventID == fmt.Sprint(e.ID)) &&
 		(f.Query == "" || namesOne(f.Query, e)) &&
+		(f.Store == "" || ofStore(f.Store, e)) &&
 		(f.Error == "" || e.LastError != nil && strings.Contains(strings.ToLower(*e.LastError), strings.ToLower(f.Error))) &&
 		(f.Since == "" || !e.ReceivedAt.Before(store.MomentTime(f.Since))) &&
 		(f.Until == "" || e.ReceivedAt.Before(store.MomentTime(f.Until)))
@@ -131,6 +140,7 @@ func anyFilter(rt *rapid.T) store.EventFilter {
 			"99999999999999999999"}).Draw(rt, "id"),
 		Query: rapid.SampledFrom([]string{"", "", "", "no3@x.example", "NO3@x.example evt_250", "no1@x.example no2@x.example",
 			"o3@x.example", "7", "%"}).Draw(rt, "query"),
+		Store: rapid.SampledFrom([]string{"", "", "", "sub_1", "evt_1", "7", "sub_9"}).Draw(rt, "store"),
 		Error: rapid.SampledFrom([]string{"", "", "", "", "%", "_", `\`, "DEADLOCK", "a_b", "wrong", "none such", "e"}).Draw(
 			rt, "error"),
 		Since: moment.Draw(rt, "since"),
@@ -217,8 +227,8 @@ func reopenUndone(t *rapid.T, s *store.Store, r store.ReopenFilter) (ids []int64
 }
 
 func TestEventFilterValues(t *testing.T) {
-	f := store.EventFilter{Source: "stripe", Status: "failed", Type: "a&b", EventID: "evt_1", Error: "x y", Since: "3d",
-		Until: "2026-01-02", Limit: 7}
+	f := store.EventFilter{Source: "stripe", Status: "failed", Type: "a&b", EventID: "evt_1", Store: "a b", Error: "x y",
+		Since: "3d", Until: "2026-01-02", Limit: 7}
 	got, err := store.ParseEventFilter(f.Values())
 	if diff := gocmp.Diff(f, got); err != nil || diff != "" {
 		t.Errorf("%v %s", err, diff)

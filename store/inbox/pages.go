@@ -31,6 +31,7 @@ type eventWalk struct {
 
 // path is what a walk goes along: ranges of an index.
 type path struct {
+	n    int    // how many ranges
 	ways string // SQL: a row for each range
 	of   string // SQL: the condition that selects the range
 	rows string // SQL: what has the rows
@@ -38,90 +39,98 @@ type path struct {
 	fits string // SQL: what of the filter is not yet true of its rows; empty: all of it
 }
 
-// ofEvents is the path along events of one kind, which of selects.
-func ofEvents(ways, of string) path { return path{ways, of, "webhook_events e", "e.id", ""} }
+// oneWay is the SQL for the ways of a path that has one range.
+const oneWay = "(SELECT) AS way"
+
+// alongEvents sets the walk to follow n ranges of events, which of selects.
+func (w *eventWalk) alongEvents(n int, ways, of string) {
+	w.paths = append(w.paths, path{n, ways, of, "webhook_events e", "e.id", ""})
+}
 
 // walkEvents chooses the indexes to walk along.
 func (s *Reader) walkEvents(ctx context.Context, f store.EventFilter, after *pg.Position) (*eventWalk, error) {
+	f, err := s.store.Located(ctx, f)
+	if err != nil {
+		return nil, err
+	}
 	w := &eventWalk{EventFilter: f}
-	var err error
 	if w.first, w.end, err = s.store.Received(ctx, f); err != nil {
 		return nil, err
 	}
 	if after != nil {
 		w.end = min(w.end, after.ID)
 	}
-	ways := 1
+	rest := f
 	switch open := f.Open(); {
 	case f.EventID != "":
 		err = w.named(ctx, s, f.EventID)
 	case f.Query != "":
-		ways, err = w.search(ctx, s)
+		rest.Query = ""
+		err = w.named(ctx, s, f.Searched()...)
+		w.search(f.Searched(), rest)
+	case f.Store != "":
+		rest.Store = ""
+		w.search(f.OfStore(), rest)
 	case open != nil || f.Status == "processed" && f.Error != "":
-		ways = w.withStatus(open...)
+		w.withStatus(open...)
 	case f.Source != "" || f.Type != "":
 		var kinds []EventKind
 		if kinds, err = s.EventKinds(ctx, f); len(kinds) <= maxWays {
-			ways = w.along(kinds)
+			w.along(kinds)
 		}
 	}
 	if w.paths == nil {
-		w.paths = []path{ofEvents("(SELECT) AS way", "true")}
+		w.alongEvents(1, oneWay, "true")
+	}
+	ways := 0
+	for _, p := range w.paths {
+		ways += p.n
 	}
 	w.budget = max(1, s.WalkBudget/max(1, min(ways, maxWays)))
 	return w, err
 }
 
-// withStatus sets the walk to follow statuses that have an index, and returns their number.
-func (w *eventWalk) withStatus(open ...string) int {
-	w.paths = append(w.paths, ofEvents("unnest("+w.args.Add(open)+"::text[]) AS way(status)",
-		"e.status = way.status AND e.status <> 'processed'"))
-	return len(open)
+// withStatus sets the walk to follow statuses that have an index.
+func (w *eventWalk) withStatus(open ...string) {
+	w.alongEvents(len(open), "unnest("+w.args.Add(open)+"::text[]) AS way(status)",
+		"e.status = way.status AND e.status <> 'processed'")
 }
 
-// along sets the walk to follow kinds of events, and returns their number.
-func (w *eventWalk) along(kinds []EventKind) int {
+// along sets the walk to follow kinds of events.
+func (w *eventWalk) along(kinds []EventKind) {
 	sources, types := make([]string, len(kinds)), make([]string, len(kinds))
 	for i, k := range kinds {
 		sources[i], types[i] = k.Source, k.Type
 	}
-	w.paths = append(w.paths, ofEvents(
+	w.alongEvents(len(kinds),
 		"unnest("+w.args.Add(sources)+"::text[], "+w.args.Add(types)+"::text[]) AS way(source, type)",
-		"e.source = way.source AND e.type = way.type"))
-	return len(kinds)
+		"e.source = way.source AND e.type = way.type")
 }
 
 // named sets the walk to follow the events that ids may mean.
 func (w *eventWalk) named(ctx context.Context, s *Reader, refs ...string) error {
 	ids, err := s.eventsNamed(ctx, refs)
-	w.paths = append(w.paths, ofEvents("(SELECT) AS way", "e.id = ANY("+w.args.Add(ids)+")"))
+	w.alongEvents(1, oneWay, "e.id = ANY("+w.args.Add(ids)+")")
 	return err
 }
 
-// search sets the walk to follow the events that name what is searched for: those with its
-// terms, those that it is an id of, and those that have no terms yet. It returns the number of
-// ranges.
-func (w *eventWalk) search(ctx context.Context, s *Reader) (ways int, err error) {
-	terms := w.Terms()
-	w.paths = append(w.paths, path{ways: "unnest(" + w.args.Add(terms) + "::bigint[]) AS way(term)",
+// search sets the walk to follow also the events that name any of what is searched for: those
+// with its terms, and those that have no terms yet. All must meet the rest of the filter.
+func (w *eventWalk) search(names store.Names, rest store.EventFilter) {
+	terms := names.Terms()
+	w.paths = append(w.paths, path{n: len(terms), ways: "unnest(" + w.args.Add(terms) + "::bigint[]) AS way(term)",
 		of: "t.term = way.term", rows: "event_terms t JOIN webhook_events e ON e.id = t.event_id", id: "t.event_id"})
-	if err := w.named(ctx, s, w.Words()...); err != nil {
-		return 0, err
-	}
 	found := len(w.paths)
-	ways = len(terms) + 2 + w.withStatus("pending")
-	w.paths = append(w.paths, path{ways: "(SELECT) AS way", of: "true",
+	w.withStatus("pending")
+	w.paths = append(w.paths, path{n: 1, ways: oneWay, of: "true",
 		rows: "event_unindexed u JOIN webhook_events e ON e.id = u.event_id", id: "u.event_id"})
-	rest := w.EventFilter
-	rest.Query = ""
 	fits := &pg.Conditions{Args: &w.args}
 	rest.Meets(fits)
 	for i := range w.paths {
 		if w.paths[i].fits = fits.String(); i >= found {
-			w.paths[i].fits += " AND " + w.InPayload(fits)
+			w.paths[i].fits += " AND " + names.InPayload(fits)
 		}
 	}
-	return ways, nil
 }
 
 // SQL reads one matching event more than the limit in each range, and the last row

@@ -24,12 +24,13 @@ func TestEventsWalkIndexes(t *testing.T) {
 			FROM (SELECT i, (ARRAY['processed', 'ignored', 'processed', 'failed', 'pending'])[1 + i % 5] AS s
 				FROM generate_series(1, 40000) i) e`,
 		fmt.Sprintf(`INSERT INTO event_terms SELECT %d, id FROM webhook_events UNION SELECT -id, id FROM webhook_events`,
-			store.EventFilter{Query: "cus_often"}.Terms()[0]), `ANALYZE webhook_events, event_terms`)
+			store.Names{"cus_often"}.Terms()[0]), `ANALYZE webhook_events, event_terms`)
 	for _, f := range []store.EventFilter{{}, {Source: "clerk"}, {Type: "b"},
 		{Source: "clerk", Type: "b", Status: "processed"}, {Status: "processed"}, {Status: "ignored", Source: "stripe"},
 		{Status: "failed", Error: "x"}, {Error: "x"},
 		{Status: "pending", Type: "b"}, {EventID: "e7"}, {EventID: "7", Status: "failed"},
 		{Query: "cus_often"}, {Query: "cus_often pi_7 e7", Status: "failed"}, {Query: "cus_often", Type: "b"},
+		{Store: "cus_often"}, {Store: "cus_often", Status: "failed"},
 		{Since: "1h", Until: "2099-01-01"}} {
 		f.Limit = pg.DefaultLimit
 		w, err := New(s).walkEvents(t.Context(), f, &pg.Position{Sort: store.EventSort, ID: 30000})

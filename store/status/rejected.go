@@ -19,9 +19,9 @@ type Sender struct {
 	Failed   int64  // events
 }
 
-// Senders reads the last hour of all sources.
-func (s *Reader) Senders(ctx context.Context, now time.Time) (_ []Sender, err error) {
-	defer pg.Wrap(&err, "status.Senders")
+// senders reads the last hour of all sources.
+func (s *Reader) senders(ctx context.Context, now time.Time) (_ []Sender, err error) {
+	defer pg.Wrap(&err, "status.senders")
 	rows, err := s.Pool.Query(ctx, sendersSQL, store.Sources, now.Add(-time.Hour),
 		[]string{store.Accepted, store.Duplicate})
 	if err != nil {
@@ -171,9 +171,9 @@ type Setup struct {
 	Imported bool // a backfill that a person began has ended
 }
 
-// Setup reads what of a first set-up is done.
-func (s *Reader) Setup(ctx context.Context) (done Setup, err error) {
-	defer pg.Wrap(&err, "status.Setup")
+// setup reads what of a first set-up is done.
+func (s *Reader) setup(ctx context.Context) (done Setup, err error) {
+	defer pg.Wrap(&err, "status.setup")
 	err = s.Pool.QueryRow(ctx, `
 		SELECT
 			EXISTS (SELECT FROM stores),

@@ -49,6 +49,9 @@ type StoreOwner struct {
 	LastSeenAt *time.Time `json:"last_seen_at"` // the last sign-in; null: none was reported
 }
 
+// More tells whether more facts may be missing than were counted.
+func (l StoreLine) More() bool { return l.Unattached >= maxUnattached }
+
 // Called is the owner as pages show them.
 func (o StoreOwner) Called() string {
 	for _, name := range []*string{o.Name, o.Email} {

@@ -23,6 +23,8 @@ type Vitals struct {
 	Watches       []Watch          `json:"watches"`        // those that are not ok, the worst first
 	Backfills     []store.Backfill `json:"backfills"`      // those that have not ended, the newest first
 	Held          []pg.HeldSession `json:"held_sessions"`  // those that hold rows and are silent
+	Senders       []Sender         `json:"-"`              // all sources, as Sources
+	Setup         Setup            `json:"-"`
 }
 
 // SourceVitals are the recent events of a source.
@@ -46,8 +48,8 @@ const (
 	maxRunning = 20
 )
 
-// Vitals reads the state with some look-ups in indexes, whatever the size of tables.
-func (s *Reader) Vitals(ctx context.Context) (v Vitals, err error) {
+// Vitals reads the state as of now with some look-ups in indexes, whatever the size of tables.
+func (s *Reader) Vitals(ctx context.Context, now time.Time) (v Vitals, err error) {
 	defer pg.Wrap(&err, "status.Vitals")
 	if v.Counts, v.Rough, err = s.RoughEventCounts(ctx); err != nil {
 		return v, err
@@ -69,8 +71,14 @@ func (s *Reader) Vitals(ctx context.Context) (v Vitals, err error) {
 	if v.Backfills, err = s.runningBackfills(ctx); err != nil {
 		return v, err
 	}
-	v.Held, err = s.HeldSessions(ctx, pg.HeldLong)
+	if v.Held, err = s.HeldSessions(ctx, pg.HeldLong); err != nil {
+		return v, err
+	}
 	v.Held = append([]pg.HeldSession{}, v.Held...)
+	if v.Senders, err = s.senders(ctx, now); err != nil {
+		return v, err
+	}
+	v.Setup, err = s.setup(ctx)
 	return v, err
 }
 

@@ -14,7 +14,7 @@ import (
 
 func TestVitals(t *testing.T) {
 	empty := storetest.Open(t)
-	v, err := New(empty).Vitals(t.Context())
+	v, err := New(empty).Vitals(t.Context(), time.Now())
 	if err != nil || v.OldestPending != nil || len(v.Sources) != 3 || v.Sources[0].Last != nil || len(v.Backfills) != 0 ||
 		v.Unattached == nil {
 		t.Errorf("%+v %v", v, err)
@@ -36,7 +36,7 @@ func TestVitals(t *testing.T) {
 		t.Fatal(err)
 	}
 	begin()
-	v, err = New(s).Vitals(t.Context())
+	v, err = New(s).Vitals(t.Context(), time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +66,7 @@ func TestVitals(t *testing.T) {
 	if _, err := s.Reopen(t.Context(), store.ReopenFilter{Statuses: []string{"processed"}}); err != nil {
 		t.Fatal(err)
 	}
-	if again, err := New(s).Vitals(t.Context()); err != nil || again.OldestPending.ID != oldest {
+	if again, err := New(s).Vitals(t.Context(), time.Now()); err != nil || again.OldestPending.ID != oldest {
 		t.Errorf("after a replay: %+v %v", again.OldestPending, err)
 	}
 	if len(v.Backfills) != 1 || v.Backfills[0].ID != 2 || v.Backfills[0].Status != "queued" {

@@ -4,12 +4,10 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"sync"
 	"time"
 
-	"golang.org/x/sync/singleflight"
-
 	"rollcall/internal/show"
+	"rollcall/store"
 	"rollcall/store/status"
 	"rollcall/web/charts"
 )
@@ -20,27 +18,24 @@ type chartSpan struct {
 	status.Span
 	StepName string // of one step
 	time     string // how its beginning is written
+	in       string // the span as a part of a sentence
 }
 
+// chartSpans are the times that charts show, the first unless another is chosen.
 var chartSpans = []chartSpan{
-	{"hour", "Last hour", status.Span{Step: time.Minute, Steps: 60}, "minute", "15:04"},
-	{"day", "24 hours", status.Span{Step: 15 * time.Minute, Steps: 96}, "15 minutes", "2 Jan, 15:04"},
-	{"week", "7 days", status.Span{Step: time.Hour, Steps: 168}, "hour", "Mon 2 Jan, 15:04"},
+	{"hour", "Last hour", status.Span{Step: time.Minute, Steps: 60}, "minute", "15:04", "in the last hour"},
+	{"day", "24 hours", status.Span{Step: 15 * time.Minute, Steps: 96}, "15 minutes", "2 Jan, 15:04", "in 24 hours"},
+	{"week", "7 days", status.Span{Step: time.Hour, Steps: 168}, "hour", "Mon 2 Jan, 15:04", "in 7 days"},
 }
 
-// in is the span as a part of a sentence.
-func (s chartSpan) in() string {
-	return map[string]string{"hour": "in the last hour", "day": "in 24 hours", "week": "in 7 days"}[s.Name]
-}
-
-// spanOf is the span of a name, or the last hour.
-func spanOf(name string) chartSpan {
-	for _, s := range chartSpans {
+// spanOf is the span of a name, or else the one at a place.
+func spanOf(spans []chartSpan, name string, otherwise int) chartSpan {
+	for _, s := range spans {
 		if s.Name == name {
 			return s
 		}
 	}
-	return chartSpans[0]
+	return spans[otherwise]
 }
 
 // chart is one chart of the overview, and its numbers.
@@ -55,53 +50,16 @@ type chart struct {
 	Empty       bool
 }
 
-// historyCache keeps the history of each span for some seconds.
-type historyCache struct {
-	looks singleflight.Group
-	mu    sync.Mutex
-	kept  map[string]keptHistory
-}
-
-type keptHistory struct {
-	slots []status.Slot
-	until time.Time
-}
-
 // historyMaxAge is how old a cached history may be.
 const historyMaxAge = 4 * time.Second
 
-// history reads what happened in a span, once for all concurrent requests.
+// history reads what happened in a span.
 func (s *Pages) history(ctx context.Context, span chartSpan) ([]status.Slot, error) {
-	c := &s.Charts
-	c.mu.Lock()
-	kept, there := c.kept[span.Name]
-	c.mu.Unlock()
-	if there && time.Now().Before(kept.until) {
-		return kept.slots, nil
-	}
-	read, err, _ := c.looks.Do(span.Name, func() (any, error) {
+	return s.Charts.get(span.Name, func() ([]status.Slot, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), statusTimeout) // other requests wait for it too
 		defer cancel()
-		slots, err := status.New(s.Cfg.Store).History(ctx, span.Span, s.Cfg.Now())
-		if err != nil {
-			return slots, err
-		}
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if c.kept == nil {
-			c.kept = map[string]keptHistory{}
-		}
-		c.kept[span.Name] = keptHistory{slots, time.Now().Add(historyMaxAge)}
-		return slots, nil
+		return status.New(s.Cfg.Store).History(ctx, span.Span, s.Cfg.Now())
 	})
-	return read.([]status.Slot), err
-}
-
-// Forget has the next page read the history anew.
-func (c *historyCache) Forget() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	clear(c.kept)
 }
 
 // chartsOf are the four charts.
@@ -123,25 +81,21 @@ func timesOf(span chartSpan, slots []status.Slot) []string {
 	return []string{slots[0].At.Format(format) + " UTC", slots[len(slots)/2].At.Format(format), "now"}
 }
 
-// sources are the senders in the order of their colours.
-var sources = []struct{ name, class, label string }{
-	{"stripe", "c1", "Stripe"}, {"clerk", "c2", "Clerk"}, {"platform", "c3", "Platform"},
-}
-
 func receivedChart(span chartSpan, slots []status.Slot) chart {
 	c := chart{Name: "received", Title: "Webhooks received per " + span.StepName, Head: []string{"Time (UTC)"}}
 	total := int64(0)
-	for _, of := range sources {
+	for nth, source := range store.Sources {
 		values := make([]float64, len(slots))
 		for i, slot := range slots {
-			values[i] = float64(slot.Accepted[of.name])
-			total += slot.Accepted[of.name]
+			values[i] = float64(slot.Accepted[source])
+			total += slot.Accepted[source]
 		}
-		c.Legend = append(c.Legend, charts.Series{Class: of.class, Label: of.label, Values: values})
-		c.Head = append(c.Head, of.label)
+		label := store.SourceLabel(source)
+		c.Legend = append(c.Legend, charts.Series{Class: fmt.Sprintf("c%d", nth+1), Label: label, Values: values})
+		c.Head = append(c.Head, label)
 	}
 	c.Drawing = charts.Bars(c.Legend...)
-	c.Sum, c.Note = show.Number(total), span.in()
+	c.Sum, c.Note = show.Number(total), span.in
 	c.count(span, slots)
 	return c
 }
@@ -159,7 +113,7 @@ func troubleChart(span chartSpan, slots []status.Slot) chart {
 		{Class: "failed", Label: "Failed", Values: failed}}
 	c.Drawing = charts.Bars(c.Legend...)
 	c.Sum = show.Number(r + f)
-	c.Note = fmt.Sprintf("%s rejected, %s failed %s", show.Number(r), show.Number(f), span.in())
+	c.Note = fmt.Sprintf("%s rejected, %s failed %s", show.Number(r), show.Number(f), span.in)
 	c.count(span, slots)
 	return c
 }
@@ -231,13 +185,3 @@ func tookChart(span chartSpan, slots []status.Slot) chart {
 }
 
 func inMilliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
-
-// senderLabel is what a source is called on pages.
-func senderLabel(source string) string {
-	for _, s := range sources {
-		if s.name == source {
-			return s.label
-		}
-	}
-	return source
-}

@@ -180,7 +180,7 @@ func (p *eventsPage) menus() {
 	p.Statuses = core.Menu{Options: eventOptions["status"]}.Choose(f.Status).Options
 	p.Dismissed = core.Menu{Options: eventOptions["dismissed"]}.Choose(f.Dismissed).Options
 	p.PageURL = p.with("", "")
-	p.Open = f.Type != "" || f.Dismissed != "" || f.Error != "" || f.Since != "" || f.Until != ""
+	p.Open = f.Store != "" || f.Type != "" || f.Dismissed != "" || f.Error != "" || f.Since != "" || f.Until != ""
 	p.Chips = nil
 	for _, c := range f.Params() {
 		if *c.Value != "" {

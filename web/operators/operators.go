@@ -7,16 +7,18 @@ import (
 	"github.com/hibiken/asynqmon"
 	"golang.org/x/sync/singleflight"
 
+	"rollcall/store/status"
 	"rollcall/web/core"
 )
 
 // Pages serves the operators' pages of a site.
 type Pages struct {
 	*core.Site
-	Status     *statusCache
-	Charts     historyCache
+	Status     kept[Vitals]
+	Charts     kept[[]status.Slot]
 	monitoring *asynqmon.HTTPHandler
 	readying   singleflight.Group
+	queues     singleflight.Group
 	leaving    atomic.Bool
 }
 
@@ -24,7 +26,8 @@ type Pages struct {
 func New(s *core.Site) *Pages {
 	p := &Pages{
 		Site:   s,
-		Status: &statusCache{},
+		Status: kept[Vitals]{maxAge: statusMaxAge},
+		Charts: kept[[]status.Slot]{maxAge: historyMaxAge},
 		monitoring: asynqmon.New(asynqmon.Options{RootPath: core.MonitoringPath, RedisConnOpt: s.Cfg.Redis,
 			ReadOnly: s.Cfg.MonitoringReadOnly}),
 	}

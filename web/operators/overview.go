@@ -46,8 +46,8 @@ func (p overviewPage) Fresh() bool {
 // else often.
 func (s *Pages) Overview(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Vary", "HX-Request, HX-Target")
-	page := overviewPage{adminPage: s.adminPage("health", "Overview"), Span: spanOf(r.URL.Query().Get("span")),
-		Spans: chartSpans}
+	page := overviewPage{adminPage: s.adminPage("health", "Overview"), Spans: chartSpans,
+		Span: spanOf(chartSpans, r.URL.Query().Get("span"), 0)}
 	if core.IsPartOf(r, "charts") {
 		page.Charts = s.charts(r, page.Span)
 		s.Page(w, http.StatusOK, "plots", page)
@@ -87,7 +87,7 @@ func (s *Pages) fill(page *overviewPage, v Vitals) {
 	page.Tiles = statusTiles(v.Inbox.Counts, v.Inbox.Rough, func(status string) string {
 		return "/admin/events?status=" + status
 	})
-	for i, from := range v.senders {
+	for i, from := range v.Inbox.Senders {
 		page.Senders = append(page.Senders, s.sender(from, v.Inbox.Sources[i], v.Inbox.Watches))
 	}
 	page.Missing = missingOf(v.Inbox.Unattached)
@@ -147,7 +147,7 @@ type sender struct {
 
 // sender says of a source whether it sends, and is understood.
 func (s *Pages) sender(from status.Sender, v status.SourceVitals, watches []status.Watch) sender {
-	row := sender{Sender: from, Label: senderLabel(from.Source), Light: "ok", Status: "Receiving", Last: v.Last}
+	row := sender{Sender: from, Label: store.SourceLabel(from.Source), Light: "ok", Status: "Receiving", Last: v.Last}
 	silent := false
 	for _, w := range watches {
 		silent = silent || w.Name == watch.Silent+"/"+from.Source

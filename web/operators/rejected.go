@@ -14,7 +14,7 @@ import (
 
 // rejectedSpans are the times that the page of rejected deliveries shows.
 var rejectedSpans = slices.Concat(chartSpans, []chartSpan{
-	{"quarter", "90 days", status.Span{Step: 24 * time.Hour, Steps: 90}, "day", "2 Jan 2006"}})
+	{"quarter", "90 days", status.Span{Step: 24 * time.Hour, Steps: 90}, "day", "2 Jan 2006", "in 90 days"}})
 
 // rejectedPage is the data of rejected.html.
 type rejectedPage struct {
@@ -82,21 +82,16 @@ func (s *Pages) Rejected(w http.ResponseWriter, r *http.Request) error {
 
 // choose reads the filter, and fills in the menus. What is unknown counts as not chosen.
 func (p *rejectedPage) choose(q url.Values) (f status.RejectedFilter) {
-	p.Span = rejectedSpans[1]
-	for _, span := range rejectedSpans {
-		if span.Name == q.Get("span") {
-			p.Span = span
-		}
-	}
+	p.Span = spanOf(rejectedSpans, q.Get("span"), 1)
 	f.Span = p.Span.Span
 	for _, span := range rejectedSpans {
 		p.Spans = append(p.Spans, core.Option{Value: span.Name, Label: span.Label, On: span.Name == p.Span.Name})
 	}
 	p.Sources, p.Reasons = []core.Option{{Label: "Any sender"}}, []core.Option{{Label: "Any reason"}}
-	for _, of := range sources {
-		on := of.name == q.Get("source")
-		if p.Sources = append(p.Sources, core.Option{Value: of.name, Label: of.label, On: on}); on {
-			f.Source = of.name
+	for _, source := range store.Sources {
+		on := source == q.Get("source")
+		if p.Sources = append(p.Sources, core.Option{Value: source, Label: store.SourceLabel(source), On: on}); on {
+			f.Source = source
 		}
 	}
 	for _, r := range watch.Refusals {
@@ -112,7 +107,7 @@ func (p *rejectedPage) choose(q url.Values) (f status.RejectedFilter) {
 func (p *rejectedPage) show(counts []status.RejectedCount, networks []status.Network, times []status.Rejected) {
 	for _, c := range counts {
 		refusal := watch.RefusalOf(c.Reason)
-		one := why{RejectedCount: c, Refusal: refusal, Label: refusal.Label, Sender: senderLabel(c.Source)}
+		one := why{RejectedCount: c, Refusal: refusal, Label: refusal.Label, Sender: store.SourceLabel(c.Source)}
 		if c.Reason == store.BadSignature || c.Reason == "not_configured" {
 			one.Variable = watch.SecretsOf(c.Source)
 		}
@@ -120,10 +115,10 @@ func (p *rejectedPage) show(counts []status.RejectedCount, networks []status.Net
 		p.Total += c.Count
 	}
 	for _, n := range networks {
-		p.Networks = append(p.Networks, network{n, watch.RefusalOf(n.Reason).Label, senderLabel(n.Source)})
+		p.Networks = append(p.Networks, network{n, watch.RefusalOf(n.Reason).Label, store.SourceLabel(n.Source)})
 	}
 	for _, t := range times {
 		p.Times = append(p.Times, rejectedAt{t, t.At.Format(p.Span.time), watch.RefusalOf(t.Reason).Label,
-			senderLabel(t.Source)})
+			store.SourceLabel(t.Source)})
 	}
 }

@@ -3,7 +3,6 @@ package operators
 import (
 	"net/http"
 	"net/url"
-	"strings"
 
 	"rollcall/internal/show"
 	"rollcall/store"
@@ -46,7 +45,7 @@ func (s *Pages) Store(w http.ResponseWriter, r *http.Request) error {
 	}
 	page.adminPage = s.adminPage("stores", show.VisibleLines(title))
 	if line.StripeAccountID != nil {
-		page.Stripe = "https://dashboard.stripe.com/" + url.PathEscape(*line.StripeAccountID)
+		page.Stripe = core.StripeAccount(*line.StripeAccountID)
 	}
 	if err := s.AddTokens(r.Context(), id, &page.TokenList); err != nil {
 		return err
@@ -69,7 +68,7 @@ func (s *Pages) fillStore(r *http.Request, page *storePage) error {
 	if page.Members, err = customers.New(s.Cfg.Store).Members(ctx, id); err != nil {
 		return err
 	}
-	reasons, err := checks.New(s.Cfg.Store).OffReasons(ctx, id)
+	reasons, err := checks.New(s.Cfg.Store).OffCounts(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -78,14 +77,7 @@ func (s *Pages) fillStore(r *http.Request, page *storePage) error {
 			page.Missing = append(page.Missing, offReasonOf(reason, id))
 		}
 	}
-	names := id
-	if account := page.Store.StripeAccountID; account != nil {
-		names += " " + *account
-	}
-	if strings.ContainsAny(id, " \t\n") { // a search would look for its words
-		return nil
-	}
-	page.EventsURL = core.Address("/admin/events", url.Values{"q": {names}})
-	page.Events, _, err = inbox.New(s.Cfg.Store).Events(ctx, store.EventFilter{Query: names, Limit: storeEvents})
+	page.EventsURL = core.Address("/admin/events", storeQuery(id))
+	page.Events, _, err = inbox.New(s.Cfg.Store).Events(ctx, store.EventFilter{Store: id, Limit: storeEvents})
 	return err
 }
