@@ -82,7 +82,7 @@ func parseServers(raw string) (all servers, err error) {
 	for i, one := range splitURLs(raw) {
 		m := form.FindStringSubmatch(one)
 		if m == nil {
-			return all, errors.New("is not a URL with the scheme redis, rediss, redis-sentinel or redis-cluster")
+			return all, errors.New("write a URL with the scheme redis, rediss, redis-sentinel or redis-cluster")
 		}
 		s := servers{tls: m[1], kind: m[2], login: m[3], path: m[5], query: m[6]}
 		if i > 0 && (all.kind != "" || s.kind != "" || s.tls != all.tls || s.login != all.login || s.path != all.path) {
@@ -120,25 +120,24 @@ func (s servers) parseQuery() (url.Values, error) {
 	return query, nil
 }
 
-var errNoURL = errors.New("is not a URL: characters of a password may have to be written as %XX")
+var errNoURL = errors.New("this is not a URL; in a password, write special characters as %XX")
 
 // parseHosts parses one URL per host and returns the options that all hosts share.
 func (s servers) parseHosts() (one *redis.Options, addrs []string, err error) {
 	for _, host := range s.hosts {
 		if host == "" || host[0] == ':' {
-			return nil, nil, errors.New("names no host")
+			return nil, nil, errors.New("a host is missing")
 		}
 		if s.kind == "-sentinel" && !strings.Contains(host[strings.LastIndexByte(host, ']')+1:], ":") {
 			host += ":26379"
 		}
 		one, err = redis.ParseURL("redis" + s.tls + "://" + s.login + host + "/" + strings.TrimPrefix(s.path, "/"))
-		if quotes := new(url.Error); errors.As(err, &quotes) { // it quotes the URL, password included
+		var quotes *url.Error // the URL, password included
+		switch {
+		case errors.As(err, &quotes):
 			return nil, nil, errNoURL
-		} else if err == nil && one.DB < 0 {
-			err = fmt.Errorf("database %d is negative", one.DB)
-		}
-		if err != nil {
-			return nil, nil, err
+		case err != nil, one.DB < 0:
+			return nil, nil, errors.New("only the number of a database may follow the host, as in redis://127.0.0.1/0")
 		}
 		addrs = append(addrs, one.Addr)
 	}

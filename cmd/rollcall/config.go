@@ -189,7 +189,7 @@ const (
 
 // valid names all that is wrong with the settings that a command uses.
 func (c *Config) valid(file settingsFile, command string) error {
-	errs := []error{file.problem, c.check()}
+	errs := []error{file.problem, c.checkServers(), c.check()}
 	if slices.Contains([]string{"serve", "dev", "demo", "init"}, command) {
 		errs = append(errs, c.checkWeb())
 	}
@@ -241,7 +241,7 @@ func checkListen(name string, address *string, example string) error {
 		return nil
 	}
 	if _, _, err := net.SplitHostPort(*address); err != nil {
-		return fmt.Errorf("%s: %w; write host:port, as in %s", name, err, example)
+		return fmt.Errorf("%s is %q: write host:port, as %s", name, *address, example)
 	}
 	return nil
 }

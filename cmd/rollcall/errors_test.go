@@ -16,7 +16,8 @@ import (
 // and texts of its libraries.
 var goism = regexp.MustCompile(`\b[a-z]\w*\.[A-Z]\w*|struct field|unmarshal|\bu?int\d*\b|\d bit\b|float64|<nil>|` +
 	`strconv|\bparse "|parsing|context (canceled|deadline)|0x[0-9a-f]{4}|&\{|%!|\bjson:|envar|dial tcp|\bEOF\b|\bpq:|` +
-	`\bsql:|time: (invalid|unknown|missing)|url: |invalid character|goroutine|runtime|panic`)
+	`\bsql:|\bredis: |failed to|unable to|cannot parse|keyword/value|missing port|time: (invalid|unknown|missing)|url: |` +
+	`invalid character|goroutine|runtime|panic`)
 
 // failing are command lines that fail without a database, or before they ask it. DIR is a
 // folder, BROKEN one with a dev's files that are damaged, FILE no folder, and somebody
@@ -32,6 +33,9 @@ const failing = `
 	serve --trusted-proxies x
 	work --customer-pictures=maybe
 	work --redis-url http://x --database-url CURRENT
+	work --redis-url redis://x/y
+	work --database-url postgres://x/y?sslmode=nonsense
+	work --database-url postgres://x/y?sslmode=verify-full&sslrootcert=/nowhere
 	work --retain-payloads x
 	work --alert-webhook-url :: --alert-webhook-secret x
 	work --stripe-api-key x

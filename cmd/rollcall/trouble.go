@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"slices"
 	"strconv"
@@ -79,8 +80,11 @@ func (c *Config) trouble(err error) *trouble {
 // unread explains an invalid URL without repeating any of it: a password may be
 // anywhere in it.
 func unread(e *pgconn.ParseConfigError) *trouble {
-	text := e.Error()
-	return &trouble{what: "DATABASE_URL cannot be read: " + text[strings.LastIndexByte(text, '`')+len("`: "):],
+	var file *fs.PathError // of a certificate, or a key
+	if errors.As(e, &file) {
+		return &trouble{what: "DATABASE_URL names a file that cannot be read", do: file.Path + ": " + reason(file.Err)}
+	}
+	return &trouble{what: "DATABASE_URL cannot be read",
 		do: "write postgres://user:password@host/database, with %XX for special characters of the password"}
 }
 

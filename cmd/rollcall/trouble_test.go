@@ -91,7 +91,7 @@ func TestCommandsNameTheDatabaseThatIsWrong(t *testing.T) {
 		name, url, says string
 		schema          bool // only the schema is wrong
 	}{
-		{"not a URL", "hushhush", "DATABASE_URL cannot be read: failed to parse as keyword/value (invalid keyword/value): " +
+		{"not a URL", "hushhush", "DATABASE_URL cannot be read: " +
 			"write postgres://user:password@host/database, with %XX for special characters of the password", false},
 		{"no server", "postgres://u:hushhush@127.0.0.1:1/x",
 			"Postgres at 127.0.0.1:1 does not answer (connection refused): start it, or correct DATABASE_URL", false},
