@@ -4,8 +4,6 @@
 # make fuzz FUZZTIME=10m: how long, or how many inputs (100000x), for each target.
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-COMMIT  := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
-DATE    := $(shell git log -1 --format=%cs 2>/dev/null || echo 1970-01-01)
 ARGS    :=
 FUZZTIME := 30s
 
@@ -31,11 +29,11 @@ demo: setup build ## play a marketplace's days at a Rollcall of your own
 	./bin/rollcall demo $(ARGS)
 
 build: ## bin/rollcall, one static binary
-	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.date=$(DATE)' -o bin/rollcall ./cmd/rollcall
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/rollcall ./cmd/rollcall
 
 release: ## dist/: programs for Linux and macOS, a container image, SBOMs, checksums
 	rm -rf dist
-	go run ./cmd/release -version $(VERSION) -commit $(COMMIT) -date $(DATE) -out dist $(ARGS)
+	go run ./cmd/release -version $(VERSION) $$(git log -1 --format='-commit %H -date %cs') -out dist $(ARGS)
 
 # Tests wait for servers more than they compute: four of a package at a time keep
 # two cores busy. What go test would vet is vetted already.

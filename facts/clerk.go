@@ -3,29 +3,42 @@ package facts
 import (
 	"encoding/json"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 	_ "time/tzdata" // time zones must not depend on the machine
 )
 
 // Readers of Clerk objects.
 
+var clerkReaders = map[string]func(Event, json.RawMessage) (Set, error){
+	"user.created":    readUserEvent,
+	"user.updated":    readUserEvent,
+	"user.deleted":    readUserEvent,
+	"session.created": readSession,
+}
+
+// ClerkTypes are the types of Clerk's events that are read.
+func ClerkTypes() []string { return slices.Sorted(maps.Keys(clerkReaders)) }
+
 func readClerk(e Event) (Set, error) {
 	var body struct{ Data json.RawMessage }
 	if err := json.Unmarshal(e.Payload, &body); err != nil {
 		return Set{}, malformed("Clerk event %s (%s): %v", e.ID, e.Type, err)
 	}
-	o := origin{id: e.ID, typ: e.Type, at: e.OccurredAt}
-	switch e.Type {
-	case "user.created", "user.updated", "user.deleted":
-		set, err := readUser(o, body.Data)
-		if err != nil {
-			return Set{}, malformed("Clerk event %s (%s): %v", e.ID, e.Type, err)
-		}
-		return set, nil
-	case "session.created":
-		return readSession(body.Data)
+	read, ok := clerkReaders[e.Type]
+	if !ok {
+		return Set{}, &Ignored{"Clerk events of type " + e.Type + " are not needed"}
 	}
-	return Set{}, &Ignored{"Clerk events of type " + e.Type + " are not needed"}
+	return read(e, body.Data)
+}
+
+func readUserEvent(e Event, data json.RawMessage) (Set, error) {
+	set, err := readUser(origin{id: e.ID, typ: e.Type, at: e.OccurredAt}, data)
+	if err != nil {
+		return Set{}, malformed("Clerk event %s (%s): %v", e.ID, e.Type, err)
+	}
+	return set, nil
 }
 
 // ReadClerkUser reads a user from Clerk's API. read is the time of reading, which only matters if
@@ -112,7 +125,7 @@ func readUser(o origin, data json.RawMessage) (Set, error) {
 
 // readSession reads a sign-in as the user's activity, unless an admin impersonated the user
 // (actor).
-func readSession(data json.RawMessage) (Set, error) {
+func readSession(_ Event, data json.RawMessage) (Set, error) {
 	var s struct {
 		UserID    text   `json:"user_id"`
 		CreatedAt millis `json:"created_at"`

@@ -3,7 +3,6 @@ package migrations_test
 import (
 	"context"
 	"errors"
-	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -12,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"rollcall/internal/testing/firstschema"
 	"rollcall/internal/testing/testdb"
 	"rollcall/migrations"
 	"rollcall/store"
@@ -29,12 +29,7 @@ func upTo(t *testing.T, url string, version int64) {
 func atVersion(t *testing.T, version int64) (url string) {
 	t.Helper()
 	url = testdb.Empty(t)
-	upTo(t, url, 5)
-	fill, err := os.ReadFile("../testdata/upgrade/first.sql")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := connect(t, url).Exec(t.Context(), "SET upgrade.size = 200;\n"+string(fill)); err != nil {
+	if err := firstschema.Make(t.Context(), url, 200); err != nil {
 		t.Fatal(err)
 	}
 	if version > 5 {

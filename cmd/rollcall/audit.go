@@ -10,13 +10,11 @@ import (
 	"rollcall/facts"
 	"rollcall/store"
 	"rollcall/store/checks"
-	"rollcall/store/pg"
 )
 
 type auditCmd struct {
-	Source   string `arg:"" optional:"" name:"source" enum:"facts,stripe,clerk," default:"" help:"What to compare with: facts (stored data with itself), stripe or clerk (their APIs)."`
+	Against  string `arg:"" optional:"" name:"source" enum:"facts,stripe,clerk" default:"facts" help:"What to compare with: facts (stored data with itself), stripe or clerk (their APIs). Without it: facts."`
 	Store    string `name:"store" placeholder:"ID" help:"Only this store."`
-	Against  string `name:"against" placeholder:"SOURCE" enum:"facts,stripe,clerk," default:"" help:"The same as a flag."`
 	Fix      bool   `name:"fix" help:"Fix the differences, then compare again."`
 	Examples int    `name:"examples" placeholder:"N" default:"5" help:"Show at most N examples of each difference (${default})."`
 	JSON     bool   `name:"json" help:"Print JSON."`
@@ -26,17 +24,16 @@ type auditCmd struct {
 func (auditCmd) Help() string {
 	return `Without --fix nothing is written, and nothing is blocked.
 
-Against facts: every fact that resolves to a store and an address must point at that customer, and every
-customer must match its facts. --fix resolves and derives again, as rebuild does. Missing facts are listed
-with the reason; they are not differences.
+facts: every fact that resolves to a store and an address must point at that customer, and every customer
+must match its facts. --fix resolves and derives again, as rebuild does. Missing facts are listed with the
+reason; they are not differences.
 
-Against stripe (needs STRIPE_API_KEY): all sales, invoices, refunds, disputes and subscriptions in Stripe must
-be stored, with the same amounts and status. With --store, these are the ones of its Connect account, and its
+stripe (needs STRIPE_API_KEY): all sales, invoices, refunds, disputes and subscriptions in Stripe must be
+stored, with the same amounts and status. With --store, these are the ones of its Connect account, and its
 own on the platform's account. --fix starts a backfill of kind stripe and follows it.
 
-Against clerk (needs CLERK_SECRET_KEY): all Clerk users must be stored, with the same verified address and
-name, and deleted users marked as deleted. --fix starts a backfill of kind clerk, follows it, and marks
-deleted users.
+clerk (needs CLERK_SECRET_KEY): all Clerk users must be stored, with the same verified address and name, and
+deleted users marked as deleted. --fix starts a backfill of kind clerk, follows it, and marks deleted users.
 
 PLATFORM_PRODUCT_TYPES must be the same as for the workers. Status 0: no differences, or with --fix none left;
 1: differences, or data that could not be compared; 2: an invalid command line.`
@@ -54,10 +51,6 @@ type auditing struct {
 }
 
 func (c auditCmd) Run(e *env) error {
-	if c.Source != "" && c.Against != "" && c.Source != c.Against {
-		return usageError(fmt.Sprintf("compare with %s or with %s: one at a time", c.Source, c.Against))
-	}
-	c.Against = cmp.Or(c.Source, c.Against, "facts")
 	if err := c.check(e); err != nil {
 		return err
 	}
@@ -96,10 +89,7 @@ func (c auditCmd) accounts(e *env, s *store.Store) (accounts []string, err error
 	if c.Store == "" {
 		accounts, err = s.StripeAccounts(e)
 	} else {
-		accounts, err = s.StoreAccounts(e, c.Store)
-	}
-	if errors.Is(err, pg.ErrNotFound) {
-		return nil, e.mustKnowStore(s, c.Store)
+		accounts, err = e.storeAccounts(s, c.Store)
 	}
 	return append([]string{""}, accounts...), err
 }

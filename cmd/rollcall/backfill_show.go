@@ -32,18 +32,19 @@ func (c backfillListCmd) Run(e *env) error {
 	}
 	more := len(runs) > c.Limit
 	runs = runs[:min(len(runs), c.Limit)]
-	if c.JSON {
-		return printList(e.out, runs)
+	switch {
+	case c.JSON:
+		err = printList(e.out, runs)
+	case len(runs) == 0:
+		_, err = fmt.Fprintln(e.out,
+			"No backfill has been started yet. `rollcall backfill start --help` lists the kinds.")
+	default:
+		printRuns(e.out, runs, time.Now())
 	}
-	if len(runs) == 0 {
-		fmt.Fprintln(e.out, "No backfill has been started yet. `rollcall backfill start --help` lists the kinds.")
-		return nil
-	}
-	printRuns(e.out, runs, time.Now())
 	if more {
-		fmt.Fprintln(e.out, "… and more: raise --limit, or page through GET /api/admin/backfills")
+		e.andMore(c.JSON, "raise --limit, or page through GET /api/admin/backfills")
 	}
-	return nil
+	return err
 }
 
 func printRuns(w io.Writer, runs []store.Backfill, now time.Time) {

@@ -23,18 +23,14 @@ func commandsText(model *kong.Application) string {
 	var text strings.Builder
 	text.WriteString("\n## All commands\n\n| to | command | does |\n|---|---|---|\n")
 	for _, group := range commandGroups {
-		for _, command := range model.Children {
-			if command.Group != nil && command.Group.Key == group.Key && !command.Hidden {
-				fmt.Fprintf(&text, "| %s | [`rollcall %s`](#rollcall-%[2]s) | %s |\n", strings.TrimSuffix(group.Title, ":"),
-					command.Name, cell(command.Help))
-			}
+		for _, command := range commandsOf(model, group) {
+			fmt.Fprintf(&text, "| %s | [`rollcall %s`](#rollcall-%[2]s) | %s |\n", group.Title, command.Name,
+				cell(command.Help))
 		}
 	}
 	for _, group := range commandGroups {
-		for _, command := range model.Children {
-			if command.Group != nil && command.Group.Key == group.Key && !command.Hidden {
-				writeCommand(&text, command, "##")
-			}
+		for _, command := range commandsOf(model, group) {
+			writeCommand(&text, command, "##")
 		}
 	}
 	return text.String()
@@ -42,7 +38,7 @@ func commandsText(model *kong.Application) string {
 
 // writeCommand writes the section of a command, and those of its parts.
 func writeCommand(text *strings.Builder, c *kong.Node, heading string) {
-	fmt.Fprintf(text, "\n%s rollcall %s\n\n%s\n", heading, strings.TrimPrefix(c.FullPath(), "rollcall "), c.Help)
+	fmt.Fprintf(text, "\n%s %s\n\n%s\n", heading, c.FullPath(), c.Help)
 	if len(c.Children) == 0 {
 		fmt.Fprintf(text, "\n```text\n%s\n```\n", synopsis(c))
 	}

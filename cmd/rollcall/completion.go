@@ -58,7 +58,6 @@ func answerShell(stdout io.Writer) bool {
 		"source": complete.PredictSet(store.Sources...),
 		"status": complete.PredictSet("pending", "processed", "ignored", "failed"),
 		"type":   complete.PredictSet(eventTypes()...),
-		"store":  complete.PredictNothing,
 	}))
 	if err != nil {
 		return true

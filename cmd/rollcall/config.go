@@ -139,24 +139,24 @@ type Config struct {
 	Color string `name:"color" env:"ROLLCALL_COLOR" group:"output" placeholder:"WHEN" default:"auto" help:"Colour results: auto (on a terminal, unless NO_COLOR is set), always or never (${default})."`
 
 	// LogLevel is the lowest level that is logged, to stderr.
-	LogLevel string `name:"log-level" env:"LOG_LEVEL" group:"logs" placeholder:"LEVEL" default:"info" help:"Lowest level to log: debug, info, warn or error (${default})."`
+	LogLevel string `name:"log-level" env:"LOG_LEVEL" group:"logs" placeholder:"LEVEL" default:"info" help:"Lowest level to log, to stderr: debug, info, warn or error (${default})."`
 
 	// LogFormat is text for people, json for machines.
 	LogFormat string `name:"log-format" env:"LOG_FORMAT" group:"logs" placeholder:"FORMAT" default:"text" help:"Log format: text or json (${default})."`
 }
 
 var groups = []kong.Group{
-	{Key: "servers", Title: "Servers:"},
-	{Key: "web", Title: "Web:"},
-	{Key: "webhooks", Title: "Webhooks:"},
-	{Key: "history", Title: "History:"},
-	{Key: "imports", Title: "Imports:"},
-	{Key: "rules", Title: "What counts:"},
-	{Key: "keep", Title: "Retention:"},
-	{Key: "alerts", Title: "Alerts:"},
-	{Key: "watch", Title: "Monitoring (traces: see OTEL_EXPORTER_OTLP_ENDPOINT in docs/metrics.md):"},
-	{Key: "output", Title: "Output:"},
-	{Key: "logs", Title: "Logs (to stderr):"},
+	{Key: "servers", Title: "Servers"},
+	{Key: "web", Title: "Web"},
+	{Key: "webhooks", Title: "Webhooks"},
+	{Key: "history", Title: "History"},
+	{Key: "imports", Title: "Imports"},
+	{Key: "rules", Title: "What counts"},
+	{Key: "keep", Title: "Retention"},
+	{Key: "alerts", Title: "Alerts"},
+	{Key: "watch", Title: "Monitoring"},
+	{Key: "output", Title: "Output"},
+	{Key: "logs", Title: "Logs"},
 }
 
 // groupsOf are the groups of settings that each command uses; others use all.
@@ -172,7 +172,7 @@ var groupsOf = map[string][]string{
 	"rebuild":    {"servers", "rules"},
 	"stripe":     {"history"},
 	"health":     {},
-	"config":     {},
+	"config":     {"output"},
 	"stores":     {"servers"},
 	"customers":  {"servers"},
 	"completion": {},

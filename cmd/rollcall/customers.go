@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -11,7 +12,6 @@ import (
 
 	"rollcall/facts"
 	"rollcall/internal/show"
-	"rollcall/store"
 	"rollcall/store/customers"
 	"rollcall/store/pg"
 	"rollcall/web/creators"
@@ -23,12 +23,10 @@ type customersCmd struct {
 }
 
 type customersListCmd struct {
-	Store   string       `name:"store" required:"" placeholder:"ID" predictor:"store" help:"The store."`
-	Sort    string       `name:"sort" placeholder:"KEY" default:"-last_activity" help:"Order: last_activity, first_seen, spent, name or email; with - before it, descending (${default})."`
-	Limit   int          `name:"limit" default:"50" placeholder:"N" help:"Number of customers to list (${default})."`
-	All     bool         `name:"all" help:"List all that match."`
-	JSON    bool         `name:"json" xor:"as" help:"Print JSON, as the API does; ids are numbers."`
-	CSV     bool         `name:"csv" xor:"as" help:"Print CSV with all that match, as the page's download."`
+	Store string `name:"store" required:"" placeholder:"ID" help:"The store."`
+	Sort  string `name:"sort" placeholder:"KEY" default:"-last_activity" help:"Order: last_activity, first_seen, spent, name or email; with - before it, descending (${default})."`
+	CSV   bool   `name:"csv" xor:"as" help:"Print CSV with all that match, as the page's download."`
+	listFlags
 	Filters kong.Plugins `embed:""`
 }
 
@@ -55,12 +53,15 @@ func (c customersListCmd) Run(e *env) error {
 	if c.CSV {
 		return plain(customers.New(s).ExportCustomers(e, filter, creators.CSV(e.out)))
 	}
-	all, more, err := c.read(e, s, filter)
+	all, more, err := pages(c.listFlags, func(cursor string, limit int) ([]customers.Customer, string, error) {
+		filter.Cursor, filter.Limit = cursor, limit
+		return customers.New(s).Customers(e, filter)
+	})
 	switch {
 	case err != nil:
 		return plain(err)
 	case c.JSON:
-		return printList(e.out, all)
+		err = printList(e.out, all)
 	case len(all) == 0 && filter.Narrow():
 		_, err = fmt.Fprintln(e.out, "No customers match.")
 	case len(all) == 0:
@@ -69,35 +70,20 @@ func (c customersListCmd) Run(e *env) error {
 		printCustomers(e.out, all)
 	}
 	if more {
-		_, err = fmt.Fprintln(e.out, "… and more: --all lists them, --limit changes their number")
+		e.andMore(c.JSON, "--all lists them, --limit changes their number")
 	}
 	return err
 }
 
 // filter is what the flags select.
 func (c customersListCmd) filter() (customers.Filter, error) {
-	if c.Limit < 1 {
-		return customers.Filter{}, usageError("--limit must be 1 or more")
+	if err := c.check(); err != nil {
+		return customers.Filter{}, err
 	}
 	q := filterValues(c.Filters)
 	q.Set("sort", c.Sort)
 	f, err := customers.ParseFilter(c.Store, q)
 	return f, plain(err)
-}
-
-// read reads pages until there are enough customers.
-func (c customersListCmd) read(e *env, s *store.Store, f customers.Filter) (
-	all []customers.Customer, more bool, err error) {
-	for {
-		if f.Limit = pg.MaxLimit; !c.All {
-			f.Limit = min(pg.MaxLimit, c.Limit-len(all))
-		}
-		page, next, err := customers.New(s).Customers(e, f)
-		if all = append(all, page...); err != nil || next == "" || !c.All && len(all) >= c.Limit {
-			return all, next != "", err
-		}
-		f.Cursor = next
-	}
 }
 
 func printCustomers(w io.Writer, all []customers.Customer) {
@@ -111,7 +97,7 @@ func printCustomers(w io.Writer, all []customers.Customer) {
 
 type customersShowCmd struct {
 	Ref   string `arg:"" name:"customer" help:"The customer's email address, or id (the first column of list)."`
-	Store string `name:"store" required:"" placeholder:"ID" predictor:"store" help:"The store."`
+	Store string `name:"store" required:"" placeholder:"ID" help:"The store."`
 	JSON  bool   `name:"json" help:"Print JSON, as the API does; ids are numbers."`
 }
 
@@ -180,11 +166,11 @@ func printCustomer(w io.Writer, c customers.Customer) {
 			dated(", since ", course.EnrolledAt)+dated(", completed ", course.CompletedAt))
 	}
 	for _, p := range c.Purchases {
-		line("purchase", fmt.Sprintf("%s, %s", harmless(orElse(p.Title, p.Kind)), money(p.Amount, p.Currency))+
+		line("purchase", fmt.Sprintf("%s, %s", harmless(cmp.Or(deref(p.Title), p.Kind)), money(p.Amount, p.Currency))+
 			dated(", ", p.PurchasedAt))
 	}
 	for _, v := range c.Subscriptions {
-		line("subscription", fmt.Sprintf("%s, %s", harmless(orElse(v.Plan, v.ID)), v.Status)+
+		line("subscription", fmt.Sprintf("%s, %s", harmless(cmp.Or(deref(v.Plan), v.ID)), v.Status)+
 			dated(", period ends ", v.CurrentPeriodEnd))
 	}
 }
@@ -203,12 +189,4 @@ func dated(words string, t *time.Time) string {
 		return ""
 	}
 	return words + t.UTC().Format(time.DateOnly)
-}
-
-// orElse is the text, or another if there is none.
-func orElse(text *string, other string) string {
-	if deref(text) == "" {
-		return other
-	}
-	return *text
 }

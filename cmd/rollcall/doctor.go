@@ -58,7 +58,7 @@ func (e *env) host() doctor.Host {
 		},
 		At: e.at,
 		Settings: doctor.Settings{
-			Malformed: problems(e.file.problem, e.Config.check(), e.checkWeb()), Absent: e.absent(), Unusable: e.unusable(),
+			Malformed: problemsOf(e.file.problem, e.Config.check(), e.checkWeb()), Absent: e.absent(), Unusable: e.unusable(),
 			StripeKey: given(e.StripeAPIKey), StripeMode: e.stripeMode(),
 		},
 		Database: e.databaseURL, Open: e.open, OpenUnchecked: e.openUnchecked,
@@ -70,22 +70,4 @@ func (e *env) host() doctor.Host {
 			return reason(err), nil, false
 		},
 	}
-}
-
-// problems takes errors apart that were joined, each once.
-func problems(errs ...error) (all []error) {
-	for _, err := range errs {
-		var joined interface{ Unwrap() []error }
-		ok := false
-		if err != nil {
-			joined, ok = err.(interface{ Unwrap() []error })
-		}
-		switch {
-		case ok:
-			all = append(all, problems(joined.Unwrap()...)...)
-		case err != nil:
-			all = append(all, err)
-		}
-	}
-	return all
 }

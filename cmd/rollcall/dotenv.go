@@ -32,16 +32,8 @@ type settingsFile struct {
 
 // loadDotEnv sets what .env says and the environment leaves open.
 func loadDotEnv() (f settingsFile) {
-	text, ignored := readOwn(dotEnv)
-	if ignored != "" || text == nil {
-		f.ignored = ignored
-		return f
-	}
-	values, err := godotenv.UnmarshalBytes(text)
-	if err != nil { // the error quotes the line, which may hold a secret
-		f.problem = errors.New(dotEnv + " cannot be read: each line must be NAME=value, with quotes closed")
-		return f
-	}
+	var values map[string]string
+	values, f.ignored, f.problem = valuesOf(dotEnv)
 	known := settings()
 	for name, value := range values {
 		_, already := os.LookupEnv(name)
@@ -61,6 +53,15 @@ func (f settingsFile) tell(log *slog.Logger) {
 	case len(f.set) > 0:
 		log.Info("settings read", "file", dotEnv, "variables", len(f.set))
 	}
+}
+
+// valuesOf reads the values of a file with settings of Rollcall; ignored is why it is not read.
+func valuesOf(name string) (values map[string]string, ignored string, err error) {
+	text, ignored := readOwn(name)
+	if values, err = godotenv.UnmarshalBytes(text); err != nil { // it quotes the line, which may hold a secret
+		err = fmt.Errorf("%s cannot be read: each line must be NAME=value, with quotes closed", name)
+	}
+	return values, ignored, err
 }
 
 // readOwn reads a file with settings of Rollcall; nothing if there is none. One that another

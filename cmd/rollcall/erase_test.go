@@ -335,7 +335,7 @@ func TestErasureLeavesNothing(t *testing.T) {
 	if diff := cmp.Diff(before, h.figures()); diff != "" {
 		t.Errorf("what the store took after all came again (-before +after):\n%s", diff)
 	}
-	h.wants([]string{"--against", "clerk"})
+	h.wants([]string{"clerk"})
 	h.wants(nil)
 }
 

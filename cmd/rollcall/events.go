@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -34,17 +35,15 @@ type eventsListCmd struct {
 	Store     string `name:"store" placeholder:"ID" predictor:"store" help:"Only events that name this store or its Stripe account."`
 	Dismissed bool   `name:"dismissed" help:"Only events that were dismissed."`
 	Before    int64  `name:"before" placeholder:"ID" help:"Only events older than the one with this id."`
-	Limit     int    `name:"limit" default:"50" placeholder:"N" help:"Number of events to list (${default})."`
-	All       bool   `name:"all" help:"List all."`
-	JSON      bool   `name:"json" help:"Print JSON, as the API does."`
+	listFlags
 }
 
 func (c eventsListCmd) Run(e *env) error {
-	switch {
-	case c.Limit < 1:
-		return usageError("--limit must be 1 or more")
-	case c.Before < 0:
+	if c.Before < 0 {
 		return usageError("--before must be an id: the first column")
+	}
+	if err := c.check(); err != nil {
+		return err
 	}
 	s, err := e.open()
 	if err != nil {
@@ -64,39 +63,38 @@ func (c eventsListCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
+	if !c.JSON {
+		c.print(e, events)
+	}
+	if more {
+		e.andMore(c.JSON, fmt.Sprintf("--before %d lists the next, --all all of them", events[len(events)-1].ID))
+	}
 	if c.JSON {
 		return printJSON(e.out, struct {
 			Data   []store.Event    `json:"data"`
 			Counts map[string]int64 `json:"counts"`
 		}{append([]store.Event{}, events...), counts})
 	}
-	c.print(e, events, more)
 	_, err = fmt.Fprintln(e.out, countsLine(counts))
 	return err
 }
 
-// read reads pages until there are enough events.
 func (c eventsListCmd) read(e *env, in *inbox.Reader) (all []store.Event, more bool, err error) {
 	f := store.EventFilter{Source: c.Source, Status: c.Status, Type: c.Type, Query: c.Search, Store: c.Store}
 	if c.Dismissed {
 		f.Dismissed = "yes"
 	}
+	first := ""
 	if c.Before > 0 {
-		f.Cursor = pg.Position{Sort: store.EventSort, ID: c.Before}.Encode()
+		first = pg.Position{Sort: store.EventSort, ID: c.Before}.Encode()
 	}
-	for {
-		if f.Limit = pg.MaxLimit; !c.All {
-			f.Limit = min(pg.MaxLimit, c.Limit-len(all))
-		}
-		page, next, err := in.Events(e, f)
-		if all = append(all, page...); err != nil || next == "" || !c.All && len(all) >= c.Limit {
-			return all, next != "", err
-		}
-		f.Cursor = next
-	}
+	return pages(c.listFlags, func(cursor string, limit int) ([]store.Event, string, error) {
+		f.Cursor, f.Limit = cmp.Or(cursor, first), limit
+		return in.Events(e, f)
+	})
 }
 
-func (c eventsListCmd) print(e *env, events []store.Event, more bool) {
+func (c eventsListCmd) print(e *env, events []store.Event) {
 	if len(events) == 0 {
 		fmt.Fprintf(e.out, "No %s.\n", c.what())
 		return
@@ -113,9 +111,6 @@ func (c eventsListCmd) print(e *env, events []store.Event, more bool) {
 		return cell
 	}
 	t.print(e.out)
-	if more {
-		fmt.Fprintf(e.out, "… and more: --before %d lists the next, --all all of them\n", events[len(events)-1].ID)
-	}
 }
 
 // what names the events that are asked for: "failed events of type invoice.paid from stripe".

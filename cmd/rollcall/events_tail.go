@@ -34,6 +34,11 @@ const (
 	tailPatience = time.Second
 )
 
+// filter is what of the inbox is read. Of a status to come, events that wait are read too.
+func (c eventsTailCmd) filter() store.EventFilter {
+	return store.EventFilter{Source: c.Source, Type: c.Type, Limit: pg.MaxLimit}
+}
+
 // tail follows the inbox.
 type tail struct {
 	eventsTailCmd
@@ -53,7 +58,8 @@ type high struct {
 }
 
 func (c eventsTailCmd) Run(e *env) error {
-	filter := store.EventFilter{Source: c.Source, Status: c.Status, Type: c.Type}
+	filter := c.filter()
+	filter.Status = c.Status
 	if _, _, err := filter.Check(); err != nil {
 		return plain(err)
 	}
@@ -124,7 +130,7 @@ func (t *tail) arrived(now time.Time) (fresh []store.Event, err error) {
 	if whole {
 		t.whole = now
 	}
-	for f := (store.EventFilter{Limit: pg.MaxLimit}); ; {
+	for f := t.filter(); ; {
 		page, next, err := t.in.Events(t.e, f)
 		if err != nil {
 			return nil, err
@@ -136,7 +142,7 @@ func (t *tail) arrived(now time.Time) (fresh []store.Event, err error) {
 			}
 		}
 		f.Cursor = next
-		if next == "" || page[len(page)-1].ID <= t.floor || len(fresh) == before && !whole {
+		if next == "" || len(page) == 0 || page[len(page)-1].ID <= t.floor || len(fresh) == before && !whole {
 			return fresh, nil
 		}
 	}
@@ -174,10 +180,8 @@ func (t *tail) forget(now time.Time, fresh []store.Event) {
 }
 
 func (t *tail) print(v store.Event) error {
-	for _, only := range [][2]string{{t.Source, v.Source}, {t.Type, v.Type}, {t.Status, v.Status}} {
-		if only[0] != "" && only[0] != only[1] {
-			return nil
-		}
+	if t.Status != "" && t.Status != v.Status {
+		return nil
 	}
 	if t.JSON {
 		return json.NewEncoder(t.e.out).Encode(v)

@@ -97,15 +97,13 @@ func allHelp(w io.Writer, model *kong.Application) error {
 	var more []string
 	for _, group := range commandGroups {
 		title := group.Title
-		for _, c := range model.Children {
-			switch {
-			case c.Hidden || c.Group == nil || c.Group.Key != group.Key:
-			case group.Key == "about":
+		for _, c := range commandsOf(model, group) {
+			if group.Key == "about" {
 				more = append(more, c.Name)
-			default:
-				fmt.Fprintf(w, "  %-8s%-11s%s\n", title, c.Name, c.Help)
-				title = ""
+				continue
 			}
+			fmt.Fprintf(w, "  %-8s%-11s%s\n", title, c.Name, c.Help)
+			title = ""
 		}
 	}
 	fmt.Fprintf(w, "  %-8s%s\n", "More", strings.Join(more, ", "))
@@ -113,6 +111,16 @@ func allHelp(w io.Writer, model *kong.Application) error {
 "rollcall help COMMAND" explains a command, "rollcall help settings" all settings.
 `)
 	return err
+}
+
+// commandsOf are the commands of a group.
+func commandsOf(model *kong.Application, group kong.Group) (all []*kong.Node) {
+	for _, c := range model.Children {
+		if !c.Hidden && c.Group != nil && c.Group.Key == group.Key {
+			all = append(all, c)
+		}
+	}
+	return all
 }
 
 // usedSettings names the settings that a command uses.
@@ -127,7 +135,7 @@ func usedSettings(w io.Writer, model *kong.Application, command string) error {
 	var text strings.Builder
 	for _, group := range groups {
 		if !listed || slices.Contains(uses, group.Key) {
-			title := shortTitle(group.Title)
+			title := group.Title
 			for _, line := range wrap(strings.Join(names[group.Key], ", "), helpWidth-17) {
 				fmt.Fprintf(&text, "  %-14s %s\n", title, line)
 				title = ""
@@ -139,12 +147,6 @@ func usedSettings(w io.Writer, model *kong.Application, command string) error {
 	}
 	_, err := fmt.Fprintf(w, "\nSettings, also as flags (see \"rollcall help settings\"):\n%s", text.String())
 	return err
-}
-
-// shortTitle is the title of a group of settings, without a remark behind it.
-func shortTitle(title string) string {
-	title, _, _ = strings.Cut(title, " (")
-	return strings.TrimSuffix(title, ":")
 }
 
 type settingsCmd struct{}
@@ -163,5 +165,6 @@ func (settingsCmd) Run(e *env) error {
 			fmt.Fprintf(e.out, "      %s\n", line)
 		}
 	}
-	return nil
+	_, err := fmt.Fprintln(e.out, "\nTraces: see OTEL_EXPORTER_OTLP_ENDPOINT in docs/metrics.md.")
+	return err
 }

@@ -15,7 +15,6 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
-	"github.com/joho/godotenv"
 	terminal "golang.org/x/term"
 )
 
@@ -85,15 +84,11 @@ func (c initCmd) kept() (map[string]string, error) {
 		return nil, fmt.Errorf("%s exists and stays as it is: add --update to keep its values and add others, "+
 			"or --file for another file", c.File)
 	}
-	text, ignored := readOwn(c.File)
+	values, ignored, err := valuesOf(c.File)
 	if ignored != "" {
 		return nil, fmt.Errorf("%s cannot be updated: %s", c.File, ignored)
 	}
-	values, err := godotenv.UnmarshalBytes(text)
-	if err != nil { // it quotes the line, which may hold a secret
-		return nil, fmt.Errorf("%s cannot be read: each line must be NAME=value, with quotes closed", c.File)
-	}
-	return values, nil
+	return values, err
 }
 
 // newSecrets are the secrets that no one else issues.

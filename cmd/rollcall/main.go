@@ -133,9 +133,8 @@ var errReported = errors.New("failed, and reported it")
 func usage(err error) string {
 	var wrong *kong.ParseError
 	if errors.As(err, &wrong) && wrong.Context != nil {
-		if command := wrong.Context.Command(); command != "" {
-			return fmt.Sprintf("Run \"rollcall %s --help\" to see its arguments.",
-				wrong.Context.Selected().FullPath()[len("rollcall "):])
+		if selected := wrong.Context.Selected(); selected != nil {
+			return fmt.Sprintf("Run \"%s --help\" to see its arguments.", selected.FullPath())
 		}
 	}
 	return `Run "rollcall --help" to see the commands.`

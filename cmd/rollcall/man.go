@@ -27,10 +27,8 @@ func (manCmd) Run(e *env, line *kong.Context) error {
 	p.text(description)
 	p.section("COMMANDS")
 	for _, group := range commandGroups {
-		for _, c := range line.Model.Children {
-			if !c.Hidden && c.Group != nil && c.Group.Key == group.Key {
-				p.command(c)
-			}
+		for _, c := range commandsOf(line.Model, group) {
+			p.command(c)
 		}
 	}
 	p.section("ENVIRONMENT")
@@ -76,7 +74,7 @@ func (p page) item(name, text string) {
 
 // command explains a command and its parts.
 func (p page) command(c *kong.Node) {
-	p.line(".SS %s", roff("rollcall "+strings.TrimPrefix(c.FullPath(), "rollcall ")))
+	p.line(".SS %s", roff(c.FullPath()))
 	p.text(c.Help)
 	if c.Detail != "" {
 		p.line(".PP")

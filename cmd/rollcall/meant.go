@@ -30,6 +30,5 @@ func alike(word string, known []string) string {
 
 // eventTypes are the types of events that Rollcall reads.
 func eventTypes() []string {
-	clerk := []string{"user.created", "user.updated", "user.deleted", "session.created"}
-	return slices.Concat(facts.StripeTypes(""), clerk, facts.PlatformTypes())
+	return slices.Concat(facts.StripeTypes(""), facts.ClerkTypes(), facts.PlatformTypes())
 }

@@ -14,11 +14,6 @@ import (
 	"rollcall/internal/show"
 )
 
-// printList prints a list for programs, as the API does.
-func printList[T any](w io.Writer, all []T) error {
-	return printJSON(w, map[string][]T{"data": append([]T{}, all...)})
-}
-
 // lines prints values with their names; empty ones are left out.
 type lines struct{ w io.Writer }
 

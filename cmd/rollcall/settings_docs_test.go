@@ -30,8 +30,7 @@ func settingsTables() string {
 	for _, s := range settingsOfModel() {
 		if s.group != group {
 			group = s.group
-			title, _, _ := strings.Cut(group, " (")
-			fmt.Fprintf(&text, "\n## %s\n\n| variable | flag | default | |\n|---|---|---|---|\n", strings.TrimSuffix(title, ":"))
+			fmt.Fprintf(&text, "\n## %s\n\n| variable | flag | default | |\n|---|---|---|---|\n", group)
 		}
 		standard := ""
 		if s.standard != "" {

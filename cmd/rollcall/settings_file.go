@@ -86,7 +86,7 @@ func settingsText(values map[string]string) string {
 	for _, s := range settingsOfModel() {
 		if s.group != group {
 			group = s.group
-			text += "\n# --- " + shortTitle(group) + "\n"
+			text += "\n# --- " + group + "\n"
 		}
 		example, shown := examples[s.variable]
 		if !shown {

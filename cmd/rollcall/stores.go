@@ -13,26 +13,26 @@ import (
 type storesCmd struct {
 	Words string `arg:"" optional:"" name:"words" help:"Only stores with these words in their name or id."`
 	Sort  string `name:"sort" placeholder:"KEY" enum:"-customers,id" default:"-customers" help:"Order: -customers (the longest lists first) or id (${default})."`
-	Limit int    `name:"limit" default:"50" placeholder:"N" help:"Number of stores to list (${default}), at most 100."`
-	JSON  bool   `name:"json" help:"Print JSON, as the API does."`
+	listFlags
 }
 
 func (c storesCmd) Run(e *env) error {
-	if c.Limit < 1 {
-		return usageError("--limit must be 1 or more")
+	if err := c.check(); err != nil {
+		return err
 	}
 	s, err := e.open()
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	all, next, err := status.New(s).StoreLines(e, status.StoreFilter{Query: c.Words, Sort: c.Sort,
-		Limit: min(c.Limit, pg.MaxLimit)})
+	all, more, err := pages(c.listFlags, func(cursor string, limit int) ([]status.StoreLine, string, error) {
+		return status.New(s).StoreLines(e, status.StoreFilter{Query: c.Words, Sort: c.Sort, Cursor: cursor, Limit: limit})
+	})
 	switch {
 	case err != nil:
 		return plain(err)
 	case c.JSON:
-		return printList(e.out, all)
+		err = printList(e.out, all)
 	case len(all) == 0 && c.Words != "":
 		_, err = fmt.Fprintf(e.out, "No store has %q in its name or id.\n", c.Words)
 	case len(all) == 0:
@@ -40,8 +40,8 @@ func (c storesCmd) Run(e *env) error {
 	default:
 		printStores(e.out, all)
 	}
-	if next != "" {
-		_, err = fmt.Fprintln(e.out, "… and more: give words of the name, or --limit")
+	if more {
+		e.andMore(c.JSON, "--all lists them, words of the name find one")
 	}
 	return err
 }
@@ -55,13 +55,19 @@ func printStores(w io.Writer, all []status.StoreLine) {
 	t.print(w)
 }
 
+// storeAccounts are the Stripe accounts of a store, which an event must have mentioned.
+func (e *env) storeAccounts(s *store.Store, id string) ([]string, error) {
+	accounts, err := s.StoreAccounts(e, id)
+	if errors.Is(err, pg.ErrNotFound) {
+		err = fmt.Errorf("there is no store %q%s; `%s` lists them", id, e.nearestStore(s, id), e.at("rollcall stores"))
+	}
+	return accounts, err
+}
+
 // mustKnowStore is the error of a store that no event has mentioned.
 func (e *env) mustKnowStore(s *store.Store, id string) error {
-	_, err := s.StoreAccounts(e, id)
-	if !errors.Is(err, pg.ErrNotFound) {
-		return err
-	}
-	return fmt.Errorf("there is no store %q%s; `%s` lists them", id, e.nearestStore(s, id), e.at("rollcall stores"))
+	_, err := e.storeAccounts(s, id)
+	return err
 }
 
 // nearestStore suggests the store that was meant; nothing if none is alike.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -14,8 +13,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"rollcall/internal/testing/firstschema"
 	"rollcall/internal/testing/testdb"
-	"rollcall/migrations"
 	"rollcall/webhooks"
 )
 
@@ -23,19 +22,7 @@ import (
 func firstSchema(t *testing.T, customers int) (url string) {
 	t.Helper()
 	url = testdb.Empty(t)
-	if _, err := migrations.UpWith(t.Context(), url, migrations.Options{To: 5}); err != nil {
-		t.Fatal(err)
-	}
-	fill, err := os.ReadFile("../../testdata/upgrade/first.sql")
-	if err != nil {
-		t.Fatal(err)
-	}
-	conn, err := pgx.Connect(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close(context.Background())
-	if _, err := conn.Exec(t.Context(), fmt.Sprintf("SET upgrade.size = %d;\n%s", customers, fill)); err != nil {
+	if err := firstschema.Make(t.Context(), url, customers); err != nil {
 		t.Fatal(err)
 	}
 	return url
@@ -54,11 +41,12 @@ func TestUpgradeRefusesNoWebhook(t *testing.T) {
 	if got := asks(address, "/readyz"); got != http.StatusServiceUnavailable {
 		t.Errorf("with the first schema it is ready: %d", got)
 	}
-	senders := []*sender{{send: func(n int) error { return post(t.Context(), address, n) }}, firstSender(t, url)}
+	senders := []*sender{
+		{send: func(ctx context.Context, n int) error { return post(ctx, address, n) }}, firstSender(t, url)}
 	stop := make(chan struct{})
 	var sending sync.WaitGroup
 	for _, s := range senders {
-		sending.Go(func() { s.run(stop) })
+		sending.Go(func() { s.run(t.Context(), stop) })
 	}
 	said := migrateTwice(t, env)
 	close(stop)
@@ -103,15 +91,19 @@ func asks(address, path string) int {
 	return res.StatusCode
 }
 
+// patience is how long a webhook may wait. A migration holds a table for a second at most; the rest
+// is for a busy machine.
+const patience = 5 * time.Second
+
 // sender sends one webhook after the other, each once.
 type sender struct {
-	send    func(n int) error
+	send    func(ctx context.Context, n int) error
 	sent    int
 	longest time.Duration
 	failed  error
 }
 
-func (s *sender) run(stop <-chan struct{}) {
+func (s *sender) run(ctx context.Context, stop <-chan struct{}) {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -121,7 +113,9 @@ func (s *sender) run(stop <-chan struct{}) {
 			return
 		}
 		began := time.Now()
-		if s.failed = s.send(s.sent); s.failed != nil {
+		waits, cancel := context.WithTimeout(ctx, patience)
+		s.failed = s.send(waits, s.sent)
+		if cancel(); s.failed != nil {
 			return
 		}
 		s.sent++
@@ -152,7 +146,7 @@ func post(ctx context.Context, address string, n int) error {
 	}
 	defer res.Body.Close()
 	if answer, err := io.ReadAll(res.Body); err != nil || res.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: %s %w", res.Status, answer, err)
+		return fmt.Errorf("%s: %s %v", res.Status, answer, err)
 	}
 	return nil
 }
@@ -165,17 +159,8 @@ func firstSender(t *testing.T, url string) *sender {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close(context.Background()) })
-	return &sender{send: func(n int) error {
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second) // as a receiver has
-		defer cancel()
-		_, err := conn.Exec(ctx, `
-			INSERT INTO webhook_events (source, event_id, type, account, api_version, livemode, occurred_at, payload)
-			SELECT source, event_id, type, account, api_version, livemode, occurred_at, payload::json
-			FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bool[], $7::timestamptz[], $8::text[])
-			  AS e(source, event_id, type, account, api_version, livemode, occurred_at, payload)
-			ON CONFLICT (source, event_id) DO NOTHING`,
-			[]string{"platform"}, []string{fmt.Sprint("traffic-first-", n)}, []string{"enrollment.upserted"}, []string{""},
-			[]string{""}, []*bool{nil}, []time.Time{time.Now()}, []string{string(trafficBody(n))})
-		return err
+	return &sender{send: func(ctx context.Context, n int) error {
+		return firstschema.Receive(ctx, conn, "platform", fmt.Sprint("traffic-first-", n), "enrollment.upserted",
+			trafficBody(n))
 	}}
 }

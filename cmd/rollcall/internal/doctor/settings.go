@@ -10,7 +10,7 @@ import (
 
 // Settings are the settings of serve and work that a command sees, and their faults.
 type Settings struct {
-	Malformed  []error // each begins with the setting's name
+	Malformed  []string // each begins with the setting's name
 	Absent     []Setting
 	Unusable   []Setting
 	StripeKey  string
@@ -27,10 +27,10 @@ type Setting struct {
 // checkSettings checks the settings that this command sees. serve and work may have
 // others.
 func (d *doctor) checkSettings(context.Context) error {
-	for _, err := range d.Settings.Malformed {
-		name, _, _ := strings.Cut(err.Error(), " ")
+	for _, wrong := range d.Settings.Malformed {
+		name, _, _ := strings.Cut(wrong, " ")
 		name = strings.TrimSuffix(name, ":")
-		d.find(finding.Finding{Kind: "setting_malformed", Subject: name, What: err.Error(),
+		d.find(finding.Finding{Kind: "setting_malformed", Subject: name, What: wrong,
 			Fix: []string{"export " + name + "=" + valueFor(name) + "   # where serve and work run"}})
 	}
 	for _, a := range d.Settings.Absent {
