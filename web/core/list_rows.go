@@ -1,14 +1,24 @@
 package core
 
 import (
+	"fmt"
+	"html/template"
 	"slices"
+	"strings"
 
+	"rollcall/internal/show"
 	"rollcall/store"
 	"rollcall/store/customers"
 )
 
 // typeIcons are the icons of types of customers.
 var typeIcons = map[string]string{"lead": "gift", "paying": "cart", "subscription": "crown"}
+
+// typeIcon draws the icon of a type of customers.
+func typeIcon(kind string) template.HTML {
+	drawn, _ := icon(typeIcons[kind]) // there is one for each
+	return drawn
+}
 
 // Did says in a sentence what a customer did last.
 func Did(c customers.Customer) string {
@@ -89,4 +99,138 @@ func worthOf(c customers.Customer, spent []store.Money) (w worth) {
 		w.More = len(spent) - 1
 	}
 	return w
+}
+
+// markup is HTML in the making. A list has fifty rows, and for those a template would take
+// longer than for the rest of the page.
+type markup struct{ strings.Builder }
+
+// add adds a format. Its arguments are escaped, but for those that are HTML.
+func (m *markup) add(format string, args ...any) {
+	for i, a := range args {
+		if text, ok := a.(string); ok {
+			args[i] = template.HTMLEscapeString(text)
+		}
+	}
+	fmt.Fprintf(m, format, args...)
+}
+
+// html is what was added.
+func (m *markup) html() template.HTML { return template.HTML(m.String()) } //nolint:gosec // add escapes
+
+// row is the row of a customer in the list, whose page is at link.
+func (p *press) row(c *customers.Customer, link string) template.HTML {
+	var m markup
+	called, did := Called(*c), Did(*c)
+	m.add(`<tr class="person">
+<td class="c"><input type="checkbox" name="id" value="%s" form="chosen" aria-label="Select %s" data-email="%s"></td>
+<td class="who"><div>
+<a class="face %s" href="%s" tabindex="-1" aria-hidden="true">%s</a>
+<div><h2><a href="%[5]s"><bdi>%[2]s</bdi></a></h2>
+`, c.ID, called, c.Email, hue(c.Email), link, p.face(c))
+	if called != c.Email {
+		m.add(`<p class="mail"><bdi>%s</bdi></p>`, c.Email)
+	}
+	inactive := c.Status == "inactive"
+	m.add("\n"+`<p class="narrow-only did">%s`, show.Types[c.Type])
+	if inactive {
+		m.add(`, inactive`)
+	}
+	if c.LastActivityAt != nil {
+		m.add(` · <bdi>%s</bdi> · %s`, did, p.since(c.LastActivityAt))
+	}
+	m.add(`</p></div>
+</div></td>
+<td class="wide-only sort-of"><span class="pill %s">%s%s</span>`, c.Type, typeIcon(c.Type), show.Types[c.Type])
+	if inactive {
+		m.add(` <small class="inactive">Inactive</small>`)
+	}
+	m.add("</td>\n" + `<td class="wide-only courses">`)
+	p.courses(&m, c)
+	m.add("</td>\n" + `<td class="r spent">`)
+	p.spent(&m, worthOf(*c, show.Ordered(c.TotalSpent, p.currencies)))
+	m.add("</td>\n" + `<td class="wide-only act">`)
+	if c.LastActivityAt != nil {
+		m.add(`<bdi>%s</bdi><small>%s</small>`, did, element(c.LastActivityAt, "",
+			show.SinceShort(p.now(), p.local(c.LastActivityAt))))
+	}
+	m.add("</td>\n" + `<td class="wide-only r joined">`)
+	if c.FirstSeenAt != nil {
+		m.add(`%s`, p.localElement(c.FirstSeenAt, "short", show.DayShort(p.now(), p.local(c.FirstSeenAt))))
+	}
+	m.add("</td>\n</tr>\n")
+	return m.html()
+}
+
+// face is the picture of a customer, or the initials. A picture's URL is Clerk's.
+func (p *press) face(c *customers.Customer) template.HTML {
+	var m markup
+	if p.pictures && c.ImageURL != nil && strings.HasPrefix(*c.ImageURL, "https://") {
+		m.add(`<img src="%s" alt="" loading="lazy" referrerpolicy="no-referrer">`, *c.ImageURL)
+	} else {
+		m.add(`%s`, Initials(*c))
+	}
+	return m.html()
+}
+
+// courses adds a customer's main course or product, and tags.
+func (p *press) courses(m *markup, c *customers.Customer) {
+	main := mainCourse(*c)
+	more := func() {
+		if main.More > 0 {
+			m.add(` <span class="more">+%s more</span>`, p.number(main.More))
+		}
+		m.add(`</div>`)
+	}
+	switch course := main.Course; {
+	case course != nil:
+		done := ""
+		if course.Done() {
+			done = " done"
+		}
+		m.add(`<div class="prog"><progress max="100" value="%s" aria-label="Progress"></progress> `+
+			`<bdi>%s</bdi> <span class="pc%s">%s</span>`,
+			percent(course.Progress), course.Title, done, p.locale.Percent(course.Progress))
+		more()
+	case main.Product != "":
+		m.add(`<div class="prog"><bdi class="product">%s</bdi>`, main.Product)
+		more()
+	}
+	if len(c.Tags) == 0 {
+		return
+	}
+	const shown = 3
+	m.add(`<ul class="tags" aria-label="Tags">`)
+	for _, t := range c.Tags[:min(shown, len(c.Tags))] {
+		m.add(`<li><bdi>%s</bdi></li>`, t.Name)
+	}
+	if left := len(c.Tags) - shown; left > 0 {
+		m.add(`<li>+%s</li>`, p.number(left))
+	}
+	m.add(`</ul>`)
+}
+
+// spent adds what a customer spent.
+func (p *press) spent(m *markup, w worth) {
+	switch {
+	case w.Returned:
+		m.add(`<b class="none">Refunded</b>`)
+	case w.Main != nil:
+		m.add(`<b>%s</b>`, p.locale.Money(*w.Main))
+	default:
+		m.add(`<b class="none">—</b>`)
+	}
+	var parts []string
+	if w.Other != nil {
+		parts = append(parts, "+ "+p.locale.Money(*w.Other))
+	}
+	if w.More > 0 {
+		parts = append(parts, "+"+p.number(w.More)+" more")
+	}
+	if w.Back != nil {
+		parts = append(parts, p.locale.Money(*w.Back)+" refunded")
+	}
+	if len(parts) > 0 {
+		m.add(`<small>%s</small>`, strings.Join(parts, " "))
+	}
 }

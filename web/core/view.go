@@ -40,13 +40,14 @@ type viewed interface{ view() View }
 type press struct {
 	*template.Template
 	View
-	now func() time.Time
+	now      func() time.Time
+	pictures bool
 }
 
 // newPresses makes as many copies of the templates as can be busy at once: pages are
 // written to memory, so that a press never waits for a reader.
 func (s *Site) newPresses(files fs.FS) (chan *press, error) {
-	first := &press{now: s.Cfg.Now}
+	first := &press{now: s.Cfg.Now, pictures: s.Cfg.Pictures}
 	all := s.functions()
 	maps.Copy(all, first.functions())
 	parsed, err := template.New("").Funcs(all).ParseFS(files, "templates/*.html")
@@ -55,7 +56,7 @@ func (s *Site) newPresses(files fs.FS) (chan *press, error) {
 	}
 	presses := make(chan *press, runtime.GOMAXPROCS(0))
 	for range cap(presses) {
-		p := &press{now: s.Cfg.Now}
+		p := &press{now: s.Cfg.Now, pictures: s.Cfg.Pictures}
 		if p.Template, err = parsed.Clone(); err != nil {
 			return nil, err
 		}
@@ -87,34 +88,15 @@ func (p *press) write(s *Site, name string, data any) (text bytes.Buffer, err er
 	return text, err
 }
 
-// Beside begins to write a part of a page, which gets it by calling what is returned:
-// until then the rest of the page is written. As it has its press before that wants one,
-// pages that wait for their parts never have them all.
-func (s *Site) Beside(name string, data any) func() template.HTML {
-	p, done := s.press(data), make(chan struct{})
-	var text bytes.Buffer
-	var err error
-	go func() {
-		defer close(done)
-		text, err = p.write(s, name, data)
-	}()
-	return func() template.HTML {
-		<-done
-		if err != nil {
-			panic(err) // of a template: a bug, as in Page
-		}
-		return template.HTML(text.String()) //nolint:gosec // a template's
-	}
-}
-
 // functions are those that depend on the view. Times are a time.Time or a *time.Time.
 func (p *press) functions() template.FuncMap {
 	return template.FuncMap{
 		"money":   func(m store.Money) string { return p.locale.Money(m) },
 		"ordered": func(all []store.Money) []store.Money { return show.Ordered(all, p.currencies) },
+		"row":     p.row,
 		"more":    p.more,
 		"count":   func(n int64) string { return p.locale.Number(n) },
-		"number":  func(n int) string { return p.locale.Number(int64(n)) },
+		"number":  p.number,
 		"plural":  func(n int, what string) string { return p.locale.Plural(int64(n), what) },
 		"many":    func(n int64, what string) string { return p.locale.Plural(n, what) },
 		"share":   func(of100 float64) string { return p.locale.Percent(of100) },
@@ -125,13 +107,16 @@ func (p *press) functions() template.FuncMap {
 		"clocktext": p.hour,
 		"exact":     func(t any) string { return show.Exact(p.local(t)) },
 
-		"since":      func(t any) template.HTML { return element(t, "", show.Since(p.now(), p.local(t))) },
-		"sinceshort": func(t any) template.HTML { return element(t, "", show.SinceShort(p.now(), p.local(t))) },
-		"on":         func(t any) template.HTML { return p.localElement(t, "day", show.Day(p.local(t))) },
-		"onshort":    func(t any) template.HTML { return p.localElement(t, "short", show.DayShort(p.now(), p.local(t))) },
-		"hour":       func(t any) template.HTML { return element(t, "", p.hour(t)) },
+		"since": p.since,
+		"on":    func(t any) template.HTML { return p.localElement(t, "day", show.Day(p.local(t))) },
+		"hour":  func(t any) template.HTML { return element(t, "", p.hour(t)) },
 	}
 }
+
+func (p *press) number(n int) string { return p.locale.Number(int64(n)) }
+
+// since says how long ago a time is.
+func (p *press) since(t any) template.HTML { return element(t, "", show.Since(p.now(), p.local(t))) }
 
 // more is what a list has beyond those shown: +7 more. It is empty if all are.
 func (p *press) more(list []store.Money, shown int) string {

@@ -3,7 +3,6 @@ package creators
 import (
 	"cmp"
 	"errors"
-	"html/template"
 	"net/http"
 	"net/url"
 	"slices"
@@ -43,9 +42,8 @@ type customersPage struct {
 	Query     string           // the filter, for the form of the selection
 	Unknown   bool             // no event has mentioned the store
 	CountURL  string
-	newest    int64                // the customer after whom others are new
-	Part      bool                 // only the results and what follows from them, for htmx
-	Written   func() template.HTML // the rows
+	newest    int64 // the customer after whom others are new
+	Part      bool  // only the results and what follows from them, for htmx
 }
 
 // Customers shows a store's list, or for htmx a part of it.
@@ -146,9 +144,6 @@ func (s *Pages) show(w http.ResponseWriter, r *http.Request, page customersPage)
 	page.menus()
 	page.columns()
 	page.Part = core.IsPart(r)
-	if len(page.Customers) > 0 {
-		page.Written = s.Beside("rows", page) // half of the work of the page
-	}
 	switch {
 	case page.Part:
 		if page.Wrong == "" {
@@ -252,14 +247,15 @@ func (p customersPage) Last() int { return p.First + len(p.Customers) - 1 }
 
 // listRow is a customer with the URL of their page, which leads on along this list.
 type listRow struct {
-	customers.Customer
-	URL string
+	Customer *customers.Customer
+	URL      string
 }
 
 // Rows are the customers of the page.
 func (p customersPage) Rows() (rows []listRow) {
 	list := p.query() // that they go back to
-	for _, c := range p.Customers {
+	for i := range p.Customers {
+		c := &p.Customers[i]
 		rows = append(rows, listRow{c, core.Address(p.ListURL+"/"+c.ID, list)})
 	}
 	return rows
