@@ -128,7 +128,7 @@ func TestNewcomers(t *testing.T) {
 	if diff := gocmp.Diff(map[int64]string{last - 1: "store_b", last: "store'c"}, came); err != nil || diff != "" {
 		t.Errorf("%v %s", err, diff)
 	}
-	for want, f := range map[int]customers.Filter{
+	for want, f := range map[int64]customers.Filter{
 		3: {Store: "store_a"},
 		1: {Store: "store_a", Type: "paying"},
 		0: {Store: "nobody's"},

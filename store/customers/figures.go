@@ -52,6 +52,37 @@ func (s *Reader) Stats(ctx context.Context, f Filter) (Stats, error) {
 	return all.Stats, err
 }
 
+// Count is the Total of Stats. Of the matches it reads only indexes.
+func (s *Reader) Count(ctx context.Context, f Filter) (n int64, err error) {
+	defer pg.Wrap(&err, "customers.Count(%q)", f.Store)
+	if f.Quick() {
+		all, err := s.Stats(ctx, f)
+		return all.Total, err
+	}
+	return s.count(ctx, f, func(*pg.Conditions) string { return "" })
+}
+
+// count counts the matches of f. more adds conditions on a customer c, and returns what
+// follows them.
+func (s *Reader) count(ctx context.Context, f Filter, more func(*pg.Conditions) string) (n int64, err error) {
+	f.Sort, f.Cursor, f.Limit = "", "", 0
+	if f, _, err = f.check(); err != nil || !pg.Storable(f.Store) {
+		return 0, err
+	}
+	err = pgx.BeginTxFunc(ctx, s.Pool, pg.Bounded(s.CountTimeout), func(tx pgx.Tx) error {
+		q, err := s.prepare(ctx, tx, f)
+		if err != nil || len(q.facets) == 0 {
+			return err
+		}
+		var args pg.Arguments
+		from, where := q.meets(&args)
+		end := more(where)
+		return tx.QueryRow(ctx, `SELECT count(*) FROM (SELECT FROM `+from+` WHERE `+where.String()+end+`) c`,
+			append([]any{pgx.QueryExecModeCacheDescribe}, args...)...).Scan(&n)
+	})
+	return n, err
+}
+
 // Figures are the Stats of f and, unless since is zero, how far matches are in their
 // courses, and from the day of since on the days on which they were first seen.
 func (s *Reader) Figures(ctx context.Context, f Filter, since time.Time) (all Figures, err error) {

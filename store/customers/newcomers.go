@@ -38,22 +38,10 @@ func (s *Reader) Newcomers(ctx context.Context, after int64) (_ map[int64]string
 
 // CountNewcomers counts the matches of f with ids greater than after, up to
 // maxNewcomers. A filter that is not valid is a *pg.BadParam.
-func (s *Reader) CountNewcomers(ctx context.Context, f Filter, after int64) (n int, err error) {
+func (s *Reader) CountNewcomers(ctx context.Context, f Filter, after int64) (n int64, err error) {
 	defer pg.Wrap(&err, "customers.CountNewcomers(%q, %d)", f.Store, after)
-	if f, _, err = f.check(); err != nil || !pg.Storable(f.Store) {
-		return 0, err
-	}
-	err = pgx.BeginTxFunc(ctx, s.Pool, pg.Bounded(s.CountTimeout), func(tx pgx.Tx) error {
-		q, err := s.prepare(ctx, tx, f)
-		if err != nil || len(q.facets) == 0 {
-			return err
-		}
-		var args pg.Arguments
-		from, where := q.meets(&args)
+	return s.count(ctx, f, func(where *pg.Conditions) string {
 		where.Add("c.id > $?", after)
-		return tx.QueryRow(ctx, `SELECT count(*) FROM (SELECT FROM `+from+` WHERE `+where.String()+` LIMIT `+
-			args.Add(maxNewcomers)+`) c`,
-			append([]any{pgx.QueryExecModeCacheDescribe}, args...)...).Scan(&n)
+		return " LIMIT " + where.Args.Add(maxNewcomers)
 	})
-	return n, err
 }

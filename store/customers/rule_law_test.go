@@ -234,7 +234,12 @@ func sameCounts(t testing.TB, s *Reader, f Filter, want int) {
 	if came > int64(want) {
 		t.Fatalf("%s: %d came, of %d", f.Values().Encode(), came, want)
 	}
-	if n, err := s.CountNewcomers(t.Context(), f, 0); err != nil || n != want {
-		t.Fatalf("newcomers of %s: %d, %v, want %d", f.Values().Encode(), n, err, want)
+	for name, count := range map[string]func() (int64, error){
+		"count":     func() (int64, error) { return s.Count(t.Context(), f) },
+		"newcomers": func() (int64, error) { return s.CountNewcomers(t.Context(), f, 0) },
+	} {
+		if n, err := count(); err != nil || n != int64(want) {
+			t.Fatalf("%s of %s: %d, %v, want %d", name, f.Values().Encode(), n, err, want)
+		}
 	}
 }

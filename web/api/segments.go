@@ -128,9 +128,8 @@ func (s *API) PreviewSegment(w http.ResponseWriter, r *http.Request) error {
 	filter, all := customers.Filter{Store: r.PathValue("store"), Rule: rule.String(), Limit: previewPeople},
 		customers.New(s.Cfg.Store)
 	var shown previewed
-	err = s.Counting(r.Context(), false, func() error {
-		stats, err := all.Stats(r.Context(), filter)
-		shown.Count = stats.Total
+	err = s.Counting(r.Context(), false, func() (err error) {
+		shown.Count, err = all.Count(r.Context(), filter)
 		return err
 	})
 	if err == nil {

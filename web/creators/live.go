@@ -173,7 +173,7 @@ func (s *Pages) Watch(w http.ResponseWriter, r *http.Request) error {
 	defer end()
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("X-Accel-Buffering", "no")
-	return s.sendNews(w, r, news, func(ctx context.Context) (n int, err error) {
+	return s.sendNews(w, r, news, func(ctx context.Context) (n int64, err error) {
 		err = s.Counting(ctx, false, func() error {
 			n, err = customers.New(s.Cfg.Store).CountNewcomers(ctx, filter, after)
 			return err
@@ -185,10 +185,10 @@ func (s *Pages) Watch(w http.ResponseWriter, r *http.Request) error {
 // sendNews counts at once and each time it is woken, until the client is gone, may no
 // longer see the list, or liveLife is over.
 func (s *Pages) sendNews(w http.ResponseWriter, r *http.Request, news *watcher,
-	count func(context.Context) (int, error)) error {
+	count func(context.Context) (int64, error)) error {
 	out := http.NewResponseController(w)
 	life := time.After(liveLife)
-	told := 0
+	told := int64(0)
 	for {
 		n, err := count(r.Context())
 		line := ":\n\n"

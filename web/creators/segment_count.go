@@ -41,9 +41,8 @@ func (s *Pages) SegmentCount(w http.ResponseWriter, r *http.Request) error {
 func (s *Pages) sizeNow(r *http.Request, f customers.Filter) (segmentCount, error) {
 	f.Sort, f.Cursor, f.Limit = "", "", 0
 	count, err := s.counts.of(f, s.Cfg.Now(), func() (n int64, err error) {
-		err = s.Counting(r.Context(), f.Quick(), func() error {
-			stats, err := customers.New(s.Cfg.Store).Stats(r.Context(), f)
-			n = stats.Total
+		err = s.Counting(r.Context(), f.Quick(), func() (err error) {
+			n, err = customers.New(s.Cfg.Store).Count(r.Context(), f)
 			return err
 		})
 		return n, err
