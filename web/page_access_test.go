@@ -2,6 +2,7 @@ package web
 
 import (
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	"github.com/chromedp/chromedp/kb"
 
 	"rollcall/internal/testing/browser"
+	"rollcall/web/core"
 )
 
 // state is what a page may look like.
@@ -114,7 +116,11 @@ func TestPageAccess(t *testing.T) {
 			x, operator := visit(t, browser.Desktop)
 			x.hear(t, told{"platform", "store.upserted", day, `{"id":"new","name":"Brand New"}`})
 			stranger := browser.Open(t, x.url, browser.Desktop)
-			for _, s := range states(t, x) {
+			all := states(t, x)
+			if who == "operators" {
+				lookedAt(t, x, all)
+			}
+			for _, s := range all {
 				p := operator
 				if s.stranger {
 					p = stranger
@@ -128,6 +134,22 @@ func TestPageAccess(t *testing.T) {
 				t.Errorf("a button without a name: %q", got)
 			}
 		})
+	}
+}
+
+// lookedAt checks that each page of operators is looked at in some state.
+func lookedAt(t *testing.T, x *site, all []state) {
+	t.Helper()
+	part := regexp.MustCompile(`\{\w+\}`)
+	for _, r := range x.routes() {
+		if r.method != "GET" || r.who != core.Admins || !strings.HasPrefix(r.path, "/admin") ||
+			!strings.HasPrefix(r.caller, "operators") {
+			continue
+		}
+		page := regexp.MustCompile(`^` + part.ReplaceAllString(r.path, `[^/?]+`) + `(\?|$)`)
+		if !slices.ContainsFunc(all, func(s state) bool { return page.MatchString(s.path) }) {
+			t.Errorf("%s: nobody looks at it", r.path)
+		}
 	}
 }
 

@@ -38,6 +38,7 @@ func adminStates(t *testing.T, x *site) []state {
 	event := x.ail(t)
 	return []state{
 		{name: "health", path: "/admin"},
+		{name: "nothing rejected", path: "/admin/rejected?source=clerk"},
 		{name: "events", path: "/admin/events"},
 		{name: "events, filtered", path: "/admin/events?status=failed&error=no&since=9d&opened=2"},
 		{name: "no events", path: "/admin/events?type=none"},

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"rollcall/internal/testing/browser"
+	"rollcall/web/operators"
 )
 
 // Pages of operators say what to do while there is nothing yet, to everyone.
@@ -19,6 +20,16 @@ func TestPageOperatorsEmpty(t *testing.T) {
 			p.Has(".empty", says)
 			accessible(t, p, path)
 			wide(t, p)
+		}
+	}
+}
+
+// What Postgres is, is said in words, whatever it is.
+func TestPostgresState(t *testing.T) {
+	for is, want := range map[string]string{"ok": "up", "away": "down", "not_migrated": "not migrated",
+		"read_only": "read only", "refused": "refused"} {
+		if got := (operators.Vitals{Postgres: is}).PostgresState(); got != want {
+			t.Errorf("%s: %s", is, got)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"rollcall/internal/show"
+	"rollcall/jobs"
 	"rollcall/store"
 	"rollcall/store/checks"
 	"rollcall/store/finding"
@@ -32,6 +33,7 @@ type overviewPage struct {
 	Steps   []step // of the set-up; nil: all is done
 	Done    int    // of Steps
 	Runs    []run
+	Busy    []jobs.Queue // those that hold jobs, or are paused
 }
 
 // Bad tells whether something is wrong, not only worth a look.
@@ -81,6 +83,11 @@ func (s *Pages) fill(page *overviewPage, v Vitals) {
 	slices.SortStableFunc(page.Notes, func(a, b note) int { return b.Severity.Rank() - a.Severity.Rank() })
 	page.Verdict = verdict(page.Notes)
 	page.Steps, page.Done = s.setupSteps(v)
+	for _, q := range v.Queues {
+		if q.Paused || q.Waiting+q.InHand+q.Later > 0 {
+			page.Busy = append(page.Busy, q)
+		}
+	}
 	if v.Inbox == nil {
 		return
 	}

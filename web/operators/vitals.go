@@ -3,6 +3,7 @@ package operators
 import (
 	"context"
 	"net/http"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -20,6 +21,17 @@ type Vitals struct {
 	Inbox    *status.Vitals `json:"inbox"`    // null: Postgres is away or too slow
 	Queues   []jobs.Queue   `json:"queues"`   // null: Redis is away
 	Workers  []jobs.Worker  `json:"workers"`  // null: Redis is away
+}
+
+// PostgresState is what Postgres is, in words.
+func (v Vitals) PostgresState() string {
+	switch v.Postgres {
+	case "ok":
+		return "up"
+	case "away":
+		return "down"
+	}
+	return strings.ReplaceAll(v.Postgres, "_", " ")
 }
 
 const (
