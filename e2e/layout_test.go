@@ -48,8 +48,8 @@ var imports = map[string][]string{
 		"rollcall/store/tags"},
 	"rollcall/store/status": {"rollcall/store", "rollcall/store/pg", "rollcall/store/reasons"},
 	"rollcall/store/tags":   {"rollcall/store", "rollcall/store/pg"},
-	"rollcall/watch": {"rollcall/internal/outbound", "rollcall/store", "rollcall/store/finding",
-		"rollcall/store/status"},
+	"rollcall/watch": {"rollcall/internal/outbound", "rollcall/internal/show", // figures in sentences
+		"rollcall/store", "rollcall/store/finding", "rollcall/store/status"},
 	"rollcall/web": {"rollcall/web/access", "rollcall/web/api", "rollcall/web/core", "rollcall/web/creators",
 		"rollcall/web/operators"},
 	"rollcall/web/access": {"rollcall/store/customers", "rollcall/store/pg", "rollcall/web/core"},

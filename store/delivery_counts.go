@@ -10,12 +10,14 @@ import (
 	"rollcall/store/pg"
 )
 
-// Outcomes of deliveries that are in the inbox. The others are the codes of
-// refusals.
+// Outcomes that are no code of a refusal.
 const (
 	Accepted  = "accepted"
 	Duplicate = "duplicate"
 )
+
+// Kept are the outcomes of deliveries that are in the inbox.
+var Kept = []string{Accepted, Duplicate}
 
 // BadSignature is the code of deliveries whose signature matches no secret.
 const BadSignature = "invalid_signature"

@@ -103,7 +103,8 @@ func ForgetCounts(batch *pgx.Batch, now time.Time) {
 	batch.Queue(`DELETE FROM webhook_deliveries WHERE hour < $1`, hours)
 	batch.Queue(`DELETE FROM webhook_minutes WHERE minute < $1`, minutes)
 	batch.Queue(`DELETE FROM webhook_networks WHERE hour < $1`, minutes)
-	batch.Queue(`DELETE FROM webhook_secrets WHERE greatest(last_verified_at, last_refused_at) < $1`, hours)
+	// Secrets that matched once are right, however long nothing comes: a stranger must not make them look wrong.
+	batch.Queue(`DELETE FROM webhook_secrets WHERE verified_at IS NULL AND last_refused_at < $1`, hours)
 	for _, table := range []string{"event_work", "inbox_samples"} {
 		batch.Queue(`DELETE FROM `+table+` WHERE span = 'minute' AND at < $1 OR span = 'hour' AND at < $2`, minutes, hours)
 	}

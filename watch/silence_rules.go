@@ -48,7 +48,7 @@ func (r rhythm) kept() (kept []store.Delivered) {
 }
 
 func isKept(d store.Delivered) bool {
-	return d.Outcome == store.Accepted || d.Outcome == store.Duplicate
+	return slices.Contains(store.Kept, d.Outcome)
 }
 
 const (
@@ -147,11 +147,13 @@ var Outcomes = []string{badSignature, missingSignature, notConfigured, wrongMeth
 	internal, incomplete,
 	badEncoding, badJSON, badField, noID, noType, noTime, unstorable}
 
+// lately is the beginning of the hours in which bad signatures are reported.
+func (r rhythm) lately() time.Time { return r.now.Add(-signatureHours).Truncate(time.Hour) }
+
 // count adds up recent deliveries with certain outcomes.
 func (r rhythm) count(outcomes ...string) (n int64) {
-	since := r.now.Add(-signatureHours).Truncate(time.Hour)
 	for _, d := range r.hours {
-		if !d.Hour.Before(since) && slices.Contains(outcomes, d.Outcome) {
+		if !d.Hour.Before(r.lately()) && slices.Contains(outcomes, d.Outcome) {
 			n += d.Count
 		}
 	}
@@ -299,7 +301,7 @@ func refused(r rhythm) finding.Finding {
 	lasted, given := s.last.Sub(s.first), s.first.Add(horizon[r.source])
 	going := r.now.Sub(s.last) <= betweenTries && !r.passed(s)
 	lost := lasted >= horizon[r.source] && r.now.Sub(s.last) <= lostFor || going && !r.now.Before(given)
-	since := fmt.Sprintf("%s from %s were rejected since %s (%s)", deliveries(s.count), Sender(r.source), stamp(s.first),
+	since := fmt.Sprintf("%d deliveries from %s were rejected since %s (%s)", s.count, Sender(r.source), stamp(s.first),
 		s.because())
 	switch {
 	case s.count < fewBad || lasted < refusedFor || !going && !lost:
@@ -348,8 +350,6 @@ func (s streak) fix(source string) []string {
 	}
 	return []string{cure, missed[source]}
 }
-
-func deliveries(n int64) string { return fmt.Sprintf("%d deliveries", n) }
 
 // stamp formats a time to the minute.
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }

@@ -93,7 +93,7 @@ func LastKept(source string, seen status.Traffic) time.Time { return rhythmOf(so
 // them, as strangers could then raise alarms.
 func Unsigned(source string, seen status.Traffic) (unsigned, signed int64) {
 	r := rhythmOf(source, seen)
-	return max(0, r.count(badSignature)-r.refusedWrongly()), r.count(store.Accepted, store.Duplicate)
+	return max(0, r.count(badSignature)-r.refusedWrongly()), r.count(store.Kept...)
 }
 
 // Strangers tells whether deliveries that are refused for this reason mostly come from strangers.

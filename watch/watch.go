@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"rollcall/internal/show"
 	"rollcall/store/finding"
 	"rollcall/store/status"
 )
@@ -123,16 +124,16 @@ func worseThan(a, b string) bool {
 // failing checks the events of one type.
 func failing(f status.FailingEvents) finding.Finding {
 	v := finding.Finding{Kind: Failing, Subject: f.Source + "/" + f.Type, Severity: finding.Warning,
-		What: fmt.Sprintf("%s of type %s from %s could not be applied yet, and will be retried", events(f.Trying), f.Type,
-			Sender(f.Source)),
+		What: fmt.Sprintf("%s of type %s from %s could not be applied yet, and will be retried",
+			show.Count(int(f.Trying), "event"), f.Type, Sender(f.Source)),
 		Fix: []string{"rollcall events list --source " + f.Source + " --status pending"}}
 	if f.Failed > 0 {
 		v.Severity, v.Fix[0] = finding.Problem, "rollcall events retry --source "+f.Source
 		if finding.Plain(f.Type) {
 			v.Fix[0] += " --type " + f.Type
 		}
-		v.What = fmt.Sprintf("%s of type %s from %s failed, and will not be retried", events(f.Failed), f.Type,
-			Sender(f.Source))
+		v.What = fmt.Sprintf("%s of type %s from %s failed, and will not be retried", show.Count(int(f.Failed), "event"),
+			f.Type, Sender(f.Source))
 	}
 	return v
 }
@@ -161,16 +162,10 @@ func overdue(seen status.Traffic) finding.Finding {
 	if seen.Overdue.Count == 1 {
 		wait = "waits"
 	}
-	v.What = fmt.Sprintf("%s %s to be applied, the oldest for %s", events(seen.Overdue.Count), wait, Span(waited))
+	v.What = fmt.Sprintf("%s %s to be applied, the oldest for %s", show.Count(int(seen.Overdue.Count), "event"), wait,
+		Span(waited))
 	v.Fix = []string{"rollcall work"}
 	return v
-}
-
-func events(n int64) string {
-	if n == 1 {
-		return "1 event"
-	}
-	return fmt.Sprintf("%d events", n)
 }
 
 // Span formats a duration roughly: 40 minutes, 9 hours, 3 days.
@@ -182,8 +177,5 @@ func Span(d time.Duration) string {
 	case d >= 2*time.Hour:
 		n, unit = int(d/time.Hour), "hour"
 	}
-	if n == 1 {
-		return "1 " + unit
-	}
-	return fmt.Sprintf("%d %ss", n, unit)
+	return show.Count(n, unit)
 }

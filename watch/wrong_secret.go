@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"rollcall/internal/show"
 	"rollcall/store"
 	"rollcall/store/finding"
 	"rollcall/store/status"
@@ -45,10 +46,10 @@ func (r rhythm) secretsFixed() bool {
 	return r.now.Sub(refused) <= betweenTries && matched.After(refused)
 }
 
-// refusedWrongly counts the deliveries that secrets refused which never matched.
+// refusedWrongly counts the deliveries that secrets refused which never matched, of those that refused any lately.
 func (r rhythm) refusedWrongly() (n int64) {
 	for _, u := range r.secrets {
-		if u.Verified == nil {
+		if u.Verified == nil && u.LastRefused != nil && !u.LastRefused.Before(r.lately()) {
 			n += u.Refused
 		}
 	}
@@ -60,7 +61,7 @@ func wrong(source string, u status.SecretUse) finding.Finding {
 	return finding.Finding{Severity: finding.Problem,
 		What: fmt.Sprintf("Rejected %s from %s since %s: their signature doesn't match %s. No webhook has matched it "+
 			"yet. Rejected webhooks are not stored, and %[2]s sends the first again until %[5]s. If %[2]s shows no failures, "+
-			"a stranger sent them", webhooks(u.Refused), Sender(source), stamp(*u.FirstRefused), variable[source],
+			"a stranger sent them", show.Count(int(u.Refused), "webhook"), Sender(source), stamp(*u.FirstRefused), variable[source],
 			stamp(u.FirstRefused.Add(horizon[source]))),
 		Fix: []string{"export " + variable[source] + "=<SIGNING SECRET>   # of this endpoint, as " + Sender(source) +
 			" shows it; where serve runs, then restart it"}}
@@ -72,11 +73,4 @@ func Sender(source string) string {
 		return "your platform"
 	}
 	return store.SourceLabel(source)
-}
-
-func webhooks(n int64) string {
-	if n == 1 {
-		return "1 webhook"
-	}
-	return fmt.Sprintf("%d webhooks", n)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"log/slog"
 	"net/netip"
 	"strings"
 	"sync"
@@ -20,9 +19,9 @@ type Counter interface {
 }
 
 const (
-	// maxMinutes is how many minutes of counts are kept while Postgres is down. Each minute has about
-	// twenty outcomes for each of three sources.
-	maxMinutes = 48 * 60
+	// keepCounts is how long counts are kept while Postgres is down. Each minute has about twenty
+	// outcomes for each of three sources.
+	keepCounts = 48 * time.Hour
 	// maxNetworks is how many networks a receiver keeps apart, of one source, outcome and hour: a flood
 	// of strangers must not make rows without bound.
 	maxNetworks = 50
@@ -43,18 +42,22 @@ type countKey struct {
 	secrets         string
 }
 
-func newDeliveryCounts(counter Counter, secrets map[string][]Secret, log *slog.Logger) *deliveryCounts {
-	if counter == nil {
+func newDeliveryCounts(cfg Config) *deliveryCounts {
+	if cfg.Counter == nil {
 		return nil
 	}
 	t := &deliveryCounts{secrets: map[string]string{}}
-	for source, all := range secrets {
+	for source, all := range cfg.Secrets {
 		t.secrets[source] = fingerprint(all)
 	}
 	t.Tally = tally.New(tally.Config[countKey, store.Delivered]{
-		Add: addDelivered, Keep: keepDelivered, Log: log, What: "deliveries",
+		Add: addDelivered, Log: cfg.Logger, What: "deliveries",
 		Write: func(ctx context.Context, counts map[countKey]store.Delivered) error {
-			return counter.CountDeliveries(ctx, listed(counts))
+			return cfg.Counter.CountDeliveries(ctx, listed(counts))
+		},
+		Keep: func(k countKey) (countKey, bool) {
+			k.network = store.Elsewhere // many networks would fill the memory
+			return k, cfg.Now().Sub(k.minute) < keepCounts
 		},
 	})
 	return t
@@ -81,8 +84,7 @@ func (t *deliveryCounts) count(d *delivery, at time.Time) {
 	if d.checked && (d.code == accepted || d.code == duplicate || d.code == invalidSignature) {
 		k.secrets = t.secrets[d.source]
 	}
-	t.Add(k, store.Delivered{Source: d.source, Outcome: d.code, Hour: at.Truncate(time.Hour), Count: 1,
-		First: at, Last: at})
+	t.Add(k, store.Delivered{Source: d.source, Outcome: d.code, Count: 1, First: at, Last: at})
 }
 
 func addDelivered(sum, more store.Delivered) store.Delivered {
@@ -94,28 +96,6 @@ func addDelivered(sum, more store.Delivered) store.Delivered {
 		sum.Last = more.Last
 	}
 	return sum
-}
-
-// keepDelivered keeps counts for the next write, except very old ones, and without their networks.
-func keepDelivered(counts map[countKey]store.Delivered) map[countKey]store.Delivered {
-	var newest time.Time
-	for k := range counts {
-		if k.minute.After(newest) {
-			newest = k.minute
-		}
-	}
-	kept := map[countKey]store.Delivered{}
-	for k, d := range counts {
-		if newest.Sub(k.minute) >= maxMinutes*time.Minute {
-			continue
-		}
-		k.network = store.Elsewhere
-		if sum, there := kept[k]; there {
-			d = addDelivered(sum, d)
-		}
-		kept[k] = d
-	}
-	return kept
 }
 
 func listed(counts map[countKey]store.Delivered) []store.Counted {

@@ -75,7 +75,7 @@ func New(cfg Config) *Receiver {
 	}
 	r.budget, r.buffers = newBudget(cfg.BodyBudget), newBuffers(cfg.BodyLimit)
 	r.enqueuer = newAsyncEnqueuer(cfg.Jobs, cfg.Logger, r.tracer)
-	r.counts = newDeliveryCounts(cfg.Counter, cfg.Secrets, cfg.Logger)
+	r.counts = newDeliveryCounts(cfg)
 	r.metrics = newMetrics(cfg.Metrics, r.enqueuer, r.budget)
 	r.batch.insert, r.batch.tracer, r.batch.onNew, r.batch.timeout = r.insert, r.tracer, r.enqueuer.add, cfg.InsertTimeout
 	return r

@@ -234,8 +234,9 @@ func TestWatchesAreKept(t *testing.T) {
 	s.exec(`INSERT INTO event_work VALUES ('hour', '2025-12-01 10:00Z', 'stripe', 'applied', 5, 1, 1),
 		('hour', '2026-01-01 10:00Z', 'stripe', 'applied', 5, 1, 1)`)
 	s.exec(`INSERT INTO webhook_secrets VALUES
-		('stripe', '0000000a', '2025-12-01', '2025-12-01', 0, NULL, NULL),
-		('stripe', '0000000b', '2025-12-01', '2026-01-01', 0, NULL, NULL)`)
+		('stripe', '0000000a', '2025-12-01', '2025-12-01', 1, '2025-12-02', '2025-12-02'),
+		('stripe', '0000000b', NULL, NULL, 1, '2025-12-01', '2025-12-01'),
+		('stripe', '0000000c', NULL, NULL, 1, '2025-12-01', '2026-01-01')`)
 	w := New(s.config)
 	defer w.jobs.Close()
 	for range 3 {
@@ -254,7 +255,7 @@ func TestWatchesAreKept(t *testing.T) {
 		t.Errorf("%+v", first)
 	}
 	s.is(`count(*) = 1 AND min(hour) = '2026-01-01 10:00Z' FROM webhook_deliveries`)
-	s.is(`count(*) = 1 AND min(secrets) = '0000000b' FROM webhook_secrets`)
+	s.is(`array_agg(secrets ORDER BY secrets) = '{0000000a,0000000c}' FROM webhook_secrets`)
 	s.is(`count(*) = 2 AND min(at) = '2026-01-01 10:00Z' FROM event_work`)
 	for _, of := range []string{"webhook_minutes", "webhook_networks", "inbox_samples"} { // of two days
 		s.is(`count(*) = 1 FROM ` + of)

@@ -25,8 +25,8 @@ type worked struct {
 	total time.Duration
 }
 
-// maxWorkMinutes is how many minutes of counts are kept while Postgres is down.
-const maxWorkMinutes = 60
+// keepWork is how long counts are kept while Postgres is down.
+const keepWork = time.Hour
 
 func newWorkCounts(s *store.Store, log *slog.Logger) *workCounts {
 	return tally.New(tally.Config[workKey, worked]{
@@ -34,7 +34,8 @@ func newWorkCounts(s *store.Store, log *slog.Logger) *workCounts {
 		Write: func(ctx context.Context, counts map[workKey]worked) error {
 			return s.CountWork(ctx, listedWork(counts))
 		},
-		Keep: keepWork, Log: log, What: "applied events",
+		Keep: func(k workKey) (workKey, bool) { return k, time.Since(k.minute) <= keepWork },
+		Log:  log, What: "applied events",
 	})
 }
 
@@ -45,16 +46,6 @@ func listedWork(counts map[workKey]worked) []store.Worked {
 			Count: n.count, Total: n.total})
 	}
 	return list
-}
-
-// keepWork keeps counts for the next write, except old ones.
-func keepWork(counts map[workKey]worked) map[workKey]worked {
-	for k := range counts {
-		if time.Since(k.minute) > maxWorkMinutes*time.Minute {
-			delete(counts, k)
-		}
-	}
-	return counts
 }
 
 // countEvents counts the events that a transaction finished.

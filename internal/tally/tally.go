@@ -12,17 +12,16 @@ import (
 )
 
 const (
-	// Every is the time between two writes.
-	Every        = 2 * time.Second
+	every        = 2 * time.Second // between two writes
 	writeTimeout = 5 * time.Second // of one write
 )
 
-// Config says what a Tally counts: values V by keys K. All but Keep are required.
+// Config says what a Tally counts: values V by keys K. All are required.
 type Config[K comparable, V any] struct {
 	Add   func(sum, more V) V
 	Write func(context.Context, map[K]V) error
-	// Keep returns what is kept of counts that could not be written; nil: all.
-	Keep func(map[K]V) map[K]V
+	// Keep returns the key that a count which could not be written waits under; false: it does not wait.
+	Keep func(K) (K, bool)
 	Log  *slog.Logger
 	What string // is counted, for the log
 }
@@ -61,7 +60,7 @@ func (t *Tally[K, V]) addLocked(key K, more V) {
 }
 
 func (t *Tally[K, V]) writeUntilClosed() {
-	tick := time.NewTicker(Every)
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
 		select {
@@ -95,13 +94,12 @@ func (t *Tally[K, V]) Flush() {
 }
 
 func (t *Tally[K, V]) restore(counts map[K]V) {
-	if t.cfg.Keep != nil {
-		counts = t.cfg.Keep(counts)
-	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for key, count := range counts {
-		t.addLocked(key, count)
+		if key, keep := t.cfg.Keep(key); keep {
+			t.addLocked(key, count)
+		}
 	}
 }
 

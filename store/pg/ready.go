@@ -34,12 +34,9 @@ func (db *DB) Ready(ctx context.Context) error {
 			current_setting('transaction_read_only') = 'off',
 			ARRAY(
 				SELECT needed.privilege || ' on ' || needed.name
-				FROM (
-					VALUES ('webhook_events', 'SELECT'), ('webhook_events', 'INSERT')
-					UNION ALL
-					SELECT name, privilege
-					FROM unnest(ARRAY['webhook_deliveries', 'webhook_minutes', 'webhook_networks', 'webhook_secrets',
-						'inbox_samples']) AS name, unnest(ARRAY['INSERT', 'UPDATE']) AS privilege
+				FROM (VALUES
+					('webhook_events', 'SELECT'), ('webhook_events', 'INSERT'),
+					('webhook_deliveries', 'INSERT'), ('webhook_deliveries', 'UPDATE')
 				) AS needed(name, privilege)
 				WHERE NOT has_table_privilege(needed.name, needed.privilege)
 			)`, db.schema).Scan(&migrated, &writes, &lacks)

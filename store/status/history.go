@@ -2,6 +2,7 @@ package status
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -16,15 +17,13 @@ type Span struct {
 	Steps int
 }
 
-// hourly tells whether its steps are made of hours, as minutes are kept for two days.
-func (s Span) hourly() bool { return s.Step >= time.Hour }
-
-// of is the counts' span that the steps are made of.
-func (s Span) of() string {
-	if s.hourly() {
-		return "hour"
+// counts is the span of the counts that the steps are made of, as minutes are kept for two days, and the
+// table with the deliveries of each.
+func (s Span) counts() (span, deliveries string) {
+	if s.Step >= time.Hour {
+		return "hour", "webhook_deliveries"
 	}
-	return "minute"
+	return "minute", "webhook_minutes"
 }
 
 // From is the beginning of the first step, if the last one is under way.
@@ -80,11 +79,7 @@ func (s *Reader) History(ctx context.Context, span Span, now time.Time) (slots [
 	at := func(t time.Time) *Slot { return &slots[min(int(t.Sub(from)/span.Step), len(slots)-1)] }
 	until := from.Add(time.Duration(span.Steps) * span.Step)
 	err = pgx.BeginTxFunc(ctx, s.Pool, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
-		deliveries := minutesSQL
-		if span.hourly() {
-			deliveries = hoursSQL
-		}
-		if err := readDeliveries(ctx, tx, deliveries, from, until, span.Step, at); err != nil {
+		if err := readDeliveries(ctx, tx, span, from, until, at); err != nil {
 			return err
 		}
 		if err := readWork(ctx, tx, span, from, until, at); err != nil {
@@ -96,18 +91,6 @@ func (s *Reader) History(ctx context.Context, span Span, now time.Time) (slots [
 }
 
 const (
-	minutesSQL = `
-		SELECT date_bin($3::interval, minute, $1::timestamptz), source, outcome, sum(count)::bigint
-		FROM webhook_minutes
-		WHERE minute >= $1
-		  AND minute < $2
-		GROUP BY 1, 2, 3`
-	hoursSQL = `
-		SELECT date_bin($3::interval, hour, $1::timestamptz), source, outcome, sum(count)::bigint
-		FROM webhook_deliveries
-		WHERE hour >= $1
-		  AND hour < $2
-		GROUP BY 1, 2, 3`
 	workSQL = `
 		SELECT date_bin($3::interval, at, $1::timestamptz), outcome = 'failed', up_to_ms, sum(count)::bigint
 		FROM event_work
@@ -124,9 +107,18 @@ const (
 		GROUP BY 1`
 )
 
-func readDeliveries(ctx context.Context, tx pgx.Tx, sql string, from, until time.Time, step time.Duration,
-	at func(time.Time) *Slot) error {
-	rows, err := tx.Query(ctx, sql, from, until, step)
+func (s Span) deliveriesSQL() string {
+	column, table := s.counts()
+	return `
+		SELECT date_bin($3::interval, ` + column + `, $1::timestamptz), source, outcome, sum(count)::bigint
+		FROM ` + table + `
+		WHERE ` + column + ` >= $1
+		  AND ` + column + ` < $2
+		GROUP BY 1, 2, 3`
+}
+
+func readDeliveries(ctx context.Context, tx pgx.Tx, span Span, from, until time.Time, at func(time.Time) *Slot) error {
+	rows, err := tx.Query(ctx, span.deliveriesSQL(), from, until, span.Step)
 	if err != nil {
 		return err
 	}
@@ -134,7 +126,7 @@ func readDeliveries(ctx context.Context, tx pgx.Tx, sql string, from, until time
 	var source, outcome string
 	var n int64
 	_, err = pgx.ForEachRow(rows, []any{&when, &source, &outcome, &n}, func() error {
-		if slot := at(when); outcome == store.Accepted || outcome == store.Duplicate {
+		if slot := at(when); slices.Contains(store.Kept, outcome) {
 			slot.Accepted[source] += n
 		} else {
 			slot.Rejected += n
@@ -145,7 +137,8 @@ func readDeliveries(ctx context.Context, tx pgx.Tx, sql string, from, until time
 }
 
 func readWork(ctx context.Context, tx pgx.Tx, span Span, from, until time.Time, at func(time.Time) *Slot) error {
-	rows, err := tx.Query(ctx, workSQL, from, until, span.Step, span.of())
+	of, _ := span.counts()
+	rows, err := tx.Query(ctx, workSQL, from, until, span.Step, of)
 	if err != nil {
 		return err
 	}
@@ -168,7 +161,8 @@ func readWork(ctx context.Context, tx pgx.Tx, span Span, from, until time.Time, 
 }
 
 func readWaiting(ctx context.Context, tx pgx.Tx, span Span, from, until time.Time, at func(time.Time) *Slot) error {
-	rows, err := tx.Query(ctx, waitingSQL, from, until, span.Step, span.of())
+	of, _ := span.counts()
+	rows, err := tx.Query(ctx, waitingSQL, from, until, span.Step, of)
 	if err != nil {
 		return err
 	}

@@ -29,8 +29,8 @@ func TestWatchesLookUp(t *testing.T) {
 	}{
 		"deliveries": {store.DeliveriesSQL, []any{now, store.Accepted, store.NewestEvents},
 			[]string{"webhook_deliveries", "webhook_events_pkey"}},
-		"minutes":  {minutesSQL, []any{now, now, time.Minute}, nil},
-		"hours":    {hoursSQL, []any{now, now, time.Hour}, []string{"webhook_deliveries"}},
+		"minutes":  {Span{Step: time.Minute}.deliveriesSQL(), []any{now, now, time.Minute}, nil},
+		"hours":    {Span{Step: time.Hour}.deliveriesSQL(), []any{now, now, time.Hour}, []string{"webhook_deliveries"}},
 		"work":     {workSQL, []any{now, now, time.Minute, "minute"}, nil},
 		"waiting":  {waitingSQL, []any{now, now, time.Minute, "minute"}, nil},
 		"senders":  {sendersSQL, []any{store.Sources, now, []string{store.Accepted}}, nil},

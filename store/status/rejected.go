@@ -22,8 +22,7 @@ type Sender struct {
 // senders reads the last hour of all sources.
 func (s *Reader) senders(ctx context.Context, now time.Time) (_ []Sender, err error) {
 	defer pg.Wrap(&err, "status.senders")
-	rows, err := s.Pool.Query(ctx, sendersSQL, store.Sources, now.Add(-time.Hour),
-		[]string{store.Accepted, store.Duplicate})
+	rows, err := s.Pool.Query(ctx, sendersSQL, store.Sources, now.Add(-time.Hour), store.Kept)
 	if err != nil {
 		return nil, err
 	}
@@ -68,10 +67,7 @@ const MostRejected = 200
 // Rejected reads rejected deliveries by step, the newest first.
 func (s *Reader) Rejected(ctx context.Context, f RejectedFilter, now time.Time) (_ []Rejected, err error) {
 	defer pg.Wrap(&err, "status.Rejected")
-	table, column := "webhook_minutes", "minute"
-	if f.Span.hourly() {
-		table, column = "webhook_deliveries", "hour"
-	}
+	column, table := f.Span.counts()
 	rows, err := s.Pool.Query(ctx, `
 		SELECT date_bin($2::interval, `+column+`, $1::timestamptz) AS at, source, outcome, sum(count)::bigint
 		FROM `+table+`
@@ -81,8 +77,7 @@ func (s *Reader) Rejected(ctx context.Context, f RejectedFilter, now time.Time) 
 		  AND ($5 = '' OR outcome = $5)
 		GROUP BY 1, 2, 3
 		ORDER BY 1 DESC, 4 DESC, 2, 3
-		LIMIT $6`, f.Span.From(now), f.Span.Step, []string{store.Accepted, store.Duplicate}, f.Source, f.Reason,
-		MostRejected)
+		LIMIT $6`, f.Span.From(now), f.Span.Step, store.Kept, f.Source, f.Reason, MostRejected)
 	if err != nil {
 		return nil, err
 	}
@@ -102,10 +97,7 @@ type RejectedCount struct {
 // RejectedCounts adds up the rejected deliveries of a span, most first.
 func (s *Reader) RejectedCounts(ctx context.Context, f RejectedFilter, now time.Time) (_ []RejectedCount, err error) {
 	defer pg.Wrap(&err, "status.RejectedCounts")
-	table, column := "webhook_minutes", "minute"
-	if f.Span.hourly() {
-		table, column = "webhook_deliveries", "hour"
-	}
+	column, table := f.Span.counts()
 	rows, err := s.Pool.Query(ctx, `
 		SELECT source, outcome, sum(count)::bigint
 		FROM `+table+`
@@ -114,7 +106,7 @@ func (s *Reader) RejectedCounts(ctx context.Context, f RejectedFilter, now time.
 		  AND ($3 = '' OR source = $3)
 		  AND ($4 = '' OR outcome = $4)
 		GROUP BY 1, 2
-		ORDER BY 3 DESC, 1, 2`, f.Span.From(now), []string{store.Accepted, store.Duplicate}, f.Source, f.Reason)
+		ORDER BY 3 DESC, 1, 2`, f.Span.From(now), store.Kept, f.Source, f.Reason)
 	if err != nil {
 		return nil, err
 	}
@@ -134,8 +126,8 @@ type Network struct {
 // Networks reads where the rejected deliveries of at most two days came from, most first.
 func (s *Reader) Networks(ctx context.Context, f RejectedFilter, now time.Time) (_ []Network, err error) {
 	defer pg.Wrap(&err, "status.Networks")
-	rows, err := s.Pool.Query(ctx, networksSQL, f.Span.From(now).Truncate(time.Hour),
-		[]string{store.Accepted, store.Duplicate}, f.Source, f.Reason, MostRejected)
+	rows, err := s.Pool.Query(ctx, networksSQL, f.Span.From(now).Truncate(time.Hour), store.Kept, f.Source, f.Reason,
+		MostRejected)
 	if err != nil {
 		return nil, err
 	}
