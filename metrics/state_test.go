@@ -91,7 +91,7 @@ func TestState(t *testing.T) {
 	}
 	bad := []status.Watch{{Name: "events_failing/stripe/invoice.paid", State: status.Problem},
 		{Name: "source_silent/clerk", State: status.OK}}
-	if _, err := status.New(s).LookAtWatches(t.Context(),
+	if _, _, err := status.New(s).LookAtWatches(t.Context(),
 		status.WatchRound{Now: time.Now(), Next: func(status.Traffic, []status.Watch) []status.Watch {
 			return bad
 		}}); err != nil {

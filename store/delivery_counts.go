@@ -71,7 +71,6 @@ func (s *Store) CountDeliveries(ctx context.Context, counts []Counted) (err erro
 		batch.Queue(strings.Replace(sql, "counted", countedSQL, 1), sources, outcomes, networks, secrets, firsts, lasts,
 			numbers)
 	}
-	batch.Queue(sampleSQL, sampleMost)
 	return s.InTx(ctx, func(tx pgx.Tx) error { return tx.SendBatch(ctx, &batch).Close() })
 }
 

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -73,8 +74,27 @@ const countWorkSQL = `
 // sampleMost is the highest number of waiting events that a sample counts.
 const sampleMost = 100_000
 
-// SampleWaiting notes how many events are pending, unless that was noted within ten seconds. Workers
-// and receivers do so: while no worker runs, the events of a receiver pile up.
+// sampleEvery is the time between two looks at how much waits.
+const sampleEvery = 10 * time.Second
+
+// SampleUntil notes regularly how many events wait, until ctx ends. Workers and receivers do so: while no
+// worker runs, the events of a receiver pile up.
+func (s *Store) SampleUntil(ctx context.Context, log *slog.Logger) {
+	tick := time.NewTicker(sampleEvery)
+	defer tick.Stop()
+	for {
+		if err := s.SampleWaiting(ctx); err != nil && ctx.Err() == nil {
+			log.Debug("how much waits could not be noted", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// SampleWaiting notes how many events are pending, unless that was noted within ten seconds.
 func (s *Store) SampleWaiting(ctx context.Context) (err error) {
 	defer pg.Wrap(&err, "store.SampleWaiting")
 	_, err = s.Pool.Exec(ctx, sampleSQL, sampleMost)

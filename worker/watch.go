@@ -37,24 +37,34 @@ func (w *Worker) now(ctx context.Context) (time.Time, error) {
 	return w.cfg.Store.Now(ctx)
 }
 
-// newsEvery is how often workers look for news of signing secrets, which the watches take up at once.
+// newsEvery is how often a worker looks for news of signing secrets, which the watches take up at once.
 const newsEvery = 2 * time.Second
 
-// watchUntil checks the watches regularly, and when there is news of secrets, until ctx ends.
+// watchUntil checks the watches regularly, until ctx ends. The worker that checked last also looks for
+// news of secrets, and checks at once if there is any.
 func (w *Worker) watchUntil(ctx context.Context) {
 	tick, look := time.NewTicker(w.cfg.Watch), time.NewTicker(min(newsEvery, w.cfg.Watch))
 	defer tick.Stop()
 	defer look.Stop()
-	known := w.secretNews(ctx, -1)
-	for every := w.cfg.Watch; ctx.Err() == nil; every = w.nextLook(ctx, tick.C, look.C, &known) {
-		if err := w.checkWatches(ctx, every); err != nil && ctx.Err() == nil {
+	var last lookout
+	for every := time.Duration(0); ctx.Err() == nil; every = w.nextLook(ctx, tick.C, look.C, last) {
+		if err := w.lookAtWatches(ctx, every, &last); err != nil && ctx.Err() == nil {
 			w.cfg.Log.Warn("the watches could not be looked at; the next look tries again", "error", err)
+		}
+		if last.ours {
+			tick.Reset(w.cfg.Watch) // or the next tick finds a check of just now, and takes it for another worker's
 		}
 	}
 }
 
+// lookout is what a worker knows of the last check.
+type lookout struct {
+	ours bool  // it made it, and not another worker
+	news int64 // of secrets, that the check has
+}
+
 // nextLook waits for the time to check, or for news. It returns how recent another worker's check may be.
-func (w *Worker) nextLook(ctx context.Context, tick, look <-chan time.Time, known *int64) (every time.Duration) {
+func (w *Worker) nextLook(ctx context.Context, tick, look <-chan time.Time, last lookout) (every time.Duration) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -62,43 +72,49 @@ func (w *Worker) nextLook(ctx context.Context, tick, look <-chan time.Time, know
 		case <-tick:
 			return w.cfg.Watch
 		case <-look:
-			if n := w.secretNews(ctx, *known); n != *known {
-				*known = n
+			if !last.ours {
+				continue
+			}
+			if n, err := status.New(w.cfg.Store).SecretNews(ctx); err == nil && n != last.news {
 				return 0
 			}
 		}
 	}
 }
 
-// secretNews is known, or another number if there is news.
-func (w *Worker) secretNews(ctx context.Context, known int64) int64 {
-	n, err := status.New(w.cfg.Store).SecretNews(ctx)
-	if err != nil { // the next look tries again
-		return known
+// lookAtWatches checks the watches. If that fails, the news are not known yet, and bring the next check.
+func (w *Worker) lookAtWatches(ctx context.Context, every time.Duration, last *lookout) error {
+	news, err := status.New(w.cfg.Store).SecretNews(ctx) // before the check: it has these, and perhaps later ones
+	if err != nil {
+		return err
 	}
-	return n
+	ours, err := w.checkWatches(ctx, every)
+	if err == nil {
+		*last = lookout{ours, news}
+	}
+	return err
 }
 
 // checkWatches checks the watches, if no worker has within a time, and enqueues their changes. The rows
 // hold the undelivered changes, so the sweep replaces lost jobs.
-func (w *Worker) checkWatches(ctx context.Context, every time.Duration) error {
+func (w *Worker) checkWatches(ctx context.Context, every time.Duration) (ours bool, err error) {
 	now, err := w.now(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
-	due, err := status.New(w.cfg.Store).LookAtWatches(ctx, status.WatchRound{
+	ours, due, err := status.New(w.cfg.Store).LookAtWatches(ctx, status.WatchRound{
 		Now: now, Every: every, Since: now.Add(-watch.Weeks), Alert: w.cfg.Alert != nil, Next: watch.Next,
 	})
 	if err != nil {
-		return err
+		return false, err
 	}
 	for _, c := range due {
 		w.cfg.Log.Info("a watch changed; see `rollcall doctor`", "watch", c.Watch, "change", c.Number)
 		if err := w.jobs.EnqueueAlert(ctx, jobs.Alert(c), ""); err != nil {
-			return err
+			return false, err
 		}
 	}
-	return nil
+	return ours, nil
 }
 
 // sweepAlerts enqueues changes again that were not delivered in time.

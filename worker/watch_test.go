@@ -177,7 +177,7 @@ func TestOneWorkerLooks(t *testing.T) {
 			looks.Go(func() {
 				w := New(s.config)
 				defer w.jobs.Close()
-				if err := w.checkWatches(t.Context(), w.cfg.Watch); err != nil {
+				if _, err := w.checkWatches(t.Context(), w.cfg.Watch); err != nil {
 					t.Error(err)
 				}
 			})
@@ -186,6 +186,24 @@ func TestOneWorkerLooks(t *testing.T) {
 		now = now.Add(time.Minute)
 	}
 	s.is(`count(*) = 1 AND bool_and(number = 1 AND state = 'problem' AND alert = 'none') FROM watch_changes`)
+}
+
+// News of secrets that a failed check did not take up bring the next one.
+func TestNewsOutliveAFailedCheck(t *testing.T) {
+	t.Parallel()
+	s := newWatched(t, "")
+	s.config.Watch = time.Hour
+	s.run(New(s.config))
+	s.until(`count(*) > 0 FROM watches`)
+	s.exec(`CREATE SEQUENCE checks`)
+	s.exec(`CREATE FUNCTION fails_first() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+		IF nextval('checks') = 1 THEN RAISE EXCEPTION 'the first fails'; END IF;
+		RETURN NULL;
+	END $$`)
+	s.exec(`CREATE TRIGGER fails_first BEFORE INSERT ON watches EXECUTE FUNCTION fails_first()`)
+	s.exec(`INSERT INTO webhook_secrets VALUES ('stripe', '0000000a', NULL, NULL, 1, now(), now())`)
+	s.until(`state = 'problem' FROM watches WHERE name = '` + watch.Signatures + `/stripe'`)
+	s.is(`last_value > 1 FROM checks`)
 }
 
 // Nobody was to be told: nobody is told when somebody is to be, later.
@@ -240,7 +258,7 @@ func TestWatchesAreKept(t *testing.T) {
 	w := New(s.config)
 	defer w.jobs.Close()
 	for range 3 {
-		if err := w.checkWatches(t.Context(), w.cfg.Watch); err != nil {
+		if _, err := w.checkWatches(t.Context(), w.cfg.Watch); err != nil {
 			t.Fatal(err)
 		}
 		now = now.Add(time.Minute)

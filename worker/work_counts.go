@@ -9,8 +9,7 @@ import (
 	"rollcall/store"
 )
 
-// workCounts counts finished events by source, minute, outcome and the time from receipt to commit,
-// and notes how many wait.
+// workCounts counts finished events by source, minute, outcome and the time from receipt to commit.
 type workCounts = tally.Tally[workKey, worked]
 
 type workKey struct {
@@ -64,23 +63,4 @@ func (w *Worker) countEvent(e store.Handled) {
 		k.upTo, n.total = store.LatencyBucket(e.Waited), max(0, e.Waited)
 	}
 	w.counts.Add(k, n)
-}
-
-// sampleEvery is the time between two looks at how much waits.
-const sampleEvery = 10 * time.Second
-
-// sampleUntil notes regularly how many events wait, until ctx ends.
-func (w *Worker) sampleUntil(ctx context.Context) {
-	tick := time.NewTicker(sampleEvery)
-	defer tick.Stop()
-	for {
-		if err := w.cfg.Store.SampleWaiting(ctx); err != nil && ctx.Err() == nil {
-			w.cfg.Log.Debug("how much waits could not be noted", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
 }

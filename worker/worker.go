@@ -150,7 +150,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	}
 	var beside sync.WaitGroup
 	beside.Go(func() { w.watchUntil(ctx) })
-	beside.Go(func() { w.sampleUntil(ctx) })
+	beside.Go(func() { w.cfg.Store.SampleUntil(ctx, w.cfg.Log) })
 	beside.Go(func() { w.cleanUpUntil(ctx) })
 	beside.Go(func() { w.rederiveUntil(ctx) })
 	beside.Go(func() { w.bulkUntil(ctx) })

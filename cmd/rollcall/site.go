@@ -140,6 +140,7 @@ func (w *site) closeWhenDraining(next http.Handler) http.Handler {
 func (w *site) serve(ctx context.Context, l net.Listener, delay time.Duration) error {
 	failed := make(chan error, 1)
 	go func() { failed <- w.server.Serve(l) }()
+	go w.store.SampleUntil(ctx, w.log)
 	select {
 	case err := <-failed:
 		return errors.Join(err, w.close())

@@ -53,3 +53,21 @@ func TestWatchesLookUp(t *testing.T) {
 		}
 	}
 }
+
+// Of one store only its own figures are read, however many stores there are.
+func TestStoreLineLooksUp(t *testing.T) {
+	s := storetest.Open(t, `INSERT INTO customers (store_id, email) SELECT 's' || i, 'p' || i || '@x.example'
+		FROM generate_series(1, 20000) i`, `INSERT INTO stores (id, name, version) SELECT 's' || i, 'x', 'v' FROM
+		generate_series(1, 20000) i`, `INSERT INTO customer_figures SELECT * FROM customer_figure_changes`,
+		`ANALYZE stores, customer_figures, customer_figure_changes`)
+	err := s.Snapshot(t.Context(), func(tx pgx.Tx) error {
+		sql, args := StoreFilter{ID: "s7", Sort: "id", Limit: 1}.sql(nil)
+		for _, scan := range plans.Explain(t, tx, sql, args...).Scans() {
+			t.Error(scan)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -145,8 +145,10 @@ func (f StoreFilter) sql(after *pg.Position) (string, pg.Arguments) {
 		w.Add(`fold(concat_ws(' ', s.name, s.id, s.stripe_account_id, u.name, u.email)) LIKE ALL (`+
 			pg.PatternsOf("$?")+`)`, words)
 	}
+	reported, counted := "", "" // a FULL JOIN passes no condition on
 	if f.ID != "" {
-		w.Add("s.id = $?", f.ID)
+		id := w.Arg(f.ID)
+		reported, counted = "WHERE id = "+id, "AND store_id = "+id
 	}
 	order := "s.id"
 	if f.Sort == DefaultStoreSort {
@@ -176,15 +178,15 @@ func (f StoreFilter) sql(after *pg.Position) (string, pg.Arguments) {
 				nullif(s.stripe_account_id, '') AS stripe_account_id,
 				nullif(s.owner_user_id, '') AS owner_user_id,
 				coalesce(n.customers, 0)::bigint AS customers
-			FROM stores s
+			FROM (SELECT * FROM stores ` + reported + `) s
 			FULL JOIN (
 				SELECT
 					store_id,
 					sum(amount) AS customers
 				FROM (
-					SELECT store_id, amount FROM customer_figures WHERE figure = 'people'
+					SELECT store_id, amount FROM customer_figures WHERE figure = 'people' ` + counted + `
 					UNION ALL
-					SELECT store_id, amount FROM customer_figure_changes WHERE figure = 'people'
+					SELECT store_id, amount FROM customer_figure_changes WHERE figure = 'people' ` + counted + `
 				) f
 				GROUP BY store_id
 				HAVING sum(amount) <> 0

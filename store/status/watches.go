@@ -85,13 +85,12 @@ type ChangeKey struct {
 }
 
 // LookAtWatches checks the watches, stores the result, and returns the changes to
-// deliver. Of concurrent workers, or within one interval, only one does it; the others
-// return none.
-func (s *Reader) LookAtWatches(ctx context.Context, r WatchRound) (due []ChangeKey, err error) {
+// deliver. Of concurrent workers, or within one interval, only one does it; ours is false
+// for the others.
+func (s *Reader) LookAtWatches(ctx context.Context, r WatchRound) (ours bool, due []ChangeKey, err error) {
 	defer pg.Wrap(&err, "status.LookAtWatches")
 	err = s.InTx(ctx, func(tx pgx.Tx) error {
-		turn, err := ourTurn(ctx, tx, r)
-		if err != nil || !turn {
+		if ours, err = ourTurn(ctx, tx, r); err != nil || !ours {
 			return err
 		}
 		traffic, err := readTraffic(ctx, tx, r.Since, r.Now)
@@ -109,7 +108,7 @@ func (s *Reader) LookAtWatches(ctx context.Context, r WatchRound) (due []ChangeK
 		due, err = keepWatches(ctx, tx, r, before, r.Next(traffic, before))
 		return err
 	})
-	return due, err
+	return ours, due, err
 }
 
 // watchLock makes sure that only one worker checks.
