@@ -24,8 +24,10 @@ func (migrateUpCmd) Help() string {
 	return `Checks first whether another program has tables with names that Rollcall needs. Then it names them
 and changes nothing.
 
-Senders and pages go on meanwhile. A step that needs a table to itself does so for a moment: it waits at most a
-second for those who use it, lets all others go first, and tries again. If it is interrupted, run it again.
+Senders go on meanwhile. Pages wait for a table that a step rewrites: lists for 0007_lists (half a minute with a
+million customers), a customer's page and Missing for 0014_links. Other steps that need a table to themselves
+need it for a moment: they wait at most a second for those who use it, let all others go first, and try again. If
+it is interrupted, run it again.
 
 While another migration runs, the command shows its Postgres process, and waits. If that process hangs, or its
 machine is gone, Postgres ends it within a minute.`

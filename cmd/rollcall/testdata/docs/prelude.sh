@@ -3,6 +3,17 @@
 # would need a machine of its own, or may rightly end with another status than 0.
 set -eu
 
+# A release, as downloaded. Its program is the one that is tested.
+if grep -q SHA256SUMS "$0"; then
+	release=rollcall_1.2.3_linux_amd64
+	mkdir "$release"
+	printf '#!/bin/sh\nexec %s "$@"\n' "$(command -v rollcall)" >"$release/rollcall"
+	rollcall man >"$release/rollcall.1"
+	tar -czf "$release.tar.gz" "$release"
+	sha256sum "$release.tar.gz" >SHA256SUMS
+	rm -r "$release"
+fi
+
 # unrun notes a command that is not run here; the test knows where it is.
 unrun() {
 	echo "$*" >>"$UNRUN"
