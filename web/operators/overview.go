@@ -33,7 +33,7 @@ type overviewPage struct {
 	Steps   []step // of the set-up; nil: all is done
 	Done    int    // of Steps
 	Runs    []run
-	Busy    []jobs.Queue // those that hold jobs, or are paused
+	Busy    []jobs.Queue
 }
 
 // Bad tells whether something is wrong, not only worth a look.
@@ -81,30 +81,38 @@ func (s *Pages) charts(r *http.Request, span chartSpan) []chart {
 func (s *Pages) fill(page *overviewPage, v Vitals) {
 	page.Vitals, page.Notes = v, s.notes(v)
 	slices.SortStableFunc(page.Notes, func(a, b note) int { return b.Severity.Rank() - a.Severity.Rank() })
-	page.Verdict = verdict(page.Notes)
 	page.Steps, page.Done = s.setupSteps(v)
-	for _, q := range v.Queues {
-		if q.Paused || q.Waiting+q.InHand+q.Later > 0 {
-			page.Busy = append(page.Busy, q)
-		}
+	page.Busy = busy(v.Queues)
+	if v.Inbox != nil {
+		s.fillInbox(page, *v.Inbox)
 	}
-	if v.Inbox == nil {
-		return
+	page.Verdict = verdict(page.Notes, page.Fresh())
+}
+
+func (s *Pages) fillInbox(page *overviewPage, v status.Vitals) {
+	page.Tiles = statusTiles(v.Counts, v.Rough, func(status string) string { return "/admin/events?status=" + status })
+	for i, from := range v.Senders {
+		page.Senders = append(page.Senders, s.sender(from, v.Sources[i], v.Watches))
 	}
-	page.Tiles = statusTiles(v.Inbox.Counts, v.Inbox.Rough, func(status string) string {
-		return "/admin/events?status=" + status
-	})
-	for i, from := range v.Inbox.Senders {
-		page.Senders = append(page.Senders, s.sender(from, v.Inbox.Sources[i], v.Inbox.Watches))
-	}
-	page.Missing = missingOf(v.Inbox.Unattached)
-	for _, b := range v.Inbox.Backfills {
+	page.Missing = missingOf(v.Unattached)
+	for _, b := range v.Backfills {
 		page.Runs = append(page.Runs, s.Run(b, Sample{}))
 	}
 }
 
-// verdict is the first line: whether something is wrong.
-func verdict(notes []note) string {
+// busy are the queues that hold jobs, or are paused.
+func busy(queues []jobs.Queue) (some []jobs.Queue) {
+	for _, q := range queues {
+		if q.Paused || q.Waiting+q.InHand+q.Later > 0 {
+			some = append(some, q)
+		}
+	}
+	return some
+}
+
+// verdict is the first line: whether something is wrong. Where nothing was accepted yet, nobody can say
+// that all is well.
+func verdict(notes []note, fresh bool) string {
 	count := map[finding.Severity]int{}
 	for _, n := range notes {
 		count[n.Severity]++
@@ -117,6 +125,8 @@ func verdict(notes []note) string {
 		return show.Plural(problems, "problem")
 	case warnings > 0:
 		return show.Plural(warnings, "warning")
+	case fresh:
+		return "Waiting for the first webhook"
 	}
 	return "Everything is working"
 }
