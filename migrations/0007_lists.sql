@@ -41,10 +41,6 @@ CREATE INDEX CONCURRENTLY IF NOT EXISTS customers_last_activity ON customers (st
 CREATE INDEX CONCURRENTLY IF NOT EXISTS customers_first_seen    ON customers (store_id, facet, first_seen_at, id)    INCLUDE (last_activity_at, spent_rank);
 CREATE INDEX CONCURRENTLY IF NOT EXISTS customers_spent         ON customers (store_id, facet, spent_rank, id)       INCLUDE (first_seen_at, last_activity_at);
 CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS customers_pkey_wide ON customers (id) INCLUDE (store_id, facet, first_seen_at, last_activity_at, spent_rank);
-ALTER TABLE customers
-	DROP CONSTRAINT customers_pkey,
-	ADD CONSTRAINT customers_pkey PRIMARY KEY USING INDEX customers_pkey_wide;
-
 CREATE INDEX CONCURRENTLY IF NOT EXISTS customers_currencies    ON customers (store_id) WHERE jsonb_array_length(spent) > 1;
 
 -- Apart from customers, which change with every lesson: these change with a
@@ -215,6 +211,10 @@ FROM (
 GROUP BY store_id, facet, figure
 HAVING sum(amount) <> 0
 ON CONFLICT (store_id, figure, facet) DO UPDATE SET amount = was.amount + EXCLUDED.amount;
+-- Last: a migration that goes on after this would build the index again.
+ALTER TABLE customers
+	DROP CONSTRAINT customers_pkey,
+	ADD CONSTRAINT customers_pkey PRIMARY KEY USING INDEX customers_pkey_wide;
 
 -- +goose Down
 DROP TRIGGER customers_truncated ON customers;

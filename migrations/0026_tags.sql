@@ -39,10 +39,6 @@ ALTER TABLE customer_index ADD COLUMN IF NOT EXISTS tags text[] COLLATE "C" NOT 
 COMMENT ON COLUMN customer_index.tags IS 'ids of the tags of the customer, as in customer_tags';
 -- Lists are read by the old index until the new one is there.
 CREATE INDEX CONCURRENTLY IF NOT EXISTS customer_index_tags ON customer_index USING gin (store_id, has, tags, words gin_trgm_ops) WITH (gin_pending_list_limit = 1024);
--- +goose StatementBegin
-DROP INDEX customer_index_all;
-ALTER INDEX customer_index_tags RENAME TO customer_index_all;
--- +goose StatementEnd
 
 -- +goose StatementBegin
 CREATE OR REPLACE FUNCTION tags_of(store text, address text) RETURNS text[] LANGUAGE sql STABLE AS $$
@@ -109,6 +105,12 @@ CREATE OR REPLACE TRIGGER customer_tags_deleted AFTER DELETE ON customer_tags RE
 	FOR EACH STATEMENT EXECUTE FUNCTION customer_tags_deleted();
 CREATE OR REPLACE TRIGGER customers_moved AFTER UPDATE ON customers
 	FOR EACH ROW WHEN (OLD.email <> NEW.email) EXECUTE FUNCTION customers_moved();
+
+-- Last: a migration that goes on after this would build the index again.
+-- +goose StatementBegin
+DROP INDEX customer_index_all;
+ALTER INDEX customer_index_tags RENAME TO customer_index_all;
+-- +goose StatementEnd
 
 -- +goose Down
 DROP TRIGGER customers_moved ON customers;

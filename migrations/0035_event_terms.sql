@@ -34,15 +34,12 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 -- +goose StatementBegin
-DO $$
-BEGIN
-	CREATE OR REPLACE TRIGGER event_closed AFTER UPDATE OF status ON webhook_events FOR EACH ROW
-	WHEN (OLD.status = 'pending' AND NEW.status <> 'pending' AND NEW.payload IS NOT NULL)
+CREATE OR REPLACE TRIGGER event_closed AFTER UPDATE OF status ON webhook_events
+	FOR EACH ROW WHEN (OLD.status = 'pending' AND NEW.status <> 'pending' AND NEW.payload IS NOT NULL)
 	EXECUTE FUNCTION event_closed();
-	CREATE OR REPLACE TRIGGER event_emptied AFTER UPDATE OF payload ON webhook_events FOR EACH ROW
-	WHEN (OLD.payload IS NOT NULL AND NEW.payload IS NULL)
+CREATE OR REPLACE TRIGGER event_emptied AFTER UPDATE OF payload ON webhook_events
+	FOR EACH ROW WHEN (OLD.payload IS NOT NULL AND NEW.payload IS NULL)
 	EXECUTE FUNCTION event_emptied();
-END $$;
 -- +goose StatementEnd
 
 -- Those that are there already, some at a time.

@@ -4,6 +4,7 @@
 -- +goose NO TRANSACTION
 -- +goose Up
 -- +goose StatementBegin
+LOCK TABLE customers IN SHARE ROW EXCLUSIVE MODE; -- who writes has ended, or writes what is below
 CREATE OR REPLACE FUNCTION customer_has(course_ids text[], courses jsonb, product_ids text[]) RETURNS text[] LANGUAGE sql IMMUTABLE AS $$
 	SELECT array(
 		SELECT 'course:' || c FROM unnest(course_ids) c

@@ -109,8 +109,7 @@ func tryLock(ctx context.Context, db *sql.DB) (*sql.Tx, error) {
 const beat = "SHOW transaction_isolation"
 
 func holder(ctx context.Context, db *sql.DB) (h Holder, held bool, err error) {
-	var since sql.NullTime
-	err = db.QueryRowContext(ctx, `
+	return oneHolder(db.QueryRowContext(ctx, `
 		SELECT l.pid, coalesce(a.application_name, ''), coalesce(host(a.client_addr), ''), a.xact_start
 		FROM pg_locks l
 		LEFT JOIN pg_stat_activity a ON a.pid = l.pid
@@ -118,8 +117,13 @@ func holder(ctx context.Context, db *sql.DB) (h Holder, held bool, err error) {
 		  AND l.granted
 		  AND l.objsubid = 1
 		  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-		  AND (l.classid::bigint << 32 | l.objid::bigint) = $1::bigint`, lock.DefaultLockID).
-		Scan(&h.PID, &h.Application, &h.Client, &since)
+		  AND (l.classid::bigint << 32 | l.objid::bigint) = $1::bigint`, lock.DefaultLockID))
+}
+
+// oneHolder reads a session; false: there is none.
+func oneHolder(row *sql.Row) (h Holder, there bool, err error) {
+	var since sql.NullTime
+	err = row.Scan(&h.PID, &h.Application, &h.Client, &since)
 	if errors.Is(err, sql.ErrNoRows) {
 		return h, false, nil
 	}

@@ -44,6 +44,7 @@ type Options struct {
 	Wait    time.Duration // how long to wait for another migration, or for a table; 0: not at all
 	Tell    func(Holder)  // called with the session it waits for, when that changes; may be nil
 	Blocked func(Busy)    // called when a migration has to wait for its tables; may be nil
+	Behind  func(Holder)  // called with a session whose transaction a step waits for; may be nil
 	Applied func(Status)  // called after each migration; may be nil
 	To      int64         // the last migration to apply; 0: the newest
 }

@@ -26,6 +26,7 @@ import (
 
 func TestMain(m *testing.M) {
 	migrations.Impatient(5 * time.Second)
+	migrations.Talkative(50 * time.Millisecond)
 	testdb.Main(m)
 }
 

@@ -70,7 +70,9 @@ func (o Options) next(ctx context.Context, db *sql.DB, p *goose.Provider) (Statu
 		err := dropUnfinished(ctx, db)
 		var done *goose.MigrationResult
 		if err == nil {
+			end := o.sayWaits(ctx, db)
 			done, err = p.UpByOne(ctx)
+			end()
 		}
 		if err == nil {
 			return Status{Version: done.Source.Version, Name: done.Source.Path}, nil
@@ -111,7 +113,8 @@ func blockedBy(ctx context.Context, db *sql.DB, failed error) (*Busy, error) {
 	if errors.As(failed, &partial) {
 		busy.Migration = partial.Failed.Source.Path
 	}
-	err := db.QueryRowContext(ctx, `
+	var err error
+	busy.Oldest, _, err = oneHolder(db.QueryRowContext(ctx, `
 		SELECT pid, application_name, coalesce(host(client_addr), ''), xact_start
 		FROM pg_stat_activity
 		WHERE datname = current_database()
@@ -121,10 +124,6 @@ func blockedBy(ctx context.Context, db *sql.DB, failed error) (*Busy, error) {
 		  AND NOT EXISTS (SELECT FROM pg_locks l WHERE l.pid = pg_stat_activity.pid AND l.locktype = 'advisory'
 			AND (l.classid::bigint << 32 | l.objid::bigint) = $1::bigint)
 		ORDER BY xact_start
-		LIMIT 1`, lock.DefaultLockID).
-		Scan(&busy.Oldest.PID, &busy.Oldest.Application, &busy.Oldest.Client, &busy.Oldest.Since)
-	if errors.Is(err, sql.ErrNoRows) {
-		err = nil // it has just ended
-	}
+		LIMIT 1`, lock.DefaultLockID))
 	return busy, err
 }

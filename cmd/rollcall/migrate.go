@@ -26,8 +26,8 @@ and changes nothing.
 
 Senders go on meanwhile. Pages wait for a table that a step rewrites: lists for 0007_lists (half a minute with a
 million customers), a customer's page and Missing for 0014_links. Other steps that need a table to themselves
-need it for a moment: they wait at most a second for those who use it, let all others go first, and try again. If
-it is interrupted, run it again.
+need it for a moment: they wait at most a second for those who use it, let all others go first, and try again. A
+step that waits for a transaction, while others go on, names its process. If it is interrupted, run it again.
 
 While another migration runs, the command shows its Postgres process, and waits. If that process hangs, or its
 machine is gone, Postgres ends it within a minute.`
@@ -60,6 +60,9 @@ func (c migrateUpCmd) options(e *env) migrations.Options {
 		Tell: func(h migrations.Holder) { fmt.Fprintln(e.err, "waiting for another migration:", h) },
 		Blocked: func(b migrations.Busy) {
 			fmt.Fprintf(e.err, "%s waits for a table; the oldest transaction is of %s\n", b.Migration, b.Oldest)
+		},
+		Behind: func(h migrations.Holder) {
+			fmt.Fprintln(e.err, "waiting until a transaction ends, while others go on:", h)
 		},
 		Applied: func(m migrations.Status) {
 			if !c.JSON {
