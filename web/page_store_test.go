@@ -25,7 +25,7 @@ func TestPageStore(t *testing.T) {
 	p.Click("tbody a")
 	p.Has("h1", "Aurora Academy")
 	for section, text := range map[string]string{"#h-store + dl": "Olga Aurora", "[aria-labelledby=h-team]": "user_hal",
-		"[aria-labelledby=h-products]": "Drum Kit Vol. 1", "[aria-labelledby=h-events]": "platform",
+		"[aria-labelledby=h-products]": "Drum Kit Vol. 1", "[aria-labelledby=h-events]": "Platform",
 		"[aria-labelledby=h-missing]": "Nothing is missing"} {
 		p.Has(section, text)
 	}

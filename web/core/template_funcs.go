@@ -189,6 +189,7 @@ func (s *Site) adminFunctions() template.FuncMap {
 		"waited":  func(t time.Time) string { return show.Lasted(s.Cfg.Now().Sub(t)) },
 		"visible": show.VisibleLines,
 		"reason":  reasonLabel,
+		"sender":  store.SourceLabel,
 		"person":  func(who string) string { return strings.TrimPrefix(strings.TrimPrefix(who, "email:"), "user:") },
 		"stands":  func(standing string) string { return standings[standing] },
 		"seconds": func(s float64) string { return show.Lasted(time.Duration(s * float64(time.Second))) },
