@@ -174,7 +174,7 @@ func (w *work) noteUnattached(ctx context.Context, c Chunk) error {
 	sums := ByReason(counts)
 	for _, reason := range reasons.All {
 		if n := sums[reason.Code]; n > 0 {
-			what := fmt.Sprintf("%s: %d enrollments, payments or subscriptions are missing from a list", reason.Code, n)
+			what := fmt.Sprintf("%s: %d enrollments, payments or subscriptions are missing from a list", reason.Label, n)
 			notes = append(notes, Finding{Place: "at the end", What: what, Why: reason.Text()})
 		}
 	}
