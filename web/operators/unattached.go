@@ -207,11 +207,7 @@ func (s *Pages) AttachForm(w http.ResponseWriter, r *http.Request) error {
 	if err := core.Form(w, r); err != nil {
 		return err
 	}
-	f, err := offFilter(r)
-	if err != nil {
-		return err
-	}
-	done, err := s.attachAgain(r, f)
+	f, done, err := s.attachAgain(r)
 	if err != nil {
 		return err
 	}
@@ -223,8 +219,11 @@ func (s *Pages) AttachForm(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// attachAgain attaches facts step by step, for up to attachTime.
-func (s *Pages) attachAgain(r *http.Request, f store.OffFilter) (done store.AttachedAgain, err error) {
+// attachAgain attaches the facts that are asked for step by step, for up to attachTime.
+func (s *Pages) attachAgain(r *http.Request) (f store.OffFilter, done store.AttachedAgain, err error) {
+	if f, err = offFilter(r); err != nil {
+		return f, done, err
+	}
 	defer func() {
 		s.audit(r, "an operator has facts attached again", "reason", f.Reason, "store", f.Store,
 			"looked", done.Looked, "attached", done.Attached, "failed", done.Failed)
@@ -232,7 +231,7 @@ func (s *Pages) attachAgain(r *http.Request, f store.OffFilter) (done store.Atta
 	for began := time.Now(); time.Since(began) < attachTime; {
 		some, err := s.Cfg.Store.AttachAgain(r.Context(), f, attachStep)
 		if err != nil {
-			return done, err
+			return f, done, err
 		}
 		done.Looked += some.Looked
 		done.Attached += some.Attached
@@ -242,7 +241,7 @@ func (s *Pages) attachAgain(r *http.Request, f store.OffFilter) (done store.Atta
 			break
 		}
 	}
-	return done, nil
+	return f, done, nil
 }
 
 // ListOffReasons answers why facts are missing, with counts.
@@ -271,11 +270,7 @@ func (s *Pages) ListOffFacts(w http.ResponseWriter, r *http.Request) error {
 
 // AttachAPI attaches facts again for a program.
 func (s *Pages) AttachAPI(w http.ResponseWriter, r *http.Request) error {
-	f, err := offFilter(r)
-	if err != nil {
-		return err
-	}
-	done, err := s.attachAgain(r, f)
+	_, done, err := s.attachAgain(r)
 	if err != nil {
 		return err
 	}
