@@ -77,7 +77,7 @@ func TestEventsPage(t *testing.T) {
 		`hx-get="/admin/event-states?ids=1"`)
 	wants(t, x.page(t, "/admin/events?status=failed&source="), "p_2", "!evt_1", "Retry all that match",
 		`href="/admin/reopen?do=retry&amp;status=failed"`, "Status: failed")
-	wants(t, x.page(t, "/admin/events?id=msg_1"), "msg_1", "!msg_2")
+	wants(t, x.page(t, "/admin/events?id=msg_1"), "msg_1", "!msg_2", `!id="counts"`) // counts are of all events
 	wants(t, x.page(t, "/admin/events?error=WHY&since=2026-01-01&until=2100-01-01"), "p_2", "!p_1", "Error contains: WHY",
 		`value="WHY"`)
 	wants(t, x.page(t, "/admin/events?type=none"), "No events match")

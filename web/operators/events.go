@@ -121,8 +121,13 @@ func (s *Pages) showCounts(w http.ResponseWriter, r *http.Request, page *eventsP
 	return nil
 }
 
-// fillCounts fills in the tiles; the counts may be a moment old.
+// fillCounts fills in the tiles; the counts may be a moment old. They are of all events, so there are none
+// beside a list of some.
 func (s *Pages) fillCounts(r *http.Request, page *eventsPage) error {
+	others := page.Filter
+	if others.Status = ""; others.Narrow() {
+		return nil
+	}
 	counts, rough, err := s.eventCounts(r)
 	page.Tiles = statusTiles(counts, rough, func(status string) string { return page.with("status", status) })
 	for i, o := range eventStatuses {
