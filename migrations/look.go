@@ -37,6 +37,7 @@ func (e *Foreign) Error() string {
 type state struct {
 	table   string // the list of migrations; empty: none yet
 	applied map[int64]time.Time
+	begun   string // the last migration of several steps that was begun
 }
 
 // file is a migration.
@@ -97,7 +98,9 @@ func look(ctx context.Context, db *sql.DB) (s state, err error) {
 	switch {
 	case stands[versionTable]:
 		s.table = versionTable
-		s.applied, err = appliedVersions(ctx, db, s.table)
+		if s.applied, err = appliedVersions(ctx, db, s.table); err == nil {
+			s.begun, err = begun(ctx, db)
+		}
 	case stands[formerTable]:
 		var former state
 		former.table = formerTable
@@ -170,18 +173,15 @@ func (s state) ours(all []file, stands map[string]bool) bool {
 }
 
 // clashes returns the existing names that pending migrations need and that no applied migration
-// created, nor the next one, if that was interrupted between its steps.
+// created, nor one that was interrupted between its steps.
 func (s state) clashes(all []file, stands map[string]bool) (names []string) {
 	own := map[string]bool{}
-	begun := len(s.applied) > 0
 	for _, f := range all {
-		_, ok := s.applied[f.version]
-		if ok || begun && f.steps {
+		if _, ok := s.applied[f.version]; ok || f.name == s.begun {
 			for _, name := range f.creates {
 				own[name] = true
 			}
 		}
-		begun = begun && ok
 	}
 	for _, f := range all {
 		for _, name := range f.creates {
@@ -213,6 +213,33 @@ func appliedVersions(ctx context.Context, db *sql.DB, table string) (map[int64]t
 		applied[version] = at
 	}
 	return applied, rows.Err()
+}
+
+// begin notes in the comment of the list if the next migration has several steps: what stands of it
+// later is ours, and not another program's.
+func begin(ctx context.Context, db *sql.DB, p *goose.Provider) error {
+	current, _, err := p.GetVersions(ctx)
+	if err != nil {
+		return err
+	}
+	all, err := sources()
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(all, func(f file) bool { return f.version > current })
+	if i < 0 || !all[i].steps {
+		return nil
+	}
+	_, err = db.ExecContext(ctx, `COMMENT ON TABLE `+versionTable+` IS '`+begunBefore+all[i].name+`'`)
+	return err
+}
+
+const begunBefore = "the last migration of several steps that was begun: "
+
+func begun(ctx context.Context, db *sql.DB) (name string, err error) {
+	err = db.QueryRowContext(ctx, `SELECT coalesce(obj_description('`+versionTable+`'::regclass, 'pg_class'), '')`).
+		Scan(&name)
+	return strings.TrimPrefix(name, begunBefore), err
 }
 
 // moveOver copies our list to its new name, in one transaction. The old one stays for programs of

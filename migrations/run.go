@@ -68,6 +68,9 @@ func (o Options) next(ctx context.Context, db *sql.DB, p *goose.Provider) (Statu
 	reported := false
 	for pause := patience; ; pause = min(2*pause, 15*patience) {
 		err := dropUnfinished(ctx, db)
+		if err == nil {
+			err = begin(ctx, db, p)
+		}
 		var done *goose.MigrationResult
 		if err == nil {
 			end := o.sayWaits(ctx, db)

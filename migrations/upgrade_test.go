@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -155,6 +156,43 @@ func TestUnfinishedIndex(t *testing.T) {
 	}
 	wantText(t, user, invalid, "0")
 	wantText(t, user, `SELECT count(*)::text FROM pg_class WHERE relname = 'payments_disputed'`, "1")
+}
+
+// What another program made beside our tables is not taken for what an interrupted migration left.
+func TestForeignTableOfTheNextMigration(t *testing.T) {
+	t.Parallel()
+	url := atVersion(t, 25)
+	exec(t, url, `CREATE TABLE tags (id int)`)
+	before := relations(t, url)
+	_, err := migrations.Up(t.Context(), url)
+	var foreign *migrations.Foreign
+	if !errors.As(err, &foreign) || len(foreign.Tables) != 1 || foreign.Tables[0] != "tags" {
+		t.Error(err)
+	}
+	if diff := cmp.Diff(before, relations(t, url)); diff != "" {
+		t.Errorf("changed (-before +after):\n%s", diff)
+	}
+}
+
+// What an interrupted migration left is its own: it goes on.
+func TestInterruptedMigrationGoesOn(t *testing.T) {
+	t.Parallel()
+	url := atVersion(t, 25)
+	user := connect(t, url)
+	if _, err := user.Exec(t.Context(), `BEGIN; LOCK TABLE customer_index IN ACCESS SHARE MODE`); err != nil {
+		t.Fatal(err)
+	}
+	var busy *migrations.Busy
+	if _, err := migrations.UpWith(t.Context(), url, migrations.Options{}); !errors.As(err, &busy) {
+		t.Fatal(err)
+	}
+	wantText(t, user, `SELECT count(*)::text FROM tags`, "0")
+	if _, err := user.Exec(t.Context(), `COMMIT`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := migrations.Up(t.Context(), url); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // A limit of the role's or the database's does not end what takes long.
