@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 )
 
@@ -115,13 +117,30 @@ func Lag(ctx context.Context, url string) (missing []Status, unknown []int64, er
 	if err != nil {
 		return nil, nil, fmt.Errorf("migrations.Lag: %w", err)
 	}
+	missing, unknown = s.lag(known)
+	return missing, unknown, nil
+}
+
+// LagOf is Lag over the connections of a pool.
+func LagOf(ctx context.Context, pool *pgxpool.Pool) (missing []Status, unknown []int64, err error) {
+	db := stdlib.OpenDBFromPool(pool)
+	defer db.Close()
+	s, known, err := lookIn(ctx, db)
+	if err != nil {
+		return nil, nil, fmt.Errorf("migrations.LagOf: %w", err)
+	}
+	missing, unknown = s.lag(known)
+	return missing, unknown, nil
+}
+
+func (s state) lag(known []file) (missing []Status, unknown []int64) {
 	for _, f := range known {
 		if _, ok := s.applied[f.version]; !ok {
 			missing = append(missing, Status{Version: f.version, Name: f.name})
 		}
 		delete(s.applied, f.version)
 	}
-	return missing, slices.Sorted(maps.Keys(s.applied)), nil
+	return missing, slices.Sorted(maps.Keys(s.applied))
 }
 
 func lookAt(ctx context.Context, url string) (state, []file, error) {
@@ -130,6 +149,10 @@ func lookAt(ctx context.Context, url string) (state, []file, error) {
 		return state{}, nil, err
 	}
 	defer db.Close()
+	return lookIn(ctx, db)
+}
+
+func lookIn(ctx context.Context, db *sql.DB) (state, []file, error) {
 	all, err := sources()
 	if err != nil {
 		return state{}, nil, err

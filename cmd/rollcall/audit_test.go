@@ -121,11 +121,11 @@ func (h *house) wants(args []string, want ...string) auditJSON {
 // mends audits with --fix, after which nothing may be left.
 func (h *house) mends(against string) {
 	h.t.Helper()
-	status, left, report := h.audit("--against", against, "--fix")
+	status, left, report := h.audit(against, "--fix")
 	if status != 0 || left != nil || len(report.Mended) == 0 {
 		h.t.Errorf("after mending: status %d, mended %v, left %+v", status, report.Mended, report.Differences)
 	}
-	h.wants([]string{"--against", against})
+	h.wants([]string{against})
 }
 
 func (h *house) sql(statements ...string) {
@@ -280,7 +280,7 @@ func TestAuditAgainstStripe(t *testing.T) {
 		}
 	}
 	h.tell(objects)
-	report := h.wants([]string{"--against", "stripe"})
+	report := h.wants([]string{"stripe"})
 	want := []store.StoreMoney{
 		{Store: "s1", Currency: "usd", Paid: 1500, StripePaid: 1500},
 		{Store: "s2", Currency: "eur", Paid: 900, StripePaid: 900},
@@ -294,7 +294,7 @@ func TestAuditAgainstStripe(t *testing.T) {
 			h := &house{t, h.store, h.database, h.args}
 			h.sql(d.sql...)
 			before := h.rows()
-			report := h.wants([]string{"--against", "stripe"}, d.want...)
+			report := h.wants([]string{"stripe"}, d.want...)
 			for _, f := range report.Differences {
 				if len(f.Examples) != 1 || f.Examples[0].Why == "" {
 					t.Errorf("%s is not explained: %+v", f.Kind, f)
@@ -304,8 +304,8 @@ func TestAuditAgainstStripe(t *testing.T) {
 			if d.s2 {
 				concerned, other = other, concerned
 			}
-			h.wants([]string{"--against", "stripe", "--store", concerned}, d.want...)
-			h.wants([]string{"--against", "stripe", "--store", other})
+			h.wants([]string{"stripe", "--store", concerned}, d.want...)
+			h.wants([]string{"stripe", "--store", other})
 			if diff := cmp.Diff(before, h.rows()); diff != "" {
 				t.Errorf("the audit wrote:\n%s", diff)
 			}
@@ -336,14 +336,14 @@ func TestAuditOfWhatStripeDoesNotList(t *testing.T) {
 	if _, err := h.store.Rebuild(t.Context(), "", nil); err != nil {
 		t.Fatal(err)
 	}
-	report := h.wants([]string{"--against", "stripe"}, "payment_not_listed 3", "refund_not_listed 1",
+	report := h.wants([]string{"stripe"}, "payment_not_listed 3", "refund_not_listed 1",
 		"dispute_not_listed 1", "subscription_not_listed 2")
 	if len(report.Money) != 3 || report.Money[0].Agrees() || report.Money[0].StripePaid != 0 {
 		t.Errorf("%+v", report.Money)
 	}
-	h.wants([]string{"--against", "stripe", "--store", "s1"}, "payment_not_listed 1", "subscription_not_listed 1")
+	h.wants([]string{"stripe", "--store", "s1"}, "payment_not_listed 1", "subscription_not_listed 1")
 	fake.Deauthorise("acct_1")
-	h.wants([]string{"--against", "stripe", "--store", "s1"}, fmt.Sprint("unreadable ", len(moneyStreams)))
+	h.wants([]string{"stripe", "--store", "s1"}, fmt.Sprint("unreadable ", len(moneyStreams)))
 }
 
 // clerkWithUsers is a fake that also answers for one user.
@@ -389,7 +389,7 @@ func TestAuditAgainstClerk(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	against := []string{"--against", "clerk"}
+	against := []string{"clerk"}
 	h.wants(against)
 	for _, c := range []struct {
 		name, sql string
@@ -450,8 +450,7 @@ func TestAuditsAreBound(t *testing.T) {
 			t.Errorf("%s is not bound, or twice, or shows no progress", c.Name)
 		}
 	}
-	want := strings.Join(names, ",") + "," // or none: then the other way says it
-	if against.Tag.Get("enum") != want {
-		t.Errorf("--against is one of %s, want %s", against.Tag.Get("enum"), want)
+	if want := strings.Join(names, ","); against.Tag.Get("enum") != want {
+		t.Errorf("audit takes %s, want %s", against.Tag.Get("enum"), want)
 	}
 }

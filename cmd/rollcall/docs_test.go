@@ -152,6 +152,9 @@ func newDocs(t *testing.T) *docs {
 		unrun: map[string]bool{}}
 	d.exec(t, d.servers.DatabaseURL, "CREATE ROLE postgres SUPERUSER LOGIN")
 	d.exec(t, d.database("postgres"), "ALTER ROLE rollcall RENAME TO first", "ALTER DATABASE rollcall RENAME TO first")
+	if err := migrated(t.Context(), d.database("postgres")); err != nil {
+		t.Fatal(err)
+	}
 	files, err := filepath.Glob("*_test.go")
 	if err != nil {
 		t.Fatal(err)
@@ -304,7 +307,7 @@ func (m *machine) serve(t *testing.T, d *docs, n int, system bool) error {
 		return nil
 	}
 	values["DATABASE_URL"] = d.database(fmt.Sprintf("doc_%d", n))
-	d.exec(t, d.database("postgres"), fmt.Sprintf("CREATE DATABASE doc_%d", n))
+	d.exec(t, d.database("postgres"), fmt.Sprintf("CREATE DATABASE doc_%d TEMPLATE "+template, n))
 	startDevOn(t, values)
 	maps.DeleteFunc(values, func(name, _ string) bool { return slices.Contains(composeOnly, name) })
 	for name, value := range values {

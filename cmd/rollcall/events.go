@@ -32,7 +32,7 @@ type eventsListCmd struct {
 	Status    string `name:"status" placeholder:"STATUS" predictor:"status" help:"Only pending, processed, ignored or failed events."`
 	Type      string `name:"type" placeholder:"TYPE" predictor:"type" help:"Only events of this type, for example invoice.paid."`
 	Search    string `name:"search" aliases:"q" placeholder:"TEXT" help:"Only events that name this: an email, or the id of a payment, customer, subscription, user, store or event."`
-	Store     string `name:"store" placeholder:"ID" predictor:"store" help:"Only events that name this store or its Stripe account."`
+	Store     string `name:"store" placeholder:"ID" help:"Only events that name this store or its Stripe account."`
 	Dismissed bool   `name:"dismissed" help:"Only events that were dismissed."`
 	Before    int64  `name:"before" placeholder:"ID" help:"Only events older than the one with this id."`
 	listFlags

@@ -26,6 +26,7 @@ import (
 	"rollcall/internal/testing/stripefake"
 	"rollcall/internal/testing/testdb"
 	"rollcall/jobs"
+	"rollcall/migrations"
 	"rollcall/store"
 )
 
@@ -45,6 +46,9 @@ const deadline = time.Minute
 
 func TestScripts(t *testing.T) {
 	servers := testdb.Private(t)
+	if err := migrated(t.Context(), servers.DatabaseURL); err != nil {
+		t.Fatal(err)
+	}
 	outside := newOutside(t)
 	testscript.Run(t, testscript.Params{
 		Dir:                "testdata/script",
@@ -57,6 +61,7 @@ func TestScripts(t *testing.T) {
 			"term":   term,
 			"get":    request(http.MethodGet),
 			"post":   request(http.MethodPost),
+			"empty":  empty,
 			"insert": insert,
 			"sql":    sql,
 			"setenv": setenv,
@@ -139,10 +144,32 @@ func passable(t *testing.T) string {
 	return dir
 }
 
+// template has the schema, and nothing in it: the databases of scripts begin as it.
+const template = "template"
+
+// migrated makes it, on the servers of a database.
+func migrated(ctx context.Context, database string) error {
+	conn, err := pgx.Connect(ctx, database)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	if _, err := conn.Exec(ctx, "CREATE DATABASE "+template); err != nil {
+		return err
+	}
+	at, err := url.Parse(database)
+	if err != nil {
+		return err
+	}
+	at.Path = "/" + template
+	_, err = migrations.Up(ctx, at.String())
+	return err
+}
+
 var scripts atomic.Int64
 
 // setup gives a script servers of its own, under names that no command reads:
-// it says itself which it wants. Nobody listens on $FREE and $FREE2.
+// it says itself which it wants. $POSTGRES has the schema. Nobody listens on $FREE and $FREE2.
 func setup(e *testscript.Env, servers *embedded.Servers) error {
 	n := scripts.Add(1)
 	database, err := url.Parse(servers.DatabaseURL)
@@ -155,7 +182,7 @@ func setup(e *testscript.Env, servers *embedded.Servers) error {
 		return err
 	}
 	defer conn.Close(context.Background())
-	if _, err := conn.Exec(context.Background(), "CREATE DATABASE "+name); err != nil {
+	if _, err := conn.Exec(context.Background(), "CREATE DATABASE "+name+" TEMPLATE "+template); err != nil {
 		return err
 	}
 	for _, variable := range []string{"FREE", "FREE2"} {
@@ -252,6 +279,11 @@ func request(method string) func(*testscript.TestScript, bool, []string) {
 			return last == args[0]
 		})
 	}
+}
+
+// empty takes the schema away from $POSTGRES.
+func empty(ts *testscript.TestScript, _ bool, _ []string) {
+	sql(ts, false, []string{`DROP SCHEMA public CASCADE; CREATE SCHEMA public`})
 }
 
 // insert puts a file into the inbox and asks for it to be applied, as a

@@ -84,14 +84,15 @@ func (c *Config) running(variable string) (embedded.Record, error) {
 // open opens the store of a short command: it fails at once if the database is not
 // usable.
 func (e *env) open() (*store.Store, error) {
-	url, err := e.databaseURL()
-	if err == nil {
-		err = e.checkSchema(url)
-	}
+	s, err := e.openUnchecked()
 	if err != nil {
 		return nil, err
 	}
-	return e.openUnchecked()
+	if err := e.checkSchema(s); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
 }
 
 // openUnchecked opens the store for commands that keep running while Postgres is away.

@@ -224,10 +224,10 @@ func innermost(err error) error {
 	}
 }
 
-// checkSchema checks whether the database at url has the schema that this program
-// needs, before a command uses its tables.
-func (e *env) checkSchema(url string) error {
-	missing, _, err := migrations.Lag(e, url)
+// checkSchema checks whether the database has the schema that this program needs, before a
+// command uses its tables.
+func (e *env) checkSchema(s *store.Store) error {
+	missing, _, err := migrations.LagOf(e, s.Pool)
 	if err != nil || len(missing) == 0 {
 		return err
 	}
