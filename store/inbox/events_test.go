@@ -162,7 +162,7 @@ func TestParseEventFilter(t *testing.T) {
 		t.Errorf("%v %s", err, diff)
 	}
 	for name, value := range map[string]string{"source": "paypal", "status": "open", "limit": "101", "cursor": "x",
-		"store": "a", "type": "\x00", "since": "yesterday", "until": "30m", "error": "\xff", "id": "\x00"} {
+		"shop": "a", "store": "\x00", "type": "\x00", "since": "yesterday", "until": "30m", "error": "\xff", "id": "\x00"} {
 		var bad *pg.BadParam
 		if _, err := store.ParseEventFilter(url.Values{name: {value}}); !errors.As(err, &bad) || bad.Name != name {
 			t.Errorf("%s=%s: %v", name, value, err)
