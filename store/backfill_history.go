@@ -43,7 +43,7 @@ func (h FactsHistory) Read(_ context.Context, at Position, _ int) (Page, error) 
 func planSQL(history string) string {
 	return `
 	WITH courses AS (
-		SELECT unnest(ARRAY['product:' || id] || stripe_product_ids || stripe_price_ids) AS key
+		SELECT unnest(` + productKeys("id") + `) AS key
 		FROM products
 		WHERE kind IN ('course', 'bundle')
 	), found (kind, a, b, who) AS (` + UnionAll(func(k FactKind) string {

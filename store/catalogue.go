@@ -47,7 +47,7 @@ func (w *work) catalogue(ctx context.Context, set facts.Set) (_ map[string]entry
 		SELECT
 			'product:' || id,
 			concat_ws('|', 'told', kind, '/', items),
-			ARRAY['product:' || id] || stripe_product_ids || stripe_price_ids,
+			`+productKeys("id")+`,
 			array_remove(ARRAY['store:' || store_ref], NULL) || ARRAY(SELECT 'product:' || i FROM unnest(items) i)
 		FROM products
 		WHERE id = ANY($2)`, stores, products)
@@ -62,6 +62,16 @@ func (w *work) catalogue(ctx context.Context, set facts.Set) (_ map[string]entry
 		return nil
 	})
 	return entries, err
+}
+
+// productKeys is SQL for the keys by which rows depend on a product. Of Stripe's prices and products
+// they are all that it ever named: those of today need not be those that a fact was sold by.
+func productKeys(id string) string {
+	return `('product:' || ` + id + ` || ARRAY(
+				SELECT DISTINCT l.object
+				FROM links l
+				WHERE l.relation = 'stripe' AND l.subject = ` + id + ` AND l.object NOT IN ('` + noPrices + `', '` + noProducts + `')
+			))`
 }
 
 // catalogueChanges returns the keys, old and new, of all stores, products and links
@@ -244,16 +254,14 @@ func (w *work) settle(ctx context.Context, refs, products []string) (keys []stri
 			WHERE p.id = c.id
 			  AND c.id IN (SELECT id FROM looked)
 			  AND (p.store_id, p.store_ids) IS DISTINCT FROM (home.id, home.ids)
-			RETURNING p.id, p.stripe_product_ids, p.stripe_price_ids
-		), keyed AS (
-			SELECT id, stripe_product_ids, stripe_price_ids FROM settled
-			UNION
-			SELECT p.id, p.stripe_product_ids, p.stripe_price_ids FROM looked JOIN products p ON p.id = looked.id
-				WHERE looked.renamed
+			RETURNING p.id
 		)
-		SELECT 'product:' || id FROM keyed
-		UNION
-		SELECT unnest(stripe_product_ids || stripe_price_ids) FROM keyed`, refs, products)
+		SELECT DISTINCT unnest(`+productKeys("keyed.id")+`)
+		FROM (
+			SELECT id FROM settled
+			UNION
+			SELECT id FROM looked WHERE renamed
+		) keyed`, refs, products)
 	if err != nil {
 		return nil, err
 	}
@@ -263,7 +271,7 @@ func (w *work) settle(ctx context.Context, refs, products []string) (keys []stri
 // bundlesOf returns the keys of all bundles around products of which something changed.
 func (w *work) bundlesOf(ctx context.Context, products []string) ([]string, error) {
 	rows, err := w.tx.Query(ctx, `
-		SELECT unnest(ARRAY['product:' || id] || stripe_product_ids || stripe_price_ids)
+		SELECT unnest(`+productKeys("id")+`)
 		FROM products
 		WHERE items && $1::text[]`, products)
 	if err != nil {

@@ -31,7 +31,7 @@ func TestOrderDoesNotMatter(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	rapid.Check(t, func(t *rapid.T) {
-		events := drawStory(t)
+		events := append(drawCatalogue(t), drawStory(t)...)
 		want := h.told(t, events, plan{batch: len(events), workers: 1})
 		for i := range permutationsPerStory {
 			p := plan{

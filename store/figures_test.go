@@ -47,6 +47,30 @@ func TestBundleByItsPrice(t *testing.T) {
 	wantRows(t, url, `SELECT email || course_ids::text FROM customers`, "a@x.example{c1}")
 }
 
+// A product names a price no more, or is no bundle yet, before its store is told: what was sold by that
+// price belongs there, and unlocks what is in the bundle.
+func TestPricesOfFormerDays(t *testing.T) {
+	var e teller
+	named := e.platform("product.upserted",
+		`{"id":"b1","store_id":"owner","kind":"bundle","title":"B","stripe_price_ids":["price_old"]}`)
+	paid := e.stripe("invoice.paid", "",
+		`{"id":"in_1","amount_paid":1000,"currency":"usd","created":1768212001,"customer_email":"a@x.example",`+
+			`"lines":{"data":[{"price":{"id":"price_old"}}]}}`)
+	withdrawn := e.platform("product.upserted", `{"id":"b1","kind":"bundle","title":"B","stripe_price_ids":[]}`)
+	owned := e.platform("store.upserted", `{"id":"s1","name":"S","owner_user_id":"owner"}`)
+	filled := e.platform("product.upserted", `{"id":"b1","kind":"bundle","title":"B","items":["c1"]}`)
+	course := e.platform("product.upserted", `{"id":"c1","store_id":"s1","kind":"course","title":"C"}`)
+	for _, order := range [][]store.NewEvent{
+		{named, paid, withdrawn, owned, filled, course},
+		{named, paid, withdrawn, course, filled, owned},
+		{paid, named, withdrawn, owned, course, filled},
+		{course, owned, filled, withdrawn, named, paid},
+	} {
+		wantRows(t, told(t, order...), `SELECT store_id || ' ' || email || course_ids::text FROM customers`,
+			"s1 a@x.example{c1}")
+	}
+}
+
 // An end told of the user ends what was told of the address, and no longer when
 // the user has left that address.
 func TestEndByUserOfEnrollmentByEmail(t *testing.T) {
