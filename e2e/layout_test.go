@@ -48,7 +48,7 @@ var imports = map[string][]string{
 		"rollcall/store/tags"},
 	"rollcall/store/status": {"rollcall/store", "rollcall/store/pg", "rollcall/store/reasons"},
 	"rollcall/store/tags":   {"rollcall/store", "rollcall/store/pg"},
-	"rollcall/value": {},
+	"rollcall/value":        {},
 	"rollcall/watch": {"rollcall/internal/outbound", "rollcall/internal/show", // figures in sentences
 		"rollcall/store", "rollcall/store/finding", "rollcall/store/status"},
 	"rollcall/web": {"rollcall/web/access", "rollcall/web/api", "rollcall/web/core", "rollcall/web/creators",
