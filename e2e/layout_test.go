@@ -48,6 +48,7 @@ var imports = map[string][]string{
 		"rollcall/store/tags"},
 	"rollcall/store/status": {"rollcall/store", "rollcall/store/pg", "rollcall/store/reasons"},
 	"rollcall/store/tags":   {"rollcall/store", "rollcall/store/pg"},
+	"rollcall/store/value":  {"rollcall/store", "rollcall/store/pg", "rollcall/value"},
 	"rollcall/value":        {},
 	"rollcall/watch": {"rollcall/internal/outbound", "rollcall/internal/show", // figures in sentences
 		"rollcall/store", "rollcall/store/finding", "rollcall/store/status"},
@@ -72,7 +73,7 @@ var imports = map[string][]string{
 		"rollcall/store", "rollcall/store/pg"},
 	"rollcall/worker": {"rollcall/facts", "rollcall/history", "rollcall/internal/tally", "rollcall/jobs",
 		"rollcall/store", "rollcall/store/bulk", "rollcall/store/pg", "rollcall/store/segments", "rollcall/store/status",
-		"rollcall/store/tags", "rollcall/watch"},
+		"rollcall/store/tags", "rollcall/store/value", "rollcall/watch"},
 }
 
 // harness is below what only tests need. harnessUsers may import it outside of tests

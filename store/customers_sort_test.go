@@ -95,7 +95,7 @@ func newHouse(t *testing.T) *house {
 }
 
 var factTables = []string{"users", "stripe_customers", "stores", "products", "enrollments", "payments", "refunds",
-	"disputes", "subscriptions", "links", "checkouts", "failed_invoices"}
+	"disputes", "subscriptions", "subscription_states", "links", "checkouts", "failed_invoices"}
 
 func (h *house) empty(t fataler) {
 	for _, table := range append([]string{"webhook_events", "customers", "customer_merges", "erasure_terms", "erased",

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 
+	"pgregory.net/rapid"
+
 	"rollcall/store"
 )
 
@@ -150,8 +152,9 @@ var billingActs = []func(drawer) store.NewEvent{
 func (d drawer) items() string {
 	var items []string
 	for _, price := range d.prices() {
-		items = append(items, fmt.Sprintf(`{"price":{"id":%q,"unit_amount":1900},"current_period_end":%d}`, price,
-			storyStart.AddDate(0, 1, 0).Unix()))
+		items = append(items, fmt.Sprintf(
+			`{"price":{"id":%q,"unit_amount":%d,"recurring":{"interval":"month","interval_count":1}},"current_period_end":%d}`,
+			price, rapid.SampledFrom([]int{1900, 2900}).Draw(d.t, "unit"), storyStart.AddDate(0, 1, 0).Unix()))
 	}
 	return strings.Join(items, ",")
 }

@@ -1,0 +1,71 @@
+package value
+
+import (
+	"context"
+
+	model "rollcall/value"
+)
+
+// againSQL is how long it took people to buy a second time, in days, up to the day of $1 in the zone $2.
+const againSQL = `
+	SELECT currency, coalesce(second, today) - first, second IS NOT NULL, count(*)
+	FROM (
+		SELECT
+			currency,
+			min(day) AS first,
+			min(day) FILTER (WHERE n = 2) AS second,
+			($1::timestamptz AT TIME ZONE $2)::date AS today
+		FROM value_visits
+		GROUP BY customer_id, currency
+	) v
+	GROUP BY 1, 2, 3
+	ORDER BY 1, 2, 3`
+
+// withinSQL counts those whose first purchase is at least so many days ago, and those of them who bought again in time.
+const withinSQL = `
+	SELECT currency, days, count(*), count(*) FILTER (WHERE second - first <= days)
+	FROM (
+		SELECT currency, min(day) AS first, min(day) FILTER (WHERE n = 2) AS second
+		FROM value_visits
+		GROUP BY customer_id, currency
+	) v
+	CROSS JOIN unnest(ARRAY[30, 90, 365]) days
+	WHERE first + days <= ($1::timestamptz AT TIME ZONE $2)::date
+	GROUP BY currency, days
+	ORDER BY currency, days`
+
+// repeatDays are the times in which people may have bought again.
+var repeatDays = []int{30, 90, 365}
+
+func (c *computing) again(ctx context.Context) error {
+	lives := map[string][]model.Lives{}
+	var one model.Lives
+	if err := c.each(ctx, againSQL, []any{c.now, c.zone}, []any{&one.Time, &one.Ended, &one.N}, func(r *Report) {
+		lives[r.Currency] = append(lives[r.Currency], one)
+	}); err != nil {
+		return err
+	}
+	within := map[string]map[int]model.Share{}
+	var days int
+	var of, did int64
+	if err := c.each(ctx, withinSQL, []any{c.now, c.zone}, []any{&days, &of, &did}, func(r *Report) {
+		if within[r.Currency] == nil {
+			within[r.Currency] = map[int]model.Share{}
+		}
+		within[r.Currency][days] = model.Proportion(did, of, "")
+	}); err != nil {
+		return err
+	}
+	for currency, r := range c.reports {
+		r.Again.Curve = model.Survive(lives[currency])
+		r.Again.Median = r.Again.Curve.Median()
+		for _, days := range repeatDays {
+			share, known := within[currency][days]
+			if !known {
+				share = model.Proportion(0, 0, "no first purchase is that long ago")
+			}
+			r.Again.Within = append(r.Again.Within, Within{days, share})
+		}
+	}
+	return nil
+}

@@ -1,0 +1,134 @@
+package value
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"rollcall/store/pg"
+)
+
+// computing is the computation of a store's figures, in one snapshot.
+type computing struct {
+	tx      pgx.Tx
+	store   string
+	now     time.Time
+	zone    string
+	reports map[string]*Report // by currency
+}
+
+// computeSettings let one statement read all there is of a store.
+const computeSettings = `SET LOCAL statement_timeout = '120s'; SET LOCAL work_mem = '64MB'; SET LOCAL jit = off`
+
+// Compute computes the figures of a store as of now, and keeps them. It reads one snapshot, so what it keeps belongs
+// together; others are not kept waiting. One at a time computes a store: computed is false if another does just now.
+func (v *Values) Compute(ctx context.Context, store string, now time.Time) (computed bool, err error) {
+	defer pg.Wrap(&err, "value.Compute(%q)", store)
+	err = pgx.BeginTxFunc(ctx, v.Pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead}, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, computeSettings); err != nil {
+			return err
+		}
+		c := computing{tx: tx, store: store, now: now, reports: map[string]*Report{}}
+		if err := tx.QueryRow(ctx, zoneSQL, store).Scan(&computed, &c.zone); err != nil || !computed {
+			return err
+		}
+		return c.run(ctx)
+	})
+	return computed, err
+}
+
+// zoneSQL takes the store, and finds its time zone: the one set on its pages, else the platform's word, else UTC.
+const zoneSQL = `
+	SELECT
+		pg_try_advisory_xact_lock(hashtextextended('value:' || $1::text, 0)),
+		coalesce(
+			(SELECT nullif(time_zone, '') FROM store_settings WHERE store_id = $1),
+			(SELECT nullif(time_zone, '') FROM stores WHERE id = $1),
+			'UTC')`
+
+func (c *computing) run(ctx context.Context) error {
+	if _, err := c.tx.Exec(ctx, tablesSQL); err != nil {
+		return err
+	}
+	for _, fill := range []struct {
+		sql, table string
+		args       []any
+	}{
+		{linesSQL, "value_lines", c.args()},
+		{buyersSQL, "value_buyers", nil},
+		{visitsSQL, "value_visits", nil},
+		{movesSQL, "value_moves", c.args()},
+	} {
+		if _, err := c.tx.Exec(ctx, fill.sql, fill.args...); err != nil {
+			return err
+		}
+		if _, err := c.tx.Exec(ctx, "ANALYZE "+fill.table); err != nil {
+			return err
+		}
+	}
+	for _, part := range []func(context.Context) error{
+		c.months, c.cohorts, c.groups, c.again, c.subscribers, c.forecast, c.keep,
+	} {
+		if err := part(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// args are the store, the time and the time zone.
+func (c *computing) args() []any { return []any{c.store, c.now, c.zone} }
+
+// report is that of a currency.
+func (c *computing) report(currency string) *Report {
+	if c.reports[currency] == nil {
+		c.reports[currency] = &Report{Currency: currency, Months: []Month{}, Cohorts: []Cohort{}, Groups: []Group{}}
+	}
+	return c.reports[currency]
+}
+
+// each runs a query whose first column is a currency, and has add read the rest of each row.
+func (c *computing) each(ctx context.Context, sql string, args []any, into []any, add func(*Report)) error {
+	rows, err := c.tx.Query(ctx, sql, args...)
+	if err != nil {
+		return err
+	}
+	var currency string
+	_, err = pgx.ForEachRow(rows, append([]any{&currency}, into...), func() error {
+		add(c.report(currency))
+		return nil
+	})
+	return err
+}
+
+// keep replaces what is kept of the store.
+func (c *computing) keep(ctx context.Context) error {
+	courses, err := c.courses(ctx)
+	if err != nil {
+		return err
+	}
+	if _, err := c.tx.Exec(ctx, `
+		INSERT INTO value_stores (store_id, due_at, as_of, zone, courses)
+		VALUES ($1, ((date_trunc('day', $2::timestamptz AT TIME ZONE $3) + $5::interval) AT TIME ZONE $3), $2, $3, $4)
+		ON CONFLICT (store_id) DO UPDATE SET
+			due_at = EXCLUDED.due_at,
+			as_of = EXCLUDED.as_of,
+			zone = EXCLUDED.zone,
+			courses = EXCLUDED.courses`, c.store, c.now, c.zone, courses, nightly); err != nil {
+		return err
+	}
+	currencies, reports := []string{}, []Report{}
+	for currency, r := range c.reports {
+		currencies, reports = append(currencies, currency), append(reports, *r)
+	}
+	if _, err := c.tx.Exec(ctx, `DELETE FROM value_reports WHERE store_id = $1 AND currency <> ALL($2)`, c.store,
+		currencies); err != nil {
+		return err
+	}
+	_, err = c.tx.Exec(ctx, `
+		INSERT INTO value_reports (store_id, currency, report)
+		SELECT $1, r ->> 'currency', r FROM jsonb_array_elements($2) r
+		ON CONFLICT (store_id, currency) DO UPDATE SET report = EXCLUDED.report`, c.store, reports)
+	return err
+}

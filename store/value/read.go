@@ -1,0 +1,104 @@
+package value
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"rollcall/store/pg"
+)
+
+// nightly is when figures are computed, after midnight of the store's time zone of the next day.
+const nightly = 27 * time.Hour
+
+// Reports are what is kept of a store: one for each currency, that with the most money first.
+type Reports struct {
+	AsOf
+	Courses []Course
+	All     []Report
+}
+
+// Of is the report of a currency; empty: the first. nil: there is none.
+func (r Reports) Of(currency string) *Report {
+	for i := range r.All {
+		if currency == "" || r.All[i].Currency == currency {
+			return &r.All[i]
+		}
+	}
+	return nil
+}
+
+// Read reads what is kept of a store. A store whose figures were never computed has none.
+func (v *Values) Read(ctx context.Context, store string) (r Reports, err error) {
+	defer pg.Wrap(&err, "value.Read(%q)", store)
+	r.Courses, r.All = []Course{}, []Report{}
+	if !pg.Storable(store) {
+		return r, nil
+	}
+	var asOf *time.Time
+	var zone *string
+	err = v.Pool.QueryRow(ctx, `
+		SELECT
+			s.due_at,
+			s.as_of,
+			s.zone,
+			coalesce(s.courses, '[]'),
+			coalesce((
+				SELECT jsonb_agg(r.report ORDER BY (r.report #>> '{groups,0,n}')::bigint DESC NULLS LAST, r.currency)
+				FROM value_reports r
+				WHERE r.store_id = s.store_id
+			), '[]')
+		FROM value_stores s
+		WHERE s.store_id = $1`, store).Scan(&r.Due, &asOf, &zone, &r.Courses, &r.All)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return r, nil
+	}
+	if asOf != nil {
+		r.Time, r.Zone = asOf.UTC(), *zone
+	}
+	r.Due = r.Due.UTC()
+	return r, err
+}
+
+// Ask has workers compute the figures of a store soon.
+func (v *Values) Ask(ctx context.Context, store string) (err error) {
+	defer pg.Wrap(&err, "value.Ask(%q)", store)
+	if !pg.Storable(store) {
+		return pg.ErrNotFound
+	}
+	_, err = v.Pool.Exec(ctx, `
+		INSERT INTO value_stores (store_id, due_at) VALUES ($1, now())
+		ON CONFLICT (store_id) DO UPDATE SET due_at = LEAST(value_stores.due_at, now())`, store)
+	return err
+}
+
+// retryAfter is how long a store waits whose figures could not be computed.
+const retryAfter = 10 * time.Minute
+
+// Step computes the figures of a store that is due, and reports whether there was one. The rows say what is due,
+// so a worker that dies loses nothing.
+func (v *Values) Step(ctx context.Context) (worked bool, err error) {
+	var store string
+	err = v.Pool.QueryRow(ctx, `
+		SELECT s.id
+		FROM stores s
+		LEFT JOIN value_stores v ON v.store_id = s.id
+		WHERE coalesce(v.due_at, '-infinity') <= now()
+		ORDER BY random() -- two workers seldom meet
+		LIMIT 1`).Scan(&store)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return false, nil
+	}
+	if err == nil {
+		worked, err = v.Compute(ctx, store, time.Now())
+	}
+	if err != nil && store != "" {
+		_, later := v.Pool.Exec(context.WithoutCancel(ctx), `
+			INSERT INTO value_stores (store_id, due_at) VALUES ($1, now() + $2::interval)
+			ON CONFLICT (store_id) DO UPDATE SET due_at = EXCLUDED.due_at`, store, retryAfter)
+		err = errors.Join(err, later)
+	}
+	return worked, err
+}
