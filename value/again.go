@@ -28,11 +28,12 @@ type Again struct {
 	Likelihood float64 `json:"likelihood"` // its logarithm
 }
 
-// FitAgain finds the likeliest model.
+// FitAgain finds the likeliest model. That people leave with about the same chance, or never, is a model as well: then A
+// and B are at their limits.
 func FitAgain(people []Buyers) (Again, error) {
 	people = slices.Clone(people)
 	slices.SortFunc(people, func(a, b Buyers) int { return cmp.Compare(a.X, b.X) })
-	at, likelihood, err := likeliest(4, func(p []float64) float64 {
+	at, likelihood, err := likeliest(4, 2, func(p []float64) float64 {
 		return Again{R: p[0], Alpha: p[1], A: p[2], B: p[3]}.likelihood(people)
 	})
 	if err != nil {

@@ -20,7 +20,7 @@ type Amounts struct {
 // FitAmounts finds the likeliest model. Amounts are in any unit; all of them are positive.
 func FitAmounts(people []Spenders) (Amounts, error) {
 	scale := meanOf(people) // so that the search begins near the end
-	at, likelihood, err := likeliest(3, func(p []float64) float64 {
+	at, likelihood, err := likeliest(3, 3, func(p []float64) float64 {
 		return Amounts{P: p[0], Q: p[1], V: p[2] * scale}.likelihood(people)
 	})
 	if err != nil {

@@ -141,6 +141,15 @@ func TestCDNOW(t *testing.T) {
 	}
 }
 
+// If everyone leaves with the same chance p after a purchase, a buyer buys (1 - (α / (α + p t))^r) / p times again.
+func TestSameChanceOfLeaving(t *testing.T) {
+	const r, alpha, p, weeks = .43, 5.7, .12, 52
+	want := (1 - math.Pow(alpha/(alpha+p*weeks), r)) / p
+	if got := (Again{R: r, Alpha: alpha, A: 1000 * p, B: 1000 * (1 - p)}).Expected(weeks); math.Abs(got/want-1) > .01 {
+		t.Errorf("%v, want %v", got, want)
+	}
+}
+
 // Fader and Hardie (2013), brucehardie.com/notes/025.
 func TestCDNOWAmounts(t *testing.T) {
 	_, spenders := cdnow(t)

@@ -53,7 +53,7 @@ func cursors(sorts ...string) (all []string) {
 }
 
 // moreParams are parameters of pages beside those that the lists name themselves.
-var moreParams = []string{"from", "segment",
+var moreParams = []string{"from", "segment", "currency", "by",
 	"after", "before", "through", "count", "do", "opened", "looked", "attached", "failed",
 	"go_on", "next", "link", "source", "reason", "span"}
 
@@ -106,7 +106,7 @@ func (s *sweep) path(r route) string {
 		id = s.id(s.t, core.CustomerID, 1)
 	}
 	return strings.NewReplacer("{store}", "studio", "{id}", id, "{note}", s.id(s.t, core.NoteID, 1),
-		"{tag}", aTag, "{segment}", aSegment, "{bulk}", aBulk,
+		"{tag}", aTag, "{segment}", aSegment, "{bulk}", aBulk, "{table}", "months.csv",
 		"{token}", s.id(s.t, core.TokenID, 1), "{reason}",
 		"user_unknown", "{$}", "", "{file}", "style.css").Replace(r.path)
 }

@@ -268,6 +268,8 @@ func answers(r route, is standing) string {
 		return "303 409" // let in, and led to the action, or told that it has ended
 	case strings.HasSuffix(r.path, "/live"), strings.HasSuffix(r.path, "/notes") && strings.HasPrefix(r.path, "/store/"):
 		return "400" // let in, and told that nothing was said
+	case r.method == "POST" && strings.HasSuffix(r.path, "/value"):
+		return "303" // let in, and led back to the page
 	case strings.HasSuffix(r.path, "/why"):
 		return "400" // let in, and told that no customer was named
 	case strings.HasPrefix(r.path, "/store/{store}/segments/{segment}"):
@@ -308,7 +310,7 @@ func (x *site) pathOf(t *testing.T, pattern, store string) string {
 		id = x.id(t, core.CustomerID, 1)
 	}
 	path := strings.NewReplacer("{store}", store, "{id}", id, "{note}", x.id(t, core.NoteID, 1),
-		"{tag}", aTag, "{segment}", aSegment, "{bulk}", aBulk,
+		"{tag}", aTag, "{segment}", aSegment, "{bulk}", aBulk, "{table}", "months.csv",
 		"{token}", x.id(t, core.TokenID, 99_999), "{reason}",
 		"user_unknown", "{$}", "", "{file}", "style.css").Replace(pattern)
 	if strings.Contains(path, "{") {

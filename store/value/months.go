@@ -100,7 +100,8 @@ func (c *computing) months(ctx context.Context) error {
 	var m Month
 	var came, lost int64
 	subscribed := map[string]int64{} // when the month begins
-	return c.each(ctx, monthsSQL, []any{c.now, c.zone}, []any{&m.Month, &m.Over, &m.New, &m.Returning, &m.Recurring, &m.Refunded,
+	return c.each(ctx, monthsSQL, []any{c.now, c.zone}, []any{
+		&m.Month, &m.Over, &m.New, &m.Returning, &m.Recurring, &m.Refunded,
 		&m.Customers, &m.MRR.New, &m.MRR.Expansion, &m.MRR.Contraction, &m.MRR.Churn, &m.MRR.Reactivation, &came, &lost},
 		func(r *Report) {
 			m.MRR.Start = 0

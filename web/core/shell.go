@@ -41,7 +41,8 @@ func (s *Site) Shell(r *http.Request, here string) (Shell, error) {
 		return shell, err // a page about no store
 	}
 	base := "/store/" + url.PathEscape(id)
-	shell.Links = []tab{{"customers", base + "/customers", "Customers"}, {"segments", base + "/segments", "Segments"}}
+	shell.Links = []tab{{"customers", base + "/customers", "Customers"}, {"segments", base + "/segments", "Segments"},
+		{"value", base + "/value", "Value"}}
 	if v.Store == "" { // settings are for people
 		shell.Links = append(shell.Links, tab{"settings", base + "/settings", "Settings"})
 	}

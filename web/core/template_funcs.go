@@ -43,6 +43,8 @@ func (s *Site) functions() template.FuncMap {
 		"at":       func(t time.Time) *time.Time { return &t },
 		"called":   Called,
 		"options":  optionsHTML,
+		"deref":    func(v *float64) float64 { return *v },
+		"whole":    func(v *float64) int64 { return int64(*v) },
 	}
 	maps.Copy(all, s.adminFunctions())
 	return all

@@ -1,0 +1,46 @@
+package api
+
+import (
+	"net/http"
+	"time"
+
+	"rollcall/store/value"
+	"rollcall/web/core"
+)
+
+// shownValue is what the customers of a store are worth, in the API.
+type shownValue struct {
+	AsOf     *time.Time     `json:"as_of"`
+	TimeZone *string        `json:"time_zone"`
+	Courses  []value.Course `json:"courses"`
+	Reports  []value.Report `json:"reports"`
+}
+
+// ShowValue answers what the customers of a store are worth, in each currency or in the one in the query.
+func (s *API) ShowValue(w http.ResponseWriter, r *http.Request) error {
+	currency, err := core.AskedCurrency(r)
+	if err != nil {
+		return err
+	}
+	kept, err := value.New(s.Cfg.Store).Read(r.Context(), r.PathValue("store"))
+	if err != nil {
+		return err
+	}
+	if kept.Time.IsZero() {
+		if err := s.mentioned(r); err != nil {
+			return err
+		}
+	}
+	shown := shownValue{Courses: kept.Courses, Reports: kept.All}
+	if !kept.Time.IsZero() {
+		shown.AsOf, shown.TimeZone = &kept.Time, &kept.Zone
+	}
+	if currency != "" {
+		shown.Reports = []value.Report{}
+		if one := kept.Of(currency); one != nil {
+			shown.Reports = append(shown.Reports, *one)
+		}
+	}
+	core.WriteJSON(w, http.StatusOK, shown)
+	return nil
+}

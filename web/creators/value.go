@@ -1,0 +1,177 @@
+package creators
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"rollcall/store"
+	"rollcall/store/customers"
+	"rollcall/store/pg"
+	"rollcall/store/value"
+	"rollcall/web/core"
+)
+
+// valuePage is the data of value.html: what the customers of a store are worth, in one currency.
+type valuePage struct {
+	core.Shell
+	value.AsOf
+	Courses    []courseRow
+	Report     *value.Report // nil: no one has paid or subscribed
+	URL        string
+	Currencies []choice
+	By         []choice // what customers are grouped by
+	All        value.Group
+	Groups     []groupRow
+	Charts     []*plot
+	Cohorts    cohortTable
+}
+
+// choice is a link to the same page about something else.
+type choice struct {
+	Label, URL string
+	On         bool
+}
+
+// Of is an amount in the currency of the page.
+func (p valuePage) Of(amount int64) store.Money {
+	return store.Money{Amount: amount, Currency: p.Report.Currency}
+}
+
+// Round is a figure in minor units as an amount.
+func (p valuePage) Round(amount float64) store.Money { return p.Of(int64(math.Round(amount))) }
+
+// MRR is the monthly recurring revenue now.
+func (p valuePage) MRR() int64 { return p.Report.Months[len(p.Report.Months)-1].MRR.End }
+
+// Percent is a share as templates write shares.
+func (p valuePage) Percent(share float64) float64 { return math.Round(1000*share) / 10 }
+
+// Missed says how good the prediction was for the last fifth of the time.
+func (p valuePage) Missed() string {
+	miss := *p.Report.Forecast.Miss.Value
+	than := "more"
+	if miss < 0 {
+		than = "fewer"
+	}
+	return fmt.Sprintf("For the last fifth of the time it predicted %.0f%% %s purchases than there were.",
+		100*math.Abs(miss), than)
+}
+
+// groupRow is a group on the page.
+type groupRow struct {
+	value.Group
+	Label string
+}
+
+// courseRow is a course on the page.
+type courseRow struct {
+	value.Course
+	Title string
+}
+
+func valueURL(r *http.Request) string {
+	return "/store/" + url.PathEscape(r.PathValue("store")) + "/value"
+}
+
+// bys are what customers are grouped by, in the order of the page.
+var bys = pg.Choices("product", "First product", "source", "Source", "course", "Course", "month", "First month",
+	"tag", "Tag", "segment", "Segment")
+
+// Value shows what the customers of a store are worth.
+func (s *Pages) Value(w http.ResponseWriter, r *http.Request) error {
+	currency, err := core.AskedCurrency(r, "by")
+	if err != nil {
+		return err
+	}
+	by := cmp.Or(r.URL.Query().Get("by"), bys[0].Value)
+	if !slices.ContainsFunc(bys, func(c pg.Choice) bool { return c.Value == by }) {
+		return pg.Refuse("by", "%q is not known; allowed are product, source, course, month, tag, segment", by)
+	}
+	page := valuePage{URL: valueURL(r)}
+	if page.Shell, err = s.Shell(r, "value"); err != nil {
+		return err
+	}
+	kept, err := value.New(s.Cfg.Store).Read(r.Context(), r.PathValue("store"))
+	if err != nil {
+		return err
+	}
+	labels, err := s.labelsOf(r)
+	if err != nil {
+		return err
+	}
+	page.AsOf, page.Report = kept.AsOf, kept.Of(currency)
+	for _, c := range kept.Courses {
+		page.Courses = append(page.Courses, courseRow{c, labels.of(c.ID)})
+	}
+	for _, one := range kept.All {
+		page.Currencies = append(page.Currencies, choice{strings.ToUpper(one.Currency),
+			core.Address(page.URL, url.Values{"currency": {one.Currency}, "by": {by}}), page.Report != nil &&
+				one.Currency == page.Report.Currency})
+	}
+	if page.Report != nil {
+		page.fill(by, labels)
+	}
+	s.Page(w, http.StatusOK, "value.html", page)
+	return nil
+}
+
+// fill makes the tables and charts of a report.
+func (p *valuePage) fill(by string, labels labels) {
+	for _, c := range bys {
+		p.By = append(p.By, choice{c.Label,
+			core.Address(p.URL, url.Values{"currency": {p.Report.Currency}, "by": {c.Value}}) + "#groups", c.Value == by})
+	}
+	for _, g := range p.Report.Groups {
+		switch g.By {
+		case "all":
+			p.All = g
+		case by:
+			p.Groups = append(p.Groups, groupRow{g, labels.of(g.Key)})
+		}
+	}
+	if by == "month" {
+		slices.SortFunc(p.Groups, func(a, b groupRow) int { return strings.Compare(b.Key, a.Key) })
+	}
+	p.Charts = chartsOf(p.Report)
+	p.Cohorts = cohortsOf(p.Report)
+}
+
+// labels are what ids of a store are called.
+type labels map[string]string
+
+func (l labels) of(id string) string { return cmp.Or(l[id], monthName(id), id) }
+
+func (s *Pages) labelsOf(r *http.Request) (labels, error) {
+	info, err := customers.New(s.Cfg.Store).Store(r.Context(), r.PathValue("store"))
+	if err != nil {
+		return nil, err
+	}
+	segments, err := s.segmentNames(r)
+	if err != nil {
+		return nil, err
+	}
+	all := labels{"free_course": "Free course", "course_purchase": "Course purchase",
+		"product_purchase": "Product purchase", "subscription": "Subscription"}
+	for _, one := range info.Products {
+		all[one.ID] = one.Title
+	}
+	for _, one := range info.Tags {
+		all[one.ID] = one.Name
+	}
+	for id, name := range segments {
+		all[id] = name
+	}
+	return all, nil
+}
+
+// ValueAsked has the figures of a store computed soon.
+func (s *Pages) ValueAsked(w http.ResponseWriter, r *http.Request) error {
+	return changed(w, r, valueURL(r), func() error {
+		return value.New(s.Cfg.Store).Ask(r.Context(), r.PathValue("store"))
+	}, func(w http.ResponseWriter, r *http.Request, err error) error { return err })
+}
