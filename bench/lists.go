@@ -72,6 +72,9 @@ func (s *system) lists(ctx context.Context, o options) {
 	if asked.MatchString("bulk") {
 		s.bulk(ctx, a)
 	}
+	if asked.MatchString("value") {
+		s.value(ctx, a)
+	}
 }
 
 // fillMarket writes the market of market.sql, and has its customers derived. A market

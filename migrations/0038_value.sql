@@ -34,11 +34,13 @@ CREATE TABLE value_stores (
 	due_at   timestamptz NOT NULL,
 	as_of    timestamptz,
 	zone     text,
-	courses  jsonb
+	courses  jsonb,
+	help     jsonb
 );
 COMMENT ON TABLE  value_stores         IS 'when the figures of a store were computed, and when they are to be again';
 COMMENT ON COLUMN value_stores.zone    IS 'the time zone of their days and months';
 COMMENT ON COLUMN value_stores.courses IS 'how far those enrolled in each course came';
+COMMENT ON COLUMN value_stores.help    IS 'ids of customers who need help, each with the reason: those for whom most is at stake first';
 
 CREATE TABLE value_reports (
 	store_id text  NOT NULL,

@@ -38,6 +38,7 @@ var namesNoPerson = map[string]string{
 	"subscriptions.creator_ref":   "a creator, who keeps the store",
 	"subscriptions.named":         "products",
 	"subscriptions.plan_name":     "a plan",
+	"value_stores.help":           "ids of customers",
 	"watches.name":                "a check and its source",
 	"store_settings.time_zone":    "a name of the IANA database, which pages check",
 	"webhook_events.pruned_for":   "one of two words",

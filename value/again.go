@@ -28,8 +28,8 @@ type Again struct {
 	Likelihood float64 `json:"likelihood"` // its logarithm
 }
 
-// FitAgain finds the likeliest model. That people leave with about the same chance, or never, is a model as well: then A
-// and B are at their limits.
+// FitAgain finds the likeliest model. That people leave with about the same chance, or never, is a model
+// as well: then A and B are at their limits.
 func FitAgain(people []Buyers) (Again, error) {
 	people = slices.Clone(people)
 	slices.SortFunc(people, func(a, b Buyers) int { return cmp.Compare(a.X, b.X) })

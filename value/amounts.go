@@ -9,7 +9,8 @@ type Spenders struct {
 	N    int64   `json:"n"`
 }
 
-// Amounts is the Gamma-Gamma model of how much people spend at a time (Fader and Hardie, 2013, brucehardie.com/notes/025).
+// Amounts is the Gamma-Gamma model of how much people spend at a time (Fader and Hardie, 2013,
+// brucehardie.com/notes/025).
 type Amounts struct {
 	P          float64 `json:"p"`
 	Q          float64 `json:"q"`

@@ -31,7 +31,7 @@ func yearOfSales(until time.Time) (set facts.Set) {
 	for i := range 400 {
 		first := until.Add(-time.Duration(r.IntN(360*24)) * time.Hour)
 		rate, spends := r.ExpFloat64()/60, 2000+4000*(r.ExpFloat64()+r.ExpFloat64()) // purchases a day, cents for each
-		leaves := 1 - math.Cbrt(r.Float64()) // after each purchase
+		leaves := 1 - math.Cbrt(r.Float64())                                         // after each purchase
 		for n, at := 0, first; at.Before(until) && n < 12; n++ {
 			sale(i, n, at, int64(500+spends*(r.ExpFloat64()+r.ExpFloat64()+r.ExpFloat64())/3), "")
 			if r.Float64() < leaves {
@@ -102,6 +102,7 @@ func TestPageValue(t *testing.T) {
 		p.Has("#h-mrr", "Monthly recurring revenue, USD")
 		p.Has("#groups tbody", "Mastering in the Box")
 		p.Has(".heat .open", "so far")
+		p.Has("#h-help + p + ul", "have not been here")
 		if over := p.Overflow(); over > 0 {
 			t.Errorf("%s: %d pixels wider than the window", name, over)
 		}
@@ -138,6 +139,10 @@ func TestValue(t *testing.T) {
 	}
 	if eur := x.get(t, "/api/stores/studio/value?currency=EUR", asAdmin); strings.Count(eur.text, `"subscribers":`) != 1 {
 		t.Errorf("%.300s", eur.text)
+	}
+	if got := x.get(t, "/api/stores/studio/value/help", asAdmin); got.StatusCode != 200 ||
+		!strings.Contains(got.text, `"reason":"silent"`) {
+		t.Errorf("who needs help: %d %.300s", got.StatusCode, got.text)
 	}
 	rows := map[string]int{"months.csv": 1, "cohorts.csv": 1, "groups.csv": 1, "courses.csv": 1 + len(kept.Courses)}
 	for _, r := range kept.All {

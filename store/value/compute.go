@@ -68,7 +68,7 @@ func (c *computing) run(ctx context.Context) error {
 		}
 	}
 	for _, part := range []func(context.Context) error{
-		c.months, c.cohorts, c.groups, c.again, c.subscribers, c.forecast, c.keep,
+		c.months, c.cohorts, c.groups, c.again, c.subscribers, c.forecast, c.keep, c.help,
 	} {
 		if err := part(ctx); err != nil {
 			return err

@@ -12,7 +12,12 @@ import (
 const historySQL = `
 	SELECT currency, x, (last - first) / 7.0, (today - first) / 7.0, count(*)
 	FROM (
-		SELECT currency, max(n) - 1 AS x, min(day) AS first, max(day) AS last, ($1::timestamptz AT TIME ZONE $2)::date AS today
+		SELECT
+			currency,
+			max(n) - 1 AS x,
+			min(day) AS first,
+			max(day) AS last,
+			($1::timestamptz AT TIME ZONE $2)::date AS today
 		FROM value_visits
 		GROUP BY customer_id, currency
 	) v
@@ -107,7 +112,11 @@ func (c *computing) forecast(ctx context.Context) error {
 
 // peopleSQL are the buyers of a currency, with what the models need of each.
 const peopleSQL = `
-	SELECT customer_id, max(n) - 1, (max(day) - min(day)) / 7.0, (($1::timestamptz AT TIME ZONE $2)::date - min(day)) / 7.0,
+	SELECT
+		customer_id,
+		max(n) - 1,
+		(max(day) - min(day)) / 7.0,
+		(($1::timestamptz AT TIME ZONE $2)::date - min(day)) / 7.0,
 		coalesce(avg(net) FILTER (WHERE n > 1), 0)::float8
 	FROM value_visits
 	WHERE currency = $3

@@ -68,7 +68,8 @@ const coursesSQL = `
 			e.course_id,
 			max(e.peak_progress) AS peak,
 			bool_or(e.completed_at IS NOT NULL OR e.progress >= 100) AS done,
-			min(e.completed_at AT TIME ZONE $3)::date - min(coalesce(e.enrolled_at, e.first_said_at) AT TIME ZONE $3)::date AS days
+			min(e.completed_at AT TIME ZONE $3)::date
+				- min(coalesce(e.enrolled_at, e.first_said_at) AT TIME ZONE $3)::date AS days
 		FROM customers c
 		JOIN enrollments e ON e.customer_id = c.id
 		WHERE c.store_id = $1

@@ -16,6 +16,19 @@ type shownValue struct {
 	Reports  []value.Report `json:"reports"`
 }
 
+// ListHelp answers the customers who need help, those for whom most is at stake first.
+func (s *API) ListHelp(w http.ResponseWriter, r *http.Request) error {
+	all, err := value.New(s.Cfg.Store).Help(r.Context(), r.PathValue("store"))
+	if err != nil {
+		return err
+	}
+	for i := range all {
+		all[i].Customer = s.IDs().Customer(all[i].Customer)
+	}
+	core.WriteJSON(w, http.StatusOK, core.NewList(all, ""))
+	return nil
+}
+
 // ShowValue answers what the customers of a store are worth, in each currency or in the one in the query.
 func (s *API) ShowValue(w http.ResponseWriter, r *http.Request) error {
 	currency, err := core.AskedCurrency(r)

@@ -21,6 +21,7 @@ type valuePage struct {
 	core.Shell
 	value.AsOf
 	Courses    []courseRow
+	Help       []helpRow
 	Report     *value.Report // nil: no one has paid or subscribed
 	URL        string
 	Currencies []choice
@@ -74,6 +75,29 @@ type courseRow struct {
 	Title string
 }
 
+// helpRow is a customer who needs help on the page.
+type helpRow struct {
+	value.Help
+	URL string
+	Why string
+}
+
+// Called is what the customer is called.
+func (h helpRow) Called() string { return cmp.Or(h.Name, h.Email) }
+
+// reasonOf says why a customer needs help.
+func reasonOf(h value.Help, labels labels) string {
+	switch h.Reason {
+	case "failing":
+		return "A payment of their subscription fails. Ask them for another card."
+	case "silent":
+		return "They subscribe, and have not been here. Ask what they miss."
+	case "stuck":
+		return "Stuck in " + labels.of(h.About) + ". Ask where they stopped."
+	}
+	return "Has not begun " + labels.of(h.About) + ". Show them the first step."
+}
+
 func valueURL(r *http.Request) string {
 	return "/store/" + url.PathEscape(r.PathValue("store")) + "/value"
 }
@@ -107,6 +131,14 @@ func (s *Pages) Value(w http.ResponseWriter, r *http.Request) error {
 	page.AsOf, page.Report = kept.AsOf, kept.Of(currency)
 	for _, c := range kept.Courses {
 		page.Courses = append(page.Courses, courseRow{c, labels.of(c.ID)})
+	}
+	help, err := value.New(s.Cfg.Store).Help(r.Context(), r.PathValue("store"))
+	if err != nil {
+		return err
+	}
+	for _, h := range help {
+		page.Help = append(page.Help, helpRow{h,
+			"/store/" + url.PathEscape(r.PathValue("store")) + "/customers/" + s.IDs().Customer(h.Customer), reasonOf(h, labels)})
 	}
 	for _, one := range kept.All {
 		page.Currencies = append(page.Currencies, choice{strings.ToUpper(one.Currency),

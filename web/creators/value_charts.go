@@ -90,7 +90,8 @@ func moneyChart(currency string, months []value.Month) *plot {
 
 func mrrChart(currency string, months []value.Month) *plot {
 	c := &plot{Name: "mrr", Title: "Monthly recurring revenue, " + strings.ToUpper(currency), Times: monthAxis(months),
-		Head: []string{"Month", "Start", "New", "Expansion", "Contraction", "Lost", "Back", "End", "Who left"}, CSV: "months.csv",
+		Head: []string{"Month", "Start", "New", "Expansion", "Contraction", "Lost", "Back", "End", "Who left"},
+		CSV:  "months.csv",
 		Means: "What running and past due subscriptions cost in a month: a twelfth of yearly prices, without trials. " +
 			"Start and all movements are the end."}
 	line := charts.Series{Class: "kept", Label: "MRR"}
@@ -133,10 +134,10 @@ func percentText(share float64) string {
 // What the charts of curves are about.
 var (
 	stayChart = plot{Name: "stay", Title: "Subscribers who are still there, percent",
-		Means: "Of those who began to subscribe, how many still did after so many months, by Kaplan and Meier. Who began lately " +
-			"counts for as long as they could be seen."}
+		Means: "Of those who began to subscribe, how many still did after that many months, by Kaplan and Meier. " +
+			"A person who began lately counts for as long as they could be seen."}
 	againChart = plot{Name: "again", Title: "Customers who have not bought again, percent",
-		Means: "Of those who bought once, how many had not bought a second time after so many months, by Kaplan and Meier. " +
+		Means: "Of those who bought once, how many had not bought a second time after that many months, by Kaplan and Meier. " +
 			"Subscriptions do not count."}
 )
 
@@ -152,7 +153,8 @@ func curveChart(about plot, curve model.Curve, median model.Number) *plot {
 			}
 		}
 		line.Values = append(line.Values, 100*at)
-		c.Rows = append(c.Rows, []string{show.Plural(m, "month"), percentText(at), percentText(low) + "–" + percentText(high)})
+		c.Rows = append(c.Rows, []string{show.Plural(m, "month"), percentText(at),
+			percentText(low) + "–" + percentText(high)})
 	}
 	c.Times = []string{"at first", "after " + show.Plural(len(line.Values)-1, "month")}
 	c.Drawing = charts.Area(line)

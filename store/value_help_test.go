@@ -1,0 +1,90 @@
+package store_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"rollcall/facts"
+	"rollcall/store/value"
+)
+
+// learns is an enrollment in course c1 of a day, with the progress of another one.
+func learns(email, enrolled string, progress float64, on string) facts.Enrollment {
+	began, said := moment(enrolled), moment(on)
+	e := facts.Enrollment{CourseID: "c1", Person: "email:" + email, StoreRef: "s1", Version: version(on),
+		StoreVersion: version(on), EnrolledAt: &began, EnrolledVersion: version(on), FirstSaidAt: &began, SaidAt: &said,
+		Progress: &progress, ProgressVersion: version(on)}
+	if progress > 0 {
+		e.PeakProgress, e.ProgressedAt = &progress, &said
+	}
+	return e
+}
+
+// People are listed for one reason each: payments that fail, subscribers who have gone silent, those who are stuck, those
+// who have not begun. Of each, those who have paid most come first. Who is done, or has only just begun, needs none.
+func TestWhoNeedsHelp(t *testing.T) {
+	t.Parallel()
+	done := learns("done@x.example", "2026-05-01", 100, "2026-05-10")
+	set := facts.Set{
+		Payments: []facts.Payment{sold("pi_1", "rich@x.example", 90000, "usd", "2026-04-01")},
+		Subscriptions: []facts.Subscription{
+			subscribed("sub_1", "failing@x.example", "past_due", 1000, "month", "2026-01-10", "2026-06-10"),
+			subscribed("sub_2", "silent@x.example", "active", 1000, "month", "2026-02-10", "2026-02-10"),
+			subscribed("sub_3", "here@x.example", "active", 1000, "month", "2026-02-10", "2026-02-10"),
+			subscribed("sub_4", "new@x.example", "active", 1000, "month", "2026-06-10", "2026-06-10"),
+			subscribed("sub_5", "gone@x.example", "canceled", 1000, "month", "2026-02-10", "2026-03-10"),
+		},
+		Enrollments: []facts.Enrollment{
+			learns("poor@x.example", "2026-04-01", 30, "2026-05-20"), learns("rich@x.example", "2026-04-01", 30, "2026-05-10"),
+			learns("failing@x.example", "2026-04-01", 30, "2026-05-10"), learns("here@x.example", "2026-06-01", 30, "2026-06-12"),
+			learns("idle@x.example", "2026-06-01", 0, "2026-06-01"), learns("fresh@x.example", "2026-06-12", 0, "2026-06-12"),
+			learns("long@x.example", "2026-01-01", 30, "2026-01-10"), done,
+		},
+	}
+	s := open(t)
+	valued(t, s, "2026-06-15", set)
+	help, err := value.New(s).Help(t.Context(), "s1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, h := range help {
+		got = append(got, fmt.Sprintf("%s %s %s %s", h.Email, h.Reason, h.About, h.Since.Format(time.DateOnly)))
+	}
+	wantText(t, `
+		failing@x.example failing  2026-06-10
+		silent@x.example silent  2026-02-10
+		rich@x.example stuck c1 2026-05-10
+		poor@x.example stuck c1 2026-05-20
+		idle@x.example not_started c1 2026-06-01`, got)
+}
+
+// What is expected of each buyer is kept where it can be said, and goes when it cannot be said any more.
+func TestExpectedOfPeople(t *testing.T) {
+	t.Parallel()
+	s, url := openURL(t)
+	var set facts.Set
+	r, until := rand.New(rand.NewPCG(3, 4)), moment("2026-01-10")
+	for i := range 400 {
+		every, spends := 40/r.ExpFloat64(), 1000+3000*(r.ExpFloat64()+r.ExpFloat64())
+		at := moment("2025-01-05").AddDate(0, 0, r.IntN(360))
+		for n := 0; at.Before(until) && n < 10; n++ {
+			amount := int64(200 + spends*(r.ExpFloat64()+r.ExpFloat64())/2)
+			set.Payments = append(set.Payments, sold(fmt.Sprintf("pi_%d_%d", i, n), fmt.Sprintf("p%d@x.example", i), amount,
+				"usd", at.Format(time.RFC3339)))
+			if r.IntN(5) == 0 {
+				break
+			}
+			at = at.Add(time.Duration(24*min(900, every*r.ExpFloat64())) * time.Hour)
+		}
+	}
+	if f := valued(t, s, "2026-01-10", set).Of("usd").Forecast; f.Again == nil {
+		t.Fatalf("no forecast: %s", f.Why)
+	}
+	wantRows(t, url, `SELECT concat_ws(' ', count(*), max(alive), min(alive) < 0.5, sum(expected) > 0)
+		FROM value_people WHERE store_id = 's1' AND currency = 'usd'`, "400 1 t t")
+	computed(t, s, "2025-02-10")
+	wantRows(t, url, `SELECT count(*)::text FROM value_people`, "0")
+}
