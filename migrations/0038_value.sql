@@ -57,7 +57,7 @@ CREATE TABLE value_people (
 	customer_id bigint           NOT NULL,
 	alive       double precision NOT NULL CHECK (alive BETWEEN 0 AND 1),
 	expected    bigint           NOT NULL CHECK (expected >= 0),
-	PRIMARY KEY (store_id, currency, customer_id)
+	PRIMARY KEY (store_id, customer_id, currency)
 );
 CREATE INDEX value_people_expected ON value_people (store_id, currency, expected DESC, customer_id);
 COMMENT ON TABLE  value_people          IS 'what is expected of customers who bought something, where it can be said';

@@ -264,6 +264,13 @@ func (d draw) insert(t testing.TB, s *store.Store, n int, lists []any) {
 	if d.chance(20) {
 		put(t, s, `INSERT INTO customer_notes (store_id, email, body, author) VALUES ('s', $1, 'x', 'admin')`, email)
 	}
+	for _, currency := range drawnMoney {
+		if d.chance(25) {
+			put(t, s, `INSERT INTO value_people (store_id, currency, customer_id, alive, expected)
+				SELECT 's', $2, id, $3, $4 FROM customers WHERE email = $1`, email, currency,
+				[]float64{0, .125, .5, .995, 1}[d.IntN(5)], []int64{0, 5, 500, 995, 1000, 9950}[d.IntN(6)])
+		}
+	}
 	if d.chance(20) {
 		put(t, s, `
 			INSERT INTO payments (account, id, claim_version, intent_version, invoice_version, destination_version, disputed,
@@ -292,9 +299,10 @@ func put(t testing.TB, s *store.Store, sql string, args ...any) {
 func (d draw) fill(t testing.TB, s *store.Store, customers int) witness {
 	t.Helper()
 	w := witness{now: d.now, titles: map[string]string{"course_a": "Mixing 101", "pack": "Beats", "club": "Club"},
-		segments: map[string]Rule{}, members: map[string][]string{}, disputed: map[string]bool{}, noted: map[string]bool{}}
-	for _, table := range []string{"customers", "customer_tags", "customer_notes", "payments", "segments", "tags",
-		"products"} {
+		segments: map[string]Rule{}, members: map[string][]string{}, disputed: map[string]bool{}, noted: map[string]bool{},
+		expected: map[string][]forecast{}}
+	for _, table := range []string{"value_people", "customers", "customer_tags", "customer_notes", "payments",
+		"segments", "tags", "products"} {
 		put(t, s, `DELETE FROM `+table)
 	}
 	for id, title := range w.titles {
@@ -327,6 +335,7 @@ func (d draw) fill(t testing.TB, s *store.Store, customers int) witness {
 // look reads what the API's JSON of a customer does not have.
 func (w witness) look(t testing.TB, s *store.Store) {
 	t.Helper()
+	w.forecasts(t, s)
 	rows, err := s.Pool.Query(t.Context(), `
 		SELECT c.id::text,
 			EXISTS (SELECT FROM payments p WHERE p.customer_id = c.id AND p.disputed > 0),
@@ -343,6 +352,22 @@ func (w witness) look(t testing.TB, s *store.Store) {
 		if member {
 			w.members["seg_static"] = append(w.members["seg_static"], id)
 		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (w witness) forecasts(t testing.TB, s *store.Store) {
+	t.Helper()
+	rows, err := s.Pool.Query(t.Context(), `SELECT customer_id::text, currency, alive, expected FROM value_people`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var id string
+	var f forecast
+	if _, err := pgx.ForEachRow(rows, []any{&id, &f.currency, &f.alive, &f.amount}, func() error {
+		w.expected[id] = append(w.expected[id], f)
 		return nil
 	}); err != nil {
 		t.Fatal(err)

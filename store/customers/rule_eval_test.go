@@ -18,6 +18,14 @@ type witness struct {
 	members  map[string][]string
 	disputed map[string]bool // by id of customer
 	noted    map[string]bool
+	expected map[string][]forecast
+}
+
+// forecast is what is expected of a customer in one currency.
+type forecast struct {
+	currency string
+	alive    float64
+	amount   int64
 }
 
 func (w witness) meets(c Customer, r Rule) bool {
@@ -43,6 +51,11 @@ func (w witness) leaf(c Customer, r Rule) bool {
 		return fits(r, c.Purchases, func(k Purchase) bool { return w.purchase(k, p) })
 	case "subscription":
 		return fits(r, c.Subscriptions, func(k Subscription) bool { return w.subscription(k, p) })
+	case "forecast":
+		return slices.ContainsFunc(w.expected[c.ID], func(f forecast) bool {
+			return oneOf(p["currency"], f.currency) && major(f.amount, f.currency) >= float(p["expected_min"], 0) &&
+				100*f.alive >= float(p["alive_min"], 0) && 100*f.alive <= float(p["alive_max"], 100)
+		})
 	case "product":
 		return overlap(p["id"], c.ProductIDs)
 	case "tag":

@@ -236,7 +236,7 @@ func (t *Thing) path(r Rule) string {
 // of a leaf with n conditions on a row.
 func hints(thing *Thing, r Rule, n int) (conds []cond, all bool) {
 	ids := r.Parts[thing.Parts[0].Name]
-	if len(ids) == 0 {
+	if len(ids) == 0 || thing.Has == "" {
 		return nil, false
 	}
 	completed := r.Parts["completed"]

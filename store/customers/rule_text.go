@@ -265,6 +265,8 @@ func (t *Thing) rowsClause(r Rule, labels Labels) string {
 	least, most := r.times()
 	many := timesText(least, most)
 	switch {
+	case t.Name == "forecast":
+		of = "have a forecast" + before(" in ", of)
 	case t.Name == "enrollment" && (many == "" || most == 0):
 		of = "are enrolled in " + cmp.Or(of, "a course")
 	case t.Name == "enrollment":

@@ -135,6 +135,17 @@ var Things = []Thing{
 			{Name: "cancelling", Label: "Canceled at the period's end", Choices: yesOrNo,
 				SQL: "coalesce(r.cancel_at_period_end, false)"},
 		})},
+	{Name: "forecast", Label: "Forecast", Doc: "What they are expected to buy, in a currency for which it can be said.",
+		From: "(SELECT * FROM value_people v WHERE v.store_id = c.store_id AND v.customer_id = c.id) r",
+		Parts: []Part{
+			{Name: "currency", Label: "Currency", Kind: Currency, Multi: true, SQL: "r.currency = ANY(" + asTexts + ")"},
+			{Name: "expected_min", Label: "Expected in a year, at least", Kind: Amount,
+				SQL: "r.expected >= " + asAmount + " * " + store.UnitsSQL("r.currency")},
+			{Name: "alive_min", Label: "Chance to buy again, at least", Unit: "%", Kind: Percent, Number: true,
+				SQL: "100 * r.alive >= " + asNumber},
+			{Name: "alive_max", Label: "Chance to buy again, at most", Unit: "%", Kind: Percent, Number: true,
+				SQL: "100 * r.alive <= " + asNumber},
+		}},
 	{Name: "tag", Label: "Tag", Doc: "A tag that they have.", Parts: []Part{
 		{Name: "id", Label: "Tagged", Kind: TagID, Multi: true}}},
 	{Name: "segment", Label: "Segment", Doc: "A segment that they are in.", Parts: []Part{

@@ -119,8 +119,8 @@ func (c *computing) months(ctx context.Context) error {
 		})
 }
 
-// cohortsSQL follows the customers whose first payment was in a month, through this month and the later ones, up to that
-// of $1 in the zone $2. A month in which none of them paid has a row too.
+// cohortsSQL follows the customers whose first payment was in a month, through this month and the later ones, up
+// to that of $1 in the zone $2. A month in which none of them paid has a row too.
 const cohortsSQL = `
 	WITH paid AS (
 		SELECT l.currency, date_trunc('month', b.first)::date AS first, date_trunc('month', l.day)::date AS month,

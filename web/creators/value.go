@@ -137,8 +137,8 @@ func (s *Pages) Value(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	for _, h := range help {
-		page.Help = append(page.Help, helpRow{h,
-			"/store/" + url.PathEscape(r.PathValue("store")) + "/customers/" + s.IDs().Customer(h.Customer), reasonOf(h, labels)})
+		page.Help = append(page.Help, helpRow{h, customersPath(r.PathValue("store")) + "/" + s.IDs().Customer(h.Customer),
+			reasonOf(h, labels)})
 	}
 	for _, one := range kept.All {
 		page.Currencies = append(page.Currencies, choice{strings.ToUpper(one.Currency),
