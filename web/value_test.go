@@ -1,6 +1,7 @@
 package web
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -143,6 +144,20 @@ func TestValue(t *testing.T) {
 	if got := x.get(t, "/api/stores/studio/value/help", asAdmin); got.StatusCode != 200 ||
 		!strings.Contains(got.text, `"reason":"silent"`) {
 		t.Errorf("who needs help: %d %.300s", got.StatusCode, got.text)
+	}
+	first := x.get(t, "/api/stores/studio/value/customers?currency=usd&limit=2", asAdmin)
+	var page struct {
+		Data []value.Expected
+		Next string `json:"next_cursor"`
+	}
+	if err := json.Unmarshal([]byte(first.text), &page); err != nil || len(page.Data) != 2 ||
+		page.Data[0].Expected < page.Data[1].Expected {
+		t.Errorf("expected: %v %s", err, first.text)
+	}
+	second := x.get(t, "/api/stores/studio/value/customers?currency=usd&limit=2&cursor="+page.Next, asAdmin)
+	if second.StatusCode != 200 || strings.Contains(second.text, page.Data[1].Customer) ||
+		!strings.Contains(second.text, `"alive"`) {
+		t.Errorf("behind them: %d %s", second.StatusCode, second.text)
 	}
 	rows := map[string]int{"months.csv": 1, "cohorts.csv": 1, "groups.csv": 1, "courses.csv": 1 + len(kept.Courses)}
 	for _, r := range kept.All {

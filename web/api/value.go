@@ -2,8 +2,11 @@ package api
 
 import (
 	"net/http"
+	"strings"
 	"time"
 
+	"rollcall/store/customers"
+	"rollcall/store/pg"
 	"rollcall/store/value"
 	"rollcall/web/core"
 )
@@ -26,6 +29,44 @@ func (s *API) ListHelp(w http.ResponseWriter, r *http.Request) error {
 		all[i].Customer = s.IDs().Customer(all[i].Customer)
 	}
 	core.WriteJSON(w, http.StatusOK, core.NewList(all, ""))
+	return nil
+}
+
+// peopleScope is the scope of cursors of the list below.
+func peopleScope(r *http.Request) string { return "expected of " + r.PathValue("store") }
+
+// ListExpected answers a page of customers, those first of whom most is expected in a currency.
+func (s *API) ListExpected(w http.ResponseWriter, r *http.Request) error {
+	q, err := s.QueryWith(r, "cursor", peopleScope(r))
+	if err != nil {
+		return err
+	}
+	var currency, cursor string
+	limit := pg.DefaultLimit
+	if err := pg.ReadParams(q, []pg.Param{{Name: "currency", Value: &currency, Kind: customers.Currency},
+		pg.CursorParam(&cursor)}, &limit); err != nil {
+		return err
+	}
+	values := value.New(s.Cfg.Store)
+	if currency == "" {
+		kept, err := values.Read(r.Context(), r.PathValue("store"))
+		if err != nil {
+			return err
+		}
+		if one := kept.Of(""); one != nil {
+			currency = one.Currency
+		}
+	}
+	people, err := values.People(r.Context(), r.PathValue("store"), strings.ToLower(currency), cursor, limit+1)
+	if err != nil {
+		return err
+	}
+	for i := range people {
+		people[i].Customer = s.IDs().Customer(people[i].Customer)
+	}
+	core.WriteJSON(w, http.StatusOK, core.CutBy(people, limit, func(e value.Expected) string {
+		return s.IDs().Cursor(peopleScope(r), e.Cursor)
+	}))
 	return nil
 }
 

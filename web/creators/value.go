@@ -22,6 +22,7 @@ type valuePage struct {
 	value.AsOf
 	Courses    []courseRow
 	Help       []helpRow
+	Expected   []expectedRow
 	Report     *value.Report // nil: no one has paid or subscribed
 	URL        string
 	Currencies []choice
@@ -81,6 +82,18 @@ type helpRow struct {
 	URL string
 	Why string
 }
+
+// shownExpected is how many customers the page shows of whom much is expected.
+const shownExpected = 10
+
+// expectedRow is such a customer on the page.
+type expectedRow struct {
+	value.Expected
+	URL string
+}
+
+// Called is what the customer is called.
+func (e expectedRow) Called() string { return cmp.Or(e.Name, e.Email) }
 
 // Called is what the customer is called.
 func (h helpRow) Called() string { return cmp.Or(h.Name, h.Email) }
@@ -147,6 +160,14 @@ func (s *Pages) Value(w http.ResponseWriter, r *http.Request) error {
 	}
 	if page.Report != nil {
 		page.fill(by, labels)
+		people, err := value.New(s.Cfg.Store).People(r.Context(), r.PathValue("store"), page.Report.Currency, "", shownExpected)
+		if err != nil {
+			return err
+		}
+		for _, e := range people {
+			page.Expected = append(page.Expected, expectedRow{e,
+				customersPath(r.PathValue("store")) + "/" + s.IDs().Customer(e.Customer)})
+		}
 	}
 	s.Page(w, http.StatusOK, "value.html", page)
 	return nil
