@@ -88,3 +88,36 @@ func TestExpectedOfPeople(t *testing.T) {
 	computed(t, s, "2025-02-10")
 	wantRows(t, url, `SELECT count(*)::text FROM value_people`, "0")
 }
+
+// Each store that is due is computed once, and one that cannot be is not in the way of the others. A person may ask for
+// the figures again.
+func TestStoresAreComputedWhenDue(t *testing.T) {
+	t.Parallel()
+	s, url := openURL(t)
+	v := value.New(s)
+	for _, sql := range []string{
+		`INSERT INTO stores (id, version) VALUES ('s1', '1'), ('s2', '1'), ('s3', '1')`,
+		`INSERT INTO store_settings (store_id, time_zone) VALUES ('s2', 'Nowhere/Land')`,
+	} {
+		if _, err := s.Pool.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	failed := 0
+	for worked := true; worked || failed == 0; {
+		var err error
+		if worked, err = v.Step(t.Context()); err != nil {
+			worked, failed = true, failed+1
+		}
+	}
+	const state = `SELECT concat_ws(' ', store_id, as_of IS NOT NULL, due_at > now()) FROM value_stores ORDER BY 1`
+	wantRows(t, url, state, "s1 t t", "s2 f t", "s3 t t")
+	if err := v.Ask(t.Context(), "s1"); err != nil || failed != 1 {
+		t.Error(err, failed)
+	}
+	wantRows(t, url, state, "s1 t f", "s2 f t", "s3 t t")
+	if worked, err := v.Step(t.Context()); err != nil || !worked {
+		t.Error(worked, err)
+	}
+	wantRows(t, url, state, "s1 t t", "s2 f t", "s3 t t")
+}

@@ -18,8 +18,9 @@ type computing struct {
 	reports map[string]*Report // by currency
 }
 
-// computeSettings let one statement read all there is of a store.
-const computeSettings = `SET LOCAL statement_timeout = '120s'; SET LOCAL work_mem = '64MB'; SET LOCAL jit = off`
+// computeSettings let one statement read all there is of a store, and the transaction wait while models are fitted.
+const computeSettings = `SET LOCAL statement_timeout = '120s'; SET LOCAL work_mem = '64MB'; SET LOCAL jit = off;
+	SET LOCAL idle_in_transaction_session_timeout = '5min'`
 
 // Compute computes the figures of a store as of now, and keeps them. It reads one snapshot, so what it keeps belongs
 // together; others are not kept waiting. One at a time computes a store: computed is false if another does just now.

@@ -78,7 +78,8 @@ func (v *Values) Ask(ctx context.Context, store string) (err error) {
 const retryAfter = 10 * time.Minute
 
 // Step computes the figures of a store that is due, and reports whether there was one. The rows say what is due,
-// so a worker that dies loses nothing.
+// so a worker that dies loses nothing. A store that fails is not in the way of the others. One that a person asks for
+// while it is computed fails as well, by the snapshot: it is computed once more at once.
 func (v *Values) Step(ctx context.Context) (worked bool, err error) {
 	var store string
 	err = v.Pool.QueryRow(ctx, `
@@ -94,7 +95,7 @@ func (v *Values) Step(ctx context.Context) (worked bool, err error) {
 	if err == nil {
 		worked, err = v.Compute(ctx, store, time.Now())
 	}
-	if err != nil && store != "" {
+	if err != nil && store != "" && (pg.TimedOut(err) || !pg.Transient(err)) {
 		_, later := v.Pool.Exec(context.WithoutCancel(ctx), `
 			INSERT INTO value_stores (store_id, due_at) VALUES ($1, now() + $2::interval)
 			ON CONFLICT (store_id) DO UPDATE SET due_at = EXCLUDED.due_at`, store, retryAfter)
