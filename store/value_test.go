@@ -142,7 +142,7 @@ func TestStripesMRR(t *testing.T) {
 	}
 }
 
-// What moves the MRR: prices that change, people who leave and come back, months of other lengths, discounts.
+// What moves the MRR: prices that change, people who leave and come back, prices by the week, discounts.
 func TestMovesOfMRR(t *testing.T) {
 	t.Parallel()
 	said := func(status string, amount int64, at string) facts.Subscription {
@@ -153,7 +153,8 @@ func TestMovesOfMRR(t *testing.T) {
 	off.Discount = &facts.Discount{PercentOff: 50, AmountOff: 100}
 	set := facts.Set{Subscriptions: []facts.Subscription{
 		said("trialing", 1000, "2026-01-10"), said("active", 1000, "2026-01-24"), said("active", 3000, "2026-02-10"),
-		said("active", 2000, "2026-02-20"), said("unpaid", 2000, "2026-04-10"), said("active", 2000, "2026-05-10"), weekly, off,
+		said("active", 2000, "2026-02-20"), said("unpaid", 2000, "2026-04-10"), said("active", 2000, "2026-05-10"),
+		weekly, off,
 	}}
 	s := open(t)
 	r := valued(t, s, "2026-06-10", set).Of("usd")
@@ -172,8 +173,8 @@ func TestMovesOfMRR(t *testing.T) {
 	}
 }
 
-// Money: three currencies of one store, one without minor units; refunds count in the month of the payment, whenever they
-// are made; a dispute that was lost and then won costs nothing; a first payment that was refunded is none. Months are
+// Money: three currencies of one store, one without minor units; refunds count in the month of the payment, whenever
+// they are made; a dispute that was lost and then won costs nothing; a first payment that was refunded is none. Months are
 // those of Sydney.
 func TestMonthsOfMoney(t *testing.T) {
 	t.Parallel()

@@ -1,7 +1,6 @@
 package value
 
 import (
-	"cmp"
 	"math"
 	"slices"
 
@@ -31,8 +30,8 @@ type Again struct {
 // FitAgain finds the likeliest model. That people leave with about the same chance, or never, is a model
 // as well: then A and B are at their limits.
 func FitAgain(people []Buyers) (Again, error) {
-	people = slices.Clone(people)
-	slices.SortFunc(people, func(a, b Buyers) int { return cmp.Compare(a.X, b.X) })
+	people = coarse(people)
+	slices.SortFunc(people, byX)
 	at, likelihood, err := likeliest(4, 2, func(p []float64) float64 {
 		return Again{R: p[0], Alpha: p[1], A: p[2], B: p[3]}.likelihood(people)
 	})

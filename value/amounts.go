@@ -1,6 +1,9 @@
 package value
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // Spenders are people who bought X times again, for Mean on average.
 type Spenders struct {
@@ -20,6 +23,8 @@ type Amounts struct {
 
 // FitAmounts finds the likeliest model. Amounts are in any unit; all of them are positive.
 func FitAmounts(people []Spenders) (Amounts, error) {
+	people = coarseMeans(people)
+	slices.SortFunc(people, spendersByX)
 	scale := meanOf(people) // so that the search begins near the end
 	at, likelihood, err := likeliest(3, 3, func(p []float64) float64 {
 		return Amounts{P: p[0], Q: p[1], V: p[2] * scale}.likelihood(people)
@@ -39,10 +44,14 @@ func meanOf(people []Spenders) float64 {
 }
 
 func (m Amounts) likelihood(people []Spenders) (sum float64) {
+	before, ofX := int64(-1), 0.0 // what depends on X alone is computed once
 	for _, p := range people {
 		x := float64(p.X)
-		sum += float64(p.N) * (gammaLog(m.P*x+m.Q) - gammaLog(m.P*x) - gammaLog(m.Q) + m.Q*math.Log(m.V) +
-			(m.P*x-1)*math.Log(p.Mean) + m.P*x*math.Log(x) - (m.P*x+m.Q)*math.Log(m.V+x*p.Mean))
+		if p.X != before {
+			before = p.X
+			ofX = gammaLog(m.P*x+m.Q) - gammaLog(m.P*x) - gammaLog(m.Q) + m.Q*math.Log(m.V) + m.P*x*math.Log(x)
+		}
+		sum += float64(p.N) * (ofX + (m.P*x-1)*math.Log(p.Mean) - (m.P*x+m.Q)*math.Log(m.V+x*p.Mean))
 	}
 	return sum
 }

@@ -150,6 +150,29 @@ func TestSameChanceOfLeaving(t *testing.T) {
 	}
 }
 
+// Very many groups are put together, and say about the same.
+func TestManyGroups(t *testing.T) {
+	buyers, spenders := cdnow(t)
+	var many []Buyers
+	var means []Spenders
+	for range 1 + fine/len(buyers) {
+		many = append(many, buyers...)
+	}
+	for range 1 + fine/len(spenders) {
+		means = append(means, spenders...)
+	}
+	few, err := FitAgain(many)
+	amounts, wrong := FitAmounts(means)
+	if err != nil || wrong != nil {
+		t.Fatal(err, wrong)
+	}
+	one := Buyers{2, 30.43, 38.86, 1}
+	if len(coarse(many)) > len(buyers) || math.Abs(few.Next(one, 39)/1.226-1) > .02 ||
+		math.Abs(amounts.Expected(2, 22.35)/24.65-1) > .02 {
+		t.Errorf("%d groups: %+v %+v", len(coarse(many)), few, amounts)
+	}
+}
+
 // Fader and Hardie (2013), brucehardie.com/notes/025.
 func TestCDNOWAmounts(t *testing.T) {
 	_, spenders := cdnow(t)

@@ -156,6 +156,11 @@ var subscriptionsSQL = `
 		UNION ALL
 		SELECT account, id, version, is_row, at, status, paused, lines, discount FROM said
 	),
+	-- Most have one of few prices.
+	prices AS MATERIALIZED (
+		SELECT lines, discount, coalesce(` + priced("t") + `, 0) AS monthly
+		FROM (SELECT DISTINCT lines, coalesce(discount, 'null') AS discount FROM states) t
+	),
 	days AS (
 		SELECT DISTINCT ON (o.account, o.id, d.day)
 			o.account,
@@ -164,9 +169,10 @@ var subscriptionsSQL = `
 			o.currency,
 			d.day,
 			CASE WHEN t.status IN ('active', 'past_due') AND NOT coalesce(t.paused, false)
-				THEN coalesce(` + priced("t") + `, 0) ELSE 0 END AS monthly
+				THEN coalesce(p.monthly, 0) ELSE 0 END AS monthly
 		FROM states t
 		JOIN own o USING (account, id)
+		LEFT JOIN prices p ON p.lines = t.lines AND p.discount = coalesce(t.discount, 'null')
 		CROSS JOIN LATERAL (SELECT (GREATEST(t.at, o.began) AT TIME ZONE $3)::date AS day) d
 		WHERE GREATEST(t.at, o.began) <= $2
 		ORDER BY o.account, o.id, d.day, t.version DESC, t.is_row DESC
