@@ -22,8 +22,9 @@ func learns(email, enrolled string, progress float64, on string) facts.Enrollmen
 	return e
 }
 
-// People are listed for one reason each: payments that fail, subscribers who have gone silent, those who are stuck, those
-// who have not begun. Of each, those who have paid most come first. Who is done, or has only just begun, needs none.
+// People are listed for one reason each: payments that fail, subscribers who have gone silent, those who are stuck,
+// those who have not begun. Of each, those who have paid most come first. Who is done, or has only just begun,
+// needs none.
 func TestWhoNeedsHelp(t *testing.T) {
 	t.Parallel()
 	done := learns("done@x.example", "2026-05-01", 100, "2026-05-10")
@@ -38,7 +39,8 @@ func TestWhoNeedsHelp(t *testing.T) {
 		},
 		Enrollments: []facts.Enrollment{
 			learns("poor@x.example", "2026-04-01", 30, "2026-05-20"), learns("rich@x.example", "2026-04-01", 30, "2026-05-10"),
-			learns("failing@x.example", "2026-04-01", 30, "2026-05-10"), learns("here@x.example", "2026-06-01", 30, "2026-06-12"),
+			learns("failing@x.example", "2026-04-01", 30, "2026-05-10"),
+			learns("here@x.example", "2026-06-01", 30, "2026-06-12"),
 			learns("idle@x.example", "2026-06-01", 0, "2026-06-01"), learns("fresh@x.example", "2026-06-12", 0, "2026-06-12"),
 			learns("long@x.example", "2026-01-01", 30, "2026-01-10"), done,
 		},

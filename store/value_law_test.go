@@ -195,8 +195,8 @@ func inShort(r *value.Report) (e evaluated) {
 	return e
 }
 
-// The figures of random stores are those that the definitions give for what the API explains. And whatever is drawn, start
-// and movements of each month's MRR are its end, which is what the next month begins with.
+// The figures of random stores are those that the definitions give for what the API explains. And whatever is drawn,
+// start and movements of each month's MRR are its end, which is what the next month begins with.
 func TestValueIsAsDefined(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)

@@ -174,8 +174,8 @@ func TestMovesOfMRR(t *testing.T) {
 }
 
 // Money: three currencies of one store, one without minor units; refunds count in the month of the payment, whenever
-// they are made; a dispute that was lost and then won costs nothing; a first payment that was refunded is none. Months are
-// those of Sydney.
+// they are made; a dispute that was lost and then won costs nothing; a first payment that was refunded is none.
+// Months are those of Sydney.
 func TestMonthsOfMoney(t *testing.T) {
 	t.Parallel()
 	set := facts.Set{

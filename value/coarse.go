@@ -24,7 +24,7 @@ func coarseMeans(people []Spenders) []Spenders {
 	}, func(p *Spenders) *int64 { return &p.N })
 }
 
-// together adds up the groups that have a key in common, if there are more than fine. The key of a group is it without N.
+// together adds up the groups that have a key in common, if there are more than fine. The key is the group without N.
 func together[G comparable](groups []G, key func(G) G, n func(*G) *int64) []G {
 	if len(groups) <= fine {
 		return slices.Clone(groups)

@@ -33,8 +33,8 @@ type Forecast struct {
 	Why     string   `json:"why,omitempty"`
 }
 
-// Predict fits the models of buying again and of amounts. It refuses where there are too few people, where no model fits,
-// and where the model, fitted to the first four fifths of the time, misses the last fifth by more than a quarter.
+// Predict fits the models of buying again and of amounts. It refuses where there are too few people, where no model
+// fits, and where the model, fitted to the first four fifths of the time, misses the last fifth by more than a quarter.
 func Predict(h History) Forecast {
 	if why := tooFew(h); why != "" {
 		return Forecast{Why: why, Miss: None(why)}

@@ -19,8 +19,8 @@ type Expected struct {
 	Cursor   string  `json:"-"`        // of the page behind them
 }
 
-// People returns up to limit customers of a store, those first of whom most is expected in a currency. It goes on behind
-// a cursor; empty: from the first. A cursor that is none is a *pg.BadParam.
+// People returns up to limit customers of a store, those first of whom most is expected in a currency. It goes on
+// behind a cursor; empty: from the first. A cursor that is none is a *pg.BadParam.
 func (v *Values) People(ctx context.Context, store, currency, cursor string, limit int) (all []Expected, err error) {
 	defer pg.Wrap(&err, "value.People(%q, %q)", store, currency)
 	if !pg.Storable(store) || !pg.Storable(currency) {

@@ -29,15 +29,15 @@ const groupsSQL = `
 		JOIN customers c ON c.id = b.customer_id
 		JOIN customer_index i ON i.customer_id = c.id
 		CROSS JOIN LATERAL (
-			SELECT 'all' AS by, '' AS key
+			SELECT 'all' COLLATE "C" AS by, '' COLLATE "C" AS key
 			UNION ALL
 			SELECT 'product', b.product_id WHERE b.product_id IS NOT NULL
 			UNION ALL
-			SELECT 'source', c.source_kind WHERE c.source_kind IS NOT NULL
+			SELECT 'source', c.source_kind COLLATE "C" WHERE c.source_kind IS NOT NULL
 			UNION ALL
-			SELECT 'month', to_char(b.first, 'YYYY-MM')
+			SELECT 'month', to_char(b.first, 'YYYY-MM') COLLATE "C"
 			UNION ALL
-			SELECT 'course', unnest(c.course_ids)
+			SELECT 'course', unnest(c.course_ids) COLLATE "C"
 			UNION ALL
 			SELECT CASE WHEN t LIKE 'seg\_%' THEN 'segment' ELSE 'tag' END, t FROM unnest(i.tags) t
 		) k

@@ -31,7 +31,7 @@ const (
 const mostHelp = 25
 
 // helpSQL finds customers who need help, each for the first reason that holds: a payment that fails, a subscriber who
-// has not been seen, a course that they are stuck in, one that they have not begun. Those who have paid most come first.
+// has not been seen, a course that they are stuck in, one that they have not begun. Those who paid most come first.
 const helpSQL = `
 	WITH failing AS (
 		SELECT DISTINCT ON (c.id) c.id, 'failing' AS reason, s.product_id AS about, version_time(s.version) AS since

@@ -23,7 +23,8 @@ const monthsSQL = `
 			l.currency,
 			date_trunc('month', l.day)::date AS month,
 			sum(l.net) FILTER (WHERE NOT l.recurring AND l.day < date_trunc('month', b.first) + interval '1 month') AS new,
-			sum(l.net) FILTER (WHERE NOT l.recurring AND l.day >= date_trunc('month', b.first) + interval '1 month') AS returning,
+			sum(l.net) FILTER (WHERE NOT l.recurring AND l.day >= date_trunc('month', b.first) + interval '1 month')
+				AS returning,
 			sum(l.net) FILTER (WHERE l.recurring) AS recurring,
 			sum(l.amount - l.net) AS refunded
 		FROM value_lines l

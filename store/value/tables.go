@@ -6,35 +6,36 @@ import (
 	"rollcall/store"
 )
 
-// The facts of store $1 as of $2, with days in the time zone $3, in tables that last as long as the transaction.
+// The facts of store $1 as of $2, with days in the time zone $3, in tables that last as long as the transaction. Texts
+// have the collation "C", in which Postgres sorts fastest.
 
 const tablesSQL = `
 	CREATE TEMP TABLE value_lines (
 		customer_id bigint,
-		currency    text,
+		currency    text COLLATE "C",
 		day         date,
 		amount      bigint,
 		net         bigint,
 		recurring   boolean,
-		product_id  text
+		product_id  text COLLATE "C"
 	) ON COMMIT DROP;
 	CREATE TEMP TABLE value_buyers (
 		customer_id bigint,
-		currency    text,
+		currency    text COLLATE "C",
 		first       date,
-		product_id  text,
+		product_id  text COLLATE "C",
 		net         bigint
 	) ON COMMIT DROP;
 	CREATE TEMP TABLE value_visits ( -- the nth day on which someone bought something
 		customer_id bigint,
-		currency    text,
+		currency    text COLLATE "C",
 		day         date,
 		n           bigint,
 		net         bigint
 	) ON COMMIT DROP;
 	CREATE TEMP TABLE value_moves ( -- of the MRR of a customer
 		customer_id bigint,
-		currency    text,
+		currency    text COLLATE "C",
 		day         date,
 		kind        text,
 		before      bigint,
@@ -93,8 +94,8 @@ const perMonth = `(l ->> 'amount')::numeric / coalesce(nullif((l ->> 'interval_c
 		WHEN 'day' THEN 365.2425 / 12
 	END`
 
-// priced is SQL for what the items of a row cost in a month, less its discount; null if the price or interval of each is
-// unknown. A fixed discount is per period of the first item, as all items of a subscription have one interval.
+// priced is SQL for what the items of a row cost in a month, less its discount; null if the price or interval of
+// each is unknown. A fixed discount is per period of the first item, as all items of a subscription have one interval.
 func priced(row string) string {
 	return strings.ReplaceAll(`(
 	SELECT round(GREATEST(0, m.sum * (1 - coalesce((@.discount ->> 'percent_off')::numeric, 0) / 100)
@@ -110,9 +111,10 @@ func priced(row string) string {
 // subscriptionsSQL are the subscriptions of the store's customers, and what was said of them. Last comes the row
 // itself: several messages of one second are put in order there.
 var subscriptionsSQL = `
-	WITH own AS (
+	WITH own AS MATERIALIZED (
 		SELECT
 			s.*,
+			row_number() OVER () AS nth, -- numbers sort faster than ids
 			LEAST(coalesce(s.started_at, s.checkout_at, version_time(s.version)), version_time(s.version)) AS began
 		FROM customers c
 		JOIN subscriptions s ON s.customer_id = c.id
@@ -122,8 +124,7 @@ var subscriptionsSQL = `
 	),
 	said AS (
 		SELECT
-			o.account,
-			o.id,
+			o.nth,
 			t.version,
 			false AS is_row,
 			version_time(t.version) AS at,
@@ -135,8 +136,7 @@ var subscriptionsSQL = `
 		JOIN subscription_states t USING (account, id)
 		UNION ALL
 		SELECT
-			account,
-			id,
+			nth,
 			version,
 			true,
 			coalesce(CASE WHEN status = 'canceled' THEN ended_at END, version_time(version)),
@@ -148,13 +148,13 @@ var subscriptionsSQL = `
 	),
 	-- Before the first message the subscription was what that says, or if that says that it is over, what it costs.
 	states AS (
-		SELECT account, id, '' AS version, false AS is_row, o.began AS at,
+		SELECT o.nth, '' AS version, false AS is_row, o.began AS at,
 			CASE WHEN f.status IN ('canceled', 'unpaid') AND o.ever_active THEN 'active' ELSE f.status END AS status,
 			f.paused AND f.status NOT IN ('canceled', 'unpaid') AS paused, f.lines, f.discount
 		FROM own o
-		JOIN (SELECT DISTINCT ON (account, id) * FROM said ORDER BY account, id, version, is_row) f USING (account, id)
+		JOIN (SELECT DISTINCT ON (nth) * FROM said ORDER BY nth, version, is_row) f USING (nth)
 		UNION ALL
-		SELECT account, id, version, is_row, at, status, paused, lines, discount FROM said
+		SELECT nth, version, is_row, at, status, paused, lines, discount FROM said
 	),
 	-- Most have one of few prices.
 	prices AS MATERIALIZED (
@@ -162,20 +162,19 @@ var subscriptionsSQL = `
 		FROM (SELECT DISTINCT lines, coalesce(discount, 'null') AS discount FROM states) t
 	),
 	days AS (
-		SELECT DISTINCT ON (o.account, o.id, d.day)
-			o.account,
-			o.id,
+		SELECT DISTINCT ON (o.nth, d.day)
+			o.nth,
 			o.customer_id,
 			o.currency,
 			d.day,
 			CASE WHEN t.status IN ('active', 'past_due') AND NOT coalesce(t.paused, false)
 				THEN coalesce(p.monthly, 0) ELSE 0 END AS monthly
 		FROM states t
-		JOIN own o USING (account, id)
+		JOIN own o USING (nth)
 		LEFT JOIN prices p ON p.lines = t.lines AND p.discount = coalesce(t.discount, 'null')
 		CROSS JOIN LATERAL (SELECT (GREATEST(t.at, o.began) AT TIME ZONE $3)::date AS day) d
 		WHERE GREATEST(t.at, o.began) <= $2
-		ORDER BY o.account, o.id, d.day, t.version DESC, t.is_row DESC
+		ORDER BY o.nth, d.day, t.version DESC, t.is_row DESC
 	)`
 
 // movesSQL finds what changed the MRR of each customer on each day. What happens within a day is one change.
@@ -185,7 +184,7 @@ var movesSQL = `
 		SELECT customer_id, currency, day, sum(change) AS change
 		FROM (
 			SELECT customer_id, currency, day,
-				monthly - lag(monthly, 1, 0) OVER (PARTITION BY account, id ORDER BY day) AS change
+				monthly - lag(monthly, 1, 0) OVER (PARTITION BY nth ORDER BY day) AS change
 			FROM days
 		) c
 		GROUP BY customer_id, currency, day

@@ -22,6 +22,7 @@ type valuePage struct {
 	value.AsOf
 	Courses    []courseRow
 	Help       []helpRow
+	More       int // who need help and are not shown
 	Expected   []expectedRow
 	Report     *value.Report // nil: no one has paid or subscribed
 	URL        string
@@ -82,6 +83,9 @@ type helpRow struct {
 	URL string
 	Why string
 }
+
+// shownHelp is how many customers the page shows who need help.
+const shownHelp = 12
 
 // shownExpected is how many customers the page shows of whom much is expected.
 const shownExpected = 10
@@ -149,7 +153,8 @@ func (s *Pages) Value(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	for _, h := range help {
+	page.More = max(0, len(help)-shownHelp)
+	for _, h := range help[:len(help)-page.More] {
 		page.Help = append(page.Help, helpRow{h, customersPath(r.PathValue("store")) + "/" + s.IDs().Customer(h.Customer),
 			reasonOf(h, labels)})
 	}
@@ -160,7 +165,8 @@ func (s *Pages) Value(w http.ResponseWriter, r *http.Request) error {
 	}
 	if page.Report != nil {
 		page.fill(by, labels)
-		people, err := value.New(s.Cfg.Store).People(r.Context(), r.PathValue("store"), page.Report.Currency, "", shownExpected)
+		people, err := value.New(s.Cfg.Store).People(r.Context(), r.PathValue("store"), page.Report.Currency, "",
+			shownExpected)
 		if err != nil {
 			return err
 		}

@@ -137,8 +137,8 @@ var (
 		Means: "Of those who began to subscribe, how many still did after that many months, by Kaplan and Meier. " +
 			"A person who began lately counts for as long as they could be seen."}
 	againChart = plot{Name: "again", Title: "Customers who have not bought again, percent",
-		Means: "Of those who bought once, how many had not bought a second time after that many months, by Kaplan and Meier. " +
-			"Subscriptions do not count."}
+		Means: "Of those who bought once, how many had not bought a second time after that many months, by Kaplan and " +
+			"Meier. Subscriptions do not count."}
 )
 
 // curveChart draws a survival curve at the end of each month, for as long as anyone was watched.
