@@ -62,11 +62,11 @@ func TestValueInAnyOrder(t *testing.T) {
 	h := newHouse(t)
 	at := storyStart.AddDate(0, 2, 0)
 	rapid.Check(t, func(t *rapid.T) {
-		story := append(drawCatalogue(t), drawStory(t)...)
-		h.told(t, story, plan{batch: len(story), workers: 1}) // rebuilds as well
+		catalogue, story := drawCatalogue(t), drawStory(t)
+		h.told(t, slices.Concat(catalogue, story), plan{batch: len(story), workers: 1}) // rebuilds as well
 		want := h.valued(t, at)
 		order := rapid.Permutation(story).Draw(t, "order")
-		h.told(t, order, plan{batch: 1 + rapid.IntRange(0, 9).Draw(t, "batch"), workers: 1})
+		h.told(t, slices.Concat(catalogue, order), plan{batch: 1 + rapid.IntRange(0, 9).Draw(t, "batch"), workers: 1})
 		if d := diff.Diff(want, h.valued(t, at)); d != "" {
 			t.Fatalf("told in another order: -want +got\n%s", d)
 		}
