@@ -70,7 +70,8 @@ func productKeys(id string) string {
 	return `('product:' || ` + id + ` || ARRAY(
 				SELECT DISTINCT l.object
 				FROM links l
-				WHERE l.relation = 'stripe' AND l.subject = ` + id + ` AND l.object NOT IN ('` + noPrices + `', '` + noProducts + `')
+				WHERE l.relation = 'stripe' AND l.subject = ` + id + `
+				  AND l.object NOT IN ('` + noPrices + `', '` + noProducts + `')
 			))`
 }
 

@@ -192,12 +192,12 @@ func TestPageKeyboard(t *testing.T) {
 		})()`)
 	}
 	var reached []string
-	for range 21 {
+	for range 22 {
 		p.Press(kb.Tab)
 		reached = append(reached, focus())
 	}
-	same(t, "Tab", []string{"Skip to the list", "✓\nStore:\nAurora Academy", "Customers", "Segments", "Settings",
-		"Your account\nO", "csv",
+	same(t, "Tab", []string{"Skip to the list", "✓\nStore:\nAurora Academy", "Customers", "Segments", "Value",
+		"Settings", "Your account\nO", "csv",
 		"All 6", "Leads 2", "Customers 3", "Subscribers 1", "Inactive 2", "q", "Filter",
 		"all", "Customer", "Spent", "Last activity ↓", "Joined", "id", "Ann Lee"}, reached)
 
@@ -217,7 +217,7 @@ func TestPageKeyboard(t *testing.T) {
 	at(p, "q=a")
 
 	p.Go(listPath)
-	for range 14 {
+	for range 15 {
 		p.Press(kb.Tab)
 	}
 	p.Press(kb.Enter + kb.Tab + kb.Enter + kb.Tab)
