@@ -225,3 +225,41 @@ func TestMonthsOfMoney(t *testing.T) {
 		t.Errorf("within a year: %+v", w)
 	}
 }
+
+// A message of a subscription that leaves out its items leaves out its discount, too: neither is gone.
+func TestStatesThatSayLess(t *testing.T) {
+	s := open(t)
+	full := subscribed("sub_1", "a@x.example", "active", 1000, "month", "2026-01-10", "2026-01-10")
+	full.Discount = &facts.Discount{PercentOff: 50}
+	less := subscribed("sub_1", "a@x.example", "past_due", 1000, "month", "2026-01-10", "2026-02-05")
+	less.Lines, less.Amount = nil, nil
+	r := valued(t, s, "2026-02-20", facts.Set{Subscriptions: []facts.Subscription{less, full}})
+	wantText(t, `
+		2026-01 new 0 returning 0 recurring 0 refunded 0 by 1 MRR 0 +500 +0 +0 +0 +0 = 500
+		2026-02 new 0 returning 0 recurring 0 refunded 0 by 1 MRR 500 +0 +0 +0 +0 +0 = 500 …`, months(r.Of("usd")))
+	dearer := subscribed("sub_1", "a@x.example", "active", 3000, "month", "2026-01-10", "2026-03-05")
+	r = valued(t, s, "2026-03-20", facts.Set{Subscriptions: []facts.Subscription{dearer}})
+	wantText(t, `
+		2026-01 new 0 returning 0 recurring 0 refunded 0 by 1 MRR 0 +500 +0 +0 +0 +0 = 500
+		2026-02 new 0 returning 0 recurring 0 refunded 0 by 1 MRR 500 +0 +0 +0 +0 +0 = 500
+		2026-03 new 0 returning 0 recurring 0 refunded 0 by 1 MRR 500 +0 +2500 +0 +0 +0 = 3000 …`, months(r.Of("usd")))
+}
+
+// A store that no event has reported is computed when a person asks for it.
+func TestValueOfUnreportedStore(t *testing.T) {
+	s := open(t)
+	sale := sold("a", "a@x.example", 500, "usd", "2026-01-10")
+	if err := s.Keep(t.Context(), facts.Set{Payments: []facts.Payment{sale}}); err != nil {
+		t.Fatal(err)
+	}
+	v := value.New(s)
+	if err := v.Ask(t.Context(), "s1"); err != nil {
+		t.Fatal(err)
+	}
+	if worked, err := v.Step(t.Context()); !worked || err != nil {
+		t.Fatal(worked, err)
+	}
+	if r, err := v.Read(t.Context(), "s1"); err != nil || r.Time.IsZero() {
+		t.Errorf("%+v %v", r, err)
+	}
+}

@@ -52,7 +52,7 @@ func Predict(h History) Forecast {
 	case miss.Value == nil:
 		return Forecast{Why: miss.Why, Miss: miss}
 	case math.Abs(*miss.Value) > worstMiss:
-		return Forecast{Miss: miss, Why: fmt.Sprintf("a prediction of the last %.0f weeks missed by %.0f %%",
+		return Forecast{Miss: miss, Why: fmt.Sprintf("a prediction of the last %.0f weeks missed by %.0f%%",
 			h.LaterWeeks, 100*math.Abs(*miss.Value))}
 	}
 	return Forecast{Again: &again, Amounts: &amounts, Miss: miss}

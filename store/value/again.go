@@ -29,7 +29,7 @@ const withinSQL = `
 		FROM value_visits
 		GROUP BY customer_id, currency
 	) v
-	CROSS JOIN unnest(ARRAY[30, 90, 365]) days
+	CROSS JOIN unnest($3::int[]) days
 	WHERE first + days <= ($1::timestamptz AT TIME ZONE $2)::date
 	GROUP BY currency, days
 	ORDER BY currency, days`
@@ -38,17 +38,14 @@ const withinSQL = `
 var repeatDays = []int{30, 90, 365}
 
 func (c *computing) again(ctx context.Context) error {
-	lives := map[string][]model.Lives{}
-	var one model.Lives
-	if err := c.each(ctx, againSQL, []any{c.now, c.zone}, []any{&one.Time, &one.Ended, &one.N}, func(r *Report) {
-		lives[r.Currency] = append(lives[r.Currency], one)
-	}); err != nil {
+	lives, err := c.lives(ctx, againSQL)
+	if err != nil {
 		return err
 	}
 	within := map[string]map[int]model.Share{}
 	var days int
 	var of, did int64
-	if err := c.each(ctx, withinSQL, []any{c.now, c.zone}, []any{&days, &of, &did}, func(r *Report) {
+	if err := c.each(ctx, withinSQL, []any{c.now, c.zone, repeatDays}, []any{&days, &of, &did}, func(r *Report) {
 		if within[r.Currency] == nil {
 			within[r.Currency] = map[int]model.Share{}
 		}

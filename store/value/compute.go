@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"rollcall/store/pg"
+	model "rollcall/value"
 )
 
 // computing is the computation of a store's figures, in one snapshot.
@@ -101,6 +102,16 @@ func (c *computing) each(ctx context.Context, sql string, args []any, into []any
 		return nil
 	})
 	return err
+}
+
+// lives runs a query about how long something lasted, or has lasted so far, by currency.
+func (c *computing) lives(ctx context.Context, sql string) (map[string][]model.Lives, error) {
+	all := map[string][]model.Lives{}
+	var one model.Lives
+	err := c.each(ctx, sql, []any{c.now, c.zone}, []any{&one.Time, &one.Ended, &one.N}, func(r *Report) {
+		all[r.Currency] = append(all[r.Currency], one)
+	})
+	return all, err
 }
 
 // keep replaces what is kept of the store.

@@ -82,18 +82,19 @@ const retryAfter = 10 * time.Minute
 // while it is computed fails as well, by the snapshot: it is computed once more at once.
 func (v *Values) Step(ctx context.Context) (worked bool, err error) {
 	var store string
+	var now time.Time // of Postgres: workers' clocks differ
 	err = v.Pool.QueryRow(ctx, `
-		SELECT s.id
+		SELECT coalesce(v.store_id, s.id), now()
 		FROM stores s
-		LEFT JOIN value_stores v ON v.store_id = s.id
+		FULL JOIN value_stores v ON v.store_id = s.id
 		WHERE coalesce(v.due_at, '-infinity') <= now()
 		ORDER BY random() -- two workers seldom meet
-		LIMIT 1`).Scan(&store)
+		LIMIT 1`).Scan(&store, &now)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return false, nil
 	}
 	if err == nil {
-		worked, err = v.Compute(ctx, store, time.Now())
+		worked, err = v.Compute(ctx, store, now)
 	}
 	if err != nil && store != "" && (pg.TimedOut(err) || !pg.Transient(err)) {
 		_, later := v.Pool.Exec(context.WithoutCancel(ctx), `

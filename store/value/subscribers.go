@@ -54,11 +54,8 @@ var unpricedSQL = subscriptionsSQL + `
 	GROUP BY currency`
 
 func (c *computing) subscribers(ctx context.Context) error {
-	lives := map[string][]model.Lives{}
-	var one model.Lives
-	if err := c.each(ctx, stayedSQL, []any{c.now, c.zone}, []any{&one.Time, &one.Ended, &one.N}, func(r *Report) {
-		lives[r.Currency] = append(lives[r.Currency], one)
-	}); err != nil {
+	lives, err := c.lives(ctx, stayedSQL)
+	if err != nil {
 		return err
 	}
 	var mean, kept *float64

@@ -130,10 +130,22 @@ var subscriptionsSQL = `
 			version_time(t.version) AS at,
 			t.status,
 			t.paused,
-			coalesce(t.lines, o.lines) AS lines,
-			t.discount
+			coalesce(t.lines, b.lines, o.lines) AS lines,
+			CASE WHEN t.lines IS NOT NULL THEN t.discount WHEN b.lines IS NOT NULL THEN b.discount ELSE o.discount END
+				AS discount
 		FROM own o
-		JOIN subscription_states t USING (account, id)
+		JOIN subscription_states t ON t.account = o.account AND t.id = o.id
+		LEFT JOIN LATERAL ( -- a message without items says nothing of prices and discounts
+			SELECT b.lines, b.discount
+			FROM subscription_states b
+			WHERE t.lines IS NULL
+			  AND b.account = t.account
+			  AND b.id = t.id
+			  AND b.version < t.version
+			  AND b.lines IS NOT NULL
+			ORDER BY b.version DESC
+			LIMIT 1
+		) b ON true
 		UNION ALL
 		SELECT
 			nth,
