@@ -17,6 +17,20 @@ const (
 	Height = 120.0
 )
 
+// Figure is a chart of a page and its numbers, as the template "chart" has them.
+type Figure struct {
+	Drawing
+	Name, Title string
+	Sum, Note   string     // the figure above it
+	Legend      []Series   // class and label of each colour
+	Times       []string   // labels of the axis
+	Head        []string   // of the table of its numbers
+	Rows        [][]string // one for each step in which something happened
+	Empty       bool
+	Means       string // what it shows, in one sentence; may be empty
+	CSV         string // name of the file with its numbers; empty: there is none
+}
+
 // Series is one thing that a chart shows, in each step.
 type Series struct {
 	Class  string // of its colour

@@ -35,7 +35,7 @@ func (s *Site) functions() template.FuncMap {
 		"typeicon": typeIcon,
 		"pictures": func() bool { return s.Cfg.Pictures },
 		"kind":     func(kind string) string { return show.Types[kind] },
-		"source":   func(kind *string) string { return sourceNames[*kind] },
+		"source":   func(kind *string) string { return SourceNames[*kind] },
 		"path":     url.PathEscape,
 		"by":       by,
 		"heard":    heard,
@@ -63,8 +63,8 @@ var activities = map[string]string{
 	"":                "Active",
 }
 
-// sourceNames are the labels of customers' sources.
-var sourceNames = map[string]string{
+// SourceNames are the labels of customers' sources.
+var SourceNames = map[string]string{
 	"free_course":      "Free course",
 	"course_purchase":  "Course purchase",
 	"product_purchase": "Product purchase",

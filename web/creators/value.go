@@ -3,6 +3,7 @@ package creators
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"math"
 	"net/http"
 	"net/url"
@@ -13,6 +14,7 @@ import (
 	"rollcall/store/customers"
 	"rollcall/store/pg"
 	"rollcall/store/value"
+	"rollcall/web/charts"
 	"rollcall/web/core"
 )
 
@@ -30,7 +32,7 @@ type valuePage struct {
 	By         []choice // what customers are grouped by
 	All        value.Group
 	Groups     []groupRow
-	Charts     []*plot
+	Charts     []*charts.Figure
 	Cohorts    cohortTable
 }
 
@@ -137,11 +139,7 @@ func (s *Pages) Value(w http.ResponseWriter, r *http.Request) error {
 	if page.Shell, err = s.Shell(r, "value"); err != nil {
 		return err
 	}
-	kept, err := value.New(s.Cfg.Store).Read(r.Context(), r.PathValue("store"))
-	if err != nil {
-		return err
-	}
-	labels, err := s.labelsOf(r)
+	kept, labels, err := s.kept(r)
 	if err != nil {
 		return err
 	}
@@ -205,6 +203,16 @@ type labels map[string]string
 
 func (l labels) of(id string) string { return cmp.Or(l[id], monthName(id), id) }
 
+// kept reads the figures of a store, and the labels of what they name.
+func (s *Pages) kept(r *http.Request) (value.Reports, labels, error) {
+	kept, err := value.New(s.Cfg.Store).Read(r.Context(), r.PathValue("store"))
+	if err != nil {
+		return kept, nil, err
+	}
+	labels, err := s.labelsOf(r)
+	return kept, labels, err
+}
+
 func (s *Pages) labelsOf(r *http.Request) (labels, error) {
 	info, err := customers.New(s.Cfg.Store).Store(r.Context(), r.PathValue("store"))
 	if err != nil {
@@ -214,8 +222,7 @@ func (s *Pages) labelsOf(r *http.Request) (labels, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := labels{"free_course": "Free course", "course_purchase": "Course purchase",
-		"product_purchase": "Product purchase", "subscription": "Subscription"}
+	all := labels(maps.Clone(core.SourceNames))
 	for _, one := range info.Products {
 		all[one.ID] = one.Title
 	}

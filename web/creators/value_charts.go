@@ -13,27 +13,13 @@ import (
 	"rollcall/web/charts"
 )
 
-// plot is a chart of the page and its numbers, as the template "chart" has them.
-type plot struct {
-	charts.Drawing
-	Name, Title string
-	Sum, Note   string          // the figure above it
-	Legend      []charts.Series // class and label of each colour
-	Times       []string        // labels of the axis
-	Head        []string        // of the table of its numbers
-	Rows        [][]string
-	Empty       bool
-	Means       string // what it shows, in one sentence
-	CSV         string // name of the file with its numbers; empty: there is none
-}
-
 // shownMonths is how many months charts show.
 const shownMonths = 24
 
 // chartsOf are the charts of a report.
-func chartsOf(r *value.Report) []*plot {
+func chartsOf(r *value.Report) []*charts.Figure {
 	months := r.Months[max(0, len(r.Months)-shownMonths):]
-	all := []*plot{moneyChart(r.Currency, months)}
+	all := []*charts.Figure{moneyChart(r.Currency, months)}
 	if len(r.Subscribers.Curve.Steps) > 0 || r.Subscribers.Curve.N > 0 {
 		all = append(all, mrrChart(r.Currency, months), curveChart(stayChart, r.Subscribers.Curve, r.Subscribers.Median))
 	}
@@ -60,8 +46,8 @@ func monthAxis(months []value.Month) []string {
 	return axis
 }
 
-func moneyChart(currency string, months []value.Month) *plot {
-	c := &plot{Name: "money", Title: "Paid per month, " + strings.ToUpper(currency), Times: monthAxis(months),
+func moneyChart(currency string, months []value.Month) *charts.Figure {
+	c := &charts.Figure{Name: "money", Title: "Paid per month, " + strings.ToUpper(currency), Times: monthAxis(months),
 		Head: []string{"Month", "New", "Returning", "Subscriptions", "Refunded", "Customers", "Each"}, CSV: "months.csv",
 		Means: "What was paid in a month, less what was refunded or lost of it whenever that was. New is a customer’s " +
 			"first month. Each is all of it by those who paid or subscribed."}
@@ -88,10 +74,11 @@ func moneyChart(currency string, months []value.Month) *plot {
 	return c
 }
 
-func mrrChart(currency string, months []value.Month) *plot {
-	c := &plot{Name: "mrr", Title: "Monthly recurring revenue, " + strings.ToUpper(currency), Times: monthAxis(months),
-		Head: []string{"Month", "Start", "New", "Expansion", "Contraction", "Lost", "Back", "End", "Who left"},
-		CSV:  "months.csv",
+func mrrChart(currency string, months []value.Month) *charts.Figure {
+	c := &charts.Figure{Name: "mrr", Title: "Monthly recurring revenue, " + strings.ToUpper(currency),
+		Times: monthAxis(months),
+		Head:  []string{"Month", "Start", "New", "Expansion", "Contraction", "Lost", "Back", "End", "Who left"},
+		CSV:   "months.csv",
 		Means: "What running and past due subscriptions cost in a month: a twelfth of yearly prices, without trials. " +
 			"Start and all movements are the end."}
 	line := charts.Series{Class: "kept", Label: "MRR"}
@@ -133,16 +120,16 @@ func percentText(share float64) string {
 
 // What the charts of curves are about.
 var (
-	stayChart = plot{Name: "stay", Title: "Subscribers who are still there, percent",
+	stayChart = charts.Figure{Name: "stay", Title: "Subscribers who are still there, percent",
 		Means: "Of those who began to subscribe, how many still did after that many months, by Kaplan and Meier. " +
 			"A person who began lately counts for as long as they could be seen."}
-	againChart = plot{Name: "again", Title: "Customers who have not bought again, percent",
+	againChart = charts.Figure{Name: "again", Title: "Customers who have not bought again, percent",
 		Means: "Of those who bought once, how many had not bought a second time after that many months, by Kaplan and " +
 			"Meier. Subscriptions do not count."}
 )
 
 // curveChart draws a survival curve at the end of each month, for as long as anyone was watched.
-func curveChart(about plot, curve model.Curve, median model.Number) *plot {
+func curveChart(about charts.Figure, curve model.Curve, median model.Number) *charts.Figure {
 	c, line := about, charts.Series{Class: "kept"}
 	c.Head = []string{"After", "Percent", "95% interval"}
 	for m := 0; m <= shownMonths && (m == 0 || float64(m)*model.Month <= curve.Until); m++ {

@@ -20,11 +20,7 @@ func (s *Pages) ValueFile(w http.ResponseWriter, r *http.Request) error {
 	if !known {
 		return pg.ErrNotFound
 	}
-	kept, err := value.New(s.Cfg.Store).Read(r.Context(), r.PathValue("store"))
-	if err != nil {
-		return err
-	}
-	labels, err := s.labelsOf(r)
+	kept, labels, err := s.kept(r)
 	if err != nil {
 		return err
 	}

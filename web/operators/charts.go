@@ -38,18 +38,6 @@ func spanOf(spans []chartSpan, name string, otherwise int) chartSpan {
 	return spans[otherwise]
 }
 
-// chart is one chart of the overview, and its numbers.
-type chart struct {
-	charts.Drawing
-	Name, Title string
-	Sum, Note   string          // the figure above it
-	Legend      []charts.Series // class and label of each colour
-	Times       []string        // labels of the axis
-	Head        []string        // of the table of its numbers
-	Rows        [][]string      // one for each step in which something happened
-	Empty       bool
-}
-
 // historyMaxAge is how old a cached history may be.
 const historyMaxAge = 4 * time.Second
 
@@ -63,8 +51,8 @@ func (s *Pages) history(ctx context.Context, span chartSpan) ([]status.Slot, err
 }
 
 // chartsOf are the four charts.
-func chartsOf(span chartSpan, slots []status.Slot) []chart {
-	all := []chart{receivedChart(span, slots), tookChart(span, slots), waitingChart(span, slots),
+func chartsOf(span chartSpan, slots []status.Slot) []charts.Figure {
+	all := []charts.Figure{receivedChart(span, slots), tookChart(span, slots), waitingChart(span, slots),
 		troubleChart(span, slots)}
 	for i := range all {
 		all[i].Times = timesOf(span, slots)
@@ -81,8 +69,8 @@ func timesOf(span chartSpan, slots []status.Slot) []string {
 	return []string{slots[0].At.Format(format) + " UTC", slots[len(slots)/2].At.Format(format), "now"}
 }
 
-func receivedChart(span chartSpan, slots []status.Slot) chart {
-	c := chart{Name: "received", Title: "Webhooks received per " + span.StepName, Head: []string{"Time (UTC)"}}
+func receivedChart(span chartSpan, slots []status.Slot) charts.Figure {
+	c := charts.Figure{Name: "received", Title: "Webhooks received per " + span.StepName, Head: []string{"Time (UTC)"}}
 	total := int64(0)
 	for nth, source := range store.Sources {
 		values := make([]float64, len(slots))
@@ -96,12 +84,12 @@ func receivedChart(span chartSpan, slots []status.Slot) chart {
 	}
 	c.Drawing = charts.Bars(c.Legend...)
 	c.Sum, c.Note = show.Number(total), span.in
-	c.count(span, slots)
+	c.Rows = countRows(c.Legend, span, slots)
 	return c
 }
 
-func troubleChart(span chartSpan, slots []status.Slot) chart {
-	c := chart{Name: "trouble", Title: "Rejected and failed per " + span.StepName,
+func troubleChart(span chartSpan, slots []status.Slot) charts.Figure {
+	c := charts.Figure{Name: "trouble", Title: "Rejected and failed per " + span.StepName,
 		Head: []string{"Time (UTC)", "Webhooks rejected", "Events failed"}}
 	rejected, failed := make([]float64, len(slots)), make([]float64, len(slots))
 	var r, f int64
@@ -114,26 +102,28 @@ func troubleChart(span chartSpan, slots []status.Slot) chart {
 	c.Drawing = charts.Bars(c.Legend...)
 	c.Sum = show.Number(r + f)
 	c.Note = fmt.Sprintf("%s rejected, %s failed %s", show.Number(r), show.Number(f), span.in)
-	c.count(span, slots)
+	c.Rows = countRows(c.Legend, span, slots)
 	return c
 }
 
-// count fills in the table of a chart of counts.
-func (c *chart) count(span chartSpan, slots []status.Slot) {
+// countRows are the table of a chart of counts.
+func countRows(legend []charts.Series, span chartSpan, slots []status.Slot) (rows [][]string) {
 	for i, slot := range slots {
 		row, sum := []string{slot.At.Format(span.time)}, 0.0
-		for _, s := range c.Legend {
+		for _, s := range legend {
 			row = append(row, show.Number(int64(s.Values[i])))
 			sum += s.Values[i]
 		}
 		if sum > 0 {
-			c.Rows = append(c.Rows, row)
+			rows = append(rows, row)
 		}
 	}
+	return rows
 }
 
-func waitingChart(span chartSpan, slots []status.Slot) chart {
-	c := chart{Name: "waiting", Title: "Events waiting to be processed", Head: []string{"Time (UTC)", "Most at once"},
+func waitingChart(span chartSpan, slots []status.Slot) charts.Figure {
+	c := charts.Figure{Name: "waiting", Title: "Events waiting to be processed", Head: []string{"Time (UTC)",
+		"Most at once"},
 		Sum: "–", Empty: true}
 	values := make([]float64, len(slots))
 	peak, when := int64(0), time.Time{}
@@ -155,8 +145,8 @@ func waitingChart(span chartSpan, slots []status.Slot) chart {
 	return c
 }
 
-func tookChart(span chartSpan, slots []status.Slot) chart {
-	c := chart{Name: "took", Title: "Time from webhook to customer list",
+func tookChart(span chartSpan, slots []status.Slot) charts.Figure {
+	c := charts.Figure{Name: "took", Title: "Time from webhook to customer list",
 		Head: []string{"Time (UTC)", "p50: half within", "p95: most within", "Events"}}
 	half, most := make([]float64, len(slots)), make([]float64, len(slots))
 	all := status.Took{}

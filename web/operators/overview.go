@@ -15,6 +15,7 @@ import (
 	"rollcall/store/finding"
 	"rollcall/store/status"
 	"rollcall/watch"
+	"rollcall/web/charts"
 	"rollcall/web/core"
 )
 
@@ -26,7 +27,7 @@ type overviewPage struct {
 	Notes   []note
 	Span    chartSpan
 	Spans   []chartSpan
-	Charts  []chart // nil: they could not be read
+	Charts  []charts.Figure // nil: they could not be read
 	Senders []sender
 	Missing []missing
 	Tiles   []statusTile
@@ -68,7 +69,7 @@ func (s *Pages) Overview(w http.ResponseWriter, r *http.Request) error {
 }
 
 // charts are those of a span, or nil if the history cannot be read now.
-func (s *Pages) charts(r *http.Request, span chartSpan) []chart {
+func (s *Pages) charts(r *http.Request, span chartSpan) []charts.Figure {
 	slots, err := s.history(r.Context(), span)
 	if err != nil {
 		s.Cfg.Log.Warn("the charts could not be made", "error", err)
