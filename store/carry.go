@@ -47,6 +47,46 @@ var carried = []string{
 	ON CONFLICT (segment_id, email) DO UPDATE SET
 		entered_at = LEAST(EXCLUDED.entered_at, w.entered_at),
 		first = EXCLUDED.first OR w.first`,
+	// A mail that moves gives up its key, and gets it back unless one at the new address has
+	// it: then it is that one's twin, and not sent.
+	`
+	UPDATE mails x
+	SET
+		email = m.into_email,
+		twin = x.id
+	FROM ` + movedTo + `
+	WHERE x.store_id = m.store_id
+	  AND x.email = m.email`,
+	`
+	UPDATE mails x
+	SET twin = 0
+	WHERE x.id IN (
+		SELECT DISTINCT ON (y.campaign_id, y.step, y.email, y.occurrence) y.id
+		FROM (SELECT DISTINCT store_id, into_email FROM ` + movedTo + `) t
+		JOIN mails y ON y.store_id = t.store_id AND y.email = t.into_email
+		ORDER BY y.campaign_id, y.step, y.email, y.occurrence, y.twin <> 0, y.status = 'due', y.id
+	  )
+	  AND x.twin <> 0`,
+	// Of two words of consent the more restrictive counts.
+	`
+	WITH taken AS (
+		DELETE FROM mail_consents c
+		USING ` + movedTo + `
+		WHERE c.store_id = m.store_id
+		  AND c.email = m.email
+		RETURNING c.*, m.into_email
+	)
+	INSERT INTO mail_consents AS c (store_id, email, kind, state, said_at, version, source, wording)
+	SELECT DISTINCT ON (store_id, into_email, kind) store_id, into_email, kind, state, said_at, version, source, wording
+	FROM taken
+	ORDER BY store_id, into_email, kind, state, said_at DESC, version DESC
+	ON CONFLICT (store_id, email, kind) DO UPDATE SET
+		state = EXCLUDED.state,
+		said_at = EXCLUDED.said_at,
+		version = EXCLUDED.version,
+		source = EXCLUDED.source,
+		wording = EXCLUDED.wording
+		WHERE (EXCLUDED.state = 'denied', EXCLUDED.said_at) > (c.state = 'denied', c.said_at)`,
 }
 
 // follow is the statement for a table in which an address may have any rows.
@@ -59,7 +99,7 @@ func follow(table string) string {
 	  AND x.email = m.email`
 }
 
-// carry moves the movers' notes, tags, segments and bulk actions to their new addresses. It runs after
+// carry moves the movers' notes, tags, segments, bulk actions and mail to their new addresses. It runs after
 // the customers' rows are written; see AddNote.
 func (w *work) carry(ctx context.Context, movers []mover) error {
 	if len(movers) == 0 {

@@ -123,6 +123,32 @@ var mentions = []mention{
 		set:   `tagged_by = regexp_replace(tagged_by, @named, @person, 'gi')`,
 	},
 	{
+		table: "mail_events",
+		where: `mail_id IN (SELECT id FROM mails WHERE ` + theirMails + `)`,
+	},
+	{
+		table: "mails",
+		store: "store_id",
+		where: theirMails,
+	},
+	{
+		table: "mail_consents",
+		store: "store_id",
+		where: `email = ANY(@addresses) AND @store IN ('', store_id) AND said_at <= @before`,
+	},
+	{
+		table: "mail_stops",
+		store: "store_id",
+		where: `@store = '' AND ` + textNames("by"),
+		set:   replaceNames("by"),
+	},
+	{
+		table: "mail_bodies",
+		store: "store_id",
+		where: `@store IN ('', store_id) AND ` + textNames("subject", "markdown"),
+		set:   replaceNames("subject", "markdown"),
+	},
+	{
 		table: "customer_merges",
 		store: "store_id",
 		where: NamesAddress("customer_merges", "customer_merges", "@addresses") +
@@ -185,6 +211,9 @@ var mentions = []mention{
 			dismissed_why = CASE WHEN dismissed_why ~* @named THEN @reason ELSE dismissed_why END`,
 	},
 }
+
+// theirMails is SQL for the mails that went to a person, or are to go.
+const theirMails = `email = ANY(@addresses) AND @store IN ('', store_id) AND made_at <= @before`
 
 // namesIdentity is SQL for whether a row of a table names any of the identities.
 func namesIdentity(table string) string {
