@@ -14,54 +14,57 @@ import (
 // Retry and replay: both make closed events pending again and ask the queue for
 // them. The rows are what counts: with Redis away, the sweeper asks later.
 
-type eventsRetryCmd struct {
-	IDs    []string `arg:"" optional:"" name:"id" help:"Ids of failed events: from the inbox or from the sender."`
-	All    bool     `name:"all" help:"All failed events."`
-	Source string   `name:"source" placeholder:"SOURCE" help:"Failed events from stripe, clerk or platform."`
-	Type   string   `name:"type" placeholder:"TYPE" help:"Failed events of this type."`
+// someEvents says which events a command is about.
+type someEvents struct {
+	IDs    []string `arg:"" optional:"" name:"id" help:"Ids of events: from the inbox or from the sender."`
+	Source string   `name:"source" placeholder:"SOURCE" predictor:"source" help:"Only events from stripe, clerk or platform."`
+	Type   string   `name:"type" placeholder:"TYPE" predictor:"type" help:"Only events of this type."`
+	Store  string   `name:"store" placeholder:"ID" help:"Only events that name this store or its Stripe account."`
 	JSON   bool     `name:"json" help:"Print JSON."`
+}
+
+// filter is which of the events with the statuses. One other flag may choose events, too: given tells whether it does.
+func (c someEvents) filter(flag string, given bool, statuses []string) (store.ReopenFilter, error) {
+	switch filtered := given || c.Source != "" || c.Type != "" || c.Store != ""; {
+	case len(c.IDs) == 0 && !filtered:
+		return store.ReopenFilter{}, usageError("say which events: their ids, --source, --type, --store or " + flag)
+	case len(c.IDs) > 0 && filtered:
+		return store.ReopenFilter{}, usageError("give either ids, or --source, --type, --store and " + flag)
+	}
+	return store.ReopenFilter{Statuses: statuses, Source: c.Source, Type: c.Type, Store: c.Store}, nil
+}
+
+type eventsRetryCmd struct {
+	someEvents
+	All bool `name:"all" help:"All failed events."`
 }
 
 func (c eventsRetryCmd) Run(e *env) error {
-	if len(c.IDs) == 0 && !c.All && c.Source == "" && c.Type == "" {
-		return usageError("say which events: their ids, --source, --type, or --all for all that failed")
+	f, err := c.filter("--all", c.All, actions.Retry)
+	if err != nil {
+		return err
 	}
-	if len(c.IDs) > 0 && (c.All || c.Source != "" || c.Type != "") {
-		return usageError("give either ids, or --all, --source and --type")
-	}
-	return reopen(e, c.IDs, actions.Reopening{Do: "retry", Filter: store.ReopenFilter{
-		Statuses: actions.Retry, Source: c.Source, Type: c.Type,
-	}}, c.JSON)
+	return reopen(e, c.someEvents, actions.Reopening{Do: "retry", Filter: f})
 }
 
 type eventsReplayCmd struct {
-	IDs    []string `arg:"" optional:"" name:"id" help:"Ids of events: from the inbox or from the sender."`
-	Source string   `name:"source" placeholder:"SOURCE" help:"Events from stripe, clerk or platform."`
-	Type   string   `name:"type" placeholder:"TYPE" help:"Events of this type."`
-	Since  since    `name:"since" placeholder:"TIME" help:"Events received since: a day (2026-01-12), a time (2026-01-12T10:00:00Z) or how long ago (2d, 36h)."`
-	JSON   bool     `name:"json" help:"Print JSON."`
+	someEvents
+	Since since `name:"since" placeholder:"TIME" help:"Events received since: a day (2026-01-12), a time (2026-01-12T10:00:00Z) or how long ago (2d, 36h)."`
 }
 
 func (c eventsReplayCmd) Run(e *env) error {
-	filtered := c.Source != "" || c.Type != "" || c.Since.at != nil
-	if len(c.IDs) == 0 && !filtered {
-		return usageError("say which events: their ids, --source, --type or --since")
+	f, err := c.filter("--since", c.Since.at != nil, actions.Replay)
+	if err != nil {
+		return err
 	}
-	if len(c.IDs) > 0 && filtered {
-		return usageError("give either ids, or --source, --type and --since")
-	}
-	return reopen(e, c.IDs, actions.Reopening{Do: "replay", Filter: store.ReopenFilter{
-		Statuses: actions.Replay, Source: c.Source, Type: c.Type, Since: deref(c.Since.at),
-	}}, c.JSON)
+	f.Since = deref(c.Since.at)
+	return reopen(e, c.someEvents, actions.Reopening{Do: "replay", Filter: f})
 }
 
 type eventsDismissCmd struct {
-	IDs    []string `arg:"" optional:"" name:"id" help:"Ids of failed events: from the inbox or from the sender."`
-	All    bool     `name:"all" help:"All failed events."`
-	Source string   `name:"source" placeholder:"SOURCE" help:"Failed events from stripe, clerk or platform."`
-	Type   string   `name:"type" placeholder:"TYPE" help:"Failed events of this type."`
-	Why    string   `name:"why" required:"" placeholder:"TEXT" help:"Why trying again would not help. It is stored with the event."`
-	JSON   bool     `name:"json" help:"Print JSON."`
+	someEvents
+	All bool   `name:"all" help:"All failed events."`
+	Why string `name:"why" required:"" placeholder:"TEXT" help:"Why trying again would not help. It is stored with the event."`
 }
 
 // Help is shown below the usage.
@@ -71,23 +74,26 @@ func (eventsDismissCmd) Help() string {
 }
 
 func (c eventsDismissCmd) Run(e *env) error {
-	if len(c.IDs) == 0 && !c.All && c.Source == "" && c.Type == "" {
-		return usageError("say which events: their ids, --all, --source or --type")
+	f, err := c.filter("--all", c.All, actions.Retry)
+	if err != nil {
+		return err
 	}
-	if len(c.IDs) > 0 && (c.All || c.Source != "" || c.Type != "") {
-		return usageError("give either ids, or --all, --source and --type")
-	}
-	return reopen(e, c.IDs, actions.Reopening{Do: actions.Dismiss, As: store.Dismissal{By: whoAsks(), Why: c.Why},
-		Filter: store.ReopenFilter{Statuses: actions.Retry, Source: c.Source, Type: c.Type}}, c.JSON)
+	return reopen(e, c.someEvents, actions.Reopening{Do: actions.Dismiss,
+		As: store.Dismissal{By: whoAsks(), Why: c.Why}, Filter: f})
 }
 
-func reopen(e *env, refs []string, r actions.Reopening, asJSON bool) error {
-	f := &r.Filter
+func reopen(e *env, which someEvents, r actions.Reopening) error {
+	refs, f := which.IDs, &r.Filter
 	s, redis, err := e.openBoth()
 	if err != nil {
 		return err
 	}
 	defer s.Close()
+	if f.Store != "" {
+		if err := e.mustKnowStore(s, f.Store); err != nil {
+			return err
+		}
+	}
 	for _, ref := range refs {
 		v, err := find(e, s, ref)
 		if err != nil {
@@ -109,7 +115,7 @@ func reopen(e *env, refs []string, r actions.Reopening, asJSON bool) error {
 	if err != nil && done.Opened == 0 {
 		return plain(err)
 	}
-	if asJSON {
+	if which.JSON {
 		err = errors.Join(err, printJSON(e.out, struct {
 			Opened   int `json:"opened"`
 			Enqueued int `json:"enqueued"`

@@ -75,7 +75,7 @@ type decoder struct {
 
 func newDecoder() *decoder {
 	d := &decoder{types: pgtype.NewMap()}
-	d.into = d.destinations()
+	d.into = destinations(d.row.exported("", &d.subscriptions))
 	return d
 }
 

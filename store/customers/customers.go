@@ -151,14 +151,12 @@ type listedColumn struct {
 // tagsColumn are the ids of a customer's tags.
 const tagsColumn = "(SELECT i.tags FROM customer_index i WHERE i.customer_id = c.id)"
 
-// columns are all columns of a customer; key and tags are SQL.
-func (c *listed) columns(key, tags string, subscriptions *[]listedSubscription) []listedColumn {
+// exported are the columns of which an export is made; tags is SQL.
+func (c *listed) exported(tags string, subscriptions *[]listedSubscription) []listedColumn {
 	return []listedColumn{
 		{"c.id", &c.id},
-		{"c.store_id", &c.StoreID},
 		{"c.email", &c.Email},
 		{"c.name", &c.Name},
-		{"c.image_url", &c.ImageURL},
 		{"c.type", &c.Type},
 		{"c.status", &c.Status},
 		{"c.source_kind", &c.Source.Kind},
@@ -167,21 +165,31 @@ func (c *listed) columns(key, tags string, subscriptions *[]listedSubscription) 
 		{"c.refunded", listOf[store.Money]{&c.Refunded, memberOfMoney}},
 		{"c.first_seen_at", &c.FirstSeenAt},
 		{"c.last_activity_at", &c.LastActivityAt},
-		{"coalesce(c.last_activity, '')", &c.LastActivity},
-		{"coalesce(c.last_activity_of, '')", &c.LastActivityOf.ID},
 		{"c.courses", listOf[Course]{&c.Courses, memberOfCourse}},
 		{"c.purchases", listOf[Purchase]{&c.Purchases, memberOfPurchase}},
 		{"c.subscriptions", listOf[listedSubscription]{subscriptions, memberOfSubscription}},
-		{"c.product_ids", &c.ProductIDs},
 		{tags, &c.tags},
-		{key + " AS key_text", &c.key},
 	}
 }
 
+// columns are all columns of a customer; key and tags are SQL.
+func (c *listed) columns(key, tags string, subscriptions *[]listedSubscription) []listedColumn {
+	return append(c.exported(tags, subscriptions),
+		listedColumn{"c.store_id", &c.StoreID},
+		listedColumn{"c.image_url", &c.ImageURL},
+		listedColumn{"coalesce(c.last_activity, '')", &c.LastActivity},
+		listedColumn{"coalesce(c.last_activity_of, '')", &c.LastActivityOf.ID},
+		listedColumn{"c.product_ids", &c.ProductIDs},
+		listedColumn{key + " AS key_text", &c.key},
+	)
+}
+
 // selectCustomers selects columns of customers c, for a FROM to follow; key and tags are SQL.
-func selectCustomers(key, tags string) string {
+func selectCustomers(key, tags string) string { return selected(new(listed).columns(key, tags, nil)) }
+
+func selected(columns []listedColumn) string {
 	var all []string
-	for _, column := range new(listed).columns(key, tags, nil) {
+	for _, column := range columns {
 		all = append(all, column.sql)
 	}
 	return "\n\t\tSELECT\n\t\t\t" + strings.Join(all, ",\n\t\t\t") + "\n\t\tFROM"
@@ -189,7 +197,7 @@ func selectCustomers(key, tags string) string {
 
 func scanCustomer(row pgx.CollectableRow) (listed, error) {
 	var s scanned
-	return s.customer(row.Scan(s.destinations()...))
+	return s.customer(row.Scan(destinations(s.row.columns("", "", &s.subscriptions))...))
 }
 
 // scanned is a row into which the columns of a customer are scanned.
@@ -198,8 +206,8 @@ type scanned struct {
 	subscriptions []listedSubscription
 }
 
-func (s *scanned) destinations() (all []any) {
-	for _, column := range s.row.columns("", "", &s.subscriptions) {
+func destinations(columns []listedColumn) (all []any) {
+	for _, column := range columns {
 		all = append(all, column.into)
 	}
 	return all

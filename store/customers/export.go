@@ -38,7 +38,8 @@ func ParseExport(store string, q url.Values) (Filter, error) {
 }
 
 // ExportCustomers passes a whole list to write, in the order of f.Sort: first an empty
-// slice, once Postgres answers, then batches in a slice that is reused. It ends with
+// slice, once Postgres answers, then batches in a slice that is reused. The customers have
+// what a CSV shows: no picture, no last activity but its time, no ids of products. It ends with
 // the first error of write; a filter that is not valid is a *pg.BadParam. It ignores
 // f.Limit.
 //
@@ -252,7 +253,7 @@ func (q *listQuery) sorted(tags string) (string, pg.Arguments) {
 	by, direction := orderOf(q.Sort)
 	var args pg.Arguments
 	from, where := q.meets(&args)
-	return selectCustomers("NULL::text", tags) + " " + from + " WHERE " + where.String() +
+	return selected(new(listed).exported(tags, nil)) + " " + from + " WHERE " + where.String() +
 		" ORDER BY " + by.key + direction + " NULLS LAST, c.id" + direction, args
 }
 
@@ -302,7 +303,7 @@ func (e *export) fetchNext(ctx context.Context, ids []int64) error {
 // fetch reads the rows of ids as Postgres sends them. It asks for them by id, not in
 // their order, as those are beside each other in the index.
 func (e *export) fetch(ctx context.Context, b *batch, ids []int64) error {
-	rows, err := e.Pool.Query(ctx, selectCustomers("NULL::text", e.tagsColumn())+`
+	rows, err := e.Pool.Query(ctx, selected(new(listed).exported(e.tagsColumn(), nil))+`
 		unnest($2::bigint[]) AS w (id)
 		JOIN customers c ON c.id = w.id AND c.store_id = $1`, e.filter.Store, slices.Sorted(slices.Values(ids)))
 	if err != nil {
