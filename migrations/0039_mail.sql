@@ -7,6 +7,8 @@ CREATE TABLE mail_settings (
 	from_name      text        NOT NULL DEFAULT '',
 	reply_to       text        NOT NULL DEFAULT '',
 	postal_address text        NOT NULL DEFAULT '',
+	home_url       text        NOT NULL DEFAULT '',
+	course_url     text        NOT NULL DEFAULT '',
 	quiet_from     smallint    DEFAULT 20 CHECK (quiet_from BETWEEN 0 AND 23),
 	quiet_to       smallint    DEFAULT 9 CHECK (quiet_to BETWEEN 0 AND 23),
 	cap_day        integer     DEFAULT 1 CHECK (cap_day > 0),
@@ -21,6 +23,7 @@ CREATE TABLE mail_settings (
 	turn_at        timestamptz NOT NULL DEFAULT '-infinity',
 	lease_until    timestamptz,
 	leased_by      text,
+	rest_until     timestamptz NOT NULL DEFAULT '-infinity',
 	failing_since  timestamptz,
 	failures       integer     NOT NULL DEFAULT 0,
 	trouble        text        NOT NULL DEFAULT '',
@@ -29,16 +32,19 @@ CREATE TABLE mail_settings (
 COMMENT ON TABLE  mail_settings                IS 'how a store sends mail, and its lane; without a row all are as by default. The time zone is that of the store';
 COMMENT ON COLUMN mail_settings.reply_to       IS 'where answers go: the creator''s own';
 COMMENT ON COLUMN mail_settings.postal_address IS 'of the store, which marketing has to name';
+COMMENT ON COLUMN mail_settings.home_url       IS 'where links of mails lead that have no other end';
+COMMENT ON COLUMN mail_settings.course_url     IS 'where links to a course lead; {course} stands for its id';
 COMMENT ON COLUMN mail_settings.quiet_from     IS 'the hour of the store''s zone from which nothing is sent, until quiet_to; null: it is sent at any hour';
 COMMENT ON COLUMN mail_settings.cap_day        IS 'most marketing mails to a customer on a day of the store''s zone; null: any number';
 COMMENT ON COLUMN mail_settings.cap_week       IS 'the same in 7 days';
 COMMENT ON COLUMN mail_settings.daily_limit    IS 'most mails on a day of the store''s zone';
 COMMENT ON COLUMN mail_settings.warm_up_from   IS 'the first day of a slow start, in which the limit is small and doubles each day';
 COMMENT ON COLUMN mail_settings.soft_opt_in    IS 'a purchase from the store is enough for marketing, where there is no word of consent; set by operators';
-COMMENT ON COLUMN mail_settings.paused_for     IS 'why nothing is sent: bounces, complaints, or hand';
+COMMENT ON COLUMN mail_settings.paused_for     IS 'why nothing is sent: bounces, complaints, refused or hand';
 COMMENT ON COLUMN mail_settings.counted_from   IS 'bounces and complaints before are not counted: when it was last resumed';
 COMMENT ON COLUMN mail_settings.turn_at        IS 'when the lane had its last turn: stores take turns';
 COMMENT ON COLUMN mail_settings.lease_until    IS 'until when the worker leased_by alone sends for the store';
+COMMENT ON COLUMN mail_settings.rest_until     IS 'until when the lane rests: its limit is reached, or the provider wants a pause';
 COMMENT ON COLUMN mail_settings.failing_since  IS 'since when the provider does not take mails; it is tried again later each time';
 COMMENT ON COLUMN mail_settings.trouble        IS 'what it answered';
 
@@ -72,6 +78,7 @@ CREATE TABLE mails (
 	tries       integer     NOT NULL DEFAULT 0,
 	claimed_at  timestamptz CHECK (status NOT IN ('sending', 'sent', 'unknown') OR claimed_at IS NOT NULL),
 	claimed_by  text,
+	started_at  timestamptz,
 	sent_at     timestamptz CHECK ((sent_at IS NOT NULL) = (status = 'sent')),
 	provider    text,
 	provider_id text,
@@ -99,6 +106,7 @@ COMMENT ON COLUMN mails.not_after   IS 'when it is too late to send it';
 COMMENT ON COLUMN mails.priority    IS '0 goes first, 9 last';
 COMMENT ON COLUMN mails.claimed_at  IS 'when it was decided to send it: caps and limits count from then';
 COMMENT ON COLUMN mails.claimed_by  IS 'the worker';
+COMMENT ON COLUMN mails.started_at  IS 'when it was about to be given to the provider; null: it was not, so another worker may send it';
 COMMENT ON COLUMN mails.provider    IS 'smtp, resend or mailbox';
 COMMENT ON COLUMN mails.provider_id IS 'its id there';
 COMMENT ON COLUMN mails.answer      IS 'what the provider answered';

@@ -1,0 +1,216 @@
+package mail
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"rollcall/mail"
+	"rollcall/store/pg"
+)
+
+// Claimed is a mail that a worker is to send.
+type Claimed struct {
+	ID         int64
+	Email      string
+	Class      string
+	Campaign   string
+	Step       string
+	Version    int
+	Occurrence string
+	Tries      int
+	Values     mail.Values // but for Unsubscribe
+}
+
+// atOnce is how many mails one claim decides about.
+const atOnce = 100
+
+// Claim decides about the next mails of the store whose lane a worker has. It returns those to be
+// sent, and how many it decided about: with none nothing is due that may be sent now. ErrLaneLost
+// if another worker has the lane.
+func (m *Mails) Claim(ctx context.Context, l Turn, at time.Time) (some []Claimed, decided int, err error) {
+	defer pg.Wrap(&err, "mail.Claim(%q)", l.Store)
+	err = m.InTx(ctx, func(tx pgx.Tx) error {
+		if err := l.hold(ctx, tx); err != nil {
+			return err
+		}
+		if err := checkKey(ctx, tx); err != nil {
+			return err
+		}
+		most, err := m.allowance(ctx, tx, l.Store, at)
+		if err != nil || most == 0 {
+			return err
+		}
+		args := pg.Arguments{at}
+		decide, err := m.Decide(ctx, tx, l.Store, &args)
+		if err != nil {
+			return err
+		}
+		rows, err := tx.Query(ctx, claimSQL(decide, l, most, &args), args...)
+		if err != nil {
+			return err
+		}
+		var ids []int64
+		var id int64
+		var sending bool
+		_, err = pgx.ForEachRow(rows, []any{&id, &sending}, func() error {
+			if decided++; sending {
+				ids = append(ids, id)
+			}
+			return nil
+		})
+		if err != nil || len(ids) == 0 {
+			return err
+		}
+		some, err = valuesOf(ctx, tx, l.Store, ids)
+		return err
+	})
+	return some, decided, err
+}
+
+// claimSQL decides about the mails that are due, those of low priority last. Of one customer it
+// takes one marketing mail at a time, as those that are sent count for the next. One that may have
+// been taken by the provider is repeated while that knows its key, and else unknown.
+func claimSQL(decide string, l Turn, most int, args *pg.Arguments) string {
+	return `
+	WITH due AS (
+		SELECT n.*
+		FROM generate_series(0, 9) p
+		CROSS JOIN LATERAL (
+			SELECT id, email, class, priority, due_at
+			FROM mails
+			WHERE store_id = ` + args.Add(l.Store) + `
+			  AND status = 'due'
+			  AND priority = p
+			  AND due_at <= $1
+			ORDER BY due_at, id
+			LIMIT ` + args.Add(most) + `
+			FOR NO KEY UPDATE SKIP LOCKED
+		) n
+		LIMIT ` + args.Add(most) + `
+	),
+	first AS (
+		SELECT DISTINCT ON (email, CASE WHEN class <> 'marketing' THEN id END) id
+		FROM due
+		ORDER BY email, CASE WHEN class <> 'marketing' THEN id END, priority, due_at, id
+	),
+	decided AS MATERIALIZED (
+		SELECT m.id, m.reason IS NOT DISTINCT FROM 'again' AS again, m.claimed_at, d.*
+		FROM first
+		JOIN mails m USING (id)
+		CROSS JOIN LATERAL (` + decide + `) d
+	)
+	UPDATE mails m
+	SET
+		status = CASE
+			WHEN d.again AND (d.skip IS NOT NULL OR coalesce(d.until, $1) > d.claimed_at + interval '23 hours') THEN 'unknown'
+			WHEN d.skip IS NOT NULL THEN 'skipped'
+			WHEN d.until IS NOT NULL THEN 'due'
+			ELSE 'sending'
+		END,
+		reason = CASE
+			WHEN d.skip IS NOT NULL AND NOT d.again THEN d.skip
+			WHEN d.again THEN 'again'
+			WHEN d.until IS NOT NULL THEN d.why
+		END,
+		due_at = coalesce(CASE WHEN d.skip IS NULL THEN d.until END, m.due_at),
+		claimed_at = CASE WHEN d.again THEN m.claimed_at WHEN d.skip IS NULL AND d.until IS NULL THEN $1 END,
+		claimed_by = CASE WHEN d.skip IS NULL AND d.until IS NULL THEN ` + args.Add(l.Worker) + ` END,
+		started_at = NULL
+	FROM decided d
+	WHERE m.id = d.id
+	RETURNING m.id, m.status = 'sending'`
+}
+
+// allowance is how many mails of a store may be decided about now: its limits are spread over the day.
+func (m *Mails) allowance(ctx context.Context, tx pgx.Tx, storeID string, at time.Time) (int, error) {
+	s, _, err := settings(ctx, tx, storeID)
+	if err != nil || s.DailyLimit == nil && s.WarmUpFrom == nil {
+		return atOnce, err
+	}
+	zone, err := zoneOf(ctx, tx, storeID)
+	if err != nil {
+		return 0, err
+	}
+	begins, _ := mail.Day(at, zone)
+	limit := s.limit(begins)
+	if limit == 0 {
+		return atOnce, nil
+	}
+	var sent int
+	err = tx.QueryRow(ctx, `
+		SELECT count(*)
+		FROM mails
+		WHERE store_id = $1
+		  AND status IN ('sending', 'sent', 'unknown', 'failed')
+		  AND claimed_at >= $2`, storeID, begins).Scan(&sent)
+	return min(atOnce, max(0, mail.Allowed(limit, at, zone, s.hours())-sent)), err
+}
+
+// limit is the most mails on the day that begins then; 0: any number.
+func (s Settings) limit(begins time.Time) (limit int) {
+	if s.WarmUpFrom != nil {
+		y, mo, d := begins.Date()
+		limit = mail.WarmUp(int(time.Date(y, mo, d, 0, 0, 0, 0, time.UTC).Sub(*s.WarmUpFrom).Hours() / 24))
+	}
+	if s.DailyLimit != nil && (limit == 0 || *s.DailyLimit < limit) {
+		limit = *s.DailyLimit
+	}
+	return limit
+}
+
+// valuesOf reads what the named values of mails are today.
+func valuesOf(ctx context.Context, tx pgx.Tx, storeID string, ids []int64) ([]Claimed, error) {
+	rows, err := tx.Query(ctx, valuesSQL, storeID, ids)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (c Claimed, err error) {
+		err = row.Scan(&c.ID, &c.Email, &c.Class, &c.Campaign, &c.Step, &c.Version, &c.Occurrence, &c.Tries, &c.Values.Name,
+			&c.Values.Store, &c.Values.Course, &c.Values.Product, &c.Values.Link)
+		c.Values.Email, c.Values.FirstName = c.Email, mail.FirstName(c.Values.Name)
+		return c, err
+	})
+}
+
+// valuesSQL follows the occurrence to what the mail is about: course:ID, sub:ID, invoice:ID,
+// checkout:ID, with # before what tells several of one apart. Objects of Stripe are those of the
+// platform's account, or of the store's.
+const valuesSQL = `
+	SELECT
+		m.id,
+		m.email,
+		m.class,
+		m.campaign_id,
+		m.step,
+		m.version,
+		m.occurrence,
+		m.tries,
+		coalesce(c.name, ''),
+		coalesce(nullif(s.from_name, ''), st.name, ''),
+		coalesce(course.title, ''),
+		coalesce(bought.title, ''),
+		coalesce(
+			CASE o.kind WHEN 'course' THEN nullif(replace(s.course_url, '{course}', o.ref), '') END,
+			f.hosted_url,
+			k.recovery_url,
+			s.home_url)
+	FROM unnest($2::bigint[]) WITH ORDINALITY AS i(id, n)
+	JOIN mails m USING (id)
+	JOIN mail_settings s ON s.store_id = m.store_id
+	CROSS JOIN LATERAL (
+		SELECT
+			split_part(m.occurrence, ':', 1) AS kind,
+			split_part(substr(m.occurrence, strpos(m.occurrence, ':') + 1), '#', 1) AS ref
+	) o
+	LEFT JOIN customers c ON c.store_id = m.store_id AND c.email = m.email
+	LEFT JOIN stores st ON st.id = m.store_id
+	LEFT JOIN failed_invoices f ON o.kind = 'invoice' AND f.id = o.ref AND f.account IN ('', st.stripe_account_id)
+	LEFT JOIN checkouts k ON o.kind = 'checkout' AND k.id = o.ref AND k.account IN ('', st.stripe_account_id)
+	LEFT JOIN subscriptions sub ON sub.id = CASE o.kind WHEN 'sub' THEN o.ref WHEN 'invoice' THEN f.subscription END
+		AND sub.account IN ('', st.stripe_account_id)
+	LEFT JOIN products course ON o.kind = 'course' AND course.id = o.ref
+	LEFT JOIN products bought ON bought.id = coalesce(sub.product_id, k.product_ref)
+	WHERE m.store_id = $1
+	ORDER BY i.n`

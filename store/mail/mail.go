@@ -1,0 +1,89 @@
+// Package mail keeps the rows of mails: how stores send, what is due, and what became of it. A mail
+// is a row with a unique key; all that decides about it is asked in one statement, when a worker
+// claims it. docs/mail.md.
+package mail
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"rollcall/mail"
+	"rollcall/store"
+	"rollcall/store/pg"
+)
+
+// Skips is SQL for why campaigns do not want mails m to be sent: an expression that is NULL, or a
+// reason in one word. Its $1 is the moment that is asked about; its other arguments are added to
+// args.
+type Skips func(ctx context.Context, tx pgx.Tx, storeID string, args *pg.Arguments) (sql string, err error)
+
+// Mails reads and writes mails. Safe for concurrent use.
+type Mails struct {
+	*pg.DB
+	skips Skips
+}
+
+// New returns the mails of all stores. skips may be nil.
+func New(s *store.Store, skips Skips) *Mails { return &Mails{s.DB, skips} }
+
+// stopped is SQL for whether a row's address is stopped: for everything, or for the row's class.
+func stopped(m string) string {
+	return `EXISTS (
+		SELECT
+		FROM mail_stops t
+		WHERE t.hash = ` + HashSQL(m+".email") + `
+		  AND t.store_id IN ('', ` + m + `.store_id)
+		  AND (t.reason <> 'unsubscribed' OR ` + m + `.class = 'marketing')
+	)`
+}
+
+// HashSQL is SQL for what mail_stops keeps of an address: HMAC-SHA-256, as of erased people.
+func HashSQL(email string) string {
+	return `sha256((SELECT erasure_pad('5c')) || sha256((SELECT erasure_pad('36')) || convert_to('address:' || ` + email +
+		`, 'UTF8')))`
+}
+
+// zoneOf is the time zone of a store: the one set on its pages, else the platform's word, else UTC.
+func zoneOf(ctx context.Context, q pg.Querier, storeID string) (*time.Location, error) {
+	var name string
+	err := q.QueryRow(ctx, `
+		SELECT coalesce(
+			(SELECT nullif(time_zone, '') FROM store_settings WHERE store_id = $1),
+			(SELECT nullif(time_zone, '') FROM stores WHERE id = $1),
+			'UTC')`, storeID).Scan(&name)
+	return mail.Zone(name), err
+}
+
+// keyLost tells that addresses cannot be compared with those that are stopped, so no mail may go.
+const keyLost = pg.Refusal(
+	"the key of the hashes in mail_stops is not that of this database: restore it as docs/erasure.md says")
+
+func checkKey(ctx context.Context, q pg.Querier) error {
+	var lost bool
+	err := q.QueryRow(ctx, `SELECT coalesce(bool_or(state <> 'fits'), true) FROM (`+store.ErasureKeySQL+`)
+		k(key, state, tombstones, scoped)`).Scan(&lost)
+	if err == nil && lost {
+		err = keyLost
+	}
+	return err
+}
+
+// Mail is a row of mails.
+type Mail struct {
+	ID         int64      `json:"id"`
+	Email      string     `json:"email"`
+	Class      string     `json:"class"`
+	Campaign   string     `json:"campaign"`
+	Step       string     `json:"step"`
+	Occurrence string     `json:"occurrence"`
+	Variant    string     `json:"variant"`
+	Status     string     `json:"status"`
+	Reason     string     `json:"reason"`
+	DueAt      time.Time  `json:"due_at"`
+	SentAt     *time.Time `json:"sent_at"`
+	Tries      int        `json:"tries"`
+	Provider   string     `json:"provider"`
+	Answer     string     `json:"answer"`
+}

@@ -1,0 +1,139 @@
+package mail
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"rollcall/mail"
+	"rollcall/store/pg"
+)
+
+// Decide is SQL for what becomes of a mail m at the moment that is the first of args: it selects
+// skip (why it is not sent, in one word; NULL: it is), until (until when it waits; NULL: it does
+// not) and why (what it waits for: cap or quiet). m is a row of mails, or another with the same
+// columns. It writes nothing: the claim asks it, and previews do for other days.
+func (m *Mails) Decide(ctx context.Context, tx pgx.Tx, storeID string, args *pg.Arguments) (sql string, err error) {
+	defer pg.Wrap(&err, "mail.Decide(%q)", storeID)
+	at, _ := (*args)[0].(time.Time)
+	s, _, err := settings(ctx, tx, storeID)
+	if err != nil {
+		return "", err
+	}
+	zone, err := zoneOf(ctx, tx, storeID)
+	if err != nil {
+		return "", err
+	}
+	campaigns := `NULL::text`
+	if m.skips != nil {
+		if campaigns, err = m.skips(ctx, tx, storeID, args); err != nil {
+			return "", err
+		}
+	}
+	return decideSQL(s, waits(s, at, zone, args), campaigns), nil
+}
+
+// decideSQL is the policy: the first reason counts.
+func decideSQL(s Settings, w wait, campaigns string) string {
+	return `
+		SELECT
+			coalesce(
+				CASE
+					WHEN $1 > m.not_after THEN 'late'
+					WHEN ` + stopped("m") + ` THEN 'stopped'
+					WHEN NOT ` + consented(s) + ` THEN 'consent'
+					WHEN m.class <> 'test' AND NOT EXISTS (
+						SELECT FROM customers c WHERE c.store_id = m.store_id AND c.email = m.email
+					) OR m.email LIKE '%@erased.invalid' THEN 'gone'
+					WHEN split_part(m.email, '@', 1) ~ '[^!-~]' THEN 'address'
+					WHEN ` + twin + ` THEN 'merged'
+				END,
+				CASE WHEN m.campaign_id <> '' THEN (` + campaigns + `) END,
+				CASE WHEN w.until > m.not_after THEN CASE WHEN w.capped THEN 'cap' ELSE 'late' END END) AS skip,
+			CASE
+				WHEN w.until > $1 THEN GREATEST(w.until, LEAST(m.not_after,
+					w.until + abs(hashtext(m.email) % 1800) * interval '1 second'))
+			END AS until,
+			CASE WHEN w.capped THEN 'cap' ELSE 'quiet' END AS why
+		FROM (
+			SELECT
+				GREATEST(x.day, x.week, x.quiet) AS until,
+				coalesce(x.day, x.week) IS NOT NULL AS capped
+			FROM (SELECT ` + w.day + ` AS day, ` + w.week + ` AS week, ` + w.quiet + ` AS quiet OFFSET 0) x
+			OFFSET 0
+		) w`
+}
+
+// twin is SQL for whether another mail has the key of m, since two customers were merged, and comes
+// or came before it.
+const twin = `EXISTS (
+	SELECT
+	FROM mails o
+	WHERE o.campaign_id = m.campaign_id
+	  AND o.step = m.step
+	  AND o.email = m.email
+	  AND o.occurrence = m.occurrence
+	  AND o.store_id = m.store_id
+	  AND o.id <> m.id
+	  AND (o.status IN ('sending', 'sent', 'unknown') OR o.status = 'due' AND (o.twin <> 0, o.id) < (m.twin <> 0, m.id))
+)`
+
+// consented is SQL for whether there is the consent that the class of m needs.
+func consented(s Settings) string {
+	bought := ``
+	if s.SoftOptIn {
+		bought = ` OR NOT EXISTS (
+				SELECT FROM mail_consents n WHERE n.store_id = m.store_id AND n.email = m.email AND n.kind = 'marketing'
+			) AND EXISTS (
+				SELECT FROM customers c WHERE c.store_id = m.store_id AND c.email = m.email AND c.type <> 'lead'
+			)`
+	}
+	return `(m.class <> 'marketing' OR EXISTS (
+				SELECT
+				FROM mail_consents n
+				WHERE n.store_id = m.store_id
+				  AND n.email = m.email
+				  AND n.kind = 'marketing'
+				  AND n.state = 'granted'
+			)` + bought + `)`
+}
+
+// wait is SQL for until when m waits for each reason; NULL: not at all.
+type wait struct{ day, week, quiet string }
+
+// waits counts on the days of the store's zone. What waits for the next day waits for the end of
+// its quiet hours too.
+func waits(s Settings, at time.Time, zone *time.Location, args *pg.Arguments) wait {
+	none := `NULL::timestamptz`
+	w := wait{none, none, none}
+	begins, next := mail.Day(at, zone)
+	if s.CapDay != nil {
+		w.day = nth(*s.CapDay, args.Add(begins), args.Add(s.hours().Next(next, zone))+`::timestamptz`, args)
+	}
+	if s.CapWeek != nil {
+		w.week = nth(*s.CapWeek, args.Add(at.Add(-7*24*time.Hour)), `o.claimed_at + interval '168 hours'`, args)
+	}
+	if open := s.hours().Next(at, zone); open.After(at) {
+		w.quiet = `CASE WHEN m.class <> 'test' THEN ` + args.Add(open) + `::timestamptz END`
+	}
+	return w
+}
+
+// nth is SQL for a value of the mail with which a customer has got as many marketing mails since a
+// moment as are allowed.
+func nth(most int, since, value string, args *pg.Arguments) string {
+	return `CASE WHEN m.class = 'marketing' THEN (
+				SELECT ` + value + `
+				FROM mails o
+				WHERE o.store_id = m.store_id
+				  AND o.email = m.email
+				  AND o.class = 'marketing'
+				  AND o.status IN ('sending', 'sent', 'unknown')
+				  AND o.claimed_at >= ` + since + `
+				  AND o.id <> m.id
+				ORDER BY o.claimed_at DESC
+				OFFSET ` + args.Add(most-1) + `
+				LIMIT 1
+			) END`
+}
