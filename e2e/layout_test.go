@@ -43,6 +43,7 @@ var imports = map[string][]string{
 		"rollcall/store", "rollcall/store/pg", "rollcall/store/reasons"},
 	"rollcall/store/finding": {},
 	"rollcall/store/inbox":   {"rollcall/facts", "rollcall/store", "rollcall/store/pg", "rollcall/store/reasons"},
+	"rollcall/store/mail":    {"rollcall/facts", "rollcall/mail", "rollcall/store", "rollcall/store/pg"},
 	"rollcall/store/pg":      {"rollcall/internal/moment"},
 	"rollcall/store/mail":    {"rollcall/facts", "rollcall/mail", "rollcall/store", "rollcall/store/pg"},
 	"rollcall/store/reasons": {},

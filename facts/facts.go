@@ -12,7 +12,7 @@ import (
 
 // Event is a stored webhook event.
 type Event struct {
-	Source     string // stripe, clerk or platform
+	Source     string // stripe, clerk, platform or a provider of mail
 	ID         string // the sender's id
 	Type       string
 	Account    string // Stripe Connect account, or empty
@@ -52,6 +52,9 @@ func Read(e Event) (Set, error) {
 		return readClerk(e)
 	case "platform":
 		return readPlatform(e)
+	}
+	if mailReaders[e.Source] != nil {
+		return readMailEvent(e)
 	}
 	return Set{}, &Ignored{fmt.Sprintf("unknown source %q", e.Source)}
 }

@@ -19,6 +19,7 @@ var platformReaders = map[string]func(origin, *fields) Set{
 	"enrollment.upserted": readEnrollment,
 	"enrollment.deleted":  readEnrollmentDeleted,
 	"purchase.recorded":   readPurchase,
+	"consent.updated":     readConsents,
 }
 
 // PlatformTypes are the types of events that the platform sends.

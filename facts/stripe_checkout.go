@@ -179,11 +179,19 @@ func (s stripeSession) kept(o origin, rank int) Checkout {
 		Account: o.account, ID: s.id(), Status: string(s.Status), Context: s.context(), Amount: s.AmountTotal.ptr(),
 		Currency:    currency(s.Currency),
 		RecoveryURL: string(s.AfterExpiration.Recovery.URL), RecoveryUntil: s.AfterExpiration.Recovery.ExpiresAt.time(),
-		RecoveredFrom: string(s.RecoveredFrom), Promotions: string(s.Consent.Promotions), StartedAt: s.Created.time(),
+		RecoveredFrom: string(s.RecoveredFrom), Sale: s.sale(), Promotions: string(s.Consent.Promotions), StartedAt: s.Created.time(),
 		Version: o.version(rank),
 	}
 	s.readLines(&c.Context)
 	return c
+}
+
+// sale is the id of the payment or the subscription that a session leads to.
+func (s stripeSession) sale() string {
+	if s.Mode == "payment" {
+		return first(string(s.PaymentIntent), s.id())
+	}
+	return string(s.Subscription)
 }
 
 // payment is the claim of a session in payment mode. A claim with line items is the same claim with
@@ -196,7 +204,7 @@ func (s stripeSession) payment(o origin, c Context, paid bool, rank int) Payment
 		strength = claimCheckout
 	}
 	p := Payment{
-		Account: o.account, ID: first(string(s.PaymentIntent), s.id()), ClaimedBy: s.id(),
+		Account: o.account, ID: s.sale(), ClaimedBy: s.id(),
 		Kind: "checkout", Paid: paid, Amount: s.AmountTotal.ptr(), Currency: currency(s.Currency),
 		Context: c, PaidAt: o.moment(s.Created), ClaimVersion: claim(strength, o.version(rank)),
 	}

@@ -282,6 +282,7 @@ type Checkout struct {
 	RecoveryURL   string     `json:"recovery_url,omitempty"`
 	RecoveryUntil *time.Time `json:"recovery_until,omitempty"`
 	RecoveredFrom string     `json:"recovered_from,omitempty"` // the session that expired
+	Sale          string     `json:"sale,omitempty"`           // the payment or the subscription that it led to
 	Promotions    string     `json:"promotions,omitempty"`     // opt_in, opt_out
 	StartedAt     *time.Time `json:"started_at,omitempty"`
 	Version       Version    `json:"version"`
@@ -325,6 +326,8 @@ type Set struct {
 	Subscriptions   []Subscription
 	Checkouts       []Checkout
 	FailedInvoices  []FailedInvoice
+	Consents        []Consent
+	MailEvents      []MailEvent
 
 	// Notes describe fields that could not be used, and what to write instead.
 	Notes []string
@@ -333,7 +336,7 @@ type Set struct {
 // happened sets the time of a set. An empty set has none.
 func (s Set) happened(at time.Time) Set {
 	if len(s.Users)+len(s.StripeCustomers)+len(s.Enrollments)+len(s.Payments)+len(s.Subscriptions)+len(s.Checkouts)+
-		len(s.FailedInvoices) > 0 {
+		len(s.FailedInvoices)+len(s.Consents)+len(s.MailEvents) > 0 {
 		s.At = at
 	}
 	return s
@@ -352,6 +355,8 @@ func (s *Set) Add(other Set) {
 	s.Subscriptions = append(s.Subscriptions, other.Subscriptions...)
 	s.Checkouts = append(s.Checkouts, other.Checkouts...)
 	s.FailedInvoices = append(s.FailedInvoices, other.FailedInvoices...)
+	s.Consents = append(s.Consents, other.Consents...)
+	s.MailEvents = append(s.MailEvents, other.MailEvents...)
 	s.Notes = append(s.Notes, other.Notes...)
 }
 
@@ -361,6 +366,7 @@ func (s Set) Clone() Set {
 	s.Enrollments, s.Payments = slices.Clone(s.Enrollments), slices.Clone(s.Payments)
 	s.Subscriptions = slices.Clone(s.Subscriptions)
 	s.Checkouts, s.FailedInvoices = slices.Clone(s.Checkouts), slices.Clone(s.FailedInvoices)
+	s.Consents = slices.Clone(s.Consents)
 	for i := range s.Payments {
 		f := &s.Payments[i]
 		f.Intent, f.Charge = copyOf(f.Intent), copyOf(f.Charge)

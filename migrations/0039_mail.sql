@@ -134,35 +134,40 @@ COMMENT ON TABLE mailbox IS 'messages that were kept here instead of sent: in de
 
 CREATE TABLE mail_consents (
 	store_id text        NOT NULL,
+	user_id  text        NOT NULL,
 	email    text        NOT NULL,
 	kind     text        NOT NULL CHECK (kind IN ('marketing', 'tracking')),
 	state    text        NOT NULL CHECK (state IN ('granted', 'denied')),
 	said_at  timestamptz NOT NULL,
-	version  text        COLLATE "C" NOT NULL DEFAULT '',
 	source   text        NOT NULL,
 	wording  text        NOT NULL DEFAULT '',
-	PRIMARY KEY (store_id, email, kind)
+	version  text        COLLATE "C" NOT NULL,
+	PRIMARY KEY (store_id, user_id, email, kind),
+	CHECK ((user_id = '') <> (email = ''))
 );
-COMMENT ON TABLE  mail_consents         IS 'the last word of a customer; without a row it is not known';
-COMMENT ON COLUMN mail_consents.email   IS 'where the customer lives, as customers.email';
-COMMENT ON COLUMN mail_consents.source  IS 'platform, stripe, import or page';
-COMMENT ON COLUMN mail_consents.wording IS 'what they agreed to';
+CREATE INDEX mail_consents_email ON mail_consents (email, store_id) WHERE email <> '';
+COMMENT ON TABLE  mail_consents         IS 'the last word of a user, or for an address; what follows for a customer is in mail_words';
+COMMENT ON COLUMN mail_consents.user_id IS 'of Clerk; empty: it was said for an address';
+COMMENT ON COLUMN mail_consents.source  IS 'platform, import or page';
+COMMENT ON COLUMN mail_consents.wording IS 'what was agreed to';
 
 CREATE TABLE mail_stops (
-	store_id text        NOT NULL DEFAULT '',
-	hash     bytea       NOT NULL CHECK (length(hash) = 32),
-	reason   text        NOT NULL CHECK (reason IN ('unsubscribed', 'hard', 'soft', 'complained', 'manual')),
-	since    timestamptz NOT NULL,
-	mail_id  bigint,
-	by       text,
-	PRIMARY KEY (hash, store_id, reason)
+	store_id    text        NOT NULL DEFAULT '',
+	hash        bytea       NOT NULL CHECK (length(hash) = 32),
+	campaign_id text        COLLATE "C" NOT NULL DEFAULT '' CHECK (campaign_id = '' OR reason = 'unsubscribed'),
+	reason      text        NOT NULL CHECK (reason IN ('unsubscribed', 'hard', 'soft', 'complained', 'manual')),
+	since       timestamptz NOT NULL,
+	mail_id     bigint,
+	by          text,
+	PRIMARY KEY (hash, store_id, campaign_id, reason)
 );
-COMMENT ON TABLE  mail_stops          IS 'addresses that are not mailed any more; survives an erasure, as it names no one';
-COMMENT ON COLUMN mail_stops.store_id IS 'empty: by no store';
-COMMENT ON COLUMN mail_stops.hash     IS 'as erased.hash, of "address:…"';
-COMMENT ON COLUMN mail_stops.reason   IS 'unsubscribed stops marketing only, the others everything';
-COMMENT ON COLUMN mail_stops.mail_id  IS 'the mail that led to it';
-COMMENT ON COLUMN mail_stops.by       IS 'who stopped it by hand: admin, user:<Clerk id> or token:<id>';
+COMMENT ON TABLE  mail_stops             IS 'addresses that are not mailed any more; survives an erasure, as it names no one';
+COMMENT ON COLUMN mail_stops.store_id    IS 'empty: by no store';
+COMMENT ON COLUMN mail_stops.hash        IS 'as erased.hash, of "address:…"';
+COMMENT ON COLUMN mail_stops.campaign_id IS 'the only campaign that is stopped; empty: all';
+COMMENT ON COLUMN mail_stops.reason      IS 'unsubscribed stops marketing, and any mail of its campaign; the others stop everything';
+COMMENT ON COLUMN mail_stops.mail_id     IS 'the mail that led to it';
+COMMENT ON COLUMN mail_stops.by          IS 'who stopped it by hand: admin, user:<Clerk id> or token:<id>';
 
 CREATE TABLE mail_links (
 	id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -182,24 +187,31 @@ CREATE TABLE mail_clicks (
 COMMENT ON TABLE mail_clicks IS 'how often links were followed, where clicks are counted without persons';
 
 CREATE TABLE mail_events (
-	source   text        NOT NULL,
-	event_id text        COLLATE "C" NOT NULL,
-	mail_id  bigint      NOT NULL REFERENCES mails ON DELETE CASCADE,
-	kind     text        NOT NULL,
-	at       timestamptz NOT NULL,
-	verdict  text,
-	machine  boolean     NOT NULL DEFAULT false,
-	link_id  bigint      REFERENCES mail_links ON DELETE SET NULL,
-	detail   text,
+	source     text        NOT NULL,
+	event_id   text        COLLATE "C" NOT NULL,
+	mail_id    bigint,
+	message    text,
+	kind       text        NOT NULL,
+	at         timestamptz NOT NULL,
+	verdict    text,
+	machine    boolean     NOT NULL DEFAULT false,
+	link_id    bigint      REFERENCES mail_links ON DELETE SET NULL,
+	detail     text,
+	version    text        COLLATE "C" NOT NULL DEFAULT '',
+	settled_at timestamptz,
 	PRIMARY KEY (source, event_id)
 );
 CREATE INDEX mail_events_mail ON mail_events (mail_id);
 CREATE INDEX mail_events_link ON mail_events (link_id) WHERE link_id IS NOT NULL;
-COMMENT ON TABLE  mail_events         IS 'what became of mails, as providers reported';
-COMMENT ON COLUMN mail_events.kind    IS 'delivered, bounced, complained, unsubscribed, opened, clicked or delayed';
-COMMENT ON COLUMN mail_events.verdict IS 'of a bounce: hard, soft or ours';
-COMMENT ON COLUMN mail_events.machine IS 'a program opened or clicked, not a customer';
-COMMENT ON COLUMN mail_events.detail  IS 'in the provider''s words';
+CREATE INDEX mail_events_open ON mail_events (at) WHERE settled_at IS NULL;
+COMMENT ON TABLE  mail_events            IS 'what became of mails: reported by providers, and clicks on links';
+COMMENT ON COLUMN mail_events.mail_id    IS 'NULL: not known yet, or of no mail of ours; may be older than the mails that are kept';
+COMMENT ON COLUMN mail_events.message    IS 'the provider''s id of the mail';
+COMMENT ON COLUMN mail_events.kind       IS 'accepted, delivered, delayed, bounced, complained, unsubscribed or clicked';
+COMMENT ON COLUMN mail_events.verdict    IS 'of a bounce: hard, soft or ours';
+COMMENT ON COLUMN mail_events.machine    IS 'a program clicked, not a customer';
+COMMENT ON COLUMN mail_events.detail     IS 'codes of a bounce';
+COMMENT ON COLUMN mail_events.settled_at IS 'when what follows for the mail and for later ones was written';
 
 CREATE TABLE mail_keys (
 	id      integer     GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

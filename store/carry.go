@@ -67,26 +67,43 @@ var carried = []string{
 		ORDER BY y.campaign_id, y.step, y.email, y.occurrence, y.twin <> 0, y.status = 'due', y.id
 	  )
 	  AND x.twin <> 0`,
-	// Of two words of consent the more restrictive counts.
+	// A customer's own words are found by all addresses that their user has had (mail_words). Of
+	// others, a refusal stays one.
 	`
-	WITH taken AS (
-		DELETE FROM mail_consents c
-		USING ` + movedTo + `
-		WHERE c.store_id = m.store_id
-		  AND c.email = m.email
-		RETURNING c.*, m.into_email
-	)
-	INSERT INTO mail_consents AS c (store_id, email, kind, state, said_at, version, source, wording)
-	SELECT DISTINCT ON (store_id, into_email, kind) store_id, into_email, kind, state, said_at, version, source, wording
-	FROM taken
-	ORDER BY store_id, into_email, kind, state, said_at DESC, version DESC
-	ON CONFLICT (store_id, email, kind) DO UPDATE SET
+	INSERT INTO mail_consents AS c (store_id, user_id, email, kind, state, said_at, source, wording, version)
+	SELECT DISTINCT ON (o.store_id, m.into_email, o.kind)
+		o.store_id, '', m.into_email, o.kind, o.state, o.said_at, o.source, o.wording, o.version
+	FROM ` + movedTo + `
+	JOIN mail_consents o ON o.store_id = m.store_id AND o.user_id = '' AND o.email = m.email AND o.state = 'denied'
+	WHERE m.into_email NOT LIKE '%` + anonymousDomain + `'
+	ORDER BY o.store_id, m.into_email, o.kind, o.version DESC
+	ON CONFLICT (store_id, user_id, email, kind) DO UPDATE SET
 		state = EXCLUDED.state,
 		said_at = EXCLUDED.said_at,
-		version = EXCLUDED.version,
 		source = EXCLUDED.source,
-		wording = EXCLUDED.wording
-		WHERE (EXCLUDED.state = 'denied', EXCLUDED.said_at) > (c.state = 'denied', c.said_at)`,
+		wording = EXCLUDED.wording,
+		version = EXCLUDED.version
+		WHERE EXCLUDED.version > c.version`,
+	// Who is not mailed at one address is not mailed at the next.
+	`
+	INSERT INTO mail_stops AS s (store_id, hash, campaign_id, reason, since, mail_id, by)
+	SELECT DISTINCT ON (o.store_id, t.hash, o.campaign_id, o.reason)
+		o.store_id, t.hash, o.campaign_id, o.reason, o.since, o.mail_id, o.by
+	FROM (
+		SELECT m.store_id, ` + AddressHash("m.email") + ` AS of, ` + AddressHash("m.into_email") + ` AS hash
+		FROM ` + movedTo + `
+		WHERE m.into_email NOT LIKE '%` + anonymousDomain + `'
+	) t
+	JOIN mail_stops o ON o.hash = t.of AND o.store_id IN ('', t.store_id)
+	ORDER BY o.store_id, t.hash, o.campaign_id, o.reason, o.since
+	ON CONFLICT (hash, store_id, campaign_id, reason) DO UPDATE SET since = EXCLUDED.since WHERE EXCLUDED.since < s.since`,
+}
+
+// AddressHash is SQL for what is kept of an address in erased and mail_stops: an HMAC with the key
+// of erasures.
+func AddressHash(address string) string {
+	return `sha256((SELECT erasure_pad('5c')) || sha256((SELECT erasure_pad('36')) ||
+		convert_to('` + anAddress + `:' || ` + address + `, 'UTF8')))`
 }
 
 // follow is the statement for a table in which an address may have any rows.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -18,6 +19,7 @@ import (
 	"rollcall/facts"
 	"rollcall/internal/testing/testdb"
 	"rollcall/store"
+	storemail "rollcall/store/mail"
 )
 
 // permutationsPerStory is how many orders each generated story is told in, after
@@ -97,9 +99,12 @@ func newHouse(t *testing.T) *house {
 var factTables = []string{"users", "stripe_customers", "stores", "products", "enrollments", "payments", "refunds",
 	"disputes", "subscriptions", "subscription_states", "links", "checkouts", "failed_invoices"}
 
+// emptied are the tables of a story beside those of facts.
+var emptied = []string{"webhook_events", "customers", "customer_merges", "erasure_terms", "erased", "erasures",
+	"mail_consents"}
+
 func (h *house) empty(t fataler) {
-	for _, table := range append([]string{"webhook_events", "customers", "customer_merges", "erasure_terms", "erased",
-		"erasures"}, factTables...) {
+	for _, table := range slices.Concat(emptied, factTables) {
 		if _, err := h.pool.Exec(context.Background(), "DELETE FROM "+table); err != nil {
 			t.Fatalf("%v", err)
 		}
@@ -177,6 +182,10 @@ func (h *house) snapshot(t fataler) []string {
 	for _, table := range factTables {
 		sql += fmt.Sprintf(` UNION ALL SELECT '%[1]s ' || (to_jsonb(f) - 'customer_id')::text FROM %[1]s f`, table)
 	}
+	sql += ` UNION ALL SELECT concat_ws(' ', 'consent', c.store_id, c.email,
+			` + storemail.ConsentSQL("marketing", "c.store_id", "c.email") + `,
+			` + storemail.ConsentSQL("tracking", "c.store_id", "c.email") + `) FROM customers c
+		UNION ALL SELECT concat_ws(' ', 'said', store_id, user_id, kind, state, version) FROM mail_consents WHERE user_id <> ''`
 	sql += ` UNION ALL SELECT concat_ws(' ', 'event', source, event_id, status, pruned_for, payload) FROM webhook_events
 		ORDER BY 1`
 	return h.lines(t, sql)

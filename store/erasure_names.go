@@ -202,5 +202,9 @@ func identitiesOf(set facts.Set) []identity {
 	for _, f := range set.FailedInvoices {
 		addContext(f.Account, &facts.Context{StripeCustomer: f.StripeCustomer})
 	}
+	for _, f := range set.Consents {
+		add(aUser, f.UserID)
+		add(anAddress, f.Email)
+	}
 	return slices.Collect(maps.Keys(all))
 }

@@ -16,7 +16,7 @@ import (
 var always time.Time
 
 // pseudonymize returns a set with erased people under pseudonyms, and tells
-// whether it named any. Checkouts and failed invoices of erased people are left out.
+// whether it named any. Checkouts, failed invoices and consents of erased people are left out.
 func (ts *tombstones) pseudonymize(set facts.Set) (_ facts.Set, named bool) {
 	set = set.Clone()
 	changeEach(set.Users, &named, func(f *facts.User) bool { return ts.user(f, set.At) })
@@ -25,14 +25,17 @@ func (ts *tombstones) pseudonymize(set facts.Set) (_ facts.Set, named bool) {
 	for _, p := range purchasesOf(&set, at(set.At)) {
 		named = ts.purchase(p) || named
 	}
-	kept := len(set.Checkouts) + len(set.FailedInvoices)
+	kept := len(set.Checkouts) + len(set.FailedInvoices) + len(set.Consents)
 	set.Checkouts = slices.DeleteFunc(set.Checkouts, func(f facts.Checkout) bool {
 		return ts.buyer(&f.Context, f.Account, startOf(f, set.At))
 	})
 	set.FailedInvoices = slices.DeleteFunc(set.FailedInvoices, func(f facts.FailedInvoice) bool {
 		return ts.buyer(&facts.Context{StripeCustomer: f.StripeCustomer}, f.Account, set.At)
 	})
-	return set, named || len(set.Checkouts)+len(set.FailedInvoices) < kept
+	set.Consents = slices.DeleteFunc(set.Consents, func(f facts.Consent) bool {
+		return ts.of(identity{aUser, f.UserID}, set.At) != nil || ts.of(identity{anAddress, f.Email}, set.At) != nil
+	})
+	return set, named || len(set.Checkouts)+len(set.FailedInvoices)+len(set.Consents) < kept
 }
 
 // startOf is when a checkout began that is told of at a time: that it expires

@@ -134,7 +134,7 @@ var mentions = []mention{
 	{
 		table: "mail_consents",
 		store: "store_id",
-		where: `email = ANY(@addresses) AND @store IN ('', store_id) AND said_at <= @before`,
+		where: namesIdentity("mail_consents") + ` AND @store IN ('', store_id) AND said_at <= @before`,
 	},
 	{
 		table: "mail_stops",

@@ -18,8 +18,9 @@ import (
 	"rollcall/store/pg"
 )
 
-// Sources are those that an event can come from.
-var Sources = []string{"stripe", "clerk", "platform"}
+// Sources are those that an event can come from: those that report what customers do, and the
+// providers of mail.
+var Sources = slices.Concat([]string{"stripe", "clerk", "platform"}, facts.MailSources)
 
 // SourceLabel is what a source is called.
 func SourceLabel(source string) string {

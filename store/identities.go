@@ -133,7 +133,7 @@ var identityColumns = slices.Concat(
 	columnsOfTable("bulk_changes", "address email, person tagged_by"),
 	columnsOfTable("mails", "address email, text answer"),
 	columnsOfTable("mail_events", "text detail"),
-	columnsOfTable("mail_consents", "address email"),
+	columnsOfTable("mail_consents", "user user_id, address email"),
 	columnsOfTable("mail_stops", "person by"),
 	columnsOfTable("mail_bodies", "text subject markdown"),
 	columnsOfTable("backfills", "text reason"),

@@ -84,6 +84,11 @@ var platformActs = []func(drawer) store.NewEvent{
 			d.field("store_id", func() string { return fmt.Sprintf("%q", d.store()) }),
 			d.field("enrolled_at", func() string { return fmt.Sprintf("%q", d.when("enrolled").Format(time.RFC3339)) })))
 	},
+	func(d drawer) store.NewEvent {
+		kind := d.pick("kind of mail", "marketing", "marketing", "tracking")
+		return d.platform("consent.updated", fmt.Sprintf(`{"store_id":%q,%s,%q:%s}`, d.pick("store", "store_1", "store_2"),
+			d.who(), kind, d.pick("agreed", "true", "false")))
+	},
 	func(d drawer) store.NewEvent { // a guest's enrollment, and the user's into which it is turned
 		d = d.about("conversion")
 		who := fmt.Sprintf(`"email":%q,"name":"Guest"`, d.email())

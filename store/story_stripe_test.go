@@ -49,11 +49,12 @@ func (d drawer) session(typ, status string, withIntent bool) store.NewEvent {
 	return d.stripe(
 		typ, fmt.Sprintf(
 			`{"id":%q,"mode":"payment","payment_status":%q,"amount_total":%d,"currency":%q,"payment_intent":%s,"created":%d,`+
-				`"metadata":%s%s%s%s%s}`,
+				`"metadata":%s%s%s%s%s%s}`,
 			id, status, d.amount(), d.currency(), intent, d.unix("created"), d.metadata(),
 			d.field("invoice", func() string { return fmt.Sprintf("%q", d.invoice()) }),
 			d.field("customer", func() string { return fmt.Sprintf("%q", d.cus()) }),
 			d.field("customer_details", func() string { return fmt.Sprintf(`{"email":%q,"name":"Guest"}`, d.email()) }),
+			d.field("consent", func() string { return fmt.Sprintf(`{"promotions":%q}`, d.pick("promotions", "opt_in", "opt_out")) }),
 			d.field("client_reference_id", func() string { return fmt.Sprintf("%q", d.user()) })))
 }
 

@@ -73,10 +73,14 @@ var (
 		versioned{"checkout_version", []string{"checkout_at"}, []string{"checkout"}})
 	checkoutsTable = newTable[facts.Checkout]("checkouts", "account id", "version",
 		slices.Concat(contextColumns,
-			columnSets("status, amount currency, recovery_url recovery_until, recovered_from, promotions, started_at")), nil)
+			columnSets("status, amount currency, recovery_url recovery_until, recovered_from, sale, promotions, started_at")), nil)
 	failedInvoicesTable = newTable[facts.FailedInvoice]("failed_invoices", "account id", "version",
 		slices.Concat(alwaysNamed("attempts next_attempt_at hosted_url amount_due currency"),
 			columnSets("subscription, stripe_customer")), nil)
+	consentsTable = newTable[facts.Consent]("mail_consents", "store_id user_id email kind", "version",
+		alwaysNamed("state said_at source wording"), nil)
+	mailEventsTable = newTable[facts.MailEvent]("mail_events", "source event_id", "version",
+		alwaysNamed("mail_id message kind at verdict detail"), nil)
 )
 
 // Several status changes of a subscription may carry the same second. They form a chain
@@ -175,6 +179,10 @@ func TablesOf(set facts.Set) []TableRows {
 		rowsOf(&failedInvoicesTable, set.FailedInvoices, func(f *facts.FailedInvoice) string {
 			return f.Account + "/" + f.ID
 		}),
+		rowsOf(&consentsTable, set.Consents, func(f *facts.Consent) string {
+			return f.StoreID + "/" + f.UserID + "/" + f.Email + "/" + f.Kind
+		}),
+		rowsOf(&mailEventsTable, set.MailEvents, func(f *facts.MailEvent) string { return f.Source + "/" + f.ID }),
 		rowsOf(&subscriptionsTable, set.Subscriptions, func(f *facts.Subscription) string { return f.Account + "/" + f.ID }),
 	}
 }

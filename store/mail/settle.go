@@ -1,0 +1,194 @@
+package mail
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"rollcall/store"
+	"rollcall/store/pg"
+)
+
+const (
+	settleAtOnce = 500
+	// settleWithin is how long an event waits for the mail that it is about: the outcome of sending
+	// it may be written later. Those of other programs that use the same provider never have one.
+	settleWithin = 7 * 24 * time.Hour
+	// softLimit is how many mails in a row may bounce softly before the address is stopped.
+	softLimit = 5
+)
+
+// Settle writes what follows from the events of providers that were not settled yet, as of now: a
+// mail of unknown fate was sent, and an address is not mailed any more. It reports whether there may
+// be more. The same events, in any order and any number of times, lead to the same rows.
+func (r *Recipients) Settle(ctx context.Context, now time.Time) (more bool, err error) {
+	defer pg.Wrap(&err, "mail.Settle")
+	err = r.InTx(ctx, func(tx pgx.Tx) error {
+		settled, err := settle(ctx, tx, now)
+		if more = settled == settleAtOnce; err != nil || settled > 0 {
+			return err
+		}
+		_, err = tx.Exec(ctx, `
+			UPDATE mail_events
+			SET settled_at = $1
+			WHERE settled_at IS NULL
+			  AND at < $2`, now, now.Add(-settleWithin))
+		return err
+	})
+	return more, err
+}
+
+// settle settles some events in a transaction, and returns how many.
+func settle(ctx context.Context, tx pgx.Tx, now time.Time) (n int, err error) {
+	var sources, ids []string
+	rows, err := tx.Query(ctx, findEventsSQL, settleAtOnce)
+	if err != nil {
+		return 0, err
+	}
+	var source, id string
+	if _, err = pgx.ForEachRow(rows, []any{&source, &id}, func() error {
+		sources, ids = append(sources, source), append(ids, id)
+		return nil
+	}); err != nil || len(ids) == 0 {
+		return 0, err
+	}
+	var batch pgx.Batch
+	batch.Queue(nameMailsSQL, sources, ids)
+	batch.Queue(settleMailsSQL, sources, ids, now)
+	batch.Queue(stopSQL, sources, ids)
+	batch.Queue(softStopSQL, sources, ids, softLimit)
+	batch.Queue(softLiftSQL, sources, ids, softLimit)
+	batch.Queue(`
+		UPDATE mail_events e
+		SET settled_at = $3
+		FROM `+theEvents+`
+		WHERE (e.source, e.event_id) = (k.source, k.event_id)`, sources, ids, now)
+	return len(ids), tx.SendBatch(ctx, &batch).Close()
+}
+
+// theMail is SQL for the mail that an event is about: by our own id, or the provider's.
+const theMail = `(
+		SELECT m.id, m.status FROM mails m WHERE m.id = e.mail_id
+		UNION ALL
+		SELECT m.id, m.status
+		FROM mails m
+		WHERE e.mail_id IS NULL
+		  AND m.provider_id = e.message
+		  AND m.provider IN (e.source, 'smtp')
+		LIMIT 1
+	)`
+
+// findEventsSQL locks events whose mail is known. While a mail is being sent, its outcome is still
+// to be written.
+const findEventsSQL = `
+	SELECT e.source, e.event_id
+	FROM mail_events e
+	CROSS JOIN LATERAL ` + theMail + ` m
+	WHERE e.settled_at IS NULL
+	  AND m.status <> 'sending'
+	ORDER BY e.at
+	LIMIT $1
+	FOR UPDATE OF e SKIP LOCKED`
+
+const theEvents = `unnest($1::text[], $2::text[]) AS k(source, event_id)`
+
+// eventMails joins the events of a batch with their mails.
+const eventMails = `
+	FROM ` + theEvents + `
+	JOIN mail_events e USING (source, event_id)
+	JOIN mails m ON m.id = e.mail_id AND m.class <> 'test'`
+
+const nameMailsSQL = `
+	UPDATE mail_events e
+	SET mail_id = (SELECT id FROM ` + theMail + ` m)
+	FROM ` + theEvents + `
+	WHERE (e.source, e.event_id) = (k.source, k.event_id)
+	  AND e.mail_id IS NULL`
+
+// settleMailsSQL settles mails: of whatever a provider reports, it had it. One that is due was
+// tried before.
+const settleMailsSQL = `
+	UPDATE mails m
+	SET
+		status = 'sent',
+		reason = NULL,
+		sent_at = least(e.at, $3),
+		claimed_at = coalesce(m.claimed_at, e.at)
+	FROM (
+		SELECT DISTINCT ON (m.id) m.id, e.at` + eventMails + `
+		WHERE m.status IN ('unknown', 'due')
+		ORDER BY m.id, e.at
+	) e
+	WHERE m.id = e.id`
+
+// stopSQL writes stops. No store mails an address that does not exist.
+var stopSQL = `
+	INSERT INTO mail_stops AS s (store_id, hash, reason, since, mail_id)
+	SELECT DISTINCT ON (x.store_id, x.hash, x.reason) x.store_id, x.hash, x.reason, x.at, x.mail_id
+	FROM (
+		SELECT
+			CASE WHEN e.verdict = 'hard' THEN '' ELSE m.store_id END AS store_id,
+			` + store.AddressHash("m.email") + ` AS hash,
+			CASE WHEN e.verdict = 'hard' THEN 'hard' ELSE e.kind END AS reason,
+			e.at,
+			e.mail_id` + eventMails + `
+		WHERE e.verdict = 'hard' OR e.kind IN ('complained', 'unsubscribed')
+	) x
+	ORDER BY x.store_id, x.hash, x.reason, x.at, x.mail_id
+	ON CONFLICT (hash, store_id, campaign_id, reason) DO UPDATE SET
+		since = EXCLUDED.since,
+		mail_id = EXCLUDED.mail_id
+		WHERE (EXCLUDED.since, EXCLUDED.mail_id) < (s.since, s.mail_id)`
+
+// softRuns are the softLimit-th soft bounces in a row of addresses that events of a batch are
+// about.
+const softRuns = `
+	SELECT store_id, email, min(at) AS since
+	FROM (
+		SELECT
+			store_id,
+			email,
+			at,
+			row_number() OVER (PARTITION BY store_id, email, run ORDER BY at) AS nth
+		FROM (
+			SELECT DISTINCT ON (store_id, email, run, mail_id) store_id, email, run, mail_id, at
+			FROM (
+				SELECT
+					o.store_id,
+					o.email,
+					e.mail_id,
+					e.at,
+					e.kind,
+					count(*) FILTER (WHERE e.kind = 'delivered') OVER (PARTITION BY o.store_id, o.email
+						ORDER BY e.at, e.kind DESC, e.event_id) AS run
+				FROM (SELECT DISTINCT m.store_id, m.email` + eventMails + `) t
+				JOIN mails o ON o.store_id = t.store_id AND o.email = t.email AND o.class <> 'test'
+				JOIN mail_events e ON e.mail_id = o.id
+				WHERE e.kind = 'delivered' OR e.verdict = 'soft'
+			) each
+			WHERE kind <> 'delivered'
+			ORDER BY store_id, email, run, mail_id, at
+		) mails
+	) rows
+	WHERE nth = $3
+	GROUP BY store_id, email`
+
+var softStopSQL = `
+	INSERT INTO mail_stops AS s (store_id, hash, reason, since)
+	SELECT store_id, ` + store.AddressHash("email") + `, 'soft', since
+	FROM (` + softRuns + `) r
+	ON CONFLICT (hash, store_id, campaign_id, reason) DO UPDATE SET since = EXCLUDED.since
+		WHERE EXCLUDED.since <> s.since`
+
+// softLiftSQL lifts a soft stop that an event which came late disproves.
+var softLiftSQL = `
+	DELETE FROM mail_stops s
+	USING (
+		SELECT DISTINCT m.store_id, m.email` + eventMails + `
+		WHERE e.kind = 'delivered'
+	) t
+	WHERE s.hash = ` + store.AddressHash("t.email") + `
+	  AND s.store_id = t.store_id
+	  AND s.reason = 'soft'
+	  AND NOT EXISTS (SELECT FROM (` + softRuns + `) r WHERE r.store_id = t.store_id AND r.email = t.email)`

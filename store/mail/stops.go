@@ -1,0 +1,141 @@
+package mail
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"rollcall/store"
+	"rollcall/store/pg"
+)
+
+// Stops say which addresses are not mailed any more. They are keyed hashes: they survive an erasure
+// without naming anyone, and no import, merge or purchase lifts them.
+
+// StoppedSQL is SQL for whether a stop forbids a mail, by its store, address, class and campaign.
+func StoppedSQL(mail string) string {
+	return `EXISTS (
+		SELECT FROM mail_stops s
+		WHERE s.hash = ` + store.AddressHash(mail+".email") + `
+		  AND s.store_id IN ('', ` + mail + `.store_id)
+		  AND s.campaign_id IN ('', ` + mail + `.campaign_id)
+		  AND (s.reason <> 'unsubscribed' OR s.campaign_id <> '' OR ` + mail + `.class = 'marketing'))`
+}
+
+// Scopes in which recipients unsubscribe.
+const (
+	ThisKind  = "kind"  // what the mail's campaign sends
+	ThisStore = "store" // its store's marketing
+	AllStores = "all"   // the marketing of all stores
+)
+
+// Unsubscribe keeps that the recipient of a mail wants no more in a scope. That of a mail without
+// a campaign has no kind, so it is the store.
+func (r *Recipients) Unsubscribe(ctx context.Context, mailID int64, scope string, now time.Time) (err error) {
+	defer pg.Wrap(&err, "mail.Unsubscribe(%d, %q)", mailID, scope)
+	_, err = r.Pool.Exec(ctx, `
+		INSERT INTO mail_stops (store_id, hash, campaign_id, reason, since, mail_id)
+		SELECT
+			CASE WHEN $2 = 'all' THEN '' ELSE m.store_id END,
+			`+store.AddressHash("m.email")+`,
+			CASE WHEN $2 = 'kind' THEN m.campaign_id ELSE '' END,
+			'unsubscribed',
+			$3,
+			m.id
+		FROM mails m
+		WHERE m.id = $1
+		  AND m.class <> 'test'
+		ON CONFLICT DO NOTHING`, mailID, scope, now)
+	return err
+}
+
+// OneClick is what mail programs do for their users (RFC 8058): it ends the store's marketing, or
+// of another mail what its campaign sends.
+func (r *Recipients) OneClick(ctx context.Context, mailID int64, now time.Time) (err error) {
+	defer pg.Wrap(&err, "mail.OneClick(%d)", mailID)
+	s, err := r.Standing(ctx, mailID)
+	if err != nil {
+		return err
+	}
+	scope := ThisStore
+	if s.Class == "service" {
+		scope = ThisKind
+	}
+	return r.Unsubscribe(ctx, mailID, scope, now)
+}
+
+// Resubscribe lifts all that the recipient of a mail unsubscribed from and that would forbid it.
+// Other stops stay.
+func (r *Recipients) Resubscribe(ctx context.Context, mailID int64) (err error) {
+	defer pg.Wrap(&err, "mail.Resubscribe(%d)", mailID)
+	_, err = r.Pool.Exec(ctx, `
+		DELETE FROM mail_stops s
+		USING mails m
+		WHERE m.id = $1
+		  AND m.class <> 'test'
+		  AND s.hash = `+store.AddressHash("m.email")+`
+		  AND s.reason = 'unsubscribed'
+		  AND s.store_id IN ('', m.store_id)
+		  AND s.campaign_id IN ('', m.campaign_id)`, mailID)
+	return err
+}
+
+// Stop is why an address is not mailed. Its JSON is the API's.
+type Stop struct {
+	Everywhere bool      `json:"everywhere"` // by no store
+	CampaignID string    `json:"campaign_id,omitempty"`
+	Reason     string    `json:"reason"`
+	Since      time.Time `json:"since"`
+	By         string    `json:"by,omitempty"` // who stopped it by hand
+}
+
+// Stops are those of a customer, the oldest first.
+func (r *Recipients) Stops(ctx context.Context, storeID string, customer int64) (_ []Stop, err error) {
+	defer pg.Wrap(&err, "mail.Stops(%q, %d)", storeID, customer)
+	rows, err := r.Pool.Query(ctx, `
+		SELECT s.store_id = '', s.campaign_id, s.reason, s.since, coalesce(s.by, '')
+		FROM customers c
+		JOIN mail_stops s ON s.hash = `+store.AddressHash("c.email")+` AND s.store_id IN ('', c.store_id)
+		WHERE c.store_id = $1
+		  AND c.id = $2
+		ORDER BY s.since, s.reason, s.store_id`, storeID, customer)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[Stop])
+}
+
+// StopByHand ends all mail of a store to a customer. Done again it changes nothing.
+func (r *Recipients) StopByHand(ctx context.Context, storeID string, customer int64, by string, now time.Time) (
+	err error) {
+	defer pg.Wrap(&err, "mail.StopByHand(%q, %d)", storeID, customer)
+	tag, err := r.Pool.Exec(ctx, `
+		INSERT INTO mail_stops AS s (store_id, hash, reason, since, by)
+		SELECT c.store_id, `+store.AddressHash("c.email")+`, 'manual', $3, $4
+		FROM customers c
+		WHERE c.store_id = $1
+		  AND c.id = $2
+		ON CONFLICT (hash, store_id, campaign_id, reason) DO UPDATE SET since = s.since`, storeID, customer, now, by)
+	if err == nil && tag.RowsAffected() == 0 {
+		err = pg.ErrNotFound
+	}
+	return err
+}
+
+// LiftByHand lifts what StopByHand did. What the customer or a provider said stays.
+func (r *Recipients) LiftByHand(ctx context.Context, storeID string, customer int64) (err error) {
+	defer pg.Wrap(&err, "mail.LiftByHand(%q, %d)", storeID, customer)
+	tag, err := r.Pool.Exec(ctx, `
+		DELETE FROM mail_stops s
+		USING customers c
+		WHERE c.store_id = $1
+		  AND c.id = $2
+		  AND s.hash = `+store.AddressHash("c.email")+`
+		  AND s.store_id = c.store_id
+		  AND s.reason = 'manual'`, storeID, customer)
+	if err == nil && tag.RowsAffected() == 0 {
+		err = pg.ErrNotFound
+	}
+	return err
+}
