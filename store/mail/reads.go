@@ -1,0 +1,168 @@
+package mail
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"rollcall/mail"
+	"rollcall/store/pg"
+)
+
+// Filter selects mails; an empty field selects all.
+type Filter struct {
+	Store    string
+	Status   string
+	Reason   string
+	Campaign string
+	Email    string
+	Before   int64 // only those with a smaller id
+}
+
+// List returns mails, the newest first.
+func (m *Mails) List(ctx context.Context, f Filter, limit int) (all []Mail, err error) {
+	defer pg.Wrap(&err, "mail.List(%q, %q)", f.Store, f.Status)
+	if !pg.Storable(f.Store + f.Status + f.Reason + f.Campaign + f.Email) {
+		return nil, nil
+	}
+	var args pg.Arguments
+	var where []string
+	for _, c := range []struct{ column, value string }{{"store_id", f.Store}, {"status", f.Status}, {"reason", f.Reason},
+		{"campaign_id", f.Campaign}, {"email", f.Email}} {
+		if c.value != "" {
+			where = append(where, c.column+" = "+args.Add(c.value))
+		}
+	}
+	if f.Before > 0 {
+		where = append(where, "id < "+args.Add(f.Before))
+	}
+	if where == nil {
+		where = []string{"true"}
+	}
+	rows, err := m.Pool.Query(ctx, selectMails+strings.Join(where, ` AND `)+`
+		ORDER BY id DESC
+		LIMIT `+args.Add(limit), append([]any{pgx.QueryExecModeCacheDescribe}, args...)...)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[Mail])
+}
+
+// selectMails selects mails, for conditions to follow.
+const selectMails = `
+	SELECT
+		id,
+		email,
+		class,
+		campaign_id,
+		step,
+		occurrence,
+		variant,
+		status,
+		coalesce(reason, ''),
+		due_at,
+		sent_at,
+		tries,
+		coalesce(provider, ''),
+		coalesce(answer, '')
+	FROM mails
+	WHERE `
+
+// Mail returns a mail and its store; ErrNotFound if there is none.
+func (m *Mails) Mail(ctx context.Context, id int64) (one Mail, storeID string, err error) {
+	defer pg.Wrap(&err, "mail.Mail(%d)", id)
+	if err = pg.NotFound(m.Pool.QueryRow(ctx, `SELECT store_id FROM mails WHERE id = $1`, id).Scan(&storeID)); err != nil {
+		return one, "", err
+	}
+	rows, err := m.Pool.Query(ctx, selectMails+`id = $1`, id)
+	if err != nil {
+		return one, "", err
+	}
+	one, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[Mail])
+	return one, storeID, pg.NotFound(err)
+}
+
+// Count is how many mails of a store are in a status for a reason.
+type Count struct {
+	Store  string `json:"store"`
+	Status string `json:"status"`
+	Reason string `json:"reason"`
+	Mails  int64  `json:"mails"`
+}
+
+// Counts counts mails since a moment by store, status and reason; with an empty id of all stores. Tests do not count.
+// It may take as long as counts may.
+func (m *Mails) Counts(ctx context.Context, storeID string, since time.Time) (all []Count, err error) {
+	defer pg.Wrap(&err, "mail.Counts(%q)", storeID)
+	if !pg.Storable(storeID) {
+		return nil, nil
+	}
+	err = pgx.BeginTxFunc(ctx, m.Pool, pg.Bounded(m.CountTimeout), func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			SELECT store_id, status, coalesce(reason, ''), count(*)
+			FROM mails
+			WHERE (store_id = $1 OR $1 = '')
+			  AND (due_at >= $2 OR status IN ('due', 'sending', 'unknown'))
+			  AND class <> 'test'
+			GROUP BY 1, 2, 3
+			ORDER BY 1, 4 DESC, 2, 3`, pgx.QueryExecModeCacheDescribe, storeID, since)
+		if err != nil {
+			return err
+		}
+		all, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Count])
+		return err
+	})
+	return all, err
+}
+
+// Lanes are those of all stores that have sent mail or set how: those in trouble first.
+func (m *Mails) Lanes(ctx context.Context) (all []Lane, err error) {
+	defer pg.Wrap(&err, "mail.Lanes")
+	rows, err := m.Pool.Query(ctx, `
+		SELECT
+			store_id,
+			coalesce(paused_for, ''),
+			paused_at,
+			failing_since,
+			trouble,
+			coalesce(lease_until > now(), false)
+		FROM mail_settings
+		ORDER BY (paused_for IS NULL), (failing_since IS NULL), store_id`)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[Lane])
+}
+
+// SendAgain has a mail sent again of which it is not known whether it was: a person decided that it was not. The error
+// is ErrNotFound, also for another store's, or a *pg.Conflict if it is known.
+func (m *Mails) SendAgain(ctx context.Context, storeID string, id int64, at time.Time) (err error) {
+	defer pg.Wrap(&err, "mail.SendAgain(%d)", id)
+	tag, err := m.Pool.Exec(ctx, `
+		UPDATE mails
+		SET
+			status = 'due',
+			reason = NULL,
+			due_at = $3,
+			not_after = GREATEST(not_after, $3::timestamptz + interval '1 day'),
+			claimed_by = NULL,
+			started_at = NULL
+		WHERE id = $1
+		  AND store_id = $2
+		  AND status = 'unknown'`, id, storeID, at)
+	if err != nil || tag.RowsAffected() > 0 {
+		return err
+	}
+	one, of, err := m.Mail(ctx, id)
+	switch {
+	case err != nil:
+		return err
+	case of != storeID:
+		return pg.ErrNotFound
+	case one.Status == mail.Due:
+		return pg.Conflicts("wrong_status", "This mail is due already.")
+	}
+	return pg.Conflicts("wrong_status", "This mail is %s. Only one whose end is unknown can be sent again.", one.Status)
+}
