@@ -14,6 +14,7 @@ const movedTo = `unnest($1::text[], $2::text[], $3::text[]) AS m(store_id, email
 // keep their own. What both addresses have is kept as the earlier has it.
 var carried = []string{
 	follow("customer_notes"), follow("segment_moves"), follow("bulk_people"), follow("bulk_changes"),
+	runsMoved, runsFreed, runsMerged, // before mails: a step that is being done ends first, and its mails move too
 	// The aggregate takes all tags away before the first is put back, as an address may
 	// both lose and get one.
 	`
@@ -116,7 +117,7 @@ func follow(table string) string {
 	  AND x.email = m.email`
 }
 
-// carry moves the movers' notes, tags, segments, bulk actions and mail to their new addresses. It runs after
+// carry moves the movers' notes, tags, segments, bulk actions, runs and mail to their new addresses. It runs after
 // the customers' rows are written; see AddNote.
 func (w *work) carry(ctx context.Context, movers []mover) error {
 	if len(movers) == 0 {

@@ -104,7 +104,7 @@ func (f *erasureFilter) eraseNotes(ctx context.Context, rows []resolution, forme
 
 // ofAddresses are the tables whose rows belong to an address and follow from no fact.
 var ofAddresses = []string{"customer_notes", "customer_tags", "watched_members", "segment_moves", "bulk_people",
-	"bulk_changes", "mails", "mail_consents"}
+	"bulk_changes", "runs", "mails", "mail_consents"}
 
 // deleteGone is SQL, of a WITH, that deletes what belongs to those who are gone.
 func deleteGone() (sql string) {

@@ -123,6 +123,22 @@ var mentions = []mention{
 		set:   `tagged_by = regexp_replace(tagged_by, @named, @person, 'gi')`,
 	},
 	{
+		table: "runs",
+		store: "store_id",
+		where: `email = ANY(@addresses) AND @store IN ('', store_id) AND entered_at <= @before`,
+	},
+	{
+		table: "campaigns",
+		store: "store_id",
+		where: `@store IN ('', store_id) AND (` + textNames("name", "audience", "steps", "on_goal") +
+			` OR @store = '' AND ` + textNames("created_by") + `)`,
+		set: `name = left(regexp_replace(name, @named, @person, 'gi'), 60),
+			audience = regexp_replace(audience::text, @named, @person, 'gi')::jsonb,
+			steps = regexp_replace(steps::text, @named, @person, 'gi')::jsonb,
+			on_goal = regexp_replace(on_goal::text, @named, @person, 'gi')::jsonb,
+			created_by = CASE WHEN @store = '' THEN regexp_replace(created_by, @named, @person, 'gi') ELSE created_by END`,
+	},
+	{
 		table: "mail_events",
 		where: `mail_id IN (SELECT id FROM mails WHERE ` + theirMails + `)`,
 	},

@@ -131,6 +131,8 @@ var identityColumns = slices.Concat(
 	columnsOfTable("bulk_actions", "text filter reason, person started_by"),
 	columnsOfTable("bulk_people", "address email"),
 	columnsOfTable("bulk_changes", "address email, person tagged_by"),
+	columnsOfTable("campaigns", "text name audience steps on_goal, person created_by"),
+	columnsOfTable("runs", "address email"),
 	columnsOfTable("mails", "address email, text answer"),
 	columnsOfTable("mail_events", "text detail"),
 	columnsOfTable("mail_consents", "user user_id, address email"),

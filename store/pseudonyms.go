@@ -12,3 +12,6 @@ const (
 func Anonymous(email string) bool { return strings.HasSuffix(email, anonymousDomain) }
 
 func isPseudonym(name string) bool { return strings.HasPrefix(name, anonymousPrefix) }
+
+// NotAnonymous is SQL for whether an address is that of a person who was not erased.
+func NotAnonymous(email string) string { return email + ` NOT LIKE '%` + anonymousDomain + `'` }

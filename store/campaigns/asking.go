@@ -1,0 +1,233 @@
+package campaigns
+
+import (
+	"cmp"
+	"context"
+	"regexp"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"rollcall/store"
+	"rollcall/store/customers"
+	"rollcall/store/pg"
+)
+
+// asking writes the SQL of one campaign as of a moment. Runs go by r there, and their customers by c.
+type asking struct {
+	c     *Campaign
+	q     *Question
+	now   time.Time
+	after time.Time // what became due then or before does not enter
+	zone  string    // of the store
+	args  *pg.Arguments
+	known map[string]string // placeholders by name
+}
+
+// ask prepares the SQL of a campaign as of now.
+func ask(c *Campaign, now time.Time, zone string, args *pg.Arguments) *asking {
+	return &asking{c: c, q: QuestionNamed(c.Trigger.Question), now: now, after: c.windowFrom(now), zone: zone, args: args,
+		known: map[string]string{}}
+}
+
+// windowFrom is the time behind which a question must have become true to make someone enter. What became due before
+// the start counts until all who were meant then have entered; later what is too late does not.
+func (c *Campaign) windowFrom(now time.Time) time.Time {
+	from := now.Add(-time.Duration(c.NotAfter))
+	if c.StartsFrom != nil && (c.EnteredAt == nil || c.StartsFrom.After(from)) {
+		return *c.StartsFrom
+	}
+	return from
+}
+
+// value is what a name stands for.
+func (a *asking) value(name string, t *Test) any {
+	switch name {
+	case "store":
+		return a.c.store
+	case "campaign":
+		return a.c.ID
+	case "now":
+		return a.now
+	case "after":
+		return a.after
+	case "start":
+		return a.c.StartsFrom
+	case "late":
+		return time.Duration(a.c.NotAfter)
+	case "zone":
+		return a.zone
+	case "courses":
+		return a.c.Trigger.Courses
+	case "age":
+		return a.age()
+	case "product":
+		return t.Product
+	case "number":
+		return t.Number
+	}
+	return a.c.Trigger.Numbers[name]
+}
+
+// age is how long after what is asked for the question becomes true.
+func (a *asking) age() time.Duration {
+	for _, n := range a.q.Numbers {
+		switch n.Unit {
+		case "days":
+			return time.Duration(a.c.Trigger.Numbers[n.Name]) * day
+		case "hours":
+			return time.Duration(a.c.Trigger.Numbers[n.Name]) * time.Hour
+		}
+	}
+	return 0
+}
+
+var names = regexp.MustCompile(`@[a-z]+`)
+
+// types are those of the names; others are whole numbers.
+var types = map[string]string{"store": "text", "campaign": "text", "zone": "text", "product": "text", "courses": "text[]",
+	"now": "timestamptz", "after": "timestamptz", "start": "timestamptz", "late": "interval", "age": "interval"}
+
+// fill replaces the names in SQL by placeholders. Those of a test are its own.
+func (a *asking) fill(sql string, t *Test) string {
+	return names.ReplaceAllStringFunc(sql, func(name string) string {
+		name = name[1:]
+		own := t != nil && (name == "product" || name == "number")
+		if !own && a.known[name] != "" {
+			return a.known[name]
+		}
+		typed := a.args.Add(a.value(name, t)) + "::" + cmp.Or(types[name], "integer")
+		if !own {
+			a.known[name] = typed
+		}
+		return typed
+	})
+}
+
+// test is SQL for whether something is true of a run.
+func (a *asking) test(t *Test) string {
+	if t == nil {
+		return "true"
+	}
+	sql := "(" + a.fill(FactNamed(t.Fact).sql, t) + ")"
+	if t.Not {
+		return sql + " IS NOT TRUE"
+	}
+	return sql
+}
+
+// verdict is SQL for why a run ends now, or NULL.
+func (a *asking) verdict() string {
+	sql := "CASE WHEN c.id IS NULL THEN 'gone'"
+	if a.c.Goal != nil {
+		sql += " WHEN " + a.test(a.c.Goal) + " THEN 'goal'"
+	}
+	if a.q.over != "" {
+		return sql + " ELSE " + a.fill(a.q.over, nil) + " END"
+	}
+	return sql + " END"
+}
+
+// conditions is SQL for an array with the condition of each step.
+func (a *asking) conditions() string {
+	sql := "ARRAY["
+	for i, st := range a.c.Steps {
+		if i > 0 {
+			sql += ", "
+		}
+		sql += a.test(st.If)
+	}
+	return sql + "]::boolean[]"
+}
+
+// arm is SQL for which of its texts a customer gets: always the same one, in any order of evaluation.
+func (a *asking) arm() string {
+	share := func(salt string) string {
+		return `(hashtextextended(` + a.fill("@campaign", nil) + ` || '` + salt + `' || c.email, 0) & 2147483647) % 100`
+	}
+	texts := "'a'"
+	for _, st := range a.c.Steps {
+		if st.B != nil {
+			texts = `CASE WHEN ` + share(" b ") + ` < 50 THEN 'b' ELSE 'a' END`
+		}
+	}
+	if a.c.Holdout == 0 {
+		return texts
+	}
+	return `CASE WHEN ` + share(" held ") + ` < ` + strconv.Itoa(a.c.Holdout) + ` THEN 'held' ELSE ` + texts + ` END`
+}
+
+// again is SQL for whether a customer may enter who has been in the campaign before.
+func (a *asking) again() string {
+	campaign := a.fill("@campaign", nil)
+	had := func(which string) string {
+		return `NOT EXISTS (SELECT FROM runs o WHERE o.campaign_id = ` + campaign + ` AND o.email = c.email` + which + `)`
+	}
+	switch a.c.Reentry {
+	case Never:
+		return had("")
+	case After:
+		return had(` AND o.occurrence = r.occurrence`) + ` AND ` + had(
+			` AND abs(extract(epoch FROM o.became_due_at - r.became_due_at)) < 86400 * `+strconv.Itoa(a.c.ReentryDays))
+	}
+	return had(` AND o.occurrence = r.occurrence`)
+}
+
+// entering is SQL for who enters now: customer, email, occurrence, about, became_due_at and arm, by address.
+func (s *Campaigns) entering(ctx context.Context, db pg.Querier, a *asking) (string, error) {
+	audience, err := s.audience(ctx, db, a)
+	if err != nil {
+		return "", err
+	}
+	one := "r.occurrence"
+	if a.c.Reentry != Each {
+		one = "true"
+	}
+	return `
+	SELECT DISTINCT ON (c.email, ` + one + `)
+		c.id AS customer,
+		c.email,
+		r.occurrence,
+		r.about,
+		r.became_due_at,
+		` + a.arm() + ` AS arm
+	FROM (` + a.fill(a.q.sql, nil) + `) r
+	JOIN customers c ON c.id = r.customer
+	WHERE ` + store.NotAnonymous("c.email") + `
+	  AND c.email <> ALL (ARRAY( -- the store's own people
+		SELECT u.email
+		FROM stores s
+		JOIN users u ON u.id = s.owner_user_id OR u.id = ANY(s.member_user_ids)
+		WHERE s.id = ` + a.fill("@store", nil) + ` AND u.email IS NOT NULL
+	  ))` + audience + `
+	  AND ` + a.again() + `
+	  AND ` + a.verdict() + ` IS NULL
+	ORDER BY c.email, ` + one + `, r.became_due_at, r.occurrence`, nil
+}
+
+// audience is the condition that a customer is among those whom the campaign is for.
+func (s *Campaigns) audience(ctx context.Context, db pg.Querier, a *asking) (string, error) {
+	if a.c.rule() == "" {
+		return "", nil
+	}
+	members, err := s.readers.At(a.now).Audience(ctx, db, customers.Filter{Store: a.c.store, Rule: a.c.rule()}, a.args)
+	return `
+	  AND c.id IN (SELECT id FROM (` + members + `) a)`, err
+}
+
+// planned has a statement planned for its arguments.
+func planned(args pg.Arguments) []any { return append([]any{pgx.QueryExecModeCacheDescribe}, args...) }
+
+// zone is the time zone of a store's days: the one set on its pages, else the platform's word, else UTC.
+func zone(ctx context.Context, db pg.Querier, storeID string) (name string, err error) {
+	err = db.QueryRow(ctx, `
+		SELECT coalesce(
+			(SELECT nullif(time_zone, '') FROM store_settings WHERE store_id = $1),
+			(SELECT nullif(time_zone, '') FROM stores WHERE id = $1),
+			'UTC')`, storeID).Scan(&name)
+	if _, wrong := time.LoadLocation(name); wrong != nil {
+		name = "UTC"
+	}
+	return name, err
+}

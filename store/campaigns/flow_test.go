@@ -1,0 +1,52 @@
+package campaigns_test
+
+import (
+	"testing"
+	"time"
+
+	"rollcall/facts"
+	"rollcall/store/campaigns"
+)
+
+const day = 24 * time.Hour
+
+// Switching on reaches nobody of the past, then each who becomes due, once; the goal ends it, and so does leaving.
+func TestNotStarted(t *testing.T) {
+	w := newWorld(t)
+	w.keep(facts.Set{Enrollments: []facts.Enrollment{
+		w.enrolled("c1", "past@x.example", begin.Add(-8*day), 0, begin.Add(-8*day)),
+		w.enrolled("c1", "ann@x.example", begin.Add(-6*day), 0, begin.Add(-6*day)),
+		w.enrolled("c1", "bob@x.example", begin.Add(-6*day), 30, begin.Add(-5*day)),
+		w.enrolled("c1", "cid@x.example", begin.Add(-5*day), 0, begin.Add(-5*day)),
+		w.enrolled("c1", "owner@x.example", begin.Add(-6*day), 0, begin.Add(-6*day)),
+	}})
+	w.make(campaigns.FromRecipe{Recipe: "not_started"}, campaigns.Change{})
+	w.tick(0)
+	w.want(allRuns, ``)
+	w.tick(day)
+	w.want(allRuns, `ann@x.example course:c1 at second`)
+	w.want(allMails, `ann@x.example first course:c1`)
+	w.tick(day)
+	w.want(allMails, `ann@x.example first course:c1
+		cid@x.example first course:c1`)
+	w.keep(facts.Set{Enrollments: []facts.Enrollment{w.enrolled("c1", "ann@x.example", begin.Add(-6*day), 10, w.now)}})
+	w.tick(7 * day)
+	w.want(allRuns, `ann@x.example course:c1 goal
+		cid@x.example course:c1 at the end`)
+	w.want(allMails, `ann@x.example first course:c1
+		cid@x.example first course:c1
+		cid@x.example second course:c1`)
+	w.tick(14 * day)
+	w.want(allRuns, `ann@x.example course:c1 goal
+		cid@x.example course:c1 done`)
+}
+
+// Every recipe can be made, previewed and switched on: its SQL is understood.
+func TestRecipesRun(t *testing.T) {
+	w := newWorld(t)
+	for _, r := range campaigns.Recipes {
+		w.make(campaigns.FromRecipe{Recipe: r.Name, Product: map[bool]string{true: "c2"}[r.Product]}, campaigns.Change{})
+	}
+	w.tick(day)
+	w.want(allRuns, ``)
+}
