@@ -37,6 +37,8 @@ var imports = map[string][]string{
 	"rollcall/store": {"rollcall/facts", "rollcall/internal/moment", "rollcall/store/finding",
 		"rollcall/store/pg", "rollcall/store/reasons"},
 	"rollcall/store/bulk": {"rollcall/store", "rollcall/store/customers", "rollcall/store/pg", "rollcall/store/tags"},
+	"rollcall/store/campaigns": {"rollcall/mail", "rollcall/store", "rollcall/store/customers", "rollcall/store/mail",
+		"rollcall/store/pg", "rollcall/store/tags", "rollcall/value"},
 	"rollcall/store/checks": {"rollcall/facts", "rollcall/store", "rollcall/store/finding", "rollcall/store/pg",
 		"rollcall/store/reasons"},
 	"rollcall/store/customers": {"rollcall/facts", "rollcall/internal/moment", "rollcall/internal/show", // rules in words

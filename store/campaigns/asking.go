@@ -129,6 +129,19 @@ func (a *asking) verdict() string {
 	return sql + " END"
 }
 
+// step is SQL for the key of the next step of a run; empty: all are done. If a change of the campaign took the step
+// away, it is the one behind all that are done, and what is done does not come again.
+func (a *asking) step() string {
+	keys := []string{}
+	for _, st := range a.c.Steps {
+		keys = append(keys, st.Key)
+	}
+	all := a.args.Add(keys) + "::text[]"
+	return `CASE WHEN r.step = ANY(` + all + ` || '{""}') AND NOT r.done ? r.step THEN r.step ELSE coalesce((` + all + `)[1 +
+			coalesce((SELECT max(k.nth) FROM unnest(` + all + `) WITH ORDINALITY k(key, nth) WHERE r.done ? k.key), 0)], '')
+		END`
+}
+
 // conditions is SQL for an array with the condition of each step.
 func (a *asking) conditions() string {
 	sql := "ARRAY["

@@ -17,8 +17,6 @@ import (
 // Limits of a campaign.
 const (
 	maxSteps     = 20
-	maxSubject   = 200       // characters
-	maxBody      = 20_000    // bytes
 	maxNote      = 2_000     // characters
 	maxHoldout   = 50        // percent
 	maxCourses   = 100       // that it is limited to
@@ -239,15 +237,11 @@ func (st *Step) check(place string, q *Question) error {
 	return nil
 }
 
+// check checks what a mail says; whether it can be sent is checked when it is saved.
 func (t *Text) check(place string) error {
 	t.Subject = strings.TrimSpace(t.Subject)
-	switch n := utf8.RuneCountInString(t.Subject); {
-	case !pg.Storable(t.Subject) || !pg.Storable(t.Body) || strings.ContainsAny(t.Subject, "\r\n"):
+	if !pg.Storable(t.Subject) || !pg.Storable(t.Body) || strings.ContainsAny(t.Subject, "\r\n") {
 		return pg.Refuse(place, "holds characters that are not text, or a subject of several lines")
-	case n == 0 || n > maxSubject:
-		return pg.Refuse(place, "has a subject of %d characters; write 1 to %d", n, maxSubject)
-	case strings.TrimSpace(t.Body) == "" || len(t.Body) > maxBody:
-		return pg.Refuse(place, "has a body of %d bytes; write 1 to %d", len(t.Body), maxBody)
 	}
 	return nil
 }

@@ -50,3 +50,24 @@ func TestRecipesRun(t *testing.T) {
 	w.tick(day)
 	w.want(allRuns, ``)
 }
+
+// What a step wrote is asked about again when a mail is claimed.
+func TestSkips(t *testing.T) {
+	w := newWorld(t)
+	w.keep(facts.Set{Enrollments: []facts.Enrollment{
+		w.enrolled("c1", "ann@x.example", begin.Add(-6*day), 0, begin.Add(-6*day)),
+		w.enrolled("c1", "bob@x.example", begin.Add(-6*day), 0, begin.Add(-6*day)),
+		w.enrolled("c1", "cid@x.example", begin.Add(-6*day), 0, begin.Add(-6*day)),
+	}})
+	w.make(campaigns.FromRecipe{Recipe: "not_started"}, campaigns.Change{})
+	w.tick(day)
+	gone := w.enrolled("c1", "cid@x.example", begin.Add(-6*day), 0, w.now)
+	gone.DeletedVersion = w.version(w.now)
+	w.keep(facts.Set{Enrollments: []facts.Enrollment{
+		w.enrolled("c1", "bob@x.example", begin.Add(-6*day), 5, w.now), gone}})
+	w.send()
+	w.want(`SELECT concat_ws(' ', email, status, reason) FROM mails ORDER BY 1`, `
+		ann@x.example sent
+		bob@x.example skipped goal
+		cid@x.example skipped left`)
+}

@@ -14,6 +14,7 @@ import (
 	"rollcall/internal/testing/testdb"
 	"rollcall/store"
 	"rollcall/store/campaigns"
+	"rollcall/store/mail"
 )
 
 func TestMain(m *testing.M) { testdb.Main(m) }
@@ -157,3 +158,30 @@ const (
 		ORDER BY email, occurrence, twin`
 	allMails = `SELECT concat_ws(' ', email, step, occurrence) FROM mails ORDER BY email, id`
 )
+
+// send sends what is due: it takes what the claim gives, and says that all went well.
+func (w *world) send() {
+	w.Helper()
+	mails := mail.New(w.store, w.Skips)
+	for {
+		turn, ok, err := mails.Take(w.Context(), "w", w.now)
+		if err != nil {
+			w.Fatal(err)
+		}
+		if !ok {
+			return
+		}
+		for decided := 1; decided > 0; {
+			if _, decided, err = mails.Claim(w.Context(), turn, w.now); err != nil {
+				w.Fatal(err)
+			}
+		}
+		if _, err := w.store.Pool.Exec(w.Context(), `UPDATE mails SET status = 'sent', sent_at = $1 WHERE status = 'sending'`,
+			w.now); err != nil {
+			w.Fatal(err)
+		}
+		if err := mails.Release(w.Context(), turn, mail.End{Sent: true}); err != nil {
+			w.Fatal(err)
+		}
+	}
+}

@@ -15,7 +15,7 @@ type Recipe struct {
 // Needs tells whether the recipe cannot be made without a product.
 func (r *Recipe) Needs() bool { return r.Product }
 
-func mail(key string, wait Wait, subject, body string) Step {
+func mailing(key string, wait Wait, subject, body string) Step {
 	return Step{Key: key, Wait: wait, Do: DoMail, Mail: &Text{Subject: subject, Body: body}}
 }
 
@@ -37,7 +37,7 @@ var Recipes = []Recipe{
 			Class: Service, Trigger: Trigger{Question: "not_started", Numbers: map[string]int{"days": 7}},
 			Goal: &Test{Fact: "started"}, Within: days(14),
 			Steps: []Step{
-				mail("first", 0, "{course} is waiting for you", `Hi {first_name},
+				mailing("first", 0, "{course} is waiting for you", `Hi {first_name},
 
 a week ago you enrolled in **{course}**. You have not started yet, and that is fine: life gets in the way.
 
@@ -48,7 +48,7 @@ The first lesson is short. You can take it today:
 If something does not work, just answer this mail. I read every answer.
 
 {store}`),
-				mail("second", days(7), "Ten minutes for {course}", `Hi {first_name},
+				mailing("second", days(7), "Ten minutes for {course}", `Hi {first_name},
 
 just one more note about **{course}**, then I will not remind you again.
 
@@ -69,7 +69,7 @@ Is it the wrong course, or the wrong time? Answer this mail and tell me. It help
 			Class: Service, Trigger: Trigger{Question: "stuck", Numbers: map[string]int{"days": 14, "times": 2}},
 			Goal: &Test{Fact: "progressed"}, Within: days(14),
 			Steps: []Step{
-				mail("ask", 0, "Where are you in {course}?", `Hi {first_name},
+				mailing("ask", 0, "Where are you in {course}?", `Hi {first_name},
 
 you have made a start with **{course}**, and then it went quiet. That happens to most of us.
 
@@ -93,7 +93,7 @@ Is there a lesson that does not make sense? Answer this mail and tell me which o
 			Class: Marketing, Trigger: Trigger{Question: "completed", Numbers: map[string]int{"days": 1}},
 			Goal: &Test{Fact: "has"}, Within: days(30),
 			Steps: []Step{
-				mail("next", 0, "You finished {course}. Well done!", `Hi {first_name},
+				mailing("next", 0, "You finished {course}. Well done!", `Hi {first_name},
 
 you have finished **{course}**. Well done! Few people get that far.
 
@@ -115,7 +115,7 @@ And if you have a minute: what did you like, and what was missing? Just answer t
 			Class: Service, Trigger: Trigger{Question: "payment_failed", Numbers: map[string]int{"hours": 0}},
 			Goal: &Test{Fact: "paid"}, NotAfter: days(7), Within: days(14), Priority: 1,
 			Steps: []Step{
-				mail("first", 0, "Your payment for {product} did not go through", `Hi {first_name},
+				mailing("first", 0, "Your payment for {product} did not go through", `Hi {first_name},
 
 we tried to charge your card for **{product}**, and it did not work. Often a card has expired, or the bank was careful.
 
@@ -126,7 +126,7 @@ You keep your access for now. Please check your card here:
 If you have paid meanwhile, there is nothing to do.
 
 {store}`),
-				mail("second", days(3), "Please check your card for {product}", `Hi {first_name},
+				mailing("second", days(3), "Please check your card for {product}", `Hi {first_name},
 
 the payment for **{product}** is still open. It takes a minute to fix:
 
@@ -135,7 +135,7 @@ the payment for **{product}** is still open. It takes a minute to fix:
 Is something wrong with the invoice? Answer this mail, and we will sort it out.
 
 {store}`),
-				mail("last", days(4), "Last note before {product} ends", `Hi {first_name},
+				mailing("last", days(4), "Last note before {product} ends", `Hi {first_name},
 
 we could not charge your card for **{product}** for a week. Without a payment your access will end soon.
 
@@ -154,7 +154,7 @@ If you want to stop, you need not do anything. Thank you for having been with us
 			Class: Marketing, Trigger: Trigger{Question: "unsubscribed", Numbers: map[string]int{"days": 7}},
 			Goal: &Test{Fact: "subscribed"}, Within: days(30),
 			Steps: []Step{
-				mail("ask", 0, "What could we have done better?", `Hi {first_name},
+				mailing("ask", 0, "What could we have done better?", `Hi {first_name},
 
 your subscription to **{product}** ended a week ago. Thank you for the time that you were with us.
 
@@ -165,7 +165,7 @@ If it was only a break, you can come back at any time:
 [Come back]({link})
 
 {store}`),
-				mail("back", days(30), "What is new since you left", `Hi {first_name},
+				mailing("back", days(30), "What is new since you left", `Hi {first_name},
 
 it has been a month since you left **{product}**. Things have changed since then, and you may like some of them.
 
@@ -184,7 +184,7 @@ This is the last mail about it. I wish you all the best.
 			Class: Marketing, Trigger: Trigger{Question: "silent", Numbers: map[string]int{"days": 30}},
 			Goal: &Test{Fact: "back"}, Within: days(90), Priority: 7,
 			Steps: []Step{
-				mail("miss", 0, "We have not seen you for a while", `Hi {first_name},
+				mailing("miss", 0, "We have not seen you for a while", `Hi {first_name},
 
 you have not been at **{store}** for a month. Is everything all right?
 
@@ -208,7 +208,7 @@ If you need help, or if you miss something, just answer this mail.
 			Class: Marketing, Trigger: Trigger{Question: "free", Numbers: map[string]int{"days": 14}},
 			Goal: &Test{Fact: "paying"}, Within: days(30),
 			Steps: []Step{
-				mail("offer", 0, "How did you like {course}?", `Hi {first_name},
+				mailing("offer", 0, "How did you like {course}?", `Hi {first_name},
 
 you have been with **{course}** for a while. How do you like it so far?
 
@@ -219,7 +219,7 @@ If you want to go deeper, have a look at what else there is:
 Not sure which one fits? Answer this mail and tell me what you want to learn. I will tell you honestly.
 
 {store}`),
-				mail("again", days(7), "One question about {course}", `Hi {first_name},
+				mailing("again", days(7), "One question about {course}", `Hi {first_name},
 
 what would you like to be able to do a month from now?
 
@@ -238,7 +238,7 @@ If one of these helps you to get there, I would be glad to have you in it:
 			Class: Marketing, Trigger: Trigger{Question: "left_checkout", Numbers: map[string]int{"hours": 1}},
 			Goal: &Test{Fact: "bought_it"}, Within: days(7), Priority: 2,
 			Steps: []Step{
-				mail("first", 0, "You left something behind", `Hi {first_name},
+				mailing("first", 0, "You left something behind", `Hi {first_name},
 
 you were about to buy **{product}**, and then something got in between. Your order is still there:
 
@@ -247,7 +247,7 @@ you were about to buy **{product}**, and then something got in between. Your ord
 Did something not work? Answer this mail, and we will help.
 
 {store}`),
-				mail("second", hours(23), "Your order for {product} is still open", `Hi {first_name},
+				mailing("second", hours(23), "Your order for {product} is still open", `Hi {first_name},
 
 your order for **{product}** is kept for some more days:
 
@@ -266,7 +266,7 @@ If you have changed your mind, that is fine. There will be no more mails about i
 			Class: Service, Trigger: Trigger{Question: "enrolled", Numbers: map[string]int{"days": 0}},
 			Goal: &Test{Fact: "progress", Number: 20}, Within: days(14), Priority: 3,
 			Steps: []Step{
-				mail("hello", 0, "Welcome to {course}", `Hi {first_name},
+				mailing("hello", 0, "Welcome to {course}", `Hi {first_name},
 
 welcome to **{course}**! I am glad that you are here.
 
@@ -279,7 +279,7 @@ A tip: put two half hours into your calendar for this week. That is enough to ge
 If you have a question, answer this mail.
 
 {store}`),
-				mail("start", days(3), "Shall we start with {course}?", `Hi {first_name},
+				mailing("start", days(3), "Shall we start with {course}?", `Hi {first_name},
 
 you have not opened **{course}** yet. The first lesson takes only a few minutes:
 
@@ -295,7 +295,7 @@ you have not opened **{course}** yet. The first lesson takes only a few minutes:
 		Campaign: Campaign{
 			Class: Service, Trigger: Trigger{Question: "renewal", Numbers: map[string]int{"days": 14}},
 			Steps: []Step{
-				mail("ahead", 0, "{product} renews soon", `Hi {first_name},
+				mailing("ahead", 0, "{product} renews soon", `Hi {first_name},
 
 your yearly subscription to **{product}** will renew in about two weeks. You need not do anything to keep it.
 

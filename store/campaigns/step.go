@@ -102,7 +102,8 @@ func (s *Campaigns) due(ctx context.Context, tx pgx.Tx, c *Campaign, now time.Ti
 	}
 	a := ask(c, now, z, &args)
 	sql := `
-		SELECT r.id, r.email, r.occurrence, r.step, r.arm, r.next_at, r.done, c.id, ` + a.verdict() + `, ` + a.conditions() + `
+		SELECT r.id, r.email, r.occurrence, ` + a.step() + `, r.arm, r.next_at, r.done, c.id, ` + a.verdict() + `,
+			` + a.conditions() + `
 		FROM runs r
 		LEFT JOIN customers c ON c.store_id = r.store_id AND c.email = r.email
 		WHERE r.campaign_id = ` + args.Add(c.ID) + `
@@ -188,7 +189,7 @@ type (
 
 // step brings a run on: it ends, waits for its goal, or does its next step.
 func (w *writing) step(r run) {
-	st := w.c.current(r)
+	st := w.c.step(r.step)
 	switch {
 	case r.verdict != nil:
 		w.end(r, *r.verdict)
@@ -199,15 +200,6 @@ func (w *writing) step(r run) {
 	default:
 		w.do(r, *st)
 	}
-}
-
-// current is the next step of a run; nil: all are done. If a change of the campaign took the step away, it is the first
-// that is behind all that are done.
-func (c *Campaign) current(r run) *Step {
-	if st := c.step(r.step); st != nil || r.step == "" {
-		return st
-	}
-	return c.following(r.done, "")
 }
 
 // following is the step behind one, and behind all that are done; nil: there is none. What is done already does not

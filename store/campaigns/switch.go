@@ -2,7 +2,6 @@ package campaigns
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
@@ -213,15 +212,15 @@ func (s *Campaigns) reached(ctx context.Context, tx pgx.Tx, c Campaign, from, no
 
 // pause holds back what a campaign has yet to send, or lets it go on. What is too late then is not sent.
 func pause(ctx context.Context, tx pgx.Tx, id, state string, now time.Time) error {
-	due := `'infinity'`
+	due := `not_after + interval '1 second'`
 	if state == On {
-		due = `$3`
+		due = `$3::timestamptz`
 	}
-	_, err := tx.Exec(ctx, fmt.Sprintf(`
+	_, err := tx.Exec(ctx, `
 		WITH held AS (
-			UPDATE mails SET due_at = %s WHERE campaign_id = $1 AND status = 'due'
+			UPDATE mails SET due_at = `+due+` WHERE campaign_id = $1 AND status = 'due'
 		)
-		UPDATE campaigns SET state = $2, looked_at = LEAST(looked_at, $3::timestamptz) WHERE id = $1`, due), id, state, now)
+		UPDATE campaigns SET state = $2, looked_at = LEAST(looked_at, $3::timestamptz) WHERE id = $1`, id, state, now)
 	return err
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"rollcall/store/mail"
 	"rollcall/store/pg"
 )
 
@@ -244,22 +245,15 @@ func (c *Campaign) saveTexts(ctx context.Context, tx pgx.Tx, old []Step) error {
 			}
 			if same, ok := before[st.Key+" "+t.Subject+"\n"+t.Body]; ok {
 				t.Version = same.Version
-			} else if err := saveText(ctx, tx, c, st.Key, t); err != nil {
+				continue
+			}
+			var err error
+			if t.Version, err = mail.SaveBody(ctx, tx, c.store, c.ID, st.Key, t.Subject, t.Body); err != nil {
 				return err
 			}
 		}
 	}
 	return c.checkTags(ctx, tx)
-}
-
-// saveText writes a text as the next version of a step's.
-func saveText(ctx context.Context, tx pgx.Tx, c *Campaign, key string, t *Text) error {
-	return tx.QueryRow(ctx, `
-		INSERT INTO mail_bodies (store_id, campaign_id, step, version, subject, markdown)
-		SELECT $1, $2, $3, coalesce(max(version), 0) + 1, $4, $5
-		FROM mail_bodies
-		WHERE campaign_id = $2 AND step = $3
-		RETURNING version`, c.store, c.ID, key, t.Subject, t.Body).Scan(&t.Version)
 }
 
 // checkTags refuses tags that the store does not have, and keeps the others from being deleted meanwhile.
