@@ -75,7 +75,7 @@ const settleSQL = `
 	UPDATE mails
 	SET
 		status = CASE
-			WHEN started_at IS NULL OR provider IN ('resend', 'mailbox') AND claimed_at > $2 - interval '23 hours' THEN 'due'
+			WHEN started_at IS NULL OR provider IN ('resend', 'mailbox') AND claimed_at > $2::timestamptz - interval '23 hours' THEN 'due'
 			ELSE 'unknown'
 		END,
 		reason = CASE
