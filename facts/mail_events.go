@@ -111,7 +111,8 @@ func bounceDetail(parts ...string) string {
 
 const maxDetail = 80
 
-var noCode = regexp.MustCompile(`\S*[^A-Za-z0-9./_\s-]\S*`) // a word that is none of a code: an address, a sentence's end
+// noCode finds words that are part of no code: an address, the end of a sentence.
+var noCode = regexp.MustCompile(`\S*[^A-Za-z0-9./_\s-]\S*`)
 
 // resendTags are {"name": "value"} or a list of {name, value}.
 type resendTags struct{ Mail mailTag }

@@ -179,8 +179,8 @@ func (s stripeSession) kept(o origin, rank int) Checkout {
 		Account: o.account, ID: s.id(), Status: string(s.Status), Context: s.context(), Amount: s.AmountTotal.ptr(),
 		Currency:    currency(s.Currency),
 		RecoveryURL: string(s.AfterExpiration.Recovery.URL), RecoveryUntil: s.AfterExpiration.Recovery.ExpiresAt.time(),
-		RecoveredFrom: string(s.RecoveredFrom), Sale: s.sale(), Promotions: string(s.Consent.Promotions), StartedAt: s.Created.time(),
-		Version: o.version(rank),
+		RecoveredFrom: string(s.RecoveredFrom), Sale: s.sale(), Promotions: string(s.Consent.Promotions),
+		StartedAt: s.Created.time(), Version: o.version(rank),
 	}
 	s.readLines(&c.Context)
 	return c

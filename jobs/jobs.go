@@ -30,6 +30,18 @@ var Queues = map[string]int{
 	"clerk":    4,
 	"stripe":   4,
 	"platform": 3,
+	MailQueue:  1,
+}
+
+// MailQueue is the queue of what providers of mail report: nothing of it is on a list.
+const MailQueue = "mail"
+
+// queueOf returns the queue of a source's events.
+func queueOf(source string) string {
+	if _, own := Queues[source]; own {
+		return source
+	}
+	return MailQueue
 }
 
 // BackfillQueue is the queue of backfills. It has its own handlers, so that history never delays
@@ -124,7 +136,7 @@ func (c *Client) Close() error { return c.asynq.Close() }
 // error.
 func (c *Client) EnqueueEvent(ctx context.Context, source string, id int64, round string) error {
 	return c.enqueue(ctx, TypeEvent, Event{ID: id}, fmt.Sprintf("event:%d", id), round,
-		asynq.Queue(source), asynq.MaxRetry(EventRetries), asynq.Timeout(eventTimeout))
+		asynq.Queue(queueOf(source)), asynq.MaxRetry(EventRetries), asynq.Timeout(eventTimeout))
 }
 
 // EnqueueBackfill enqueues a chunk of a backfill; round as in EnqueueEvent.

@@ -185,7 +185,8 @@ func (h *house) snapshot(t fataler) []string {
 	sql += ` UNION ALL SELECT concat_ws(' ', 'consent', c.store_id, c.email,
 			` + storemail.ConsentSQL("marketing", "c.store_id", "c.email") + `,
 			` + storemail.ConsentSQL("tracking", "c.store_id", "c.email") + `) FROM customers c
-		UNION ALL SELECT concat_ws(' ', 'said', store_id, user_id, kind, state, version) FROM mail_consents WHERE user_id <> ''`
+		UNION ALL SELECT concat_ws(' ', 'said', store_id, user_id, kind, state, version) FROM mail_consents
+			WHERE user_id <> ''`
 	sql += ` UNION ALL SELECT concat_ws(' ', 'event', source, event_id, status, pruned_for, payload) FROM webhook_events
 		ORDER BY 1`
 	return h.lines(t, sql)

@@ -54,7 +54,9 @@ func (d drawer) session(typ, status string, withIntent bool) store.NewEvent {
 			d.field("invoice", func() string { return fmt.Sprintf("%q", d.invoice()) }),
 			d.field("customer", func() string { return fmt.Sprintf("%q", d.cus()) }),
 			d.field("customer_details", func() string { return fmt.Sprintf(`{"email":%q,"name":"Guest"}`, d.email()) }),
-			d.field("consent", func() string { return fmt.Sprintf(`{"promotions":%q}`, d.pick("promotions", "opt_in", "opt_out")) }),
+			d.field("consent", func() string {
+				return fmt.Sprintf(`{"promotions":%q}`, d.pick("promotions", "opt_in", "opt_out"))
+			}),
 			d.field("client_reference_id", func() string { return fmt.Sprintf("%q", d.user()) })))
 }
 

@@ -73,7 +73,8 @@ var (
 		versioned{"checkout_version", []string{"checkout_at"}, []string{"checkout"}})
 	checkoutsTable = newTable[facts.Checkout]("checkouts", "account id", "version",
 		slices.Concat(contextColumns,
-			columnSets("status, amount currency, recovery_url recovery_until, recovered_from, sale, promotions, started_at")), nil)
+			columnSets("status, amount currency, recovery_url recovery_until, recovered_from, sale, promotions"),
+			columnSets("started_at")), nil)
 	failedInvoicesTable = newTable[facts.FailedInvoice]("failed_invoices", "account id", "version",
 		slices.Concat(alwaysNamed("attempts next_attempt_at hosted_url amount_due currency"),
 			columnSets("subscription, stripe_customer")), nil)

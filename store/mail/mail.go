@@ -28,23 +28,6 @@ type Mails struct {
 // New returns the mails of all stores. skips may be nil.
 func New(s *store.Store, skips Skips) *Mails { return &Mails{s.DB, skips} }
 
-// stopped is SQL for whether a row's address is stopped: for everything, or for the row's class.
-func stopped(m string) string {
-	return `EXISTS (
-		SELECT
-		FROM mail_stops t
-		WHERE t.hash = ` + HashSQL(m+".email") + `
-		  AND t.store_id IN ('', ` + m + `.store_id)
-		  AND (t.reason <> 'unsubscribed' OR ` + m + `.class = 'marketing')
-	)`
-}
-
-// HashSQL is SQL for what mail_stops keeps of an address: HMAC-SHA-256, as of erased people.
-func HashSQL(email string) string {
-	return `sha256((SELECT erasure_pad('5c')) || sha256((SELECT erasure_pad('36')) || convert_to('address:' || ` + email +
-		`, 'UTF8')))`
-}
-
 // zoneOf is the time zone of a store: the one set on its pages, else the platform's word, else UTC.
 func zoneOf(ctx context.Context, q pg.Querier, storeID string) (*time.Location, error) {
 	var name string

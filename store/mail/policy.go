@@ -81,22 +81,14 @@ const twin = `EXISTS (
 
 // consented is SQL for whether there is the consent that the class of m needs.
 func consented(s Settings) string {
-	bought := ``
+	said := ConsentSQL("marketing", "m.store_id", "m.email")
+	enough := said + ` = 'granted'`
 	if s.SoftOptIn {
-		bought = ` OR NOT EXISTS (
-				SELECT FROM mail_consents n WHERE n.store_id = m.store_id AND n.email = m.email AND n.kind = 'marketing'
-			) AND EXISTS (
+		enough = `CASE ` + said + ` WHEN 'granted' THEN true WHEN 'denied' THEN false ELSE EXISTS (
 				SELECT FROM customers c WHERE c.store_id = m.store_id AND c.email = m.email AND c.type <> 'lead'
-			)`
+			) END`
 	}
-	return `(m.class <> 'marketing' OR EXISTS (
-				SELECT
-				FROM mail_consents n
-				WHERE n.store_id = m.store_id
-				  AND n.email = m.email
-				  AND n.kind = 'marketing'
-				  AND n.state = 'granted'
-			)` + bought + `)`
+	return `coalesce(m.class <> 'marketing' OR ` + enough + `, false)`
 }
 
 // wait is SQL for until when m waits for each reason; NULL: not at all.

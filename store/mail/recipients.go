@@ -1,4 +1,3 @@
-// Package mail stores what is sent to customers, and what they said of it.
 package mail
 
 import (

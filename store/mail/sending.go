@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"rollcall/mail"
+	"rollcall/store"
 	"rollcall/store/pg"
 )
 
@@ -86,7 +87,7 @@ const doneSQL = `
 // hardSQL stops an address that does not exist, for all stores.
 var hardSQL = `
 	INSERT INTO mail_stops (store_id, hash, reason, since, mail_id)
-	SELECT '', ` + HashSQL("m.email") + `, 'hard', $2, m.id
+	SELECT '', ` + store.AddressHash("m.email") + `, 'hard', $2, m.id
 	FROM mails m
 	WHERE m.id = $1
 	ON CONFLICT DO NOTHING`

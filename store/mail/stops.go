@@ -13,8 +13,8 @@ import (
 // Stops say which addresses are not mailed any more. They are keyed hashes: they survive an erasure
 // without naming anyone, and no import, merge or purchase lifts them.
 
-// StoppedSQL is SQL for whether a stop forbids a mail, by its store, address, class and campaign.
-func StoppedSQL(mail string) string {
+// stopped is SQL for whether a stop forbids a mail.
+func stopped(mail string) string {
 	return `EXISTS (
 		SELECT FROM mail_stops s
 		WHERE s.hash = ` + store.AddressHash(mail+".email") + `

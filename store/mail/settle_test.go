@@ -1,0 +1,173 @@
+package mail_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"rollcall/store"
+	storemail "rollcall/store/mail"
+)
+
+// reported is a webhook of Resend about a mail.
+func reported(mailID int64, nth int, kind, bounce string) store.NewEvent {
+	at := monday.Add(time.Duration(nth) * time.Hour).Format(time.RFC3339)
+	return event("resend", fmt.Sprintf("msg_%d_%d_%s", mailID, nth, kind), "email."+kind, at,
+		fmt.Sprintf(`{"type":"email.%[1]s","created_at":%[2]q,"data":{"email_id":"re_%[3]d","tags":{"mail":"%[3]d"}%[4]s}}`,
+			kind, at, mailID, bounce))
+}
+
+const (
+	gone = `,"bounce":{"type":"Permanent","subType":"General","message":"550 5.1.1 no such user"}`
+	full = `,"bounce":{"type":"Transient","subType":"MailboxFull","message":"452 4.2.2 full"}`
+	spam = `,"bounce":{"type":"Permanent","subType":"General","message":"554 5.7.1 rejected as spam"}`
+)
+
+// settled settles all events, as of two weeks later or now.
+func settled(t testing.TB, r *storemail.Recipients, at time.Time) {
+	t.Helper()
+	for more := true; more; {
+		var err error
+		if more, err = r.Settle(t.Context(), at); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// outcome is what providers' reports led to.
+func outcome(t testing.TB, s *store.Store) []string {
+	t.Helper()
+	return append(stopsOf(t, s), lines(t, s, `
+		SELECT concat_ws(' ', 'mail', email, status, sent_at AT TIME ZONE 'UTC') FROM mails
+		UNION ALL
+		SELECT concat_ws(' ', source, event_id, mail_id IS NOT NULL, kind, verdict, detail, settled_at IS NOT NULL)
+		FROM mail_events
+		UNION ALL
+		SELECT concat_ws(' ', 'since', reason, since AT TIME ZONE 'UTC', mail_id) FROM mail_stops
+		ORDER BY 1`)...)
+}
+
+// What providers report leads to the same mails and stops in any order, told twice and applied again,
+// before or after the outcome of sending is written.
+func TestSettling(t *testing.T) {
+	t.Parallel()
+	s, r := recipients(t)
+	var unknown, sent, complained, hard, ours int64
+	var softs []int64
+	begin := func() {
+		for _, table := range []string{"webhook_events", "mail_events", "mails", "mail_stops"} {
+			run(t, s, `DELETE FROM `+table)
+		}
+		run(t, s, `ALTER TABLE mails ALTER COLUMN id RESTART WITH 1`)
+		unknown = mailTo(t, s, "s1", "p1@x.example", "marketing", "unknown")
+		sent = mailTo(t, s, "s1", "p1@x.example", "marketing", "sent")
+		complained = mailTo(t, s, "s1", "p2@x.example", "service", "sent")
+		hard = mailTo(t, s, "s2", "p1@x.example", "marketing", "sent")
+		ours = mailTo(t, s, "s1", "p2@x.example", "marketing", "sent")
+		softs = nil
+		for range 6 {
+			softs = append(softs, mailTo(t, s, "s1", "p3@x.example", "marketing", "sent"))
+		}
+	}
+	begin()
+	events := []store.NewEvent{
+		reported(unknown, 1, "delivered", ""), reported(sent, 1, "delivered", ""),
+		reported(complained, 1, "complained", ""), reported(complained, 3, "complained", ""),
+		reported(hard, 2, "bounced", gone), reported(ours, 1, "bounced", spam),
+		reported(sent, 4, "opened", ""),
+	}
+	for i, id := range softs[:5] {
+		events = append(events, reported(id, i+1, "bounced", full), reported(id, i+1, "delivery_delayed", ""))
+	}
+	want := []string{
+		"p1@x.example///hard", "p2@x.example/s1//complained", "p3@x.example/s1//soft",
+		"mail p1@x.example sent 2026-03-02 12:00:00", "mail p1@x.example sent 2026-03-02 12:00:00",
+		"mail p1@x.example sent 2026-03-02 13:00:00",
+	}
+	var first []string
+	for seed := range uint64(8) {
+		begin()
+		order := slices.Clone(events)
+		rand.New(rand.NewPCG(seed, 1)).Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
+		run(t, s, `UPDATE mails SET status = 'sending' WHERE id = $1`, unknown)
+		for i, e := range append(order, order...) {
+			if apply(t, s, e); i%3 == 0 {
+				settled(t, r, monday)
+			}
+		}
+		run(t, s, `UPDATE mails SET status = 'unknown' WHERE id = $1`, unknown)
+		settled(t, r, monday.Add(time.Hour))
+		got := outcome(t, s)
+		if first == nil {
+			first = got
+			for _, line := range want {
+				if !slices.Contains(got, line) {
+					t.Fatalf("%q is not in\n%q", line, got)
+				}
+			}
+		}
+		if diff := cmp.Diff(first, got); diff != "" {
+			t.Errorf("told in the order %s:\n%s", idsOf(order), diff)
+		}
+		run(t, s, `UPDATE mail_events SET settled_at = NULL`)
+		settled(t, r, monday.Add(time.Hour))
+		if diff := cmp.Diff(first, outcome(t, s)); diff != "" {
+			t.Errorf("settled again:\n%s", diff)
+		}
+	}
+}
+
+// A delivery between soft bounces begins to count anew, also if it is reported last; what bounces
+// twice is one mail.
+func TestSoftBouncesInARow(t *testing.T) {
+	t.Parallel()
+	s, r := recipients(t)
+	var ids []int64
+	for range 6 {
+		ids = append(ids, mailTo(t, s, "s1", "p3@x.example", "marketing", "sent"))
+	}
+	for i, id := range ids[:4] {
+		apply(t, s, reported(id, i+1, "bounced", full), reported(id, i+20, "bounced", full))
+	}
+	if settled(t, r, monday); len(stopsOf(t, s)) > 0 {
+		t.Errorf("four mails, each twice: %q", stopsOf(t, s))
+	}
+	apply(t, s, reported(ids[4], 50, "bounced", full))
+	if settled(t, r, monday); !slices.Equal(stopsOf(t, s), []string{"p3@x.example/s1//soft"}) {
+		t.Errorf("five: %q", stopsOf(t, s))
+	}
+	apply(t, s, reported(ids[5], 49, "delivered", ""))
+	if settled(t, r, monday); len(stopsOf(t, s)) > 0 {
+		t.Errorf("a delivery before the fifth: %q", stopsOf(t, s))
+	}
+}
+
+// An event that has only the provider's id finds its mail once that is known; one of another
+// program waits a week, and is done.
+func TestEventsWaitForTheirMail(t *testing.T) {
+	t.Parallel()
+	s, r := recipients(t)
+	id := mailTo(t, s, "s1", "p1@x.example", "marketing", "unknown")
+	at := monday.Add(time.Hour).Format(time.RFC3339)
+	for _, message := range []string{"re_ours", "re_other"} {
+		apply(t, s, event("resend", "msg_"+message, "email.bounced", at,
+			`{"created_at":"`+at+`","data":{"email_id":"`+message+`"`+gone+`}}`))
+	}
+	if settled(t, r, monday); len(stopsOf(t, s)) > 0 {
+		t.Errorf("of a mail that is not known: %q", stopsOf(t, s))
+	}
+	run(t, s, `UPDATE mails SET provider = 'resend', provider_id = 're_ours' WHERE id = $1`, id)
+	settled(t, r, monday)
+	open := func() []string { return lines(t, s, `SELECT event_id FROM mail_events WHERE settled_at IS NULL`) }
+	if got := stopsOf(t, s); !slices.Equal(got, []string{"p1@x.example///hard"}) ||
+		!slices.Equal(open(), []string{"msg_re_other"}) {
+		t.Errorf("stops %q, open %q", got, open())
+	}
+	if settled(t, r, monday.Add(8*24*time.Hour)); len(open()) > 0 {
+		t.Errorf("a week later: %q", open())
+	}
+}
