@@ -68,6 +68,10 @@ func TestExportIsTheList(t *testing.T) {
 		for _, f.Sort = range allSorts {
 			f.Store = "store_a"
 			want := listed(t, l, f)
+			for i := range want { // a CSV does not show these
+				c := &want[i]
+				c.StoreID, c.ImageURL, c.LastActivity, c.LastActivityOf, c.ProductIDs = "", nil, "", customers.Subject{}, nil
+			}
 			for _, l.Store.ExportPatience = range patiences {
 				if diff := gocmp.Diff(want, exported(t, l, f)); diff != "" {
 					t.Errorf("%+v within %v: -list +export\n%s", f, l.Store.ExportPatience, diff)
@@ -93,6 +97,10 @@ func TestExportOfMany(t *testing.T) {
 		for _, sort := range []string{"-last_activity", "email"} {
 			f := customers.Filter{Store: "store_a", Sort: sort}
 			want := listed(t, l, f)
+			for i := range want { // a CSV does not show these
+				c := &want[i]
+				c.StoreID, c.ImageURL, c.LastActivity, c.LastActivityOf, c.ProductIDs = "", nil, "", customers.Subject{}, nil
+			}
 			for _, l.Store.ExportPatience = range patiences {
 				if diff := gocmp.Diff(want, exported(t, l, f)); diff != "" {
 					t.Errorf("%d by %s within %v: -list +export\n%s", n, sort, l.Store.ExportPatience, diff)
