@@ -24,27 +24,42 @@ type cell struct{ from, to int }
 
 func newBatch() *batch { return &batch{first: make(map[int64]int, exportBatch)} }
 
-// fill reads the rows of ids, in any order, and closes them. Without ids they are in the
-// order of the list.
+// fill reads the rows of ids, in any order, and closes them.
 func (b *batch) fill(ids []int64, rows pgx.Rows) {
 	defer rows.Close()
-	b.ids, b.fields, b.cells, b.bytes = ids, rows.FieldDescriptions(), b.cells[:0], b.bytes[:0]
-	clear(b.first)
+	b.clear(rows)
 	for rows.Next() {
-		values := rows.RawValues()
-		id := int64(binary.BigEndian.Uint64(values[0]))
-		if b.first[id] = len(b.cells); ids == nil {
-			b.ids = append(b.ids, id)
-		}
-		for _, v := range values {
-			from := len(b.bytes)
-			if v == nil {
-				from = -1
-			}
-			b.bytes = append(b.bytes, v...)
-			b.cells = append(b.cells, cell{from, len(b.bytes)})
-		}
+		b.add(rows.RawValues())
 	}
+	b.ids = ids
+}
+
+// fillNext reads the next rows, in their order; none at their end.
+func (b *batch) fillNext(rows pgx.Rows) {
+	b.clear(rows)
+	for len(b.ids) < exportBatch && rows.Next() {
+		b.ids = append(b.ids, b.add(rows.RawValues()))
+	}
+}
+
+func (b *batch) clear(rows pgx.Rows) {
+	b.ids, b.fields, b.cells, b.bytes = nil, rows.FieldDescriptions(), b.cells[:0], b.bytes[:0]
+	clear(b.first)
+}
+
+// add adds a row.
+func (b *batch) add(values [][]byte) (id int64) {
+	id = int64(binary.BigEndian.Uint64(values[0]))
+	b.first[id] = len(b.cells)
+	for _, v := range values {
+		from := len(b.bytes)
+		if v == nil {
+			from = -1
+		}
+		b.bytes = append(b.bytes, v...)
+		b.cells = append(b.cells, cell{from, len(b.bytes)})
+	}
+	return id
 }
 
 // row is the row of an id, until the next call; nil if there is none.

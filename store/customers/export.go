@@ -3,7 +3,6 @@ package customers
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"math"
 	"net/url"
 	"slices"
@@ -23,8 +22,6 @@ const (
 	// longestStream limits how long that transaction sends rows.
 	longestStream = 30 * time.Second
 )
-
-var fetchSQL = fmt.Sprintf("FETCH %d FROM exported", exportBatch)
 
 // ParseExport parses the query of an export of store's customers: the list's
 // parameters without cursor and limit. Its errors are *pg.BadParam.
@@ -201,37 +198,44 @@ func (e *export) stream(ctx context.Context) (left []int64, err error) {
 }
 
 // read passes the rows of a list on; it ends after n of them, when the reader is slow, or
-// else with -1 after the last.
+// else with -1 after the last. It reads them without a cursor, which would sort with one
+// process.
 func (e *export) read(ctx context.Context, tx pgx.Tx, q *listQuery) (n int, err error) {
 	sql, args := q.sorted(e.tagsColumn())
-	for _, s := range []struct {
-		sql  string
-		args []any
-	}{
-		{"SET LOCAL cursor_tuple_fraction = 1", nil}, // it is read to its end
-		{"DECLARE exported NO SCROLL CURSOR FOR " + sql, append([]any{pgx.QueryExecModeExec}, args...)},
-	} {
-		if _, err := tx.Exec(ctx, s.sql, s.args...); err != nil {
-			return 0, err
-		}
+	if _, err := tx.Exec(ctx, "SAVEPOINT reading"); err != nil {
+		return 0, err
 	}
+	rows, err := tx.Query(ctx, sql, append([]any{pgx.QueryExecModeCacheDescribe}, args...)...)
+	if err != nil {
+		return 0, err
+	}
+	defer rows.Close()
 	for end := time.Now().Add(longestStream); time.Now().Before(end); {
 		b, err := e.freeWithin(ctx, e.ExportPatience)
-		if b == nil || err != nil {
-			return n, err
-		}
-		rows, err := tx.Query(ctx, fetchSQL, pgx.QueryExecModeCacheDescribe)
 		if err != nil {
 			return n, err
 		}
-		b.fill(nil, rows)
+		if b == nil {
+			break
+		}
+		b.fillNext(rows)
 		if err := rows.Err(); err != nil || len(b.ids) == 0 {
 			return -1, err
 		}
 		n += len(b.ids)
 		e.full <- b // has room for all there are
 	}
-	return n, nil
+	return n, leave(ctx, tx, rows)
+}
+
+// leave cancels a statement whose rows are not read to their end. Its snapshot stays.
+func leave(ctx context.Context, tx pgx.Tx, rows pgx.Rows) error {
+	if err := tx.Conn().PgConn().CancelRequest(ctx); err != nil {
+		return err
+	}
+	rows.Close()
+	_, err := tx.Exec(ctx, "ROLLBACK TO SAVEPOINT reading")
+	return err
 }
 
 // freeWithin waits for a batch that has been written; nil: there was none in time.
