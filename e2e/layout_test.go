@@ -37,8 +37,8 @@ var imports = map[string][]string{
 	"rollcall/store": {"rollcall/facts", "rollcall/internal/moment", "rollcall/store/finding",
 		"rollcall/store/pg", "rollcall/store/reasons"},
 	"rollcall/store/bulk": {"rollcall/store", "rollcall/store/customers", "rollcall/store/pg", "rollcall/store/tags"},
-	"rollcall/store/campaigns": {"rollcall/mail", "rollcall/store", "rollcall/store/customers", "rollcall/store/mail",
-		"rollcall/store/pg", "rollcall/store/tags", "rollcall/value"},
+	"rollcall/store/campaigns": {"rollcall/internal/show", "rollcall/mail", "rollcall/store", "rollcall/store/customers",
+		"rollcall/store/mail", "rollcall/store/pg", "rollcall/store/tags", "rollcall/value"},
 	"rollcall/store/checks": {"rollcall/facts", "rollcall/store", "rollcall/store/finding", "rollcall/store/pg",
 		"rollcall/store/reasons"},
 	"rollcall/store/customers": {"rollcall/facts", "rollcall/internal/moment", "rollcall/internal/show", // rules in words
@@ -75,8 +75,8 @@ var imports = map[string][]string{
 	"rollcall/webhooks": {"rollcall/internal/proxies", "rollcall/internal/tally", "rollcall/jobs",
 		"rollcall/store", "rollcall/store/pg"},
 	"rollcall/worker": {"rollcall/facts", "rollcall/history", "rollcall/internal/tally", "rollcall/jobs",
-		"rollcall/store", "rollcall/store/bulk", "rollcall/store/pg", "rollcall/store/segments", "rollcall/store/status",
-		"rollcall/store/tags", "rollcall/store/value", "rollcall/watch"},
+		"rollcall/store", "rollcall/store/bulk", "rollcall/store/campaigns", "rollcall/store/pg", "rollcall/store/segments",
+		"rollcall/store/status", "rollcall/store/tags", "rollcall/store/value", "rollcall/watch"},
 }
 
 // harness is below what only tests need. harnessUsers may import it outside of tests

@@ -156,6 +156,8 @@ func (w *Worker) Run(ctx context.Context) error {
 	beside.Go(func() { w.bulkUntil(ctx) })
 	beside.Go(func() { w.watchSegmentsUntil(ctx) })
 	beside.Go(func() { w.valueUntil(ctx) })
+	beside.Go(func() { w.enterUntil(ctx) })
+	beside.Go(func() { w.stepUntil(ctx) })
 	beside.Go(func() {
 		w.inTurns(ctx, w.cfg.Sweep, "older events are not yet found by what they name", w.cfg.Store.IndexEvents)
 	})

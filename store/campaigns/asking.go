@@ -142,6 +142,32 @@ func (a *asking) step() string {
 		END`
 }
 
+// reach is SQL for the mail that a run gets at once when it comes to a step, or NULL: steps that do not wait are done
+// one after the other.
+func (a *asking) reach(from int) string {
+	st, then := a.c.Steps[from], "NULL"
+	if from+1 < len(a.c.Steps) && a.c.Steps[from+1].Wait == 0 {
+		then = a.reach(from + 1)
+	}
+	if st.Do != DoMail {
+		return then
+	}
+	key := a.args.Add(st.Key) + "::text"
+	if st.If == nil {
+		return key
+	}
+	return "CASE WHEN " + a.test(st.If) + " THEN " + key + " ELSE " + then + " END"
+}
+
+// reaches is SQL for the mail that a run gets at once whose next step has a key.
+func (a *asking) reaches(key string) string {
+	sql := "CASE " + key
+	for i, st := range a.c.Steps {
+		sql += " WHEN " + a.args.Add(st.Key) + "::text THEN " + a.reach(i)
+	}
+	return sql + " END"
+}
+
 // conditions is SQL for an array with the condition of each step.
 func (a *asking) conditions() string {
 	sql := "ARRAY["
@@ -204,19 +230,26 @@ func (s *Campaigns) entering(ctx context.Context, db pg.Querier, a *asking) (str
 		r.occurrence,
 		r.about,
 		r.became_due_at,
-		` + a.arm() + ` AS arm
+		` + a.arm() + ` AS arm,
+		` + a.reach(0) + ` AS mail,
+		` + a.conditions() + ` AS met
 	FROM (` + a.fill(a.q.sql, nil) + `) r
 	JOIN customers c ON c.id = r.customer
 	WHERE ` + store.NotAnonymous("c.email") + `
-	  AND c.email <> ALL (ARRAY( -- the store's own people
+	  AND c.email <> ALL (` + ownPeople(a) + `)` + audience + `
+	  AND ` + a.again() + `
+	  AND ` + a.verdict() + ` IS NULL
+	ORDER BY c.email, ` + one + `, r.became_due_at, r.occurrence`, nil
+}
+
+// ownPeople is SQL for the addresses of the store's own people, whom no campaign is for.
+func ownPeople(a *asking) string {
+	return `ARRAY(
 		SELECT u.email
 		FROM stores s
 		JOIN users u ON u.id = s.owner_user_id OR u.id = ANY(s.member_user_ids)
 		WHERE s.id = ` + a.fill("@store", nil) + ` AND u.email IS NOT NULL
-	  ))` + audience + `
-	  AND ` + a.again() + `
-	  AND ` + a.verdict() + ` IS NULL
-	ORDER BY c.email, ` + one + `, r.became_due_at, r.occurrence`, nil
+	  )`
 }
 
 // audience is the condition that a customer is among those whom the campaign is for.

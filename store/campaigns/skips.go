@@ -38,7 +38,7 @@ func (s *Campaigns) Skips(ctx context.Context, tx pgx.Tx, storeID string, args *
 		verdicts = ` NULL`
 	}
 	return `
-		SELECT coalesce(
+		SELECT CASE WHEN m.class <> 'test' THEN coalesce(
 			CASE coalesce((SELECT k.state FROM campaigns k WHERE k.id = m.campaign_id), 'ended')
 				WHEN 'on' THEN NULL
 				WHEN 'rehearsal' THEN 'rehearsal'
@@ -54,5 +54,5 @@ func (s *Campaigns) Skips(ctx context.Context, tx pgx.Tx, storeID string, args *
 				  AND r.occurrence = m.occurrence
 				ORDER BY r.twin <> 0
 				LIMIT 1
-			))`, nil
+			)) END`, nil
 }

@@ -9,15 +9,24 @@ import (
 	"rollcall/store/pg"
 )
 
-// Unused is nil, or a *pg.Conflict that names the segments whose rules name a thing: leaf
-// is its kind, tag or segment.
+// Unused is nil, or a *pg.Conflict that names the segments and campaigns that use a thing:
+// leaf is its kind, tag or segment.
 func (s *Tags) Unused(ctx context.Context, storeID, leaf, id string) error {
 	rows, err := s.Pool.Query(ctx, `
-		SELECT name
-		FROM segments
+		WITH named AS (
+			SELECT ('$.**.' || $2 || ' ? (@ == $id)')::jsonpath AS path, jsonb_build_object('id', $3::text) AS id
+		)
+		SELECT 'the segment “' || name || '”'
+		FROM segments, named
 		WHERE store_id = $1
-		  AND jsonb_path_exists(rule, ('$.**.' || $2 || ' ? (@ == $id)')::jsonpath, jsonb_build_object('id', $3::text))
-		ORDER BY folded`, storeID, leaf, id)
+		  AND jsonb_path_exists(rule, path, named.id)
+		UNION ALL
+		SELECT 'the campaign “' || name || '”'
+		FROM campaigns, named
+		WHERE store_id = $1
+		  AND state <> 'ended'
+		  AND (jsonb_path_exists(audience, path, named.id) OR jsonb_path_exists(steps || on_goal, path, named.id))
+		ORDER BY 1`, storeID, leaf, id)
 	if err != nil {
 		return err
 	}
@@ -25,14 +34,5 @@ func (s *Tags) Unused(ctx context.Context, storeID, leaf, id string) error {
 	if err != nil || len(names) == 0 {
 		return err
 	}
-	return pg.Conflicts("in_use", "This %s is used by %s. Change or delete those first.", leaf, quoted(names))
-}
-
-// quoted lists names of segments.
-func quoted(names []string) string {
-	text := "the segment "
-	if len(names) > 1 {
-		text = "the segments "
-	}
-	return text + "“" + strings.Join(names, "”, “") + "”"
+	return pg.Conflicts("in_use", "This %s is used by %s. Change or delete those first.", leaf, strings.Join(names, ", "))
 }

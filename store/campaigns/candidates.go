@@ -1,0 +1,220 @@
+package campaigns
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"rollcall/mail"
+	storemail "rollcall/store/mail"
+	"rollcall/store/pg"
+)
+
+// candidates is SQL for the mails of a campaign as of a moment, with the columns of mails and verdict, why the campaign
+// does not want them sent: those that wait, those of runs, and those of who enters. At a time to come, runs have gone
+// on by then, and only the mails of that day are meant.
+func (s *Campaigns) candidates(ctx context.Context, tx pgx.Tx, a *asking, now time.Time) (string, error) {
+	coming := a.now.After(now)
+	if coming {
+		a.after = a.c.windowFrom(now)
+	}
+	entering, err := s.entering(ctx, tx, a)
+	if err != nil {
+		return "", err
+	}
+	var made string
+	if coming {
+		made = a.dueThen(entering, now)
+	} else {
+		made = a.dueNow(entering)
+	}
+	columns := `
+			` + a.fill("@store", nil) + ` AS store_id,
+			x.email,
+			` + a.args.Add(a.c.Class) + `::text AS class,
+			` + a.fill("@campaign", nil) + ` COLLATE "C" AS campaign_id,
+			x.step COLLATE "C" AS step,
+			x.occurrence COLLATE "C" AS occurrence,`
+	return `
+		SELECT
+			x.id,` + columns + `
+			x.twin,
+			x.variant,
+			x.due_at,
+			x.not_after,
+			x.priority,
+			x.verdict
+		FROM (` + a.waiting() + `) x
+		UNION ALL
+		SELECT
+			0,` + columns + `
+			0,
+			x.variant,
+			x.due_at,
+			x.due_at + ` + a.fill("@late", nil) + `,
+			` + a.args.Add(a.c.Priority) + `::smallint,
+			x.verdict
+		FROM (` + made + `) x
+		WHERE x.step IS NOT NULL`, nil
+}
+
+// waiting is SQL for mails that are there already.
+func (a *asking) waiting() string {
+	return `
+			SELECT m.id, m.email, m.step, m.occurrence, m.twin, m.variant, m.due_at, m.not_after, m.priority,
+				(SELECT ` + a.verdict() + `
+					FROM runs r
+					LEFT JOIN customers c ON c.store_id = r.store_id AND c.email = r.email
+					WHERE r.campaign_id = m.campaign_id AND r.email = m.email AND r.occurrence = m.occurrence AND r.twin = 0
+				) AS verdict
+			FROM mails m
+			WHERE m.store_id = ` + a.fill("@store", nil) + `
+			  AND m.status = 'due'
+			  AND m.class <> 'test'
+			  AND m.campaign_id = ` + a.fill("@campaign", nil) + `
+			  AND m.due_at <= ` + a.fill("@now", nil)
+}
+
+// ofRun is SQL for why a mail of a run is not sent, or NULL.
+func (a *asking) ofRun() string {
+	return `coalesce(` + a.verdict() + `, CASE WHEN r.arm = 'held' THEN 'held' END)`
+}
+
+// theRuns is SQL for the active runs of the campaign and their customers; n.step is the next step.
+func (a *asking) theRuns() string {
+	return `
+			FROM runs r
+			CROSS JOIN LATERAL (SELECT ` + a.step() + ` AS step) n
+			LEFT JOIN customers c ON c.store_id = r.store_id AND c.email = r.email
+			WHERE r.campaign_id = ` + a.fill("@campaign", nil) + `
+			  AND r.ended_at IS NULL`
+}
+
+// dueNow is SQL for the mails that the next turn of runs makes, and of those who enter.
+func (a *asking) dueNow(entering string) string {
+	now, late := a.fill("@now", nil), a.fill("@late", nil)
+	return `
+			SELECT r.email, ` + a.reaches("n.step") + ` AS step, r.occurrence, r.arm AS variant, r.next_at AS due_at,
+				CASE WHEN ` + a.verdict() + ` IS NULL AND r.next_at < ` + now + ` - ` + late + ` THEN 'late'
+					ELSE ` + a.ofRun() + ` END AS verdict` + a.theRuns() + `
+			  AND r.next_at <= ` + now + `
+			UNION ALL
+			SELECT e.email, e.mail, e.occurrence, e.arm, GREATEST(e.became_due_at + ` + a.wait(0) + `, ` + a.begun() + `),
+				CASE WHEN e.arm = 'held' THEN 'held' END
+			FROM (` + entering + `) e
+			WHERE e.became_due_at + ` + a.wait(0) + ` <= ` + now
+}
+
+// dueThen is SQL for the mails that runs, and those who enter until then, come to on the day of a time to come.
+func (a *asking) dueThen(entering string, now time.Time) string {
+	from, to, at, nth := a.c.chains()
+	chain := `unnest(` + a.args.Add(from) + `::text[], ` + a.args.Add(to) + `::text[], ` + a.args.Add(at) + `::interval[], ` +
+		a.args.Add(nth) + `::integer[]) AS w(step, mail, wait, nth)`
+	begins, _ := mail.Day(a.now, mail.Zone(a.zone))
+	today := a.args.Add(now) + "::timestamptz"
+	return `
+			SELECT d.email, w.mail AS step, d.occurrence, d.variant, d.at + w.wait AS due_at, d.verdict
+			FROM (
+				SELECT r.email, n.step, r.occurrence, r.arm AS variant, GREATEST(r.next_at, ` + today + `) AS at,
+					` + a.ofRun() + ` AS verdict, ` + a.conditions() + ` AS met` + a.theRuns() + `
+				UNION ALL
+				SELECT e.email, ` + a.args.Add(a.c.Steps[0].Key) + `, e.occurrence, e.arm,
+					GREATEST(e.became_due_at + ` + a.wait(0) + `, ` + today + `), CASE WHEN e.arm = 'held' THEN 'held' END, e.met
+				FROM (` + entering + `) e
+			) d
+			JOIN ` + chain + ` ON w.step = d.step AND d.met[w.nth]
+			WHERE d.at + w.wait > GREATEST(` + a.args.Add(begins) + `, ` + today + `)
+			  AND d.at + w.wait <= ` + a.fill("@now", nil)
+}
+
+// wait is SQL for how long a step waits.
+func (a *asking) wait(step int) string {
+	return a.args.Add(time.Duration(a.c.Steps[step].Wait)) + "::interval"
+}
+
+// begun is SQL for when the campaign was switched on: before that no one entered.
+func (a *asking) begun() string { return a.args.Add(a.c.SwitchedAt) + "::timestamptz" }
+
+// room is SQL for how many more marketing mails the customer of m may get now.
+func room(s storemail.Settings, at time.Time, z string, args *pg.Arguments) string {
+	left := func(most *int, since time.Time) string {
+		if most == nil {
+			return "NULL"
+		}
+		return args.Add(*most) + `::bigint - (
+			SELECT count(*)
+			FROM mails o
+			WHERE o.store_id = m.store_id
+			  AND o.email = m.email
+			  AND o.class = 'marketing'
+			  AND o.status IN ('sending', 'sent', 'unknown')
+			  AND o.claimed_at >= ` + args.Add(since) + `)`
+	}
+	begins, _ := mail.Day(at, mail.Zone(z))
+	return `LEAST(` + left(s.CapDay, begins) + `, ` + left(s.CapWeek, at.Add(-7*day)) + `)`
+}
+
+// forecast counts the mails that become due on each of the next days.
+func (s *Campaigns) forecast(ctx context.Context, tx pgx.Tx, c *Campaign, z string, now time.Time) ([]ForecastDay, error) {
+	var args pg.Arguments
+	begins, _ := mail.Day(now, mail.Zone(z))
+	end := begins.AddDate(0, 0, forecastDays)
+	a := ask(c, end.Add(-time.Microsecond), z, &args)
+	a.after = c.windowFrom(now)
+	entering, err := s.entering(ctx, tx, a)
+	if err != nil {
+		return nil, err
+	}
+	from, to, at, nth := c.chains()
+	today := args.Add(now) + "::timestamptz"
+	rows, err := tx.Query(ctx, `
+		WITH due AS (
+			SELECT x.at + w.wait AS at
+			FROM (
+				SELECT n.step, GREATEST(r.next_at, `+today+`) AS at, `+a.conditions()+` AS met`+a.theRuns()+`
+				  AND `+a.ofRun()+` IS NULL
+				UNION ALL
+				SELECT `+args.Add(c.Steps[0].Key)+`, GREATEST(became_due_at + `+a.wait(0)+`, `+today+`), met
+				FROM (`+entering+`) e
+				WHERE arm <> 'held'
+			) x
+			JOIN unnest(`+args.Add(from)+`::text[], `+args.Add(to)+`::text[], `+args.Add(at)+`::interval[],
+				`+args.Add(nth)+`::integer[]) AS w(step, mail, wait, nth) ON w.step = x.step AND x.met[w.nth]
+			UNION ALL
+			SELECT GREATEST(m.due_at, `+today+`)
+			FROM mails m
+			WHERE m.store_id = `+a.fill("@store", nil)+`
+			  AND m.status = 'due'
+			  AND m.class <> 'test'
+			  AND m.campaign_id = `+a.fill("@campaign", nil)+`
+		)
+		SELECT to_char(d.day, 'YYYY-MM-DD'), count(due.at)
+		FROM generate_series(`+args.Add(begins.Format(time.DateOnly))+`::date::timestamp, `+
+		args.Add(begins.AddDate(0, 0, forecastDays-1).Format(time.DateOnly))+`::date, '1 day') AS d(day)
+		LEFT JOIN due ON (due.at AT TIME ZONE `+a.fill("@zone", nil)+`)::date = d.day
+		GROUP BY 1
+		ORDER BY 1`, planned(args)...)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[ForecastDay])
+}
+
+// chains are, for each step, the mails that follow from it on, each with how long after it comes, and with its place
+// from 1.
+func (c *Campaign) chains() (from, to []string, at []time.Duration, nth []int) {
+	for i, st := range c.Steps {
+		var after time.Duration
+		for j := i; j < len(c.Steps); j++ {
+			if j > i {
+				after += time.Duration(c.Steps[j].Wait)
+			}
+			if c.Steps[j].Do == DoMail {
+				from, to = append(from, st.Key), append(to, c.Steps[j].Key)
+				at, nth = append(at, after), append(nth, j+1)
+			}
+		}
+	}
+	return from, to, at, nth
+}

@@ -1,0 +1,148 @@
+package campaigns
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"rollcall/store/pg"
+	"rollcall/value"
+)
+
+// Results are what a campaign has come to so far.
+type Results struct {
+	Entered int64             `json:"entered"`
+	Arms    []Arm             `json:"arms"`   // held first, if there are any
+	Mails   []MailCount       `json:"mails"`  // by step, status and reason
+	Effect  *value.Difference `json:"effect"` // goal with mails less goal without; null: it cannot be said
+	Versus  *value.Difference `json:"versus"` // goal of text b less that of a; null: it cannot be said
+}
+
+// Arm is what became of those who got the same.
+type Arm struct {
+	Arm     string      `json:"arm"` // held, a or b
+	Entered int64       `json:"entered"`
+	Running int64       `json:"running"`
+	Goal    int64       `json:"goal"`  // reached so far
+	Ended   []Ending    `json:"ended"` // by reason
+	Share   value.Share `json:"share"` // that reached the goal, of those whose time is over
+}
+
+// Ending is how many runs ended for a reason.
+type Ending struct {
+	Reason string `json:"reason"`
+	Runs   int64  `json:"runs"`
+}
+
+// MailCount is how many mails of a step are in a state.
+type MailCount struct {
+	Step    string `json:"step"`
+	Variant string `json:"variant"`
+	Status  string `json:"status"`
+	Reason  string `json:"reason"`
+	Mails   int64  `json:"mails"`
+}
+
+// Results counts what became of a campaign's runs and mails. A share is of those who entered so long ago that all steps
+// and the time in which the goal counts are over: who reaches it ends early, so to count all who have ended would say
+// too much. Those who were merged or are gone are left out.
+func (s *Campaigns) Results(ctx context.Context, storeID, id string, now time.Time) (r Results, err error) {
+	defer pg.Wrap(&err, "campaigns.Results(%q, %q)", storeID, id)
+	err = pgx.BeginTxFunc(ctx, s.Pool, pg.Bounded(s.CountTimeout), func(tx pgx.Tx) error {
+		c, err := one(ctx, tx, storeID, id, "")
+		if err != nil {
+			return err
+		}
+		if r.Arms, err = c.arms(ctx, tx, now); err != nil {
+			return err
+		}
+		rows, err := tx.Query(ctx, `
+			SELECT step, variant, status, coalesce(reason, ''), count(*)
+			FROM mails
+			WHERE campaign_id = $1
+			  AND class <> 'test'
+			GROUP BY 1, 2, 3, 4
+			ORDER BY 1, 2, 3, 4`, c.ID)
+		if err != nil {
+			return err
+		}
+		r.Mails, err = pgx.CollectRows(rows, pgx.RowToStructByPos[MailCount])
+		return err
+	})
+	r.compare()
+	return r, err
+}
+
+// span is how long a run takes that does not end early.
+func (c *Campaign) span() (all time.Duration) {
+	for _, st := range c.Steps {
+		all += time.Duration(st.Wait)
+	}
+	return all + time.Duration(c.Within)
+}
+
+// arms counts the runs of each arm.
+func (c *Campaign) arms(ctx context.Context, tx pgx.Tx, now time.Time) ([]Arm, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT
+			arm,
+			coalesce(ended_for, ''),
+			count(*),
+			count(*) FILTER (WHERE entered_at <= $2)
+		FROM runs
+		WHERE campaign_id = $1
+		GROUP BY 1, 2
+		ORDER BY arm <> 'held', arm, 2`, c.ID, now.Add(-c.span()))
+	if err != nil {
+		return nil, err
+	}
+	arms, over := []Arm{}, map[string][2]int64{}
+	var arm, reason string
+	var n, old int64
+	_, err = pgx.ForEachRow(rows, []any{&arm, &reason, &n, &old}, func() error {
+		if len(arms) == 0 || arms[len(arms)-1].Arm != arm {
+			arms = append(arms, Arm{Arm: arm, Ended: []Ending{}})
+		}
+		a, sum := &arms[len(arms)-1], over[arm]
+		a.Entered += n
+		switch reason {
+		case "":
+			a.Running += n
+			return nil
+		case forGoal:
+			a.Goal += n
+			sum[0] += old
+		}
+		a.Ended = append(a.Ended, Ending{reason, n})
+		if reason != "merged" && reason != "gone" {
+			sum[1] += old
+		}
+		over[arm] = sum
+		return nil
+	})
+	for i := range arms {
+		sum := over[arms[i].Arm]
+		arms[i].Share = value.Proportion(sum[0], sum[1], "no one's time is over yet")
+	}
+	return arms, err
+}
+
+// compare compares the arms.
+func (r *Results) compare() {
+	share := func(names ...string) value.Share {
+		var did, of int64
+		for _, a := range r.Arms {
+			if slices.Contains(names, a.Arm) {
+				did, of = did+a.Share.Did, of+a.Share.Of
+			}
+		}
+		return value.Proportion(did, of, "no one's time is over yet")
+	}
+	for _, a := range r.Arms {
+		r.Entered += a.Entered
+	}
+	r.Effect = value.Compare(share("a", "b"), share("held"))
+	r.Versus = value.Compare(share("b"), share("a"))
+}
