@@ -56,7 +56,7 @@ var imports = map[string][]string{
 	"rollcall/watch": {"rollcall/internal/outbound", "rollcall/internal/show", // figures in sentences
 		"rollcall/store", "rollcall/store/finding", "rollcall/store/status"},
 	"rollcall/web": {"rollcall/web/access", "rollcall/web/api", "rollcall/web/core", "rollcall/web/creators",
-		"rollcall/web/operators"},
+		"rollcall/web/operators", "rollcall/web/recipients"},
 	"rollcall/web/access": {"rollcall/store/customers", "rollcall/store/pg", "rollcall/web/core"},
 	"rollcall/web/api": {"rollcall/facts", "rollcall/store", "rollcall/store/bulk", "rollcall/store/customers",
 		"rollcall/store/inbox", "rollcall/store/pg", "rollcall/store/segments", "rollcall/store/status",
@@ -72,6 +72,7 @@ var imports = map[string][]string{
 		"rollcall/jobs", "rollcall/store", "rollcall/store/checks", "rollcall/store/customers", "rollcall/store/finding",
 		"rollcall/store/inbox", "rollcall/store/pg", "rollcall/store/status", "rollcall/watch", "rollcall/web/charts",
 		"rollcall/web/core"},
+	"rollcall/web/recipients": {"rollcall/facts", "rollcall/mail", "rollcall/store/mail", "rollcall/store/pg", "rollcall/web/core"},
 	"rollcall/webhooks": {"rollcall/internal/proxies", "rollcall/internal/tally", "rollcall/jobs",
 		"rollcall/store", "rollcall/store/pg"},
 	"rollcall/worker": {"rollcall/facts", "rollcall/history", "rollcall/internal/tally", "rollcall/jobs",

@@ -54,6 +54,21 @@ func (k Keys) ReadClick(token string) (link, mail int64, ok bool) {
 	return ids[0], ids[1], ok
 }
 
+// Lacks tells whether a token says that a key signed it which is not among k: it may be newer.
+func (k Keys) Lacks(token string) bool {
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(token)
+	if err != nil || len(raw) < named+signature || len(raw) > 8+named+signature {
+		return false
+	}
+	return k.find(raw[:len(raw)-signature]) < 0
+}
+
+// find is where in k the key is that the end of what was said names; below 0 if nowhere.
+func (k Keys) find(said []byte) int {
+	id := int32(binary.BigEndian.Uint32(said[len(said)-4:])) //nolint:gosec // the bits alone
+	return slices.IndexFunc(k, func(key Key) bool { return key.ID == id })
+}
+
 // sign writes ids, the key's id, and the first bytes of an HMAC of both and the purpose.
 func (k Keys) sign(purpose byte, ids ...int64) string {
 	key := k[len(k)-1]
@@ -72,8 +87,7 @@ func (k Keys) verify(purpose byte, token string, count int) (ids [2]int64, ok bo
 	if err != nil || len(raw) != said+signature || len(token) != encoding.EncodedLen(len(raw)) { // it skips line ends
 		return ids, false
 	}
-	id := int32(binary.BigEndian.Uint32(raw[said-4:])) //nolint:gosec // the bits alone
-	i := slices.IndexFunc(k, func(key Key) bool { return key.ID == id })
+	i := k.find(raw[:said])
 	if i < 0 || !hmac.Equal(raw[said:], k[i].mac(purpose, raw[:said])) {
 		return ids, false
 	}

@@ -31,6 +31,9 @@ func TestTokens(t *testing.T) {
 	if before.Leave(3) == after.Leave(3) {
 		t.Error("the last key does not sign")
 	}
+	if after.Lacks(before.Leave(3)) || !before.Lacks(after.Leave(3)) || after.Lacks("") || after.Lacks("x") {
+		t.Error("a key that is there is missing, or one is not")
+	}
 	for name, keys := range map[string]Keys{"another secret": others, "no key": nil, "not yet": {newKey}} {
 		if got, ok := keys.ReadLeave(before.Leave(3)); ok || got != 0 {
 			t.Errorf("%s: %d %v", name, got, ok)

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"rollcall/web/core"
+	"rollcall/web/recipients"
 )
 
 // route is a method and path, with its handler.
@@ -154,6 +155,11 @@ func (s *Server) routes() []route {
 		{"", core.MonitoringPath, "operators, by hand", core.Admins, s.operators.Monitor},
 		{"", core.MonitoringPath + "/", "operators, and asynqmon's own page", core.Admins, s.operators.Monitor},
 		{"GET", "/metrics", "Prometheus with the admin token, and operators by hand", core.Admins, s.operators.Scrape},
+		{"GET", recipients.LeavePath, "people who got a mail, and programs that check mails", core.Anyone,
+			s.recipients.Throttled(s.recipients.Leave)},
+		{"POST", recipients.LeavePath, "the buttons of the page above, and mail programs", core.Anyone,
+			s.recipients.Throttled(s.recipients.Left)},
+		{"GET", recipients.ClickPath, "links in mails", core.Anyone, s.recipients.Throttled(s.recipients.Click)},
 		{"GET", "/healthz", "process supervisors: restart me?", core.Anyone, s.operators.Healthz},
 		{"GET", "/readyz", "load balancers: send me requests?", core.Anyone, s.operators.Readyz},
 		{"GET", "/assets/{file}", "our pages", core.Anyone, s.Asset},

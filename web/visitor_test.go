@@ -13,6 +13,7 @@ import (
 	"rollcall/store/customers"
 	"rollcall/web/access"
 	"rollcall/web/core"
+	"rollcall/web/recipients"
 )
 
 // standing is what a visitor is to store_a.
@@ -266,6 +267,8 @@ func answers(r route, is standing) string {
 		return "303" // let in, and led back to the page
 	case strings.HasPrefix(r.path, "/store/{store}/bulk/{bulk}") && r.method == "POST":
 		return "303 409" // let in, and led to the action, or told that it has ended
+	case r.path == recipients.ClickPath:
+		return "404" // the token is of no link
 	case strings.HasSuffix(r.path, "/live"), strings.HasSuffix(r.path, "/notes") && strings.HasPrefix(r.path, "/store/"):
 		return "400" // let in, and told that nothing was said
 	case r.method == "POST" && strings.HasSuffix(r.path, "/value"):

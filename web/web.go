@@ -13,6 +13,7 @@ import (
 	"rollcall/web/core"
 	"rollcall/web/creators"
 	"rollcall/web/operators"
+	"rollcall/web/recipients"
 )
 
 //go:embed templates/*.html assets
@@ -22,11 +23,12 @@ var files embed.FS
 // concurrent use.
 type Server struct {
 	*core.Site
-	access    *access.Access
-	creators  *creators.Pages
-	operators *operators.Pages
-	api       *api.API
-	handler   http.Handler
+	access     *access.Access
+	creators   *creators.Pages
+	operators  *operators.Pages
+	recipients *recipients.Pages
+	api        *api.API
+	handler    http.Handler
 }
 
 // New returns a Server. It does not connect.
@@ -36,7 +38,7 @@ func New(cfg core.Config) (*Server, error) {
 		return nil, fmt.Errorf("web.New: %w", err)
 	}
 	s := &Server{Site: site, access: access.New(site), creators: creators.New(site), operators: operators.New(site),
-		api: api.New(site)}
+		recipients: recipients.New(site), api: api.New(site)}
 	if s.handler, err = site.Handler(s.mux()); err != nil {
 		return nil, fmt.Errorf("web.New: %w", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -147,6 +148,15 @@ func methodOf(r *http.Request) string {
 	return "other"
 }
 
+// loggedPath is the path of a request, without the token of a mail: it opens what its recipient may
+// change.
+func loggedPath(r *http.Request) string {
+	if strings.HasPrefix(r.URL.Path, "/mail/") {
+		return routeOf(r)
+	}
+	return r.URL.Path
+}
+
 // log writes the request's line.
 func (s *Site) log(r *http.Request, seen *recorder, took time.Duration) {
 	told, level := LogOf(r.Context()), slog.LevelInfo
@@ -155,7 +165,7 @@ func (s *Site) log(r *http.Request, seen *recorder, took time.Duration) {
 	}
 	attrs := []slog.Attr{
 		slog.String("method", Clip(r.Method)),
-		slog.String("path", Clip(pg.WithoutAddresses(r.URL.Path))),
+		slog.String("path", Clip(pg.WithoutAddresses(loggedPath(r)))),
 		slog.String("route", routeOf(r)),
 		slog.Int("status", seen.status),
 		slog.Int64("bytes", seen.bytes),
