@@ -28,6 +28,7 @@ var imports = map[string][]string{
 	"rollcall/internal/testing/ha":          {"rollcall/internal/embedded"},
 	"rollcall/internal/testing/plans":       {},
 	"rollcall/internal/testing/storetest":   {"rollcall/internal/testing/testdb", "rollcall/store"},
+	"rollcall/internal/testing/smtpsink":    {},
 	"rollcall/internal/testing/stripefake":  {},
 	"rollcall/internal/testing/testdb":      {"rollcall/internal/embedded", "rollcall/migrations"},
 	"rollcall/jobs":                         {},
@@ -75,8 +76,9 @@ var imports = map[string][]string{
 	"rollcall/web/recipients": {"rollcall/facts", "rollcall/mail", "rollcall/store/mail", "rollcall/store/pg", "rollcall/web/core"},
 	"rollcall/webhooks": {"rollcall/internal/proxies", "rollcall/internal/tally", "rollcall/jobs",
 		"rollcall/store", "rollcall/store/pg"},
-	"rollcall/worker": {"rollcall/facts", "rollcall/history", "rollcall/internal/tally", "rollcall/jobs",
-		"rollcall/store", "rollcall/store/bulk", "rollcall/store/campaigns", "rollcall/store/pg", "rollcall/store/segments",
+	"rollcall/worker": {"rollcall/facts", "rollcall/history", "rollcall/internal/tally", "rollcall/jobs", "rollcall/mail",
+		"rollcall/store", "rollcall/store/bulk", "rollcall/store/campaigns", "rollcall/store/mail", "rollcall/store/pg",
+		"rollcall/store/segments",
 		"rollcall/store/status", "rollcall/store/tags", "rollcall/store/value", "rollcall/watch"},
 }
 

@@ -3,7 +3,7 @@ package mail
 import (
 	"bytes"
 	"context"
-	"fmt"
+	"errors"
 	netmail "net/mail"
 	"strconv"
 	"strings"
@@ -30,12 +30,6 @@ type Message struct {
 
 // CheckAddress reports why no mail can be sent to an address: a reason of Outcome, or nothing.
 func CheckAddress(to string) (reason string) {
-	local, _, _ := strings.Cut(to, "@")
-	for _, r := range local {
-		if r <= ' ' || r >= 0x7f {
-			return ReasonAddress
-		}
-	}
 	if _, err := recipient(to); err != nil {
 		return ReasonAddress
 	}
@@ -45,8 +39,8 @@ func CheckAddress(to string) (reason string) {
 // recipient is an address as SMTP writes it: its domain in ASCII.
 func recipient(to string) (*netmail.Address, error) {
 	at := strings.LastIndexByte(to, '@')
-	if at < 1 {
-		return nil, fmt.Errorf("no address: %d bytes", len(to))
+	if at < 1 || strings.ContainsFunc(to[:at], func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
+		return nil, errors.New("no server takes such an address: only ASCII stands before the @")
 	}
 	domain, err := idna.Lookup.ToASCII(to[at+1:])
 	if err != nil {

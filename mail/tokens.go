@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"fmt"
 	"slices"
 )
 
@@ -102,4 +103,11 @@ func (k Key) mac(purpose byte, said []byte) []byte {
 	mac.Write([]byte{purpose})
 	mac.Write(said)
 	return mac.Sum(nil)[:signature]
+}
+
+// Name is a name for a mail that no other has, here or elsewhere, and that it keeps: the key by which
+// providers recognise it, and its Message-ID.
+func (k Keys) Name(mail int64) string {
+	mac := k[0].mac('n', binary.BigEndian.AppendUint64(nil, uint64(mail))) //nolint:gosec // the bits alone
+	return fmt.Sprintf("mail-%d-%x", mail, mac[:8])
 }

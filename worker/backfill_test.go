@@ -123,9 +123,9 @@ func (s *site) job(ctx context.Context, run int64) error {
 	return s.backfill(ctx, asynq.NewTask(jobs.TypeBackfill, payload))
 }
 
-func (s *site) exec(sql string) {
+func (s *site) exec(sql string, args ...any) {
 	s.Helper()
-	if _, err := s.pool.Exec(s.Context(), sql); err != nil {
+	if _, err := s.pool.Exec(s.Context(), sql, args...); err != nil {
 		s.Fatal(err)
 	}
 }

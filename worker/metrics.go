@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"rollcall/jobs"
+	"rollcall/mail"
 	"rollcall/store"
 )
 
@@ -29,6 +30,7 @@ type metrics struct {
 	chunks    *prometheus.CounterVec
 	chunkTook *prometheus.HistogramVec
 	swept     *prometheus.CounterVec
+	mails     *prometheus.CounterVec
 }
 
 // newMetrics registers with reg unless it is nil.
@@ -74,6 +76,10 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "rollcall_sweep_requests_total",
 			Help: "What the sweep asked for again because its job seems lost: events, or chunks of backfills.",
 		}, []string{"what"}),
+		mails: with.NewCounterVec(prometheus.CounterOpts{
+			Name: "rollcall_mails_total",
+			Help: "Tries to send a mail, by what became of it: sent, due (it is tried again), failed or unknown.",
+		}, []string{"status"}),
 	}
 	m.begin()
 	return m
@@ -98,6 +104,9 @@ func (m *metrics) begin() {
 			m.jobs.WithLabelValues(typ, outcome)
 		}
 		m.jobTook.WithLabelValues(typ, done)
+	}
+	for _, status := range []string{mail.Sent, mail.Due, mail.Failed, mail.Unknown} {
+		m.mails.WithLabelValues(status)
 	}
 	m.swept.WithLabelValues("events")
 	m.swept.WithLabelValues("chunks")

@@ -52,7 +52,8 @@ func (w *Worker) sweepUntil(ctx context.Context) {
 func (w *Worker) noteClock(ctx context.Context) {
 	host, err := os.Hostname()
 	if err == nil {
-		err = w.cfg.Store.NoteClock(ctx, fmt.Sprintf("%s:%d", host, os.Getpid()), time.Now(), w.cfg.Keys...)
+		err = w.cfg.Store.NoteClock(ctx, fmt.Sprintf("%s:%d", host, os.Getpid()), time.Now(),
+			append(w.mailKeys(), w.cfg.Keys...)...)
 	}
 	if err != nil && ctx.Err() == nil {
 		w.cfg.Log.Warn("this worker's clock could not be compared with that of Postgres", "error", err)

@@ -41,6 +41,8 @@ type Config struct {
 	Hourly bool
 	// Alert delivers changes of the watches. If nil, they are only stored.
 	Alert Alerter
+	// Mail is how mails are sent; nil: they stay due.
+	Mail *Mail
 	// Watch is how often one of the workers checks the watches.
 	Watch time.Duration
 	// Now is the clock of watches and alerts; time.Now if nil.
@@ -158,6 +160,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	beside.Go(func() { w.valueUntil(ctx) })
 	beside.Go(func() { w.enterUntil(ctx) })
 	beside.Go(func() { w.stepUntil(ctx) })
+	beside.Go(func() { w.mailUntil(ctx) })
 	beside.Go(func() {
 		w.inTurns(ctx, w.cfg.Sweep, "older events are not yet found by what they name", w.cfg.Store.IndexEvents)
 	})

@@ -135,6 +135,28 @@ type Config struct {
 	// reach. Without it they reach only public addresses (docs/security.md).
 	AllowedNetworks *string `name:"allowed-private-networks" env:"ALLOWED_PRIVATE_NETWORKS" group:"alerts" placeholder:"LIST" help:"Private networks (10.1.0.0/16) that ALERT_WEBHOOK_URL may lead to, comma-separated. Without it: only public addresses."`
 
+	// MailSMTP is the server that mails go to, see mail.NewSMTP.
+	MailSMTP *string `name:"mail-smtp-url" env:"MAIL_SMTP_URL" group:"mail" placeholder:"URL" help:"Mail server, as smtp://user:password@smtp.example.com:587 or smtps://…:465. Without it and RESEND_API_KEY, nothing is sent. Mail needs PUBLIC_URL too."`
+
+	// ResendKey sends by the API of resend.com, instead of a server.
+	ResendKey *string `name:"resend-api-key" env:"RESEND_API_KEY" group:"mail" placeholder:"KEY" help:"Resend API key (re_…): mail goes by its API instead of a mail server."`
+
+	// ResendBase replaces the address of Resend's API.
+	ResendBase *string `name:"resend-api-base" env:"RESEND_API_BASE" group:"mail" placeholder:"URL" help:"Address of Resend's API, if not https://api.resend.com."`
+
+	// MailFrom is the sender of all mails, of a domain with SPF, DKIM and DMARC. Before it
+	// stands the name of the store; answers go to the store's own address.
+	MailFrom *string `name:"mail-from" env:"MAIL_FROM" group:"mail" placeholder:"ADDRESS" help:"Address that all mail comes from, for example mail@example.com, of a domain that the server may send for. The store's name stands before it."`
+
+	// MailDry keeps mails in the mailbox instead of sending them, as a copy of production must.
+	MailDry bool `name:"mail-dry" env:"MAIL_DRY" group:"mail" help:"Keep mails in the mailbox page instead of sending them, as on a copy of production. dev and demo always do."`
+
+	// MailAllowed are the only recipients: addresses, and domains as @example.com.
+	MailAllowed *string `name:"mail-allowed" env:"MAIL_ALLOWED" group:"mail" placeholder:"LIST" help:"The only recipients that mail goes to: addresses, and domains as @example.com, comma-separated. Without it: all."`
+
+	// MailRate is the most mails that one worker sends in a second.
+	MailRate float64 `name:"mail-rate" env:"MAIL_RATE" group:"mail" placeholder:"NUMBER" default:"0" help:"Most mails a second that one worker sends. 0: any number, but 2 by Resend's API."`
+
 	// Color says whether results are coloured. NO_COLOR (https://no-color.org) holds, too.
 	Color string `name:"color" env:"ROLLCALL_COLOR" group:"output" placeholder:"WHEN" default:"auto" help:"Colour results: auto (on a terminal, unless NO_COLOR is set), always or never (${default})."`
 
@@ -154,6 +176,7 @@ var groups = []kong.Group{
 	{Key: "rules", Title: "What counts"},
 	{Key: "keep", Title: "Retention"},
 	{Key: "alerts", Title: "Alerts"},
+	{Key: "mail", Title: "Mail"},
 	{Key: "watch", Title: "Monitoring"},
 	{Key: "output", Title: "Output"},
 	{Key: "logs", Title: "Logs"},
@@ -162,7 +185,7 @@ var groups = []kong.Group{
 // groupsOf are the groups of settings that each command uses; others use all.
 var groupsOf = map[string][]string{
 	"serve":      {"servers", "web", "webhooks", "imports", "rules", "watch", "logs"},
-	"work":       {"servers", "history", "imports", "rules", "keep", "alerts", "watch", "logs"},
+	"work":       {"servers", "history", "imports", "rules", "keep", "alerts", "mail", "watch", "logs"},
 	"migrate":    {"servers"},
 	"events":     {"servers", "output"}, // send takes PLATFORM_WEBHOOK_SECRETS and LISTEN as well
 	"backfill":   {"servers"},           // the workers read the history, with their keys
@@ -217,6 +240,7 @@ func (c *Config) check() error {
 		checkListen("METRICS_LISTEN", c.MetricsListen, "127.0.0.1:9090"),
 		c.checkImportDir(),
 		c.checkAlert(),
+		c.checkMail(),
 		oneOf("STRIPE_MODE", c.stripeMode(), "live", "test", "any"),
 		checkSpan("RETAIN_PAYLOADS", c.RetainPayloads),
 		oneOf("ROLLCALL_COLOR", c.Color, "auto", "always", "never"),

@@ -65,6 +65,7 @@ type where struct{ database, redis string }
 // startDev starts everything. prepare, if not nil, chooses (and empties) other
 // places on the servers than the first ones, and returns what ends them.
 func (e *env) startDev(log *slog.Logger, prepare func(where) (where, func() error, error)) (_ *dev, err error) {
+	e.MailDry = true // what is tried here reaches no one
 	if e.StripeMode == nil {
 		e.StripeMode = new("any") // developers send test events
 	}
@@ -99,6 +100,7 @@ func (e *env) startDev(log *slog.Logger, prepare func(where) (where, func() erro
 	}
 	k.fill(&e.Config)
 	d.at = at
+	e.siteURL = d.url
 	if err := d.run(l, at); err != nil {
 		return nil, err
 	}

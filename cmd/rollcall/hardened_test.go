@@ -15,7 +15,8 @@ import (
 
 var (
 	// keysOfWork open what is elsewhere. serve, which the world may reach, has none.
-	keysOfWork = []string{"STRIPE_API_KEY", "CLERK_SECRET_KEY", "ALERT_WEBHOOK_SECRET"}
+	keysOfWork = []string{"STRIPE_API_KEY", "CLERK_SECRET_KEY", "ALERT_WEBHOOK_SECRET", "MAIL_SMTP_URL",
+		"RESEND_API_KEY"}
 	// keysOfServe open what is here.
 	keysOfServe = []string{"ADMIN_TOKEN", "STRIPE_WEBHOOK_SECRETS", "CLERK_WEBHOOK_SECRETS", "PLATFORM_WEBHOOK_SECRETS"}
 )

@@ -80,6 +80,7 @@ type env struct {
 	Config
 	file     settingsFile
 	out, err io.Writer
+	siteURL  string // of dev and demo: for links in mails, without PUBLIC_URL
 }
 
 func run(args []string, stdout, stderr io.Writer) int {

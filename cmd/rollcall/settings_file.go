@@ -39,6 +39,12 @@ var examples = map[string]string{
 	"ALERT_WEBHOOK_URL":        "https://hooks.example.com/rollcall",
 	"ALERT_WEBHOOK_SECRET":     "whsec_…",
 	"ALLOWED_PRIVATE_NETWORKS": "10.1.0.0/16",
+	"MAIL_SMTP_URL":            "smtp://user:…@smtp.example.com:587",
+	"RESEND_API_KEY":           "re_…",
+	"RESEND_API_BASE":          "https://api.resend.com",
+	"MAIL_FROM":                "mail@example.com",
+	"MAIL_DRY":                 "1",
+	"MAIL_ALLOWED":             "@example.com",
 }
 
 // composeOnly are the variables that docker-compose.yml makes the URLs of.

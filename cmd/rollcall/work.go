@@ -52,7 +52,13 @@ func (e *env) newWorker(s *store.Store, opt asynq.RedisConnOpt, t *telemetry) (*
 		closeBudget()
 		return nil, nil, err
 	}
+	mail, err := e.mail(s)
+	if err != nil {
+		closeBudget()
+		return nil, nil, err
+	}
 	w := worker.New(worker.Config{
+		Mail:  mail,
 		Store: s, Redis: opt, Log: t.log, Read: e.read(),
 		Sources: from.Open, Keys: e.importKeys(), Hourly: given(e.StripeAPIKey) != "", Retain: e.retain(), Alert: alert,
 		Metrics: t.registry, Traces: t.traces,

@@ -20,16 +20,23 @@ type Claimed struct {
 	Version    int
 	Occurrence string
 	Tries      int
+	Tracked    bool        // it is to be seen who follows its links: the store wants it, and the customer agreed
 	Values     mail.Values // but for Unsubscribe
 }
 
 // atOnce is how many mails one claim decides about.
 const atOnce = 100
 
-// Claim decides about the next mails of the store whose lane a worker has. It returns those to be
-// sent, and how many it decided about: with none nothing is due that may be sent now. ErrLaneLost
-// if another worker has the lane.
-func (m *Mails) Claim(ctx context.Context, l Turn, at time.Time) (some []Claimed, decided int, err error) {
+// Batch is what a claim decided.
+type Batch struct {
+	Mails   []Claimed // to be sent
+	Decided int       // those that are not to be sent as well; 0: nothing is due
+	Limited bool      // no more may be sent by now
+}
+
+// Claim decides about the next mails of the store whose lane a worker has. ErrLaneLost if another
+// worker has it.
+func (m *Mails) Claim(ctx context.Context, l Turn, at time.Time) (b Batch, err error) {
 	defer pg.Wrap(&err, "mail.Claim(%q)", l.Store)
 	err = m.InTx(ctx, func(tx pgx.Tx) error {
 		if err := l.hold(ctx, tx); err != nil {
@@ -39,7 +46,7 @@ func (m *Mails) Claim(ctx context.Context, l Turn, at time.Time) (some []Claimed
 			return err
 		}
 		most, err := m.allowance(ctx, tx, l.Store, at)
-		if err != nil || most == 0 {
+		if b.Limited = err == nil && most == 0; err != nil || b.Limited {
 			return err
 		}
 		args := pg.Arguments{at}
@@ -55,7 +62,7 @@ func (m *Mails) Claim(ctx context.Context, l Turn, at time.Time) (some []Claimed
 		var id int64
 		var sending bool
 		_, err = pgx.ForEachRow(rows, []any{&id, &sending}, func() error {
-			if decided++; sending {
+			if b.Decided++; sending {
 				ids = append(ids, id)
 			}
 			return nil
@@ -63,10 +70,10 @@ func (m *Mails) Claim(ctx context.Context, l Turn, at time.Time) (some []Claimed
 		if err != nil || len(ids) == 0 {
 			return err
 		}
-		some, err = valuesOf(ctx, tx, l.Store, ids)
+		b.Mails, err = valuesOf(ctx, tx, l.Store, ids)
 		return err
 	})
-	return some, decided, err
+	return b, err
 }
 
 // claimSQL decides about the mails that are due, those of low priority last. Of one customer it
@@ -167,8 +174,8 @@ func valuesOf(ctx context.Context, tx pgx.Tx, storeID string, ids []int64) ([]Cl
 		return nil, err
 	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (c Claimed, err error) {
-		err = row.Scan(&c.ID, &c.Email, &c.Class, &c.Campaign, &c.Step, &c.Version, &c.Occurrence, &c.Tries, &c.Values.Name,
-			&c.Values.Store, &c.Values.Course, &c.Values.Product, &c.Values.Link)
+		err = row.Scan(&c.ID, &c.Email, &c.Class, &c.Campaign, &c.Step, &c.Version, &c.Occurrence, &c.Tries, &c.Tracked,
+			&c.Values.Name, &c.Values.Store, &c.Values.Course, &c.Values.Product, &c.Values.Link)
 		c.Values.Email, c.Values.FirstName = c.Email, mail.FirstName(c.Values.Name)
 		return c, err
 	})
@@ -177,7 +184,7 @@ func valuesOf(ctx context.Context, tx pgx.Tx, storeID string, ids []int64) ([]Cl
 // valuesSQL follows the occurrence to what the mail is about: course:ID, sub:ID, invoice:ID,
 // checkout:ID, with # before what tells several of one apart. Objects of Stripe are those of the
 // platform's account, or of the store's.
-const valuesSQL = `
+var valuesSQL = `
 	SELECT
 		m.id,
 		m.email,
@@ -187,6 +194,8 @@ const valuesSQL = `
 		m.version,
 		m.occurrence,
 		m.tries,
+		s.tracking = 'identified' AND m.class <> 'test'
+			AND ` + ConsentSQL("tracking", "m.store_id", "m.email") + ` IS NOT DISTINCT FROM 'granted',
 		coalesce(c.name, ''),
 		coalesce(nullif(s.from_name, ''), st.name, ''),
 		coalesce(course.title, ''),

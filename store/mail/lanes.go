@@ -75,7 +75,8 @@ const settleSQL = `
 	UPDATE mails
 	SET
 		status = CASE
-			WHEN started_at IS NULL OR provider IN ('resend', 'mailbox') AND claimed_at > $2::timestamptz - interval '23 hours' THEN 'due'
+			WHEN started_at IS NULL THEN 'due'
+			WHEN provider IN ('resend', 'mailbox') AND claimed_at > $2::timestamptz - interval '23 hours' THEN 'due'
 			ELSE 'unknown'
 		END,
 		reason = CASE
@@ -121,6 +122,7 @@ func (m *Mails) Renew(ctx context.Context, l Turn) (err error) {
 // End is how a turn ended.
 type End struct {
 	Sent    bool          // the provider took a mail
+	Refused bool          // it refused one
 	Trouble string        // why it takes none
 	Rest    time.Duration // how long the lane shall rest
 }

@@ -30,8 +30,8 @@ func open(t testing.TB, sql ...string) *store.Store {
 		`INSERT INTO stores (id, name, version) VALUES ('s1', 'Ava''s', '1')`,
 		`INSERT INTO customers (store_id, email, name, type)
 			SELECT 's1', n || '@x.example', initcap(n) || ' Li', 'lead' FROM unnest(ARRAY['ann', 'bob', 'cat']) n`,
-		`INSERT INTO mail_consents (store_id, email, kind, state, said_at, source)
-			SELECT store_id, email, 'marketing', 'granted', '2026-01-01Z', 'import' FROM customers`,
+		`INSERT INTO mail_consents (store_id, user_id, email, kind, state, said_at, source, version)
+			SELECT store_id, '', email, 'marketing', 'granted', '2026-01-01Z', 'import', '1' FROM customers`,
 		`INSERT INTO mail_bodies (store_id, campaign_id, step, version, subject, markdown)
 			VALUES ('s1', 'c1', 'a', 1, 'Hi {first_name}', 'Hello')`,
 	}, sql...)...)
@@ -39,8 +39,8 @@ func open(t testing.TB, sql ...string) *store.Store {
 
 // due is SQL for a mail to ann that is due at noon; columns and their values replace or add to those.
 func due(columns, values string) string {
-	return `INSERT INTO mails (store_id, email, class, campaign_id, step, version, due_at, not_after, occurrence` + columns +
-		`) VALUES ('s1', 'ann@x.example', 'marketing', 'c1', 'a', 1, '2026-03-10T12:00:00Z', '2026-03-13T12:00:00Z',
+	return `INSERT INTO mails (store_id, email, class, campaign_id, step, version, due_at, not_after, occurrence` +
+		columns + `) VALUES ('s1', 'ann@x.example', 'marketing', 'c1', 'a', 1, '2026-03-10T12:00:00Z', '2026-03-13T12:00:00Z',
 		gen_random_uuid()` + values + `)`
 }
 
@@ -67,11 +67,11 @@ func take(t testing.TB, m *mail.Mails, at time.Time) mail.Turn {
 // claim takes the lane of s1 and claims what is due.
 func claim(t testing.TB, m *mail.Mails, at time.Time) []mail.Claimed {
 	t.Helper()
-	some, _, err := m.Claim(t.Context(), take(t, m, at), at)
+	b, err := m.Claim(t.Context(), take(t, m, at), at)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return some
+	return b.Mails
 }
 
 // want compares what a query selects.

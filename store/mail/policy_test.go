@@ -13,8 +13,9 @@ import (
 
 const (
 	hashOfAnn = `sha256((SELECT erasure_pad('5c')) || sha256((SELECT erasure_pad('36')) || 'address:ann@x.example'))`
-	sentToAnn = `INSERT INTO mails (store_id, email, class, campaign_id, step, version, due_at, not_after, occurrence, status,
-		claimed_at, sent_at) SELECT 's1', 'ann@x.example', 'marketing', 'c1', 'a', 1, t, t, gen_random_uuid(), 'sent', t, t
+	sentToAnn = `INSERT INTO mails (store_id, email, class, campaign_id, step, version, due_at, not_after, occurrence,
+		status, claimed_at, sent_at)
+		SELECT 's1', 'ann@x.example', 'marketing', 'c1', 'a', 1, t, t, gen_random_uuid(), 'sent', t, t
 		FROM unnest(ARRAY[`
 )
 
@@ -26,8 +27,9 @@ func TestPolicy(t *testing.T) {
 		at   string // if not noon
 		want string // status, reason and when it is due if that moves
 	}{
-		"nothing else":                    {nil, "", "sending"},
-		"too late":                        {[]string{`UPDATE mails SET not_after = '2026-03-10T11:59:59Z'`}, "", "skipped late"},
+		"nothing else": {nil, "", "sending"},
+		"too late": {[]string{`UPDATE mails SET not_after = '2026-03-10T11:59:59Z'`}, "",
+			"skipped late"},
 		"unsubscribed":                    {[]string{stop("s1", "unsubscribed")}, "", "skipped stopped"},
 		"unsubscribed everywhere":         {[]string{stop("", "unsubscribed")}, "", "skipped stopped"},
 		"unsubscribed from another store": {[]string{stop("s2", "unsubscribed")}, "", "sending"},
@@ -44,10 +46,12 @@ func TestPolicy(t *testing.T) {
 		"a purchase, but denied":          {[]string{denied, paying, soft}, "", "skipped consent"},
 		"no purchase where it is enough":  {[]string{`DELETE FROM mail_consents`, soft}, "", "skipped consent"},
 		"no customer any more":            {[]string{service, `DELETE FROM customers`}, "", "skipped gone"},
-		"tests need no customer":          {[]string{`UPDATE mails SET class = 'test'`, `DELETE FROM customers`}, "", "sending"},
+		"tests need no customer": {[]string{`UPDATE mails SET class = 'test'`, `DELETE FROM customers`}, "",
+			"sending"},
 		"erased": {[]string{service, `UPDATE customers SET email = 'erased-1@erased.invalid' WHERE email LIKE 'ann%'`,
 			`UPDATE mails SET email = 'erased-1@erased.invalid'`}, "", "skipped gone"},
-		"letters that no server takes": {[]string{service, `UPDATE customers SET email = 'änn@x.example' WHERE email LIKE 'ann%'`,
+		"letters that no server takes": {[]string{service,
+			`UPDATE customers SET email = 'änn@x.example' WHERE email LIKE 'ann%'`,
 			`UPDATE mails SET email = 'änn@x.example'`}, "", "skipped address"},
 		"a letter in the domain": {[]string{service, `UPDATE customers SET email = 'ann@ä.example' WHERE email LIKE 'ann%'`,
 			`UPDATE mails SET email = 'ann@ä.example'`}, "", "sending"},
@@ -69,7 +73,8 @@ func TestPolicy(t *testing.T) {
 		"three in eight days": {[]string{sentToAnn + `'2026-03-02Z'::timestamptz, '2026-03-07Z', '2026-03-08Z']) t`}, "",
 			"sending"},
 		"a cap for longer than it has": {[]string{sentToAnn +
-			`'2026-03-10T00:00:00Z'::timestamptz]) t`, `UPDATE mails SET not_after = '2026-03-11T08:00:00Z'`}, "", "skipped cap"},
+			`'2026-03-10T00:00:00Z'::timestamptz]) t`, `UPDATE mails SET not_after = '2026-03-11T08:00:00Z'`}, "",
+			"skipped cap"},
 		"no caps": {[]string{sentToAnn + `'2026-03-10T00:00:00Z'::timestamptz]) t`,
 			`UPDATE mail_settings SET cap_day = NULL, cap_week = NULL`}, "", "sending"},
 		"a day of the store's zone": {[]string{`UPDATE stores SET time_zone = 'Asia/Kolkata'`, sentToAnn +
@@ -123,8 +128,8 @@ const (
 )
 
 func stop(store, reason string) string {
-	return `INSERT INTO mail_stops (store_id, hash, reason, since) VALUES ('` + store + `', ` + hashOfAnn + `, '` + reason +
-		`', '2026-01-01Z')`
+	return `INSERT INTO mail_stops (store_id, hash, reason, since) VALUES ('` + store + `', ` + hashOfAnn + `, '` +
+		reason + `', '2026-01-01Z')`
 }
 
 func again(claimed string) string {
@@ -135,7 +140,8 @@ func again(claimed string) string {
 func TestSkips(t *testing.T) {
 	t.Parallel()
 	m := mail.New(open(t, due("", ""), due(", priority", ", 1"),
-		`UPDATE mails SET campaign_id = '', class = 'service' WHERE priority = 1`), func(_ context.Context, _ pgx.Tx, _ string, args *pg.Arguments) (string, error) {
+		`UPDATE mails SET campaign_id = '', class = 'service' WHERE priority = 1`), func(_ context.Context, _ pgx.Tx,
+		_ string, args *pg.Arguments) (string, error) {
 		return `CASE WHEN $1 = ` + args.Add(noon) + `::timestamptz THEN 'goal' END`, nil
 	})
 	claim(t, m, noon)
@@ -149,7 +155,7 @@ func TestCapWithinAClaim(t *testing.T) {
 		`UPDATE mails SET class = 'service' WHERE priority = 9`)
 	turn := take(t, m, noon)
 	for range 4 {
-		if _, _, err := m.Claim(t.Context(), turn, noon); err != nil {
+		if _, err := m.Claim(t.Context(), turn, noon); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -165,11 +171,12 @@ func TestDailyLimit(t *testing.T) {
 		at   string
 		want int
 	}{
-		"half of the day":             {`UPDATE mail_settings SET daily_limit = 22`, "2026-03-10T14:30:00Z", 12},
-		"in the morning":              {`UPDATE mail_settings SET daily_limit = 22`, "2026-03-10T09:00:00Z", 1},
-		"the first day":               {`UPDATE mail_settings SET warm_up_from = '2026-03-10'`, "2026-03-10T19:59:00Z", 50},
-		"the second day":              {`UPDATE mail_settings SET warm_up_from = '2026-03-09'`, "2026-03-10T19:59:00Z", 100},
-		"the smaller one":             {`UPDATE mail_settings SET warm_up_from = '2026-03-09', daily_limit = 7`, "2026-03-10T19:59:00Z", 7},
+		"half of the day": {`UPDATE mail_settings SET daily_limit = 22`, "2026-03-10T14:30:00Z", 12},
+		"in the morning":  {`UPDATE mail_settings SET daily_limit = 22`, "2026-03-10T09:00:00Z", 1},
+		"the first day":   {`UPDATE mail_settings SET warm_up_from = '2026-03-10'`, "2026-03-10T19:59:00Z", 50},
+		"the second day":  {`UPDATE mail_settings SET warm_up_from = '2026-03-09'`, "2026-03-10T19:59:00Z", 100},
+		"the smaller one": {`UPDATE mail_settings SET warm_up_from = '2026-03-09', daily_limit = 7`,
+			"2026-03-10T19:59:00Z", 7},
 		"no limit":                    {`SELECT`, "2026-03-10T12:00:00Z", 100},
 		"the slow start is long over": {`UPDATE mail_settings SET warm_up_from = '2025-03-09'`, "2026-03-10T12:00:00Z", 100},
 	} {
@@ -185,11 +192,11 @@ func TestDailyLimit(t *testing.T) {
 			at, _ := time.Parse(time.RFC3339, c.at)
 			turn, got := take(t, m, at), 0
 			for range 2 {
-				some, _, err := m.Claim(t.Context(), turn, at)
+				b, err := m.Claim(t.Context(), turn, at)
 				if err != nil {
 					t.Fatal(err)
 				}
-				got += len(some)
+				got += len(b.Mails)
 			}
 			if c.want < 100 && got != c.want || c.want == 100 && got < 100 {
 				t.Errorf("%d mails, want %d", got, c.want)
@@ -203,8 +210,8 @@ func TestLostKey(t *testing.T) {
 	t.Parallel()
 	for _, lost := range []string{`DELETE FROM erasure_key`, `UPDATE erasure_key SET key = sha256('another')`} {
 		m := shop(t, due("", ""), stop("", "unsubscribed"), lost)
-		if some, _, err := m.Claim(t.Context(), take(t, m, noon), noon); err == nil || len(some) > 0 {
-			t.Errorf("%s: %d mails claimed, %v", lost, len(some), err)
+		if b, err := m.Claim(t.Context(), take(t, m, noon), noon); err == nil || len(b.Mails) > 0 {
+			t.Errorf("%s: %d mails claimed, %v", lost, len(b.Mails), err)
 		}
 		want(t, m, `SELECT status FROM mails`, "due")
 	}

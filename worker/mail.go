@@ -1,0 +1,266 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	netmail "net/mail"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"rollcall/mail"
+	storemail "rollcall/store/mail"
+)
+
+// Sender gives mails to a provider; *mail.SMTP, *mail.Resend and mail.Keep implement it. It must be
+// safe for concurrent use.
+type Sender interface {
+	Name() string
+	Send(ctx context.Context, m mail.Message) mail.Outcome
+}
+
+// Mail is how a worker sends mail.
+type Mail struct {
+	Sender  Sender
+	From    netmail.Address // of the platform; a store's name stands before its address
+	URL     string          // of the site, to which links to unsubscribe lead
+	Allowed mail.Recipients // nil: all
+	Rate    float64         // most mails a second; 0: any number
+	Skips   storemail.Skips // what campaigns do not want to be sent
+}
+
+const (
+	// mailEvery is how long a due mail may wait for an idle worker.
+	mailEvery = 500 * time.Millisecond
+	// turnFor is how long a store sends before another's turn.
+	turnFor = 3 * time.Second
+	// mailLines is the number of mails of a lane that are sent at once.
+	mailLines = 8
+	// limitRest is how long a lane rests whose limit is reached.
+	limitRest = 5 * time.Second
+	// renewEvery is how often a lane is renewed, well within its lease.
+	renewEvery = 15 * time.Second
+	// outcomeFor is how long a worker tries to write what became of a mail, while Postgres is down.
+	outcomeFor = 40 * time.Second
+)
+
+// mailUntil sends mails until ctx ends. Like bulk actions they need no queue: the rows say what is
+// due, and which store's turn it is. Between two turns webhooks go first.
+func (w *Worker) mailUntil(ctx context.Context) {
+	if w.cfg.Mail == nil {
+		return
+	}
+	w.inTurns(ctx, mailEvery, "mails could not be sent", w.mailer().turn)
+}
+
+// mailer is what sends the mails of this worker.
+func (w *Worker) mailer() *mailer {
+	host, _ := os.Hostname()
+	m := &mailer{Worker: w, Mail: *w.cfg.Mail, name: fmt.Sprintf("%s:%d", host, os.Getpid()), lines: mailLines,
+		mails: storemail.New(w.cfg.Store, w.cfg.Mail.Skips), links: storemail.NewRecipients(w.cfg.Store),
+		limit: rate.NewLimiter(rate.Inf, 1)}
+	if m.Rate > 0 {
+		m.limit.SetLimit(rate.Limit(m.Rate))
+	}
+	return m
+}
+
+// mailer sends the mails of one store at a time.
+type mailer struct {
+	*Worker
+	Mail
+	mails *storemail.Mails
+	links *storemail.Recipients
+	name  string
+	limit *rate.Limiter
+	lines int // mails that are sent at once
+	keys  mail.Keys
+}
+
+// turn sends mails of the store whose turn it is, for a while.
+func (m *mailer) turn(ctx context.Context) (worked bool, err error) {
+	now, err := m.now(ctx)
+	if err != nil {
+		return false, err
+	}
+	lane, ok, err := m.mails.Take(ctx, m.name, now)
+	if err != nil || !ok {
+		return false, err
+	}
+	l := &mailLane{mailer: m, Turn: lane, began: time.Now(), now: now, bodies: map[bodyKey]*mail.Body{}}
+	err = l.run(ctx)
+	return l.worked, err
+}
+
+// mailLane is the turn of a store.
+type mailLane struct {
+	*mailer
+	storemail.Turn
+	began  time.Time
+	now    time.Time // when it began, by the clock of Postgres
+	store  storemail.Settings
+	bodies map[bodyKey]*mail.Body
+	worked bool // it decided about mails
+
+	mu  sync.Mutex
+	end storemail.End
+	err error // of the database
+}
+
+// at is the time by the clock of Postgres, which all workers share.
+func (l *mailLane) at() time.Time { return l.now.Add(time.Since(l.began)) }
+
+// run claims and sends until nothing is due, the turn is over, or something is in the way.
+func (l *mailLane) run(ctx context.Context) (err error) {
+	held, letGo := context.WithCancel(ctx)
+	defer letGo()
+	go l.renewUntil(held, letGo)
+	if l.store, _, err = l.mails.Settings(ctx, l.Turn.Store); err == nil {
+		l.keys, err = l.links.Keys(ctx)
+	}
+	for err == nil && held.Err() == nil && !l.blocked() && time.Since(l.began) < turnFor {
+		var b storemail.Batch
+		if b, err = l.mails.Claim(held, l.Turn, l.at()); err != nil || b.Decided == 0 {
+			if b.Limited {
+				l.rest(limitRest)
+			}
+			break
+		}
+		l.worked = true
+		l.send(held, b.Mails)
+	}
+	return errors.Join(err, l.err, l.finish())
+}
+
+// renewUntil keeps the lane; if that fails the turn ends.
+func (l *mailLane) renewUntil(ctx context.Context, letGo func()) {
+	tick := time.NewTicker(renewEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if l.mails.Renew(ctx, l.Turn) != nil {
+				letGo()
+			}
+		}
+	}
+}
+
+// finish ends the turn, and pauses the store if too much came back.
+func (l *mailLane) finish() error {
+	ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
+	defer cancel()
+	var brake error
+	if l.end.Sent || l.end.Refused {
+		brake = l.mails.Brake(ctx, l.Turn.Store)
+	}
+	return errors.Join(brake, l.mails.Release(ctx, l.Turn, l.end))
+}
+
+// send sends mails over several lines.
+func (l *mailLane) send(ctx context.Context, some []storemail.Claimed) {
+	queue := make(chan storemail.Claimed)
+	var lines sync.WaitGroup
+	for range min(l.lines, len(some)) {
+		lines.Go(func() { l.line(ctx, queue) })
+	}
+	for _, c := range some {
+		if ctx.Err() != nil || l.blocked() {
+			break // what is left is due again when the turn ends
+		}
+		queue <- c
+	}
+	close(queue)
+	lines.Wait()
+}
+
+// line sends one mail after the other. What became of one is written when the next begins.
+func (l *mailLane) line(ctx context.Context, queue <-chan storemail.Claimed) {
+	var done *storemail.Done
+	for c := range queue {
+		if ctx.Err() != nil || l.blocked() {
+			continue // the queue is emptied
+		}
+		message, reason := l.message(ctx, c)
+		if reason != nil {
+			l.write(done)
+			done = &storemail.Done{Mail: c, Provider: l.Sender.Name(), At: l.at(), Outcome: *reason}
+			continue
+		}
+		if l.limit.Wait(ctx) != nil {
+			continue
+		}
+		send, err := l.mails.Next(ctx, l.Turn, done, c.ID, l.Sender.Name())
+		if err != nil {
+			l.write(done) // and let the turn end
+			l.fail(err)
+			done = nil
+			continue
+		}
+		if done = nil; send {
+			o := l.Sender.Send(ctx, message)
+			l.note(o)
+			done = &storemail.Done{Mail: c, Provider: l.Sender.Name(), At: l.at(), Outcome: o}
+		}
+	}
+	l.write(done)
+}
+
+// write writes what became of a mail, even while this worker stops, or Postgres is down for a while:
+// else it would not be known whether the mail was sent.
+func (l *mailLane) write(done *storemail.Done) {
+	if done == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), outcomeFor)
+	defer cancel()
+	for {
+		_, err := l.mails.Next(ctx, l.Turn, done, 0, "")
+		if err == nil {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			l.fail(err)
+			return
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
+// note keeps what an outcome says of the mails to come.
+func (l *mailLane) note(o mail.Outcome) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.end.Sent = l.end.Sent || o.Status == mail.Sent
+	l.end.Refused = l.end.Refused || o.Status == mail.Failed
+	l.end.Rest = max(l.end.Rest, o.Wait)
+	if o.Trouble {
+		l.end.Trouble = o.Answer
+	}
+	l.metrics.mails.WithLabelValues(o.Status).Inc()
+}
+
+func (l *mailLane) rest(d time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.end.Rest = max(l.end.Rest, d)
+}
+
+func (l *mailLane) fail(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.err = errors.Join(l.err, err)
+}
+
+// blocked tells whether no more mails are to be begun in this turn.
+func (l *mailLane) blocked() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.err != nil || l.end.Trouble != "" || l.end.Rest > 0
+}
