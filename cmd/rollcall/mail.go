@@ -10,6 +10,7 @@ import (
 
 	"rollcall/mail"
 	"rollcall/store"
+	"rollcall/store/campaigns"
 	storemail "rollcall/store/mail"
 	"rollcall/worker"
 )
@@ -104,5 +105,5 @@ func (e *env) mail(s *store.Store) (*worker.Mail, error) {
 		rate = resendRate
 	}
 	return &worker.Mail{Sender: sender, From: from, URL: strings.TrimRight(site, "/"), Allowed: allowed,
-		Rate: rate}, nil
+		Rate: rate, Skips: campaigns.New(s).Skips}, nil
 }

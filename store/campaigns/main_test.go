@@ -171,8 +171,8 @@ func (w *world) send() {
 		if !ok {
 			return
 		}
-		for decided := 1; decided > 0; {
-			if _, decided, err = mails.Claim(w.Context(), turn, w.now); err != nil {
+		for b := (mail.Batch{Decided: 1}); b.Decided > 0; {
+			if b, err = mails.Claim(w.Context(), turn, w.now); err != nil {
 				w.Fatal(err)
 			}
 		}

@@ -41,7 +41,7 @@ func decideSQL(s Settings, w wait, campaigns string) string {
 			coalesce(
 				CASE
 					WHEN $1 > m.not_after THEN 'late'
-					WHEN ` + StoppedSQL("m") + ` THEN 'stopped'
+					WHEN ` + stopped("m") + ` THEN 'stopped'
 					WHEN NOT ` + consented(s) + ` THEN 'consent'
 					WHEN m.class <> 'test' AND NOT EXISTS (
 						SELECT FROM customers c WHERE c.store_id = m.store_id AND c.email = m.email
