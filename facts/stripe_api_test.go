@@ -240,6 +240,26 @@ func TestPaidAndCanceledWithinADay(t *testing.T) {
 	}
 }
 
+// What a subscription costs now is less all its discounts. What never ends of them is known apart.
+func TestDiscountsThatEnd(t *testing.T) {
+	const forever = `{"coupon":{"percent_off":10,"duration":"forever"}}`
+	const once = `{"source":{"coupon":{"amount_off":300,"duration":"once"}}}`
+	s := readAPI(t, "subscription", `{"id":"sub_1","status":"active","created":1700000000,"currency":"usd",
+		"discounts":[`+forever+`,`+once+`,"di_1"],"items":{"data":[{"quantity":2,"price":{"unit_amount":1000,
+		"recurring":{"interval":"month","interval_count":1}},"discounts":[`+once+`]}]}}`).Subscriptions[0]
+	line := s.Lines[0]
+	if line.Amount == nil || *line.Amount != 1700 || line.Regular == nil || *line.Regular != 2000 {
+		t.Errorf("of the item: %+v", line)
+	}
+	want := &Discount{PercentOff: 10, AmountOff: 300, Forever: &Discount{PercentOff: 10}}
+	if d := cmp.Diff(want, s.Discount); d != "" {
+		t.Errorf("-want +got\n%s", d)
+	}
+	if s.Amount == nil || *s.Amount != 1230 {
+		t.Errorf("it costs %v", s.Amount)
+	}
+}
+
 func TestRefundOfWholeCharge(t *testing.T) {
 	r := readAPI(t, "refund",
 		`{"id":"re_1","amount":500,"currency":"eur","charge":{"id":"ch_1","amount":2000},"payment_intent":"pi_1"}`).Refunds[0]

@@ -62,6 +62,7 @@ type stripeDiscount struct {
 type stripeCoupon struct {
 	PercentOff float64 `json:"percent_off"`
 	AmountOff  minor   `json:"amount_off"`
+	Duration   text    // forever, or how long it lasts
 }
 
 func (d *stripeDiscount) UnmarshalJSON(b []byte) error {
@@ -71,10 +72,19 @@ func (d *stripeDiscount) UnmarshalJSON(b []byte) error {
 }
 
 // discountOf combines discounts; nil if none is known.
-func discountOf(all []stripeDiscount) (d *Discount) {
+func discountOf(all []stripeDiscount) *Discount {
+	d := combined(all, func(stripeCoupon) bool { return true })
+	if d != nil {
+		d.Forever = combined(all, func(c stripeCoupon) bool { return c.Duration == "forever" })
+	}
+	return d
+}
+
+// combined combines the discounts whose coupons count; nil if there are none.
+func combined(all []stripeDiscount, counts func(stripeCoupon) bool) (d *Discount) {
 	for _, one := range all {
 		c := cmp.Or(one.Coupon, one.Source.Coupon)
-		if c == nil || !(c.PercentOff > 0 && c.PercentOff <= 100) && c.AmountOff.value <= 0 {
+		if c == nil || !counts(*c) || !(c.PercentOff > 0 && c.PercentOff <= 100) && c.AmountOff.value <= 0 {
 			continue
 		}
 		if d == nil {
@@ -234,9 +244,13 @@ func (i subscriptionItem) line() Line {
 	}
 	if unit := i.unit().orNil(); unit != nil {
 		l.Discount = discountOf(i.Discounts)
-		if amount, ok := times(*unit, l.Quantity); ok {
-			amount = l.Discount.off(amount)
+		if full, ok := times(*unit, l.Quantity); ok {
+			amount := l.Discount.off(full)
 			l.Amount = &amount
+			if l.Discount != nil {
+				regular := l.Discount.Forever.off(full)
+				l.Regular = &regular
+			}
 		}
 	}
 	return l

@@ -140,6 +140,7 @@ type Line struct {
 	IntervalCount int64    `json:"interval_count,omitempty"`
 
 	Discount *Discount `json:"discount,omitempty"` // of this item alone; taken off Amount
+	Regular  *int64    `json:"regular,omitempty"`  // what it costs once discounts that end have ended; nil: Amount
 }
 
 // Intent is the payment intent's own data, whichever object claims its money.
@@ -266,8 +267,9 @@ type Cancellation struct {
 
 // Discount is a subscription's discount.
 type Discount struct {
-	PercentOff float64 `json:"percent_off,omitempty"`
-	AmountOff  int64   `json:"amount_off,omitempty"` // minor units per period
+	PercentOff float64   `json:"percent_off,omitempty"`
+	AmountOff  int64     `json:"amount_off,omitempty"` // minor units per period
+	Forever    *Discount `json:"forever,omitempty"`    // the part of it that never ends; nil: none
 }
 
 // Checkout is a Checkout session with information beyond its sale: it expired, was recovered, or

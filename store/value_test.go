@@ -150,7 +150,9 @@ func TestMovesOfMRR(t *testing.T) {
 	}
 	weekly := subscribed("sub_w", "w@x.example", "active", 700, "week", "2026-03-01", "2026-03-01")
 	off := subscribed("sub_o", "o@x.example", "active", 2000, "month", "2026-03-01", "2026-03-01")
-	off.Discount = &facts.Discount{PercentOff: 50, AmountOff: 100}
+	off.Discount = &facts.Discount{PercentOff: 80, AmountOff: 900, // for the first months
+		Forever: &facts.Discount{PercentOff: 50, AmountOff: 100}}
+	off.Lines[0].Amount, off.Lines[0].Regular = store.Ptr(int64(1500)), store.Ptr(int64(2000))
 	set := facts.Set{Subscriptions: []facts.Subscription{
 		said("trialing", 1000, "2026-01-10"), said("active", 1000, "2026-01-24"), said("active", 3000, "2026-02-10"),
 		said("active", 2000, "2026-02-20"), said("unpaid", 2000, "2026-04-10"), said("active", 2000, "2026-05-10"),
@@ -230,7 +232,7 @@ func TestMonthsOfMoney(t *testing.T) {
 func TestStatesThatSayLess(t *testing.T) {
 	s := open(t)
 	full := subscribed("sub_1", "a@x.example", "active", 1000, "month", "2026-01-10", "2026-01-10")
-	full.Discount = &facts.Discount{PercentOff: 50}
+	full.Discount = &facts.Discount{PercentOff: 50, Forever: &facts.Discount{PercentOff: 50}}
 	less := subscribed("sub_1", "a@x.example", "past_due", 1000, "month", "2026-01-10", "2026-02-05")
 	less.Lines, less.Amount = nil, nil
 	r := valued(t, s, "2026-02-20", facts.Set{Subscriptions: []facts.Subscription{less, full}})

@@ -85,8 +85,9 @@ const visitsSQL = `
 	  AND NOT recurring
 	GROUP BY customer_id, currency, day`
 
-// perMonth is SQL for what an item of a subscription costs in a month. A month has 365.2425 / 12 days.
-const perMonth = `(l ->> 'amount')::numeric / coalesce(nullif((l ->> 'interval_count')::numeric, 0), 1)
+// perMonth is SQL for what an item of a subscription costs in a month, but for discounts that end. A month has
+// 365.2425 / 12 days.
+const perMonth = `coalesce(l ->> 'regular', l ->> 'amount')::numeric / coalesce(nullif((l ->> 'interval_count')::numeric, 0), 1)
 	* CASE l ->> 'interval'
 		WHEN 'month' THEN 1
 		WHEN 'year' THEN 1.0 / 12
@@ -94,12 +95,12 @@ const perMonth = `(l ->> 'amount')::numeric / coalesce(nullif((l ->> 'interval_c
 		WHEN 'day' THEN 365.2425 / 12
 	END`
 
-// priced is SQL for what the items of a row cost in a month, less its discount; null if the price or interval of
-// each is unknown. A fixed discount is per period of the first item, as all items of a subscription have one interval.
+// priced is SQL for what the items of a row cost in a month, less discounts that never end, as Stripe counts; null if
+// the price or interval of each is unknown. A fixed discount is per period of the first item, as all items of a subscription have one interval.
 func priced(row string) string {
 	return strings.ReplaceAll(`(
-	SELECT round(GREATEST(0, m.sum * (1 - coalesce((@.discount ->> 'percent_off')::numeric, 0) / 100)
-		- coalesce((@.discount ->> 'amount_off')::numeric, 0) * (
+	SELECT round(GREATEST(0, m.sum * (1 - coalesce((@.discount #>> '{forever,percent_off}')::numeric, 0) / 100)
+		- coalesce((@.discount #>> '{forever,amount_off}')::numeric, 0) * (
 			SELECT `+perMonth+` FROM jsonb_build_object('amount', 1, 'interval', @.lines -> 0 -> 'interval',
 				'interval_count', @.lines -> 0 -> 'interval_count') l
 		)))
