@@ -19,7 +19,7 @@ var imports = map[string][]string{
 	"rollcall/internal/moment":              {},
 	"rollcall/internal/outbound":            {},
 	"rollcall/internal/proxies":             {},
-	"rollcall/internal/scenario":            {},
+	"rollcall/internal/scenario":            {"rollcall/facts"}, // of a year
 	"rollcall/internal/show":                {"rollcall/store"},
 	"rollcall/internal/tally":               {},
 	"rollcall/internal/testing/browser":     {},
@@ -52,8 +52,9 @@ var imports = map[string][]string{
 		"rollcall/store/tags"},
 	"rollcall/store/status": {"rollcall/store", "rollcall/store/pg", "rollcall/store/reasons"},
 	"rollcall/store/tags":   {"rollcall/store", "rollcall/store/pg"},
-	"rollcall/store/value":  {"rollcall/store", "rollcall/store/pg", "rollcall/value"},
-	"rollcall/value":        {},
+	"rollcall/store/value": {"rollcall/store", "rollcall/store/customers", // who is in a segment
+		"rollcall/store/pg", "rollcall/value"},
+	"rollcall/value": {},
 	"rollcall/watch": {"rollcall/internal/outbound", "rollcall/internal/show", // figures in sentences
 		"rollcall/store", "rollcall/store/finding", "rollcall/store/status"},
 	"rollcall/web": {"rollcall/web/access", "rollcall/web/api", "rollcall/web/core", "rollcall/web/creators",

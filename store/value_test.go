@@ -1,15 +1,20 @@
 package store_test
 
 import (
+	"cmp"
+	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	diff "github.com/google/go-cmp/cmp"
 
 	"rollcall/facts"
 	"rollcall/store"
+	"rollcall/store/customers"
+	"rollcall/store/segments"
 	"rollcall/store/value"
 )
 
@@ -106,8 +111,8 @@ func wantText(t *testing.T, want string, got []string) {
 	for i := range lines {
 		lines[i] = strings.TrimSpace(lines[i])
 	}
-	if diff := cmp.Diff(lines, got); diff != "" {
-		t.Errorf("-want +got\n%s", diff)
+	if d := diff.Diff(lines, got); d != "" {
+		t.Errorf("-want +got\n%s", d)
 	}
 }
 
@@ -263,5 +268,67 @@ func TestValueOfUnreportedStore(t *testing.T) {
 	}
 	if r, err := v.Read(t.Context(), "s1"); err != nil || r.Time.IsZero() {
 		t.Errorf("%+v %v", r, err)
+	}
+}
+
+// Customers are grouped by what they have in common: a first product, tags, lists made by hand, and segments that are
+// rules, as of the time for which the figures are.
+func TestGroupsOfCustomers(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	other := sold("pi_3", "b@x.example", 2000, "usd", "2026-02-10")
+	other.ProductRef = "p2"
+	set := facts.Set{Payments: []facts.Payment{sold("pi_1", "a@x.example", 5000, "usd", "2026-01-10"),
+		sold("pi_2", "a@x.example", 700, "usd", "2026-02-10"), other, sold("pi_4", "c@x.example", 900, "usd", "2026-03-10")}}
+	for _, p := range []string{"p1", "p2"} {
+		set.Products = append(set.Products, facts.Product{ID: p, StoreRef: "s1", Version: version("2025-01-02")})
+	}
+	valued(t, s, "2026-04-10", set)
+	all := segments.New(s)
+	rule := `{"customer": {"first_seen_after": "70d"}}`
+	made := map[string]string{}
+	for name, g := range map[string]segments.Segment{
+		"late": {Name: "Late", Kind: segments.Dynamic, Rule: json.RawMessage(rule)},
+		"hand": {Name: "Hand", Kind: segments.Static},
+	} {
+		one, err := all.Create(t.Context(), "s1", g, "admin")
+		if err != nil {
+			t.Fatal(err)
+		}
+		made[one.ID] = name
+	}
+	var groups []string
+	for id, name := range made {
+		if name == "hand" {
+			put(t, s, id, "a@x.example")
+		}
+	}
+	for _, g := range computed(t, s, "2026-04-10").Of("usd").Groups {
+		if g.By != "source" {
+			groups = append(groups, fmt.Sprintf("%s %s: %d paid %d, median %d, most %d", g.By, cmp.Or(made[g.Key], g.Key), g.N,
+				g.Net, g.Median, g.P90))
+		}
+	}
+	slices.Sort(groups)
+	wantText(t, `
+		all : 3 paid 8600, median 2000, most 5700
+		month 2026-01: 1 paid 5700, median 5700, most 5700
+		month 2026-02: 1 paid 2000, median 2000, most 2000
+		month 2026-03: 1 paid 900, median 900, most 900
+		product p1: 2 paid 6600, median 900, most 5700
+		product p2: 1 paid 2000, median 2000, most 2000
+		segment hand: 1 paid 5700, median 5700, most 5700
+		segment late: 2 paid 2900, median 900, most 2000`, groups)
+}
+
+// put puts the customer of s1 with an address into a segment made by hand.
+func put(t *testing.T, s *store.Store, segment, email string) {
+	t.Helper()
+	id, err := customers.New(s).CustomerAt(t.Context(), "s1", email)
+	if err == nil {
+		err = segments.New(s).Include(t.Context(), "s1", id, segment, "admin")
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 }

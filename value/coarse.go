@@ -6,29 +6,35 @@ import (
 	"slices"
 )
 
-// fine is how many groups a model is fitted to as they are. More are put together first: their model differs by less
-// than what it says is worth, and takes seconds.
-const fine = 20_000
+// fine is how many groups a model is fitted to. More are put together first: their model differs by less than what it
+// says is worth, and takes seconds.
+const fine = 3000
 
-// coarse puts buyers together by whole weeks, if there are very many groups of them.
+// coarse puts buyers together by weeks, or by more of them until there are few enough groups.
 func coarse(people []Buyers) []Buyers {
-	return together(people, func(p Buyers) Buyers {
-		return Buyers{X: p.X, Last: math.Round(p.Last), Watched: math.Round(p.Watched)}
-	}, func(p *Buyers) *int64 { return &p.N })
-}
-
-// coarseMeans puts spenders together whose means differ by less than five percent, if there are very many.
-func coarseMeans(people []Spenders) []Spenders {
-	return together(people, func(p Spenders) Spenders {
-		return Spenders{X: p.X, Mean: math.Exp(math.Round(math.Log(p.Mean)*20) / 20)}
-	}, func(p *Spenders) *int64 { return &p.N })
-}
-
-// together adds up the groups that have a key in common, if there are more than fine. The key is the group without N.
-func together[G comparable](groups []G, key func(G) G, n func(*G) *int64) []G {
-	if len(groups) <= fine {
-		return slices.Clone(groups)
+	groups := slices.Clone(people)
+	for weeks := 1.; len(groups) > fine && weeks < 64; weeks *= 2 {
+		groups = together(people, func(p Buyers) Buyers {
+			return Buyers{X: p.X, Last: weeks * math.Round(p.Last/weeks), Watched: weeks * math.Round(p.Watched/weeks)}
+		}, func(p *Buyers) *int64 { return &p.N })
 	}
+	return groups
+}
+
+// coarseMeans puts spenders together whose means differ by less than two percent, or by more until there are few
+// enough groups.
+func coarseMeans(people []Spenders) []Spenders {
+	groups := slices.Clone(people)
+	for part := .02; len(groups) > fine && part < 1; part *= 2 {
+		groups = together(people, func(p Spenders) Spenders {
+			return Spenders{X: p.X, Mean: math.Exp(math.Round(math.Log(p.Mean)/part) * part)}
+		}, func(p *Spenders) *int64 { return &p.N })
+	}
+	return groups
+}
+
+// together adds up the groups that have a key in common. The key is the group without N.
+func together[G comparable](groups []G, key func(G) G, n func(*G) *int64) []G {
 	sums := map[G]int64{}
 	for _, g := range groups {
 		sums[key(g)] += *n(&g)

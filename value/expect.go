@@ -1,8 +1,10 @@
 package value
 
 import (
+	"cmp"
 	"fmt"
 	"math"
+	"sync"
 )
 
 // What a prediction needs, so that it says something.
@@ -39,15 +41,10 @@ func Predict(h History) Forecast {
 	if why := tooFew(h); why != "" {
 		return Forecast{Why: why, Miss: None(why)}
 	}
-	again, err := FitAgain(h.Now)
+	again, amounts, miss, err := h.fit()
 	if err != nil {
 		return Forecast{Why: err.Error(), Miss: None(err.Error())}
 	}
-	amounts, err := FitAmounts(h.Spenders)
-	if err != nil || amounts.Q <= 1 {
-		return Forecast{Why: errNoFit.Error(), Miss: None(errNoFit.Error())}
-	}
-	miss := missOf(h)
 	switch {
 	case miss.Value == nil:
 		return Forecast{Why: miss.Why, Miss: miss}
@@ -56,6 +53,20 @@ func Predict(h History) Forecast {
 			h.LaterWeeks, 100*math.Abs(*miss.Value))}
 	}
 	return Forecast{Again: &again, Amounts: &amounts, Miss: miss}
+}
+
+// fit fits all models at once.
+func (h History) fit() (again Again, amounts Amounts, miss Number, err error) {
+	var all sync.WaitGroup
+	var noAgain, noAmounts error
+	all.Go(func() { again, noAgain = FitAgain(h.Now) })
+	all.Go(func() { amounts, noAmounts = FitAmounts(h.Spenders) })
+	all.Go(func() { miss = missOf(h) })
+	all.Wait()
+	if amounts.Q <= 1 {
+		noAmounts = errNoFit
+	}
+	return again, amounts, miss, cmp.Or(noAgain, noAmounts)
 }
 
 // tooFew says what a prediction lacks; empty: nothing.
@@ -90,7 +101,17 @@ func missOf(h History) Number {
 	return Known(before.Predicted(h.Before, h.LaterWeeks)/float64(h.Later) - 1)
 }
 
-// Worth is what a buyer is expected to spend in the next year, and the probability that they may buy again at all.
-func (f Forecast) Worth(p Buyers, mean float64) (alive, spends float64) {
-	return f.Again.Alive(p), f.Again.Next(p, Year) * f.Amounts.Expected(p.X, mean)
+// Worths says what buyers are expected to spend in the next year, and the probability that they may buy again at all.
+// Most have the same history as others, so this is computed once.
+func (f Forecast) Worths() func(p Buyers, mean float64) (alive, spends float64) {
+	type outlook struct{ alive, times float64 }
+	known := map[Buyers]outlook{}
+	return func(p Buyers, mean float64) (alive, spends float64) {
+		o, ok := known[p]
+		if !ok {
+			o = outlook{f.Again.Alive(p), f.Again.Next(p, Year)}
+			known[p] = o
+		}
+		return o.alive, o.times * f.Amounts.Expected(p.X, mean)
+	}
 }

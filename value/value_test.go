@@ -220,7 +220,7 @@ func TestNoForecast(t *testing.T) {
 	if f.Why != "" || math.Abs(*f.Miss.Value) > .01 {
 		t.Errorf("as predicted: %+v", f)
 	}
-	alive, spends := f.Worth(Buyers{2, 30.43, 38.86, 1}, 22.35)
+	alive, spends := f.Worths()(Buyers{2, 30.43, 38.86, 1}, 22.35)
 	if math.Abs(alive-.7266) > .001 || spends < 24.65*1.226 || spends > 24.65*1.8 {
 		t.Errorf("worth: %v %v", alive, spends)
 	}

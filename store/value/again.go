@@ -8,29 +8,18 @@ import (
 
 // againSQL is how long it took people to buy a second time, in days, up to the day of $1 in the zone $2.
 const againSQL = `
-	SELECT currency, coalesce(second, today) - first, second IS NOT NULL, count(*)
-	FROM (
-		SELECT
-			currency,
-			min(day) AS first,
-			min(day) FILTER (WHERE n = 2) AS second,
-			($1::timestamptz AT TIME ZONE $2)::date AS today
-		FROM value_visits
-		GROUP BY customer_id, currency
-	) v
+	SELECT currency, coalesce(second, ($1::timestamptz AT TIME ZONE $2)::date) - bought, second IS NOT NULL, count(*)
+	FROM value_buyers
+	WHERE bought IS NOT NULL
 	GROUP BY 1, 2, 3
 	ORDER BY 1, 2, 3`
 
 // withinSQL counts those whose first purchase is at least so many days ago, and those of them who bought again in time.
 const withinSQL = `
-	SELECT currency, days, count(*), count(*) FILTER (WHERE second - first <= days)
-	FROM (
-		SELECT currency, min(day) AS first, min(day) FILTER (WHERE n = 2) AS second
-		FROM value_visits
-		GROUP BY customer_id, currency
-	) v
+	SELECT currency, days, count(*), count(*) FILTER (WHERE second - bought <= days)
+	FROM value_buyers
 	CROSS JOIN unnest($3::int[]) days
-	WHERE first + days <= ($1::timestamptz AT TIME ZONE $2)::date
+	WHERE bought + days <= ($1::timestamptz AT TIME ZONE $2)::date
 	GROUP BY currency, days
 	ORDER BY currency, days`
 

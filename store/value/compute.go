@@ -2,10 +2,13 @@ package value
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"rollcall/store/customers"
 	"rollcall/store/pg"
 	model "rollcall/value"
 )
@@ -17,10 +20,13 @@ type computing struct {
 	now     time.Time
 	zone    string
 	reports map[string]*Report // by currency
+	readers *customers.Reader  // of the lists as of now
 }
 
-// computeSettings let one statement read all there is of a store, and the transaction wait while models are fitted.
-const computeSettings = `SET LOCAL statement_timeout = '120s'; SET LOCAL work_mem = '64MB'; SET LOCAL jit = off;
+// computeSettings let one statement read all there is of a store, and the transaction wait while models are fitted. A
+// small sample tells enough of the tables in between.
+const computeSettings = `SET LOCAL statement_timeout = '120s'; SET LOCAL work_mem = '128MB'; SET LOCAL jit = off;
+	SET LOCAL default_statistics_target = 10;
 	SET LOCAL idle_in_transaction_session_timeout = '5min'`
 
 // Compute computes the figures of a store as of now, and keeps them. It reads one snapshot, so what it keeps belongs
@@ -31,7 +37,7 @@ func (v *Values) Compute(ctx context.Context, store string, now time.Time) (comp
 		if _, err := tx.Exec(ctx, computeSettings); err != nil {
 			return err
 		}
-		c := computing{tx: tx, store: store, now: now, reports: map[string]*Report{}}
+		c := computing{tx: tx, store: store, now: now, reports: map[string]*Report{}, readers: v.readers.At(now)}
 		if err := tx.QueryRow(ctx, zoneSQL, store).Scan(&computed, &c.zone); err != nil || !computed {
 			return err
 		}
@@ -50,27 +56,24 @@ const zoneSQL = `
 			'UTC')`
 
 func (c *computing) run(ctx context.Context) error {
-	if _, err := c.tx.Exec(ctx, tablesSQL); err != nil {
-		return err
-	}
-	for _, fill := range []struct {
+	for _, made := range []struct {
 		sql, table string
 		args       []any
 	}{
-		{linesSQL, "value_lines", c.args()},
-		{buyersSQL, "value_buyers", nil},
-		{visitsSQL, "value_visits", nil},
-		{movesSQL, "value_moves", c.args()},
+		{daysSQL, "value_days", c.args()},
+		{buyersSQL, "value_buyers", c.until()},
+		{subscriptionsSQL, "value_subscriptions", []any{c.store}},
+		{movesSQL, "value_moves", c.until()},
 	} {
-		if _, err := c.tx.Exec(ctx, fill.sql, fill.args...); err != nil {
+		if _, err := c.tx.Exec(ctx, made.sql, made.args...); err != nil {
 			return err
 		}
-		if _, err := c.tx.Exec(ctx, "ANALYZE "+fill.table); err != nil {
+		if _, err := c.tx.Exec(ctx, "ANALYZE "+made.table); err != nil {
 			return err
 		}
 	}
 	for _, part := range []func(context.Context) error{
-		c.months, c.cohorts, c.groups, c.again, c.subscribers, c.forecast, c.keep, c.help,
+		c.months, c.cohorts, c.again, c.subscribers, c.forecast, c.groups, c.keep, c.help,
 	} {
 		if err := part(ctx); err != nil {
 			return err
@@ -81,6 +84,9 @@ func (c *computing) run(ctx context.Context) error {
 
 // args are the store, the time and the time zone.
 func (c *computing) args() []any { return []any{c.store, c.now, c.zone} }
+
+// until are the time and the time zone.
+func (c *computing) until() []any { return []any{c.now, c.zone} }
 
 // report is that of a currency.
 func (c *computing) report(currency string) *Report {
@@ -108,7 +114,7 @@ func (c *computing) each(ctx context.Context, sql string, args []any, into []any
 func (c *computing) lives(ctx context.Context, sql string) (map[string][]model.Lives, error) {
 	all := map[string][]model.Lives{}
 	var one model.Lives
-	err := c.each(ctx, sql, []any{c.now, c.zone}, []any{&one.Time, &one.Ended, &one.N}, func(r *Report) {
+	err := c.each(ctx, sql, c.until(), []any{&one.Time, &one.Ended, &one.N}, func(r *Report) {
 		all[r.Currency] = append(all[r.Currency], one)
 	})
 	return all, err
@@ -121,13 +127,14 @@ func (c *computing) keep(ctx context.Context) error {
 		return err
 	}
 	if _, err := c.tx.Exec(ctx, `
-		INSERT INTO value_stores (store_id, due_at, as_of, zone, courses)
-		VALUES ($1, ((date_trunc('day', $2::timestamptz AT TIME ZONE $3) + $5::interval) AT TIME ZONE $3), $2, $3, $4)
+		INSERT INTO value_stores (store_id, due_at, as_of, zone, courses, forecast_in)
+		VALUES ($1, ((date_trunc('day', $2::timestamptz AT TIME ZONE $3) + $5::interval) AT TIME ZONE $3), $2, $3, $4, $6)
 		ON CONFLICT (store_id) DO UPDATE SET
 			due_at = EXCLUDED.due_at,
 			as_of = EXCLUDED.as_of,
 			zone = EXCLUDED.zone,
-			courses = EXCLUDED.courses`, c.store, c.now, c.zone, courses, nightly); err != nil {
+			courses = EXCLUDED.courses,
+			forecast_in = EXCLUDED.forecast_in`, c.store, c.now, c.zone, courses, nightly, c.forecastIn()); err != nil {
 		return err
 	}
 	currencies, reports := []string{}, []Report{}
@@ -143,4 +150,16 @@ func (c *computing) keep(ctx context.Context) error {
 		SELECT $1, r ->> 'currency', r FROM jsonb_array_elements($2) r
 		ON CONFLICT (store_id, currency) DO UPDATE SET report = EXCLUDED.report`, c.store, reports)
 	return err
+}
+
+// forecastIn is the currency of most buyers, of those in which something can be said; nil: of none.
+func (c *computing) forecastIn() (in *string) {
+	most := int64(0)
+	for _, currency := range slices.Sorted(maps.Keys(c.reports)) {
+		r := c.reports[currency]
+		if n := r.Groups; r.Forecast.Again != nil && len(n) > 0 && n[0].N > most {
+			in, most = &r.Currency, n[0].N
+		}
+	}
+	return in
 }

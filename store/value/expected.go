@@ -19,6 +19,22 @@ type Expected struct {
 	Cursor   string  `json:"-"`        // of the page behind them
 }
 
+const expectedSQL = `
+	SELECT
+		c.id::text,
+		coalesce(c.name, ''),
+		c.email,
+		p.alive,
+		p.expected,
+		p.expected || ' ' || p.customer_id
+	FROM value_people p
+	JOIN customers c ON c.id = p.customer_id AND c.store_id = p.store_id
+	WHERE p.store_id = $1
+	  AND p.currency = $2
+	  AND ($3::bigint IS NULL OR p.expected <= $3 AND (p.expected < $3 OR p.customer_id < $4))
+	ORDER BY p.expected DESC, p.customer_id DESC
+	LIMIT $5`
+
 // People returns up to limit customers of a store, those first of whom most is expected in a currency. It goes on
 // behind a cursor; empty: from the first. A cursor that is none is a *pg.BadParam.
 func (v *Values) People(ctx context.Context, store, currency, cursor string, limit int) (all []Expected, err error) {
@@ -33,21 +49,7 @@ func (v *Values) People(ctx context.Context, store, currency, cursor string, lim
 			return nil, pg.Refuse("cursor", "is not of this list")
 		}
 	}
-	rows, err := v.Pool.Query(ctx, `
-		SELECT
-			c.id::text,
-			coalesce(c.name, ''),
-			c.email,
-			p.alive,
-			p.expected,
-			p.expected || ' ' || p.customer_id
-		FROM value_people p
-		JOIN customers c ON c.id = p.customer_id AND c.store_id = p.store_id
-		WHERE p.store_id = $1
-		  AND p.currency = $2
-		  AND ($3::bigint IS NULL OR p.expected <= $3 AND (p.expected < $3 OR p.customer_id > $4))
-		ORDER BY p.expected DESC, p.customer_id
-		LIMIT $5`, store, currency, most, behind, limit)
+	rows, err := v.Pool.Query(ctx, expectedSQL, store, currency, most, behind, limit)
 	if err != nil {
 		return nil, err
 	}

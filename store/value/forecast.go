@@ -2,6 +2,7 @@ package value
 
 import (
 	"context"
+	"sync"
 
 	"github.com/jackc/pgx/v5"
 
@@ -10,43 +11,19 @@ import (
 
 // historySQL groups buyers by how often they bought again, when last, and how long ago they first bought, in weeks.
 const historySQL = `
-	SELECT currency, x, (last - first) / 7.0, (today - first) / 7.0, count(*)
-	FROM (
-		SELECT
-			currency,
-			max(n) - 1 AS x,
-			min(day) AS first,
-			max(day) AS last,
-			($1::timestamptz AT TIME ZONE $2)::date AS today
-		FROM value_visits
-		GROUP BY customer_id, currency
-	) v
+	SELECT currency, visits - 1, (last - bought) / 7.0, (($1::timestamptz AT TIME ZONE $2)::date - bought) / 7.0, count(*)
+	FROM value_buyers
+	WHERE visits > 0
 	GROUP BY 1, 2, 3, 4
 	ORDER BY 1, 2, 3, 4`
 
 // beforeSQL is the same as of the day that is four fifths of the time after the first purchase of all, and how often
 // these people bought in the rest of the time.
 const beforeSQL = `
-	WITH cut AS (
-		SELECT currency, min(day) + (($1::timestamptz AT TIME ZONE $2)::date - min(day)) * 4 / 5 AS cut
-		FROM value_visits
-		GROUP BY currency
-	)
-	SELECT currency, x, (last - first) / 7.0, (cut - first) / 7.0, count(*), sum(later)::bigint,
-		(($1::timestamptz AT TIME ZONE $2)::date - cut) / 7.0
-	FROM (
-		SELECT
-			currency,
-			cut,
-			count(*) FILTER (WHERE day <= cut) - 1 AS x,
-			min(day) AS first,
-			max(day) FILTER (WHERE day <= cut) AS last,
-			count(*) FILTER (WHERE day > cut) AS later
-		FROM value_visits
-		JOIN cut USING (currency)
-		GROUP BY customer_id, currency, cut
-		HAVING min(day) <= cut
-	) v
+	SELECT currency, visits_before - 1, (last_before - bought) / 7.0, (cut - bought) / 7.0, count(*),
+		sum(visits - visits_before)::bigint, (($1::timestamptz AT TIME ZONE $2)::date - cut) / 7.0
+	FROM value_buyers
+	WHERE visits_before > 0
 	GROUP BY currency, cut, 2, 3, 4
 	ORDER BY 1, 2, 3, 4`
 
@@ -54,10 +31,9 @@ const beforeSQL = `
 const spendersSQL = `
 	SELECT currency, x, mean, count(*)
 	FROM (
-		SELECT currency, count(*) AS x, avg(net)::float8 AS mean
-		FROM value_visits
-		WHERE n > 1
-		GROUP BY customer_id, currency
+		SELECT currency, visits - 1 AS x, (later_net / (visits - 1))::float8 AS mean
+		FROM value_buyers
+		WHERE visits > 1
 	) v
 	GROUP BY 1, 2, 3
 	ORDER BY 1, 2, 3`
@@ -71,7 +47,7 @@ func (c *computing) forecast(ctx context.Context) error {
 		return history[r.Currency]
 	}
 	var b model.Buyers
-	if err := c.each(ctx, historySQL, []any{c.now, c.zone}, []any{&b.X, &b.Last, &b.Watched, &b.N}, func(r *Report) {
+	if err := c.each(ctx, historySQL, c.until(), []any{&b.X, &b.Last, &b.Watched, &b.N}, func(r *Report) {
 		h := of(r)
 		h.Now, h.Weeks = append(h.Now, b), max(h.Weeks, b.Watched)
 	}); err != nil {
@@ -79,7 +55,7 @@ func (c *computing) forecast(ctx context.Context) error {
 	}
 	var later int64
 	var weeks float64
-	if err := c.each(ctx, beforeSQL, []any{c.now, c.zone}, []any{&b.X, &b.Last, &b.Watched, &b.N, &later, &weeks},
+	if err := c.each(ctx, beforeSQL, c.until(), []any{&b.X, &b.Last, &b.Watched, &b.N, &later, &weeks},
 		func(r *Report) {
 			h := of(r)
 			h.Before, h.Later, h.LaterWeeks = append(h.Before, b), h.Later+later, weeks
@@ -95,32 +71,44 @@ func (c *computing) forecast(ctx context.Context) error {
 	if _, err := c.tx.Exec(ctx, `DELETE FROM value_people WHERE store_id = $1`, c.store); err != nil {
 		return err
 	}
-	for currency, r := range c.reports {
-		if h := history[currency]; h != nil {
-			r.Forecast = model.Predict(*h)
-		} else {
-			r.Forecast = model.Predict(model.History{})
+	c.predict(history)
+	for _, r := range c.reports {
+		if r.Forecast.Again == nil {
+			continue
 		}
-		if r.Forecast.Again != nil {
-			if err := c.expect(ctx, r); err != nil {
-				return err
-			}
+		if err := c.expect(ctx, r); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// predict fits the models of all currencies at once.
+func (c *computing) predict(history map[string]*model.History) {
+	var all sync.WaitGroup
+	for currency, r := range c.reports {
+		all.Go(func() {
+			h := model.History{}
+			if known := history[currency]; known != nil {
+				h = *known
+			}
+			r.Forecast = model.Predict(h)
+		})
+	}
+	all.Wait()
 }
 
 // peopleSQL are the buyers of a currency, with what the models need of each.
 const peopleSQL = `
 	SELECT
 		customer_id,
-		max(n) - 1,
-		(max(day) - min(day)) / 7.0,
-		(($1::timestamptz AT TIME ZONE $2)::date - min(day)) / 7.0,
-		coalesce(avg(net) FILTER (WHERE n > 1), 0)::float8
-	FROM value_visits
+		visits - 1,
+		(last - bought) / 7.0,
+		(($1::timestamptz AT TIME ZONE $2)::date - bought) / 7.0,
+		CASE WHEN visits > 1 THEN later_net / (visits - 1) ELSE 0 END::float8
+	FROM value_buyers
 	WHERE currency = $3
-	GROUP BY customer_id
+	  AND visits > 0
 	ORDER BY customer_id`
 
 // expect keeps what is expected of each buyer.
@@ -129,6 +117,7 @@ func (c *computing) expect(ctx context.Context, r *Report) error {
 	if err != nil {
 		return err
 	}
+	worth := r.Forecast.Worths()
 	people, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (one []any, err error) {
 		var id int64
 		var b model.Buyers
@@ -136,7 +125,7 @@ func (c *computing) expect(ctx context.Context, r *Report) error {
 		if err := row.Scan(&id, &b.X, &b.Last, &b.Watched, &mean); err != nil {
 			return nil, err
 		}
-		alive, spends := r.Forecast.Worth(b, mean)
+		alive, spends := worth(b, mean)
 		return []any{c.store, r.Currency, id, min(max(alive, 0), 1), int64(max(spends, 0) + .5)}, nil
 	})
 	if err != nil {

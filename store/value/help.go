@@ -106,21 +106,23 @@ func (c *computing) help(ctx context.Context) error {
 	return err
 }
 
+const keptHelpSQL = `
+	SELECT c.id::text, coalesce(c.name, ''), c.email, h.reason, coalesce(h.about, ''), h.since
+	FROM value_stores s
+	CROSS JOIN LATERAL ROWS FROM (
+		jsonb_to_recordset(s.help) AS (customer_id bigint, reason text, about text, since timestamptz)
+	) WITH ORDINALITY AS h(customer_id, reason, about, since, place)
+	JOIN customers c ON c.id = h.customer_id AND c.store_id = s.store_id
+	WHERE s.store_id = $1
+	ORDER BY h.place`
+
 // Help returns the customers of a store who need help, those for whom most is at stake first.
 func (v *Values) Help(ctx context.Context, store string) (all []Help, err error) {
 	defer pg.Wrap(&err, "value.Help(%q)", store)
 	if !pg.Storable(store) {
 		return []Help{}, nil
 	}
-	rows, err := v.Pool.Query(ctx, `
-		SELECT c.id::text, coalesce(c.name, ''), c.email, h.reason, coalesce(h.about, ''), h.since
-		FROM value_stores s
-		CROSS JOIN LATERAL ROWS FROM (
-			jsonb_to_recordset(s.help) AS (customer_id bigint, reason text, about text, since timestamptz)
-		) WITH ORDINALITY AS h(customer_id, reason, about, since, place)
-		JOIN customers c ON c.id = h.customer_id AND c.store_id = s.store_id
-		WHERE s.store_id = $1
-		ORDER BY h.place`, store)
+	rows, err := v.Pool.Query(ctx, keptHelpSQL, store)
 	if err != nil {
 		return nil, err
 	}

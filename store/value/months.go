@@ -9,8 +9,12 @@ import (
 // monthsSQL is what was paid in each month from the first to that of $1 in the zone $2, and what moved the MRR.
 const monthsSQL = `
 	WITH span AS (
-		SELECT currency, date_trunc('month', min(day))::date AS first
-		FROM (SELECT currency, day FROM value_lines UNION ALL SELECT currency, day FROM value_moves) d
+		SELECT currency, min(month) AS first
+		FROM (
+			SELECT currency, month FROM value_days
+			UNION ALL
+			SELECT currency, date_trunc('month', day)::date FROM value_moves
+		) d
 		GROUP BY currency
 	),
 	month AS (
@@ -20,34 +24,52 @@ const monthsSQL = `
 	),
 	paid AS (
 		SELECT
-			l.currency,
-			date_trunc('month', l.day)::date AS month,
-			sum(l.net) FILTER (WHERE NOT l.recurring AND l.day < date_trunc('month', b.first) + interval '1 month') AS new,
-			sum(l.net) FILTER (WHERE NOT l.recurring AND l.day >= date_trunc('month', b.first) + interval '1 month')
-				AS returning,
-			sum(l.net) FILTER (WHERE l.recurring) AS recurring,
-			sum(l.amount - l.net) AS refunded
-		FROM value_lines l
-		LEFT JOIN value_buyers b USING (customer_id, currency)
-		GROUP BY 1, 2
-	),
-	spans AS (
-		SELECT customer_id, currency, day, after,
-			lead(day, 1, ($1::timestamptz AT TIME ZONE $2)::date + 1)
-				OVER (PARTITION BY customer_id, currency ORDER BY day) AS until
-		FROM value_moves
-	),
-	there AS (
-		SELECT currency, month, count(*) AS customers
-		FROM (
-			SELECT customer_id, currency, date_trunc('month', day)::date AS month FROM value_lines WHERE net > 0
-			UNION
-			SELECT customer_id, currency, m::date
-			FROM spans
-			CROSS JOIN LATERAL generate_series(date_trunc('month', day), until - 1, interval '1 month') m
-			WHERE after > 0
-		) c
+			currency,
+			month,
+			sum(single) FILTER (WHERE month <= first) AS new,
+			sum(single) FILTER (WHERE month > first) AS returning,
+			sum(recurring) AS recurring,
+			sum(refunded) AS refunded,
+			count(*) FILTER (WHERE kept > 0 AND coalesce(previous < month, true)) AS customers
+		FROM value_days
 		GROUP BY currency, month
+	),
+	-- The months in which someone subscribed, in pieces that do not overlap.
+	spans AS (
+		SELECT customer_id, currency, GREATEST(began, before + interval '1 month')::date AS began, ended
+		FROM (
+			SELECT *, max(ended) OVER (PARTITION BY customer_id, currency ORDER BY day
+				ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
+			FROM (
+				SELECT customer_id, currency, day, date_trunc('month', day)::date AS began,
+					date_trunc('month', coalesce(until - 1, ($1::timestamptz AT TIME ZONE $2)::date))::date AS ended
+				FROM value_moves
+				WHERE after > 0
+			) s
+		) s
+	),
+	subscribed AS (
+		SELECT currency, month, sum(change) OVER (PARTITION BY currency ORDER BY month) AS customers
+		FROM (
+			SELECT currency, month, sum(change) AS change
+			FROM (
+				SELECT currency, began AS month, 1 AS change FROM spans WHERE began <= ended
+				UNION ALL
+				SELECT currency, (ended + interval '1 month')::date, -1 FROM spans WHERE began <= ended
+				UNION ALL
+				SELECT currency, month, 0 FROM month
+			) c
+			GROUP BY currency, month
+		) c
+	),
+	both_ways AS (
+		SELECT d.currency, d.month, count(*) AS customers
+		FROM value_days d
+		JOIN spans s ON s.customer_id = d.customer_id AND s.currency = d.currency
+			AND d.month BETWEEN s.began AND s.ended
+		WHERE d.kept > 0
+		  AND coalesce(d.previous < d.month, true)
+		GROUP BY d.currency, d.month
 	),
 	moved AS (
 		SELECT
@@ -82,7 +104,7 @@ const monthsSQL = `
 		minor_units(coalesce(p.returning, 0)),
 		minor_units(coalesce(p.recurring, 0)),
 		minor_units(coalesce(p.refunded, 0)),
-		coalesce(t.customers, 0),
+		coalesce(p.customers, 0) + s.customers - coalesce(w.customers, 0),
 		minor_units(coalesce(v.new, 0)),
 		minor_units(coalesce(v.expansion, 0)),
 		minor_units(coalesce(v.contraction, 0)),
@@ -92,7 +114,8 @@ const monthsSQL = `
 		coalesce(g.lost, 0)
 	FROM month m
 	LEFT JOIN paid p USING (currency, month)
-	LEFT JOIN there t USING (currency, month)
+	JOIN subscribed s USING (currency, month)
+	LEFT JOIN both_ways w USING (currency, month)
 	LEFT JOIN moved v USING (currency, month)
 	LEFT JOIN left_in g USING (currency, month)
 	ORDER BY m.currency, m.month`
@@ -101,7 +124,7 @@ func (c *computing) months(ctx context.Context) error {
 	var m Month
 	var came, lost int64
 	subscribed := map[string]int64{} // when the month begins
-	return c.each(ctx, monthsSQL, []any{c.now, c.zone}, []any{
+	return c.each(ctx, monthsSQL, c.until(), []any{
 		&m.Month, &m.Over, &m.New, &m.Returning, &m.Recurring, &m.Refunded,
 		&m.Customers, &m.MRR.New, &m.MRR.Expansion, &m.MRR.Contraction, &m.MRR.Churn, &m.MRR.Reactivation, &came, &lost},
 		func(r *Report) {
@@ -123,18 +146,12 @@ func (c *computing) months(ctx context.Context) error {
 // cohortsSQL follows the customers whose first payment was in a month, through this month and the later ones, up
 // to that of $1 in the zone $2. A month in which none of them paid has a row too.
 const cohortsSQL = `
-	WITH paid AS (
-		SELECT l.currency, date_trunc('month', b.first)::date AS first, date_trunc('month', l.day)::date AS month,
-			l.customer_id, sum(l.net) AS net
-		FROM value_lines l
-		JOIN value_buyers b USING (customer_id, currency)
-		WHERE l.net > 0
-		GROUP BY 1, 2, 3, 4
-	),
-	cells AS (
-		SELECT currency, first, month, count(*) AS buyers, sum(net) AS net
-		FROM paid
-		GROUP BY currency, first, month
+	WITH cells AS (
+		SELECT currency, date_trunc('month', first)::date AS first, month, sum(kept) AS net,
+			count(*) FILTER (WHERE coalesce(previous < month, true)) AS buyers
+		FROM value_days
+		WHERE kept > 0
+		GROUP BY 1, 2, 3
 	)
 	SELECT
 		f.currency,
@@ -150,6 +167,6 @@ const cohortsSQL = `
 
 func (c *computing) cohorts(ctx context.Context) error {
 	var one Cohort
-	return c.each(ctx, cohortsSQL, []any{c.now, c.zone}, []any{&one.First, &one.After, &one.Buyers, &one.Net, &one.Over},
+	return c.each(ctx, cohortsSQL, c.until(), []any{&one.First, &one.After, &one.Buyers, &one.Net, &one.Over},
 		func(r *Report) { r.Cohorts = append(r.Cohorts, one) })
 }

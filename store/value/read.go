@@ -30,6 +30,20 @@ func (r Reports) Of(currency string) *Report {
 	return nil
 }
 
+const readSQL = `
+	SELECT
+		s.due_at,
+		s.as_of,
+		s.zone,
+		coalesce(s.courses, '[]'),
+		coalesce((
+			SELECT jsonb_agg(r.report ORDER BY (r.report #>> '{groups,0,n}')::bigint DESC NULLS LAST, r.currency)
+			FROM value_reports r
+			WHERE r.store_id = s.store_id
+		), '[]')
+	FROM value_stores s
+	WHERE s.store_id = $1`
+
 // Read reads what is kept of a store. A store whose figures were never computed has none.
 func (v *Values) Read(ctx context.Context, store string) (r Reports, err error) {
 	defer pg.Wrap(&err, "value.Read(%q)", store)
@@ -39,19 +53,7 @@ func (v *Values) Read(ctx context.Context, store string) (r Reports, err error) 
 	}
 	var asOf *time.Time
 	var zone *string
-	err = v.Pool.QueryRow(ctx, `
-		SELECT
-			s.due_at,
-			s.as_of,
-			s.zone,
-			coalesce(s.courses, '[]'),
-			coalesce((
-				SELECT jsonb_agg(r.report ORDER BY (r.report #>> '{groups,0,n}')::bigint DESC NULLS LAST, r.currency)
-				FROM value_reports r
-				WHERE r.store_id = s.store_id
-			), '[]')
-		FROM value_stores s
-		WHERE s.store_id = $1`, store).Scan(&r.Due, &asOf, &zone, &r.Courses, &r.All)
+	err = v.Pool.QueryRow(ctx, readSQL, store).Scan(&r.Due, &asOf, &zone, &r.Courses, &r.All)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return r, nil
 	}
@@ -77,19 +79,20 @@ func (v *Values) Ask(ctx context.Context, store string) (err error) {
 // retryAfter is how long a store waits whose figures could not be computed.
 const retryAfter = 10 * time.Minute
 
+// dueSQL is one of the stores that have been due longest: two workers seldom meet.
+const dueSQL = `
+	SELECT store_id, now()
+	FROM (SELECT store_id FROM value_stores WHERE due_at <= now() ORDER BY due_at LIMIT 100) due
+	ORDER BY random()
+	LIMIT 1`
+
 // Step computes the figures of a store that is due, and reports whether there was one. The rows say what is due,
 // so a worker that dies loses nothing. A store that fails is not in the way of the others. One that a person asks for
 // while it is computed fails as well, by the snapshot: it is computed once more at once.
 func (v *Values) Step(ctx context.Context) (worked bool, err error) {
 	var store string
 	var now time.Time // of Postgres: workers' clocks differ
-	err = v.Pool.QueryRow(ctx, `
-		SELECT coalesce(v.store_id, s.id), now()
-		FROM stores s
-		FULL JOIN value_stores v ON v.store_id = s.id
-		WHERE coalesce(v.due_at, '-infinity') <= now()
-		ORDER BY random() -- two workers seldom meet
-		LIMIT 1`).Scan(&store, &now)
+	err = v.Pool.QueryRow(ctx, dueSQL).Scan(&store, &now)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return false, nil
 	}
@@ -98,8 +101,7 @@ func (v *Values) Step(ctx context.Context) (worked bool, err error) {
 	}
 	if err != nil && store != "" && (pg.TimedOut(err) || !pg.Transient(err)) {
 		_, later := v.Pool.Exec(context.WithoutCancel(ctx), `
-			INSERT INTO value_stores (store_id, due_at) VALUES ($1, now() + $2::interval)
-			ON CONFLICT (store_id) DO UPDATE SET due_at = EXCLUDED.due_at`, store, retryAfter)
+			UPDATE value_stores SET due_at = now() + $2::interval WHERE store_id = $1`, store, retryAfter)
 		err = errors.Join(err, later)
 	}
 	return worked, err

@@ -27,30 +27,31 @@ const meanSQL = `
 	FROM (
 		SELECT currency, (sum(after::numeric * days) / nullif(sum(days), 0))::float8 AS mean
 		FROM (
-			SELECT currency, after,
-				lead(day, 1, ($1::timestamptz AT TIME ZONE $2)::date)
-					OVER (PARTITION BY customer_id, currency ORDER BY day) - day AS days
+			SELECT currency, after, coalesce(until, ($1::timestamptz AT TIME ZONE $2)::date) - day AS days
 			FROM value_moves
+			WHERE after > 0
 		) s
-		WHERE after > 0
 		GROUP BY currency
 	) m
 	LEFT JOIN (
-		SELECT currency, (sum(net)::numeric / sum(amount))::float8 AS kept
-		FROM value_lines
-		WHERE recurring
+		SELECT currency, (sum(recurring) / sum(billed))::float8 AS kept
+		FROM value_days
+		WHERE billed > 0
 		GROUP BY currency
 	) p USING (currency)`
 
 // unpricedSQL counts running subscriptions that are in no MRR as their price, or its interval, is unknown.
-var unpricedSQL = subscriptionsSQL + `
-	SELECT currency, count(*)
-	FROM own
-	WHERE status IN ('active', 'past_due')
-	  AND NOT coalesce(paused, false)
-	  AND began <= $2
-	  AND $3 <> ''
-	  AND ` + priced("own") + ` IS NULL
+var unpricedSQL = `
+	SELECT currency, sum(n)::bigint
+	FROM (
+		SELECT currency, lines, discount, count(*) AS n
+		FROM value_subscriptions
+		WHERE status IN ('active', 'past_due')
+		  AND NOT paused
+		  AND began <= $1
+		GROUP BY currency, lines, discount
+	) s
+	WHERE ` + priced("s") + ` IS NULL
 	GROUP BY currency`
 
 func (c *computing) subscribers(ctx context.Context) error {
@@ -59,7 +60,7 @@ func (c *computing) subscribers(ctx context.Context) error {
 		return err
 	}
 	var mean, kept *float64
-	if err := c.each(ctx, meanSQL, []any{c.now, c.zone}, []any{&mean, &kept}, func(r *Report) {
+	if err := c.each(ctx, meanSQL, c.until(), []any{&mean, &kept}, func(r *Report) {
 		switch {
 		case mean == nil:
 			r.Subscribers.Mean = model.None("no one has subscribed for a day yet")
@@ -72,7 +73,7 @@ func (c *computing) subscribers(ctx context.Context) error {
 		return err
 	}
 	var unpriced int64
-	if err := c.each(ctx, unpricedSQL, c.args(), []any{&unpriced}, func(r *Report) {
+	if err := c.each(ctx, unpricedSQL, []any{c.now}, []any{&unpriced}, func(r *Report) {
 		r.Subscribers.Unpriced = unpriced
 	}); err != nil {
 		return err

@@ -6,88 +6,80 @@ import (
 	"rollcall/store"
 )
 
-// The facts of store $1 as of $2, with days in the time zone $3, in tables that last as long as the transaction. Texts
-// have the collation "C", in which Postgres sorts fastest.
+// The facts of store $1 as of $2, with days in the time zone $3, in tables that last as long as the transaction: one
+// scan of the payments, and all else from what it leaves. Texts have the collation "C", in which Postgres sorts fastest.
 
-const tablesSQL = `
-	CREATE TEMP TABLE value_lines (
-		customer_id bigint,
-		currency    text COLLATE "C",
-		day         date,
-		amount      bigint,
-		net         bigint,
-		recurring   boolean,
-		product_id  text COLLATE "C"
-	) ON COMMIT DROP;
-	CREATE TEMP TABLE value_buyers (
-		customer_id bigint,
-		currency    text COLLATE "C",
-		first       date,
-		product_id  text COLLATE "C",
-		net         bigint
-	) ON COMMIT DROP;
-	CREATE TEMP TABLE value_visits ( -- the nth day on which someone bought something
-		customer_id bigint,
-		currency    text COLLATE "C",
-		day         date,
-		n           bigint,
-		net         bigint
-	) ON COMMIT DROP;
-	CREATE TEMP TABLE value_moves ( -- of the MRR of a customer
-		customer_id bigint,
-		currency    text COLLATE "C",
-		day         date,
-		kind        text,
-		before      bigint,
-		after       bigint
-	) ON COMMIT DROP`
-
-const linesSQL = `
-	INSERT INTO value_lines
+// daysSQL is what each customer paid on each day in each currency. kept and once are of the payments of which something
+// was kept; once leaves out those of subscriptions. What was taken back whole makes no one a buyer: if the first
+// payment was, the second is the first.
+const daysSQL = `
+	CREATE TEMP TABLE value_days ON COMMIT DROP AS
+	WITH days AS (
+		SELECT
+			c.id AS customer_id,
+			p.currency COLLATE "C" AS currency,
+			(t.at AT TIME ZONE $3)::date AS day,
+			sum(n.net) FILTER (WHERE p.subscription IS NULL) AS single,
+			sum(n.net) FILTER (WHERE p.subscription IS NOT NULL) AS recurring,
+			sum(p.amount) FILTER (WHERE p.subscription IS NOT NULL) AS billed,
+			sum(p.amount - n.net) AS refunded,
+			coalesce(sum(n.net) FILTER (WHERE n.net > 0), 0) AS kept,
+			coalesce(sum(n.net) FILTER (WHERE n.net > 0 AND p.subscription IS NULL), 0) AS once,
+			min(p.product_id COLLATE "C") FILTER (WHERE n.net > 0) AS product_id
+		FROM customers c
+		JOIN payments p ON p.customer_id = c.id
+		CROSS JOIN LATERAL (SELECT ` + store.PaidAt + ` AS at) t
+		CROSS JOIN LATERAL (SELECT p.amount - p.refunded - p.disputed AS net) n
+		WHERE c.store_id = $1
+		  AND p.amount > 0
+		  AND t.at <= $2
+		GROUP BY 1, 2, 3
+	)
 	SELECT
-		c.id,
-		p.currency,
-		(t.at AT TIME ZONE $3)::date,
-		p.amount,
-		p.amount - p.refunded - p.disputed,
-		p.subscription IS NOT NULL,
-		p.product_id
-	FROM customers c
-	JOIN payments p ON p.customer_id = c.id
-	CROSS JOIN LATERAL (SELECT ` + store.PaidAt + ` AS at) t
-	WHERE c.store_id = $1
-	  AND p.amount > 0
-	  AND t.at <= $2`
+		*,
+		date_trunc('month', day)::date AS month,
+		min(day) FILTER (WHERE kept > 0) OVER whole AS first,
+		max(day) FILTER (WHERE kept > 0) OVER earlier AS previous, -- on which something was kept
+		count(*) FILTER (WHERE once > 0) OVER so_far AS visit -- how many single purchases so far, of which something was kept
+	FROM days
+	WINDOW
+		whole AS (PARTITION BY customer_id, currency),
+		so_far AS (PARTITION BY customer_id, currency ORDER BY day),
+		earlier AS (PARTITION BY customer_id, currency ORDER BY day ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)`
 
-// What was taken back whole makes no one a buyer: if the first payment was, the second is the first.
+// buyersSQL are those who paid: what, when first, and what they bought but for subscriptions. Several purchases on one
+// day are one. What they did up to the day that is four fifths of the time after the first purchase of all is apart:
+// a prediction of the rest of the time is checked by it.
 const buyersSQL = `
-	INSERT INTO value_buyers
+	CREATE TEMP TABLE value_buyers ON COMMIT DROP AS
 	SELECT
-		customer_id,
-		currency,
-		min(day),
-		(array_agg(product_id ORDER BY day, product_id))[1],
-		minor_units(sum(net))
-	FROM value_lines
-	WHERE net > 0
-	GROUP BY customer_id, currency`
-
-const visitsSQL = `
-	INSERT INTO value_visits
-	SELECT
-		customer_id,
-		currency,
-		day,
-		row_number() OVER (PARTITION BY customer_id, currency ORDER BY day),
-		minor_units(sum(net))
-	FROM value_lines
-	WHERE net > 0
-	  AND NOT recurring
-	GROUP BY customer_id, currency, day`
+		d.customer_id,
+		d.currency,
+		min(d.first) AS first,
+		min(d.product_id) FILTER (WHERE d.day = d.first) AS product_id,
+		minor_units(sum(d.kept)) AS net,
+		min(d.day) FILTER (WHERE d.once > 0) AS bought,
+		min(d.day) FILTER (WHERE d.once > 0 AND d.visit = 2) AS second,
+		max(d.day) FILTER (WHERE d.once > 0) AS last,
+		max(d.visit) AS visits,
+		sum(d.once) FILTER (WHERE d.visit > 1) AS later_net,
+		max(d.day) FILTER (WHERE d.once > 0 AND d.day <= c.cut) AS last_before,
+		max(d.visit) FILTER (WHERE d.day <= c.cut) AS visits_before,
+		min(c.cut) AS cut
+	FROM value_days d
+	LEFT JOIN (
+		SELECT currency, min(day) + (($1::timestamptz AT TIME ZONE $2)::date - min(day)) * 4 / 5 AS cut
+		FROM value_days
+		WHERE once > 0
+		GROUP BY currency
+	) c USING (currency)
+	WHERE d.kept > 0
+	GROUP BY d.customer_id, d.currency`
 
 // perMonth is SQL for what an item of a subscription costs in a month, but for discounts that end. A month has
 // 365.2425 / 12 days.
-const perMonth = `coalesce(l ->> 'regular', l ->> 'amount')::numeric / coalesce(nullif((l ->> 'interval_count')::numeric, 0), 1)
+const perMonth = `coalesce(l ->> 'regular', l ->> 'amount')::numeric
+	/ coalesce(nullif((l ->> 'interval_count')::numeric, 0), 1)
 	* CASE l ->> 'interval'
 		WHEN 'month' THEN 1
 		WHEN 'year' THEN 1.0 / 12
@@ -96,7 +88,8 @@ const perMonth = `coalesce(l ->> 'regular', l ->> 'amount')::numeric / coalesce(
 	END`
 
 // priced is SQL for what the items of a row cost in a month, less discounts that never end, as Stripe counts; null if
-// the price or interval of each is unknown. A fixed discount is per period of the first item, as all items of a subscription have one interval.
+// the price or interval of each is unknown. A fixed discount is per period of the first item, as all items of a
+// subscription have one interval.
 func priced(row string) string {
 	return strings.ReplaceAll(`(
 	SELECT round(GREATEST(0, m.sum * (1 - coalesce((@.discount #>> '{forever,percent_off}')::numeric, 0) / 100)
@@ -109,32 +102,46 @@ func priced(row string) string {
 )`, "@", row)
 }
 
-// subscriptionsSQL are the subscriptions of the store's customers, and what was said of them. Last comes the row
-// itself: several messages of one second are put in order there.
-var subscriptionsSQL = `
-	WITH own AS MATERIALIZED (
-		SELECT
-			s.*,
-			row_number() OVER () AS nth, -- numbers sort faster than ids
-			LEAST(coalesce(s.started_at, s.checkout_at, version_time(s.version)), version_time(s.version)) AS began
-		FROM customers c
-		JOIN subscriptions s ON s.customer_id = c.id
-		WHERE c.store_id = $1
-		  AND s.version <> ''
-		  AND s.currency IS NOT NULL
-	),
-	said AS (
+// subscriptionsSQL are the subscriptions of the store's customers.
+const subscriptionsSQL = `
+	CREATE TEMP TABLE value_subscriptions ON COMMIT DROP AS
+	SELECT
+		row_number() OVER () AS nth, -- numbers sort faster than ids
+		s.account,
+		s.id,
+		s.customer_id,
+		s.currency COLLATE "C" AS currency,
+		s.version,
+		s.status,
+		coalesce(s.paused, false) AS paused,
+		s.lines,
+		coalesce(s.discount, 'null') AS discount,
+		s.ended_at,
+		s.ever_active,
+		LEAST(coalesce(s.started_at, s.checkout_at, version_time(s.version)), version_time(s.version)) AS began
+	FROM customers c
+	JOIN subscriptions s ON s.customer_id = c.id
+	WHERE c.store_id = $1
+	  AND s.version <> ''
+	  AND s.currency IS NOT NULL`
+
+// movesSQL finds what changed the MRR of each customer on each day, and until when it then stayed. What happens within
+// a day is one change. The row of a subscription counts after all messages: several of one second are put in order
+// there.
+var movesSQL = `
+	CREATE TEMP TABLE value_moves ON COMMIT DROP AS
+	WITH said AS (
 		SELECT
 			o.nth,
 			t.version,
 			false AS is_row,
 			version_time(t.version) AS at,
 			t.status,
-			t.paused,
+			coalesce(t.paused, false) AS paused,
 			coalesce(t.lines, b.lines, o.lines) AS lines,
-			CASE WHEN t.lines IS NOT NULL THEN t.discount WHEN b.lines IS NOT NULL THEN b.discount ELSE o.discount END
-				AS discount
-		FROM own o
+			CASE WHEN t.lines IS NOT NULL THEN coalesce(t.discount, 'null')
+				WHEN b.lines IS NOT NULL THEN coalesce(b.discount, 'null') ELSE o.discount END AS discount
+		FROM value_subscriptions o
 		JOIN subscription_states t ON t.account = o.account AND t.id = o.id
 		LEFT JOIN LATERAL ( -- a message without items says nothing of prices and discounts
 			SELECT b.lines, b.discount
@@ -157,22 +164,22 @@ var subscriptionsSQL = `
 			paused,
 			lines,
 			discount
-		FROM own
+		FROM value_subscriptions
 	),
 	-- Before the first message the subscription was what that says, or if that says that it is over, what it costs.
 	states AS (
 		SELECT o.nth, '' AS version, false AS is_row, o.began AS at,
 			CASE WHEN f.status IN ('canceled', 'unpaid') AND o.ever_active THEN 'active' ELSE f.status END AS status,
 			f.paused AND f.status NOT IN ('canceled', 'unpaid') AS paused, f.lines, f.discount
-		FROM own o
+		FROM value_subscriptions o
 		JOIN (SELECT DISTINCT ON (nth) * FROM said ORDER BY nth, version, is_row) f USING (nth)
 		UNION ALL
-		SELECT nth, version, is_row, at, status, paused, lines, discount FROM said
+		SELECT * FROM said
 	),
 	-- Most have one of few prices.
 	prices AS MATERIALIZED (
-		SELECT lines, discount, coalesce(` + priced("t") + `, 0) AS monthly
-		FROM (SELECT DISTINCT lines, coalesce(discount, 'null') AS discount FROM states) t
+		SELECT lines, discount, coalesce(` + priced("t") + `, 0)::bigint AS monthly
+		FROM (SELECT lines, discount FROM said WHERE lines IS NOT NULL GROUP BY lines, discount) t
 	),
 	days AS (
 		SELECT DISTINCT ON (o.nth, d.day)
@@ -180,45 +187,48 @@ var subscriptionsSQL = `
 			o.customer_id,
 			o.currency,
 			d.day,
-			CASE WHEN t.status IN ('active', 'past_due') AND NOT coalesce(t.paused, false)
-				THEN coalesce(p.monthly, 0) ELSE 0 END AS monthly
+			CASE WHEN t.status IN ('active', 'past_due') AND NOT t.paused THEN coalesce(p.monthly, 0) ELSE 0 END AS monthly
 		FROM states t
-		JOIN own o USING (nth)
-		LEFT JOIN prices p ON p.lines = t.lines AND p.discount = coalesce(t.discount, 'null')
-		CROSS JOIN LATERAL (SELECT (GREATEST(t.at, o.began) AT TIME ZONE $3)::date AS day) d
-		WHERE GREATEST(t.at, o.began) <= $2
+		JOIN value_subscriptions o USING (nth)
+		LEFT JOIN prices p ON p.lines = t.lines AND p.discount = t.discount
+		CROSS JOIN LATERAL (SELECT (GREATEST(t.at, o.began) AT TIME ZONE $2)::date AS day) d
+		WHERE GREATEST(t.at, o.began) <= $1
 		ORDER BY o.nth, d.day, t.version DESC, t.is_row DESC
-	)`
-
-// movesSQL finds what changed the MRR of each customer on each day. What happens within a day is one change.
-var movesSQL = `
-	INSERT INTO value_moves` + subscriptionsSQL + `,
+	),
 	changes AS (
-		SELECT customer_id, currency, day, sum(change) AS change
+		SELECT customer_id, currency, day, sum(change)::bigint AS change
 		FROM (
 			SELECT customer_id, currency, day,
-				monthly - lag(monthly, 1, 0) OVER (PARTITION BY nth ORDER BY day) AS change
+				monthly - lag(monthly, 1, 0::bigint) OVER (PARTITION BY nth ORDER BY day) AS change
 			FROM days
 		) c
 		GROUP BY customer_id, currency, day
+		HAVING sum(change) <> 0
 	),
 	sums AS (
-		SELECT customer_id, currency, day, change,
-			sum(change) OVER (PARTITION BY customer_id, currency ORDER BY day) AS after
+		SELECT
+			customer_id,
+			currency,
+			day,
+			change,
+			sum(change) OVER w AS after,
+			row_number() OVER w AS nth,
+			lead(day) OVER w AS until
 		FROM changes
-		WHERE change <> 0
+		WINDOW w AS (PARTITION BY customer_id, currency ORDER BY day)
 	)
 	SELECT
 		customer_id,
 		currency,
 		day,
+		until, -- null: it is so still
 		CASE
 			WHEN after = 0 THEN 'churn'
-			WHEN after = change AND row_number() OVER (PARTITION BY customer_id, currency ORDER BY day) = 1 THEN 'new'
+			WHEN after = change AND nth = 1 THEN 'new'
 			WHEN after = change THEN 'reactivation'
 			WHEN change > 0 THEN 'expansion'
 			ELSE 'contraction'
-		END,
-		after - change,
-		after
+		END AS kind,
+		(after - change)::bigint AS before,
+		after::bigint
 	FROM sums`

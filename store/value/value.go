@@ -7,15 +7,19 @@ import (
 	"time"
 
 	"rollcall/store"
+	"rollcall/store/customers"
 	"rollcall/store/pg"
 	model "rollcall/value"
 )
 
 // Values reads and computes what customers are worth. Safe for concurrent use.
-type Values struct{ *pg.DB }
+type Values struct {
+	*pg.DB
+	readers *customers.Reader
+}
 
 // New returns the Values of a store.
-func New(s *store.Store) *Values { return &Values{s.DB} }
+func New(s *store.Store) *Values { return &Values{s.DB, customers.New(s)} }
 
 // Report is what the customers of a store are worth, in one currency. All amounts are in minor units, and net: what was
 // paid less what was refunded and what is lost in disputes.
@@ -68,7 +72,7 @@ type Cohort struct {
 
 // Group is what customers have paid so far who have something in common.
 type Group struct {
-	By     string `json:"by"`  // all, product (first), source, course, month (first), tag
+	By     string `json:"by"`  // all, product (first), source, course, month (first), tag, segment
 	Key    string `json:"key"` // an id, a source, or 2026-01
 	N      int64  `json:"n"`
 	Net    int64  `json:"net"`
