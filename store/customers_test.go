@@ -44,6 +44,7 @@ type person struct {
 	progress                   float64 // in all courses
 	completed                  bool    // said so, of all courses
 	nameRank, emailRank, spend int64
+	expects                    *int64
 }
 
 func openLists(t testing.TB) *lists {
@@ -105,11 +106,17 @@ func (l *lists) fill(t testing.TB, n int) {
 		if i%2 == 0 {
 			p.courses = append(p.courses, fmt.Sprintf("%s_p%d", s, i%5), "shared")
 		}
+		if i%4 > 1 && s != someStores[2] {
+			p.expects = store.Ptr(int64(i % 5 * 100))
+		}
 		if i%3 == 0 {
 			p.products = append(p.products, fmt.Sprintf("%s_p%d", s, (i+1)%5))
 		}
 		l.insert(t, &p)
 	}
+	l.exec(t, `INSERT INTO value_stores (store_id, due_at, forecast_in)
+		SELECT id, now(), 'usd' FROM unnest($1::text[]) id
+		ON CONFLICT (store_id) DO UPDATE SET forecast_in = 'usd'`, someStores[:2])
 	l.rank(t)
 }
 
@@ -142,6 +149,10 @@ func (l *lists) insert(t testing.TB, p *person) {
 		t.Fatal(err)
 	}
 	l.people = append(l.people, *p)
+	if p.expects != nil {
+		l.exec(t, `INSERT INTO value_people (store_id, currency, customer_id, alive, expected)
+			VALUES ($1, 'usd', $2, 0.5, $3), ($1, 'eur', $2, 0.5, 1000 - $3)`, p.store, p.id, *p.expects)
+	}
 }
 
 func (l *lists) rank(t testing.TB) {
@@ -256,6 +267,10 @@ func compare(a, b person, sort string) int {
 		return sign * cmp.Or(cmp.Compare(a.nameRank, b.nameRank), cmp.Compare(a.id, b.id))
 	case name == "email":
 		return sign * cmp.Compare(a.emailRank, b.emailRank)
+	case name == "expected" && (a.expects == nil || b.expects == nil):
+		return cmp.Or(cmp.Compare(unknown(a.expects), unknown(b.expects)), sign*cmp.Compare(a.id, b.id))
+	case name == "expected":
+		return sign * cmp.Or(cmp.Compare(*a.expects, *b.expects), cmp.Compare(a.id, b.id))
 	case at[0] == nil && at[1] == nil:
 		return sign * cmp.Compare(a.id, b.id)
 	case at[0] == nil: // the unknown come last, whichever the direction
@@ -264,6 +279,14 @@ func compare(a, b person, sort string) int {
 		return -1
 	}
 	return sign * cmp.Or(at[0].Compare(*at[1]), cmp.Compare(a.id, b.id))
+}
+
+// unknown is 1 of what is not known.
+func unknown(of *int64) int {
+	if of == nil {
+		return 1
+	}
+	return 0
 }
 
 // all pages through a list.
@@ -293,7 +316,7 @@ func (l *lists) all(t interface {
 }
 
 var allSorts = []string{"last_activity", "-last_activity", "first_seen", "-first_seen", "spent", "-spent", "name",
-	"-name", "email", "-email"}
+	"-name", "email", "-email", "expected", "-expected"}
 
 // Every filter is walked by every sort; every limit and budget with every filter and
 // with every sort. TestCustomersRandomFilters draws from all of their combinations.

@@ -52,7 +52,7 @@ func (x *site) fillSheet(t testing.TB) {
 }
 
 const csvHead = "\ufeffid,email,name,type,status,source,source_title,first_seen_utc,last_activity_utc," +
-	"course_count,courses,completed_count,purchases,subscriptions,total_spent,refunded,tags\r\n"
+	"course_count,courses,completed_count,purchases,subscriptions,total_spent,refunded,tags,expected,may_buy_again\r\n"
 
 func TestExport(t *testing.T) {
 	x := open(t, nil)
@@ -62,17 +62,21 @@ func TestExport(t *testing.T) {
 			('tag_c', 'store_a', 'unused', 'unused', 'admin')`)
 	x.exec(t, `INSERT INTO customer_tags (store_id, email, tag_id, tagged_by)
 		VALUES ('store_a', 'ada@example.com', 'tag_a', 'admin'), ('store_a', 'ada@example.com', 'tag_b', 'admin')`)
+	x.exec(t, `INSERT INTO value_people VALUES ('store_a', 'usd', 1, 0.8217, 14900), ('store_a', 'jpy', 1, 0.5, 100)`)
+	x.exec(t, `INSERT INTO value_stores (store_id, due_at, forecast_in) VALUES ('store_a', now(), 'usd')
+		ON CONFLICT (store_id) DO UPDATE SET forecast_in = 'usd'`)
 	got := x.get(t, csvPath+"?sort=-first_seen&type=&status=", asAdmin)
 	want := csvHead +
 		x.id(t, core.CustomerID, 1) + `,ada@example.com,Ada Ż,subscription,active,free_course,` +
 		`"Mixing, ""101""",2026-01-02 03:04:05,2026-02-01 00:00:00,` +
 		`2,"Mixing, ""101"" (33.5%); course_x (100%)",1,"Mixing, ""101"" (299.00 USD, refunded 5.00 USD); other ` +
 		`(5800 JPY)",` +
-		`"'=Club() (active, period ends 2026-03-01); sub_2 (canceled)",5800 JPY; 299.00 USD,5.00 USD,'=1; VIP` + "\r\n" +
+		`"'=Club() (active, period ends 2026-03-01); sub_2 (canceled)",5800 JPY; 299.00 USD,5.00 USD,'=1; VIP,` +
+		`149.00 USD,82.2%` + "\r\n" +
 		x.id(t, core.CustomerID, 3) +
 		`,'-c@example.com,"'=HYPERLINK(""http://evil.example"",""x"")",lead,active,` +
-		`,,2026-01-01 00:00:00,,0,,0,,,,,` + "\r\n" +
-		x.id(t, core.CustomerID, 2) + `,b@example.com,,lead,inactive,,,,,0,,0,,,,,` + "\r\n"
+		`,,2026-01-01 00:00:00,,0,,0,,,,,,,` + "\r\n" +
+		x.id(t, core.CustomerID, 2) + `,b@example.com,,lead,inactive,,,,,0,,0,,,,,,,` + "\r\n"
 	if diff := cmp.Diff(want, got.text); diff != "" || got.StatusCode != 200 {
 		t.Errorf("%d %s", got.StatusCode, diff)
 	}

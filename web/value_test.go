@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -114,11 +115,19 @@ func TestPageValue(t *testing.T) {
 	p.Look(without)
 	p.Go(valuePath + "?by=source")
 	p.Has("#groups tbody", "Product purchase")
-	p.Click("main form button")
+	p.Go(valuePath + "?from=" + month(-3) + "&to=" + month(-2))
+	p.Has(".charts", "in 2 months")
+	p.Click("main form[method=post] button")
 	p.Until(`location.search === ""`)
 	if kept, err := value.New(x.Cfg.Store).Read(t.Context(), "studio"); err != nil || kept.Due.After(time.Now()) {
 		t.Errorf("asked for: due %v %v", kept.Due, err)
 	}
+}
+
+// month is the month some months from now.
+func month(from int) string {
+	now := time.Now().UTC()
+	return time.Date(now.Year(), now.Month()+time.Month(from), 1, 0, 0, 0, 0, time.UTC).Format("2006-01")
 }
 
 // The API answers the same as it is described, and the files have each of its rows.
@@ -140,6 +149,19 @@ func TestValue(t *testing.T) {
 	}
 	if eur := x.get(t, "/api/stores/studio/value?currency=EUR", asAdmin); strings.Count(eur.text, `"subscribers":`) != 1 {
 		t.Errorf("%.300s", eur.text)
+	}
+	part := x.get(t, "/api/stores/studio/value?currency=usd&from="+month(-3)+"&to="+month(-2)+"&by=source", asAdmin)
+	var got struct{ Reports []value.Report }
+	if err := json.Unmarshal([]byte(part.text), &got); err != nil || len(got.Reports) != 1 ||
+		len(got.Reports[0].Months) != 2 || got.Reports[0].Months[0].Month != month(-3) ||
+		slices.ContainsFunc(got.Reports[0].Groups, func(g value.Group) bool { return g.By != "all" && g.By != "source" }) {
+		t.Errorf("a part: %v %.500s", err, part.text)
+	}
+	for _, wrong := range []string{"from=soon", "to=2026-13", "from=2026-02&to=2026-01", "by=mood",
+		"segment=a&segment=b"} {
+		if got := x.get(t, "/api/stores/studio/value?"+wrong, asAdmin); got.StatusCode != 400 {
+			t.Errorf("%s: %d", wrong, got.StatusCode)
+		}
 	}
 	if got := x.get(t, "/api/stores/studio/value/help", asAdmin); got.StatusCode != 200 ||
 		!strings.Contains(got.text, `"reason":"silent"`) {

@@ -90,7 +90,7 @@ type decoder struct {
 
 func newDecoder() *decoder {
 	d := &decoder{types: pgtype.NewMap()}
-	d.into = destinations(d.row.exported("", &d.subscriptions))
+	d.into = destinations(d.row.exported(lookups{}, &d.subscriptions))
 	return d
 }
 

@@ -35,6 +35,14 @@ type Customer struct {
 	Subscriptions  []Subscription `json:"subscriptions"`
 	ProductIDs     []string       `json:"product_ids"` // of all that they bought or subscribed to
 	Tags           []Tag          `json:"tags"`        // by name
+	Forecast       *Forecast      `json:"forecast"`    // nil: nothing can be said
+}
+
+// Forecast is what is expected of a customer who bought something, see package value.
+type Forecast struct {
+	Currency string  `json:"currency"`
+	Expected int64   `json:"expected"` // what they are expected to spend in the next twelve months, in minor units
+	Alive    float64 `json:"alive"`    // the probability that they may buy again
 }
 
 // Subject is the course or product that an activity was about; empty if about none.
@@ -117,7 +125,7 @@ func (s *Reader) Customer(ctx context.Context, storeID, id string) (_ Customer, 
 	if err != nil {
 		return Customer{}, err
 	}
-	rows, err := s.Pool.Query(ctx, selectCustomers("NULL", tagsColumn)+` customers c
+	rows, err := s.Pool.Query(ctx, selectCustomers("NULL", lookedUp)+` customers c
 		WHERE c.store_id = $1 AND c.id = $2`, storeID, n)
 	if err != nil {
 		return Customer{}, err
@@ -148,11 +156,18 @@ type listedColumn struct {
 	into any
 }
 
-// tagsColumn are the ids of a customer's tags.
-const tagsColumn = "(SELECT i.tags FROM customer_index i WHERE i.customer_id = c.id)"
+// lookups are SQL for what other tables hold of a customer.
+type lookups struct{ tags, forecast string }
 
-// exported are the columns of which an export is made; tags is SQL.
-func (c *listed) exported(tags string, subscriptions *[]listedSubscription) []listedColumn {
+// lookedUp are the ids of their tags, and what is expected of them.
+var lookedUp = lookups{
+	"(SELECT i.tags FROM customer_index i WHERE i.customer_id = c.id)",
+	"(SELECT jsonb_build_object('currency', v.currency, 'expected', v.expected, 'alive', v.alive) FROM " + forecasts +
+		" WHERE v.store_id = c.store_id AND v.customer_id = c.id)",
+}
+
+// exported are the columns of which an export is made.
+func (c *listed) exported(from lookups, subscriptions *[]listedSubscription) []listedColumn {
 	return []listedColumn{
 		{"c.id", &c.id},
 		{"c.email", &c.Email},
@@ -168,13 +183,14 @@ func (c *listed) exported(tags string, subscriptions *[]listedSubscription) []li
 		{"c.courses", listOf[Course]{&c.Courses, memberOfCourse}},
 		{"c.purchases", listOf[Purchase]{&c.Purchases, memberOfPurchase}},
 		{"c.subscriptions", listOf[listedSubscription]{subscriptions, memberOfSubscription}},
-		{tags, &c.tags},
+		{from.tags, &c.tags},
+		{from.forecast, &c.Forecast},
 	}
 }
 
-// columns are all columns of a customer; key and tags are SQL.
-func (c *listed) columns(key, tags string, subscriptions *[]listedSubscription) []listedColumn {
-	return append(c.exported(tags, subscriptions),
+// columns are all columns of a customer; key is SQL.
+func (c *listed) columns(key string, from lookups, subscriptions *[]listedSubscription) []listedColumn {
+	return append(c.exported(from, subscriptions),
 		listedColumn{"c.store_id", &c.StoreID},
 		listedColumn{"c.image_url", &c.ImageURL},
 		listedColumn{"coalesce(c.last_activity, '')", &c.LastActivity},
@@ -184,8 +200,10 @@ func (c *listed) columns(key, tags string, subscriptions *[]listedSubscription) 
 	)
 }
 
-// selectCustomers selects columns of customers c, for a FROM to follow; key and tags are SQL.
-func selectCustomers(key, tags string) string { return selected(new(listed).columns(key, tags, nil)) }
+// selectCustomers selects columns of customers c, for a FROM to follow; key is SQL.
+func selectCustomers(key string, from lookups) string {
+	return selected(new(listed).columns(key, from, nil))
+}
 
 func selected(columns []listedColumn) string {
 	var all []string
@@ -197,7 +215,7 @@ func selected(columns []listedColumn) string {
 
 func scanCustomer(row pgx.CollectableRow) (listed, error) {
 	var s scanned
-	return s.customer(row.Scan(destinations(s.row.columns("", "", &s.subscriptions))...))
+	return s.customer(row.Scan(destinations(s.row.columns("", lookups{}, &s.subscriptions))...))
 }
 
 // scanned is a row into which the columns of a customer are scanned.

@@ -85,7 +85,7 @@ func (x *explainer) explain(ctx context.Context, storeID string, id int64) error
 
 // customerRow reads a customer, without titles.
 func customerRow(ctx context.Context, tx pgx.Tx, storeID string, id int64) (listed, error) {
-	rows, err := tx.Query(ctx, selectCustomers("NULL", tagsColumn)+` customers c
+	rows, err := tx.Query(ctx, selectCustomers("NULL", lookedUp)+` customers c
 		WHERE c.store_id = $1 AND c.id = $2`, storeID, id)
 	if err != nil {
 		return listed{}, err

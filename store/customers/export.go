@@ -64,8 +64,10 @@ func (s *Reader) ExportCustomers(ctx context.Context, f Filter, write func([]Cus
 		if e.titles, err = titlesOf(ctx, s.Pool, f.Store); err != nil {
 			return err
 		}
-		e.tags, err = tagsOf(ctx, s.Pool, f.Store)
-		return err
+		if e.tags, err = tagsOf(ctx, s.Pool, f.Store); err != nil {
+			return err
+		}
+		return s.Pool.QueryRow(ctx, "SELECT "+hasForecasts, f.Store).Scan(&e.expects)
 	}); err != nil {
 		return err
 	}
@@ -98,11 +100,12 @@ func titlesOf(ctx context.Context, db pg.Querier, store string) (map[string]stri
 // export is a running export: it fetches rows while it decodes and writes others.
 type export struct {
 	*Reader
-	filter Filter
-	titles map[string]string // of the store's products, by id
-	tags   []Tag             // of the store
-	full   chan *batch       // fetched
-	free   chan *batch       // written, to be filled again
+	filter  Filter
+	titles  map[string]string // of the store's products, by id
+	tags    []Tag             // of the store
+	expects bool              // whether something is expected of its customers
+	full    chan *batch       // fetched
+	free    chan *batch       // written, to be filled again
 }
 
 // turn runs do when one of the few connections for exports is free; the rest stay for
@@ -201,7 +204,7 @@ func (e *export) stream(ctx context.Context) (left []int64, err error) {
 // else with -1 after the last. It reads them without a cursor, which would sort with one
 // process.
 func (e *export) read(ctx context.Context, tx pgx.Tx, q *listQuery) (n int, err error) {
-	sql, args := q.sorted(e.tagsColumn())
+	sql, args := q.sorted(e.lookups())
 	if _, err := tx.Exec(ctx, "SAVEPOINT reading"); err != nil {
 		return 0, err
 	}
@@ -253,11 +256,11 @@ func (e *export) freeWithin(ctx context.Context, patience time.Duration) (*batch
 }
 
 // sorted is all of the list, in its order.
-func (q *listQuery) sorted(tags string) (string, pg.Arguments) {
+func (q *listQuery) sorted(looked lookups) (string, pg.Arguments) {
 	by, direction := orderOf(q.Sort)
 	var args pg.Arguments
 	from, where := q.meets(&args)
-	return selected(new(listed).exported(tags, nil)) + " " + from + " WHERE " + where.String() +
+	return selected(new(listed).exported(looked, nil)) + " " + from + " WHERE " + where.String() +
 		" ORDER BY " + by.key + direction + " NULLS LAST, c.id" + direction, args
 }
 
@@ -281,12 +284,16 @@ func (q *listQuery) ids(ctx context.Context, tx pgx.Tx) (ids []int64, err error)
 	return ids, nil
 }
 
-// tagsColumn saves a look-up for each row if there are no tags.
-func (e *export) tagsColumn() string {
+// lookups saves look-ups for each row if there are no tags, or no forecasts.
+func (e *export) lookups() lookups {
+	from := lookedUp
 	if len(e.tags) == 0 {
-		return "NULL::text[]"
+		from.tags = "NULL::text[]"
 	}
-	return tagsColumn
+	if !e.expects {
+		from.forecast = "NULL::jsonb"
+	}
+	return from
 }
 
 // fetchNext fetches the customers of ids once a batch is free, and passes it on.
@@ -307,7 +314,7 @@ func (e *export) fetchNext(ctx context.Context, ids []int64) error {
 // fetch reads the rows of ids as Postgres sends them. It asks for them by id, not in
 // their order, as those are beside each other in the index.
 func (e *export) fetch(ctx context.Context, b *batch, ids []int64) error {
-	rows, err := e.Pool.Query(ctx, selected(new(listed).exported(e.tagsColumn(), nil))+`
+	rows, err := e.Pool.Query(ctx, selected(new(listed).exported(e.lookups(), nil))+`
 		unnest($2::bigint[]) AS w (id)
 		JOIN customers c ON c.id = w.id AND c.store_id = $1`, e.filter.Store, slices.Sorted(slices.Values(ids)))
 	if err != nil {

@@ -1,6 +1,7 @@
 package customers
 
 import (
+	"cmp"
 	"context"
 	"regexp"
 	"slices"
@@ -261,7 +262,7 @@ func (q *listQuery) walk(in span, n, budget int) (string, pg.Arguments) {
 			) c` + sorted + limit + `
 		) c
 		WHERE ` + rest.String() + sorted + " LIMIT " + strconv.Itoa(n)
-	columns := selectCustomers(by.text("c.key"), tagsColumn)
+	columns := selectCustomers(by.text("c.key"), lookedUp)
 	switch {
 	case q.idsOnly:
 		return "SELECT c.id FROM" + from, args
@@ -317,6 +318,9 @@ func (q *listQuery) reads() int {
 // facets. Each ends with sorted.
 func (q *listQuery) branches(in span, sorted string, args *pg.Arguments) (branches []string) {
 	by, direction := orderOf(q.Sort)
+	if by.keyed != nil && !in.without {
+		by = *by.keyed
+	}
 	all := &pg.Conditions{Args: args}
 	all.Add("c.store_id = $?", q.Filter.Store)
 	switch {
@@ -324,6 +328,9 @@ func (q *listQuery) branches(in span, sorted string, args *pg.Arguments) (branch
 		all.SQL = append(all.SQL, by.key+" IS NULL")
 	case by.null:
 		all.SQL = append(all.SQL, by.key+" IS NOT NULL")
+	}
+	if by.only != "" {
+		all.Add(by.only, q.Filter.Store)
 	}
 	q.ranged(by.key, all)
 	if in.after != nil {
@@ -333,7 +340,8 @@ func (q *listQuery) branches(in span, sorted string, args *pg.Arguments) (branch
 	if (q.passes || q.idsOnly) && q.reads() != readsRows {
 		columns = "c." + strings.Join(inOrders, ", c.")
 	}
-	branch := "(SELECT " + columns + ", " + by.key + " AS key FROM customers c WHERE " + all.String()
+	branch := "(SELECT " + columns + ", " + by.key + " AS key FROM " + cmp.Or(by.from, "customers c") +
+		" WHERE " + all.String()
 	if !by.facets {
 		return []string{branch + sorted + ")"}
 	}
@@ -360,7 +368,7 @@ func (q *listQuery) seek(after *pg.Position) (string, pg.Arguments) {
 	}
 	sorted := " ORDER BY key" + direction + " NULLS LAST, id" + direction
 	// OFFSET 0 keeps it from being looked for in the order.
-	return selectCustomers(by.text("c.key"), tagsColumn) + rowsOf(`
+	return selectCustomers(by.text("c.key"), lookedUp) + rowsOf(`
 				SELECT *
 				FROM (
 					SELECT

@@ -20,7 +20,9 @@ func TestListsReadIndexes(t *testing.T) {
 		`INSERT INTO customers (store_id, email, first_seen_at, last_activity_at)
 			SELECT 's', 'p' || i || '@x.example', now() - i * interval '1 h', now() - i * interval '1 min'
 				FROM generate_series(1, 20000) i`,
-		`VACUUM ANALYZE customers, customer_index`,
+		`INSERT INTO value_people SELECT 's', 'usd', id, 0.5, id FROM customers`,
+		`INSERT INTO value_stores (store_id, due_at, forecast_in) VALUES ('s', now(), 'usd')`,
+		`VACUUM ANALYZE customers, customer_index, value_people, value_stores`,
 	} {
 		if _, err := s.Pool.Exec(t.Context(), sql); err != nil {
 			t.Fatal(err)
@@ -68,6 +70,15 @@ func TestListsReadIndexes(t *testing.T) {
 			if !strings.Contains(named, "using customers_name") || strings.Contains(named, "Sort") || after != nil &&
 				!strings.Contains(named, "ROW(") {
 				t.Errorf("sort=%s after %v does not begin there in its index:\n%s", sort, after, named)
+			}
+		}
+	}
+	for _, sort := range []string{"expected", "-expected"} {
+		for _, after := range []*pg.Position{nil, {Sort: sort, Key: new("700"), ID: 700}} {
+			text := plan("sort="+sort, func(q *listQuery) (string, pg.Arguments) { return q.walk(q.spans(after)[0], 51, 0) })
+			if !strings.Contains(text, "using value_people_expected") || strings.Contains(text, "Sort") || after != nil &&
+				!strings.Contains(text, "ROW(") {
+				t.Errorf("sort=%s after %v does not begin there in its index:\n%s", sort, after, text)
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 package customers
 
 import (
+	"cmp"
 	"regexp"
 	"strings"
 	"time"
@@ -19,6 +20,10 @@ type order struct {
 	facets bool              // the index has an order of its own for each facet
 	null   bool              // the key may be NULL: those come last, up and down
 	alone  bool              // the key is unique in a store
+	keyed  *order            // in order, those with a key are read like this; nil: as all are
+	from   string            // what has the index; empty: customers c
+	only   string            // what of it, with $? for the store; empty: all
+	id     string            // its column with the id; empty: c.id
 }
 
 var orders = map[string]order{
@@ -30,7 +35,17 @@ var orders = map[string]order{
 	"name": {key: "left(coalesce(nullif(c.name, ''), c.email), 200) COLLATE names", text: plain, cast: "text",
 		valid: pg.Storable},
 	"email": {key: "c.email", text: plain, cast: "text", valid: pg.Storable, alone: true},
+	"expected": {key: "(SELECT v.expected FROM " + forecasts + " WHERE v.store_id = c.store_id AND v.customer_id = c.id)",
+		text: plain, cast: "bigint", valid: isUnits, null: true, keyed: &order{
+			from: "value_people v JOIN customers c ON c.id = v.customer_id AND c.store_id = v.store_id",
+			only: "v.currency = (SELECT forecast_in FROM value_stores WHERE store_id = $?)",
+			key:  "v.expected", id: "v.customer_id", cast: "bigint"}},
 }
+
+// forecasts is SQL for what is expected of customers in the currency in which lists show it.
+const forecasts = "value_people v JOIN value_stores s ON s.store_id = v.store_id AND s.forecast_in = v.currency"
+
+var isUnits = regexp.MustCompile(`^[0-9]{1,18}$`).MatchString
 
 // orderOf is the order that a sort parameter names, and "" or " DESC".
 func orderOf(sort string) (by order, direction string) {
@@ -47,7 +62,7 @@ func (by order) reads(key *string) bool { return key == nil && by.null || key !=
 // after is the SQL condition for rows after a position, among those that have a key,
 // or lack one, as the position does.
 func (by order) after(at *pg.Position, direction string, c *pg.Conditions) string {
-	comparison := " > "
+	comparison, id := " > ", cmp.Or(by.id, "c.id")
 	if direction != "" {
 		comparison = " < "
 	}
@@ -57,8 +72,8 @@ func (by order) after(at *pg.Position, direction string, c *pg.Conditions) strin
 	case by.alone:
 		return by.key + comparison + c.Arg(*at.Key) + "::text::" + by.cast
 	}
-	return "(" + by.key + ", c.id)" + comparison + "(" + c.Arg(*at.Key) + "::text::" + by.cast + ", " + c.Arg(at.ID) +
-		"::bigint)"
+	return "(" + by.key + ", " + id + ")" + comparison +
+		"(" + c.Arg(*at.Key) + "::text::" + by.cast + ", " + c.Arg(at.ID) + "::bigint)"
 }
 
 func plain(key string) string { return key + "::text" }

@@ -11,10 +11,11 @@ import (
 
 // StoreInfo is the name of a store and its products.
 type StoreInfo struct {
-	ID       string
-	Name     string // its id until the platform reports its name
-	Products []ProductInfo
-	Tags     []Tag // by name
+	ID        string
+	Name      string // its id until the platform reports its name
+	Products  []ProductInfo
+	Tags      []Tag // by name
+	Forecasts bool  // whether something is expected of its customers
 }
 
 // ProductInfo is a product of a store.
@@ -36,8 +37,10 @@ func (s *Reader) Store(ctx context.Context, id string) (info StoreInfo, err erro
 		return info, nil
 	}
 	all := &pgx.Batch{} // one way there and back
-	all.Queue(`SELECT coalesce((SELECT nullif(name, '') FROM stores WHERE id = $1), $1)`, id).QueryRow(
-		func(row pgx.Row) error { return row.Scan(&info.Name) })
+	all.Queue(`
+		SELECT
+			coalesce((SELECT nullif(name, '') FROM stores WHERE id = $1), $1),
+			`+hasForecasts, id).QueryRow(func(row pgx.Row) error { return row.Scan(&info.Name, &info.Forecasts) })
 	all.Queue(`
 		SELECT
 			id,
@@ -57,6 +60,9 @@ func (s *Reader) Store(ctx context.Context, id string) (info StoreInfo, err erro
 	err = s.Pool.SendBatch(ctx, all).Close()
 	return info, err
 }
+
+// hasForecasts is SQL for whether something is expected of customers of store $1.
+const hasForecasts = "EXISTS (SELECT FROM value_stores WHERE store_id = $1 AND forecast_in IS NOT NULL)"
 
 // printable is an id that no store can have, as pages may write it.
 func printable(id string) string { return strings.ToValidUTF8(id, "\ufffd") }

@@ -70,9 +70,13 @@ func (s *API) ListExpected(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// ShowValue answers what the customers of a store are worth, in each currency or in the one in the query.
+// ShowValue answers what the customers of a store are worth, or the part that is asked for.
 func (s *API) ShowValue(w http.ResponseWriter, r *http.Request) error {
-	currency, err := core.AskedCurrency(r)
+	currency, err := core.AskedCurrency(r, value.PartParams...)
+	if err != nil {
+		return err
+	}
+	part, err := value.ReadPart(currency, r.URL.Query())
 	if err != nil {
 		return err
 	}
@@ -85,15 +89,9 @@ func (s *API) ShowValue(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	shown := shownValue{Courses: kept.Courses, Reports: kept.All}
+	shown := shownValue{Courses: kept.Courses, Reports: kept.Part(part).All}
 	if !kept.Time.IsZero() {
 		shown.AsOf, shown.TimeZone = &kept.Time, &kept.Zone
-	}
-	if currency != "" {
-		shown.Reports = []value.Report{}
-		if one := kept.Of(currency); one != nil {
-			shown.Reports = append(shown.Reports, *one)
-		}
 	}
 	core.WriteJSON(w, http.StatusOK, shown)
 	return nil

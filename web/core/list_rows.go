@@ -118,8 +118,8 @@ func (m *markup) add(format string, args ...any) {
 // html is what was added.
 func (m *markup) html() template.HTML { return template.HTML(m.String()) } //nolint:gosec // add escapes
 
-// row is the row of a customer in the list, whose page is at link.
-func (p *press) row(c *customers.Customer, link string) template.HTML {
+// row is the row of a customer in the list, whose page is at link. expects: there is a column for what is expected.
+func (p *press) row(c *customers.Customer, link string, expects bool) template.HTML {
 	var m markup
 	called, did := Called(*c), Did(*c)
 	m.add(`<tr class="person">
@@ -149,6 +149,10 @@ func (p *press) row(c *customers.Customer, link string) template.HTML {
 	p.courses(&m, c)
 	m.add("</td>\n" + `<td class="r spent">`)
 	p.spent(&m, worthOf(*c, show.Ordered(c.TotalSpent, p.currencies)))
+	if expects {
+		m.add("</td>\n" + `<td class="wide-only r expects">`)
+		p.expected(&m, c.Forecast)
+	}
 	m.add("</td>\n" + `<td class="wide-only act">`)
 	if c.LastActivityAt != nil {
 		m.add(`<bdi>%s</bdi><small>%s</small>`, did, element(c.LastActivityAt, "",
@@ -160,6 +164,14 @@ func (p *press) row(c *customers.Customer, link string) template.HTML {
 	}
 	m.add("</td>\n</tr>\n")
 	return m.html()
+}
+
+// expected adds what a customer is expected to spend, and how likely they are to buy again.
+func (p *press) expected(m *markup, f *customers.Forecast) {
+	if f != nil {
+		m.add(`%s<small>%s</small>`, p.locale.Money(store.Money{Amount: f.Expected, Currency: f.Currency}),
+			p.locale.Percent(100*f.Alive)+" may buy again")
+	}
 }
 
 // face is the picture of a customer, or the initials. A picture's URL is Clerk's.

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/csv"
 	"io"
+	"math"
 	"strconv"
 	"time"
 	"unicode"
@@ -19,7 +20,7 @@ import (
 var Columns = []string{
 	"id", "email", "name", "type", "status", "source", "source_title", "first_seen_utc", "last_activity_utc",
 	"course_count", "courses", "completed_count", "purchases", "subscriptions", "total_spent", "refunded",
-	"tags",
+	"tags", "expected", "may_buy_again",
 }
 
 // sheet writes customers as CSV. Semicolons separate the entries of a cell.
@@ -81,7 +82,19 @@ func (s *sheet) Customer(c *customers.Customer) {
 	s.monies(c.TotalSpent)
 	s.monies(c.Refunded)
 	s.tags(c.Tags)
+	s.forecast(c.Forecast)
 	s.csv.Write(s.row)
+}
+
+// forecast adds two cells: what they are expected to spend in the next twelve months, and the percent by which they may
+// buy again.
+func (s *sheet) forecast(f *customers.Forecast) {
+	if f == nil {
+		s.row = append(s.row, "", "")
+		return
+	}
+	s.monies([]store.Money{{Amount: f.Expected, Currency: f.Currency}})
+	s.own(strconv.FormatFloat(math.Round(1000*f.Alive)/10, 'f', -1, 64) + "%")
 }
 
 // own adds a cell that Rollcall made: a number, a time, a word.

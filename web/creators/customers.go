@@ -276,7 +276,8 @@ type column struct {
 // other way round.
 func (p *customersPage) columns() {
 	p.Columns = map[string]column{}
-	for order, first := range map[string]string{"name": "", "spent": "-", "last_activity": "-", "first_seen": "-"} {
+	for order, first := range map[string]string{"name": "", "spent": "-", "last_activity": "-", "first_seen": "-",
+		"expected": "-"} {
 		c, next := column{}, first+order
 		switch p.Filter.Sort {
 		case order:

@@ -27,6 +27,12 @@ var sorts = []core.Option{
 	{Value: "-email", Label: "Email, Z to A"},
 }
 
+// forecastSorts are only of stores of whose customers something is expected.
+var forecastSorts = []core.Option{
+	{Value: "-expected", Label: "Most expected first"},
+	{Value: "expected", Label: "Least expected first"},
+}
+
 // filterGroup is a filter as people know it: one name, one chip, and the fields of the
 // parameters that it is made of.
 type filterGroup struct {
@@ -80,7 +86,11 @@ func (p *customersPage) menus() {
 		p.Chips = append(p.Chips, filterGroup{Name: "rule", Label: "Rule", Parts: []string{p.ruleText()},
 			URL: p.with("rule", "")})
 	}
-	p.Sorts = core.Menu{Options: sorts}.Choose(p.Filter.Sort).Options
+	offered := sorts
+	if p.Store.Forecasts {
+		offered = slices.Concat(sorts, forecastSorts)
+	}
+	p.Sorts = core.Menu{Options: offered}.Choose(p.Filter.Sort).Options
 }
 
 // offers tells whether the page has a control for a parameter: it is set, or there is

@@ -12,7 +12,6 @@ import (
 
 	"rollcall/store"
 	"rollcall/store/customers"
-	"rollcall/store/pg"
 	"rollcall/store/value"
 	"rollcall/web/charts"
 	"rollcall/web/core"
@@ -26,7 +25,9 @@ type valuePage struct {
 	Help       []helpRow
 	More       int // who need help and are not shown
 	Expected   []expectedRow
+	Part       value.Part
 	Report     *value.Report // nil: no one has paid or subscribed
+	Now        int64         // MRR
 	URL        string
 	Currencies []choice
 	By         []choice // what customers are grouped by
@@ -50,8 +51,31 @@ func (p valuePage) Of(amount int64) store.Money {
 // Round is a figure in minor units as an amount.
 func (p valuePage) Round(amount float64) store.Money { return p.Of(int64(math.Round(amount))) }
 
-// MRR is the monthly recurring revenue now.
-func (p valuePage) MRR() int64 { return p.Report.Months[len(p.Report.Months)-1].MRR.End }
+// link is the address of the page in a currency, with groups of a kind.
+func (p valuePage) link(currency, by string) string {
+	q := url.Values{"currency": {currency}, "by": {by}}
+	for name, month := range map[string]string{"from": p.Part.From, "to": p.Part.To} {
+		if month != "" {
+			q.Set(name, month)
+		}
+	}
+	return core.Address(p.URL, q)
+}
+
+// AllMonths is the address of the page with all months.
+func (p valuePage) AllMonths() string {
+	p.Part.From, p.Part.To = "", ""
+	return p.link(p.Report.Currency, p.Part.By)
+}
+
+// askedPart reads which part of the figures is asked for.
+func askedPart(r *http.Request) (value.Part, error) {
+	currency, err := core.AskedCurrency(r, value.PartParams...)
+	if err != nil {
+		return value.Part{}, err
+	}
+	return value.ReadPart(currency, r.URL.Query())
+}
 
 // Percent is a share as templates write shares.
 func (p valuePage) Percent(share float64) float64 { return math.Round(1000*share) / 10 }
@@ -121,21 +145,16 @@ func valueURL(r *http.Request) string {
 	return "/store/" + url.PathEscape(r.PathValue("store")) + "/value"
 }
 
-// bys are what customers are grouped by, in the order of the page.
-var bys = pg.Choices("product", "First product", "source", "Source", "course", "Course", "month", "First month",
-	"tag", "Tag", "segment", "Segment")
-
 // Value shows what the customers of a store are worth.
 func (s *Pages) Value(w http.ResponseWriter, r *http.Request) error {
-	currency, err := core.AskedCurrency(r, "by")
+	part, err := askedPart(r)
 	if err != nil {
 		return err
 	}
-	by := cmp.Or(r.URL.Query().Get("by"), bys[0].Value)
-	if !slices.ContainsFunc(bys, func(c pg.Choice) bool { return c.Value == by }) {
-		return pg.Refuse("by", "%q is not known; allowed are product, source, course, month, tag, segment", by)
-	}
-	page := valuePage{URL: valueURL(r)}
+	currency := part.Currency
+	part.Currency = "" // the page links to the others
+	part.By = cmp.Or(part.By, value.Bys[0].Value)
+	page := valuePage{URL: valueURL(r), Part: part}
 	if page.Shell, err = s.Shell(r, "value"); err != nil {
 		return err
 	}
@@ -143,7 +162,7 @@ func (s *Pages) Value(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	page.AsOf, page.Report = kept.AsOf, kept.Of(currency)
+	page.AsOf, page.Report = kept.AsOf, kept.Part(part).Of(currency)
 	for _, c := range kept.Courses {
 		page.Courses = append(page.Courses, courseRow{c, labels.of(c.ID)})
 	}
@@ -158,11 +177,10 @@ func (s *Pages) Value(w http.ResponseWriter, r *http.Request) error {
 	}
 	for _, one := range kept.All {
 		page.Currencies = append(page.Currencies, choice{strings.ToUpper(one.Currency),
-			core.Address(page.URL, url.Values{"currency": {one.Currency}, "by": {by}}), page.Report != nil &&
-				one.Currency == page.Report.Currency})
+			page.link(one.Currency, part.By), page.Report != nil && one.Currency == page.Report.Currency})
 	}
 	if page.Report != nil {
-		page.fill(by, labels)
+		page.fill(kept.Of(page.Report.Currency), labels)
 		people, err := value.New(s.Cfg.Store).People(r.Context(), r.PathValue("store"), page.Report.Currency, "",
 			shownExpected)
 		if err != nil {
@@ -177,12 +195,13 @@ func (s *Pages) Value(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// fill makes the tables and charts of a report.
-func (p *valuePage) fill(by string, labels labels) {
-	for _, c := range bys {
-		p.By = append(p.By, choice{c.Label,
-			core.Address(p.URL, url.Values{"currency": {p.Report.Currency}, "by": {c.Value}}) + "#groups", c.Value == by})
+// fill makes the tables and charts of the report, which is a part of the whole.
+func (p *valuePage) fill(whole *value.Report, labels labels) {
+	by := p.Part.By
+	for _, c := range value.Bys {
+		p.By = append(p.By, choice{c.Label, p.link(p.Report.Currency, c.Value) + "#groups", c.Value == by})
 	}
+	p.Now = whole.Months[len(whole.Months)-1].MRR.End
 	for _, g := range p.Report.Groups {
 		switch g.By {
 		case "all":
@@ -194,7 +213,11 @@ func (p *valuePage) fill(by string, labels labels) {
 	if by == "month" {
 		slices.SortFunc(p.Groups, func(a, b groupRow) int { return strings.Compare(b.Key, a.Key) })
 	}
-	p.Charts = chartsOf(p.Report)
+	months := p.Report.Months
+	if p.Part.From == "" && p.Part.To == "" {
+		months = months[max(0, len(months)-shownMonths):]
+	}
+	p.Charts = chartsOf(p.Report, months)
 	p.Cohorts = cohortsOf(p.Report)
 }
 

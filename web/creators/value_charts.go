@@ -13,15 +13,20 @@ import (
 	"rollcall/web/charts"
 )
 
-// shownMonths is how many months charts show.
+// shownMonths is how many months charts show, if no one asks for others.
 const shownMonths = 24
 
-// chartsOf are the charts of a report.
-func chartsOf(r *value.Report) []*charts.Figure {
-	months := r.Months[max(0, len(r.Months)-shownMonths):]
-	all := []*charts.Figure{moneyChart(r.Currency, months)}
-	if len(r.Subscribers.Curve.Steps) > 0 || r.Subscribers.Curve.N > 0 {
-		all = append(all, mrrChart(r.Currency, months), curveChart(stayChart, r.Subscribers.Curve, r.Subscribers.Median))
+// chartsOf are the charts of a report, those of months only if it has any.
+func chartsOf(r *value.Report, months []value.Month) (all []*charts.Figure) {
+	subscribed := r.Subscribers.Curve.N > 0
+	if len(months) > 0 {
+		all = append(all, moneyChart(r.Currency, months))
+		if subscribed {
+			all = append(all, mrrChart(r.Currency, months))
+		}
+	}
+	if subscribed {
+		all = append(all, curveChart(stayChart, r.Subscribers.Curve, r.Subscribers.Median))
 	}
 	if r.Again.Curve.N > 0 {
 		all = append(all, curveChart(againChart, r.Again.Curve, r.Again.Median))
@@ -94,7 +99,7 @@ func mrrChart(currency string, months []value.Month) *charts.Figure {
 		c.Rows = append(c.Rows, append(row, shareText(m.Churn)))
 	}
 	c.Drawing = charts.Area(line)
-	c.Sum, c.Note = show.Money(months[len(months)-1].MRR.End, currency), "a month now"
+	c.Sum, c.Note = show.Money(months[len(months)-1].MRR.End, currency), "a month in "+running(months[len(months)-1])
 	return c
 }
 

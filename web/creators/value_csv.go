@@ -9,7 +9,8 @@ import (
 	"rollcall/store/value"
 )
 
-// valueFiles are the tables of what customers are worth as CSV, with all currencies. Amounts are in minor units.
+// valueFiles are the tables of what customers are worth as CSV, with all currencies, or the part
+// that is asked for. Amounts are in minor units.
 var valueFiles = map[string]func(value.Reports, labels) [][]string{
 	"months.csv": monthsFile, "cohorts.csv": cohortsFile, "groups.csv": groupsFile, "courses.csv": coursesFile,
 }
@@ -19,6 +20,10 @@ func (s *Pages) ValueFile(w http.ResponseWriter, r *http.Request) error {
 	write, known := valueFiles[r.PathValue("table")]
 	if !known {
 		return pg.ErrNotFound
+	}
+	part, err := askedPart(r)
+	if err != nil {
+		return err
 	}
 	kept, labels, err := s.kept(r)
 	if err != nil {
@@ -30,7 +35,7 @@ func (s *Pages) ValueFile(w http.ResponseWriter, r *http.Request) error {
 	out := csv.NewWriter(w)
 	out.UseCRLF = true
 	w.Write([]byte("\ufeff")) // without it Excel reads an old Windows character set
-	for _, row := range write(kept, labels) {
+	for _, row := range write(kept.Part(part), labels) {
 		out.Write(row)
 	}
 	out.Flush()
