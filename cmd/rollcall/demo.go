@@ -11,8 +11,10 @@ import (
 
 	"rollcall/cmd/rollcall/internal/demo"
 	"rollcall/facts"
+	"rollcall/internal/scenario"
 	"rollcall/internal/show"
 	"rollcall/store/customers"
+	"rollcall/store/value"
 	"rollcall/webhooks"
 )
 
@@ -69,7 +71,13 @@ func (c demoCmd) play(e *env, d *dev) (right bool, err error) {
 	if err := bringPast(e, p); err != nil {
 		return false, err
 	}
+	if err := d.bringYear(e); err != nil {
+		return false, err
+	}
 	if err := p.Play(e); err != nil {
+		return false, err
+	}
+	if err := d.askValue(e, p); err != nil {
 		return false, err
 	}
 	printLists(e.out, p)
@@ -120,6 +128,38 @@ func bringPast(e *env, p *demo.Player) error {
 		fmt.Fprintf(e.out, "  %s\n  %s\n", opening(b), closing(b))
 	}
 	return nil
+}
+
+// bringYear loads more than a year of another store, so that its charts have something to show.
+func (d *dev) bringYear(e *env) error {
+	s, err := e.openAt(d.at.database)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	year := scenario.Year(time.Now())
+	if err := s.Keep(e, year); err != nil {
+		return err
+	}
+	changes, err := s.Rebuild(e, scenario.YearStore, nil)
+	fmt.Fprintf(e.out, "\n%s has been there for more than a year, and has %d customers. What they are\n"+
+		"worth is on /store/%s/value.\n", year.Stores[0].Name, changes.Created, scenario.YearStore)
+	return err
+}
+
+// askValue has workers compute what the customers of all stores are worth.
+func (d *dev) askValue(e *env, p *demo.Player) error {
+	s, err := e.openAt(d.at.database)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	for id := range p.Lists {
+		if err := value.New(s).Ask(e, id); err != nil {
+			return err
+		}
+	}
+	return value.New(s).Ask(e, scenario.YearStore)
 }
 
 func verdict(w io.Writer, differences []string) error {

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // TestLoad: every event is one of its own, has happened, and can be read; two
@@ -53,6 +55,34 @@ func load(t *testing.T, now time.Time) *Scenario {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// The year is the same each time but for when it is, and says something: people buy again, subscribe and leave.
+func TestYear(t *testing.T) {
+	now := time.Date(2026, 3, 1, 0, 5, 0, 0, time.UTC)
+	year := Year(now)
+	if diff := cmp.Diff(year, Year(now)); diff != "" {
+		t.Errorf("differs when drawn again: %s", diff)
+	}
+	buyers := map[string]int{}
+	for _, p := range year.Payments {
+		if p.PaidAt.After(now) || p.PaidAt.Before(now.AddDate(0, 0, -420)) {
+			t.Errorf("%s was paid at %v", p.ID, p.PaidAt)
+		}
+		if p.Subscription == "" {
+			buyers[p.Email]++
+		}
+	}
+	again := 0
+	for _, times := range buyers {
+		if times > 1 {
+			again++
+		}
+	}
+	if len(buyers) < 250 || again < 100 || len(year.Subscriptions) < 100 || len(year.Refunds) < 10 {
+		t.Errorf("%d buyers, %d of them again, %d messages of subscriptions, %d refunds", len(buyers), again,
+			len(year.Subscriptions), len(year.Refunds))
+	}
 }
 
 func TestAt(t *testing.T) {

@@ -38,13 +38,6 @@ type Customer struct {
 	Forecast       *Forecast      `json:"forecast"`    // nil: nothing can be said
 }
 
-// Forecast is what is expected of a customer who bought something, see package value.
-type Forecast struct {
-	Currency string  `json:"currency"`
-	Expected int64   `json:"expected"` // what they are expected to spend in the next twelve months, in minor units
-	Alive    float64 `json:"alive"`    // the probability that they may buy again
-}
-
 // Subject is the course or product that an activity was about; empty if about none.
 type Subject struct{ ID, Title string }
 
@@ -154,16 +147,6 @@ func (s *Reader) CustomerAt(ctx context.Context, storeID, email string) (id stri
 type listedColumn struct {
 	sql  string
 	into any
-}
-
-// lookups are SQL for what other tables hold of a customer.
-type lookups struct{ tags, forecast string }
-
-// lookedUp are the ids of their tags, and what is expected of them.
-var lookedUp = lookups{
-	"(SELECT i.tags FROM customer_index i WHERE i.customer_id = c.id)",
-	"(SELECT jsonb_build_object('currency', v.currency, 'expected', v.expected, 'alive', v.alive) FROM " + forecasts +
-		" WHERE v.store_id = c.store_id AND v.customer_id = c.id)",
 }
 
 // exported are the columns of which an export is made.

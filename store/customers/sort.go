@@ -42,9 +42,6 @@ var orders = map[string]order{
 			key:  "v.expected", id: "v.customer_id", cast: "bigint"}},
 }
 
-// forecasts is SQL for what is expected of customers in the currency in which lists show it.
-const forecasts = "value_people v JOIN value_stores s ON s.store_id = v.store_id AND s.forecast_in = v.currency"
-
 var isUnits = regexp.MustCompile(`^[0-9]{1,18}$`).MatchString
 
 // orderOf is the order that a sort parameter names, and "" or " DESC".

@@ -61,8 +61,5 @@ func (s *Reader) Store(ctx context.Context, id string) (info StoreInfo, err erro
 	return info, err
 }
 
-// hasForecasts is SQL for whether something is expected of customers of store $1.
-const hasForecasts = "EXISTS (SELECT FROM value_stores WHERE store_id = $1 AND forecast_in IS NOT NULL)"
-
 // printable is an id that no store can have, as pages may write it.
 func printable(id string) string { return strings.ToValidUTF8(id, "\ufffd") }

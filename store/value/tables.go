@@ -7,7 +7,8 @@ import (
 )
 
 // The facts of store $1 as of $2, with days in the time zone $3, in tables that last as long as the transaction: one
-// scan of the payments, and all else from what it leaves. Texts have the collation "C", in which Postgres sorts fastest.
+// scan of the payments, and all else from what it leaves. Texts have the collation "C", in which Postgres sorts
+// fastest.
 
 // daysSQL is what each customer paid on each day in each currency. kept and once are of the payments of which something
 // was kept; once leaves out those of subscriptions. What was taken back whole makes no one a buyer: if the first
