@@ -135,7 +135,8 @@ func TestParametersAreThoseDescribed(t *testing.T) {
 	x.fill(t)
 	x.begin(t, `{"kind": "clerk"}`)
 	x.segmented(t, "store_a")
-	address := strings.NewReplacer("{store}", "store_a", "{id}", "1", "{segment}", aSegment, "{reason}", "user_unknown")
+	address := strings.NewReplacer("{store}", "store_a", "{id}", "1", "{segment}", aSegment, "{campaign}", aCampaign,
+		"{reason}", "user_unknown")
 	// Besides, these are known: refused by an export, of no matter to figures.
 	known := map[string][]string{"/api/stores/{store}/customers.csv": {"cursor", "limit"}, "/api/stores/{store}/stats": {
 		"cursor", "limit", "sort"}}

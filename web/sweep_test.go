@@ -106,7 +106,7 @@ func (s *sweep) path(r route) string {
 		id = s.id(s.t, core.CustomerID, 1)
 	}
 	return strings.NewReplacer("{store}", "studio", "{id}", id, "{note}", s.id(s.t, core.NoteID, 1),
-		"{tag}", aTag, "{segment}", aSegment, "{bulk}", aBulk, "{table}", "months.csv",
+		"{tag}", aTag, "{segment}", aSegment, "{bulk}", aBulk, "{campaign}", aCampaign, "{table}", "months.csv",
 		"{token}", s.id(s.t, core.TokenID, 1), "{reason}",
 		"user_unknown", "{$}", "", "{file}", "style.css").Replace(r.path)
 }
@@ -139,7 +139,7 @@ func (s *sweep) ask(method, path, kind, body string) {
 
 // paths puts hostile values in place of each part of a path.
 func (s *sweep) paths(r route) {
-	for _, part := range []string{"{store}", "{id}", "{note}", "{tag}", "{token}", "{segment}", "{bulk}", "{reason}",
+	for _, part := range []string{"{store}", "{id}", "{note}", "{tag}", "{token}", "{segment}", "{bulk}", "{campaign}", "{reason}",
 		"{file}"} {
 		if !strings.Contains(r.path, part) {
 			continue
@@ -245,6 +245,10 @@ var said = map[string]map[string]string{
 	"/tags": {"name": ""}, "/{tag}": {"name": ""}, "/merge": {"into": ""},
 	"/segments":  {"name": `"kind":"static"`, "kind": `"name":"x"`, "rule": `"kind":"dynamic","name":"x"`},
 	"/{segment}": {"name": "", "rule": "", "version": "", "pinned": ""}, "/preview": {"rule": ""},
+	"/campaigns": {"recipe": "", "numbers": `"recipe":"stuck"`, "name": stepped, "steps": `"name":"x","trigger":` + asking,
+		"trigger": `"name":"x"`, "goal": stepped, "audience": stepped, "not_after": stepped},
+	"/{campaign}": {"name": "", "steps": "", "trigger": "", "within": "", "goal": "", "audience": "", "version": ""},
+	"/switch":     {"to": "", "past": `"to":"on"`, "days": `"to":"on","past":"days"`, "count": `"to":"on","past":"all"`},
 	"/bulk": {"action": aimed + `,"filter":"","expected":1`, "tag": adding + `,"filter":"","expected":1`,
 		"tag_name": adding + `,"filter":"","dry_run":true`, "segment": adding + `,"filter":"","expected":1`,
 		"filter": adding + "," + aimed + `,"dry_run":true`, "rule": adding + "," + aimed + `,"dry_run":true`,
@@ -254,6 +258,12 @@ var said = map[string]map[string]string{
 	"/signin":   {"token": "", "next": ""},
 	"/settings": {"time_zone": "", "currencies": ""}, "/tokens": {"name": `"days":"30"`, "days": `"name":"x"`},
 }
+
+// Parts of a campaign.
+const (
+	asking  = `{"question":"not_started"}`
+	stepped = `"name":"x","trigger":` + asking + `,"steps":[{"do":"note","note":"N"}]`
+)
 
 // Parts of a bulk action.
 const (

@@ -281,7 +281,8 @@ func answers(r route, is standing) string {
 		return "400 404" // let in, and told that there is no such note
 	case r.method == "POST", r.method == "PATCH":
 		return "200 202 415 409" // let in, and told what is wrong: no body, or done before
-	case strings.Contains(r.path, "{segment}") && r.method != "GET":
+	case strings.Contains(r.path, "{segment}") && r.method != "GET",
+		strings.Contains(r.path, "{campaign}") && r.method == "DELETE":
 		return "204 404" // gone after the first time
 	case r.method == "DELETE", r.method == "PUT":
 		return "404" // let in, and told that there is no such note or tag
@@ -294,6 +295,8 @@ const (
 	aTag     = "tag_aaaaaaaaaa"
 	aSegment = "seg_aaaaaaaaaa"
 	aBulk    = "bulk_aaaaaaaaaa"
+
+	aCampaign = "camp_aaaaaaaaaa"
 )
 
 // segmented has a store have the segment, and the action, which has ended.
@@ -303,6 +306,9 @@ func (x *site) segmented(t testing.TB, store string) {
 		VALUES ($1, $2, 'S', 's', 'static', 'admin')`, aSegment, store)
 	x.exec(t, `INSERT INTO bulk_actions (id, store_id, action, target, customers, status, ended_at, started_by)
 		VALUES ($1, $2, 'add', $3, 0, 'done', now(), 'admin')`, aBulk, store, aSegment)
+	x.exec(t, `INSERT INTO campaigns (id, store_id, name, kind, class, trigger, steps, reentry, not_after, within, created_by)
+		VALUES ($1, $2, 'C', 'flow', 'service', '{"question": "not_started", "numbers": {"days": 7}, "courses": []}',
+			'[{"key": "a", "wait": "0h", "do": "note", "note": "N"}]', 'each', '3 days', '0', 'admin')`, aCampaign, store)
 }
 
 // pathOf fills in a route's path.
@@ -313,7 +319,7 @@ func (x *site) pathOf(t *testing.T, pattern, store string) string {
 		id = x.id(t, core.CustomerID, 1)
 	}
 	path := strings.NewReplacer("{store}", store, "{id}", id, "{note}", x.id(t, core.NoteID, 1),
-		"{tag}", aTag, "{segment}", aSegment, "{bulk}", aBulk, "{table}", "months.csv",
+		"{tag}", aTag, "{segment}", aSegment, "{bulk}", aBulk, "{campaign}", aCampaign, "{table}", "months.csv",
 		"{token}", x.id(t, core.TokenID, 99_999), "{reason}",
 		"user_unknown", "{$}", "", "{file}", "style.css").Replace(pattern)
 	if strings.Contains(path, "{") {

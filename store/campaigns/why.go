@@ -58,6 +58,7 @@ func (s *Campaigns) OfCustomer(ctx context.Context, storeID, customer string, no
 			&email); err != nil {
 			return pg.NotFound(err)
 		}
+		all = []Story{}
 		rows, err := tx.Query(ctx, selectCampaigns+`WHERE store_id = $1 AND state <> 'draft' ORDER BY switched_at DESC, id`,
 			storeID)
 		if err != nil {

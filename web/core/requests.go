@@ -170,6 +170,8 @@ func ReadJSON(w http.ResponseWriter, r *http.Request, v any) error {
 	var wrong *json.UnmarshalTypeError
 	if err := json.Unmarshal(text, v); errors.As(err, &wrong) {
 		return BadBody("%s must not be a %s.", wrong.Field, wrong.Value)
+	} else if refused := (*pg.BadParam)(nil); errors.As(err, &refused) {
+		return refused
 	} else if err != nil {
 		return BadBody("The body is not valid.")
 	}
