@@ -19,6 +19,9 @@ import (
 // args.
 type Skips func(ctx context.Context, tx pgx.Tx, storeID string, args *pg.Arguments) (sql string, err error)
 
+// Digest stands for a campaign in the mails to members of stores, who need not be customers.
+const Digest = "digest"
+
 // Mails reads and writes mails. Safe for concurrent use.
 type Mails struct {
 	*pg.DB

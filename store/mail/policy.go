@@ -43,13 +43,13 @@ func decideSQL(s Settings, w wait, campaigns string) string {
 					WHEN $1 > m.not_after THEN 'late'
 					WHEN ` + stopped("m") + ` THEN 'stopped'
 					WHEN NOT ` + consented(s) + ` THEN 'consent'
-					WHEN m.class <> 'test' AND NOT EXISTS (
+					WHEN m.class <> 'test' AND m.campaign_id <> '` + Digest + `' AND NOT EXISTS (
 						SELECT FROM customers c WHERE c.store_id = m.store_id AND c.email = m.email
 					) OR m.email LIKE '%@erased.invalid' THEN 'gone'
 					WHEN split_part(m.email, '@', 1) ~ '[^!-~]' THEN 'address'
 					WHEN ` + twin + ` THEN 'merged'
 				END,
-				CASE WHEN m.campaign_id <> '' THEN (` + campaigns + `) END,
+				CASE WHEN m.campaign_id NOT IN ('', '` + Digest + `') THEN (` + campaigns + `) END,
 				CASE WHEN w.until > m.not_after THEN CASE WHEN w.capped THEN 'cap' ELSE 'late' END END) AS skip,
 			CASE
 				WHEN w.until > $1 THEN GREATEST(w.until, LEAST(m.not_after,
