@@ -80,9 +80,9 @@ var imports = map[string][]string{
 	"rollcall/webhooks": {"rollcall/internal/proxies", "rollcall/internal/tally", "rollcall/jobs",
 		"rollcall/store", "rollcall/store/pg"},
 	"rollcall/worker": {"rollcall/facts", "rollcall/history", "rollcall/internal/tally", "rollcall/jobs", "rollcall/mail",
-		"rollcall/store", "rollcall/store/bulk", "rollcall/store/campaigns", "rollcall/store/mail", "rollcall/store/pg",
-		"rollcall/store/segments",
-		"rollcall/store/status", "rollcall/store/tags", "rollcall/store/value", "rollcall/watch"},
+		"rollcall/store", "rollcall/store/bulk", "rollcall/store/campaigns", "rollcall/store/digests",
+		"rollcall/store/mail", "rollcall/store/pg", "rollcall/store/segments", "rollcall/store/status",
+		"rollcall/store/tags", "rollcall/store/value", "rollcall/watch"},
 }
 
 // harness is below what only tests need. harnessUsers may import it outside of tests
