@@ -136,10 +136,26 @@ func TestFigures(t *testing.T) {
 			('sub_3', 'after', 'past_due', NULL),
 			('sub_4', 'before', 'canceled', '2026-02-05')
 		) v (id, who, status, ended_at)
+		JOIN customers c ON c.email = v.who || '@x.example';
+		INSERT INTO enrollments (course_id, person, email_version, store_version, version, name_version, progress_version,
+			enrolled_version, completed_version, deleted_version, store_id, customer_id, unattached, progress, peak_progress,
+			progressed_at, completed_at)
+		SELECT v.course, v.who, '', '', '2', '', '', '', '', v.deleted, 's1', c.id, NULL, v.progress, v.progress,
+			v.progressed_at::timestamptz, v.completed_at::timestamptz
+		FROM (VALUES
+			('c1', 'before', 100, '2026-03-05', '2026-03-05', ''), -- finished
+			('c2', 'before', 100, '2026-03-06', NULL, ''),         -- finished, but no one said when
+			('c3', 'before', 100, '2026-03-01', '2026-03-01', ''), -- finished before
+			('c4', 'before', 100, '2026-03-05', '2026-03-05', '3'), -- left
+			('c1', 'after', 30, '2026-02-18', NULL, ''),           -- stuck since 4 March
+			('c2', 'after', 30, '2026-02-15', NULL, ''),           -- stuck since the Sunday before
+			('c3', 'after', 30, '2026-02-24', NULL, '')            -- not yet
+		) v (course, who, progress, progressed_at, completed_at, deleted)
 		JOIN customers c ON c.email = v.who || '@x.example'`)
 	step(t, d, "2026-03-09T13:00:00Z")
 	text := strings.Join(rows(t, s, `SELECT markdown FROM mail_bodies`), "\n---\n")
-	for _, part := range []string{"- [1 customer ended the last subscription](", "- [1 customer has a payment that fails]("} {
+	for _, part := range []string{"- [1 customer ended the last subscription](", "- [1 customer has a payment that fails](",
+		"- 2 courses were finished\n", "- [1 customer got stuck in a course]("} {
 		if !strings.Contains(text, part) {
 			t.Errorf("%q is not in\n%s", part, text)
 		}
@@ -164,9 +180,9 @@ func TestDigestsAreSent(t *testing.T) {
 	if err != nil || !ok {
 		t.Fatal(ok, err)
 	}
-	claimed, _, err := mails.Claim(t.Context(), turn, at)
-	if err != nil || len(claimed) != 1 || claimed[0].Email != "member@x.example" {
-		t.Errorf("claimed %+v, %v; want that to the member", claimed, err)
+	batch, err := mails.Claim(t.Context(), turn, at)
+	if claimed := batch.Mails; err != nil || len(claimed) != 1 || claimed[0].Email != "member@x.example" {
+		t.Errorf("claimed %+v, %v; want that to the member", batch.Mails, err)
 	}
 	want := []string{"stopped"}
 	if diff := cmp.Diff(want, rows(t, s, `SELECT reason FROM mails WHERE email = 'owner@x.example'`)); diff != "" {
