@@ -140,7 +140,7 @@ func TestFigures(t *testing.T) {
 		INSERT INTO enrollments (course_id, person, email_version, store_version, version, name_version, progress_version,
 			enrolled_version, completed_version, deleted_version, store_id, customer_id, unattached, progress, peak_progress,
 			progressed_at, completed_at)
-		SELECT v.course, v.who, '', '', '2', '', '', '', '', v.deleted, 's1', c.id, NULL, v.progress, v.progress,
+		SELECT v.course, 'email:' || v.who || '@x.example', '', '', '2', '', '', '', '', v.deleted, 's1', c.id, NULL, v.progress, v.progress,
 			v.progressed_at::timestamptz, v.completed_at::timestamptz
 		FROM (VALUES
 			('c1', 'before', 100, '2026-03-05', '2026-03-05', ''), -- finished
