@@ -41,7 +41,7 @@ test: setup-test vet ## all that CI checks
 	go test -timeout 15m -vet=off -parallel 4 ./... $(ARGS)
 
 test-long: setup-test ## the laws under many more draws (-rapid.checks=300)
-	go test -timeout 60m ./facts ./history ./store ./store/inbox ./web -rapid.checks=300 $(ARGS)
+	go test -timeout 60m ./facts ./history ./store ./store/campaigns ./store/inbox ./web -rapid.checks=300 $(ARGS)
 
 race: setup-test ## the tests under the race detector; needs gcc or clang
 	CGO_ENABLED=1 go test -race -timeout 30m ./... $(ARGS)

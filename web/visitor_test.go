@@ -306,7 +306,8 @@ func (x *site) segmented(t testing.TB, store string) {
 		VALUES ($1, $2, 'S', 's', 'static', 'admin')`, aSegment, store)
 	x.exec(t, `INSERT INTO bulk_actions (id, store_id, action, target, customers, status, ended_at, started_by)
 		VALUES ($1, $2, 'add', $3, 0, 'done', now(), 'admin')`, aBulk, store, aSegment)
-	x.exec(t, `INSERT INTO campaigns (id, store_id, name, kind, class, trigger, steps, reentry, not_after, within, created_by)
+	x.exec(t, `INSERT INTO campaigns (id, store_id, name, kind, class, trigger, steps, reentry, not_after, within,
+			created_by)
 		VALUES ($1, $2, 'C', 'flow', 'service', '{"question": "not_started", "numbers": {"days": 7}, "courses": []}',
 			'[{"key": "a", "wait": "0h", "do": "note", "note": "N"}]', 'each', '3 days', '0', 'admin')`, aCampaign, store)
 }

@@ -86,8 +86,9 @@ func (a *asking) age() time.Duration {
 var names = regexp.MustCompile(`@[a-z]+`)
 
 // types are those of the names; others are whole numbers.
-var types = map[string]string{"store": "text", "campaign": "text", "zone": "text", "product": "text", "courses": "text[]",
-	"now": "timestamptz", "after": "timestamptz", "start": "timestamptz", "late": "interval", "age": "interval"}
+var types = map[string]string{"store": "text", "campaign": "text", "zone": "text", "product": "text",
+	"courses": "text[]",
+	"now":     "timestamptz", "after": "timestamptz", "start": "timestamptz", "late": "interval", "age": "interval"}
 
 // fill replaces the names in SQL by placeholders. Those of a test are its own.
 func (a *asking) fill(sql string, t *Test) string {
@@ -137,7 +138,8 @@ func (a *asking) step() string {
 		keys = append(keys, st.Key)
 	}
 	all := a.args.Add(keys) + "::text[]"
-	return `CASE WHEN r.step = ANY(` + all + ` || '{""}') AND NOT r.done ? r.step THEN r.step ELSE coalesce((` + all + `)[1 +
+	return `CASE WHEN r.step = ANY(` + all + ` || '{""}') AND NOT r.done ? r.step THEN r.step ELSE coalesce((` +
+		all + `)[1 +
 			coalesce((SELECT max(k.nth) FROM unnest(` + all + `) WITH ORDINALITY k(key, nth) WHERE r.done ? k.key), 0)], '')
 		END`
 }

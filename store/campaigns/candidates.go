@@ -109,7 +109,8 @@ func (a *asking) dueNow(entering string) string {
 // dueThen is SQL for the mails that runs, and those who enter until then, come to on the day of a time to come.
 func (a *asking) dueThen(entering string, now time.Time) string {
 	from, to, at, nth := a.c.chains()
-	chain := `unnest(` + a.args.Add(from) + `::text[], ` + a.args.Add(to) + `::text[], ` + a.args.Add(at) + `::interval[], ` +
+	chain := `unnest(` + a.args.Add(from) + `::text[], ` + a.args.Add(to) + `::text[], ` + a.args.Add(at) +
+		`::interval[], ` +
 		a.args.Add(nth) + `::integer[]) AS w(step, mail, wait, nth)`
 	begins, _ := mail.Day(a.now, mail.Zone(a.zone))
 	today := a.args.Add(now) + "::timestamptz"
@@ -156,7 +157,8 @@ func room(s storemail.Settings, at time.Time, z string, args *pg.Arguments) stri
 }
 
 // forecast counts the mails that become due on each of the next days.
-func (s *Campaigns) forecast(ctx context.Context, tx pgx.Tx, c *Campaign, z string, now time.Time) ([]ForecastDay, error) {
+func (s *Campaigns) forecast(ctx context.Context, tx pgx.Tx, c *Campaign, z string, now time.Time) (
+	[]ForecastDay, error) {
 	var args pg.Arguments
 	begins, _ := mail.Day(now, mail.Zone(z))
 	end := begins.AddDate(0, 0, forecastDays)

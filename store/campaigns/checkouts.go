@@ -2,10 +2,11 @@ package campaigns
 
 import "rollcall/store"
 
-// leftCheckouts finds expired sessions whose buyer is a customer of the store: by the user, else by the address that was
-// typed in, else by the Stripe customer. A session's store is found by the same links as a payment's.
+// leftCheckouts finds expired sessions whose buyer is a customer of the store: by the user, else by the address that
+// was typed in, else by the Stripe customer. A session's store is found by the same links as a payment's.
 var leftCheckouts = `
-	SELECT c.id AS customer, 'checkout:' || k.id AS occurrence, k.id AS about, version_time(k.version) + @age AS became_due_at
+	SELECT c.id AS customer, 'checkout:' || k.id AS occurrence, k.id AS about, version_time(k.version) + @age AS
+		became_due_at
 	FROM (
 		SELECT k.*, moment(k.started_at) AS at
 		FROM checkouts k

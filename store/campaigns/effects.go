@@ -43,7 +43,8 @@ func (w *writing) writeMails(batch *pgx.Batch) {
 		notAfter = append(notAfter, m.notAfter)
 	}
 	batch.Queue(`
-		INSERT INTO mails (store_id, class, campaign_id, priority, due_at, email, step, occurrence, variant, version, not_after)
+		INSERT INTO mails (store_id, class, campaign_id, priority, due_at, email, step, occurrence, variant, version,
+			not_after)
 		SELECT $1, $2, $3, $4, $5, x.*
 		FROM unnest($6::text[], $7::text[], $8::text[], $9::text[], $10::integer[], $11::timestamptz[]) x
 		ON CONFLICT DO NOTHING`, w.c.store, w.c.Class, w.c.ID, w.c.Priority, w.now, emails, steps, occurrences, variants,

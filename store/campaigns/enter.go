@@ -59,7 +59,8 @@ func (s *Campaigns) enter(ctx context.Context, c *Campaign, now time.Time) error
 	if err != nil {
 		return err
 	}
-	rows, err := s.Pool.Query(ctx, `SELECT email, occurrence, about, arm, became_due_at FROM (`+sql+`) e`, planned(args)...)
+	rows, err := s.Pool.Query(ctx, `SELECT email, occurrence, about, arm, became_due_at FROM (`+sql+`) e`,
+		planned(args)...)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package campaigns_test
 
 import (
+	"flag"
 	"fmt"
 	"strings"
 	"testing"
@@ -15,9 +16,17 @@ import (
 	"rollcall/store"
 	"rollcall/store/campaigns"
 	"rollcall/store/mail"
+	"rollcall/store/tags"
 )
 
-func TestMain(m *testing.M) { testdb.Main(m) }
+// TestMain lowers how many cases a law draws: each is two stories in a database. -rapid.checks=300 draws more, and
+// simulates longer.
+func TestMain(m *testing.M) {
+	if err := flag.Set("rapid.checks", "10"); err != nil {
+		panic(err)
+	}
+	testdb.Main(m)
+}
 
 // world is a store s1, what is told of it, and its campaigns.
 type world struct {
@@ -154,7 +163,8 @@ func (w *world) want(sql, want string) {
 }
 
 const (
-	allRuns = `SELECT concat_ws(' ', email, occurrence, coalesce(ended_for, 'at ' || coalesce(nullif(step, ''), 'the end'))) FROM runs
+	allRuns = `SELECT concat_ws(' ', email, occurrence, coalesce(ended_for, 'at ' || coalesce(nullif(step, ''),
+		'the end'))) FROM runs
 		ORDER BY email, occurrence, twin`
 	allMails = `SELECT concat_ws(' ', email, step, occurrence) FROM mails ORDER BY email, id`
 )
@@ -185,3 +195,5 @@ func (w *world) send() {
 		}
 	}
 }
+
+func (w *world) deleteTag(id string) error { return tags.New(w.store).Delete(w.Context(), "s1", id) }

@@ -58,9 +58,10 @@ type PreviewOf struct {
 // forecastDays is how far a forecast looks.
 const forecastDays = 14
 
-// Preview shows whom a campaign would mail at a time. It asks what entering, steps and the claim of mails ask, all as of
-// that time, and writes nothing. A draft starts now.
-func (s *Campaigns) Preview(ctx context.Context, storeID, id string, of PreviewOf, now time.Time) (p Preview, err error) {
+// Preview shows whom a campaign would mail at a time. It asks what entering, steps and the claim of mails ask, all
+// as of that time, and writes nothing. A draft starts now.
+func (s *Campaigns) Preview(ctx context.Context, storeID, id string, of PreviewOf, now time.Time) (
+	p Preview, err error) {
 	defer pg.Wrap(&err, "campaigns.Preview(%q, %q)", storeID, id)
 	err = pgx.BeginTxFunc(ctx, s.Pool, pg.Bounded(s.CountTimeout), func(tx pgx.Tx) error {
 		c, err := one(ctx, tx, storeID, id, "")
@@ -138,7 +139,8 @@ func (s *Campaigns) decided(ctx context.Context, tx pgx.Tx, c *Campaign, now tim
 	}
 	all := []Campaign{*c}
 	if c.Class == Marketing {
-		rows, err := tx.Query(ctx, selectCampaigns+`WHERE store_id = $1 AND state = 'on' AND class = 'marketing' AND id <> $2`,
+		rows, err := tx.Query(ctx, selectCampaigns+`
+			WHERE store_id = $1 AND state = 'on' AND class = 'marketing' AND id <> $2`,
 			c.store, c.ID)
 		if err != nil {
 			return "", err
@@ -157,7 +159,9 @@ func (s *Campaigns) decided(ctx context.Context, tx pgx.Tx, c *Campaign, now tim
 		}
 		parts = append(parts, part)
 	}
-	mails := mail.New(s.Store, func(context.Context, pgx.Tx, string, *pg.Arguments) (string, error) { return "m.verdict", nil })
+	mails := mail.New(s.Store, func(context.Context, pgx.Tx, string, *pg.Arguments) (string, error) {
+		return "m.verdict", nil
+	})
 	decide, err := mails.Decide(ctx, tx, c.store, args)
 	if err != nil {
 		return "", err

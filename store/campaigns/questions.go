@@ -6,7 +6,7 @@ import "slices"
 type Question struct {
 	Name     string
 	Label    string   // for menus
-	Sentence string   // who they are: {days} stands for a number of its own, {courses} and {product} for what it is limited to
+	Sentence string   // who they are: {days} stands for a number of its own, {courses} for those it is limited to
 	Kind     string   // of campaigns that can ask it
 	Numbers  []Number // in the order of the sentence
 	Courses  bool     // it can be limited to courses
@@ -143,7 +143,7 @@ var Questions = []Question{
 	},
 	{
 		Name: "free", Label: "Took a free course, bought nothing",
-		Sentence: "Customers who have bought nothing {days} days after enrolling in {courses}, or as soon as they complete it.",
+		Sentence: "Customers who took {courses} and bought nothing for {days} days, or until they completed it.",
 		Kind:     Flow, Numbers: []Number{age("days", 14)}, Courses: true, About: aCourse, Goal: "paying", over: courseOver,
 		sql: `SELECT f.* FROM (SELECT ` + theCourse + `, LEAST(` + enrolledAt + ` + @age, e.completed_at) AS became_due_at
 				FROM enrollments e WHERE ` + ofCourses + ` AND ((` + window(enrolledAt) + `) OR e.completed_at > @after
@@ -155,8 +155,9 @@ var Questions = []Question{
 		Sentence: "Customers who left a checkout {hours} hours ago without buying.",
 		Kind:     Flow, Numbers: []Number{{Name: "hours", Label: "After", Unit: "hours", Default: 1, Least: 0, Most: 72}},
 		About: aCheckout, Goal: "bought_it",
-		sql:  leftCheckouts,
-		over: `CASE WHEN NOT EXISTS (SELECT FROM checkouts k WHERE k.id = r.about AND k.recovery_until > @now) THEN 'expired' END`,
+		sql: leftCheckouts,
+		over: `CASE WHEN NOT EXISTS (SELECT FROM checkouts k WHERE k.id = r.about AND k.recovery_until > @now) THEN
+			'expired' END`,
 	},
 	{
 		Name: "renewal", Label: "A yearly subscription renews soon",

@@ -13,9 +13,9 @@ import (
 	"rollcall/store/campaigns"
 )
 
-// A simulation has its customers' facts in the tables themselves: what derives them has tests of its own. People enroll,
-// learn, finish, leave, subscribe, fail to pay, cancel, buy, leave checkouts, agree and unsubscribe at random, by their
-// number and the day; so a run can be repeated.
+// A simulation has its customers' facts in the tables themselves: what derives them has tests of its own. People
+// enroll, learn, finish, leave, subscribe, fail to pay, cancel, buy, leave checkouts, agree and unsubscribe at
+// random, by their number and the day; so a run can be repeated.
 
 // simulated prepares a store with some customers, and with all recipes on.
 func simulated(t *testing.T, people int) (*world, []campaigns.Campaign) {
@@ -28,7 +28,8 @@ func simulated(t *testing.T, people int) (*world, []campaigns.Campaign) {
 		SELECT n, 's1', 'p' || n || '@x.example', $2::timestamptz - interval '60 days' * draw(n, 0, 1)
 		FROM generate_series(1, $1::bigint) n`, people, w.now)
 	w.exec(`INSERT INTO mail_consents (store_id, user_id, email, kind, state, said_at, source, version)
-		SELECT store_id, '', email, 'marketing', CASE WHEN draw(id, 0, 2) < 0.8 THEN 'granted' ELSE 'denied' END, $1, 'page', '1'
+		SELECT store_id, '', email, 'marketing', CASE WHEN draw(id, 0, 2) < 0.8 THEN 'granted' ELSE 'denied' END, $1,
+			'page', '1'
 		FROM customers WHERE draw(id, 0, 3) < 0.9`, w.now)
 	w.exec(`ANALYZE`)
 	var all []campaigns.Campaign
@@ -52,38 +53,48 @@ var events = []string{
 	`INSERT INTO enrollments (course_id, person, email_version, store_version, name_version, version, progress_version,
 		enrolled_at, enrolled_version, completed_version, deleted_version, first_said_at, said_at, store_id, customer_email,
 		customer_id, unattached)
-	SELECT 'c' || 1 + (draw(id, $2::int, 10) < 0.5)::int, 'email:' || email, '', '', '', '2', '', $1::timestamptz, '', '', '', $1::timestamptz, $1::timestamptz, 's1', email,
+	SELECT 'c' || 1 + (draw(id, $2::int, 10) < 0.5)::int, 'email:' || email, '', '', '', '2', '', $1::timestamptz, '',
+		'', '', $1::timestamptz, $1::timestamptz, 's1', email,
 		id, NULL
 	FROM customers WHERE draw(id, $2::int, 11) < 0.02
 	ON CONFLICT DO NOTHING`,
 	`UPDATE enrollments e
-	SET progress = p.progress, peak_progress = GREATEST(peak_progress, p.progress), progressed_at = $1::timestamptz, said_at = $1::timestamptz,
+	SET progress = p.progress, peak_progress = GREATEST(peak_progress, p.progress), progressed_at = $1::timestamptz,
+		said_at = $1::timestamptz,
 		completed_at = CASE WHEN p.progress >= 100 THEN $1::timestamptz END
 	FROM (SELECT course_id, person, LEAST(100, coalesce(progress, 0) + 5 + 60 * draw(customer_id, $2::int, 12)) AS progress
 		FROM enrollments WHERE draw(customer_id, $2::int, 13) < 0.05 AND completed_at IS NULL) p
 	WHERE (e.course_id, e.person) = (p.course_id, p.person)`,
-	`UPDATE enrollments SET deleted_version = '3' WHERE draw(customer_id, $2::int, 14) < 0.002 AND $1::timestamptz IS NOT NULL`,
-	`INSERT INTO subscriptions (account, id, version, checkout_version, status, store_id, customer_email, customer_id, unattached,
+	`UPDATE enrollments SET deleted_version = '3' WHERE draw(customer_id, $2::int, 14) < 0.002 AND $1::timestamptz IS
+		NOT NULL`,
+	`INSERT INTO subscriptions (account, id, version, checkout_version, status, store_id, customer_email, customer_id,
+		unattached,
 		ever_active, started_at, current_period_end, lines)
-	SELECT '', 'sub_' || id || '_' || $2::int, '1', '', 'active', 's1', email, id, NULL, true, $1::timestamptz, $1::timestamptz +
+	SELECT '', 'sub_' || id || '_' || $2::int, '1', '', 'active', 's1', email, id, NULL, true, $1::timestamptz,
+		$1::timestamptz +
 		interval '20 days', CASE WHEN draw(id, $2::int, 15) < 0.3 THEN '[{"interval": "year"}]'::jsonb END
 	FROM customers WHERE draw(id, $2::int, 16) < 0.004`,
 	`WITH failed AS (
-		UPDATE subscriptions SET status = 'past_due', version = to_char($1::timestamptz AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+		UPDATE subscriptions SET status = 'past_due', version = to_char($1::timestamptz AT TIME ZONE 'UTC',
+			'YYYY-MM-DD"T"HH24:MI:SS"Z"')
 		WHERE status = 'active' AND draw(customer_id, $2::int, 17) < 0.02 RETURNING *)
 	INSERT INTO failed_invoices (account, id, version, subscription, attempts, amount_due)
 	SELECT '', 'in_' || id, version, id, 1, 5 FROM failed ON CONFLICT DO NOTHING`,
 	`UPDATE subscriptions SET status = CASE WHEN draw(customer_id, $2::int, 18) < 0.7 THEN 'active' ELSE 'canceled' END,
 		ended_at = CASE WHEN draw(customer_id, $2::int, 18) >= 0.7 THEN $1::timestamptz END
 	WHERE status = 'past_due' AND draw(customer_id, $2::int, 19) < 0.2`,
-	`UPDATE subscriptions SET status = 'canceled', ended_at = $1::timestamptz WHERE ended_at IS NULL AND draw(customer_id, $2::int, 20) < 0.01`,
-	`INSERT INTO payments (account, id, claim_version, intent_version, invoice_version, destination_version, kind, claim_paid,
+	`UPDATE subscriptions SET status = 'canceled', ended_at = $1::timestamptz WHERE ended_at IS NULL AND
+		draw(customer_id, $2::int, 20) < 0.01`,
+	`INSERT INTO payments (account, id, claim_version, intent_version, invoice_version, destination_version, kind,
+		claim_paid,
 		claim_amount, claim_currency, paid_at, store_id, customer_email, customer_id, unattached, sold)
-	SELECT '', 'pi_' || id || '_' || $2::int, '4', '', '', '', 'checkout', true, 500, 'usd', $1::timestamptz, 's1', email, id, NULL,
+	SELECT '', 'pi_' || id || '_' || $2::int, '4', '', '', '', 'checkout', true, 500, 'usd', $1::timestamptz, 's1',
+		email, id, NULL,
 		'[{"id": "c2"}]'
 	FROM customers WHERE draw(id, $2::int, 21) < 0.003`,
 	`INSERT INTO checkouts (account, id, version, status, store_ref, email, recovery_url, recovery_until, started_at)
-	SELECT '', 'cs_' || id || '_' || $2::int, to_char($1::timestamptz AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') || ' 20 ', 'expired',
+	SELECT '', 'cs_' || id || '_' || $2::int, to_char($1::timestamptz AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+		|| ' 20 ', 'expired',
 		's1', email, 'https://x.example', $1::timestamptz + interval '30 days', $1::timestamptz - interval '1 day'
 	FROM customers WHERE draw(id, $2::int, 22) < 0.003`,
 	`UPDATE customers c SET
@@ -93,7 +104,8 @@ var events = []string{
 			(SELECT max(said_at) FROM enrollments WHERE customer_id = c.id),
 			(SELECT max(paid_at) FROM payments WHERE customer_id = c.id),
 			CASE WHEN draw(id, $2::int, 23) < 0.01 THEN $1::timestamptz END)
-	WHERE draw(id, $2::int, 24) < 0.2 OR EXISTS (SELECT FROM payments WHERE customer_id = c.id AND paid_at = $1::timestamptz)`,
+	WHERE draw(id, $2::int, 24) < 0.2 OR EXISTS (SELECT FROM payments WHERE customer_id = c.id AND paid_at =
+		$1::timestamptz)`,
 	`INSERT INTO mail_stops (store_id, hash, reason, since)
 	SELECT 's1', sha256((SELECT erasure_pad('5c')) || sha256((SELECT erasure_pad('36')) || convert_to('address:' || email,
 		'UTF8'))), 'unsubscribed', $1::timestamptz
@@ -112,7 +124,8 @@ var never = map[string]string{
 	"more than one a day": `SELECT email FROM mails WHERE class = 'marketing' AND sent_at <= $1::timestamptz
 		GROUP BY email, (sent_at AT TIME ZONE 'America/New_York')::date HAVING count(*) > 1`,
 	"more than three in a week": `SELECT email FROM mails m WHERE class = 'marketing' AND sent_at = $1::timestamptz AND (
-		SELECT count(*) FROM mails o WHERE o.email = m.email AND o.class = 'marketing' AND o.sent_at > $1::timestamptz - interval '7 days') > 3`,
+		SELECT count(*) FROM mails o WHERE o.email = m.email AND o.class = 'marketing' AND o.sent_at > $1::timestamptz -
+			interval '7 days') > 3`,
 	"without consent": `SELECT email FROM mails m WHERE class = 'marketing' AND sent_at = $1::timestamptz AND NOT EXISTS (
 		SELECT FROM mail_consents n WHERE n.email = m.email AND n.state = 'granted')`,
 	"after a stop": `SELECT email FROM mails m WHERE class = 'marketing' AND sent_at = $1::timestamptz AND EXISTS (
@@ -130,13 +143,17 @@ var never = map[string]string{
 	"after paying": `SELECT m.email FROM mails m JOIN campaigns k ON k.id = m.campaign_id JOIN subscriptions s
 		ON 'invoice:in_' || s.id = m.occurrence
 		WHERE k.recipe = 'payment_failed' AND m.sent_at = $1::timestamptz AND s.status <> 'past_due'`,
-	"after coming back": `SELECT m.email FROM mails m JOIN campaigns k ON k.id = m.campaign_id JOIN customers c ON c.email = m.email
-		WHERE k.recipe = 'silent' AND m.sent_at = $1::timestamptz AND c.last_activity_at > $1::timestamptz - interval '30 days'`,
-	"after buying": `SELECT m.email FROM mails m JOIN campaigns k ON k.id = m.campaign_id JOIN customers c ON c.email = m.email
+	"after coming back": `SELECT m.email FROM mails m JOIN campaigns k ON k.id = m.campaign_id JOIN customers c ON
+		c.email = m.email
+		WHERE k.recipe = 'silent' AND m.sent_at = $1::timestamptz AND c.last_activity_at > $1::timestamptz - interval
+			'30 days'`,
+	"after buying": `SELECT m.email FROM mails m JOIN campaigns k ON k.id = m.campaign_id JOIN customers c ON c.email =
+		m.email
 		WHERE k.recipe IN ('free', 'finished') AND m.sent_at = $1::timestamptz AND c.type = 'paying'`,
 	"held out": `SELECT m.email FROM mails m JOIN runs r USING (campaign_id, email, occurrence)
 		WHERE r.arm = 'held' AND $1::timestamptz IS NOT NULL`,
-	"due too long": `SELECT concat_ws(' ', email, campaign_id, reason) FROM mails WHERE status = 'due' AND not_after < $1::timestamptz - interval '1 day'`,
+	"due too long": `SELECT concat_ws(' ', email, campaign_id, reason) FROM mails WHERE status = 'due' AND not_after <
+		$1::timestamptz - interval '1 day'`,
 }
 
 // For months of all recipes on an injected clock, nothing is sent that must not be, and what previews say just before
@@ -162,7 +179,8 @@ func TestSimulation(t *testing.T) {
 		}
 		w.tick(0)
 		w.send()
-		got := w.rows(`SELECT concat_ws(' ', email, campaign_id, step, occurrence) FROM mails WHERE sent_at = $1 ORDER BY 1`, at)
+		got := w.rows(`SELECT concat_ws(' ', email, campaign_id, step, occurrence) FROM mails WHERE sent_at = $1 ORDER BY
+			1`, at)
 		if sent += len(got); expected != nil {
 			if diff := cmp.Diff(expected, got); diff != "" {
 				t.Fatalf("day %d, %s: -previewed +sent\n%s", d, at, diff)

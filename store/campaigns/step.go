@@ -71,7 +71,8 @@ func (s *Campaigns) finish(ctx context.Context, now time.Time) error {
 		  AND state = 'on'
 		  AND entered_at <= $1
 		  AND NOT EXISTS (SELECT FROM runs r WHERE r.campaign_id = k.id AND r.ended_at IS NULL)
-		  AND NOT EXISTS (SELECT FROM mails m WHERE m.store_id = k.store_id AND m.campaign_id = k.id AND m.status = 'due')`, now)
+		  AND NOT EXISTS (SELECT FROM mails m WHERE m.store_id = k.store_id AND m.campaign_id = k.id AND m.status =
+			'due')`, now)
 	return err
 }
 
@@ -117,7 +118,8 @@ func (s *Campaigns) due(ctx context.Context, tx pgx.Tx, c *Campaign, now time.Ti
 		return nil, err
 	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (r run, err error) {
-		return r, row.Scan(&r.id, &r.email, &r.occurrence, &r.step, &r.arm, &r.nextAt, &r.done, &r.customer, &r.verdict, &r.met)
+		return r, row.Scan(&r.id, &r.email, &r.occurrence, &r.step, &r.arm, &r.nextAt, &r.done, &r.customer, &r.verdict,
+			&r.met)
 	})
 }
 
@@ -153,7 +155,8 @@ func hold(ctx context.Context, tx pgx.Tx, runs []run) ([]run, error) {
 			ids = append(ids, *r.customer)
 		}
 	}
-	rows, err := tx.Query(ctx, `SELECT id FROM customers WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED`, ids)
+	rows, err := tx.Query(ctx, `SELECT id FROM customers WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED`,
+		ids)
 	if err != nil {
 		return nil, err
 	}

@@ -66,7 +66,8 @@ func (c *Campaign) mayBe(state string) error {
 
 // StateText is a state in words.
 func StateText(state string) string {
-	return map[string]string{Draft: "a draft", Rehearsal: "in rehearsal", On: "on", Paused: "paused", Ended: "ended"}[state]
+	return map[string]string{Draft: "a draft", Rehearsal: "in rehearsal", On: "on", Paused: "paused",
+		Ended: "ended"}[state]
 }
 
 func (s *Campaigns) change(ctx context.Context, tx pgx.Tx, c *Campaign, o Order, now time.Time) error {

@@ -44,7 +44,8 @@ func (s *Campaigns) titles(ctx context.Context, storeID string, all []Campaign) 
 	for i := range all {
 		ids = append(ids, all[i].Trigger.Courses...)
 	}
-	rows, err := s.Pool.Query(ctx, `SELECT id, coalesce(`+store.TitleOf("i.id", "$1::text")+`, id) FROM unnest($2::text[]) AS i(id)`,
+	rows, err := s.Pool.Query(ctx, `SELECT id, coalesce(`+store.TitleOf("i.id", "$1::text")+`, id) FROM
+		unnest($2::text[]) AS i(id)`,
 		storeID, ids)
 	if err != nil {
 		return nil, err
@@ -76,8 +77,8 @@ func (c *Campaign) Sentence(titles map[string]string) string {
 	return strings.ReplaceAll(text, "{courses}", courses)
 }
 
-// At reads the moment of a preview: a time, an age to come (+7d), or a day, which means the end of the hours of that day
-// in which the store sends. Empty is now. The error is a *pg.BadParam.
+// At reads the moment of a preview: a time, an age to come (+7d), or a day, which means the end of the hours of that
+// day in which the store sends. Empty is now. The error is a *pg.BadParam.
 func (s *Campaigns) At(ctx context.Context, storeID, text string, now time.Time) (at time.Time, err error) {
 	defer pg.Wrap(&err, "campaigns.At(%q)", storeID)
 	if text == "" {

@@ -34,7 +34,8 @@ func (s *Campaigns) TestMail(ctx context.Context, storeID, id, step, variant, to
 			return pg.Refuse("to", "%q is not one of the people of the store: tests go to them only", to)
 		}
 		_, err = tx.Exec(ctx, `
-			INSERT INTO mails (store_id, email, class, campaign_id, step, occurrence, variant, version, due_at, not_after, priority)
+			INSERT INTO mails (store_id, email, class, campaign_id, step, occurrence, variant, version, due_at, not_after,
+				priority)
 			VALUES ($1, $2, 'test', $3, $4, $5, $6, $7, $8, $8::timestamptz + interval '1 hour', 0)`,
 			storeID, to, c.ID, step, "test:"+strings.ToLower(rand.Text()[:10]), variant, text.Version, now)
 		return err

@@ -118,7 +118,8 @@ func theirRuns(ctx context.Context, tx pgx.Tx, storeID, email string) (map[strin
 	all := map[string][]TheirRun{}
 	var campaign string
 	var r TheirRun
-	_, err = pgx.ForEachRow(rows, []any{&campaign, &r.Occurrence, &r.BecameDueAt, &r.EnteredAt, &r.Arm, &r.NextStep, &r.NextAt,
+	_, err = pgx.ForEachRow(rows, []any{&campaign, &r.Occurrence, &r.BecameDueAt, &r.EnteredAt, &r.Arm, &r.NextStep,
+		&r.NextAt,
 		&r.EndedAt, &r.EndedFor, &r.Done}, func() error {
 		r.BecameDueAt, r.EnteredAt = r.BecameDueAt.UTC(), r.EnteredAt.UTC()
 		r.NextAt, r.EndedAt = pg.UTC(r.NextAt), pg.UTC(r.EndedAt)
@@ -179,8 +180,9 @@ func EndText(reason string) string {
 	if text := map[string]string{
 		forGoal: "the goal is reached", forDone: "all steps are done", forLate: "it was too late",
 		"gone": "they are no customer any more", "left": "they left the course", "refunded": "they got their money back",
-		"cancelled": "it was cancelled", "expired": "the order cannot be taken up any more", "changed": "the date has changed",
-		"merged": "two customers were merged, and the other one goes on", "ended": "the campaign was ended",
+		"cancelled": "it was cancelled", "expired": "the order cannot be taken up any more",
+		"changed": "the date has changed",
+		"merged":  "two customers were merged, and the other one goes on", "ended": "the campaign was ended",
 	}[reason]; text != "" {
 		return text
 	}

@@ -1,0 +1,57 @@
+package campaigns_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"rollcall/facts"
+	"rollcall/store/campaigns"
+)
+
+// zones are one for each hour of the day, most with clock changes, and some that are off by part of an hour.
+var zones = []string{"Pacific/Midway", "Pacific/Honolulu", "America/Anchorage", "America/Los_Angeles", "America/Denver",
+	"America/Chicago", "America/New_York", "America/Halifax", "America/St_Johns", "America/Sao_Paulo", "Atlantic/Azores",
+	"Europe/London", "Europe/Berlin", "Europe/Helsinki", "Africa/Nairobi", "Asia/Tehran", "Asia/Karachi", "Asia/Kathmandu",
+	"Asia/Dhaka", "Asia/Bangkok", "Asia/Shanghai", "Australia/Adelaide", "Australia/Lord_Howe", "Pacific/Auckland"}
+
+// Over both clock changes, in 24 zones, a mail that becomes due at any hour goes out once, at an hour of the day in
+// which the store sends, and within a day.
+func TestZones(t *testing.T) {
+	t.Parallel()
+	for _, start := range []string{"2026-03-28T00:00:00Z", "2026-10-24T00:00:00Z"} {
+		w := newWorld(t)
+		w.now = moment(start)
+		var set facts.Set
+		for i, zone := range zones {
+			id := fmt.Sprint("z", i)
+			set.Stores = append(set.Stores, facts.Store{ID: id, Name: id, TimeZone: zone, Version: w.version(begin)})
+			for hour := range 4 {
+				e := w.enrolled("course_"+id, fmt.Sprintf("p%d@x.example", hour), w.now.Add(time.Duration(7*hour)*time.Hour-
+					7*day), 0, w.now.Add(-7*day))
+				e.StoreRef = id
+				set.Enrollments = append(set.Enrollments, e)
+			}
+		}
+		w.keep(set)
+		for i := range zones {
+			c, err := w.Make(t.Context(), fmt.Sprint("z", i), campaigns.FromRecipe{Recipe: "not_started"}, "admin")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := w.Switch(t.Context(), fmt.Sprint("z", i), c.ID, campaigns.Order{To: campaigns.On},
+				w.now.Add(-time.Minute)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 24 {
+			w.tick(2 * time.Hour)
+			w.send()
+		}
+		w.want(`SELECT concat_ws(' ', count(*), count(DISTINCT store_id || email), min(status), max(status)) FROM mails`,
+			`96 96 sent sent`)
+		w.want(`SELECT concat_ws(' ', s.time_zone, m.email, m.sent_at AT TIME ZONE s.time_zone)
+			FROM mails m JOIN stores s ON s.id = m.store_id
+			WHERE extract(hour FROM m.sent_at AT TIME ZONE s.time_zone) NOT BETWEEN 9 AND 19`, ``)
+	}
+}
