@@ -85,15 +85,15 @@ CREATE TABLE mails (
 	answer      text,
 	made_at     timestamptz NOT NULL DEFAULT now(),
 	UNIQUE (campaign_id, step, email, occurrence, twin)
-);
+) WITH (fillfactor = 80); -- room for a row that begins to be sent
 CREATE INDEX mails_due ON mails (store_id, priority, due_at, id) WHERE status = 'due';
 CREATE INDEX mails_sending ON mails (store_id) WHERE status = 'sending';
 CREATE INDEX mails_cap ON mails (store_id, email, claimed_at) WHERE status IN ('sending', 'sent', 'unknown');
 CREATE INDEX mails_tried ON mails (store_id, claimed_at) WHERE status IN ('sending', 'sent', 'unknown', 'failed');
 CREATE INDEX mails_of ON mails (store_id, email, id);
-CREATE INDEX mails_by_status ON mails (store_id, status, id);
-CREATE INDEX mails_by_provider ON mails (provider, provider_id) WHERE provider_id IS NOT NULL;
-CREATE INDEX mails_old ON mails (due_at) WHERE status NOT IN ('due', 'sending');
+CREATE INDEX mails_apart ON mails (store_id, status, id) WHERE status IN ('failed', 'skipped', 'unknown');
+CREATE INDEX mails_by_provider ON mails (provider_id) WHERE provider_id IS NOT NULL;
+CREATE INDEX mails_old ON mails USING brin (made_at);
 COMMENT ON TABLE  mails             IS 'what campaigns send: each at most once, as its key is unique';
 COMMENT ON COLUMN mails.email       IS 'where the customer lives, as customers.email';
 COMMENT ON COLUMN mails.campaign_id IS 'empty: no campaign, as of tests';
