@@ -49,7 +49,6 @@ var imports = map[string][]string{
 	"rollcall/store/inbox":   {"rollcall/facts", "rollcall/store", "rollcall/store/pg", "rollcall/store/reasons"},
 	"rollcall/store/mail":    {"rollcall/facts", "rollcall/mail", "rollcall/store", "rollcall/store/pg"},
 	"rollcall/store/pg":      {"rollcall/internal/moment"},
-	"rollcall/store/mail":    {"rollcall/facts", "rollcall/mail", "rollcall/store", "rollcall/store/pg"},
 	"rollcall/store/reasons": {},
 	"rollcall/store/segments": {"rollcall/store", "rollcall/store/customers", "rollcall/store/pg",
 		"rollcall/store/tags"},
