@@ -226,7 +226,7 @@ INSERT INTO subscriptions (
 	id, version, status,
 	store_ref, store_id, product_ref, product_id, product_kind, sold,
 	user_ref, email, customer_email, customer_id, unattached, name,
-	amount, currency, plan_name, started_at, current_period_end, cancel_at_period_end, ended_at, ever_active
+	amount, currency, plan_name, started_at, current_period_end, cancel_at_period_end, ended_at, ever_active, lines
 )
 SELECT
 	'', '',
@@ -242,7 +242,8 @@ SELECT
 	today + interval '30 days' * pg_temp.draw(n, 98),
 	pg_temp.draw(n, 99) < 0.1,
 	CASE WHEN gone THEN last END,
-	true
+	true,
+	jsonb_build_array(jsonb_build_object('amount', 1500, 'quantity', 1, 'interval', 'month', 'interval_count', 1))
 FROM people
 JOIN products x ON x.id = 'membership_' || store || '_1'
 WHERE type = 'subscription'

@@ -96,6 +96,8 @@ func TestPageValue(t *testing.T) {
 	p.Go(valuePath)
 	p.Has("main", "Not computed yet")
 	x.valued(t)
+	x.exec(t, `UPDATE products SET title = $1 WHERE id = 'drums'`, hostile["script"]+hostile["long"][:300])
+	x.exec(t, `UPDATE customers SET name = $1 WHERE store_id = 'studio'`, hostile["long"][:300]+hostile["script"])
 	for name, look := range looks() {
 		p.Look(look)
 		p.Go(valuePath + "?currency=usd")
@@ -105,6 +107,8 @@ func TestPageValue(t *testing.T) {
 		p.Has("#groups tbody", "Mastering in the Box")
 		p.Has(".heat .open", "so far")
 		p.Has("#h-help + p + ul", "have not been here")
+		p.Has("#groups tbody", hostile["script"])
+		p.Until(`!document.querySelector("main img, main script")`)
 		if over := p.Overflow(); over > 0 {
 			t.Errorf("%s: %d pixels wider than the window", name, over)
 		}

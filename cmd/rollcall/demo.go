@@ -141,7 +141,7 @@ func (d *dev) bringYear(e *env) error {
 	if err := s.Keep(e, year); err != nil {
 		return err
 	}
-	changes, err := s.Rebuild(e, scenario.YearStore, nil)
+	changes, err := s.Rebuild(e, "", nil)
 	fmt.Fprintf(e.out, "\n%s has been there for more than a year, and has %d customers. What they are\n"+
 		"worth is on /store/%s/value.\n", year.Stores[0].Name, changes.Created, scenario.YearStore)
 	return err

@@ -65,7 +65,7 @@ var (
 
 // person comes, and takes a free course, buys, or subscribes.
 func (y *year) person(i int, came time.Time) {
-	name := yearGiven[i%len(yearGiven)] + " " + yearFamily[i/2%len(yearFamily)]
+	name := yearGiven[y.IntN(len(yearGiven))] + " " + yearFamily[y.IntN(len(yearFamily))]
 	email := fmt.Sprintf("harbor%d@example.com", i)
 	who := facts.Context{StoreRef: YearStore, Email: email, Name: name}
 	switch {
@@ -79,12 +79,13 @@ func (y *year) person(i int, came time.Time) {
 	}
 }
 
-// buy has a person buy at a rate of their own, until they have had enough.
+// buy has a person buy at a rate of their own, for about what they are used to spend, until they have had enough.
 func (y *year) buy(i int, who facts.Context, at time.Time) {
-	every, leaves := 45/y.ExpFloat64(), 1-math.Cbrt(y.Float64())
+	every, leaves := 60/y.ExpFloat64(), 1-math.Cbrt(y.Float64())
+	spends := 10 + 30*(y.ExpFloat64()+y.ExpFloat64()) // dollars
 	for n := 0; at.Before(y.until) && n < 9; n++ {
 		product := []string{"harbor_fingerstyle", "harbor_tabs", "harbor_improvise"}[y.IntN(3)]
-		amount := yearPrices[product] * int64(1+y.IntN(3)) / 2
+		amount := 100 * int64(5+spends*(y.ExpFloat64()+y.ExpFloat64()+y.ExpFloat64())/3)
 		y.pay(fmt.Sprintf("pi_harbor_%d_%d", i, n), who, product, "", amount, at)
 		if y.IntN(25) == 0 {
 			y.refund(fmt.Sprintf("pi_harbor_%d_%d", i, n), amount, at.AddDate(0, 0, 3))
@@ -131,6 +132,9 @@ func (y *year) enroll(who facts.Context, course string, at time.Time) {
 // subscribe has a person subscribe, by the month or the year, some pay another price later, and some leave.
 func (y *year) subscribe(i int, who facts.Context, from time.Time) {
 	id, price, months := fmt.Sprint("sub_harbor_", i), yearPrices["harbor_club"], 1
+	seen := y.until.Add(-time.Duration(y.IntN(40*24)) * time.Hour)
+	y.set.Users = append(y.set.Users, facts.User{ID: fmt.Sprint("user_harbor_", i), Email: who.Email, Name: who.Name,
+		LastSeenAt: &seen, Version: versionAt(from)})
 	interval := "month"
 	if i%5 == 0 {
 		price, months, interval = 10*price, 12, "year"
@@ -154,4 +158,7 @@ func (y *year) subscribe(i int, who facts.Context, from time.Time) {
 		y.pay(fmt.Sprintf("in_harbor_%d_%d", i, n), who, "harbor_club", id, price, at)
 	}
 	say("canceled", price, from.Add(life))
+	if i%90 == 7 && y.until.Before(from.Add(life)) {
+		say("past_due", price, y.until.AddDate(0, 0, -2))
+	}
 }

@@ -17,6 +17,8 @@ type Around struct {
 	Person string      // the visitor's name, as Clerk reports it; may be empty
 	Stores []StoreName // that the visitor owns or is a member of, by name; at most MostStores
 	Owner  bool        // whether the visitor owns the store
+	// Forecasts is whether something is expected of the store's customers.
+	Forecasts bool
 	Settings
 }
 
@@ -39,6 +41,7 @@ func (s *Reader) Around(ctx context.Context, user, store string) (a Around, err 
 			coalesce((SELECT name FROM users WHERE id = $1), ''),
 			coalesce(own.time_zone, ''),
 			coalesce(own.currencies, '{}'),
+			EXISTS (SELECT FROM value_stores v WHERE v.store_id = $2 AND v.forecast_in IS NOT NULL),
 			mine.id,
 			mine.name
 		FROM (SELECT) once
@@ -50,7 +53,8 @@ func (s *Reader) Around(ctx context.Context, user, store string) (a Around, err 
 		return a, err
 	}
 	var id, name *string
-	_, err = pgx.ForEachRow(rows, []any{&a.Store.Name, &a.Owner, &a.Person, &a.TimeZone, &a.Currencies, &id, &name},
+	_, err = pgx.ForEachRow(rows, []any{&a.Store.Name, &a.Owner, &a.Person, &a.TimeZone, &a.Currencies, &a.Forecasts, &id,
+		&name},
 		func() error {
 			if id != nil {
 				a.Stores = append(a.Stores, StoreName{*id, *name})

@@ -11,11 +11,10 @@ import (
 
 // StoreInfo is the name of a store and its products.
 type StoreInfo struct {
-	ID        string
-	Name      string // its id until the platform reports its name
-	Products  []ProductInfo
-	Tags      []Tag // by name
-	Forecasts bool  // whether something is expected of its customers
+	ID       string
+	Name     string // its id until the platform reports its name
+	Products []ProductInfo
+	Tags     []Tag // by name
 }
 
 // ProductInfo is a product of a store.
@@ -37,10 +36,8 @@ func (s *Reader) Store(ctx context.Context, id string) (info StoreInfo, err erro
 		return info, nil
 	}
 	all := &pgx.Batch{} // one way there and back
-	all.Queue(`
-		SELECT
-			coalesce((SELECT nullif(name, '') FROM stores WHERE id = $1), $1),
-			`+hasForecasts, id).QueryRow(func(row pgx.Row) error { return row.Scan(&info.Name, &info.Forecasts) })
+	all.Queue(`SELECT coalesce((SELECT nullif(name, '') FROM stores WHERE id = $1), $1)`, id).QueryRow(
+		func(row pgx.Row) error { return row.Scan(&info.Name) })
 	all.Queue(`
 		SELECT
 			id,

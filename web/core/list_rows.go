@@ -3,6 +3,7 @@ package core
 import (
 	"fmt"
 	"html/template"
+	"math"
 	"slices"
 	"strings"
 
@@ -166,11 +167,15 @@ func (p *press) row(c *customers.Customer, link string, expects bool) template.H
 	return m.html()
 }
 
-// expected adds what a customer is expected to spend, and how likely they are to buy again.
+// expected adds what a customer is expected to spend, and how likely they are to buy again. It is 1 of those who bought
+// once, of whom the model cannot say it.
 func (p *press) expected(m *markup, f *customers.Forecast) {
-	if f != nil {
-		m.add(`%s<small>%s</small>`, p.locale.Money(store.Money{Amount: f.Expected, Currency: f.Currency}),
-			p.locale.Percent(100*f.Alive)+" may buy again")
+	if f == nil {
+		return
+	}
+	m.add(`%s`, p.locale.Money(store.Money{Amount: f.Expected, Currency: f.Currency}))
+	if f.Alive < 1 {
+		m.add(`<small title="May buy again">%s again</small>`, p.locale.Percent(math.Round(100*f.Alive)))
 	}
 }
 

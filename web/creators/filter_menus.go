@@ -87,7 +87,7 @@ func (p *customersPage) menus() {
 			URL: p.with("rule", "")})
 	}
 	offered := sorts
-	if p.Store.Forecasts {
+	if p.Forecasts {
 		offered = slices.Concat(sorts, forecastSorts)
 	}
 	p.Sorts = core.Menu{Options: offered}.Choose(p.Filter.Sort).Options
