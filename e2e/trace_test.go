@@ -352,9 +352,9 @@ func (s *traced) wantJobOf(asked tracetest.SpanStub) {
 	}
 }
 
-func (s *system) exec(sql string) {
+func (s *system) exec(sql string, args ...any) {
 	s.t.Helper()
-	if _, err := s.pool.Exec(context.Background(), sql); err != nil {
-		s.t.Fatal(err)
+	if _, err := s.pool.Exec(context.Background(), sql, args...); err != nil {
+		s.t.Fatalf("%s: %v", sql, err)
 	}
 }
