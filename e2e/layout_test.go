@@ -52,12 +52,12 @@ var imports = map[string][]string{
 	"rollcall/store/reasons": {},
 	"rollcall/store/segments": {"rollcall/store", "rollcall/store/customers", "rollcall/store/pg",
 		"rollcall/store/tags"},
-	"rollcall/store/status": {"rollcall/store", "rollcall/store/pg", "rollcall/store/reasons"},
+	"rollcall/store/status": {"rollcall/facts", "rollcall/store", "rollcall/store/pg", "rollcall/store/reasons"},
 	"rollcall/store/tags":   {"rollcall/store", "rollcall/store/pg"},
 	"rollcall/store/value": {"rollcall/store", "rollcall/store/customers", // who is in a segment
 		"rollcall/store/pg", "rollcall/value"},
 	"rollcall/value": {},
-	"rollcall/watch": {"rollcall/internal/outbound", "rollcall/internal/show", // figures in sentences
+	"rollcall/watch": {"rollcall/facts", "rollcall/internal/outbound", "rollcall/internal/show", // figures in sentences
 		"rollcall/store", "rollcall/store/finding", "rollcall/store/status"},
 	"rollcall/web": {"rollcall/web/access", "rollcall/web/api", "rollcall/web/core", "rollcall/web/creators",
 		"rollcall/web/operators", "rollcall/web/recipients"},
@@ -77,8 +77,7 @@ var imports = map[string][]string{
 		"rollcall/jobs", "rollcall/store", "rollcall/store/checks", "rollcall/store/customers", "rollcall/store/finding",
 		"rollcall/store/inbox", "rollcall/store/pg", "rollcall/store/status", "rollcall/watch", "rollcall/web/charts",
 		"rollcall/web/core"},
-	"rollcall/web/recipients": {"rollcall/facts", "rollcall/mail", "rollcall/store/mail", "rollcall/store/pg",
-		"rollcall/web/core"},
+	"rollcall/web/recipients": {"rollcall/mail", "rollcall/store/mail", "rollcall/store/pg", "rollcall/web/core"},
 	"rollcall/webhooks": {"rollcall/internal/proxies", "rollcall/internal/tally", "rollcall/jobs",
 		"rollcall/store", "rollcall/store/pg"},
 	"rollcall/worker": {"rollcall/facts", "rollcall/history", "rollcall/internal/tally", "rollcall/jobs", "rollcall/mail",

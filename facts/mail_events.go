@@ -210,14 +210,18 @@ func readPostmark(e Event) (m MailEvent, err error) {
 var noBounce = map[string]bool{"AutoResponder": true, "OpenRelayTest": true, "Subscribe": true, "AddressChange": true,
 	"ChallengeVerification": true, "Unconfirmed": true}
 
+// sesTypes are the types that are read. Others may have no JSON in them.
+var sesTypes = map[string]bool{"Send": true, "Delivery": true, "DeliveryDelay": true, "Complaint": true,
+	"Subscription": true, "Reject": true, "Rendering Failure": true, "Bounce": true}
+
 // readSES reads an event that SES published to SNS.
 func readSES(e Event) (m MailEvent, err error) {
+	if !sesTypes[e.Type] {
+		return m, nil
+	}
 	var note struct{ Message string }
 	if err := json.Unmarshal(e.Payload, &note); err != nil {
 		return m, err
-	}
-	if e.Type == "SubscriptionConfirmation" || e.Type == "UnsubscribeConfirmation" {
-		return m, nil
 	}
 	var body struct {
 		Mail struct {

@@ -24,8 +24,11 @@ var Sources = slices.Concat([]string{"stripe", "clerk", "platform"}, facts.MailS
 
 // SourceLabel is what a source is called.
 func SourceLabel(source string) string {
-	if source == "" {
+	switch source {
+	case "":
 		return ""
+	case "ses":
+		return "SES"
 	}
 	return strings.ToUpper(source[:1]) + source[1:]
 }

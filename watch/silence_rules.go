@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"rollcall/facts"
 	"rollcall/store"
 	"rollcall/store/finding"
 	"rollcall/store/status"
@@ -96,11 +97,12 @@ func (r rhythm) pause() (now, usual, most time.Duration, ok bool) {
 }
 
 // silent checks whether a source has stopped sending. A source whose deliveries are refused is not
-// silent; other watches report that.
+// silent; other watches report that. A provider of mail reports when mail was sent, so its silence
+// says nothing.
 func silent(r rhythm) finding.Finding {
 	v := finding.Finding{Severity: finding.OK}
 	now, usual, most, ok := r.pause()
-	if !ok || now <= most || r.count(comes...) >= fewBad {
+	if mail := slices.Contains(facts.MailSources, r.source); mail || !ok || now <= most || r.count(comes...) >= fewBad {
 		return v
 	}
 	v.Severity = finding.Warning
@@ -121,6 +123,10 @@ var missed = map[string]string{
 	"clerk":    "rollcall backfill start clerk --follow",
 	"stripe":   "rollcall backfill start stripe-events --account all --follow",
 	"platform": "rollcall events list --source platform",
+	"resend":   "rollcall events list --source resend",
+	"postmark": "rollcall events list --source postmark",
+	"ses":      "rollcall events list --source ses",
+	"mailgun":  "rollcall events list --source mailgun",
 }
 
 // The outcomes that the watches use, named as in webhooks: its tests compare Outcomes.
@@ -218,15 +224,23 @@ var variable = map[string]string{
 	"clerk":    "CLERK_WEBHOOK_SECRETS",
 	"stripe":   "STRIPE_WEBHOOK_SECRETS",
 	"platform": "PLATFORM_WEBHOOK_SECRETS",
+	"resend":   "RESEND_WEBHOOK_SECRETS",
+	"postmark": "POSTMARK_WEBHOOK_SECRETS",
+	"ses":      "SES_SNS_TOPICS",
+	"mailgun":  "MAILGUN_WEBHOOK_KEYS",
 }
 
 // horizon is how long a sender retries. Clerk makes eight attempts in about 27.5 hours
 // (docs.svix.com/retries), Stripe retries for three days (docs.stripe.com/webhooks). The platform's
-// is unknown, so one day is assumed.
+// is unknown, so one day is assumed. Providers of mail give up within hours.
 var horizon = map[string]time.Duration{
 	"clerk":    27*time.Hour + 35*time.Minute,
 	"stripe":   72 * time.Hour,
 	"platform": 24 * time.Hour,
+	"resend":   10 * time.Hour, // resend.com/docs/dashboard/webhooks/introduction
+	"postmark": 10 * time.Hour,
+	"ses":      time.Hour, // of SNS
+	"mailgun":  8 * time.Hour,
 }
 
 const (

@@ -59,7 +59,8 @@ func (x mailed) stops(t testing.TB) string {
 		t.Fatal(err)
 	}
 	defer conn.Close(t.Context())
-	rows, err := conn.Query(t.Context(), `SELECT store_id || '/' || campaign_id || '/' || reason FROM mail_stops ORDER BY 1`)
+	rows, err := conn.Query(t.Context(),
+		`SELECT store_id || '/' || campaign_id || '/' || reason FROM mail_stops ORDER BY 1`)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +146,8 @@ func TestOneClickUnsubscribing(t *testing.T) {
 	}
 	x.exec(t, `DELETE FROM mail_stops`)
 	multipart := "--b\r\nContent-Disposition: form-data; name=\"List-Unsubscribe\"\r\n\r\nOne-Click\r\n--b--\r\n"
-	got := x.send(t, "POST", x.leave(marketingMail), multipart, withHeader("Content-Type", "multipart/form-data; boundary=b"))
+	got := x.send(t, "POST", x.leave(marketingMail), multipart, withHeader("Content-Type",
+		"multipart/form-data; boundary=b"))
 	if got.StatusCode != 200 || x.stops(t) != "store_a//unsubscribed" {
 		t.Errorf("as multipart: %d %q", got.StatusCode, x.stops(t))
 	}
@@ -156,7 +158,8 @@ func TestLeavePage(t *testing.T) {
 	t.Parallel()
 	x := openMailed(t, nil)
 	page := x.get(t, x.leave(marketingMail))
-	for _, want := range []string{"Emails from <bdi>Ada&#39;s &lt;b&gt;beats&lt;/b&gt;</bdi>", `value="kind"`, `value="store"`,
+	for _, want := range []string{"Emails from <bdi>Ada&#39;s &lt;b&gt;beats&lt;/b&gt;</bdi>", `value="kind"`,
+		`value="store"`,
 		`value="all"`, `value="no-tracking"`} {
 		if !strings.Contains(page.text, want) {
 			t.Errorf("the page lacks %s:\n%s", want, page.text)

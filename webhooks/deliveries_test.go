@@ -50,6 +50,16 @@ var senders = []sender{
 		},
 	},
 	{
+		source: Resend,
+		sign: func(t testing.TB, secret int, id string, body []byte, at time.Time) http.Header {
+			return svixHeader(t, SignResend, svixSecrets[secret], id, body, at)
+		},
+		event: func(_, typ, data string) []byte {
+			return fmt.Appendf(nil, `{%s"created_at":"2026-01-12T10:00:00Z","data":%s}`, field(typ), data)
+		},
+		row: inboxRow{},
+	},
+	{
 		source: Platform,
 		sign: func(t testing.TB, secret int, id string, body []byte, at time.Time) http.Header {
 			return svixHeader(t, SignPlatform, svixSecrets[secret], id, body, at)

@@ -31,6 +31,9 @@ var (
 	stripeSecrets = []string{"whsec_stripe_first", "whsec_stripe_second", "whsec_stripe_stranger"}
 	svixSecrets   = []string{"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_c2Vjb25kIHNlY3JldCBvZiBzdml4",
 		"whsec_c3RyYW5nZXIgc2VjcmV0IG9mIHN2aXg="}
+	passwords = []string{"first-password-of-us", "second-password-of-us", "password-of-a-stranger"}
+	topics    = []string{"arn:aws:sns:eu-central-1:123456789012:mail", "arn:aws:sns:us-east-1:123456789012:mail_2",
+		"arn:aws:sns:eu-central-1:999999999999:mail"}
 )
 
 func secretsOf(t testing.TB) map[string][]Secret {
@@ -40,6 +43,10 @@ func secretsOf(t testing.TB) map[string][]Secret {
 		Stripe:   stripeSecrets[0] + "," + stripeSecrets[1],
 		Clerk:    svixSecrets[0] + "," + svixSecrets[1],
 		Platform: svixSecrets[0] + "," + svixSecrets[1],
+		Resend:   svixSecrets[0] + "," + svixSecrets[1],
+		Postmark: passwords[0] + "," + passwords[1],
+		SES:      topics[0] + "," + topics[1],
+		Mailgun:  passwords[0] + "," + passwords[1],
 	} {
 		secrets, err := ParseSecrets(source, list)
 		if err != nil {

@@ -144,7 +144,8 @@ func (r *Receiver) receive(ctx context.Context, w http.ResponseWriter, req *http
 func route(req *http.Request) (*source, error) {
 	src, ok := sources[strings.TrimPrefix(req.URL.Path, "/webhooks/")]
 	if !ok {
-		return nil, refuse(unknownSource, "no such source: send to /webhooks/stripe, /webhooks/clerk or /webhooks/platform")
+		return nil, refuse(unknownSource, "no such source: send to /webhooks/ and one of %s",
+			strings.Join(store.Sources, ", "))
 	}
 	if req.Method != http.MethodPost {
 		return nil, refuse(methodNotAllowed, "webhooks are sent by POST")

@@ -1,4 +1,4 @@
-// Package webhooks receives events from Stripe, Clerk and the platform. Only this package handles
+// Package webhooks receives events from Stripe, Clerk, the platform and providers of mail. Only this package handles
 // untrusted bytes: it verifies a delivery over its raw bytes, reads its envelope and stores it in
 // the inbox before it answers 200. All sources share one receive path; each has a file with its
 // verification, signing and envelope.
@@ -45,6 +45,10 @@ var sources = map[string]*source{
 	Stripe:   {Stripe, "STRIPE_WEBHOOK_SECRETS", checkStripeSecret, checkStripe, verifyStripe, readStripe},
 	Clerk:    {Clerk, "CLERK_WEBHOOK_SECRETS", CheckSvixSecret, checkSvix, verifySvix, readClerk},
 	Platform: {Platform, "PLATFORM_WEBHOOK_SECRETS", CheckSvixSecret, checkSvix, verifySvix, readPlatform},
+	Resend:   {Resend, "RESEND_WEBHOOK_SECRETS", CheckSvixSecret, checkSvix, verifySvix, readResend},
+	Postmark: {Postmark, "POSTMARK_WEBHOOK_SECRETS", checkPassword, checkPostmark, verifyPostmark, readPostmark},
+	SES:      {SES, "SES_SNS_TOPICS", checkTopic, checkSNS, verifySNS, readSNS},
+	Mailgun:  {Mailgun, "MAILGUN_WEBHOOK_KEYS", checkPassword, checkMailgun, verifyMailgun, readMailgun},
 }
 
 // open verifies a delivery and then reads its envelope, so that unsigned bodies are never parsed.

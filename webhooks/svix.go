@@ -107,6 +107,7 @@ var errSvixSignature = refuse(invalidSignature,
 type svixEnvelope struct {
 	Type      string          `json:"type"`
 	Timestamp json.RawMessage `json:"timestamp"`
+	CreatedAt json.RawMessage `json:"created_at"` // of Resend
 	Data      json.RawMessage `json:"data"`
 }
 

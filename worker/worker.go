@@ -162,6 +162,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	beside.Go(func() { w.stepUntil(ctx) })
 	beside.Go(func() { w.mailUntil(ctx) })
 	beside.Go(func() { w.digestsUntil(ctx) })
+	beside.Go(func() { w.settleUntil(ctx) })
 	beside.Go(func() {
 		w.inTurns(ctx, w.cfg.Sweep, "older events are not yet found by what they name", w.cfg.Store.IndexEvents)
 	})

@@ -13,7 +13,6 @@ import (
 	"github.com/alecthomas/kong"
 
 	"rollcall/internal/moment"
-	"rollcall/webhooks"
 )
 
 // Config holds all settings. Each field is a flag and an environment variable; nothing
@@ -88,6 +87,19 @@ type Config struct {
 
 	// PlatformSecrets sign the platform's own events.
 	PlatformSecrets *string `name:"platform-webhook-secrets" env:"PLATFORM_WEBHOOK_SECRETS" group:"webhooks" placeholder:"LIST" help:"Signing secrets of the platform's own events, comma-separated: whsec_ and 24 or more random bytes in base64."`
+
+	// ResendSecrets are the signing secrets of Resend's webhook, which says what became of mails.
+	ResendSecrets *string `name:"resend-webhook-secrets" env:"RESEND_WEBHOOK_SECRETS" group:"webhooks" placeholder:"LIST" help:"Signing secrets (whsec_…) of Resend's webhook, comma-separated."`
+
+	// PostmarkSecrets are passwords that Postmark's webhook sends: by basic auth, or in the
+	// header X-Webhook-Secret.
+	PostmarkSecrets *string `name:"postmark-webhook-secrets" env:"POSTMARK_WEBHOOK_SECRETS" group:"webhooks" placeholder:"LIST" help:"Passwords that Postmark's webhook sends, by basic auth or as X-Webhook-Secret, comma-separated. At least 16 characters; generate one with: openssl rand -hex 32."`
+
+	// SESTopics are the topics of SNS to which SES publishes what became of mails.
+	SESTopics *string `name:"ses-sns-topics" env:"SES_SNS_TOPICS" group:"webhooks" placeholder:"LIST" help:"ARNs of the SNS topics to which SES publishes, comma-separated. Their subscriptions are confirmed, and no others."`
+
+	// MailgunKeys are the HTTP webhook signing keys of the Mailgun account.
+	MailgunKeys *string `name:"mailgun-webhook-keys" env:"MAILGUN_WEBHOOK_KEYS" group:"webhooks" placeholder:"LIST" help:"HTTP webhook signing keys of the Mailgun account, comma-separated."`
 
 	// MetricsListen is the address for /metrics and /healthz. work has no other address.
 	// On LISTEN, which may be public, serve, dev and demo answer /metrics only to operators.
@@ -349,38 +361,6 @@ func (c *Config) listen() string {
 		return defaultListen
 	}
 	return *c.Listen
-}
-
-// secrets are the signing secrets by source. One that is empty is
-// refused: signed with it, every forgery would be taken.
-func (c *Config) secrets() (map[string][]webhooks.Secret, error) {
-	out := map[string][]webhooks.Secret{}
-	var wrong []error
-	for _, v := range c.secretVariables() {
-		if v.list == nil {
-			continue
-		}
-		secrets, err := webhooks.ParseSecrets(v.source, *v.list)
-		if *v.list == "" {
-			err = fmt.Errorf("%s is empty: give the signing secrets, or leave it out", v.name)
-		}
-		wrong = append(wrong, err)
-		out[v.source] = secrets
-	}
-	return out, errors.Join(wrong...)
-}
-
-type secretVariable struct {
-	source, name string
-	list         *string
-}
-
-func (c *Config) secretVariables() []secretVariable {
-	return []secretVariable{
-		{webhooks.Stripe, "STRIPE_WEBHOOK_SECRETS", c.StripeSecrets},
-		{webhooks.Clerk, "CLERK_WEBHOOK_SECRETS", c.ClerkSecrets},
-		{webhooks.Platform, "PLATFORM_WEBHOOK_SECRETS", c.PlatformSecrets},
-	}
 }
 
 func (c *Config) platformTypes() []string {

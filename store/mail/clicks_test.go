@@ -18,7 +18,8 @@ func TestClicks(t *testing.T) {
 	s, r := recipients(t)
 	run(t, s, `INSERT INTO mail_links (store_id, url) VALUES ('s1', 'https://a.example/'), ('s1', 'https://b.example/')`)
 	id := mailTo(t, s, "s1", "p1@x.example", "marketing", "sent")
-	test, other := mailTo(t, s, "s1", "p1@x.example", "test", "sent"), mailTo(t, s, "s2", "p1@x.example", "marketing", "sent")
+	test, other := mailTo(t, s, "s1", "p1@x.example", "test", "sent"), mailTo(t, s, "s2", "p1@x.example", "marketing",
+		"sent")
 	hour := monday.Add(time.Hour)
 	type clicks = []storemail.Click
 	for name, c := range map[string]struct {
@@ -29,9 +30,10 @@ func TestClicks(t *testing.T) {
 		"off":                     {"off", "granted", clicks{{Link: 1, Mail: id, At: hour}}, nil},
 		"counted":                 {"counted", "", clicks{{Link: 1, At: hour}, {Link: 1, At: hour}}, []string{"1 2 0"}},
 		"counted, was identified": {"counted", "granted", clicks{{Link: 1, Mail: id, At: hour}}, []string{"1 1 0"}},
-		"identified":              {"identified", "granted", clicks{{Link: 1, Mail: id, At: hour}}, []string{"1 1 0", "clicked 1 f"}},
-		"agreed to nothing":       {"identified", "", clicks{{Link: 1, Mail: id, At: hour}}, []string{"1 1 0"}},
-		"withdrawn since":         {"identified", "denied", clicks{{Link: 1, Mail: id, At: hour}}, []string{"1 1 0"}},
+		"identified": {"identified", "granted", clicks{{Link: 1, Mail: id, At: hour}}, []string{"1 1 0",
+			"clicked 1 f"}},
+		"agreed to nothing": {"identified", "", clicks{{Link: 1, Mail: id, At: hour}}, []string{"1 1 0"}},
+		"withdrawn since":   {"identified", "denied", clicks{{Link: 1, Mail: id, At: hour}}, []string{"1 1 0"}},
 		"too soon": {"identified", "granted", clicks{{Link: 1, Mail: id, At: monday.Add(2 * time.Second)}},
 			[]string{"1 0 1", "clicked 1 t"}},
 		"many links": {"identified", "granted", clicks{{Link: 1, Mail: id, At: hour}, {Link: 2, Mail: id,

@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"rollcall/facts"
 	"rollcall/store"
 	"rollcall/store/pg"
 )
@@ -114,13 +115,14 @@ func (s *Reader) sourceVitals(ctx context.Context) ([]SourceVitals, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := make([]SourceVitals, len(store.Sources))
-	for i, name := range store.Sources {
-		out[i] = SourceVitals{Source: name, LastMinute: minute[name], LastHour: hour[name]}
-		for j := range newest {
-			if newest[j].Source == name {
-				out[i].Last = &newest[j]
-			}
+	var out []SourceVitals
+	for _, name := range store.Sources {
+		of := SourceVitals{Source: name, LastMinute: minute[name], LastHour: hour[name]}
+		if i := slices.IndexFunc(newest, func(e store.Event) bool { return e.Source == name }); i >= 0 {
+			of.Last = &newest[i]
+		}
+		if of.Last != nil || !slices.Contains(facts.MailSources, name) { // most sites have one provider of mail, or none
+			out = append(out, of)
 		}
 	}
 	return out, nil

@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
+	"rollcall/facts"
 	"rollcall/internal/show"
 	"rollcall/store"
 	"rollcall/store/status"
@@ -72,14 +74,17 @@ func timesOf(span chartSpan, slots []status.Slot) []string {
 func receivedChart(span chartSpan, slots []status.Slot) charts.Figure {
 	c := charts.Figure{Name: "received", Title: "Webhooks received per " + span.StepName, Head: []string{"Time (UTC)"}}
 	total := int64(0)
-	for nth, source := range store.Sources {
-		values := make([]float64, len(slots))
+	for _, source := range store.Sources {
+		values, mail := make([]float64, len(slots)), slices.Contains(facts.MailSources, source)
 		for i, slot := range slots {
 			values[i] = float64(slot.Accepted[source])
 			total += slot.Accepted[source]
 		}
+		if mail && !slices.ContainsFunc(values, func(n float64) bool { return n > 0 }) {
+			continue // most sites have one provider of mail, or none
+		}
 		label := store.SourceLabel(source)
-		c.Legend = append(c.Legend, charts.Series{Class: fmt.Sprintf("c%d", nth+1), Label: label, Values: values})
+		c.Legend = append(c.Legend, charts.Series{Class: fmt.Sprintf("c%d", len(c.Legend)+1), Label: label, Values: values})
 		c.Head = append(c.Head, label)
 	}
 	c.Drawing = charts.Bars(c.Legend...)

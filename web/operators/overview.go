@@ -92,8 +92,9 @@ func (s *Pages) fill(page *overviewPage, v Vitals) {
 
 func (s *Pages) fillInbox(page *overviewPage, v status.Vitals) {
 	page.Tiles = statusTiles(v.Counts, v.Rough, func(status string) string { return "/admin/events?status=" + status })
-	for i, from := range v.Senders {
-		page.Senders = append(page.Senders, s.sender(from, v.Sources[i], v.Watches))
+	for _, of := range v.Sources {
+		i := slices.IndexFunc(v.Senders, func(from status.Sender) bool { return from.Source == of.Source })
+		page.Senders = append(page.Senders, s.sender(v.Senders[i], of, v.Watches))
 	}
 	page.Missing = missingOf(v.Unattached)
 	for _, b := range v.Backfills {
