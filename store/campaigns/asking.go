@@ -20,6 +20,7 @@ type asking struct {
 	q     *Question
 	now   time.Time
 	after time.Time // what became due then or before does not enter
+	fresh time.Time // nor what did then or before, but for those who were meant at the start
 	zone  string    // of the store
 	args  *pg.Arguments
 	known map[string]string // placeholders by name
@@ -27,8 +28,8 @@ type asking struct {
 
 // ask prepares the SQL of a campaign as of now.
 func ask(c *Campaign, now time.Time, zone string, args *pg.Arguments) *asking {
-	return &asking{c: c, q: QuestionNamed(c.Trigger.Question), now: now, after: c.windowFrom(now), zone: zone, args: args,
-		known: map[string]string{}}
+	return &asking{c: c, q: QuestionNamed(c.Trigger.Question), now: now, after: c.windowFrom(now),
+		fresh: now.Add(-time.Duration(c.NotAfter)), zone: zone, args: args, known: map[string]string{}}
 }
 
 // windowFrom is the time behind which a question must have become true to make someone enter. What became due before
@@ -52,6 +53,10 @@ func (a *asking) value(name string, t *Test) any {
 		return a.now
 	case "after":
 		return a.after
+	case "fresh":
+		return a.fresh
+	case "begun":
+		return a.c.SwitchedAt
 	case "start":
 		return a.c.StartsFrom
 	case "late":
@@ -88,7 +93,8 @@ var names = regexp.MustCompile(`@[a-z]+`)
 // types are those of the names; others are whole numbers.
 var types = map[string]string{"store": "text", "campaign": "text", "zone": "text", "product": "text",
 	"courses": "text[]",
-	"now":     "timestamptz", "after": "timestamptz", "start": "timestamptz", "late": "interval", "age": "interval"}
+	"now":     "timestamptz", "after": "timestamptz", "start": "timestamptz", "fresh": "timestamptz",
+	"begun": "timestamptz", "late": "interval", "age": "interval"}
 
 // fill replaces the names in SQL by placeholders. Those of a test are its own.
 func (a *asking) fill(sql string, t *Test) string {
@@ -239,6 +245,7 @@ func (s *Campaigns) entering(ctx context.Context, db pg.Querier, a *asking) (str
 	JOIN customers c ON c.id = r.customer
 	WHERE ` + store.NotAnonymous("c.email") + `
 	  AND c.email <> ALL (` + ownPeople(a) + `)` + audience + `
+	  AND (r.became_due_at > ` + a.fill("@fresh", nil) + ` OR r.became_due_at <= ` + a.fill("@begun", nil) + `)
 	  AND ` + a.again() + `
 	  AND ` + a.verdict() + ` IS NULL
 	ORDER BY c.email, ` + one + `, r.became_due_at, r.occurrence`, nil

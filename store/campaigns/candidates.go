@@ -17,7 +17,7 @@ import (
 func (s *Campaigns) candidates(ctx context.Context, tx pgx.Tx, a *asking, now time.Time) (string, error) {
 	coming := a.now.After(now)
 	if coming {
-		a.after = a.c.windowFrom(now)
+		a.entersFrom(now)
 	}
 	entering, err := s.entering(ctx, tx, a)
 	if err != nil {
@@ -45,7 +45,7 @@ func (s *Campaigns) candidates(ctx context.Context, tx pgx.Tx, a *asking, now ti
 			x.not_after,
 			x.priority,
 			x.verdict
-		FROM (` + a.waiting() + `) x
+		FROM (` + a.waiting() + ` LIMIT ` + a.args.Add(mostDecided) + `) x
 		UNION ALL
 		SELECT
 			0,` + columns + `
@@ -55,8 +55,7 @@ func (s *Campaigns) candidates(ctx context.Context, tx pgx.Tx, a *asking, now ti
 			x.due_at + ` + a.fill("@late", nil) + `,
 			` + a.args.Add(a.c.Priority) + `::smallint,
 			x.verdict
-		FROM (` + made + `) x
-		WHERE x.step IS NOT NULL`, nil
+		FROM (SELECT * FROM (` + made + `) x WHERE step IS NOT NULL LIMIT ` + a.args.Add(mostDecided) + `) x`, nil
 }
 
 // waiting is SQL for mails that are there already.
@@ -96,11 +95,11 @@ func (a *asking) dueNow(entering string) string {
 	now, late := a.fill("@now", nil), a.fill("@late", nil)
 	return `
 			SELECT r.email, ` + a.reaches("n.step") + ` AS step, r.occurrence, r.arm AS variant, r.next_at AS due_at,
-				CASE WHEN ` + a.verdict() + ` IS NULL AND r.next_at < ` + now + ` - ` + late + ` THEN 'late'
-					ELSE ` + a.ofRun() + ` END AS verdict` + a.theRuns() + `
+				coalesce(` + a.verdict() + `, CASE WHEN r.next_at < ` + now + ` - ` + late + ` THEN 'late'
+					WHEN r.arm = 'held' THEN 'held' END) AS verdict` + a.theRuns() + `
 			  AND r.next_at <= ` + now + `
 			UNION ALL
-			SELECT e.email, e.mail, e.occurrence, e.arm, GREATEST(e.became_due_at + ` + a.wait(0) + `, ` + a.begun() + `),
+			SELECT e.email, e.mail, e.occurrence, e.arm, ` + now + `,
 				CASE WHEN e.arm = 'held' THEN 'held' END
 			FROM (` + entering + `) e
 			WHERE e.became_due_at + ` + a.wait(0) + ` <= ` + now
@@ -134,8 +133,10 @@ func (a *asking) wait(step int) string {
 	return a.args.Add(time.Duration(a.c.Steps[step].Wait)) + "::interval"
 }
 
-// begun is SQL for when the campaign was switched on: before that no one entered.
-func (a *asking) begun() string { return a.args.Add(a.c.SwitchedAt) + "::timestamptz" }
+// entersFrom has all enter who become due between a time and that which is asked about.
+func (a *asking) entersFrom(now time.Time) {
+	a.after, a.fresh = a.c.windowFrom(now), now.Add(-time.Duration(a.c.NotAfter))
+}
 
 // room is SQL for how many more marketing mails the customer of m may get now.
 func room(s storemail.Settings, at time.Time, z string, args *pg.Arguments) string {
@@ -163,7 +164,7 @@ func (s *Campaigns) forecast(ctx context.Context, tx pgx.Tx, c *Campaign, z stri
 	begins, _ := mail.Day(now, mail.Zone(z))
 	end := begins.AddDate(0, 0, forecastDays)
 	a := ask(c, end.Add(-time.Microsecond), z, &args)
-	a.after = c.windowFrom(now)
+	a.entersFrom(now)
 	entering, err := s.entering(ctx, tx, a)
 	if err != nil {
 		return nil, err

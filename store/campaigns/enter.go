@@ -11,7 +11,7 @@ import (
 )
 
 // enterChunk is how many enter in one transaction.
-const enterChunk = 2000
+const enterChunk = 5000
 
 // Look asks the campaign whose turn it is, and which was last asked more than every ago, who enters now. It reports
 // whether there was one. It looks over the whole window each time, and who is in is in: so a webhook that comes late

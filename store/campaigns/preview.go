@@ -16,8 +16,9 @@ import (
 type Preview struct {
 	At       time.Time     `json:"at"`
 	TimeZone string        `json:"time_zone"`
-	Counts   []Count       `json:"counts"` // of all people
-	People   []Previewed   `json:"people"` // some of them
+	Counts   []Count       `json:"counts"`  // of all people
+	Partial  bool          `json:"partial"` // of some of them: they are too many to decide about each
+	People   []Previewed   `json:"people"`  // some of them
 	Forecast []ForecastDay `json:"forecast"`
 
 	Next string `json:"-"` // cursor of the next page of people; empty: there is none
@@ -54,6 +55,9 @@ type PreviewOf struct {
 	Cursor string
 	Limit  int
 }
+
+// mostDecided is how many mails of a campaign a preview decides about: more would take too long to wait for.
+const mostDecided = 20_000
 
 // forecastDays is how far a forecast looks.
 const forecastDays = 14
@@ -120,6 +124,11 @@ func (s *Campaigns) preview(ctx context.Context, tx pgx.Tx, c *Campaign, of Prev
 	if err == nil && people != nil {
 		err = json.Unmarshal(people, &p.People)
 	}
+	var all int64
+	for _, n := range p.Counts {
+		all += n.Mails
+	}
+	p.Partial = all >= mostDecided
 	if len(p.People) > of.Limit {
 		p.People = p.People[:of.Limit]
 		last := p.People[of.Limit-1]
@@ -171,16 +180,20 @@ func (s *Campaigns) decided(ctx context.Context, tx pgx.Tx, c *Campaign, now tim
 		WITH m AS MATERIALIZED (` + strings.Join(parts, `
 			UNION ALL`) + `
 		),
-		alone AS MATERIALIZED (
-			SELECT m.*, d.skip, d.until, d.why, CASE WHEN d.skip IS NULL AND d.until IS NULL AND m.class = 'marketing' THEN
-				row_number() OVER (PARTITION BY m.email, m.class, d.skip IS NULL AND d.until IS NULL
-					ORDER BY m.priority, m.due_at, m.id, m.campaign_id, m.occurrence) END AS nth
+		alone AS MATERIALIZED ( -- what is decided is computed once
+			SELECT m.*, d.*
 			FROM m
 			CROSS JOIN LATERAL (` + decide + `) d
+		),
+		counted AS MATERIALIZED (
+			SELECT m.*, CASE WHEN skip IS NULL AND until IS NULL AND class = 'marketing' THEN
+				row_number() OVER (PARTITION BY email, class, skip IS NULL AND until IS NULL
+					ORDER BY priority, due_at, id, campaign_id, occurrence) END AS nth
+			FROM alone m
 		),
 		decided AS MATERIALIZED (
 			SELECT *, coalesce(skip, CASE WHEN until IS NOT NULL THEN why END, CASE WHEN nth > ` + room(settings, at, z, args) +
 		` THEN 'cap' END, '') AS reason
-			FROM alone m
+			FROM counted m
 		)`, err
 }

@@ -172,7 +172,9 @@ func TestSimulation(t *testing.T) {
 		for _, sql := range events {
 			w.exec(sql, at.Add(-time.Minute), d)
 		}
-		w.now = at
+		if w.now = at; d%11 > 6 {
+			continue // the worker sleeps, and what is too late when it wakes up is not done
+		}
 		var expected []string
 		if d%3 == 0 || days < 100 {
 			expected = w.expected(all, reasons)

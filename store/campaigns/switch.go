@@ -197,7 +197,7 @@ func (s *Campaigns) reached(ctx context.Context, tx pgx.Tx, c Campaign, from, no
 	if c.Kind == Once {
 		now = from
 	}
-	c.StartsFrom, c.EnteredAt = &from, nil
+	c.StartsFrom, c.SwitchedAt, c.EnteredAt = &from, &now, nil
 	var args pg.Arguments
 	z, err := zone(ctx, tx, c.store)
 	if err != nil {
