@@ -162,7 +162,7 @@ func (s *Campaigns) whyNot(ctx context.Context, tx pgx.Tx, c *Campaign, customer
 	case own:
 		return "They are one of the people of the store.", nil
 	case !in:
-		return "They are not among those for whom the campaign is.", nil
+		return "The campaign is for other customers.", nil
 	case verdict != nil:
 		return fmt.Sprintf("They would get nothing: %s.", EndText(*verdict)), nil
 	case c.StartsFrom != nil && !due.After(*c.StartsFrom):
