@@ -228,7 +228,7 @@ func TestConsents(t *testing.T) {
 	}{
 		"nothing":              {nil, "- -"},
 		"the last":             {[]store.NewEvent{said("a", t1, p1, no), said("b", t2, p1, yes)}, "granted -"},
-		"at one time":          {[]store.NewEvent{said("b", t1, p1, no), said("a", t1, p1, yes)}, "denied -"},
+		"at one time":          {[]store.NewEvent{said("a", t1, p1, no), said("b", t1, p1, yes)}, "denied -"},
 		"of both":              {[]store.NewEvent{said("a", t1, p1, yes+`,"tracking":false`)}, "granted denied"},
 		"by a user":            {[]store.NewEvent{said("a", t1, u1, yes), user("u", t1, "p1@x.example")}, "granted -"},
 		"by a user, elsewhere": {[]store.NewEvent{said("a", t1, u1, yes), user("u", t1, "p9@x.example")}, "- -"},

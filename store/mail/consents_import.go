@@ -1,0 +1,122 @@
+package mail
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/csv"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"rollcall/facts"
+	"rollcall/store"
+	"rollcall/store/pg"
+)
+
+// ConsentColumns are those that a file of consents may have: store_id, said_at and wording (the proof)
+// are needed, and so are one of user_id and email, and one of marketing and tracking.
+var ConsentColumns = []string{"store_id", "user_id", "email", "marketing", "tracking", "said_at", "wording"}
+
+// LineError is what is wrong with a line of a file.
+type LineError struct {
+	Line   int
+	Reason string
+}
+
+func (e *LineError) Error() string { return fmt.Sprintf("line %d: %s", e.Line, e.Reason) }
+
+// ReadConsents reads a CSV file of consents, with a line of names, as events of the platform: so they are
+// kept, applied and replayed like those that it sends. A line of a file has the same id whenever it is
+// read. The error joins a *LineError for each line that is wrong.
+func ReadConsents(file io.Reader, now time.Time) (events []store.NewEvent, err error) {
+	rows := csv.NewReader(file)
+	names, err := rows.Read()
+	if err != nil {
+		return nil, fmt.Errorf("the first line must have the names of the columns: %w", err)
+	}
+	for i, name := range names {
+		names[i] = strings.ToLower(strings.TrimSpace(strings.TrimPrefix(name, "\ufeff")))
+		if !slices.Contains(ConsentColumns, names[i]) {
+			return nil, fmt.Errorf("column %q is unknown; known are %s", name, strings.Join(ConsentColumns, ", "))
+		}
+	}
+	var wrong []error
+	for {
+		row, err := rows.Read()
+		if errors.Is(err, io.EOF) {
+			return events, errors.Join(wrong...)
+		}
+		line, _ := rows.FieldPos(0)
+		if err == nil {
+			var e store.NewEvent
+			if e, err = consentEvent(names, row, now); err == nil {
+				events = append(events, e)
+				continue
+			}
+		}
+		if parse := new(csv.ParseError); errors.As(err, &parse) {
+			line = parse.Line
+		}
+		wrong = append(wrong, &LineError{line, err.Error()})
+	}
+}
+
+// consentEvent is the event of a row.
+func consentEvent(names, row []string, now time.Time) (e store.NewEvent, err error) {
+	data := map[string]string{}
+	for i, name := range names {
+		if value := strings.TrimSpace(row[i]); value != "" {
+			data[name] = value
+		}
+	}
+	at, err := time.Parse(time.RFC3339, data["said_at"])
+	switch {
+	case err != nil:
+		return e, errors.New("said_at must be a time, as 2026-01-12T10:00:00Z")
+	case at.After(now):
+		return e, errors.New("said_at is in the future")
+	case data["wording"] == "":
+		return e, errors.New("wording is missing: what they agreed to is the proof")
+	}
+	delete(data, "said_at")
+	body, err := json.Marshal(map[string]any{"type": "consent.updated", "timestamp": at.UTC(), "data": data})
+	if err != nil {
+		return e, err
+	}
+	hash := sha256.Sum256(body)
+	e = store.NewEvent{Source: "platform", EventID: "import_" + hex.EncodeToString(hash[:16]), Type: "consent.updated",
+		OccurredAt: at.UTC(), Payload: body}
+	_, err = facts.Read(facts.Event{Source: e.Source, ID: e.EventID, Type: e.Type, OccurredAt: e.OccurredAt, Payload: body})
+	var bad *facts.Malformed
+	if errors.As(err, &bad) {
+		_, reason, _ := strings.Cut(bad.Reason, ": ")
+		return e, errors.New(reason)
+	}
+	return e, err
+}
+
+// importAtOnce is how many events are put into the inbox at once.
+const importAtOnce = 500
+
+// ImportConsents puts events of ReadConsents into the inbox, where workers find them. It returns how many
+// were not there before.
+func (r *Recipients) ImportConsents(ctx context.Context, events []store.NewEvent) (added int, err error) {
+	defer pg.Wrap(&err, "mail.ImportConsents(%d)", len(events))
+	for some := range slices.Chunk(events, importAtOnce) {
+		in, err := r.InsertEvents(ctx, some)
+		if err != nil {
+			return added, err
+		}
+		for _, row := range in {
+			if !row.Duplicate {
+				added++
+			}
+		}
+	}
+	return added, nil
+}
