@@ -139,8 +139,8 @@ func (s *sweep) ask(method, path, kind, body string) {
 
 // paths puts hostile values in place of each part of a path.
 func (s *sweep) paths(r route) {
-	for _, part := range []string{"{store}", "{id}", "{note}", "{tag}", "{token}", "{segment}", "{bulk}", "{campaign}", "{reason}",
-		"{file}"} {
+	for _, part := range []string{"{store}", "{id}", "{note}", "{tag}", "{token}", "{segment}", "{bulk}", "{campaign}",
+		"{reason}", "{file}"} {
 		if !strings.Contains(r.path, part) {
 			continue
 		}

@@ -39,7 +39,7 @@ var Recipes = []Recipe{
 			Steps: []Step{
 				mailing("first", 0, "{course} is waiting for you", `Hi {first_name},
 
-a week ago you enrolled in **{course}**. You have not started yet, and that is fine: life gets in the way.
+some days ago you enrolled in **{course}**. You have not started yet, and that is fine: life gets in the way.
 
 The first lesson is short. You can take it today:
 
@@ -137,7 +137,7 @@ Is something wrong with the invoice? Answer this mail, and we will sort it out.
 {store}`),
 				mailing("last", days(4), "Last note before {product} ends", `Hi {first_name},
 
-we could not charge your card for **{product}** for a week. Without a payment your access will end soon.
+we still could not charge your card for **{product}**. Without a payment your access will end soon.
 
 [Keep my access]({link})
 
@@ -156,7 +156,7 @@ If you want to stop, you need not do anything. Thank you for having been with us
 			Steps: []Step{
 				mailing("ask", 0, "What could we have done better?", `Hi {first_name},
 
-your subscription to **{product}** ended a week ago. Thank you for the time that you were with us.
+your subscription to **{product}** has ended. Thank you for the time that you were with us.
 
 What made you leave? One sentence is enough. Just answer this mail: I read every answer.
 
@@ -167,7 +167,7 @@ If it was only a break, you can come back at any time:
 {store}`),
 				mailing("back", days(30), "What is new since you left", `Hi {first_name},
 
-it has been a month since you left **{product}**. Things have changed since then, and you may like some of them.
+it has been a while since you left **{product}**. Things have changed since then, and you may like some of them.
 
 [See what is new]({link})
 
@@ -186,7 +186,7 @@ This is the last mail about it. I wish you all the best.
 			Steps: []Step{
 				mailing("miss", 0, "We have not seen you for a while", `Hi {first_name},
 
-you have not been at **{store}** for a month. Is everything all right?
+you have not been at **{store}** for a while. Is everything all right?
 
 All your courses are still there, at the place where you stopped:
 
@@ -297,7 +297,7 @@ you have not opened **{course}** yet. The first lesson takes only a few minutes:
 			Steps: []Step{
 				mailing("ahead", 0, "{product} renews soon", `Hi {first_name},
 
-your yearly subscription to **{product}** will renew in about two weeks. You need not do anything to keep it.
+your yearly subscription to **{product}** will renew soon. You need not do anything to keep it.
 
 If your card has changed, or if you want to stop, you can do so here:
 
