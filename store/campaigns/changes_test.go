@@ -300,3 +300,25 @@ func TestTags(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Tests go to the store's own people only, make no run, and are sent whatever the state of the campaign.
+func TestTestMails(t *testing.T) {
+	w := newWorld(t)
+	w.keep(facts.Set{Enrollments: []facts.Enrollment{w.enrolled("c1", "ann@x.example", begin, 0, begin)}})
+	c, err := w.Make(t.Context(), "s1", campaigns.FromRecipe{Recipe: "not_started"}, "admin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, to := range []string{"ann@x.example", "\x00", ""} {
+		var bad *pg.BadParam
+		if err := w.TestMail(t.Context(), "s1", c.ID, "first", "a", to, w.now); !errors.As(err, &bad) {
+			t.Errorf("to %q: %v", to, err)
+		}
+	}
+	if err := w.TestMail(t.Context(), "s1", c.ID, "first", "a", "owner@x.example", w.now); err != nil {
+		t.Fatal(err)
+	}
+	w.send()
+	w.want(`SELECT concat_ws(' ', email, class, status) FROM mails`, `owner@x.example test sent`)
+	w.want(allRuns, ``)
+}

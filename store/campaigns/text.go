@@ -19,6 +19,9 @@ import (
 // Texts says in a sentence each whom campaigns of a store are for.
 func (s *Campaigns) Texts(ctx context.Context, storeID string, all []Campaign) (texts []string, err error) {
 	defer pg.Wrap(&err, "campaigns.Texts(%q)", storeID)
+	if len(all) == 0 {
+		return nil, nil // the store may be none
+	}
 	titles, err := s.titles(ctx, storeID, all)
 	if err != nil {
 		return nil, err
@@ -81,7 +84,10 @@ func (c *Campaign) Sentence(titles map[string]string) string {
 // day in which the store sends. Empty is now. The error is a *pg.BadParam.
 func (s *Campaigns) At(ctx context.Context, storeID, text string, now time.Time) (at time.Time, err error) {
 	defer pg.Wrap(&err, "campaigns.At(%q)", storeID)
-	if text == "" {
+	switch {
+	case !pg.Storable(storeID):
+		return now, pg.ErrNotFound
+	case text == "":
 		return now, nil
 	}
 	at, ok := moment.At(text, now)

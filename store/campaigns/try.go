@@ -27,6 +27,9 @@ func (s *Campaigns) TestMail(ctx context.Context, storeID, id, step, variant, to
 		var args pg.Arguments
 		people := ownPeople(ask(&c, now, "UTC", &args))
 		var own bool
+		if !pg.Storable(to) {
+			return pg.Refuse("to", "is not an address")
+		}
 		if err := tx.QueryRow(ctx, `SELECT `+args.Add(to)+` = ANY (`+people+`)`, args...).Scan(&own); err != nil {
 			return err
 		}
