@@ -40,8 +40,8 @@ var imports = map[string][]string{
 	"rollcall/store/bulk": {"rollcall/store", "rollcall/store/customers", "rollcall/store/pg", "rollcall/store/tags"},
 	"rollcall/store/campaigns": {"rollcall/internal/moment", "rollcall/internal/show", "rollcall/mail", "rollcall/store",
 		"rollcall/store/customers", "rollcall/store/mail", "rollcall/store/pg", "rollcall/store/tags", "rollcall/value"},
-	"rollcall/store/checks": {"rollcall/facts", "rollcall/store", "rollcall/store/finding", "rollcall/store/pg",
-		"rollcall/store/reasons"},
+	"rollcall/store/checks": {"rollcall/facts", "rollcall/mail", "rollcall/store", "rollcall/store/finding",
+		"rollcall/store/pg", "rollcall/store/reasons"},
 	"rollcall/store/customers": {"rollcall/facts", "rollcall/internal/moment", "rollcall/internal/show", // rules in words
 		"rollcall/store", "rollcall/store/pg", "rollcall/store/reasons"},
 	"rollcall/store/digests": {"rollcall/mail", "rollcall/store", "rollcall/store/mail", "rollcall/store/pg"},

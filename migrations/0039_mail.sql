@@ -94,6 +94,7 @@ CREATE INDEX mails_of ON mails (store_id, email, id);
 CREATE INDEX mails_apart ON mails (store_id, status, id) WHERE status IN ('failed', 'skipped', 'unknown');
 CREATE INDEX mails_by_provider ON mails (provider_id) WHERE provider_id IS NOT NULL;
 CREATE INDEX mails_old ON mails USING brin (made_at);
+CREATE INDEX mails_tests ON mails (made_at) WHERE class = 'test';
 COMMENT ON TABLE  mails             IS 'what campaigns send: each at most once, as its key is unique';
 COMMENT ON COLUMN mails.email       IS 'where the customer lives, as customers.email';
 COMMENT ON COLUMN mails.campaign_id IS 'empty: no campaign, as of tests';

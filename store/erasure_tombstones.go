@@ -263,7 +263,8 @@ const (
 	KeyOther   KeyState = "other" // it is not the one that the tombstones were made with
 )
 
-// ErasureKeySQL reads the key, its state, and what tombstones there are. A database whose
+// ErasureKeySQL reads the key, its state, and whether there are hashes by it, of erased people or of
+// those who want no mail. A database whose
 // check is gone has the key that it has.
 const ErasureKeySQL = `
 	SELECT
@@ -273,7 +274,7 @@ const ErasureKeySQL = `
 			WHEN sha256(k.key) <> c.hash THEN 'other'
 			ELSE 'fits'
 		END,
-		EXISTS (SELECT FROM erased),
+		EXISTS (SELECT FROM erased) OR EXISTS (SELECT FROM mail_stops),
 		EXISTS (SELECT FROM erased WHERE store_id <> '')
 	FROM (SELECT) one
 	LEFT JOIN erasure_key k ON true

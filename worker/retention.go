@@ -8,6 +8,7 @@ import (
 	"rollcall/jobs"
 	"rollcall/store"
 	"rollcall/store/bulk"
+	storemail "rollcall/store/mail"
 	"rollcall/store/segments"
 	"rollcall/store/tags"
 )
@@ -25,7 +26,7 @@ const (
 func (w *Worker) cleanUpUntil(ctx context.Context) {
 	tick := time.NewTicker(w.cfg.Sweep)
 	defer tick.Stop()
-	var pruned time.Time
+	var pruned, mails time.Time
 	for {
 		select {
 		case <-ctx.Done():
@@ -33,6 +34,10 @@ func (w *Worker) cleanUpUntil(ctx context.Context) {
 		case now := <-tick.C:
 			err := errors.Join(w.cfg.Store.FinishErasures(ctx, lease*w.cfg.Grace, store.EraseOptions{Forget: w.forgetJobs}),
 				tags.New(w.cfg.Store).Clear(ctx), bulk.New(w.cfg.Store).Prune(ctx), segments.New(w.cfg.Store).Prune(ctx))
+			if now.Sub(mails) >= prunePause {
+				mails = now
+				err = errors.Join(err, storemail.New(w.cfg.Store, nil).Prune(ctx))
+			}
 			if w.cfg.Retain > 0 && now.Sub(pruned) >= min(prunePause, w.cfg.Retain) {
 				pruned = now
 				err = errors.Join(err, w.prune(ctx))

@@ -432,10 +432,26 @@ var ailments = []ailment{
 		cause: said(backfill("courses", "running", "NULL"), chunk), leave: "rollcall work", cure: (*ward).work},
 	{kind: "backfill_paused", subject: "1", severity: finding.Note,
 		cause: said(backfill("courses", "paused", "NULL"), chunk)},
+	{kind: "mail_paused", subject: "s1", severity: finding.Problem, says: "addresses do not exist", leave: "psql",
+		cause: said(`INSERT INTO mail_settings (store_id, paused_for, paused_at) VALUES ('s1', 'bounces', now())`),
+		cure:  said(`UPDATE mail_settings SET paused_for = NULL, paused_at = NULL`)},
+	{kind: "mail_failing", subject: "s1", severity: finding.Problem, says: "535 no such user", leave: "config",
+		cause: said(`INSERT INTO mail_settings (store_id, failing_since, trouble)
+			VALUES ('s1', now() - interval '11 minutes', '535 no such user')`),
+		cure: said(`UPDATE mail_settings SET failing_since = NULL`)},
+	{kind: "mail_overdue", severity: finding.Problem, says: "MAIL_SMTP_URL", leave: "config",
+		cause: said(fmt.Sprintf(aMail, "due", "NULL")), cure: said(`DELETE FROM mails`)},
+	{kind: "mail_unknown", subject: "s1", severity: finding.Warning, says: "1 mail of store s1", leave: "psql",
+		cause: said(fmt.Sprintf(aMail, "unknown", "now()")), cure: said(`DELETE FROM mails`)},
 	{kind: "check_failed", subject: "backfills", severity: finding.Problem, idle: true, says: "backfills",
 		cause: said(`ALTER TABLE backfills RENAME TO hidden`),
 		leave: "migrate status", cure: said(`ALTER TABLE hidden RENAME TO backfills`)},
 }
+
+// aMail is an old mail with a status, and when it was claimed.
+const aMail = `INSERT INTO mails (store_id, email, class, step, occurrence, version, due_at, not_after, status,
+		claimed_at)
+	VALUES ('s1', 'ann@x.example', 'test', 'a', 'o', 1, now() - interval '1 hour', now(), '%s', %s)`
 
 func backfill(kind, status, ended string) string {
 	return fmt.Sprintf(

@@ -20,7 +20,7 @@ func (c *Checkup) erasures(ctx context.Context) ([]finding.Finding, error) {
 	var tombstones int64
 	err := c.look(ctx, func(tx pgx.Tx) error {
 		return tx.QueryRow(ctx, `
-			SELECT k.state, (SELECT count(*) FROM erased)
+			SELECT k.state, (SELECT count(*) FROM erased) + (SELECT count(*) FROM mail_stops)
 			FROM (`+store.ErasureKeySQL+`) k(key, state, tombstones, scoped)`).Scan(&state, &tombstones)
 	})
 	if err != nil || state == store.KeyFits || tombstones == 0 {

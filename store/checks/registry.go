@@ -155,6 +155,13 @@ var Doctor = []Check{
 		problem("backfill_stuck", "a backfill that makes no progress"),
 		note("backfill_paused", "a backfill that waits until it is resumed"),
 	}, Fine: "no backfill is stuck, or ended badly", Run: (*Checkup).backfills},
+	{Name: "mail", Needs: Schema, Kinds: finding.Kinds{
+		problem("mail_paused", "a store that sends no mail, as too much of it came back"),
+		problem("mail_failing", "a provider that takes no mail: it is due, and tried again and again"),
+		problem("mail_overdue", "mails that wait for a worker with the settings for mail"),
+		warning("mail_unknown",
+			"mails of which it is not known whether they were sent: they are not sent again by themselves"),
+	}, Run: (*Checkup).mails},
 	{Name: "events", Needs: Schema, Kinds: finding.Kinds{
 		warning("events_other_mode", "Stripe events that STRIPE_MODE keeps out"),
 		warning("alerts_untold", "changes of watches that could not be delivered"),

@@ -1,0 +1,114 @@
+package checks
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"rollcall/mail"
+	"rollcall/store/finding"
+)
+
+// mailRests is how long a mail may be due, or a provider take none, before that is reported.
+const mailRests = 10 * time.Minute
+
+// pauses are why stores are paused.
+var pauses = map[string]string{"bounces": "addresses do not exist", "complaints": "recipients complained",
+	"refused": "mails were refused for their text or sender"}
+
+// selectMails is the command that lists mails of a store.
+func selectMails(store, where string) string {
+	return `psql "$DATABASE_URL" -c "SELECT id, email, status, reason, answer FROM mails WHERE store_id = '` +
+		strings.ReplaceAll(store, "'", "''") + `' AND ` + where + ` ORDER BY id DESC LIMIT 50"`
+}
+
+// lane is what is wrong with the mail of a store.
+type lane struct {
+	store, pausedFor, trouble string
+	failing, late             bool
+	unknown                   int64
+}
+
+// mails finds stores whose mails do not go out, and mails of which it is not known whether they did.
+func (c *Checkup) mails(ctx context.Context) (all []finding.Finding, err error) {
+	lanes, err := collect(ctx, c, func(row pgx.CollectableRow) (l lane, err error) {
+		return l, row.Scan(&l.store, &l.pausedFor, &l.trouble, &l.failing, &l.late, &l.unknown)
+	}, `
+		SELECT
+			s.store_id,
+			coalesce(s.paused_for, ''),
+			s.trouble,
+			coalesce(s.failing_since < now() - $2::interval, false),
+			s.turn_at < now() - $2::interval AND EXISTS (
+				SELECT
+				FROM mails m
+				WHERE m.store_id = s.store_id
+				  AND m.status = 'due'
+				  AND m.priority IN (0, 1, 2, 3, 4, 5, 6, 7, 8, 9)
+				  AND m.due_at < now() - $2::interval
+			),
+			(SELECT count(*) FROM mails m WHERE m.store_id = s.store_id AND m.status = 'unknown')
+		FROM mail_settings s
+		WHERE $1 IN ('', s.store_id)
+		ORDER BY s.store_id`, c.Store, mailRests)
+	if err != nil {
+		return nil, err
+	}
+	var late []string
+	for _, l := range lanes {
+		all = append(all, l.findings()...)
+		if l.late && l.pausedFor == "" && !l.failing {
+			late = append(late, l.store)
+		}
+	}
+	if len(late) > 0 {
+		overdue, err := c.overdueMails(ctx, late)
+		return append(all, overdue...), err
+	}
+	return all, nil
+}
+
+// findings are those of one store.
+func (l lane) findings() (all []finding.Finding) {
+	if l.pausedFor != "" && l.pausedFor != "hand" {
+		all = append(all, finding.Finding{Kind: "mail_paused", Subject: l.store,
+			Fix:  []string{selectMails(l.store, "status = 'failed'")},
+			What: fmt.Sprintf("store %s sends no mail: too many %s", l.store, pauses[l.pausedFor])})
+	}
+	if l.failing {
+		all = append(all, finding.Finding{Kind: "mail_failing", Subject: l.store,
+			Fix:  []string{"rollcall config"},
+			What: fmt.Sprintf("the provider takes no mail of store %s: %s", l.store, l.trouble)})
+	}
+	if l.unknown > 0 {
+		all = append(all, finding.Finding{Kind: "mail_unknown", Subject: l.store, Count: l.unknown,
+			Fix:  []string{selectMails(l.store, "status = 'unknown'")},
+			What: fmt.Sprintf("%s of store %s may have been sent, or not", counted(l.unknown, "mail"), l.store)})
+	}
+	return all
+}
+
+// overdueMails says why mails of stores are overdue.
+func (c *Checkup) overdueMails(ctx context.Context, stores []string) ([]finding.Finding, error) {
+	var keys []string
+	err := c.look(ctx, func(tx pgx.Tx) error {
+		return tx.QueryRow(ctx, `
+			SELECT coalesce(array_agg(DISTINCT k), '{}')
+			FROM worker_clocks, unnest(keys) k
+			WHERE seen_at > clock_timestamp() - interval '10 minutes'`).Scan(&keys)
+	})
+	if err != nil {
+		return nil, err
+	}
+	why := "no worker sends them"
+	if missing := mail.MissingSettings(keys); len(missing) > 0 {
+		why = missing[0]
+	}
+	return []finding.Finding{{Kind: "mail_overdue", Count: int64(len(stores)),
+		Fix: []string{"rollcall config"},
+		What: fmt.Sprintf("mails of %s have waited for too long (%s): %s", counted(int64(len(stores)), "store"),
+			strings.Join(stores[:min(len(stores), maxFixes)], ", "), why)}}, nil
+}
