@@ -43,7 +43,10 @@ var (
 		"Facts that should be on a list and are on none, by kind and reason.", "kind", "reason")
 	watchState = describe("rollcall_watch_state", "How a watch over those who send events is: 0 ok, 1 warning, 2 "+
 		"problem. Of events that fail, the subject is source/type.", "kind", "subject")
-	customers = describe("rollcall_customers", "Customers on all lists together, by type and status.", "type",
+	mailsBy = describe("rollcall_mails", "Mails that are due now (at most 100,000 are counted), or of which it is not "+
+		"known whether they were sent, by status: due or unknown.", "status")
+	mailStores = describe("rollcall_mail_stores", "Stores whose mail does not go out, by why: paused or failing.", "why")
+	customers  = describe("rollcall_customers", "Customers on all lists together, by type and status.", "type",
 		"status")
 	stores = describe("rollcall_stores", "Stores that the platform has reported.")
 )
@@ -105,6 +108,19 @@ func backfills(s *store.Store) func(context.Context) ([]prometheus.Metric, error
 			}
 		}
 		return all, nil
+	}
+}
+
+func mails(s *store.Store) func(context.Context) ([]prometheus.Metric, error) {
+	return func(ctx context.Context) ([]prometheus.Metric, error) {
+		g, err := status.New(s).MailGauges(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return []prometheus.Metric{
+			gauge(mailsBy, float64(g.Due), "due"), gauge(mailsBy, float64(g.Unknown), "unknown"),
+			gauge(mailStores, float64(g.Paused), "paused"), gauge(mailStores, float64(g.Failing), "failing"),
+		}, nil
 	}
 }
 

@@ -45,6 +45,7 @@ func New(cfg Config) *State {
 		{name: "inbox", keep: 15 * time.Second, read: inbox(cfg.Store)},
 		{name: "backfills", keep: 5 * time.Second, read: backfills(cfg.Store)},
 		{name: "unattached", keep: 30 * time.Second, read: unattached(cfg.Store)},
+		{name: "mails", keep: 30 * time.Second, read: mails(cfg.Store)},
 		{name: "watches", keep: 15 * time.Second, read: watches(cfg.Store)},
 		{name: "lists", keep: time.Minute, read: lists(cfg.Store)},
 	}

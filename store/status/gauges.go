@@ -152,3 +152,27 @@ func (s *Reader) ListGauges(ctx context.Context) (g ListGauges, err error) {
 	g.Customers, err = pgx.CollectRows(rows, pgx.RowToStructByPos[FacetSize])
 	return g, err
 }
+
+// MailGauges are what stands of mails in all stores.
+type MailGauges struct {
+	Due     int64 // that could go by now; above mostDue it is mostDue
+	Unknown int64
+	Paused  int64 // stores
+	Failing int64 // stores whose provider takes none
+}
+
+// mostDue is how many due mails are counted.
+const mostDue = 100_000
+
+// MailGauges counts mails that are due or in doubt, and stores that send none.
+func (s *Reader) MailGauges(ctx context.Context) (g MailGauges, err error) {
+	defer pg.Wrap(&err, "status.MailGauges")
+	err = s.Pool.QueryRow(ctx, `
+		SELECT
+			(SELECT count(*) FROM (SELECT FROM mails WHERE status = 'due' AND due_at <= now() LIMIT $1) d),
+			coalesce(sum((SELECT count(*) FROM mails m WHERE m.store_id = s.store_id AND m.status = 'unknown')), 0)::bigint,
+			count(*) FILTER (WHERE paused_for IS NOT NULL),
+			count(*) FILTER (WHERE failing_since IS NOT NULL)
+		FROM mail_settings s`, mostDue).Scan(&g.Due, &g.Unknown, &g.Paused, &g.Failing)
+	return g, err
+}
