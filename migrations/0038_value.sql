@@ -57,9 +57,10 @@ END $$;
 CREATE TRIGGER stores_valued AFTER INSERT ON stores FOR EACH ROW EXECUTE FUNCTION stores_valued();
 
 CREATE TABLE value_reports (
-	store_id text  NOT NULL,
-	currency text  NOT NULL,
-	report   jsonb NOT NULL,
+	store_id text   NOT NULL,
+	currency text   NOT NULL,
+	buyers   bigint NOT NULL,
+	report   jsonb  NOT NULL,
 	PRIMARY KEY (store_id, currency)
 );
 COMMENT ON TABLE  value_reports        IS 'what the customers of a store are worth, in one currency: computed from the facts, by workers alone';

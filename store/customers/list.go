@@ -324,6 +324,8 @@ func (q *listQuery) branches(in span, sorted string, args *pg.Arguments) (branch
 	all := &pg.Conditions{Args: args}
 	all.Add("c.store_id = $?", q.Filter.Store)
 	switch {
+	case by.none != "" && in.without:
+		all.Add(by.none, q.Filter.Store)
 	case by.null && in.without:
 		all.SQL = append(all.SQL, by.key+" IS NULL")
 	case by.null:

@@ -21,6 +21,7 @@ type order struct {
 	null   bool              // the key may be NULL: those come last, up and down
 	alone  bool              // the key is unique in a store
 	keyed  *order            // in order, those with a key are read like this; nil: as all are
+	none   string            // the condition for those without a key, with $? for the store; empty: the key is NULL
 	from   string            // what has the index; empty: customers c
 	only   string            // what of it, with $? for the store; empty: all
 	id     string            // its column with the id; empty: c.id
@@ -36,7 +37,10 @@ var orders = map[string]order{
 		valid: pg.Storable},
 	"email": {key: "c.email", text: plain, cast: "text", valid: pg.Storable, alone: true},
 	"expected": {key: "(SELECT v.expected FROM " + forecasts + " WHERE v.store_id = c.store_id AND v.customer_id = c.id)",
-		text: plain, cast: "bigint", valid: isUnits, null: true, keyed: &order{
+		text: plain, cast: "bigint", valid: isUnits, null: true,
+		none: "NOT EXISTS (SELECT FROM value_people v WHERE v.store_id = c.store_id AND v.customer_id = c.id " +
+			"AND v.currency = (SELECT forecast_in FROM value_stores WHERE store_id = $?))",
+		keyed: &order{
 			from: "value_people v JOIN customers c ON c.id = v.customer_id AND c.store_id = v.store_id",
 			only: "v.currency = (SELECT forecast_in FROM value_stores WHERE store_id = $?)",
 			key:  "v.expected", id: "v.customer_id", cast: "bigint"}},

@@ -146,9 +146,9 @@ func (c *computing) keep(ctx context.Context) error {
 		return err
 	}
 	_, err = c.tx.Exec(ctx, `
-		INSERT INTO value_reports (store_id, currency, report)
-		SELECT $1, r ->> 'currency', r FROM jsonb_array_elements($2) r
-		ON CONFLICT (store_id, currency) DO UPDATE SET report = EXCLUDED.report`, c.store, reports)
+		INSERT INTO value_reports (store_id, currency, buyers, report)
+		SELECT $1, r ->> 'currency', coalesce((r #>> '{groups,0,n}')::bigint, 0), r FROM jsonb_array_elements($2) r
+		ON CONFLICT (store_id, currency) DO UPDATE SET buyers = EXCLUDED.buyers, report = EXCLUDED.report`, c.store, reports)
 	return err
 }
 

@@ -14,14 +14,15 @@ func TestValueLooksUp(t *testing.T) {
 	s := storetest.Open(t, append(plans.Many,
 		`INSERT INTO value_stores (store_id, due_at)
 			SELECT 'v' || i, now() + i * interval '1 min' FROM generate_series(-10, 5000) i`,
-		`INSERT INTO value_reports SELECT 'v' || i, 'usd', '{}' FROM generate_series(1, 5000) i`,
+		`INSERT INTO value_reports SELECT 'v' || i, 'usd', i, '{}' FROM generate_series(1, 5000) i`,
 		`INSERT INTO value_people SELECT store_id, 'usd', id, 0.5, id FROM customers`,
 		`ANALYZE`)...)
 	for name, q := range map[string]struct {
 		sql  string
 		args []any
 	}{
-		"the figures":         {readSQL, []any{"s"}},
+		"the figures":         {readSQL, []any{"s", nil}},
+		"those in a currency": {readSQL, []any{"s", ""}},
 		"who needs help":      {keptHelpSQL, []any{"s"}},
 		"most expected":       {expectedSQL, []any{"s", "usd", nil, nil, 10}},
 		"behind a cursor":     {expectedSQL, []any{"s", "usd", 5, 7, 10}},

@@ -16,8 +16,9 @@ const nightly = 27 * time.Hour
 // Reports are what is kept of a store: one for each currency, that with the most money first.
 type Reports struct {
 	AsOf
-	Courses []Course
-	All     []Report
+	Courses    []Course
+	Currencies []string // of all reports
+	All        []Report // or the one that is asked for
 }
 
 // Of is the report of a currency; empty: the first. nil: there is none.
@@ -36,16 +37,33 @@ const readSQL = `
 		s.as_of,
 		s.zone,
 		coalesce(s.courses, '[]'),
+		ARRAY(SELECT r.currency FROM value_reports r WHERE r.store_id = s.store_id ORDER BY r.buyers DESC, r.currency),
 		coalesce((
-			SELECT jsonb_agg(r.report ORDER BY (r.report #>> '{groups,0,n}')::bigint DESC NULLS LAST, r.currency)
+			SELECT jsonb_agg(r.report ORDER BY r.buyers DESC, r.currency)
 			FROM value_reports r
 			WHERE r.store_id = s.store_id
+			  AND ($2::text IS NULL OR r.currency = coalesce(nullif($2, ''), (
+				SELECT o.currency
+				FROM value_reports o
+				WHERE o.store_id = s.store_id
+				ORDER BY o.buyers DESC, o.currency
+				LIMIT 1
+			  )))
 		), '[]')
 	FROM value_stores s
 	WHERE s.store_id = $1`
 
 // Read reads what is kept of a store. A store whose figures were never computed has none.
 func (v *Values) Read(ctx context.Context, store string) (r Reports, err error) {
+	return v.read(ctx, store, nil)
+}
+
+// ReadIn reads what is kept of a store in one currency; empty: in that of most buyers. Reports are large.
+func (v *Values) ReadIn(ctx context.Context, store, currency string) (r Reports, err error) {
+	return v.read(ctx, store, &currency)
+}
+
+func (v *Values) read(ctx context.Context, store string, currency *string) (r Reports, err error) {
 	defer pg.Wrap(&err, "value.Read(%q)", store)
 	r.Courses, r.All = []Course{}, []Report{}
 	if !pg.Storable(store) {
@@ -53,7 +71,8 @@ func (v *Values) Read(ctx context.Context, store string) (r Reports, err error) 
 	}
 	var asOf *time.Time
 	var zone *string
-	err = v.Pool.QueryRow(ctx, readSQL, store).Scan(&r.Due, &asOf, &zone, &r.Courses, &r.All)
+	err = v.Pool.QueryRow(ctx, readSQL, store, currency).Scan(&r.Due, &asOf, &zone, &r.Courses, &r.Currencies,
+		&r.All)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return r, nil
 	}

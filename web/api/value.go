@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"time"
@@ -49,12 +50,12 @@ func (s *API) ListExpected(w http.ResponseWriter, r *http.Request) error {
 	}
 	values := value.New(s.Cfg.Store)
 	if currency == "" {
-		kept, err := values.Read(r.Context(), r.PathValue("store"))
+		kept, err := values.ReadIn(r.Context(), r.PathValue("store"), "")
 		if err != nil {
 			return err
 		}
-		if one := kept.Of(""); one != nil {
-			currency = one.Currency
+		if len(kept.Currencies) > 0 {
+			currency = kept.Currencies[0]
 		}
 	}
 	people, err := values.People(r.Context(), r.PathValue("store"), strings.ToLower(currency), cursor, limit+1)
@@ -80,7 +81,13 @@ func (s *API) ShowValue(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	kept, err := value.New(s.Cfg.Store).Read(r.Context(), r.PathValue("store"))
+	read := value.New(s.Cfg.Store).Read
+	if currency != "" {
+		read = func(ctx context.Context, store string) (value.Reports, error) {
+			return value.New(s.Cfg.Store).ReadIn(ctx, store, currency)
+		}
+	}
+	kept, err := read(r.Context(), r.PathValue("store"))
 	if err != nil {
 		return err
 	}

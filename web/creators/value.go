@@ -158,7 +158,11 @@ func (s *Pages) Value(w http.ResponseWriter, r *http.Request) error {
 	if page.Shell, err = s.Shell(r, "value"); err != nil {
 		return err
 	}
-	kept, labels, err := s.kept(r)
+	kept, err := value.New(s.Cfg.Store).ReadIn(r.Context(), r.PathValue("store"), currency)
+	if err != nil {
+		return err
+	}
+	labels, err := s.labelsOf(r)
 	if err != nil {
 		return err
 	}
@@ -175,9 +179,9 @@ func (s *Pages) Value(w http.ResponseWriter, r *http.Request) error {
 		page.Help = append(page.Help, helpRow{h, customersPath(r.PathValue("store")) + "/" + s.IDs().Customer(h.Customer),
 			reasonOf(h, labels)})
 	}
-	for _, one := range kept.All {
-		page.Currencies = append(page.Currencies, choice{strings.ToUpper(one.Currency),
-			page.link(one.Currency, part.By), page.Report != nil && one.Currency == page.Report.Currency})
+	for _, one := range kept.Currencies {
+		page.Currencies = append(page.Currencies, choice{strings.ToUpper(one), page.link(one, part.By),
+			page.Report != nil && one == page.Report.Currency})
 	}
 	if page.Report != nil {
 		page.fill(kept.Of(page.Report.Currency), labels)
