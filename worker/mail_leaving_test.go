@@ -59,8 +59,8 @@ func TestPeopleLeaveWhileMailsGoOut(t *testing.T) {
 			t.Errorf("mail %d was begun at %s, after its recipient had left at %s", id, started, left[id])
 		}
 	}
-	if outcomes["sent "] == 0 || outcomes["skipped stopped"] == 0 || outcomes["sent "]+outcomes["skipped stopped"] != people ||
-		sink.Count() != outcomes["sent "] {
+	sent, skipped := outcomes["sent "], outcomes["skipped stopped"]
+	if sent == 0 || skipped == 0 || sent+skipped != people || sink.Count() != sent {
 		t.Errorf("%v, and the server accepted %d", outcomes, sink.Count())
 	}
 }

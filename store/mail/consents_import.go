@@ -91,7 +91,8 @@ func consentEvent(names, row []string, now time.Time) (e store.NewEvent, err err
 	hash := sha256.Sum256(body)
 	e = store.NewEvent{Source: "platform", EventID: "import_" + hex.EncodeToString(hash[:16]), Type: "consent.updated",
 		OccurredAt: at.UTC(), Payload: body}
-	_, err = facts.Read(facts.Event{Source: e.Source, ID: e.EventID, Type: e.Type, OccurredAt: e.OccurredAt, Payload: body})
+	_, err = facts.Read(facts.Event{Source: e.Source, ID: e.EventID, Type: e.Type, OccurredAt: e.OccurredAt,
+		Payload: body})
 	var bad *facts.Malformed
 	if errors.As(err, &bad) {
 		_, reason, _ := strings.Cut(bad.Reason, ": ")
