@@ -187,10 +187,10 @@ func (k *mailKiller) compare() {
 	}
 	k.Logf("%d mails: %d sent, %d unknown, %d failed; the server got %d", *killedMails, len(by["sent"]),
 		len(by["unknown"]), len(by["failed"]), len(got))
-	if failed := len(by["failed"]); failed != *killedMails/40*2 {
-		k.Errorf("%d failed, want %d", failed, *killedMails/40*2)
-	}
 	cut := *killedMails / 40
+	if refused := 2 * cut; len(by["failed"]) > refused || len(by["failed"])+len(by["unknown"]) < refused+cut {
+		k.Errorf("%d failed, of %d that are refused", len(by["failed"]), refused) // a kill leaves some in doubt
+	}
 	if unknown := len(by["unknown"]); unknown < cut || unknown > cut+8*(*mailKills+1) {
 		k.Errorf("%d unknown: %d were cut, and 8 lines were killed %d times", unknown, cut, *mailKills)
 	}
