@@ -160,13 +160,15 @@ func mailing(t *testing.T, m *mailpit) (s *system, classes map[string]string) {
 			}
 			to := r.Name + "." + step.Key + "@x.example"
 			classes[to] = string(r.Class)
-			s.exec(`INSERT INTO mail_bodies (store_id, campaign_id, step, version, subject, markdown) VALUES ('s1', $1, $2, 1, $3, $4)`,
+			s.exec(`INSERT INTO mail_bodies (store_id, campaign_id, step, version, subject, markdown)
+				VALUES ('s1', $1, $2, 1, $3, $4)`,
 				r.Name, step.Key, step.Mail.Subject, step.Mail.Body)
 			s.due(to, string(r.Class), r.Name, step.Key, "course:c1")
 		}
 	}
 	s.run(worker.New(worker.Config{Store: s.store, Redis: redis, Log: s.eyes.log, Sweep: sweepEvery, Grace: grace,
-		Mail: &worker.Mail{Sender: smtp, From: netmail.Address{Address: "mail@rollcall.example"}, URL: "https://rollcall.example"}}))
+		Mail: &worker.Mail{Sender: smtp, From: netmail.Address{Address: "mail@rollcall.example"},
+			URL: "https://rollcall.example"}}))
 	return s, classes
 }
 

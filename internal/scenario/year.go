@@ -10,19 +10,19 @@ import (
 )
 
 // YearStore is the id of the store of Year.
-const YearStore = "store_harbor"
+const YearStore = "store_harbour"
 
 // What the store of the year sells. Amounts are cents.
 var yearProducts = []facts.Product{
-	{ID: "harbor_chords", Kind: "course", Title: "First Chords"},
-	{ID: "harbor_fingerstyle", Kind: "course", Title: "Fingerstyle in 30 Days"},
-	{ID: "harbor_improvise", Kind: "course", Title: "Improvise on Two Strings"},
-	{ID: "harbor_tabs", Kind: "digital", Title: "Tab Pack"},
-	{ID: "harbor_club", Kind: "membership", Title: "Harbor Club"},
+	{ID: "harbour_chords", Kind: "course", Title: "First Chords"},
+	{ID: "harbour_fingerstyle", Kind: "course", Title: "Fingerstyle in 30 Days"},
+	{ID: "harbour_improvise", Kind: "course", Title: "Improvise on Two Strings"},
+	{ID: "harbour_tabs", Kind: "digital", Title: "Tab Pack"},
+	{ID: "harbour_club", Kind: "membership", Title: "Harbour Club"},
 }
 
-var yearPrices = map[string]int64{"harbor_fingerstyle": 7900, "harbor_improvise": 12900, "harbor_tabs": 1900,
-	"harbor_club": 1900}
+var yearPrices = map[string]int64{"harbour_fingerstyle": 7900, "harbour_improvise": 12900, "harbour_tabs": 1900,
+	"harbour_club": 1900}
 
 // year draws what happened at a store in a year.
 type year struct {
@@ -37,7 +37,7 @@ type year struct {
 func Year(until time.Time) facts.Set {
 	y := &year{Rand: rand.New(rand.NewPCG(3, 5)), until: until.UTC().Truncate(time.Second)}
 	opened := y.until.AddDate(0, 0, -420)
-	y.set.Stores = []facts.Store{{ID: YearStore, Name: "Harbor Guitar School", TimeZone: "America/New_York",
+	y.set.Stores = []facts.Store{{ID: YearStore, Name: "Harbour Guitar School", TimeZone: "America/New_York",
 		Version: versionAt(opened)}}
 	for _, p := range yearProducts {
 		p.StoreRef, p.Version = YearStore, versionAt(opened)
@@ -54,7 +54,7 @@ func Year(until time.Time) facts.Set {
 }
 
 func versionAt(at time.Time) facts.Version {
-	return facts.Version(at.UTC().Format("2006-01-02T15:04:05.000000Z") + " 20 harbor")
+	return facts.Version(at.UTC().Format("2006-01-02T15:04:05.000000Z") + " 20 harbour")
 }
 
 var (
@@ -66,11 +66,11 @@ var (
 // person comes, and takes a free course, buys, or subscribes.
 func (y *year) person(i int, came time.Time) {
 	name := yearGiven[y.IntN(len(yearGiven))] + " " + yearFamily[y.IntN(len(yearFamily))]
-	email := fmt.Sprintf("harbor%d@example.com", i)
+	email := fmt.Sprintf("harbour%d@example.com", i)
 	who := facts.Context{StoreRef: YearStore, Email: email, Name: name}
 	switch {
 	case i%4 == 0:
-		y.enroll(who, "harbor_chords", came)
+		y.enroll(who, "harbour_chords", came)
 	case i%6 == 1:
 		y.subscribe(i, who, came)
 	}
@@ -84,13 +84,13 @@ func (y *year) buy(i int, who facts.Context, at time.Time) {
 	every, leaves := 60/y.ExpFloat64(), 1-math.Cbrt(y.Float64())
 	spends := 10 + 30*(y.ExpFloat64()+y.ExpFloat64()) // dollars
 	for n := 0; at.Before(y.until) && n < 9; n++ {
-		product := []string{"harbor_fingerstyle", "harbor_tabs", "harbor_improvise"}[y.IntN(3)]
+		product := []string{"harbour_fingerstyle", "harbour_tabs", "harbour_improvise"}[y.IntN(3)]
 		amount := 100 * int64(5+spends*(y.ExpFloat64()+y.ExpFloat64()+y.ExpFloat64())/3)
-		y.pay(fmt.Sprintf("pi_harbor_%d_%d", i, n), who, product, "", amount, at)
+		y.pay(fmt.Sprintf("pi_harbour_%d_%d", i, n), who, product, "", amount, at)
 		if y.IntN(25) == 0 {
-			y.refund(fmt.Sprintf("pi_harbor_%d_%d", i, n), amount, at.AddDate(0, 0, 3))
+			y.refund(fmt.Sprintf("pi_harbour_%d_%d", i, n), amount, at.AddDate(0, 0, 3))
 		}
-		if product != "harbor_tabs" {
+		if product != "harbour_tabs" {
 			y.enroll(who, product, at)
 		}
 		if y.Float64() < leaves {
@@ -131,9 +131,9 @@ func (y *year) enroll(who facts.Context, course string, at time.Time) {
 
 // subscribe has a person subscribe, by the month or the year, some pay another price later, and some leave.
 func (y *year) subscribe(i int, who facts.Context, from time.Time) {
-	id, price, months := fmt.Sprint("sub_harbor_", i), yearPrices["harbor_club"], 1
+	id, price, months := fmt.Sprint("sub_harbour_", i), yearPrices["harbour_club"], 1
 	seen := y.until.Add(-time.Duration(y.IntN(40*24)) * time.Hour)
-	y.set.Users = append(y.set.Users, facts.User{ID: fmt.Sprint("user_harbor_", i), Email: who.Email, Name: who.Name,
+	y.set.Users = append(y.set.Users, facts.User{ID: fmt.Sprint("user_harbour_", i), Email: who.Email, Name: who.Name,
 		LastSeenAt: &seen, Version: versionAt(from)})
 	interval := "month"
 	if i%5 == 0 {
@@ -143,10 +143,10 @@ func (y *year) subscribe(i int, who facts.Context, from time.Time) {
 	say := func(status string, price int64, at time.Time) {
 		if at.Before(y.until) {
 			of := who
-			of.ProductRef = "harbor_club"
-			of.Lines = []facts.Line{{Ref: "harbor_club", Amount: &price, Quantity: 1, Interval: interval, IntervalCount: 1}}
+			of.ProductRef = "harbour_club"
+			of.Lines = []facts.Line{{Ref: "harbour_club", Amount: &price, Quantity: 1, Interval: interval, IntervalCount: 1}}
 			y.set.Subscriptions = append(y.set.Subscriptions, facts.Subscription{ID: id, Status: status, Currency: "usd",
-				Amount: &price, PlanName: "Harbor Club", StartedAt: &from, EverActive: true, Version: versionAt(at), Context: of})
+				Amount: &price, PlanName: "Harbour Club", StartedAt: &from, EverActive: true, Version: versionAt(at), Context: of})
 		}
 	}
 	say("active", price, from)
@@ -155,7 +155,7 @@ func (y *year) subscribe(i int, who facts.Context, from time.Time) {
 		say("active", price*3/2, raised)
 	}
 	for n, at := 0, from; at.Before(y.until) && at.Before(from.Add(life)); n, at = n+1, at.AddDate(0, months, 0) {
-		y.pay(fmt.Sprintf("in_harbor_%d_%d", i, n), who, "harbor_club", id, price, at)
+		y.pay(fmt.Sprintf("in_harbour_%d_%d", i, n), who, "harbour_club", id, price, at)
 	}
 	say("canceled", price, from.Add(life))
 	if i%90 == 7 && y.until.Before(from.Add(life)) {

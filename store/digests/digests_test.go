@@ -113,8 +113,10 @@ func TestNoOldNews(t *testing.T) {
 		t.Errorf("on Wednesday: %q", got)
 	}
 	want := []string{"s1 2026-03-16 13:00", "s2 2026-03-16 09:00"}
-	if diff := cmp.Diff(want, rows(t, s, `SELECT concat_ws(' ', store_id, to_char(due_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'))
-		FROM digests ORDER BY 1`)); diff != "" {
+	if diff := cmp.Diff(want, rows(t, s, `
+		SELECT concat_ws(' ', store_id, to_char(due_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'))
+		FROM digests
+		ORDER BY 1`)); diff != "" {
 		t.Error(diff)
 	}
 	step(t, d, "2026-03-23T14:00:00Z")
@@ -128,7 +130,8 @@ func TestFigures(t *testing.T) {
 	t.Parallel()
 	s, d := open(t, `
 		DELETE FROM customers WHERE email NOT IN ('before@x.example', 'after@x.example');
-		INSERT INTO subscriptions (account, id, version, status, ever_active, ended_at, store_id, customer_id, unattached, checkout_version)
+		INSERT INTO subscriptions (account, id, version, status, ever_active, ended_at, store_id, customer_id, unattached,
+			checkout_version)
 		SELECT '', v.id, 'v', v.status, true, v.ended_at::timestamptz, 's1', c.id, NULL, ''
 		FROM (VALUES
 			('sub_1', 'before', 'canceled', '2026-03-05'),
@@ -140,8 +143,8 @@ func TestFigures(t *testing.T) {
 		INSERT INTO enrollments (course_id, person, email_version, store_version, version, name_version, progress_version,
 			enrolled_version, completed_version, deleted_version, store_id, customer_id, unattached, progress, peak_progress,
 			progressed_at, completed_at)
-		SELECT v.course, 'email:' || v.who || '@x.example', '', '', '2', '', '', '', '', v.deleted, 's1', c.id, NULL, v.progress, v.progress,
-			v.progressed_at::timestamptz, v.completed_at::timestamptz
+		SELECT v.course, 'email:' || v.who || '@x.example', '', '', '2', '', '', '', '', v.deleted, 's1', c.id, NULL,
+			v.progress, v.progress, v.progressed_at::timestamptz, v.completed_at::timestamptz
 		FROM (VALUES
 			('c1', 'before', 100, '2026-03-05', '2026-03-05', ''), -- finished
 			('c2', 'before', 100, '2026-03-06', NULL, ''),         -- finished, but no one said when
@@ -154,7 +157,8 @@ func TestFigures(t *testing.T) {
 		JOIN customers c ON c.email = v.who || '@x.example'`)
 	step(t, d, "2026-03-09T13:00:00Z")
 	text := strings.Join(rows(t, s, `SELECT markdown FROM mail_bodies`), "\n---\n")
-	for _, part := range []string{"- [1 customer ended the last subscription](", "- [1 customer has a payment that fails](",
+	for _, part := range []string{
+		"- [1 customer ended the last subscription](", "- [1 customer has a payment that fails](",
 		"- 2 courses were finished\n", "- [1 customer got stuck in a course]("} {
 		if !strings.Contains(text, part) {
 			t.Errorf("%q is not in\n%s", part, text)
@@ -169,7 +173,8 @@ func TestDigestsAreSent(t *testing.T) {
 	step(t, d, "2026-03-09T13:00:00Z")
 	mails, recipients := storemail.New(s, campaigns.New(s).Skips), storemail.NewRecipients(s)
 	var left int64
-	if err := s.Pool.QueryRow(t.Context(), `SELECT id FROM mails WHERE email = 'owner@x.example'`).Scan(&left); err != nil {
+	err := s.Pool.QueryRow(t.Context(), `SELECT id FROM mails WHERE email = 'owner@x.example'`).Scan(&left)
+	if err != nil {
 		t.Fatal(err)
 	}
 	at := moment(t, "2026-03-09T14:00:00Z")
