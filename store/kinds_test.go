@@ -28,8 +28,6 @@ var namesNoPerson = map[string]string{
 	"mail_settings.from_name":      "a store's",
 	"mail_settings.home_url":       "a page of the platform",
 	"mail_settings.postal_address": "a store's",
-	"mail_settings.home_url":       "a store's",
-	"mail_settings.course_url":     "a store's",
 	"mail_stops.hash":              "a hash with a key",
 	"mail_stops.reason":            "one of a few words",
 	"mails.reason":                 "one of a few words",
