@@ -47,6 +47,10 @@ func TestMailKilled(t *testing.T) {
 	k.compare()
 }
 
+// soon makes mails due that are to be tried again later.
+const soon = `UPDATE mails SET due_at = now()
+	WHERE id IN (SELECT id FROM mails WHERE status = 'due' AND due_at > now() FOR UPDATE SKIP LOCKED) RETURNING ''`
+
 // mailKiller runs workers that are killed when the server has got so many mails.
 type mailKiller struct {
 	*testing.T
@@ -108,7 +112,7 @@ func (k *mailKiller) prepare() {
 func (k *mailKiller) start(killAt int) {
 	k.Helper()
 	asked(k.T, k.servers.DatabaseURL, `UPDATE mail_settings SET lease_until = now(), rest_until = now() RETURNING ''`)
-	asked(k.T, k.servers.DatabaseURL, `UPDATE mails SET due_at = now() WHERE status = 'due' RETURNING ''`)
+	asked(k.T, k.servers.DatabaseURL, soon)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.at = 0; killAt > 0 {
@@ -138,7 +142,7 @@ func (k *mailKiller) untilDone(middle func()) {
 	}()
 	middle()
 	eventually(k.T, "all mails have an end", func() bool {
-		asked(k.T, k.servers.DatabaseURL, `UPDATE mails SET due_at = now() WHERE status = 'due' RETURNING ''`)
+		asked(k.T, k.servers.DatabaseURL, soon)
 		asked(k.T, k.servers.DatabaseURL, `UPDATE mail_settings SET rest_until = now(),
 			lease_until = CASE WHEN turn_at > now() - interval '20 s' THEN lease_until END RETURNING ''`)
 		return asked(k.T, k.servers.DatabaseURL,
