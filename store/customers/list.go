@@ -326,6 +326,7 @@ func (q *listQuery) branches(in span, sorted string, args *pg.Arguments) (branch
 	switch {
 	case by.none != "" && in.without:
 		all.Add(by.none, q.Filter.Store)
+		by.key = "NULL::" + by.cast // so that the order is that of the ids
 	case by.null && in.without:
 		all.SQL = append(all.SQL, by.key+" IS NULL")
 	case by.null:
