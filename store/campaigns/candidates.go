@@ -142,7 +142,7 @@ func (a *asking) entersFrom(now time.Time) {
 func room(s storemail.Settings, at time.Time, z string, args *pg.Arguments) string {
 	left := func(most *int, since time.Time) string {
 		if most == nil {
-			return "NULL"
+			return "NULL::bigint"
 		}
 		return args.Add(*most) + `::bigint - (
 			SELECT count(*)

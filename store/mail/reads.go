@@ -140,6 +140,9 @@ func (m *Mails) Lanes(ctx context.Context) (all []Lane, err error) {
 // is ErrNotFound, also for another store's, or a *pg.Conflict if it is known.
 func (m *Mails) SendAgain(ctx context.Context, storeID string, id int64, at time.Time) (err error) {
 	defer pg.Wrap(&err, "mail.SendAgain(%d)", id)
+	if !pg.Storable(storeID) {
+		return pg.ErrNotFound
+	}
 	tag, err := m.Pool.Exec(ctx, `
 		UPDATE mails
 		SET

@@ -124,6 +124,9 @@ func (m *Mails) Save(ctx context.Context, storeID string, s Settings) (err error
 // AllowSoftOptIn says whether a purchase is enough for marketing by a store where there is no word of consent.
 func (m *Mails) AllowSoftOptIn(ctx context.Context, storeID string, allow bool) (err error) {
 	defer pg.Wrap(&err, "mail.AllowSoftOptIn(%q)", storeID)
+	if !pg.Storable(storeID) {
+		return pg.ErrNotFound
+	}
 	_, err = m.Pool.Exec(ctx, `
 		INSERT INTO mail_settings (store_id, soft_opt_in)
 		VALUES ($1, $2)
@@ -186,6 +189,9 @@ func (s Settings) hours() mail.Hours {
 // Pause stops the sending of a store until Resume. reason is hand, bounces or complaints.
 func (m *Mails) Pause(ctx context.Context, storeID, reason string) (err error) {
 	defer pg.Wrap(&err, "mail.Pause(%q)", storeID)
+	if !pg.Storable(storeID) {
+		return pg.ErrNotFound
+	}
 	_, err = m.Pool.Exec(ctx, `
 		INSERT INTO mail_settings (store_id, paused_for, paused_at)
 		VALUES ($1, $2, now())
@@ -197,6 +203,9 @@ func (m *Mails) Pause(ctx context.Context, storeID, reason string) (err error) {
 // Resume lets a store send again. Bounces and complaints of before are not counted any more.
 func (m *Mails) Resume(ctx context.Context, storeID string) (err error) {
 	defer pg.Wrap(&err, "mail.Resume(%q)", storeID)
+	if !pg.Storable(storeID) {
+		return pg.ErrNotFound
+	}
 	_, err = m.Pool.Exec(ctx, `
 		UPDATE mail_settings
 		SET
@@ -208,25 +217,31 @@ func (m *Mails) Resume(ctx context.Context, storeID string) (err error) {
 	return err
 }
 
-// Missing is what a store lacks to send mail, in words: of the settings of the installation as its
-// workers have them, and of its own. Without them mails stay due.
-func (m *Mails) Missing(ctx context.Context, storeID string) (missing []string, err error) {
+// Missing is what a store lacks to send mail, in words: of the settings of the installation, and of its own. Without
+// them mails stay due.
+func (m *Mails) Missing(ctx context.Context, storeID string) (installation, own []string, err error) {
 	defer pg.Wrap(&err, "mail.Missing(%q)", storeID)
+	if !pg.Storable(storeID) {
+		return nil, nil, pg.ErrNotFound
+	}
 	s, _, err := settings(ctx, m.Pool, storeID)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	if s.PostalAddress == "" {
+		own = append(own, "The postal address of the store is empty. Marketing has to name it.")
+	}
+	installation, err = m.MissingSettings(ctx)
+	return installation, own, err
+}
+
+// MissingSettings is what the installation lacks to send mail, in words, as its workers report their settings.
+func (m *Mails) MissingSettings(ctx context.Context) (missing []string, err error) {
+	defer pg.Wrap(&err, "mail.MissingSettings")
 	var keys []string
 	err = m.Pool.QueryRow(ctx, `
 		SELECT coalesce(array_agg(DISTINCT k), '{}')
 		FROM worker_clocks, unnest(keys) k
 		WHERE seen_at > clock_timestamp() - interval '10 minutes'`).Scan(&keys)
-	if err != nil {
-		return nil, err
-	}
-	missing = mail.MissingSettings(keys)
-	if s.PostalAddress == "" {
-		missing = append(missing, "The postal address of the store is empty. Marketing has to name it.")
-	}
-	return missing, nil
+	return mail.MissingSettings(keys), err
 }

@@ -110,6 +110,9 @@ func (r *Recipients) Stops(ctx context.Context, storeID string, customer int64) 
 func (r *Recipients) StopByHand(ctx context.Context, storeID string, customer int64, by string, now time.Time) (
 	err error) {
 	defer pg.Wrap(&err, "mail.StopByHand(%q, %d)", storeID, customer)
+	if !pg.Storable(storeID) {
+		return pg.ErrNotFound
+	}
 	tag, err := r.Pool.Exec(ctx, `
 		INSERT INTO mail_stops AS s (store_id, hash, reason, since, by)
 		SELECT c.store_id, `+store.AddressHash("c.email")+`, 'manual', $3, $4
@@ -126,6 +129,9 @@ func (r *Recipients) StopByHand(ctx context.Context, storeID string, customer in
 // LiftByHand lifts what StopByHand did. What the customer or a provider said stays.
 func (r *Recipients) LiftByHand(ctx context.Context, storeID string, customer int64) (err error) {
 	defer pg.Wrap(&err, "mail.LiftByHand(%q, %d)", storeID, customer)
+	if !pg.Storable(storeID) {
+		return pg.ErrNotFound
+	}
 	tag, err := r.Pool.Exec(ctx, `
 		DELETE FROM mail_stops s
 		USING customers c

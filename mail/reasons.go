@@ -1,0 +1,46 @@
+package mail
+
+import "strings"
+
+// reasons say why a mail is not sent, or what it waits for, of a customer.
+var reasons = map[string]string{
+	"":            "Would get it",
+	"late":        "Too late for it",
+	"stopped":     "Wants no mail, or their address fails",
+	"consent":     "Has not agreed to marketing mail",
+	"gone":        "Is no customer any more",
+	"address":     "Has an address that mail servers do not take",
+	"merged":      "Got it under another address",
+	"goal":        "Has reached the goal",
+	"cap":         "Got enough mail: waits",
+	"quiet":       "Waits until the quiet hours end",
+	"rehearsal":   "Not sent: a rehearsal",
+	"paused":      "The campaign is paused",
+	"ended":       "The campaign has ended",
+	"held":        "Gets nothing, to compare",
+	"hard":        "There is no such mailbox",
+	"soft":        "Their mailbox takes no mail now",
+	"ours":        "Refused for its text or its sender",
+	"refused":     "Refused by the mail server",
+	"later":       "To be tried again",
+	"trouble":     "The mail server does not answer",
+	"again":       "To be repeated under the same key",
+	"cut":         "The connection was lost after the text",
+	"interrupted": "The worker was stopped while it sent",
+	"not_allowed": "MAIL_ALLOWED does not name them",
+	"left":        "Left the course",
+	"refunded":    "Got their money back",
+	"cancelled":   "It was cancelled",
+	"expired":     "The order cannot be taken up any more",
+	"changed":     "The date has changed",
+	"done":        "All steps are done",
+	"skipped":     "Left out: its condition was not true",
+}
+
+// ReasonText is a reason of a mail in words: why it was not sent, or what it waits for; without one it is sent.
+func ReasonText(reason string) string {
+	if text, known := reasons[reason]; known {
+		return text
+	}
+	return strings.ReplaceAll(reason, "_", " ")
+}
