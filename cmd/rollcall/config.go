@@ -210,6 +210,7 @@ var groupsOf = map[string][]string{
 	"config":     {"output"},
 	"stores":     {"servers"},
 	"customers":  {"servers"},
+	"mail":       {"servers"},
 	"completion": {},
 	"man":        {},
 	"init":       {"servers", "web", "webhooks", "history"},

@@ -42,6 +42,9 @@ func (c demoCmd) Run(e *env) error {
 		return err
 	}
 	right, err := c.play(e, d)
+	if err == nil {
+		err = d.startMail(e)
+	}
 	if err != nil {
 		return errors.Join(err, d.close())
 	}
@@ -54,7 +57,7 @@ func (c demoCmd) Run(e *env) error {
 		}
 		return nil
 	}
-	d.describe(e.out, "/store/store_aurora/customers")
+	d.describe(e.out, "/store/"+demoStore+"/customers")
 	fmt.Fprintln(e.out, "The demo's data is deleted when it stops.")
 	return d.wait(e)
 }

@@ -251,7 +251,8 @@ func (d *dev) describe(w io.Writer, list string) {
 	example, customers := "/api/admin/events", ""
 	if list != "" {
 		example = strings.Replace(list, "/store/", "/api/stores/", 1)
-		customers = "\n  Customers   " + d.url + list
+		customers = "\n  Customers   " + d.url + list +
+			"\n  Mailbox     " + d.url + strings.TrimSuffix(list, "customers") + "mail/mailbox"
 	}
 	fmt.Fprintf(w, `
 Rollcall is running on %[1]s

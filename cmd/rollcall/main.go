@@ -34,6 +34,7 @@ type commandLine struct {
 	Customers customersCmd `cmd:"" group:"look" help:"List the customers of a store, or show one."`
 	Events    eventsCmd    `cmd:"" group:"look" help:"Follow, list and show webhooks; retry, replay, dismiss, send."`
 	Audit     auditCmd     `cmd:"" group:"look" help:"Compare stored data with itself, with Stripe or with Clerk."`
+	Mail      mailCmd      `cmd:"" group:"look" help:"Follow mail and campaigns; send again, stop, pause, preview."`
 	Config    configCmd    `cmd:"" group:"look" name:"config" help:"Show every setting, and what is wrong with it."`
 
 	Backfill backfillCmd `cmd:"" group:"change" help:"Import history: start, list, show, pause, resume, cancel."`

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"rollcall/internal/moment"
+	"rollcall/mail"
+	"rollcall/store/campaigns"
+	"rollcall/store/pg"
+)
+
+type mailPauseCmd struct {
+	Store string `name:"store" required:"" placeholder:"ID" help:"The store."`
+}
+
+func (c mailPauseCmd) Run(e *env) error {
+	s, mails, err := e.openMails()
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if err := e.mustKnowStore(s, c.Store); err != nil {
+		return err
+	}
+	if err := mails.Pause(e, c.Store, "hand"); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(e.out, "Store %s sends nothing until `rollcall mail resume --store %s`.\n", c.Store,
+		quote(c.Store))
+	return err
+}
+
+type mailResumeCmd struct {
+	Store string `name:"store" required:"" placeholder:"ID" help:"The store."`
+}
+
+func (c mailResumeCmd) Run(e *env) error {
+	s, mails, err := e.openMails()
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if err := e.mustKnowStore(s, c.Store); err != nil {
+		return err
+	}
+	if err := mails.Resume(e, c.Store); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(e.out, "Store %s sends again.\n", c.Store)
+	return err
+}
+
+type mailCampaignsCmd struct {
+	Store string `name:"store" required:"" placeholder:"ID" help:"The store."`
+	JSON  bool   `name:"json" help:"Print JSON, as the API does."`
+}
+
+func (c mailCampaignsCmd) Run(e *env) error {
+	s, err := e.open()
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if err := e.mustKnowStore(s, c.Store); err != nil {
+		return err
+	}
+	all, err := campaigns.New(s).List(e, c.Store)
+	switch {
+	case err != nil:
+		return err
+	case c.JSON:
+		return printList(e.out, all)
+	case len(all) == 0:
+		_, err := fmt.Fprintf(e.out, "Store %s has no campaigns yet.\n", c.Store)
+		return err
+	}
+	figures, err := campaigns.New(s).Figures(e, c.Store)
+	if err != nil {
+		return err
+	}
+	t := table{head: []string{"ID", "NAME", "STATE", "CLASS", "ENTERED", "SENT", "GOAL"}}
+	for _, one := range all {
+		f := figures[one.ID]
+		t.add(one.ID, harmless(clip(one.Name, 40)), one.State, one.Class, number(f.Entered), number(f.Sent), number(f.Goals))
+	}
+	t.print(e.out)
+	return nil
+}
+
+type mailPreviewCmd struct {
+	Campaign string `arg:"" name:"campaign" help:"The campaign's id (the first column of campaigns)."`
+	Store    string `name:"store" required:"" placeholder:"ID" help:"The store."`
+	At       string `name:"at" placeholder:"WHEN" help:"As of this day (2027-01-12) or time (2027-01-12T10:00:00Z), from now on. Without it: now."`
+	Limit    int    `name:"limit" default:"50" placeholder:"N" help:"Name at most N customers (${default})."`
+	JSON     bool   `name:"json" help:"Print JSON, as the API does."`
+}
+
+func (c mailPreviewCmd) Run(e *env) error {
+	now := time.Now()
+	of := campaigns.PreviewOf{At: now, Limit: c.Limit}
+	if at, ok := moment.Parse(c.At); ok && !at.Before(now) {
+		of.At = at
+	} else if c.At != "" {
+		return usageError("--at must be a day or a time to come, as 2027-01-12 or 2027-01-12T10:00:00Z")
+	}
+	if c.Limit < 1 {
+		return usageError("--limit must be 1 or more")
+	}
+	s, err := e.open()
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if err := e.mustKnowStore(s, c.Store); err != nil {
+		return err
+	}
+	p, err := campaigns.New(s).Preview(e, c.Store, c.Campaign, of, now)
+	if errors.Is(err, pg.ErrNotFound) {
+		return fmt.Errorf("store %s has no campaign %q; `%s` lists them", c.Store, c.Campaign,
+			e.at("rollcall mail campaigns --store "+quote(c.Store)))
+	}
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return printJSON(e.out, p)
+	}
+	printPreview(e, p)
+	return nil
+}
+
+func printPreview(e *env, p campaigns.Preview) {
+	if len(p.People) == 0 {
+		fmt.Fprintln(e.out, "No mail would be due then.")
+	} else {
+		t := table{head: []string{"EMAIL", "STEP", "WHAT HAPPENS"}}
+		for _, one := range p.People {
+			t.add(harmless(one.Email), harmless(one.Step), mail.ReasonText(one.Reason))
+		}
+		t.print(e.out)
+	}
+	for _, n := range p.Counts {
+		fmt.Fprintf(e.out, "%s: %s\n", mail.ReasonText(n.Reason), number(n.Mails))
+	}
+	if p.Next != "" {
+		e.andMore(false, "--limit names more")
+	}
+	sum := int64(0)
+	for _, d := range p.Forecast {
+		sum += d.Mails
+	}
+	fmt.Fprintf(e.out, "In the next %d days %s become due, if nothing happens until then.\n", len(p.Forecast),
+		count(int(sum), "mail"))
+}
