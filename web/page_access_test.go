@@ -110,6 +110,7 @@ func segmentStates(t *testing.T, x *site) []state {
 func TestPageAccess(t *testing.T) {
 	t.Parallel()
 	for who, states := range map[string]func(*testing.T, *site) []state{"creators": states, "segments": segmentStates,
+		"mail": mailStates,
 		"operators": adminStates} {
 		t.Run(who, func(t *testing.T) {
 			t.Parallel()
@@ -192,11 +193,11 @@ func TestPageKeyboard(t *testing.T) {
 		})()`)
 	}
 	var reached []string
-	for range 22 {
+	for range 23 {
 		p.Press(kb.Tab)
 		reached = append(reached, focus())
 	}
-	same(t, "Tab", []string{"Skip to the list", "✓\nStore:\nAurora Academy", "Customers", "Segments", "Value",
+	same(t, "Tab", []string{"Skip to the list", "✓\nStore:\nAurora Academy", "Customers", "Segments", "Mail", "Value",
 		"Settings", "Your account\nO", "csv",
 		"All 6", "Leads 2", "Customers 3", "Subscribers 1", "Inactive 2", "q", "Filter",
 		"all", "Customer", "Spent", "Last activity ↓", "Joined", "id", "Ann Lee"}, reached)
@@ -217,7 +218,7 @@ func TestPageKeyboard(t *testing.T) {
 	at(p, "q=a")
 
 	p.Go(listPath)
-	for range 15 {
+	for range 16 {
 		p.Press(kb.Tab)
 	}
 	p.Press(kb.Enter + kb.Tab + kb.Enter + kb.Tab)

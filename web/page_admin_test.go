@@ -66,6 +66,7 @@ func adminStates(t *testing.T, x *site) []state {
 		{name: "run", path: "/admin/backfills/1"},
 		{name: "run failed", path: "/admin/backfills/2"},
 		{name: "stores", path: "/admin/stores"},
+		{name: "mail", path: "/admin/mail"},
 		{name: "no stores", path: "/admin/stores?q=none"},
 		{name: "store", path: "/admin/stores/studio"},
 		{name: "store, some missing", path: "/admin/stores/store_a"},

@@ -55,7 +55,7 @@ func cursors(sorts ...string) (all []string) {
 // moreParams are parameters of pages beside those that the lists name themselves.
 var moreParams = []string{"from", "segment", "currency", "by",
 	"after", "before", "through", "count", "do", "opened", "looked", "attached", "failed",
-	"go_on", "next", "link", "source", "reason", "span"}
+	"day", "question", "go_on", "next", "link", "source", "reason", "span"}
 
 // sweep asks for everything there is with hostile values.
 type sweep struct {
@@ -107,6 +107,7 @@ func (s *sweep) path(r route) string {
 	}
 	return strings.NewReplacer("{store}", "studio", "{id}", id, "{note}", s.id(s.t, core.NoteID, 1),
 		"{tag}", aTag, "{segment}", aSegment, "{bulk}", aBulk, "{campaign}", aCampaign, "{table}", "months.csv",
+		"{recipe}", "not_started", "{mail}", s.id(s.t, core.MailID, 1),
 		"{token}", s.id(s.t, core.TokenID, 1), "{reason}",
 		"user_unknown", "{$}", "", "{file}", "style.css").Replace(r.path)
 }
@@ -139,8 +140,8 @@ func (s *sweep) ask(method, path, kind, body string) {
 
 // paths puts hostile values in place of each part of a path.
 func (s *sweep) paths(r route) {
-	for _, part := range []string{"{store}", "{id}", "{note}", "{tag}", "{token}", "{segment}", "{bulk}", "{campaign}",
-		"{reason}", "{file}"} {
+	for _, part := range []string{"{store}", "{id}", "{note}", "{tag}", "{token}", "{segment}", "{bulk}", "{reason}",
+		"{campaign}", "{recipe}", "{mail}", "{file}"} {
 		if !strings.Contains(r.path, part) {
 			continue
 		}
@@ -256,6 +257,11 @@ var said = map[string]map[string]string{
 	"/selection": {"id": `"do":"copy"`, "query": `"do":"export","all":"1"`, "expected": `"do":"tag","tag":"T","all":"1"`,
 		"tag": `"do":"tag","all":"1"`, "untag": `"do":"untag","all":"1"`, "do": `"all":"1"`},
 	"/signin":   {"token": "", "next": ""},
+	"/{recipe}": {"n.days": `"do":"draft"`, "course": `"do":"draft"`, "product": `"do":"draft"`, "do": ""},
+	"/new":      draftNames, "/edit": draftNames, "/test": {"mail": `"to":"x"`, "to": `"mail":"a a"`},
+	"/mail": {"from_name": `"tracking":"off"`, "reply_to": `"tracking":"off"`, "postal_address": `"tracking":"off"`,
+		"home_url": `"tracking":"off"`, "quiet_from": `"tracking":"off","quiet_to":"9"`, "cap_day": `"tracking":"off"`,
+		"tracking": ""},
 	"/settings": {"time_zone": "", "currencies": ""}, "/tokens": {"name": `"days":"30"`, "days": `"name":"x"`},
 }
 
@@ -264,6 +270,16 @@ const (
 	asking  = `{"question":"not_started"}`
 	stepped = `"name":"x","trigger":` + asking + `,"steps":[{"do":"note","note":"N"}]`
 )
+
+// drafted is what a form of a campaign has besides the value that is looked at.
+const drafted = `"do":"save","question":"not_started","s.1.do":"mail","s.1.mail.subject":"S","s.1.mail.body":"B"`
+
+var draftNames = map[string]string{"name": drafted, "n.days": drafted + `,"name":"x"`,
+	"course":   drafted + `,"name":"x"`,
+	"audience": drafted + `,"name":"x"`, "goal": drafted + `,"name":"x"`, "holdout": drafted + `,"name":"x"`,
+	"reentry_days": drafted + `,"name":"x","reentry":"after"`, "s.1.wait": drafted + `,"name":"x"`,
+	"s.1.if": drafted + `,"name":"x"`, "s.1.b.subject": drafted + `,"name":"x"`, "version": drafted + `,"name":"x"`,
+	"do": `"question":"stuck"`, "question": `"do":"save"`}
 
 // Parts of a bulk action.
 const (

@@ -276,6 +276,15 @@ func answers(r route, is standing) string {
 		return "303" // let in, and led back to the page
 	case strings.HasSuffix(r.path, "/why"):
 		return "400" // let in, and told that no customer was named
+	case strings.Contains(r.path, "{mail}"):
+		return "404" // let in, and told that there is no such mail
+	case strings.HasPrefix(r.path, "/store/{store}/mail/campaigns/{campaign}"):
+		return "200 303 400 404 409" // let in; it is gone after the first who deletes it
+	case strings.HasPrefix(r.path, "/store/{store}/mail/recipes/"), strings.HasSuffix(r.path, "/mail/pause"),
+		strings.HasSuffix(r.path, "/mail/resume"), strings.HasSuffix(r.path, "/mail/stop"):
+		return "303" // let in, and led to what it did
+	case strings.HasSuffix(r.path, "/mail/lift"):
+		return "303 404" // let in, or told that nothing is to be lifted
 	case strings.HasPrefix(r.path, "/store/{store}/segments/{segment}"):
 		return "200 303 400 404" // let in; it is gone after the first who deletes it
 	case r.method == "POST" && strings.HasPrefix(r.path, "/store/"):
@@ -293,10 +302,9 @@ func answers(r route, is standing) string {
 
 // The ids of a tag, a static segment and a bulk action in a route's path.
 const (
-	aTag     = "tag_aaaaaaaaaa"
-	aSegment = "seg_aaaaaaaaaa"
-	aBulk    = "bulk_aaaaaaaaaa"
-
+	aTag      = "tag_aaaaaaaaaa"
+	aSegment  = "seg_aaaaaaaaaa"
+	aBulk     = "bulk_aaaaaaaaaa"
 	aCampaign = "camp_aaaaaaaaaa"
 )
 
@@ -322,6 +330,7 @@ func (x *site) pathOf(t *testing.T, pattern, store string) string {
 	}
 	path := strings.NewReplacer("{store}", store, "{id}", id, "{note}", x.id(t, core.NoteID, 1),
 		"{tag}", aTag, "{segment}", aSegment, "{bulk}", aBulk, "{campaign}", aCampaign, "{table}", "months.csv",
+		"{recipe}", "not_started", "{mail}", x.id(t, core.MailID, 99_999),
 		"{token}", x.id(t, core.TokenID, 99_999), "{reason}",
 		"user_unknown", "{$}", "", "{file}", "style.css").Replace(pattern)
 	if strings.Contains(path, "{") {

@@ -16,6 +16,11 @@ import (
 const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
+// Framing lets a page frame others of this site.
+func (s *Site) Framing(w http.ResponseWriter) {
+	w.Header().Set("Content-Security-Policy", s.policy+"; frame-src 'self'")
+}
+
 // compressed compresses text. It adds jitter to the size, so that an attacker who can
 // put text into a page does not learn the rest from its size (BREACH).
 func compressed(next http.Handler) (http.Handler, error) {

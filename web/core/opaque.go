@@ -27,6 +27,7 @@ const (
 	NoteID     = "note"
 	TokenID    = "token"
 	MoveID     = "move"
+	MailID     = "mail"
 	mergeID    = "merge"
 )
 
@@ -181,7 +182,7 @@ func (s *Site) Named(r *http.Request, v Visitor) error {
 	if err := s.LoadIDs(r.Context()); err != nil {
 		return err
 	}
-	for name, kind := range map[string]string{"id": CustomerID, "note": NoteID, "token": TokenID} {
+	for name, kind := range map[string]string{"id": CustomerID, "note": NoteID, "token": TokenID, "mail": MailID} {
 		text := r.PathValue(name)
 		if n, ok := s.IDs().Number(kind, text); ok {
 			r.SetPathValue(name, strconv.FormatInt(n, 10))

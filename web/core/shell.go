@@ -42,7 +42,7 @@ func (s *Site) Shell(r *http.Request, here string) (Shell, error) {
 	}
 	base := "/store/" + url.PathEscape(id)
 	shell.Links = []tab{{"customers", base + "/customers", "Customers"}, {"segments", base + "/segments", "Segments"},
-		{"value", base + "/value", "Value"}}
+		{"mail", base + "/mail", "Mail"}, {"value", base + "/value", "Value"}}
 	if v.Store == "" { // settings are for people
 		shell.Links = append(shell.Links, tab{"settings", base + "/settings", "Settings"})
 	}

@@ -15,6 +15,7 @@ import (
 	"unicode"
 
 	"rollcall/internal/show"
+	"rollcall/mail"
 	"rollcall/store"
 	"rollcall/store/customers"
 	"rollcall/store/inbox"
@@ -43,6 +44,8 @@ func (s *Site) functions() template.FuncMap {
 		"at":       func(t time.Time) *time.Time { return &t },
 		"called":   Called,
 		"options":  optionsHTML,
+		"field":    newField,
+		"skiptext": mail.ReasonText,
 		"deref":    func(v *float64) float64 { return *v },
 		"whole":    func(v *float64) int64 { return int64(*v) },
 	}
@@ -179,6 +182,7 @@ var Tabs = []tab{
 	{"events", "/admin/events", "Events"},
 	{"unattached", "/admin/unattached", "Missing"},
 	{"backfills", "/admin/backfills", "Backfills"},
+	{"mail", "/admin/mail", "Mail"},
 	{"stores", "/admin/stores", "Stores"},
 	{"queues", MonitoringPath, "Queues"},
 }
@@ -217,4 +221,12 @@ var standings = map[string]string{
 	inbox.Newer:   "replaced by a newer event",
 	inbox.Named:   "only mentioned",
 	inbox.NotKept: "not applied",
+}
+
+// field is an input of a form, as the template "mail-field" has it.
+type field struct{ Name, Label, Value, Wrong, Example string }
+
+// newField is a field of a form; wrong has what is wrong with some of its fields, by their names.
+func newField(name, label, value string, wrong map[string]string, example string) field {
+	return field{name, label, value, wrong[name], example}
 }

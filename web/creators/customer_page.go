@@ -36,10 +36,11 @@ type customerPage struct {
 	Wrong          string            // why it was refused
 	TagDraft       string            // name of a tag that was refused
 	TagWrong       string            // why
-	StripeURLs     []string          // of the customer in Stripe's dashboard
-	ListURL        string            // the list that the visitor came from
-	AllURL         string            // of the whole list
-	Previous, Next string            // URLs of the neighbours on that list; empty: none
+	Mail           *mailOfCustomer
+	StripeURLs     []string // of the customer in Stripe's dashboard
+	ListURL        string   // the list that the visitor came from
+	AllURL         string   // of the whole list
+	Previous, Next string   // URLs of the neighbours on that list; empty: none
 	URL            string
 	Query          string // of that list, with "?"; empty: none
 
@@ -115,7 +116,7 @@ func (s *Pages) showCustomerPage(w http.ResponseWriter, r *http.Request, f custo
 	if page.Store, err = reader.Store(ctx, storeID); err != nil {
 		return err
 	}
-	for _, read := range []func(*http.Request, *customerPage) error{s.notes, s.neighbours,
+	for _, read := range []func(*http.Request, *customerPage) error{s.notes, s.neighbours, s.mailOf,
 		func(r *http.Request, page *customerPage) error { return s.timeline(r, page, f) }} {
 		if err := read(r, &page); err != nil {
 			return err

@@ -22,6 +22,7 @@ type settingsPage struct {
 	Used       string // currencies of the store's revenue
 	Saved      bool
 	Made       *customers.MadeToken
+	Mail       *mailSettings
 }
 
 var (
@@ -91,6 +92,9 @@ func (s *Pages) showSettings(w http.ResponseWriter, r *http.Request, page settin
 	}
 	for _, m := range st.Revenue {
 		page.Used += " " + strings.ToUpper(m.Currency)
+	}
+	if err := s.mailSettings(r, &page); err != nil {
+		return err
 	}
 	status := http.StatusOK
 	if len(page.Wrong) > 0 {
