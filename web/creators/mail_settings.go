@@ -24,7 +24,7 @@ type mailSettings struct {
 // trackings are what mails may say of their readers.
 var trackings = []core.Option{
 	{Value: "off", Label: "Off: links are as you write them"},
-	{Value: "counted", Label: "Counted: how often a link is followed, not by whom"},
+	{Value: "counted", Label: "Counted: how often links are followed, without persons"},
 	{Value: "identified", Label: "Identified: who followed it, of those who agreed to that"},
 }
 
