@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"rollcall/internal/show"
 	"rollcall/store/pg"
 )
 
@@ -165,11 +166,11 @@ func (s *Campaigns) compare(ctx context.Context, tx pgx.Tx, c Campaign, o Order,
 	case err != nil:
 		return err
 	case o.Count == nil:
-		return pg.Refuse("count", "is missing: this reaches %d customers at once. Type that number", n)
+		return pg.Refuse("count", "is missing: this reaches %s at once. Type that number", show.Plural(n, "customer"))
 	case *o.Count != n:
 		return pg.Conflicts("count_differs",
-			"This would reach %d customers at once, and you typed %d. Nothing was switched. Look again, then repeat it.",
-			n, *o.Count)
+			"This would reach %s at once, and you typed %d. Nothing was switched. Look again, then repeat it.",
+			show.Plural(n, "customer"), *o.Count)
 	}
 	return nil
 }
