@@ -110,7 +110,7 @@ func segmentStates(t *testing.T, x *site) []state {
 func TestPageAccess(t *testing.T) {
 	t.Parallel()
 	for who, states := range map[string]func(*testing.T, *site) []state{"creators": states, "segments": segmentStates,
-		"mail": mailStates,
+		"mail":      mailStates,
 		"operators": adminStates} {
 		t.Run(who, func(t *testing.T) {
 			t.Parallel()
