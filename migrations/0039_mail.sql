@@ -222,7 +222,6 @@ CREATE TABLE mail_keys (
 	made_at timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE mail_keys IS 'made here at random; the newest signs the links of mails, and old ones verify for ever';
-INSERT INTO mail_keys (key) VALUES (decode(replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', ''), 'hex'));
 
 -- The two halves of HMAC-SHA-256 with the key of the hashes in erased, so that SQL can
 -- compute them: sha256(outer || sha256(inner || text)).

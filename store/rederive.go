@@ -70,6 +70,10 @@ func (s *Store) Rederive(ctx context.Context, grace time.Duration, rest func(con
 	if errors.Is(err, pgx.ErrNoRows) { // another goes on with it, or a rebuild did it
 		return false, nil
 	}
+	if pg.Outdated(err) { // the schema is being upgraded: the next round goes on
+		_, err = s.Pool.Exec(ctx, `UPDATE derivation SET moved_at = '-infinity' WHERE target = $1`, Rules)
+		return false, err
+	}
 	if err != nil && !pg.Transient(err) {
 		_, noted := s.Pool.Exec(ctx, `
 			UPDATE derivation

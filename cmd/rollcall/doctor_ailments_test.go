@@ -139,7 +139,7 @@ var ailments = []ailment{
 	{kind: "redis_forgets", alone: true, severity: finding.Note, says: "appendonly no",
 		cause: func(w *ward) { w.redis("CONFIG SET appendonly no") }},
 	{kind: "workers_missing", severity: finding.Problem, idle: true,
-		says: "no worker serves the queues alerts, backfills, clerk, platform, stripe", leave: "rollcall work",
+		says: "no worker serves the queues alerts, backfills, clerk, mail, platform, stripe", leave: "rollcall work",
 		cure: (*ward).work},
 	{kind: "jobs_evicted", severity: finding.Warning, idle: true, says: "2 jobs without data", cause: func(w *ward) {
 		opt, err := jobs.ParseRedis(w.env["REDIS_URL"])

@@ -64,7 +64,7 @@ func compared(d *value.Difference, what, than string) string {
 	if d.Value < 0 {
 		more = "fewer"
 	}
-	return fmt.Sprintf("%s: %.1f of 100 %s %s (between %s and %s).", what, 100*math.Abs(d.Value), more, than,
+	return fmt.Sprintf("%s: %.1f in a hundred %s %s (between %s and %s).", what, 100*math.Abs(d.Value), more, than,
 		points(d.Low), points(d.High))
 }
 

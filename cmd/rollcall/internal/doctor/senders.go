@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"rollcall/facts"
 	"rollcall/internal/show"
 	"rollcall/store/checks"
 	"rollcall/store/finding"
@@ -60,6 +61,7 @@ func (d *doctor) checkSenders(ctx context.Context) error {
 		d.refusedForSecrets(source, seen)
 		switch last := watch.LastKept(source, seen); {
 		case slices.Contains(unheard, source) && watch.Refuses(source, seen): // and what refuses them is found below
+		case slices.Contains(unheard, source) && slices.Contains(facts.MailSources, source): // most sites have one, or none
 		case slices.Contains(unheard, source):
 			d.find(finding.Finding{Kind: "source_unheard", Subject: source,
 				What: "No webhook from " + watch.Sender(source) + " has been received yet", Fix: checks.FirstWords(source)})
