@@ -28,7 +28,7 @@ func TestParseFilter(t *testing.T) {
 	for query, want := range map[string][]string{
 		"type=Lead":                           {"type", "lead, paying, subscription"},
 		"status=gone":                         {"status", "active, inactive"},
-		"sort=age":                            {"sort", "email, first_seen, last_activity, name, spent"},
+		"sort=age":                            {"sort", "email, expected, first_seen, last_activity, name, spent"},
 		"sort=--name":                         {"sort"},
 		"limit=0":                             {"limit", "1 to 100"},
 		"limit=101":                           {"limit"},

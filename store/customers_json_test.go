@@ -47,7 +47,7 @@ const everything = `{
 		 "current_period_end": null, "cancel_at_period_end": false}
 	],
 	"product_ids": ["club", "course_1", "foreign"],
-	"tags": []
+	"tags": [], "forecast": null
 }`
 
 const bare = `{
@@ -55,7 +55,7 @@ const bare = `{
 	 "status": "inactive",
 	"source": {"kind": null, "product_id": null, "title": null}, "total_spent": [], "refunded": [],
 	"first_seen_at": null, "last_activity_at": null, "courses": [], "purchases": [], "subscriptions": [],
-	"product_ids": [], "tags": []
+	"product_ids": [], "tags": [], "forecast": null
 }`
 
 func TestCustomerJSON(t *testing.T) {

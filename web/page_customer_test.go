@@ -35,8 +35,8 @@ func TestPageCustomer(t *testing.T) {
 		same(t, "head", []string{"Rita Okafor"}, p.Texts("h1"))
 		p.Has(".identity .mail", "rita.okafor@mail.example")
 		p.Has(".identity .mail", "Customer · Inactive")
-		same(t, "sections", []string{"Courses", "Payments 1", "Activity", "Where these figures come from", "Details", "Tags",
-			"Notes"},
+		same(t, "sections", []string{"Courses", "Payments 1", "Activity", "Where these figures come from", "Details", "Mail",
+			"Tags", "Notes"},
 			p.Texts("h2"))
 		day := time.Now().UTC().Add(-20 * day).Format("2 Jan 2006")
 		same(t, "figures", []string{"$0.00", "0", day}, p.Texts(".kpis div:nth-child(-n+3) b"))
@@ -78,7 +78,7 @@ func TestPageCustomer(t *testing.T) {
 	p.Has(".payments", "Inner Circle")
 	p.Has(".payments", "$19.00 a period")
 	p.Go(x.customerPath(t, "Lena Voss"))
-	same(t, "nothing", []string{"No courses yet", "No payments yet"}, p.Texts(".none"))
+	same(t, "nothing", []string{"No courses yet", "No payments yet", "No mails yet"}, p.Texts(".none"))
 }
 
 // cutAll cuts each text at what follows.

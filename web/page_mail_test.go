@@ -81,7 +81,7 @@ func TestPageMail(t *testing.T) {
 		p.Click(`[name="past"][value="all"]`)
 		p.Expect("400 ")
 		p.Click(`[name="to"][value="rehearsal"]`)
-		p.Has(".error", "This reaches 1 customers at once. Type that number")
+		p.Has(".error", "This reaches 1 customer at once. Type that number")
 		p.Type("#count", "1")
 		p.Click(`[name="to"][value="rehearsal"]`)
 		p.Has("h1", "Rehearsal")

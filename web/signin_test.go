@@ -119,7 +119,8 @@ func TestCrossOrigin(t *testing.T) {
 	requests := []string{"POST /monitoring/api/queues/stripe:pause", "DELETE /monitoring/api/queues/x",
 		"POST /api/admin/events", "POST /api/stores/store_a/customers"}
 	for _, route := range x.routes() {
-		if route.method != "GET" && route.method != "" {
+		byPrograms := strings.HasPrefix(route.path, "/mail/u/") // of mail: the token is what counts, and no cookie
+		if route.method != "GET" && route.method != "" && !byPrograms {
 			requests = append(requests, route.method+" "+x.pathOf(t, route.path, "store_a"))
 		}
 	}

@@ -29,24 +29,24 @@ const rulesOfStore = 500
 // everybody are all customers, as the API's JSON has them.
 func everybody(t testing.TB, s *store.Store) (all []Customer) {
 	t.Helper()
-	err := New(s).ExportCustomers(t.Context(), Filter{Store: "s"}, func(some []Customer) error {
-		for _, c := range some {
-			text, err := json.Marshal(c)
-			if err != nil {
-				return err
-			}
-			var read Customer
-			if err := json.Unmarshal(text, &read); err != nil {
-				return err
-			}
-			all = append(all, read)
+	for f := (Filter{Store: "s", Limit: 100}); ; {
+		page, next, err := New(s).Customers(t.Context(), f)
+		if err != nil {
+			t.Fatal(err)
 		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
+		text, err := json.Marshal(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var read []Customer
+		if err := json.Unmarshal(text, &read); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, read...)
+		if f.Cursor = next; next == "" {
+			return all
+		}
 	}
-	return all
 }
 
 // choice are the ids of those who meet a rule, sorted.

@@ -42,7 +42,8 @@ func TestArrivals(t *testing.T) {
 		told = append(told, fmt.Sprintf("%s %s %s", a.Source, a.Oldest.Round(time.Minute), last))
 	}
 	slices.Sort(told)
-	if diff := gocmp.Diff([]string{"clerk 0s 5h0m0s", "platform 0s never", "stripe 3h0m0s 1h0m0s"}, told); diff != "" {
+	if diff := gocmp.Diff([]string{"clerk 0s 5h0m0s", "mailgun 0s never", "platform 0s never", "postmark 0s never",
+		"resend 0s never", "ses 0s never", "stripe 3h0m0s 1h0m0s"}, told); diff != "" {
 		t.Error(diff)
 	}
 }
