@@ -32,7 +32,7 @@ var imports = map[string][]string{
 	"rollcall/internal/testing/stripefake":  {},
 	"rollcall/internal/testing/testdb":      {"rollcall/internal/embedded", "rollcall/migrations"},
 	"rollcall/jobs":                         {},
-	"rollcall/mail":                         {},
+	"rollcall/mail":                         {"rollcall/facts"},
 	"rollcall/metrics":                      {"rollcall/jobs", "rollcall/store", "rollcall/store/status"},
 	"rollcall/migrations":                   {},
 	"rollcall/store": {"rollcall/facts", "rollcall/internal/moment", "rollcall/store/finding",

@@ -59,12 +59,20 @@ func EnhancedStatus(answer string) string {
 	return ""
 }
 
-// BounceVerdict decides by an enhanced status code, or else by the first known of a provider's words.
-func BounceVerdict(status string, words ...string) string {
+// StatusVerdict decides by an enhanced status code; empty: it says too little.
+func StatusVerdict(status string) string {
 	for known := status; known != ""; known = known[:len(known)-1] {
 		if v := verdicts[known]; v != "" && (known == status || strings.HasSuffix(known, ".")) {
 			return v
 		}
+	}
+	return ""
+}
+
+// BounceVerdict decides by an enhanced status code, or else by the first known of a provider's words.
+func BounceVerdict(status string, words ...string) string {
+	if v := StatusVerdict(status); v != "" {
+		return v
 	}
 	for _, w := range words {
 		if v := bounceWords[w]; v != "" {

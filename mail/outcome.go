@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"rollcall/facts"
 )
 
 // Status of a mail after a try to send it.
@@ -17,15 +19,15 @@ const (
 
 // Reasons of outcomes, as rows have them.
 const (
-	ReasonHard    = "hard"    // there is no such mailbox: the address is stopped
-	ReasonSoft    = "soft"    // the mailbox takes no mail now
-	ReasonOurs    = "ours"    // the text or the sender is refused, not the person
-	ReasonRefused = "refused" // without a reason that can be read
-	ReasonLater   = "later"   // it is to be tried again
-	ReasonTrouble = "trouble" // the provider did not answer, or refuses this sender
-	ReasonAgain   = "again"   // it may have been taken, and is repeated under the same key
-	ReasonAddress = "address" // providers take no such address
-	ReasonCut     = "cut"     // the connection was lost after the text
+	ReasonHard    = facts.Hard // there is no such mailbox: the address is stopped
+	ReasonSoft    = facts.Soft // the mailbox takes no mail now
+	ReasonOurs    = facts.Ours // the text or the sender is refused, not the person
+	ReasonRefused = "refused"  // without a reason that can be read
+	ReasonLater   = "later"    // it is to be tried again
+	ReasonTrouble = "trouble"  // the provider did not answer, or refuses this sender
+	ReasonAgain   = "again"    // it may have been taken, and is repeated under the same key
+	ReasonAddress = "address"  // providers take no such address
+	ReasonCut     = "cut"      // the connection was lost after the text
 	ReasonAllowed = "not_allowed"
 )
 
@@ -41,10 +43,8 @@ type Outcome struct {
 // Bounce is the verdict on a refusal, by its SMTP code and the enhanced code of RFC 3463 if there
 // is one: hard, soft or ours. atRecipient tells that it was said of the recipient, before the text.
 func Bounce(code int, enhanced string, atRecipient bool) string {
-	for _, r := range bounces {
-		if enhanced != "" && strings.HasPrefix(enhanced+".", r.enhanced+".") {
-			return r.verdict
-		}
+	if verdict := facts.StatusVerdict(enhanced); verdict != "" {
+		return verdict
 	}
 	switch {
 	case code == 552, code == 452:
@@ -53,15 +53,6 @@ func Bounce(code int, enhanced string, atRecipient bool) string {
 		return ReasonHard
 	}
 	return ReasonRefused
-}
-
-// bounces are the verdicts by enhanced codes; the first that is a prefix counts.
-var bounces = []struct{ enhanced, verdict string }{
-	{"5.1.1", ReasonHard}, {"5.1.2", ReasonHard}, {"5.1.3", ReasonHard}, {"5.1.6", ReasonHard}, {"5.1.10", ReasonHard},
-	{"5.2.1", ReasonHard}, {"5.4.4", ReasonHard}, {"4.4.7", ReasonHard},
-	{"5.2.2", ReasonSoft}, {"5.2.0", ReasonSoft}, {"5.4", ReasonSoft}, {"4", ReasonSoft},
-	{"5.2.3", ReasonOurs}, {"5.3.4", ReasonOurs}, {"5.6", ReasonOurs}, {"5.7", ReasonOurs}, {"5.5", ReasonOurs},
-	{"5.1.7", ReasonOurs}, {"5.1.8", ReasonOurs},
 }
 
 var (

@@ -236,7 +236,7 @@ func FuzzClicks(f *testing.F) {
 		r, err := http.NewRequestWithContext(t.Context(), "GET", x.url+"/mail/c/"+url.PathEscape(token)+"?"+
 			url.QueryEscape(query), nil)
 		if err != nil {
-			t.Skip()
+			return // no request has such an address
 		}
 		res, err := http.DefaultTransport.RoundTrip(r)
 		if err != nil {

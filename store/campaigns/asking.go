@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"rollcall/mail"
 	"rollcall/store"
 	"rollcall/store/customers"
 	"rollcall/store/pg"
@@ -276,13 +277,6 @@ func planned(args pg.Arguments) []any { return append([]any{pgx.QueryExecModeCac
 
 // zone is the time zone of a store's days: the one set on its pages, else the platform's word, else UTC.
 func zone(ctx context.Context, db pg.Querier, storeID string) (name string, err error) {
-	err = db.QueryRow(ctx, `
-		SELECT coalesce(
-			(SELECT nullif(time_zone, '') FROM store_settings WHERE store_id = $1),
-			(SELECT nullif(time_zone, '') FROM stores WHERE id = $1),
-			'UTC')`, storeID).Scan(&name)
-	if _, wrong := time.LoadLocation(name); wrong != nil {
-		name = "UTC"
-	}
-	return name, err
+	err = db.QueryRow(ctx, `SELECT `+store.ZoneOf("$1"), storeID).Scan(&name)
+	return mail.Zone(name).String(), err
 }

@@ -12,9 +12,6 @@ type Recipe struct {
 	TagName  string // of its steps that put or take a tag: made if there is none
 }
 
-// Needs tells whether the recipe cannot be made without a product.
-func (r *Recipe) Needs() bool { return r.Product }
-
 func mailing(key string, wait Wait, subject, body string) Step {
 	return Step{Key: key, Wait: wait, Do: DoMail, Mail: &Text{Subject: subject, Body: body}}
 }

@@ -107,10 +107,9 @@ func next(ctx context.Context, tx pgx.Tx, at time.Time) (one digest, err error) 
 		SELECT
 			g.store_id,
 			coalesce(nullif(s.name, ''), g.store_id),
-			coalesce(nullif(own.time_zone, ''), nullif(s.time_zone, ''), 'UTC')
+			`+store.ZoneOf("g.store_id")+`
 		FROM digests g
 		LEFT JOIN stores s ON s.id = g.store_id
-		LEFT JOIN store_settings own ON own.store_id = g.store_id
 		WHERE g.due_at <= $1
 		ORDER BY g.due_at
 		LIMIT 1

@@ -34,11 +34,7 @@ func New(s *store.Store, skips Skips) *Mails { return &Mails{s.DB, skips} }
 // zoneOf is the time zone of a store: the one set on its pages, else the platform's word, else UTC.
 func zoneOf(ctx context.Context, q pg.Querier, storeID string) (*time.Location, error) {
 	var name string
-	err := q.QueryRow(ctx, `
-		SELECT coalesce(
-			(SELECT nullif(time_zone, '') FROM store_settings WHERE store_id = $1),
-			(SELECT nullif(time_zone, '') FROM stores WHERE id = $1),
-			'UTC')`, storeID).Scan(&name)
+	err := q.QueryRow(ctx, `SELECT `+store.ZoneOf("$1"), storeID).Scan(&name)
 	return mail.Zone(name), err
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"rollcall/store"
 	"rollcall/store/customers"
 	"rollcall/store/pg"
 	model "rollcall/value"
@@ -46,14 +47,11 @@ func (v *Values) Compute(ctx context.Context, store string, now time.Time) (comp
 	return computed, err
 }
 
-// zoneSQL takes the store, and finds its time zone: the one set on its pages, else the platform's word, else UTC.
-const zoneSQL = `
+// zoneSQL takes the store, and finds its time zone.
+var zoneSQL = `
 	SELECT
 		pg_try_advisory_xact_lock(hashtextextended('value:' || $1::text, 0)),
-		coalesce(
-			(SELECT nullif(time_zone, '') FROM store_settings WHERE store_id = $1),
-			(SELECT nullif(time_zone, '') FROM stores WHERE id = $1),
-			'UTC')`
+		` + store.ZoneOf("$1")
 
 func (c *computing) run(ctx context.Context) error {
 	for _, made := range []struct {
