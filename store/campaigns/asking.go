@@ -228,12 +228,12 @@ func (s *Campaigns) entering(ctx context.Context, db pg.Querier, a *asking) (str
 	if err != nil {
 		return "", err
 	}
-	one := "r.occurrence"
-	if a.c.Reentry != Each {
-		one = "true"
+	one := "c.email"
+	if a.c.Reentry == Each {
+		one += ", r.occurrence"
 	}
 	return `
-	SELECT DISTINCT ON (c.email, ` + one + `)
+	SELECT DISTINCT ON (` + one + `)
 		c.id AS customer,
 		c.email,
 		r.occurrence,
@@ -249,7 +249,7 @@ func (s *Campaigns) entering(ctx context.Context, db pg.Querier, a *asking) (str
 	  AND (r.became_due_at > ` + a.fill("@fresh", nil) + ` OR r.became_due_at <= ` + a.fill("@begun", nil) + `)
 	  AND ` + a.again() + `
 	  AND ` + a.verdict() + ` IS NULL
-	ORDER BY c.email, ` + one + `, r.became_due_at, r.occurrence`, nil
+	ORDER BY ` + one + `, r.became_due_at, r.occurrence`, nil
 }
 
 // ownPeople is SQL for the addresses of the store's own people, whom no campaign is for.

@@ -71,3 +71,28 @@ func TestSkips(t *testing.T) {
 		bob@x.example skipped goal
 		cid@x.example skipped left`)
 }
+
+// Who may come again does so for each occurrence, once ever, or after some days.
+func TestReentry(t *testing.T) {
+	t.Parallel()
+	for reentry, want := range map[string]string{
+		campaigns.Each: `ann@x.example course:c1
+			ann@x.example course:c2`,
+		campaigns.Never: `ann@x.example course:c1`,
+		campaigns.After: `ann@x.example course:c1`,
+	} {
+		w, days := newWorld(t), 0
+		if reentry == campaigns.After {
+			days = 30
+		}
+		w.keep(facts.Set{Enrollments: []facts.Enrollment{
+			w.enrolled("c1", "ann@x.example", begin.Add(-6*day), 0, begin.Add(-6*day)),
+			w.enrolled("c2", "ann@x.example", begin.Add(-5*day), 0, begin.Add(-5*day)),
+		}})
+		w.make(campaigns.FromRecipe{Recipe: "not_started"}, campaigns.Change{Reentry: &reentry, ReentryDays: &days})
+		w.tick(3 * day)
+		w.want(`SELECT concat_ws(' ', email, occurrence) FROM runs ORDER BY 1`, want)
+		w.tick(day)
+		w.want(`SELECT concat_ws(' ', email, occurrence) FROM runs ORDER BY 1`, want)
+	}
+}

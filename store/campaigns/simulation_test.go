@@ -13,6 +13,11 @@ import (
 	"rollcall/store/campaigns"
 )
 
+var (
+	simulatedPeople = flag.Int("simulation.people", 120, "customers of the simulation")
+	simulatedDays   = flag.Int("simulation.days", 30, "its days")
+)
+
 // A simulation has its customers' facts in the tables themselves: what derives them has tests of its own. People
 // enroll, learn, finish, leave, subscribe, fail to pay, cancel, buy, leave checkouts, agree and unsubscribe at
 // random, by their number and the day; so a run can be repeated.
@@ -160,10 +165,7 @@ var never = map[string]string{
 // is what is then sent.
 func TestSimulation(t *testing.T) {
 	t.Parallel()
-	people, days := 120, 30
-	if flag.Lookup("rapid.checks") != nil && flag.Lookup("rapid.checks").Value.String() == "300" {
-		people, days = 10_000, 120
-	}
+	people, days := *simulatedPeople, *simulatedDays
 	w, all := simulated(t, people)
 	var sent int
 	reasons := map[string]bool{}
