@@ -37,7 +37,7 @@ func (s *system) backfill(ctx context.Context, n int) {
 	bare := time.Since(began)
 
 	s.fill(ctx, historySQL, n)
-	stop := s.work(ctx)
+	stop := s.work(ctx, nil)
 	first, took := s.courses(ctx)
 	if want := int64(n) * 7 / 10; first.Created != want {
 		check(fmt.Errorf("%d customers created, not %d", first.Created, want))
@@ -83,7 +83,7 @@ func (s *system) backfillWhen(ctx context.Context, id int64, far func(store.Back
 // it and while it runs.
 func (s *system) besideBackfill(ctx context.Context, n int) {
 	s.fill(ctx, historySQL, n)
-	stop := s.work(ctx)
+	stop := s.work(ctx, nil)
 	const every, events = 5 * time.Millisecond, 1000
 	alone := s.visible(ctx, every, events)
 	b := s.backfillWhen(ctx, s.startCourses(ctx), func(b store.Backfill) bool { return b.Seen > 0 })

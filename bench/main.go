@@ -33,7 +33,7 @@ func main() {
 	flag.IntVar(&o.rows, "rows", 4_500_000, "rows of the Convex export that is decoded (2 GB)")
 	flag.IntVar(&o.customers, "customers", 1_000_000,
 		"customers of the long list, in tens; of fewer than 50,000, some questions find no one")
-	flag.StringVar(&o.only, "only", "", "measure only this: webhooks, backfill, lists, isolation or upgrade")
+	flag.StringVar(&o.only, "only", "", "measure only this: webhooks, backfill, lists, isolation, upgrade or mail")
 	flag.IntVar(&o.events, "events", 20000, "events of the throughput measurements")
 	flag.StringVar(&o.profile, "cpuprofile", "", "`file` to write a CPU profile to")
 	flag.StringVar(&o.ask, "ask", "", "ask only the questions of lists whose names match this regular `expression`")
@@ -91,6 +91,7 @@ func run(ctx context.Context, o options) (err error) {
 		{"lists", (*system).lists},
 		{"isolation", (*system).isolation},
 		{"upgrade", (*system).upgrade},
+		{"mail", (*system).mail},
 	}
 	if o.profile != "" {
 		file := try(os.Create(o.profile))

@@ -100,10 +100,10 @@ func logged() *slog.Logger {
 	return slog.New(slog.NewJSONHandler(io.Discard, &slog.HandlerOptions{ReplaceAttr: pg.PlainErrors}))
 }
 
-// work runs a worker until the function it returns is called.
-func (s *system) work(ctx context.Context) (stop func()) {
+// work runs a worker, which sends mail unless that is nil, until the function it returns is called.
+func (s *system) work(ctx context.Context, mail *worker.Mail) (stop func()) {
 	w := worker.New(worker.Config{Store: s.store, Redis: s.redis, Log: logged(), Metrics: prometheus.NewRegistry(),
-		Grace: time.Minute})
+		Grace: time.Minute, Mail: mail})
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan error, 1)
 	go func() { done <- w.Run(ctx) }()

@@ -12,7 +12,7 @@ import (
 func (s *system) webhooks(ctx context.Context, o options) {
 	s.accept(ctx, o.events)
 	s.apply(ctx, o.events)
-	stop := s.work(ctx)
+	stop := s.work(ctx, nil)
 	s.empty(ctx)
 	const note = "POST to customer row"
 	s.addTimes("(c) visible, idle", s.visible(ctx, 100*time.Millisecond, 100), 95, note)
@@ -32,7 +32,7 @@ func (s *system) accept(ctx context.Context, n int) {
 	s.addTimes("    answered", each, 99, "")
 	s.add("    bare inserts", bare, "/s", "the same rows by pgx, 64 at a time")
 	s.add("    ratio", 100*perSecond/bare, "%", "of the bare limit")
-	stop := s.work(ctx) // off the queue
+	stop := s.work(ctx, nil) // off the queue
 	s.untilDone(ctx)
 	stop()
 }
@@ -67,7 +67,7 @@ func (s *system) untilDone(ctx context.Context) {
 func (s *system) apply(ctx context.Context, n int) {
 	s.empty(ctx)
 	requests := s.next(n)
-	stop := s.work(ctx)
+	stop := s.work(ctx, nil)
 	start := time.Now()
 	posted, _ := s.load.run(ctx, requests)
 	s.untilDone(ctx)

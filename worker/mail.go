@@ -37,8 +37,8 @@ const (
 	mailEvery = 500 * time.Millisecond
 	// turnFor is how long a store sends before another's turn.
 	turnFor = 3 * time.Second
-	// mailLines is the number of mails of a lane that are sent at once.
-	mailLines = 8
+	// MailLines is the number of mails of a lane that are sent at once.
+	MailLines = 8
 	// limitRest is how long a lane rests whose limit is reached.
 	limitRest = 5 * time.Second
 	// renewEvery is how often a lane is renewed, well within its lease.
@@ -59,7 +59,7 @@ func (w *Worker) mailUntil(ctx context.Context) {
 // mailer is what sends the mails of this worker.
 func (w *Worker) mailer() *mailer {
 	host, _ := os.Hostname()
-	m := &mailer{Worker: w, Mail: *w.cfg.Mail, name: fmt.Sprintf("%s:%d", host, os.Getpid()), lines: mailLines,
+	m := &mailer{Worker: w, Mail: *w.cfg.Mail, name: fmt.Sprintf("%s:%d", host, os.Getpid()), lines: MailLines,
 		mails: storemail.New(w.cfg.Store, w.cfg.Mail.Skips), links: storemail.NewRecipients(w.cfg.Store),
 		limit: rate.NewLimiter(rate.Inf, 1)}
 	if m.Rate > 0 {
