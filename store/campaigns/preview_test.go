@@ -79,3 +79,23 @@ func TestPreview(t *testing.T) {
 	w.wantLines(w.previewed(c.ID, w.now.Add(2*day)), "bob@x.example first course:c1")
 	w.wantLines(w.previewed(c.ID, w.now.Add(9*day)), "bob@x.example second course:c1")
 }
+
+// Of a customer's mails the one that waits goes before one that a step has yet to make, also in a preview.
+func TestPreviewOfWhatWaits(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.keep(facts.Set{Enrollments: []facts.Enrollment{
+		w.enrolled("c1", "ann@x.example", begin.Add(-6*day), 0, begin.Add(-6*day))}})
+	w.exec(`INSERT INTO mail_consents (store_id, user_id, email, kind, state, said_at, source, version)
+		VALUES ('s1', '', 'ann@x.example', 'marketing', 'granted', $1, 'page', '1')`, w.now)
+	class := campaigns.Marketing
+	c := w.make(campaigns.FromRecipe{Recipe: "not_started"}, campaigns.Change{Class: &class})
+	w.tick(day)
+	w.exec(`UPDATE mails SET due_at = $1::timestamptz - interval '1 hour'`, w.now)
+	w.exec(`UPDATE runs SET next_at = $1::timestamptz - interval '2 hours'`, w.now)
+	w.wantLines(w.previewed(c.ID, w.now), "ann@x.example first course:c1", "ann@x.example second course:c1 cap")
+	w.tick(0)
+	w.send()
+	w.want(`SELECT concat_ws(' ', email, step, status) FROM mails ORDER BY id`, `ann@x.example first sent
+		ann@x.example second due`)
+}
