@@ -59,6 +59,8 @@ func (m Amounts) likelihood(people []Spenders) (sum float64) {
 // Expected is the average amount of a person's further purchases. Who has not bought again spends what all spend
 // on average.
 func (m Amounts) Expected(x int64, mean float64) float64 {
-	n := float64(x)
-	return m.P * (m.V + n*mean) / (m.P*n + m.Q - 1)
+	return m.part(x) * (m.V + float64(x)*mean)
 }
+
+// part is which part of V, and of all that a person has spent when they bought again, their further purchases are for.
+func (m Amounts) part(x int64) float64 { return m.P / (m.P*float64(x) + m.Q - 1) }

@@ -101,17 +101,15 @@ func missOf(h History) Number {
 	return Known(before.Predicted(h.Before, h.LaterWeeks)/float64(h.Later) - 1)
 }
 
-// Worths says what buyers are expected to spend in the next year, and the probability that they may buy again at all.
-// Most have the same history as others, so this is computed once.
-func (f Forecast) Worths() func(p Buyers, mean float64) (alive, spends float64) {
-	type outlook struct{ alive, times float64 }
-	known := map[Buyers]outlook{}
-	return func(p Buyers, mean float64) (alive, spends float64) {
-		o, ok := known[p]
-		if !ok {
-			o = outlook{f.Again.Alive(p), f.Again.Next(p, Year)}
-			known[p] = o
-		}
-		return o.alive, o.times * f.Amounts.Expected(p.X, mean)
-	}
+// Outlook is what people with the same history are expected to do.
+type Outlook struct {
+	Alive  float64 // the probability that they may buy again
+	Spends float64 // in the next year; besides
+	More   float64 // this times all they spent when they bought again
+}
+
+// Outlook says what to expect of people, but for what they spent, which differs.
+func (f Forecast) Outlook(p Buyers) Outlook {
+	each := f.Again.Next(p, Year) * f.Amounts.part(p.X)
+	return Outlook{f.Again.Alive(p), each * f.Amounts.V, each}
 }

@@ -220,9 +220,12 @@ func TestNoForecast(t *testing.T) {
 	if f.Why != "" || math.Abs(*f.Miss.Value) > .01 {
 		t.Errorf("as predicted: %+v", f)
 	}
-	alive, spends := f.Worths()(Buyers{2, 30.43, 38.86, 1}, 22.35)
-	if math.Abs(alive-.7266) > .001 || spends < 24.65*1.226 || spends > 24.65*1.8 {
-		t.Errorf("worth: %v %v", alive, spends)
+	person := Buyers{2, 30.43, 38.86, 1}
+	o := f.Outlook(person)
+	spends := o.Spends + o.More*2*22.35
+	if math.Abs(o.Alive-.7266) > .001 || spends < 24.65*1.226 || spends > 24.65*1.8 ||
+		math.Abs(spends/(f.Again.Next(person, Year)*f.Amounts.Expected(2, 22.35))-1) > 1e-9 {
+		t.Errorf("outlook: %+v, %v", o, spends)
 	}
 }
 

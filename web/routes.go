@@ -71,6 +71,7 @@ func (s *Server) routes() []route {
 		{"POST", "/api/stores/{store}/bulk/{bulk}/cancel", "a creator's programs", core.Sellers, s.api.CancelBulk},
 		{"GET", "/api/stores/{store}/stats", "a creator's programs", core.Sellers, s.api.ShowStats},
 		{"GET", "/api/stores/{store}/value", "a creator's programs", core.Sellers, s.api.ShowValue},
+		{"GET", "/api/stores/{store}/value/cohorts", "a creator's programs", core.Sellers, s.api.ListCohorts},
 		{"GET", "/api/stores/{store}/value/customers", "a creator's programs", core.Sellers, s.api.ListExpected},
 		{"GET", "/api/stores/{store}/value/help", "a creator's programs", core.Sellers, s.api.ListHelp},
 		{"GET", "/store/{store}/customers", "creators", core.Sellers, s.creators.Customers},

@@ -2,10 +2,12 @@ package value
 
 import (
 	"context"
-	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
+	"rollcall/store/customers"
 	"rollcall/store/pg"
 )
 
@@ -16,43 +18,111 @@ type Expected struct {
 	Email    string  `json:"email"`
 	Alive    float64 `json:"alive"`    // the probability that they may buy again
 	Expected int64   `json:"expected"` // what they are expected to spend in the next twelve months, in minor units
-	Cursor   string  `json:"-"`        // of the page behind them
 }
 
-const expectedSQL = `
-	SELECT
-		c.id::text,
-		coalesce(c.name, ''),
-		c.email,
-		p.alive,
-		p.expected,
-		p.expected || ' ' || p.customer_id
+// PeopleFilter says of whom something is expected, and in which order. Its fields are as in a query.
+type PeopleFilter struct {
+	Store    string
+	Currency string // empty: that of most buyers
+	Sort     string
+	Cursor   string // end of the page before
+	Limit    int    // most customers of a page
+}
+
+// Params are the parameters of the filter.
+func (f *PeopleFilter) Params() []pg.Param {
+	return []pg.Param{
+		{Name: "currency", Value: &f.Currency, Kind: customers.Currency},
+		{Name: "sort", Value: &f.Sort, Default: "-expected",
+			Choices: pg.Choices("-expected", "", "expected", "", "-alive", "", "alive", "")},
+		pg.CursorParam(&f.Cursor),
+	}
+}
+
+// sql reads a page of people, with the key of each. The chance of those who bought once is 1, as the model has it: an
+// order by chance leaves them out. Each order is that of an index.
+func (f *PeopleFilter) sql(behind bool) string {
+	by, descending := strings.CutPrefix(f.Sort, "-")
+	than, direction, only := ">", "", ""
+	if descending {
+		than, direction = "<", "DESC"
+	}
+	if by == "alive" {
+		only += "AND p.alive < 1\n"
+	}
+	if behind {
+		only += "AND (@by, p.customer_id) @than ($4, $5)"
+	}
+	return strings.NewReplacer("@by", "p."+by, "@than", than, "@direction", direction).Replace(`
+	SELECT c.id::text, coalesce(c.name, ''), c.email, p.alive, p.expected, @by::text, p.customer_id
 	FROM value_people p
 	JOIN customers c ON c.id = p.customer_id AND c.store_id = p.store_id
 	WHERE p.store_id = $1
-	  AND p.currency = $2
-	  AND ($3::bigint IS NULL OR p.expected <= $3 AND (p.expected < $3 OR p.customer_id < $4))
-	ORDER BY p.expected DESC, p.customer_id DESC
-	LIMIT $5`
+	  AND p.currency = coalesce(nullif($2, ''), (
+		SELECT currency FROM value_reports WHERE store_id = $1 ORDER BY buyers DESC, currency LIMIT 1
+	  ))
+	  ` + only + `
+	ORDER BY @by @direction, p.customer_id @direction
+	LIMIT $3`)
+}
 
-// People returns up to limit customers of a store, those first of whom most is expected in a currency. It goes on
-// behind a cursor; empty: from the first. A cursor that is none is a *pg.BadParam.
-func (v *Values) People(ctx context.Context, store, currency, cursor string, limit int) (all []Expected, err error) {
-	defer pg.Wrap(&err, "value.People(%q, %q)", store, currency)
-	if !pg.Storable(store) || !pg.Storable(currency) {
-		return []Expected{}, nil
+// People returns a page of customers of whom something is expected, and the cursor of the next one; empty: there is
+// none. What is not valid is a *pg.BadParam.
+func (v *Values) People(ctx context.Context, f PeopleFilter) (all []Expected, next string, err error) {
+	defer pg.Wrap(&err, "value.People(%q)", f.Store)
+	if err := pg.CheckParams(f.Params()); err != nil {
+		return nil, "", err
 	}
-	var most, behind *int64
-	if cursor != "" {
-		most, behind = new(int64), new(int64)
-		if _, err := fmt.Sscanf(cursor, "%d %d", most, behind); err != nil {
-			return nil, pg.Refuse("cursor", "is not of this list")
+	behind, err := pg.DecodeCursor(f.Cursor, f.Sort)
+	if err != nil || !pg.Storable(f.Store) {
+		return []Expected{}, "", err
+	}
+	args := f.args()
+	if behind != nil {
+		key, err := f.key(behind.Key)
+		if err != nil {
+			return nil, "", err
 		}
+		args = append(args, key, behind.ID)
 	}
-	rows, err := v.Pool.Query(ctx, expectedSQL, store, currency, most, behind, limit)
+	rows, err := v.Pool.Query(ctx, f.sql(behind != nil), args...)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	all, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Expected])
-	return append([]Expected{}, all...), err
+	return f.scan(rows)
+}
+
+// args are those of the first page; one row more says whether there is another page.
+func (f *PeopleFilter) args() []any { return []any{f.Store, f.Currency, f.Limit + 1} }
+
+func (f *PeopleFilter) scan(rows pgx.Rows) (all []Expected, next string, err error) {
+	all = []Expected{}
+	var one Expected
+	at, last := pg.Position{Sort: f.Sort, Key: new(string)}, ""
+	_, err = pgx.ForEachRow(rows, []any{&one.Customer, &one.Name, &one.Email, &one.Alive, &one.Expected, at.Key, &at.ID},
+		func() error {
+			if len(all) == f.Limit {
+				next = last
+				return nil
+			}
+			all, last = append(all, one), at.Encode()
+			return nil
+		})
+	return all, next, err
+}
+
+// key reads the key of a cursor.
+func (f *PeopleFilter) key(text *string) (key any, err error) {
+	switch {
+	case text == nil:
+		return nil, pg.ErrCursor
+	case strings.HasSuffix(f.Sort, "alive"):
+		key, err = strconv.ParseFloat(*text, 64)
+	default:
+		key, err = strconv.ParseInt(*text, 10, 64)
+	}
+	if err != nil {
+		return nil, pg.ErrCursor
+	}
+	return key, nil
 }

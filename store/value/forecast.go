@@ -4,14 +4,13 @@ import (
 	"context"
 	"sync"
 
-	"github.com/jackc/pgx/v5"
-
 	model "rollcall/value"
 )
 
-// historySQL groups buyers by how often they bought again, when last, and how long ago they first bought, in weeks.
+// historySQL groups buyers by how often they bought again, how many days later for the last time, and how many days ago
+// they first bought.
 const historySQL = `
-	SELECT currency, visits - 1, (last - bought) / 7.0, (($1::timestamptz AT TIME ZONE $2)::date - bought) / 7.0, count(*)
+	SELECT currency, visits - 1, last - bought, ($1::timestamptz AT TIME ZONE $2)::date - bought, count(*)
 	FROM value_buyers
 	WHERE visits > 0
 	GROUP BY 1, 2, 3, 4
@@ -20,8 +19,8 @@ const historySQL = `
 // beforeSQL is the same as of the day that is four fifths of the time after the first purchase of all, and how often
 // these people bought in the rest of the time.
 const beforeSQL = `
-	SELECT currency, visits_before - 1, (last_before - bought) / 7.0, (cut - bought) / 7.0, count(*),
-		sum(visits - visits_before)::bigint, (($1::timestamptz AT TIME ZONE $2)::date - cut) / 7.0
+	SELECT currency, visits_before - 1, last_before - bought, cut - bought, count(*), sum(visits - visits_before)::bigint,
+		($1::timestamptz AT TIME ZONE $2)::date - cut
 	FROM value_buyers
 	WHERE visits_before > 0
 	GROUP BY currency, cut, 2, 3, 4
@@ -29,68 +28,82 @@ const beforeSQL = `
 
 // spendersSQL groups those who bought again by how often and for how much on average.
 const spendersSQL = `
-	SELECT currency, x, mean, count(*)
-	FROM (
-		SELECT currency, visits - 1 AS x, (later_net / (visits - 1))::float8 AS mean
-		FROM value_buyers
-		WHERE visits > 1
-	) v
+	SELECT currency, visits - 1, later_net::float8, count(*)
+	FROM value_buyers
+	WHERE visits > 1
 	GROUP BY 1, 2, 3
 	ORDER BY 1, 2, 3`
 
+// past is what buyers of a currency did, and their days as they are grouped.
+type past struct {
+	model.History
+	last, watched []int32
+}
+
 func (c *computing) forecast(ctx context.Context) error {
-	history := map[string]*model.History{}
-	of := func(r *Report) *model.History {
-		if history[r.Currency] == nil {
-			history[r.Currency] = &model.History{}
+	all := map[string]*past{}
+	of := func(r *Report) *past {
+		if all[r.Currency] == nil {
+			all[r.Currency] = &past{}
 		}
-		return history[r.Currency]
+		return all[r.Currency]
 	}
-	var b model.Buyers
-	if err := c.each(ctx, historySQL, c.until(), []any{&b.X, &b.Last, &b.Watched, &b.N}, func(r *Report) {
-		h := of(r)
-		h.Now, h.Weeks = append(h.Now, b), max(h.Weeks, b.Watched)
-	}); err != nil {
+	if err := c.history(ctx, of); err != nil {
 		return err
 	}
-	var later int64
-	var weeks float64
-	if err := c.each(ctx, beforeSQL, c.until(), []any{&b.X, &b.Last, &b.Watched, &b.N, &later, &weeks},
-		func(r *Report) {
-			h := of(r)
-			h.Before, h.Later, h.LaterWeeks = append(h.Before, b), h.Later+later, weeks
-		}); err != nil {
-		return err
-	}
-	var s model.Spenders
-	if err := c.each(ctx, spendersSQL, nil, []any{&s.X, &s.Mean, &s.N}, func(r *Report) {
-		of(r).Spenders = append(of(r).Spenders, s)
-	}); err != nil {
-		return err
-	}
+	c.predict(all)
 	if _, err := c.tx.Exec(ctx, `DELETE FROM value_people WHERE store_id = $1`, c.store); err != nil {
 		return err
 	}
-	c.predict(history)
 	for _, r := range c.reports {
 		if r.Forecast.Again == nil {
 			continue
 		}
-		if err := c.expect(ctx, r); err != nil {
+		if err := c.expect(ctx, r, of(r)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// history reads what buyers did.
+func (c *computing) history(ctx context.Context, of func(*Report) *past) error {
+	var b model.Buyers
+	var last, watched int32
+	if err := c.each(ctx, historySQL, c.until(), []any{&b.X, &last, &watched, &b.N}, func(r *Report) {
+		h := of(r)
+		b.Last, b.Watched = weeks(last), weeks(watched)
+		h.last, h.watched = append(h.last, last), append(h.watched, watched)
+		h.Now, h.Weeks = append(h.Now, b), max(h.Weeks, b.Watched)
+	}); err != nil {
+		return err
+	}
+	var later int64
+	var rest int32
+	if err := c.each(ctx, beforeSQL, c.until(), []any{&b.X, &last, &watched, &b.N, &later, &rest}, func(r *Report) {
+		h := of(r)
+		b.Last, b.Watched = weeks(last), weeks(watched)
+		h.Before, h.Later, h.LaterWeeks = append(h.Before, b), h.Later+later, weeks(rest)
+	}); err != nil {
+		return err
+	}
+	var s model.Spenders
+	return c.each(ctx, spendersSQL, nil, []any{&s.X, &s.Mean, &s.N}, func(r *Report) {
+		s.Mean /= float64(s.X)
+		of(r).Spenders = append(of(r).Spenders, s)
+	})
+}
+
+func weeks(days int32) float64 { return float64(days) / 7 }
+
 // predict fits the models of all currencies at once.
-func (c *computing) predict(history map[string]*model.History) {
+func (c *computing) predict(known map[string]*past) {
 	var all sync.WaitGroup
 	for currency, r := range c.reports {
 		all.Go(func() {
 			h := model.History{}
-			if known := history[currency]; known != nil {
-				h = *known
+			if p := known[currency]; p != nil {
+				h = p.History
 			}
 			r.Forecast = model.Predict(h)
 		})
@@ -98,40 +111,29 @@ func (c *computing) predict(history map[string]*model.History) {
 	all.Wait()
 }
 
-// peopleSQL are the buyers of a currency, with what the models need of each.
-const peopleSQL = `
-	SELECT
-		customer_id,
-		visits - 1,
-		(last - bought) / 7.0,
-		(($1::timestamptz AT TIME ZONE $2)::date - bought) / 7.0,
-		CASE WHEN visits > 1 THEN later_net / (visits - 1) ELSE 0 END::float8
-	FROM value_buyers
-	WHERE currency = $3
-	  AND visits > 0
-	ORDER BY customer_id`
+// expectSQL keeps what is expected of the buyers of a currency: those with the same history differ by what they spent.
+const expectSQL = `
+	INSERT INTO value_people (store_id, currency, customer_id, alive, expected)
+	SELECT $1, $2, b.customer_id, o.alive,
+		floor(LEAST(o.spends + o.more * coalesce(b.later_net, 0)::float8, 9e18) + 0.5)::bigint
+	FROM value_buyers b
+	JOIN unnest($5::bigint[], $6::int[], $7::int[], $8::float8[], $9::float8[], $10::float8[])
+		AS o (x, last, watched, alive, spends, more)
+		ON o.x = b.visits - 1
+			AND o.last = b.last - b.bought
+			AND o.watched = ($3::timestamptz AT TIME ZONE $4)::date - b.bought
+	WHERE b.currency = $2
+	  AND b.visits > 0
+	ORDER BY b.customer_id` // as the key has them
 
 // expect keeps what is expected of each buyer.
-func (c *computing) expect(ctx context.Context, r *Report) error {
-	rows, err := c.tx.Query(ctx, peopleSQL, c.now, c.zone, r.Currency)
-	if err != nil {
-		return err
+func (c *computing) expect(ctx context.Context, r *Report, h *past) error {
+	x, alive, spends, more := []int64{}, []float64{}, []float64{}, []float64{}
+	for _, b := range h.Now {
+		o := r.Forecast.Outlook(b)
+		x, alive = append(x, b.X), append(alive, min(max(o.Alive, 0), 1))
+		spends, more = append(spends, max(o.Spends, 0)), append(more, max(o.More, 0))
 	}
-	worth := r.Forecast.Worths()
-	people, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (one []any, err error) {
-		var id int64
-		var b model.Buyers
-		var mean float64
-		if err := row.Scan(&id, &b.X, &b.Last, &b.Watched, &mean); err != nil {
-			return nil, err
-		}
-		alive, spends := worth(b, mean)
-		return []any{c.store, r.Currency, id, min(max(alive, 0), 1), int64(max(spends, 0) + .5)}, nil
-	})
-	if err != nil {
-		return err
-	}
-	_, err = c.tx.CopyFrom(ctx, pgx.Identifier{"value_people"},
-		[]string{"store_id", "currency", "customer_id", "alive", "expected"}, pgx.CopyFromRows(people))
+	_, err := c.tx.Exec(ctx, expectSQL, c.store, r.Currency, c.now, c.zone, x, h.last, h.watched, alive, spends, more)
 	return err
 }

@@ -126,12 +126,13 @@ func (v *Values) Help(ctx context.Context, store string) (all []Help, err error)
 	if err != nil {
 		return nil, err
 	}
+	return scanHelp(rows)
+}
+
+func scanHelp(rows pgx.Rows) (all []Help, err error) {
 	all, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Help])
-	if all == nil {
-		all = []Help{}
-	}
 	for i := range all {
 		all[i].Since = all[i].Since.UTC()
 	}
-	return all, err
+	return append([]Help{}, all...), err
 }

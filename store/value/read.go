@@ -39,7 +39,7 @@ const readSQL = `
 		coalesce(s.courses, '[]'),
 		ARRAY(SELECT r.currency FROM value_reports r WHERE r.store_id = s.store_id ORDER BY r.buyers DESC, r.currency),
 		coalesce((
-			SELECT jsonb_agg(r.report ORDER BY r.buyers DESC, r.currency)
+			SELECT jsonb_agg(r.report - $3::text[] ORDER BY r.buyers DESC, r.currency)
 			FROM value_reports r
 			WHERE r.store_id = s.store_id
 			  AND ($2::text IS NULL OR r.currency = coalesce(nullif($2, ''), (
@@ -55,32 +55,71 @@ const readSQL = `
 
 // Read reads what is kept of a store. A store whose figures were never computed has none.
 func (v *Values) Read(ctx context.Context, store string) (r Reports, err error) {
-	return v.read(ctx, store, nil)
+	return v.ReadPart(ctx, store, Part{})
 }
 
-// ReadIn reads what is kept of a store in one currency; empty: in that of most buyers. Reports are large.
-func (v *Values) ReadIn(ctx context.Context, store, currency string) (r Reports, err error) {
-	return v.read(ctx, store, &currency)
-}
+// OnlyCohorts is all that ReadPart leaves out for a table of cohorts.
+var OnlyCohorts = []string{"months", "groups", "again", "subscribers", "forecast"}
 
-func (v *Values) read(ctx context.Context, store string, currency *string) (r Reports, err error) {
+// ReadPart reads what is kept of a store in the currency of a part, with all months and groups: see Part. Reports are
+// large, so it leaves out what no one will look at.
+func (v *Values) ReadPart(ctx context.Context, store string, p Part, without ...string) (r Reports, err error) {
 	defer pg.Wrap(&err, "value.Read(%q)", store)
 	r.Courses, r.All = []Course{}, []Report{}
 	if !pg.Storable(store) {
 		return r, nil
 	}
+	return r, r.scan(v.Pool.QueryRow(ctx, readSQL, readArgs(store, p, without)...))
+}
+
+func readArgs(store string, p Part, without []string) []any {
+	var currency *string
+	if p.Currency != "" || p.One {
+		currency = &p.Currency
+	}
+	return []any{store, currency, append([]string{}, without...)}
+}
+
+// scan reads the only row of readSQL. A store that has none has no reports.
+func (r *Reports) scan(row pgx.Row) error {
 	var asOf *time.Time
 	var zone *string
-	err = v.Pool.QueryRow(ctx, readSQL, store, currency).Scan(&r.Due, &asOf, &zone, &r.Courses, &r.Currencies,
-		&r.All)
+	err := row.Scan(&r.Due, &asOf, &zone, &r.Courses, &r.Currencies, &r.All)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return r, nil
+		return nil
 	}
 	if asOf != nil {
 		r.Time, r.Zone = asOf.UTC(), *zone
 	}
 	r.Due = r.Due.UTC()
-	return r, err
+	return err
+}
+
+// Page is what the page of a store shows.
+type Page struct {
+	Reports
+	Help   []Help
+	People []Expected // of whom most is expected
+}
+
+// Page reads all that the page of a store shows, with so many people, on one way there and back.
+func (v *Values) Page(ctx context.Context, store string, p Part, people int) (all Page, err error) {
+	defer pg.Wrap(&err, "value.Page(%q)", store)
+	if !pg.Storable(store) {
+		return all, nil
+	}
+	batch := &pgx.Batch{}
+	batch.Queue(readSQL, readArgs(store, p, nil)...).QueryRow(all.scan)
+	batch.Queue(keptHelpSQL, store).Query(func(rows pgx.Rows) (err error) {
+		all.Help, err = scanHelp(rows)
+		return err
+	})
+	f := PeopleFilter{Store: store, Currency: p.Currency, Sort: "-expected", Limit: people}
+	batch.Queue(f.sql(false), f.args()...).Query(func(rows pgx.Rows) (err error) {
+		all.People, _, err = f.scan(rows)
+		return err
+	})
+	return all, v.Pool.SendBatch(ctx, batch).Close()
 }
 
 // Ask has workers compute the figures of a store soon.

@@ -12,6 +12,7 @@ import (
 
 	"rollcall/store"
 	"rollcall/store/customers"
+	"rollcall/store/pg"
 	"rollcall/store/value"
 	"rollcall/web/charts"
 	"rollcall/web/core"
@@ -34,6 +35,8 @@ type valuePage struct {
 	All        value.Group
 	Groups     []groupRow
 	Charts     []*charts.Figure
+	Cells      string   // the kind of what the cells of cohorts show
+	Kinds      []choice // of them
 	Cohorts    cohortTable
 }
 
@@ -51,30 +54,48 @@ func (p valuePage) Of(amount int64) store.Money {
 // Round is a figure in minor units as an amount.
 func (p valuePage) Round(amount float64) store.Money { return p.Of(int64(math.Round(amount))) }
 
-// link is the address of the page in a currency, with groups of a kind.
-func (p valuePage) link(currency, by string) string {
-	q := url.Values{"currency": {currency}, "by": {by}}
-	for name, month := range map[string]string{"from": p.Part.From, "to": p.Part.To} {
-		if month != "" {
-			q.Set(name, month)
+// link is the address of the page with another value of a parameter.
+func (p valuePage) link(name, value string) string {
+	q := p.asked()
+	q.Set(name, value)
+	return core.Address(p.URL, q)
+}
+
+// asked is the query of the page.
+func (p valuePage) asked() url.Values {
+	q := url.Values{}
+	for name, value := range map[string]string{"currency": p.Part.Currency, "from": p.Part.From, "to": p.Part.To,
+		"by": p.Part.By, "cells": p.Cells} {
+		if value != "" {
+			q.Set(name, value)
 		}
 	}
-	return core.Address(p.URL, q)
+	return q
+}
+
+// File is the address of a file of what the page shows.
+func (p valuePage) File(name string) string {
+	q := p.asked()
+	q.Del("cells")
+	if name != "groups.csv" {
+		q.Del("by")
+	}
+	return core.Address(p.URL+"/"+name, q)
 }
 
 // AllMonths is the address of the page with all months.
 func (p valuePage) AllMonths() string {
 	p.Part.From, p.Part.To = "", ""
-	return p.link(p.Report.Currency, p.Part.By)
+	return core.Address(p.URL, p.asked())
 }
 
 // askedPart reads which part of the figures is asked for.
-func askedPart(r *http.Request) (value.Part, error) {
-	currency, err := core.AskedCurrency(r, value.PartParams...)
+func askedPart(r *http.Request, others ...string) (part value.Part, err error) {
+	q, err := core.Query(r)
 	if err != nil {
-		return value.Part{}, err
+		return part, err
 	}
-	return value.ReadPart(currency, r.URL.Query())
+	return value.ReadPart(q, append(others, value.PartParams...)...)
 }
 
 // Percent is a share as templates write shares.
@@ -147,18 +168,19 @@ func valueURL(r *http.Request) string {
 
 // Value shows what the customers of a store are worth.
 func (s *Pages) Value(w http.ResponseWriter, r *http.Request) error {
-	part, err := askedPart(r)
+	part, err := askedPart(r, "cells")
 	if err != nil {
 		return err
 	}
-	currency := part.Currency
-	part.Currency = "" // the page links to the others
-	part.By = cmp.Or(part.By, value.Bys[0].Value)
-	page := valuePage{URL: valueURL(r), Part: part}
+	part.One, part.By = true, cmp.Or(part.By, value.Bys[0].Value)
+	page := valuePage{URL: valueURL(r), Part: part, Cells: cmp.Or(r.URL.Query().Get("cells"), cellKinds[0].Value)}
+	if err := (pg.Param{Name: "cells", Choices: cellKinds}).Check(page.Cells); err != nil {
+		return err
+	}
 	if page.Shell, err = s.Shell(r, "value"); err != nil {
 		return err
 	}
-	kept, err := value.New(s.Cfg.Store).ReadIn(r.Context(), r.PathValue("store"), currency)
+	kept, err := value.New(s.Cfg.Store).Page(r.Context(), r.PathValue("store"), part, shownExpected)
 	if err != nil {
 		return err
 	}
@@ -166,46 +188,51 @@ func (s *Pages) Value(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	page.AsOf, page.Report = kept.AsOf, kept.Part(part).Of(currency)
-	for _, c := range kept.Courses {
-		page.Courses = append(page.Courses, courseRow{c, labels.of(c.ID)})
-	}
-	help, err := value.New(s.Cfg.Store).Help(r.Context(), r.PathValue("store"))
-	if err != nil {
-		return err
-	}
-	page.More = max(0, len(help)-shownHelp)
-	for _, h := range help[:len(help)-page.More] {
-		page.Help = append(page.Help, helpRow{h, customersPath(r.PathValue("store")) + "/" + s.IDs().Customer(h.Customer),
-			reasonOf(h, labels)})
-	}
-	for _, one := range kept.Currencies {
-		page.Currencies = append(page.Currencies, choice{strings.ToUpper(one), page.link(one, part.By),
-			page.Report != nil && one == page.Report.Currency})
-	}
-	if page.Report != nil {
-		page.fill(kept.Of(page.Report.Currency), labels)
-		people, err := value.New(s.Cfg.Store).People(r.Context(), r.PathValue("store"), page.Report.Currency, "",
-			shownExpected)
-		if err != nil {
-			return err
-		}
-		for _, e := range people {
-			page.Expected = append(page.Expected, expectedRow{e,
-				customersPath(r.PathValue("store")) + "/" + s.IDs().Customer(e.Customer)})
-		}
-	}
+	page.fill(kept, labels, func(id string) string {
+		return customersPath(r.PathValue("store")) + "/" + s.IDs().Customer(id)
+	})
 	s.Page(w, http.StatusOK, "value.html", page)
 	return nil
 }
 
-// fill makes the tables and charts of the report, which is a part of the whole.
-func (p *valuePage) fill(whole *value.Report, labels labels) {
+// fill makes what the page shows of what is kept.
+func (p *valuePage) fill(kept value.Page, labels labels, link func(customer string) string) {
+	p.AsOf = kept.AsOf
+	for _, c := range kept.Courses {
+		p.Courses = append(p.Courses, courseRow{c, labels.of(c.ID)})
+	}
+	p.More = max(0, len(kept.Help)-shownHelp)
+	for _, h := range kept.Help[:len(kept.Help)-p.More] {
+		p.Help = append(p.Help, helpRow{h, link(h.Customer), reasonOf(h, labels)})
+	}
+	whole := kept.Of(p.Part.Currency)
+	for _, one := range kept.Currencies {
+		p.Currencies = append(p.Currencies, choice{strings.ToUpper(one), p.link("currency", one),
+			whole != nil && one == whole.Currency})
+	}
+	if whole == nil {
+		return
+	}
+	p.Part.Currency = whole.Currency
+	p.Report = kept.Part(p.Part).Of(whole.Currency)
+	if n := len(whole.Months); n > 0 {
+		p.Now = whole.Months[n-1].MRR.End
+	}
+	for _, e := range kept.People {
+		p.Expected = append(p.Expected, expectedRow{e, link(e.Customer)})
+	}
+	p.table(labels)
+}
+
+// table makes the tables and charts of the report.
+func (p *valuePage) table(labels labels) {
 	by := p.Part.By
 	for _, c := range value.Bys {
-		p.By = append(p.By, choice{c.Label, p.link(p.Report.Currency, c.Value) + "#groups", c.Value == by})
+		p.By = append(p.By, choice{c.Label, p.link("by", c.Value) + "#groups", c.Value == by})
 	}
-	p.Now = whole.Months[len(whole.Months)-1].MRR.End
+	for _, c := range cellKinds {
+		p.Kinds = append(p.Kinds, choice{c.Label, p.link("cells", c.Value) + "#cohorts", c.Value == p.Cells})
+	}
 	for _, g := range p.Report.Groups {
 		switch g.By {
 		case "all":
@@ -222,8 +249,11 @@ func (p *valuePage) fill(whole *value.Report, labels labels) {
 		months = months[max(0, len(months)-shownMonths):]
 	}
 	p.Charts = chartsOf(p.Report, months)
-	p.Cohorts = cohortsOf(p.Report)
+	p.Cohorts = cohortsOf(*p.Report, p.Cells)
 }
+
+// CellsMean says what the cells of the table of cohorts show.
+func (p valuePage) CellsMean() string { return cellMeans[p.Cells] }
 
 // labels are what ids of a store are called.
 type labels map[string]string

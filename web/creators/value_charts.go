@@ -125,10 +125,10 @@ func percentText(share float64) string {
 
 // What the charts of curves are about.
 var (
-	stayChart = charts.Figure{Name: "stay", Title: "Subscribers who are still there, percent",
+	stayChart = charts.Figure{Name: "stay", CSV: "stay.csv", Title: "Subscribers who are still there, percent",
 		Means: "Of those who began to subscribe, how many still did after that many months, by Kaplan and Meier. " +
 			"A person who began lately counts for as long as they could be seen."}
-	againChart = charts.Figure{Name: "again", Title: "Customers who have not bought again, percent",
+	againChart = charts.Figure{Name: "again", CSV: "again.csv", Title: "Customers who have not bought again, percent",
 		Means: "Of those who bought once, how many had not bought a second time after that many months, by Kaplan and " +
 			"Meier. Subscriptions do not count."}
 )

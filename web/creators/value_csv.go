@@ -3,16 +3,21 @@ package creators
 import (
 	"encoding/csv"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"rollcall/store/pg"
 	"rollcall/store/value"
+	model "rollcall/value"
 )
 
 // valueFiles are the tables of what customers are worth as CSV, with all currencies, or the part
 // that is asked for. Amounts are in minor units.
 var valueFiles = map[string]func(value.Reports, labels) [][]string{
 	"months.csv": monthsFile, "cohorts.csv": cohortsFile, "groups.csv": groupsFile, "courses.csv": coursesFile,
+	"within.csv": withinFile,
+	"again.csv":  curveFile(func(r value.Report) model.Curve { return r.Again.Curve }),
+	"stay.csv":   curveFile(func(r value.Report) model.Curve { return r.Subscribers.Curve }),
 }
 
 // ValueFile answers a table of what customers are worth.
@@ -52,17 +57,25 @@ func some(v *float64) string {
 	return strconv.FormatFloat(*v, 'f', -1, 64)
 }
 
+// shareCells are a share and its interval; empty: it cannot be said.
+func shareCells(s model.Share) []string {
+	if s.Value == nil {
+		return []string{"", "", ""}
+	}
+	return []string{some(s.Value), some(&s.Low), some(&s.High)}
+}
+
 func monthsFile(kept value.Reports, _ labels) [][]string {
 	rows := [][]string{{"currency", "month", "over", "new", "returning", "recurring", "refunded", "customers", "mrr_start",
 		"mrr_new", "mrr_expansion", "mrr_contraction", "mrr_churn", "mrr_reactivation", "mrr_end", "subscribers_at_start",
-		"subscribers_lost", "churn", "churn_low", "churn_high"}}
+		"subscribers_lost", "churn", "churn_low", "churn_high", "each"}}
 	for _, r := range kept.All {
 		for _, m := range r.Months {
-			rows = append(rows, []string{r.Currency, m.Month, strconv.FormatBool(m.Over), digits(m.New), digits(m.Returning),
+			rows = append(rows, slices.Concat([]string{r.Currency, m.Month, strconv.FormatBool(m.Over), digits(m.New), digits(m.Returning),
 				digits(m.Recurring), digits(m.Refunded), digits(m.Customers), digits(m.MRR.Start), digits(m.MRR.New),
 				digits(m.MRR.Expansion), digits(m.MRR.Contraction), digits(m.MRR.Churn), digits(m.MRR.Reactivation),
-				digits(m.MRR.End), digits(m.Churn.Of), digits(m.Churn.Did), some(m.Churn.Value), some(&m.Churn.Low),
-				some(&m.Churn.High)})
+				digits(m.MRR.End), digits(m.Churn.Of), digits(m.Churn.Did)}, shareCells(m.Churn),
+				[]string{some(m.PerHead.Value)}))
 		}
 	}
 	return rows
@@ -88,6 +101,31 @@ func groupsFile(kept value.Reports, all labels) [][]string {
 		}
 	}
 	return rows
+}
+
+func withinFile(kept value.Reports, _ labels) [][]string {
+	rows := [][]string{{"currency", "days", "customers", "bought_again", "share", "low", "high"}}
+	for _, r := range kept.All {
+		for _, w := range r.Again.Within {
+			rows = append(rows, append([]string{r.Currency, strconv.Itoa(w.Days), digits(w.Of), digits(w.Did)},
+				shareCells(w.Share)...))
+		}
+	}
+	return rows
+}
+
+// curveFile is the file of a survival curve, with a row for each day on which it falls.
+func curveFile(of func(value.Report) model.Curve) func(value.Reports, labels) [][]string {
+	return func(kept value.Reports, _ labels) [][]string {
+		rows := [][]string{{"currency", "days", "watched", "ended", "left", "low", "high"}}
+		for _, r := range kept.All {
+			for _, step := range of(r).Steps {
+				rows = append(rows, []string{r.Currency, some(&step.Time), digits(step.AtRisk), digits(step.Ended),
+					some(&step.Survival), some(&step.Low), some(&step.High)})
+			}
+		}
+		return rows
+	}
 }
 
 func coursesFile(kept value.Reports, all labels) [][]string {

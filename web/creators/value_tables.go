@@ -4,15 +4,17 @@ import (
 	"math"
 	"net/http"
 
+	"rollcall/internal/show"
+	"rollcall/store/pg"
 	"rollcall/store/segments"
 	"rollcall/store/value"
 )
 
-// cohortTable is the table of cohorts: what a customer has brought by the end of each month since their first one.
+// cohortTable is the table of cohorts as the page shows it.
 type cohortTable struct {
 	After   []int // months
 	Rows    []cohortRow
-	Average []cohortCell
+	Average []cohortCell // of months that are over in at least one cohort
 }
 
 type cohortRow struct {
@@ -21,61 +23,84 @@ type cohortRow struct {
 	Cells []cohortCell
 }
 
-// cohortCell is what customers of a cohort have paid by the end of a month, each on average.
+// cohortCell is what a cohort did in a month.
 type cohortCell struct {
-	Each   int64 // minor units
-	Buyers int64 // who paid in that month
-	Open   bool  // the month is running
-	Heat   int   // 0 to 5
-	None   bool  // of an average: no month is over yet
+	Text string
+	Open bool // the month is running
+	Heat int  // 0 to 5
 }
 
 // shownCohorts is how many cohorts and months the table shows.
 const shownCohorts = 12
 
-// cohortsOf makes the table of the latest cohorts.
-func cohortsOf(r *value.Report) (t cohortTable) {
-	var sum int64
-	for _, c := range r.Cohorts {
-		if c.After == 0 {
-			t.Rows, sum = append(t.Rows, cohortRow{Name: monthName(c.First), N: c.Buyers}), 0
-		}
-		row := &t.Rows[len(t.Rows)-1]
-		if sum += c.Net; c.After < shownCohorts {
-			row.Cells = append(row.Cells, cohortCell{Each: roundDiv(sum, row.N), Buyers: c.Buyers, Open: !c.Over})
+// cellKinds are what the cells may show.
+var cellKinds = pg.Choices("each", "Brought so far", "net", "Paid in the month", "buyers", "Who paid")
+
+// cellMeans says what cells of a kind show.
+var cellMeans = map[string]string{
+	"each": "What a customer whose first payment was in a month has brought by the end of each month since, on average.",
+	"net":  "What a customer whose first payment was in a month paid in each month since, on average.",
+	"buyers": "How many of the customers whose first payment was in a month paid in each month since, also for " +
+		"subscriptions.",
+}
+
+// cohortCells makes cells of a kind.
+type cohortCells struct {
+	kind, currency string
+	most           float64 // the highest figure
+}
+
+func (c cohortCells) figure(m value.CohortMonths) float64 {
+	switch c.kind {
+	case "net":
+		return float64(m.Net) / float64(m.Customers)
+	case "buyers":
+		return float64(m.Buyers) / float64(m.Customers)
+	}
+	return float64(m.Each)
+}
+
+// look finds the highest figure. In the first month all have paid, which says nothing.
+func (c *cohortCells) look(all []value.CohortMonths) {
+	for _, m := range all {
+		if c.kind != "buyers" || m.After > 0 {
+			c.most = max(c.most, c.figure(m))
 		}
 	}
-	t.Rows = t.Rows[max(0, len(t.Rows)-shownCohorts):]
-	most, longest := int64(1), 0
-	for _, row := range t.Rows {
-		longest = max(longest, len(row.Cells))
-		for _, cell := range row.Cells {
-			most = max(most, cell.Each)
+}
+
+// row makes the cells of as many months as the table shows.
+func (c cohortCells) row(all []value.CohortMonths) (cells []cohortCell) {
+	for _, m := range all[:min(len(all), shownCohorts)] {
+		v := c.figure(m)
+		cell := cohortCell{Text: percentText(v), Open: !m.Over, Heat: min(5, int(math.Ceil(5*v/max(c.most, 1e-9))))}
+		if c.kind != "buyers" {
+			cell.Text = show.Money(int64(math.Round(v)), c.currency)
+		}
+		cells = append(cells, cell)
+	}
+	return cells
+}
+
+// cohortsOf makes the table of the latest cohorts, with averages of these.
+func cohortsOf(r value.Report, kind string) (t cohortTable) {
+	table := r.CohortTable()
+	if n := len(table.Cohorts); n > shownCohorts {
+		table = r.Since(table.Cohorts[n-shownCohorts].First).CohortTable()
+	}
+	cells := cohortCells{kind: kind, currency: r.Currency}
+	for _, line := range table.Cohorts {
+		cells.look(line.Months[:min(len(line.Months), shownCohorts)])
+	}
+	for _, line := range table.Cohorts {
+		t.Rows = append(t.Rows, cohortRow{monthName(line.First), line.Customers, cells.row(line.Months)})
+		for len(t.After) < len(line.Months) && len(t.After) < shownCohorts {
+			t.After = append(t.After, len(t.After))
 		}
 	}
-	for after := range longest {
-		t.After, t.Average = append(t.After, after), append(t.Average, t.average(after))
-	}
-	for _, row := range t.Rows {
-		for i := range row.Cells {
-			row.Cells[i].Heat = int(math.Ceil(5 * float64(row.Cells[i].Each) / float64(most)))
-		}
-	}
+	t.Average = cells.row(table.Average)
 	return t
 }
-
-// average is that of all customers of cohorts whose month is over.
-func (t cohortTable) average(after int) (a cohortCell) {
-	var sum, n int64
-	for _, row := range t.Rows {
-		if after < len(row.Cells) && !row.Cells[after].Open {
-			sum, n = sum+row.Cells[after].Each*row.N, n+row.N
-		}
-	}
-	return cohortCell{Each: roundDiv(sum, n), None: n == 0}
-}
-
-func roundDiv(a, b int64) int64 { return int64(math.Round(float64(a) / float64(max(1, b)))) }
 
 // segmentNames are the names of a store's segments by their ids.
 func (s *Pages) segmentNames(r *http.Request) (map[string]string, error) {
