@@ -52,11 +52,13 @@ func TestCustomersChangeMeanwhile(t *testing.T) {
 			HAVING sum(amount) <> 0
 		) wrong`, "")
 	wantText(t, conn, `
-		SELECT coalesce(string_agg(concat_ws(' ', c.id, c.name, c.email, 'is', i.customer_id, i.words, i.has), ', '), '')
+		SELECT coalesce(string_agg(concat_ws(' ', c.id, c.name, c.email, 'is', i.customer_id, i.words, i.has, w.words), ', '), '')
 		FROM customers c
 		FULL JOIN customer_index i ON i.customer_id = c.id
-		WHERE (i.store_id, i.words, i.has) IS DISTINCT FROM (c.store_id, fold(concat_ws(' ', c.name, c.email)),
-			customer_has(c.course_ids, c.courses, c.product_ids))`, "")
+		FULL JOIN customer_words w ON w.customer_id = coalesce(c.id, i.customer_id)
+		CROSS JOIN LATERAL fold(concat_ws(' ', c.name, c.email)) folded
+		WHERE (i.store_id, i.words, i.has, w.store_id, w.words) IS DISTINCT FROM (c.store_id, folded,
+			customer_has(c.course_ids, c.courses, c.product_ids), c.store_id, folded)`, "")
 }
 
 // changeCustomers inserts, changes and deletes customers until it is stopped, and returns how often.

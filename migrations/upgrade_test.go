@@ -71,7 +71,7 @@ func TestWaitingMigrationRefusesNoWebhook(t *testing.T) {
 		table   string
 	}{{5, "customers"}, {10, "webhook_events"}, {11, "webhook_events"}, {11, "payments"}, {13, "enrollments"},
 		{25, "customer_index"}, {27, "customers"}, {32, "webhook_events"}, {34, "webhook_events"},
-		{36, "customers"}} {
+		{36, "customers"}, {44, "customers"}} {
 		t.Run(strconv.Itoa(int(c.version))+" "+c.table, func(t *testing.T) {
 			t.Parallel()
 			url := atVersion(t, c.version)

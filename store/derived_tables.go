@@ -11,11 +11,11 @@ import (
 	"rollcall/store/pg"
 )
 
-// What is kept beside the customers so that lists are quick, customer_index and
-// customer_figures, follows from them by triggers. Here it is made again from
-// nothing, and compared.
+// What is kept beside the customers so that lists are quick, customer_index,
+// customer_words and customer_figures, follows from them by triggers. Here it is made
+// again from nothing, and compared.
 
-// shouldBeIndexed is what customer_index should hold of a customer c.
+// shouldBeIndexed is what customer_index and customer_words should hold of a customer c.
 const shouldBeIndexed = `
 	SELECT
 		c.id AS customer_id,
@@ -25,22 +25,25 @@ const shouldBeIndexed = `
 		tags_of(c.store_id, c.email) AS tags
 	FROM customers c`
 
-// Misindexed are the customers, of store $1 or of all, whose entry is not as it
-// should be.
+// Misindexed are the customers, of store $1 or of all, whose entry or words are not as
+// they should be.
 const Misindexed = shouldBeIndexed + `
 	WHERE ($1 = '' OR c.store_id = $1)
 	  AND NOT EXISTS (
 		SELECT
 		FROM customer_index i
+		JOIN customer_words w USING (customer_id)
 		WHERE i.customer_id = c.id
-		  AND (i.store_id, i.words, i.has, i.tags) = (c.store_id, fold(concat_ws(' ', c.name, c.email)),
-			customer_has(c.course_ids, c.courses, c.product_ids), tags_of(c.store_id, c.email))
+		  AND (i.store_id, i.has, i.tags) = (c.store_id, customer_has(c.course_ids, c.courses, c.product_ids),
+			tags_of(c.store_id, c.email))
+		  AND (w.store_id, w.words) = (c.store_id, fold(concat_ws(' ', c.name, c.email)))
 	  )`
 
-// IndexedTooMuch are the entries of customers who are gone.
+// IndexedTooMuch are the entries, and the words, of customers who are gone.
 const IndexedTooMuch = `
-	FROM customer_index i
-	WHERE ($1 = '' OR i.store_id = $1)
+	SELECT store_id, customer_id
+	FROM (SELECT store_id, customer_id FROM customer_index UNION SELECT store_id, customer_id FROM customer_words) i
+	WHERE ($1 = '' OR store_id = $1)
 	  AND NOT EXISTS (SELECT FROM customers c WHERE c.id = i.customer_id)`
 
 // FiguresOff are the figures, of store $1 or of all, that are not as they
@@ -76,7 +79,15 @@ const FiguresOff = `
 // compares within one snapshot, and adds or locks what it corrects.
 func (s *Store) settleKept(ctx context.Context, store string) (wrong int64, err error) {
 	defer pg.Wrap(&err, "store.settleKept(%q)", store)
-	gone, err := s.Pool.Exec(ctx, `DELETE`+IndexedTooMuch, store)
+	gone, err := s.Pool.Exec(ctx, `
+		WITH gone AS MATERIALIZED (`+IndexedTooMuch+`),
+		words AS (
+			DELETE FROM customer_words WHERE customer_id IN (SELECT customer_id FROM gone)
+		),
+		entries AS (
+			DELETE FROM customer_index WHERE customer_id IN (SELECT customer_id FROM gone)
+		)
+		SELECT FROM gone`, store)
 	if err != nil {
 		return 0, err
 	}
@@ -93,7 +104,7 @@ func (s *Store) settleKept(ctx context.Context, store string) (wrong int64, err 
 // entriesAtOnce is how many entries one transaction corrects.
 const entriesAtOnce = 500
 
-// settleEntries makes the wrong entries of customer_index right. All who change a
+// settleEntries makes the wrong entries of customer_index, and the wrong words, right. All who change a
 // customer, or their tags, lock the customer's row first. Here it is locked by a statement
 // of its own: the one that waited would write the tags of the moment before.
 func (s *Store) settleEntries(ctx context.Context, store string) (wrong int64, err error) {
@@ -112,8 +123,16 @@ func (s *Store) settleEntries(ctx context.Context, store string) (wrong int64, e
 				return err
 			}
 			tag, err := tx.Exec(ctx, `
-				INSERT INTO customer_index AS i (customer_id, store_id, words, has, tags)`+Misindexed+`
+				WITH wrong AS MATERIALIZED (`+Misindexed+`
 				  AND c.id = ANY($2)
+				),
+				words AS (
+					INSERT INTO customer_words (customer_id, store_id, words)
+					SELECT customer_id, store_id, words FROM wrong
+					ON CONFLICT (customer_id) DO UPDATE SET store_id = EXCLUDED.store_id, words = EXCLUDED.words
+				)
+				INSERT INTO customer_index (customer_id, store_id, words, has, tags)
+				SELECT * FROM wrong
 				ON CONFLICT (customer_id) DO UPDATE SET
 					store_id = EXCLUDED.store_id,
 					words = EXCLUDED.words,
@@ -136,8 +155,8 @@ func (a *Auditor) kept(ctx context.Context) error {
 			return errors.Join(
 				a.off(ctx, tx, "entry_differs", `SELECT 'store ' || store_id, 'customer ' || customer_id,
 					'its entry should be ' || left(words, 200) FROM (`+Misindexed+`) x`),
-				a.off(ctx, tx, "entry_differs", `SELECT 'store ' || i.store_id, 'customer ' || i.customer_id,
-					'there is no such customer'`+IndexedTooMuch),
+				a.off(ctx, tx, "entry_differs", `SELECT 'store ' || store_id, 'customer ' || customer_id,
+					'there is no such customer' FROM (`+IndexedTooMuch+`) x`),
 				a.off(ctx, tx, "figure_differs", `SELECT 'store ' || store_id, figure || ' of ' || facet,
 					'it is ' || kept || ' and should be ' || should FROM (`+FiguresOff+`) x`))
 		})

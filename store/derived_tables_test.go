@@ -22,7 +22,7 @@ func TestEntriesAreSettledBesideTags(t *testing.T) {
 		`INSERT INTO customers (id, store_id, email, type, status, courses, purchases, subscriptions, spent, refunded)
 		OVERRIDING SYSTEM VALUE
 		VALUES (1, 's1', 'a@x.example', 'lead', 'active', '[]', '[]', '[]', '[]', '[]')`,
-		`UPDATE customer_index SET words = 'wrong'`,
+		`UPDATE customer_words SET words = 'wrong'`,
 	} {
 		if _, err := s.Pool.Exec(ctx, sql); err != nil {
 			t.Fatalf("%s: %v", sql, err)
@@ -61,7 +61,8 @@ func TestEntriesAreSettledBesideTags(t *testing.T) {
 		t.Fatal(err)
 	}
 	var entry string
-	if err := s.Pool.QueryRow(ctx, `SELECT words || ' ' || tags::text FROM customer_index`).Scan(&entry); err != nil ||
+	if err := s.Pool.QueryRow(ctx, `SELECT w.words || ' ' || i.tags::text FROM customer_index i
+		JOIN customer_words w USING (customer_id)`).Scan(&entry); err != nil ||
 		entry != "a@x.example {tag_1}" {
 		t.Errorf("%q %v", entry, err)
 	}

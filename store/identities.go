@@ -119,6 +119,7 @@ var identityColumns = slices.Concat(
 	// Customers, and what follows from them.
 	columnsOfTable("customers", "copy email name image_url"),
 	columnsOfTable("customer_index", "copy words"),
+	columnsOfTable("customer_words", "copy words"),
 	columnsOfTable("customer_merges", "past_address from_email into_email"),
 	columnsOfTable("backfill_previews", "past_address email"),
 	// What people and programs wrote.

@@ -57,7 +57,7 @@ func TestSearchMigrates(t *testing.T) {
 	migrate(p.Up)
 	if diff := cmp.Diff([]string{"sean oneill a@x.example", "b c@x.example", "emile d@x.example", "山田太郎 e@x.example",
 		"asa f@x.example"},
-		query(t, url, `SELECT words FROM customer_index ORDER BY customer_id`)); diff != "" {
+		query(t, url, `SELECT words FROM customer_words ORDER BY customer_id`)); diff != "" {
 		t.Error(diff)
 	}
 	if diff := cmp.Diff([]string{"Åsa", "b-c@x.example", "Émile", "Sean O’Neill", "山田 太郎"},

@@ -117,6 +117,8 @@ var ailments = []ailment{
 		cause: said(`DROP EXTENSION pg_trgm CASCADE`)},
 	{kind: "index_missing", subject: "customer_index_all", severity: finding.Problem, idle: true,
 		cause: said(`DROP INDEX customer_index_all`)},
+	{kind: "index_missing", subject: "customer_words_all", severity: finding.Problem, idle: true,
+		cause: said(`DROP INDEX customer_words_all`)},
 	{kind: "index_missing", subject: "customers_email", severity: finding.Warning, idle: true,
 		cause: said(`UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'customers_email'::regclass`)},
 	{kind: "database_foreign", severity: finding.Problem, idle: true,

@@ -100,7 +100,7 @@ type Database struct {
 	Lacks     []string  // missing extensions
 	Invalid   []string  // indexes that were not built completely, and are not used
 	Locks     int       // max_locks_per_transaction
-	Unindexed bool      // the search index of lists is missing
+	Unindexed []string  // indexes that lists are searched by, and that are missing
 	Now       time.Time // its clock
 }
 
@@ -128,7 +128,11 @@ func (s *Reader) Database(ctx context.Context) (d Database, err error) {
 				ORDER BY 1
 			),
 			current_setting('max_locks_per_transaction')::int,
-			to_regclass('customer_index') IS NOT NULL AND to_regclass('customer_index_all') IS NULL,
+			ARRAY(
+				SELECT indexed || '_all'
+				FROM unnest(ARRAY['customer_index', 'customer_words']) indexed
+				WHERE to_regclass(indexed) IS NOT NULL AND to_regclass(indexed || '_all') IS NULL
+			),
 			clock_timestamp()`).Scan(&d.Name, &d.Version, &d.ReadOnly, &d.Standby, &d.Encoding, &d.Lacks, &d.Invalid,
 		&d.Locks, &d.Unindexed, &d.Now)
 	return d, err

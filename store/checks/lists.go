@@ -132,13 +132,15 @@ func (c *Checkup) mismatched(ctx context.Context) ([]finding.Finding, error) {
 			SELECT c.store_id, 1 AS entries, 0 AS figures, c.email || ' has no entry' AS example
 			FROM customers c
 			LEFT JOIN customer_index i ON i.customer_id = c.id
-			WHERE i.customer_id IS NULL AND ($1 = '' OR c.store_id = $1)
+			LEFT JOIN customer_words w ON w.customer_id = c.id
+			WHERE (i.customer_id IS NULL OR w.customer_id IS NULL) AND ($1 = '' OR c.store_id = $1)
 			UNION ALL
-			SELECT i.store_id, 1, 0, 'customer ' || i.customer_id || ' has an entry and is gone'`+store.IndexedTooMuch+`
+			SELECT store_id, 1, 0, 'customer ' || customer_id || ' has an entry and is gone'
+			FROM (`+store.IndexedTooMuch+`) x
 			UNION ALL
 			SELECT x.store_id, 1, 0, 'the entry of customer ' || x.customer_id || ' differs'
 			FROM (%s AND c.id > (SELECT coalesce(max(id), 0) - %d FROM customers)
-				AND EXISTS (SELECT FROM customer_index WHERE customer_id = c.id)) x
+				AND EXISTS (SELECT FROM customer_index JOIN customer_words USING (customer_id) WHERE customer_id = c.id)) x
 			UNION ALL
 			SELECT store_id, 0, 1, figure || ' of ' || facet || ' is ' || kept || ' and should be ' || should
 			FROM (%s) f

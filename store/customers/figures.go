@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -92,31 +93,24 @@ func (s *Reader) Figures(ctx context.Context, f Filter, since time.Time) (all Fi
 	if f, _, err = f.check(); err != nil || !pg.Storable(f.Store) {
 		return all, err
 	}
-	if f.Quick() { // one statement, planned once: planning takes longer than running
-		err = s.figures(ctx, s.Pool, f, &all, func(q *listQuery) (string, pg.Arguments) {
-			return q.stored(firstFigure(since))
-		})
+	if f.Quick() {
+		err = s.stored(ctx, f, firstFigure(since), &all)
 	} else {
 		err = pgx.BeginTxFunc(ctx, s.Pool, pg.Bounded(s.CountTimeout), func(tx pgx.Tx) error {
-			return s.figures(ctx, tx, f, &all, func(q *listQuery) (string, pg.Arguments) {
-				sql, args := q.counted(since)
-				return sql, append(pg.Arguments{pgx.QueryExecModeCacheDescribe}, args...)
-			})
+			q, err := s.prepare(ctx, tx, f)
+			if err != nil || len(q.facets) == 0 {
+				return err
+			}
+			sql, args := q.counted(since)
+			return all.read(tx.Query(ctx, sql, append(pg.Arguments{pgx.QueryExecModeCacheDescribe}, args...)...))
 		})
 	}
 	slices.SortFunc(all.Revenue, func(a, b store.Money) int { return cmp.Compare(a.Currency, b.Currency) })
 	return all, err
 }
 
-// figures adds the figures that a statement reads.
-func (s *Reader) figures(ctx context.Context, db pg.Querier, f Filter, all *Figures,
-	statement func(*listQuery) (string, pg.Arguments)) error {
-	q, err := s.prepare(ctx, db, f)
-	if err != nil || len(q.facets) == 0 {
-		return err
-	}
-	sql, args := statement(q)
-	rows, err := db.Query(ctx, sql, args...)
+// read adds the figures that a statement found.
+func (all *Figures) read(rows pgx.Rows, err error) error {
 	if err != nil {
 		return err
 	}
@@ -141,26 +135,31 @@ func firstFigure(since time.Time) string {
 
 // stored reads the stored figures from a name on, folded or not. Only people are told
 // apart by facet: there are many days.
-func (q *listQuery) stored(first string) (string, pg.Arguments) {
-	return `
-		SELECT
-			CASE WHEN figure = 'people' THEN facet ELSE '' END AS facet,
-			figure,
-			minor_units(sum(amount))
-		FROM (` + storedFigures + ` AND figure >= $3
-		) f
+func (s *Reader) stored(ctx context.Context, f Filter, first string, all *Figures) error {
+	rule, err := f.AsRule()
+	if err != nil {
+		return err
+	}
+	var args pg.Arguments
+	where := &pg.Conditions{Args: &args}
+	where.Add("store_id = $?", f.Store)
+	where.Add("figure >= $?", first)
+	for _, c := range (compiler{}).all(rule) { // they are all on the facet
+		where.Add("split_part(facet, '/', "+strconv.Itoa(c.facet)+") = ANY($?::text[])", c.values)
+	}
+	return all.read(s.Pool.Query(ctx, `
+		SELECT CASE WHEN figure = 'people' THEN facet ELSE '' END AS facet, figure, minor_units(sum(amount))
+		FROM (`+allFigures+`) f
+		WHERE `+where.String()+`
 		GROUP BY 1, 2
-		ORDER BY figure`, pg.Arguments{q.Filter.Store, q.facets, first}
+		ORDER BY figure`, args...))
 }
 
-// storedFigures are those of facets $2 of store $1. What follows narrows both halves.
-const storedFigures = `
-			SELECT facet, figure, amount FROM (
-				SELECT store_id, facet, figure, amount FROM customer_figures
-				UNION ALL
-				SELECT store_id, facet, figure, amount FROM customer_figure_changes
-			) f
-			WHERE store_id = $1 AND facet = ANY($2)`
+// allFigures are the stored figures, folded or not.
+const allFigures = `
+			SELECT store_id, facet, figure, amount FROM customer_figures
+			UNION ALL
+			SELECT store_id, facet, figure, amount FROM customer_figure_changes`
 
 // counted calculates the same figures from the matches. Few customers spend in several
 // currencies: their further currencies are added separately, so that one pass over the

@@ -82,8 +82,8 @@ func FuzzFilter(f *testing.F) {
 		}
 		asked := &listQuery{conds: compiler{now: time.Now(),
 			sought: map[string]sought{got.Query: {patterns: []string{got.Query}}}}.all(rule)}
-		asked.own(w)
-		asked.indexed(w)
+		asked.own(w, cond.ofAll)
+		asked.indexed(w, cond.ofAll)
 		wantArguments(t, w)
 	})
 }

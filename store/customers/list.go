@@ -86,7 +86,7 @@ func (s *Reader) prepare(ctx context.Context, db pg.Querier, f Filter) (*listQue
 	if rule, err = s.expand(ctx, db, f.Store, rule); err != nil {
 		return nil, err
 	}
-	k := compiler{now: s.now()}
+	k := compiler{store: f.Store, now: s.now()}
 	var all []string
 	if all, k.sought, err = facetsAndSought(ctx, db, f.Store, rule); err != nil {
 		return nil, err
@@ -156,7 +156,8 @@ func facetsAndSought(ctx context.Context, db pg.Querier, store string, r Rule) (
 func people(ctx context.Context, db pg.Querier, store string, facets []string) (n int64, err error) {
 	err = db.QueryRow(ctx, `
 		SELECT coalesce(sum(amount), 0)::bigint
-		FROM (`+storedFigures+` AND figure = 'people') f`, store, facets).Scan(&n)
+		FROM (`+allFigures+`) f
+		WHERE store_id = $1 AND facet = ANY($2) AND figure = 'people'`, store, facets).Scan(&n)
 	return n, err
 }
 
@@ -247,9 +248,9 @@ func (q *listQuery) walk(in span, n, budget int) (string, pg.Arguments) {
 	if !by.facets && !q.every {
 		rest.Add("c.facet = ANY($?)", q.facets)
 	}
-	q.own(rest)
+	q.own(rest, cond.ofOne)
 	entry := &pg.Conditions{Args: &args}
-	q.indexed(entry)
+	q.indexed(entry, cond.ofOne)
 	if len(entry.SQL) > 0 {
 		// OFFSET 0 keeps it a look-up for each row.
 		rest.SQL = append(rest.SQL, "EXISTS (SELECT FROM customer_index i WHERE i.customer_id = c.id AND "+entry.String()+
@@ -386,7 +387,7 @@ func (q *listQuery) seek(after *pg.Position) (string, pg.Arguments) {
 // meets is the FROM and WHERE of all matching customers c.
 func (q *listQuery) meets(args *pg.Arguments) (from string, where *pg.Conditions) {
 	where, from = &pg.Conditions{Args: args}, "customers c"
-	q.indexed(where)
+	q.indexed(where, cond.ofAll)
 	if len(where.SQL) > 0 {
 		where.Add("i.store_id = $?", q.Filter.Store)
 		from = "customer_index i JOIN customers c ON c.id = i.customer_id"
@@ -395,6 +396,6 @@ func (q *listQuery) meets(args *pg.Arguments) (from string, where *pg.Conditions
 	if !q.every || from == "customers c" { // the list of all too: an index has them in order
 		where.Add("c.facet = ANY($?)", q.facets)
 	}
-	q.own(where)
+	q.own(where, cond.ofAll)
 	return from, where
 }

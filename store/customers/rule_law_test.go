@@ -61,7 +61,8 @@ func (w witness) choice(all []Customer, r Rule) []string {
 	return ids
 }
 
-// chosen are those who meet each of rules by the compiled conditions, in one statement.
+// chosen are those who meet each of rules by the compiled conditions, in one statement: in both
+// of their forms.
 func chosen(t testing.TB, s *Reader, rules []Rule) [][]string {
 	t.Helper()
 	var args pg.Arguments
@@ -75,12 +76,14 @@ func chosen(t testing.TB, s *Reader, rules []Rule) [][]string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		k := compiler{now: s.now(), sought: found}
-		w := &pg.Conditions{Args: &args}
-		for _, c := range k.all(expanded) {
-			w.AddAll(c.sql, c.args)
+		k := compiler{store: "s", now: s.now(), sought: found}
+		for _, form := range []func(cond) string{cond.ofAll, cond.ofOne} {
+			w := &pg.Conditions{Args: &args}
+			for _, c := range k.all(expanded) {
+				w.AddAll(form(c), c.args)
+			}
+			columns = append(columns, "("+w.String()+") IS TRUE")
 		}
-		columns = append(columns, "("+w.String()+") IS TRUE")
 	}
 	rows, err := s.Pool.Query(t.Context(), `
 		SELECT c.id::text, ARRAY[`+strings.Join(columns, ",\n")+`]
@@ -98,8 +101,10 @@ func chosen(t testing.TB, s *Reader, rules []Rule) [][]string {
 	var id string
 	var is []bool
 	if _, err := pgx.ForEachRow(rows, []any{&id, &is}, func() error {
-		for i, yes := range is {
-			if yes {
+		for i := range ids {
+			if all, one := is[2*i], is[2*i+1]; all != one {
+				t.Errorf("customer %s meets %v: %v among all, %v alone", id, rules[i], all, one)
+			} else if all {
 				ids[i] = append(ids[i], id)
 			}
 		}

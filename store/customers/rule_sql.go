@@ -1,6 +1,7 @@
 package customers
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -16,16 +17,19 @@ import (
 // cond is a condition of SQL on a customer c and their entry i in customer_index.
 type cond struct {
 	sql    string
-	args   []any // of each $? in sql
-	entry  bool  // whether it reads i
+	each   string // the same for one customer at a time; empty: sql is that
+	ids    string // if an index finds all by it: a SELECT of their ids
+	args   []any  // of each $? in sql, in each, and in ids
+	entry  bool   // whether it reads i
 	key    string
 	facet  int      // as in Part; 0: not about the facet
 	column string   // of i, if it is that one of values is in it; empty: it is another condition
 	values []string // of facet or column
 }
 
-// compiler makes conditions of rules.
+// compiler makes conditions of a store's rules.
 type compiler struct {
+	store  string
 	now    time.Time
 	sought map[string]sought // by search
 }
@@ -33,7 +37,7 @@ type compiler struct {
 // sought is what a search looks for.
 type sought struct {
 	patterns []string // its words, for LIKE
-	titled   []string // entries of customer_index whose title has all those words
+	titled   []string // entries in customer_index.has whose title has all those words
 }
 
 // all are the conditions that together are r.
@@ -68,7 +72,40 @@ func (k compiler) any(rules []Rule) cond {
 			kinds[same] = inColumn(one.column, append(slices.Clone(kinds[same].values), one.values...))
 		}
 	}
-	return join(kinds, " OR ", "false")
+	return k.either(kinds)
+}
+
+// either is the condition that one of conds holds. Postgres joins what it finds by the indexes
+// of one table by itself; of several tables, the ids are looked up.
+func (k compiler) either(conds []cond) cond {
+	if !slices.ContainsFunc(conds, func(c cond) bool { return c.ids != "" }) {
+		return join(conds, " OR ", "false")
+	}
+	for i, c := range conds {
+		if c.column != "" {
+			conds[i] = k.lookup("customer_index i", c)
+		}
+	}
+	all := join(conds, " OR ", "false")
+	if len(conds) > 1 && !slices.ContainsFunc(conds, func(c cond) bool { return c.ids == "" }) {
+		var found []string
+		for _, c := range conds {
+			found = append(found, c.ids)
+		}
+		all.ids = strings.Join(found, " UNION ALL ")
+		all.sql = "c.id IN (" + all.ids + ")"
+	}
+	return all
+}
+
+// lookup is the condition that a customer's row in a table, which is called by one
+// letter, meets where. OFFSET 0 keeps the one for each customer a look-up.
+func (k compiler) lookup(table string, where cond) cond {
+	name := table[len(table)-1:]
+	from := " FROM " + table + " WHERE " + name + ".store_id = $? AND " + where.sql
+	ids := "SELECT " + name + ".customer_id" + from
+	return cond{sql: "c.id IN (" + ids + ")", ids: ids, args: append([]any{k.store}, where.args...),
+		each: "EXISTS (SELECT" + from + " AND " + name + ".customer_id = c.id OFFSET 0)"}
 }
 
 func and(conds []cond) cond { return join(conds, " AND ", "true") }
@@ -82,19 +119,32 @@ func join(conds []cond, by, otherwise string) cond {
 		return conds[0]
 	}
 	var all cond
-	var parts []string
+	var parts, each []string
 	for _, c := range conds {
-		parts = append(parts, c.sql)
+		parts, each = append(parts, c.sql), append(each, c.ofOne())
 		all.args = append(all.args, c.args...)
 		all.entry = all.entry || c.entry
 	}
 	all.sql = "(" + strings.Join(parts, by) + ")"
+	if slices.ContainsFunc(conds, func(c cond) bool { return c.each != "" }) {
+		all.each = "(" + strings.Join(each, by) + ")"
+	}
 	return all
 }
 
+// ofOne is the condition as it is asked of one customer at a time.
+func (c cond) ofOne() string { return cmp.Or(c.each, c.sql) }
+
+// ofAll is the condition as it finds all of whom it holds.
+func (c cond) ofAll() string { return c.sql }
+
 // not is the condition that c does not hold, be it unknown.
 func not(c cond) cond {
-	return cond{sql: "(" + c.sql + ") IS NOT TRUE", args: c.args, entry: c.entry}
+	all := cond{sql: "(" + c.sql + ") IS NOT TRUE", args: c.args, entry: c.entry}
+	if c.each != "" {
+		all.each = "(" + c.each + ") IS NOT TRUE"
+	}
+	return all
 }
 
 // inColumn is the condition that a column of i has one of values.
@@ -168,20 +218,25 @@ func (k compiler) part(p Part, values []string) cond {
 	return c
 }
 
-// called are the conditions of a search. They are separate, because the trigram index
-// does not support LIKE ALL.
-func (k compiler) called(query string) (conds []cond) {
+// called is the condition of a search, if it has words: all of them in the customer's own, or all in a title.
+// The words are separate conditions, because the trigram index does not support LIKE ALL.
+func (k compiler) called(query string) []cond {
+	var words []cond
 	for _, pattern := range k.sought[query].patterns {
-		conds = append(conds, cond{sql: "i.words LIKE $?", args: []any{pattern}, entry: true})
+		words = append(words, cond{sql: "w.words LIKE $?", args: []any{pattern}})
 		if letters := pg.AfterASCII(pattern); letters != "" { // what LIKE finds, for indexes that cannot look for that
-			conds = append(conds, cond{sql: "(i.words ~ $? OR octet_length(i.words) - length(i.words) > 0)",
-				args: []any{letters}, entry: true})
+			words = append(words, cond{sql: "(w.words ~ $? OR octet_length(w.words) - length(w.words) > 0)",
+				args: []any{letters}})
 		}
 	}
-	if titled := k.sought[query].titled; len(titled) > 0 {
-		conds = []cond{join([]cond{and(conds), inColumn("i.has", titled)}, " OR ", "")}
+	if len(words) == 0 {
+		return nil
 	}
-	return conds
+	found := []cond{k.lookup("customer_words w", and(words))}
+	if titled := k.sought[query].titled; len(titled) > 0 {
+		found = append(found, inColumn("i.has", titled))
+	}
+	return []cond{k.either(found)}
 }
 
 // rows are the conditions of a leaf about a thing with rows: first those that an index

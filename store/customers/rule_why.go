@@ -38,7 +38,7 @@ func (s *Reader) Why(ctx context.Context, storeID, customer string, r Rule) (w W
 	if err != nil {
 		return Why{}, c, err
 	}
-	e := decider{compiler: compiler{now: s.now(), sought: found}, saved: saved, labels: labels, one: c,
+	e := decider{compiler: compiler{store: storeID, now: s.now(), sought: found}, saved: saved, labels: labels, one: c,
 		args: &pg.Arguments{}}
 	w = e.of(r, nil)
 	n, err := pg.CustomerID(storeID, c.ID)
@@ -95,7 +95,7 @@ func (e *decider) of(r Rule, around []string) Why {
 	w := Why{Group: r.Group, Text: list(r.clauses(e.labels), "and"), Facts: factsOf(r, e.one, e.labels)}
 	sql := and(e.all(expanded(r, e.saved, around)))
 	list := &pg.Conditions{Args: e.args}
-	list.AddAll(sql.sql, sql.args)
+	list.AddAll(sql.ofOne(), sql.args)
 	e.columns = append(e.columns, "("+list.SQL[0]+") IS TRUE")
 	for _, one := range r.Rules {
 		w.Parts = append(w.Parts, e.of(one, around))

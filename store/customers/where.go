@@ -20,24 +20,26 @@ func (q *listQuery) facetsOf(all []string) (facets []string) {
 	return facets
 }
 
-// own adds the conditions on a customer c, without the facet.
-func (q *listQuery) own(w *pg.Conditions) {
-	q.add(w, func(c cond) bool { return !c.entry && c.facet == 0 })
+// own adds the conditions on a customer c, without the facet, each as one of its forms.
+func (q *listQuery) own(w *pg.Conditions, form func(cond) string) {
+	q.add(w, form, func(c cond) bool { return !c.entry && c.facet == 0 })
 }
 
 // ranged adds those that are a range of a column of c.
 func (q *listQuery) ranged(key string, w *pg.Conditions) {
-	q.add(w, func(c cond) bool { return c.key == key })
+	q.add(w, cond.ofAll, func(c cond) bool { return c.key == key })
 }
 
 // indexed adds the conditions on a customer's entry i in customer_index, and those on
 // both i and c.
-func (q *listQuery) indexed(w *pg.Conditions) { q.add(w, func(c cond) bool { return c.entry }) }
+func (q *listQuery) indexed(w *pg.Conditions, form func(cond) string) {
+	q.add(w, form, func(c cond) bool { return c.entry })
+}
 
-func (q *listQuery) add(w *pg.Conditions, which func(cond) bool) {
+func (q *listQuery) add(w *pg.Conditions, form func(cond) string, which func(cond) bool) {
 	for _, c := range q.conds {
 		if which(c) {
-			w.AddAll(c.sql, c.args)
+			w.AddAll(form(c), c.args)
 		}
 	}
 }

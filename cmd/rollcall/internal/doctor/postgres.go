@@ -95,12 +95,10 @@ func (d *doctor) judgeDatabase(db checks.Database) {
 		d.find(finding.Finding{Kind: "extension_missing", Subject: name, What: "the extension " + name + " is not there",
 			Fix: []string{show.PSQL("CREATE EXTENSION IF NOT EXISTS " + name)}})
 	}
-	if db.Unindexed {
-		d.find(finding.Finding{Kind: "index_missing", Subject: "customer_index_all",
-			What: "the index that lists are searched by is not there",
-			Fix: []string{
-				show.PSQL("CREATE INDEX customer_index_all ON customer_index USING gin (store_id, has, words gin_trgm_ops) WITH " +
-					"(gin_pending_list_limit = 1024)")}})
+	for _, name := range db.Unindexed {
+		d.find(finding.Finding{Kind: "index_missing", Subject: name,
+			What: "the index " + name + ", which lists are searched by, is not there",
+			Fix:  []string{show.PSQL("CREATE INDEX " + name + " ON " + indexedBy[name] + " WITH (gin_pending_list_limit = 1024)")}})
 	}
 	for _, name := range db.Invalid {
 		d.find(finding.Finding{Kind: "index_missing", Subject: name, Severity: finding.Warning, What: "the index " + name +
@@ -242,4 +240,10 @@ func (d *doctor) checkSchema(ctx context.Context) error {
 	}
 	d.fine("the schema is current")
 	return nil
+}
+
+// indexedBy is what the indexes are of that lists are searched by.
+var indexedBy = map[string]string{
+	"customer_index_all": "customer_index USING gin (store_id, has, tags)",
+	"customer_words_all": "customer_words USING gin (store_id, words gin_trgm_ops)",
 }
