@@ -43,7 +43,8 @@ var imports = map[string][]string{
 	"rollcall/store/checks": {"rollcall/facts", "rollcall/mail", "rollcall/store", "rollcall/store/finding",
 		"rollcall/store/pg", "rollcall/store/reasons"},
 	"rollcall/store/customers": {"rollcall/facts", "rollcall/internal/moment", "rollcall/internal/show", // rules in words
-		"rollcall/store", "rollcall/store/pg", "rollcall/store/reasons"},
+		"rollcall/store", "rollcall/store/mail", // who may be mailed
+		"rollcall/store/pg", "rollcall/store/reasons"},
 	"rollcall/store/digests": {"rollcall/mail", "rollcall/store", "rollcall/store/mail", "rollcall/store/pg"},
 	"rollcall/store/finding": {},
 	"rollcall/store/inbox":   {"rollcall/facts", "rollcall/store", "rollcall/store/pg", "rollcall/store/reasons"},

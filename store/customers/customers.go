@@ -36,6 +36,7 @@ type Customer struct {
 	ProductIDs     []string       `json:"product_ids"` // of all that they bought or subscribed to
 	Tags           []Tag          `json:"tags"`        // by name
 	Forecast       *Forecast      `json:"forecast"`    // nil: nothing can be said
+	Engagement     *Engagement    `json:"engagement"`  // nil: no time is known of them
 }
 
 // Subject is the course or product that an activity was about; empty if about none.
@@ -322,7 +323,7 @@ func (c *listed) fillTitles(title func(product string) string) {
 	}
 }
 
-// addNames fills in the titles of products and the names of tags.
+// addNames fills in the titles of products, the names of tags and what follows from the time.
 func (s *Reader) addNames(ctx context.Context, storeID string, rows []listed) error {
 	if err := s.addTitles(ctx, storeID, rows); err != nil {
 		return err
@@ -334,6 +335,7 @@ func (s *Reader) addNames(ctx context.Context, storeID string, rows []listed) er
 	}
 	for i := range rows {
 		rows[i].nameTags(tags)
+		rows[i].Engagement = rows[i].engagement(s.now())
 	}
 	return err
 }

@@ -337,6 +337,7 @@ func (e *export) decode(b *batch, from *decoder, all []Customer) ([]Customer, er
 		}
 		row.fillTitles(func(product string) string { return cmp.Or(e.titles[product], product) })
 		row.nameTags(e.tags)
+		row.Engagement = row.engagement(e.now())
 		all = append(all, row.Customer)
 	}
 	return all, nil

@@ -41,6 +41,12 @@ type Filter struct {
 	Disputed     string // yes or no: whether they took a payment back by a dispute
 	Subscription string // states of subscriptions, one of which they have
 
+	Engagement   string // states, one of which they are in: new, active, slipping, dormant, lost
+	CanMail      string // yes or no: whether marketing mail may go to them
+	MailWas      string // what became of mails to them: sent, clicked, bounced, complained
+	MailCampaign string // ids of campaigns that the mails are of
+	MailAfter    string // when that was: at or after
+
 	Tag         string // ids of tags, one of which they have
 	NotTag      string // ids of tags that they do not have
 	Note        string // yes or no
@@ -64,9 +70,11 @@ var (
 	ProductID = &pg.ParamKind{Schema: pg.Text.Schema}
 	TagID     = &pg.ParamKind{Schema: pg.Text.Schema}
 	SegmentID = &pg.ParamKind{Schema: pg.Text.Schema}
-	Percent   = &pg.ParamKind{Schema: `{"type": "number", "minimum": 0, "maximum": 100}`, Check: checkPercent}
-	Amount    = &pg.ParamKind{Schema: fmt.Sprintf(`{"type": "string", "pattern": %q}`, amounts), Check: checkAmount}
-	Count     = &pg.ParamKind{Schema: `{"type": "integer", "minimum": 0, "maximum": 9999}`,
+	// CampaignID names a campaign of the store.
+	CampaignID = &pg.ParamKind{Schema: pg.Text.Schema}
+	Percent    = &pg.ParamKind{Schema: `{"type": "number", "minimum": 0, "maximum": 100}`, Check: checkPercent}
+	Amount     = &pg.ParamKind{Schema: fmt.Sprintf(`{"type": "string", "pattern": %q}`, amounts), Check: checkAmount}
+	Count      = &pg.ParamKind{Schema: `{"type": "integer", "minimum": 0, "maximum": 9999}`,
 		Check: likeOne(`[0-9]{1,4}`, "a number from 0 to 9999")}
 	Currency = &pg.ParamKind{Schema: `{"type": "string", "pattern": "^[a-z]{3}$"}`,
 		Check: likeOne(`[a-z]{3}`, "a code in small letters, for example usd")}

@@ -22,6 +22,7 @@ func (f *Filter) Params() []pg.Param {
 	}
 	all = append(all, f.courseParams()...)
 	all = append(all, f.moneyParams()...)
+	all = append(all, f.mailParams()...)
 	all = append(all, f.labelParams()...)
 	return append(all, f.timeParams()...)
 }
@@ -68,6 +69,24 @@ func (f *Filter) moneyParams() []pg.Param {
 		{Name: "subscription", Value: &f.Subscription, On: "subscription.status", Multi: true,
 			Choices: anyOf(subscriptionStates, "Any"),
 			Label:   "Subscription", Doc: "Only customers with a subscription in this state.", Example: "past_due"},
+	}
+}
+
+func (f *Filter) mailParams() []pg.Param {
+	return []pg.Param{
+		{Name: "engagement", Value: &f.Engagement, On: "engagement.state", Multi: true, Choices: anyOf(engagements, "Any"),
+			Label: "Engagement", Doc: "Only customers who are engaged like this now.", Example: "slipping"},
+		{Name: "can_mail", Value: &f.CanMail, On: "can_mail.is", Choices: anyOf(yesOrNo, "Any"),
+			Label: "May get marketing mail", Doc: "Only customers to whom marketing mail may, or may not, go now.",
+			Example: "yes"},
+		{Name: "mail", Value: &f.MailWas, On: "mail.was", Multi: true, Group: "mail", Choices: anyOf(mailed, "Any"),
+			Label: "Mail", Doc: "Only customers with a mail of which this became.", Example: "clicked"},
+		{Name: "mail_campaign", Value: &f.MailCampaign, Kind: CampaignID, On: "mail.campaign", Multi: true, Group: "mail",
+			Label: "… of the campaign", Chip: "Mail of the campaign",
+			Doc: "Only customers with a mail of the campaign with this id.", Example: "camp_4k2mcv5x7h"},
+		{Name: "mail_after", Value: &f.MailAfter, Kind: pg.Moment, On: "mail.after", Group: "mail",
+			Label: "… in the last", Chip: "Mail in the last",
+			Doc: "Only customers with such a mail at this time or later.", Example: "30d"},
 	}
 }
 

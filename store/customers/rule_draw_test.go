@@ -78,6 +78,8 @@ func (d draw) value(about, part string) any {
 		return d.some(append(drawnProducts, "gone")...)
 	case p.Kind == TagID:
 		return d.some(append(drawnTags, "tag_gone")...)
+	case p.Kind == CampaignID:
+		return d.some(append(drawnCampaigns, "camp_gone")...)
 	case p.Kind == SegmentID:
 		return d.one(drawnSegments...)
 	case p.Kind == Percent:
@@ -162,6 +164,18 @@ func (d draw) maybe(t time.Time) any {
 	return t.Truncate(time.Second).Format(time.RFC3339)
 }
 
+// time is one of those that rules about days or engagement may just meet; nil but for some percent.
+func (d draw) time(percent int) *time.Time {
+	at := d.edge()
+	if d.chance(50) {
+		at = d.ago()
+	}
+	if !d.chance(percent) {
+		return nil
+	}
+	return &at
+}
+
 // customer inserts a customer into the store "s".
 func (d draw) customer(t testing.TB, s *store.Store, n int) {
 	t.Helper()
@@ -171,7 +185,7 @@ func (d draw) customer(t testing.TB, s *store.Store, n int) {
 		if d.chance(40) {
 			ids = append(ids, c)
 			courses = append(courses, object{"id": c, "progress": []float64{0, 12.5, 50, 99.5, 100}[d.IntN(5)],
-				"enrolled_at": d.maybe(d.edge()), "completed_at": nil})
+				"enrolled_at": d.maybe(*d.time(100)), "completed_at": nil})
 			if d.chance(25) {
 				courses[len(courses)-1]["completed_at"] = d.edge().Truncate(time.Second).Format(time.RFC3339)
 			}
@@ -180,7 +194,7 @@ func (d draw) customer(t testing.TB, s *store.Store, n int) {
 	for d.chance(45) {
 		amount, of := int64([]int{0, 5, 500, 995, 1000, 9950, 50000}[d.IntN(7)]), d.one(drawnProducts...)
 		p := object{"product_id": of, "kind": "other", "amount": amount, "currency": d.one(drawnMoney...),
-			"refunded": []int64{0, 0, amount, amount / 2}[d.IntN(4)], "purchased_at": d.maybe(d.edge())}
+			"refunded": []int64{0, 0, amount, amount / 2}[d.IntN(4)], "purchased_at": d.maybe(*d.time(100))}
 		products[of] = true
 		if d.chance(20) {
 			other := d.one(drawnProducts...)
@@ -233,13 +247,7 @@ func (d draw) insert(t testing.TB, s *store.Store, n int, lists []any) {
 	if d.chance(25) {
 		refunded = append(refunded, object{"amount": 5, "currency": "usd"})
 	}
-	var seen, active *time.Time
-	if at := d.edge(); d.chance(90) {
-		seen = &at
-	}
-	if at := d.edge(); d.chance(85) {
-		active = &at
-	}
+	seen, active := d.time(90), d.time(85)
 	for i := range lists[:3] {
 		text, err := json.Marshal(lists[i])
 		if err != nil {
@@ -300,7 +308,7 @@ func (d draw) fill(t testing.TB, s *store.Store, customers int) witness {
 	t.Helper()
 	w := witness{now: d.now, titles: map[string]string{"course_a": "Mixing 101", "pack": "Beats", "club": "Club"},
 		segments: map[string]Rule{}, members: map[string][]string{}, disputed: map[string]bool{}, noted: map[string]bool{},
-		expected: map[string][]forecast{}}
+		expected: map[string][]forecast{}, mailable: map[string]bool{}, mails: map[string][]happened{}}
 	for _, table := range []string{"value_people", "customers", "customer_tags", "customer_notes", "payments",
 		"segments", "tags", "products"} {
 		put(t, s, `DELETE FROM `+table)
@@ -329,6 +337,7 @@ func (d draw) fill(t testing.TB, s *store.Store, customers int) witness {
 		d.customer(t, s, n)
 	}
 	w.look(t, s)
+	w.mail(t, s, d)
 	return w
 }
 

@@ -19,6 +19,14 @@ type witness struct {
 	disputed map[string]bool // by id of customer
 	noted    map[string]bool
 	expected map[string][]forecast
+	mailable map[string]bool
+	mails    map[string][]happened // by address
+}
+
+// happened is what became of a mail to a customer.
+type happened struct {
+	campaign, was string
+	at            time.Time
 }
 
 // forecast is what is expected of a customer in one currency.
@@ -55,6 +63,14 @@ func (w witness) leaf(c Customer, r Rule) bool {
 		return slices.ContainsFunc(w.expected[c.ID], func(f forecast) bool {
 			return oneOf(p["currency"], f.currency) && major(f.amount, f.currency) >= float(p["expected_min"], 0) &&
 				100*f.alive >= float(p["alive_min"], 0) && 100*f.alive <= float(p["alive_max"], 100)
+		})
+	case "engagement":
+		return c.Engagement != nil && slices.Contains(p["state"], c.Engagement.State)
+	case "can_mail":
+		return says(p["is"], w.mailable[c.ID])
+	case "mail":
+		return fits(r, w.mails[c.Email], func(h happened) bool {
+			return oneOf(p["campaign"], h.campaign) && oneOf(p["was"], h.was) && w.during(&h.at, p["after"], p["before"])
 		})
 	case "product":
 		return overlap(p["id"], c.ProductIDs)

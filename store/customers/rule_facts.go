@@ -38,6 +38,12 @@ func factsOf(r Rule, c Customer, labels Labels) string {
 		}
 	case "spent":
 		facts = moneyFacts(c.TotalSpent)
+	case "engagement":
+		if c.Engagement != nil {
+			facts = append(facts, c.Engagement.Label()+": "+c.Engagement.Why)
+		}
+	case "can_mail", "mail":
+		return "" // they are not in the row; the customer's page lists them
 	case "tag":
 		for _, t := range c.Tags {
 			facts = append(facts, t.Name)

@@ -27,10 +27,10 @@ var (
 const rulesOfStore = 500
 
 // everybody are all customers, as the API's JSON has them.
-func everybody(t testing.TB, s *store.Store) (all []Customer) {
+func everybody(t testing.TB, s *store.Store, now time.Time) (all []Customer) {
 	t.Helper()
 	for f := (Filter{Store: "s", Limit: 100}); ; {
-		page, next, err := New(s).Customers(t.Context(), f)
+		page, next, err := New(s).At(now).Customers(t.Context(), f)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -124,7 +124,7 @@ func TestRulesMeanWhatTheySay(t *testing.T) {
 	for seed := *ruleSeed; seed < *ruleSeed+uint64(*ruleStores); seed++ {
 		d := draw{rand.New(rand.NewPCG(seed, 0)), time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)}
 		w := d.fill(t, s, 40)
-		all := everybody(t, s)
+		all := everybody(t, s, d.now)
 		for range rulesOfStore / 100 {
 			var some []Rule
 			for range 50 {
@@ -157,7 +157,7 @@ func TestFiltersChooseTheSameEverywhere(t *testing.T) {
 	for seed := *ruleSeed; seed < *ruleSeed+uint64(*ruleStores); seed++ {
 		d := draw{rand.New(rand.NewPCG(seed, 1)), time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)}
 		w := d.fill(t, s, 40)
-		all := everybody(t, s)
+		all := everybody(t, s, d.now)
 		for range 8 {
 			f := d.filter(t)
 			r, err := f.AsRule()

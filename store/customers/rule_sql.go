@@ -177,6 +177,8 @@ func (k compiler) leaf(r Rule) []cond {
 		return []cond{inHas("product:", r.Parts["id"])}
 	case "spent":
 		return spent(r)
+	case "engagement":
+		return k.engaged(r.Parts["state"])
 	}
 	return k.customer(thing, r)
 }
@@ -243,6 +245,9 @@ func (k compiler) called(query string) []cond {
 // has, then one on the rows unless the index has all.
 func (k compiler) rows(thing *Thing, r Rule) (conds []cond) {
 	where := []cond{}
+	if thing.Of != "" {
+		where = []cond{{sql: thing.Of}}
+	}
 	for _, p := range thing.Parts {
 		if values := r.Parts[p.Name]; len(values) > 0 && p.SQL != "" {
 			where = append(where, k.part(p, values))

@@ -24,8 +24,8 @@ func (s *Reader) LabelsOf(ctx context.Context, storeID string, r Rule) (labels L
 	labels = Labels{}
 	products := slices.Concat(r.values("enrollment", "course"), r.values("product", "id"),
 		r.values("purchase", "product"), r.values("subscription", "product"))
-	tags, segments := r.values("tag", "id"), r.Segments()
-	if len(products)+len(tags)+len(segments) == 0 {
+	tags, segments, campaigns := r.values("tag", "id"), r.Segments(), r.values("mail", "campaign")
+	if len(products)+len(tags)+len(segments)+len(campaigns) == 0 {
 		return labels, nil
 	}
 	rows, err := s.Pool.Query(ctx, `
@@ -35,7 +35,9 @@ func (s *Reader) LabelsOf(ctx context.Context, storeID string, r Rule) (labels L
 		UNION ALL
 		SELECT id, name FROM tags WHERE store_id = $1 AND id = ANY($3)
 		UNION ALL
-		SELECT id, name FROM segments WHERE store_id = $1 AND id = ANY($4)`, storeID, products, tags, segments)
+		SELECT id, name FROM segments WHERE store_id = $1 AND id = ANY($4)
+		UNION ALL
+		SELECT id, name FROM campaigns WHERE store_id = $1 AND id = ANY($5)`, storeID, products, tags, segments, campaigns)
 	if err != nil {
 		return nil, err
 	}
@@ -121,7 +123,7 @@ func list(texts []string, word string) string {
 
 // negated is the opposite of a clause.
 func negated(said string) string {
-	for _, swap := range [][2]string{{"have no address", "have an address"}, {"have no ", "have a "}, {"are not ", "are "},
+	for _, swap := range [][2]string{{"may not get", "may get"}, {"have no address", "have an address"}, {"have no ", "have a "}, {"are not ", "are "},
 		{"have not ", "have "}} {
 		if rest, ok := strings.CutPrefix(said, swap[0]); ok {
 			return swap[1] + rest
@@ -138,7 +140,7 @@ func (p Part) named(values []string, labels Labels) string {
 	var texts []string
 	for _, v := range values {
 		switch {
-		case p.Kind == CourseID, p.Kind == ProductID, p.Kind == TagID, p.Kind == SegmentID:
+		case p.Kind == CourseID, p.Kind == ProductID, p.Kind == TagID, p.Kind == SegmentID, p.Kind == CampaignID:
 			v = labels.of(v)
 		case p.Choices != nil:
 			for _, c := range p.Choices {
@@ -165,6 +167,12 @@ func (t *Thing) clauses(r Rule, labels Labels) []string {
 		return []string{"have bought or subscribed to " + t.Parts[0].named(r.Parts["id"], labels)}
 	case "tag":
 		return []string{"are tagged " + t.Parts[0].named(r.Parts["id"], labels)}
+	case "engagement":
+		return []string{"are " + strings.ToLower(t.Parts[0].named(r.Parts["state"], nil)) + " by engagement"}
+	case "can_mail":
+		return []string{map[string]string{"yes": "may get", "no": "may not get"}[r.Parts["is"][0]] + " marketing mail"}
+	case "mail":
+		return []string{t.mailClause(r, labels)}
 	case "segment":
 		return []string{"are in the segment " + t.Parts[0].named(r.Parts["id"], labels)}
 	}
@@ -253,6 +261,46 @@ func ageText(age string) string {
 		unit += "s"
 	}
 	return n + " " + unit
+}
+
+// mailTexts say what became of a mail, of one and of several.
+var mailTexts = map[string][2]string{
+	"sent": {"been sent a mail", "been sent %s mails"}, "clicked": {"clicked in a mail", "clicked %s times in mails"},
+	"bounced":    {"had a mail come back", "had mails come back %s times"},
+	"complained": {"called a mail spam", "called mails spam %s times"},
+}
+
+// mailClause is the clause of a leaf about mail.
+func (t *Thing) mailClause(r Rule, labels Labels) string {
+	least, most := r.times()
+	many := timesText(least, most)
+	if most == 0 {
+		many = ""
+	}
+	was := r.Parts["was"]
+	for _, c := range mailed {
+		if r.Parts["was"] == nil {
+			was = append(was, c.Value)
+		}
+	}
+	var what []string
+	for _, w := range was {
+		if text := mailTexts[w]; many == "" {
+			what = append(what, text[0])
+		} else {
+			what = append(what, fmt.Sprintf(text[1], many))
+		}
+	}
+	said := "have " + list(what, "or") + before(" of the campaign ", t.part("campaign").named(r.Parts["campaign"], labels))
+	for _, name := range []string{"after", "before"} {
+		if v := r.Parts[name]; v != nil {
+			said += " " + momentText(v[0], name == "after")
+		}
+	}
+	if most == 0 {
+		said = negated(said)
+	}
+	return said
 }
 
 // rowsClause is the clause of a leaf about a thing with rows.

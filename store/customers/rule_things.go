@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"rollcall/store"
+	"rollcall/store/mail"
 	"rollcall/store/pg"
 )
 
@@ -16,6 +17,7 @@ type Thing struct {
 	Label string // in forms: "Course"
 	From  string // SQL of its rows for a customer c; empty: one for each customer
 	List  string // the jsonb that From makes rows of
+	Of    string // SQL for which rows of From are the customer's, where From has those of all
 	Parts []Part
 	Has   string // entries of its first part in customer_index.has begin so; empty: there are none
 	Doc   string
@@ -51,6 +53,7 @@ var (
 		"product_purchase", "Product purchase", "subscription", "Subscription")
 	yesOrNo            = pg.Choices("yes", "Yes", "no", "No")
 	refunds            = pg.Choices("yes", "In full or in part", "partly", "In part", "no", "No")
+	mailed             = pg.Choices("sent", "Sent", "clicked", "Clicked", "bounced", "Came back", "complained", "Called spam")
 	subscriptionStates = pg.Choices("active", "Active", "trialing", "In trial", "past_due", "Past due",
 		"paused", "Paused", "unpaid", "Unpaid", "incomplete", "Incomplete", "incomplete_expired", "Never paid",
 		"canceled", "Canceled")
@@ -146,6 +149,19 @@ var Things = []Thing{
 			{Name: "alive_max", Label: "Chance to buy again, at most", Unit: "%", Kind: Percent, Number: true,
 				SQL: "100 * r.alive <= " + asNumber},
 		}},
+	{Name: "engagement", Label: "Engagement", Doc: "How engaged they are now.", Parts: []Part{
+		{Name: "state", Label: "Engagement", Choices: engagements, Multi: true}}},
+	{Name: "can_mail", Label: "Marketing mail", Doc: "Whether marketing mail may go to them now.", Parts: []Part{
+		{Name: "is", Label: "May get marketing mail", Choices: yesOrNo, SQL: mail.CanMail}}},
+	{Name: "mail", Label: "Mail", Doc: "Something that became of a mail to them: each time it was sent, clicked and so on.",
+		From: mail.StorySQL + " r",
+		Of:   "r.store_id = c.store_id AND r.email = c.email",
+		Parts: times([]Part{
+			{Name: "campaign", Label: "Campaign", Kind: CampaignID, Multi: true, SQL: "r.campaign_id = ANY(" + asTexts + ")"},
+			{Name: "was", Label: "What became of it", Choices: mailed, Multi: true, SQL: "r.was = ANY(" + asTexts + ")"},
+			{Name: "after", Label: "Since", Kind: pg.Moment, SQL: "r.at >= $?"},
+			{Name: "before", Label: "Before", Kind: pg.Moment, SQL: "r.at < $?"},
+		})},
 	{Name: "tag", Label: "Tag", Doc: "A tag that they have.", Parts: []Part{
 		{Name: "id", Label: "Tagged", Kind: TagID, Multi: true}}},
 	{Name: "segment", Label: "Segment", Doc: "A segment that they are in.", Parts: []Part{

@@ -14,7 +14,7 @@ func TestWhyAgreesWithTheList(t *testing.T) {
 	s := storetest.Open(t)
 	d := draw{rand.New(rand.NewPCG(7, 7)), time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)}
 	w := d.fill(t, s, 12)
-	all := everybody(t, s)
+	all := everybody(t, s, d.now)
 	for range 60 {
 		r := d.rule(t)
 		c := all[d.IntN(len(all))]

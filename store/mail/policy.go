@@ -2,6 +2,7 @@ package mail
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -31,24 +32,17 @@ func (m *Mails) Decide(ctx context.Context, tx pgx.Tx, storeID string, args *pg.
 			return "", err
 		}
 	}
-	return decideSQL(s, waits(s, at, zone, args), campaigns), nil
+	return decideSQL(barred(strconv.FormatBool(s.SoftOptIn)), waits(s, at, zone, args), campaigns), nil
 }
 
 // decideSQL is the policy: the first reason counts.
-func decideSQL(s Settings, w wait, campaigns string) string {
+func decideSQL(barred string, w wait, campaigns string) string {
 	return `
 		SELECT
 			coalesce(
-				CASE
-					WHEN $1 > m.not_after THEN 'late'
-					WHEN ` + stopped("m") + ` THEN 'stopped'
-					WHEN NOT ` + consented(s) + ` THEN 'consent'
-					WHEN m.class <> 'test' AND m.campaign_id <> '` + Digest + `' AND NOT EXISTS (
-						SELECT FROM customers c WHERE c.store_id = m.store_id AND c.email = m.email
-					) OR m.email LIKE '%@erased.invalid' THEN 'gone'
-					WHEN split_part(m.email, '@', 1) ~ '[^!-~]' THEN 'address'
-					WHEN ` + twin + ` THEN 'merged'
-				END,
+				CASE WHEN $1 > m.not_after THEN 'late' END,
+				` + barred + `,
+				CASE WHEN ` + twin + ` THEN 'merged' END,
 				CASE WHEN m.campaign_id NOT IN ('', '` + Digest + `') THEN (` + campaigns + `) END,
 				CASE WHEN w.until > m.not_after THEN CASE WHEN w.capped THEN 'cap' ELSE 'late' END END) AS skip,
 			CASE
@@ -79,16 +73,34 @@ const twin = `EXISTS (
 	  AND (o.status IN ('sending', 'sent', 'unknown') OR o.status = 'due' AND (o.twin <> 0, o.id) < (m.twin <> 0, m.id))
 )`
 
+// barred is SQL for why nothing like m may go to its address now, or NULL. softOptIn is SQL for
+// whether a purchase from the store is enough for marketing.
+func barred(softOptIn string) string {
+	return `CASE
+		WHEN ` + stopped("m") + ` THEN 'stopped'
+		WHEN NOT ` + consented(softOptIn) + ` THEN 'consent'
+		WHEN m.class <> 'test' AND m.campaign_id <> '` + Digest + `' AND NOT EXISTS (
+			SELECT FROM customers c WHERE c.store_id = m.store_id AND c.email = m.email
+		) OR m.email LIKE '%@erased.invalid' THEN 'gone'
+		WHEN split_part(m.email, '@', 1) ~ '[^!-~]' THEN 'address'
+	END`
+}
+
+// CanMail is SQL for whether marketing may go to a customer c: what the claim asks, of a mail that
+// is of no campaign.
+var CanMail = `(
+	SELECT (` + barred(`coalesce((SELECT soft_opt_in FROM mail_settings WHERE store_id = m.store_id), false)`) + `) IS NULL
+	FROM (SELECT c.store_id, c.email, 'marketing' AS class, '' AS campaign_id) m
+)`
+
 // consented is SQL for whether there is the consent that the class of m needs.
-func consented(s Settings) string {
-	said := ConsentSQL("marketing", "m.store_id", "m.email")
-	enough := said + ` = 'granted'`
-	if s.SoftOptIn {
-		enough = `CASE ` + said + ` WHEN 'granted' THEN true WHEN 'denied' THEN false ELSE EXISTS (
+func consented(softOptIn string) string {
+	return `(m.class <> 'marketing' OR CASE ` + ConsentSQL("marketing", "m.store_id", "m.email") + `
+			WHEN 'granted' THEN true
+			WHEN 'denied' THEN false
+			ELSE ` + softOptIn + ` AND EXISTS (
 				SELECT FROM customers c WHERE c.store_id = m.store_id AND c.email = m.email AND c.type <> 'lead'
-			) END`
-	}
-	return `coalesce(m.class <> 'marketing' OR ` + enough + `, false)`
+			) END)`
 }
 
 // wait is SQL for until when m waits for each reason; NULL: not at all.
