@@ -322,7 +322,10 @@ func TestRulesAreInTheDocs(t *testing.T) {
 			parts = append(parts, "`"+p.Name+"`")
 		}
 		says := strings.Join(parts, ", ")
-		if len(parts) == 1 {
+		switch p := thing.Parts[0]; {
+		case len(parts) == 1 && p.Choices != nil:
+			says = fmt.Sprintf("`{\"%s\": \"%s\"}`", thing.Name, p.Choices[0].Value)
+		case len(parts) == 1:
 			says = fmt.Sprintf("`{\"%s\": ID}`", thing.Name)
 		}
 		table += fmt.Sprintf("| `%s` | %s | %s |\n", thing.Name, thing.Doc, says)

@@ -16,6 +16,7 @@ type Results struct {
 	Entered int64             `json:"entered"`
 	Arms    []Arm             `json:"arms"`   // held first, if there are any
 	Mails   []MailCount       `json:"mails"`  // by step, status and reason
+	Clicked Clicked           `json:"clicked"`
 	Effect  *value.Difference `json:"effect"` // goal with mails less goal without; null: it cannot be said
 	Versus  *value.Difference `json:"versus"` // goal of text b less that of a; null: it cannot be said
 }
@@ -45,6 +46,12 @@ type MailCount struct {
 	Mails   int64  `json:"mails"`
 }
 
+// Clicked is how many mails were clicked in, where it is known who clicks.
+type Clicked struct {
+	People   int64 `json:"people"`
+	Machines int64 `json:"machines"` // by programs that check mails
+}
+
 // Results counts what became of a campaign's runs and mails. A share is of those who entered so long ago that all steps
 // and the time in which the goal counts are over: who reaches it ends early, so to count all who have ended would say
 // too much. Those who were merged or are gone are left out.
@@ -68,8 +75,16 @@ func (s *Campaigns) Results(ctx context.Context, storeID, id string, now time.Ti
 		if err != nil {
 			return err
 		}
-		r.Mails, err = pgx.CollectRows(rows, pgx.RowToStructByPos[MailCount])
-		return err
+		if r.Mails, err = pgx.CollectRows(rows, pgx.RowToStructByPos[MailCount]); err != nil {
+			return err
+		}
+		return tx.QueryRow(ctx, `
+			SELECT count(DISTINCT m.id) FILTER (WHERE NOT e.machine), count(DISTINCT m.id) FILTER (WHERE e.machine)
+			FROM mails m
+			JOIN mail_events e ON e.mail_id = m.id
+			WHERE m.campaign_id = $1
+			  AND m.class <> 'test'
+			  AND e.kind = 'clicked'`, c.ID).Scan(&r.Clicked.People, &r.Clicked.Machines)
 	})
 	r.compare()
 	return r, err

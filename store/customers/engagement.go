@@ -2,7 +2,6 @@ package customers
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 	"time"
 
@@ -42,7 +41,6 @@ func (e Engagement) Label() string {
 // engagement is that of a customer now; nil: no time is known of them.
 func (c *Customer) engagement(now time.Time) *Engagement {
 	silent := func(from time.Duration) bool { return c.LastActivityAt.Before(now.Add(-from)) }
-	usual := c.usualGap()
 	switch {
 	case c.gaveUp():
 		return &Engagement{"lost", "all that they paid went back to them"}
@@ -57,11 +55,11 @@ func (c *Customer) engagement(now time.Time) *Engagement {
 		e.State = "lost"
 	case silent(dormantFrom):
 		e.State = "dormant"
-	case silent(slippingFrom) && silent(usual*3/2):
+	case silent(slippingFrom) && c.awaited(now):
 		e.State = "slipping"
 	}
-	if usual > 0 && silent(slippingFrom) && !silent(dormantFrom) {
-		e.Why += fmt.Sprintf(", and usually every %d days", (usual+day/2)/day)
+	if span, gaps := c.usual(); gaps > 0 && span > 0 && silent(slippingFrom) && !silent(dormantFrom) {
+		e.Why += fmt.Sprintf(", usually back within %d days", max(1, (int(span/day)+gaps-1)/gaps))
 	}
 	return &e
 }
@@ -75,29 +73,20 @@ func (c *Customer) gaveUp() bool {
 	return len(c.Refunded) > 0 && !paid
 }
 
-// usualGap is the mean time between the days on which they enrolled, completed a course or bought;
-// 0: there are fewer than three.
-func (c *Customer) usualGap() time.Duration {
-	var days []int64
-	add := func(t *time.Time) {
-		if t != nil {
-			days = append(days, t.UTC().Truncate(day).Unix()/int64(day/time.Second))
-		}
+// usual is the time in which they did a number of things before they were last active: courses
+// that they enrolled in, or purchases if there are more. With fewer than three, nothing is usual.
+func (c *Customer) usual() (span time.Duration, gaps int) {
+	things := max(len(c.Courses), len(c.Purchases))
+	if things < 3 || c.FirstSeenAt == nil || c.LastActivityAt == nil {
+		return 0, 0
 	}
-	for _, k := range c.Courses {
-		add(k.EnrolledAt)
-		add(k.CompletedAt)
-	}
-	for _, p := range c.Purchases {
-		add(p.PurchasedAt)
-	}
-	slices.Sort(days)
-	days = slices.Compact(days)
-	last := len(days) - 1
-	if last < 2 {
-		return 0
-	}
-	return time.Duration(days[last]-days[0]) * day / time.Duration(last)
+	return c.LastActivityAt.Sub(*c.FirstSeenAt), things - 1
+}
+
+// awaited tells whether they are away for more than half as long again as usual.
+func (c *Customer) awaited(now time.Time) bool {
+	span, gaps := c.usual()
+	return gaps == 0 || 2*now.Sub(*c.LastActivityAt).Microseconds()*int64(gaps) > 3*span.Microseconds()
 }
 
 // daysAgo says how many days ago something was.
@@ -114,16 +103,11 @@ func daysAgo(t, now time.Time) string {
 
 const (
 	gaveUpSQL = "(c.refunded <> '[]' AND c.spent_rank <= 0)"
-	// usualSQL is half as long again as usualGap. Who has one thing only has no three days.
-	usualSQL = `CASE WHEN jsonb_array_length(c.courses) + jsonb_array_length(c.purchases) > 1 THEN (
-		SELECT CASE WHEN count(DISTINCT d) > 2
-			THEN interval '36 hours' * (max(d)::date - min(d)::date) / (count(DISTINCT d) - 1) END
-		FROM (
-			SELECT left(unnest(ARRAY[k ->> 'enrolled_at', k ->> 'completed_at']), 10) FROM jsonb_array_elements(c.courses) k
-			UNION ALL
-			SELECT left(p ->> 'purchased_at', 10) FROM jsonb_array_elements(c.purchases) p
-		) g(d)
-	) END`
+	// awaitedSQL is whether they are away for more than half as long again as usual.
+	awaitedSQL = `(GREATEST(jsonb_array_length(c.courses), jsonb_array_length(c.purchases)) < 3
+		OR coalesce(extract(epoch FROM $?::timestamptz - c.last_activity_at) * 2
+			* (GREATEST(jsonb_array_length(c.courses), jsonb_array_length(c.purchases)) - 1)
+			> extract(epoch FROM c.last_activity_at - c.first_seen_at) * 3, true))`
 )
 
 // engaged are the conditions that a customer is in one of some states. Of states that are a range
@@ -135,9 +119,7 @@ func (k compiler) engaged(states []string) []cond {
 	before := func(age time.Duration) cond { return ago(onLastActivity, " < ", age) }
 	since := func(age time.Duration) cond { return ago(onLastActivity, " >= ", age) }
 	joined := ago(onFirstSeen, " >= ", newFor)
-	gaveUp, awaited := cond{sql: gaveUpSQL}, cond{
-		sql:  "coalesce(" + onLastActivity + " < $?::timestamptz - " + usualSQL + ", true)",
-		args: []any{k.now}}
+	gaveUp, awaited := cond{sql: gaveUpSQL}, cond{sql: awaitedSQL, args: []any{k.now}}
 	fit := func(conds ...cond) []cond { return append(conds, not(joined), not(gaveUp)) }
 	slipping := and([]cond{before(slippingFrom), awaited})
 	conds := map[string][]cond{

@@ -58,15 +58,19 @@ func (s *Reader) Notes(ctx context.Context, storeID, customer string, before int
 	return notes, err
 }
 
-// Names are the names of people who wrote something, by Clerk id. Other authors, and
-// users without a name, are left out.
+// Names are the names of people and campaigns that wrote something, by Clerk id or their own.
+// Other authors, and users without a name, are left out.
 func (s *Reader) Names(ctx context.Context, authors []string) (map[string]string, error) {
 	names := map[string]string{}
 	rows, err := s.Pool.Query(ctx, `
 		SELECT u.id, u.name
 		FROM unnest($1::text[]) a
 		JOIN users u ON u.id = substr(a, 6) AND a LIKE 'user:%'
-		WHERE u.name <> ''`, authors)
+		WHERE u.name <> ''
+		UNION ALL
+		SELECT k.id, k.name
+		FROM unnest($1::text[]) a
+		JOIN campaigns k ON a = 'campaign:' || k.id`, authors)
 	if err != nil {
 		return nil, &pg.Error{Call: "customers.Names", Err: err}
 	}

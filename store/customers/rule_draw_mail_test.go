@@ -21,6 +21,18 @@ func (d draw) ago() time.Time {
 		time.Duration(d.IntN(3)-1) * time.Microsecond)
 }
 
+// time is one of those that rules about days or engagement may just meet; nil but for some percent.
+func (d draw) time(percent int) *time.Time {
+	at := d.edge()
+	if d.chance(50) {
+		at = d.ago()
+	}
+	if !d.chance(percent) {
+		return nil
+	}
+	return &at
+}
+
 // mail draws mails to all customers of the store "s", what became of them, and who may be mailed.
 func (w witness) mail(t testing.TB, s *store.Store, d draw) {
 	t.Helper()

@@ -164,18 +164,6 @@ func (d draw) maybe(t time.Time) any {
 	return t.Truncate(time.Second).Format(time.RFC3339)
 }
 
-// time is one of those that rules about days or engagement may just meet; nil but for some percent.
-func (d draw) time(percent int) *time.Time {
-	at := d.edge()
-	if d.chance(50) {
-		at = d.ago()
-	}
-	if !d.chance(percent) {
-		return nil
-	}
-	return &at
-}
-
 // customer inserts a customer into the store "s".
 func (d draw) customer(t testing.TB, s *store.Store, n int) {
 	t.Helper()

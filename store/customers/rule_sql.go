@@ -11,6 +11,7 @@ import (
 
 	"rollcall/internal/moment"
 	"rollcall/store"
+	"rollcall/store/mail"
 	"rollcall/store/pg"
 )
 
@@ -179,6 +180,8 @@ func (k compiler) leaf(r Rule) []cond {
 		return spent(r)
 	case "engagement":
 		return k.engaged(r.Parts["state"])
+	case "can_mail":
+		return []cond{k.canMail(r.Parts["is"][0] == "yes")}
 	}
 	return k.customer(thing, r)
 }
@@ -270,7 +273,39 @@ func (k compiler) rows(thing *Thing, r Rule) (conds []cond) {
 		return append(conds, cond{sql: "jsonb_path_exists(" + thing.List + ", $?::text::jsonpath, $?::text::jsonb)",
 			args: []any{path, string(values)}})
 	}
+	if thing.Of != "" && (least > 1 || most > 0) {
+		return append(conds, k.manyOf(thing, where[1:], least, most)...)
+	}
 	return append(conds, counted(thing.From, and(where), least, most))
+}
+
+// manyOf are the conditions that as many rows of a thing with rows of all meet where: those of the
+// store are counted at once, as they are many for each customer.
+func (k compiler) manyOf(thing *Thing, where []cond, least, most int) (conds []cond) {
+	within := and(append([]cond{{sql: "r.store_id = $?", args: []any{k.store}}}, where...))
+	with := func(how string, n int) cond {
+		return cond{sql: "c.email IN (SELECT r.email FROM " + thing.From + " WHERE " + within.sql +
+			" GROUP BY r.email HAVING count(*) " + how + strconv.Itoa(n) + ")", args: within.args}
+	}
+	if least > 0 {
+		conds = append(conds, with(">= ", least))
+	}
+	if most >= 0 {
+		conds = append(conds, not(with("> ", most)))
+	}
+	return conds
+}
+
+// canMail is the condition that marketing mail may go to a customer, or may not.
+func (k compiler) canMail(yes bool) cond {
+	c := cond{sql: mail.CanMail("$?::text")}
+	for range strings.Count(c.sql, "$?") {
+		c.args = append(c.args, k.store)
+	}
+	if !yes {
+		c = not(c)
+	}
+	return c
 }
 
 // path is a leaf in jsonpath, empty if that cannot say all of it. It takes a fifth of the

@@ -37,7 +37,8 @@ func (s *Reader) LabelsOf(ctx context.Context, storeID string, r Rule) (labels L
 		UNION ALL
 		SELECT id, name FROM segments WHERE store_id = $1 AND id = ANY($4)
 		UNION ALL
-		SELECT id, name FROM campaigns WHERE store_id = $1 AND id = ANY($5)`, storeID, products, tags, segments, campaigns)
+		SELECT id, name FROM campaigns WHERE store_id = $1 AND id = ANY($5)`,
+		storeID, products, tags, segments, campaigns)
 	if err != nil {
 		return nil, err
 	}

@@ -51,9 +51,10 @@ var (
 	statuses = pg.Choices("active", "Active", "inactive", "Inactive")
 	sources  = pg.Choices("free_course", "Free course", "course_purchase", "Course purchase",
 		"product_purchase", "Product purchase", "subscription", "Subscription")
-	yesOrNo            = pg.Choices("yes", "Yes", "no", "No")
-	refunds            = pg.Choices("yes", "In full or in part", "partly", "In part", "no", "No")
-	mailed             = pg.Choices("sent", "Sent", "clicked", "Clicked", "bounced", "Came back", "complained", "Called spam")
+	yesOrNo = pg.Choices("yes", "Yes", "no", "No")
+	refunds = pg.Choices("yes", "In full or in part", "partly", "In part", "no", "No")
+	mailed  = pg.Choices("sent", "Sent", "clicked", "Clicked", "bounced", "Came back",
+		"complained", "Called spam")
 	subscriptionStates = pg.Choices("active", "Active", "trialing", "In trial", "past_due", "Past due",
 		"paused", "Paused", "unpaid", "Unpaid", "incomplete", "Incomplete", "incomplete_expired", "Never paid",
 		"canceled", "Canceled")
@@ -152,8 +153,8 @@ var Things = []Thing{
 	{Name: "engagement", Label: "Engagement", Doc: "How engaged they are now.", Parts: []Part{
 		{Name: "state", Label: "Engagement", Choices: engagements, Multi: true}}},
 	{Name: "can_mail", Label: "Marketing mail", Doc: "Whether marketing mail may go to them now.", Parts: []Part{
-		{Name: "is", Label: "May get marketing mail", Choices: yesOrNo, SQL: mail.CanMail}}},
-	{Name: "mail", Label: "Mail", Doc: "Something that became of a mail to them: each time it was sent, clicked and so on.",
+		{Name: "is", Label: "May get marketing mail", Choices: yesOrNo}}},
+	{Name: "mail", Label: "Mail", Doc: "What became of a mail to them: each time that it was sent, clicked and so on.",
 		From: mail.StorySQL + " r",
 		Of:   "r.store_id = c.store_id AND r.email = c.email",
 		Parts: times([]Part{

@@ -15,7 +15,12 @@ type StoreInfo struct {
 	Name     string // its id until the platform reports its name
 	Products []ProductInfo
 	Tags     []Tag // by name
+	// Campaigns that were switched on, by name.
+	Campaigns []Named
 }
+
+// Named is something of a store with a name.
+type Named struct{ ID, Name string }
 
 // ProductInfo is a product of a store.
 type ProductInfo struct {
@@ -52,6 +57,17 @@ func (s *Reader) Store(ctx context.Context, id string) (info StoreInfo, err erro
 	})
 	all.Queue(selectTags, id).Query(func(rows pgx.Rows) (err error) {
 		info.Tags, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Tag])
+		return err
+	})
+	all.Queue(`
+		SELECT
+			id,
+			name
+		FROM campaigns
+		WHERE store_id = $1 AND state <> 'draft'
+		ORDER BY lower(name), id
+		LIMIT $2`, id, maxOffer).Query(func(rows pgx.Rows) (err error) {
+		info.Campaigns, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Named])
 		return err
 	})
 	err = s.Pool.SendBatch(ctx, all).Close()

@@ -16,7 +16,8 @@ import (
 // refund_failed, dispute_opened, dispute_won, dispute_lost, dispute_closed,
 // subscription_started, subscription_paid (the first time), subscription_renewed,
 // subscription_past_due, subscription_paused, subscription_canceled (will end with
-// its period), subscription_ended, merged, note, signed_in (the last time). Of
+// its period), subscription_ended, merged, note, signed_in (the last time), mail_sent,
+// mail_clicked (by a person), mail_bounced, mail_complained, mail_left. Of
 // disputes and subscriptions, facts have only the current state.
 type Entry struct {
 	At        time.Time      `json:"at"`
@@ -45,6 +46,7 @@ var abouts = map[string][]string{
 		"subscription_started", "subscription_paid", "subscription_renewed", "subscription_past_due", "subscription_paused",
 		"subscription_canceled", "subscription_ended"},
 	"courses": {"enrolled", "progressed", "completed", "enrollment_ended"},
+	"mail":    {"mail_sent", "mail_clicked", "mail_bounced", "mail_complained", "mail_left"},
 	"notes":   {"note"},
 }
 
@@ -52,8 +54,9 @@ var abouts = map[string][]string{
 func (f *TimelineFilter) params() []pg.Param {
 	return []pg.Param{
 		{Name: "about", Value: &f.About,
-			Choices: pg.Choices("", "All", "payments", "Payments", "courses", "Courses", "notes", "Notes"),
-			Doc:     "Only entries about this.", Example: "payments"},
+			Choices: pg.Choices("", "All", "payments", "Payments", "courses", "Courses", "mail", "Mail",
+				"notes", "Notes"),
+			Doc: "Only entries about this.", Example: "payments"},
 		pg.CursorParam(&f.Cursor),
 	}
 }

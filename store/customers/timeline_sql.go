@@ -2,6 +2,7 @@ package customers
 
 import (
 	"rollcall/store"
+	"rollcall/store/mail"
 )
 
 // readLate is SQL for whether a version came from no event: its time is that of the
@@ -169,6 +170,18 @@ entries AS (
 	FROM target t
 	CROSS JOIN LATERAL (SELECT id, body, created_at FROM customer_notes WHERE store_id = t.store_id
 		AND email = t.email OFFSET 0) n
+	UNION ALL
+	SELECT m.at, false, 8, 'mail_' || m.was, 'mail:' || m.mail_id, k.name, NULL, NULL, NULL, NULL, '', '{}'
+	FROM target t
+	CROSS JOIN LATERAL (SELECT * FROM ` + mail.StorySQL + ` r WHERE r.store_id = t.store_id AND r.email = t.email OFFSET 0) m
+	LEFT JOIN campaigns k ON k.id = m.campaign_id
+	UNION ALL
+	SELECT s.since, false, 9, 'mail_left', 'customer:' || t.id, k.name, NULL, NULL, NULL, NULL, '', '{}'
+	FROM target t
+	JOIN mail_stops s ON s.hash = ` + store.AddressHash("t.email") + ` AND s.store_id IN ('', t.store_id)
+		AND s.reason = 'unsubscribed'
+	LEFT JOIN campaigns k ON k.id = s.campaign_id AND k.store_id = t.store_id
+	WHERE s.campaign_id = '' OR k.id IS NOT NULL
 	UNION ALL
 	SELECT w.last_seen_at, false, 9, 'signed_in', 'user:' || w.id, NULL, NULL, NULL, NULL, NULL, '', '{}'
 	FROM who w

@@ -14,17 +14,38 @@ import (
 // counts for a customer is a question (mail_words), so it is the same in whatever order that and
 // the users arrive.
 
+// consents is SQL for what counts for all customers on all kinds of mail: of what was said under
+// one address the last word, and of several addresses the most restrictive.
+const consents = `(
+		SELECT store_id, email, kind, min(state) AS state -- denied comes before granted
+		FROM (
+			SELECT DISTINCT ON (store_id, email, kind, said_as) store_id, email, kind, state
+			FROM mail_words
+			ORDER BY store_id, email, kind, said_as, said_at DESC, state
+		) w
+		GROUP BY store_id, email, kind
+	)`
+
 // ConsentSQL is SQL for what counts for a customer on a kind of mail, marketing or tracking:
 // granted, denied, or NULL if nothing is known.
 func ConsentSQL(kind, storeID, email string) string {
 	return `(
-		SELECT min(w.state) -- denied comes before granted
-		FROM (
-			SELECT DISTINCT ON (said_as) state
-			FROM mail_words
-			WHERE store_id = ` + storeID + ` AND email = ` + email + ` AND kind = '` + kind + `'
-			ORDER BY said_as, said_at DESC, state
-		) w
+		SELECT k.state
+		FROM ` + consents + ` k
+		WHERE k.store_id = ` + storeID + ` AND k.email = ` + email + ` AND k.kind = '` + kind + `'
+	)`
+}
+
+// said is SQL for whether what counts for customers c of a store on marketing is a state. Of few it
+// is looked up, and of many read at once.
+func said(state, storeID string) string {
+	return `EXISTS (
+		SELECT
+		FROM ` + consents + ` k
+		WHERE k.store_id = ` + storeID + `
+		  AND k.email = c.email
+		  AND k.kind = 'marketing'
+		  AND k.state = '` + state + `'
 	)`
 }
 

@@ -2,7 +2,6 @@ package mail
 
 import (
 	"context"
-	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -32,7 +31,7 @@ func (m *Mails) Decide(ctx context.Context, tx pgx.Tx, storeID string, args *pg.
 			return "", err
 		}
 	}
-	return decideSQL(barred(strconv.FormatBool(s.SoftOptIn)), waits(s, at, zone, args), campaigns), nil
+	return decideSQL(barred(s), waits(s, at, zone, args), campaigns), nil
 }
 
 // decideSQL is the policy: the first reason counts.
@@ -73,34 +72,45 @@ const twin = `EXISTS (
 	  AND (o.status IN ('sending', 'sent', 'unknown') OR o.status = 'due' AND (o.twin <> 0, o.id) < (m.twin <> 0, m.id))
 )`
 
-// barred is SQL for why nothing like m may go to its address now, or NULL. softOptIn is SQL for
-// whether a purchase from the store is enough for marketing.
-func barred(softOptIn string) string {
+// barred is SQL for why nothing like m may go to its address now, or NULL.
+func barred(s Settings) string {
 	return `CASE
 		WHEN ` + stopped("m") + ` THEN 'stopped'
-		WHEN NOT ` + consented(softOptIn) + ` THEN 'consent'
+		WHEN NOT ` + consented(s) + ` THEN 'consent'
 		WHEN m.class <> 'test' AND m.campaign_id <> '` + Digest + `' AND NOT EXISTS (
 			SELECT FROM customers c WHERE c.store_id = m.store_id AND c.email = m.email
-		) OR m.email LIKE '%@erased.invalid' THEN 'gone'
-		WHEN split_part(m.email, '@', 1) ~ '[^!-~]' THEN 'address'
+		) OR ` + erasedSQL("m") + ` THEN 'gone'
+		WHEN ` + oddSQL("m") + ` THEN 'address'
 	END`
 }
 
-// CanMail is SQL for whether marketing may go to a customer c: what the claim asks, of a mail that
-// is of no campaign.
-var CanMail = `(
-	SELECT (` + barred(`coalesce((SELECT soft_opt_in FROM mail_settings WHERE store_id = m.store_id), false)`) + `) IS NULL
-	FROM (SELECT c.store_id, c.email, 'marketing' AS class, '' AS campaign_id) m
-)`
+// erasedSQL is SQL for whether an address stands for an erased person, and oddSQL for whether mail
+// servers do not take it.
+func erasedSQL(of string) string { return of + `.email LIKE '%@erased.invalid'` }
+func oddSQL(of string) string    { return `split_part(` + of + `.email, '@', 1) ~ '[^!-~]'` }
+
+// CanMail is SQL for whether marketing may go to customers c of a store: whether nothing bars a
+// mail that is of no campaign. storeID is SQL.
+func CanMail(storeID string) string {
+	return `CASE
+		WHEN ` + erasedSQL("c") + ` OR ` + oddSQL("c") + ` THEN false
+		WHEN ` + stops(storeID, "c.email", "'marketing'", "''") + ` THEN false
+		WHEN ` + said("granted", storeID) + ` THEN true
+		ELSE c.type <> 'lead' AND NOT ` + said("denied", storeID) + `
+			AND coalesce((SELECT soft_opt_in FROM mail_settings WHERE store_id = ` + storeID + `), false)
+	END`
+}
 
 // consented is SQL for whether there is the consent that the class of m needs.
-func consented(softOptIn string) string {
-	return `(m.class <> 'marketing' OR CASE ` + ConsentSQL("marketing", "m.store_id", "m.email") + `
-			WHEN 'granted' THEN true
-			WHEN 'denied' THEN false
-			ELSE ` + softOptIn + ` AND EXISTS (
+func consented(s Settings) string {
+	said := ConsentSQL("marketing", "m.store_id", "m.email")
+	enough := said + ` = 'granted'`
+	if s.SoftOptIn {
+		enough = `CASE ` + said + ` WHEN 'granted' THEN true WHEN 'denied' THEN false ELSE EXISTS (
 				SELECT FROM customers c WHERE c.store_id = m.store_id AND c.email = m.email AND c.type <> 'lead'
-			) END)`
+			) END`
+	}
+	return `coalesce(m.class <> 'marketing' OR ` + enough + `, false)`
 }
 
 // wait is SQL for until when m waits for each reason; NULL: not at all.

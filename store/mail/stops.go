@@ -15,12 +15,17 @@ import (
 
 // stopped is SQL for whether a stop forbids a mail.
 func stopped(mail string) string {
+	return stops(mail+".store_id", mail+".email", mail+".class", mail+".campaign_id")
+}
+
+// stops is SQL for whether a stop forbids mail of a class and a campaign from a store to an address.
+func stops(storeID, email, class, campaign string) string {
 	return `EXISTS (
 		SELECT FROM mail_stops s
-		WHERE s.hash = ` + store.AddressHash(mail+".email") + `
-		  AND s.store_id IN ('', ` + mail + `.store_id)
-		  AND s.campaign_id IN ('', ` + mail + `.campaign_id)
-		  AND (s.reason <> 'unsubscribed' OR s.campaign_id <> '' OR ` + mail + `.class = 'marketing'))`
+		WHERE s.hash = ` + store.AddressHash(email) + `
+		  AND s.store_id IN ('', ` + storeID + `)
+		  AND s.campaign_id IN ('', ` + campaign + `)
+		  AND (s.reason <> 'unsubscribed' OR s.campaign_id <> '' OR ` + class + ` = 'marketing'))`
 }
 
 // Scopes in which recipients unsubscribe.

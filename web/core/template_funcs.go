@@ -82,6 +82,11 @@ func by(author string, names map[string]string) string {
 		return cmp.Or(names[id], "team member "+id)
 	case "token":
 		return "API token " + id
+	case "campaign":
+		if names[id] == "" {
+			return "a campaign that is gone"
+		}
+		return "the campaign “" + names[id] + "”"
 	}
 	return "an operator"
 }

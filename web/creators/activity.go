@@ -9,7 +9,7 @@ import (
 )
 
 // happening is how the timeline shows a kind of entry. Sentence has the places
-// {title}, {money} and {text}; what stands in brackets is left out if its place has no
+// {title}, {campaign}, {money}, {percent} and {text}; what stands in brackets is left out if its place has no
 // value.
 type happening struct{ Icon, Tone, Sentence string }
 
@@ -36,6 +36,11 @@ var happenings = map[string]happening{
 	"merged":                {"person", "", "Merged with the address {text}"},
 	"note":                  {"note", "", "Note: {text}"},
 	"signed_in":             {"key", "", "Signed in"},
+	"mail_sent":             {"mail", "", "Got the mail {campaign}"},
+	"mail_clicked":          {"mail", "", "Clicked in the mail {campaign}"},
+	"mail_bounced":          {"mail", "bad", "The mail {campaign} came back"},
+	"mail_complained":       {"mail", "bad", "Called the mail {campaign} spam"},
+	"mail_left":             {"mail", "bad", "Unsubscribed from {campaign}"},
 }
 
 // activity is an entry as shown.
@@ -56,7 +61,7 @@ func (a activity) Percent() (percent float64) {
 // part is a piece of a sentence: one of its fields is set.
 type part struct {
 	Plain string
-	Place string // title, money, percent or text; its value is the entry's
+	Place string // title, campaign, money, percent or text; its value is the entry's
 }
 
 // activityOf puts an entry into words.

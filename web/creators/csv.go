@@ -20,7 +20,7 @@ import (
 var Columns = []string{
 	"id", "email", "name", "type", "status", "source", "source_title", "first_seen_utc", "last_activity_utc",
 	"course_count", "courses", "completed_count", "purchases", "subscriptions", "total_spent", "refunded",
-	"tags", "expected", "may_buy_again",
+	"tags", "expected", "may_buy_again", "engagement",
 }
 
 // sheet writes customers as CSV. Semicolons separate the entries of a cell.
@@ -83,6 +83,7 @@ func (s *sheet) Customer(c *customers.Customer) {
 	s.monies(c.Refunded)
 	s.tags(c.Tags)
 	s.forecast(c.Forecast)
+	s.engagement(c.Engagement)
 	s.csv.Write(s.row)
 }
 
@@ -95,6 +96,15 @@ func (s *sheet) forecast(f *customers.Forecast) {
 	}
 	s.monies([]store.Money{{Amount: f.Expected, Currency: f.Currency}})
 	s.own(strconv.FormatFloat(math.Round(1000*f.Alive)/10, 'f', -1, 64) + "%")
+}
+
+// engagement adds the state that they are in.
+func (s *sheet) engagement(e *customers.Engagement) {
+	if e == nil {
+		s.own("")
+		return
+	}
+	s.own(e.State)
 }
 
 // own adds a cell that Rollcall made: a number, a time, a word.

@@ -45,7 +45,8 @@ type filterGroup struct {
 
 // groupLabels are what groups of several parameters are called.
 var groupLabels = map[string]string{"course": "Course", "spent": "Spent", "purchases": "Purchases",
-	"first_seen": "Joined", "last_activity": "Last active"}
+	"first_seen": "Joined", "last_activity": "Last active",
+	"mail": "Mail"}
 
 // groupOf is the name and label of the group that a parameter belongs to.
 func groupOf(p pg.Param) (name, label string) {
@@ -97,7 +98,8 @@ func (p *customersPage) menus() {
 // something to choose.
 func (p *customersPage) offers(f pg.Param) bool {
 	return f.Label != "" && (*f.Value != "" ||
-		!(f.Kind == customers.TagID && len(p.Store.Tags) == 0 || f.Kind == customers.SegmentID))
+		!(f.Kind == customers.TagID && len(p.Store.Tags) == 0 || f.Kind == customers.SegmentID ||
+			f.Kind == customers.CampaignID && len(p.Store.Campaigns) == 0))
 }
 
 // ruleText is the filter's rule as a sentence; as it stands if it is none.
@@ -179,6 +181,8 @@ func (p *customersPage) options(f pg.Param) []core.Option {
 		return append(orAny, sold(p.Store, "")...)
 	case customers.TagID:
 		return append(orAny, tagged(p.Store)...)
+	case customers.CampaignID:
+		return append(orAny, mailing(p.Store)...)
 	case customers.SegmentID:
 		return append(orAny, core.Option{Value: p.Filter.Segment,
 			Label: cmp.Or(p.labels[p.Filter.Segment], p.Filter.Segment)})
@@ -194,6 +198,14 @@ func sold(in customers.StoreInfo, kind string) (options []core.Option) {
 		if kind == "" || x.Kind == kind {
 			options = append(options, core.Option{Value: x.ID, Label: x.Title})
 		}
+	}
+	return options
+}
+
+// mailing are a store's campaigns.
+func mailing(in customers.StoreInfo) (options []core.Option) {
+	for _, c := range in.Campaigns {
+		options = append(options, core.Option{Value: c.ID, Label: c.Name})
 	}
 	return options
 }

@@ -174,13 +174,15 @@ func (p *segmentPage) choices(part customers.Part, chosen []string) (options []c
 		all = sold(p.Store, "")
 	case customers.TagID:
 		all = tagged(p.Store)
+	case customers.CampaignID:
+		all = mailing(p.Store)
 	case customers.SegmentID:
 		all = p.Segments
 	default:
 		all = core.ChoicesOf(pg.Param{Choices: part.Choices})
 	}
 	if len(all) == 0 && part.Choices == nil && part.Kind != customers.CourseID && part.Kind != customers.ProductID &&
-		part.Kind != customers.TagID {
+		part.Kind != customers.TagID && part.Kind != customers.CampaignID {
 		return nil
 	}
 	if !part.Multi {
