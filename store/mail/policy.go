@@ -96,8 +96,8 @@ func CanMail(storeID string) string {
 		WHEN ` + erasedSQL("c") + ` OR ` + oddSQL("c") + ` THEN false
 		WHEN ` + stops(storeID, "c.email", "'marketing'", "''") + ` THEN false
 		WHEN ` + said("granted", storeID) + ` THEN true
-		ELSE c.type <> 'lead' AND NOT ` + said("denied", storeID) + `
-			AND coalesce((SELECT soft_opt_in FROM mail_settings WHERE store_id = ` + storeID + `), false)
+		ELSE coalesce((SELECT soft_opt_in FROM mail_settings WHERE store_id = ` + storeID + `), false)
+			AND c.type <> 'lead' AND NOT ` + said("denied", storeID) + `
 	END`
 }
 
