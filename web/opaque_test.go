@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"rollcall/store"
 	"rollcall/web/core"
 )
 
@@ -32,12 +33,19 @@ var ofOurs = regexp.MustCompile(`76543[0-9]{2}|4k2[2-9][0-9a-z]`)
 // all stores: neither ids, nor links, nor cursors.
 func TestIDsTellNothing(t *testing.T) {
 	x := open(t, clerkSite)
-	for _, table := range []string{"customers", "customer_notes", "store_tokens", "webhook_events", "customer_merges"} {
+	for _, table := range []string{"customers", "customer_notes", "store_tokens", "webhook_events", "customer_merges",
+		"mails"} {
 		x.exec(t, fmt.Sprintf(`ALTER TABLE %s ALTER COLUMN id RESTART WITH %d`, table, startOfIDs))
 	}
 	x.hear(t, studio()...)
 	x.exec(t, `INSERT INTO customer_merges (store_id, from_id, from_email, into_id, into_email)
 		SELECT 'studio', id, 'old@mail.example', id, email FROM customers WHERE store_id = 'studio'`)
+	x.exec(t, `INSERT INTO mails (store_id, email, class, step, occurrence, version, status, due_at, not_after, claimed_at,
+			sent_at)
+		SELECT 'studio', email, 'marketing', 'a', '', 1, 'sent', now(), now(), now(), now()
+		FROM customers WHERE store_id = 'studio'`)
+	x.exec(t, `INSERT INTO mail_stops (store_id, hash, reason, since)
+		SELECT 'studio', `+store.AddressHash("email")+`, 'unsubscribed', now() FROM customers WHERE store_id = 'studio'`)
 	program := withBearer(x.token(t, "studio").Secret)
 	one := x.firstCustomer(t, program)
 	for range 2 {

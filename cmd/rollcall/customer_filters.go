@@ -19,7 +19,7 @@ import (
 var placeholders = map[*pg.ParamKind]string{
 	customers.CourseID: "ID", customers.ProductID: "ID", customers.TagID: "ID", customers.SegmentID: "ID",
 	customers.CampaignID: "ID",
-	customers.Percent: "N", customers.Count: "N", customers.Amount: "AMOUNT", customers.Domain: "DOMAIN",
+	customers.Percent:    "N", customers.Count: "N", customers.Amount: "AMOUNT", customers.Domain: "DOMAIN",
 	customers.RuleText: "JSON", pg.Moment: "WHEN", pg.Search: "WORDS",
 }
 

@@ -14,8 +14,8 @@ import (
 // Results are what a campaign has come to so far.
 type Results struct {
 	Entered int64             `json:"entered"`
-	Arms    []Arm             `json:"arms"`   // held first, if there are any
-	Mails   []MailCount       `json:"mails"`  // by step, status and reason
+	Arms    []Arm             `json:"arms"`  // held first, if there are any
+	Mails   []MailCount       `json:"mails"` // by step, status and reason
 	Clicked Clicked           `json:"clicked"`
 	Effect  *value.Difference `json:"effect"` // goal with mails less goal without; null: it cannot be said
 	Versus  *value.Difference `json:"versus"` // goal of text b less that of a; null: it cannot be said

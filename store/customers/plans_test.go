@@ -1,6 +1,7 @@
 package customers
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -10,9 +11,26 @@ import (
 	"rollcall/store"
 )
 
+// manyMails makes the tables of mail large too.
+var manyMails = []string{
+	`INSERT INTO campaigns (id, store_id, name, kind, class, trigger, steps, reentry, not_after, within, created_by)
+		SELECT 'camp_' || i, 's' || i % 3, 'N', 'once', 'marketing', '{}', '[]', 'never', '3 days', '7 days', 'admin'
+			FROM generate_series(1, 5000) i`,
+	`INSERT INTO mails (store_id, email, class, campaign_id, step, occurrence, version, status, due_at, not_after,
+			claimed_at, sent_at)
+		SELECT 's' || i % 3, 'p' || i || '@x.example', 'marketing', 'camp_' || i, 'a', '', 1, 'sent', now(), now(),
+			now(), now()
+			FROM generate_series(1, 5000) i`,
+	`INSERT INTO mail_events (source, event_id, mail_id, kind, at)
+		SELECT 'smtp', id, id, (ARRAY['clicked', 'bounced', 'complained'])[1 + id % 3], now() FROM mails`,
+	`INSERT INTO mail_stops (store_id, hash, reason, since)
+		SELECT store_id, sha256(email::bytea), 'unsubscribed', now() FROM mails`,
+	`ANALYZE`,
+}
+
 // All that the page of a customer reads, it looks up.
 func TestCustomersPageLooksUp(t *testing.T) {
-	s := storetest.Open(t, plans.Many...)
+	s := storetest.Open(t, append(slices.Clone(plans.Many), manyMails...)...)
 	ids, stores, emails, keys := []int64{1}, []string{"s"}, []string{"a@x.example"}, []string{"user:1"}
 	for name, q := range map[string]struct {
 		sql  string

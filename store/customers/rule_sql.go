@@ -298,7 +298,7 @@ func (k compiler) manyOf(thing *Thing, where []cond, least, most int) (conds []c
 
 // canMail is the condition that marketing mail may go to a customer, or may not.
 func (k compiler) canMail(yes bool) cond {
-	c := cond{sql: mail.CanMail("$?::text")}
+	c := cond{sql: mail.CanMail("$?::text", ""), each: mail.CanMail("$?::text", "OFFSET 0")}
 	for range strings.Count(c.sql, "$?") {
 		c.args = append(c.args, k.store)
 	}

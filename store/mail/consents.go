@@ -36,16 +36,16 @@ func ConsentSQL(kind, storeID, email string) string {
 	)`
 }
 
-// said is SQL for whether what counts for customers c of a store on marketing is a state. Of few it
-// is looked up, and of many read at once.
-func said(state, storeID string) string {
+// said is SQL for whether what counts for customers c of a store on marketing is a state;
+// how as in CanMail.
+func said(state, storeID, how string) string {
 	return `EXISTS (
 		SELECT
 		FROM ` + consents + ` k
 		WHERE k.store_id = ` + storeID + `
 		  AND k.email = c.email
 		  AND k.kind = 'marketing'
-		  AND k.state = '` + state + `'
+		  AND k.state = '` + state + `' ` + how + `
 	)`
 }
 

@@ -90,14 +90,15 @@ func erasedSQL(of string) string { return of + `.email LIKE '%@erased.invalid'` 
 func oddSQL(of string) string    { return `split_part(` + of + `.email, '@', 1) ~ '[^!-~]'` }
 
 // CanMail is SQL for whether marketing may go to customers c of a store: whether nothing bars a
-// mail that is of no campaign. storeID is SQL.
-func CanMail(storeID string) string {
+// mail that is of no campaign. storeID is SQL. With OFFSET 0 as how Postgres looks up what each
+// customer said; with nothing it may read what all of them did.
+func CanMail(storeID, how string) string {
 	return `CASE
 		WHEN ` + erasedSQL("c") + ` OR ` + oddSQL("c") + ` THEN false
 		WHEN ` + stops(storeID, "c.email", "'marketing'", "''") + ` THEN false
-		WHEN ` + said("granted", storeID) + ` THEN true
+		WHEN ` + said("granted", storeID, how) + ` THEN true
 		ELSE coalesce((SELECT soft_opt_in FROM mail_settings WHERE store_id = ` + storeID + `), false)
-			AND c.type <> 'lead' AND NOT ` + said("denied", storeID) + `
+			AND c.type <> 'lead' AND NOT ` + said("denied", storeID, how) + `
 	END`
 }
 

@@ -140,10 +140,14 @@ func (o *opaque) Customers(all []customers.Customer) {
 	}
 }
 
+// entryIDs are the kinds of ids in the refs of timeline entries.
+var entryIDs = map[string]string{"first_seen": CustomerID, "note": NoteID, "merged": mergeID, "mail_sent": MailID,
+	"mail_clicked": MailID, "mail_bounced": MailID, "mail_complained": MailID, "mail_left": CustomerID}
+
 // Entries enciphers the rows' numbers in the refs of timeline entries.
 func (o *opaque) Entries(all []customers.Entry) {
 	for i := range all {
-		kind := map[string]string{"first_seen": CustomerID, "note": NoteID, "merged": mergeID}[all[i].Kind]
+		kind := entryIDs[all[i].Kind]
 		prefix, number, _ := strings.Cut(all[i].Ref, ":")
 		if n, err := strconv.ParseInt(number, 10, 64); kind != "" && err == nil {
 			all[i].Ref = prefix + ":" + o.ID(kind, n)
