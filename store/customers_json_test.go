@@ -3,6 +3,7 @@ package store_test
 import (
 	"encoding/json"
 	"testing"
+	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
 
@@ -47,7 +48,8 @@ const everything = `{
 		 "current_period_end": null, "cancel_at_period_end": false}
 	],
 	"product_ids": ["club", "course_1", "foreign"],
-	"tags": [], "forecast": null
+	"tags": [], "forecast": null,
+	"engagement": {"state": "active", "why": "last active 19 days ago, usually back within 15 days"}
 }`
 
 const bare = `{
@@ -55,7 +57,7 @@ const bare = `{
 	 "status": "inactive",
 	"source": {"kind": null, "product_id": null, "title": null}, "total_spent": [], "refunded": [],
 	"first_seen_at": null, "last_activity_at": null, "courses": [], "purchases": [], "subscriptions": [],
-	"product_ids": [], "tags": [], "forecast": null
+	"product_ids": [], "tags": [], "forecast": null, "engagement": null
 }`
 
 func TestCustomerJSON(t *testing.T) {
@@ -86,12 +88,13 @@ func TestCustomerJSON(t *testing.T) {
 			  {"id": "sub_3", "status": "canceled", "product_id": null, "plan": null, "amount": null, "currency": null,
 				"current_period_end": null, "cancel_at_period_end": false}]', '{club,course_1,foreign}')`)
 	l.exec(t, `INSERT INTO customers (store_id, email, status) VALUES ('store_a', 'b@example.com', 'inactive')`)
-	page, _, err := customers.New(l.Store).Customers(t.Context(), customers.Filter{Store: "store_a", Sort: "email"})
+	now := time.Date(2026, 2, 20, 0, 0, 0, 0, time.UTC)
+	page, _, err := customers.New(l.Store).At(now).Customers(t.Context(), customers.Filter{Store: "store_a", Sort: "email"})
 	if err != nil || len(page) != 2 {
 		t.Fatal(page, err)
 	}
 	for i, want := range []string{everything, bare} {
-		one, err := customers.New(l.Store).Customer(t.Context(), "store_a", page[i].ID)
+		one, err := customers.New(l.Store).At(now).Customer(t.Context(), "store_a", page[i].ID)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -52,7 +52,8 @@ func (x *site) fillSheet(t testing.TB) {
 }
 
 const csvHead = "\ufeffid,email,name,type,status,source,source_title,first_seen_utc,last_activity_utc," +
-	"course_count,courses,completed_count,purchases,subscriptions,total_spent,refunded,tags,expected,may_buy_again,engagement\r\n"
+	"course_count,courses,completed_count,purchases,subscriptions,total_spent,refunded,tags," +
+	"expected,may_buy_again,engagement\r\n"
 
 func TestExport(t *testing.T) {
 	x := open(t, nil)

@@ -13,20 +13,22 @@ func TestPageEngagement(t *testing.T) {
 	t.Parallel()
 	x, p := visit(t, browser.Desktop)
 	hostile := `<b>Hi</b> "{title}"`
-	x.exec(t, `INSERT INTO campaigns (id, store_id, name, kind, class, trigger, steps, reentry, not_after, within, state,
-			starts_from, switched_at, created_by)
-		SELECT 'camp_hello00001', 'studio', $1, 'once', 'marketing', '{"question":"everyone"}', '[]', 'never', '3 d', '7 d', 'on',
-			now(), now(), 'admin'`, hostile)
-	x.exec(t, `INSERT INTO mails (store_id, email, class, campaign_id, step, occurrence, version, status, due_at, not_after,
-			claimed_at, sent_at)
-		SELECT 'studio', email, 'marketing', 'camp_hello00001', 'a', '', 1, 'sent', now(), now(), now(), now() - interval '1 h'
+	x.exec(t, `INSERT INTO campaigns (id, store_id, name, kind, class, trigger, steps, reentry, not_after, within,
+			state, starts_from, switched_at, created_by)
+		SELECT 'camp_hello00001', 'studio', $1, 'once', 'marketing', '{"question":"everyone"}', '[]', 'never', '3 d',
+			'7 d', 'on', now(), now(), 'admin'`, hostile)
+	x.exec(t, `INSERT INTO mails (store_id, email, class, campaign_id, step, occurrence, version, status, due_at,
+			not_after, claimed_at, sent_at)
+		SELECT 'studio', email, 'marketing', 'camp_hello00001', 'a', '', 1, 'sent', now(), now(), now(),
+			now() - interval '1 h'
 		FROM customers WHERE store_id = 'studio' AND name IN ('Ivo Marek', 'Lena Voss')`)
 	x.exec(t, `INSERT INTO mail_events (source, event_id, mail_id, kind, at, machine)
 		SELECT 'link', id::text, id, 'clicked', now(), email LIKE 'lena%' FROM mails`)
 	x.exec(t, `INSERT INTO customer_notes (store_id, email, body, author)
 		SELECT store_id, email, 'Wrote', 'campaign:camp_hello00001' FROM mails WHERE email LIKE 'ivo%'`)
-	x.exec(t, `INSERT INTO segments (id, store_id, name, folded, kind, rule, created_by) VALUES ('seg_engaged001', 'studio',
-		'Clickers', 'clickers', 'dynamic', '{"mail":{"was":"clicked","campaign":"camp_hello00001"}}', 'admin')`)
+	x.exec(t, `INSERT INTO segments (id, store_id, name, folded, kind, rule, created_by)
+		VALUES ('seg_engaged001', 'studio', 'Clickers', 'clickers', 'dynamic',
+			'{"mail":{"was":"clicked","campaign":"camp_hello00001"}}', 'admin')`)
 
 	p.Go(listPath)
 	unfold(p, "engagement")

@@ -70,7 +70,8 @@ func (w witness) mail(t testing.TB, s *store.Store, d draw) {
 func (d draw) mail(t testing.TB, s *store.Store, email string, n int) (all []happened) {
 	t.Helper()
 	campaign := d.one(append(drawnCampaigns, mail.Digest)...)
-	class, status, at := d.one("marketing", "service", "test"), d.one("sent", "sent", "failed", "unknown", "skipped"), d.edge()
+	class, status, at := d.one("marketing", "service", "test"), d.one("sent", "sent", "failed", "unknown", "skipped"),
+		d.edge()
 	counts := class != "test" && campaign != mail.Digest
 	reason := map[string]string{"failed": d.one("hard", "soft", "ours"), "skipped": "consent"}[status]
 	put(t, s, `

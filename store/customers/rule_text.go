@@ -124,7 +124,8 @@ func list(texts []string, word string) string {
 
 // negated is the opposite of a clause.
 func negated(said string) string {
-	for _, swap := range [][2]string{{"may not get", "may get"}, {"have no address", "have an address"}, {"have no ", "have a "}, {"are not ", "are "},
+	for _, swap := range [][2]string{{"may not get", "may get"}, {"have no address", "have an address"},
+		{"have no ", "have a "}, {"are not ", "are "},
 		{"have not ", "have "}} {
 		if rest, ok := strings.CutPrefix(said, swap[0]); ok {
 			return swap[1] + rest

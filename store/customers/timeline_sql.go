@@ -173,7 +173,8 @@ entries AS (
 	UNION ALL
 	SELECT m.at, false, 8, 'mail_' || m.was, 'mail:' || m.mail_id, k.name, NULL, NULL, NULL, NULL, '', '{}'
 	FROM target t
-	CROSS JOIN LATERAL (SELECT * FROM ` + mail.StorySQL + ` r WHERE r.store_id = t.store_id AND r.email = t.email OFFSET 0) m
+	CROSS JOIN LATERAL (SELECT * FROM ` + mail.StorySQL + ` r
+		WHERE r.store_id = t.store_id AND r.email = t.email OFFSET 0) m
 	LEFT JOIN campaigns k ON k.id = m.campaign_id
 	UNION ALL
 	SELECT s.since, false, 9, 'mail_left', 'customer:' || t.id, k.name, NULL, NULL, NULL, NULL, '', '{}'
