@@ -73,11 +73,11 @@ func TestExport(t *testing.T) {
 		`2,"Mixing, ""101"" (33.5%); course_x (100%)",1,"Mixing, ""101"" (299.00 USD, refunded 5.00 USD); other ` +
 		`(5800 JPY)",` +
 		`"'=Club() (active, period ends 2026-03-01); sub_2 (canceled)",5800 JPY; 299.00 USD,5.00 USD,'=1; VIP,` +
-		`149.00 USD,82.2%` + "\r\n" +
+		`149.00 USD,82.2%,lost` + "\r\n" +
 		x.id(t, core.CustomerID, 3) +
 		`,'-c@example.com,"'=HYPERLINK(""http://evil.example"",""x"")",lead,active,` +
-		`,,2026-01-01 00:00:00,,0,,0,,,,,,,` + "\r\n" +
-		x.id(t, core.CustomerID, 2) + `,b@example.com,,lead,inactive,,,,,0,,0,,,,,,,` + "\r\n"
+		`,,2026-01-01 00:00:00,,0,,0,,,,,,,,` + "\r\n" +
+		x.id(t, core.CustomerID, 2) + `,b@example.com,,lead,inactive,,,,,0,,0,,,,,,,,` + "\r\n"
 	if diff := cmp.Diff(want, got.text); diff != "" || got.StatusCode != 200 {
 		t.Errorf("%d %s", got.StatusCode, diff)
 	}

@@ -36,7 +36,7 @@ func TestPageEngagement(t *testing.T) {
 	listed(p, "Rita Okafor")
 	p.Go(listPath + "?mail=clicked&mail_campaign=camp_hello00001&mail_after=7d")
 	listed(p, "Ivo Marek")
-	p.Lists(".chip summary > *", "Mail", "Clicked, "+hostile+", in the last 7 days")
+	p.Lists(".chip summary > *", "Mail", "Clicked", hostile, "in the last 7 days")
 	p.Go(listPath + "?can_mail=no&engagement=new")
 	p.Lists(".chip summary > *", "Engagement", "New", "May get marketing mail", "No")
 	phone := browser.Phone

@@ -4,7 +4,8 @@ import "testing"
 
 // Every rule reads as one sentence.
 func TestRuleText(t *testing.T) {
-	labels := Labels{"c1": "Mixing Basics", "p1": "Beat Pack", "t1": "VIP", "t2": "late payer", "s1": "At risk"}
+	labels := Labels{"c1": "Mixing Basics", "p1": "Beat Pack", "t1": "VIP", "t2": "late payer", "s1": "At risk",
+		"k1": "Welcome"}
 	for rule, want := range map[string]string{
 		`{"all":[{"enrollment":{"course":"c1","progress_max":10}},{"none":[{"tag":"t1"}]}]}`://
 		"Customers who are enrolled in Mixing Basics (progress at most 10%) and are not tagged VIP.",
@@ -23,6 +24,13 @@ func TestRuleText(t *testing.T) {
 		`{"none":[{"subscription":{}}]}`: "Customers who have no subscription.",
 		`{"enrollment":{"course":"gone","enrolled_after":"2026-01-31"}}`://
 		"Customers who are enrolled in “gone” (unknown) (enrolled on or after 31 Jan 2026).",
+		`{"none":[{"engagement":["slipping","dormant"]}]}`: "Customers who are not dormant or slipping by engagement.",
+		`{"none":[{"can_mail":"yes"}]}`:                    "Customers who may not get marketing mail.",
+		`{"mail":{"was":"clicked","campaign":"k1","after":"30d"}}`://
+		"Customers who have clicked in a mail of the campaign Welcome in the last 30 days.",
+		`{"mail":{"was":"sent","after":"7d","times_max":0}}`: "Customers who have not been sent a mail in the last 7 days.",
+		`{"mail":{"was":["bounced","complained"],"times_min":2}}`://
+		"Customers who have had mails come back at least 2 times or called mails spam at least 2 times.",
 		`{"spent":{"min":"1","max":"20"}}`: "Customers who have spent at least 1 and at most 20 in one currency.",
 	} {
 		r, err := ParseRule(rule)
