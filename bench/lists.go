@@ -57,13 +57,7 @@ func (s *system) lists(ctx context.Context, o options) {
 		if !asked.MatchString(q.name) {
 			continue
 		}
-		api := a.time(ctx, q, q.api, "identity")
-		note := fmt.Sprintf("p99 %.1f", percentile(api, 99))
-		if len(q.pages) > 0 {
-			page := a.time(ctx, q, q.pages, "gzip")
-			note += fmt.Sprintf("; the page %.1f, p99 %.1f", percentile(page, 50), percentile(page, 99))
-		}
-		s.add("    "+q.name, percentile(api, 50), "ms", note)
+		s.ask(ctx, a, q)
 	}
 	s.weigh(ctx, a)
 	if asked.MatchString("CSV") {
@@ -75,6 +69,17 @@ func (s *system) lists(ctx context.Context, o options) {
 	if asked.MatchString("value") {
 		s.value(ctx, a)
 	}
+}
+
+// ask measures how long the answers of a question take.
+func (s *system) ask(ctx context.Context, a *asker, q question) {
+	api := a.time(ctx, q, q.api, "identity")
+	note := fmt.Sprintf("p99 %.1f", percentile(api, 99))
+	if len(q.pages) > 0 {
+		page := a.time(ctx, q, q.pages, "gzip")
+		note += fmt.Sprintf("; the page %.1f, p99 %.1f", percentile(page, 50), percentile(page, 99))
+	}
+	s.add("    "+q.name, percentile(api, 50), "ms", note)
 }
 
 // fillMarket writes the market of market.sql, and has its customers derived. A market

@@ -22,7 +22,7 @@ const groupsSQL = `
 			b.net,
 			b.product_id,
 			c.source_kind COLLATE "C" AS source,
-			to_char(b.first, 'YYYY-MM') COLLATE "C" AS month,
+			date_trunc('month', b.first::timestamp) AS month,
 			c.course_ids
 		FROM value_buyers b
 		JOIN customers c ON c.id = b.customer_id
@@ -32,15 +32,15 @@ const groupsSQL = `
 			currency,
 			CASE GROUPING(product_id, source, month)
 				WHEN 3 THEN 'product' WHEN 5 THEN 'source' WHEN 6 THEN 'month' ELSE 'all' END COLLATE "C" AS by,
-			CASE GROUPING(product_id, source, month) WHEN 7 THEN '' ELSE coalesce(product_id, source, month) END AS key,
+			CASE GROUPING(product_id, source, month)
+				WHEN 7 THEN '' ELSE coalesce(product_id, source, to_char(month, 'YYYY-MM')) END AS key,
 			net,
 			count(*) AS n
 		FROM buyers
 		GROUP BY GROUPING SETS ((currency, net), (currency, net, product_id), (currency, net, source), (currency, net, month))
 		UNION ALL
-		SELECT currency, 'course', key COLLATE "C", net, count(*)
-		FROM buyers
-		CROSS JOIN unnest(course_ids) key
+		SELECT currency, 'course', key, net, count(*)
+		FROM (SELECT currency, net, unnest(course_ids) COLLATE "C" AS key FROM buyers) b
 		GROUP BY 1, 2, 3, 4
 		UNION ALL
 		SELECT b.currency, CASE WHEN key LIKE 'seg\_%' THEN 'segment' ELSE 'tag' END, key, b.net, count(*)
@@ -139,11 +139,11 @@ const coursesSQL = `
 				WHEN e.peak_progress > 0 THEN 1
 				ELSE 0
 			END) AS reached,
-			(min(e.completed_at) AT TIME ZONE $3)::date
-				- (min(coalesce(e.enrolled_at, e.first_said_at)) AT TIME ZONE $3)::date AS days
-		FROM customers c
-		JOIN enrollments e ON e.customer_id = c.id
-		WHERE c.store_id = $1
+			CASE WHEN min(e.completed_at) IS NOT NULL THEN (min(e.completed_at) AT TIME ZONE $3)::date
+				- (min(coalesce(e.enrolled_at, e.first_said_at)) AT TIME ZONE $3)::date END AS days
+		FROM enrollments e
+		WHERE e.store_id = $1
+		  AND e.customer_id IS NOT NULL
 		  AND coalesce(e.enrolled_at, e.first_said_at, '-infinity') <= $2
 		GROUP BY e.customer_id, 1
 	),

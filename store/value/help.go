@@ -60,24 +60,30 @@ const helpSQL = `
 		WHERE m.after > 0
 		  AND d.since < $2::timestamptz - $3::interval
 	),
+	learning AS ( -- two ranges of indexes
+		SELECT *, 'stuck' AS reason, progressed_at AS since
+		FROM enrollments
+		WHERE store_id = $1
+		  AND customer_id IS NOT NULL
+		  AND peak_progress > 0
+		  AND progressed_at < $2::timestamptz - $4::interval
+		  AND progressed_at > $2::timestamptz - $6::interval
+		UNION ALL
+		SELECT *, 'not_started', coalesce(enrolled_at, first_said_at)
+		FROM enrollments
+		WHERE store_id = $1
+		  AND customer_id IS NOT NULL
+		  AND coalesce(peak_progress, 0) <= 0
+		  AND coalesce(enrolled_at, first_said_at) < $2::timestamptz - $5::interval
+		  AND coalesce(enrolled_at, first_said_at) > $2::timestamptz - $6::interval
+	),
 	learners AS (
-		SELECT DISTINCT ON (c.id)
-			c.id,
-			CASE WHEN e.peak_progress > 0 THEN 'stuck' ELSE 'not_started' END,
-			e.course_id,
-			d.since
-		FROM customers c
-		JOIN enrollments e ON e.customer_id = c.id
-		CROSS JOIN LATERAL (
-			SELECT CASE WHEN e.peak_progress > 0 THEN e.progressed_at ELSE coalesce(e.enrolled_at, e.first_said_at) END AS since
-		) d
-		WHERE c.store_id = $1
-		  AND e.version > e.deleted_version
-		  AND e.completed_at IS NULL
-		  AND coalesce(e.progress, 0) < 100
-		  AND d.since < $2::timestamptz - CASE WHEN e.peak_progress > 0 THEN $4::interval ELSE $5::interval END
-		  AND d.since > $2::timestamptz - $6::interval
-		ORDER BY c.id, (e.peak_progress > 0) DESC NULLS LAST, d.since DESC, e.course_id
+		SELECT DISTINCT ON (customer_id) customer_id, reason, course_id, since
+		FROM learning
+		WHERE version > deleted_version
+		  AND completed_at IS NULL
+		  AND coalesce(progress, 0) < 100
+		ORDER BY customer_id, reason DESC, since DESC, course_id
 	),
 	one AS (
 		SELECT DISTINCT ON (id) *

@@ -30,7 +30,7 @@ const monthsSQL = `
 			sum(single) FILTER (WHERE month > first) AS returning,
 			sum(recurring) AS recurring,
 			sum(refunded) AS refunded,
-			count(*) FILTER (WHERE kept > 0 AND coalesce(previous < month, true)) AS customers
+			count(*) FILTER (WHERE net > 0 AND coalesce(previous < month, true)) AS customers
 		FROM value_days
 		GROUP BY currency, month
 	),
@@ -67,7 +67,7 @@ const monthsSQL = `
 		FROM value_days d
 		JOIN spans s ON s.customer_id = d.customer_id AND s.currency = d.currency
 			AND d.month BETWEEN s.began AND s.ended
-		WHERE d.kept > 0
+		WHERE d.net > 0
 		  AND coalesce(d.previous < d.month, true)
 		GROUP BY d.currency, d.month
 	),
@@ -147,10 +147,10 @@ func (c *computing) months(ctx context.Context) error {
 // to that of $1 in the zone $2. A month in which none of them paid has a row too.
 const cohortsSQL = `
 	WITH cells AS (
-		SELECT currency, date_trunc('month', first)::date AS first, month, sum(kept) AS net,
+		SELECT currency, date_trunc('month', first::timestamp)::date AS first, month, sum(net) AS net,
 			count(*) FILTER (WHERE coalesce(previous < month, true)) AS buyers
 		FROM value_days
-		WHERE kept > 0
+		WHERE net > 0
 		GROUP BY 1, 2, 3
 	)
 	SELECT

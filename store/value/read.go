@@ -2,6 +2,7 @@ package value
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"time"
 
@@ -38,8 +39,8 @@ const readSQL = `
 		s.zone,
 		coalesce(s.courses, '[]'),
 		ARRAY(SELECT r.currency FROM value_reports r WHERE r.store_id = s.store_id ORDER BY r.buyers DESC, r.currency),
-		coalesce((
-			SELECT jsonb_agg(r.report - $3::text[] ORDER BY r.buyers DESC, r.currency)
+		ARRAY(
+			SELECT (r.report - $3::text[])::text -- a text is made much faster than an array of jsonb
 			FROM value_reports r
 			WHERE r.store_id = s.store_id
 			  AND ($2::text IS NULL OR r.currency = coalesce(nullif($2, ''), (
@@ -49,7 +50,8 @@ const readSQL = `
 				ORDER BY o.buyers DESC, o.currency
 				LIMIT 1
 			  )))
-		), '[]')
+			ORDER BY r.buyers DESC, r.currency
+		)
 	FROM value_stores s
 	WHERE s.store_id = $1`
 
@@ -84,7 +86,8 @@ func readArgs(store string, p Part, without []string) []any {
 func (r *Reports) scan(row pgx.Row) error {
 	var asOf *time.Time
 	var zone *string
-	err := row.Scan(&r.Due, &asOf, &zone, &r.Courses, &r.Currencies, &r.All)
+	var reports []string
+	err := row.Scan(&r.Due, &asOf, &zone, &r.Courses, &r.Currencies, &reports)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil
 	}
@@ -92,6 +95,10 @@ func (r *Reports) scan(row pgx.Row) error {
 		r.Time, r.Zone = asOf.UTC(), *zone
 	}
 	r.Due = r.Due.UTC()
+	r.All = make([]Report, len(reports))
+	for i, text := range reports {
+		err = errors.Join(err, json.Unmarshal([]byte(text), &r.All[i]))
+	}
 	return err
 }
 

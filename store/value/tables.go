@@ -10,27 +10,25 @@ import (
 // scan of the payments, and all else from what it leaves. Texts have the collation "C", in which Postgres sorts
 // fastest.
 
-// daysSQL is what each customer paid on each day in each currency. kept and once are of the payments of which something
-// was kept; once leaves out those of subscriptions. What was taken back whole makes no one a buyer: if the first
-// payment was, the second is the first.
-const daysSQL = `
+// daysSQL is what each customer paid on each day in each currency. What was taken back whole makes no one a buyer: if
+// the first payment was, the second is the first. Sums are numbers of Postgres' own, which are added up fastest.
+var daysSQL = `
 	CREATE TEMP TABLE value_days ON COMMIT DROP AS
 	WITH days AS (
 		SELECT
 			c.id AS customer_id,
 			p.currency COLLATE "C" AS currency,
 			(t.at AT TIME ZONE $3)::date AS day,
-			sum(n.net) FILTER (WHERE p.subscription IS NULL) AS single,
-			sum(n.net) FILTER (WHERE p.subscription IS NOT NULL) AS recurring,
-			sum(p.amount) FILTER (WHERE p.subscription IS NOT NULL) AS billed,
-			sum(p.amount - n.net) AS refunded,
-			coalesce(sum(n.net) FILTER (WHERE n.net > 0), 0) AS kept,
-			coalesce(sum(n.net) FILTER (WHERE n.net > 0 AND p.subscription IS NULL), 0) AS once,
+			` + units("sum(n.net)") + ` AS net,
+			` + units("sum(n.net) FILTER (WHERE p.subscription IS NULL)") + ` AS single,
+			` + units("sum(n.net) FILTER (WHERE p.subscription IS NOT NULL)") + ` AS recurring,
+			` + units("sum(p.amount) FILTER (WHERE p.subscription IS NOT NULL)") + ` AS billed,
+			` + units("sum(p.amount - n.net)") + ` AS refunded,
 			min(p.product_id COLLATE "C") FILTER (WHERE n.net > 0) AS product_id
 		FROM customers c
 		JOIN payments p ON p.customer_id = c.id
 		CROSS JOIN LATERAL (SELECT ` + store.PaidAt + ` AS at) t
-		CROSS JOIN LATERAL (SELECT p.amount - p.refunded - p.disputed AS net) n
+		CROSS JOIN LATERAL (SELECT GREATEST(p.amount - p.refunded - p.disputed, 0) AS net) n
 		WHERE c.store_id = $1
 		  AND p.amount > 0
 		  AND t.at <= $2
@@ -38,44 +36,50 @@ const daysSQL = `
 	)
 	SELECT
 		*,
-		date_trunc('month', day)::date AS month,
-		min(day) FILTER (WHERE kept > 0) OVER whole AS first,
-		max(day) FILTER (WHERE kept > 0) OVER earlier AS previous, -- on which something was kept
-		count(*) FILTER (WHERE once > 0) OVER so_far AS visit -- how many single purchases so far, of which something was kept
+		date_trunc('month', day::timestamp)::date AS month,
+		-- Of days on which something was kept, the first and the one before this. Before the first it is the day itself.
+		coalesce(min(day) FILTER (WHERE net > 0) OVER earlier, day) AS first,
+		max(day) FILTER (WHERE net > 0) OVER earlier AS previous,
+		count(*) FILTER (WHERE single > 0) OVER earlier + (single > 0)::int AS visit -- how many single purchases so far
 	FROM days
-	WINDOW
-		whole AS (PARTITION BY customer_id, currency),
-		so_far AS (PARTITION BY customer_id, currency ORDER BY day),
-		earlier AS (PARTITION BY customer_id, currency ORDER BY day ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)`
+	WINDOW earlier AS (
+		PARTITION BY customer_id, currency ORDER BY day ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+	)`
+
+// units is SQL for a sum of minor units that no amounts make fail, as minor_units, written out: it is computed for
+// each customer. The sum of none is 0.
+func units(sum string) string {
+	return "LEAST(GREATEST(coalesce(" + sum + ", 0), -9223372036854775807), 9223372036854775807)::bigint"
+}
 
 // buyersSQL are those who paid: what, when first, and what they bought but for subscriptions. Several purchases on one
 // day are one. What they did up to the day that is four fifths of the time after the first purchase of all is apart:
 // a prediction of the rest of the time is checked by it.
-const buyersSQL = `
+var buyersSQL = `
 	CREATE TEMP TABLE value_buyers ON COMMIT DROP AS
 	SELECT
 		d.customer_id,
 		d.currency,
-		min(d.first) AS first,
+		d.first,
 		min(d.product_id) FILTER (WHERE d.day = d.first) AS product_id,
-		minor_units(sum(d.kept)) AS net,
-		min(d.day) FILTER (WHERE d.once > 0) AS bought,
-		min(d.day) FILTER (WHERE d.once > 0 AND d.visit = 2) AS second,
-		max(d.day) FILTER (WHERE d.once > 0) AS last,
+		` + units("sum(d.net)") + ` AS net,
+		min(d.day) FILTER (WHERE d.single > 0) AS bought,
+		min(d.day) FILTER (WHERE d.single > 0 AND d.visit = 2) AS second,
+		max(d.day) FILTER (WHERE d.single > 0) AS last,
 		max(d.visit) AS visits,
-		sum(d.once) FILTER (WHERE d.visit > 1) AS later_net,
-		max(d.day) FILTER (WHERE d.once > 0 AND d.day <= c.cut) AS last_before,
+		` + units("sum(d.single) FILTER (WHERE d.visit > 1)") + ` AS later_net,
+		max(d.day) FILTER (WHERE d.single > 0 AND d.day <= c.cut) AS last_before,
 		max(d.visit) FILTER (WHERE d.day <= c.cut) AS visits_before,
-		min(c.cut) AS cut
+		c.cut
 	FROM value_days d
 	LEFT JOIN (
 		SELECT currency, min(day) + (($1::timestamptz AT TIME ZONE $2)::date - min(day)) * 4 / 5 AS cut
 		FROM value_days
-		WHERE once > 0
+		WHERE single > 0
 		GROUP BY currency
 	) c USING (currency)
-	WHERE d.kept > 0
-	GROUP BY d.customer_id, d.currency`
+	WHERE d.net > 0
+	GROUP BY d.customer_id, d.currency, d.first, c.cut`
 
 // perMonth is SQL for what an item of a subscription costs in a month, but for discounts that end. A month has
 // 365.2425 / 12 days.
@@ -103,8 +107,14 @@ func priced(row string) string {
 )`, "@", row)
 }
 
+// saidAt is SQL for the time of a version, as version_time, written out: Postgres calls that for each row.
+func saidAt(version string) string {
+	return strings.ReplaceAll(`CASE WHEN @ ~ '^-?(\d )?\d{4}-'
+		THEN substring(@ FROM '\d{4}-\d\d-\d\dT[0-9:.]+Z')::timestamptz END`, "@", version)
+}
+
 // subscriptionsSQL are the subscriptions of the store's customers.
-const subscriptionsSQL = `
+var subscriptionsSQL = `
 	CREATE TEMP TABLE value_subscriptions ON COMMIT DROP AS
 	SELECT
 		row_number() OVER () AS nth, -- numbers sort faster than ids
@@ -119,9 +129,11 @@ const subscriptionsSQL = `
 		coalesce(s.discount, 'null') AS discount,
 		s.ended_at,
 		s.ever_active,
-		LEAST(coalesce(s.started_at, s.checkout_at, version_time(s.version)), version_time(s.version)) AS began
+		v.said_at,
+		LEAST(coalesce(s.started_at, s.checkout_at, v.said_at), v.said_at) AS began
 	FROM customers c
 	JOIN subscriptions s ON s.customer_id = c.id
+	CROSS JOIN LATERAL (SELECT ` + saidAt("s.version") + ` AS said_at OFFSET 0) v
 	WHERE c.store_id = $1
 	  AND s.version <> ''
 	  AND s.currency IS NOT NULL`
@@ -136,7 +148,7 @@ var movesSQL = `
 			o.nth,
 			t.version,
 			false AS is_row,
-			version_time(t.version) AS at,
+			` + saidAt("t.version") + ` AS at,
 			t.status,
 			coalesce(t.paused, false) AS paused,
 			coalesce(t.lines, b.lines, o.lines) AS lines,
@@ -160,7 +172,7 @@ var movesSQL = `
 			nth,
 			version,
 			true,
-			coalesce(CASE WHEN status = 'canceled' THEN ended_at END, version_time(version)),
+			coalesce(CASE WHEN status = 'canceled' THEN ended_at END, said_at),
 			status,
 			paused,
 			lines,

@@ -85,7 +85,7 @@ func mrrChart(currency string, months []value.Month) *charts.Figure {
 		Head:  []string{"Month", "Start", "New", "Expansion", "Contraction", "Lost", "Back", "End", "Who left"},
 		CSV:   "months.csv",
 		Means: "What running and past due subscriptions cost in a month: a twelfth of yearly prices, without trials. " +
-			"Start and all movements are the end."}
+			"Start and all movements are the end. Who left is the share of those who subscribed when the month began."}
 	line := charts.Series{Class: "kept", Label: "MRR"}
 	for _, m := range months {
 		line.Values = append(line.Values, major(m.MRR.End, currency))

@@ -71,7 +71,8 @@ func monthsFile(kept value.Reports, _ labels) [][]string {
 		"subscribers_lost", "churn", "churn_low", "churn_high", "each"}}
 	for _, r := range kept.All {
 		for _, m := range r.Months {
-			rows = append(rows, slices.Concat([]string{r.Currency, m.Month, strconv.FormatBool(m.Over), digits(m.New), digits(m.Returning),
+			rows = append(rows, slices.Concat([]string{r.Currency, m.Month, strconv.FormatBool(m.Over),
+				digits(m.New), digits(m.Returning),
 				digits(m.Recurring), digits(m.Refunded), digits(m.Customers), digits(m.MRR.Start), digits(m.MRR.New),
 				digits(m.MRR.Expansion), digits(m.MRR.Contraction), digits(m.MRR.Churn), digits(m.MRR.Reactivation),
 				digits(m.MRR.End), digits(m.Churn.Of), digits(m.Churn.Did)}, shareCells(m.Churn),
