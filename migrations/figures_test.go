@@ -52,7 +52,8 @@ func TestCustomersChangeMeanwhile(t *testing.T) {
 			HAVING sum(amount) <> 0
 		) wrong`, "")
 	wantText(t, conn, `
-		SELECT coalesce(string_agg(concat_ws(' ', c.id, c.name, c.email, 'is', i.customer_id, i.words, i.has, w.words), ', '), '')
+		SELECT coalesce(string_agg(
+			concat_ws(' ', c.id, c.name, c.email, 'is', i.customer_id, i.words, i.has, w.words), ', '), '')
 		FROM customers c
 		FULL JOIN customer_index i ON i.customer_id = c.id
 		FULL JOIN customer_words w ON w.customer_id = coalesce(c.id, i.customer_id)

@@ -106,52 +106,6 @@ func (s *Reader) prepare(ctx context.Context, db pg.Querier, f Filter) (*listQue
 	return q, err
 }
 
-// facetsAndSought reads all facets of a store, and what the searches of a rule look for.
-func facetsAndSought(ctx context.Context, db pg.Querier, store string, r Rule) (
-	all []string, found map[string]sought, err error) {
-	searches := r.values("customer", "q")
-	words := make([][]string, len(searches))
-	for i, search := range searches {
-		words[i] = pg.WordsOf(search)
-	}
-	// Skips through the index, one look-up for each facet.
-	rows, err := db.Query(ctx, `
-		WITH RECURSIVE facets AS (
-			(SELECT facet FROM customers WHERE store_id = $1 ORDER BY facet LIMIT 1)
-			UNION ALL
-			SELECT (SELECT c.facet FROM customers c WHERE c.store_id = $1 AND c.facet > f.facet ORDER BY c.facet LIMIT 1)
-			FROM facets f
-			WHERE f.facet IS NOT NULL
-		)
-		SELECT
-			ARRAY(SELECT facet FROM facets WHERE facet IS NOT NULL),
-			s.nth - 1,
-			s.patterns,
-			ARRAY(
-				SELECT unnest(ARRAY['course:' || p.id, 'product:' || p.id])
-				FROM products p
-				WHERE p.store_id = $1 AND s.patterns <> '{}' AND fold(p.title) LIKE ALL (s.patterns)
-			)
-		FROM (SELECT) once
-		LEFT JOIN LATERAL (
-			SELECT nth, `+pg.PatternsOf("ARRAY(SELECT jsonb_array_elements_text(words))")+` AS patterns
-			FROM jsonb_array_elements($2::jsonb) WITH ORDINALITY AS search(words, nth)
-		) s ON true`, store, words)
-	if err != nil {
-		return nil, nil, err
-	}
-	var nth *int
-	var one sought
-	found = map[string]sought{}
-	_, err = pgx.ForEachRow(rows, []any{&all, &nth, &one.patterns, &one.titled}, func() error {
-		if nth != nil {
-			found[searches[*nth]] = one
-		}
-		return nil
-	})
-	return all, found, err
-}
-
 // people is the number of a store's customers in some facets, by its figures.
 func people(ctx context.Context, db pg.Querier, store string, facets []string) (n int64, err error) {
 	err = db.QueryRow(ctx, `
@@ -236,7 +190,7 @@ func (q *listQuery) spans(after *pg.Position) (left []span) {
 func (q *listQuery) walk(in span, n, budget int) (string, pg.Arguments) {
 	by, direction := orderOf(q.Sort)
 	var args pg.Arguments
-	limit := ""
+	var limit string
 	switch {
 	case !q.passes:
 		limit = " LIMIT " + strconv.Itoa(n) // a literal: a plan for any number does not suit a few

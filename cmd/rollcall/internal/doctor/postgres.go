@@ -98,7 +98,8 @@ func (d *doctor) judgeDatabase(db checks.Database) {
 	for _, name := range db.Unindexed {
 		d.find(finding.Finding{Kind: "index_missing", Subject: name,
 			What: "the index " + name + ", which lists are searched by, is not there",
-			Fix:  []string{show.PSQL("CREATE INDEX " + name + " ON " + indexedBy[name] + " WITH (gin_pending_list_limit = 1024)")}})
+			Fix: []string{show.PSQL("CREATE INDEX " + name + " ON " + indexedBy[name] +
+				" WITH (gin_pending_list_limit = 1024)")}})
 	}
 	for _, name := range db.Invalid {
 		d.find(finding.Finding{Kind: "index_missing", Subject: name, Severity: finding.Warning, What: "the index " + name +
