@@ -328,3 +328,49 @@ func TestExplainErased(t *testing.T) {
 		t.Errorf("first seen %v ago", seen)
 	}
 }
+
+// What people said about the mail of a store goes with what else is theirs there, whenever it comes and
+// under whatever name; what they said to other stores stays, and so does what they say afterwards.
+func TestEraseWordsFromOneStore(t *testing.T) {
+	t.Parallel()
+	var e teller
+	said := func(store, who string) store.NewEvent {
+		return e.platform("consent.updated", fmt.Sprintf(`{"store_id":%q,%s,"marketing":false}`, store, who))
+	}
+	user, address := `"user_id":"user_ann"`, `"email":"ann@x.example"`
+	first := []store.NewEvent{
+		e.user("user_ann", "ann@x.example", "verified"), e.enrolled("c1", user),
+		said("s1", user), said("s1", address), said("s2", user), said("s2", address),
+		said("s1", `"user_id":"user_bob"`), said("s1", `"email":"bob@x.example"`),
+	}
+	late := []store.NewEvent{said("s1", user), said("s1", address), said("s2", user), said("s1", `"user_id":"user_old"`)}
+	known := e.user("user_old", "ann@x.example", "verified")
+	const wordsSQL = `SELECT concat_ws(' ', store_id, nullif(user_id, ''), nullif(email, '')) FROM mail_consents ORDER BY 1`
+	others := []string{"s1 bob@x.example", "s1 user_bob", "s2 ann@x.example", "s2 user_ann"}
+	for name, erased := range map[string]func(*testing.T, *store.Store){
+		"told before": func(t *testing.T, s *store.Store) {
+			apply(t, s, first, 4)
+			erase(t, s, store.Erasing{Email: "ann@x.example", Store: "s1"})
+		},
+		"told after": func(t *testing.T, s *store.Store) {
+			apply(t, s, first[:2], 1)
+			erase(t, s, store.Erasing{Email: "ann@x.example", Store: "s1"})
+			apply(t, s, first[2:], 4)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, url := openURL(t)
+			erased(t, s)
+			wantRows(t, url, wordsSQL, others...)
+			apply(t, s, append(late, known), 1) // whose user_old was is known only afterwards
+			wantRows(t, url, wordsSQL, others...)
+			wantRows(t, url, `SELECT event_id FROM webhook_events
+				WHERE type = 'consent.updated' AND payload IS NULL AND event_id <> 'evt_012' ORDER BY id`,
+				"evt_003", "evt_004", "evt_009", "evt_010")
+			apply(t, s, since([]store.NewEvent{later(said("s1", address))}), 1)
+			wantRows(t, url, wordsSQL, append([]string{"s1 ann@x.example"}, others...)...)
+			sound(t, s)
+		})
+	}
+}

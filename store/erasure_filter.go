@@ -67,6 +67,9 @@ func (f *erasureFilter) complete(ctx context.Context) (rows []RowKey, err error)
 	if f.tombstones == nil {
 		return nil, nil
 	}
+	if err := f.wordsInStores(ctx); err != nil {
+		return nil, err
+	}
 	merged, err := f.pseudonymizeMerged(ctx)
 	if err != nil {
 		return nil, err

@@ -147,11 +147,21 @@ func eventsOfStoreOnly(ctx context.Context, q pg.Querier, events []received, sto
 		in[k] = true
 	}
 	return slices.DeleteFunc(events, func(v received) bool {
+		if v.saysIn(store) {
+			return false
+		}
 		keys := v.rows()
 		return len(keys) == 0 || len(v.set.Users) > 0 || slices.ContainsFunc(keys, func(k RowKey) bool {
 			return !in[k] && !(k.Kind == Enrollment && in[RowKey{Enrollment, k.A, "user:" + person}])
 		})
 	}), err
+}
+
+// saysIn tells whether an event is what someone said about mail of a store.
+func (v received) saysIn(store string) bool {
+	return len(v.set.Consents) > 0 && !slices.ContainsFunc(v.set.Consents, func(c facts.Consent) bool {
+		return c.StoreID != store
+	})
 }
 
 // rows are those that an event tells of or, if it has no facts, the payments that

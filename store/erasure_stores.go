@@ -2,6 +2,9 @@ package store
 
 import (
 	"context"
+	"encoding/json"
+
+	"github.com/jackc/pgx/v5"
 
 	"rollcall/facts"
 	"rollcall/store/pg"
@@ -142,3 +145,67 @@ func (t *tombstone) own(c *facts.Context) bool {
 	}
 	return old.UserRef != c.UserRef || old.StripeCustomer != c.StripeCustomer || old.Email+old.Name != ""
 }
+
+// wordsInStores removes what people said about mail in stores that they were erased from, if they said it
+// before, and notes which sets say it. It runs when users are upserted too: a word of a user names no address.
+func (f *erasureFilter) wordsInStores(ctx context.Context) (err error) {
+	defer pg.Wrap(&err, "store.wordsInStores")
+	said := []saidInStore{}
+	var users []string
+	for n, set := range f.sets {
+		for _, c := range set.Consents {
+			said = append(said, saidInStore{n, c})
+		}
+		for _, u := range set.Users {
+			users = append(users, u.ID)
+		}
+	}
+	if !f.tombstones.inStores || len(said)+len(users) == 0 {
+		return nil
+	}
+	text, err := json.Marshal(said)
+	if err != nil {
+		return err
+	}
+	named, err := queryAll(ctx, f.tx, pgx.RowTo[int], `
+		WITH said AS MATERIALIZED (
+			SELECT s.nth, c.*
+			FROM jsonb_to_recordset($1::jsonb) AS s(nth int, word jsonb)
+			CROSS JOIN LATERAL jsonb_populate_record(NULL::mail_consents, s.word) c
+		),
+		gone AS (
+			DELETE FROM mail_consents c
+			USING (
+				SELECT store_id, user_id, email, kind FROM said
+				UNION
+				SELECT store_id, user_id, email, kind FROM mail_consents WHERE user_id <> '' AND user_id = ANY($2)
+			) s
+			WHERE (c.store_id, c.user_id, c.email, c.kind) = (s.store_id, s.user_id, s.email, s.kind)
+			  AND `+erasedInStore+`
+		)
+		SELECT DISTINCT nth FROM said c WHERE `+erasedInStore, string(text), users)
+	for _, n := range named {
+		f.named[n] = true
+	}
+	return err
+}
+
+// saidInStore is a consent of the nth set.
+type saidInStore struct {
+	Nth  int           `json:"nth"`
+	Word facts.Consent `json:"word"`
+}
+
+// erasedInStore is SQL for whether the person of a consent c was erased from its store after they said it.
+var erasedInStore = `EXISTS (
+				SELECT
+				FROM (
+					SELECT c.email WHERE c.email <> ''
+					UNION ALL
+					SELECT u.email FROM users u WHERE u.id = c.user_id
+					UNION ALL
+					SELECT l.object FROM links l WHERE l.relation = 'address' AND l.subject = c.user_id
+				) a(email)
+				JOIN erased e ON e.hash = ` + AddressHash("a.email") + ` AND e.store_id = c.store_id
+				WHERE c.said_at <= e.erased_at
+			  )`

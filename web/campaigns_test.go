@@ -2,8 +2,14 @@ package web
 
 import (
 	"encoding/json"
+	"net/url"
+	"strings"
 	"testing"
 	"time"
+
+	"rollcall/store/campaigns"
+	"rollcall/store/customers"
+	"rollcall/web/core"
 )
 
 // A program makes a campaign of a recipe, changes it, previews it, switches it on and off, and asks what became of it.
@@ -53,4 +59,75 @@ func TestCampaignsAPI(t *testing.T) {
 	ask("GET", at, "", 200)
 	ask("GET", "/api/stores/store_b/campaigns/"+c["id"].(string), "", 404)
 	ask("POST", one+"/switch", `{"to": "ended"}`, 200)
+}
+
+// A program sees which recipes there are, sends a test, and stops and lifts mail to a customer: of its own store.
+func TestMailAPI(t *testing.T) {
+	t.Parallel()
+	x := open(t, nil)
+	x.fill(t)
+	x.exec(t, `UPDATE stores SET owner_user_id = 'user_olga' WHERE id = 'store_a'`)
+	x.exec(t, `INSERT INTO users (id, email, version) VALUES ('user_olga', 'olga@x.example', '1')
+		ON CONFLICT (id) DO UPDATE SET email = EXCLUDED.email`)
+	made, err := customers.New(x.Cfg.Store).CreateToken(t.Context(), customers.NewToken{Store: "store_a", Name: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := withBearer(made.Secret)
+	ask := func(method, path, body string, status int) string {
+		t.Helper()
+		got := x.send(t, method, "/api/stores/store_a"+path, body, asJSON, a)
+		if got.StatusCode != status {
+			t.Errorf("%s %s %s: %d %s", method, path, body, got.StatusCode, got.text)
+		}
+		return got.text
+	}
+	if all := ask("GET", "/recipes", "", 200); strings.Count(all, `"why":`) != len(campaigns.Recipes) {
+		t.Errorf("recipes: %s", all)
+	}
+	var c struct{ ID string }
+	if err := json.Unmarshal([]byte(ask("POST", "/campaigns", `{"recipe": "stuck"}`, 201)), &c); err != nil {
+		t.Fatal(err)
+	}
+	test := "/campaigns/" + c.ID + "/test"
+	ask("POST", test, `{"step": "ask", "to": "olga@x.example"}`, 202)
+	ask("POST", test, `{"step": "ask", "to": "a@example.com"}`, 400) // a customer gets none
+	ask("POST", test, `{"step": "tag", "to": "olga@x.example"}`, 400)
+	ask("POST", test, `{"step": "ask", "variant": "b", "to": "olga@x.example"}`, 400)
+	x.wantCount(t, `SELECT count(*) FROM mails WHERE class = 'test' AND email = 'olga@x.example'`, 1)
+
+	stops := "/customers/" + x.id(t, core.CustomerID, 1) + "/stops"
+	ask("DELETE", stops+"/manual", "", 404)
+	ask("PUT", stops+"/manual", "", 204)
+	ask("PUT", stops+"/manual", "", 204)
+	x.exec(t, `INSERT INTO mail_stops (store_id, hash, reason, since)
+		SELECT s, decode(repeat(h, 32), 'hex'), 'hard', '2026-01-01'
+		FROM (VALUES ('store_a', '0a'), ('store_b', '0b'), ('', '0c')) v(s, h)`)
+	for _, path := range []string{stops, "/stops"} {
+		if text := ask("GET", path, "", 200); !strings.Contains(text, `"reason":"manual"`) ||
+			!strings.Contains(text, `"by":"token:`) {
+			t.Errorf("%s: %s", path, text)
+		}
+	}
+	if text := ask("GET", "/stops", "", 200); strings.Count(text, `"reason"`) != 2 || !strings.Contains(text,
+		`"email":"a@example.com"`) {
+		t.Errorf("stops of others, or without names: %s", text)
+	}
+	var page struct {
+		Next string `json:"next_cursor"`
+	}
+	if err := json.Unmarshal([]byte(ask("GET", "/stops?limit=1", "", 200)), &page); err != nil || page.Next == "" {
+		t.Fatal("no next page", err)
+	}
+	if text := ask("GET", "/stops?limit=1&cursor="+url.QueryEscape(page.Next), "", 200); !strings.Contains(text,
+		`"reason":"hard"`) {
+		t.Errorf("the next page: %s", text)
+	}
+	ask("DELETE", stops+"/manual", "", 204)
+	ask("GET", "/customers/"+x.id(t, core.CustomerID, 99_999)+"/stops", "", 404)
+	for _, path := range []string{"/stops", "/recipes", stops} {
+		if got := x.send(t, "GET", "/api/stores/store_b"+path, "", a); got.StatusCode != 404 {
+			t.Errorf("%s of another store: %d", path, got.StatusCode)
+		}
+	}
 }

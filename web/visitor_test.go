@@ -289,6 +289,8 @@ func answers(r route, is standing) string {
 		return "200 303 400 404" // let in; it is gone after the first who deletes it
 	case r.method == "POST" && strings.HasPrefix(r.path, "/store/"):
 		return "400 404" // let in, and told that there is no such note
+	case strings.HasSuffix(r.path, "/stops/manual"):
+		return "204 404" // let in; what is lifted is not there to be lifted again
 	case r.method == "POST", r.method == "PATCH":
 		return "200 202 415 409" // let in, and told what is wrong: no body, or done before
 	case strings.Contains(r.path, "{segment}") && r.method != "GET",

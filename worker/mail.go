@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	netmail "net/mail"
@@ -59,7 +60,8 @@ func (w *Worker) mailUntil(ctx context.Context) {
 // mailer is what sends the mails of this worker.
 func (w *Worker) mailer() *mailer {
 	host, _ := os.Hostname()
-	m := &mailer{Worker: w, Mail: *w.cfg.Mail, name: fmt.Sprintf("%s:%d", host, os.Getpid()), lines: MailLines,
+	name := fmt.Sprintf("%s:%d:%s", host, os.Getpid(), rand.Text()[:8]) // containers may have the first two alike
+	m := &mailer{Worker: w, Mail: *w.cfg.Mail, name: name, lines: MailLines,
 		mails: storemail.New(w.cfg.Store, w.cfg.Mail.Skips), links: storemail.NewRecipients(w.cfg.Store),
 		limit: rate.NewLimiter(rate.Inf, 1)}
 	if m.Rate > 0 {

@@ -12,7 +12,6 @@ import (
 	"rollcall/mail"
 	"rollcall/store"
 	"rollcall/store/campaigns"
-	"rollcall/store/customers"
 	storemail "rollcall/store/mail"
 	"rollcall/store/pg"
 )
@@ -22,8 +21,8 @@ type mailCmd struct {
 	List      mailListCmd      `cmd:"" help:"List mails, newest first, with what became of them."`
 	Show      mailShowCmd      `cmd:"" help:"Show one mail, and its text if it was kept in the mailbox."`
 	Resend    mailResendCmd    `cmd:"" help:"Send a mail again of which it is unknown whether it arrived."`
-	Stop      mailStopCmd      `cmd:"" help:"Stop all mail of a store to a customer."`
-	Lift      mailLiftCmd      `cmd:"" help:"Lift what stop did. What the customer said stays."`
+	Stops     mailStopsCmd     `cmd:"" help:"List who is not mailed any more, and why; add and lift stops."`
+	Consents  mailConsentsCmd  `cmd:"" help:"Import what customers agreed to, with proof."`
 	Pause     mailPauseCmd     `cmd:"" help:"Pause all sending of a store."`
 	Resume    mailResumeCmd    `cmd:"" help:"Let a store send again."`
 	Campaigns mailCampaignsCmd `cmd:"" help:"List the campaigns of a store."`
@@ -280,57 +279,4 @@ func (c mailResendCmd) Run(e *env) error {
 	}
 	_, err = fmt.Fprintf(e.out, "Mail %d will be sent again. If it arrived before, the customer gets it twice.\n", c.ID)
 	return err
-}
-
-// mailTo is a customer of a store by their address.
-type mailTo struct {
-	Email string `arg:"" name:"email" help:"The customer's email address."`
-	Store string `name:"store" required:"" placeholder:"ID" help:"The store."`
-}
-
-// change changes whether the customer is mailed, and says so.
-func (c mailTo) change(e *env, said string, change func(*storemail.Recipients, int64) error) error {
-	s, err := e.open()
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	if err := e.mustKnowStore(s, c.Store); err != nil {
-		return err
-	}
-	id, err := customers.New(s).CustomerAt(e, c.Store, facts.Email(c.Email))
-	if errors.Is(err, pg.ErrNotFound) {
-		return e.noCustomer(customersShowCmd{Ref: c.Email, Store: c.Store})
-	}
-	if err != nil {
-		return err
-	}
-	number, err := strconv.ParseInt(id, 10, 64)
-	if err == nil {
-		err = change(storemail.NewRecipients(s), number)
-	}
-	if errors.Is(err, pg.ErrNotFound) {
-		return fmt.Errorf("mail to %s was not stopped by hand, so there is nothing to lift", c.Email)
-	}
-	if err == nil {
-		_, err = fmt.Fprintf(e.out, said+"\n", c.Email)
-	}
-	return err
-}
-
-type mailStopCmd struct{ mailTo }
-
-func (c mailStopCmd) Run(e *env) error {
-	return c.change(e, "The store sends no more mail to %s. `rollcall mail lift` takes that back.",
-		func(to *storemail.Recipients, id int64) error {
-			return to.StopByHand(e, c.Store, id, "admin", time.Now())
-		})
-}
-
-type mailLiftCmd struct{ mailTo }
-
-func (c mailLiftCmd) Run(e *env) error {
-	return c.change(e, "Mail to %s is no longer stopped by hand.", func(to *storemail.Recipients, id int64) error {
-		return to.LiftByHand(e, c.Store, id)
-	})
 }

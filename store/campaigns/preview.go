@@ -175,7 +175,7 @@ func (s *Campaigns) decided(ctx context.Context, tx pgx.Tx, c *Campaign, now tim
 	if err != nil {
 		return "", err
 	}
-	settings, _, err := mails.Settings(ctx, c.store)
+	settings, err := mail.SettingsIn(ctx, tx, c.store)
 	return `
 		WITH m AS MATERIALIZED (` + strings.Join(parts, `
 			UNION ALL`) + `

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"rollcall/internal/show"
 	"rollcall/mail"
 	"rollcall/store/finding"
 )
@@ -19,23 +20,25 @@ const mailRests = 10 * time.Minute
 var pauses = map[string]string{"bounces": "addresses do not exist", "complaints": "recipients complained",
 	"refused": "mails were refused for their text or sender"}
 
-// selectMails is the command that lists mails of a store.
-func selectMails(store, where string) string {
-	return `psql "$DATABASE_URL" -c "SELECT id, email, status, reason, answer FROM mails WHERE store_id = '` +
-		strings.ReplaceAll(store, "'", "''") + `' AND ` + where + ` ORDER BY id DESC LIMIT 50"`
+// heldFor is how long people may pause a store before that is reported: they may have forgotten it.
+const heldFor = 7 * 24 * time.Hour
+
+// listMails is the command that lists mails of a store.
+func listMails(store, status string) string {
+	return "rollcall mail list --store " + show.Quote(store) + " --status " + status
 }
 
 // lane is what is wrong with the mail of a store.
 type lane struct {
 	store, pausedFor, trouble string
-	failing, late             bool
+	failing, late, held       bool
 	unknown                   int64
 }
 
 // mails finds stores whose mails do not go out, and mails of which it is not known whether they did.
 func (c *Checkup) mails(ctx context.Context) (all []finding.Finding, err error) {
 	lanes, err := collect(ctx, c, func(row pgx.CollectableRow) (l lane, err error) {
-		return l, row.Scan(&l.store, &l.pausedFor, &l.trouble, &l.failing, &l.late, &l.unknown)
+		return l, row.Scan(&l.store, &l.pausedFor, &l.trouble, &l.failing, &l.late, &l.unknown, &l.held)
 	}, `
 		SELECT
 			s.store_id,
@@ -50,10 +53,17 @@ func (c *Checkup) mails(ctx context.Context) (all []finding.Finding, err error) 
 				  AND m.priority IN (0, 1, 2, 3, 4, 5, 6, 7, 8, 9)
 				  AND m.due_at < now() - $2::interval
 			),
-			(SELECT count(*) FROM mails m WHERE m.store_id = s.store_id AND m.status = 'unknown')
+			(SELECT count(*) FROM mails m WHERE m.store_id = s.store_id AND m.status = 'unknown'),
+			s.paused_for = 'hand' AND s.paused_at < now() - $3::interval AND EXISTS (
+				SELECT
+				FROM mails m
+				WHERE m.store_id = s.store_id
+				  AND m.status = 'due'
+				  AND m.priority IN (0, 1, 2, 3, 4, 5, 6, 7, 8, 9)
+			)
 		FROM mail_settings s
 		WHERE $1 IN ('', s.store_id)
-		ORDER BY s.store_id`, c.Store, mailRests)
+		ORDER BY s.store_id`, c.Store, mailRests, heldFor)
 	if err != nil {
 		return nil, err
 	}
@@ -73,10 +83,15 @@ func (c *Checkup) mails(ctx context.Context) (all []finding.Finding, err error) 
 
 // findings are those of one store.
 func (l lane) findings() (all []finding.Finding) {
+	resume := "rollcall mail resume --store " + show.Quote(l.store)
 	if l.pausedFor != "" && l.pausedFor != "hand" {
 		all = append(all, finding.Finding{Kind: "mail_paused", Subject: l.store,
-			Fix:  []string{selectMails(l.store, "status = 'failed'")},
+			Fix:  []string{listMails(l.store, "failed"), resume},
 			What: fmt.Sprintf("store %s sends no mail: too many %s", l.store, pauses[l.pausedFor])})
+	}
+	if l.held {
+		all = append(all, finding.Finding{Kind: "mail_held", Subject: l.store, Fix: []string{resume},
+			What: fmt.Sprintf("people paused the mail of store %s more than a week ago, and mails are due", l.store)})
 	}
 	if l.failing {
 		all = append(all, finding.Finding{Kind: "mail_failing", Subject: l.store,
@@ -85,7 +100,7 @@ func (l lane) findings() (all []finding.Finding) {
 	}
 	if l.unknown > 0 {
 		all = append(all, finding.Finding{Kind: "mail_unknown", Subject: l.store, Count: l.unknown,
-			Fix:  []string{selectMails(l.store, "status = 'unknown'")},
+			Fix:  []string{listMails(l.store, "unknown")},
 			What: fmt.Sprintf("%s of store %s may have been sent, or not", counted(l.unknown, "mail"), l.store)})
 	}
 	return all

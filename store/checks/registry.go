@@ -157,6 +157,7 @@ var Doctor = []Check{
 	}, Fine: "no backfill is stuck, or ended badly", Run: (*Checkup).backfills},
 	{Name: "mail", Needs: Schema, Kinds: finding.Kinds{
 		problem("mail_paused", "a store that sends no mail, as too much of it came back"),
+		warning("mail_held", "a store whose mail people paused more than a week ago, while mails are due"),
 		problem("mail_failing", "a provider that takes no mail: it is due, and tried again and again"),
 		problem("mail_overdue", "mails that wait for a worker with the settings for mail"),
 		warning("mail_unknown",

@@ -32,11 +32,16 @@ func (e *LineError) Error() string { return fmt.Sprintf("line %d: %s", e.Line, e
 
 // ReadConsents reads a CSV file of consents, with a line of names, as events of the platform: so they are
 // kept, applied and replayed like those that it sends. A line of a file has the same id whenever it is
-// read. The error joins a *LineError for each line that is wrong.
-func ReadConsents(file io.Reader, now time.Time) (events []store.NewEvent, err error) {
+// read. known is the error of a store that a line must not name. The error joins a *LineError for each
+// line that is wrong.
+func ReadConsents(file io.Reader, now time.Time, known func(storeID string) error) (
+	events []store.NewEvent, err error) {
 	rows := csv.NewReader(file)
 	names, err := rows.Read()
-	if err != nil {
+	switch {
+	case errors.Is(err, io.EOF):
+		return nil, errors.New("it is empty: the first line must have the names of the columns")
+	case err != nil:
 		return nil, fmt.Errorf("the first line must have the names of the columns: %w", err)
 	}
 	for i, name := range names {
@@ -49,12 +54,15 @@ func ReadConsents(file io.Reader, now time.Time) (events []store.NewEvent, err e
 	for {
 		row, err := rows.Read()
 		if errors.Is(err, io.EOF) {
+			if len(events)+len(wrong) == 0 {
+				return nil, errors.New("it has no lines behind the names of the columns")
+			}
 			return events, errors.Join(wrong...)
 		}
 		line, _ := rows.FieldPos(0)
 		if err == nil {
 			var e store.NewEvent
-			if e, err = consentEvent(names, row, now); err == nil {
+			if e, err = consentEvent(names, row, now, known); err == nil {
 				events = append(events, e)
 				continue
 			}
@@ -67,7 +75,7 @@ func ReadConsents(file io.Reader, now time.Time) (events []store.NewEvent, err e
 }
 
 // consentEvent is the event of a row.
-func consentEvent(names, row []string, now time.Time) (e store.NewEvent, err error) {
+func consentEvent(names, row []string, now time.Time, known func(string) error) (e store.NewEvent, err error) {
 	data := map[string]string{}
 	for i, name := range names {
 		if value := strings.TrimSpace(row[i]); value != "" {
@@ -97,6 +105,9 @@ func consentEvent(names, row []string, now time.Time) (e store.NewEvent, err err
 	if errors.As(err, &bad) {
 		_, reason, _ := strings.Cut(bad.Reason, ": ")
 		return e, errors.New(reason)
+	}
+	if err == nil {
+		err = known(data["store_id"])
 	}
 	return e, err
 }

@@ -1,6 +1,7 @@
 package mail_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -14,12 +15,20 @@ const consentFile = "\ufeffStore_ID,email,user_id,marketing,tracking,said_at,wor
 	"s1,p2@x.example,,false,true,2026-01-12T10:00:00+01:00,News\n" +
 	"s1,,user_1,true,,2026-01-12T10:00:00Z,News\n"
 
+// onlyS1 knows one store.
+func onlyS1(id string) error {
+	if id != "s1" {
+		return fmt.Errorf("there is no store %q", id)
+	}
+	return nil
+}
+
 // A file of consents becomes events; imported again, none are new.
 func TestImportConsents(t *testing.T) {
 	t.Parallel()
 	s, r := recipients(t)
 	for _, want := range []int{3, 0} {
-		events, err := storemail.ReadConsents(strings.NewReader(consentFile), monday)
+		events, err := storemail.ReadConsents(strings.NewReader(consentFile), monday, onlyS1)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -45,7 +54,9 @@ func TestWrongConsents(t *testing.T) {
 	t.Parallel()
 	const head = "store_id,email,marketing,said_at,wording\n"
 	for file, want := range map[string][]string{
-		"":                      {"the first line must have the names of the columns: EOF"},
+		"":   {"it is empty: the first line must have the names of the columns"},
+		head: {"it has no lines behind the names of the columns"},
+		head + "s2,a@x.example,true,2026-01-01T00:00:00Z,x": {`line 2: there is no store "s2"`},
 		"store_id,mail\n":       {`column "mail" is unknown; known are ` + strings.Join(storemail.ConsentColumns, ", ")},
 		head + "s1,a@x.example": {"line 2: record on line 2: wrong number of fields"},
 		head + "s1,a@x.example,true,,x\ns1,x,true,2026-01-01T00:00:00Z,x\ns1,a@x.example,maybe,2026-01-01T00:00:00Z,x\n" +
@@ -59,7 +70,7 @@ func TestWrongConsents(t *testing.T) {
 			"line 7: said_at is in the future",
 		},
 	} {
-		_, err := storemail.ReadConsents(strings.NewReader(file), monday)
+		_, err := storemail.ReadConsents(strings.NewReader(file), monday, onlyS1)
 		if err == nil || !slices.Equal(strings.Split(err.Error(), "\n"), want) {
 			t.Errorf("%q: %v", file, err)
 		}

@@ -16,7 +16,8 @@ type Turn struct{ Store, Worker string }
 // ErrLaneLost is that another worker may have the lane by now.
 var ErrLaneLost = errors.New("the lane was not renewed in time")
 
-// lease is how long a worker has a lane without renewing it.
+// lease is how long a worker has a lane without renewing it. It outlasts a Postgres that fails over: what a worker
+// hands over meanwhile would be of unknown end. So the lane of a worker that was killed waits as long.
 const lease = time.Minute
 
 // Take takes the lane of the store whose turn it is: of those that may send and have mails due, the

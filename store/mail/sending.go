@@ -127,6 +127,7 @@ const (
 	leastMails      = 50
 	mostBounces     = 5.0
 	mostComplaints  = 0.3
+	warnComplaints  = 0.1
 	leastBounces    = 3
 	leastComplaints = 2
 )
@@ -153,6 +154,15 @@ func (r Rates) Brake() string {
 		return "bounces"
 	case tooMany(r.Refused, r.Mails, mostBounces, leastBounces):
 		return "refused"
+	}
+	return ""
+}
+
+// Warning is what the store should look into before the brake stops it; empty: nothing. Gmail asks for less than
+// 0.1% of complaints.
+func (r Rates) Warning() string {
+	if tooMany(r.Complaints, r.Mails, warnComplaints, 1) {
+		return "complaints"
 	}
 	return ""
 }

@@ -74,6 +74,13 @@ func (m *Mails) Settings(ctx context.Context, storeID string) (_ Settings, _ Lan
 	return settings(ctx, m.Pool, storeID)
 }
 
+// SettingsIn is Settings in a transaction.
+func SettingsIn(ctx context.Context, tx pgx.Tx, storeID string) (s Settings, err error) {
+	defer pg.Wrap(&err, "mail.SettingsIn(%q)", storeID)
+	s, _, err = settings(ctx, tx, storeID)
+	return s, err
+}
+
 func settings(ctx context.Context, q pg.Querier, storeID string) (s Settings, l Lane, err error) {
 	l.Store = storeID
 	err = q.QueryRow(ctx, settingsSQL, storeID).Scan(&s.FromName, &s.ReplyTo, &s.PostalAddress, &s.HomeURL, &s.CourseURL,

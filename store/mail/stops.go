@@ -111,6 +111,63 @@ func (r *Recipients) Stops(ctx context.Context, storeID string, customer int64) 
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[Stop])
 }
 
+// StopFilter says which stops of a store to list.
+type StopFilter struct {
+	Store    string
+	Customer int64 // 0: of all
+	Cursor   string
+	Limit    int
+}
+
+// Stopped is a stop in a list. Its JSON is the API's.
+type Stopped struct {
+	Customer string `json:"customer,omitempty"` // id; empty: they are no customer of the store now, so no name is known
+	Email    string `json:"email,omitempty"`
+	Stop
+}
+
+// AllStops lists those who a store does not mail, the newest first, and returns a cursor of the next page. It
+// hashes the addresses of all the store's customers: no other way leads from a stop to a name.
+func (r *Recipients) AllStops(ctx context.Context, f StopFilter) (page []Stopped, next string, err error) {
+	defer pg.Wrap(&err, "mail.AllStops(%q)", f.Store)
+	if !pg.Storable(f.Store + f.Cursor) {
+		return []Stopped{}, "", nil
+	}
+	rows, err := r.Pool.Query(ctx, `
+		SELECT *
+		FROM (
+			SELECT coalesce(c.id::text, ''), coalesce(c.email, ''), s.store_id = '', s.campaign_id, s.reason, s.since,
+				coalesce(s.by, ''), concat_ws(' ', to_char(s.since AT TIME ZONE 'UTC', 'YYYYMMDDHH24MISSUS'),
+					encode(s.hash, 'hex'), s.reason, s.store_id = '', s.campaign_id) COLLATE "C" AS key
+			FROM mail_stops s
+			LEFT JOIN (
+				SELECT id, email, `+store.AddressHash("email")+` AS hash
+				FROM customers
+				WHERE store_id = $1
+				  AND id = coalesce(nullif($2, 0), id)
+			) c ON c.hash = s.hash
+			WHERE s.store_id IN ('', $1)
+			  AND (c.id IS NOT NULL OR s.store_id = $1 AND $2 = 0)
+		) all_of_them
+		WHERE $3 = '' OR key < $3
+		ORDER BY key DESC
+		LIMIT $4`, f.Store, f.Customer, f.Cursor, f.Limit+1)
+	if err != nil {
+		return nil, "", err
+	}
+	var keys []string
+	page, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (s Stopped, err error) {
+		var key string
+		err = row.Scan(&s.Customer, &s.Email, &s.Everywhere, &s.CampaignID, &s.Reason, &s.Since, &s.By, &key)
+		keys = append(keys, key)
+		return s, err
+	})
+	if len(page) > f.Limit {
+		page, next = page[:f.Limit], keys[f.Limit-1]
+	}
+	return page, next, err
+}
+
 // StopByHand ends all mail of a store to a customer. Done again it changes nothing.
 func (r *Recipients) StopByHand(ctx context.Context, storeID string, customer int64, by string, now time.Time) (
 	err error) {
