@@ -45,8 +45,9 @@ var (
 		"problem. Of events that fail, the subject is source/type.", "kind", "subject")
 	mailsBy = describe("rollcall_mails", "Mails that are due now (at most 100,000 are counted), or of which it is not "+
 		"known whether they were sent, by status: due or unknown.", "status")
-	mailStores = describe("rollcall_mail_stores", "Stores whose mail does not go out, by why: paused or failing.", "why")
-	customers  = describe("rollcall_customers", "Customers on all lists together, by type and status.", "type",
+	mailStores = describe("rollcall_mail_stores", "Stores whose mail does not go out, by why: braked (too much came back), "+
+		"paused (by a person) or failing.", "why")
+	customers = describe("rollcall_customers", "Customers on all lists together, by type and status.", "type",
 		"status")
 	stores = describe("rollcall_stores", "Stores that the platform has reported.")
 )
@@ -119,7 +120,8 @@ func mails(s *store.Store) func(context.Context) ([]prometheus.Metric, error) {
 		}
 		return []prometheus.Metric{
 			gauge(mailsBy, float64(g.Due), "due"), gauge(mailsBy, float64(g.Unknown), "unknown"),
-			gauge(mailStores, float64(g.Paused), "paused"), gauge(mailStores, float64(g.Failing), "failing"),
+			gauge(mailStores, float64(g.Braked), "braked"), gauge(mailStores, float64(g.Held), "paused"),
+			gauge(mailStores, float64(g.Failing), "failing"),
 		}, nil
 	}
 }

@@ -157,7 +157,8 @@ func (s *Reader) ListGauges(ctx context.Context) (g ListGauges, err error) {
 type MailGauges struct {
 	Due     int64 // that could go by now; above mostDue it is mostDue
 	Unknown int64
-	Paused  int64 // stores
+	Braked  int64 // stores of which too much came back
+	Held    int64 // stores that people paused
 	Failing int64 // stores whose provider takes none
 }
 
@@ -171,8 +172,9 @@ func (s *Reader) MailGauges(ctx context.Context) (g MailGauges, err error) {
 		SELECT
 			(SELECT count(*) FROM (SELECT FROM mails WHERE status = 'due' AND due_at <= now() LIMIT $1) d),
 			coalesce(sum((SELECT count(*) FROM mails m WHERE m.store_id = s.store_id AND m.status = 'unknown')), 0)::bigint,
-			count(*) FILTER (WHERE paused_for IS NOT NULL),
+			count(*) FILTER (WHERE paused_for <> 'hand'),
+			count(*) FILTER (WHERE paused_for = 'hand'),
 			count(*) FILTER (WHERE failing_since IS NOT NULL)
-		FROM mail_settings s`, mostDue).Scan(&g.Due, &g.Unknown, &g.Paused, &g.Failing)
+		FROM mail_settings s`, mostDue).Scan(&g.Due, &g.Unknown, &g.Braked, &g.Held, &g.Failing)
 	return g, err
 }
