@@ -67,7 +67,7 @@ func TestMailAPI(t *testing.T) {
 	x := open(t, nil)
 	x.fill(t)
 	x.exec(t, `UPDATE stores SET owner_user_id = 'user_olga' WHERE id = 'store_a'`)
-	x.exec(t, `INSERT INTO users (id, email, version) VALUES ('user_olga', 'olga@x.example', '1')
+	x.exec(t, `INSERT INTO users (id, email, version, deleted_version) VALUES ('user_olga', 'olga@x.example', '1', '')
 		ON CONFLICT (id) DO UPDATE SET email = EXCLUDED.email`)
 	made, err := customers.New(x.Cfg.Store).CreateToken(t.Context(), customers.NewToken{Store: "store_a", Name: "test"})
 	if err != nil {

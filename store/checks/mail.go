@@ -54,7 +54,7 @@ func (c *Checkup) mails(ctx context.Context) (all []finding.Finding, err error) 
 				  AND m.due_at < now() - $2::interval
 			),
 			(SELECT count(*) FROM mails m WHERE m.store_id = s.store_id AND m.status = 'unknown'),
-			s.paused_for = 'hand' AND s.paused_at < now() - $3::interval AND EXISTS (
+			s.paused_for IS NOT DISTINCT FROM 'hand' AND s.paused_at < now() - $3::interval AND EXISTS (
 				SELECT
 				FROM mails m
 				WHERE m.store_id = s.store_id
