@@ -89,12 +89,13 @@ func TestCustomerJSON(t *testing.T) {
 				"current_period_end": null, "cancel_at_period_end": false}]', '{club,course_1,foreign}')`)
 	l.exec(t, `INSERT INTO customers (store_id, email, status) VALUES ('store_a', 'b@example.com', 'inactive')`)
 	now := time.Date(2026, 2, 20, 0, 0, 0, 0, time.UTC)
-	page, _, err := customers.New(l.Store).At(now).Customers(t.Context(), customers.Filter{Store: "store_a", Sort: "email"})
+	reader := customers.New(l.Store).At(now)
+	page, _, err := reader.Customers(t.Context(), customers.Filter{Store: "store_a", Sort: "email"})
 	if err != nil || len(page) != 2 {
 		t.Fatal(page, err)
 	}
 	for i, want := range []string{everything, bare} {
-		one, err := customers.New(l.Store).At(now).Customer(t.Context(), "store_a", page[i].ID)
+		one, err := reader.Customer(t.Context(), "store_a", page[i].ID)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -77,7 +77,7 @@ func (f *Filter) mailParams() []pg.Param {
 		{Name: "engagement", Value: &f.Engagement, On: "engagement.state", Multi: true, Choices: anyOf(engagements, "Any"),
 			Label: "Engagement", Doc: "Only customers who are engaged like this now.", Example: "slipping"},
 		{Name: "can_mail", Value: &f.CanMail, On: "can_mail.is", Choices: anyOf(yesOrNo, "Any"),
-			Label: "May get marketing mail", Doc: "Only customers to whom marketing mail may, or may not, go now.",
+			Label: "May get marketing mail", Doc: "Only customers who may, or may not, get marketing mail now.",
 			Example: "yes"},
 		{Name: "mail", Value: &f.MailWas, On: "mail.was", Multi: true, Group: "mail", Choices: anyOf(mailed, "Any"),
 			Label: "Mail", Doc: "Only customers with a mail of which this became.", Example: "clicked"},

@@ -75,8 +75,7 @@ type listQuery struct {
 	idsOnly bool     // whether only ids are read
 }
 
-// prepare reads the store's facets, the segments that the filter names, and the products
-// that its search may match.
+// prepare reads the store's facets, the segments that the filter names, and the products that its search may match.
 func (s *Reader) prepare(ctx context.Context, db pg.Querier, f Filter) (*listQuery, error) {
 	q := &listQuery{Filter: f, Reader: s}
 	rule, err := f.AsRule()
