@@ -33,17 +33,21 @@ type Mail struct {
 	Skips   storemail.Skips // what campaigns do not want to be sent
 }
 
+// MailLines is the number of mails of a lane that are sent at once.
+const MailLines = 8
+
 const (
 	// mailEvery is how long a due mail may wait for an idle worker.
 	mailEvery = 500 * time.Millisecond
-	// turnFor is how long a store sends before another's turn.
+	// turnFor is how long a store claims mails before another's turn. What a slow provider has not taken in twice that
+	// time waits for the next.
 	turnFor = 3 * time.Second
-	// MailLines is the number of mails of a lane that are sent at once.
-	MailLines = 8
+	// mailsWaiting is how many claimed mails may wait for a line while the next are claimed.
+	mailsWaiting = 100
 	// limitRest is how long a lane rests whose limit is reached.
 	limitRest = 5 * time.Second
 	// renewEvery is how often a lane is renewed, well within its lease.
-	renewEvery = 15 * time.Second
+	renewEvery = 4 * time.Second
 	// outcomeFor is how long a worker tries to write what became of a mail, while Postgres is down.
 	outcomeFor = 40 * time.Second
 )
@@ -107,9 +111,20 @@ type mailLane struct {
 	bodies map[bodyKey]*mail.Body
 	worked bool // it decided about mails
 
+	queue chan storemail.Claimed // to be sent
+	moves chan *lineMove         // of lines
+
 	mu  sync.Mutex
 	end storemail.End
 	err error // of the database
+}
+
+// lineMove is a move that a line waits for.
+type lineMove struct {
+	storemail.Move
+	send bool // the mail may go
+	err  error
+	done chan struct{}
 }
 
 // at is the time by the clock of Postgres, which all workers share.
@@ -123,18 +138,68 @@ func (l *mailLane) run(ctx context.Context) (err error) {
 	if l.store, _, err = l.mails.Settings(ctx, l.Turn.Store); err == nil {
 		l.keys, err = l.links.Keys(ctx)
 	}
-	for err == nil && held.Err() == nil && !l.blocked() && time.Since(l.began) < turnFor {
-		var b storemail.Batch
-		if b, err = l.mails.Claim(held, l.Turn, l.at()); err != nil || b.Decided == 0 {
-			if b.Limited {
-				l.rest(limitRest)
-			}
-			break
-		}
-		l.worked = true
-		l.send(held, b.Mails)
+	if err == nil {
+		err = l.send(held)
 	}
 	return errors.Join(err, l.err, l.finish())
+}
+
+// send claims mails, while those before are sent over several lines.
+func (l *mailLane) send(ctx context.Context) error {
+	l.queue, l.moves = make(chan storemail.Claimed, mailsWaiting), make(chan *lineMove)
+	var lines, writers sync.WaitGroup
+	for range l.lines {
+		lines.Go(func() { l.line(ctx) })
+	}
+	for range 2 {
+		writers.Go(func() { l.move(ctx) })
+	}
+	limited, err := l.claim(ctx)
+	close(l.queue)
+	lines.Wait()
+	close(l.moves)
+	writers.Wait()
+	if limited {
+		l.rest(limitRest)
+	}
+	return err
+}
+
+// claim claims mails until the turn is over. What is claimed and not begun is due again when it ends.
+func (l *mailLane) claim(ctx context.Context) (limited bool, err error) {
+	for ctx.Err() == nil && !l.blocked() && time.Since(l.began) < turnFor {
+		b, err := l.mails.Claim(ctx, l.Turn, l.at())
+		if err != nil || b.Decided == 0 {
+			return b.Limited, err
+		}
+		l.worked = true
+		for _, c := range b.Mails {
+			l.queue <- c
+		}
+	}
+	return false, nil
+}
+
+// move makes the moves of lines, all that wait at once. While writes are on their way, the next ones gather.
+func (l *mailLane) move(ctx context.Context) {
+	for first := range l.moves {
+		some, moves := []*lineMove{first}, []storemail.Move{first.Move}
+		for more := true; more; {
+			select {
+			case m, ok := <-l.moves:
+				if more = ok; ok {
+					some, moves = append(some, m), append(moves, m.Move)
+				}
+			default:
+				more = false
+			}
+		}
+		send, err := l.mails.Next(ctx, l.Turn, moves, l.Sender.Name())
+		for _, m := range some {
+			m.send, m.err = send[m.Begin], err
+			close(m.done)
+		}
+	}
 }
 
 // renewUntil keeps the lane; if that fails the turn ends.
@@ -164,27 +229,10 @@ func (l *mailLane) finish() error {
 	return errors.Join(brake, l.mails.Release(ctx, l.Turn, l.end))
 }
 
-// send sends mails over several lines.
-func (l *mailLane) send(ctx context.Context, some []storemail.Claimed) {
-	queue := make(chan storemail.Claimed)
-	var lines sync.WaitGroup
-	for range min(l.lines, len(some)) {
-		lines.Go(func() { l.line(ctx, queue) })
-	}
-	for _, c := range some {
-		if ctx.Err() != nil || l.blocked() {
-			break // what is left is due again when the turn ends
-		}
-		queue <- c
-	}
-	close(queue)
-	lines.Wait()
-}
-
 // line sends one mail after the other. What became of one is written when the next begins.
-func (l *mailLane) line(ctx context.Context, queue <-chan storemail.Claimed) {
+func (l *mailLane) line(ctx context.Context) {
 	var done *storemail.Done
-	for c := range queue {
+	for c := range l.queue {
 		if ctx.Err() != nil || l.blocked() {
 			continue // the queue is emptied
 		}
@@ -197,14 +245,16 @@ func (l *mailLane) line(ctx context.Context, queue <-chan storemail.Claimed) {
 		if l.limit.Wait(ctx) != nil {
 			continue
 		}
-		send, err := l.mails.Next(ctx, l.Turn, done, c.ID, l.Sender.Name())
-		if err != nil {
+		next := &lineMove{Move: storemail.Move{Done: done, Begin: c.ID}, done: make(chan struct{})}
+		l.moves <- next
+		<-next.done
+		if next.err != nil {
 			l.write(done) // and let the turn end
-			l.fail(err)
+			l.fail(next.err)
 			done = nil
 			continue
 		}
-		if done = nil; send {
+		if done = nil; next.send {
 			o := l.Sender.Send(ctx, message)
 			l.note(o)
 			done = &storemail.Done{Mail: c, Provider: l.Sender.Name(), At: l.at(), Outcome: o}
@@ -222,7 +272,7 @@ func (l *mailLane) write(done *storemail.Done) {
 	ctx, cancel := context.WithTimeout(context.Background(), outcomeFor)
 	defer cancel()
 	for {
-		_, err := l.mails.Next(ctx, l.Turn, done, 0, "")
+		_, err := l.mails.Next(ctx, l.Turn, []storemail.Move{{Done: done}}, "")
 		if err == nil {
 			return
 		}
@@ -264,5 +314,5 @@ func (l *mailLane) fail(err error) {
 func (l *mailLane) blocked() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.err != nil || l.end.Trouble != "" || l.end.Rest > 0
+	return l.err != nil || l.end.Trouble != "" || l.end.Rest > 0 || time.Since(l.began) > 2*turnFor
 }

@@ -141,13 +141,15 @@ func (k *mailKiller) untilDone(middle func()) {
 		_ = k.cmd.Wait()
 	}()
 	middle()
-	eventually(k.T, "all mails have an end", func() bool {
-		asked(k.T, k.servers.DatabaseURL, soon)
-		asked(k.T, k.servers.DatabaseURL, `UPDATE mail_settings SET rest_until = now(),
-			lease_until = CASE WHEN turn_at > now() - interval '20 s' THEN lease_until END RETURNING ''`)
-		return asked(k.T, k.servers.DatabaseURL,
-			`SELECT count(*)::text FROM mails WHERE status IN ('due', 'sending')`)[0] == "0"
-	})
+	for left, before := -1, 0; left != 0; before = left {
+		eventually(k.T, "more mails have an end", func() bool {
+			asked(k.T, k.servers.DatabaseURL, soon)
+			asked(k.T, k.servers.DatabaseURL, `UPDATE mail_settings SET rest_until = now() RETURNING ''`)
+			left, _ = strconv.Atoi(asked(k.T, k.servers.DatabaseURL,
+				`SELECT count(*)::text FROM mails WHERE status IN ('due', 'sending')`)[0])
+			return left == 0 || left != before
+		})
+	}
 }
 
 func (k *mailKiller) flush() {

@@ -19,8 +19,7 @@ import (
 	"rollcall/store/tags"
 )
 
-// TestMain lowers how many cases a law draws: each is two stories in a database. -rapid.checks=300 draws more, and
-// simulates longer.
+// TestMain lowers how many cases a law draws: each is two stories in a database. -rapid.checks=300 draws more.
 func TestMain(m *testing.M) {
 	if err := flag.Set("rapid.checks", "10"); err != nil {
 		panic(err)

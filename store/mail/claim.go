@@ -149,7 +149,7 @@ func (m *Mails) allowance(ctx context.Context, tx pgx.Tx, storeID string, at tim
 	err = tx.QueryRow(ctx, `
 		SELECT count(*)
 		FROM mails
-		WHERE store_id = $1
+		WHERE store_id || '' = $1 -- as mails_tried_by has it
 		  AND status IN ('sending', 'sent', 'unknown', 'failed')
 		  AND claimed_at >= $2`, storeID, begins).Scan(&sent)
 	return min(atOnce, max(0, mail.Allowed(limit, at, zone, s.hours())-sent)), err
@@ -211,14 +211,15 @@ var valuesSQL = `
 	CROSS JOIN LATERAL (
 		SELECT
 			split_part(m.occurrence, ':', 1) AS kind,
-			split_part(substr(m.occurrence, strpos(m.occurrence, ':') + 1), '#', 1) AS ref
+			split_part(substr(m.occurrence, strpos(m.occurrence, ':') + 1), '#', 1) COLLATE "default" AS ref -- as ids
 	) o
 	LEFT JOIN customers c ON c.store_id = m.store_id AND c.email = m.email
 	LEFT JOIN stores st ON st.id = m.store_id
 	LEFT JOIN failed_invoices f ON o.kind = 'invoice' AND f.id = o.ref AND f.account IN ('', st.stripe_account_id)
 	LEFT JOIN checkouts k ON o.kind = 'checkout' AND k.id = o.ref AND k.account IN ('', st.stripe_account_id)
-	LEFT JOIN subscriptions sub ON sub.id = CASE o.kind WHEN 'sub' THEN o.ref WHEN 'invoice' THEN f.subscription END
-		AND sub.account IN ('', st.stripe_account_id)
+	LEFT JOIN subscriptions sub
+		ON sub.id = CASE o.kind WHEN 'sub' THEN o.ref WHEN 'invoice' THEN f.subscription END
+		AND sub.account = ANY (ARRAY['', st.stripe_account_id]) -- IN would be an OR, which no index answers
 	LEFT JOIN products course ON o.kind = 'course' AND course.id = o.ref
 	LEFT JOIN products bought ON bought.id = coalesce(sub.product_id, k.product_ref)
 	WHERE m.store_id = $1

@@ -16,9 +16,10 @@ type Turn struct{ Store, Worker string }
 // ErrLaneLost is that another worker may have the lane by now.
 var ErrLaneLost = errors.New("the lane was not renewed in time")
 
-// lease is how long a worker has a lane without renewing it. It outlasts a Postgres that fails over: what a worker
-// hands over meanwhile would be of unknown end. So the lane of a worker that was killed waits as long.
-const lease = time.Minute
+// lease is how long a worker has a lane without renewing it, and so how long mails wait if it dies. It may be shorter
+// than a failover of Postgres: a mail that was begun is not begun again, one that was not cannot be begun any more by a
+// worker that lost the lane, and that worker still writes what became of those that it sent.
+const lease = 15 * time.Second
 
 // Take takes the lane of the store whose turn it is: of those that may send and have mails due, the
 // one that had none for longest. What another worker left when it died is settled first. ok is
@@ -71,7 +72,7 @@ const takeSQL = `
 
 // settleSQL settles mails that a worker had when it died: those that it had not begun to send are
 // due, and so are those whose provider recognises a mail that it has. What may have been sent is
-// not sent again.
+// not sent again; should that worker live after all, it still writes what became of it.
 const settleSQL = `
 	UPDATE mails
 	SET
@@ -85,7 +86,7 @@ const settleSQL = `
 			WHEN provider IN ('resend', 'mailbox') THEN 'again'
 			ELSE 'interrupted'
 		END,
-		claimed_by = NULL,
+		claimed_by = CASE WHEN started_at IS NULL OR provider IN ('resend', 'mailbox') THEN NULL ELSE claimed_by END,
 		started_at = NULL
 	WHERE store_id = $1
 	  AND status = 'sending'`

@@ -2,7 +2,6 @@ package mail
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -20,79 +19,103 @@ type Done struct {
 	mail.Outcome
 }
 
-// Next writes what became of one mail, and begins the next, in one transaction: so no more mails
-// are in doubt than connections send, should this worker be killed. Either may be missing: done is
-// nil, or next 0. send tells whether the next mail may go: whoever left since it was claimed does
-// not get it.
-func (m *Mails) Next(ctx context.Context, l Turn, done *Done, next int64, provider string) (send bool, err error) {
+// Move is what a line of a worker does next: it writes what became of one mail, and begins another. Either may be
+// missing: Done is nil, or Begin 0.
+type Move struct {
+	Done  *Done
+	Begin int64
+}
+
+// Next does the moves of several lines in one transaction, so that many mails cost one write to the disk. No more mails
+// are in doubt than there are lines, should this worker be killed. It returns which of the mails may go: whoever left
+// since theirs was claimed does not get it.
+func (m *Mails) Next(ctx context.Context, l Turn, moves []Move, provider string) (send map[int64]bool, err error) {
 	defer pg.Wrap(&err, "mail.Next(%q)", l.Store)
 	var batch pgx.Batch
-	if done != nil {
-		batch.Queue(doneSQL, done.Mail.ID, l.Worker, done.Status, nullable(done.Reason), done.At, done.Provider,
-			nullable(done.ProviderID), nullable(done.Answer))
-		if done.Status == mail.Failed && done.Reason == mail.ReasonHard {
-			batch.Queue(hardSQL, done.Mail.ID, done.At)
+	var begin []int64
+	var done outcomes
+	for _, move := range moves {
+		if move.Done != nil {
+			done.add(move.Done)
+		}
+		if move.Begin != 0 {
+			begin = append(begin, move.Begin)
 		}
 	}
-	if next != 0 {
-		batch.Queue(startSQL, next, l.Worker, provider).QueryRow(func(row pgx.Row) error {
-			err := row.Scan(&send)
-			if errors.Is(err, pgx.ErrNoRows) {
-				return nil // it is no longer this worker's
-			}
+	done.queue(&batch, l)
+	send = map[int64]bool{}
+	if begin != nil {
+		batch.Queue(startSQL, begin, l.Worker, provider).Query(func(rows pgx.Rows) error {
+			var id int64
+			var may bool
+			_, err := pgx.ForEachRow(rows, []any{&id, &may}, func() error { send[id] = may; return nil })
 			return err
 		})
 	}
-	if err := m.Pool.SendBatch(ctx, &batch).Close(); err != nil {
-		return false, err
-	}
-	return send, nil
+	return send, m.Pool.SendBatch(ctx, &batch).Close()
 }
 
-func nullable(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
+// outcomes are columns of what became of mails.
+type outcomes struct {
+	ids, hard                                          []int64
+	statuses, reasons, providers, providerIDs, answers []string
+	at, hardAt                                         []time.Time
 }
 
-// doneSQL writes an outcome. A mail of which it was not known any more whether it was sent is known
-// again. One that is to be tried again waits longer each time; if it would be too late then, it has
-// failed.
+func (o *outcomes) add(d *Done) {
+	o.ids, o.statuses, o.reasons = append(o.ids, d.Mail.ID), append(o.statuses, d.Status), append(o.reasons, d.Reason)
+	o.at, o.providers = append(o.at, d.At), append(o.providers, d.Provider)
+	o.providerIDs, o.answers = append(o.providerIDs, d.ProviderID), append(o.answers, d.Answer)
+	if d.Status == mail.Failed && d.Reason == mail.ReasonHard {
+		o.hard, o.hardAt = append(o.hard, d.Mail.ID), append(o.hardAt, d.At)
+	}
+}
+
+func (o *outcomes) queue(batch *pgx.Batch, l Turn) {
+	if o.ids != nil {
+		batch.Queue(doneSQL, l.Worker, o.ids, o.statuses, o.reasons, o.at, o.providers, o.providerIDs, o.answers)
+	}
+	if o.hard != nil {
+		batch.Queue(hardSQL, o.hard, o.hardAt)
+	}
+}
+
+// again is SQL for when a mail m is tried again: it waits longer each time.
+const again = `(o.at + LEAST(interval '4 hours', interval '1 minute' * 2 ^ LEAST(m.tries, 10)))`
+
+// doneSQL writes outcomes. A mail of which it was not known any more whether it was sent is known
+// again. One that would be too late when it is to be tried again has failed.
+//
+// Mails are found by their ids. Of an index for mails of one status Postgres believes, while many
+// begin to be sent, that it has next to none, and would read all of it: so status is hidden from it
+// here and in startSQL.
 const doneSQL = `
 	UPDATE mails m
 	SET
-		status = CASE WHEN n.late THEN 'failed' ELSE $3 END,
-		reason = CASE WHEN n.late THEN 'soft' ELSE $4 END,
-		due_at = CASE WHEN $4 = 'later' THEN n.due_at ELSE m.due_at END,
-		sent_at = CASE WHEN $3 = 'sent' THEN $5::timestamptz END,
-		started_at = CASE WHEN $3 <> 'due' THEN m.started_at END,
-		claimed_by = CASE WHEN $3 <> 'due' THEN m.claimed_by END,
-		provider = $6,
-		provider_id = $7,
-		answer = $8
-	FROM (
-		SELECT
-			id,
-			$5::timestamptz + LEAST(interval '4 hours', interval '1 minute' * 2 ^ LEAST(tries, 10)) AS due_at,
-			$4 = 'later' AND $5::timestamptz + LEAST(interval '4 hours', interval '1 minute' * 2 ^ LEAST(tries, 10)) > not_after
-				AS late
-		FROM mails
-		WHERE id = $1
-	) n
-	WHERE m.id = n.id
-	  AND m.claimed_by = $2
-	  AND m.status IN ('sending', 'unknown')`
+		status = CASE WHEN o.reason = 'later' AND ` + again + ` > m.not_after THEN 'failed' ELSE o.status END,
+		reason = CASE WHEN o.reason = 'later' AND ` + again + ` > m.not_after THEN 'soft' ELSE nullif(o.reason, '') END,
+		due_at = CASE WHEN o.reason = 'later' THEN ` + again + ` ELSE m.due_at END,
+		sent_at = CASE WHEN o.status = 'sent' THEN o.at END,
+		started_at = CASE WHEN o.status <> 'due' THEN m.started_at END,
+		claimed_by = CASE WHEN o.status <> 'due' THEN m.claimed_by END,
+		provider = o.provider,
+		provider_id = nullif(o.provider_id, ''),
+		answer = nullif(o.answer, '')
+	FROM unnest($2::bigint[], $3::text[], $4::text[], $5::timestamptz[], $6::text[], $7::text[], $8::text[])
+		AS o(id, status, reason, at, provider, provider_id, answer)
+	WHERE m.id = o.id
+	  AND m.claimed_by = $1
+	  AND m.status || '' IN ('sending', 'unknown')`
 
-// hardSQL stops an address that does not exist, for all stores.
+// hardSQL stops addresses that do not exist, for all stores.
 var hardSQL = `
 	INSERT INTO mail_stops (store_id, hash, reason, since, mail_id)
-	SELECT '', ` + store.AddressHash("m.email") + `, 'hard', $2, m.id
-	FROM mails m
-	WHERE m.id = $1
+	SELECT '', ` + store.AddressHash("m.email") + `, 'hard', o.at, m.id
+	FROM unnest($1::bigint[], $2::timestamptz[]) AS o(id, at)
+	JOIN mails m USING (id)
 	ON CONFLICT DO NOTHING`
 
-// startSQL begins to send a mail, unless its recipient left meanwhile.
+// startSQL begins to send mails, but those whose recipients left meanwhile.
 var startSQL = `
 	UPDATE mails m
 	SET
@@ -101,12 +124,12 @@ var startSQL = `
 		provider = $3,
 		started_at = clock_timestamp(),
 		tries = m.tries + 1
-	FROM (SELECT n.id, ` + stopped("n") + ` AS stopped FROM mails n WHERE n.id = $1) s
+	FROM (SELECT n.id, ` + stopped("n") + ` AS stopped FROM mails n WHERE n.id = ANY($1)) s
 	WHERE m.id = s.id
 	  AND m.claimed_by = $2
-	  AND m.status = 'sending'
+	  AND m.status || '' = 'sending'
 	  AND m.started_at IS NULL
-	RETURNING m.status = 'sending'`
+	RETURNING m.id, m.status = 'sending'`
 
 // Keep keeps a message in the mailbox. A mail that is repeated is kept once.
 func (m *Mails) Keep(ctx context.Context, id int64, raw []byte) (err error) {
@@ -187,7 +210,7 @@ func (m *Mails) Rates(ctx context.Context, storeID string) (r Rates, err error) 
 				FROM mail_events e
 				WHERE e.mail_id = m.id
 			) e
-			WHERE m.store_id = $1
+			WHERE m.store_id || '' = $1 -- as mails_tried_by has it
 			  AND m.status IN ('sending', 'sent', 'unknown', 'failed')
 			  AND m.claimed_at >= coalesce((SELECT counted_from FROM mail_settings WHERE store_id = $1), '-infinity')
 			ORDER BY m.claimed_at DESC

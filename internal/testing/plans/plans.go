@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -31,6 +32,11 @@ func (p Plan) Scans() (all []string) {
 		all = append(all, sub.Scans()...)
 	}
 	return all
+}
+
+// Uses tells whether a node reads an index.
+func (p Plan) Uses(index string) bool {
+	return p.Index == index || slices.ContainsFunc(p.Plans, func(sub Plan) bool { return sub.Uses(index) })
 }
 
 // Sorts lists the nodes that sort, but for those of a page.

@@ -1,0 +1,30 @@
+package mail
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"rollcall/store/pg"
+)
+
+// Statements whose plans are tested.
+const (
+	DoneSQL = doneSQL
+
+	SettleSQL = settleSQL
+)
+
+var (
+	StartSQL  = startSQL
+	HardSQL   = hardSQL
+	ValuesSQL = valuesSQL
+)
+
+// ClaimSQL is the statement of a claim.
+func (m *Mails) ClaimSQL(ctx context.Context, tx pgx.Tx, l Turn, at time.Time) (string, []any, error) {
+	args := pg.Arguments{at}
+	decide, err := m.Decide(ctx, tx, l.Store, &args)
+	return claimSQL(decide, l, atOnce, &args), args, err
+}

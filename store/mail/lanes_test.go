@@ -1,0 +1,50 @@
+package mail_test
+
+import (
+	"testing"
+	"time"
+
+	sending "rollcall/mail"
+	"rollcall/store/mail"
+)
+
+// A worker that lost its lane while it sent still writes what became of the mail, which is in doubt until then; and it
+// begins none of the mails that it had claimed.
+func TestLostLane(t *testing.T) {
+	t.Parallel()
+	m := shop(t, due("", ""), due("", "")+` RETURNING id`)
+	exec(t, m, `UPDATE mails SET class = 'service'`)
+	mine := take(t, m, noon)
+	b, err := m.Claim(t.Context(), mine, noon)
+	if err != nil || len(b.Mails) != 2 {
+		t.Fatal(b, err)
+	}
+	begin := func(id int64) bool {
+		send, err := m.Next(t.Context(), mine, []mail.Move{{Begin: id}}, "smtp")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return send[id]
+	}
+	if !begin(b.Mails[0].ID) {
+		t.Fatal("it may not go")
+	}
+	exec(t, m, `UPDATE mail_settings SET lease_until = now() - interval '1 s'`)
+	theirs, ok, err := m.Take(t.Context(), "w2", noon)
+	if err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	const all = `SELECT concat_ws(' ', status, reason) FROM mails ORDER BY id`
+	want(t, m, all, "unknown interrupted", "due")
+	if begin(b.Mails[1].ID) {
+		t.Error("a mail goes that is no longer this worker's")
+	}
+	done := mail.Done{Mail: b.Mails[0], Provider: "smtp", At: noon, Outcome: sending.Outcome{Status: sending.Sent}}
+	if _, err := m.Next(t.Context(), mine, []mail.Move{{Done: &done}}, "smtp"); err != nil {
+		t.Fatal(err)
+	}
+	want(t, m, all, "sent", "due")
+	if again, err := m.Claim(t.Context(), theirs, noon.Add(time.Second)); err != nil || len(again.Mails) != 1 {
+		t.Error(again, err)
+	}
+}

@@ -1,0 +1,79 @@
+package mail_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"rollcall/internal/testing/plans"
+	"rollcall/store/mail"
+)
+
+// manyMails are mails of several stores, to people who said what they want. All are due yet: that is what Postgres
+// knows of them while the first go out.
+var manyMails = append(plans.Many[:len(plans.Many)-1:len(plans.Many)-1],
+	`INSERT INTO customers (store_id, email)
+		SELECT 's' || i % 3, 'q' || i || '@x.example' FROM generate_series(1, 30000) i`,
+	`INSERT INTO mails (store_id, email, class, campaign_id, step, occurrence, version, due_at, not_after)
+		SELECT 's' || i % 3, 'p' || i || '@x.example', 'marketing', 'c' || i % 3, 'a', 'o', 1, now() - interval '1 hour',
+			now() + interval '1 day' FROM generate_series(1, 20000) i`,
+	`INSERT INTO mail_consents (store_id, user_id, email, kind, state, said_at, source, version)
+		SELECT 's' || i % 3, '', 'p' || i || '@x.example', 'marketing', 'granted', now(), 'import', '1'
+		FROM generate_series(1, 5000) i`,
+	`INSERT INTO mail_consents (store_id, user_id, email, kind, state, said_at, source, version)
+		SELECT 's' || i % 3, 'user_' || i, '', 'marketing', 'granted', now(), 'platform', '1'
+		FROM generate_series(1, 5000) i`,
+	`INSERT INTO links (relation, subject, object, since, hearsay)
+		SELECT 'address', 'user_' || i, 'p' || i || '@x.example', '1', false FROM generate_series(1, 5000) i`,
+	`INSERT INTO checkouts (account, id, version, status, promotions, sale, started_at)
+		SELECT '', 'cs_' || i, '2026-01-01T00:00:00.000000Z 20 ', 'complete', 'opt_in', 'pi_' || i, now()
+		FROM generate_series(1, 5000) i`,
+	`INSERT INTO mail_stops (store_id, hash, reason, since)
+		SELECT '', sha256(i::text::bytea), 'hard', now() FROM generate_series(1, 5000) i`,
+	`VACUUM ANALYZE`)
+
+// nearlyEmpty are tables of few rows in the test.
+const nearlyEmpty = "stores mail_settings failed_invoices"
+
+// No statement by which mails go out reads a whole table or index, nor all that a store sent lately, also when Postgres
+// has not seen yet that any were sent.
+func TestSendingIsLookedUp(t *testing.T) {
+	t.Parallel()
+	m := mail.New(open(t), nil)
+	exec(t, m, manyMails...)
+	ids, at := []int64{1, 2, 3, 4, 5, 6, 7, 8}, time.Now()
+	texts, ats := make([]string, len(ids)), make([]time.Time, len(ids))
+	err := pgx.BeginFunc(t.Context(), m.Pool, func(tx pgx.Tx) error {
+		claim, args, err := m.ClaimSQL(t.Context(), tx, mail.Turn{Store: "s1", Worker: "w"}, at)
+		if err != nil {
+			return err
+		}
+		for name, q := range map[string]struct {
+			sql  string
+			args []any
+		}{
+			"claim":  {claim, args},
+			"values": {mail.ValuesSQL, []any{"s1", ids}},
+			"start":  {mail.StartSQL, []any{ids, "w", "smtp"}},
+			"done":   {mail.DoneSQL, []any{"w", ids, texts, texts, ats, texts, texts, texts}},
+			"hard":   {mail.HardSQL, []any{ids, ats}},
+			"settle": {mail.SettleSQL, []any{"s1", at}},
+		} {
+			plan := plans.Explain(t, tx, q.sql, q.args...)
+			for _, scan := range plan.Scans() {
+				if !strings.HasPrefix(scan, "ModifyTable") && !strings.Contains(nearlyEmpty, strings.Fields(scan)[3]) {
+					t.Errorf("%s: %s", name, scan)
+				}
+			}
+			if plan.Uses("mails_tried_by") {
+				t.Errorf("%s reads all that the store sent lately", name)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
