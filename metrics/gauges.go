@@ -45,8 +45,8 @@ var (
 		"problem. Of events that fail, the subject is source/type.", "kind", "subject")
 	mailsBy = describe("rollcall_mails", "Mails that are due now (at most 100,000 are counted), or of which it is not "+
 		"known whether they were sent, by status: due or unknown.", "status")
-	mailStores = describe("rollcall_mail_stores", "Stores whose mail does not go out, by why: braked (too much came back), "+
-		"paused (by a person) or failing.", "why")
+	mailStores = describe("rollcall_mail_stores", "Stores whose mail does not go out, by why: braked (too much came "+
+		"back), paused (by a person) or failing.", "why")
 	customers = describe("rollcall_customers", "Customers on all lists together, by type and status.", "type",
 		"status")
 	stores = describe("rollcall_stores", "Stores that the platform has reported.")

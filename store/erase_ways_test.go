@@ -345,7 +345,8 @@ func TestEraseWordsFromOneStore(t *testing.T) {
 	}
 	late := []store.NewEvent{said("s1", user), said("s1", address), said("s2", user), said("s1", `"user_id":"user_old"`)}
 	known := e.user("user_old", "ann@x.example", "verified")
-	const wordsSQL = `SELECT concat_ws(' ', store_id, nullif(user_id, ''), nullif(email, '')) FROM mail_consents ORDER BY 1`
+	const wordsSQL = `
+		SELECT concat_ws(' ', store_id, nullif(user_id, ''), nullif(email, '')) FROM mail_consents ORDER BY 1`
 	others := []string{"s1 bob@x.example", "s1 user_bob", "s2 ann@x.example", "s2 user_ann"}
 	for name, erased := range map[string]func(*testing.T, *store.Store){
 		"told before": func(t *testing.T, s *store.Store) {
