@@ -47,7 +47,9 @@ func (s *system) fillReaders(ctx context.Context, customers int) {
 	s.exec(ctx, `INSERT INTO mail_settings (store_id, postal_address, quiet_from, quiet_to)
 		VALUES ('`+longest+`', '1 High Street', NULL, NULL)`)
 	s.exec(ctx, `INSERT INTO mail_consents (store_id, user_id, email, kind, state, said_at, source, version)
-		SELECT store_id, '', email, 'marketing', 'granted', now(), 'import', '1' FROM customers WHERE store_id = '`+longest+`'`)
+		SELECT store_id, '', email, 'marketing', 'granted', now(), 'import', '1'
+		FROM customers
+		WHERE store_id = '`+longest+`'`)
 	s.exec(ctx, `VACUUM ANALYZE mail_consents`)
 	s.add("(m) customers of one store", float64(customers), "", "loaded in "+time.Since(began).Round(time.Second).String())
 }
@@ -82,7 +84,8 @@ func (s *system) enterAll(ctx context.Context, all *campaigns.Campaigns, custome
 	try(all.Look(ctx, now, time.Microsecond))
 	took := time.Since(began)
 	s.add("(n) customers enter a campaign", took.Seconds(), "s", fmt.Sprintf("%d, in chunks", reached))
-	s.add("    bare INSERT … SELECT", bare.Seconds(), "s", fmt.Sprintf("as many rows; ratio %.1f", took.Seconds()/bare.Seconds()))
+	s.add("    bare INSERT … SELECT", bare.Seconds(), "s",
+		fmt.Sprintf("as many rows; ratio %.1f", took.Seconds()/bare.Seconds()))
 	s.add("    how many it would reach", counted.Seconds(), "s", "before it is switched on")
 	s.exec(ctx, `VACUUM ANALYZE runs`)
 }
@@ -128,8 +131,10 @@ func (s *system) sendMails(ctx context.Context, all *campaigns.Campaigns, sink *
 	took := time.Since(began)
 	stop()
 	rate := float64(made) / took.Seconds()
-	s.add("    mails sent", rate, "/s", fmt.Sprintf("%d: claimed, built, sent, and known to be; %d bytes each", made, len(raw)))
-	if sent := query[int](ctx, s, `SELECT count(*) FROM mails WHERE status = 'sent'`); sent != made || sink.Count() != made {
+	s.add("    mails sent", rate, "/s",
+		fmt.Sprintf("%d: claimed, built, sent, and known to be; %d bytes each", made, len(raw)))
+	sent := query[int](ctx, s, `SELECT count(*) FROM mails WHERE status = 'sent'`)
+	if sent != made || sink.Count() != made {
 		check(fmt.Errorf("%d sent, and %d arrived, of %d", sent, sink.Count(), made))
 	}
 	bare := bareMails(sink, raw, made)
@@ -147,7 +152,8 @@ func (s *system) mailer(sink *smtpsink.Sink) *worker.Mail {
 
 func (s *system) untilSent(ctx context.Context) {
 	until(ctx, 20*time.Millisecond, func() bool {
-		return query[bool](ctx, s, `SELECT NOT EXISTS (SELECT FROM mails WHERE store_id = $1 AND status IN ('due', 'sending'))`,
+		return query[bool](ctx, s, `
+			SELECT NOT EXISTS (SELECT FROM mails WHERE store_id = $1 AND status IN ('due', 'sending'))`,
 			longest)
 	})
 }

@@ -40,8 +40,8 @@ var imports = map[string][]string{
 	"rollcall/store/bulk": {"rollcall/store", "rollcall/store/customers", "rollcall/store/pg", "rollcall/store/tags"},
 	"rollcall/store/campaigns": {"rollcall/internal/moment", "rollcall/internal/show", "rollcall/mail", "rollcall/store",
 		"rollcall/store/customers", "rollcall/store/mail", "rollcall/store/pg", "rollcall/store/tags", "rollcall/value"},
-	"rollcall/store/checks": {"rollcall/facts", "rollcall/mail", "rollcall/store", "rollcall/store/finding",
-		"rollcall/store/pg", "rollcall/store/reasons"},
+	"rollcall/store/checks": {"rollcall/facts", "rollcall/internal/show", // figures in sentences
+		"rollcall/mail", "rollcall/store", "rollcall/store/finding", "rollcall/store/pg", "rollcall/store/reasons"},
 	"rollcall/store/customers": {"rollcall/facts", "rollcall/internal/moment", "rollcall/internal/show", // rules in words
 		"rollcall/store", "rollcall/store/mail", // who may be mailed
 		"rollcall/store/pg", "rollcall/store/reasons"},
@@ -64,8 +64,8 @@ var imports = map[string][]string{
 		"rollcall/web/operators", "rollcall/web/recipients"},
 	"rollcall/web/access": {"rollcall/store/customers", "rollcall/store/pg", "rollcall/web/core"},
 	"rollcall/web/api": {"rollcall/facts", "rollcall/store", "rollcall/store/bulk", "rollcall/store/campaigns",
-		"rollcall/store/customers",
-		"rollcall/store/inbox", "rollcall/store/pg", "rollcall/store/segments", "rollcall/store/status",
+		"rollcall/store/customers", "rollcall/store/inbox", "rollcall/store/mail", "rollcall/store/pg",
+		"rollcall/store/segments", "rollcall/store/status",
 		"rollcall/store/tags", "rollcall/store/value", "rollcall/web/core"},
 	"rollcall/web/charts": {"rollcall/internal/show"},
 	"rollcall/web/core": {"rollcall/internal/actions", "rollcall/internal/moment", "rollcall/internal/proxies",
