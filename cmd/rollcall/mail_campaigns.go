@@ -117,18 +117,23 @@ func (c mailPreviewCmd) Run(e *env) error {
 		return err
 	}
 	p, err := campaigns.New(s).Preview(e, c.Store, c.Campaign, of, now)
-	if errors.Is(err, pg.ErrNotFound) {
-		return fmt.Errorf("store %s has no campaign %q; `%s` lists them", c.Store, c.Campaign,
-			e.at("rollcall mail campaigns --store "+quote(c.Store)))
-	}
 	if err != nil {
-		return err
+		return e.noCampaign(err, c.Store, c.Campaign)
 	}
 	if c.JSON {
 		return printJSON(e.out, p)
 	}
 	printPreview(e, p)
 	return nil
+}
+
+// noCampaign says what to do if a store lacks a campaign.
+func (e *env) noCampaign(err error, storeID, id string) error {
+	if !errors.Is(err, pg.ErrNotFound) {
+		return err
+	}
+	return fmt.Errorf("store %s has no campaign %q; `%s` lists them", storeID, id,
+		e.at("rollcall mail campaigns --store "+quote(storeID)))
 }
 
 func printPreview(e *env, p campaigns.Preview) {

@@ -27,6 +27,7 @@ type mailCmd struct {
 	Resume    mailResumeCmd    `cmd:"" help:"Let a store send again."`
 	Campaigns mailCampaignsCmd `cmd:"" help:"List the campaigns of a store."`
 	Preview   mailPreviewCmd   `cmd:"" help:"Show who would get a campaign, and who not and why."`
+	Results   mailResultsCmd   `cmd:"" help:"Show what a campaign has come to."`
 }
 
 // Help is shown below the usage.

@@ -54,6 +54,7 @@ var behind = map[string][]string{
 	"mail resume":            {"--store", "s1"},
 	"mail campaigns":         {"--store", "s1"},
 	"mail preview":           {"camp_1", "--store", "s1"},
+	"mail results":           {"camp_1", "--store", "s1"},
 	"token create":           {"--store", "s1"},
 	"token revoke":           {"1"},
 	"doctor":                 {"--email", "ava@x.example"},

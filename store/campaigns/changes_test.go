@@ -245,7 +245,7 @@ func TestResults(t *testing.T) {
 	w.tick(day)
 	w.send()
 	r := w.results()
-	if len(r.Arms) != 3 || r.Effect != nil || r.Entered != 60 || r.Arms[0].Arm != "held" || r.Arms[0].Running == 0 {
+	if len(r.Arms) != 3 || r.Effect != nil || r.Entered != 60 || r.Arms[0].Arm != "held" || r.Arms[0].Running == 0 || r.CameBack.Of != 0 {
 		t.Fatalf("%+v", r)
 	}
 	w.want(`SELECT DISTINCT concat_ws(' ', r.arm, b.subject, m.version) FROM runs r
@@ -262,6 +262,10 @@ func TestResults(t *testing.T) {
 	w.tick(7 * day)
 	w.tick(14 * day)
 	r = w.results()
+	mailed := r.Entered - r.Arms[0].Entered
+	if r.CameBack.Of != mailed || r.CameBack.Did != mailed {
+		t.Errorf("%d of %d came back, want all %d", r.CameBack.Did, r.CameBack.Of, mailed)
+	}
 	if r.Effect == nil || !r.Effect.Clear || r.Effect.Value != 1 || r.Arms[0].Goal != 0 || r.Versus.Clear {
 		t.Errorf("%+v", r)
 	}

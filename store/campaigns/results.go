@@ -7,18 +7,20 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"rollcall/store/mail"
 	"rollcall/store/pg"
 	"rollcall/value"
 )
 
 // Results are what a campaign has come to so far.
 type Results struct {
-	Entered int64             `json:"entered"`
-	Arms    []Arm             `json:"arms"`  // held first, if there are any
-	Mails   []MailCount       `json:"mails"` // by step, status and reason
-	Clicked Clicked           `json:"clicked"`
-	Effect  *value.Difference `json:"effect"` // goal with mails less goal without; null: it cannot be said
-	Versus  *value.Difference `json:"versus"` // goal of text b less that of a; null: it cannot be said
+	Entered  int64             `json:"entered"`
+	Arms     []Arm             `json:"arms"`  // held first, if there are any
+	Mails    []MailCount       `json:"mails"` // by step, status and reason
+	Clicked  Clicked           `json:"clicked"`
+	CameBack value.Share       `json:"came_back"` // of those mailed 7 days ago or longer, those who came back in 7 days
+	Effect   *value.Difference `json:"effect"`    // goal with mails less goal without; null: it cannot be said
+	Versus   *value.Difference `json:"versus"`    // goal of text b less that of a; null: it cannot be said
 }
 
 // Arm is what became of those who got the same.
@@ -78,6 +80,9 @@ func (s *Campaigns) Results(ctx context.Context, storeID, id string, now time.Ti
 		if r.Mails, err = pgx.CollectRows(rows, pgx.RowToStructByPos[MailCount]); err != nil {
 			return err
 		}
+		if r.CameBack, err = c.cameBack(ctx, tx, now); err != nil {
+			return err
+		}
 		return tx.QueryRow(ctx, `
 			SELECT count(DISTINCT m.id) FILTER (WHERE NOT e.machine), count(DISTINCT m.id) FILTER (WHERE e.machine)
 			FROM mails m
@@ -88,6 +93,19 @@ func (s *Campaigns) Results(ctx context.Context, storeID, id string, now time.Ti
 	})
 	r.compare()
 	return r, err
+}
+
+// cameBack is the share of those who were mailed who came back, once it can be said.
+func (c *Campaign) cameBack(ctx context.Context, tx pgx.Tx, now time.Time) (value.Share, error) {
+	var mailed, back int64
+	err := tx.QueryRow(ctx, `
+		SELECT count(DISTINCT r.email), count(DISTINCT r.email) FILTER (WHERE r.was = 'came_back')
+		FROM `+mail.Story("sent", "came_back")+` r
+		JOIN mails m ON m.id = r.mail_id
+		WHERE r.store_id = $1
+		  AND r.campaign_id = $2
+		  AND m.sent_at <= $3`, c.store, c.ID, now.Add(-mail.BackWithin)).Scan(&mailed, &back)
+	return value.Proportion(back, mailed, "no one was mailed 7 days ago yet"), err
 }
 
 // span is how long a run takes that does not end early.

@@ -2,6 +2,7 @@ package customers
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -62,6 +63,7 @@ func (w witness) mail(t testing.TB, s *store.Store, d draw) {
 		for n := 0; d.chance(45); n++ {
 			w.mails[email] = append(w.mails[email], d.mail(t, s, email, n)...)
 		}
+		w.mails[email] = append(w.mails[email], cameBack(w.mails[email], d.bought(t, s, email))...)
 	}
 	w.decide(t, s)
 }
@@ -95,6 +97,40 @@ func (d draw) mail(t testing.TB, s *store.Store, email string, n int) (all []hap
 			SELECT 'smtp', gen_random_uuid(), max(id), $2, $3, nullif($4, ''), $5 FROM mails WHERE email = $1`,
 			email, kind, at, verdict, machine)
 		add(kind != "delivered" && !machine && verdict != "ours" && status != "failed", kind, at)
+	}
+	return all
+}
+
+// bought draws what a customer bought until they were last active.
+func (d draw) bought(t testing.TB, s *store.Store, email string) (all []time.Time) {
+	t.Helper()
+	var active *time.Time
+	if err := s.Pool.QueryRow(t.Context(), `SELECT last_activity_at FROM customers WHERE email = $1`, email).
+		Scan(&active); err != nil {
+		t.Fatal(err)
+	}
+	for d.chance(60) {
+		at := d.edge()
+		if active == nil || at.After(*active) {
+			continue
+		}
+		all = append(all, at)
+		put(t, s, `
+			INSERT INTO payments (account, id, claim_version, intent_version, invoice_version, destination_version,
+				kind, claim_paid, claim_amount, claim_currency, paid_at, customer_id, unattached)
+			SELECT '', gen_random_uuid(), '4', '', '', '', 'checkout', true, 5, 'usd', $2, id, NULL FROM customers WHERE email = $1`, email, at)
+	}
+	return all
+}
+
+// cameBack are the first of times in the 7 days after each mail that was sent.
+func cameBack(mails []happened, times []time.Time) (all []happened) {
+	slices.SortFunc(times, time.Time.Compare)
+	for _, m := range mails {
+		i := slices.IndexFunc(times, m.at.Before)
+		if m.was == "sent" && i >= 0 && !times[i].After(m.at.Add(7*day)) {
+			all = append(all, happened{m.campaign, "came_back", times[i]})
+		}
 	}
 	return all
 }

@@ -7,12 +7,12 @@ import (
 	"rollcall/store/mail"
 )
 
-// manyOf are the conditions that as many rows of a thing with rows of all meet where: those of the
+// manyOf are the conditions that as many rows of from, which has those of all, meet where: those of the
 // store are counted at once, as they are many for each customer.
-func (k compiler) manyOf(thing *Thing, where []cond, least, most int) (conds []cond) {
+func (k compiler) manyOf(from string, where []cond, least, most int) (conds []cond) {
 	within := and(append([]cond{{sql: "r.store_id = $?", args: []any{k.store}}}, where...))
 	with := func(how string, n int) cond {
-		return cond{sql: "c.email IN (SELECT r.email FROM " + thing.From + " WHERE " + within.sql +
+		return cond{sql: "c.email IN (SELECT r.email FROM " + from + " WHERE " + within.sql +
 			" GROUP BY r.email HAVING count(*) " + how + strconv.Itoa(n) + ")", args: within.args}
 	}
 	if least > 0 {

@@ -11,6 +11,7 @@ import (
 
 	"rollcall/internal/moment"
 	"rollcall/store"
+	"rollcall/store/mail"
 	"rollcall/store/pg"
 )
 
@@ -246,7 +247,10 @@ func (k compiler) called(query string) []cond {
 // rows are the conditions of a leaf about a thing with rows: first those that an index
 // has, then one on the rows unless the index has all.
 func (k compiler) rows(thing *Thing, r Rule) (conds []cond) {
-	where := []cond{}
+	where, from := []cond{}, thing.From
+	if thing.Name == "mail" { // reads nothing that is not asked for
+		from = mail.Story(r.Parts["was"]...) + " r"
+	}
 	if thing.Of != "" {
 		where = []cond{{sql: thing.Of}}
 	}
@@ -273,9 +277,9 @@ func (k compiler) rows(thing *Thing, r Rule) (conds []cond) {
 			args: []any{path, string(values)}})
 	}
 	if thing.Of != "" && (least > 1 || most > 0) {
-		return append(conds, k.manyOf(thing, where[1:], least, most)...)
+		return append(conds, k.manyOf(from, where[1:], least, most)...)
 	}
-	return append(conds, counted(thing.From, and(where), least, most))
+	return append(conds, counted(from, and(where), least, most))
 }
 
 // path is a leaf in jsonpath, empty if that cannot say all of it. It takes a fifth of the

@@ -268,7 +268,8 @@ func ageText(age string) string {
 // mailTexts say what became of a mail, of one and of several.
 var mailTexts = map[string][2]string{
 	"sent": {"been sent a mail", "been sent %s mails"}, "clicked": {"clicked in a mail", "clicked %s times in mails"},
-	"bounced":    {"had a mail come back", "had mails come back %s times"},
+	"came_back":  {"come back within 7 days of a mail", "come back %s times within 7 days of mails"},
+	"bounced":    {"had a mail bounce", "had mails bounce %s times"},
 	"complained": {"called a mail spam", "called mails spam %s times"},
 }
 

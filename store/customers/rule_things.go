@@ -53,8 +53,8 @@ var (
 		"product_purchase", "Product purchase", "subscription", "Subscription")
 	yesOrNo = pg.Choices("yes", "Yes", "no", "No")
 	refunds = pg.Choices("yes", "In full or in part", "partly", "In part", "no", "No")
-	mailed  = pg.Choices("sent", "Sent", "clicked", "Clicked", "bounced", "Came back",
-		"complained", "Called spam")
+	mailed  = pg.Choices("sent", "Sent", "clicked", "Clicked", "came_back", "Came back within 7 days",
+		"bounced", "Bounced", "complained", "Called spam")
 	subscriptionStates = pg.Choices("active", "Active", "trialing", "In trial", "past_due", "Past due",
 		"paused", "Paused", "unpaid", "Unpaid", "incomplete", "Incomplete", "incomplete_expired", "Never paid",
 		"canceled", "Canceled")
@@ -155,7 +155,7 @@ var Things = []Thing{
 	{Name: "can_mail", Label: "Marketing mail", Doc: "Whether marketing mail may go to them now.", Parts: []Part{
 		{Name: "is", Label: "May get marketing mail", Choices: yesOrNo}}},
 	{Name: "mail", Label: "Mail", Doc: "What became of a mail to them: each time that it was sent, clicked and so on.",
-		From: mail.StorySQL + " r",
+		From: mail.Story() + " r",
 		Of:   "r.store_id = c.store_id AND r.email = c.email",
 		Parts: times([]Part{
 			{Name: "campaign", Label: "Campaign", Kind: CampaignID, Multi: true, SQL: "r.campaign_id = ANY(" + asTexts + ")"},

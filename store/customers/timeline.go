@@ -17,7 +17,7 @@ import (
 // subscription_started, subscription_paid (the first time), subscription_renewed,
 // subscription_past_due, subscription_paused, subscription_canceled (will end with
 // its period), subscription_ended, merged, note, signed_in (the last time), mail_sent,
-// mail_clicked (by a person), mail_bounced, mail_complained, mail_left. Of
+// mail_clicked (by a person), mail_came_back (within 7 days), mail_bounced, mail_complained, mail_left. Of
 // disputes and subscriptions, facts have only the current state.
 type Entry struct {
 	At        time.Time      `json:"at"`
@@ -26,7 +26,7 @@ type Entry struct {
 	Title     *string        `json:"title"`
 	ProductID *string        `json:"product_id"`
 	Money     *store.Money   `json:"money"`   // paid, refunded, disputed, or the price of a period
-	Text      *string        `json:"text"`    // the text of a note, the address of a merge, the progress in percent
+	Text      *string        `json:"text"`    // the text of a note, the address of a merge, the progress in percent, how they came back
 	Ref       string         `json:"ref"`     // of the fact, as in Explanation; or course:…, note:…, merge:…, customer:…
 	Origins   []store.Origin `json:"origins"` // where known
 
@@ -46,7 +46,7 @@ var abouts = map[string][]string{
 		"subscription_started", "subscription_paid", "subscription_renewed", "subscription_past_due", "subscription_paused",
 		"subscription_canceled", "subscription_ended"},
 	"courses": {"enrolled", "progressed", "completed", "enrollment_ended"},
-	"mail":    {"mail_sent", "mail_clicked", "mail_bounced", "mail_complained", "mail_left"},
+	"mail":    {"mail_sent", "mail_clicked", "mail_came_back", "mail_bounced", "mail_complained", "mail_left"},
 	"notes":   {"note"},
 }
 

@@ -171,9 +171,9 @@ entries AS (
 	CROSS JOIN LATERAL (SELECT id, body, created_at FROM customer_notes WHERE store_id = t.store_id
 		AND email = t.email OFFSET 0) n
 	UNION ALL
-	SELECT m.at, false, 8, 'mail_' || m.was, 'mail:' || m.mail_id, k.name, NULL, NULL, NULL, NULL, '', '{}'
+	SELECT m.at, false, 8, 'mail_' || m.was, 'mail:' || m.mail_id, k.name, NULL, NULL, NULL, m.text, '', '{}'
 	FROM target t
-	CROSS JOIN LATERAL (SELECT * FROM ` + mail.StorySQL + ` r
+	CROSS JOIN LATERAL (SELECT * FROM ` + mail.Story() + ` r
 		WHERE r.store_id = t.store_id AND r.email = t.email OFFSET 0) m
 	LEFT JOIN campaigns k ON k.id = m.campaign_id
 	UNION ALL

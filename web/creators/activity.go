@@ -9,7 +9,7 @@ import (
 )
 
 // happening is how the timeline shows a kind of entry. Sentence has the places
-// {title}, {campaign}, {money}, {percent} and {text}; what stands in brackets is left out if its place has no
+// {title}, {campaign}, {money}, {percent}, {return} and {text}; what stands in brackets is left out if its place has no
 // value.
 type happening struct{ Icon, Tone, Sentence string }
 
@@ -38,7 +38,8 @@ var happenings = map[string]happening{
 	"signed_in":             {"key", "", "Signed in"},
 	"mail_sent":             {"mail", "", "Got the mail {campaign}"},
 	"mail_clicked":          {"mail", "", "Clicked in the mail {campaign}"},
-	"mail_bounced":          {"mail", "bad", "The mail {campaign} came back"},
+	"mail_came_back":        {"mail", "", "Came back: {return} the mail {campaign}"},
+	"mail_bounced":          {"mail", "bad", "The mail {campaign} bounced"},
 	"mail_complained":       {"mail", "bad", "Called the mail {campaign} spam"},
 	"mail_left":             {"mail", "bad", "Unsubscribed from {campaign}"},
 }
@@ -61,7 +62,7 @@ func (a activity) Percent() (percent float64) {
 // part is a piece of a sentence: one of its fields is set.
 type part struct {
 	Plain string
-	Place string // title, campaign, money, percent or text; its value is the entry's
+	Place string // title, campaign, money, percent, return or text; its value is the entry's
 }
 
 // activityOf puts an entry into words.

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"time"
+
+	"rollcall/mail"
+	"rollcall/store/campaigns"
+)
+
+type mailResultsCmd struct {
+	Campaign string `arg:"" name:"campaign" help:"The campaign's id (the first column of campaigns)."`
+	Store    string `name:"store" required:"" placeholder:"ID" help:"The store."`
+	JSON     bool   `name:"json" help:"Print JSON, as the API does."`
+}
+
+func (c mailResultsCmd) Run(e *env) error {
+	s, err := e.open()
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if err := e.mustKnowStore(s, c.Store); err != nil {
+		return err
+	}
+	r, err := campaigns.New(s).Results(e, c.Store, c.Campaign, time.Now())
+	switch {
+	case err != nil:
+		return e.noCampaign(err, c.Store, c.Campaign)
+	case c.JSON:
+		return printJSON(e.out, r)
+	case len(r.Arms) == 0:
+		_, err := fmt.Fprintln(e.out, "No one has entered yet.")
+		return err
+	}
+	printResults(e, r)
+	return nil
+}
+
+func printResults(e *env, r campaigns.Results) {
+	arms := table{head: []string{"CUSTOMERS", "ENTERED", "GOAL", "REACHED IT", "95% INTERVAL"}}
+	for _, a := range r.Arms {
+		percent, between := campaigns.ShareTexts(a.Share)
+		if percent != "" {
+			percent += " of " + number(a.Share.Of)
+		}
+		arms.add(r.LabelOf(a), number(a.Entered), number(a.Goal), cmp.Or(percent, "too early"), cmp.Or(between, "-"))
+	}
+	arms.print(e.out)
+	mails := table{head: []string{"STEP", "TEXT", "MAIL", "MAILS", "REASON"}}
+	for _, m := range r.Mails {
+		mails.add(harmless(m.Step), cmp.Or(m.Variant, "a"), m.Status, number(m.Mails), reasonText(m.Reason))
+	}
+	if len(r.Mails) > 0 {
+		mails.print(e.out)
+	}
+	for _, text := range []string{r.EffectText(), r.VersusText(), r.BackText()} {
+		if text != "" {
+			fmt.Fprintln(e.out, text)
+		}
+	}
+	if r.Clicked.People+r.Clicked.Machines > 0 {
+		fmt.Fprintf(e.out, "Clicked in %s by people, and in %s by programs that check mails.\n",
+			count(int(r.Clicked.People), "mail"), number(r.Clicked.Machines))
+	}
+}
+
+func reasonText(reason string) string {
+	if reason == "" {
+		return ""
+	}
+	return mail.ReasonText(reason)
+}
