@@ -46,7 +46,7 @@ const aheadSQL = `
 	SELECT a.pid, coalesce(a.application_name, ''), coalesce(host(a.client_addr), ''), a.xact_start
 	FROM pg_stat_activity waits
 	CROSS JOIN unnest(pg_blocking_pids(waits.pid)) AS ahead(pid)
-	JOIN pg_stat_activity a ON a.pid = ahead.pid
+	JOIN pg_stat_activity a ON a.pid = ahead.pid AND a.pid <> pg_backend_pid() -- an index also waits for this look
 	WHERE waits.datname = current_database()
 	  AND waits.usename = current_user
 	  AND waits.wait_event_type = 'Lock'
