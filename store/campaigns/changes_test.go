@@ -245,7 +245,8 @@ func TestResults(t *testing.T) {
 	w.tick(day)
 	w.send()
 	r := w.results()
-	if len(r.Arms) != 3 || r.Effect != nil || r.Entered != 60 || r.Arms[0].Arm != "held" || r.Arms[0].Running == 0 || r.CameBack.Of != 0 {
+	if len(r.Arms) != 3 || r.Effect != nil || r.Entered != 60 || r.Arms[0].Arm != "held" || r.Arms[0].Running == 0 ||
+		r.CameBack.Of != 0 {
 		t.Fatalf("%+v", r)
 	}
 	w.want(`SELECT DISTINCT concat_ws(' ', r.arm, b.subject, m.version) FROM runs r
@@ -256,7 +257,7 @@ func TestResults(t *testing.T) {
 		held`)
 	set = facts.Set{}
 	for _, email := range w.rows(`SELECT email FROM runs WHERE arm <> 'held'`) {
-		set.Enrollments = append(set.Enrollments, w.enrolled("c1", email, begin.Add(-6*day), 10, w.now))
+		set.Enrollments = append(set.Enrollments, w.enrolled("c1", email, begin.Add(-6*day), 10, w.now.Add(day)))
 	}
 	w.keep(set)
 	w.tick(7 * day)
