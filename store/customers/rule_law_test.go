@@ -19,11 +19,12 @@ import (
 )
 
 var (
-	ruleStores = flag.Int("rule.stores", 20, "random stores for the laws of rules")
+	ruleStores = flag.Int("rule.stores", 4, "random stores for the laws of rules")
 	ruleSeed   = flag.Uint64("rule.seed", 1, "the first seed of the laws of rules")
 )
 
-// rulesOfStore is how many rules are drawn for each store: 10,000 in all.
+// rulesOfStore is how many rules are drawn for each store: 10,000 for 20 stores, which take minutes, as Postgres plans
+// each.
 const rulesOfStore = 500
 
 // everybody are all customers, as the API's JSON has them.
@@ -61,8 +62,17 @@ func (w witness) choice(all []Customer, r Rule) []string {
 	return ids
 }
 
+// written are conditions in one of their forms.
+func written(conds []cond, form func(cond) string, args *pg.Arguments) string {
+	w := &pg.Conditions{Args: args}
+	for _, c := range conds {
+		w.AddAll(form(c), c.args)
+	}
+	return w.String()
+}
+
 // chosen are those who meet each of rules by the compiled conditions, in one statement: in both
-// of their forms.
+// of their forms, if they have two.
 func chosen(t testing.TB, s *Reader, rules []Rule) [][]string {
 	t.Helper()
 	var args pg.Arguments
@@ -77,12 +87,12 @@ func chosen(t testing.TB, s *Reader, rules []Rule) [][]string {
 			t.Fatal(err)
 		}
 		k := compiler{store: "s", now: s.now(), sought: found}
-		for _, form := range []func(cond) string{cond.ofAll, cond.ofOne} {
-			w := &pg.Conditions{Args: &args}
-			for _, c := range k.all(expanded) {
-				w.AddAll(form(c), c.args)
-			}
-			columns = append(columns, "("+w.String()+") IS TRUE")
+		conds := k.all(expanded)
+		columns = append(columns, "("+written(conds, cond.ofAll, &args)+") IS TRUE")
+		if slices.ContainsFunc(conds, func(c cond) bool { return c.each != "" }) {
+			columns = append(columns, "("+written(conds, cond.ofOne, &args)+") IS TRUE")
+		} else {
+			columns = append(columns, "NULL")
 		}
 	}
 	rows, err := s.Pool.Query(t.Context(), `
@@ -99,12 +109,12 @@ func chosen(t testing.TB, s *Reader, rules []Rule) [][]string {
 		ids[i] = []string{}
 	}
 	var id string
-	var is []bool
+	var is []*bool
 	if _, err := pgx.ForEachRow(rows, []any{&id, &is}, func() error {
 		for i := range ids {
-			if all, one := is[2*i], is[2*i+1]; all != one {
-				t.Errorf("customer %s meets %v: %v among all, %v alone", id, rules[i], all, one)
-			} else if all {
+			if all, one := is[2*i], is[2*i+1]; one != nil && *one != *all {
+				t.Errorf("customer %s meets %v: %v among all, %v alone", id, rules[i], *all, *one)
+			} else if *all {
 				ids[i] = append(ids[i], id)
 			}
 		}
