@@ -118,7 +118,8 @@ func (d draw) bought(t testing.TB, s *store.Store, email string) (all []time.Tim
 		put(t, s, `
 			INSERT INTO payments (account, id, claim_version, intent_version, invoice_version, destination_version,
 				kind, claim_paid, claim_amount, claim_currency, paid_at, customer_id, unattached)
-			SELECT '', gen_random_uuid(), '4', '', '', '', 'checkout', true, 5, 'usd', $2, id, NULL FROM customers WHERE email = $1`, email, at)
+			SELECT '', gen_random_uuid(), '4', '', '', '', 'checkout', true, 5, 'usd', $2, id, NULL
+			FROM customers WHERE email = $1`, email, at)
 	}
 	return all
 }

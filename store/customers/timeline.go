@@ -26,7 +26,7 @@ type Entry struct {
 	Title     *string        `json:"title"`
 	ProductID *string        `json:"product_id"`
 	Money     *store.Money   `json:"money"`   // paid, refunded, disputed, or the price of a period
-	Text      *string        `json:"text"`    // the text of a note, the address of a merge, the progress in percent, how they came back
+	Text      *string        `json:"text"`    // of a note; or a merge's address, progress in percent, how they came back
 	Ref       string         `json:"ref"`     // of the fact, as in Explanation; or course:…, note:…, merge:…, customer:…
 	Origins   []store.Origin `json:"origins"` // where known
 

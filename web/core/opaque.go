@@ -142,7 +142,8 @@ func (o *opaque) Customers(all []customers.Customer) {
 
 // entryIDs are the kinds of ids in the refs of timeline entries.
 var entryIDs = map[string]string{"first_seen": CustomerID, "note": NoteID, "merged": mergeID, "mail_sent": MailID,
-	"mail_clicked": MailID, "mail_came_back": MailID, "mail_bounced": MailID, "mail_complained": MailID, "mail_left": CustomerID}
+	"mail_clicked": MailID, "mail_came_back": MailID, "mail_bounced": MailID, "mail_complained": MailID,
+	"mail_left": CustomerID}
 
 // Entries enciphers the rows' numbers in the refs of timeline entries.
 func (o *opaque) Entries(all []customers.Entry) {
