@@ -261,7 +261,7 @@ func (q *listQuery) reads() int {
 				return readsRows
 			}
 		}
-		if c.entry {
+		if c.entry || c.each != "" { // or their words
 			reads = readsEntries
 		}
 	}
