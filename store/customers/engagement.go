@@ -132,9 +132,9 @@ func (k compiler) engaged(states []string) []cond {
 	if len(states) == 1 {
 		return conds[states[0]]
 	}
-	var any []cond
+	var each []cond
 	for _, state := range states {
-		any = append(any, and(conds[state]))
+		each = append(each, and(conds[state]))
 	}
-	return []cond{join(any, " OR ", "false")}
+	return []cond{join(each, " OR ", "false")}
 }
