@@ -106,8 +106,10 @@ func unfold(p *browser.Page, group string) {
 	p.Click(fmt.Sprintf(".add [data-group=%s] > summary", group))
 }
 
-// tick ticks, or no longer ticks, the box of a value.
+// tick ticks, or no longer ticks, the box of a value: not while an answer is on its
+// way that draws the boxes again, for a click between press and release is lost then.
 func tick(p *browser.Page, name, value string) {
+	p.Until(`!document.querySelector(".htmx-request")`)
 	p.Click(fmt.Sprintf("input[name=%s][value=%q]", name, value))
 }
 

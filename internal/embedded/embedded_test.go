@@ -324,11 +324,12 @@ func TestMissing(t *testing.T) {
 }
 
 // TestAwkwardFolders: closed to the account Postgres runs as (if we are root),
-// too long for a socket's name, with characters that are special in URLs.
+// too long for a socket's name, with characters that are special in URLs, left
+// by a start that was killed before it gave the folder away.
 func TestAwkwardFolders(t *testing.T) {
 	t.Parallel()
 	for name, path := range map[string]string{
-		"closed": "closed", "long": strings.Repeat("long/", 20), "special": "a b,'%?#é",
+		"closed": "closed", "long": strings.Repeat("long/", 20), "special": "a b,'%?#é", "begun": "begun",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -339,6 +340,11 @@ func TestAwkwardFolders(t *testing.T) {
 				}
 			}
 			o := Options{Dir: filepath.Join(base, path)}
+			if name == "begun" {
+				if err := errors.Join(os.Mkdir(o.Dir, 0o711), os.Mkdir(filepath.Join(o.Dir, "postgres"), 0o700)); err != nil {
+					t.Fatal(err)
+				}
+			}
 			s := start(t, o)
 			put(t, s, "kept")
 			s.Stop()

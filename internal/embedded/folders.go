@@ -92,13 +92,14 @@ func postgresHome(dir string) (string, *account, error) {
 		return "", nil, err
 	}
 	existing, err := filepath.EvalSymlinks(home)
-	if err == nil {
-		if !acct.reaches(existing) {
-			return "", nil, fmt.Errorf("the account %s, which runs postgres, cannot reach %s; make the folders above it "+
-				"passable (chmod o+x) or choose another one (--data)",
-				acct.name, existing)
-		}
+	if err == nil && acct.reaches(existing) {
 		return existing, acct, nil
+	}
+	// A start that was killed may have made the folder and not yet given it away.
+	if err == nil && os.Remove(existing) != nil {
+		return "", nil, fmt.Errorf("the account %s, which runs postgres, cannot reach %s; make the folders above it "+
+			"passable (chmod o+x) or choose another one (--data)",
+			acct.name, existing)
 	}
 	os.Remove(home) // a link whose target is gone
 	if err := makeOwned(home, acct); err != nil {
