@@ -6,7 +6,10 @@ import (
 	"testing"
 	"time"
 
+	diff "github.com/google/go-cmp/cmp"
+
 	"rollcall/facts"
+	"rollcall/store"
 	"rollcall/store/value"
 )
 
@@ -61,6 +64,52 @@ func TestWhoNeedsHelp(t *testing.T) {
 		rich@x.example stuck c1 2026-05-10
 		poor@x.example stuck c1 2026-05-20
 		idle@x.example not_started c1 2026-06-01`, got)
+}
+
+// Of many who need help for one reason, those who paid most are listed; the others are in no list of a later reason. One
+// connection to Postgres alone finds the same.
+func TestMostPaidAreHelpedFirst(t *testing.T) {
+	t.Parallel()
+	set := facts.Set{Enrollments: []facts.Enrollment{learns("stuck@x.example", "2026-04-01", 30, "2026-05-20")}}
+	var want []string
+	for i := range 40 {
+		email := fmt.Sprintf("p%d@x.example", i)
+		set.Subscriptions = append(set.Subscriptions, subscribed(fmt.Sprintf("sub_%d", i), email, "active", 1000, "month",
+			"2026-02-10", "2026-02-10"))
+		set.Payments = append(set.Payments, sold(fmt.Sprintf("pi_%d", i), email, int64(900+i/2), "usd", "2026-04-01"))
+		set.Enrollments = append(set.Enrollments, learns(email, "2026-04-01", 30, fmt.Sprintf("2026-05-%d", 10+i%2)))
+		if i >= 15 {
+			want = append([]string{email + " silent"}, want...)
+		}
+	}
+	want = append(want, "stuck@x.example stuck")
+	s, url := openURL(t)
+	all := valued(t, s, "2026-06-15", set)
+	if len(all.Of("usd").Months) == 0 {
+		t.Fatal("nothing was paid")
+	}
+	one, err := store.Open(t.Context(), url, store.Options{Conns: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(one.Close)
+	again := computed(t, one, "2026-06-15")
+	for _, with := range []*store.Store{s, one} {
+		help, err := value.New(with).Help(t.Context(), "s1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, h := range help {
+			got = append(got, h.Email+" "+h.Reason)
+		}
+		if d := diff.Diff(want, got); d != "" {
+			t.Error(d)
+		}
+	}
+	if d := diff.Diff(all, again); d != "" {
+		t.Error(d)
+	}
 }
 
 // What is expected of each buyer is kept where it can be said, and goes when it cannot be said any more.

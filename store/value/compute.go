@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
 
 	"rollcall/store"
 	"rollcall/store/customers"
@@ -34,50 +35,98 @@ const computeSettings = `SET LOCAL statement_timeout = '120s'; SET LOCAL work_me
 // together; others are not kept waiting. One at a time computes a store: computed is false if another does just now.
 func (v *Values) Compute(ctx context.Context, store string, now time.Time) (computed bool, err error) {
 	defer pg.Wrap(&err, "value.Compute(%q)", store)
-	err = pgx.BeginTxFunc(ctx, v.Pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead}, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, computeSettings); err != nil {
-			return err
-		}
+	err = v.inSnapshot(ctx, "", func(tx pgx.Tx) error {
 		c := computing{tx: tx, store: store, now: now, reports: map[string]*Report{}, readers: v.readers.At(now)}
-		if err := tx.QueryRow(ctx, zoneSQL, store).Scan(&computed, &c.zone); err != nil || !computed {
+		var snapshot string
+		if err := tx.QueryRow(ctx, zoneSQL, store).Scan(&computed, &c.zone, &snapshot); err != nil || !computed {
 			return err
 		}
-		return c.run(ctx)
+		return v.run(ctx, &c, snapshot)
 	})
 	return computed, err
 }
 
-// zoneSQL takes the store, and finds its time zone.
+// zoneSQL takes the store, and finds its time zone. It names the snapshot.
 var zoneSQL = `
 	SELECT
 		pg_try_advisory_xact_lock(hashtextextended('value:' || $1::text, 0)),
-		` + store.ZoneOf("$1")
+		` + store.ZoneOf("$1") + `,
+		pg_export_snapshot()`
 
-func (c *computing) run(ctx context.Context) error {
-	for _, made := range []struct {
-		sql, table string
-		args       []any
-	}{
-		{daysSQL, "value_days", c.args()},
-		{buyersSQL, "value_buyers", c.until()},
-		{subscriptionsSQL, "value_subscriptions", []any{c.store}},
-		{movesSQL, "value_moves", c.until()},
-	} {
-		if _, err := c.tx.Exec(ctx, made.sql, made.args...); err != nil {
+// inSnapshot runs do in a transaction that sees a snapshot of another one; if it has no name, one of its own.
+func (v *Values) inSnapshot(ctx context.Context, name string, do func(pgx.Tx) error) error {
+	return pgx.BeginTxFunc(ctx, v.Pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead}, func(tx pgx.Tx) error {
+		settings := computeSettings
+		if name != "" {
+			settings = "SET TRANSACTION SNAPSHOT '" + name + "'; " + settings
+		}
+		if _, err := tx.Exec(ctx, settings); err != nil {
 			return err
 		}
-		if _, err := c.tx.Exec(ctx, "ANALYZE "+made.table); err != nil {
+		return do(tx)
+	})
+}
+
+// run computes side by side, by two connections, what needs payments and what does not. With one connection alone it
+// does one after the other.
+func (v *Values) run(ctx context.Context, c *computing, snapshot string) error {
+	p := people{tx: c.tx, computing: c, subscribed: make(chan subscribed, 1)}
+	both, until := errgroup.WithContext(ctx)
+	if v.Conns() < 2 {
+		both.SetLimit(1)
+		both.Go(func() error { return p.run(until) })
+	} else {
+		both.Go(func() error {
+			return v.inSnapshot(until, snapshot, func(tx pgx.Tx) error {
+				p.tx = tx
+				return p.run(until)
+			})
+		})
+	}
+	both.Go(func() error { return c.payments(until, p.subscribed) })
+	if err := both.Wait(); err != nil {
+		return err
+	}
+	return c.keep(ctx, &p)
+}
+
+// payments computes what needs payments.
+func (c *computing) payments(ctx context.Context, found <-chan subscribed) error {
+	for _, made := range []table{{"value_days", daysSQL, c.args()}, {"value_buyers", buyersSQL, c.until()}} {
+		if err := made.make(ctx, c.tx); err != nil {
+			return err
+		}
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case s := <-found:
+		if err := c.take(ctx, s); err != nil {
 			return err
 		}
 	}
 	for _, part := range []func(context.Context) error{
-		c.months, c.cohorts, c.again, c.subscribers, c.forecast, c.groups, c.keep, c.help,
+		c.months, c.cohorts, c.again, c.subscribers, c.forecast, c.groups,
 	} {
 		if err := part(ctx); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// table is a temporary table, and what fills it.
+type table struct {
+	name, sql string
+	args      []any
+}
+
+func (t table) make(ctx context.Context, tx pgx.Tx) error {
+	if _, err := tx.Exec(ctx, t.sql, t.args...); err != nil {
+		return err
+	}
+	_, err := tx.Exec(ctx, "ANALYZE "+t.name)
+	return err
 }
 
 // args are the store, the time and the time zone.
@@ -119,28 +168,26 @@ func (c *computing) lives(ctx context.Context, sql string) (map[string][]model.L
 }
 
 // keep replaces what is kept of the store.
-func (c *computing) keep(ctx context.Context) error {
-	courses, err := c.courses(ctx)
-	if err != nil {
-		return err
-	}
+func (c *computing) keep(ctx context.Context, p *people) error {
 	if _, err := c.tx.Exec(ctx, `
-		INSERT INTO value_stores (store_id, due_at, as_of, zone, courses, forecast_in)
-		VALUES ($1, ((date_trunc('day', $2::timestamptz AT TIME ZONE $3) + $5::interval) AT TIME ZONE $3), $2, $3, $4, $6)
+		INSERT INTO value_stores (store_id, due_at, as_of, zone, courses, help, forecast_in)
+		VALUES ($1, ((date_trunc('day', $2::timestamptz AT TIME ZONE $3) + $6::interval) AT TIME ZONE $3), $2, $3, $4, $5, $7)
 		ON CONFLICT (store_id) DO UPDATE SET
 			due_at = EXCLUDED.due_at,
 			as_of = EXCLUDED.as_of,
 			zone = EXCLUDED.zone,
 			courses = EXCLUDED.courses,
-			forecast_in = EXCLUDED.forecast_in`, c.store, c.now, c.zone, courses, nightly, c.forecastIn()); err != nil {
+			help = EXCLUDED.help,
+			forecast_in = EXCLUDED.forecast_in`,
+		c.store, c.now, c.zone, p.courses, p.help, nightly, c.forecastIn()); err != nil {
 		return err
 	}
 	currencies, reports := []string{}, []Report{}
 	for currency, r := range c.reports {
 		currencies, reports = append(currencies, currency), append(reports, *r)
 	}
-	if _, err := c.tx.Exec(ctx, `DELETE FROM value_reports WHERE store_id = $1 AND currency <> ALL($2)`, c.store,
-		currencies); err != nil {
+	_, err := c.tx.Exec(ctx, `DELETE FROM value_reports WHERE store_id = $1 AND currency <> ALL($2)`, c.store, currencies)
+	if err != nil {
 		return err
 	}
 	_, err = c.tx.Exec(ctx, `

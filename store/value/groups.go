@@ -7,7 +7,6 @@ import (
 
 	"rollcall/store/customers"
 	"rollcall/store/pg"
-	model "rollcall/value"
 )
 
 // mostGroups is how many groups of a kind are kept, those with the most money.
@@ -122,67 +121,4 @@ func (c *computing) members(ctx context.Context) error {
 		}
 	}
 	return err
-}
-
-// coursesSQL is how far people came, each in the enrollment in which they came farthest: 1 is begun, 2 to 4 are
-// quarters, 5 is completed. Groups by numbers first are sorted fastest; people are counted by days before the middle is
-// looked for.
-const coursesSQL = `
-	WITH people AS (
-		SELECT
-			e.course_id COLLATE "C" AS course_id,
-			max(CASE
-				WHEN e.completed_at IS NOT NULL OR e.progress >= 100 THEN 5
-				WHEN e.peak_progress >= 75 THEN 4
-				WHEN e.peak_progress >= 50 THEN 3
-				WHEN e.peak_progress >= 25 THEN 2
-				WHEN e.peak_progress > 0 THEN 1
-				ELSE 0
-			END) AS reached,
-			CASE WHEN min(e.completed_at) IS NOT NULL THEN (min(e.completed_at) AT TIME ZONE $3)::date
-				- (min(coalesce(e.enrolled_at, e.first_said_at)) AT TIME ZONE $3)::date END AS days
-		FROM enrollments e
-		WHERE e.store_id = $1
-		  AND e.customer_id IS NOT NULL
-		  AND coalesce(e.enrolled_at, e.first_said_at, '-infinity') <= $2
-		GROUP BY e.customer_id, 1
-	),
-	counts AS (
-		SELECT course_id, reached, CASE WHEN reached = 5 AND days >= 0 THEN days END AS days, count(*) AS n
-		FROM people
-		GROUP BY 1, 2, 3
-	),
-	sums AS (
-		SELECT
-			*,
-			sum(n) FILTER (WHERE days IS NOT NULL) OVER (PARTITION BY course_id ORDER BY days) AS up_to,
-			sum(n) FILTER (WHERE days IS NOT NULL) OVER (PARTITION BY course_id) AS whole
-		FROM counts
-	)
-	SELECT
-		course_id,
-		sum(n)::bigint,
-		coalesce(sum(n) FILTER (WHERE reached >= 1), 0)::bigint,
-		coalesce(sum(n) FILTER (WHERE reached >= 2), 0)::bigint,
-		coalesce(sum(n) FILTER (WHERE reached >= 3), 0)::bigint,
-		coalesce(sum(n) FILTER (WHERE reached >= 4), 0)::bigint,
-		coalesce(sum(n) FILTER (WHERE reached >= 5), 0)::bigint,
-		min(days) FILTER (WHERE up_to * 2 >= whole)
-	FROM sums
-	GROUP BY course_id
-	ORDER BY sum(n) DESC, course_id`
-
-func (c *computing) courses(ctx context.Context) ([]Course, error) {
-	rows, err := c.tx.Query(ctx, coursesSQL, c.args()...)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (one Course, err error) {
-		var days *float64
-		err = row.Scan(&one.ID, &one.Enrolled, &one.Started, &one.Quarter, &one.Half, &one.Most, &one.Completed, &days)
-		if one.Days = model.None("no one has completed it yet"); days != nil {
-			one.Days = model.Known(*days)
-		}
-		return one, err
-	})
 }

@@ -2,6 +2,7 @@ package value
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -31,34 +32,35 @@ const (
 const mostHelp = 25
 
 // helpSQL finds customers who need help, each for the first reason that holds: a payment that fails, a subscriber who
-// has not been seen, a course that they are stuck in, one that they have not begun. Those who paid most come first.
-const helpSQL = `
+// has not been seen, a course that they are stuck in, one that they have not begun. Those who paid most come first, and
+// are looked at first: when subscribers were last seen is looked up one by one, until enough are found.
+var helpSQL = `
 	WITH failing AS (
-		SELECT DISTINCT ON (c.id) c.id, 'failing' AS reason, s.product_id AS about, version_time(s.version) AS since
+		SELECT DISTINCT ON (c.id) c.id, c.spent_rank, s.product_id AS about, version_time(s.version) AS since
 		FROM customers c
 		JOIN subscriptions s ON s.customer_id = c.id
 		WHERE c.store_id = $1
 		  AND s.status IN ('past_due', 'unpaid')
 		ORDER BY c.id, s.version DESC
 	),
-	silent AS (
-		SELECT c.id, 'silent', NULL, d.since
+	subscribers AS (
+		SELECT c.id, c.spent_rank, m.first
 		FROM (
-			SELECT customer_id, min(day) AS first, (array_agg(after ORDER BY day DESC, after DESC))[1] AS after
+			SELECT customer_id, min(day) AS first
 			FROM value_moves
 			GROUP BY customer_id
+			HAVING (array_agg(after ORDER BY day DESC, after DESC))[1] > 0
 		) m
 		JOIN customers c ON c.id = m.customer_id
-		CROSS JOIN LATERAL ( -- payments do not count: they come by themselves
-			SELECT coalesce(max(at), m.first) AS since
-			FROM (
-				SELECT said_at AS at FROM enrollments WHERE customer_id = c.id
-				UNION ALL
-				SELECT last_seen_at FROM users WHERE email = c.email
-			) seen
-		) d
-		WHERE m.after > 0
-		  AND d.since < $2::timestamptz - $3::interval
+		WHERE c.id NOT IN (SELECT id FROM failing)
+	),
+	silent AS (
+		SELECT s.id, s.spent_rank, seen.since
+		FROM (SELECT * FROM subscribers ORDER BY spent_rank DESC OFFSET 0) s
+		CROSS JOIN LATERAL (` + seenSQL + `) seen
+		WHERE seen.since < $2::timestamptz - $3::interval
+		ORDER BY s.spent_rank DESC
+		FETCH FIRST $7 ROWS WITH TIES
 	),
 	learning AS ( -- two ranges of indexes
 		SELECT *, 'stuck' AS reason, progressed_at AS since
@@ -77,39 +79,62 @@ const helpSQL = `
 		  AND coalesce(enrolled_at, first_said_at) < $2::timestamptz - $5::interval
 		  AND coalesce(enrolled_at, first_said_at) > $2::timestamptz - $6::interval
 	),
-	learners AS (
-		SELECT DISTINCT ON (customer_id) customer_id, reason, course_id, since
-		FROM learning
-		WHERE version > deleted_version
-		  AND completed_at IS NULL
-		  AND coalesce(progress, 0) < 100
-		ORDER BY customer_id, reason DESC, since DESC, course_id
-	),
-	one AS (
-		SELECT DISTINCT ON (id) *
+	learners AS MATERIALIZED (
+		SELECT l.reason, c.id, c.spent_rank, l.course_id, l.since
 		FROM (
-			SELECT *, 1 AS rank FROM failing
-			UNION ALL
-			SELECT *, 2 FROM silent
-			UNION ALL
-			SELECT *, 3 FROM learners
-		) h
-		ORDER BY id, rank
+			SELECT DISTINCT ON (customer_id) customer_id, reason, course_id, since
+			FROM learning
+			WHERE version > deleted_version
+			  AND completed_at IS NULL
+			  AND coalesce(progress, 0) < 100
+			ORDER BY customer_id, reason DESC, since DESC, course_id
+		) l
+		JOIN customers c ON c.id = l.customer_id
+		WHERE c.id NOT IN (SELECT id FROM failing)
 	)
 	SELECT coalesce(jsonb_agg(jsonb_build_object('customer_id', id, 'reason', reason, 'about', about, 'since', since)
-		ORDER BY rank, reason DESC, place), '[]')
+		ORDER BY rank, spent_rank DESC, since DESC, id), '[]')
 	FROM (
-		SELECT o.*, row_number() OVER (PARTITION BY o.reason ORDER BY c.spent_rank DESC, o.since DESC, o.id) AS place
-		FROM one o
-		JOIN customers c ON c.id = o.id
-	) p
-	WHERE place <= $7`
+		(SELECT 1 AS rank, 'failing' AS reason, * FROM failing ORDER BY spent_rank DESC, since DESC, id LIMIT $7)
+		UNION ALL
+		(SELECT 2, 'silent', id, spent_rank, NULL, since FROM silent ORDER BY spent_rank DESC, since DESC, id LIMIT $7)
+		UNION ALL
+		` + learnersSQL(3, "stuck") + `
+		UNION ALL
+		` + learnersSQL(4, "not_started") + `
+	) h`
 
-// help keeps who needs help. What is kept names customers by id alone: names and addresses are looked up.
-func (c *computing) help(ctx context.Context) error {
-	_, err := c.tx.Exec(ctx, `UPDATE value_stores SET help = (`+helpSQL+`) WHERE store_id = $1`,
-		c.store, c.now, silentAfter, stuckAfter, startAfter, tooLate, mostHelp)
-	return err
+// seenSQL is when the subscriber s was last seen, but for payments, which come by themselves.
+const seenSQL = `
+			SELECT coalesce(max(at), s.first) AS since
+			FROM (
+				SELECT said_at AS at FROM enrollments WHERE customer_id = s.id
+				UNION ALL
+				SELECT u.last_seen_at FROM customers c JOIN users u ON u.email = c.email WHERE c.id = s.id
+			) seen`
+
+// learnersSQL are the learners of a reason who are not silent subscribers.
+func learnersSQL(rank int, reason string) string {
+	return fmt.Sprintf(`(
+			SELECT %d, reason, id, spent_rank, course_id, since
+			FROM (
+				SELECT * FROM learners WHERE reason = '%s' ORDER BY spent_rank DESC, since DESC, id OFFSET 0
+			) l
+			WHERE NOT EXISTS (
+				SELECT
+				FROM subscribers s
+				CROSS JOIN LATERAL (`+seenSQL+`) seen
+				WHERE s.id = l.id
+				  AND seen.since < $2::timestamptz - $3::interval
+				OFFSET 0
+			)
+			LIMIT $7
+		)`, rank, reason)
+}
+
+// findHelp finds who needs help. What is kept names customers by id alone: names and addresses are looked up.
+func (p *people) findHelp(ctx context.Context) error {
+	return p.tx.QueryRow(ctx, helpSQL, p.store, p.now, silentAfter, stuckAfter, startAfter, tooLate, mostHelp).Scan(&p.help)
 }
 
 const keptHelpSQL = `

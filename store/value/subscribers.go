@@ -72,12 +72,6 @@ func (c *computing) subscribers(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	var unpriced int64
-	if err := c.each(ctx, unpricedSQL, []any{c.now}, []any{&unpriced}, func(r *Report) {
-		r.Subscribers.Unpriced = unpriced
-	}); err != nil {
-		return err
-	}
 	for currency, r := range c.reports {
 		r.Subscribers.conclude(model.Survive(lives[currency]), r.Months)
 	}

@@ -16,7 +16,7 @@ var daysSQL = `
 	CREATE TEMP TABLE value_days ON COMMIT DROP AS
 	WITH days AS (
 		SELECT
-			c.id AS customer_id,
+			p.customer_id,
 			p.currency COLLATE "C" AS currency,
 			(t.at AT TIME ZONE $3)::date AS day,
 			` + units("sum(n.net)") + ` AS net,
@@ -25,11 +25,11 @@ var daysSQL = `
 			` + units("sum(p.amount) FILTER (WHERE p.subscription IS NOT NULL)") + ` AS billed,
 			` + units("sum(p.amount - n.net)") + ` AS refunded,
 			min(p.product_id COLLATE "C") FILTER (WHERE n.net > 0) AS product_id
-		FROM customers c
-		JOIN payments p ON p.customer_id = c.id
+		FROM payments p
 		CROSS JOIN LATERAL (SELECT ` + store.PaidAt + ` AS at) t
 		CROSS JOIN LATERAL (SELECT GREATEST(p.amount - p.refunded - p.disputed, 0) AS net) n
-		WHERE c.store_id = $1
+		WHERE p.store_id = $1
+		  AND p.customer_id IS NOT NULL
 		  AND p.amount > 0
 		  AND t.at <= $2
 		GROUP BY 1, 2, 3
