@@ -66,18 +66,20 @@ func TestWhoNeedsHelp(t *testing.T) {
 		idle@x.example not_started c1 2026-06-01`, got)
 }
 
-// Of many who need help for one reason, those who paid most are listed; the others are in no list of a later reason. One
-// connection to Postgres alone finds the same.
+// Of many who need help for one reason, those who paid most are listed; the others are
+// in no list of a later reason. One connection to Postgres alone finds the same.
 func TestMostPaidAreHelpedFirst(t *testing.T) {
 	t.Parallel()
 	set := facts.Set{Enrollments: []facts.Enrollment{learns("stuck@x.example", "2026-04-01", 30, "2026-05-20")}}
 	var want []string
 	for i := range 40 {
 		email := fmt.Sprintf("p%d@x.example", i)
-		set.Subscriptions = append(set.Subscriptions, subscribed(fmt.Sprintf("sub_%d", i), email, "active", 1000, "month",
-			"2026-02-10", "2026-02-10"))
-		set.Payments = append(set.Payments, sold(fmt.Sprintf("pi_%d", i), email, int64(900+i/2), "usd", "2026-04-01"))
-		set.Enrollments = append(set.Enrollments, learns(email, "2026-04-01", 30, fmt.Sprintf("2026-05-%d", 10+i%2)))
+		set.Subscriptions = append(set.Subscriptions, subscribed(
+			fmt.Sprintf("sub_%d", i), email, "active", 1000, "month", "2026-02-10", "2026-02-10"))
+		set.Payments = append(set.Payments, sold(
+			fmt.Sprintf("pi_%d", i), email, int64(900+i/2), "usd", "2026-04-01"))
+		set.Enrollments = append(set.Enrollments, learns(
+			email, "2026-04-01", 30, fmt.Sprintf("2026-05-%d", 10+i%2)))
 		if i >= 15 {
 			want = append([]string{email + " silent"}, want...)
 		}

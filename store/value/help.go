@@ -134,7 +134,8 @@ func learnersSQL(rank int, reason string) string {
 
 // findHelp finds who needs help. What is kept names customers by id alone: names and addresses are looked up.
 func (p *people) findHelp(ctx context.Context) error {
-	return p.tx.QueryRow(ctx, helpSQL, p.store, p.now, silentAfter, stuckAfter, startAfter, tooLate, mostHelp).Scan(&p.help)
+	return p.tx.QueryRow(ctx, helpSQL,
+		p.store, p.now, silentAfter, stuckAfter, startAfter, tooLate, mostHelp).Scan(&p.help)
 }
 
 const keptHelpSQL = `
