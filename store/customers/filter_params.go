@@ -1,6 +1,10 @@
 package customers
 
-import "rollcall/store/pg"
+import (
+	"slices"
+
+	"rollcall/store/pg"
+)
 
 // anyOf adds the choice of all values.
 func anyOf(choices []pg.Choice, label string) []pg.Choice {
@@ -10,7 +14,7 @@ func anyOf(choices []pg.Choice, label string) []pg.Choice {
 // Params are the filters. To add one, add it to Filter and here. Each is short for a part
 // of a rule. One with a Label has a menu on pages.
 func (f *Filter) Params() []pg.Param {
-	all := []pg.Param{
+	return slices.Concat([]pg.Param{
 		{Name: "type", Value: &f.Type, On: "customer.type", Multi: true, Schema: "CustomerType",
 			Choices: anyOf(types, "All"),
 			Label:   "Type", Doc: "Only customers of this type.", Example: "paying"},
@@ -19,12 +23,7 @@ func (f *Filter) Params() []pg.Param {
 			Label:   "Status", Doc: "Only customers with this status.", Example: "active"},
 		{Name: "source", Value: &f.Source, On: "customer.source", Multi: true, Choices: anyOf(sources, "Any"),
 			Label: "Source", Doc: "Only customers who came from this source.", Example: "free_course"},
-	}
-	all = append(all, f.courseParams()...)
-	all = append(all, f.moneyParams()...)
-	all = append(all, f.mailParams()...)
-	all = append(all, f.labelParams()...)
-	return append(all, f.timeParams()...)
+	}, f.courseParams(), f.moneyParams(), f.mailParams(), f.labelParams(), f.timeParams())
 }
 
 func (f *Filter) courseParams() []pg.Param {

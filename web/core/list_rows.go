@@ -102,8 +102,8 @@ func worthOf(c customers.Customer, spent []store.Money) (w worth) {
 	return w
 }
 
-// markup is HTML in the making. A list has fifty rows, and for those a template would take
-// longer than for the rest of the page.
+// markup is HTML in the making. A list has fifty rows and some forty filters with hundreds
+// of options, and for those a template takes several times as long.
 type markup struct{ strings.Builder }
 
 // add adds a format. Its arguments are escaped, but for those that are HTML.

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"html/template"
 	"slices"
-	"strings"
 
 	"rollcall/store/pg"
 )
@@ -46,19 +45,82 @@ type Option struct {
 	On           bool
 }
 
-// optionsHTML are options as HTML. A page with menus has hundreds, and a template takes
-// several times as long for each.
-func optionsHTML(all []Option) template.HTML {
-	var out strings.Builder
+// options are options as HTML.
+func options(all []Option) template.HTML {
+	var m markup
 	for _, o := range all {
-		selected := ""
-		if o.On {
-			selected = " selected"
-		}
-		fmt.Fprintf(&out, "<option value=\"%s\"%s>%s</option>\n", template.HTMLEscapeString(o.Value), selected,
-			template.HTMLEscapeString(o.Label))
+		m.add("<option value=\"%s\"%s>%s</option>\n", o.Value, attr(o.On, "selected"), o.Label)
 	}
-	return template.HTML(out.String()) //nolint:gosec // escaped
+	return m.html()
+}
+
+// attr is an attribute of an element, if the element has it.
+func attr(has bool, text template.HTML) template.HTML {
+	if !has {
+		return ""
+	}
+	return " " + text
+}
+
+// fields are the controls of a filter.
+func fields(menus []Menu) template.HTML {
+	var m markup
+	for _, menu := range menus {
+		if menu.Boxes() {
+			m.boxes(menu)
+		} else {
+			m.field(menu)
+		}
+	}
+	return m.html()
+}
+
+func (m *markup) boxes(menu Menu) {
+	m.add(`<fieldset class="one"><legend>%s</legend><div class="boxes">`, menu.Label)
+	for i, o := range menu.Options {
+		if o.Value != "" {
+			m.add("<label><input type=\"checkbox\" id=\"f-%s-%d\" name=\"%[1]s\" value=\"%[3]s\"%s> <bdi>%s</bdi></label>\n",
+				menu.Name, i, o.Value, attr(o.On, "checked"), o.Label)
+		}
+	}
+	m.add("</div>")
+	m.wrong(menu)
+	m.add("</fieldset>\n")
+}
+
+func (m *markup) field(menu Menu) {
+	m.add(`<div class="one"><label for="f-%s">%s</label>`, menu.Name, menu.Label)
+	invalid := attr(menu.Wrong != "", template.HTML( //nolint:gosec // names are ours
+		`aria-invalid="true" aria-describedby="w-`+menu.Name+`"`))
+	if len(menu.Options) > 0 {
+		m.add(`<select id="f-%s" name="%[1]s"%s%s>%s</select>`, menu.Name, attr(menu.Multi, `multiple size="8"`),
+			invalid, options(menu.Options))
+	} else {
+		m.inputs(menu, invalid)
+	}
+	m.wrong(menu)
+	m.add("</div>\n")
+}
+
+func (m *markup) inputs(menu Menu, invalid template.HTML) {
+	for i, value := range menu.Inputs() {
+		id, label := menu.Name, ""
+		if i > 0 {
+			id, label = fmt.Sprintf("%s-%d", id, i), menu.Label+", or"
+		}
+		m.add(`<input id="f-%s" name="%s" value="%s" autocomplete="off"`, id, menu.Name, value)
+		if label != "" {
+			m.add(` aria-label="%s"`, label)
+		}
+		m.add("%s>\n", invalid)
+	}
+}
+
+// wrong says why a value is not valid.
+func (m *markup) wrong(menu Menu) {
+	if menu.Wrong != "" {
+		m.add(`<p class="error" id="w-%s">%s</p>`, menu.Name, menu.Wrong)
+	}
 }
 
 // Chip is an active filter; URL is the list without it.

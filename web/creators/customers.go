@@ -3,6 +3,7 @@ package creators
 import (
 	"cmp"
 	"errors"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -39,7 +40,8 @@ type customersPage struct {
 	PinnedURL string
 	SaveURL   string           // makes a segment of the filter; empty: there is no such page
 	labels    customers.Labels // of what a rule or segment in the filter names
-	Query     string           // the filter, for the form of the selection
+	filter    url.Values       // without the cursor and limit
+	Query     string           // the same, for the form of the selection
 	Unknown   bool             // no event has mentioned the store
 	CountURL  string
 	newest    int64 // the customer after whom others are new
@@ -160,7 +162,10 @@ func (s *Pages) show(w http.ResponseWriter, r *http.Request, page customersPage)
 
 // urls fills in the page's links.
 func (p *customersPage) urls() {
-	base := customersPath(p.Filter.Store)
+	f := p.Filter
+	f.Cursor, f.Limit = "", 0
+	p.filter = f.Values()
+	base := customersPath(f.Store)
 	p.ListURL = base
 	p.TagsURL = "/store/" + url.PathEscape(p.Filter.Store) + "/tags"
 	p.PageURL = p.with()
@@ -204,12 +209,8 @@ func (p *customersPage) live(last string) string {
 	return core.Address(p.ListURL+"/live", q)
 }
 
-// query is the filter's query without the cursor and limit.
-func (p *customersPage) query() url.Values {
-	f := p.Filter
-	f.Cursor, f.Limit = "", 0
-	return f.Values()
-}
+// query is the filter's query without the cursor and limit, to be changed.
+func (p *customersPage) query() url.Values { return maps.Clone(p.filter) }
 
 // with is the URL of the first page with some parameters changed.
 func (p *customersPage) with(nameValues ...string) string {
