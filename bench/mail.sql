@@ -24,3 +24,6 @@ SELECT
 	'', '', '', first_seen_at, first_seen_at, 50 * (id % 2), 50 * (id % 2), CASE WHEN id % 2 = 1 THEN first_seen_at END,
 	store_id, email, id, NULL
 FROM customers;
+
+INSERT INTO customer_figures (store_id, facet, figure, amount)
+SELECT store_id, facet, 'people', count(*) FROM customers GROUP BY 1, 2;

@@ -149,6 +149,9 @@ func printPreview(e *env, p campaigns.Preview) {
 	for _, n := range p.Counts {
 		fmt.Fprintf(e.out, "%s: %s\n", mail.ReasonText(n.Reason), number(n.Mails))
 	}
+	if p.Every > 1 {
+		fmt.Fprintf(e.out, "These are estimates: Rollcall looked at one customer in %s.\n", number(int64(p.Every)))
+	}
 	if p.Next != "" {
 		e.andMore(false, "--limit names more")
 	}

@@ -25,12 +25,15 @@ type asking struct {
 	zone  string    // of the store
 	args  *pg.Arguments
 	known map[string]string // placeholders by name
+
+	among condition // on who is asked about
 }
 
 // ask prepares the SQL of a campaign as of now.
 func ask(c *Campaign, now time.Time, zone string, args *pg.Arguments) *asking {
 	return &asking{c: c, q: QuestionNamed(c.Trigger.Question), now: now, after: c.windowFrom(now),
-		fresh: now.Add(-time.Duration(c.NotAfter)), zone: zone, args: args, known: map[string]string{}}
+		fresh: now.Add(-time.Duration(c.NotAfter)), zone: zone, args: args, known: map[string]string{},
+		among: sample{each: 1}.among(args)}
 }
 
 // windowFrom is the time behind which a question must have become true to make someone enter. What became due before
@@ -245,7 +248,7 @@ func (s *Campaigns) entering(ctx context.Context, db pg.Querier, a *asking) (str
 	FROM (` + a.fill(a.q.sql, nil) + `) r
 	JOIN customers c ON c.id = r.customer
 	WHERE ` + store.NotAnonymous("c.email") + `
-	  AND c.email <> ALL (` + ownPeople(a) + `)` + audience + `
+	  AND c.email <> ALL (` + ownPeople(a) + `)` + audience + a.among("c.email") + `
 	  AND (r.became_due_at > ` + a.fill("@fresh", nil) + ` OR r.became_due_at <= ` + a.fill("@begun", nil) + `)
 	  AND ` + a.again() + `
 	  AND ` + a.verdict() + ` IS NULL

@@ -51,12 +51,13 @@ const (
 // Campaigns reads, writes and runs campaigns. Safe for concurrent use.
 type Campaigns struct {
 	*store.Store
-	readers *customers.Reader
-	tags    *tags.Tags
+	readers     *customers.Reader
+	tags        *tags.Tags
+	mostDecided int64
 }
 
 // New returns the campaigns of all stores.
-func New(s *store.Store) *Campaigns { return &Campaigns{s, customers.New(s), tags.New(s)} }
+func New(s *store.Store) *Campaigns { return &Campaigns{s, customers.New(s), tags.New(s), mostDecided} }
 
 // Campaign is a campaign of a store. Its JSON is the API's.
 type Campaign struct {

@@ -7,8 +7,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"rollcall/mail"
-	storemail "rollcall/store/mail"
-	"rollcall/store/pg"
 )
 
 // candidates is SQL for the mails of a campaign as of a moment, with the columns of mails and verdict, why the campaign
@@ -45,7 +43,7 @@ func (s *Campaigns) candidates(ctx context.Context, tx pgx.Tx, a *asking, now ti
 			x.not_after,
 			x.priority,
 			x.verdict
-		FROM (` + a.waiting() + ` LIMIT ` + a.args.Add(mostDecided) + `) x
+		FROM (` + a.waiting() + `) x
 		UNION ALL
 		SELECT
 			0,` + columns + `
@@ -55,7 +53,8 @@ func (s *Campaigns) candidates(ctx context.Context, tx pgx.Tx, a *asking, now ti
 			x.due_at + ` + a.fill("@late", nil) + `,
 			` + a.args.Add(a.c.Priority) + `::smallint,
 			x.verdict
-		FROM (SELECT * FROM (` + made + `) x WHERE step IS NOT NULL LIMIT ` + a.args.Add(mostDecided) + `) x`, nil
+		FROM (` + made + `) x
+		WHERE x.step IS NOT NULL`, nil
 }
 
 // waiting is SQL for mails that are there already.
@@ -72,7 +71,7 @@ func (a *asking) waiting() string {
 			  AND m.status = 'due'
 			  AND m.class <> 'test'
 			  AND m.campaign_id = ` + a.fill("@campaign", nil) + `
-			  AND m.due_at <= ` + a.fill("@now", nil)
+			  AND m.due_at <= ` + a.fill("@now", nil) + a.among("m.email")
 }
 
 // ofRun is SQL for why a mail of a run is not sent, or NULL.
@@ -87,7 +86,8 @@ func (a *asking) theRuns() string {
 			CROSS JOIN LATERAL (SELECT ` + a.step() + ` AS step) n
 			LEFT JOIN customers c ON c.store_id = r.store_id AND c.email = r.email
 			WHERE r.campaign_id = ` + a.fill("@campaign", nil) + `
-			  AND r.ended_at IS NULL`
+			  AND r.store_id = ` + a.fill("@store", nil) + `
+			  AND r.ended_at IS NULL` + a.among("r.email")
 }
 
 // dueNow is SQL for the mails that the next turn of runs makes, and of those who enter.
@@ -136,88 +136,4 @@ func (a *asking) wait(step int) string {
 // entersFrom has all enter who become due between a time and that which is asked about.
 func (a *asking) entersFrom(now time.Time) {
 	a.after, a.fresh = a.c.windowFrom(now), now.Add(-time.Duration(a.c.NotAfter))
-}
-
-// room is SQL for how many more marketing mails the customer of m may get now.
-func room(s storemail.Settings, at time.Time, z string, args *pg.Arguments) string {
-	left := func(most *int, since time.Time) string {
-		if most == nil {
-			return "NULL::bigint"
-		}
-		return args.Add(*most) + `::bigint - (
-			SELECT count(*)
-			FROM mails o
-			WHERE o.store_id = m.store_id
-			  AND o.email = m.email
-			  AND o.class = 'marketing'
-			  AND o.status IN ('sending', 'sent', 'unknown')
-			  AND o.claimed_at >= ` + args.Add(since) + `)`
-	}
-	begins, _ := mail.Day(at, mail.Zone(z))
-	return `LEAST(` + left(s.CapDay, begins) + `, ` + left(s.CapWeek, at.Add(-7*day)) + `)`
-}
-
-// forecast counts the mails that become due on each of the next days.
-func (s *Campaigns) forecast(ctx context.Context, tx pgx.Tx, c *Campaign, z string, now time.Time) (
-	[]ForecastDay, error) {
-	var args pg.Arguments
-	begins, _ := mail.Day(now, mail.Zone(z))
-	end := begins.AddDate(0, 0, forecastDays)
-	a := ask(c, end.Add(-time.Microsecond), z, &args)
-	a.entersFrom(now)
-	entering, err := s.entering(ctx, tx, a)
-	if err != nil {
-		return nil, err
-	}
-	from, to, at, nth := c.chains()
-	today := args.Add(now) + "::timestamptz"
-	rows, err := tx.Query(ctx, `
-		WITH due AS (
-			SELECT x.at + w.wait AS at
-			FROM (
-				SELECT n.step, GREATEST(r.next_at, `+today+`) AS at, `+a.conditions()+` AS met`+a.theRuns()+`
-				  AND `+a.ofRun()+` IS NULL
-				UNION ALL
-				SELECT `+args.Add(c.Steps[0].Key)+`, GREATEST(became_due_at + `+a.wait(0)+`, `+today+`), met
-				FROM (`+entering+`) e
-				WHERE arm <> 'held'
-			) x
-			JOIN unnest(`+args.Add(from)+`::text[], `+args.Add(to)+`::text[], `+args.Add(at)+`::interval[],
-				`+args.Add(nth)+`::integer[]) AS w(step, mail, wait, nth) ON w.step = x.step AND x.met[w.nth]
-			UNION ALL
-			SELECT GREATEST(m.due_at, `+today+`)
-			FROM mails m
-			WHERE m.store_id = `+a.fill("@store", nil)+`
-			  AND m.status = 'due'
-			  AND m.class <> 'test'
-			  AND m.campaign_id = `+a.fill("@campaign", nil)+`
-		)
-		SELECT to_char(d.day, 'YYYY-MM-DD'), count(due.at)
-		FROM generate_series(`+args.Add(begins.Format(time.DateOnly))+`::date::timestamp, `+
-		args.Add(begins.AddDate(0, 0, forecastDays-1).Format(time.DateOnly))+`::date, '1 day') AS d(day)
-		LEFT JOIN due ON (due.at AT TIME ZONE `+a.fill("@zone", nil)+`)::date = d.day
-		GROUP BY 1
-		ORDER BY 1`, planned(args)...)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, pgx.RowToStructByPos[ForecastDay])
-}
-
-// chains are, for each step, the mails that follow from it on, each with how long after it comes, and with its place
-// from 1.
-func (c *Campaign) chains() (from, to []string, at []time.Duration, nth []int) {
-	for i, st := range c.Steps {
-		var after time.Duration
-		for j := i; j < len(c.Steps); j++ {
-			if j > i {
-				after += time.Duration(c.Steps[j].Wait)
-			}
-			if c.Steps[j].Do == DoMail {
-				from, to = append(from, st.Key), append(to, c.Steps[j].Key)
-				at, nth = append(at, after), append(nth, j+1)
-			}
-		}
-	}
-	return from, to, at, nth
 }

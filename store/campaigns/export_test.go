@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"rollcall/store/pg"
 )
 
@@ -15,8 +13,5 @@ func (s *Campaigns) EnteringNow(ctx context.Context, db pg.Querier, c Campaign, 
 	return sql, args, err
 }
 
-func (s *Campaigns) DecidedSQL(ctx context.Context, tx pgx.Tx, c Campaign, at time.Time) (string, []any, error) {
-	args := pg.Arguments{at}
-	sql, err := s.decided(ctx, tx, &c, at, &args)
-	return sql + ` SELECT count(*) FROM decided`, args, err
-}
+// DecideAtMost limits how many mails previews decide about.
+func (s *Campaigns) DecideAtMost(n int64) { s.mostDecided = n }

@@ -8,7 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"rollcall/store/mail"
+	"rollcall/store/customers"
 	"rollcall/store/pg"
 )
 
@@ -16,10 +16,12 @@ import (
 type Preview struct {
 	At       time.Time     `json:"at"`
 	TimeZone string        `json:"time_zone"`
-	Counts   []Count       `json:"counts"`  // of all people
-	Partial  bool          `json:"partial"` // of some of them: they are too many to decide about each
-	People   []Previewed   `json:"people"`  // some of them
+	Every    int           `json:"every"` // one customer in so many was asked about, see mostDecided; 1: all
+	Counts   []Count       `json:"counts"`
+	People   []Previewed   `json:"people"` // some of those who were asked about
 	Forecast []ForecastDay `json:"forecast"`
+
+	ForecastEvery int `json:"forecast_every"` // as Every
 
 	Next string `json:"-"` // cursor of the next page of people; empty: there is none
 }
@@ -42,12 +44,6 @@ type Previewed struct {
 	Until      *time.Time `json:"until"`  // when it would be asked about again; null: never
 }
 
-// ForecastDay is how many mails become due on a day, if nothing happens that reaches the goal or ends a run.
-type ForecastDay struct {
-	Day   string `json:"day"` // 2026-03-31, in the store's time zone
-	Mails int64  `json:"mails"`
-}
-
 // PreviewOf says what to preview.
 type PreviewOf struct {
 	At     time.Time
@@ -56,28 +52,34 @@ type PreviewOf struct {
 	Limit  int
 }
 
-// mostDecided is how many mails of a campaign a preview decides about: more would take too long to wait for.
-const mostDecided = 20_000
-
-// forecastDays is how far a forecast looks.
-const forecastDays = 14
-
 // Preview shows whom a campaign would mail at a time. It asks what entering, steps and the claim of mails ask, all
 // as of that time, and writes nothing. A draft starts now.
 func (s *Campaigns) Preview(ctx context.Context, storeID, id string, of PreviewOf, now time.Time) (
 	p Preview, err error) {
 	defer pg.Wrap(&err, "campaigns.Preview(%q, %q)", storeID, id)
+	many, err := s.readers.Count(ctx, customers.Filter{Store: storeID})
+	if err != nil {
+		return p, err
+	}
 	err = pgx.BeginTxFunc(ctx, s.Pool, pg.Bounded(s.CountTimeout), func(tx pgx.Tx) error {
 		c, err := one(ctx, tx, storeID, id, "")
 		if err != nil {
 			return err
 		}
 		c.started(now)
-		if p, err = s.preview(ctx, tx, &c, of, now); err != nil {
+		p.At = of.At.UTC()
+		if p.TimeZone, err = zone(ctx, tx, c.store); err != nil {
 			return err
 		}
-		p.Forecast, err = s.forecast(ctx, tx, &c, p.TimeZone, now)
-		return err
+		from := &sampler{tx, c.store, many, s.mostDecided, map[int]sample{}}
+		if err = from.try(ctx, func(some sample) (int64, error) {
+			return s.look(ctx, tx, &c, of, now, some, &p)
+		}); err != nil {
+			return err
+		}
+		return from.try(ctx, func(some sample) (int64, error) {
+			return s.forecast(ctx, tx, &c, now, some, &p)
+		})
 	})
 	return p, err
 }
@@ -89,23 +91,18 @@ func (c *Campaign) started(now time.Time) {
 	}
 }
 
-func (s *Campaigns) preview(ctx context.Context, tx pgx.Tx, c *Campaign, of PreviewOf, now time.Time) (
-	p Preview, err error) {
-	p = Preview{At: of.At.UTC(), People: []Previewed{}, Counts: []Count{}}
-	if p.TimeZone, err = zone(ctx, tx, c.store); err != nil {
-		return p, err
-	}
+// look decides about the mails to some customers, and fills in what a preview says of them. It returns how many they
+// are.
+func (s *Campaigns) look(ctx context.Context, tx pgx.Tx, c *Campaign, of PreviewOf, now time.Time, some sample,
+	p *Preview) (mails int64, err error) {
 	args := pg.Arguments{of.At}
-	decided, err := s.decided(ctx, tx, c, now, &args)
+	decided, err := s.decided(ctx, tx, c, now, some, &args)
 	if err != nil {
-		return p, err
+		return 0, err
 	}
-	email, occurrence, _ := strings.Cut(of.Cursor, "\n")
+	behind := append(strings.Split(of.Cursor, "\n"), "", "")
 	var counts, people []byte
-	err = tx.QueryRow(ctx, decided+`,
-		theirs AS (
-			SELECT * FROM decided WHERE campaign_id = `+args.Add(c.ID)+`
-		)
+	err = tx.QueryRow(ctx, decided+`
 		SELECT
 			(SELECT jsonb_agg(g) FROM (SELECT reason, count(*) AS mails FROM theirs GROUP BY reason ORDER BY 2 DESC, 1) g),
 			(SELECT jsonb_agg(g) FROM (
@@ -114,88 +111,26 @@ func (s *Campaigns) preview(ctx context.Context, tx pgx.Tx, c *Campaign, of Prev
 				FROM theirs t
 				LEFT JOIN customers c ON c.store_id = t.store_id AND c.email = t.email
 				WHERE t.reason = coalesce(`+args.Add(of.Reason)+`, t.reason)
-				  AND (t.email, t.occurrence) > (`+args.Add(email)+`, `+args.Add(occurrence)+`)
-				ORDER BY t.email, t.occurrence
+				  AND (t.email, t.occurrence, t.step) > (`+args.Add(behind[0])+`, `+args.Add(behind[1])+`, `+
+		args.Add(behind[2])+`)
+				ORDER BY t.email, t.occurrence, t.step
 				LIMIT `+args.Add(of.Limit+1)+`
 			) g)`, planned(args)...).Scan(&counts, &people)
+	p.Every, p.Counts, p.People, p.Next = some.every(), []Count{}, []Previewed{}, ""
 	if err == nil && counts != nil {
 		err = json.Unmarshal(counts, &p.Counts)
 	}
 	if err == nil && people != nil {
 		err = json.Unmarshal(people, &p.People)
 	}
-	var all int64
-	for _, n := range p.Counts {
-		all += n.Mails
+	for i := range p.Counts {
+		mails += p.Counts[i].Mails
+		p.Counts[i].Mails = some.ofAll(p.Counts[i].Mails)
 	}
-	p.Partial = all >= mostDecided
 	if len(p.People) > of.Limit {
 		p.People = p.People[:of.Limit]
 		last := p.People[of.Limit-1]
-		p.Next = last.Email + "\n" + last.Occurrence
+		p.Next = last.Email + "\n" + last.Occurrence + "\n" + last.Step
 	}
-	return p, err
-}
-
-// decided is SQL, the beginning of a statement, for all mails of a campaign as of the first of args, with what becomes
-// of each: reason and until. Other campaigns that are on count too: a customer gets only so many mails a day.
-func (s *Campaigns) decided(ctx context.Context, tx pgx.Tx, c *Campaign, now time.Time, args *pg.Arguments) (
-	string, error) {
-	at, _ := (*args)[0].(time.Time)
-	z, err := zone(ctx, tx, c.store)
-	if err != nil {
-		return "", err
-	}
-	all := []Campaign{*c}
-	if c.Class == Marketing {
-		rows, err := tx.Query(ctx, selectCampaigns+`
-			WHERE store_id = $1 AND state = 'on' AND class = 'marketing' AND id <> $2`,
-			c.store, c.ID)
-		if err != nil {
-			return "", err
-		}
-		others, err := pgx.CollectRows(rows, scan)
-		if err != nil {
-			return "", err
-		}
-		all = append(all, others...)
-	}
-	var parts []string
-	for i := range all {
-		part, err := s.candidates(ctx, tx, ask(&all[i], at, z, args), now)
-		if err != nil {
-			return "", err
-		}
-		parts = append(parts, part)
-	}
-	mails := mail.New(s.Store, func(context.Context, pgx.Tx, string, *pg.Arguments) (string, error) {
-		return "m.verdict", nil
-	})
-	decide, err := mails.Decide(ctx, tx, c.store, args)
-	if err != nil {
-		return "", err
-	}
-	settings, err := mail.SettingsIn(ctx, tx, c.store)
-	return `
-		WITH m AS MATERIALIZED (` + strings.Join(parts, `
-			UNION ALL`) + `
-		),
-		alone AS MATERIALIZED ( -- what is decided is computed once
-			SELECT m.*, d.*
-			FROM m
-			CROSS JOIN LATERAL (` + decide + `) d
-		),
-		counted AS MATERIALIZED (
-			SELECT m.*, CASE WHEN skip IS NULL AND until IS NULL AND class = 'marketing' THEN
-				row_number() OVER (PARTITION BY email, class, skip IS NULL AND until IS NULL
-					-- those that are still to be made come behind those that wait
-					ORDER BY priority, CASE WHEN id = 0 THEN GREATEST(due_at, ` + args.Add(now) + `) ELSE due_at END, id = 0,
-						due_at, id, campaign_id, occurrence) END AS nth
-			FROM alone m
-		),
-		decided AS MATERIALIZED (
-			SELECT *, coalesce(skip, CASE WHEN until IS NOT NULL THEN why END, CASE WHEN nth > ` + room(settings, at, z, args) +
-		` THEN 'cap' END, '') AS reason
-			FROM counted m
-		)`, err
+	return mails, err
 }

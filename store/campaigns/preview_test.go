@@ -2,6 +2,7 @@ package campaigns_test
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -11,9 +12,15 @@ import (
 )
 
 // previewed are the mails that a preview says are sent at a time, and those that are not, with the reason.
-func (w *world) previewed(id string, at time.Time) (lines []string) {
+func (w *world) previewed(id string, at time.Time) []string {
 	w.Helper()
-	of := campaigns.PreviewOf{At: at, Limit: 100}
+	return w.pages(id, at, 2000)
+}
+
+// pages are the same, read a page after the other.
+func (w *world) pages(id string, at time.Time, limit int) (lines []string) {
+	w.Helper()
+	of := campaigns.PreviewOf{At: at, Limit: limit}
 	for {
 		p, err := w.Preview(w.Context(), "s1", id, of, w.now)
 		if err != nil {
@@ -93,9 +100,98 @@ func TestPreviewOfWhatWaits(t *testing.T) {
 	w.tick(day)
 	w.exec(`UPDATE mails SET due_at = $1::timestamptz - interval '1 hour'`, w.now)
 	w.exec(`UPDATE runs SET next_at = $1::timestamptz - interval '2 hours'`, w.now)
-	w.wantLines(w.previewed(c.ID, w.now), "ann@x.example first course:c1", "ann@x.example second course:c1 cap")
+	for _, limit := range []int{1, 2} {
+		w.wantLines(w.pages(c.ID, w.now, limit), "ann@x.example first course:c1", "ann@x.example second course:c1 cap")
+	}
 	w.tick(0)
 	w.send()
 	w.want(`SELECT concat_ws(' ', email, step, status) FROM mails ORDER BY id`, `ann@x.example first sent
 		ann@x.example second due`)
+}
+
+// Of more mails than it may decide about, a preview decides about those to some customers, as it would of all, and says
+// how many that makes of all. What is only about few customers it looks at whole.
+func TestPreviewOfMany(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.keepEnrolled("first@x.example", "second@x.example", "third@x.example")
+	w.exec(`INSERT INTO customers (store_id, email) SELECT 's1', 'p' || n || '@x.example' FROM generate_series(1, 4000) n`)
+	w.exec(`INSERT INTO mail_consents (store_id, user_id, email, kind, state, said_at, source, version)
+		SELECT 's1', '', 'p' || n || '@x.example', 'marketing', CASE WHEN n % 4 = 0 THEN 'denied' ELSE 'granted' END, $1,
+			'page', '1' FROM generate_series(1, 4000) n`, w.now)
+	w.exec(`ANALYZE`)
+	news := w.once("News", 5)
+	flow, err := w.Make(t.Context(), "s1", campaigns.FromRecipe{Recipe: "not_started"}, "admin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := map[string]bool{}
+	for _, line := range w.previewed(news.ID, w.now) {
+		whole[line] = true
+	}
+	w.DecideAtMost(1000)
+	p, err := w.Preview(t.Context(), "s1", news.ID, campaigns.PreviewOf{At: w.now, Limit: 100}, w.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	some := w.previewed(news.ID, w.now)
+	for _, line := range some {
+		if !whole[line] {
+			t.Errorf("%q is not so if all are asked", line)
+		}
+	}
+	if len(whole) != 4003 || len(some) < 100 || len(some) > 400 || p.Every != (4003+len(some)/2)/len(some) ||
+		p.ForecastEvery != p.Every {
+		t.Errorf("%d of %d, one in %d, forecast one in %d", len(some), len(whole), p.Every, p.ForecastEvery)
+	}
+	if c := p.Counts; len(c) != 2 || c[0].Reason != "" || c[1].Reason != "consent" ||
+		math.Abs(float64(c[0].Mails)-3000) > 300 || math.Abs(float64(c[1].Mails)-1003) > 300 {
+		t.Errorf("%v", c)
+	}
+	if day := p.Forecast[0].Mails; day < 3990 || day > 4010 {
+		t.Errorf("about %d become due today", day)
+	}
+	p, err = w.Preview(t.Context(), "s1", flow.ID, campaigns.PreviewOf{At: w.now.Add(day), Limit: 100}, w.now)
+	if err != nil || p.Every != 1 || p.ForecastEvery != 1 || len(p.People) != 3 {
+		t.Errorf("%+v %v", p, err)
+	}
+}
+
+// What a customer gets of another campaign counts also if only some customers are looked at.
+func TestPreviewOfManyBesideAnother(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.exec(`INSERT INTO customers (store_id, email) SELECT 's1', 'p' || n || '@x.example' FROM generate_series(1, 400) n`)
+	w.exec(`INSERT INTO mail_consents (store_id, user_id, email, kind, state, said_at, source, version)
+		SELECT store_id, '', email, 'marketing', 'granted', $1, 'page', '1' FROM customers`, w.now)
+	news, sooner := w.once("News", 5), w.once("Sooner", 1)
+	w.turn(sooner.ID, campaigns.Order{To: campaigns.On, Count: number(400)})
+	w.DecideAtMost(100)
+	p, err := w.Preview(t.Context(), "s1", news.ID, campaigns.PreviewOf{At: w.now, Limit: 1}, w.now)
+	if err != nil || p.Every == 1 || len(p.Counts) != 1 || p.Counts[0].Reason != "cap" {
+		t.Errorf("%+v %v", p, err)
+	}
+}
+
+// keepEnrolled keeps that people enrolled in a course six days ago.
+func (w *world) keepEnrolled(emails ...string) {
+	w.Helper()
+	var set facts.Set
+	for _, email := range emails {
+		set.Enrollments = append(set.Enrollments, w.enrolled("c1", email, begin.Add(-6*day), 0, begin.Add(-6*day)))
+	}
+	w.keep(set)
+}
+
+// once is a draft of a mail to all.
+func (w *world) once(name string, priority int) campaigns.Campaign {
+	w.Helper()
+	c, err := w.Create(w.Context(), "s1", campaigns.Campaign{Name: name, Kind: campaigns.Once, Class: campaigns.Marketing,
+		Priority: priority, Trigger: campaigns.Trigger{Question: "everyone"}, NotAfter: campaigns.Wait(72 * time.Hour),
+		Reentry: campaigns.Never, Steps: []campaigns.Step{{Key: "first", Do: campaigns.DoMail,
+			Mail: &campaigns.Text{Subject: "News", Body: "Hi"}}}}, "admin")
+	if err != nil {
+		w.Fatal(err)
+	}
+	return c
 }

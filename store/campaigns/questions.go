@@ -66,7 +66,7 @@ var Questions = []Question{
 	{
 		Name: "everyone", Label: "All who match, once", Sentence: "All customers who match, once.", Kind: Once,
 		sql: `SELECT c.id AS customer, 'once' AS occurrence, '' AS about, @start AS became_due_at
-			FROM customers c WHERE c.store_id = @store AND @start <= @now AND @start > @now - @late`,
+			FROM customers c WHERE c.store_id = @store AND @start <= @now AND @start > @fresh`,
 	},
 	{
 		Name: "enrolled", Label: "Enrolled in a course", Sentence: "Customers who enroll in {courses}, after {days} days.",

@@ -50,6 +50,15 @@ func (p previewedRow) Called() string {
 	return p.Email
 }
 
+// Asked says of how many customers the figures are; empty: of all.
+func (p previewPage) Asked() string {
+	if p.Every == 1 {
+		return ""
+	}
+	return "These are too many to look at each. Rollcall looked at one customer in " + show.Number(p.Every) +
+		", and says how many that makes of all. The list shows those customers."
+}
+
 // previewRows is how many people the page shows.
 const previewRows = 50
 
@@ -137,11 +146,12 @@ func (s *Pages) tellPreview(r *http.Request, page *previewPage) {
 	if page.Preview.Next != "" {
 		page.Next = link(page.Chosen, page.Preview.Next)
 	}
-	page.Chart = forecastChart(page.Forecast)
+	page.Chart = forecastChart(page.Preview)
 }
 
 // forecastChart draws how many mails become due on the next days.
-func forecastChart(days []campaigns.ForecastDay) *charts.Figure {
+func forecastChart(p campaigns.Preview) *charts.Figure {
+	days := p.Forecast
 	c := &charts.Figure{Name: "forecast", Title: "Mails that become due in the next days", Head: []string{"Day", "Mails"}}
 	line, sum := charts.Series{Class: "c1", Label: "Mails"}, int64(0)
 	for _, d := range days {
@@ -155,5 +165,8 @@ func forecastChart(days []campaigns.ForecastDay) *charts.Figure {
 	c.Times = []string{days[0].Day, days[len(days)-1].Day}
 	c.Drawing = charts.Bars(line)
 	c.Sum, c.Note = show.Number(sum), "in "+strconv.Itoa(len(days))+" days, if nothing happens until then"
+	if p.ForecastEvery > 1 {
+		c.Sum = "about " + c.Sum
+	}
 	return c
 }
