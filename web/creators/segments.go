@@ -24,8 +24,8 @@ type segmentsPage struct {
 // segmentRow is a segment on the page.
 type segmentRow struct {
 	segments.Segment
-	Text  string // its rule as a sentence
-	Named string // for a ready-made one: the query that begins a new one with its rule
+	Text string // its rule as a sentence
+	Copy string // for a ready-made one: the address that begins a new one with its rule
 	size
 }
 
@@ -65,9 +65,9 @@ func (s *Pages) showSegments(w http.ResponseWriter, r *http.Request, refused err
 		return err
 	}
 	for _, one := range customers.ReadySegments {
-		row := segmentRow{Segment: segments.Segment{ID: one.ID, Name: one.Name, Kind: segments.Dynamic,
-			Rule: json.RawMessage(one.Rule)}, Named: url.Values{"rule": {one.Rule}, "name": {one.Name}}.Encode()}
-		page.Ready = append(page.Ready, row)
+		page.Ready = append(page.Ready, segmentRow{
+			Segment: segments.Segment{ID: one.ID, Name: one.Name, Kind: segments.Dynamic, Rule: json.RawMessage(one.Rule)},
+			Copy:    core.Address(page.URL+"/new", url.Values{"rule": {one.Rule}, "name": {one.Name}})})
 	}
 	for _, one := range kept {
 		page.Kept = append(page.Kept, segmentRow{Segment: one})
