@@ -18,7 +18,7 @@ type Lives struct {
 type Step struct {
 	Time     float64 `json:"time"`
 	AtRisk   int64   `json:"at_risk"` // watched until then
-	Ended    int64   `json:"ended"`   // to whom it happened then
+	Ended    int64   `json:"ended"`   // to whom it happened then, or since the step before that is kept
 	Survival float64 `json:"survival"`
 	Low      float64 `json:"low"`
 	High     float64 `json:"high"`
@@ -69,6 +69,27 @@ func survivalInterval(survival, greenwood float64) (low, high float64) {
 	}
 	reach := normal * math.Sqrt(greenwood) / math.Abs(math.Log(survival))
 	return math.Pow(survival, math.Exp(reach)), math.Pow(survival, math.Exp(-reach))
+}
+
+// visible is by how much a curve falls from one step that Thin keeps to the next, if not less by a month's end.
+const visible = .005
+
+// Thin leaves out steps that no one would see: the curve is nowhere off by more than half a percent, and exact at the
+// ends of months and its own. Years of daily steps are most of a report otherwise. Medians and sums are those of the
+// whole curve.
+func (c Curve) Thin() Curve {
+	whole := c.Steps
+	c.Steps = []Step{}
+	before, ended := 1.0, int64(0)
+	for i, s := range whole {
+		ended += s.Ended
+		last := i == len(whole)-1
+		if i == 0 || last || before-s.Survival >= visible || math.Floor(s.Time/Month) < math.Floor(whole[i+1].Time/Month) {
+			before, s.Ended, ended = s.Survival, ended, 0
+			c.Steps = append(c.Steps, s)
+		}
+	}
+	return c
 }
 
 // At is the share to whom it has not happened by a time.

@@ -71,6 +71,39 @@ func TestNoMedian(t *testing.T) {
 	}
 }
 
+// A thinned curve is the same for the eye, exact where months end, and forgets no one.
+func TestThin(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 8))
+	for _, people := range []int{0, 1, 2, 40, 5000} {
+		var lives []Lives
+		for range people {
+			lives = append(lives, Lives{math.Floor(r.ExpFloat64() * 300), r.IntN(3) > 0, 1 + r.Int64N(20)})
+		}
+		whole := Survive(lives)
+		thin := whole.Thin()
+		var ended, kept int64
+		for _, s := range whole.Steps {
+			ended += s.Ended
+		}
+		for _, s := range thin.Steps {
+			kept += s.Ended
+		}
+		if ended != kept || thin.N != whole.N || thin.Until != whole.Until || people == 5000 && len(thin.Steps) > 300 {
+			t.Errorf("%d people: %d of %d ended, %d steps of %d", people, kept, ended, len(thin.Steps), len(whole.Steps))
+		}
+		for day := 0.; day <= whole.Until; day++ {
+			if off := math.Abs(thin.At(day) - whole.At(day)); off >= .005 || day == whole.Until && off > 0 {
+				t.Errorf("%d people, day %v: off by %v", people, day, off)
+			}
+		}
+		for month := 0.; month*Month <= whole.Until; month++ {
+			if thin.At(month*Month) != whole.At(month*Month) {
+				t.Errorf("%d people, month %v: %v, not %v", people, month, thin.At(month*Month), whole.At(month*Month))
+			}
+		}
+	}
+}
+
 // cdnow reads the published customers.
 func cdnow(t *testing.T) (buyers []Buyers, spenders []Spenders) {
 	t.Helper()

@@ -43,8 +43,8 @@ func (c *computing) again(ctx context.Context) error {
 		return err
 	}
 	for currency, r := range c.reports {
-		r.Again.Curve = model.Survive(lives[currency])
-		r.Again.Median = r.Again.Curve.Median()
+		curve := model.Survive(lives[currency])
+		r.Again.Curve, r.Again.Median = curve.Thin(), curve.Median()
 		for _, days := range repeatDays {
 			share, known := within[currency][days]
 			if !known {

@@ -89,7 +89,7 @@ func (s *Subscribers) conclude(curve model.Curve, months []Month) {
 	if s.Mean.Value == nil && s.Mean.Why == "" {
 		s.Mean = model.None("no one has subscribed yet")
 	}
-	s.Curve, s.Median = curve, curve.Median()
+	s.Curve, s.Median = curve.Thin(), curve.Median()
 	s.Churn = model.Proportion(did, of, "no one has subscribed for a month yet")
 	s.Lifetime = model.Subscriber(curve, s.Mean)
 	s.Simple = model.Simple(s.Mean, s.Churn)
