@@ -45,6 +45,18 @@ func TestValuePeople(t *testing.T) {
 		t.Errorf("%d of %d who bought again are sorted by chance", len(slipping), len(again))
 	}
 	same("sort=-alive", x.expected(t, path+"&sort=-alive", 60), reversed(slipping))
+	var each []value.Expected
+	f := value.PeopleFilter{Store: "studio", Sort: "-expected", Limit: 33}
+	if err := value.New(x.Cfg.Store).EachPage(t.Context(), f, func(page []value.Expected) error {
+		each = append(each, page...)
+		return nil
+	}); err != nil || len(each) != len(all) {
+		t.Fatal(len(each), err)
+	}
+	for i := range each {
+		each[i].Customer = all[i].Customer // the API has other ids
+	}
+	same("page after page", each, all)
 	x.exec(t, `UPDATE value_people SET store_id = 'elsewhere' WHERE customer_id % 2 = 0`)
 	if half := x.expected(t, path, 100); len(half) >= len(all) || len(half) == 0 {
 		t.Errorf("another store's: %d of %d", len(half), len(all))

@@ -106,7 +106,7 @@ func TestPageValue(t *testing.T) {
 		p.Has("#h-mrr", "Monthly recurring revenue, USD")
 		p.Has("#groups tbody", "Mastering in the Box")
 		p.Has(".heat .open", "so far")
-		p.Has("#h-help + p + ul", "have not been here")
+		p.Has("[aria-labelledby=h-help] .rows", "have not been here")
 		p.Has("#groups tbody", hostile["script"])
 		p.Until(`!document.querySelector("main img, main script")`)
 		if over := p.Overflow(); over > 0 {
@@ -115,7 +115,7 @@ func TestPageValue(t *testing.T) {
 		accessible(t, p, name)
 		p.Shot("value " + name)
 	}
-	p.Has("#h-expect + p", "how likely each buyer is to buy again")
+	p.Has("[aria-labelledby=h-expect]", "how likely each buyer is to buy again")
 	p.Look(without)
 	p.Go(valuePath + "?by=source")
 	p.Has("#groups tbody", "Product purchase")
@@ -171,8 +171,26 @@ func TestValue(t *testing.T) {
 		!strings.Contains(got.text, `"reason":"silent"`) {
 		t.Errorf("who needs help: %d %.300s", got.StatusCode, got.text)
 	}
+}
+
+// The files have each row of the figures and lists, and nothing in them is run as a formula.
+func TestValueFiles(t *testing.T) {
+	t.Parallel()
+	x := open(t, func(c *core.Config) { c.Now = time.Now })
+	x.hear(t, studio()...)
+	x.valued(t)
+	x.exec(t, `UPDATE customers SET name = '=cmd|x' WHERE store_id = 'studio'`)
+	kept, err := value.New(x.Cfg.Store).Read(t.Context(), "studio")
+	if err != nil {
+		t.Fatal(err)
+	}
+	help, err := value.New(x.Cfg.Store).Help(t.Context(), "studio")
+	if err != nil {
+		t.Fatal(err)
+	}
 	rows := map[string]int{"months.csv": 1, "cohorts.csv": 1, "groups.csv": 1, "courses.csv": 1 + len(kept.Courses),
-		"within.csv": 1, "again.csv": 1, "stay.csv": 1}
+		"within.csv": 1, "again.csv": 1, "stay.csv": 1, "help.csv": 1 + len(help),
+		"expected.csv": 1 + len(x.expected(t, "/api/stores/studio/value/customers?", 100))}
 	for _, r := range kept.All {
 		rows["within.csv"] += len(r.Again.Within)
 		rows["again.csv"] += len(r.Again.Curve.Steps)
@@ -183,12 +201,25 @@ func TestValue(t *testing.T) {
 	}
 	for name, want := range rows {
 		got := x.get(t, valuePath+"/"+name, asAdmin)
-		if n := strings.Count(got.text, "\r\n"); n != want || got.Header.Get("Content-Type") != "text/csv; charset=utf-8" {
+		if n := strings.Count(got.text, "\r\n"); n != want ||
+			!strings.HasPrefix(got.Header.Get("Content-Type"), "text/csv; charset=utf-8") || strings.Contains(got.text, ",=") {
 			t.Errorf("%s: %d rows, want %d: %.200s", name, n, want, got.text)
 		}
 	}
 	if got := x.get(t, valuePath+"/people.csv", asAdmin); got.StatusCode != 404 {
 		t.Errorf("no such file: %d", got.StatusCode)
+	}
+	if got := x.get(t, valuePath+"/expected.csv?currency=eur", asAdmin); strings.Count(got.text, "\r\n") != 1 {
+		t.Errorf("euros: %.200s", got.text)
+	}
+	who := x.expected(t, "/api/stores/studio/value/customers?", 100)[0]
+	if got := x.get(t, valuePath+"/expected.csv", asAdmin); !strings.HasPrefix(got.text,
+		"\ufeffcurrency,id,email,name,expected,may_buy_again\r\n"+fmt.Sprintf("usd,%s,%s,'=cmd|x,%d,%v\r\n",
+			who.Customer, who.Email, who.Expected, who.Alive)) {
+		t.Errorf("%.300s", got.text)
+	}
+	if got := x.get(t, "/store/elsewhere/value/help.csv", asAdmin); strings.Count(got.text, "\r\n") != 1 {
+		t.Errorf("of a store that has nothing: %.200s", got.text)
 	}
 	for _, wrong := range []string{"by=mood", "cells=mood", "mood=by", "cells=net&cells=net"} {
 		if got := x.get(t, valuePath+"?"+wrong, asAdmin); got.StatusCode != 400 {

@@ -92,6 +92,20 @@ func (v *Values) People(ctx context.Context, f PeopleFilter) (all []Expected, ne
 	return f.scan(rows)
 }
 
+// EachPage calls do with all customers of a filter, a page after the other.
+func (v *Values) EachPage(ctx context.Context, f PeopleFilter, do func([]Expected) error) error {
+	for {
+		people, next, err := v.People(ctx, f)
+		if err == nil {
+			err = do(people)
+		}
+		if err != nil || next == "" {
+			return err
+		}
+		f.Cursor = next
+	}
+}
+
 // args are those of the first page; one row more says whether there is another page.
 func (f *PeopleFilter) args() []any { return []any{f.Store, f.Currency, f.Limit + 1} }
 

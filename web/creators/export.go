@@ -36,6 +36,24 @@ func (s *Pages) ExportCustomers(w http.ResponseWriter, r *http.Request) error {
 		d.header()
 		return nil
 	}
+	err = s.exporting(r, func(ctx context.Context, still func() error) error {
+		return customers.New(s.Cfg.Store).ExportCustomers(ctx, filter, func(customers []customers.Customer) error {
+			if err := still(); err != nil {
+				return err
+			}
+			s.IDs().Customers(customers)
+			return d.write(customers)
+		})
+	})
+	if err != nil && d.begun {
+		s.broken(r, err)
+	}
+	return err
+}
+
+// exporting makes an export, of which few run at a time and none for ever. Its maker asks now and then whether the
+// visitor may still have it.
+func (s *Pages) exporting(r *http.Request, run func(ctx context.Context, still func() error) error) error {
 	leave, err := s.Gates.Exports.Enter(r.Context(), core.Admitted(r).Party())
 	if err != nil {
 		return err
@@ -44,21 +62,18 @@ func (s *Pages) ExportCustomers(w http.ResponseWriter, r *http.Request) error {
 	ctx, cancel := context.WithTimeoutCause(r.Context(), exportLife, errReader)
 	defer cancel()
 	checked := time.Now()
-	err = customers.New(s.Cfg.Store).ExportCustomers(ctx, filter, func(customers []customers.Customer) error {
-		if time.Since(checked) >= s.Live.Check {
-			if err := s.stillMay(r); err != nil {
-				return fmt.Errorf("%w may not have it any more: %w", errReader, err)
-			}
-			checked = time.Now()
+	err = run(ctx, func() error {
+		if time.Since(checked) < s.Live.Check {
+			return nil
 		}
-		s.IDs().Customers(customers)
-		return d.write(customers)
+		checked = time.Now()
+		if err := s.stillMay(r); err != nil {
+			return fmt.Errorf("%w may not have it any more: %w", errReader, err)
+		}
+		return nil
 	})
 	if err != nil && errors.Is(context.Cause(ctx), errReader) {
 		err = fmt.Errorf("%w took longer than %v", errReader, exportLife)
-	}
-	if err != nil && d.begun {
-		s.broken(r, err)
 	}
 	return err
 }

@@ -80,6 +80,10 @@ func (p valuePage) File(name string) string {
 	if name != "groups.csv" {
 		q.Del("by")
 	}
+	if name == "expected.csv" { // of now, not of months
+		q.Del("from")
+		q.Del("to")
+	}
 	return core.Address(p.URL+"/"+name, q)
 }
 
@@ -96,6 +100,11 @@ func askedPart(r *http.Request, others ...string) (part value.Part, err error) {
 		return part, err
 	}
 	return value.ReadPart(q, append(others, value.PartParams...)...)
+}
+
+// Watched tells whether a first purchase is so long ago that buying again can be counted.
+func (p valuePage) Watched() bool {
+	return slices.ContainsFunc(p.Report.Again.Within, func(w value.Within) bool { return w.Of > 0 })
 }
 
 // Percent is a share as templates write shares.

@@ -16,19 +16,19 @@ import (
 // shownMonths is how many months charts show, if no one asks for others.
 const shownMonths = 24
 
-// chartsOf are the charts of a report, those of months only if it has any.
+// chartsOf are the charts of a report: those of months only if it has any, those of curves only if they are longer than
+// a month.
 func chartsOf(r *value.Report, months []value.Month) (all []*charts.Figure) {
-	subscribed := r.Subscribers.Curve.N > 0
 	if len(months) > 0 {
 		all = append(all, moneyChart(r.Currency, months))
-		if subscribed {
+		if r.Subscribers.Curve.N > 0 {
 			all = append(all, mrrChart(r.Currency, months))
 		}
 	}
-	if subscribed {
+	if r.Subscribers.Curve.Until >= model.Month {
 		all = append(all, curveChart(stayChart, r.Subscribers.Curve, r.Subscribers.Median))
 	}
-	if r.Again.Curve.N > 0 {
+	if r.Again.Curve.Until >= model.Month {
 		all = append(all, curveChart(againChart, r.Again.Curve, r.Again.Median))
 	}
 	return all
@@ -137,7 +137,7 @@ var (
 func curveChart(about charts.Figure, curve model.Curve, median model.Number) *charts.Figure {
 	c, line := about, charts.Series{Class: "kept"}
 	c.Head = []string{"After", "Percent", "95% interval"}
-	for m := 0; m <= shownMonths && (m == 0 || float64(m)*model.Month <= curve.Until); m++ {
+	for m := 0; m <= shownMonths && float64(m)*model.Month <= curve.Until; m++ {
 		at, low, high := curve.At(float64(m)*model.Month), 1., 1.
 		for _, step := range curve.Steps {
 			if step.Time <= float64(m)*model.Month {

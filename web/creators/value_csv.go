@@ -1,28 +1,38 @@
 package creators
 
 import (
+	"context"
 	"encoding/csv"
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
+	"time"
 
 	"rollcall/store/pg"
 	"rollcall/store/value"
 	model "rollcall/value"
 )
 
-// valueFiles are the tables of what customers are worth as CSV, with all currencies, or the part
-// that is asked for. Amounts are in minor units.
-var valueFiles = map[string]func(value.Reports, labels) [][]string{
-	"months.csv": monthsFile, "cohorts.csv": cohortsFile, "groups.csv": groupsFile, "courses.csv": coursesFile,
-	"within.csv": withinFile,
-	"again.csv":  curveFile(func(r value.Report) model.Curve { return r.Again.Curve }),
-	"stay.csv":   curveFile(func(r value.Report) model.Curve { return r.Subscribers.Curve }),
+// valueFile is a file in the making: it has all currencies, or the part that is asked for. Amounts are in minor units.
+type valueFile struct {
+	kept   value.Reports
+	labels labels
+	write  func(rows [][]string) error
 }
 
-// ValueFile answers a table of what customers are worth.
+// valueFiles are the tables and lists of what customers are worth as CSV.
+var valueFiles = map[string]func(*Pages, *http.Request, valueFile) error{
+	"months.csv": table(monthsFile), "cohorts.csv": table(cohortsFile), "groups.csv": table(groupsFile),
+	"courses.csv": table(coursesFile), "within.csv": table(withinFile),
+	"again.csv":    table(curveFile(func(r value.Report) model.Curve { return r.Again.Curve })),
+	"stay.csv":     table(curveFile(func(r value.Report) model.Curve { return r.Subscribers.Curve })),
+	"expected.csv": (*Pages).expectedFile, "help.csv": (*Pages).helpFile,
+}
+
+// ValueFile answers a table or a list of what customers are worth.
 func (s *Pages) ValueFile(w http.ResponseWriter, r *http.Request) error {
-	write, known := valueFiles[r.PathValue("table")]
+	file, known := valueFiles[r.PathValue("table")]
 	if !known {
 		return pg.ErrNotFound
 	}
@@ -34,17 +44,72 @@ func (s *Pages) ValueFile(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	h := w.Header()
-	h.Set("Content-Type", "text/csv; charset=utf-8")
-	h.Set("Content-Disposition", `attachment; filename="`+r.PathValue("table")+`"`)
-	out := csv.NewWriter(w)
-	out.UseCRLF = true
-	w.Write([]byte("\ufeff")) // without it Excel reads an old Windows character set
-	for _, row := range write(kept.Part(part), labels) {
-		out.Write(row)
+	d := &download{ResponseWriter: w, r: r, name: r.PathValue("table")}
+	if r.Method == http.MethodHead {
+		d.header()
+		return nil
 	}
-	out.Flush()
-	return nil // who has gone away needs no answer
+	out := csv.NewWriter(d)
+	out.UseCRLF = true
+	err = file(s, r, valueFile{kept.Part(part), labels, func(rows [][]string) error {
+		if !d.begun {
+			d.begun = true
+			d.header()
+			d.Write([]byte("\ufeff")) // without it Excel reads an old Windows character set
+		}
+		if err := out.WriteAll(rows); err != nil {
+			return fmt.Errorf("%w: %w", errReader, err)
+		}
+		return nil
+	}})
+	if err != nil && d.begun {
+		s.broken(r, err)
+	}
+	return err
+}
+
+// table is a file that is made at once of what is kept.
+func table(rows func(value.Reports, labels) [][]string) func(*Pages, *http.Request, valueFile) error {
+	return func(_ *Pages, _ *http.Request, f valueFile) error { return f.write(rows(f.kept, f.labels)) }
+}
+
+// expectedFile has all of whom something is expected, those first of whom most is. A store may have a million.
+func (s *Pages) expectedFile(r *http.Request, f valueFile) error {
+	return s.exporting(r, func(ctx context.Context, still func() error) error {
+		err := f.write([][]string{{"currency", "id", "email", "name", "expected", "may_buy_again"}})
+		for _, report := range f.kept.All {
+			if err != nil {
+				return err
+			}
+			people := value.PeopleFilter{Store: r.PathValue("store"), Currency: report.Currency, Sort: "-expected", Limit: 1000}
+			err = value.New(s.Cfg.Store).EachPage(ctx, people, func(all []value.Expected) error {
+				rows := make([][]string, len(all))
+				for i, e := range all {
+					rows[i] = []string{report.Currency, s.IDs().Customer(e.Customer), Defused(e.Email), Defused(e.Name),
+						digits(e.Expected), some(&e.Alive)}
+				}
+				if err := still(); err != nil {
+					return err
+				}
+				return f.write(rows)
+			})
+		}
+		return err
+	})
+}
+
+// helpFile has all who need help.
+func (s *Pages) helpFile(r *http.Request, f valueFile) error {
+	all, err := value.New(s.Cfg.Store).Help(r.Context(), r.PathValue("store"))
+	if err != nil {
+		return err
+	}
+	rows := [][]string{{"id", "email", "name", "reason", "about", "about_title", "since_utc"}}
+	for _, h := range all {
+		rows = append(rows, []string{s.IDs().Customer(h.Customer), Defused(h.Email), Defused(h.Name), h.Reason,
+			Defused(h.About), Defused(f.labels.of(h.About)), h.Since.Format(time.DateTime)})
+	}
+	return f.write(rows)
 }
 
 func digits(n int64) string { return strconv.FormatInt(n, 10) }
@@ -115,7 +180,7 @@ func withinFile(kept value.Reports, _ labels) [][]string {
 	return rows
 }
 
-// curveFile is the file of a survival curve, with a row for each day on which it falls.
+// curveFile is the file of a survival curve, with a row for each step that is kept.
 func curveFile(of func(value.Report) model.Curve) func(value.Reports, labels) [][]string {
 	return func(kept value.Reports, _ labels) [][]string {
 		rows := [][]string{{"currency", "days", "watched", "ended", "left", "low", "high"}}
