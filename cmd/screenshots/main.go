@@ -36,6 +36,9 @@ const (
 	store = "/store/store_aurora"
 	list  = store + "/customers?sort=-spent"
 	who   = "John Doe" // who has done most in the demo's story
+	// school is the store that has a year behind it, and narrow a filter of its list.
+	school = "/store/store_harbour"
+	narrow = "type=paying&type=subscription&progress_min=1&progress_max=99&engagement=slipping&engagement=dormant"
 	// patience is how long the demo may take to play, and a page to load.
 	patience = 3 * time.Minute
 )
@@ -107,23 +110,60 @@ type shot struct {
 	name, path    string
 	width, height int64
 	dark          bool
-	click         string // selector of what is clicked before, the first two
-	follow        string // text of a link that leads to the page
+	steps         []step // before it
 }
 
-// shots are all pictures.
+// step is done in a page, in JavaScript, and done when until holds, in the page to which it may lead.
+type step struct{ do, until string }
+
+// click clicks the first elements that a selector finds.
+func click(selector string, n int, until string) step {
+	return step{fmt.Sprintf("[...document.querySelectorAll(%q)].slice(0, %d).forEach(e => e.click())", selector, n), until}
+}
+
+// follow follows a link with this text, to a page with it in the title.
+func follow(text string) step {
+	link := `[...document.querySelectorAll("main a")].find(a => a.textContent.trim() === %q).click()`
+	return step{fmt.Sprintf(link, text), fmt.Sprintf(`document.title.includes(%q)`, text)}
+}
+
+// write writes a text into a field and sends its form.
+func write(field, text, until string) step {
+	do := `(e => { e.value = %q; e.form.requestSubmit(e.form.querySelector("[value=save]")) })(document.querySelector(%q))`
+	return step{fmt.Sprintf(do, text, field), until}
+}
+
+// shots are all pictures, in an order in which none shows what is done for a later one.
 var shots = []shot{
 	{name: "operators.png", path: "/admin", width: 1280, height: 1000},
 	{name: "operators-dark.png", path: "/admin", width: 1280, height: 1000, dark: true},
 	{name: "event.png", path: "/admin/events?source=stripe", width: 1280, height: 900,
-		follow: "checkout.session.completed"},
+		steps: []step{follow("checkout.session.completed")}},
 	{name: "customers.png", path: list, width: 1280, height: 876},
 	{name: "customers-dark.png", path: list, width: 1280, height: 876, dark: true},
 	{name: "customers-phone.png", path: list, width: 390, height: 844},
-	{name: "selection.png", path: list, width: 1280, height: 876, click: "tbody input[type=checkbox]"},
-	{name: "segments.png", path: store + "/segments", width: 1280, height: 780},
 	{name: "settings.png", path: store + "/settings", width: 1280, height: 900},
-	{name: "customer.png", path: list, width: 1280, height: 1000, follow: who},
+	{name: "mail.png", path: store + "/mail", width: 1280, height: 800},
+	{name: "mailbox.png", path: store + "/mail/mailbox", width: 1280, height: 800,
+		steps: []step{follow("Welcome to Home Studio Starter")}},
+	{name: "value.png", path: school + "/value", width: 1280, height: 1030},
+	{name: "filters.png", path: school + "/customers?sort=-spent&" + narrow, width: 1280, height: 720,
+		steps: []step{click(".chip:nth-of-type(2) summary", 1, "true")}},
+	{name: "selection.png", path: school + "/customers?sort=-spent&" + narrow, width: 1280, height: 720,
+		steps: []step{click("tbody input[type=checkbox]", 3, "document.querySelector('.bulk.some')"),
+			click(".bulk summary", 1, "document.querySelector('#tag').checkVisibility()")}},
+	{name: "bulk.png", path: school + "/customers?sort=-spent&" + narrow, width: 1280, height: 300,
+		steps: []step{click("[name=all]", 1, "true"),
+			{`document.querySelector("#tag").value = "Win back"; document.querySelector("[name=do][value=tag]").click()`,
+				"document.body.innerText.includes('Undo')"}}},
+	{name: "builder.png", path: school + "/segments", width: 1280, height: 900,
+		steps: []step{click("[aria-label='Copy and change Stuck']", 1, "document.querySelector('.preview .size b')")}},
+	{name: "segments.png", path: school + "/segments", width: 1280, height: 640,
+		steps: []step{click("[aria-label='Copy and change Stuck']", 1, "document.querySelector('.builder')"),
+			click("[name=pinned]", 1, "true"), write("#name", "Stuck, to call", "document.querySelector('main .badge')")}},
+	{name: "customer.png", path: list, width: 1280, height: 1080, steps: []step{follow(who),
+		write("#tag", "Beta group", "document.querySelector('#tags .chips')"),
+		write("#note", "Asked for a refund on Tuesday, took 20% off instead.", "document.querySelector('.notes .text')")}},
 }
 
 // take opens the pages and returns their pictures by name.
@@ -161,19 +201,8 @@ func (s shot) take(tab context.Context, site string) ([]byte, error) {
 	if err := chromedp.Do(tab, chromedp.Navigate(site+s.path)); err != nil {
 		return nil, err
 	}
-	if s.follow != "" {
-		link := fmt.Sprintf(`[...document.querySelectorAll("a")].find(a => a.textContent.trim() === %q).href`, s.follow)
-		at, err := chromedp.Run(tab, chromedp.Evaluate[string](link))
-		if err == nil {
-			err = chromedp.Do(tab, chromedp.Navigate(at))
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	if s.click != "" {
-		boxes := fmt.Sprintf("[...document.querySelectorAll(%q)].slice(0, 2).forEach(box => box.click())", s.click)
-		if err := chromedp.Do(tab, chromedp.Evaluate[chromedp.Void](boxes)); err != nil {
+	for _, step := range append(s.steps, step{"scrollTo(0, 0)", "true"}) {
+		if err := step.take(tab); err != nil {
 			return nil, err
 		}
 	}
@@ -182,6 +211,24 @@ func (s shot) take(tab context.Context, site string) ([]byte, error) {
 		return nil, err
 	}
 	return smaller(picture)
+}
+
+// take takes the step. Parts of pages that load later are waited for as well.
+func (s step) take(tab context.Context) error {
+	if err := chromedp.Do(tab, chromedp.Evaluate[chromedp.Void](s.do)); err != nil {
+		return err
+	}
+	look := chromedp.Evaluate[bool](
+		`document.readyState === "complete" && !document.querySelector(".htmx-request") && !!(` + s.until + `)`)
+	for limit := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+		met, err := chromedp.Run(tab, look) // an error may be that one page went and the next is not there
+		if met && err == nil {
+			return nil
+		}
+		if time.Now().After(limit) {
+			return fmt.Errorf("waited in vain for %s: %w", s.until, err)
+		}
+	}
 }
 
 // smaller is a picture in the 256 colours that most of it has: pages have few.
