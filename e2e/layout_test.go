@@ -59,6 +59,7 @@ var imports = map[string][]string{
 		"rollcall/store/pg", "rollcall/value"},
 	"rollcall/value": {},
 	"rollcall/watch": {"rollcall/facts", "rollcall/internal/outbound", "rollcall/internal/show", // figures in sentences
+		"rollcall/mail", // reasons in words
 		"rollcall/store", "rollcall/store/finding", "rollcall/store/status"},
 	"rollcall/web": {"rollcall/web/access", "rollcall/web/api", "rollcall/web/core", "rollcall/web/creators",
 		"rollcall/web/operators", "rollcall/web/recipients"},

@@ -44,3 +44,7 @@ func ReasonText(reason string) string {
 	}
 	return strings.ReplaceAll(reason, "_", " ")
 }
+
+// Pauses are why Rollcall pauses the mail of a store by itself: too many of these.
+var Pauses = map[string]string{"bounces": "addresses do not exist", "complaints": "recipients complained",
+	"refused": "mails were refused for their text or sender"}

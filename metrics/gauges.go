@@ -41,8 +41,8 @@ var (
 		"Last progress of the running backfill of a kind that has made none for longest.", "kind")
 	unattachedBy = describe("rollcall_unattached_facts",
 		"Facts that should be on a list and are on none, by kind and reason.", "kind", "reason")
-	watchState = describe("rollcall_watch_state", "How a watch over those who send events is: 0 ok, 1 warning, 2 "+
-		"problem. Of events that fail, the subject is source/type.", "kind", "subject")
+	watchState = describe("rollcall_watch_state", "How a watch is: 0 ok, 1 warning, 2 "+
+		"problem. Of events that fail, the subject is source/type; of mail, the store.", "kind", "subject")
 	mailsBy = describe("rollcall_mails", "Mails that are due now (at most 100,000 are counted), or of which it is not "+
 		"known whether they were sent, by status: due or unknown.", "status")
 	mailStores = describe("rollcall_mail_stores", "Stores whose mail does not go out, by why: braked (too much came "+

@@ -1,4 +1,4 @@
-// Package watch checks that senders still send webhooks and that Rollcall can process them. Each
+// Package watch checks that senders still send webhooks, that Rollcall can process them, and that mail goes out. Each
 // watch is a stateless rule from statistics to a verdict. A state changes only after a verdict has
 // held for a while, and each change is sent once (see Alert).
 package watch
@@ -21,9 +21,12 @@ const (
 	Refused    = "retries_ending" // refused deliveries that their sender will stop retrying
 	Failing    = "events_failing" // events of one type that fail
 	Overdue    = "events_overdue" // pending events that no worker applies
+
+	MailPaused  = "mail_paused"  // a store sends no mail, as too much of it came back
+	MailFailing = "mail_failing" // a provider takes no mail of a store
 )
 
-var Kinds = []string{Silent, Signatures, Refused, Failing, Overdue}
+var Kinds = []string{Silent, Signatures, Refused, Failing, Overdue, MailPaused, MailFailing}
 
 // Weeks is the length of the history.
 const Weeks = 28 * 24 * time.Hour
@@ -58,6 +61,9 @@ func judge(seen status.Traffic) (all []judgement) {
 		all = append(all, judgement{Finding: failing(f)})
 	}
 	all = append(all, judgement{Finding: overdue(seen)})
+	for _, m := range seen.Mail {
+		all = append(all, stopped(m, seen.At)...)
+	}
 	slices.SortFunc(all, func(a, b judgement) int { return strings.Compare(a.Name(), b.Name()) })
 	return all
 }

@@ -16,10 +16,6 @@ import (
 // mailRests is how long a mail may be due, or a provider take none, before that is reported.
 const mailRests = 10 * time.Minute
 
-// pauses are why stores are paused.
-var pauses = map[string]string{"bounces": "addresses do not exist", "complaints": "recipients complained",
-	"refused": "mails were refused for their text or sender"}
-
 // heldFor is how long people may pause a store before that is reported: they may have forgotten it.
 const heldFor = 7 * 24 * time.Hour
 
@@ -87,7 +83,7 @@ func (l lane) findings() (all []finding.Finding) {
 	if l.pausedFor != "" && l.pausedFor != "hand" {
 		all = append(all, finding.Finding{Kind: "mail_paused", Subject: l.store,
 			Fix:  []string{listMails(l.store, "failed"), resume},
-			What: fmt.Sprintf("store %s sends no mail: too many %s", l.store, pauses[l.pausedFor])})
+			What: fmt.Sprintf("store %s sends no mail: too many %s", l.store, mail.Pauses[l.pausedFor])})
 	}
 	if l.held {
 		all = append(all, finding.Finding{Kind: "mail_held", Subject: l.store, Fix: []string{resume},

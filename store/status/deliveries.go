@@ -20,6 +20,7 @@ type Traffic struct {
 	Secrets    []SecretUse
 	Failing    []FailingEvents
 	Overdue    OverdueEvents
+	Mail       []StoppedMail
 	Recovered  map[string]time.Time // by source: a backfill also read everything sent before this time
 }
 
@@ -61,6 +62,9 @@ func readTraffic(ctx context.Context, tx pgx.Tx, since, now time.Time) (t Traffi
 		return t, err
 	}
 	if t.Overdue, err = overdueEvents(ctx, tx, now); err != nil {
+		return t, err
+	}
+	if t.Mail, err = stoppedMail(ctx, tx); err != nil {
 		return t, err
 	}
 	t.Recovered, err = recovered(ctx, tx)

@@ -162,6 +162,9 @@ func noteOf(w status.Watch) note {
 		return n
 	}
 	switch kind {
+	case watch.MailPaused, watch.MailFailing:
+		n.URL, n.Link = "/admin/mail", "Mail"
+		return n
 	case watch.Failing:
 		q.Set("type", eventType)
 		q.Set("status", "pending")
