@@ -38,7 +38,7 @@ release: ## dist/: programs for Linux and macOS, a container image, SBOMs, check
 # Tests wait for servers more than they compute: four of a package at a time keep
 # two cores busy. What go test would vet is vetted already.
 test: setup-test vet ## all that CI checks
-	go test -timeout 15m -vet=off -parallel 4 ./... $(ARGS)
+	go test -timeout 30m -vet=off -parallel 4 ./... $(ARGS)
 
 test-long: setup-test ## the laws under many more draws (-rapid.checks=300)
 	go test -timeout 60m ./facts ./history ./store ./store/campaigns ./store/inbox ./web -rapid.checks=300 $(ARGS)
