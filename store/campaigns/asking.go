@@ -123,7 +123,7 @@ func (a *asking) test(t *Test) string {
 	}
 	sql := "(" + a.fill(FactNamed(t.Fact).sql, t) + ")"
 	if t.Not {
-		return sql + " IS NOT TRUE"
+		return "(" + sql + " IS NOT TRUE)"
 	}
 	return sql
 }
@@ -138,6 +138,27 @@ func (a *asking) verdict() string {
 		return sql + " ELSE " + a.fill(a.q.over, nil) + " END"
 	}
 	return sql + " END"
+}
+
+// goesOn is a condition that nothing ends a run at once. Postgres knows how many customers meet it, as it does not of a
+// verdict.
+func (a *asking) goesOn() (sql string) {
+	if a.c.Goal != nil {
+		sql += ` AND ` + a.test(a.c.Goal) + ` IS NOT TRUE`
+	}
+	if a.q.over != "" {
+		sql += ` AND ` + a.fill(a.q.over, nil) + ` IS NULL`
+	}
+	return sql
+}
+
+// asked is SQL for what the question finds, r, and whose customer c it is.
+func (a *asking) asked() string {
+	sql := `(` + a.fill(a.q.sql, nil) + `) r`
+	if a.q.each { // so addresses are read in their order, and from their index only
+		return `(SELECT * FROM customers WHERE store_id = ` + a.fill("@store", nil) + `) c CROSS JOIN LATERAL ` + sql
+	}
+	return sql + ` JOIN customers c ON c.id = r.customer`
 }
 
 // step is SQL for the key of the next step of a run; empty: all are done. If a change of the campaign took the step
@@ -245,13 +266,11 @@ func (s *Campaigns) entering(ctx context.Context, db pg.Querier, a *asking) (str
 		` + a.arm() + ` AS arm,
 		` + a.reach(0) + ` AS mail,
 		` + a.conditions() + ` AS met
-	FROM (` + a.fill(a.q.sql, nil) + `) r
-	JOIN customers c ON c.id = r.customer
+	FROM ` + a.asked() + `
 	WHERE ` + store.NotAnonymous("c.email") + `
 	  AND c.email <> ALL (` + ownPeople(a) + `)` + audience + a.among("c.email") + `
 	  AND (r.became_due_at > ` + a.fill("@fresh", nil) + ` OR r.became_due_at <= ` + a.fill("@begun", nil) + `)
-	  AND ` + a.again() + `
-	  AND ` + a.verdict() + ` IS NULL
+	  AND ` + a.again() + a.goesOn() + `
 	ORDER BY ` + one + `, r.became_due_at, r.occurrence`, nil
 }
 

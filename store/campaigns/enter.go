@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
 
 	"rollcall/store/pg"
 )
@@ -53,35 +54,27 @@ type entrants struct {
 }
 
 // enter lets all enter for whom a campaign's question is true now, in chunks. It reads them with one connection and
-// writes with another, so that neither a long list nor a long transaction is held.
+// writes with another, so that neither a long list nor a long transaction is held, and neither waits for the other.
 func (s *Campaigns) enter(ctx context.Context, c *Campaign, now time.Time) error {
 	sql, args, err := s.enteringNow(ctx, s.Pool, c, now)
 	if err != nil {
 		return err
 	}
-	rows, err := s.Pool.Query(ctx, `SELECT email, occurrence, about, arm, became_due_at FROM (`+sql+`) e`,
-		planned(args)...)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	var e entrants
-	for rows.Next() {
-		var email, occurrence, about, arm string
-		var due time.Time
-		if err := rows.Scan(&email, &occurrence, &about, &arm, &due); err != nil {
-			return err
-		}
-		e.emails, e.occurrences, e.about = append(e.emails, email), append(e.occurrences, occurrence), append(e.about, about)
-		e.arms, e.due = append(e.arms, arm), append(e.due, due)
-		if len(e.emails) == enterChunk {
-			if err := s.write(ctx, c, e, now); err != nil {
+	chunks := make(chan entrants)
+	both, together := errgroup.WithContext(ctx)
+	both.Go(func() error {
+		defer close(chunks)
+		return s.read(together, sql, args, chunks)
+	})
+	both.Go(func() error {
+		for e := range chunks {
+			if err := s.write(together, c, e, now); err != nil {
 				return err
 			}
-			e = entrants{}
 		}
-	}
-	if err := errors.Join(rows.Err(), s.write(ctx, c, e, now)); err != nil {
+		return nil
+	})
+	if err := both.Wait(); err != nil {
 		return err
 	}
 	_, err = s.Pool.Exec(ctx, `
@@ -91,6 +84,41 @@ func (s *Campaigns) enter(ctx context.Context, c *Campaign, now time.Time) error
 		  AND switched_at = $2
 		  AND entered_at IS NULL`, c.ID, c.SwitchedAt, now)
 	return err
+}
+
+// read reads who enters, and sends them on in chunks.
+func (s *Campaigns) read(ctx context.Context, sql string, args pg.Arguments, chunks chan<- entrants) error {
+	rows, err := s.Pool.Query(ctx, `SELECT email, occurrence, about, arm, became_due_at FROM (`+sql+`) e`,
+		planned(args)...)
+	if err != nil {
+		return err
+	}
+	var e entrants
+	var email, occurrence, about, arm string
+	var due time.Time
+	_, err = pgx.ForEachRow(rows, []any{&email, &occurrence, &about, &arm, &due}, func() error {
+		e.emails, e.occurrences, e.about = append(e.emails, email), append(e.occurrences, occurrence), append(e.about, about)
+		e.arms, e.due = append(e.arms, arm), append(e.due, due)
+		if len(e.emails) < enterChunk {
+			return nil
+		}
+		err := e.send(ctx, chunks)
+		e = entrants{}
+		return err
+	})
+	if err != nil || len(e.emails) == 0 {
+		return err
+	}
+	return e.send(ctx, chunks)
+}
+
+func (e entrants) send(ctx context.Context, chunks chan<- entrants) error {
+	select {
+	case chunks <- e:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // enteringNow is SQL for who enters a campaign now.
@@ -107,11 +135,17 @@ func (s *Campaigns) enteringNow(ctx context.Context, db pg.Querier, c *Campaign,
 var errSwitched = errors.New("the campaign was switched or changed meanwhile")
 
 // write writes some who enter. One whom a merge or a move takes elsewhere just then leaves a run where no one lives,
-// which its first step ends, and enters again under the other address.
+// which its first step ends, and enters again under the other address. That some of them are in already is rare, as they
+// were asked for, and to expect it of each costs half as much again as writing them: so it is found out.
 func (s *Campaigns) write(ctx context.Context, c *Campaign, e entrants, now time.Time) error {
-	if len(e.emails) == 0 {
-		return nil
+	err := s.insert(ctx, c, e, now, "")
+	if pg.UniqueViolation(err) {
+		err = s.insert(ctx, c, e, now, "ON CONFLICT DO NOTHING")
 	}
+	return err
+}
+
+func (s *Campaigns) insert(ctx context.Context, c *Campaign, e entrants, now time.Time, twice string) error {
 	return s.InTx(ctx, func(tx pgx.Tx) error {
 		var same bool
 		if err := tx.QueryRow(ctx, `
@@ -131,7 +165,7 @@ func (s *Campaigns) write(ctx context.Context, c *Campaign, e entrants, now time
 			SELECT $1, $2, $3, $4, $5, GREATEST($4, x.due + $6::interval), x.email, x.occurrence, x.about, x.arm, x.due
 			FROM unnest($7::text[], $8::text[], $9::text[], $10::text[], $11::timestamptz[])
 				AS x(email, occurrence, about, arm, due)
-			ON CONFLICT DO NOTHING`, c.ID, c.store, c.Version, now, first.Key, time.Duration(first.Wait),
+			`+twice, c.ID, c.store, c.Version, now, first.Key, time.Duration(first.Wait),
 			e.emails, e.occurrences, e.about, e.arms, e.due)
 		return err
 	})

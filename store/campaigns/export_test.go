@@ -15,3 +15,13 @@ func (s *Campaigns) EnteringNow(ctx context.Context, db pg.Querier, c Campaign, 
 
 // DecideAtMost limits how many mails previews decide about.
 func (s *Campaigns) DecideAtMost(n int64) { s.mostDecided = n }
+
+// Enter writes customers who enter a campaign, whether or not they are in it.
+func (s *Campaigns) Enter(ctx context.Context, c Campaign, now time.Time, emails ...string) error {
+	e := entrants{emails: emails}
+	for range emails {
+		e.occurrences, e.about = append(e.occurrences, "once"), append(e.about, "")
+		e.arms, e.due = append(e.arms, "a"), append(e.due, now)
+	}
+	return s.write(ctx, &c, e, now)
+}

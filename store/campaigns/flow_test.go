@@ -96,3 +96,19 @@ func TestReentry(t *testing.T) {
 		w.want(`SELECT concat_ws(' ', email, occurrence) FROM runs ORDER BY 1`, want)
 	}
 }
+
+// Those who two workers let enter at once are in once, and so are those who come with them.
+func TestEnteringTwice(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c := w.once("News", 5)
+	c = w.turn(c.ID, campaigns.Order{To: campaigns.On, Count: number(0)})
+	for _, emails := range [][]string{{"ann@x.example", "bob@x.example"}, {"bob@x.example", "cem@x.example"}} {
+		if err := w.Enter(t.Context(), c, w.now, emails...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.want(`SELECT email FROM runs ORDER BY 1`, `ann@x.example
+		bob@x.example
+		cem@x.example`)
+}

@@ -17,6 +17,8 @@ type Question struct {
 	// sql selects customer, occurrence, about and became_due_at, for became_due_at in (@after, @now]. @age is how long
 	// after what is asked for that is; other numbers go by their names.
 	sql string
+	// each is whether sql is of one customer c of the store, and does not select who it is.
+	each bool
 	// over is SQL for why a run r of a customer c is over, or NULL; empty: it never is.
 	over string
 }
@@ -65,8 +67,9 @@ func window(at string) string { return at + inWindow + at + toNow }
 var Questions = []Question{
 	{
 		Name: "everyone", Label: "All who match, once", Sentence: "All customers who match, once.", Kind: Once,
-		sql: `SELECT c.id AS customer, 'once' AS occurrence, '' AS about, @start AS became_due_at
-			FROM customers c WHERE c.store_id = @store AND @start <= @now AND @start > @fresh`,
+		each: true,
+		sql: `SELECT 'once' AS occurrence, '' AS about, @start AS became_due_at
+			WHERE @start <= @now AND @start > @fresh`,
 	},
 	{
 		Name: "enrolled", Label: "Enrolled in a course", Sentence: "Customers who enroll in {courses}, after {days} days.",

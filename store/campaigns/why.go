@@ -148,9 +148,8 @@ func (s *Campaigns) whyNot(ctx context.Context, tx pgx.Tx, c *Campaign, customer
 	var verdict *string
 	err = tx.QueryRow(ctx, `
 		SELECT r.became_due_at, c.email = ANY (`+ownPeople(a)+`), (true`+audience+`), `+a.verdict()+`
-		FROM (`+a.fill(a.q.sql, nil)+`) r
-		JOIN customers c ON c.id = r.customer
-		WHERE r.customer = `+args.Add(customer)+`
+		FROM `+a.asked()+`
+		WHERE c.id = `+args.Add(customer)+`
 		ORDER BY r.became_due_at DESC
 		LIMIT 1`, planned(args)...).Scan(&due, &own, &in, &verdict)
 	from := c.windowFrom(now)
