@@ -126,19 +126,26 @@ func (s *system) sendMails(ctx context.Context, all *campaigns.Campaigns, sink *
 	var raw []byte
 	sink.Accepted = func(m smtpsink.Message) { raw = m.Raw; sink.Accepted = nil }
 	began = time.Now()
+	each := s.processor(ctx, made)
 	stop := s.work(ctx, s.mailer(sink))
 	s.untilSent(ctx)
 	took := time.Since(began)
+	own, postgres := each()
 	stop()
 	rate := float64(made) / took.Seconds()
 	s.add("    mails sent", rate, "/s",
 		fmt.Sprintf("%d: claimed, built, sent, and known to be; %d bytes each", made, len(raw)))
+	s.add("    processor time of Postgres", postgres, "µs", "a mail")
+	s.add("    of the worker and the mail server", own, "µs", "a mail")
 	sent := query[int](ctx, s, `SELECT count(*) FROM mails WHERE status = 'sent'`)
 	if sent != made || sink.Count() != made {
 		check(fmt.Errorf("%d sent, and %d arrived, of %d", sent, sink.Count(), made))
 	}
+	each = s.processor(ctx, made)
 	bare := bareMails(sink, raw, made)
+	own, _ = each()
 	s.add("    bare client", bare, "/s", fmt.Sprintf("the same bytes over %d connections", worker.MailLines))
+	s.add("    processor time of it and the mail server", own, "µs", "a mail")
 	s.add("    ratio", 100*rate/bare, "%", "of the bare client")
 }
 
@@ -151,7 +158,7 @@ func (s *system) mailer(sink *smtpsink.Sink) *worker.Mail {
 }
 
 func (s *system) untilSent(ctx context.Context) {
-	until(ctx, 20*time.Millisecond, func() bool {
+	until(ctx, 100*time.Millisecond, func() bool {
 		return query[bool](ctx, s, `
 			SELECT NOT EXISTS (SELECT FROM mails WHERE store_id = $1 AND status IN ('due', 'sending'))`,
 			longest)

@@ -42,8 +42,10 @@ const (
 	// turnFor is how long a store claims mails before another's turn. What a slow provider has not taken in twice that
 	// time waits for the next.
 	turnFor = 3 * time.Second
-	// mailsWaiting is how many claimed mails may wait for a line while the next are claimed.
-	mailsWaiting = 100
+	// firstClaim is how many mails a turn claims at first. It doubles up to mostClaimed, as long as they are on their way
+	// in quickly: what is claimed is decided about, and shall not wait long.
+	firstClaim, mostClaimed = 100, 800
+	quickly                 = 250 * time.Millisecond
 	// limitRest is how long a lane rests whose limit is reached.
 	limitRest = 5 * time.Second
 	// renewEvery is how often a lane is renewed, well within its lease.
@@ -146,7 +148,7 @@ func (l *mailLane) run(ctx context.Context) (err error) {
 
 // send claims mails, while those before are sent over several lines.
 func (l *mailLane) send(ctx context.Context) error {
-	l.queue, l.moves = make(chan storemail.Claimed, mailsWaiting), make(chan *lineMove)
+	l.queue, l.moves = make(chan storemail.Claimed), make(chan *lineMove)
 	var lines, writers sync.WaitGroup
 	for range l.lines {
 		lines.Go(func() { l.line(ctx) })
@@ -165,16 +167,29 @@ func (l *mailLane) send(ctx context.Context) error {
 	return err
 }
 
-// claim claims mails until the turn is over. What is claimed and not begun is due again when it ends.
+// claim claims mails until the turn is over, the next while those before are sent. What is claimed and not begun is due
+// again when it ends.
 func (l *mailLane) claim(ctx context.Context) (limited bool, err error) {
-	for ctx.Err() == nil && !l.blocked() && time.Since(l.began) < turnFor {
-		b, err := l.mails.Claim(ctx, l.Turn, l.at())
+	batches := make(chan []storemail.Claimed)
+	var feeder sync.WaitGroup
+	feeder.Go(func() {
+		for batch := range batches {
+			for _, c := range batch {
+				l.queue <- c
+			}
+		}
+	})
+	defer feeder.Wait()
+	defer close(batches)
+	for most := firstClaim; ctx.Err() == nil && !l.blocked() && time.Since(l.began) < turnFor; {
+		b, err := l.mails.Claim(ctx, l.Turn, l.at(), most)
 		if err != nil || b.Decided == 0 {
 			return b.Limited, err
 		}
 		l.worked = true
-		for _, c := range b.Mails {
-			l.queue <- c
+		waits := time.Now()
+		if batches <- b.Mails; time.Since(waits) < quickly {
+			most = min(2*most, mostClaimed)
 		}
 	}
 	return false, nil

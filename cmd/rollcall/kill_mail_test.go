@@ -4,11 +4,16 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -29,6 +34,7 @@ var (
 func TestMailKilled(t *testing.T) {
 	t.Parallel()
 	k := newMailKiller(t)
+	defer k.explain()
 	k.prepare()
 	for k.round = 1; k.round <= *mailKills; k.round++ {
 		if k.round == *mailKills/3 {
@@ -56,6 +62,7 @@ type mailKiller struct {
 	*testing.T
 	servers *embedded.Servers
 	sink    *smtpsink.Sink
+	log     *os.File // of the workers
 	round   int
 
 	mu    sync.Mutex
@@ -70,6 +77,12 @@ func newMailKiller(t *testing.T) *mailKiller {
 	if _, err := migrations.Up(t.Context(), k.servers.DatabaseURL); err != nil {
 		t.Fatal(err)
 	}
+	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { log.Close() })
+	k.log = log
 	k.sink.Before = func(string) { k.dialogue(true) }
 	k.sink.Accepted = func(smtpsink.Message) { k.dialogue(false) }
 	return k
@@ -119,7 +132,8 @@ func (k *mailKiller) start(killAt int) {
 		k.at = k.asked + killAt
 	}
 	k.cmd = rollcall([]string{"DATABASE_URL=" + k.servers.DatabaseURL, "REDIS_URL=" + k.servers.RedisURL,
-		"LOG_LEVEL=error", "MAIL_SMTP_URL=" + k.sink.URL, "MAIL_FROM=mail@p.example", "PUBLIC_URL=https://r.example"}, "work")
+		"LOG_LEVEL=warn", "MAIL_SMTP_URL=" + k.sink.URL, "MAIL_FROM=mail@p.example", "PUBLIC_URL=https://r.example"}, "work")
+	k.cmd.Stderr = k.log
 	if err := k.cmd.Start(); err != nil {
 		k.Fatal(err)
 	}
@@ -129,7 +143,29 @@ func (k *mailKiller) start(killAt int) {
 func (k *mailKiller) untilKilled() {
 	k.Helper()
 	k.start(3 + k.round*7%(*killedMails / *mailKills / 2))
+	late := time.AfterFunc(deadline, func() { _ = k.cmd.Process.Kill() })
 	_ = k.cmd.Wait()
+	if status, ok := k.cmd.ProcessState.Sys().(syscall.WaitStatus); !late.Stop() || !ok || !status.Signaled() {
+		k.Fatalf("the worker of round %d was to be killed while it sends: %v", k.round, k.cmd.ProcessState)
+	}
+}
+
+// explain shows what the mails that are left may wait for, if the test failed.
+func (k *mailKiller) explain() {
+	if !k.Failed() {
+		return
+	}
+	for _, sql := range []string{
+		`SELECT s::text FROM mail_settings s`,
+		`SELECT concat_ws(' ', status, reason, count(*), 'due', min(due_at), 'claimed', max(claimed_at), 'started',
+			max(started_at), 'by', max(claimed_by)) FROM mails GROUP BY status, reason ORDER BY 1`,
+		`SELECT concat_ws(' ', pid, state, wait_event_type, wait_event, now() - xact_start, left(query, 300))
+		FROM pg_stat_activity WHERE datname = current_database() ORDER BY 1`,
+	} {
+		k.Logf("%s", strings.Join(asked(k.T, k.servers.DatabaseURL, sql), "\n"))
+	}
+	log, err := os.ReadFile(k.log.Name())
+	k.Logf("the workers' log (%v):\n%s", err, log[max(0, len(log)-5000):])
 }
 
 // untilDone runs a worker until all mails have an end; something happens in the middle.

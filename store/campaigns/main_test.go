@@ -181,7 +181,7 @@ func (w *world) send() {
 			return
 		}
 		for b := (mail.Batch{Decided: 1}); b.Decided > 0; {
-			if b, err = mails.Claim(w.Context(), turn, w.now); err != nil {
+			if b, err = mails.Claim(w.Context(), turn, w.now, 100); err != nil {
 				w.Fatal(err)
 			}
 		}

@@ -185,7 +185,7 @@ func TestDigestsAreSent(t *testing.T) {
 	if err != nil || !ok {
 		t.Fatal(ok, err)
 	}
-	batch, err := mails.Claim(t.Context(), turn, at)
+	batch, err := mails.Claim(t.Context(), turn, at, 100)
 	if claimed := batch.Mails; err != nil || len(claimed) != 1 || claimed[0].Email != "member@x.example" {
 		t.Errorf("claimed %+v, %v; want that to the member", batch.Mails, err)
 	}

@@ -24,9 +24,6 @@ type Claimed struct {
 	Values     mail.Values // but for Unsubscribe
 }
 
-// atOnce is how many mails one claim decides about.
-const atOnce = 100
-
 // Batch is what a claim decided.
 type Batch struct {
 	Mails   []Claimed // to be sent
@@ -34,9 +31,9 @@ type Batch struct {
 	Limited bool      // no more may be sent by now
 }
 
-// Claim decides about the next mails of the store whose lane a worker has. ErrLaneLost if another
+// Claim decides about the next mails of the store whose lane a worker has, so many at most. ErrLaneLost if another
 // worker has it.
-func (m *Mails) Claim(ctx context.Context, l Turn, at time.Time) (b Batch, err error) {
+func (m *Mails) Claim(ctx context.Context, l Turn, at time.Time, most int) (b Batch, err error) {
 	defer pg.Wrap(&err, "mail.Claim(%q)", l.Store)
 	err = m.InTx(ctx, func(tx pgx.Tx) error {
 		if err := l.hold(ctx, tx); err != nil {
@@ -45,13 +42,16 @@ func (m *Mails) Claim(ctx context.Context, l Turn, at time.Time) (b Batch, err e
 		if err := checkKey(ctx, tx); err != nil {
 			return err
 		}
-		most, err := m.allowance(ctx, tx, l.Store, at)
+		most, err := m.allowance(ctx, tx, l.Store, at, most)
 		if b.Limited = err == nil && most == 0; err != nil || b.Limited {
 			return err
 		}
 		args := pg.Arguments{at}
 		decide, err := m.Decide(ctx, tx, l.Store, &args)
 		if err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, lookUps); err != nil {
 			return err
 		}
 		rows, err := tx.Query(ctx, claimSQL(decide, l, most, &args), args...)
@@ -130,11 +130,11 @@ func claimSQL(decide string, l Turn, most int, args *pg.Arguments) string {
 	RETURNING m.id, m.status = 'sending'`
 }
 
-// allowance is how many mails of a store may be decided about now: its limits are spread over the day.
-func (m *Mails) allowance(ctx context.Context, tx pgx.Tx, storeID string, at time.Time) (int, error) {
+// allowance is how many mails of a store may be decided about now, of most: its limits are spread over the day.
+func (m *Mails) allowance(ctx context.Context, tx pgx.Tx, storeID string, at time.Time, most int) (int, error) {
 	s, _, err := settings(ctx, tx, storeID)
 	if err != nil || s.DailyLimit == nil && s.WarmUpFrom == nil {
-		return atOnce, err
+		return most, err
 	}
 	zone, err := zoneOf(ctx, tx, storeID)
 	if err != nil {
@@ -143,7 +143,7 @@ func (m *Mails) allowance(ctx context.Context, tx pgx.Tx, storeID string, at tim
 	begins, _ := mail.Day(at, zone)
 	limit := s.limit(begins)
 	if limit == 0 {
-		return atOnce, nil
+		return most, nil
 	}
 	var sent int
 	err = tx.QueryRow(ctx, `
@@ -152,7 +152,7 @@ func (m *Mails) allowance(ctx context.Context, tx pgx.Tx, storeID string, at tim
 		WHERE store_id || '' = $1 -- as mails_tried_by has it
 		  AND status IN ('sending', 'sent', 'unknown', 'failed')
 		  AND claimed_at >= $2`, storeID, begins).Scan(&sent)
-	return min(atOnce, max(0, mail.Allowed(limit, at, zone, s.hours())-sent)), err
+	return min(most, max(0, mail.Allowed(limit, at, zone, s.hours())-sent)), err
 }
 
 // limit is the most mails on the day that begins then; 0: any number.
@@ -167,7 +167,7 @@ func (s Settings) limit(begins time.Time) (limit int) {
 	return limit
 }
 
-// valuesOf reads what the named values of mails are today.
+// valuesOf reads what the named values of mails are today. They come as they are to be sent.
 func valuesOf(ctx context.Context, tx pgx.Tx, storeID string, ids []int64) ([]Claimed, error) {
 	rows, err := tx.Query(ctx, valuesSQL, storeID, ids)
 	if err != nil {
@@ -205,8 +205,7 @@ var valuesSQL = `
 			f.hosted_url,
 			k.recovery_url,
 			s.home_url)
-	FROM unnest($2::bigint[]) WITH ORDINALITY AS i(id, n)
-	JOIN mails m USING (id)
+	FROM mails m
 	JOIN mail_settings s ON s.store_id = m.store_id
 	CROSS JOIN LATERAL (
 		SELECT
@@ -223,4 +222,5 @@ var valuesSQL = `
 	LEFT JOIN products course ON o.kind = 'course' AND course.id = o.ref
 	LEFT JOIN products bought ON bought.id = coalesce(sub.product_id, k.product_ref)
 	WHERE m.store_id = $1
-	ORDER BY i.n`
+	  AND m.id = ANY($2)
+	ORDER BY m.priority, m.due_at, m.id`

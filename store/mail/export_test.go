@@ -14,6 +14,7 @@ const (
 	DoneSQL = doneSQL
 
 	SettleSQL = settleSQL
+	LookUps   = lookUps
 )
 
 var (
@@ -26,5 +27,5 @@ var (
 func (m *Mails) ClaimSQL(ctx context.Context, tx pgx.Tx, l Turn, at time.Time) (string, []any, error) {
 	args := pg.Arguments{at}
 	decide, err := m.Decide(ctx, tx, l.Store, &args)
-	return claimSQL(decide, l, atOnce, &args), args, err
+	return claimSQL(decide, l, 100, &args), args, err
 }

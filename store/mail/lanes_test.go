@@ -1,6 +1,7 @@
 package mail_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -15,7 +16,7 @@ func TestLostLane(t *testing.T) {
 	m := shop(t, due("", ""), due("", "")+` RETURNING id`)
 	exec(t, m, `UPDATE mails SET class = 'service'`)
 	mine := take(t, m, noon)
-	b, err := m.Claim(t.Context(), mine, noon)
+	b, err := m.Claim(t.Context(), mine, noon, 100)
 	if err != nil || len(b.Mails) != 2 {
 		t.Fatal(b, err)
 	}
@@ -44,7 +45,23 @@ func TestLostLane(t *testing.T) {
 		t.Fatal(err)
 	}
 	want(t, m, all, "sent", "due")
-	if again, err := m.Claim(t.Context(), theirs, noon.Add(time.Second)); err != nil || len(again.Mails) != 1 {
+	if again, err := m.Claim(t.Context(), theirs, noon.Add(time.Second), 100); err != nil || len(again.Mails) != 1 {
 		t.Error(again, err)
+	}
+}
+
+// What a claim takes goes in the order in which it is due, whatever the addresses are. Else a worker that is killed again
+// and again would leave all mails to some addresses to the last, and the brake would take their bounces for many.
+func TestOrderOfClaim(t *testing.T) {
+	t.Parallel()
+	m := shop(t, due("", ""), due("", ""), due("", ""), due("", ""), `UPDATE mails SET class = 'service', step = id::text`,
+		`UPDATE mails SET email = (ARRAY['cat', 'bob', 'ann', 'bob'])[id] || '@x.example'`,
+		`UPDATE mails SET due_at = due_at - interval '1 hour' WHERE id = 3`, `UPDATE mails SET priority = 1 WHERE id = 4`)
+	var steps []string
+	for _, c := range claim(t, m, noon) {
+		steps = append(steps, c.Step)
+	}
+	if !slices.Equal(steps, []string{"4", "3", "1", "2"}) {
+		t.Error(steps)
 	}
 }

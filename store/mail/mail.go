@@ -31,6 +31,16 @@ type Mails struct {
 // New returns the mails of all stores. skips may be nil.
 func New(s *store.Store, skips Skips) *Mails { return &Mails{s.DB, skips} }
 
+// lookUps has Postgres plan the statements that follow in a transaction once for a connection, whatever their arguments
+// are, and as look-ups by indexes, whatever it believes to know of tables that change as fast as these. To plan a claim
+// anew takes as long as to decide about its mails.
+const lookUps = `
+	SELECT
+		set_config('plan_cache_mode', 'force_generic_plan', true),
+		set_config('enable_seqscan', 'off', true),
+		set_config('enable_hashjoin', 'off', true),
+		set_config('enable_mergejoin', 'off', true)`
+
 // zoneOf is the time zone of a store: the one set on its pages, else the platform's word, else UTC.
 func zoneOf(ctx context.Context, q pg.Querier, storeID string) (*time.Location, error) {
 	var name string

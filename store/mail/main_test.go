@@ -67,7 +67,7 @@ func take(t testing.TB, m *mail.Mails, at time.Time) mail.Turn {
 // claim takes the lane of s1 and claims what is due.
 func claim(t testing.TB, m *mail.Mails, at time.Time) []mail.Claimed {
 	t.Helper()
-	b, err := m.Claim(t.Context(), take(t, m, at), at)
+	b, err := m.Claim(t.Context(), take(t, m, at), at, 100)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -46,6 +46,9 @@ func TestSendingIsLookedUp(t *testing.T) {
 	ids, at := []int64{1, 2, 3, 4, 5, 6, 7, 8}, time.Now()
 	texts, ats := make([]string, len(ids)), make([]time.Time, len(ids))
 	err := pgx.BeginFunc(t.Context(), m.Pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(t.Context(), mail.LookUps); err != nil {
+			return err
+		}
 		claim, args, err := m.ClaimSQL(t.Context(), tx, mail.Turn{Store: "s1", Worker: "w"}, at)
 		if err != nil {
 			return err

@@ -155,7 +155,7 @@ func TestCapWithinAClaim(t *testing.T) {
 		`UPDATE mails SET class = 'service' WHERE priority = 9`)
 	turn := take(t, m, noon)
 	for range 4 {
-		if _, err := m.Claim(t.Context(), turn, noon); err != nil {
+		if _, err := m.Claim(t.Context(), turn, noon, 100); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -192,7 +192,7 @@ func TestDailyLimit(t *testing.T) {
 			at, _ := time.Parse(time.RFC3339, c.at)
 			turn, got := take(t, m, at), 0
 			for range 2 {
-				b, err := m.Claim(t.Context(), turn, at)
+				b, err := m.Claim(t.Context(), turn, at, 100)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -210,7 +210,7 @@ func TestLostKey(t *testing.T) {
 	t.Parallel()
 	for _, lost := range []string{`DELETE FROM erasure_key`, `UPDATE erasure_key SET key = sha256('another')`} {
 		m := shop(t, due("", ""), stop("", "unsubscribed"), lost)
-		if b, err := m.Claim(t.Context(), take(t, m, noon), noon); err == nil || len(b.Mails) > 0 {
+		if b, err := m.Claim(t.Context(), take(t, m, noon), noon, 100); err == nil || len(b.Mails) > 0 {
 			t.Errorf("%s: %d mails claimed, %v", lost, len(b.Mails), err)
 		}
 		want(t, m, `SELECT status FROM mails`, "due")

@@ -42,6 +42,7 @@ func (m *Mails) Next(ctx context.Context, l Turn, moves []Move, provider string)
 			begin = append(begin, move.Begin)
 		}
 	}
+	batch.Queue(lookUps)
 	done.queue(&batch, l)
 	send = map[int64]bool{}
 	if begin != nil {
