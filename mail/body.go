@@ -55,18 +55,40 @@ var instead = map[string]string{"name": "there", "first_name": "there", "course"
 // inBraces finds names, and in HTML also those of links, whose braces are encoded there.
 var inBraces = regexp.MustCompile(`(?:\{|%7B)([a-z_]+)(?:(?:\||%7C)([^{}"<>]*?))?(?:\}|%7D)`)
 
+// filled is a text in the parts between which the names stand, so that they are looked for once and not in each mail.
+type filled []part
+
+// part is some text, and the name behind it; empty: none.
+type part struct{ text, name, instead string }
+
+func parts(text string) (all filled) {
+	behind := 0
+	for _, at := range inBraces.FindAllStringSubmatchIndex(text, -1) {
+		p := part{text: text[behind:at[0]], name: text[at[2]:at[3]]}
+		if at[4] >= 0 {
+			p.instead = text[at[4]:at[5]] // it is part of the text, which is written already
+		}
+		all, behind = append(all, p), at[1]
+	}
+	return append(all, part{text: text[behind:]})
+}
+
 // fill replaces names by their values, each written by write.
-func fill(text string, v Values, write func(string) string) string {
-	return inBraces.ReplaceAllStringFunc(text, func(found string) string {
-		parts := inBraces.FindStringSubmatch(found)
-		if value := v.of(parts[1]); value != "" {
-			return write(value)
+func (f filled) fill(v Values, write func(string) string) string {
+	var b strings.Builder
+	for _, p := range f {
+		b.WriteString(p.text)
+		switch value := v.of(p.name); {
+		case p.name == "":
+		case value != "":
+			b.WriteString(write(value))
+		case p.instead != "":
+			b.WriteString(p.instead)
+		default:
+			b.WriteString(write(instead[p.name]))
 		}
-		if parts[2] != "" {
-			return parts[2] // it is part of the text, which is written already
-		}
-		return write(instead[parts[1]])
-	})
+	}
+	return b.String()
 }
 
 // Refusal is what is wrong with something that a person gave, in words for them.
@@ -172,7 +194,7 @@ func checkLink(to string) error {
 }
 
 // Body is a text that is ready to be filled with the values of many mails. Safe for concurrent use.
-type Body struct{ subject, html, text string }
+type Body struct{ subject, html, text filled }
 
 // NewBody reads a text that CheckBody accepts. wrap is the address by which a link is to be
 // followed; nil: its own.
@@ -190,7 +212,7 @@ func NewBody(subject, markdown string, wrap func(link string) string) (*Body, er
 	if err := markdownReader.Renderer().Render(&page, source, tree); err != nil {
 		return nil, err
 	}
-	return &Body{subject: subject, html: clean.Sanitize(page.String()), text: plain}, nil
+	return &Body{subject: parts(subject), html: parts(clean.Sanitize(page.String())), text: parts(plain)}, nil
 }
 
 // styles are those of the elements of a text: mail programs know no style sheets.
@@ -234,7 +256,7 @@ var clean = func() *bluemonday.Policy {
 // Render is one mail: its subject, its HTML and its text, without what the layout adds.
 func (b *Body) Render(v Values) (subject, page, plain string) {
 	same := func(s string) string { return s }
-	return oneLine(fill(b.subject, v, same)), fill(b.html, v, html.EscapeString), fill(b.text, v, same)
+	return oneLine(b.subject.fill(v, same)), b.html.fill(v, html.EscapeString), b.text.fill(v, same)
 }
 
 // Render is a preview of a text, as NewBody and Body.Render.

@@ -98,7 +98,8 @@ func (m *mailer) turn(ctx context.Context) (worked bool, err error) {
 	if err != nil || !ok {
 		return false, err
 	}
-	l := &mailLane{mailer: m, Turn: lane, began: time.Now(), now: now, bodies: map[bodyKey]*mail.Body{}}
+	l := &mailLane{mailer: m, Turn: lane, began: time.Now(), now: now, bodies: map[bodyKey]*mail.Body{},
+		frames: map[mail.Around]*mail.Frame{}}
 	err = l.run(ctx)
 	return l.worked, err
 }
@@ -111,6 +112,7 @@ type mailLane struct {
 	now    time.Time // when it began, by the clock of Postgres
 	store  storemail.Settings
 	bodies map[bodyKey]*mail.Body
+	frames map[mail.Around]*mail.Frame
 	worked bool // it decided about mails
 
 	queue chan storemail.Claimed // to be sent

@@ -23,6 +23,10 @@ func (l *mailLane) message(ctx context.Context, c storemail.Claimed) (m mail.Mes
 		return m, &mail.Outcome{Status: mail.Skipped, Reason: mail.ReasonAllowed}
 	}
 	body, err := l.body(ctx, c)
+	var frame *mail.Frame
+	if err == nil {
+		frame, err = l.frame(mail.Around{Class: c.Class, Store: c.Values.Store, PostalAddress: l.store.PostalAddress})
+	}
 	if errors.Is(err, pg.ErrNotFound) || errors.As(err, new(mail.Refusal)) {
 		return m, &mail.Outcome{Status: mail.Failed, Reason: mail.ReasonOurs,
 			Answer: "the text of this step is gone or not valid"}
@@ -34,7 +38,6 @@ func (l *mailLane) message(ctx context.Context, c storemail.Claimed) (m mail.Mes
 	v := c.Values
 	v.Unsubscribe = l.URL + "/mail/u/" + l.keys.Leave(c.ID)
 	subject, page, plain := body.Render(v)
-	around := mail.Around{Class: c.Class, Store: v.Store, PostalAddress: l.store.PostalAddress, Unsubscribe: v.Unsubscribe}
 	m = mail.Message{ID: c.ID, Key: l.keys.Name(c.ID), Class: c.Class, From: l.From, ReplyTo: l.store.ReplyTo, To: c.Email,
 		Subject: subject, At: l.at()}
 	if v.Store != "" {
@@ -43,10 +46,22 @@ func (l *mailLane) message(ctx context.Context, c storemail.Claimed) (m mail.Mes
 	if c.Class == "marketing" {
 		m.OneClick = v.Unsubscribe
 	}
-	if m.HTML, m.Text, err = around.Wrap(subject, page, plain); err != nil {
-		return m, &mail.Outcome{Status: mail.Failed, Reason: mail.ReasonOurs, Answer: "the text of this step is not valid"}
-	}
+	m.HTML, m.Text = frame.Wrap(subject, page, plain, v.Unsubscribe)
 	return m, nil
+}
+
+// frame is what stands around mails.
+func (l *mailLane) frame(a mail.Around) (*mail.Frame, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.frames[a] == nil {
+		made, err := a.Frame()
+		if err != nil {
+			return nil, err
+		}
+		l.frames[a] = made
+	}
+	return l.frames[a], nil
 }
 
 // body is the text of a mail. Where clicks are counted its links lead over this site; each mail has
