@@ -213,7 +213,7 @@ func (l *mailLane) move(ctx context.Context) {
 		}
 		send, err := l.mails.Next(ctx, l.Turn, moves, l.Sender.Name())
 		for _, m := range some {
-			m.send, m.err = send[m.Begin], err
+			m.send, m.err = send[m.Begin.ID], err
 			close(m.done)
 		}
 	}
@@ -262,7 +262,7 @@ func (l *mailLane) line(ctx context.Context) {
 		if l.limit.Wait(ctx) != nil {
 			continue
 		}
-		next := &lineMove{Move: storemail.Move{Done: done, Begin: c.ID}, done: make(chan struct{})}
+		next := &lineMove{Move: storemail.Move{Done: done, Begin: &c}, done: make(chan struct{})}
 		l.moves <- next
 		<-next.done
 		if next.err != nil {

@@ -110,7 +110,7 @@ func room(s storemail.Settings, at time.Time, z string, args *pg.Arguments) stri
 			WHERE o.store_id = m.store_id
 			  AND o.email = m.email
 			  AND o.class = 'marketing'
-			  AND o.status IN ('sending', 'sent', 'unknown')
+			  AND o.status || '' IN ('sending', 'sent', 'unknown') -- they are found by the customer
 			  AND o.claimed_at >= ` + args.Add(since) + `)`
 	}
 	begins, _ := mail.Day(at, mail.Zone(z))

@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"rollcall/mail"
+	"rollcall/store"
 	"rollcall/store/pg"
 )
 
@@ -22,6 +23,7 @@ type Claimed struct {
 	Tries      int
 	Tracked    bool        // it is to be seen who follows its links: the store wants it, and the customer agreed
 	Values     mail.Values // but for Unsubscribe
+	hash       []byte      // of the address, as in mail_stops
 }
 
 // Batch is what a claim decided.
@@ -175,7 +177,7 @@ func valuesOf(ctx context.Context, tx pgx.Tx, storeID string, ids []int64) ([]Cl
 	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (c Claimed, err error) {
 		err = row.Scan(&c.ID, &c.Email, &c.Class, &c.Campaign, &c.Step, &c.Version, &c.Occurrence, &c.Tries, &c.Tracked,
-			&c.Values.Name, &c.Values.Store, &c.Values.Course, &c.Values.Product, &c.Values.Link)
+			&c.hash, &c.Values.Name, &c.Values.Store, &c.Values.Course, &c.Values.Product, &c.Values.Link)
 		c.Values.Email, c.Values.FirstName = c.Email, mail.FirstName(c.Values.Name)
 		return c, err
 	})
@@ -196,6 +198,7 @@ var valuesSQL = `
 		m.tries,
 		s.tracking = 'identified' AND m.class <> 'test'
 			AND ` + ConsentSQL("tracking", "m.store_id", "m.email") + ` IS NOT DISTINCT FROM 'granted',
+		` + store.AddressHash("m.email") + `,
 		coalesce(c.name, ''),
 		coalesce(nullif(s.from_name, ''), st.name, ''),
 		coalesce(course.title, ''),

@@ -2,6 +2,7 @@ package mail_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -20,14 +21,8 @@ func TestLostLane(t *testing.T) {
 	if err != nil || len(b.Mails) != 2 {
 		t.Fatal(b, err)
 	}
-	begin := func(id int64) bool {
-		send, err := m.Next(t.Context(), mine, []mail.Move{{Begin: id}}, "smtp")
-		if err != nil {
-			t.Fatal(err)
-		}
-		return send[id]
-	}
-	if !begin(b.Mails[0].ID) {
+	begin := func(i int) bool { return begins(t, m, mine, &b.Mails[i]) }
+	if !begin(0) {
 		t.Fatal("it may not go")
 	}
 	exec(t, m, `UPDATE mail_settings SET lease_until = now() - interval '1 s'`)
@@ -37,7 +32,7 @@ func TestLostLane(t *testing.T) {
 	}
 	const all = `SELECT concat_ws(' ', status, reason) FROM mails ORDER BY id`
 	want(t, m, all, "unknown interrupted", "due")
-	if begin(b.Mails[1].ID) {
+	if begin(1) {
 		t.Error("a mail goes that is no longer this worker's")
 	}
 	done := mail.Done{Mail: b.Mails[0], Provider: "smtp", At: noon, Outcome: sending.Outcome{Status: sending.Sent}}
@@ -50,8 +45,8 @@ func TestLostLane(t *testing.T) {
 	}
 }
 
-// What a claim takes goes in the order in which it is due, whatever the addresses are. Else a worker that is killed again
-// and again would leave all mails to some addresses to the last, and the brake would take their bounces for many.
+// What a claim takes goes in the order in which it is due, whatever the addresses are. Else a worker that is killed
+// again and again would leave all mails to some addresses to the last, and the brake would take their bounces for many.
 func TestOrderOfClaim(t *testing.T) {
 	t.Parallel()
 	m := shop(t, due("", ""), due("", ""), due("", ""), due("", ""), `UPDATE mails SET class = 'service', step = id::text`,
@@ -64,4 +59,39 @@ func TestOrderOfClaim(t *testing.T) {
 	if !slices.Equal(steps, []string{"4", "3", "1", "2"}) {
 		t.Error(steps)
 	}
+}
+
+// begins tells whether a mail that was claimed may go.
+func begins(t *testing.T, m *mail.Mails, l mail.Turn, c *mail.Claimed) bool {
+	t.Helper()
+	send, err := m.Next(t.Context(), l, []mail.Move{{Begin: c}}, "smtp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return send[c.ID]
+}
+
+// A mail that was claimed goes to no one who left since, nor to an address that is no longer the customer's: it is
+// claimed anew for the address that is.
+func TestLeftSinceTheClaim(t *testing.T) {
+	t.Parallel()
+	m := shop(t, due("", ""), due("", ""), due("", ""), `UPDATE mails SET class = 'service', email =
+		(ARRAY['ann', 'bob', 'cat'])[id] || '@x.example'`)
+	turn := take(t, m, noon)
+	b, err := m.Claim(t.Context(), turn, noon, 100)
+	if err != nil || len(b.Mails) != 3 {
+		t.Fatal(b, err)
+	}
+	exec(t, m, strings.Replace(stop("s1", "manual"), "ann@", "bob@", 1),
+		`UPDATE mails SET email = 'kat@x.example' WHERE email = 'cat@x.example'`)
+	for i, may := range []bool{true, false, false} {
+		if begins(t, m, turn, &b.Mails[i]) != may {
+			t.Errorf("%s goes: %v", b.Mails[i].Email, !may)
+		}
+	}
+	if err := m.Release(t.Context(), turn, mail.End{}); err != nil {
+		t.Fatal(err)
+	}
+	want(t, m, `SELECT concat_ws(' ', email, status, reason) FROM mails ORDER BY id`, "ann@x.example sending",
+		"bob@x.example skipped stopped", "kat@x.example due")
 }

@@ -44,7 +44,7 @@ func TestSendingIsLookedUp(t *testing.T) {
 	m := mail.New(open(t), nil)
 	exec(t, m, manyMails...)
 	ids, at := []int64{1, 2, 3, 4, 5, 6, 7, 8}, time.Now()
-	texts, ats := make([]string, len(ids)), make([]time.Time, len(ids))
+	texts, ats, hashes := make([]string, len(ids)), make([]time.Time, len(ids)), make([][]byte, len(ids))
 	err := pgx.BeginFunc(t.Context(), m.Pool, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(t.Context(), mail.LookUps); err != nil {
 			return err
@@ -59,7 +59,7 @@ func TestSendingIsLookedUp(t *testing.T) {
 		}{
 			"claim":  {claim, args},
 			"values": {mail.ValuesSQL, []any{"s1", ids}},
-			"start":  {mail.StartSQL, []any{ids, "w", "smtp"}},
+			"start":  {mail.StartSQL, []any{ids, texts, hashes, "w", "smtp"}},
 			"done":   {mail.DoneSQL, []any{"w", ids, texts, texts, ats, texts, texts, texts}},
 			"hard":   {mail.HardSQL, []any{ids, ats}},
 			"settle": {mail.SettleSQL, []any{"s1", at}},

@@ -136,7 +136,7 @@ func waits(s Settings, at time.Time, zone *time.Location, args *pg.Arguments) wa
 }
 
 // nth is SQL for a value of the mail with which a customer has got as many marketing mails since a
-// moment as are allowed.
+// moment as are allowed. Status is hidden as in doneSQL: they are found by the customer.
 func nth(most int, since, value string, args *pg.Arguments) string {
 	return `CASE WHEN m.class = 'marketing' THEN (
 				SELECT ` + value + `
@@ -144,7 +144,7 @@ func nth(most int, since, value string, args *pg.Arguments) string {
 				WHERE o.store_id = m.store_id
 				  AND o.email = m.email
 				  AND o.class = 'marketing'
-				  AND o.status IN ('sending', 'sent', 'unknown')
+				  AND o.status || '' IN ('sending', 'sent', 'unknown')
 				  AND o.claimed_at >= ` + since + `
 				  AND o.id <> m.id
 				ORDER BY o.claimed_at DESC

@@ -19,11 +19,10 @@ type Done struct {
 	mail.Outcome
 }
 
-// Move is what a line of a worker does next: it writes what became of one mail, and begins another. Either may be
-// missing: Done is nil, or Begin 0.
+// Move is what a line of a worker does next: it writes what became of one mail, and begins another. Either may be nil.
 type Move struct {
 	Done  *Done
-	Begin int64
+	Begin *Claimed
 }
 
 // Next does the moves of several lines in one transaction, so that many mails cost one write to the disk. No more mails
@@ -32,21 +31,21 @@ type Move struct {
 func (m *Mails) Next(ctx context.Context, l Turn, moves []Move, provider string) (send map[int64]bool, err error) {
 	defer pg.Wrap(&err, "mail.Next(%q)", l.Store)
 	var batch pgx.Batch
-	var begin []int64
+	var begin starts
 	var done outcomes
 	for _, move := range moves {
 		if move.Done != nil {
 			done.add(move.Done)
 		}
-		if move.Begin != 0 {
-			begin = append(begin, move.Begin)
+		if move.Begin != nil {
+			begin.add(move.Begin)
 		}
 	}
 	batch.Queue(lookUps)
 	done.queue(&batch, l)
 	send = map[int64]bool{}
-	if begin != nil {
-		batch.Queue(startSQL, begin, l.Worker, provider).Query(func(rows pgx.Rows) error {
+	if begin.ids != nil {
+		batch.Queue(startSQL, begin.ids, begin.emails, begin.hashes, l.Worker, provider).Query(func(rows pgx.Rows) error {
 			var id int64
 			var may bool
 			_, err := pgx.ForEachRow(rows, []any{&id, &may}, func() error { send[id] = may; return nil })
@@ -54,6 +53,17 @@ func (m *Mails) Next(ctx context.Context, l Turn, moves []Move, provider string)
 		})
 	}
 	return send, m.Pool.SendBatch(ctx, &batch).Close()
+}
+
+// starts are columns of mails that begin to be sent.
+type starts struct {
+	ids    []int64
+	emails []string
+	hashes [][]byte
+}
+
+func (s *starts) add(c *Claimed) {
+	s.ids, s.emails, s.hashes = append(s.ids, c.ID), append(s.emails, c.Email), append(s.hashes, c.hash)
 }
 
 // outcomes are columns of what became of mails.
@@ -116,18 +126,25 @@ var hardSQL = `
 	JOIN mails m USING (id)
 	ON CONFLICT DO NOTHING`
 
-// startSQL begins to send mails, but those whose recipients left meanwhile.
+// startSQL begins to send mails, but those whose recipients left meanwhile. One that got another address, as customers
+// were merged, is claimed anew for that.
 var startSQL = `
 	UPDATE mails m
 	SET
 		status = CASE WHEN NOT s.stopped THEN m.status WHEN m.reason = 'again' THEN 'unknown' ELSE 'skipped' END,
 		reason = CASE WHEN s.stopped AND m.reason IS DISTINCT FROM 'again' THEN 'stopped' ELSE m.reason END,
-		provider = $3,
+		provider = $5,
 		started_at = clock_timestamp(),
 		tries = m.tries + 1
-	FROM (SELECT n.id, ` + stopped("n") + ` AS stopped FROM mails n WHERE n.id = ANY($1)) s
+	FROM (
+		SELECT n.id, n.email, ` + stopsOf("n.hash", "o.store_id", "o.class", "o.campaign_id") + ` AS stopped
+		FROM unnest($1::bigint[], $2::text[], $3::bytea[]) AS n(id, email, hash)
+		JOIN mails o USING (id)
+		OFFSET 0
+	) s
 	WHERE m.id = s.id
-	  AND m.claimed_by = $2
+	  AND m.email = s.email
+	  AND m.claimed_by = $4
 	  AND m.status || '' = 'sending'
 	  AND m.started_at IS NULL
 	RETURNING m.id, m.status = 'sending'`

@@ -20,9 +20,14 @@ func stopped(mail string) string {
 
 // stops is SQL for whether a stop forbids mail of a class and a campaign from a store to an address.
 func stops(storeID, email, class, campaign string) string {
+	return stopsOf(store.AddressHash(email), storeID, class, campaign)
+}
+
+// stopsOf is stops by the hash of the address.
+func stopsOf(hash, storeID, class, campaign string) string {
 	return `EXISTS (
 		SELECT FROM mail_stops s
-		WHERE s.hash = ` + store.AddressHash(email) + `
+		WHERE s.hash = ` + hash + `
 		  AND s.store_id IN ('', ` + storeID + `)
 		  AND s.campaign_id IN ('', ` + campaign + `)
 		  AND (s.reason <> 'unsubscribed' OR s.campaign_id <> '' OR ` + class + ` = 'marketing'))`
