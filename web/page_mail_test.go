@@ -115,6 +115,7 @@ func TestPageMail(t *testing.T) {
 		p.Has("#mail", "Sent")
 		p.Click(`#mail a[href$="/mail"]`)
 		p.Has("main", "Became due")
+		p.Has(".run .plan", "Mail “")
 		p.Go(campaign)
 		p.Click("#switch details summary")
 		p.Click(`[value="ended"]`)

@@ -46,6 +46,24 @@ func TestPageTags(t *testing.T) {
 	}
 }
 
+// Tags stand beside each other in a row of the list, and a phone has room for a tag and the form that changes it.
+func TestPageTagsHaveRoom(t *testing.T) {
+	t.Parallel()
+	x, p := visit(t, browser.Desktop)
+	tagThem(x, t, p, "Ann Lee", "VIP", "Beta group", "Other")
+	p.Go(listPath)
+	if high := browser.Eval[float64](p, `document.querySelector(".person:has(.tags)").offsetHeight`); high > 64 {
+		t.Errorf("a row with tags is %v pixels high", high)
+	}
+	p.Look(browser.Phone)
+	p.Go("/store/studio/tags")
+	p.Click("main li summary")
+	if wide := browser.Eval[float64](p, `document.querySelector("main li .grow").offsetWidth`); wide < 200 {
+		t.Errorf("the name of a tag has %v pixels", wide)
+	}
+	accessible(t, p, "tags")
+}
+
 // tagThem puts tags on a customer, on their page.
 func tagThem(x *site, t *testing.T, p *browser.Page, name string, tags ...string) {
 	t.Helper()

@@ -1,8 +1,10 @@
 package creators
 
 import (
+	"cmp"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"rollcall/mail"
@@ -110,6 +112,7 @@ type storyRow struct {
 // runRow is one way of the customer through a campaign.
 type runRow struct {
 	campaigns.TheirRun
+	About string // a course; may be empty
 	Held  bool
 	Lines []runLine
 	End   string // how it ended, or what comes next
@@ -137,10 +140,14 @@ func (s *Pages) CustomerMail(w http.ResponseWriter, r *http.Request) (err error)
 	if err != nil {
 		return err
 	}
+	named, err := s.stepNames(r)
+	if err != nil {
+		return err
+	}
 	for _, story := range stories {
 		row := storyRow{Story: story, URL: page.campaignURL(story.Campaign), State: stateLabels[story.State]}
 		for _, run := range story.Runs {
-			row.Runs = append(row.Runs, runOf(run))
+			row.Runs = append(row.Runs, named.run(story.Campaign, run))
 		}
 		page.Stories = append(page.Stories, row)
 	}
@@ -155,13 +162,41 @@ func (s *Pages) CustomerMail(w http.ResponseWriter, r *http.Request) (err error)
 	return nil
 }
 
-// runOf tells a run.
-func runOf(run campaigns.TheirRun) runRow {
+// stepNames says what the steps of campaigns do, which are known by keys.
+type stepNames struct {
+	labels labels
+	steps  map[string]string // by campaign and key
+}
+
+func (s *Pages) stepNames(r *http.Request) (n stepNames, err error) {
+	if n.labels, err = s.labelsOf(r); err != nil {
+		return n, err
+	}
+	all, err := s.campaigns().List(r.Context(), r.PathValue("store"))
+	n.steps = map[string]string{}
+	for _, c := range all {
+		for _, st := range c.Steps {
+			what := doText(st, n.labels)
+			if st.Mail != nil {
+				what = "mail “" + st.Mail.Subject + "”"
+			}
+			n.steps[c.ID+" "+st.Key] = what
+		}
+	}
+	return n, err
+}
+
+// run tells a run of a campaign.
+func (n stepNames) run(campaign string, run campaigns.TheirRun) runRow {
+	name := func(key string) string { return cmp.Or(n.steps[campaign+" "+key], "a step that was removed") }
 	row := runRow{TheirRun: run, Held: run.Arm == "held", At: run.NextAt}
+	_, about, _ := strings.Cut(run.Occurrence, ":")
+	about, _, _ = strings.Cut(about, "#")
+	row.About = n.labels[about]
 	for _, step := range run.Done {
-		line := runLine{At: step.At, Text: step.Step + ": " + step.Outcome}
+		line := runLine{At: step.At, Text: name(step.Step) + ": " + step.Outcome}
 		if step.Mail != "" {
-			line.Text = step.Step + ": " + statusLabels[step.Mail]
+			line.Text = name(step.Step) + ": " + statusLabels[step.Mail]
 			line.Tone = mailRow{Mail: storemail.Mail{Status: step.Mail}}.Tone()
 		}
 		if step.Reason != "" {
@@ -173,7 +208,7 @@ func runOf(run campaigns.TheirRun) runRow {
 	case run.EndedAt != nil:
 		row.End, row.At = "It ended: "+campaigns.EndText(run.EndedFor), run.EndedAt
 	case run.NextStep != "":
-		row.End = "Next: " + run.NextStep
+		row.End = "Next: " + name(run.NextStep)
 	default:
 		row.End = "All steps are done; the goal counts until"
 	}
