@@ -40,7 +40,7 @@ const (
 	school = "/store/store_harbour"
 	narrow = "type=paying&type=subscription&progress_min=1&progress_max=99&engagement=slipping&engagement=dormant"
 	// patience is how long the demo may take to play, and a page to load.
-	patience = 3 * time.Minute
+	patience = 5 * time.Minute
 )
 
 func main() {
