@@ -98,6 +98,25 @@ func wantHeaders(t *testing.T, h gomail.Header) {
 	}
 }
 
+// Lines of the header are short, and one click is only where it is safe.
+func TestHeaderLines(t *testing.T) {
+	t.Parallel()
+	m := message("ann@x.example")
+	m.Subject, m.From.Name = strings.Repeat("Grüße aus der Schule ", 9), strings.Repeat("Schule ", 20)
+	m.ReplyTo, m.OneClick = "Ava <a@p.example>", "http://localhost/mail/u/t"
+	h, _, raw := received(t, m)
+	head, _, _ := bytes.Cut(raw, []byte("\r\n\r\n"))
+	for line := range bytes.SplitSeq(head, []byte("\r\n")) {
+		if len(line) > 78 {
+			t.Errorf("%q is longer than 78 characters", line)
+		}
+	}
+	if h.Get("List-Unsubscribe") != "<"+m.OneClick+">" || h.Has("List-Unsubscribe-Post") ||
+		h.Get("Reply-To") != `"Ava" <a@p.example>` {
+		t.Errorf("%s", head)
+	}
+}
+
 // Addresses are written as servers want them, or refused with a reason.
 func TestRecipients(t *testing.T) {
 	t.Parallel()

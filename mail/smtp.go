@@ -76,7 +76,7 @@ func (*SMTP) Name() string { return "smtp" }
 
 // Send sends a mail. A dialogue that has begun goes on when ctx ends: what becomes of the mail is then known.
 func (s *SMTP) Send(ctx context.Context, m Message) Outcome {
-	msg, err := m.build()
+	l, err := m.letter()
 	if err != nil {
 		return Outcome{Status: Failed, Reason: ReasonAddress, Answer: answer(err.Error())}
 	}
@@ -85,18 +85,51 @@ func (s *SMTP) Send(ctx context.Context, m Message) Outcome {
 		if err != nil {
 			return Outcome{Status: Due, Reason: ReasonTrouble, Trouble: true, Answer: answer(err.Error())}
 		}
-		err = s.client.SendWithSMTPClient(conn.Client, msg)
-		o, usable := smtpOutcome(msg, err)
-		if usable {
+		said, point, err := dialogue(conn.Client, l)
+		o, usable := smtpOutcome(said, point, err)
+		if usable && (err == nil || point == atText || conn.Reset() == nil) {
 			s.keep(conn)
 		} else {
 			_ = conn.Client.Close()
 		}
-		if stale(err) && !fresh {
+		if err != nil && point == atSender && smtpCode(err) == 0 && !fresh {
 			continue // the server had closed it: nothing was said of this mail yet
 		}
 		return o
 	}
+}
+
+// Points of a dialogue.
+const (
+	atSender    = iota // MAIL
+	atRecipient        // RCPT
+	atData             // DATA
+	inText             // before its end
+	atText             // behind its end
+)
+
+// dialogue gives a mail to a server, and returns its last answer or at which point it failed.
+func dialogue(c *smtp.Client, l letter) (said string, point int, err error) {
+	if err = c.Mail(l.from); err != nil {
+		return "", atSender, err
+	}
+	if err = c.Rcpt(l.to); err != nil {
+		return "", atRecipient, err
+	}
+	w, err := c.Data()
+	if err != nil {
+		return "", atData, err
+	}
+	if _, err = w.Write(l.raw); err != nil {
+		return "", inText, err
+	}
+	if err = w.Close(); err != nil {
+		return "", atText, err
+	}
+	if end, ok := w.(*smtp.DataCloser); ok {
+		said = end.ServerResponse()
+	}
+	return said, atText, nil
 }
 
 // connection is one that waits, or a new one.
@@ -112,6 +145,9 @@ func (s *SMTP) connection(ctx context.Context) (c smtpConn, fresh bool, err erro
 		default:
 		}
 		client, err := s.client.DialToSMTPClientWithContext(ctx)
+		if err == nil {
+			err = client.UpdateDeadline(smtpTimeout)
+		}
 		return smtpConn{Client: client}, true, err
 	}
 }
@@ -137,46 +173,36 @@ func (s *SMTP) Close() {
 	}
 }
 
-// stale tells that a connection was lost before the server said anything of a mail.
-func stale(err error) bool {
-	var failed *gomail.SendError
-	return errors.As(err, &failed) && failed.Reason == gomail.ErrSMTPMailFrom && failed.ErrorCode() == 0
-}
-
 // smtpOutcome reads what became of a mail, and whether the connection can be used again.
-func smtpOutcome(msg *gomail.Msg, err error) (o Outcome, usable bool) {
-	if msg.IsDelivered() { // whatever came after
-		said := answer(msg.ServerResponse())
-		return Outcome{Status: Sent, ProviderID: queuedAs(said), Answer: said}, err == nil
+func smtpOutcome(said string, point int, err error) (o Outcome, usable bool) {
+	if err == nil {
+		said = answer(said)
+		return Outcome{Status: Sent, ProviderID: queuedAs(said), Answer: said}, true
 	}
-	var failed *gomail.SendError
-	if !errors.As(err, &failed) {
-		return Outcome{Status: Due, Reason: ReasonTrouble, Trouble: true, Answer: answer(fmt.Sprint(err))}, false
-	}
-	o.Answer = answer(said(failed))
-	code, enhanced := failed.ErrorCode(), enhancedCode.FindString(o.Answer)
+	o.Answer = answer(err.Error())
+	code, enhanced := smtpCode(err), enhancedCode.FindString(o.Answer)
 	usable = code != 0 && code != 421
 	switch {
-	case code == 0 && failed.Reason == gomail.ErrSMTPDataClose:
+	case code == 0 && point == atText:
 		o.Status, o.Reason = Unknown, ReasonCut
-	case code == 0, failed.Reason == gomail.ErrSMTPMailFrom, failed.Reason == gomail.ErrSMTPData && code >= 500:
+	case code == 0, point == atSender, point == atData && code >= 500:
 		o.Status, o.Reason, o.Trouble = Due, ReasonTrouble, true
-		usable = usable && failed.Reason != gomail.ErrSMTPData
+		usable = usable && point != atData
 	case code < 500:
 		o.Status, o.Reason = Due, ReasonLater
 	default:
-		o.Status, o.Reason = Failed, Bounce(code, enhanced, failed.Reason == gomail.ErrSMTPRcptTo)
+		o.Status, o.Reason = Failed, Bounce(code, enhanced, point == atRecipient)
 	}
 	return o, usable
 }
 
-// said is the answer in an error.
-func said(err error) string {
+// smtpCode is the code of an answer that is an error; 0: there was none.
+func smtpCode(err error) int {
 	var reply *textproto.Error
 	if errors.As(err, &reply) {
-		return reply.Error()
+		return reply.Code
 	}
-	return err.Error()
+	return 0
 }
 
 // queuedAs is the id in an answer like "2.0.0 Ok: queued as 4B5C6" or "Ok 0102018f…": the last word

@@ -151,18 +151,16 @@ func (l *mailLane) run(ctx context.Context) (err error) {
 // send claims mails, while those before are sent over several lines.
 func (l *mailLane) send(ctx context.Context) error {
 	l.queue, l.moves = make(chan storemail.Claimed), make(chan *lineMove)
-	var lines, writers sync.WaitGroup
+	var lines, writer sync.WaitGroup
 	for range l.lines {
 		lines.Go(func() { l.line(ctx) })
 	}
-	for range 2 {
-		writers.Go(func() { l.move(ctx) })
-	}
+	writer.Go(func() { l.move(ctx) })
 	limited, err := l.claim(ctx)
 	close(l.queue)
 	lines.Wait()
 	close(l.moves)
-	writers.Wait()
+	writer.Wait()
 	if limited {
 		l.rest(limitRest)
 	}
@@ -197,7 +195,7 @@ func (l *mailLane) claim(ctx context.Context) (limited bool, err error) {
 	return false, nil
 }
 
-// move makes the moves of lines, all that wait at once. While writes are on their way, the next ones gather.
+// move makes the moves of lines, all that wait at once. While some are on their way to the disk, the next ones gather.
 func (l *mailLane) move(ctx context.Context) {
 	for first := range l.moves {
 		some, moves := []*lineMove{first}, []storemail.Move{first.Move}
