@@ -33,10 +33,11 @@ func New(s *store.Store, skips Skips) *Mails { return &Mails{s.DB, skips} }
 
 // lookUps has Postgres plan the statements that follow in a transaction once for a connection, whatever their arguments
 // are, and as look-ups by indexes, whatever it believes to know of tables that change as fast as these. To plan a claim
-// anew takes as long as to decide about its mails.
+// anew takes as long as to decide about its mails, and to compile it takes longer: it seems to be about many.
 const lookUps = `
 	SELECT
 		set_config('plan_cache_mode', 'force_generic_plan', true),
+		set_config('jit', 'off', true),
 		set_config('enable_seqscan', 'off', true),
 		set_config('enable_hashjoin', 'off', true),
 		set_config('enable_mergejoin', 'off', true)`
