@@ -135,8 +135,8 @@ func (s *Campaigns) enteringNow(ctx context.Context, db pg.Querier, c *Campaign,
 var errSwitched = errors.New("the campaign was switched or changed meanwhile")
 
 // write writes some who enter. One whom a merge or a move takes elsewhere just then leaves a run where no one lives,
-// which its first step ends, and enters again under the other address. That some of them are in already is rare, as they
-// were asked for, and to expect it of each costs half as much again as writing them: so it is found out.
+// which its first step ends, and enters again under the other address. The question left out those who are in: that one
+// of them is meanwhile is rare, and to expect it of each costs half as much again.
 func (s *Campaigns) write(ctx context.Context, c *Campaign, e entrants, now time.Time) error {
 	err := s.insert(ctx, c, e, now, "")
 	if pg.UniqueViolation(err) {

@@ -2,6 +2,7 @@ package mail
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -20,6 +21,7 @@ type Kept struct {
 	Raw        []byte    `json:"-"` // as it would have gone out
 }
 
+// selectKept goes from the mailbox, which is mostly empty, to the mails: a store may have sent millions.
 const selectKept = `
 	SELECT
 		m.id,
@@ -29,8 +31,8 @@ const selectKept = `
 		m.step,
 		b.at,
 		b.raw
-	FROM mails m
-	JOIN mailbox b ON b.mail_id = m.id
+	FROM mailbox b
+	CROSS JOIN LATERAL (SELECT * FROM mails WHERE id = b.mail_id OFFSET 0) m
 	WHERE m.store_id = $1 `
 
 // Mailbox returns the mails of a store that were kept instead of sent, the newest first, before the one with an id; 0:
@@ -40,10 +42,13 @@ func (m *Mails) Mailbox(ctx context.Context, storeID string, before int64, limit
 	if !pg.Storable(storeID) {
 		return nil, nil
 	}
+	if before == 0 {
+		before = math.MaxInt64
+	}
 	rows, err := m.Pool.Query(ctx, selectKept+`
 		  AND m.status = 'sent'
-		  AND ($2 = 0 OR m.id < $2)
-		ORDER BY m.id DESC
+		  AND b.mail_id < $2
+		ORDER BY b.mail_id DESC
 		LIMIT $3`, storeID, before, limit)
 	if err != nil {
 		return nil, err
@@ -63,7 +68,7 @@ func (m *Mails) Kept(ctx context.Context, storeID string, id int64) (k Kept, err
 	if !pg.Storable(storeID) {
 		return k, pg.ErrNotFound
 	}
-	rows, err := m.Pool.Query(ctx, selectKept+`AND m.id = $2`, storeID, id)
+	rows, err := m.Pool.Query(ctx, selectKept+`AND b.mail_id = $2`, storeID, id)
 	if err != nil {
 		return k, err
 	}

@@ -99,15 +99,10 @@ func (m *Mails) Counts(ctx context.Context, storeID string, since time.Time) (al
 	if !pg.Storable(storeID) {
 		return nil, nil
 	}
+	var args pg.Arguments
+	sql := countsSQL(storeID, since, &args)
 	err = pgx.BeginTxFunc(ctx, m.Pool, pg.Bounded(m.CountTimeout), func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, `
-			SELECT store_id, status, coalesce(reason, ''), count(*)
-			FROM mails
-			WHERE (store_id = $1 OR $1 = '')
-			  AND (due_at >= $2 OR status IN ('due', 'sending', 'unknown'))
-			  AND class <> 'test'
-			GROUP BY 1, 2, 3
-			ORDER BY 1, 4 DESC, 2, 3`, pgx.QueryExecModeCacheDescribe, storeID, since)
+		rows, err := tx.Query(ctx, sql, append([]any{pgx.QueryExecModeCacheDescribe}, args...)...)
 		if err != nil {
 			return err
 		}
@@ -115,6 +110,34 @@ func (m *Mails) Counts(ctx context.Context, storeID string, since time.Time) (al
 		return err
 	})
 	return all, err
+}
+
+// countsSQL has a part for each index, so that what a store sent long ago is not read. One that is sent was due before
+// it was claimed, but for a day at most if it was repeated.
+func countsSQL(storeID string, since time.Time, args *pg.Arguments) string {
+	of := func(string) string { return "" }
+	if storeID != "" {
+		id := args.Add(storeID)
+		of = func(column string) string { return ` AND ` + column + ` = ` + id }
+	}
+	from := args.Add(since) + `::timestamptz`
+	part := func(where string) string { return `SELECT * FROM mails WHERE class <> 'test' AND ` + where }
+	return `
+		SELECT store_id, status, coalesce(reason, ''), count(*)
+		FROM (
+			` + strings.Join([]string{
+		part(`status = 'due'` + of("store_id")),
+		part(`status = 'sending'` + of("store_id")),
+		part(`status IN ('failed', 'skipped', 'unknown') AND (due_at >= ` + from + ` OR status = 'unknown')` +
+			of("store_id")),
+		part(`status = 'sent' AND due_at >= ` + from + ` AND claimed_at >= ` + from + ` - interval '1 day'` +
+			of("store_id || ''")),
+	}, `
+			UNION ALL
+			`) + `
+		) m
+		GROUP BY 1, 2, 3
+		ORDER BY 1, 4 DESC, 2, 3`
 }
 
 // Lanes are those of all stores that have sent mail or set how: those in trouble first.

@@ -1,0 +1,60 @@
+package campaigns_test
+
+import (
+	"testing"
+
+	"rollcall/internal/testing/plans"
+	"rollcall/store/campaigns"
+)
+
+// many are runs and mails of many campaigns of other stores, and clicks in them.
+var many = []string{
+	`INSERT INTO customers (store_id, email, last_activity_at)
+		SELECT 's' || i % 50, 'q' || i || '@x.example', now() FROM generate_series(1, 20000) i`,
+	`INSERT INTO runs (campaign_id, store_id, email, occurrence, about, became_due_at, entered_at, version, arm, step,
+			next_at)
+		SELECT 'c' || i % 50, 's' || i % 50, 'q' || i || '@x.example', 'once', '', now(), now(), 1, 'a', 'first', now()
+		FROM generate_series(1, 20000) i`,
+	`INSERT INTO mails (store_id, email, class, campaign_id, step, occurrence, version, due_at, not_after, status,
+			claimed_at, sent_at)
+		SELECT 's' || i % 50, 'q' || i || '@x.example', 'marketing', 'c' || i % 50, 'a', 'o', 1, now(), now(), 'sent', now(),
+			now() - interval '8 days'
+		FROM generate_series(1, 20000) i`,
+	`INSERT INTO mail_events (source, event_id, mail_id, kind, at)
+		SELECT 'link', i::text, i, 'clicked', now() FROM generate_series(1, 20000) i`,
+}
+
+// What the pages of campaigns read, they look up: of a campaign, or of a customer.
+func TestCampaignPagesLookUp(t *testing.T) {
+	w := newWorld(t)
+	for _, sql := range append(plans.Many[:len(plans.Many)-1:len(plans.Many)-1], many...) {
+		if sql[:20] != plans.Many[3][:20] {
+			w.exec(sql)
+		}
+	}
+	c := w.make(campaigns.FromRecipe{Recipe: "not_started"}, campaigns.Change{})
+	customer := w.rows(`SELECT min(id)::text FROM customers WHERE store_id = 's1' GROUP BY left(email, 1) ORDER BY 1`)
+	w.exec(`UPDATE runs SET campaign_id = $1 WHERE campaign_id = 'c1'`, c.ID)
+	w.exec(`UPDATE mails SET campaign_id = $1 WHERE campaign_id = 'c1'`, c.ID)
+	w.exec(`VACUUM ANALYZE`)
+	var asked *plans.Recorder
+	w.store.Pool, asked = plans.Record(t, w.store.Pool)
+	for name, ask := range map[string]func() error{
+		"figures": func() error { _, err := w.Figures(t.Context(), "s1"); return err },
+		"results": func() error { _, err := w.Results(t.Context(), "s1", c.ID, w.now); return err },
+		"list":    func() error { _, err := w.List(t.Context(), "s1"); return err },
+		"why":     func() error { _, err := w.OfCustomer(t.Context(), "s1", customer[0], w.now); return err },
+		"why not": func() error { _, err := w.OfCustomer(t.Context(), "s1", customer[1], w.now); return err },
+	} {
+		if err := ask(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		all := asked.Plans(t)
+		if len(all) == 0 {
+			t.Errorf("%s asks nothing", name)
+		}
+		for _, scan := range asked.Scans(t, all, "campaigns", "stores", "store_settings") {
+			t.Errorf("%s: %s", name, scan)
+		}
+	}
+}
