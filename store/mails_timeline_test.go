@@ -55,8 +55,8 @@ func lives(t *testing.T, url string) {
 	}
 }
 
-// After a merge the mails of both are on the timeline of the one who is left, each once: also those of one key, of which
-// one is the twin of the other.
+// After a merge the mails of both are on the timeline of the one who is left, each once: also those of one key, of
+// which one is the twin of the other.
 func TestMergedTimelineHasTheMailOfBoth(t *testing.T) {
 	t.Parallel()
 	var e teller
@@ -85,8 +85,8 @@ func TestMergedTimelineHasTheMailOfBoth(t *testing.T) {
 	wantRows(t, url, `SELECT email FROM mails WHERE email NOT LIKE 'b@%'`)
 }
 
-// After an erasure, nothing that mail keeps names the person, whatever providers and mail servers wrote; nor do the mails
-// of one who was merged into them. If they come back, their timeline begins anew. What others got stays.
+// After an erasure, nothing that mail keeps names the person, whatever providers and mail servers wrote; nor do the
+// mails of one who was merged into them. If they come back, their timeline begins anew. What others got stays.
 func TestErasedTimelineHasNoMail(t *testing.T) {
 	t.Parallel()
 	var e teller
