@@ -144,7 +144,7 @@ func (s *system) sendMails(ctx context.Context, all *campaigns.Campaigns, sink *
 	each = s.processor(ctx, made)
 	bare := bareMails(sink, raw, made)
 	own, _ = each()
-	s.add("    bare client", bare, "/s", fmt.Sprintf("the same bytes over %d connections", worker.MailLines))
+	s.add("    bare client", bare, "/s", fmt.Sprintf("the same bytes over %d connections", worker.MostLines))
 	s.add("    processor time of it and the mail server", own, "µs", "a mail")
 	s.add("    ratio", 100*rate/bare, "%", "of the bare client")
 }
@@ -170,13 +170,13 @@ func bareMails(sink *smtpsink.Sink, raw []byte, mails int) (perSecond float64) {
 	address := try(url.Parse(sink.URL)).Host
 	var g errgroup.Group
 	began := time.Now()
-	for range worker.MailLines {
+	for range worker.MostLines {
 		g.Go(func() error {
 			c, err := smtp.Dial(address)
 			if err != nil {
 				return err
 			}
-			for range mails / worker.MailLines {
+			for range mails / worker.MostLines {
 				if err := bareMail(c, raw); err != nil {
 					return err
 				}

@@ -33,8 +33,12 @@ type Mail struct {
 	Skips   storemail.Skips // what campaigns do not want to be sent
 }
 
-// MailLines is the number of mails of a lane that are sent at once.
-const MailLines = 8
+// MailLines is the number of mails of a lane that are sent at once, and MostLines where they go out quickly: so many
+// may be in doubt if a worker is killed, and so many connections the server has to take.
+const (
+	MailLines = 8
+	MostLines = 2 * MailLines
+)
 
 const (
 	// mailEvery is how long a due mail may wait for an idle worker.
@@ -44,7 +48,7 @@ const (
 	turnFor = 3 * time.Second
 	// firstClaim is how many mails a turn claims at first. It doubles up to mostClaimed, as long as they are on their way
 	// in quickly: what is claimed is decided about, and shall not wait long.
-	firstClaim, mostClaimed = 100, 800
+	firstClaim, mostClaimed = 100, 800 // the second is quick, as nothing waits for the first
 	quickly                 = 250 * time.Millisecond
 	// limitRest is how long a lane rests whose limit is reached.
 	limitRest = 5 * time.Second
@@ -67,7 +71,7 @@ func (w *Worker) mailUntil(ctx context.Context) {
 func (w *Worker) mailer() *mailer {
 	host, _ := os.Hostname()
 	name := fmt.Sprintf("%s:%d:%s", host, os.Getpid(), rand.Text()[:8]) // containers may have the first two alike
-	m := &mailer{Worker: w, Mail: *w.cfg.Mail, name: name, lines: MailLines,
+	m := &mailer{Worker: w, Mail: *w.cfg.Mail, name: name, lines: MostLines,
 		mails: storemail.New(w.cfg.Store, w.cfg.Mail.Skips), links: storemail.NewRecipients(w.cfg.Store),
 		limit: rate.NewLimiter(rate.Inf, 1)}
 	if m.Rate > 0 {
@@ -151,16 +155,21 @@ func (l *mailLane) run(ctx context.Context) (err error) {
 // send claims mails, while those before are sent over several lines.
 func (l *mailLane) send(ctx context.Context) error {
 	l.queue, l.moves = make(chan storemail.Claimed), make(chan *lineMove)
-	var lines, writer sync.WaitGroup
-	for range l.lines {
-		lines.Go(func() { l.line(ctx) })
+	var lines, writers sync.WaitGroup
+	start := func(first, end int) {
+		for nth := first; nth < end; nth++ {
+			lines.Go(func() { l.line(ctx, nth) })
+		}
 	}
-	writer.Go(func() { l.move(ctx) })
-	limited, err := l.claim(ctx)
+	start(0, min(l.lines, MailLines))
+	for range 2 {
+		writers.Go(func() { l.move(ctx) })
+	}
+	limited, err := l.claim(ctx, func() { start(MailLines, l.lines) })
 	close(l.queue)
 	lines.Wait()
 	close(l.moves)
-	writer.Wait()
+	writers.Wait()
 	if limited {
 		l.rest(limitRest)
 	}
@@ -168,8 +177,8 @@ func (l *mailLane) send(ctx context.Context) error {
 }
 
 // claim claims mails until the turn is over, the next while those before are sent. What is claimed and not begun is due
-// again when it ends.
-func (l *mailLane) claim(ctx context.Context) (limited bool, err error) {
+// again when it ends. hurry is called when the first mails went out quickly.
+func (l *mailLane) claim(ctx context.Context, hurry func()) (limited bool, err error) {
 	batches := make(chan []storemail.Claimed)
 	var feeder sync.WaitGroup
 	feeder.Go(func() {
@@ -188,8 +197,10 @@ func (l *mailLane) claim(ctx context.Context) (limited bool, err error) {
 		}
 		l.worked = true
 		waits := time.Now()
-		if batches <- b.Mails; time.Since(waits) < quickly {
-			most = min(2*most, mostClaimed)
+		if batches <- b.Mails; time.Since(waits) < quickly && most < mostClaimed {
+			if most = 2 * most; most == 4*firstClaim {
+				hurry()
+			}
 		}
 	}
 	return false, nil
@@ -237,6 +248,9 @@ func (l *mailLane) renewUntil(ctx context.Context, letGo func()) {
 func (l *mailLane) finish() error {
 	ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
 	defer cancel()
+	if l.end.Trouble != "" && l.lines >= MailLines {
+		l.lines = MostLines // it was not that they were too many
+	}
 	var brake error
 	if l.end.Sent || l.end.Refused {
 		brake = l.mails.Brake(ctx, l.Turn.Store)
@@ -244,8 +258,9 @@ func (l *mailLane) finish() error {
 	return errors.Join(brake, l.mails.Release(ctx, l.Turn, l.end))
 }
 
-// line sends one mail after the other. What became of one is written when the next begins.
-func (l *mailLane) line(ctx context.Context) {
+// line sends one mail after the other. What became of one is written when the next begins. One of those that were added
+// ends if it has trouble: the server may take no more connections than it has.
+func (l *mailLane) line(ctx context.Context, nth int) {
 	var done *storemail.Done
 	for c := range l.queue {
 		if ctx.Err() != nil || l.blocked() {
@@ -271,8 +286,12 @@ func (l *mailLane) line(ctx context.Context) {
 		}
 		if done = nil; next.send {
 			o := l.Sender.Send(ctx, message)
-			l.note(o)
 			done = &storemail.Done{Mail: c, Provider: l.Sender.Name(), At: l.at(), Outcome: o}
+			if o.Trouble && nth >= MailLines {
+				l.fewer(nth)
+				break
+			}
+			l.note(o)
 		}
 	}
 	l.write(done)
@@ -298,6 +317,13 @@ func (l *mailLane) write(done *storemail.Done) {
 		case <-time.After(200 * time.Millisecond):
 		}
 	}
+}
+
+// fewer has the turns to come begin no line like the nth.
+func (l *mailLane) fewer(nth int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lines = min(l.lines, nth)
 }
 
 // note keeps what an outcome says of the mails to come.

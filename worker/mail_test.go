@@ -211,3 +211,45 @@ func TestMailTurns(t *testing.T) {
 		}
 	}
 }
+
+// A server that takes no more connections than it has is no trouble: the line that was one too many ends, and its mail
+// is due again.
+func TestOneLineTooMany(t *testing.T) {
+	t.Parallel()
+	s, _ := newMailSite(t, "ann@x.example", "bob@x.example")
+	m := s.mailer()
+	m.Sender = full{}
+	turn, ok, err := m.mails.Take(t.Context(), m.name, time.Now())
+	if err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	b, err := m.mails.Claim(t.Context(), turn, time.Now(), 2)
+	if err != nil || len(b.Mails) != 2 {
+		t.Fatal(b, err)
+	}
+	l := &mailLane{mailer: m, Turn: turn, began: time.Now(), now: time.Now(), bodies: map[bodyKey]*sending.Body{},
+		frames: map[sending.Around]*sending.Frame{}, queue: make(chan storemail.Claimed, 2), moves: make(chan *lineMove)}
+	if l.keys, err = l.links.Keys(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	l.queue <- b.Mails[0]
+	l.queue <- b.Mails[1]
+	go l.move(t.Context())
+	l.line(t.Context(), MailLines+3)
+	close(l.moves)
+	if len(l.queue) != 1 || l.blocked() || m.lines != MailLines+3 {
+		t.Errorf("%d mails wait for other lines, the turn is over: %v; %d lines", len(l.queue), l.blocked(), m.lines)
+	}
+	if err := l.finish(); err != nil {
+		t.Fatal(err)
+	}
+	s.selects(`SELECT concat_ws(' ', status, tries) FROM mails ORDER BY id`, "due 1", "due 0")
+}
+
+// full is a server that takes no more connections.
+type full struct{}
+
+func (full) Name() string { return "smtp" }
+func (full) Send(context.Context, sending.Message) sending.Outcome {
+	return sending.Outcome{Status: sending.Due, Reason: sending.ReasonTrouble, Trouble: true, Answer: "421 too many"}
+}

@@ -21,6 +21,7 @@ import (
 	"rollcall/internal/testing/smtpsink"
 	"rollcall/internal/testing/testdb"
 	"rollcall/migrations"
+	"rollcall/worker"
 )
 
 var (
@@ -233,7 +234,7 @@ func (k *mailKiller) compare() {
 	if refused := 2 * cut; len(by["failed"]) > refused || len(by["failed"])+len(by["unknown"]) < refused+cut {
 		k.Errorf("%d failed, of %d that are refused", len(by["failed"]), refused) // a kill leaves some in doubt
 	}
-	if unknown := len(by["unknown"]); unknown < cut || unknown > cut+8*(*mailKills+1) {
-		k.Errorf("%d unknown: %d were cut, and 8 lines were killed %d times", unknown, cut, *mailKills)
+	if unknown := len(by["unknown"]); unknown < cut || unknown > cut+worker.MostLines*(*mailKills+1) {
+		k.Errorf("%d unknown: %d were cut, and %d lines were killed %d times", unknown, cut, worker.MostLines, *mailKills)
 	}
 }
