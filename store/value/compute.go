@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -23,12 +24,15 @@ type computing struct {
 	zone    string
 	reports map[string]*Report // by currency
 	readers *customers.Reader  // of the lists as of now
+	past    map[string]*past   // by currency
+	fitting sync.WaitGroup     // of models
 }
 
 // computeSettings let one statement read all there is of a store, and the transaction wait while models are fitted. A
-// small sample tells enough of the tables in between.
+// small sample tells enough of the tables in between. Two connections work already: more processes would cost more than
+// they save.
 const computeSettings = `SET LOCAL statement_timeout = '120s'; SET LOCAL work_mem = '128MB'; SET LOCAL jit = off;
-	SET LOCAL default_statistics_target = 10;
+	SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL default_statistics_target = 10;
 	SET LOCAL idle_in_transaction_session_timeout = '5min'`
 
 // Compute computes the figures of a store as of now, and keeps them. It reads one snapshot, so what it keeps belongs
@@ -106,7 +110,7 @@ func (c *computing) payments(ctx context.Context, found <-chan subscribed) error
 		}
 	}
 	for _, part := range []func(context.Context) error{
-		c.months, c.cohorts, c.again, c.subscribers, c.forecast, c.groups,
+		c.months, c.cohorts, c.again, c.subscribers, c.forecast, c.groups, c.expected,
 	} {
 		if err := part(ctx); err != nil {
 			return err

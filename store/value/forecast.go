@@ -2,7 +2,6 @@ package value
 
 import (
 	"context"
-	"sync"
 
 	model "rollcall/value"
 )
@@ -40,26 +39,36 @@ type past struct {
 	last, watched []int32
 }
 
+// forecast reads what buyers did, and begins to fit models to it.
 func (c *computing) forecast(ctx context.Context) error {
-	all := map[string]*past{}
+	c.past = map[string]*past{}
 	of := func(r *Report) *past {
-		if all[r.Currency] == nil {
-			all[r.Currency] = &past{}
+		if c.past[r.Currency] == nil {
+			c.past[r.Currency] = &past{}
 		}
-		return all[r.Currency]
+		return c.past[r.Currency]
 	}
 	if err := c.history(ctx, of); err != nil {
 		return err
 	}
-	c.predict(all)
+	for _, r := range c.reports {
+		h := of(r).History
+		c.fitting.Go(func() { r.Forecast = model.Predict(h) })
+	}
+	return nil
+}
+
+// expected keeps what is expected of each buyer, once all models are fitted.
+func (c *computing) expected(ctx context.Context) error {
+	c.fitting.Wait()
 	if _, err := c.tx.Exec(ctx, `DELETE FROM value_people WHERE store_id = $1`, c.store); err != nil {
 		return err
 	}
-	for _, r := range c.reports {
+	for currency, r := range c.reports {
 		if r.Forecast.Again == nil {
 			continue
 		}
-		if err := c.expect(ctx, r, of(r)); err != nil {
+		if err := c.expect(ctx, r, c.past[currency]); err != nil {
 			return err
 		}
 	}
@@ -95,21 +104,6 @@ func (c *computing) history(ctx context.Context, of func(*Report) *past) error {
 }
 
 func weeks(days int32) float64 { return float64(days) / 7 }
-
-// predict fits the models of all currencies at once.
-func (c *computing) predict(known map[string]*past) {
-	var all sync.WaitGroup
-	for currency, r := range c.reports {
-		all.Go(func() {
-			h := model.History{}
-			if p := known[currency]; p != nil {
-				h = p.History
-			}
-			r.Forecast = model.Predict(h)
-		})
-	}
-	all.Wait()
-}
 
 // expectSQL keeps what is expected of the buyers of a currency: those with the same history differ by what they spent.
 const expectSQL = `

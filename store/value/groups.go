@@ -15,32 +15,27 @@ const mostGroups = 200
 // groupsSQL is what the members of each group have paid. The middle and the ninetieth percent are amounts that someone
 // has paid. Few amounts are paid by many people, so members are counted by the amount first.
 const groupsSQL = `
-	WITH buyers AS MATERIALIZED (
-		SELECT
-			b.currency,
-			b.net,
-			b.product_id,
-			c.source_kind COLLATE "C" AS source,
-			date_trunc('month', b.first::timestamp) AS month,
-			c.course_ids
-		FROM value_buyers b
-		JOIN customers c ON c.id = b.customer_id
-	),
-	amounts AS (
+	WITH amounts AS (
 		SELECT
 			currency,
-			CASE GROUPING(product_id, source, month)
-				WHEN 3 THEN 'product' WHEN 5 THEN 'source' WHEN 6 THEN 'month' ELSE 'all' END COLLATE "C" AS by,
-			CASE GROUPING(product_id, source, month)
-				WHEN 7 THEN '' ELSE coalesce(product_id, source, to_char(month, 'YYYY-MM')) END AS key,
+			CASE GROUPING(product_id, month) WHEN 1 THEN 'product' WHEN 2 THEN 'month' ELSE 'all' END COLLATE "C" AS by,
+			CASE GROUPING(product_id, month) WHEN 3 THEN '' ELSE coalesce(product_id, to_char(month, 'YYYY-MM')) END AS key,
 			net,
 			count(*) AS n
-		FROM buyers
-		GROUP BY GROUPING SETS ((currency, net), (currency, net, product_id), (currency, net, source), (currency, net, month))
+		FROM (SELECT *, date_trunc('month', first::timestamp) AS month FROM value_buyers) b
+		GROUP BY GROUPING SETS ((currency, net), (currency, net, product_id), (currency, net, month))
 		UNION ALL
-		SELECT currency, 'course', key, net, count(*)
-		FROM (SELECT currency, net, unnest(course_ids) COLLATE "C" AS key FROM buyers) b
-		GROUP BY 1, 2, 3, 4
+		SELECT currency, CASE WHEN is_source THEN 'source' ELSE 'course' END, key, net, count(*)
+		FROM (
+			SELECT -- all of a customer at once: the source, then the courses
+				b.currency,
+				b.net,
+				unnest(array_prepend(c.source_kind, c.course_ids)) COLLATE "C" AS key,
+				generate_series(0, cardinality(c.course_ids)) = 0 AS is_source
+			FROM value_buyers b
+			JOIN customers c ON c.id = b.customer_id
+		) b
+		GROUP BY currency, is_source, key, net
 		UNION ALL
 		SELECT b.currency, CASE WHEN key LIKE 'seg\_%' THEN 'segment' ELSE 'tag' END, key, b.net, count(*)
 		FROM customer_index i
