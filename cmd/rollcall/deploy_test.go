@@ -220,7 +220,7 @@ func TestMakefile(t *testing.T) {
 			}
 		}
 	}
-	if !strings.Contains(makefile, "\tgo test -timeout 15m -vet=off -parallel 4 ./... $(ARGS)\n") {
+	if !strings.Contains(makefile, "\tgo test -timeout 30m -vet=off -parallel 4 ./... $(ARGS)\n") {
 		t.Error("make test does not run all tests")
 	}
 	dry, err := exec.Command("make", "-n", "-C", "../..", "fuzz", "FUZZTIME=7x").CombinedOutput()
