@@ -197,6 +197,7 @@ func identitiesOf(set facts.Set) []identity {
 		}
 	}
 	for _, f := range set.Checkouts {
+		all[checkoutObject(f)] = true
 		addContext(f.Account, &f.Context)
 	}
 	for _, f := range set.FailedInvoices {

@@ -173,7 +173,9 @@ var mentions = []mention{
 	{
 		table: "checkouts",
 		store: "coalesce(store_ref, '')",
-		where: namesIdentity("checkouts") + ` AND @store IN ('', store_ref) AND version_time(version) <= @before`,
+		where: `(` + namesIdentity("checkouts") + ` OR ('` + anObject + `', account || '/' || id) IN (
+				SELECT * FROM unnest(@kinds::text[], @values::text[])
+			)) AND @store IN ('', store_ref) AND version_time(version) <= @before`,
 	},
 	{
 		table: "failed_invoices",
