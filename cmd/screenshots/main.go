@@ -121,6 +121,9 @@ func click(selector string, n int, until string) step {
 	return step{fmt.Sprintf("[...document.querySelectorAll(%q)].slice(0, %d).forEach(e => e.click())", selector, n), until}
 }
 
+// counted waits for charts of minutes: what was just played is not in them at once.
+var counted = step{"", `!document.body.innerText.includes("No data yet")`}
+
 // follow follows a link with this text, to a page with it in the title.
 func follow(text string) step {
 	link := `[...document.querySelectorAll("main a")].find(a => a.textContent.trim() === %q).click()`
@@ -135,8 +138,8 @@ func write(field, text, until string) step {
 
 // shots are all pictures, in an order in which none shows what is done for a later one.
 var shots = []shot{
-	{name: "operators.png", path: "/admin", width: 1280, height: 1000},
-	{name: "operators-dark.png", path: "/admin", width: 1280, height: 1000, dark: true},
+	{name: "operators.png", path: "/admin", width: 1280, height: 1000, steps: []step{counted}},
+	{name: "operators-dark.png", path: "/admin", width: 1280, height: 1000, dark: true, steps: []step{counted}},
 	{name: "event.png", path: "/admin/events?source=stripe", width: 1280, height: 900,
 		steps: []step{follow("checkout.session.completed")}},
 	{name: "customers.png", path: list, width: 1280, height: 876},
@@ -220,7 +223,7 @@ func (s step) take(tab context.Context) error {
 	}
 	look := chromedp.Evaluate[bool](
 		`document.readyState === "complete" && !document.querySelector(".htmx-request") && !!(` + s.until + `)`)
-	for limit := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+	for limit := time.Now().Add(3 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
 		met, err := chromedp.Run(tab, look) // an error may be that one page went and the next is not there
 		if met && err == nil {
 			return nil
