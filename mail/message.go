@@ -3,16 +3,13 @@ package mail
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"errors"
-	"io"
-	"mime"
-	"mime/quotedprintable"
 	netmail "net/mail"
 	"strconv"
 	"strings"
 	"time"
 
+	gomail "github.com/wneessen/go-mail"
 	"golang.org/x/net/idna"
 )
 
@@ -63,89 +60,58 @@ func quoted(local string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(local) + `"`
 }
 
-// letter is a message as servers take it.
-type letter struct {
-	from, to string // of the envelope, as <address>
-	raw      []byte
-}
-
-// letter makes the message as it is sent.
-func (m Message) letter() (l letter, err error) {
+// build makes the message as it is sent.
+func (m Message) build() (*gomail.Msg, error) {
 	to, err := recipient(m.To)
 	if err != nil {
-		return l, err
+		return nil, err
 	}
 	from := netmail.Address{Name: oneLine(m.From.Name), Address: m.From.Address}
-	var b bytes.Buffer
-	b.Grow(2000 + 2*len(m.Text) + 2*len(m.HTML))
-	m.writeTracks(&b, from.Address)
-	header(&b, "From", from.String())
-	header(&b, "To", to.String())
+	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent(), gomail.WithEncoding(gomail.EncodingQP))
+	msg.FromMailAddress(&from)
+	msg.SetAddrHeaderFromMailAddress(gomail.HeaderTo, to)
 	if m.ReplyTo != "" {
 		reply, err := netmail.ParseAddress(m.ReplyTo)
 		if err != nil {
-			return l, err
+			return nil, err
 		}
-		header(&b, "Reply-To", reply.String())
+		msg.ReplyToMailAddress(reply)
 	}
-	if m.OneClick != "" {
-		header(&b, "List-Unsubscribe", "<"+m.OneClick+">")
-	}
-	if strings.HasPrefix(m.OneClick, "https:") { // on a site without it, as of dev, one opens the page
-		header(&b, "List-Unsubscribe-Post", "List-Unsubscribe=One-Click")
-	}
-	header(&b, "Subject", mime.QEncoding.Encode("utf-8", oneLine(m.Subject)))
-	boundary := rand.Text() // occurs nowhere in the parts
-	header(&b, "Content-Type", "multipart/alternative; boundary="+boundary)
-	writePart(&b, boundary, "text/plain", m.Text)
-	writePart(&b, boundary, "text/html", m.HTML)
-	b.WriteString("\r\n--" + boundary + "--\r\n")
-	return letter{from: (&netmail.Address{Address: from.Address}).String(), to: to.String(), raw: b.Bytes()}, nil
-}
-
-// writePart writes one of the forms of a text.
-func writePart(b *bytes.Buffer, boundary, form, text string) {
-	b.WriteString("\r\n--" + boundary + "\r\nContent-Type: " + form +
-		"; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n")
-	w := quotedprintable.NewWriter(b)
-	_, _ = io.WriteString(w, text) // to memory
-	_ = w.Close()
-}
-
-// header writes a line of the header, in several where it is long.
-func header(b *bytes.Buffer, name, value string) {
-	b.WriteString(name + ":")
-	length := len(name) + 1
-	for word := range strings.SplitSeq(value, " ") {
-		if length += 1 + len(word); length > longestLine {
-			b.WriteString("\r\n")
-			length = 1 + len(word)
+	msg.Subject(oneLine(m.Subject))
+	msg.SetDateWithValue(m.At)
+	msg.SetMessageIDWithValue(m.Key + "@" + domainOf(from.Address))
+	switch {
+	case m.OneClick == "":
+	case strings.HasPrefix(m.OneClick, "https:"):
+		if err := msg.SetListUnsubscribeOneClick(m.OneClick); err != nil {
+			return nil, err
 		}
-		b.WriteString(" " + word)
+	default: // on a site without it, as of dev, one opens the page
+		msg.SetGenHeaderPreformatted(gomail.HeaderListUnsubscribe, "<"+m.OneClick+">")
 	}
-	b.WriteString("\r\n")
+	for name, value := range m.headers() {
+		msg.SetGenHeaderPreformatted(gomail.Header(name), value)
+	}
+	msg.SetBodyString(gomail.TypeTextPlain, m.Text)
+	msg.AddAlternativeString(gomail.TypeTextHTML, m.HTML)
+	return msg, nil
 }
 
-// longestLine is how long a line of a header should be at most.
-const longestLine = 78
-
-// writeTracks writes the headers by which the mail is known: providers read each its own, and report its value in their
-// events.
-func (m Message) writeTracks(b *bytes.Buffer, from string) {
+// headers are those by which providers know the mail: each reads its own, and reports its value in its events.
+func (m Message) headers() map[string]string {
 	id := strconv.FormatInt(m.ID, 10)
 	stream := "broadcast"
 	if m.Class != "marketing" {
 		stream = "outbound"
 	}
-	header(b, "Date", m.At.Format(time.RFC1123Z))
-	header(b, "Message-ID", "<"+m.Key+"@"+domainOf(from)+">")
-	header(b, "MIME-Version", "1.0")
-	header(b, "X-Rollcall-Mail", id)
-	header(b, "X-SES-MESSAGE-TAGS", "mail="+id)
-	header(b, "X-PM-Metadata-mail", id)
-	header(b, "X-PM-Message-Stream", stream)
-	header(b, "X-Mailgun-Variables", `{"mail":"`+id+`"}`)
-	header(b, "Resend-Idempotency-Key", m.Key)
+	return map[string]string{
+		"X-Rollcall-Mail":        id,
+		"X-SES-MESSAGE-TAGS":     "mail=" + id,
+		"X-PM-Metadata-mail":     id,
+		"X-PM-Message-Stream":    stream,
+		"X-Mailgun-Variables":    `{"mail":"` + id + `"}`,
+		"Resend-Idempotency-Key": m.Key,
+	}
 }
 
 func domainOf(address string) string { return address[strings.LastIndexByte(address, '@')+1:] }
@@ -160,11 +126,14 @@ func (Keep) Name() string { return "mailbox" }
 
 // Send keeps a message.
 func (k Keep) Send(ctx context.Context, m Message) Outcome {
-	l, err := m.letter()
+	msg, err := m.build()
 	if err != nil {
 		return Outcome{Status: Failed, Reason: ReasonAddress, Answer: err.Error()}
 	}
-	err = k.Write(ctx, m.ID, l.raw)
+	var raw bytes.Buffer
+	if _, err = msg.WriteTo(&raw); err == nil {
+		err = k.Write(ctx, m.ID, raw.Bytes())
+	}
 	if err != nil {
 		return Outcome{Status: Due, Reason: ReasonTrouble, Trouble: true, Answer: err.Error()}
 	}

@@ -76,7 +76,7 @@ func (*SMTP) Name() string { return "smtp" }
 
 // Send sends a mail. A dialogue that has begun goes on when ctx ends: what becomes of the mail is then known.
 func (s *SMTP) Send(ctx context.Context, m Message) Outcome {
-	l, err := m.letter()
+	msg, err := m.build()
 	if err != nil {
 		return Outcome{Status: Failed, Reason: ReasonAddress, Answer: answer(err.Error())}
 	}
@@ -85,51 +85,18 @@ func (s *SMTP) Send(ctx context.Context, m Message) Outcome {
 		if err != nil {
 			return Outcome{Status: Due, Reason: ReasonTrouble, Trouble: true, Answer: answer(err.Error())}
 		}
-		said, point, err := dialogue(conn.Client, l)
-		o, usable := smtpOutcome(said, point, err)
-		if usable && (err == nil || point == atText || conn.Reset() == nil) {
+		err = s.client.SendWithSMTPClient(conn.Client, msg)
+		o, usable := smtpOutcome(msg, err)
+		if usable {
 			s.keep(conn)
 		} else {
 			_ = conn.Client.Close()
 		}
-		if err != nil && point == atSender && smtpCode(err) == 0 && !fresh {
+		if stale(err) && !fresh {
 			continue // the server had closed it: nothing was said of this mail yet
 		}
 		return o
 	}
-}
-
-// Points of a dialogue.
-const (
-	atSender    = iota // MAIL
-	atRecipient        // RCPT
-	atData             // DATA
-	inText             // before its end
-	atText             // behind its end
-)
-
-// dialogue gives a mail to a server, and returns its last answer or at which point it failed.
-func dialogue(c *smtp.Client, l letter) (said string, point int, err error) {
-	if err = c.Mail(l.from); err != nil {
-		return "", atSender, err
-	}
-	if err = c.Rcpt(l.to); err != nil {
-		return "", atRecipient, err
-	}
-	w, err := c.Data()
-	if err != nil {
-		return "", atData, err
-	}
-	if _, err = w.Write(l.raw); err != nil {
-		return "", inText, err
-	}
-	if err = w.Close(); err != nil {
-		return "", atText, err
-	}
-	if end, ok := w.(*smtp.DataCloser); ok {
-		said = end.ServerResponse()
-	}
-	return said, atText, nil
 }
 
 // connection is one that waits, or a new one.
@@ -145,9 +112,6 @@ func (s *SMTP) connection(ctx context.Context) (c smtpConn, fresh bool, err erro
 		default:
 		}
 		client, err := s.client.DialToSMTPClientWithContext(ctx)
-		if err == nil {
-			err = client.UpdateDeadline(smtpTimeout)
-		}
 		return smtpConn{Client: client}, true, err
 	}
 }
@@ -173,36 +137,46 @@ func (s *SMTP) Close() {
 	}
 }
 
+// stale tells that a connection was lost before the server said anything of a mail.
+func stale(err error) bool {
+	var failed *gomail.SendError
+	return errors.As(err, &failed) && failed.Reason == gomail.ErrSMTPMailFrom && failed.ErrorCode() == 0
+}
+
 // smtpOutcome reads what became of a mail, and whether the connection can be used again.
-func smtpOutcome(said string, point int, err error) (o Outcome, usable bool) {
-	if err == nil {
-		said = answer(said)
-		return Outcome{Status: Sent, ProviderID: queuedAs(said), Answer: said}, true
+func smtpOutcome(msg *gomail.Msg, err error) (o Outcome, usable bool) {
+	if msg.IsDelivered() { // whatever came after
+		said := answer(msg.ServerResponse())
+		return Outcome{Status: Sent, ProviderID: queuedAs(said), Answer: said}, err == nil
 	}
-	o.Answer = answer(err.Error())
-	code, enhanced := smtpCode(err), enhancedCode.FindString(o.Answer)
+	var failed *gomail.SendError
+	if !errors.As(err, &failed) {
+		return Outcome{Status: Due, Reason: ReasonTrouble, Trouble: true, Answer: answer(fmt.Sprint(err))}, false
+	}
+	o.Answer = answer(said(failed))
+	code, enhanced := failed.ErrorCode(), enhancedCode.FindString(o.Answer)
 	usable = code != 0 && code != 421
 	switch {
-	case code == 0 && point == atText:
+	case code == 0 && failed.Reason == gomail.ErrSMTPDataClose:
 		o.Status, o.Reason = Unknown, ReasonCut
-	case code == 0, point == atSender, point == atData && code >= 500:
+	case code == 0, failed.Reason == gomail.ErrSMTPMailFrom, failed.Reason == gomail.ErrSMTPData && code >= 500:
 		o.Status, o.Reason, o.Trouble = Due, ReasonTrouble, true
-		usable = usable && point != atData
+		usable = usable && failed.Reason != gomail.ErrSMTPData
 	case code < 500:
 		o.Status, o.Reason = Due, ReasonLater
 	default:
-		o.Status, o.Reason = Failed, Bounce(code, enhanced, point == atRecipient)
+		o.Status, o.Reason = Failed, Bounce(code, enhanced, failed.Reason == gomail.ErrSMTPRcptTo)
 	}
 	return o, usable
 }
 
-// smtpCode is the code of an answer that is an error; 0: there was none.
-func smtpCode(err error) int {
+// said is the answer in an error.
+func said(err error) string {
 	var reply *textproto.Error
 	if errors.As(err, &reply) {
-		return reply.Code
+		return reply.Error()
 	}
-	return 0
+	return err.Error()
 }
 
 // queuedAs is the id in an answer like "2.0.0 Ok: queued as 4B5C6" or "Ok 0102018f…": the last word
