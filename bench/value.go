@@ -3,9 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
-	"strconv"
-	"strings"
 	"time"
 
 	"rollcall/store/value"
@@ -60,32 +57,10 @@ type cost struct{ time, cpu time.Duration }
 
 // costs is what do takes, with the processor's time of all processes of Postgres.
 func (s *system) costs(ctx context.Context, do func()) cost {
-	server := parentOf(query[int](ctx, s, `SELECT pg_backend_pid()`))
-	cpu, began := cpuOf(server), time.Now()
+	_, before := s.spent(ctx)
+	began := time.Now()
 	do()
-	return cost{time.Since(began), cpuOf(server) - cpu}
-}
-
-// stat are the fields of /proc/n/stat behind the name: the parent is the second.
-func stat(process string) []string {
-	text, err := os.ReadFile("/proc/" + process + "/stat")
-	if err != nil {
-		return nil // it has ended
-	}
-	return strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
-}
-
-func parentOf(process int) string { return stat(strconv.Itoa(process))[1] }
-
-// cpuOf is the processor's time of a process and its children, those that have ended too.
-func cpuOf(process string) time.Duration {
-	ticks := 0
-	for _, one := range try(os.ReadDir("/proc")) {
-		if fields := stat(one.Name()); fields != nil && (one.Name() == process || fields[1] == process) {
-			for _, n := range fields[11:15] {
-				ticks += try(strconv.Atoi(n))
-			}
-		}
-	}
-	return time.Duration(ticks) * time.Second / 100
+	took := time.Since(began)
+	_, after := s.spent(ctx)
+	return cost{took, after - before}
 }

@@ -1,6 +1,9 @@
 package mail
 
-import "strings"
+import (
+	"strings"
+	"time"
+)
 
 // reasons say why a mail is not sent, or what it waits for, of a customer.
 var reasons = map[string]string{
@@ -45,6 +48,14 @@ func ReasonText(reason string) string {
 	return strings.ReplaceAll(reason, "_", " ")
 }
 
-// Pauses are why Rollcall pauses the mail of a store by itself: too many of these.
-var Pauses = map[string]string{"bounces": "addresses do not exist", "complaints": "recipients complained",
+// pauses are why Rollcall pauses the mail of a store by itself: too many of these.
+var pauses = map[string]string{"bounces": "addresses do not exist", "complaints": "recipients complained",
 	"refused": "mails were refused for their text or sender"}
+
+// PausedText says why Rollcall paused the mail of a store.
+func PausedText(store, why string) string {
+	return "store " + store + " sends no mail: too many " + pauses[why]
+}
+
+// Rests is how long a mail may be due, or a provider take none, before that is reported.
+const Rests = 10 * time.Minute

@@ -13,9 +13,6 @@ import (
 	"rollcall/store/finding"
 )
 
-// mailRests is how long a mail may be due, or a provider take none, before that is reported.
-const mailRests = 10 * time.Minute
-
 // heldFor is how long people may pause a store before that is reported: they may have forgotten it.
 const heldFor = 7 * 24 * time.Hour
 
@@ -59,7 +56,7 @@ func (c *Checkup) mails(ctx context.Context) (all []finding.Finding, err error) 
 			)
 		FROM mail_settings s
 		WHERE $1 IN ('', s.store_id)
-		ORDER BY s.store_id`, c.Store, mailRests, heldFor)
+		ORDER BY s.store_id`, c.Store, mail.Rests, heldFor)
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +80,7 @@ func (l lane) findings() (all []finding.Finding) {
 	if l.pausedFor != "" && l.pausedFor != "hand" {
 		all = append(all, finding.Finding{Kind: "mail_paused", Subject: l.store,
 			Fix:  []string{listMails(l.store, "failed"), resume},
-			What: fmt.Sprintf("store %s sends no mail: too many %s", l.store, mail.Pauses[l.pausedFor])})
+			What: mail.PausedText(l.store, l.pausedFor)})
 	}
 	if l.held {
 		all = append(all, finding.Finding{Kind: "mail_held", Subject: l.store, Fix: []string{resume},
