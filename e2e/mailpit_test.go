@@ -133,8 +133,8 @@ func (m *mailpit) letters() (all []letter) {
 	return all
 }
 
-// mailing is a system whose worker sends to a mail server: store s1 has a customer, who agreed to mail, for each step of each
-// recipe, and their mails are due.
+// mailing is a system whose worker sends to a mail server: store s1 has a customer, who agreed to mail, for each step
+// of each recipe, and their mails are due.
 func mailing(t *testing.T, address string) (s *system, classes map[string]string) {
 	t.Helper()
 	s = newSharedSystem(t)
