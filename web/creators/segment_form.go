@@ -13,7 +13,8 @@ import (
 
 // The form of a rule works without a script: each button sends the whole form, and the
 // page comes back with a condition more or less. The fields of a rule are named by its
-// place: n is the rule itself, n.0.2 the third in its first group.
+// place: n is the rule itself, n.0.2 the third in its first group, which says what it is, and
+// n.0.2.after a part of it.
 
 // Limits of a form, somewhat above those of a rule, so that the rule is what is refused.
 const (
@@ -23,13 +24,13 @@ const (
 
 // readRule reads the rule at a place of a form. It may lack what a rule must have.
 func readRule(form url.Values, place string, left *int) (r customers.Rule) {
-	is := form.Get(place + ".is")
+	is := form.Get(place)
 	*left--
 	if is == "all" || is == "any" || is == "none" {
 		r.Group = is
 		for i := 0; *left > 0 && strings.Count(place, ".") < maxFormDepth; i++ {
 			at := place + "." + strconv.Itoa(i)
-			if !form.Has(at + ".is") {
+			if !form.Has(at) {
 				break
 			}
 			if one := readRule(form, at, left); one.Group+one.About != "" {
@@ -105,8 +106,8 @@ type ruleForm struct {
 // ruleField is a field of a condition.
 type ruleField struct {
 	ID, Name, Label, Unit string
-	Value                 string
-	Options               []core.Option // none: an input
+	Options               []core.Option // none: inputs
+	Inputs                []string      // their values: one more than are given if there may be several
 	Several               bool
 	Ages                  bool // it takes a moment
 	Wrong                 string
@@ -133,13 +134,25 @@ func (p *segmentPage) formOf(r customers.Rule, place, path string) ruleForm {
 		f.Is, f.Label = thing.Name, thing.Label
 		for _, part := range thing.Parts {
 			field := ruleField{ID: strings.ReplaceAll(place, ".", "-") + "-" + part.Name, Name: place + "." + part.Name,
-				Label: part.Label, Unit: part.Unit, Value: strings.Join(r.Parts[part.Name], "\n"), Several: part.Multi,
+				Label: part.Label, Unit: part.Unit, Several: part.Multi,
 				Ages: part.Kind == pg.Moment, Wrong: p.wrongAt(path + "/" + part.Name)}
 			field.Options = p.choices(part, r.Parts[part.Name])
+			field.Inputs = inputs(part, r.Parts[part.Name])
 			f.Fields = append(f.Fields, field)
 		}
 	}
 	return f
+}
+
+// inputs are the values of the inputs of a part. An input has one line.
+func inputs(part customers.Part, values []string) (all []string) {
+	for _, v := range values {
+		all = append(all, strings.Join(pg.Lines(v), " "))
+	}
+	if part.Multi || len(all) == 0 {
+		all = append(all, "")
+	}
+	return all
 }
 
 // wrongAt is what is wrong at a path of the rule; empty: nothing.

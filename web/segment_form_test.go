@@ -1,0 +1,132 @@
+package web
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"golang.org/x/net/html"
+
+	"rollcall/store/customers"
+	"rollcall/store/pg"
+)
+
+// sample is a value that a part of a rule may have.
+func sample(p customers.Part) any {
+	switch {
+	case len(p.Choices) > 0:
+		return p.Choices[0].Value
+	case p.Kind == pg.Moment:
+		return "30d"
+	case p.Kind == customers.Currency:
+		return "usd"
+	case p.Kind == customers.Domain:
+		return "first.example"
+	}
+	return p.Example
+}
+
+// other is another one.
+func other(p customers.Part) any {
+	switch {
+	case len(p.Choices) > 1:
+		return p.Choices[1].Value
+	case p.Kind == customers.Currency:
+		return "jpy"
+	}
+	return "other.example"
+}
+
+// Whatever a rule asks for, its form shows all of it: saved without a change it is the same rule.
+func TestSegmentFormKeepsRules(t *testing.T) {
+	t.Parallel()
+	x := open(t, nil)
+	x.hear(t, studio()...)
+	asJSON := withHeader("Content-Type", "application/json")
+	kept := map[string]bool{}
+	for _, thing := range customers.Things {
+		for _, part := range thing.Parts {
+			value := sample(part)
+			if part.Multi {
+				value = []any{value, other(part)}
+			}
+			if len(thing.Parts) > 1 {
+				value = map[string]any{part.Name: value}
+			}
+			rule, err := json.Marshal(map[string]any{"any": []any{map[string]any{thing.Name: value}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			made := x.send(t, "POST", "/api/stores/studio/segments",
+				fmt.Sprintf(`{"name": "%s %s", "kind": "dynamic", "rule": %s}`, thing.Name, part.Name, rule), asAdmin, asJSON)
+			if made.StatusCode != http.StatusCreated {
+				continue // it needs other parts, or a tag or segment that exists
+			}
+			kept[thing.Name+" "+part.Name] = true
+			path := made.Header.Get("Location")
+			before := x.rule(t, path)
+			page := "/store/studio/segments/" + path[strings.LastIndex(path, "/")+1:]
+			form := fieldsOf(t, x.get(t, page, asAdmin).text)
+			form.Set("do", "save")
+			if saved := x.send(t, "POST", page, form.Encode(), asAdmin); saved.StatusCode != http.StatusSeeOther {
+				t.Errorf("%s: %d %s", rule, saved.StatusCode, saved.text)
+			} else if after := x.rule(t, path); after != before {
+				t.Errorf("%s was saved as %s", before, after)
+			}
+		}
+	}
+	if len(kept) < 25 || !kept["can_mail is"] || !kept["customer email_domain"] || !kept["purchase currency"] {
+		t.Errorf("only these were tried: %v", kept)
+	}
+}
+
+func (x *site) rule(t testing.TB, path string) string {
+	t.Helper()
+	var s struct{ Rule json.RawMessage }
+	if err := json.Unmarshal([]byte(x.get(t, path, asAdmin).text), &s); err != nil {
+		t.Fatal(err)
+	}
+	return string(s.Rule)
+}
+
+// fieldsOf are the fields that a browser would send of the form of a page's main part.
+func fieldsOf(t testing.TB, page string) url.Values {
+	t.Helper()
+	root, err := html.Parse(strings.NewReader(page))
+	if err != nil {
+		t.Fatal(err)
+	}
+	form := url.Values{}
+	var builder bool
+	var walk func(n *html.Node, name string)
+	walk = func(n *html.Node, name string) {
+		attr := map[string]string{}
+		for _, a := range n.Attr {
+			attr[a.Key] = a.Val
+		}
+		_, checked := attr["checked"]
+		_, selected := attr["selected"]
+		switch {
+		case n.Data == "form":
+			builder = strings.Contains(attr["class"], "builder")
+		case !builder:
+		case n.Data == "input" && attr["name"] != "" && (attr["type"] != "checkbox" || checked):
+			form.Add(attr["name"], strings.ReplaceAll(attr["value"], "\n", "")) // as browsers do
+		case n.Data == "select":
+			name = attr["name"]
+		case n.Data == "option" && selected:
+			form.Add(name, attr["value"])
+		}
+		for child := range n.ChildNodes() {
+			walk(child, name)
+		}
+		if n.Data == "form" {
+			builder = false
+		}
+	}
+	walk(root, "")
+	return form
+}
