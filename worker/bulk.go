@@ -49,9 +49,7 @@ func (w *Worker) inTurns(ctx context.Context, every time.Duration, wrong string,
 			}
 			if err != nil {
 				worked = false
-				if ctx.Err() == nil {
-					w.cfg.Log.Warn(wrong+"; the next round tries again", "error", err)
-				}
+				w.troubles.note(ctx, wrong+"; the next round tries again", err)
 			}
 		}
 	}

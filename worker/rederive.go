@@ -19,12 +19,10 @@ func (w *Worker) rederiveUntil(ctx context.Context) {
 				_, err := w.cfg.Store.AwaitEvents(ctx, webhookWait)
 				return err
 			})
-			switch {
-			case finished:
+			if finished {
 				w.cfg.Log.Info("every customer is derived by the rules of this version")
-			case err != nil && ctx.Err() == nil:
-				w.cfg.Log.Warn("customers are not all derived by the rules of this version; the next round goes on", "error", err)
 			}
+			w.troubles.note(ctx, "customers are not all derived by the rules of this version; the next round goes on", err)
 		}
 	}
 }

@@ -42,9 +42,7 @@ func (w *Worker) cleanUpUntil(ctx context.Context) {
 				pruned = now
 				err = errors.Join(err, w.prune(ctx))
 			}
-			if err != nil && ctx.Err() == nil {
-				w.cfg.Log.Warn("tidying failed; the next round tries again", "error", err)
-			}
+			w.troubles.note(ctx, "tidying failed; the next round tries again", err)
 		}
 	}
 }

@@ -37,9 +37,8 @@ func (w *Worker) sweepUntil(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
-			if err := errors.Join(w.sweep(ctx, now), w.cfg.Store.FoldFigures(ctx)); err != nil && ctx.Err() == nil {
-				w.cfg.Log.Warn("sweep failed; the next one tries again", "error", err)
-			}
+			err := errors.Join(w.sweep(ctx, now), w.cfg.Store.FoldFigures(ctx))
+			w.troubles.note(ctx, "sweep failed; the next one tries again", err)
 			w.announceQueues(ctx, client)
 			clock.Do(func() { w.noteClock(ctx) })
 			w.releaseEvicted(ctx, client)
@@ -55,9 +54,7 @@ func (w *Worker) noteClock(ctx context.Context) {
 		err = w.cfg.Store.NoteClock(ctx, fmt.Sprintf("%s:%d", host, os.Getpid()), time.Now(),
 			append(w.mailKeys(), w.cfg.Keys...)...)
 	}
-	if err != nil && ctx.Err() == nil {
-		w.cfg.Log.Warn("this worker's clock could not be compared with that of Postgres", "error", err)
-	}
+	w.troubles.note(ctx, "this worker's clock could not be compared with that of Postgres", err)
 }
 
 func (w *Worker) sweep(ctx context.Context, now time.Time) error {

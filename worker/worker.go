@@ -60,16 +60,17 @@ type Config struct {
 
 // Worker processes the queues.
 type Worker struct {
-	cfg     Config
-	server  *asynq.Server // of events and alerts
-	history *asynq.Server // of backfills; separate, so that neither delays the other
-	jobs    *jobs.Client
-	applier *applier
-	writers *semaphore.Weighted // limits the chunks that write
-	ending  chan struct{}       // closed when the worker must stop
-	metrics *metrics
-	counts  *workCounts // while it runs
-	tracer  trace.Tracer
+	cfg      Config
+	server   *asynq.Server // of events and alerts
+	history  *asynq.Server // of backfills; separate, so that neither delays the other
+	jobs     *jobs.Client
+	applier  *applier
+	writers  *semaphore.Weighted // limits the chunks that write
+	ending   chan struct{}       // closed when the worker must stop
+	metrics  *metrics
+	counts   *workCounts // while it runs
+	troubles troubles    // of what is tried every few seconds
+	tracer   trace.Tracer
 }
 
 const (
@@ -103,7 +104,7 @@ func New(cfg Config) *Worker {
 	}
 	w := &Worker{
 		cfg: cfg, jobs: jobs.NewClient(cfg.Redis), writers: semaphore.NewWeighted(writersAtOnce), ending: make(chan struct{}),
-		metrics: newMetrics(cfg.Metrics), tracer: jobs.Tracer(cfg.Traces, "rollcall/worker"),
+		troubles: troubles{log: cfg.Log}, metrics: newMetrics(cfg.Metrics), tracer: jobs.Tracer(cfg.Traces, "rollcall/worker"),
 	}
 	w.applier = newApplier(w.apply, w.tracer)
 	queues := maps.Clone(jobs.Queues)
