@@ -210,6 +210,11 @@ func (d *doctor) checkSchema(ctx context.Context) error {
 			Fix:      []string{"export DATABASE_URL=postgres://<USER>@<HOST>/<DATABASE OF ITS OWN>"}})
 		return nil
 	}
+	var taken *migrations.Taken
+	if errors.As(err, &taken) {
+		d.find(nameTaken(taken))
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -241,6 +246,16 @@ func (d *doctor) checkSchema(ctx context.Context) error {
 	}
 	d.fine("the schema is current")
 	return nil
+}
+
+// nameTaken is the finding of objects under names that migrations need.
+func nameTaken(e *migrations.Taken) finding.Finding {
+	f := finding.Finding{Kind: "name_taken", Subject: e.Objects[0].Name, Count: int64(len(e.Objects)), What: e.Error()}
+	for _, o := range e.Objects {
+		f.Fix = append(f.Fix, show.PSQL(o.Rename()))
+	}
+	f.Fix = append(f.Fix, "rollcall migrate up")
+	return f
 }
 
 // indexedBy is what the indexes are of that lists are searched by.
