@@ -190,8 +190,10 @@ func TestForeignTableOfTheNextMigration(t *testing.T) {
 	if _, err := migrations.Up(t.Context(), url); err != nil {
 		t.Fatal(err)
 	}
-	wantText(t, connect(t, url), `SELECT count(*)::text FROM pg_class WHERE relname ~ '^(tags|payments_disputed)(_before)?$'`,
-		"4")
+	wantText(t, connect(t, url), `
+		SELECT count(*)::text
+		FROM pg_class
+		WHERE relname ~ '^(tags|payments_disputed)(_before)?$'`, "4")
 }
 
 // What an interrupted migration left is its own: it goes on.

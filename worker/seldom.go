@@ -18,8 +18,8 @@ const (
 	mostTroubles = 100
 )
 
-// troubles logs the errors of tasks that are tried again every few seconds: an error at once, and then once a day while it
-// lasts. Numbers in it do not make another error of it: they are ports, process ids and times.
+// troubles logs the errors of tasks that are tried again every few seconds: an error at once, and then once a day while
+// it lasts. Numbers in it do not make another error of it: they are ports, process ids and times.
 type troubles struct {
 	log   *slog.Logger
 	mu    sync.Mutex

@@ -104,7 +104,8 @@ func New(cfg Config) *Worker {
 	}
 	w := &Worker{
 		cfg: cfg, jobs: jobs.NewClient(cfg.Redis), writers: semaphore.NewWeighted(writersAtOnce), ending: make(chan struct{}),
-		troubles: troubles{log: cfg.Log}, metrics: newMetrics(cfg.Metrics), tracer: jobs.Tracer(cfg.Traces, "rollcall/worker"),
+		troubles: troubles{log: cfg.Log}, metrics: newMetrics(cfg.Metrics),
+		tracer: jobs.Tracer(cfg.Traces, "rollcall/worker"),
 	}
 	w.applier = newApplier(w.apply, w.tracer)
 	queues := maps.Clone(jobs.Queues)
