@@ -147,10 +147,11 @@ func printPreview(e *env, p campaigns.Preview) {
 		t.print(e.out)
 	}
 	for _, n := range p.Counts {
-		fmt.Fprintf(e.out, "%s: %s\n", mail.ReasonText(n.Reason), number(n.Mails))
+		fmt.Fprintf(e.out, "%s: %s%s\n", mail.ReasonText(n.Reason), about(p.Every), number(n.Mails))
 	}
 	if p.Every > 1 {
-		fmt.Fprintf(e.out, "These are estimates: Rollcall looked at one customer in %s.\n", number(int64(p.Every)))
+		fmt.Fprintf(e.out, "There are too many customers to look at each. Rollcall looked at one in %s, and multiplied. "+
+			"A rare reason may be missing.\n", number(int64(p.Every)))
 	}
 	if p.Next != "" {
 		e.andMore(false, "--limit names more")
@@ -159,6 +160,14 @@ func printPreview(e *env, p campaigns.Preview) {
 	for _, d := range p.Forecast {
 		sum += d.Mails
 	}
-	fmt.Fprintf(e.out, "In the next %d days %s become due, if nothing happens until then.\n", len(p.Forecast),
-		count(int(sum), "mail"))
+	fmt.Fprintf(e.out, "In the next %d days %s%s become due, if nothing happens until then.\n", len(p.Forecast),
+		about(p.ForecastEvery), count(int(sum), "mail"))
+}
+
+// about stands before what one customer in so many says of all.
+func about(every int) string {
+	if every == 1 {
+		return ""
+	}
+	return "about "
 }
