@@ -79,12 +79,9 @@ func (w *work) findCustomers(ctx context.Context, p *places, wanted []address) e
 	for i, a := range wanted {
 		emails[i] = a.email
 	}
-	rows, err := w.tx.Query(ctx, `SELECT id, store_id, email FROM customers WHERE email = ANY($1)`, emails)
-	if err != nil {
-		return err
-	}
+	rows := pg.Query(ctx, w.tx, `SELECT id, store_id, email FROM customers WHERE email = ANY($1)`, emails)
 	var c customer
-	_, err = pgx.ForEachRow(rows, []any{&c.id, &c.store, &c.email}, func() error {
+	_, err := pgx.ForEachRow(rows, []any{&c.id, &c.store, &c.email}, func() error {
 		if _, ok := p.at[address{c.store, c.email}]; ok {
 			p.at[address{c.store, c.email}] = c.id
 		}
@@ -104,12 +101,9 @@ func (w *work) allocate(ctx context.Context, p *places, wanted []address) error 
 	if len(empty) == 0 {
 		return nil
 	}
-	rows, err := w.tx.Query(ctx, `
+	rows := pg.Query(ctx, w.tx, `
 		SELECT nextval(pg_get_serial_sequence('customers', 'id'))
 		FROM generate_series(1, $1::int)`, len(empty))
-	if err != nil {
-		return err
-	}
 	ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
 	if err != nil {
 		return err

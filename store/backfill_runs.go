@@ -162,15 +162,12 @@ func (s *Store) FullBackfill(ctx context.Context, id int64, limit int) (f FullBa
 // with the id given (0: from the newest).
 func (s *Store) Backfills(ctx context.Context, before int64, limit int) (_ []Backfill, err error) {
 	defer pg.Wrap(&err, "store.Backfills")
-	rows, err := s.Pool.Query(ctx, `
+	rows := pg.Query(ctx, s.Pool, `
 		SELECT`+BackfillColumns+`
 		FROM backfills
 		WHERE $1::bigint = 0 OR id < $1::bigint
 		ORDER BY id DESC
 		LIMIT $2`, before, limit)
-	if err != nil {
-		return nil, err
-	}
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[Backfill])
 }
 
@@ -186,7 +183,7 @@ type BackfillStream struct {
 // BackfillStreams tells how far a run is with each stream, in the order begun.
 func (s *Store) BackfillStreams(ctx context.Context, id int64) (_ []BackfillStream, err error) {
 	defer pg.Wrap(&err, "store.BackfillStreams(%d)", id)
-	rows, err := s.Pool.Query(ctx, `
+	rows := pg.Query(ctx, s.Pool, `
 		SELECT
 			stream,
 			count(*),
@@ -197,9 +194,6 @@ func (s *Store) BackfillStreams(ctx context.Context, id int64) (_ []BackfillStre
 		WHERE backfill_id = $1 AND (stream <> '' OR done_at IS NULL)
 		GROUP BY stream
 		ORDER BY min(number)`, id)
-	if err != nil {
-		return nil, err
-	}
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[BackfillStream])
 }
 
@@ -207,15 +201,12 @@ func (s *Store) BackfillStreams(ctx context.Context, id int64) (_ []BackfillStre
 // notes, in the order found, from behind the one with id after.
 func (s *Store) BackfillErrors(ctx context.Context, id, after int64, limit int) (_ []BackfillError, err error) {
 	defer pg.Wrap(&err, "store.BackfillErrors(%d)", id)
-	rows, err := s.Pool.Query(ctx, `
+	rows := pg.Query(ctx, s.Pool, `
 		SELECT id, place, what, why, note
 		FROM backfill_errors
 		WHERE backfill_id = $1 AND id > $2
 		ORDER BY id
 		LIMIT $3`, id, after, limit)
-	if err != nil {
-		return nil, err
-	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (e BackfillError, err error) {
 		return e, row.Scan(&e.ID, &e.Place, &e.What, &e.Why, &e.Note)
 	})
@@ -293,14 +284,11 @@ func (s *Store) order(ctx context.Context, id int64, sql, want string) (b Backfi
 // StripeAccounts lists the Connect accounts that stores are known by.
 func (s *Store) StripeAccounts(ctx context.Context) (_ []string, err error) {
 	defer pg.Wrap(&err, "store.StripeAccounts")
-	rows, err := s.Pool.Query(ctx, `
+	rows := pg.Query(ctx, s.Pool, `
 		SELECT DISTINCT stripe_account_id
 		FROM stores
 		WHERE stripe_account_id <> ''
 		ORDER BY 1`)
-	if err != nil {
-		return nil, err
-	}
 	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
 
@@ -315,13 +303,10 @@ type Passed struct {
 // BackfillPassed lists what a run has passed over, in the order of the streams' names.
 func (s *Store) BackfillPassed(ctx context.Context, id int64) (_ []Passed, err error) {
 	defer pg.Wrap(&err, "store.BackfillPassed(%d)", id)
-	rows, err := s.Pool.Query(ctx, `
+	rows := pg.Query(ctx, s.Pool, `
 		SELECT stream, reason, objects
 		FROM backfill_passed
 		WHERE backfill_id = $1
 		ORDER BY stream, reason`, id)
-	if err != nil {
-		return nil, err
-	}
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[Passed])
 }

@@ -108,10 +108,7 @@ const entriesAtOnce = 500
 // customer, or their tags, lock the customer's row first. Here it is locked by a statement
 // of its own: the one that waited would write the tags of the moment before.
 func (s *Store) settleEntries(ctx context.Context, store string) (wrong int64, err error) {
-	rows, err := s.Pool.Query(ctx, `SELECT customer_id FROM (`+Misindexed+`) x ORDER BY 1`, store)
-	if err != nil {
-		return 0, err
-	}
+	rows := pg.Query(ctx, s.Pool, `SELECT customer_id FROM (`+Misindexed+`) x ORDER BY 1`, store)
 	ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
 	if err != nil {
 		return 0, err
@@ -164,12 +161,9 @@ func (a *Auditor) kept(ctx context.Context) error {
 
 // off adds what a query finds: place, what and why.
 func (a *Auditor) off(ctx context.Context, tx pgx.Tx, kind, sql string) error {
-	rows, err := tx.Query(ctx, sql, a.AuditOptions.Store)
-	if err != nil {
-		return err
-	}
+	rows := pg.Query(ctx, tx, sql, a.AuditOptions.Store)
 	var f finding.Example
-	_, err = pgx.ForEachRow(rows, []any{&f.Place, &f.What, &f.Why}, func() error {
+	_, err := pgx.ForEachRow(rows, []any{&f.Place, &f.What, &f.Why}, func() error {
 		a.found.add(kind, 1, f)
 		return nil
 	})

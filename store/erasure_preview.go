@@ -151,12 +151,9 @@ func (v *preview) typed(otherwise []string) []string {
 
 // count adds what a query counts, by store.
 func (v *preview) count(ctx context.Context, t Trace, sql string, args ...any) error {
-	rows, err := v.tx.Query(ctx, sql, args...)
-	if err != nil {
-		return err
-	}
+	rows := pg.Query(ctx, v.tx, sql, args...)
 	var n int64
-	_, err = pgx.ForEachRow(rows, []any{&t.Store, &n}, func() error {
+	_, err := pgx.ForEachRow(rows, []any{&t.Store, &n}, func() error {
 		v.counts[t] += n
 		return nil
 	})
@@ -193,16 +190,13 @@ func (v *preview) countRows(ctx context.Context) error {
 // are among those found.
 func (v *preview) countCustomers(ctx context.Context) error {
 	kinds, as, bs := splitKeys(v.found.rows)
-	rows, err := v.tx.Query(ctx, `
+	rows := pg.Query(ctx, v.tx, `
 		SELECT c.store_id, c.email
 		FROM (SELECT f.customer_id, count(*) AS rows`+givenFacts+` GROUP BY 1) found
 		JOIN customers c ON c.id = found.customer_id
 		WHERE found.rows = (SELECT count(*) FROM facts WHERE customer_id = c.id)`, kinds, as, bs)
-	if err != nil {
-		return err
-	}
 	var store, email string
-	_, err = pgx.ForEachRow(rows, []any{&store, &email}, func() error {
+	_, err := pgx.ForEachRow(rows, []any{&store, &email}, func() error {
 		v.counts[Trace{Table: "customers", Store: store, Fate: removed}]++
 		v.gone = append(v.gone, email)
 		return nil
@@ -229,18 +223,15 @@ func (v *preview) countMentions(ctx context.Context) error {
 // remarks tells what has to do with the person and is not erased.
 func (v *preview) remarks(ctx context.Context, f *Footprint) error {
 	f.Elsewhere, f.Staff = []string{}, []string{}
-	rows, err := v.tx.Query(ctx, `
+	rows := pg.Query(ctx, v.tx, `
 		SELECT 'address', email FROM users WHERE id = ANY($1) AND email <> ALL($2)
 		UNION
 		SELECT 'address', object FROM links WHERE relation = 'address' AND subject = ANY($1) AND object <> ALL($2)
 		UNION
 		SELECT 'store', id FROM stores WHERE owner_user_id = ANY($1) OR member_user_ids && $1
 		ORDER BY 1, 2`, f.Users, f.Addresses)
-	if err != nil {
-		return err
-	}
 	var what, which string
-	_, err = pgx.ForEachRow(rows, []any{&what, &which}, func() error {
+	_, err := pgx.ForEachRow(rows, []any{&what, &which}, func() error {
 		if what == "store" {
 			f.Staff = append(f.Staff, which)
 		} else {

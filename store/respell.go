@@ -55,10 +55,7 @@ func (s *Store) misspelled(ctx context.Context) (found []string, err error) {
 			sql += ` UNION SELECT ` + address + ` FROM ` + c.Table + ` t WHERE ` + maybeMisspelled(address) + c.only()
 		}
 	}
-	rows, err := s.Pool.Query(ctx, sql)
-	if err != nil {
-		return nil, err
-	}
+	rows := pg.Query(ctx, s.Pool, sql)
 	all, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	return slices.DeleteFunc(all, func(a string) bool {
 		is := facts.Email(a)

@@ -47,10 +47,7 @@ func (c *Checkup) look(ctx context.Context, do func(pgx.Tx) error) error {
 func collect[T any](ctx context.Context, c *Checkup, into pgx.RowToFunc[T], sql string, args ...any) (out []T,
 	err error) {
 	err = c.look(ctx, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, sql, args...)
-		if err != nil {
-			return err
-		}
+		rows := pg.Query(ctx, tx, sql, args...)
 		out, err = pgx.CollectRows(rows, into)
 		return err
 	})

@@ -10,6 +10,7 @@ import (
 
 	"rollcall/store"
 	"rollcall/store/finding"
+	"rollcall/store/pg"
 	"rollcall/store/reasons"
 )
 
@@ -138,15 +139,12 @@ func (c *Checkup) forgotten(ctx context.Context) ([]finding.Finding, error) {
 	audit := c.store.NewAuditor(c.AuditOptions)
 	for _, kind := range store.FactKinds {
 		var keys []store.RowKey
-		err := c.look(ctx, func(tx pgx.Tx) error {
-			rows, err := tx.Query(ctx, fmt.Sprintf(`
+		err := c.look(ctx, func(tx pgx.Tx) (err error) {
+			rows := pg.Query(ctx, tx, fmt.Sprintf(`
 				SELECT %s
 				FROM %s f
 				WHERE unattached = ANY($2) AND %s
 				LIMIT $3`, kind.KeySQL("f"), kind.Table, store.Concerns("f")), c.Store, waiting, someFacts/10)
-			if err != nil {
-				return err
-			}
 			keys, err = store.KeysOfKind(kind.Name, rows)
 			return err
 		})

@@ -119,11 +119,8 @@ func (s *Reader) Customer(ctx context.Context, storeID, id string) (_ Customer, 
 	if err != nil {
 		return Customer{}, err
 	}
-	rows, err := s.Pool.Query(ctx, selectCustomers("NULL", lookedUp)+` customers c
+	rows := pg.Query(ctx, s.Pool, selectCustomers("NULL", lookedUp)+` customers c
 		WHERE c.store_id = $1 AND c.id = $2`, storeID, n)
-	if err != nil {
-		return Customer{}, err
-	}
 	row, err := pgx.CollectExactlyOneRow(rows, scanCustomer)
 	if err != nil {
 		return Customer{}, pg.NotFound(err)
@@ -344,10 +341,7 @@ const selectTags = `SELECT id, name FROM tags WHERE store_id = $1 ORDER BY folde
 
 // tagsOf are a store's tags by name.
 func tagsOf(ctx context.Context, db pg.Querier, storeID string) ([]Tag, error) {
-	rows, err := db.Query(ctx, selectTags, storeID)
-	if err != nil {
-		return nil, err
-	}
+	rows := pg.Query(ctx, db, selectTags, storeID)
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[Tag])
 }
 

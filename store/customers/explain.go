@@ -85,11 +85,8 @@ func (x *explainer) explain(ctx context.Context, storeID string, id int64) error
 
 // customerRow reads a customer, without titles.
 func customerRow(ctx context.Context, tx pgx.Tx, storeID string, id int64) (listed, error) {
-	rows, err := tx.Query(ctx, selectCustomers("NULL", lookedUp)+` customers c
+	rows := pg.Query(ctx, tx, selectCustomers("NULL", lookedUp)+` customers c
 		WHERE c.store_id = $1 AND c.id = $2`, storeID, id)
-	if err != nil {
-		return listed{}, err
-	}
 	row, err := pgx.CollectExactlyOneRow(rows, scanCustomer)
 	if errors.Is(err, pgx.ErrNoRows) {
 		err = pg.ErrNotFound

@@ -45,7 +45,7 @@ func (s *Reader) savedSegments(ctx context.Context, db pg.Querier, storeID strin
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	rows, err := db.Query(ctx, `
+	rows := pg.Query(ctx, db, `
 		WITH RECURSIVE named AS (
 			SELECT s.*
 			FROM segments s
@@ -61,9 +61,6 @@ func (s *Reader) savedSegments(ctx context.Context, db pg.Querier, storeID strin
 			kind,
 			rule::text
 		FROM named`, storeID, ids)
-	if err != nil {
-		return nil, err
-	}
 	found, err := pgx.CollectRows(rows, pgx.RowToStructByPos[savedSegment])
 	saved = map[string]savedSegment{}
 	for _, one := range found {

@@ -61,14 +61,11 @@ func (s *Reader) SaveSettings(ctx context.Context, store string, set Settings) (
 // TimeZones are the names of places in the IANA database, as Postgres has it.
 func (s *Reader) TimeZones(ctx context.Context) (_ []string, err error) {
 	defer pg.Wrap(&err, "customers.TimeZones")
-	rows, err := s.Pool.Query(ctx, `
+	rows := pg.Query(ctx, s.Pool, `
 		SELECT name
 		FROM pg_timezone_names
 		WHERE name ~ '^(Africa|America|Antarctica|Arctic|Asia|Atlantic|Australia|Europe|Indian|Pacific)/' OR name = 'UTC'
 		ORDER BY name`)
-	if err != nil {
-		return nil, err
-	}
 	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
 
@@ -89,7 +86,7 @@ func (s *Reader) Members(ctx context.Context, store string) (_ []Member, err err
 	if !pg.Storable(store) {
 		return nil, nil
 	}
-	rows, err := s.Pool.Query(ctx, `
+	rows := pg.Query(ctx, s.Pool, `
 		SELECT
 			m.id,
 			coalesce(u.name, ''),
@@ -108,8 +105,5 @@ func (s *Reader) Members(ctx context.Context, store string) (_ []Member, err err
 		  AND m.id IS NOT NULL
 		ORDER BY m.owner DESC, lower(u.name), m.id
 		LIMIT $2`, store, mostMembers)
-	if err != nil {
-		return nil, err
-	}
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[Member])
 }

@@ -86,6 +86,12 @@ type Querier interface {
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }
 
+// Query runs a query. If it fails, its rows have the error, and whatever reads them returns it.
+func Query(ctx context.Context, q Querier, sql string, args ...any) pgx.Rows {
+	rows, _ := q.Query(ctx, sql, args...)
+	return rows
+}
+
 // InTx runs do in a transaction that Postgres ends soon after this program is gone.
 func (db *DB) InTx(ctx context.Context, do func(pgx.Tx) error) error {
 	return pgx.BeginFunc(ctx, db.Pool, func(tx pgx.Tx) error {

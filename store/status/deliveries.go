@@ -82,10 +82,7 @@ const (
 // the newest failed events and the oldest waiting ones.
 func failingEvents(ctx context.Context, tx pgx.Tx) (_ []FailingEvents, err error) {
 	defer pg.Wrap(&err, "status.failingEvents")
-	rows, err := tx.Query(ctx, failingSQL, store.SomeEvents, seldomFails, someTypes)
-	if err != nil {
-		return nil, err
-	}
+	rows := pg.Query(ctx, tx, failingSQL, store.SomeEvents, seldomFails, someTypes)
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[FailingEvents])
 }
 

@@ -76,10 +76,7 @@ const arrivalsSQL = `
 // Arrivals reads the Arrivals of each source.
 func (s *Reader) Arrivals(ctx context.Context) (_ []Arrivals, err error) {
 	defer pg.Wrap(&err, "status.Arrivals")
-	rows, err := s.Pool.Query(ctx, arrivalsSQL, store.Sources, pendingSample)
-	if err != nil {
-		return nil, err
-	}
+	rows := pg.Query(ctx, s.Pool, arrivalsSQL, store.Sources, pendingSample)
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[Arrivals])
 }
 
@@ -96,7 +93,7 @@ type BackfillGauges struct {
 // BackfillGauges counts the runs by kind and status, dry runs included.
 func (s *Reader) BackfillGauges(ctx context.Context) (_ []BackfillGauges, err error) {
 	defer pg.Wrap(&err, "status.BackfillGauges")
-	rows, err := s.Pool.Query(ctx, `
+	rows := pg.Query(ctx, s.Pool, `
 		SELECT
 			kind,
 			status,
@@ -107,9 +104,6 @@ func (s *Reader) BackfillGauges(ctx context.Context) (_ []BackfillGauges, err er
 			CASE WHEN isfinite(min(moved_at)) THEN min(moved_at) ELSE now() END -- one that was just resumed
 		FROM backfills
 		GROUP BY kind, status`)
-	if err != nil {
-		return nil, err
-	}
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[BackfillGauges])
 }
 
@@ -145,10 +139,7 @@ func (s *Reader) ListGauges(ctx context.Context) (g ListGauges, err error) {
 	if err := s.Pool.QueryRow(ctx, `SELECT count(*) FROM stores`).Scan(&g.Stores); err != nil {
 		return g, err
 	}
-	rows, err := s.Pool.Query(ctx, listGaugesSQL)
-	if err != nil {
-		return g, err
-	}
+	rows := pg.Query(ctx, s.Pool, listGaugesSQL)
 	g.Customers, err = pgx.CollectRows(rows, pgx.RowToStructByPos[FacetSize])
 	return g, err
 }

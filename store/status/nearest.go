@@ -15,7 +15,7 @@ func (s *Reader) NearestStore(ctx context.Context, text string) (id string, err 
 	if !pg.Storable(text) {
 		return "", nil
 	}
-	rows, err := s.Pool.Query(ctx, `
+	rows := pg.Query(ctx, s.Pool, `
 		SELECT id
 		FROM (
 			SELECT
@@ -28,9 +28,6 @@ func (s *Reader) NearestStore(ctx context.Context, text string) (id string, err 
 			likeness DESC,
 			id
 		LIMIT 1`, text)
-	if err != nil {
-		return "", err
-	}
 	ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	if len(ids) > 0 {
 		id = ids[0]
