@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"rollcall/facts"
 	"rollcall/store/pg"
@@ -106,7 +105,7 @@ func (s *Store) StartBackfill(ctx context.Context, n NewBackfill) (b Backfill, e
 			INSERT INTO backfill_chunks (backfill_id, number) SELECT id, 0 FROM started
 		)
 		SELECT`+BackfillColumns+` FROM started`, n.Kind, n.scope(), n.Options, n.DryRun, n.ChunkSize, n.StartedBy))
-	if uniqueViolation(err) {
+	if pg.UniqueViolation(err) {
 		return s.alreadyRunning(ctx, n.Kind, n.scope(), n.DryRun)
 	}
 	return b, err
@@ -122,11 +121,6 @@ func (s *Store) alreadyRunning(ctx context.Context, kind, scope string, dry bool
 		return b, err // ended just now
 	}
 	return b, &AlreadyRunning{b}
-}
-
-func uniqueViolation(err error) bool {
-	var pg *pgconn.PgError
-	return errors.As(err, &pg) && pg.Code == "23505"
 }
 
 // Backfill returns a run, or ErrNotFound.
@@ -265,7 +259,7 @@ func (s *Store) order(ctx context.Context, id int64, sql, want string) (b Backfi
 		_, err = (&work{tx: tx}).finish(ctx, id)
 		return err
 	})
-	if uniqueViolation(err) {
+	if pg.UniqueViolation(err) {
 		if b, err = s.Backfill(ctx, id); err == nil {
 			b, err = s.alreadyRunning(ctx, b.Kind, b.Scope, b.DryRun)
 		}

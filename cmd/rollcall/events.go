@@ -141,8 +141,7 @@ func countsLine(counts map[string]int64) string {
 
 // plain unwraps an error about an argument.
 func plain(err error) error {
-	var bad *pg.BadParam
-	if errors.As(err, &bad) {
+	if bad, is := errors.AsType[*pg.BadParam](err); is {
 		return usageError(fmt.Sprintf("--%s: %s", flagFor(bad.Name), bad.Reason))
 	}
 	return err

@@ -35,8 +35,7 @@ func (c mailConsentsImportCmd) Run(e *env) error {
 	file := io.Reader(os.Stdin)
 	if c.File != "-" {
 		f, err := os.Open(c.File)
-		var wrong *fs.PathError
-		if errors.As(err, &wrong) {
+		if wrong, is := errors.AsType[*fs.PathError](err); is {
 			return usageError(fmt.Sprintf("%s cannot be read: %v", c.File, wrong.Err))
 		}
 		defer f.Close()

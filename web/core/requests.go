@@ -186,8 +186,7 @@ func bodyOf(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 		return nil, errBodyType
 	}
 	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
-	var large *http.MaxBytesError
-	if errors.As(err, &large) {
+	if errors.As(err, new(*http.MaxBytesError)) {
 		return nil, errBodySize
 	}
 	if err != nil {

@@ -41,8 +41,7 @@ func (s *Pages) BulkCancelled(w http.ResponseWriter, r *http.Request) error {
 
 // changedBulk goes to an action's page, or says why it could not be changed.
 func (s *Pages) changedBulk(w http.ResponseWriter, r *http.Request, a bulk.Action, err error) error {
-	var conflict *pg.Conflict
-	if errors.As(err, &conflict) {
+	if conflict, is := errors.AsType[*pg.Conflict](err); is {
 		return s.showBulk(w, r, http.StatusConflict, conflict.Reason)
 	}
 	if err != nil {

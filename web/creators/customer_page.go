@@ -215,8 +215,7 @@ func (s *Pages) NoteForm(w http.ResponseWriter, r *http.Request) error {
 	} else {
 		_, err = customers.New(s.Cfg.Store).AddNote(ctx, storeID, id, core.NewNote(r, text))
 	}
-	var wrong *pg.BadParam
-	if errors.As(err, &wrong) {
+	if wrong, is := errors.AsType[*pg.BadParam](err); is {
 		page := s.newCustomerPage(r)
 		page.Draft, page.Editing, page.Wrong = text, s.editing(note), "The note "+wrong.Reason+"."
 		return s.showCustomerPage(w, r, customers.TimelineFilter{Limit: pageEntries}, page)

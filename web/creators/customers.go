@@ -53,8 +53,7 @@ func (s *Pages) Customers(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Vary", "HX-Request")
 	var page customersPage
 	err := s.asked(r, &page)
-	var wrong *pg.BadParam
-	if errors.As(err, &wrong) {
+	if wrong, is := errors.AsType[*pg.BadParam](err); is {
 		page.Refused, page.Wrong = wrong, wrong.Error()
 		page.Filter.Sort = cmp.Or(page.Filter.Sort, customers.DefaultSort)
 		if err := errors.Join(s.shell(r, &page), s.around(r, &page)); err != nil {

@@ -229,8 +229,7 @@ func (s *Pages) preview(r *http.Request, d draft, page *segmentPage) (err error)
 	f := customers.Filter{Store: r.PathValue("store"), Segment: d.ID, Limit: previewed}
 	if !page.Static {
 		rule, wrong := customers.ParseRule(d.rule.String())
-		var bad *pg.BadParam
-		if errors.As(wrong, &bad) {
+		if errors.As(wrong, new(*pg.BadParam)) {
 			return nil // there is nothing to show yet
 		}
 		f.Segment, f.Rule = "", rule.String()

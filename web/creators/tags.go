@@ -52,8 +52,7 @@ func (s *Pages) showTags(w http.ResponseWriter, r *http.Request, refused error) 
 	if refused != nil {
 		why := core.Explain(refused)
 		page.Wrong, page.Editing, status = why.Message, r.PathValue("tag"), why.Status
-		var wrong *pg.BadParam
-		if errors.As(refused, &wrong) {
+		if wrong, is := errors.AsType[*pg.BadParam](refused); is {
 			page.Wrong = "The " + wrong.Name + " " + wrong.Reason + "."
 		}
 	}
@@ -119,8 +118,7 @@ func (s *Pages) TagForm(w http.ResponseWriter, r *http.Request) error {
 	if err == nil {
 		err = t.Put(r.Context(), storeID, r.PathValue("id"), id, author)
 	}
-	var wrong *pg.BadParam
-	if errors.As(err, &wrong) {
+	if wrong, is := errors.AsType[*pg.BadParam](err); is {
 		page := s.newCustomerPage(r)
 		page.TagDraft, page.TagWrong = name, "The name "+wrong.Reason+"."
 		return s.showCustomerPage(w, r, customers.TimelineFilter{Limit: pageEntries}, page)

@@ -73,9 +73,7 @@ func (s *Pages) eventFacts(r *http.Request, e store.Event) (
 		return nil, nil, "", err
 	}
 	all, notes, err = inbox.New(s.Cfg.Store).EventFacts(r.Context(), e, facts.Read)
-	var ignored *facts.Ignored
-	var bad *facts.Malformed
-	if errors.As(err, &ignored) || errors.As(err, &bad) {
+	if errors.As(err, new(*facts.Ignored)) || errors.As(err, new(*facts.Malformed)) {
 		return nil, nil, err.Error(), nil
 	}
 	for _, f := range all {

@@ -61,8 +61,7 @@ func (s *Pages) Events(w http.ResponseWriter, r *http.Request) error {
 	page.Opened, _ = strconv.Atoi(q.Get("opened"))
 	q.Del("opened")
 	page.Filter, err = store.ParseEventFilter(q)
-	var wrong *pg.BadParam
-	if errors.As(err, &wrong) {
+	if wrong, is := errors.AsType[*pg.BadParam](err); is {
 		page.Wrong, page.Filter = wrong.Error(), store.EventFilter{}
 		return s.showEvents(w, r, &page)
 	}

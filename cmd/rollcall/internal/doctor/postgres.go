@@ -202,8 +202,7 @@ func (d *doctor) checkSchema(ctx context.Context) error {
 		return err
 	}
 	missing, unknown, err := migrations.Lag(ctx, url)
-	var foreign *migrations.Foreign
-	if errors.As(err, &foreign) {
+	if foreign, is := errors.AsType[*migrations.Foreign](err); is {
 		n := len(foreign.Tables)
 		d.find(finding.Finding{Kind: "database_foreign", Count: int64(n), What: foreign.Error(),
 			Examples: d.some(foreign.Tables),
