@@ -60,9 +60,8 @@ func (s *Access) SignIn(w http.ResponseWriter, r *http.Request) error {
 	if s.Cfg.AdminToken == "" {
 		return core.ErrNoToken
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, core.MaxForm)
-	if err := r.ParseForm(); err != nil {
-		return core.ErrForm
+	if err := core.Form(w, r); err != nil {
+		return err
 	}
 	form := s.signInForm(r, r.PostForm.Get("next"))
 	if s.Admin.is(strings.TrimSpace(r.PostForm.Get("token"))) {

@@ -264,6 +264,14 @@ func WriteJSON(w http.ResponseWriter, status int, body any) {
 	w.Write(text.Bytes()) // the client may be gone
 }
 
+// AnswerJSON answers body, unless err is set.
+func AnswerJSON(w http.ResponseWriter, body any, err error) error {
+	if err == nil {
+		WriteJSON(w, http.StatusOK, body)
+	}
+	return err
+}
+
 // MonitoringPath is the path of asynqmon, the queue monitor. It has no protection
 // of its own: routes and Guarded add that.
 const MonitoringPath = "/monitoring"

@@ -257,10 +257,6 @@ func (s *Pages) ReopenAPI(do string) core.Handler {
 		reopen := reopenOrder{reopenings[do], f, asked.After, asked.Through, 0, asked.Why}.reopenFilter(s.Cfg.Now())
 		reopen.IDs = asked.IDs
 		done, err := s.Reopen(r, do, asked.Why, reopen)
-		if err != nil {
-			return err
-		}
-		core.WriteJSON(w, http.StatusOK, done)
-		return nil
+		return core.AnswerJSON(w, done, err)
 	}
 }

@@ -66,9 +66,5 @@ func (s *Pages) ListStores(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	lines, next, err := status.New(s.Cfg.Store).StoreLines(r.Context(), f)
-	if err != nil {
-		return err
-	}
-	core.WriteJSON(w, http.StatusOK, core.NewList(append([]status.StoreLine{}, lines...), next))
-	return nil
+	return core.AnswerJSON(w, core.NewList(append([]status.StoreLine{}, lines...), next), err)
 }
