@@ -3,7 +3,6 @@ package creators
 import (
 	"errors"
 	"net/http"
-	"net/url"
 	"path"
 	"strconv"
 	"strings"
@@ -82,7 +81,7 @@ func (s *Pages) Customer(w http.ResponseWriter, r *http.Request) error {
 // newCustomerPage is the page of the customer in the path. A list that cannot be is
 // taken for that of all.
 func (s *Pages) newCustomerPage(r *http.Request) (page customerPage) {
-	list := customersPath(r.PathValue("store"))
+	list := pathOf(r, "customers")
 	page.ListURL, page.AllURL, page.URL = list, list, list+"/"+s.IDs().Customer(r.PathValue("id"))
 	page.filter = customers.Filter{Store: r.PathValue("store")}
 	q := r.URL.Query()
@@ -162,7 +161,7 @@ func (s *Pages) neighbour(r *http.Request, page *customerPage, id string) string
 	if id == "" {
 		return ""
 	}
-	return "/store/" + url.PathEscape(r.PathValue("store")) + "/customers/" + s.IDs().Customer(id) + page.Query
+	return pathOf(r, "customers/") + s.IDs().Customer(id) + page.Query
 }
 
 // timeline reads a page of the timeline.

@@ -67,9 +67,14 @@ func (s *Pages) OwnStores(w http.ResponseWriter, r *http.Request) (err error) {
 
 // StoreHome leads to the first page of a store.
 func (s *Pages) StoreHome(w http.ResponseWriter, r *http.Request) error {
-	http.Redirect(w, r, customersPath(r.PathValue("store")), http.StatusSeeOther)
+	http.Redirect(w, r, pathOf(r, "customers"), http.StatusSeeOther)
 	return nil
 }
 
 // customersPath is the path of a store's list.
 func customersPath(store string) string { return "/store/" + url.PathEscape(store) + "/customers" }
+
+// pathOf is the path of a page about the store in the path of a request.
+func pathOf(r *http.Request, page string) string {
+	return "/store/" + url.PathEscape(r.PathValue("store")) + "/" + page
+}

@@ -48,12 +48,7 @@ func (p campaignPage) State() string { return stateLabels[p.C.State] }
 
 // Is tells whether it is in one of some states.
 func (p campaignPage) Is(states ...string) bool {
-	for _, state := range states {
-		if p.C.State == state {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(states, p.C.State)
 }
 
 // Once tells whether it is sent once, at a time.
@@ -241,14 +236,14 @@ func (s *Pages) backToCampaign(w http.ResponseWriter, r *http.Request, said stri
 	if said != "" {
 		q.Set("said", said)
 	}
-	http.Redirect(w, r, core.Address(mailPage{URL: mailURL(r)}.campaignURL(r.PathValue("campaign")), q),
+	http.Redirect(w, r, core.Address(mailPage{URL: pathOf(r, "mail")}.campaignURL(r.PathValue("campaign")), q),
 		http.StatusSeeOther)
 	return nil
 }
 
 // CampaignDeleted handles the button that deletes a draft.
 func (s *Pages) CampaignDeleted(w http.ResponseWriter, r *http.Request) error {
-	return changed(w, r, mailURL(r), func() error {
+	return changed(w, r, pathOf(r, "mail"), func() error {
 		return s.campaigns().Delete(r.Context(), r.PathValue("store"), r.PathValue("campaign"))
 	}, func(w http.ResponseWriter, r *http.Request, err error) error {
 		return s.showCampaign(w, r, campaignPage{}, err)
@@ -263,8 +258,7 @@ func (s *Pages) CampaignTested(w http.ResponseWriter, r *http.Request) error {
 	step, variant, _ := strings.Cut(r.PostForm.Get("mail"), " ")
 	err := s.campaigns().TestMail(r.Context(), r.PathValue("store"), r.PathValue("campaign"), step, variant,
 		r.PostForm.Get("to"), s.Cfg.Now())
-	var wrong *pg.BadParam
-	if errors.As(err, &wrong) {
+	if errors.As(err, new(*pg.BadParam)) {
 		return s.showCampaign(w, r, campaignPage{}, err)
 	}
 	return s.backToCampaign(w, r, "tested", err)

@@ -139,7 +139,7 @@ func (s *Pages) tellPreview(r *http.Request, page *previewPage) {
 	for _, p := range page.Preview.People {
 		row := previewedRow{Previewed: p, Reason: mail.ReasonText(p.Reason)}
 		if p.Customer != "" {
-			row.URL = customersPath(r.PathValue("store")) + "/" + s.IDs().Customer(p.Customer)
+			row.URL = pathOf(r, "customers") + "/" + s.IDs().Customer(p.Customer)
 		}
 		page.People = append(page.People, row)
 	}

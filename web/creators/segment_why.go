@@ -21,7 +21,7 @@ type whyPage struct {
 
 // SegmentWhy shows why a customer is in a segment, or is not.
 func (s *Pages) SegmentWhy(w http.ResponseWriter, r *http.Request) (err error) {
-	page := whyPage{URL: segmentsURL(r)}
+	page := whyPage{URL: pathOf(r, "segments")}
 	number, err := s.AskedCustomer(r)
 	if err != nil {
 		return err

@@ -71,7 +71,7 @@ func sentence(wrong *pg.BadParam) string {
 
 // selection reads the selection from a form.
 func (s *Pages) selection(r *http.Request) (chosen selection, err error) {
-	chosen.back = customersPath(r.PathValue("store"))
+	chosen.back = pathOf(r, "customers")
 	q, err := url.ParseQuery(r.PostForm.Get("query"))
 	if err != nil {
 		return chosen, pg.Refuse("filter", "is not valid; open the list again")
