@@ -45,16 +45,11 @@ func (c eventsListCmd) Run(e *env) error {
 	if err := c.check(); err != nil {
 		return err
 	}
-	s, err := e.open()
+	s, err := e.openFor(c.Store)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	if c.Store != "" {
-		if err := e.mustKnowStore(s, c.Store); err != nil {
-			return err
-		}
-	}
 	events, more, err := c.read(e, inbox.New(s))
 	if err != nil {
 		return plain(err)

@@ -16,14 +16,11 @@ type mailPauseCmd struct {
 }
 
 func (c mailPauseCmd) Run(e *env) error {
-	s, mails, err := e.openMails()
+	s, mails, err := e.openMails(c.Store)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	if err := e.mustKnowStore(s, c.Store); err != nil {
-		return err
-	}
 	if err := mails.Pause(e, c.Store, "hand"); err != nil {
 		return err
 	}
@@ -37,14 +34,11 @@ type mailResumeCmd struct {
 }
 
 func (c mailResumeCmd) Run(e *env) error {
-	s, mails, err := e.openMails()
+	s, mails, err := e.openMails(c.Store)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	if err := e.mustKnowStore(s, c.Store); err != nil {
-		return err
-	}
 	if err := mails.Resume(e, c.Store); err != nil {
 		return err
 	}
@@ -58,14 +52,11 @@ type mailCampaignsCmd struct {
 }
 
 func (c mailCampaignsCmd) Run(e *env) error {
-	s, err := e.open()
+	s, err := e.openFor(c.Store)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	if err := e.mustKnowStore(s, c.Store); err != nil {
-		return err
-	}
 	all, err := campaigns.New(s).List(e, c.Store)
 	switch {
 	case err != nil:
@@ -108,14 +99,11 @@ func (c mailPreviewCmd) Run(e *env) error {
 	if c.Limit < 1 {
 		return usageError("--limit must be 1 or more")
 	}
-	s, err := e.open()
+	s, err := e.openFor(c.Store)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	if err := e.mustKnowStore(s, c.Store); err != nil {
-		return err
-	}
 	p, err := campaigns.New(s).Preview(e, c.Store, c.Campaign, of, now)
 	if err != nil {
 		return e.noCampaign(err, c.Store, c.Campaign)
