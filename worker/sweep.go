@@ -28,22 +28,15 @@ func (w *Worker) sweepUntil(ctx context.Context) {
 	if client != nil {
 		defer client.Close()
 	}
-	tick := time.NewTicker(w.cfg.Sweep)
-	defer tick.Stop()
 	w.announceQueues(ctx, client)
 	clock := rate.Sometimes{First: 1, Interval: time.Minute}
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case now := <-tick.C:
-			err := errors.Join(w.sweep(ctx, now), w.cfg.Store.FoldFigures(ctx))
-			w.troubles.note(ctx, "sweep failed; the next one tries again", err)
-			w.announceQueues(ctx, client)
-			clock.Do(func() { w.noteClock(ctx) })
-			w.releaseEvicted(ctx, client)
-		}
-	}
+	each(ctx, w.cfg.Sweep, func(now time.Time) {
+		err := errors.Join(w.sweep(ctx, now), w.cfg.Store.FoldFigures(ctx))
+		w.troubles.note(ctx, "sweep failed; the next one tries again", err)
+		w.announceQueues(ctx, client)
+		clock.Do(func() { w.noteClock(ctx) })
+		w.releaseEvicted(ctx, client)
+	})
 }
 
 // noteClock stores this machine's clock, so that doctor can check it. Decisions about age use the

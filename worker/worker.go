@@ -157,17 +157,9 @@ func (w *Worker) Run(ctx context.Context) error {
 	beside.Go(func() { w.cfg.Store.SampleUntil(ctx, w.cfg.Log) })
 	beside.Go(func() { w.cleanUpUntil(ctx) })
 	beside.Go(func() { w.rederiveUntil(ctx) })
-	beside.Go(func() { w.bulkUntil(ctx) })
-	beside.Go(func() { w.watchSegmentsUntil(ctx) })
-	beside.Go(func() { w.valueUntil(ctx) })
-	beside.Go(func() { w.enterUntil(ctx) })
-	beside.Go(func() { w.stepUntil(ctx) })
-	beside.Go(func() { w.mailUntil(ctx) })
-	beside.Go(func() { w.digestsUntil(ctx) })
-	beside.Go(func() { w.settleUntil(ctx) })
-	beside.Go(func() {
-		w.inTurns(ctx, w.cfg.Sweep, "older events are not yet found by what they name", w.cfg.Store.IndexEvents)
-	})
+	for _, t := range w.tasks() {
+		beside.Go(func() { w.do(ctx, t) })
+	}
 	w.sweepUntil(ctx)
 	close(w.ending)
 	beside.Wait()
