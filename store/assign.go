@@ -101,10 +101,9 @@ func (w *work) allocate(ctx context.Context, p *places, wanted []address) error 
 	if len(empty) == 0 {
 		return nil
 	}
-	rows := pg.Query(ctx, w.tx, `
+	ids, err := pg.Column[int64](ctx, w.tx, `
 		SELECT nextval(pg_get_serial_sequence('customers', 'id'))
 		FROM generate_series(1, $1::int)`, len(empty))
-	ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
 	if err != nil {
 		return err
 	}

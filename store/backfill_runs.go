@@ -156,13 +156,12 @@ func (s *Store) FullBackfill(ctx context.Context, id int64, limit int) (f FullBa
 // with the id given (0: from the newest).
 func (s *Store) Backfills(ctx context.Context, before int64, limit int) (_ []Backfill, err error) {
 	defer pg.Wrap(&err, "store.Backfills")
-	rows := pg.Query(ctx, s.Pool, `
+	return pg.Structs[Backfill](ctx, s.Pool, `
 		SELECT`+BackfillColumns+`
 		FROM backfills
 		WHERE $1::bigint = 0 OR id < $1::bigint
 		ORDER BY id DESC
 		LIMIT $2`, before, limit)
-	return pgx.CollectRows(rows, pgx.RowToStructByPos[Backfill])
 }
 
 // BackfillStream is how far a run is with one of the streams it reads.
@@ -177,7 +176,7 @@ type BackfillStream struct {
 // BackfillStreams tells how far a run is with each stream, in the order begun.
 func (s *Store) BackfillStreams(ctx context.Context, id int64) (_ []BackfillStream, err error) {
 	defer pg.Wrap(&err, "store.BackfillStreams(%d)", id)
-	rows := pg.Query(ctx, s.Pool, `
+	return pg.Structs[BackfillStream](ctx, s.Pool, `
 		SELECT
 			stream,
 			count(*),
@@ -188,7 +187,6 @@ func (s *Store) BackfillStreams(ctx context.Context, id int64) (_ []BackfillStre
 		WHERE backfill_id = $1 AND (stream <> '' OR done_at IS NULL)
 		GROUP BY stream
 		ORDER BY min(number)`, id)
-	return pgx.CollectRows(rows, pgx.RowToStructByPos[BackfillStream])
 }
 
 // BackfillErrors lists up to limit of what a run could not use, and of its
@@ -278,12 +276,11 @@ func (s *Store) order(ctx context.Context, id int64, sql, want string) (b Backfi
 // StripeAccounts lists the Connect accounts that stores are known by.
 func (s *Store) StripeAccounts(ctx context.Context) (_ []string, err error) {
 	defer pg.Wrap(&err, "store.StripeAccounts")
-	rows := pg.Query(ctx, s.Pool, `
+	return pg.Column[string](ctx, s.Pool, `
 		SELECT DISTINCT stripe_account_id
 		FROM stores
 		WHERE stripe_account_id <> ''
 		ORDER BY 1`)
-	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
 
 // Passed is how many objects of a stream a run passed over for one reason, or
@@ -297,10 +294,9 @@ type Passed struct {
 // BackfillPassed lists what a run has passed over, in the order of the streams' names.
 func (s *Store) BackfillPassed(ctx context.Context, id int64) (_ []Passed, err error) {
 	defer pg.Wrap(&err, "store.BackfillPassed(%d)", id)
-	rows := pg.Query(ctx, s.Pool, `
+	return pg.Structs[Passed](ctx, s.Pool, `
 		SELECT stream, reason, objects
 		FROM backfill_passed
 		WHERE backfill_id = $1
 		ORDER BY stream, reason`, id)
-	return pgx.CollectRows(rows, pgx.RowToStructByPos[Passed])
 }

@@ -155,9 +155,8 @@ func (w *work) withAddressees(ctx context.Context, keys []string) ([]string, err
 	if err := w.extend(ctx, more); err != nil { // before the search, so that no other transaction adds dependents after it
 		return nil, err
 	}
-	rows := pg.Query(ctx, w.tx, `SELECT 'cus:' || account || '/' || id FROM stripe_customers WHERE email = ANY($1)`,
+	customers, err := pg.Column[string](ctx, w.tx, `SELECT 'cus:' || account || '/' || id FROM stripe_customers WHERE email = ANY($1)`,
 		emails)
-	customers, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	return append(keys, customers...), err
 }
 
@@ -236,7 +235,7 @@ var homesOf = `
 // latter, and of those that changed.
 func (w *work) settle(ctx context.Context, refs, products []string) (keys []string, err error) {
 	defer pg.Wrap(&err, "store.settle")
-	rows := pg.Query(ctx, w.tx, `
+	return pg.Column[string](ctx, w.tx, `
 		WITH looked AS (
 			SELECT unnest($2::text[]) AS id, false AS renamed
 			UNION
@@ -257,14 +256,12 @@ func (w *work) settle(ctx context.Context, refs, products []string) (keys []stri
 			UNION
 			SELECT id FROM looked WHERE renamed
 		) keyed`, refs, products)
-	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
 
 // bundlesOf returns the keys of all bundles around products of which something changed.
 func (w *work) bundlesOf(ctx context.Context, products []string) ([]string, error) {
-	rows := pg.Query(ctx, w.tx, `
+	return pg.Column[string](ctx, w.tx, `
 		SELECT unnest(`+productKeys("id")+`)
 		FROM products
 		WHERE items && $1::text[]`, products)
-	return pgx.CollectRows(rows, pgx.RowTo[string])
 }

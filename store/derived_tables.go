@@ -108,8 +108,7 @@ const entriesAtOnce = 500
 // customer, or their tags, lock the customer's row first. Here it is locked by a statement
 // of its own: the one that waited would write the tags of the moment before.
 func (s *Store) settleEntries(ctx context.Context, store string) (wrong int64, err error) {
-	rows := pg.Query(ctx, s.Pool, `SELECT customer_id FROM (`+Misindexed+`) x ORDER BY 1`, store)
-	ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	ids, err := pg.Column[int64](ctx, s.Pool, `SELECT customer_id FROM (`+Misindexed+`) x ORDER BY 1`, store)
 	if err != nil {
 		return 0, err
 	}

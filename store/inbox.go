@@ -155,12 +155,11 @@ func insertInto(laterColumns, laterValues string) string {
 // next attempt by the queue's back-off. Their jobs may be lost.
 func (s *Store) Overdue(ctx context.Context, grace time.Duration, limit int) (_ []Waiting, err error) {
 	defer pg.Wrap(&err, "store.Overdue")
-	rows := pg.Query(ctx, s.Pool, `
+	return pg.Structs[Waiting](ctx, s.Pool, `
 		SELECT id, source, coalesce(traceparent, '')
 		FROM webhook_events
 		WHERE status = 'pending'
 		  AND coalesce(attempted_at + LEAST(2 ^ attempts, 600) * interval '1.5 s', received_at) < now() - $1::interval
 		ORDER BY id
 		LIMIT $2`, grace, limit)
-	return pgx.CollectRows(rows, pgx.RowToStructByPos[Waiting])
 }

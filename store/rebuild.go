@@ -139,8 +139,7 @@ func (s *Store) settleProducts(ctx context.Context) (changed int64, err error) {
 		if err := w.lock(ctx, nil); err != nil {
 			return err
 		}
-		rows := pg.Query(ctx, w.tx, `SELECT id FROM products`)
-		ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		ids, err := pg.Column[string](ctx, w.tx, `SELECT id FROM products`)
 		if err != nil {
 			return err
 		}

@@ -193,7 +193,7 @@ func (f ReopenFilter) conditions() *pg.Conditions {
 func (s *Store) settleChunk(ctx context.Context, f ReopenFilter, limit int, set string, args []any) ([]Waiting, error) {
 	w := f.conditions()
 	set = w.Args.Fill(set, args)
-	rows := pg.Query(ctx, s.Pool, `
+	chunk, err := pg.Structs[Waiting](ctx, s.Pool, `
 		WITH chosen AS (
 			SELECT e.id
 			FROM webhook_events e
@@ -211,7 +211,6 @@ func (s *Store) settleChunk(ctx context.Context, f ReopenFilter, limit int, set 
 			e.id,
 			e.source,
 			''`, append([]any{pgx.QueryExecModeCacheDescribe}, *w.Args...)...)
-	chunk, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Waiting])
 	slices.SortFunc(chunk, func(a, b Waiting) int { return cmp.Compare(a.ID, b.ID) })
 	return chunk, err
 }

@@ -48,8 +48,7 @@ func (u UnattachedQuestion) Count(ctx context.Context, q pg.Querier) ([]Unattach
 	if u.Store != "" {
 		args = append(args, u.Store)
 	}
-	rows := pg.Query(ctx, q, UnionAll(func(k FactKind) string { return UnattachedSQL(k, u.Scope(k.Table)) }), args...)
-	return pgx.CollectRows(rows, pgx.RowToStructByPos[UnattachedCount])
+	return pg.Structs[UnattachedCount](ctx, q, UnionAll(func(k FactKind) string { return UnattachedSQL(k, u.Scope(k.Table)) }), args...)
 }
 
 // Scope narrows rows of a table down to the store $3.

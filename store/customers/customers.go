@@ -341,8 +341,7 @@ const selectTags = `SELECT id, name FROM tags WHERE store_id = $1 ORDER BY folde
 
 // tagsOf are a store's tags by name.
 func tagsOf(ctx context.Context, db pg.Querier, storeID string) ([]Tag, error) {
-	rows := pg.Query(ctx, db, selectTags, storeID)
-	return pgx.CollectRows(rows, pgx.RowToStructByPos[Tag])
+	return pg.Structs[Tag](ctx, db, selectTags, storeID)
 }
 
 // nameTags fills in the customer's tags, of those of the store.

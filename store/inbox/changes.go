@@ -130,11 +130,10 @@ func readStored(ctx context.Context, tx pgx.Tx, all []EventFact) error {
 		if err != nil {
 			return err
 		}
-		rows := pg.Query(ctx, tx, fmt.Sprintf(`
+		kept, err := pg.Column[map[string]any](ctx, tx, fmt.Sprintf(`
 			SELECT to_jsonb(t)
 			FROM (SELECT DISTINCT %[2]s FROM json_populate_recordset(NULL::%[1]s, $1)) k
 			JOIN %[1]s t USING (%[2]s)`, t.Name, strings.Join(t.Keys, ", ")), string(text))
-		kept, err := pgx.CollectRows(rows, pgx.RowTo[map[string]any])
 		if err != nil {
 			return err
 		}

@@ -208,12 +208,11 @@ func (w *eventWalk) read(ctx context.Context, s *Reader) (page []store.Event, ne
 
 // eventsNamed are the ids of events that refs may mean: the inbox's ids or the senders'.
 func (s *Reader) eventsNamed(ctx context.Context, refs []string) ([]int64, error) {
-	rows := pg.Query(ctx, s.Pool, `
+	return pg.Column[int64](ctx, s.Pool, `
 		SELECT id
 		FROM webhook_events
 		WHERE id = ANY($1)
 		   OR source = ANY($2) AND event_id = ANY($3)`, store.InboxIDs(refs), store.Sources, refs)
-	return pgx.CollectRows(rows, pgx.RowTo[int64])
 }
 
 // EventKind is a source and a type of event.
@@ -226,12 +225,11 @@ type EventKind struct {
 // skips through the index.
 func (s *Reader) EventKinds(ctx context.Context, f store.EventFilter) (_ []EventKind, err error) {
 	defer pg.Wrap(&err, "inbox.EventKinds")
-	rows := pg.Query(ctx, s.Pool, store.KindsSQL+`
+	return pg.Structs[EventKind](ctx, s.Pool, store.KindsSQL+`
 		SELECT
 			source,
 			type
 		FROM kinds
 		WHERE ($1 = '' OR source = $1)
 		  AND ($2 = '' OR type = $2)`, f.Source, f.Type)
-	return pgx.CollectRows(rows, pgx.RowToStructByPos[EventKind])
 }

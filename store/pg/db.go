@@ -92,6 +92,16 @@ func Query(ctx context.Context, q Querier, sql string, args ...any) pgx.Rows {
 	return rows
 }
 
+// Structs runs a query, and reads each of its rows into the fields of a struct, in their order.
+func Structs[T any](ctx context.Context, q Querier, sql string, args ...any) ([]T, error) {
+	return pgx.CollectRows(Query(ctx, q, sql, args...), pgx.RowToStructByPos[T])
+}
+
+// Column runs a query, and reads its only column.
+func Column[T any](ctx context.Context, q Querier, sql string, args ...any) ([]T, error) {
+	return pgx.CollectRows(Query(ctx, q, sql, args...), pgx.RowTo[T])
+}
+
 // InTx runs do in a transaction that Postgres ends soon after this program is gone.
 func (db *DB) InTx(ctx context.Context, do func(pgx.Tx) error) error {
 	return pgx.BeginFunc(ctx, db.Pool, func(tx pgx.Tx) error {

@@ -62,7 +62,7 @@ func (s *Segments) Latest(ctx context.Context, storeID, id string, limit int) (a
 	if _, err := s.Segment(ctx, storeID, id); err != nil {
 		return nil, err
 	}
-	rows := pg.Query(ctx, s.Pool, `
+	return pg.Structs[Mover](ctx, s.Pool, `
 		SELECT
 			m.kind,
 			m.at,
@@ -71,7 +71,6 @@ func (s *Segments) Latest(ctx context.Context, storeID, id string, limit int) (a
 		FROM (SELECT * FROM segment_moves WHERE segment_id = $1 ORDER BY id DESC LIMIT $2) m
 		LEFT JOIN customers c ON c.store_id = m.store_id AND c.email = m.email
 		ORDER BY m.id DESC`, id, limit)
-	return pgx.CollectRows(rows, pgx.RowToStructByPos[Mover])
 }
 
 // Look compares the watched segment whose turn it is with its last look, which is more

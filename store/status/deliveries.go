@@ -82,8 +82,7 @@ const (
 // the newest failed events and the oldest waiting ones.
 func failingEvents(ctx context.Context, tx pgx.Tx) (_ []FailingEvents, err error) {
 	defer pg.Wrap(&err, "status.failingEvents")
-	rows := pg.Query(ctx, tx, failingSQL, store.SomeEvents, seldomFails, someTypes)
-	return pgx.CollectRows(rows, pgx.RowToStructByPos[FailingEvents])
+	return pg.Structs[FailingEvents](ctx, tx, failingSQL, store.SomeEvents, seldomFails, someTypes)
 }
 
 const failingSQL = `

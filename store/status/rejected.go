@@ -22,8 +22,7 @@ type Sender struct {
 // senders reads the last hour of all sources.
 func (s *Reader) senders(ctx context.Context, now time.Time) (_ []Sender, err error) {
 	defer pg.Wrap(&err, "status.senders")
-	rows := pg.Query(ctx, s.Pool, sendersSQL, store.Sources, now.Add(-time.Hour), store.Kept)
-	return pgx.CollectRows(rows, pgx.RowToStructByPos[Sender])
+	return pg.Structs[Sender](ctx, s.Pool, sendersSQL, store.Sources, now.Add(-time.Hour), store.Kept)
 }
 
 const sendersSQL = `
@@ -92,7 +91,7 @@ type RejectedCount struct {
 func (s *Reader) RejectedCounts(ctx context.Context, f RejectedFilter, now time.Time) (_ []RejectedCount, err error) {
 	defer pg.Wrap(&err, "status.RejectedCounts")
 	column, table := f.Span.counts()
-	rows := pg.Query(ctx, s.Pool, `
+	return pg.Structs[RejectedCount](ctx, s.Pool, `
 		SELECT source, outcome, sum(count)::bigint
 		FROM `+table+`
 		WHERE `+column+` >= $1
@@ -101,7 +100,6 @@ func (s *Reader) RejectedCounts(ctx context.Context, f RejectedFilter, now time.
 		  AND ($4 = '' OR outcome = $4)
 		GROUP BY 1, 2
 		ORDER BY 3 DESC, 1, 2`, f.Span.From(now), store.Kept, f.Source, f.Reason)
-	return pgx.CollectRows(rows, pgx.RowToStructByPos[RejectedCount])
 }
 
 // Network is where rejected deliveries came from.

@@ -179,13 +179,12 @@ func (s *Reader) ratesBy(ctx context.Context, within time.Duration, looks int64)
 }
 
 func (s *Reader) runningBackfills(ctx context.Context) ([]store.Backfill, error) {
-	rows := pg.Query(ctx, s.Pool, `
+	return pg.Structs[store.Backfill](ctx, s.Pool, `
 		SELECT`+store.BackfillColumns+`
 		FROM backfills
 		WHERE status IN ('queued', 'running', 'paused')
 		ORDER BY id DESC
 		LIMIT $1`, maxRunning)
-	return pgx.CollectRows(rows, pgx.RowToStructByPos[store.Backfill])
 }
 
 // waitingFacts counts missing facts by reason, without those not expected on a list.

@@ -164,8 +164,7 @@ func (s *Tags) Delete(ctx context.Context, storeID, id string) (err error) {
 // Clear takes deleted tags off customers that still have them.
 func (s *Tags) Clear(ctx context.Context) (err error) {
 	defer pg.Wrap(&err, "tags.Clear")
-	rows := pg.Query(ctx, s.Pool, `SELECT tag_id FROM deleted_tags`)
-	gone, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	gone, err := pg.Column[string](ctx, s.Pool, `SELECT tag_id FROM deleted_tags`)
 	for _, id := range gone {
 		err = errors.Join(err, s.clear(ctx, id))
 	}
