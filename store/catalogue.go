@@ -155,7 +155,8 @@ func (w *work) withAddressees(ctx context.Context, keys []string) ([]string, err
 	if err := w.extend(ctx, more); err != nil { // before the search, so that no other transaction adds dependents after it
 		return nil, err
 	}
-	customers, err := pg.Column[string](ctx, w.tx, `SELECT 'cus:' || account || '/' || id FROM stripe_customers WHERE email = ANY($1)`,
+	customers, err := pg.Column[string](ctx, w.tx,
+		`SELECT 'cus:' || account || '/' || id FROM stripe_customers WHERE email = ANY($1)`,
 		emails)
 	return append(keys, customers...), err
 }

@@ -48,7 +48,8 @@ func (u UnattachedQuestion) Count(ctx context.Context, q pg.Querier) ([]Unattach
 	if u.Store != "" {
 		args = append(args, u.Store)
 	}
-	return pg.Structs[UnattachedCount](ctx, q, UnionAll(func(k FactKind) string { return UnattachedSQL(k, u.Scope(k.Table)) }), args...)
+	sql := UnionAll(func(k FactKind) string { return UnattachedSQL(k, u.Scope(k.Table)) })
+	return pg.Structs[UnattachedCount](ctx, q, sql, args...)
 }
 
 // Scope narrows rows of a table down to the store $3.
