@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -67,15 +66,8 @@ const BackfillColumns = `
 	id, kind, scope, options, dry_run, status, reason, expected, seen, created, updated, unchanged,
 	errors, customers, chunk_size, started_by, created_at, started_at, ended_at`
 
-func oneBackfill(rows pgx.Rows, err error) (Backfill, error) {
-	if err != nil {
-		return Backfill{}, err
-	}
-	b, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[Backfill])
-	if errors.Is(err, pgx.ErrNoRows) {
-		err = pg.ErrNotFound
-	}
-	return b, err
+func (s *Store) oneBackfill(ctx context.Context, sql string, args ...any) (Backfill, error) {
+	return pg.One(ctx, s.Pool, pgx.RowToStructByPos[Backfill], sql, args...)
 }
 
 // StartBackfill writes a run down, with the chunk (number 0) that plans it; the
@@ -96,7 +88,7 @@ func (s *Store) StartBackfill(ctx context.Context, n NewBackfill) (b Backfill, e
 		}
 		n.Options.AsOf = &now
 	}
-	b, err = oneBackfill(s.Pool.Query(ctx, `
+	b, err = s.oneBackfill(ctx, `
 		WITH started AS (
 			INSERT INTO backfills (kind, scope, options, dry_run, chunk_size, started_by)
 			VALUES ($1, $2, $3, $4, $5, $6)
@@ -104,7 +96,7 @@ func (s *Store) StartBackfill(ctx context.Context, n NewBackfill) (b Backfill, e
 		), plan AS (
 			INSERT INTO backfill_chunks (backfill_id, number) SELECT id, 0 FROM started
 		)
-		SELECT`+BackfillColumns+` FROM started`, n.Kind, n.scope(), n.Options, n.DryRun, n.ChunkSize, n.StartedBy))
+		SELECT`+BackfillColumns+` FROM started`, n.Kind, n.scope(), n.Options, n.DryRun, n.ChunkSize, n.StartedBy)
 	if pg.UniqueViolation(err) {
 		return s.alreadyRunning(ctx, n.Kind, n.scope(), n.DryRun)
 	}
@@ -113,10 +105,10 @@ func (s *Store) StartBackfill(ctx context.Context, n NewBackfill) (b Backfill, e
 
 // alreadyRunning names the run that is in the way of another.
 func (s *Store) alreadyRunning(ctx context.Context, kind, scope string, dry bool) (Backfill, error) {
-	b, err := oneBackfill(s.Pool.Query(ctx, `
+	b, err := s.oneBackfill(ctx, `
 		SELECT`+BackfillColumns+`
 		FROM backfills
-		WHERE kind = $1 AND scope = $2 AND dry_run = $3 AND status IN ('queued', 'running', 'paused')`, kind, scope, dry))
+		WHERE kind = $1 AND scope = $2 AND dry_run = $3 AND status IN ('queued', 'running', 'paused')`, kind, scope, dry)
 	if err != nil {
 		return b, err // ended just now
 	}
@@ -126,7 +118,7 @@ func (s *Store) alreadyRunning(ctx context.Context, kind, scope string, dry bool
 // Backfill returns a run, or ErrNotFound.
 func (s *Store) Backfill(ctx context.Context, id int64) (b Backfill, err error) {
 	defer pg.Wrap(&err, "store.Backfill(%d)", id)
-	return oneBackfill(s.Pool.Query(ctx, `SELECT`+BackfillColumns+` FROM backfills WHERE id = $1`, id))
+	return s.oneBackfill(ctx, `SELECT`+BackfillColumns+` FROM backfills WHERE id = $1`, id)
 }
 
 // FullBackfill is a run with all that is known of it. Its JSON is the API's.

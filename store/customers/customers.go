@@ -119,11 +119,9 @@ func (s *Reader) Customer(ctx context.Context, storeID, id string) (_ Customer, 
 	if err != nil {
 		return Customer{}, err
 	}
-	rows := pg.Query(ctx, s.Pool, selectCustomers("NULL", lookedUp)+` customers c
-		WHERE c.store_id = $1 AND c.id = $2`, storeID, n)
-	row, err := pgx.CollectExactlyOneRow(rows, scanCustomer)
+	row, err := customerRow(ctx, s.Pool, storeID, n)
 	if err != nil {
-		return Customer{}, pg.NotFound(err)
+		return Customer{}, err
 	}
 	one := []listed{row}
 	err = s.addNames(ctx, storeID, one)

@@ -2,7 +2,6 @@ package customers
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"time"
 
@@ -84,14 +83,9 @@ func (x *explainer) explain(ctx context.Context, storeID string, id int64) error
 }
 
 // customerRow reads a customer, without titles.
-func customerRow(ctx context.Context, tx pgx.Tx, storeID string, id int64) (listed, error) {
-	rows := pg.Query(ctx, tx, selectCustomers("NULL", lookedUp)+` customers c
+func customerRow(ctx context.Context, q pg.Querier, storeID string, id int64) (listed, error) {
+	return pg.One(ctx, q, scanCustomer, selectCustomers("NULL", lookedUp)+` customers c
 		WHERE c.store_id = $1 AND c.id = $2`, storeID, id)
-	row, err := pgx.CollectExactlyOneRow(rows, scanCustomer)
-	if errors.Is(err, pgx.ErrNoRows) {
-		err = pg.ErrNotFound
-	}
-	return row, err
 }
 
 // readFacts reads the facts that the customer is derived from.

@@ -194,10 +194,9 @@ func (s *Reader) DeleteNote(ctx context.Context, storeID, customer, note string)
 
 // oneNote runs a statement that returns its note, or nothing.
 func (s *Reader) oneNote(ctx context.Context, sql string, args ...any) (Note, error) {
-	rows := pg.Query(ctx, s.Pool, sql, args...)
-	n, err := pgx.CollectExactlyOneRow(rows, scanNote)
+	n, err := pg.One(ctx, s.Pool, scanNote, sql, args...)
 	if err != nil {
-		return Note{}, pg.NotFound(err)
+		return Note{}, err
 	}
 	return *n, nil
 }

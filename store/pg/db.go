@@ -92,6 +92,12 @@ func Query(ctx context.Context, q Querier, sql string, args ...any) pgx.Rows {
 	return rows
 }
 
+// One runs a query, and reads its only row. The error is ErrNotFound if there is none.
+func One[T any](ctx context.Context, q Querier, scan pgx.RowToFunc[T], sql string, args ...any) (T, error) {
+	one, err := pgx.CollectExactlyOneRow(Query(ctx, q, sql, args...), scan)
+	return one, NotFound(err)
+}
+
 // Structs runs a query, and reads each of its rows into the fields of a struct, in their order.
 func Structs[T any](ctx context.Context, q Querier, sql string, args ...any) ([]T, error) {
 	return pgx.CollectRows(Query(ctx, q, sql, args...), pgx.RowToStructByPos[T])

@@ -91,9 +91,7 @@ func (s *Segments) Segment(ctx context.Context, storeID, id string) (g Segment, 
 	if !pg.Storable(storeID) || !pg.Storable(id) {
 		return Segment{}, pg.ErrNotFound
 	}
-	rows := pg.Query(ctx, s.Pool, selectSegments+` AND id = $2`, storeID, id)
-	g, err = pgx.CollectExactlyOneRow(rows, scan)
-	return g, pg.NotFound(err)
+	return pg.One(ctx, s.Pool, scan, selectSegments+` AND id = $2`, storeID, id)
 }
 
 // Texts says in a sentence each who is in segments of a store.

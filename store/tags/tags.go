@@ -78,9 +78,7 @@ func (s *Tags) Tag(ctx context.Context, storeID, id string) (t Tag, err error) {
 	if !pg.Storable(storeID) || !pg.Storable(id) {
 		return Tag{}, pg.ErrNotFound
 	}
-	rows := pg.Query(ctx, s.Pool, selectTags+` AND t.id = $2`, storeID, id)
-	t, err = pgx.CollectExactlyOneRow(rows, scan)
-	return t, pg.NotFound(err)
+	return pg.One(ctx, s.Pool, scan, selectTags+` AND t.id = $2`, storeID, id)
 }
 
 // Create makes a tag; author is admin, user:<Clerk id> or token:<id>. A name that is
