@@ -81,13 +81,11 @@ func (w *work) findCustomers(ctx context.Context, p *places, wanted []address) e
 	}
 	rows := pg.Query(ctx, w.tx, `SELECT id, store_id, email FROM customers WHERE email = ANY($1)`, emails)
 	var c customer
-	_, err := pgx.ForEachRow(rows, []any{&c.id, &c.store, &c.email}, func() error {
+	return pg.Each(rows, []any{&c.id, &c.store, &c.email}, func() {
 		if _, ok := p.at[address{c.store, c.email}]; ok {
 			p.at[address{c.store, c.email}] = c.id
 		}
-		return nil
 	})
-	return err
 }
 
 // allocate gives ids to addresses without a customer.
@@ -182,11 +180,10 @@ func (w *work) movers(ctx context.Context, rows []resolution) ([]mover, error) {
 	}
 	var out []mover
 	var id, rowsOf int64
-	_, err = pgx.ForEachRow(counted, []any{&id, &rowsOf}, func() error {
+	err = pg.Each(counted, []any{&id, &rowsOf}, func() {
 		if leaving[id].rows == rowsOf {
 			out = append(out, *leaving[id])
 		}
-		return nil
 	})
 	slices.SortFunc(out, func(a, b mover) int { return cmp.Compare(a.id, b.id) })
 	return out, err

@@ -176,12 +176,11 @@ func (a *Auditor) Facts(ctx context.Context, keys []RowKey) (wrong []RowKey, err
 		for kind, k := range byKind(keys) {
 			rows := pg.Query(ctx, tx, kind.misplacedSQL(), k[0], k[1], a.PlatformTypes, a.AuditOptions.Store)
 			m := misplaced{RowKey: RowKey{Kind: kind.Name}}
-			_, err = pgx.ForEachRow(rows, []any{&m.A, &m.B, &m.is, &m.should, &m.pointed, &m.attachable, &m.old.store,
-				&m.old.email, &m.to.store, &m.to.email, &m.lives}, func() error {
+			err = pg.Each(rows, []any{&m.A, &m.B, &m.is, &m.should, &m.pointed, &m.attachable, &m.old.store,
+				&m.old.email, &m.to.store, &m.to.email, &m.lives}, func() {
 				wrong = append(wrong, m.RowKey)
 				a.misplaced(m)
 				m.is, m.should = nil, nil // read into anew
-				return nil
 			})
 			if err != nil {
 				return err
@@ -288,11 +287,9 @@ func (a *Auditor) products(ctx context.Context) error {
 			WHERE (c.store_id, c.store_ids) IS DISTINCT FROM (named.id, named.ids)
 			  AND ($1 = '' OR c.store_id = $1 OR named.id = $1)`, a.AuditOptions.Store)
 		var id, is, should string
-		_, err := pgx.ForEachRow(rows, []any{&id, &is, &should}, func() error {
+		return pg.Each(rows, []any{&id, &is, &should}, func() {
 			a.found.add("product_of_another_store", 1, finding.Example{Place: "product " + id, What: "store " + should,
 				Why: "it is written down as of store " + is})
-			return nil
 		})
-		return err
 	})
 }

@@ -149,9 +149,8 @@ func (m *mirror) compare(ctx context.Context, c comparison, args ...any) (err er
 	var n int64
 	var f finding.Example
 	var examples []finding.Example
-	_, err = pgx.ForEachRow(rows, []any{&n, &f.Place, &f.What, &f.Why}, func() error {
+	err = pg.Each(rows, []any{&n, &f.Place, &f.What, &f.Why}, func() {
 		examples = append(examples, f)
-		return nil
 	})
 	m.found.add(c.kind, n, examples...)
 	return err

@@ -237,7 +237,7 @@ func (w *work) compare(ctx context.Context, items []Item, t *tally) error {
 	var nth int
 	var unknown, missing bool
 	var ours string
-	_, err := pgx.ForEachRow(rows, []any{&nth, &unknown, &missing, &ours}, func() error {
+	return pg.Each(rows, []any{&nth, &unknown, &missing, &ours}, func() {
 		item := items[nth]
 		f := Finding{Place: item.Place, What: item.Old.Email + " in store " + item.Old.StoreRef}
 		switch {
@@ -249,7 +249,5 @@ func (w *work) compare(ctx context.Context, items []Item, t *tally) error {
 			f.Why = fmt.Sprintf("had spent %d (minor units) by the list kept before, and %s by the facts", *item.Old.Spent, ours)
 		}
 		t.note(f)
-		return nil
 	})
-	return err
 }

@@ -54,9 +54,8 @@ func (w *work) catalogue(ctx context.Context, set facts.Set) (_ map[string]entry
 	entries := map[string]entry{}
 	var key string
 	var e entry
-	_, err = pgx.ForEachRow(rows, []any{&key, &e.state, &e.keys, &e.dependsOn}, func() error {
+	err = pg.Each(rows, []any{&key, &e.state, &e.keys, &e.dependsOn}, func() {
 		entries[key] = e
-		return nil
 	})
 	return entries, err
 }

@@ -218,13 +218,12 @@ func (n *dependentSearch) find(ctx context.Context, kind, sql string, exclusive 
 	rows := pg.Query(ctx, n.tx, sql, args...)
 	k := RowKey{Kind: kind}
 	var dependsOn []string
-	_, err = pgx.ForEachRow(rows, []any{&k.A, &k.B, &dependsOn}, func() error {
+	err = pg.Each(rows, []any{&k.A, &k.B, &dependsOn}, func() {
 		found++
 		n.found[k] = true
 		n.noteUsers(k, dependsOn)
 		n.more.add(false, dependsOn...)
 		n.more.add(exclusive, k.lock())
-		return nil
 	})
 	return found, err
 }

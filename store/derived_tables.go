@@ -162,11 +162,9 @@ func (a *Auditor) kept(ctx context.Context) error {
 func (a *Auditor) off(ctx context.Context, tx pgx.Tx, kind, sql string) error {
 	rows := pg.Query(ctx, tx, sql, a.AuditOptions.Store)
 	var f finding.Example
-	_, err := pgx.ForEachRow(rows, []any{&f.Place, &f.What, &f.Why}, func() error {
+	return pg.Each(rows, []any{&f.Place, &f.What, &f.Why}, func() {
 		a.found.add(kind, 1, f)
-		return nil
 	})
-	return err
 }
 
 // FoldFigures adds to the figures what changed since. Whether it has run makes

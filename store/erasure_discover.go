@@ -92,11 +92,9 @@ func (ts *tombstones) discoverFormer(ctx context.Context, q pg.Querier, found di
 		GROUP BY subject, object`, emails)
 	var user, email string
 	var at time.Time
-	_, err := pgx.ForEachRow(rows, []any{&user, &email, &at}, func() error {
+	return pg.Each(rows, []any{&user, &email, &at}, func() {
 		ts.note(found, identity{aUser, user}, ts.of(identity{anAddress, email}, at))
-		return nil
 	})
-	return err
 }
 
 // eraseDiscovered erases whoever the facts and their events show to be erased people.

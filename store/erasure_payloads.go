@@ -6,8 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"rollcall/store/pg"
 )
 
@@ -119,9 +117,8 @@ func (f *erasureFilter) headers(ctx context.Context, events []pendingEvent) (map
 		ids)
 	var id int64
 	var text string
-	_, err := pgx.ForEachRow(rows, []any{&id, &text}, func() error {
+	err := pg.Each(rows, []any{&id, &text}, func() {
 		headers[id] = []byte(text)
-		return nil
 	})
 	return headers, err
 }

@@ -153,11 +153,9 @@ func (v *preview) typed(otherwise []string) []string {
 func (v *preview) count(ctx context.Context, t Trace, sql string, args ...any) error {
 	rows := pg.Query(ctx, v.tx, sql, args...)
 	var n int64
-	_, err := pgx.ForEachRow(rows, []any{&t.Store, &n}, func() error {
+	return pg.Each(rows, []any{&t.Store, &n}, func() {
 		v.counts[t] += n
-		return nil
 	})
-	return err
 }
 
 // countPeople counts users and Stripe customers. An erasure from one store removes
@@ -196,12 +194,10 @@ func (v *preview) countCustomers(ctx context.Context) error {
 		JOIN customers c ON c.id = found.customer_id
 		WHERE found.rows = (SELECT count(*) FROM facts WHERE customer_id = c.id)`, kinds, as, bs)
 	var store, email string
-	_, err := pgx.ForEachRow(rows, []any{&store, &email}, func() error {
+	return pg.Each(rows, []any{&store, &email}, func() {
 		v.counts[Trace{Table: "customers", Store: store, Fate: removed}]++
 		v.gone = append(v.gone, email)
-		return nil
 	})
-	return err
 }
 
 // countMentions counts what people and programs wrote that names them.
@@ -231,13 +227,11 @@ func (v *preview) remarks(ctx context.Context, f *Footprint) error {
 		SELECT 'store', id FROM stores WHERE owner_user_id = ANY($1) OR member_user_ids && $1
 		ORDER BY 1, 2`, f.Users, f.Addresses)
 	var what, which string
-	_, err := pgx.ForEachRow(rows, []any{&what, &which}, func() error {
+	return pg.Each(rows, []any{&what, &which}, func() {
 		if what == "store" {
 			f.Staff = append(f.Staff, which)
 		} else {
 			f.Elsewhere = append(f.Elsewhere, which)
 		}
-		return nil
 	})
-	return err
 }

@@ -129,12 +129,10 @@ func scanTombstones(ctx context.Context, tx pgx.Tx, found func(by []byte, and st
 	var by []byte
 	var and string
 	var t tombstone
-	_, err := pgx.ForEachRow(rows, []any{&by, &and, &t.erasure, &t.person, &t.at}, func() error {
+	return pg.Each(rows, []any{&by, &and, &t.erasure, &t.person, &t.at}, func() {
 		one := t
 		found(by, and, &one)
-		return nil
 	})
-	return err
 }
 
 // findInAccounts looks up which Stripe customers of Connect accounts have an

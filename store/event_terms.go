@@ -223,13 +223,12 @@ func unindexed(ctx context.Context, tx pgx.Tx) (ids, terms, of []int64, err erro
 		FOR SHARE OF e SKIP LOCKED`, indexChunk)
 	var id int64
 	var e facts.Event
-	_, err = pgx.ForEachRow(rows, []any{&id, &e.Source, &e.Account, &e.Payload}, func() error {
+	err = pg.Each(rows, []any{&id, &e.Source, &e.Account, &e.Payload}, func() {
 		ids = append(ids, id)
 		for _, t := range termsIn(e) {
 			terms, of = append(terms, t), append(of, id)
 		}
 		e.Payload = nil // a new one for each row
-		return nil
 	})
 	return ids, terms, of, err
 }

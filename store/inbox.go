@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"rollcall/facts"
 	"rollcall/store/pg"
 )
@@ -114,9 +112,8 @@ func insertEvents(ctx context.Context, q pg.Querier, sql string, events []NewEve
 	}
 	var id int64
 	var k key
-	_, err := pgx.ForEachRow(rows, []any{&id, &k.source, &k.id}, func() error {
+	err := pg.Each(rows, []any{&id, &k.source, &k.id}, func() {
 		out[first[k]] = Inserted{ID: id}
-		return nil
 	})
 	return out, err
 }

@@ -167,7 +167,7 @@ func (w *work) linkedKeys(ctx context.Context, changed []link) (keys, refs, prod
 		FROM (SELECT DISTINCT * FROM unnest($1::text[], $2::text[]) AS c(relation, subject)) c
 		JOIN links l ON l.relation = c.relation AND l.subject = c.subject`, relations, subjects)
 	var l link
-	_, err = pgx.ForEachRow(rows, []any{&l.relation, &l.object}, func() error {
+	err = pg.Each(rows, []any{&l.relation, &l.object}, func() {
 		switch l.relation {
 		case OwnerLink:
 			keys, refs = append(keys, "store:"+l.object), append(refs, l.object)
@@ -178,7 +178,6 @@ func (w *work) linkedKeys(ctx context.Context, changed []link) (keys, refs, prod
 		case AddressLink:
 			keys = append(keys, "mail:"+l.object)
 		}
-		return nil
 	})
 	for _, id := range products {
 		keys = append(keys, "product:"+id)

@@ -3,8 +3,6 @@ package customers
 import (
 	"context"
 
-	"github.com/jackc/pgx/v5"
-
 	"rollcall/store/pg"
 )
 
@@ -50,13 +48,12 @@ func (s *Reader) Around(ctx context.Context, user, store string) (a Around, err 
 		LEFT JOIN (`+ownStores+`
 		) mine ON true`, user, store, MostStores)
 	var id, name *string
-	_, err = pgx.ForEachRow(rows, []any{&a.Store.Name, &a.Owner, &a.Person, &a.TimeZone, &a.Currencies, &a.Forecasts, &id,
+	err = pg.Each(rows, []any{&a.Store.Name, &a.Owner, &a.Person, &a.TimeZone, &a.Currencies, &a.Forecasts, &id,
 		&name},
-		func() error {
+		func() {
 			if id != nil {
 				a.Stores = append(a.Stores, StoreName{*id, *name})
 			}
-			return nil
 		})
 	return a, err
 }

@@ -373,9 +373,8 @@ func (s *Reader) addTitles(ctx context.Context, storeID string, rows []listed) e
 		return err
 	}
 	var id, title string
-	_, err = pgx.ForEachRow(found, []any{&id, &title}, func() error {
+	err = pg.Each(found, []any{&id, &title}, func() {
 		products[id] = title
-		return nil
 	})
 	for i := range rows {
 		rows[i].fillTitles(func(product string) string { return products[product] })

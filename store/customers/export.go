@@ -87,9 +87,8 @@ func titlesOf(ctx context.Context, db pg.Querier, store string) (map[string]stri
 		FROM products
 		WHERE store_id = $1 AND title <> ''`, store)
 	var id, title string
-	_, err := pgx.ForEachRow(rows, []any{&id, &title}, func() error {
+	err := pg.Each(rows, []any{&id, &title}, func() {
 		titles[id] = title
-		return nil
 	})
 	return titles, err
 }

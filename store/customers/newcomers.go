@@ -3,8 +3,6 @@ package customers
 import (
 	"context"
 
-	"github.com/jackc/pgx/v5"
-
 	"rollcall/store/pg"
 )
 
@@ -26,9 +24,8 @@ func (s *Reader) Newcomers(ctx context.Context, after int64) (_ map[int64]string
 	came := map[int64]string{}
 	var id int64
 	var store string
-	_, err = pgx.ForEachRow(rows, []any{&id, &store}, func() error {
+	err = pg.Each(rows, []any{&id, &store}, func() {
 		came[id] = store
-		return nil
 	})
 	return came, err
 }

@@ -72,9 +72,8 @@ func (s *Reader) Names(ctx context.Context, authors []string) (map[string]string
 		return nil, &pg.Error{Call: "customers.Names", Err: err}
 	}
 	var id, name string
-	_, err = pgx.ForEachRow(rows, []any{&id, &name}, func() error {
+	err = pg.Each(rows, []any{&id, &name}, func() {
 		names[id] = name
-		return nil
 	})
 	return names, err
 }

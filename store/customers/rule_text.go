@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"rollcall/internal/moment"
 	"rollcall/internal/show"
 	"rollcall/store/pg"
@@ -40,9 +38,8 @@ func (s *Reader) LabelsOf(ctx context.Context, storeID string, r Rule) (labels L
 		SELECT id, name FROM campaigns WHERE store_id = $1 AND id = ANY($5)`,
 		storeID, products, tags, segments, campaigns)
 	var id, label string
-	_, err = pgx.ForEachRow(rows, []any{&id, &label}, func() error {
+	err = pg.Each(rows, []any{&id, &label}, func() {
 		labels[id] = label
-		return nil
 	})
 	for _, ready := range ReadySegments {
 		labels[ready.ID] = ready.Name

@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/jackc/pgx/v5"
-
 	"rollcall/store/pg"
 )
 
@@ -57,11 +55,10 @@ func facetsAndSought(ctx context.Context, db pg.Querier, store string, r Rule) (
 	var nth *int
 	var one sought
 	found = map[string]sought{}
-	_, err = pgx.ForEachRow(rows, []any{&all, &nth, &one.patterns, &one.titled}, func() error {
+	err = pg.Each(rows, []any{&all, &nth, &one.patterns, &one.titled}, func() {
 		if nth != nil {
 			found[searches[*nth]] = one
 		}
-		return nil
 	})
 	return all, found, err
 }

@@ -92,6 +92,15 @@ func Query(ctx context.Context, q Querier, sql string, args ...any) pgx.Rows {
 	return rows
 }
 
+// Each reads rows one by one into the same places, and calls each for them.
+func Each(rows pgx.Rows, into []any, each func()) error {
+	_, err := pgx.ForEachRow(rows, into, func() error {
+		each()
+		return nil
+	})
+	return err
+}
+
 // One runs a query, and reads its only row. The error is ErrNotFound if there is none.
 func One[T any](ctx context.Context, q Querier, scan pgx.RowToFunc[T], sql string, args ...any) (T, error) {
 	one, err := pgx.CollectExactlyOneRow(Query(ctx, q, sql, args...), scan)

@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"rollcall/store"
 	"rollcall/store/pg"
 )
@@ -52,10 +50,8 @@ func (s *Reader) lastEvents(ctx context.Context, page []StoreLine) error {
 		GROUP BY t.i`, of, terms)
 	var i int
 	var at time.Time
-	_, err := pgx.ForEachRow(rows, []any{&i, &at}, func() error {
+	return pg.Each(rows, []any{&i, &at}, func() {
 		received := at.UTC()
 		page[i].LastEventAt = &received
-		return nil
 	})
-	return err
 }

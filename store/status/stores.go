@@ -206,14 +206,13 @@ func (s *Reader) lookInto(ctx context.Context, page []StoreLine) error {
 	var looked, unattached int64
 	var counts map[string]int64
 	var last *time.Time
-	_, err := pgx.ForEachRow(rows, []any{&id, &looked, &counts, &unattached, &last}, func() error {
+	err := pg.Each(rows, []any{&id, &looked, &counts, &unattached, &last}, func() {
 		l := at[id]
 		l.Unattached, l.LastActivityAt, l.Rough, l.Facts = unattached, pg.UTC(last), looked < l.Customers, counts
 		for kind, n := range counts {
 			counts[kind] = l.ofAll(n, looked)
 		}
 		counts, last = nil, nil // new variables for each row
-		return nil
 	})
 	if err != nil {
 		return err

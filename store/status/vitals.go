@@ -171,9 +171,8 @@ func (s *Reader) ratesBy(ctx context.Context, within time.Duration, looks int64)
 	rates := map[string]Rate{}
 	var source string
 	var n int64
-	_, err = pgx.ForEachRow(rows, []any{&source, &n}, func() error {
+	err = pg.Each(rows, []any{&source, &n}, func() {
 		rates[source] = Rate{n, step > 1}
-		return nil
 	})
 	return rates, err
 }
