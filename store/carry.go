@@ -12,7 +12,20 @@ const movedTo = `unnest($1::text[], $2::text[], $3::text[]) AS m(store_id, email
 // carried are the statements that move what belongs to an address and follows from no
 // fact. Each takes all away before it puts the first back, so that two who swap addresses
 // keep their own. What both addresses have is kept as the earlier has it.
+//
+// Who changes tags locks the entries of customer_index first. A move changes the entry of
+// who moves by then, and here that of who stays or is there already.
 var carried = []string{
+	`
+	SELECT
+	FROM customer_index i
+	WHERE i.customer_id IN (
+		SELECT c.id
+		FROM ` + movedTo + `
+		JOIN customers c ON c.store_id = m.store_id AND c.email IN (m.email, m.into_email)
+	  )
+	ORDER BY i.customer_id
+	FOR NO KEY UPDATE`,
 	follow("customer_notes"), follow("segment_moves"), follow("bulk_people"), follow("bulk_changes"),
 	runsMoved, runsFreed, runsMerged, // before mails: a step that is being done ends first, and its mails move too
 	// The aggregate takes all tags away before the first is put back, as an address may

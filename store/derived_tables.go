@@ -105,8 +105,8 @@ func (s *Store) settleKept(ctx context.Context, store string) (wrong int64, err 
 const entriesAtOnce = 500
 
 // settleEntries makes the wrong entries of customer_index, and the wrong words, right. All who change a
-// customer, or their tags, lock the customer's row first. Here it is locked by a statement
-// of its own: the one that waited would write the tags of the moment before.
+// customer lock the customer's row first, and who changes their tags locks the entry. Here both are locked by
+// statements of their own: the one that waited would write the tags of the moment before.
 func (s *Store) settleEntries(ctx context.Context, store string) (wrong int64, err error) {
 	ids, err := pg.Column[int64](ctx, s.Pool, `SELECT customer_id FROM (`+Misindexed+`) x ORDER BY 1`, store)
 	if err != nil {
@@ -114,9 +114,13 @@ func (s *Store) settleEntries(ctx context.Context, store string) (wrong int64, e
 	}
 	for some := range slices.Chunk(ids, entriesAtOnce) {
 		err := s.InTx(ctx, func(tx pgx.Tx) error {
-			if _, err := tx.Exec(ctx, `SELECT FROM customers WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE`,
-				some); err != nil {
-				return err
+			for _, lock := range []string{
+				`SELECT FROM customers WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE`,
+				`SELECT FROM customer_index WHERE customer_id = ANY($1) ORDER BY customer_id FOR NO KEY UPDATE`,
+			} {
+				if _, err := tx.Exec(ctx, lock, some); err != nil {
+					return err
+				}
 			}
 			tag, err := tx.Exec(ctx, `
 				WITH wrong AS MATERIALIZED (`+Misindexed+`

@@ -35,7 +35,7 @@ func TestEntriesAreSettledBesideTags(t *testing.T) {
 	defer conn.Close(context.Background())
 	if _, err := conn.Exec(ctx, `
 		BEGIN;
-		SELECT FROM customers FOR NO KEY UPDATE;
+		SELECT FROM customer_index FOR NO KEY UPDATE;
 		INSERT INTO customer_tags (store_id, email, tag_id, tagged_by)
 		VALUES ('s1', 'a@x.example', 'tag_1', 'admin')`); err != nil {
 		t.Fatal(err)

@@ -138,6 +138,11 @@ func TestExpectedOfPeople(t *testing.T) {
 	}
 	wantRows(t, url, `SELECT concat_ws(' ', count(*), max(alive), min(alive) < 0.5, sum(expected) > 0)
 		FROM value_people WHERE store_id = 's1' AND currency = 'usd'`, "400 1 t t")
+	wantRows(t, url, `SELECT concat_ws(' ', expected, alive) FROM value_people
+		WHERE expected::text !~ '^\d\d?0*$' OR alive <> round(alive::numeric, 2)`)
+	written := query(t, url, `SELECT xmin::text FROM value_people`)
+	computed(t, s, "2026-01-10")
+	wantRows(t, url, `SELECT xmin::text FROM value_people`, written...) // they are not written again
 	computed(t, s, "2025-02-10")
 	wantRows(t, url, `SELECT count(*)::text FROM value_people`, "0")
 }

@@ -91,6 +91,7 @@ type evaluated struct {
 	N, Net  int64
 	Median  int64
 	Within  map[int][2]int64 // did, of
+	Curve   []string         // of the time to the second purchase: day, at risk, ended, share to whom it has not happened
 }
 
 // evaluate works on what the API explains of each customer of a store.
@@ -98,6 +99,7 @@ func evaluate(people []customers.Explanation, currency string, now time.Time) (e
 	e = evaluated{Months: map[string][4]int64{}, Cohorts: map[string][2]int64{}, Within: map[int][2]int64{}}
 	today := now.UTC().Truncate(24 * time.Hour)
 	var nets []int64
+	var lives [][2]int // days to the second purchase or so far, 1 if there was one
 	for _, p := range people {
 		first, sum, days, months := "", int64(0), map[time.Time]bool{}, map[string]int64{}
 		for _, f := range paidIn(p, currency, now) {
@@ -131,8 +133,16 @@ func evaluate(people []customers.Explanation, currency string, now time.Time) (e
 			cell := e.Cohorts[first+" "+month]
 			e.Cohorts[first+" "+month] = [2]int64{cell[0] + 1, cell[1] + net}
 		}
-		e.repeat(slices.SortedFunc(maps.Keys(days), time.Time.Compare), today)
+		bought := slices.SortedFunc(maps.Keys(days), time.Time.Compare)
+		e.repeat(bought, today)
+		switch {
+		case len(bought) == 1:
+			lives = append(lives, [2]int{int(today.Sub(bought[0]).Hours() / 24), 0})
+		case len(bought) > 1:
+			lives = append(lives, [2]int{int(bought[1].Sub(bought[0]).Hours() / 24), 1})
+		}
 	}
+	e.Curve = survive(lives)
 	slices.Sort(nets)
 	for _, n := range nets {
 		e.N, e.Net = e.N+1, e.Net+n
@@ -155,6 +165,27 @@ func (e evaluated) repeat(days []time.Time, today time.Time) {
 		}
 		e.Within[n] = w
 	}
+}
+
+// survive is the curve as Kaplan and Meier define it, day by day. So few people make steps that are all seen.
+func survive(lives [][2]int) (curve []string) {
+	share := 1.0
+	for day := range 366 {
+		risk, ended := 0, 0
+		for _, l := range lives {
+			if l[0] >= day {
+				risk++
+			}
+			if l == [2]int{day, 1} {
+				ended++
+			}
+		}
+		if ended > 0 {
+			share *= 1 - float64(ended)/float64(risk)
+			curve = append(curve, fmt.Sprintf("%d: %d of %d, %.6f", day, ended, risk, share))
+		}
+	}
+	return curve
 }
 
 // paidIn are the payments of a customer in a currency up to now, in order.
@@ -186,6 +217,9 @@ func inShort(r *value.Report) (e evaluated) {
 		if w.Of > 0 {
 			e.Within[w.Days] = [2]int64{w.Did, w.Of}
 		}
+	}
+	for _, s := range r.Again.Curve.Steps {
+		e.Curve = append(e.Curve, fmt.Sprintf("%.0f: %d of %d, %.6f", s.Time, s.Ended, s.AtRisk, s.Survival))
 	}
 	for _, g := range r.Groups {
 		if g.By == "all" {

@@ -14,8 +14,8 @@ import (
 // lock on the action's row is what says that it is in hand, and a worker that dies lets go
 // of it.
 //
-// A chunk never waits for customers while it holds others: those whom a webhook changes
-// just now are done later. So no webhook waits for more than one chunk, and no two
+// A chunk never waits for customers while it holds others: those whom another transaction
+// changes just now are done later. So no webhook waits for more than one chunk, and no two
 // transactions for each other.
 func (s *Bulk) Step(ctx context.Context) (worked bool, err error) {
 	defer pg.Wrap(&err, "bulk.Step")
@@ -102,14 +102,17 @@ func (s *Bulk) do(ctx context.Context, tx pgx.Tx, a todo) (worked bool, err erro
 }
 
 const (
-	// holdSQL locks the customers of a chunk whom no other transaction changes.
+	// holdSQL locks what is kept of the tags of a chunk's customers, but of those whom another
+	// transaction changes. That is what is written anyway; a lock on the customers would
+	// write all their pages too.
 	holdSQL = `
 	SELECT c.email
 	FROM bulk_people p
 	JOIN customers c ON c.store_id = p.store_id AND c.email = p.email
+	JOIN customer_index i ON i.customer_id = c.id
 	WHERE p.bulk_id = $1 AND p.chunk = $2
 	ORDER BY c.id
-	FOR NO KEY UPDATE OF c SKIP LOCKED`
+	FOR NO KEY UPDATE OF i SKIP LOCKED`
 
 	// leaveSQL leaves the rest of a chunk for later, behind the others.
 	leaveSQL = `

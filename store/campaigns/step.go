@@ -155,8 +155,13 @@ func hold(ctx context.Context, tx pgx.Tx, runs []run) ([]run, error) {
 			ids = append(ids, *r.customer)
 		}
 	}
-	rows, err := tx.Query(ctx, `SELECT id FROM customers WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED`,
-		ids)
+	rows, err := tx.Query(ctx, `
+		SELECT c.id
+		FROM customers c
+		JOIN customer_index i ON i.customer_id = c.id
+		WHERE c.id = ANY($1)
+		ORDER BY c.id
+		FOR NO KEY UPDATE OF c, i SKIP LOCKED`, ids)
 	if err != nil {
 		return nil, err
 	}

@@ -200,7 +200,7 @@ func (e *export) stream(ctx context.Context) (left []int64, err error) {
 // else with -1 after the last. It reads them without a cursor, which would sort with one
 // process.
 func (e *export) read(ctx context.Context, tx pgx.Tx, q *listQuery) (n int, err error) {
-	sql, args := q.sorted(e.lookups())
+	sql, args := e.sorted(q)
 	if _, err := tx.Exec(ctx, "SAVEPOINT reading"); err != nil {
 		return 0, err
 	}
@@ -248,11 +248,21 @@ func (e *export) freeWithin(ctx context.Context, patience time.Duration) (*batch
 	}
 }
 
-// sorted is all of the list, in its order.
-func (q *listQuery) sorted(looked lookups) (string, pg.Arguments) {
+// sorted is all of the list, in its order. What is looked up for a page is joined here:
+// Postgres joins with all its processes, and looks up with one.
+func (e *export) sorted(q *listQuery) (string, pg.Arguments) {
 	by, direction := orderOf(q.Sort)
 	var args pg.Arguments
 	from, where := q.meets(&args)
+	looked := e.lookups()
+	if len(e.tags) > 0 {
+		looked.tags = "t.tags"
+		from += " LEFT JOIN customer_index t ON t.customer_id = c.id AND t.tags <> '{}'"
+	}
+	if e.expects {
+		looked.forecast = "CASE WHEN v.customer_id IS NOT NULL THEN " + forecastOf + " END"
+		from += " LEFT JOIN (" + forecasts + ") ON v.store_id = c.store_id AND v.customer_id = c.id"
+	}
 	return selected(new(listed).exported(looked, nil)) + " " + from + " WHERE " + where.String() +
 		" ORDER BY " + by.key + direction + " NULLS LAST, c.id" + direction, args
 }

@@ -208,8 +208,8 @@ func (s *Tags) Merge(ctx context.Context, storeID, id, into string) (err error) 
 
 // inChunks runs a statement for the rows of a tag ($1) at some addresses ($2) after the
 // others, until it has none. The customers there stay where they are meanwhile: one who
-// moves takes along the tags that there are, see AddNote. All who change tags lock the
-// customers first, so that no two of them wait for each other.
+// moves takes along the tags that there are, see AddNote. All who change tags lock their
+// entries of customer_index first, so that no two of them wait for each other.
 func (s *Tags) inChunks(ctx context.Context, id, sql string, more ...any) error {
 	for {
 		var emails []string
@@ -221,10 +221,11 @@ func (s *Tags) inChunks(ctx context.Context, id, sql string, more ...any) error 
 				}
 				if _, err = tx.Exec(ctx, `
 					SELECT
-					FROM customers
-					WHERE email = ANY($2) AND store_id IN (SELECT store_id FROM customer_tags WHERE tag_id = $1 LIMIT 1)
-					ORDER BY id
-					FOR NO KEY UPDATE`, id, emails); err != nil {
+					FROM customers c
+					JOIN customer_index i ON i.customer_id = c.id
+					WHERE c.email = ANY($2) AND c.store_id IN (SELECT store_id FROM customer_tags WHERE tag_id = $1 LIMIT 1)
+					ORDER BY c.id
+					FOR NO KEY UPDATE OF c, i`, id, emails); err != nil {
 					return err
 				}
 				_, err = tx.Exec(ctx, sql, append([]any{id, emails}, more...)...)
@@ -284,9 +285,10 @@ func (s *Tags) ofCustomer(ctx context.Context, storeID, customer, id, change str
 		if err := tx.QueryRow(ctx, `
 			SELECT c.email
 			FROM customers c
+			JOIN customer_index i ON i.customer_id = c.id
 			JOIN `+s.of+` t ON t.store_id = c.store_id
 			WHERE c.store_id = $1 AND c.id = $2 AND t.id = $3
-			FOR NO KEY UPDATE OF c
+			FOR NO KEY UPDATE OF c, i
 			FOR KEY SHARE OF t`, storeID, n, id).Scan(&email); err != nil {
 			return pg.NotFound(err)
 		}

@@ -58,17 +58,23 @@ func (c *computing) forecast(ctx context.Context) error {
 	return nil
 }
 
-// expected keeps what is expected of each buyer, once all models are fitted.
+// expected keeps what is expected of each buyer, once all models are fitted. Most of it is as it was, and not written
+// again.
 func (c *computing) expected(ctx context.Context) error {
 	c.fitting.Wait()
-	if _, err := c.tx.Exec(ctx, `DELETE FROM value_people WHERE store_id = $1`, c.store); err != nil {
+	var o outlooks
+	for currency, r := range c.reports {
+		if r.Forecast.Again != nil {
+			o.add(r, c.past[currency])
+		}
+	}
+	made := table{"value_expected", expectedSQL, []any{c.now, c.zone, o.currency, o.x, o.last, o.watched, o.alive, o.spends,
+		o.more}}
+	if err := made.make(ctx, c.tx); err != nil {
 		return err
 	}
-	for currency, r := range c.reports {
-		if r.Forecast.Again == nil {
-			continue
-		}
-		if err := c.expect(ctx, r, c.past[currency]); err != nil {
+	for _, sql := range []string{goneSQL, changedSQL} {
+		if _, err := c.tx.Exec(ctx, sql, c.store); err != nil {
 			return err
 		}
 	}
@@ -105,29 +111,56 @@ func (c *computing) history(ctx context.Context, of func(*Report) *past) error {
 
 func weeks(days int32) float64 { return float64(days) / 7 }
 
-// expectSQL keeps what is expected of the buyers of a currency: those with the same history differ by what they spent.
-const expectSQL = `
-	INSERT INTO value_people (store_id, currency, customer_id, alive, expected)
-	SELECT $1, $2, b.customer_id, o.alive,
-		floor(LEAST(o.spends + o.more * coalesce(b.later_net, 0)::float8, 9e18) + 0.5)::bigint
+// expectedSQL is what is expected of buyers: those with the same history differ by what they spent. It has two digits:
+// no forecast is surer, and so it is the same on most days.
+const expectedSQL = `
+	CREATE TEMP TABLE value_expected ON COMMIT DROP AS
+	SELECT
+		b.customer_id,
+		b.currency COLLATE "default" AS currency,
+		CASE WHEN o.alive < 1 THEN LEAST(round(o.alive::numeric, 2), 0.99) ELSE 1 END::float8 AS alive,
+		round(LEAST(e.spends, 9e18)::numeric, CASE WHEN e.spends >= 100 THEN 1 - floor(log(e.spends))::int ELSE 0 END)::bigint
+			AS expected
 	FROM value_buyers b
-	JOIN unnest($5::bigint[], $6::int[], $7::int[], $8::float8[], $9::float8[], $10::float8[])
-		AS o (x, last, watched, alive, spends, more)
-		ON o.x = b.visits - 1
+	JOIN unnest($3::text[], $4::bigint[], $5::int[], $6::int[], $7::float8[], $8::float8[], $9::float8[])
+		AS o (currency, x, last, watched, alive, spends, more)
+		ON o.currency COLLATE "C" = b.currency
+			AND o.x = b.visits - 1
 			AND o.last = b.last - b.bought
-			AND o.watched = ($3::timestamptz AT TIME ZONE $4)::date - b.bought
-	WHERE b.currency = $2
-	  AND b.visits > 0
-	ORDER BY b.customer_id` // as the key has them
+			AND o.watched = ($1::timestamptz AT TIME ZONE $2)::date - b.bought
+	CROSS JOIN LATERAL (SELECT o.spends + o.more * coalesce(b.later_net, 0)::float8 AS spends) e
+	WHERE b.visits > 0`
 
-// expect keeps what is expected of each buyer.
-func (c *computing) expect(ctx context.Context, r *Report, h *past) error {
-	x, alive, spends, more := []int64{}, []float64{}, []float64{}, []float64{}
+const goneSQL = `
+	DELETE FROM value_people p
+	WHERE p.store_id = $1
+	  AND NOT EXISTS (SELECT FROM value_expected e WHERE (e.customer_id, e.currency) = (p.customer_id, p.currency))`
+
+const changedSQL = `
+	INSERT INTO value_people (store_id, currency, customer_id, alive, expected)
+	SELECT $1, e.currency, e.customer_id, e.alive, e.expected
+	FROM value_expected e
+	LEFT JOIN value_people p ON p.store_id = $1 AND (p.customer_id, p.currency) = (e.customer_id, e.currency)
+	WHERE (p.alive, p.expected) IS DISTINCT FROM (e.alive, e.expected)
+	ORDER BY e.customer_id -- as the key has them
+	ON CONFLICT (store_id, customer_id, currency) DO UPDATE SET
+		alive = EXCLUDED.alive,
+		expected = EXCLUDED.expected`
+
+// outlooks are what is expected of buyers with the same history, a list for each column.
+type outlooks struct {
+	currency            []string
+	x                   []int64
+	last, watched       []int32
+	alive, spends, more []float64
+}
+
+func (o *outlooks) add(r *Report, h *past) {
 	for _, b := range h.Now {
-		o := r.Forecast.Outlook(b)
-		x, alive = append(x, b.X), append(alive, min(max(o.Alive, 0), 1))
-		spends, more = append(spends, max(o.Spends, 0)), append(more, max(o.More, 0))
+		of := r.Forecast.Outlook(b)
+		o.currency, o.x = append(o.currency, r.Currency), append(o.x, b.X)
+		o.alive, o.spends = append(o.alive, min(max(of.Alive, 0), 1)), append(o.spends, max(of.Spends, 0))
+		o.more = append(o.more, max(of.More, 0))
 	}
-	_, err := c.tx.Exec(ctx, expectSQL, c.store, r.Currency, c.now, c.zone, x, h.last, h.watched, alive, spends, more)
-	return err
+	o.last, o.watched = append(o.last, h.last...), append(o.watched, h.watched...)
 }

@@ -1,10 +1,12 @@
 package core
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 	"time"
 
 	"rollcall/store"
@@ -159,10 +161,15 @@ func (s *Site) Refuse(w http.ResponseWriter, r *http.Request, f *Failure) {
 	s.Page(w, f.Status, "failure.html", s.FailurePage(r, f))
 }
 
+// pages keeps the memory of pages that were sent, for the next: a list takes some 100 KB.
+var pages = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
 // Page renders a template. A template that fails is a bug and panics.
 func (s *Site) Page(w http.ResponseWriter, status int, name string, data any) {
-	text, err := s.written(name, data)
-	if err != nil {
+	text := pages.Get().(*bytes.Buffer)
+	defer pages.Put(text)
+	text.Reset()
+	if err := s.write(text, name, data); err != nil {
 		panic(err)
 	}
 	if _, ok := data.(viewed); ok {

@@ -1,7 +1,6 @@
 package core
 
 import (
-	"fmt"
 	"html/template"
 	"math"
 	"slices"
@@ -106,29 +105,51 @@ func worthOf(c customers.Customer, spent []store.Money) (w worth) {
 // of options, and for those a template takes several times as long.
 type markup struct{ strings.Builder }
 
-// add adds a format. Its arguments are escaped, but for those that are HTML.
-func (m *markup) add(format string, args ...any) {
-	for i, a := range args {
-		if text, ok := a.(string); ok {
-			args[i] = template.HTMLEscapeString(text)
+// add adds a text with the arguments in place of each %s. They are escaped, but for those that are HTML.
+func (m *markup) add(text string, args ...any) {
+	for _, a := range args {
+		before, after, _ := strings.Cut(text, "%s")
+		m.WriteString(before)
+		if drawn, ok := a.(template.HTML); ok {
+			m.WriteString(string(drawn))
+		} else {
+			m.WriteString(template.HTMLEscaper(a))
 		}
+		text = after
 	}
-	fmt.Fprintf(m, format, args...)
+	m.WriteString(text)
 }
 
 // html is what was added.
 func (m *markup) html() template.HTML { return template.HTML(m.String()) } //nolint:gosec // add escapes
 
-// row is the row of a customer in the list, whose page is at link. expects: there is a column for what is expected.
-func (p *press) row(c *customers.Customer, link string, expects bool) template.HTML {
+// Row is a customer in the list, and where their page is.
+type Row struct {
+	*customers.Customer
+	URL string
+}
+
+// aRow is about the size of a row, in bytes.
+const aRow = 1536
+
+// rows are the rows of the list. expects: there is a column for what is expected.
+func (p *press) rows(all []Row, expects bool) template.HTML {
 	var m markup
+	m.Grow(len(all) * aRow)
+	for _, r := range all {
+		p.row(&m, r.Customer, r.URL, expects)
+	}
+	return m.html()
+}
+
+func (p *press) row(m *markup, c *customers.Customer, link string, expects bool) {
 	called, did := Called(*c), Did(*c)
 	m.add(`<tr class="person">
 <td class="c"><input type="checkbox" name="id" value="%s" form="chosen" aria-label="Select %s" data-email="%s"></td>
 <td class="who"><div>
 <a class="face %s" href="%s" tabindex="-1" aria-hidden="true">%s</a>
-<div><h2><a href="%[5]s"><bdi>%[2]s</bdi></a></h2>
-`, c.ID, called, c.Email, hue(c.Email), link, p.face(c))
+<div><h2><a href="%s"><bdi>%s</bdi></a></h2>
+`, c.ID, called, c.Email, hue(c.Email), link, p.face(c), link, called)
 	if called != c.Email {
 		m.add(`<p class="mail"><bdi>%s</bdi></p>`, c.Email)
 	}
@@ -147,12 +168,12 @@ func (p *press) row(c *customers.Customer, link string, expects bool) template.H
 		m.add(` <small class="inactive">Inactive</small>`)
 	}
 	m.add("</td>\n" + `<td class="wide-only courses">`)
-	p.courses(&m, c)
+	p.courses(m, c)
 	m.add("</td>\n" + `<td class="r spent">`)
-	p.spent(&m, worthOf(*c, show.Ordered(c.TotalSpent, p.currencies)))
+	p.spent(m, worthOf(*c, show.Ordered(c.TotalSpent, p.currencies)))
 	if expects {
 		m.add("</td>\n" + `<td class="wide-only r expects">`)
-		p.expected(&m, c.Forecast)
+		p.expected(m, c.Forecast)
 	}
 	m.add("</td>\n" + `<td class="wide-only act">`)
 	if c.LastActivityAt != nil {
@@ -164,7 +185,6 @@ func (p *press) row(c *customers.Customer, link string, expects bool) template.H
 		m.add(`%s`, p.localElement(c.FirstSeenAt, "short", show.DayShort(p.now(), p.local(c.FirstSeenAt))))
 	}
 	m.add("</td>\n</tr>\n")
-	return m.html()
 }
 
 // expected adds what a customer is expected to spend, and how likely they are to buy again. It is 1 of those who bought

@@ -79,8 +79,8 @@ func (m *markup) boxes(menu Menu) {
 	m.add(`<fieldset class="one"><legend>%s</legend><div class="boxes">`, menu.Label)
 	for i, o := range menu.Options {
 		if o.Value != "" {
-			m.add("<label><input type=\"checkbox\" id=\"f-%s-%d\" name=\"%[1]s\" value=\"%[3]s\"%s> <bdi>%s</bdi></label>\n",
-				menu.Name, i, o.Value, attr(o.On, "checked"), o.Label)
+			m.add("<label><input type=\"checkbox\" id=\"f-%s-%s\" name=\"%s\" value=\"%s\"%s> <bdi>%s</bdi></label>\n",
+				menu.Name, i, menu.Name, o.Value, attr(o.On, "checked"), o.Label)
 		}
 	}
 	m.add("</div>")
@@ -93,7 +93,7 @@ func (m *markup) field(menu Menu) {
 	invalid := attr(menu.Wrong != "", template.HTML( //nolint:gosec // names are ours
 		`aria-invalid="true" aria-describedby="w-`+menu.Name+`"`))
 	if len(menu.Options) > 0 {
-		m.add(`<select id="f-%s" name="%[1]s"%s%s>%s</select>`, menu.Name, attr(menu.Multi, `multiple size="8"`),
+		m.add(`<select id="f-%s" name="%s"%s%s>%s</select>`, menu.Name, menu.Name, attr(menu.Multi, `multiple size="8"`),
 			invalid, options(menu.Options))
 	} else {
 		m.inputs(menu, invalid)

@@ -66,9 +66,11 @@ func (s *Site) newPresses(files fs.FS) (chan *press, error) {
 	return presses, nil
 }
 
-// written is a page as text, for the reader that its data knows.
-func (s *Site) written(name string, data any) (text bytes.Buffer, err error) {
-	return s.press(data).write(s, name, data)
+// write writes a page into memory, for the reader that its data knows.
+func (s *Site) write(text *bytes.Buffer, name string, data any) error {
+	p := s.press(data)
+	defer func() { s.presses <- p }()
+	return p.ExecuteTemplate(text, name, data)
 }
 
 // press waits for a press that is free, and sets it for the reader that data knows.
@@ -81,19 +83,12 @@ func (s *Site) press(data any) *press {
 	return p
 }
 
-// write writes a template, and gives the press back.
-func (p *press) write(s *Site, name string, data any) (text bytes.Buffer, err error) {
-	defer func() { s.presses <- p }()
-	err = p.ExecuteTemplate(&text, name, data)
-	return text, err
-}
-
 // functions are those that depend on the view. Times are a time.Time or a *time.Time.
 func (p *press) functions() template.FuncMap {
 	return template.FuncMap{
 		"money":   func(m store.Money) string { return p.locale.Money(m) },
 		"ordered": func(all []store.Money) []store.Money { return show.Ordered(all, p.currencies) },
-		"row":     p.row,
+		"rows":    p.rows,
 		"more":    p.more,
 		"count":   func(n int64) string { return p.locale.Number(n) },
 		"number":  p.number,

@@ -245,18 +245,12 @@ func firstOf(q url.Values) int {
 // Last is the number of the last customer of the page.
 func (p customersPage) Last() int { return p.First + len(p.Customers) - 1 }
 
-// listRow is a customer with the URL of their page, which leads on along this list.
-type listRow struct {
-	Customer *customers.Customer
-	URL      string
-}
-
-// Rows are the customers of the page.
-func (p customersPage) Rows() (rows []listRow) {
+// Rows are the customers of the page, whose pages lead on along this list.
+func (p customersPage) Rows() (rows []core.Row) {
 	list := p.query() // that they go back to
 	for i := range p.Customers {
 		c := &p.Customers[i]
-		rows = append(rows, listRow{c, core.Address(p.ListURL+"/"+c.ID, list)})
+		rows = append(rows, core.Row{Customer: c, URL: core.Address(p.ListURL+"/"+c.ID, list)})
 	}
 	return rows
 }
