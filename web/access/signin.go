@@ -51,8 +51,7 @@ func (s *Access) SignInPage(w http.ResponseWriter, r *http.Request) error {
 		}
 		form.Open, form.Error = true, "This sign-in link has expired or is incomplete. Get a new one, or use the admin token."
 	}
-	s.Page(w, http.StatusOK, "signin.html", form)
-	return nil
+	return s.Page(w, http.StatusOK, "signin.html", form)
 }
 
 // SignIn handles the form: it exchanges the token for a session.
@@ -71,8 +70,7 @@ func (s *Access) SignIn(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	form.Open, form.Error = true, "Wrong admin token. Use the server's ADMIN_TOKEN."
-	s.Page(w, http.StatusUnauthorized, "signin.html", form)
-	return nil
+	return s.Page(w, http.StatusUnauthorized, "signin.html", form)
 }
 
 // enter begins a session and redirects to a local path.

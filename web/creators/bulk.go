@@ -75,8 +75,7 @@ func (s *Pages) showBulk(w http.ResponseWriter, r *http.Request, status int, wro
 	if core.IsPart(r) {
 		name = "progress"
 	}
-	s.Page(w, status, name, page)
-	return nil
+	return s.Page(w, status, name, page)
 }
 
 // target is the name of a tag or segment; empty if it was deleted.

@@ -72,8 +72,7 @@ func (s *Pages) Customer(w http.ResponseWriter, r *http.Request) error {
 		if err := s.timeline(r, &page, filter); err != nil {
 			return err
 		}
-		s.Page(w, http.StatusOK, "entries", page)
-		return nil
+		return s.Page(w, http.StatusOK, "entries", page)
 	}
 	return s.showCustomerPage(w, r, filter, page)
 }
@@ -125,8 +124,7 @@ func (s *Pages) showCustomerPage(w http.ResponseWriter, r *http.Request, f custo
 	if page.Wrong != "" || page.TagWrong != "" {
 		status = http.StatusBadRequest
 	}
-	s.Page(w, status, "customer.html", page)
-	return nil
+	return s.Page(w, status, "customer.html", page)
 }
 
 // notes reads the notes and the names of their authors.

@@ -61,8 +61,7 @@ func (s *Pages) OwnStores(w http.ResponseWriter, r *http.Request) (err error) {
 	if page.Mine, err = s.ownStores(r, core.Admitted(r)); err != nil {
 		return err
 	}
-	s.Page(w, http.StatusOK, "own_stores.html", page)
-	return nil
+	return s.Page(w, http.StatusOK, "own_stores.html", page)
 }
 
 // StoreHome leads to the first page of a store.

@@ -111,8 +111,7 @@ func (s *Pages) showMail(w http.ResponseWriter, r *http.Request, refused error) 
 	if refused != nil {
 		page.Wrong, page.Refused, status = reasonFor(refused), r.PathValue("recipe"), core.Explain(refused).Status
 	}
-	s.Page(w, status, "mail.html", page)
-	return nil
+	return s.Page(w, status, "mail.html", page)
 }
 
 // campaignURL is the page of a campaign.

@@ -100,8 +100,7 @@ func (s *Pages) showCampaign(w http.ResponseWriter, r *http.Request, page campai
 	if refused != nil {
 		page.Wrong, status = reasonFor(refused), core.Explain(refused).Status
 	}
-	s.Page(w, status, "campaign.html", page)
-	return nil
+	return s.Page(w, status, "campaign.html", page)
 }
 
 // tellCampaign fills in what a campaign does, in words.

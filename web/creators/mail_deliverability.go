@@ -94,8 +94,7 @@ func (s *Pages) showDeliverability(w http.ResponseWriter, r *http.Request, refus
 	if refused != nil {
 		page.Wrong, status = reasonFor(refused), core.Explain(refused).Status
 	}
-	s.Page(w, status, "deliverability.html", page)
-	return nil
+	return s.Page(w, status, "deliverability.html", page)
 }
 
 // count fills in the tiles and the table of reasons.

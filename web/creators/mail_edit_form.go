@@ -47,8 +47,7 @@ func (s *Pages) showCampaignForm(w http.ResponseWriter, r *http.Request, page ca
 	if refused != nil {
 		status = core.Explain(refused).Status
 	}
-	s.Page(w, status, "campaign_edit.html", page)
-	return nil
+	return s.Page(w, status, "campaign_edit.html", page)
 }
 
 // stepsAt finds the step that an error is about.

@@ -65,8 +65,7 @@ func (s *Pages) Mailbox(w http.ResponseWriter, r *http.Request) (err error) {
 		}
 		page.Mails = append(page.Mails, keptRow{page.mailURL(s.IDs().ID(core.MailID, k.ID)), k.Email, read.Subject, k.At})
 	}
-	s.Page(w, http.StatusOK, "mailbox.html", page)
-	return nil
+	return s.Page(w, http.StatusOK, "mailbox.html", page)
 }
 
 // mailURL is the page of a kept mail.
@@ -88,8 +87,7 @@ func (s *Pages) Kept(w http.ResponseWriter, r *http.Request) (err error) {
 		page.Campaign = page.campaignURL(kept.CampaignID)
 	}
 	s.Framing(w)
-	s.Page(w, http.StatusOK, "kept.html", page)
-	return nil
+	return s.Page(w, http.StatusOK, "kept.html", page)
 }
 
 // framedPolicy is the policy of the HTML of a mail: it loads nothing, runs nothing, and only pages of this

@@ -98,8 +98,7 @@ func (s *Pages) CampaignPreview(w http.ResponseWriter, r *http.Request) (err err
 		return err
 	}
 	s.tellPreview(r, &page)
-	s.Page(w, http.StatusOK, "campaign_preview.html", page)
-	return nil
+	return s.Page(w, http.StatusOK, "campaign_preview.html", page)
 }
 
 // wouldGet stands for no reason not to be sent.

@@ -49,6 +49,5 @@ func (s *Pages) Pinned(w http.ResponseWriter, r *http.Request) error {
 			URL: pathOf(r, "customers") + "?segment=" + url.QueryEscape(g.ID), N: count.N, Known: count.Known},
 			count.AsOf})
 	}
-	s.Page(w, http.StatusOK, "pinned", page)
-	return nil
+	return s.Page(w, http.StatusOK, "pinned", page)
 }

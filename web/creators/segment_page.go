@@ -190,8 +190,7 @@ func (s *Pages) showSegment(w http.ResponseWriter, r *http.Request, d draft, pag
 	if page.Wrong != "" {
 		status = http.StatusBadRequest
 	}
-	s.Page(w, status, "segment.html", page)
-	return nil
+	return s.Page(w, status, "segment.html", page)
 }
 
 // offerSegments fills in the segments that the rule can name.

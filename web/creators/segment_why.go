@@ -33,8 +33,8 @@ func (s *Pages) SegmentWhy(w http.ResponseWriter, r *http.Request) (err error) {
 	}
 	page.Customer.ID = s.IDs().Customer(page.Customer.ID)
 	page.CustomerURL = strings.TrimSuffix(page.URL, "/segments") + "/customers/" + page.Customer.ID
-	if page.Shell, err = s.Shell(r, "segments"); err == nil {
-		s.Page(w, http.StatusOK, "segment_why.html", page)
+	if page.Shell, err = s.Shell(r, "segments"); err != nil {
+		return err
 	}
-	return err
+	return s.Page(w, http.StatusOK, "segment_why.html", page)
 }

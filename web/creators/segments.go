@@ -77,8 +77,7 @@ func (s *Pages) showSegments(w http.ResponseWriter, r *http.Request, refused err
 	if refused != nil {
 		page.Wrong, page.Editing, status = core.Explain(refused).Message, r.PathValue("segment"), core.Explain(refused).Status
 	}
-	s.Page(w, status, "segments.html", page)
-	return nil
+	return s.Page(w, status, "segments.html", page)
 }
 
 // describe fills in the sentences of segments, and where their customers are.

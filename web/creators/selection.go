@@ -208,6 +208,5 @@ func (s *Pages) showSelection(w http.ResponseWriter, r *http.Request, status int
 	if page.Shell, err = s.Shell(r, "customers"); err != nil {
 		return err
 	}
-	s.Page(w, status, "selection.html", page)
-	return nil
+	return s.Page(w, status, "selection.html", page)
 }

@@ -95,8 +95,7 @@ func (s *Pages) showSettings(w http.ResponseWriter, r *http.Request, page settin
 	if len(page.Wrong) > 0 {
 		status = http.StatusBadRequest
 	}
-	s.Page(w, status, "settings.html", page)
-	return nil
+	return s.Page(w, status, "settings.html", page)
 }
 
 // zoneList keeps the time zones: Postgres takes a while to list them.

@@ -54,8 +54,7 @@ func (s *Pages) showTags(w http.ResponseWriter, r *http.Request, refused error) 
 			page.Wrong = "The " + wrong.Name + " " + wrong.Reason + "."
 		}
 	}
-	s.Page(w, status, "tags.html", page)
-	return nil
+	return s.Page(w, status, "tags.html", page)
 }
 
 // TagRenamed handles the form that renames a tag.

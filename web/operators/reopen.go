@@ -94,8 +94,7 @@ func (s *Pages) ReopenPageOf(w http.ResponseWriter, r *http.Request) error {
 		page.Counted = true
 	}
 	page.Fields = o.fields()
-	s.Page(w, http.StatusOK, "reopen.html", page)
-	return nil
+	return s.Page(w, http.StatusOK, "reopen.html", page)
 }
 
 // reopenOrder is the parsed form or query.

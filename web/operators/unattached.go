@@ -95,8 +95,7 @@ func (s *Pages) Unattached(w http.ResponseWriter, r *http.Request) error {
 		}
 		page.Reasons = append(page.Reasons, off)
 	}
-	s.Page(w, http.StatusOK, "unattached.html", page)
-	return nil
+	return s.Page(w, http.StatusOK, "unattached.html", page)
 }
 
 // storeOf is the store parameter, the only one allowed.
@@ -164,8 +163,7 @@ func (s *Pages) UnattachedFacts(w http.ResponseWriter, r *http.Request) error {
 	if core.IsPart(r) {
 		name = "offfacts"
 	}
-	s.Page(w, http.StatusOK, name, page)
-	return nil
+	return s.Page(w, http.StatusOK, name, page)
 }
 
 func storeQuery(of string) url.Values { return withQuery(url.Values{}, "store", of) }
