@@ -63,6 +63,47 @@ func TestCampaignsAPI(t *testing.T) {
 	ask("POST", one+"/switch", `{"to": "ended"}`, 200)
 }
 
+// news makes a campaign of store_a to all.
+func (x *site) news(t testing.TB) campaigns.Campaign {
+	t.Helper()
+	c, err := campaigns.New(x.Cfg.Store).Create(t.Context(), "store_a", campaigns.Campaign{Name: "News",
+		Kind: campaigns.Once, Class: campaigns.Marketing, Trigger: campaigns.Trigger{Question: "everyone"},
+		NotAfter: campaigns.Wait(72 * time.Hour), Reentry: campaigns.Never, Steps: []campaigns.Step{{Key: "first",
+			Do: campaigns.DoMail, Mail: &campaigns.Text{Subject: "News", Body: "Hi"}}}}, "admin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// Of a campaign with many runs, page and API wait for no count: a worker does it, and they say of when it is.
+func TestResultsOfMany(t *testing.T) {
+	t.Parallel()
+	x := open(t, nil)
+	x.fill(t)
+	c := x.news(t)
+	x.exec(t, `UPDATE campaigns SET state = 'on', switched_at = now(), starts_from = now()`)
+	x.exec(t, `INSERT INTO runs (campaign_id, store_id, email, occurrence, about, became_due_at, entered_at, version, arm,
+			step, next_at)
+		SELECT $1, 'store_a', 'p' || n || '@x.example', 'once', '', now(), now(), 1, 'a', 'first', now()
+		FROM generate_series(1, 20001) n`, c.ID)
+	page, api := "/store/store_a/mail/campaigns/"+c.ID, "/api/stores/store_a/campaigns/"+c.ID+"/results"
+	wants(t, x.page(t, page), "So many customers are in it that a worker counts them.", `value="paused"`, "!As of")
+	if got := x.get(t, api, asAdmin); got.StatusCode != 503 || !strings.Contains(got.text, `"counting"`) ||
+		got.Header.Get("Retry-After") == "" {
+		t.Errorf("%d %s", got.StatusCode, got.text)
+	}
+	now := x.Cfg.Now().Add(-time.Minute)
+	if worked, err := campaigns.New(x.Cfg.Store).Count(t.Context(), now); err != nil || !worked {
+		t.Fatal(worked, err)
+	}
+	wants(t, x.page(t, page), "!a worker counts them", "As of", "20,001", `value="paused"`)
+	if got := x.get(t, api, asAdmin); got.StatusCode != 200 ||
+		!strings.Contains(got.text, `"as_of":"`+now.UTC().Format("2006-01-02T15:04")) {
+		t.Errorf("%d %s", got.StatusCode, got.text)
+	}
+}
+
 // Of more mails than a preview looks at, page and API say that the numbers are estimates, and from which customers.
 func TestPreviewOfSomeCustomers(t *testing.T) {
 	t.Parallel()
@@ -75,13 +116,7 @@ func TestPreviewOfSomeCustomers(t *testing.T) {
 	x.exec(t, `INSERT INTO mail_consents (store_id, user_id, email, kind, state, said_at, source, version)
 		SELECT store_id, '', email, 'marketing', 'granted', now(), 'page', '1' FROM customers WHERE email LIKE 'p%7@%'`)
 	x.exec(t, `ANALYZE`)
-	c, err := campaigns.New(x.Cfg.Store).Create(t.Context(), "store_a", campaigns.Campaign{Name: "News",
-		Kind: campaigns.Once, Class: campaigns.Marketing, Trigger: campaigns.Trigger{Question: "everyone"},
-		NotAfter: campaigns.Wait(72 * time.Hour), Reentry: campaigns.Never, Steps: []campaigns.Step{{Key: "first",
-			Do: campaigns.DoMail, Mail: &campaigns.Text{Subject: "News", Body: "Hi"}}}}, "admin")
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := x.news(t)
 	var p struct {
 		Every    int
 		Counts   []campaigns.Count

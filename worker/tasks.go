@@ -42,6 +42,7 @@ func (w *Worker) tasks() []task {
 			return entered.Look(ctx, now, enterEvery)
 		})},
 		{often, "a campaign could not go on", w.atNow(campaigns.New(s).Step)},
+		{often, "the results of a campaign could not be counted", w.atNow(campaigns.New(s).Count)},
 		// Without a sender too: another worker may have one.
 		{mailEvery, "what providers report of mails could not be settled",
 			func(ctx context.Context) (bool, error) { return recipients.Settle(ctx, time.Now()) }},

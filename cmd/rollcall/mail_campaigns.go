@@ -67,7 +67,7 @@ func (c mailCampaignsCmd) Run(e *env) error {
 		_, err := fmt.Fprintf(e.out, "Store %s has no campaigns yet.\n", c.Store)
 		return err
 	}
-	figures, err := campaigns.New(s).Figures(e, c.Store)
+	figures, err := campaigns.New(s).Figures(e, c.Store, time.Now())
 	if err != nil {
 		return err
 	}

@@ -54,10 +54,13 @@ type Campaigns struct {
 	readers     *customers.Reader
 	tags        *tags.Tags
 	mostDecided int64
+	mostCounted int64
 }
 
 // New returns the campaigns of all stores.
-func New(s *store.Store) *Campaigns { return &Campaigns{s, customers.New(s), tags.New(s), mostDecided} }
+func New(s *store.Store) *Campaigns {
+	return &Campaigns{s, customers.New(s), tags.New(s), mostDecided, mostCounted}
+}
 
 // Campaign is a campaign of a store. Its JSON is the API's.
 type Campaign struct {

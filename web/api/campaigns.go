@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 
 	"rollcall/store/campaigns"
@@ -189,6 +190,9 @@ func (s *API) ShowResults(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	results, err := s.campaigns().Results(r.Context(), r.PathValue("store"), r.PathValue("campaign"), now)
+	if errors.Is(err, campaigns.ErrCounting) {
+		return core.ErrCounting
+	}
 	return core.AnswerJSON(w, results, err)
 }
 

@@ -56,6 +56,8 @@ var (
 		"The server is busy with other requests of this kind. Try again in a few seconds."}
 	ErrCrowd = &Failure{http.StatusTooManyRequests, "too_many_requests",
 		"You have too many requests of this kind running. Wait for one to end, then try again."}
+	ErrCounting = &Failure{http.StatusServiceUnavailable, "counting",
+		"The results of this campaign are being counted. Try again in a few seconds."}
 	ErrSlow = &Failure{http.StatusServiceUnavailable, "too_slow",
 		"The database took too long. Narrow the filter, or try again later."}
 	errInternal = &Failure{http.StatusInternalServerError, "internal",

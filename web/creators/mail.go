@@ -91,7 +91,7 @@ func (s *Pages) showMail(w http.ResponseWriter, r *http.Request, refused error) 
 	if err != nil {
 		return err
 	}
-	figures, err := s.campaigns().Figures(r.Context(), id)
+	figures, err := s.campaigns().Figures(r.Context(), id, s.Cfg.Now())
 	if err != nil {
 		return err
 	}

@@ -29,8 +29,9 @@ type campaignPage struct {
 	OnGoal   []string
 	Holdout  int
 	Order    switchForm
-	Said     string // what was just done
-	Results  *resultsPart
+	Said     string             // what was just done
+	Results  *resultsPart       // nil: there are none
+	Counting bool               // they are being counted
 	Testers  []customers.Member // to whom tests can go
 }
 
@@ -76,7 +77,7 @@ func (s *Pages) showCampaign(w http.ResponseWriter, r *http.Request, page campai
 		return err
 	}
 	page.Action = page.campaignURL(page.C.ID)
-	figures, err := s.campaigns().Figures(ctx, id)
+	figures, err := s.campaigns().Figures(ctx, id, s.Cfg.Now())
 	if err != nil {
 		return err
 	}
@@ -85,11 +86,14 @@ func (s *Pages) showCampaign(w http.ResponseWriter, r *http.Request, page campai
 		return err
 	}
 	if page.C.State != campaigns.Draft {
-		results, err := s.campaigns().Results(ctx, id, page.C.ID, s.Cfg.Now())
-		if err != nil {
+		now := s.Cfg.Now()
+		results, err := s.campaigns().Results(ctx, id, page.C.ID, now)
+		if page.Counting = errors.Is(err, campaigns.ErrCounting); err != nil && !page.Counting {
 			return err
 		}
-		page.Results = resultsOf(results)
+		if !page.Counting {
+			page.Results = resultsOf(results, now)
+		}
 	}
 	if page.Testers, err = customers.New(s.Cfg.Store).Members(ctx, id); err != nil {
 		return err
