@@ -8,7 +8,7 @@ ARGS    :=
 FUZZTIME := 30s
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test demo build release test test-long race fuzz vet lint vulnerabilities docs bench screenshots
+.PHONY: help setup setup-test demo build release test test-long test-postfix race fuzz vet lint vulnerabilities docs bench screenshots
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,10 @@ test-long: setup-test ## the laws under many more draws (-rapid.checks=300)
 	go test -timeout 60m ./store/customers -run 'TestRules|TestFilters' -rule.stores=20
 	go test -timeout 60m ./store/campaigns -run TestSimulation -simulation.people=10000 -simulation.days=120
 	go test -timeout 30m ./cmd/rollcall -run TestMailKilled -mail.mails=5000 -mail.kills=50
+
+test-postfix: setup-test ## mail to a real Postfix, which is unpacked and not installed (Debian and Ubuntu)
+	sh scripts/postfix.sh bin/postfix
+	go test -tags postfix ./e2e -run TestPostfix $(ARGS)
 
 race: setup-test ## the tests under the race detector; needs gcc or clang
 	CGO_ENABLED=1 go test -race -timeout 30m ./... $(ARGS)

@@ -49,7 +49,7 @@ func startMailpit(t *testing.T) *mailpit {
 		cmd.Process.Kill()
 		cmd.Wait()
 	})
-	m.until("it answers", func() bool {
+	until(t, "it answers", func() bool {
 		res, err := http.Get("http://" + m.api + "/livez")
 		if err == nil {
 			res.Body.Close()
@@ -75,9 +75,9 @@ func freePort(t *testing.T) string {
 }
 
 // until looks every few milliseconds whether something has come true.
-func (m *mailpit) until(what string, yes func() bool) {
-	m.Helper()
-	ctx, cancel := context.WithTimeout(m.Context(), patience)
+func until(t *testing.T, what string, yes func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -85,7 +85,7 @@ func (m *mailpit) until(what string, yes func() bool) {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			m.Fatalf("waited in vain: %s", what)
+			t.Fatalf("waited in vain: %s", what)
 		}
 	}
 }
@@ -133,12 +133,12 @@ func (m *mailpit) letters() (all []letter) {
 	return all
 }
 
-// mailing is a system whose worker sends to mailpit: store s1 has a customer, who agreed to mail, for each step of each
-// recipe, and their mails are due.
-func mailing(t *testing.T, m *mailpit) (s *system, classes map[string]string) {
+// mailing is a system whose worker sends to a mail server: store s1 has a customer, who agreed to mail, for each step
+// of each recipe, and their mails are due.
+func mailing(t *testing.T, address string) (s *system, classes map[string]string) {
 	t.Helper()
 	s = newSharedSystem(t)
-	smtp, err := mail.NewSMTP("smtp://"+m.smtp+"?tls=off", "rollcall.example")
+	smtp, err := mail.NewSMTP("smtp://"+address+"?tls=off", "rollcall.example")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +185,7 @@ func (s *system) due(to, class, campaign, step, occurrence string) {
 // Each text of each recipe arrives at a real server: once, readable, and with a way to leave.
 func TestRecipesArrive(t *testing.T) {
 	m := startMailpit(t)
-	s, classes := mailing(t, m)
+	s, classes := mailing(t, m.smtp)
 	s.until("all are sent", fmt.Sprintf(`count(*) = %d FROM mails WHERE status = 'sent'`, len(classes)))
 	letters := m.letters()
 	if len(letters) != len(classes) || len(letters) < 10 {
@@ -219,13 +219,13 @@ func TestRecipesArrive(t *testing.T) {
 func TestMailThroughChaos(t *testing.T) {
 	m := startMailpit(t)
 	m.ask("PUT", "/api/v1/chaos", `{"Recipient": {"ErrorCode": 451, "Probability": 50}}`, nil)
-	s, classes := mailing(t, m)
+	s, classes := mailing(t, m.smtp)
 	all := len(classes)
 	for i := range 60 {
 		s.due(fmt.Sprintf("p%d@x.example", i), "service", "not_started", "first", "course:c1")
 		all++
 	}
-	m.until("all are sent", func() bool {
+	until(t, "all are sent", func() bool {
 		s.exec(`UPDATE mails SET due_at = now() WHERE status = 'due' AND due_at > now()`) // a server may take minutes
 		return s.rows(fmt.Sprintf(`SELECT count(*) = %d AS all FROM mails WHERE status = 'sent'`, all)) == `[{"all":true}]`
 	})

@@ -110,7 +110,7 @@ func (s *Campaigns) due(ctx context.Context, tx pgx.Tx, c *Campaign, now time.Ti
 		WHERE r.campaign_id = ` + args.Add(c.ID) + `
 		  AND r.ended_at IS NULL
 		  AND r.next_at <= ` + args.Add(now) + `
-		ORDER BY r.next_at
+		ORDER BY r.next_at, r.occurrence -- as previews have it
 		LIMIT ` + args.Add(stepChunk) + `
 		FOR UPDATE OF r SKIP LOCKED`
 	rows, err := tx.Query(ctx, sql, planned(args)...)

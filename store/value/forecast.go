@@ -68,8 +68,8 @@ func (c *computing) expected(ctx context.Context) error {
 			o.add(r, c.past[currency])
 		}
 	}
-	made := table{"value_expected", expectedSQL, []any{c.now, c.zone, o.currency, o.x, o.last, o.watched, o.alive, o.spends,
-		o.more}}
+	made := table{"value_expected", expectedSQL, []any{c.now, c.zone, o.currency, o.x, o.last, o.watched, o.alive,
+		o.spends, o.more}}
 	if err := made.make(ctx, c.tx); err != nil {
 		return err
 	}
