@@ -88,7 +88,7 @@ func TestResultsOfMany(t *testing.T) {
 		SELECT $1, 'store_a', 'p' || n || '@x.example', 'once', '', now(), now(), 1, 'a', 'first', now()
 		FROM generate_series(1, 20001) n`, c.ID)
 	page, api := "/store/store_a/mail/campaigns/"+c.ID, "/api/stores/store_a/campaigns/"+c.ID+"/results"
-	wants(t, x.page(t, page), "So many customers are in it that a worker counts them.", `value="paused"`, "!As of")
+	wants(t, x.page(t, page), "so a worker counts the results. Load the page again", `value="paused"`, "!As of")
 	if got := x.get(t, api, asAdmin); got.StatusCode != 503 || !strings.Contains(got.text, `"counting"`) ||
 		got.Header.Get("Retry-After") == "" {
 		t.Errorf("%d %s", got.StatusCode, got.text)
@@ -97,7 +97,7 @@ func TestResultsOfMany(t *testing.T) {
 	if worked, err := campaigns.New(x.Cfg.Store).Count(t.Context(), now); err != nil || !worked {
 		t.Fatal(worked, err)
 	}
-	wants(t, x.page(t, page), "!a worker counts them", "As of", "20,001", `value="paused"`)
+	wants(t, x.page(t, page), "!Load the page again", "As of", "20,001", `value="paused"`)
 	if got := x.get(t, api, asAdmin); got.StatusCode != 200 ||
 		!strings.Contains(got.text, `"as_of":"`+now.UTC().Format("2006-01-02T15:04")) {
 		t.Errorf("%d %s", got.StatusCode, got.text)
