@@ -157,10 +157,7 @@ func (q *listQuery) query(ctx context.Context, sql string, args pg.Arguments) ([
 	if q.passes {
 		args = append([]any{pgx.QueryExecModeCacheDescribe}, args...)
 	}
-	rows, err := q.Pool.Query(ctx, sql, args...)
-	if err != nil {
-		return nil, err
-	}
+	rows := pg.Query(ctx, q.Pool, sql, args...)
 	return pgx.CollectRows(rows, scanCustomer)
 }
 

@@ -156,8 +156,7 @@ func consentEvent(data map[string]string, now time.Time, known func(string) erro
 		OccurredAt: at.UTC(), Payload: body}
 	_, err = facts.Read(facts.Event{Source: e.Source, ID: e.EventID, Type: e.Type, OccurredAt: e.OccurredAt,
 		Payload: body})
-	var bad *facts.Malformed
-	if errors.As(err, &bad) {
+	if bad, is := errors.AsType[*facts.Malformed](err); is {
 		_, reason, _ := strings.Cut(bad.Reason, ": ")
 		return e, errors.New(reason)
 	}

@@ -154,10 +154,7 @@ func (v *Values) Help(ctx context.Context, store string) (all []Help, err error)
 	if !pg.Storable(store) {
 		return []Help{}, nil
 	}
-	rows, err := v.Pool.Query(ctx, keptHelpSQL, store)
-	if err != nil {
-		return nil, err
-	}
+	rows := pg.Query(ctx, v.Pool, keptHelpSQL, store)
 	return scanHelp(rows)
 }
 
