@@ -2,13 +2,11 @@ package checks
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"golang.org/x/text/language"
-	"golang.org/x/text/message"
 
+	"rollcall/internal/show"
 	"rollcall/store"
 	"rollcall/store/finding"
 	"rollcall/store/pg"
@@ -66,25 +64,12 @@ func (c *Checkup) mend(ctx context.Context) error {
 	return err
 }
 
-// counted is "1 customer", "2 customers".
-func counted(n int64, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}
-
-var english = message.NewPrinter(language.AmericanEnglish)
-
-// number groups thousands: 1,234.
-func number(n int64) string { return english.Sprintf("%d", n) }
-
 // are is "1 fact is", "1,234 facts are".
 func are(n int64, noun string) string {
 	if n == 1 {
 		return "1 " + noun + " is"
 	}
-	return number(n) + " " + noun + "s are"
+	return show.Plural(n, noun) + " are"
 }
 
 // Database is the configuration of a database.

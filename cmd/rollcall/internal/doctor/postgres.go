@@ -183,7 +183,7 @@ func (d *doctor) judgeAble(err error) {
 func (d *doctor) judgeSessions(held []pg.HeldSession) {
 	for _, h := range held {
 		d.find(finding.Finding{Kind: "session_held", Subject: fmt.Sprint(h.PID),
-			What: fmt.Sprintf("%s has held rows of %s since %s and says nothing", h.String(), show.Count(int(h.Tables), "table"),
+			What: fmt.Sprintf("%s has held rows of %s since %s and says nothing", h.String(), show.Count(h.Tables, "table"),
 				h.Since.Format(time.RFC3339)),
 			Fix: []string{show.PSQL(fmt.Sprintf("SELECT pg_terminate_backend(%d)", h.PID))}})
 	}
