@@ -193,7 +193,8 @@ func (c *Checkup) unknownUsers(ctx context.Context) ([]finding.Finding, error) {
 	if err != nil || f.Count == 0 {
 		return nil, err
 	}
-	f.What = fmt.Sprintf("%s named by %s, but never reported by Clerk", show.Count(f.Count, "user"), show.Count(facts, "fact"))
+	f.What = fmt.Sprintf("%s named by %s, but never reported by Clerk", show.Count(f.Count, "user"),
+		show.Count(facts, "fact"))
 	f.Examples = finding.Texts(examples)
 	if deleted > 0 {
 		f.What += fmt.Sprintf("; of %d it reported only the deletion", deleted)
