@@ -186,10 +186,7 @@ func (s *Campaigns) List(ctx context.Context, storeID string) (all []Campaign, e
 	if !pg.Storable(storeID) {
 		return []Campaign{}, nil
 	}
-	rows, err := s.Pool.Query(ctx, selectCampaigns+`WHERE store_id = $1 ORDER BY created_at DESC, id`, storeID)
-	if err != nil {
-		return nil, err
-	}
+	rows := pg.Query(ctx, s.Pool, selectCampaigns+`WHERE store_id = $1 ORDER BY created_at DESC, id`, storeID)
 	return pgx.CollectRows(rows, scan)
 }
 
@@ -204,10 +201,7 @@ func one(ctx context.Context, db pg.Querier, storeID, id, lock string) (c Campai
 	if !pg.Storable(storeID) || !pg.Storable(id) {
 		return c, pg.ErrNotFound
 	}
-	rows, err := db.Query(ctx, selectCampaigns+`WHERE store_id = $1 AND id = $2 `+lock, storeID, id)
-	if err != nil {
-		return c, err
-	}
+	rows := pg.Query(ctx, db, selectCampaigns+`WHERE store_id = $1 AND id = $2 `+lock, storeID, id)
 	c, err = pgx.CollectExactlyOneRow(rows, scan)
 	return c, pg.NotFound(err)
 }

@@ -49,7 +49,7 @@ func (s *Campaigns) Figures(ctx context.Context, storeID string, now time.Time) 
 		return all, nil
 	}
 	err = pgx.BeginTxFunc(ctx, s.Pool, pg.Bounded(s.CountTimeout), func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, `
+		rows := pg.Query(ctx, tx, `
 			SELECT
 				c.id,
 				coalesce(k.results -> 'figures', jsonb_build_object('entered', r.entered, 'open', r.open, 'goals', r.goals,
@@ -59,19 +59,14 @@ func (s *Campaigns) Figures(ctx context.Context, storeID string, now time.Time) 
 			LEFT JOIN campaign_results k ON k.campaign_id = c.id AND k.counted_at IS NOT NULL`+
 			figures("k.campaign_id IS NULL")+`
 			WHERE c.store_id = $1`, storeID, now.Add(-keptFor))
-		if err != nil {
-			return err
-		}
 		var id string
 		var f Figures
 		var late bool
-		_, err = pgx.ForEachRow(rows, []any{&id, &f, &late}, func() error {
+		return pg.Each(rows, []any{&id, &f, &late}, func() {
 			if all[id] = f; late && f.Entered > s.mostCounted {
 				old = append(old, id)
 			}
-			return nil
 		})
-		return err
 	})
 	if pg.TimedOut(err) {
 		err = nil

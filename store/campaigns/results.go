@@ -83,16 +83,13 @@ func (c *Campaign) count(ctx context.Context, tx pgx.Tx, now time.Time) (r Resul
 	if r.Arms, err = c.arms(ctx, tx, now); err != nil {
 		return r, err
 	}
-	rows, err := tx.Query(ctx, `
+	rows := pg.Query(ctx, tx, `
 		SELECT step, variant, status, coalesce(reason, ''), count(*)
 		FROM mails
 		WHERE campaign_id = $1
 		  AND class <> 'test'
 		GROUP BY 1, 2, 3, 4
 		ORDER BY 1, 2, 3, 4`, c.ID)
-	if err != nil {
-		return r, err
-	}
 	if r.Mails, err = pgx.CollectRows(rows, pgx.RowToStructByPos[MailCount]); err != nil {
 		return r, err
 	}
@@ -133,7 +130,7 @@ func (c *Campaign) span() (all time.Duration) {
 
 // arms counts the runs of each arm.
 func (c *Campaign) arms(ctx context.Context, tx pgx.Tx, now time.Time) ([]Arm, error) {
-	rows, err := tx.Query(ctx, `
+	rows := pg.Query(ctx, tx, `
 		SELECT
 			arm,
 			coalesce(ended_for, ''),
@@ -143,13 +140,10 @@ func (c *Campaign) arms(ctx context.Context, tx pgx.Tx, now time.Time) ([]Arm, e
 		WHERE campaign_id = $1
 		GROUP BY 1, 2
 		ORDER BY arm <> 'held', arm, 2`, c.ID, now.Add(-c.span()))
-	if err != nil {
-		return nil, err
-	}
 	arms, over := []Arm{}, map[string][2]int64{}
 	var arm, reason string
 	var n, old int64
-	_, err = pgx.ForEachRow(rows, []any{&arm, &reason, &n, &old}, func() error {
+	err := pg.Each(rows, []any{&arm, &reason, &n, &old}, func() {
 		if len(arms) == 0 || arms[len(arms)-1].Arm != arm {
 			arms = append(arms, Arm{Arm: arm, Ended: []Ending{}})
 		}
@@ -158,7 +152,7 @@ func (c *Campaign) arms(ctx context.Context, tx pgx.Tx, now time.Time) ([]Arm, e
 		switch reason {
 		case "":
 			a.Running += n
-			return nil
+			return
 		case forGoal:
 			a.Goal += n
 			sum[0] += old
@@ -168,7 +162,6 @@ func (c *Campaign) arms(ctx context.Context, tx pgx.Tx, now time.Time) ([]Arm, e
 			sum[1] += old
 		}
 		over[arm] = sum
-		return nil
 	})
 	for i := range arms {
 		sum := over[arms[i].Arm]
