@@ -82,8 +82,7 @@ func keysOfRows(ctx context.Context, q pg.Querier, sql string, args ...any) ([]R
 
 // queryAll reads the rows of a query.
 func queryAll[T any](ctx context.Context, q pg.Querier, scan pgx.RowToFunc[T], sql string, args ...any) ([]T, error) {
-	rows := pg.Query(ctx, q, sql, args...)
-	return pgx.CollectRows(rows, scan)
+	return pgx.CollectRows(pg.Query(ctx, q, sql, args...), scan)
 }
 
 // readPeople reads the users and Stripe customers among identities, and those

@@ -105,8 +105,7 @@ func (s *Bulk) Latest(ctx context.Context, storeID string, limit int) (all []Act
 	if !pg.Storable(storeID) {
 		return []Action{}, nil
 	}
-	rows := pg.Query(ctx, s.Pool, selectActions+` ORDER BY a.number DESC LIMIT $2`, storeID, limit)
-	return pgx.CollectRows(rows, scan)
+	return pgx.CollectRows(pg.Query(ctx, s.Pool, selectActions+` ORDER BY a.number DESC LIMIT $2`, storeID, limit), scan)
 }
 
 // Cancel ends an action after the customers in hand; what it changed stays. The error is

@@ -201,9 +201,7 @@ func one(ctx context.Context, db pg.Querier, storeID, id, lock string) (c Campai
 	if !pg.Storable(storeID) || !pg.Storable(id) {
 		return c, pg.ErrNotFound
 	}
-	rows := pg.Query(ctx, db, selectCampaigns+`WHERE store_id = $1 AND id = $2 `+lock, storeID, id)
-	c, err = pgx.CollectExactlyOneRow(rows, scan)
-	return c, pg.NotFound(err)
+	return pg.One(ctx, db, scan, selectCampaigns+`WHERE store_id = $1 AND id = $2 `+lock, storeID, id)
 }
 
 // step is the step with a key; nil: there is none.

@@ -110,8 +110,7 @@ func (s *Campaigns) due(ctx context.Context, tx pgx.Tx, c *Campaign, now time.Ti
 		ORDER BY r.next_at, r.occurrence -- as previews have it
 		LIMIT ` + args.Add(stepChunk) + `
 		FOR UPDATE OF r SKIP LOCKED`
-	rows := pg.Query(ctx, tx, sql, planned(args)...)
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (r run, err error) {
+	return pgx.CollectRows(pg.Query(ctx, tx, sql, planned(args)...), func(row pgx.CollectableRow) (r run, err error) {
 		return r, row.Scan(&r.id, &r.email, &r.occurrence, &r.step, &r.arm, &r.nextAt, &r.done, &r.customer, &r.verdict,
 			&r.met)
 	})

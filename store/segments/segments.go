@@ -81,8 +81,7 @@ func (s *Segments) List(ctx context.Context, storeID string) (all []Segment, err
 }
 
 func list(ctx context.Context, db pg.Querier, storeID string) ([]Segment, error) {
-	rows := pg.Query(ctx, db, selectSegments+` ORDER BY folded`, storeID)
-	return pgx.CollectRows(rows, scan)
+	return pgx.CollectRows(pg.Query(ctx, db, selectSegments+` ORDER BY folded`, storeID), scan)
 }
 
 // Segment returns a segment of a store; ErrNotFound also for another store's.

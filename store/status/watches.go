@@ -40,8 +40,7 @@ func (w Watch) Parts() (kind, subject string) {
 // Watches lists the watches, the worst first; none before a worker's first check.
 func (s *Reader) Watches(ctx context.Context) (_ []Watch, err error) {
 	defer pg.Wrap(&err, "status.Watches")
-	rows := pg.Query(ctx, s.Pool, watchesSQL)
-	return pgx.CollectRows(rows, scanWatch)
+	return pgx.CollectRows(pg.Query(ctx, s.Pool, watchesSQL), scanWatch)
 }
 
 const watchesSQL = `

@@ -68,8 +68,7 @@ func (s *Tags) List(ctx context.Context, storeID string) (all []Tag, err error) 
 	if !pg.Storable(storeID) {
 		return []Tag{}, nil
 	}
-	rows := pg.Query(ctx, s.Pool, selectTags+` ORDER BY t.folded`, storeID)
-	return pgx.CollectRows(rows, scan)
+	return pgx.CollectRows(pg.Query(ctx, s.Pool, selectTags+` ORDER BY t.folded`, storeID), scan)
 }
 
 // Tag returns a tag of a store; ErrNotFound also for another store's.

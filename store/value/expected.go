@@ -85,8 +85,7 @@ func (v *Values) People(ctx context.Context, f PeopleFilter) (all []Expected, ne
 		}
 		args = append(args, key, behind.ID)
 	}
-	rows := pg.Query(ctx, v.Pool, f.sql(behind != nil), args...)
-	return f.scan(rows)
+	return f.scan(pg.Query(ctx, v.Pool, f.sql(behind != nil), args...))
 }
 
 // EachPage calls do with all customers of a filter, a page after the other.

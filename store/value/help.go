@@ -154,8 +154,7 @@ func (v *Values) Help(ctx context.Context, store string) (all []Help, err error)
 	if !pg.Storable(store) {
 		return []Help{}, nil
 	}
-	rows := pg.Query(ctx, v.Pool, keptHelpSQL, store)
-	return scanHelp(rows)
+	return scanHelp(pg.Query(ctx, v.Pool, keptHelpSQL, store))
 }
 
 func scanHelp(rows pgx.Rows) (all []Help, err error) {
