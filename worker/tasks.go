@@ -17,6 +17,8 @@ const (
 	bulkEvery = 250 * time.Millisecond
 	// lookEvery is the time between two looks at a watched segment.
 	lookEvery = 10 * time.Minute
+	// backEvery is the time between two looks at who came back after a mail.
+	backEvery = 30 * time.Minute
 	// enterEvery is the time between two looks at who enters a campaign.
 	enterEvery = 5 * time.Minute
 )
@@ -46,6 +48,7 @@ func (w *Worker) tasks() []task {
 		// Without a sender too: another worker may have one.
 		{mailEvery, "what providers report of mails could not be settled",
 			func(ctx context.Context) (bool, error) { return recipients.Settle(ctx, time.Now()) }},
+		{backEvery, "who came back after a mail could not be kept", w.atNow(recipients.KeepBacks)},
 		{often, "older events are not yet found by what they name", s.IndexEvents},
 	}
 	if w.cfg.Mail != nil {
